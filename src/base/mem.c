@@ -1,0 +1,162 @@
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *checked(void *memory)
+{
+    if (!memory)
+        kp_fatal("out of memory", __FILE__, __LINE__);
+    return memory;
+}
+
+void *kp_alloc(size_t bytes)
+{
+    return checked(malloc(bytes ? bytes : 1));
+}
+
+void *kp_calloc(size_t count, size_t bytes)
+{
+    return checked(calloc(count ? count : 1, bytes ? bytes : 1));
+}
+
+void *kp_realloc(void *memory, size_t bytes)
+{
+    return checked(realloc(memory, bytes ? bytes : 1));
+}
+
+void *kp_alloc_aligned(size_t alignment, size_t bytes)
+{
+    return checked(aligned_alloc(alignment, (bytes + alignment - 1) & ~(alignment - 1)));
+}
+
+void kp_free(void *memory)
+{
+    free(memory);
+}
+
+char *kp_strdup(const char *text)
+{
+    return kp_strndup(text, strlen(text));
+}
+
+char *kp_strndup(const char *text, size_t length)
+{
+    char *copy = kp_alloc(length + 1);
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    return copy;
+}
+
+struct kp_arena_chunk {
+    struct kp_arena_chunk *older;
+    size_t bytes; /* of the data behind this header */
+};
+
+enum { CHUNK_BYTES_MIN = 4096, CHUNK_BYTES_MAX = 1 << 20 };
+
+void *kp_arena_alloc_slow(struct kp_arena *arena, size_t bytes, size_t alignment)
+{
+    size_t need = bytes + alignment + sizeof(struct kp_arena_chunk);
+    KP_ASSERT(need > bytes);
+    size_t size = arena->bytes < CHUNK_BYTES_MIN ? CHUNK_BYTES_MIN : arena->bytes;
+    size = KP_MIN(size, (size_t)CHUNK_BYTES_MAX);
+    size = KP_MAX(size, need);
+    struct kp_arena_chunk *chunk = kp_alloc(size);
+    chunk->bytes = size - sizeof *chunk;
+    chunk->older = arena->chunk;
+    arena->chunk = chunk;
+    arena->bytes += size;
+    uintptr_t at = ((uintptr_t)(chunk + 1) + alignment - 1) & ~(alignment - 1);
+    arena->next = (uint8_t *)(at + bytes);
+    arena->end = (uint8_t *)(chunk + 1) + chunk->bytes;
+    return (void *)at;
+}
+
+void kp_arena_finish(struct kp_arena *arena)
+{
+    for (struct kp_arena_chunk *chunk = arena->chunk, *older; chunk; chunk = older) {
+        older = chunk->older;
+        free(chunk);
+    }
+    memset(arena, 0, sizeof *arena);
+}
+
+void kp_arena_reset(struct kp_arena *arena)
+{
+    struct kp_arena_chunk *kept = arena->chunk;
+    if (!kept)
+        return;
+    arena->chunk = kept->older;
+    kp_arena_finish(arena);
+    kept->older = NULL;
+    arena->chunk = kept;
+    arena->bytes = kept->bytes + sizeof *kept;
+    arena->next = (uint8_t *)(kept + 1);
+    arena->end = arena->next + kept->bytes;
+}
+
+void *kp_arena_calloc(struct kp_arena *arena, size_t bytes)
+{
+    return memset(kp_arena_alloc(arena, bytes), 0, bytes);
+}
+
+char *kp_arena_strdup(struct kp_arena *arena, const char *text)
+{
+    return kp_arena_strndup(arena, text, strlen(text));
+}
+
+char *kp_arena_strndup(struct kp_arena *arena, const char *text, size_t length)
+{
+    char *copy = kp_arena_alloc(arena, length + 1);
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    return copy;
+}
+
+char *kp_arena_printf(struct kp_arena *arena, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    KP_ASSERT(length >= 0);
+    char *text = kp_arena_alloc(arena, (size_t)length + 1);
+    vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+void kp_budget_init(struct kp_budget *budget, const char *name, int64_t limit_bytes, struct kp_budget *parent)
+{
+    budget->name = name;
+    budget->limit_bytes = limit_bytes;
+    atomic_init(&budget->used_bytes, 0);
+    budget->parent = parent;
+}
+
+enum kp_code kp_budget_charge(struct kp_budget *budget, int64_t bytes, struct kp_error *err)
+{
+    for (struct kp_budget *at = budget; at; at = at->parent) {
+        int64_t used = atomic_fetch_add_explicit(&at->used_bytes, bytes, memory_order_relaxed) + bytes;
+        if (bytes > 0 && at->limit_bytes > 0 && used > at->limit_bytes) {
+            for (struct kp_budget *undo = budget;; undo = undo->parent) {
+                atomic_fetch_sub_explicit(&undo->used_bytes, bytes, memory_order_relaxed);
+                if (undo == at)
+                    break;
+            }
+            return kp_fail(err, KP_BUDGET, NULL, "memory budget \"%s\" is spent: %lld bytes used, %lld more asked, limit %lld",
+                           at->name, (long long)(used - bytes), (long long)bytes, (long long)at->limit_bytes);
+        }
+    }
+    return KP_OK;
+}
+
+void kp_budget_release(struct kp_budget *budget, int64_t bytes)
+{
+    for (struct kp_budget *at = budget; at; at = at->parent)
+        atomic_fetch_sub_explicit(&at->used_bytes, bytes, memory_order_relaxed);
+}

@@ -1,0 +1,68 @@
+/*
+ * Memory: the heap, arenas, budgets.
+ *
+ * kp_alloc and its like never return NULL: running out of memory is fatal (kp_fatal), because budgets are what
+ * keeps us away from it. Arenas hold what lives as long as a step, a query or a session: allocate many, free once.
+ * A budget counts bytes under a name and a limit; big or unbounded consumers charge it and get KP_BUDGET past it.
+ */
+#ifndef KP_BASE_MEM_H
+#define KP_BASE_MEM_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+void *kp_alloc(size_t bytes) __attribute__((malloc, alloc_size(1)));           /* not cleared */
+void *kp_calloc(size_t count, size_t bytes) __attribute__((malloc, alloc_size(1, 2))); /* cleared; overflow is fatal */
+void *kp_realloc(void *memory, size_t bytes) __attribute__((alloc_size(2)));
+void *kp_alloc_aligned(size_t alignment, size_t bytes) __attribute__((malloc, alloc_size(2)));
+void kp_free(void *memory); /* NULL is fine */
+char *kp_strdup(const char *text);
+char *kp_strndup(const char *text, size_t length);
+
+/* A bump allocator over chunks. Zero-initialized is valid. Not thread safe. */
+struct kp_arena {
+    struct kp_arena_chunk *chunk; /* newest; older ones behind it */
+    uint8_t *next, *end;
+    size_t bytes; /* of all chunks */
+};
+
+void kp_arena_finish(struct kp_arena *arena); /* frees everything; the arena is empty and usable again */
+void kp_arena_reset(struct kp_arena *arena);  /* like finish, but keeps one chunk for reuse */
+void *kp_arena_alloc_slow(struct kp_arena *arena, size_t bytes, size_t alignment);
+void *kp_arena_calloc(struct kp_arena *arena, size_t bytes); /* cleared, aligned to 16 */
+char *kp_arena_strdup(struct kp_arena *arena, const char *text);
+char *kp_arena_strndup(struct kp_arena *arena, const char *text, size_t length);
+char *kp_arena_printf(struct kp_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Not cleared, aligned to 16 bytes. bytes 0 gives a valid pointer. */
+static inline void *kp_arena_alloc(struct kp_arena *arena, size_t bytes)
+{
+    uintptr_t at = ((uintptr_t)arena->next + 15) & ~(uintptr_t)15;
+    if (arena->next && at + bytes <= (uintptr_t)arena->end) {
+        arena->next = (uint8_t *)(at + bytes);
+        return (void *)at;
+    }
+    return kp_arena_alloc_slow(arena, bytes, 16);
+}
+
+/* A named limit on bytes. Thread safe. limit_bytes 0: unlimited, only counted. */
+struct kp_budget {
+    const char *name;
+    int64_t limit_bytes;
+    _Atomic int64_t used_bytes;
+    struct kp_budget *parent; /* charged too; NULL at the top */
+};
+
+void kp_budget_init(struct kp_budget *budget, const char *name, int64_t limit_bytes, struct kp_budget *parent);
+/* Charges bytes (may be negative, then it cannot fail). KP_BUDGET names the budget, what is used and the limit. */
+KP_MUST enum kp_code kp_budget_charge(struct kp_budget *budget, int64_t bytes, struct kp_error *err);
+void kp_budget_release(struct kp_budget *budget, int64_t bytes);
+
+#define KP_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define KP_MIN(a, b)    ((a) < (b) ? (a) : (b))
+#define KP_MAX(a, b)    ((a) > (b) ? (a) : (b))
+
+#endif
