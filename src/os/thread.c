@@ -1,0 +1,139 @@
+#include "os/thread.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/mem.h"
+
+#define MUST(call) KP_ASSERT((call) == 0)
+
+void kp_mutex_init(struct kp_mutex *mutex)
+{
+    MUST(pthread_mutex_init(&mutex->impl, NULL));
+}
+void kp_mutex_finish(struct kp_mutex *mutex)
+{
+    MUST(pthread_mutex_destroy(&mutex->impl));
+}
+void kp_mutex_lock(struct kp_mutex *mutex)
+{
+    MUST(pthread_mutex_lock(&mutex->impl));
+}
+void kp_mutex_unlock(struct kp_mutex *mutex)
+{
+    MUST(pthread_mutex_unlock(&mutex->impl));
+}
+
+void kp_rwlock_init(struct kp_rwlock *lock)
+{
+    pthread_rwlockattr_t attr; /* the engine writes, many read: a stream of readers must not starve it */
+    MUST(pthread_rwlockattr_init(&attr));
+    MUST(pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP));
+    MUST(pthread_rwlock_init(&lock->impl, &attr));
+    MUST(pthread_rwlockattr_destroy(&attr));
+}
+void kp_rwlock_finish(struct kp_rwlock *lock)
+{
+    MUST(pthread_rwlock_destroy(&lock->impl));
+}
+void kp_rwlock_read(struct kp_rwlock *lock)
+{
+    MUST(pthread_rwlock_rdlock(&lock->impl));
+}
+void kp_rwlock_write(struct kp_rwlock *lock)
+{
+    MUST(pthread_rwlock_wrlock(&lock->impl));
+}
+void kp_rwlock_unlock(struct kp_rwlock *lock)
+{
+    MUST(pthread_rwlock_unlock(&lock->impl));
+}
+
+void kp_cond_init(struct kp_cond *cond)
+{
+    pthread_condattr_t attr;
+    MUST(pthread_condattr_init(&attr));
+    MUST(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+    MUST(pthread_cond_init(&cond->impl, &attr));
+    MUST(pthread_condattr_destroy(&attr));
+}
+void kp_cond_finish(struct kp_cond *cond)
+{
+    MUST(pthread_cond_destroy(&cond->impl));
+}
+void kp_cond_wait(struct kp_cond *cond, struct kp_mutex *mutex)
+{
+    MUST(pthread_cond_wait(&cond->impl, &mutex->impl));
+}
+bool kp_cond_wait_us(struct kp_cond *cond, struct kp_mutex *mutex, int64_t timeout_us)
+{
+    if (timeout_us < 0) {
+        kp_cond_wait(cond, mutex);
+        return true;
+    }
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t ns = until.tv_nsec + (timeout_us % 1000000) * 1000;
+    until.tv_sec += timeout_us / 1000000 + ns / 1000000000;
+    until.tv_nsec = ns % 1000000000;
+    int result = pthread_cond_timedwait(&cond->impl, &mutex->impl, &until);
+    KP_ASSERT(result == 0 || result == ETIMEDOUT);
+    return result == 0;
+}
+void kp_cond_signal(struct kp_cond *cond)
+{
+    MUST(pthread_cond_signal(&cond->impl));
+}
+void kp_cond_broadcast(struct kp_cond *cond)
+{
+    MUST(pthread_cond_broadcast(&cond->impl));
+}
+
+struct start {
+    void (*run)(void *arg);
+    void *arg;
+    char name[16];
+};
+
+static void *trampoline(void *arg)
+{
+    struct start start = *(struct start *)arg;
+    kp_free(arg);
+    pthread_setname_np(pthread_self(), start.name);
+    start.run(start.arg);
+    return NULL;
+}
+
+void kp_thread_start(struct kp_thread *thread, const char *name, size_t stack_bytes, void (*run)(void *arg), void *arg)
+{
+    struct start *start = kp_calloc(1, sizeof *start);
+    start->run = run;
+    start->arg = arg;
+    snprintf(start->name, sizeof start->name, "%s", name);
+    pthread_attr_t attr;
+    MUST(pthread_attr_init(&attr));
+    MUST(pthread_attr_setstacksize(&attr, stack_bytes ? stack_bytes : 1 << 20));
+    sigset_t all, before;
+    sigfillset(&all);
+    MUST(pthread_sigmask(SIG_BLOCK, &all, &before));
+    MUST(pthread_create(&thread->impl, &attr, trampoline, start));
+    MUST(pthread_sigmask(SIG_SETMASK, &before, NULL));
+    MUST(pthread_attr_destroy(&attr));
+}
+
+void kp_thread_join(struct kp_thread *thread)
+{
+    MUST(pthread_join(thread->impl, NULL));
+}
+
+int kp_cpu_count(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    int count = CPU_COUNT(&set);
+    return count > 0 ? count : 1;
+}

@@ -1,0 +1,47 @@
+/* Threads, locks and conditions: the only place that names pthread. Nothing here fails but by exhaustion, which is fatal. */
+#ifndef KP_OS_THREAD_H
+#define KP_OS_THREAD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct kp_mutex {
+    pthread_mutex_t impl;
+};
+struct kp_rwlock {
+    pthread_rwlock_t impl;
+};
+struct kp_cond {
+    pthread_cond_t impl;
+};
+struct kp_thread {
+    pthread_t impl;
+};
+
+void kp_mutex_init(struct kp_mutex *mutex);
+void kp_mutex_finish(struct kp_mutex *mutex);
+void kp_mutex_lock(struct kp_mutex *mutex);
+void kp_mutex_unlock(struct kp_mutex *mutex);
+
+void kp_rwlock_init(struct kp_rwlock *lock);
+void kp_rwlock_finish(struct kp_rwlock *lock);
+void kp_rwlock_read(struct kp_rwlock *lock);
+void kp_rwlock_write(struct kp_rwlock *lock);
+void kp_rwlock_unlock(struct kp_rwlock *lock);
+
+void kp_cond_init(struct kp_cond *cond);
+void kp_cond_finish(struct kp_cond *cond);
+void kp_cond_wait(struct kp_cond *cond, struct kp_mutex *mutex);
+/* False when timeout_us passed without a signal; a negative timeout waits for ever. */
+bool kp_cond_wait_us(struct kp_cond *cond, struct kp_mutex *mutex, int64_t timeout_us);
+void kp_cond_signal(struct kp_cond *cond);
+void kp_cond_broadcast(struct kp_cond *cond);
+
+/* Starts a thread with signals blocked and a stack of stack_bytes (0: 1 MiB). name: at most 15 bytes. */
+void kp_thread_start(struct kp_thread *thread, const char *name, size_t stack_bytes, void (*run)(void *arg), void *arg);
+void kp_thread_join(struct kp_thread *thread);
+/* Processors this process may use, at least 1. */
+int kp_cpu_count(void);
+
+#endif
