@@ -1,0 +1,147 @@
+/*
+ * The log: every event, in one total order, durable before it is acknowledged.
+ *
+ * A *position* is the number of records before it in the whole log. A record also has an *offset* in its topic's
+ * partition. What is written is Kafka v2 record batches (log/record_batch.h), kept as sent but for the base offset.
+ * One append is one atomic group: after a crash all of it is there or none. Appends from many threads are gathered
+ * into commit blocks (log/format.h), each made durable by one sync; then their callbacks run.
+ *
+ * Threads: every function may be called from any thread unless it says otherwise. After the first failed write or
+ * sync the log is poisoned: appends fail with KP_CLOSED and the first cause; reads of durable data go on.
+ */
+#ifndef KP_LOG_LOG_H
+#define KP_LOG_LOG_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "os/os.h"
+
+struct kp_log;
+
+struct kp_log_options {
+    struct kp_os *os;            /* borrowed */
+    const char *dir;             /* made if missing; locked while open */
+    bool read_only;              /* inspect: no lock on an absent folder, no writer thread, nothing changed */
+    uint64_t journal_file_bytes; /* 0: the default */
+    bool unsafe_no_sync;         /* relaxed durability, under its own name: for `kappa run` and tests */
+    bool no_threads;             /* the caller's thread commits: simulation and `kappa run` */
+};
+
+/* Opens or makes a log, recovers it: keeps every acknowledged record, cuts only a torn tail. */
+KP_MUST enum kp_code kp_log_open(const struct kp_log_options *options, struct kp_log **ret_log, struct kp_error *err);
+/* Commits what was appended, stops the writer, closes. NULL is fine. */
+void kp_log_close(struct kp_log *log);
+
+/* ---- topics ---- */
+
+struct kp_topic_info {
+    uint32_t id; /* never reused */
+    char name[250];
+    uint32_t partitions;
+    bool internal; /* name starts with "__" */
+    int64_t created_us;
+    uint64_t records, bytes;
+};
+
+/* Names as in Kafka: 1 to 249 of [a-zA-Z0-9._-], not "." or "..". KP_EXISTS if there is one of that name. Durable on return. */
+KP_MUST enum kp_code kp_log_topic_create(struct kp_log *log, const char *name, uint32_t partitions, uint32_t *ret_id,
+                                         struct kp_error *err);
+KP_MUST enum kp_code kp_log_topic_drop(struct kp_log *log, uint32_t id, struct kp_error *err);
+KP_MUST enum kp_code kp_log_topic_find(struct kp_log *log, const char *name, struct kp_topic_info *ret_info, struct kp_error *err);
+KP_MUST enum kp_code kp_log_topic_get(struct kp_log *log, uint32_t id, struct kp_topic_info *ret_info, struct kp_error *err);
+/* All topics in order of id; the array is the caller's to kp_free. */
+void kp_log_topics(struct kp_log *log, struct kp_topic_info **ret_topics, size_t *ret_count);
+
+struct kp_partition_info {
+    int64_t start_offset;   /* first that can be read */
+    int64_t end_offset;     /* the next one to be given, durable ones only (Kafka's high watermark) */
+    int64_t max_timestamp_ms;
+    uint64_t bytes;
+};
+KP_MUST enum kp_code kp_log_partition(struct kp_log *log, uint32_t topic, uint32_t partition,
+                                      struct kp_partition_info *ret_info, struct kp_error *err);
+
+/* ---- append ---- */
+
+/* One record batch for one partition. bytes are validated, copied before the call returns. */
+struct kp_log_entry {
+    uint32_t topic, partition;
+    const uint8_t *batch;
+    size_t bytes;
+    bool trusted;         /* built by kp_record_batch_build in this process: skip decompression and the walk */
+    int64_t base_offset;  /* out */
+    int64_t position;     /* out: of its first record */
+};
+
+typedef void (*kp_log_done)(void *arg, int64_t position_end, const struct kp_error *err); /* err NULL: durable */
+
+/* Appends all entries as one atomic group and returns when they are durable. *ret_position: behind the last record. */
+KP_MUST enum kp_code kp_log_append(struct kp_log *log, struct kp_log_entry *entries, size_t count, int64_t *ret_position,
+                                   struct kp_error *err);
+/* The same without waiting: fails at once for bad input (done is not called), else offsets and positions are filled
+ * and done(arg, …) is called exactly once from the writer thread. Blocks while the queue of bytes not yet written is
+ * over its limit: back pressure. */
+KP_MUST enum kp_code kp_log_append_async(struct kp_log *log, struct kp_log_entry *entries, size_t count, kp_log_done done,
+                                         void *arg, struct kp_error *err);
+
+/* ---- state ---- */
+
+int64_t kp_log_position(struct kp_log *log); /* behind the last durable record */
+int64_t kp_log_time_us(struct kp_log *log);  /* log time of the last durable block: max(previous, clock) */
+/* Waits until kp_log_position > position, timeout_us passes (negative: never) or the log is closing; returns the position. */
+int64_t kp_log_wait(struct kp_log *log, int64_t position, int64_t timeout_us);
+/* Wakes all kp_log_wait callers: shutdown, or a changed mind. */
+void kp_log_wake(struct kp_log *log);
+/* Registers a function called on the writer thread after every commit, with the new position. For doors that long-poll. */
+void kp_log_listen(struct kp_log *log, void (*on_commit)(void *arg, int64_t position), void *arg);
+/* KP_CLOSED with the first cause when the log is poisoned, else KP_OK. */
+KP_MUST enum kp_code kp_log_health(struct kp_log *log, struct kp_error *err);
+
+/* ---- reading by position: the engine ---- */
+
+/* One record batch where it lies in the order of the log. */
+struct kp_log_chunk {
+    uint32_t topic, partition;
+    int64_t base_offset;
+    int64_t position;     /* of its first record */
+    uint32_t records;
+    int64_t log_time_us;  /* of its block */
+    const uint8_t *batch;
+    uint32_t bytes;
+    bool group_end;       /* last of its atomic group: a step may end behind it */
+};
+
+/* A piece of the log in memory, whole groups, all durable. Owned by the caller; immutable. */
+struct kp_log_span {
+    int64_t position, position_end;
+    struct kp_log_chunk *chunks;
+    size_t count;
+    void *memory; /* behind the chunks */
+};
+
+/*
+ * Reads the log from position (which must be the start of a group) as far as about bytes_max, at least one group if
+ * any is durable; an empty span (count 0) at the end. topics: only chunks of these (NULL: all); position_end counts
+ * what was skipped too.
+ */
+KP_MUST enum kp_code kp_log_read(struct kp_log *log, int64_t position, int64_t position_limit, size_t bytes_max,
+                                 const uint32_t *topics, size_t topic_count, struct kp_log_span *ret_span,
+                                 struct kp_error *err);
+void kp_log_span_release(struct kp_log_span *span);
+
+/* ---- reading by offset: consumers ---- */
+
+/*
+ * Appends whole record batches of a partition to out, beginning with the one that holds `offset` (it may begin
+ * earlier: consumers skip), up to about bytes_max, at least one if there is any. KP_LIMIT with hint when the offset is
+ * out of range.
+ */
+KP_MUST enum kp_code kp_log_fetch(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t offset, size_t bytes_max,
+                                  struct kp_buf *out, struct kp_error *err);
+/* The first offset whose record's timestamp is at or after timestamp_ms, and that timestamp; -1 if there is none. */
+KP_MUST enum kp_code kp_log_offset_at(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t timestamp_ms,
+                                      int64_t *ret_offset, int64_t *ret_timestamp_ms, struct kp_error *err);
+/* The first position whose block's log time is at or after time_us. */
+KP_MUST enum kp_code kp_log_position_at(struct kp_log *log, int64_t time_us, int64_t *ret_position, struct kp_error *err);
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * Kafka's record batch, version 2 (magic 2): what producers send, what the journal holds, what consumers fetch.
+ *
+ *   0  i64 base offset        21 i16 attributes (0-2 codec, 3 timestamp type, 4 transactional, 5 control)
+ *   8  i32 length (from 12)   23 i32 last offset delta
+ *  12  i32 leader epoch       27 i64 base timestamp    35 i64 max timestamp   (ms since 1970)
+ *  16  i8  magic = 2          43 i64 producer id       51 i16 producer epoch  53 i32 base sequence
+ *  17  u32 CRC-32C (from 21)  57 i32 record count      61 records (compressed as one if a codec is set)
+ *
+ * A record: varint length, i8 attributes, varlong timestamp delta, varint offset delta, varint key length (-1 null),
+ * key, varint value length (-1 null), value, varint header count, headers (varint key length, key, varint value
+ * length, value). Varints are zigzag. All other integers are big-endian. The CRC does not cover the base offset.
+ */
+#ifndef KP_LOG_RECORD_BATCH_H
+#define KP_LOG_RECORD_BATCH_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/mem.h"
+
+enum { KP_RECORD_BATCH_HEADER_BYTES = 61 };
+
+enum kp_codec { KP_CODEC_NONE, KP_CODEC_GZIP, KP_CODEC_SNAPPY, KP_CODEC_LZ4, KP_CODEC_ZSTD };
+
+struct kp_record {
+    int32_t offset_delta;
+    int64_t timestamp_ms;
+    struct kp_str key, value; /* ptr NULL: null */
+    struct kp_str headers;    /* the encoded headers, count included */
+};
+
+/* The decoded header of a batch; `bytes` is the whole batch's size. */
+struct kp_record_batch_info {
+    int64_t base_offset;
+    uint32_t bytes;
+    enum kp_codec codec;
+    bool log_append_time, transactional, control;
+    int32_t last_offset_delta;
+    int64_t base_timestamp_ms, max_timestamp_ms;
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int32_t base_sequence;
+    int32_t records;
+};
+
+/* Reads and checks the header of the batch at bytes (which may hold more behind it): magic, sizes, counts, CRC. */
+KP_MUST enum kp_code kp_record_batch_check(const uint8_t *bytes, size_t len, bool check_crc,
+                                           struct kp_record_batch_info *ret_info, struct kp_error *err);
+/* Everything that append demands: check, then decompress within limits and walk every record. */
+KP_MUST enum kp_code kp_record_batch_validate(const uint8_t *bytes, size_t len, struct kp_record_batch_info *ret_info,
+                                              struct kp_error *err);
+
+/* Walks the records of one batch. Keys, values and headers point into the batch or, if it is compressed, into
+ * `arena`, which also holds the decompressed bytes. */
+struct kp_record_reader {
+    struct kp_record_batch_info info;
+    const uint8_t *at, *end;
+    int32_t left;
+};
+KP_MUST enum kp_code kp_record_reader_init(struct kp_record_reader *reader, const uint8_t *batch, size_t len,
+                                           struct kp_arena *arena, struct kp_error *err);
+/* False at the end; *err is set and false returned when a record is malformed (info.records > 0 stays in left). */
+bool kp_record_reader_next(struct kp_record_reader *reader, struct kp_record *ret_record, struct kp_error *err);
+
+/* Builds a batch. Zero-initialized is valid; add records, then finish into out (appended) and start again. */
+struct kp_record_batch_builder {
+    struct kp_buf records;
+    int32_t count;
+    int64_t base_timestamp_ms, max_timestamp_ms;
+};
+void kp_record_batch_add(struct kp_record_batch_builder *builder, int64_t timestamp_ms, struct kp_str key,
+                         struct kp_str value, struct kp_str headers);
+size_t kp_record_batch_builder_bytes(const struct kp_record_batch_builder *builder); /* uncompressed size if built now */
+KP_MUST enum kp_code kp_record_batch_build(struct kp_record_batch_builder *builder, enum kp_codec codec,
+                                           struct kp_buf *out, struct kp_error *err);
+void kp_record_batch_builder_finish(struct kp_record_batch_builder *builder);
+
+#endif
