@@ -1,0 +1,188 @@
+/*
+ * Types: what a column holds, in PostgreSQL's sense, and how a value lies in memory.
+ *
+ *   type         bytes  in memory
+ *   boolean        1    0 or 1
+ *   smallint       2    int16_t
+ *   integer        4    int32_t
+ *   bigint         8    int64_t
+ *   real           4    float
+ *   double         8    double
+ *   numeric       16    struct kp_numeric (vec/numeric.h)
+ *   text …        16    struct kp_text: UTF-8 without NUL
+ *   bytea         16    struct kp_text: any bytes
+ *   date           4    int32_t days since 2000-01-01; INT32_MIN/MAX are -/+infinity
+ *   time           8    int64_t microseconds since midnight
+ *   timestamp      8    int64_t microseconds since 2000-01-01; INT64_MIN/MAX are -/+infinity
+ *   timestamptz    8    the same, in UTC
+ *   interval      16    struct kp_interval
+ *   uuid          16    bytes
+ *   json, jsonb   16    struct kp_text: the text; jsonb in its canonical form
+ *
+ * A type is an id and a modifier (varchar(10), numeric(12,2)) as PostgreSQL encodes it, -1 for none.
+ */
+#ifndef KP_VEC_TYPE_H
+#define KP_VEC_TYPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+enum kp_type_id {
+    KP_TYPE_NONE = 0,
+    KP_BOOL,
+    KP_INT2,
+    KP_INT4,
+    KP_INT8,
+    KP_FLOAT4,
+    KP_FLOAT8,
+    KP_NUMERIC,
+    KP_TEXT,
+    KP_VARCHAR,
+    KP_BPCHAR,
+    KP_BYTEA,
+    KP_DATE,
+    KP_TIME,
+    KP_TIMESTAMP,
+    KP_TIMESTAMPTZ,
+    KP_INTERVAL,
+    KP_UUID,
+    KP_JSON,
+    KP_JSONB,
+    KP_NAME,    /* pg_catalog's name: text of at most 63 bytes */
+    KP_OID,     /* pg_catalog's oid: uint32 kept as int32_t's width */
+    KP_UNKNOWN, /* a literal not yet typed: text */
+    KP_TYPE_COUNT,
+    KP_ANY,        /* in signatures only: any type */
+    KP_ANYELEMENT  /* in signatures only: all of these are one type */
+};
+
+struct kp_type {
+    enum kp_type_id id;
+    int32_t mod;
+};
+
+#define KP_TYPE(id) ((struct kp_type){(id), -1})
+
+struct kp_type_info {
+    enum kp_type_id id;
+    const char *name;        /* as PostgreSQL's format_type prints it: "double precision" */
+    const char *short_name;  /* pg_type.typname: "float8" */
+    uint32_t oid;            /* PostgreSQL's */
+    int16_t pg_len;          /* pg_type.typlen: -1 variable */
+    uint8_t bytes;           /* width of a value in a vector */
+    char category;           /* pg_type.typcategory: 'N', 'S', 'D', 'B', 'T', 'U', 'X' */
+    bool preferred;          /* pg_type.typispreferred */
+    bool string;             /* a struct kp_text */
+};
+const struct kp_type_info *kp_type_info(enum kp_type_id id);
+/* By any of its SQL names ("int", "int4", "integer", "timestamp without time zone", …), case folded already; NONE if unknown. */
+enum kp_type_id kp_type_by_name(struct kp_str name);
+enum kp_type_id kp_type_by_oid(uint32_t oid); /* NONE if unknown */
+/* Appends e.g. "numeric(12,2)". */
+void kp_type_print(struct kp_type type, struct kp_buf *out);
+static inline bool kp_type_equal(struct kp_type a, struct kp_type b)
+{
+    return a.id == b.id && a.mod == b.mod;
+}
+
+/*
+ * Text of any length in 16 bytes: up to 12 bytes inline, else a prefix of 4 and a pointer. Unused bytes are zero, so
+ * two inline texts are equal exactly when their 16 bytes are.
+ */
+struct kp_text {
+    uint32_t len;
+    char prefix[4]; /* first bytes, of inline ones too */
+    union {
+        char rest[8];
+        const char *ptr; /* all bytes, len > 12 */
+    };
+};
+enum { KP_TEXT_INLINE_BYTES = 12 };
+_Static_assert(sizeof(struct kp_text) == 16, "a text is 16 bytes");
+
+static inline const char *kp_text_bytes(const struct kp_text *text)
+{
+    return text->len <= KP_TEXT_INLINE_BYTES ? text->prefix : text->ptr;
+}
+static inline struct kp_str kp_text_str(const struct kp_text *text)
+{
+    return (struct kp_str){kp_text_bytes(text), text->len};
+}
+/* Borrows ptr when len > 12: it must live as long as the text. */
+static inline struct kp_text kp_text_make(const char *ptr, size_t len)
+{
+    struct kp_text text;
+    memset(&text, 0, sizeof text);
+    text.len = (uint32_t)len;
+    if (len <= KP_TEXT_INLINE_BYTES) {
+        if (len)
+            memcpy(text.prefix, ptr, len);
+    } else {
+        memcpy(text.prefix, ptr, 4);
+        text.ptr = ptr;
+    }
+    return text;
+}
+static inline bool kp_text_equal(const struct kp_text *a, const struct kp_text *b)
+{
+    uint64_t a_head, b_head;
+    memcpy(&a_head, a, 8);
+    memcpy(&b_head, b, 8);
+    if (a_head != b_head)
+        return false;
+    if (a->len <= KP_TEXT_INLINE_BYTES)
+        return memcmp(a->rest, b->rest, 8) == 0;
+    return memcmp(a->ptr, b->ptr, a->len) == 0;
+}
+/* By bytes: collation C. */
+static inline int kp_text_compare(const struct kp_text *a, const struct kp_text *b)
+{
+    return kp_str_compare(kp_text_str(a), kp_text_str(b));
+}
+
+struct kp_interval {
+    int64_t us;
+    int32_t days;
+    int32_t months;
+};
+_Static_assert(sizeof(struct kp_interval) == 16, "an interval is 16 bytes");
+
+/*
+ * Exact decimals in 16 bytes. `kind` SMALL: the value is coef × 10^-scale, scale being PostgreSQL's display scale
+ * (0 to 18 for SMALL). BIG: digits behind `big`, immutable, living as long as the vector's strings (vec/numeric.h).
+ */
+enum kp_numeric_kind { KP_NUMERIC_SMALL, KP_NUMERIC_BIG, KP_NUMERIC_NAN, KP_NUMERIC_POS_INF, KP_NUMERIC_NEG_INF };
+struct kp_numeric {
+    union {
+        int64_t coef;
+        const struct kp_numeric_big *big;
+    };
+    uint16_t scale;
+    uint8_t kind;
+    uint8_t zero[5]; /* always zero: equal SMALL values of one scale have equal bytes */
+};
+_Static_assert(sizeof(struct kp_numeric) == 16, "a numeric is 16 bytes");
+
+/* One value: constants, parameters, keys. Big and long ones point outside (arena). */
+struct kp_datum {
+    struct kp_type type;
+    bool null;
+    union {
+        bool b;
+        int16_t i16;
+        int32_t i32;
+        int64_t i64;
+        float f32;
+        double f64;
+        struct kp_numeric numeric;
+        struct kp_text text;
+        struct kp_interval interval;
+        uint8_t raw[16];
+    };
+};
+
+#endif
