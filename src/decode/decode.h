@@ -1,0 +1,86 @@
+/*
+ * Decoding: the bytes of records to columns. A decoder is made once per (format, wanted columns) and is immutable;
+ * each worker has its own state. Records that cannot be decoded do not stop anything: they come back as dead letters.
+ */
+#ifndef KP_DECODE_DECODE_H
+#define KP_DECODE_DECODE_H
+
+#include "log/record_batch.h"
+#include "vec/vec.h"
+
+enum kp_format { KP_FORMAT_JSON, KP_FORMAT_CSV, KP_FORMAT_TEXT, KP_FORMAT_RAW };
+
+/* Where a column's value comes from. */
+enum kp_field_origin {
+    KP_FIELD_VALUE,       /* a field of the value */
+    KP_FIELD_KEY,         /* the record's key, as text */
+    KP_FIELD_OFFSET,      /* bigint */
+    KP_FIELD_PARTITION,   /* integer */
+    KP_FIELD_TIMESTAMP,   /* timestamptz: the record's own time */
+    KP_FIELD_LOG_TIME,    /* timestamptz: of the block */
+    KP_FIELD_POSITION,    /* bigint */
+    KP_FIELD_HEADERS      /* json text */
+};
+
+struct kp_field {
+    const char *name; /* the field's name in JSON or CSV's header; may be a dotted path */
+    struct kp_type type;
+    enum kp_field_origin origin;
+    uint32_t csv_index; /* column in CSV */
+};
+
+struct kp_decoder_options {
+    enum kp_format format;
+    const struct kp_field *fields; /* copied */
+    uint32_t field_count;
+    const char *path;      /* JSON: object in each record that makes the row, dotted; NULL: the record. Absent or null: no row */
+    char csv_delimiter;    /* 0: comma */
+    const char *csv_null;  /* NULL: an empty unquoted field is NULL */
+    const struct kp_zone *zone; /* for timestamptz without offset */
+};
+
+struct kp_decoder;
+KP_MUST enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct kp_decoder **ret_decoder, struct kp_error *err);
+void kp_decoder_destroy(struct kp_decoder *decoder);
+
+/* A record that failed: where, why, and its bytes (borrowed). */
+struct kp_dead_letter {
+    uint32_t partition;
+    int64_t offset, position;
+    char sqlstate[6];
+    const char *reason; /* in the arena */
+    struct kp_str key, value;
+};
+
+/* One record batch to decode; the fields of struct kp_log_chunk. */
+struct kp_decode_input {
+    uint32_t partition;
+    int64_t base_offset, position, log_time_us;
+    const uint8_t *batch;
+    uint32_t bytes;
+};
+
+/* A worker's scratch: parser, key order guess, buffers. Not thread safe. */
+struct kp_decode_state;
+struct kp_decode_state *kp_decode_state_create(const struct kp_decoder *decoder);
+void kp_decode_state_destroy(struct kp_decode_state *state);
+
+/*
+ * Decodes inputs into batches of at most KP_BATCH_ROWS_MAX rows, given to emit in order. Columns are the options'
+ * fields. Strings point into the inputs' bytes where they can, else into arena: inputs must live as long as the arena.
+ * Keyed tables: records with a null value give `tombstone` rows: all value fields NULL, key fields from the key.
+ */
+struct kp_decoded {
+    struct kp_batch *batch;
+    const int64_t *positions;   /* rows: position of each row's record */
+    const uint8_t *tombstones;  /* rows, or NULL if there are none */
+};
+typedef enum kp_code (*kp_decode_emit)(void *arg, const struct kp_decoded *decoded, struct kp_error *err);
+KP_MUST enum kp_code kp_decode(struct kp_decode_state *state, const struct kp_decode_input *inputs, size_t input_count,
+                               struct kp_arena *arena, kp_decode_emit emit, void (*dead)(void *arg, const struct kp_dead_letter *letter),
+                               void *arg, struct kp_error *err);
+
+/* Encodes rows as JSON objects, for INSERT and sinks: appends one object for `row`. */
+void kp_encode_json(const struct kp_batch *batch, const char *const *names, uint32_t row, const struct kp_zone *zone, struct kp_buf *out);
+
+#endif

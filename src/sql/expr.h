@@ -1,0 +1,61 @@
+/*
+ * Bound expressions: names resolved, types settled, casts explicit. sql/ makes them, flow/ evaluates them on vectors.
+ *
+ * Immutable after binding; lives in the arena of its plan. Evaluation order is PostgreSQL's where it can be seen: an
+ * AND, OR, CASE or COALESCE evaluates a later argument that can_fail only for the rows that still need it.
+ */
+#ifndef KP_SQL_EXPR_H
+#define KP_SQL_EXPR_H
+
+#include "vec/func.h"
+
+enum kp_expr_kind {
+    KP_EXPR_COLUMN,      /* column `column` of the input batch */
+    KP_EXPR_CONST,       /* `datum` */
+    KP_EXPR_PARAM,       /* $`param` (1-based): replaced by a constant before it runs (kp_plan_instantiate) */
+    KP_EXPR_CALL,        /* `func`(args): functions, operators, casts */
+    KP_EXPR_AND,         /* args, 2 or more, three-valued */
+    KP_EXPR_OR,
+    KP_EXPR_NOT,
+    KP_EXPR_IS_NULL,     /* args[0] IS NULL */
+    KP_EXPR_IS_NOT_NULL,
+    KP_EXPR_IS_TRUE,     /* boolean tests; never NULL */
+    KP_EXPR_IS_NOT_TRUE,
+    KP_EXPR_IS_FALSE,
+    KP_EXPR_IS_NOT_FALSE,
+    KP_EXPR_DISTINCT,    /* args[0] IS DISTINCT FROM args[1]; func is their "=" */
+    KP_EXPR_CASE,        /* args: when, then, when, then, …, else (always there, perhaps a NULL constant) */
+    KP_EXPR_COALESCE,
+    KP_EXPR_GREATEST,    /* ignores NULLs; all args of one type */
+    KP_EXPR_LEAST,
+    KP_EXPR_IN,          /* args[0] = any of args[1…] (all constants of its type); three-valued */
+    KP_EXPR_NOW          /* log time at the step's position, timestamptz */
+};
+
+struct kp_expr {
+    enum kp_expr_kind kind;
+    struct kp_type type;
+    int32_t location; /* byte in the statement's text, -1 if it has none: for error positions */
+    bool can_fail;    /* it or one of its arguments can */
+    bool stable;      /* depends on session settings or now() */
+    uint32_t arg_count;
+    struct kp_expr **args;
+    union {
+        uint32_t column;
+        uint32_t param;
+        struct kp_datum datum;
+        const struct kp_func *func;
+    };
+    void *prepared; /* of a CALL, from func->prepare */
+};
+
+/* Appends it as SQL text, columns by the given names (NULL: $col0 …): EXPLAIN, error messages. */
+struct kp_column;
+void kp_expr_print(const struct kp_expr *expr, const struct kp_column *cols, struct kp_buf *out);
+/* Structural equality and hash: equal expressions give equal values. */
+bool kp_expr_equal(const struct kp_expr *a, const struct kp_expr *b);
+uint64_t kp_expr_hash(const struct kp_expr *expr);
+/* Calls visit for every node, parents first; stops when it returns false. */
+bool kp_expr_walk(const struct kp_expr *expr, bool (*visit)(const struct kp_expr *expr, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,127 @@
+/*
+ * Plans: what a query means, as a tree of relational operators over typed columns. sql/ makes them; flow/ turns one into
+ * operators, for a view that lives on or for one bounded step (an ad-hoc SELECT). There is one executor.
+ *
+ * Every node yields rows with weights (a Z-set). `growing` says that its changes are insertions only, so operators may
+ * take their lean path. Expressions of a node refer to the columns of its input (of a join: left's then right's).
+ */
+#ifndef KP_SQL_PLAN_H
+#define KP_SQL_PLAN_H
+
+#include "sql/expr.h"
+#include "vec/agg.h"
+
+struct kp_relation;
+
+struct kp_column {
+    const char *name;
+    struct kp_type type;
+    bool not_null; /* known never NULL */
+};
+
+enum kp_plan_kind {
+    KP_PLAN_SCAN,      /* rows of a source, table, view or system table, some of its columns */
+    KP_PLAN_VALUES,    /* constant rows; SELECT without FROM is one row of no columns */
+    KP_PLAN_FILTER,    /* rows for which `predicate` is true */
+    KP_PLAN_PROJECT,   /* `exprs` */
+    KP_PLAN_WINDOW,    /* each row once per window that holds its time; adds window_start, window_end */
+    KP_PLAN_AGGREGATE, /* group columns, then aggregates; no group columns: exactly one row. No aggregates: DISTINCT */
+    KP_PLAN_JOIN,
+    KP_PLAN_UNION,     /* UNION ALL of inputs with equal column types */
+    KP_PLAN_TOPN,      /* ORDER BY … LIMIT/OFFSET, ties by the whole row */
+    KP_PLAN_EMIT,      /* EMIT ON WINDOW CLOSE: rows whose column window_end is at or before the watermark, once */
+    KP_PLAN_SORT       /* only at the root of an ad-hoc query: the order of its result, no limit */
+};
+
+enum kp_window_kind { KP_WINDOW_TUMBLE, KP_WINDOW_HOP, KP_WINDOW_CUMULATE, KP_WINDOW_SESSION };
+enum kp_join_kind { KP_JOIN_INNER, KP_JOIN_LEFT, KP_JOIN_RIGHT, KP_JOIN_FULL, KP_JOIN_SEMI, KP_JOIN_ANTI };
+
+struct kp_sort_key {
+    uint32_t column; /* of the input */
+    bool descending, nulls_first;
+};
+
+struct kp_plan_agg {
+    const struct kp_agg *agg;
+    struct kp_expr **args; /* over the input */
+    uint32_t arg_count;
+    struct kp_expr *filter; /* FILTER (WHERE …), or NULL */
+    bool distinct;
+    struct kp_type type;
+};
+
+struct kp_plan {
+    enum kp_plan_kind kind;
+    uint32_t id;        /* number within its tree, root 0, for EXPLAIN and errors */
+    int32_t location;   /* byte in the text, -1 if none */
+    bool growing;
+    uint32_t col_count;
+    struct kp_column *cols; /* what it yields */
+    uint32_t input_count;
+    struct kp_plan **inputs;
+    union {
+        struct {
+            struct kp_relation *relation; /* referenced: kp_relation_unref by kp_plan_release */
+            uint32_t *columns;            /* col_count indexes into the relation's columns */
+        } scan;
+        struct {
+            uint32_t rows;
+            struct kp_expr **exprs; /* rows × col_count, constant or parameters only */
+        } values;
+        struct {
+            struct kp_expr *predicate;
+        } filter;
+        struct {
+            struct kp_expr **exprs; /* col_count */
+        } project;
+        struct {
+            enum kp_window_kind kind;
+            uint32_t time_column; /* timestamp, timestamptz or date of the input; rows with NULL there are dropped */
+            struct kp_interval size, slide, offset; /* slide = size for tumble; session: size is the gap */
+            uint32_t key_count; /* session's keys */
+            uint32_t *keys;
+            struct kp_relation *source; /* whose watermark governs late rows; NULL if none reaches this node */
+        } window;
+        struct {
+            uint32_t group_count; /* the first columns it yields */
+            struct kp_expr **groups;
+            uint32_t agg_count;
+            struct kp_plan_agg *aggs;
+        } aggregate;
+        struct {
+            enum kp_join_kind kind;
+            uint32_t key_count; /* equal keys; 0: cross join with the residual */
+            struct kp_expr **left_keys, **right_keys; /* over the one side's columns each; NULL never matches */
+            const struct kp_func **key_equals;
+            struct kp_expr *residual; /* over left's then right's columns, or NULL */
+        } join;
+        struct {
+            uint32_t key_count;
+            struct kp_sort_key *keys;
+            struct kp_expr *limit, *offset; /* bigint constants or parameters; NULL: none */
+        } topn; /* and sort (limit, offset NULL) */
+        struct {
+            uint32_t window_end_column;
+            struct kp_relation *source; /* whose watermark closes */
+        } emit;
+    };
+};
+
+/* A plan with what it owns: one arena, references to relations. */
+struct kp_plan_root {
+    struct kp_arena arena;
+    struct kp_plan *plan;
+    uint32_t param_count;
+    struct kp_type *param_types;
+};
+void kp_plan_release(struct kp_plan_root *root); /* NULL is fine; frees root too */
+/* A copy with parameters replaced by values, in its own arena; the SCANs are referenced again. */
+KP_MUST enum kp_code kp_plan_instantiate(const struct kp_plan_root *root, const struct kp_datum *params, uint32_t param_count,
+                                         struct kp_plan_root **ret_root, struct kp_error *err);
+/* EXPLAIN's text: one line a node, indented, with keys, predicates, growing, where state grows without bound. */
+void kp_plan_print(const struct kp_plan *plan, struct kp_buf *out);
+/* Structural equality and hash of whole sub-plans: sharing. */
+bool kp_plan_equal(const struct kp_plan *a, const struct kp_plan *b);
+uint64_t kp_plan_hash(const struct kp_plan *plan);
+
+#endif
