@@ -37,6 +37,7 @@ struct kp_relation {
     uint32_t col_count;
     struct kp_column *cols;
     uint32_t hidden_count;/* the last columns are hidden from SELECT *: record offset, time … */
+    uint8_t *origins;     /* sources and tables: col_count times enum kp_field_origin; NULL else */
 
     /* sources and tables */
     const char *topic;
