@@ -10,6 +10,11 @@
 
 #define MUST(call) KP_ASSERT((call) == 0)
 
+void kp_once_run(struct kp_once *once, void (*run)(void))
+{
+    MUST(pthread_once(&once->impl, run));
+}
+
 void kp_mutex_init(struct kp_mutex *mutex)
 {
     MUST(pthread_mutex_init(&mutex->impl, NULL));

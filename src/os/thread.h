@@ -19,6 +19,13 @@ struct kp_thread {
     pthread_t impl;
 };
 
+/* A function run once in the process, by whoever comes first; the others wait for it. */
+struct kp_once {
+    pthread_once_t impl;
+};
+#define KP_ONCE_INIT {PTHREAD_ONCE_INIT}
+void kp_once_run(struct kp_once *once, void (*run)(void));
+
 void kp_mutex_init(struct kp_mutex *mutex);
 void kp_mutex_finish(struct kp_mutex *mutex);
 void kp_mutex_lock(struct kp_mutex *mutex);

@@ -49,7 +49,7 @@ struct kp_agg_family {
 
 #define KP_AGGREGATES(family_name, table)                                                                              \
     static const struct kp_agg_family kp_aggs_##family_name = {table, KP_COUNT(table)};                                \
-    __attribute__((section("kp_agg_families"), used)) static const struct kp_agg_family *const                        \
+    __attribute__((section("kp_agg_entries"), used)) static const struct kp_agg_family *const                        \
         kp_aggs_##family_name##_entry = &kp_aggs_##family_name
 
 /* All aggregates of a name. The array lives for ever. */

@@ -79,7 +79,7 @@ struct kp_func_family {
 
 #define KP_FUNCTIONS(family_name, table)                                                                               \
     static const struct kp_func_family kp_family_##family_name = {#family_name, table, KP_COUNT(table)};               \
-    __attribute__((section("kp_func_families"), used)) static const struct kp_func_family *const                      \
+    __attribute__((section("kp_func_entries"), used)) static const struct kp_func_family *const                      \
         kp_family_##family_name##_entry = &kp_family_##family_name
 
 /* All families in order of name; built on first use, thread safe. */

@@ -1,0 +1,19 @@
+/* Inside numeric_*.c only: BIG values as GMP integers. */
+#ifndef KP_VEC_NUMERIC_BIG_H
+#define KP_VEC_NUMERIC_BIG_H
+
+#include <gmp.h>
+
+#include "vec/numeric.h"
+
+_Static_assert(sizeof(mp_limb_t) == sizeof(uint64_t), "GMP's limbs are ours");
+
+/* Sets an initialized integer to the coefficient of a finite value. */
+void kp_numeric_to_mpz(const struct kp_numeric *n, mpz_t ret_coef);
+/* The canonical value coef × 10^-scale; a BIG's limbs go to the arena. Limits are not checked. */
+struct kp_numeric kp_numeric_from_mpz(const mpz_t coef, uint16_t scale, struct kp_arena *arena);
+void kp_numeric_mul_pow10(mpz_t n, unsigned long exponent);
+/* Decimal digits of |n|; 1 for zero. */
+size_t kp_numeric_mpz_digits(const mpz_t n);
+
+#endif

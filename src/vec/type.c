@@ -1,0 +1,139 @@
+/*
+ * The table of types: PostgreSQL's names, OIDs and categories, and our widths. Order is enum kp_type_id's.
+ *
+ * Modifiers are encoded as PostgreSQL does, so that they can go to its clients as they are:
+ *   varchar(n), char(n)     n + 4
+ *   numeric(p, s)           ((p << 16) | (s & 0x7ff)) + 4
+ *   time(p), timestamp(p)   p
+ *   interval fields(p)      fields << 16 | p; p 0xffff: full, fields 0x7fff: all
+ */
+#include "vec/type.h"
+
+static const struct kp_type_info types[KP_TYPE_COUNT] = {
+    {KP_TYPE_NONE, "unknown type", "none", 0, 0, 0, 'X', false, false},
+    {KP_BOOL, "boolean", "bool", 16, 1, 1, 'B', true, false},
+    {KP_INT2, "smallint", "int2", 21, 2, 2, 'N', false, false},
+    {KP_INT4, "integer", "int4", 23, 4, 4, 'N', false, false},
+    {KP_INT8, "bigint", "int8", 20, 8, 8, 'N', false, false},
+    {KP_FLOAT4, "real", "float4", 700, 4, 4, 'N', false, false},
+    {KP_FLOAT8, "double precision", "float8", 701, 8, 8, 'N', true, false},
+    {KP_NUMERIC, "numeric", "numeric", 1700, -1, 16, 'N', false, false},
+    {KP_TEXT, "text", "text", 25, -1, 16, 'S', true, true},
+    {KP_VARCHAR, "character varying", "varchar", 1043, -1, 16, 'S', false, true},
+    {KP_BPCHAR, "character", "bpchar", 1042, -1, 16, 'S', false, true},
+    {KP_BYTEA, "bytea", "bytea", 17, -1, 16, 'U', false, true},
+    {KP_DATE, "date", "date", 1082, 4, 4, 'D', false, false},
+    {KP_TIME, "time without time zone", "time", 1083, 8, 8, 'D', false, false},
+    {KP_TIMESTAMP, "timestamp without time zone", "timestamp", 1114, 8, 8, 'D', false, false},
+    {KP_TIMESTAMPTZ, "timestamp with time zone", "timestamptz", 1184, 8, 8, 'D', true, false},
+    {KP_INTERVAL, "interval", "interval", 1186, 16, 16, 'T', true, false},
+    {KP_UUID, "uuid", "uuid", 2950, 16, 16, 'U', false, false},
+    {KP_JSON, "json", "json", 114, -1, 16, 'U', false, true},
+    {KP_JSONB, "jsonb", "jsonb", 3802, -1, 16, 'U', false, true},
+    {KP_NAME, "name", "name", 19, 64, 16, 'S', false, true},
+    {KP_OID, "oid", "oid", 26, 4, 4, 'N', true, false},
+    {KP_UNKNOWN, "unknown", "unknown", 705, -2, 16, 'X', false, true},
+};
+
+static const struct {
+    const char *name;
+    enum kp_type_id id;
+} aliases[] = {
+    {"int", KP_INT4},
+    {"char", KP_BPCHAR},
+    {"decimal", KP_NUMERIC},
+    {"dec", KP_NUMERIC},
+    {"float", KP_FLOAT8},
+    {"string", KP_TEXT},
+    {"time", KP_TIME},
+    {"timestamp", KP_TIMESTAMP},
+    {"timestamp without time zone", KP_TIMESTAMP},
+    {"char varying", KP_VARCHAR},
+};
+
+const struct kp_type_info *kp_type_info(enum kp_type_id id)
+{
+    return &types[(unsigned)id < KP_TYPE_COUNT ? id : KP_TYPE_NONE];
+}
+
+enum kp_type_id kp_type_by_name(struct kp_str name)
+{
+    for (unsigned i = 1; i < KP_TYPE_COUNT; i++)
+        if (kp_str_equal(name, kp_str(types[i].short_name)) || kp_str_equal(name, kp_str(types[i].name)))
+            return types[i].id;
+    for (size_t i = 0; i < KP_COUNT(aliases); i++)
+        if (kp_str_equal(name, kp_str(aliases[i].name)))
+            return aliases[i].id;
+    return KP_TYPE_NONE;
+}
+
+enum kp_type_id kp_type_by_oid(uint32_t oid)
+{
+    for (unsigned i = 1; i < KP_TYPE_COUNT; i++)
+        if (types[i].oid == oid)
+            return types[i].id;
+    return KP_TYPE_NONE;
+}
+
+static void print_interval_mod(int32_t mod, struct kp_buf *out)
+{
+    static const struct {
+        int32_t fields;
+        const char *name;
+    } names[] = {
+        {1 << 2, " year"},
+        {1 << 1, " month"},
+        {1 << 3, " day"},
+        {1 << 10, " hour"},
+        {1 << 11, " minute"},
+        {1 << 12, " second"},
+        {1 << 2 | 1 << 1, " year to month"},
+        {1 << 3 | 1 << 10, " day to hour"},
+        {1 << 3 | 1 << 10 | 1 << 11, " day to minute"},
+        {1 << 3 | 1 << 10 | 1 << 11 | 1 << 12, " day to second"},
+        {1 << 10 | 1 << 11, " hour to minute"},
+        {1 << 10 | 1 << 11 | 1 << 12, " hour to second"},
+        {1 << 11 | 1 << 12, " minute to second"},
+    };
+    int32_t fields = mod >> 16 & 0x7fff, precision = mod & 0xffff;
+    for (size_t i = 0; i < KP_COUNT(names); i++)
+        if (names[i].fields == fields)
+            kp_buf_append_text(out, names[i].name);
+    if (precision != 0xffff)
+        kp_buf_printf(out, "(%d)", precision);
+}
+
+void kp_type_print(struct kp_type type, struct kp_buf *out)
+{
+    const struct kp_type_info *info = kp_type_info(type.id);
+    if (type.mod < 0) {
+        kp_buf_append_text(out, type.id == KP_BPCHAR ? "bpchar" : info->name);
+        return;
+    }
+    switch (type.id) {
+    case KP_VARCHAR:
+    case KP_BPCHAR:
+        kp_buf_printf(out, "%s(%d)", info->name, type.mod - 4);
+        break;
+    case KP_NUMERIC: {
+        int32_t packed = type.mod - 4;
+        kp_buf_printf(out, "numeric(%d,%d)", packed >> 16 & 0xffff, ((packed & 0x7ff) ^ 1024) - 1024);
+        break;
+    }
+    case KP_TIME:
+        kp_buf_printf(out, "time(%d) without time zone", type.mod);
+        break;
+    case KP_TIMESTAMP:
+        kp_buf_printf(out, "timestamp(%d) without time zone", type.mod);
+        break;
+    case KP_TIMESTAMPTZ:
+        kp_buf_printf(out, "timestamp(%d) with time zone", type.mod);
+        break;
+    case KP_INTERVAL:
+        kp_buf_append_text(out, info->name);
+        print_interval_mod(type.mod, out);
+        break;
+    default:
+        kp_buf_append_text(out, info->name);
+    }
+}
