@@ -61,6 +61,14 @@ const struct kp_zone *kp_session_zone(struct kp_session *session);
 char kp_session_status(const struct kp_session *session);
 /* Tells the session that a protocol error ended the transaction block's luck. */
 void kp_session_fail_transaction(struct kp_session *session);
+/*
+ * The implicit transaction of PostgreSQL's protocol: several statements in one simple query, or an extended-protocol
+ * pipeline up to Sync, are one transaction though the status stays 'I'. begin: no-op inside a block. A BEGIN in between
+ * turns it into an ordinary block, a COMMIT or ROLLBACK ends it (and the next statement begins another, until `end`).
+ * end: commits (one log commit) or rolls back what is left; no-op if a BEGIN made it a block.
+ */
+void kp_session_implicit_begin(struct kp_session *session);
+KP_MUST enum kp_code kp_session_implicit_end(struct kp_session *session, bool commit, struct kp_error *err);
 /* Reads of this session wait for at least this position (its own last write, or what the client asks for). */
 void kp_session_read_after(struct kp_session *session, int64_t position);
 
@@ -76,9 +84,14 @@ void kp_prepared_destroy(struct kp_prepared *prepared); /* NULL is fine */
 uint32_t kp_prepared_params(const struct kp_prepared *prepared, const struct kp_type **ret_types);
 /* Columns of the result; false if the statement returns no rows. */
 bool kp_prepared_columns(const struct kp_prepared *prepared, const struct kp_column **ret_cols, uint32_t *ret_count);
-/* COPY … FROM STDIN / TO STDOUT: the door moves the data. */
+/*
+ * COPY … FROM STDIN / TO STDOUT. OUT: the cursor gives rows and the door writes them as text (db/copy.h). IN: the door feeds
+ * bytes as they come and the cursor reads rows from them. kp_prepared_columns are, both ways, the columns moved.
+ */
 enum kp_copy_mode { KP_COPY_NONE, KP_COPY_IN, KP_COPY_OUT };
 enum kp_copy_mode kp_prepared_copy(const struct kp_prepared *prepared);
+struct kp_copy_options; /* sql/statement.h */
+const struct kp_copy_options *kp_prepared_copy_options(const struct kp_prepared *prepared); /* lives as long as prepared; NULL: no COPY */
 bool kp_prepared_is_subscribe(const struct kp_prepared *prepared); /* rows come without end */
 
 struct kp_cursor;
