@@ -68,6 +68,7 @@ struct kp_os {
     int64_t (*wall_us)(void *ctx); /* microseconds since 1970-01-01 UTC; may jump */
     int64_t (*mono_ns)(void *ctx); /* nanoseconds; never goes back */
     void (*random)(void *ctx, void *bytes, size_t len);
+    void (*sleep_us)(void *ctx, int64_t us);
 };
 
 /* The real system. One table for the process, never freed. */

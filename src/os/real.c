@@ -235,6 +235,13 @@ static void real_random(void *ctx, void *bytes, size_t len)
     }
 }
 
+static void real_sleep_us(void *ctx, int64_t us)
+{
+    struct timespec time = {us / 1000000, (us % 1000000) * 1000};
+    while (nanosleep(&time, &time) != 0)
+        KP_ASSERT(errno == EINTR);
+}
+
 struct kp_os *kp_os_real(void)
 {
     static struct kp_os os = {
@@ -257,6 +264,7 @@ struct kp_os *kp_os_real(void)
         .wall_us = real_wall_us,
         .mono_ns = real_mono_ns,
         .random = real_random,
+        .sleep_us = real_sleep_us,
     };
     return &os;
 }
