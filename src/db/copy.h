@@ -3,8 +3,8 @@
  *
  *   text  fields by a delimiter (tab), rows by \n; \b \f \n \r \t \v \\ and \ before the delimiter are escapes;
  *         NULL is \N; a line of \. ends the data
- *   csv   RFC 4180: fields in quotes where needed, the quote escaped by `escape`; NULL is the empty field without
- * quotes
+ *   csv   RFC 4180: fields in quotes where needed, the quote escaped by `escape`; NULL is the empty field
+ *         without quotes
  *
  * Reading is a push parser: bytes come in pieces cut anywhere, whole rows go out. Line ends \n, \r\n and \r are taken,
  * but one kind in one input. Binary is not here: kp_copy_check refuses it.
@@ -36,9 +36,11 @@ typedef enum kp_code (*kp_copy_row)(void *arg, const struct kp_str *fields, uint
                                     struct kp_error *err);
 
 struct kp_copy_reader;
-/* Every row has `columns` fields, else 22P04. options are copied; relation: for the context of errors. */
+/* Every row has a field for each of cols, else 22P04. options are copied, cols and relation (its name, for errors)
+ * borrowed. */
 struct kp_copy_reader *kp_copy_reader_create(const struct kp_copy_options *options, const char *relation,
-                                             uint32_t columns, kp_copy_row each, void *arg);
+                                             const struct kp_column *cols, uint32_t col_count, kp_copy_row each,
+                                             void *arg);
 void kp_copy_reader_destroy(struct kp_copy_reader *reader); /* NULL is fine */
 /* After an error nothing more may be fed. Rows are valid UTF-8 (22021). */
 KP_MUST enum kp_code kp_copy_reader_feed(struct kp_copy_reader *reader, struct kp_str bytes, struct kp_error *err);
