@@ -1,11 +1,11 @@
 /*
- * Aggregate functions: what sql/ looks up and flow/'s aggregate operator drives. One aggregate a file, src/vec/agg_<name>.c,
- * registered by being linked.
+ * Aggregate functions: what sql/ looks up and flow/'s aggregate operator drives. One aggregate a file,
+ * src/vec/agg_<name>.c, registered by being linked.
  *
  * A group's state is state_bytes of zeroed memory in the operator's table; all zero is the empty state. It may own heap
- * memory (freed by destroy) and charge the call's budget for it. update takes rows with their groups' states and weights;
- * a negative weight takes a value away, exactly. NULL arguments are filtered out before (skip_nulls), rows that FILTER
- * rejects too. Results must not depend on order of updates, cuts into steps, or merges.
+ * memory (freed by destroy) and charge the call's budget for it. update takes rows with their groups' states and
+ * weights; a negative weight takes a value away, exactly. NULL arguments are filtered out before (skip_nulls), rows
+ * that FILTER rejects too. Results must not depend on order of updates, cuts into steps, or merges.
  */
 #ifndef KP_VEC_AGG_H
 #define KP_VEC_AGG_H
@@ -13,8 +13,8 @@
 #include "vec/func.h"
 
 struct kp_agg_call {
-    struct kp_call call;         /* arena (step), settings, errors by row */
-    struct kp_budget *budget;    /* for memory that states own */
+    struct kp_call call;      /* arena (step), settings, errors by row */
+    struct kp_budget *budget; /* for memory that states own */
     struct kp_type arg_types[KP_FUNCTION_ARGS_MAX];
     uint32_t arg_count;
 };
@@ -22,11 +22,12 @@ struct kp_agg_call {
 struct kp_agg_impl {
     uint16_t state_bytes; /* multiple of 8 */
     /* weights NULL: all +1. args are dense (flattened) vectors of `rows` rows. */
-    void (*update)(struct kp_agg_call *call, void *const *states, const struct kp_vec *const *args, const int64_t *weights,
-                   uint32_t rows);
+    void (*update)(struct kp_agg_call *call, void *const *states, const struct kp_vec *const *args,
+                   const int64_t *weights, uint32_t rows);
     /* into[i] absorbs from[i], which becomes empty; for local pre-aggregation. NULL: cannot be merged. */
     void (*merge)(struct kp_agg_call *call, void *const *into, void *const *from, uint32_t rows);
-    /* out[i] = the value of states[i]; sets NULLs (kp_vec_need_valid) and errors (kp_call_fail). Strings must be copied to the arena. */
+    /* out[i] = the value of states[i]; sets NULLs (kp_vec_need_valid) and errors (kp_call_fail). Strings must be copied
+     * to the arena. */
     void (*finalize)(struct kp_agg_call *call, void *const *states, uint32_t rows, struct kp_vec *out);
     void (*destroy)(struct kp_agg_call *call, void *state); /* NULL: owns nothing */
 };
@@ -49,8 +50,9 @@ struct kp_agg_family {
 
 #define KP_AGGREGATES(family_name, table)                                                                              \
     static const struct kp_agg_family kp_aggs_##family_name = {table, KP_COUNT(table)};                                \
-    __attribute__((section("kp_agg_entries"), used)) static const struct kp_agg_family *const                        \
-        kp_aggs_##family_name##_entry = &kp_aggs_##family_name
+    __attribute__((section("kp_agg_entries"),                                                                          \
+                   used)) static const struct kp_agg_family *const kp_aggs_##family_name##_entry =                     \
+        &kp_aggs_##family_name
 
 /* All aggregates of a name. The array lives for ever. */
 const struct kp_agg *const *kp_agg_find(struct kp_str name, size_t *ret_count);

@@ -34,7 +34,7 @@ struct kp_call {
     const struct kp_session_settings *settings;
     uint32_t rows;
     uint32_t arg_count;
-    void *prepared; /* what prepare made of constant arguments, or NULL */
+    void *prepared;      /* what prepare made of constant arguments, or NULL */
     struct kp_type type; /* the result's, with modifier */
     struct kp_row_error *errors;
     uint32_t error_count, error_cap;
@@ -48,14 +48,14 @@ typedef void (*kp_kernel)(struct kp_call *call, const struct kp_vec *const *args
 
 enum kp_func_kind { KP_FUNC_FUNCTION, KP_FUNC_OPERATOR, KP_FUNC_CAST };
 enum kp_func_flags {
-    KP_STRICT = 1,       /* NULL in, NULL out */
-    KP_CAN_FAIL = 2,     /* some rows may fail: guards must evaluate it on their rows only */
-    KP_STABLE = 4,       /* depends on settings (time zone): frozen in views */
-    KP_VOLATILE = 8,     /* refused in views */
+    KP_STRICT = 1,   /* NULL in, NULL out */
+    KP_CAN_FAIL = 2, /* some rows may fail: guards must evaluate it on their rows only */
+    KP_STABLE = 4,   /* depends on settings (time zone): frozen in views */
+    KP_VOLATILE = 8, /* refused in views */
     KP_CAST_IMPLICIT = 16,
     KP_CAST_ASSIGNMENT = 32,
-    KP_MONOTONE = 64,    /* in its first argument */
-    KP_VARIADIC = 128    /* the last argument repeats */
+    KP_MONOTONE = 64, /* in its first argument */
+    KP_VARIADIC = 128 /* the last argument repeats */
 };
 
 struct kp_func {
@@ -79,8 +79,9 @@ struct kp_func_family {
 
 #define KP_FUNCTIONS(family_name, table)                                                                               \
     static const struct kp_func_family kp_family_##family_name = {#family_name, table, KP_COUNT(table)};               \
-    __attribute__((section("kp_func_entries"), used)) static const struct kp_func_family *const                      \
-        kp_family_##family_name##_entry = &kp_family_##family_name
+    __attribute__((section("kp_func_entries"),                                                                         \
+                   used)) static const struct kp_func_family *const kp_family_##family_name##_entry =                  \
+        &kp_family_##family_name
 
 /* All families in order of name; built on first use, thread safe. */
 const struct kp_func_family *const *kp_func_families(size_t *ret_count);

@@ -64,4 +64,49 @@ size_t kp_numeric_extra_bytes(const struct kp_numeric *n);
 /* A copy whose out of line part, if any, is at `memory` (aligned to 8, kp_numeric_extra_bytes of it). */
 struct kp_numeric kp_numeric_copy(const struct kp_numeric *n, void *memory);
 
+/* ---- text, modifier, other types (numeric.c) ---- */
+
+/* numeric_in: spaces around, NaN, [+-]inf, [+-]infinity, exponents. */
+KP_MUST enum kp_code kp_numeric_parse(struct kp_str text, struct kp_arena *arena, struct kp_numeric *ret_n,
+                                      struct kp_error *err);
+void kp_numeric_print(const struct kp_numeric *n, struct kp_buf *out);
+/* Rounds to the scale of numeric(p, s)'s modifier and checks p; -1: as it is. 22003 numeric field overflow. */
+KP_MUST enum kp_code kp_numeric_apply_mod(const struct kp_numeric *n, int32_t mod, struct kp_arena *arena,
+                                          struct kp_numeric *ret_n, struct kp_error *err);
+struct kp_numeric kp_numeric_from_i64(int64_t value, struct kp_arena *arena);
+struct kp_numeric kp_numeric_from_i128(__int128 coef, uint16_t scale, struct kp_arena *arena);
+/* 15 significant digits (6 for float4), as PostgreSQL's casts. */
+struct kp_numeric kp_numeric_from_f64(double value, struct kp_arena *arena);
+struct kp_numeric kp_numeric_from_f32(float value, struct kp_arena *arena);
+/* Rounded half away from zero. KP_INT2, KP_INT4 and KP_INT8 set the range and the message. */
+KP_MUST enum kp_code kp_numeric_to_int(const struct kp_numeric *n, enum kp_type_id type, int64_t *ret_value,
+                                       struct kp_error *err);
+KP_MUST enum kp_code kp_numeric_to_f64(const struct kp_numeric *n, double *ret_value, struct kp_error *err);
+KP_MUST enum kp_code kp_numeric_to_f32(const struct kp_numeric *n, float *ret_value, struct kp_error *err);
+
+/* ---- arithmetic (numeric_arith.c): PostgreSQL's result scales, rounding and errors (22003, 22012) ---- */
+
+typedef enum kp_code (*kp_numeric_binary)(const struct kp_numeric *a, const struct kp_numeric *b,
+                                          struct kp_arena *arena, struct kp_numeric *ret_n, struct kp_error *err);
+KP_MUST enum kp_code kp_numeric_add(const struct kp_numeric *a, const struct kp_numeric *b, struct kp_arena *arena,
+                                    struct kp_numeric *ret_n, struct kp_error *err);
+KP_MUST enum kp_code kp_numeric_sub(const struct kp_numeric *a, const struct kp_numeric *b, struct kp_arena *arena,
+                                    struct kp_numeric *ret_n, struct kp_error *err);
+KP_MUST enum kp_code kp_numeric_mul(const struct kp_numeric *a, const struct kp_numeric *b, struct kp_arena *arena,
+                                    struct kp_numeric *ret_n, struct kp_error *err);
+KP_MUST enum kp_code kp_numeric_div(const struct kp_numeric *a, const struct kp_numeric *b, struct kp_arena *arena,
+                                    struct kp_numeric *ret_n, struct kp_error *err);
+KP_MUST enum kp_code kp_numeric_div_trunc(const struct kp_numeric *a, const struct kp_numeric *b,
+                                          struct kp_arena *arena, struct kp_numeric *ret_n, struct kp_error *err);
+KP_MUST enum kp_code kp_numeric_mod(const struct kp_numeric *a, const struct kp_numeric *b, struct kp_arena *arena,
+                                    struct kp_numeric *ret_n, struct kp_error *err);
+struct kp_numeric kp_numeric_negate(const struct kp_numeric *n, struct kp_arena *arena);
+struct kp_numeric kp_numeric_abs(const struct kp_numeric *n, struct kp_arena *arena);
+enum kp_numeric_rounding { KP_ROUND_HALF_AWAY, KP_ROUND_TRUNC, KP_ROUND_FLOOR, KP_ROUND_CEIL };
+/* To `digits` behind the point (negative: before it), which becomes the scale. 22003 beyond the limits. */
+KP_MUST enum kp_code kp_numeric_round(const struct kp_numeric *n, int32_t digits, enum kp_numeric_rounding rounding,
+                                      struct kp_arena *arena, struct kp_numeric *ret_n, struct kp_error *err);
+KP_MUST enum kp_code kp_numeric_sqrt(const struct kp_numeric *n, struct kp_arena *arena, struct kp_numeric *ret_n,
+                                     struct kp_error *err);
+
 #endif

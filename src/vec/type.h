@@ -56,8 +56,8 @@ enum kp_type_id {
     KP_OID,     /* pg_catalog's oid: uint32 kept as int32_t's width */
     KP_UNKNOWN, /* a literal not yet typed: text */
     KP_TYPE_COUNT,
-    KP_ANY,        /* in signatures only: any type */
-    KP_ANYELEMENT  /* in signatures only: all of these are one type */
+    KP_ANY,       /* in signatures only: any type */
+    KP_ANYELEMENT /* in signatures only: all of these are one type */
 };
 
 struct kp_type {
@@ -69,17 +69,18 @@ struct kp_type {
 
 struct kp_type_info {
     enum kp_type_id id;
-    const char *name;        /* as PostgreSQL's format_type prints it: "double precision" */
-    const char *short_name;  /* pg_type.typname: "float8" */
-    uint32_t oid;            /* PostgreSQL's */
-    int16_t pg_len;          /* pg_type.typlen: -1 variable */
-    uint8_t bytes;           /* width of a value in a vector */
-    char category;           /* pg_type.typcategory: 'N', 'S', 'D', 'B', 'T', 'U', 'X' */
-    bool preferred;          /* pg_type.typispreferred */
-    bool string;             /* a struct kp_text */
+    const char *name;       /* as PostgreSQL's format_type prints it: "double precision" */
+    const char *short_name; /* pg_type.typname: "float8" */
+    uint32_t oid;           /* PostgreSQL's */
+    int16_t pg_len;         /* pg_type.typlen: -1 variable */
+    uint8_t bytes;          /* width of a value in a vector */
+    char category;          /* pg_type.typcategory: 'N', 'S', 'D', 'B', 'T', 'U', 'X' */
+    bool preferred;         /* pg_type.typispreferred */
+    bool string;            /* a struct kp_text */
 };
 const struct kp_type_info *kp_type_info(enum kp_type_id id);
-/* By any of its SQL names ("int", "int4", "integer", "timestamp without time zone", …), case folded already; NONE if unknown. */
+/* By any of its SQL names ("int", "int4", "integer", "timestamp without time zone", …), case folded already; NONE if
+ * unknown. */
 enum kp_type_id kp_type_by_name(struct kp_str name);
 enum kp_type_id kp_type_by_oid(uint32_t oid); /* NONE if unknown */
 /* Appends e.g. "numeric(12,2)". */

@@ -38,9 +38,11 @@ void kp_vec_init_constant(struct kp_vec *vec, struct kp_arena *arena, const stru
 /* A dense copy of a constant vector; a dense one is returned as it is. */
 struct kp_vec kp_vec_flatten(const struct kp_vec *vec, struct kp_arena *arena, uint32_t rows);
 /* out[i] = vec[index[i]] for n rows; a constant stays one. Strings are not copied. */
-void kp_vec_gather(const struct kp_vec *vec, const uint32_t *index, uint32_t n, struct kp_arena *arena, struct kp_vec *ret_vec);
+void kp_vec_gather(const struct kp_vec *vec, const uint32_t *index, uint32_t n, struct kp_arena *arena,
+                   struct kp_vec *ret_vec);
 /* to[index[i]] = from[i]: the way back from a gathered subset. `to` has room for to_rows rows. */
-void kp_vec_scatter(struct kp_vec *to, uint32_t to_rows, const struct kp_vec *from, const uint32_t *index, uint32_t n, struct kp_arena *arena);
+void kp_vec_scatter(struct kp_vec *to, uint32_t to_rows, const struct kp_vec *from, const uint32_t *index, uint32_t n,
+                    struct kp_arena *arena);
 
 static inline bool kp_vec_is_null(const struct kp_vec *vec, uint32_t row)
 {
@@ -64,14 +66,17 @@ void kp_vec_get(const struct kp_vec *vec, uint32_t row, struct kp_datum *ret_dat
 /* A batch of n columns, vectors not yet initialized. */
 struct kp_batch *kp_batch_create(struct kp_arena *arena, uint32_t cols, uint32_t rows);
 /* The rows index[0..n) of a batch, weights too. */
-struct kp_batch *kp_batch_gather(const struct kp_batch *batch, const uint32_t *index, uint32_t n, struct kp_arena *arena);
+struct kp_batch *kp_batch_gather(const struct kp_batch *batch, const uint32_t *index, uint32_t n,
+                                 struct kp_arena *arena);
 
 /* ---- comparison, hashing, order (vec/compare.c) ---- */
 
-/* -1, 0, 1 in the type's SQL order; NULLs are the caller's affair. Types are the same. numeric 1.0 = 1.00, NaN = NaN and last. */
+/* -1, 0, 1 in the type's SQL order; NULLs are the caller's affair. Types are the same. numeric 1.0 = 1.00, NaN = NaN
+ * and last. */
 int kp_value_compare(enum kp_type_id type, const void *a, const void *b);
 bool kp_value_equal(enum kp_type_id type, const void *a, const void *b);
-/* Equal values (SQL equality: 1.0 and 1.00, -0 and 0, '24h' and '1 day') hash alike. Stable across machines: in the state format. */
+/* Equal values (SQL equality: 1.0 and 1.00, -0 and 0, '24h' and '1 day') hash alike. Stable across machines: in the
+ * state format. */
 uint64_t kp_value_hash(enum kp_type_id type, const void *value);
 /* hashes[i] = combine(hashes[i], hash of row i) for all rows, NULL hashing to a constant; first: start from nothing. */
 void kp_vec_hash(const struct kp_vec *vec, uint32_t rows, uint64_t *hashes, bool first);
@@ -79,21 +84,24 @@ void kp_vec_hash(const struct kp_vec *vec, uint32_t rows, uint64_t *hashes, bool
  * Whole-row order, for ties and top-N: appends bytes whose memcmp order is the SQL order of the value (ascending,
  * NULLs last; descending inverts, nulls_first as asked). Equal but not identical values give equal bytes.
  */
-void kp_sort_key_append(struct kp_buf *key, enum kp_type_id type, const void *value, bool null, bool descending, bool nulls_first);
+void kp_sort_key_append(struct kp_buf *key, enum kp_type_id type, const void *value, bool null, bool descending,
+                        bool nulls_first);
 
 /* ---- text and binary forms (vec/io.c) ---- */
 
 /* PostgreSQL's output text, with session settings ISO dates and `zone` for timestamptz. Appends. */
 struct kp_zone;
 void kp_value_print(struct kp_type type, const void *value, const struct kp_zone *zone, struct kp_buf *out);
-/* PostgreSQL's input function with typmod: the value in 16 bytes at ret_value (out of line parts in arena). Its errors and SQLSTATEs. */
+/* PostgreSQL's input function with typmod: the value in 16 bytes at ret_value (out of line parts in arena). Its errors
+ * and SQLSTATEs. */
 KP_MUST enum kp_code kp_value_parse(struct kp_type type, struct kp_str text, const struct kp_zone *zone,
                                     struct kp_arena *arena, void *ret_value, struct kp_error *err);
 /* PostgreSQL's binary send and receive forms. */
 void kp_value_send(struct kp_type type, const void *value, struct kp_buf *out);
 KP_MUST enum kp_code kp_value_receive(struct kp_type type, struct kp_str bytes, struct kp_arena *arena, void *ret_value,
                                       struct kp_error *err);
-/* Appends the value as JSON: numbers bare but for numeric and integers beyond 2^53 (strings), text quoted, timestamps ISO with T. */
+/* Appends the value as JSON: numbers bare but for numeric and integers beyond 2^53 (strings), text quoted, timestamps
+ * ISO with T. */
 void kp_value_print_json(struct kp_type type, const void *value, const struct kp_zone *zone, struct kp_buf *out);
 
 #endif
