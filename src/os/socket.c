@@ -38,7 +38,8 @@ enum kp_code kp_address_parse(const char *text, struct kp_address *ret_address, 
     if (*port < '0' || *port > '9' || *end || number > 65535 || host_len >= sizeof ret_address->host ||
         (!bracket && memchr(host, ':', host_len))) {
         kp_fail(err, KP_INVALID, NULL, "\"%s\" is not an address to listen on or connect to", text);
-        return kp_error_hint(err, "Write HOST:PORT, for example 127.0.0.1:4680 or [::1]:4680; port 0 takes a free one.");
+        return kp_error_hint(err,
+                             "Write HOST:PORT, for example 127.0.0.1:4680 or [::1]:4680; port 0 takes a free one.");
     }
     struct kp_address address = {.port = (uint16_t)number};
     if (host_len)
@@ -52,7 +53,8 @@ enum kp_code kp_address_parse(const char *text, struct kp_address *ret_address, 
 const char *kp_address_print(const struct kp_address *address, char out[KP_ADDRESS_TEXT_BYTES])
 {
     bool v6 = strchr(address->host, ':') != NULL;
-    snprintf(out, KP_ADDRESS_TEXT_BYTES, "%s%s%s:%u", v6 ? "[" : "", address->host, v6 ? "]" : "", (unsigned)address->port);
+    snprintf(out, KP_ADDRESS_TEXT_BYTES, "%s%s%s:%u", v6 ? "[" : "", address->host, v6 ? "]" : "",
+             (unsigned)address->port);
     return out;
 }
 
@@ -93,14 +95,16 @@ void kp_socket_peer(int socket, struct kp_address *ret_address)
     from_sockaddr(&name, ret_address);
 }
 
-static enum kp_code resolve(const struct kp_address *address, int flags, struct addrinfo **ret_found, struct kp_error *err)
+static enum kp_code resolve(const struct kp_address *address, int flags, struct addrinfo **ret_found,
+                            struct kp_error *err)
 {
     char port[8];
     snprintf(port, sizeof port, "%u", (unsigned)address->port);
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
     int failed = getaddrinfo(address->host, port, &hints, ret_found);
     if (failed)
-        return kp_fail(err, KP_NOT_FOUND, "08001", "cannot look up host \"%s\": %s", address->host, gai_strerror(failed));
+        return kp_fail(err, KP_NOT_FOUND, "08001", "cannot look up host \"%s\": %s", address->host,
+                       gai_strerror(failed));
     return KP_OK;
 }
 
@@ -132,7 +136,9 @@ enum kp_code kp_socket_listen(const struct kp_address *address, int *ret_socket,
     kp_address_print(address, text);
     if (failed == EADDRINUSE) {
         kp_fail(err, KP_BUSY, "55006", "address %s is in use by another program", text);
-        return kp_error_hint(err, "Stop what listens there (`ss -ltnp 'sport = :%u'` names it), or choose another port; port 0 takes a free one.",
+        return kp_error_hint(err,
+                             "Stop what listens there (`ss -ltnp 'sport = :%u'` names it), or choose another port; "
+                             "port 0 takes a free one.",
                              (unsigned)address->port);
     }
     kp_fail_errno(err, failed, "cannot listen on %s", text);
@@ -153,7 +159,8 @@ static int await_connect(int fd, int64_t timeout_us)
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &len) == 0 ? failed : errno;
 }
 
-enum kp_code kp_socket_connect(const struct kp_address *address, int64_t timeout_us, int *ret_socket, struct kp_error *err)
+enum kp_code kp_socket_connect(const struct kp_address *address, int64_t timeout_us, int *ret_socket,
+                               struct kp_error *err)
 {
     struct addrinfo *found;
     KP_TRY(resolve(address, 0, &found, err));
@@ -346,10 +353,11 @@ size_t kp_poller_wait(struct kp_poller *poller, struct kp_poll_event *events, si
             continue;
         }
         uint32_t e = got[i].events;
-        events[count++] = (struct kp_poll_event){
-            .arg = got[i].data.ptr,
-            .events = ((e & EPOLLIN) ? KP_POLL_READ : 0u) | ((e & EPOLLOUT) ? KP_POLL_WRITE : 0u) |
-                      ((e & EPOLLRDHUP) ? KP_POLL_PEER_ENDED : 0u) | ((e & (EPOLLERR | EPOLLHUP)) ? KP_POLL_BROKEN : 0u)};
+        events[count++] = (struct kp_poll_event){.arg = got[i].data.ptr,
+                                                 .events = ((e & EPOLLIN) ? KP_POLL_READ : 0u) |
+                                                           ((e & EPOLLOUT) ? KP_POLL_WRITE : 0u) |
+                                                           ((e & EPOLLRDHUP) ? KP_POLL_PEER_ENDED : 0u) |
+                                                           ((e & (EPOLLERR | EPOLLHUP)) ? KP_POLL_BROKEN : 0u)};
     }
     return count;
 }

@@ -1,8 +1,8 @@
 /*
  * Sockets, the poller and its wake-up: the only place that names socket, epoll and eventfd.
  *
- * Sockets are plain descriptors here, non-blocking, close-on-exec and without Nagle's delay. A read or write gives what it
- * could do at once; kp_socket_wait is for threads that may block.
+ * Sockets are plain descriptors here, non-blocking, close-on-exec and without Nagle's delay. A read or write gives what
+ * it could do at once; kp_socket_wait is for threads that may block.
  */
 #ifndef KP_OS_SOCKET_H
 #define KP_OS_SOCKET_H
@@ -31,13 +31,15 @@ bool kp_address_is_loopback(const struct kp_address *address);
 /* Binds and listens; port 0 takes a free one. A taken port is KP_BUSY with a hint. */
 KP_MUST enum kp_code kp_socket_listen(const struct kp_address *address, int *ret_socket, struct kp_error *err);
 /* Connects, waiting at most timeout_us (negative: for ever). */
-KP_MUST enum kp_code kp_socket_connect(const struct kp_address *address, int64_t timeout_us, int *ret_socket, struct kp_error *err);
+KP_MUST enum kp_code kp_socket_connect(const struct kp_address *address, int64_t timeout_us, int *ret_socket,
+                                       struct kp_error *err);
 void kp_socket_close(int socket); /* negative is fine */
 
 /* Results below zero. */
 enum { KP_SOCKET_AGAIN = -1, KP_SOCKET_FAILED = -2, KP_SOCKET_EXHAUSTED = -3 };
 
-/* The next connection; AGAIN: none waits; EXHAUSTED: out of descriptors or memory; FAILED: that one is gone, try again. */
+/* The next connection; AGAIN: none waits; EXHAUSTED: out of descriptors or memory; FAILED: that one is gone, try again.
+ */
 int kp_socket_accept(int listener);
 /* Bytes moved; read: 0 at the end of the stream; AGAIN: would block; FAILED: the connection is broken. */
 ssize_t kp_socket_read(int socket, void *bytes, size_t len);
@@ -64,7 +66,8 @@ struct kp_poll_event {
 KP_MUST enum kp_code kp_poller_create(struct kp_poller **ret_poller, struct kp_error *err);
 void kp_poller_destroy(struct kp_poller *poller);
 /* Adds a socket, or changes what it is watched for. */
-KP_MUST enum kp_code kp_poller_add(struct kp_poller *poller, int socket, unsigned events, void *arg, struct kp_error *err);
+KP_MUST enum kp_code kp_poller_add(struct kp_poller *poller, int socket, unsigned events, void *arg,
+                                   struct kp_error *err);
 void kp_poller_change(struct kp_poller *poller, int socket, unsigned events, void *arg);
 void kp_poller_remove(struct kp_poller *poller, int socket);
 /* Level-triggered. Returns how many events were filled; 0 on timeout or when only woken. */

@@ -8,8 +8,9 @@
  *                                 fn(conn)                                     (a pool thread, exclusively)
  *
  * A connection always has one owner. The network thread owns it, and calls the door, until a callback says kp_conn_run;
- * when that callback has returned, a pool thread owns it until fn returns. Only the owner touches conn->in, conn->out and
- * conn->state, and only the owner may call functions that take a `struct kp_conn *`. Everyone else holds a kp_conn_ref.
+ * when that callback has returned, a pool thread owns it until fn returns. Only the owner touches conn->in, conn->out
+ * and conn->state, and only the owner may call functions that take a `struct kp_conn *`. Everyone else holds a
+ * kp_conn_ref.
  *
  * Invariants
  *  1. A door's callbacks run on the network thread and do not block. They never run while a pool thread owns the
@@ -28,6 +29,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "os/os.h"
 #include "os/socket.h"
 
@@ -36,23 +38,24 @@ struct kp_conn;
 
 /* A protocol: what a listening address speaks. One constant table a door. */
 struct kp_door {
-    const char *name;     /* "pg", "http", "kafka" */
-    size_t state_bytes;   /* of conn->state, zeroed at open */
-    size_t in_bytes_max;  /* the largest message it may have to hold; 0: 1 MiB */
+    const char *name;    /* "pg", "http", "kafka" */
+    size_t state_bytes;  /* of conn->state, zeroed at open */
+    size_t in_bytes_max; /* the largest message it may have to hold; 0: 1 MiB */
 
     /* Once, before the first and after the last connection; what start gives is every connection's conn->ctx. `host` is
      * what kp_net_listen was given: the instance. Either may be NULL: then conn->ctx is host. */
-    enum kp_code (*start)(struct kp_net *net, void *host, const struct kp_address *bound, void **ret_ctx, struct kp_error *err);
+    enum kp_code (*start)(struct kp_net *net, void *host, const struct kp_address *bound, void **ret_ctx,
+                          struct kp_error *err);
     void (*stop)(void *ctx);
 
     void (*open)(struct kp_conn *conn); /* may be NULL */
-    /* New input: parse kp_conn_input, kp_conn_consume, answer into conn->out. Is called again when more has come, after a
-     * kp_conn_run, after kp_conn_unpause, and when output over the limit has drained (check kp_conn_backed_up between
+    /* New input: parse kp_conn_input, kp_conn_consume, answer into conn->out. Is called again when more has come, after
+     * a kp_conn_run, after kp_conn_unpause, and when output over the limit has drained (check kp_conn_backed_up between
      * pipelined messages). Return right after kp_conn_run, kp_conn_pause or kp_conn_close. */
     void (*readable)(struct kp_conn *conn);
     /* The peer sends no more, and somebody works for it: a pool thread (then this may run beside it: touch only what is
-     * thread safe, kp_session_cancel for example), or the connection is paused. It may have closed only its half, and wait
-     * for the answer. Also called when the server stops. NULL: the work goes on. */
+     * thread safe, kp_session_cancel for example), or the connection is paused. It may have closed only its half, and
+     * wait for the answer. Also called, perhaps a second time, when the server stops. NULL: the work goes on. */
     void (*hangup)(struct kp_conn *conn);
     void (*close)(struct kp_conn *conn); /* may be NULL; frees what state owns */
     /* The protocol's words for "too many connections" into out; NULL: it is just closed. */
@@ -62,11 +65,11 @@ struct kp_door {
 struct kp_conn {
     struct kp_net *net;
     const struct kp_door *door;
-    void *ctx;          /* of the door */
-    void *state;        /* door->state_bytes */
-    struct kp_buf in;   /* in.data + in_at: not yet consumed */
+    void *ctx;        /* of the door */
+    void *state;      /* door->state_bytes */
+    struct kp_buf in; /* in.data + in_at: not yet consumed */
     size_t in_at;
-    struct kp_buf out;  /* out.data + out_at: not yet sent */
+    struct kp_buf out; /* out.data + out_at: not yet sent */
     size_t out_at;
 };
 
@@ -94,13 +97,16 @@ void kp_conn_peer(struct kp_conn *conn, struct kp_address *ret_address);
 
 /* ---- work that may block ---- */
 
-/* When the current callback (or fn) has returned, fn runs on a pool thread that owns the connection until it returns. */
+/* When the current callback (or fn) has returned, fn runs on a pool thread that owns the connection until it returns.
+ */
 void kp_conn_run(struct kp_conn *conn, void (*fn)(struct kp_conn *conn));
-/* In fn: sends all output, waiting as long as the peer takes some within `write_timeout_us`. KP_CLOSED: broken; KP_CANCELLED: stopping. */
+/* In fn: sends all output, waiting as long as the peer takes some within `write_timeout_us`. KP_CLOSED: broken;
+ * KP_CANCELLED: stopping. */
 KP_MUST enum kp_code kp_conn_flush_blocking(struct kp_conn *conn, struct kp_error *err);
-/* In fn: waits for input and reads it into conn->in. *ret_ready false: timeout_us passed (negative: never does). KP_CLOSED
- * when the peer has ended and nothing is left to read, KP_CANCELLED: stopping. */
-KP_MUST enum kp_code kp_conn_wait_input(struct kp_conn *conn, int64_t timeout_us, bool *ret_ready, struct kp_error *err);
+/* In fn: waits for input and reads it into conn->in. *ret_ready false: timeout_us passed (negative: never does).
+ * KP_CLOSED when the peer has ended and nothing is left to read, KP_CANCELLED: stopping. */
+KP_MUST enum kp_code kp_conn_wait_input(struct kp_conn *conn, int64_t timeout_us, bool *ret_ready,
+                                        struct kp_error *err);
 /* Any thread that knows the connection lives: the peer has ended its side, or the server stops. */
 bool kp_conn_is_hung_up(const struct kp_conn *conn);
 
@@ -141,20 +147,21 @@ void kp_net_call(struct kp_net *net, void (*fn)(void *arg), void *arg);
 /* ---- the net itself ---- */
 
 struct kp_net_options {
-    struct kp_os *os;          /* NULL: the real one (clock) */
-    uint32_t connections_max;  /* 0: KP_CONNECTIONS_MAX */
-    uint32_t threads_max;      /* of the pool; 0: 256 */
-    size_t stack_bytes;        /* of a pool thread; 0: 1 MiB */
-    int64_t thread_idle_us;    /* an idle pool thread ends after; 0: 5 s */
-    size_t out_bytes_high;     /* 0: 1 MiB */
-    int64_t write_timeout_us;  /* a peer that takes nothing for so long is cut off; 0: 60 s */
-    int64_t stop_grace_us;     /* at stop, work under way may take so long to end; 0: 5 s */
+    struct kp_os *os;         /* NULL: the real one (clock) */
+    uint32_t connections_max; /* 0: KP_CONNECTIONS_MAX */
+    uint32_t threads_max;     /* of the pool; 0: 256 */
+    size_t stack_bytes;       /* of a pool thread; 0: 1 MiB */
+    int64_t thread_idle_us;   /* an idle pool thread ends after; 0: 5 s */
+    size_t out_bytes_high;    /* 0: 1 MiB */
+    int64_t write_timeout_us; /* a peer that takes nothing for so long is cut off; 0: 60 s */
+    int64_t stop_grace_us;    /* at stop, work under way may take so long to end; 0: 5 s */
 };
 
 KP_MUST enum kp_code kp_net_create(const struct kp_net_options *options, struct kp_net **ret_net, struct kp_error *err);
 /* Binds an address for a door. Before kp_net_start. *ret_bound: with the port that was taken. */
-KP_MUST enum kp_code kp_net_listen(struct kp_net *net, const struct kp_door *door, void *host, const struct kp_address *address,
-                                   struct kp_address *ret_bound, struct kp_error *err);
+KP_MUST enum kp_code kp_net_listen(struct kp_net *net, const struct kp_door *door, void *host,
+                                   const struct kp_address *address, struct kp_address *ret_bound,
+                                   struct kp_error *err);
 void kp_net_start(struct kp_net *net);
 /*
  * Stops listening, lets answers that are due go out, cancels what blocks (door->hangup), closes all, ends all threads,
@@ -167,7 +174,7 @@ int64_t kp_net_now_us(struct kp_net *net); /* monotonic */
 struct kp_net_stats {
     uint64_t accepted, refused, closed_slow; /* since start; closed_slow: cut off because they took nothing */
     uint64_t in_bytes, out_bytes;
-    uint64_t jobs;                           /* run by the pool since start */
+    uint64_t jobs; /* run by the pool since start */
     uint32_t connections, threads, threads_busy, jobs_waiting;
 };
 void kp_net_stats(struct kp_net *net, struct kp_net_stats *ret_stats); /* any thread */

@@ -20,7 +20,8 @@ struct kp_serve_bound {
 };
 
 /* Binds all doors, then serves. Nothing stays bound when it fails. */
-KP_MUST enum kp_code kp_serve_start(struct kp_db *db, const struct kp_serve_options *options, struct kp_serve **ret_serve, struct kp_error *err);
+KP_MUST enum kp_code kp_serve_start(struct kp_db *db, const struct kp_serve_options *options,
+                                    struct kp_serve **ret_serve, struct kp_error *err);
 void kp_serve_bound(const struct kp_serve *serve, struct kp_serve_bound *ret_bound);
 struct kp_net *kp_serve_net(struct kp_serve *serve);
 /* Closes all connections (kp_net_destroy). Before kp_db_close. NULL is fine. */

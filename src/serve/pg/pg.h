@@ -1,4 +1,5 @@
-/* The PostgreSQL door: protocol 3.0 over a connection of serve/net.h. Its ctx and host are the instance (struct kp_db). */
+/* The PostgreSQL door: protocol 3.0 over a connection of serve/net.h. Its ctx and host are the instance (struct kp_db).
+ */
 #ifndef KP_SERVE_PG_PG_H
 #define KP_SERVE_PG_PG_H
 
