@@ -43,18 +43,21 @@ struct kp_topic_info {
     uint64_t records, bytes;
 };
 
-/* Names as in Kafka: 1 to 249 of [a-zA-Z0-9._-], not "." or "..". KP_EXISTS if there is one of that name. Durable on return. */
+/* Names as in Kafka: 1 to 249 of [a-zA-Z0-9._-], not "." or "..". KP_EXISTS if there is one of that name. Durable on
+ * return. */
 KP_MUST enum kp_code kp_log_topic_create(struct kp_log *log, const char *name, uint32_t partitions, uint32_t *ret_id,
                                          struct kp_error *err);
 KP_MUST enum kp_code kp_log_topic_drop(struct kp_log *log, uint32_t id, struct kp_error *err);
-KP_MUST enum kp_code kp_log_topic_find(struct kp_log *log, const char *name, struct kp_topic_info *ret_info, struct kp_error *err);
-KP_MUST enum kp_code kp_log_topic_get(struct kp_log *log, uint32_t id, struct kp_topic_info *ret_info, struct kp_error *err);
+KP_MUST enum kp_code kp_log_topic_find(struct kp_log *log, const char *name, struct kp_topic_info *ret_info,
+                                       struct kp_error *err);
+KP_MUST enum kp_code kp_log_topic_get(struct kp_log *log, uint32_t id, struct kp_topic_info *ret_info,
+                                      struct kp_error *err);
 /* All topics in order of id; the array is the caller's to kp_free. */
 void kp_log_topics(struct kp_log *log, struct kp_topic_info **ret_topics, size_t *ret_count);
 
 struct kp_partition_info {
-    int64_t start_offset;   /* first that can be read */
-    int64_t end_offset;     /* the next one to be given, durable ones only (Kafka's high watermark) */
+    int64_t start_offset; /* first that can be read */
+    int64_t end_offset;   /* the next one to be given, durable ones only (Kafka's high watermark) */
     int64_t max_timestamp_ms;
     uint64_t bytes;
 };
@@ -68,31 +71,33 @@ struct kp_log_entry {
     uint32_t topic, partition;
     const uint8_t *batch;
     size_t bytes;
-    bool trusted;         /* built by kp_record_batch_build in this process: skip decompression and the walk */
-    int64_t base_offset;  /* out */
-    int64_t position;     /* out: of its first record */
+    bool trusted;        /* built by kp_record_batch_build in this process: skip decompression and the walk */
+    int64_t base_offset; /* out */
+    int64_t position;    /* out: of its first record */
 };
 
 typedef void (*kp_log_done)(void *arg, int64_t position_end, const struct kp_error *err); /* err NULL: durable */
 
 /* Appends all entries as one atomic group and returns when they are durable. *ret_position: behind the last record. */
-KP_MUST enum kp_code kp_log_append(struct kp_log *log, struct kp_log_entry *entries, size_t count, int64_t *ret_position,
-                                   struct kp_error *err);
+KP_MUST enum kp_code kp_log_append(struct kp_log *log, struct kp_log_entry *entries, size_t count,
+                                   int64_t *ret_position, struct kp_error *err);
 /* The same without waiting: fails at once for bad input (done is not called), else offsets and positions are filled
  * and done(arg, …) is called exactly once from the writer thread. Blocks while the queue of bytes not yet written is
  * over its limit: back pressure. */
-KP_MUST enum kp_code kp_log_append_async(struct kp_log *log, struct kp_log_entry *entries, size_t count, kp_log_done done,
-                                         void *arg, struct kp_error *err);
+KP_MUST enum kp_code kp_log_append_async(struct kp_log *log, struct kp_log_entry *entries, size_t count,
+                                         kp_log_done done, void *arg, struct kp_error *err);
 
 /* ---- state ---- */
 
 int64_t kp_log_position(struct kp_log *log); /* behind the last durable record */
 int64_t kp_log_time_us(struct kp_log *log);  /* log time of the last durable block: max(previous, clock) */
-/* Waits until kp_log_position > position, timeout_us passes (negative: never) or the log is closing; returns the position. */
+/* Waits until kp_log_position > position, timeout_us passes (negative: never) or the log is closing; returns the
+ * position. */
 int64_t kp_log_wait(struct kp_log *log, int64_t position, int64_t timeout_us);
 /* Wakes all kp_log_wait callers: shutdown, or a changed mind. */
 void kp_log_wake(struct kp_log *log);
-/* Registers a function called on the writer thread after every commit, with the new position. For doors that long-poll. */
+/* Registers a function called on the writer thread after every commit, with the new position. For doors that long-poll.
+ */
 void kp_log_listen(struct kp_log *log, void (*on_commit)(void *arg, int64_t position), void *arg);
 /* KP_CLOSED with the first cause when the log is poisoned, else KP_OK. */
 KP_MUST enum kp_code kp_log_health(struct kp_log *log, struct kp_error *err);
@@ -103,12 +108,12 @@ KP_MUST enum kp_code kp_log_health(struct kp_log *log, struct kp_error *err);
 struct kp_log_chunk {
     uint32_t topic, partition;
     int64_t base_offset;
-    int64_t position;     /* of its first record */
+    int64_t position; /* of its first record */
     uint32_t records;
-    int64_t log_time_us;  /* of its block */
+    int64_t log_time_us; /* of its block */
     const uint8_t *batch;
     uint32_t bytes;
-    bool group_end;       /* last of its atomic group: a step may end behind it */
+    bool group_end; /* last of its atomic group: a step may end behind it */
 };
 
 /* A piece of the log in memory, whole groups, all durable. Owned by the caller; immutable. */
@@ -136,12 +141,13 @@ void kp_log_span_release(struct kp_log_span *span);
  * earlier: consumers skip), up to about bytes_max, at least one if there is any. KP_LIMIT with hint when the offset is
  * out of range.
  */
-KP_MUST enum kp_code kp_log_fetch(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t offset, size_t bytes_max,
-                                  struct kp_buf *out, struct kp_error *err);
+KP_MUST enum kp_code kp_log_fetch(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t offset,
+                                  size_t bytes_max, struct kp_buf *out, struct kp_error *err);
 /* The first offset whose record's timestamp is at or after timestamp_ms, and that timestamp; -1 if there is none. */
 KP_MUST enum kp_code kp_log_offset_at(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t timestamp_ms,
                                       int64_t *ret_offset, int64_t *ret_timestamp_ms, struct kp_error *err);
 /* The first position whose block's log time is at or after time_us. */
-KP_MUST enum kp_code kp_log_position_at(struct kp_log *log, int64_t time_us, int64_t *ret_position, struct kp_error *err);
+KP_MUST enum kp_code kp_log_position_at(struct kp_log *log, int64_t time_us, int64_t *ret_position,
+                                        struct kp_error *err);
 
 #endif

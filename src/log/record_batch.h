@@ -70,7 +70,8 @@ struct kp_record_batch_builder {
 };
 void kp_record_batch_add(struct kp_record_batch_builder *builder, int64_t timestamp_ms, struct kp_str key,
                          struct kp_str value, struct kp_str headers);
-size_t kp_record_batch_builder_bytes(const struct kp_record_batch_builder *builder); /* uncompressed size if built now */
+size_t
+kp_record_batch_builder_bytes(const struct kp_record_batch_builder *builder); /* uncompressed size if built now */
 KP_MUST enum kp_code kp_record_batch_build(struct kp_record_batch_builder *builder, enum kp_codec codec,
                                            struct kp_buf *out, struct kp_error *err);
 void kp_record_batch_builder_finish(struct kp_record_batch_builder *builder);

@@ -1,0 +1,285 @@
+/*
+ * Appending: validate, give offsets and positions, gather into blocks.
+ *
+ * The open block is the last of the queue. A group goes into it if it fits; else the block is sealed and the group
+ * begins a new one, and takes as many as it needs (log/format.h, GROUPS). Blocks are carved from slabs one behind the
+ * other, so that many small commits share a megabyte.
+ */
+#include "log/internal.h"
+
+#include "base/hash.h"
+#include "base/limits.h"
+#include "log/record_batch.h"
+
+enum { SLAB_REST_BYTES_MIN = 64 << 10 }; /* less is left of a slab: the next block begins a new one */
+
+enum kp_code kp_log_check(struct kp_log *log, struct kp_error *err)
+{
+    if (log->failure.code != KP_OK) {
+        kp_fail(err, KP_CLOSED, NULL, "the log takes no more writes after a failure: %s", log->failure.message);
+        return kp_error_hint(err, "Mend the cause, then restart: nothing acknowledged is lost.");
+    }
+    if (log->read_only)
+        return kp_fail(err, KP_CLOSED, "25006", "the log is open for reading only");
+    if (log->stopping)
+        return kp_fail(err, KP_CLOSED, NULL, "the log is closing");
+    return KP_OK;
+}
+
+void kp_open_block_free(struct kp_open_block *block)
+{
+    kp_slab_release(block->slab);
+    kp_free(block->completions);
+    kp_free(block);
+}
+
+/* ---- blocks ---- */
+
+void kp_open_block_seal(struct kp_log *log, struct kp_open_block *block)
+{
+    if (block->sealed)
+        return;
+    block->sealed = true;
+    size_t whole = (size_t)kp_sector_ceil(block->used);
+    memset((uint8_t *)block->header + block->used, 0, whole - block->used);
+    block->header->payload_bytes = (uint32_t)(block->used - sizeof *block->header);
+    if (block->slab == log->slab)
+        log->slab_used += whole;
+}
+
+/* A new open block with room for at least `need` bytes of entries. */
+static struct kp_open_block *open_block(struct kp_log *log, size_t need)
+{
+    if (log->last)
+        kp_open_block_seal(log, log->last);
+    need += sizeof(struct kp_block_header);
+    size_t rest = log->slab ? log->slab->bytes - log->slab_used : 0;
+    if (!log->slab || rest < SLAB_REST_BYTES_MIN || rest < need) {
+        kp_slab_release(log->slab);
+        log->slab = kp_slab_create(KP_MAX((size_t)KP_SLAB_BYTES, need));
+        log->slab_used = 0;
+    }
+    struct kp_open_block *block = kp_calloc(1, sizeof *block);
+    block->slab = log->slab;
+    kp_slab_hold(block->slab);
+    block->header = (void *)(log->slab->memory + log->slab_used);
+    block->cap = log->slab->bytes - log->slab_used;
+    block->used = sizeof *block->header;
+    memset(block->header, 0, sizeof *block->header);
+    block->header->position = log->next_position;
+    if (log->last)
+        log->last->next = block;
+    else
+        log->first = block;
+    log->last = block;
+    return block;
+}
+
+static void put_piece(struct kp_log *log, struct kp_open_block *block, struct kp_log_piece *piece, bool group_end)
+{
+    struct kp_entry_header *header = &piece->header;
+    uint8_t *at = (uint8_t *)block->header + block->used;
+    header->flags = group_end ? KP_ENTRY_GROUP_END : 0;
+    header->bytes = kp_entry_bytes(header->payload_bytes);
+    memcpy(at, header, sizeof *header);
+    memcpy(at + sizeof *header, piece->payload, header->payload_bytes);
+    memset(at + sizeof *header + header->payload_bytes, 0, header->bytes - sizeof *header - header->payload_bytes);
+    if (header->kind == KP_ENTRY_BATCH) {
+        uint64_t base_offset = __builtin_bswap64((uint64_t)header->base_offset);
+        memcpy(at + sizeof *header, &base_offset, sizeof base_offset);
+    }
+    block->header->payload_crc = kp_crc32c(block->header->payload_crc, at, header->bytes);
+    block->used += header->bytes;
+    block->header->entries++;
+    block->header->records += header->records;
+    log->queued_bytes += header->bytes;
+    if (piece->ret_position)
+        *piece->ret_position = log->next_position;
+    log->next_position += header->records;
+}
+
+static void add_completion(struct kp_open_block *block, struct kp_completion completion)
+{
+    if (block->completion_count == block->completion_cap) {
+        block->completion_cap = block->completion_cap ? block->completion_cap * 2 : 4;
+        block->completions = kp_realloc(block->completions, block->completion_cap * sizeof *block->completions);
+    }
+    block->completions[block->completion_count++] = completion;
+}
+
+void kp_log_enqueue(struct kp_log *log, struct kp_log_piece *pieces, size_t count, kp_log_done done, void *arg)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += kp_entry_bytes(pieces[i].header.payload_bytes);
+    struct kp_open_block *block = log->last && !log->last->sealed ? log->last : NULL;
+    if (block && block->cap - block->used < total)
+        block = NULL;
+    if (!block) /* the whole group in one block if a megabyte holds it */
+        block = open_block(log, total + sizeof(struct kp_block_header) <= KP_SLAB_BYTES
+                                    ? total
+                                    : kp_entry_bytes(pieces[0].header.payload_bytes));
+    for (size_t i = 0; i < count; i++) {
+        size_t bytes = kp_entry_bytes(pieces[i].header.payload_bytes);
+        if (block->cap - block->used < bytes) {
+            block->header->flags |= KP_BLOCK_CONTINUES;
+            block = open_block(log, bytes);
+            block->header->flags |= KP_BLOCK_CONTINUED;
+        }
+        put_piece(log, block, &pieces[i], i + 1 == count);
+    }
+    add_completion(block, (struct kp_completion){done, arg, log->next_position});
+    kp_cond_signal(&log->work);
+}
+
+/* ---- waiting ---- */
+
+struct waiter {
+    struct kp_log *log;
+    struct kp_cond cond;
+    bool done;
+    int64_t position;
+    enum kp_code code;
+    struct kp_error *err;
+};
+
+static void wake_waiter(void *arg, int64_t position_end, const struct kp_error *err)
+{
+    struct waiter *waiter = arg;
+    struct kp_mutex *mutex = &waiter->log->mutex;
+    kp_mutex_lock(mutex);
+    waiter->code = err ? err->code : KP_OK;
+    if (err && waiter->err)
+        *waiter->err = *err;
+    waiter->position = position_end;
+    waiter->done = true;
+    kp_cond_signal(&waiter->cond);
+    kp_mutex_unlock(mutex);
+}
+
+static void commit_all(struct kp_log *log)
+{
+    while (log->no_threads && log->first && !log->committing)
+        kp_log_commit_one(log);
+}
+
+enum kp_code kp_log_enqueue_and_wait(struct kp_log *log, struct kp_log_piece *pieces, size_t count,
+                                     int64_t *ret_position, struct kp_error *err)
+{
+    struct waiter waiter = {.log = log, .err = err};
+    kp_cond_init(&waiter.cond);
+    kp_log_enqueue(log, pieces, count, wake_waiter, &waiter);
+    commit_all(log);
+    while (!waiter.done)
+        kp_cond_wait(&waiter.cond, &log->mutex);
+    kp_cond_finish(&waiter.cond);
+    if (waiter.code == KP_OK && ret_position)
+        *ret_position = waiter.position;
+    return waiter.code;
+}
+
+/* ---- the public calls ---- */
+
+static enum kp_code validate(const struct kp_log_entry *entry, struct kp_record_batch_info *ret_info,
+                             struct kp_error *err)
+{
+    if (entry->trusted)
+        KP_TRY(kp_record_batch_check(entry->batch, entry->bytes, false, ret_info, err));
+    else
+        KP_TRY(kp_record_batch_validate(entry->batch, entry->bytes, ret_info, err));
+    if (ret_info->bytes != entry->bytes)
+        return kp_fail(err, KP_INVALID, NULL, "malformed record batch: %zu bytes were given, it has %u", entry->bytes,
+                       ret_info->bytes);
+    return KP_OK;
+}
+
+static enum kp_code check_target(struct kp_log *log, const struct kp_log_entry *entry, struct kp_error *err)
+{
+    const struct kp_topic *topic = kp_topics_get(&log->topics, entry->topic);
+    if (!topic || topic->dropping)
+        return kp_fail(err, KP_NOT_FOUND, NULL, "topic %u does not exist", entry->topic);
+    if (entry->partition >= topic->partition_count)
+        return kp_fail(err, KP_NOT_FOUND, NULL, "topic \"%s\" has no partition %u: it has %u", topic->name,
+                       entry->partition, topic->partition_count);
+    return KP_OK;
+}
+
+/* Validates without a lock, then takes the mutex, waits for room and gives offsets. On success the mutex is held. */
+static enum kp_code prepare(struct kp_log *log, struct kp_log_entry *entries, size_t count, struct kp_log_piece *pieces,
+                            struct kp_error *err)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct kp_record_batch_info info;
+        KP_TRY(validate(&entries[i], &info, err));
+        pieces[i] = (struct kp_log_piece){
+            .header = {.kind = KP_ENTRY_BATCH,
+                       .topic = entries[i].topic,
+                       .partition = entries[i].partition,
+                       .records = (uint32_t)info.records,
+                       .payload_bytes = info.bytes},
+            .payload = entries[i].batch,
+            .ret_position = &entries[i].position,
+        };
+        total += info.bytes;
+    }
+    if (total > (size_t)KP_RECORD_BATCH_BYTES_MAX * 4)
+        return kp_fail(err, KP_LIMIT, NULL, "an append of %zu bytes: at most %zu are taken as one group", total,
+                       (size_t)KP_RECORD_BATCH_BYTES_MAX * 4);
+    kp_mutex_lock(&log->mutex);
+    while (log->queued_bytes && log->queued_bytes + total > KP_LOG_QUEUE_BYTES_MAX && log->failure.code == KP_OK &&
+           !log->stopping) {
+        log->space_waiters++;
+        kp_cond_wait(&log->space, &log->mutex);
+        log->space_waiters--;
+    }
+    enum kp_code code = kp_log_check(log, err);
+    for (size_t i = 0; i < count && code == KP_OK; i++)
+        code = check_target(log, &entries[i], err);
+    if (code != KP_OK) {
+        kp_mutex_unlock(&log->mutex);
+        return code;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct kp_topic *topic = kp_topics_get(&log->topics, entries[i].topic);
+        struct kp_partition *partition = &topic->partitions[entries[i].partition];
+        entries[i].base_offset = pieces[i].header.base_offset = partition->next_offset;
+        partition->next_offset += pieces[i].header.records;
+    }
+    return KP_OK;
+}
+
+enum { PIECES_ON_STACK = 8 };
+
+enum kp_code kp_log_append(struct kp_log *log, struct kp_log_entry *entries, size_t count, int64_t *ret_position,
+                           struct kp_error *err)
+{
+    struct kp_log_piece local[PIECES_ON_STACK];
+    struct kp_log_piece *pieces = count <= PIECES_ON_STACK ? local : kp_alloc(count * sizeof *pieces);
+    enum kp_code code = count ? prepare(log, entries, count, pieces, err)
+                              : kp_fail(err, KP_INVALID, NULL, "an append needs at least one record batch");
+    if (code == KP_OK) {
+        code = kp_log_enqueue_and_wait(log, pieces, count, ret_position, err);
+        kp_mutex_unlock(&log->mutex);
+    }
+    if (pieces != local)
+        kp_free(pieces);
+    return code;
+}
+
+enum kp_code kp_log_append_async(struct kp_log *log, struct kp_log_entry *entries, size_t count, kp_log_done done,
+                                 void *arg, struct kp_error *err)
+{
+    struct kp_log_piece local[PIECES_ON_STACK];
+    struct kp_log_piece *pieces = count <= PIECES_ON_STACK ? local : kp_alloc(count * sizeof *pieces);
+    enum kp_code code = count ? prepare(log, entries, count, pieces, err)
+                              : kp_fail(err, KP_INVALID, NULL, "an append needs at least one record batch");
+    if (code == KP_OK) {
+        kp_log_enqueue(log, pieces, count, done, arg);
+        commit_all(log);
+        kp_mutex_unlock(&log->mutex);
+    }
+    if (pieces != local)
+        kp_free(pieces);
+    return code;
+}

@@ -1,0 +1,247 @@
+/*
+ * Committing: the oldest block of the queue is written and synced, then published, then its callbacks run.
+ *
+ * Invariants:
+ *   1. One commit at a time, blocks in order. So a valid later block proves that an earlier one was durable.
+ *   2. Nothing is published or acknowledged before its sync returned. A group is published with its last block.
+ *   3. After the first failed write or sync nothing is written any more: every queued group fails.
+ */
+#include "log/internal.h"
+
+#include "log/record_batch.h"
+
+/* ---- publishing ---- */
+
+static enum kp_code apply_batch(struct kp_log *log, const struct kp_entry_header *entry, uint64_t location,
+                                struct kp_error *err)
+{
+    struct kp_topic *topic = kp_topics_get(&log->topics, entry->topic);
+    if (!topic || entry->partition >= topic->partition_count)
+        return kp_fail(err, KP_CORRUPT, NULL, "the log holds records of topic %u, partition %u, which was never made",
+                       entry->topic, entry->partition);
+    struct kp_partition *partition = &topic->partitions[entry->partition];
+    struct kp_record_batch_info info;
+    KP_TRY(kp_record_batch_check((const uint8_t *)(entry + 1), entry->payload_bytes, false, &info, err));
+    if (entry->base_offset != partition->end_offset || info.records != (int32_t)entry->records)
+        return kp_fail(err, KP_CORRUPT, NULL, "topic \"%s\", partition %u goes on at offset %lld instead of %lld",
+                       topic->name, entry->partition, (long long)entry->base_offset, (long long)partition->end_offset);
+    kp_partition_note(partition, location, entry->base_offset, entry->records, info.max_timestamp_ms,
+                      entry->payload_bytes);
+    topic->records += entry->records;
+    topic->bytes += entry->payload_bytes;
+    return KP_OK;
+}
+
+static enum kp_code apply_topic(struct kp_log *log, const struct kp_entry_header *entry, struct kp_error *err)
+{
+    const char *name = (const char *)(entry + 1);
+    if (entry->kind == KP_ENTRY_TOPIC_DROP) {
+        if (!kp_topics_get(&log->topics, entry->topic))
+            return kp_fail(err, KP_CORRUPT, NULL, "the log drops topic %u, which does not exist", entry->topic);
+        kp_topics_remove(&log->topics, entry->topic);
+        return KP_OK;
+    }
+    if (entry->topic <= log->topics.id_count || entry->partition < 1 || entry->partition > KP_PARTITIONS_MAX ||
+        entry->payload_bytes > KP_TOPIC_NAME_BYTES_MAX || kp_topics_find(&log->topics, name, entry->payload_bytes))
+        return kp_fail(err, KP_CORRUPT, NULL, "the log makes topic %u, which cannot be", entry->topic);
+    kp_topics_add(&log->topics, entry->topic, name, entry->payload_bytes, entry->partition, entry->base_offset);
+    return KP_OK;
+}
+
+static void add_mark(struct kp_log *log, const struct kp_block_header *block, uint64_t location)
+{
+    const struct kp_log_mark *last = log->mark_count ? &log->marks[log->mark_count - 1] : NULL;
+    if (last && kp_location_file(last->location) == kp_location_file(location) &&
+        location - last->location < KP_LOG_MARK_BYTES)
+        return;
+    if (block->flags & KP_BLOCK_CONTINUED) /* readers start with whole groups */
+        return;
+    if (log->mark_count == log->mark_cap) {
+        log->mark_cap = log->mark_cap ? log->mark_cap * 2 : 16;
+        log->marks = kp_realloc(log->marks, log->mark_cap * sizeof *log->marks);
+    }
+    log->marks[log->mark_count++] = (struct kp_log_mark){block->position, block->log_time_us, location};
+}
+
+enum kp_code kp_log_apply(struct kp_log *log, const struct kp_block_header *block, uint64_t location,
+                          struct kp_error *err)
+{
+    struct kp_entry_walk walk = kp_entry_walk_start(block);
+    const struct kp_entry_header *entry;
+    const char *wrong;
+    uint64_t records = 0;
+    while (kp_entry_walk_next(&walk, &entry, &wrong)) {
+        if (entry->kind == KP_ENTRY_BATCH)
+            KP_TRY(apply_batch(log, entry, location, err));
+        else if (entry->kind == KP_ENTRY_TOPIC_CREATE || entry->kind == KP_ENTRY_TOPIC_DROP)
+            KP_TRY(apply_topic(log, entry, err));
+        else
+            return kp_fail(err, KP_UNSUPPORTED, NULL, "the log holds an entry of the unknown kind %d", entry->kind);
+        records += entry->kind == KP_ENTRY_BATCH ? entry->records : 0;
+    }
+    if (wrong || records != block->records)
+        return kp_fail(err, KP_CORRUPT, NULL, "%s", wrong ? wrong : "its count of records is wrong");
+    add_mark(log, block, location);
+    log->log_time_us = block->log_time_us;
+    return KP_OK;
+}
+
+static bool holds_topics(const struct kp_block_header *block)
+{
+    struct kp_entry_walk walk = kp_entry_walk_start(block);
+    const struct kp_entry_header *entry;
+    const char *wrong;
+    while (kp_entry_walk_next(&walk, &entry, &wrong))
+        if (entry->kind != KP_ENTRY_BATCH)
+            return true;
+    return false;
+}
+
+static struct kp_open_block *reversed(struct kp_open_block *blocks)
+{
+    struct kp_open_block *result = NULL;
+    while (blocks) {
+        struct kp_open_block *next = blocks->next;
+        blocks->next = result;
+        result = blocks;
+        blocks = next;
+    }
+    return result;
+}
+
+/* Makes the durable blocks visible: `blocks` in order, ending with a group's end. No lock held. */
+static void publish(struct kp_log *log, const struct kp_open_block *blocks)
+{
+    bool topics = false;
+    for (const struct kp_open_block *block = blocks; block; block = block->next)
+        topics |= holds_topics(block->header);
+    if (topics)
+        kp_mutex_lock(&log->mutex);
+    kp_rwlock_write(&log->lock);
+    int64_t position = 0;
+    for (const struct kp_open_block *block = blocks; block; block = block->next) {
+        const struct kp_block_header *header = block->header;
+        uint64_t location = kp_location(header->file_number, header->file_offset);
+        struct kp_error err;
+        KP_ASSERT(kp_log_apply(log, header, location, &err) == KP_OK);
+        kp_tail_push(&log->tail, location, header, block->slab);
+        position = header->position + header->records;
+    }
+    atomic_store_explicit(&log->position, position, memory_order_release);
+    kp_rwlock_unlock(&log->lock);
+    if (topics)
+        kp_mutex_unlock(&log->mutex);
+}
+
+/* ---- committing ---- */
+
+/* Takes the oldest block off the queue. Locked: mutex. */
+static struct kp_open_block *take(struct kp_log *log)
+{
+    struct kp_open_block *block = log->first;
+    kp_open_block_seal(log, block);
+    log->first = block->next;
+    if (!log->first)
+        log->last = NULL;
+    block->next = NULL;
+    return block;
+}
+
+/* Tells everyone who waits for these blocks; frees them. No lock held. err NULL: durable. */
+static void finish_blocks(struct kp_log *log, struct kp_open_block *blocks, const struct kp_error *err)
+{
+    while (blocks) {
+        struct kp_open_block *next = blocks->next;
+        for (size_t i = 0; i < blocks->completion_count; i++)
+            blocks->completions[i].done(blocks->completions[i].arg, blocks->completions[i].position_end, err);
+        kp_open_block_free(blocks);
+        blocks = next;
+    }
+}
+
+/* Poisons the log and fails what is queued. Locked: mutex, released meanwhile. */
+static void fail_all(struct kp_log *log, struct kp_open_block *blocks, const struct kp_error *cause)
+{
+    if (log->failure.code == KP_OK)
+        log->failure = *cause;
+    struct kp_open_block *queued = log->first;
+    log->first = log->last = NULL;
+    log->queued_bytes = 0;
+    kp_cond_broadcast(&log->space);
+    kp_cond_broadcast(&log->committed);
+    struct kp_error err = log->failure, closed;
+    (void)!kp_log_check(log, &closed);
+    kp_mutex_unlock(&log->mutex);
+    finish_blocks(log, blocks, &err);
+    finish_blocks(log, queued, &closed);
+    kp_mutex_lock(&log->mutex);
+}
+
+void kp_log_commit_one(struct kp_log *log)
+{
+    struct kp_open_block *block = take(log);
+    size_t bytes = block->used - sizeof *block->header;
+    log->committing = true;
+    kp_mutex_unlock(&log->mutex);
+
+    struct kp_error err;
+    enum kp_code code = kp_journal_write(&log->journal, block->header, &err);
+    bool group_open = block->header->flags & KP_BLOCK_CONTINUES;
+    block->next = log->held;
+    log->held = block;
+    struct kp_open_block *done = NULL;
+    if (code != KP_OK || !group_open) {
+        done = reversed(log->held);
+        log->held = NULL;
+    }
+    if (code == KP_OK && done)
+        publish(log, done);
+
+    kp_mutex_lock(&log->mutex);
+    if (code == KP_OK) {
+        log->queued_bytes -= bytes;
+        if (log->space_waiters)
+            kp_cond_broadcast(&log->space);
+        if (done)
+            kp_cond_broadcast(&log->committed);
+        size_t listeners = done ? log->listener_count : 0;
+        kp_mutex_unlock(&log->mutex);
+        finish_blocks(log, done, NULL);
+        int64_t position = kp_log_position(log);
+        for (size_t i = 0; i < listeners; i++)
+            log->listeners[i].on_commit(log->listeners[i].arg, position);
+        kp_mutex_lock(&log->mutex);
+    } else {
+        fail_all(log, done, &err);
+    }
+    log->committing = false;
+}
+
+void kp_log_run_writer(void *arg)
+{
+    struct kp_log *log = arg;
+    kp_mutex_lock(&log->mutex);
+    for (;;) {
+        if (log->first)
+            kp_log_commit_one(log);
+        else if (log->stopping)
+            break;
+        else
+            kp_cond_wait(&log->work, &log->mutex);
+    }
+    kp_mutex_unlock(&log->mutex);
+}
+
+void kp_log_commit_closing(struct kp_log *log)
+{
+    const struct kp_journal_end *end = &log->journal.end;
+    if (log->failure.code != KP_OK || end->closed || end->sequence == 0)
+        return;
+    struct kp_block_header *block = kp_alloc_aligned(KP_SECTOR_BYTES, KP_SECTOR_BYTES);
+    memset(block, 0, KP_SECTOR_BYTES);
+    block->position = end->position;
+    block->flags = KP_BLOCK_CLOSED;
+    struct kp_error err;
+    (void)!kp_journal_write(&log->journal, block, &err); /* it only vouches for what is durable already */
+    kp_free(block);
+}

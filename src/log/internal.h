@@ -1,0 +1,131 @@
+/*
+ * The log's own structure, shared by log.c (opening, topics, state), append.c (gathering), commit.c (making durable),
+ * read.c (by position) and fetch.c (by offset).
+ *
+ * An append's trip: append.c validates without a lock, then under `mutex` gives offsets and positions and copies into
+ * the open block; the committer takes the oldest block, writes and syncs it without a lock, publishes under `lock`
+ * what is now durable (tail, indexes, positions), then runs the callbacks.
+ *
+ * Locks, in this order: mutex, lock, journal.mutex. Nothing is written to disk under `mutex` or `lock`.
+ */
+#ifndef KP_LOG_INTERNAL_H
+#define KP_LOG_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "log/journal.h"
+#include "log/log.h"
+#include "log/tail.h"
+#include "log/topic.h"
+
+enum {
+    KP_LOG_QUEUE_BYTES_MAX = 16 << 20, /* appended and not yet written: back pressure beyond */
+    KP_LOG_TAIL_BYTES = 32 << 20,      /* newest blocks kept in memory */
+    KP_LOG_READ_BYTES = 8 << 20,       /* read at once from disk */
+    KP_LOG_MARK_BYTES = 1 << 20,       /* a mark of (position, time, location) every so much of the log */
+    KP_LOG_HINTS = 8,                  /* readers that read on where they stopped find their place at once */
+    KP_LOG_LISTENERS_MAX = 16
+};
+
+/* Called once when the group of an append is durable, or never will be. */
+struct kp_completion {
+    kp_log_done done;
+    void *arg;
+    int64_t position_end;
+};
+
+/* A block being filled or waiting to be written. */
+struct kp_open_block {
+    struct kp_open_block *next; /* newer */
+    struct kp_slab *slab;       /* one reference */
+    struct kp_block_header *header;
+    size_t used, cap; /* bytes, with the header */
+    bool sealed;      /* takes no more */
+    struct kp_completion *completions;
+    size_t completion_count, completion_cap;
+};
+
+struct kp_log_mark {
+    int64_t position, log_time_us;
+    uint64_t location;
+};
+
+struct kp_log_pending_name {
+    struct kp_log_pending_name *next;
+    const char *name;
+};
+
+struct kp_log {
+    struct kp_os *os;
+    struct kp_file *lock_file;
+    bool read_only, no_threads;
+    struct kp_journal journal;
+
+    struct kp_mutex mutex;
+    struct kp_cond work, space, committed; /* for the writer; for appenders; for kp_log_wait */
+    struct kp_open_block *first, *last;    /* the queue: `last` may be open */
+    size_t queued_bytes, space_waiters;
+    int64_t next_position;
+    uint32_t next_topic;
+    struct kp_log_pending_name *pending; /* topics on their way */
+    bool stopping, committing;
+    uint64_t wakes;          /* kp_log_wake calls */
+    struct kp_error failure; /* code KP_OK while healthy */
+    struct kp_slab *slab;    /* where the next block goes on; NULL or one reference */
+    size_t slab_used;
+    struct {
+        void (*on_commit)(void *arg, int64_t position);
+        void *arg;
+    } listeners[KP_LOG_LISTENERS_MAX];
+    size_t listener_count;
+    struct kp_thread writer;
+    bool writer_runs;
+
+    struct kp_rwlock lock; /* what is durable */
+    struct kp_topics topics;
+    struct kp_tail tail;
+    struct kp_log_mark *marks;
+    size_t mark_count, mark_cap;
+    int64_t log_time_us;
+    struct kp_open_block *held; /* written blocks of a group whose end is not: newest first (the committer's) */
+    _Atomic int64_t position;   /* durable */
+
+    struct kp_mutex hint_mutex;
+    struct {
+        int64_t position;
+        uint64_t location, block_bytes; /* of the block that ends at position */
+    } hints[KP_LOG_HINTS];
+    size_t hint_next;
+};
+
+/* commit.c */
+
+/* Applies a durable block: topics, offsets, indexes, marks. Locked: lock (and mutex if the block may hold topics), or
+ * no other thread yet. KP_CORRUPT when it does not fit what is known. */
+KP_MUST enum kp_code kp_log_apply(struct kp_log *log, const struct kp_block_header *block, uint64_t location,
+                                  struct kp_error *err);
+/* Commits the oldest queued block. Locked: mutex, which is released meanwhile. */
+void kp_log_commit_one(struct kp_log *log);
+void kp_log_run_writer(void *log);
+/* Writes the closing block. No other thread any more. */
+void kp_log_commit_closing(struct kp_log *log);
+
+/* append.c */
+
+/* Puts one group of entries, already validated, into the queue. Locked: mutex. payloads parallel to headers. */
+struct kp_log_piece {
+    struct kp_entry_header header;
+    const void *payload;
+    int64_t *ret_position;
+};
+void kp_log_enqueue(struct kp_log *log, struct kp_log_piece *pieces, size_t count, kp_log_done done, void *arg);
+/* Enqueues under the mutex (held), and returns when the group is durable. */
+KP_MUST enum kp_code kp_log_enqueue_and_wait(struct kp_log *log, struct kp_log_piece *pieces, size_t count,
+                                             int64_t *ret_position, struct kp_error *err);
+/* KP_CLOSED with the cause when poisoned. Locked: mutex. */
+KP_MUST enum kp_code kp_log_check(struct kp_log *log, struct kp_error *err);
+/* Takes no more entries: pads to whole sectors, and gives the rest of the slab back. Locked: mutex. */
+void kp_open_block_seal(struct kp_log *log, struct kp_open_block *block);
+void kp_open_block_free(struct kp_open_block *block);
+
+#endif

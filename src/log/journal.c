@@ -1,0 +1,295 @@
+/*
+ * Journal files and block writes.
+ *
+ * A file is prepared under a .new name, given its size and header, synced, renamed, its folder synced. The next file is
+ * prepared by a thread while the current one fills, so that a commit seldom waits for it. When blocks are small it is
+ * filled with zeros, too: a sync of a block in extents never written before must also make the file system's
+ * metadata durable, which costs as much again. When blocks are large that would write everything twice, so it is not.
+ *
+ * Invariant: files 1 to `current` hold the log; those behind it, if any, are empty and are used in their order.
+ */
+#include "log/journal.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+enum {
+    FIRST_FILE_BYTES = 4 << 20,
+    FILE_BYTES = 256 << 20,
+    ZERO_BYTES = 1 << 20,         /* written at once when a file is filled with zeros */
+    SMALL_BLOCK_BYTES = 256 << 10 /* on average in the current file: the next one is filled with zeros */
+};
+
+void kp_journal_init(struct kp_journal *journal, struct kp_os *os, const char *dir, uint64_t file_bytes,
+                     bool unsafe_no_sync)
+{
+    memset(journal, 0, sizeof *journal);
+    journal->os = os;
+    journal->dir = kp_strdup(dir);
+    journal->file_bytes = kp_sector_ceil(file_bytes);
+    journal->unsafe_no_sync = unsafe_no_sync;
+    kp_mutex_init(&journal->mutex);
+    kp_cond_init(&journal->changed);
+}
+
+void kp_journal_finish(struct kp_journal *journal)
+{
+    if (journal->threaded) {
+        kp_mutex_lock(&journal->mutex);
+        journal->stopping = true;
+        kp_cond_broadcast(&journal->changed);
+        kp_mutex_unlock(&journal->mutex);
+        kp_thread_join(&journal->preparer);
+    }
+    if (journal->file)
+        journal->os->close(journal->os->ctx, journal->file);
+    kp_cond_finish(&journal->changed);
+    kp_mutex_finish(&journal->mutex);
+    kp_free(journal->files);
+    kp_free(journal->dir);
+}
+
+void kp_journal_file_add(struct kp_journal *journal, uint64_t bytes)
+{
+    if (journal->file_count == journal->file_cap) {
+        journal->file_cap = journal->file_cap ? journal->file_cap * 2 : 8;
+        journal->files = kp_realloc(journal->files, journal->file_cap * sizeof *journal->files);
+    }
+    journal->files[journal->file_count++] = (struct kp_journal_file){bytes, UINT64_MAX};
+}
+
+/* ---- making files ---- */
+
+static enum kp_code fill_file(struct kp_journal *journal, struct kp_file *file, const struct kp_file_header *header,
+                              bool zeros, struct kp_error *err)
+{
+    struct kp_os *os = journal->os;
+    if (journal->unsafe_no_sync)
+        KP_TRY(os->truncate(os->ctx, file, header->file_bytes, err));
+    else
+        KP_TRY(os->allocate(os->ctx, file, 0, header->file_bytes, err));
+    size_t piece_bytes = zeros && !journal->unsafe_no_sync ? ZERO_BYTES : KP_SECTOR_BYTES;
+    uint8_t *piece = kp_alloc_aligned(KP_SECTOR_BYTES, piece_bytes);
+    memset(piece, 0, piece_bytes);
+    enum kp_code code = KP_OK;
+    if (piece_bytes == ZERO_BYTES)
+        for (uint64_t at = 0; at < header->file_bytes && code == KP_OK; at += ZERO_BYTES)
+            code = os->pwrite(os->ctx, file, piece, (size_t)KP_MIN((uint64_t)ZERO_BYTES, header->file_bytes - at), at,
+                              err);
+    memcpy(piece, header, sizeof *header);
+    if (code == KP_OK)
+        code = os->pwrite(os->ctx, file, piece, KP_SECTOR_BYTES, 0, err);
+    kp_free(piece);
+    KP_TRY(code);
+    return journal->unsafe_no_sync ? KP_OK : os->sync(os->ctx, file, err);
+}
+
+static enum kp_code make_named(struct kp_journal *journal, const struct kp_file_header *header, const char *new_path,
+                               const char *path, bool zeros, struct kp_error *err)
+{
+    struct kp_os *os = journal->os;
+    unsigned direct = journal->unsafe_no_sync ? 0 : KP_OPEN_DIRECT;
+    struct kp_file *file;
+    KP_TRY(os->open(os->ctx, new_path, KP_OPEN_READ | KP_OPEN_WRITE | KP_OPEN_CREATE | KP_OPEN_TRUNCATE | direct, &file,
+                    err));
+    enum kp_code code = fill_file(journal, file, header, zeros, err);
+    os->close(os->ctx, file);
+    KP_TRY(code);
+    KP_TRY(os->rename(os->ctx, new_path, path, err));
+    return journal->unsafe_no_sync ? KP_OK : os->sync_dir(os->ctx, journal->dir, err);
+}
+
+/* Makes file `number` of at least bytes_min, durably; replaces an empty one of that name. No lock held. */
+static enum kp_code make_file(struct kp_journal *journal, uint64_t number, uint64_t bytes_min, bool zeros,
+                              uint64_t *ret_bytes, struct kp_error *err)
+{
+    uint64_t bytes = journal->file_bytes ? journal->file_bytes : number == 1 ? FIRST_FILE_BYTES : FILE_BYTES;
+    struct kp_file_header header = {
+        .format = KP_JOURNAL_FORMAT,
+        .header_bytes = KP_SECTOR_BYTES,
+        .generation = journal->generation,
+        .file_number = number,
+        .file_bytes = KP_MAX(bytes, bytes_min),
+        .created_us = journal->os->wall_us(journal->os->ctx),
+    };
+    memcpy(header.magic, KP_JOURNAL_MAGIC, sizeof header.magic);
+    header.crc = kp_file_header_crc(&header);
+    char *new_path = kp_journal_path(journal->dir, number, KP_JOURNAL_NEW_SUFFIX);
+    char *path = kp_journal_path(journal->dir, number, KP_JOURNAL_SUFFIX);
+    enum kp_code code = make_named(journal, &header, new_path, path, zeros, err);
+    if (code != KP_OK)
+        (void)journal->os->unlink(journal->os->ctx, new_path,
+                                  NULL); /* gives the space back; else the next start does */
+    kp_free(path);
+    kp_free(new_path);
+    KP_TRY(code);
+    *ret_bytes = header.file_bytes;
+    return KP_OK;
+}
+
+enum kp_code kp_journal_create(struct kp_journal *journal, struct kp_error *err)
+{
+    uint64_t bytes;
+    journal->os->random(journal->os->ctx, &journal->generation, sizeof journal->generation);
+    KP_TRY(make_file(journal, 1, 2 * KP_SECTOR_BYTES, true, &bytes, err));
+    kp_journal_file_add(journal, bytes);
+    journal->end = (struct kp_journal_end){.file_number = 1, .offset = KP_SECTOR_BYTES};
+    return KP_OK;
+}
+
+/* ---- the next file ---- */
+
+/* Locked; unlocks while it works. A failure is left to the commit that needs the file: it tries again itself. */
+static void prepare_next(struct kp_journal *journal)
+{
+    uint64_t number = journal->file_count + 1, bytes;
+    bool zeros = journal->prewrite;
+    journal->preparing = true;
+    kp_mutex_unlock(&journal->mutex);
+    enum kp_code code = make_file(journal, number, 0, zeros, &bytes, NULL);
+    kp_mutex_lock(&journal->mutex);
+    if (code == KP_OK)
+        kp_journal_file_add(journal, bytes);
+    journal->preparing = false;
+    kp_cond_broadcast(&journal->changed);
+}
+
+static void run_preparer(void *arg)
+{
+    struct kp_journal *journal = arg;
+    uint64_t tried = 0; /* once for each file: on a full disk the commit reports it */
+    kp_mutex_lock(&journal->mutex);
+    while (!journal->stopping) {
+        if (journal->file_count > journal->current || tried == journal->current) {
+            kp_cond_wait(&journal->changed, &journal->mutex);
+            continue;
+        }
+        tried = journal->current;
+        prepare_next(journal);
+    }
+    kp_mutex_unlock(&journal->mutex);
+}
+
+static enum kp_code open_current(struct kp_journal *journal, struct kp_error *err)
+{
+    struct kp_os *os = journal->os;
+    char *path = kp_journal_path(journal->dir, journal->end.file_number, KP_JOURNAL_SUFFIX);
+    struct kp_file *file;
+    unsigned direct = journal->unsafe_no_sync ? 0 : KP_OPEN_DIRECT;
+    enum kp_code code = os->open(os->ctx, path, KP_OPEN_READ | KP_OPEN_WRITE | direct, &file, err);
+    kp_free(path);
+    KP_TRY(code);
+    if (journal->file)
+        os->close(os->ctx, journal->file);
+    journal->file = file;
+    return KP_OK;
+}
+
+enum kp_code kp_journal_start(struct kp_journal *journal, bool threaded, struct kp_error *err)
+{
+    journal->current = journal->end.file_number;
+    journal->prewrite = true;
+    KP_TRY(open_current(journal, err));
+    journal->threaded = threaded;
+    if (threaded)
+        kp_thread_start(&journal->preparer, "kappa-prepare", 0, run_preparer, journal);
+    return KP_OK;
+}
+
+/* Goes on to the next file, which must hold a block of block_bytes. */
+static enum kp_code switch_file(struct kp_journal *journal, uint64_t block_bytes, struct kp_error *err)
+{
+    uint64_t number = journal->end.file_number + 1, bytes_min = KP_SECTOR_BYTES + block_bytes, bytes = 0;
+    kp_mutex_lock(&journal->mutex);
+    while (journal->preparing)
+        kp_cond_wait(&journal->changed, &journal->mutex);
+    bool ready = journal->file_count >= number && journal->files[number - 1].bytes >= bytes_min;
+    journal->preparing = true; /* keeps the preparer away */
+    kp_mutex_unlock(&journal->mutex);
+
+    enum kp_code code = ready ? KP_OK : make_file(journal, number, bytes_min, false, &bytes, err);
+    struct kp_journal_end before = journal->end;
+    if (code == KP_OK) {
+        journal->end.file_number = number;
+        journal->end.offset = KP_SECTOR_BYTES;
+        code = open_current(journal, err);
+    }
+    kp_mutex_lock(&journal->mutex);
+    journal->preparing = false;
+    if (code == KP_OK) {
+        if (!ready && journal->file_count >= number)
+            journal->files[number - 1].bytes = bytes;
+        else if (!ready)
+            kp_journal_file_add(journal, bytes);
+        journal->files[before.file_number - 1].end = before.offset;
+        journal->current = number;
+        journal->prewrite = journal->block_bytes < journal->block_count * SMALL_BLOCK_BYTES;
+        journal->block_bytes = journal->block_count = 0;
+    }
+    kp_cond_broadcast(&journal->changed);
+    kp_mutex_unlock(&journal->mutex);
+    return code;
+}
+
+struct kp_journal_file kp_journal_file_get(struct kp_journal *journal, uint64_t file_number)
+{
+    kp_mutex_lock(&journal->mutex);
+    KP_ASSERT(file_number >= 1 && file_number <= journal->file_count);
+    struct kp_journal_file file = journal->files[file_number - 1];
+    kp_mutex_unlock(&journal->mutex);
+    return file;
+}
+
+uint64_t kp_journal_following(struct kp_journal *journal, uint64_t location, uint64_t block_bytes)
+{
+    uint64_t next = location + block_bytes, number = kp_location_file(location);
+    if (kp_location_offset(next) >= kp_journal_file_get(journal, number).end)
+        return kp_location(number + 1, KP_SECTOR_BYTES);
+    return next;
+}
+
+/* ---- blocks ---- */
+
+enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header *block, struct kp_error *err)
+{
+    struct kp_os *os = journal->os;
+    struct kp_journal_end *end = &journal->end;
+    uint64_t bytes = kp_block_bytes(block);
+    /* The size of the current file never changes, and only the committer sets `current`: no lock is needed to read
+     * it, but the table may move under kp_journal_file_add. */
+    if (bytes > kp_journal_file_get(journal, end->file_number).bytes - end->offset)
+        KP_TRY(switch_file(journal, bytes, err));
+    int64_t now_us = os->wall_us(os->ctx);
+    block->magic = KP_BLOCK_MAGIC;
+    block->format = KP_JOURNAL_FORMAT;
+    block->flags |= journal->unsafe_no_sync ? KP_BLOCK_UNSYNCED : 0;
+    block->generation = journal->generation;
+    block->sequence = end->sequence + 1;
+    block->file_number = end->file_number;
+    block->file_offset = end->offset;
+    block->log_time_us = KP_MAX(now_us, end->log_time_us);
+    block->previous_crc = end->previous_crc;
+    block->durable_sequence = journal->durable_sequence;
+    block->durable_position = journal->durable_position;
+    KP_ASSERT(block->position == end->position);
+    block->header_crc = kp_block_header_crc(block);
+    if (journal->unsafe_no_sync)
+        KP_TRY(os->pwrite(os->ctx, journal->file, block, (size_t)bytes, end->offset, err));
+    else
+        KP_TRY(os->pwrite_sync(os->ctx, journal->file, block, (size_t)bytes, end->offset, err));
+    end->offset += bytes;
+    end->sequence = block->sequence;
+    end->previous_crc = block->header_crc;
+    end->position += block->records;
+    end->log_time_us = block->log_time_us;
+    end->closed = block->flags & KP_BLOCK_CLOSED;
+    journal->block_count++;
+    journal->block_bytes += bytes;
+    if (!journal->unsafe_no_sync) {
+        journal->durable_sequence = end->sequence;
+        if (!(block->flags & KP_BLOCK_CONTINUES))
+            journal->durable_position = end->position;
+    }
+    return KP_OK;
+}

@@ -1,0 +1,74 @@
+/*
+ * The journal: its files, the place where the next block goes, and the one write and sync of a block.
+ *
+ * Threads: `mutex` guards the table of files and the preparation of the next one. The end (file, offset, sequence, …)
+ * belongs to whoever commits, one at a time (log/commit.c).
+ */
+#ifndef KP_LOG_JOURNAL_H
+#define KP_LOG_JOURNAL_H
+
+#include "log/format.h"
+#include "log/scan.h"
+#include "os/thread.h"
+
+struct kp_journal_file {
+    uint64_t bytes;
+    uint64_t end; /* behind its last block; UINT64_MAX while it is the last file with blocks */
+};
+
+/* Where the next block goes and what it follows. */
+struct kp_journal_end {
+    uint64_t file_number, offset;
+    uint64_t sequence; /* of the last block; 0 if none */
+    uint32_t previous_crc;
+    int64_t position;
+    int64_t log_time_us;
+    bool closed; /* the last block is a KP_BLOCK_CLOSED one */
+};
+
+struct kp_journal {
+    struct kp_os *os;
+    char *dir;
+    uint64_t generation;
+    uint64_t file_bytes; /* of a new file */
+    bool unsafe_no_sync;
+
+    struct kp_mutex mutex;
+    struct kp_cond changed;
+    struct kp_journal_file *files; /* file number n is files[n - 1] */
+    uint64_t file_count, file_cap;
+    uint64_t current; /* number of the file being written */
+    bool prewrite;    /* the next file is to be filled with zeros first */
+    bool threaded, preparing, stopping;
+    struct kp_thread preparer;
+
+    struct kp_file *file; /* the current one, open for writing */
+    struct kp_journal_end end;
+    uint64_t durable_sequence; /* synced */
+    int64_t durable_position;
+    uint64_t block_count, block_bytes; /* written to the current file: does the load write small blocks? */
+};
+
+/* Sets up; no files yet: recovery (log/recover.h) or kp_journal_create fills the table. */
+void kp_journal_init(struct kp_journal *journal, struct kp_os *os, const char *dir, uint64_t file_bytes,
+                     bool unsafe_no_sync);
+/* Stops the preparer, closes. */
+void kp_journal_finish(struct kp_journal *journal);
+
+void kp_journal_file_add(struct kp_journal *journal, uint64_t bytes); /* recovery: the next number */
+/* Makes the first file of a new log. */
+KP_MUST enum kp_code kp_journal_create(struct kp_journal *journal, struct kp_error *err);
+/* Opens the file of journal->end for writing. threaded: a thread prepares files in advance. */
+KP_MUST enum kp_code kp_journal_start(struct kp_journal *journal, bool threaded, struct kp_error *err);
+
+/* Where a reader goes on behind a block: the place in the same file, or the start of the next one. Any thread. */
+uint64_t kp_journal_following(struct kp_journal *journal, uint64_t location, uint64_t block_bytes);
+struct kp_journal_file kp_journal_file_get(struct kp_journal *journal, uint64_t file_number);
+
+/*
+ * Completes the header of the block (payload and its counts and CRC are set) and makes it durable. block: aligned,
+ * whole sectors. On success the journal's end is behind it. A failure leaves the journal unusable for writing.
+ */
+KP_MUST enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header *block, struct kp_error *err);
+
+#endif

@@ -1,0 +1,333 @@
+/* The log's opening and closing, its topics and its state. The way of an append is told in log/internal.h. */
+#include "log/log.h"
+
+#include "base/limits.h"
+#include "log/internal.h"
+#include "log/recover.h"
+
+/* ---- opening ---- */
+
+static enum kp_code sync_parent(struct kp_os *os, const char *dir, struct kp_error *err)
+{
+    size_t len = strlen(dir);
+    while (len > 1 && dir[len - 1] == '/')
+        len--;
+    while (len > 0 && dir[len - 1] != '/')
+        len--;
+    char *parent = len ? kp_strndup(dir, len) : kp_strdup(".");
+    enum kp_code code = os->sync_dir(os->ctx, parent, err);
+    kp_free(parent);
+    return code;
+}
+
+static enum kp_code lock_dir(struct kp_log *log, const struct kp_log_options *options, struct kp_error *err)
+{
+    struct kp_os *os = log->os;
+    KP_TRY(os->mkdir(os->ctx, options->dir, err));
+    if (!options->unsafe_no_sync)
+        KP_TRY(sync_parent(os, options->dir, err));
+    size_t len = strlen(options->dir) + sizeof "/lock";
+    char *path = kp_alloc(len);
+    memcpy(path, options->dir, len - sizeof "/lock");
+    memcpy(path + len - sizeof "/lock", "/lock", sizeof "/lock");
+    enum kp_code code = os->lock(os->ctx, path, &log->lock_file, err);
+    kp_free(path);
+    if (code == KP_BUSY) {
+        kp_error_context(err, "the log in \"%s\" is in use", options->dir);
+        kp_error_hint(err, "Stop that process, or use another folder.");
+    }
+    return code;
+}
+
+static enum kp_code apply_recovered(void *arg, const struct kp_block_header *block, uint64_t location,
+                                    struct kp_error *err)
+{
+    return kp_log_apply(arg, block, location, err);
+}
+
+static enum kp_code recover(struct kp_log *log, struct kp_error *err)
+{
+    struct kp_recovery recovery = {
+        .journal = &log->journal, .read_only = log->read_only, .apply = apply_recovered, .arg = log};
+    bool found;
+    KP_TRY(kp_recover(&recovery, &found, err));
+    if (!found && log->read_only)
+        return kp_fail(err, KP_NOT_FOUND, "58P01", "there is no log in \"%s\"", log->journal.dir);
+    if (!found)
+        KP_TRY(kp_journal_create(&log->journal, err));
+    for (uint32_t id = 1; id <= log->topics.id_count; id++) {
+        struct kp_topic *topic = kp_topics_get(&log->topics, id);
+        for (uint32_t i = 0; topic && i < topic->partition_count; i++)
+            topic->partitions[i].next_offset = topic->partitions[i].end_offset;
+    }
+    log->next_position = log->journal.end.position;
+    log->log_time_us = log->journal.end.log_time_us;
+    log->next_topic = log->topics.id_count + 1;
+    atomic_store(&log->position, log->next_position);
+    return KP_OK;
+}
+
+static enum kp_code open_into(struct kp_log *log, const struct kp_log_options *options, struct kp_error *err)
+{
+    if (!log->read_only)
+        KP_TRY(lock_dir(log, options, err));
+    KP_TRY(recover(log, err));
+    if (log->read_only)
+        return KP_OK;
+    KP_TRY(kp_journal_start(&log->journal, !log->no_threads, err));
+    if (!log->no_threads) {
+        kp_thread_start(&log->writer, "kappa-log", 0, kp_log_run_writer, log);
+        log->writer_runs = true;
+    }
+    return KP_OK;
+}
+
+enum kp_code kp_log_open(const struct kp_log_options *options, struct kp_log **ret_log, struct kp_error *err)
+{
+    struct kp_log *log = kp_calloc(1, sizeof *log);
+    log->os = options->os;
+    log->read_only = options->read_only;
+    log->no_threads = options->no_threads;
+    log->tail.bytes_max = KP_LOG_TAIL_BYTES;
+    kp_journal_init(&log->journal, options->os, options->dir, options->journal_file_bytes, options->unsafe_no_sync);
+    kp_mutex_init(&log->mutex);
+    kp_cond_init(&log->work);
+    kp_cond_init(&log->space);
+    kp_cond_init(&log->committed);
+    kp_rwlock_init(&log->lock);
+    kp_mutex_init(&log->hint_mutex);
+    enum kp_code code = open_into(log, options, err);
+    if (code != KP_OK) {
+        log->stopping = true;
+        kp_log_close(log);
+        return code;
+    }
+    *ret_log = log;
+    return KP_OK;
+}
+
+void kp_log_close(struct kp_log *log)
+{
+    if (!log)
+        return;
+    bool opened = !log->stopping;
+    kp_mutex_lock(&log->mutex);
+    log->stopping = true;
+    kp_cond_broadcast(&log->work);
+    kp_cond_broadcast(&log->space);
+    kp_cond_broadcast(&log->committed);
+    kp_mutex_unlock(&log->mutex);
+    if (log->writer_runs)
+        kp_thread_join(&log->writer);
+    if (opened && !log->read_only)
+        kp_log_commit_closing(log);
+    kp_journal_finish(&log->journal);
+    if (log->lock_file)
+        log->os->close(log->os->ctx, log->lock_file);
+    kp_tail_finish(&log->tail);
+    kp_slab_release(log->slab);
+    kp_topics_finish(&log->topics);
+    kp_free(log->marks);
+    kp_mutex_finish(&log->hint_mutex);
+    kp_rwlock_finish(&log->lock);
+    kp_cond_finish(&log->committed);
+    kp_cond_finish(&log->space);
+    kp_cond_finish(&log->work);
+    kp_mutex_finish(&log->mutex);
+    kp_free(log);
+}
+
+/* ---- topics ---- */
+
+static void fill_info(const struct kp_topic *topic, struct kp_topic_info *ret_info)
+{
+    *ret_info = (struct kp_topic_info){
+        .id = topic->id,
+        .partitions = topic->partition_count,
+        .internal = strncmp(topic->name, "__", 2) == 0,
+        .created_us = topic->created_us,
+        .records = topic->records,
+        .bytes = topic->bytes,
+    };
+    memcpy(ret_info->name, topic->name, strlen(topic->name) + 1);
+}
+
+/* Locked: mutex. */
+static enum kp_code name_free(struct kp_log *log, const char *name, struct kp_error *err)
+{
+    bool taken = kp_topics_find(&log->topics, name, strlen(name));
+    for (struct kp_log_pending_name *at = log->pending; at && !taken; at = at->next)
+        taken = strcmp(at->name, name) == 0;
+    return taken ? kp_fail(err, KP_EXISTS, NULL, "topic \"%s\" exists already", name) : KP_OK;
+}
+
+static enum kp_code create_locked(struct kp_log *log, const char *name, uint32_t partitions, uint32_t *ret_id,
+                                  struct kp_error *err)
+{
+    KP_TRY(kp_log_check(log, err));
+    KP_TRY(name_free(log, name, err));
+    struct kp_log_pending_name pending = {log->pending, name};
+    log->pending = &pending;
+    uint32_t id = log->next_topic++;
+    struct kp_log_piece piece = {
+        .header = {.kind = KP_ENTRY_TOPIC_CREATE,
+                   .topic = id,
+                   .partition = partitions,
+                   .base_offset = log->os->wall_us(log->os->ctx),
+                   .payload_bytes = (uint32_t)strlen(name)},
+        .payload = name,
+    };
+    enum kp_code code = kp_log_enqueue_and_wait(log, &piece, 1, NULL, err);
+    struct kp_log_pending_name **at = &log->pending;
+    while (*at != &pending)
+        at = &(*at)->next;
+    *at = pending.next;
+    KP_TRY(code);
+    *ret_id = id;
+    return KP_OK;
+}
+
+enum kp_code kp_log_topic_create(struct kp_log *log, const char *name, uint32_t partitions, uint32_t *ret_id,
+                                 struct kp_error *err)
+{
+    KP_TRY(kp_topic_name_check(name, err));
+    if (partitions < 1 || partitions > KP_PARTITIONS_MAX)
+        return kp_fail(err, KP_INVALID, NULL, "a topic has 1 to %d partitions, not %u", (int)KP_PARTITIONS_MAX,
+                       partitions);
+    kp_mutex_lock(&log->mutex);
+    enum kp_code code = create_locked(log, name, partitions, ret_id, err);
+    kp_mutex_unlock(&log->mutex);
+    return code;
+}
+
+static enum kp_code no_topic(uint32_t id, struct kp_error *err)
+{
+    return kp_fail(err, KP_NOT_FOUND, NULL, "topic %u does not exist", id);
+}
+
+enum kp_code kp_log_topic_drop(struct kp_log *log, uint32_t id, struct kp_error *err)
+{
+    kp_mutex_lock(&log->mutex);
+    struct kp_topic *topic = kp_topics_get(&log->topics, id);
+    enum kp_code code = kp_log_check(log, err);
+    if (code == KP_OK && (!topic || topic->dropping))
+        code = no_topic(id, err);
+    if (code == KP_OK) {
+        topic->dropping = true;
+        struct kp_log_piece piece = {.header = {.kind = KP_ENTRY_TOPIC_DROP, .topic = id}, .payload = ""};
+        code = kp_log_enqueue_and_wait(log, &piece, 1, NULL, err);
+    }
+    kp_mutex_unlock(&log->mutex);
+    return code;
+}
+
+enum kp_code kp_log_topic_find(struct kp_log *log, const char *name, struct kp_topic_info *ret_info,
+                               struct kp_error *err)
+{
+    kp_rwlock_read(&log->lock);
+    const struct kp_topic *topic = kp_topics_find(&log->topics, name, strlen(name));
+    if (topic)
+        fill_info(topic, ret_info);
+    kp_rwlock_unlock(&log->lock);
+    return topic ? KP_OK : kp_fail(err, KP_NOT_FOUND, NULL, "topic \"%.249s\" does not exist", name);
+}
+
+enum kp_code kp_log_topic_get(struct kp_log *log, uint32_t id, struct kp_topic_info *ret_info, struct kp_error *err)
+{
+    kp_rwlock_read(&log->lock);
+    const struct kp_topic *topic = kp_topics_get(&log->topics, id);
+    if (topic)
+        fill_info(topic, ret_info);
+    kp_rwlock_unlock(&log->lock);
+    return topic ? KP_OK : no_topic(id, err);
+}
+
+void kp_log_topics(struct kp_log *log, struct kp_topic_info **ret_topics, size_t *ret_count)
+{
+    kp_rwlock_read(&log->lock);
+    struct kp_topic_info *infos = kp_alloc(log->topics.live * sizeof *infos);
+    size_t count = 0;
+    for (uint32_t id = 1; id <= log->topics.id_count; id++)
+        if (kp_topics_get(&log->topics, id))
+            fill_info(kp_topics_get(&log->topics, id), &infos[count++]);
+    kp_rwlock_unlock(&log->lock);
+    *ret_topics = infos;
+    *ret_count = count;
+}
+
+enum kp_code kp_log_partition(struct kp_log *log, uint32_t id, uint32_t partition, struct kp_partition_info *ret_info,
+                              struct kp_error *err)
+{
+    enum kp_code code = KP_OK;
+    kp_rwlock_read(&log->lock);
+    const struct kp_topic *topic = kp_topics_get(&log->topics, id);
+    if (!topic) {
+        code = no_topic(id, err);
+    } else if (partition >= topic->partition_count) {
+        code = kp_fail(err, KP_NOT_FOUND, NULL, "topic \"%s\" has no partition %u: it has %u", topic->name, partition,
+                       topic->partition_count);
+    } else {
+        const struct kp_partition *at = &topic->partitions[partition];
+        *ret_info = (struct kp_partition_info){0, at->end_offset, at->max_timestamp_ms, at->bytes};
+    }
+    kp_rwlock_unlock(&log->lock);
+    return code;
+}
+
+/* ---- state ---- */
+
+int64_t kp_log_position(struct kp_log *log)
+{
+    return atomic_load_explicit(&log->position, memory_order_acquire);
+}
+
+int64_t kp_log_time_us(struct kp_log *log)
+{
+    kp_rwlock_read(&log->lock);
+    int64_t time_us = log->log_time_us;
+    kp_rwlock_unlock(&log->lock);
+    return time_us;
+}
+
+int64_t kp_log_wait(struct kp_log *log, int64_t position, int64_t timeout_us)
+{
+    int64_t until_ns = timeout_us >= 0 ? log->os->mono_ns(log->os->ctx) + timeout_us * 1000 : 0;
+    kp_mutex_lock(&log->mutex);
+    uint64_t wakes = log->wakes;
+    while (kp_log_position(log) <= position && !log->stopping && log->wakes == wakes && log->failure.code == KP_OK) {
+        int64_t left_us = timeout_us >= 0 ? (until_ns - log->os->mono_ns(log->os->ctx)) / 1000 : -1;
+        if (timeout_us >= 0 && left_us <= 0)
+            break;
+        if (log->no_threads) /* nobody else commits */
+            break;
+        kp_cond_wait_us(&log->committed, &log->mutex, left_us);
+    }
+    kp_mutex_unlock(&log->mutex);
+    return kp_log_position(log);
+}
+
+void kp_log_wake(struct kp_log *log)
+{
+    kp_mutex_lock(&log->mutex);
+    log->wakes++;
+    kp_cond_broadcast(&log->committed);
+    kp_mutex_unlock(&log->mutex);
+}
+
+void kp_log_listen(struct kp_log *log, void (*on_commit)(void *arg, int64_t position), void *arg)
+{
+    kp_mutex_lock(&log->mutex);
+    KP_ASSERT(log->listener_count < KP_LOG_LISTENERS_MAX);
+    log->listeners[log->listener_count].on_commit = on_commit;
+    log->listeners[log->listener_count].arg = arg;
+    log->listener_count++;
+    kp_mutex_unlock(&log->mutex);
+}
+
+enum kp_code kp_log_health(struct kp_log *log, struct kp_error *err)
+{
+    kp_mutex_lock(&log->mutex);
+    enum kp_code code = log->failure.code == KP_OK ? KP_OK : kp_log_check(log, err);
+    kp_mutex_unlock(&log->mutex);
+    return code;
+}

@@ -1,0 +1,466 @@
+/* The log on the real disk: appends, reads, restarts, damage, threads. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/limits.h"
+#include "log/format.h"
+#include "log/log.h"
+#include "log/record_batch.h"
+#include "log/scan.h"
+#include "os/thread.h"
+
+static char dir[64];
+
+static void remove_name(void *arg, const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    unlink(path);
+}
+
+static int fresh_dir(void **state)
+{
+    strcpy(dir, "/tmp/kappa-log-test-XXXXXX");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+    struct kp_error err;
+    struct kp_os *os = kp_os_real();
+    (void)!os->list(os->ctx, dir, remove_name, NULL, &err);
+    return rmdir(dir);
+}
+
+static struct kp_log *open_log(struct kp_log_options options)
+{
+    struct kp_log *log;
+    struct kp_error err = {0};
+    options.os = kp_os_real();
+    options.dir = dir;
+    if (kp_log_open(&options, &log, &err) != KP_OK)
+        fail_msg("cannot open: %s", err.message);
+    return log;
+}
+
+/* A batch of `records` records; record i has the value "<tag>-<i>" and the time 1000 * tag + i. */
+static struct kp_buf batch_of(int tag, int records, size_t pad)
+{
+    struct kp_record_batch_builder builder = {0};
+    struct kp_buf out = {0};
+    struct kp_error err;
+    char *value = kp_alloc(pad + 64);
+    for (int i = 0; i < records; i++) {
+        int len = snprintf(value, 64, "%d-%d ", tag, i);
+        memset(value + len, 'x', pad);
+        kp_record_batch_add(&builder, 1000 * (int64_t)tag + i, (struct kp_str){NULL, 0},
+                            (struct kp_str){value, (size_t)len + pad}, (struct kp_str){NULL, 0});
+    }
+    kp_free(value);
+    assert_int_equal(kp_record_batch_build(&builder, KP_CODEC_NONE, &out, &err), KP_OK);
+    kp_record_batch_builder_finish(&builder);
+    return out;
+}
+
+static int64_t append(struct kp_log *log, uint32_t topic, uint32_t partition, int tag, int records, size_t pad)
+{
+    struct kp_buf batch = batch_of(tag, records, pad);
+    struct kp_log_entry entry = {.topic = topic, .partition = partition, .batch = batch.data, .bytes = batch.len};
+    struct kp_error err;
+    int64_t end;
+    assert_int_equal(kp_log_append(log, &entry, 1, &end, &err), KP_OK);
+    assert_int_equal(end, entry.position + records);
+    kp_buf_finish(&batch);
+    return end;
+}
+
+/* Reads everything in pieces of bytes_max; checks positions; returns the count of records. */
+static int64_t read_all(struct kp_log *log, size_t bytes_max, const uint32_t *topics, size_t topic_count)
+{
+    int64_t position = 0, records = 0;
+    for (;;) {
+        struct kp_log_span span;
+        struct kp_error err;
+        if (kp_log_read(log, position, INT64_MAX, bytes_max, topics, topic_count, &span, &err) != KP_OK)
+            fail_msg("cannot read: %s", err.message);
+        assert_int_equal(span.position, position);
+        if (span.position_end == position) {
+            assert_int_equal(span.count, 0);
+            kp_log_span_release(&span);
+            break;
+        }
+        int64_t at = position;
+        for (size_t i = 0; i < span.count; i++) {
+            struct kp_record_batch_info info;
+            assert_true(span.chunks[i].position >= at);
+            at = span.chunks[i].position + span.chunks[i].records;
+            assert_int_equal(kp_record_batch_check(span.chunks[i].batch, span.chunks[i].bytes, true, &info, &err),
+                             KP_OK);
+            assert_int_equal(info.base_offset, span.chunks[i].base_offset);
+            assert_int_equal(info.records, span.chunks[i].records);
+            records += info.records;
+        }
+        if (span.count)
+            assert_true(span.chunks[span.count - 1].group_end);
+        assert_true(at <= span.position_end);
+        position = span.position_end;
+        kp_log_span_release(&span);
+    }
+    assert_int_equal(position, kp_log_position(log));
+    return records;
+}
+
+static void topics(void **state)
+{
+    struct kp_log *log = open_log((struct kp_log_options){0});
+    struct kp_error err;
+    uint32_t a, b, c;
+    assert_int_equal(kp_log_topic_create(log, "bid", 3, &a, &err), KP_OK);
+    assert_int_equal(kp_log_topic_create(log, "bid", 3, &b, &err), KP_EXISTS);
+    assert_int_equal(kp_log_topic_create(log, "../x", 3, &b, &err), KP_INVALID);
+    assert_int_equal(kp_log_topic_create(log, "..", 3, &b, &err), KP_INVALID);
+    assert_int_equal(kp_log_topic_create(log, "", 3, &b, &err), KP_INVALID);
+    assert_int_equal(kp_log_topic_create(log, "x", 0, &b, &err), KP_INVALID);
+    assert_int_equal(kp_log_topic_create(log, "__kappa_catalog", 1, &b, &err), KP_OK);
+    append(log, a, 2, 1, 10, 0);
+    append(log, b, 0, 2, 5, 0);
+    assert_int_equal(kp_log_topic_drop(log, a, &err), KP_OK);
+    assert_int_equal(kp_log_topic_drop(log, a, &err), KP_NOT_FOUND);
+    assert_int_equal(kp_log_topic_create(log, "bid", 1, &c, &err), KP_OK);
+    assert_true(c > b);
+    for (int restarts = 0; restarts < 3; restarts++) {
+        struct kp_topic_info *infos, info;
+        size_t count;
+        kp_log_topics(log, &infos, &count);
+        assert_int_equal(count, 2);
+        assert_string_equal(infos[0].name, "__kappa_catalog");
+        assert_true(infos[0].internal);
+        assert_int_equal(infos[0].records, 5);
+        assert_string_equal(infos[1].name, "bid");
+        assert_int_equal(infos[1].id, c);
+        assert_int_equal(infos[1].partitions, 1);
+        kp_free(infos);
+        assert_int_equal(kp_log_topic_find(log, "bid", &info, &err), KP_OK);
+        assert_int_equal(info.id, c);
+        assert_int_equal(kp_log_topic_get(log, a, &info, &err), KP_NOT_FOUND);
+        assert_int_equal(kp_log_position(log), 15);
+        assert_int_equal(read_all(log, 1, NULL, 0), 15);
+        assert_int_equal(read_all(log, 1 << 20, &b, 1), 5);
+        kp_log_close(log);
+        log = open_log((struct kp_log_options){.no_threads = restarts == 1});
+    }
+    kp_log_close(log);
+}
+
+/* Groups of all sizes, small files: everything is there again after restarts, by position and by offset. */
+static void sizes(void **state)
+{
+    struct kp_log_options options = {.journal_file_bytes = 256 << 10};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    uint32_t topic;
+    int64_t sent = 0, offsets[3] = {0};
+    assert_int_equal(kp_log_topic_create(log, "t", 3, &topic, &err), KP_OK);
+    int tag = 0;
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < 40; i++, tag++) {
+            int records = 1 + tag % 7;
+            append(log, topic, (uint32_t)tag % 3, tag, records, (size_t)(tag % 11 * (tag % 11) * 200));
+            sent += records;
+            offsets[tag % 3] += records;
+        }
+        struct kp_buf big[5]; /* one group of many blocks */
+        struct kp_log_entry entries[5];
+        for (int i = 0; i < 5; i++, tag++) {
+            big[i] = batch_of(tag, 3, 200000 + 100000 * (size_t)i);
+            entries[i] =
+                (struct kp_log_entry){.topic = topic, .partition = 1, .batch = big[i].data, .bytes = big[i].len};
+        }
+        int64_t end;
+        assert_int_equal(kp_log_append(log, entries, 5, &end, &err), KP_OK);
+        sent += 15;
+        assert_int_equal(end, sent);
+        assert_int_equal(entries[0].base_offset, offsets[1]);
+        offsets[1] += 15;
+        for (int i = 0; i < 5; i++)
+            kp_buf_finish(&big[i]);
+        assert_int_equal(read_all(log, 100000, NULL, 0), sent);
+        kp_log_close(log);
+        options.no_threads = round % 2;
+        log = open_log(options);
+        assert_int_equal(kp_log_position(log), sent);
+        assert_int_equal(read_all(log, 1, NULL, 0), sent);
+        assert_int_equal(read_all(log, 300000, NULL, 0), sent);
+        assert_int_equal(read_all(log, 64 << 20, NULL, 0), sent);
+        for (uint32_t p = 0; p < 3; p++) {
+            struct kp_partition_info info;
+            assert_int_equal(kp_log_partition(log, topic, p, &info, &err), KP_OK);
+            assert_int_equal(info.end_offset, offsets[p]);
+            for (int64_t offset = 0; offset < info.end_offset;) {
+                struct kp_buf out = {0};
+                assert_int_equal(kp_log_fetch(log, topic, p, offset, 50000, &out, &err), KP_OK);
+                assert_true(out.len > 0);
+                for (size_t at = 0; at < out.len;) {
+                    struct kp_record_batch_info batch;
+                    assert_int_equal(kp_record_batch_check(out.data + at, out.len - at, true, &batch, &err), KP_OK);
+                    assert_true(batch.base_offset <= offset);
+                    offset = batch.base_offset + batch.records;
+                    at += batch.bytes;
+                }
+                kp_buf_finish(&out);
+            }
+        }
+    }
+    kp_log_close(log);
+}
+
+static void by_time(void **state)
+{
+    struct kp_log *log = open_log((struct kp_log_options){0});
+    struct kp_error err;
+    uint32_t topic;
+    assert_int_equal(kp_log_topic_create(log, "t", 1, &topic, &err), KP_OK);
+    int64_t before_us[50];
+    for (int tag = 0; tag < 50; tag++) {
+        before_us[tag] = kp_log_time_us(log) + 1;
+        while (kp_os_real()->wall_us(NULL) <= before_us[tag])
+            ;
+        append(log, topic, 0, tag, 4, 100000);
+    }
+    for (int restarts = 0; restarts < 2; restarts++) {
+        for (int tag = 0; tag < 50; tag++) {
+            int64_t offset, ms, position;
+            assert_int_equal(kp_log_offset_at(log, topic, 0, 1000 * (int64_t)tag + 2, &offset, &ms, &err), KP_OK);
+            assert_int_equal(offset, tag * 4 + 2);
+            assert_int_equal(ms, 1000 * tag + 2);
+            assert_int_equal(kp_log_offset_at(log, topic, 0, 1000 * (int64_t)tag + 4, &offset, &ms, &err), KP_OK);
+            assert_int_equal(offset, tag == 49 ? -1 : tag * 4 + 4);
+            assert_int_equal(kp_log_position_at(log, before_us[tag], &position, &err), KP_OK);
+            assert_int_equal(position, tag * 4);
+        }
+        struct kp_buf out = {0};
+        assert_int_equal(kp_log_fetch(log, topic, 0, 201, 1, &out, &err), KP_LIMIT);
+        assert_int_equal(kp_log_fetch(log, topic, 0, 200, 1, &out, &err), KP_OK);
+        assert_int_equal(out.len, 0);
+        assert_int_equal(kp_log_fetch(log, topic, 1, 0, 1, &out, &err), KP_NOT_FOUND);
+        kp_log_close(log);
+        log = open_log((struct kp_log_options){0});
+    }
+    kp_log_close(log);
+}
+
+static void bad_input(void **state)
+{
+    struct kp_log *log = open_log((struct kp_log_options){0});
+    struct kp_error err;
+    uint32_t topic;
+    assert_int_equal(kp_log_topic_create(log, "t", 1, &topic, &err), KP_OK);
+    struct kp_buf batch = batch_of(1, 3, 10);
+    struct kp_log_entry entry = {.topic = topic, .partition = 1, .batch = batch.data, .bytes = batch.len};
+    int64_t end;
+    assert_int_equal(kp_log_append(log, &entry, 1, &end, &err), KP_NOT_FOUND);
+    entry.partition = 0;
+    entry.topic = 77;
+    assert_int_equal(kp_log_append(log, &entry, 1, &end, &err), KP_NOT_FOUND);
+    entry.topic = topic;
+    entry.bytes--;
+    assert_int_equal(kp_log_append(log, &entry, 1, &end, &err), KP_INVALID);
+    entry.bytes++;
+    batch.data[batch.len - 1] ^= 1;
+    assert_int_equal(kp_log_append(log, &entry, 1, &end, &err), KP_CORRUPT);
+    assert_int_equal(kp_log_position(log), 0);
+    struct kp_log *other;
+    struct kp_log_options options = {.os = kp_os_real(), .dir = dir};
+    assert_int_equal(kp_log_open(&options, &other, &err), KP_BUSY);
+    char pid[32];
+    snprintf(pid, sizeof pid, "process %ld", (long)getpid());
+    assert_non_null(strstr(err.message, pid));
+    kp_buf_finish(&batch);
+    kp_log_close(log);
+}
+
+/* ---- damage ---- */
+
+static void flip(uint64_t file_number, long offset)
+{
+    char *path = kp_journal_path(dir, file_number, KP_JOURNAL_SUFFIX);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    fseek(file, offset, SEEK_SET);
+    int byte = fgetc(file);
+    fseek(file, offset, SEEK_SET);
+    fputc(byte ^ 16, file);
+    fclose(file);
+    kp_free(path);
+}
+
+/* A flip anywhere in what was acknowledged is found: the log does not open, and is not changed. */
+static void damage(void **state)
+{
+    struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .journal_file_bytes = 64 << 10};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    uint32_t topic;
+    assert_int_equal(kp_log_topic_create(log, "t", 1, &topic, &err), KP_OK);
+    for (int tag = 0; tag < 40; tag++)
+        append(log, topic, 0, tag, 2, 2500);
+    kp_log_close(log);
+    for (long offset = 0; offset < 64 << 10; offset += 97)
+        for (uint64_t file = 1; file <= 2; file++) {
+            bool covered = offset < 64 || offset >= 4096; /* the rest of the file header's sector is unused */
+            flip(file, offset);
+            enum kp_code code = kp_log_open(&options, &log, &err);
+            if (code == KP_OK) {
+                bool padding = kp_log_position(log) == 80 && read_all(log, 1 << 20, NULL, 0) == 80;
+                kp_log_close(log);
+                assert_true(padding || !covered);
+            } else {
+                assert_true(code == KP_CORRUPT);
+            }
+            flip(file, offset);
+        }
+    log = open_log(options);
+    assert_int_equal(read_all(log, 1 << 20, NULL, 0), 80);
+    kp_log_close(log);
+}
+
+static void unknown_format(void **state)
+{
+    struct kp_log_options options = {.os = kp_os_real(), .dir = dir};
+    struct kp_log *log = open_log(options);
+    kp_log_close(log);
+    struct kp_file_header header;
+    char *path = kp_journal_path(dir, 1, KP_JOURNAL_SUFFIX);
+    FILE *file = fopen(path, "r+b");
+    assert_int_equal(fread(&header, sizeof header, 1, file), 1);
+    header.format = 7;
+    header.crc = kp_file_header_crc(&header);
+    fseek(file, 0, SEEK_SET);
+    fwrite(&header, sizeof header, 1, file);
+    fclose(file);
+    kp_free(path);
+    struct kp_error err;
+    assert_int_equal(kp_log_open(&options, &log, &err), KP_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "format 7"));
+}
+
+/* ---- threads ---- */
+
+enum { APPENDERS = 8, APPENDS = 200 };
+
+struct load {
+    struct kp_log *log;
+    uint32_t topic, partition;
+    _Atomic int *done;
+};
+
+static void count_done(void *arg, int64_t position_end, const struct kp_error *err)
+{
+    assert_null(err);
+    (*(_Atomic int *)arg)++;
+}
+
+static void run_appender(void *arg)
+{
+    struct load *load = arg;
+    struct kp_error err;
+    for (int i = 0; i < APPENDS; i++) {
+        struct kp_buf batch = batch_of(i, 1 + i % 3, (size_t)(i % 5) * 1000);
+        struct kp_log_entry entry = {
+            .topic = load->topic, .partition = load->partition, .batch = batch.data, .bytes = batch.len};
+        int64_t end;
+        if (i % 2) {
+            assert_int_equal(kp_log_append(load->log, &entry, 1, &end, &err), KP_OK);
+            count_done(load->done, end, NULL);
+        } else {
+            assert_int_equal(kp_log_append_async(load->log, &entry, 1, count_done, load->done, &err), KP_OK);
+        }
+        kp_buf_finish(&batch);
+    }
+}
+
+static void threads(void **state)
+{
+    struct kp_log *log = open_log((struct kp_log_options){.journal_file_bytes = 1 << 20});
+    struct kp_error err;
+    struct kp_thread running[APPENDERS];
+    struct load loads[APPENDERS];
+    _Atomic int done = 0;
+    uint32_t topic;
+    assert_int_equal(kp_log_topic_create(log, "t", APPENDERS, &topic, &err), KP_OK);
+    for (uint32_t i = 0; i < APPENDERS; i++) {
+        loads[i] = (struct load){log, topic, i, &done};
+        kp_thread_start(&running[i], "appender", 0, run_appender, &loads[i]);
+    }
+    int64_t position = 0, total = 0; /* a reader follows */
+    for (int i = 0; i < APPENDS; i++)
+        total += APPENDERS * (1 + i % 3);
+    while (position < total) {
+        kp_log_wait(log, position, -1);
+        struct kp_log_span span;
+        assert_int_equal(kp_log_read(log, position, INT64_MAX, 1 << 20, NULL, 0, &span, &err), KP_OK);
+        assert_true(span.position_end > position);
+        position = span.position_end;
+        kp_log_span_release(&span);
+    }
+    for (int i = 0; i < APPENDERS; i++)
+        kp_thread_join(&running[i]);
+    kp_log_close(log);
+    assert_int_equal(done, APPENDERS * APPENDS);
+    log = open_log((struct kp_log_options){0});
+    assert_int_equal(read_all(log, 1 << 20, NULL, 0), total);
+    kp_log_close(log);
+}
+
+/* Ten thousand partitions, one record each now and then: small, and quick to open. */
+static void many_partitions(void **state)
+{
+    struct kp_log_options options = {.no_threads = true, .unsafe_no_sync = true};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    uint32_t topic;
+    assert_int_equal(kp_log_topic_create(log, "t", KP_PARTITIONS_MAX, &topic, &err), KP_OK);
+    struct kp_buf batch = batch_of(1, 1, 20);
+    struct kp_log_entry *entries = kp_calloc(KP_PARTITIONS_MAX, sizeof *entries);
+    for (int round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < KP_PARTITIONS_MAX; i++)
+            entries[i] = (struct kp_log_entry){.topic = topic, .partition = i, .batch = batch.data, .bytes = batch.len};
+        int64_t end;
+        assert_int_equal(kp_log_append(log, entries, KP_PARTITIONS_MAX, &end, &err), KP_OK);
+    }
+    kp_log_close(log);
+    log = open_log(options);
+    struct kp_partition_info info;
+    assert_int_equal(kp_log_partition(log, topic, 9999, &info, &err), KP_OK);
+    assert_int_equal(info.end_offset, 3);
+    struct kp_buf out = {0};
+    assert_int_equal(kp_log_fetch(log, topic, 9999, 0, 1 << 20, &out, &err), KP_OK);
+    assert_int_equal(out.len, 3 * batch.len);
+    kp_buf_finish(&out);
+    kp_log_close(log);
+    kp_free(entries);
+    kp_buf_finish(&batch);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(topics, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(sizes, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(by_time, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(bad_input, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(damage, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(unknown_format, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(threads, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(many_partitions, fresh_dir, remove_dir),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,349 @@
+/*
+ * Reading by position: whole groups, from the tail in memory or in large sequential reads from disk.
+ *
+ * A span is built block by block. Where a read begins is found in the tail, or among the hints (where recent reads
+ * stopped), or at the last mark before the position, from where blocks are walked. It ends with a block, but for
+ * position_limit, so that the next read finds its place by a hint.
+ *
+ * Invariant: blocks before the durable position never change, so they are read from disk without a lock.
+ */
+#include "log/internal.h"
+
+#include "base/hash.h"
+
+enum { READ_BYTES_MIN = 64 << 10, TAIL_BLOCKS_AT_ONCE = 64 };
+
+struct span_memory {
+    size_t count;
+    struct kp_slab *slabs[];
+};
+
+struct build {
+    struct kp_log *log;
+    int64_t start;
+    int64_t position;       /* of the next group wanted: the start, then behind what was taken */
+    int64_t limit, durable; /* groups from here on are not wanted; are not there */
+    const uint32_t *topics;
+    size_t topic_count, bytes, bytes_max;
+
+    struct kp_log_chunk *chunks;
+    size_t chunk_count, chunk_cap, whole_count; /* chunks of finished groups */
+    size_t group_first;                         /* the first chunk of the group being read */
+    bool in_group, stop;
+    int64_t at; /* position of the next entry */
+
+    struct kp_slab **slabs;
+    size_t slab_count, slab_cap;
+    uint64_t last_location, last_bytes; /* of the last block taken whole */
+};
+
+static bool wanted(const struct build *build, uint32_t topic)
+{
+    for (size_t i = 0; i < build->topic_count; i++)
+        if (build->topics[i] == topic)
+            return true;
+    return !build->topics;
+}
+
+static void add_chunk(struct build *build, const struct kp_block_header *block, const struct kp_entry_header *entry)
+{
+    if (build->chunk_count == build->chunk_cap) {
+        build->chunk_cap = KP_MAX(build->chunk_cap * 2, (size_t)16);
+        build->chunks = kp_realloc(build->chunks, build->chunk_cap * sizeof *build->chunks);
+    }
+    build->chunks[build->chunk_count++] = (struct kp_log_chunk){
+        .topic = entry->topic,
+        .partition = entry->partition,
+        .base_offset = entry->base_offset,
+        .position = build->at,
+        .records = entry->records,
+        .log_time_us = block->log_time_us,
+        .batch = (const uint8_t *)(entry + 1),
+        .bytes = entry->payload_bytes,
+    };
+}
+
+/* Takes what is wanted of a durable block. */
+static enum kp_code add_block(struct build *build, const struct kp_block_header *block, struct kp_error *err)
+{
+    struct kp_entry_walk walk = kp_entry_walk_start(block);
+    const struct kp_entry_header *entry;
+    const char *wrong;
+    build->at = block->position;
+    while (kp_entry_walk_next(&walk, &entry, &wrong)) {
+        if (entry->kind != KP_ENTRY_BATCH)
+            continue;
+        if (build->at + entry->records <= build->position) { /* before the start */
+            build->at += entry->records;
+            continue;
+        }
+        if (!build->in_group && build->at >= build->limit) {
+            build->stop = true;
+            return KP_OK;
+        }
+        if (!build->in_group && build->at != build->position)
+            return kp_fail(err, KP_INVALID, NULL, "position %lld is not the start of a group of records",
+                           (long long)build->position);
+        if (!build->in_group)
+            build->group_first = build->chunk_count;
+        if (wanted(build, entry->topic))
+            add_chunk(build, block, entry);
+        build->at += entry->records;
+        build->in_group = !(entry->flags & KP_ENTRY_GROUP_END);
+        if (!build->in_group) {
+            if (build->chunk_count > build->group_first)
+                build->chunks[build->chunk_count - 1].group_end = true;
+            build->whole_count = build->chunk_count;
+            build->position = build->at;
+        }
+    }
+    build->bytes += kp_block_bytes(block);
+    build->last_location = kp_location(block->file_number, block->file_offset);
+    build->last_bytes = kp_block_bytes(block);
+    return wrong ? kp_fail(err, KP_CORRUPT, NULL, "%s", wrong) : KP_OK;
+}
+
+static bool enough(const struct build *build)
+{
+    if (build->stop || build->in_group)
+        return build->stop;
+    bool progress = build->position > build->start; /* blocks may hold topics only */
+    return build->at >= build->durable || build->at >= build->limit || (progress && build->bytes >= build->bytes_max);
+}
+
+/* Takes over one reference; drops it if it is the one noted last. */
+static void keep_slab(struct build *build, struct kp_slab *slab)
+{
+    if (build->slab_count && build->slabs[build->slab_count - 1] == slab) {
+        kp_slab_release(slab);
+        return;
+    }
+    if (build->slab_count == build->slab_cap) {
+        build->slab_cap = KP_MAX(build->slab_cap * 2, (size_t)8);
+        build->slabs = kp_realloc(build->slabs, build->slab_cap * sizeof(struct kp_slab *));
+    }
+    build->slabs[build->slab_count++] = slab;
+}
+
+/* ---- the tail ---- */
+
+/* Takes blocks from the tail: from `location`, or (0) from the block that holds the position. *ret_found: it was there.
+ */
+static enum kp_code take_tail(struct build *build, uint64_t location, bool *ret_found, struct kp_error *err)
+{
+    struct kp_tail_block blocks[TAIL_BLOCKS_AT_ONCE];
+    struct kp_log *log = build->log;
+    size_t count = 0;
+    kp_rwlock_read(&log->lock);
+    size_t index = location ? kp_tail_find(&log->tail, location) : kp_tail_find_position(&log->tail, build->position);
+    for (size_t bytes = build->bytes; index < log->tail.count && count < TAIL_BLOCKS_AT_ONCE; index++) {
+        blocks[count] = *kp_tail_get(&log->tail, index);
+        kp_slab_hold(blocks[count].slab);
+        bytes += kp_block_bytes(blocks[count++].block);
+        if (bytes >= build->bytes_max && !build->in_group)
+            break;
+    }
+    kp_rwlock_unlock(&log->lock);
+    *ret_found = count > 0;
+    enum kp_code code = KP_OK;
+    for (size_t i = 0; i < count; i++) {
+        if (code == KP_OK && !enough(build))
+            code = add_block(build, blocks[i].block, err);
+        keep_slab(build, blocks[i].slab);
+    }
+    return code;
+}
+
+/* ---- the disk ---- */
+
+static enum kp_code damaged(struct kp_log *log, uint64_t location, int64_t position, const char *wrong,
+                            struct kp_error *err)
+{
+    kp_fail(err, KP_CORRUPT, NULL,
+            "the log in \"%s\" is damaged at position %lld: the block in file %llu at byte %llu: %s", log->journal.dir,
+            (long long)position, (unsigned long long)kp_location_file(location),
+            (unsigned long long)kp_location_offset(location), wrong);
+    return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup.");
+}
+
+/* Takes the blocks that lie whole in bytes, which begin at *location; moves it behind them. */
+static enum kp_code take_bytes(struct build *build, const uint8_t *bytes, size_t len, uint64_t file_bytes,
+                               uint64_t *location, uint64_t *ret_missing, struct kp_error *err)
+{
+    struct kp_log *log = build->log;
+    uint64_t file_number = kp_location_file(*location);
+    *ret_missing = 0;
+    while (!enough(build) && kp_location_file(*location) == file_number) {
+        if (len < KP_SECTOR_BYTES) {
+            *ret_missing = KP_SECTOR_BYTES;
+            return KP_OK;
+        }
+        const struct kp_block_header *block = (const void *)bytes;
+        const char *wrong = kp_block_header_wrong(block, log->journal.generation, file_number,
+                                                  kp_location_offset(*location), file_bytes);
+        if (wrong)
+            return damaged(log, *location, build->at, wrong, err);
+        uint64_t block_bytes = kp_block_bytes(block);
+        if (block_bytes > len) {
+            *ret_missing = block_bytes;
+            return KP_OK;
+        }
+        if (kp_crc32c(0, block + 1, block->payload_bytes) != block->payload_crc)
+            return damaged(log, *location, build->at, "its entries fail their checksum", err);
+        KP_TRY(add_block(build, block, err));
+        bytes += block_bytes;
+        len -= block_bytes;
+        *location = kp_journal_following(&log->journal, *location, block_bytes);
+    }
+    return KP_OK;
+}
+
+static enum kp_code take_file(struct build *build, struct kp_file *file, uint64_t file_bytes, uint64_t *location,
+                              struct kp_error *err)
+{
+    struct kp_os *os = build->log->os;
+    uint64_t file_number = kp_location_file(*location), missing = 0;
+    while (!enough(build) && kp_location_file(*location) == file_number) {
+        uint64_t offset = kp_location_offset(*location);
+        uint64_t want = build->bytes < build->bytes_max ? build->bytes_max - build->bytes : 0;
+        want = KP_MAX(KP_MIN(want, (uint64_t)KP_LOG_READ_BYTES), (uint64_t)READ_BYTES_MIN);
+        want = KP_MIN(kp_sector_ceil(KP_MAX(want, missing)), file_bytes - offset);
+        struct kp_slab *slab = kp_slab_create((size_t)want);
+        size_t got = 0;
+        enum kp_code code = os->pread(os->ctx, file, slab->memory, (size_t)want, offset, &got, err);
+        uint64_t before = *location;
+        if (code == KP_OK)
+            code = take_bytes(build, slab->memory, got, file_bytes, location, &missing, err);
+        if (code == KP_OK && *location == before && (missing <= want || want == file_bytes - offset) && !enough(build))
+            code = damaged(build->log, *location, build->at, "the file ends within it", err);
+        keep_slab(build, slab);
+        KP_TRY(code);
+    }
+    return KP_OK;
+}
+
+/* Reads from disk as far as the end of the location's file at most. */
+static enum kp_code take_disk(struct build *build, uint64_t *location, struct kp_error *err)
+{
+    struct kp_log *log = build->log;
+    uint64_t number = kp_location_file(*location);
+    char *path = kp_journal_path(log->journal.dir, number, KP_JOURNAL_SUFFIX);
+    struct kp_file *file;
+    enum kp_code code = log->os->open(log->os->ctx, path, KP_OPEN_READ, &file, err);
+    kp_free(path);
+    KP_TRY(code);
+    code = take_file(build, file, kp_journal_file_get(&log->journal, number).bytes, location, err);
+    log->os->close(log->os->ctx, file);
+    return code;
+}
+
+static uint64_t find_location(struct kp_log *log, int64_t position)
+{
+    uint64_t location = 0, block_bytes = 0;
+    kp_mutex_lock(&log->hint_mutex);
+    for (size_t i = 0; i < KP_LOG_HINTS; i++)
+        if (log->hints[i].location && log->hints[i].position == position) {
+            location = log->hints[i].location;
+            block_bytes = log->hints[i].block_bytes;
+        }
+    kp_mutex_unlock(&log->hint_mutex);
+    if (location)
+        return kp_journal_following(&log->journal, location, block_bytes);
+    kp_rwlock_read(&log->lock);
+    size_t low = 0, high = log->mark_count; /* the first mark behind position */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (log->marks[middle].position <= position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    location = low ? log->marks[low - 1].location : kp_location(1, KP_SECTOR_BYTES);
+    kp_rwlock_unlock(&log->lock);
+    return location;
+}
+
+static void note_hint(const struct build *build)
+{
+    struct kp_log *log = build->log;
+    if (build->stop || build->in_group || !build->last_location)
+        return;
+    kp_mutex_lock(&log->hint_mutex);
+    size_t at = log->hint_next;
+    log->hints[at].position = build->at;
+    log->hints[at].location = build->last_location;
+    log->hints[at].block_bytes = build->last_bytes;
+    log->hint_next = (at + 1) % KP_LOG_HINTS;
+    kp_mutex_unlock(&log->hint_mutex);
+}
+
+/* ---- the call ---- */
+
+static enum kp_code take_all(struct build *build, struct kp_error *err)
+{
+    bool found;
+    KP_TRY(take_tail(build, 0, &found, err));
+    uint64_t location = found ? 0 : find_location(build->log, build->position);
+    bool disk = !found;
+    while (!enough(build)) {
+        if (found)
+            location = kp_journal_following(&build->log->journal, build->last_location, build->last_bytes);
+        KP_TRY(take_tail(build, location, &found, err));
+        if (!found)
+            KP_TRY(take_disk(build, &location, err));
+    }
+    if (disk)
+        note_hint(build);
+    return KP_OK;
+}
+
+static void finish_span(struct build *build, struct kp_log_span *span)
+{
+    struct span_memory *memory = kp_alloc(sizeof *memory + build->slab_count * sizeof(struct kp_slab *));
+    memory->count = build->slab_count;
+    for (size_t i = 0; i < build->slab_count; i++)
+        memory->slabs[i] = build->slabs[i];
+    kp_free(build->slabs);
+    span->chunks = build->chunks;
+    span->count = build->whole_count;
+    span->memory = memory;
+}
+
+enum kp_code kp_log_read(struct kp_log *log, int64_t position, int64_t position_limit, size_t bytes_max,
+                         const uint32_t *topics, size_t topic_count, struct kp_log_span *ret_span, struct kp_error *err)
+{
+    struct build build = {
+        .log = log,
+        .start = position,
+        .position = position,
+        .limit = position_limit,
+        .durable = kp_log_position(log),
+        .topics = topics,
+        .topic_count = topic_count,
+        .bytes_max = KP_MAX(bytes_max, (size_t)1),
+        .at = position,
+    };
+    struct kp_log_span span = {.position = position, .position_end = position};
+    if (position < 0 || position > build.durable)
+        return kp_fail(err, KP_INVALID, NULL, "position %lld is not in the log: it ends at %lld", (long long)position,
+                       (long long)build.durable);
+    enum kp_code code = position < build.durable && position < position_limit ? take_all(&build, err) : KP_OK;
+    finish_span(&build, &span);
+    if (code != KP_OK) {
+        kp_log_span_release(&span);
+        return code;
+    }
+    span.position_end = build.position;
+    *ret_span = span;
+    return KP_OK;
+}
+
+void kp_log_span_release(struct kp_log_span *span)
+{
+    struct span_memory *memory = span->memory;
+    for (size_t i = 0; memory && i < memory->count; i++)
+        kp_slab_release(memory->slabs[i]);
+    kp_free(memory);
+    kp_free(span->chunks);
+    *span = (struct kp_log_span){0};
+}

@@ -1,0 +1,379 @@
+/*
+ * The rules are in log/format.h. In steps:
+ *
+ *   1. List the folder, remove files being prepared, read every file's header; numbers must have no gap.
+ *   2. Walk the chain. A group of one block is applied at once; of a longer one the walk first looks ahead to its last
+ *      block, and applies it only if it is there.
+ *   3. At the end of the chain, look beyond it for blocks that are valid by their header. One that knows the missing
+ *      block as durable: refuse. Else zero their headers, last first.
+ *   4. Sync what was read: a block may have been written, and survived a kill, without its sync.
+ */
+#include "log/recover.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+
+enum { SCAN_READ_BYTES = 8 << 20, SEARCH_READ_BYTES = 1 << 20 };
+
+/* ---- files ---- */
+
+struct listing {
+    uint64_t first, last, count;
+    struct kp_buf leftovers; /* numbers (u64) of .new files */
+};
+
+static void list_one(void *arg, const char *name)
+{
+    struct listing *listing = arg;
+    uint64_t number = kp_journal_name_number(name, KP_JOURNAL_SUFFIX);
+    if (number) {
+        listing->first = listing->count ? KP_MIN(listing->first, number) : number;
+        listing->last = KP_MAX(listing->last, number);
+        listing->count++;
+        return;
+    }
+    number = kp_journal_name_number(name, KP_JOURNAL_NEW_SUFFIX);
+    if (number)
+        kp_buf_append(&listing->leftovers, &number, sizeof number);
+}
+
+static enum kp_code add_file(struct kp_journal *journal, uint64_t number, struct kp_error *err)
+{
+    struct kp_os *os = journal->os;
+    char *path = kp_journal_path(journal->dir, number, KP_JOURNAL_SUFFIX);
+    struct kp_file *file;
+    enum kp_code code = os->open(os->ctx, path, KP_OPEN_READ, &file, err);
+    if (code == KP_OK) {
+        struct kp_file_header header;
+        uint64_t bytes;
+        code = kp_file_header_read(os, file, path, number, &header, err);
+        if (code == KP_OK)
+            code = os->size(os->ctx, file, &bytes, err);
+        os->close(os->ctx, file);
+        if (code == KP_OK && number > 1 && header.generation != journal->generation)
+            code = kp_fail(err, KP_CORRUPT, NULL, "\"%s\" belongs to another log", path);
+        else if (code == KP_OK && bytes < header.file_bytes)
+            code = kp_fail(err, KP_CORRUPT, NULL, "\"%s\" is damaged: it has %llu bytes of %llu", path,
+                           (unsigned long long)bytes, (unsigned long long)header.file_bytes);
+        if (code == KP_OK) {
+            journal->generation = header.generation;
+            kp_journal_file_add(journal, header.file_bytes);
+        }
+    }
+    kp_free(path);
+    return code;
+}
+
+static enum kp_code remove_leftovers(struct kp_journal *journal, const struct kp_buf *numbers, struct kp_error *err)
+{
+    struct kp_os *os = journal->os;
+    for (size_t i = 0; i < numbers->len; i += sizeof(uint64_t)) {
+        uint64_t number;
+        memcpy(&number, numbers->data + i, sizeof number);
+        char *path = kp_journal_path(journal->dir, number, KP_JOURNAL_NEW_SUFFIX);
+        enum kp_code code = os->unlink(os->ctx, path, err);
+        kp_free(path);
+        KP_TRY(code);
+    }
+    return KP_OK;
+}
+
+static enum kp_code find_files(struct kp_recovery *recovery, struct kp_error *err)
+{
+    struct kp_journal *journal = recovery->journal;
+    struct listing listing = {0};
+    enum kp_code code = journal->os->list(journal->os->ctx, journal->dir, list_one, &listing, err);
+    if (code == KP_OK && !recovery->read_only)
+        code = remove_leftovers(journal, &listing.leftovers, err);
+    kp_buf_finish(&listing.leftovers);
+    KP_TRY(code);
+    if (listing.count && (listing.first != 1 || listing.last != listing.count)) {
+        kp_fail(err, KP_CORRUPT, NULL,
+                "journal files are missing in \"%s\": it has %llu of them, numbered from %llu to %llu", journal->dir,
+                (unsigned long long)listing.count, (unsigned long long)listing.first, (unsigned long long)listing.last);
+        return kp_error_hint(err, "Put the missing files back. Nothing was changed.");
+    }
+    for (uint64_t number = 1; number <= listing.count; number++)
+        KP_TRY(add_file(journal, number, err));
+    return KP_OK;
+}
+
+/* ---- the chain ---- */
+
+/* Why the block that the scan stands before is not the next one of the chain, or NULL. */
+static const char *not_next(const struct kp_block_header *block, const struct kp_journal_end *end)
+{
+    if (block->sequence != end->sequence + 1)
+        return "it is not the next block";
+    if (block->previous_crc != end->previous_crc)
+        return "it does not follow the block before it";
+    if (block->position != end->position)
+        return "its position does not follow the block before it";
+    return NULL;
+}
+
+static void advance(struct kp_journal_end *end, const struct kp_block_header *block)
+{
+    end->file_number = block->file_number;
+    end->offset = block->file_offset + kp_block_bytes(block);
+    end->sequence = block->sequence;
+    end->previous_crc = block->header_crc;
+    end->position = block->position + block->records;
+    end->log_time_us = block->log_time_us;
+    end->closed = block->flags & KP_BLOCK_CLOSED;
+}
+
+/* The next block of the chain behind *end, or NULL and why there is none. Leaves the scan before it. */
+static enum kp_code next_block(struct kp_journal *journal, struct kp_block_scan *scan, const struct kp_journal_end *end,
+                               const struct kp_block_header **ret_block, const char **ret_wrong, struct kp_error *err)
+{
+    const struct kp_block_header *block;
+    const char *wrong;
+    for (int next_file = 0; next_file < 2; next_file++) {
+        uint64_t number = end->file_number + (uint64_t)next_file;
+        if (number > journal->file_count)
+            break;
+        KP_TRY(kp_block_scan_seek(scan, number, next_file ? KP_SECTOR_BYTES : end->offset, err));
+        KP_TRY(kp_block_scan_peek(scan, &block, &wrong, err));
+        if (!wrong)
+            wrong = not_next(block, end);
+        if (!wrong) {
+            *ret_block = block;
+            return KP_OK;
+        }
+        if (!next_file)
+            *ret_wrong = wrong;
+    }
+    *ret_block = NULL;
+    return KP_OK;
+}
+
+/* Is the whole group there that begins with the block behind *end? Returns its last sequence, 0 if not. */
+static enum kp_code look_ahead(struct kp_journal *journal, const struct kp_journal_end *end, uint64_t *ret_last,
+                               struct kp_error *err)
+{
+    struct kp_block_scan scan;
+    struct kp_journal_end at = *end;
+    enum kp_code code = KP_OK;
+    kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SEARCH_READ_BYTES);
+    for (*ret_last = 0; *ret_last == 0;) {
+        const struct kp_block_header *block;
+        const char *wrong;
+        code = next_block(journal, &scan, &at, &block, &wrong, err);
+        if (code != KP_OK || !block)
+            break;
+        advance(&at, block);
+        if (!(block->flags & KP_BLOCK_CONTINUES))
+            *ret_last = block->sequence;
+    }
+    kp_block_scan_finish(&scan);
+    return code;
+}
+
+static enum kp_code walk_chain(struct kp_recovery *recovery, struct kp_block_scan *scan, const char **ret_wrong,
+                               struct kp_error *err)
+{
+    struct kp_journal *journal = recovery->journal;
+    uint64_t whole = 0; /* groups are known to be whole up to this sequence */
+    for (;;) {
+        const struct kp_block_header *block;
+        KP_TRY(next_block(journal, scan, &journal->end, &block, ret_wrong, err));
+        if (!block)
+            return KP_OK;
+        if ((block->flags & KP_BLOCK_CONTINUES) && block->sequence > whole) {
+            KP_TRY(look_ahead(journal, &journal->end, &whole, err));
+            if (!whole) {
+                *ret_wrong = "its group is not complete";
+                return KP_OK;
+            }
+        }
+        if (block->file_number != journal->end.file_number)
+            journal->files[journal->end.file_number - 1].end = journal->end.offset;
+        advance(&journal->end, block);
+        enum kp_code code =
+            recovery->apply(recovery->arg, block, kp_location(block->file_number, block->file_offset), err);
+        if (code != KP_OK)
+            kp_error_context(err, "file %llu, byte %llu, block %llu", (unsigned long long)block->file_number,
+                             (unsigned long long)block->file_offset, (unsigned long long)block->sequence);
+        KP_TRY(code);
+    }
+}
+
+/* ---- beyond the end ---- */
+
+/* Headers found beyond the end: their places, for the cut. */
+struct beyond {
+    struct kp_buf locations; /* u64 each */
+    bool rotten;
+    uint64_t rotten_sequence; /* of the block that knows better */
+    uint64_t rotten_file, rotten_offset;
+};
+
+static void found(struct beyond *beyond, const struct kp_block_header *block, const struct kp_journal_end *end)
+{
+    uint64_t location = kp_location(block->file_number, block->file_offset);
+    kp_buf_append(&beyond->locations, &location, sizeof location);
+    /* `end` is behind the whole intact chain, also the blocks of a group without its end: so this block says that
+     * one is durable which is not there. */
+    if (!beyond->rotten && block->durable_sequence > end->sequence) {
+        beyond->rotten = true;
+        beyond->rotten_sequence = block->sequence;
+        beyond->rotten_file = block->file_number;
+        beyond->rotten_offset = block->file_offset;
+    }
+}
+
+/* Moves *end over the intact blocks behind it, whose group is not complete, and notes them for the cut. */
+static enum kp_code chain_behind(struct kp_journal *journal, struct kp_journal_end *end, struct beyond *beyond,
+                                 struct kp_error *err)
+{
+    struct kp_block_scan scan;
+    enum kp_code code;
+    kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SEARCH_READ_BYTES);
+    for (;;) {
+        const struct kp_block_header *block;
+        const char *wrong;
+        code = next_block(journal, &scan, end, &block, &wrong, err);
+        if (code != KP_OK || !block)
+            break;
+        uint64_t location = kp_location(block->file_number, block->file_offset);
+        kp_buf_append(&beyond->locations, &location, sizeof location);
+        advance(end, block);
+    }
+    kp_block_scan_finish(&scan);
+    return code;
+}
+
+static enum kp_code search_file(struct kp_block_scan *scan, uint64_t number, uint64_t from, uint64_t span,
+                                const struct kp_journal_end *end, struct beyond *beyond, struct kp_error *err)
+{
+    KP_TRY(kp_block_scan_seek(scan, number, from, err));
+    uint64_t until = from + KP_MIN(span, scan->file_bytes - KP_MIN(from, scan->file_bytes));
+    for (; scan->offset < until; scan->offset += KP_SECTOR_BYTES) {
+        const struct kp_block_header *block;
+        const char *wrong;
+        KP_TRY(kp_block_scan_peek_header(scan, &block, &wrong, err));
+        if (block && block->sequence > end->sequence)
+            found(beyond, block, end);
+    }
+    return KP_OK;
+}
+
+/* Looks as far as a block in flight could have reached in the last file, and at the starts of later files. */
+static enum kp_code search(struct kp_journal *journal, const struct kp_journal_end *end, struct beyond *beyond,
+                           struct kp_error *err)
+{
+    struct kp_block_scan scan;
+    kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SEARCH_READ_BYTES);
+    /* Behind a closing block nothing was in flight: one sector is enough to see that nothing follows. */
+    uint64_t span = end->closed ? KP_SECTOR_BYTES : KP_BLOCK_BYTES_LIMIT + KP_SECTOR_BYTES;
+    enum kp_code code = search_file(&scan, end->file_number, end->offset, span, end, beyond, err);
+    for (uint64_t number = end->file_number + 1; code == KP_OK && number <= journal->file_count; number++)
+        code = search_file(&scan, number, KP_SECTOR_BYTES, span, end, beyond, err);
+    kp_block_scan_finish(&scan);
+    return code;
+}
+
+static enum kp_code zero_sector(struct kp_journal *journal, uint64_t location, const uint8_t *zeros,
+                                struct kp_error *err)
+{
+    struct kp_os *os = journal->os;
+    char *path = kp_journal_path(journal->dir, kp_location_file(location), KP_JOURNAL_SUFFIX);
+    struct kp_file *file;
+    enum kp_code code = os->open(os->ctx, path, KP_OPEN_READ | KP_OPEN_WRITE | KP_OPEN_DIRECT, &file, err);
+    kp_free(path);
+    KP_TRY(code);
+    code = os->pwrite_sync(os->ctx, file, zeros, KP_SECTOR_BYTES, kp_location_offset(location), err);
+    os->close(os->ctx, file);
+    return code;
+}
+
+static enum kp_code cut(struct kp_journal *journal, const struct beyond *beyond, struct kp_error *err)
+{
+    uint8_t *zeros = kp_alloc_aligned(KP_SECTOR_BYTES, KP_SECTOR_BYTES);
+    memset(zeros, 0, KP_SECTOR_BYTES);
+    enum kp_code code = KP_OK;
+    uint64_t after = UINT64_MAX; /* each place once, from the last to the first */
+    while (code == KP_OK) {
+        uint64_t last = 0, location;
+        for (size_t i = 0; i < beyond->locations.len; i += sizeof location) {
+            memcpy(&location, beyond->locations.data + i, sizeof location);
+            if (location < after && location > last)
+                last = location;
+        }
+        if (!last)
+            break;
+        code = zero_sector(journal, last, zeros, err);
+        after = last;
+    }
+    kp_free(zeros);
+    return code;
+}
+
+static enum kp_code settle_end(struct kp_recovery *recovery, const char *wrong, struct kp_error *err)
+{
+    struct kp_journal *journal = recovery->journal;
+    const struct kp_journal_end *end = &journal->end;
+    struct beyond beyond = {0};
+    struct kp_journal_end chain = *end;
+    enum kp_code code = chain_behind(journal, &chain, &beyond, err);
+    if (code == KP_OK)
+        code = search(journal, &chain, &beyond, err);
+    if (code == KP_OK && beyond.rotten) {
+        kp_fail(err, KP_CORRUPT, NULL,
+                "the log in \"%s\" is damaged: block %llu (position %lld) should be in file %llu at byte %llu, but %s",
+                journal->dir, (unsigned long long)chain.sequence + 1, (long long)chain.position,
+                (unsigned long long)chain.file_number, (unsigned long long)chain.offset, wrong);
+        kp_error_detail(err,
+                        "It was acknowledged: block %llu in file %llu at byte %llu was written after it was durable.",
+                        (unsigned long long)beyond.rotten_sequence, (unsigned long long)beyond.rotten_file,
+                        (unsigned long long)beyond.rotten_offset);
+        code = kp_error_hint(
+            err, "Nothing was changed. Restore the files from a backup, or look at them with `kappa log verify`.");
+    }
+    if (code == KP_OK && !recovery->read_only)
+        code = cut(journal, &beyond, err);
+    kp_buf_finish(&beyond.locations);
+    return code;
+}
+
+static enum kp_code sync_file(struct kp_journal *journal, uint64_t number, struct kp_error *err)
+{
+    struct kp_os *os = journal->os;
+    char *path = kp_journal_path(journal->dir, number, KP_JOURNAL_SUFFIX);
+    struct kp_file *file;
+    enum kp_code code = os->open(os->ctx, path, KP_OPEN_READ | KP_OPEN_WRITE, &file, err);
+    kp_free(path);
+    KP_TRY(code);
+    code = os->sync(os->ctx, file, err);
+    os->close(os->ctx, file);
+    return code;
+}
+
+enum kp_code kp_recover(struct kp_recovery *recovery, bool *ret_found, struct kp_error *err)
+{
+    struct kp_journal *journal = recovery->journal;
+    KP_TRY(find_files(recovery, err));
+    *ret_found = journal->file_count > 0;
+    if (!*ret_found)
+        return KP_OK;
+    journal->end = (struct kp_journal_end){.file_number = 1, .offset = KP_SECTOR_BYTES};
+    struct kp_block_scan scan;
+    kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SCAN_READ_BYTES);
+    const char *wrong = "there is none";
+    enum kp_code code = walk_chain(recovery, &scan, &wrong, err);
+    kp_block_scan_finish(&scan);
+    KP_TRY(code);
+    KP_TRY(settle_end(recovery, wrong, err));
+    if (!recovery->read_only && !journal->unsafe_no_sync) {
+        /* Blocks in flight at a kill may be in two files. */
+        for (uint64_t number = KP_MAX(journal->end.file_number, 2) - 1; number <= journal->end.file_number; number++)
+            KP_TRY(sync_file(journal, number, err));
+        KP_TRY(journal->os->sync_dir(journal->os->ctx, journal->dir, err));
+        journal->durable_sequence = journal->end.sequence;
+        journal->durable_position = journal->end.position;
+    }
+    return KP_OK;
+}

@@ -1,0 +1,169 @@
+/* Sequential reads of journal files. The buffer always begins at a block's start, so blocks are contiguous in it. */
+#include "log/scan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+char *kp_journal_path(const char *dir, uint64_t file_number, const char *suffix)
+{
+    size_t len = strlen(dir) + strlen(suffix) + 24;
+    char *path = kp_alloc(len);
+    snprintf(path, len, "%s/%08llu%s", dir, (unsigned long long)file_number, suffix);
+    return path;
+}
+
+uint64_t kp_journal_name_number(const char *name, const char *suffix)
+{
+    char *end;
+    if (*name < '0' || *name > '9')
+        return 0;
+    unsigned long long number = strtoull(name, &end, 10);
+    return end - name >= 8 && strcmp(end, suffix) == 0 ? number : 0;
+}
+
+enum kp_code kp_file_header_read(struct kp_os *os, struct kp_file *file, const char *path, uint64_t file_number,
+                                 struct kp_file_header *ret_header, struct kp_error *err)
+{
+    uint8_t *sector = kp_alloc_aligned(KP_SECTOR_BYTES, KP_SECTOR_BYTES);
+    size_t got = 0;
+    enum kp_code code = os->pread(os->ctx, file, sector, KP_SECTOR_BYTES, 0, &got, err);
+    struct kp_file_header header;
+    memcpy(&header, sector, sizeof header);
+    kp_free(sector);
+    KP_TRY(code);
+    if (got < KP_SECTOR_BYTES || memcmp(header.magic, KP_JOURNAL_MAGIC, sizeof header.magic) != 0 ||
+        header.crc != kp_file_header_crc(&header))
+        return kp_fail(err, KP_CORRUPT, NULL, "\"%s\" is damaged: it does not begin with a journal file's header",
+                       path);
+    if (header.format != KP_JOURNAL_FORMAT) {
+        kp_fail(err, KP_UNSUPPORTED, NULL, "\"%s\" has the journal format %u; this version of kappa knows %d", path,
+                header.format, (int)KP_JOURNAL_FORMAT);
+        return kp_error_hint(err, "Use the version of kappa that wrote it, or a later one.");
+    }
+    if (header.file_number != file_number)
+        return kp_fail(err, KP_CORRUPT, NULL, "\"%s\" is not what its name says: its header says file %llu", path,
+                       (unsigned long long)header.file_number);
+    *ret_header = header;
+    return KP_OK;
+}
+
+void kp_block_scan_init(struct kp_block_scan *scan, struct kp_os *os, const char *dir, uint64_t generation,
+                        size_t read_bytes)
+{
+    *scan = (struct kp_block_scan){
+        .os = os, .dir = dir, .generation = generation, .read_bytes = (size_t)kp_sector_ceil(read_bytes)};
+}
+
+void kp_block_scan_finish(struct kp_block_scan *scan)
+{
+    if (scan->file)
+        scan->os->close(scan->os->ctx, scan->file);
+    kp_free(scan->buffer);
+    scan->file = NULL;
+    scan->buffer = NULL;
+}
+
+enum kp_code kp_block_scan_seek(struct kp_block_scan *scan, uint64_t file_number, uint64_t offset, struct kp_error *err)
+{
+    struct kp_os *os = scan->os;
+    if (!scan->file || scan->file_number != file_number) {
+        char *path = kp_journal_path(scan->dir, file_number, KP_JOURNAL_SUFFIX);
+        struct kp_file *file;
+        uint64_t bytes;
+        enum kp_code code = os->open(os->ctx, path, KP_OPEN_READ, &file, err);
+        kp_free(path);
+        KP_TRY(code);
+        code = os->size(os->ctx, file, &bytes, err);
+        if (code != KP_OK) {
+            os->close(os->ctx, file);
+            return code;
+        }
+        os->close(os->ctx, scan->file);
+        scan->file = file;
+        scan->file_number = file_number;
+        scan->file_bytes = bytes;
+        scan->buffer_len = 0;
+    }
+    scan->offset = offset;
+    return KP_OK;
+}
+
+/* Makes the buffer hold `need` bytes from scan->offset on, as far as the file goes. */
+static enum kp_code fill(struct kp_block_scan *scan, size_t need, size_t *ret_have, struct kp_error *err)
+{
+    uint64_t end = scan->buffer_offset + scan->buffer_len;
+    if (scan->buffer_len && scan->offset >= scan->buffer_offset && scan->offset + need <= end) {
+        *ret_have = (size_t)(end - scan->offset);
+        return KP_OK;
+    }
+    size_t kept = 0;
+    if (scan->buffer_len && scan->offset >= scan->buffer_offset && scan->offset < end) {
+        kept = (size_t)(end - scan->offset);
+        memmove(scan->buffer, scan->buffer + (scan->offset - scan->buffer_offset), kept);
+    }
+    size_t want = KP_MAX(need, scan->read_bytes);
+    if (want > scan->buffer_cap) {
+        uint8_t *bigger = kp_alloc_aligned(KP_SECTOR_BYTES, want);
+        if (kept)
+            memcpy(bigger, scan->buffer, kept);
+        kp_free(scan->buffer);
+        scan->buffer = bigger;
+        scan->buffer_cap = want;
+    }
+    scan->buffer_offset = scan->offset;
+    scan->buffer_len = kept;
+    uint64_t in_file = scan->offset < scan->file_bytes ? scan->file_bytes - scan->offset : 0;
+    want = (size_t)KP_MIN((uint64_t)want, in_file);
+    if (want > kept) {
+        size_t got = 0;
+        enum kp_code code = scan->os->pread(scan->os->ctx, scan->file, scan->buffer + kept, want - kept,
+                                            scan->offset + kept, &got, err);
+        if (code != KP_OK) {
+            scan->buffer_len = 0;
+            return code;
+        }
+        scan->buffer_len += got;
+    }
+    *ret_have = scan->buffer_len;
+    return KP_OK;
+}
+
+enum kp_code kp_block_scan_peek_header(struct kp_block_scan *scan, const struct kp_block_header **ret_header,
+                                       const char **ret_wrong, struct kp_error *err)
+{
+    size_t have;
+    *ret_header = NULL;
+    KP_TRY(fill(scan, KP_SECTOR_BYTES, &have, err));
+    if (have < KP_SECTOR_BYTES) {
+        *ret_wrong = "the file ends here";
+        return KP_OK;
+    }
+    const void *at = scan->buffer + (scan->offset - scan->buffer_offset);
+    *ret_wrong = kp_block_header_wrong(at, scan->generation, scan->file_number, scan->offset, scan->file_bytes);
+    if (!*ret_wrong)
+        *ret_header = at;
+    return KP_OK;
+}
+
+enum kp_code kp_block_scan_peek(struct kp_block_scan *scan, const struct kp_block_header **ret_header,
+                                const char **ret_wrong, struct kp_error *err)
+{
+    const struct kp_block_header *header;
+    KP_TRY(kp_block_scan_peek_header(scan, &header, ret_wrong, err));
+    *ret_header = header;
+    if (!header)
+        return KP_OK;
+    size_t bytes = (size_t)kp_block_bytes(header), have;
+    KP_TRY(fill(scan, bytes, &have, err));
+    header = (const void *)(scan->buffer + (scan->offset - scan->buffer_offset));
+    *ret_header = header;
+    if (have < bytes)
+        *ret_wrong = "the file ends within it";
+    else if (kp_crc32c(0, header + 1, header->payload_bytes) != header->payload_crc)
+        *ret_wrong = "its entries fail their checksum";
+    return KP_OK;
+}

@@ -1,0 +1,65 @@
+/*
+ * Topics, their partitions, and each partition's sparse index from offsets to places in the journal.
+ *
+ * An index entry stands for all of a partition's batches from its base offset to the next entry; they lie in blocks
+ * that begin within KP_INDEX_GAP_BYTES of its location, so a reader scans at most that much of the log for each entry,
+ * and a cold partition in a hot log is found without reading the log between its batches.
+ *
+ * Threads: what is marked (append) is guarded by kp_log.mutex, what is marked (durable) by kp_log.lock. The table
+ * itself, topics and names, changes only with both held.
+ */
+#ifndef KP_LOG_TOPIC_H
+#define KP_LOG_TOPIC_H
+
+#include "log/log.h"
+
+enum { KP_INDEX_GAP_BYTES = 256 << 10 };
+
+struct kp_index_entry {
+    int64_t base_offset;
+    uint64_t location;        /* of a block: log/scan.h */
+    int64_t max_timestamp_ms; /* largest so far: of this entry's batches and all before them */
+};
+
+struct kp_partition {
+    int64_t next_offset;                  /* (append) */
+    int64_t end_offset, max_timestamp_ms; /* (durable) */
+    uint64_t bytes;                       /* (durable) */
+    struct kp_index_entry *index;         /* (durable) */
+    uint32_t index_count, index_cap;
+};
+
+struct kp_topic {
+    uint32_t id;
+    uint32_t partition_count;
+    char *name;
+    int64_t created_us;
+    uint64_t records, bytes; /* (durable) */
+    bool dropping;           /* (append) a drop is on its way */
+    struct kp_partition partitions[];
+};
+
+struct kp_topics {
+    struct kp_topic **by_id; /* id - 1; NULL: never made, or dropped */
+    uint32_t id_count, id_cap;
+    uint32_t *slots; /* names: open addressing of ids, 0 empty */
+    uint32_t slot_count, live;
+};
+
+void kp_topics_finish(struct kp_topics *topics);
+struct kp_topic *kp_topics_get(const struct kp_topics *topics, uint32_t id);
+struct kp_topic *kp_topics_find(const struct kp_topics *topics, const char *name, size_t len);
+/* The name must be free and the id new. */
+struct kp_topic *kp_topics_add(struct kp_topics *topics, uint32_t id, const char *name, size_t len, uint32_t partitions,
+                               int64_t created_us);
+void kp_topics_remove(struct kp_topics *topics, uint32_t id);
+
+/* Notes a durable batch. */
+void kp_partition_note(struct kp_partition *partition, uint64_t location, int64_t base_offset, uint32_t records,
+                       int64_t max_timestamp_ms, uint32_t bytes);
+/* The number of the last entry at or before offset; 0 if there is none. index_count > 0. */
+uint32_t kp_partition_entry_at(const struct kp_partition *partition, int64_t offset);
+/* KP_INVALID unless it is 1 to 249 of [a-zA-Z0-9._-] and neither "." nor "..". */
+KP_MUST enum kp_code kp_topic_name_check(const char *name, struct kp_error *err);
+
+#endif
