@@ -11,6 +11,8 @@ enum {
     KP_RECORD_BYTES_MAX = 16 << 20,      /* a record, decompressed; DESIGN.md 5 */
     KP_RECORD_BATCH_BYTES_MAX = 64 << 20,/* a record batch as sent or decompressed: bounds a zip bomb */
     KP_BLOCK_BYTES_MAX = 1 << 20,        /* a commit block of the journal, about: one write, one sync */
+    KP_JSON_DEPTH_MAX = 512,             /* nesting of objects and arrays in a record: bounds the walk's recursion */
+    KP_JSON_PARSER_BYTES_KEPT = 1 << 20, /* a parser that met a longer record gives its buffers back */
     KP_SQL_BYTES_MAX = 1 << 20,          /* a statement's text */
     KP_SQL_TOKENS_MAX = 200000,          /* tokens of a statement: bounds the parser */
     KP_SQL_DEPTH_MAX = 500,              /* nesting of parentheses, subqueries and expressions: bounds every recursion */

@@ -12,35 +12,44 @@ enum kp_format { KP_FORMAT_JSON, KP_FORMAT_CSV, KP_FORMAT_TEXT, KP_FORMAT_RAW };
 
 /* Where a column's value comes from. */
 enum kp_field_origin {
-    KP_FIELD_VALUE,       /* a field of the value */
-    KP_FIELD_KEY,         /* the record's key, as text */
-    KP_FIELD_OFFSET,      /* bigint */
-    KP_FIELD_PARTITION,   /* integer */
-    KP_FIELD_TIMESTAMP,   /* timestamptz: the record's own time */
-    KP_FIELD_LOG_TIME,    /* timestamptz: of the block */
-    KP_FIELD_POSITION,    /* bigint */
-    KP_FIELD_HEADERS      /* json text */
+    KP_FIELD_VALUE,     /* a field of the value */
+    KP_FIELD_KEY,       /* the record's key, as text */
+    KP_FIELD_OFFSET,    /* bigint */
+    KP_FIELD_PARTITION, /* integer */
+    KP_FIELD_TIMESTAMP, /* timestamptz: the record's own time */
+    KP_FIELD_LOG_TIME,  /* timestamptz: of the block */
+    KP_FIELD_POSITION,  /* bigint */
+    KP_FIELD_HEADERS    /* json text */
 };
 
+/*
+ * JSON: a column takes the field of exactly its name, else the only one that matches but for ASCII case (columns that
+ * differ only by case match exactly); of a repeated one the last counts; a dotted name reaches into nested objects.
+ */
 struct kp_field {
     const char *name; /* the field's name in JSON or CSV's header; may be a dotted path */
     struct kp_type type;
     enum kp_field_origin origin;
-    uint32_t csv_index; /* column in CSV */
+    uint32_t csv_index; /* column in CSV, from 0 */
+    uint32_t key_part; /* keyed tables: 1 for the first column of the key …; 0: not in the key. A value that lacks such
+                          a field takes it from the record's key, a tombstone all of them */
 };
 
 struct kp_decoder_options {
     enum kp_format format;
     const struct kp_field *fields; /* copied */
     uint32_t field_count;
-    const char *path;      /* JSON: object in each record that makes the row, dotted; NULL: the record. Absent or null: no row */
-    char csv_delimiter;    /* 0: comma */
-    const char *csv_null;  /* NULL: an empty unquoted field is NULL */
+    const char
+        *path;  /* JSON: object in each record that makes the row, dotted; NULL: the record. Absent or null: no row */
+    bool keyed; /* a table: records with a null value are tombstones; else they make no row */
+    char csv_delimiter;         /* 0: comma */
+    const char *csv_null;       /* NULL: an empty unquoted field is NULL */
     const struct kp_zone *zone; /* for timestamptz without offset */
 };
 
 struct kp_decoder;
-KP_MUST enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct kp_decoder **ret_decoder, struct kp_error *err);
+KP_MUST enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct kp_decoder **ret_decoder,
+                                       struct kp_error *err);
 void kp_decoder_destroy(struct kp_decoder *decoder);
 
 /* A record that failed: where, why, and its bytes (borrowed). */
@@ -62,25 +71,38 @@ struct kp_decode_input {
 
 /* A worker's scratch: parser, key order guess, buffers. Not thread safe. */
 struct kp_decode_state;
-struct kp_decode_state *kp_decode_state_create(const struct kp_decoder *decoder);
+struct kp_decode_state *kp_decode_state_create(const struct kp_decoder *decoder); /* the decoder must outlive it */
 void kp_decode_state_destroy(struct kp_decode_state *state);
+
+/* What a state has done so far. records = rows + empty + dead; fast + general count JSON records by the path that
+ * decided. */
+struct kp_decode_counts {
+    uint64_t records, rows, empty, dead, fast, general;
+};
+struct kp_decode_counts kp_decode_state_counts(const struct kp_decode_state *state);
+/* For tests and measurements: leaves everything to the general path. */
+void kp_decode_state_set_general_only(struct kp_decode_state *state, bool general_only);
 
 /*
  * Decodes inputs into batches of at most KP_BATCH_ROWS_MAX rows, given to emit in order. Columns are the options'
  * fields. Strings point into the inputs' bytes where they can, else into arena: inputs must live as long as the arena.
- * Keyed tables: records with a null value give `tombstone` rows: all value fields NULL, key fields from the key.
+ * Keyed tables: records with a null value give `tombstone` rows: all value fields NULL, key fields from the key, which
+ * is a JSON array of the key's values, a JSON string, or plain text. A record that cannot be decoded goes to dead (may
+ * be NULL) and makes no row. Control batches are skipped. Fails only if emit does, or if a batch is malformed.
  */
 struct kp_decoded {
     struct kp_batch *batch;
-    const int64_t *positions;   /* rows: position of each row's record */
-    const uint8_t *tombstones;  /* rows, or NULL if there are none */
+    const int64_t *positions;  /* rows: position of each row's record */
+    const uint8_t *tombstones; /* rows, or NULL if there are none */
 };
 typedef enum kp_code (*kp_decode_emit)(void *arg, const struct kp_decoded *decoded, struct kp_error *err);
 KP_MUST enum kp_code kp_decode(struct kp_decode_state *state, const struct kp_decode_input *inputs, size_t input_count,
-                               struct kp_arena *arena, kp_decode_emit emit, void (*dead)(void *arg, const struct kp_dead_letter *letter),
-                               void *arg, struct kp_error *err);
+                               struct kp_arena *arena, kp_decode_emit emit,
+                               void (*dead)(void *arg, const struct kp_dead_letter *letter), void *arg,
+                               struct kp_error *err);
 
 /* Encodes rows as JSON objects, for INSERT and sinks: appends one object for `row`. */
-void kp_encode_json(const struct kp_batch *batch, const char *const *names, uint32_t row, const struct kp_zone *zone, struct kp_buf *out);
+void kp_encode_json(const struct kp_batch *batch, const char *const *names, uint32_t row, const struct kp_zone *zone,
+                    struct kp_buf *out);
 
 #endif

@@ -1,0 +1,474 @@
+/*
+ * The record walk: record batches in, column batches out.
+ *
+ * Each record fills the next row of the batch in the making; the row counts only when all of it is good, so a record
+ * that fails half way leaves nothing behind. A batch is as large as the records still to come allow, at most
+ * KP_BATCH_ROWS_MAX.
+ *
+ * Invariants:
+ *   1. Values in batches point into the inputs or the arena, never into the state.
+ *   2. A value decoded in place has KP_JSON_PADDING readable bytes behind it; one at the end of its batch is copied.
+ *   3. records = rows + empty + dead.
+ */
+#include "decode/internal.h"
+
+#include "base/utf8.h"
+
+enum outcome { ROW, EMPTY, DEAD };
+
+/* 1970-01-01 to 2000-01-01. */
+static const int64_t epoch_us = 946684800000000;
+
+struct run {
+    struct kp_decode_state *state;
+    kp_decode_emit emit;
+    void (*dead)(void *arg, const struct kp_dead_letter *letter);
+    void *arg;
+    uint64_t records_left; /* of all inputs: bounds the rows to come */
+    bool any_tombstone;
+};
+
+struct kp_decode_state *kp_decode_state_create(const struct kp_decoder *decoder)
+{
+    struct kp_decode_state *state = kp_calloc(1, sizeof *state);
+    uint32_t columns = decoder->column_count + 1;
+    state->decoder = decoder;
+    state->data = kp_calloc(columns, sizeof(void *));
+    state->present = kp_calloc(decoder->mask_words, 8);
+    state->filled = kp_calloc(decoder->mask_words, 8);
+    state->minutes = kp_calloc(columns, sizeof *state->minutes);
+    if (decoder->format == KP_FORMAT_JSON) {
+        state->fast = kp_json_fast_create(decoder);
+        state->general = kp_json_general_create(decoder);
+    }
+    return state;
+}
+
+void kp_decode_state_destroy(struct kp_decode_state *state)
+{
+    if (!state)
+        return;
+    kp_json_fast_destroy(state->fast);
+    kp_json_general_destroy(state->general);
+    kp_free(state->data);
+    kp_free(state->present);
+    kp_free(state->filled);
+    kp_free(state->minutes);
+    kp_buf_finish(&state->scratch);
+    kp_free(state);
+}
+
+struct kp_decode_counts kp_decode_state_counts(const struct kp_decode_state *state)
+{
+    return state->counts;
+}
+
+void kp_decode_state_set_general_only(struct kp_decode_state *state, bool general_only)
+{
+    state->general_only = general_only;
+}
+
+/* ---- batches ---- */
+
+static void start_batch(struct run *run)
+{
+    struct kp_decode_state *state = run->state;
+    const struct kp_decoder *decoder = state->decoder;
+    uint32_t rows = run->records_left < KP_BATCH_ROWS_MAX ? (uint32_t)run->records_left : KP_BATCH_ROWS_MAX;
+    state->batch = kp_batch_create(state->arena, decoder->column_count, rows);
+    for (uint32_t i = 0; i < decoder->column_count; i++) {
+        /* Not kp_vec_init: every row is written, so clearing first would be for nothing. */
+        struct kp_vec *vec = &state->batch->vecs[i];
+        *vec = (struct kp_vec){.type = decoder->columns[i].type};
+        vec->data = state->data[i] = kp_arena_alloc(state->arena, (size_t)decoder->columns[i].width * rows);
+    }
+    state->positions = kp_arena_alloc(state->arena, rows * sizeof *state->positions);
+    state->tombstones = decoder->keyed ? kp_arena_alloc(state->arena, rows) : NULL;
+    state->row = 0;
+    state->row_limit = rows;
+    run->any_tombstone = false;
+}
+
+static enum kp_code end_batch(struct run *run, struct kp_error *err)
+{
+    struct kp_decode_state *state = run->state;
+    struct kp_batch *batch = state->batch;
+    if (!batch)
+        return KP_OK;
+    state->batch = NULL;
+    if (state->row == 0)
+        return KP_OK;
+    batch->rows = state->row;
+    const struct kp_decoded decoded = {batch, state->positions, run->any_tombstone ? state->tombstones : NULL};
+    return run->emit(run->arg, &decoded, err);
+}
+
+static void set_null(struct kp_decode_state *state, uint32_t column)
+{
+    struct kp_vec *vec = &state->batch->vecs[column];
+    kp_vec_need_valid(vec, state->arena, state->row_limit);
+    kp_vec_set_null(vec, state->row);
+    memset(kp_decode_slot(state, column), 0, state->decoder->columns[column].width);
+}
+
+/* ---- keys ---- */
+
+/* The element of a key that is a JSON array, by part from 1; false if it is no array of that many elements. */
+static bool key_element(struct kp_str key, uint32_t parts, uint32_t part, struct kp_json_value *ret_value)
+{
+    const uint8_t *p = (const uint8_t *)key.ptr, *end = p + key.len, *bad;
+    if (kp_json_skip(p, end, KP_JSON_DEPTH_MAX, &bad) != end)
+        return false;
+    p = kp_json_space_end(p + 1, end);
+    uint32_t count = 0;
+    while (*p != ']') {
+        const uint8_t *behind = kp_json_skip(p, end, KP_JSON_DEPTH_MAX, &bad);
+        if (++count == part) {
+            enum kp_json_kind kind = *p == '"'   ? KP_JSON_STRING
+                                     : *p == '{' ? KP_JSON_OBJECT
+                                     : *p == '[' ? KP_JSON_ARRAY
+                                     : *p == 't' ? KP_JSON_TRUE
+                                     : *p == 'f' ? KP_JSON_FALSE
+                                     : *p == 'n' ? KP_JSON_NULL
+                                                 : KP_JSON_NUMBER;
+            struct kp_str text = {(const char *)p, (size_t)(behind - p)};
+            unsigned flags = kind == KP_JSON_STRING && memchr(text.ptr, '\\', text.len) ? KP_JSON_ESCAPED : 0;
+            *ret_value = (struct kp_json_value){kind, flags, text};
+        }
+        p = kp_json_space_end(behind, end);
+        if (*p == ',')
+            p = kp_json_space_end(p + 1, end);
+    }
+    return count == parts;
+}
+
+/* A key column from the record's key; leaves it unfilled if the key is null or says null. */
+static enum kp_code fill_from_key(struct kp_decode_state *state, uint32_t column, struct kp_str key,
+                                  struct kp_error *err)
+{
+    const struct kp_decoder *decoder = state->decoder;
+    enum kp_code code;
+    if (!key.ptr)
+        return KP_OK;
+    char *padded = kp_arena_calloc(state->arena, key.len + KP_JSON_PADDING);
+    memcpy(padded, key.ptr, key.len);
+    key.ptr = padded;
+    const uint8_t *bad, *end = (const uint8_t *)padded + key.len;
+    struct kp_json_value value = {KP_JSON_STRING, KP_JSON_ESCAPED, key};
+    bool array = *padded == '[' && key_element(key, decoder->key_parts, decoder->columns[column].key_part, &value);
+    if (array && value.kind == KP_JSON_NULL)
+        return KP_OK;
+    if (array || (*padded == '"' && kp_json_skip((const uint8_t *)padded, end, 1, &bad) == end))
+        code = kp_decode_convert(state, column, &value, err);
+    else if (decoder->key_parts == 1)
+        code = kp_decode_convert_text(state, column, key, err);
+    else
+        code =
+            kp_fail(err, KP_INVALID, "22P02", "a key of %u columns must be a JSON array of them: %.*s",
+                    decoder->key_parts, (int)kp_decode_shown(key).len, kp_utf8_valid(key.ptr, key.len) ? key.ptr : "");
+    if (code) {
+        kp_error_context(err, "key column \"%s\"", decoder->columns[column].name);
+        return code;
+    }
+    kp_decode_mask_set(state->filled, column);
+    return KP_OK;
+}
+
+/* ---- columns that do not come from the value ---- */
+
+static bool read_varint(const uint8_t **at, const uint8_t *end, int64_t *ret_value)
+{
+    uint64_t zigzag = 0;
+    for (unsigned shift = 0; shift < 64 && *at < end; shift += 7) {
+        uint8_t byte = *(*at)++;
+        zigzag |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *ret_value = (int64_t)(zigzag >> 1) ^ -(int64_t)(zigzag & 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Headers as [{"key":"k","value":"v"},…]; a value that is not UTF-8 is written as bytea is: "\x0aff". */
+static struct kp_str headers_json(struct kp_decode_state *state, struct kp_str headers)
+{
+    const uint8_t *at = (const uint8_t *)headers.ptr, *end = at + headers.len;
+    int64_t count = 0, len;
+    struct kp_buf *out = &state->scratch;
+    out->len = 0;
+    kp_buf_append_byte(out, '[');
+    bool ok = read_varint(&at, end, &count);
+    for (int64_t i = 0; ok && i < count; i++) {
+        if (!read_varint(&at, end, &len) || len < 0 || len > end - at)
+            break;
+        struct kp_str key = {(const char *)at, kp_utf8_valid_prefix((const char *)at, (size_t)len)};
+        at += len;
+        if (!read_varint(&at, end, &len) || len > end - at)
+            break;
+        kp_buf_append_text(out, i ? ",{\"key\":" : "{\"key\":");
+        kp_buf_append_json_string(out, key);
+        kp_buf_append_text(out, ",\"value\":");
+        if (len < 0) {
+            kp_buf_append_text(out, "null}");
+            continue;
+        }
+        if (kp_utf8_valid((const char *)at, (size_t)len)) {
+            kp_buf_append_json_string(out, (struct kp_str){(const char *)at, (size_t)len});
+        } else {
+            kp_buf_append_text(out, "\"\\\\x");
+            for (int64_t k = 0; k < len; k++)
+                kp_buf_printf(out, "%02x", at[k]);
+            kp_buf_append_byte(out, '"');
+        }
+        kp_buf_append_byte(out, '}');
+        at += len;
+    }
+    kp_buf_append_byte(out, ']');
+    return (struct kp_str){kp_arena_strndup(state->arena, (const char *)out->data, out->len), out->len};
+}
+
+static enum kp_code fill_other(struct kp_decode_state *state, uint32_t column, const struct kp_decode_input *input,
+                               const struct kp_record *record, int64_t position, struct kp_error *err)
+{
+    void *slot = kp_decode_slot(state, column);
+    struct kp_str text;
+    switch (state->decoder->columns[column].origin) {
+    case KP_FIELD_OFFSET:
+        *(int64_t *)slot = input->base_offset + record->offset_delta;
+        return KP_OK;
+    case KP_FIELD_PARTITION:
+        *(int32_t *)slot = (int32_t)input->partition;
+        return KP_OK;
+    case KP_FIELD_TIMESTAMP:
+        *(int64_t *)slot = record->timestamp_ms * 1000 - epoch_us;
+        return KP_OK;
+    case KP_FIELD_LOG_TIME:
+        *(int64_t *)slot = input->log_time_us - epoch_us;
+        return KP_OK;
+    case KP_FIELD_POSITION:
+        *(int64_t *)slot = position;
+        return KP_OK;
+    case KP_FIELD_HEADERS:
+        text = headers_json(state, record->headers);
+        return kp_value_parse(state->decoder->columns[column].type, text, state->decoder->zone, state->arena, slot,
+                              err);
+    default: /* the key */
+        if (!record->key.ptr) {
+            set_null(state, column);
+            return KP_OK;
+        }
+        return kp_decode_convert_text(state, column, record->key, err);
+    }
+}
+
+static enum kp_code fill_others(struct kp_decode_state *state, const struct kp_decode_input *input,
+                                const struct kp_record *record, int64_t position, struct kp_error *err)
+{
+    const struct kp_decoder *decoder = state->decoder;
+    for (uint32_t column = 0; column < decoder->column_count; column++) {
+        if (decoder->columns[column].origin == KP_FIELD_VALUE)
+            continue;
+        enum kp_code code = fill_other(state, column, input, record, position, err);
+        if (code) {
+            kp_error_context(err, "column \"%s\"", decoder->columns[column].name);
+            return code;
+        }
+    }
+    return KP_OK;
+}
+
+/* ---- records ---- */
+
+static enum kp_code decode_json(struct kp_decode_state *state, struct kp_str text, const uint8_t *readable_end,
+                                enum kp_decode_outcome *ret_outcome, struct kp_error *err)
+{
+    if (readable_end - (const uint8_t *)text.ptr < (ptrdiff_t)(text.len + KP_JSON_PADDING)) {
+        char *copy = kp_arena_alloc(state->arena, text.len + KP_JSON_PADDING);
+        memcpy(copy, text.ptr, text.len);
+        memset(copy + text.len, 0, KP_JSON_PADDING);
+        text.ptr = copy;
+    }
+    if (!state->general_only) {
+        *ret_outcome = kp_json_fast_decode(state, text);
+        if (*ret_outcome != KP_DECODED_UNSURE) {
+            state->counts.fast++;
+            return KP_OK;
+        }
+        memset(state->present, 0, state->decoder->mask_words * 8);
+        memset(state->filled, 0, state->decoder->mask_words * 8);
+    }
+    state->counts.general++;
+    return kp_json_general_decode(state, text, ret_outcome, err);
+}
+
+/* The value of TEXT and RAW is every column's text. */
+static enum kp_code decode_text(struct kp_decode_state *state, struct kp_str text, struct kp_error *err)
+{
+    const struct kp_decoder *decoder = state->decoder;
+    for (uint32_t column = 0; column < decoder->column_count; column++) {
+        if (decoder->columns[column].origin != KP_FIELD_VALUE)
+            continue;
+        enum kp_code code = kp_decode_convert_text(state, column, text, err);
+        if (code) {
+            kp_error_context(err, "column \"%s\"", decoder->columns[column].name);
+            return code;
+        }
+        kp_decode_mask_set(state->filled, column);
+    }
+    return KP_OK;
+}
+
+static enum kp_code decode_value(struct kp_decode_state *state, struct kp_str text, const uint8_t *readable_end,
+                                 enum kp_decode_outcome *ret_outcome, struct kp_error *err)
+{
+    *ret_outcome = KP_DECODED_ROW;
+    if (text.len > KP_RECORD_BYTES_MAX)
+        return kp_fail(err, KP_LIMIT, NULL, "a record of %zu bytes is longer than %d", text.len, KP_RECORD_BYTES_MAX);
+    switch (state->decoder->format) {
+    case KP_FORMAT_JSON:
+        return decode_json(state, text, readable_end, ret_outcome, err);
+    case KP_FORMAT_CSV:
+        return kp_csv_decode(state, text, err);
+    default:
+        return decode_text(state, text, err);
+    }
+}
+
+/* Gives the columns that the value did not fill their value from the key, or NULL. */
+static enum kp_code complete_row(struct kp_decode_state *state, struct kp_str key, struct kp_error *err)
+{
+    const struct kp_decoder *decoder = state->decoder;
+    for (uint32_t word = 0; word < decoder->mask_words; word++) {
+        uint64_t missing = decoder->value_mask[word] & ~state->filled[word];
+        for (; missing; missing &= missing - 1) {
+            uint32_t column = word * 64 + (uint32_t)__builtin_ctzll(missing);
+            if (decoder->columns[column].key_part && !kp_decode_mask_get(state->present, column))
+                KP_TRY(fill_from_key(state, column, key, err));
+        }
+    }
+    for (uint32_t word = 0; word < decoder->mask_words; word++)
+        for (uint64_t missing = decoder->value_mask[word] & ~state->filled[word]; missing; missing &= missing - 1)
+            set_null(state, word * 64 + (uint32_t)__builtin_ctzll(missing));
+    return KP_OK;
+}
+
+static bool any_missing(const struct kp_decode_state *state)
+{
+    for (uint32_t word = 0; word < state->decoder->mask_words; word++)
+        if (state->decoder->value_mask[word] & ~state->filled[word])
+            return true;
+    return false;
+}
+
+/* Decodes one record into the current row; the row counts if *ret_outcome says so. */
+static enum kp_code decode_record(struct kp_decode_state *state, const struct kp_decode_input *input,
+                                  const struct kp_record *record, int64_t position, const uint8_t *readable_end,
+                                  enum kp_decode_outcome *ret_outcome, struct kp_error *err)
+{
+    const struct kp_decoder *decoder = state->decoder;
+    memset(state->present, 0, decoder->mask_words * 8);
+    memset(state->filled, 0, decoder->mask_words * 8);
+    *ret_outcome = KP_DECODED_ROW;
+    if (record->value.ptr) {
+        KP_TRY(decode_value(state, record->value, readable_end, ret_outcome, err));
+    } else if (!decoder->keyed) {
+        *ret_outcome = KP_DECODED_NONE;
+    } else if (!record->key.ptr) {
+        return kp_fail(err, KP_INVALID, "22004", "a record with neither key nor value deletes nothing");
+    }
+    if (*ret_outcome != KP_DECODED_ROW)
+        return KP_OK;
+    if (any_missing(state))
+        KP_TRY(complete_row(state, record->key, err));
+    if (decoder->any_other)
+        KP_TRY(fill_others(state, input, record, position, err));
+    return KP_OK;
+}
+
+static void report_dead(struct run *run, const struct kp_decode_input *input, const struct kp_record *record,
+                        int64_t position, const struct kp_error *err)
+{
+    run->state->counts.dead++;
+    if (!run->dead)
+        return;
+    struct kp_dead_letter letter = {.partition = input->partition,
+                                    .offset = input->base_offset + record->offset_delta,
+                                    .position = position,
+                                    .key = record->key,
+                                    .value = record->value};
+    memcpy(letter.sqlstate, err->sqlstate, sizeof letter.sqlstate);
+    letter.reason = err->detail[0] ? kp_arena_printf(run->state->arena, "%s (%s)", err->message, err->detail)
+                                   : kp_arena_strdup(run->state->arena, err->message);
+    run->dead(run->arg, &letter);
+}
+
+/* A record that failed may have set validity bits of its row; the next record starts clean. */
+static void clean_row(struct kp_decode_state *state)
+{
+    for (uint32_t i = 0; i < state->decoder->column_count; i++)
+        if (state->batch->vecs[i].valid)
+            state->batch->vecs[i].valid[state->row >> 6] |= (uint64_t)1 << (state->row & 63);
+}
+
+static enum kp_code decode_input(struct run *run, const struct kp_decode_input *input, struct kp_error *err)
+{
+    struct kp_decode_state *state = run->state;
+    struct kp_record_reader reader;
+    struct kp_record record;
+    struct kp_error why; /* set only by a failure: clearing it per record would cost more than the record */
+    KP_TRY(kp_record_reader_init(&reader, input->batch, input->bytes, state->arena, err));
+    if (reader.info.control) {
+        run->records_left -= KP_MIN(run->records_left, (uint64_t)reader.info.records);
+        return KP_OK;
+    }
+    int64_t position = input->position;
+    for (; kp_record_reader_next(&reader, &record, &why); position++) {
+        if (!state->batch)
+            start_batch(run);
+        enum kp_decode_outcome outcome;
+        state->counts.records++;
+        enum kp_code code = decode_record(state, input, &record, position, reader.end, &outcome, &why);
+        if (run->records_left > 1)
+            run->records_left--;
+        if (code != KP_OK) {
+            clean_row(state);
+            report_dead(run, input, &record, position, &why);
+            continue;
+        }
+        if (outcome != KP_DECODED_ROW) {
+            state->counts.empty++;
+            continue;
+        }
+        state->counts.rows++;
+        state->positions[state->row] = position;
+        if (state->tombstones) {
+            state->tombstones[state->row] = record.value.ptr == NULL;
+            run->any_tombstone |= record.value.ptr == NULL;
+        }
+        if (++state->row == state->row_limit)
+            KP_TRY(end_batch(run, err));
+    }
+    if (reader.left > 0) {
+        if (err)
+            *err = why;
+        return kp_fail(err, KP_CORRUPT, NULL, "the record batch at position %lld is malformed",
+                       (long long)input->position);
+    }
+    return KP_OK;
+}
+
+enum kp_code kp_decode(struct kp_decode_state *state, const struct kp_decode_input *inputs, size_t input_count,
+                       struct kp_arena *arena, kp_decode_emit emit,
+                       void (*dead)(void *arg, const struct kp_dead_letter *letter), void *arg, struct kp_error *err)
+{
+    struct run run = {state, emit, dead, arg, 0, false};
+    state->arena = arena;
+    state->batch = NULL;
+    for (size_t i = 0; i < input_count; i++)
+        if (inputs[i].bytes >= KP_RECORD_BATCH_HEADER_BYTES)
+            run.records_left += kp_load_be32(inputs[i].batch + KP_RECORD_BATCH_HEADER_BYTES - 4);
+    for (size_t i = 0; i < input_count; i++)
+        KP_TRY(decode_input(&run, &inputs[i], err));
+    return end_batch(&run, err);
+}

@@ -1,0 +1,298 @@
+/*
+ * Making a decoder: columns, and for JSON the tree of the objects in which something is wanted.
+ *
+ * The tree's first nodes are the path from the record to the object that makes the row; below that one lie the nodes of
+ * dotted names. A dotted name is also wanted as it stands, as one member's name: then it beats the nested one.
+ *
+ * Invariants: node ids are dense, parents before children; want ids are dense; in a want's list the columns that are
+ * named so as a whole come before those of dotted names.
+ */
+#include "base/hash.h"
+#include "decode/internal.h"
+
+enum { SEGMENT_BYTES_MAX = 255 };
+
+static char fold(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static uint32_t folded_hash(struct kp_str name)
+{
+    char folded[SEGMENT_BYTES_MAX];
+    for (size_t i = 0; i < name.len; i++)
+        folded[i] = fold(name.ptr[i]);
+    return (uint32_t)kp_hash_bytes(folded, name.len);
+}
+
+static bool folded_equal(struct kp_str a, struct kp_str b)
+{
+    if (a.len != b.len)
+        return false;
+    for (size_t i = 0; i < a.len; i++)
+        if (fold(a.ptr[i]) != fold(b.ptr[i]))
+            return false;
+    return true;
+}
+
+struct kp_json_want *kp_json_node_find(const struct kp_json_node *node, struct kp_str name, bool *ret_exact)
+{
+    if (name.len > SEGMENT_BYTES_MAX || node->want_count == 0)
+        return NULL;
+    struct kp_json_want *folded = NULL;
+    for (uint32_t at = folded_hash(name);; at++) {
+        uint16_t entry = node->table[at & node->table_mask];
+        if (entry == 0)
+            break;
+        struct kp_json_want *want = &node->wants[entry - 1];
+        if (kp_str_equal(want->name, name)) {
+            *ret_exact = true;
+            return want;
+        }
+        if (!want->exact_only && folded_equal(want->name, name))
+            folded = want;
+    }
+    *ret_exact = false;
+    return folded;
+}
+
+static struct kp_json_node *add_node(struct kp_decoder *decoder)
+{
+    struct kp_json_node *node = kp_arena_calloc(&decoder->arena, sizeof *node);
+    struct kp_json_node **nodes =
+        kp_arena_alloc(&decoder->arena, (decoder->node_count + 1) * sizeof(struct kp_json_node *));
+    if (decoder->node_count)
+        memcpy(nodes, decoder->nodes, decoder->node_count * sizeof(struct kp_json_node *));
+    node->id = decoder->node_count;
+    nodes[decoder->node_count++] = node;
+    decoder->nodes = nodes;
+    return node;
+}
+
+/* The want of exactly this name, added if it is new. The pointer is good until the next want is added to the node. */
+static struct kp_json_want *add_want(struct kp_decoder *decoder, struct kp_json_node *node, struct kp_str name)
+{
+    for (uint32_t i = 0; i < node->want_count; i++)
+        if (kp_str_equal(node->wants[i].name, name))
+            return &node->wants[i];
+    struct kp_json_want *wants = kp_arena_calloc(&decoder->arena, (node->want_count + 1) * sizeof *wants);
+    if (node->want_count)
+        memcpy(wants, node->wants, node->want_count * sizeof *wants);
+    node->wants = wants;
+    struct kp_json_want *want = &wants[node->want_count++];
+    want->name = name;
+    want->id = decoder->want_count++;
+    return want;
+}
+
+static void add_column(struct kp_decoder *decoder, struct kp_json_want *want, uint32_t column, bool literal)
+{
+    uint32_t *columns = kp_arena_alloc(&decoder->arena, (want->column_count + 1) * sizeof *columns);
+    if (want->column_count)
+        memcpy(columns, want->columns, want->column_count * sizeof *columns);
+    columns[want->column_count++] = column;
+    want->columns = columns;
+    want->literal_count += literal;
+}
+
+/* Goes down a dotted name from node, making nodes; the want of its last part. KP_INVALID for empty or overlong parts.
+ */
+static enum kp_code descend(struct kp_decoder *decoder, struct kp_json_node *node, struct kp_str name,
+                            struct kp_json_want **ret_want, struct kp_error *err)
+{
+    for (;;) {
+        const char *dot = name.len ? memchr(name.ptr, '.', name.len) : NULL;
+        struct kp_str part = {name.ptr, dot ? (size_t)(dot - name.ptr) : name.len};
+        if (part.len == 0 || part.len > SEGMENT_BYTES_MAX)
+            return kp_fail(err, KP_INVALID, "42602", "a part of the dotted name \"%s\" is %s", name.ptr,
+                           part.len ? "longer than 255 bytes" : "empty");
+        struct kp_json_want *want = add_want(decoder, node, part);
+        if (!dot) {
+            *ret_want = want;
+            return KP_OK;
+        }
+        if (!want->child) {
+            struct kp_json_node *child = add_node(decoder);
+            want->child = child;
+        }
+        node = want->child;
+        name = (struct kp_str){dot + 1, name.len - part.len - 1};
+    }
+}
+
+static void finish_node(struct kp_decoder *decoder, struct kp_json_node *node)
+{
+    if (node->want_count == 0)
+        return;
+    uint32_t size = 16;
+    while (size < node->want_count * 2)
+        size *= 2;
+    node->table = kp_arena_calloc(&decoder->arena, size * sizeof *node->table);
+    node->table_mask = size - 1;
+    for (uint32_t i = 0; i < node->want_count; i++) {
+        for (uint32_t k = 0; k < i; k++)
+            if (folded_equal(node->wants[i].name, node->wants[k].name))
+                node->wants[i].exact_only = node->wants[k].exact_only = true;
+        uint32_t at = folded_hash(node->wants[i].name);
+        while (node->table[at & node->table_mask])
+            at++;
+        node->table[at & node->table_mask] = (uint16_t)(i + 1);
+    }
+}
+
+static enum kp_code build_tree(struct kp_decoder *decoder, const char *path, struct kp_error *err)
+{
+    struct kp_json_node *row = add_node(decoder);
+    if (path && *path) {
+        struct kp_json_want *want;
+        KP_TRY(descend(decoder, row, kp_str(kp_arena_strdup(&decoder->arena, path)), &want, err));
+        row = want->child = add_node(decoder);
+    }
+    row->row = true;
+    decoder->path_nodes = decoder->node_count;
+    for (uint32_t i = 0; i < decoder->column_count; i++) {
+        struct kp_str name = kp_str(decoder->columns[i].name);
+        if (decoder->columns[i].origin != KP_FIELD_VALUE)
+            continue;
+        if (name.len > SEGMENT_BYTES_MAX)
+            return kp_fail(err, KP_LIMIT, NULL, "the field name \"%.60s…\" is longer than 255 bytes", name.ptr);
+        add_column(decoder, add_want(decoder, row, name), i, true);
+    }
+    for (uint32_t i = 0; i < decoder->column_count; i++) {
+        struct kp_str name = kp_str(decoder->columns[i].name);
+        struct kp_json_want *want;
+        if (decoder->columns[i].origin != KP_FIELD_VALUE || !memchr(name.ptr, '.', name.len))
+            continue;
+        /* "a..b" can only be meant as one name. */
+        if (name.ptr[0] == '.' || name.ptr[name.len - 1] == '.' || strstr(name.ptr, ".."))
+            continue;
+        KP_TRY(descend(decoder, row, name, &want, err));
+        add_column(decoder, want, i, false);
+    }
+    for (uint32_t i = 0; i < decoder->node_count; i++)
+        finish_node(decoder, decoder->nodes[i]);
+    /* A chain of nodes is at most some 256 long, two names of 255 bytes, however many nodes there are. */
+    decoder->skip_depth_max = KP_JSON_DEPTH_MAX - KP_MIN(decoder->node_count, (uint32_t)500);
+    return KP_OK;
+}
+
+static enum kp_decode_conv conv_of(struct kp_type type)
+{
+    switch (type.id) {
+    case KP_BOOL:
+        return KP_CONV_BOOL;
+    case KP_INT2:
+        return KP_CONV_INT2;
+    case KP_INT4:
+        return KP_CONV_INT4;
+    case KP_INT8:
+        return KP_CONV_INT8;
+    case KP_FLOAT4:
+        return KP_CONV_FLOAT4;
+    case KP_FLOAT8:
+        return KP_CONV_FLOAT8;
+    case KP_NUMERIC:
+        return type.mod < 0 ? KP_CONV_NUMERIC : KP_CONV_PARSE;
+    case KP_TEXT:
+    case KP_VARCHAR:
+        return type.mod < 0 ? KP_CONV_TEXT : KP_CONV_PARSE;
+    case KP_TIMESTAMP:
+    case KP_TIMESTAMPTZ:
+        return type.mod < 0 ? KP_CONV_TIMESTAMP : KP_CONV_PARSE;
+    case KP_JSON:
+        return KP_CONV_JSON;
+    default:
+        return KP_CONV_PARSE;
+    }
+}
+
+/* The type that a column of this origin must have; NONE: any. */
+static enum kp_type_id origin_type(enum kp_field_origin origin)
+{
+    switch (origin) {
+    case KP_FIELD_OFFSET:
+    case KP_FIELD_POSITION:
+        return KP_INT8;
+    case KP_FIELD_PARTITION:
+        return KP_INT4;
+    case KP_FIELD_TIMESTAMP:
+    case KP_FIELD_LOG_TIME:
+        return KP_TIMESTAMPTZ;
+    default:
+        return KP_TYPE_NONE;
+    }
+}
+
+static enum kp_code add_columns(struct kp_decoder *decoder, const struct kp_decoder_options *options,
+                                struct kp_error *err)
+{
+    decoder->columns = kp_arena_calloc(&decoder->arena, (options->field_count + 1) * sizeof *decoder->columns);
+    decoder->mask_words = (options->field_count + 64) / 64;
+    decoder->value_mask = kp_arena_calloc(&decoder->arena, decoder->mask_words * 8);
+    for (uint32_t i = 0; i < options->field_count; i++) {
+        const struct kp_field *field = &options->fields[i];
+        struct kp_decode_column *column = &decoder->columns[i];
+        enum kp_type_id needed = origin_type(field->origin);
+        if (needed != KP_TYPE_NONE && field->type.id != needed)
+            return kp_fail(err, KP_INVALID, "42804", "column \"%s\" must be %s, not %s", field->name,
+                           kp_type_info(needed)->name, kp_type_info(field->type.id)->name);
+        *column = (struct kp_decode_column){.name = kp_arena_strdup(&decoder->arena, field->name),
+                                            .type = field->type,
+                                            .origin = field->origin,
+                                            .conv = conv_of(field->type),
+                                            .csv_index = field->csv_index,
+                                            .key_part = field->key_part,
+                                            .width = kp_type_info(field->type.id)->bytes};
+        if (field->origin == KP_FIELD_VALUE)
+            kp_decode_mask_set(decoder->value_mask, i);
+        else
+            decoder->any_other = true;
+        decoder->key_parts = KP_MAX(decoder->key_parts, field->key_part);
+    }
+    decoder->column_count = options->field_count;
+    decoder->csv_order = kp_arena_alloc(&decoder->arena, (options->field_count + 1) * sizeof *decoder->csv_order);
+    for (uint32_t i = 0; i < options->field_count; i++) {
+        if (decoder->columns[i].origin != KP_FIELD_VALUE)
+            continue;
+        uint32_t at = decoder->csv_count++;
+        for (; at && decoder->columns[decoder->csv_order[at - 1]].csv_index > decoder->columns[i].csv_index; at--)
+            decoder->csv_order[at] = decoder->csv_order[at - 1];
+        decoder->csv_order[at] = i;
+    }
+    return KP_OK;
+}
+
+enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct kp_decoder **ret_decoder,
+                               struct kp_error *err)
+{
+    if (options->field_count > KP_COLUMNS_MAX)
+        return kp_fail(err, KP_LIMIT, "54011", "%u columns are more than %d", options->field_count, KP_COLUMNS_MAX);
+    if (options->path && *options->path && options->format != KP_FORMAT_JSON)
+        return kp_fail(err, KP_INVALID, NULL, "option \"path\" is for format json");
+    char delimiter = options->csv_delimiter ? options->csv_delimiter : ',';
+    if (options->format == KP_FORMAT_CSV && (delimiter == '"' || delimiter == '\n' || delimiter == '\r'))
+        return kp_fail(err, KP_INVALID, NULL, "the delimiter of CSV cannot be a quote or a line end");
+    struct kp_decoder *decoder = kp_calloc(1, sizeof *decoder);
+    decoder->format = options->format;
+    decoder->keyed = options->keyed;
+    decoder->zone = options->zone;
+    decoder->csv_delimiter = delimiter;
+    decoder->csv_null = options->csv_null ? kp_arena_strdup(&decoder->arena, options->csv_null) : NULL;
+    enum kp_code code = add_columns(decoder, options, err);
+    if (code == KP_OK && options->format == KP_FORMAT_JSON)
+        code = build_tree(decoder, options->path, err);
+    if (code != KP_OK) {
+        kp_decoder_destroy(decoder);
+        return code;
+    }
+    *ret_decoder = decoder;
+    return KP_OK;
+}
+
+void kp_decoder_destroy(struct kp_decoder *decoder)
+{
+    if (!decoder)
+        return;
+    kp_arena_finish(&decoder->arena);
+    kp_free(decoder);
+}

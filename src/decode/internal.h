@@ -1,0 +1,190 @@
+/*
+ * What the files of decode/ share: the decoder's columns and tree of wanted members, a worker's state, and the
+ * interfaces between the record walk (decode.c), the paths of JSON (json_fast.c, json_general.c) and conversion
+ * (convert.c).
+ */
+#ifndef KP_DECODE_INTERNAL_H
+#define KP_DECODE_INTERNAL_H
+
+#include "decode/decode.h"
+#include "decode/json_scan.h"
+
+/* How the fast path writes a column; the rest goes through kp_decode_convert. */
+enum kp_decode_conv {
+    KP_CONV_PARSE, /* kp_value_parse on the text */
+    KP_CONV_BOOL,
+    KP_CONV_INT2,
+    KP_CONV_INT4,
+    KP_CONV_INT8,
+    KP_CONV_FLOAT4,
+    KP_CONV_FLOAT8,
+    KP_CONV_NUMERIC,
+    KP_CONV_TEXT,
+    KP_CONV_TIMESTAMP, /* timestamptz too */
+    KP_CONV_JSON
+};
+
+struct kp_decode_column {
+    char *name;
+    struct kp_type type;
+    enum kp_field_origin origin;
+    enum kp_decode_conv conv;
+    uint32_t csv_index;
+    uint32_t key_part;
+    uint32_t width;
+};
+
+/* ---- the tree of wanted members ---- */
+
+struct kp_json_want;
+/* An object of the record of which something is wanted. */
+struct kp_json_node {
+    struct kp_json_want *wants;
+    uint32_t want_count;
+    uint32_t id;     /* index in decoder->nodes */
+    bool row;        /* its members are the columns */
+    uint16_t *table; /* hash of the folded name to index + 1 in wants; open addressing */
+    uint32_t table_mask;
+};
+struct kp_json_want {
+    struct kp_str name; /* as declared */
+    uint32_t *columns;  /* that take the member's value */
+    uint32_t column_count;
+    uint32_t literal_count; /* of these the first ones are named so as a whole, dots and all: they beat nested ones */
+    struct kp_json_node *child; /* members wanted inside, or NULL */
+    bool exact_only;            /* another want differs only by case */
+    uint32_t id;                /* dense over all nodes */
+};
+
+struct kp_decoder {
+    enum kp_format format;
+    struct kp_decode_column *columns;
+    uint32_t column_count;
+    uint64_t *value_mask; /* columns that come from the value */
+    uint32_t mask_words;
+    bool keyed, any_other;       /* any_other: a column that does not come from the value */
+    struct kp_json_node **nodes; /* [0] is the record */
+    uint32_t node_count, want_count;
+    uint32_t path_nodes; /* the first nodes lead from the record to the object that makes the row */
+    uint32_t key_parts;
+    unsigned skip_depth_max; /* nesting that the fast path skips, wherever in the tree it is: stays within
+                                KP_JSON_DEPTH_MAX */
+    uint32_t *csv_order;     /* columns that come from the value, by csv_index */
+    uint32_t csv_count;
+    char csv_delimiter;
+    char *csv_null;
+    const struct kp_zone *zone;
+    struct kp_arena arena; /* holds all of the above */
+};
+
+/* Finds the want of a member by exact name, else by name but for ASCII case. NULL if the member is not wanted. */
+struct kp_json_want *kp_json_node_find(const struct kp_json_node *node, struct kp_str name, bool *ret_exact);
+
+/* ---- a worker's state ---- */
+
+/* The minute of the last timestamp in a column, as text, and its value: event times rarely change it. */
+struct kp_decode_minute {
+    uint8_t text[16];
+    int64_t us;
+};
+
+struct kp_decode_state {
+    const struct kp_decoder *decoder;
+    struct kp_arena *arena; /* of the running call */
+    struct kp_batch *batch; /* being filled; NULL before the first row */
+    void **data;            /* columns' values in batch */
+    uint32_t row, row_limit;
+    int64_t *positions;
+    uint8_t *tombstones;
+    uint64_t *present; /* per column: the member was seen in this record */
+    uint64_t *filled;  /* per column: and has a value */
+    struct kp_decode_minute *minutes;
+    struct kp_json_fast *fast;
+    struct kp_json_general *general;
+    bool general_only;
+    struct kp_decode_counts counts;
+    struct kp_buf scratch; /* CSV fields without their quotes; headers */
+};
+
+static inline void kp_decode_mask_set(uint64_t *mask, uint32_t column)
+{
+    mask[column >> 6] |= (uint64_t)1 << (column & 63);
+}
+static inline bool kp_decode_mask_get(const uint64_t *mask, uint32_t column)
+{
+    return mask[column >> 6] >> (column & 63) & 1;
+}
+static inline void *kp_decode_slot(const struct kp_decode_state *state, uint32_t column)
+{
+    return (char *)state->data[column] + (size_t)state->row * state->decoder->columns[column].width;
+}
+
+/* ---- values ---- */
+
+enum kp_json_kind {
+    KP_JSON_NULL,
+    KP_JSON_TRUE,
+    KP_JSON_FALSE,
+    KP_JSON_NUMBER,
+    KP_JSON_STRING,
+    KP_JSON_OBJECT,
+    KP_JSON_ARRAY
+};
+
+/* A value where it lies: `text` is the whole of it, quotes and braces included. Grammar and UTF-8 hold but for escapes.
+ */
+struct kp_json_value {
+    enum kp_json_kind kind;
+    unsigned flags; /* kp_json_string_flags of a string */
+    struct kp_str text;
+};
+
+/* Writes a value other than null into the current row. The error says why it cannot; the caller names the field. */
+KP_MUST enum kp_code kp_decode_convert(struct kp_decode_state *state, uint32_t column,
+                                       const struct kp_json_value *value, struct kp_error *err);
+/* The same for plain text: CSV fields, TEXT, keys. The text is checked to be UTF-8 without NUL here. */
+KP_MUST enum kp_code kp_decode_convert_text(struct kp_decode_state *state, uint32_t column, struct kp_str text,
+                                            struct kp_error *err);
+/* "YYYY-MM-DD HH:MM:SS[.ffffff]" and with T for the space and a Z behind, in a timestamp or timestamptz. False: not so
+ * plain. */
+bool kp_decode_timestamp(struct kp_decode_state *state, uint32_t column, const uint8_t *text, size_t len,
+                         int64_t *ret_us);
+
+/* A value's beginning, for messages: at most 64 bytes, whole characters. */
+struct kp_str kp_decode_shown(struct kp_str text);
+
+/* ---- JSON ---- */
+
+enum kp_decode_outcome {
+    KP_DECODED_ROW,
+    KP_DECODED_NONE,  /* well formed, but makes no row */
+    KP_DECODED_UNSURE /* fast path only: ask the general one */
+};
+
+/* text has KP_JSON_PADDING readable bytes behind it. Fills the row's slots and state->present and ->filled, no more. */
+struct kp_json_fast *kp_json_fast_create(const struct kp_decoder *decoder);
+void kp_json_fast_destroy(struct kp_json_fast *fast);
+enum kp_decode_outcome kp_json_fast_decode(struct kp_decode_state *state, struct kp_str text);
+
+struct kp_json_general *kp_json_general_create(const struct kp_decoder *decoder);
+void kp_json_general_destroy(struct kp_json_general *general);
+KP_MUST enum kp_code kp_json_general_decode(struct kp_decode_state *state, struct kp_str text,
+                                            enum kp_decode_outcome *ret_outcome, struct kp_error *err);
+
+/*
+ * Behind the valid JSON value at p, or NULL with *ret_bad where it is not valid JSON (or nested deeper than depth_max,
+ * at most KP_JSON_DEPTH_MAX, or ends too soon). Strict: escapes and UTF-8 too. May return an end behind `end`.
+ */
+const uint8_t *kp_json_skip(const uint8_t *p, const uint8_t *end, unsigned depth_max, const uint8_t **ret_bad);
+/* True if all escapes in a string's inside are JSON's. */
+bool kp_json_escapes_valid(struct kp_str inside);
+/*
+ * Unescapes a string's inside (escapes valid) into out, which has room for inside.len bytes; false with *ret_why for
+ * \u0000 and lone surrogates, which text cannot hold.
+ */
+bool kp_json_unescape(struct kp_str inside, char *out, size_t *ret_len, const char **ret_why);
+
+/* ---- CSV ---- */
+KP_MUST enum kp_code kp_csv_decode(struct kp_decode_state *state, struct kp_str text, struct kp_error *err);
+
+#endif
