@@ -53,10 +53,13 @@ struct kp_door {
      * a kp_conn_run, after kp_conn_unpause, and when output over the limit has drained (check kp_conn_backed_up between
      * pipelined messages). Return right after kp_conn_run, kp_conn_pause or kp_conn_close. */
     void (*readable)(struct kp_conn *conn);
-    /* The peer sends no more, and somebody works for it: a pool thread (then this may run beside it: touch only what is
-     * thread safe, kp_session_cancel for example), or the connection is paused. It may have closed only its half, and
-     * wait for the answer. Also called, perhaps a second time, when the server stops. NULL: the work goes on. */
+    /* The peer sends no more, and somebody works for it: a pool thread (kp_conn_is_running: then this runs beside it
+     * and touches only what is thread safe, kp_session_cancel for example), or the connection is paused. It may have
+     * closed only its half, and wait for the answer. May be called again when the connection comes back paused from the
+     * pool, and when the server stops. NULL: the work goes on. */
     void (*hangup)(struct kp_conn *conn);
+    /* The connection is paused, and output that was over the limit has been sent: go on producing. May be NULL. */
+    void (*drained)(struct kp_conn *conn);
     void (*close)(struct kp_conn *conn); /* may be NULL; frees what state owns */
     /* The protocol's words for "too many connections" into out; NULL: it is just closed. */
     void (*refuse)(struct kp_buf *out);
@@ -107,6 +110,8 @@ KP_MUST enum kp_code kp_conn_flush_blocking(struct kp_conn *conn, struct kp_erro
  * KP_CLOSED when the peer has ended and nothing is left to read, KP_CANCELLED: stopping. */
 KP_MUST enum kp_code kp_conn_wait_input(struct kp_conn *conn, int64_t timeout_us, bool *ret_ready,
                                         struct kp_error *err);
+/* Network thread: the pool has the connection. */
+bool kp_conn_is_running(const struct kp_conn *conn);
 /* Any thread that knows the connection lives: the peer has ended its side, or the server stops. */
 bool kp_conn_is_hung_up(const struct kp_conn *conn);
 

@@ -52,6 +52,11 @@ void kp_conn_unpause(struct kp_conn *conn)
     private_of(conn)->fresh = true;
 }
 
+bool kp_conn_is_running(const struct kp_conn *conn)
+{
+    return private_of(conn)->owner == OWNER_POOL;
+}
+
 bool kp_conn_is_hung_up(const struct kp_conn *conn)
 {
     return atomic_load(&private_of(conn)->hung_up) || atomic_load(&conn->net->stopping);
@@ -291,16 +296,28 @@ static bool is_over(const struct conn *conn)
            atomic_load(&pub->net->stopping);
 }
 
+static void send_and_tell(struct conn *conn)
+{
+    conn->over |= kp_conn_backed_up(&conn->pub);
+    if (!kp_conn_send(conn) || !conn->over || kp_conn_backed_up(&conn->pub))
+        return;
+    conn->over = false;
+    if (conn->paused && !conn->closing && !conn->job && !conn->refused && conn->pub.door->drained)
+        conn->pub.door->drained(&conn->pub);
+}
+
 void kp_conn_advance(struct conn *conn)
 {
     struct kp_conn *pub = &conn->pub;
     if (conn->dead || conn->owner != OWNER_LOOP || conn->lingering)
         return;
-    kp_conn_send(conn);
+    send_and_tell(conn);
     if (!conn->write_failed) {
         if (!call_door(conn))
             return;
-        kp_conn_send(conn);
+        send_and_tell(conn);
+        if (conn->job && !conn->write_failed && !call_door(conn)) /* `drained` may have asked for one */
+            return;
     }
     if (is_over(conn)) {
         kp_conn_kill(conn);
@@ -386,6 +403,8 @@ void kp_conn_taken_back(struct conn *conn)
         conn->timer = NULL;
         fn(&conn->pub);
     }
+    if (conn->paused && atomic_load(&conn->hung_up) && conn->pub.door->hangup)
+        conn->pub.door->hangup(&conn->pub);
     kp_net_deliver_deferred(conn);
     kp_conn_touch(conn);
 }

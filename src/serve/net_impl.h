@@ -53,6 +53,7 @@ struct conn {
     bool paused, closing, lingering, refused, dead, touched;
     bool input_ended;                  /* read returned 0; owner */
     bool write_failed;                 /* owner */
+    bool over;                         /* output was over the limit and has not drained since; owner */
     _Atomic bool hung_up;              /* any thread may read */
     void (*job)(struct kp_conn *conn); /* owner: to be run when the callback returns */
     uint32_t expected;                 /* owner */

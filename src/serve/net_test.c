@@ -91,6 +91,19 @@ static void timer_fired(struct kp_conn *conn)
     kp_conn_unpause(conn);
 }
 
+static void stream(struct kp_conn *conn)
+{
+    struct line_state *state = conn->state;
+    while (state->argument > 0 && !kp_conn_backed_up(conn)) {
+        state->argument--;
+        kp_buf_append_text(&conn->out, "0123456789012345678901234567890123456789012345678901234567890123\n");
+    }
+    if (state->argument == 0) {
+        tell(conn, "done");
+        kp_conn_unpause(conn);
+    }
+}
+
 static void command(struct kp_conn *conn, const char *name, int argument)
 {
     struct line_state *state = conn->state;
@@ -111,6 +124,9 @@ static void command(struct kp_conn *conn, const char *name, int argument)
         memset(kp_buf_reserve(&conn->out, (size_t)argument), 'x', (size_t)argument);
         conn->out.len += (size_t)argument;
         kp_buf_append_byte(&conn->out, '\n');
+    } else if (strcmp(name, "stream") == 0) { /* pieces, as fast as they are taken */
+        kp_conn_pause(conn);
+        stream(conn);
     } else if (strcmp(name, "close") == 0) {
         tell(conn, "bye");
         kp_conn_close(conn);
@@ -148,7 +164,7 @@ static void line_readable(struct kp_conn *conn)
             *space = '\0';
         command(conn, line, space ? atoi(space + 1) : 0);
         if (strcmp(line, "block") == 0 || strcmp(line, "talk") == 0 || strcmp(line, "later") == 0 ||
-            strcmp(line, "timer") == 0 || strcmp(line, "close") == 0)
+            strcmp(line, "timer") == 0 || strcmp(line, "close") == 0 || strcmp(line, "stream") == 0)
             break;
     }
     atomic_store(&busy, false);
@@ -185,6 +201,7 @@ static const struct kp_door line_door = {
     .open = line_open,
     .readable = line_readable,
     .hangup = line_hangup,
+    .drained = stream,
     .close = line_close,
     .refuse = line_refuse,
 };
@@ -314,7 +331,13 @@ static void test_back_pressure(void **state)
     assert_true(stats.out_bytes < 200 * 100001); /* it did not make all of it at once */
     char *got = malloc(200 * 100001);
     assert_int_equal(hear(fd, got, 200 * 100001), 200 * 100001);
+    say(fd, "stream 200000\n");
+    sleep_us(100000);
+    kp_net_stats(net, &stats);
+    assert_true(stats.out_bytes < 200 * 100001 + 200000 * 65);
+    assert_int_equal(hear(fd, got, 200000 * 65), 200000 * 65);
     free(got);
+    expect(fd, "done\n");
     say(fd, "still\n");
     expect(fd, "still\n");
     kp_socket_close(fd);
