@@ -79,6 +79,7 @@ bool kp_conn_send(struct conn *conn)
 {
     struct kp_conn *pub = &conn->pub;
     size_t before = kp_conn_unsent(pub);
+    conn->over |= kp_conn_backed_up(pub);
     while (kp_conn_unsent(pub) && !conn->write_failed) {
         ssize_t n = kp_socket_write(conn->socket, pub->out.data + pub->out_at, kp_conn_unsent(pub));
         if (n == KP_SOCKET_AGAIN)
@@ -298,7 +299,6 @@ static bool is_over(const struct conn *conn)
 
 static void send_and_tell(struct conn *conn)
 {
-    conn->over |= kp_conn_backed_up(&conn->pub);
     if (!kp_conn_send(conn) || !conn->over || kp_conn_backed_up(&conn->pub))
         return;
     conn->over = false;

@@ -36,7 +36,6 @@ static void run(struct conn *conn)
     conn->job = NULL;
     fn(&conn->pub);
     atomic_fetch_add_explicit(&conn->pub.net->jobs, 1, memory_order_relaxed);
-    conn->over |= kp_conn_backed_up(&conn->pub);
     kp_conn_send(conn); /* spares the answer the way through the loop; what is left goes there */
     kp_net_post_return(conn);
 }
