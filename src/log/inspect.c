@@ -1,0 +1,388 @@
+/*
+ * Walks all files block by block without trusting what lies before: behind damage the walk goes on at the next sector
+ * that begins with a valid header. `verify` and `records` are built on that walk.
+ */
+#include "log/inspect.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "log/scan.h"
+#include "log/topic.h"
+
+enum { SCAN_READ_BYTES = 4 << 20 };
+
+/* ---- blocks ---- */
+
+struct walk {
+    struct kp_os *os;
+    const char *dir;
+    bool (*each)(void *arg, const struct kp_inspect_block *block);
+    void *arg;
+    bool stopped;
+    uint64_t sequence; /* of the last block */
+    uint32_t crc;
+    uint64_t file_count;
+    struct kp_block_scan scan;
+};
+
+static void count_file(void *arg, const char *name)
+{
+    uint64_t *last = arg, number = kp_journal_name_number(name, KP_JOURNAL_SUFFIX);
+    *last = KP_MAX(*last, number);
+}
+
+static void give(struct walk *walk, uint64_t offset, uint64_t bytes, const struct kp_block_header *header,
+                 enum kp_inspect_state state, const char *wrong)
+{
+    struct kp_inspect_block block = {walk->scan.file_number, offset, bytes, state, wrong, header};
+    walk->stopped |= !walk->each(walk->arg, &block);
+}
+
+/* Gives the block that the scan stands before, and moves behind it. wrong: what fails within it, or NULL. */
+static void give_block(struct walk *walk, const struct kp_block_header *header, const char *wrong)
+{
+    enum kp_inspect_state state = wrong ? KP_INSPECT_DAMAGED : KP_INSPECT_OK;
+    if (header->sequence <= walk->sequence) {
+        state = KP_INSPECT_STALE;
+        wrong = "it is a stale block";
+    } else if (!wrong && header->sequence != walk->sequence + 1) {
+        state = KP_INSPECT_JUMP;
+        wrong = "blocks before it are missing";
+    } else if (!wrong && header->previous_crc != walk->crc) {
+        state = KP_INSPECT_JUMP;
+        wrong = "it does not follow the block before it";
+    }
+    uint64_t bytes = kp_block_bytes(header);
+    if (state != KP_INSPECT_STALE) {
+        walk->sequence = header->sequence;
+        walk->crc = header->header_crc;
+    }
+    give(walk, walk->scan.offset, bytes, header, state, wrong);
+    walk->scan.offset += bytes;
+}
+
+static enum kp_code walk_file(struct walk *walk, struct kp_error *err)
+{
+    struct kp_block_scan *scan = &walk->scan;
+    while (!walk->stopped && scan->offset < scan->file_bytes) {
+        const struct kp_block_header *header;
+        const char *wrong;
+        KP_TRY(kp_block_scan_peek(scan, &header, &wrong, err));
+        if (header) {
+            give_block(walk, header, wrong);
+            continue;
+        }
+        uint64_t gap = scan->offset; /* up to the next valid header, or the unused end */
+        while (!header && scan->offset < scan->file_bytes) {
+            scan->offset += KP_SECTOR_BYTES;
+            KP_TRY(kp_block_scan_peek_header(scan, &header, &wrong, err));
+        }
+        uint64_t next = scan->offset;
+        if (header && header->sequence > walk->sequence) {
+            give(walk, gap, next - gap, NULL, KP_INSPECT_GAP, "no block begins here");
+            KP_TRY(kp_block_scan_seek(scan, scan->file_number, next, err));
+        }
+    }
+    return KP_OK;
+}
+
+static enum kp_code walk_files(struct walk *walk, struct kp_error *err)
+{
+    struct kp_os *os = walk->os;
+    for (uint64_t number = 1; number <= walk->file_count && !walk->stopped; number++) {
+        enum kp_code code = kp_block_scan_seek(&walk->scan, number, KP_SECTOR_BYTES, err);
+        char *path = kp_journal_path(walk->dir, number, KP_JOURNAL_SUFFIX);
+        struct kp_file_header header;
+        struct kp_error wrong;
+        if (code == KP_OK && kp_file_header_read(os, walk->scan.file, path, number, &header, &wrong) == KP_OK)
+            walk->scan.generation = header.generation;
+        else if (code == KP_OK && wrong.code == KP_UNSUPPORTED)
+            code = kp_fail(err, KP_UNSUPPORTED, NULL, "%s", wrong.message);
+        else if (code == KP_OK) {
+            give(walk, 0, KP_SECTOR_BYTES, NULL, KP_INSPECT_GAP, "the file's header is damaged");
+        }
+        kp_free(path);
+        KP_TRY(code);
+        if (!walk->stopped)
+            KP_TRY(walk_file(walk, err));
+    }
+    return KP_OK;
+}
+
+enum kp_code kp_inspect_blocks(struct kp_os *os, const char *dir,
+                               bool (*each)(void *arg, const struct kp_inspect_block *block), void *arg,
+                               struct kp_error *err)
+{
+    struct walk walk = {.os = os, .dir = dir, .each = each, .arg = arg};
+    KP_TRY(os->list(os->ctx, dir, count_file, &walk.file_count, err));
+    if (!walk.file_count)
+        return kp_fail(err, KP_NOT_FOUND, "58P01", "there is no log in \"%s\"", dir);
+    kp_block_scan_init(&walk.scan, os, dir, 0, SCAN_READ_BYTES);
+    enum kp_code code = walk_files(&walk, err);
+    kp_block_scan_finish(&walk.scan);
+    return code;
+}
+
+/* ---- verifying ---- */
+
+struct verify {
+    struct kp_inspect_report *report;
+    void (*problem)(void *arg, const char *text);
+    void *arg;
+    struct kp_topics topics;
+    int64_t position; /* expected of the next block */
+    bool in_group;
+    bool gap;                        /* reported, and nothing valid since */
+    struct kp_inspect_block damaged; /* bytes > 0: damage if a later block knows it as durable, else a torn tail */
+    uint64_t damaged_sequence;
+};
+
+static void problem(struct verify *verify, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void problem(struct verify *verify, const char *format, ...)
+{
+    char text[600];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    verify->report->problems++;
+    if (verify->problem)
+        verify->problem(verify->arg, text);
+}
+
+static void verify_batch(struct verify *verify, const struct kp_entry_header *entry, int64_t position)
+{
+    const struct kp_topic *topic = kp_topics_get(&verify->topics, entry->topic);
+    if (!topic || entry->partition >= topic->partition_count) {
+        problem(verify, "position %lld: records of topic %u, partition %u, which was never made", (long long)position,
+                entry->topic, entry->partition);
+        return;
+    }
+    struct kp_partition *partition = &kp_topics_get(&verify->topics, entry->topic)->partitions[entry->partition];
+    struct kp_record_batch_info info;
+    struct kp_error err;
+    if (kp_record_batch_validate((const uint8_t *)(entry + 1), entry->payload_bytes, &info, &err) != KP_OK)
+        problem(verify, "topic \"%s\", partition %u, offset %lld, position %lld: %s", topic->name, entry->partition,
+                (long long)entry->base_offset, (long long)position, err.message);
+    if (entry->base_offset != partition->end_offset)
+        problem(verify, "topic \"%s\", partition %u, position %lld: offset %lld instead of %lld", topic->name,
+                entry->partition, (long long)position, (long long)entry->base_offset, (long long)partition->end_offset);
+    partition->end_offset = entry->base_offset + entry->records;
+}
+
+static void verify_topic(struct verify *verify, const struct kp_entry_header *entry, int64_t position)
+{
+    const char *name = (const char *)(entry + 1);
+    bool fits = entry->kind == KP_ENTRY_TOPIC_DROP
+                    ? kp_topics_get(&verify->topics, entry->topic) != NULL
+                    : entry->topic > verify->topics.id_count && entry->partition >= 1 &&
+                          entry->partition <= KP_PARTITIONS_MAX && entry->payload_bytes <= KP_TOPIC_NAME_BYTES_MAX &&
+                          !kp_topics_find(&verify->topics, name, entry->payload_bytes);
+    if (!fits)
+        problem(verify, "position %lld: topic %u is made or dropped, which cannot be", (long long)position,
+                entry->topic);
+    else if (entry->kind == KP_ENTRY_TOPIC_DROP)
+        kp_topics_remove(&verify->topics, entry->topic);
+    else
+        kp_topics_add(&verify->topics, entry->topic, name, entry->payload_bytes, entry->partition, entry->base_offset);
+}
+
+static void verify_entries(struct verify *verify, const struct kp_block_header *header)
+{
+    struct kp_entry_walk walk = kp_entry_walk_start(header);
+    const struct kp_entry_header *entry;
+    const char *wrong;
+    int64_t position = header->position;
+    while (kp_entry_walk_next(&walk, &entry, &wrong)) {
+        if (entry->kind == KP_ENTRY_BATCH) {
+            verify_batch(verify, entry, position);
+            verify->report->batches++;
+            position += entry->records;
+        } else if (entry->kind == KP_ENTRY_TOPIC_CREATE || entry->kind == KP_ENTRY_TOPIC_DROP) {
+            verify_topic(verify, entry, position);
+        } else {
+            problem(verify, "position %lld: an entry of the unknown kind %d", (long long)position, entry->kind);
+        }
+        verify->report->groups += entry->flags & KP_ENTRY_GROUP_END ? 1 : 0;
+    }
+    if (wrong || position != header->position + header->records)
+        problem(verify, "block %llu, position %lld: %s", (unsigned long long)header->sequence,
+                (long long)header->position, wrong ? wrong : "its count of records is wrong");
+}
+
+static void bad_block(struct verify *verify, const struct kp_inspect_block *block, uint64_t sequence)
+{
+    problem(verify, "file %llu, byte %llu, %llu bytes, block %llu, position %lld: %s",
+            (unsigned long long)block->file_number, (unsigned long long)block->offset, (unsigned long long)block->bytes,
+            (unsigned long long)sequence, (long long)verify->position, block->wrong);
+}
+
+/* What is wrong with the block itself, or with what lies before it. */
+static void verify_state(struct verify *verify, const struct kp_inspect_block *block)
+{
+    uint64_t sequence = block->header ? block->header->sequence : 0;
+    if (verify->damaged.bytes && block->header && block->header->durable_sequence >= verify->damaged_sequence) {
+        bad_block(verify, &verify->damaged, verify->damaged_sequence);
+        verify->damaged.bytes = 0;
+    }
+    if (block->state == KP_INSPECT_GAP) {
+        bad_block(verify, block, sequence);
+        verify->gap = true;
+    } else if (block->state == KP_INSPECT_JUMP && !verify->gap) {
+        bad_block(verify, block, sequence);
+    } else if (block->state == KP_INSPECT_DAMAGED) {
+        verify->damaged = *block;
+        verify->damaged.header = NULL; /* its bytes do not stay */
+        verify->damaged_sequence = sequence;
+    }
+}
+
+static bool verify_block(void *arg, const struct kp_inspect_block *block)
+{
+    struct verify *verify = arg;
+    struct kp_inspect_report *report = verify->report;
+    const struct kp_block_header *header = block->header;
+    if (block->state == KP_INSPECT_STALE)
+        return true;
+    verify_state(verify, block);
+    if (block->state != KP_INSPECT_OK && block->state != KP_INSPECT_JUMP)
+        return true;
+    verify->gap = false;
+    report->log_time_first_us = report->blocks ? report->log_time_first_us : header->log_time_us;
+    report->log_time_last_us = header->log_time_us;
+    report->blocks++;
+    report->records += header->records;
+    report->bytes += block->bytes;
+    if (block->state == KP_INSPECT_OK && header->position != verify->position && !verify->damaged.bytes)
+        problem(verify, "block %llu: position %lld instead of %lld", (unsigned long long)header->sequence,
+                (long long)header->position, (long long)verify->position);
+    verify_entries(verify, header);
+    verify->position = header->position + header->records;
+    verify->in_group = header->flags & KP_BLOCK_CONTINUES;
+    report->closed = header->flags & KP_BLOCK_CLOSED;
+    if (!verify->in_group)
+        report->position_end = verify->position;
+    return true;
+}
+
+static void sum_file(void *arg, const char *name)
+{
+    struct kp_inspect_report *report = arg;
+    report->files += kp_journal_name_number(name, KP_JOURNAL_SUFFIX) ? 1 : 0;
+}
+
+static enum kp_code sum_bytes(struct kp_os *os, const char *dir, struct kp_inspect_report *report, struct kp_error *err)
+{
+    KP_TRY(os->list(os->ctx, dir, sum_file, report, err));
+    for (uint64_t number = 1; number <= report->files; number++) {
+        char *path = kp_journal_path(dir, number, KP_JOURNAL_SUFFIX);
+        struct kp_file *file;
+        uint64_t bytes = 0;
+        enum kp_code code = os->open(os->ctx, path, KP_OPEN_READ, &file, err);
+        kp_free(path);
+        KP_TRY(code);
+        code = os->size(os->ctx, file, &bytes, err);
+        os->close(os->ctx, file);
+        KP_TRY(code);
+        report->file_bytes += bytes;
+    }
+    return KP_OK;
+}
+
+enum kp_code kp_inspect_verify(struct kp_os *os, const char *dir, void (*on_problem)(void *arg, const char *text),
+                               void *arg, struct kp_inspect_report *ret_report, struct kp_error *err)
+{
+    struct kp_inspect_report report = {0};
+    struct verify verify = {.report = &report, .problem = on_problem, .arg = arg};
+    KP_TRY(sum_bytes(os, dir, &report, err));
+    enum kp_code code = kp_inspect_blocks(os, dir, verify_block, &verify, err);
+    kp_topics_finish(&verify.topics);
+    KP_TRY(code);
+    report.cut_tail = verify.in_group || verify.damaged.bytes;
+    *ret_report = report;
+    return KP_OK;
+}
+
+/* ---- records ---- */
+
+struct dump {
+    const struct kp_inspect_filter *filter;
+    bool (*each)(void *arg, const struct kp_inspect_record *record);
+    void *arg;
+    struct kp_topics topics;
+    struct kp_arena arena;
+};
+
+static bool dump_batch(struct dump *dump, const struct kp_inspect_block *block, const struct kp_entry_header *entry,
+                       int64_t position)
+{
+    const struct kp_inspect_filter *filter = dump->filter;
+    const struct kp_topic *topic = kp_topics_get(&dump->topics, entry->topic);
+    const char *name = topic ? topic->name : "";
+    if ((filter->topic && strcmp(filter->topic, name) != 0) ||
+        (filter->partition >= 0 && filter->partition != entry->partition) || entry->base_offset >= filter->offset_end ||
+        entry->base_offset + entry->records <= filter->offset_from)
+        return true;
+    struct kp_inspect_record record = {
+        .topic = name,
+        .topic_id = entry->topic,
+        .partition = entry->partition,
+        .log_time_us = block->header->log_time_us,
+        .file_number = block->file_number,
+        .block_offset = block->offset,
+    };
+    struct kp_record_reader reader;
+    struct kp_error err;
+    bool more = true;
+    kp_arena_reset(&dump->arena);
+    if (kp_record_reader_init(&reader, (const uint8_t *)(entry + 1), entry->payload_bytes, &dump->arena, &err) != KP_OK)
+        return true;
+    record.codec = reader.info.codec;
+    while (more && kp_record_reader_next(&reader, &record.record, &err)) {
+        record.offset = entry->base_offset + record.record.offset_delta;
+        record.position = position + record.record.offset_delta;
+        if (record.offset >= filter->offset_from && record.offset < filter->offset_end)
+            more = dump->each(dump->arg, &record);
+    }
+    return more;
+}
+
+static bool dump_block(void *arg, const struct kp_inspect_block *block)
+{
+    struct dump *dump = arg;
+    if (block->state != KP_INSPECT_OK && block->state != KP_INSPECT_JUMP)
+        return true;
+    struct kp_entry_walk walk = kp_entry_walk_start(block->header);
+    const struct kp_entry_header *entry;
+    const char *wrong;
+    int64_t position = block->header->position;
+    while (kp_entry_walk_next(&walk, &entry, &wrong)) {
+        if (entry->kind == KP_ENTRY_BATCH) {
+            if (!dump_batch(dump, block, entry, position))
+                return false;
+            position += entry->records;
+        } else if (entry->kind == KP_ENTRY_TOPIC_CREATE && entry->topic > dump->topics.id_count &&
+                   entry->partition <= KP_PARTITIONS_MAX && entry->payload_bytes <= KP_TOPIC_NAME_BYTES_MAX &&
+                   !kp_topics_find(&dump->topics, (const char *)(entry + 1), entry->payload_bytes)) {
+            kp_topics_add(&dump->topics, entry->topic, (const char *)(entry + 1), entry->payload_bytes,
+                          entry->partition, entry->base_offset);
+        } else if (entry->kind == KP_ENTRY_TOPIC_DROP && kp_topics_get(&dump->topics, entry->topic)) {
+            kp_topics_remove(&dump->topics, entry->topic);
+        }
+    }
+    return true;
+}
+
+enum kp_code kp_inspect_records(struct kp_os *os, const char *dir, const struct kp_inspect_filter *filter,
+                                bool (*each)(void *arg, const struct kp_inspect_record *record), void *arg,
+                                struct kp_error *err)
+{
+    struct dump dump = {.filter = filter, .each = each, .arg = arg};
+    enum kp_code code = kp_inspect_blocks(os, dir, dump_block, &dump, err);
+    kp_topics_finish(&dump.topics);
+    kp_arena_finish(&dump.arena);
+    return code;
+}

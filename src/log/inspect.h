@@ -1,0 +1,76 @@
+/*
+ * Looking into a log's files from outside, damaged or in use: `kappa log`. Nothing is locked, nothing is changed, and
+ * nothing is believed but what passes its checksum. A log that is being written shows what was written so far.
+ */
+#ifndef KP_LOG_INSPECT_H
+#define KP_LOG_INSPECT_H
+
+#include "log/format.h"
+#include "log/log.h"
+#include "log/record_batch.h"
+
+enum kp_inspect_state {
+    KP_INSPECT_OK,      /* whole, its checksums and its place in the chain are right */
+    KP_INSPECT_DAMAGED, /* its header is right, its entries fail their checksum */
+    KP_INSPECT_GAP,     /* no block: bytes where one should be */
+    KP_INSPECT_JUMP,    /* whole, but blocks before it are missing or are not those that it followed */
+    KP_INSPECT_STALE    /* whole, but of an earlier time: to be ignored */
+};
+
+/* A block as it lies in a file, or a stretch of bytes that is none. */
+struct kp_inspect_block {
+    uint64_t file_number, offset, bytes;
+    enum kp_inspect_state state;
+    const char *wrong;                    /* in words; NULL with KP_INSPECT_OK */
+    const struct kp_block_header *header; /* NULL for a gap; else valid, and unless damaged its entries follow it */
+};
+
+/*
+ * Calls each(arg, block) for every block of every file, in order, damaged ones and gaps between blocks too; unused ends
+ * of files are left out. Stops early when each returns false.
+ */
+KP_MUST enum kp_code kp_inspect_blocks(struct kp_os *os, const char *dir,
+                                       bool (*each)(void *arg, const struct kp_inspect_block *block), void *arg,
+                                       struct kp_error *err);
+
+struct kp_inspect_report {
+    uint64_t files, blocks, groups, batches, records, bytes; /* bytes of blocks */
+    uint64_t file_bytes;                                     /* of the files, used or not */
+    uint64_t problems;
+    int64_t position_end;
+    int64_t log_time_first_us, log_time_last_us;
+    bool closed;   /* the log was closed behind its last block */
+    bool cut_tail; /* an unfinished group or torn block at the end, never acknowledged: the next start removes it */
+};
+
+/*
+ * Verifies everything: headers, checksums, the chain, each record batch down to its records, offsets without gaps.
+ * problem(arg, text) is called for each thing wrong, naming file, byte, block and position, or topic and offset.
+ * Damage is not an error of this call: look at report.problems.
+ */
+KP_MUST enum kp_code kp_inspect_verify(struct kp_os *os, const char *dir, void (*problem)(void *arg, const char *text),
+                                       void *arg, struct kp_inspect_report *ret_report, struct kp_error *err);
+
+struct kp_inspect_filter {
+    const char *topic;   /* NULL: all */
+    int64_t partition;   /* -1: all */
+    int64_t offset_from; /* records with an offset at or after it */
+    int64_t offset_end;  /* and before it; INT64_MAX: all */
+};
+
+struct kp_inspect_record {
+    const char *topic; /* its name */
+    uint32_t topic_id, partition;
+    int64_t offset, position, log_time_us;
+    uint64_t file_number, block_offset;
+    enum kp_codec codec; /* of its batch */
+    struct kp_record record;
+};
+
+/* Calls each(arg, record) for every record that passes the filter, in the order of the log; false stops. Damaged
+ * blocks and records that do not decode are left out (kp_inspect_verify names them). */
+KP_MUST enum kp_code kp_inspect_records(struct kp_os *os, const char *dir, const struct kp_inspect_filter *filter,
+                                        bool (*each)(void *arg, const struct kp_inspect_record *record), void *arg,
+                                        struct kp_error *err);
+
+#endif
