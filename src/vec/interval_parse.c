@@ -1,0 +1,466 @@
+/*
+ * Reading intervals: PostgreSQL's verbose style ('1 year 2 mons -3 days 04:05:06'), SQL's ('1-2', '3 4:05:06'),
+ * ISO 8601's ('P1Y2M3DT4H5M6S', 'P0001-02-03T04:05:06'), and mixtures.
+ *
+ * Fractions spill downwards as in PostgreSQL 15: of years into whole months, of months into days (30 a month), of days
+ * and weeks into time. A number without unit takes the smallest unit that the modifier asks for, seconds without one.
+ */
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "vec/datetime.h"
+
+enum unit {
+    UNIT_NONE,
+    UNIT_US,
+    UNIT_MS,
+    UNIT_SECOND,
+    UNIT_MINUTE,
+    UNIT_HOUR,
+    UNIT_DAY,
+    UNIT_WEEK,
+    UNIT_MONTH,
+    UNIT_YEAR,
+    UNIT_DECADE,
+    UNIT_CENTURY,
+    UNIT_MILLENNIUM,
+    UNIT_AGO
+};
+
+enum {
+    FIELD_MONTH = 1 << 1,
+    FIELD_YEAR = 1 << 2,
+    FIELD_DAY = 1 << 3,
+    FIELD_HOUR = 1 << 10,
+    FIELD_MINUTE = 1 << 11,
+    FIELD_SECOND = 1 << 12,
+    FIELDS_ALL = 0x7fff,
+    PRECISION_FULL = 0xffff
+};
+
+static const struct {
+    const char *name;
+    enum unit unit;
+} units[] = {
+    {"us", UNIT_US},
+    {"usec", UNIT_US},
+    {"usecs", UNIT_US},
+    {"usecond", UNIT_US},
+    {"useconds", UNIT_US},
+    {"microsecond", UNIT_US},
+    {"microseconds", UNIT_US},
+    {"microsecon", UNIT_US},
+    {"ms", UNIT_MS},
+    {"msec", UNIT_MS},
+    {"msecs", UNIT_MS},
+    {"msecond", UNIT_MS},
+    {"mseconds", UNIT_MS},
+    {"millisecond", UNIT_MS},
+    {"milliseconds", UNIT_MS},
+    {"millisecon", UNIT_MS},
+    {"s", UNIT_SECOND},
+    {"sec", UNIT_SECOND},
+    {"secs", UNIT_SECOND},
+    {"second", UNIT_SECOND},
+    {"seconds", UNIT_SECOND},
+    {"m", UNIT_MINUTE},
+    {"min", UNIT_MINUTE},
+    {"mins", UNIT_MINUTE},
+    {"minute", UNIT_MINUTE},
+    {"minutes", UNIT_MINUTE},
+    {"h", UNIT_HOUR},
+    {"hr", UNIT_HOUR},
+    {"hrs", UNIT_HOUR},
+    {"hour", UNIT_HOUR},
+    {"hours", UNIT_HOUR},
+    {"d", UNIT_DAY},
+    {"day", UNIT_DAY},
+    {"days", UNIT_DAY},
+    {"w", UNIT_WEEK},
+    {"week", UNIT_WEEK},
+    {"weeks", UNIT_WEEK},
+    {"mon", UNIT_MONTH},
+    {"mons", UNIT_MONTH},
+    {"month", UNIT_MONTH},
+    {"months", UNIT_MONTH},
+    {"y", UNIT_YEAR},
+    {"yr", UNIT_YEAR},
+    {"yrs", UNIT_YEAR},
+    {"year", UNIT_YEAR},
+    {"years", UNIT_YEAR},
+    {"dec", UNIT_DECADE},
+    {"decs", UNIT_DECADE},
+    {"decade", UNIT_DECADE},
+    {"decades", UNIT_DECADE},
+    {"c", UNIT_CENTURY},
+    {"cent", UNIT_CENTURY},
+    {"century", UNIT_CENTURY},
+    {"centuries", UNIT_CENTURY},
+    {"mil", UNIT_MILLENNIUM},
+    {"mils", UNIT_MILLENNIUM},
+    {"millennia", UNIT_MILLENNIUM},
+    {"millennium", UNIT_MILLENNIUM},
+    {"ago", UNIT_AGO},
+};
+
+static enum unit unit_of(const char *at, size_t len)
+{
+    for (size_t i = 0; i < KP_COUNT(units); i++)
+        if (strlen(units[i].name) == len && strncasecmp(units[i].name, at, len) == 0)
+            return units[i].unit;
+    return UNIT_NONE;
+}
+
+/* What has been read so far; 64 bits so that overflow is seen at the end. */
+struct sum {
+    int64_t months, days, us;
+    bool overflow;
+};
+
+enum outcome { OUTCOME_OK, OUTCOME_SYNTAX, OUTCOME_RANGE };
+
+static void add_scaled(int64_t *to, int64_t value, int64_t scale, bool *overflow)
+{
+    int64_t product;
+    if (__builtin_mul_overflow(value, scale, &product) || __builtin_add_overflow(*to, product, to))
+        *overflow = true;
+}
+
+/* A fraction of `scale` microseconds, the last half rounded as PostgreSQL does. */
+static void add_fraction_us(struct sum *sum, double fraction, int64_t scale)
+{
+    double us = fraction * (double)scale;
+    int64_t whole = (int64_t)us;
+    double rest = us - (double)whole;
+    if (rest > 0.5)
+        whole++;
+    else if (rest < -0.5)
+        whole--;
+    add_scaled(&sum->us, whole, 1, &sum->overflow);
+}
+
+static void add_fraction_days(struct sum *sum, double fraction, int scale)
+{
+    double days = fraction * scale;
+    int64_t whole = (int64_t)days;
+    add_scaled(&sum->days, whole, 1, &sum->overflow);
+    add_fraction_us(sum, days - (double)whole, KP_DAY_US);
+}
+
+static void add_fraction_years(struct sum *sum, double fraction, int scale)
+{
+    add_scaled(&sum->months, (int64_t)rint(fraction * scale * 12), 1, &sum->overflow);
+}
+
+static void add_unit(struct sum *sum, enum unit unit, int64_t value, double fraction)
+{
+    static const int64_t time_units[] = {[UNIT_US] = 1,
+                                         [UNIT_MS] = 1000,
+                                         [UNIT_SECOND] = KP_SECOND_US,
+                                         [UNIT_MINUTE] = KP_MINUTE_US,
+                                         [UNIT_HOUR] = KP_HOUR_US};
+    static const int years[] = {[UNIT_YEAR] = 1, [UNIT_DECADE] = 10, [UNIT_CENTURY] = 100, [UNIT_MILLENNIUM] = 1000};
+    switch (unit) {
+    case UNIT_US:
+    case UNIT_MS:
+    case UNIT_SECOND:
+    case UNIT_MINUTE:
+    case UNIT_HOUR:
+        add_scaled(&sum->us, value, time_units[unit], &sum->overflow);
+        add_fraction_us(sum, fraction, time_units[unit]);
+        break;
+    case UNIT_DAY:
+        add_scaled(&sum->days, value, 1, &sum->overflow);
+        add_fraction_us(sum, fraction, KP_DAY_US);
+        break;
+    case UNIT_WEEK:
+        add_scaled(&sum->days, value, 7, &sum->overflow);
+        add_fraction_days(sum, fraction, 7);
+        break;
+    case UNIT_MONTH:
+        add_scaled(&sum->months, value, 1, &sum->overflow);
+        add_fraction_days(sum, fraction, 30);
+        break;
+    default:
+        add_scaled(&sum->months, value, years[unit] * 12, &sum->overflow);
+        add_fraction_years(sum, fraction, years[unit]);
+    }
+}
+
+/* ---- tokens ---- */
+
+struct scanner {
+    const char *at, *end;
+};
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static void skip_spaces(struct scanner *s)
+{
+    while (s->at < s->end && isspace((unsigned char)*s->at))
+        s->at++;
+}
+
+/* digits[.digits]; the sign is applied to both parts. False on no digits or too many. */
+static bool take_decimal(struct scanner *s, bool negative, int64_t *ret_value, double *ret_fraction)
+{
+    const char *start = s->at;
+    int64_t value = 0;
+    bool overflow = false;
+    for (; s->at < s->end && is_digit(*s->at); s->at++)
+        overflow |= __builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, *s->at - '0', &value);
+    bool digits = s->at > start;
+    double fraction = 0;
+    if (s->at < s->end && *s->at == '.') {
+        const char *point = s->at++;
+        while (s->at < s->end && is_digit(*s->at))
+            s->at++;
+        digits |= s->at > point + 1;
+        char text[64];
+        size_t len = KP_MIN((size_t)(s->at - point), sizeof text - 2);
+        text[0] = '0';
+        memcpy(text + 1, point, len);
+        text[len + 1] = 0;
+        fraction = strtod(text, NULL);
+    }
+    if (!digits || overflow)
+        return false;
+    *ret_value = negative ? -value : value;
+    *ret_fraction = negative ? -fraction : fraction;
+    return true;
+}
+
+/* h:mm[:ss[.f]], or mm:ss with a fraction or when the modifier says minute to second; the hours are read. */
+static enum outcome take_clock(struct scanner *s, bool negative, int64_t hours, int32_t fields, struct sum *sum)
+{
+    int64_t parts[3] = {hours, 0, 0};
+    double fraction = 0;
+    int count = 1;
+    while (count < 3 && s->at < s->end && *s->at == ':') {
+        s->at++;
+        if (s->at == s->end || !is_digit(*s->at))
+            return count == 1 ? OUTCOME_SYNTAX : OUTCOME_OK;
+        if (!take_decimal(s, negative, &parts[count], &fraction))
+            return OUTCOME_RANGE;
+        count++;
+        if (fraction != 0)
+            break;
+    }
+    if (count == 2 && (fraction != 0 || fields == (FIELD_MINUTE | FIELD_SECOND))) {
+        parts[2] = parts[1];
+        parts[1] = parts[0];
+        parts[0] = 0;
+    }
+    if (llabs(parts[1]) > 59 || llabs(parts[2]) > 60)
+        return OUTCOME_RANGE;
+    add_scaled(&sum->us, parts[0], KP_HOUR_US, &sum->overflow);
+    add_scaled(&sum->us, parts[1], KP_MINUTE_US, &sum->overflow);
+    add_scaled(&sum->us, parts[2], KP_SECOND_US, &sum->overflow);
+    add_scaled(&sum->us, (int64_t)rint(fraction * 1000000), 1, &sum->overflow);
+    return OUTCOME_OK;
+}
+
+static enum unit default_unit(int32_t fields)
+{
+    if (fields == FIELDS_ALL || fields & FIELD_SECOND)
+        return UNIT_SECOND;
+    if (fields & FIELD_MINUTE)
+        return UNIT_MINUTE;
+    if (fields & FIELD_HOUR)
+        return UNIT_HOUR;
+    if (fields & FIELD_DAY)
+        return UNIT_DAY;
+    if (fields & FIELD_MONTH)
+        return UNIT_MONTH;
+    return fields & FIELD_YEAR ? UNIT_YEAR : UNIT_SECOND;
+}
+
+/* A number and what it counts. */
+static enum outcome take_quantity(struct scanner *s, int32_t fields, struct sum *sum)
+{
+    bool negative = false;
+    if (*s->at == '-' || *s->at == '+')
+        negative = *s->at++ == '-';
+    skip_spaces(s);
+    int64_t value;
+    double fraction;
+    if (s->at == s->end || !(is_digit(*s->at) || *s->at == '.'))
+        return OUTCOME_SYNTAX;
+    if (!take_decimal(s, negative, &value, &fraction))
+        return OUTCOME_RANGE;
+    if (s->at < s->end && *s->at == ':')
+        return take_clock(s, negative, value, fields, sum);
+    if (s->at + 1 < s->end && *s->at == '-' && is_digit(s->at[1]) && fraction == 0) { /* years-months */
+        int64_t months;
+        s->at++;
+        if (!take_decimal(s, negative, &months, &fraction) || llabs(months) > 11)
+            return OUTCOME_RANGE;
+        add_unit(sum, UNIT_YEAR, value, 0);
+        add_unit(sum, UNIT_MONTH, months, fraction);
+        return OUTCOME_OK;
+    }
+    struct scanner behind = *s;
+    skip_spaces(&behind);
+    const char *word = behind.at;
+    while (behind.at < behind.end && isalpha((unsigned char)*behind.at))
+        behind.at++;
+    if (behind.at > word) {
+        enum unit unit = unit_of(word, (size_t)(behind.at - word));
+        if (unit == UNIT_NONE)
+            return OUTCOME_SYNTAX;
+        if (unit != UNIT_AGO) {
+            *s = behind;
+            add_unit(sum, unit, value, fraction);
+            return OUTCOME_OK;
+        }
+    } else if (word < s->end && (is_digit(*word) || *word == '+' || *word == '-') &&
+               memchr(word, ':', (size_t)(s->end - word)) && fields == FIELDS_ALL) {
+        add_unit(sum, UNIT_DAY, value, fraction); /* '3 4:05:06' */
+        return OUTCOME_OK;
+    }
+    add_unit(sum, fields & FIELD_DAY && word < s->end && fields != FIELDS_ALL ? UNIT_DAY : default_unit(fields), value,
+             fraction);
+    return OUTCOME_OK;
+}
+
+static enum outcome parse_verbose(struct scanner *s, int32_t fields, struct sum *sum)
+{
+    bool any = false, ago = false;
+    for (;;) {
+        skip_spaces(s);
+        if (s->at < s->end && *s->at == '@') {
+            s->at++;
+            continue;
+        }
+        if (s->at == s->end)
+            break;
+        if (isalpha((unsigned char)*s->at)) {
+            const char *word = s->at;
+            while (s->at < s->end && isalpha((unsigned char)*s->at))
+                s->at++;
+            if (!any || ago || unit_of(word, (size_t)(s->at - word)) != UNIT_AGO)
+                return OUTCOME_SYNTAX;
+            ago = true;
+            continue;
+        }
+        enum outcome outcome = ago ? OUTCOME_SYNTAX : take_quantity(s, fields, sum);
+        if (outcome != OUTCOME_OK)
+            return outcome;
+        any = true;
+    }
+    if (ago) {
+        sum->overflow |= sum->months == INT64_MIN || sum->days == INT64_MIN || sum->us == INT64_MIN;
+        if (!sum->overflow)
+            sum->months = -sum->months, sum->days = -sum->days, sum->us = -sum->us;
+    }
+    return any ? OUTCOME_OK : OUTCOME_SYNTAX;
+}
+
+/* Behind 'P': numbers with designators; or dates and times with separators (the alternative format). */
+static enum outcome parse_iso(struct scanner *s, struct sum *sum)
+{
+    bool time = false, any = false;
+    while (s->at < s->end) {
+        if (*s->at == 'T' && !time) {
+            time = true;
+            s->at++;
+            continue;
+        }
+        bool negative = false;
+        if (*s->at == '-' || *s->at == '+')
+            negative = *s->at++ == '-';
+        int64_t value;
+        double fraction;
+        if (s->at == s->end || !(is_digit(*s->at) || *s->at == '.') || !take_decimal(s, negative, &value, &fraction))
+            return OUTCOME_SYNTAX;
+        any = true;
+        char designator = s->at < s->end ? *s->at : 0;
+        if (time && designator == ':') {
+            enum outcome outcome = take_clock(s, negative, value, FIELDS_ALL, sum);
+            return outcome != OUTCOME_OK ? outcome : s->at == s->end ? OUTCOME_OK : OUTCOME_SYNTAX;
+        }
+        if (!time && designator == '-') {
+            int64_t months, days = 0;
+            s->at++;
+            if (!take_decimal(s, negative, &months, &fraction))
+                return OUTCOME_SYNTAX;
+            if (s->at < s->end && *s->at == '-' && (s->at++, !take_decimal(s, negative, &days, &fraction)))
+                return OUTCOME_SYNTAX;
+            add_unit(sum, UNIT_YEAR, value, 0);
+            add_unit(sum, UNIT_MONTH, months, 0);
+            add_unit(sum, UNIT_DAY, days, fraction);
+            continue;
+        }
+        static const char date_letters[] = "YMWD", time_letters[] = "HMS";
+        static const enum unit date_units[] = {UNIT_YEAR, UNIT_MONTH, UNIT_WEEK, UNIT_DAY};
+        static const enum unit time_units[] = {UNIT_HOUR, UNIT_MINUTE, UNIT_SECOND};
+        const char *found = designator ? strchr(time ? time_letters : date_letters, designator) : NULL;
+        if (!found)
+            return OUTCOME_SYNTAX;
+        add_unit(sum, time ? time_units[found - time_letters] : date_units[found - date_letters], value, fraction);
+        s->at++;
+    }
+    return any ? OUTCOME_OK : OUTCOME_SYNTAX;
+}
+
+enum kp_code kp_interval_apply_mod(struct kp_interval *interval, int32_t mod, struct kp_error *err)
+{
+    if (mod < 0)
+        return KP_OK;
+    int32_t fields = mod >> 16 & FIELDS_ALL, precision = mod & PRECISION_FULL;
+    if (fields == FIELD_YEAR) {
+        interval->months = interval->months / 12 * 12;
+        interval->days = 0;
+        interval->us = 0;
+    } else if (fields == FIELD_MONTH || fields == (FIELD_YEAR | FIELD_MONTH)) {
+        interval->days = 0;
+        interval->us = 0;
+    } else if (fields == FIELD_DAY) {
+        interval->us = 0;
+    } else if (fields == FIELD_HOUR || fields == (FIELD_DAY | FIELD_HOUR)) {
+        interval->us = interval->us / KP_HOUR_US * KP_HOUR_US;
+    } else if (fields == FIELD_MINUTE || fields == (FIELD_HOUR | FIELD_MINUTE) ||
+               fields == (FIELD_DAY | FIELD_HOUR | FIELD_MINUTE)) {
+        interval->us = interval->us / KP_MINUTE_US * KP_MINUTE_US;
+    }
+    if (precision < 6) {
+        if (interval->us > INT64_MAX - KP_SECOND_US || interval->us < INT64_MIN + KP_SECOND_US)
+            return kp_fail(err, KP_INVALID, "22008", "interval out of range");
+        interval->us = kp_us_round(interval->us, precision);
+    }
+    return KP_OK;
+}
+
+enum kp_code kp_interval_parse(struct kp_str given, int32_t mod, struct kp_interval *ret_interval, struct kp_error *err)
+{
+    struct kp_str text = given;
+    while (text.len && isspace((unsigned char)text.ptr[0]))
+        text.ptr++, text.len--;
+    while (text.len && isspace((unsigned char)text.ptr[text.len - 1]))
+        text.len--;
+    struct sum sum = {0};
+    struct scanner s = {text.ptr, text.ptr + text.len};
+    int32_t fields = mod >= 0 ? mod >> 16 & FIELDS_ALL : FIELDS_ALL;
+    enum outcome outcome;
+    if (text.len && text.ptr[0] == 'P') {
+        s.at++;
+        outcome = parse_iso(&s, &sum);
+    } else {
+        outcome = parse_verbose(&s, fields, &sum);
+    }
+    int len = (int)KP_MIN(given.len, (size_t)256);
+    if (outcome == OUTCOME_SYNTAX)
+        return kp_fail(err, KP_INVALID, "22007", "invalid input syntax for type interval: \"%.*s\"", len, given.ptr);
+    if (outcome == OUTCOME_RANGE || sum.overflow || sum.months != (int32_t)sum.months || sum.days != (int32_t)sum.days)
+        return kp_fail(err, KP_INVALID, "22015", "interval field value out of range: \"%.*s\"", len, given.ptr);
+    struct kp_interval interval = {sum.us, (int32_t)sum.days, (int32_t)sum.months};
+    KP_TRY(kp_interval_apply_mod(&interval, mod, err));
+    *ret_interval = interval;
+    return KP_OK;
+}
