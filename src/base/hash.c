@@ -15,6 +15,12 @@ uint64_t kp_hash_bytes(const void *bytes, size_t len)
     return XXH3_64bits(bytes, len);
 }
 
+struct kp_hash128 kp_hash128_bytes(const void *bytes, size_t len)
+{
+    XXH128_hash_t hash = XXH3_128bits(bytes, len);
+    return (struct kp_hash128){hash.low64, hash.high64};
+}
+
 static uint32_t table[8][256];
 
 __attribute__((constructor)) static void fill_table(void)

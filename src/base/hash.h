@@ -9,6 +9,10 @@
 #include <stdint.h>
 
 uint64_t kp_hash_bytes(const void *bytes, size_t len);
+struct kp_hash128 {
+    uint64_t lo, hi;
+};
+struct kp_hash128 kp_hash128_bytes(const void *bytes, size_t len);
 uint32_t kp_crc32c(uint32_t crc, const void *bytes, size_t len); /* start with 0; chains */
 
 /* A bijective mix of 64 bits. */
