@@ -20,6 +20,11 @@ struct kp_os *kp_net_os(struct kp_net *net)
     return net->options.os;
 }
 
+bool kp_net_is_stopping(const struct kp_net *net)
+{
+    return atomic_load(&net->stopping);
+}
+
 enum kp_code kp_net_create(const struct kp_net_options *options, struct kp_net **ret_net, struct kp_error *err)
 {
     struct kp_poller *poller;
