@@ -64,53 +64,22 @@ static int32_t days_from_civil(int32_t year, unsigned month, unsigned day)
     return era * 146097 + (int32_t)day_of_era - 730425; /* 2000-01-01 from 0000-03-01 */
 }
 
-static bool parse_minute(const uint8_t *p, int64_t *ret_us)
+bool kp_decode_minute_parse(struct kp_decode_minute *minute, const uint8_t *p)
 {
     static const uint8_t month_days[12] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    unsigned century, year, month, day, hour, minute;
+    unsigned century, year, month, day, hour, minutes;
     bool ok = two_digits(p, &century) & two_digits(p + 2, &year) & (p[4] == '-') & two_digits(p + 5, &month) &
               (p[7] == '-') & two_digits(p + 8, &day) & ((p[10] == ' ') | (p[10] == 'T')) & two_digits(p + 11, &hour) &
-              (p[13] == ':') & two_digits(p + 14, &minute);
+              (p[13] == ':') & two_digits(p + 14, &minutes);
     year += century * 100;
     if (!ok || year == 0 || month < 1 || month > 12 || day < 1 || day > month_days[month - 1] || hour > 23 ||
-        minute > 59)
+        minutes > 59)
         return false;
     if (month == 2 && day == 29 && (year % 4 != 0 || (year % 100 == 0 && year % 400 != 0)))
         return false;
     int64_t days = days_from_civil((int32_t)year, month, day);
-    *ret_us = ((days * 24 + (int32_t)hour) * 60 + (int32_t)minute) * 60000000;
-    return true;
-}
-
-bool kp_decode_timestamp(struct kp_decode_state *state, uint32_t column, const uint8_t *text, size_t len,
-                         int64_t *ret_us)
-{
-    bool utc = len && text[len - 1] == 'Z';
-    len -= utc;
-    if (len < 19 || len == 20 || len > 26 || (!utc && state->decoder->columns[column].type.id == KP_TIMESTAMPTZ))
-        return false;
-    struct kp_decode_minute *last = &state->minutes[column];
-    if (kp_load_le64(text) != kp_load_le64(last->text) || kp_load_le64(text + 8) != kp_load_le64(last->text + 8)) {
-        int64_t us;
-        if (!parse_minute(text, &us))
-            return false;
-        memcpy(last->text, text, 16);
-        last->us = us;
-    }
-    unsigned second;
-    if (text[16] != ':' || !two_digits(text + 17, &second) || second > 59)
-        return false;
-    int64_t us = (int64_t)second * 1000000;
-    if (len > 19) {
-        static const int32_t scale[7] = {0, 100000, 10000, 1000, 100, 10, 1};
-        uint64_t digits;
-        unsigned n = kp_digits_8(text + 20, &digits);
-        unsigned count = (unsigned)len - 20;
-        if (text[19] != '.' || n < count)
-            return false;
-        us += (int64_t)kp_digits_8_value(digits << (64 - 8 * count)) * scale[count];
-    }
-    *ret_us = last->us + us;
+    minute->us = ((days * 24 + (int32_t)hour) * 60 + (int32_t)minutes) * 60000000;
+    memcpy(minute->text, p, sizeof minute->text);
     return true;
 }
 
@@ -260,9 +229,9 @@ static enum kp_code convert_string(struct kp_decode_state *state, uint32_t index
         break;
     case KP_CONV_TIMESTAMP:
         if (text.len >= 19 && text.len <= 27) {
-            uint8_t padded[48] = {0}; /* what follows the text may not be readable */
+            uint8_t padded[KP_JSON_PADDING] = {0}; /* what follows the text may not be readable */
             memcpy(padded, text.ptr, text.len);
-            if (kp_decode_timestamp(state, index, padded, text.len, slot))
+            if (kp_decode_timestamp(&state->minutes[index], column->type.id, padded, text.len, slot))
                 return KP_OK;
         }
         break;

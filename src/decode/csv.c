@@ -52,14 +52,16 @@ static enum kp_code take_field(struct kp_decode_state *state, uint32_t column, s
 {
     const struct kp_decoder *decoder = state->decoder;
     const char *null = decoder->csv_null ? decoder->csv_null : "";
-    if (!quoted && kp_str_equal(field, kp_str(null)))
+    if (!quoted && kp_str_equal(field, kp_str(null))) {
+        kp_decode_set_null(state, column);
         return KP_OK;
+    }
     enum kp_code code = kp_decode_convert_text(state, column, field, err);
     if (code) {
         kp_error_context(err, "field \"%s\"", decoder->columns[column].name);
         return code;
     }
-    kp_decode_mask_set(state->filled, column);
+    kp_decode_mask_set(state->present, column);
     return KP_OK;
 }
 
@@ -69,11 +71,10 @@ enum kp_code kp_csv_decode(struct kp_decode_state *state, struct kp_str text, st
     const char *p = text.ptr, *end = p + text.len;
     uint32_t next = 0;
     for (uint32_t index = 0;; index++) {
-        struct kp_str field;
-        bool quoted;
+        struct kp_str field = {NULL, 0};
+        bool quoted = false;
         KP_TRY(read_field(state, &p, end, &quoted, &field, err));
         for (; next < decoder->csv_count && decoder->columns[decoder->csv_order[next]].csv_index == index; next++) {
-            kp_decode_mask_set(state->present, decoder->csv_order[next]);
             KP_TRY(take_field(state, decoder->csv_order[next], field, quoted, err));
         }
         if (p == end || *p != decoder->csv_delimiter)

@@ -34,8 +34,6 @@ struct kp_decode_state *kp_decode_state_create(const struct kp_decoder *decoder)
     uint32_t columns = decoder->column_count + 1;
     state->decoder = decoder;
     state->data = kp_calloc(columns, sizeof(void *));
-    state->present = kp_calloc(decoder->mask_words, 8);
-    state->filled = kp_calloc(decoder->mask_words, 8);
     state->minutes = kp_calloc(columns, sizeof *state->minutes);
     if (decoder->format == KP_FORMAT_JSON) {
         state->fast = kp_json_fast_create(decoder);
@@ -51,8 +49,6 @@ void kp_decode_state_destroy(struct kp_decode_state *state)
     kp_json_fast_destroy(state->fast);
     kp_json_general_destroy(state->general);
     kp_free(state->data);
-    kp_free(state->present);
-    kp_free(state->filled);
     kp_free(state->minutes);
     kp_buf_finish(&state->scratch);
     kp_free(state);
@@ -170,7 +166,7 @@ static enum kp_code fill_from_key(struct kp_decode_state *state, uint32_t column
         kp_error_context(err, "key column \"%s\"", decoder->columns[column].name);
         return code;
     }
-    kp_decode_mask_set(state->filled, column);
+    kp_decode_mask_set(state->present, column);
     return KP_OK;
 }
 
@@ -295,8 +291,7 @@ static enum kp_code decode_json(struct kp_decode_state *state, struct kp_str tex
             state->counts.fast++;
             return KP_OK;
         }
-        memset(state->present, 0, state->decoder->mask_words * 8);
-        memset(state->filled, 0, state->decoder->mask_words * 8);
+        kp_decode_clear(state);
     }
     state->counts.general++;
     return kp_json_general_decode(state, text, ret_outcome, err);
@@ -314,7 +309,7 @@ static enum kp_code decode_text(struct kp_decode_state *state, struct kp_str tex
             kp_error_context(err, "column \"%s\"", decoder->columns[column].name);
             return code;
         }
-        kp_decode_mask_set(state->filled, column);
+        kp_decode_mask_set(state->present, column);
     }
     return KP_OK;
 }
@@ -340,7 +335,7 @@ static enum kp_code complete_row(struct kp_decode_state *state, struct kp_str ke
 {
     const struct kp_decoder *decoder = state->decoder;
     for (uint32_t word = 0; word < decoder->mask_words; word++) {
-        uint64_t missing = decoder->value_mask[word] & ~state->filled[word];
+        uint64_t missing = decoder->value_mask[word] & ~kp_decode_filled(state, word);
         for (; missing; missing &= missing - 1) {
             uint32_t column = word * 64 + (uint32_t)__builtin_ctzll(missing);
             if (decoder->columns[column].key_part && !kp_decode_mask_get(state->present, column))
@@ -348,7 +343,8 @@ static enum kp_code complete_row(struct kp_decode_state *state, struct kp_str ke
         }
     }
     for (uint32_t word = 0; word < decoder->mask_words; word++)
-        for (uint64_t missing = decoder->value_mask[word] & ~state->filled[word]; missing; missing &= missing - 1)
+        for (uint64_t missing = decoder->value_mask[word] & ~kp_decode_filled(state, word); missing;
+             missing &= missing - 1)
             set_null(state, word * 64 + (uint32_t)__builtin_ctzll(missing));
     return KP_OK;
 }
@@ -356,7 +352,7 @@ static enum kp_code complete_row(struct kp_decode_state *state, struct kp_str ke
 static bool any_missing(const struct kp_decode_state *state)
 {
     for (uint32_t word = 0; word < state->decoder->mask_words; word++)
-        if (state->decoder->value_mask[word] & ~state->filled[word])
+        if (state->decoder->value_mask[word] & ~kp_decode_filled(state, word))
             return true;
     return false;
 }
@@ -367,8 +363,7 @@ static enum kp_code decode_record(struct kp_decode_state *state, const struct kp
                                   enum kp_decode_outcome *ret_outcome, struct kp_error *err)
 {
     const struct kp_decoder *decoder = state->decoder;
-    memset(state->present, 0, decoder->mask_words * 8);
-    memset(state->filled, 0, decoder->mask_words * 8);
+    kp_decode_clear(state);
     *ret_outcome = KP_DECODED_ROW;
     if (record->value.ptr) {
         KP_TRY(decode_value(state, record->value, readable_end, ret_outcome, err));
@@ -423,7 +418,7 @@ static enum kp_code decode_input(struct run *run, const struct kp_decode_input *
         return KP_OK;
     }
     int64_t position = input->position;
-    for (; kp_record_reader_next(&reader, &record, &why); position++) {
+    for (; kp_record_reader_step(&reader, &record, &why); position++) {
         if (!state->batch)
             start_batch(run);
         enum kp_decode_outcome outcome;

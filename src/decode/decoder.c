@@ -7,7 +7,6 @@
  * Invariants: node ids are dense, parents before children; want ids are dense; in a want's list the columns that are
  * named so as a whole come before those of dotted names.
  */
-#include "base/hash.h"
 #include "decode/internal.h"
 
 enum { SEGMENT_BYTES_MAX = 255 };
@@ -17,12 +16,12 @@ static char fold(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+/* Of the first 8 bytes, case folded roughly (by the bit that tells letters' cases), and the length. */
 static uint32_t folded_hash(struct kp_str name)
 {
-    char folded[SEGMENT_BYTES_MAX];
-    for (size_t i = 0; i < name.len; i++)
-        folded[i] = fold(name.ptr[i]);
-    return (uint32_t)kp_hash_bytes(folded, name.len);
+    uint64_t head = 0;
+    memcpy(&head, name.ptr, name.len < 8 ? name.len : 8);
+    return (uint32_t)(((head | 0x2020202020202020u) + name.len) * 0x9e3779b97f4a7c15u >> 40);
 }
 
 static bool folded_equal(struct kp_str a, struct kp_str b)
@@ -227,8 +226,8 @@ static enum kp_code add_columns(struct kp_decoder *decoder, const struct kp_deco
                                 struct kp_error *err)
 {
     decoder->columns = kp_arena_calloc(&decoder->arena, (options->field_count + 1) * sizeof *decoder->columns);
-    decoder->mask_words = (options->field_count + 64) / 64;
-    decoder->value_mask = kp_arena_calloc(&decoder->arena, decoder->mask_words * 8);
+    decoder->mask_words = (options->field_count + 63) / 64;
+    decoder->value_mask = kp_arena_calloc(&decoder->arena, (decoder->mask_words + 1) * 8);
     for (uint32_t i = 0; i < options->field_count; i++) {
         const struct kp_field *field = &options->fields[i];
         struct kp_decode_column *column = &decoder->columns[i];

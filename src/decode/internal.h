@@ -86,6 +86,7 @@ struct kp_json_want *kp_json_node_find(const struct kp_json_node *node, struct k
 struct kp_decode_minute {
     uint8_t text[16];
     int64_t us;
+    uint32_t len; /* of the last timestamp as a whole */
 };
 
 struct kp_decode_state {
@@ -96,8 +97,9 @@ struct kp_decode_state {
     uint32_t row, row_limit;
     int64_t *positions;
     uint8_t *tombstones;
-    uint64_t *present; /* per column: the member was seen in this record */
-    uint64_t *filled;  /* per column: and has a value */
+    uint64_t present[KP_COLUMNS_MAX / 64]; /* per column: has a value or an explicit null in this record */
+    uint64_t nulls[KP_COLUMNS_MAX / 64];   /* per column: of these, null; valid if any_null */
+    bool any_null;
     struct kp_decode_minute *minutes;
     struct kp_json_fast *fast;
     struct kp_json_general *general;
@@ -113,6 +115,26 @@ static inline void kp_decode_mask_set(uint64_t *mask, uint32_t column)
 static inline bool kp_decode_mask_get(const uint64_t *mask, uint32_t column)
 {
     return mask[column >> 6] >> (column & 63) & 1;
+}
+static inline void kp_decode_set_null(struct kp_decode_state *state, uint32_t column)
+{
+    kp_decode_mask_set(state->present, column);
+    kp_decode_mask_set(state->nulls, column);
+    state->any_null = true;
+}
+/* Forgets the record: nothing has a value. */
+static inline void kp_decode_clear(struct kp_decode_state *state)
+{
+    for (uint32_t i = 0; i < state->decoder->mask_words; i++)
+        state->present[i] = 0;
+    if (state->any_null)
+        memset(state->nulls, 0, state->decoder->mask_words * 8);
+    state->any_null = false;
+}
+/* The columns of a word of the masks that have a value. */
+static inline uint64_t kp_decode_filled(const struct kp_decode_state *state, uint32_t word)
+{
+    return state->present[word] & ~state->nulls[word];
 }
 static inline void *kp_decode_slot(const struct kp_decode_state *state, uint32_t column)
 {
@@ -145,10 +167,37 @@ KP_MUST enum kp_code kp_decode_convert(struct kp_decode_state *state, uint32_t c
 /* The same for plain text: CSV fields, TEXT, keys. The text is checked to be UTF-8 without NUL here. */
 KP_MUST enum kp_code kp_decode_convert_text(struct kp_decode_state *state, uint32_t column, struct kp_str text,
                                             struct kp_error *err);
-/* "YYYY-MM-DD HH:MM:SS[.ffffff]" and with T for the space and a Z behind, in a timestamp or timestamptz. False: not so
- * plain. */
-bool kp_decode_timestamp(struct kp_decode_state *state, uint32_t column, const uint8_t *text, size_t len,
-                         int64_t *ret_us);
+/*
+ * "YYYY-MM-DD HH:MM:SS[.ffffff]", also with T for the space and a Z behind, into a timestamp or timestamptz. False: not
+ * so plain. Reads up to KP_JSON_PADDING bytes from text.
+ */
+bool kp_decode_minute_parse(struct kp_decode_minute *minute, const uint8_t *text);
+static KP_ALWAYS_INLINE bool kp_decode_timestamp(struct kp_decode_minute *minute, enum kp_type_id type,
+                                                 const uint8_t *text, size_t len, int64_t *ret_us)
+{
+    static const uint32_t scale[7] = {0, 100000, 10000, 1000, 100, 10, 1};
+    bool utc = len && text[len - 1] == 'Z';
+    len -= utc;
+    if (len < 19 || len == 20 || len > 26 || (!utc && type == KP_TIMESTAMPTZ))
+        return false;
+    if ((kp_load_le64(text) != kp_load_le64(minute->text) ||
+         kp_load_le64(text + 8) != kp_load_le64(minute->text + 8)) &&
+        !kp_decode_minute_parse(minute, text))
+        return false;
+    unsigned tens = (unsigned)text[17] - '0', ones = (unsigned)text[18] - '0';
+    if (text[16] != ':' || tens > 5 || ones > 9)
+        return false;
+    uint32_t us = (tens * 10 + ones) * 1000000;
+    if (len > 19) {
+        uint64_t digits;
+        unsigned count = (unsigned)len - 20;
+        if (text[19] != '.' || kp_digits_8(text + 20, &digits) < count)
+            return false;
+        us += kp_digits_8_value(digits << (64 - 8 * count)) * scale[count];
+    }
+    *ret_us = minute->us + us;
+    return true;
+}
 
 /* A value's beginning, for messages: at most 64 bytes, whole characters. */
 struct kp_str kp_decode_shown(struct kp_str text);
@@ -161,7 +210,7 @@ enum kp_decode_outcome {
     KP_DECODED_UNSURE /* fast path only: ask the general one */
 };
 
-/* text has KP_JSON_PADDING readable bytes behind it. Fills the row's slots and state->present and ->filled, no more. */
+/* text has KP_JSON_PADDING readable bytes behind it. Fills the row's slots and state's masks, no more. */
 struct kp_json_fast *kp_json_fast_create(const struct kp_decoder *decoder);
 void kp_json_fast_destroy(struct kp_json_fast *fast);
 enum kp_decode_outcome kp_json_fast_decode(struct kp_decode_state *state, struct kp_str text);

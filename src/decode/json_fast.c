@@ -32,7 +32,7 @@ enum action {
     ACTION_STOP, /* ask the general path: several columns at once, or a name that has no meaning yet */
     ACTION_SKIP,
     ACTION_OBJECT,
-    ACTION_SLOW, /* a column, by kp_decode_convert */
+    ACTION_SLOW, /* a column, by kp_decode_convert; what follows are columns too */
     ACTION_INT2,
     ACTION_INT4,
     ACTION_INT8,
@@ -43,19 +43,21 @@ enum action {
 };
 
 struct name {
-    uint8_t text[NAME_BYTES_MAX]; /* "name": */
+    uint8_t text[NAME_BYTES_MAX]; /* "name": with the space behind it that followed when it was learned */
     uint32_t mask;                /* of the first 32 bytes that count */
-    uint8_t len, action;
-    uint16_t next; /* the name that followed last time; 0: none yet */
+    uint8_t len;                  /* of text; 0: too long to be kept */
+    uint8_t quoted_len;           /* of these, quotes and between */
+    uint8_t action;
     uint32_t column;
+    struct name *next; /* the name that followed last time */
     struct object *child;
 };
 
 struct object {
-    struct name names[NAMES_MAX]; /* [0] stands for none: it never matches */
+    struct name names[NAMES_MAX]; /* [0] stands for none yet: it never matches */
     struct name spare;            /* for names that are not learned */
     uint32_t count;
-    uint16_t first; /* the name that came first last time */
+    struct name *first; /* the name that came first last time */
     bool path, row;
     uint64_t seen; /* the record in which it was last met */
     const struct kp_json_node *node;
@@ -78,6 +80,7 @@ struct kp_json_fast *kp_json_fast_create(const struct kp_decoder *decoder)
         object->path = i < decoder->path_nodes;
         object->row = object->node->row;
         object->names[0].mask = UINT32_MAX; /* 32 zero bytes are no name */
+        object->names[0].next = object->first = &object->names[0];
         object->count = 1;
     }
     return fast;
@@ -136,7 +139,7 @@ static void resolve_name(struct kp_decode_state *state, struct object *object, s
     bool exact;
     const struct kp_json_want *want =
         kp_json_node_find(object->node, (struct kp_str){(const char *)p + 1, len - 2}, &exact);
-    name->next = 0;
+    name->next = &object->names[0];
     name->child = NULL;
     if (!want) {
         name->action = ACTION_SKIP;
@@ -150,11 +153,13 @@ static void resolve_name(struct kp_decode_state *state, struct object *object, s
         name->action = ACTION_STOP;
     }
     name->len = 0;
-    if (len < NAME_BYTES_MAX) {
+    if (len <= NAME_BYTES_MAX - 2) {
         memcpy(name->text, p, len);
         name->text[len] = ':';
-        name->len = (uint8_t)(len + 1);
-        name->mask = len + 1 >= 32 ? UINT32_MAX : (1u << (len + 1)) - 1;
+        name->text[len + 1] = ' ';
+        name->quoted_len = (uint8_t)len;
+        name->len = (uint8_t)(len + 1 + (p[len] == ':' && p[len + 1] == ' '));
+        name->mask = name->len >= 32 ? UINT32_MAX : (1u << name->len) - 1;
     }
 }
 
@@ -166,12 +171,10 @@ static uint32_t name_hash(const uint8_t *p, size_t len)
     return (uint32_t)((head ^ len) * 0x9e3779b97f4a7c15u >> 56);
 }
 
-/*
- * The name at p, when it is not the guessed one; *ret_value is behind its colon. *link learns it as the next guess.
- * NULL: no plain name there.
- */
-static struct name *look_up_name(struct kp_decode_state *state, struct object *object, const uint8_t *p,
-                                 const uint8_t *end, uint16_t *link, const uint8_t **ret_value)
+/* The name at p, in any spelling that JSON allows without escapes, learned if it is new; NULL: no such name there. */
+static __attribute__((noinline)) struct name *learn_name(struct kp_decode_state *state, struct object *object,
+                                                         const uint8_t *p, const uint8_t *end,
+                                                         const uint8_t **ret_value)
 {
     unsigned flags;
     if (*p != '"')
@@ -185,31 +188,46 @@ static struct name *look_up_name(struct kp_decode_state *state, struct object *o
     const uint8_t *colon = kp_json_space_end(quote + 1, end);
     if (*colon != ':')
         return NULL;
-    *ret_value = colon + 1;
+    *ret_value = kp_json_space_end(colon + 1, end);
     uint32_t at = name_hash(p, len);
-    struct name *name;
-    while (object->table[at]) {
-        name = &object->names[object->table[at]];
-        if (name->len == len + 1 && memcmp(name->text, p, len) == 0) {
-            *link = object->table[at];
+    for (; object->table[at]; at = (at + 1) % TABLE_SIZE) {
+        struct name *name = &object->names[object->table[at]];
+        if (name->quoted_len == len && memcmp(name->text, p, len) == 0)
+            return name;
+    }
+    if (object->count == NAMES_MAX || len > NAME_BYTES_MAX - 2) {
+        resolve_name(state, object, &object->spare, p, len);
+        return &object->spare;
+    }
+    struct name *name = &object->names[object->count];
+    resolve_name(state, object, name, p, len);
+    object->table[at] = (uint8_t)object->count++;
+    return name;
+}
+
+/* The name at p, when it is not the guessed one; *ret_value is behind its colon. NULL: no plain name there. */
+static inline struct name *look_up_name(struct kp_decode_state *state, struct object *object, const uint8_t *p,
+                                        const uint8_t *end, const uint8_t **ret_value)
+{
+    uint32_t stop, wide;
+    kp_json_string_masks(p + 1, &stop, &wide);
+    if (stop) {
+        /* A name that matches the bytes needs no more checks: they were checked when it was learned. */
+        size_t len = (size_t)__builtin_ctz(stop) + 2;
+        struct name *name = &object->names[object->table[name_hash(p, len)]];
+        if (name_matches(name, p)) {
+            *ret_value = p + name->len;
             return name;
         }
-        at = (at + 1) % TABLE_SIZE;
     }
-    bool learn = object->count < NAMES_MAX && len < NAME_BYTES_MAX;
-    name = learn ? &object->names[object->count] : &object->spare;
-    resolve_name(state, object, name, p, len);
-    if (learn) {
-        object->table[at] = (uint8_t)object->count;
-        *link = (uint16_t)object->count++;
-    }
-    return name;
+    return learn_name(state, object, p, end, ret_value);
 }
 
 /* ---- values ---- */
 
 /* Behind the value at p, whatever it is, read into the column; NULL: unsure. */
-static const uint8_t *read_slow(struct kp_decode_state *state, uint32_t column, const uint8_t *p, const uint8_t *end)
+static __attribute__((noinline)) const uint8_t *read_slow(struct kp_decode_state *state, uint32_t column,
+                                                          const uint8_t *p, const uint8_t *end)
 {
     const uint8_t *bad;
     const uint8_t *behind = kp_json_skip(p, end, state->decoder->skip_depth_max, &bad);
@@ -218,6 +236,7 @@ static const uint8_t *read_slow(struct kp_decode_state *state, uint32_t column, 
     struct kp_json_value value = {KP_JSON_NUMBER, 0, {(const char *)p, (size_t)(behind - p)}};
     switch (*p) {
     case 'n':
+        kp_decode_set_null(state, column);
         return behind;
     case 't':
         value.kind = KP_JSON_TRUE;
@@ -238,10 +257,7 @@ static const uint8_t *read_slow(struct kp_decode_state *state, uint32_t column, 
     default:
         break;
     }
-    if (kp_decode_convert(state, column, &value, NULL) != KP_OK)
-        return NULL;
-    kp_decode_mask_set(state->filled, column);
-    return behind;
+    return kp_decode_convert(state, column, &value, NULL) == KP_OK ? behind : NULL;
 }
 
 static inline bool ends_value(uint8_t c)
@@ -250,7 +266,7 @@ static inline bool ends_value(uint8_t c)
 }
 
 /* A whole number of up to 18 digits that a comma or brace follows; NULL: something else. */
-static inline const uint8_t *read_integer(const uint8_t *p, int64_t *ret_value)
+static KP_ALWAYS_INLINE const uint8_t *read_integer(const uint8_t *p, int64_t *ret_value)
 {
     bool negative = *p == '-';
     uint64_t value;
@@ -264,8 +280,8 @@ static inline const uint8_t *read_integer(const uint8_t *p, int64_t *ret_value)
 }
 
 /* A decimal of up to 18 digits without exponent: value × 10^-scale. NULL: something else. */
-static inline const uint8_t *read_decimal(const uint8_t *p, bool *ret_negative, uint64_t *ret_value,
-                                          unsigned *ret_scale)
+static KP_ALWAYS_INLINE const uint8_t *read_decimal(const uint8_t *p, bool *ret_negative, uint64_t *ret_value,
+                                                    unsigned *ret_scale)
 {
     uint64_t value, fraction = 0;
     unsigned count, scale = 0;
@@ -288,7 +304,7 @@ static inline const uint8_t *read_decimal(const uint8_t *p, bool *ret_negative, 
     return behind;
 }
 
-static inline const uint8_t *read_double(const uint8_t *p, double *ret_value)
+static KP_ALWAYS_INLINE const uint8_t *read_double(const uint8_t *p, double *ret_value)
 {
     /* Both the digits and the power are exact as doubles, so the one division rounds correctly. */
     static const double pow10[19] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
@@ -304,7 +320,7 @@ static inline const uint8_t *read_double(const uint8_t *p, double *ret_value)
     return behind;
 }
 
-static inline const uint8_t *read_numeric(const uint8_t *p, struct kp_numeric *ret_value)
+static KP_ALWAYS_INLINE const uint8_t *read_numeric(const uint8_t *p, struct kp_numeric *ret_value)
 {
     bool negative;
     uint64_t value;
@@ -319,26 +335,28 @@ static inline const uint8_t *read_numeric(const uint8_t *p, struct kp_numeric *r
     return behind;
 }
 
-static inline struct kp_text short_text(const uint8_t *p, size_t len)
+/* kp_text_make without a branch on the length, which nothing predicts: 12 bytes are readable whatever it is. */
+static KP_ALWAYS_INLINE void store_text(const uint8_t *p, size_t len, struct kp_text *ret_text)
 {
-    /* 12 bytes are readable whatever len is: two loads and masks instead of a copy of unknown length. */
-    static const uint64_t low_masks[13] = {
-        0,          0xff,       0xffff,     0xffffff,   0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff,
-        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
-    static const uint32_t high_masks[13] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xffff, 0xffffff, UINT32_MAX};
-    struct kp_text text;
-    uint64_t low = kp_load_le64(p) & low_masks[len];
-    uint32_t high, len_word = (uint32_t)len;
-    memcpy(&high, p + 8, 4);
-    high &= high_masks[len];
-    memcpy(&text, &len_word, 4);
-    memcpy((char *)&text + 4, &low, 8);
-    memcpy((char *)&text + 12, &high, 4);
-    return text;
+    /* By length, 13 standing for more: which of bytes 0-3 and 4-11 are kept, and whether the pointer is. */
+    static const uint32_t prefix_masks[14] = {0,          0xff,       0xffff,     0xffffff,   UINT32_MAX,
+                                              UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
+                                              UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
+    static const uint64_t rest_masks[14] = {
+        0,          0, 0, 0, 0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff,
+        UINT64_MAX, 0};
+    static const uint64_t pointer_masks[14] = {[13] = UINT64_MAX};
+    size_t at = len < 13 ? len : 13;
+    uint32_t prefix;
+    memcpy(&prefix, p, 4);
+    uint64_t head = (uint32_t)len | (uint64_t)(prefix & prefix_masks[at]) << 32;
+    uint64_t tail = (kp_load_le64(p + 4) & rest_masks[at]) | ((uint64_t)(uintptr_t)p & pointer_masks[at]);
+    memcpy(ret_text, &head, 8);
+    memcpy((char *)ret_text + 8, &tail, 8);
 }
 
 /* A string without escapes. NULL: something else. */
-static inline const uint8_t *read_text(const uint8_t *p, const uint8_t *end, struct kp_text *ret_text)
+static KP_ALWAYS_INLINE const uint8_t *read_text(const uint8_t *p, const uint8_t *end, struct kp_text *ret_text)
 {
     unsigned flags;
     if (*p != '"')
@@ -350,26 +368,26 @@ static inline const uint8_t *read_text(const uint8_t *p, const uint8_t *end, str
     size_t len = (size_t)(quote - p);
     if ((flags & KP_JSON_WIDE) && !kp_utf8_valid((const char *)p, len))
         return NULL;
-    if (len <= KP_TEXT_INLINE_BYTES) {
-        *ret_text = short_text(p, len);
-    } else {
-        ret_text->len = (uint32_t)len;
-        memcpy(ret_text->prefix, p, 4);
-        ret_text->ptr = (const char *)p;
-    }
+    store_text(p, len, ret_text);
     return quote + 1;
 }
 
-static inline const uint8_t *read_timestamp(struct kp_decode_state *state, uint32_t column, const uint8_t *p,
-                                            const uint8_t *end, int64_t *ret_us)
+/* Guesses that it is as long as the last one: then its bytes are all looked at, and no scan for the quote is needed. */
+static KP_ALWAYS_INLINE const uint8_t *read_timestamp(struct kp_decode_state *state, uint32_t column, const uint8_t *p,
+                                                      const uint8_t *end, int64_t *ret_us)
 {
-    unsigned flags;
+    struct kp_decode_minute *minute = &state->minutes[column];
+    enum kp_type_id type = state->decoder->columns[column].type.id;
     if (*p != '"')
         return NULL;
     p++;
+    if (p[minute->len] == '"' && kp_decode_timestamp(minute, type, p, minute->len, ret_us))
+        return p + minute->len + 1;
+    unsigned flags;
     const uint8_t *quote = kp_json_string_end(p, end, &flags);
-    if (!quote || flags || !kp_decode_timestamp(state, column, p, (size_t)(quote - p), ret_us))
+    if (!quote || flags || quote - p > 32 || !kp_decode_timestamp(minute, type, p, (size_t)(quote - p), ret_us))
         return NULL;
+    minute->len = (uint32_t)(quote - p);
     return quote + 1;
 }
 
@@ -395,100 +413,107 @@ static const uint8_t *read_child(struct kp_decode_state *state, struct object *c
     return kp_json_skip(p, end, state->decoder->skip_depth_max, &bad);
 }
 
-/* The value of a name, p at its first byte; behind it, or NULL: unsure. */
-static inline const uint8_t *read_value(struct kp_decode_state *state, const struct name *name, const uint8_t *p,
-                                        const uint8_t *end)
+/* The value of a name that no column takes. */
+static __attribute__((noinline)) const uint8_t *read_other(struct kp_decode_state *state, const struct name *name,
+                                                           const uint8_t *p, const uint8_t *end)
 {
-    uint32_t column = name->column;
-    const uint8_t *behind = NULL, *bad;
-    int64_t integer;
-    if (name->action == ACTION_SKIP)
+    const uint8_t *bad;
+    p = kp_json_space_end(p, end);
+    switch (name->action) {
+    case ACTION_SKIP:
         return kp_json_skip(p, end, state->decoder->skip_depth_max, &bad);
-    if (name->action == ACTION_OBJECT)
+    case ACTION_OBJECT:
         return read_child(state, name->child, p, end);
-    if (name->action == ACTION_STOP || kp_decode_mask_get(state->present, column))
+    default:
+        return NULL;
+    }
+}
+
+/* The value of a name, p at its first byte; behind it, or NULL: unsure. */
+static KP_ALWAYS_INLINE const uint8_t *read_value(struct kp_decode_state *state, const struct name *name,
+                                                  const uint8_t *p, const uint8_t *end)
+{
+    uint32_t column = name->column, row = state->row;
+    const uint8_t *behind = NULL;
+    int64_t integer;
+    if (name->action < ACTION_SLOW)
+        return read_other(state, name, p, end);
+    uint64_t *present = &state->present[column >> 6], bit = (uint64_t)1 << (column & 63);
+    if (*present & bit)
         return NULL; /* a repeated member */
-    kp_decode_mask_set(state->present, column);
-    void *slot = kp_decode_slot(state, column);
+    *present |= bit;
+    void *data = state->data[column];
     switch (name->action) {
     case ACTION_INT8:
-        behind = read_integer(p, slot);
+        behind = read_integer(p, (int64_t *)data + row);
         break;
     case ACTION_TEXT:
-        behind = read_text(p, end, slot);
+        behind = read_text(p, end, (struct kp_text *)data + row);
         break;
     case ACTION_TIMESTAMP:
-        behind = read_timestamp(state, column, p, end, slot);
+        behind = read_timestamp(state, column, p, end, (int64_t *)data + row);
         break;
     case ACTION_INT4:
         behind = read_integer(p, &integer);
         if (behind && integer == (int32_t)integer)
-            *(int32_t *)slot = (int32_t)integer;
+            ((int32_t *)data)[row] = (int32_t)integer;
         else
             behind = NULL;
         break;
     case ACTION_INT2:
         behind = read_integer(p, &integer);
         if (behind && integer == (int16_t)integer)
-            *(int16_t *)slot = (int16_t)integer;
+            ((int16_t *)data)[row] = (int16_t)integer;
         else
             behind = NULL;
         break;
     case ACTION_FLOAT8:
-        behind = read_double(p, slot);
+        behind = read_double(p, (double *)data + row);
         break;
     case ACTION_NUMERIC:
-        behind = read_numeric(p, slot);
+        behind = read_numeric(p, (struct kp_numeric *)data + row);
         break;
     default:
         break;
     }
-    if (!behind)
-        return read_slow(state, column, p, end);
-    kp_decode_mask_set(state->filled, column);
-    return behind;
+    return behind ? behind : read_slow(state, column, kp_json_space_end(p, end), end);
 }
 
-/* Reads an object, p behind its brace; behind its closing brace, or NULL: unsure. */
+/*
+ * Reads an object, p behind its brace; behind its closing brace, or NULL: unsure. One comparison with `end` per member
+ * is enough: a name and a scalar lead at most KP_JSON_PADDING out of the record.
+ */
 static const uint8_t *read_object(struct kp_decode_state *state, struct object *object, const uint8_t *p,
                                   const uint8_t *end)
 {
-    uint16_t *link = &object->first;
+    struct name **link = &object->first;
     if (*p <= ' ')
         p = kp_json_space_end(p, end);
     if (*p == '}')
         return p + 1;
-    for (;;) {
-        struct name *name = &object->names[*link];
-        if (p >= end)
-            return NULL;
+    while (p < end) {
+        struct name *name = *link;
         if (name_matches(name, p)) {
             p += name->len;
         } else {
-            name = look_up_name(state, object, p, end, link, &p);
-            if (!name)
-                return NULL;
-        }
-        link = &name->next;
-        if (*p <= ' ')
-            p = kp_json_space_end(p, end);
-        if (p >= end)
-            return NULL; /* the name itself may have led out of the record */
-        p = read_value(state, name, p, end);
-        if (!p || p > end)
-            return NULL;
-        if (*p <= ' ')
-            p = kp_json_space_end(p, end);
-        if (*p == ',') {
-            p++;
             if (*p <= ' ')
                 p = kp_json_space_end(p, end);
-        } else if (*p == '}') {
-            return p + 1;
-        } else {
-            return NULL;
+            name = look_up_name(state, object, p, end, &p);
+            if (!name)
+                return NULL;
+            *link = name;
         }
+        link = &name->next;
+        p = read_value(state, name, p, end);
+        if (!p)
+            return NULL;
+        if (*p <= ' ' && p < end)
+            p = kp_json_space_end(p, end);
+        if (*p != ',')
+            return *p == '}' ? p + 1 : NULL;
+        p++;
     }
+    return NULL;
 }
 
 enum kp_decode_outcome kp_json_fast_decode(struct kp_decode_state *state, struct kp_str text)

@@ -229,9 +229,10 @@ static enum kp_code convert_values(struct kp_decode_state *state, struct kp_erro
         if (!general->ranks[column])
             continue;
         struct kp_json_value value = general->values[column];
-        kp_decode_mask_set(state->present, column);
-        if (value.kind == KP_JSON_NULL)
+        if (value.kind == KP_JSON_NULL) {
+            kp_decode_set_null(state, column);
             continue;
+        }
         if (value.kind >= KP_JSON_OBJECT) {
             /* The whole record is valid: the skip only finds the end. */
             const uint8_t *bad, *start = (const uint8_t *)value.text.ptr;
@@ -243,7 +244,7 @@ static enum kp_code convert_values(struct kp_decode_state *state, struct kp_erro
             kp_error_context(err, "field \"%s\"", decoder->columns[column].name);
             return code;
         }
-        kp_decode_mask_set(state->filled, column);
+        kp_decode_mask_set(state->present, column);
     }
     return KP_OK;
 }

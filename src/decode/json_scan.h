@@ -17,7 +17,10 @@
 #include <immintrin.h>
 #endif
 
-enum { KP_JSON_PADDING = 64 };
+/* For the inner loops, where a call costs as much as the work. */
+#define KP_ALWAYS_INLINE inline __attribute__((always_inline))
+
+enum { KP_JSON_PADDING = 128 };
 
 enum kp_json_string_flags {
     KP_JSON_ESCAPED = 1, /* has a backslash: the escapes are not checked yet */
@@ -32,7 +35,7 @@ static inline uint64_t kp_load_le64(const void *at)
 }
 
 /* Bit i of *ret_stop: byte i of 32 ends a plain run (quote, backslash or control); of *ret_wide: it is not ASCII. */
-static inline void kp_json_string_masks(const uint8_t *at, uint32_t *ret_stop, uint32_t *ret_wide)
+static KP_ALWAYS_INLINE void kp_json_string_masks(const uint8_t *at, uint32_t *ret_stop, uint32_t *ret_wide)
 {
 #if defined(__AVX2__)
     __m256i v = _mm256_loadu_si256((const __m256i *)at);
@@ -64,7 +67,7 @@ static inline void kp_json_string_masks(const uint8_t *at, uint32_t *ret_stop, u
 }
 
 /* The closing quote of the string whose first byte is at p; NULL if a control byte or `end` comes before. */
-static inline const uint8_t *kp_json_string_end(const uint8_t *p, const uint8_t *end, unsigned *ret_flags)
+static KP_ALWAYS_INLINE const uint8_t *kp_json_string_end(const uint8_t *p, const uint8_t *end, unsigned *ret_flags)
 {
     unsigned flags = 0;
     while (p < end) {
@@ -100,7 +103,7 @@ static inline const uint8_t *kp_json_space_end(const uint8_t *p, const uint8_t *
 }
 
 /* How many of the next 8 bytes are decimal digits, and the bytes minus '0'. */
-static inline unsigned kp_digits_8(const uint8_t *p, uint64_t *ret_digits)
+static KP_ALWAYS_INLINE unsigned kp_digits_8(const uint8_t *p, uint64_t *ret_digits)
 {
     uint64_t t = kp_load_le64(p) ^ 0x3030303030303030u;
     uint64_t other =
@@ -109,7 +112,7 @@ static inline unsigned kp_digits_8(const uint8_t *p, uint64_t *ret_digits)
     return other ? (unsigned)__builtin_ctzll(other) >> 3 : 8;
 }
 /* The number that 8 bytes of digits (first in the lowest byte, each 0 to 9) spell. */
-static inline uint32_t kp_digits_8_value(uint64_t t)
+static KP_ALWAYS_INLINE uint32_t kp_digits_8_value(uint64_t t)
 {
     t = t * 10 + (t >> 8);
     t = (t & 0x00ff00ff00ff00ffu) * 0x00640001u >> 16;
@@ -121,7 +124,7 @@ static inline uint32_t kp_digits_8_value(uint64_t t)
  * Reads digits at p: up to 18 of them, else *ret_count is 19. Returns behind them. Leading zeros are the caller's
  * affair.
  */
-static inline const uint8_t *kp_digits_read(const uint8_t *p, uint64_t *ret_value, unsigned *ret_count)
+static KP_ALWAYS_INLINE const uint8_t *kp_digits_read(const uint8_t *p, uint64_t *ret_value, unsigned *ret_count)
 {
     static const uint32_t pow10[9] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
     uint64_t digits;

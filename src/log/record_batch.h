@@ -62,6 +62,51 @@ KP_MUST enum kp_code kp_record_reader_init(struct kp_record_reader *reader, cons
 /* False at the end; *err is set and false returned when a record is malformed (info.records > 0 stays in left). */
 bool kp_record_reader_next(struct kp_record_reader *reader, struct kp_record *ret_record, struct kp_error *err);
 
+/* A varint of up to three bytes; NULL: longer. */
+static inline const uint8_t *kp_record_varint(const uint8_t *at, int32_t *ret_value)
+{
+    uint32_t raw = at[0] & 127u;
+    if (at[0] & 128) {
+        raw |= (at[1] & 127u) << 7;
+        if (at[1] & 128) {
+            raw |= (uint32_t)at[2] << 14;
+            if (at[2] & 128)
+                return NULL;
+            at++;
+        }
+        at++;
+    }
+    *ret_value = (int32_t)(raw >> 1) ^ -(int32_t)(raw & 1);
+    return at + 1;
+}
+/* kp_record_reader_next for hot loops: records of the usual form are read inline, with the same checks. */
+static inline bool kp_record_reader_step(struct kp_record_reader *reader, struct kp_record *ret_record, struct kp_error *err)
+{
+    int32_t len, delta, offset_delta, key_len, value_len;
+    const uint8_t *at = reader->at;
+    /* The five varints, attributes and header count have at most 17 bytes. */
+    if (reader->left > 0 && reader->end - at > 32 && (at = kp_record_varint(at, &len)) && len >= 20 &&
+        len <= reader->end - at) {
+        const uint8_t *end = at + len;
+        bool plain = (at = kp_record_varint(at + 1, &delta)) && (at = kp_record_varint(at, &offset_delta)) &&
+                     (at = kp_record_varint(at, &key_len)) && key_len >= -1 && key_len < end - at - 4;
+        const uint8_t *key = at;
+        if (plain && (at = kp_record_varint(key + (key_len < 0 ? 0 : key_len), &value_len)) && value_len >= 0 &&
+            value_len == end - at - 1 && end[-1] == 0 && offset_delta >= 0 &&
+            offset_delta <= reader->info.last_offset_delta && !reader->info.log_append_time &&
+            !__builtin_add_overflow(reader->info.base_timestamp_ms, (int64_t)delta, &ret_record->timestamp_ms)) {
+            ret_record->offset_delta = offset_delta;
+            ret_record->key = (struct kp_str){key_len < 0 ? NULL : (const char *)key, key_len < 0 ? 0 : (size_t)key_len};
+            ret_record->value = (struct kp_str){(const char *)at, (size_t)value_len};
+            ret_record->headers = (struct kp_str){(const char *)end - 1, 1};
+            reader->at = end;
+            reader->left--;
+            return true;
+        }
+    }
+    return kp_record_reader_next(reader, ret_record, err);
+}
+
 /* Builds a batch. Zero-initialized is valid; add records, then finish into out (appended) and start again. */
 struct kp_record_batch_builder {
     struct kp_buf records;
