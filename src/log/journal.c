@@ -13,6 +13,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "log/plant.h"
+
+enum kp_log_plant kp_log_planted;
 
 enum {
     FIRST_FILE_BYTES = 4 << 20,
@@ -97,7 +100,9 @@ static enum kp_code make_named(struct kp_journal *journal, const struct kp_file_
     os->close(os->ctx, file);
     KP_TRY(code);
     KP_TRY(os->rename(os->ctx, new_path, path, err));
-    return journal->unsafe_no_sync ? KP_OK : os->sync_dir(os->ctx, journal->dir, err);
+    if (journal->unsafe_no_sync || kp_log_planted == KP_PLANT_NO_DIR_SYNC)
+        return KP_OK;
+    return os->sync_dir(os->ctx, journal->dir, err);
 }
 
 /* Makes file `number` of at least bytes_min, durably; replaces an empty one of that name. No lock held. */
@@ -251,6 +256,18 @@ uint64_t kp_journal_following(struct kp_journal *journal, uint64_t location, uin
 
 /* ---- blocks ---- */
 
+static enum kp_code write_block(struct kp_journal *journal, const struct kp_block_header *block, size_t bytes,
+                                struct kp_error *err)
+{
+    struct kp_os *os = journal->os;
+    if (journal->unsafe_no_sync || kp_log_planted == KP_PLANT_ACK_BEFORE_SYNC)
+        return os->pwrite(os->ctx, journal->file, block, bytes, journal->end.offset, err);
+    enum kp_code code = os->pwrite_sync(os->ctx, journal->file, block, bytes, journal->end.offset, err);
+    if (code != KP_OK && kp_log_planted == KP_PLANT_RETRY_SYNC)
+        return os->sync(os->ctx, journal->file, err);
+    return code;
+}
+
 enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header *block, struct kp_error *err)
 {
     struct kp_os *os = journal->os;
@@ -274,10 +291,7 @@ enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header
     block->durable_position = journal->durable_position;
     KP_ASSERT(block->position == end->position);
     block->header_crc = kp_block_header_crc(block);
-    if (journal->unsafe_no_sync)
-        KP_TRY(os->pwrite(os->ctx, journal->file, block, (size_t)bytes, end->offset, err));
-    else
-        KP_TRY(os->pwrite_sync(os->ctx, journal->file, block, (size_t)bytes, end->offset, err));
+    KP_TRY(write_block(journal, block, (size_t)bytes, err));
     end->offset += bytes;
     end->sequence = block->sequence;
     end->previous_crc = block->header_crc;

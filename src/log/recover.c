@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "log/plant.h"
 
 enum { SCAN_READ_BYTES = 8 << 20, SEARCH_READ_BYTES = 1 << 20 };
 
@@ -182,12 +183,21 @@ static enum kp_code walk_chain(struct kp_recovery *recovery, struct kp_block_sca
         KP_TRY(next_block(journal, scan, &journal->end, &block, ret_wrong, err));
         if (!block)
             return KP_OK;
-        if ((block->flags & KP_BLOCK_CONTINUES) && block->sequence > whole) {
+        if ((block->flags & KP_BLOCK_CONTINUES) && block->sequence > whole &&
+            kp_log_planted != KP_PLANT_PARTIAL_GROUP) {
             KP_TRY(look_ahead(journal, &journal->end, &whole, err));
             if (!whole) {
                 *ret_wrong = "its group is not complete";
                 return KP_OK;
             }
+        }
+        if (kp_log_planted == KP_PLANT_CUT_EARLY && (block->flags & (KP_BLOCK_CLOSED | KP_BLOCK_CONTINUES)) == 0) {
+            struct kp_journal_end behind = journal->end;
+            uint64_t next;
+            advance(&behind, block);
+            KP_TRY(look_ahead(journal, &behind, &next, err));
+            if (!next)
+                return KP_OK;
         }
         if (block->file_number != journal->end.file_number)
             journal->files[journal->end.file_number - 1].end = journal->end.offset;
@@ -333,7 +343,7 @@ static enum kp_code settle_end(struct kp_recovery *recovery, const char *wrong, 
         code = kp_error_hint(
             err, "Nothing was changed. Restore the files from a backup, or look at them with `kappa log verify`.");
     }
-    if (code == KP_OK && !recovery->read_only)
+    if (code == KP_OK && !recovery->read_only && kp_log_planted != KP_PLANT_STALE_LEFT)
         code = cut(journal, &beyond, err);
     kp_buf_finish(&beyond.locations);
     return code;
@@ -367,7 +377,7 @@ enum kp_code kp_recover(struct kp_recovery *recovery, bool *ret_found, struct kp
     kp_block_scan_finish(&scan);
     KP_TRY(code);
     KP_TRY(settle_end(recovery, wrong, err));
-    if (!recovery->read_only && !journal->unsafe_no_sync) {
+    if (!recovery->read_only && !journal->unsafe_no_sync && kp_log_planted != KP_PLANT_NO_RECOVERY_SYNC) {
         /* Blocks in flight at a kill may be in two files. */
         for (uint64_t number = KP_MAX(journal->end.file_number, 2) - 1; number <= journal->end.file_number; number++)
             KP_TRY(sync_file(journal, number, err));

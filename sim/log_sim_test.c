@@ -1,0 +1,553 @@
+/*
+ * The log on a simulated disk: random histories with crashes, every call as a crash point, planted bugs.
+ *
+ * The oracle is a list of what was sent, in order. After each restart the log must be what was acknowledged, and at
+ * most the one group that was in flight when the fault came, whole; offsets, positions and bytes equal; log time never
+ * goes back; and the files verify without a problem.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "log/inspect.h"
+#include "log/log.h"
+#include "log/plant.h"
+#include "log/record_batch.h"
+#include "sim/sim.h"
+
+enum { TOPICS_MAX = 400, PARTITIONS = 3, GROUP_MAX = 5, OPERATIONS = 200 };
+#define DIR "data/log"
+
+struct sent {
+    uint32_t topic, partition, records, crc;
+    int64_t base_offset, position;
+    bool group_end;
+};
+
+struct topic {
+    uint32_t id;
+    char name[16];
+    bool alive, maybe; /* maybe: made or dropped when the fault came */
+    int64_t next_offset[PARTITIONS];
+};
+
+struct history {
+    struct kp_sim *sim;
+    struct kp_log *log; /* NULL: closed */
+    struct sent *sent;
+    size_t sent_count, sent_cap;
+    size_t maybe; /* the last entries, of the group in flight: there or not */
+    int64_t position;
+    struct topic topics[TOPICS_MAX];
+    size_t topic_count;
+    int64_t log_time_us;
+    bool broken;        /* a call failed: only a restart helps */
+    char failure[1200]; /* the first thing that is not as it should be */
+    unsigned crashes, acknowledged;
+};
+
+#define CHECK(history, condition, ...)                                                                                 \
+    do {                                                                                                               \
+        if (!(condition) && !(history)->failure[0])                                                                    \
+            snprintf((history)->failure, sizeof(history)->failure, __VA_ARGS__);                                       \
+    } while (0)
+
+static bool failed(const struct history *history)
+{
+    return history->failure[0];
+}
+
+/* ---- checking ---- */
+
+static void check_chunk(struct history *history, const struct kp_log_chunk *chunk, size_t index)
+{
+    const struct sent *sent = &history->sent[index];
+    CHECK(history, chunk->topic == sent->topic && chunk->partition == sent->partition,
+          "entry %zu: topic %u, partition %u instead of %u, %u", index, chunk->topic, chunk->partition, sent->topic,
+          sent->partition);
+    CHECK(history, chunk->base_offset == sent->base_offset && chunk->position == sent->position,
+          "entry %zu: offset %lld, position %lld instead of %lld, %lld", index, (long long)chunk->base_offset,
+          (long long)chunk->position, (long long)sent->base_offset, (long long)sent->position);
+    CHECK(history,
+          chunk->records == sent->records && chunk->group_end == sent->group_end &&
+              kp_crc32c(0, chunk->batch + 12, chunk->bytes - 12) == sent->crc,
+          "entry %zu is not what was sent", index);
+    CHECK(history, chunk->log_time_us >= history->log_time_us, "entry %zu: log time goes back", index);
+    history->log_time_us = chunk->log_time_us;
+}
+
+/* Reads everything; returns how many entries there are. */
+static size_t check_reads(struct history *history)
+{
+    size_t index = 0;
+    history->log_time_us = 0;
+    for (int64_t position = 0; !failed(history);) {
+        struct kp_log_span span;
+        struct kp_error err;
+        enum kp_code code = kp_log_read(history->log, position, INT64_MAX,
+                                        1 + (size_t)kp_sim_below(history->sim, 300000), NULL, 0, &span, &err);
+        CHECK(history, code == KP_OK, "read at %lld: %s", (long long)position, err.message);
+        if (code != KP_OK)
+            break;
+        for (size_t i = 0; i < span.count && !failed(history); i++, index++) {
+            CHECK(history, index < history->sent_count, "entry %zu was never sent", index);
+            if (!failed(history))
+                check_chunk(history, &span.chunks[i], index);
+        }
+        bool end = span.position_end == position;
+        CHECK(history, span.position_end >= position, "positions go back");
+        position = span.position_end;
+        kp_log_span_release(&span);
+        if (end)
+            break;
+    }
+    return index;
+}
+
+static void check_partitions(struct history *history)
+{
+    for (size_t i = 0; i < history->topic_count && !failed(history); i++) {
+        struct topic *topic = &history->topics[i];
+        for (uint32_t p = 0; p < PARTITIONS && topic->alive && !failed(history); p++) {
+            struct kp_partition_info info;
+            struct kp_error err;
+            CHECK(history, kp_log_partition(history->log, topic->id, p, &info, &err) == KP_OK, "%s", err.message);
+            CHECK(history, failed(history) || info.end_offset == topic->next_offset[p],
+                  "topic %s, partition %u ends at %lld instead of %lld", topic->name, p, (long long)info.end_offset,
+                  (long long)topic->next_offset[p]);
+            if (failed(history) || !info.end_offset)
+                continue;
+            struct kp_buf out = {0};
+            struct kp_record_batch_info batch;
+            int64_t offset = (int64_t)kp_sim_below(history->sim, (uint64_t)info.end_offset);
+            enum kp_code code = kp_log_fetch(history->log, topic->id, p, offset, 1, &out, &err);
+            CHECK(history, code == KP_OK, "fetch of offset %lld: %s", (long long)offset, err.message);
+            if (code == KP_OK) {
+                code = kp_record_batch_check(out.data, out.len, true, &batch, &err);
+                CHECK(history,
+                      code == KP_OK && batch.base_offset <= offset && offset < batch.base_offset + batch.records,
+                      "fetch of offset %lld gives another batch", (long long)offset);
+            }
+            kp_buf_finish(&out);
+        }
+    }
+}
+
+static void keep_text(void *arg, const char *text)
+{
+    struct history *history = arg;
+    CHECK(history, false, "verify: %s", text);
+}
+
+/* Decides what became of what was in flight, and checks the rest. */
+static void check_restarted(struct history *history)
+{
+    size_t sure = history->sent_count - history->maybe;
+    size_t found = check_reads(history);
+    CHECK(history, found == sure || found == history->sent_count,
+          "%zu entries are there; %zu were acknowledged, %zu sent", found, sure, history->sent_count);
+    if (failed(history))
+        return;
+    while (history->sent_count > found) {
+        const struct sent *lost = &history->sent[--history->sent_count];
+        for (size_t i = 0; i < history->topic_count; i++)
+            if (history->topics[i].id == lost->topic)
+                history->topics[i].next_offset[lost->partition] -= lost->records;
+        history->position -= lost->records;
+    }
+    history->maybe = 0;
+    CHECK(history, kp_log_position(history->log) == history->position, "the log ends at %lld instead of %lld",
+          (long long)kp_log_position(history->log), (long long)history->position);
+    for (size_t i = 0; i < history->topic_count; i++) {
+        struct topic *topic = &history->topics[i];
+        struct kp_topic_info info;
+        bool there = kp_log_topic_find(history->log, topic->name, &info, NULL) == KP_OK;
+        CHECK(history, there == topic->alive || topic->maybe, "topic %s %s", topic->name,
+              there ? "is there again" : "is lost");
+        if (there)
+            topic->id = info.id;
+        topic->alive = there;
+        topic->maybe = false;
+    }
+    check_partitions(history);
+    struct kp_inspect_report report;
+    struct kp_error err;
+    enum kp_code code = kp_inspect_verify(kp_sim_os(history->sim), DIR, keep_text, history, &report, &err);
+    CHECK(history, code == KP_OK, "verify: %s", err.message);
+}
+
+/* ---- doing ---- */
+
+static void crash(struct history *history)
+{
+    kp_sim_kill(history->sim);
+    kp_log_close(history->log); /* frees memory; its handles are void */
+    history->log = NULL;
+    history->broken = false;
+    history->crashes++;
+}
+
+/* Opens the log, through as many faults as come. */
+static void restart(struct history *history, bool may_fault)
+{
+    struct kp_sim *sim = history->sim;
+    struct kp_log_options options = {
+        .os = kp_sim_os(sim), .dir = DIR, .no_threads = true, .journal_file_bytes = 96 << 10};
+    if (!kp_sim_powered(sim)) /* the power went while the log was being closed */
+        kp_sim_power_on(sim, KP_SIM_CUT_RANDOM);
+    kp_sim_plan_cut(sim, 0, KP_SIM_CUT_RANDOM);
+    kp_sim_plan_failure(sim, 0, KP_OK);
+    for (int attempt = 0; !failed(history); attempt++) {
+        if (may_fault && attempt < 3 && kp_sim_below(sim, 3) == 0)
+            kp_sim_plan_cut(sim, 1 + kp_sim_below(sim, 30), KP_SIM_CUT_RANDOM);
+        else if (may_fault && attempt < 3 && kp_sim_below(sim, 4) == 0)
+            kp_sim_plan_failure(sim, 1 + kp_sim_below(sim, 30), kp_sim_below(sim, 3) ? KP_IO : KP_FULL);
+        bool planned = attempt < 3;
+        struct kp_error err = {0};
+        enum kp_code code = kp_log_open(&options, &history->log, &err);
+        kp_sim_plan_cut(sim, 0, KP_SIM_CUT_RANDOM);
+        kp_sim_plan_failure(sim, 0, KP_OK);
+        if (code == KP_OK && kp_sim_powered(sim))
+            break;
+        if (code == KP_OK)
+            kp_log_close(history->log);
+        history->log = NULL;
+        CHECK(history, code == KP_OK || (planned && may_fault && (code == KP_IO || code == KP_FULL)), "open: %s (%s)",
+              err.message, err.detail);
+        kp_sim_kill(sim);
+        if (!kp_sim_powered(sim) || kp_sim_below(sim, 2))
+            kp_sim_power_on(sim, KP_SIM_CUT_RANDOM);
+    }
+    if (!failed(history))
+        check_restarted(history);
+}
+
+static struct kp_buf make_batch(struct history *history, size_t bytes)
+{
+    struct kp_record_batch_builder builder = {0};
+    struct kp_buf batch = {0};
+    int records = 1 + (int)kp_sim_below(history->sim, 4);
+    char *value = kp_alloc(bytes + 1);
+    memset(value, 'a' + (int)kp_sim_below(history->sim, 26), bytes);
+    for (int i = 0; i < records; i++) {
+        uint64_t tag = kp_sim_random(history->sim);
+        kp_record_batch_add(&builder, (int64_t)(tag >> 24), (struct kp_str){(char *)&tag, sizeof tag},
+                            (struct kp_str){value, i ? 10 % (bytes + 1) : bytes}, (struct kp_str){0});
+    }
+    kp_free(value);
+    enum kp_codec codec = kp_sim_below(history->sim, 4) ? KP_CODEC_NONE : KP_CODEC_ZSTD;
+    assert_int_equal(kp_record_batch_build(&builder, codec, &batch, NULL), KP_OK);
+    kp_record_batch_builder_finish(&builder);
+    return batch;
+}
+
+static struct topic *some_topic(struct history *history)
+{
+    if (!history->topic_count)
+        return NULL;
+    struct topic *topic = &history->topics[kp_sim_below(history->sim, history->topic_count)];
+    return topic->alive ? topic : NULL;
+}
+
+static void note_sent(struct history *history, const struct kp_log_entry *entry, uint32_t records, bool group_end)
+{
+    if (history->sent_count == history->sent_cap) {
+        history->sent_cap = history->sent_cap ? history->sent_cap * 2 : 64;
+        history->sent = kp_realloc(history->sent, history->sent_cap * sizeof *history->sent);
+    }
+    history->sent[history->sent_count++] = (struct sent){
+        .topic = entry->topic,
+        .partition = entry->partition,
+        .records = records,
+        .crc = kp_crc32c(0, entry->batch + 12, entry->bytes - 12),
+        .base_offset = entry->base_offset,
+        .position = entry->position,
+        .group_end = group_end,
+    };
+}
+
+static void append_group(struct history *history)
+{
+    struct kp_sim *sim = history->sim;
+    struct topic *topics[GROUP_MAX];
+    struct kp_log_entry entries[GROUP_MAX] = {0};
+    struct kp_buf batches[GROUP_MAX];
+    size_t count = 1 + (size_t)kp_sim_below(sim, GROUP_MAX);
+    bool big = kp_sim_below(sim, 25) == 0; /* of several blocks */
+    for (size_t i = 0; i < count; i++)
+        if (!(topics[i] = some_topic(history)))
+            return;
+    for (size_t i = 0; i < count; i++) {
+        batches[i] = make_batch(history, big ? 300000 + (size_t)kp_sim_below(sim, 200000)
+                                             : (size_t)kp_sim_below(sim, kp_sim_below(sim, 8) ? 300 : 12000));
+        entries[i] = (struct kp_log_entry){.topic = topics[i]->id,
+                                           .partition = (uint32_t)kp_sim_below(sim, PARTITIONS),
+                                           .batch = batches[i].data,
+                                           .bytes = batches[i].len};
+    }
+    if (big && kp_sim_below(sim, 2)) /* somewhere between its blocks */
+        kp_sim_plan_cut(sim, 1 + kp_sim_below(sim, 8), KP_SIM_CUT_RANDOM);
+    struct kp_error err;
+    int64_t end = 0;
+    enum kp_code code = kp_log_append(history->log, entries, count, &end, &err);
+    bool refused = history->broken;
+    CHECK(history, !refused || code == KP_CLOSED, "an append after a failure gives %d", (int)code);
+    for (size_t i = 0; i < count && !refused; i++) {
+        struct kp_record_batch_info info = {0};
+        assert_int_equal(kp_record_batch_check(batches[i].data, batches[i].len, false, &info, NULL), KP_OK);
+        CHECK(history,
+              entries[i].base_offset == topics[i]->next_offset[entries[i].partition] &&
+                  entries[i].position == history->position,
+              "an append gives offset %lld, position %lld", (long long)entries[i].base_offset,
+              (long long)entries[i].position);
+        note_sent(history, &entries[i], (uint32_t)info.records, i + 1 == count);
+        topics[i]->next_offset[entries[i].partition] += info.records;
+        history->position += info.records;
+    }
+    if (code == KP_OK) {
+        CHECK(history, end == history->position, "an append ends at %lld", (long long)end);
+        history->acknowledged++;
+    } else if (!refused) {
+        history->maybe = count;
+        history->broken = true;
+    }
+    for (size_t i = 0; i < count; i++)
+        kp_buf_finish(&batches[i]);
+}
+
+static void make_topic(struct history *history)
+{
+    if (history->topic_count == TOPICS_MAX)
+        return;
+    struct topic *topic = &history->topics[history->topic_count];
+    *topic = (struct topic){0};
+    snprintf(topic->name, sizeof topic->name, "t%zu", history->topic_count);
+    struct kp_error err;
+    enum kp_code code = kp_log_topic_create(history->log, topic->name, PARTITIONS, &topic->id, &err);
+    if (history->broken) {
+        CHECK(history, code == KP_CLOSED, "a topic is made after a failure");
+        return;
+    }
+    history->topic_count++;
+    topic->alive = code == KP_OK;
+    topic->maybe = history->broken = code != KP_OK;
+}
+
+static void drop_topic(struct history *history)
+{
+    struct topic *topic = some_topic(history);
+    struct kp_error err;
+    if (!topic || history->broken || history->topic_count < 4)
+        return;
+    enum kp_code code = kp_log_topic_drop(history->log, topic->id, &err);
+    if (code == KP_OK)
+        topic->alive = false;
+    else
+        topic->maybe = history->broken = true;
+}
+
+static void operate(struct history *history)
+{
+    struct kp_sim *sim = history->sim;
+    uint64_t choice = kp_sim_below(sim, 100);
+    if (!kp_sim_powered(sim)) {
+        crash(history);
+        kp_sim_power_on(sim, KP_SIM_CUT_RANDOM);
+        restart(history, true);
+    } else if (choice < 70) {
+        append_group(history);
+    } else if (choice < 76) {
+        make_topic(history);
+    } else if (choice < 78) {
+        drop_topic(history);
+    } else if (choice < 81) { /* a clean restart */
+        kp_log_close(history->log);
+        history->log = NULL;
+        history->broken = false;
+        restart(history, false);
+    } else if (choice < 84) { /* kill -9, sometimes followed by a power cut */
+        crash(history);
+        if (kp_sim_below(sim, 3) == 0)
+            kp_sim_power_on(sim, KP_SIM_CUT_RANDOM);
+        restart(history, kp_sim_below(sim, 2));
+    } else if (choice < 92) {
+        kp_sim_plan_cut(sim, 1 + kp_sim_below(sim, 12), KP_SIM_CUT_RANDOM);
+    } else if (choice < 95) {
+        kp_sim_plan_failure(sim, 1 + kp_sim_below(sim, 12), kp_sim_below(sim, 3) ? KP_IO : KP_FULL);
+    } else if (choice < 97) {
+        kp_sim_clock_jump(sim, (int64_t)kp_sim_below(sim, 20000000000) - 10000000000);
+    } else if (!history->broken) {
+        kp_sim_plan_cut(sim, 0, KP_SIM_CUT_RANDOM); /* reads that fail are no failure of the log */
+        kp_sim_plan_failure(sim, 0, KP_OK);
+        size_t found = check_reads(history);
+        CHECK(history, found == history->sent_count, "%zu entries of %zu", found, history->sent_count);
+        check_partitions(history);
+    }
+}
+
+/* One history from a seed; false and why when the log did wrong. */
+static bool run_history(uint64_t seed, int operations, char *ret_failure, size_t failure_bytes, unsigned *ret_crashes)
+{
+    struct history *history = kp_calloc(1, sizeof *history);
+    history->sim = kp_sim_create(seed);
+    restart(history, true);
+    for (int i = 0; i < operations && !failed(history); i++) {
+        if (history->broken && kp_sim_powered(history->sim) && kp_sim_below(history->sim, 3)) {
+            kp_sim_plan_cut(history->sim, 0, KP_SIM_CUT_RANDOM); /* after a failed call: a restart, or a crash */
+            if (kp_sim_below(history->sim, 2)) {
+                kp_log_close(history->log);
+                history->log = NULL;
+                history->broken = false;
+            } else {
+                crash(history);
+                kp_sim_power_on(history->sim, KP_SIM_CUT_RANDOM);
+            }
+            restart(history, true);
+        }
+        if (!failed(history))
+            operate(history);
+    }
+    if (!failed(history)) { /* the last word */
+        crash(history);
+        kp_sim_power_on(history->sim, KP_SIM_CUT_RANDOM);
+        restart(history, false);
+    }
+    bool good = !failed(history);
+    snprintf(ret_failure, failure_bytes, "%s", history->failure);
+    *ret_crashes += history->crashes;
+    kp_log_close(history->log);
+    kp_sim_destroy(history->sim);
+    kp_free(history->sent);
+    kp_free(history);
+    return good;
+}
+
+static uint64_t setting(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void histories(void **state)
+{
+    uint64_t only = setting("KAPPA_SEED", 0), seeds = 40 * setting("KAPPA_TEST_SCALE", 1);
+    unsigned crashes = 0;
+    for (uint64_t seed = only ? only : 1; seed <= (only ? only : seeds); seed++) {
+        char failure[1200];
+        if (!run_history(seed, OPERATIONS, failure, sizeof failure, &crashes))
+            fail_msg("seed %llu: %s (KAPPA_SEED=%llu repeats it)", (unsigned long long)seed, failure,
+                     (unsigned long long)seed);
+    }
+    print_message("%llu histories of %d operations, %u crashes\n", (unsigned long long)(only ? 1 : seeds), OPERATIONS,
+                  crashes);
+}
+
+/* ---- every call ---- */
+
+/* A small fixed history; a fault may end it anywhere. */
+static void reference(struct history *history)
+{
+    for (int i = 0; i < 30 && !failed(history) && kp_sim_powered(history->sim) && !history->broken; i++) {
+        if (i % 10 == 0)
+            make_topic(history);
+        else if (i == 15) {
+            kp_log_close(history->log);
+            history->log = NULL;
+            struct kp_log_options options = {
+                .os = kp_sim_os(history->sim), .dir = DIR, .no_threads = true, .journal_file_bytes = 96 << 10};
+            if (kp_log_open(&options, &history->log, NULL) != KP_OK) {
+                history->log = NULL;
+                break;
+            }
+        } else
+            append_group(history);
+    }
+}
+
+/* Runs the reference history with one fault at disk call `at` of it; returns false when it has fewer calls. */
+static bool run_reference(uint64_t at, enum kp_sim_cut mode, enum kp_code code, char *ret_failure, size_t failure_bytes)
+{
+    struct history *history = kp_calloc(1, sizeof *history);
+    history->sim = kp_sim_create(7);
+    struct kp_log_options options = {
+        .os = kp_sim_os(history->sim), .dir = DIR, .no_threads = true, .journal_file_bytes = 96 << 10};
+    if (code == KP_OK)
+        kp_sim_plan_cut(history->sim, at, mode);
+    else
+        kp_sim_plan_failure(history->sim, at, code);
+    if (kp_log_open(&options, &history->log, NULL) == KP_OK)
+        reference(history);
+    else
+        history->log = NULL;
+    bool reached = kp_sim_calls(history->sim) >= at;
+    if (history->log && reached)
+        crash(history);
+    kp_log_close(history->log);
+    history->log = NULL;
+    if (code == KP_OK)
+        kp_sim_power_on(history->sim, mode);
+    kp_sim_plan_failure(history->sim, 0, KP_OK);
+    restart(history, false);
+    snprintf(ret_failure, failure_bytes, "%s", history->failure);
+    kp_log_close(history->log);
+    kp_sim_destroy(history->sim);
+    kp_free(history->sent);
+    kp_free(history);
+    return reached;
+}
+
+static void every_call(void **state)
+{
+    char failure[1200];
+    uint64_t at = 1;
+    for (int mode = KP_SIM_CUT_RANDOM; mode < KP_SIM_CUT_MODES; mode++)
+        for (at = 1; run_reference(at, (enum kp_sim_cut)mode, KP_OK, failure, sizeof failure); at++)
+            if (failure[0])
+                fail_msg("power cut at disk call %llu, mode %d: %s", (unsigned long long)at, mode, failure);
+    print_message("%llu disk calls, each a crash point in %d modes\n", (unsigned long long)at - 1, KP_SIM_CUT_MODES);
+    for (int full = 0; full < 2; full++)
+        for (at = 1; run_reference(at, KP_SIM_CUT_RANDOM, full ? KP_FULL : KP_IO, failure, sizeof failure); at++)
+            if (failure[0])
+                fail_msg("failure of disk call %llu: %s", (unsigned long long)at, failure);
+}
+
+/* ---- planted bugs ---- */
+
+static void planted(void **state)
+{
+    static const char *const names[] = {
+        [KP_PLANT_ACK_BEFORE_SYNC] = "acknowledged before the sync",
+        [KP_PLANT_RETRY_SYNC] = "a failed sync tried again",
+        [KP_PLANT_NO_DIR_SYNC] = "folder not synced",
+        [KP_PLANT_NO_RECOVERY_SYNC] = "recovered blocks not synced",
+        [KP_PLANT_CUT_EARLY] = "tail cut too early",
+        [KP_PLANT_PARTIAL_GROUP] = "part of a group kept",
+        [KP_PLANT_STALE_LEFT] = "stale blocks left behind a cut",
+    };
+    for (int plant = KP_PLANT_NONE + 1; plant < KP_PLANT_COUNT; plant++) {
+        kp_log_planted = (enum kp_log_plant)plant;
+        char failure[1200] = "";
+        unsigned crashes = 0;
+        uint64_t seed = 1;
+        while (seed <= 300 && run_history(seed, OPERATIONS, failure, sizeof failure, &crashes))
+            seed++;
+        kp_log_planted = KP_PLANT_NONE;
+        if (seed > 300)
+            fail_msg("not caught: %s", names[plant]);
+        print_message("%s: caught by seed %llu: %s\n", names[plant], (unsigned long long)seed, failure);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(histories), cmocka_unit_test(every_call),
+                                       cmocka_unit_test(planted)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

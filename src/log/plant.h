@@ -1,0 +1,22 @@
+/*
+ * Well-known bugs of logs, planted on purpose: a test sets one and must see the simulation catch it. KP_PLANT_NONE
+ * everywhere else; each is asked for on a cold path only.
+ */
+#ifndef KP_LOG_PLANT_H
+#define KP_LOG_PLANT_H
+
+enum kp_log_plant {
+    KP_PLANT_NONE,
+    KP_PLANT_ACK_BEFORE_SYNC,  /* a block is acknowledged when it is written */
+    KP_PLANT_RETRY_SYNC,       /* a failed sync is tried again, and believed */
+    KP_PLANT_NO_DIR_SYNC,      /* a new file's name is not made durable */
+    KP_PLANT_NO_RECOVERY_SYNC, /* blocks found by recovery are believed to be durable */
+    KP_PLANT_CUT_EARLY,        /* recovery cuts the last whole block */
+    KP_PLANT_PARTIAL_GROUP,    /* recovery keeps the beginning of a group */
+    KP_PLANT_STALE_LEFT,       /* what was cut stays on disk */
+    KP_PLANT_COUNT
+};
+
+extern enum kp_log_plant kp_log_planted;
+
+#endif
