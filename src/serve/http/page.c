@@ -1,0 +1,86 @@
+/*
+ * GET /: the status page: position, rate, lag, views, topics, one view live (server-sent events), SQL. One document
+ * without any other file, so that it works on a machine without a network.
+ */
+#include "serve/http/http_impl.h"
+
+/* clang-format off */
+static const char page[] =
+    "<!doctype html>\n"
+    "<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>kappa</title>\n"
+    "<style>\n"
+    ":root{color-scheme:light dark;--line:#8884;--dim:#888;--hot:#2a7}\n"
+    "body{font:14px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1100px;padding:1rem}\n"
+    "h1{font-size:1.3rem;margin:0}h2{font-size:1rem;margin:1.6rem 0 .4rem}\n"
+    "header{display:flex;gap:1.5rem;align-items:baseline;flex-wrap:wrap;border-bottom:1px solid var(--line);padding-bottom:.5rem}\n"
+    "header b{font-variant-numeric:tabular-nums}.dim{color:var(--dim)}\n"
+    "table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.15rem .6rem .15rem 0;border-bottom:1px solid var(--line);vertical-align:top;white-space:nowrap;max-width:28rem;overflow:hidden;text-overflow:ellipsis}\n"
+    "td.n{text-align:right;font-variant-numeric:tabular-nums}tr.new td{background:#2a73}.wrap{overflow:auto;max-height:24rem}\n"
+    "a{color:inherit}textarea{width:100%;box-sizing:border-box;font:13px ui-monospace,monospace;min-height:4.5rem}\n"
+    "button{font:inherit;padding:.2rem .8rem}pre{white-space:pre-wrap;color:#c33;margin:.4rem 0}#bad{color:#c33}\n"
+    "</style></head><body>\n"
+    "<header><h1>kappa</h1><span>position <b id=\"pos\">–</b></span><span><b id=\"rate\">–</b> records/s</span><span>lag <b id=\"lag\">–</b></span>\n"
+    "<span><b id=\"conns\">–</b> connections</span><span id=\"bad\"></span></header>\n"
+    "<h2>Views</h2><div class=\"wrap\" id=\"views\"></div>\n"
+    "<div id=\"live\" hidden><h2><span id=\"name\"></span> <span class=\"dim\" id=\"state\"></span></h2><div class=\"wrap\" id=\"rows\"></div></div>\n"
+    "<h2>Topics</h2><div class=\"wrap\" id=\"topics\"></div>\n"
+    "<h2>SQL</h2><form id=\"form\"><textarea id=\"sql\" spellcheck=\"false\" aria-label=\"SQL\">SELECT * FROM kappa.views</textarea>\n"
+    "<button>Run</button> <span class=\"dim\">Ctrl+Enter</span></form><pre id=\"error\"></pre><div class=\"wrap\" id=\"result\"></div>\n"
+    "<p class=\"dim\">JSON: <a href=\"/views\">/views</a> · <a href=\"/topics\">/topics</a> · <a href=\"/metrics\">/metrics</a> · <a href=\"/healthz\">/healthz</a></p>\n"
+    "<script>\n"
+    "\"use strict\";\n"
+    "const $=id=>document.getElementById(id),LIMIT=500;\n"
+    "const text=v=>v===null||v===undefined?\"\":typeof v===\"object\"?JSON.stringify(v):String(v);\n"
+    "function cell(v){const d=document.createElement(\"td\");d.textContent=text(v);d.title=d.textContent;if(typeof v===\"number\")d.className=\"n\";return d}\n"
+    "function table(cols,rows,click,mark){const t=document.createElement(\"table\"),h=t.createTHead().insertRow(),b=t.createTBody();\n"
+    " for(const c of cols){const e=document.createElement(\"th\");e.textContent=c;h.append(e)}\n"
+    " for(const r of rows.slice(0,LIMIT)){const tr=b.insertRow();if(mark&&mark(r))tr.className=\"new\";cols.forEach((c,i)=>{const d=cell(Array.isArray(r)?r[i]:r[c]);\n"
+    "  if(click&&i===click.at){const a=document.createElement(\"a\");a.href=\"#\"+encodeURIComponent(text(r[c]));a.textContent=d.textContent;d.textContent=\"\";d.append(a)}tr.append(d)})}\n"
+    " return t}\n"
+    "function show(id,...nodes){const e=$(id),y=e.scrollTop;e.replaceChildren(...nodes);e.scrollTop=y}\n"
+    "const note=s=>{const e=document.createElement(\"span\");e.className=\"dim\";e.textContent=s;return e};\n"
+    "let before=null;\n"
+    "async function refresh(){try{\n"
+    " const m=await(await fetch(\"/metrics\")).text(),h=await(await fetch(\"/healthz\")).json();\n"
+    " const value=n=>{let s=0,f=false;for(const l of m.split(\"\\n\"))if(l.startsWith(n)&&\" {\".includes(l[n.length])){s+=Number(l.slice(l.lastIndexOf(\" \")+1));f=true}return f?s:null};\n"
+    " const now=performance.now(),log=Number(h.log_position);\n"
+    " $(\"pos\").textContent=log.toLocaleString();$(\"lag\").textContent=(log-Number(h.position)).toLocaleString();$(\"conns\").textContent=value(\"kappa_connections\")?" "?\"–\";\n"
+    " if(before)$(\"rate\").textContent=Math.round((log-before.log)/(now-before.now)*1000).toLocaleString();\n"
+    " before={now,log};$(\"bad\").textContent=h.status===\"ok\"?\"\":h.status||(h.error&&h.error.message)||\"\";\n"
+    " const v=await(await fetch(\"/views\")).json(),t=await(await fetch(\"/topics\")).json();\n"
+    " if(Array.isArray(v)){const c=v.length?Object.keys(v[0]):[];const at=Math.max(0,c.indexOf(\"name\"));show(\"views\",v.length?table(c,v,{at}):note(\"none yet: CREATE MATERIALIZED VIEW …\"))}\n"
+    " else show(\"views\",note(v.error.message));\n"
+    " show(\"topics\",t.length?table(Object.keys(t[0]),t):note(\"none yet: POST /topics/NAME\"));\n"
+    "}catch(e){$(\"bad\").textContent=\"no answer: \"+e.message}}\n"
+    "let source=null,held=new Map(),fresh=new Set(),dirty=false;\n"
+    "function change(row,diff){const k=JSON.stringify(row),e=held.get(k)||{row,n:0};e.n+=diff;if(e.n>0)held.set(k,e);else held.delete(k);if(diff>0)fresh.add(k);dirty=true}\n"
+    "function watch(name){if(source)source.close();held.clear();$(\"live\").hidden=!name;if(!name)return;\n"
+    " $(\"name\").textContent=name;$(\"state\").textContent=\"connecting\";let begun=false;\n"
+    " source=new EventSource(\"/views/\"+encodeURIComponent(name)+\"/events\");\n"
+    " const at=p=>{$(\"state\").textContent=held.size.toLocaleString()+\" rows at position \"+p};\n"
+    " source.addEventListener(\"reset\",()=>{held.clear();begun=false});\n"
+    " source.addEventListener(\"snapshot\",e=>{if(!begun){held.clear();begun=true}const d=JSON.parse(e.data);for(const r of d.rows)change(r,1);if(e.lastEventId)begun=false;fresh.clear();at(d.position)});\n"
+    " source.addEventListener(\"change\",e=>{const d=JSON.parse(e.data);for(const c of d.changes)change(c.row,c.diff);at(d.position)});\n"
+    " source.addEventListener(\"progress\",e=>at(JSON.parse(e.data).position));\n"
+    " source.addEventListener(\"error\",e=>{if(e.data){$(\"state\").textContent=JSON.parse(e.data).error.message;source.close()}else $(\"state\").textContent=\"reconnecting\"})}\n"
+    "setInterval(()=>{if(!dirty)return;dirty=false;const all=[...held.values()],rows=[];for(const e of all)for(let i=0;i<e.n&&rows.length<LIMIT;i++)rows.push(e.row);\n"
+    " const marked=new Set(fresh);fresh.clear();\n"
+    " show(\"rows\",rows.length?table(Object.keys(rows[0]),rows,null,r=>marked.has(JSON.stringify(r))):note(\"no rows\"),note(held.size>LIMIT?\"the first \"+LIMIT:\"\"))},250);\n"
+    "addEventListener(\"hashchange\",()=>watch(decodeURIComponent(location.hash.slice(1))));\n"
+    "$(\"form\").addEventListener(\"submit\",async e=>{e.preventDefault();$(\"error\").textContent=\"\";\n"
+    " const r=await fetch(\"/sql?rows=arrays\",{method:\"POST\",headers:{\"Content-Type\":\"application/sql\"},body:$(\"sql\").value}),j=await r.json();\n"
+    " if(j.error){$(\"error\").textContent=j.error.message+(j.error.hint?\"\\n\"+j.error.hint:\"\");show(\"result\");return}\n"
+    " show(\"result\",...j.results.map(x=>x.columns?table(x.columns.map(c=>c.name),x.rows):note(x.tag)));refresh()});\n"
+    "$(\"sql\").addEventListener(\"keydown\",e=>{if(e.key===\"Enter\"&&(e.ctrlKey||e.metaKey))$(\"form\").requestSubmit()});\n"
+    "watch(decodeURIComponent(location.hash.slice(1)));refresh();setInterval(()=>{if(!document.hidden)refresh()},1000);\n"
+    "</script></body></html>\n";
+/* clang-format on */
+
+void kp_http_get_page(struct kp_conn *conn)
+{
+    kp_http_add_header(conn, "Content-Security-Policy",
+                       "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
+                       "base-uri 'none'; "
+                       "form-action 'none'; frame-ancestors 'none'");
+    kp_http_reply(conn, 200, "text/html; charset=utf-8", (struct kp_str){page, sizeof page - 1});
+}
