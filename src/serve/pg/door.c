@@ -1,0 +1,315 @@
+/*
+ * The door's table: the network thread finds whole messages, a pool thread handles all that are there, and one write
+ * answers them. Between messages nothing is held but the session.
+ */
+#include "serve/pg/pg.h"
+
+#include "serve/pg/session.h"
+
+enum { STARTUP_TIMEOUT_US = 60000000 }; /* PostgreSQL's authentication_timeout */
+
+/* ---- answers that every file needs ---- */
+
+void kp_pg_ready(struct kp_pg *pg)
+{
+    if (!pg->ending)
+        kp_pg_put_ready(&pg->conn->out, kp_session_status(pg->session));
+}
+
+static void end(struct kp_pg *pg)
+{
+    pg->ending = true;
+    kp_conn_close(pg->conn);
+}
+
+void kp_pg_fatal(struct kp_pg *pg, const struct kp_error *err)
+{
+    if (pg->ending)
+        return;
+    kp_pg_put_error(&pg->conn->out, "FATAL", err);
+    end(pg);
+}
+
+void kp_pg_fail(struct kp_pg *pg, const struct kp_error *err)
+{
+    struct kp_error ignored;
+    if (pg->ending)
+        return;
+    if (kp_db_health(pg->door->db, &ignored) != KP_OK) { /* the instance is lost: this session cannot go on */
+        kp_pg_fatal(pg, err);
+        return;
+    }
+    kp_pg_put_error(&pg->conn->out, "ERROR", err);
+    if (pg->copying)
+        kp_pg_portal_clear(pg->copying);
+    pg->copying = NULL;
+    pg->phase = KP_PG_READY;
+    kp_pg_portal_clear(&pg->query_portal);
+    if (pg->implicit) {
+        pg->implicit = false;
+        if (kp_session_implicit_end(pg->session, false, &ignored) != KP_OK)
+            kp_pg_put_notice(&pg->conn->out, "WARNING", &ignored);
+    }
+    kp_session_fail_transaction(pg->session);
+    if (pg->in_query)
+        kp_pg_query_end(pg);
+    else
+        pg->skipping = true;
+}
+
+enum kp_code kp_pg_flush(struct kp_pg *pg, struct kp_error *err)
+{
+    enum kp_code code = kp_conn_flush_blocking(pg->conn, err);
+    if (code != KP_OK)
+        end(pg);
+    return code;
+}
+
+/* ---- cancel keys ---- */
+
+void kp_pg_register(struct kp_pg *pg)
+{
+    struct kp_pg_door *door = pg->door;
+    struct kp_os *os = kp_net_os(door->net);
+    os->random(os->ctx, &pg->secret, sizeof pg->secret);
+    kp_mutex_lock(&door->mutex);
+    uint32_t at = 0;
+    while (at < door->connection_count && door->connections[at])
+        at++;
+    if (at == door->connection_count) {
+        uint32_t count = at ? at * 2 : 16;
+        door->connections = kp_realloc(door->connections, count * sizeof *door->connections);
+        memset(door->connections + at, 0, (count - at) * sizeof *door->connections);
+        door->connection_count = count;
+    }
+    door->connections[at] = pg;
+    pg->pid = at + 1;
+    kp_mutex_unlock(&door->mutex);
+}
+
+static void unregister(struct kp_pg *pg)
+{
+    if (!pg->pid)
+        return;
+    kp_mutex_lock(&pg->door->mutex);
+    pg->door->connections[pg->pid - 1] = NULL;
+    kp_mutex_unlock(&pg->door->mutex);
+}
+
+void kp_pg_cancel(struct kp_pg_door *door, uint32_t pid, uint32_t secret)
+{
+    kp_mutex_lock(&door->mutex); /* so the session stays while it is cancelled */
+    struct kp_pg *pg = pid >= 1 && pid <= door->connection_count ? door->connections[pid - 1] : NULL;
+    if (pg && pg->secret == secret)
+        kp_session_cancel(pg->session);
+    kp_mutex_unlock(&door->mutex);
+}
+
+/* ---- messages ---- */
+
+static void handle_ready(struct kp_pg *pg, const struct kp_pg_message *message)
+{
+    struct kp_error err;
+    switch (message->type) {
+    case 'Q':
+        kp_pg_handle_query(pg, message->body);
+        break;
+    case 'P':
+    case 'B':
+    case 'D':
+    case 'E':
+    case 'C':
+    case 'H':
+        kp_pg_handle_extended(pg, message);
+        break;
+    case 'F':
+        pg->in_query = true; /* it ends with ReadyForQuery */
+        (void)kp_fail(&err, KP_UNSUPPORTED, NULL, "the function call protocol is not supported");
+        (void)kp_error_hint(&err, "Call the function with SELECT.");
+        kp_pg_fail(pg, &err);
+        break;
+    case 'd': /* of a COPY that failed: PostgreSQL drops them too */
+    case 'c':
+    case 'f':
+        break;
+    default:
+        (void)kp_fail(&err, KP_INVALID, "08P01", "invalid frontend message type %u", (uint8_t)message->type);
+        kp_pg_fatal(pg, &err);
+    }
+}
+
+static void handle(struct kp_pg *pg, const struct kp_pg_message *message)
+{
+    if (pg->phase == KP_PG_STARTUP) {
+        kp_pg_handle_first(pg, message->body);
+    } else if (message->type == 'X') {
+        end(pg);
+    } else if (pg->phase == KP_PG_COPY_IN) {
+        kp_pg_handle_copy(pg, message);
+    } else if (message->type == 'S') {
+        kp_pg_handle_sync(pg);
+    } else if (!pg->skipping) {
+        handle_ready(pg, message);
+    }
+    kp_arena_reset(&pg->scratch);
+}
+
+/* An oversized message is skipped as it comes, and answered like one that was wrong. */
+static void refuse_oversized(struct kp_pg *pg, const struct kp_pg_message *message)
+{
+    struct kp_error err;
+    if (pg->skipping && message->type != 'S')
+        return;
+    pg->in_query |= message->type == 'Q';
+    (void)kp_fail(&err, KP_LIMIT, NULL, "message of type '%c' is longer than %d bytes", message->type,
+                  KP_PG_MESSAGE_BYTES_MAX);
+    kp_pg_fail(pg, &err);
+}
+
+/* Skips what has come of an oversized message. */
+static void discard(struct kp_pg *pg)
+{
+    size_t n = KP_MIN(pg->discard_bytes, kp_conn_input(pg->conn).len);
+    kp_conn_consume(pg->conn, n);
+    pg->discard_bytes -= n;
+}
+
+/* The next whole message, taken from the input; false: there is none yet, or the connection ends. */
+static bool next_message(struct kp_pg *pg, struct kp_pg_message *ret_message)
+{
+    struct kp_error err;
+    while (!pg->ending) {
+        discard(pg);
+        struct kp_str input = kp_conn_input(pg->conn);
+        size_t bytes = 0;
+        bool first = pg->phase == KP_PG_STARTUP;
+        switch ((first ? kp_pg_frame_first : kp_pg_frame)(input, ret_message, &bytes)) {
+        case KP_PG_FRAME_WHOLE:
+            kp_conn_consume(pg->conn, bytes);
+            return true;
+        case KP_PG_FRAME_PARTIAL:
+            return false;
+        case KP_PG_FRAME_OVERSIZED:
+            pg->discard_bytes = bytes;
+            refuse_oversized(pg, ret_message);
+            break;
+        case KP_PG_FRAME_GARBAGE:
+            (void)kp_fail(&err, KP_INVALID, "08P01",
+                          first ? "invalid length of startup packet" : "invalid message length or type");
+            kp_pg_fatal(pg, &err);
+            return false;
+        }
+    }
+    return false;
+}
+
+/* On a pool thread: all messages that are there. */
+static void work(struct kp_conn *conn)
+{
+    struct kp_pg *pg = conn->state;
+    struct kp_pg_message message;
+    struct kp_error err;
+    while (next_message(pg, &message)) {
+        handle(pg, &message);
+        if (kp_conn_backed_up(conn) && !pg->ending && kp_pg_flush(pg, &err) != KP_OK)
+            return;
+    }
+}
+
+/* ---- the table ---- */
+
+static enum kp_code start_door(struct kp_net *net, void *host, const struct kp_address *bound, void **ret_ctx,
+                               struct kp_error *err)
+{
+    struct kp_pg_door *door = kp_calloc(1, sizeof *door);
+    door->db = host;
+    door->net = net;
+    kp_mutex_init(&door->mutex);
+    *ret_ctx = door;
+    return KP_OK;
+}
+
+static void stop_door(void *ctx)
+{
+    struct kp_pg_door *door = ctx;
+    kp_mutex_finish(&door->mutex);
+    kp_free(door->connections);
+    kp_free(door);
+}
+
+static void startup_timed_out(struct kp_conn *conn)
+{
+    kp_conn_close(conn);
+}
+
+static void open_connection(struct kp_conn *conn)
+{
+    struct kp_pg *pg = conn->state;
+    pg->conn = conn;
+    pg->door = conn->ctx;
+    kp_conn_set_timer(conn, STARTUP_TIMEOUT_US, startup_timed_out);
+}
+
+static void close_connection(struct kp_conn *conn)
+{
+    struct kp_pg *pg = conn->state;
+    unregister(pg);
+    kp_pg_portal_clear(&pg->query_portal);
+    kp_arena_finish(&pg->query_portal.arena);
+    kp_pg_portal_drop_all(pg, true, NULL);
+    kp_arena_finish(&pg->unnamed_portal.arena);
+    kp_pg_statement_drop_all(pg);
+    kp_free(pg->portals);
+    kp_free(pg->statements);
+    kp_buf_finish(&pg->query);
+    kp_arena_finish(&pg->scratch);
+    kp_session_close(pg->session);
+}
+
+/* On the network thread: is there anything to do? */
+static void readable(struct kp_conn *conn)
+{
+    struct kp_pg *pg = conn->state;
+    struct kp_pg_message message;
+    size_t bytes;
+    discard(pg);
+    struct kp_str input = kp_conn_input(conn);
+    bool first = pg->phase == KP_PG_STARTUP;
+    if ((first ? kp_pg_frame_first : kp_pg_frame)(input, &message, &bytes) != KP_PG_FRAME_PARTIAL)
+        kp_conn_run(conn, work);
+}
+
+/* The client has gone, or the server stops. What it started goes on, since it may have been sent to be done; but nobody
+ * would ever end a subscription. */
+static void hangup(struct kp_conn *conn)
+{
+    struct kp_pg *pg = conn->state;
+    if (atomic_load(&pg->streaming))
+        kp_session_cancel(pg->session);
+    else if (kp_net_is_stopping(conn->net)) {
+        kp_mutex_lock(&pg->door->mutex); /* whether there is a session */
+        if (pg->pid)
+            kp_session_cancel(pg->session);
+        kp_mutex_unlock(&pg->door->mutex);
+    }
+}
+
+static void refuse(struct kp_buf *out)
+{
+    struct kp_error err;
+    (void)kp_fail(&err, KP_LIMIT, "53300", "sorry, too many clients already");
+    kp_pg_put_error(out, "FATAL", &err);
+}
+
+const struct kp_door kp_door_pg = {
+    .name = "pg",
+    .state_bytes = sizeof(struct kp_pg),
+    .in_bytes_max = KP_PG_MESSAGE_BYTES_MAX + 1024,
+    .start = start_door,
+    .stop = stop_door,
+    .open = open_connection,
+    .readable = readable,
+    .hangup = hangup,
+    .close = close_connection,
+    .refuse = refuse,
+};
