@@ -29,8 +29,8 @@ static uint64_t hash_of_events(uint64_t seed, uint64_t rate, uint64_t first, uin
 static void test_golden(void **unused)
 {
     /* If this changes, so do all published figures: they are of other data then. */
-    assert_int_equal(hash_of_events(1, 0, 0, EVENTS), UINT64_C(0));
-    assert_int_equal(hash_of_events(2, 1000, 0, 1000), UINT64_C(0));
+    assert_int_equal(hash_of_events(1, 0, 0, EVENTS), UINT64_C(0x36cd29f5994eea19));
+    assert_int_equal(hash_of_events(2, 1000, 0, 1000), UINT64_C(0x261cddb50298556e));
     assert_int_equal(hash_of_events(1, 0, 5000, 10), hash_of_events(1, 0, 5000, 10));
 }
 
@@ -124,7 +124,7 @@ static void test_shape(void **unused)
     struct seen auctions = decode_lines("auction", (const char *const[]){"seller", "category", "initialBid"});
     assert_int_equal(auctions.rows, EVENTS / 50 * 3);
     assert_int_equal(auctions.dead, 0);
-    struct seen persons = decode_lines("person", (const char *const[]){"id", "id", "id"});
+    struct seen persons = decode_lines("person", (const char *const[]){"id", "none", "nothing"});
     assert_int_equal(persons.dead, 0);
     assert_int_equal(persons.rows, EVENTS / 50);
 }
