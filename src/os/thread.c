@@ -134,6 +134,22 @@ void kp_thread_join(struct kp_thread *thread)
     MUST(pthread_join(thread->impl, NULL));
 }
 
+size_t kp_thread_stack_left(void)
+{
+    static _Thread_local uintptr_t lowest; /* asking is slow for the first thread: it reads a file */
+    if (!lowest) {
+        pthread_attr_t attr;
+        void *base;
+        size_t bytes;
+        MUST(pthread_getattr_np(pthread_self(), &attr));
+        MUST(pthread_attr_getstack(&attr, &base, &bytes));
+        MUST(pthread_attr_destroy(&attr));
+        lowest = (uintptr_t)base;
+    }
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    return here > lowest ? here - lowest : 0;
+}
+
 int kp_cpu_count(void)
 {
     cpu_set_t set;

@@ -48,6 +48,8 @@ void kp_cond_broadcast(struct kp_cond *cond);
 /* Starts a thread with signals blocked and a stack of stack_bytes (0: 1 MiB). name: at most 15 bytes. */
 void kp_thread_start(struct kp_thread *thread, const char *name, size_t stack_bytes, void (*run)(void *arg), void *arg);
 void kp_thread_join(struct kp_thread *thread);
+/* Bytes of the calling thread's stack below the current frame: what a recursion may still use. */
+size_t kp_thread_stack_left(void);
 /* Processors this process may use, at least 1. */
 int kp_cpu_count(void);
 

@@ -66,6 +66,9 @@ struct kp_relation {
     void *attached;            /* db's: graph node, store, versions */
 };
 
+/* "materialized view" and the like, for messages. */
+const char *kp_relation_kind_name(enum kp_relation_kind kind);
+
 struct kp_catalog;
 struct kp_catalog *kp_catalog_create(void);
 void kp_catalog_destroy(struct kp_catalog *catalog);

@@ -55,6 +55,12 @@ void kp_expr_print(const struct kp_expr *expr, const struct kp_column *cols, str
 /* Structural equality and hash: equal expressions give equal values. */
 bool kp_expr_equal(const struct kp_expr *a, const struct kp_expr *b);
 uint64_t kp_expr_hash(const struct kp_expr *expr);
+/* A deep copy; replace, if given, may return another node for one of the source's (NULL: copy it). */
+struct kp_expr *kp_expr_copy(const struct kp_expr *expr, struct kp_arena *arena,
+                             struct kp_expr *(*replace)(const struct kp_expr *expr, struct kp_arena *arena, void *arg),
+                             void *arg);
+/* Settles can_fail and stable from the arguments and the function; for nodes made by hand. */
+void kp_expr_settle(struct kp_expr *expr);
 /* Calls visit for every node, parents first; stops when it returns false. */
 bool kp_expr_walk(const struct kp_expr *expr, bool (*visit)(const struct kp_expr *expr, void *arg), void *arg);
 

@@ -111,9 +111,14 @@ struct kp_plan {
 struct kp_plan_root {
     struct kp_arena arena;
     struct kp_plan *plan;
+    uint32_t result_count; /* columns that the client sees: the first ones; any others only order an ad-hoc result */
     uint32_t param_count;
     struct kp_type *param_types;
 };
+/* A deep copy in another arena; its SCANs are not referenced (kp_plan_reference does that). */
+struct kp_plan *kp_plan_copy(const struct kp_plan *plan, struct kp_arena *arena);
+/* Numbers the nodes from the root, and takes a reference for every SCAN; the last act of making a plan. */
+void kp_plan_reference(struct kp_plan *plan);
 void kp_plan_release(struct kp_plan_root *root); /* NULL is fine; frees root too */
 /* A copy with parameters replaced by values, in its own arena; the SCANs are referenced again. */
 KP_MUST enum kp_code kp_plan_instantiate(const struct kp_plan_root *root, const struct kp_datum *params, uint32_t param_count,

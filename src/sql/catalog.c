@@ -1,0 +1,281 @@
+/*
+ * The catalog: an array of relations in order of id, searched by name through a hash of the folded name.
+ *
+ * Invariants:
+ *   1. Of the relations of one schema and name at most one is shown; the others are hidden versions.
+ *   2. The catalog holds one reference to each relation it lists.
+ *   3. The array is ordered by id; ids are never reused.
+ */
+#include "sql/catalog.h"
+
+#include "base/hash.h"
+#include "os/thread.h"
+#include "sql/sql.h"
+
+struct entry {
+    struct kp_relation *relation;
+    uint64_t hash; /* of the name alone */
+    bool hidden;
+};
+
+struct kp_catalog {
+    struct kp_rwlock lock;
+    struct entry *entries;
+    size_t count, cap;
+    uint32_t *buckets; /* power of two; index + 1 of the first entry with this hash, then linear probing */
+    size_t bucket_count;
+};
+
+static const char *const search_path[] = {"pg_catalog", "public", "kappa"};
+
+static uint64_t name_hash(struct kp_str name)
+{
+    return kp_hash_bytes(name.ptr, name.len);
+}
+
+/* Changes are rare: the whole index is made anew. */
+static void reindex(struct kp_catalog *catalog)
+{
+    size_t want = 16;
+    while (want < catalog->count * 2)
+        want *= 2;
+    kp_free(catalog->buckets);
+    catalog->buckets = kp_calloc(want, sizeof *catalog->buckets);
+    catalog->bucket_count = want;
+    for (size_t i = 0; i < catalog->count; i++) {
+        size_t at = catalog->entries[i].hash & (want - 1);
+        while (catalog->buckets[at])
+            at = (at + 1) & (want - 1);
+        catalog->buckets[at] = (uint32_t)i + 1;
+    }
+}
+
+struct kp_catalog *kp_catalog_create(void)
+{
+    struct kp_catalog *catalog = kp_calloc(1, sizeof *catalog);
+    kp_rwlock_init(&catalog->lock);
+    reindex(catalog);
+    return catalog;
+}
+
+void kp_catalog_destroy(struct kp_catalog *catalog)
+{
+    if (!catalog)
+        return;
+    /* Later relations read earlier ones: let go from the end. */
+    for (size_t i = catalog->count; i-- > 0;)
+        kp_relation_unref(catalog->entries[i].relation);
+    kp_free(catalog->entries);
+    kp_free(catalog->buckets);
+    kp_rwlock_finish(&catalog->lock);
+    kp_free(catalog);
+}
+
+void kp_catalog_read(struct kp_catalog *catalog)
+{
+    kp_rwlock_read(&catalog->lock);
+}
+void kp_catalog_write(struct kp_catalog *catalog)
+{
+    kp_rwlock_write(&catalog->lock);
+}
+void kp_catalog_unlock(struct kp_catalog *catalog)
+{
+    kp_rwlock_unlock(&catalog->lock);
+}
+
+struct kp_relation *kp_relation_create(void)
+{
+    struct kp_relation *relation = kp_calloc(1, sizeof *relation);
+    relation->references = 1;
+    relation->watermark_column = -1;
+    return relation;
+}
+
+struct kp_relation *kp_relation_ref(struct kp_relation *relation)
+{
+    atomic_fetch_add_explicit(&relation->references, 1, memory_order_relaxed);
+    return relation;
+}
+
+void kp_relation_unref(struct kp_relation *relation)
+{
+    if (!relation || atomic_fetch_sub_explicit(&relation->references, 1, memory_order_acq_rel) != 1)
+        return;
+    kp_plan_release(relation->plan);
+    kp_relation_unref(relation->sink_from);
+    kp_arena_finish(&relation->arena);
+    kp_free(relation);
+}
+
+const char *kp_relation_option(const struct kp_relation *relation, const char *name)
+{
+    for (uint32_t i = 0; i < relation->option_count; i++)
+        if (strcmp(relation->options[i].name, name) == 0)
+            return relation->options[i].value;
+    return NULL;
+}
+
+static struct entry *find_entry(const struct kp_catalog *catalog, const char *schema, struct kp_str name)
+{
+    uint64_t hash = name_hash(name);
+    size_t mask = catalog->bucket_count - 1;
+    for (size_t at = hash & mask; catalog->buckets[at]; at = (at + 1) & mask) {
+        struct entry *entry = &catalog->entries[catalog->buckets[at] - 1];
+        if (!entry->hidden && entry->hash == hash && kp_str_equal(kp_str(entry->relation->name), name) &&
+            strcmp(entry->relation->schema, schema) == 0)
+            return entry;
+    }
+    return NULL;
+}
+
+struct kp_relation *kp_catalog_find(const struct kp_catalog *catalog, struct kp_str schema, struct kp_str name)
+{
+    struct entry *entry = NULL;
+    if (schema.len) {
+        char terminated[KP_NAME_BYTES_MAX + 1];
+        if (schema.len > KP_NAME_BYTES_MAX)
+            return NULL;
+        memcpy(terminated, schema.ptr, schema.len);
+        terminated[schema.len] = 0;
+        entry = find_entry(catalog, terminated, name);
+    } else {
+        for (size_t i = 0; !entry && i < KP_COUNT(search_path); i++)
+            entry = find_entry(catalog, search_path[i], name);
+    }
+    return entry ? entry->relation : NULL;
+}
+
+struct kp_relation *kp_catalog_find_version(const struct kp_catalog *catalog, struct kp_str name, uint32_t version)
+{
+    uint64_t hash = name_hash(name);
+    for (size_t i = 0; i < catalog->count; i++) {
+        struct kp_relation *relation = catalog->entries[i].relation;
+        if (catalog->entries[i].hash == hash && relation->version == version && kp_str_equal(kp_str(relation->name), name) &&
+            strcmp(relation->schema, "public") == 0)
+            return relation;
+    }
+    return NULL;
+}
+
+struct kp_relation *kp_catalog_find_id(const struct kp_catalog *catalog, uint32_t id)
+{
+    size_t low = 0, high = catalog->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (catalog->entries[middle].relation->id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < catalog->count && catalog->entries[low].relation->id == id ? catalog->entries[low].relation : NULL;
+}
+
+size_t kp_catalog_count(const struct kp_catalog *catalog)
+{
+    return catalog->count;
+}
+struct kp_relation *kp_catalog_at(const struct kp_catalog *catalog, size_t index)
+{
+    KP_ASSERT(index < catalog->count);
+    return catalog->entries[index].relation;
+}
+
+const char *kp_relation_kind_name(enum kp_relation_kind kind)
+{
+    static const char *const names[] = {[KP_RELATION_SOURCE] = "source",
+                                        [KP_RELATION_TABLE] = "table",
+                                        [KP_RELATION_VIEW] = "materialized view",
+                                        [KP_RELATION_PLAIN_VIEW] = "view",
+                                        [KP_RELATION_SINK] = "sink",
+                                        [KP_RELATION_SYSTEM] = "system table"};
+    return names[kind];
+}
+
+enum kp_code kp_catalog_add(struct kp_catalog *catalog, struct kp_relation *relation, bool hidden, struct kp_error *err)
+{
+    struct kp_str name = kp_str(relation->name);
+    const struct entry *there = hidden ? NULL : find_entry(catalog, relation->schema, name);
+    if (there) {
+        kp_fail(err, KP_EXISTS, "42P07", "relation \"%s\" already exists", relation->name);
+        return kp_error_detail(err, "It is a %s.", kp_relation_kind_name(there->relation->kind));
+    }
+    if (catalog->count == catalog->cap) {
+        catalog->cap = catalog->cap ? catalog->cap * 2 : 32;
+        catalog->entries = kp_realloc(catalog->entries, catalog->cap * sizeof *catalog->entries);
+    }
+    size_t at = catalog->count++;
+    while (at > 0 && catalog->entries[at - 1].relation->id > relation->id) {
+        catalog->entries[at] = catalog->entries[at - 1];
+        at--;
+    }
+    catalog->entries[at] = (struct entry){relation, name_hash(name), hidden};
+    reindex(catalog);
+    return KP_OK;
+}
+
+void kp_catalog_remove(struct kp_catalog *catalog, struct kp_relation *relation)
+{
+    for (size_t i = 0; i < catalog->count; i++) {
+        if (catalog->entries[i].relation != relation)
+            continue;
+        memmove(&catalog->entries[i], &catalog->entries[i + 1], (catalog->count - i - 1) * sizeof *catalog->entries);
+        catalog->count--;
+        reindex(catalog);
+        kp_relation_unref(relation);
+        return;
+    }
+}
+
+void kp_catalog_promote(struct kp_catalog *catalog, struct kp_relation *relation)
+{
+    for (size_t i = 0; i < catalog->count; i++) {
+        struct entry *entry = &catalog->entries[i];
+        if (strcmp(entry->relation->name, relation->name) == 0 && strcmp(entry->relation->schema, relation->schema) == 0)
+            entry->hidden = entry->relation != relation;
+    }
+}
+
+size_t kp_catalog_suggest(const struct kp_catalog *catalog, struct kp_str name, const char **ret_names, size_t max)
+{
+    size_t found = 0, limit = name.len / 3 + 1;
+    size_t distances[8];
+    max = KP_MIN(max, KP_COUNT(distances));
+    for (size_t i = 0; i < catalog->count; i++) {
+        const struct kp_relation *relation = catalog->entries[i].relation;
+        if (catalog->entries[i].hidden || strcmp(relation->schema, "pg_catalog") == 0)
+            continue;
+        size_t distance = kp_sql_distance(name, kp_str(relation->name));
+        if (distance > limit)
+            continue;
+        size_t at = found < max ? found++ : max;
+        for (; at > 0 && distances[at - 1] > distance; at--) {
+            if (at < max) {
+                distances[at] = distances[at - 1];
+                ret_names[at] = ret_names[at - 1];
+            }
+        }
+        if (at < max) {
+            distances[at] = distance;
+            ret_names[at] = relation->name;
+        }
+    }
+    return found;
+}
+
+static bool plan_reads(const struct kp_plan *plan, const struct kp_relation *on)
+{
+    if (plan->kind == KP_PLAN_SCAN)
+        return plan->scan.relation == on || kp_relation_depends_on(plan->scan.relation, on);
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        if (plan_reads(plan->inputs[i], on))
+            return true;
+    return false;
+}
+
+bool kp_relation_depends_on(const struct kp_relation *relation, const struct kp_relation *on)
+{
+    if (relation->sink_from && (relation->sink_from == on || kp_relation_depends_on(relation->sink_from, on)))
+        return true;
+    return relation->plan && plan_reads(relation->plan->plan, on);
+}

@@ -1,0 +1,79 @@
+/*
+ * PostgreSQL's parser, called safely: on a stack of known size, its result unpacked into the statement's arena.
+ *
+ * The depth of the tree is bounded before (scan.c), so the stack needed is too: a short statement is parsed where it
+ * stands if enough of the thread's stack is left, any other on a thread made for it.
+ */
+#include "sql/parse.h"
+
+#include <pg_query.h>
+
+#include "os/thread.h"
+
+enum {
+    STACK_BYTES = 32 << 20,      /* for the deepest statement; touched pages only are paid */
+    STACK_SHORT_BYTES = 192 << 10, /* for a statement of at most SHORT_TOKENS tokens */
+    SHORT_TOKENS = 64
+};
+
+struct job {
+    const char *sql;
+    struct kp_arena *arena;
+    struct kp_error *err;
+    PgQuery__ParseResult *result;
+    enum kp_code code;
+};
+
+static void *arena_alloc(void *arena, size_t bytes)
+{
+    return kp_arena_alloc(arena, bytes);
+}
+static void arena_free(void *arena, void *memory)
+{
+}
+
+/* The scanner's and grammar's errors are syntax errors but for a few that say what they miss. */
+static const char *sqlstate_of(const char *message)
+{
+    if (strstr(message, "not supported") || strstr(message, "not implemented"))
+        return "0A000";
+    if (strstr(message, "nicode") && strstr(message, "escape"))
+        return "22025";
+    return "42601";
+}
+
+static void run(void *arg)
+{
+    struct job *job = arg;
+    PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(job->sql);
+    if (parsed.error) {
+        job->code = kp_fail(job->err, KP_INVALID, sqlstate_of(parsed.error->message), "%s", parsed.error->message);
+        if (job->err && parsed.error->cursorpos > 0)
+            job->err->position = parsed.error->cursorpos;
+    } else {
+        ProtobufCAllocator allocator = {arena_alloc, arena_free, job->arena};
+        job->result = pg_query__parse_result__unpack(&allocator, parsed.parse_tree.len,
+                                                     (const uint8_t *)parsed.parse_tree.data);
+        job->code = job->result ? KP_OK : kp_fail(job->err, KP_LIMIT, "54001", "statement is nested too deeply");
+    }
+    pg_query_free_protobuf_parse_result(parsed);
+}
+
+enum kp_code kp_grammar_parse(struct parser *parser, const char *sql, const PgQuery__Node **ret_tree)
+{
+    struct job job = {.sql = sql, .arena = parser->arena, .err = parser->err};
+    if (parser->count <= SHORT_TOKENS && kp_thread_stack_left() >= STACK_SHORT_BYTES) {
+        run(&job);
+    } else {
+        struct kp_thread thread;
+        kp_thread_start(&thread, "kp-parse", STACK_BYTES, run, &job);
+        kp_thread_join(&thread);
+    }
+    KP_TRY(job.code);
+    if (job.result->n_stmts > 1) {
+        kp_fail(parser->err, KP_INVALID, "42601", "cannot insert multiple commands into a prepared statement");
+        return kp_error_at(parser->err, parser->text, job.result->stmts[1]->stmt_location);
+    }
+    *ret_tree = job.result->n_stmts ? job.result->stmts[0]->stmt : NULL;
+    return KP_OK;
+}

@@ -1,0 +1,152 @@
+/*
+ * The options of WITH (…): one table says which exist, for what, and how their values are written.
+ */
+#include "sql/options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "sql/parse.h"
+#include "sql/sql.h"
+
+enum value_kind { VALUE_TEXT, VALUE_BOOL, VALUE_INT, VALUE_DURATION, VALUE_CHAR, VALUE_CHOICE };
+
+static const struct option_rule {
+    const char *name;
+    unsigned owners;
+    enum value_kind kind;
+    int64_t min, max;    /* of VALUE_INT */
+    const char *choices; /* of VALUE_CHOICE, and words that a duration may be: separated by blanks */
+} rules[] = {
+    {"topic", KP_OPTION_SOURCE | KP_OPTION_TABLE | KP_OPTION_SINK, VALUE_TEXT, 0, 0, NULL},
+    {"format", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "json csv text raw"},
+    {"path", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
+    {"delimiter", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHAR, 0, 0, NULL},
+    {"null", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
+    {"header", KP_OPTION_SOURCE, VALUE_BOOL, 0, 0, NULL},
+    {"max_ahead", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_DURATION, 0, 0, "none"},
+    {"idle_timeout", KP_OPTION_SOURCE, VALUE_DURATION, 0, 0, "none"},
+    {"partitions", KP_OPTION_SOURCE | KP_OPTION_TABLE | KP_OPTION_SINK | KP_OPTION_TOPIC, VALUE_INT, 1, KP_PARTITIONS_MAX, NULL},
+    {"retention", KP_OPTION_TOPIC, VALUE_DURATION, 0, 0, "forever"},
+    {"retention_bytes", KP_OPTION_TOPIC, VALUE_INT, 0, INT64_MAX, NULL},
+    {"max_message_bytes", KP_OPTION_TOPIC, VALUE_INT, 1, KP_RECORD_BATCH_BYTES_MAX, NULL},
+    {"lateness", KP_OPTION_VIEW, VALUE_DURATION, 0, 0, "none"},
+    {"format", KP_OPTION_SINK, VALUE_CHOICE, 0, 0, "changes upsert debezium"},
+    {"progress", KP_OPTION_SUBSCRIBE, VALUE_BOOL, 0, 0, NULL},
+    {"snapshot", KP_OPTION_SUBSCRIBE, VALUE_BOOL, 0, 0, NULL},
+};
+
+enum kp_code kp_sql_option_bool(const char *name, const char *value, bool *ret_value, struct kp_error *err)
+{
+    static const char *const yes[] = {"true", "on", "yes", "1", "t", "y"}, *const no[] = {"false", "off", "no", "0", "f", "n"};
+    for (size_t i = 0; i < KP_COUNT(yes); i++) {
+        if (strcasecmp(value, yes[i]) == 0 || strcasecmp(value, no[i]) == 0) {
+            *ret_value = strcasecmp(value, yes[i]) == 0;
+            return KP_OK;
+        }
+    }
+    return kp_fail(err, KP_INVALID, "22023", "parameter \"%s\" requires a Boolean value", name);
+}
+
+enum kp_code kp_sql_option_int(const char *name, const char *value, int64_t min, int64_t max, int64_t *ret_value,
+                               struct kp_error *err)
+{
+    char *end;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    if (end == value || *end || errno)
+        return kp_fail(err, KP_INVALID, "22023", "parameter \"%s\" requires an integer value, not \"%s\"", name, value);
+    if (number < min || number > max)
+        return kp_fail(err, KP_INVALID, "22023", "%s is outside the valid range for parameter \"%s\" (%lld .. %lld)", value, name,
+                       (long long)min, (long long)max);
+    *ret_value = number;
+    return KP_OK;
+}
+
+static bool in_words(const char *words, const char *value)
+{
+    size_t len = strlen(value);
+    while (words && *words) {
+        size_t word = strcspn(words, " ");
+        if (word == len && memcmp(words, value, len) == 0)
+            return true;
+        words += word + (words[word] == ' ');
+    }
+    return false;
+}
+
+static enum kp_code check_duration(const char *name, const char *value, struct kp_arena *arena, struct kp_error *err)
+{
+    uint8_t interval[16];
+    struct kp_error inner;
+    if (kp_value_parse(KP_TYPE(KP_INTERVAL), kp_str(value), NULL, arena, interval, &inner) == KP_OK)
+        return KP_OK;
+    return kp_fail(err, KP_INVALID, "22023", "parameter \"%s\" requires a duration like '10 seconds', not \"%s\"", name, value);
+}
+
+static enum kp_code check_value(const struct option_rule *rule, const char *value, struct kp_arena *arena, struct kp_error *err)
+{
+    bool flag;
+    int64_t number;
+    switch (rule->kind) {
+    case VALUE_TEXT:
+        return KP_OK;
+    case VALUE_BOOL:
+        return kp_sql_option_bool(rule->name, value, &flag, err);
+    case VALUE_INT:
+        return kp_sql_option_int(rule->name, value, rule->min, rule->max, &number, err);
+    case VALUE_DURATION:
+        return in_words(rule->choices, value) ? KP_OK : check_duration(rule->name, value, arena, err);
+    case VALUE_CHAR:
+        if (strlen(value) == 1)
+            return KP_OK;
+        return kp_fail(err, KP_INVALID, "22023", "parameter \"%s\" must be a single one-byte character", rule->name);
+    case VALUE_CHOICE:
+        if (in_words(rule->choices, value))
+            return KP_OK;
+        kp_fail(err, KP_INVALID, "22023", "invalid value for parameter \"%s\": \"%s\"", rule->name, value);
+        return kp_error_hint(err, "Available values: %s.", rule->choices);
+    }
+    return KP_OK;
+}
+
+static enum kp_code check_option(const struct kp_statement *statement, uint32_t index, enum kp_option_owner owner,
+                                 struct kp_error *err)
+{
+    const struct kp_option *option = &statement->options[index];
+    const char *like = NULL;
+    size_t best = SIZE_MAX;
+    for (size_t i = 0; i < KP_COUNT(rules); i++) {
+        if (!(rules[i].owners & (unsigned)owner))
+            continue;
+        if (strcmp(rules[i].name, option->name) == 0)
+            return check_value(&rules[i], option->value, statement->arena, err);
+        size_t distance = kp_sql_distance(kp_str(option->name), kp_str(rules[i].name));
+        if (distance < best) {
+            best = distance;
+            like = rules[i].name;
+        }
+    }
+    kp_fail(err, KP_INVALID, "22023", "unrecognized parameter \"%s\"", option->name);
+    if (like && best <= strlen(option->name) / 3 + 1)
+        kp_error_hint(err, "Perhaps you meant \"%s\".", like);
+    return KP_INVALID;
+}
+
+enum kp_code kp_sql_check_options(const struct kp_statement *statement, enum kp_option_owner owner, struct kp_error *err)
+{
+    for (uint32_t i = 0; i < statement->option_count; i++) {
+        enum kp_code code = check_option(statement, i, owner, err);
+        if (code != KP_OK) {
+            kp_error_at(err, statement->text, statement->option_locations[i]);
+            return code;
+        }
+    }
+    return KP_OK;
+}
+
+enum kp_code kp_sql_check_topic(const struct kp_statement *statement, struct kp_error *err)
+{
+    return kp_sql_check_options(statement, KP_OPTION_TOPIC, err);
+}

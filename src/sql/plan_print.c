@@ -1,0 +1,213 @@
+/*
+ * EXPLAIN's text. One line a node, inputs below it indented by two blanks:
+ *
+ *   TopN: count DESC, limit 10
+ *     -> Aggregate: group by origin; count(*)  [state grows with: origin]
+ *       -> Scan flights (origin)  [grows]
+ *
+ * "[grows]": the node's changes are insertions only. "[state …]": what the operator must remember, and whether a
+ * watermark can ever free it.
+ */
+#include "sql/catalog.h"
+
+static void print_columns(const struct kp_plan *plan, struct kp_buf *out)
+{
+    kp_buf_append_text(out, " (");
+    for (uint32_t i = 0; i < plan->col_count; i++)
+        kp_buf_printf(out, "%s%s", i ? ", " : "", plan->cols[i].name);
+    kp_buf_append_byte(out, ')');
+}
+
+static void print_exprs(struct kp_expr *const *exprs, uint32_t count, const struct kp_column *cols, struct kp_buf *out)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (i)
+            kp_buf_append_text(out, ", ");
+        kp_expr_print(exprs[i], cols, out);
+    }
+}
+
+static void print_interval(struct kp_interval interval, struct kp_buf *out)
+{
+    kp_buf_append_byte(out, '\'');
+    kp_value_print(KP_TYPE(KP_INTERVAL), &interval, NULL, out);
+    kp_buf_append_byte(out, '\'');
+}
+
+static void print_project(const struct kp_plan *plan, struct kp_buf *out)
+{
+    const struct kp_column *in = plan->inputs[0]->cols;
+    kp_buf_append_text(out, "Project: ");
+    for (uint32_t i = 0; i < plan->col_count; i++) {
+        const struct kp_expr *expr = plan->project.exprs[i];
+        if (i)
+            kp_buf_append_text(out, ", ");
+        kp_expr_print(expr, in, out);
+        if (expr->kind != KP_EXPR_COLUMN || strcmp(in[expr->column].name, plan->cols[i].name) != 0)
+            kp_buf_printf(out, " AS %s", plan->cols[i].name);
+    }
+}
+
+static void print_window(const struct kp_plan *plan, struct kp_buf *out)
+{
+    static const char *const names[] = {"tumble", "hop", "cumulate", "session"};
+    kp_buf_printf(out, "Window: %s(%s, ", names[plan->window.kind], plan->inputs[0]->cols[plan->window.time_column].name);
+    if (plan->window.kind == KP_WINDOW_HOP || plan->window.kind == KP_WINDOW_CUMULATE) {
+        print_interval(plan->window.slide, out);
+        kp_buf_append_text(out, ", ");
+    }
+    print_interval(plan->window.size, out);
+    for (uint32_t i = 0; i < plan->window.key_count; i++)
+        kp_buf_printf(out, ", %s", plan->inputs[0]->cols[plan->window.keys[i]].name);
+    kp_buf_append_byte(out, ')');
+    if (plan->window.source)
+        kp_buf_printf(out, " watermark of %s", plan->window.source->name);
+}
+
+static void print_aggregate(const struct kp_plan *plan, struct kp_buf *out)
+{
+    const struct kp_column *in = plan->inputs[0]->cols;
+    kp_buf_append_text(out, plan->aggregate.agg_count ? "Aggregate: " : "Distinct: ");
+    if (plan->aggregate.group_count && plan->aggregate.agg_count)
+        kp_buf_append_text(out, "group by ");
+    print_exprs(plan->aggregate.groups, plan->aggregate.group_count, in, out);
+    for (uint32_t i = 0; i < plan->aggregate.agg_count; i++) {
+        const struct kp_plan_agg *agg = &plan->aggregate.aggs[i];
+        kp_buf_printf(out, "%s%s(%s", i ? ", " : plan->aggregate.group_count ? "; " : "", agg->agg->name,
+                      agg->distinct ? "DISTINCT " : "");
+        if (agg->arg_count)
+            print_exprs(agg->args, agg->arg_count, in, out);
+        else
+            kp_buf_append_byte(out, '*');
+        kp_buf_append_byte(out, ')');
+        if (agg->filter) {
+            kp_buf_append_text(out, " FILTER (WHERE ");
+            kp_expr_print(agg->filter, in, out);
+            kp_buf_append_byte(out, ')');
+        }
+    }
+    if (plan->aggregate.group_count) {
+        kp_buf_append_text(out, "  [state: a row for each ");
+        print_exprs(plan->aggregate.groups, plan->aggregate.group_count, in, out);
+        kp_buf_append_byte(out, ']');
+    }
+}
+
+/* The residual speaks of both inputs' columns: those of one name are told apart by the side. */
+static void print_residual(const struct kp_plan *plan, struct kp_buf *out)
+{
+    const struct kp_plan *left = plan->inputs[0], *right = plan->inputs[1];
+    struct kp_arena arena = {0};
+    struct kp_column *both = kp_arena_calloc(&arena, (left->col_count + right->col_count) * sizeof *both);
+    for (uint32_t i = 0; i < left->col_count; i++)
+        both[i].name = kp_arena_printf(&arena, "left.%s", left->cols[i].name);
+    for (uint32_t i = 0; i < right->col_count; i++)
+        both[left->col_count + i].name = kp_arena_printf(&arena, "right.%s", right->cols[i].name);
+    kp_buf_append_text(out, plan->join.key_count ? " and " : " on ");
+    kp_expr_print(plan->join.residual, both, out);
+    kp_arena_finish(&arena);
+}
+
+static void print_join(const struct kp_plan *plan, struct kp_buf *out)
+{
+    static const char *const names[] = {"Join", "Left Join", "Right Join", "Full Join", "Semi Join", "Anti Join"};
+    bool cross = !plan->join.key_count && !plan->join.residual;
+    kp_buf_printf(out, "%s%s", cross ? "Cross " : "", names[plan->join.kind]);
+    for (uint32_t i = 0; i < plan->join.key_count; i++) {
+        kp_buf_append_text(out, i ? ", " : ": ");
+        kp_expr_print(plan->join.left_keys[i], plan->inputs[0]->cols, out);
+        kp_buf_append_text(out, " = ");
+        kp_expr_print(plan->join.right_keys[i], plan->inputs[1]->cols, out);
+    }
+    if (plan->join.residual)
+        print_residual(plan, out);
+    kp_buf_append_text(out, "  [state: all rows of both inputs]");
+}
+
+static void print_sort(const struct kp_plan *plan, struct kp_buf *out)
+{
+    kp_buf_append_text(out, plan->kind == KP_PLAN_TOPN ? "TopN: " : "Sort: ");
+    for (uint32_t i = 0; i < plan->topn.key_count; i++) {
+        const struct kp_sort_key *key = &plan->topn.keys[i];
+        kp_buf_printf(out, "%s%s%s", i ? ", " : "", plan->inputs[0]->cols[key->column].name, key->descending ? " DESC" : "");
+        if (key->nulls_first != key->descending)
+            kp_buf_append_text(out, key->nulls_first ? " NULLS FIRST" : " NULLS LAST");
+    }
+    const char *separator = plan->topn.key_count ? ", " : "";
+    if (plan->topn.limit) {
+        kp_buf_printf(out, "%slimit ", separator);
+        kp_expr_print(plan->topn.limit, NULL, out);
+        separator = ", ";
+    }
+    if (plan->topn.offset) {
+        kp_buf_printf(out, "%soffset ", separator);
+        kp_expr_print(plan->topn.offset, NULL, out);
+    }
+}
+
+static void print_values(const struct kp_plan *plan, struct kp_buf *out)
+{
+    kp_buf_printf(out, "Values: %u row%s", plan->values.rows, plan->values.rows == 1 ? "" : "s");
+    if (plan->values.rows == 1 && plan->col_count) {
+        kp_buf_append_text(out, " (");
+        print_exprs(plan->values.exprs, plan->col_count, NULL, out);
+        kp_buf_append_byte(out, ')');
+    }
+}
+
+static void print_line(const struct kp_plan *plan, struct kp_buf *out)
+{
+    switch (plan->kind) {
+    case KP_PLAN_SCAN:
+        kp_buf_printf(out, "Scan %s", plan->scan.relation->name);
+        print_columns(plan, out);
+        break;
+    case KP_PLAN_VALUES:
+        print_values(plan, out);
+        break;
+    case KP_PLAN_FILTER:
+        kp_buf_append_text(out, "Filter: ");
+        kp_expr_print(plan->filter.predicate, plan->inputs[0]->cols, out);
+        break;
+    case KP_PLAN_PROJECT:
+        print_project(plan, out);
+        break;
+    case KP_PLAN_WINDOW:
+        print_window(plan, out);
+        break;
+    case KP_PLAN_AGGREGATE:
+        print_aggregate(plan, out);
+        break;
+    case KP_PLAN_JOIN:
+        print_join(plan, out);
+        break;
+    case KP_PLAN_UNION:
+        kp_buf_append_text(out, "Union All");
+        break;
+    case KP_PLAN_TOPN:
+    case KP_PLAN_SORT:
+        print_sort(plan, out);
+        break;
+    case KP_PLAN_EMIT:
+        kp_buf_printf(out, "Emit on close of %s", plan->cols[plan->emit.window_end_column].name);
+        if (plan->emit.source)
+            kp_buf_printf(out, ", watermark of %s", plan->emit.source->name);
+        break;
+    }
+    if (plan->growing && plan->kind != KP_PLAN_VALUES)
+        kp_buf_append_text(out, "  [grows]");
+}
+
+static void print_tree(const struct kp_plan *plan, int depth, struct kp_buf *out)
+{
+    kp_buf_printf(out, "%*s%s", depth * 2, "", depth ? "-> " : "");
+    print_line(plan, out);
+    kp_buf_append_byte(out, '\n');
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        print_tree(plan->inputs[i], depth + 1, out);
+}
+
+void kp_plan_print(const struct kp_plan *plan, struct kp_buf *out)
+{
+    print_tree(plan, 0, out);
+}

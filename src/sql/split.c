@@ -1,0 +1,164 @@
+/*
+ * Statement boundaries in a script, and the distance of names.
+ *
+ * The splitter is a small lexer of its own and not pg_query_scan: a script may end in the middle of a statement, be of
+ * any size, and hold statements that PostgreSQL's scanner has never heard of. It knows what may hide a semicolon:
+ *
+ *   'text'   E'text\''   "name"   $tag$ … $tag$   -- comment   / * nested comment * /   ( … ; … )
+ *
+ * One pass over the bytes, no memory.
+ */
+#include "sql/sql.h"
+
+static bool is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Behind the closing quote, or the end. Backslashes escape in E'…'; a doubled quote does not close. */
+static size_t skip_quoted(struct kp_str text, size_t at, char quote, bool backslash)
+{
+    for (at++; at < text.len; at++) {
+        if (backslash && text.ptr[at] == '\\') {
+            at++;
+        } else if (text.ptr[at] == quote) {
+            if (at + 1 < text.len && text.ptr[at + 1] == quote)
+                at++;
+            else
+                return at + 1;
+        }
+    }
+    return text.len;
+}
+
+/* Behind $tag$ … $tag$; just behind the dollar if it does not open a quote ($1). */
+static size_t skip_dollar(struct kp_str text, size_t at)
+{
+    size_t tag_end = at + 1;
+    if (tag_end < text.len && text.ptr[tag_end] >= '0' && text.ptr[tag_end] <= '9')
+        return at + 1;
+    while (tag_end < text.len && is_word(text.ptr[tag_end]))
+        tag_end++;
+    if (tag_end >= text.len || text.ptr[tag_end] != '$')
+        return at + 1;
+    size_t tag_len = tag_end + 1 - at;
+    for (size_t end = tag_end + 1; end + tag_len <= text.len; end++)
+        if (text.ptr[end] == '$' && memcmp(text.ptr + end, text.ptr + at, tag_len) == 0)
+            return end + tag_len;
+    return text.len;
+}
+
+static size_t skip_block_comment(struct kp_str text, size_t at)
+{
+    int depth = 0;
+    while (at < text.len) {
+        if (at + 1 < text.len && text.ptr[at] == '/' && text.ptr[at + 1] == '*') {
+            depth++;
+            at += 2;
+        } else if (at + 1 < text.len && text.ptr[at] == '*' && text.ptr[at + 1] == '/') {
+            at += 2;
+            if (--depth == 0)
+                return at;
+        } else {
+            at++;
+        }
+    }
+    return text.len;
+}
+
+static size_t skip_line(struct kp_str text, size_t at)
+{
+    while (at < text.len && text.ptr[at] != '\n')
+        at++;
+    return at;
+}
+
+/* Behind the comment that begins at `at`, or `at` if none does. */
+static size_t skip_comment(struct kp_str text, size_t at)
+{
+    if (at + 1 < text.len && text.ptr[at] == '-' && text.ptr[at + 1] == '-')
+        return skip_line(text, at);
+    if (at + 1 < text.len && text.ptr[at] == '/' && text.ptr[at + 1] == '*')
+        return skip_block_comment(text, at);
+    return at;
+}
+
+/* Behind the token or comment at `at`. */
+static size_t skip_token(struct kp_str text, size_t at)
+{
+    char c = text.ptr[at];
+    size_t behind = skip_comment(text, at);
+    if (behind != at)
+        return behind;
+    if (c == '\'' || c == '"')
+        return skip_quoted(text, at, c, false);
+    if (c == '$')
+        return skip_dollar(text, at);
+    if (!is_word(c))
+        return at + 1;
+    size_t end = at;
+    while (end < text.len && (is_word(text.ptr[end]) || text.ptr[end] == '$'))
+        end++;
+    if (end - at == 1 && (c == 'e' || c == 'E') && end < text.len && text.ptr[end] == '\'')
+        return skip_quoted(text, end, '\'', true);
+    return end;
+}
+
+void kp_sql_split(struct kp_str script, size_t *ret_start, size_t *ret_len, size_t *ret_next)
+{
+    size_t start = 0; /* of the first token */
+    for (;;) {
+        while (start < script.len && is_blank(script.ptr[start]))
+            start++;
+        size_t behind = start < script.len ? skip_comment(script, start) : start;
+        if (behind == start)
+            break;
+        start = behind;
+    }
+    size_t at = start, end = start; /* end: behind the last token */
+    int depth = 0;
+    while (at < script.len && !(script.ptr[at] == ';' && depth <= 0)) {
+        if (is_blank(script.ptr[at])) {
+            at++;
+            continue;
+        }
+        depth += (script.ptr[at] == '(') - (script.ptr[at] == ')');
+        bool comment = skip_comment(script, at) != at;
+        at = skip_token(script, at);
+        if (!comment)
+            end = at;
+    }
+    *ret_start = start;
+    *ret_len = end - start;
+    *ret_next = at < script.len ? at + 1 : script.len;
+}
+
+static char fold(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+size_t kp_sql_distance(struct kp_str a, struct kp_str b)
+{
+    enum { MAX = KP_NAME_BYTES_MAX + 1 };
+    if (a.len >= MAX || b.len >= MAX)
+        return a.len > b.len ? a.len : b.len;
+    size_t row[MAX + 1], before[MAX + 1];
+    for (size_t j = 0; j <= b.len; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a.len; i++) {
+        memcpy(before, row, sizeof row[0] * (b.len + 1));
+        row[0] = i;
+        for (size_t j = 1; j <= b.len; j++) {
+            size_t change = before[j - 1] + (fold(a.ptr[i - 1]) != fold(b.ptr[j - 1]));
+            size_t best = KP_MIN(before[j] + 1, row[j - 1] + 1);
+            row[j] = KP_MIN(best, change);
+        }
+    }
+    return row[b.len];
+}

@@ -1,0 +1,401 @@
+/*
+ * PostgreSQL's parse tree to a statement: one small function a kind of node. Expressions and queries stay tree.
+ */
+#include "sql/parse.h"
+
+const char *kp_tree_name(PgQuery__Node *const *names, size_t count, const char **ret_schema)
+{
+    *ret_schema = count > 1 ? names[count - 2]->string->sval : NULL;
+    return count ? names[count - 1]->string->sval : "";
+}
+
+static struct kp_name name_of(const PgQuery__RangeVar *range)
+{
+    return (struct kp_name){range->schemaname[0] ? range->schemaname : NULL, range->relname, range->location};
+}
+
+static enum kp_code unsupported(struct parser *parser, const char *what, const char *hint)
+{
+    kp_fail(parser->err, KP_UNSUPPORTED, NULL, "%s is not supported", what);
+    if (hint)
+        kp_error_hint(parser->err, "%s", hint);
+    return KP_UNSUPPORTED;
+}
+
+/* The value of a constant, a name or a list of names as text: settings and options. */
+static const char *text_of(struct parser *parser, const PgQuery__Node *node)
+{
+    if (!node)
+        return "true";
+    switch (node->node_case) {
+    case PG_QUERY__NODE__NODE_STRING:
+        return node->string->sval;
+    case PG_QUERY__NODE__NODE_INTEGER:
+        return kp_arena_printf(parser->arena, "%d", node->integer->ival);
+    case PG_QUERY__NODE__NODE_FLOAT:
+        return node->float_->fval;
+    case PG_QUERY__NODE__NODE_BOOLEAN:
+        return node->boolean->boolval ? "true" : "false";
+    case PG_QUERY__NODE__NODE_TYPE_CAST:
+        return text_of(parser, node->type_cast->arg);
+    case PG_QUERY__NODE__NODE_TYPE_NAME:
+        return node->type_name->n_names ? node->type_name->names[node->type_name->n_names - 1]->string->sval : "";
+    case PG_QUERY__NODE__NODE_A_CONST:
+        switch (node->a_const->val_case) {
+        case PG_QUERY__A__CONST__VAL_SVAL:
+            return node->a_const->sval->sval;
+        case PG_QUERY__A__CONST__VAL_IVAL:
+            return kp_arena_printf(parser->arena, "%d", node->a_const->ival->ival);
+        case PG_QUERY__A__CONST__VAL_FVAL:
+            return node->a_const->fval->fval;
+        case PG_QUERY__A__CONST__VAL_BOOLVAL:
+            return node->a_const->boolval->boolval ? "true" : "false";
+        default:
+            return "";
+        }
+    default:
+        return "";
+    }
+}
+
+static enum kp_code from_create_table(struct parser *parser, struct kp_statement *statement, const PgQuery__CreateStmt *create)
+{
+    statement->name = name_of(create->relation);
+    statement->if_not_exists = create->if_not_exists;
+    if (create->n_inh_relations || create->partspec || create->partbound || create->of_typename)
+        return unsupported(parser, "CREATE TABLE with INHERITS, PARTITION or OF", NULL);
+    if (strcmp(create->relation->relpersistence, "t") == 0)
+        return unsupported(parser, "CREATE TEMPORARY TABLE", NULL);
+    return KP_OK;
+}
+
+static enum kp_code from_create_as(struct parser *parser, struct kp_statement *statement,
+                                   const PgQuery__CreateTableAsStmt *create)
+{
+    if (create->objtype != PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW)
+        return unsupported(parser, "CREATE TABLE AS", "Create a materialized view, or a table and INSERT INTO it.");
+    if (create->into->skip_data)
+        return unsupported(parser, "CREATE MATERIALIZED VIEW … WITH NO DATA", "A view is filled from the log by itself.");
+    statement->name = name_of(create->into->rel);
+    statement->if_not_exists = create->if_not_exists;
+    statement->column_name_count = (uint32_t)create->into->n_col_names;
+    statement->column_names = kp_arena_calloc(parser->arena, create->into->n_col_names * sizeof(char *));
+    for (size_t i = 0; i < create->into->n_col_names; i++)
+        statement->column_names[i] = create->into->col_names[i]->string->sval;
+    statement->tree = create->query;
+    return KP_OK;
+}
+
+static enum kp_code from_view(struct parser *parser, struct kp_statement *statement, const PgQuery__ViewStmt *view)
+{
+    statement->kind = KP_STATEMENT_CREATE;
+    statement->relation_kind = KP_RELATION_PLAIN_VIEW;
+    statement->tag = "CREATE VIEW";
+    statement->name = name_of(view->view);
+    statement->or_replace = view->replace;
+    if (view->replace)
+        return unsupported(parser, "CREATE OR REPLACE VIEW", "DROP VIEW first.");
+    statement->column_name_count = (uint32_t)view->n_aliases;
+    statement->column_names = kp_arena_calloc(parser->arena, view->n_aliases * sizeof(char *));
+    for (size_t i = 0; i < view->n_aliases; i++)
+        statement->column_names[i] = view->aliases[i]->string->sval;
+    statement->tree = view->query;
+    return KP_OK;
+}
+
+static enum kp_code from_insert(struct parser *parser, struct kp_statement *statement, const PgQuery__InsertStmt *insert)
+{
+    statement->kind = KP_STATEMENT_INSERT;
+    statement->tag = "INSERT";
+    statement->name = name_of(insert->relation);
+    const PgQuery__OnConflictClause *conflict = insert->on_conflict_clause;
+    if (conflict && conflict->action == PG_QUERY__ON_CONFLICT_ACTION__ONCONFLICT_UPDATE) {
+        unsupported(parser, "ON CONFLICT DO UPDATE", "A keyed record sent to the table's topic replaces the row of its key.");
+        return kp_error_at(parser->err, parser->text, conflict->location);
+    }
+    statement->conflict = conflict ? KP_CONFLICT_NOTHING : KP_CONFLICT_ERROR;
+    return KP_OK;
+}
+
+/* ---- COPY ---- */
+
+static enum kp_code copy_char(struct parser *parser, const char *name, const char *value, char *ret_char)
+{
+    if (strlen(value) != 1)
+        return kp_fail(parser->err, KP_UNSUPPORTED, NULL, "COPY %s must be a single one-byte character", name);
+    *ret_char = value[0];
+    return KP_OK;
+}
+
+static enum kp_code copy_format(struct parser *parser, struct kp_statement *statement, const PgQuery__CopyStmt *copy)
+{
+    struct kp_copy_options *options = &statement->copy;
+    *options = (struct kp_copy_options){KP_COPY_TEXT, '\t', '"', '"', false, "\\N"};
+    for (size_t i = 0; i < copy->n_options; i++) {
+        if (strcmp(copy->options[i]->def_elem->defname, "format") != 0)
+            continue;
+        const char *format = text_of(parser, copy->options[i]->def_elem->arg);
+        if (strcmp(format, "csv") == 0)
+            *options = (struct kp_copy_options){KP_COPY_CSV, ',', '"', '"', false, ""};
+        else if (strcmp(format, "binary") == 0)
+            options->format = KP_COPY_BINARY;
+        else if (strcmp(format, "text") != 0)
+            return kp_fail(parser->err, KP_INVALID, "22023", "COPY format \"%s\" not recognized", format);
+    }
+    return KP_OK;
+}
+
+static enum kp_code copy_option(struct parser *parser, struct kp_statement *statement, const PgQuery__DefElem *option)
+{
+    struct kp_copy_options *options = &statement->copy;
+    const char *name = option->defname, *value = text_of(parser, option->arg);
+    if (strcmp(name, "format") == 0 || strcmp(name, "encoding") == 0 || strcmp(name, "freeze") == 0)
+        return KP_OK;
+    if (strcmp(name, "delimiter") == 0)
+        return copy_char(parser, "delimiter", value, &options->delimiter);
+    if (strcmp(name, "quote") == 0) {
+        KP_TRY(copy_char(parser, "quote", value, &options->quote));
+        options->escape = options->quote;
+        return KP_OK;
+    }
+    if (strcmp(name, "escape") == 0)
+        return copy_char(parser, "escape", value, &options->escape);
+    if (strcmp(name, "null") == 0) {
+        options->null = value;
+        return KP_OK;
+    }
+    if (strcmp(name, "header") == 0) {
+        options->header = strcmp(value, "false") != 0 && strcmp(value, "off") != 0 && strcmp(value, "0") != 0;
+        return KP_OK;
+    }
+    kp_fail(parser->err, KP_UNSUPPORTED, NULL, "COPY option \"%s\" is not supported", name);
+    return kp_error_at(parser->err, parser->text, option->location);
+}
+
+static enum kp_code from_copy(struct parser *parser, struct kp_statement *statement, const PgQuery__CopyStmt *copy)
+{
+    if (copy->is_program || copy->filename[0])
+        return unsupported(parser, "COPY with a file or program", "Use COPY … FROM STDIN or TO STDOUT; in psql \\copy does that.");
+    if (copy->where_clause)
+        return unsupported(parser, "COPY … WHERE", NULL);
+    KP_TRY(copy_format(parser, statement, copy));
+    for (size_t i = 0; i < copy->n_options; i++)
+        KP_TRY(copy_option(parser, statement, copy->options[i]->def_elem));
+    const char **columns = kp_arena_calloc(parser->arena, (copy->n_attlist + 1) * sizeof(char *));
+    for (size_t i = 0; i < copy->n_attlist; i++)
+        columns[i] = copy->attlist[i]->string->sval;
+    statement->kind = copy->is_from ? KP_STATEMENT_COPY_IN : KP_STATEMENT_COPY_OUT;
+    statement->tag = "COPY";
+    struct kp_statement *target = statement;
+    if (!copy->is_from && !statement->inner) {
+        target = kp_arena_alloc(parser->arena, sizeof *target);
+        *target = *statement;
+        target->kind = KP_STATEMENT_QUERY;
+        target->tag = "SELECT";
+        target->tree = copy->query;
+        statement->inner = target;
+    }
+    if (copy->relation) {
+        target->name = name_of(copy->relation);
+        target->column_name_count = (uint32_t)copy->n_attlist;
+        target->column_names = columns;
+    }
+    return KP_OK;
+}
+
+/* ---- sessions ---- */
+
+static enum kp_code from_set(struct parser *parser, struct kp_statement *statement, const PgQuery__VariableSetStmt *set)
+{
+    statement->kind = KP_STATEMENT_SET;
+    statement->tag = "SET";
+    statement->local = set->is_local;
+    statement->setting = set->name;
+    if (set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL)
+        statement->setting = "all";
+    if (set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET || set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL)
+        statement->tag = "RESET";
+    if (set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI && set->n_args) {
+        /* SET TRANSACTION ISOLATION LEVEL …, SET SESSION CHARACTERISTICS AS TRANSACTION … */
+        const PgQuery__DefElem *mode = set->args[0]->node_case == PG_QUERY__NODE__NODE_DEF_ELEM ? set->args[0]->def_elem : NULL;
+        if (!mode)
+            return unsupported(parser, "SET TRANSACTION SNAPSHOT", NULL);
+        statement->setting = mode->defname;
+        statement->value = text_of(parser, mode->arg);
+        return KP_OK;
+    }
+    if (set->kind != PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE)
+        return KP_OK;
+    for (size_t i = 0; i < set->n_args; i++) {
+        const char *value = text_of(parser, set->args[i]);
+        statement->value = i ? kp_arena_printf(parser->arena, "%s, %s", statement->value, value) : value;
+    }
+    return KP_OK;
+}
+
+static enum kp_code from_transaction(struct parser *parser, struct kp_statement *statement,
+                                     const PgQuery__TransactionStmt *transaction)
+{
+    switch (transaction->kind) {
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN:
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START:
+        statement->kind = KP_STATEMENT_BEGIN;
+        statement->tag = transaction->kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN ? "BEGIN" : "START TRANSACTION";
+        for (size_t i = 0; i < transaction->n_options; i++) {
+            const PgQuery__DefElem *option = transaction->options[i]->def_elem;
+            if (strcmp(option->defname, "transaction_read_only") == 0)
+                statement->read_only = strcmp(text_of(parser, option->arg), "1") == 0 ||
+                                       strcmp(text_of(parser, option->arg), "true") == 0;
+        }
+        return KP_OK;
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT:
+        statement->kind = KP_STATEMENT_COMMIT;
+        statement->tag = "COMMIT";
+        break;
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK:
+        statement->kind = KP_STATEMENT_ROLLBACK;
+        statement->tag = "ROLLBACK";
+        break;
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_SAVEPOINT:
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_RELEASE:
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_TO:
+        return unsupported(parser, "SAVEPOINT", "A transaction commits or rolls back as a whole.");
+    default:
+        return unsupported(parser, "two-phase commit", NULL);
+    }
+    return transaction->chain ? unsupported(parser, "AND CHAIN", NULL) : KP_OK;
+}
+
+static enum kp_code from_prepare(struct parser *parser, struct kp_statement *statement, const PgQuery__PrepareStmt *prepare)
+{
+    statement->kind = KP_STATEMENT_PREPARE;
+    statement->tag = "PREPARE";
+    statement->name.name = prepare->name;
+    statement->param_type_count = (uint32_t)prepare->n_argtypes;
+    statement->param_types = kp_arena_calloc(parser->arena, prepare->n_argtypes * sizeof *statement->param_types);
+    for (size_t i = 0; i < prepare->n_argtypes; i++)
+        KP_TRY(kp_bind_type_name(prepare->argtypes[i]->type_name, parser->text, &statement->param_types[i], parser->err));
+    struct kp_statement *inner = kp_arena_calloc(parser->arena, sizeof *inner);
+    inner->arena = statement->arena;
+    inner->text = statement->text;
+    inner->name.location = -1;
+    inner->as_of = statement->as_of;
+    inner->as_of_position = statement->as_of_position;
+    inner->as_of_timestamp = statement->as_of_timestamp;
+    inner->param_max = statement->param_max;
+    statement->inner = inner;
+    return kp_statement_from_tree(parser, inner, prepare->query);
+}
+
+static enum kp_code from_discard(struct kp_statement *statement, const PgQuery__DiscardStmt *discard)
+{
+    static const char *const targets[] = {"all", "all", "plans", "sequences", "temp"};
+    statement->kind = KP_STATEMENT_DISCARD;
+    statement->setting = targets[discard->target <= PG_QUERY__DISCARD_MODE__DISCARD_TEMP ? discard->target : 0];
+    statement->tag = discard->target == PG_QUERY__DISCARD_MODE__DISCARD_PLANS ? "DISCARD PLANS" : "DISCARD ALL";
+    return KP_OK;
+}
+
+static enum kp_code from_truncate(struct parser *parser, struct kp_statement *statement, const PgQuery__TruncateStmt *truncate)
+{
+    statement->kind = KP_STATEMENT_TRUNCATE;
+    statement->tag = "TRUNCATE TABLE";
+    statement->cascade = truncate->behavior == PG_QUERY__DROP_BEHAVIOR__DROP_CASCADE;
+    statement->name_count = (uint32_t)truncate->n_relations;
+    statement->names = kp_arena_calloc(parser->arena, truncate->n_relations * sizeof *statement->names);
+    for (size_t i = 0; i < truncate->n_relations; i++)
+        statement->names[i] = name_of(truncate->relations[i]->range_var);
+    return KP_OK;
+}
+
+/* What the first words of the statement say: for the refusal of all others. */
+static enum kp_code refuse(struct parser *parser)
+{
+    char words[128];
+    const struct token *first = &parser->tokens[0], *second = parser->count > 1 ? &parser->tokens[1] : first;
+    bool two = second != first && second->kind >= PG_QUERY__TOKEN__IDENT && second->kind != PG_QUERY__TOKEN__IDENT;
+    const struct token *last = two ? second : first;
+    size_t len = 0;
+    for (int32_t i = first->start; i < last->end && len + 1 < sizeof words; i++) {
+        char c = parser->text[i];
+        if (c == '\n' || c == '\t')
+            c = ' ';
+        words[len++] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+    }
+    words[len] = 0;
+    return unsupported(parser, words, NULL);
+}
+
+static enum kp_code from_session(struct parser *parser, struct kp_statement *statement, const PgQuery__Node *tree)
+{
+    switch (tree->node_case) {
+    case PG_QUERY__NODE__NODE_VARIABLE_SET_STMT:
+        return from_set(parser, statement, tree->variable_set_stmt);
+    case PG_QUERY__NODE__NODE_VARIABLE_SHOW_STMT:
+        statement->kind = KP_STATEMENT_SHOW;
+        statement->tag = "SHOW";
+        statement->setting = tree->variable_show_stmt->name;
+        return KP_OK;
+    case PG_QUERY__NODE__NODE_TRANSACTION_STMT:
+        return from_transaction(parser, statement, tree->transaction_stmt);
+    case PG_QUERY__NODE__NODE_PREPARE_STMT:
+        return from_prepare(parser, statement, tree->prepare_stmt);
+    case PG_QUERY__NODE__NODE_EXECUTE_STMT:
+        statement->kind = KP_STATEMENT_EXECUTE;
+        statement->tag = "EXECUTE";
+        statement->name.name = tree->execute_stmt->name;
+        statement->tree = tree;
+        return KP_OK;
+    case PG_QUERY__NODE__NODE_DEALLOCATE_STMT:
+        statement->kind = KP_STATEMENT_DEALLOCATE;
+        statement->tag = tree->deallocate_stmt->name[0] ? "DEALLOCATE" : "DEALLOCATE ALL";
+        statement->name.name = tree->deallocate_stmt->name[0] ? tree->deallocate_stmt->name : NULL;
+        return KP_OK;
+    case PG_QUERY__NODE__NODE_DISCARD_STMT:
+        return from_discard(statement, tree->discard_stmt);
+    case PG_QUERY__NODE__NODE_COMMENT_STMT:
+        statement->kind = KP_STATEMENT_COMMENT;
+        statement->tag = "COMMENT";
+        return KP_OK;
+    default:
+        return refuse(parser);
+    }
+}
+
+enum kp_code kp_statement_from_tree(struct parser *parser, struct kp_statement *statement, const PgQuery__Node *tree)
+{
+    if (!statement->tree)
+        statement->tree = tree;
+    switch (tree->node_case) {
+    case PG_QUERY__NODE__NODE_SELECT_STMT:
+        if (tree->select_stmt->into_clause)
+            return unsupported(parser, "SELECT INTO", "Create a materialized view, or a table and INSERT INTO it.");
+        statement->kind = KP_STATEMENT_QUERY;
+        statement->tag = "SELECT";
+        return KP_OK;
+    case PG_QUERY__NODE__NODE_INSERT_STMT:
+        return from_insert(parser, statement, tree->insert_stmt);
+    case PG_QUERY__NODE__NODE_UPDATE_STMT:
+        statement->kind = KP_STATEMENT_UPDATE;
+        statement->tag = "UPDATE";
+        statement->name = name_of(tree->update_stmt->relation);
+        return KP_OK;
+    case PG_QUERY__NODE__NODE_DELETE_STMT:
+        statement->kind = KP_STATEMENT_DELETE;
+        statement->tag = "DELETE";
+        statement->name = name_of(tree->delete_stmt->relation);
+        return KP_OK;
+    case PG_QUERY__NODE__NODE_COPY_STMT:
+        return from_copy(parser, statement, tree->copy_stmt);
+    case PG_QUERY__NODE__NODE_CREATE_STMT:
+        return from_create_table(parser, statement, tree->create_stmt);
+    case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT:
+        return from_create_as(parser, statement, tree->create_table_as_stmt);
+    case PG_QUERY__NODE__NODE_VIEW_STMT:
+        return from_view(parser, statement, tree->view_stmt);
+    case PG_QUERY__NODE__NODE_TRUNCATE_STMT:
+        return from_truncate(parser, statement, tree->truncate_stmt);
+    default:
+        return from_session(parser, statement, tree);
+    }
+}
