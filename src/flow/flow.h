@@ -1,9 +1,9 @@
 /*
  * The engine: a graph of operators that takes changes of its inputs, step by step, to changes of its outputs.
  *
- * Inputs are sources (record batches of a topic, decoded here), keyed tables (decoded, then -old +new per key) and plain
- * rows. kp_graph_add_plan turns a plan into operators; equal sub-plans are shared. One step takes everything from one
- * committed position to the next and runs operators in topological order over worker threads: stateless chains push
+ * Inputs are sources (record batches of a topic, decoded here), keyed tables (decoded, then -old +new per key) and
+ * plain rows. kp_graph_add_plan turns a plan into operators; equal sub-plans are shared. One step takes everything from
+ * one committed position to the next and runs operators in topological order over worker threads: stateless chains push
  * batches morsel by morsel; a stateful operator first exchanges rows by key hash to virtual shards, then each shard's
  * state is updated by one worker, and its changes go on. Steps of few rows run on the calling thread.
  *
@@ -35,34 +35,41 @@ struct kp_graph_options {
     uint32_t parts;           /* virtual shards in memory: a power of two up to KP_PARTS_MAX; 0: chosen from workers */
     struct kp_budget *budget; /* state is charged here */
     uint32_t parallel_rows_min; /* steps with fewer input rows stay on the caller's thread; 0: 4096 */
+    int64_t max_ahead_us;       /* for sources without the option max_ahead; 0: event times may be any time ahead */
+    const struct kp_zone *zone; /* for timestamptz texts without offset in records; NULL: UTC */
 };
-KP_MUST enum kp_code kp_graph_create(const struct kp_graph_options *options, struct kp_graph **ret_graph, struct kp_error *err);
+KP_MUST enum kp_code kp_graph_create(const struct kp_graph_options *options, struct kp_graph **ret_graph,
+                                     struct kp_error *err);
 void kp_graph_destroy(struct kp_graph *graph);
 
 /* ---- building: between steps ---- */
 
 /*
- * The node that stands for a source's or table's rows; made on first use, its decoded columns grow as plans ask for more.
- * A table's node yields changes of its latest rows (all columns).
+ * The node that stands for a source's or table's rows; made on first use, its decoded columns grow as plans ask for
+ * more. A table's node yields changes of its latest rows (all columns).
  */
-KP_MUST enum kp_code kp_graph_relation(struct kp_graph *graph, struct kp_relation *relation, struct kp_node **ret_node, struct kp_error *err);
+KP_MUST enum kp_code kp_graph_relation(struct kp_graph *graph, struct kp_relation *relation, struct kp_node **ret_node,
+                                       struct kp_error *err);
 /* An input of ready batches with these columns. */
 struct kp_node *kp_graph_input(struct kp_graph *graph, const struct kp_column *cols, uint32_t col_count, bool growing);
 
 /* Finds the node for a SCAN of a relation; NULL: kp_graph_relation is used (sources and tables), else an error. */
 typedef struct kp_node *(*kp_scan_resolve)(void *arg, struct kp_relation *relation);
 /* Adds operators for a plan. New operators are empty: they see what is pushed from now on. */
-KP_MUST enum kp_code kp_graph_add_plan(struct kp_graph *graph, const struct kp_plan *plan, const struct kp_session_settings *settings,
-                                       kp_scan_resolve resolve, void *arg, struct kp_node **ret_node, struct kp_error *err);
+KP_MUST enum kp_code kp_graph_add_plan(struct kp_graph *graph, const struct kp_plan *plan,
+                                       const struct kp_session_settings *settings, kp_scan_resolve resolve, void *arg,
+                                       struct kp_node **ret_node, struct kp_error *err);
 /* Takes a user of the node away; operators that nobody needs any more are freed with their state. */
 void kp_graph_drop(struct kp_graph *graph, struct kp_node *node);
 /*
- * Moves all of `from` (a backfilled private graph, at the same position, same parts) into `into` and destroys it. For each
- * input or relation node of `from`, map gives the node of `into` that takes its place, or NULL to move the node itself.
+ * Moves all of `from` (a backfilled private graph, at the same position, same parts) into `into` and destroys it. For
+ * each input or relation node of `from`, map gives the node of `into` that takes its place, or NULL to move the node
+ * itself.
  */
 KP_MUST enum kp_code kp_graph_merge(struct kp_graph *into, struct kp_graph *from,
-                                    struct kp_node *(*map)(void *arg, struct kp_node *input, struct kp_relation *relation), void *arg,
-                                    struct kp_error *err);
+                                    struct kp_node *(*map)(void *arg, struct kp_node *input,
+                                                           struct kp_relation *relation),
+                                    void *arg, struct kp_error *err);
 
 /* ---- outputs ---- */
 
@@ -73,7 +80,10 @@ struct kp_flow_error { /* an error row: a source row whose expression failed */
     const char *message;
 };
 
-/* The consolidated changes of a node in the last step, by shard: no row twice, no weight 0. */
+/*
+ * The consolidated changes of a node in the last step, by shard: no weight 0, and no row twice unless the node is
+ * growing: the insertions of a growing node are given as they came, so a row that was inserted twice is there twice.
+ */
 struct kp_changes {
     struct kp_batch **batches; /* weights may be NULL: all +1 */
     size_t batch_count;
@@ -103,12 +113,13 @@ struct kp_step {
     const struct kp_step_input *inputs;
     size_t input_count;
     int64_t position_end;
-    int64_t log_time_us;  /* unix microseconds */
-    /* More of the same step follows (memory is cut): aggregates and top-N keep their emission back until a step that is not
-     * partial. Outputs of a partial step are valid parts of the changes. */
+    int64_t log_time_us; /* unix microseconds */
+    /* More of the same step follows (memory is cut): aggregates and top-N keep their emission back until a step that is
+     * not partial. Outputs of a partial step are valid parts of the changes. */
     bool partial;
-    bool close_windows;   /* end of all input (kappa run): watermarks go to infinity */
-    /* Cancelled when set true by another thread: the step fails with KP_CANCELLED and the graph must be destroyed. NULL: never. */
+    bool close_windows; /* end of all input (kappa run): watermarks go to infinity */
+    /* Cancelled when set true by another thread: the step fails with KP_CANCELLED and the graph must be destroyed.
+     * NULL: never. */
     const _Atomic bool *cancel;
     /* Records that could not be decoded. Called from workers, one at a time. NULL: ignored. */
     void (*dead)(void *arg, struct kp_relation *relation, const struct kp_dead_letter *letter);
@@ -123,8 +134,8 @@ void kp_graph_step_release(struct kp_graph *graph);
 
 struct kp_node_stats {
     uint32_t id;
-    const char *kind;   /* "aggregate" */
-    char detail[128];   /* keys, predicate: for people */
+    const char *kind; /* "aggregate" */
+    char detail[128]; /* keys, predicate: for people */
     uint64_t rows_in, rows_out, batches, ns;
     uint64_t state_rows, state_bytes;
     uint32_t inputs[4];
@@ -135,7 +146,8 @@ struct kp_node_stats {
 void kp_graph_stats(const struct kp_graph *graph, struct kp_node_stats **ret_stats, size_t *ret_count);
 /* A source's watermark at the last step's end: PostgreSQL-epoch microseconds, INT64_MIN if none yet. */
 int64_t kp_node_watermark(const struct kp_node *node);
-/* Records decoded, rows made, dead letters and late (row, window) pairs dropped so far, for a source's or window's node. */
+/* Records decoded, rows made, dead letters and late (row, window) pairs dropped so far, for a source's or window's
+ * node. */
 struct kp_input_stats {
     uint64_t records, rows, dead_letters, late;
 };
@@ -143,10 +155,11 @@ void kp_node_input_stats(const struct kp_node *node, struct kp_input_stats *ret_
 
 /* ---- one bounded step: ad-hoc queries, INSERT … SELECT, constant expressions ---- */
 
-/* Gives the rows of a scanned relation (only `columns`): calls emit for each batch; batches and strings live in arena or longer. */
+/* Gives the rows of a scanned relation (only `columns`): calls emit for each batch; batches and strings live in arena
+ * or longer. */
 typedef enum kp_code (*kp_scan_rows)(void *arg, const struct kp_plan *scan, struct kp_arena *arena,
-                                     enum kp_code (*emit)(void *emit_arg, struct kp_batch *batch, struct kp_error *err), void *emit_arg,
-                                     struct kp_error *err);
+                                     enum kp_code (*emit)(void *emit_arg, struct kp_batch *batch, struct kp_error *err),
+                                     void *emit_arg, struct kp_error *err);
 struct kp_query_options {
     struct kp_workers *workers; /* NULL: the caller's thread only */
     struct kp_budget *budget;
@@ -154,13 +167,16 @@ struct kp_query_options {
     const _Atomic bool *cancel; /* NULL: never */
 };
 /*
- * Runs a plan over the rows that `rows` gives and returns its answer, sorted if the root is SORT or TOPN, as dense batches
- * without weights (multiplicities expanded) in arena. A failed row is the query's error (its SQLSTATE, log_position).
+ * Runs a plan over the rows that `rows` gives and returns its answer, sorted if the root is SORT or TOPN, as dense
+ * batches without weights (multiplicities expanded) in arena. A failed row is the query's error (its SQLSTATE,
+ * log_position).
  */
-KP_MUST enum kp_code kp_flow_query(const struct kp_plan *plan, const struct kp_query_options *options, kp_scan_rows rows, void *arg,
-                                   struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count, struct kp_error *err);
+KP_MUST enum kp_code kp_flow_query(const struct kp_plan *plan, const struct kp_query_options *options,
+                                   kp_scan_rows rows, void *arg, struct kp_arena *arena, struct kp_batch ***ret_batches,
+                                   size_t *ret_count, struct kp_error *err);
 /* Evaluates expressions without columns (constants, parameters replaced). Results in arena. */
-KP_MUST enum kp_code kp_flow_constants(struct kp_expr *const *exprs, uint32_t count, const struct kp_session_settings *settings,
-                                       struct kp_arena *arena, struct kp_datum *ret_values, struct kp_error *err);
+KP_MUST enum kp_code kp_flow_constants(struct kp_expr *const *exprs, uint32_t count,
+                                       const struct kp_session_settings *settings, struct kp_arena *arena,
+                                       struct kp_datum *ret_values, struct kp_error *err);
 
 #endif

@@ -1,0 +1,118 @@
+/*
+ * From plans to operators: one walk from the leaves up, each new node looked up among the ones that are there
+ * (kp_node_share).
+ */
+#include "flow/graph.h"
+
+struct build {
+    struct kp_graph *graph;
+    const struct kp_session_settings *settings;
+    kp_scan_resolve resolve;
+    void *arg;
+    bool scans_ready; /* resolve gives nodes that have just the scan's columns */
+    bool drop_late;   /* below an EMIT: windows leave late rows out */
+};
+
+static enum kp_code build_plan(struct build *build, const struct kp_plan *plan, struct kp_node **ret_node,
+                               struct kp_error *err);
+
+static enum kp_code build_scan(struct build *build, const struct kp_plan *plan, struct kp_node **ret_node,
+                               struct kp_error *err)
+{
+    struct kp_relation *relation = plan->scan.relation;
+    struct kp_node *node = build->resolve ? build->resolve(build->arg, relation) : NULL;
+    if (node && build->scans_ready) {
+        *ret_node = node;
+        return KP_OK;
+    }
+    if (!node)
+        KP_TRY(kp_graph_relation(build->graph, relation, &node, err));
+    if (node->ops != &kp_source_ops) {
+        *ret_node = kp_op_columns(build->graph, plan->cols, plan->col_count, node, plan->scan.columns);
+        return KP_OK;
+    }
+    uint32_t *columns = kp_calloc(plan->col_count + 1, sizeof *columns);
+    enum kp_code code = kp_op_source_need(node, plan->scan.columns, plan->col_count, columns, err);
+    if (code == KP_OK)
+        *ret_node = kp_op_columns(build->graph, plan->cols, plan->col_count, node, columns);
+    kp_free(columns);
+    return code;
+}
+
+static enum kp_code build_from_input(struct build *build, const struct kp_plan *plan, struct kp_node *input,
+                                     struct kp_node **ret_node, struct kp_error *err)
+{
+    struct kp_graph *graph = build->graph;
+    switch (plan->kind) {
+    case KP_PLAN_SORT: /* a set to the engine: query.c orders it */
+        *ret_node = input;
+        return KP_OK;
+    case KP_PLAN_FILTER:
+        *ret_node = kp_op_filter(graph, plan, build->settings, input);
+        return KP_OK;
+    case KP_PLAN_PROJECT:
+        *ret_node = kp_op_project(graph, plan, build->settings, input);
+        return KP_OK;
+    case KP_PLAN_AGGREGATE:
+        return kp_op_aggregate(graph, plan, build->settings, input, ret_node, err);
+    default:
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "this kind of query is not supported");
+    }
+}
+
+static enum kp_code build_plan(struct build *build, const struct kp_plan *plan, struct kp_node **ret_node,
+                               struct kp_error *err)
+{
+    if (plan->kind == KP_PLAN_SCAN)
+        return build_scan(build, plan, ret_node, err);
+    if (plan->kind == KP_PLAN_VALUES) {
+        *ret_node = kp_op_values(build->graph, plan, build->settings);
+        return KP_OK;
+    }
+    struct kp_node **inputs = kp_calloc(plan->input_count + 1, sizeof *inputs);
+    enum kp_code code = KP_OK;
+    for (uint32_t i = 0; code == KP_OK && i < plan->input_count; i++)
+        code = build_plan(build, plan->inputs[i], &inputs[i], err);
+    if (code == KP_OK)
+        code = build_from_input(build, plan, inputs[0], ret_node, err);
+    kp_free(inputs);
+    return code;
+}
+
+static enum kp_code add_plan(struct build *build, const struct kp_plan *plan, struct kp_node **ret_node,
+                             struct kp_error *err)
+{
+    kp_graph_step_release(build->graph);
+    struct kp_node *node;
+    enum kp_code code = build_plan(build, plan, &node, err);
+    if (code != KP_OK) {
+        kp_graph_sweep(build->graph);
+        return code;
+    }
+    node->users++;
+    *ret_node = node;
+    return KP_OK;
+}
+
+static const struct kp_session_settings no_settings;
+
+enum kp_code kp_graph_add_plan(struct kp_graph *graph, const struct kp_plan *plan,
+                               const struct kp_session_settings *settings, kp_scan_resolve resolve, void *arg,
+                               struct kp_node **ret_node, struct kp_error *err)
+{
+    struct build build = {
+        .graph = graph, .settings = settings ? settings : &no_settings, .resolve = resolve, .arg = arg};
+    return add_plan(&build, plan, ret_node, err);
+}
+
+enum kp_code kp_graph_add_scans_plan(struct kp_graph *graph, const struct kp_plan *plan,
+                                     const struct kp_session_settings *settings, kp_scan_resolve resolve, void *arg,
+                                     struct kp_node **ret_node, struct kp_error *err)
+{
+    struct build build = {.graph = graph,
+                          .settings = settings ? settings : &no_settings,
+                          .resolve = resolve,
+                          .arg = arg,
+                          .scans_ready = true};
+    return add_plan(&build, plan, ret_node, err);
+}

@@ -1,0 +1,415 @@
+/*
+ * The graph: nodes and who reads whom. Building happens between steps; stepping is step.c's.
+ *
+ * Sharing: a node that would do the same as an existing one is dropped for it, unless that one is stateful (or reads a
+ * stateful one) and has had rows already: its new user would miss them.
+ */
+#include "flow/op_source.h"
+
+enum { PARTS_PER_WORKER = 4, PARTS_DEFAULT_MAX = 64, PARALLEL_ROWS_MIN = 4096 };
+
+enum kp_code kp_graph_create(const struct kp_graph_options *options, struct kp_graph **ret_graph, struct kp_error *err)
+{
+    uint32_t workers = kp_workers_count(options->workers), parts = options->parts;
+    if (parts > KP_PARTS_MAX || (parts & (parts - 1)))
+        return kp_fail(err, KP_INVALID, NULL, "%u shards: a power of two up to %d is needed", parts, KP_PARTS_MAX);
+    if (parts == 0)
+        for (parts = 1; workers > 1 && parts < workers * PARTS_PER_WORKER && parts < PARTS_DEFAULT_MAX;)
+            parts *= 2;
+    struct kp_graph *graph = kp_calloc(1, sizeof *graph);
+    graph->options = *options;
+    if (graph->options.parallel_rows_min == 0)
+        graph->options.parallel_rows_min = PARALLEL_ROWS_MIN;
+    graph->workers = options->workers;
+    graph->lanes_count = workers;
+    graph->parts = parts;
+    graph->part_shift = 64;
+    for (uint32_t p = parts; p > 1; p /= 2)
+        graph->part_shift--;
+    graph->lanes = kp_calloc(workers, sizeof *graph->lanes);
+    for (uint32_t i = 0; i < workers; i++)
+        graph->lanes[i] = (struct kp_lane){.index = i, .graph = graph};
+    kp_mutex_init(&graph->dead_lock);
+    *ret_graph = graph;
+    return KP_OK;
+}
+
+static void node_free(struct kp_node *node)
+{
+    if (node->ops->finish)
+        node->ops->finish(node);
+    if (node->inboxes) {
+        for (uint32_t i = 0; i < node->input_count; i++)
+            kp_inbox_finish(&node->inboxes[i]);
+        kp_free(node->inboxes);
+    }
+    kp_free(node->consumers);
+    kp_free(node->inputs);
+    struct kp_arena arena = node->arena; /* types and expressions are in it, the node itself is not */
+    kp_free(node);
+    kp_arena_finish(&arena);
+}
+
+void kp_graph_destroy(struct kp_graph *graph)
+{
+    if (!graph)
+        return;
+    kp_graph_step_release(graph);
+    for (uint32_t i = graph->node_count; i-- > 0;)
+        node_free(graph->nodes[i]);
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        kp_free(graph->outputs[i]);
+    for (uint32_t i = 0; i < graph->lanes_count; i++)
+        kp_arena_finish(&graph->lanes[i].arena);
+    kp_mutex_finish(&graph->dead_lock);
+    kp_free(graph->lanes);
+    kp_free(graph->nodes);
+    kp_free(graph->outputs);
+    kp_free(graph);
+}
+
+/* ---- nodes ---- */
+
+static void add_consumer(struct kp_node *input, struct kp_node *node, uint32_t port)
+{
+    input->consumers = kp_realloc(input->consumers, (input->consumer_count + 1) * sizeof *input->consumers);
+    input->consumers[input->consumer_count++] = (struct kp_consumer){node, port};
+}
+
+static void remove_consumer(struct kp_node *input, const struct kp_node *node)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < input->consumer_count; i++)
+        if (input->consumers[i].node != node)
+            input->consumers[kept++] = input->consumers[i];
+    input->consumer_count = kept;
+}
+
+static void append_node(struct kp_graph *graph, struct kp_node *node)
+{
+    if (graph->node_count == graph->node_cap) {
+        graph->node_cap = graph->node_cap ? graph->node_cap * 2 : 16;
+        graph->nodes = kp_realloc(graph->nodes, graph->node_cap * sizeof *graph->nodes);
+    }
+    node->place = graph->node_count;
+    graph->nodes[graph->node_count++] = node;
+}
+
+static void renumber(struct kp_graph *graph)
+{
+    for (uint32_t i = 0; i < graph->node_count; i++)
+        graph->nodes[i]->place = i;
+}
+
+struct kp_node *kp_node_create(struct kp_graph *graph, const struct kp_node_ops *ops, const struct kp_column *cols,
+                               uint32_t col_count, struct kp_node *const *inputs, uint32_t input_count)
+{
+    struct kp_node *node = kp_calloc(1, ops->bytes);
+    node->ops = ops;
+    node->graph = graph;
+    node->id = graph->next_id++;
+    node->col_count = col_count;
+    node->types = kp_arena_alloc(&node->arena, (col_count + 1) * sizeof *node->types);
+    for (uint32_t c = 0; c < col_count; c++)
+        node->types[c] = cols[c].type;
+    node->input_count = input_count;
+    node->inputs = kp_calloc(input_count + 1, sizeof *node->inputs);
+    node->growing = true;
+    for (uint32_t i = 0; i < input_count; i++) {
+        node->inputs[i] = inputs[i];
+        node->growing = node->growing && inputs[i]->growing;
+        add_consumer(inputs[i], node, i);
+    }
+    append_node(graph, node);
+    return node;
+}
+
+static bool may_share(const struct kp_node *node)
+{
+    if (node->ops->part && node->touched)
+        return false;
+    if (node->pinned)
+        return true;
+    for (uint32_t i = 0; i < node->input_count; i++)
+        if (!may_share(node->inputs[i]))
+            return false;
+    return true;
+}
+
+static bool does_the_same(const struct kp_node *a, const struct kp_node *b)
+{
+    if (a->ops != b->ops || !a->ops->same || a->input_count != b->input_count || a->col_count != b->col_count ||
+        a->settings.zone != b->settings.zone)
+        return false;
+    for (uint32_t i = 0; i < a->input_count; i++)
+        if (a->inputs[i] != b->inputs[i])
+            return false;
+    for (uint32_t c = 0; c < a->col_count; c++)
+        if (!kp_type_equal(a->types[c], b->types[c]))
+            return false;
+    return a->ops->same(a, b);
+}
+
+static void ask_for_positions(struct kp_node *node)
+{
+    if (node->uses_positions)
+        return;
+    node->uses_positions = true;
+    if (!node->ops->part)
+        for (uint32_t i = 0; i < node->input_count; i++)
+            ask_for_positions(node->inputs[i]);
+}
+
+struct kp_node *kp_node_share(struct kp_node *node)
+{
+    struct kp_graph *graph = node->graph;
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        struct kp_node *other = graph->nodes[i];
+        if (other == node || !does_the_same(other, node) || !may_share(other))
+            continue;
+        for (uint32_t k = 0; k < node->input_count; k++)
+            remove_consumer(node->inputs[k], node);
+        for (uint32_t k = 0; k < other->input_count; k++) { /* other may read an input twice */
+            remove_consumer(other->inputs[k], other);
+        }
+        for (uint32_t k = 0; k < other->input_count; k++)
+            add_consumer(other->inputs[k], other, k);
+        KP_ASSERT(node->place == graph->node_count - 1);
+        graph->node_count--;
+        node_free(node);
+        return other;
+    }
+    if (node->ops->part) {
+        node->inboxes = kp_calloc(node->input_count + 1, sizeof *node->inboxes);
+        for (uint32_t i = 0; i < node->input_count; i++)
+            kp_inbox_init(&node->inboxes[i], graph->lanes_count, graph->parts, graph->part_shift);
+    }
+    if (node->ops->start)
+        node->ops->start(node);
+    for (uint32_t i = 0; i < node->input_count; i++)
+        if (node->uses_positions)
+            ask_for_positions(node->inputs[i]);
+    return node;
+}
+
+static void free_if_unused(struct kp_graph *graph, struct kp_node *node)
+{
+    if (node->users || node->consumer_count || node->pinned)
+        return;
+    for (uint32_t i = 0; i < node->input_count; i++)
+        remove_consumer(node->inputs[i], node);
+    memmove(graph->nodes + node->place, graph->nodes + node->place + 1,
+            (graph->node_count - node->place - 1) * sizeof(struct kp_node *));
+    graph->node_count--;
+    renumber(graph);
+    struct kp_node **inputs = node->inputs;
+    uint32_t input_count = node->input_count;
+    node->inputs = NULL;
+    for (uint32_t i = 0; node->inboxes && i < input_count; i++)
+        kp_inbox_finish(&node->inboxes[i]);
+    kp_free(node->inboxes);
+    node->inboxes = NULL;
+    node_free(node);
+    for (uint32_t i = 0; i < input_count; i++) {
+        bool again = false;
+        for (uint32_t k = 0; k < i; k++)
+            again |= inputs[k] == inputs[i];
+        if (!again)
+            free_if_unused(graph, inputs[i]);
+    }
+    kp_free(inputs);
+}
+
+void kp_graph_drop(struct kp_graph *graph, struct kp_node *node)
+{
+    if (!node)
+        return;
+    kp_graph_step_release(graph);
+    if (node->users)
+        node->users--;
+    else
+        node->pinned = false;
+    free_if_unused(graph, node);
+}
+
+void kp_graph_sweep(struct kp_graph *graph)
+{
+    for (uint32_t i = graph->node_count; i-- > 0;) {
+        i = KP_MIN(i, graph->node_count - 1); /* freeing one may have freed others before it */
+        free_if_unused(graph, graph->nodes[i]);
+        if (graph->node_count == 0)
+            return;
+    }
+}
+
+/* ---- relations, inputs, outputs ---- */
+
+enum kp_code kp_graph_relation(struct kp_graph *graph, struct kp_relation *relation, struct kp_node **ret_node,
+                               struct kp_error *err)
+{
+    bool keyed = relation->kind == KP_RELATION_TABLE;
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        struct kp_node *node = graph->nodes[i];
+        if (node->ops == &kp_source_ops && kp_op_source_relation(node) == relation && !keyed) {
+            *ret_node = node;
+            return KP_OK;
+        }
+        if (keyed && node->ops == &kp_upsert_ops && kp_op_source_relation(node->inputs[0]) == relation) {
+            *ret_node = node;
+            return KP_OK;
+        }
+    }
+    if (relation->kind != KP_RELATION_SOURCE && !keyed)
+        return kp_fail(err, KP_INVALID, "42809", "\"%s\" has no records of its own", relation->name);
+    struct kp_node *node;
+    KP_TRY(kp_op_source(graph, relation, &node, err));
+    if (keyed)
+        KP_TRY(kp_op_upsert(graph, node, relation, &node, err));
+    node->pinned = true;
+    *ret_node = node;
+    return KP_OK;
+}
+
+struct kp_node *kp_graph_input(struct kp_graph *graph, const struct kp_column *cols, uint32_t col_count, bool growing)
+{
+    struct kp_node *node = kp_op_input(graph, cols, col_count, growing);
+    node->pinned = true;
+    return node;
+}
+
+struct kp_output *kp_graph_add_output(struct kp_graph *graph, struct kp_node *node)
+{
+    struct kp_output *output = kp_calloc(1, sizeof *output);
+    output->node = kp_op_output(graph, node);
+    output->node->users = 1;
+    graph->outputs = kp_realloc(graph->outputs, (graph->output_count + 1) * sizeof(struct kp_output *));
+    graph->outputs[graph->output_count++] = output;
+    return output;
+}
+
+void kp_graph_drop_output(struct kp_graph *graph, struct kp_output *output)
+{
+    if (!output)
+        return;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        if (graph->outputs[i] != output)
+            graph->outputs[kept++] = graph->outputs[i];
+    graph->output_count = kept;
+    kp_graph_drop(graph, output->node);
+    kp_free(output);
+}
+
+const struct kp_changes *kp_output_changes(const struct kp_output *output)
+{
+    return &output->changes;
+}
+
+/* ---- merging ---- */
+
+static void replace_input(struct kp_node *node, const struct kp_node *old, struct kp_node *by)
+{
+    for (uint32_t i = 0; i < node->input_count; i++)
+        if (node->inputs[i] == old)
+            node->inputs[i] = by;
+}
+
+static bool is_entry(const struct kp_node *node)
+{
+    if (node->ops == &kp_source_ops) /* a table's decoder goes with its table */
+        return kp_op_source_relation(node)->kind == KP_RELATION_SOURCE;
+    return node->pinned;
+}
+
+/* Moves the readers of `old` to `by`; column numbers may differ when a source decodes other columns. */
+static enum kp_code move_readers(struct kp_node *old, struct kp_node *by, struct kp_error *err)
+{
+    if (old->ops == &kp_source_ops && by->ops == &kp_source_ops)
+        KP_TRY(kp_op_source_take_over(by, old, err));
+    else if (old->col_count != by->col_count)
+        return kp_fail(err, KP_INVALID, "XX000", "an input of %u columns cannot take the place of one of %u",
+                       by->col_count, old->col_count);
+    for (uint32_t i = 0; i < old->consumer_count; i++) {
+        replace_input(old->consumers[i].node, old, by);
+        add_consumer(by, old->consumers[i].node, old->consumers[i].port);
+    }
+    old->consumer_count = 0;
+    if (old->uses_positions)
+        ask_for_positions(by);
+    return KP_OK;
+}
+
+enum kp_code kp_graph_merge(struct kp_graph *into, struct kp_graph *from,
+                            struct kp_node *(*map)(void *arg, struct kp_node *input, struct kp_relation *relation),
+                            void *arg, struct kp_error *err)
+{
+    if (into->parts != from->parts || into->lanes_count != from->lanes_count)
+        return kp_fail(err, KP_INVALID, "XX000", "graphs of %u and %u shards cannot be merged", into->parts,
+                       from->parts);
+    kp_graph_step_release(into);
+    kp_graph_step_release(from);
+    for (uint32_t i = 0; i < from->node_count; i++) {
+        struct kp_node *node = from->nodes[i];
+        if (!is_entry(node))
+            continue;
+        struct kp_relation *relation = node->ops == &kp_source_ops   ? kp_op_source_relation(node)
+                                       : node->ops == &kp_upsert_ops ? kp_op_source_relation(node->inputs[0])
+                                                                     : NULL;
+        struct kp_node *by = map ? map(arg, node, relation) : NULL;
+        if (!by || by == node)
+            continue;
+        KP_TRY(move_readers(node, by, err));
+        node->pinned = false;
+    }
+    kp_graph_sweep(from); /* replaced entries, and a replaced table's decoder */
+    for (uint32_t i = 0; i < from->node_count; i++) {
+        struct kp_node *node = from->nodes[i];
+        node->graph = into;
+        node->id = into->next_id++;
+        append_node(into, node);
+    }
+    into->outputs =
+        kp_realloc(into->outputs, (into->output_count + from->output_count + 1) * sizeof(struct kp_output *));
+    for (uint32_t i = 0; i < from->output_count; i++)
+        into->outputs[into->output_count++] = from->outputs[i];
+    from->node_count = from->output_count = 0;
+    kp_graph_destroy(from);
+    return KP_OK;
+}
+
+/* ---- looking inside ---- */
+
+void kp_graph_stats(const struct kp_graph *graph, struct kp_node_stats **ret_stats, size_t *ret_count)
+{
+    struct kp_node_stats *all = kp_calloc(graph->node_count, sizeof *all);
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        const struct kp_node *node = graph->nodes[i];
+        struct kp_node_stats *stats = &all[i];
+        stats->id = node->id;
+        stats->kind = node->ops->kind;
+        memcpy(stats->detail, node->detail, sizeof stats->detail);
+        stats->rows_in = atomic_load(&node->rows_in);
+        stats->rows_out = atomic_load(&node->rows_out);
+        stats->batches = atomic_load(&node->batches);
+        stats->ns = atomic_load(&node->ns);
+        stats->growing = node->growing;
+        stats->input_count = KP_MIN(node->input_count, (uint32_t)KP_COUNT(stats->inputs));
+        for (uint32_t k = 0; k < stats->input_count; k++)
+            stats->inputs[k] = node->inputs[k]->id;
+        if (node->ops->stats)
+            node->ops->stats(node, stats);
+    }
+    *ret_stats = all;
+    *ret_count = graph->node_count;
+}
+
+void kp_node_input_stats(const struct kp_node *node, struct kp_input_stats *ret_stats)
+{
+    *ret_stats = (struct kp_input_stats){0};
+    if (node->ops == &kp_upsert_ops)
+        node = node->inputs[0];
+    if (node->ops == &kp_source_ops)
+        kp_op_source_stats(node, ret_stats);
+    else
+        ret_stats->rows = atomic_load(&node->rows_in);
+}

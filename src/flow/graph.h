@@ -1,0 +1,186 @@
+/*
+ * Inside the engine: what operators, the builder and the stepper share.
+ *
+ * A node is an operator. Stateless ones only have `push`: they transform a batch on the worker that brings it and send
+ * the result on. Stateful ones push rows into their inbox (exchange.h), split by key hash into parts; when all that lie
+ * before them in topological order are done, the stepper calls `part` for each part with work, on any worker, and what
+ * a part sends flows on at once. So a step is one pass over graph->nodes with a barrier per stateful node.
+ *
+ * Invariants: 1. a node's inputs precede it in graph->nodes; 2. a part's state is touched by one worker at a time;
+ * 3. what is sent lives in the sending lane's arena (or in state) until the next step; 4. order of batches means
+ * nothing, where order matters (keyed tables) it is taken from the rows' positions.
+ */
+#ifndef KP_FLOW_GRAPH_H
+#define KP_FLOW_GRAPH_H
+
+#include "flow/eval.h"
+#include "flow/exchange.h"
+#include "flow/flow.h"
+#include "os/thread.h"
+
+enum { KP_LANES_MAX = 64 };
+
+/* One worker inside a step: its scratch, its errors. */
+struct kp_lane_error {
+    const struct kp_node *node;
+    struct kp_flow_error error;
+    struct kp_lane_error *next;
+};
+struct kp_lane {
+    uint32_t index;
+    struct kp_graph *graph;
+    struct kp_arena arena;
+    struct kp_lane_error *errors;
+};
+
+/* Rows on their way. */
+struct kp_flow {
+    struct kp_batch *batch;
+    const int64_t *positions;  /* of each row's source record; NULL: not known */
+    const int64_t *watermarks; /* the source's watermark at each row's own position; NULL unless someone asked */
+};
+
+struct kp_consumer {
+    struct kp_node *node;
+    uint32_t port;
+};
+
+struct kp_node_ops {
+    const char *kind;
+    size_t bytes; /* of the operator's struct, which begins with struct kp_node */
+    KP_MUST enum kp_code (*push)(struct kp_node *node, struct kp_lane *lane, uint32_t port, const struct kp_flow *in,
+                                 struct kp_error *err);
+    /* Stateful: one part's turn. */
+    KP_MUST enum kp_code (*part)(struct kp_node *node, struct kp_lane *lane, uint32_t part, struct kp_error *err);
+    /* Wants a turn of this part although nothing came in. NULL: never. */
+    bool (*wants)(const struct kp_node *node, uint32_t part);
+    /* Sources and inputs: brings the step's rows. */
+    KP_MUST enum kp_code (*bring)(struct kp_node *node, const struct kp_step_input *input, struct kp_error *err);
+    /* Stateful: state exists from now on. */
+    void (*start)(struct kp_node *node);
+    void (*release)(struct kp_node *node); /* the step's batches are no longer read */
+    void (*finish)(struct kp_node *node);
+    /* Equal parameters; kind and inputs are the same already. NULL: never shared. */
+    bool (*same)(const struct kp_node *a, const struct kp_node *b);
+    void (*stats)(const struct kp_node *node, struct kp_node_stats *stats);
+};
+
+struct kp_node {
+    const struct kp_node_ops *ops;
+    struct kp_graph *graph;
+    struct kp_arena arena; /* definition: expressions, types */
+    uint32_t id;
+    uint32_t place; /* in graph->nodes */
+    uint32_t col_count;
+    struct kp_type *types;
+    bool growing;                         /* yields insertions only */
+    bool consolidated;                    /* yields no row twice in a step */
+    bool touched;                         /* has had rows: a new user would miss them */
+    bool pinned;                          /* a relation or input: kept without users */
+    bool uses_positions, uses_watermarks; /* someone downstream reads them before the next stateful node */
+    uint32_t users;                       /* plans and outputs that hold it, beside consumers */
+    uint32_t input_count;
+    struct kp_node **inputs;
+    struct kp_consumer *consumers;
+    uint32_t consumer_count;
+    struct kp_inbox *inboxes; /* one a port, of stateful nodes */
+    struct kp_session_settings settings;
+    _Atomic uint64_t rows_in, rows_out, batches, ns;
+    char detail[128];
+};
+
+struct kp_output {
+    struct kp_node *node; /* of kind "output" */
+    struct kp_changes changes;
+};
+
+struct kp_graph {
+    struct kp_graph_options options;
+    struct kp_workers *workers;
+    uint32_t lanes_count, parts, part_shift; /* a row's part is hash >> part_shift */
+    struct kp_lane *lanes;
+    struct kp_node **nodes; /* in topological order */
+    uint32_t node_count, node_cap, next_id;
+    struct kp_output **outputs;
+    uint32_t output_count;
+    bool bounded; /* one step only: an ad-hoc query */
+    bool poisoned, parallel;
+    const struct kp_step *step; /* while stepping */
+    struct kp_mutex dead_lock;
+};
+
+/* ---- for operators ---- */
+
+/* A new node of this kind at the end of the graph, settings taken over; its inputs' consumers know it. */
+struct kp_node *kp_node_create(struct kp_graph *graph, const struct kp_node_ops *ops, const struct kp_column *cols,
+                               uint32_t col_count, struct kp_node *const *inputs, uint32_t input_count);
+/* Looks for a node that does the same; if there is one, frees `node` and returns that. Else starts node's state. */
+struct kp_node *kp_node_share(struct kp_node *node);
+/* Sends rows to all consumers. Empty batches are not sent. */
+KP_MUST enum kp_code kp_node_send(struct kp_node *node, struct kp_lane *lane, const struct kp_flow *out,
+                                  struct kp_error *err);
+/* Diverts a row's failure to every output downstream. The message is copied. */
+void kp_node_error(struct kp_node *node, struct kp_lane *lane, int64_t weight, int64_t log_position,
+                   const char *sqlstate, const char *message);
+/* Diverts all failed rows of an evaluation over `in`; afterwards eval->errors are first errors in order of rows. */
+void kp_node_divert(struct kp_node *node, struct kp_lane *lane, struct kp_eval *eval, const struct kp_flow *in);
+/* Some rows of a flow. */
+struct kp_flow kp_flow_gather(const struct kp_flow *in, const uint32_t *index, uint32_t n, struct kp_arena *arena);
+/* True in a step after which nothing may be held back. */
+bool kp_graph_step_final(const struct kp_graph *graph);
+/* Calls run for 0 … count - 1, spread over the workers if the step is parallel; stops at the first failure or cancel.
+ */
+KP_MUST enum kp_code kp_graph_parallel(struct kp_graph *graph, uint32_t count,
+                                       enum kp_code (*run)(void *arg, struct kp_lane *lane, uint32_t task,
+                                                           struct kp_error *err),
+                                       void *arg, struct kp_error *err);
+static inline struct kp_eval kp_lane_eval(struct kp_lane *lane, const struct kp_node *node)
+{
+    return (struct kp_eval){.arena = &lane->arena, .settings = &node->settings};
+}
+
+/* Frees nodes that nobody needs: what a failed kp_graph_add_plan has made. */
+void kp_graph_sweep(struct kp_graph *graph);
+/* As kp_graph_add_plan, but resolve is called for each scan in order and gives a node of just the scan's columns. */
+KP_MUST enum kp_code kp_graph_add_scans_plan(struct kp_graph *graph, const struct kp_plan *plan,
+                                             const struct kp_session_settings *settings, kp_scan_resolve resolve,
+                                             void *arg, struct kp_node **ret_node, struct kp_error *err);
+
+/* ---- workers ---- */
+uint32_t kp_workers_count(const struct kp_workers *workers); /* NULL: 1 */
+/* Runs tasks 0 … count - 1; slot is below kp_workers_count and names the thread, the caller being 0. */
+void kp_workers_run(struct kp_workers *workers, uint32_t count, void (*run)(void *arg, uint32_t slot, uint32_t task),
+                    void *arg);
+
+/* ---- operators: each makes a node (op_<name>.c) ---- */
+KP_MUST enum kp_code kp_op_source(struct kp_graph *graph, struct kp_relation *relation, struct kp_node **ret_node,
+                                  struct kp_error *err);
+/* Columns of the relation that the source must decode, as columns of the source's node. */
+KP_MUST enum kp_code kp_op_source_need(struct kp_node *node, const uint32_t *columns, uint32_t count,
+                                       uint32_t *ret_columns, struct kp_error *err);
+struct kp_relation *kp_op_source_relation(const struct kp_node *node);
+/* `node` will be read by the readers of `old`, another graph's node of the same relation at the same position. */
+KP_MUST enum kp_code kp_op_source_take_over(struct kp_node *node, struct kp_node *old, struct kp_error *err);
+KP_MUST enum kp_code kp_op_upsert(struct kp_graph *graph, struct kp_node *source, struct kp_relation *relation,
+                                  struct kp_node **ret_node, struct kp_error *err);
+struct kp_node *kp_op_input(struct kp_graph *graph, const struct kp_column *cols, uint32_t col_count, bool growing);
+struct kp_node *kp_op_values(struct kp_graph *graph, const struct kp_plan *plan,
+                             const struct kp_session_settings *settings);
+struct kp_node *kp_op_columns(struct kp_graph *graph, const struct kp_column *cols, uint32_t col_count,
+                              struct kp_node *input, const uint32_t *columns);
+/* Its column numbers become map's: the input was replaced by one that has the same columns elsewhere. */
+void kp_op_columns_remap(struct kp_node *node, const uint32_t *map);
+struct kp_node *kp_op_filter(struct kp_graph *graph, const struct kp_plan *plan,
+                             const struct kp_session_settings *settings, struct kp_node *input);
+struct kp_node *kp_op_project(struct kp_graph *graph, const struct kp_plan *plan,
+                              const struct kp_session_settings *settings, struct kp_node *input);
+KP_MUST enum kp_code kp_op_aggregate(struct kp_graph *graph, const struct kp_plan *plan,
+                                     const struct kp_session_settings *settings, struct kp_node *input,
+                                     struct kp_node **ret_node, struct kp_error *err);
+struct kp_node *kp_op_output(struct kp_graph *graph, struct kp_node *input);
+/* The batches of the last step. */
+void kp_op_output_collect(struct kp_node *node, struct kp_changes *changes);
+
+extern const struct kp_node_ops kp_source_ops, kp_columns_ops, kp_upsert_ops, kp_input_ops, kp_output_ops;
+
+#endif

@@ -1,0 +1,507 @@
+/*
+ * A source: record batches of a topic to rows, and the source's watermark.
+ *
+ * Decoding is cut into morsels of neighbouring record batches, decoded in parallel. A row whose event time lies further
+ * ahead of its block's log time than the source's max_ahead becomes a dead letter, or one bad clock would make all that
+ * follows late.
+ *
+ * Watermark: W(P) = least over the partitions seen of (largest event time before P) minus the declared delay; it never
+ * goes back. Only its value at the step's end is needed as long as nobody drops late rows; then each morsel notes the
+ * largest time of each partition and the results are joined. If an EMIT ON WINDOW CLOSE reads the source, every row
+ * needs W at its own position: morsels are then decoded first, walked in log order by one thread, and only then sent
+ * on.
+ *
+ * Invariants: 1. columns of the node are only ever appended; 2. W depends on the records before P alone, not on
+ * morsels.
+ */
+#include "flow/op_source.h"
+
+#include <stdio.h>
+
+enum {
+    MORSEL_BYTES = 4 << 20,
+    MORSEL_RECORDS = 16384 /* a few columns of them stay in L2 */
+};
+static const int64_t POSTGRES_EPOCH_US = 946684800000000;
+
+struct partition {
+    uint32_t number;
+    int64_t time_max; /* largest event time seen */
+};
+
+struct part_list {
+    struct partition *items;
+    uint32_t count, cap;
+};
+
+struct decoded {
+    struct kp_flow flow;
+    const uint8_t *tombstones;
+    struct decoded *next;
+};
+
+struct morsel {
+    const struct kp_decode_input *inputs;
+    size_t count;
+    struct decoded *first, **end; /* when rows wait for their watermarks */
+    struct part_list times;
+};
+
+struct op_source {
+    struct kp_node node;
+    struct kp_relation *relation;
+    uint32_t *columns; /* relation's columns that are decoded, in the node's order */
+    struct kp_decoder *decoder;
+    struct kp_decode_state **states; /* per lane */
+    int32_t time_column;             /* of the node, -1: no watermark */
+    int64_t max_ahead_us;            /* INT64_MAX: any */
+    struct part_list partitions;
+    int64_t watermark;
+    _Atomic uint64_t records, rows, dead_letters;
+    struct morsel *morsels; /* of the step */
+    uint32_t morsel_count;
+    struct decode_run **running; /* per lane: the morsel in work */
+};
+
+struct decode_run {
+    struct op_source *op;
+    struct kp_lane *lane;
+    struct morsel *morsel;
+    size_t chunk; /* where the last row was found */
+};
+
+/* ---- watermarks ---- */
+
+static int64_t *part_time(struct part_list *list, uint32_t number)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        if (list->items[i].number == number)
+            return &list->items[i].time_max;
+    if (list->count == list->cap) {
+        list->cap = list->cap ? list->cap * 2 : 4;
+        list->items = kp_realloc(list->items, list->cap * sizeof *list->items);
+    }
+    list->items[list->count] = (struct partition){number, INT64_MIN};
+    return &list->items[list->count++].time_max;
+}
+
+static int64_t watermark_of(const struct op_source *op, int64_t so_far)
+{
+    int64_t least = INT64_MAX;
+    for (uint32_t i = 0; i < op->partitions.count; i++)
+        least = KP_MIN(least, op->partitions.items[i].time_max);
+    if (op->partitions.count == 0 || least == INT64_MIN)
+        return so_far;
+    if (least < INT64_MIN + op->relation->watermark_delay_us)
+        return so_far;
+    return KP_MAX(so_far, least - op->relation->watermark_delay_us);
+}
+
+static bool is_finite_time(int64_t time_us)
+{
+    return time_us != INT64_MIN && time_us != INT64_MAX;
+}
+
+/* An event time as microseconds, INT64_MIN if it has none. */
+static int64_t event_time(const struct kp_vec *vec, uint32_t row)
+{
+    if (kp_vec_is_null(vec, row))
+        return INT64_MIN;
+    if (vec->type.id == KP_DATE) {
+        int32_t days = *(const int32_t *)kp_vec_at(vec, row);
+        return days == INT32_MIN || days == INT32_MAX ? INT64_MIN : (int64_t)days * 86400000000;
+    }
+    int64_t time_us = *(const int64_t *)kp_vec_at(vec, row);
+    return is_finite_time(time_us) ? time_us : INT64_MIN;
+}
+
+/* The record batch that holds a position; positions come in ascending order. */
+static const struct kp_decode_input *chunk_of(struct decode_run *run, int64_t position)
+{
+    while (run->chunk + 1 < run->morsel->count && run->morsel->inputs[run->chunk + 1].position <= position)
+        run->chunk++;
+    return &run->morsel->inputs[run->chunk];
+}
+
+/* ---- dead letters ---- */
+
+static void report_dead(struct op_source *op, const struct kp_dead_letter *letter)
+{
+    struct kp_graph *graph = op->node.graph;
+    atomic_fetch_add_explicit(&op->dead_letters, 1, memory_order_relaxed);
+    if (!graph->step->dead)
+        return;
+    kp_mutex_lock(&graph->dead_lock);
+    graph->step->dead(graph->step->arg, op->relation, letter);
+    kp_mutex_unlock(&graph->dead_lock);
+}
+
+static void decode_dead(void *arg, const struct kp_dead_letter *letter)
+{
+    report_dead(((struct decode_run *)arg)->op, letter);
+}
+
+static void bury_row(struct decode_run *run, int64_t position, const char *sqlstate, const char *reason)
+{
+    size_t before = run->chunk;
+    run->chunk = 0;
+    const struct kp_decode_input *chunk = chunk_of(run, position);
+    run->chunk = before;
+    struct kp_dead_letter letter = {.partition = chunk->partition,
+                                    .offset = chunk->base_offset + (position - chunk->position),
+                                    .position = position,
+                                    .reason = reason};
+    memcpy(letter.sqlstate, sqlstate, 5);
+    report_dead(run->op, &letter);
+}
+
+void kp_op_source_bury(struct kp_node *node, struct kp_lane *lane, int64_t position, const char *sqlstate,
+                       const char *reason)
+{
+    bury_row(((struct op_source *)node)->running[lane->index], position, sqlstate, reason);
+}
+
+/* ---- decoding ---- */
+
+/* Notes the event times; rows from too far ahead are left out of ret_flow. */
+static void take_times(struct decode_run *run, struct kp_flow *flow)
+{
+    struct op_source *op = run->op;
+    const struct kp_vec *times = &flow->batch->vecs[op->time_column];
+    uint32_t rows = flow->batch->rows, *index = NULL, n = 0, row = 0;
+    run->chunk = 0;
+    while (row < rows) {
+        const struct kp_decode_input *chunk = chunk_of(run, flow->positions[row]);
+        bool last = chunk == &run->morsel->inputs[run->morsel->count - 1];
+        int64_t end = last ? INT64_MAX : chunk[1].position, max = INT64_MIN;
+        int64_t limit =
+            op->max_ahead_us == INT64_MAX ? INT64_MAX : chunk->log_time_us - POSTGRES_EPOCH_US + op->max_ahead_us;
+        for (; row < rows && flow->positions[row] < end; row++) {
+            int64_t time_us = event_time(times, row);
+            if (time_us > limit) {
+                if (!index) {
+                    index = kp_arena_alloc(&run->lane->arena, rows * sizeof *index);
+                    for (n = 0; n < row; n++)
+                        index[n] = n;
+                }
+                bury_row(run, flow->positions[row], "22008",
+                         "event time is further ahead of the log's time than max_ahead allows");
+                continue;
+            }
+            max = KP_MAX(max, time_us);
+            if (index)
+                index[n++] = row;
+        }
+        int64_t *known = part_time(&run->morsel->times, chunk->partition);
+        *known = KP_MAX(*known, max);
+    }
+    if (index)
+        *flow = kp_flow_gather(flow, index, n, &run->lane->arena);
+}
+
+static enum kp_code decode_emit(void *arg, const struct kp_decoded *decoded, struct kp_error *err)
+{
+    struct decode_run *run = arg;
+    struct op_source *op = run->op;
+    struct kp_flow flow = {.batch = decoded->batch, .positions = decoded->positions};
+    atomic_fetch_add_explicit(&op->rows, decoded->batch->rows, memory_order_relaxed);
+    if (op->relation->kind == KP_RELATION_TABLE)
+        return kp_op_upsert_take(op->node.consumers[0].node, run->lane, decoded, err);
+    if (op->time_column >= 0)
+        take_times(run, &flow);
+    if (op->node.uses_watermarks) {
+        struct decoded *wait = kp_arena_calloc(&run->lane->arena, sizeof *wait);
+        wait->flow = flow;
+        *run->morsel->end = wait;
+        run->morsel->end = &wait->next;
+        return KP_OK;
+    }
+    return kp_node_send(&op->node, run->lane, &flow, err);
+}
+
+static enum kp_code decode_morsel(void *arg, struct kp_lane *lane, uint32_t task, struct kp_error *err)
+{
+    struct op_source *op = arg;
+    struct kp_decode_state **state = &op->states[lane->index];
+    if (!*state)
+        *state = kp_decode_state_create(op->decoder);
+    struct decode_run run = {.op = op, .lane = lane, .morsel = &op->morsels[task]};
+    op->running[lane->index] = &run;
+    return kp_decode(*state, run.morsel->inputs, run.morsel->count, &lane->arena, decode_emit, decode_dead, &run, err);
+}
+
+static uint32_t records_of(const struct kp_decode_input *input)
+{
+    return input->bytes >= KP_RECORD_BATCH_HEADER_BYTES ? kp_load_be32(input->batch + 57) : 0;
+}
+
+static void cut_morsels(struct op_source *op, const struct kp_step_input *input)
+{
+    struct kp_arena *arena = &op->node.graph->lanes[0].arena;
+    op->morsels = kp_arena_calloc(arena, input->chunk_count * sizeof *op->morsels);
+    op->morsel_count = 0;
+    uint64_t records = 0, all = 0;
+    size_t bytes = 0;
+    for (size_t i = 0; i < input->chunk_count; i++) {
+        uint32_t more = records_of(&input->chunks[i]);
+        all += more;
+        if (i == 0 || records + more > MORSEL_RECORDS || bytes + input->chunks[i].bytes > MORSEL_BYTES) {
+            op->morsels[op->morsel_count++].inputs = &input->chunks[i];
+            records = bytes = 0;
+        }
+        op->morsels[op->morsel_count - 1].count++;
+        records += more;
+        bytes += input->chunks[i].bytes;
+    }
+    for (uint32_t i = 0; i < op->morsel_count; i++)
+        op->morsels[i].end = &op->morsels[i].first;
+    atomic_fetch_add_explicit(&op->records, all, memory_order_relaxed);
+}
+
+/* ---- late rows: W at each row, in log order ---- */
+
+static void give_watermarks(struct op_source *op)
+{
+    struct kp_lane *lane = &op->node.graph->lanes[0];
+    int64_t watermark = op->watermark;
+    for (uint32_t m = 0; m < op->morsel_count; m++) {
+        struct decode_run run = {.op = op, .lane = lane, .morsel = &op->morsels[m]};
+        for (struct decoded *at = op->morsels[m].first; at; at = at->next) {
+            uint32_t rows = at->flow.batch->rows;
+            const struct kp_vec *times = &at->flow.batch->vecs[op->time_column];
+            int64_t *watermarks = kp_arena_alloc(&lane->arena, rows * sizeof *watermarks);
+            for (uint32_t row = 0; row < rows; row++) {
+                watermarks[row] = watermark;
+                int64_t time_us = event_time(times, row);
+                int64_t *known = part_time(&op->partitions, chunk_of(&run, at->flow.positions[row])->partition);
+                if (time_us > *known) {
+                    *known = time_us;
+                    watermark = watermark_of(op, watermark);
+                }
+            }
+            at->flow.watermarks = watermarks;
+        }
+    }
+    op->watermark = watermark;
+}
+
+static enum kp_code send_morsel(void *arg, struct kp_lane *lane, uint32_t task, struct kp_error *err)
+{
+    struct op_source *op = arg;
+    for (struct decoded *at = op->morsels[task].first; at; at = at->next)
+        KP_TRY(kp_node_send(&op->node, lane, &at->flow, err));
+    return KP_OK;
+}
+
+static enum kp_code bring(struct op_source *op, const struct kp_step_input *input, struct kp_error *err)
+{
+    struct kp_graph *graph = op->node.graph;
+    cut_morsels(op, input);
+    enum kp_code code = kp_graph_parallel(graph, op->morsel_count, decode_morsel, op, err);
+    if (code == KP_OK && op->node.uses_watermarks) {
+        give_watermarks(op);
+        code = kp_graph_parallel(graph, op->morsel_count, send_morsel, op, err);
+    }
+    for (uint32_t m = 0; m < op->morsel_count; m++) {
+        struct part_list *times = &op->morsels[m].times;
+        for (uint32_t i = 0; i < times->count; i++) {
+            int64_t *known = part_time(&op->partitions, times->items[i].number);
+            *known = KP_MAX(*known, times->items[i].time_max);
+        }
+        kp_free(times->items);
+    }
+    op->morsels = NULL;
+    return code;
+}
+
+static enum kp_code source_bring(struct kp_node *node, const struct kp_step_input *input, struct kp_error *err)
+{
+    struct op_source *op = (struct op_source *)node;
+    bool read = node->consumer_count > 0 || op->time_column >= 0;
+    if (input && input->chunk_count && read && op->decoder) {
+        enum kp_code code = bring(op, input, err);
+        if (code != KP_OK) {
+            kp_error_context(err, "reading \"%s\"", op->relation->name);
+            return code;
+        }
+    }
+    op->watermark = node->graph->step->close_windows ? INT64_MAX : watermark_of(op, op->watermark);
+    return KP_OK;
+}
+
+/* ---- building ---- */
+
+static enum kp_format format_of(const struct kp_relation *relation)
+{
+    const char *format = kp_relation_option(relation, "format");
+    if (!format || strcmp(format, "json") == 0)
+        return KP_FORMAT_JSON;
+    if (strcmp(format, "csv") == 0)
+        return KP_FORMAT_CSV;
+    return strcmp(format, "text") == 0 ? KP_FORMAT_TEXT : KP_FORMAT_RAW;
+}
+
+static uint32_t csv_index(const struct kp_relation *relation, uint32_t column)
+{
+    uint32_t index = 0;
+    for (uint32_t c = 0; c < column; c++)
+        index += !relation->origins || relation->origins[c] == KP_FIELD_VALUE;
+    return index;
+}
+
+static enum kp_code make_decoder(struct op_source *op, struct kp_error *err)
+{
+    const struct kp_relation *relation = op->relation;
+    struct kp_field *fields = kp_calloc(op->node.col_count + 1, sizeof *fields);
+    for (uint32_t c = 0; c < op->node.col_count; c++) {
+        uint32_t column = op->columns[c];
+        fields[c] = (struct kp_field){.name = relation->cols[column].name,
+                                      .type = relation->cols[column].type,
+                                      .csv_index = csv_index(relation, column)};
+        if (relation->origins)
+            fields[c].origin = (enum kp_field_origin)relation->origins[column];
+        for (uint32_t k = 0; k < relation->key_count; k++)
+            if (relation->keys[k] == column)
+                fields[c].key_part = k + 1;
+    }
+    const char *delimiter = kp_relation_option(relation, "delimiter");
+    struct kp_decoder_options options = {.format = format_of(relation),
+                                         .fields = fields,
+                                         .field_count = op->node.col_count,
+                                         .path = kp_relation_option(relation, "path"),
+                                         .keyed = relation->kind == KP_RELATION_TABLE,
+                                         .csv_delimiter = delimiter ? delimiter[0] : '\0',
+                                         .csv_null = kp_relation_option(relation, "null"),
+                                         .zone = op->node.graph->options.zone};
+    struct kp_decoder *decoder;
+    enum kp_code code = kp_decoder_create(&options, &decoder, err);
+    kp_free(fields);
+    KP_TRY(code);
+    for (uint32_t lane = 0; lane < op->node.graph->lanes_count; lane++) {
+        kp_decode_state_destroy(op->states[lane]);
+        op->states[lane] = NULL;
+    }
+    kp_decoder_destroy(op->decoder);
+    op->decoder = decoder;
+    return KP_OK;
+}
+
+/* Appends columns that are not decoded yet; ret_columns[i]: where columns[i] of the relation is in the node. */
+enum kp_code kp_op_source_need(struct kp_node *node, const uint32_t *columns, uint32_t count, uint32_t *ret_columns,
+                               struct kp_error *err)
+{
+    struct op_source *op = (struct op_source *)node;
+    uint32_t before = node->col_count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = 0;
+        while (at < node->col_count && op->columns[at] != columns[i])
+            at++;
+        if (at == node->col_count) {
+            node->types[at] = op->relation->cols[columns[i]].type;
+            op->columns[at] = columns[i];
+            node->col_count++;
+        }
+        ret_columns[i] = at;
+    }
+    if (node->col_count == before && op->decoder)
+        return KP_OK;
+    return make_decoder(op, err);
+}
+
+struct kp_relation *kp_op_source_relation(const struct kp_node *node)
+{
+    return ((const struct op_source *)node)->relation;
+}
+
+/* The option max_ahead: an interval, or "none". */
+static enum kp_code read_max_ahead(struct op_source *op, struct kp_error *err)
+{
+    const char *text = kp_relation_option(op->relation, "max_ahead");
+    int64_t usual = op->node.graph->options.max_ahead_us;
+    op->max_ahead_us = usual > 0 ? usual : INT64_MAX;
+    if (!text)
+        return KP_OK;
+    op->max_ahead_us = INT64_MAX;
+    if (strcmp(text, "none") == 0)
+        return KP_OK;
+    struct kp_arena arena = {0};
+    struct kp_interval interval;
+    enum kp_code code = kp_value_parse(KP_TYPE(KP_INTERVAL), kp_str(text), NULL, &arena, &interval, err);
+    kp_arena_finish(&arena);
+    KP_TRY(code);
+    op->max_ahead_us = interval.us + (interval.days + 30 * (int64_t)interval.months) * 86400000000;
+    return KP_OK;
+}
+
+enum kp_code kp_op_source(struct kp_graph *graph, struct kp_relation *relation, struct kp_node **ret_node,
+                          struct kp_error *err)
+{
+    struct op_source *op =
+        (struct op_source *)kp_node_create(graph, &kp_source_ops, relation->cols, relation->col_count, NULL, 0);
+    op->node.col_count = 0; /* types has room for all columns: they come when asked for */
+    op->relation = kp_relation_ref(relation);
+    op->columns = kp_arena_calloc(&op->node.arena, (relation->col_count + 1) * sizeof *op->columns);
+    op->states = kp_calloc(graph->lanes_count, sizeof(struct kp_decode_state *));
+    op->running = kp_calloc(graph->lanes_count, sizeof(struct decode_run *));
+    op->watermark = INT64_MIN;
+    op->time_column = -1;
+    enum kp_code code = read_max_ahead(op, err);
+    if (code == KP_OK && relation->watermark_column >= 0) {
+        uint32_t column = (uint32_t)relation->watermark_column, at;
+        code = kp_op_source_need(&op->node, &column, 1, &at, err);
+        op->time_column = 0;
+    }
+    if (code != KP_OK) {
+        kp_graph_drop(graph, &op->node);
+        return code;
+    }
+    snprintf(op->node.detail, sizeof op->node.detail, "%s", relation->name);
+    *ret_node = &op->node;
+    return KP_OK;
+}
+
+enum kp_code kp_op_source_take_over(struct kp_node *node, struct kp_node *old, struct kp_error *err)
+{
+    struct op_source *from = (struct op_source *)old;
+    uint32_t *map = kp_calloc(old->col_count + 1, sizeof *map);
+    enum kp_code code = kp_op_source_need(node, from->columns, old->col_count, map, err);
+    for (uint32_t i = 0; code == KP_OK && i < old->consumer_count; i++)
+        if (old->consumers[i].node->ops == &kp_columns_ops)
+            kp_op_columns_remap(old->consumers[i].node, map);
+    if (old->uses_watermarks) { /* it was followed row by row */
+        node->uses_watermarks = true;
+        ((struct op_source *)node)->watermark = from->watermark;
+    }
+    kp_free(map);
+    return code;
+}
+
+int64_t kp_node_watermark(const struct kp_node *node)
+{
+    if (node->ops == &kp_upsert_ops)
+        node = node->inputs[0];
+    return node->ops == &kp_source_ops ? ((const struct op_source *)node)->watermark : INT64_MIN;
+}
+
+void kp_op_source_stats(const struct kp_node *node, struct kp_input_stats *stats)
+{
+    const struct op_source *op = (const struct op_source *)node;
+    stats->records = atomic_load(&op->records);
+    stats->rows = atomic_load(&op->rows);
+    stats->dead_letters = atomic_load(&op->dead_letters);
+}
+
+static void source_finish(struct kp_node *node)
+{
+    struct op_source *op = (struct op_source *)node;
+    for (uint32_t lane = 0; lane < node->graph->lanes_count; lane++)
+        kp_decode_state_destroy(op->states[lane]);
+    kp_free(op->states);
+    kp_free(op->running);
+    kp_free(op->partitions.items);
+    kp_decoder_destroy(op->decoder);
+    kp_relation_unref(op->relation);
+}
+
+const struct kp_node_ops kp_source_ops = {
+    .kind = "source", .bytes = sizeof(struct op_source), .bring = source_bring, .finish = source_finish};

@@ -1,0 +1,15 @@
+/* Between a source and what reads it closely: keyed tables take decoded records themselves. */
+#ifndef KP_FLOW_OP_SOURCE_H
+#define KP_FLOW_OP_SOURCE_H
+
+#include "flow/graph.h"
+
+/* Decoded records of a keyed table, in log order within a call; tombstones delete. */
+KP_MUST enum kp_code kp_op_upsert_take(struct kp_node *node, struct kp_lane *lane, const struct kp_decoded *decoded,
+                                       struct kp_error *err);
+/* A decoded row that cannot be taken becomes a dead letter. */
+void kp_op_source_bury(struct kp_node *node, struct kp_lane *lane, int64_t position, const char *sqlstate,
+                       const char *reason);
+void kp_op_source_stats(const struct kp_node *node, struct kp_input_stats *stats);
+
+#endif

@@ -1,0 +1,261 @@
+/*
+ * One bounded step: an ad-hoc query is the same plan in a graph of its own, whose inputs are plain rows. As nothing is
+ * ever taken away from it and every operator emits once, all its streams grow, so every operator takes its lean path.
+ *
+ * Order: SORT and TOPN are sets to the engine. Their rows are ordered here, and projections above them are evaluated
+ * here too, on the ordered rows.
+ */
+#include <stdlib.h>
+
+#include "flow/graph.h"
+#include "flow/order.h"
+#include "flow/row.h"
+
+struct query {
+    struct kp_graph *graph;
+    struct kp_arena *arena;
+    const struct kp_plan **scans; /* in the order in which the builder meets them, each with its input node */
+    struct kp_node **nodes;
+    size_t scan_count, resolved;
+    struct kp_batch **batches; /* being collected for one scan */
+    size_t batch_count, batch_cap;
+};
+
+static enum kp_code collect_batch(void *arg, struct kp_batch *batch, struct kp_error *err)
+{
+    struct query *query = arg;
+    if (batch->rows == 0)
+        return KP_OK;
+    if (query->batch_count == query->batch_cap) {
+        size_t cap = query->batch_cap ? query->batch_cap * 2 : 16;
+        struct kp_batch **grown = kp_arena_alloc(query->arena, cap * sizeof(struct kp_batch *));
+        if (query->batch_count)
+            memcpy(grown, query->batches, query->batch_count * sizeof(struct kp_batch *));
+        query->batches = grown;
+        query->batch_cap = cap;
+    }
+    query->batches[query->batch_count++] = batch;
+    return KP_OK;
+}
+
+static size_t count_scans(const struct kp_plan *plan)
+{
+    size_t count = plan->kind == KP_PLAN_SCAN;
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        count += count_scans(plan->inputs[i]);
+    return count;
+}
+
+static void make_inputs(struct query *query, const struct kp_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        make_inputs(query, plan->inputs[i]);
+    if (plan->kind != KP_PLAN_SCAN)
+        return;
+    query->scans[query->scan_count] = plan;
+    query->nodes[query->scan_count++] = kp_graph_input(query->graph, plan->cols, plan->col_count, true);
+}
+
+/* ---- the answer's rows, in order ---- */
+
+struct answer_row {
+    const struct kp_batch *batch;
+    uint32_t row;
+    uint32_t key_bytes;
+    size_t key; /* place in the buffer of keys */
+};
+
+static _Thread_local const uint8_t *order_keys; /* qsort passes no argument */
+
+static int compare_rows(const void *a, const void *b)
+{
+    const struct answer_row *x = a, *y = b;
+    int order = memcmp(order_keys + x->key, order_keys + y->key, KP_MIN(x->key_bytes, y->key_bytes));
+    return order ? order : (x->key_bytes > y->key_bytes) - (x->key_bytes < y->key_bytes);
+}
+
+/* Lists each row as often as its weight says, ordered by the plan if it is a SORT or TOPN. */
+static struct answer_row *list_rows(const struct kp_plan *plan, const struct kp_changes *changes,
+                                    struct kp_arena *scratch, size_t *ret_count)
+{
+    size_t count = 0, n = 0;
+    for (size_t b = 0; b < changes->batch_count; b++)
+        for (uint32_t row = 0; row < changes->batches[b]->rows; row++)
+            count += changes->batches[b]->weights ? (size_t)KP_MAX(changes->batches[b]->weights[row], 0) : 1;
+    bool ordered = plan->kind == KP_PLAN_SORT || plan->kind == KP_PLAN_TOPN;
+    struct answer_row *rows = kp_arena_alloc(scratch, count * sizeof *rows);
+    struct kp_buf keys = {0};
+    for (size_t b = 0; b < changes->batch_count; b++) {
+        const struct kp_batch *batch = changes->batches[b];
+        for (uint32_t row = 0; row < batch->rows; row++) {
+            size_t start = keys.len;
+            if (ordered)
+                kp_order_key_append(plan->topn.keys, plan->topn.key_count, batch->vecs, batch->cols, row, &keys);
+            for (int64_t copies = batch->weights ? batch->weights[row] : 1; copies > 0; copies--)
+                rows[n++] = (struct answer_row){batch, row, (uint32_t)(keys.len - start), start};
+        }
+    }
+    order_keys = keys.data;
+    if (ordered && count > 1)
+        qsort(rows, count, sizeof *rows, compare_rows);
+    kp_buf_finish(&keys);
+    *ret_count = count;
+    return rows;
+}
+
+/* A dense batch of the rows; strings are copied, since the graph that holds them goes. */
+static struct kp_batch *make_batch(const struct answer_row *rows, uint32_t n, const struct kp_plan *plan,
+                                   struct kp_arena *arena)
+{
+    struct kp_batch *out = kp_batch_create(arena, plan->col_count, n);
+    for (uint32_t c = 0; c < plan->col_count; c++) {
+        struct kp_vec vec;
+        kp_vec_init(&vec, arena, plan->cols[c].type, n);
+        size_t width = kp_vec_width(&vec);
+        for (uint32_t i = 0; i < n; i++) {
+            const struct kp_vec *from = &rows[i].batch->vecs[c];
+            memcpy((char *)vec.data + i * width, kp_vec_at(from, rows[i].row), width);
+            if (kp_vec_is_null(from, rows[i].row)) {
+                kp_vec_need_valid(&vec, arena, n);
+                kp_vec_set_null(&vec, i);
+            }
+        }
+        if (kp_type_info(vec.type.id)->string || vec.type.id == KP_NUMERIC)
+            kp_vec_copy_deep(&vec, n, arena);
+        out->vecs[c] = vec;
+    }
+    return out;
+}
+
+/* ---- projections above the order ---- */
+
+/* The SORT or TOPN that only projections separate from the root, else the root. */
+static const struct kp_plan *ordered_part(const struct kp_plan *root)
+{
+    const struct kp_plan *at = root;
+    while (at->kind == KP_PLAN_PROJECT)
+        at = at->inputs[0];
+    return at->kind == KP_PLAN_SORT || at->kind == KP_PLAN_TOPN ? at : root;
+}
+
+static enum kp_code fail_row(const struct kp_row_error *error, struct kp_error *err)
+{
+    return kp_fail(err, KP_INVALID, error->sqlstate, "%s", error->message);
+}
+
+static enum kp_code project_above(const struct kp_plan *root, const struct kp_plan *part,
+                                  const struct kp_session_settings *settings, struct kp_arena *arena,
+                                  struct kp_batch **batch, struct kp_error *err)
+{
+    if (root == part)
+        return KP_OK;
+    KP_TRY(project_above(root->inputs[0], part, settings, arena, batch, err));
+    struct kp_eval eval = {.arena = arena, .settings = settings};
+    struct kp_batch *out = kp_batch_create(arena, root->col_count, (*batch)->rows);
+    for (uint32_t c = 0; c < root->col_count; c++) {
+        struct kp_vec vec;
+        kp_eval(&eval, kp_expr_own(root->project.exprs[c], arena), *batch, &vec);
+        out->vecs[c] = kp_vec_flatten(&vec, arena, out->rows);
+    }
+    if (eval.error_count) {
+        kp_eval_first_errors(&eval);
+        return fail_row(&eval.errors[0], err);
+    }
+    *batch = out;
+    return KP_OK;
+}
+
+/* ---- running ---- */
+
+static enum kp_code read_answer(struct query *query, const struct kp_plan *plan, const struct kp_plan *part,
+                                const struct kp_changes *changes, const struct kp_session_settings *settings,
+                                struct kp_batch ***ret_batches, size_t *ret_count, struct kp_error *err)
+{
+    if (changes->error_count) {
+        const struct kp_flow_error *error = &changes->errors[0];
+        kp_fail(err, KP_INVALID, error->sqlstate, "%s", error->message);
+        if (err)
+            err->log_position = error->log_position;
+        return KP_INVALID;
+    }
+    size_t rows_count, batch_count = 0;
+    struct kp_arena scratch = {0};
+    struct answer_row *rows = list_rows(part, changes, &scratch, &rows_count);
+    struct kp_batch **batches =
+        kp_arena_alloc(query->arena, (rows_count / KP_BATCH_ROWS_MAX + 1) * sizeof(struct kp_batch *));
+    enum kp_code code = KP_OK;
+    for (size_t at = 0; code == KP_OK && at < rows_count; at += KP_BATCH_ROWS_MAX) {
+        uint32_t n = (uint32_t)KP_MIN(rows_count - at, (size_t)KP_BATCH_ROWS_MAX);
+        batches[batch_count] = make_batch(rows + at, n, part, query->arena);
+        code = project_above(plan, part, settings, query->arena, &batches[batch_count++], err);
+    }
+    kp_arena_finish(&scratch);
+    *ret_batches = batches;
+    *ret_count = batch_count;
+    return code;
+}
+
+/* The scans of a plan are met by the builder in the order of make_inputs. */
+static struct kp_node *resolve_scan(void *arg, struct kp_relation *relation)
+{
+    struct query *query = arg;
+    return query->nodes[query->resolved++];
+}
+
+static enum kp_code run_query(struct query *query, const struct kp_plan *plan, const struct kp_query_options *options,
+                              const struct kp_session_settings *settings, kp_scan_rows scan, void *arg,
+                              struct kp_batch ***ret_batches, size_t *ret_count, struct kp_error *err)
+{
+    const struct kp_plan *part = ordered_part(plan);
+    size_t scans = count_scans(part);
+    query->scans = kp_arena_alloc(query->arena, (scans + 1) * sizeof(struct kp_plan *));
+    query->nodes = kp_arena_alloc(query->arena, (scans + 1) * sizeof(struct kp_node *));
+    make_inputs(query, part);
+    struct kp_node *root;
+    KP_TRY(kp_graph_add_scans_plan(query->graph, part, settings, resolve_scan, query, &root, err));
+    struct kp_output *output = kp_graph_add_output(query->graph, root);
+    struct kp_step_input *inputs = kp_arena_calloc(query->arena, (scans + 1) * sizeof *inputs);
+    for (size_t i = 0; i < scans; i++) {
+        query->batches = NULL;
+        query->batch_count = query->batch_cap = 0;
+        KP_TRY(scan(arg, query->scans[i], query->arena, collect_batch, query, err));
+        inputs[i] = (struct kp_step_input){
+            .node = query->nodes[i], .batches = query->batches, .batch_count = query->batch_count};
+    }
+    struct kp_step step = {.inputs = inputs, .input_count = scans, .close_windows = true, .cancel = options->cancel};
+    step.log_time_us = settings->now_us + 946684800000000;
+    KP_TRY(kp_graph_step(query->graph, &step, err));
+    return read_answer(query, plan, part, kp_output_changes(output), settings, ret_batches, ret_count, err);
+}
+
+enum kp_code kp_flow_query(const struct kp_plan *plan, const struct kp_query_options *options, kp_scan_rows rows,
+                           void *arg, struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count,
+                           struct kp_error *err)
+{
+    static const struct kp_session_settings none;
+    const struct kp_session_settings *settings = options->settings ? options->settings : &none;
+    struct kp_graph_options graph_options = {.workers = options->workers, .budget = options->budget};
+    struct query query = {.arena = arena};
+    KP_TRY(kp_graph_create(&graph_options, &query.graph, err));
+    query.graph->bounded = true;
+    enum kp_code code = run_query(&query, plan, options, settings, rows, arg, ret_batches, ret_count, err);
+    kp_graph_destroy(query.graph);
+    return code;
+}
+
+enum kp_code kp_flow_constants(struct kp_expr *const *exprs, uint32_t count, const struct kp_session_settings *settings,
+                               struct kp_arena *arena, struct kp_datum *ret_values, struct kp_error *err)
+{
+    static const struct kp_session_settings none;
+    struct kp_batch nothing = {.rows = 1};
+    for (uint32_t i = 0; i < count; i++) {
+        struct kp_eval eval = {.arena = arena, .settings = settings ? settings : &none};
+        struct kp_vec vec;
+        kp_eval(&eval, kp_expr_own(exprs[i], arena), &nothing, &vec);
+        if (eval.error_count)
+            return fail_row(&eval.errors[0], err);
+        kp_vec_get(&vec, 0, &ret_values[i]);
+        ret_values[i].type = exprs[i]->type;
+    }
+    return KP_OK;
+}

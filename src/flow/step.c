@@ -1,0 +1,290 @@
+/*
+ * A step: one pass over the nodes in topological order.
+ *
+ * Entries (sources, inputs) bring the step's rows and push them through stateless operators into the inboxes of
+ * stateful ones; then each stateful node in turn has its parts run, which pushes further. A node's parts run in
+ * parallel when the step is large, and a barrier follows. So when a node's turn comes, all its rows of the step are
+ * there.
+ */
+#include "flow/graph.h"
+
+#include <stdlib.h>
+
+#include "os/os.h"
+
+/* PostgreSQL counts from 2000-01-01, the log from 1970-01-01. */
+static const int64_t POSTGRES_EPOCH_US = 946684800000000;
+
+struct run {
+    struct kp_graph *graph;
+    enum kp_code (*run)(void *arg, struct kp_lane *lane, uint32_t task, struct kp_error *err);
+    void *arg;
+    _Atomic int failed; /* 0 or the code of the first failure */
+    struct kp_mutex lock;
+    struct kp_error error;
+};
+
+static void run_task(void *arg, uint32_t slot, uint32_t task)
+{
+    struct run *run = arg;
+    if (atomic_load_explicit(&run->failed, memory_order_relaxed))
+        return;
+    struct kp_error error;
+    kp_error_clear(&error);
+    const struct kp_step *step = run->graph->step;
+    enum kp_code code = KP_OK;
+    if (step && step->cancel && atomic_load_explicit(step->cancel, memory_order_relaxed))
+        code = kp_fail(&error, KP_CANCELLED, NULL, "the step was cancelled");
+    else
+        code = run->run(run->arg, &run->graph->lanes[slot], task, &error);
+    if (code == KP_OK)
+        return;
+    kp_mutex_lock(&run->lock);
+    if (!atomic_load(&run->failed)) {
+        run->error = error;
+        atomic_store(&run->failed, (int)code);
+    }
+    kp_mutex_unlock(&run->lock);
+}
+
+enum kp_code kp_graph_parallel(struct kp_graph *graph, uint32_t count,
+                               enum kp_code (*run)(void *arg, struct kp_lane *lane, uint32_t task,
+                                                   struct kp_error *err),
+                               void *arg, struct kp_error *err)
+{
+    struct run all = {.graph = graph, .run = run, .arg = arg};
+    kp_mutex_init(&all.lock);
+    kp_workers_run(graph->parallel ? graph->workers : NULL, count, run_task, &all);
+    kp_mutex_finish(&all.lock);
+    enum kp_code code = (enum kp_code)atomic_load(&all.failed);
+    if (code != KP_OK && err)
+        *err = all.error;
+    return code;
+}
+
+bool kp_graph_step_final(const struct kp_graph *graph)
+{
+    return !graph->step || !graph->step->partial;
+}
+
+/* ---- rows on their way ---- */
+
+enum kp_code kp_node_send(struct kp_node *node, struct kp_lane *lane, const struct kp_flow *out, struct kp_error *err)
+{
+    uint32_t rows = out->batch->rows;
+    if (rows == 0)
+        return KP_OK;
+    atomic_fetch_add_explicit(&node->rows_out, rows, memory_order_relaxed);
+    atomic_fetch_add_explicit(&node->batches, 1, memory_order_relaxed);
+    for (uint32_t i = 0; i < node->consumer_count; i++) {
+        struct kp_node *consumer = node->consumers[i].node;
+        atomic_fetch_add_explicit(&consumer->rows_in, rows, memory_order_relaxed);
+        KP_TRY(consumer->ops->push(consumer, lane, node->consumers[i].port, out, err));
+    }
+    return KP_OK;
+}
+
+void kp_node_error(struct kp_node *node, struct kp_lane *lane, int64_t weight, int64_t log_position,
+                   const char *sqlstate, const char *message)
+{
+    struct kp_lane_error *error = kp_arena_calloc(&lane->arena, sizeof *error);
+    error->node = node;
+    error->error.weight = weight;
+    error->error.log_position = log_position;
+    memcpy(error->error.sqlstate, sqlstate, sizeof error->error.sqlstate - 1);
+    error->error.message = kp_arena_strdup(&lane->arena, message);
+    error->next = lane->errors;
+    lane->errors = error;
+}
+
+void kp_node_divert(struct kp_node *node, struct kp_lane *lane, struct kp_eval *eval, const struct kp_flow *in)
+{
+    kp_eval_first_errors(eval);
+    for (uint32_t i = 0; i < eval->error_count; i++) {
+        const struct kp_row_error *error = &eval->errors[i];
+        kp_node_error(node, lane, in->batch->weights ? in->batch->weights[error->row] : 1,
+                      in->positions ? in->positions[error->row] : -1, error->sqlstate, error->message);
+    }
+}
+
+static const int64_t *gather_i64(const int64_t *from, const uint32_t *index, uint32_t n, struct kp_arena *arena)
+{
+    if (!from)
+        return NULL;
+    int64_t *to = kp_arena_alloc(arena, n * sizeof *to);
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = from[index[i]];
+    return to;
+}
+
+struct kp_flow kp_flow_gather(const struct kp_flow *in, const uint32_t *index, uint32_t n, struct kp_arena *arena)
+{
+    if (n == in->batch->rows)
+        return *in;
+    return (struct kp_flow){.batch = kp_batch_gather(in->batch, index, n, arena),
+                            .positions = gather_i64(in->positions, index, n, arena),
+                            .watermarks = gather_i64(in->watermarks, index, n, arena)};
+}
+
+/* ---- errors to outputs ---- */
+
+static void mark_before(const struct kp_node *node, uint8_t *marks)
+{
+    if (marks[node->place])
+        return;
+    marks[node->place] = 1;
+    for (uint32_t i = 0; i < node->input_count; i++)
+        mark_before(node->inputs[i], marks);
+}
+
+static int compare_flow_errors(const void *a, const void *b)
+{
+    const struct kp_flow_error *x = a, *y = b;
+    if (x->log_position != y->log_position)
+        return x->log_position < y->log_position ? -1 : 1;
+    int order = strcmp(x->sqlstate, y->sqlstate);
+    return order ? order : strcmp(x->message, y->message);
+}
+
+static void collect_errors(struct kp_graph *graph, struct kp_output *output)
+{
+    size_t count = 0;
+    for (uint32_t l = 0; l < graph->lanes_count; l++)
+        for (const struct kp_lane_error *at = graph->lanes[l].errors; at; at = at->next)
+            count++;
+    if (count == 0)
+        return;
+    struct kp_arena *arena = &graph->lanes[0].arena;
+    uint8_t *marks = kp_arena_calloc(arena, graph->node_count);
+    mark_before(output->node, marks);
+    struct kp_flow_error *errors = kp_arena_alloc(arena, count * sizeof *errors);
+    size_t n = 0, kept = 0;
+    for (uint32_t l = 0; l < graph->lanes_count; l++)
+        for (const struct kp_lane_error *at = graph->lanes[l].errors; at; at = at->next)
+            if (marks[at->node->place])
+                errors[n++] = at->error;
+    qsort(errors, n, sizeof *errors, compare_flow_errors);
+    for (size_t i = 0; i < n; i++) {
+        if (kept && compare_flow_errors(&errors[kept - 1], &errors[i]) == 0)
+            errors[kept - 1].weight += errors[i].weight;
+        else
+            errors[kept++] = errors[i];
+        if (errors[kept - 1].weight == 0 && (i + 1 == n || compare_flow_errors(&errors[kept - 1], &errors[i + 1]) != 0))
+            kept--;
+    }
+    output->changes.errors = errors;
+    output->changes.error_count = kept;
+}
+
+/* ---- the pass ---- */
+
+struct part_run {
+    struct kp_node *node;
+    uint32_t parts[KP_PARTS_MAX];
+};
+
+static enum kp_code run_part(void *arg, struct kp_lane *lane, uint32_t task, struct kp_error *err)
+{
+    struct part_run *run = arg;
+    return run->node->ops->part(run->node, lane, run->parts[task], err);
+}
+
+static enum kp_code run_node(struct kp_graph *graph, struct kp_node *node, struct kp_error *err)
+{
+    struct part_run run = {.node = node};
+    uint32_t count = 0;
+    uint64_t rows = 0;
+    for (uint32_t i = 0; i < node->input_count; i++)
+        rows += kp_inbox_rows(&node->inboxes[i]);
+    for (uint32_t part = 0; part < graph->parts; part++) {
+        bool any = node->ops->wants && node->ops->wants(node, part);
+        for (uint32_t i = 0; !any && rows && i < node->input_count; i++)
+            any = kp_inbox_any(&node->inboxes[i], part);
+        if (any)
+            run.parts[count++] = part;
+    }
+    if (count == 0)
+        return KP_OK;
+    int64_t start_ns = kp_os_real()->mono_ns(kp_os_real()->ctx);
+    bool parallel = graph->parallel;
+    graph->parallel = parallel && rows >= graph->options.parallel_rows_min;
+    enum kp_code code = kp_graph_parallel(graph, count, run_part, &run, err);
+    graph->parallel = parallel;
+    for (uint32_t i = 0; i < node->input_count; i++)
+        kp_inbox_clear(&node->inboxes[i]);
+    node->touched = true;
+    node->ns += (uint64_t)(kp_os_real()->mono_ns(kp_os_real()->ctx) - start_ns);
+    return code;
+}
+
+static const struct kp_step_input *find_input(const struct kp_step *step, const struct kp_node *node)
+{
+    for (size_t i = 0; i < step->input_count; i++) {
+        const struct kp_node *given = step->inputs[i].node;
+        if (given == node || (given->ops == &kp_upsert_ops && given->inputs[0] == node))
+            return &step->inputs[i];
+    }
+    return NULL;
+}
+
+static bool is_large(const struct kp_graph *graph, const struct kp_step *step)
+{
+    uint64_t rows = 0;
+    for (size_t i = 0; i < step->input_count; i++) {
+        for (size_t k = 0; k < step->inputs[i].chunk_count; k++)
+            rows += 1 + step->inputs[i].chunks[k].bytes / 256; /* about a record */
+        for (size_t k = 0; k < step->inputs[i].batch_count; k++)
+            rows += step->inputs[i].batches[k]->rows;
+    }
+    return graph->lanes_count > 1 && rows >= graph->options.parallel_rows_min;
+}
+
+static enum kp_code run_step(struct kp_graph *graph, const struct kp_step *step, struct kp_error *err)
+{
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        struct kp_node *node = graph->nodes[i];
+        node->settings.now_us = step->log_time_us - POSTGRES_EPOCH_US;
+        if (node->ops->bring) {
+            int64_t start_ns = kp_os_real()->mono_ns(kp_os_real()->ctx);
+            KP_TRY(node->ops->bring(node, find_input(step, node), err));
+            node->ns += (uint64_t)(kp_os_real()->mono_ns(kp_os_real()->ctx) - start_ns);
+        } else if (node->ops->part)
+            KP_TRY(run_node(graph, node, err));
+    }
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        struct kp_output *output = graph->outputs[i];
+        kp_op_output_collect(output->node, &output->changes);
+        collect_errors(graph, output);
+    }
+    return KP_OK;
+}
+
+enum kp_code kp_graph_step(struct kp_graph *graph, const struct kp_step *step, struct kp_error *err)
+{
+    if (graph->poisoned)
+        return kp_fail(err, KP_CLOSED, NULL, "an earlier step of this graph failed; it must be rebuilt");
+    kp_graph_step_release(graph);
+    graph->step = step;
+    graph->parallel = is_large(graph, step);
+    enum kp_code code = run_step(graph, step, err);
+    graph->step = NULL;
+    graph->poisoned = code != KP_OK;
+    return code;
+}
+
+void kp_graph_step_release(struct kp_graph *graph)
+{
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        graph->outputs[i]->changes = (struct kp_changes){0};
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        struct kp_node *node = graph->nodes[i];
+        for (uint32_t k = 0; node->inboxes && graph->poisoned && k < node->input_count; k++)
+            kp_inbox_clear(&node->inboxes[k]);
+        if (node->ops->release)
+            node->ops->release(node);
+    }
+    for (uint32_t i = 0; i < graph->lanes_count; i++) {
+        kp_arena_reset(&graph->lanes[i].arena);
+        graph->lanes[i].errors = NULL;
+    }
+}
