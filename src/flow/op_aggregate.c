@@ -404,8 +404,7 @@ static enum kp_code aggregate_part(struct kp_node *node, struct kp_lane *lane, u
     }
     for (struct chunk *chunk = shard->chunks; chunk; chunk = chunk->next)
         KP_TRY(emit_chunk(op, lane, shard, chunk, err));
-    shard->chunks = NULL;
-    kp_arena_finish(&shard->pending);
+    shard->chunks = NULL; /* their memory is read until the step is released */
     return KP_OK;
 }
 
@@ -532,6 +531,8 @@ static void aggregate_release(struct kp_node *node)
     struct op_aggregate *op = (struct op_aggregate *)node;
     for (uint32_t part = 0; part < node->graph->parts; part++) {
         kp_heap_sweep(&op->shards[part].table.heap);
+        if (!op->shards[part].chunks)
+            kp_arena_finish(&op->shards[part].pending);
         for (uint32_t d = 0; d < op->distinct_count; d++)
             kp_heap_sweep(&op->shards[part].distinct[d].heap);
     }

@@ -218,10 +218,6 @@ static enum kp_code emit_chunk(struct op_upsert *op, struct kp_lane *lane, struc
     struct kp_vec *new = kp_arena_alloc(arena, op->node.col_count * sizeof *new);
     for (uint32_t c = 0; c < op->node.col_count; c++) {
         kp_table_load(&shard->table, c, chunk->ids, n, arena, &new[c]);
-        if (op->layout.cols[c].width == 16) /* what is sent must outlive the row */
-            kp_vec_copy_deep(&new[c], n, arena);
-        if (chunk->old && op->layout.cols[c].width == 16)
-            kp_vec_copy_deep(&chunk->old[c], n, arena);
     }
     for (uint32_t i = 0; i < n; i++) {
         struct payload *payload = kp_table_payload(&shard->table, kp_table_row(&shard->table, chunk->ids[i]));
@@ -260,8 +256,7 @@ static enum kp_code upsert_part(struct kp_node *node, struct kp_lane *lane, uint
         return KP_OK;
     for (struct chunk *chunk = shard->chunks; chunk; chunk = chunk->next)
         KP_TRY(emit_chunk(op, lane, shard, chunk, err));
-    shard->chunks = NULL;
-    kp_arena_finish(&shard->pending);
+    shard->chunks = NULL; /* their memory is read until the step is released */
     return KP_OK;
 }
 
@@ -294,8 +289,11 @@ static void upsert_finish(struct kp_node *node)
 static void upsert_release(struct kp_node *node)
 {
     struct op_upsert *op = (struct op_upsert *)node;
-    for (uint32_t part = 0; part < node->graph->parts; part++)
+    for (uint32_t part = 0; part < node->graph->parts; part++) {
         kp_heap_sweep(&op->shards[part].table.heap);
+        if (!op->shards[part].chunks)
+            kp_arena_finish(&op->shards[part].pending);
+    }
 }
 
 static void upsert_stats(const struct kp_node *node, struct kp_node_stats *stats)
