@@ -15,6 +15,7 @@
  * morsels.
  */
 #include "flow/op_source.h"
+#include "flow/source.h"
 
 #include <stdio.h>
 
@@ -331,52 +332,10 @@ static enum kp_code source_bring(struct kp_node *node, const struct kp_step_inpu
 
 /* ---- building ---- */
 
-static enum kp_format format_of(const struct kp_relation *relation)
-{
-    const char *format = kp_relation_option(relation, "format");
-    if (!format || strcmp(format, "json") == 0)
-        return KP_FORMAT_JSON;
-    if (strcmp(format, "csv") == 0)
-        return KP_FORMAT_CSV;
-    return strcmp(format, "text") == 0 ? KP_FORMAT_TEXT : KP_FORMAT_RAW;
-}
-
-static uint32_t csv_index(const struct kp_relation *relation, uint32_t column)
-{
-    uint32_t index = 0;
-    for (uint32_t c = 0; c < column; c++)
-        index += !relation->origins || relation->origins[c] == KP_FIELD_VALUE;
-    return index;
-}
-
 static enum kp_code make_decoder(struct op_source *op, struct kp_error *err)
 {
-    const struct kp_relation *relation = op->relation;
-    struct kp_field *fields = kp_calloc(op->node.col_count + 1, sizeof *fields);
-    for (uint32_t c = 0; c < op->node.col_count; c++) {
-        uint32_t column = op->columns[c];
-        fields[c] = (struct kp_field){.name = relation->cols[column].name,
-                                      .type = relation->cols[column].type,
-                                      .csv_index = csv_index(relation, column)};
-        if (relation->origins)
-            fields[c].origin = (enum kp_field_origin)relation->origins[column];
-        for (uint32_t k = 0; k < relation->key_count; k++)
-            if (relation->keys[k] == column)
-                fields[c].key_part = k + 1;
-    }
-    const char *delimiter = kp_relation_option(relation, "delimiter");
-    struct kp_decoder_options options = {.format = format_of(relation),
-                                         .fields = fields,
-                                         .field_count = op->node.col_count,
-                                         .path = kp_relation_option(relation, "path"),
-                                         .keyed = relation->kind == KP_RELATION_TABLE,
-                                         .csv_delimiter = delimiter ? delimiter[0] : '\0',
-                                         .csv_null = kp_relation_option(relation, "null"),
-                                         .zone = op->node.graph->options.zone};
     struct kp_decoder *decoder;
-    enum kp_code code = kp_decoder_create(&options, &decoder, err);
-    kp_free(fields);
-    KP_TRY(code);
+    KP_TRY(kp_source_decoder(op->relation, op->columns, op->node.col_count, op->node.graph->options.zone, &decoder, err));
     for (uint32_t lane = 0; lane < op->node.graph->lanes_count; lane++) {
         kp_decode_state_destroy(op->states[lane]);
         op->states[lane] = NULL;

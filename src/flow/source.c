@@ -1,0 +1,54 @@
+/* The declaration's options and columns, as the decoder wants them. */
+#include "flow/source.h"
+
+static enum kp_format format_of(const struct kp_relation *relation)
+{
+    const char *format = kp_relation_option(relation, "format");
+    if (!format || strcmp(format, "json") == 0)
+        return KP_FORMAT_JSON;
+    if (strcmp(format, "csv") == 0)
+        return KP_FORMAT_CSV;
+    return strcmp(format, "text") == 0 ? KP_FORMAT_TEXT : KP_FORMAT_RAW;
+}
+
+/* A column's place among those that come from the value. */
+static uint32_t csv_index(const struct kp_relation *relation, uint32_t column)
+{
+    uint32_t index = 0;
+    for (uint32_t c = 0; c < column; c++)
+        index += !relation->origins || relation->origins[c] == KP_FIELD_VALUE;
+    return index;
+}
+
+static struct kp_field field_of(const struct kp_relation *relation, uint32_t column)
+{
+    struct kp_field field = {.name = relation->cols[column].name,
+                             .type = relation->cols[column].type,
+                             .csv_index = csv_index(relation, column)};
+    if (relation->origins)
+        field.origin = (enum kp_field_origin)relation->origins[column];
+    for (uint32_t k = 0; k < relation->key_count; k++)
+        if (relation->keys[k] == column)
+            field.key_part = k + 1;
+    return field;
+}
+
+enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_t *columns, uint32_t count,
+                               const struct kp_zone *zone, struct kp_decoder **ret_decoder, struct kp_error *err)
+{
+    struct kp_field *fields = kp_calloc(count + 1, sizeof *fields);
+    for (uint32_t c = 0; c < count; c++)
+        fields[c] = field_of(relation, columns[c]);
+    const char *delimiter = kp_relation_option(relation, "delimiter");
+    struct kp_decoder_options options = {.format = format_of(relation),
+                                         .fields = fields,
+                                         .field_count = count,
+                                         .path = kp_relation_option(relation, "path"),
+                                         .keyed = relation->kind == KP_RELATION_TABLE,
+                                         .csv_delimiter = delimiter ? delimiter[0] : '\0',
+                                         .csv_null = kp_relation_option(relation, "null"),
+                                         .zone = zone};
+    enum kp_code code = kp_decoder_create(&options, ret_decoder, err);
+    kp_free(fields);
+    return code;
+}
