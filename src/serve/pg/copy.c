@@ -7,6 +7,8 @@
  */
 #include "serve/pg/session.h"
 
+#include <stdio.h>
+
 #include "db/copy.h"
 
 /* ---- out ---- */
@@ -19,13 +21,14 @@ static uint32_t copy_columns(const struct kp_pg_portal *portal, const struct kp_
     return col_count;
 }
 
-/* Appends rows of the portal's batch until the buffer holds enough to be sent. */
-static void put_copy_rows(struct kp_pg *pg, struct kp_pg_portal *portal, const struct kp_copy_options *options,
-                          const struct kp_zone *zone)
+/* Appends rows of the portal's batch until the buffer holds enough to be sent; returns how many. */
+static uint64_t put_copy_rows(struct kp_pg *pg, struct kp_pg_portal *portal, const struct kp_copy_options *options,
+                              const struct kp_zone *zone)
 {
     struct kp_buf *out = &pg->conn->out;
     const struct kp_batch *batch = portal->batch;
     size_t bytes_max = out->len + KP_PG_FLUSH_BYTES;
+    uint64_t rows = 0;
     for (; portal->row < batch->rows && out->len < bytes_max; portal->row++) {
         int64_t weight = batch->weights ? batch->weights[portal->row] : 1;
         KP_ASSERT(weight >= 0);
@@ -33,8 +36,10 @@ static void put_copy_rows(struct kp_pg *pg, struct kp_pg_portal *portal, const s
             size_t begun = kp_pg_begin(out, 'd');
             kp_copy_write_row(options, batch, portal->row, zone, out);
             kp_pg_end(out, begun);
+            rows++;
         }
     }
+    return rows;
 }
 
 enum kp_code kp_pg_copy_out(struct kp_pg *pg, struct kp_pg_portal *portal, struct kp_error *err)
@@ -44,6 +49,8 @@ enum kp_code kp_pg_copy_out(struct kp_pg *pg, struct kp_pg_portal *portal, struc
     const struct kp_zone *zone = kp_session_zone(pg->session);
     const struct kp_column *cols;
     uint32_t col_count = copy_columns(portal, &cols);
+    uint64_t rows = 0;
+    char tag[32];
     KP_TRY(kp_copy_check(options, err));
     kp_pg_put_copy_response(out, 'H', col_count);
     if (options->header) {
@@ -56,13 +63,14 @@ enum kp_code kp_pg_copy_out(struct kp_pg *pg, struct kp_pg_portal *portal, struc
         KP_TRY(kp_pg_portal_fetch(pg, portal, UINT64_MAX, &fetch, err));
         if (!portal->batch)
             break;
-        put_copy_rows(pg, portal, options, zone);
+        rows += put_copy_rows(pg, portal, options, zone);
         if (kp_conn_unsent(pg->conn) >= KP_PG_FLUSH_BYTES)
             KP_TRY(kp_pg_flush(pg, err));
     }
     kp_pg_put_bare(out, 'c');
     portal->ended = true;
-    return kp_pg_complete(pg, kp_cursor_tag(portal->cursor), err);
+    snprintf(tag, sizeof tag, "COPY %llu", (unsigned long long)rows);
+    return kp_pg_complete(pg, tag, err);
 }
 
 /* ---- in ---- */
