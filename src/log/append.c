@@ -3,7 +3,7 @@
  *
  * The open block is the last of the queue. A group goes into it if it fits; else the block is sealed and the group
  * begins a new one, and takes as many as it needs (log/format.h, GROUPS). Blocks are carved from slabs one behind the
- * other, so that many small commits share a megabyte.
+ * other, so that many small commits share one.
  */
 #include "log/internal.h"
 
@@ -63,7 +63,7 @@ static struct kp_open_block *open_block(struct kp_log *log, size_t need)
     block->slab = log->slab;
     kp_slab_hold(block->slab);
     block->header = (void *)(log->slab->memory + log->slab_used);
-    block->cap = log->slab->bytes - log->slab_used;
+    block->cap = KP_MIN(log->slab->bytes - log->slab_used, KP_MAX((size_t)KP_BLOCK_BYTES_MAX, need));
     block->used = sizeof *block->header;
     memset(block->header, 0, sizeof *block->header);
     block->header->position = log->next_position;
@@ -116,7 +116,7 @@ void kp_log_enqueue(struct kp_log *log, struct kp_log_piece *pieces, size_t coun
     if (block && block->cap - block->used < total)
         block = NULL;
     if (!block) /* the whole group in one block if a megabyte holds it */
-        block = open_block(log, total + sizeof(struct kp_block_header) <= KP_SLAB_BYTES
+        block = open_block(log, total + sizeof(struct kp_block_header) <= KP_BLOCK_BYTES_MAX
                                     ? total
                                     : kp_entry_bytes(pieces[0].header.payload_bytes));
     for (size_t i = 0; i < count; i++) {
@@ -160,7 +160,7 @@ static void wake_waiter(void *arg, int64_t position_end, const struct kp_error *
 static void commit_all(struct kp_log *log)
 {
     while (log->no_threads && log->first && !log->committing)
-        kp_log_commit_one(log);
+        kp_log_commit_some(log);
 }
 
 enum kp_code kp_log_enqueue_and_wait(struct kp_log *log, struct kp_log_piece *pieces, size_t count,

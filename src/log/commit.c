@@ -1,8 +1,9 @@
 /*
- * Committing: the oldest block of the queue is written and synced, then published, then its callbacks run.
+ * Committing: the oldest blocks of the queue are written, then synced at once, then published, then their callbacks
+ * run. When little is appended that is one block; under load as many as have gathered while the disk was busy.
  *
  * Invariants:
- *   1. One commit at a time, blocks in order. So a valid later block proves that an earlier one was durable.
+ *   1. One commit at a time, blocks in order. A block says which blocks before it were durable when it was written.
  *   2. Nothing is published or acknowledged before its sync returned. A group is published with its last block.
  *   3. After the first failed write or sync nothing is written any more: every queued group fails.
  */
@@ -97,18 +98,6 @@ static bool holds_topics(const struct kp_block_header *block)
     return false;
 }
 
-static struct kp_open_block *reversed(struct kp_open_block *blocks)
-{
-    struct kp_open_block *result = NULL;
-    while (blocks) {
-        struct kp_open_block *next = blocks->next;
-        blocks->next = result;
-        result = blocks;
-        blocks = next;
-    }
-    return result;
-}
-
 /* Makes the durable blocks visible: `blocks` in order, ending with a group's end. No lock held. */
 static void publish(struct kp_log *log, const struct kp_open_block *blocks)
 {
@@ -135,16 +124,23 @@ static void publish(struct kp_log *log, const struct kp_open_block *blocks)
 
 /* ---- committing ---- */
 
-/* Takes the oldest block off the queue. Locked: mutex. */
-static struct kp_open_block *take(struct kp_log *log)
+/* Takes the oldest block off the queue, and sealed ones behind it up to a commit's size. Locked: mutex. */
+static struct kp_open_block *take(struct kp_log *log, size_t *ret_bytes)
 {
-    struct kp_open_block *block = log->first;
-    kp_open_block_seal(log, block);
-    log->first = block->next;
+    struct kp_open_block *first = log->first, *last = first;
+    kp_open_block_seal(log, first);
+    size_t bytes = first->used;
+    *ret_bytes = first->used - sizeof *first->header;
+    while (last->next && last->next->sealed && bytes + last->next->used <= KP_LOG_COMMIT_BYTES) {
+        last = last->next;
+        bytes += last->used;
+        *ret_bytes += last->used - sizeof *last->header;
+    }
+    log->first = last->next;
     if (!log->first)
         log->last = NULL;
-    block->next = NULL;
-    return block;
+    last->next = NULL;
+    return first;
 }
 
 /* Tells everyone who waits for these blocks; frees them. No lock held. err NULL: durable. */
@@ -164,8 +160,8 @@ static void fail_all(struct kp_log *log, struct kp_open_block *blocks, const str
 {
     if (log->failure.code == KP_OK)
         log->failure = *cause;
-    struct kp_open_block *queued = log->first;
-    log->first = log->last = NULL;
+    struct kp_open_block *queued = log->first, *held = log->held;
+    log->first = log->last = log->held = NULL;
     log->queued_bytes = 0;
     kp_cond_broadcast(&log->space);
     kp_cond_broadcast(&log->committed);
@@ -173,47 +169,67 @@ static void fail_all(struct kp_log *log, struct kp_open_block *blocks, const str
     (void)!kp_log_check(log, &closed);
     kp_mutex_unlock(&log->mutex);
     finish_blocks(log, blocks, &err);
+    finish_blocks(log, held, &err);
     finish_blocks(log, queued, &closed);
     kp_mutex_lock(&log->mutex);
 }
 
-void kp_log_commit_one(struct kp_log *log)
+static enum kp_code write_blocks(struct kp_log *log, struct kp_open_block *blocks, struct kp_error *err)
 {
-    struct kp_open_block *block = take(log);
-    size_t bytes = block->used - sizeof *block->header;
+    for (struct kp_open_block *block = blocks; block; block = block->next)
+        KP_TRY(kp_journal_write(&log->journal, block->header, block->next == NULL, err));
+    return KP_OK;
+}
+
+/* Adds blocks to those held; takes off and returns all that end with a finished group. */
+static struct kp_open_block *release_held(struct kp_log *log, struct kp_open_block *blocks)
+{
+    struct kp_open_block **end = &log->held, **rest = NULL;
+    while (*end)
+        end = &(*end)->next;
+    *end = blocks;
+    for (end = &log->held; *end; end = &(*end)->next)
+        if (!((*end)->header->flags & KP_BLOCK_CONTINUES))
+            rest = &(*end)->next;
+    if (!rest)
+        return NULL;
+    struct kp_open_block *done = log->held;
+    log->held = *rest;
+    *rest = NULL;
+    return done;
+}
+
+void kp_log_commit_some(struct kp_log *log)
+{
+    size_t bytes;
+    struct kp_open_block *blocks = take(log, &bytes);
     log->committing = true;
     kp_mutex_unlock(&log->mutex);
 
     struct kp_error err;
-    enum kp_code code = kp_journal_write(&log->journal, block->header, &err);
-    bool group_open = block->header->flags & KP_BLOCK_CONTINUES;
-    block->next = log->held;
-    log->held = block;
-    struct kp_open_block *done = NULL;
-    if (code != KP_OK || !group_open) {
-        done = reversed(log->held);
-        log->held = NULL;
-    }
-    if (code == KP_OK && done)
-        publish(log, done);
-
-    kp_mutex_lock(&log->mutex);
-    if (code == KP_OK) {
-        log->queued_bytes -= bytes;
-        if (log->space_waiters)
-            kp_cond_broadcast(&log->space);
-        if (done)
-            kp_cond_broadcast(&log->committed);
-        size_t listeners = done ? log->listener_count : 0;
-        kp_mutex_unlock(&log->mutex);
-        finish_blocks(log, done, NULL);
-        int64_t position = kp_log_position(log);
-        for (size_t i = 0; i < listeners; i++)
-            log->listeners[i].on_commit(log->listeners[i].arg, position);
+    enum kp_code code = write_blocks(log, blocks, &err);
+    struct kp_open_block *done = release_held(log, blocks);
+    if (code != KP_OK) {
         kp_mutex_lock(&log->mutex);
-    } else {
         fail_all(log, done, &err);
+        log->committing = false;
+        return;
     }
+    if (done)
+        publish(log, done);
+    kp_mutex_lock(&log->mutex);
+    log->queued_bytes -= bytes;
+    if (log->space_waiters)
+        kp_cond_broadcast(&log->space);
+    if (done)
+        kp_cond_broadcast(&log->committed);
+    size_t listeners = done ? log->listener_count : 0;
+    kp_mutex_unlock(&log->mutex);
+    finish_blocks(log, done, NULL);
+    int64_t position = kp_log_position(log);
+    for (size_t i = 0; i < listeners; i++)
+        log->listeners[i].on_commit(log->listeners[i].arg, position);
+    kp_mutex_lock(&log->mutex);
     log->committing = false;
 }
 
@@ -223,7 +239,7 @@ void kp_log_run_writer(void *arg)
     kp_mutex_lock(&log->mutex);
     for (;;) {
         if (log->first)
-            kp_log_commit_one(log);
+            kp_log_commit_some(log);
         else if (log->stopping)
             break;
         else
@@ -242,6 +258,6 @@ void kp_log_commit_closing(struct kp_log *log)
     block->position = end->position;
     block->flags = KP_BLOCK_CLOSED;
     struct kp_error err;
-    (void)!kp_journal_write(&log->journal, block, &err); /* it only vouches for what is durable already */
+    (void)!kp_journal_write(&log->journal, block, true, &err); /* it only vouches for what is durable already */
     kp_free(block);
 }

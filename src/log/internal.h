@@ -15,13 +15,14 @@
 
 #include "log/journal.h"
 #include "log/log.h"
+#include "log/prefetch.h"
 #include "log/tail.h"
 #include "log/topic.h"
 
 enum {
+    KP_LOG_COMMIT_BYTES = 4 << 20,     /* made durable by one sync at most, but for one larger block */
     KP_LOG_QUEUE_BYTES_MAX = 16 << 20, /* appended and not yet written: back pressure beyond */
-    KP_LOG_TAIL_BYTES = 32 << 20,      /* newest blocks kept in memory */
-    KP_LOG_READ_BYTES = 8 << 20,       /* read at once from disk */
+    KP_LOG_TAIL_BYTES = 64 << 20,      /* newest blocks kept in memory */
     KP_LOG_MARK_BYTES = 1 << 20,       /* a mark of (position, time, location) every so much of the log */
     KP_LOG_HINTS = 8,                  /* readers that read on where they stopped find their place at once */
     KP_LOG_LISTENERS_MAX = 16
@@ -87,9 +88,10 @@ struct kp_log {
     struct kp_log_mark *marks;
     size_t mark_count, mark_cap;
     int64_t log_time_us;
-    struct kp_open_block *held; /* written blocks of a group whose end is not: newest first (the committer's) */
+    struct kp_open_block *held; /* durable blocks of a group whose end is not, in order (the committer's) */
     _Atomic int64_t position;   /* durable */
 
+    struct kp_prefetch prefetch;
     struct kp_mutex hint_mutex;
     struct {
         int64_t position;
@@ -104,8 +106,8 @@ struct kp_log {
  * no other thread yet. KP_CORRUPT when it does not fit what is known. */
 KP_MUST enum kp_code kp_log_apply(struct kp_log *log, const struct kp_block_header *block, uint64_t location,
                                   struct kp_error *err);
-/* Commits the oldest queued block. Locked: mutex, which is released meanwhile. */
-void kp_log_commit_one(struct kp_log *log);
+/* Commits the oldest queued blocks with one sync. Locked: mutex, which is released meanwhile. */
+void kp_log_commit_some(struct kp_log *log);
 void kp_log_run_writer(void *log);
 /* Writes the closing block. No other thread any more. */
 void kp_log_commit_closing(struct kp_log *log);

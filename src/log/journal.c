@@ -2,8 +2,8 @@
  * Journal files and block writes.
  *
  * A file is prepared under a .new name, given its size and header, synced, renamed, its folder synced. The next file is
- * prepared by a thread while the current one fills, so that a commit seldom waits for it. When blocks are small it is
- * filled with zeros, too: a sync of a block in extents never written before must also make the file system's
+ * prepared by a thread once the current one is half full, so that a commit seldom waits for it. When blocks are small
+ * it is filled with zeros, too: a sync of a block in extents never written before must also make the file system's
  * metadata durable, which costs as much again. When blocks are large that would write everything twice, so it is not.
  *
  * Invariant: files 1 to `current` hold the log; those behind it, if any, are empty and are used in their order.
@@ -18,7 +18,8 @@
 enum kp_log_plant kp_log_planted;
 
 enum {
-    FIRST_FILE_BYTES = 4 << 20,
+    FIRST_FILE_BYTES = 4 << 20, /* small logs stay small */
+    SECOND_FILE_BYTES = 64 << 20,
     FILE_BYTES = 256 << 20,
     ZERO_BYTES = 1 << 20,         /* written at once when a file is filled with zeros */
     SMALL_BLOCK_BYTES = 256 << 10 /* on average in the current file: the next one is filled with zeros */
@@ -109,7 +110,8 @@ static enum kp_code make_named(struct kp_journal *journal, const struct kp_file_
 static enum kp_code make_file(struct kp_journal *journal, uint64_t number, uint64_t bytes_min, bool zeros,
                               uint64_t *ret_bytes, struct kp_error *err)
 {
-    uint64_t bytes = journal->file_bytes ? journal->file_bytes : number == 1 ? FIRST_FILE_BYTES : FILE_BYTES;
+    static const uint64_t first_bytes[] = {FIRST_FILE_BYTES, SECOND_FILE_BYTES};
+    uint64_t bytes = journal->file_bytes ? journal->file_bytes : number <= 2 ? first_bytes[number - 1] : FILE_BYTES;
     struct kp_file_header header = {
         .format = KP_JOURNAL_FORMAT,
         .header_bytes = KP_SECTOR_BYTES,
@@ -163,14 +165,13 @@ static void prepare_next(struct kp_journal *journal)
 static void run_preparer(void *arg)
 {
     struct kp_journal *journal = arg;
-    uint64_t tried = 0; /* once for each file: on a full disk the commit reports it */
     kp_mutex_lock(&journal->mutex);
     while (!journal->stopping) {
-        if (journal->file_count > journal->current || tried == journal->current) {
+        if (!journal->wanted || journal->preparing || journal->file_count > journal->current) {
             kp_cond_wait(&journal->changed, &journal->mutex);
             continue;
         }
-        tried = journal->current;
+        journal->wanted = false; /* once for each file: on a full disk the commit reports it */
         prepare_next(journal);
     }
     kp_mutex_unlock(&journal->mutex);
@@ -194,7 +195,6 @@ static enum kp_code open_current(struct kp_journal *journal, struct kp_error *er
 enum kp_code kp_journal_start(struct kp_journal *journal, bool threaded, struct kp_error *err)
 {
     journal->current = journal->end.file_number;
-    journal->prewrite = true;
     KP_TRY(open_current(journal, err));
     journal->threaded = threaded;
     if (threaded)
@@ -206,6 +206,9 @@ enum kp_code kp_journal_start(struct kp_journal *journal, bool threaded, struct 
 static enum kp_code switch_file(struct kp_journal *journal, uint64_t block_bytes, struct kp_error *err)
 {
     uint64_t number = journal->end.file_number + 1, bytes_min = KP_SECTOR_BYTES + block_bytes, bytes = 0;
+    if (journal->unsynced) /* the rest of a commit goes to another file */
+        KP_TRY(journal->os->sync(journal->os->ctx, journal->file, err));
+    journal->unsynced = false;
     kp_mutex_lock(&journal->mutex);
     while (journal->preparing)
         kp_cond_wait(&journal->changed, &journal->mutex);
@@ -229,7 +232,7 @@ static enum kp_code switch_file(struct kp_journal *journal, uint64_t block_bytes
             kp_journal_file_add(journal, bytes);
         journal->files[before.file_number - 1].end = before.offset;
         journal->current = number;
-        journal->prewrite = journal->block_bytes < journal->block_count * SMALL_BLOCK_BYTES;
+        journal->wanted = false;
         journal->block_bytes = journal->block_count = 0;
     }
     kp_cond_broadcast(&journal->changed);
@@ -256,11 +259,24 @@ uint64_t kp_journal_following(struct kp_journal *journal, uint64_t location, uin
 
 /* ---- blocks ---- */
 
+/* Wakes the preparer when the current file is half full. */
+static void want_next(struct kp_journal *journal, uint64_t file_bytes, uint64_t block_bytes)
+{
+    uint64_t half = file_bytes / 2, offset = journal->end.offset;
+    if (!journal->threaded || offset < half || offset - block_bytes >= half)
+        return;
+    kp_mutex_lock(&journal->mutex);
+    journal->wanted = true;
+    journal->prewrite = journal->block_bytes < journal->block_count * SMALL_BLOCK_BYTES;
+    kp_cond_broadcast(&journal->changed);
+    kp_mutex_unlock(&journal->mutex);
+}
+
 static enum kp_code write_block(struct kp_journal *journal, const struct kp_block_header *block, size_t bytes,
-                                struct kp_error *err)
+                                bool sync, struct kp_error *err)
 {
     struct kp_os *os = journal->os;
-    if (journal->unsafe_no_sync || kp_log_planted == KP_PLANT_ACK_BEFORE_SYNC)
+    if (!sync || kp_log_planted == KP_PLANT_ACK_BEFORE_SYNC)
         return os->pwrite(os->ctx, journal->file, block, bytes, journal->end.offset, err);
     enum kp_code code = os->pwrite_sync(os->ctx, journal->file, block, bytes, journal->end.offset, err);
     if (code != KP_OK && kp_log_planted == KP_PLANT_RETRY_SYNC)
@@ -268,16 +284,10 @@ static enum kp_code write_block(struct kp_journal *journal, const struct kp_bloc
     return code;
 }
 
-enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header *block, struct kp_error *err)
+static void complete_header(struct kp_journal *journal, struct kp_block_header *block)
 {
-    struct kp_os *os = journal->os;
-    struct kp_journal_end *end = &journal->end;
-    uint64_t bytes = kp_block_bytes(block);
-    /* The size of the current file never changes, and only the committer sets `current`: no lock is needed to read
-     * it, but the table may move under kp_journal_file_add. */
-    if (bytes > kp_journal_file_get(journal, end->file_number).bytes - end->offset)
-        KP_TRY(switch_file(journal, bytes, err));
-    int64_t now_us = os->wall_us(os->ctx);
+    const struct kp_journal_end *end = &journal->end;
+    int64_t now_us = journal->os->wall_us(journal->os->ctx);
     block->magic = KP_BLOCK_MAGIC;
     block->format = KP_JOURNAL_FORMAT;
     block->flags |= journal->unsafe_no_sync ? KP_BLOCK_UNSYNCED : 0;
@@ -291,7 +301,21 @@ enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header
     block->durable_position = journal->durable_position;
     KP_ASSERT(block->position == end->position);
     block->header_crc = kp_block_header_crc(block);
-    KP_TRY(write_block(journal, block, (size_t)bytes, err));
+}
+
+enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header *block, bool sync,
+                              struct kp_error *err)
+{
+    struct kp_journal_end *end = &journal->end;
+    uint64_t bytes = kp_block_bytes(block);
+    uint64_t file_bytes = kp_journal_file_get(journal, end->file_number).bytes;
+    if (bytes > file_bytes - end->offset) {
+        KP_TRY(switch_file(journal, bytes, err));
+        file_bytes = kp_journal_file_get(journal, end->file_number).bytes;
+    }
+    complete_header(journal, block);
+    sync = sync && !journal->unsafe_no_sync;
+    KP_TRY(write_block(journal, block, (size_t)bytes, sync, err));
     end->offset += bytes;
     end->sequence = block->sequence;
     end->previous_crc = block->header_crc;
@@ -300,10 +324,11 @@ enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header
     end->closed = block->flags & KP_BLOCK_CLOSED;
     journal->block_count++;
     journal->block_bytes += bytes;
-    if (!journal->unsafe_no_sync) {
+    journal->unsynced = !sync && !journal->unsafe_no_sync;
+    if (sync) {
         journal->durable_sequence = end->sequence;
-        if (!(block->flags & KP_BLOCK_CONTINUES))
-            journal->durable_position = end->position;
+        journal->durable_position = end->position;
     }
+    want_next(journal, file_bytes, bytes);
     return KP_OK;
 }

@@ -38,7 +38,8 @@ struct kp_journal {
     struct kp_journal_file *files; /* file number n is files[n - 1] */
     uint64_t file_count, file_cap;
     uint64_t current; /* number of the file being written */
-    bool prewrite;    /* the next file is to be filled with zeros first */
+    bool wanted;      /* the current file is half full: the next one is to be prepared */
+    bool prewrite;    /* and filled with zeros first */
     bool threaded, preparing, stopping;
     struct kp_thread preparer;
 
@@ -46,6 +47,7 @@ struct kp_journal {
     struct kp_journal_end end;
     uint64_t durable_sequence; /* synced */
     int64_t durable_position;
+    bool unsynced;                     /* blocks were written to the current file since its last sync */
     uint64_t block_count, block_bytes; /* written to the current file: does the load write small blocks? */
 };
 
@@ -66,9 +68,11 @@ uint64_t kp_journal_following(struct kp_journal *journal, uint64_t location, uin
 struct kp_journal_file kp_journal_file_get(struct kp_journal *journal, uint64_t file_number);
 
 /*
- * Completes the header of the block (payload and its counts and CRC are set) and makes it durable. block: aligned,
- * whole sectors. On success the journal's end is behind it. A failure leaves the journal unusable for writing.
+ * Completes the header of the block (payload and its counts and CRC are set), writes it, and with `sync` makes it and
+ * all blocks before it durable. block: aligned, whole sectors. On success the journal's end is behind it. A failure
+ * leaves the journal unusable for writing.
  */
-KP_MUST enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header *block, struct kp_error *err);
+KP_MUST enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header *block, bool sync,
+                                      struct kp_error *err);
 
 #endif

@@ -96,6 +96,7 @@ enum kp_code kp_log_open(const struct kp_log_options *options, struct kp_log **r
     kp_cond_init(&log->committed);
     kp_rwlock_init(&log->lock);
     kp_mutex_init(&log->hint_mutex);
+    kp_prefetch_init(&log->prefetch, &log->journal, !options->no_threads);
     enum kp_code code = open_into(log, options, err);
     if (code != KP_OK) {
         log->stopping = true;
@@ -121,11 +122,13 @@ void kp_log_close(struct kp_log *log)
         kp_thread_join(&log->writer);
     if (opened && !log->read_only)
         kp_log_commit_closing(log);
+    kp_prefetch_finish(&log->prefetch);
     kp_journal_finish(&log->journal);
     if (log->lock_file)
         log->os->close(log->os->ctx, log->lock_file);
     kp_tail_finish(&log->tail);
     kp_slab_release(log->slab);
+    kp_slab_trim();
     kp_topics_finish(&log->topics);
     kp_free(log->marks);
     kp_mutex_finish(&log->hint_mutex);

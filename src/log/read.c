@@ -11,7 +11,11 @@
 
 #include "base/hash.h"
 
-enum { READ_BYTES_MIN = 64 << 10, TAIL_BLOCKS_AT_ONCE = 64 };
+enum {
+    READ_BYTES_MIN = 64 << 10,
+    READ_AHEAD_BYTES_MIN = 512 << 10, /* reads of less are not followed by another in advance */
+    TAIL_BLOCKS_AT_ONCE = 64
+};
 
 struct span_memory {
     size_t count;
@@ -30,7 +34,8 @@ struct build {
     size_t chunk_count, chunk_cap, whole_count; /* chunks of finished groups */
     size_t group_first;                         /* the first chunk of the group being read */
     bool in_group, stop;
-    int64_t at; /* position of the next entry */
+    bool pieced; /* a piece was read from disk: enough, though a few bytes short of bytes_max */
+    int64_t at;  /* position of the next entry */
 
     struct kp_slab **slabs;
     size_t slab_count, slab_cap;
@@ -108,7 +113,8 @@ static bool enough(const struct build *build)
     if (build->stop || build->in_group)
         return build->stop;
     bool progress = build->position > build->start; /* blocks may hold topics only */
-    return build->at >= build->durable || build->at >= build->limit || (progress && build->bytes >= build->bytes_max);
+    return build->at >= build->durable || build->at >= build->limit ||
+           (progress && (build->bytes >= build->bytes_max || build->pieced));
 }
 
 /* Takes over one reference; drops it if it is the one noted last. */
@@ -198,43 +204,64 @@ static enum kp_code take_bytes(struct build *build, const uint8_t *bytes, size_t
     return KP_OK;
 }
 
-static enum kp_code take_file(struct build *build, struct kp_file *file, uint64_t file_bytes, uint64_t *location,
-                              struct kp_error *err)
-{
-    struct kp_os *os = build->log->os;
-    uint64_t file_number = kp_location_file(*location), missing = 0;
-    while (!enough(build) && kp_location_file(*location) == file_number) {
-        uint64_t offset = kp_location_offset(*location);
-        uint64_t want = build->bytes < build->bytes_max ? build->bytes_max - build->bytes : 0;
-        want = KP_MAX(KP_MIN(want, (uint64_t)KP_LOG_READ_BYTES), (uint64_t)READ_BYTES_MIN);
-        want = KP_MIN(kp_sector_ceil(KP_MAX(want, missing)), file_bytes - offset);
-        struct kp_slab *slab = kp_slab_create((size_t)want);
-        size_t got = 0;
-        enum kp_code code = os->pread(os->ctx, file, slab->memory, (size_t)want, offset, &got, err);
-        uint64_t before = *location;
-        if (code == KP_OK)
-            code = take_bytes(build, slab->memory, got, file_bytes, location, &missing, err);
-        if (code == KP_OK && *location == before && (missing <= want || want == file_bytes - offset) && !enough(build))
-            code = damaged(build->log, *location, build->at, "the file ends within it", err);
-        keep_slab(build, slab);
-        KP_TRY(code);
-    }
-    return KP_OK;
-}
-
-/* Reads from disk as far as the end of the location's file at most. */
-static enum kp_code take_disk(struct build *build, uint64_t *location, struct kp_error *err)
+/* Asks for what a sequential reader will want next, if it will have to come from disk. */
+static void read_ahead(const struct build *build, uint64_t location, uint64_t want)
 {
     struct kp_log *log = build->log;
-    uint64_t number = kp_location_file(*location);
-    char *path = kp_journal_path(log->journal.dir, number, KP_JOURNAL_SUFFIX);
-    struct kp_file *file;
-    enum kp_code code = log->os->open(log->os->ctx, path, KP_OPEN_READ, &file, err);
-    kp_free(path);
-    KP_TRY(code);
-    code = take_file(build, file, kp_journal_file_get(&log->journal, number).bytes, location, err);
-    log->os->close(log->os->ctx, file);
+    if (want < READ_AHEAD_BYTES_MIN || build->at >= build->durable || build->stop)
+        return;
+    kp_rwlock_read(&log->lock);
+    bool in_tail = log->tail.count && kp_tail_get(&log->tail, 0)->location <= location;
+    kp_rwlock_unlock(&log->lock);
+    struct kp_journal_file file = kp_journal_file_get(&log->journal, kp_location_file(location));
+    if (!in_tail)
+        kp_prefetch_want(&log->prefetch, location, (size_t)KP_MIN(want, file.bytes - kp_location_offset(location)));
+}
+
+/* Takes what was read in advance, if anything was. Some of its blocks may have been written since: those are read
+ * again. */
+static bool take_prefetched(struct build *build, uint64_t *location, uint64_t file_bytes)
+{
+    uint64_t before = *location, missing;
+    size_t got;
+    struct kp_slab *slab = kp_prefetch_take(&build->log->prefetch, before, &got);
+    if (!slab)
+        return false;
+    (void)!take_bytes(build, slab->memory, got, file_bytes, location, &missing, NULL);
+    keep_slab(build, slab);
+    return *location != before;
+}
+
+static enum kp_code take_read(struct build *build, uint64_t *location, uint64_t want, uint64_t file_bytes,
+                              uint64_t *ret_missing, struct kp_error *err)
+{
+    struct kp_slab *slab;
+    size_t got;
+    KP_TRY(kp_journal_read(&build->log->journal, *location, (size_t)want, &slab, &got, err));
+    enum kp_code code = take_bytes(build, slab->memory, got, file_bytes, location, ret_missing, err);
+    keep_slab(build, slab);
     return code;
+}
+
+/* Reads one piece from disk and takes its whole blocks; moves *location behind them. */
+static enum kp_code take_disk(struct build *build, uint64_t *location, struct kp_error *err)
+{
+    uint64_t before = *location, missing;
+    uint64_t file_bytes = kp_journal_file_get(&build->log->journal, kp_location_file(before)).bytes;
+    uint64_t left = file_bytes - KP_MIN(kp_location_offset(before), file_bytes);
+    uint64_t piece =
+        kp_sector_ceil(KP_MAX(KP_MIN(build->bytes_max, (size_t)KP_SLAB_READ_BYTES), (size_t)READ_BYTES_MIN));
+    if (!take_prefetched(build, location, file_bytes)) {
+        KP_TRY(take_read(build, location, KP_MIN(piece, left), file_bytes, &missing, err));
+        if (*location == before && missing > piece && missing <= left) /* one block larger than that */
+            KP_TRY(take_read(build, location, missing, file_bytes, &missing, err));
+    }
+    if (*location == before && !enough(build))
+        return damaged(build->log, before, build->at, "the file ends within it", err);
+    build->pieced = true;
+    if (enough(build))
+        read_ahead(build, *location, piece);
+    return KP_OK;
 }
 
 static uint64_t find_location(struct kp_log *log, int64_t position)

@@ -80,7 +80,8 @@ static inline const uint8_t *kp_record_varint(const uint8_t *at, int32_t *ret_va
     return at + 1;
 }
 /* kp_record_reader_next for hot loops: records of the usual form are read inline, with the same checks. */
-static inline bool kp_record_reader_step(struct kp_record_reader *reader, struct kp_record *ret_record, struct kp_error *err)
+static inline bool kp_record_reader_step(struct kp_record_reader *reader, struct kp_record *ret_record,
+                                         struct kp_error *err)
 {
     int32_t len, delta, offset_delta, key_len, value_len;
     const uint8_t *at = reader->at;
@@ -96,7 +97,8 @@ static inline bool kp_record_reader_step(struct kp_record_reader *reader, struct
             offset_delta <= reader->info.last_offset_delta && !reader->info.log_append_time &&
             !__builtin_add_overflow(reader->info.base_timestamp_ms, (int64_t)delta, &ret_record->timestamp_ms)) {
             ret_record->offset_delta = offset_delta;
-            ret_record->key = (struct kp_str){key_len < 0 ? NULL : (const char *)key, key_len < 0 ? 0 : (size_t)key_len};
+            ret_record->key =
+                (struct kp_str){key_len < 0 ? NULL : (const char *)key, key_len < 0 ? 0 : (size_t)key_len};
             ret_record->value = (struct kp_str){(const char *)at, (size_t)value_len};
             ret_record->headers = (struct kp_str){(const char *)end - 1, 1};
             reader->at = end;

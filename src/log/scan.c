@@ -8,6 +8,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
+enum { DIRECT_BYTES_MIN = 1 << 20 }; /* a scan that reads so much at once goes past the page cache */
+
 char *kp_journal_path(const char *dir, uint64_t file_number, const char *suffix)
 {
     size_t len = strlen(dir) + strlen(suffix) + 24;
@@ -74,7 +76,8 @@ enum kp_code kp_block_scan_seek(struct kp_block_scan *scan, uint64_t file_number
         char *path = kp_journal_path(scan->dir, file_number, KP_JOURNAL_SUFFIX);
         struct kp_file *file;
         uint64_t bytes;
-        enum kp_code code = os->open(os->ctx, path, KP_OPEN_READ, &file, err);
+        unsigned direct = scan->read_bytes >= DIRECT_BYTES_MIN ? KP_OPEN_DIRECT : 0;
+        enum kp_code code = os->open(os->ctx, path, KP_OPEN_READ | direct, &file, err);
         kp_free(path);
         KP_TRY(code);
         code = os->size(os->ctx, file, &bytes, err);

@@ -1,15 +1,42 @@
+/* The tail in a ring, and slabs, some of which are kept for reuse: fresh memory costs as much as filling it. */
 #include "log/tail.h"
 
 #include <string.h>
 
 #include "base/mem.h"
+#include "os/pages.h"
+
+/* Freed slabs of one size wait here for their next use, whoever makes it. */
+struct spares {
+    size_t bytes;
+    size_t count;
+    _Atomic(struct kp_slab *) slabs[4];
+};
+static struct spares spares[] = {{KP_SLAB_BYTES, 4, {NULL}}, {KP_SLAB_READ_BYTES, 2, {NULL}}};
+
+static struct spares *spares_of(size_t bytes)
+{
+    for (size_t i = 0; i < KP_COUNT(spares); i++)
+        if (spares[i].bytes == bytes)
+            return &spares[i];
+    return NULL;
+}
 
 struct kp_slab *kp_slab_create(size_t bytes)
 {
+    bytes = (size_t)kp_sector_ceil(bytes);
+    struct spares *pool = spares_of(bytes);
+    for (size_t i = 0; pool && i < pool->count; i++) {
+        struct kp_slab *spare = atomic_exchange_explicit(&pool->slabs[i], NULL, memory_order_acquire);
+        if (spare) {
+            atomic_store_explicit(&spare->refs, 1, memory_order_relaxed);
+            return spare;
+        }
+    }
     struct kp_slab *slab = kp_alloc(sizeof *slab);
     atomic_init(&slab->refs, 1);
-    slab->bytes = (size_t)kp_sector_ceil(bytes);
-    slab->memory = kp_alloc_aligned(KP_SECTOR_BYTES, slab->bytes);
+    slab->bytes = bytes;
+    slab->memory = kp_pages_alloc(bytes);
     return slab;
 }
 
@@ -18,12 +45,32 @@ void kp_slab_hold(struct kp_slab *slab)
     atomic_fetch_add_explicit(&slab->refs, 1, memory_order_relaxed);
 }
 
+static void slab_destroy(struct kp_slab *slab)
+{
+    if (slab)
+        kp_pages_free(slab->memory, slab->bytes);
+    kp_free(slab);
+}
+
 void kp_slab_release(struct kp_slab *slab)
 {
-    if (slab && atomic_fetch_sub_explicit(&slab->refs, 1, memory_order_acq_rel) == 1) {
-        kp_free(slab->memory);
-        kp_free(slab);
+    if (!slab || atomic_fetch_sub_explicit(&slab->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    struct spares *pool = spares_of(slab->bytes);
+    for (size_t i = 0; pool && i < pool->count && slab; i++) {
+        struct kp_slab *none = NULL;
+        if (atomic_compare_exchange_strong_explicit(&pool->slabs[i], &none, slab, memory_order_release,
+                                                    memory_order_relaxed))
+            slab = NULL;
     }
+    slab_destroy(slab);
+}
+
+void kp_slab_trim(void)
+{
+    for (size_t k = 0; k < KP_COUNT(spares); k++)
+        for (size_t i = 0; i < spares[k].count; i++)
+            slab_destroy(atomic_exchange_explicit(&spares[k].slabs[i], NULL, memory_order_acquire));
 }
 
 static void pop(struct kp_tail *tail)

@@ -1,7 +1,7 @@
 /*
  * Slabs and the tail: the newest blocks in memory, as they were written.
  *
- * A slab is a megabyte or more that holds consecutive blocks: filled by appends, written to the journal from where it
+ * A slab is two megabytes or more and holds consecutive blocks: filled by appends, written to the journal from where it
  * lies, kept for readers until the tail is over its limit, freed when the last reader lets go. Readers share it; a
  * block in the tail never changes. Reads from disk come in slabs, too, so that a span frees both alike.
  */
@@ -12,7 +12,10 @@
 
 #include "log/format.h"
 
-enum { KP_SLAB_BYTES = 1 << 20 };
+enum {
+    KP_SLAB_BYTES = 2 << 20,     /* a huge page */
+    KP_SLAB_READ_BYTES = 8 << 20 /* read at once from disk */
+};
 
 struct kp_slab {
     _Atomic uint32_t refs;
@@ -23,6 +26,7 @@ struct kp_slab {
 struct kp_slab *kp_slab_create(size_t bytes); /* one reference */
 void kp_slab_hold(struct kp_slab *slab);
 void kp_slab_release(struct kp_slab *slab); /* NULL is fine */
+void kp_slab_trim(void);                    /* frees the spare ones, of the whole process */
 
 struct kp_tail_block {
     uint64_t location;

@@ -1,0 +1,293 @@
+/*
+ * The log beside the bare disk, in one run on the same file system: ratios, not rates, are the result.
+ *
+ *     log_bench [DIR] [MiB]      a folder on the disk to measure (default: .), the size of a burst (default: 1024)
+ *
+ * Bare writes go through the same table (os/os.h), O_DIRECT, one block a call, with and without a sync each.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/format.h"
+#include "log/internal.h"
+#include "log/log.h"
+#include "log/record_batch.h"
+
+enum { BLOCK_BYTES = 1 << 20, SMALL_APPENDS = 2000, APPENDERS = 64, APPENDS_EACH = 100 };
+
+static struct kp_os *os;
+static char dir[256], file_path[300];
+
+static void must(enum kp_code code, const struct kp_error *err)
+{
+    if (code != KP_OK) {
+        fprintf(stderr, "log_bench: %s\n", err->message);
+        abort();
+    }
+}
+
+static double seconds(void)
+{
+    return (double)os->mono_ns(os->ctx) * 1e-9;
+}
+
+static void remove_one(void *arg, const char *name)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    (void)!os->unlink(os->ctx, path, NULL);
+}
+
+static void clear_dir(void)
+{
+    (void)!os->list(os->ctx, dir, remove_one, NULL, NULL);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+/* ---- the bare disk ---- */
+
+static struct kp_file *bare_file(uint64_t bytes, bool zeros)
+{
+    struct kp_error err;
+    struct kp_file *file;
+    must(os->open(os->ctx, file_path, KP_OPEN_READ | KP_OPEN_WRITE | KP_OPEN_CREATE | KP_OPEN_TRUNCATE | KP_OPEN_DIRECT,
+                  &file, &err),
+         &err);
+    must(os->allocate(os->ctx, file, 0, bytes, &err), &err);
+    uint8_t *block = kp_alloc_aligned(KP_SECTOR_BYTES, BLOCK_BYTES);
+    memset(block, 0, BLOCK_BYTES);
+    for (uint64_t at = 0; zeros && at < bytes; at += BLOCK_BYTES)
+        must(os->pwrite(os->ctx, file, block, BLOCK_BYTES, at, &err), &err);
+    kp_free(block);
+    must(os->sync(os->ctx, file, &err), &err);
+    return file;
+}
+
+static double bare_rate(uint64_t bytes, bool sync)
+{
+    struct kp_error err;
+    struct kp_file *file = bare_file(bytes, false);
+    uint8_t *block = kp_alloc_aligned(KP_SECTOR_BYTES, BLOCK_BYTES);
+    memset(block, 'x', BLOCK_BYTES);
+    double start = seconds();
+    for (uint64_t at = 0; at < bytes; at += BLOCK_BYTES)
+        must(sync ? os->pwrite_sync(os->ctx, file, block, BLOCK_BYTES, at, &err)
+                  : os->pwrite(os->ctx, file, block, BLOCK_BYTES, at, &err),
+             &err);
+    double rate = (double)bytes / (seconds() - start);
+    kp_free(block);
+    os->close(os->ctx, file);
+    clear_dir();
+    return rate;
+}
+
+static double bare_read_rate(uint64_t bytes)
+{
+    struct kp_error err;
+    struct kp_file *file = bare_file(bytes, true);
+    size_t piece = 8 << 20, got;
+    uint8_t *block = kp_alloc_aligned(KP_SECTOR_BYTES, piece);
+    memset(block, 0, piece);
+    double start = seconds();
+    for (uint64_t at = 0; at < bytes; at += piece)
+        must(os->pread(os->ctx, file, block, piece, at, &got, &err), &err);
+    double rate = (double)bytes / (seconds() - start);
+    kp_free(block);
+    os->close(os->ctx, file);
+    clear_dir();
+    return rate;
+}
+
+static void bare_acks(double *ret_p50, double *ret_p99)
+{
+    struct kp_error err;
+    struct kp_file *file = bare_file(SMALL_APPENDS * KP_SECTOR_BYTES / BLOCK_BYTES * BLOCK_BYTES + BLOCK_BYTES, true);
+    uint8_t *block = kp_alloc_aligned(KP_SECTOR_BYTES, KP_SECTOR_BYTES);
+    double *times = kp_alloc(SMALL_APPENDS * sizeof *times);
+    memset(block, 'x', KP_SECTOR_BYTES);
+    for (int i = 0; i < SMALL_APPENDS; i++) {
+        double start = seconds();
+        must(os->pwrite_sync(os->ctx, file, block, KP_SECTOR_BYTES, (uint64_t)i * KP_SECTOR_BYTES, &err), &err);
+        times[i] = seconds() - start;
+    }
+    qsort(times, SMALL_APPENDS, sizeof *times, by_value);
+    *ret_p50 = times[SMALL_APPENDS / 2];
+    *ret_p99 = times[SMALL_APPENDS * 99 / 100];
+    kp_free(times);
+    kp_free(block);
+    os->close(os->ctx, file);
+    clear_dir();
+}
+
+/* ---- the log ---- */
+
+static struct kp_log *open_log(uint32_t *ret_topic)
+{
+    struct kp_log_options options = {.os = os, .dir = dir};
+    struct kp_log *log;
+    struct kp_error err;
+    must(kp_log_open(&options, &log, &err), &err);
+    struct kp_topic_info info;
+    if (kp_log_topic_find(log, "bench", &info, NULL) == KP_OK)
+        *ret_topic = info.id;
+    else
+        must(kp_log_topic_create(log, "bench", 1, ret_topic, &err), &err);
+    return log;
+}
+
+static struct kp_buf make_batch(int records, size_t record_bytes)
+{
+    struct kp_record_batch_builder builder = {0};
+    struct kp_buf batch = {0};
+    struct kp_error err;
+    char *value = kp_alloc(record_bytes);
+    memset(value, 'v', record_bytes);
+    for (int i = 0; i < records; i++)
+        kp_record_batch_add(&builder, i, (struct kp_str){0}, (struct kp_str){value, record_bytes}, (struct kp_str){0});
+    must(kp_record_batch_build(&builder, KP_CODEC_NONE, &batch, &err), &err);
+    kp_record_batch_builder_finish(&builder);
+    kp_free(value);
+    return batch;
+}
+
+static void ignore_done(void *arg, int64_t position_end, const struct kp_error *err)
+{
+}
+
+static double append_rate(struct kp_log *log, uint32_t topic, uint64_t bytes, bool trusted)
+{
+    struct kp_buf batch = make_batch(250, 1024);
+    struct kp_error err;
+    int64_t end = kp_log_position(log);
+    uint64_t sent = 0;
+    double start = seconds();
+    for (; sent < bytes; sent += batch.len) {
+        struct kp_log_entry entry = {.topic = topic, .batch = batch.data, .bytes = batch.len, .trusted = trusted};
+        must(kp_log_append_async(log, &entry, 1, ignore_done, NULL, &err), &err);
+        end = entry.position + 250;
+    }
+    while (kp_log_wait(log, end - 1, -1) < end)
+        ;
+    double rate = (double)sent / (seconds() - start);
+    kp_buf_finish(&batch);
+    return rate;
+}
+
+static void log_acks(struct kp_log *log, uint32_t topic, double *ret_p50, double *ret_p99, double *ret_rate)
+{
+    struct kp_buf batch = make_batch(1, 100);
+    double *times = kp_alloc(SMALL_APPENDS * sizeof *times), all = seconds();
+    for (int i = 0; i < SMALL_APPENDS; i++) {
+        struct kp_log_entry entry = {.topic = topic, .batch = batch.data, .bytes = batch.len};
+        struct kp_error err;
+        int64_t end;
+        double start = seconds();
+        must(kp_log_append(log, &entry, 1, &end, &err), &err);
+        times[i] = seconds() - start;
+    }
+    *ret_rate = SMALL_APPENDS / (seconds() - all);
+    qsort(times, SMALL_APPENDS, sizeof *times, by_value);
+    *ret_p50 = times[SMALL_APPENDS / 2];
+    *ret_p99 = times[SMALL_APPENDS * 99 / 100];
+    kp_free(times);
+    kp_buf_finish(&batch);
+}
+
+struct appender {
+    struct kp_log *log;
+    uint32_t topic;
+};
+
+static void run_appender(void *arg)
+{
+    struct appender *appender = arg;
+    struct kp_buf batch = make_batch(1, 100);
+    for (int i = 0; i < APPENDS_EACH; i++) {
+        struct kp_log_entry entry = {.topic = appender->topic, .batch = batch.data, .bytes = batch.len};
+        struct kp_error err;
+        int64_t end;
+        must(kp_log_append(appender->log, &entry, 1, &end, &err), &err);
+    }
+    kp_buf_finish(&batch);
+}
+
+static double concurrent_rate(struct kp_log *log, uint32_t topic)
+{
+    struct appender appender = {log, topic};
+    struct kp_thread threads[APPENDERS];
+    double start = seconds();
+    for (int i = 0; i < APPENDERS; i++)
+        kp_thread_start(&threads[i], "appender", 0, run_appender, &appender);
+    for (int i = 0; i < APPENDERS; i++)
+        kp_thread_join(&threads[i]);
+    return APPENDERS * APPENDS_EACH / (seconds() - start);
+}
+
+static double read_rate(struct kp_log *log)
+{
+    uint64_t bytes = 0;
+    struct kp_error err;
+    double start = seconds();
+    for (int64_t position = 0;;) {
+        struct kp_log_span span;
+        must(kp_log_read(log, position, INT64_MAX, 8 << 20, NULL, 0, &span, &err), &err);
+        for (size_t i = 0; i < span.count; i++)
+            bytes += span.chunks[i].bytes;
+        bool end = span.position_end == position;
+        position = span.position_end;
+        kp_log_span_release(&span);
+        if (end)
+            break;
+    }
+    return (double)bytes / (seconds() - start);
+}
+
+int main(int argc, char **argv)
+{
+    os = kp_os_real();
+    uint64_t bytes = (argc > 2 ? strtoull(argv[2], NULL, 10) : 1024) << 20;
+    struct kp_error err;
+    snprintf(dir, sizeof dir, "%.200s/kappa-log-bench.tmp", argc > 1 ? argv[1] : ".");
+    snprintf(file_path, sizeof file_path, "%s/bare", dir);
+    must(os->mkdir(os->ctx, dir, &err), &err);
+    clear_dir();
+
+    double bare_p50, bare_p99, p50, p99, single;
+    uint32_t topic;
+    bare_acks(&bare_p50, &bare_p99);
+    struct kp_log *log = open_log(&topic);
+    log_acks(log, topic, &p50, &p99, &single);
+    printf("ack of a small append    p50 %6.0f us, bare %6.0f us: %5.2f x   p99 %6.0f us, bare %6.0f us: +%.2f ms\n",
+           p50 * 1e6, bare_p50 * 1e6, p50 / bare_p50, p99 * 1e6, bare_p99 * 1e6, (p99 - bare_p99) * 1e3);
+    double many = concurrent_rate(log, topic);
+    printf("64 appenders             %8.0f /s, one %8.0f /s: %5.1f x\n", many, single, many / single);
+    kp_log_close(log);
+    clear_dir();
+
+    double bare = bare_rate(bytes, false), bare_synced = bare_rate(bytes, true);
+    log = open_log(&topic);
+    double append = append_rate(log, topic, bytes, false);
+    printf(
+        "append, validated        %8.0f MB/s, bare write %8.0f MB/s: %5.2f x   bare write+sync %8.0f MB/s: %5.2f x\n",
+        append / 1e6, bare / 1e6, append / bare, bare_synced / 1e6, append / bare_synced);
+    (void)read_rate(log); /* the memory is the machine's own by now, which it is not at first */
+    double tail = read_rate(log), warm = read_rate(log);
+    kp_log_close(log);
+    double start = seconds();
+    log = open_log(&topic);
+    double recovery = seconds() - start, again = read_rate(log);
+    double disk = bare_read_rate(bytes);
+    printf(
+        "read by position         %8.0f MB/s, bare read %8.0f MB/s: %5.2f x   again %8.0f MB/s, reopened %8.0f MB/s\n",
+        tail / 1e6, disk / 1e6, tail / disk, warm / 1e6, again / 1e6);
+    printf("recovery                 %8.0f ms for %llu MiB\n", recovery * 1e3, (unsigned long long)(bytes >> 20));
+    kp_log_close(log);
+    clear_dir();
+    return 0;
+}
