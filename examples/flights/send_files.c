@@ -10,7 +10,8 @@ struct files {
     uint64_t deletions;
 };
 
-static enum kp_code send(void *state, enum kind kind, struct kp_str key, struct kp_str value, struct kp_error *err)
+static enum kp_code send_event(void *state, enum kind kind, struct kp_str key, struct kp_str value,
+                               struct kp_error *err)
 {
     struct files *files = state;
     if (!value.len) {
@@ -58,6 +59,6 @@ enum kp_code send_files_open(const char *dir, struct sender *ret_sender, struct 
             return kp_fail_errno(err, failed, "cannot write \"%s\"", path);
         }
     }
-    *ret_sender = (struct sender){.state = files, .send = send, .flush = flush, .close = close_files};
+    *ret_sender = (struct sender){.state = files, .send = send_event, .flush = flush, .close = close_files};
     return KP_OK;
 }

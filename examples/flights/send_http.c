@@ -107,7 +107,8 @@ static enum kp_code flush(void *state, bool wait, struct kp_error *err)
     return KP_OK;
 }
 
-static enum kp_code send(void *state, enum kind kind, struct kp_str key, struct kp_str value, struct kp_error *err)
+static enum kp_code send_event(void *state, enum kind kind, struct kp_str key, struct kp_str value,
+                               struct kp_error *err)
 {
     struct http *http = state;
     if (!value.len) { /* a deletion: a null with its key */
@@ -140,6 +141,6 @@ enum kp_code send_http_open(const char *address, struct sender *ret_sender, stru
     struct http *http = kp_calloc(1, sizeof *http);
     http->address = parsed;
     http->socket = socket;
-    *ret_sender = (struct sender){.state = http, .send = send, .flush = flush, .close = close_http};
+    *ret_sender = (struct sender){.state = http, .send = send_event, .flush = flush, .close = close_http};
     return KP_OK;
 }

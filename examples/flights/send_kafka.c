@@ -28,7 +28,8 @@ static enum kp_code check(struct kafka *kafka, struct kp_error *err)
                    kafka->reason);
 }
 
-static enum kp_code send(void *state, enum kind kind, struct kp_str key, struct kp_str value, struct kp_error *err)
+static enum kp_code send_event(void *state, enum kind kind, struct kp_str key, struct kp_str value,
+                               struct kp_error *err)
 {
     struct kafka *kafka = state;
     KP_TRY(check(kafka, err));
@@ -107,6 +108,6 @@ enum kp_code send_kafka_open(const char *address, struct sender *ret_sender, str
         return kp_error_hint(err, "`kappa server` prints its address in the line \"ready … kafka=…\".");
     }
     rd_kafka_metadata_destroy(metadata);
-    *ret_sender = (struct sender){.state = kafka, .send = send, .flush = flush, .close = close_kafka};
+    *ret_sender = (struct sender){.state = kafka, .send = send_event, .flush = flush, .close = close_kafka};
     return KP_OK;
 }

@@ -48,9 +48,9 @@ int64_t zone_offset_s(struct zone zone, int64_t at_s)
 int64_t zone_instant(struct zone zone, int year, int month, int day, int minutes)
 {
     int64_t local = days_of(year, month, day) * 86400 + minutes * (int64_t)60;
-    int64_t guess = local - zone.hours * (int64_t)3600;
-    int64_t instant = local - zone_offset_s(zone, guess);
-    return local - zone_offset_s(zone, instant); /* the second look settles the hours around a change */
+    int64_t standard = local - zone.hours * (int64_t)3600, daylight = standard - 3600;
+    /* in the hour that clocks show twice, the first */
+    return zone_offset_s(zone, daylight) != zone.hours * (int64_t)3600 ? daylight : standard;
 }
 
 int64_t zone_next(struct zone zone, int64_t at_s, int minutes)
