@@ -111,7 +111,8 @@ char *kp_arena_strdup(struct kp_arena *arena, const char *text)
 char *kp_arena_strndup(struct kp_arena *arena, const char *text, size_t length)
 {
     char *copy = kp_arena_alloc(arena, length + 1);
-    memcpy(copy, text, length);
+    if (length)
+        memcpy(copy, text, length);
     copy[length] = '\0';
     return copy;
 }
