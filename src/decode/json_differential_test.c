@@ -203,6 +203,19 @@ static void mutate(struct kp_buf *text)
     }
 }
 
+/* Shows the first line in which the answers differ. */
+static void fail_at_difference(const struct differential *both, uint64_t seed, unsigned round)
+{
+    const char *fast = (char *)both->answers[0].data, *general = (char *)both->answers[1].data;
+    size_t line = 0;
+    for (size_t i = 0; fast[i] && fast[i] == general[i]; i++)
+        if (fast[i] == '\n')
+            line = i + 1;
+    print_message("fast:    %.*s\ngeneral: %.*s\n", (int)strcspn(fast + line, "\n"), fast + line,
+                  (int)strcspn(general + line, "\n"), general + line);
+    fail_msg("seed %llu, round %u", (unsigned long long)seed, round);
+}
+
 static void compare(const char *path, uint64_t seed, unsigned rounds)
 {
     struct differential both;
@@ -225,8 +238,7 @@ static void compare(const char *path, uint64_t seed, unsigned rounds)
             differential_add(&both, (struct kp_str){(char *)text.data, text.len});
         }
         if (!differential_run(&both))
-            fail_msg("seed %llu, round %u\nfast:\n%s\ngeneral:\n%s", (unsigned long long)seed, round,
-                     (char *)both.answers[0].data, (char *)both.answers[1].data);
+            fail_at_difference(&both, seed, round);
     }
     /* The comparison would be worth little if the fast path decided nothing, or everything. */
     struct kp_decode_counts counts = kp_decode_state_counts(both.states[0]);

@@ -152,7 +152,10 @@ static void resolve_name(struct kp_decode_state *state, struct object *object, s
     } else {
         name->action = ACTION_STOP;
     }
-    name->len = 0;
+    /* A name too long to be kept must never match: no text has so many zero bytes. */
+    name->len = name->quoted_len = 0;
+    name->mask = UINT32_MAX;
+    memset(name->text, 0, sizeof name->text);
     if (len <= NAME_BYTES_MAX - 2) {
         memcpy(name->text, p, len);
         name->text[len] = ':';
