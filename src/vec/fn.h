@@ -68,6 +68,35 @@ static inline void fn_fail_text(struct kp_call *call, const struct kp_vec *out, 
         kp_call_fail(call, row, sqlstate, "%s", message);
 }
 
+/*
+ * A strict kernel whose result may be NULL for arguments that are not: makes row NULL. The bitmap that the caller
+ * prepared may be an argument's own, so the first NULL copies it; *owned starts false.
+ */
+static inline void fn_set_null(struct kp_call *call, struct kp_vec *out, uint32_t row, bool *owned)
+{
+    if (!*owned && out->valid) {
+        size_t bytes = ((size_t)call->rows + 63) / 64 * sizeof *out->valid;
+        uint64_t *valid = kp_arena_alloc(call->arena, bytes);
+        memcpy(valid, out->valid, bytes);
+        out->valid = valid;
+    }
+    *owned = true;
+    kp_vec_need_valid(out, call->arena, call->rows);
+    kp_vec_set_null(out, row);
+}
+
+static inline const struct kp_zone *fn_zone(const struct kp_call *call)
+{
+    return call->settings ? call->settings->zone : NULL;
+}
+/* A text result: bytes are copied to the arena if they do not fit inline. */
+static inline struct kp_text fn_text(struct kp_call *call, const void *bytes, size_t len)
+{
+    if (len > KP_TEXT_INLINE_BYTES)
+        bytes = kp_arena_strndup(call->arena, bytes, len);
+    return kp_text_make(bytes, len);
+}
+
 #define FN_UNARY(name_, kind_, flags_, arg_, ret_, kernel_, doc_)                                                      \
     {                                                                                                                  \
         .name = name_, .kind = kind_, .flags = flags_, .arg_count = 1, .args = {arg_}, .ret = ret_, .kernel = kernel_, \

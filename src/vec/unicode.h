@@ -1,0 +1,17 @@
+/*
+ * Simple case mapping of single characters, from our own tables (unicode.c), so that upper and lower mean the same on
+ * every machine and for ever: ASCII, Latin, Greek, Cyrillic, Armenian. Version 1; a view's catalog record freezes it.
+ */
+#ifndef KP_VEC_UNICODE_H
+#define KP_VEC_UNICODE_H
+
+#include "base/buf.h"
+
+uint32_t kp_unicode_upper(uint32_t code_point);
+uint32_t kp_unicode_lower(uint32_t code_point);
+bool kp_unicode_is_alnum(uint32_t code_point); /* letters and digits of those scripts, and all above U+00BF otherwise */
+/* Valid UTF-8 in other case; appends. */
+void kp_text_upper(struct kp_str text, struct kp_buf *out);
+void kp_text_lower(struct kp_str text, struct kp_buf *out);
+
+#endif
