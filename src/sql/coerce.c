@@ -1,0 +1,296 @@
+/*
+ * Casts: which exist in which context, literals that become values, common types of CASE, UNION and their like, and
+ * constant folding.
+ *
+ * A literal in quotes has type unknown until its surroundings give it one; then it is parsed once, here, with the
+ * error at its place. A parameter of unknown type takes the type it is first coerced to.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "sql/bind.h"
+
+enum kp_code kp_bind_fail(struct binder *binder, int32_t location, enum kp_code code, const char *sqlstate, const char *format, ...)
+{
+    char message[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    kp_fail(binder->err, code, sqlstate, "%s", message);
+    kp_error_at(binder->err, binder->text, location);
+    return code;
+}
+
+struct kp_expr *kp_bind_new(struct binder *binder, enum kp_expr_kind kind, struct kp_type type, int32_t location, uint32_t arg_count)
+{
+    struct kp_expr *expr = kp_arena_calloc(binder->arena, sizeof *expr);
+    expr->kind = kind;
+    expr->type = type;
+    expr->location = location;
+    expr->arg_count = arg_count;
+    expr->args = kp_arena_calloc(binder->arena, arg_count * sizeof(struct kp_expr *));
+    return expr;
+}
+
+struct kp_expr *kp_bind_column(struct binder *binder, uint32_t column, struct kp_type type, int32_t location)
+{
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_COLUMN, type, location, 0);
+    expr->column = column;
+    return expr;
+}
+
+struct kp_expr *kp_bind_bool(struct binder *binder, bool value)
+{
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(KP_BOOL), -1, 0);
+    expr->datum.type = expr->type;
+    expr->datum.b = value;
+    return expr;
+}
+
+struct kp_expr *kp_bind_text(struct binder *binder, const char *value)
+{
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(KP_TEXT), -1, 0);
+    expr->datum.type = expr->type;
+    expr->datum.text = kp_text_make(kp_arena_strdup(binder->arena, value), strlen(value));
+    return expr;
+}
+
+struct kp_expr *kp_bind_null(struct binder *binder, struct kp_type type)
+{
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CONST, type, -1, 0);
+    expr->datum.type = type;
+    expr->datum.null = true;
+    return expr;
+}
+
+/* Texts of one form in memory: reading one as the other needs no function. */
+static bool relabels(enum kp_type_id from, enum kp_type_id to, enum coercion how)
+{
+    bool strings = (from == KP_TEXT || from == KP_VARCHAR || from == KP_NAME) && (to == KP_TEXT || to == KP_VARCHAR);
+    return strings || (how == COERCE_EXPLICIT && from == KP_TEXT && to == KP_NAME) ||
+           (from == KP_INT4 && to == KP_OID) || (from == KP_OID && to == KP_INT4);
+}
+
+bool kp_can_coerce(enum kp_type_id from, enum kp_type_id to, enum coercion how)
+{
+    if (from == to || from == KP_UNKNOWN || to == KP_ANY || to == KP_ANYELEMENT)
+        return true;
+    const struct kp_func *cast = kp_func_find_cast(from, to);
+    if (!cast)
+        return relabels(from, to, how);
+    if (how == COERCE_IMPLICIT)
+        return cast->flags & KP_CAST_IMPLICIT;
+    return how == COERCE_EXPLICIT || cast->flags & (KP_CAST_IMPLICIT | KP_CAST_ASSIGNMENT);
+}
+
+/* INTERVAL '10' MINUTE: a bare number takes its unit from the type. */
+static struct kp_str interval_text(struct binder *binder, struct kp_str text, struct kp_type *type)
+{
+    static const struct {
+        int32_t mask;
+        const char *unit;
+    } units[] = {{1 << 2, "years"}, {1 << 1, "months"}, {1 << 3, "days"}, {1 << 10, "hours"}, {1 << 11, "minutes"}, {1 << 12, "seconds"}};
+    int32_t fields = type->mod & 0x7fff;
+    size_t digits = 0;
+    bool number = text.len > 0;
+    for (size_t i = 0; i < text.len; i++) {
+        digits += text.ptr[i] >= '0' && text.ptr[i] <= '9';
+        number &= (text.ptr[i] >= '0' && text.ptr[i] <= '9') || text.ptr[i] == '-' || text.ptr[i] == '+' || text.ptr[i] == '.' ||
+                  text.ptr[i] == ' ';
+    }
+    for (size_t i = 0; i < KP_COUNT(units) && number && digits; i++) {
+        if (fields == units[i].mask) {
+            type->mod = -1;
+            return kp_str(kp_arena_printf(binder->arena, "%.*s %s", (int)text.len, text.ptr, units[i].unit));
+        }
+    }
+    return text;
+}
+
+static enum kp_code literal(struct binder *binder, const struct kp_expr *expr, struct kp_type to, struct kp_expr **ret_expr)
+{
+    struct kp_expr *value = kp_bind_new(binder, KP_EXPR_CONST, to, expr->location, 0);
+    value->datum.type = to;
+    value->datum.null = expr->datum.null;
+    if (!expr->datum.null) {
+        struct kp_str text = kp_text_str(&expr->datum.text);
+        struct kp_type parse_as = to;
+        if (to.id == KP_INTERVAL && to.mod != -1)
+            text = interval_text(binder, text, &parse_as);
+        const struct kp_zone *zone = binder->context->settings ? binder->context->settings->zone : NULL;
+        enum kp_code code = kp_value_parse(parse_as, text, zone, binder->arena, value->datum.raw, binder->err);
+        if (code != KP_OK) {
+            kp_error_at(binder->err, binder->text, expr->location);
+            return code;
+        }
+    }
+    *ret_expr = value;
+    return KP_OK;
+}
+
+static enum kp_code cannot(struct binder *binder, const struct kp_expr *expr, struct kp_type to)
+{
+    return kp_bind_fail(binder, expr->location, KP_INVALID, "42846", "cannot cast type %s to %s", kp_type_info(expr->type.id)->name,
+                        kp_type_info(to.id)->name);
+}
+
+static struct kp_expr *call(struct binder *binder, const struct kp_func *func, struct kp_expr *arg, struct kp_type type)
+{
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CALL, type, arg->location, 1);
+    expr->func = func;
+    expr->args[0] = arg;
+    kp_expr_settle(expr);
+    return kp_bind_fold(binder, expr);
+}
+
+enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct kp_type to, enum coercion how,
+                            struct kp_expr **ret_expr)
+{
+    if (expr->type.id == KP_UNKNOWN && expr->kind == KP_EXPR_CONST)
+        return literal(binder, expr, to, ret_expr);
+    if (expr->type.id == KP_UNKNOWN && expr->kind == KP_EXPR_PARAM) {
+        struct kp_type *param = &binder->param_types[expr->param - 1];
+        if (param->id == KP_UNKNOWN)
+            *param = KP_TYPE(to.id);
+        expr->type = *param;
+    }
+    if (expr->type.id != to.id) {
+        if (expr->kind == KP_EXPR_CONST && expr->datum.null) {
+            *ret_expr = kp_bind_null(binder, to);
+            return KP_OK;
+        }
+        const struct kp_func *cast = kp_func_find_cast(expr->type.id, to.id);
+        if (!kp_can_coerce(expr->type.id, to.id, how))
+            return cannot(binder, expr, to);
+        if (cast) {
+            expr = call(binder, cast, expr, KP_TYPE(to.id));
+        } else {
+            struct kp_expr *same = kp_arena_alloc(binder->arena, sizeof *same);
+            *same = *expr;
+            same->type = KP_TYPE(to.id);
+            if (same->kind == KP_EXPR_CONST)
+                same->datum.type = same->type;
+            expr = same;
+        }
+    }
+    if (to.mod != -1 && expr->type.mod != to.mod) {
+        const struct kp_func *length = kp_func_find_cast(to.id, to.id);
+        if (length)
+            expr = call(binder, length, expr, to);
+    }
+    *ret_expr = expr;
+    return KP_OK;
+}
+
+enum kp_code kp_bind_to_bool(struct binder *binder, struct kp_expr *expr, const char *what, struct kp_expr **ret_expr)
+{
+    if (expr->type.id != KP_BOOL && expr->type.id != KP_UNKNOWN)
+        return kp_bind_fail(binder, expr->location, KP_INVALID, "42804", "argument of %s must be type boolean, not type %s", what,
+                            kp_type_info(expr->type.id)->name);
+    return kp_bind_coerce(binder, expr, KP_TYPE(KP_BOOL), COERCE_IMPLICIT, ret_expr);
+}
+
+enum kp_code kp_bind_settle_unknown(struct binder *binder, struct kp_expr *expr, struct kp_expr **ret_expr)
+{
+    if (expr->type.id == KP_UNKNOWN)
+        return kp_bind_coerce(binder, expr, KP_TYPE(KP_TEXT), COERCE_IMPLICIT, ret_expr);
+    *ret_expr = expr;
+    return KP_OK;
+}
+
+enum kp_code kp_bind_common_type(struct binder *binder, struct kp_expr **exprs, uint32_t count, const char *what,
+                                 struct kp_type *ret_type)
+{
+    struct kp_type type = KP_TYPE(KP_UNKNOWN);
+    bool same_mod = true;
+    for (uint32_t i = 0; i < count; i++) {
+        struct kp_type other = exprs[i]->type;
+        if (other.id == KP_UNKNOWN || (exprs[i]->kind == KP_EXPR_CONST && exprs[i]->datum.null && other.id == KP_TEXT && i + 1 < count))
+            continue;
+        if (type.id == KP_UNKNOWN) {
+            type = other;
+            continue;
+        }
+        same_mod &= type.mod == other.mod;
+        if (other.id == type.id)
+            continue;
+        const struct kp_type_info *was = kp_type_info(type.id), *is = kp_type_info(other.id);
+        if (was->category != is->category)
+            return kp_bind_fail(binder, exprs[i]->location, KP_INVALID, "42804", "%s types %s and %s cannot be matched", what,
+                                was->name, is->name);
+        if (!was->preferred && kp_can_coerce(type.id, other.id, COERCE_IMPLICIT) &&
+            !kp_can_coerce(other.id, type.id, COERCE_IMPLICIT))
+            type = other;
+        same_mod = false;
+    }
+    if (type.id == KP_UNKNOWN)
+        type = KP_TYPE(KP_TEXT);
+    if (!same_mod)
+        type.mod = -1;
+    *ret_type = type;
+    return KP_OK;
+}
+
+/* ---- constant folding ---- */
+
+static bool foldable(const struct kp_expr *expr)
+{
+    if (expr->kind != KP_EXPR_CALL || expr->func->flags & (KP_STABLE | KP_VOLATILE))
+        return false;
+    for (uint32_t i = 0; i < expr->arg_count; i++)
+        if (expr->args[i]->kind != KP_EXPR_CONST)
+            return false;
+    return true;
+}
+
+static bool any_null(const struct kp_expr *expr)
+{
+    for (uint32_t i = 0; i < expr->arg_count; i++)
+        if (expr->args[i]->datum.null)
+            return true;
+    return false;
+}
+
+/*
+ * Runs the kernel on one row. A call that fails stays as it is: it fails when, and only if, its row is reached.
+ */
+struct kp_expr *kp_bind_fold(struct binder *binder, struct kp_expr *expr)
+{
+    if (!foldable(expr))
+        return expr;
+    if (expr->func->flags & KP_STRICT && any_null(expr)) {
+        struct kp_expr *null = kp_bind_null(binder, expr->type);
+        null->location = expr->location;
+        return null;
+    }
+    struct kp_session_settings none = {0};
+    struct kp_call run = {.arena = binder->arena,
+                          .settings = binder->context->settings ? binder->context->settings : &none,
+                          .rows = 1,
+                          .arg_count = expr->arg_count,
+                          .type = expr->type};
+    struct kp_vec *vecs = kp_arena_calloc(binder->arena, expr->arg_count * sizeof *vecs);
+    const struct kp_vec **args = kp_arena_calloc(binder->arena, expr->arg_count * sizeof *args);
+    const struct kp_datum **datums = kp_arena_calloc(binder->arena, expr->arg_count * sizeof *datums);
+    for (uint32_t i = 0; i < expr->arg_count; i++) {
+        struct kp_vec constant;
+        kp_vec_init_constant(&constant, binder->arena, &expr->args[i]->datum);
+        vecs[i] = kp_vec_flatten(&constant, binder->arena, 1);
+        args[i] = &vecs[i];
+        datums[i] = &expr->args[i]->datum;
+    }
+    if (expr->func->prepare)
+        run.prepared = expr->func->prepare(binder->arena, datums, expr->arg_count);
+    struct kp_vec out;
+    kp_vec_init(&out, binder->arena, expr->type, 1);
+    expr->func->kernel(&run, args, &out);
+    if (run.error_count)
+        return expr;
+    struct kp_expr *value = kp_bind_new(binder, KP_EXPR_CONST, expr->type, expr->location, 0);
+    value->datum.null = kp_vec_is_null(&out, 0);
+    if (!value->datum.null)
+        memcpy(value->datum.raw, out.data, kp_type_info(expr->type.id)->bytes);
+    value->datum.type = expr->type;
+    return value;
+}

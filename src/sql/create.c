@@ -1,0 +1,389 @@
+/*
+ * CREATE and its like: the relation as declared.
+ *
+ * Sources and tables get hidden columns behind their own, for what a record carries besides its value; SELECT * leaves
+ * them out, a name finds them:
+ *
+ *   _key text   _partition integer   _offset bigint   _timestamp timestamptz   _log_time timestamptz   _position bigint   _headers text
+ *
+ * A watermark is a column of type timestamp, timestamptz or date minus a constant interval.
+ */
+#include "decode/decode.h"
+#include "sql/bind.h"
+#include "sql/options.h"
+
+static const struct {
+    const char *name;
+    enum kp_type_id type;
+    enum kp_field_origin origin;
+} hidden_columns[] = {{"_key", KP_TEXT, KP_FIELD_KEY},
+                      {"_partition", KP_INT4, KP_FIELD_PARTITION},
+                      {"_offset", KP_INT8, KP_FIELD_OFFSET},
+                      {"_timestamp", KP_TIMESTAMPTZ, KP_FIELD_TIMESTAMP},
+                      {"_log_time", KP_TIMESTAMPTZ, KP_FIELD_LOG_TIME},
+                      {"_position", KP_INT8, KP_FIELD_POSITION},
+                      {"_headers", KP_TEXT, KP_FIELD_HEADERS}};
+
+static enum kp_code unsupported(struct binder *binder, int32_t location, const char *what, const char *hint)
+{
+    kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "%s not supported", what);
+    return hint ? kp_error_hint(binder->err, "%s", hint) : KP_UNSUPPORTED;
+}
+
+static int32_t find_col(const struct kp_relation *relation, const char *name)
+{
+    for (uint32_t i = 0; i < relation->col_count; i++)
+        if (strcmp(relation->cols[i].name, name) == 0)
+            return (int32_t)i;
+    return -1;
+}
+
+/* ---- constraints ---- */
+
+static enum kp_code add_key(struct binder *binder, struct kp_relation *relation, const char *name, int32_t location)
+{
+    int32_t column = find_col(relation, name);
+    if (column < 0)
+        return kp_bind_fail(binder, location, KP_NOT_FOUND, "42703", "column \"%s\" named in key does not exist", name);
+    for (uint32_t k = 0; k < relation->key_count; k++)
+        if (relation->keys[k] == (uint32_t)column)
+            return kp_bind_fail(binder, location, KP_INVALID, "42701", "column \"%s\" appears twice in primary key constraint", name);
+    relation->keys[relation->key_count++] = (uint32_t)column;
+    relation->cols[column].not_null = true;
+    return KP_OK;
+}
+
+static enum kp_code start_key(struct binder *binder, struct kp_relation *relation, int32_t location)
+{
+    if (relation->kind == KP_RELATION_SOURCE)
+        return unsupported(binder, location, "PRIMARY KEY in a source is", "Use CREATE TABLE: its records replace each other by key.");
+    if (relation->key_count)
+        return kp_bind_fail(binder, location, KP_INVALID, "42P16", "multiple primary keys for table \"%s\" are not allowed", relation->name);
+    return KP_OK;
+}
+
+static enum kp_code bind_default(struct binder *binder, struct kp_relation *relation, uint32_t column, const PgQuery__Constraint *constraint)
+{
+    static const struct scope nothing;
+    struct expr_place place = {.scope = &nothing, .clause = "DEFAULT expressions"};
+    struct kp_expr *expr;
+    KP_TRY(kp_bind_expr(binder, &place, constraint->raw_expr, &expr));
+    const struct kp_column *target = &relation->cols[column];
+    if (!kp_can_coerce(expr->type.id, target->type.id, COERCE_ASSIGNMENT))
+        return kp_bind_fail(binder, constraint->location, KP_INVALID, "42804", "column \"%s\" is of type %s but default expression is of type %s",
+                            target->name, kp_type_info(target->type.id)->name, kp_type_info(expr->type.id)->name);
+    return kp_bind_coerce(binder, expr, target->type, COERCE_ASSIGNMENT, &relation->defaults[column]);
+}
+
+static enum kp_code column_constraint(struct binder *binder, struct kp_relation *relation, uint32_t column, const PgQuery__Constraint *constraint)
+{
+    switch (constraint->contype) {
+    case PG_QUERY__CONSTR_TYPE__CONSTR_NULL:
+        return KP_OK;
+    case PG_QUERY__CONSTR_TYPE__CONSTR_NOTNULL:
+        relation->cols[column].not_null = true;
+        return KP_OK;
+    case PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT:
+        return bind_default(binder, relation, column, constraint);
+    case PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY:
+        KP_TRY(start_key(binder, relation, constraint->location));
+        return add_key(binder, relation, relation->cols[column].name, constraint->location);
+    case PG_QUERY__CONSTR_TYPE__CONSTR_UNIQUE:
+        return unsupported(binder, constraint->location, "UNIQUE constraints are", NULL);
+    case PG_QUERY__CONSTR_TYPE__CONSTR_CHECK:
+        return unsupported(binder, constraint->location, "CHECK constraints are", NULL);
+    case PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN:
+        return unsupported(binder, constraint->location, "FOREIGN KEY constraints are", NULL);
+    case PG_QUERY__CONSTR_TYPE__CONSTR_GENERATED:
+    case PG_QUERY__CONSTR_TYPE__CONSTR_IDENTITY:
+        return unsupported(binder, constraint->location, "generated columns are", "Compute the value in a view.");
+    default:
+        return unsupported(binder, constraint->location, "this constraint is", NULL);
+    }
+}
+
+static enum kp_code table_constraint(struct binder *binder, struct kp_relation *relation, const PgQuery__Constraint *constraint)
+{
+    if (constraint->contype != PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY)
+        return column_constraint(binder, relation, 0, constraint);
+    KP_TRY(start_key(binder, relation, constraint->location));
+    for (size_t i = 0; i < constraint->n_keys; i++)
+        KP_TRY(add_key(binder, relation, constraint->keys[i]->string->sval, constraint->location));
+    return KP_OK;
+}
+
+/* ---- columns ---- */
+
+static enum kp_code add_column(struct binder *binder, struct kp_relation *relation, const PgQuery__ColumnDef *def)
+{
+    if (find_col(relation, def->colname) >= 0)
+        return kp_bind_fail(binder, def->location, KP_INVALID, "42701", "column \"%s\" specified more than once", def->colname);
+    if (!def->type_name)
+        return kp_bind_fail(binder, def->location, KP_INVALID, "42601", "column \"%s\" needs a type", def->colname);
+    struct kp_column *column = &relation->cols[relation->col_count];
+    const char *schema, *type = kp_tree_name(def->type_name->names, def->type_name->n_names, &schema);
+    if (strcmp(type, "serial") == 0 || strcmp(type, "bigserial") == 0)
+        return unsupported(binder, def->type_name->location, "serial columns are", "Give the key in each record.");
+    column->name = kp_arena_strdup(binder->arena, def->colname);
+    column->not_null = def->is_not_null;
+    KP_TRY(kp_bind_type_name(def->type_name, binder->text, &column->type, binder->err));
+    relation->col_count++;
+    return KP_OK;
+}
+
+static void add_hidden(struct binder *binder, struct kp_relation *relation)
+{
+    relation->origins = kp_arena_calloc(binder->arena, relation->col_count + KP_COUNT(hidden_columns));
+    for (size_t i = 0; i < KP_COUNT(hidden_columns); i++) {
+        if (find_col(relation, hidden_columns[i].name) >= 0)
+            continue; /* the record has a field of this name */
+        relation->cols[relation->col_count] = (struct kp_column){hidden_columns[i].name, KP_TYPE(hidden_columns[i].type), false};
+        relation->origins[relation->col_count++] = (uint8_t)hidden_columns[i].origin;
+        relation->hidden_count++;
+    }
+}
+
+/* ---- WATERMARK FOR column AS column - INTERVAL '…' ---- */
+
+static enum kp_code watermark_delay(struct binder *binder, const PgQuery__Node *node, const char *column, int64_t *ret_delay_us)
+{
+    static const struct scope nothing;
+    struct expr_place place = {.scope = &nothing, .clause = "WATERMARK"};
+    const PgQuery__AExpr *minus = node->node_case == PG_QUERY__NODE__NODE_A_EXPR ? node->a_expr : NULL;
+    const PgQuery__Node *left = minus ? minus->lexpr : node;
+    const PgQuery__ColumnRef *ref = left && left->node_case == PG_QUERY__NODE__NODE_COLUMN_REF ? left->column_ref : NULL;
+    bool names_it = ref && ref->n_fields == 1 && ref->fields[0]->node_case == PG_QUERY__NODE__NODE_STRING &&
+                    strcmp(ref->fields[0]->string->sval, column) == 0;
+    bool minus_fits = !minus || (minus->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP && strcmp(minus->name[0]->string->sval, "-") == 0);
+    *ret_delay_us = 0;
+    if (!names_it || !minus_fits) {
+        kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42601", "a watermark is its column, or its column minus an interval");
+        return kp_error_hint(binder->err, "WATERMARK FOR %s AS %s - INTERVAL '4 seconds'.", column, column);
+    }
+    if (!minus)
+        return KP_OK;
+    struct kp_expr *expr;
+    KP_TRY(kp_bind_expr(binder, &place, minus->rexpr, &expr));
+    KP_TRY(kp_bind_coerce(binder, expr, KP_TYPE(KP_INTERVAL), COERCE_IMPLICIT, &expr));
+    const struct kp_interval *delay = &expr->datum.interval;
+    if (expr->kind != KP_EXPR_CONST || expr->datum.null || delay->months || delay->days * INT64_C(86400000000) + delay->us < 0)
+        return kp_bind_fail(binder, kp_tree_location(minus->rexpr), KP_INVALID, "22023",
+                            "a watermark's delay must be a constant interval that is not negative and has no months");
+    *ret_delay_us = delay->days * INT64_C(86400000000) + delay->us;
+    return KP_OK;
+}
+
+static enum kp_code bind_watermark(struct binder *binder, struct kp_relation *relation)
+{
+    const struct kp_sql_watermark *watermark = &binder->statement->watermark;
+    if (!watermark->column)
+        return KP_OK;
+    int32_t column = find_col(relation, watermark->column);
+    if (column < 0)
+        return kp_bind_fail(binder, watermark->location, KP_NOT_FOUND, "42703", "column \"%s\" does not exist", watermark->column);
+    enum kp_type_id type = relation->cols[column].type.id;
+    if (type != KP_TIMESTAMP && type != KP_TIMESTAMPTZ && type != KP_DATE)
+        return kp_bind_fail(binder, watermark->location, KP_INVALID, "42804",
+                            "the column of a watermark must be a timestamp or date, but \"%s\" is of type %s", watermark->column,
+                            kp_type_info(type)->name);
+    relation->watermark_column = column;
+    return watermark_delay(binder, watermark->expr, watermark->column, &relation->watermark_delay_us);
+}
+
+/* ---- sources and tables ---- */
+
+static enum kp_code bind_columns(struct binder *binder, struct kp_relation *relation, const PgQuery__CreateStmt *create)
+{
+    size_t max = create->n_table_elts + KP_COUNT(hidden_columns);
+    if (max > KP_COLUMNS_MAX)
+        return kp_bind_fail(binder, -1, KP_LIMIT, "54011", "tables can have at most %d columns", KP_COLUMNS_MAX);
+    relation->cols = kp_arena_calloc(binder->arena, max * sizeof *relation->cols);
+    relation->keys = kp_arena_calloc(binder->arena, max * sizeof *relation->keys);
+    relation->defaults = kp_arena_calloc(binder->arena, max * sizeof *relation->defaults);
+    for (size_t i = 0; i < create->n_table_elts; i++)
+        if (create->table_elts[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF)
+            KP_TRY(add_column(binder, relation, create->table_elts[i]->column_def));
+    uint32_t column = 0;
+    for (size_t i = 0; i < create->n_table_elts; i++) {
+        const PgQuery__Node *element = create->table_elts[i];
+        if (element->node_case == PG_QUERY__NODE__NODE_CONSTRAINT) {
+            KP_TRY(table_constraint(binder, relation, element->constraint));
+        } else if (element->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF) {
+            for (size_t c = 0; c < element->column_def->n_constraints; c++)
+                KP_TRY(column_constraint(binder, relation, column, element->column_def->constraints[c]->constraint));
+            column++;
+        } else {
+            return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "CREATE TABLE … (LIKE …) is not supported");
+        }
+    }
+    return KP_OK;
+}
+
+static enum kp_code bind_stored(struct binder *binder, struct kp_relation *relation)
+{
+    const struct kp_statement *statement = binder->statement;
+    bool table = relation->kind == KP_RELATION_TABLE;
+    KP_TRY(bind_columns(binder, relation, statement->tree->create_stmt));
+    if (relation->col_count == 0)
+        return kp_bind_fail(binder, statement->name.location, KP_INVALID, "42601", "%s \"%s\" has no columns", table ? "table" : "source", relation->name);
+    if (table && !relation->key_count) {
+        kp_bind_fail(binder, statement->name.location, KP_UNSUPPORTED, NULL, "a table needs a PRIMARY KEY");
+        return kp_error_hint(binder->err, "Declare PRIMARY KEY (…), or use CREATE SOURCE for rows that are only added.");
+    }
+    KP_TRY(bind_watermark(binder, relation));
+    KP_TRY(kp_sql_check_options(statement, table ? KP_OPTION_TABLE : KP_OPTION_SOURCE, binder->err));
+    add_hidden(binder, relation);
+    const char *topic = kp_relation_option(relation, "topic");
+    relation->topic = topic ? topic : relation->name;
+    return KP_OK;
+}
+
+/* ---- views and sinks ---- */
+
+static enum kp_code name_view_columns(struct binder *binder, struct kp_relation *relation, struct kp_plan *plan, uint32_t count)
+{
+    const struct kp_statement *statement = binder->statement;
+    if (statement->column_name_count > count)
+        return kp_bind_fail(binder, statement->name.location, KP_INVALID, "42601", "too many column names were specified");
+    for (uint32_t i = 0; i < statement->column_name_count; i++)
+        plan->cols[i].name = statement->column_names[i];
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < i; k++)
+            if (strcmp(plan->cols[i].name, plan->cols[k].name) == 0) {
+                kp_bind_fail(binder, statement->name.location, KP_INVALID, "42701", "column \"%s\" specified more than once", plan->cols[i].name);
+                return kp_error_hint(binder->err, "Name one of them: … AS other_name.");
+            }
+    relation->col_count = count;
+    relation->cols = kp_arena_calloc(&relation->arena, (count + 1) * sizeof *relation->cols);
+    for (uint32_t i = 0; i < count; i++) {
+        relation->cols[i] = plan->cols[i];
+        relation->cols[i].name = kp_arena_strdup(&relation->arena, plan->cols[i].name);
+    }
+    return KP_OK;
+}
+
+static enum kp_code bind_view(struct binder *outer, struct kp_relation *relation)
+{
+    const struct kp_statement *statement = outer->statement;
+    struct kp_plan_root *root = relation->plan = kp_calloc(1, sizeof *root);
+    struct binder binder;
+    struct kp_plan *plan;
+    uint32_t count;
+    kp_binder_init(&binder, outer->context, statement, &root->arena, outer->err);
+    binder.for_view = true;
+    binder.emit_on_close = statement->emit_on_close;
+    KP_TRY(kp_sql_check_options(statement, KP_OPTION_VIEW, outer->err));
+    if (statement->param_max)
+        return kp_bind_fail(&binder, -1, KP_INVALID, "42P02", "a view cannot have parameters");
+    if (statement->as_of != KP_AS_OF_NONE)
+        return kp_bind_fail(&binder, -1, KP_UNSUPPORTED, NULL, "AS OF cannot be used in a view");
+    KP_TRY(kp_bind_root(&binder, statement->tree, false, &plan, &count));
+    if (count == 0)
+        return kp_bind_fail(&binder, statement->name.location, KP_UNSUPPORTED, NULL, "a view needs at least one column");
+    KP_TRY(kp_bind_finish(&binder, plan, count, root));
+    KP_TRY(name_view_columns(&binder, relation, root->plan, count));
+    relation->emit_on_close = statement->emit_on_close;
+    relation->skip_errors = statement->skip_errors;
+    relation->keys = kp_arena_calloc(&relation->arena, (count + 2) * sizeof *relation->keys);
+    uint32_t *keys = kp_arena_calloc(&root->arena, (root->plan->col_count + 2) * sizeof *keys);
+    relation->key_count = kp_plan_unique_key(&binder, root->plan, keys);
+    KP_ASSERT(relation->key_count <= count + 2);
+    memcpy(relation->keys, keys, relation->key_count * sizeof *keys);
+    return KP_OK;
+}
+
+static enum kp_code bind_sink(struct binder *binder, struct kp_relation *relation)
+{
+    const struct kp_statement *statement = binder->statement;
+    struct kp_relation *from;
+    KP_TRY(kp_bind_relation(binder, statement->sink_from, &from));
+    if (from->kind == KP_RELATION_SINK || from->kind == KP_RELATION_SYSTEM || from->kind == KP_RELATION_PLAIN_VIEW) {
+        kp_bind_fail(binder, statement->sink_from.location, KP_INVALID, "42809", "a sink cannot read from the %s \"%s\"",
+                     kp_relation_kind_name(from->kind), from->name);
+        return kp_error_hint(binder->err, "Create a materialized view and a sink FROM it.");
+    }
+    KP_TRY(kp_sql_check_options(statement, KP_OPTION_SINK, binder->err));
+    const char *format = kp_relation_option(relation, "format"), *topic = kp_relation_option(relation, "topic");
+    if (format && strcmp(format, "upsert") == 0 && !from->key_count) {
+        kp_bind_fail(binder, statement->sink_from.location, KP_INVALID, "42P10", "format upsert needs a unique key, and \"%s\" has none known", from->name);
+        return kp_error_hint(binder->err, "Use format = 'changes', or GROUP BY the key in the view.");
+    }
+    relation->topic = topic ? topic : relation->name;
+    relation->col_count = from->col_count - from->hidden_count;
+    relation->cols = kp_arena_calloc(binder->arena, (relation->col_count + 1) * sizeof *relation->cols);
+    for (uint32_t i = 0; i < relation->col_count; i++) {
+        relation->cols[i] = from->cols[i];
+        relation->cols[i].name = kp_arena_strdup(binder->arena, from->cols[i].name);
+    }
+    relation->key_count = from->key_count;
+    relation->keys = kp_arena_calloc(binder->arena, (from->key_count + 1) * sizeof *relation->keys);
+    memcpy(relation->keys, from->keys, from->key_count * sizeof *relation->keys);
+    relation->sink_from = kp_relation_ref(from);
+    return KP_OK;
+}
+
+/* ---- all ---- */
+
+static void copy_declaration(struct kp_relation *relation, const struct kp_statement *statement)
+{
+    relation->kind = statement->relation_kind;
+    relation->schema = "public";
+    relation->name = kp_arena_strdup(&relation->arena, statement->name.name);
+    relation->text = kp_arena_strdup(&relation->arena, statement->text);
+    relation->option_count = statement->option_count;
+    relation->options = kp_arena_calloc(&relation->arena, (statement->option_count + 1) * sizeof *relation->options);
+    for (uint32_t i = 0; i < statement->option_count; i++) {
+        relation->options[i].name = kp_arena_strdup(&relation->arena, statement->options[i].name);
+        relation->options[i].value = kp_arena_strdup(&relation->arena, statement->options[i].value);
+    }
+}
+
+static enum kp_code check_name(struct binder *binder, const struct kp_statement *statement)
+{
+    const struct kp_name *name = &statement->name;
+    if (name->schema && strcmp(name->schema, "public") != 0) {
+        bool ours = strcmp(name->schema, "kappa") == 0 || strcmp(name->schema, "pg_catalog") == 0 || strcmp(name->schema, "information_schema") == 0;
+        if (ours)
+            return kp_bind_fail(binder, name->location, KP_FORBIDDEN, "42501", "permission denied for schema %s", name->schema);
+        return kp_bind_fail(binder, name->location, KP_NOT_FOUND, "3F000", "schema \"%s\" does not exist", name->schema);
+    }
+    if (statement->kind != KP_STATEMENT_CREATE)
+        return KP_OK;
+    const struct kp_relation *there = kp_catalog_find(binder->context->catalog, KP_STR("public"), kp_str(name->name));
+    if (there)
+        return kp_bind_fail(binder, name->location, KP_EXISTS, "42P07", "relation \"%s\" already exists", name->name);
+    return KP_OK;
+}
+
+enum kp_code kp_sql_bind_create(const struct kp_sql_context *context, const struct kp_statement *statement, struct kp_relation **ret_relation,
+                                struct kp_error *err)
+{
+    struct kp_relation *relation = kp_relation_create();
+    struct binder binder;
+    kp_binder_init(&binder, context, statement, &relation->arena, err);
+    copy_declaration(relation, statement);
+    enum kp_code code = check_name(&binder, statement);
+    if (code == KP_OK) {
+        switch (relation->kind) {
+        case KP_RELATION_SOURCE:
+        case KP_RELATION_TABLE:
+            code = bind_stored(&binder, relation);
+            break;
+        case KP_RELATION_VIEW:
+        case KP_RELATION_PLAIN_VIEW:
+            code = bind_view(&binder, relation);
+            break;
+        case KP_RELATION_SINK:
+            code = bind_sink(&binder, relation);
+            break;
+        case KP_RELATION_SYSTEM:
+            break;
+        }
+    }
+    if (code != KP_OK) {
+        kp_relation_unref(relation);
+        return code;
+    }
+    *ret_relation = relation;
+    return KP_OK;
+}

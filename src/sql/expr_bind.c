@@ -1,0 +1,551 @@
+/*
+ * Expressions: each kind of parse node has a function here; calls are in expr_call.c.
+ */
+#include <stdlib.h>
+#include <errno.h>
+
+#include "os/thread.h"
+#include "sql/bind.h"
+
+enum { STACK_LEFT_MIN_BYTES = 96 << 10 };
+
+static enum kp_code bind_many(struct binder *binder, const struct expr_place *place, PgQuery__Node *const *nodes, size_t count,
+                              struct kp_expr **exprs)
+{
+    for (size_t i = 0; i < count; i++)
+        KP_TRY(kp_bind_expr(binder, place, nodes[i], &exprs[i]));
+    return KP_OK;
+}
+
+static struct kp_expr *constant(struct binder *binder, enum kp_type_id id, int32_t location)
+{
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(id), location, 0);
+    expr->datum.type = expr->type;
+    return expr;
+}
+
+static struct kp_expr *unknown_text(struct binder *binder, const char *text, int32_t location)
+{
+    struct kp_expr *expr = constant(binder, KP_UNKNOWN, location);
+    size_t len = strlen(text);
+    expr->datum.text = kp_text_make(kp_arena_strndup(binder->arena, text, len), len);
+    return expr;
+}
+
+/* 123 fits integer; beyond it bigint; all else numeric. */
+static enum kp_code float_constant(struct binder *binder, const PgQuery__AConst *node, struct kp_expr **ret_expr)
+{
+    const char *text = node->fval->fval;
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (!*end && !errno) {
+        *ret_expr = constant(binder, KP_INT8, node->location);
+        (*ret_expr)->datum.i64 = number;
+        return KP_OK;
+    }
+    return kp_bind_coerce(binder, unknown_text(binder, text, node->location), KP_TYPE(KP_NUMERIC), COERCE_IMPLICIT, ret_expr);
+}
+
+static enum kp_code bind_constant(struct binder *binder, const PgQuery__AConst *node, struct kp_expr **ret_expr)
+{
+    if (node->isnull) {
+        *ret_expr = constant(binder, KP_UNKNOWN, node->location);
+        (*ret_expr)->datum.null = true;
+        return KP_OK;
+    }
+    switch (node->val_case) {
+    case PG_QUERY__A__CONST__VAL_FVAL:
+        return float_constant(binder, node, ret_expr);
+    case PG_QUERY__A__CONST__VAL_BOOLVAL:
+        *ret_expr = constant(binder, KP_BOOL, node->location);
+        (*ret_expr)->datum.b = node->boolval->boolval;
+        return KP_OK;
+    case PG_QUERY__A__CONST__VAL_SVAL:
+        *ret_expr = unknown_text(binder, node->sval->sval, node->location);
+        return KP_OK;
+    case PG_QUERY__A__CONST__VAL_BSVAL:
+        return kp_bind_fail(binder, node->location, KP_UNSUPPORTED, NULL, "bit strings are not supported");
+    default:
+        *ret_expr = constant(binder, KP_INT4, node->location);
+        (*ret_expr)->datum.i32 = node->val_case == PG_QUERY__A__CONST__VAL_IVAL ? node->ival->ival : 0;
+        return KP_OK;
+    }
+}
+
+static enum kp_code bind_param(struct binder *binder, const PgQuery__ParamRef *node, struct kp_expr **ret_expr)
+{
+    if (node->number < 1 || (uint32_t)node->number > binder->param_count)
+        return kp_bind_fail(binder, node->location, KP_NOT_FOUND, "42P02", "there is no parameter $%d", node->number);
+    if (binder->for_view)
+        return kp_bind_fail(binder, node->location, KP_UNSUPPORTED, "42P02", "a view cannot have parameters");
+    *ret_expr = kp_bind_new(binder, KP_EXPR_PARAM, binder->param_types[node->number - 1], node->location, 0);
+    (*ret_expr)->param = (uint32_t)node->number;
+    return KP_OK;
+}
+
+/* ---- AND, OR, NOT, tests ---- */
+
+static enum kp_code bind_bool(struct binder *binder, const struct expr_place *place, const PgQuery__BoolExpr *node,
+                              struct kp_expr **ret_expr)
+{
+    static const char *const names[] = {"", "AND", "OR", "NOT"};
+    static const enum kp_expr_kind kinds[] = {KP_EXPR_AND, KP_EXPR_AND, KP_EXPR_OR, KP_EXPR_NOT};
+    struct kp_expr *expr = kp_bind_new(binder, kinds[node->boolop], KP_TYPE(KP_BOOL), node->location, (uint32_t)node->n_args);
+    for (uint32_t i = 0; i < expr->arg_count; i++) {
+        struct kp_expr *arg;
+        KP_TRY(kp_bind_expr(binder, place, node->args[i], &arg));
+        KP_TRY(kp_bind_to_bool(binder, arg, names[node->boolop], &expr->args[i]));
+    }
+    kp_expr_settle(expr);
+    *ret_expr = expr;
+    return KP_OK;
+}
+
+static struct kp_expr *wrap(struct binder *binder, enum kp_expr_kind kind, struct kp_expr *arg, int32_t location)
+{
+    struct kp_expr *expr = kp_bind_new(binder, kind, KP_TYPE(KP_BOOL), location, 1);
+    expr->args[0] = arg;
+    kp_expr_settle(expr);
+    return expr;
+}
+
+static enum kp_code bind_null_test(struct binder *binder, const struct expr_place *place, const PgQuery__NullTest *node,
+                                   struct kp_expr **ret_expr)
+{
+    struct kp_expr *arg;
+    KP_TRY(kp_bind_expr(binder, place, node->arg, &arg));
+    KP_TRY(kp_bind_settle_unknown(binder, arg, &arg));
+    bool null = node->nulltesttype == PG_QUERY__NULL_TEST_TYPE__IS_NULL;
+    *ret_expr = wrap(binder, null ? KP_EXPR_IS_NULL : KP_EXPR_IS_NOT_NULL, arg, node->location);
+    return KP_OK;
+}
+
+static enum kp_code bind_boolean_test(struct binder *binder, const struct expr_place *place, const PgQuery__BooleanTest *node,
+                                      struct kp_expr **ret_expr)
+{
+    static const struct {
+        enum kp_expr_kind kind;
+        const char *name;
+    } tests[] = {{KP_EXPR_IS_TRUE, ""},         {KP_EXPR_IS_TRUE, "IS TRUE"},       {KP_EXPR_IS_NOT_TRUE, "IS NOT TRUE"},
+                 {KP_EXPR_IS_FALSE, "IS FALSE"}, {KP_EXPR_IS_NOT_FALSE, "IS NOT FALSE"}, {KP_EXPR_IS_NULL, "IS UNKNOWN"},
+                 {KP_EXPR_IS_NOT_NULL, "IS NOT UNKNOWN"}};
+    struct kp_expr *arg;
+    KP_TRY(kp_bind_expr(binder, place, node->arg, &arg));
+    KP_TRY(kp_bind_to_bool(binder, arg, tests[node->booltesttype].name, &arg));
+    *ret_expr = wrap(binder, tests[node->booltesttype].kind, arg, node->location);
+    return KP_OK;
+}
+
+/* ---- CASE, COALESCE, GREATEST, LEAST ---- */
+
+static enum kp_code coerce_all(struct binder *binder, struct kp_expr **exprs, uint32_t count, uint32_t step, struct kp_type type)
+{
+    for (uint32_t i = 0; i < count; i += step)
+        KP_TRY(kp_bind_coerce(binder, exprs[i], type, COERCE_IMPLICIT, &exprs[i]));
+    return KP_OK;
+}
+
+static enum kp_code bind_case(struct binder *binder, const struct expr_place *place, const PgQuery__CaseExpr *node,
+                              struct kp_expr **ret_expr)
+{
+    uint32_t whens = (uint32_t)node->n_args;
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CASE, KP_TYPE(KP_UNKNOWN), node->location, whens * 2 + 1);
+    struct kp_expr *subject = NULL;
+    if (node->arg) {
+        KP_TRY(kp_bind_expr(binder, place, node->arg, &subject));
+        KP_TRY(kp_bind_settle_unknown(binder, subject, &subject));
+    }
+    struct kp_expr **results = kp_arena_alloc(binder->arena, (whens + 1) * sizeof *results);
+    for (uint32_t i = 0; i < whens; i++) {
+        const PgQuery__CaseWhen *when = node->args[i]->case_when;
+        struct kp_expr *condition;
+        KP_TRY(kp_bind_expr(binder, place, when->expr, &condition));
+        if (subject)
+            KP_TRY(kp_bind_operator(binder, "=", subject, condition, when->location, &condition));
+        KP_TRY(kp_bind_to_bool(binder, condition, "CASE/WHEN", &expr->args[i * 2]));
+        KP_TRY(kp_bind_expr(binder, place, when->result, &results[i + 1]));
+    }
+    results[0] = constant(binder, KP_UNKNOWN, node->location);
+    results[0]->datum.null = true;
+    if (node->defresult)
+        KP_TRY(kp_bind_expr(binder, place, node->defresult, &results[0]));
+    KP_TRY(kp_bind_common_type(binder, results, whens + 1, "CASE", &expr->type)); /* ELSE first: PostgreSQL's order */
+    KP_TRY(coerce_all(binder, results, whens + 1, 1, expr->type));
+    for (uint32_t i = 0; i < whens; i++)
+        expr->args[i * 2 + 1] = results[i + 1];
+    expr->args[whens * 2] = results[0];
+    kp_expr_settle(expr);
+    *ret_expr = expr;
+    return KP_OK;
+}
+
+static enum kp_code bind_choice(struct binder *binder, const struct expr_place *place, enum kp_expr_kind kind, const char *what,
+                                PgQuery__Node *const *args, size_t count, int32_t location, struct kp_expr **ret_expr)
+{
+    struct kp_expr *expr = kp_bind_new(binder, kind, KP_TYPE(KP_UNKNOWN), location, (uint32_t)count);
+    KP_TRY(bind_many(binder, place, args, count, expr->args));
+    KP_TRY(kp_bind_common_type(binder, expr->args, expr->arg_count, what, &expr->type));
+    KP_TRY(coerce_all(binder, expr->args, expr->arg_count, 1, expr->type));
+    kp_expr_settle(expr);
+    *ret_expr = expr;
+    return KP_OK;
+}
+
+/* ---- operators ---- */
+
+static enum kp_code both_sides(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
+                               struct kp_expr **ret_left, struct kp_expr **ret_right)
+{
+    *ret_left = NULL;
+    if (node->lexpr)
+        KP_TRY(kp_bind_expr(binder, place, node->lexpr, ret_left));
+    return kp_bind_expr(binder, place, node->rexpr, ret_right);
+}
+
+static enum kp_code bind_distinct(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
+                                  struct kp_expr **ret_expr)
+{
+    struct kp_expr *left, *right, *equal;
+    KP_TRY(both_sides(binder, place, node, &left, &right));
+    if ((left->kind == KP_EXPR_CONST && left->datum.null) || (right->kind == KP_EXPR_CONST && right->datum.null)) {
+        struct kp_expr *tested = right->kind == KP_EXPR_CONST && right->datum.null ? left : right;
+        KP_TRY(kp_bind_settle_unknown(binder, tested, &tested));
+        bool distinct = node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT;
+        *ret_expr = wrap(binder, distinct ? KP_EXPR_IS_NOT_NULL : KP_EXPR_IS_NULL, tested, node->location);
+        return KP_OK;
+    }
+    KP_TRY(kp_bind_operator(binder, "=", left, right, node->location, &equal));
+    struct kp_expr *expr = equal;
+    if (equal->kind == KP_EXPR_CALL) { /* else folded: both were constants, and not NULL */
+        expr = kp_bind_new(binder, KP_EXPR_DISTINCT, KP_TYPE(KP_BOOL), node->location, 2);
+        expr->func = equal->func;
+        expr->args[0] = equal->args[0];
+        expr->args[1] = equal->args[1];
+        kp_expr_settle(expr);
+    } else {
+        expr = wrap(binder, KP_EXPR_NOT, equal, node->location);
+    }
+    *ret_expr = node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT ? expr : wrap(binder, KP_EXPR_NOT, expr, node->location);
+    return KP_OK;
+}
+
+/* NULLIF(a, b): CASE WHEN a = b THEN NULL ELSE a END. */
+static enum kp_code bind_nullif(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
+                                struct kp_expr **ret_expr)
+{
+    struct kp_expr *left, *right, *equal;
+    KP_TRY(both_sides(binder, place, node, &left, &right));
+    KP_TRY(kp_bind_operator(binder, "=", left, right, node->location, &equal));
+    if (left->type.id == KP_UNKNOWN) /* it became the type of the right side */
+        KP_TRY(kp_bind_coerce(binder, left, equal->kind == KP_EXPR_CALL ? equal->args[0]->type : KP_TYPE(KP_TEXT), COERCE_IMPLICIT, &left));
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CASE, left->type, node->location, 3);
+    expr->args[0] = equal;
+    expr->args[1] = kp_bind_null(binder, left->type);
+    expr->args[2] = left;
+    kp_expr_settle(expr);
+    *ret_expr = expr;
+    return KP_OK;
+}
+
+static bool all_constants_of(const struct kp_expr *const *list, uint32_t count, struct kp_type type)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (list[i]->kind != KP_EXPR_CONST || list[i]->type.id != type.id)
+            return false;
+    return true;
+}
+
+/* x IN (…): one hashed test for constants of x's type, else x = a OR x = b …; NOT IN negates. */
+static enum kp_code in_list(struct binder *binder, struct kp_expr *left, PgQuery__Node *const *nodes, size_t n_nodes,
+                            const struct expr_place *place, bool negated, int32_t location, struct kp_expr **ret_expr)
+{
+    uint32_t count = (uint32_t)n_nodes;
+    struct kp_expr **list = kp_arena_alloc(binder->arena, (count + 1) * sizeof *list);
+    list[0] = left;
+    KP_TRY(bind_many(binder, place, nodes, count, list + 1));
+    struct kp_type common;
+    KP_TRY(kp_bind_common_type(binder, list, count + 1, "IN", &common));
+    common.mod = -1;
+    for (uint32_t i = 0; i <= count; i++) {
+        struct kp_type to = i == 0 && list[0]->type.id == common.id ? list[0]->type : common;
+        KP_TRY(kp_bind_coerce(binder, list[i], to, COERCE_IMPLICIT, &list[i]));
+    }
+    struct kp_expr *expr;
+    if (all_constants_of((const struct kp_expr *const *)list + 1, count, common)) {
+        expr = kp_bind_new(binder, KP_EXPR_IN, KP_TYPE(KP_BOOL), location, count + 1);
+        memcpy(expr->args, list, (count + 1) * sizeof *list);
+    } else {
+        expr = kp_bind_new(binder, KP_EXPR_OR, KP_TYPE(KP_BOOL), location, count);
+        for (uint32_t i = 0; i < count; i++)
+            KP_TRY(kp_bind_operator(binder, "=", list[0], list[i + 1], location, &expr->args[i]));
+        if (count == 1)
+            expr = expr->args[0];
+    }
+    kp_expr_settle(expr);
+    *ret_expr = negated ? wrap(binder, KP_EXPR_NOT, expr, location) : expr;
+    return KP_OK;
+}
+
+static enum kp_code bind_in(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
+                            struct kp_expr **ret_expr)
+{
+    struct kp_expr *left;
+    KP_TRY(kp_bind_expr(binder, place, node->lexpr, &left));
+    const PgQuery__List *list = node->rexpr->list;
+    bool negated = strcmp(node->name[0]->string->sval, "<>") == 0;
+    return in_list(binder, left, list->items, list->n_items, place, negated, node->location, ret_expr);
+}
+
+/* x = ANY (ARRAY[…]) is x IN (…), x <> ALL (ARRAY[…]) its negation. */
+static enum kp_code bind_any_all(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
+                                 struct kp_expr **ret_expr)
+{
+    const char *name = node->name[node->n_name - 1]->string->sval;
+    bool any = node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY;
+    const PgQuery__Node *array = node->rexpr;
+    while (array->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
+        array = array->type_cast->arg;
+    bool fits = array->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR && array->a_array_expr->n_elements &&
+                strcmp(name, any ? "=" : "<>") == 0;
+    if (!fits)
+        return kp_bind_fail(binder, node->location, KP_UNSUPPORTED, NULL, "%s with an array is only supported as %s (ARRAY[…])",
+                            any ? "ANY" : "ALL", any ? "= ANY" : "<> ALL");
+    struct kp_expr *left;
+    KP_TRY(kp_bind_expr(binder, place, node->lexpr, &left));
+    return in_list(binder, left, array->a_array_expr->elements, array->a_array_expr->n_elements, place, !any, node->location, ret_expr);
+}
+
+static enum kp_code and_or(struct binder *binder, enum kp_expr_kind kind, struct kp_expr *a, struct kp_expr *b, int32_t location,
+                           struct kp_expr **ret_expr)
+{
+    struct kp_expr *expr = kp_bind_new(binder, kind, KP_TYPE(KP_BOOL), location, 2);
+    expr->args[0] = a;
+    expr->args[1] = b;
+    kp_expr_settle(expr);
+    *ret_expr = expr;
+    return KP_OK;
+}
+
+static enum kp_code between(struct binder *binder, struct kp_expr *x, struct kp_expr *low, struct kp_expr *high, int32_t location,
+                            struct kp_expr **ret_expr)
+{
+    struct kp_expr *above, *below;
+    KP_TRY(kp_bind_operator(binder, ">=", x, low, location, &above));
+    KP_TRY(kp_bind_operator(binder, "<=", x, high, location, &below));
+    return and_or(binder, KP_EXPR_AND, above, below, location, ret_expr);
+}
+
+static enum kp_code bind_between(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
+                                 struct kp_expr **ret_expr)
+{
+    struct kp_expr *x, *low, *high, *expr, *swapped;
+    KP_TRY(kp_bind_expr(binder, place, node->lexpr, &x));
+    KP_TRY(kp_bind_expr(binder, place, node->rexpr->list->items[0], &low));
+    KP_TRY(kp_bind_expr(binder, place, node->rexpr->list->items[1], &high));
+    KP_TRY(between(binder, x, low, high, node->location, &expr));
+    if (node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM || node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN_SYM) {
+        KP_TRY(between(binder, x, high, low, node->location, &swapped));
+        KP_TRY(and_or(binder, KP_EXPR_OR, expr, swapped, node->location, &expr));
+    }
+    bool negated = node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN ||
+                   node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN_SYM;
+    *ret_expr = negated ? wrap(binder, KP_EXPR_NOT, expr, node->location) : expr;
+    return KP_OK;
+}
+
+/* (a, b) = (c, d) and (a, b) <> (c, d), column by column. */
+static enum kp_code bind_row_compare(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
+                                     const char *name, struct kp_expr **ret_expr)
+{
+    const PgQuery__RowExpr *left = node->lexpr->row_expr, *right = node->rexpr->row_expr;
+    bool equal = strcmp(name, "=") == 0;
+    if (left->n_args != right->n_args || left->n_args == 0)
+        return kp_bind_fail(binder, node->location, KP_INVALID, "42601", "unequal number of entries in row expressions");
+    if (!equal && strcmp(name, "<>") != 0)
+        return kp_bind_fail(binder, node->location, KP_UNSUPPORTED, NULL, "rows can only be compared with = and <>");
+    struct kp_expr *all = NULL;
+    for (size_t i = 0; i < left->n_args; i++) {
+        struct kp_expr *a, *b, *one;
+        KP_TRY(kp_bind_expr(binder, place, left->args[i], &a));
+        KP_TRY(kp_bind_expr(binder, place, right->args[i], &b));
+        KP_TRY(kp_bind_operator(binder, name, a, b, node->location, &one));
+        if (all)
+            KP_TRY(and_or(binder, equal ? KP_EXPR_AND : KP_EXPR_OR, all, one, node->location, &one));
+        all = one;
+    }
+    *ret_expr = all;
+    return KP_OK;
+}
+
+static enum kp_code bind_operation(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
+                                   struct kp_expr **ret_expr)
+{
+    const char *name = node->name[node->n_name - 1]->string->sval;
+    if (node->lexpr && node->lexpr->node_case == PG_QUERY__NODE__NODE_ROW_EXPR && node->rexpr->node_case == PG_QUERY__NODE__NODE_ROW_EXPR)
+        return bind_row_compare(binder, place, node, name, ret_expr);
+    struct kp_expr *left, *right;
+    KP_TRY(both_sides(binder, place, node, &left, &right));
+    return kp_bind_operator(binder, name, left, right, node->location, ret_expr);
+}
+
+static enum kp_code bind_a_expr(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
+                                struct kp_expr **ret_expr)
+{
+    switch (node->kind) {
+    case PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT:
+        return bind_distinct(binder, place, node, ret_expr);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF:
+        return bind_nullif(binder, place, node, ret_expr);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_IN:
+        return bind_in(binder, place, node, ret_expr);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_OP_ALL:
+        return bind_any_all(binder, place, node, ret_expr);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN_SYM:
+        return bind_between(binder, place, node, ret_expr);
+    default: /* operators; LIKE, ILIKE and SIMILAR TO come as theirs */
+        return bind_operation(binder, place, node, ret_expr);
+    }
+}
+
+static enum kp_code bind_cast(struct binder *binder, const struct expr_place *place, const PgQuery__TypeCast *node,
+                              struct kp_expr **ret_expr)
+{
+    struct kp_type type;
+    struct kp_expr *arg;
+    KP_TRY(kp_bind_type_name(node->type_name, binder->text, &type, binder->err));
+    KP_TRY(kp_bind_expr(binder, place, node->arg, &arg));
+    enum kp_code code = kp_bind_coerce(binder, arg, type, COERCE_EXPLICIT, ret_expr);
+    if (code != KP_OK && binder->err && strcmp(binder->err->sqlstate, "42846") == 0)
+        kp_error_at(binder->err, binder->text, node->location);
+    return code;
+}
+
+static enum kp_code unsupported(struct binder *binder, const PgQuery__Node *node)
+{
+    const char *what = "this expression";
+    switch (node->node_case) {
+    case PG_QUERY__NODE__NODE_A_ARRAY_EXPR:
+        what = "ARRAY[…]";
+        break;
+    case PG_QUERY__NODE__NODE_A_INDIRECTION:
+        what = "subscripts and fields of composite values";
+        break;
+    case PG_QUERY__NODE__NODE_ROW_EXPR:
+        what = "ROW(…)";
+        break;
+    case PG_QUERY__NODE__NODE_GROUPING_FUNC:
+        what = "GROUPING()";
+        break;
+    case PG_QUERY__NODE__NODE_SET_TO_DEFAULT:
+        return kp_bind_fail(binder, node->set_to_default->location, KP_INVALID, "42601", "DEFAULT is not allowed in this context");
+    default:
+        break;
+    }
+    return kp_bind_fail(binder, kp_tree_location(node), KP_UNSUPPORTED, NULL, "%s: not supported", what);
+}
+
+static enum kp_code bind_node(struct binder *binder, const struct expr_place *place, const PgQuery__Node *node,
+                              struct kp_expr **ret_expr)
+{
+    switch (node->node_case) {
+    case PG_QUERY__NODE__NODE_COLUMN_REF:
+        return kp_scope_find(binder, place->scope, node->column_ref, ret_expr);
+    case PG_QUERY__NODE__NODE_A_CONST:
+        return bind_constant(binder, node->a_const, ret_expr);
+    case PG_QUERY__NODE__NODE_PARAM_REF:
+        return bind_param(binder, node->param_ref, ret_expr);
+    case PG_QUERY__NODE__NODE_A_EXPR:
+        return bind_a_expr(binder, place, node->a_expr, ret_expr);
+    case PG_QUERY__NODE__NODE_BOOL_EXPR:
+        return bind_bool(binder, place, node->bool_expr, ret_expr);
+    case PG_QUERY__NODE__NODE_NULL_TEST:
+        return bind_null_test(binder, place, node->null_test, ret_expr);
+    case PG_QUERY__NODE__NODE_BOOLEAN_TEST:
+        return bind_boolean_test(binder, place, node->boolean_test, ret_expr);
+    case PG_QUERY__NODE__NODE_TYPE_CAST:
+        return bind_cast(binder, place, node->type_cast, ret_expr);
+    case PG_QUERY__NODE__NODE_FUNC_CALL:
+        return kp_bind_func_call(binder, place, node->func_call, ret_expr);
+    case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION:
+        return kp_bind_value_function(binder, node->sqlvalue_function, ret_expr);
+    case PG_QUERY__NODE__NODE_CASE_EXPR:
+        return bind_case(binder, place, node->case_expr, ret_expr);
+    case PG_QUERY__NODE__NODE_COALESCE_EXPR:
+        return bind_choice(binder, place, KP_EXPR_COALESCE, "COALESCE", node->coalesce_expr->args, node->coalesce_expr->n_args,
+                           node->coalesce_expr->location, ret_expr);
+    case PG_QUERY__NODE__NODE_MIN_MAX_EXPR: {
+        bool greatest = node->min_max_expr->op == PG_QUERY__MIN_MAX_OP__IS_GREATEST;
+        return bind_choice(binder, place, greatest ? KP_EXPR_GREATEST : KP_EXPR_LEAST, greatest ? "GREATEST" : "LEAST",
+                           node->min_max_expr->args, node->min_max_expr->n_args, node->min_max_expr->location, ret_expr);
+    }
+    case PG_QUERY__NODE__NODE_COLLATE_CLAUSE:
+        return kp_bind_expr(binder, place, node->collate_clause->arg, ret_expr); /* every collation is C */
+    case PG_QUERY__NODE__NODE_SUB_LINK:
+        return kp_bind_scalar_sublink(binder, place, node->sub_link, ret_expr);
+    default:
+        return unsupported(binder, node);
+    }
+}
+
+enum kp_code kp_bind_expr(struct binder *binder, const struct expr_place *place, const PgQuery__Node *node,
+                          struct kp_expr **ret_expr)
+{
+    if (kp_thread_stack_left() < STACK_LEFT_MIN_BYTES)
+        return kp_bind_fail(binder, kp_tree_location(node), KP_LIMIT, "54001", "statement is nested too deeply");
+    return bind_node(binder, place, node, ret_expr);
+}
+
+const char *kp_bind_output_name(const PgQuery__Node *node)
+{
+    const char *schema;
+    switch (node->node_case) {
+    case PG_QUERY__NODE__NODE_COLUMN_REF: {
+        const PgQuery__Node *last = node->column_ref->fields[node->column_ref->n_fields - 1];
+        return last->node_case == PG_QUERY__NODE__NODE_STRING ? last->string->sval : "?column?";
+    }
+    case PG_QUERY__NODE__NODE_FUNC_CALL:
+        return kp_tree_name(node->func_call->funcname, node->func_call->n_funcname, &schema);
+    case PG_QUERY__NODE__NODE_TYPE_CAST: {
+        const char *name = kp_bind_output_name(node->type_cast->arg);
+        if (strcmp(name, "?column?") != 0)
+            return name;
+        return kp_tree_name(node->type_cast->type_name->names, node->type_cast->type_name->n_names, &schema);
+    }
+    case PG_QUERY__NODE__NODE_COLLATE_CLAUSE:
+        return kp_bind_output_name(node->collate_clause->arg);
+    case PG_QUERY__NODE__NODE_CASE_EXPR: {
+        const char *name = node->case_expr->defresult ? kp_bind_output_name(node->case_expr->defresult) : "?column?";
+        return strcmp(name, "?column?") == 0 ? "case" : name;
+    }
+    case PG_QUERY__NODE__NODE_COALESCE_EXPR:
+        return "coalesce";
+    case PG_QUERY__NODE__NODE_MIN_MAX_EXPR:
+        return node->min_max_expr->op == PG_QUERY__MIN_MAX_OP__IS_GREATEST ? "greatest" : "least";
+    case PG_QUERY__NODE__NODE_A_EXPR:
+        return node->a_expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF ? "nullif" : "?column?";
+    case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION: {
+        static const char *const names[] = {"",           "current_date",   "current_time",    "current_time",    "current_timestamp",
+                                            "current_timestamp", "localtime", "localtime",     "localtimestamp",  "localtimestamp",
+                                            "current_role", "current_user", "user",            "session_user",    "current_catalog",
+                                            "current_schema"};
+        return names[node->sqlvalue_function->op < KP_COUNT(names) ? node->sqlvalue_function->op : 0];
+    }
+    case PG_QUERY__NODE__NODE_SUB_LINK:
+        if (node->sub_link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK)
+            return "exists";
+        if (node->sub_link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK &&
+            node->sub_link->subselect->select_stmt->n_target_list == 1) {
+            const PgQuery__ResTarget *target = node->sub_link->subselect->select_stmt->target_list[0]->res_target;
+            return target->name[0] ? target->name : kp_bind_output_name(target->val);
+        }
+        return "?column?";
+    default:
+        return "?column?";
+    }
+}

@@ -1,0 +1,159 @@
+/*
+ * Function calls: aggregates, the time words, functions of the session, and all others by the registry.
+ *
+ * now() and its like are the log's time at the step's position. In a view they would make the content depend on when it
+ * is looked at, so a view refuses them, as it refuses volatile functions.
+ */
+#include "sql/bind.h"
+
+static enum kp_code bind_now(struct binder *binder, const char *name, enum kp_type_id type, int32_t mod, int32_t location,
+                             struct kp_expr **ret_expr)
+{
+    if (binder->for_view) {
+        kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "%s cannot be used in a view", name);
+        return kp_error_hint(binder->err, "A view's content depends on its records only. Use a time that is in the record, or a window.");
+    }
+    struct kp_expr *now = kp_bind_new(binder, KP_EXPR_NOW, KP_TYPE(KP_TIMESTAMPTZ), location, 0);
+    kp_expr_settle(now);
+    return kp_bind_coerce(binder, now, (struct kp_type){type, mod}, COERCE_EXPLICIT, ret_expr);
+}
+
+enum kp_code kp_bind_value_function(struct binder *binder, const PgQuery__SQLValueFunction *function, struct kp_expr **ret_expr)
+{
+    const char *user = binder->context->user ? binder->context->user : "kappa";
+    switch (function->op) {
+    case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_DATE:
+        return bind_now(binder, "CURRENT_DATE", KP_DATE, -1, function->location, ret_expr);
+    case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIMESTAMP:
+    case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIMESTAMP_N:
+        return bind_now(binder, "CURRENT_TIMESTAMP", KP_TIMESTAMPTZ, function->typmod, function->location, ret_expr);
+    case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP:
+    case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP_N:
+        return bind_now(binder, "LOCALTIMESTAMP", KP_TIMESTAMP, function->typmod, function->location, ret_expr);
+    case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIME:
+    case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIME_N:
+        return bind_now(binder, "LOCALTIME", KP_TIME, function->typmod, function->location, ret_expr);
+    case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_CATALOG:
+        *ret_expr = kp_bind_text(binder, binder->context->database ? binder->context->database : "kappa");
+        return KP_OK;
+    case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_SCHEMA:
+        *ret_expr = kp_bind_text(binder, "public");
+        return KP_OK;
+    case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_ROLE:
+    case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_USER:
+    case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_USER:
+    case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_SESSION_USER:
+        *ret_expr = kp_bind_text(binder, user);
+        return KP_OK;
+    default:
+        return kp_bind_fail(binder, function->location, KP_UNSUPPORTED, NULL, "CURRENT_TIME is not supported");
+    }
+}
+
+/* ---- aggregates ---- */
+
+static uint32_t keep_aggregate(struct binder *binder, struct agg_list *list, const struct kp_plan_agg *agg, int32_t location)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct kp_plan_agg *other = &list->aggs[i];
+        bool same = other->agg == agg->agg && other->distinct == agg->distinct && other->arg_count == agg->arg_count &&
+                    kp_expr_equal(other->filter, agg->filter);
+        for (uint32_t a = 0; same && a < agg->arg_count; a++)
+            same = kp_expr_equal(other->args[a], agg->args[a]);
+        if (same)
+            return i;
+    }
+    if (list->count == list->cap) {
+        list->cap = list->cap ? list->cap * 2 : 8;
+        struct kp_plan_agg *more = kp_arena_alloc(binder->arena, list->cap * sizeof *more);
+        int32_t *locations = kp_arena_alloc(binder->arena, list->cap * sizeof *locations);
+        if (list->count) {
+            memcpy(more, list->aggs, list->count * sizeof *more);
+            memcpy(locations, list->locations, list->count * sizeof *locations);
+        }
+        list->aggs = more;
+        list->locations = locations;
+    }
+    list->aggs[list->count] = *agg;
+    list->locations[list->count] = location;
+    return list->count++;
+}
+
+static enum kp_code refuse_parts(struct binder *binder, const PgQuery__FuncCall *call, const char *name, bool aggregate)
+{
+    const char *what = NULL;
+    if (call->over)
+        what = "window functions (OVER)";
+    else if (call->agg_within_group)
+        what = "ordered-set aggregates (WITHIN GROUP)";
+    else if (call->n_agg_order)
+        what = "ORDER BY inside an aggregate";
+    else if (call->func_variadic)
+        what = "VARIADIC arguments";
+    if (what)
+        return kp_bind_fail(binder, call->location, KP_UNSUPPORTED, NULL, "%s: not supported", what);
+    if (!aggregate && (call->agg_distinct || call->agg_filter || call->agg_star))
+        return kp_bind_fail(binder, call->location, KP_INVALID, "42809", "%s specified, but %s is not an aggregate function",
+                            call->agg_distinct ? "DISTINCT" : call->agg_filter ? "FILTER" : "*", name);
+    return KP_OK;
+}
+
+static enum kp_code bind_aggregate(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
+                                   const char *name, struct kp_expr **ret_expr)
+{
+    if (!place->aggs) {
+        if (strcmp(place->clause, "an aggregate") == 0)
+            return kp_bind_fail(binder, call->location, KP_INVALID, "42803", "aggregate function calls cannot be nested");
+        return kp_bind_fail(binder, call->location, KP_INVALID, "42803", "aggregate functions are not allowed in %s", place->clause);
+    }
+    struct expr_place inside = *place;
+    inside.aggs = NULL;
+    inside.clause = "an aggregate";
+    struct kp_expr **args = kp_arena_calloc(binder->arena, call->n_args * sizeof *args);
+    for (size_t i = 0; i < call->n_args; i++)
+        KP_TRY(kp_bind_expr(binder, &inside, call->args[i], &args[i]));
+    if (call->n_args == 0 && !call->agg_star && strcmp(name, "count") == 0)
+        return kp_bind_fail(binder, call->location, KP_INVALID, "42809",
+                            "count(*) must be used to call a parameterless aggregate function");
+    struct kp_plan_agg agg;
+    KP_TRY(kp_bind_aggregate(binder, name, args, (uint32_t)call->n_args, call->location, &agg));
+    agg.distinct = call->agg_distinct;
+    if (call->agg_filter) {
+        inside.clause = "FILTER";
+        KP_TRY(kp_bind_expr(binder, &inside, call->agg_filter, &agg.filter));
+        KP_TRY(kp_bind_to_bool(binder, agg.filter, "FILTER", &agg.filter));
+    }
+    uint32_t index = keep_aggregate(binder, place->aggs, &agg, call->location);
+    *ret_expr = kp_bind_column(binder, KP_AGG_BASE + index, agg.type, call->location);
+    return KP_OK;
+}
+
+static bool is_now(const char *name)
+{
+    return strcmp(name, "now") == 0 || strcmp(name, "transaction_timestamp") == 0 || strcmp(name, "statement_timestamp") == 0;
+}
+
+enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
+                               struct kp_expr **ret_expr)
+{
+    const char *schema, *name = kp_tree_name(call->funcname, call->n_funcname, &schema);
+    if (schema && strcmp(schema, "pg_catalog") != 0)
+        return kp_bind_fail(binder, call->location, KP_NOT_FOUND, "42883", "function %s.%s does not exist", schema, name);
+    bool aggregate = kp_bind_is_aggregate(name);
+    KP_TRY(refuse_parts(binder, call, name, aggregate));
+    if (aggregate)
+        return bind_aggregate(binder, place, call, name, ret_expr);
+    if (is_now(name) && call->n_args == 0)
+        return bind_now(binder, "now()", KP_TIMESTAMPTZ, -1, call->location, ret_expr);
+    if (kp_bind_is_window(name)) {
+        kp_bind_fail(binder, call->location, KP_INVALID, "0A000", "%s() is a table function", name);
+        return kp_error_hint(binder->err, "Write it in FROM: FROM %s(relation, time, INTERVAL '…').", name);
+    }
+    struct kp_expr **args = kp_arena_calloc(binder->arena, (call->n_args + 1) * sizeof *args);
+    for (size_t i = 0; i < call->n_args; i++)
+        KP_TRY(kp_bind_expr(binder, place, call->args[i], &args[i]));
+    enum kp_code code = kp_bind_session_function(binder, name, args, (uint32_t)call->n_args, call->location, ret_expr);
+    if (code != KP_NOT_FOUND)
+        return code;
+    return kp_bind_function(binder, name, args, (uint32_t)call->n_args, call->location, ret_expr);
+}

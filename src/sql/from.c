@@ -1,0 +1,455 @@
+/*
+ * FROM: relations, subqueries, CTEs, window functions and joins to a list of items whose columns are numbered through,
+ * and conditions over them; then to one tree of joins.
+ *
+ * Inner joins, by comma or JOIN … ON, are one flat list. The tree is left-deep: it starts with the first item and takes
+ * next the first that an equality connects to what is there, so that FROM a, b, c WHERE a.x = c.x AND c.y = b.y needs no
+ * cross join. Outer joins are items of their own.
+ */
+#include "sql/bind.h"
+
+enum kp_code kp_bind_relation(struct binder *binder, struct kp_name name, struct kp_relation **ret_relation)
+{
+    struct kp_str schema = name.schema ? kp_str(name.schema) : (struct kp_str){0};
+    *ret_relation = kp_catalog_find(binder->context->catalog, schema, kp_str(name.name));
+    if (*ret_relation)
+        return KP_OK;
+    if (name.schema)
+        kp_bind_fail(binder, name.location, KP_NOT_FOUND, "42P01", "relation \"%s.%s\" does not exist", name.schema, name.name);
+    else
+        kp_bind_fail(binder, name.location, KP_NOT_FOUND, "42P01", "relation \"%s\" does not exist", name.name);
+    const char *like;
+    if (kp_catalog_suggest(binder->context->catalog, kp_str(name.name), &like, 1))
+        kp_error_hint(binder->err, "Perhaps you meant \"%s\".", like);
+    return KP_NOT_FOUND;
+}
+
+void kp_joins_add(struct binder *binder, struct query_joins *joins, struct kp_plan *item)
+{
+    if (joins->item_count == joins->item_cap) {
+        joins->item_cap = joins->item_cap ? joins->item_cap * 2 : 4;
+        struct kp_plan **more = kp_arena_alloc(binder->arena, joins->item_cap * sizeof *more);
+        if (joins->item_count)
+            memcpy(more, joins->items, joins->item_count * sizeof *more);
+        joins->items = more;
+    }
+    joins->items[joins->item_count++] = item;
+    joins->col_count += item->col_count;
+}
+
+/* ---- from a list to a tree ---- */
+
+struct joiner {
+    struct query_joins *joins;
+    uint32_t *base;    /* of each item: its first column in the order written */
+    bool *used;        /* items in the tree */
+    bool *applied;     /* conditions */
+    uint32_t *map;     /* column as written → column of the tree so far; UINT32_MAX: not there yet */
+};
+
+static uint32_t item_of(const struct joiner *joiner, uint32_t column)
+{
+    uint32_t item = 0;
+    while (item + 1 < joiner->joins->item_count && joiner->base[item + 1] <= column)
+        item++;
+    return item;
+}
+
+struct reach {
+    const struct joiner *joiner;
+    uint32_t candidate; /* an item allowed besides the used ones */
+    bool touches_candidate, ok;
+};
+
+static bool note_reach(const struct kp_expr *expr, void *arg)
+{
+    struct reach *reach = arg;
+    if (expr->kind == KP_EXPR_COLUMN) {
+        uint32_t item = item_of(reach->joiner, expr->column);
+        reach->touches_candidate |= item == reach->candidate;
+        reach->ok &= item == reach->candidate || reach->joiner->used[item];
+    }
+    return reach->ok;
+}
+
+/* An unapplied equality between the tree and the item. */
+static bool connects(const struct joiner *joiner, uint32_t item)
+{
+    for (uint32_t i = 0; i < joiner->joins->conditions.count; i++) {
+        const struct kp_expr *condition = joiner->joins->conditions.exprs[i];
+        bool equality = condition->kind == KP_EXPR_CALL && condition->arg_count == 2 && strcmp(condition->func->name, "=") == 0;
+        if (joiner->applied[i] || !equality)
+            continue;
+        for (uint32_t side = 0; side < 2; side++) { /* one side the item's alone, the other the tree's alone */
+            struct reach one = {joiner, item, false, true}, other = {joiner, UINT32_MAX, false, true};
+            uint32_t min, max;
+            kp_expr_walk(condition->args[side], note_reach, &one);
+            kp_expr_walk(condition->args[1 - side], note_reach, &other);
+            bool alone = kp_expr_column_range(condition->args[side], &min, &max) && item_of(joiner, min) == item && item_of(joiner, max) == item;
+            if (one.ok && one.touches_candidate && other.ok && alone && kp_expr_column_range(condition->args[1 - side], &min, &max))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Applies every condition whose columns are all in the tree now. */
+static struct kp_plan *apply(struct binder *binder, struct joiner *joiner, struct kp_plan *tree)
+{
+    for (uint32_t i = 0; i < joiner->joins->conditions.count; i++) {
+        struct kp_expr *condition = joiner->joins->conditions.exprs[i];
+        struct reach reach = {joiner, UINT32_MAX, false, true};
+        if (joiner->applied[i] || !kp_expr_walk(condition, note_reach, &reach))
+            continue;
+        joiner->applied[i] = true;
+        tree = kp_push_predicate(binder, tree, kp_expr_remap(binder, condition, joiner->map));
+    }
+    return tree;
+}
+
+static uint32_t next_item(const struct joiner *joiner)
+{
+    uint32_t first = UINT32_MAX;
+    for (uint32_t i = 0; i < joiner->joins->item_count; i++) {
+        if (joiner->used[i])
+            continue;
+        if (first == UINT32_MAX)
+            first = i;
+        if (connects(joiner, i))
+            return i;
+    }
+    return first;
+}
+
+/* The columns back in the order written, if the tree has another. */
+static struct kp_plan *restore_order(struct binder *binder, const struct joiner *joiner, struct kp_plan *tree)
+{
+    uint32_t count = joiner->joins->col_count;
+    bool moved = false;
+    for (uint32_t i = 0; i < count; i++)
+        moved |= joiner->map[i] != i;
+    if (!moved)
+        return tree;
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, count * sizeof *exprs);
+    for (uint32_t i = 0; i < count; i++)
+        exprs[i] = kp_bind_column(binder, joiner->map[i], tree->cols[joiner->map[i]].type, -1);
+    return kp_bind_project(binder, tree, exprs, NULL, count);
+}
+
+static struct kp_plan *finish_inner(struct binder *binder, struct query_joins *joins)
+{
+    if (joins->item_count == 0) { /* SELECT without FROM: one row of no columns */
+        struct kp_plan *row = kp_bind_node(binder, KP_PLAN_VALUES, -1, 0, 0);
+        row->values.rows = 1;
+        return kp_push_all(binder, row, &joins->conditions);
+    }
+    struct joiner joiner = {.joins = joins,
+                            .base = kp_arena_calloc(binder->arena, joins->item_count * sizeof(uint32_t)),
+                            .used = kp_arena_calloc(binder->arena, joins->item_count * sizeof(bool)),
+                            .applied = kp_arena_calloc(binder->arena, joins->conditions.count * sizeof(bool)),
+                            .map = kp_arena_alloc(binder->arena, (joins->col_count + 1) * sizeof(uint32_t))};
+    for (uint32_t i = 1; i < joins->item_count; i++)
+        joiner.base[i] = joiner.base[i - 1] + joins->items[i - 1]->col_count;
+    struct kp_plan *tree = NULL;
+    for (uint32_t taken = 0; taken < joins->item_count; taken++) {
+        uint32_t item = tree ? next_item(&joiner) : 0;
+        struct kp_plan *plan = joins->items[item];
+        uint32_t first = tree ? tree->col_count : 0;
+        for (uint32_t c = 0; c < plan->col_count; c++)
+            joiner.map[joiner.base[item] + c] = first + c;
+        joiner.used[item] = true;
+        tree = tree ? kp_bind_join(binder, KP_JOIN_INNER, tree, plan) : plan;
+        tree = apply(binder, &joiner, tree);
+    }
+    return restore_order(binder, &joiner, tree);
+}
+
+struct kp_plan *kp_joins_finish(struct binder *binder, struct query_joins *joins)
+{
+    struct kp_plan *plan = finish_inner(binder, joins);
+    return joins->antis ? kp_apply_antis(binder, joins, plan) : plan;
+}
+
+/* ---- items ---- */
+
+static enum kp_code rename_columns(struct binder *binder, struct kp_plan *plan, const PgQuery__Alias *alias, int32_t location)
+{
+    if (!alias || alias->n_colnames == 0)
+        return KP_OK;
+    if (alias->n_colnames > plan->col_count)
+        return kp_bind_fail(binder, location, KP_INVALID, "42P10", "table \"%s\" has %u columns available but %zu columns specified",
+                            alias->aliasname, plan->col_count, alias->n_colnames);
+    for (size_t i = 0; i < alias->n_colnames; i++)
+        plan->cols[i].name = alias->colnames[i]->string->sval;
+    return KP_OK;
+}
+
+static enum kp_code check_alias(struct binder *binder, const struct scope *scope, const char *alias, int32_t location)
+{
+    if (alias && kp_scope_has_relation(scope, alias))
+        return kp_bind_fail(binder, location, KP_INVALID, "42712", "table name \"%s\" specified more than once", alias);
+    return KP_OK;
+}
+
+static enum kp_code add_item(struct binder *binder, struct kp_plan *plan, const char *name, const PgQuery__Alias *alias,
+                             int32_t location, struct query_joins *joins, struct scope *scope)
+{
+    const char *known_as = alias ? alias->aliasname : name;
+    KP_TRY(check_alias(binder, scope, known_as, location));
+    KP_TRY(rename_columns(binder, plan, alias, location));
+    kp_scope_add_plan(binder, scope, known_as, plan, joins->col_count);
+    kp_joins_add(binder, joins, plan);
+    if (joins->col_count > KP_COLUMNS_MAX)
+        return kp_bind_fail(binder, location, KP_LIMIT, "54011", "joins can have at most %d columns", KP_COLUMNS_MAX);
+    return KP_OK;
+}
+
+/* Binds the CTE's query where it is used; inside it only earlier CTEs are visible. */
+static enum kp_code bind_cte(struct binder *binder, struct cte *cte, int32_t location, struct kp_plan **ret_plan)
+{
+    const struct cte *ctes = binder->ctes;
+    uint32_t count;
+    if (cte->busy)
+        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "recursive queries are not supported");
+    if (cte->def->ctequery->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
+        return kp_bind_fail(binder, cte->def->location, KP_UNSUPPORTED, NULL, "WITH holds queries only: INSERT, UPDATE and DELETE are not supported there");
+    binder->ctes = cte->next;
+    cte->busy = true;
+    enum kp_code code = kp_bind_select(binder, cte->def->ctequery->select_stmt, false, ret_plan, &count);
+    cte->busy = false;
+    binder->ctes = ctes;
+    KP_TRY(code);
+    const struct kp_plan *plan = *ret_plan;
+    if (cte->def->n_aliascolnames > plan->col_count)
+        return kp_bind_fail(binder, cte->def->location, KP_INVALID, "42P10", "WITH query \"%s\" has %u columns available but %zu columns specified",
+                            cte->def->ctename, plan->col_count, cte->def->n_aliascolnames);
+    for (size_t i = 0; i < cte->def->n_aliascolnames; i++)
+        plan->cols[i].name = cte->def->aliascolnames[i]->string->sval;
+    return KP_OK;
+}
+
+static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVar *range, struct query_joins *joins, struct scope *scope)
+{
+    struct kp_plan *plan;
+    if (!range->schemaname[0]) {
+        for (const struct cte *cte = binder->ctes; cte; cte = cte->next) {
+            if (strcmp(cte->def->ctename, range->relname) != 0)
+                continue;
+            KP_TRY(bind_cte(binder, (struct cte *)cte, range->location, &plan));
+            return add_item(binder, plan, range->relname, range->alias, range->location, joins, scope);
+        }
+    }
+    struct kp_relation *relation;
+    struct kp_name name = {range->schemaname[0] ? range->schemaname : NULL, range->relname, range->location};
+    KP_TRY(kp_bind_relation(binder, name, &relation));
+    if (relation->kind == KP_RELATION_SINK)
+        return kp_bind_fail(binder, range->location, KP_INVALID, "42809", "\"%s\" is a sink: read its topic through a source", range->relname);
+    if (binder->for_view && relation->kind == KP_RELATION_SYSTEM)
+        return kp_bind_fail(binder, range->location, KP_UNSUPPORTED, NULL, "a view cannot read the system table \"%s\"", range->relname);
+    if (relation->kind == KP_RELATION_PLAIN_VIEW)
+        plan = kp_plan_copy(relation->plan->plan, binder->arena);
+    else
+        plan = kp_bind_scan(binder, relation, range->location);
+    return add_item(binder, plan, range->relname, range->alias, range->location, joins, scope);
+}
+
+static enum kp_code bind_subselect(struct binder *binder, const PgQuery__RangeSubselect *sub, struct query_joins *joins, struct scope *scope)
+{
+    struct kp_plan *plan;
+    uint32_t count;
+    const PgQuery__SelectStmt *select = sub->subquery->select_stmt;
+    if (sub->lateral)
+        return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "LATERAL subqueries are not supported");
+    if (!sub->alias) {
+        kp_bind_fail(binder, select->n_target_list ? select->target_list[0]->res_target->location : -1, KP_INVALID, "42601",
+                     "subquery in FROM must have an alias");
+        return kp_error_hint(binder->err, "For example, FROM (SELECT ...) [AS] foo.");
+    }
+    const struct scope *around = binder->around;
+    KP_TRY(kp_bind_select(binder, select, false, &plan, &count));
+    binder->around = around;
+    return add_item(binder, plan, NULL, sub->alias, -1, joins, scope);
+}
+
+static enum kp_code bind_table_function(struct binder *binder, const PgQuery__RangeFunction *range, struct query_joins *joins,
+                                        struct scope *scope)
+{
+    const PgQuery__Node *first = range->n_functions == 1 ? range->functions[0]->list->items[0] : NULL;
+    if (!first || first->node_case != PG_QUERY__NODE__NODE_FUNC_CALL || range->is_rowsfrom || range->ordinality || range->n_coldeflist)
+        return kp_bind_fail(binder, first ? kp_tree_location(first) : -1, KP_UNSUPPORTED, NULL, "this form of a function in FROM is not supported");
+    const char *schema, *name = kp_tree_name(first->func_call->funcname, first->func_call->n_funcname, &schema), *alias;
+    if (!kp_bind_is_window(name)) {
+        kp_bind_fail(binder, first->func_call->location, KP_UNSUPPORTED, NULL, "table function %s() is not supported", name);
+        return kp_error_hint(binder->err, "There are tumble, hop, cumulate and session.");
+    }
+    struct kp_plan *plan;
+    KP_TRY(kp_bind_window(binder, first->func_call, &alias, &plan));
+    return add_item(binder, plan, alias, range->alias, first->func_call->location, joins, scope);
+}
+
+static enum kp_code bind_item(struct binder *binder, const PgQuery__Node *node, struct query_joins *joins, struct scope *scope);
+
+/* ---- JOIN ---- */
+
+struct sides {
+    const struct scope *scope;
+    uint32_t left_cols; /* of the scope: those before are left's */
+    uint32_t from;      /* first scope column of this join */
+};
+
+static const struct scope_column *using_column(const struct sides *sides, const char *name, bool left, bool *ret_ambiguous)
+{
+    struct scope part = {.cols = sides->scope->cols + (left ? sides->from : sides->left_cols),
+                         .count = left ? sides->left_cols - sides->from : sides->scope->count - sides->left_cols};
+    return kp_scope_lookup(&part, NULL, name, ret_ambiguous);
+}
+
+static enum kp_code bind_using(struct binder *binder, const struct sides *sides, const char *name, bool keep_right, struct conjuncts *conditions)
+{
+    bool ambiguous_left, ambiguous_right;
+    const struct scope_column *left = using_column(sides, name, true, &ambiguous_left);
+    const struct scope_column *right = using_column(sides, name, false, &ambiguous_right);
+    if (!left || !right)
+        return kp_bind_fail(binder, -1, KP_NOT_FOUND, "42703", "column \"%s\" specified in USING clause does not exist in %s table",
+                            name, left ? "right" : "left");
+    if (ambiguous_left || ambiguous_right)
+        return kp_bind_fail(binder, -1, KP_INVALID, "42702", "common column name \"%s\" appears more than once in %s table", name,
+                            ambiguous_left ? "left" : "right");
+    struct kp_expr *equal;
+    KP_TRY(kp_bind_operator(binder, "=", kp_bind_column(binder, left->index, left->type, -1),
+                            kp_bind_column(binder, right->index, right->type, -1), -1, &equal));
+    kp_conjuncts_add(binder, conditions, equal);
+    ((struct scope_column *)(keep_right ? left : right))->qualified_only = true;
+    return KP_OK;
+}
+
+/* ON, USING or NATURAL over the scope of both sides. */
+static enum kp_code bind_join_quals(struct binder *binder, const PgQuery__JoinExpr *join, const struct sides *sides, struct conjuncts *conditions)
+{
+    bool keep_right = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT;
+    if ((join->is_natural || join->n_using_clause) && join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL)
+        return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "FULL JOIN … USING is not supported");
+    if (join->is_natural) {
+        for (uint32_t i = sides->from; i < sides->left_cols; i++) {
+            bool ambiguous;
+            const struct scope_column *left = &sides->scope->cols[i];
+            if (!left->hidden && !left->qualified_only && using_column(sides, left->name, false, &ambiguous))
+                KP_TRY(bind_using(binder, sides, left->name, keep_right, conditions));
+        }
+    }
+    for (size_t i = 0; i < join->n_using_clause; i++)
+        KP_TRY(bind_using(binder, sides, join->using_clause[i]->string->sval, keep_right, conditions));
+    if (join->quals) {
+        struct scope own = {.cols = sides->scope->cols + sides->from, .count = sides->scope->count - sides->from,
+                            .beyond = sides->scope->beyond};
+        struct expr_place place = {.scope = &own, .clause = "JOIN conditions"};
+        struct kp_expr *quals;
+        KP_TRY(kp_bind_expr(binder, &place, join->quals, &quals));
+        KP_TRY(kp_bind_to_bool(binder, quals, "JOIN/ON", &quals));
+        kp_conjuncts_add(binder, conditions, quals);
+    }
+    return KP_OK;
+}
+
+/* JOIN … AS alias: all columns are the alias's. */
+static void alias_join(const PgQuery__JoinExpr *join, struct scope *scope, uint32_t from)
+{
+    for (uint32_t i = from; join->alias && i < scope->count; i++)
+        scope->cols[i].relation = join->alias->aliasname;
+}
+
+/* An inner join's sides are items of the same list. */
+static enum kp_code bind_inner(struct binder *binder, const PgQuery__JoinExpr *join, struct query_joins *joins, struct scope *scope)
+{
+    uint32_t from = scope->count;
+    KP_TRY(bind_item(binder, join->larg, joins, scope));
+    struct sides sides = {scope, scope->count, from};
+    KP_TRY(bind_item(binder, join->rarg, joins, scope));
+    KP_TRY(bind_join_quals(binder, join, &sides, &joins->conditions));
+    alias_join(join, scope, from);
+    return KP_OK;
+}
+
+static enum kp_code bind_side(struct binder *binder, const PgQuery__Node *node, struct scope *scope, uint32_t base, struct kp_plan **ret_plan)
+{
+    struct query_joins joins = {0};
+    uint32_t from = scope->count;
+    KP_TRY(bind_item(binder, node, &joins, scope));
+    *ret_plan = kp_joins_finish(binder, &joins);
+    for (uint32_t i = from; i < scope->count; i++)
+        scope->cols[i].index += base;
+    return KP_OK;
+}
+
+/* Outer joins that flow/ runs; the others are refused here, with what to write instead. */
+static enum kp_code join_kind(struct binder *binder, const PgQuery__JoinExpr *join, enum kp_join_kind *ret_kind)
+{
+    if (join->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT || join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT) {
+        *ret_kind = KP_JOIN_LEFT; /* RIGHT: with the sides exchanged */
+        return KP_OK;
+    }
+    kp_bind_fail(binder, join->quals ? kp_tree_location(join->quals) : -1, KP_UNSUPPORTED, NULL, "FULL JOIN is not supported");
+    return kp_error_hint(binder->err, "Write a LEFT JOIN, UNION ALL the rows of the right side without a partner.");
+}
+
+static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *join, struct query_joins *joins, struct scope *scope)
+{
+    enum kp_join_kind kind;
+    KP_TRY(join_kind(binder, join, &kind));
+    struct scope own = {.beyond = scope->beyond};
+    struct kp_plan *left, *right;
+    KP_TRY(bind_side(binder, join->larg, &own, 0, &left));
+    struct sides sides = {&own, own.count, 0};
+    KP_TRY(bind_side(binder, join->rarg, &own, left->col_count, &right));
+    struct conjuncts conditions = {0};
+    KP_TRY(bind_join_quals(binder, join, &sides, &conditions));
+    bool swap = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT;
+    uint32_t left_cols = left->col_count, count = left_cols + right->col_count;
+    struct kp_plan *plan = swap ? kp_bind_join(binder, kind, right, left) : kp_bind_join(binder, kind, left, right);
+    uint32_t *map = kp_arena_alloc(binder->arena, (count + 1) * sizeof *map);
+    for (uint32_t i = 0; i < count; i++)
+        map[i] = !swap ? i : i < left_cols ? right->col_count + i : i - left_cols;
+    for (uint32_t i = 0; i < conditions.count; i++)
+        kp_join_condition(binder, plan, kp_expr_remap(binder, conditions.exprs[i], map));
+    if (swap) {
+        struct kp_expr **exprs = kp_arena_alloc(binder->arena, count * sizeof *exprs);
+        for (uint32_t i = 0; i < count; i++)
+            exprs[i] = kp_bind_column(binder, map[i], plan->cols[map[i]].type, -1);
+        plan = kp_bind_project(binder, plan, exprs, NULL, count);
+    }
+    alias_join(join, &own, 0);
+    for (uint32_t i = 0; i < own.count; i++) {
+        struct scope_column column = own.cols[i];
+        column.not_null = plan->cols[column.index].not_null;
+        column.index += joins->col_count;
+        kp_scope_add(binder, scope, column);
+    }
+    kp_joins_add(binder, joins, plan);
+    return KP_OK;
+}
+
+static enum kp_code bind_item(struct binder *binder, const PgQuery__Node *node, struct query_joins *joins, struct scope *scope)
+{
+    switch (node->node_case) {
+    case PG_QUERY__NODE__NODE_RANGE_VAR:
+        return bind_range_var(binder, node->range_var, joins, scope);
+    case PG_QUERY__NODE__NODE_RANGE_SUBSELECT:
+        return bind_subselect(binder, node->range_subselect, joins, scope);
+    case PG_QUERY__NODE__NODE_RANGE_FUNCTION:
+        return bind_table_function(binder, node->range_function, joins, scope);
+    case PG_QUERY__NODE__NODE_JOIN_EXPR:
+        if (node->join_expr->jointype == PG_QUERY__JOIN_TYPE__JOIN_INNER)
+            return bind_inner(binder, node->join_expr, joins, scope);
+        return bind_outer(binder, node->join_expr, joins, scope);
+    default:
+        return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "this form of FROM is not supported");
+    }
+}
+
+enum kp_code kp_bind_from(struct binder *binder, PgQuery__Node *const *items, size_t count, struct query_joins *joins,
+                          struct scope *scope)
+{
+    for (size_t i = 0; i < count; i++)
+        KP_TRY(bind_item(binder, items[i], joins, scope));
+    return KP_OK;
+}

@@ -1,0 +1,162 @@
+/*
+ * Plan nodes: made with their columns; what they say of themselves afterwards (growing).
+ */
+#include "sql/bind.h"
+
+struct kp_plan *kp_bind_node(struct binder *binder, enum kp_plan_kind kind, int32_t location, uint32_t col_count,
+                             uint32_t input_count)
+{
+    struct kp_plan *plan = kp_arena_calloc(binder->arena, sizeof *plan);
+    plan->kind = kind;
+    plan->location = location;
+    plan->col_count = col_count;
+    plan->cols = kp_arena_calloc(binder->arena, col_count * sizeof *plan->cols);
+    plan->input_count = input_count;
+    plan->inputs = kp_arena_calloc(binder->arena, input_count * sizeof(struct kp_plan *));
+    return plan;
+}
+
+/* Known never NULL, by the simplest of reasons. */
+static bool never_null(const struct kp_expr *expr, const struct kp_plan *input)
+{
+    switch (expr->kind) {
+    case KP_EXPR_COLUMN:
+        return expr->column < input->col_count && input->cols[expr->column].not_null;
+    case KP_EXPR_CONST:
+        return !expr->datum.null;
+    case KP_EXPR_IS_NULL:
+    case KP_EXPR_IS_NOT_NULL:
+    case KP_EXPR_IS_TRUE:
+    case KP_EXPR_IS_NOT_TRUE:
+    case KP_EXPR_IS_FALSE:
+    case KP_EXPR_IS_NOT_FALSE:
+    case KP_EXPR_DISTINCT:
+    case KP_EXPR_NOW:
+        return true;
+    case KP_EXPR_COALESCE:
+        for (uint32_t i = 0; i < expr->arg_count; i++)
+            if (never_null(expr->args[i], input))
+                return true;
+        return false;
+    default:
+        return false;
+    }
+}
+
+struct kp_plan *kp_bind_project(struct binder *binder, struct kp_plan *input, struct kp_expr **exprs, const char *const *names,
+                                uint32_t count)
+{
+    struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_PROJECT, input->location, count, 1);
+    plan->inputs[0] = input;
+    plan->project.exprs = exprs;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *name = names                              ? names[i]
+                           : exprs[i]->kind == KP_EXPR_COLUMN ? input->cols[exprs[i]->column].name
+                                                              : "?column?";
+        plan->cols[i] = (struct kp_column){name, exprs[i]->type, never_null(exprs[i], input)};
+    }
+    return plan;
+}
+
+struct kp_plan *kp_bind_filter(struct binder *binder, struct kp_plan *input, struct kp_expr *predicate)
+{
+    if (predicate->kind == KP_EXPR_CONST && !predicate->datum.null && predicate->datum.b)
+        return input;
+    if (input->kind == KP_PLAN_FILTER) {
+        struct kp_expr *both = kp_bind_new(binder, KP_EXPR_AND, KP_TYPE(KP_BOOL), -1, 0);
+        const struct kp_expr *first = input->filter.predicate;
+        uint32_t a = first->kind == KP_EXPR_AND ? first->arg_count : 1;
+        uint32_t b = predicate->kind == KP_EXPR_AND ? predicate->arg_count : 1;
+        both->arg_count = a + b;
+        both->args = kp_arena_alloc(binder->arena, (a + b) * sizeof(struct kp_expr *));
+        memcpy(both->args, first->kind == KP_EXPR_AND ? first->args : &input->filter.predicate, a * sizeof(struct kp_expr *));
+        memcpy(both->args + a, predicate->kind == KP_EXPR_AND ? predicate->args : &predicate, b * sizeof(struct kp_expr *));
+        kp_expr_settle(both);
+        input->filter.predicate = both;
+        return input;
+    }
+    struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_FILTER, predicate->location, input->col_count, 1);
+    plan->inputs[0] = input;
+    plan->filter.predicate = predicate;
+    memcpy(plan->cols, input->cols, input->col_count * sizeof *plan->cols);
+    return plan;
+}
+
+struct kp_plan *kp_bind_distinct(struct binder *binder, struct kp_plan *input)
+{
+    struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_AGGREGATE, input->location, input->col_count, 1);
+    plan->inputs[0] = input;
+    plan->aggregate.group_count = input->col_count;
+    plan->aggregate.groups = kp_arena_alloc(binder->arena, input->col_count * sizeof(struct kp_expr *));
+    for (uint32_t i = 0; i < input->col_count; i++) {
+        plan->aggregate.groups[i] = kp_bind_column(binder, i, input->cols[i].type, -1);
+        plan->cols[i] = input->cols[i];
+    }
+    return plan;
+}
+
+struct kp_plan *kp_bind_scan(struct binder *binder, struct kp_relation *relation, int32_t location)
+{
+    struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_SCAN, location, relation->col_count, 0);
+    plan->scan.relation = relation;
+    plan->scan.columns = kp_arena_alloc(binder->arena, relation->col_count * sizeof(uint32_t));
+    for (uint32_t i = 0; i < relation->col_count; i++) {
+        plan->scan.columns[i] = i;
+        plan->cols[i] = relation->cols[i];
+    }
+    return plan;
+}
+
+static bool is_not_now(const struct kp_expr *expr, void *arg)
+{
+    return expr->kind != KP_EXPR_NOW;
+}
+
+static bool scan_grows(const struct kp_relation *relation)
+{
+    if (relation->kind == KP_RELATION_SOURCE || relation->kind == KP_RELATION_SYSTEM)
+        return true;
+    return relation->kind == KP_RELATION_VIEW && relation->plan && relation->plan->plan->growing;
+}
+
+void kp_plan_settle_growing(struct kp_plan *plan)
+{
+    bool inputs = true;
+    for (uint32_t i = 0; i < plan->input_count; i++) {
+        kp_plan_settle_growing(plan->inputs[i]);
+        inputs &= plan->inputs[i]->growing;
+    }
+    switch (plan->kind) {
+    case KP_PLAN_SCAN:
+        plan->growing = scan_grows(plan->scan.relation);
+        break;
+    case KP_PLAN_VALUES:
+        plan->growing = true;
+        break;
+    case KP_PLAN_FILTER: /* a row may leave as the time passes */
+        plan->growing = inputs && kp_expr_walk(plan->filter.predicate, is_not_now, NULL);
+        break;
+    case KP_PLAN_PROJECT:
+    case KP_PLAN_UNION:
+        plan->growing = inputs;
+        break;
+    case KP_PLAN_WINDOW: /* sessions merge */
+        plan->growing = inputs && plan->window.kind != KP_WINDOW_SESSION;
+        break;
+    case KP_PLAN_AGGREGATE: /* DISTINCT of what only grows only grows */
+        plan->growing = inputs && plan->aggregate.agg_count == 0 && plan->aggregate.group_count > 0;
+        break;
+    case KP_PLAN_JOIN:
+        plan->growing = inputs && (plan->join.kind == KP_JOIN_INNER || plan->join.kind == KP_JOIN_SEMI);
+        break;
+    case KP_PLAN_TOPN:
+        plan->growing = false;
+        break;
+    case KP_PLAN_EMIT: /* each row once, when its window closes */
+        plan->growing = true;
+        break;
+    case KP_PLAN_SORT:
+        plan->growing = inputs;
+        break;
+    }
+}

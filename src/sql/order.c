@@ -1,0 +1,153 @@
+/*
+ * ORDER BY, LIMIT, OFFSET. Keys are columns of the projection; an expression that is not in the select list is added
+ * behind it and dropped above.
+ *
+ * A view's LIMIT is a live top-N: it needs an order, since otherwise which rows it holds would be an accident. The
+ * order of a whole result is no part of a view; an ad-hoc query keeps it in a SORT at its root.
+ */
+#include "sql/bind.h"
+
+static enum kp_code position_key(struct binder *binder, const PgQuery__AConst *node, const struct targets *targets, uint32_t visible,
+                                 uint32_t *ret_column)
+{
+    int32_t position = node->ival->ival;
+    if (position < 1 || (uint32_t)position > visible)
+        return kp_bind_fail(binder, node->location, KP_INVALID, "42P10", "ORDER BY position %d is not in select list", position);
+    *ret_column = (uint32_t)position - 1;
+    return KP_OK;
+}
+
+/* A bare name is an output column first. */
+static bool named_key(const PgQuery__Node *node, const struct targets *targets, uint32_t visible, uint32_t *ret_column, bool *ret_ambiguous)
+{
+    *ret_ambiguous = false;
+    if (node->node_case != PG_QUERY__NODE__NODE_COLUMN_REF || node->column_ref->n_fields != 1 ||
+        node->column_ref->fields[0]->node_case != PG_QUERY__NODE__NODE_STRING)
+        return false;
+    const char *name = node->column_ref->fields[0]->string->sval;
+    bool found = false;
+    for (uint32_t i = 0; i < visible; i++) {
+        if (strcmp(targets->items[i].name, name) != 0)
+            continue;
+        *ret_ambiguous |= found && !kp_expr_equal(targets->items[*ret_column].expr, targets->items[i].expr);
+        if (!found)
+            *ret_column = i;
+        found = true;
+    }
+    return found;
+}
+
+static enum kp_code expr_key(struct binder *binder, const PgQuery__Node *node, const struct expr_place *place, struct targets *targets,
+                             bool distinct, uint32_t *ret_column)
+{
+    struct kp_expr *expr;
+    struct expr_place inside = *place;
+    inside.clause = "ORDER BY";
+    KP_TRY(kp_bind_expr(binder, &inside, node, &expr));
+    KP_TRY(kp_bind_settle_unknown(binder, expr, &expr));
+    for (uint32_t i = 0; i < targets->count; i++) {
+        if (kp_expr_equal(targets->items[i].expr, expr)) {
+            *ret_column = i;
+            return KP_OK;
+        }
+    }
+    if (distinct)
+        return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42P10",
+                            "for SELECT DISTINCT, ORDER BY expressions must appear in select list");
+    *ret_column = targets->count;
+    kp_targets_add(binder, targets, (struct target){expr, kp_bind_output_name(node), node});
+    return KP_OK;
+}
+
+enum kp_code kp_bind_order(struct binder *binder, const PgQuery__SelectStmt *select, const struct expr_place *place,
+                           struct targets *targets, bool distinct, struct order *ret_order)
+{
+    uint32_t visible = targets->count;
+    struct order order = {.keys = kp_arena_calloc(binder->arena, (select->n_sort_clause + 1) * sizeof *order.keys)};
+    for (size_t i = 0; i < select->n_sort_clause; i++) {
+        const PgQuery__SortBy *by = select->sort_clause[i]->sort_by;
+        const PgQuery__Node *node = by->node;
+        struct kp_sort_key *key = &order.keys[order.count];
+        bool ambiguous;
+        if (by->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_USING)
+            return kp_bind_fail(binder, by->location, KP_UNSUPPORTED, NULL, "ORDER BY … USING is not supported");
+        if (node->node_case == PG_QUERY__NODE__NODE_A_CONST && node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL)
+            KP_TRY(position_key(binder, node->a_const, targets, visible, &key->column));
+        else if (node->node_case == PG_QUERY__NODE__NODE_A_CONST && !node->a_const->isnull)
+            return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42601", "non-integer constant in ORDER BY");
+        else if (!named_key(node, targets, visible, &key->column, &ambiguous))
+            KP_TRY(expr_key(binder, node, place, targets, distinct, &key->column));
+        else if (ambiguous)
+            return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42702", "ORDER BY \"%s\" is ambiguous",
+                                node->column_ref->fields[0]->string->sval);
+        key->descending = by->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
+        key->nulls_first = by->sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST ||
+                           (key->descending && by->sortby_nulls != PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_LAST);
+        bool known = false; /* a later key on the same column never decides */
+        for (uint32_t k = 0; k < order.count; k++)
+            known |= order.keys[k].column == key->column;
+        order.count += !known;
+    }
+    *ret_order = order;
+    return KP_OK;
+}
+
+/* LIMIT and OFFSET: a bigint constant or parameter that is not negative; LIMIT NULL and ALL are none. */
+static enum kp_code bind_count(struct binder *binder, const PgQuery__Node *node, const char *what, struct kp_expr **ret_expr)
+{
+    static const struct scope nothing;
+    struct expr_place place = {.scope = &nothing, .clause = what};
+    struct kp_expr *expr;
+    *ret_expr = NULL;
+    if (!node)
+        return KP_OK;
+    int32_t location = kp_tree_location(node);
+    if (node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF)
+        return kp_bind_fail(binder, location, KP_INVALID, "42P10", "argument of %s must not contain variables", what);
+    KP_TRY(kp_bind_expr(binder, &place, node, &expr));
+    if (expr->kind == KP_EXPR_CONST && expr->datum.null)
+        return KP_OK;
+    if (!kp_can_coerce(expr->type.id, KP_INT8, COERCE_ASSIGNMENT))
+        return kp_bind_fail(binder, location, KP_INVALID, "42804", "argument of %s must be type bigint, not type %s", what,
+                            kp_type_info(expr->type.id)->name);
+    KP_TRY(kp_bind_coerce(binder, expr, KP_TYPE(KP_INT8), COERCE_ASSIGNMENT, &expr));
+    if (expr->kind != KP_EXPR_CONST && expr->kind != KP_EXPR_PARAM)
+        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "%s must be a constant or a parameter", what);
+    if (expr->kind == KP_EXPR_CONST && expr->datum.i64 < 0)
+        return kp_bind_fail(binder, location, KP_INVALID, strcmp(what, "LIMIT") == 0 ? "2201W" : "2201X", "%s must not be negative", what);
+    *ret_expr = expr;
+    return KP_OK;
+}
+
+static struct kp_plan *sort_node(struct binder *binder, enum kp_plan_kind kind, struct kp_plan *input, const struct order *order)
+{
+    struct kp_plan *plan = kp_bind_node(binder, kind, input->location, input->col_count, 1);
+    plan->inputs[0] = input;
+    memcpy(plan->cols, input->cols, input->col_count * sizeof *plan->cols);
+    plan->topn.keys = order->keys;
+    plan->topn.key_count = order->count;
+    return plan;
+}
+
+enum kp_code kp_bind_order_plan(struct binder *binder, const PgQuery__SelectStmt *select, const struct order *order, bool root,
+                                struct kp_plan **plan)
+{
+    struct kp_expr *limit, *offset;
+    KP_TRY(bind_count(binder, select->limit_count, "LIMIT", &limit));
+    KP_TRY(bind_count(binder, select->limit_offset, "OFFSET", &offset));
+    if (select->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES)
+        return kp_bind_fail(binder, kp_tree_location(select->limit_count), KP_UNSUPPORTED, NULL, "FETCH … WITH TIES is not supported");
+    if ((limit || offset) && binder->for_view && !order->count) {
+        kp_bind_fail(binder, kp_tree_location(limit ? select->limit_count : select->limit_offset), KP_UNSUPPORTED, NULL,
+                     "%s without ORDER BY cannot be used in a view", limit ? "LIMIT" : "OFFSET");
+        return kp_error_hint(binder->err, "Which rows remain would be an accident: say ORDER BY.");
+    }
+    if (limit || offset) {
+        *plan = sort_node(binder, KP_PLAN_TOPN, *plan, order);
+        (*plan)->topn.limit = limit;
+        (*plan)->topn.offset = offset;
+    }
+    if (root && order->count)
+        *plan = sort_node(binder, KP_PLAN_SORT, *plan, order);
+    return KP_OK;
+}

@@ -1,0 +1,322 @@
+/*
+ * Where predicates go: as far down as they may, and into joins as keys.
+ *
+ * Rules that keep the meaning:
+ *   1. A predicate that can fail is not moved below anything that could have removed its row: it stays above joins and
+ *      aggregates. (As a join's equality it becomes a key only if the join has no other.)
+ *   2. Nothing passes a TOPN, an EMIT, or an aggregate without groups.
+ *   3. Of a left join only what reads the left side alone goes down; conditions of ON become keys or the residual.
+ */
+#include "sql/bind.h"
+
+void kp_conjuncts_add(struct binder *binder, struct conjuncts *list, struct kp_expr *expr)
+{
+    if (expr->kind == KP_EXPR_AND) {
+        for (uint32_t i = 0; i < expr->arg_count; i++)
+            kp_conjuncts_add(binder, list, expr->args[i]);
+        return;
+    }
+    if (expr->kind == KP_EXPR_CONST && !expr->datum.null && expr->datum.b)
+        return;
+    if (list->count == list->cap) {
+        list->cap = list->cap ? list->cap * 2 : 8;
+        struct kp_expr **more = kp_arena_alloc(binder->arena, list->cap * sizeof *more);
+        if (list->count)
+            memcpy(more, list->exprs, list->count * sizeof *more);
+        list->exprs = more;
+    }
+    list->exprs[list->count++] = expr;
+}
+
+static struct kp_expr *remap_node(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
+{
+    const uint32_t *map = arg;
+    if (expr->kind != KP_EXPR_COLUMN || expr->column >= KP_OUTER_BASE)
+        return NULL;
+    struct kp_expr *copy = kp_arena_alloc(arena, sizeof *copy);
+    *copy = *expr;
+    copy->column = map[expr->column];
+    return copy;
+}
+
+struct kp_expr *kp_expr_remap(struct binder *binder, const struct kp_expr *expr, const uint32_t *map)
+{
+    return kp_expr_copy(expr, binder->arena, remap_node, (void *)map);
+}
+
+struct range {
+    uint32_t min, max;
+    bool any;
+};
+
+static bool note_column(const struct kp_expr *expr, void *arg)
+{
+    struct range *range = arg;
+    if (expr->kind == KP_EXPR_COLUMN) {
+        range->min = range->any ? KP_MIN(range->min, expr->column) : expr->column;
+        range->max = range->any ? KP_MAX(range->max, expr->column) : expr->column;
+        range->any = true;
+    }
+    return true;
+}
+
+bool kp_expr_column_range(const struct kp_expr *expr, uint32_t *ret_min, uint32_t *ret_max)
+{
+    struct range range = {0};
+    kp_expr_walk(expr, note_column, &range);
+    *ret_min = range.min;
+    *ret_max = range.max;
+    return range.any;
+}
+
+/* column - shift: from a join's numbering to its right side's. */
+static struct kp_expr *shift_down(struct binder *binder, const struct kp_expr *expr, uint32_t shift, uint32_t cols)
+{
+    uint32_t *map = kp_arena_alloc(binder->arena, (shift + cols) * sizeof *map);
+    for (uint32_t i = 0; i < cols; i++)
+        map[shift + i] = i;
+    return kp_expr_remap(binder, expr, map);
+}
+
+struct kp_plan *kp_bind_join(struct binder *binder, enum kp_join_kind kind, struct kp_plan *left, struct kp_plan *right)
+{
+    bool both = kind != KP_JOIN_SEMI && kind != KP_JOIN_ANTI;
+    struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_JOIN, right->location, left->col_count + (both ? right->col_count : 0), 2);
+    plan->inputs[0] = left;
+    plan->inputs[1] = right;
+    plan->join.kind = kind;
+    memcpy(plan->cols, left->cols, left->col_count * sizeof *plan->cols);
+    if (both)
+        memcpy(plan->cols + left->col_count, right->cols, right->col_count * sizeof *plan->cols);
+    for (uint32_t i = 0; i < plan->col_count; i++) {
+        bool of_left = i < left->col_count;
+        if (kind == KP_JOIN_FULL || (kind == KP_JOIN_LEFT && !of_left) || (kind == KP_JOIN_RIGHT && of_left))
+            plan->cols[i].not_null = false;
+    }
+    return plan;
+}
+
+enum side { SIDE_NONE, SIDE_LEFT, SIDE_RIGHT, SIDE_BOTH };
+
+static enum side side_of(const struct kp_plan *join, const struct kp_expr *expr)
+{
+    uint32_t min, max, left = join->inputs[0]->col_count;
+    if (!kp_expr_column_range(expr, &min, &max))
+        return SIDE_NONE;
+    return max < left ? SIDE_LEFT : min >= left ? SIDE_RIGHT : SIDE_BOTH;
+}
+
+static bool is_equality(const struct kp_expr *expr)
+{
+    return expr->kind == KP_EXPR_CALL && expr->func->kind == KP_FUNC_OPERATOR && expr->arg_count == 2 &&
+           strcmp(expr->func->name, "=") == 0;
+}
+
+static void add_key(struct binder *binder, struct kp_plan *join, const struct kp_expr *condition, struct kp_expr *left,
+                    struct kp_expr *right)
+{
+    uint32_t count = join->join.key_count;
+    struct kp_expr **left_keys = kp_arena_alloc(binder->arena, (count + 1) * sizeof *left_keys);
+    struct kp_expr **right_keys = kp_arena_alloc(binder->arena, (count + 1) * sizeof *right_keys);
+    const struct kp_func **equals = kp_arena_alloc(binder->arena, (count + 1) * sizeof *equals);
+    if (count) {
+        memcpy(left_keys, join->join.left_keys, count * sizeof *left_keys);
+        memcpy(right_keys, join->join.right_keys, count * sizeof *right_keys);
+        memcpy(equals, join->join.key_equals, count * sizeof *equals);
+    }
+    left_keys[count] = left;
+    right_keys[count] = shift_down(binder, right, join->inputs[0]->col_count, join->inputs[1]->col_count);
+    equals[count] = condition->func;
+    join->join.left_keys = left_keys;
+    join->join.right_keys = right_keys;
+    join->join.key_equals = equals;
+    join->join.key_count = count + 1;
+}
+
+/*
+ * Keys are compared by hash and equality of one type on both sides; int4 = int8 has two, so the narrower side is cast.
+ */
+static bool same_key_types(struct binder *binder, struct kp_expr **left, struct kp_expr **right)
+{
+    if ((*left)->type.id == (*right)->type.id)
+        return true;
+    bool widen_left = kp_can_coerce((*left)->type.id, (*right)->type.id, COERCE_IMPLICIT);
+    bool widen_right = kp_can_coerce((*right)->type.id, (*left)->type.id, COERCE_IMPLICIT);
+    struct kp_error ignored, *err = binder->err;
+    binder->err = &ignored;
+    enum kp_code code = KP_INVALID;
+    if (widen_left)
+        code = kp_bind_coerce(binder, *left, KP_TYPE((*right)->type.id), COERCE_IMPLICIT, left);
+    else if (widen_right)
+        code = kp_bind_coerce(binder, *right, KP_TYPE((*left)->type.id), COERCE_IMPLICIT, right);
+    binder->err = err;
+    return code == KP_OK;
+}
+
+static bool try_key(struct binder *binder, struct kp_plan *join, const struct kp_expr *condition)
+{
+    if (!is_equality(condition) || (condition->can_fail && join->join.key_count))
+        return false;
+    struct kp_expr *a = condition->args[0], *b = condition->args[1];
+    enum side a_side = side_of(join, a), b_side = side_of(join, b);
+    if (a_side == SIDE_RIGHT && b_side == SIDE_LEFT) {
+        struct kp_expr *swap = a;
+        a = b;
+        b = swap;
+    } else if (a_side != SIDE_LEFT || b_side != SIDE_RIGHT) {
+        return false;
+    }
+    if (!same_key_types(binder, &a, &b))
+        return false;
+    /* The function must compare the key's type now. */
+    struct kp_expr *equal;
+    if (a->type.id != condition->func->args[0] || b->type.id != condition->func->args[1]) {
+        struct kp_error ignored, *err = binder->err;
+        binder->err = &ignored;
+        enum kp_code code = kp_bind_operator(binder, "=", a, b, condition->location, &equal);
+        binder->err = err;
+        if (code != KP_OK || equal->kind != KP_EXPR_CALL)
+            return false;
+        add_key(binder, join, equal, equal->args[0], equal->args[1]);
+        return true;
+    }
+    add_key(binder, join, condition, a, b);
+    return true;
+}
+
+static void add_residual(struct binder *binder, struct kp_plan *join, struct kp_expr *condition)
+{
+    if (!join->join.residual) {
+        join->join.residual = condition;
+        return;
+    }
+    struct conjuncts all = {0};
+    kp_conjuncts_add(binder, &all, join->join.residual);
+    kp_conjuncts_add(binder, &all, condition);
+    struct kp_expr *both = kp_bind_new(binder, KP_EXPR_AND, KP_TYPE(KP_BOOL), condition->location, all.count);
+    memcpy(both->args, all.exprs, all.count * sizeof *all.exprs);
+    kp_expr_settle(both);
+    join->join.residual = both;
+}
+
+void kp_join_condition(struct binder *binder, struct kp_plan *join, struct kp_expr *condition)
+{
+    enum side side = side_of(join, condition);
+    enum kp_join_kind kind = join->join.kind;
+    bool left_may = kind == KP_JOIN_INNER || kind == KP_JOIN_RIGHT || kind == KP_JOIN_SEMI;
+    bool right_may = kind == KP_JOIN_INNER || kind == KP_JOIN_LEFT || kind == KP_JOIN_SEMI || kind == KP_JOIN_ANTI;
+    if (side == SIDE_LEFT && left_may && !condition->can_fail) {
+        join->inputs[0] = kp_push_predicate(binder, join->inputs[0], condition);
+    } else if (side == SIDE_RIGHT && right_may && !condition->can_fail) {
+        struct kp_expr *there = shift_down(binder, condition, join->inputs[0]->col_count, join->inputs[1]->col_count);
+        join->inputs[1] = kp_push_predicate(binder, join->inputs[1], there);
+    } else if (side != SIDE_BOTH || !try_key(binder, join, condition)) {
+        add_residual(binder, join, condition);
+    }
+}
+
+/* ---- pushing through nodes ---- */
+
+static struct kp_expr *substitute_node(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
+{
+    struct kp_expr *const *exprs = arg;
+    return expr->kind == KP_EXPR_COLUMN && expr->column < KP_OUTER_BASE ? exprs[expr->column] : NULL;
+}
+
+struct cheap {
+    struct kp_expr *const *exprs;
+    uint32_t count;
+};
+
+/* All columns it reads are ones whose expression may be computed earlier and twice. */
+static bool reads_cheap(const struct kp_expr *expr, void *arg)
+{
+    const struct cheap *cheap = arg;
+    if (expr->kind != KP_EXPR_COLUMN)
+        return true;
+    if (expr->column >= cheap->count)
+        return false;
+    const struct kp_expr *made_by = cheap->exprs[expr->column];
+    return made_by->kind == KP_EXPR_COLUMN || made_by->kind == KP_EXPR_CONST || !made_by->can_fail;
+}
+
+static struct kp_plan *push_below(struct binder *binder, struct kp_plan *plan, const struct kp_expr *predicate,
+                                  struct kp_expr *const *exprs, uint32_t count)
+{
+    struct cheap cheap = {exprs, count};
+    if (!kp_expr_walk(predicate, reads_cheap, &cheap))
+        return NULL;
+    struct kp_expr *below = kp_expr_copy(predicate, binder->arena, substitute_node, (void *)exprs);
+    plan->inputs[0] = kp_push_predicate(binder, plan->inputs[0], below);
+    return plan;
+}
+
+static struct kp_plan *push_into_join(struct binder *binder, struct kp_plan *plan, struct kp_expr *predicate)
+{
+    enum side side = side_of(plan, predicate);
+    if (plan->join.kind == KP_JOIN_INNER && (side == SIDE_BOTH || !predicate->can_fail)) {
+        kp_join_condition(binder, plan, predicate);
+        return plan;
+    }
+    bool keeps_left = plan->join.kind == KP_JOIN_LEFT || plan->join.kind == KP_JOIN_SEMI || plan->join.kind == KP_JOIN_ANTI;
+    if (keeps_left && side == SIDE_LEFT && !predicate->can_fail) {
+        plan->inputs[0] = kp_push_predicate(binder, plan->inputs[0], predicate);
+        return plan;
+    }
+    return NULL;
+}
+
+static struct kp_plan *push_into_union(struct binder *binder, struct kp_plan *plan, const struct kp_expr *predicate)
+{
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        plan->inputs[i] = kp_push_predicate(binder, plan->inputs[i], kp_expr_copy(predicate, binder->arena, NULL, NULL));
+    return plan;
+}
+
+struct kp_plan *kp_push_predicate(struct binder *binder, struct kp_plan *plan, struct kp_expr *predicate)
+{
+    uint32_t min, max;
+    bool reads = kp_expr_column_range(predicate, &min, &max);
+    struct kp_plan *pushed = NULL;
+    switch (plan->kind) {
+    case KP_PLAN_PROJECT:
+        pushed = push_below(binder, plan, predicate, plan->project.exprs, plan->col_count);
+        break;
+    case KP_PLAN_AGGREGATE:
+        if (reads && !predicate->can_fail)
+            pushed = push_below(binder, plan, predicate, plan->aggregate.groups, plan->aggregate.group_count);
+        break;
+    case KP_PLAN_WINDOW: /* a session's gaps depend on all its rows */
+        if (reads && max < plan->inputs[0]->col_count && plan->window.kind != KP_WINDOW_SESSION && !predicate->can_fail) {
+            plan->inputs[0] = kp_push_predicate(binder, plan->inputs[0], predicate);
+            pushed = plan;
+        }
+        break;
+    case KP_PLAN_JOIN:
+        pushed = push_into_join(binder, plan, predicate);
+        break;
+    case KP_PLAN_UNION:
+        pushed = push_into_union(binder, plan, predicate);
+        break;
+    case KP_PLAN_FILTER:
+        if (!predicate->can_fail) {
+            struct kp_plan *input = plan->inputs[0], *below = kp_push_predicate(binder, input, predicate);
+            bool went = below->kind != KP_PLAN_FILTER || below->inputs[0] != input;
+            if (went) { /* else one filter, in the order written */
+                plan->inputs[0] = below;
+                pushed = plan;
+            }
+        }
+        break;
+    default:
+        break;
+    }
+    return pushed ? pushed : kp_bind_filter(binder, plan, predicate);
+}
+
+struct kp_plan *kp_push_all(struct binder *binder, struct kp_plan *plan, const struct conjuncts *list)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        plan = kp_push_predicate(binder, plan, list->exprs[i]);
+    return plan;
+}

@@ -1,0 +1,395 @@
+/*
+ * Which function, operator or aggregate is meant: PostgreSQL's rules (its manual, chapter 10) over vec/'s registry.
+ *
+ *   1. a candidate that takes exactly these types; of an operator with one unknown side, both taken as the known type
+ *   2. those that the arguments can become implicitly; of these, most exact matches; then most preferred types where a
+ *      cast is needed; then, for unknown literals, the string category if any candidate takes it there, else the only one
+ *   3. unknown literals taken as the type that all known arguments have
+ */
+#include "sql/bind.h"
+
+/* What functions and aggregates have in common. */
+struct candidate {
+    const void *what; /* kp_func or kp_agg */
+    const enum kp_type_id *args;
+    uint32_t arg_count;
+    bool variadic;
+};
+
+static enum kp_type_id takes(const struct candidate *candidate, uint32_t arg)
+{
+    return candidate->args[arg < candidate->arg_count ? arg : candidate->arg_count - 1];
+}
+
+static bool is_any(enum kp_type_id id)
+{
+    return id == KP_ANY || id == KP_ANYELEMENT;
+}
+
+static bool arity_fits(const struct candidate *candidate, uint32_t count)
+{
+    return candidate->variadic ? count >= candidate->arg_count : count == candidate->arg_count;
+}
+
+/* All KP_ANYELEMENT arguments must be of one type. */
+static bool elements_agree(const struct candidate *candidate, struct kp_expr *const *args, uint32_t count)
+{
+    enum kp_type_id element = KP_UNKNOWN;
+    for (uint32_t i = 0; i < count; i++) {
+        if (takes(candidate, i) != KP_ANYELEMENT || args[i]->type.id == KP_UNKNOWN)
+            continue;
+        if (element != KP_UNKNOWN && element != args[i]->type.id)
+            return false;
+        element = args[i]->type.id;
+    }
+    return true;
+}
+
+static bool fits(const struct candidate *candidate, struct kp_expr *const *args, uint32_t count)
+{
+    if (!arity_fits(candidate, count) || !elements_agree(candidate, args, count))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (!kp_can_coerce(args[i]->type.id, takes(candidate, i), COERCE_IMPLICIT))
+            return false;
+    return true;
+}
+
+static bool exact(const struct candidate *candidate, const enum kp_type_id *types, uint32_t count)
+{
+    if (!arity_fits(candidate, count))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (takes(candidate, i) != types[i])
+            return false;
+    return true;
+}
+
+/* Keeps the candidates with the highest score; returns how many. */
+static uint32_t keep_best(struct candidate *candidates, uint32_t count, const uint32_t *scores)
+{
+    uint32_t best = 0, kept = 0;
+    for (uint32_t i = 0; i < count; i++)
+        best = KP_MAX(best, scores[i]);
+    for (uint32_t i = 0; i < count; i++)
+        if (scores[i] == best)
+            candidates[kept++] = candidates[i];
+    return kept;
+}
+
+static uint32_t keep_exact(struct candidate *candidates, uint32_t count, struct kp_expr *const *args, uint32_t arg_count,
+                           uint32_t *scores)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        scores[i] = 0;
+        for (uint32_t a = 0; a < arg_count; a++)
+            scores[i] += takes(&candidates[i], a) == args[a]->type.id;
+    }
+    return keep_best(candidates, count, scores);
+}
+
+static uint32_t keep_preferred(struct candidate *candidates, uint32_t count, struct kp_expr *const *args, uint32_t arg_count,
+                               uint32_t *scores)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        scores[i] = 0;
+        for (uint32_t a = 0; a < arg_count; a++) {
+            enum kp_type_id id = args[a]->type.id, want = takes(&candidates[i], a);
+            if (id == KP_UNKNOWN)
+                continue;
+            scores[i] += want == id || (!is_any(want) && kp_type_info(want)->preferred &&
+                                        kp_type_info(want)->category == kp_type_info(id)->category);
+        }
+    }
+    return keep_best(candidates, count, scores);
+}
+
+/* The category that unknown argument `arg` is taken as; 0 if the candidates do not agree. */
+static char unknown_category(const struct candidate *candidates, uint32_t count, uint32_t arg)
+{
+    char category = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        enum kp_type_id want = takes(&candidates[i], arg);
+        char is = is_any(want) ? 'S' : kp_type_info(want)->category;
+        if (is == 'S')
+            return 'S';
+        if (category && category != is)
+            return 0;
+        category = is;
+    }
+    return category;
+}
+
+static uint32_t keep_for_unknown(struct candidate *candidates, uint32_t count, struct kp_expr *const *args, uint32_t arg_count)
+{
+    for (uint32_t a = 0; a < arg_count && count > 1; a++) {
+        if (args[a]->type.id != KP_UNKNOWN)
+            continue;
+        char category = unknown_category(candidates, count, a);
+        if (!category)
+            return count;
+        bool preferred = false;
+        for (uint32_t i = 0; i < count; i++) {
+            enum kp_type_id want = takes(&candidates[i], a);
+            preferred |= !is_any(want) && kp_type_info(want)->category == category && kp_type_info(want)->preferred;
+        }
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            enum kp_type_id want = takes(&candidates[i], a);
+            bool in = is_any(want) ? category == 'S' && !preferred
+                                   : kp_type_info(want)->category == category && (!preferred || kp_type_info(want)->preferred);
+            if (in)
+                candidates[kept++] = candidates[i];
+        }
+        if (kept)
+            count = kept;
+    }
+    return count;
+}
+
+/* Unknown literals taken as the one type that all known arguments have. */
+static bool by_known_type(const struct candidate *candidates, uint32_t count, struct kp_expr *const *args, uint32_t arg_count,
+                          const struct candidate **ret_candidate)
+{
+    enum kp_type_id known = KP_UNKNOWN;
+    for (uint32_t a = 0; a < arg_count; a++) {
+        if (args[a]->type.id == KP_UNKNOWN)
+            continue;
+        if (known != KP_UNKNOWN && known != args[a]->type.id)
+            return false;
+        known = args[a]->type.id;
+    }
+    const struct candidate *found = NULL;
+    for (uint32_t i = 0; i < count && known != KP_UNKNOWN; i++) {
+        bool all = true;
+        for (uint32_t a = 0; a < arg_count; a++)
+            all &= args[a]->type.id != KP_UNKNOWN || kp_can_coerce(known, takes(&candidates[i], a), COERCE_IMPLICIT);
+        if (all && found)
+            return false;
+        if (all)
+            found = &candidates[i];
+    }
+    *ret_candidate = found;
+    return found;
+}
+
+enum outcome { RESOLVED, NONE_FITS, AMBIGUOUS };
+
+static enum outcome choose(struct candidate *candidates, uint32_t count, struct kp_expr *const *args, uint32_t arg_count,
+                           bool is_operator, const struct candidate **ret_candidate, struct kp_arena *arena)
+{
+    enum kp_type_id *types = kp_arena_alloc(arena, (arg_count + 1) * sizeof *types);
+    for (uint32_t a = 0; a < arg_count; a++)
+        types[a] = args[a]->type.id;
+    if (is_operator && arg_count == 2) { /* 'text' = column: both of the column's type */
+        if (types[0] == KP_UNKNOWN)
+            types[0] = types[1];
+        else if (types[1] == KP_UNKNOWN)
+            types[1] = types[0];
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (exact(&candidates[i], types, arg_count)) {
+            *ret_candidate = &candidates[i];
+            return RESOLVED;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (fits(&candidates[i], args, arg_count))
+            candidates[kept++] = candidates[i];
+    if (kept == 0)
+        return NONE_FITS;
+    uint32_t *scores = kp_arena_alloc(arena, kept * sizeof *scores);
+    kept = kept > 1 ? keep_exact(candidates, kept, args, arg_count, scores) : kept;
+    kept = kept > 1 ? keep_preferred(candidates, kept, args, arg_count, scores) : kept;
+    *ret_candidate = candidates;
+    if (kept == 1)
+        return RESOLVED;
+    uint32_t narrowed = keep_for_unknown(candidates, kept, args, arg_count);
+    if (narrowed == 1 || by_known_type(candidates, narrowed, args, arg_count, ret_candidate))
+        return RESOLVED;
+    return AMBIGUOUS;
+}
+
+/* Casts the arguments to what the candidate takes; the type that KP_ANYELEMENT stands for. */
+static enum kp_code cast_args(struct binder *binder, const struct candidate *candidate, struct kp_expr **args, uint32_t count,
+                              struct kp_type *ret_element)
+{
+    struct kp_type element = KP_TYPE(KP_UNKNOWN);
+    for (uint32_t i = 0; i < count; i++)
+        if (takes(candidate, i) == KP_ANYELEMENT && element.id == KP_UNKNOWN)
+            element = args[i]->type;
+    if (element.id == KP_UNKNOWN)
+        element = KP_TYPE(KP_TEXT);
+    for (uint32_t i = 0; i < count; i++) {
+        enum kp_type_id want = takes(candidate, i);
+        struct kp_type to = want == KP_ANYELEMENT ? element : KP_TYPE(want);
+        if (want == KP_ANY || to.id == args[i]->type.id)
+            to = args[i]->type.id == KP_UNKNOWN ? KP_TYPE(KP_TEXT) : args[i]->type;
+        KP_TRY(kp_bind_coerce(binder, args[i], to, COERCE_IMPLICIT, &args[i]));
+    }
+    *ret_element = element;
+    return KP_OK;
+}
+
+static uint32_t func_candidates(struct binder *binder, enum kp_func_kind kind, const char *name, struct candidate **ret_candidates)
+{
+    size_t count;
+    const struct kp_func *const *funcs = kp_func_find(kind, kp_str(name), &count);
+    *ret_candidates = kp_arena_calloc(binder->arena, (count + 1) * sizeof **ret_candidates);
+    for (size_t i = 0; i < count; i++)
+        (*ret_candidates)[i] = (struct candidate){funcs[i], funcs[i]->args, funcs[i]->arg_count, funcs[i]->flags & KP_VARIADIC};
+    return (uint32_t)count;
+}
+
+static enum kp_code make_call(struct binder *binder, const struct candidate *candidate, struct kp_expr **args, uint32_t count,
+                              int32_t location, struct kp_expr **ret_expr)
+{
+    const struct kp_func *func = candidate->what;
+    struct kp_type element;
+    KP_TRY(cast_args(binder, candidate, args, count, &element));
+    if (binder->for_view && func->flags & KP_VOLATILE) {
+        kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "function %s is volatile and cannot be used in a view", func->name);
+        return kp_error_hint(binder->err, "A view must give the same rows each time it is computed. Put the value into the record.");
+    }
+    struct kp_type type = func->ret == KP_ANYELEMENT || func->ret == KP_ANY ? KP_TYPE(element.id) : KP_TYPE(func->ret);
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CALL, type, location, count);
+    expr->func = func;
+    for (uint32_t i = 0; i < count; i++)
+        expr->args[i] = args[i];
+    kp_expr_settle(expr);
+    *ret_expr = kp_bind_fold(binder, expr);
+    return KP_OK;
+}
+
+enum kp_code kp_bind_operator(struct binder *binder, const char *name, struct kp_expr *left, struct kp_expr *right,
+                              int32_t location, struct kp_expr **ret_expr)
+{
+    struct kp_expr *both[2] = {left ? left : right, right};
+    uint32_t count = left ? 2 : 1;
+    if (strcmp(name, "!=") == 0)
+        name = "<>";
+    struct candidate *candidates;
+    uint32_t found = func_candidates(binder, KP_FUNC_OPERATOR, name, &candidates);
+    const struct candidate *chosen;
+    enum outcome outcome = choose(candidates, found, both, count, true, &chosen, binder->arena);
+    if (outcome == RESOLVED)
+        return make_call(binder, chosen, both, count, location, ret_expr);
+    const char *left_type = left ? kp_type_info(left->type.id)->name : "";
+    kp_bind_fail(binder, location, KP_NOT_FOUND, outcome == AMBIGUOUS ? "42725" : "42883",
+                 outcome == AMBIGUOUS ? "operator is not unique: %s%s%s %s" : "operator does not exist: %s%s%s %s", left_type,
+                 left ? " " : "", name, kp_type_info(right->type.id)->name);
+    return kp_error_hint(binder->err, outcome == AMBIGUOUS
+                                          ? "Could not choose a best candidate operator. You might need to add explicit type casts."
+                                          : "No operator matches the given name and argument types. You might need to add explicit type casts.");
+}
+
+/* "name(integer, unknown)", as in PostgreSQL's messages. */
+static const char *call_text(struct binder *binder, const char *name, struct kp_expr *const *args, uint32_t count)
+{
+    struct kp_buf out = {0};
+    kp_buf_printf(&out, "%s(", name);
+    for (uint32_t i = 0; i < count; i++)
+        kp_buf_printf(&out, "%s%s", i ? ", " : "", kp_type_info(args[i]->type.id)->name);
+    kp_buf_append_byte(&out, ')');
+    const char *text = kp_arena_strndup(binder->arena, (const char *)out.data, out.len);
+    kp_buf_finish(&out);
+    return text;
+}
+
+/* The function whose name is most like it, for the hint. */
+static const char *similar_function(const char *name)
+{
+    size_t family_count, best = strlen(name) / 3 + 1;
+    const struct kp_func_family *const *families = kp_func_families(&family_count);
+    const char *like = NULL;
+    for (size_t f = 0; f < family_count; f++) {
+        for (size_t i = 0; i < families[f]->count; i++) {
+            const struct kp_func *func = &families[f]->funcs[i];
+            size_t distance = func->kind == KP_FUNC_FUNCTION ? kp_sql_distance(kp_str(name), kp_str(func->name)) : SIZE_MAX;
+            if (distance && distance < best) {
+                best = distance;
+                like = func->name;
+            }
+        }
+    }
+    size_t agg_count;
+    const struct kp_agg *const *aggs = kp_agg_all(&agg_count);
+    for (size_t i = 0; i < agg_count; i++) {
+        size_t distance = kp_sql_distance(kp_str(name), kp_str(aggs[i]->name));
+        if (distance && distance < best) {
+            best = distance;
+            like = aggs[i]->name;
+        }
+    }
+    return like;
+}
+
+static enum kp_code no_function(struct binder *binder, enum outcome outcome, const char *name, struct kp_expr *const *args,
+                                uint32_t count, bool name_known, int32_t location)
+{
+    const char *text = call_text(binder, name, args, count);
+    if (outcome == AMBIGUOUS) {
+        kp_bind_fail(binder, location, KP_NOT_FOUND, "42725", "function %s is not unique", text);
+        return kp_error_hint(binder->err, "Could not choose a best candidate function. You might need to add explicit type casts.");
+    }
+    kp_bind_fail(binder, location, KP_NOT_FOUND, "42883", "function %s does not exist", text);
+    const char *like = name_known ? NULL : similar_function(name);
+    if (like)
+        return kp_error_hint(binder->err, "Perhaps you meant the function \"%s\".", like);
+    return kp_error_hint(binder->err, "No function matches the given name and argument types. You might need to add explicit type casts.");
+}
+
+/* A function named like a type is a cast: int8(x), text(x), date(x). */
+static bool as_cast(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count, enum kp_code *ret_code,
+                    struct kp_expr **ret_expr)
+{
+    enum kp_type_id id = count == 1 ? kp_type_by_name(kp_str(name)) : KP_TYPE_NONE;
+    if (id == KP_TYPE_NONE || !kp_can_coerce(args[0]->type.id, id, COERCE_EXPLICIT))
+        return false;
+    *ret_code = kp_bind_coerce(binder, args[0], KP_TYPE(id), COERCE_EXPLICIT, ret_expr);
+    return true;
+}
+
+enum kp_code kp_bind_function(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count, int32_t location,
+                              struct kp_expr **ret_expr)
+{
+    struct candidate *candidates;
+    uint32_t found = func_candidates(binder, KP_FUNC_FUNCTION, name, &candidates);
+    const struct candidate *chosen;
+    enum outcome outcome = choose(candidates, found, args, count, false, &chosen, binder->arena);
+    if (outcome == RESOLVED)
+        return make_call(binder, chosen, args, count, location, ret_expr);
+    enum kp_code code;
+    if (as_cast(binder, name, args, count, &code, ret_expr))
+        return code;
+    return no_function(binder, outcome, name, args, count, found > 0, location);
+}
+
+bool kp_bind_is_aggregate(const char *name)
+{
+    size_t count;
+    kp_agg_find(kp_str(name), &count);
+    return count > 0;
+}
+
+enum kp_code kp_bind_aggregate(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count, int32_t location,
+                               struct kp_plan_agg *ret_agg)
+{
+    size_t found;
+    const struct kp_agg *const *aggs = kp_agg_find(kp_str(name), &found);
+    struct candidate *candidates = kp_arena_calloc(binder->arena, found * sizeof *candidates);
+    for (size_t i = 0; i < found; i++)
+        candidates[i] = (struct candidate){aggs[i], aggs[i]->args, aggs[i]->arg_count, false};
+    const struct candidate *chosen;
+    enum outcome outcome = choose(candidates, (uint32_t)found, args, count, false, &chosen, binder->arena);
+    if (outcome != RESOLVED)
+        return no_function(binder, outcome, name, args, count, true, location);
+    struct kp_type element;
+    KP_TRY(cast_args(binder, chosen, args, count, &element));
+    const struct kp_agg *agg = chosen->what;
+    bool polymorphic = agg->ret == KP_ANYELEMENT || agg->ret == KP_ANY;
+    *ret_agg = (struct kp_plan_agg){
+        .agg = agg, .args = args, .arg_count = count, .type = polymorphic ? element : KP_TYPE(agg->ret)};
+    return KP_OK;
+}

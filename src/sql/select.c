@@ -1,0 +1,390 @@
+/*
+ * One SELECT: FROM, WHERE, the select list, GROUP BY, HAVING, DISTINCT, ORDER BY; set operations and VALUES around it.
+ *
+ *   joins ─ WHERE ─► [Aggregate ─► [Emit] ─ HAVING] ─► Project ─► [Distinct] ─► [TopN] ─► [Sort at an ad-hoc root]
+ */
+#include "sql/bind.h"
+
+void kp_targets_add(struct binder *binder, struct targets *targets, struct target target)
+{
+    if (targets->count == targets->cap) {
+        targets->cap = targets->cap ? targets->cap * 2 : 8;
+        struct target *more = kp_arena_alloc(binder->arena, targets->cap * sizeof *more);
+        if (targets->count)
+            memcpy(more, targets->items, targets->count * sizeof *more);
+        targets->items = more;
+    }
+    targets->items[targets->count++] = target;
+}
+
+/* ---- the select list ---- */
+
+static enum kp_code expand_star(struct binder *binder, const PgQuery__ColumnRef *ref, const struct scope *scope, struct targets *targets)
+{
+    const char *relation = ref->n_fields > 1 ? ref->fields[ref->n_fields - 2]->string->sval : NULL;
+    if (relation && !kp_scope_has_relation(scope, relation))
+        return kp_bind_fail(binder, ref->location, KP_NOT_FOUND, "42P01", "missing FROM-clause entry for table \"%s\"", relation);
+    if (!relation && scope->count == 0)
+        return kp_bind_fail(binder, ref->location, KP_INVALID, "42601", "SELECT * with no tables specified is not valid");
+    /* Without a qualifier the columns of USING come first, once. */
+    for (int merged = relation ? 0 : 1; merged >= 0; merged--) {
+        for (uint32_t i = 0; i < scope->count; i++) {
+            const struct scope_column *column = &scope->cols[i];
+            bool is_merged = false;
+            for (uint32_t k = 0; !relation && k < scope->count; k++)
+                is_merged |= k != i && scope->cols[k].qualified_only && !column->qualified_only && strcmp(scope->cols[k].name, column->name) == 0;
+            bool wanted = relation ? column->relation && strcmp(column->relation, relation) == 0
+                                   : !column->qualified_only && is_merged == (merged == 1);
+            if (column->hidden || !wanted)
+                continue;
+            struct kp_expr *expr = kp_bind_column(binder, column->index, column->type, ref->location);
+            kp_targets_add(binder, targets, (struct target){expr, column->name, NULL});
+        }
+    }
+    return KP_OK;
+}
+
+static bool is_star(const PgQuery__Node *node)
+{
+    return node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF &&
+           node->column_ref->fields[node->column_ref->n_fields - 1]->node_case == PG_QUERY__NODE__NODE_A_STAR;
+}
+
+static enum kp_code bind_targets(struct binder *binder, const PgQuery__SelectStmt *select, const struct expr_place *place, bool keep_unknown,
+                                 struct targets *targets)
+{
+    for (size_t i = 0; i < select->n_target_list; i++) {
+        const PgQuery__ResTarget *item = select->target_list[i]->res_target;
+        if (is_star(item->val)) {
+            KP_TRY(expand_star(binder, item->val->column_ref, place->scope, targets));
+            continue;
+        }
+        struct kp_expr *expr;
+        KP_TRY(kp_bind_expr(binder, place, item->val, &expr));
+        if (!keep_unknown)
+            KP_TRY(kp_bind_settle_unknown(binder, expr, &expr));
+        kp_targets_add(binder, targets, (struct target){expr, item->name[0] ? item->name : kp_bind_output_name(item->val), item->val});
+        if (targets->count > KP_COLUMNS_MAX)
+            return kp_bind_fail(binder, item->location, KP_LIMIT, "54011", "target lists can have at most %d entries", KP_COLUMNS_MAX);
+    }
+    return KP_OK;
+}
+
+static struct kp_plan *project_targets(struct binder *binder, struct kp_plan *input, const struct targets *targets)
+{
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (targets->count + 1) * sizeof *exprs);
+    const char **names = kp_arena_alloc(binder->arena, (targets->count + 1) * sizeof *names);
+    for (uint32_t i = 0; i < targets->count; i++) {
+        exprs[i] = targets->items[i].expr;
+        names[i] = targets->items[i].name;
+    }
+    return kp_bind_project(binder, input, exprs, names, targets->count);
+}
+
+/* The first `count` columns only. */
+static struct kp_plan *drop_behind(struct binder *binder, struct kp_plan *plan, uint32_t count)
+{
+    if (plan->col_count == count)
+        return plan;
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
+    for (uint32_t i = 0; i < count; i++)
+        exprs[i] = kp_bind_column(binder, i, plan->cols[i].type, -1);
+    return kp_bind_project(binder, plan, exprs, NULL, count);
+}
+
+/* ---- aggregation ---- */
+
+static struct kp_plan *aggregate_node(struct binder *binder, struct kp_plan *input, const struct grouping *grouping, const struct targets *targets)
+{
+    uint32_t agg_count = grouping->aggs->count;
+    struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_AGGREGATE, input->location, grouping->count + agg_count, 1);
+    plan->inputs[0] = input;
+    plan->aggregate.group_count = grouping->count;
+    plan->aggregate.groups = grouping->groups;
+    plan->aggregate.agg_count = agg_count;
+    plan->aggregate.aggs = grouping->aggs->aggs;
+    for (uint32_t g = 0; g < grouping->count; g++) {
+        const struct kp_expr *group = grouping->groups[g];
+        const char *name = "?column?";
+        bool not_null = false;
+        for (uint32_t t = 0; t < targets->count; t++)
+            if (kp_expr_equal(targets->items[t].expr, group))
+                name = targets->items[t].name;
+        if (group->kind == KP_EXPR_COLUMN) {
+            name = input->cols[group->column].name;
+            not_null = input->cols[group->column].not_null;
+        }
+        plan->cols[g] = (struct kp_column){name, group->type, not_null};
+    }
+    for (uint32_t a = 0; a < agg_count; a++)
+        plan->cols[grouping->count + a] = (struct kp_column){plan->aggregate.aggs[a].agg->name, plan->aggregate.aggs[a].type,
+                                                             strcmp(plan->aggregate.aggs[a].agg->name, "count") == 0};
+    return plan;
+}
+
+/* One SELECT while it is being bound. */
+struct query {
+    struct query_joins joins;
+    struct scope scope;
+    struct agg_list aggs;
+    struct targets targets;
+    struct kp_expr *having;
+    bool grouped, distinct, emit, keep_unknown;
+    struct order order;
+    uint32_t visible;
+};
+
+/* Above the input: the aggregate, HAVING; the targets rewritten to stand above it. */
+static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt *select, struct query *query, struct kp_plan **plan)
+{
+    struct grouping grouping = {.aggs = &query->aggs, .scope = &query->scope};
+    struct expr_place place = {.scope = &query->scope, .clause = "GROUP BY"};
+    struct targets visible = query->targets;
+    visible.count = query->visible;
+    KP_TRY(kp_bind_groups(binder, select, &place, &visible, &grouping));
+    for (uint32_t i = 0; i < query->targets.count; i++)
+        KP_TRY(kp_bind_above_groups(binder, &grouping, query->targets.items[i].expr, &query->targets.items[i].expr));
+    struct targets named = {0};
+    *plan = aggregate_node(binder, *plan, &grouping, &named);
+    if (query->emit)
+        KP_TRY(kp_bind_emit(binder, *plan, plan));
+    if (query->having) {
+        struct conjuncts conditions = {0};
+        KP_TRY(kp_bind_above_groups(binder, &grouping, query->having, &query->having));
+        kp_conjuncts_add(binder, &conditions, query->having);
+        *plan = kp_push_all(binder, *plan, &conditions);
+    }
+    return KP_OK;
+}
+
+static enum kp_code refuse_clauses(struct binder *binder, const PgQuery__SelectStmt *select)
+{
+    if (select->n_window_clause)
+        return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "WINDOW clauses are not supported");
+    if (select->n_locking_clause && binder->for_view)
+        return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "FOR UPDATE and FOR SHARE cannot be used in a view");
+    if (select->n_distinct_clause && select->distinct_clause[0]->node_case != PG_QUERY__NODE__NODE__NOT_SET)
+        return kp_bind_fail(binder, kp_tree_location(select->distinct_clause[0]), KP_UNSUPPORTED, NULL, "SELECT DISTINCT ON is not supported");
+    return KP_OK;
+}
+
+static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStmt *select, struct query *query)
+{
+    query->scope.beyond = binder->around;
+    KP_TRY(kp_bind_from(binder, select->from_clause, select->n_from_clause, &query->joins, &query->scope));
+    struct expr_place place = {.scope = &query->scope, .clause = "WHERE", .joins = &query->joins};
+    if (select->where_clause)
+        KP_TRY(kp_bind_where(binder, &place, select->where_clause, &query->joins));
+    place.clause = "SELECT";
+    place.aggs = &query->aggs;
+    KP_TRY(bind_targets(binder, select, &place, query->keep_unknown, &query->targets));
+    query->visible = query->targets.count;
+    if (select->having_clause) {
+        place.clause = "HAVING";
+        KP_TRY(kp_bind_expr(binder, &place, select->having_clause, &query->having));
+        KP_TRY(kp_bind_to_bool(binder, query->having, "HAVING", &query->having));
+    }
+    KP_TRY(kp_bind_order(binder, select, &place, &query->targets, query->distinct, &query->order));
+    query->grouped = select->n_group_clause || query->aggs.count || query->having;
+    return KP_OK;
+}
+
+static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt *select, bool root, struct kp_plan **ret_plan, uint32_t *ret_count)
+{
+    struct query query = {.emit = binder->emit_on_close, .keep_unknown = binder->keep_unknown && !select->n_distinct_clause,
+                          .distinct = select->n_distinct_clause};
+    binder->emit_on_close = false;
+    binder->keep_unknown = false;
+    KP_TRY(refuse_clauses(binder, select));
+    KP_TRY(bind_clauses(binder, select, &query));
+    struct kp_plan *plan = kp_joins_finish(binder, &query.joins);
+    if (query.grouped)
+        KP_TRY(plan_groups(binder, select, &query, &plan));
+    else if (query.emit)
+        KP_TRY(kp_bind_emit(binder, plan, &plan));
+    plan = project_targets(binder, plan, &query.targets);
+    if (query.distinct)
+        plan = kp_bind_distinct(binder, plan);
+    KP_TRY(kp_bind_order_plan(binder, select, &query.order, root, &plan));
+    *ret_plan = root ? plan : drop_behind(binder, plan, query.visible);
+    *ret_count = query.visible;
+    return KP_OK;
+}
+
+/* ---- VALUES ---- */
+
+static enum kp_code bind_values(struct binder *binder, const PgQuery__SelectStmt *select, bool root, struct kp_plan **ret_plan)
+{
+    static const struct scope nothing;
+    struct expr_place place = {.scope = &nothing, .clause = "VALUES"};
+    bool keep_unknown = binder->keep_unknown;
+    binder->keep_unknown = false;
+    uint32_t rows = (uint32_t)select->n_values_lists, cols = (uint32_t)select->values_lists[0]->list->n_items;
+    struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_VALUES, -1, cols, 0);
+    plan->values.rows = rows;
+    plan->values.exprs = kp_arena_calloc(binder->arena, (size_t)rows * cols * sizeof(struct kp_expr *));
+    for (uint32_t r = 0; r < rows; r++) {
+        const PgQuery__List *row = select->values_lists[r]->list;
+        if (row->n_items != cols)
+            return kp_bind_fail(binder, row->n_items ? kp_tree_location(row->items[0]) : -1, KP_INVALID, "42601",
+                                "VALUES lists must all be the same length");
+        for (uint32_t c = 0; c < cols; c++)
+            KP_TRY(kp_bind_expr(binder, &place, row->items[c], &plan->values.exprs[r * cols + c]));
+    }
+    struct kp_expr **column = kp_arena_calloc(binder->arena, rows * sizeof *column);
+    for (uint32_t c = 0; c < cols; c++) {
+        bool unknown = true;
+        for (uint32_t r = 0; r < rows; r++) {
+            column[r] = plan->values.exprs[r * cols + c];
+            unknown &= column[r]->type.id == KP_UNKNOWN;
+        }
+        struct kp_type type = KP_TYPE(KP_UNKNOWN);
+        if (!unknown || !keep_unknown)
+            KP_TRY(kp_bind_common_type(binder, column, rows, "VALUES", &type));
+        bool not_null = true;
+        for (uint32_t r = 0; r < rows; r++) {
+            if (type.id != KP_UNKNOWN)
+                KP_TRY(kp_bind_coerce(binder, column[r], type, COERCE_IMPLICIT, &plan->values.exprs[r * cols + c]));
+            const struct kp_expr *cell = plan->values.exprs[r * cols + c];
+            not_null &= cell->kind == KP_EXPR_CONST && !cell->datum.null;
+        }
+        plan->cols[c] = (struct kp_column){kp_arena_printf(binder->arena, "column%u", c + 1), type, not_null};
+    }
+    *ret_plan = plan;
+    return KP_OK;
+}
+
+/* ---- UNION ---- */
+
+/* An output of a branch as an expression that a cast can be put on: a literal itself, else the column. */
+static struct kp_expr *output_of(struct binder *binder, const struct kp_plan *plan, uint32_t column)
+{
+    if (plan->kind == KP_PLAN_PROJECT && plan->cols[column].type.id == KP_UNKNOWN)
+        return plan->project.exprs[column];
+    return kp_bind_column(binder, column, plan->cols[column].type, -1);
+}
+
+/* The branch with its columns cast to the common types. */
+static enum kp_code cast_branch(struct binder *binder, struct kp_plan *plan, const struct kp_column *cols, struct kp_plan **ret_plan)
+{
+    bool same = true;
+    for (uint32_t i = 0; i < plan->col_count; i++)
+        same &= kp_type_equal(plan->cols[i].type, cols[i].type);
+    *ret_plan = plan;
+    if (same)
+        return KP_OK;
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, plan->col_count * sizeof *exprs);
+    const char **names = kp_arena_alloc(binder->arena, plan->col_count * sizeof *names);
+    for (uint32_t i = 0; i < plan->col_count; i++) {
+        KP_TRY(kp_bind_coerce(binder, output_of(binder, plan, i), cols[i].type, COERCE_IMPLICIT, &exprs[i]));
+        names[i] = cols[i].name;
+    }
+    *ret_plan = kp_bind_project(binder, plan, exprs, names, plan->col_count);
+    return KP_OK;
+}
+
+static enum kp_code union_columns(struct binder *binder, const struct kp_plan *left, const struct kp_plan *right, struct kp_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->col_count; i++) {
+        struct kp_expr *both[2] = {output_of(binder, left, i), output_of(binder, right, i)};
+        struct kp_type type;
+        KP_TRY(kp_bind_common_type(binder, both, 2, "UNION", &type));
+        plan->cols[i] = (struct kp_column){left->cols[i].name, type, left->cols[i].not_null && right->cols[i].not_null};
+    }
+    return KP_OK;
+}
+
+/* The inputs of a UNION ALL under a UNION ALL are its own. */
+static void adopt(struct binder *binder, struct kp_plan *plan, struct kp_plan *left, struct kp_plan *right)
+{
+    uint32_t of_left = left->kind == KP_PLAN_UNION ? left->input_count : 1;
+    plan->input_count = of_left + 1;
+    plan->inputs = kp_arena_alloc(binder->arena, plan->input_count * sizeof(struct kp_plan *));
+    if (left->kind == KP_PLAN_UNION)
+        memcpy(plan->inputs, left->inputs, of_left * sizeof(struct kp_plan *));
+    else
+        plan->inputs[0] = left;
+    plan->inputs[of_left] = right;
+}
+
+static enum kp_code bind_union_inputs(struct binder *binder, const PgQuery__SelectStmt *select, struct kp_plan **ret_plan)
+{
+    struct kp_plan *left, *right;
+    uint32_t count;
+    bool emit = binder->emit_on_close;
+    binder->keep_unknown = true;
+    KP_TRY(kp_bind_select(binder, select->larg, false, &left, &count));
+    binder->emit_on_close = emit;
+    binder->keep_unknown = true;
+    KP_TRY(kp_bind_select(binder, select->rarg, false, &right, &count));
+    binder->keep_unknown = false;
+    if (left->col_count != right->col_count)
+        return kp_bind_fail(binder, select->rarg->n_target_list ? kp_tree_location(select->rarg->target_list[0]) : -1, KP_INVALID, "42601",
+                            "each UNION query must have the same number of columns");
+    struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_UNION, -1, left->col_count, 2);
+    KP_TRY(union_columns(binder, left, right, plan));
+    KP_TRY(cast_branch(binder, left, plan->cols, &left));
+    KP_TRY(cast_branch(binder, right, plan->cols, &right));
+    adopt(binder, plan, left, right);
+    *ret_plan = select->all ? plan : kp_bind_distinct(binder, plan);
+    return KP_OK;
+}
+
+/* ORDER BY and LIMIT of a set operation or VALUES: over its output columns only. */
+static enum kp_code order_outputs(struct binder *binder, const PgQuery__SelectStmt *select, bool root, struct kp_plan **plan)
+{
+    struct scope scope = {0};
+    struct targets targets = {0};
+    struct order order;
+    kp_scope_add_plan(binder, &scope, NULL, *plan, 0);
+    struct expr_place place = {.scope = &scope, .clause = "ORDER BY"};
+    for (uint32_t i = 0; i < (*plan)->col_count; i++)
+        kp_targets_add(binder, &targets, (struct target){kp_bind_column(binder, i, (*plan)->cols[i].type, -1), (*plan)->cols[i].name, NULL});
+    KP_TRY(kp_bind_order(binder, select, &place, &targets, false, &order));
+    if (targets.count > (*plan)->col_count) {
+        kp_bind_fail(binder, kp_tree_location(targets.items[(*plan)->col_count].node), KP_UNSUPPORTED, NULL,
+                     "invalid UNION/INTERSECT/EXCEPT ORDER BY clause");
+        kp_error_detail(binder->err, "Only result column names can be used, not expressions or functions.");
+        return kp_error_hint(binder->err, "Add the expression/function to every SELECT, or move the UNION into a FROM clause.");
+    }
+    return kp_bind_order_plan(binder, select, &order, root, plan);
+}
+
+static enum kp_code bind_by_kind(struct binder *binder, const PgQuery__SelectStmt *select, bool root, struct kp_plan **ret_plan, uint32_t *ret_count)
+{
+    if (select->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT || select->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT) {
+        bool except = select->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT;
+        kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "%s is not supported", except ? "EXCEPT" : "INTERSECT");
+        return kp_error_hint(binder->err, "Write %s.", except ? "NOT EXISTS" : "EXISTS");
+    }
+    bool values = select->n_values_lists > 0, both = select->op == PG_QUERY__SET_OPERATION__SETOP_UNION;
+    if (!values && !both)
+        return bind_plain(binder, select, root, ret_plan, ret_count);
+    if (values)
+        KP_TRY(bind_values(binder, select, root, ret_plan));
+    else
+        KP_TRY(bind_union_inputs(binder, select, ret_plan));
+    *ret_count = (*ret_plan)->col_count;
+    return order_outputs(binder, select, root, ret_plan);
+}
+
+enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *select, bool root, struct kp_plan **ret_plan, uint32_t *ret_count)
+{
+    const struct cte *ctes = binder->ctes;
+    const PgQuery__WithClause *with = select->with_clause;
+    for (size_t i = 0; with && i < with->n_ctes; i++) {
+        const PgQuery__CommonTableExpr *def = with->ctes[i]->common_table_expr;
+        for (const struct cte *other = binder->ctes; other != ctes; other = other->next)
+            if (strcmp(other->def->ctename, def->ctename) == 0)
+                return kp_bind_fail(binder, def->location, KP_INVALID, "42712", "WITH query name \"%s\" specified more than once", def->ctename);
+        struct cte *cte = kp_arena_calloc(binder->arena, sizeof *cte);
+        cte->def = def;
+        cte->next = binder->ctes;
+        binder->ctes = cte;
+    }
+    if (with && with->recursive)
+        return kp_bind_fail(binder, with->location, KP_UNSUPPORTED, NULL, "WITH RECURSIVE is not supported");
+    enum kp_code code = bind_by_kind(binder, select, root, ret_plan, ret_count);
+    binder->ctes = ctes;
+    return code;
+}

@@ -1,0 +1,124 @@
+/*
+ * Functions of the session that clients ask at connection: their answer is known when the query is bound, so they become
+ * constants. They are no part of a view's meaning and are refused there, but for version().
+ */
+#include "sql/bind.h"
+
+static const char *constant_text(const struct kp_expr *expr)
+{
+    bool text = expr->kind == KP_EXPR_CONST && !expr->datum.null && kp_type_info(expr->datum.type.id)->string;
+    return text ? kp_text_bytes(&expr->datum.text) : NULL;
+}
+
+static const char *text_argument(struct binder *binder, const struct kp_expr *expr)
+{
+    const char *bytes = constant_text(expr);
+    return bytes ? kp_arena_strndup(binder->arena, bytes, expr->datum.text.len) : NULL;
+}
+
+static enum kp_code current_setting(struct binder *binder, struct kp_expr **args, uint32_t count, int32_t location,
+                                    struct kp_expr **ret_expr)
+{
+    const char *name = text_argument(binder, args[0]);
+    if (!name)
+        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "current_setting() needs a constant name");
+    const char *value = binder->context->setting ? binder->context->setting(binder->context->setting_arg, name) : NULL;
+    bool missing_ok = count > 1 && args[1]->kind == KP_EXPR_CONST && args[1]->type.id == KP_BOOL && args[1]->datum.b;
+    if (!value && !missing_ok)
+        return kp_bind_fail(binder, location, KP_NOT_FOUND, "42704", "unrecognized configuration parameter \"%s\"", name);
+    *ret_expr = value ? kp_bind_text(binder, value) : kp_bind_null(binder, KP_TYPE(KP_TEXT));
+    return KP_OK;
+}
+
+static struct kp_expr *int4(struct binder *binder, int32_t value)
+{
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(KP_INT4), -1, 0);
+    expr->datum.type = expr->type;
+    expr->datum.i32 = value;
+    return expr;
+}
+
+/* Functions whose answer here is always the same, whatever the arguments. */
+static const struct fixed {
+    const char *name;
+    uint32_t min_args, max_args;
+    enum { FIXED_TEXT, FIXED_NULL, FIXED_TRUE, FIXED_FALSE, FIXED_INT } kind;
+    const char *text;
+} fixed[] = {
+    {"version", 0, 0, FIXED_TEXT, "PostgreSQL 15.0 (kappa " KAPPA_VERSION ")"},
+    {"current_schema", 0, 0, FIXED_TEXT, "public"},
+    {"pg_is_in_recovery", 0, 0, FIXED_FALSE, NULL},
+    {"pg_is_wal_replay_paused", 0, 0, FIXED_FALSE, NULL},
+    {"pg_backend_pid", 0, 0, FIXED_INT, NULL},
+    {"pg_encoding_to_char", 1, 1, FIXED_TEXT, "UTF8"},
+    {"pg_client_encoding", 0, 0, FIXED_TEXT, "UTF8"},
+    {"getdatabaseencoding", 0, 0, FIXED_TEXT, "UTF8"},
+    {"obj_description", 1, 2, FIXED_NULL, NULL},
+    {"col_description", 2, 2, FIXED_NULL, NULL},
+    {"shobj_description", 2, 2, FIXED_NULL, NULL},
+    {"pg_get_expr", 2, 3, FIXED_NULL, NULL},
+    {"pg_get_constraintdef", 1, 2, FIXED_NULL, NULL},
+    {"pg_get_serial_sequence", 2, 2, FIXED_NULL, NULL},
+    {"inet_server_addr", 0, 0, FIXED_NULL, NULL},
+    {"inet_client_addr", 0, 0, FIXED_NULL, NULL},
+    {"pg_table_is_visible", 1, 1, FIXED_TRUE, NULL},
+    {"pg_type_is_visible", 1, 1, FIXED_TRUE, NULL},
+    {"pg_function_is_visible", 1, 1, FIXED_TRUE, NULL},
+    {"has_schema_privilege", 2, 3, FIXED_TRUE, NULL},
+    {"has_table_privilege", 2, 3, FIXED_TRUE, NULL},
+    {"has_database_privilege", 2, 3, FIXED_TRUE, NULL},
+    {"pg_advisory_lock", 1, 2, FIXED_NULL, NULL},
+    {"pg_advisory_unlock", 1, 2, FIXED_TRUE, NULL},
+};
+
+static struct kp_expr *fixed_value(struct binder *binder, const struct fixed *rule)
+{
+    switch (rule->kind) {
+    case FIXED_TEXT:
+        return kp_bind_text(binder, rule->text);
+    case FIXED_NULL:
+        return kp_bind_null(binder, KP_TYPE(KP_TEXT));
+    case FIXED_TRUE:
+        return kp_bind_bool(binder, true);
+    case FIXED_FALSE:
+        return kp_bind_bool(binder, false);
+    case FIXED_INT:
+        return int4(binder, 1);
+    }
+    return NULL;
+}
+
+static enum kp_code find(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count, int32_t location,
+                         struct kp_expr **ret_expr)
+{
+    const struct kp_sql_context *context = binder->context;
+    for (size_t i = 0; i < KP_COUNT(fixed); i++) {
+        if (strcmp(fixed[i].name, name) == 0 && count >= fixed[i].min_args && count <= fixed[i].max_args) {
+            *ret_expr = fixed_value(binder, &fixed[i]);
+            return KP_OK;
+        }
+    }
+    if (strcmp(name, "current_database") == 0 && count == 0)
+        *ret_expr = kp_bind_text(binder, context->database ? context->database : "kappa");
+    else if (strcmp(name, "pg_get_userbyid") == 0 && count == 1)
+        *ret_expr = kp_bind_text(binder, context->user ? context->user : "kappa");
+    else if (strcmp(name, "current_setting") == 0 && (count == 1 || count == 2))
+        return current_setting(binder, args, count, location, ret_expr);
+    else if (strcmp(name, "set_config") == 0 && count == 3) /* answers as if set: search_path and its like have no effect here */
+        return kp_bind_coerce(binder, args[1], KP_TYPE(KP_TEXT), COERCE_IMPLICIT, ret_expr);
+    else
+        return KP_NOT_FOUND;
+    return KP_OK;
+}
+
+enum kp_code kp_bind_session_function(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
+                                      int32_t location, struct kp_expr **ret_expr)
+{
+    KP_TRY(find(binder, name, args, count, location, ret_expr));
+    if (binder->for_view && strcmp(name, "version") != 0) {
+        kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "%s() depends on the session and cannot be used in a view", name);
+        return KP_UNSUPPORTED;
+    }
+    (*ret_expr)->location = location;
+    return KP_OK;
+}
