@@ -7,7 +7,11 @@ void kp_binder_init(struct binder *binder, const struct kp_sql_context *context,
                     struct kp_arena *arena, struct kp_error *err)
 {
     static _Thread_local struct kp_error unseen; /* so that the layers below may always fill one */
-    *binder = (struct binder){.context = context, .statement = statement, .arena = arena, .text = statement->text, .err = err ? err : &unseen};
+    *binder = (struct binder){.context = context,
+                              .statement = statement,
+                              .arena = arena,
+                              .text = statement->text,
+                              .err = err ? err : &unseen};
     kp_error_clear(binder->err);
     binder->param_count = KP_MAX(statement->param_max, context->param_count);
     binder->param_types = kp_arena_alloc(arena, (binder->param_count + 1) * sizeof *binder->param_types);
@@ -18,20 +22,24 @@ void kp_binder_init(struct binder *binder, const struct kp_sql_context *context,
 }
 
 /* SELECT columns FROM name, for SUBSCRIBE TO name and COPY name TO. */
-static enum kp_code bind_whole_relation(struct binder *binder, const struct kp_statement *statement, struct kp_plan **ret_plan)
+static enum kp_code bind_whole_relation(struct binder *binder, const struct kp_statement *statement,
+                                        struct kp_plan **ret_plan)
 {
     struct kp_relation *relation;
     KP_TRY(kp_bind_relation(binder, statement->name, &relation));
     if (relation->kind == KP_RELATION_SINK)
         return kp_bind_fail(binder, statement->name.location, KP_INVALID, "42809", "\"%s\" is a sink", relation->name);
     bool plain = relation->kind == KP_RELATION_PLAIN_VIEW;
-    struct kp_plan *plan = plain ? kp_plan_copy(relation->plan->plan, binder->arena) : kp_bind_scan(binder, relation, statement->name.location);
-    uint32_t count = statement->column_name_count ? statement->column_name_count : plan->col_count - relation->hidden_count;
+    struct kp_plan *plan = plain ? kp_plan_copy(relation->plan->plan, binder->arena)
+                                 : kp_bind_scan(binder, relation, statement->name.location);
+    uint32_t count =
+        statement->column_name_count ? statement->column_name_count : plan->col_count - relation->hidden_count;
     struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t column = i;
         if (statement->column_name_count)
-            for (column = 0; column < plan->col_count && strcmp(plan->cols[column].name, statement->column_names[i]) != 0; column++)
+            for (column = 0;
+                 column < plan->col_count && strcmp(plan->cols[column].name, statement->column_names[i]) != 0; column++)
                 ;
         if (column == plan->col_count)
             return kp_bind_fail(binder, -1, KP_NOT_FOUND, "42703", "column \"%s\" of relation \"%s\" does not exist",
@@ -42,7 +50,8 @@ static enum kp_code bind_whole_relation(struct binder *binder, const struct kp_s
     return KP_OK;
 }
 
-enum kp_code kp_bind_root(struct binder *binder, const PgQuery__Node *tree, bool ad_hoc, struct kp_plan **ret_plan, uint32_t *ret_count)
+enum kp_code kp_bind_root(struct binder *binder, const PgQuery__Node *tree, bool ad_hoc, struct kp_plan **ret_plan,
+                          uint32_t *ret_count)
 {
     if (!tree) {
         KP_TRY(bind_whole_relation(binder, binder->statement, ret_plan));
@@ -54,12 +63,24 @@ enum kp_code kp_bind_root(struct binder *binder, const PgQuery__Node *tree, bool
     return kp_bind_select(binder, tree->select_stmt, ad_hoc, ret_plan, ret_count);
 }
 
-enum kp_code kp_bind_finish(struct binder *binder, struct kp_plan *plan, uint32_t result_count, struct kp_plan_root *root)
+/* Names came from the parse tree, which goes; the plan keeps its own. */
+static void own_names(struct binder *binder, struct kp_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->col_count; i++)
+        plan->cols[i].name = kp_arena_strdup(binder->arena, plan->cols[i].name);
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        own_names(binder, plan->inputs[i]);
+}
+
+enum kp_code kp_bind_finish(struct binder *binder, struct kp_plan *plan, uint32_t result_count,
+                            struct kp_plan_root *root)
 {
     for (uint32_t i = 0; i < binder->param_count; i++)
         if (binder->param_types[i].id == KP_UNKNOWN)
-            return kp_bind_fail(binder, -1, KP_INVALID, "42P18", "could not determine data type of parameter $%u", i + 1);
+            return kp_bind_fail(binder, -1, KP_INVALID, "42P18", "could not determine data type of parameter $%u",
+                                i + 1);
     plan = kp_prune(binder, plan);
+    own_names(binder, plan);
     kp_plan_settle_growing(plan);
     kp_plan_reference(plan);
     root->plan = plan;
@@ -69,8 +90,8 @@ enum kp_code kp_bind_finish(struct binder *binder, struct kp_plan *plan, uint32_
     return KP_OK;
 }
 
-enum kp_code kp_sql_bind_query(const struct kp_sql_context *context, const struct kp_statement *statement, struct kp_plan_root **ret_root,
-                               struct kp_error *err)
+enum kp_code kp_sql_bind_query(const struct kp_sql_context *context, const struct kp_statement *statement,
+                               struct kp_plan_root **ret_root, struct kp_error *err)
 {
     struct kp_plan_root *root = kp_calloc(1, sizeof *root);
     struct binder binder;
@@ -89,8 +110,9 @@ enum kp_code kp_sql_bind_query(const struct kp_sql_context *context, const struc
     return KP_OK;
 }
 
-enum kp_code kp_sql_bind_execute(const struct kp_sql_context *context, const struct kp_statement *statement, const struct kp_type *types,
-                                 uint32_t type_count, struct kp_plan_root **ret_root, struct kp_error *err)
+enum kp_code kp_sql_bind_execute(const struct kp_sql_context *context, const struct kp_statement *statement,
+                                 const struct kp_type *types, uint32_t type_count, struct kp_plan_root **ret_root,
+                                 struct kp_error *err)
 {
     static const struct scope nothing;
     const PgQuery__ExecuteStmt *execute = statement->tree->execute_stmt;
@@ -99,7 +121,8 @@ enum kp_code kp_sql_bind_execute(const struct kp_sql_context *context, const str
     kp_binder_init(&binder, context, statement, &root->arena, err);
     enum kp_code code = KP_OK;
     if (execute->n_params != type_count) {
-        code = kp_bind_fail(&binder, -1, KP_INVALID, "42601", "wrong number of parameters for prepared statement \"%s\"", execute->name);
+        code = kp_bind_fail(&binder, -1, KP_INVALID, "42601",
+                            "wrong number of parameters for prepared statement \"%s\"", execute->name);
         kp_error_detail(binder.err, "Expected %u parameters but got %zu.", type_count, execute->n_params);
     }
     struct kp_plan *plan = kp_bind_node(&binder, KP_PLAN_VALUES, -1, type_count, 0);
@@ -155,7 +178,8 @@ static uint32_t scan_key(const struct kp_plan *plan, uint32_t *keys)
 }
 
 /* The side's key is covered by the join's keys: at most one partner a row. */
-static bool key_covered(const uint32_t *side_keys, uint32_t count, struct kp_expr *const *join_keys, uint32_t join_count)
+static bool key_covered(const uint32_t *side_keys, uint32_t count, struct kp_expr *const *join_keys,
+                        uint32_t join_count)
 {
     for (uint32_t k = 0; k < count; k++) {
         bool found = false;
@@ -172,7 +196,8 @@ static uint32_t join_key(struct binder *binder, const struct kp_plan *plan, uint
     const struct kp_plan *left = plan->inputs[0], *right = plan->inputs[1];
     uint32_t *left_keys = kp_arena_alloc(binder->arena, (left->col_count + 1) * sizeof *left_keys);
     uint32_t *right_keys = kp_arena_alloc(binder->arena, (right->col_count + 1) * sizeof *right_keys);
-    uint32_t left_count = kp_plan_unique_key(binder, left, left_keys), right_count = kp_plan_unique_key(binder, right, right_keys);
+    uint32_t left_count = kp_plan_unique_key(binder, left, left_keys),
+             right_count = kp_plan_unique_key(binder, right, right_keys);
     bool inner = plan->join.kind == KP_JOIN_INNER;
     if ((!inner && plan->join.kind != KP_JOIN_LEFT) || !left_count || !right_count)
         return 0;
@@ -196,6 +221,24 @@ static uint32_t window_key(struct binder *binder, const struct kp_plan *plan, ui
     return count;
 }
 
+/* All groups, but for the end of a window whose start is one too: of tumble and hop it follows. */
+static uint32_t group_key(const struct kp_plan *plan, uint32_t *keys)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < plan->aggregate.group_count; i++) {
+        uint32_t at, other_at;
+        const struct kp_plan *window = kp_plan_trace(plan, i, &at);
+        bool is_end = window->kind == KP_PLAN_WINDOW && at == window->inputs[0]->col_count + 1 &&
+                      (window->window.kind == KP_WINDOW_TUMBLE || window->window.kind == KP_WINDOW_HOP);
+        bool follows = false;
+        for (uint32_t k = 0; is_end && k < plan->aggregate.group_count; k++)
+            follows |= kp_plan_trace(plan, k, &other_at) == window && other_at + 1 == at;
+        if (!follows)
+            keys[count++] = i;
+    }
+    return count;
+}
+
 uint32_t kp_plan_unique_key(struct binder *binder, const struct kp_plan *plan, uint32_t *keys)
 {
     switch (plan->kind) {
@@ -211,9 +254,7 @@ uint32_t kp_plan_unique_key(struct binder *binder, const struct kp_plan *plan, u
         return key_through(plan, below, kp_plan_unique_key(binder, plan->inputs[0], below), keys);
     }
     case KP_PLAN_AGGREGATE:
-        for (uint32_t i = 0; i < plan->aggregate.group_count; i++)
-            keys[i] = i;
-        return plan->aggregate.group_count;
+        return group_key(plan, keys);
     case KP_PLAN_JOIN:
         return join_key(binder, plan, keys);
     case KP_PLAN_WINDOW:

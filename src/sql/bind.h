@@ -3,8 +3,9 @@
  *
  *   resolve.c  which function, operator or aggregate a name and types mean       coerce.c  casts, common types
  *   expr_bind.c, expr_call.c  expressions                                        scope.c   names to columns
- *   select.c  one SELECT    from.c  FROM    group.c  GROUP BY    order.c  ORDER BY, LIMIT    sublink.c  IN, EXISTS, scalars
- *   push.c  joins and where predicates go    prune.c  columns nobody reads    write.c, create.c  the other statements
+ *   select.c  one SELECT    from.c  FROM    group.c  GROUP BY    order.c  ORDER BY, LIMIT    sublink.c  IN, EXISTS,
+ * scalars push.c  joins and where predicates go    prune.c  columns nobody reads    write.c, create.c  the other
+ * statements
  */
 #ifndef KP_SQL_BIND_H
 #define KP_SQL_BIND_H
@@ -31,8 +32,8 @@ struct scope_column {
 struct scope {
     struct scope_column *cols;
     uint32_t count, cap;
-    const struct scope *outer;    /* columns from there become KP_OUTER_BASE */
-    const struct scope *beyond;   /* exists, but may not be used here: for the message */
+    const struct scope *outer;  /* columns from there become KP_OUTER_BASE */
+    const struct scope *beyond; /* exists, but may not be used here: for the message */
 };
 
 struct agg_list {
@@ -44,8 +45,8 @@ struct agg_list {
 /* What may stand in the expression being bound. */
 struct expr_place {
     const struct scope *scope;
-    const char *clause;    /* "WHERE", as in PostgreSQL's messages */
-    struct agg_list *aggs; /* NULL: aggregates are refused */
+    const char *clause;        /* "WHERE", as in PostgreSQL's messages */
+    struct agg_list *aggs;     /* NULL: aggregates are refused */
     struct query_joins *joins; /* where scalar subqueries may hang a join; NULL: they are refused */
 };
 
@@ -66,17 +67,18 @@ struct binder {
     const struct scope *around; /* of the query around the one being bound */
     uint32_t param_count;
     struct kp_type *param_types; /* id UNKNOWN: not yet */
-    bool emit_on_close; /* of the SELECT to be bound next, not of those inside it */
-    bool keep_unknown;  /* its literals may stay unknown: the caller gives them their type */
+    bool emit_on_close;          /* of the SELECT to be bound next, not of those inside it */
+    bool keep_unknown;           /* its literals may stay unknown: the caller gives them their type */
 };
 
 /* ---- errors ---- */
-enum kp_code kp_bind_fail(struct binder *binder, int32_t location, enum kp_code code, const char *sqlstate, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+enum kp_code kp_bind_fail(struct binder *binder, int32_t location, enum kp_code code, const char *sqlstate,
+                          const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* ---- coerce.c ---- */
 enum coercion { COERCE_IMPLICIT, COERCE_ASSIGNMENT, COERCE_EXPLICIT };
-struct kp_expr *kp_bind_new(struct binder *binder, enum kp_expr_kind kind, struct kp_type type, int32_t location, uint32_t arg_count);
+struct kp_expr *kp_bind_new(struct binder *binder, enum kp_expr_kind kind, struct kp_type type, int32_t location,
+                            uint32_t arg_count);
 struct kp_expr *kp_bind_column(struct binder *binder, uint32_t column, struct kp_type type, int32_t location);
 struct kp_expr *kp_bind_bool(struct binder *binder, bool value);
 struct kp_expr *kp_bind_text(struct binder *binder, const char *value);
@@ -85,18 +87,19 @@ bool kp_can_coerce(enum kp_type_id from, enum kp_type_id to, enum coercion how);
 KP_MUST enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct kp_type to, enum coercion how,
                                     struct kp_expr **ret_expr);
 /* The type all of them can become, as for CASE and UNION; 42804 "CASE types … cannot be matched". */
-KP_MUST enum kp_code kp_bind_common_type(struct binder *binder, struct kp_expr **exprs, uint32_t count, const char *what,
-                                         struct kp_type *ret_type);
+KP_MUST enum kp_code kp_bind_common_type(struct binder *binder, struct kp_expr **exprs, uint32_t count,
+                                         const char *what, struct kp_type *ret_type);
 /* To boolean, or 42804 'argument of WHERE must be type boolean, not type integer'. */
-KP_MUST enum kp_code kp_bind_to_bool(struct binder *binder, struct kp_expr *expr, const char *what, struct kp_expr **ret_expr);
+KP_MUST enum kp_code kp_bind_to_bool(struct binder *binder, struct kp_expr *expr, const char *what,
+                                     struct kp_expr **ret_expr);
 /* Unknown literals and parameters become text: outputs of a query. */
 KP_MUST enum kp_code kp_bind_settle_unknown(struct binder *binder, struct kp_expr *expr, struct kp_expr **ret_expr);
 /* The value now, if all arguments are constants and the function is immutable; the expression itself else. */
 struct kp_expr *kp_bind_fold(struct binder *binder, struct kp_expr *expr);
 
 /* ---- resolve.c ---- */
-KP_MUST enum kp_code kp_bind_operator(struct binder *binder, const char *name, struct kp_expr *left, struct kp_expr *right,
-                                      int32_t location, struct kp_expr **ret_expr);
+KP_MUST enum kp_code kp_bind_operator(struct binder *binder, const char *name, struct kp_expr *left,
+                                      struct kp_expr *right, int32_t location, struct kp_expr **ret_expr);
 KP_MUST enum kp_code kp_bind_function(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
                                       int32_t location, struct kp_expr **ret_expr);
 /* False if no aggregate has the name. */
@@ -107,8 +110,8 @@ KP_MUST enum kp_code kp_bind_aggregate(struct binder *binder, const char *name, 
 /* ---- expr_bind.c, expr_call.c ---- */
 KP_MUST enum kp_code kp_bind_expr(struct binder *binder, const struct expr_place *place, const PgQuery__Node *node,
                                   struct kp_expr **ret_expr);
-KP_MUST enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
-                                       struct kp_expr **ret_expr);
+KP_MUST enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *place,
+                                       const PgQuery__FuncCall *call, struct kp_expr **ret_expr);
 KP_MUST enum kp_code kp_bind_value_function(struct binder *binder, const PgQuery__SQLValueFunction *function,
                                             struct kp_expr **ret_expr);
 /* Session functions: KP_NOT_FOUND without an error if it is none. */
@@ -120,21 +123,23 @@ const char *kp_bind_output_name(const PgQuery__Node *node);
 /* ---- scope.c ---- */
 void kp_scope_add(struct binder *binder, struct scope *scope, struct scope_column column);
 /* Columns of a plan under an alias, numbered from `base`. */
-void kp_scope_add_plan(struct binder *binder, struct scope *scope, const char *alias, const struct kp_plan *plan, uint32_t base);
+void kp_scope_add_plan(struct binder *binder, struct scope *scope, const char *alias, const struct kp_plan *plan,
+                       uint32_t base);
 KP_MUST enum kp_code kp_scope_find(struct binder *binder, const struct scope *scope, const PgQuery__ColumnRef *ref,
                                    struct kp_expr **ret_expr);
 /* relation NULL: any. NULL if there is none; *ret_ambiguous if several. */
-const struct scope_column *kp_scope_lookup(const struct scope *scope, const char *relation, const char *name, bool *ret_ambiguous);
+const struct scope_column *kp_scope_lookup(const struct scope *scope, const char *relation, const char *name,
+                                           bool *ret_ambiguous);
 bool kp_scope_has_relation(const struct scope *scope, const char *relation);
-KP_MUST enum kp_code kp_bind_no_column(struct binder *binder, const struct scope *scope, const char *relation, const char *name,
-                                       int32_t location);
+KP_MUST enum kp_code kp_bind_no_column(struct binder *binder, const struct scope *scope, const char *relation,
+                                       const char *name, int32_t location);
 
 /* ---- plan nodes ---- */
 struct kp_plan *kp_bind_node(struct binder *binder, enum kp_plan_kind kind, int32_t location, uint32_t col_count,
                              uint32_t input_count);
 /* PROJECT of these expressions; names NULL: the input's for columns. */
-struct kp_plan *kp_bind_project(struct binder *binder, struct kp_plan *input, struct kp_expr **exprs, const char *const *names,
-                                uint32_t count);
+struct kp_plan *kp_bind_project(struct binder *binder, struct kp_plan *input, struct kp_expr **exprs,
+                                const char *const *names, uint32_t count);
 struct kp_plan *kp_bind_filter(struct binder *binder, struct kp_plan *input, struct kp_expr *predicate);
 struct kp_plan *kp_bind_distinct(struct binder *binder, struct kp_plan *input);
 struct kp_plan *kp_bind_scan(struct binder *binder, struct kp_relation *relation, int32_t location);
@@ -146,12 +151,14 @@ struct conjuncts {
     struct kp_expr **exprs;
     uint32_t count, cap;
 };
-void kp_conjuncts_add(struct binder *binder, struct conjuncts *list, struct kp_expr *expr); /* splits ANDs, drops TRUE */
+void kp_conjuncts_add(struct binder *binder, struct conjuncts *list,
+                      struct kp_expr *expr); /* splits ANDs, drops TRUE */
 /* The plan with the predicate applied as far down as it may be. */
 struct kp_plan *kp_push_predicate(struct binder *binder, struct kp_plan *plan, struct kp_expr *predicate);
 struct kp_plan *kp_push_all(struct binder *binder, struct kp_plan *plan, const struct conjuncts *list);
 /* A join of two plans without conditions yet; its columns are left's then right's. */
-struct kp_plan *kp_bind_join(struct binder *binder, enum kp_join_kind kind, struct kp_plan *left, struct kp_plan *right);
+struct kp_plan *kp_bind_join(struct binder *binder, enum kp_join_kind kind, struct kp_plan *left,
+                             struct kp_plan *right);
 /* Adds a condition of the join itself: a key, a filter of one side, or part of the residual. */
 void kp_join_condition(struct binder *binder, struct kp_plan *join, struct kp_expr *condition);
 /* column = map[column]; of a copy. */
@@ -167,8 +174,8 @@ struct query_joins {
     struct conjuncts conditions;
     struct anti_join *antis; /* NOT EXISTS, applied last; newest first */
 };
-KP_MUST enum kp_code kp_bind_from(struct binder *binder, PgQuery__Node *const *items, size_t count, struct query_joins *joins,
-                                  struct scope *scope);
+KP_MUST enum kp_code kp_bind_from(struct binder *binder, PgQuery__Node *const *items, size_t count,
+                                  struct query_joins *joins, struct scope *scope);
 void kp_joins_add(struct binder *binder, struct query_joins *joins, struct kp_plan *item);
 /* One plan of all items, its columns in the order written, all conditions applied. */
 struct kp_plan *kp_joins_finish(struct binder *binder, struct query_joins *joins);
@@ -185,8 +192,8 @@ KP_MUST enum kp_code kp_bind_emit(struct binder *binder, struct kp_plan *plan, s
 
 /* ---- select.c, group.c, order.c, sublink.c ---- */
 /* root: the outermost SELECT of an ad-hoc query keeps its order in a SORT, with columns behind result_count. */
-KP_MUST enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *select, bool root, struct kp_plan **ret_plan,
-                                    uint32_t *ret_count);
+KP_MUST enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *select, bool root,
+                                    struct kp_plan **ret_plan, uint32_t *ret_count);
 struct target {
     struct kp_expr *expr;
     const char *name;
@@ -204,8 +211,9 @@ struct grouping {
     const struct scope *scope;
 };
 /* GROUP BY's expressions: positions, output names, expressions. */
-KP_MUST enum kp_code kp_bind_groups(struct binder *binder, const PgQuery__SelectStmt *select, const struct expr_place *place,
-                                    const struct targets *targets, struct grouping *grouping);
+KP_MUST enum kp_code kp_bind_groups(struct binder *binder, const PgQuery__SelectStmt *select,
+                                    const struct expr_place *place, const struct targets *targets,
+                                    struct grouping *grouping);
 /* The expression over the aggregate's output, or 42803. */
 KP_MUST enum kp_code kp_bind_above_groups(struct binder *binder, const struct grouping *grouping, struct kp_expr *expr,
                                           struct kp_expr **ret_expr);
@@ -214,19 +222,20 @@ struct order {
     uint32_t count;
 };
 /* ORDER BY: sort keys over the targets; expressions that are not among them are added to the end. */
-KP_MUST enum kp_code kp_bind_order(struct binder *binder, const PgQuery__SelectStmt *select, const struct expr_place *place,
-                                   struct targets *targets, bool distinct, struct order *ret_order);
+KP_MUST enum kp_code kp_bind_order(struct binder *binder, const PgQuery__SelectStmt *select,
+                                   const struct expr_place *place, struct targets *targets, bool distinct,
+                                   struct order *ret_order);
 /* SORT or TOPN over the plan as the clauses say. */
-KP_MUST enum kp_code kp_bind_order_plan(struct binder *binder, const PgQuery__SelectStmt *select, const struct order *order,
-                                        bool root, struct kp_plan **plan);
+KP_MUST enum kp_code kp_bind_order_plan(struct binder *binder, const PgQuery__SelectStmt *select,
+                                        const struct order *order, bool root, struct kp_plan **plan);
 /* WHERE: subqueries that are conjuncts become joins, the rest conditions of `joins`. */
 KP_MUST enum kp_code kp_bind_where(struct binder *binder, const struct expr_place *place, const PgQuery__Node *where,
                                    struct query_joins *joins);
 /* Takes away the rows that have a partner in an anti join. */
 struct kp_plan *kp_apply_antis(struct binder *binder, struct query_joins *joins, struct kp_plan *plan);
 /* A scalar subquery in an expression: joined to place->joins, its value. */
-KP_MUST enum kp_code kp_bind_scalar_sublink(struct binder *binder, const struct expr_place *place, const PgQuery__SubLink *link,
-                                            struct kp_expr **ret_expr);
+KP_MUST enum kp_code kp_bind_scalar_sublink(struct binder *binder, const struct expr_place *place,
+                                            const PgQuery__SubLink *link, struct kp_expr **ret_expr);
 
 /* ---- prune.c ---- */
 /* The plan without columns that nobody reads, nested projections merged; the first `keep` columns stay as they are. */
@@ -235,10 +244,11 @@ struct kp_plan *kp_prune(struct binder *binder, struct kp_plan *plan);
 /* ---- the statement around it: bind.c ---- */
 void kp_binder_init(struct binder *binder, const struct kp_sql_context *context, const struct kp_statement *statement,
                     struct kp_arena *arena, struct kp_error *err);
-KP_MUST enum kp_code kp_bind_root(struct binder *binder, const PgQuery__Node *tree, bool ad_hoc, struct kp_plan **ret_plan,
-                                  uint32_t *ret_count);
+KP_MUST enum kp_code kp_bind_root(struct binder *binder, const PgQuery__Node *tree, bool ad_hoc,
+                                  struct kp_plan **ret_plan, uint32_t *ret_count);
 /* The plan's last passes, and its parameters' types. */
-KP_MUST enum kp_code kp_bind_finish(struct binder *binder, struct kp_plan *plan, uint32_t result_count, struct kp_plan_root *root);
+KP_MUST enum kp_code kp_bind_finish(struct binder *binder, struct kp_plan *plan, uint32_t result_count,
+                                    struct kp_plan_root *root);
 /* Columns that are unique together in what the plan yields; 0: none known. `keys` has room for col_count. */
 uint32_t kp_plan_unique_key(struct binder *binder, const struct kp_plan *plan, uint32_t *keys);
 

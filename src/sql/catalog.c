@@ -151,8 +151,8 @@ struct kp_relation *kp_catalog_find_version(const struct kp_catalog *catalog, st
     uint64_t hash = name_hash(name);
     for (size_t i = 0; i < catalog->count; i++) {
         struct kp_relation *relation = catalog->entries[i].relation;
-        if (catalog->entries[i].hash == hash && relation->version == version && kp_str_equal(kp_str(relation->name), name) &&
-            strcmp(relation->schema, "public") == 0)
+        if (catalog->entries[i].hash == hash && relation->version == version &&
+            kp_str_equal(kp_str(relation->name), name) && strcmp(relation->schema, "public") == 0)
             return relation;
     }
     return NULL;
@@ -183,12 +183,9 @@ struct kp_relation *kp_catalog_at(const struct kp_catalog *catalog, size_t index
 
 const char *kp_relation_kind_name(enum kp_relation_kind kind)
 {
-    static const char *const names[] = {[KP_RELATION_SOURCE] = "source",
-                                        [KP_RELATION_TABLE] = "table",
-                                        [KP_RELATION_VIEW] = "materialized view",
-                                        [KP_RELATION_PLAIN_VIEW] = "view",
-                                        [KP_RELATION_SINK] = "sink",
-                                        [KP_RELATION_SYSTEM] = "system table"};
+    static const char *const names[] = {
+        [KP_RELATION_SOURCE] = "source",   [KP_RELATION_TABLE] = "table", [KP_RELATION_VIEW] = "materialized view",
+        [KP_RELATION_PLAIN_VIEW] = "view", [KP_RELATION_SINK] = "sink",   [KP_RELATION_SYSTEM] = "system table"};
     return names[kind];
 }
 
@@ -231,7 +228,8 @@ void kp_catalog_promote(struct kp_catalog *catalog, struct kp_relation *relation
 {
     for (size_t i = 0; i < catalog->count; i++) {
         struct entry *entry = &catalog->entries[i];
-        if (strcmp(entry->relation->name, relation->name) == 0 && strcmp(entry->relation->schema, relation->schema) == 0)
+        if (strcmp(entry->relation->name, relation->name) == 0 &&
+            strcmp(entry->relation->schema, relation->schema) == 0)
             entry->hidden = entry->relation != relation;
     }
 }

@@ -1,8 +1,8 @@
 /*
  * The catalog of relations: what names mean. db/ fills it from the log's catalog records; the binder looks names up.
  *
- * A relation is immutable once added but for `attached` (db's own) and is reference counted, so that a plan may outlive a
- * DROP. A materialized view has versions: relations of one name; the catalog's name leads to the promoted one.
+ * A relation is immutable once added but for `attached` (db's own) and is reference counted, so that a plan may outlive
+ * a DROP. A materialized view has versions: relations of one name; the catalog's name leads to the promoted one.
  *
  * Threads: kp_catalog_read/unlock around lookups and binding, kp_catalog_write/unlock around changes; reference counts
  * are atomic.
@@ -15,12 +15,12 @@
 #include "sql/plan.h"
 
 enum kp_relation_kind {
-    KP_RELATION_SOURCE, /* rows decoded from a topic; grows */
-    KP_RELATION_TABLE,  /* the latest row of each key of a topic: upserts and deletes */
-    KP_RELATION_VIEW,   /* materialized view */
+    KP_RELATION_SOURCE,     /* rows decoded from a topic; grows */
+    KP_RELATION_TABLE,      /* the latest row of each key of a topic: upserts and deletes */
+    KP_RELATION_VIEW,       /* materialized view */
     KP_RELATION_PLAIN_VIEW, /* CREATE VIEW: expanded where it is used */
     KP_RELATION_SINK,
-    KP_RELATION_SYSTEM  /* kappa.*, pg_catalog.*, information_schema.*: rows made when asked */
+    KP_RELATION_SYSTEM /* kappa.*, pg_catalog.*, information_schema.*: rows made when asked */
 };
 
 struct kp_option {
@@ -28,16 +28,16 @@ struct kp_option {
 };
 
 struct kp_relation {
-    uint32_t id;          /* never reused */
+    uint32_t id; /* never reused */
     enum kp_relation_kind kind;
-    const char *schema;   /* "public", "kappa", "pg_catalog", "information_schema" */
+    const char *schema; /* "public", "kappa", "pg_catalog", "information_schema" */
     const char *name;
-    uint32_t version;     /* of a view or source declaration, from 1 */
-    int64_t position;     /* of the catalog record that made it */
+    uint32_t version; /* of a view or source declaration, from 1 */
+    int64_t position; /* of the catalog record that made it */
     uint32_t col_count;
     struct kp_column *cols;
-    uint32_t hidden_count;/* the last columns are hidden from SELECT *: record offset, time … */
-    uint8_t *origins;     /* sources and tables: col_count times enum kp_field_origin; NULL else */
+    uint32_t hidden_count; /* the last columns are hidden from SELECT *: record offset, time … */
+    uint8_t *origins;      /* sources and tables: col_count times enum kp_field_origin; NULL else */
 
     /* sources and tables */
     const char *topic;
@@ -46,7 +46,7 @@ struct kp_relation {
     struct kp_expr **defaults; /* col_count, NULL: none; evaluated at INSERT */
     uint32_t key_count;        /* tables: PRIMARY KEY; views: a known unique key, 0 if none */
     uint32_t *keys;
-    int32_t watermark_column;  /* -1: none */
+    int32_t watermark_column; /* -1: none */
     int64_t watermark_delay_us;
 
     /* views */
@@ -61,9 +61,9 @@ struct kp_relation {
     enum kp_code (*system_scan)(void *db, const struct kp_relation *relation, struct kp_arena *arena,
                                 struct kp_batch **ret_batch, struct kp_error *err);
 
-    struct kp_arena arena;     /* holds all of the above */
+    struct kp_arena arena; /* holds all of the above */
     _Atomic uint32_t references;
-    void *attached;            /* db's: graph node, store, versions */
+    void *attached; /* db's: graph node, store, versions */
 };
 
 /* "materialized view" and the like, for messages. */
@@ -79,16 +79,18 @@ void kp_catalog_unlock(struct kp_catalog *catalog);
 /* A new relation with one reference, everything zero, watermark_column -1; fill it with memory from its arena. */
 struct kp_relation *kp_relation_create(void);
 struct kp_relation *kp_relation_ref(struct kp_relation *relation);
-void kp_relation_unref(struct kp_relation *relation); /* NULL is fine */
+void kp_relation_unref(struct kp_relation *relation);                                 /* NULL is fine */
 const char *kp_relation_option(const struct kp_relation *relation, const char *name); /* NULL if absent */
 
 /* Takes over the reference. KP_EXISTS (42P07) names the kind of what is there. A view of a higher version may be added
  * with `hidden`: found by kp_catalog_find_version only, until kp_catalog_promote. */
-KP_MUST enum kp_code kp_catalog_add(struct kp_catalog *catalog, struct kp_relation *relation, bool hidden, struct kp_error *err);
+KP_MUST enum kp_code kp_catalog_add(struct kp_catalog *catalog, struct kp_relation *relation, bool hidden,
+                                    struct kp_error *err);
 void kp_catalog_remove(struct kp_catalog *catalog, struct kp_relation *relation);
 /* Makes this version the one that the name leads to. */
 void kp_catalog_promote(struct kp_catalog *catalog, struct kp_relation *relation);
-/* schema NULL or "": the search path (pg_catalog, public, kappa). NULL if not found. Borrowed: under the lock, or ref it. */
+/* schema NULL or "": the search path (pg_catalog, public, kappa). NULL if not found. Borrowed: under the lock, or ref
+ * it. */
 struct kp_relation *kp_catalog_find(const struct kp_catalog *catalog, struct kp_str schema, struct kp_str name);
 struct kp_relation *kp_catalog_find_version(const struct kp_catalog *catalog, struct kp_str name, uint32_t version);
 struct kp_relation *kp_catalog_find_id(const struct kp_catalog *catalog, uint32_t id);

@@ -10,7 +10,8 @@
 
 #include "sql/bind.h"
 
-enum kp_code kp_bind_fail(struct binder *binder, int32_t location, enum kp_code code, const char *sqlstate, const char *format, ...)
+enum kp_code kp_bind_fail(struct binder *binder, int32_t location, enum kp_code code, const char *sqlstate,
+                          const char *format, ...)
 {
     char message[512];
     va_list args;
@@ -22,7 +23,8 @@ enum kp_code kp_bind_fail(struct binder *binder, int32_t location, enum kp_code 
     return code;
 }
 
-struct kp_expr *kp_bind_new(struct binder *binder, enum kp_expr_kind kind, struct kp_type type, int32_t location, uint32_t arg_count)
+struct kp_expr *kp_bind_new(struct binder *binder, enum kp_expr_kind kind, struct kp_type type, int32_t location,
+                            uint32_t arg_count)
 {
     struct kp_expr *expr = kp_arena_calloc(binder->arena, sizeof *expr);
     expr->kind = kind;
@@ -90,14 +92,15 @@ static struct kp_str interval_text(struct binder *binder, struct kp_str text, st
     static const struct {
         int32_t mask;
         const char *unit;
-    } units[] = {{1 << 2, "years"}, {1 << 1, "months"}, {1 << 3, "days"}, {1 << 10, "hours"}, {1 << 11, "minutes"}, {1 << 12, "seconds"}};
+    } units[] = {{1 << 2, "years"},  {1 << 1, "months"},   {1 << 3, "days"},
+                 {1 << 10, "hours"}, {1 << 11, "minutes"}, {1 << 12, "seconds"}};
     int32_t fields = type->mod & 0x7fff;
     size_t digits = 0;
     bool number = text.len > 0;
     for (size_t i = 0; i < text.len; i++) {
         digits += text.ptr[i] >= '0' && text.ptr[i] <= '9';
-        number &= (text.ptr[i] >= '0' && text.ptr[i] <= '9') || text.ptr[i] == '-' || text.ptr[i] == '+' || text.ptr[i] == '.' ||
-                  text.ptr[i] == ' ';
+        number &= (text.ptr[i] >= '0' && text.ptr[i] <= '9') || text.ptr[i] == '-' || text.ptr[i] == '+' ||
+                  text.ptr[i] == '.' || text.ptr[i] == ' ';
     }
     for (size_t i = 0; i < KP_COUNT(units) && number && digits; i++) {
         if (fields == units[i].mask) {
@@ -108,8 +111,37 @@ static struct kp_str interval_text(struct binder *binder, struct kp_str text, st
     return text;
 }
 
-static enum kp_code literal(struct binder *binder, const struct kp_expr *expr, struct kp_type to, struct kp_expr **ret_expr)
+static struct kp_expr *call(struct binder *binder, const struct kp_func *func, struct kp_expr *arg, struct kp_type type)
 {
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CALL, type, arg->location, 1);
+    expr->func = func;
+    expr->args[0] = arg;
+    kp_expr_settle(expr);
+    return kp_bind_fold(binder, expr);
+}
+
+/* The type's modifier applied: a cast cuts a text to its length, an assignment refuses one that is too long. */
+static struct kp_expr *apply_modifier(struct binder *binder, struct kp_expr *expr, struct kp_type to, enum coercion how)
+{
+    const struct kp_func *length = NULL;
+    if (how != COERCE_EXPLICIT && (to.id == KP_VARCHAR || to.id == KP_BPCHAR)) {
+        size_t count;
+        const struct kp_func *const *funcs = kp_func_find(KP_FUNC_FUNCTION, KP_STR("kp_assign_length"), &count);
+        for (size_t i = 0; i < count; i++)
+            if (funcs[i]->args[0] == to.id)
+                length = funcs[i];
+    }
+    if (!length)
+        length = kp_func_find_cast(to.id, to.id);
+    return length ? call(binder, length, expr, to) : expr;
+}
+
+static enum kp_code literal(struct binder *binder, const struct kp_expr *expr, struct kp_type to, enum coercion how,
+                            struct kp_expr **ret_expr)
+{
+    struct kp_type whole = to;
+    if (how == COERCE_EXPLICIT && kp_type_info(to.id)->string)
+        to.mod = -1; /* read as it is, then cut */
     struct kp_expr *value = kp_bind_new(binder, KP_EXPR_CONST, to, expr->location, 0);
     value->datum.type = to;
     value->datum.null = expr->datum.null;
@@ -125,30 +157,21 @@ static enum kp_code literal(struct binder *binder, const struct kp_expr *expr, s
             return code;
         }
     }
-    *ret_expr = value;
+    *ret_expr = to.mod == whole.mod ? value : apply_modifier(binder, value, whole, how);
     return KP_OK;
 }
 
 static enum kp_code cannot(struct binder *binder, const struct kp_expr *expr, struct kp_type to)
 {
-    return kp_bind_fail(binder, expr->location, KP_INVALID, "42846", "cannot cast type %s to %s", kp_type_info(expr->type.id)->name,
-                        kp_type_info(to.id)->name);
-}
-
-static struct kp_expr *call(struct binder *binder, const struct kp_func *func, struct kp_expr *arg, struct kp_type type)
-{
-    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CALL, type, arg->location, 1);
-    expr->func = func;
-    expr->args[0] = arg;
-    kp_expr_settle(expr);
-    return kp_bind_fold(binder, expr);
+    return kp_bind_fail(binder, expr->location, KP_INVALID, "42846", "cannot cast type %s to %s",
+                        kp_type_info(expr->type.id)->name, kp_type_info(to.id)->name);
 }
 
 enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct kp_type to, enum coercion how,
                             struct kp_expr **ret_expr)
 {
     if (expr->type.id == KP_UNKNOWN && expr->kind == KP_EXPR_CONST)
-        return literal(binder, expr, to, ret_expr);
+        return literal(binder, expr, to, how, ret_expr);
     if (expr->type.id == KP_UNKNOWN && expr->kind == KP_EXPR_PARAM) {
         struct kp_type *param = &binder->param_types[expr->param - 1];
         if (param->id == KP_UNKNOWN)
@@ -174,11 +197,8 @@ enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct 
             expr = same;
         }
     }
-    if (to.mod != -1 && expr->type.mod != to.mod) {
-        const struct kp_func *length = kp_func_find_cast(to.id, to.id);
-        if (length)
-            expr = call(binder, length, expr, to);
-    }
+    if (to.mod != -1 && expr->type.mod != to.mod)
+        expr = apply_modifier(binder, expr, to, how);
     *ret_expr = expr;
     return KP_OK;
 }
@@ -186,7 +206,8 @@ enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct 
 enum kp_code kp_bind_to_bool(struct binder *binder, struct kp_expr *expr, const char *what, struct kp_expr **ret_expr)
 {
     if (expr->type.id != KP_BOOL && expr->type.id != KP_UNKNOWN)
-        return kp_bind_fail(binder, expr->location, KP_INVALID, "42804", "argument of %s must be type boolean, not type %s", what,
+        return kp_bind_fail(binder, expr->location, KP_INVALID, "42804",
+                            "argument of %s must be type boolean, not type %s", what,
                             kp_type_info(expr->type.id)->name);
     return kp_bind_coerce(binder, expr, KP_TYPE(KP_BOOL), COERCE_IMPLICIT, ret_expr);
 }
@@ -206,8 +227,10 @@ enum kp_code kp_bind_common_type(struct binder *binder, struct kp_expr **exprs, 
     bool same_mod = true;
     for (uint32_t i = 0; i < count; i++) {
         struct kp_type other = exprs[i]->type;
-        if (other.id == KP_UNKNOWN || (exprs[i]->kind == KP_EXPR_CONST && exprs[i]->datum.null && other.id == KP_TEXT && i + 1 < count))
+        if (other.id == KP_UNKNOWN) {
+            same_mod = false;
             continue;
+        }
         if (type.id == KP_UNKNOWN) {
             type = other;
             continue;
@@ -217,8 +240,8 @@ enum kp_code kp_bind_common_type(struct binder *binder, struct kp_expr **exprs, 
             continue;
         const struct kp_type_info *was = kp_type_info(type.id), *is = kp_type_info(other.id);
         if (was->category != is->category)
-            return kp_bind_fail(binder, exprs[i]->location, KP_INVALID, "42804", "%s types %s and %s cannot be matched", what,
-                                was->name, is->name);
+            return kp_bind_fail(binder, exprs[i]->location, KP_INVALID, "42804", "%s types %s and %s cannot be matched",
+                                what, was->name, is->name);
         if (!was->preferred && kp_can_coerce(type.id, other.id, COERCE_IMPLICIT) &&
             !kp_can_coerce(other.id, type.id, COERCE_IMPLICIT))
             type = other;

@@ -4,7 +4,8 @@
  * Sources and tables get hidden columns behind their own, for what a record carries besides its value; SELECT * leaves
  * them out, a name finds them:
  *
- *   _key text   _partition integer   _offset bigint   _timestamp timestamptz   _log_time timestamptz   _position bigint   _headers text
+ *   _key text   _partition integer   _offset bigint   _timestamp timestamptz   _log_time timestamptz   _position bigint
+ * _headers text
  *
  * A watermark is a column of type timestamp, timestamptz or date minus a constant interval.
  */
@@ -47,7 +48,8 @@ static enum kp_code add_key(struct binder *binder, struct kp_relation *relation,
         return kp_bind_fail(binder, location, KP_NOT_FOUND, "42703", "column \"%s\" named in key does not exist", name);
     for (uint32_t k = 0; k < relation->key_count; k++)
         if (relation->keys[k] == (uint32_t)column)
-            return kp_bind_fail(binder, location, KP_INVALID, "42701", "column \"%s\" appears twice in primary key constraint", name);
+            return kp_bind_fail(binder, location, KP_INVALID, "42701",
+                                "column \"%s\" appears twice in primary key constraint", name);
     relation->keys[relation->key_count++] = (uint32_t)column;
     relation->cols[column].not_null = true;
     return KP_OK;
@@ -56,13 +58,16 @@ static enum kp_code add_key(struct binder *binder, struct kp_relation *relation,
 static enum kp_code start_key(struct binder *binder, struct kp_relation *relation, int32_t location)
 {
     if (relation->kind == KP_RELATION_SOURCE)
-        return unsupported(binder, location, "PRIMARY KEY in a source is", "Use CREATE TABLE: its records replace each other by key.");
+        return unsupported(binder, location, "PRIMARY KEY in a source is",
+                           "Use CREATE TABLE: its records replace each other by key.");
     if (relation->key_count)
-        return kp_bind_fail(binder, location, KP_INVALID, "42P16", "multiple primary keys for table \"%s\" are not allowed", relation->name);
+        return kp_bind_fail(binder, location, KP_INVALID, "42P16",
+                            "multiple primary keys for table \"%s\" are not allowed", relation->name);
     return KP_OK;
 }
 
-static enum kp_code bind_default(struct binder *binder, struct kp_relation *relation, uint32_t column, const PgQuery__Constraint *constraint)
+static enum kp_code bind_default(struct binder *binder, struct kp_relation *relation, uint32_t column,
+                                 const PgQuery__Constraint *constraint)
 {
     static const struct scope nothing;
     struct expr_place place = {.scope = &nothing, .clause = "DEFAULT expressions"};
@@ -70,12 +75,14 @@ static enum kp_code bind_default(struct binder *binder, struct kp_relation *rela
     KP_TRY(kp_bind_expr(binder, &place, constraint->raw_expr, &expr));
     const struct kp_column *target = &relation->cols[column];
     if (!kp_can_coerce(expr->type.id, target->type.id, COERCE_ASSIGNMENT))
-        return kp_bind_fail(binder, constraint->location, KP_INVALID, "42804", "column \"%s\" is of type %s but default expression is of type %s",
-                            target->name, kp_type_info(target->type.id)->name, kp_type_info(expr->type.id)->name);
+        return kp_bind_fail(binder, constraint->location, KP_INVALID, "42804",
+                            "column \"%s\" is of type %s but default expression is of type %s", target->name,
+                            kp_type_info(target->type.id)->name, kp_type_info(expr->type.id)->name);
     return kp_bind_coerce(binder, expr, target->type, COERCE_ASSIGNMENT, &relation->defaults[column]);
 }
 
-static enum kp_code column_constraint(struct binder *binder, struct kp_relation *relation, uint32_t column, const PgQuery__Constraint *constraint)
+static enum kp_code column_constraint(struct binder *binder, struct kp_relation *relation, uint32_t column,
+                                      const PgQuery__Constraint *constraint)
 {
     switch (constraint->contype) {
     case PG_QUERY__CONSTR_TYPE__CONSTR_NULL:
@@ -102,7 +109,8 @@ static enum kp_code column_constraint(struct binder *binder, struct kp_relation 
     }
 }
 
-static enum kp_code table_constraint(struct binder *binder, struct kp_relation *relation, const PgQuery__Constraint *constraint)
+static enum kp_code table_constraint(struct binder *binder, struct kp_relation *relation,
+                                     const PgQuery__Constraint *constraint)
 {
     if (constraint->contype != PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY)
         return column_constraint(binder, relation, 0, constraint);
@@ -117,7 +125,8 @@ static enum kp_code table_constraint(struct binder *binder, struct kp_relation *
 static enum kp_code add_column(struct binder *binder, struct kp_relation *relation, const PgQuery__ColumnDef *def)
 {
     if (find_col(relation, def->colname) >= 0)
-        return kp_bind_fail(binder, def->location, KP_INVALID, "42701", "column \"%s\" specified more than once", def->colname);
+        return kp_bind_fail(binder, def->location, KP_INVALID, "42701", "column \"%s\" specified more than once",
+                            def->colname);
     if (!def->type_name)
         return kp_bind_fail(binder, def->location, KP_INVALID, "42601", "column \"%s\" needs a type", def->colname);
     struct kp_column *column = &relation->cols[relation->col_count];
@@ -137,7 +146,8 @@ static void add_hidden(struct binder *binder, struct kp_relation *relation)
     for (size_t i = 0; i < KP_COUNT(hidden_columns); i++) {
         if (find_col(relation, hidden_columns[i].name) >= 0)
             continue; /* the record has a field of this name */
-        relation->cols[relation->col_count] = (struct kp_column){hidden_columns[i].name, KP_TYPE(hidden_columns[i].type), false};
+        relation->cols[relation->col_count] =
+            (struct kp_column){hidden_columns[i].name, KP_TYPE(hidden_columns[i].type), false};
         relation->origins[relation->col_count++] = (uint8_t)hidden_columns[i].origin;
         relation->hidden_count++;
     }
@@ -145,19 +155,23 @@ static void add_hidden(struct binder *binder, struct kp_relation *relation)
 
 /* ---- WATERMARK FOR column AS column - INTERVAL '…' ---- */
 
-static enum kp_code watermark_delay(struct binder *binder, const PgQuery__Node *node, const char *column, int64_t *ret_delay_us)
+static enum kp_code watermark_delay(struct binder *binder, const PgQuery__Node *node, const char *column,
+                                    int64_t *ret_delay_us)
 {
     static const struct scope nothing;
     struct expr_place place = {.scope = &nothing, .clause = "WATERMARK"};
     const PgQuery__AExpr *minus = node->node_case == PG_QUERY__NODE__NODE_A_EXPR ? node->a_expr : NULL;
     const PgQuery__Node *left = minus ? minus->lexpr : node;
-    const PgQuery__ColumnRef *ref = left && left->node_case == PG_QUERY__NODE__NODE_COLUMN_REF ? left->column_ref : NULL;
+    const PgQuery__ColumnRef *ref =
+        left && left->node_case == PG_QUERY__NODE__NODE_COLUMN_REF ? left->column_ref : NULL;
     bool names_it = ref && ref->n_fields == 1 && ref->fields[0]->node_case == PG_QUERY__NODE__NODE_STRING &&
                     strcmp(ref->fields[0]->string->sval, column) == 0;
-    bool minus_fits = !minus || (minus->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP && strcmp(minus->name[0]->string->sval, "-") == 0);
+    bool minus_fits =
+        !minus || (minus->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP && strcmp(minus->name[0]->string->sval, "-") == 0);
     *ret_delay_us = 0;
     if (!names_it || !minus_fits) {
-        kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42601", "a watermark is its column, or its column minus an interval");
+        kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42601",
+                     "a watermark is its column, or its column minus an interval");
         return kp_error_hint(binder->err, "WATERMARK FOR %s AS %s - INTERVAL '4 seconds'.", column, column);
     }
     if (!minus)
@@ -166,7 +180,8 @@ static enum kp_code watermark_delay(struct binder *binder, const PgQuery__Node *
     KP_TRY(kp_bind_expr(binder, &place, minus->rexpr, &expr));
     KP_TRY(kp_bind_coerce(binder, expr, KP_TYPE(KP_INTERVAL), COERCE_IMPLICIT, &expr));
     const struct kp_interval *delay = &expr->datum.interval;
-    if (expr->kind != KP_EXPR_CONST || expr->datum.null || delay->months || delay->days * INT64_C(86400000000) + delay->us < 0)
+    if (expr->kind != KP_EXPR_CONST || expr->datum.null || delay->months ||
+        delay->days * INT64_C(86400000000) + delay->us < 0)
         return kp_bind_fail(binder, kp_tree_location(minus->rexpr), KP_INVALID, "22023",
                             "a watermark's delay must be a constant interval that is not negative and has no months");
     *ret_delay_us = delay->days * INT64_C(86400000000) + delay->us;
@@ -180,12 +195,13 @@ static enum kp_code bind_watermark(struct binder *binder, struct kp_relation *re
         return KP_OK;
     int32_t column = find_col(relation, watermark->column);
     if (column < 0)
-        return kp_bind_fail(binder, watermark->location, KP_NOT_FOUND, "42703", "column \"%s\" does not exist", watermark->column);
+        return kp_bind_fail(binder, watermark->location, KP_NOT_FOUND, "42703", "column \"%s\" does not exist",
+                            watermark->column);
     enum kp_type_id type = relation->cols[column].type.id;
     if (type != KP_TIMESTAMP && type != KP_TIMESTAMPTZ && type != KP_DATE)
         return kp_bind_fail(binder, watermark->location, KP_INVALID, "42804",
-                            "the column of a watermark must be a timestamp or date, but \"%s\" is of type %s", watermark->column,
-                            kp_type_info(type)->name);
+                            "the column of a watermark must be a timestamp or date, but \"%s\" is of type %s",
+                            watermark->column, kp_type_info(type)->name);
     relation->watermark_column = column;
     return watermark_delay(binder, watermark->expr, watermark->column, &relation->watermark_delay_us);
 }
@@ -225,10 +241,12 @@ static enum kp_code bind_stored(struct binder *binder, struct kp_relation *relat
     bool table = relation->kind == KP_RELATION_TABLE;
     KP_TRY(bind_columns(binder, relation, statement->tree->create_stmt));
     if (relation->col_count == 0)
-        return kp_bind_fail(binder, statement->name.location, KP_INVALID, "42601", "%s \"%s\" has no columns", table ? "table" : "source", relation->name);
+        return kp_bind_fail(binder, statement->name.location, KP_INVALID, "42601", "%s \"%s\" has no columns",
+                            table ? "table" : "source", relation->name);
     if (table && !relation->key_count) {
         kp_bind_fail(binder, statement->name.location, KP_UNSUPPORTED, NULL, "a table needs a PRIMARY KEY");
-        return kp_error_hint(binder->err, "Declare PRIMARY KEY (…), or use CREATE SOURCE for rows that are only added.");
+        return kp_error_hint(binder->err,
+                             "Declare PRIMARY KEY (…), or use CREATE SOURCE for rows that are only added.");
     }
     KP_TRY(bind_watermark(binder, relation));
     KP_TRY(kp_sql_check_options(statement, table ? KP_OPTION_TABLE : KP_OPTION_SOURCE, binder->err));
@@ -240,17 +258,20 @@ static enum kp_code bind_stored(struct binder *binder, struct kp_relation *relat
 
 /* ---- views and sinks ---- */
 
-static enum kp_code name_view_columns(struct binder *binder, struct kp_relation *relation, struct kp_plan *plan, uint32_t count)
+static enum kp_code name_view_columns(struct binder *binder, struct kp_relation *relation, struct kp_plan *plan,
+                                      uint32_t count)
 {
     const struct kp_statement *statement = binder->statement;
     if (statement->column_name_count > count)
-        return kp_bind_fail(binder, statement->name.location, KP_INVALID, "42601", "too many column names were specified");
+        return kp_bind_fail(binder, statement->name.location, KP_INVALID, "42601",
+                            "too many column names were specified");
     for (uint32_t i = 0; i < statement->column_name_count; i++)
-        plan->cols[i].name = statement->column_names[i];
+        plan->cols[i].name = kp_arena_strdup(binder->arena, statement->column_names[i]);
     for (uint32_t i = 0; i < count; i++)
         for (uint32_t k = 0; k < i; k++)
             if (strcmp(plan->cols[i].name, plan->cols[k].name) == 0) {
-                kp_bind_fail(binder, statement->name.location, KP_INVALID, "42701", "column \"%s\" specified more than once", plan->cols[i].name);
+                kp_bind_fail(binder, statement->name.location, KP_INVALID, "42701",
+                             "column \"%s\" specified more than once", plan->cols[i].name);
                 return kp_error_hint(binder->err, "Name one of them: … AS other_name.");
             }
     relation->col_count = count;
@@ -279,7 +300,8 @@ static enum kp_code bind_view(struct binder *outer, struct kp_relation *relation
         return kp_bind_fail(&binder, -1, KP_UNSUPPORTED, NULL, "AS OF cannot be used in a view");
     KP_TRY(kp_bind_root(&binder, statement->tree, false, &plan, &count));
     if (count == 0)
-        return kp_bind_fail(&binder, statement->name.location, KP_UNSUPPORTED, NULL, "a view needs at least one column");
+        return kp_bind_fail(&binder, statement->name.location, KP_UNSUPPORTED, NULL,
+                            "a view needs at least one column");
     KP_TRY(kp_bind_finish(&binder, plan, count, root));
     KP_TRY(name_view_columns(&binder, relation, root->plan, count));
     relation->emit_on_close = statement->emit_on_close;
@@ -298,14 +320,15 @@ static enum kp_code bind_sink(struct binder *binder, struct kp_relation *relatio
     struct kp_relation *from;
     KP_TRY(kp_bind_relation(binder, statement->sink_from, &from));
     if (from->kind == KP_RELATION_SINK || from->kind == KP_RELATION_SYSTEM || from->kind == KP_RELATION_PLAIN_VIEW) {
-        kp_bind_fail(binder, statement->sink_from.location, KP_INVALID, "42809", "a sink cannot read from the %s \"%s\"",
-                     kp_relation_kind_name(from->kind), from->name);
+        kp_bind_fail(binder, statement->sink_from.location, KP_INVALID, "42809",
+                     "a sink cannot read from the %s \"%s\"", kp_relation_kind_name(from->kind), from->name);
         return kp_error_hint(binder->err, "Create a materialized view and a sink FROM it.");
     }
     KP_TRY(kp_sql_check_options(statement, KP_OPTION_SINK, binder->err));
     const char *format = kp_relation_option(relation, "format"), *topic = kp_relation_option(relation, "topic");
     if (format && strcmp(format, "upsert") == 0 && !from->key_count) {
-        kp_bind_fail(binder, statement->sink_from.location, KP_INVALID, "42P10", "format upsert needs a unique key, and \"%s\" has none known", from->name);
+        kp_bind_fail(binder, statement->sink_from.location, KP_INVALID, "42P10",
+                     "format upsert needs a unique key, and \"%s\" has none known", from->name);
         return kp_error_hint(binder->err, "Use format = 'changes', or GROUP BY the key in the view.");
     }
     relation->topic = topic ? topic : relation->name;
@@ -342,10 +365,13 @@ static enum kp_code check_name(struct binder *binder, const struct kp_statement 
 {
     const struct kp_name *name = &statement->name;
     if (name->schema && strcmp(name->schema, "public") != 0) {
-        bool ours = strcmp(name->schema, "kappa") == 0 || strcmp(name->schema, "pg_catalog") == 0 || strcmp(name->schema, "information_schema") == 0;
+        bool ours = strcmp(name->schema, "kappa") == 0 || strcmp(name->schema, "pg_catalog") == 0 ||
+                    strcmp(name->schema, "information_schema") == 0;
         if (ours)
-            return kp_bind_fail(binder, name->location, KP_FORBIDDEN, "42501", "permission denied for schema %s", name->schema);
-        return kp_bind_fail(binder, name->location, KP_NOT_FOUND, "3F000", "schema \"%s\" does not exist", name->schema);
+            return kp_bind_fail(binder, name->location, KP_FORBIDDEN, "42501", "permission denied for schema %s",
+                                name->schema);
+        return kp_bind_fail(binder, name->location, KP_NOT_FOUND, "3F000", "schema \"%s\" does not exist",
+                            name->schema);
     }
     if (statement->kind != KP_STATEMENT_CREATE)
         return KP_OK;
@@ -355,8 +381,8 @@ static enum kp_code check_name(struct binder *binder, const struct kp_statement 
     return KP_OK;
 }
 
-enum kp_code kp_sql_bind_create(const struct kp_sql_context *context, const struct kp_statement *statement, struct kp_relation **ret_relation,
-                                struct kp_error *err)
+enum kp_code kp_sql_bind_create(const struct kp_sql_context *context, const struct kp_statement *statement,
+                                struct kp_relation **ret_relation, struct kp_error *err)
 {
     struct kp_relation *relation = kp_relation_create();
     struct binder binder;

@@ -30,7 +30,8 @@ static void print_datum(const struct kp_datum *datum, struct kp_buf *out)
     enum kp_type_id id = datum->type.id;
     if (id == KP_BOOL) {
         kp_buf_append_text(out, datum->b ? "true" : "false");
-    } else if (id == KP_INT2 || id == KP_INT4 || id == KP_INT8 || (id == KP_NUMERIC && text.len && text.data[0] != 'N')) {
+    } else if (id == KP_INT2 || id == KP_INT4 || id == KP_INT8 ||
+               (id == KP_NUMERIC && text.len && text.data[0] != 'N')) {
         kp_buf_append(out, text.data, text.len);
     } else {
         kp_buf_append_byte(out, '\'');
@@ -256,8 +257,8 @@ static void copy_datum(struct kp_datum *datum, struct kp_arena *arena)
     } else if (datum->type.id == KP_NUMERIC && datum->numeric.kind == KP_NUMERIC_BIG) {
         struct kp_buf text = {0};
         kp_value_print(KP_TYPE(KP_NUMERIC), datum->raw, NULL, &text);
-        enum kp_code code = kp_value_parse(KP_TYPE(KP_NUMERIC), (struct kp_str){(const char *)text.data, text.len}, NULL,
-                                           arena, datum->raw, NULL);
+        enum kp_code code = kp_value_parse(KP_TYPE(KP_NUMERIC), (struct kp_str){(const char *)text.data, text.len},
+                                           NULL, arena, datum->raw, NULL);
         KP_ASSERT(code == KP_OK);
         kp_buf_finish(&text);
     }

@@ -10,26 +10,26 @@
 #include "vec/func.h"
 
 enum kp_expr_kind {
-    KP_EXPR_COLUMN,      /* column `column` of the input batch */
-    KP_EXPR_CONST,       /* `datum` */
-    KP_EXPR_PARAM,       /* $`param` (1-based): replaced by a constant before it runs (kp_plan_instantiate) */
-    KP_EXPR_CALL,        /* `func`(args): functions, operators, casts */
-    KP_EXPR_AND,         /* args, 2 or more, three-valued */
+    KP_EXPR_COLUMN, /* column `column` of the input batch */
+    KP_EXPR_CONST,  /* `datum` */
+    KP_EXPR_PARAM,  /* $`param` (1-based): replaced by a constant before it runs (kp_plan_instantiate) */
+    KP_EXPR_CALL,   /* `func`(args): functions, operators, casts */
+    KP_EXPR_AND,    /* args, 2 or more, three-valued */
     KP_EXPR_OR,
     KP_EXPR_NOT,
-    KP_EXPR_IS_NULL,     /* args[0] IS NULL */
+    KP_EXPR_IS_NULL, /* args[0] IS NULL */
     KP_EXPR_IS_NOT_NULL,
-    KP_EXPR_IS_TRUE,     /* boolean tests; never NULL */
+    KP_EXPR_IS_TRUE, /* boolean tests; never NULL */
     KP_EXPR_IS_NOT_TRUE,
     KP_EXPR_IS_FALSE,
     KP_EXPR_IS_NOT_FALSE,
-    KP_EXPR_DISTINCT,    /* args[0] IS DISTINCT FROM args[1]; func is their "=" */
-    KP_EXPR_CASE,        /* args: when, then, when, then, …, else (always there, perhaps a NULL constant) */
+    KP_EXPR_DISTINCT, /* args[0] IS DISTINCT FROM args[1]; func is their "=" */
+    KP_EXPR_CASE,     /* args: when, then, when, then, …, else (always there, perhaps a NULL constant) */
     KP_EXPR_COALESCE,
-    KP_EXPR_GREATEST,    /* ignores NULLs; all args of one type */
+    KP_EXPR_GREATEST, /* ignores NULLs; all args of one type */
     KP_EXPR_LEAST,
-    KP_EXPR_IN,          /* args[0] = any of args[1…] (all constants of its type); three-valued */
-    KP_EXPR_NOW          /* log time at the step's position, timestamptz */
+    KP_EXPR_IN, /* args[0] = any of args[1…] (all constants of its type); three-valued */
+    KP_EXPR_NOW /* log time at the step's position, timestamptz */
 };
 
 struct kp_expr {

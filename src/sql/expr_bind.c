@@ -9,8 +9,8 @@
 
 enum { STACK_LEFT_MIN_BYTES = 96 << 10 };
 
-static enum kp_code bind_many(struct binder *binder, const struct expr_place *place, PgQuery__Node *const *nodes, size_t count,
-                              struct kp_expr **exprs)
+static enum kp_code bind_many(struct binder *binder, const struct expr_place *place, PgQuery__Node *const *nodes,
+                              size_t count, struct kp_expr **exprs)
 {
     for (size_t i = 0; i < count; i++)
         KP_TRY(kp_bind_expr(binder, place, nodes[i], &exprs[i]));
@@ -44,7 +44,8 @@ static enum kp_code float_constant(struct binder *binder, const PgQuery__AConst 
         (*ret_expr)->datum.i64 = number;
         return KP_OK;
     }
-    return kp_bind_coerce(binder, unknown_text(binder, text, node->location), KP_TYPE(KP_NUMERIC), COERCE_IMPLICIT, ret_expr);
+    return kp_bind_coerce(binder, unknown_text(binder, text, node->location), KP_TYPE(KP_NUMERIC), COERCE_IMPLICIT,
+                          ret_expr);
 }
 
 static enum kp_code bind_constant(struct binder *binder, const PgQuery__AConst *node, struct kp_expr **ret_expr)
@@ -91,7 +92,8 @@ static enum kp_code bind_bool(struct binder *binder, const struct expr_place *pl
 {
     static const char *const names[] = {"", "AND", "OR", "NOT"};
     static const enum kp_expr_kind kinds[] = {KP_EXPR_AND, KP_EXPR_AND, KP_EXPR_OR, KP_EXPR_NOT};
-    struct kp_expr *expr = kp_bind_new(binder, kinds[node->boolop], KP_TYPE(KP_BOOL), node->location, (uint32_t)node->n_args);
+    struct kp_expr *expr =
+        kp_bind_new(binder, kinds[node->boolop], KP_TYPE(KP_BOOL), node->location, (uint32_t)node->n_args);
     for (uint32_t i = 0; i < expr->arg_count; i++) {
         struct kp_expr *arg;
         KP_TRY(kp_bind_expr(binder, place, node->args[i], &arg));
@@ -121,14 +123,18 @@ static enum kp_code bind_null_test(struct binder *binder, const struct expr_plac
     return KP_OK;
 }
 
-static enum kp_code bind_boolean_test(struct binder *binder, const struct expr_place *place, const PgQuery__BooleanTest *node,
-                                      struct kp_expr **ret_expr)
+static enum kp_code bind_boolean_test(struct binder *binder, const struct expr_place *place,
+                                      const PgQuery__BooleanTest *node, struct kp_expr **ret_expr)
 {
     static const struct {
         enum kp_expr_kind kind;
         const char *name;
-    } tests[] = {{KP_EXPR_IS_TRUE, ""},         {KP_EXPR_IS_TRUE, "IS TRUE"},       {KP_EXPR_IS_NOT_TRUE, "IS NOT TRUE"},
-                 {KP_EXPR_IS_FALSE, "IS FALSE"}, {KP_EXPR_IS_NOT_FALSE, "IS NOT FALSE"}, {KP_EXPR_IS_NULL, "IS UNKNOWN"},
+    } tests[] = {{KP_EXPR_IS_TRUE, ""},
+                 {KP_EXPR_IS_TRUE, "IS TRUE"},
+                 {KP_EXPR_IS_NOT_TRUE, "IS NOT TRUE"},
+                 {KP_EXPR_IS_FALSE, "IS FALSE"},
+                 {KP_EXPR_IS_NOT_FALSE, "IS NOT FALSE"},
+                 {KP_EXPR_IS_NULL, "IS UNKNOWN"},
                  {KP_EXPR_IS_NOT_NULL, "IS NOT UNKNOWN"}};
     struct kp_expr *arg;
     KP_TRY(kp_bind_expr(binder, place, node->arg, &arg));
@@ -139,7 +145,8 @@ static enum kp_code bind_boolean_test(struct binder *binder, const struct expr_p
 
 /* ---- CASE, COALESCE, GREATEST, LEAST ---- */
 
-static enum kp_code coerce_all(struct binder *binder, struct kp_expr **exprs, uint32_t count, uint32_t step, struct kp_type type)
+static enum kp_code coerce_all(struct binder *binder, struct kp_expr **exprs, uint32_t count, uint32_t step,
+                               struct kp_type type)
 {
     for (uint32_t i = 0; i < count; i += step)
         KP_TRY(kp_bind_coerce(binder, exprs[i], type, COERCE_IMPLICIT, &exprs[i]));
@@ -180,8 +187,9 @@ static enum kp_code bind_case(struct binder *binder, const struct expr_place *pl
     return KP_OK;
 }
 
-static enum kp_code bind_choice(struct binder *binder, const struct expr_place *place, enum kp_expr_kind kind, const char *what,
-                                PgQuery__Node *const *args, size_t count, int32_t location, struct kp_expr **ret_expr)
+static enum kp_code bind_choice(struct binder *binder, const struct expr_place *place, enum kp_expr_kind kind,
+                                const char *what, PgQuery__Node *const *args, size_t count, int32_t location,
+                                struct kp_expr **ret_expr)
 {
     struct kp_expr *expr = kp_bind_new(binder, kind, KP_TYPE(KP_UNKNOWN), location, (uint32_t)count);
     KP_TRY(bind_many(binder, place, args, count, expr->args));
@@ -226,7 +234,8 @@ static enum kp_code bind_distinct(struct binder *binder, const struct expr_place
     } else {
         expr = wrap(binder, KP_EXPR_NOT, equal, node->location);
     }
-    *ret_expr = node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT ? expr : wrap(binder, KP_EXPR_NOT, expr, node->location);
+    *ret_expr =
+        node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT ? expr : wrap(binder, KP_EXPR_NOT, expr, node->location);
     return KP_OK;
 }
 
@@ -238,7 +247,8 @@ static enum kp_code bind_nullif(struct binder *binder, const struct expr_place *
     KP_TRY(both_sides(binder, place, node, &left, &right));
     KP_TRY(kp_bind_operator(binder, "=", left, right, node->location, &equal));
     if (left->type.id == KP_UNKNOWN) /* it became the type of the right side */
-        KP_TRY(kp_bind_coerce(binder, left, equal->kind == KP_EXPR_CALL ? equal->args[0]->type : KP_TYPE(KP_TEXT), COERCE_IMPLICIT, &left));
+        KP_TRY(kp_bind_coerce(binder, left, equal->kind == KP_EXPR_CALL ? equal->args[0]->type : KP_TYPE(KP_TEXT),
+                              COERCE_IMPLICIT, &left));
     struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CASE, left->type, node->location, 3);
     expr->args[0] = equal;
     expr->args[1] = kp_bind_null(binder, left->type);
@@ -309,15 +319,17 @@ static enum kp_code bind_any_all(struct binder *binder, const struct expr_place 
     bool fits = array->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR && array->a_array_expr->n_elements &&
                 strcmp(name, any ? "=" : "<>") == 0;
     if (!fits)
-        return kp_bind_fail(binder, node->location, KP_UNSUPPORTED, NULL, "%s with an array is only supported as %s (ARRAY[…])",
-                            any ? "ANY" : "ALL", any ? "= ANY" : "<> ALL");
+        return kp_bind_fail(binder, node->location, KP_UNSUPPORTED, NULL,
+                            "%s with an array is only supported as %s (ARRAY[…])", any ? "ANY" : "ALL",
+                            any ? "= ANY" : "<> ALL");
     struct kp_expr *left;
     KP_TRY(kp_bind_expr(binder, place, node->lexpr, &left));
-    return in_list(binder, left, array->a_array_expr->elements, array->a_array_expr->n_elements, place, !any, node->location, ret_expr);
+    return in_list(binder, left, array->a_array_expr->elements, array->a_array_expr->n_elements, place, !any,
+                   node->location, ret_expr);
 }
 
-static enum kp_code and_or(struct binder *binder, enum kp_expr_kind kind, struct kp_expr *a, struct kp_expr *b, int32_t location,
-                           struct kp_expr **ret_expr)
+static enum kp_code and_or(struct binder *binder, enum kp_expr_kind kind, struct kp_expr *a, struct kp_expr *b,
+                           int32_t location, struct kp_expr **ret_expr)
 {
     struct kp_expr *expr = kp_bind_new(binder, kind, KP_TYPE(KP_BOOL), location, 2);
     expr->args[0] = a;
@@ -327,8 +339,8 @@ static enum kp_code and_or(struct binder *binder, enum kp_expr_kind kind, struct
     return KP_OK;
 }
 
-static enum kp_code between(struct binder *binder, struct kp_expr *x, struct kp_expr *low, struct kp_expr *high, int32_t location,
-                            struct kp_expr **ret_expr)
+static enum kp_code between(struct binder *binder, struct kp_expr *x, struct kp_expr *low, struct kp_expr *high,
+                            int32_t location, struct kp_expr **ret_expr)
 {
     struct kp_expr *above, *below;
     KP_TRY(kp_bind_operator(binder, ">=", x, low, location, &above));
@@ -344,7 +356,8 @@ static enum kp_code bind_between(struct binder *binder, const struct expr_place 
     KP_TRY(kp_bind_expr(binder, place, node->rexpr->list->items[0], &low));
     KP_TRY(kp_bind_expr(binder, place, node->rexpr->list->items[1], &high));
     KP_TRY(between(binder, x, low, high, node->location, &expr));
-    if (node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM || node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN_SYM) {
+    if (node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM ||
+        node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN_SYM) {
         KP_TRY(between(binder, x, high, low, node->location, &swapped));
         KP_TRY(and_or(binder, KP_EXPR_OR, expr, swapped, node->location, &expr));
     }
@@ -361,7 +374,8 @@ static enum kp_code bind_row_compare(struct binder *binder, const struct expr_pl
     const PgQuery__RowExpr *left = node->lexpr->row_expr, *right = node->rexpr->row_expr;
     bool equal = strcmp(name, "=") == 0;
     if (left->n_args != right->n_args || left->n_args == 0)
-        return kp_bind_fail(binder, node->location, KP_INVALID, "42601", "unequal number of entries in row expressions");
+        return kp_bind_fail(binder, node->location, KP_INVALID, "42601",
+                            "unequal number of entries in row expressions");
     if (!equal && strcmp(name, "<>") != 0)
         return kp_bind_fail(binder, node->location, KP_UNSUPPORTED, NULL, "rows can only be compared with = and <>");
     struct kp_expr *all = NULL;
@@ -382,7 +396,8 @@ static enum kp_code bind_operation(struct binder *binder, const struct expr_plac
                                    struct kp_expr **ret_expr)
 {
     const char *name = node->name[node->n_name - 1]->string->sval;
-    if (node->lexpr && node->lexpr->node_case == PG_QUERY__NODE__NODE_ROW_EXPR && node->rexpr->node_case == PG_QUERY__NODE__NODE_ROW_EXPR)
+    if (node->lexpr && node->lexpr->node_case == PG_QUERY__NODE__NODE_ROW_EXPR &&
+        node->rexpr->node_case == PG_QUERY__NODE__NODE_ROW_EXPR)
         return bind_row_compare(binder, place, node, name, ret_expr);
     struct kp_expr *left, *right;
     KP_TRY(both_sides(binder, place, node, &left, &right));
@@ -443,7 +458,8 @@ static enum kp_code unsupported(struct binder *binder, const PgQuery__Node *node
         what = "GROUPING()";
         break;
     case PG_QUERY__NODE__NODE_SET_TO_DEFAULT:
-        return kp_bind_fail(binder, node->set_to_default->location, KP_INVALID, "42601", "DEFAULT is not allowed in this context");
+        return kp_bind_fail(binder, node->set_to_default->location, KP_INVALID, "42601",
+                            "DEFAULT is not allowed in this context");
     default:
         break;
     }
@@ -477,12 +493,13 @@ static enum kp_code bind_node(struct binder *binder, const struct expr_place *pl
     case PG_QUERY__NODE__NODE_CASE_EXPR:
         return bind_case(binder, place, node->case_expr, ret_expr);
     case PG_QUERY__NODE__NODE_COALESCE_EXPR:
-        return bind_choice(binder, place, KP_EXPR_COALESCE, "COALESCE", node->coalesce_expr->args, node->coalesce_expr->n_args,
-                           node->coalesce_expr->location, ret_expr);
+        return bind_choice(binder, place, KP_EXPR_COALESCE, "COALESCE", node->coalesce_expr->args,
+                           node->coalesce_expr->n_args, node->coalesce_expr->location, ret_expr);
     case PG_QUERY__NODE__NODE_MIN_MAX_EXPR: {
         bool greatest = node->min_max_expr->op == PG_QUERY__MIN_MAX_OP__IS_GREATEST;
         return bind_choice(binder, place, greatest ? KP_EXPR_GREATEST : KP_EXPR_LEAST, greatest ? "GREATEST" : "LEAST",
-                           node->min_max_expr->args, node->min_max_expr->n_args, node->min_max_expr->location, ret_expr);
+                           node->min_max_expr->args, node->min_max_expr->n_args, node->min_max_expr->location,
+                           ret_expr);
     }
     case PG_QUERY__NODE__NODE_COLLATE_CLAUSE:
         return kp_bind_expr(binder, place, node->collate_clause->arg, ret_expr); /* every collation is C */
@@ -530,10 +547,10 @@ const char *kp_bind_output_name(const PgQuery__Node *node)
     case PG_QUERY__NODE__NODE_A_EXPR:
         return node->a_expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF ? "nullif" : "?column?";
     case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION: {
-        static const char *const names[] = {"",           "current_date",   "current_time",    "current_time",    "current_timestamp",
-                                            "current_timestamp", "localtime", "localtime",     "localtimestamp",  "localtimestamp",
-                                            "current_role", "current_user", "user",            "session_user",    "current_catalog",
-                                            "current_schema"};
+        static const char *const names[] = {
+            "",          "current_date", "current_time",    "current_time",   "current_timestamp", "current_timestamp",
+            "localtime", "localtime",    "localtimestamp",  "localtimestamp", "current_role",      "current_user",
+            "user",      "session_user", "current_catalog", "current_schema"};
         return names[node->sqlvalue_function->op < KP_COUNT(names) ? node->sqlvalue_function->op : 0];
     }
     case PG_QUERY__NODE__NODE_SUB_LINK:

@@ -6,19 +6,22 @@
  */
 #include "sql/bind.h"
 
-static enum kp_code bind_now(struct binder *binder, const char *name, enum kp_type_id type, int32_t mod, int32_t location,
-                             struct kp_expr **ret_expr)
+static enum kp_code bind_now(struct binder *binder, const char *name, enum kp_type_id type, int32_t mod,
+                             int32_t location, struct kp_expr **ret_expr)
 {
     if (binder->for_view) {
         kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "%s cannot be used in a view", name);
-        return kp_error_hint(binder->err, "A view's content depends on its records only. Use a time that is in the record, or a window.");
+        return kp_error_hint(
+            binder->err,
+            "A view's content depends on its records only. Use a time that is in the record, or a window.");
     }
     struct kp_expr *now = kp_bind_new(binder, KP_EXPR_NOW, KP_TYPE(KP_TIMESTAMPTZ), location, 0);
     kp_expr_settle(now);
     return kp_bind_coerce(binder, now, (struct kp_type){type, mod}, COERCE_EXPLICIT, ret_expr);
 }
 
-enum kp_code kp_bind_value_function(struct binder *binder, const PgQuery__SQLValueFunction *function, struct kp_expr **ret_expr)
+enum kp_code kp_bind_value_function(struct binder *binder, const PgQuery__SQLValueFunction *function,
+                                    struct kp_expr **ret_expr)
 {
     const char *user = binder->context->user ? binder->context->user : "kappa";
     switch (function->op) {
@@ -52,7 +55,8 @@ enum kp_code kp_bind_value_function(struct binder *binder, const PgQuery__SQLVal
 
 /* ---- aggregates ---- */
 
-static uint32_t keep_aggregate(struct binder *binder, struct agg_list *list, const struct kp_plan_agg *agg, int32_t location)
+static uint32_t keep_aggregate(struct binder *binder, struct agg_list *list, const struct kp_plan_agg *agg,
+                               int32_t location)
 {
     for (uint32_t i = 0; i < list->count; i++) {
         const struct kp_plan_agg *other = &list->aggs[i];
@@ -93,8 +97,12 @@ static enum kp_code refuse_parts(struct binder *binder, const PgQuery__FuncCall 
     if (what)
         return kp_bind_fail(binder, call->location, KP_UNSUPPORTED, NULL, "%s: not supported", what);
     if (!aggregate && (call->agg_distinct || call->agg_filter || call->agg_star))
-        return kp_bind_fail(binder, call->location, KP_INVALID, "42809", "%s specified, but %s is not an aggregate function",
-                            call->agg_distinct ? "DISTINCT" : call->agg_filter ? "FILTER" : "*", name);
+        return kp_bind_fail(binder, call->location, KP_INVALID, "42809",
+                            "%s specified, but %s is not an aggregate function",
+                            call->agg_distinct ? "DISTINCT"
+                            : call->agg_filter ? "FILTER"
+                                               : "*",
+                            name);
     return KP_OK;
 }
 
@@ -103,8 +111,10 @@ static enum kp_code bind_aggregate(struct binder *binder, const struct expr_plac
 {
     if (!place->aggs) {
         if (strcmp(place->clause, "an aggregate") == 0)
-            return kp_bind_fail(binder, call->location, KP_INVALID, "42803", "aggregate function calls cannot be nested");
-        return kp_bind_fail(binder, call->location, KP_INVALID, "42803", "aggregate functions are not allowed in %s", place->clause);
+            return kp_bind_fail(binder, call->location, KP_INVALID, "42803",
+                                "aggregate function calls cannot be nested");
+        return kp_bind_fail(binder, call->location, KP_INVALID, "42803", "aggregate functions are not allowed in %s",
+                            place->clause);
     }
     struct expr_place inside = *place;
     inside.aggs = NULL;
@@ -130,7 +140,8 @@ static enum kp_code bind_aggregate(struct binder *binder, const struct expr_plac
 
 static bool is_now(const char *name)
 {
-    return strcmp(name, "now") == 0 || strcmp(name, "transaction_timestamp") == 0 || strcmp(name, "statement_timestamp") == 0;
+    return strcmp(name, "now") == 0 || strcmp(name, "transaction_timestamp") == 0 ||
+           strcmp(name, "statement_timestamp") == 0;
 }
 
 enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
@@ -138,7 +149,8 @@ enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *p
 {
     const char *schema, *name = kp_tree_name(call->funcname, call->n_funcname, &schema);
     if (schema && strcmp(schema, "pg_catalog") != 0)
-        return kp_bind_fail(binder, call->location, KP_NOT_FOUND, "42883", "function %s.%s does not exist", schema, name);
+        return kp_bind_fail(binder, call->location, KP_NOT_FOUND, "42883", "function %s.%s does not exist", schema,
+                            name);
     bool aggregate = kp_bind_is_aggregate(name);
     KP_TRY(refuse_parts(binder, call, name, aggregate));
     if (aggregate)

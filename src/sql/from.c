@@ -3,8 +3,8 @@
  * and conditions over them; then to one tree of joins.
  *
  * Inner joins, by comma or JOIN … ON, are one flat list. The tree is left-deep: it starts with the first item and takes
- * next the first that an equality connects to what is there, so that FROM a, b, c WHERE a.x = c.x AND c.y = b.y needs no
- * cross join. Outer joins are items of their own.
+ * next the first that an equality connects to what is there, so that FROM a, b, c WHERE a.x = c.x AND c.y = b.y needs
+ * no cross join. Outer joins are items of their own.
  */
 #include "sql/bind.h"
 
@@ -15,7 +15,8 @@ enum kp_code kp_bind_relation(struct binder *binder, struct kp_name name, struct
     if (*ret_relation)
         return KP_OK;
     if (name.schema)
-        kp_bind_fail(binder, name.location, KP_NOT_FOUND, "42P01", "relation \"%s.%s\" does not exist", name.schema, name.name);
+        kp_bind_fail(binder, name.location, KP_NOT_FOUND, "42P01", "relation \"%s.%s\" does not exist", name.schema,
+                     name.name);
     else
         kp_bind_fail(binder, name.location, KP_NOT_FOUND, "42P01", "relation \"%s\" does not exist", name.name);
     const char *like;
@@ -41,10 +42,10 @@ void kp_joins_add(struct binder *binder, struct query_joins *joins, struct kp_pl
 
 struct joiner {
     struct query_joins *joins;
-    uint32_t *base;    /* of each item: its first column in the order written */
-    bool *used;        /* items in the tree */
-    bool *applied;     /* conditions */
-    uint32_t *map;     /* column as written → column of the tree so far; UINT32_MAX: not there yet */
+    uint32_t *base; /* of each item: its first column in the order written */
+    bool *used;     /* items in the tree */
+    bool *applied;  /* conditions */
+    uint32_t *map;  /* column as written → column of the tree so far; UINT32_MAX: not there yet */
 };
 
 static uint32_t item_of(const struct joiner *joiner, uint32_t column)
@@ -77,7 +78,8 @@ static bool connects(const struct joiner *joiner, uint32_t item)
 {
     for (uint32_t i = 0; i < joiner->joins->conditions.count; i++) {
         const struct kp_expr *condition = joiner->joins->conditions.exprs[i];
-        bool equality = condition->kind == KP_EXPR_CALL && condition->arg_count == 2 && strcmp(condition->func->name, "=") == 0;
+        bool equality =
+            condition->kind == KP_EXPR_CALL && condition->arg_count == 2 && strcmp(condition->func->name, "=") == 0;
         if (joiner->applied[i] || !equality)
             continue;
         for (uint32_t side = 0; side < 2; side++) { /* one side the item's alone, the other the tree's alone */
@@ -85,8 +87,10 @@ static bool connects(const struct joiner *joiner, uint32_t item)
             uint32_t min, max;
             kp_expr_walk(condition->args[side], note_reach, &one);
             kp_expr_walk(condition->args[1 - side], note_reach, &other);
-            bool alone = kp_expr_column_range(condition->args[side], &min, &max) && item_of(joiner, min) == item && item_of(joiner, max) == item;
-            if (one.ok && one.touches_candidate && other.ok && alone && kp_expr_column_range(condition->args[1 - side], &min, &max))
+            bool alone = kp_expr_column_range(condition->args[side], &min, &max) && item_of(joiner, min) == item &&
+                         item_of(joiner, max) == item;
+            if (one.ok && one.touches_candidate && other.ok && alone &&
+                kp_expr_column_range(condition->args[1 - side], &min, &max))
                 return true;
         }
     }
@@ -172,13 +176,15 @@ struct kp_plan *kp_joins_finish(struct binder *binder, struct query_joins *joins
 
 /* ---- items ---- */
 
-static enum kp_code rename_columns(struct binder *binder, struct kp_plan *plan, const PgQuery__Alias *alias, int32_t location)
+static enum kp_code rename_columns(struct binder *binder, struct kp_plan *plan, const PgQuery__Alias *alias,
+                                   int32_t location)
 {
     if (!alias || alias->n_colnames == 0)
         return KP_OK;
     if (alias->n_colnames > plan->col_count)
-        return kp_bind_fail(binder, location, KP_INVALID, "42P10", "table \"%s\" has %u columns available but %zu columns specified",
-                            alias->aliasname, plan->col_count, alias->n_colnames);
+        return kp_bind_fail(binder, location, KP_INVALID, "42P10",
+                            "table \"%s\" has %u columns available but %zu columns specified", alias->aliasname,
+                            plan->col_count, alias->n_colnames);
     for (size_t i = 0; i < alias->n_colnames; i++)
         plan->cols[i].name = alias->colnames[i]->string->sval;
     return KP_OK;
@@ -212,7 +218,8 @@ static enum kp_code bind_cte(struct binder *binder, struct cte *cte, int32_t loc
     if (cte->busy)
         return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "recursive queries are not supported");
     if (cte->def->ctequery->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
-        return kp_bind_fail(binder, cte->def->location, KP_UNSUPPORTED, NULL, "WITH holds queries only: INSERT, UPDATE and DELETE are not supported there");
+        return kp_bind_fail(binder, cte->def->location, KP_UNSUPPORTED, NULL,
+                            "WITH holds queries only: INSERT, UPDATE and DELETE are not supported there");
     binder->ctes = cte->next;
     cte->busy = true;
     enum kp_code code = kp_bind_select(binder, cte->def->ctequery->select_stmt, false, ret_plan, &count);
@@ -221,14 +228,16 @@ static enum kp_code bind_cte(struct binder *binder, struct cte *cte, int32_t loc
     KP_TRY(code);
     const struct kp_plan *plan = *ret_plan;
     if (cte->def->n_aliascolnames > plan->col_count)
-        return kp_bind_fail(binder, cte->def->location, KP_INVALID, "42P10", "WITH query \"%s\" has %u columns available but %zu columns specified",
-                            cte->def->ctename, plan->col_count, cte->def->n_aliascolnames);
+        return kp_bind_fail(binder, cte->def->location, KP_INVALID, "42P10",
+                            "WITH query \"%s\" has %u columns available but %zu columns specified", cte->def->ctename,
+                            plan->col_count, cte->def->n_aliascolnames);
     for (size_t i = 0; i < cte->def->n_aliascolnames; i++)
         plan->cols[i].name = cte->def->aliascolnames[i]->string->sval;
     return KP_OK;
 }
 
-static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVar *range, struct query_joins *joins, struct scope *scope)
+static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVar *range, struct query_joins *joins,
+                                   struct scope *scope)
 {
     struct kp_plan *plan;
     if (!range->schemaname[0]) {
@@ -243,9 +252,11 @@ static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVa
     struct kp_name name = {range->schemaname[0] ? range->schemaname : NULL, range->relname, range->location};
     KP_TRY(kp_bind_relation(binder, name, &relation));
     if (relation->kind == KP_RELATION_SINK)
-        return kp_bind_fail(binder, range->location, KP_INVALID, "42809", "\"%s\" is a sink: read its topic through a source", range->relname);
+        return kp_bind_fail(binder, range->location, KP_INVALID, "42809",
+                            "\"%s\" is a sink: read its topic through a source", range->relname);
     if (binder->for_view && relation->kind == KP_RELATION_SYSTEM)
-        return kp_bind_fail(binder, range->location, KP_UNSUPPORTED, NULL, "a view cannot read the system table \"%s\"", range->relname);
+        return kp_bind_fail(binder, range->location, KP_UNSUPPORTED, NULL, "a view cannot read the system table \"%s\"",
+                            range->relname);
     if (relation->kind == KP_RELATION_PLAIN_VIEW)
         plan = kp_plan_copy(relation->plan->plan, binder->arena);
     else
@@ -253,7 +264,8 @@ static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVa
     return add_item(binder, plan, range->relname, range->alias, range->location, joins, scope);
 }
 
-static enum kp_code bind_subselect(struct binder *binder, const PgQuery__RangeSubselect *sub, struct query_joins *joins, struct scope *scope)
+static enum kp_code bind_subselect(struct binder *binder, const PgQuery__RangeSubselect *sub, struct query_joins *joins,
+                                   struct scope *scope)
 {
     struct kp_plan *plan;
     uint32_t count;
@@ -261,8 +273,8 @@ static enum kp_code bind_subselect(struct binder *binder, const PgQuery__RangeSu
     if (sub->lateral)
         return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "LATERAL subqueries are not supported");
     if (!sub->alias) {
-        kp_bind_fail(binder, select->n_target_list ? select->target_list[0]->res_target->location : -1, KP_INVALID, "42601",
-                     "subquery in FROM must have an alias");
+        kp_bind_fail(binder, select->n_target_list ? select->target_list[0]->res_target->location : -1, KP_INVALID,
+                     "42601", "subquery in FROM must have an alias");
         return kp_error_hint(binder->err, "For example, FROM (SELECT ...) [AS] foo.");
     }
     const struct scope *around = binder->around;
@@ -271,15 +283,18 @@ static enum kp_code bind_subselect(struct binder *binder, const PgQuery__RangeSu
     return add_item(binder, plan, NULL, sub->alias, -1, joins, scope);
 }
 
-static enum kp_code bind_table_function(struct binder *binder, const PgQuery__RangeFunction *range, struct query_joins *joins,
-                                        struct scope *scope)
+static enum kp_code bind_table_function(struct binder *binder, const PgQuery__RangeFunction *range,
+                                        struct query_joins *joins, struct scope *scope)
 {
     const PgQuery__Node *first = range->n_functions == 1 ? range->functions[0]->list->items[0] : NULL;
-    if (!first || first->node_case != PG_QUERY__NODE__NODE_FUNC_CALL || range->is_rowsfrom || range->ordinality || range->n_coldeflist)
-        return kp_bind_fail(binder, first ? kp_tree_location(first) : -1, KP_UNSUPPORTED, NULL, "this form of a function in FROM is not supported");
+    if (!first || first->node_case != PG_QUERY__NODE__NODE_FUNC_CALL || range->is_rowsfrom || range->ordinality ||
+        range->n_coldeflist)
+        return kp_bind_fail(binder, first ? kp_tree_location(first) : -1, KP_UNSUPPORTED, NULL,
+                            "this form of a function in FROM is not supported");
     const char *schema, *name = kp_tree_name(first->func_call->funcname, first->func_call->n_funcname, &schema), *alias;
     if (!kp_bind_is_window(name)) {
-        kp_bind_fail(binder, first->func_call->location, KP_UNSUPPORTED, NULL, "table function %s() is not supported", name);
+        kp_bind_fail(binder, first->func_call->location, KP_UNSUPPORTED, NULL, "table function %s() is not supported",
+                     name);
         return kp_error_hint(binder->err, "There are tumble, hop, cumulate and session.");
     }
     struct kp_plan *plan;
@@ -287,7 +302,8 @@ static enum kp_code bind_table_function(struct binder *binder, const PgQuery__Ra
     return add_item(binder, plan, alias, range->alias, first->func_call->location, joins, scope);
 }
 
-static enum kp_code bind_item(struct binder *binder, const PgQuery__Node *node, struct query_joins *joins, struct scope *scope);
+static enum kp_code bind_item(struct binder *binder, const PgQuery__Node *node, struct query_joins *joins,
+                              struct scope *scope);
 
 /* ---- JOIN ---- */
 
@@ -297,23 +313,27 @@ struct sides {
     uint32_t from;      /* first scope column of this join */
 };
 
-static const struct scope_column *using_column(const struct sides *sides, const char *name, bool left, bool *ret_ambiguous)
+static const struct scope_column *using_column(const struct sides *sides, const char *name, bool left,
+                                               bool *ret_ambiguous)
 {
     struct scope part = {.cols = sides->scope->cols + (left ? sides->from : sides->left_cols),
                          .count = left ? sides->left_cols - sides->from : sides->scope->count - sides->left_cols};
     return kp_scope_lookup(&part, NULL, name, ret_ambiguous);
 }
 
-static enum kp_code bind_using(struct binder *binder, const struct sides *sides, const char *name, bool keep_right, struct conjuncts *conditions)
+static enum kp_code bind_using(struct binder *binder, const struct sides *sides, const char *name, bool keep_right,
+                               struct conjuncts *conditions)
 {
     bool ambiguous_left, ambiguous_right;
     const struct scope_column *left = using_column(sides, name, true, &ambiguous_left);
     const struct scope_column *right = using_column(sides, name, false, &ambiguous_right);
     if (!left || !right)
-        return kp_bind_fail(binder, -1, KP_NOT_FOUND, "42703", "column \"%s\" specified in USING clause does not exist in %s table",
-                            name, left ? "right" : "left");
+        return kp_bind_fail(binder, -1, KP_NOT_FOUND, "42703",
+                            "column \"%s\" specified in USING clause does not exist in %s table", name,
+                            left ? "right" : "left");
     if (ambiguous_left || ambiguous_right)
-        return kp_bind_fail(binder, -1, KP_INVALID, "42702", "common column name \"%s\" appears more than once in %s table", name,
+        return kp_bind_fail(binder, -1, KP_INVALID, "42702",
+                            "common column name \"%s\" appears more than once in %s table", name,
                             ambiguous_left ? "left" : "right");
     struct kp_expr *equal;
     KP_TRY(kp_bind_operator(binder, "=", kp_bind_column(binder, left->index, left->type, -1),
@@ -324,7 +344,8 @@ static enum kp_code bind_using(struct binder *binder, const struct sides *sides,
 }
 
 /* ON, USING or NATURAL over the scope of both sides. */
-static enum kp_code bind_join_quals(struct binder *binder, const PgQuery__JoinExpr *join, const struct sides *sides, struct conjuncts *conditions)
+static enum kp_code bind_join_quals(struct binder *binder, const PgQuery__JoinExpr *join, const struct sides *sides,
+                                    struct conjuncts *conditions)
 {
     bool keep_right = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT;
     if ((join->is_natural || join->n_using_clause) && join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL)
@@ -340,7 +361,8 @@ static enum kp_code bind_join_quals(struct binder *binder, const PgQuery__JoinEx
     for (size_t i = 0; i < join->n_using_clause; i++)
         KP_TRY(bind_using(binder, sides, join->using_clause[i]->string->sval, keep_right, conditions));
     if (join->quals) {
-        struct scope own = {.cols = sides->scope->cols + sides->from, .count = sides->scope->count - sides->from,
+        struct scope own = {.cols = sides->scope->cols + sides->from,
+                            .count = sides->scope->count - sides->from,
                             .beyond = sides->scope->beyond};
         struct expr_place place = {.scope = &own, .clause = "JOIN conditions"};
         struct kp_expr *quals;
@@ -359,7 +381,8 @@ static void alias_join(const PgQuery__JoinExpr *join, struct scope *scope, uint3
 }
 
 /* An inner join's sides are items of the same list. */
-static enum kp_code bind_inner(struct binder *binder, const PgQuery__JoinExpr *join, struct query_joins *joins, struct scope *scope)
+static enum kp_code bind_inner(struct binder *binder, const PgQuery__JoinExpr *join, struct query_joins *joins,
+                               struct scope *scope)
 {
     uint32_t from = scope->count;
     KP_TRY(bind_item(binder, join->larg, joins, scope));
@@ -370,7 +393,8 @@ static enum kp_code bind_inner(struct binder *binder, const PgQuery__JoinExpr *j
     return KP_OK;
 }
 
-static enum kp_code bind_side(struct binder *binder, const PgQuery__Node *node, struct scope *scope, uint32_t base, struct kp_plan **ret_plan)
+static enum kp_code bind_side(struct binder *binder, const PgQuery__Node *node, struct scope *scope, uint32_t base,
+                              struct kp_plan **ret_plan)
 {
     struct query_joins joins = {0};
     uint32_t from = scope->count;
@@ -388,11 +412,13 @@ static enum kp_code join_kind(struct binder *binder, const PgQuery__JoinExpr *jo
         *ret_kind = KP_JOIN_LEFT; /* RIGHT: with the sides exchanged */
         return KP_OK;
     }
-    kp_bind_fail(binder, join->quals ? kp_tree_location(join->quals) : -1, KP_UNSUPPORTED, NULL, "FULL JOIN is not supported");
+    kp_bind_fail(binder, join->quals ? kp_tree_location(join->quals) : -1, KP_UNSUPPORTED, NULL,
+                 "FULL JOIN is not supported");
     return kp_error_hint(binder->err, "Write a LEFT JOIN, UNION ALL the rows of the right side without a partner.");
 }
 
-static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *join, struct query_joins *joins, struct scope *scope)
+static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *join, struct query_joins *joins,
+                               struct scope *scope)
 {
     enum kp_join_kind kind;
     KP_TRY(join_kind(binder, join, &kind));
@@ -428,7 +454,8 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
     return KP_OK;
 }
 
-static enum kp_code bind_item(struct binder *binder, const PgQuery__Node *node, struct query_joins *joins, struct scope *scope)
+static enum kp_code bind_item(struct binder *binder, const PgQuery__Node *node, struct query_joins *joins,
+                              struct scope *scope)
 {
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_RANGE_VAR:

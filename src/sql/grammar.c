@@ -11,7 +11,7 @@
 #include "os/thread.h"
 
 enum {
-    STACK_BYTES = 32 << 20,      /* for the deepest statement; touched pages only are paid */
+    STACK_BYTES = 32 << 20,        /* for the deepest statement; touched pages only are paid */
     STACK_SHORT_BYTES = 192 << 10, /* for a statement of at most SHORT_TOKENS tokens */
     SHORT_TOKENS = 64
 };
@@ -52,8 +52,8 @@ static void run(void *arg)
             job->err->position = parsed.error->cursorpos;
     } else {
         ProtobufCAllocator allocator = {arena_alloc, arena_free, job->arena};
-        job->result = pg_query__parse_result__unpack(&allocator, parsed.parse_tree.len,
-                                                     (const uint8_t *)parsed.parse_tree.data);
+        job->result =
+            pg_query__parse_result__unpack(&allocator, parsed.parse_tree.len, (const uint8_t *)parsed.parse_tree.data);
         job->code = job->result ? KP_OK : kp_fail(job->err, KP_LIMIT, "54001", "statement is nested too deeply");
     }
     pg_query_free_protobuf_parse_result(parsed);

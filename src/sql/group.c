@@ -10,7 +10,8 @@ static enum kp_code position_group(struct binder *binder, const PgQuery__AConst 
 {
     int32_t position = node->ival->ival;
     if (position < 1 || (uint32_t)position > targets->count)
-        return kp_bind_fail(binder, node->location, KP_INVALID, "42P10", "GROUP BY position %d is not in select list", position);
+        return kp_bind_fail(binder, node->location, KP_INVALID, "42P10", "GROUP BY position %d is not in select list",
+                            position);
     *ret_expr = targets->items[position - 1].expr;
     return KP_OK;
 }
@@ -21,7 +22,8 @@ static bool has_aggregate(const struct kp_expr *expr, void *arg)
 }
 
 /* A bare name: the input's column first, else an output column's name. */
-static bool output_name(const PgQuery__Node *node, const struct expr_place *place, const struct targets *targets, struct kp_expr **ret_expr)
+static bool output_name(const PgQuery__Node *node, const struct expr_place *place, const struct targets *targets,
+                        struct kp_expr **ret_expr)
 {
     if (node->node_case != PG_QUERY__NODE__NODE_COLUMN_REF || node->column_ref->n_fields != 1 ||
         node->column_ref->fields[0]->node_case != PG_QUERY__NODE__NODE_STRING)
@@ -43,13 +45,15 @@ static enum kp_code bind_group(struct binder *binder, const PgQuery__Node *node,
                                const struct targets *targets, struct kp_expr **ret_expr)
 {
     if (node->node_case == PG_QUERY__NODE__NODE_GROUPING_SET)
-        return kp_bind_fail(binder, node->grouping_set->location, KP_UNSUPPORTED, NULL, "GROUPING SETS, ROLLUP and CUBE are not supported");
+        return kp_bind_fail(binder, node->grouping_set->location, KP_UNSUPPORTED, NULL,
+                            "GROUPING SETS, ROLLUP and CUBE are not supported");
     if (node->node_case == PG_QUERY__NODE__NODE_A_CONST && node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL)
         KP_TRY(position_group(binder, node->a_const, targets, ret_expr));
     else if (!output_name(node, place, targets, ret_expr))
         KP_TRY(kp_bind_expr(binder, place, node, ret_expr));
     if (!kp_expr_walk(*ret_expr, has_aggregate, NULL))
-        return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42803", "aggregate functions are not allowed in GROUP BY");
+        return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42803",
+                            "aggregate functions are not allowed in GROUP BY");
     return kp_bind_settle_unknown(binder, *ret_expr, ret_expr);
 }
 
@@ -94,7 +98,8 @@ static struct kp_expr *rewrite(const struct kp_expr *expr, struct kp_arena *aren
     return NULL;
 }
 
-enum kp_code kp_bind_above_groups(struct binder *binder, const struct grouping *grouping, struct kp_expr *expr, struct kp_expr **ret_expr)
+enum kp_code kp_bind_above_groups(struct binder *binder, const struct grouping *grouping, struct kp_expr *expr,
+                                  struct kp_expr **ret_expr)
 {
     struct above above = {binder, grouping, NULL};
     struct kp_expr *result = kp_expr_copy(expr, binder->arena, rewrite, &above);

@@ -43,8 +43,8 @@ static bool never_null(const struct kp_expr *expr, const struct kp_plan *input)
     }
 }
 
-struct kp_plan *kp_bind_project(struct binder *binder, struct kp_plan *input, struct kp_expr **exprs, const char *const *names,
-                                uint32_t count)
+struct kp_plan *kp_bind_project(struct binder *binder, struct kp_plan *input, struct kp_expr **exprs,
+                                const char *const *names, uint32_t count)
 {
     struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_PROJECT, input->location, count, 1);
     plan->inputs[0] = input;
@@ -69,8 +69,10 @@ struct kp_plan *kp_bind_filter(struct binder *binder, struct kp_plan *input, str
         uint32_t b = predicate->kind == KP_EXPR_AND ? predicate->arg_count : 1;
         both->arg_count = a + b;
         both->args = kp_arena_alloc(binder->arena, (a + b) * sizeof(struct kp_expr *));
-        memcpy(both->args, first->kind == KP_EXPR_AND ? first->args : &input->filter.predicate, a * sizeof(struct kp_expr *));
-        memcpy(both->args + a, predicate->kind == KP_EXPR_AND ? predicate->args : &predicate, b * sizeof(struct kp_expr *));
+        memcpy(both->args, first->kind == KP_EXPR_AND ? first->args : &input->filter.predicate,
+               a * sizeof(struct kp_expr *));
+        memcpy(both->args + a, predicate->kind == KP_EXPR_AND ? predicate->args : &predicate,
+               b * sizeof(struct kp_expr *));
         kp_expr_settle(both);
         input->filter.predicate = both;
         return input;

@@ -27,7 +27,8 @@ static const struct option_rule {
     {"header", KP_OPTION_SOURCE, VALUE_BOOL, 0, 0, NULL},
     {"max_ahead", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_DURATION, 0, 0, "none"},
     {"idle_timeout", KP_OPTION_SOURCE, VALUE_DURATION, 0, 0, "none"},
-    {"partitions", KP_OPTION_SOURCE | KP_OPTION_TABLE | KP_OPTION_SINK | KP_OPTION_TOPIC, VALUE_INT, 1, KP_PARTITIONS_MAX, NULL},
+    {"partitions", KP_OPTION_SOURCE | KP_OPTION_TABLE | KP_OPTION_SINK | KP_OPTION_TOPIC, VALUE_INT, 1,
+     KP_PARTITIONS_MAX, NULL},
     {"retention", KP_OPTION_TOPIC, VALUE_DURATION, 0, 0, "forever"},
     {"retention_bytes", KP_OPTION_TOPIC, VALUE_INT, 0, INT64_MAX, NULL},
     {"max_message_bytes", KP_OPTION_TOPIC, VALUE_INT, 1, KP_RECORD_BATCH_BYTES_MAX, NULL},
@@ -39,7 +40,8 @@ static const struct option_rule {
 
 enum kp_code kp_sql_option_bool(const char *name, const char *value, bool *ret_value, struct kp_error *err)
 {
-    static const char *const yes[] = {"true", "on", "yes", "1", "t", "y"}, *const no[] = {"false", "off", "no", "0", "f", "n"};
+    static const char *const yes[] = {"true", "on", "yes", "1", "t", "y"}, *const no[] = {"false", "off", "no",
+                                                                                          "0",     "f",   "n"};
     for (size_t i = 0; i < KP_COUNT(yes); i++) {
         if (strcasecmp(value, yes[i]) == 0 || strcasecmp(value, no[i]) == 0) {
             *ret_value = strcasecmp(value, yes[i]) == 0;
@@ -58,8 +60,8 @@ enum kp_code kp_sql_option_int(const char *name, const char *value, int64_t min,
     if (end == value || *end || errno)
         return kp_fail(err, KP_INVALID, "22023", "parameter \"%s\" requires an integer value, not \"%s\"", name, value);
     if (number < min || number > max)
-        return kp_fail(err, KP_INVALID, "22023", "%s is outside the valid range for parameter \"%s\" (%lld .. %lld)", value, name,
-                       (long long)min, (long long)max);
+        return kp_fail(err, KP_INVALID, "22023", "%s is outside the valid range for parameter \"%s\" (%lld .. %lld)",
+                       value, name, (long long)min, (long long)max);
     *ret_value = number;
     return KP_OK;
 }
@@ -82,10 +84,12 @@ static enum kp_code check_duration(const char *name, const char *value, struct k
     struct kp_error inner;
     if (kp_value_parse(KP_TYPE(KP_INTERVAL), kp_str(value), NULL, arena, interval, &inner) == KP_OK)
         return KP_OK;
-    return kp_fail(err, KP_INVALID, "22023", "parameter \"%s\" requires a duration like '10 seconds', not \"%s\"", name, value);
+    return kp_fail(err, KP_INVALID, "22023", "parameter \"%s\" requires a duration like '10 seconds', not \"%s\"", name,
+                   value);
 }
 
-static enum kp_code check_value(const struct option_rule *rule, const char *value, struct kp_arena *arena, struct kp_error *err)
+static enum kp_code check_value(const struct option_rule *rule, const char *value, struct kp_arena *arena,
+                                struct kp_error *err)
 {
     bool flag;
     int64_t number;
@@ -134,7 +138,8 @@ static enum kp_code check_option(const struct kp_statement *statement, uint32_t 
     return KP_INVALID;
 }
 
-enum kp_code kp_sql_check_options(const struct kp_statement *statement, enum kp_option_owner owner, struct kp_error *err)
+enum kp_code kp_sql_check_options(const struct kp_statement *statement, enum kp_option_owner owner,
+                                  struct kp_error *err)
 {
     for (uint32_t i = 0; i < statement->option_count; i++) {
         enum kp_code code = check_option(statement, i, owner, err);

@@ -14,6 +14,7 @@ enum kp_option_owner {
 };
 
 /* Every option of the statement is known for the owner and well formed; else 22023 with a suggestion. */
-KP_MUST enum kp_code kp_sql_check_options(const struct kp_statement *statement, enum kp_option_owner owner, struct kp_error *err);
+KP_MUST enum kp_code kp_sql_check_options(const struct kp_statement *statement, enum kp_option_owner owner,
+                                          struct kp_error *err);
 
 #endif

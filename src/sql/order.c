@@ -7,18 +7,20 @@
  */
 #include "sql/bind.h"
 
-static enum kp_code position_key(struct binder *binder, const PgQuery__AConst *node, const struct targets *targets, uint32_t visible,
-                                 uint32_t *ret_column)
+static enum kp_code position_key(struct binder *binder, const PgQuery__AConst *node, const struct targets *targets,
+                                 uint32_t visible, uint32_t *ret_column)
 {
     int32_t position = node->ival->ival;
     if (position < 1 || (uint32_t)position > visible)
-        return kp_bind_fail(binder, node->location, KP_INVALID, "42P10", "ORDER BY position %d is not in select list", position);
+        return kp_bind_fail(binder, node->location, KP_INVALID, "42P10", "ORDER BY position %d is not in select list",
+                            position);
     *ret_column = (uint32_t)position - 1;
     return KP_OK;
 }
 
 /* A bare name is an output column first. */
-static bool named_key(const PgQuery__Node *node, const struct targets *targets, uint32_t visible, uint32_t *ret_column, bool *ret_ambiguous)
+static bool named_key(const PgQuery__Node *node, const struct targets *targets, uint32_t visible, uint32_t *ret_column,
+                      bool *ret_ambiguous)
 {
     *ret_ambiguous = false;
     if (node->node_case != PG_QUERY__NODE__NODE_COLUMN_REF || node->column_ref->n_fields != 1 ||
@@ -37,8 +39,8 @@ static bool named_key(const PgQuery__Node *node, const struct targets *targets, 
     return found;
 }
 
-static enum kp_code expr_key(struct binder *binder, const PgQuery__Node *node, const struct expr_place *place, struct targets *targets,
-                             bool distinct, uint32_t *ret_column)
+static enum kp_code expr_key(struct binder *binder, const PgQuery__Node *node, const struct expr_place *place,
+                             struct targets *targets, bool distinct, uint32_t *ret_column)
 {
     struct kp_expr *expr;
     struct expr_place inside = *place;
@@ -74,7 +76,8 @@ enum kp_code kp_bind_order(struct binder *binder, const PgQuery__SelectStmt *sel
         if (node->node_case == PG_QUERY__NODE__NODE_A_CONST && node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL)
             KP_TRY(position_key(binder, node->a_const, targets, visible, &key->column));
         else if (node->node_case == PG_QUERY__NODE__NODE_A_CONST && !node->a_const->isnull)
-            return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42601", "non-integer constant in ORDER BY");
+            return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42601",
+                                "non-integer constant in ORDER BY");
         else if (!named_key(node, targets, visible, &key->column, &ambiguous))
             KP_TRY(expr_key(binder, node, place, targets, distinct, &key->column));
         else if (ambiguous)
@@ -93,7 +96,8 @@ enum kp_code kp_bind_order(struct binder *binder, const PgQuery__SelectStmt *sel
 }
 
 /* LIMIT and OFFSET: a bigint constant or parameter that is not negative; LIMIT NULL and ALL are none. */
-static enum kp_code bind_count(struct binder *binder, const PgQuery__Node *node, const char *what, struct kp_expr **ret_expr)
+static enum kp_code bind_count(struct binder *binder, const PgQuery__Node *node, const char *what,
+                               struct kp_expr **ret_expr)
 {
     static const struct scope nothing;
     struct expr_place place = {.scope = &nothing, .clause = what};
@@ -108,18 +112,20 @@ static enum kp_code bind_count(struct binder *binder, const PgQuery__Node *node,
     if (expr->kind == KP_EXPR_CONST && expr->datum.null)
         return KP_OK;
     if (!kp_can_coerce(expr->type.id, KP_INT8, COERCE_ASSIGNMENT))
-        return kp_bind_fail(binder, location, KP_INVALID, "42804", "argument of %s must be type bigint, not type %s", what,
-                            kp_type_info(expr->type.id)->name);
+        return kp_bind_fail(binder, location, KP_INVALID, "42804", "argument of %s must be type bigint, not type %s",
+                            what, kp_type_info(expr->type.id)->name);
     KP_TRY(kp_bind_coerce(binder, expr, KP_TYPE(KP_INT8), COERCE_ASSIGNMENT, &expr));
     if (expr->kind != KP_EXPR_CONST && expr->kind != KP_EXPR_PARAM)
         return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "%s must be a constant or a parameter", what);
     if (expr->kind == KP_EXPR_CONST && expr->datum.i64 < 0)
-        return kp_bind_fail(binder, location, KP_INVALID, strcmp(what, "LIMIT") == 0 ? "2201W" : "2201X", "%s must not be negative", what);
+        return kp_bind_fail(binder, location, KP_INVALID, strcmp(what, "LIMIT") == 0 ? "2201W" : "2201X",
+                            "%s must not be negative", what);
     *ret_expr = expr;
     return KP_OK;
 }
 
-static struct kp_plan *sort_node(struct binder *binder, enum kp_plan_kind kind, struct kp_plan *input, const struct order *order)
+static struct kp_plan *sort_node(struct binder *binder, enum kp_plan_kind kind, struct kp_plan *input,
+                                 const struct order *order)
 {
     struct kp_plan *plan = kp_bind_node(binder, kind, input->location, input->col_count, 1);
     plan->inputs[0] = input;
@@ -129,14 +135,15 @@ static struct kp_plan *sort_node(struct binder *binder, enum kp_plan_kind kind, 
     return plan;
 }
 
-enum kp_code kp_bind_order_plan(struct binder *binder, const PgQuery__SelectStmt *select, const struct order *order, bool root,
-                                struct kp_plan **plan)
+enum kp_code kp_bind_order_plan(struct binder *binder, const PgQuery__SelectStmt *select, const struct order *order,
+                                bool root, struct kp_plan **plan)
 {
     struct kp_expr *limit, *offset;
     KP_TRY(bind_count(binder, select->limit_count, "LIMIT", &limit));
     KP_TRY(bind_count(binder, select->limit_offset, "OFFSET", &offset));
     if (select->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES)
-        return kp_bind_fail(binder, kp_tree_location(select->limit_count), KP_UNSUPPORTED, NULL, "FETCH … WITH TIES is not supported");
+        return kp_bind_fail(binder, kp_tree_location(select->limit_count), KP_UNSUPPORTED, NULL,
+                            "FETCH … WITH TIES is not supported");
     if ((limit || offset) && binder->for_view && !order->count) {
         kp_bind_fail(binder, kp_tree_location(limit ? select->limit_count : select->limit_offset), KP_UNSUPPORTED, NULL,
                      "%s without ORDER BY cannot be used in a view", limit ? "LIMIT" : "OFFSET");

@@ -51,7 +51,8 @@ KP_MUST enum kp_code kp_parser_string(struct parser *parser, const char **ret_te
 KP_MUST enum kp_code kp_grammar_parse(struct parser *parser, const char *sql, const PgQuery__Node **ret_tree);
 
 /* tree.c: fills the statement from PostgreSQL's tree; `statement` has what stream words said before. */
-KP_MUST enum kp_code kp_statement_from_tree(struct parser *parser, struct kp_statement *statement, const PgQuery__Node *tree);
+KP_MUST enum kp_code kp_statement_from_tree(struct parser *parser, struct kp_statement *statement,
+                                            const PgQuery__Node *tree);
 /* stream.c: the range at…end of the parser as a statement. */
 KP_MUST enum kp_code kp_statement_from_range(struct parser *parser, struct kp_statement **ret_statement);
 

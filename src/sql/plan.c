@@ -11,8 +11,8 @@
 
 typedef struct kp_expr *(*replacer)(const struct kp_expr *expr, struct kp_arena *arena, void *arg);
 
-static struct kp_expr **copy_exprs(struct kp_expr *const *exprs, uint32_t count, struct kp_arena *arena, replacer replace,
-                                   void *arg)
+static struct kp_expr **copy_exprs(struct kp_expr *const *exprs, uint32_t count, struct kp_arena *arena,
+                                   replacer replace, void *arg)
 {
     struct kp_expr **copies = kp_arena_alloc(arena, count * sizeof *copies);
     for (uint32_t i = 0; i < count; i++)
@@ -31,7 +31,8 @@ static void *copy_array(const void *array, size_t bytes, struct kp_arena *arena)
 static void copy_aggregate(struct kp_plan *copy, struct kp_arena *arena, replacer replace, void *arg)
 {
     copy->aggregate.groups = copy_exprs(copy->aggregate.groups, copy->aggregate.group_count, arena, replace, arg);
-    copy->aggregate.aggs = copy_array(copy->aggregate.aggs, copy->aggregate.agg_count * sizeof *copy->aggregate.aggs, arena);
+    copy->aggregate.aggs =
+        copy_array(copy->aggregate.aggs, copy->aggregate.agg_count * sizeof *copy->aggregate.aggs, arena);
     for (uint32_t i = 0; i < copy->aggregate.agg_count; i++) {
         struct kp_plan_agg *agg = &copy->aggregate.aggs[i];
         agg->args = copy_exprs(agg->args, agg->arg_count, arena, replace, arg);
@@ -71,7 +72,8 @@ static struct kp_plan *copy_node(const struct kp_plan *plan, struct kp_arena *ar
     case KP_PLAN_JOIN:
         copy->join.left_keys = copy_exprs(plan->join.left_keys, plan->join.key_count, arena, replace, arg);
         copy->join.right_keys = copy_exprs(plan->join.right_keys, plan->join.key_count, arena, replace, arg);
-        copy->join.key_equals = copy_array(plan->join.key_equals, plan->join.key_count * sizeof(struct kp_func *), arena);
+        copy->join.key_equals =
+            copy_array(plan->join.key_equals, plan->join.key_count * sizeof(struct kp_func *), arena);
         copy->join.residual = kp_expr_copy(plan->join.residual, arena, replace, arg);
         break;
     case KP_PLAN_TOPN:
@@ -135,8 +137,10 @@ static struct kp_expr *param_to_const(const struct kp_expr *expr, struct kp_aren
     const struct values *values = arg;
     if (expr->kind != KP_EXPR_PARAM)
         return NULL;
-    struct kp_expr constant = {
-        .kind = KP_EXPR_CONST, .type = expr->type, .location = expr->location, .datum = values->params[expr->param - 1]};
+    struct kp_expr constant = {.kind = KP_EXPR_CONST,
+                               .type = expr->type,
+                               .location = expr->location,
+                               .datum = values->params[expr->param - 1]};
     constant.datum.type = expr->type;
     return kp_expr_copy(&constant, arena, NULL, NULL);
 }
@@ -206,7 +210,8 @@ static bool window_equal(const struct kp_plan *a, const struct kp_plan *b)
            a->window.source == b->window.source && interval_equal(a->window.size, b->window.size) &&
            interval_equal(a->window.slide, b->window.slide) && interval_equal(a->window.offset, b->window.offset) &&
            a->window.key_count == b->window.key_count &&
-           (!a->window.key_count || memcmp(a->window.keys, b->window.keys, a->window.key_count * sizeof(uint32_t)) == 0);
+           (!a->window.key_count ||
+            memcmp(a->window.keys, b->window.keys, a->window.key_count * sizeof(uint32_t)) == 0);
 }
 
 static bool node_equal(const struct kp_plan *a, const struct kp_plan *b)

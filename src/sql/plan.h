@@ -1,6 +1,6 @@
 /*
- * Plans: what a query means, as a tree of relational operators over typed columns. sql/ makes them; flow/ turns one into
- * operators, for a view that lives on or for one bounded step (an ad-hoc SELECT). There is one executor.
+ * Plans: what a query means, as a tree of relational operators over typed columns. sql/ makes them; flow/ turns one
+ * into operators, for a view that lives on or for one bounded step (an ad-hoc SELECT). There is one executor.
  *
  * Every node yields rows with weights (a Z-set). `growing` says that its changes are insertions only, so operators may
  * take their lean path. Expressions of a node refer to the columns of its input (of a join: left's then right's).
@@ -27,10 +27,10 @@ enum kp_plan_kind {
     KP_PLAN_WINDOW,    /* each row once per window that holds its time; adds window_start, window_end */
     KP_PLAN_AGGREGATE, /* group columns, then aggregates; no group columns: exactly one row. No aggregates: DISTINCT */
     KP_PLAN_JOIN,
-    KP_PLAN_UNION,     /* UNION ALL of inputs with equal column types */
-    KP_PLAN_TOPN,      /* ORDER BY … LIMIT/OFFSET, ties by the whole row */
-    KP_PLAN_EMIT,      /* EMIT ON WINDOW CLOSE: rows whose column window_end is at or before the watermark, once */
-    KP_PLAN_SORT       /* only at the root of an ad-hoc query: the order of its result, no limit */
+    KP_PLAN_UNION, /* UNION ALL of inputs with equal column types */
+    KP_PLAN_TOPN,  /* ORDER BY … LIMIT/OFFSET, ties by the whole row */
+    KP_PLAN_EMIT,  /* EMIT ON WINDOW CLOSE: rows whose column window_end is at or before the watermark, once */
+    KP_PLAN_SORT   /* only at the root of an ad-hoc query: the order of its result, no limit */
 };
 
 enum kp_window_kind { KP_WINDOW_TUMBLE, KP_WINDOW_HOP, KP_WINDOW_CUMULATE, KP_WINDOW_SESSION };
@@ -52,8 +52,8 @@ struct kp_plan_agg {
 
 struct kp_plan {
     enum kp_plan_kind kind;
-    uint32_t id;        /* number within its tree, root 0, for EXPLAIN and errors */
-    int32_t location;   /* byte in the text, -1 if none */
+    uint32_t id;      /* number within its tree, root 0, for EXPLAIN and errors */
+    int32_t location; /* byte in the text, -1 if none */
     bool growing;
     uint32_t col_count;
     struct kp_column *cols; /* what it yields */
@@ -78,7 +78,7 @@ struct kp_plan {
             enum kp_window_kind kind;
             uint32_t time_column; /* timestamp, timestamptz or date of the input; rows with NULL there are dropped */
             struct kp_interval size, slide, offset; /* slide = size for tumble; session: size is the gap */
-            uint32_t key_count; /* session's keys */
+            uint32_t key_count;                     /* session's keys */
             uint32_t *keys;
             struct kp_relation *source; /* whose watermark governs late rows; NULL if none reaches this node */
         } window;
@@ -90,7 +90,7 @@ struct kp_plan {
         } aggregate;
         struct {
             enum kp_join_kind kind;
-            uint32_t key_count; /* equal keys; 0: cross join with the residual */
+            uint32_t key_count;                       /* equal keys; 0: cross join with the residual */
             struct kp_expr **left_keys, **right_keys; /* over the one side's columns each; NULL never matches */
             const struct kp_func **key_equals;
             struct kp_expr *residual; /* over left's then right's columns, or NULL */
@@ -99,7 +99,7 @@ struct kp_plan {
             uint32_t key_count;
             struct kp_sort_key *keys;
             struct kp_expr *limit, *offset; /* bigint constants or parameters; NULL: none */
-        } topn; /* and sort (limit, offset NULL) */
+        } topn;                             /* and sort (limit, offset NULL) */
         struct {
             uint32_t window_end_column;
             struct kp_relation *source; /* whose watermark closes */
@@ -121,8 +121,8 @@ struct kp_plan *kp_plan_copy(const struct kp_plan *plan, struct kp_arena *arena)
 void kp_plan_reference(struct kp_plan *plan);
 void kp_plan_release(struct kp_plan_root *root); /* NULL is fine; frees root too */
 /* A copy with parameters replaced by values, in its own arena; the SCANs are referenced again. */
-KP_MUST enum kp_code kp_plan_instantiate(const struct kp_plan_root *root, const struct kp_datum *params, uint32_t param_count,
-                                         struct kp_plan_root **ret_root, struct kp_error *err);
+KP_MUST enum kp_code kp_plan_instantiate(const struct kp_plan_root *root, const struct kp_datum *params,
+                                         uint32_t param_count, struct kp_plan_root **ret_root, struct kp_error *err);
 /* EXPLAIN's text: one line a node, indented, with keys, predicates, growing, where state grows without bound. */
 void kp_plan_print(const struct kp_plan *plan, struct kp_buf *out);
 /* Structural equality and hash of whole sub-plans: sharing. */

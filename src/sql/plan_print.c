@@ -51,7 +51,8 @@ static void print_project(const struct kp_plan *plan, struct kp_buf *out)
 static void print_window(const struct kp_plan *plan, struct kp_buf *out)
 {
     static const char *const names[] = {"tumble", "hop", "cumulate", "session"};
-    kp_buf_printf(out, "Window: %s(%s, ", names[plan->window.kind], plan->inputs[0]->cols[plan->window.time_column].name);
+    kp_buf_printf(out, "Window: %s(%s, ", names[plan->window.kind],
+                  plan->inputs[0]->cols[plan->window.time_column].name);
     if (plan->window.kind == KP_WINDOW_HOP || plan->window.kind == KP_WINDOW_CUMULATE) {
         print_interval(plan->window.slide, out);
         kp_buf_append_text(out, ", ");
@@ -73,8 +74,11 @@ static void print_aggregate(const struct kp_plan *plan, struct kp_buf *out)
     print_exprs(plan->aggregate.groups, plan->aggregate.group_count, in, out);
     for (uint32_t i = 0; i < plan->aggregate.agg_count; i++) {
         const struct kp_plan_agg *agg = &plan->aggregate.aggs[i];
-        kp_buf_printf(out, "%s%s(%s", i ? ", " : plan->aggregate.group_count ? "; " : "", agg->agg->name,
-                      agg->distinct ? "DISTINCT " : "");
+        kp_buf_printf(out, "%s%s(%s",
+                      i                             ? ", "
+                      : plan->aggregate.group_count ? "; "
+                                                    : "",
+                      agg->agg->name, agg->distinct ? "DISTINCT " : "");
         if (agg->arg_count)
             print_exprs(agg->args, agg->arg_count, in, out);
         else
@@ -129,7 +133,8 @@ static void print_sort(const struct kp_plan *plan, struct kp_buf *out)
     kp_buf_append_text(out, plan->kind == KP_PLAN_TOPN ? "TopN: " : "Sort: ");
     for (uint32_t i = 0; i < plan->topn.key_count; i++) {
         const struct kp_sort_key *key = &plan->topn.keys[i];
-        kp_buf_printf(out, "%s%s%s", i ? ", " : "", plan->inputs[0]->cols[key->column].name, key->descending ? " DESC" : "");
+        kp_buf_printf(out, "%s%s%s", i ? ", " : "", plan->inputs[0]->cols[key->column].name,
+                      key->descending ? " DESC" : "");
         if (key->nulls_first != key->descending)
             kp_buf_append_text(out, key->nulls_first ? " NULLS FIRST" : " NULLS LAST");
     }

@@ -1,6 +1,6 @@
 /*
- * Columns that nobody reads are not made: from the root down each node learns which of its columns are needed, tells its
- * inputs, and is rewritten over what they still yield. Projections over projections become one on the way.
+ * Columns that nobody reads are not made: from the root down each node learns which of its columns are needed, tells
+ * its inputs, and is rewritten over what they still yield. Projections over projections become one on the way.
  *
  * prune(plan, needed) returns the node and a map: old column → new column, or NONE. A node may keep more than was asked
  * (a filter yields what its predicate reads); asked columns are always there. A TOPN orders ties by its whole row, so
@@ -53,10 +53,12 @@ static void remap_all(struct binder *binder, struct kp_expr **exprs, uint32_t co
 
 static struct pruned prune_scan(struct binder *binder, struct kp_plan *plan, const bool *needed)
 {
+    const struct kp_relation *relation = plan->scan.relation;
     uint32_t *map = identity(binder, plan->col_count), kept = 0, narrowest = 0;
     for (uint32_t i = 0; i < plan->col_count; i++) {
         kept += needed[i];
-        if (kp_type_info(plan->cols[i].type.id)->bytes < kp_type_info(plan->cols[narrowest].type.id)->bytes)
+        if (plan->scan.columns[i] < relation->col_count - relation->hidden_count &&
+            kp_type_info(plan->cols[i].type.id)->bytes < kp_type_info(plan->cols[narrowest].type.id)->bytes)
             narrowest = i;
     }
     uint32_t to = 0;
@@ -143,7 +145,8 @@ static void merge_projections(struct binder *binder, struct kp_plan *plan)
             if (uses.counts[i] > 1 && input->project.exprs[i]->arg_count)
                 return;
         for (uint32_t i = 0; i < plan->col_count; i++)
-            plan->project.exprs[i] = kp_expr_copy(plan->project.exprs[i], binder->arena, inline_node, input->project.exprs);
+            plan->project.exprs[i] =
+                kp_expr_copy(plan->project.exprs[i], binder->arena, inline_node, input->project.exprs);
         plan->inputs[0] = input->inputs[0];
     }
 }
@@ -256,7 +259,8 @@ static struct pruned prune_aggregate(struct binder *binder, struct kp_plan *plan
 
 static struct pruned prune_join(struct binder *binder, struct kp_plan *plan, const bool *needed)
 {
-    uint32_t left_cols = plan->inputs[0]->col_count, right_cols = plan->inputs[1]->col_count, all = left_cols + right_cols;
+    uint32_t left_cols = plan->inputs[0]->col_count, right_cols = plan->inputs[1]->col_count,
+             all = left_cols + right_cols;
     bool *both = flags(binder, all, false), *right_needed = flags(binder, right_cols, false);
     memcpy(both, needed, plan->col_count);
     if (plan->join.residual)

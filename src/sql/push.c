@@ -81,7 +81,8 @@ static struct kp_expr *shift_down(struct binder *binder, const struct kp_expr *e
 struct kp_plan *kp_bind_join(struct binder *binder, enum kp_join_kind kind, struct kp_plan *left, struct kp_plan *right)
 {
     bool both = kind != KP_JOIN_SEMI && kind != KP_JOIN_ANTI;
-    struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_JOIN, right->location, left->col_count + (both ? right->col_count : 0), 2);
+    struct kp_plan *plan =
+        kp_bind_node(binder, KP_PLAN_JOIN, right->location, left->col_count + (both ? right->col_count : 0), 2);
     plan->inputs[0] = left;
     plan->inputs[1] = right;
     plan->join.kind = kind;
@@ -258,7 +259,8 @@ static struct kp_plan *push_into_join(struct binder *binder, struct kp_plan *pla
         kp_join_condition(binder, plan, predicate);
         return plan;
     }
-    bool keeps_left = plan->join.kind == KP_JOIN_LEFT || plan->join.kind == KP_JOIN_SEMI || plan->join.kind == KP_JOIN_ANTI;
+    bool keeps_left =
+        plan->join.kind == KP_JOIN_LEFT || plan->join.kind == KP_JOIN_SEMI || plan->join.kind == KP_JOIN_ANTI;
     if (keeps_left && side == SIDE_LEFT && !predicate->can_fail) {
         plan->inputs[0] = kp_push_predicate(binder, plan->inputs[0], predicate);
         return plan;
@@ -269,7 +271,8 @@ static struct kp_plan *push_into_join(struct binder *binder, struct kp_plan *pla
 static struct kp_plan *push_into_union(struct binder *binder, struct kp_plan *plan, const struct kp_expr *predicate)
 {
     for (uint32_t i = 0; i < plan->input_count; i++)
-        plan->inputs[i] = kp_push_predicate(binder, plan->inputs[i], kp_expr_copy(predicate, binder->arena, NULL, NULL));
+        plan->inputs[i] =
+            kp_push_predicate(binder, plan->inputs[i], kp_expr_copy(predicate, binder->arena, NULL, NULL));
     return plan;
 }
 
@@ -287,7 +290,8 @@ struct kp_plan *kp_push_predicate(struct binder *binder, struct kp_plan *plan, s
             pushed = push_below(binder, plan, predicate, plan->aggregate.groups, plan->aggregate.group_count);
         break;
     case KP_PLAN_WINDOW: /* a session's gaps depend on all its rows */
-        if (reads && max < plan->inputs[0]->col_count && plan->window.kind != KP_WINDOW_SESSION && !predicate->can_fail) {
+        if (reads && max < plan->inputs[0]->col_count && plan->window.kind != KP_WINDOW_SESSION &&
+            !predicate->can_fail) {
             plan->inputs[0] = kp_push_predicate(binder, plan->inputs[0], predicate);
             pushed = plan;
         }

@@ -3,7 +3,8 @@
  *
  *   1. a candidate that takes exactly these types; of an operator with one unknown side, both taken as the known type
  *   2. those that the arguments can become implicitly; of these, most exact matches; then most preferred types where a
- *      cast is needed; then, for unknown literals, the string category if any candidate takes it there, else the only one
+ *      cast is needed; then, for unknown literals, the string category if any candidate takes it there, else the only
+ * one
  *   3. unknown literals taken as the type that all known arguments have
  */
 #include "sql/bind.h"
@@ -77,8 +78,8 @@ static uint32_t keep_best(struct candidate *candidates, uint32_t count, const ui
     return kept;
 }
 
-static uint32_t keep_exact(struct candidate *candidates, uint32_t count, struct kp_expr *const *args, uint32_t arg_count,
-                           uint32_t *scores)
+static uint32_t keep_exact(struct candidate *candidates, uint32_t count, struct kp_expr *const *args,
+                           uint32_t arg_count, uint32_t *scores)
 {
     for (uint32_t i = 0; i < count; i++) {
         scores[i] = 0;
@@ -88,8 +89,8 @@ static uint32_t keep_exact(struct candidate *candidates, uint32_t count, struct 
     return keep_best(candidates, count, scores);
 }
 
-static uint32_t keep_preferred(struct candidate *candidates, uint32_t count, struct kp_expr *const *args, uint32_t arg_count,
-                               uint32_t *scores)
+static uint32_t keep_preferred(struct candidate *candidates, uint32_t count, struct kp_expr *const *args,
+                               uint32_t arg_count, uint32_t *scores)
 {
     for (uint32_t i = 0; i < count; i++) {
         scores[i] = 0;
@@ -120,7 +121,8 @@ static char unknown_category(const struct candidate *candidates, uint32_t count,
     return category;
 }
 
-static uint32_t keep_for_unknown(struct candidate *candidates, uint32_t count, struct kp_expr *const *args, uint32_t arg_count)
+static uint32_t keep_for_unknown(struct candidate *candidates, uint32_t count, struct kp_expr *const *args,
+                                 uint32_t arg_count)
 {
     for (uint32_t a = 0; a < arg_count && count > 1; a++) {
         if (args[a]->type.id != KP_UNKNOWN)
@@ -136,8 +138,9 @@ static uint32_t keep_for_unknown(struct candidate *candidates, uint32_t count, s
         uint32_t kept = 0;
         for (uint32_t i = 0; i < count; i++) {
             enum kp_type_id want = takes(&candidates[i], a);
-            bool in = is_any(want) ? category == 'S' && !preferred
-                                   : kp_type_info(want)->category == category && (!preferred || kp_type_info(want)->preferred);
+            bool in = is_any(want)
+                          ? category == 'S' && !preferred
+                          : kp_type_info(want)->category == category && (!preferred || kp_type_info(want)->preferred);
             if (in)
                 candidates[kept++] = candidates[i];
         }
@@ -148,8 +151,8 @@ static uint32_t keep_for_unknown(struct candidate *candidates, uint32_t count, s
 }
 
 /* Unknown literals taken as the one type that all known arguments have. */
-static bool by_known_type(const struct candidate *candidates, uint32_t count, struct kp_expr *const *args, uint32_t arg_count,
-                          const struct candidate **ret_candidate)
+static bool by_known_type(const struct candidate *candidates, uint32_t count, struct kp_expr *const *args,
+                          uint32_t arg_count, const struct candidate **ret_candidate)
 {
     enum kp_type_id known = KP_UNKNOWN;
     for (uint32_t a = 0; a < arg_count; a++) {
@@ -175,8 +178,9 @@ static bool by_known_type(const struct candidate *candidates, uint32_t count, st
 
 enum outcome { RESOLVED, NONE_FITS, AMBIGUOUS };
 
-static enum outcome choose(struct candidate *candidates, uint32_t count, struct kp_expr *const *args, uint32_t arg_count,
-                           bool is_operator, const struct candidate **ret_candidate, struct kp_arena *arena)
+static enum outcome choose(struct candidate *candidates, uint32_t count, struct kp_expr *const *args,
+                           uint32_t arg_count, bool is_operator, const struct candidate **ret_candidate,
+                           struct kp_arena *arena)
 {
     enum kp_type_id *types = kp_arena_alloc(arena, (arg_count + 1) * sizeof *types);
     for (uint32_t a = 0; a < arg_count; a++)
@@ -212,8 +216,8 @@ static enum outcome choose(struct candidate *candidates, uint32_t count, struct 
 }
 
 /* Casts the arguments to what the candidate takes; the type that KP_ANYELEMENT stands for. */
-static enum kp_code cast_args(struct binder *binder, const struct candidate *candidate, struct kp_expr **args, uint32_t count,
-                              struct kp_type *ret_element)
+static enum kp_code cast_args(struct binder *binder, const struct candidate *candidate, struct kp_expr **args,
+                              uint32_t count, struct kp_type *ret_element)
 {
     struct kp_type element = KP_TYPE(KP_UNKNOWN);
     for (uint32_t i = 0; i < count; i++)
@@ -232,25 +236,29 @@ static enum kp_code cast_args(struct binder *binder, const struct candidate *can
     return KP_OK;
 }
 
-static uint32_t func_candidates(struct binder *binder, enum kp_func_kind kind, const char *name, struct candidate **ret_candidates)
+static uint32_t func_candidates(struct binder *binder, enum kp_func_kind kind, const char *name,
+                                struct candidate **ret_candidates)
 {
     size_t count;
     const struct kp_func *const *funcs = kp_func_find(kind, kp_str(name), &count);
     *ret_candidates = kp_arena_calloc(binder->arena, (count + 1) * sizeof **ret_candidates);
     for (size_t i = 0; i < count; i++)
-        (*ret_candidates)[i] = (struct candidate){funcs[i], funcs[i]->args, funcs[i]->arg_count, funcs[i]->flags & KP_VARIADIC};
+        (*ret_candidates)[i] =
+            (struct candidate){funcs[i], funcs[i]->args, funcs[i]->arg_count, funcs[i]->flags & KP_VARIADIC};
     return (uint32_t)count;
 }
 
-static enum kp_code make_call(struct binder *binder, const struct candidate *candidate, struct kp_expr **args, uint32_t count,
-                              int32_t location, struct kp_expr **ret_expr)
+static enum kp_code make_call(struct binder *binder, const struct candidate *candidate, struct kp_expr **args,
+                              uint32_t count, int32_t location, struct kp_expr **ret_expr)
 {
     const struct kp_func *func = candidate->what;
     struct kp_type element;
     KP_TRY(cast_args(binder, candidate, args, count, &element));
     if (binder->for_view && func->flags & KP_VOLATILE) {
-        kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "function %s is volatile and cannot be used in a view", func->name);
-        return kp_error_hint(binder->err, "A view must give the same rows each time it is computed. Put the value into the record.");
+        kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "function %s is volatile and cannot be used in a view",
+                     func->name);
+        return kp_error_hint(binder->err,
+                             "A view must give the same rows each time it is computed. Put the value into the record.");
     }
     struct kp_type type = func->ret == KP_ANYELEMENT || func->ret == KP_ANY ? KP_TYPE(element.id) : KP_TYPE(func->ret);
     struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CALL, type, location, count);
@@ -277,11 +285,13 @@ enum kp_code kp_bind_operator(struct binder *binder, const char *name, struct kp
         return make_call(binder, chosen, both, count, location, ret_expr);
     const char *left_type = left ? kp_type_info(left->type.id)->name : "";
     kp_bind_fail(binder, location, KP_NOT_FOUND, outcome == AMBIGUOUS ? "42725" : "42883",
-                 outcome == AMBIGUOUS ? "operator is not unique: %s%s%s %s" : "operator does not exist: %s%s%s %s", left_type,
-                 left ? " " : "", name, kp_type_info(right->type.id)->name);
-    return kp_error_hint(binder->err, outcome == AMBIGUOUS
-                                          ? "Could not choose a best candidate operator. You might need to add explicit type casts."
-                                          : "No operator matches the given name and argument types. You might need to add explicit type casts.");
+                 outcome == AMBIGUOUS ? "operator is not unique: %s%s%s %s" : "operator does not exist: %s%s%s %s",
+                 left_type, left ? " " : "", name, kp_type_info(right->type.id)->name);
+    return kp_error_hint(
+        binder->err,
+        outcome == AMBIGUOUS
+            ? "Could not choose a best candidate operator. You might need to add explicit type casts."
+            : "No operator matches the given name and argument types. You might need to add explicit type casts.");
 }
 
 /* "name(integer, unknown)", as in PostgreSQL's messages. */
@@ -306,7 +316,8 @@ static const char *similar_function(const char *name)
     for (size_t f = 0; f < family_count; f++) {
         for (size_t i = 0; i < families[f]->count; i++) {
             const struct kp_func *func = &families[f]->funcs[i];
-            size_t distance = func->kind == KP_FUNC_FUNCTION ? kp_sql_distance(kp_str(name), kp_str(func->name)) : SIZE_MAX;
+            size_t distance =
+                func->kind == KP_FUNC_FUNCTION ? kp_sql_distance(kp_str(name), kp_str(func->name)) : SIZE_MAX;
             if (distance && distance < best) {
                 best = distance;
                 like = func->name;
@@ -325,24 +336,27 @@ static const char *similar_function(const char *name)
     return like;
 }
 
-static enum kp_code no_function(struct binder *binder, enum outcome outcome, const char *name, struct kp_expr *const *args,
-                                uint32_t count, bool name_known, int32_t location)
+static enum kp_code no_function(struct binder *binder, enum outcome outcome, const char *name,
+                                struct kp_expr *const *args, uint32_t count, bool name_known, int32_t location)
 {
     const char *text = call_text(binder, name, args, count);
     if (outcome == AMBIGUOUS) {
         kp_bind_fail(binder, location, KP_NOT_FOUND, "42725", "function %s is not unique", text);
-        return kp_error_hint(binder->err, "Could not choose a best candidate function. You might need to add explicit type casts.");
+        return kp_error_hint(binder->err,
+                             "Could not choose a best candidate function. You might need to add explicit type casts.");
     }
     kp_bind_fail(binder, location, KP_NOT_FOUND, "42883", "function %s does not exist", text);
     const char *like = name_known ? NULL : similar_function(name);
     if (like)
         return kp_error_hint(binder->err, "Perhaps you meant the function \"%s\".", like);
-    return kp_error_hint(binder->err, "No function matches the given name and argument types. You might need to add explicit type casts.");
+    return kp_error_hint(
+        binder->err,
+        "No function matches the given name and argument types. You might need to add explicit type casts.");
 }
 
 /* A function named like a type is a cast: int8(x), text(x), date(x). */
-static bool as_cast(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count, enum kp_code *ret_code,
-                    struct kp_expr **ret_expr)
+static bool as_cast(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
+                    enum kp_code *ret_code, struct kp_expr **ret_expr)
 {
     enum kp_type_id id = count == 1 ? kp_type_by_name(kp_str(name)) : KP_TYPE_NONE;
     if (id == KP_TYPE_NONE || !kp_can_coerce(args[0]->type.id, id, COERCE_EXPLICIT))
@@ -351,8 +365,8 @@ static bool as_cast(struct binder *binder, const char *name, struct kp_expr **ar
     return true;
 }
 
-enum kp_code kp_bind_function(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count, int32_t location,
-                              struct kp_expr **ret_expr)
+enum kp_code kp_bind_function(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
+                              int32_t location, struct kp_expr **ret_expr)
 {
     struct candidate *candidates;
     uint32_t found = func_candidates(binder, KP_FUNC_FUNCTION, name, &candidates);
@@ -373,8 +387,8 @@ bool kp_bind_is_aggregate(const char *name)
     return count > 0;
 }
 
-enum kp_code kp_bind_aggregate(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count, int32_t location,
-                               struct kp_plan_agg *ret_agg)
+enum kp_code kp_bind_aggregate(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
+                               int32_t location, struct kp_plan_agg *ret_agg)
 {
     size_t found;
     const struct kp_agg *const *aggs = kp_agg_find(kp_str(name), &found);

@@ -258,8 +258,8 @@ static enum kp_code check_depth(struct parser *parser)
 static enum kp_code check_text(struct parser *parser)
 {
     if (parser->len > KP_SQL_BYTES_MAX)
-        return kp_fail(parser->err, KP_LIMIT, "54000", "statement of %zu bytes is longer than the limit of %d", parser->len,
-                       KP_SQL_BYTES_MAX);
+        return kp_fail(parser->err, KP_LIMIT, "54000", "statement of %zu bytes is longer than the limit of %d",
+                       parser->len, KP_SQL_BYTES_MAX);
     size_t valid = kp_utf8_valid_prefix(parser->text, parser->len);
     const char *nul = memchr(parser->text, 0, valid);
     if (nul)

@@ -15,7 +15,8 @@ void kp_scope_add(struct binder *binder, struct scope *scope, struct scope_colum
     scope->cols[scope->count++] = column;
 }
 
-void kp_scope_add_plan(struct binder *binder, struct scope *scope, const char *alias, const struct kp_plan *plan, uint32_t base)
+void kp_scope_add_plan(struct binder *binder, struct scope *scope, const char *alias, const struct kp_plan *plan,
+                       uint32_t base)
 {
     /* Metadata columns of a scan, or of a window over one, stay out of *. */
     const struct kp_plan *scan = plan;
@@ -36,7 +37,8 @@ void kp_scope_add_plan(struct binder *binder, struct scope *scope, const char *a
                                            .index = base + i});
 }
 
-const struct scope_column *kp_scope_lookup(const struct scope *scope, const char *relation, const char *name, bool *ret_ambiguous)
+const struct scope_column *kp_scope_lookup(const struct scope *scope, const char *relation, const char *name,
+                                           bool *ret_ambiguous)
 {
     const struct scope_column *found = NULL;
     *ret_ambiguous = false;
@@ -87,8 +89,10 @@ enum kp_code kp_bind_no_column(struct binder *binder, const struct scope *scope,
 {
     bool ambiguous;
     if (scope->beyond && kp_scope_lookup(scope->beyond, relation, name, &ambiguous)) {
-        kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "a subquery cannot use column \"%s\" of the query around it here", name);
-        return kp_error_hint(binder->err, "EXISTS and IN may compare it in their WHERE clause; else write the query as a join.");
+        kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL,
+                     "a subquery cannot use column \"%s\" of the query around it here", name);
+        return kp_error_hint(binder->err,
+                             "EXISTS and IN may compare it in their WHERE clause; else write the query as a join.");
     }
     if (relation && !kp_scope_has_relation(scope, relation)) {
         kp_bind_fail(binder, location, KP_NOT_FOUND, "42P01", "missing FROM-clause entry for table \"%s\"", relation);
@@ -121,7 +125,8 @@ enum kp_code kp_scope_find(struct binder *binder, const struct scope *scope, con
 {
     const char *relation, *name;
     if (!parts(ref, &relation, &name))
-        return kp_bind_fail(binder, ref->location, KP_UNSUPPORTED, NULL, "row expressions (t.*) are not supported here");
+        return kp_bind_fail(binder, ref->location, KP_UNSUPPORTED, NULL,
+                            "row expressions (t.*) are not supported here");
     bool ambiguous;
     uint32_t base = 0;
     const struct scope_column *column = kp_scope_lookup(scope, relation, name, &ambiguous);

@@ -19,20 +19,24 @@ void kp_targets_add(struct binder *binder, struct targets *targets, struct targe
 
 /* ---- the select list ---- */
 
-static enum kp_code expand_star(struct binder *binder, const PgQuery__ColumnRef *ref, const struct scope *scope, struct targets *targets)
+static enum kp_code expand_star(struct binder *binder, const PgQuery__ColumnRef *ref, const struct scope *scope,
+                                struct targets *targets)
 {
     const char *relation = ref->n_fields > 1 ? ref->fields[ref->n_fields - 2]->string->sval : NULL;
     if (relation && !kp_scope_has_relation(scope, relation))
-        return kp_bind_fail(binder, ref->location, KP_NOT_FOUND, "42P01", "missing FROM-clause entry for table \"%s\"", relation);
+        return kp_bind_fail(binder, ref->location, KP_NOT_FOUND, "42P01", "missing FROM-clause entry for table \"%s\"",
+                            relation);
     if (!relation && scope->count == 0)
-        return kp_bind_fail(binder, ref->location, KP_INVALID, "42601", "SELECT * with no tables specified is not valid");
+        return kp_bind_fail(binder, ref->location, KP_INVALID, "42601",
+                            "SELECT * with no tables specified is not valid");
     /* Without a qualifier the columns of USING come first, once. */
     for (int merged = relation ? 0 : 1; merged >= 0; merged--) {
         for (uint32_t i = 0; i < scope->count; i++) {
             const struct scope_column *column = &scope->cols[i];
             bool is_merged = false;
             for (uint32_t k = 0; !relation && k < scope->count; k++)
-                is_merged |= k != i && scope->cols[k].qualified_only && !column->qualified_only && strcmp(scope->cols[k].name, column->name) == 0;
+                is_merged |= k != i && scope->cols[k].qualified_only && !column->qualified_only &&
+                             strcmp(scope->cols[k].name, column->name) == 0;
             bool wanted = relation ? column->relation && strcmp(column->relation, relation) == 0
                                    : !column->qualified_only && is_merged == (merged == 1);
             if (column->hidden || !wanted)
@@ -50,8 +54,8 @@ static bool is_star(const PgQuery__Node *node)
            node->column_ref->fields[node->column_ref->n_fields - 1]->node_case == PG_QUERY__NODE__NODE_A_STAR;
 }
 
-static enum kp_code bind_targets(struct binder *binder, const PgQuery__SelectStmt *select, const struct expr_place *place, bool keep_unknown,
-                                 struct targets *targets)
+static enum kp_code bind_targets(struct binder *binder, const PgQuery__SelectStmt *select,
+                                 const struct expr_place *place, bool keep_unknown, struct targets *targets)
 {
     for (size_t i = 0; i < select->n_target_list; i++) {
         const PgQuery__ResTarget *item = select->target_list[i]->res_target;
@@ -63,9 +67,11 @@ static enum kp_code bind_targets(struct binder *binder, const PgQuery__SelectStm
         KP_TRY(kp_bind_expr(binder, place, item->val, &expr));
         if (!keep_unknown)
             KP_TRY(kp_bind_settle_unknown(binder, expr, &expr));
-        kp_targets_add(binder, targets, (struct target){expr, item->name[0] ? item->name : kp_bind_output_name(item->val), item->val});
+        kp_targets_add(binder, targets,
+                       (struct target){expr, item->name[0] ? item->name : kp_bind_output_name(item->val), item->val});
         if (targets->count > KP_COLUMNS_MAX)
-            return kp_bind_fail(binder, item->location, KP_LIMIT, "54011", "target lists can have at most %d entries", KP_COLUMNS_MAX);
+            return kp_bind_fail(binder, item->location, KP_LIMIT, "54011", "target lists can have at most %d entries",
+                                KP_COLUMNS_MAX);
     }
     return KP_OK;
 }
@@ -94,7 +100,8 @@ static struct kp_plan *drop_behind(struct binder *binder, struct kp_plan *plan, 
 
 /* ---- aggregation ---- */
 
-static struct kp_plan *aggregate_node(struct binder *binder, struct kp_plan *input, const struct grouping *grouping, const struct targets *targets)
+static struct kp_plan *aggregate_node(struct binder *binder, struct kp_plan *input, const struct grouping *grouping,
+                                      const struct targets *targets)
 {
     uint32_t agg_count = grouping->aggs->count;
     struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_AGGREGATE, input->location, grouping->count + agg_count, 1);
@@ -117,8 +124,9 @@ static struct kp_plan *aggregate_node(struct binder *binder, struct kp_plan *inp
         plan->cols[g] = (struct kp_column){name, group->type, not_null};
     }
     for (uint32_t a = 0; a < agg_count; a++)
-        plan->cols[grouping->count + a] = (struct kp_column){plan->aggregate.aggs[a].agg->name, plan->aggregate.aggs[a].type,
-                                                             strcmp(plan->aggregate.aggs[a].agg->name, "count") == 0};
+        plan->cols[grouping->count + a] =
+            (struct kp_column){plan->aggregate.aggs[a].agg->name, plan->aggregate.aggs[a].type,
+                               strcmp(plan->aggregate.aggs[a].agg->name, "count") == 0};
     return plan;
 }
 
@@ -135,7 +143,8 @@ struct query {
 };
 
 /* Above the input: the aggregate, HAVING; the targets rewritten to stand above it. */
-static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt *select, struct query *query, struct kp_plan **plan)
+static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt *select, struct query *query,
+                                struct kp_plan **plan)
 {
     struct grouping grouping = {.aggs = &query->aggs, .scope = &query->scope};
     struct expr_place place = {.scope = &query->scope, .clause = "GROUP BY"};
@@ -164,7 +173,8 @@ static enum kp_code refuse_clauses(struct binder *binder, const PgQuery__SelectS
     if (select->n_locking_clause && binder->for_view)
         return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "FOR UPDATE and FOR SHARE cannot be used in a view");
     if (select->n_distinct_clause && select->distinct_clause[0]->node_case != PG_QUERY__NODE__NODE__NOT_SET)
-        return kp_bind_fail(binder, kp_tree_location(select->distinct_clause[0]), KP_UNSUPPORTED, NULL, "SELECT DISTINCT ON is not supported");
+        return kp_bind_fail(binder, kp_tree_location(select->distinct_clause[0]), KP_UNSUPPORTED, NULL,
+                            "SELECT DISTINCT ON is not supported");
     return KP_OK;
 }
 
@@ -189,9 +199,11 @@ static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStm
     return KP_OK;
 }
 
-static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt *select, bool root, struct kp_plan **ret_plan, uint32_t *ret_count)
+static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt *select, bool root,
+                               struct kp_plan **ret_plan, uint32_t *ret_count)
 {
-    struct query query = {.emit = binder->emit_on_close, .keep_unknown = binder->keep_unknown && !select->n_distinct_clause,
+    struct query query = {.emit = binder->emit_on_close,
+                          .keep_unknown = binder->keep_unknown && !select->n_distinct_clause,
                           .distinct = select->n_distinct_clause};
     binder->emit_on_close = false;
     binder->keep_unknown = false;
@@ -213,7 +225,8 @@ static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt 
 
 /* ---- VALUES ---- */
 
-static enum kp_code bind_values(struct binder *binder, const PgQuery__SelectStmt *select, bool root, struct kp_plan **ret_plan)
+static enum kp_code bind_values(struct binder *binder, const PgQuery__SelectStmt *select, bool root,
+                                struct kp_plan **ret_plan)
 {
     static const struct scope nothing;
     struct expr_place place = {.scope = &nothing, .clause = "VALUES"};
@@ -265,7 +278,8 @@ static struct kp_expr *output_of(struct binder *binder, const struct kp_plan *pl
 }
 
 /* The branch with its columns cast to the common types. */
-static enum kp_code cast_branch(struct binder *binder, struct kp_plan *plan, const struct kp_column *cols, struct kp_plan **ret_plan)
+static enum kp_code cast_branch(struct binder *binder, struct kp_plan *plan, const struct kp_column *cols,
+                                struct kp_plan **ret_plan)
 {
     bool same = true;
     for (uint32_t i = 0; i < plan->col_count; i++)
@@ -283,7 +297,8 @@ static enum kp_code cast_branch(struct binder *binder, struct kp_plan *plan, con
     return KP_OK;
 }
 
-static enum kp_code union_columns(struct binder *binder, const struct kp_plan *left, const struct kp_plan *right, struct kp_plan *plan)
+static enum kp_code union_columns(struct binder *binder, const struct kp_plan *left, const struct kp_plan *right,
+                                  struct kp_plan *plan)
 {
     for (uint32_t i = 0; i < plan->col_count; i++) {
         struct kp_expr *both[2] = {output_of(binder, left, i), output_of(binder, right, i)};
@@ -307,7 +322,8 @@ static void adopt(struct binder *binder, struct kp_plan *plan, struct kp_plan *l
     plan->inputs[of_left] = right;
 }
 
-static enum kp_code bind_union_inputs(struct binder *binder, const PgQuery__SelectStmt *select, struct kp_plan **ret_plan)
+static enum kp_code bind_union_inputs(struct binder *binder, const PgQuery__SelectStmt *select,
+                                      struct kp_plan **ret_plan)
 {
     struct kp_plan *left, *right;
     uint32_t count;
@@ -319,8 +335,8 @@ static enum kp_code bind_union_inputs(struct binder *binder, const PgQuery__Sele
     KP_TRY(kp_bind_select(binder, select->rarg, false, &right, &count));
     binder->keep_unknown = false;
     if (left->col_count != right->col_count)
-        return kp_bind_fail(binder, select->rarg->n_target_list ? kp_tree_location(select->rarg->target_list[0]) : -1, KP_INVALID, "42601",
-                            "each UNION query must have the same number of columns");
+        return kp_bind_fail(binder, select->rarg->n_target_list ? kp_tree_location(select->rarg->target_list[0]) : -1,
+                            KP_INVALID, "42601", "each UNION query must have the same number of columns");
     struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_UNION, -1, left->col_count, 2);
     KP_TRY(union_columns(binder, left, right, plan));
     KP_TRY(cast_branch(binder, left, plan->cols, &left));
@@ -331,7 +347,8 @@ static enum kp_code bind_union_inputs(struct binder *binder, const PgQuery__Sele
 }
 
 /* ORDER BY and LIMIT of a set operation or VALUES: over its output columns only. */
-static enum kp_code order_outputs(struct binder *binder, const PgQuery__SelectStmt *select, bool root, struct kp_plan **plan)
+static enum kp_code order_outputs(struct binder *binder, const PgQuery__SelectStmt *select, bool root,
+                                  struct kp_plan **plan)
 {
     struct scope scope = {0};
     struct targets targets = {0};
@@ -339,18 +356,22 @@ static enum kp_code order_outputs(struct binder *binder, const PgQuery__SelectSt
     kp_scope_add_plan(binder, &scope, NULL, *plan, 0);
     struct expr_place place = {.scope = &scope, .clause = "ORDER BY"};
     for (uint32_t i = 0; i < (*plan)->col_count; i++)
-        kp_targets_add(binder, &targets, (struct target){kp_bind_column(binder, i, (*plan)->cols[i].type, -1), (*plan)->cols[i].name, NULL});
+        kp_targets_add(
+            binder, &targets,
+            (struct target){kp_bind_column(binder, i, (*plan)->cols[i].type, -1), (*plan)->cols[i].name, NULL});
     KP_TRY(kp_bind_order(binder, select, &place, &targets, false, &order));
     if (targets.count > (*plan)->col_count) {
         kp_bind_fail(binder, kp_tree_location(targets.items[(*plan)->col_count].node), KP_UNSUPPORTED, NULL,
                      "invalid UNION/INTERSECT/EXCEPT ORDER BY clause");
         kp_error_detail(binder->err, "Only result column names can be used, not expressions or functions.");
-        return kp_error_hint(binder->err, "Add the expression/function to every SELECT, or move the UNION into a FROM clause.");
+        return kp_error_hint(binder->err,
+                             "Add the expression/function to every SELECT, or move the UNION into a FROM clause.");
     }
     return kp_bind_order_plan(binder, select, &order, root, plan);
 }
 
-static enum kp_code bind_by_kind(struct binder *binder, const PgQuery__SelectStmt *select, bool root, struct kp_plan **ret_plan, uint32_t *ret_count)
+static enum kp_code bind_by_kind(struct binder *binder, const PgQuery__SelectStmt *select, bool root,
+                                 struct kp_plan **ret_plan, uint32_t *ret_count)
 {
     if (select->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT || select->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT) {
         bool except = select->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT;
@@ -368,7 +389,8 @@ static enum kp_code bind_by_kind(struct binder *binder, const PgQuery__SelectStm
     return order_outputs(binder, select, root, ret_plan);
 }
 
-enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *select, bool root, struct kp_plan **ret_plan, uint32_t *ret_count)
+enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *select, bool root,
+                            struct kp_plan **ret_plan, uint32_t *ret_count)
 {
     const struct cte *ctes = binder->ctes;
     const PgQuery__WithClause *with = select->with_clause;
@@ -376,7 +398,8 @@ enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *se
         const PgQuery__CommonTableExpr *def = with->ctes[i]->common_table_expr;
         for (const struct cte *other = binder->ctes; other != ctes; other = other->next)
             if (strcmp(other->def->ctename, def->ctename) == 0)
-                return kp_bind_fail(binder, def->location, KP_INVALID, "42712", "WITH query name \"%s\" specified more than once", def->ctename);
+                return kp_bind_fail(binder, def->location, KP_INVALID, "42712",
+                                    "WITH query name \"%s\" specified more than once", def->ctename);
         struct cte *cte = kp_arena_calloc(binder->arena, sizeof *cte);
         cte->def = def;
         cte->next = binder->ctes;

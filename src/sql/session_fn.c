@@ -1,6 +1,6 @@
 /*
- * Functions of the session that clients ask at connection: their answer is known when the query is bound, so they become
- * constants. They are no part of a view's meaning and are refused there, but for version().
+ * Functions of the session that clients ask at connection: their answer is known when the query is bound, so they
+ * become constants. They are no part of a view's meaning and are refused there, but for version().
  */
 #include "sql/bind.h"
 
@@ -25,7 +25,8 @@ static enum kp_code current_setting(struct binder *binder, struct kp_expr **args
     const char *value = binder->context->setting ? binder->context->setting(binder->context->setting_arg, name) : NULL;
     bool missing_ok = count > 1 && args[1]->kind == KP_EXPR_CONST && args[1]->type.id == KP_BOOL && args[1]->datum.b;
     if (!value && !missing_ok)
-        return kp_bind_fail(binder, location, KP_NOT_FOUND, "42704", "unrecognized configuration parameter \"%s\"", name);
+        return kp_bind_fail(binder, location, KP_NOT_FOUND, "42704", "unrecognized configuration parameter \"%s\"",
+                            name);
     *ret_expr = value ? kp_bind_text(binder, value) : kp_bind_null(binder, KP_TYPE(KP_TEXT));
     return KP_OK;
 }
@@ -88,8 +89,8 @@ static struct kp_expr *fixed_value(struct binder *binder, const struct fixed *ru
     return NULL;
 }
 
-static enum kp_code find(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count, int32_t location,
-                         struct kp_expr **ret_expr)
+static enum kp_code find(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
+                         int32_t location, struct kp_expr **ret_expr)
 {
     const struct kp_sql_context *context = binder->context;
     for (size_t i = 0; i < KP_COUNT(fixed); i++) {
@@ -104,7 +105,8 @@ static enum kp_code find(struct binder *binder, const char *name, struct kp_expr
         *ret_expr = kp_bind_text(binder, context->user ? context->user : "kappa");
     else if (strcmp(name, "current_setting") == 0 && (count == 1 || count == 2))
         return current_setting(binder, args, count, location, ret_expr);
-    else if (strcmp(name, "set_config") == 0 && count == 3) /* answers as if set: search_path and its like have no effect here */
+    else if (strcmp(name, "set_config") == 0 &&
+             count == 3) /* answers as if set: search_path and its like have no effect here */
         return kp_bind_coerce(binder, args[1], KP_TYPE(KP_TEXT), COERCE_IMPLICIT, ret_expr);
     else
         return KP_NOT_FOUND;
@@ -116,7 +118,8 @@ enum kp_code kp_bind_session_function(struct binder *binder, const char *name, s
 {
     KP_TRY(find(binder, name, args, count, location, ret_expr));
     if (binder->for_view && strcmp(name, "version") != 0) {
-        kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "%s() depends on the session and cannot be used in a view", name);
+        kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "%s() depends on the session and cannot be used in a view",
+                     name);
         return KP_UNSUPPORTED;
     }
     (*ret_expr)->location = location;

@@ -1,7 +1,8 @@
 /*
  * SQL text to bound plans: split, parse, bind.
  *
- *   script ─ kp_sql_split ─► statements' texts ─ kp_sql_parse ─► kp_statement ─ kp_sql_bind_… ─► kp_plan_root, kp_relation
+ *   script ─ kp_sql_split ─► statements' texts ─ kp_sql_parse ─► kp_statement ─ kp_sql_bind_… ─► kp_plan_root,
+ * kp_relation
  *
  * Errors carry PostgreSQL's SQLSTATE and words, and err->position: the 1-based character in the statement's text.
  * Threads: any; binding reads the catalog, so the caller holds its lock (kp_catalog_read) around kp_sql_bind_*.
@@ -32,7 +33,7 @@ struct kp_sql_context {
     const struct kp_session_settings *settings; /* for literals: the zone */
     const struct kp_type *param_types;          /* declared types of $1…; id NONE or UNKNOWN: to be inferred */
     uint32_t param_count;
-    const char *user, *database;                /* NULL: "kappa" */
+    const char *user, *database;                         /* NULL: "kappa" */
     const char *(*setting)(void *arg, const char *name); /* current_setting(): NULL if unknown */
     void *setting_arg;
 };
@@ -78,15 +79,16 @@ KP_MUST enum kp_code kp_sql_bind_create(const struct kp_sql_context *context, co
 /* CREATE TOPIC's options are known and well formed. */
 KP_MUST enum kp_code kp_sql_check_topic(const struct kp_statement *statement, struct kp_error *err);
 
-/* EXECUTE's arguments as VALUES of one row, cast to the prepared statement's types; bind, run (one row), use as parameters. */
+/* EXECUTE's arguments as VALUES of one row, cast to the prepared statement's types; bind, run (one row), use as
+ * parameters. */
 KP_MUST enum kp_code kp_sql_bind_execute(const struct kp_sql_context *context, const struct kp_statement *statement,
-                                         const struct kp_type *types, uint32_t type_count, struct kp_plan_root **ret_root,
-                                         struct kp_error *err);
+                                         const struct kp_type *types, uint32_t type_count,
+                                         struct kp_plan_root **ret_root, struct kp_error *err);
 
 /* How options are written: "true", "on", "1" …; numbers; durations ("10s", "5 minutes", PostgreSQL intervals). */
 KP_MUST enum kp_code kp_sql_option_bool(const char *name, const char *value, bool *ret_value, struct kp_error *err);
-KP_MUST enum kp_code kp_sql_option_int(const char *name, const char *value, int64_t min, int64_t max, int64_t *ret_value,
-                                       struct kp_error *err);
+KP_MUST enum kp_code kp_sql_option_int(const char *name, const char *value, int64_t min, int64_t max,
+                                       int64_t *ret_value, struct kp_error *err);
 
 /* Levenshtein distance of two names, ASCII case ignored: suggestions. */
 size_t kp_sql_distance(struct kp_str a, struct kp_str b);

@@ -11,33 +11,34 @@
 #include "sql/catalog.h"
 
 enum kp_statement_kind {
-    KP_STATEMENT_EMPTY,       /* only blanks and comments */
-    KP_STATEMENT_QUERY,       /* SELECT, VALUES, WITH, TABLE */
+    KP_STATEMENT_EMPTY, /* only blanks and comments */
+    KP_STATEMENT_QUERY, /* SELECT, VALUES, WITH, TABLE */
     KP_STATEMENT_INSERT,
     KP_STATEMENT_UPDATE,
     KP_STATEMENT_DELETE,
-    KP_STATEMENT_COPY_IN,     /* COPY t (columns) FROM STDIN */
-    KP_STATEMENT_COPY_OUT,    /* COPY t | (query) | (SUBSCRIBE …) TO STDOUT: `inner` is what to run */
-    KP_STATEMENT_CREATE,      /* source, table, view, materialized view, sink: `relation_kind` */
+    KP_STATEMENT_COPY_IN,  /* COPY t (columns) FROM STDIN */
+    KP_STATEMENT_COPY_OUT, /* COPY t | (query) | (SUBSCRIBE …) TO STDOUT: `inner` is what to run */
+    KP_STATEMENT_CREATE,   /* source, table, view, materialized view, sink: `relation_kind` */
     KP_STATEMENT_CREATE_TOPIC,
     KP_STATEMENT_DROP,
-    KP_STATEMENT_ALTER_VIEW,  /* of a materialized view: `alter` */
-    KP_STATEMENT_ALTER_SOURCE,/* ALTER SOURCE s …: the new declaration, columns and options as in CREATE; or promote, rollback */
-    KP_STATEMENT_REFRESH,     /* REFRESH MATERIALIZED VIEW `name` */
-    KP_STATEMENT_VERIFY,      /* VERIFY MATERIALIZED VIEW `name` */
-    KP_STATEMENT_EXPLAIN,     /* `explain`, `inner` */
-    KP_STATEMENT_SUBSCRIBE,   /* to `name`, or to the query (tree) if name.name is NULL */
-    KP_STATEMENT_SET,         /* `setting`, `value`; value NULL: to its default (RESET; setting "all": RESET ALL) */
-    KP_STATEMENT_SHOW,        /* `setting`; "all": every one */
-    KP_STATEMENT_BEGIN,       /* BEGIN, START TRANSACTION: `read_only` */
+    KP_STATEMENT_ALTER_VIEW,   /* of a materialized view: `alter` */
+    KP_STATEMENT_ALTER_SOURCE, /* ALTER SOURCE s …: the new declaration, columns and options as in CREATE; or promote,
+                                  rollback */
+    KP_STATEMENT_REFRESH,      /* REFRESH MATERIALIZED VIEW `name` */
+    KP_STATEMENT_VERIFY,       /* VERIFY MATERIALIZED VIEW `name` */
+    KP_STATEMENT_EXPLAIN,      /* `explain`, `inner` */
+    KP_STATEMENT_SUBSCRIBE,    /* to `name`, or to the query (tree) if name.name is NULL */
+    KP_STATEMENT_SET,          /* `setting`, `value`; value NULL: to its default (RESET; setting "all": RESET ALL) */
+    KP_STATEMENT_SHOW,         /* `setting`; "all": every one */
+    KP_STATEMENT_BEGIN,        /* BEGIN, START TRANSACTION: `read_only` */
     KP_STATEMENT_COMMIT,
     KP_STATEMENT_ROLLBACK,
-    KP_STATEMENT_PREPARE,     /* `name`, `param_types`, `inner` */
-    KP_STATEMENT_EXECUTE,     /* `name`, arguments: kp_sql_bind_execute */
-    KP_STATEMENT_DEALLOCATE,  /* `name`; name.name NULL: all */
-    KP_STATEMENT_DISCARD,     /* `setting`: "all", "plans", "sequences", "temp" */
-    KP_STATEMENT_TRUNCATE,    /* `names` */
-    KP_STATEMENT_COMMENT      /* accepted and without effect: COMMENT ON */
+    KP_STATEMENT_PREPARE,    /* `name`, `param_types`, `inner` */
+    KP_STATEMENT_EXECUTE,    /* `name`, arguments: kp_sql_bind_execute */
+    KP_STATEMENT_DEALLOCATE, /* `name`; name.name NULL: all */
+    KP_STATEMENT_DISCARD,    /* `setting`: "all", "plans", "sequences", "temp" */
+    KP_STATEMENT_TRUNCATE,   /* `names` */
+    KP_STATEMENT_COMMENT     /* accepted and without effect: COMMENT ON */
 };
 
 enum kp_explain_kind { KP_EXPLAIN_PLAN, KP_EXPLAIN_ANALYZE, KP_EXPLAIN_REPLAY, KP_EXPLAIN_ROW };
@@ -64,19 +65,19 @@ struct kp_statement {
     enum kp_statement_kind kind;
     struct kp_arena *arena; /* borrowed */
     const char *text;       /* the whole text as given to kp_sql_parse, terminated */
-    const char *tag;        /* CommandComplete's tag without counts: "SELECT", "CREATE MATERIALIZED VIEW", "INSERT" … */
+    const char *tag; /* CommandComplete's tag without counts: "SELECT", "CREATE MATERIALIZED VIEW", "INSERT" … */
 
-    struct kp_name name;    /* CREATE, ALTER, COPY IN, SUBSCRIBE, PREPARE … : the object */
+    struct kp_name name;                 /* CREATE, ALTER, COPY IN, SUBSCRIBE, PREPARE … : the object */
     enum kp_relation_kind relation_kind; /* CREATE; DROP (DROP TOPIC: drop_topic instead) */
     bool if_not_exists, or_replace;
-    uint32_t option_count;  /* WITH (…): names lower case; values as written, unquoted */
+    uint32_t option_count; /* WITH (…): names lower case; values as written, unquoted */
     struct kp_option *options;
     int32_t *option_locations;
 
     bool emit_on_close, skip_errors; /* CREATE / ALTER … MATERIALIZED VIEW */
     struct kp_name sink_from;        /* CREATE SINK s FROM v */
 
-    uint32_t name_count;    /* DROP, TRUNCATE */
+    uint32_t name_count; /* DROP, TRUNCATE */
     struct kp_name *names;
     bool drop_topic, if_exists, cascade;
 
@@ -84,11 +85,11 @@ struct kp_statement {
     enum kp_explain_kind explain;
     struct kp_statement *inner; /* EXPLAIN, PREPARE, COPY OUT */
 
-    enum kp_as_of_kind as_of;   /* QUERY, SUBSCRIBE */
+    enum kp_as_of_kind as_of; /* QUERY, SUBSCRIBE */
     int64_t as_of_position;
-    const char *as_of_timestamp;/* its text, for kp_value_parse(timestamptz) with the session's zone */
+    const char *as_of_timestamp; /* its text, for kp_value_parse(timestamptz) with the session's zone */
 
-    enum kp_conflict conflict;  /* INSERT */
+    enum kp_conflict conflict; /* INSERT */
     struct kp_copy_options copy;
     uint32_t column_name_count; /* COPY t (a, b) */
     const char **column_names;
@@ -99,7 +100,7 @@ struct kp_statement {
 
     uint32_t param_type_count; /* PREPARE p (int, text) */
     struct kp_type *param_types;
-    uint32_t param_max;     /* highest $n in the text */
+    uint32_t param_max; /* highest $n in the text */
 
     /* the binder's: PostgreSQL's parse tree of the statement, and what it does not know */
     const struct PgQuery__Node *tree;

@@ -8,7 +8,8 @@
  *   CREATE TABLE  bid (price bigint, at timestamp                                         )
  *                                                  kept: watermark, options
  *
- * Read here wholly: TOPIC, SINK, DROP of our kinds, ALTER … PROMOTE/ROLLBACK, REFRESH, VERIFY, SUBSCRIBE, EXPLAIN's head.
+ * Read here wholly: TOPIC, SINK, DROP of our kinds, ALTER … PROMOTE/ROLLBACK, REFRESH, VERIFY, SUBSCRIBE, EXPLAIN's
+ * head.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -33,7 +34,8 @@ static char *copy_range(const struct parser *parser)
 static void blank(const struct parser *parser, char *sql, uint32_t from, uint32_t to)
 {
     if (from < to)
-        memset(sql + parser->tokens[from].start, ' ', (size_t)(parser->tokens[to - 1].end - parser->tokens[from].start));
+        memset(sql + parser->tokens[from].start, ' ',
+               (size_t)(parser->tokens[to - 1].end - parser->tokens[from].start));
 }
 
 static void put(char *sql, int32_t at, const char *words)
@@ -258,7 +260,8 @@ static enum kp_code read_table(struct parser *parser, struct kp_statement *state
     if (!kp_parser_is_char(parser, parser->at, '(')) {
         if (statement->relation_kind == KP_RELATION_SOURCE) {
             kp_parser_syntax_error(parser, parser->at);
-            return kp_error_hint(parser->err, "A source declares its columns: CREATE SOURCE %s (name type, …) WITH (topic = '…').",
+            return kp_error_hint(parser->err,
+                                 "A source declares its columns: CREATE SOURCE %s (name type, …) WITH (topic = '…').",
                                  statement->name.name);
         }
         parser->at = parser->end; /* CREATE TABLE t AS …: the grammar's */
@@ -373,7 +376,8 @@ static enum kp_code read_alter_view(struct parser *parser, struct kp_statement *
     blank(parser, sql, 0, parser->at);
     take_view_tail(parser, statement, sql);
     const PgQuery__Node *tree;
-    KP_TRY(parser->at < parser->end ? kp_grammar_parse(parser, sql, &tree) : kp_parser_syntax_error(parser, parser->at));
+    KP_TRY(parser->at < parser->end ? kp_grammar_parse(parser, sql, &tree)
+                                    : kp_parser_syntax_error(parser, parser->at));
     if (!tree || tree->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
         return kp_parser_syntax_error(parser, parser->at);
     statement->tree = tree;
@@ -513,7 +517,8 @@ static void read_explain_options(struct parser *parser, struct kp_statement *sta
 {
     uint32_t end = kp_parser_behind_parens(parser, parser->at);
     for (uint32_t i = parser->at; i < end; i++)
-        if (kp_parser_is(parser, i, "analyze") && !kp_parser_is(parser, i + 1, "false") && !kp_parser_is(parser, i + 1, "off"))
+        if (kp_parser_is(parser, i, "analyze") && !kp_parser_is(parser, i + 1, "false") &&
+            !kp_parser_is(parser, i + 1, "off"))
             statement->explain = KP_EXPLAIN_ANALYZE;
     parser->at = end;
 }
@@ -541,7 +546,8 @@ static enum kp_code read_explain(struct parser *parser, struct kp_statement **re
     return kp_statement_from_range(parser, &statement->inner);
 }
 
-/* COPY (SUBSCRIBE …) TO STDOUT: the inside is read here, the outside by the grammar with an empty SELECT in its place. */
+/* COPY (SUBSCRIBE …) TO STDOUT: the inside is read here, the outside by the grammar with an empty SELECT in its place.
+ */
 static enum kp_code read_copy_subscribe(struct parser *parser, struct kp_statement **ret_statement)
 {
     struct kp_statement *statement = new_statement(parser, KP_STATEMENT_COPY_OUT, "COPY");
@@ -578,10 +584,14 @@ enum kp_code kp_statement_from_range(struct parser *parser, struct kp_statement 
     static const struct {
         const char *words;
         enum kp_code (*read)(struct parser *parser, struct kp_statement **ret_statement);
-    } readers[] = {{"create source", read_create_source},       {"create table", read_create_table},
-                   {"create topic", read_create_topic},         {"create sink", read_create_sink},
-                   {"create materialized view", read_create_view}, {"alter materialized view", read_alter_view},
-                   {"alter source", read_alter_source},         {"subscribe", read_subscribe},
+    } readers[] = {{"create source", read_create_source},
+                   {"create table", read_create_table},
+                   {"create topic", read_create_topic},
+                   {"create sink", read_create_sink},
+                   {"create materialized view", read_create_view},
+                   {"alter materialized view", read_alter_view},
+                   {"alter source", read_alter_source},
+                   {"subscribe", read_subscribe},
                    {"explain", read_explain}};
     for (size_t i = 0; i < KP_COUNT(readers); i++) {
         struct parser ahead = *parser;

@@ -10,8 +10,8 @@
 #include "sql/bind.h"
 
 struct anti_join {
-    struct kp_plan *right;   /* its columns: the keys, then a mark */
-    struct kp_expr **outer;  /* key_count, over the query around */
+    struct kp_plan *right;  /* its columns: the keys, then a mark */
+    struct kp_expr **outer; /* key_count, over the query around */
     uint32_t key_count;
     struct anti_join *next;
 };
@@ -76,11 +76,13 @@ static struct kp_expr *outer_to_column(const struct kp_expr *expr, struct kp_are
 static enum kp_code refuse_correlation(struct binder *binder, int32_t location)
 {
     kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "this use of an outer column in a subquery is not supported");
-    return kp_error_hint(binder->err, "Compare it with = to a column of the subquery in the subquery's WHERE clause, or write a join.");
+    return kp_error_hint(
+        binder->err, "Compare it with = to a column of the subquery in the subquery's WHERE clause, or write a join.");
 }
 
 /* The subquery's WHERE: equalities with the query around become pairs, the rest conditions of its own. */
-static enum kp_code split_conditions(struct binder *binder, const struct conjuncts *all, struct query_joins *joins, struct semi *semi)
+static enum kp_code split_conditions(struct binder *binder, const struct conjuncts *all, struct query_joins *joins,
+                                     struct semi *semi)
 {
     for (uint32_t i = 0; i < all->count; i++) {
         struct kp_expr *condition = all->exprs[i];
@@ -88,7 +90,8 @@ static enum kp_code split_conditions(struct binder *binder, const struct conjunc
             kp_conjuncts_add(binder, &joins->conditions, condition);
             continue;
         }
-        bool equality = condition->kind == KP_EXPR_CALL && condition->arg_count == 2 && strcmp(condition->func->name, "=") == 0;
+        bool equality =
+            condition->kind == KP_EXPR_CALL && condition->arg_count == 2 && strcmp(condition->func->name, "=") == 0;
         if (!equality)
             return refuse_correlation(binder, condition->location);
         struct kp_expr *a = condition->args[0], *b = condition->args[1];
@@ -106,7 +109,8 @@ static enum kp_code split_conditions(struct binder *binder, const struct conjunc
 static bool is_simple(const PgQuery__SelectStmt *select)
 {
     return select->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !select->n_group_clause && !select->having_clause &&
-           !select->n_values_lists && !select->limit_count && !select->limit_offset && !select->with_clause && select->n_from_clause;
+           !select->n_values_lists && !select->limit_count && !select->limit_offset && !select->with_clause &&
+           select->n_from_clause;
 }
 
 /* A subquery that only filters and joins: its WHERE may read the query around it. */
@@ -119,7 +123,8 @@ static enum kp_code bind_simple(struct binder *binder, const struct scope *outer
     KP_TRY(kp_bind_from(binder, select->from_clause, select->n_from_clause, &joins, &scope));
     struct expr_place place = {.scope = &scope, .clause = "SELECT", .aggs = &aggs};
     if (test_count && select->n_target_list != test_count)
-        return kp_bind_fail(binder, -1, KP_INVALID, "42601", "subquery has too %s columns", select->n_target_list > test_count ? "many" : "few");
+        return kp_bind_fail(binder, -1, KP_INVALID, "42601", "subquery has too %s columns",
+                            select->n_target_list > test_count ? "many" : "few");
     for (uint32_t i = 0; i < test_count; i++) {
         struct kp_expr *inner;
         KP_TRY(kp_bind_expr(binder, &place, select->target_list[i]->res_target->val, &inner));
@@ -127,7 +132,8 @@ static enum kp_code bind_simple(struct binder *binder, const struct scope *outer
         add_pair(binder, semi, tests[i], inner);
     }
     if (aggs.count)
-        return kp_bind_fail(binder, aggs.locations[0], KP_UNSUPPORTED, NULL, "an aggregate in this subquery is not supported");
+        return kp_bind_fail(binder, aggs.locations[0], KP_UNSUPPORTED, NULL,
+                            "an aggregate in this subquery is not supported");
     if (select->where_clause) {
         struct scope inside = scope;
         inside.outer = outer;
@@ -168,7 +174,8 @@ static enum kp_code bind_alone(struct binder *binder, const struct scope *outer,
     binder->around = around;
     KP_TRY(code);
     if (test_count && test_count != semi->plan->col_count)
-        return kp_bind_fail(binder, -1, KP_INVALID, "42601", "subquery has too %s columns", semi->plan->col_count > test_count ? "many" : "few");
+        return kp_bind_fail(binder, -1, KP_INVALID, "42601", "subquery has too %s columns",
+                            semi->plan->col_count > test_count ? "many" : "few");
     for (uint32_t i = 0; i < test_count; i++)
         add_pair(binder, semi, tests[i], kp_bind_column(binder, i, semi->plan->cols[i].type, -1));
     semi->plan = kp_bind_project(binder, semi->plan, semi->inner, NULL, semi->count);
@@ -205,12 +212,14 @@ static enum kp_code join_semi(struct binder *binder, struct query_joins *joins, 
         struct kp_expr **yes = kp_arena_alloc(binder->arena, sizeof *yes);
         yes[0] = kp_bind_bool(binder, true);
         semi->plan = kp_bind_project(binder, semi->plan, yes, NULL, 1);
+        semi->plan->cols[0].name = "exists";
     }
     struct kp_plan *keys = kp_bind_distinct(binder, semi->plan);
     kp_joins_add(binder, joins, keys);
     for (uint32_t i = 0; i < semi->count; i++) {
         struct kp_expr *equal;
-        KP_TRY(kp_bind_operator(binder, "=", semi->outer[i], kp_bind_column(binder, base + i, keys->cols[i].type, location), location, &equal));
+        KP_TRY(kp_bind_operator(binder, "=", semi->outer[i],
+                                kp_bind_column(binder, base + i, keys->cols[i].type, location), location, &equal));
         kp_conjuncts_add(binder, &joins->conditions, equal);
     }
     return KP_OK;
@@ -223,7 +232,9 @@ static void join_anti(struct binder *binder, struct query_joins *joins, struct s
         exprs[i] = kp_bind_column(binder, i, semi->plan->cols[i].type, -1);
     exprs[semi->count] = kp_bind_bool(binder, true);
     struct anti_join *anti = kp_arena_calloc(binder->arena, sizeof *anti);
-    anti->right = kp_bind_distinct(binder, kp_bind_project(binder, semi->plan, exprs, NULL, semi->count + 1));
+    struct kp_plan *marked = kp_bind_project(binder, semi->plan, exprs, NULL, semi->count + 1);
+    marked->cols[semi->count].name = "matched";
+    anti->right = kp_bind_distinct(binder, marked);
     anti->outer = semi->outer;
     anti->key_count = semi->count;
     anti->next = joins->antis;
@@ -237,8 +248,9 @@ struct kp_plan *kp_apply_antis(struct binder *binder, struct query_joins *joins,
         plan = kp_bind_join(binder, KP_JOIN_LEFT, plan, anti->right);
         for (uint32_t i = 0; i < anti->key_count; i++) {
             struct kp_expr *equal;
-            enum kp_code code = kp_bind_operator(binder, "=", anti->outer[i], kp_bind_column(binder, base + i, anti->right->cols[i].type, -1),
-                                                 -1, &equal);
+            enum kp_code code =
+                kp_bind_operator(binder, "=", anti->outer[i],
+                                 kp_bind_column(binder, base + i, anti->right->cols[i].type, -1), -1, &equal);
             KP_ASSERT(code == KP_OK); /* it was bound with these types before */
             kp_join_condition(binder, plan, equal);
         }
@@ -251,22 +263,26 @@ struct kp_plan *kp_apply_antis(struct binder *binder, struct query_joins *joins,
 }
 
 /* x NOT IN (…) is NOT EXISTS only where no side can be NULL. */
-static enum kp_code check_not_in(struct binder *binder, const struct scope *scope, const struct semi *semi, uint32_t tests, int32_t location)
+static enum kp_code check_not_in(struct binder *binder, const struct scope *scope, const struct semi *semi,
+                                 uint32_t tests, int32_t location)
 {
     for (uint32_t i = 0; i < tests; i++) {
         bool outer_safe = semi->outer[i]->kind == KP_EXPR_CONST && !semi->outer[i]->datum.null;
         for (uint32_t c = 0; c < scope->count; c++)
-            outer_safe |= semi->outer[i]->kind == KP_EXPR_COLUMN && scope->cols[c].index == semi->outer[i]->column && scope->cols[c].not_null;
+            outer_safe |= semi->outer[i]->kind == KP_EXPR_COLUMN && scope->cols[c].index == semi->outer[i]->column &&
+                          scope->cols[c].not_null;
         if (!outer_safe || !semi->plan->cols[i].not_null) {
-            kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "NOT IN (SELECT …) over columns that may be NULL is not supported");
-            return kp_error_hint(binder->err, "Write NOT EXISTS (SELECT 1 FROM … WHERE … = …), which NULLs do not upset.");
+            kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL,
+                         "NOT IN (SELECT …) over columns that may be NULL is not supported");
+            return kp_error_hint(binder->err,
+                                 "Write NOT EXISTS (SELECT 1 FROM … WHERE … = …), which NULLs do not upset.");
         }
     }
     return KP_OK;
 }
 
-static enum kp_code bind_where_sublink(struct binder *binder, const struct expr_place *place, const PgQuery__SubLink *link, bool negated,
-                                       struct query_joins *joins)
+static enum kp_code bind_where_sublink(struct binder *binder, const struct expr_place *place,
+                                       const PgQuery__SubLink *link, bool negated, struct query_joins *joins)
 {
     struct semi semi = {0};
     struct kp_expr **tests = NULL;
@@ -274,7 +290,8 @@ static enum kp_code bind_where_sublink(struct binder *binder, const struct expr_
     if (link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ANY_SUBLINK) {
         KP_TRY(bind_tests(binder, place, link->testexpr, &tests, &test_count));
         if (link->n_oper_name && strcmp(link->oper_name[link->n_oper_name - 1]->string->sval, "=") != 0)
-            return kp_bind_fail(binder, link->location, KP_UNSUPPORTED, NULL, "ANY (SELECT …) is only supported with =");
+            return kp_bind_fail(binder, link->location, KP_UNSUPPORTED, NULL,
+                                "ANY (SELECT …) is only supported with =");
     }
     KP_TRY(bind_semi(binder, place->scope, link->subselect->select_stmt, tests, test_count, &semi));
     if (!negated)
@@ -282,7 +299,8 @@ static enum kp_code bind_where_sublink(struct binder *binder, const struct expr_
     KP_TRY(check_not_in(binder, place->scope, &semi, test_count, link->location));
     for (uint32_t i = 0; i < semi.count; i++) { /* the types can be compared: kp_apply_antis relies on it */
         struct kp_expr *equal;
-        KP_TRY(kp_bind_operator(binder, "=", semi.outer[i], kp_bind_column(binder, i, semi.plan->cols[i].type, -1), link->location, &equal));
+        KP_TRY(kp_bind_operator(binder, "=", semi.outer[i], kp_bind_column(binder, i, semi.plan->cols[i].type, -1),
+                                link->location, &equal));
     }
     join_anti(binder, joins, &semi);
     return KP_OK;
@@ -291,7 +309,8 @@ static enum kp_code bind_where_sublink(struct binder *binder, const struct expr_
 static const PgQuery__SubLink *where_sublink(const PgQuery__Node *node, bool *ret_negated)
 {
     *ret_negated = false;
-    while (node->node_case == PG_QUERY__NODE__NODE_BOOL_EXPR && node->bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__NOT_EXPR) {
+    while (node->node_case == PG_QUERY__NODE__NODE_BOOL_EXPR &&
+           node->bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__NOT_EXPR) {
         *ret_negated = !*ret_negated;
         node = node->bool_expr->args[0];
     }
@@ -302,9 +321,11 @@ static const PgQuery__SubLink *where_sublink(const PgQuery__Node *node, bool *re
     return join ? node->sub_link : NULL;
 }
 
-enum kp_code kp_bind_where(struct binder *binder, const struct expr_place *place, const PgQuery__Node *where, struct query_joins *joins)
+enum kp_code kp_bind_where(struct binder *binder, const struct expr_place *place, const PgQuery__Node *where,
+                           struct query_joins *joins)
 {
-    if (where->node_case == PG_QUERY__NODE__NODE_BOOL_EXPR && where->bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR) {
+    if (where->node_case == PG_QUERY__NODE__NODE_BOOL_EXPR &&
+        where->bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR) {
         for (size_t i = 0; i < where->bool_expr->n_args; i++)
             KP_TRY(kp_bind_where(binder, place, where->bool_expr->args[i], joins));
         return KP_OK;
@@ -325,14 +346,17 @@ static bool yields_one_row(const struct kp_plan *plan)
 {
     while (plan->kind == KP_PLAN_PROJECT)
         plan = plan->inputs[0];
-    return (plan->kind == KP_PLAN_AGGREGATE && plan->aggregate.group_count == 0) || (plan->kind == KP_PLAN_VALUES && plan->values.rows == 1);
+    return (plan->kind == KP_PLAN_AGGREGATE && plan->aggregate.group_count == 0) ||
+           (plan->kind == KP_PLAN_VALUES && plan->values.rows == 1);
 }
 
-enum kp_code kp_bind_scalar_sublink(struct binder *binder, const struct expr_place *place, const PgQuery__SubLink *link, struct kp_expr **ret_expr)
+enum kp_code kp_bind_scalar_sublink(struct binder *binder, const struct expr_place *place, const PgQuery__SubLink *link,
+                                    struct kp_expr **ret_expr)
 {
     if (link->sub_link_type != PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK || !place->joins) {
         kp_bind_fail(binder, link->location, KP_UNSUPPORTED, NULL, "a subquery is not supported here");
-        return kp_error_hint(binder->err, "EXISTS and IN may stand in WHERE, joined by AND; else write the query as a join.");
+        return kp_error_hint(binder->err,
+                             "EXISTS and IN may stand in WHERE, joined by AND; else write the query as a join.");
     }
     const struct scope *around = binder->around;
     struct kp_plan *plan;
@@ -344,8 +368,10 @@ enum kp_code kp_bind_scalar_sublink(struct binder *binder, const struct expr_pla
     if (plan->col_count != 1)
         return kp_bind_fail(binder, link->location, KP_INVALID, "42601", "subquery must return only one column");
     if (!yields_one_row(plan)) {
-        kp_bind_fail(binder, link->location, KP_UNSUPPORTED, NULL, "a subquery that may yield more or less than one row is not supported here");
-        return kp_error_hint(binder->err, "Aggregate without GROUP BY (SELECT max(…) FROM …), or write the query as a join.");
+        kp_bind_fail(binder, link->location, KP_UNSUPPORTED, NULL,
+                     "a subquery that may yield more or less than one row is not supported here");
+        return kp_error_hint(binder->err,
+                             "Aggregate without GROUP BY (SELECT max(…) FROM …), or write the query as a join.");
     }
     uint32_t base = place->joins->col_count;
     kp_joins_add(binder, place->joins, plan);

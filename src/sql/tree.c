@@ -58,7 +58,8 @@ static const char *text_of(struct parser *parser, const PgQuery__Node *node)
     }
 }
 
-static enum kp_code from_create_table(struct parser *parser, struct kp_statement *statement, const PgQuery__CreateStmt *create)
+static enum kp_code from_create_table(struct parser *parser, struct kp_statement *statement,
+                                      const PgQuery__CreateStmt *create)
 {
     statement->name = name_of(create->relation);
     statement->if_not_exists = create->if_not_exists;
@@ -75,7 +76,8 @@ static enum kp_code from_create_as(struct parser *parser, struct kp_statement *s
     if (create->objtype != PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW)
         return unsupported(parser, "CREATE TABLE AS", "Create a materialized view, or a table and INSERT INTO it.");
     if (create->into->skip_data)
-        return unsupported(parser, "CREATE MATERIALIZED VIEW … WITH NO DATA", "A view is filled from the log by itself.");
+        return unsupported(parser, "CREATE MATERIALIZED VIEW … WITH NO DATA",
+                           "A view is filled from the log by itself.");
     statement->name = name_of(create->into->rel);
     statement->if_not_exists = create->if_not_exists;
     statement->column_name_count = (uint32_t)create->into->n_col_names;
@@ -103,14 +105,16 @@ static enum kp_code from_view(struct parser *parser, struct kp_statement *statem
     return KP_OK;
 }
 
-static enum kp_code from_insert(struct parser *parser, struct kp_statement *statement, const PgQuery__InsertStmt *insert)
+static enum kp_code from_insert(struct parser *parser, struct kp_statement *statement,
+                                const PgQuery__InsertStmt *insert)
 {
     statement->kind = KP_STATEMENT_INSERT;
     statement->tag = "INSERT";
     statement->name = name_of(insert->relation);
     const PgQuery__OnConflictClause *conflict = insert->on_conflict_clause;
     if (conflict && conflict->action == PG_QUERY__ON_CONFLICT_ACTION__ONCONFLICT_UPDATE) {
-        unsupported(parser, "ON CONFLICT DO UPDATE", "A keyed record sent to the table's topic replaces the row of its key.");
+        unsupported(parser, "ON CONFLICT DO UPDATE",
+                    "A keyed record sent to the table's topic replaces the row of its key.");
         return kp_error_at(parser->err, parser->text, conflict->location);
     }
     statement->conflict = conflict ? KP_CONFLICT_NOTHING : KP_CONFLICT_ERROR;
@@ -175,7 +179,8 @@ static enum kp_code copy_option(struct parser *parser, struct kp_statement *stat
 static enum kp_code from_copy(struct parser *parser, struct kp_statement *statement, const PgQuery__CopyStmt *copy)
 {
     if (copy->is_program || copy->filename[0])
-        return unsupported(parser, "COPY with a file or program", "Use COPY … FROM STDIN or TO STDOUT; in psql \\copy does that.");
+        return unsupported(parser, "COPY with a file or program",
+                           "Use COPY … FROM STDIN or TO STDOUT; in psql \\copy does that.");
     if (copy->where_clause)
         return unsupported(parser, "COPY … WHERE", NULL);
     KP_TRY(copy_format(parser, statement, copy));
@@ -217,7 +222,8 @@ static enum kp_code from_set(struct parser *parser, struct kp_statement *stateme
         statement->tag = "RESET";
     if (set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI && set->n_args) {
         /* SET TRANSACTION ISOLATION LEVEL …, SET SESSION CHARACTERISTICS AS TRANSACTION … */
-        const PgQuery__DefElem *mode = set->args[0]->node_case == PG_QUERY__NODE__NODE_DEF_ELEM ? set->args[0]->def_elem : NULL;
+        const PgQuery__DefElem *mode =
+            set->args[0]->node_case == PG_QUERY__NODE__NODE_DEF_ELEM ? set->args[0]->def_elem : NULL;
         if (!mode)
             return unsupported(parser, "SET TRANSACTION SNAPSHOT", NULL);
         statement->setting = mode->defname;
@@ -240,12 +246,13 @@ static enum kp_code from_transaction(struct parser *parser, struct kp_statement 
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN:
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START:
         statement->kind = KP_STATEMENT_BEGIN;
-        statement->tag = transaction->kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN ? "BEGIN" : "START TRANSACTION";
+        statement->tag =
+            transaction->kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN ? "BEGIN" : "START TRANSACTION";
         for (size_t i = 0; i < transaction->n_options; i++) {
             const PgQuery__DefElem *option = transaction->options[i]->def_elem;
             if (strcmp(option->defname, "transaction_read_only") == 0)
-                statement->read_only = strcmp(text_of(parser, option->arg), "1") == 0 ||
-                                       strcmp(text_of(parser, option->arg), "true") == 0;
+                statement->read_only =
+                    strcmp(text_of(parser, option->arg), "1") == 0 || strcmp(text_of(parser, option->arg), "true") == 0;
         }
         return KP_OK;
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT:
@@ -266,7 +273,8 @@ static enum kp_code from_transaction(struct parser *parser, struct kp_statement 
     return transaction->chain ? unsupported(parser, "AND CHAIN", NULL) : KP_OK;
 }
 
-static enum kp_code from_prepare(struct parser *parser, struct kp_statement *statement, const PgQuery__PrepareStmt *prepare)
+static enum kp_code from_prepare(struct parser *parser, struct kp_statement *statement,
+                                 const PgQuery__PrepareStmt *prepare)
 {
     statement->kind = KP_STATEMENT_PREPARE;
     statement->tag = "PREPARE";
@@ -274,7 +282,8 @@ static enum kp_code from_prepare(struct parser *parser, struct kp_statement *sta
     statement->param_type_count = (uint32_t)prepare->n_argtypes;
     statement->param_types = kp_arena_calloc(parser->arena, prepare->n_argtypes * sizeof *statement->param_types);
     for (size_t i = 0; i < prepare->n_argtypes; i++)
-        KP_TRY(kp_bind_type_name(prepare->argtypes[i]->type_name, parser->text, &statement->param_types[i], parser->err));
+        KP_TRY(
+            kp_bind_type_name(prepare->argtypes[i]->type_name, parser->text, &statement->param_types[i], parser->err));
     struct kp_statement *inner = kp_arena_calloc(parser->arena, sizeof *inner);
     inner->arena = statement->arena;
     inner->text = statement->text;
@@ -296,7 +305,8 @@ static enum kp_code from_discard(struct kp_statement *statement, const PgQuery__
     return KP_OK;
 }
 
-static enum kp_code from_truncate(struct parser *parser, struct kp_statement *statement, const PgQuery__TruncateStmt *truncate)
+static enum kp_code from_truncate(struct parser *parser, struct kp_statement *statement,
+                                  const PgQuery__TruncateStmt *truncate)
 {
     statement->kind = KP_STATEMENT_TRUNCATE;
     statement->tag = "TRUNCATE TABLE";

@@ -6,8 +6,8 @@
  */
 #include "sql/parse.h"
 
-static enum kp_code fail_at(struct kp_error *err, const char *text, int32_t location, enum kp_code code, const char *sqlstate,
-                            const char *message, const char *what)
+static enum kp_code fail_at(struct kp_error *err, const char *text, int32_t location, enum kp_code code,
+                            const char *sqlstate, const char *message, const char *what)
 {
     kp_fail(err, code, sqlstate, message, what);
     kp_error_at(err, text, location);
@@ -22,7 +22,8 @@ static bool int_of(const PgQuery__Node *node, int32_t *ret_value)
     return true;
 }
 
-static enum kp_code modifier(const PgQuery__TypeName *name, const char *text, struct kp_type *type, struct kp_error *err)
+static enum kp_code modifier(const PgQuery__TypeName *name, const char *text, struct kp_type *type,
+                             struct kp_error *err)
 {
     int32_t mods[2] = {0, 0};
     const char *type_name = kp_type_info(type->id)->name;
@@ -30,8 +31,8 @@ static enum kp_code modifier(const PgQuery__TypeName *name, const char *text, st
         return fail_at(err, text, name->location, KP_INVALID, "22023", "invalid type modifier for type %s", type_name);
     for (size_t i = 0; i < name->n_typmods; i++)
         if (!int_of(name->typmods[i], &mods[i]))
-            return fail_at(err, text, name->location, KP_INVALID, "22023", "type modifiers must be simple constants or identifiers",
-                           type_name);
+            return fail_at(err, text, name->location, KP_INVALID, "22023",
+                           "type modifiers must be simple constants or identifiers", type_name);
     switch (type->id) {
     case KP_VARCHAR:
     case KP_BPCHAR:
@@ -60,14 +61,17 @@ static enum kp_code modifier(const PgQuery__TypeName *name, const char *text, st
         type->mod = KP_MAX(0, KP_MIN(mods[0], 6));
         return KP_OK;
     case KP_INTERVAL:
-        type->mod = (int32_t)(((uint32_t)(name->n_typmods > 1 ? mods[1] : 0xffff) << 16) | ((uint32_t)mods[0] & 0x7fff));
+        type->mod =
+            (int32_t)(((uint32_t)(name->n_typmods > 1 ? mods[1] : 0xffff) << 16) | ((uint32_t)mods[0] & 0x7fff));
         return KP_OK;
     default:
-        return fail_at(err, text, name->location, KP_INVALID, "42601", "type modifier is not allowed for type \"%s\"", type_name);
+        return fail_at(err, text, name->location, KP_INVALID, "42601", "type modifier is not allowed for type \"%s\"",
+                       type_name);
     }
 }
 
-enum kp_code kp_bind_type_name(const PgQuery__TypeName *name, const char *text, struct kp_type *ret_type, struct kp_error *err)
+enum kp_code kp_bind_type_name(const PgQuery__TypeName *name, const char *text, struct kp_type *ret_type,
+                               struct kp_error *err)
 {
     const char *schema, *last = kp_tree_name(name->names, name->n_names, &schema);
     if (name->n_array_bounds)

@@ -95,19 +95,22 @@ static struct kp_relation *watermark_of(const struct kp_plan *plan, uint32_t col
 
 /* ---- arguments ---- */
 
-static enum kp_code usage(struct binder *binder, const PgQuery__FuncCall *call, const struct window_rule *rule, int32_t location)
+static enum kp_code usage(struct binder *binder, const PgQuery__FuncCall *call, const struct window_rule *rule,
+                          int32_t location)
 {
-    kp_bind_fail(binder, location >= 0 ? location : call->location, KP_NOT_FOUND, "42883", "invalid arguments of %s()", rule->name);
+    kp_bind_fail(binder, location >= 0 ? location : call->location, KP_NOT_FOUND, "42883", "invalid arguments of %s()",
+                 rule->name);
     return kp_error_hint(binder->err, "Write %s.", rule->usage);
 }
 
 /* The relation named by the first argument, or a CTE or subquery of that name. */
-static enum kp_code bind_input(struct binder *binder, const PgQuery__FuncCall *call, const struct window_rule *rule, struct scope *scope,
-                               const char **ret_alias, struct kp_plan **ret_plan)
+static enum kp_code bind_input(struct binder *binder, const PgQuery__FuncCall *call, const struct window_rule *rule,
+                               struct scope *scope, const char **ret_alias, struct kp_plan **ret_plan)
 {
     const PgQuery__Node *node = call->args[0];
     const PgQuery__ColumnRef *ref = node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF ? node->column_ref : NULL;
-    if (node->node_case == PG_QUERY__NODE__NODE_SUB_LINK && node->sub_link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK) {
+    if (node->node_case == PG_QUERY__NODE__NODE_SUB_LINK &&
+        node->sub_link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK) {
         uint32_t count;
         KP_TRY(kp_bind_select(binder, node->sub_link->subselect->select_stmt, false, ret_plan, &count));
         kp_scope_add_plan(binder, scope, rule->name, *ret_plan, 0);
@@ -130,8 +133,9 @@ static enum kp_code bind_input(struct binder *binder, const PgQuery__FuncCall *c
     return KP_OK;
 }
 
-static enum kp_code column_argument(struct binder *binder, const PgQuery__FuncCall *call, const struct window_rule *rule,
-                                    const struct scope *scope, size_t arg, uint32_t *ret_column)
+static enum kp_code column_argument(struct binder *binder, const PgQuery__FuncCall *call,
+                                    const struct window_rule *rule, const struct scope *scope, size_t arg,
+                                    uint32_t *ret_column)
 {
     if (call->args[arg]->node_case != PG_QUERY__NODE__NODE_COLUMN_REF)
         return usage(binder, call, rule, kp_tree_location(call->args[arg]));
@@ -141,8 +145,9 @@ static enum kp_code column_argument(struct binder *binder, const PgQuery__FuncCa
     return KP_OK;
 }
 
-static enum kp_code interval_argument(struct binder *binder, const PgQuery__FuncCall *call, const struct window_rule *rule, size_t arg,
-                                      bool positive, struct kp_interval *ret_interval)
+static enum kp_code interval_argument(struct binder *binder, const PgQuery__FuncCall *call,
+                                      const struct window_rule *rule, size_t arg, bool positive,
+                                      struct kp_interval *ret_interval)
 {
     static const struct scope nothing;
     struct expr_place place = {.scope = &nothing, .clause = "a window's size"};
@@ -164,7 +169,8 @@ static enum kp_code interval_argument(struct binder *binder, const PgQuery__Func
     return KP_OK;
 }
 
-static enum kp_code bind_sizes(struct binder *binder, const PgQuery__FuncCall *call, const struct window_rule *rule, struct kp_plan *window)
+static enum kp_code bind_sizes(struct binder *binder, const PgQuery__FuncCall *call, const struct window_rule *rule,
+                               struct kp_plan *window)
 {
     bool slides = rule->kind == KP_WINDOW_HOP || rule->kind == KP_WINDOW_CUMULATE;
     size_t next = 2;
@@ -174,15 +180,18 @@ static enum kp_code bind_sizes(struct binder *binder, const PgQuery__FuncCall *c
     if (!slides)
         window->window.slide = window->window.size;
     if (rule->kind == KP_WINDOW_CUMULATE && window->window.size.us % window->window.slide.us)
-        return kp_bind_fail(binder, kp_tree_location(call->args[3]), KP_INVALID, "22023", "the size must be a multiple of the step");
+        return kp_bind_fail(binder, kp_tree_location(call->args[3]), KP_INVALID, "22023",
+                            "the size must be a multiple of the step");
     if (window->window.size.us / window->window.slide.us > 10000)
-        return kp_bind_fail(binder, kp_tree_location(call->args[2]), KP_LIMIT, NULL, "a row would be in more than 10000 windows");
+        return kp_bind_fail(binder, kp_tree_location(call->args[2]), KP_LIMIT, NULL,
+                            "a row would be in more than 10000 windows");
     if (rule->kind != KP_WINDOW_SESSION && next < call->n_args)
         KP_TRY(interval_argument(binder, call, rule, next, false, &window->window.offset));
     return KP_OK;
 }
 
-enum kp_code kp_bind_window(struct binder *binder, const PgQuery__FuncCall *call, const char **ret_alias, struct kp_plan **ret_plan)
+enum kp_code kp_bind_window(struct binder *binder, const PgQuery__FuncCall *call, const char **ret_alias,
+                            struct kp_plan **ret_plan)
 {
     const char *schema, *name = kp_tree_name(call->funcname, call->n_funcname, &schema);
     const struct window_rule *rule = find_rule(name);
@@ -196,8 +205,8 @@ enum kp_code kp_bind_window(struct binder *binder, const PgQuery__FuncCall *call
     enum kp_type_id type = input->cols[time].type.id;
     if (type != KP_TIMESTAMP && type != KP_TIMESTAMPTZ && type != KP_DATE)
         return kp_bind_fail(binder, kp_tree_location(call->args[1]), KP_INVALID, "42804",
-                            "the time of a window must be a timestamp or date, but column \"%s\" is of type %s", input->cols[time].name,
-                            kp_type_info(type)->name);
+                            "the time of a window must be a timestamp or date, but column \"%s\" is of type %s",
+                            input->cols[time].name, kp_type_info(type)->name);
     struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_WINDOW, call->location, input->col_count + 2, 1);
     plan->inputs[0] = input;
     plan->window.kind = rule->kind;
@@ -222,7 +231,8 @@ enum kp_code kp_bind_window(struct binder *binder, const PgQuery__FuncCall *call
 /* ---- EMIT ON WINDOW CLOSE ---- */
 
 /* The plan's column that is a window's end (which 1) or start (which 0). */
-static bool find_bound(const struct kp_plan *plan, uint32_t which, uint32_t cols, uint32_t *ret_column, const struct kp_plan **ret_window)
+static bool find_bound(const struct kp_plan *plan, uint32_t which, uint32_t cols, uint32_t *ret_column,
+                       const struct kp_plan **ret_window)
 {
     for (uint32_t i = 0; i < cols; i++) {
         uint32_t at;
@@ -237,11 +247,12 @@ static bool find_bound(const struct kp_plan *plan, uint32_t which, uint32_t cols
 }
 
 /*
- * GROUP BY window_start alone: the end of a tumbling or hopping window follows from its start, so it may join the groups
- * without changing them. It goes behind the last group, which moves the aggregates' columns by one: the caller's
+ * GROUP BY window_start alone: the end of a tumbling or hopping window follows from its start, so it may join the
+ * groups without changing them. It goes behind the last group, which moves the aggregates' columns by one: the caller's
  * columns are kept by a projection above.
  */
-static bool add_end_to_groups(struct binder *binder, struct kp_plan *aggregate, uint32_t *ret_column, const struct kp_plan **ret_window)
+static bool add_end_to_groups(struct binder *binder, struct kp_plan *aggregate, uint32_t *ret_column,
+                              const struct kp_plan **ret_window)
 {
     uint32_t start, groups = aggregate->aggregate.group_count, input_end;
     const struct kp_plan *window;
@@ -276,7 +287,8 @@ enum kp_code kp_bind_emit(struct binder *binder, struct kp_plan *plan, struct kp
     if (!find_bound(plan, 1, groups, &end, &window)) {
         added = aggregate && add_end_to_groups(binder, plan, &end, &window);
         if (!added) {
-            kp_bind_fail(binder, -1, KP_INVALID, "42P10", "EMIT ON WINDOW CLOSE needs a window's end in the rows or in GROUP BY");
+            kp_bind_fail(binder, -1, KP_INVALID, "42P10",
+                         "EMIT ON WINDOW CLOSE needs a window's end in the rows or in GROUP BY");
             return kp_error_hint(binder->err, "Read from tumble, hop, cumulate or session and group by window_end.");
         }
     }

@@ -1,7 +1,8 @@
 /*
  * INSERT, UPDATE, DELETE, COPY IN: the target, and a plan that yields what is to be written (sql.h says in which form).
  *
- * A source can be inserted into as well: its rows become records of its topic. Only keyed tables know UPDATE and DELETE.
+ * A source can be inserted into as well: its rows become records of its topic. Only keyed tables know UPDATE and
+ * DELETE.
  */
 #include "sql/bind.h"
 
@@ -12,7 +13,8 @@ static enum kp_code bind_target(struct binder *binder, const char *verb, bool ke
     KP_TRY(kp_bind_relation(binder, name, &relation));
     bool fits = relation->kind == KP_RELATION_TABLE || (!keyed && relation->kind == KP_RELATION_SOURCE);
     if (!fits) {
-        kp_bind_fail(binder, name.location, KP_INVALID, "42809", "cannot %s %s \"%s\"", verb, kp_relation_kind_name(relation->kind), relation->name);
+        kp_bind_fail(binder, name.location, KP_INVALID, "42809", "cannot %s %s \"%s\"", verb,
+                     kp_relation_kind_name(relation->kind), relation->name);
         if (relation->kind == KP_RELATION_SOURCE)
             kp_error_hint(binder->err, "A source only grows. A table with a PRIMARY KEY can be updated.");
         return KP_INVALID;
@@ -26,7 +28,8 @@ static uint32_t visible_count(const struct kp_relation *relation)
     return relation->col_count - relation->hidden_count;
 }
 
-static enum kp_code find_column(struct binder *binder, const struct kp_relation *relation, const char *name, int32_t location, uint32_t *ret_column)
+static enum kp_code find_column(struct binder *binder, const struct kp_relation *relation, const char *name,
+                                int32_t location, uint32_t *ret_column)
 {
     const char *like = NULL;
     size_t best = strlen(name) / 2 + 1;
@@ -41,15 +44,18 @@ static enum kp_code find_column(struct binder *binder, const struct kp_relation 
             like = relation->cols[i].name;
         }
     }
-    kp_bind_fail(binder, location, KP_NOT_FOUND, "42703", "column \"%s\" of relation \"%s\" does not exist", name, relation->name);
+    kp_bind_fail(binder, location, KP_NOT_FOUND, "42703", "column \"%s\" of relation \"%s\" does not exist", name,
+                 relation->name);
     return like ? kp_error_hint(binder->err, "Perhaps you meant \"%s\".", like) : KP_NOT_FOUND;
 }
 
 /* To a column's type as assignment does; the error names the column. */
-static enum kp_code assign(struct binder *binder, struct kp_expr *expr, const struct kp_column *column, struct kp_expr **ret_expr)
+static enum kp_code assign(struct binder *binder, struct kp_expr *expr, const struct kp_column *column,
+                           struct kp_expr **ret_expr)
 {
     if (!kp_can_coerce(expr->type.id, column->type.id, COERCE_ASSIGNMENT)) {
-        kp_bind_fail(binder, expr->location, KP_INVALID, "42804", "column \"%s\" is of type %s but expression is of type %s", column->name,
+        kp_bind_fail(binder, expr->location, KP_INVALID, "42804",
+                     "column \"%s\" is of type %s but expression is of type %s", column->name,
                      kp_type_info(column->type.id)->name, kp_type_info(expr->type.id)->name);
         return kp_error_hint(binder->err, "You will need to rewrite or cast the expression.");
     }
@@ -65,8 +71,8 @@ static struct kp_expr *default_of(struct binder *binder, const struct kp_relatio
 /* ---- INSERT ---- */
 
 /* For each listed column its index; without a list the first ones in order. */
-static enum kp_code insert_columns(struct binder *binder, const struct kp_relation *relation, const PgQuery__InsertStmt *insert,
-                                   uint32_t **ret_columns, uint32_t *ret_count)
+static enum kp_code insert_columns(struct binder *binder, const struct kp_relation *relation,
+                                   const PgQuery__InsertStmt *insert, uint32_t **ret_columns, uint32_t *ret_count)
 {
     uint32_t count = insert->n_cols ? (uint32_t)insert->n_cols : visible_count(relation);
     uint32_t *columns = kp_arena_calloc(binder->arena, (count + 1) * sizeof *columns);
@@ -78,24 +84,27 @@ static enum kp_code insert_columns(struct binder *binder, const struct kp_relati
         KP_TRY(find_column(binder, relation, target->name, target->location, &columns[i]));
         for (uint32_t k = 0; k < i; k++)
             if (columns[k] == columns[i])
-                return kp_bind_fail(binder, target->location, KP_INVALID, "42701", "column \"%s\" specified more than once", target->name);
+                return kp_bind_fail(binder, target->location, KP_INVALID, "42701",
+                                    "column \"%s\" specified more than once", target->name);
     }
     *ret_columns = columns;
     *ret_count = count;
     return KP_OK;
 }
 
-static enum kp_code check_width(struct binder *binder, const PgQuery__InsertStmt *insert, uint32_t have, uint32_t listed, int32_t location)
+static enum kp_code check_width(struct binder *binder, const PgQuery__InsertStmt *insert, uint32_t have,
+                                uint32_t listed, int32_t location)
 {
     if (have > listed)
         return kp_bind_fail(binder, location, KP_INVALID, "42601", "INSERT has more expressions than target columns");
     if (insert->n_cols && have < listed)
-        return kp_bind_fail(binder, insert->cols[have]->res_target->location, KP_INVALID, "42601", "INSERT has more target columns than expressions");
+        return kp_bind_fail(binder, insert->cols[have]->res_target->location, KP_INVALID, "42601",
+                            "INSERT has more target columns than expressions");
     return KP_OK;
 }
 
-static enum kp_code insert_row(struct binder *binder, const struct kp_relation *relation, const PgQuery__List *row, const uint32_t *columns,
-                               struct kp_expr **cells)
+static enum kp_code insert_row(struct binder *binder, const struct kp_relation *relation, const PgQuery__List *row,
+                               const uint32_t *columns, struct kp_expr **cells)
 {
     static const struct scope nothing;
     struct expr_place place = {.scope = &nothing, .clause = "VALUES"};
@@ -120,8 +129,9 @@ static void name_row(struct kp_plan *plan, const struct kp_relation *relation, u
         plan->cols[from + i] = (struct kp_column){relation->cols[i].name, relation->cols[i].type, false};
 }
 
-static enum kp_code insert_values(struct binder *binder, const struct kp_relation *relation, const PgQuery__InsertStmt *insert,
-                                  const uint32_t *columns, uint32_t listed, struct kp_plan **ret_plan)
+static enum kp_code insert_values(struct binder *binder, const struct kp_relation *relation,
+                                  const PgQuery__InsertStmt *insert, const uint32_t *columns, uint32_t listed,
+                                  struct kp_plan **ret_plan)
 {
     const PgQuery__SelectStmt *select = insert->select_stmt->select_stmt;
     uint32_t rows = (uint32_t)select->n_values_lists, width = visible_count(relation);
@@ -142,8 +152,9 @@ static enum kp_code insert_values(struct binder *binder, const struct kp_relatio
     return KP_OK;
 }
 
-static enum kp_code insert_query(struct binder *binder, const struct kp_relation *relation, const PgQuery__InsertStmt *insert,
-                                 const uint32_t *columns, uint32_t listed, struct kp_plan **ret_plan)
+static enum kp_code insert_query(struct binder *binder, const struct kp_relation *relation,
+                                 const PgQuery__InsertStmt *insert, const uint32_t *columns, uint32_t listed,
+                                 struct kp_plan **ret_plan)
 {
     struct kp_plan *input = NULL;
     uint32_t have = 0, width = visible_count(relation);
@@ -173,9 +184,11 @@ static enum kp_code bind_insert(struct binder *binder, struct kp_relation **ret_
 {
     const PgQuery__InsertStmt *insert = binder->statement->tree->insert_stmt;
     if (insert->n_returning_list)
-        return kp_bind_fail(binder, kp_tree_location(insert->returning_list[0]), KP_UNSUPPORTED, NULL, "RETURNING is not supported");
+        return kp_bind_fail(binder, kp_tree_location(insert->returning_list[0]), KP_UNSUPPORTED, NULL,
+                            "RETURNING is not supported");
     if (insert->with_clause)
-        return kp_bind_fail(binder, insert->with_clause->location, KP_UNSUPPORTED, NULL, "WITH before INSERT is not supported");
+        return kp_bind_fail(binder, insert->with_clause->location, KP_UNSUPPORTED, NULL,
+                            "WITH before INSERT is not supported");
     KP_TRY(bind_target(binder, "insert into", false, ret_relation));
     uint32_t *columns, listed;
     KP_TRY(insert_columns(binder, *ret_relation, insert, &columns, &listed));
@@ -188,8 +201,8 @@ static enum kp_code bind_insert(struct binder *binder, struct kp_relation **ret_
 /* ---- UPDATE, DELETE ---- */
 
 /* The table's rows that WHERE leaves, all columns in order. */
-static enum kp_code bind_rows(struct binder *binder, struct kp_relation *relation, const PgQuery__RangeVar *range, const PgQuery__Node *where,
-                              struct scope *scope, struct kp_plan **ret_plan)
+static enum kp_code bind_rows(struct binder *binder, struct kp_relation *relation, const PgQuery__RangeVar *range,
+                              const PgQuery__Node *where, struct scope *scope, struct kp_plan **ret_plan)
 {
     struct query_joins joins = {0};
     struct kp_plan *scan = kp_bind_scan(binder, relation, range->location);
@@ -207,8 +220,9 @@ static struct kp_expr *column_of(struct binder *binder, const struct kp_relation
     return kp_bind_column(binder, column, relation->cols[column].type, -1);
 }
 
-static enum kp_code bind_assignments(struct binder *binder, const struct kp_relation *relation, const PgQuery__UpdateStmt *update,
-                                     const struct scope *scope, struct kp_expr **cells)
+static enum kp_code bind_assignments(struct binder *binder, const struct kp_relation *relation,
+                                     const PgQuery__UpdateStmt *update, const struct scope *scope,
+                                     struct kp_expr **cells)
 {
     struct expr_place place = {.scope = scope, .clause = "UPDATE"};
     for (uint32_t i = 0; i < visible_count(relation); i++)
@@ -219,13 +233,15 @@ static enum kp_code bind_assignments(struct binder *binder, const struct kp_rela
         struct kp_expr *expr;
         KP_TRY(find_column(binder, relation, target->name, target->location, &column));
         if (cells[column])
-            return kp_bind_fail(binder, target->location, KP_INVALID, "42601", "multiple assignments to same column \"%s\"", target->name);
+            return kp_bind_fail(binder, target->location, KP_INVALID, "42601",
+                                "multiple assignments to same column \"%s\"", target->name);
         if (target->val->node_case == PG_QUERY__NODE__NODE_SET_TO_DEFAULT) {
             cells[column] = default_of(binder, relation, column);
             continue;
         }
         if (target->val->node_case == PG_QUERY__NODE__NODE_MULTI_ASSIGN_REF)
-            return kp_bind_fail(binder, target->location, KP_UNSUPPORTED, NULL, "UPDATE … SET (a, b) = … is not supported");
+            return kp_bind_fail(binder, target->location, KP_UNSUPPORTED, NULL,
+                                "UPDATE … SET (a, b) = … is not supported");
         KP_TRY(kp_bind_expr(binder, &place, target->val, &expr));
         KP_TRY(assign(binder, expr, &relation->cols[column], &cells[column]));
     }
@@ -240,7 +256,9 @@ static enum kp_code bind_update(struct binder *binder, struct kp_relation **ret_
     const PgQuery__UpdateStmt *update = binder->statement->tree->update_stmt;
     if (update->n_from_clause || update->n_returning_list || update->with_clause)
         return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "UPDATE with %s is not supported",
-                            update->n_from_clause ? "FROM" : update->n_returning_list ? "RETURNING" : "WITH");
+                            update->n_from_clause      ? "FROM"
+                            : update->n_returning_list ? "RETURNING"
+                                                       : "WITH");
     KP_TRY(bind_target(binder, "update", true, ret_relation));
     struct kp_relation *relation = *ret_relation;
     struct scope scope = {0};
@@ -261,7 +279,9 @@ static enum kp_code bind_delete(struct binder *binder, struct kp_relation **ret_
     const PgQuery__DeleteStmt *delete = binder->statement->tree->delete_stmt;
     if (delete->n_using_clause || delete->n_returning_list || delete->with_clause)
         return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "DELETE with %s is not supported",
-                            delete->n_using_clause ? "USING" : delete->n_returning_list ? "RETURNING" : "WITH");
+                            delete->n_using_clause     ? "USING"
+                            : delete->n_returning_list ? "RETURNING"
+                                                       : "WITH");
     KP_TRY(bind_target(binder, "delete from", true, ret_relation));
     struct kp_relation *relation = *ret_relation;
     struct scope scope = {0};
@@ -285,8 +305,8 @@ void kp_bound_write_release(struct kp_bound_write *write)
     kp_free(write);
 }
 
-enum kp_code kp_sql_bind_write(const struct kp_sql_context *context, const struct kp_statement *statement, struct kp_bound_write **ret_write,
-                               struct kp_error *err)
+enum kp_code kp_sql_bind_write(const struct kp_sql_context *context, const struct kp_statement *statement,
+                               struct kp_bound_write **ret_write, struct kp_error *err)
 {
     struct kp_bound_write *write = kp_calloc(1, sizeof *write);
     struct kp_relation *relation = NULL;
@@ -317,8 +337,9 @@ enum kp_code kp_sql_bind_write(const struct kp_sql_context *context, const struc
     return KP_OK;
 }
 
-enum kp_code kp_sql_bind_copy(const struct kp_sql_context *context, const struct kp_statement *statement, struct kp_relation **ret_relation,
-                              uint32_t **ret_columns, uint32_t *ret_count, struct kp_error *err)
+enum kp_code kp_sql_bind_copy(const struct kp_sql_context *context, const struct kp_statement *statement,
+                              struct kp_relation **ret_relation, uint32_t **ret_columns, uint32_t *ret_count,
+                              struct kp_error *err)
 {
     struct binder binder;
     struct kp_relation *relation;
