@@ -1,0 +1,330 @@
+/*
+ * The engine thread: takes the log, step by step, through the live graph into the stores, and publishes.
+ *
+ *   loop   calls from other threads (DDL, joins of backfilled graphs)
+ *          a span of the log from `position`  ─►  step  ─►  stores  ─►  publish  ─►  sinks
+ *          nothing new: wait for a commit or a call
+ *
+ * After opening, the log is replayed the same way, in large steps that hold back emission (partial) but for the last and
+ * for the positions at which sinks left off; nothing is published until the end is met, and readers wait for it.
+ */
+#include "db/instance.h"
+
+struct kp_call_request {
+    enum kp_code (*fn)(struct kp_db *db, void *arg, struct kp_error *err);
+    void *arg;
+    struct kp_error *err;
+    enum kp_code code;
+    bool done;
+    struct kp_call_request *next;
+};
+
+/* ---- calls ---- */
+
+enum kp_code kp_engine_call(struct kp_db *db, enum kp_code (*fn)(struct kp_db *db, void *arg, struct kp_error *err), void *arg,
+                            struct kp_error *err)
+{
+    struct kp_call_request request = {.fn = fn, .arg = arg, .err = err};
+    kp_mutex_lock(&db->mutex);
+    if (db->stop || atomic_load(&db->poisoned)) {
+        kp_mutex_unlock(&db->mutex);
+        KP_TRY(kp_db_health(db, err));
+        return kp_fail(err, KP_CLOSED, NULL, "the instance is closing");
+    }
+    *db->calls_end = &request;
+    db->calls_end = &request.next;
+    kp_cond_signal(&db->engine_wake);
+    while (!request.done)
+        kp_cond_wait(&db->idle, &db->mutex);
+    kp_mutex_unlock(&db->mutex);
+    return request.code;
+}
+
+/* Runs what has been asked for; refuses it when the instance is broken. */
+static void run_calls(struct kp_db *db)
+{
+    for (;;) {
+        kp_mutex_lock(&db->mutex);
+        struct kp_call_request *request = db->calls;
+        if (request) {
+            db->calls = request->next;
+            if (!db->calls)
+                db->calls_end = &db->calls;
+        }
+        kp_mutex_unlock(&db->mutex);
+        if (!request)
+            return;
+        request->code = kp_db_health(db, request->err);
+        if (request->code == KP_OK)
+            request->code = request->fn(db, request->arg, request->err);
+        kp_mutex_lock(&db->mutex);
+        request->done = true;
+        kp_cond_broadcast(&db->idle);
+        kp_mutex_unlock(&db->mutex);
+    }
+}
+
+void kp_db_poison(struct kp_db *db, const struct kp_error *cause)
+{
+    kp_mutex_lock(&db->mutex);
+    bool first = !atomic_load(&db->poisoned);
+    if (first) {
+        db->poison = *cause;
+        atomic_store(&db->poisoned, true);
+    }
+    kp_cond_broadcast(&db->idle);
+    kp_cond_signal(&db->engine_wake);
+    kp_mutex_unlock(&db->mutex);
+    kp_view_clock_wake(db->clock);
+    if (first && db->options.notice)
+        db->options.notice(db->options.arg, 'E', cause->message);
+}
+
+enum kp_code kp_db_health(struct kp_db *db, struct kp_error *err)
+{
+    if (!atomic_load(&db->poisoned))
+        return KP_OK;
+    kp_mutex_lock(&db->mutex);
+    enum kp_code code = kp_fail(err, KP_CLOSED, NULL, "the instance has stopped: %s", db->poison.message);
+    kp_mutex_unlock(&db->mutex);
+    return code;
+}
+
+/* ---- what the graph reads ---- */
+
+struct kp_node *kp_engine_node(void *arg, struct kp_relation *relation)
+{
+    struct kp_db *db = arg;
+    for (size_t i = 0; i < db->feed_count; i++)
+        if (db->feeds[i].relation == relation)
+            return db->feeds[i].node;
+    struct kp_live *live = kp_live_of(relation);
+    return live && atomic_load(&live->state) == KP_LIVE_READY ? live->node : NULL;
+}
+
+enum kp_code kp_engine_feed_relation(struct kp_db *db, struct kp_relation *relation, struct kp_error *err)
+{
+    struct kp_node *node;
+    KP_TRY(kp_graph_relation(db->graph, relation, &node, err));
+    for (size_t i = 0; i < db->feed_count; i++)
+        if (db->feeds[i].relation == relation) {
+            db->feeds[i].node = node;
+            return KP_OK;
+        }
+    struct kp_topic_info info;
+    KP_TRY(kp_log_topic_find(db->log, relation->topic, &info, err));
+    if (db->feed_count == db->feed_cap) {
+        db->feed_cap = db->feed_cap ? 2 * db->feed_cap : 8;
+        db->feeds = kp_realloc(db->feeds, db->feed_cap * sizeof *db->feeds);
+    }
+    db->feeds[db->feed_count++] = (struct kp_topic_feed){.topic = info.id, .node = node, .relation = kp_relation_ref(relation)};
+    return KP_OK;
+}
+
+enum kp_code kp_engine_feed_plan(struct kp_db *db, const struct kp_plan *plan, struct kp_error *err)
+{
+    if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind == KP_RELATION_SOURCE)
+        KP_TRY(kp_engine_feed_relation(db, plan->scan.relation, err));
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        KP_TRY(kp_engine_feed_plan(db, plan->inputs[i], err));
+    return KP_OK;
+}
+
+/* ---- one step ---- */
+
+/* Puts the last step's changes into the stores. A store that fails (its budget) fails its view alone. */
+static void store_changes(struct kp_db *db, int64_t position)
+{
+    for (struct kp_live *live = db->lives; live; live = live->next_live) {
+        if (!live->output || atomic_load(&live->state) != KP_LIVE_READY)
+            continue;
+        struct kp_error err;
+        if (kp_store_apply(live->store, kp_output_changes(live->output), position, &err) != KP_OK)
+            kp_live_fail(db, live, &err);
+    }
+}
+
+static enum kp_code step_graph(struct kp_db *db, const struct kp_step_input *inputs, size_t count, int64_t position, int64_t log_time_us,
+                               bool partial, bool close_windows, struct kp_error *err)
+{
+    int64_t started_ns = db->os->mono_ns(db->os->ctx);
+    struct kp_step step = {.inputs = inputs,
+                           .input_count = count,
+                           .position_end = position,
+                           .log_time_us = log_time_us,
+                           .partial = partial,
+                           .close_windows = close_windows,
+                           .dead = kp_dead_letter_note,
+                           .arg = db};
+    KP_TRY(kp_graph_step(db->graph, &step, err));
+    store_changes(db, position);
+    kp_graph_step_release(db->graph);
+    int64_t ns = db->os->mono_ns(db->os->ctx) - started_ns;
+    atomic_fetch_add(&db->counters.steps, 1);
+    atomic_fetch_add(&db->counters.step_ns, (uint64_t)ns);
+    atomic_store(&db->counters.last_step_ns, ns);
+    return KP_OK;
+}
+
+static enum kp_code publish(struct kp_db *db, int64_t log_time_us, struct kp_error *err)
+{
+    kp_view_clock_publish(db->clock, db->position, log_time_us);
+    return kp_sinks_emit(db, err);
+}
+
+static enum kp_code step_span(struct kp_db *db, const struct kp_log_span *span, bool partial, struct kp_error *err)
+{
+    struct kp_arena arena = {0};
+    struct kp_step_input *inputs;
+    size_t count = kp_span_inputs(span, db->feeds, db->feed_count, &arena, &inputs);
+    uint64_t records = 0, bytes = 0;
+    for (size_t i = 0; i < span->count; i++) {
+        records += span->chunks[i].records;
+        bytes += span->chunks[i].bytes;
+    }
+    atomic_fetch_add(&db->counters.records, records);
+    atomic_fetch_add(&db->counters.bytes, bytes);
+    int64_t log_time_us = span->count ? span->chunks[span->count - 1].log_time_us : kp_log_time_us(db->log);
+    enum kp_code code = KP_OK;
+    if (count || !partial)
+        code = step_graph(db, inputs, count, span->position_end, log_time_us, partial, false, err);
+    kp_arena_finish(&arena);
+    KP_TRY(code);
+    db->position = span->position_end;
+    return partial ? KP_OK : publish(db, log_time_us, err);
+}
+
+/* Steps from `position` towards limit; *ret_moved false at the end of the log. */
+static enum kp_code advance(struct kp_db *db, int64_t limit, bool partial, bool *ret_moved, struct kp_error *err)
+{
+    uint64_t bytes_max = db->options.step_bytes_max;
+    if (db->options.step_records_max && limit - db->position > (int64_t)db->options.step_records_max)
+        limit = db->position + (int64_t)db->options.step_records_max;
+    struct kp_log_span span;
+    KP_TRY(kp_log_read(db->log, db->position, limit, bytes_max, NULL, 0, &span, err));
+    *ret_moved = span.position_end > db->position;
+    enum kp_code code = *ret_moved ? step_span(db, &span, partial, err) : KP_OK;
+    kp_log_span_release(&span);
+    return code;
+}
+
+/* ---- replay after open ---- */
+
+static enum kp_code replay_to(struct kp_db *db, int64_t limit, struct kp_error *err)
+{
+    bool moved = true;
+    while (moved && db->position < limit && !db->stop)
+        KP_TRY(advance(db, limit, true, &moved, err));
+    KP_TRY(step_graph(db, NULL, 0, db->position, kp_log_time_us(db->log), false, false, err));
+    return publish(db, kp_log_time_us(db->log), err);
+}
+
+static enum kp_code attach_sinks(struct kp_db *db, int64_t resume_until, struct kp_error *err)
+{
+    for (size_t i = 0; i < kp_catalog_count(db->catalog); i++) {
+        struct kp_relation *relation = kp_catalog_at(db->catalog, i);
+        struct kp_sink *sink = relation->attached;
+        if (relation->kind == KP_RELATION_SINK && sink && !sink->subscription && sink->resume <= resume_until)
+            KP_TRY(kp_sink_attach(db, relation, err));
+    }
+    return KP_OK;
+}
+
+static enum kp_code replay_all(struct kp_db *db, struct kp_error *err)
+{
+    for (size_t i = 0; i < db->cut_count; i++) {
+        if (db->cuts[i] < 0)
+            continue; /* never wrote: it begins with all rows, at the end */
+        KP_TRY(replay_to(db, db->cuts[i], err));
+        for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink)
+            if (sink->resume == db->cuts[i])
+                KP_TRY(kp_sink_attach(db, sink->relation, err));
+    }
+    do
+        KP_TRY(replay_to(db, kp_log_position(db->log), err));
+    while (db->position < kp_log_position(db->log) && !db->stop);
+    return attach_sinks(db, INT64_MAX, err);
+}
+
+/* ---- the thread ---- */
+
+static void on_commit(void *arg, int64_t position)
+{
+    struct kp_db *db = arg;
+    kp_mutex_lock(&db->mutex);
+    db->commit_seen = true;
+    kp_cond_signal(&db->engine_wake);
+    kp_mutex_unlock(&db->mutex);
+}
+
+static bool stopping(struct kp_db *db)
+{
+    kp_mutex_lock(&db->mutex);
+    bool stop = db->stop;
+    kp_mutex_unlock(&db->mutex);
+    return stop;
+}
+
+static void engine_run(void *arg)
+{
+    struct kp_db *db = arg;
+    struct kp_error err;
+    if (replay_all(db, &err) != KP_OK)
+        kp_db_poison(db, &err);
+    kp_mutex_lock(&db->mutex);
+    db->ready = true;
+    kp_cond_broadcast(&db->idle);
+    kp_mutex_unlock(&db->mutex);
+    for (;;) {
+        run_calls(db);
+        if (stopping(db))
+            break;
+        kp_mutex_lock(&db->mutex);
+        db->commit_seen = false;
+        kp_mutex_unlock(&db->mutex);
+        bool moved = false;
+        if (!atomic_load(&db->poisoned) && advance(db, INT64_MAX, false, &moved, &err) != KP_OK)
+            kp_db_poison(db, &err);
+        if (moved)
+            continue;
+        kp_mutex_lock(&db->mutex);
+        while (!db->commit_seen && !db->calls && !db->stop)
+            kp_cond_wait(&db->engine_wake, &db->mutex);
+        kp_mutex_unlock(&db->mutex);
+    }
+    run_calls(db);
+}
+
+void kp_engine_start(struct kp_db *db)
+{
+    kp_log_listen(db->log, on_commit, db);
+    kp_thread_start(&db->engine, "kappa-engine", 2 << 20, engine_run, db);
+}
+
+void kp_engine_stop(struct kp_db *db)
+{
+    kp_mutex_lock(&db->mutex);
+    db->stop = true;
+    kp_cond_signal(&db->engine_wake);
+    kp_mutex_unlock(&db->mutex);
+    kp_thread_join(&db->engine);
+    for (size_t i = 0; i < db->feed_count; i++)
+        kp_relation_unref(db->feeds[i].relation);
+    kp_free(db->feeds);
+    kp_graph_destroy(db->graph);
+    db->graph = NULL;
+}
+
+static enum kp_code close_windows(struct kp_db *db, void *arg, struct kp_error *err)
+{
+    bool moved = true;
+    while (moved)
+        KP_TRY(advance(db, INT64_MAX, false, &moved, err));
+    KP_TRY(step_graph(db, NULL, 0, db->position, kp_log_time_us(db->log), false, true, err));
+    return publish(db, kp_log_time_us(db->log), err);
+}
+
+enum kp_code kp_engine_close_windows(struct kp_db *db, struct kp_error *err)
+{
+    return kp_engine_call(db, close_windows, NULL, err);
+}

@@ -1,0 +1,192 @@
+/*
+ * Inside the instance: what open.c, engine.c, ddl.c, query.c, dml.c, sink.c and the system tables share.
+ *
+ * Threads and locks, in the order in which they may be taken:
+ *   ddl_mutex   one statement that changes the catalog at a time: from its check to its record and its effect
+ *   dml_mutex   one committing write to tables at a time: from its look at the latest rows to its append
+ *   catalog     kp_catalog_read / kp_catalog_write
+ *   mutex       calls to the engine, lives, sinks' and jobs' lists; short
+ * The graph, the feeds and `position` belong to the engine thread.
+ *
+ * Life of a relation with rows (struct kp_live): BUILDING while a backfill job computes it, READY from the step at which
+ * it met the live graph, FAILED with the reason if it never will. After a DROP it stays until nobody reads it.
+ */
+#ifndef KP_DB_INSTANCE_H
+#define KP_DB_INSTANCE_H
+
+#include <stdatomic.h>
+
+#include "db/db.h"
+#include "os/thread.h"
+#include "replay/backfill.h"
+
+enum kp_live_state { KP_LIVE_BUILDING, KP_LIVE_READY, KP_LIVE_FAILED };
+
+/* The rows of a table or view, hung on its relation (relation->attached). */
+struct kp_live {
+    struct kp_relation *relation; /* referenced */
+    struct kp_store *store;
+    struct kp_session_settings settings; /* frozen when it was created */
+    struct kp_node *node;     /* engine thread */
+    struct kp_output *output; /* engine thread */
+    _Atomic int state;        /* enum kp_live_state */
+    struct kp_error error;    /* why it FAILED */
+    struct kp_job *job;       /* while BUILDING; db->mutex */
+    _Atomic uint32_t pins;    /* readers and subscriptions that use the store */
+    bool dropped;             /* db->mutex */
+    struct kp_live *next_live;
+};
+
+/* A running backfill: one thread. */
+struct kp_job {
+    struct kp_db *db;
+    struct kp_backfill *backfill;
+    struct kp_backfill_target *targets; /* in order of dependence */
+    struct kp_live **lives;
+    size_t target_count;
+    const char *what;         /* "create", "alter", "refresh" */
+    int64_t started_us;
+    struct kp_thread thread;
+    _Atomic bool cancelled, done;
+    struct kp_error error;
+    bool failed;
+    struct kp_job *next_job;
+};
+
+struct kp_sink {
+    struct kp_relation *relation; /* referenced */
+    struct kp_live *from;         /* pinned */
+    struct kp_subscription *subscription;
+    uint32_t topic;
+    int64_t resume;               /* input position of its last record in the log, -1 if it has none */
+    _Atomic uint64_t rows;        /* written so far by this process */
+    struct kp_sink *next_sink;
+};
+
+struct kp_call_request; /* engine.c */
+struct kp_dead_letters; /* dead.c */
+
+struct kp_db {
+    struct kp_db_options options;
+    char *dir;
+    struct kp_os *os;
+    struct kp_log *log;
+    struct kp_catalog *catalog;
+    struct kp_view_clock *clock;
+    struct kp_budget memory, state_memory, query_memory;
+    uint32_t catalog_topic, sinks_topic;
+
+    /* the engine thread's */
+    struct kp_thread engine;
+    struct kp_workers *workers, *replay_workers;
+    uint32_t parts;
+    struct kp_graph *graph;
+    struct kp_topic_feed *feeds;
+    size_t feed_count, feed_cap;
+    int64_t position;
+    int64_t *cuts; /* positions at which the replay after open must end a step: sinks' */
+    size_t cut_count;
+
+    struct kp_mutex ddl_mutex, dml_mutex;
+    struct kp_mutex mutex;
+    struct kp_cond engine_wake, idle; /* idle: a call, job or build ended, or ready changed */
+    struct kp_call_request *calls, **calls_end;
+    struct kp_live *lives;
+    struct kp_job *jobs;
+    struct kp_sink *sinks;
+    bool commit_seen, stop, ready;
+    uint32_t next_relation_id;
+    _Atomic bool poisoned;
+    struct kp_error poison;
+
+    struct kp_dead_letters *dead;
+    struct {
+        _Atomic uint64_t steps, records, bytes, step_ns, sessions, statements, queries;
+        _Atomic int64_t last_step_ns;
+    } counters;
+};
+
+/* ---- engine.c ---- */
+
+void kp_engine_start(struct kp_db *db);
+void kp_engine_stop(struct kp_db *db);
+/* Runs fn on the engine thread between two steps and waits for it; returns its result. KP_CLOSED when poisoned or stopping. */
+KP_MUST enum kp_code kp_engine_call(struct kp_db *db, enum kp_code (*fn)(struct kp_db *db, void *arg, struct kp_error *err), void *arg,
+                                    struct kp_error *err);
+/* The instance is broken: what is acknowledged is safe, nothing more is accepted. */
+void kp_db_poison(struct kp_db *db, const struct kp_error *cause);
+/* Registers the nodes of sources and tables under a plan in the live graph as readers of their topics. Engine thread. */
+KP_MUST enum kp_code kp_engine_feed_plan(struct kp_db *db, const struct kp_plan *plan, struct kp_error *err);
+KP_MUST enum kp_code kp_engine_feed_relation(struct kp_db *db, struct kp_relation *relation, struct kp_error *err);
+/* The live graph's node of a relation, or NULL. Engine thread. */
+struct kp_node *kp_engine_node(void *db, struct kp_relation *relation);
+/* At the end of all input: closes open windows and publishes (kappa run). Any thread. */
+KP_MUST enum kp_code kp_engine_close_windows(struct kp_db *db, struct kp_error *err);
+
+/* ---- live.c ---- */
+
+/* Makes the live part of a table or view, BUILDING, and hangs it on the relation. */
+KP_MUST enum kp_code kp_live_create(struct kp_db *db, struct kp_relation *relation, const struct kp_session_settings *settings,
+                                    struct kp_live **ret_live, struct kp_error *err);
+static inline struct kp_live *kp_live_of(const struct kp_relation *relation)
+{
+    return relation->attached;
+}
+/* Waits until it is READY and keeps it from being freed; the reason if it FAILED or was dropped. */
+KP_MUST enum kp_code kp_live_pin(struct kp_db *db, struct kp_relation *relation, const _Atomic bool *cancel, struct kp_live **ret_live,
+                                 struct kp_error *err);
+void kp_live_unpin(struct kp_db *db, struct kp_live *live);
+/* Takes it out of the graph; freed when its last reader is gone. Not on the engine thread. */
+void kp_live_drop(struct kp_db *db, struct kp_live *live);
+void kp_live_fail(struct kp_db *db, struct kp_live *live, const struct kp_error *reason);
+void kp_live_destroy_all(struct kp_db *db);
+
+/* ---- jobs.c ---- */
+
+/* Starts a job that builds these relations (all BUILDING) from history and joins them to the live graph. */
+KP_MUST enum kp_code kp_job_start(struct kp_db *db, const char *what, struct kp_live **lives, size_t count, struct kp_job **ret_job,
+                                  struct kp_error *err);
+/* Waits for the job and takes its outcome; the job is gone afterwards. cancel: gives up waiting and cancels it. */
+KP_MUST enum kp_code kp_job_wait(struct kp_db *db, struct kp_job *job, const _Atomic bool *cancel, struct kp_error *err);
+void kp_jobs_cancel_all(struct kp_db *db);
+
+/* ---- ddl.c, catalog_log.c ---- */
+
+/* A catalog record: a statement and the settings it was run under. Strings borrowed. */
+struct kp_catalog_record {
+    struct kp_str text, time_zone, user;
+};
+/* Appends it to the log, durable on return. */
+KP_MUST enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_record *record, int64_t *ret_position, struct kp_error *err);
+/* Calls each for every catalog record in order, with its position. */
+KP_MUST enum kp_code kp_catalog_log_read(struct kp_db *db,
+                                         enum kp_code (*each)(struct kp_db *db, const struct kp_catalog_record *record, int64_t position,
+                                                              struct kp_error *err),
+                                         struct kp_error *err);
+/* Applies a record while opening: the catalog only, no jobs. */
+KP_MUST enum kp_code kp_ddl_replay(struct kp_db *db, const struct kp_catalog_record *record, int64_t position, struct kp_error *err);
+
+/* ---- sink.c ---- */
+
+/* Reads how far each sink has written. While opening. */
+KP_MUST enum kp_code kp_sinks_recover(struct kp_db *db, struct kp_error *err);
+/* Engine thread: begins to follow its view, from its last record or with all rows. */
+KP_MUST enum kp_code kp_sink_attach(struct kp_db *db, struct kp_relation *relation, struct kp_error *err);
+void kp_sink_detach(struct kp_db *db, struct kp_relation *relation); /* engine thread */
+/* Engine thread, after a publish: writes what changed, one atomic group for all sinks. */
+KP_MUST enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err);
+KP_MUST enum kp_code kp_sink_check(const struct kp_relation *relation, struct kp_error *err); /* options */
+
+/* ---- dead.c ---- */
+
+struct kp_dead_letters *kp_dead_letters_create(void);
+void kp_dead_letters_destroy(struct kp_dead_letters *dead);
+/* Any thread; a record that is there already is not counted again (arg is the db). */
+void kp_dead_letter_note(void *db, struct kp_relation *relation, const struct kp_dead_letter *letter);
+
+/* ---- system.c ---- */
+
+/* Adds kappa.*, pg_catalog.* and information_schema.* to the catalog. */
+KP_MUST enum kp_code kp_system_tables_add(struct kp_db *db, struct kp_error *err);
+
+#endif

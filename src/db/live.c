@@ -1,0 +1,142 @@
+/* The live part of tables and views: made, waited for, pinned by readers, dropped. See instance.h for its life. */
+#include "db/instance.h"
+
+enum kp_code kp_live_create(struct kp_db *db, struct kp_relation *relation, const struct kp_session_settings *settings,
+                            struct kp_live **ret_live, struct kp_error *err)
+{
+    struct kp_live *live = kp_calloc(1, sizeof *live);
+    struct kp_store_options options = {.clock = db->clock,
+                                       .cols = relation->cols,
+                                       .col_count = relation->col_count,
+                                       .keys = relation->keys,
+                                       .key_count = relation->key_count,
+                                       .budget = &db->state_memory};
+    live->store = kp_store_create(&options);
+    live->relation = kp_relation_ref(relation);
+    live->settings = *settings;
+    relation->attached = live;
+    kp_mutex_lock(&db->mutex);
+    struct kp_live **end = &db->lives; /* in order of creation: a view comes after what it reads */
+    while (*end)
+        end = &(*end)->next_live;
+    *end = live;
+    kp_mutex_unlock(&db->mutex);
+    *ret_live = live;
+    return KP_OK;
+}
+
+static enum kp_code state_error(struct kp_db *db, struct kp_live *live, struct kp_error *err)
+{
+    const struct kp_relation *relation = live->relation;
+    if (live->dropped)
+        return kp_fail(err, KP_NOT_FOUND, "42P01", "relation \"%s\" was dropped", relation->name);
+    if (atomic_load(&live->state) != KP_LIVE_FAILED)
+        return KP_OK;
+    if (err)
+        *err = live->error;
+    kp_error_context(err, "materialized view \"%s\" stopped", relation->name);
+    return live->error.code;
+}
+
+enum kp_code kp_live_pin(struct kp_db *db, struct kp_relation *relation, const _Atomic bool *cancel, struct kp_live **ret_live,
+                         struct kp_error *err)
+{
+    struct kp_live *live = kp_live_of(relation);
+    KP_ASSERT(live);
+    KP_TRY(kp_db_health(db, err));
+    kp_mutex_lock(&db->mutex);
+    while (!live->dropped && (!db->ready || atomic_load(&live->state) == KP_LIVE_BUILDING) && !(cancel && atomic_load(cancel)) &&
+           !atomic_load(&db->poisoned) && !db->stop)
+        kp_cond_wait_us(&db->idle, &db->mutex, 100000);
+    enum kp_code code = state_error(db, live, err);
+    if (code == KP_OK && cancel && atomic_load(cancel))
+        code = kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
+    if (code == KP_OK && atomic_load(&live->state) != KP_LIVE_READY)
+        code = kp_fail(err, KP_CLOSED, NULL, "the instance is closing");
+    if (code == KP_OK)
+        atomic_fetch_add(&live->pins, 1);
+    kp_mutex_unlock(&db->mutex);
+    KP_TRY(code);
+    *ret_live = live;
+    return KP_OK;
+}
+
+static void destroy(struct kp_live *live)
+{
+    kp_store_destroy(live->store);
+    live->relation->attached = NULL;
+    kp_relation_unref(live->relation);
+    kp_free(live);
+}
+
+/* Frees a dropped one when its last reader is gone. db->mutex is held, and given back. */
+static void release_locked(struct kp_db *db, struct kp_live *live)
+{
+    bool gone = live->dropped && atomic_load(&live->pins) == 0;
+    if (gone)
+        for (struct kp_live **at = &db->lives; *at; at = &(*at)->next_live)
+            if (*at == live) {
+                *at = live->next_live;
+                break;
+            }
+    kp_mutex_unlock(&db->mutex);
+    if (gone)
+        destroy(live);
+}
+
+void kp_live_unpin(struct kp_db *db, struct kp_live *live)
+{
+    kp_mutex_lock(&db->mutex);
+    KP_ASSERT(atomic_load(&live->pins) > 0);
+    atomic_fetch_sub(&live->pins, 1);
+    release_locked(db, live);
+}
+
+static enum kp_code leave_graph(struct kp_db *db, void *arg, struct kp_error *err)
+{
+    struct kp_live *live = arg;
+    if (live->output)
+        kp_graph_drop_output(db->graph, live->output);
+    if (live->node)
+        kp_graph_drop(db->graph, live->node);
+    live->output = NULL;
+    live->node = NULL;
+    return KP_OK;
+}
+
+void kp_live_drop(struct kp_db *db, struct kp_live *live)
+{
+    struct kp_error ignored; /* when the engine has stopped there is no graph to leave */
+    if (kp_engine_call(db, leave_graph, live, &ignored) != KP_OK)
+        live->output = NULL;
+    kp_store_close_subscriptions(live->store);
+    kp_mutex_lock(&db->mutex);
+    live->dropped = true;
+    kp_cond_broadcast(&db->idle);
+    release_locked(db, live);
+}
+
+void kp_live_fail(struct kp_db *db, struct kp_live *live, const struct kp_error *reason)
+{
+    kp_mutex_lock(&db->mutex);
+    live->error = *reason;
+    atomic_store(&live->state, KP_LIVE_FAILED);
+    kp_cond_broadcast(&db->idle);
+    kp_mutex_unlock(&db->mutex);
+    kp_store_close_subscriptions(live->store);
+    if (db->options.notice) {
+        struct kp_error text = *reason;
+        kp_error_context(&text, "materialized view \"%s\" stopped", live->relation->name);
+        db->options.notice(db->options.arg, 'E', text.message);
+    }
+}
+
+void kp_live_destroy_all(struct kp_db *db)
+{
+    while (db->lives) {
+        struct kp_live *live = db->lives;
+        db->lives = live->next_live;
+        kp_store_close_subscriptions(live->store);
+        destroy(live);
+    }
+}
