@@ -176,6 +176,8 @@ void kp_sink_detach(struct kp_db *db, struct kp_relation *relation); /* engine t
 /* Engine thread, after a publish: writes what changed, one atomic group for all sinks. */
 KP_MUST enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err);
 KP_MUST enum kp_code kp_sink_check(const struct kp_relation *relation, struct kp_error *err); /* options */
+/* Engine thread, after names were switched: sinks go over to the promoted version of their view and write the difference. */
+KP_MUST enum kp_code kp_sinks_switch(struct kp_db *db, struct kp_error *err);
 
 /* ---- dead.c ---- */
 

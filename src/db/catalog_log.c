@@ -1,0 +1,142 @@
+/*
+ * Catalog records: the statements that made the catalog what it is, in the internal topic __kappa_catalog, so that a
+ * restart makes the same catalog again. A record:
+ *
+ *   key      "statement"
+ *   value    the statement's text, as it was sent
+ *   headers  TimeZone, user: the settings that are frozen into it
+ *
+ * Record headers are Kafka's: varint count, then for each varint length, name, varint length, value (zigzag varints).
+ */
+#include "db/instance.h"
+
+static void put_varint(struct kp_buf *buf, int64_t value)
+{
+    uint64_t zigzag = ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
+    for (; zigzag >= 0x80; zigzag >>= 7)
+        kp_buf_append_byte(buf, (uint8_t)(zigzag | 0x80));
+    kp_buf_append_byte(buf, (uint8_t)zigzag);
+}
+
+static bool take_varint(struct kp_str *in, int64_t *ret_value)
+{
+    uint64_t zigzag = 0;
+    for (unsigned shift = 0; in->len > 0 && shift < 64; shift += 7) {
+        uint8_t byte = (uint8_t)*in->ptr;
+        in->ptr++;
+        in->len--;
+        zigzag |= (uint64_t)(byte & 0x7f) << shift;
+        if (!(byte & 0x80)) {
+            *ret_value = (int64_t)(zigzag >> 1) ^ -(int64_t)(zigzag & 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void put_string(struct kp_buf *buf, struct kp_str text)
+{
+    put_varint(buf, (int64_t)text.len);
+    kp_buf_append_str(buf, text);
+}
+
+static bool take_string(struct kp_str *in, struct kp_str *ret_text)
+{
+    int64_t len;
+    if (!take_varint(in, &len) || len < 0 || (uint64_t)len > in->len)
+        return false;
+    *ret_text = (struct kp_str){in->ptr, (size_t)len};
+    in->ptr += len;
+    in->len -= (size_t)len;
+    return true;
+}
+
+static void put_header(struct kp_buf *buf, struct kp_str name, struct kp_str value)
+{
+    put_string(buf, name);
+    put_string(buf, value);
+}
+
+enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_record *record, int64_t *ret_position, struct kp_error *err)
+{
+    struct kp_buf headers = {0}, batch = {0};
+    put_varint(&headers, 2);
+    put_header(&headers, KP_STR("TimeZone"), record->time_zone);
+    put_header(&headers, KP_STR("user"), record->user);
+    struct kp_record_batch_builder builder = {0};
+    kp_record_batch_add(&builder, db->os->wall_us(db->os->ctx) / 1000, KP_STR("statement"), record->text,
+                        (struct kp_str){(const char *)headers.data, headers.len});
+    enum kp_code code = kp_record_batch_build(&builder, KP_CODEC_NONE, &batch, err);
+    struct kp_log_entry entry = {.topic = db->catalog_topic, .batch = batch.data, .bytes = batch.len, .trusted = true};
+    int64_t end = 0;
+    if (code == KP_OK)
+        code = kp_log_append(db->log, &entry, 1, &end, err);
+    if (code == KP_OK)
+        *ret_position = entry.position;
+    kp_record_batch_builder_finish(&builder);
+    kp_buf_finish(&headers);
+    kp_buf_finish(&batch);
+    return code;
+}
+
+static enum kp_code decode(const struct kp_record *record, struct kp_catalog_record *ret, struct kp_error *err)
+{
+    *ret = (struct kp_catalog_record){.text = record->value, .time_zone = KP_STR("UTC"), .user = KP_STR("kappa")};
+    struct kp_str in = record->headers, name, value;
+    int64_t count = 0;
+    bool well = in.len == 0 || take_varint(&in, &count);
+    for (int64_t i = 0; well && i < count; i++) {
+        well = take_string(&in, &name) && take_string(&in, &value);
+        if (well && kp_str_equal(name, KP_STR("TimeZone")))
+            ret->time_zone = value;
+        if (well && kp_str_equal(name, KP_STR("user")))
+            ret->user = value;
+    }
+    if (!well || !kp_str_equal(record->key, KP_STR("statement")))
+        return kp_fail(err, KP_CORRUPT, NULL, "a record of the catalog is not one that this version of kappa writes");
+    return KP_OK;
+}
+
+static enum kp_code read_chunk(struct kp_db *db, const struct kp_log_chunk *chunk,
+                               enum kp_code (*each)(struct kp_db *db, const struct kp_catalog_record *record, int64_t position,
+                                                    struct kp_error *err),
+                               struct kp_error *err)
+{
+    struct kp_arena arena = {0};
+    struct kp_record_reader reader;
+    enum kp_code code = kp_record_reader_init(&reader, chunk->batch, chunk->bytes, &arena, err);
+    struct kp_record record;
+    int64_t position = chunk->position;
+    if (err)
+        err->code = KP_OK;
+    while (code == KP_OK && kp_record_reader_next(&reader, &record, err)) {
+        struct kp_catalog_record decoded;
+        code = decode(&record, &decoded, err);
+        if (code == KP_OK)
+            code = each(db, &decoded, position++, err);
+    }
+    kp_arena_finish(&arena);
+    return code == KP_OK && err ? err->code : code;
+}
+
+enum kp_code kp_catalog_log_read(struct kp_db *db,
+                                 enum kp_code (*each)(struct kp_db *db, const struct kp_catalog_record *record, int64_t position,
+                                                      struct kp_error *err),
+                                 struct kp_error *err)
+{
+    int64_t end = kp_log_position(db->log);
+    for (int64_t position = 0; position < end;) {
+        struct kp_log_span span;
+        KP_TRY(kp_log_read(db->log, position, end, 4 << 20, &db->catalog_topic, 1, &span, err));
+        enum kp_code code = KP_OK;
+        for (size_t i = 0; code == KP_OK && i < span.count; i++)
+            code = read_chunk(db, &span.chunks[i], each, err);
+        bool moved = span.position_end > position;
+        position = span.position_end;
+        kp_log_span_release(&span);
+        KP_TRY(code);
+        if (!moved)
+            break;
+    }
+    return KP_OK;
+}

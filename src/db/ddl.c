@@ -1,0 +1,348 @@
+/*
+ * CREATE and DROP. A statement is checked, written to the log as a catalog record (from then on it has happened, crash or
+ * not), and takes effect: in the catalog, and for tables and views as a backfill job that the statement waits for.
+ */
+#include "db/ddl.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void kp_ddl_notice(struct kp_ddl *ddl, const char *sqlstate, const char *format, ...)
+{
+    if (!ddl->notice)
+        return;
+    char text[400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    struct kp_error notice;
+    (void)kp_fail(&notice, KP_OK, sqlstate, "%s", text);
+    ddl->notice(ddl->notice_arg, "NOTICE", &notice);
+}
+
+bool kp_ddl_is(const struct kp_statement *statement)
+{
+    switch (statement->kind) {
+    case KP_STATEMENT_CREATE:
+    case KP_STATEMENT_CREATE_TOPIC:
+    case KP_STATEMENT_DROP:
+    case KP_STATEMENT_ALTER_VIEW:
+    case KP_STATEMENT_ALTER_SOURCE:
+    case KP_STATEMENT_REFRESH:
+        return true;
+    default:
+        return false;
+    }
+}
+
+enum kp_code kp_ddl_log(struct kp_ddl *ddl, struct kp_error *err)
+{
+    if (ddl->replaying)
+        return KP_OK;
+    return kp_catalog_log_append(ddl->db, &ddl->record, &ddl->position, err);
+}
+
+/* ---- topics ---- */
+
+static enum kp_code option_partitions(const struct kp_option *options, uint32_t count, int64_t *ret_partitions, struct kp_error *err)
+{
+    *ret_partitions = 1;
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(options[i].name, "partitions") == 0)
+            return kp_sql_option_int("partitions", options[i].value, 1, KP_PARTITIONS_MAX, ret_partitions, err);
+    return KP_OK;
+}
+
+static enum kp_code create_topic(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err)
+{
+    if (ddl->replaying)
+        return KP_OK; /* topics are the log's own records */
+    KP_TRY(kp_sql_check_topic(statement, err));
+    int64_t partitions;
+    KP_TRY(option_partitions(statement->options, statement->option_count, &partitions, err));
+    for (uint32_t i = 0; i < statement->option_count; i++)
+        if (strcmp(statement->options[i].name, "retention") == 0 && strcmp(statement->options[i].value, "forever") != 0)
+            return kp_fail(err, KP_UNSUPPORTED, NULL, "retention \"%s\" is not supported: topics are kept forever",
+                           statement->options[i].value);
+    uint32_t id;
+    enum kp_code code = kp_log_topic_create(ddl->db->log, statement->name.name, (uint32_t)partitions, &id, err);
+    if (code == KP_EXISTS && statement->if_not_exists) {
+        kp_ddl_notice(ddl, "42P07", "topic \"%s\" already exists, skipping", statement->name.name);
+        return KP_OK;
+    }
+    return code;
+}
+
+static enum kp_code need_topic(struct kp_ddl *ddl, const struct kp_relation *relation, struct kp_error *err)
+{
+    if (ddl->replaying || !relation->topic)
+        return KP_OK;
+    struct kp_topic_info info;
+    enum kp_code code = kp_log_topic_find(ddl->db->log, relation->topic, &info, err);
+    if (code != KP_NOT_FOUND)
+        return code;
+    int64_t partitions;
+    KP_TRY(option_partitions(relation->options, relation->option_count, &partitions, err));
+    uint32_t id;
+    code = kp_log_topic_create(ddl->db->log, relation->topic, (uint32_t)partitions, &id, err);
+    return code == KP_EXISTS ? KP_OK : code;
+}
+
+/* ---- CREATE ---- */
+
+static const char *kind_name(enum kp_relation_kind kind)
+{
+    static const char *const names[] = {"source", "table", "materialized view", "view", "sink", "system table"};
+    return names[kind];
+}
+
+static enum kp_code attach_sink(struct kp_db *db, void *arg, struct kp_error *err)
+{
+    return kp_sink_attach(db, arg, err);
+}
+
+/* Gives the bound relation its number and place in the catalog, and what runs for it. */
+static enum kp_code add_relation(struct kp_ddl *ddl, struct kp_relation *relation, struct kp_job **ret_job, struct kp_error *err)
+{
+    struct kp_db *db = ddl->db;
+    relation->id = db->next_relation_id++;
+    relation->version = 1;
+    relation->position = ddl->position;
+    struct kp_live *live = NULL;
+    bool has_rows = relation->kind == KP_RELATION_TABLE || relation->kind == KP_RELATION_VIEW;
+    if (has_rows)
+        KP_TRY(kp_live_create(db, relation, &ddl->settings, &live, err));
+    kp_catalog_write(db->catalog);
+    enum kp_code code = kp_catalog_add(db->catalog, relation, false, err);
+    kp_catalog_unlock(db->catalog);
+    KP_TRY(code);
+    if (ddl->replaying)
+        return KP_OK;
+    if (has_rows)
+        return kp_job_start(db, "create", &live, 1, ret_job, err);
+    if (relation->kind == KP_RELATION_SINK) {
+        struct kp_live *from;
+        KP_TRY(kp_live_pin(db, relation->sink_from, ddl->cancel, &from, err));
+        kp_live_unpin(db, from);
+        return kp_engine_call(db, attach_sink, relation, err);
+    }
+    return KP_OK;
+}
+
+static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_job **ret_job, struct kp_error *err)
+{
+    struct kp_db *db = ddl->db;
+    kp_catalog_read(db->catalog);
+    struct kp_str schema = {statement->name.schema, statement->name.schema ? strlen(statement->name.schema) : 0};
+    struct kp_relation *there = kp_catalog_find(db->catalog, schema, kp_str(statement->name.name));
+    struct kp_relation *relation = NULL;
+    enum kp_code code = KP_OK;
+    if (there && statement->if_not_exists)
+        kp_ddl_notice(ddl, "42P07", "relation \"%s\" already exists, skipping", statement->name.name);
+    else
+        code = kp_sql_bind_create(ddl->context, statement, &relation, err);
+    kp_catalog_unlock(db->catalog);
+    if (code != KP_OK || !relation)
+        return code;
+    if (relation->kind == KP_RELATION_SINK)
+        code = kp_sink_check(relation, err);
+    if (code == KP_OK)
+        code = need_topic(ddl, relation, err);
+    if (code == KP_OK)
+        code = kp_ddl_log(ddl, err);
+    if (code != KP_OK) {
+        kp_relation_unref(relation);
+        return code;
+    }
+    return add_relation(ddl, relation, ret_job, err);
+}
+
+/* ---- DROP ---- */
+
+void kp_ddl_remove(struct kp_ddl *ddl, struct kp_relation *relation)
+{
+    struct kp_db *db = ddl->db;
+    kp_relation_ref(relation);
+    kp_catalog_write(db->catalog);
+    kp_catalog_remove(db->catalog, relation);
+    kp_catalog_unlock(db->catalog);
+    if (relation->kind == KP_RELATION_SINK) {
+        kp_sink_detach(db, relation);
+    } else if (kp_live_of(relation)) {
+        struct kp_live *live = kp_live_of(relation);
+        kp_mutex_lock(&db->mutex); /* its job, if it is still being built, must let go first */
+        if (live->job) {
+            atomic_store(&live->job->cancelled, true);
+            if (live->job->backfill)
+                kp_backfill_cancel(live->job->backfill);
+        }
+        while (live->job)
+            kp_cond_wait_us(&db->idle, &db->mutex, 50000);
+        kp_mutex_unlock(&db->mutex);
+        kp_live_drop(db, live);
+    }
+    kp_relation_unref(relation);
+}
+
+/* Everything that reads `on`, directly or not, and all versions of it; dependents before what they read. */
+static size_t closure(struct kp_catalog *catalog, struct kp_relation *on, struct kp_relation **out, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (out[i] == on)
+            return count;
+    for (size_t i = kp_catalog_count(catalog); i-- > 0;) {
+        struct kp_relation *relation = kp_catalog_at(catalog, i);
+        if (relation != on && (relation->sink_from == on || kp_relation_depends_on(relation, on)))
+            count = closure(catalog, relation, out, count);
+    }
+    out[count++] = on;
+    return count;
+}
+
+static enum kp_code refuse_dependents(const struct kp_relation *relation, struct kp_relation *const *all, size_t count, struct kp_error *err)
+{
+    (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop %s %s because other objects depend on it", kind_name(relation->kind), relation->name);
+    char list[400];
+    size_t at = 0;
+    list[0] = '\0';
+    for (size_t i = 0; i < count && at < sizeof list - 100; i++)
+        if (strcmp(all[i]->name, relation->name) != 0)
+            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s %s depends on %s %s", at ? "\n" : "", kind_name(all[i]->kind),
+                                   all[i]->name, kind_name(relation->kind), relation->name);
+    (void)kp_error_detail(err, "%s", list);
+    return kp_error_hint(err, "Use DROP ... CASCADE to drop the dependent objects too.");
+}
+
+/* The relations that one name of a DROP takes away, in order; *ret_count 0 if it does not exist and need not. */
+static enum kp_code drop_set(struct kp_ddl *ddl, const struct kp_statement *statement, const struct kp_name *name,
+                             struct kp_relation **out, size_t *ret_count, struct kp_error *err)
+{
+    struct kp_catalog *catalog = ddl->db->catalog;
+    struct kp_str schema = {name->schema, name->schema ? strlen(name->schema) : 0};
+    struct kp_relation *relation = kp_catalog_find(catalog, schema, kp_str(name->name));
+    *ret_count = 0;
+    if (!relation) {
+        if (statement->if_exists) {
+            kp_ddl_notice(ddl, "00000", "%s \"%s\" does not exist, skipping", kind_name(statement->relation_kind), name->name);
+            return KP_OK;
+        }
+        (void)kp_fail(err, KP_NOT_FOUND, "42P01", "%s \"%s\" does not exist", kind_name(statement->relation_kind), name->name);
+        const char *near[1];
+        return kp_catalog_suggest(catalog, kp_str(name->name), near, 1) ? kp_error_hint(err, "Perhaps you meant \"%s\".", near[0])
+                                                                        : KP_NOT_FOUND;
+    }
+    if (relation->kind == KP_RELATION_SYSTEM)
+        return kp_fail(err, KP_FORBIDDEN, NULL, "permission denied: \"%s\" is a system table", relation->name);
+    if (relation->kind != statement->relation_kind) {
+        (void)kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a %s", relation->name, kind_name(statement->relation_kind));
+        return kp_error_hint(err, "Use DROP %s to remove a %s.",
+                             relation->kind == KP_RELATION_VIEW    ? "MATERIALIZED VIEW"
+                             : relation->kind == KP_RELATION_TABLE ? "TABLE"
+                             : relation->kind == KP_RELATION_SINK  ? "SINK"
+                             : relation->kind == KP_RELATION_SOURCE ? "SOURCE"
+                                                                    : "VIEW",
+                             kind_name(relation->kind));
+    }
+    size_t count = 0;
+    for (uint32_t version = 1; version <= relation->version + 1; version++) {
+        struct kp_relation *other = kp_catalog_find_version(catalog, kp_str(relation->name), version);
+        if (other && other != relation)
+            count = closure(catalog, other, out, count);
+    }
+    count = closure(catalog, relation, out, count);
+    bool alone = true;
+    for (size_t i = 0; i < count; i++)
+        alone &= strcmp(out[i]->name, relation->name) == 0;
+    if (!alone && !statement->cascade)
+        return refuse_dependents(relation, out, count, err);
+    *ret_count = count;
+    return KP_OK;
+}
+
+static enum kp_code drop_topic(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err)
+{
+    struct kp_db *db = ddl->db;
+    if (ddl->replaying)
+        return KP_OK;
+    for (uint32_t n = 0; n < statement->name_count; n++) {
+        const char *name = statement->names[n].name;
+        for (size_t i = 0; i < kp_catalog_count(db->catalog); i++) {
+            struct kp_relation *relation = kp_catalog_at(db->catalog, i);
+            if (relation->topic && strcmp(relation->topic, name) == 0) {
+                (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop topic %s because %s %s depends on it", name, kind_name(relation->kind),
+                              relation->name);
+                return kp_error_hint(err, "Drop the %s first.", kind_name(relation->kind));
+            }
+        }
+        struct kp_topic_info info;
+        enum kp_code code = kp_log_topic_find(db->log, name, &info, err);
+        if (code == KP_NOT_FOUND && statement->if_exists) {
+            kp_ddl_notice(ddl, "00000", "topic \"%s\" does not exist, skipping", name);
+            continue;
+        }
+        KP_TRY(code);
+        if (info.internal)
+            return kp_fail(err, KP_FORBIDDEN, NULL, "topic \"%s\" is kappa's own", name);
+        KP_TRY(kp_log_topic_drop(db->log, info.id, err));
+    }
+    return KP_OK;
+}
+
+static enum kp_code drop(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err)
+{
+    if (statement->drop_topic)
+        return drop_topic(ddl, statement, err);
+    struct kp_db *db = ddl->db;
+    struct kp_relation **all = kp_calloc(statement->name_count * (kp_catalog_count(db->catalog) + 1), sizeof(struct kp_relation *));
+    size_t total = 0;
+    enum kp_code code = KP_OK;
+    kp_catalog_read(db->catalog);
+    for (uint32_t n = 0; code == KP_OK && n < statement->name_count; n++) {
+        size_t count;
+        code = drop_set(ddl, statement, &statement->names[n], all + total, &count, err);
+        for (size_t i = 0; code == KP_OK && i < count; i++)
+            if (strcmp(all[total + i]->name, statement->names[n].name) != 0)
+                kp_ddl_notice(ddl, "00000", "drop cascades to %s %s", kind_name(all[total + i]->kind), all[total + i]->name);
+        total += code == KP_OK ? count : 0;
+    }
+    kp_catalog_unlock(db->catalog);
+    if (code == KP_OK && total > 0)
+        code = kp_ddl_log(ddl, err);
+    for (size_t i = 0; code == KP_OK && i < total; i++) {
+        bool seen = false;
+        for (size_t k = 0; k < i; k++)
+            seen |= all[k] == all[i];
+        if (!seen)
+            kp_ddl_remove(ddl, all[i]);
+    }
+    kp_free(all);
+    return code;
+}
+
+/* ---- all of them ---- */
+
+enum kp_code kp_ddl_run(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err)
+{
+    struct kp_db *db = ddl->db;
+    struct kp_job *job = NULL;
+    enum kp_code code;
+    kp_mutex_lock(&db->ddl_mutex);
+    switch (statement->kind) {
+    case KP_STATEMENT_CREATE:
+        code = create(ddl, statement, &job, err);
+        break;
+    case KP_STATEMENT_CREATE_TOPIC:
+        code = create_topic(ddl, statement, err);
+        break;
+    case KP_STATEMENT_DROP:
+        code = drop(ddl, statement, err);
+        break;
+    default:
+        code = kp_ddl_alter(ddl, statement, &job, err);
+    }
+    kp_mutex_unlock(&db->ddl_mutex);
+    if (code == KP_OK && job)
+        code = kp_job_wait(db, job, ddl->cancel, err);
+    return code;
+}

@@ -1,0 +1,19 @@
+/* Reading the list of dead letters (db/dead.c). */
+#ifndef KP_DB_DEAD_H
+#define KP_DB_DEAD_H
+
+#include "db/instance.h"
+
+struct kp_dead_letter_entry {
+    char *relation, *topic, *reason;
+    uint32_t partition;
+    int64_t offset, position;
+    char sqlstate[6];
+    struct kp_buf key, value; /* the first bytes of the record */
+};
+
+uint64_t kp_dead_letters_count(struct kp_dead_letters *dead); /* all so far, forgotten ones too */
+/* Calls each for every entry still kept, oldest first, under the lock. */
+void kp_dead_letters_each(struct kp_dead_letters *dead, void (*each)(void *arg, const struct kp_dead_letter_entry *entry), void *arg);
+
+#endif

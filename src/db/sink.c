@@ -1,0 +1,569 @@
+/*
+ * Sinks: a view's changes written into a topic, exactly once.
+ *
+ * A sink follows its view's store by a subscription. After each publish the engine thread writes what came, of all sinks,
+ * as one atomic group, together with one record for each sink in the internal topic __kappa_sinks:
+ *
+ *   key    the sink's number        value    "<position> <version>": how far its view has been written, of which version
+ *
+ * so after a crash the replay stops at that position, takes up the subscription there, and nothing is written twice.
+ * Envelopes, as JSON:
+ *
+ *   changes   {"diff":1,"position":"42","row":{…}}; key null
+ *   upsert    key: the JSON object of the key columns; value: the row, or null when it went
+ *   debezium  {"before":…,"after":…,"op":"c|u|d","ts_ms":…}; key as upsert
+ */
+#include "db/instance.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "sql/sql.h"
+
+enum envelope { ENVELOPE_CHANGES, ENVELOPE_UPSERT, ENVELOPE_DEBEZIUM };
+enum { BATCH_BYTES_MAX = 512 << 10 };
+
+static enum envelope envelope_of(const struct kp_relation *relation)
+{
+    const char *text = kp_relation_option(relation, "envelope");
+    if (text && strcmp(text, "upsert") == 0)
+        return ENVELOPE_UPSERT;
+    if (text && strcmp(text, "debezium") == 0)
+        return ENVELOPE_DEBEZIUM;
+    return ENVELOPE_CHANGES;
+}
+
+enum kp_code kp_sink_check(const struct kp_relation *relation, struct kp_error *err)
+{
+    const char *text = kp_relation_option(relation, "envelope");
+    const char *format = kp_relation_option(relation, "format");
+    if (format && strcmp(format, "json") != 0)
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "a sink cannot write format \"%s\": it writes json", format);
+    if (text && strcmp(text, "changes") != 0 && envelope_of(relation) == ENVELOPE_CHANGES) {
+        (void)kp_fail(err, KP_INVALID, NULL, "unknown envelope \"%s\"", text);
+        return kp_error_hint(err, "Envelopes are changes, upsert and debezium.");
+    }
+    if (envelope_of(relation) == ENVELOPE_UPSERT && relation->sink_from->key_count == 0) {
+        (void)kp_fail(err, KP_INVALID, "42P10", "\"%s\" has no unique key, which envelope upsert needs", relation->sink_from->name);
+        return kp_error_hint(err, "Use envelope = 'changes', or a view with GROUP BY whose grouping columns are selected.");
+    }
+    return KP_OK;
+}
+
+/* ---- writing ---- */
+
+/* One append being put together: record batches by (topic, partition). */
+struct writer {
+    struct kp_db *db;
+    struct slot {
+        uint32_t topic, partition;
+        struct kp_record_batch_builder builder;
+    } *slots;
+    size_t slot_count;
+    struct kp_log_entry *entries;
+    struct kp_buf *bytes; /* of the entries */
+    size_t entry_count;
+    int64_t now_ms;
+};
+
+static enum kp_code flush(struct writer *writer, struct slot *slot, struct kp_error *err)
+{
+    if (slot->builder.count == 0)
+        return KP_OK;
+    size_t n = writer->entry_count;
+    writer->entries = kp_realloc(writer->entries, (n + 1) * sizeof *writer->entries);
+    writer->bytes = kp_realloc(writer->bytes, (n + 1) * sizeof *writer->bytes);
+    writer->bytes[n] = (struct kp_buf){0};
+    writer->entry_count++;
+    KP_TRY(kp_record_batch_build(&slot->builder, KP_CODEC_NONE, &writer->bytes[n], err));
+    writer->entries[n] = (struct kp_log_entry){.topic = slot->topic,
+                                               .partition = slot->partition,
+                                               .batch = writer->bytes[n].data,
+                                               .bytes = writer->bytes[n].len,
+                                               .trusted = true};
+    return KP_OK;
+}
+
+static enum kp_code put(struct writer *writer, uint32_t topic, uint32_t partition, struct kp_str key, struct kp_str value,
+                        struct kp_error *err)
+{
+    struct slot *slot = NULL;
+    for (size_t i = 0; i < writer->slot_count && !slot; i++)
+        if (writer->slots[i].topic == topic && writer->slots[i].partition == partition)
+            slot = &writer->slots[i];
+    if (!slot) {
+        writer->slots = kp_realloc(writer->slots, (writer->slot_count + 1) * sizeof *writer->slots);
+        slot = &writer->slots[writer->slot_count++];
+        *slot = (struct slot){.topic = topic, .partition = partition};
+    }
+    kp_record_batch_add(&slot->builder, writer->now_ms, key, value, (struct kp_str){NULL, 0});
+    return kp_record_batch_builder_bytes(&slot->builder) > BATCH_BYTES_MAX ? flush(writer, slot, err) : KP_OK;
+}
+
+static void on_written(void *arg, int64_t position_end, const struct kp_error *err)
+{
+    if (err)
+        kp_db_poison(arg, err);
+}
+
+/* Appends everything as one group and frees the writer. */
+static enum kp_code finish(struct writer *writer, bool write, struct kp_error *err)
+{
+    enum kp_code code = KP_OK;
+    for (size_t i = 0; write && code == KP_OK && i < writer->slot_count; i++)
+        code = flush(writer, &writer->slots[i], err);
+    if (write && code == KP_OK && writer->entry_count)
+        code = kp_log_append_async(writer->db->log, writer->entries, writer->entry_count, on_written, writer->db, err);
+    for (size_t i = 0; i < writer->slot_count; i++)
+        kp_record_batch_builder_finish(&writer->slots[i].builder);
+    for (size_t i = 0; i < writer->entry_count; i++)
+        kp_buf_finish(&writer->bytes[i]);
+    kp_free(writer->slots);
+    kp_free(writer->entries);
+    kp_free(writer->bytes);
+    return code;
+}
+
+static enum kp_code put_mark(struct writer *writer, const struct kp_sink *sink, int64_t position, struct kp_error *err)
+{
+    char key[16], value[48];
+    int key_len = snprintf(key, sizeof key, "%u", sink->relation->id);
+    int value_len = snprintf(value, sizeof value, "%lld %u", (long long)position, sink->from->relation->version);
+    return put(writer, writer->db->sinks_topic, 0, (struct kp_str){key, (size_t)key_len}, (struct kp_str){value, (size_t)value_len}, err);
+}
+
+/* ---- rows to records ---- */
+
+struct encoder {
+    struct writer *writer;
+    struct kp_sink *sink;
+    const char **names;
+    uint32_t partitions;
+    struct kp_buf key, value;
+};
+
+static enum kp_code encoder_init(struct encoder *encoder, struct writer *writer, struct kp_sink *sink, struct kp_error *err)
+{
+    struct kp_topic_info info;
+    KP_TRY(kp_log_topic_get(writer->db->log, sink->topic, &info, err));
+    const struct kp_relation *from = sink->from->relation;
+    *encoder = (struct encoder){.writer = writer, .sink = sink, .partitions = info.partitions};
+    encoder->names = kp_calloc(from->col_count + 1, sizeof(char *));
+    for (uint32_t i = 0; i < from->col_count; i++)
+        encoder->names[i] = from->cols[i].name;
+    return KP_OK;
+}
+
+static void encoder_finish(struct encoder *encoder)
+{
+    kp_free(encoder->names);
+    kp_buf_finish(&encoder->key);
+    kp_buf_finish(&encoder->value);
+}
+
+static struct kp_str encode_key(struct encoder *encoder, const struct kp_batch *batch, uint32_t row)
+{
+    const struct kp_relation *from = encoder->sink->from->relation;
+    if (from->key_count == 0)
+        return (struct kp_str){NULL, 0};
+    struct kp_vec vecs[KP_COLUMNS_MAX];
+    const char *names[KP_COLUMNS_MAX];
+    for (uint32_t i = 0; i < from->key_count; i++) {
+        vecs[i] = batch->vecs[from->keys[i]];
+        names[i] = from->cols[from->keys[i]].name;
+    }
+    struct kp_batch keys = {.rows = batch->rows, .cols = from->key_count, .vecs = vecs};
+    encoder->key.len = 0;
+    kp_encode_json(&keys, names, row, encoder->sink->from->settings.zone, &encoder->key);
+    return (struct kp_str){(const char *)encoder->key.data, encoder->key.len};
+}
+
+static enum kp_code put_row(struct encoder *encoder, struct kp_str key, bool null_value, struct kp_error *err)
+{
+    uint32_t partition = key.ptr && encoder->partitions > 1 ? (uint32_t)(kp_hash_bytes(key.ptr, key.len) % encoder->partitions) : 0;
+    struct kp_str value = {null_value ? NULL : (const char *)encoder->value.data, null_value ? 0 : encoder->value.len};
+    atomic_fetch_add(&encoder->sink->rows, 1);
+    return put(encoder->writer, encoder->sink->topic, partition, key, value, err);
+}
+
+static void encode_row(struct encoder *encoder, const struct kp_batch *batch, uint32_t row)
+{
+    kp_encode_json(batch, encoder->names, row, encoder->sink->from->settings.zone, &encoder->value);
+}
+
+static enum kp_code put_changes(struct encoder *encoder, const struct kp_batch *batch, int64_t position, struct kp_error *err)
+{
+    for (uint32_t row = 0; row < batch->rows; row++) {
+        encoder->value.len = 0;
+        kp_buf_printf(&encoder->value, "{\"diff\":%lld,\"position\":\"%lld\",\"row\":", batch->weights ? (long long)batch->weights[row] : 1,
+                      (long long)position);
+        encode_row(encoder, batch, row);
+        kp_buf_append_byte(&encoder->value, '}');
+        KP_TRY(put_row(encoder, (struct kp_str){NULL, 0}, false, err));
+    }
+    return KP_OK;
+}
+
+/* The row that takes the place of `row`'s key in the batch, or rows if none does. */
+static uint32_t replacement(const struct kp_relation *from, const struct kp_batch *batch, uint32_t row, int sign)
+{
+    for (uint32_t other = 0; other < batch->rows; other++) {
+        int64_t weight = batch->weights ? batch->weights[other] : 1;
+        bool equal = other != row && (weight > 0) == (sign > 0);
+        for (uint32_t k = 0; equal && k < from->key_count; k++) {
+            const struct kp_vec *vec = &batch->vecs[from->keys[k]];
+            bool a = kp_vec_is_null(vec, row), b = kp_vec_is_null(vec, other);
+            equal = a == b && (a || kp_value_equal(vec->type.id, kp_vec_at(vec, row), kp_vec_at(vec, other)));
+        }
+        if (equal)
+            return other;
+    }
+    return batch->rows;
+}
+
+static enum kp_code put_keyed(struct encoder *encoder, const struct kp_batch *batch, struct kp_error *err)
+{
+    const struct kp_relation *from = encoder->sink->from->relation;
+    bool upsert = envelope_of(encoder->sink->relation) == ENVELOPE_UPSERT;
+    for (uint32_t row = 0; row < batch->rows; row++) {
+        bool inserted = !batch->weights || batch->weights[row] > 0;
+        uint32_t other = from->key_count ? replacement(from, batch, row, inserted ? -1 : 1) : batch->rows;
+        if (!inserted && other < batch->rows)
+            continue; /* its successor says it */
+        struct kp_str key = encode_key(encoder, batch, row);
+        encoder->value.len = 0;
+        if (upsert) {
+            if (inserted)
+                encode_row(encoder, batch, row);
+            KP_TRY(put_row(encoder, key, !inserted, err));
+            continue;
+        }
+        kp_buf_append_text(&encoder->value, "{\"before\":");
+        if (!inserted || other < batch->rows)
+            encode_row(encoder, batch, inserted ? other : row);
+        else
+            kp_buf_append_text(&encoder->value, "null");
+        kp_buf_append_text(&encoder->value, ",\"after\":");
+        if (inserted)
+            encode_row(encoder, batch, row);
+        else
+            kp_buf_append_text(&encoder->value, "null");
+        kp_buf_printf(&encoder->value, ",\"op\":\"%s\",\"ts_ms\":%lld}", !inserted ? "d" : other < batch->rows ? "u" : "c",
+                      (long long)encoder->writer->now_ms);
+        KP_TRY(put_row(encoder, key, false, err));
+    }
+    return KP_OK;
+}
+
+static enum kp_code put_batch(struct encoder *encoder, const struct kp_batch *batch, int64_t position, struct kp_error *err)
+{
+    if (envelope_of(encoder->sink->relation) == ENVELOPE_CHANGES)
+        return put_changes(encoder, batch, position, err);
+    return put_keyed(encoder, batch, err);
+}
+
+/* Takes everything that the sink's subscription has. */
+static enum kp_code drain(struct writer *writer, struct kp_sink *sink, struct kp_error *err)
+{
+    struct encoder encoder;
+    KP_TRY(encoder_init(&encoder, writer, sink, err));
+    struct kp_arena arena = {0};
+    int64_t position = -1;
+    enum kp_code code = KP_OK;
+    for (;;) {
+        struct kp_subscription_item item;
+        bool ready;
+        kp_arena_reset(&arena);
+        code = kp_subscription_next(sink->subscription, 0, &arena, &item, &ready, err);
+        if (code != KP_OK || !ready)
+            break;
+        if (item.batch && item.batch->rows) {
+            position = item.position;
+            code = put_batch(&encoder, item.batch, item.position, err);
+        } else if (item.is_snapshot) {
+            position = item.position;
+        }
+        if (code != KP_OK)
+            break;
+    }
+    kp_arena_finish(&arena);
+    encoder_finish(&encoder);
+    if (code == KP_OK && position >= 0)
+        code = put_mark(writer, sink, position, err);
+    return code;
+}
+
+/* A sink whose view has an error row, or was dropped, stops before that position; the instance goes on. */
+static void stop_sink(struct kp_db *db, struct kp_sink *sink, struct kp_error *why)
+{
+    kp_unsubscribe(sink->subscription);
+    sink->subscription = NULL;
+    kp_error_context(why, "sink \"%s\" stopped", sink->relation->name);
+    if (db->options.notice)
+        db->options.notice(db->options.arg, 'E', why->message);
+}
+
+enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err)
+{
+    if (!db->sinks)
+        return KP_OK;
+    struct writer writer = {.db = db, .now_ms = kp_view_clock_time_us(db->clock) / 1000};
+    for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink) {
+        struct kp_error why;
+        if (sink->subscription && drain(&writer, sink, &why) != KP_OK)
+            stop_sink(db, sink, &why);
+    }
+    return finish(&writer, true, err);
+}
+
+/* ---- following ---- */
+
+static struct kp_sink *sink_add(struct kp_db *db, struct kp_relation *relation, int64_t resume)
+{
+    struct kp_sink *sink = kp_calloc(1, sizeof *sink);
+    sink->relation = kp_relation_ref(relation);
+    sink->resume = resume;
+    sink->next_sink = db->sinks;
+    db->sinks = sink;
+    relation->attached = sink;
+    return sink;
+}
+
+static struct kp_relation *promoted(struct kp_db *db, const struct kp_relation *relation)
+{
+    return kp_catalog_find(db->catalog, kp_str(relation->schema), kp_str(relation->name));
+}
+
+static enum kp_code follow(struct kp_db *db, struct kp_sink *sink, struct kp_live *live, bool snapshot, struct kp_error *err)
+{
+    struct kp_subscription_options options = {.snapshot = snapshot, .resume = -1, .queue_bytes_max = (uint64_t)1 << 30};
+    KP_TRY(kp_subscribe(live->store, &options, &sink->subscription, err));
+    if (sink->from != live) {
+        atomic_fetch_add(&live->pins, 1);
+        struct kp_live *before = sink->from;
+        sink->from = live;
+        if (before)
+            kp_live_unpin(db, before);
+    }
+    return KP_OK;
+}
+
+enum kp_code kp_sink_attach(struct kp_db *db, struct kp_relation *relation, struct kp_error *err)
+{
+    struct kp_sink *sink = relation->attached ? relation->attached : sink_add(db, relation, -1);
+    struct kp_topic_info info;
+    KP_TRY(kp_log_topic_find(db->log, relation->topic, &info, err));
+    sink->topic = info.id;
+    struct kp_relation *from = promoted(db, relation->sink_from);
+    KP_ASSERT(from && kp_live_of(from));
+    KP_TRY(follow(db, sink, kp_live_of(from), sink->resume < 0, err));
+    return kp_sinks_emit(db, err);
+}
+
+void kp_sink_detach(struct kp_db *db, struct kp_relation *relation)
+{
+    struct kp_sink *sink = relation->attached;
+    if (!sink)
+        return;
+    for (struct kp_sink **at = &db->sinks; *at; at = &(*at)->next_sink)
+        if (*at == sink) {
+            *at = sink->next_sink;
+            break;
+        }
+    kp_unsubscribe(sink->subscription);
+    if (sink->from)
+        kp_live_unpin(db, sink->from);
+    relation->attached = NULL;
+    kp_relation_unref(relation);
+    kp_free(sink);
+}
+
+/* ---- going over to another version ---- */
+
+struct difference {
+    struct kp_arena *arena;
+    struct kp_batch **batches;
+    size_t count;
+    int64_t sign;
+};
+
+static enum kp_code collect(void *arg, struct kp_batch *batch, struct kp_error *err)
+{
+    struct difference *difference = arg;
+    int64_t *weights = kp_arena_alloc(difference->arena, batch->rows * sizeof *weights);
+    for (uint32_t i = 0; i < batch->rows; i++)
+        weights[i] = difference->sign * (batch->weights ? batch->weights[i] : 1);
+    batch->weights = weights;
+    struct kp_batch **grown = kp_arena_alloc(difference->arena, (difference->count + 1) * sizeof(struct kp_batch *));
+    if (difference->count)
+        memcpy(grown, difference->batches, difference->count * sizeof(struct kp_batch *));
+    grown[difference->count++] = batch;
+    difference->batches = grown;
+    return KP_OK;
+}
+
+static enum kp_code scan(struct kp_db *db, struct kp_live *live, int64_t sign, struct difference *difference, struct kp_error *err)
+{
+    uint32_t columns[KP_COLUMNS_MAX];
+    for (uint32_t i = 0; i < live->relation->col_count; i++)
+        columns[i] = i;
+    difference->sign = sign;
+    struct kp_snapshot snapshot;
+    kp_snapshot_acquire(db->clock, &snapshot);
+    enum kp_code code = kp_store_scan(live->store, &snapshot, columns, live->relation->col_count, difference->arena, collect, difference, err);
+    kp_snapshot_release(db->clock, &snapshot);
+    return code;
+}
+
+static bool same_columns(const struct kp_relation *a, const struct kp_relation *b)
+{
+    bool same = a->col_count == b->col_count;
+    for (uint32_t i = 0; same && i < a->col_count; i++)
+        same = kp_type_equal(a->cols[i].type, b->cols[i].type) && strcmp(a->cols[i].name, b->cols[i].name) == 0;
+    return same;
+}
+
+static enum kp_code put_all(struct writer *writer, struct kp_sink *sink, struct kp_batch *const *batches, size_t count, int64_t position,
+                            struct kp_error *err)
+{
+    struct encoder encoder;
+    KP_TRY(encoder_init(&encoder, writer, sink, err));
+    enum kp_code code = KP_OK;
+    for (size_t i = 0; code == KP_OK && i < count; i++)
+        code = put_batch(&encoder, batches[i], position, err);
+    encoder_finish(&encoder);
+    return code;
+}
+
+/* Writes new minus old: through a graph of one input and one output, which consolidates; versions with other columns
+ * share no row, so all of the old goes and all of the new comes. */
+static enum kp_code put_difference(struct writer *writer, struct kp_sink *sink, struct kp_live *to, struct kp_error *err)
+{
+    struct kp_db *db = writer->db;
+    struct kp_live *old = sink->from;
+    int64_t position = kp_view_clock_position(db->clock);
+    struct kp_arena arena = {0};
+    struct difference before = {.arena = &arena}, after = {.arena = &arena};
+    struct kp_graph *graph = NULL;
+    enum kp_code code = scan(db, old, -1, &before, err);
+    if (code == KP_OK)
+        code = scan(db, to, 1, &after, err);
+    if (code == KP_OK && !same_columns(old->relation, to->relation)) {
+        code = put_all(writer, sink, before.batches, before.count, position, err);
+        sink->from = to; /* names and keys of the new one */
+        if (code == KP_OK)
+            code = put_all(writer, sink, after.batches, after.count, position, err);
+        sink->from = old;
+    } else if (code == KP_OK) {
+        struct kp_graph_options options = {.workers = db->workers, .parts = db->parts, .budget = &db->query_memory};
+        code = kp_graph_create(&options, &graph, err);
+        if (code == KP_OK) {
+            struct kp_node *node = kp_graph_input(graph, to->relation->cols, to->relation->col_count, false);
+            struct kp_output *output = kp_graph_add_output(graph, node);
+            struct kp_step_input inputs[2] = {{.node = node, .batches = before.batches, .batch_count = before.count},
+                                              {.node = node, .batches = after.batches, .batch_count = after.count}};
+            struct kp_step step = {.inputs = inputs, .input_count = 2, .position_end = position};
+            code = kp_graph_step(graph, &step, err);
+            const struct kp_changes *changes = code == KP_OK ? kp_output_changes(output) : NULL;
+            if (changes)
+                code = put_all(writer, sink, changes->batches, changes->batch_count, position, err);
+        }
+    }
+    kp_graph_destroy(graph);
+    kp_arena_finish(&arena);
+    return code;
+}
+
+static enum kp_code switch_sink(struct kp_db *db, struct kp_sink *sink, struct kp_live *to, struct kp_error *err)
+{
+    struct writer writer = {.db = db, .now_ms = kp_view_clock_time_us(db->clock) / 1000};
+    enum kp_code code = drain(&writer, sink, err);
+    if (code == KP_OK)
+        code = put_difference(&writer, sink, to, err);
+    kp_unsubscribe(sink->subscription);
+    sink->subscription = NULL;
+    if (code == KP_OK)
+        code = follow(db, sink, to, false, err);
+    if (code == KP_OK)
+        code = put_mark(&writer, sink, kp_view_clock_position(db->clock), err);
+    enum kp_code finished = finish(&writer, code == KP_OK, err);
+    return code == KP_OK ? finished : code;
+}
+
+enum kp_code kp_sinks_switch(struct kp_db *db, struct kp_error *err)
+{
+    for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink) {
+        if (!sink->subscription || !sink->from)
+            continue;
+        struct kp_relation *now = promoted(db, sink->from->relation);
+        if (!now || kp_live_of(now) == sink->from)
+            continue;
+        struct kp_error why;
+        if (switch_sink(db, sink, kp_live_of(now), &why) != KP_OK)
+            stop_sink(db, sink, &why);
+    }
+    return KP_OK;
+}
+
+/* ---- recovery ---- */
+
+static struct kp_sink *sink_by_id(struct kp_db *db, unsigned long id)
+{
+    for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink)
+        if (sink->relation->id == id)
+            return sink;
+    return NULL;
+}
+
+static enum kp_code read_marks(struct kp_db *db, const struct kp_log_chunk *chunk, struct kp_error *err)
+{
+    struct kp_arena arena = {0};
+    struct kp_record_reader reader;
+    enum kp_code code = kp_record_reader_init(&reader, chunk->batch, chunk->bytes, &arena, err);
+    struct kp_record record;
+    while (code == KP_OK && kp_record_reader_next(&reader, &record, err)) {
+        char *key = kp_arena_strndup(&arena, record.key.ptr, record.key.len);
+        char *value = kp_arena_strndup(&arena, record.value.ptr, record.value.len);
+        struct kp_sink *sink = sink_by_id(db, strtoul(key, NULL, 10));
+        if (sink)
+            sink->resume = strtoll(value, NULL, 10);
+    }
+    kp_arena_finish(&arena);
+    return code;
+}
+
+static int compare_positions(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+enum kp_code kp_sinks_recover(struct kp_db *db, struct kp_error *err)
+{
+    for (size_t i = 0; i < kp_catalog_count(db->catalog); i++)
+        if (kp_catalog_at(db->catalog, i)->kind == KP_RELATION_SINK)
+            sink_add(db, kp_catalog_at(db->catalog, i), -1);
+    if (!db->sinks)
+        return KP_OK;
+    int64_t end = kp_log_position(db->log);
+    for (int64_t position = 0; position < end;) {
+        struct kp_log_span span;
+        KP_TRY(kp_log_read(db->log, position, end, 4 << 20, &db->sinks_topic, 1, &span, err));
+        enum kp_code code = KP_OK;
+        for (size_t i = 0; code == KP_OK && i < span.count; i++)
+            code = read_marks(db, &span.chunks[i], err);
+        bool moved = span.position_end > position;
+        position = span.position_end;
+        kp_log_span_release(&span);
+        KP_TRY(code);
+        if (!moved)
+            break;
+    }
+    for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink) {
+        db->cuts = kp_realloc(db->cuts, (db->cut_count + 1) * sizeof *db->cuts);
+        db->cuts[db->cut_count++] = sink->resume;
+    }
+    qsort(db->cuts, db->cut_count, sizeof *db->cuts, compare_positions);
+    return KP_OK;
+}

@@ -1,0 +1,217 @@
+/*
+ * Versions of materialized views: ALTER … AS, PROMOTE, ROLLBACK.
+ *
+ *   ALTER v AS q    v@2 = q, and for every view that reads v a version 2 of its own, bound over the new ones; all are built
+ *                   beside version 1 by one job and live on in the same group, so both answer at the same position
+ *   PROMOTE         one catalog record; v and its dependents' names lead to the newer versions; sinks get the difference
+ *   ROLLBACK        the same, back
+ *
+ * At most two versions of a view are kept: the promoted one and another; a further ALTER drops the other first.
+ */
+#include "db/ddl.h"
+
+struct kp_relation *kp_ddl_other_version(struct kp_catalog *catalog, const struct kp_relation *relation)
+{
+    for (size_t i = 0; i < kp_catalog_count(catalog); i++) {
+        struct kp_relation *other = kp_catalog_at(catalog, i);
+        if (other != relation && other->kind == relation->kind && strcmp(other->name, relation->name) == 0 &&
+            strcmp(other->schema, relation->schema) == 0)
+            return other;
+    }
+    return NULL;
+}
+
+static enum kp_code find_view(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_relation **ret_view, struct kp_error *err)
+{
+    struct kp_catalog *catalog = ddl->db->catalog;
+    struct kp_str schema = {statement->name.schema, statement->name.schema ? strlen(statement->name.schema) : 0};
+    struct kp_relation *view = kp_catalog_find(catalog, schema, kp_str(statement->name.name));
+    if (!view) {
+        (void)kp_fail(err, KP_NOT_FOUND, "42P01", "relation \"%s\" does not exist", statement->name.name);
+        const char *near[1];
+        return kp_catalog_suggest(catalog, kp_str(statement->name.name), near, 1)
+                   ? kp_error_hint(err, "Perhaps you meant \"%s\".", near[0])
+                   : KP_NOT_FOUND;
+    }
+    if (view->kind != KP_RELATION_VIEW)
+        return kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a materialized view", view->name);
+    *ret_view = view;
+    return KP_OK;
+}
+
+/* The views whose name leads to something that reads `view`, in order of creation. */
+static size_t dependents(struct kp_catalog *catalog, struct kp_relation *view, struct kp_relation **out)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < kp_catalog_count(catalog); i++) {
+        struct kp_relation *relation = kp_catalog_at(catalog, i);
+        bool promoted = kp_catalog_find(catalog, kp_str(relation->schema), kp_str(relation->name)) == relation;
+        if (promoted && relation != view && relation->kind == KP_RELATION_VIEW && kp_relation_depends_on(relation, view))
+            out[count++] = relation;
+    }
+    return count;
+}
+
+/* ---- ALTER … AS ---- */
+
+/* Binds the text of a dependent again, while the names lead to the new versions of what it reads. */
+static enum kp_code rebind(struct kp_ddl *ddl, const struct kp_relation *relation, struct kp_relation **ret_relation, struct kp_error *err)
+{
+    struct kp_arena arena = {0};
+    struct kp_statement *statement;
+    struct kp_sql_context context = *ddl->context;
+    struct kp_session_settings settings = kp_live_of(relation)->settings;
+    context.settings = &settings;
+    enum kp_code code = kp_sql_parse(kp_str(relation->text), &arena, &statement, err);
+    if (code == KP_OK) {
+        statement->kind = KP_STATEMENT_ALTER_VIEW; /* the name is taken, by itself */
+        statement->alter = KP_ALTER_AS;
+        code = kp_sql_bind_create(&context, statement, ret_relation, err);
+    }
+    kp_arena_finish(&arena);
+    if (code != KP_OK)
+        kp_error_context(err, "materialized view \"%s\", which depends on it", relation->name);
+    return code;
+}
+
+/* Binds the new version of the view and of its dependents. Under the catalog's write lock: names move for a moment. */
+static enum kp_code bind_versions(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_relation *view,
+                                  struct kp_relation *const *old, struct kp_relation **fresh, size_t count, struct kp_error *err)
+{
+    struct kp_catalog *catalog = ddl->db->catalog;
+    enum kp_code code = KP_OK;
+    size_t bound = 0;
+    for (; code == KP_OK && bound < count; bound++) {
+        code = bound == 0 ? kp_sql_bind_create(ddl->context, statement, &fresh[0], err) : rebind(ddl, old[bound], &fresh[bound], err);
+        if (code != KP_OK)
+            break;
+        fresh[bound]->version = old[bound]->version + 1;
+        code = kp_catalog_add(catalog, fresh[bound], true, err);
+        if (code == KP_OK)
+            kp_catalog_promote(catalog, fresh[bound]);
+    }
+    for (size_t i = 0; i < bound; i++) {
+        kp_catalog_promote(catalog, old[i]);
+        if (code != KP_OK)
+            kp_catalog_remove(catalog, fresh[i]);
+    }
+    return code;
+}
+
+static void drop_other_versions(struct kp_ddl *ddl, struct kp_relation *const *old, size_t count)
+{
+    for (size_t i = count; i-- > 0;) {
+        struct kp_relation *other = kp_ddl_other_version(ddl->db->catalog, old[i]);
+        if (other)
+            kp_ddl_remove(ddl, other);
+    }
+}
+
+static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_relation *view, struct kp_job **ret_job,
+                             struct kp_error *err)
+{
+    struct kp_db *db = ddl->db;
+    size_t total = kp_catalog_count(db->catalog) + 1;
+    struct kp_relation **old = kp_calloc(total, sizeof(struct kp_relation *));
+    struct kp_relation **fresh = kp_calloc(total, sizeof(struct kp_relation *));
+    struct kp_live **lives = kp_calloc(total, sizeof(struct kp_live *));
+    old[0] = view;
+    size_t count = 1 + dependents(db->catalog, view, old + 1);
+    drop_other_versions(ddl, old, count);
+    kp_catalog_write(db->catalog);
+    enum kp_code code = bind_versions(ddl, statement, view, old, fresh, count, err);
+    kp_catalog_unlock(db->catalog);
+    if (code == KP_OK) {
+        code = kp_ddl_log(ddl, err);
+        for (size_t i = 0; code != KP_OK && i < count; i++)
+            kp_ddl_remove(ddl, fresh[i]);
+    }
+    for (size_t i = 0; code == KP_OK && i < count; i++) {
+        fresh[i]->id = db->next_relation_id++;
+        fresh[i]->position = ddl->position;
+        code = kp_live_create(db, fresh[i], i == 0 ? &ddl->settings : &kp_live_of(old[i])->settings, &lives[i], err);
+    }
+    if (code == KP_OK && !ddl->replaying)
+        code = kp_job_start(db, "alter", lives, count, ret_job, err);
+    kp_free(old);
+    kp_free(fresh);
+    kp_free(lives);
+    return code;
+}
+
+/* ---- PROMOTE, ROLLBACK ---- */
+
+struct switch_over {
+    struct kp_relation **to;
+    size_t count;
+};
+
+/* Engine thread, between two steps: the switch happens at one position for all. */
+static enum kp_code switch_names(struct kp_db *db, void *arg, struct kp_error *err)
+{
+    struct switch_over *over = arg;
+    kp_catalog_write(db->catalog);
+    for (size_t i = 0; i < over->count; i++)
+        kp_catalog_promote(db->catalog, over->to[i]);
+    kp_catalog_unlock(db->catalog);
+    return kp_sinks_switch(db, err);
+}
+
+static enum kp_code promote(struct kp_ddl *ddl, struct kp_relation *view, bool back, struct kp_error *err)
+{
+    struct kp_db *db = ddl->db;
+    struct kp_relation *other = kp_ddl_other_version(db->catalog, view);
+    if (!other || (other->version < view->version) != back) {
+        (void)kp_fail(err, KP_NOT_FOUND, "55000", "materialized view \"%s\" has no %s version to %s to", view->name, back ? "earlier" : "newer",
+                      back ? "roll back" : "promote");
+        return kp_error_hint(err, back ? "The version before the last promotion is kept until the next ALTER."
+                                       : "Make one with ALTER MATERIALIZED VIEW %s AS SELECT ...",
+                             view->name);
+    }
+    size_t total = kp_catalog_count(db->catalog) + 1;
+    struct kp_relation **old = kp_calloc(total, sizeof(struct kp_relation *));
+    struct kp_relation **to = kp_calloc(total, sizeof(struct kp_relation *));
+    old[0] = view;
+    size_t count = 1 + dependents(db->catalog, view, old + 1);
+    enum kp_code code = KP_OK;
+    for (size_t i = 0; code == KP_OK && i < count; i++) {
+        to[i] = i == 0 ? other : kp_ddl_other_version(db->catalog, old[i]);
+        if (!to[i] || !(i == 0 || kp_relation_depends_on(to[i], other))) {
+            code = kp_fail(err, KP_BUSY, "2BP01", "materialized view \"%s\" was created on version %u of \"%s\" and has no version on version %u",
+                           old[i]->name, view->version, view->name, other->version);
+            (void)kp_error_hint(err, "Drop \"%s\" first, or ALTER \"%s\" again.", old[i]->name, view->name);
+        }
+    }
+    for (size_t i = 0; code == KP_OK && !ddl->replaying && i < count; i++) {
+        struct kp_live *live; /* it must be there before names lead to it */
+        code = kp_live_pin(db, to[i], ddl->cancel, &live, err);
+        if (code == KP_OK)
+            kp_live_unpin(db, live);
+    }
+    if (code == KP_OK)
+        code = kp_ddl_log(ddl, err);
+    struct switch_over over = {to, count};
+    if (code == KP_OK && ddl->replaying)
+        for (size_t i = 0; i < count; i++)
+            kp_catalog_promote(db->catalog, to[i]);
+    else if (code == KP_OK)
+        code = kp_engine_call(db, switch_names, &over, err);
+    kp_free(old);
+    kp_free(to);
+    return code;
+}
+
+enum kp_code kp_ddl_alter(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_job **ret_job, struct kp_error *err)
+{
+    if (statement->kind == KP_STATEMENT_ALTER_SOURCE)
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "ALTER SOURCE is not supported");
+    if (statement->kind == KP_STATEMENT_REFRESH) {
+        (void)kp_fail(err, KP_UNSUPPORTED, NULL, "REFRESH MATERIALIZED VIEW is not supported");
+        return kp_error_hint(err, "Views are kept up to date by themselves. ALTER MATERIALIZED VIEW ... AS builds a view anew from the log.");
+    }
+    struct kp_relation *view;
+    KP_TRY(find_view(ddl, statement, &view, err));
+    if (statement->alter == KP_ALTER_AS)
+        return alter_as(ddl, statement, view, ret_job, err);
+    return promote(ddl, view, statement->alter == KP_ALTER_ROLLBACK, err);
+}
