@@ -160,6 +160,12 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
 
 /* ---- DROP ---- */
 
+static enum kp_code detach_sink(struct kp_db *db, void *arg, struct kp_error *err)
+{
+    kp_sink_detach(db, arg);
+    return KP_OK;
+}
+
 void kp_ddl_remove(struct kp_ddl *ddl, struct kp_relation *relation)
 {
     struct kp_db *db = ddl->db;
@@ -167,8 +173,9 @@ void kp_ddl_remove(struct kp_ddl *ddl, struct kp_relation *relation)
     kp_catalog_write(db->catalog);
     kp_catalog_remove(db->catalog, relation);
     kp_catalog_unlock(db->catalog);
-    if (relation->kind == KP_RELATION_SINK) {
-        kp_sink_detach(db, relation);
+    struct kp_error ignored; /* a broken instance: nothing is written any more */
+    if (relation->kind == KP_RELATION_SINK && !ddl->replaying) {
+        (void)!kp_engine_call(db, detach_sink, relation, &ignored);
     } else if (kp_live_of(relation)) {
         struct kp_live *live = kp_live_of(relation);
         kp_mutex_lock(&db->mutex); /* its job, if it is still being built, must let go first */

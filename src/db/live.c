@@ -106,8 +106,8 @@ static enum kp_code leave_graph(struct kp_db *db, void *arg, struct kp_error *er
 
 void kp_live_drop(struct kp_db *db, struct kp_live *live)
 {
-    struct kp_error ignored; /* when the engine has stopped there is no graph to leave */
-    if (kp_engine_call(db, leave_graph, live, &ignored) != KP_OK)
+    struct kp_error ignored; /* when the engine has not started or has stopped there is no graph to leave */
+    if (live->node && kp_engine_call(db, leave_graph, live, &ignored) != KP_OK)
         live->output = NULL;
     kp_store_close_subscriptions(live->store);
     kp_mutex_lock(&db->mutex);

@@ -1,0 +1,145 @@
+/*
+ * A session: settings, one transaction at a time, prepared statements, running cursors. One thread at a time, but for
+ * `cancelled`.
+ *
+ * A transaction reads at one position (a snapshot taken at its first read) and gathers its writes; they go into the log as
+ * one atomic group at COMMIT. Its own reads of tables see its writes on top of the snapshot (the overlay).
+ */
+#ifndef KP_DB_SESSION_H
+#define KP_DB_SESSION_H
+
+#include "db/ddl.h"
+
+enum kp_transaction { KP_TRANSACTION_NONE, KP_TRANSACTION_IMPLICIT, KP_TRANSACTION_BLOCK, KP_TRANSACTION_FAILED };
+
+/* A row written and not yet committed. */
+struct kp_pending_write {
+    struct kp_relation *relation; /* referenced */
+    uint32_t topic, partition;
+    uint64_t key_hash;
+    struct kp_str key, value;     /* in the session's transaction arena; ptr NULL: none, a delete */
+    struct kp_batch *row;         /* the new row, one row of all visible columns; NULL: a delete */
+    bool existed;                 /* the key was there at the snapshot, before this transaction */
+    bool replaced;                /* a later write of the same key stands for it */
+};
+
+struct kp_session {
+    struct kp_db *db;
+    struct kp_session_options options;
+    char *user, *database;
+    char **settings; /* values by index of the table in settings.c; NULL: the default */
+    const struct kp_zone *zone;
+    struct kp_session_settings values;
+    _Atomic bool cancelled;
+    int64_t read_after;
+
+    enum kp_transaction transaction;
+    bool read_only;
+    bool has_snapshot;
+    struct kp_snapshot snapshot;
+    struct kp_arena writes_arena;
+    struct kp_pending_write *writes;
+    size_t write_count, write_cap;
+    size_t write_bytes;
+
+    struct kp_prepared *named; /* PREPARE's, a list */
+    uint32_t cursors;          /* open ones */
+};
+
+enum kp_prepared_kind { KP_PREPARED_QUERY, KP_PREPARED_WRITE, KP_PREPARED_COPY_IN, KP_PREPARED_SUBSCRIBE, KP_PREPARED_UTILITY };
+
+struct kp_prepared {
+    struct kp_session *session;
+    struct kp_arena arena;
+    struct kp_statement *statement;
+    enum kp_prepared_kind kind;
+    struct kp_plan_root *root;      /* QUERY, SUBSCRIBE to a query */
+    struct kp_bound_write *write;
+    struct kp_relation *copy_relation;
+    uint32_t *copy_columns;
+    uint32_t copy_count;
+    struct kp_relation *subscribe_to; /* SUBSCRIBE to a view or table */
+    uint32_t param_count;
+    struct kp_type *params;
+    bool has_columns;
+    struct kp_column *cols;
+    uint32_t col_count;
+    uint64_t generation;            /* of the catalog when it was bound */
+    struct kp_prepared *copied;     /* COPY … TO: what runs inside */
+    char *name;                     /* PREPARE's */
+    struct kp_prepared *next_named;
+};
+
+struct kp_cursor {
+    struct kp_session *session;
+    struct kp_prepared *prepared;
+    struct kp_arena arena;       /* of the result */
+    struct kp_arena item_arena;  /* of the batch given out last */
+    struct kp_batch **batches;
+    size_t batch_count, batch_at;
+    uint32_t row_at;
+    uint64_t rows;
+    char tag[96];
+    int64_t position;
+    bool done, ended;
+    /* SUBSCRIBE */
+    struct kp_subscription *subscription;
+    struct kp_live *live;          /* pinned */
+    struct kp_live *own_live;      /* of a query: dropped with the cursor */
+    struct kp_relation *own_relation;
+    /* COPY IN */
+    struct kp_copy_reader *copy;
+};
+
+/* ---- settings.c ---- */
+void kp_settings_init(struct kp_session *session);
+void kp_settings_finish(struct kp_session *session);
+const char *kp_settings_get(void *session, const char *name); /* kp_sql_context's setting callback */
+KP_MUST enum kp_code kp_settings_reset(struct kp_session *session, const char *name, struct kp_error *err);
+/* Calls each for every setting: name, value, what it is. */
+void kp_settings_each(struct kp_session *session, void (*each)(void *arg, const char *name, const char *value, const char *doc), void *arg);
+
+/* ---- session.c ---- */
+void kp_session_context(struct kp_session *session, struct kp_sql_context *ret_context);
+/* The position to read at: the transaction's, or a fresh one that the caller releases if *ret_own. Waits for read_after. */
+KP_MUST enum kp_code kp_session_snapshot(struct kp_session *session, struct kp_snapshot *ret_snapshot, bool *ret_own, struct kp_error *err);
+/* After a statement outside any transaction: commits what it wrote. */
+KP_MUST enum kp_code kp_session_autocommit(struct kp_session *session, struct kp_error *err);
+KP_MUST enum kp_code kp_transaction_begin(struct kp_session *session, bool read_only, struct kp_error *err);
+KP_MUST enum kp_code kp_transaction_commit(struct kp_session *session, struct kp_error *err);
+void kp_transaction_rollback(struct kp_session *session);
+
+/* ---- query.c ---- */
+/* Runs a plan at the session's position; batches in arena. */
+KP_MUST enum kp_code kp_query_run(struct kp_session *session, const struct kp_plan *plan, struct kp_arena *arena, struct kp_batch ***ret_batches,
+                                  size_t *ret_count, int64_t *ret_position, struct kp_error *err);
+/* Replaces parameters and runs. */
+KP_MUST enum kp_code kp_query_run_root(struct kp_session *session, const struct kp_plan_root *root, const struct kp_datum *params,
+                                       uint32_t param_count, struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count,
+                                       int64_t *ret_position, struct kp_error *err);
+
+/* ---- dml.c ---- */
+KP_MUST enum kp_code kp_write_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count, struct kp_error *err);
+KP_MUST enum kp_code kp_write_truncate(struct kp_cursor *cursor, struct kp_error *err);
+KP_MUST enum kp_code kp_copy_in_begin(struct kp_cursor *cursor, struct kp_error *err);
+/* Appends the transaction's writes as one group; *ret_position behind them. dml_mutex is taken inside. */
+KP_MUST enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position, struct kp_error *err);
+/* Whether a row of a table (all columns in `batch`) is hidden by the transaction's own writes. */
+bool kp_writes_hide(struct kp_session *session, const struct kp_relation *relation, const struct kp_batch *batch, uint32_t row);
+bool kp_writes_touch(const struct kp_session *session, const struct kp_relation *relation);
+
+/* ---- utility.c ---- */
+/* Result columns of SHOW, EXPLAIN and their like; false if the statement returns no rows. */
+bool kp_utility_columns(struct kp_prepared *prepared);
+KP_MUST enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count, struct kp_error *err);
+
+/* ---- subscribe.c ---- */
+KP_MUST enum kp_code kp_subscribe_prepare(struct kp_prepared *prepared, const struct kp_column *cols, uint32_t col_count);
+KP_MUST enum kp_code kp_subscribe_begin(struct kp_cursor *cursor, struct kp_error *err);
+KP_MUST enum kp_code kp_subscribe_next(struct kp_cursor *cursor, uint32_t rows_max, int64_t timeout_us, struct kp_batch **ret_batch, struct kp_error *err);
+void kp_subscribe_end(struct kp_cursor *cursor);
+
+/* One constant text column as a result: SHOW, EXPLAIN. */
+struct kp_batch *kp_text_batch(struct kp_arena *arena, struct kp_str *lines, uint32_t rows);
+
+#endif

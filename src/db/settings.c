@@ -1,0 +1,176 @@
+/* Session settings: what SET, SHOW and clients at connection ask for, in one table. */
+#include "db/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "vec/zone.h"
+
+enum flags { REPORTED = 1, FIXED = 2 };
+
+static enum kp_code check_zone(struct kp_session *session, const char *value, struct kp_error *err);
+static enum kp_code check_encoding(struct kp_session *session, const char *value, struct kp_error *err);
+static enum kp_code check_timeout(struct kp_session *session, const char *value, struct kp_error *err);
+static enum kp_code check_read_after(struct kp_session *session, const char *value, struct kp_error *err);
+
+static const struct setting {
+    const char *name, *standard;
+    unsigned flags;
+    enum kp_code (*check)(struct kp_session *session, const char *value, struct kp_error *err);
+    const char *doc;
+} table[] = {
+    {"application_name", "", REPORTED, NULL, "Name of the client program."},
+    {"bytea_output", "hex", 0, NULL, "Output form of bytea."},
+    {"client_encoding", "UTF8", REPORTED, check_encoding, "The client's character set: UTF8."},
+    {"client_min_messages", "notice", 0, NULL, "Accepted for compatibility; all notices are sent."},
+    {"DateStyle", "ISO, MDY", REPORTED | FIXED, NULL, "Form of dates: always ISO."},
+    {"default_transaction_isolation", "serializable", 0, NULL, "Transactions read at one position."},
+    {"default_transaction_read_only", "off", REPORTED, NULL, "Accepted for compatibility."},
+    {"extra_float_digits", "1", 0, NULL, "Accepted for compatibility; floats are printed exactly."},
+    {"idle_in_transaction_session_timeout", "0", 0, NULL, "Accepted for compatibility."},
+    {"in_hot_standby", "off", REPORTED | FIXED, NULL, "Always off."},
+    {"integer_datetimes", "on", REPORTED | FIXED, NULL, "Always on."},
+    {"IntervalStyle", "postgres", REPORTED | FIXED, NULL, "Form of intervals."},
+    {"is_superuser", "on", REPORTED | FIXED, NULL, "Whether the user may do everything."},
+    {"kappa.read_after", "-1", 0, check_read_after, "Reads wait until this position is visible."},
+    {"lc_collate", "C", FIXED, NULL, "Collation: C."},
+    {"lc_ctype", "C.UTF-8", FIXED, NULL, "Character classes."},
+    {"lc_messages", "C", 0, NULL, "Language of messages: English."},
+    {"lock_timeout", "0", 0, NULL, "Accepted for compatibility; nothing is locked."},
+    {"max_identifier_length", "63", FIXED, NULL, "Longest identifier, bytes."},
+    {"row_security", "on", 0, NULL, "Accepted for compatibility."},
+    {"search_path", "public", 0, NULL, "Schemas searched for names."},
+    {"server_encoding", "UTF8", REPORTED | FIXED, NULL, "The server's character set."},
+    {"server_version", "15.0 (kappa " KAPPA_VERSION ")", REPORTED | FIXED, NULL, "The PostgreSQL version whose meaning SQL has here."},
+    {"server_version_num", "150000", FIXED, NULL, "The same as a number."},
+    {"session_authorization", "kappa", REPORTED | FIXED, NULL, "The user."},
+    {"standard_conforming_strings", "on", REPORTED | FIXED, NULL, "Always on."},
+    {"statement_timeout", "0", 0, check_timeout, "Longest time of a statement; 0: no limit."},
+    {"synchronous_commit", "on", FIXED, NULL, "Acknowledged means on disk."},
+    {"TimeZone", "UTC", REPORTED, check_zone, "Time zone of timestamptz text."},
+    {"transaction_isolation", "serializable", 0, NULL, "Transactions read at one position."},
+    {"transaction_read_only", "off", 0, NULL, "Accepted for compatibility."},
+};
+
+static size_t find(const char *name)
+{
+    for (size_t i = 0; i < KP_COUNT(table); i++)
+        if (strcasecmp(table[i].name, name) == 0)
+            return i;
+    return KP_COUNT(table);
+}
+
+static enum kp_code check_zone(struct kp_session *session, const char *value, struct kp_error *err)
+{
+    const struct kp_zone *zone;
+    if (kp_zone_find(kp_str(value), &zone, err) != KP_OK)
+        return kp_fail(err, KP_INVALID, NULL, "invalid value for parameter \"TimeZone\": \"%s\"", value);
+    session->zone = zone;
+    session->values.zone = zone;
+    return KP_OK;
+}
+
+static enum kp_code check_encoding(struct kp_session *session, const char *value, struct kp_error *err)
+{
+    if (strcasecmp(value, "utf8") == 0 || strcasecmp(value, "utf-8") == 0 || strcasecmp(value, "unicode") == 0)
+        return KP_OK;
+    return kp_fail(err, KP_UNSUPPORTED, NULL, "client encoding \"%s\" is not supported: text is UTF8", value);
+}
+
+static enum kp_code check_timeout(struct kp_session *session, const char *value, struct kp_error *err)
+{
+    char *end;
+    long number = strtol(value, &end, 10);
+    if (end == value || number < 0)
+        return kp_fail(err, KP_INVALID, NULL, "invalid value for parameter \"statement_timeout\": \"%s\"", value);
+    return KP_OK;
+}
+
+static enum kp_code check_read_after(struct kp_session *session, const char *value, struct kp_error *err)
+{
+    char *end;
+    long long position = strtoll(value, &end, 10);
+    if (end == value || *end)
+        return kp_fail(err, KP_INVALID, NULL, "invalid value for parameter \"kappa.read_after\": \"%s\"", value);
+    kp_session_read_after(session, position);
+    return KP_OK;
+}
+
+void kp_settings_init(struct kp_session *session)
+{
+    session->settings = kp_calloc(KP_COUNT(table), sizeof *session->settings);
+    session->zone = kp_zone_utc();
+    session->values = (struct kp_session_settings){.zone = session->zone};
+}
+
+void kp_settings_finish(struct kp_session *session)
+{
+    for (size_t i = 0; i < KP_COUNT(table); i++)
+        kp_free(session->settings[i]);
+    kp_free(session->settings);
+}
+
+static const char *value_of(struct kp_session *session, size_t i)
+{
+    if (strcmp(table[i].name, "session_authorization") == 0)
+        return session->user;
+    return session->settings[i] ? session->settings[i] : table[i].standard;
+}
+
+const char *kp_settings_get(void *arg, const char *name)
+{
+    size_t i = find(name);
+    return i < KP_COUNT(table) ? value_of(arg, i) : NULL;
+}
+
+const char *kp_session_get(struct kp_session *session, const char *name)
+{
+    return kp_settings_get(session, name);
+}
+
+enum kp_code kp_session_set(struct kp_session *session, const char *name, const char *value, struct kp_error *err)
+{
+    size_t i = find(name);
+    if (i == KP_COUNT(table)) {
+        if (strchr(name, '.'))
+            return KP_OK; /* a custom setting of some tool: without meaning here, as in PostgreSQL */
+        return kp_fail(err, KP_NOT_FOUND, NULL, "unrecognized configuration parameter \"%s\"", name);
+    }
+    if (table[i].flags & FIXED) {
+        if (strncasecmp(value, value_of(session, i), strlen(value)) == 0 || strcasecmp(name, "DateStyle") == 0)
+            return strncasecmp(value, "iso", 3) == 0 || strcasecmp(name, "DateStyle") != 0
+                       ? KP_OK
+                       : kp_fail(err, KP_UNSUPPORTED, NULL, "DateStyle \"%s\" is not supported: dates are ISO", value);
+        return kp_fail(err, KP_INVALID, "55P02", "parameter \"%s\" cannot be changed", table[i].name);
+    }
+    if (table[i].check)
+        KP_TRY(table[i].check(session, value, err));
+    kp_free(session->settings[i]);
+    session->settings[i] = kp_strdup(value);
+    if ((table[i].flags & REPORTED) && session->options.setting_changed)
+        session->options.setting_changed(session->options.arg, table[i].name, value);
+    return KP_OK;
+}
+
+enum kp_code kp_settings_reset(struct kp_session *session, const char *name, struct kp_error *err)
+{
+    bool all = strcasecmp(name, "all") == 0;
+    if (!all && find(name) == KP_COUNT(table))
+        return strchr(name, '.') ? KP_OK : kp_fail(err, KP_NOT_FOUND, NULL, "unrecognized configuration parameter \"%s\"", name);
+    for (size_t i = 0; i < KP_COUNT(table); i++)
+        if (session->settings[i] && (all || strcasecmp(table[i].name, name) == 0))
+            KP_TRY(kp_session_set(session, table[i].name, table[i].standard, err));
+    return KP_OK;
+}
+
+void kp_settings_each(struct kp_session *session, void (*each)(void *arg, const char *name, const char *value, const char *doc), void *arg)
+{
+    for (size_t i = 0; i < KP_COUNT(table); i++)
+        each(arg, table[i].name, value_of(session, i), table[i].doc);
+}
+
+const struct kp_zone *kp_session_zone(struct kp_session *session)
+{
+    return session->zone;
+}
