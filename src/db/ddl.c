@@ -348,6 +348,7 @@ enum kp_code kp_ddl_run(struct kp_ddl *ddl, const struct kp_statement *statement
     default:
         code = kp_ddl_alter(ddl, statement, &job, err);
     }
+    atomic_fetch_add(&db->catalog_generation, 1);
     kp_mutex_unlock(&db->ddl_mutex);
     if (code == KP_OK && job)
         code = kp_job_wait(db, job, ddl->cancel, err);

@@ -97,6 +97,7 @@ struct kp_db {
     bool commit_seen, stop, ready;
     uint32_t next_relation_id;
     _Atomic bool poisoned;
+    _Atomic uint64_t catalog_generation; /* moves with every change: prepared statements bind again */
     struct kp_error poison;
 
     struct kp_dead_letters *dead;

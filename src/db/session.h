@@ -99,6 +99,10 @@ KP_MUST enum kp_code kp_settings_reset(struct kp_session *session, const char *n
 /* Calls each for every setting: name, value, what it is. */
 void kp_settings_each(struct kp_session *session, void (*each)(void *arg, const char *name, const char *value, const char *doc), void *arg);
 
+/* ---- statement.c ---- */
+/* Binds again what the catalog has left behind. */
+KP_MUST enum kp_code kp_prepared_refresh(struct kp_prepared *prepared, struct kp_error *err);
+
 /* ---- session.c ---- */
 void kp_session_context(struct kp_session *session, struct kp_sql_context *ret_context);
 /* The position to read at: the transaction's, or a fresh one that the caller releases if *ret_own. Waits for read_after. */

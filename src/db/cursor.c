@@ -1,0 +1,169 @@
+/*
+ * Running statements. A query's answer is computed at kp_execute, at one position, into the cursor's arena, and handed out in
+ * slices; a subscription's comes as it happens.
+ */
+#include "db/session.h"
+
+#include <stdio.h>
+
+#include "db/copy.h"
+
+/* Which statements may run where: inside a block, a DDL would not be undone by ROLLBACK. */
+static enum kp_code check_transaction(struct kp_session *session, const struct kp_statement *statement, struct kp_error *err)
+{
+    bool ends = statement->kind == KP_STATEMENT_COMMIT || statement->kind == KP_STATEMENT_ROLLBACK;
+    if (session->transaction == KP_TRANSACTION_FAILED && !ends)
+        return kp_fail(err, KP_INVALID, "25P02", "current transaction is aborted, commands ignored until end of transaction block");
+    if (session->transaction == KP_TRANSACTION_BLOCK && kp_ddl_is(statement)) {
+        (void)kp_fail(err, KP_INVALID, "25001", "%s cannot run inside a transaction block", statement->tag);
+        return kp_error_hint(err, "A change of the catalog is a record of the log by itself. Run it after COMMIT.");
+    }
+    return KP_OK;
+}
+
+static enum kp_code run(struct kp_cursor *cursor, struct kp_prepared *prepared, const struct kp_datum *params, uint32_t param_count,
+                        struct kp_error *err)
+{
+    switch (prepared->kind) {
+    case KP_PREPARED_QUERY:
+        atomic_fetch_add(&cursor->session->db->counters.queries, 1);
+        return kp_query_run_root(cursor->session, prepared->root, params, param_count, &cursor->arena, &cursor->batches,
+                                 &cursor->batch_count, &cursor->position, err);
+    case KP_PREPARED_WRITE:
+        return kp_write_run(cursor, params, param_count, err);
+    case KP_PREPARED_COPY_IN:
+        return kp_copy_in_begin(cursor, err);
+    case KP_PREPARED_SUBSCRIBE:
+        return kp_subscribe_begin(cursor, err);
+    case KP_PREPARED_UTILITY:
+        return kp_utility_run(cursor, params, param_count, err);
+    }
+    return KP_OK;
+}
+
+enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared, const struct kp_datum *params, uint32_t param_count,
+                        struct kp_cursor **ret_cursor, struct kp_error *err)
+{
+    KP_TRY(kp_db_health(session->db, err));
+    atomic_store(&session->cancelled, false);
+    atomic_fetch_add(&session->db->counters.statements, 1);
+    enum kp_code code = check_transaction(session, prepared->statement, err);
+    struct kp_cursor *cursor = kp_calloc(1, sizeof *cursor);
+    cursor->session = session;
+    cursor->prepared = prepared->copied ? prepared->copied : prepared;
+    cursor->position = -1;
+    session->cursors++;
+    snprintf(cursor->tag, sizeof cursor->tag, "%s", prepared->statement->tag ? prepared->statement->tag : "");
+    const struct kp_type *types;
+    uint32_t expected = kp_prepared_params(prepared, &types);
+    if (code == KP_OK && param_count != expected)
+        code = kp_fail(err, KP_INVALID, "08P01", "the statement takes %u parameters, %u were given", expected, param_count);
+    if (code == KP_OK)
+        code = kp_prepared_refresh(prepared, err);
+    if (code == KP_OK)
+        code = run(cursor, cursor->prepared, params, param_count, err);
+    bool writes_now = cursor->prepared->kind == KP_PREPARED_WRITE || cursor->prepared->kind == KP_PREPARED_UTILITY;
+    if (code == KP_OK && writes_now) {
+        bool wrote = session->write_count > 0;
+        code = kp_session_autocommit(session, err);
+        if (wrote && session->transaction == KP_TRANSACTION_NONE)
+            cursor->position = session->read_after;
+    }
+    if (code != KP_OK) {
+        kp_cursor_close(cursor);
+        kp_session_fail_transaction(session);
+        return code;
+    }
+    *ret_cursor = cursor;
+    return KP_OK;
+}
+
+/* Rows [from, from + count) of a batch, sharing its vectors. */
+static struct kp_batch *slice(struct kp_arena *arena, struct kp_batch *batch, uint32_t from, uint32_t count)
+{
+    if (from == 0 && count == batch->rows)
+        return batch;
+    uint32_t *index = kp_arena_alloc(arena, count * sizeof *index);
+    for (uint32_t i = 0; i < count; i++)
+        index[i] = from + i;
+    return kp_batch_gather(batch, index, count, arena);
+}
+
+enum kp_code kp_cursor_next(struct kp_cursor *cursor, uint32_t rows_max, int64_t timeout_us, struct kp_batch **ret_batch, bool *ret_done,
+                            struct kp_error *err)
+{
+    *ret_batch = NULL;
+    *ret_done = false;
+    kp_arena_reset(&cursor->item_arena);
+    if (cursor->subscription) {
+        enum kp_code code = kp_subscribe_next(cursor, rows_max, timeout_us, ret_batch, err);
+        if (code != KP_OK)
+            kp_session_fail_transaction(cursor->session);
+        return code;
+    }
+    while (cursor->batch_at < cursor->batch_count && cursor->row_at >= cursor->batches[cursor->batch_at]->rows) {
+        cursor->batch_at++;
+        cursor->row_at = 0;
+    }
+    if (cursor->batch_at >= cursor->batch_count) {
+        *ret_done = cursor->done = true;
+        if (cursor->prepared->kind == KP_PREPARED_QUERY)
+            snprintf(cursor->tag, sizeof cursor->tag, "SELECT %llu", (unsigned long long)cursor->rows);
+        return KP_OK;
+    }
+    struct kp_batch *batch = cursor->batches[cursor->batch_at];
+    uint32_t count = batch->rows - cursor->row_at;
+    if (rows_max && count > rows_max)
+        count = rows_max;
+    *ret_batch = slice(&cursor->item_arena, batch, cursor->row_at, count);
+    cursor->row_at += count;
+    cursor->rows += count;
+    return KP_OK;
+}
+
+const char *kp_cursor_tag(const struct kp_cursor *cursor)
+{
+    return cursor->tag;
+}
+
+int64_t kp_cursor_position(const struct kp_cursor *cursor)
+{
+    return cursor->position;
+}
+
+enum kp_code kp_cursor_copy_data(struct kp_cursor *cursor, struct kp_str bytes, struct kp_error *err)
+{
+    KP_ASSERT(cursor->copy);
+    enum kp_code code = kp_copy_reader_feed(cursor->copy, bytes, err);
+    if (code != KP_OK)
+        kp_session_fail_transaction(cursor->session);
+    return code;
+}
+
+enum kp_code kp_cursor_copy_end(struct kp_cursor *cursor, struct kp_error *err)
+{
+    KP_ASSERT(cursor->copy);
+    struct kp_session *session = cursor->session;
+    enum kp_code code = kp_copy_reader_end(cursor->copy, err);
+    if (code == KP_OK)
+        code = kp_session_autocommit(session, err);
+    if (code != KP_OK) {
+        kp_session_fail_transaction(session);
+        return code;
+    }
+    cursor->position = session->read_after;
+    snprintf(cursor->tag, sizeof cursor->tag, "COPY %llu", (unsigned long long)cursor->rows);
+    return KP_OK;
+}
+
+void kp_cursor_close(struct kp_cursor *cursor)
+{
+    if (!cursor)
+        return;
+    kp_subscribe_end(cursor);
+    kp_copy_reader_destroy(cursor->copy);
+    kp_arena_finish(&cursor->arena);
+    kp_arena_finish(&cursor->item_arena);
+    cursor->session->cursors--;
+    kp_free(cursor);
+}

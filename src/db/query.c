@@ -1,0 +1,285 @@
+/*
+ * Ad-hoc queries: the plan runs in a graph of its own for one bounded step, over the rows that its relations have at one
+ * position: of tables and views from their stores, of sources decoded from the log, of system tables made now.
+ */
+#include "db/session.h"
+
+#include "flow/source.h"
+
+struct run {
+    struct kp_session *session;
+    const struct kp_plan *plan;
+    struct kp_snapshot snapshot;
+    struct kp_live **pinned;
+    size_t pinned_count;
+    struct kp_log_span *spans; /* sources' bytes: what was decoded points into them */
+    size_t span_count;
+};
+
+/* ---- what the plan reads ---- */
+
+static enum kp_code pin_all(struct run *run, const struct kp_plan *plan, struct kp_error *err)
+{
+    struct kp_relation *relation = plan->kind == KP_PLAN_SCAN ? plan->scan.relation : NULL;
+    if (relation && (relation->kind == KP_RELATION_TABLE || relation->kind == KP_RELATION_VIEW)) {
+        run->pinned = kp_realloc(run->pinned, (run->pinned_count + 1) * sizeof(struct kp_live *));
+        KP_TRY(kp_live_pin(run->session->db, relation, &run->session->cancelled, &run->pinned[run->pinned_count], err));
+        run->pinned_count++;
+    }
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        KP_TRY(pin_all(run, plan->inputs[i], err));
+    return KP_OK;
+}
+
+struct emit {
+    enum kp_code (*emit)(void *arg, struct kp_batch *batch, struct kp_error *err);
+    void *arg;
+    struct kp_session *session;
+    const struct kp_relation *relation;
+    const struct kp_plan *scan;
+    struct kp_arena *arena;
+};
+
+/* ---- stores, with the transaction's own writes on top ---- */
+
+static struct kp_batch *pick_columns(const struct kp_batch *batch, const struct kp_plan *scan, struct kp_arena *arena)
+{
+    struct kp_batch *picked = kp_batch_create(arena, scan->col_count, batch->rows);
+    for (uint32_t i = 0; i < scan->col_count; i++)
+        picked->vecs[i] = batch->vecs[scan->scan.columns[i]];
+    picked->weights = batch->weights;
+    return picked;
+}
+
+/* Batches of all columns: rows that the transaction has written over are left out. */
+static enum kp_code emit_visible(void *arg, struct kp_batch *batch, struct kp_error *err)
+{
+    struct emit *emit = arg;
+    uint32_t *index = kp_arena_alloc(emit->arena, batch->rows * sizeof *index);
+    uint32_t count = 0;
+    for (uint32_t row = 0; row < batch->rows; row++)
+        if (!kp_writes_hide(emit->session, emit->relation, batch, row))
+            index[count++] = row;
+    struct kp_batch *visible = count == batch->rows ? batch : kp_batch_gather(batch, index, count, emit->arena);
+    return count ? emit->emit(emit->arg, pick_columns(visible, emit->scan, emit->arena), err) : KP_OK;
+}
+
+static enum kp_code scan_with_writes(struct run *run, struct kp_live *live, struct emit *emit, struct kp_error *err)
+{
+    const struct kp_relation *relation = live->relation;
+    uint32_t *all = kp_arena_alloc(emit->arena, (relation->col_count + 1) * sizeof *all);
+    for (uint32_t i = 0; i < relation->col_count; i++)
+        all[i] = i;
+    KP_TRY(kp_store_scan(live->store, &run->snapshot, all, relation->col_count, emit->arena, emit_visible, emit, err));
+    for (size_t i = 0; i < run->session->write_count; i++) {
+        const struct kp_pending_write *write = &run->session->writes[i];
+        if (write->relation == relation && write->row && !write->replaced)
+            KP_TRY(emit->emit(emit->arg, pick_columns(write->row, emit->scan, emit->arena), err));
+    }
+    return KP_OK;
+}
+
+/* ---- keys: WHERE k = constant on a relation whose key is known ---- */
+
+static const struct kp_expr *equality_constant(const struct kp_expr *predicate, uint32_t column)
+{
+    if (predicate->kind == KP_EXPR_AND) {
+        for (uint32_t i = 0; i < predicate->arg_count; i++) {
+            const struct kp_expr *found = equality_constant(predicate->args[i], column);
+            if (found)
+                return found;
+        }
+        return NULL;
+    }
+    if (predicate->kind != KP_EXPR_CALL || predicate->func->kind != KP_FUNC_OPERATOR || strcmp(predicate->func->name, "=") != 0 ||
+        predicate->arg_count != 2)
+        return NULL;
+    for (int side = 0; side < 2; side++) {
+        const struct kp_expr *a = predicate->args[side], *b = predicate->args[1 - side];
+        if (a->kind == KP_EXPR_COLUMN && a->column == column && b->kind == KP_EXPR_CONST && !b->datum.null &&
+            b->type.id == a->type.id)
+            return b;
+    }
+    return NULL;
+}
+
+static const struct kp_plan *parent_of(const struct kp_plan *plan, const struct kp_plan *child)
+{
+    for (uint32_t i = 0; i < plan->input_count; i++) {
+        if (plan->inputs[i] == child)
+            return plan;
+        const struct kp_plan *found = parent_of(plan->inputs[i], child);
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+/* Fills key (in order of the relation's keys) if a filter right above the scan fixes every key column. */
+static bool key_of(const struct run *run, const struct kp_plan *scan, struct kp_datum *key)
+{
+    const struct kp_relation *relation = scan->scan.relation;
+    const struct kp_plan *filter = parent_of(run->plan, scan);
+    if (relation->key_count == 0 || relation->key_count > 32 || !filter || filter->kind != KP_PLAN_FILTER)
+        return false;
+    for (uint32_t k = 0; k < relation->key_count; k++) {
+        const struct kp_expr *constant = NULL;
+        for (uint32_t i = 0; i < scan->col_count && !constant; i++)
+            if (scan->scan.columns[i] == relation->keys[k])
+                constant = equality_constant(filter->filter.predicate, i);
+        if (!constant || constant->type.id != relation->cols[relation->keys[k]].type.id)
+            return false;
+        key[k] = constant->datum;
+    }
+    return true;
+}
+
+static enum kp_code scan_store(struct run *run, struct kp_live *live, struct emit *emit, struct kp_error *err)
+{
+    struct kp_datum key[32];
+    if (kp_writes_touch(run->session, live->relation))
+        return scan_with_writes(run, live, emit, err);
+    if (!key_of(run, emit->scan, key))
+        return kp_store_scan(live->store, &run->snapshot, emit->scan->scan.columns, emit->scan->col_count, emit->arena, emit->emit,
+                             emit->arg, err);
+    struct kp_batch *batch;
+    KP_TRY(kp_store_lookup(live->store, &run->snapshot, key, emit->scan->scan.columns, emit->scan->col_count, emit->arena, &batch, err));
+    return batch ? emit->emit(emit->arg, batch, err) : KP_OK;
+}
+
+/* ---- sources ---- */
+
+static enum kp_code emit_decoded(void *arg, const struct kp_decoded *decoded, struct kp_error *err)
+{
+    struct emit *emit = arg;
+    return emit->emit(emit->arg, decoded->batch, err);
+}
+
+static void ignore_dead(void *arg, const struct kp_dead_letter *letter)
+{
+}
+
+static enum kp_code scan_source(struct run *run, struct emit *emit, struct kp_error *err)
+{
+    struct kp_db *db = run->session->db;
+    struct kp_topic_info info;
+    KP_TRY(kp_log_topic_find(db->log, emit->relation->topic, &info, err));
+    struct kp_decoder *decoder;
+    KP_TRY(kp_source_decoder(emit->relation, emit->scan->scan.columns, emit->scan->col_count, run->session->zone, &decoder, err));
+    struct kp_decode_state *state = kp_decode_state_create(decoder);
+    enum kp_code code = KP_OK;
+    for (int64_t position = 0; code == KP_OK && position < run->snapshot.position;) {
+        struct kp_log_span span;
+        code = kp_log_read(db->log, position, run->snapshot.position, 8 << 20, &info.id, 1, &span, err);
+        if (code != KP_OK)
+            break;
+        bool moved = span.position_end > position;
+        position = span.position_end;
+        run->spans = kp_realloc(run->spans, (run->span_count + 1) * sizeof *run->spans);
+        run->spans[run->span_count++] = span;
+        struct kp_topic_feed feed = {.topic = info.id};
+        struct kp_step_input *inputs;
+        if (kp_span_inputs(&span, &feed, 1, emit->arena, &inputs))
+            code = kp_decode(state, inputs[0].chunks, inputs[0].chunk_count, emit->arena, emit_decoded, ignore_dead, emit, err);
+        if (code == KP_OK && atomic_load(&run->session->cancelled))
+            code = kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
+        if (!moved)
+            break;
+    }
+    kp_decode_state_destroy(state);
+    kp_decoder_destroy(decoder);
+    return code;
+}
+
+/* ---- all kinds ---- */
+
+static enum kp_code scan_rows(void *arg, const struct kp_plan *scan, struct kp_arena *arena,
+                              enum kp_code (*emit_batch)(void *emit_arg, struct kp_batch *batch, struct kp_error *err), void *emit_arg,
+                              struct kp_error *err)
+{
+    struct run *run = arg;
+    struct kp_relation *relation = scan->scan.relation;
+    struct emit emit = {.emit = emit_batch, .arg = emit_arg, .session = run->session, .relation = relation, .scan = scan, .arena = arena};
+    switch (relation->kind) {
+    case KP_RELATION_TABLE:
+    case KP_RELATION_VIEW:
+        return scan_store(run, kp_live_of(relation), &emit, err);
+    case KP_RELATION_SOURCE:
+        return scan_source(run, &emit, err);
+    case KP_RELATION_SYSTEM: {
+        struct kp_batch *batch = NULL;
+        KP_TRY(relation->system_scan(run->session, relation, arena, &batch, err));
+        return batch && batch->rows ? emit_batch(emit_arg, pick_columns(batch, scan, arena), err) : KP_OK;
+    }
+    default:
+        return kp_fail(err, KP_INVALID, "42809", "\"%s\" has no rows", relation->name);
+    }
+}
+
+static enum kp_code run_at(struct run *run, struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count, struct kp_error *err)
+{
+    struct kp_session *session = run->session;
+    for (size_t i = 0; i < run->pinned_count; i++) {
+        enum kp_code code = kp_store_check(run->pinned[i]->store, &run->snapshot, err);
+        if (code != KP_OK) {
+            kp_error_context(err, "reading \"%s\"", run->pinned[i]->relation->name);
+            return code;
+        }
+    }
+    struct kp_session_settings settings = session->values;
+    settings.now_us = kp_view_clock_time_us(session->db->clock) - 946684800000000;
+    struct kp_query_options options = {.budget = &session->db->query_memory, .settings = &settings, .cancel = &session->cancelled};
+    return kp_flow_query(run->plan, &options, scan_rows, run, arena, ret_batches, ret_count, err);
+}
+
+/* Decoded strings point into the log's spans, which go before the answer does. */
+static void own_strings(struct kp_batch *batch, struct kp_arena *arena)
+{
+    for (uint32_t c = 0; c < batch->cols; c++) {
+        struct kp_vec *vec = &batch->vecs[c];
+        if (!kp_type_info(vec->type.id)->string)
+            continue;
+        struct kp_text *texts = vec->data;
+        for (uint32_t i = 0; i < (vec->constant ? 1 : batch->rows); i++)
+            if (texts[i].len > KP_TEXT_INLINE_BYTES)
+                texts[i].ptr = kp_arena_strndup(arena, texts[i].ptr, texts[i].len);
+    }
+}
+
+enum kp_code kp_query_run(struct kp_session *session, const struct kp_plan *plan, struct kp_arena *arena, struct kp_batch ***ret_batches,
+                          size_t *ret_count, int64_t *ret_position, struct kp_error *err)
+{
+    struct run run = {.session = session, .plan = plan};
+    bool own = false;
+    enum kp_code code = pin_all(&run, plan, err);
+    if (code == KP_OK)
+        code = kp_session_snapshot(session, &run.snapshot, &own, err);
+    if (code == KP_OK) {
+        *ret_position = run.snapshot.position;
+        code = run_at(&run, arena, ret_batches, ret_count, err);
+    }
+    for (size_t i = 0; code == KP_OK && run.span_count && i < *ret_count; i++)
+        own_strings((*ret_batches)[i], arena);
+    if (own)
+        kp_snapshot_release(session->db->clock, &run.snapshot);
+    for (size_t i = 0; i < run.pinned_count; i++)
+        kp_live_unpin(session->db, run.pinned[i]);
+    for (size_t i = 0; i < run.span_count; i++)
+        kp_log_span_release(&run.spans[i]);
+    kp_free(run.pinned);
+    kp_free(run.spans);
+    return code;
+}
+
+enum kp_code kp_query_run_root(struct kp_session *session, const struct kp_plan_root *root, const struct kp_datum *params,
+                               uint32_t param_count, struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count,
+                               int64_t *ret_position, struct kp_error *err)
+{
+    if (root->param_count == 0)
+        return kp_query_run(session, root->plan, arena, ret_batches, ret_count, ret_position, err);
+    struct kp_plan_root *copy;
+    KP_TRY(kp_plan_instantiate(root, params, param_count, &copy, err));
+    enum kp_code code = kp_query_run(session, copy->plan, arena, ret_batches, ret_count, ret_position, err);
+    kp_plan_release(copy);
+    return code;
+}

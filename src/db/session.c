@@ -1,0 +1,194 @@
+/* Sessions and their transactions; see session.h. */
+#include "db/session.h"
+
+enum kp_code kp_session_open(struct kp_db *db, const struct kp_session_options *options, struct kp_session **ret_session, struct kp_error *err)
+{
+    KP_TRY(kp_db_health(db, err));
+    struct kp_session *session = kp_calloc(1, sizeof *session);
+    session->db = db;
+    session->options = options ? *options : (struct kp_session_options){0};
+    session->user = kp_strdup(session->options.user ? session->options.user : "kappa");
+    session->database = kp_strdup(session->options.database ? session->options.database : "kappa");
+    session->read_after = -1;
+    kp_settings_init(session);
+    if (session->options.application)
+        session->settings[0] = kp_strdup(session->options.application);
+    atomic_fetch_add(&db->counters.sessions, 1);
+    *ret_session = session;
+    return KP_OK;
+}
+
+void kp_session_close(struct kp_session *session)
+{
+    if (!session)
+        return;
+    KP_ASSERT(session->cursors == 0);
+    kp_transaction_rollback(session);
+    for (struct kp_prepared *named = session->named, *next; named; named = next) {
+        next = named->next_named;
+        kp_prepared_destroy(named);
+    }
+    kp_settings_finish(session);
+    kp_free(session->writes);
+    kp_arena_finish(&session->writes_arena);
+    kp_free(session->user);
+    kp_free(session->database);
+    atomic_fetch_sub(&session->db->counters.sessions, 1);
+    kp_free(session);
+}
+
+void kp_session_cancel(struct kp_session *session)
+{
+    atomic_store(&session->cancelled, true);
+    kp_view_clock_wake(session->db->clock);
+}
+
+void kp_session_read_after(struct kp_session *session, int64_t position)
+{
+    session->read_after = KP_MAX(session->read_after, position);
+}
+
+void kp_session_context(struct kp_session *session, struct kp_sql_context *ret_context)
+{
+    session->values.now_us = kp_view_clock_time_us(session->db->clock) - 946684800000000;
+    *ret_context = (struct kp_sql_context){.catalog = session->db->catalog,
+                                           .settings = &session->values,
+                                           .user = session->user,
+                                           .database = session->database,
+                                           .setting = kp_settings_get,
+                                           .setting_arg = session};
+}
+
+/* ---- the position to read at ---- */
+
+enum { WAIT_SLICE_US = 50000 };
+
+static enum kp_code wait_until_visible(struct kp_session *session, int64_t position, struct kp_error *err)
+{
+    while (!kp_view_clock_wait(session->db->clock, position, WAIT_SLICE_US)) {
+        KP_TRY(kp_db_health(session->db, err));
+        if (atomic_load(&session->cancelled))
+            return kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
+    }
+    return KP_OK;
+}
+
+enum kp_code kp_session_snapshot(struct kp_session *session, struct kp_snapshot *ret_snapshot, bool *ret_own, struct kp_error *err)
+{
+    if (session->has_snapshot) {
+        *ret_snapshot = session->snapshot;
+        *ret_own = false;
+        return KP_OK;
+    }
+    if (session->read_after >= 0)
+        KP_TRY(wait_until_visible(session, session->read_after, err));
+    kp_snapshot_acquire(session->db->clock, ret_snapshot);
+    *ret_own = session->transaction == KP_TRANSACTION_NONE;
+    if (!*ret_own) {
+        session->snapshot = *ret_snapshot;
+        session->has_snapshot = true;
+    }
+    return KP_OK;
+}
+
+/* ---- transactions ---- */
+
+static void forget(struct kp_session *session)
+{
+    if (session->has_snapshot)
+        kp_snapshot_release(session->db->clock, &session->snapshot);
+    session->has_snapshot = false;
+    for (size_t i = 0; i < session->write_count; i++)
+        kp_relation_unref(session->writes[i].relation);
+    session->write_count = 0;
+    session->write_bytes = 0;
+    kp_arena_reset(&session->writes_arena);
+}
+
+char kp_session_status(const struct kp_session *session)
+{
+    switch (session->transaction) {
+    case KP_TRANSACTION_BLOCK:
+        return 'T';
+    case KP_TRANSACTION_FAILED:
+        return 'E';
+    default:
+        return 'I';
+    }
+}
+
+void kp_session_fail_transaction(struct kp_session *session)
+{
+    if (session->transaction == KP_TRANSACTION_BLOCK || session->transaction == KP_TRANSACTION_FAILED) {
+        forget(session);
+        session->transaction = KP_TRANSACTION_FAILED;
+    } else {
+        forget(session);
+    }
+}
+
+static enum kp_code commit_writes(struct kp_session *session, struct kp_error *err)
+{
+    enum kp_code code = KP_OK;
+    if (session->write_count) {
+        int64_t position;
+        code = kp_writes_commit(session, &position, err);
+        if (code == KP_OK)
+            kp_session_read_after(session, position);
+    }
+    forget(session);
+    return code;
+}
+
+enum kp_code kp_transaction_begin(struct kp_session *session, bool read_only, struct kp_error *err)
+{
+    if (session->transaction == KP_TRANSACTION_BLOCK && session->options.notice) {
+        struct kp_error notice;
+        (void)kp_fail(&notice, KP_OK, "25001", "there is already a transaction in progress");
+        session->options.notice(session->options.arg, "WARNING", &notice);
+    }
+    session->transaction = KP_TRANSACTION_BLOCK;
+    session->read_only = read_only;
+    return KP_OK;
+}
+
+enum kp_code kp_transaction_commit(struct kp_session *session, struct kp_error *err)
+{
+    if (session->transaction == KP_TRANSACTION_NONE && session->options.notice) {
+        struct kp_error notice;
+        (void)kp_fail(&notice, KP_OK, "25P01", "there is no transaction in progress");
+        session->options.notice(session->options.arg, "WARNING", &notice);
+    }
+    session->transaction = KP_TRANSACTION_NONE;
+    session->read_only = false;
+    return commit_writes(session, err);
+}
+
+void kp_transaction_rollback(struct kp_session *session)
+{
+    session->transaction = KP_TRANSACTION_NONE;
+    session->read_only = false;
+    forget(session);
+}
+
+enum kp_code kp_session_autocommit(struct kp_session *session, struct kp_error *err)
+{
+    return session->transaction == KP_TRANSACTION_NONE ? commit_writes(session, err) : KP_OK;
+}
+
+void kp_session_implicit_begin(struct kp_session *session)
+{
+    if (session->transaction == KP_TRANSACTION_NONE)
+        session->transaction = KP_TRANSACTION_IMPLICIT;
+}
+
+enum kp_code kp_session_implicit_end(struct kp_session *session, bool commit, struct kp_error *err)
+{
+    if (session->transaction != KP_TRANSACTION_IMPLICIT)
+        return KP_OK;
+    session->transaction = KP_TRANSACTION_NONE;
+    if (commit)
+        return commit_writes(session, err);
+    forget(session);
+    return KP_OK;
+}
