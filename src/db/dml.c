@@ -337,10 +337,6 @@ enum kp_code kp_write_run(struct kp_cursor *cursor, const struct kp_datum *param
     return KP_OK;
 }
 
-struct truncate {
-    struct target *target;
-};
-
 static enum kp_code delete_all(void *arg, struct kp_batch *batch, struct kp_error *err)
 {
     struct target *target = arg;
@@ -435,7 +431,8 @@ enum kp_code kp_copy_in_begin(struct kp_cursor *cursor, struct kp_error *err)
 {
     const struct kp_prepared *prepared = cursor->prepared;
     KP_TRY(kp_copy_check(&prepared->statement->copy, err));
-    cursor->copy = kp_copy_reader_create(&prepared->statement->copy, prepared->copy_relation->name, prepared->copy_count, copy_row, cursor);
+    cursor->copy = kp_copy_reader_create(&prepared->statement->copy, prepared->copy_relation->name, prepared->cols, prepared->col_count,
+                                         copy_row, cursor);
     return KP_OK;
 }
 

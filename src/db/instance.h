@@ -94,6 +94,7 @@ struct kp_db {
     struct kp_live *lives;
     struct kp_job *jobs;
     struct kp_sink *sinks;
+    void *pinned; /* subscriptions of doors with what they pin; open.c */
     bool commit_seen, stop, ready;
     uint32_t next_relation_id;
     _Atomic bool poisoned;

@@ -1,0 +1,285 @@
+/* Opening and closing the instance: the log is recovered, the catalog read from it, the live graph laid out, the replay begun. */
+#include "db/session.h"
+
+#include <stdio.h>
+
+#include "vec/zone.h"
+
+static enum kp_code internal_topic(struct kp_db *db, const char *name, uint32_t *ret_id, struct kp_error *err)
+{
+    struct kp_topic_info info;
+    enum kp_code code = kp_log_topic_find(db->log, name, &info, err);
+    if (code == KP_NOT_FOUND)
+        return kp_log_topic_create(db->log, name, 1, ret_id, err);
+    KP_TRY(code);
+    *ret_id = info.id;
+    return KP_OK;
+}
+
+/* ---- the catalog, from its records ---- */
+
+enum kp_code kp_ddl_replay(struct kp_db *db, const struct kp_catalog_record *record, int64_t position, struct kp_error *err)
+{
+    struct kp_arena arena = {0};
+    struct kp_statement *statement;
+    struct kp_session_settings settings = {0};
+    struct kp_sql_context context = {.catalog = db->catalog, .settings = &settings};
+    struct kp_ddl ddl = {.db = db, .record = *record, .replaying = true, .position = position, .context = &context};
+    context.user = kp_arena_strndup(&arena, record->user.ptr, record->user.len);
+    enum kp_code code = kp_zone_find(record->time_zone, &settings.zone, err);
+    if (code == KP_OK)
+        code = kp_sql_parse(record->text, &arena, &statement, err);
+    ddl.settings = settings;
+    if (code == KP_OK)
+        code = kp_ddl_run(&ddl, statement, err);
+    kp_arena_finish(&arena);
+    if (code != KP_OK)
+        kp_error_context(err, "the catalog record at position %lld (\"%.*s\")", (long long)position, (int)KP_MIN(record->text.len, (size_t)80),
+                         record->text.ptr);
+    return code;
+}
+
+/* ---- the live graph, from the catalog ---- */
+
+static struct kp_node *resolve(void *arg, struct kp_relation *relation)
+{
+    struct kp_live *live = kp_live_of(relation);
+    return relation->kind == KP_RELATION_SOURCE || !live ? NULL : live->node;
+}
+
+static enum kp_code lay_out(struct kp_db *db, struct kp_live *live, struct kp_error *err)
+{
+    struct kp_relation *relation = live->relation;
+    if (relation->kind == KP_RELATION_TABLE) {
+        KP_TRY(kp_engine_feed_relation(db, relation, err));
+        live->node = kp_engine_node(db, relation);
+    } else {
+        KP_TRY(kp_graph_add_plan(db->graph, relation->plan->plan, &live->settings, resolve, db, &live->node, err));
+        KP_TRY(kp_engine_feed_plan(db, relation->plan->plan, err));
+    }
+    live->output = kp_graph_add_output(db->graph, live->node);
+    atomic_store(&live->state, KP_LIVE_READY);
+    return KP_OK;
+}
+
+static enum kp_code build_graph(struct kp_db *db, struct kp_error *err)
+{
+    struct kp_graph_options options = {.workers = db->workers, .parts = db->parts, .budget = &db->state_memory};
+    KP_TRY(kp_graph_create(&options, &db->graph, err));
+    for (struct kp_live *live = db->lives; live; live = live->next_live)
+        KP_TRY(lay_out(db, live, err));
+    return KP_OK;
+}
+
+/* ---- open ---- */
+
+static uint32_t parts_for(uint32_t workers)
+{
+    uint32_t parts = 1;
+    while (workers > 1 && parts < 4 * workers && parts < KP_PARTS_MAX)
+        parts *= 2;
+    return parts;
+}
+
+static enum kp_code open_log(struct kp_db *db, struct kp_error *err)
+{
+    struct kp_log_options options = {
+        .os = db->os, .dir = db->dir, .read_only = db->options.read_only, .unsafe_no_sync = db->options.unsafe_no_sync};
+    KP_TRY(kp_log_open(&options, &db->log, err));
+    KP_TRY(internal_topic(db, "__kappa_catalog", &db->catalog_topic, err));
+    return internal_topic(db, "__kappa_sinks", &db->sinks_topic, err);
+}
+
+static void init(struct kp_db *db, const struct kp_db_options *options)
+{
+    db->options = *options;
+    db->os = options->os ? options->os : kp_os_real();
+    db->dir = kp_strdup(options->dir);
+    if (db->options.workers == 0)
+        db->options.workers = (uint32_t)kp_cpu_count();
+    if (db->options.step_bytes_max == 0)
+        db->options.step_bytes_max = 32 << 20;
+    db->parts = options->parts ? options->parts : parts_for(db->options.workers);
+    kp_budget_init(&db->memory, "memory", options->memory_bytes, NULL);
+    kp_budget_init(&db->state_memory, "state", 0, &db->memory);
+    kp_budget_init(&db->query_memory, "queries", 0, &db->memory);
+    kp_mutex_init(&db->ddl_mutex);
+    kp_mutex_init(&db->dml_mutex);
+    kp_mutex_init(&db->mutex);
+    kp_cond_init(&db->engine_wake);
+    kp_cond_init(&db->idle);
+    db->calls_end = &db->calls;
+    db->next_relation_id = 1;
+    db->catalog = kp_catalog_create();
+    db->clock = kp_view_clock_create();
+    db->dead = kp_dead_letters_create();
+}
+
+static void finish(struct kp_db *db)
+{
+    for (struct kp_sink *sink = db->sinks, *next; sink; sink = next) {
+        next = sink->next_sink;
+        kp_unsubscribe(sink->subscription);
+        sink->relation->attached = NULL;
+        kp_relation_unref(sink->relation);
+        kp_free(sink);
+    }
+    kp_graph_destroy(db->graph);
+    kp_live_destroy_all(db);
+    kp_workers_destroy(db->workers);
+    kp_workers_destroy(db->replay_workers);
+    kp_catalog_destroy(db->catalog);
+    kp_view_clock_destroy(db->clock);
+    kp_dead_letters_destroy(db->dead);
+    kp_mutex_finish(&db->ddl_mutex);
+    kp_mutex_finish(&db->dml_mutex);
+    kp_mutex_finish(&db->mutex);
+    kp_cond_finish(&db->engine_wake);
+    kp_cond_finish(&db->idle);
+    kp_free(db->cuts);
+    kp_free(db->dir);
+    kp_free(db);
+}
+
+enum kp_code kp_db_open(const struct kp_db_options *options, struct kp_db **ret_db, struct kp_error *err)
+{
+    struct kp_db *db = kp_calloc(1, sizeof *db);
+    init(db, options);
+    enum kp_code code = open_log(db, err);
+    if (code == KP_OK)
+        code = kp_system_tables_add(db, err);
+    if (code == KP_OK)
+        code = kp_catalog_log_read(db, kp_ddl_replay, err);
+    if (code == KP_OK) {
+        db->workers = kp_workers_create(db->options.workers);
+        db->replay_workers = kp_workers_create(db->options.workers);
+        code = build_graph(db, err);
+    }
+    if (code == KP_OK)
+        code = kp_sinks_recover(db, err);
+    if (code != KP_OK) {
+        kp_log_close(db->log);
+        for (size_t i = 0; i < db->feed_count; i++)
+            kp_relation_unref(db->feeds[i].relation);
+        kp_free(db->feeds);
+        finish(db);
+        kp_error_context(err, "opening \"%s\"", options->dir);
+        return code;
+    }
+    kp_engine_start(db);
+    *ret_db = db;
+    return KP_OK;
+}
+
+void kp_db_close(struct kp_db *db)
+{
+    if (!db)
+        return;
+    kp_jobs_cancel_all(db);
+    kp_engine_stop(db);
+    kp_log_close(db->log);
+    finish(db);
+}
+
+struct kp_log *kp_db_log(struct kp_db *db)
+{
+    return db->log;
+}
+
+struct kp_view_clock *kp_db_clock(struct kp_db *db)
+{
+    return db->clock;
+}
+
+bool kp_db_wait_ready(struct kp_db *db, int64_t timeout_us)
+{
+    int64_t until = db->os->mono_ns(db->os->ctx) + timeout_us * 1000;
+    kp_mutex_lock(&db->mutex);
+    while (!db->ready && (timeout_us < 0 || db->os->mono_ns(db->os->ctx) < until))
+        kp_cond_wait_us(&db->idle, &db->mutex, timeout_us < 0 ? -1 : KP_MIN(timeout_us, (int64_t)100000));
+    bool ready = db->ready;
+    kp_mutex_unlock(&db->mutex);
+    return ready;
+}
+
+/* ---- for doors ---- */
+
+enum kp_code kp_db_topic(struct kp_db *db, const char *name, bool create, struct kp_topic_info *ret_info, struct kp_error *err)
+{
+    enum kp_code code = kp_log_topic_find(db->log, name, ret_info, err);
+    if (code != KP_NOT_FOUND || !create)
+        return code;
+    if (strncmp(name, "__", 2) == 0)
+        return kp_fail(err, KP_FORBIDDEN, NULL, "topic names that begin with \"__\" are kappa's own");
+    uint32_t id;
+    code = kp_log_topic_create(db->log, name, 1, &id, err);
+    if (code != KP_OK && code != KP_EXISTS)
+        return code;
+    return kp_log_topic_find(db->log, name, ret_info, err);
+}
+
+enum kp_code kp_db_relation(struct kp_db *db, const char *name, struct kp_relation **ret_relation, struct kp_error *err)
+{
+    const char *dot = strchr(name, '.');
+    struct kp_str schema = {dot ? name : NULL, dot ? (size_t)(dot - name) : 0};
+    struct kp_str bare = kp_str(dot ? dot + 1 : name);
+    kp_catalog_read(db->catalog);
+    struct kp_relation *relation = kp_catalog_find(db->catalog, schema, bare);
+    enum kp_code code = KP_OK;
+    if (relation) {
+        *ret_relation = kp_relation_ref(relation);
+    } else {
+        code = kp_fail(err, KP_NOT_FOUND, "42P01", "relation \"%s\" does not exist", name);
+        const char *near[1];
+        if (kp_catalog_suggest(db->catalog, bare, near, 1))
+            (void)kp_error_hint(err, "Perhaps you meant \"%s\".", near[0]);
+    }
+    kp_catalog_unlock(db->catalog);
+    return code;
+}
+
+struct pinned {
+    struct kp_subscription *subscription;
+    struct kp_live *live;
+    struct pinned *next;
+};
+
+enum kp_code kp_db_subscribe(struct kp_db *db, struct kp_relation *relation, const struct kp_subscription_options *options,
+                             struct kp_subscription **ret_subscription, struct kp_error *err)
+{
+    if (relation->kind != KP_RELATION_VIEW && relation->kind != KP_RELATION_TABLE)
+        return kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a materialized view or table", relation->name);
+    struct kp_live *live;
+    KP_TRY(kp_live_pin(db, relation, NULL, &live, err));
+    enum kp_code code = kp_subscribe(live->store, options, ret_subscription, err);
+    if (code != KP_OK) {
+        kp_live_unpin(db, live);
+        return code;
+    }
+    struct pinned *pinned = kp_alloc(sizeof *pinned);
+    kp_mutex_lock(&db->mutex);
+    *pinned = (struct pinned){*ret_subscription, live, db->pinned};
+    db->pinned = pinned;
+    kp_mutex_unlock(&db->mutex);
+    return KP_OK;
+}
+
+void kp_db_unsubscribe(struct kp_db *db, struct kp_subscription *subscription)
+{
+    if (!subscription)
+        return;
+    struct kp_live *live = NULL;
+    kp_mutex_lock(&db->mutex);
+    for (struct pinned **at = (struct pinned **)&db->pinned; *at; at = &(*at)->next)
+        if ((*at)->subscription == subscription) {
+            struct pinned *gone = *at;
+            live = gone->live;
+            *at = gone->next;
+            kp_free(gone);
+            break;
+        }
+    kp_mutex_unlock(&db->mutex);
+    kp_unsubscribe(subscription);
+    if (live)
+        kp_live_unpin(db, live);
+}

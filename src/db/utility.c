@@ -1,0 +1,345 @@
+/* Statements that are neither queries nor writes: SET and SHOW, transactions, EXPLAIN, PREPARE, and the way to DDL. */
+#include "db/session.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+struct kp_batch *kp_text_batch(struct kp_arena *arena, struct kp_str *lines, uint32_t rows)
+{
+    struct kp_batch *batch = kp_batch_create(arena, 1, rows);
+    kp_vec_init(&batch->vecs[0], arena, KP_TYPE(KP_TEXT), rows);
+    struct kp_text *texts = batch->vecs[0].data;
+    for (uint32_t i = 0; i < rows; i++)
+        texts[i] = kp_text_make(kp_arena_strndup(arena, lines[i].ptr, lines[i].len), lines[i].len);
+    return batch;
+}
+
+static void give(struct kp_cursor *cursor, struct kp_batch *batch)
+{
+    cursor->batches = kp_arena_alloc(&cursor->arena, sizeof(struct kp_batch *));
+    cursor->batches[0] = batch;
+    cursor->batch_count = 1;
+}
+
+/* ---- columns ---- */
+
+static void text_columns(struct kp_prepared *prepared, const char *const *names, uint32_t count)
+{
+    prepared->cols = kp_arena_calloc(&prepared->arena, (count + 1) * sizeof *prepared->cols);
+    prepared->col_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        prepared->cols[i] = (struct kp_column){.name = names[i], .type = KP_TYPE(KP_TEXT)};
+}
+
+static struct kp_prepared *find_named(struct kp_session *session, const char *name)
+{
+    for (struct kp_prepared *at = session->named; at; at = at->next_named)
+        if (strcmp(at->name, name) == 0)
+            return at;
+    return NULL;
+}
+
+bool kp_utility_columns(struct kp_prepared *prepared)
+{
+    const struct kp_statement *statement = prepared->statement;
+    static const char *const explain[] = {"QUERY PLAN"};
+    static const char *const all[] = {"name", "setting", "description"};
+    switch (statement->kind) {
+    case KP_STATEMENT_EXPLAIN:
+        text_columns(prepared, explain, 1);
+        return true;
+    case KP_STATEMENT_SHOW:
+        if (strcasecmp(statement->setting, "all") == 0)
+            text_columns(prepared, all, 3);
+        else
+            text_columns(prepared, &statement->setting, 1);
+        return true;
+    case KP_STATEMENT_EXECUTE: {
+        struct kp_prepared *named = find_named(prepared->session, statement->name.name);
+        if (!named || !named->has_columns)
+            return false;
+        prepared->cols = named->cols;
+        prepared->col_count = named->col_count;
+        return true;
+    }
+    default:
+        return false;
+    }
+}
+
+/* ---- SHOW ---- */
+
+struct rows {
+    struct kp_str *cells;
+    uint32_t count;
+    struct kp_arena *arena;
+};
+
+static void show_each(void *arg, const char *name, const char *value, const char *doc)
+{
+    struct rows *rows = arg;
+    rows->cells[rows->count++] = kp_str(name);
+    rows->cells[rows->count++] = kp_str(kp_arena_strdup(rows->arena, value));
+    rows->cells[rows->count++] = kp_str(doc);
+}
+
+static enum kp_code show(struct kp_cursor *cursor, struct kp_error *err)
+{
+    const char *name = cursor->prepared->statement->setting;
+    if (strcasecmp(name, "all") != 0) {
+        const char *value = kp_settings_get(cursor->session, name);
+        if (!value)
+            return kp_fail(err, KP_NOT_FOUND, NULL, "unrecognized configuration parameter \"%s\"", name);
+        struct kp_str line = kp_str(value);
+        give(cursor, kp_text_batch(&cursor->arena, &line, 1));
+        return KP_OK;
+    }
+    struct rows rows = {.cells = kp_arena_calloc(&cursor->arena, 3 * 128 * sizeof *rows.cells), .arena = &cursor->arena};
+    kp_settings_each(cursor->session, show_each, &rows);
+    uint32_t count = rows.count / 3;
+    struct kp_batch *batch = kp_batch_create(&cursor->arena, 3, count);
+    for (uint32_t c = 0; c < 3; c++) {
+        struct kp_str *column = kp_arena_alloc(&cursor->arena, (count + 1) * sizeof *column);
+        for (uint32_t i = 0; i < count; i++)
+            column[i] = rows.cells[3 * i + c];
+        batch->vecs[c] = kp_text_batch(&cursor->arena, column, count)->vecs[0];
+    }
+    give(cursor, batch);
+    return KP_OK;
+}
+
+/* ---- EXPLAIN ---- */
+
+static void give_lines(struct kp_cursor *cursor, struct kp_buf *text)
+{
+    struct kp_str *lines = kp_arena_alloc(&cursor->arena, (text->len + 1) * sizeof *lines);
+    uint32_t count = 0;
+    for (size_t at = 0; at < text->len;) {
+        const uint8_t *end = memchr(text->data + at, '\n', text->len - at);
+        size_t len = end ? (size_t)(end - text->data) - at : text->len - at;
+        lines[count++] = (struct kp_str){(const char *)text->data + at, len};
+        at += len + 1;
+    }
+    give(cursor, kp_text_batch(&cursor->arena, lines, count));
+    kp_buf_finish(text);
+}
+
+static enum kp_code explain(struct kp_cursor *cursor, struct kp_error *err)
+{
+    const struct kp_statement *statement = cursor->prepared->statement;
+    struct kp_session *session = cursor->session;
+    const struct kp_statement *inner = statement->inner;
+    if (statement->explain == KP_EXPLAIN_ROW || statement->explain == KP_EXPLAIN_REPLAY)
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "EXPLAIN %s is not supported",
+                       statement->explain == KP_EXPLAIN_ROW ? "ROW" : "REPLAY");
+    struct kp_sql_context context;
+    kp_session_context(session, &context);
+    struct kp_plan_root *root = NULL;
+    struct kp_bound_write *write = NULL;
+    struct kp_relation *relation = NULL;
+    enum kp_code code;
+    kp_catalog_read(session->db->catalog);
+    switch (inner->kind) {
+    case KP_STATEMENT_INSERT:
+    case KP_STATEMENT_UPDATE:
+    case KP_STATEMENT_DELETE:
+        code = kp_sql_bind_write(&context, inner, &write, err);
+        break;
+    case KP_STATEMENT_CREATE:
+        code = kp_sql_bind_create(&context, inner, &relation, err);
+        break;
+    default:
+        code = kp_sql_bind_query(&context, inner, &root, err);
+    }
+    kp_catalog_unlock(session->db->catalog);
+    KP_TRY(code);
+    const struct kp_plan *plan = root ? root->plan : write ? write->root->plan : relation->plan ? relation->plan->plan : NULL;
+    struct kp_buf text = {0};
+    if (!plan)
+        code = kp_fail(err, KP_INVALID, "42809", "\"%s\" has no plan", relation->name);
+    else
+        kp_plan_print(plan, &text);
+    if (code == KP_OK && statement->explain == KP_EXPLAIN_ANALYZE) {
+        struct kp_batch **batches;
+        size_t count;
+        int64_t started = session->db->os->mono_ns(session->db->os->ctx);
+        code = root ? kp_query_run(session, plan, &cursor->arena, &batches, &count, &cursor->position, err)
+                    : kp_fail(err, KP_UNSUPPORTED, NULL, "EXPLAIN ANALYZE runs queries only");
+        uint64_t rows = 0;
+        for (size_t i = 0; code == KP_OK && i < count; i++)
+            rows += batches[i]->rows;
+        if (code == KP_OK)
+            kp_buf_printf(&text, "Rows: %llu at position %lld\nExecution Time: %.3f ms\n", (unsigned long long)rows, (long long)cursor->position,
+                          (double)(session->db->os->mono_ns(session->db->os->ctx) - started) / 1e6);
+    }
+    if (code == KP_OK)
+        give_lines(cursor, &text);
+    else
+        kp_buf_finish(&text);
+    kp_plan_release(root);
+    kp_bound_write_release(write);
+    kp_relation_unref(relation);
+    return code;
+}
+
+/* ---- PREPARE, EXECUTE ---- */
+
+/* The text of PREPARE's inner statement begins behind AS. */
+static enum kp_code prepare_named(struct kp_cursor *cursor, struct kp_error *err)
+{
+    const struct kp_statement *statement = cursor->prepared->statement;
+    struct kp_session *session = cursor->session;
+    if (find_named(session, statement->name.name))
+        return kp_fail(err, KP_EXISTS, "42P05", "prepared statement \"%s\" already exists", statement->name.name);
+    enum kp_type_id *types = kp_arena_alloc(&cursor->arena, (statement->param_type_count + 1) * sizeof *types);
+    for (uint32_t i = 0; i < statement->param_type_count; i++)
+        types[i] = statement->param_types[i].id;
+    struct kp_prepared *named;
+    KP_TRY(kp_prepare(session, kp_str(statement->inner->text), types, statement->param_type_count, &named, err));
+    named->name = kp_strdup(statement->name.name);
+    named->next_named = session->named;
+    session->named = named;
+    return KP_OK;
+}
+
+static enum kp_code execute_named(struct kp_cursor *cursor, struct kp_error *err)
+{
+    const struct kp_statement *statement = cursor->prepared->statement;
+    struct kp_session *session = cursor->session;
+    struct kp_prepared *named = find_named(session, statement->name.name);
+    if (!named)
+        return kp_fail(err, KP_NOT_FOUND, "26000", "prepared statement \"%s\" does not exist", statement->name.name);
+    struct kp_sql_context context;
+    kp_session_context(session, &context);
+    struct kp_plan_root *root;
+    kp_catalog_read(session->db->catalog);
+    enum kp_code code = kp_sql_bind_execute(&context, statement, named->params, named->param_count, &root, err);
+    kp_catalog_unlock(session->db->catalog);
+    KP_TRY(code);
+    struct kp_datum *params = kp_arena_calloc(&cursor->arena, (named->param_count + 1) * sizeof *params);
+    if (named->param_count) {
+        struct kp_batch **batches;
+        size_t count;
+        int64_t position;
+        code = kp_query_run(session, root->plan, &cursor->arena, &batches, &count, &position, err);
+        for (uint32_t i = 0; code == KP_OK && i < named->param_count; i++)
+            kp_vec_get(&batches[0]->vecs[i], 0, &params[i]);
+    }
+    struct kp_cursor *inner = NULL;
+    if (code == KP_OK)
+        code = kp_execute(session, named, params, named->param_count, &inner, err);
+    kp_plan_release(root);
+    KP_TRY(code);
+    struct kp_prepared *own = cursor->prepared; /* take over what the inner cursor has */
+    struct kp_arena arena = cursor->arena;
+    *cursor = *inner;
+    inner->subscription = NULL;
+    inner->copy = NULL;
+    inner->live = inner->own_live = NULL;
+    inner->own_relation = NULL;
+    inner->arena = arena;
+    inner->item_arena = (struct kp_arena){0};
+    cursor->prepared = inner->prepared;
+    inner->prepared = own;
+    kp_cursor_close(inner);
+    return KP_OK;
+}
+
+static enum kp_code deallocate(struct kp_session *session, const char *name, struct kp_error *err)
+{
+    bool found = false;
+    for (struct kp_prepared **at = &session->named; *at;) {
+        struct kp_prepared *named = *at;
+        if (name && strcmp(named->name, name) != 0) {
+            at = &named->next_named;
+            continue;
+        }
+        *at = named->next_named;
+        kp_prepared_destroy(named);
+        found = true;
+    }
+    return found || !name ? KP_OK : kp_fail(err, KP_NOT_FOUND, "26000", "prepared statement \"%s\" does not exist", name);
+}
+
+/* ---- DDL ---- */
+
+static enum kp_code run_ddl(struct kp_cursor *cursor, struct kp_error *err)
+{
+    struct kp_session *session = cursor->session;
+    struct kp_sql_context context;
+    kp_session_context(session, &context);
+    struct kp_ddl ddl = {.db = session->db,
+                         .settings = session->values,
+                         .record = {.text = kp_str(cursor->prepared->statement->text),
+                                    .time_zone = kp_str(kp_settings_get(session, "TimeZone")),
+                                    .user = kp_str(session->user)},
+                         .cancel = &session->cancelled,
+                         .notice = session->options.notice,
+                         .notice_arg = session->options.arg,
+                         .context = &context};
+    KP_TRY(kp_ddl_run(&ddl, cursor->prepared->statement, err));
+    cursor->position = ddl.position;
+    return KP_OK;
+}
+
+/* ---- all of them ---- */
+
+static enum kp_code set(struct kp_session *session, const struct kp_statement *statement, struct kp_error *err)
+{
+    if (!statement->value)
+        return kp_settings_reset(session, statement->setting, err);
+    return kp_session_set(session, statement->setting, statement->value, err);
+}
+
+static enum kp_code discard(struct kp_session *session, const struct kp_statement *statement, struct kp_error *err)
+{
+    bool all = strcasecmp(statement->setting, "all") == 0;
+    if (all || strcasecmp(statement->setting, "plans") == 0)
+        KP_TRY(deallocate(session, NULL, err));
+    return all ? kp_settings_reset(session, "all", err) : KP_OK;
+}
+
+enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count, struct kp_error *err)
+{
+    struct kp_session *session = cursor->session;
+    const struct kp_statement *statement = cursor->prepared->statement;
+    if (kp_ddl_is(statement))
+        return run_ddl(cursor, err);
+    switch (statement->kind) {
+    case KP_STATEMENT_EMPTY:
+    case KP_STATEMENT_COMMENT:
+        return KP_OK;
+    case KP_STATEMENT_SET:
+        return set(session, statement, err);
+    case KP_STATEMENT_SHOW:
+        return show(cursor, err);
+    case KP_STATEMENT_BEGIN:
+        return kp_transaction_begin(session, statement->read_only, err);
+    case KP_STATEMENT_COMMIT:
+        if (session->transaction == KP_TRANSACTION_FAILED) {
+            kp_transaction_rollback(session);
+            snprintf(cursor->tag, sizeof cursor->tag, "ROLLBACK");
+            return KP_OK;
+        }
+        KP_TRY(kp_transaction_commit(session, err));
+        cursor->position = session->read_after;
+        return KP_OK;
+    case KP_STATEMENT_ROLLBACK:
+        kp_transaction_rollback(session);
+        return KP_OK;
+    case KP_STATEMENT_EXPLAIN:
+        return explain(cursor, err);
+    case KP_STATEMENT_PREPARE:
+        return prepare_named(cursor, err);
+    case KP_STATEMENT_EXECUTE:
+        return execute_named(cursor, err);
+    case KP_STATEMENT_DEALLOCATE:
+        return deallocate(session, statement->name.name, err);
+    case KP_STATEMENT_DISCARD:
+        return discard(session, statement, err);
+    case KP_STATEMENT_TRUNCATE:
+        return kp_write_truncate(cursor, err);
+    default:
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "%s is not supported", statement->tag ? statement->tag : "this statement");
+    }
+}
