@@ -1,0 +1,136 @@
+/* System tables: from their lists (system_kappa.c, system_pg.c) to relations, and from their rows to batches. */
+#include "db/system.h"
+
+/* ---- rows ---- */
+
+static struct kp_datum *cell(struct kp_system_rows *rows)
+{
+    if (rows->count == rows->cap) {
+        size_t cap = rows->cap ? 2 * rows->cap : 256;
+        struct kp_datum *grown = kp_arena_alloc(rows->arena, cap * sizeof *grown);
+        if (rows->count)
+            memcpy(grown, rows->cells, rows->count * sizeof *grown);
+        rows->cells = grown;
+        rows->cap = cap;
+    }
+    struct kp_datum *datum = &rows->cells[rows->count];
+    memset(datum, 0, sizeof *datum);
+    datum->type = rows->relation->cols[rows->count % rows->col_count].type;
+    rows->count++;
+    return datum;
+}
+
+void kp_system_put_str(struct kp_system_rows *rows, struct kp_str text)
+{
+    struct kp_datum *datum = cell(rows);
+    datum->null = text.ptr == NULL;
+    if (text.ptr)
+        datum->text = kp_text_make(kp_arena_strndup(rows->arena, text.ptr, text.len), text.len);
+}
+
+void kp_system_put_text(struct kp_system_rows *rows, const char *text)
+{
+    kp_system_put_str(rows, (struct kp_str){text, text ? strlen(text) : 0});
+}
+
+void kp_system_put_int(struct kp_system_rows *rows, int64_t value)
+{
+    struct kp_datum *datum = cell(rows);
+    switch (datum->type.id) {
+    case KP_BOOL:
+        datum->b = value != 0;
+        break;
+    case KP_INT2:
+        datum->i16 = (int16_t)value;
+        break;
+    case KP_INT4:
+    case KP_OID:
+        datum->i32 = (int32_t)value;
+        break;
+    default:
+        datum->i64 = value;
+    }
+}
+
+void kp_system_put_float(struct kp_system_rows *rows, double value)
+{
+    cell(rows)->f64 = value;
+}
+
+void kp_system_put_time(struct kp_system_rows *rows, int64_t unix_us)
+{
+    cell(rows)->i64 = unix_us - 946684800000000;
+}
+
+void kp_system_put_null(struct kp_system_rows *rows)
+{
+    cell(rows)->null = true;
+}
+
+static struct kp_batch *to_batch(const struct kp_system_rows *rows)
+{
+    uint32_t count = (uint32_t)(rows->count / rows->col_count);
+    struct kp_batch *batch = kp_batch_create(rows->arena, rows->col_count, count);
+    for (uint32_t c = 0; c < rows->col_count; c++) {
+        struct kp_vec *vec = &batch->vecs[c];
+        kp_vec_init(vec, rows->arena, rows->relation->cols[c].type, count);
+        size_t width = kp_vec_width(vec);
+        for (uint32_t r = 0; r < count; r++) {
+            const struct kp_datum *datum = &rows->cells[(size_t)r * rows->col_count + c];
+            memcpy((char *)vec->data + r * width, datum->raw, width);
+            if (datum->null) {
+                kp_vec_need_valid(vec, rows->arena, count);
+                kp_vec_set_null(vec, r);
+            }
+        }
+    }
+    return batch;
+}
+
+/* ---- relations ---- */
+
+static const struct kp_system_table *table_of(const struct kp_relation *relation)
+{
+    return relation->attached;
+}
+
+static enum kp_code scan(void *session, const struct kp_relation *relation, struct kp_arena *arena, struct kp_batch **ret_batch,
+                         struct kp_error *err)
+{
+    struct kp_system_rows rows = {.arena = arena, .relation = relation, .col_count = relation->col_count};
+    KP_TRY(table_of(relation)->fill(session, &rows, err));
+    KP_ASSERT(rows.count % rows.col_count == 0);
+    *ret_batch = to_batch(&rows);
+    return KP_OK;
+}
+
+static enum kp_code add_table(struct kp_db *db, const struct kp_system_table *table, uint32_t id, struct kp_error *err)
+{
+    struct kp_relation *relation = kp_relation_create();
+    relation->kind = KP_RELATION_SYSTEM;
+    relation->id = id;
+    relation->version = 1;
+    relation->schema = table->schema;
+    relation->name = table->name;
+    while (relation->col_count < KP_SYSTEM_COLUMNS_MAX && table->cols[relation->col_count].name)
+        relation->col_count++;
+    relation->cols = kp_arena_calloc(&relation->arena, (relation->col_count + 1) * sizeof *relation->cols);
+    for (uint32_t i = 0; i < relation->col_count; i++)
+        relation->cols[i] = (struct kp_column){.name = table->cols[i].name, .type = KP_TYPE(table->cols[i].type)};
+    relation->system_scan = scan;
+    relation->attached = (void *)(uintptr_t)table;
+    return kp_catalog_add(db->catalog, relation, false, err);
+}
+
+enum kp_code kp_system_tables_add(struct kp_db *db, struct kp_error *err)
+{
+    uint32_t id = 0x40000000; /* far from the numbers of what users make */
+    kp_catalog_write(db->catalog);
+    enum kp_code code = KP_OK;
+    for (size_t i = 0; code == KP_OK && i < kp_system_kappa_count; i++)
+        code = add_table(db, &kp_system_kappa[i], id++, err);
+    for (size_t i = 0; code == KP_OK && i < kp_system_pg_count; i++)
+        code = add_table(db, &kp_system_pg[i], id++, err);
+    kp_catalog_unlock(db->catalog);
+    return code;
+}
