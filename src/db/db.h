@@ -24,6 +24,7 @@ struct kp_db_options {
     uint64_t step_records_max;/* 0: no limit: for tests of the law */
     bool unsafe_no_sync;
     bool read_only;
+    bool event_time;          /* the log's time is the largest event time seen, not the clock: `kappa run` */
     /* Told about what a server's operator should see, from any thread. NULL: nothing. level: 'I', 'W', 'E'. */
     void (*notice)(void *arg, char level, const char *text);
     void *arg;
@@ -117,6 +118,10 @@ void kp_cursor_close(struct kp_cursor *cursor); /* NULL is fine */
 KP_MUST enum kp_code kp_db_topic(struct kp_db *db, const char *name, bool create, struct kp_topic_info *ret_info, struct kp_error *err);
 /* A referenced view, table or source by name ("v" or "schema.v"); 42P01 with a suggestion. */
 KP_MUST enum kp_code kp_db_relation(struct kp_db *db, const char *name, struct kp_relation **ret_relation, struct kp_error *err);
+/* The newest materialized view (referenced); KP_NOT_FOUND if there is none. */
+KP_MUST enum kp_code kp_db_last_view(struct kp_db *db, struct kp_relation **ret_relation, struct kp_error *err);
+/* The end of all input: takes the log to its end, closes open windows, publishes. */
+KP_MUST enum kp_code kp_db_close_windows(struct kp_db *db, struct kp_error *err);
 /* A subscription to a view or table; its store lives until kp_db_unsubscribe. */
 KP_MUST enum kp_code kp_db_subscribe(struct kp_db *db, struct kp_relation *relation, const struct kp_subscription_options *options,
                                      struct kp_subscription **ret_subscription, struct kp_error *err);

@@ -324,7 +324,7 @@ static enum kp_code close_windows(struct kp_db *db, void *arg, struct kp_error *
     return publish(db, kp_log_time_us(db->log), err);
 }
 
-enum kp_code kp_engine_close_windows(struct kp_db *db, struct kp_error *err)
+enum kp_code kp_db_close_windows(struct kp_db *db, struct kp_error *err)
 {
     return kp_engine_call(db, close_windows, NULL, err);
 }

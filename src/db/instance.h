@@ -122,8 +122,6 @@ KP_MUST enum kp_code kp_engine_feed_plan(struct kp_db *db, const struct kp_plan 
 KP_MUST enum kp_code kp_engine_feed_relation(struct kp_db *db, struct kp_relation *relation, struct kp_error *err);
 /* The live graph's node of a relation, or NULL. Engine thread. */
 struct kp_node *kp_engine_node(void *db, struct kp_relation *relation);
-/* At the end of all input: closes open windows and publishes (kappa run). Any thread. */
-KP_MUST enum kp_code kp_engine_close_windows(struct kp_db *db, struct kp_error *err);
 
 /* ---- live.c ---- */
 

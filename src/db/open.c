@@ -238,6 +238,24 @@ enum kp_code kp_db_relation(struct kp_db *db, const char *name, struct kp_relati
     return code;
 }
 
+enum kp_code kp_db_last_view(struct kp_db *db, struct kp_relation **ret_relation, struct kp_error *err)
+{
+    struct kp_relation *last = NULL;
+    kp_catalog_read(db->catalog);
+    for (size_t i = 0; i < kp_catalog_count(db->catalog); i++) {
+        struct kp_relation *relation = kp_catalog_at(db->catalog, i);
+        if (relation->kind == KP_RELATION_VIEW && (!last || relation->id > last->id))
+            last = relation;
+    }
+    if (last)
+        *ret_relation = kp_relation_ref(last);
+    kp_catalog_unlock(db->catalog);
+    if (last)
+        return KP_OK;
+    (void)kp_fail(err, KP_NOT_FOUND, "42P01", "there is no materialized view");
+    return kp_error_hint(err, "Make one: CREATE MATERIALIZED VIEW name AS SELECT ...");
+}
+
 struct pinned {
     struct kp_subscription *subscription;
     struct kp_live *live;
