@@ -69,7 +69,7 @@ struct kp_dead_letters; /* dead.c */
 struct kp_db {
     struct kp_db_options options;
     char *dir;
-    struct kp_os *os;
+    struct kp_os *os, still;
     struct kp_log *log;
     struct kp_catalog *catalog;
     struct kp_view_clock *clock;

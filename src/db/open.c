@@ -90,10 +90,21 @@ static enum kp_code open_log(struct kp_db *db, struct kp_error *err)
     return internal_topic(db, "__kappa_sinks", &db->sinks_topic, err);
 }
 
+/* `kappa run`: a clock that stands still, so that a run repeats exactly. */
+static int64_t no_clock(void *ctx)
+{
+    return 0;
+}
+
 static void init(struct kp_db *db, const struct kp_db_options *options)
 {
     db->options = *options;
     db->os = options->os ? options->os : kp_os_real();
+    if (options->event_time) {
+        db->still = *db->os;
+        db->still.wall_us = no_clock;
+        db->os = &db->still;
+    }
     db->dir = kp_strdup(options->dir);
     if (db->options.workers == 0)
         db->options.workers = (uint32_t)kp_cpu_count();

@@ -1,0 +1,54 @@
+# Thin verbs over CMake. `make help` lists them.
+.DEFAULT_GOAL := all
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+KAPPA_TEST_SCALE ?= 1
+export KAPPA_TEST_SCALE
+
+.PHONY: all help deps demo test bench soak install clean format tidy docs tests-built
+
+all: build/kappa ## build the release programs: build/kappa, build/kappa-nexmark, build/kappa-flights
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: ## install what is missing of packages.txt (Debian 12, root)
+	@tools/deps
+
+build/kappa: deps FORCE
+	@cmake --preset release > build.log 2>&1 || { cat build.log; rm -f build.log; exit 1; }
+	@rm -f build.log
+	@cmake --build build -j $(JOBS)
+
+FORCE:
+
+demo: all ## a year of flights through the engine: install, build, fetch the data, run the story
+	@examples/flights/demo $(DEMO_FLAGS)
+
+tests-built: deps
+	@cmake --preset dev > /dev/null
+	@cmake --build build/dev -j $(JOBS) --target all tests
+
+test: deps all tests-built ## install what is missing, build, run every test; closes with "N passed, N failed"
+	@tests/run
+
+bench: all ## every figure that exists, beside its yardstick
+	@bench/run
+
+soak: all tests-built ## long campaigns: random histories and queries at scale (KAPPA_SOAK_SCALE, default 100)
+	@KAPPA_TEST_SCALE=$${KAPPA_SOAK_SCALE:-100} tests/run --soak
+
+install: all ## install into PREFIX (default /usr/local)
+	@cmake --install build --prefix $${PREFIX:-/usr/local}
+
+docs: all ## write what is made from the code again: docs/CONFIG.md
+	@build/kappa help config --markdown > docs/CONFIG.md
+
+format: ## clang-format over the tree
+	@git ls-files '*.c' '*.h' '*.cc' | xargs clang-format -i
+
+tidy: ## the house's checks alone
+	@tools/tidy
+
+clean: ## remove everything built
+	@rm -rf build
