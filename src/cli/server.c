@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/config.h"
+#include "cli/remote.h"
 #include "cli/verbs.h"
 #include "serve/serve.h"
 
@@ -33,6 +34,14 @@ static void print_ready(const struct kp_serve *serve)
     fflush(stdout);
 }
 
+static enum kp_code announce(const struct kp_serve *serve, const char *dir, struct kp_error *err)
+{
+    struct kp_serve_bound bound;
+    char text[KP_ADDRESS_TEXT_BYTES];
+    kp_serve_bound(serve, &bound);
+    return kp_remote_announce(dir, bound.pg.port ? kp_address_print(&bound.pg, text) : NULL, err);
+}
+
 /* Waits for a signal to end, or for the instance to break. */
 static enum kp_code wait_for_end(struct kp_db *db, const sigset_t *signals, struct kp_error *err)
 {
@@ -60,10 +69,13 @@ static enum kp_code serve(const struct kp_config *config, const sigset_t *signal
                                      .net = {.connections_max = (uint32_t)kp_config_int(config, KP_CONFIG_CONNECTIONS)}};
     struct kp_serve *server = NULL;
     enum kp_code code = kp_serve_start(db, &doors, &server, err);
+    if (code == KP_OK)
+        code = announce(server, options.dir, err);
     if (code == KP_OK) {
         print_ready(server);
         code = wait_for_end(db, signals, err);
     }
+    kp_remote_withdraw(options.dir);
     kp_serve_stop(server);
     kp_db_close(db);
     return code;
