@@ -112,7 +112,7 @@ static enum kp_code add_relation(struct kp_ddl *ddl, struct kp_relation *relatio
     struct kp_live *live = NULL;
     bool has_rows = relation->kind == KP_RELATION_TABLE || relation->kind == KP_RELATION_VIEW;
     if (has_rows)
-        KP_TRY(kp_live_create(db, relation, &ddl->settings, &live, err));
+        KP_TRY(kp_live_create(db, relation, &ddl->settings, !ddl->replaying, &live, err));
     kp_catalog_write(db->catalog);
     enum kp_code code = kp_catalog_add(db->catalog, relation, false, err);
     kp_catalog_unlock(db->catalog);

@@ -125,9 +125,10 @@ struct kp_node *kp_engine_node(void *db, struct kp_relation *relation);
 
 /* ---- live.c ---- */
 
-/* Makes the live part of a table or view, BUILDING, and hangs it on the relation. */
+/* Makes the live part of a table or view, BUILDING, and hangs it on the relation. backfilled: a job fills it, from another
+ * thread; else the engine's own replay does. */
 KP_MUST enum kp_code kp_live_create(struct kp_db *db, struct kp_relation *relation, const struct kp_session_settings *settings,
-                                    struct kp_live **ret_live, struct kp_error *err);
+                                    bool backfilled, struct kp_live **ret_live, struct kp_error *err);
 static inline struct kp_live *kp_live_of(const struct kp_relation *relation)
 {
     return relation->attached;

@@ -2,7 +2,7 @@
 #include "db/instance.h"
 
 enum kp_code kp_live_create(struct kp_db *db, struct kp_relation *relation, const struct kp_session_settings *settings,
-                            struct kp_live **ret_live, struct kp_error *err)
+                            bool backfilled, struct kp_live **ret_live, struct kp_error *err)
 {
     struct kp_live *live = kp_calloc(1, sizeof *live);
     struct kp_store_options options = {.clock = db->clock,
@@ -10,7 +10,8 @@ enum kp_code kp_live_create(struct kp_db *db, struct kp_relation *relation, cons
                                        .col_count = relation->col_count,
                                        .keys = relation->keys,
                                        .key_count = relation->key_count,
-                                       .budget = &db->state_memory};
+                                       .budget = &db->state_memory,
+                                       .hidden = backfilled};
     live->store = kp_store_create(&options);
     live->relation = kp_relation_ref(relation);
     live->settings = *settings;

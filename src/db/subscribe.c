@@ -40,7 +40,7 @@ static enum kp_code make_view(struct kp_cursor *cursor, struct kp_live **ret_liv
     memcpy(relation->cols, prepared->root->plan->cols, relation->col_count * sizeof *relation->cols);
     KP_TRY(kp_plan_instantiate(prepared->root, NULL, 0, &relation->plan, err));
     cursor->own_relation = relation;
-    KP_TRY(kp_live_create(db, relation, &cursor->session->values, &cursor->own_live, err));
+    KP_TRY(kp_live_create(db, relation, &cursor->session->values, true, &cursor->own_live, err));
     struct kp_job *job;
     KP_TRY(kp_job_start(db, "subscribe", &cursor->own_live, 1, &job, err));
     KP_TRY(kp_job_wait(db, job, &cursor->session->cancelled, err));

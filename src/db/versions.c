@@ -129,7 +129,8 @@ static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *stat
     for (size_t i = 0; code == KP_OK && i < count; i++) {
         fresh[i]->id = db->next_relation_id++;
         fresh[i]->position = ddl->position;
-        code = kp_live_create(db, fresh[i], i == 0 ? &ddl->settings : &kp_live_of(old[i])->settings, &lives[i], err);
+        code = kp_live_create(db, fresh[i], i == 0 ? &ddl->settings : &kp_live_of(old[i])->settings, !ddl->replaying, &lives[i],
+                              err);
     }
     if (code == KP_OK && !ddl->replaying)
         code = kp_job_start(db, "alter", lives, count, ret_job, err);
