@@ -139,6 +139,8 @@ enum kp_code kp_record_reader_init(struct kp_record_reader *reader, const uint8_
     return KP_OK;
 }
 
+static const char too_long[] = "a record is longer than 16 MiB"; /* well formed, but over a limit */
+
 static const char *read_record(struct kp_record_reader *reader, struct kp_record *record)
 {
     int32_t len, headers, offset_delta;
@@ -146,7 +148,7 @@ static const char *read_record(struct kp_record_reader *reader, struct kp_record
     if (!get_varint(&reader->at, reader->end, &len) || len < 0 || len > reader->end - reader->at)
         return "the length of a record does not fit";
     if (len > KP_RECORD_BYTES_MAX)
-        return "a record is longer than 16 MiB";
+        return too_long;
     const uint8_t *at = reader->at, *end = at + len;
     if (at == end)
         return "an empty record";
@@ -183,8 +185,8 @@ bool kp_record_reader_next(struct kp_record_reader *reader, struct kp_record *re
         return false;
     const char *wrong = read_record(reader, ret_record);
     if (wrong) {
-        kp_fail(err, KP_INVALID, NULL, "malformed record batch: %s (record %d of %d)", wrong,
-                (int)(reader->info.records - reader->left + 1), (int)reader->info.records);
+        kp_fail(err, wrong == too_long ? KP_LIMIT : KP_INVALID, NULL, "malformed record batch: %s (record %d of %d)",
+                wrong, (int)(reader->info.records - reader->left + 1), (int)reader->info.records);
         return false;
     }
     reader->left--;

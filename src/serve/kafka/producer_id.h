@@ -1,0 +1,33 @@
+/*
+ * Idempotent producers: each numbers its batches per partition, so that one sent twice is kept once.
+ *
+ * Per (producer, partition) the last five batches are remembered, as many as a producer may have under way. A repeated
+ * one gets the offset it has; one that does not follow the last is refused. What is remembered lives in memory and is
+ * bounded: a producer that is not known (any more) may begin with any number.
+ *
+ * Threads: any. A turn holds a lock of its producer, so that check, append and note are one.
+ */
+#ifndef KP_SERVE_KAFKA_PRODUCER_ID_H
+#define KP_SERVE_KAFKA_PRODUCER_ID_H
+
+#include "serve/kafka/api.h"
+
+struct kp_producer_batch {
+    int64_t producer_id;
+    int16_t epoch;
+    uint32_t topic, partition;
+    int32_t sequence, records;
+};
+struct kp_producer_turn {
+    uint32_t stripe;
+    int64_t known_offset, known_position; /* of a batch that was appended before */
+};
+
+/* True: append it, then kp_producer_turn_end (entry NULL: it was not appended). False: the turn is over; *ret_error
+ * says why, NONE for a batch that was appended before. */
+bool kp_producer_turn_begin(struct kp_kafka_producers *producers, const struct kp_producer_batch *batch,
+                            struct kp_producer_turn *ret_turn, enum kp_kafka_error *ret_error);
+void kp_producer_turn_end(struct kp_kafka_producers *producers, const struct kp_producer_batch *batch,
+                          struct kp_producer_turn *turn, const struct kp_log_entry *entry);
+
+#endif
