@@ -83,6 +83,7 @@ struct kp_cursor {
     int64_t position;
     bool done, ended;
     /* SUBSCRIBE */
+    bool wants_progress;
     struct kp_subscription *subscription;
     struct kp_live *live;          /* pinned */
     struct kp_live *own_live;      /* of a query: dropped with the cursor */

@@ -7,7 +7,7 @@
  *   key    the sink's number        value    "<position> <version>": how far its view has been written, of which version
  *
  * so after a crash the replay stops at that position, takes up the subscription there, and nothing is written twice.
- * Envelopes, as JSON:
+ * Formats, all JSON:
  *
  *   changes   {"diff":1,"position":"42","row":{…}}; key null
  *   upsert    key: the JSON object of the key columns; value: the row, or null when it went
@@ -26,7 +26,7 @@ enum { BATCH_BYTES_MAX = 512 << 10 };
 
 static enum envelope envelope_of(const struct kp_relation *relation)
 {
-    const char *text = kp_relation_option(relation, "envelope");
+    const char *text = kp_relation_option(relation, "format");
     if (text && strcmp(text, "upsert") == 0)
         return ENVELOPE_UPSERT;
     if (text && strcmp(text, "debezium") == 0)
@@ -36,17 +36,9 @@ static enum envelope envelope_of(const struct kp_relation *relation)
 
 enum kp_code kp_sink_check(const struct kp_relation *relation, struct kp_error *err)
 {
-    const char *text = kp_relation_option(relation, "envelope");
-    const char *format = kp_relation_option(relation, "format");
-    if (format && strcmp(format, "json") != 0)
-        return kp_fail(err, KP_UNSUPPORTED, NULL, "a sink cannot write format \"%s\": it writes json", format);
-    if (text && strcmp(text, "changes") != 0 && envelope_of(relation) == ENVELOPE_CHANGES) {
-        (void)kp_fail(err, KP_INVALID, NULL, "unknown envelope \"%s\"", text);
-        return kp_error_hint(err, "Envelopes are changes, upsert and debezium.");
-    }
     if (envelope_of(relation) == ENVELOPE_UPSERT && relation->sink_from->key_count == 0) {
-        (void)kp_fail(err, KP_INVALID, "42P10", "\"%s\" has no unique key, which envelope upsert needs", relation->sink_from->name);
-        return kp_error_hint(err, "Use envelope = 'changes', or a view with GROUP BY whose grouping columns are selected.");
+        (void)kp_fail(err, KP_INVALID, "42P10", "\"%s\" has no unique key, which format upsert needs", relation->sink_from->name);
+        return kp_error_hint(err, "Use format = 'changes', or a view with GROUP BY whose grouping columns are selected.");
     }
     return KP_OK;
 }

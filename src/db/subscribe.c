@@ -2,7 +2,7 @@
  * SUBSCRIBE: rows (position, diff, progress, columns …), first all that are there, then every change.
  *
  * A subscription to a query is one to a view without a name: it is built like any view, is in no catalog, and goes with
- * the cursor. `progress` rows (diff and columns NULL) say that nothing more comes before their position.
+ * the cursor. With (progress = true), rows with diff and columns NULL say that nothing more comes before their position.
  */
 #include "db/session.h"
 
@@ -48,6 +48,15 @@ static enum kp_code make_view(struct kp_cursor *cursor, struct kp_live **ret_liv
     return KP_OK;
 }
 
+static enum kp_code option(const struct kp_statement *statement, const char *name, bool standard, bool *ret_value, struct kp_error *err)
+{
+    *ret_value = standard;
+    for (uint32_t i = 0; i < statement->option_count; i++)
+        if (strcmp(statement->options[i].name, name) == 0)
+            return kp_sql_option_bool(name, statement->options[i].value, ret_value, err);
+    return KP_OK;
+}
+
 enum kp_code kp_subscribe_begin(struct kp_cursor *cursor, struct kp_error *err)
 {
     struct kp_session *session = cursor->session;
@@ -56,8 +65,10 @@ enum kp_code kp_subscribe_begin(struct kp_cursor *cursor, struct kp_error *err)
     if (!relation)
         KP_TRY(make_view(cursor, &live, err));
     KP_TRY(kp_live_pin(session->db, relation ? relation : cursor->own_relation, &session->cancelled, &cursor->live, err));
-    struct kp_subscription_options options = {.snapshot = true, .resume = -1};
     const struct kp_statement *statement = cursor->prepared->statement;
+    struct kp_subscription_options options = {.snapshot = true, .resume = -1};
+    KP_TRY(option(statement, "snapshot", true, &options.snapshot, err));
+    KP_TRY(option(statement, "progress", false, &cursor->wants_progress, err));
     if (statement->as_of == KP_AS_OF_POSITION) {
         options.snapshot = false;
         options.resume = statement->as_of_position;
@@ -118,14 +129,16 @@ enum kp_code kp_subscribe_next(struct kp_cursor *cursor, uint32_t rows_max, int6
         struct kp_subscription_item item;
         bool ready;
         KP_TRY(kp_subscription_next(cursor->subscription, slice, &cursor->item_arena, &item, &ready, err));
-        if (ready) {
+        bool rows = ready && item.batch && item.batch->rows;
+        if (ready)
             cursor->position = item.position;
-            *ret_batch = item.batch && item.batch->rows ? rows_batch(cursor, &item) : progress_batch(cursor, &item);
-            cursor->rows += item.batch ? item.batch->rows : 0;
+        if (rows || (ready && cursor->wants_progress)) {
+            *ret_batch = rows ? rows_batch(cursor, &item) : progress_batch(cursor, &item);
+            cursor->rows += rows ? item.batch->rows : 0;
             return KP_OK;
         }
-        waited += slice;
-        if (timeout_us >= 0 && waited >= timeout_us)
+        waited += ready ? 0 : slice;
+        if (!ready && timeout_us >= 0 && waited >= timeout_us)
             return KP_OK;
     }
 }

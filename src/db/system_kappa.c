@@ -128,11 +128,11 @@ static enum kp_code fill_sinks(struct kp_session *session, struct kp_system_rows
         struct kp_sink *sink = relation->kind == KP_RELATION_SINK ? relation->attached : NULL;
         if (!sink)
             continue;
-        const char *envelope = kp_relation_option(relation, "envelope");
+        const char *format = kp_relation_option(relation, "format");
         kp_system_put_text(rows, relation->name);
         kp_system_put_text(rows, relation->sink_from->name);
         kp_system_put_text(rows, relation->topic);
-        kp_system_put_text(rows, envelope ? envelope : "changes");
+        kp_system_put_text(rows, format ? format : "changes");
         kp_system_put_text(rows, sink->subscription ? "running" : "stopped");
         kp_system_put_int(rows, (int64_t)atomic_load(&sink->rows));
     }
@@ -330,7 +330,7 @@ const struct kp_system_table kp_system_kappa[] = {
       {"created_at", KP_INT8}},
      fill_sources},
     {"kappa", "sinks",
-     {{"name", KP_TEXT}, {"view", KP_TEXT}, {"topic", KP_TEXT}, {"envelope", KP_TEXT}, {"state", KP_TEXT}, {"rows", KP_INT8}},
+     {{"name", KP_TEXT}, {"view", KP_TEXT}, {"topic", KP_TEXT}, {"format", KP_TEXT}, {"state", KP_TEXT}, {"rows", KP_INT8}},
      fill_sinks},
     {"kappa", "lag",
      {{"name", KP_TEXT}, {"version", KP_INT4}, {"position", KP_INT8}, {"log_position", KP_INT8}, {"records_behind", KP_INT8},

@@ -146,6 +146,10 @@ struct kp_plan *kp_bind_scan(struct binder *binder, struct kp_relation *relation
 /* growing of every node, from the leaves; the last pass. */
 void kp_plan_settle_growing(struct kp_plan *plan);
 
+/* ---- diff.c ---- */
+/* kappa.diff('view', a, b). */
+KP_MUST enum kp_code kp_bind_diff(struct binder *binder, const PgQuery__FuncCall *call, struct kp_plan **ret_plan);
+
 /* ---- push.c ---- */
 struct conjuncts {
     struct kp_expr **exprs;

@@ -292,10 +292,15 @@ static enum kp_code bind_table_function(struct binder *binder, const PgQuery__Ra
         return kp_bind_fail(binder, first ? kp_tree_location(first) : -1, KP_UNSUPPORTED, NULL,
                             "this form of a function in FROM is not supported");
     const char *schema, *name = kp_tree_name(first->func_call->funcname, first->func_call->n_funcname, &schema), *alias;
+    if (strcmp(name, "diff") == 0 && schema && strcmp(schema, "kappa") == 0) {
+        struct kp_plan *diff;
+        KP_TRY(kp_bind_diff(binder, first->func_call, &diff));
+        return add_item(binder, diff, name, range->alias, first->func_call->location, joins, scope);
+    }
     if (!kp_bind_is_window(name)) {
         kp_bind_fail(binder, first->func_call->location, KP_UNSUPPORTED, NULL, "table function %s() is not supported",
                      name);
-        return kp_error_hint(binder->err, "There are tumble, hop, cumulate and session.");
+        return kp_error_hint(binder->err, "There are tumble, hop, cumulate, session and kappa.diff.");
     }
     struct kp_plan *plan;
     KP_TRY(kp_bind_window(binder, first->func_call, &alias, &plan));
