@@ -82,8 +82,6 @@ enum kp_code kp_timestamp_age(int64_t a, int64_t b, const struct kp_zone *zone, 
     struct kp_civil later, earlier;
     kp_timestamp_to_civil(negative ? b : a, &later);
     kp_timestamp_to_civil(negative ? a : b, &earlier);
-    /* borrowing days: PostgreSQL takes the month of the second argument */
-    struct kp_civil *second = negative ? &later : &earlier;
     int64_t us = (later.hour - earlier.hour) * KP_HOUR_US + (later.minute - earlier.minute) * KP_MINUTE_US +
                  (later.second - earlier.second) * KP_SECOND_US + (later.us - earlier.us);
     int32_t days = later.day - earlier.day, months = later.month - earlier.month, years = later.year - earlier.year;
@@ -92,7 +90,7 @@ enum kp_code kp_timestamp_age(int64_t a, int64_t b, const struct kp_zone *zone, 
         days--;
     }
     while (days < 0) {
-        days += kp_month_days(second->year, second->month);
+        days += kp_month_days(earlier.year, earlier.month);
         months--;
     }
     months += years * 12;
@@ -136,7 +134,7 @@ static double round_to_us(double value)
 
 static bool fits_i32(double value)
 {
-    return value >= -2147483648.0 && value <= 2147483647.0;
+    return value >= -2147483648.0 && value < 2147483648.0;
 }
 
 /* The parts have been scaled: whole months and days stay, fractions go down to days and to time. */

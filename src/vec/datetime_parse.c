@@ -322,7 +322,7 @@ static enum outcome take_number(struct scanner *s)
     }
     if (date_known)
         return OUTCOME_SYNTAX;
-    if ((len == 8 || len == 6) && !f->has_year && !f->has_month && !f->has_day) {
+    if (len >= 6 && !f->has_year && !f->has_month && !f->has_day) {
         size_t year_digits = len - 4;
         set_year(f, number_of(start, year_digits), year_digits);
         f->civil.month = two(start + year_digits);
@@ -450,6 +450,10 @@ static enum outcome take_token(struct scanner *s)
     }
     if (isalpha((unsigned char)c))
         return take_word(s);
+    if (ispunct((unsigned char)c) && c != '+' && c != '-') { /* other punctuation separates */
+        s->at++;
+        return OUTCOME_OK;
+    }
     if ((c == '+' || c == '-') && s->at + 1 < s->end) {
         if (is_digit(s->at[1]) && f->has_time && !f->has_offset) {
             f->has_offset = true;
@@ -475,6 +479,8 @@ static enum outcome settle(struct fields *f)
         kp_days_to_civil(f->julian_day - 2451545, c);
         f->has_year = f->has_month = f->has_day = true;
     } else if (f->has_year) {
+        if (c->year >= INT32_MAX / 2) /* more digits than a year can have */
+            return OUTCOME_RANGE;
         if (f->bc) {
             if (c->year <= 0)
                 return OUTCOME_RANGE;

@@ -24,6 +24,37 @@ static double read_back(bool single, const char *text)
     return single ? (double)strtof(text, NULL) : strtod(text, NULL);
 }
 
+/*
+ * Whether text lies exactly between value and its neighbour above or below: it reads back as value only because ties go
+ * to even, and PostgreSQL does not print such a text. Only integers with more bits than the mantissa can be such.
+ */
+static bool is_tie(double value, bool single, const char *text)
+{
+    if (value < (single ? 16777216.0 : 9007199254740992.0) || value >= 8.5e37)
+        return false;
+    __int128 candidate = 0;
+    const char *at = text;
+    int fraction = 0;
+    bool point = false;
+    for (; *at && *at != 'e'; at++) {
+        if (*at == '.') {
+            point = true;
+            continue;
+        }
+        candidate = candidate * 10 + (*at - '0');
+        fraction += point;
+    }
+    int exponent = atoi(at + 1) - fraction;
+    for (; exponent > 0; exponent--)
+        candidate *= 10;
+    for (; exponent < 0; exponent++)
+        candidate /= 10; /* zeros: the value is an integer */
+    double above = single ? (double)nextafterf((float)value, HUGE_VALF) : nextafter(value, HUGE_VAL);
+    double below = single ? (double)nextafterf((float)value, 0) : nextafter(value, 0);
+    __int128 middle = (__int128)value;
+    return candidate * 2 == middle + (__int128)above || candidate * 2 == middle + (__int128)below;
+}
+
 /* value > 0 and finite. text is its %.*e with `precision` digits. */
 static void shortest(double value, bool single, char text[40])
 {
@@ -34,13 +65,13 @@ static void shortest(double value, bool single, char text[40])
     bool power_of_two = frexp(value, &binary_exponent) == 0.5;
     for (; precision < max; precision++) {
         snprintf(text, 40, "%.*e", precision - 1, value);
-        if (read_back(single, text) == value)
+        if (read_back(single, text) == value && !is_tie(value, single, text))
             return;
         if (power_of_two && precision > 1) {
             char *last = strchr(text, 'e') - 1;
             if (*last < '9') {
                 ++*last;
-                if (read_back(single, text) == value)
+                if (read_back(single, text) == value && !is_tie(value, single, text))
                     return;
             }
         }

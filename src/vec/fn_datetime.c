@@ -183,7 +183,8 @@ static void time_plus_date(struct kp_call *call, const struct kp_vec *const *arg
 
 static int64_t wrap_day(int64_t us)
 {
-    return us - kp_floor_div(us, KP_DAY_US) * KP_DAY_US;
+    int64_t rest = us % KP_DAY_US;
+    return rest < 0 ? rest + KP_DAY_US : rest;
 }
 
 static void time_plus_interval(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
@@ -513,8 +514,9 @@ static void at_zone_of_local(struct kp_call *call, const struct kp_vec *const *a
     const struct kp_zone *zone = NULL;
     int64_t *to = out->data;
     for (uint32_t i = 0; i < call->rows; i++) {
-        to[i] = 0;
-        if (row_zone(call, args, out, i, &zone) && !kp_timestamp_to_utc(FN_AT(int64_t, 1, i), zone, &to[i]))
+        to[i] = FN_AT(int64_t, 1, i);
+        if (kp_timestamp_is_finite(to[i]) && row_zone(call, args, out, i, &zone) &&
+            !kp_timestamp_to_utc(FN_AT(int64_t, 1, i), zone, &to[i]))
             timestamp_range(call, out, i);
     }
 }
@@ -524,8 +526,9 @@ static void at_zone_of_utc(struct kp_call *call, const struct kp_vec *const *arg
     const struct kp_zone *zone = NULL;
     int64_t *to = out->data;
     for (uint32_t i = 0; i < call->rows; i++) {
-        to[i] = 0;
-        if (row_zone(call, args, out, i, &zone) && !kp_timestamp_to_local(FN_AT(int64_t, 1, i), zone, &to[i]))
+        to[i] = FN_AT(int64_t, 1, i);
+        if (kp_timestamp_is_finite(to[i]) && row_zone(call, args, out, i, &zone) &&
+            !kp_timestamp_to_local(FN_AT(int64_t, 1, i), zone, &to[i]))
             timestamp_range(call, out, i);
     }
 }

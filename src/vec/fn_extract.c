@@ -14,7 +14,8 @@ struct part {
     int64_t coef;
     uint16_t scale;
     int infinite;
-    int64_t day_us; /* julian: coef + day_us / a day */
+    bool has_day_us; /* julian: coef + day_us / a day */
+    int64_t day_us;
 };
 
 static enum verdict unsupported(enum kp_time_unit unit)
@@ -140,7 +141,9 @@ static enum verdict timestamp_part(enum kp_time_unit unit, int64_t us, const str
     }
     struct kp_civil civil;
     kp_timestamp_to_civil(us + offset * KP_SECOND_US, &civil);
-    return civil_part(unit, &civil, ret_part);
+    enum verdict verdict = civil_part(unit, &civil, ret_part);
+    ret_part->has_day_us = unit == KP_UNIT_JULIAN;
+    return verdict;
 }
 
 static enum verdict date_part(enum kp_time_unit unit, int32_t date, struct part *ret_part)
@@ -151,6 +154,9 @@ static enum verdict date_part(enum kp_time_unit unit, int32_t date, struct part 
     case KP_UNIT_SECOND:
     case KP_UNIT_MINUTE:
     case KP_UNIT_HOUR:
+    case KP_UNIT_TIMEZONE:
+    case KP_UNIT_TIMEZONE_HOUR:
+    case KP_UNIT_TIMEZONE_MINUTE:
         return VERDICT_UNSUPPORTED;
     default:
         break;
@@ -245,7 +251,7 @@ static void store(struct kp_call *call, struct kp_vec *out, uint32_t row, const 
         return;
     }
     *to = kp_numeric_from_i128(part->coef, part->scale, call->arena);
-    if (part->day_us) {
+    if (part->has_day_us) {
         struct kp_numeric us = kp_numeric_small(part->day_us, 0), day = kp_numeric_small(KP_DAY_US, 0), fraction,
                           whole = *to;
         if (kp_numeric_div(&us, &day, call->arena, &fraction, NULL) != KP_OK ||
@@ -276,6 +282,21 @@ static enum verdict part_of_row(struct kp_call *call, const struct kp_vec *const
     }
 }
 
+static void report(struct kp_call *call, uint32_t row, enum verdict verdict, struct kp_str unit, enum kp_type_id type)
+{
+    const char *name = kp_type_info(type)->name;
+    char lower[64];
+    size_t len = KP_MIN(unit.len, sizeof lower);
+    for (size_t i = 0; i < len; i++)
+        lower[i] = (char)(unit.ptr[i] >= 'A' && unit.ptr[i] <= 'Z' ? unit.ptr[i] | 32 : unit.ptr[i]);
+    if (verdict == VERDICT_NULL)
+        kp_call_fail(call, row, "22008", "timestamp out of range");
+    else if (verdict == VERDICT_UNSUPPORTED)
+        kp_call_fail(call, row, "0A000", "unit \"%.*s\" not supported for type %s", (int)len, lower, name);
+    else if (verdict == VERDICT_UNRECOGNIZED)
+        kp_call_fail(call, row, "22023", "unit \"%.*s\" not recognized for type %s", (int)len, lower, name);
+}
+
 static void extract(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     enum kp_time_unit unit = KP_UNIT_NONE;
@@ -288,19 +309,18 @@ static void extract(struct kp_call *call, const struct kp_vec *const *args, stru
             unit = kp_time_unit_find(name);
         known = true;
         struct part part = {0};
-        switch (part_of_row(call, args, i, unit, float_result, &part)) {
+        enum verdict verdict = part_of_row(call, args, i, unit, float_result, &part);
+        switch (verdict) {
         case VERDICT_OK:
             break;
         case VERDICT_NULL:
             fn_set_null(call, out, i, &owned);
             break;
         case VERDICT_UNSUPPORTED:
-            kp_call_fail(call, i, "0A000", "unit \"%.*s\" not supported for type %s", (int)name.len, name.ptr,
-                         kp_type_info(args[1]->type.id)->name);
-            break;
         case VERDICT_UNRECOGNIZED:
-            kp_call_fail(call, i, "22023", "unit \"%.*s\" not recognized for type %s", (int)name.len, name.ptr,
-                         kp_type_info(args[1]->type.id)->name);
+            /* PostgreSQL's date_part of a date is that of a timestamp */
+            report(call, i, verdict, name,
+                   float_result && args[1]->type.id == KP_DATE ? KP_TIMESTAMP : args[1]->type.id);
             break;
         }
         store(call, out, i, &part);
@@ -368,15 +388,21 @@ static int64_t unit_us(enum kp_time_unit unit)
     }
 }
 
+/* PostgreSQL knows week, and the parts of a zone, as units here, but not what only extract has. */
+static enum verdict not_a_size(enum kp_time_unit unit)
+{
+    return unit == KP_UNIT_WEEK || unit >= KP_UNIT_TIMEZONE ? VERDICT_UNSUPPORTED : VERDICT_UNRECOGNIZED;
+}
+
 static enum verdict truncate(enum kp_time_unit unit, int64_t us, const struct kp_zone *zone, bool zoned,
                              int64_t *ret_us)
 {
     *ret_us = us;
     int64_t size = unit_us(unit), local = us;
-    if (!size && (unit < KP_UNIT_DAY || unit > KP_UNIT_MILLENNIUM))
-        return unsupported(unit);
     if (!kp_timestamp_is_finite(us))
         return VERDICT_OK;
+    if (!size && (unit < KP_UNIT_DAY || unit > KP_UNIT_MILLENNIUM))
+        return not_a_size(unit);
     if (size) { /* the offset stays, as PostgreSQL has it */
         int64_t offset = zoned ? kp_zone_offset_at(zone, us, NULL) * KP_SECOND_US : 0;
         *ret_us = kp_floor_div(us + offset, size) * size - offset;
@@ -391,17 +417,6 @@ static enum verdict truncate(enum kp_time_unit unit, int64_t us, const struct kp
         return VERDICT_NULL;
     *ret_us = local;
     return VERDICT_OK;
-}
-
-static void report(struct kp_call *call, uint32_t row, enum verdict verdict, struct kp_str unit, enum kp_type_id type)
-{
-    const char *name = kp_type_info(type)->name;
-    if (verdict == VERDICT_NULL)
-        kp_call_fail(call, row, "22008", "timestamp out of range");
-    else if (verdict == VERDICT_UNSUPPORTED)
-        kp_call_fail(call, row, "0A000", "unit \"%.*s\" not supported for type %s", (int)unit.len, unit.ptr, name);
-    else if (verdict == VERDICT_UNRECOGNIZED)
-        kp_call_fail(call, row, "22023", "unit \"%.*s\" not recognized for type %s", (int)unit.len, unit.ptr, name);
 }
 
 static void trunc_timestamp(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
@@ -419,6 +434,9 @@ static void trunc_timestamp(struct kp_call *call, const struct kp_vec *const *ar
         if (!known || !args[0]->constant)
             unit = kp_time_unit_find(name);
         known = true;
+        to[i] = FN_AT(int64_t, 1, i);
+        if (!kp_timestamp_is_finite(to[i]))
+            continue;
         if (call->arg_count == 3 && kp_zone_find(kp_text_str(&FN_AT(struct kp_text, 2, i)), &zone, &err) != KP_OK) {
             fn_fail(call, out, i, &err);
             continue;
@@ -442,7 +460,7 @@ static enum verdict truncate_interval(enum kp_time_unit unit, struct kp_interval
         return VERDICT_OK;
     }
     if (unit < KP_UNIT_MONTH || unit > KP_UNIT_MILLENNIUM)
-        return unsupported(unit);
+        return not_a_size(unit);
     interval->us = 0;
     interval->days = 0;
     interval->months = interval->months / unit_months[unit] * unit_months[unit];

@@ -129,7 +129,7 @@ MATH(asin, asin(x), x<-1 || x> 1 ? FAULT_INPUT : FAULT_NONE)
 MATH(acos, acos(x), x<-1 || x> 1 ? FAULT_INPUT : FAULT_NONE)
 MATH(atan, atan(x), FAULT_NONE)
 MATH(degrees, x / (M_PI / 180.0), isinf(result) && !isinf(x) ? FAULT_OVERFLOW : FAULT_NONE)
-MATH(radians, x *(M_PI / 180.0), FAULT_NONE)
+MATH(radians, x *(M_PI / 180.0), result == 0 && x != 0 ? FAULT_UNDERFLOW : FAULT_NONE)
 
 static enum fault power(double x, double y, double *ret_result)
 {
@@ -140,7 +140,7 @@ static enum fault power(double x, double y, double *ret_result)
     }
     if (x == 0 && y < 0)
         return FAULT_ZERO_POWER;
-    if (x < 0 && !isinf(x) && floor(y) != y)
+    if (x < 0 && floor(y) != y)
         return FAULT_COMPLEX_POWER;
     double result = pow(x, y);
     *ret_result = result;

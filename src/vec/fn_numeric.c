@@ -108,7 +108,13 @@ static void numeric_sqrt(struct kp_call *call, const struct kp_vec *const *args,
 
 static void numeric_scale(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
-    FN_UNARY_LOOP(struct kp_numeric, int32_t, x.scale);
+    bool owned = false;
+    for (uint32_t i = 0; i < call->rows; i++) {
+        const struct kp_numeric *n = &FN_AT(struct kp_numeric, 0, i);
+        ((int32_t *)out->data)[i] = n->scale;
+        if (!kp_numeric_is_finite(n))
+            fn_set_null(call, out, i, &owned);
+    }
 }
 
 #define OPERATOR(symbol, kernel, doc)                                                                                  \

@@ -153,7 +153,7 @@ TEXT_KERNEL(chr, {
     if (code == 0)
         kp_call_fail(call, i, "54000", "null character not permitted");
     else if (code < 0)
-        kp_call_fail(call, i, "54000", "character number must be positive");
+        kp_call_fail(call, i, "22023", "character number must be positive");
     else if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
         kp_call_fail(call, i, "54000", "requested character not valid for encoding: %d", code);
     else

@@ -140,10 +140,6 @@ enum kp_code kp_int_parse(struct kp_str given, enum kp_type_id type, int64_t *re
     for (; at < text.len && text.ptr[at] >= '0' && text.ptr[at] <= '9'; at++)
         overflow |=
             __builtin_mul_overflow(value, 10, &value) || __builtin_sub_overflow(value, text.ptr[at] - '0', &value);
-    if (at == start || at < text.len)
-        return bad_syntax(name, given, err);
-    if (!negative)
-        overflow |= __builtin_sub_overflow(0, value, &value);
     int64_t min = INT64_MIN, max = INT64_MAX;
     if (type == KP_INT4)
         min = INT32_MIN, max = INT32_MAX;
@@ -151,6 +147,14 @@ enum kp_code kp_int_parse(struct kp_str given, enum kp_type_id type, int64_t *re
         min = INT16_MIN, max = INT16_MAX;
     else if (type == KP_OID)
         min = INT32_MIN, max = UINT32_MAX;
+    if (at == start)
+        return bad_syntax(name, given, err);
+    if (type != KP_OID)
+        overflow |= value < min; /* digits that are too many come before what follows them */
+    if (at < text.len && !overflow)
+        return bad_syntax(name, given, err);
+    if (!negative && !overflow)
+        overflow = __builtin_sub_overflow(0, value, &value);
     if (overflow || value < min || value > max)
         return kp_fail(err, KP_INVALID, "22003", "value \"%.*s\" is out of range for type %s",
                        (int)KP_MIN(given.len, (size_t)QUOTED_BYTES_MAX), given.ptr, name);

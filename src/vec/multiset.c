@@ -148,7 +148,8 @@ static uint32_t lower_bound(const struct chunk *chunk, enum kp_type_id type, con
 /* The last chunk whose first entry is not above value; the first chunk if there is none. */
 static uint32_t find_chunk(const struct kp_multiset *set, enum kp_type_id type, const void *value)
 {
-    uint32_t low = 1, high = set->chunk_count; /* the first chunk takes what is less than all; it may be new and empty */
+    uint32_t low = 1,
+             high = set->chunk_count; /* the first chunk takes what is less than all; it may be new and empty */
     while (low < high) {
         uint32_t mid = (low + high) / 2;
         if (kp_value_compare_total(type, set->chunks[mid]->entries[0].value, value) <= 0)
