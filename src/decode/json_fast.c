@@ -271,10 +271,13 @@ static inline bool ends_value(uint8_t c)
 /* A whole number of up to 18 digits that a comma or brace follows; NULL: something else. */
 static KP_ALWAYS_INLINE const uint8_t *read_integer(const uint8_t *p, int64_t *ret_value)
 {
-    bool negative = *p == '-';
+    bool negative = false;
     uint64_t value;
     unsigned count;
-    p += negative;
+    if (__builtin_expect(*p == '-', 0)) { /* a branch, not an addition: p waits for nothing */
+        negative = true;
+        p++;
+    }
     const uint8_t *behind = kp_digits_read(p, &value, &count);
     if (count == 0 || count > 18 || (*p == '0' && count > 1) || !ends_value(*behind))
         return NULL;
@@ -358,21 +361,33 @@ static KP_ALWAYS_INLINE void store_text(const uint8_t *p, size_t len, struct kp_
     memcpy((char *)ret_text + 8, &tail, 8);
 }
 
+/* A string of more than ASCII, but without escapes; p behind its quote. NULL: something else. */
+static __attribute__((noinline)) const uint8_t *read_wide_text(const uint8_t *p, const uint8_t *end,
+                                                               struct kp_text *ret_text)
+{
+    unsigned flags;
+    const uint8_t *quote = kp_json_string_end(p, end, &flags);
+    if (!quote || (flags & KP_JSON_ESCAPED) || !kp_utf8_valid((const char *)p, (size_t)(quote - p)))
+        return NULL;
+    store_text(p, (size_t)(quote - p), ret_text);
+    return quote + 1;
+}
+
 /* A string without escapes. NULL: something else. */
 static KP_ALWAYS_INLINE const uint8_t *read_text(const uint8_t *p, const uint8_t *end, struct kp_text *ret_text)
 {
-    unsigned flags;
     if (*p != '"')
         return NULL;
-    p++;
-    const uint8_t *quote = kp_json_string_end(p, end, &flags);
-    if (!quote || (flags & KP_JSON_ESCAPED))
-        return NULL;
-    size_t len = (size_t)(quote - p);
-    if ((flags & KP_JSON_WIDE) && !kp_utf8_valid((const char *)p, len))
-        return NULL;
-    store_text(p, len, ret_text);
-    return quote + 1;
+    const uint8_t *at = ++p;
+    uint32_t stop;
+    while ((stop = kp_json_plain_mask(at)) == 0)
+        if ((at += 32) >= end)
+            return NULL;
+    at += __builtin_ctz(stop);
+    if (__builtin_expect(*at != '"', 0))
+        return read_wide_text(p, end, ret_text);
+    store_text(p, (size_t)(at - p), ret_text);
+    return at + 1;
 }
 
 /* Guesses that it is as long as the last one: then its bytes are all looked at, and no scan for the quote is needed. */
@@ -510,10 +525,11 @@ static const uint8_t *read_object(struct kp_decode_state *state, struct object *
         p = read_value(state, name, p, end);
         if (!p)
             return NULL;
-        if (*p <= ' ' && p < end)
+        if (*p != ',') {
             p = kp_json_space_end(p, end);
-        if (*p != ',')
-            return *p == '}' ? p + 1 : NULL;
+            if (*p != ',')
+                return *p == '}' ? p + 1 : NULL;
+        }
         p++;
     }
     return NULL;
