@@ -177,10 +177,8 @@ static enum kp_code run(const struct options *options, const struct data *data, 
         code = sender->send(sender->state, (enum kind)event->kind, (struct kp_str){(const char *)key.data, key.len},
                             (struct kp_str){(const char *)value.data, value.len}, err);
         progress->counts[event->kind]++;
-        if ((++progress->sent & 1023) == 0 && code == KP_OK) {
-            code = sender->flush(sender->state, false, err);
+        if ((++progress->sent & 1023) == 0)
             tell(progress, event, now_s());
-        }
     }
     if (code == KP_OK)
         code = sender->flush(sender->state, true, err);

@@ -8,7 +8,7 @@
 
 struct kafka {
     rd_kafka_t *producer;
-    uint64_t failed;
+    uint64_t sent, failed;
     char reason[256]; /* of the first failure */
 };
 
@@ -32,6 +32,8 @@ static enum kp_code send_event(void *state, enum kind kind, struct kp_str key, s
                                struct kp_error *err)
 {
     struct kafka *kafka = state;
+    if ((++kafka->sent & 255) == 0)
+        rd_kafka_poll(kafka->producer, 0); /* runs `delivered` */
     KP_TRY(check(kafka, err));
     for (;;) {
         rd_kafka_resp_err_t failed = rd_kafka_producev(
