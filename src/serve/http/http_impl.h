@@ -163,10 +163,10 @@ const char *kp_http_format_type(enum http_format format);
 /* A row as a JSON object. */
 void kp_http_print_row(const struct kp_column *cols, uint32_t col_count, const struct kp_batch *batch, uint32_t row,
                        const struct kp_zone *zone, struct kp_buf *out);
-/* All rows of a cursor into http->stream in this format; *ret_rows how many. */
+/* The rows of a cursor, at most rows_max, into http->stream in this format. */
 KP_MUST enum kp_code kp_http_print_rows(struct kp_conn *conn, const struct kp_prepared *prepared,
-                                        struct kp_cursor *cursor, enum http_format format, const struct kp_zone *zone,
-                                        uint64_t *ret_rows, struct kp_error *err);
+                                        struct kp_cursor *cursor, enum http_format format, uint64_t rows_max,
+                                        const struct kp_zone *zone, struct kp_error *err);
 
 /* ---- json.c ---- */
 

@@ -158,7 +158,7 @@ struct row_writer {
     bool arrays; /* JSON rows as arrays */
     const struct kp_zone *zone;
     struct kp_buf scratch;
-    uint64_t rows;
+    uint64_t rows, rows_max;
 };
 
 static void write_row(struct row_writer *writer, const struct kp_batch *batch, uint32_t row)
@@ -182,11 +182,12 @@ static void write_row(struct row_writer *writer, const struct kp_batch *batch, u
 static enum kp_code write_rows(struct row_writer *writer, struct kp_cursor *cursor, struct kp_error *err)
 {
     const char *type = kp_http_format_type(writer->format);
-    for (bool done = false; !done;) {
+    for (bool done = false; !done && writer->rows < writer->rows_max;) {
         struct kp_batch *batch = NULL;
-        KP_TRY(kp_cursor_next(cursor, 0, -1, &batch, &done, err));
+        uint64_t left = writer->rows_max - writer->rows;
+        KP_TRY(kp_cursor_next(cursor, left < KP_BATCH_ROWS_MAX ? (uint32_t)left : 0, -1, &batch, &done, err));
         for (uint32_t row = 0; batch && row < batch->rows; row++) {
-            for (int64_t n = batch->weights ? batch->weights[row] : 1; n > 0; n--)
+            for (int64_t n = batch->weights ? batch->weights[row] : 1; n > 0 && writer->rows < writer->rows_max; n--)
                 write_row(writer, batch, row);
             if (http_of(writer->conn)->stream.len >= STREAM_BYTES)
                 KP_TRY(kp_http_stream(writer->conn, type, err));
@@ -207,10 +208,10 @@ static void write_csv_head(struct row_writer *writer)
 }
 
 static enum kp_code print_rows(struct kp_conn *conn, const struct kp_prepared *prepared, struct kp_cursor *cursor,
-                               enum http_format format, bool arrays, const struct kp_zone *zone, uint64_t *ret_rows,
+                               enum http_format format, bool arrays, uint64_t rows_max, const struct kp_zone *zone,
                                struct kp_error *err)
 {
-    struct row_writer writer = {.conn = conn, .format = format, .arrays = arrays, .zone = zone};
+    struct row_writer writer = {.conn = conn, .format = format, .arrays = arrays, .rows_max = rows_max, .zone = zone};
     if (!kp_prepared_columns(prepared, &writer.cols, &writer.col_count))
         writer.col_count = 0;
     if (format == FORMAT_CSV && writer.col_count)
@@ -221,16 +222,14 @@ static enum kp_code print_rows(struct kp_conn *conn, const struct kp_prepared *p
     if (format == FORMAT_JSON)
         kp_buf_append_byte(&http_of(conn)->stream, ']');
     kp_buf_finish(&writer.scratch);
-    if (code == KP_OK)
-        *ret_rows = writer.rows;
     return code;
 }
 
 enum kp_code kp_http_print_rows(struct kp_conn *conn, const struct kp_prepared *prepared, struct kp_cursor *cursor,
-                                enum http_format format, const struct kp_zone *zone, uint64_t *ret_rows,
+                                enum http_format format, uint64_t rows_max, const struct kp_zone *zone,
                                 struct kp_error *err)
 {
-    return print_rows(conn, prepared, cursor, format, false, zone, ret_rows, err);
+    return print_rows(conn, prepared, cursor, format, false, rows_max, zone, err);
 }
 
 /* ---- POST /sql ---- */
@@ -297,16 +296,15 @@ static enum kp_code print_result(struct script *script, const struct kp_prepared
     const struct kp_zone *zone = kp_session_zone(script->session);
     const struct kp_column *cols;
     uint32_t count;
-    uint64_t rows;
     bool has_rows = kp_prepared_columns(prepared, &cols, &count);
     if (script->format != FORMAT_JSON && has_rows)
-        return print_rows(script->conn, prepared, cursor, script->format, script->arrays, zone, &rows, err);
+        return print_rows(script->conn, prepared, cursor, script->format, script->arrays, UINT64_MAX, zone, err);
     if (script->format == FORMAT_JSON) {
         kp_buf_append_text(out, script->statements ? ",\n {" : "{\"results\":[\n {");
         print_columns(prepared, out);
         if (has_rows) {
             kp_buf_append_text(out, "\"rows\":");
-            KP_TRY(print_rows(script->conn, prepared, cursor, FORMAT_JSON, script->arrays, zone, &rows, err));
+            KP_TRY(print_rows(script->conn, prepared, cursor, FORMAT_JSON, script->arrays, UINT64_MAX, zone, err));
             kp_buf_append_byte(out, ',');
         }
     }

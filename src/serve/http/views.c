@@ -1,7 +1,7 @@
 /*
  * GET /views/{v}: the rows of a view, table or source at one position; GET /views: the views.
  *
- * The parameters become a statement with bound parameters, SELECT * FROM "v" WHERE "col" = $1 … LIMIT …, so values are
+ * The parameters become a statement with bound parameters, SELECT * FROM "v" WHERE "col" = $1 …, so values are
  * read and compared as PostgreSQL does, and a look-up by key is one.
  */
 #include "serve/http/http_impl.h"
@@ -63,8 +63,6 @@ static enum kp_code build(struct query *query, const struct kp_relation *relatio
         query->values[query->value_count++] = value;
         kp_buf_printf(&query->sql, " = $%u", query->value_count);
     }
-    if (query->limit >= 0)
-        kp_buf_printf(&query->sql, " LIMIT %lld", (long long)query->limit);
     return KP_OK;
 }
 
@@ -102,8 +100,9 @@ static enum kp_code execute(struct query *query, struct kp_prepared *prepared, s
     KP_TRY(kp_execute(query->session, prepared, params, count, &cursor, err));
     if (kp_cursor_position(cursor) >= 0)
         kp_http_add_header(query->conn, "X-Kappa-Position", "%lld", (long long)kp_cursor_position(cursor));
-    uint64_t rows;
-    enum kp_code code = kp_http_print_rows(query->conn, prepared, cursor, query->format, zone, &rows, err);
+    uint64_t rows_max =
+        query->limit >= 0 ? (uint64_t)query->limit : UINT64_MAX; /* any: no order is asked for, so no sort either */
+    enum kp_code code = kp_http_print_rows(query->conn, prepared, cursor, query->format, rows_max, zone, err);
     kp_cursor_close(cursor);
     return code;
 }
