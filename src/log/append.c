@@ -119,6 +119,7 @@ void kp_log_enqueue(struct kp_log *log, struct kp_log_piece *pieces, size_t coun
         block = open_block(log, total + sizeof(struct kp_block_header) <= KP_BLOCK_BYTES_MAX
                                     ? total
                                     : kp_entry_bytes(pieces[0].header.payload_bytes));
+    struct kp_open_block *first = block;
     for (size_t i = 0; i < count; i++) {
         size_t bytes = kp_entry_bytes(pieces[i].header.payload_bytes);
         if (block->cap - block->used < bytes) {
@@ -127,6 +128,11 @@ void kp_log_enqueue(struct kp_log *log, struct kp_log_piece *pieces, size_t coun
             block->header->flags |= KP_BLOCK_CONTINUED;
         }
         put_piece(log, block, &pieces[i], i + 1 == count);
+    }
+    if (first != block) { /* the last block may yet grow */
+        first->room = kp_sector_ceil(block->cap);
+        for (const struct kp_open_block *at = first; at != block; at = at->next)
+            first->room += kp_sector_ceil(at->used);
     }
     add_completion(block, (struct kp_completion){done, arg, log->next_position});
     kp_cond_signal(&log->work);

@@ -174,10 +174,18 @@ static void fail_all(struct kp_log *log, struct kp_open_block *blocks, const str
     kp_mutex_lock(&log->mutex);
 }
 
-static enum kp_code write_blocks(struct kp_log *log, struct kp_open_block *blocks, struct kp_error *err)
+/* Writes and syncs. *ret_unwritten: on failure, the blocks that were not written; those before them may have been. */
+static enum kp_code write_blocks(struct kp_log *log, struct kp_open_block **blocks,
+                                 struct kp_open_block **ret_unwritten, struct kp_error *err)
 {
-    for (struct kp_open_block *block = blocks; block; block = block->next)
-        KP_TRY(kp_journal_write(&log->journal, block->header, block->next == NULL, err));
+    for (struct kp_open_block **at = blocks; *at; at = &(*at)->next) {
+        enum kp_code code = kp_journal_write(&log->journal, (*at)->header, (*at)->room, (*at)->next == NULL, err);
+        if (code != KP_OK) {
+            *ret_unwritten = *at;
+            *at = NULL;
+            return code;
+        }
+    }
     return KP_OK;
 }
 
@@ -199,22 +207,35 @@ static struct kp_open_block *release_held(struct kp_log *log, struct kp_open_blo
     return done;
 }
 
-void kp_log_commit_some(struct kp_log *log)
+/*
+ * There is no room for a next file. What is not written fails, and all that was given to it is taken back: offsets,
+ * positions, drops. Locked: mutex, released meanwhile.
+ */
+static void refuse_all(struct kp_log *log, struct kp_open_block *unwritten, struct kp_error *err)
 {
-    size_t bytes;
-    struct kp_open_block *blocks = take(log, &bytes);
-    log->committing = true;
-    kp_mutex_unlock(&log->mutex);
-
-    struct kp_error err;
-    enum kp_code code = write_blocks(log, blocks, &err);
-    struct kp_open_block *done = release_held(log, blocks);
-    if (code != KP_OK) {
-        kp_mutex_lock(&log->mutex);
-        fail_all(log, done, &err);
-        log->committing = false;
-        return;
+    struct kp_open_block *queued = log->first;
+    log->first = log->last = NULL;
+    log->queued_bytes = 0;
+    log->next_position = log->journal.end.position;
+    for (uint32_t id = 1; id <= log->topics.id_count; id++) {
+        struct kp_topic *topic = kp_topics_get(&log->topics, id);
+        for (uint32_t i = 0; topic && i < topic->partition_count; i++)
+            topic->partitions[i].next_offset = topic->partitions[i].end_offset;
+        if (topic)
+            topic->dropping = false;
     }
+    kp_cond_broadcast(&log->space);
+    kp_mutex_unlock(&log->mutex);
+    err->retriable = true;
+    kp_error_hint(err, "Make room on the disk: nothing else is needed.");
+    finish_blocks(log, unwritten, err);
+    finish_blocks(log, queued, err);
+    kp_mutex_lock(&log->mutex);
+}
+
+/* Makes what is durable visible, and tells who waits for it. bytes: what left the queue. No lock held. */
+static void announce(struct kp_log *log, struct kp_open_block *done, size_t bytes)
+{
     if (done)
         publish(log, done);
     kp_mutex_lock(&log->mutex);
@@ -229,7 +250,37 @@ void kp_log_commit_some(struct kp_log *log)
     int64_t position = kp_log_position(log);
     for (size_t i = 0; i < listeners; i++)
         log->listeners[i].on_commit(log->listeners[i].arg, position);
+}
+
+static struct kp_open_block *joined(struct kp_open_block *first, struct kp_open_block *second)
+{
+    struct kp_open_block **end = &first;
+    while (*end)
+        end = &(*end)->next;
+    *end = second;
+    return first;
+}
+
+void kp_log_commit_some(struct kp_log *log)
+{
+    size_t bytes;
+    struct kp_open_block *blocks = take(log, &bytes), *unwritten = NULL;
+    log->committing = true;
+    kp_mutex_unlock(&log->mutex);
+
+    struct kp_error err;
+    enum kp_code code = write_blocks(log, &blocks, &unwritten, &err);
+    /* On a refusal, blocks before it are durable: the file they are in was synced before a next one was asked for. */
+    bool refused = code == KP_FULL && log->journal.refused;
+    struct kp_open_block *done = release_held(log, blocks);
+    if (code == KP_OK || refused)
+        announce(log, done, bytes);
     kp_mutex_lock(&log->mutex);
+    if (refused && !log->held) {
+        refuse_all(log, unwritten, &err);
+    } else if (code != KP_OK) { /* also when a group was written in part: what follows it could not be told apart */
+        fail_all(log, refused ? unwritten : joined(done, unwritten), &err);
+    }
     log->committing = false;
 }
 
@@ -258,6 +309,6 @@ void kp_log_commit_closing(struct kp_log *log)
     block->position = end->position;
     block->flags = KP_BLOCK_CLOSED;
     struct kp_error err;
-    (void)!kp_journal_write(&log->journal, block, true, &err); /* it only vouches for what is durable already */
+    (void)!kp_journal_write(&log->journal, block, 0, true, &err); /* it only vouches for what is durable already */
     kp_free(block);
 }

@@ -44,7 +44,8 @@
  * GROUPS. One append is one atomic group. The last entry of a group has KP_ENTRY_GROUP_END. A group that does not fit
  * into what is left of a block begins a new one, and when it is larger than a block, every block but its last has
  * KP_BLOCK_CONTINUES. So a group begins at a block's start or lies within one block, and cutting an unfinished group
- * is cutting whole blocks. A group's entry is never split: a block with a large batch is as large as it.
+ * is cutting whole blocks. All blocks of a group lie in one file, which is made as large as it takes: so a full disk is
+ * met before a group's first block. A group's entry is never split: a block with a large batch is as large as it.
  *
  * VALID. A block is the log's next one iff its magic, format and header CRC are right; generation, file number and
  * offset are those of the place it lies in; its sequence is the previous one plus 1 and `previous` is the previous

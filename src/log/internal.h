@@ -42,6 +42,7 @@ struct kp_open_block {
     struct kp_block_header *header;
     size_t used, cap; /* bytes, with the header */
     bool sealed;      /* takes no more */
+    uint64_t room;    /* bytes that must be left in its file: of the whole group, when one of many blocks begins here */
     struct kp_completion *completions;
     size_t completion_count, completion_cap;
 };

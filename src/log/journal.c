@@ -217,6 +217,7 @@ static enum kp_code switch_file(struct kp_journal *journal, uint64_t block_bytes
     kp_mutex_unlock(&journal->mutex);
 
     enum kp_code code = ready ? KP_OK : make_file(journal, number, bytes_min, false, &bytes, err);
+    journal->refused = code == KP_FULL;
     struct kp_journal_end before = journal->end;
     if (code == KP_OK) {
         journal->end.file_number = number;
@@ -303,14 +304,15 @@ static void complete_header(struct kp_journal *journal, struct kp_block_header *
     block->header_crc = kp_block_header_crc(block);
 }
 
-enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header *block, bool sync,
+enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header *block, uint64_t room, bool sync,
                               struct kp_error *err)
 {
     struct kp_journal_end *end = &journal->end;
     uint64_t bytes = kp_block_bytes(block);
+    journal->refused = false;
     uint64_t file_bytes = kp_journal_file_get(journal, end->file_number).bytes;
-    if (bytes > file_bytes - end->offset) {
-        KP_TRY(switch_file(journal, bytes, err));
+    if (KP_MAX(bytes, room) > file_bytes - end->offset) {
+        KP_TRY(switch_file(journal, KP_MAX(bytes, room), err));
         file_bytes = kp_journal_file_get(journal, end->file_number).bytes;
     }
     complete_header(journal, block);

@@ -47,7 +47,8 @@ struct kp_journal {
     struct kp_journal_end end;
     uint64_t durable_sequence; /* synced */
     int64_t durable_position;
-    bool unsynced;                     /* blocks were written to the current file since its last sync */
+    bool refused;  /* the last write failed for want of room for a next file: nothing was written, all may go on */
+    bool unsynced; /* blocks were written to the current file since its last sync */
     uint64_t block_count, block_bytes; /* written to the current file: does the load write small blocks? */
 };
 
@@ -69,10 +70,11 @@ struct kp_journal_file kp_journal_file_get(struct kp_journal *journal, uint64_t 
 
 /*
  * Completes the header of the block (payload and its counts and CRC are set), writes it, and with `sync` makes it and
- * all blocks before it durable. block: aligned, whole sectors. On success the journal's end is behind it. A failure
- * leaves the journal unusable for writing.
+ * all blocks before it durable. room: bytes that its file must have left, if more than its own: a group lies in one
+ * file. block: aligned, whole sectors. On success the journal's end is behind it. A failure leaves the journal unusable
+ * for writing, unless journal->refused is set.
  */
-KP_MUST enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header *block, bool sync,
-                                      struct kp_error *err);
+KP_MUST enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header *block, uint64_t room,
+                                      bool sync, struct kp_error *err);
 
 #endif

@@ -88,7 +88,7 @@ enum kp_code kp_log_open(const struct kp_log_options *options, struct kp_log **r
     log->os = options->os;
     log->read_only = options->read_only;
     log->no_threads = options->no_threads;
-    log->tail.bytes_max = KP_LOG_TAIL_BYTES;
+    log->tail.bytes_max = options->tail_bytes ? options->tail_bytes : KP_LOG_TAIL_BYTES;
     kp_journal_init(&log->journal, options->os, options->dir, options->journal_file_bytes, options->unsafe_no_sync);
     kp_mutex_init(&log->mutex);
     kp_cond_init(&log->work);

@@ -4,10 +4,12 @@
  * A *position* is the number of records before it in the whole log. A record also has an *offset* in its topic's
  * partition. What is written is Kafka v2 record batches (log/record_batch.h), kept as sent but for the base offset.
  * One append is one atomic group: after a crash all of it is there or none. Appends from many threads are gathered
- * into commit blocks (log/format.h), each made durable by one sync; then their callbacks run.
+ * into commit blocks (log/format.h), made durable by one sync; then their callbacks run.
  *
  * Threads: every function may be called from any thread unless it says otherwise. After the first failed write or
- * sync the log is poisoned: appends fail with KP_CLOSED and the first cause; reads of durable data go on.
+ * sync the log is poisoned: appends fail with KP_CLOSED and the first cause; reads of durable data go on. A full disk
+ * poisons nothing when it is met where room for more is asked for: what was queued fails with KP_FULL, marked
+ * retriable, and is not in the log; later appends succeed once there is room.
  */
 #ifndef KP_LOG_LOG_H
 #define KP_LOG_LOG_H
@@ -23,6 +25,7 @@ struct kp_log_options {
     const char *dir;             /* made if missing; locked while open */
     bool read_only;              /* inspect: no lock on an absent folder, no writer thread, nothing changed */
     uint64_t journal_file_bytes; /* 0: the default */
+    uint64_t tail_bytes;         /* newest blocks kept in memory; 0: the default */
     bool unsafe_no_sync;         /* relaxed durability, under its own name: for `kappa run` and tests */
     bool no_threads;             /* the caller's thread commits: simulation and `kappa run` */
 };
@@ -82,8 +85,9 @@ typedef void (*kp_log_done)(void *arg, int64_t position_end, const struct kp_err
 KP_MUST enum kp_code kp_log_append(struct kp_log *log, struct kp_log_entry *entries, size_t count,
                                    int64_t *ret_position, struct kp_error *err);
 /* The same without waiting: fails at once for bad input (done is not called), else offsets and positions are filled
- * and done(arg, …) is called exactly once from the writer thread. Blocks while the queue of bytes not yet written is
- * over its limit: back pressure. */
+ * and done(arg, …) is called exactly once from the writer thread, without a lock held; it must not append and wait.
+ * With no_threads it is called before this returns, whether or not it is durable by then. Blocks while the queue of
+ * bytes not yet written is over its limit: back pressure. */
 KP_MUST enum kp_code kp_log_append_async(struct kp_log *log, struct kp_log_entry *entries, size_t count,
                                          kp_log_done done, void *arg, struct kp_error *err);
 
@@ -126,8 +130,9 @@ struct kp_log_span {
 
 /*
  * Reads the log from position (which must be the start of a group) as far as about bytes_max, at least one group if
- * any is durable; an empty span (count 0) at the end. topics: only chunks of these (NULL: all); position_end counts
- * what was skipped too.
+ * any is durable; position_end == position at the end. Groups that begin at or behind position_limit are not wanted
+ * (INT64_MAX: all). topics: only chunks of these (NULL: all); position_end counts what was skipped too, so a span
+ * without chunks is not the end.
  */
 KP_MUST enum kp_code kp_log_read(struct kp_log *log, int64_t position, int64_t position_limit, size_t bytes_max,
                                  const uint32_t *topics, size_t topic_count, struct kp_log_span *ret_span,

@@ -387,9 +387,17 @@ static void run_appender(void *arg)
     }
 }
 
+static int fresh_dir_from_disk(void **state)
+{
+    static int yes;
+    *state = &yes;
+    return fresh_dir(state);
+}
+
 static void threads(void **state)
 {
-    struct kp_log *log = open_log((struct kp_log_options){.journal_file_bytes = 1 << 20});
+    bool from_disk = *state; /* hardly any tail: the reader follows on disk */
+    struct kp_log *log = open_log((struct kp_log_options){.journal_file_bytes = 1 << 20, .tail_bytes = from_disk});
     struct kp_error err;
     struct kp_thread running[APPENDERS];
     struct load loads[APPENDERS];
@@ -418,6 +426,39 @@ static void threads(void **state)
     log = open_log((struct kp_log_options){0});
     assert_int_equal(read_all(log, 1 << 20, NULL, 0), total);
     kp_log_close(log);
+}
+
+/* Another process may look while this one writes: it sees a beginning of the log, and changes nothing. */
+static void read_only(void **state)
+{
+    struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .read_only = true};
+    struct kp_log *log, *reader;
+    struct kp_error err;
+    assert_int_equal(kp_log_open(&options, &reader, &err), KP_NOT_FOUND);
+    log = open_log((struct kp_log_options){.journal_file_bytes = 256 << 10});
+    uint32_t topic;
+    assert_int_equal(kp_log_topic_create(log, "t", 1, &topic, &err), KP_OK);
+    _Atomic int done = 0;
+    for (int tag = 0; tag < 300; tag++) {
+        struct kp_buf batch = batch_of(tag, 2, 3000);
+        struct kp_log_entry entry = {.topic = topic, .batch = batch.data, .bytes = batch.len};
+        assert_int_equal(kp_log_append_async(log, &entry, 1, count_done, &done, &err), KP_OK);
+        kp_buf_finish(&batch);
+        if (tag % 10)
+            continue;
+        int64_t before = kp_log_position(log);
+        if (kp_log_open(&options, &reader, &err) != KP_OK)
+            fail_msg("%s %s", err.message, err.detail);
+        assert_true(kp_log_position(reader) >= before);
+        assert_int_equal(read_all(reader, 1 << 20, NULL, 0), kp_log_position(reader));
+        int64_t end;
+        entry.batch = (const uint8_t *)"";
+        entry.bytes = 0;
+        assert_int_not_equal(kp_log_append(reader, &entry, 1, &end, &err), KP_OK);
+        kp_log_close(reader);
+    }
+    kp_log_close(log);
+    assert_int_equal(done, 300);
 }
 
 /* Ten thousand partitions, one record each now and then: small, and quick to open. */
@@ -460,6 +501,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(damage, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(unknown_format, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(threads, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(threads, fresh_dir_from_disk, remove_dir),
+        cmocka_unit_test_setup_teardown(read_only, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(many_partitions, fresh_dir, remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

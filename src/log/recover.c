@@ -16,7 +16,7 @@
 #include "base/buf.h"
 #include "log/plant.h"
 
-enum { SCAN_READ_BYTES = 8 << 20, SEARCH_READ_BYTES = 1 << 20 };
+enum { SCAN_READ_BYTES = 8 << 20, SEARCH_READ_BYTES = 1 << 20, READ_ONLY_TRIES = 100 };
 
 /* ---- files ---- */
 
@@ -374,9 +374,19 @@ enum kp_code kp_recover(struct kp_recovery *recovery, bool *ret_found, struct kp
     kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SCAN_READ_BYTES);
     const char *wrong = "there is none";
     enum kp_code code = walk_chain(recovery, &scan, &wrong, err);
+    if (code == KP_OK)
+        code = settle_end(recovery, wrong, err);
+    for (int tries = 0; tries < READ_ONLY_TRIES && code == KP_CORRUPT && recovery->read_only; tries++) {
+        /* Its owner may have written on since the walk came to the end. */
+        uint64_t sequence = journal->end.sequence;
+        kp_block_scan_finish(&scan);
+        kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SEARCH_READ_BYTES);
+        if (walk_chain(recovery, &scan, &wrong, err) != KP_OK || journal->end.sequence == sequence)
+            break;
+        code = settle_end(recovery, wrong, err);
+    }
     kp_block_scan_finish(&scan);
     KP_TRY(code);
-    KP_TRY(settle_end(recovery, wrong, err));
     if (!recovery->read_only && !journal->unsafe_no_sync && kp_log_planted != KP_PLANT_NO_RECOVERY_SYNC) {
         /* Blocks in flight at a kill may be in two files. */
         for (uint64_t number = KP_MAX(journal->end.file_number, 2) - 1; number <= journal->end.file_number; number++)
