@@ -117,7 +117,8 @@ static void prepare_batch(struct produce *produce, struct part *part)
         part->records = (struct kp_str){(char *)part->converted.data, part->converted.len};
     }
     const uint8_t *bytes = (const uint8_t *)part->records.ptr;
-    enum kp_code code = kp_record_batch_check(bytes, part->records.len, true, &part->info, &err);
+    enum kp_code code =
+        kp_record_batch_check(bytes, part->records.len, false, &part->info, &err); /* append checks the CRC */
     if (code != KP_OK)
         refuse_err(produce, part, code, &err);
     else if (part->info.control || part->info.transactional)
