@@ -71,8 +71,10 @@ static void start_batch(struct run *run)
     struct kp_decode_state *state = run->state;
     const struct kp_decoder *decoder = state->decoder;
     uint32_t rows = run->records_left < KP_BATCH_ROWS_MAX ? (uint32_t)run->records_left : KP_BATCH_ROWS_MAX;
-    state->batch = kp_batch_create(state->arena, decoder->column_count, rows);
-    for (uint32_t i = 0; i < decoder->column_count; i++) {
+    state->batch = kp_batch_create(state->arena, decoder->batch_columns, rows);
+    for (uint32_t i = decoder->batch_columns; i < decoder->column_count; i++)
+        state->data[i] = state->checked_slot;
+    for (uint32_t i = 0; i < decoder->batch_columns; i++) {
         /* Not kp_vec_init: every row is written, so clearing first would be for nothing. */
         struct kp_vec *vec = &state->batch->vecs[i];
         *vec = (struct kp_vec){.type = decoder->columns[i].type};
@@ -262,7 +264,7 @@ static enum kp_code fill_others(struct kp_decode_state *state, const struct kp_d
                                 const struct kp_record *record, int64_t position, struct kp_error *err)
 {
     const struct kp_decoder *decoder = state->decoder;
-    for (uint32_t column = 0; column < decoder->column_count; column++) {
+    for (uint32_t column = 0; column < decoder->batch_columns; column++) {
         if (decoder->columns[column].origin == KP_FIELD_VALUE)
             continue;
         enum kp_code code = fill_other(state, column, input, record, position, err);
@@ -401,7 +403,7 @@ static void report_dead(struct run *run, const struct kp_decode_input *input, co
 /* A record that failed may have set validity bits of its row; the next record starts clean. */
 static void clean_row(struct kp_decode_state *state)
 {
-    for (uint32_t i = 0; i < state->decoder->column_count; i++)
+    for (uint32_t i = 0; i < state->decoder->batch_columns; i++)
         if (state->batch->vecs[i].valid)
             state->batch->vecs[i].valid[state->row >> 6] |= (uint64_t)1 << (state->row & 63);
 }

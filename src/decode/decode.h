@@ -33,6 +33,8 @@ struct kp_field {
     uint32_t csv_index; /* column in CSV, from 0 */
     uint32_t key_part; /* keyed tables: 1 for the first column of the key …; 0: not in the key. A value that lacks such
                           a field takes it from the record's key, a tombstone all of them */
+    bool checked; /* must be of its type, but makes no column: what a record is worth may not depend on who reads it.
+                     Of fields of the value only; behind all others */
 };
 
 struct kp_decoder_options {
@@ -85,10 +87,11 @@ void kp_decode_state_set_general_only(struct kp_decode_state *state, bool genera
 
 /*
  * Decodes inputs into batches of at most KP_BATCH_ROWS_MAX rows, given to emit in order. Columns are the options'
- * fields. Strings point into the inputs' bytes where they can, else into arena: inputs must live as long as the arena.
- * Keyed tables: records with a null value give `tombstone` rows: all value fields NULL, key fields from the key, which
- * is a JSON array of the key's values, a JSON string, or plain text. A record that cannot be decoded goes to dead (may
- * be NULL) and makes no row. Control batches are skipped. Fails only if emit does, or if a batch is malformed.
+ * fields that are not only checked. Strings point into the inputs' bytes where they can, else into arena: inputs must
+ * live as long as the arena. Keyed tables: records with a null value give `tombstone` rows: all value fields NULL, key
+ * fields from the key, which is a JSON array of the key's values, a JSON string, or plain text. A record that cannot be
+ * decoded goes to dead (may be NULL) and makes no row. Control batches are skipped. Fails only if emit does, or if a
+ * batch is malformed.
  */
 struct kp_decoded {
     struct kp_batch *batch;

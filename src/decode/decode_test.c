@@ -475,6 +475,29 @@ static void test_csv(void **unused)
     EXPECT(&tabs, "50 {\"b\":\"\",\"a\":null}\n", "", {NULL, "\\N\t\t"});
 }
 
+static void test_checked(void **unused)
+{
+    /* A field that is only checked decides whether a record is good, as a wanted one does, and makes no column. */
+    static const struct kp_field fields[] = {{.name = "b", .type = {KP_TEXT, -1}},
+                                             {.name = "a", .type = {KP_INT8, -1}, .checked = true},
+                                             {.name = "t", .type = {KP_TEXT, -1}, .checked = true},
+                                             {.name = "when", .type = {KP_TIMESTAMP, -1}, .checked = true}};
+    const struct kp_decoder_options options = {.format = KP_FORMAT_JSON, .fields = fields, .field_count = 4};
+    EXPECT(&options, "50 {\"b\":\"x\"}\n51 {\"b\":null}\n52 {\"b\":\"y\"}\n",
+           "1003 22P02 field \"a\": invalid input syntax for type bigint: \"q\"\n"
+           "1004 22P05 field \"t\": unsupported Unicode escape sequence (\\u0000 cannot be converted to text.)\n"
+           "1005 22007 field \"when\": invalid input syntax for type timestamp: \"soon\"\n",
+           {NULL, "{\"a\":1,\"b\":\"x\",\"t\":\"some text that is long\",\"when\":\"2020-01-01 00:00:00\"}"},
+           {NULL, "{\"a\":null}"}, {NULL, "{\"b\":\"y\"}"}, {NULL, "{\"a\":\"q\",\"b\":\"z\",\"when\":1}"},
+           {NULL, "{\"b\":\"z\",\"t\":\"\\u0000\"}"}, {NULL, "{\"when\":\"soon\",\"a\":[]}"});
+    static const struct kp_field behind[] = {{.name = "a", .type = {KP_INT8, -1}, .checked = true},
+                                             {.name = "b", .type = {KP_TEXT, -1}}};
+    const struct kp_decoder_options wrong = {.format = KP_FORMAT_JSON, .fields = behind, .field_count = 2};
+    struct kp_decoder *decoder;
+    struct kp_error err;
+    assert_int_equal(kp_decoder_create(&wrong, &decoder, &err), KP_INVALID);
+}
+
 static void test_text(void **unused)
 {
     static const struct kp_field fields[] = {{.name = "line", .type = {KP_TEXT, -1}}};
@@ -490,6 +513,7 @@ int main(void)
         cmocka_unit_test(test_objects), cmocka_unit_test(test_names),   cmocka_unit_test(test_dotted),
         cmocka_unit_test(test_path),    cmocka_unit_test(test_strings), cmocka_unit_test(test_integers),
         cmocka_unit_test(test_grammar), cmocka_unit_test(test_depth),   cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_origins), cmocka_unit_test(test_csv),     cmocka_unit_test(test_text)};
+        cmocka_unit_test(test_origins), cmocka_unit_test(test_csv),     cmocka_unit_test(test_checked),
+        cmocka_unit_test(test_text)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

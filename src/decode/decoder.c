@@ -232,6 +232,9 @@ static enum kp_code add_columns(struct kp_decoder *decoder, const struct kp_deco
         const struct kp_field *field = &options->fields[i];
         struct kp_decode_column *column = &decoder->columns[i];
         enum kp_type_id needed = origin_type(field->origin);
+        if (field->checked ? field->origin != KP_FIELD_VALUE : decoder->batch_columns < i)
+            return kp_fail(err, KP_INVALID, NULL, "field \"%s\" is %s", field->name,
+                           field->checked ? "only checked, but not of the value" : "behind one that is only checked");
         if (needed != KP_TYPE_NONE && field->type.id != needed)
             return kp_fail(err, KP_INVALID, "42804", "column \"%s\" must be %s, not %s", field->name,
                            kp_type_info(needed)->name, kp_type_info(field->type.id)->name);
@@ -241,7 +244,10 @@ static enum kp_code add_columns(struct kp_decoder *decoder, const struct kp_deco
                                             .conv = conv_of(field->type),
                                             .csv_index = field->csv_index,
                                             .key_part = field->key_part,
-                                            .width = kp_type_info(field->type.id)->bytes};
+                                            .width = field->checked ? 0 : kp_type_info(field->type.id)->bytes};
+        decoder->batch_columns += !field->checked;
+        if (field->checked)
+            continue;
         if (field->origin == KP_FIELD_VALUE)
             kp_decode_mask_set(decoder->value_mask, i);
         else

@@ -31,7 +31,7 @@ struct kp_decode_column {
     enum kp_decode_conv conv;
     uint32_t csv_index;
     uint32_t key_part;
-    uint32_t width;
+    uint32_t width; /* 0: only checked, all rows write to one slot */
 };
 
 /* ---- the tree of wanted members ---- */
@@ -60,7 +60,8 @@ struct kp_decoder {
     enum kp_format format;
     struct kp_decode_column *columns;
     uint32_t column_count;
-    uint64_t *value_mask; /* columns that come from the value */
+    uint32_t batch_columns; /* the first ones: the others are only checked */
+    uint64_t *value_mask;   /* columns of the batch that come from the value */
     uint32_t mask_words;
     bool keyed, any_other;       /* any_other: a column that does not come from the value */
     struct kp_json_node **nodes; /* [0] is the record */
@@ -95,6 +96,7 @@ struct kp_decode_state {
     struct kp_batch *batch; /* being filled; NULL before the first row */
     void **data;            /* columns' values in batch */
     uint32_t row, row_limit;
+    _Alignas(16) uint8_t checked_slot[16]; /* where values go that are only checked */
     int64_t *positions;
     uint8_t *tombstones;
     uint64_t present[KP_COLUMNS_MAX / 64]; /* per column: has a value or an explicit null in this record */

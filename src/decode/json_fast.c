@@ -49,6 +49,7 @@ struct name {
     uint8_t quoted_len;           /* of these, quotes and between */
     uint8_t action;
     uint32_t column;
+    uint32_t row_mask; /* 0 if the column is only checked: it has one slot */
     struct name *next; /* the name that followed last time */
     struct object *child;
 };
@@ -149,6 +150,7 @@ static void resolve_name(struct kp_decode_state *state, struct object *object, s
     } else if (!want->child && want->column_count == 1) {
         name->column = want->columns[0];
         name->action = action_of(state->decoder, name->column);
+        name->row_mask = state->decoder->columns[name->column].width ? UINT32_MAX : 0;
     } else {
         name->action = ACTION_STOP;
     }
@@ -451,7 +453,7 @@ static __attribute__((noinline)) const uint8_t *read_other(struct kp_decode_stat
 static KP_ALWAYS_INLINE const uint8_t *read_value(struct kp_decode_state *state, const struct name *name,
                                                   const uint8_t *p, const uint8_t *end)
 {
-    uint32_t column = name->column, row = state->row;
+    uint32_t column = name->column, row = state->row & name->row_mask;
     const uint8_t *behind = NULL;
     int64_t integer;
     if (name->action < ACTION_SLOW)

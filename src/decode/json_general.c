@@ -221,32 +221,42 @@ static enum kp_code fail_record(struct kp_str text, const char *reason, struct k
     return kp_error_detail(err, "%s.", reason);
 }
 
+/* The value that a column takes, ends and all. */
+static struct kp_json_value taken_value(const struct kp_json_general *general, uint32_t column)
+{
+    struct kp_json_value value = general->values[column];
+    if (value.kind >= KP_JSON_OBJECT) {
+        /* The whole record is valid: the skip only finds the end. */
+        const uint8_t *bad, *start = (const uint8_t *)value.text.ptr;
+        const uint8_t *behind = kp_json_skip(start, start + KP_RECORD_BYTES_MAX, KP_JSON_DEPTH_MAX, &bad);
+        value.text.len = (size_t)(behind - start);
+    }
+    return value;
+}
+
+/* Of several bad values the first in the text is reported: the answer may not depend on the order of columns. */
 static enum kp_code convert_values(struct kp_decode_state *state, struct kp_error *err)
 {
     const struct kp_decoder *decoder = state->decoder;
     struct kp_json_general *general = state->general;
+    uint32_t bad = UINT32_MAX;
     for (uint32_t column = 0; column < decoder->column_count; column++) {
         if (!general->ranks[column])
             continue;
-        struct kp_json_value value = general->values[column];
-        if (value.kind == KP_JSON_NULL) {
+        struct kp_json_value value = taken_value(general, column);
+        if (value.kind == KP_JSON_NULL)
             kp_decode_set_null(state, column);
-            continue;
-        }
-        if (value.kind >= KP_JSON_OBJECT) {
-            /* The whole record is valid: the skip only finds the end. */
-            const uint8_t *bad, *start = (const uint8_t *)value.text.ptr;
-            const uint8_t *behind = kp_json_skip(start, start + KP_RECORD_BYTES_MAX, KP_JSON_DEPTH_MAX, &bad);
-            value.text.len = (size_t)(behind - start);
-        }
-        enum kp_code code = kp_decode_convert(state, column, &value, err);
-        if (code) {
-            kp_error_context(err, "field \"%s\"", decoder->columns[column].name);
-            return code;
-        }
-        kp_decode_mask_set(state->present, column);
+        else if (kp_decode_convert(state, column, &value, NULL) == KP_OK)
+            kp_decode_mask_set(state->present, column);
+        else if (bad == UINT32_MAX || value.text.ptr < general->values[bad].text.ptr)
+            bad = column;
     }
-    return KP_OK;
+    if (bad == UINT32_MAX)
+        return KP_OK;
+    struct kp_json_value value = taken_value(general, bad);
+    enum kp_code code = kp_decode_convert(state, bad, &value, err);
+    kp_error_context(err, "field \"%s\"", decoder->columns[bad].name);
+    return code;
 }
 
 enum kp_code kp_json_general_decode(struct kp_decode_state *state, struct kp_str text,

@@ -36,13 +36,25 @@ static struct kp_field field_of(const struct kp_relation *relation, uint32_t col
 enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_t *columns, uint32_t count,
                                const struct kp_zone *zone, struct kp_decoder **ret_decoder, struct kp_error *err)
 {
-    struct kp_field *fields = kp_calloc(count + 1, sizeof *fields);
+    struct kp_field *fields = kp_calloc(count + relation->col_count + 1, sizeof *fields);
+    uint32_t field_count = count;
     for (uint32_t c = 0; c < count; c++)
         fields[c] = field_of(relation, columns[c]);
+    /* The other declared columns are checked too: which records are dead letters is the source's affair, not the
+     * reader's. */
+    for (uint32_t c = 0; c < relation->col_count; c++) {
+        bool wanted = relation->origins && relation->origins[c] != KP_FIELD_VALUE;
+        for (uint32_t i = 0; i < count && !wanted; i++)
+            wanted = columns[i] == c;
+        if (wanted)
+            continue;
+        fields[field_count] = field_of(relation, c);
+        fields[field_count++].checked = true;
+    }
     const char *delimiter = kp_relation_option(relation, "delimiter");
     struct kp_decoder_options options = {.format = format_of(relation),
                                          .fields = fields,
-                                         .field_count = count,
+                                         .field_count = field_count,
                                          .path = kp_relation_option(relation, "path"),
                                          .keyed = relation->kind == KP_RELATION_TABLE,
                                          .csv_delimiter = delimiter ? delimiter[0] : '\0',
