@@ -141,6 +141,12 @@ static void test_known(void **state)
     CHECK("min", KP_TEXT, "a long text here", "b", "a long text here", "a long text there");
     CHECK("max", KP_INTERVAL, "1 day", "24:00:00", "1 day");
     CHECK("max", KP_DATE, "infinity", "2013-01-01", "infinity");
+    CHECK("variance", KP_INT4, "1.6666666666666667", "1", "2", "3", "4");
+    CHECK("stddev", KP_INT4, "1.2909944487358056", "1", "2", "3", "4");
+    CHECK("stddev_pop", KP_NUMERIC, "0.50000000000000000000", "1.0", "2");
+    CHECK("var_pop", KP_FLOAT8, "0.25", "1", "2");
+    CHECK("var_samp", KP_INT8, "<NULL>", "1");
+    CHECK("var_pop", KP_INT8, "0", "1");
     CHECK("bool_and", KP_BOOL, "f", "t", "f");
     CHECK("bool_or", KP_BOOL, "t", "t", "f");
 }

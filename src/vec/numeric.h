@@ -108,5 +108,7 @@ KP_MUST enum kp_code kp_numeric_round(const struct kp_numeric *n, int32_t digits
                                       struct kp_arena *arena, struct kp_numeric *ret_n, struct kp_error *err);
 KP_MUST enum kp_code kp_numeric_sqrt(const struct kp_numeric *n, struct kp_arena *arena, struct kp_numeric *ret_n,
                                      struct kp_error *err);
+KP_MUST enum kp_code kp_numeric_sqrt_scale(const struct kp_numeric *n, uint16_t scale, struct kp_arena *arena,
+                                           struct kp_numeric *ret_n, struct kp_error *err);
 
 #endif

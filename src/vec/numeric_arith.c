@@ -244,8 +244,15 @@ static enum kp_code divide(const struct kp_numeric *a, const struct kp_numeric *
                            struct kp_error *err)
 {
     int64_t shift = (int64_t)scale + b->scale - a->scale; /* a's coefficient × 10^shift / b's is the answer's */
-    if (kp_numeric_is_small(a) && kp_numeric_is_small(b) && shift >= 0 && shift <= 18) {
-        __int128 dividend = (__int128)a->coef * kp_pow10_i64((unsigned)shift);
+    __int128 dividend = kp_numeric_is_small(a) ? a->coef : 0;
+    bool fits = kp_numeric_is_small(a) && kp_numeric_is_small(b) && shift >= 0 && shift <= 36;
+    if (fits && shift > 18) {
+        dividend *= kp_pow10_i64(18);
+        fits = !__builtin_mul_overflow(dividend, (__int128)kp_pow10_i64((unsigned)shift - 18), &dividend);
+    } else if (fits) {
+        dividend *= kp_pow10_i64((unsigned)shift);
+    }
+    if (fits) {
         __int128 quotient = dividend / b->coef;
         int64_t rest = (int64_t)(dividend - quotient * b->coef), divisor = b->coef;
         uint64_t rest_abs = (uint64_t)(rest < 0 ? -rest : rest),
@@ -255,25 +262,25 @@ static enum kp_code divide(const struct kp_numeric *a, const struct kp_numeric *
         *ret_n = kp_numeric_from_i128(quotient, (uint16_t)scale, arena);
         return KP_OK;
     }
-    mpz_t dividend, divisor, rest;
-    mpz_inits(dividend, divisor, rest, NULL);
-    kp_numeric_to_mpz(a, dividend);
+    mpz_t quotient, divisor, rest;
+    mpz_inits(quotient, divisor, rest, NULL);
+    kp_numeric_to_mpz(a, quotient);
     kp_numeric_to_mpz(b, divisor);
-    int sign = mpz_sgn(dividend) * mpz_sgn(divisor);
+    int sign = mpz_sgn(quotient) * mpz_sgn(divisor);
     if (shift >= 0)
-        kp_numeric_mul_pow10(dividend, (unsigned long)shift);
+        kp_numeric_mul_pow10(quotient, (unsigned long)shift);
     else
         kp_numeric_mul_pow10(divisor, (unsigned long)-shift);
-    mpz_tdiv_qr(dividend, rest, dividend, divisor);
+    mpz_tdiv_qr(quotient, rest, quotient, divisor);
     mpz_mul_2exp(rest, rest, 1);
     if (rounding == KP_ROUND_HALF_AWAY && mpz_cmpabs(rest, divisor) >= 0) {
         if (sign > 0)
-            mpz_add_ui(dividend, dividend, 1);
+            mpz_add_ui(quotient, quotient, 1);
         else
-            mpz_sub_ui(dividend, dividend, 1);
+            mpz_sub_ui(quotient, quotient, 1);
     }
-    enum kp_code code = kp_numeric_checked(dividend, scale, arena, ret_n, err);
-    mpz_clears(dividend, divisor, rest, NULL);
+    enum kp_code code = kp_numeric_checked(quotient, scale, arena, ret_n, err);
+    mpz_clears(quotient, divisor, rest, NULL);
     return code;
 }
 
@@ -410,6 +417,26 @@ enum kp_code kp_numeric_round(const struct kp_numeric *n, int32_t digits, enum k
     return code;
 }
 
+/* The root of a finite value that is not negative. */
+enum kp_code kp_numeric_sqrt_scale(const struct kp_numeric *n, uint16_t scale, struct kp_arena *arena,
+                                   struct kp_numeric *ret_n, struct kp_error *err)
+{
+    /* the root of coef × 10^(2 (scale + 1) - n's scale) is the answer with one digit more, cut */
+    mpz_t coef;
+    mpz_init(coef);
+    kp_numeric_to_mpz(n, coef);
+    int64_t shift = 2 * ((int64_t)scale + 1) - n->scale;
+    if (shift >= 0)
+        kp_numeric_mul_pow10(coef, (unsigned long)shift);
+    else
+        kp_numeric_mpz_drop(coef, (unsigned long)-shift, KP_ROUND_TRUNC);
+    mpz_sqrt(coef, coef);
+    kp_numeric_mpz_drop(coef, 1, KP_ROUND_HALF_AWAY);
+    enum kp_code code = kp_numeric_checked(coef, scale, arena, ret_n, err);
+    mpz_clear(coef);
+    return code;
+}
+
 enum kp_code kp_numeric_sqrt(const struct kp_numeric *n, struct kp_arena *arena, struct kp_numeric *ret_n,
                              struct kp_error *err)
 {
@@ -425,18 +452,5 @@ enum kp_code kp_numeric_sqrt(const struct kp_numeric *n, struct kp_arena *arena,
     int64_t scale = MIN_SIGNIFICANT_DIGITS - (weight * 2 + 1);
     scale = KP_MAX(scale, (int64_t)n->scale);
     scale = KP_MIN(KP_MAX(scale, (int64_t)0), (int64_t)DISPLAY_SCALE_MAX);
-    /* the root of coef × 10^(2 (scale + 1) - n's scale) is the answer with one digit more, cut */
-    mpz_t coef;
-    mpz_init(coef);
-    kp_numeric_to_mpz(n, coef);
-    int64_t shift = 2 * (scale + 1) - n->scale;
-    if (shift >= 0)
-        kp_numeric_mul_pow10(coef, (unsigned long)shift);
-    else
-        kp_numeric_mpz_drop(coef, (unsigned long)-shift, KP_ROUND_TRUNC);
-    mpz_sqrt(coef, coef);
-    kp_numeric_mpz_drop(coef, 1, KP_ROUND_HALF_AWAY);
-    enum kp_code code = kp_numeric_checked(coef, scale, arena, ret_n, err);
-    mpz_clear(coef);
-    return code;
+    return kp_numeric_sqrt_scale(n, (uint16_t)scale, arena, ret_n, err);
 }
