@@ -441,7 +441,7 @@ static uint64_t setting(const char *name, uint64_t otherwise)
 
 static void histories(void **state)
 {
-    uint64_t only = setting("KAPPA_SEED", 0), seeds = 40 * setting("KAPPA_TEST_SCALE", 1);
+    uint64_t only = setting("KAPPA_SEED", 0), seeds = 24 * setting("KAPPA_TEST_SCALE", 1);
     unsigned crashes = 0;
     for (uint64_t seed = only ? only : 1; seed <= (only ? only : seeds); seed++) {
         char failure[1200];
