@@ -94,6 +94,8 @@ enum kp_copy_mode kp_prepared_copy(const struct kp_prepared *prepared);
 struct kp_copy_options; /* sql/statement.h */
 const struct kp_copy_options *kp_prepared_copy_options(const struct kp_prepared *prepared); /* lives as long as prepared; NULL: no COPY */
 bool kp_prepared_is_subscribe(const struct kp_prepared *prepared); /* rows come without end */
+/* True if executing it now reads one key of something that is ready, and so waits for nothing: a network thread may do it. */
+bool kp_prepared_is_quick(const struct kp_prepared *prepared);
 
 struct kp_cursor;
 /* Runs it. Params are of the types of kp_prepared_params. For COPY IN feed data, then end. Holds a snapshot until closed. */

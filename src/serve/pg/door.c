@@ -1,12 +1,16 @@
 /*
- * The door's table: the network thread finds whole messages, a pool thread handles all that are there, and one write
- * answers them. Between messages nothing is held but the session.
+ * The door's table. The network thread takes whole messages from the input and handles what is quick itself: Bind,
+ * Describe, Sync, and an Execute that reads one key. At the first that is not, the connection goes to a pool thread,
+ * which handles all messages that are there. Either way one write answers them.
  */
 #include "serve/pg/pg.h"
 
 #include "serve/pg/session.h"
 
-enum { STARTUP_TIMEOUT_US = 60000000 }; /* PostgreSQL's authentication_timeout */
+enum {
+    STARTUP_TIMEOUT_US = 60000000, /* PostgreSQL's authentication_timeout */
+    QUICK_BYTES = 16 << 10         /* of a message that the network thread reads itself */
+};
 
 /* ---- answers that every file needs ---- */
 
@@ -59,6 +63,8 @@ void kp_pg_fail(struct kp_pg *pg, const struct kp_error *err)
 
 enum kp_code kp_pg_flush(struct kp_pg *pg, struct kp_error *err)
 {
+    if (pg->on_loop) /* it must not wait, and sends when the door returns */
+        return KP_OK;
     enum kp_code code = kp_conn_flush_blocking(pg->conn, err);
     if (code != KP_OK)
         end(pg);
@@ -174,23 +180,22 @@ static void discard(struct kp_pg *pg)
     pg->discard_bytes -= n;
 }
 
-/* The next whole message, taken from the input; false: there is none yet, or the connection ends. */
-static bool next_message(struct kp_pg *pg, struct kp_pg_message *ret_message)
+/* The message at the front of the input; oversized ones are refused on the way. False: there is none yet, or the
+ * connection ends. *ret_bytes: what it takes. */
+static bool peek_message(struct kp_pg *pg, struct kp_pg_message *ret_message, size_t *ret_bytes)
 {
     struct kp_error err;
     while (!pg->ending) {
         discard(pg);
         struct kp_str input = kp_conn_input(pg->conn);
-        size_t bytes = 0;
         bool first = pg->phase == KP_PG_STARTUP;
-        switch ((first ? kp_pg_frame_first : kp_pg_frame)(input, ret_message, &bytes)) {
+        switch ((first ? kp_pg_frame_first : kp_pg_frame)(input, ret_message, ret_bytes)) {
         case KP_PG_FRAME_WHOLE:
-            kp_conn_consume(pg->conn, bytes);
             return true;
         case KP_PG_FRAME_PARTIAL:
             return false;
         case KP_PG_FRAME_OVERSIZED:
-            pg->discard_bytes = bytes;
+            pg->discard_bytes = *ret_bytes;
             refuse_oversized(pg, ret_message);
             break;
         case KP_PG_FRAME_GARBAGE:
@@ -203,13 +208,38 @@ static bool next_message(struct kp_pg *pg, struct kp_pg_message *ret_message)
     return false;
 }
 
+/*
+ * True if handling the message cannot block and is short, so that the network thread may do it itself: a thread switch
+ * each way costs more than a look-up by key.
+ */
+static bool is_quick(struct kp_pg *pg, const struct kp_pg_message *message, size_t bytes)
+{
+    if (pg->phase != KP_PG_READY || pg->implicit)
+        return false;
+    switch (message->type) {
+    case 'B':
+        return message->body.len < QUICK_BYTES;
+    case 'D':
+    case 'C':
+    case 'S':
+        return true;
+    case 'E':
+        return kp_pg_execute_is_quick(pg, message->body, bytes);
+    default:
+        return pg->skipping;
+    }
+}
+
 /* On a pool thread: all messages that are there. */
 static void work(struct kp_conn *conn)
 {
     struct kp_pg *pg = conn->state;
     struct kp_pg_message message;
     struct kp_error err;
-    while (next_message(pg, &message)) {
+    size_t bytes;
+    pg->on_loop = false;
+    while (peek_message(pg, &message, &bytes)) {
+        kp_conn_consume(conn, bytes);
         handle(pg, &message);
         if (kp_conn_backed_up(conn) && !pg->ending && kp_pg_flush(pg, &err) != KP_OK)
             return;
@@ -266,17 +296,21 @@ static void close_connection(struct kp_conn *conn)
     kp_session_close(pg->session);
 }
 
-/* On the network thread: is there anything to do? */
+/* On the network thread: what is quick is done, the rest is for a pool thread. */
 static void readable(struct kp_conn *conn)
 {
     struct kp_pg *pg = conn->state;
     struct kp_pg_message message;
     size_t bytes;
-    discard(pg);
-    struct kp_str input = kp_conn_input(conn);
-    bool first = pg->phase == KP_PG_STARTUP;
-    if ((first ? kp_pg_frame_first : kp_pg_frame)(input, &message, &bytes) != KP_PG_FRAME_PARTIAL)
-        kp_conn_run(conn, work);
+    pg->on_loop = true;
+    while (!kp_conn_backed_up(conn) && peek_message(pg, &message, &bytes)) {
+        if (!is_quick(pg, &message, bytes)) {
+            kp_conn_run(conn, work);
+            return;
+        }
+        kp_conn_consume(conn, bytes);
+        handle(pg, &message);
+    }
 }
 
 /* The client has gone, or the server stops. What it started goes on, since it may have been sent to be done; but nobody

@@ -207,13 +207,24 @@ static enum kp_code handle_describe(struct kp_pg *pg, struct kp_str body, struct
     return kp_fail(err, KP_INVALID, "08P01", "invalid DESCRIBE message subtype %u", kind);
 }
 
-/* True if the next message is a Sync that is here already. */
-static bool sync_follows(const struct kp_pg *pg)
+/* True if the message behind `skip` bytes of the input is a Sync that is here already. */
+static bool sync_follows(const struct kp_pg *pg, size_t skip)
 {
     struct kp_str input = kp_conn_input(pg->conn);
+    input.ptr += skip;
+    input.len -= skip;
     struct kp_pg_message next;
     size_t bytes;
     return kp_pg_frame(input, &next, &bytes) == KP_PG_FRAME_WHOLE && next.type == 'S';
+}
+
+bool kp_pg_execute_is_quick(struct kp_pg *pg, struct kp_str body, size_t bytes)
+{
+    struct kp_pg_reader reader = kp_pg_reader(body);
+    struct kp_str name = kp_pg_read_text(&reader);
+    const struct kp_pg_portal *portal = kp_pg_portal_find(pg, name.ptr);
+    return portal && portal->statement->prepared && kp_prepared_is_quick(portal->statement->prepared) &&
+           sync_follows(pg, bytes);
 }
 
 static enum kp_code handle_execute(struct kp_pg *pg, struct kp_str body, struct kp_error *err)
@@ -225,7 +236,7 @@ static enum kp_code handle_execute(struct kp_pg *pg, struct kp_str body, struct 
     enum kp_pg_outcome outcome;
     KP_TRY(kp_pg_read_end(&reader, "Execute", err));
     KP_TRY(find_portal(pg, name.ptr, &portal, err));
-    if (!pg->implicit && !sync_follows(pg)) {
+    if (!pg->implicit && !sync_follows(pg, 0)) {
         kp_session_implicit_begin(pg->session);
         pg->implicit = true;
     }

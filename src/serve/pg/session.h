@@ -73,6 +73,7 @@ struct kp_pg {
     struct kp_pg_door *door;
     struct kp_session *session;
     enum kp_pg_phase phase;
+    bool on_loop;            /* the network thread is at it: nothing may wait */
     bool ending;             /* kp_conn_close was called: no more messages */
     bool skipping;           /* an error: up to Sync */
     bool implicit;           /* an implicit transaction was begun */
@@ -126,6 +127,8 @@ void kp_pg_query_go_on(struct kp_pg *pg);
 void kp_pg_query_end(struct kp_pg *pg);
 void kp_pg_handle_extended(struct kp_pg *pg, const struct kp_pg_message *message);
 void kp_pg_handle_sync(struct kp_pg *pg);
+/* An Execute (its body; the message takes `bytes` of the input) that does not block, commits by itself and is short. */
+bool kp_pg_execute_is_quick(struct kp_pg *pg, struct kp_str body, size_t bytes);
 void kp_pg_handle_copy(struct kp_pg *pg, const struct kp_pg_message *message);
 
 /* ---- portal.c ---- */
