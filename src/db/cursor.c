@@ -27,6 +27,13 @@ static enum kp_code run(struct kp_cursor *cursor, struct kp_prepared *prepared, 
     switch (prepared->kind) {
     case KP_PREPARED_QUERY:
         atomic_fetch_add(&cursor->session->db->counters.queries, 1);
+        if (prepared->point) {
+            bool done;
+            KP_TRY(kp_point_run(cursor->session, prepared->point, params, &cursor->arena, &cursor->batches, &cursor->batch_count,
+                                &cursor->position, &done, err));
+            if (done)
+                return KP_OK;
+        }
         return kp_query_run_root(cursor->session, prepared->root, params, param_count, &cursor->arena, &cursor->batches,
                                  &cursor->batch_count, &cursor->position, err);
     case KP_PREPARED_WRITE:

@@ -42,10 +42,13 @@ static enum kp_code state_error(struct kp_db *db, struct kp_live *live, struct k
 enum kp_code kp_live_pin(struct kp_db *db, struct kp_relation *relation, const _Atomic bool *cancel, struct kp_live **ret_live,
                          struct kp_error *err)
 {
-    struct kp_live *live = kp_live_of(relation);
-    KP_ASSERT(live);
     KP_TRY(kp_db_health(db, err));
     kp_mutex_lock(&db->mutex);
+    struct kp_live *live = kp_live_of(relation);
+    if (!live) {
+        kp_mutex_unlock(&db->mutex);
+        return kp_fail(err, KP_NOT_FOUND, "42P01", "relation \"%s\" was dropped", relation->name);
+    }
     while (!live->dropped && (!db->ready || atomic_load(&live->state) == KP_LIVE_BUILDING) && !(cancel && atomic_load(cancel)) &&
            !atomic_load(&db->poisoned) && !db->stop)
         kp_cond_wait_us(&db->idle, &db->mutex, 100000);
@@ -80,6 +83,8 @@ static void release_locked(struct kp_db *db, struct kp_live *live)
                 *at = live->next_live;
                 break;
             }
+    if (gone)
+        live->relation->attached = NULL; /* under the mutex: kp_live_pin looks at it there */
     kp_mutex_unlock(&db->mutex);
     if (gone)
         destroy(live);

@@ -275,11 +275,13 @@ enum kp_code kp_query_run_root(struct kp_session *session, const struct kp_plan_
                                uint32_t param_count, struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count,
                                int64_t *ret_position, struct kp_error *err)
 {
-    if (root->param_count == 0)
-        return kp_query_run(session, root->plan, arena, ret_batches, ret_count, ret_position, err);
-    struct kp_plan_root *copy;
-    KP_TRY(kp_plan_instantiate(root, params, param_count, &copy, err));
-    enum kp_code code = kp_query_run(session, copy->plan, arena, ret_batches, ret_count, ret_position, err);
+    struct kp_plan_root *copy = NULL;
+    if (root->param_count)
+        KP_TRY(kp_plan_instantiate(root, params, param_count, &copy, err));
+    enum kp_code code =
+        kp_query_run(session, copy ? copy->plan : root->plan, arena, ret_batches, ret_count, ret_position, err);
     kp_plan_release(copy);
+    for (size_t i = 0; code == KP_OK && i < *ret_count; i++)
+        (*ret_batches)[i]->cols = root->result_count; /* those behind it only gave the order */
     return code;
 }

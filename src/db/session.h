@@ -54,6 +54,7 @@ struct kp_prepared {
     struct kp_statement *statement;
     enum kp_prepared_kind kind;
     struct kp_plan_root *root;      /* QUERY, SUBSCRIBE to a query */
+    struct kp_point *point;         /* QUERY that reads one key: how; else NULL. In root's arena */
     struct kp_bound_write *write;
     struct kp_relation *copy_relation;
     uint32_t *copy_columns;
@@ -122,6 +123,16 @@ KP_MUST enum kp_code kp_query_run(struct kp_session *session, const struct kp_pl
 KP_MUST enum kp_code kp_query_run_root(struct kp_session *session, const struct kp_plan_root *root, const struct kp_datum *params,
                                        uint32_t param_count, struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count,
                                        int64_t *ret_position, struct kp_error *err);
+
+/* ---- point.c ---- */
+/* How to read the row of one key without a graph; NULL if the plan is not that simple. In the root's arena. */
+struct kp_point *kp_point_plan(struct kp_plan_root *root);
+/* Whether reading now waits for nothing. */
+bool kp_point_is_ready(struct kp_session *session, const struct kp_point *point);
+/* *ret_done false: the transaction has written to the table, and only a query sees that. */
+KP_MUST enum kp_code kp_point_run(struct kp_session *session, const struct kp_point *point, const struct kp_datum *params,
+                                  struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count, int64_t *ret_position,
+                                  bool *ret_done, struct kp_error *err);
 
 /* ---- dml.c ---- */
 KP_MUST enum kp_code kp_write_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count, struct kp_error *err);

@@ -73,7 +73,8 @@ static enum kp_code check_zone(struct kp_session *session, const char *value, st
 
 static enum kp_code check_encoding(struct kp_session *session, const char *value, struct kp_error *err)
 {
-    if (strcasecmp(value, "utf8") == 0 || strcasecmp(value, "utf-8") == 0 || strcasecmp(value, "unicode") == 0)
+    if (strcasecmp(value, "utf8") == 0 || strcasecmp(value, "utf-8") == 0 || strcasecmp(value, "unicode") == 0 ||
+        strcasecmp(value, "sql_ascii") == 0) /* bytes as they are: what psql asks for where there is no locale */
         return KP_OK;
     return kp_fail(err, KP_UNSUPPORTED, NULL, "client encoding \"%s\" is not supported: text is UTF8", value);
 }

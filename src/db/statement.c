@@ -72,7 +72,8 @@ static enum kp_code bind(struct kp_prepared *prepared, struct kp_sql_context *co
         prepared->kind = KP_PREPARED_QUERY;
         KP_TRY(kp_sql_bind_query(context, statement, &prepared->root, err));
         take_params(prepared, prepared->root);
-        take_columns(prepared, prepared->root->plan->cols, prepared->root->plan->col_count);
+        take_columns(prepared, prepared->root->plan->cols, prepared->root->result_count);
+        prepared->point = kp_point_plan(prepared->root);
         return KP_OK;
     case KP_STATEMENT_INSERT:
     case KP_STATEMENT_UPDATE:
@@ -99,6 +100,7 @@ static void unbind(struct kp_prepared *prepared)
     kp_relation_unref(prepared->copy_relation);
     kp_relation_unref(prepared->subscribe_to);
     prepared->root = NULL;
+    prepared->point = NULL;
     prepared->write = NULL;
     prepared->copy_relation = NULL;
     prepared->subscribe_to = NULL;
@@ -216,4 +218,11 @@ const struct kp_copy_options *kp_prepared_copy_options(const struct kp_prepared 
 bool kp_prepared_is_subscribe(const struct kp_prepared *prepared)
 {
     return (prepared->copied ? prepared->copied : prepared)->kind == KP_PREPARED_SUBSCRIBE;
+}
+
+bool kp_prepared_is_quick(const struct kp_prepared *prepared)
+{
+    struct kp_session *session = prepared->session;
+    return prepared->point && prepared->generation == atomic_load(&session->db->catalog_generation) &&
+           kp_point_is_ready(session, prepared->point);
 }

@@ -20,10 +20,17 @@ def expect(got, wanted):
     assert got == wanted, "got %r, wanted %r" % (got, wanted)
 
 
-def test_types():
-    cursor.execute("""CREATE TABLE types (k int PRIMARY KEY, b boolean, s smallint, i integer, l bigint, r real, d double precision,
-        n numeric(20,5), t text, da date, ts timestamp, tz timestamptz, iv interval)""")
+def define(sql):
+    """A change of the catalog is a record of the log by itself: it runs outside a transaction block."""
     connection.commit()
+    connection.autocommit = True
+    cursor.execute(sql)
+    connection.autocommit = False
+
+
+def test_types():
+    define("""CREATE TABLE types (k int PRIMARY KEY, b boolean, s smallint, i integer, l bigint, r real, d double precision,
+        n numeric(20,5), t text, da date, ts timestamp, tz timestamptz, iv interval)""")
     utc = datetime.timezone.utc
     values = [
         (1, True, -32768, 2147483647, -9223372036854775808, 1.5, 0.1, decimal.Decimal("12345.67890"), "grüße 'x' \\ \n",

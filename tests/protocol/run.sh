@@ -32,7 +32,7 @@ passed=0 failed=0 skipped=0
 failures=
 
 start_server() {
-    "$KAPPA" server --data "$1/data" --pg 127.0.0.1:0 --http 127.0.0.1:0 --kafka 127.0.0.1:0 \
+    "$KAPPA" server --data "$1/data" --pg 127.0.0.1:0 --http 127.0.0.1:0 --kafka "${KAFKA_BIND:-127.0.0.1:0}" \
         >"$1/server.out" 2>"$1/server.err" &
     server=$!
     for _ in $(seq 300); do
