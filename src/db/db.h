@@ -70,7 +70,8 @@ void kp_session_fail_transaction(struct kp_session *session);
  */
 void kp_session_implicit_begin(struct kp_session *session);
 KP_MUST enum kp_code kp_session_implicit_end(struct kp_session *session, bool commit, struct kp_error *err);
-/* Reads of this session wait for at least this position (its own last write, or what the client asks for). */
+/* Reads of this session wait for at least this position (its own last write, all SQL writes before it was opened, or what
+ * the client asks for). */
 void kp_session_read_after(struct kp_session *session, int64_t position);
 
 /* ---- statements ---- */

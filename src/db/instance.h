@@ -98,6 +98,7 @@ struct kp_db {
     bool commit_seen, stop, ready;
     uint32_t next_relation_id;
     _Atomic bool poisoned;
+    _Atomic int64_t written; /* behind the last commit of any session: a new session sees what was acknowledged before it came */
     _Atomic uint64_t catalog_generation; /* moves with every change: prepared statements bind again */
     struct kp_error poison;
 

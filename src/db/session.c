@@ -9,7 +9,8 @@ enum kp_code kp_session_open(struct kp_db *db, const struct kp_session_options *
     session->options = options ? *options : (struct kp_session_options){0};
     session->user = kp_strdup(session->options.user ? session->options.user : "kappa");
     session->database = kp_strdup(session->options.database ? session->options.database : "kappa");
-    session->read_after = -1;
+    int64_t written = atomic_load(&db->written);
+    session->read_after = written ? written : -1;
     kp_settings_init(session);
     if (session->options.application)
         session->settings[0] = kp_strdup(session->options.application);
@@ -133,8 +134,12 @@ static enum kp_code commit_writes(struct kp_session *session, struct kp_error *e
     if (session->write_count) {
         int64_t position;
         code = kp_writes_commit(session, &position, err);
-        if (code == KP_OK)
+        if (code == KP_OK) {
+            int64_t written = atomic_load(&session->db->written);
+            while (written < position && !atomic_compare_exchange_weak(&session->db->written, &written, position))
+                ;
             kp_session_read_after(session, position);
+        }
     }
     forget(session);
     return code;
