@@ -170,8 +170,9 @@ static enum kp_code build_tree(struct kp_decoder *decoder, const char *path, str
     }
     for (uint32_t i = 0; i < decoder->node_count; i++)
         finish_node(decoder, decoder->nodes[i]);
-    /* A chain of nodes is at most some 256 long, two names of 255 bytes, however many nodes there are. */
-    decoder->skip_depth_max = KP_JSON_DEPTH_MAX - KP_MIN(decoder->node_count, (uint32_t)500);
+    /* A chain of nodes is at most some 256 long, two names of 255 bytes, however many nodes there are; and one object
+     * below it is unwanted, but its names are learned. */
+    decoder->skip_depth_max = KP_JSON_DEPTH_MAX - KP_MIN(decoder->node_count + 1, (uint32_t)500);
     return KP_OK;
 }
 

@@ -25,7 +25,8 @@
 enum {
     NAMES_MAX = 128,     /* names learned per object; more are resolved every time */
     NAME_BYTES_MAX = 64, /* of a learned name, quotes and colon included */
-    TABLE_SIZE = 256
+    TABLE_SIZE = 256,
+    SKIPPED_MAX = 16 /* unwanted objects whose names are learned too, to skip them by comparing */
 };
 
 enum action {
@@ -48,6 +49,7 @@ struct name {
     uint8_t len;                  /* of text; 0: too long to be kept */
     uint8_t quoted_len;           /* of these, quotes and between */
     uint8_t action;
+    bool learn; /* an unwanted member: if it is an object, learn its names */
     uint32_t column;
     uint32_t row_mask; /* 0 if the column is only checked: it has one slot */
     struct name *next; /* the name that followed last time */
@@ -59,7 +61,7 @@ struct object {
     struct name spare;            /* for names that are not learned */
     uint32_t count;
     struct name *first; /* the name that came first last time */
-    bool path, row;
+    bool path, row, skipped;
     uint64_t seen; /* the record in which it was last met */
     const struct kp_json_node *node;
     uint8_t table[TABLE_SIZE]; /* hash of the name to index in names; open addressing */
@@ -67,9 +69,33 @@ struct object {
 
 struct kp_json_fast {
     struct object *objects; /* by node id */
+    struct object *skipped; /* the unwanted ones */
+    uint32_t skipped_count;
     uint64_t record;
     bool row; /* the object that makes the row was met */
 };
+
+static void object_init(struct object *object)
+{
+    object->names[0].mask = UINT32_MAX; /* 32 zero bytes are no name */
+    object->names[0].next = object->first = &object->names[0];
+    object->count = 1;
+}
+
+/* A table for the names of one more unwanted object; NULL: enough of them. */
+static struct object *add_skipped(struct kp_json_fast *fast)
+{
+    static const struct kp_json_node nothing;
+    if (fast->skipped_count == SKIPPED_MAX)
+        return NULL;
+    if (!fast->skipped)
+        fast->skipped = kp_calloc(SKIPPED_MAX, sizeof *fast->skipped);
+    struct object *object = &fast->skipped[fast->skipped_count++];
+    object->node = &nothing;
+    object->skipped = true;
+    object_init(object);
+    return object;
+}
 
 struct kp_json_fast *kp_json_fast_create(const struct kp_decoder *decoder)
 {
@@ -80,9 +106,7 @@ struct kp_json_fast *kp_json_fast_create(const struct kp_decoder *decoder)
         object->node = decoder->nodes[i];
         object->path = i < decoder->path_nodes;
         object->row = object->node->row;
-        object->names[0].mask = UINT32_MAX; /* 32 zero bytes are no name */
-        object->names[0].next = object->first = &object->names[0];
-        object->count = 1;
+        object_init(object);
     }
     return fast;
 }
@@ -92,6 +116,7 @@ void kp_json_fast_destroy(struct kp_json_fast *fast)
     if (!fast)
         return;
     kp_free(fast->objects);
+    kp_free(fast->skipped);
     kp_free(fast);
 }
 
@@ -144,6 +169,7 @@ static void resolve_name(struct kp_decode_state *state, struct object *object, s
     name->child = NULL;
     if (!want) {
         name->action = ACTION_SKIP;
+        name->learn = !object->skipped && name != &object->spare;
     } else if (want->child && want->column_count == 0) {
         name->action = ACTION_OBJECT;
         name->child = &state->fast->objects[want->child->id];
@@ -433,15 +459,35 @@ static const uint8_t *read_child(struct kp_decode_state *state, struct object *c
     return kp_json_skip(p, end, state->decoder->skip_depth_max, &bad);
 }
 
-/* The value of a name that no column takes. */
-static __attribute__((noinline)) const uint8_t *read_other(struct kp_decode_state *state, const struct name *name,
-                                                           const uint8_t *p, const uint8_t *end)
+/* Behind a value that nobody wants. */
+static const uint8_t *skip_value(struct kp_decode_state *state, struct name *name, const uint8_t *p, const uint8_t *end)
 {
     const uint8_t *bad;
+    if (*p == '"') {
+        const uint8_t *at = p + 1;
+        uint32_t stop;
+        while ((stop = kp_json_plain_mask(at)) == 0 && at < end)
+            at += 32;
+        at += stop ? __builtin_ctz(stop) : 0;
+        if (*at == '"')
+            return at + 1;
+    } else if (*p == '{' && name->learn) {
+        if (!name->child)
+            name->child = add_skipped(state->fast);
+        if (name->child)
+            return read_object(state, name->child, p + 1, end);
+    }
+    return kp_json_skip(p, end, state->decoder->skip_depth_max, &bad);
+}
+
+/* The value of a name that no column takes. */
+static __attribute__((noinline)) const uint8_t *read_other(struct kp_decode_state *state, struct name *name,
+                                                           const uint8_t *p, const uint8_t *end)
+{
     p = kp_json_space_end(p, end);
     switch (name->action) {
     case ACTION_SKIP:
-        return kp_json_skip(p, end, state->decoder->skip_depth_max, &bad);
+        return skip_value(state, name, p, end);
     case ACTION_OBJECT:
         return read_child(state, name->child, p, end);
     default:
@@ -450,8 +496,8 @@ static __attribute__((noinline)) const uint8_t *read_other(struct kp_decode_stat
 }
 
 /* The value of a name, p at its first byte; behind it, or NULL: unsure. */
-static KP_ALWAYS_INLINE const uint8_t *read_value(struct kp_decode_state *state, const struct name *name,
-                                                  const uint8_t *p, const uint8_t *end)
+static KP_ALWAYS_INLINE const uint8_t *read_value(struct kp_decode_state *state, struct name *name, const uint8_t *p,
+                                                  const uint8_t *end)
 {
     uint32_t column = name->column, row = state->row & name->row_mask;
     const uint8_t *behind = NULL;
