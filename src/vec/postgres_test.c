@@ -291,6 +291,25 @@ static void make_argument(const struct kp_func *func, unsigned n, char *text, si
         "timezone_minute", "YEAR",         "fortnight"};
     static const char *const zones[] = {"UTC", "America/New_York", "europe/berlin", "Asia/Kolkata",
                                         "EST", "Australia/Sydney", "Nowhere"};
+    static const char *const patterns[] = {"a",
+                                           "^a",
+                                           "b$",
+                                           "[a-c]+",
+                                           "l+",
+                                           "(x)(y)",
+                                           "(a|ab)(c|bcd)?",
+                                           "o",
+                                           "",
+                                           ".",
+                                           "[[:digit:]]+",
+                                           "[^ ]+",
+                                           "\\d{2,4}",
+                                           "\\w+ \\w+",
+                                           "(",
+                                           "x*",
+                                           "W(or)ld",
+                                           "ä"};
+    static const char *const replacements[] = {"", "-", "[\\&]", "\\1", "x\\2y", "\\\\"};
     enum kp_type_id type = func->args[n];
     bool has_text = false;
     for (unsigned i = 0; i < func->arg_count; i++)
@@ -306,6 +325,15 @@ static void make_argument(const struct kp_func *func, unsigned n, char *text, si
         snprintf(text, size, "%s", PICK(units));
     } else if (type == KP_TEXT && (!strcmp(func->name, "timezone") || (of_unit && n == 2))) {
         snprintf(text, size, "%s", PICK(zones));
+    } else if (n == 1 && type == KP_TEXT &&
+               (func->name[0] == '~' || !strcmp(func->name, "!~") || !strcmp(func->name, "!~*") ||
+                !strncmp(func->name, "regexp_", 7) || !strcmp(func->name, "substring")) &&
+               strcmp(func->name, "~~") && strcmp(func->name, "~~*")) {
+        snprintf(text, size, "%s", PICK(patterns));
+    } else if (!strcmp(func->name, "regexp_replace") && n >= 2) {
+        snprintf(text, size, "%s", n == 2 ? PICK(replacements) : below(2) ? "g" : "gi");
+    } else if (!strcmp(func->name, "regexp_like") && n == 2) {
+        snprintf(text, size, "%s", below(2) ? "i" : "");
     } else if (!strcmp(func->name, "chr")) {
         snprintf(text, size, "%d", (int)below(400) - 2);
     } else if (!strncmp(func->name, "make_", 5) && type == KP_INT4) {
@@ -591,6 +619,7 @@ static void test_all(void **state)
         compared++;
         /* PostgreSQL 15 computes an age from the bits of infinity; we refuse it */
         bool odd = strstr(expression_at, "\"age\"") && strstr(expression_at, "infinity");
+        odd |= !strncmp(their_at, "!2201B", 6) && !strncmp(our_at, "!2201B", 6); /* RE2's message is in other words */
         bool same = odd || strcmp(their_at, our_at) == 0 || (*expression_at == 'f' && close_enough(their_at, our_at));
         if (!same && ++different <= 100)
             print_message("%s\n    PostgreSQL %s\n    kappa      %s\n", expression_at + 1, their_at, our_at);

@@ -1,0 +1,32 @@
+/*
+ * RE2 behind C functions (fn_regex_shim.cc), in POSIX leftmost-longest mode: what PostgreSQL's regular expressions mean
+ * for patterns that have no backreferences, look-around, or non-greedy repetition; those are refused.
+ */
+#ifndef KP_VEC_REGEX_SHIM_H
+#define KP_VEC_REGEX_SHIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kp_regex;
+
+/* NULL on a bad or refused pattern, with the reason in error. */
+struct kp_regex *kp_regex_create(const char *pattern, size_t len, bool fold_case, char *error, size_t error_bytes);
+void kp_regex_destroy(struct kp_regex *regex);
+/*
+ * Searches from byte `start`. groups[2 * i], groups[2 * i + 1]: begin and end of group i, group 0 the whole match, or
+ * both (size_t)-1 where a group did not take part. group_count: how many the caller wants.
+ */
+bool kp_regex_search(const struct kp_regex *regex, const char *text, size_t len, size_t start, size_t *groups,
+                     unsigned group_count);
+unsigned kp_regex_groups(const struct kp_regex *regex); /* capturing groups, without the whole */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
