@@ -39,10 +39,33 @@ static enum kp_code build_scan(struct build *build, const struct kp_plan *plan, 
     return code;
 }
 
-static enum kp_code build_from_input(struct build *build, const struct kp_plan *plan, struct kp_node *input,
+/* The node whose watermark closes windows. */
+static enum kp_code find_source(struct build *build, struct kp_relation *relation, struct kp_node **ret_node,
+                                struct kp_error *err)
+{
+    *ret_node = build->resolve && !build->scans_ready ? build->resolve(build->arg, relation) : NULL;
+    return *ret_node ? KP_OK : kp_graph_relation(build->graph, relation, ret_node, err);
+}
+
+static enum kp_code build_emit(struct build *build, const struct kp_plan *plan, struct kp_node *input,
+                               struct kp_node **ret_node, struct kp_error *err)
+{
+    *ret_node = input;
+    if (build->graph->bounded) /* all input has come: every window is closed */
+        return KP_OK;
+    if (!plan->emit.source)
+        return kp_fail(err, KP_INVALID, "42809", "EMIT ON WINDOW CLOSE needs a source with a watermark");
+    struct kp_node *source;
+    KP_TRY(find_source(build, plan->emit.source, &source, err));
+    *ret_node = kp_op_emit(build->graph, plan, input, source);
+    return KP_OK;
+}
+
+static enum kp_code build_from_input(struct build *build, const struct kp_plan *plan, struct kp_node *const *inputs,
                                      struct kp_node **ret_node, struct kp_error *err)
 {
     struct kp_graph *graph = build->graph;
+    struct kp_node *input = inputs[0];
     switch (plan->kind) {
     case KP_PLAN_SORT: /* a set to the engine: query.c orders it */
         *ret_node = input;
@@ -55,6 +78,17 @@ static enum kp_code build_from_input(struct build *build, const struct kp_plan *
         return KP_OK;
     case KP_PLAN_AGGREGATE:
         return kp_op_aggregate(graph, plan, build->settings, input, ret_node, err);
+    case KP_PLAN_JOIN:
+        return kp_op_join(graph, plan, build->settings, inputs, ret_node, err);
+    case KP_PLAN_UNION:
+        *ret_node = kp_op_union(graph, plan, inputs);
+        return KP_OK;
+    case KP_PLAN_WINDOW:
+        return kp_op_window(graph, plan, input, build->drop_late, ret_node, err);
+    case KP_PLAN_TOPN:
+        return kp_op_topn(graph, plan, build->settings, input, ret_node, err);
+    case KP_PLAN_EMIT:
+        return build_emit(build, plan, input, ret_node, err);
     default:
         return kp_fail(err, KP_UNSUPPORTED, NULL, "this kind of query is not supported");
     }
@@ -71,10 +105,13 @@ static enum kp_code build_plan(struct build *build, const struct kp_plan *plan, 
     }
     struct kp_node **inputs = kp_calloc(plan->input_count + 1, sizeof *inputs);
     enum kp_code code = KP_OK;
+    bool drop_late = build->drop_late;
+    build->drop_late |= plan->kind == KP_PLAN_EMIT && !build->graph->bounded;
     for (uint32_t i = 0; code == KP_OK && i < plan->input_count; i++)
         code = build_plan(build, plan->inputs[i], &inputs[i], err);
+    build->drop_late = drop_late;
     if (code == KP_OK)
-        code = build_from_input(build, plan, inputs[0], ret_node, err);
+        code = build_from_input(build, plan, inputs, ret_node, err);
     kp_free(inputs);
     return code;
 }

@@ -264,12 +264,91 @@ static inline struct kp_plan *plan_aggregate(struct planner *planner, struct kp_
     return plan;
 }
 
+static inline struct kp_plan *plan_join(struct planner *planner, struct kp_plan *left, struct kp_plan *right)
+{
+    static const enum kp_type_id types[] = {KP_INT8, KP_INT8, KP_INT4, KP_TEXT};
+    enum kp_join_kind kind =
+        random_below(planner->random, 2) ? KP_JOIN_INNER : (enum kp_join_kind)random_below(planner->random, 6);
+    bool narrow = kind == KP_JOIN_SEMI || kind == KP_JOIN_ANTI;
+    struct kp_plan *plan =
+        make_plan(planner, KP_PLAN_JOIN, left->col_count + (narrow ? 0 : right->col_count), left, right);
+    for (uint32_t c = 0; c < plan->col_count; c++)
+        plan->cols[c].type = c < left->col_count ? left->cols[c].type : right->cols[c - left->col_count].type;
+    plan->join.kind = kind;
+    plan->join.key_count = random_below(planner->random, 8) ? 1 + random_below(planner->random, 2) : 0;
+    plan->join.left_keys = kp_arena_calloc(planner->arena, 2 * sizeof(struct kp_expr *));
+    plan->join.right_keys = kp_arena_calloc(planner->arena, 2 * sizeof(struct kp_expr *));
+    for (uint32_t k = 0; k < plan->join.key_count; k++) {
+        enum kp_type_id type = types[random_below(planner->random, 4)];
+        enum kp_type_id other = type == KP_INT4 && random_below(planner->random, 2) ? KP_INT8 : type;
+        plan->join.left_keys[k] =
+            random_value(planner->random, planner->arena, left, type, random_below(planner->random, 4) == 0);
+        plan->join.right_keys[k] = random_value(planner->random, planner->arena, right, other, 0);
+    }
+    if (random_below(planner->random, 3) == 0) {
+        struct kp_plan *both = make_plan(planner, KP_PLAN_UNION, left->col_count + right->col_count, NULL, NULL);
+        for (uint32_t c = 0; c < both->col_count; c++)
+            both->cols[c].type = c < left->col_count ? left->cols[c].type : right->cols[c - left->col_count].type;
+        plan->join.residual = random_predicate(planner->random, planner->arena, both, 1);
+    }
+    return plan;
+}
+
+static inline struct kp_plan *plan_topn(struct planner *planner, struct kp_plan *input)
+{
+    struct kp_plan *plan = make_plan(planner, KP_PLAN_TOPN, input->col_count, input, NULL);
+    plan->topn.key_count = random_below(planner->random, 3);
+    plan->topn.keys = kp_arena_calloc(planner->arena, 2 * sizeof *plan->topn.keys);
+    for (uint32_t k = 0; k < plan->topn.key_count; k++)
+        plan->topn.keys[k] = (struct kp_sort_key){random_below(planner->random, input->col_count),
+                                                  random_below(planner->random, 2), random_below(planner->random, 2)};
+    if (random_below(planner->random, 6))
+        plan->topn.limit = make_const(planner->arena, KP_INT8, random_below(planner->random, 8));
+    if (random_below(planner->random, 3) == 0)
+        plan->topn.offset = make_const(planner->arena, KP_INT8, random_below(planner->random, 5));
+    return plan;
+}
+
+static inline struct kp_plan *plan_window(struct planner *planner, struct kp_plan *input, uint32_t time)
+{
+    struct kp_plan *plan = make_plan(planner, KP_PLAN_WINDOW, input->col_count + 2, input, NULL);
+    plan->cols[input->col_count].type = plan->cols[input->col_count + 1].type = KP_TYPE(KP_TIMESTAMP);
+    plan->window.kind = (enum kp_window_kind)random_below(planner->random, 3);
+    plan->window.time_column = time;
+    int64_t slide_us = 1000000 * (1 + random_below(planner->random, 5));
+    plan->window.size.us = slide_us;
+    if (plan->window.kind != KP_WINDOW_TUMBLE)
+        plan->window.size.us *= 1 + random_below(planner->random, 4);
+    if (plan->window.kind == KP_WINDOW_HOP && random_below(planner->random, 3) == 0)
+        plan->window.size.us -= 300000; /* not a multiple; perhaps less than the slide */
+    plan->window.slide.us = slide_us;
+    plan->window.offset.us = random_below(planner->random, 2) ? 700000 : 0;
+    return plan;
+}
+
 static inline struct kp_plan *plan_any(struct planner *planner, uint32_t depth)
 {
     if (depth == 0)
         return plan_scan(planner);
     struct kp_plan *input = plan_any(planner, depth - 1);
-    switch (random_below(planner->random, 4)) {
+    int32_t time = find_column(planner->random, input, KP_TIMESTAMP);
+    switch (random_below(planner->random, 9)) {
+    case 4:
+    case 5:
+        return plan_join(planner, input, plan_any(planner, random_below(planner->random, depth)));
+    case 6:
+        return plan_topn(planner, input);
+    case 7:
+        return time >= 0 ? plan_window(planner, input, (uint32_t)time) : plan_topn(planner, input);
+    case 8: {
+        struct kp_plan *plan = make_plan(planner, KP_PLAN_UNION, input->col_count, input, input);
+        if (random_below(planner->random, 2)) {
+            struct kp_plan *filter = make_plan(planner, KP_PLAN_FILTER, input->col_count, input, NULL);
+            filter->filter.predicate = random_predicate(planner->random, planner->arena, input, 1);
+            plan->inputs[1] = filter;
+        }
+        return plan;
+    }
     case 0: {
         struct kp_plan *plan = make_plan(planner, KP_PLAN_FILTER, input->col_count, input, NULL);
         plan->filter.predicate = random_predicate(planner->random, planner->arena, input, 2);
@@ -467,12 +546,156 @@ static inline struct nrows naive_scan(struct naive *naive, const struct kp_plan 
     return out;
 }
 
+static inline bool naive_match(struct naive *naive, const struct kp_plan *plan, const struct kp_datum *left,
+                               const struct kp_datum *right, const struct kp_datum *both)
+{
+    uint32_t left_cols = plan->inputs[0]->col_count, right_cols = plan->inputs[1]->col_count;
+    for (uint32_t k = 0; k < plan->join.key_count; k++) {
+        struct kp_datum a = naive_eval(naive, plan->join.left_keys[k], left, left_cols);
+        struct kp_datum b = naive_eval(naive, plan->join.right_keys[k], right, right_cols);
+        if (a.null || b.null)
+            return false;
+        if (a.type.id == KP_INT4 && b.type.id == KP_INT8)
+            a = (struct kp_datum){.type = b.type, .i64 = a.i32};
+        if (!kp_value_equal(a.type.id, a.raw, b.raw))
+            return false;
+    }
+    return !plan->join.residual || naive_true(naive, plan->join.residual, both, left_cols + right_cols);
+}
+
+static inline struct nrows naive_join(struct naive *naive, const struct kp_plan *plan)
+{
+    struct nrows left = naive_run(naive, plan->inputs[0]), right = naive_run(naive, plan->inputs[1]), out = {0};
+    uint32_t left_cols = plan->inputs[0]->col_count, right_cols = plan->inputs[1]->col_count,
+             all = left_cols + right_cols;
+    bool *right_met = kp_arena_calloc(naive->arena, right.count + 1);
+    enum kp_join_kind kind = plan->join.kind;
+    for (uint32_t l = 0; l < left.count; l++) {
+        bool met = false;
+        for (uint32_t r = 0; r < right.count; r++) {
+            struct kp_datum *cells = kp_arena_calloc(naive->arena, (all + 1) * sizeof *cells);
+            memcpy(cells, left.rows[l].cells, left_cols * sizeof *cells);
+            memcpy(cells + left_cols, right.rows[r].cells, right_cols * sizeof *cells);
+            if (!naive_match(naive, plan, left.rows[l].cells, right.rows[r].cells, cells))
+                continue;
+            met = right_met[r] = true;
+            if (kind != KP_JOIN_SEMI && kind != KP_JOIN_ANTI)
+                nrows_add(&out, cells, left.rows[l].weight * right.rows[r].weight);
+        }
+        if (kind == KP_JOIN_SEMI ? met : !met && kind != KP_JOIN_INNER && kind != KP_JOIN_RIGHT) {
+            struct kp_datum *cells = kp_arena_calloc(naive->arena, (all + 1) * sizeof *cells);
+            memcpy(cells, left.rows[l].cells, left_cols * sizeof *cells);
+            for (uint32_t c = left_cols; c < all; c++)
+                cells[c] = (struct kp_datum){.type = plan->inputs[1]->cols[c - left_cols].type, .null = true};
+            nrows_add(&out, cells, left.rows[l].weight);
+        }
+    }
+    for (uint32_t r = 0; r < right.count && (kind == KP_JOIN_RIGHT || kind == KP_JOIN_FULL); r++) {
+        if (right_met[r])
+            continue;
+        struct kp_datum *cells = kp_arena_calloc(naive->arena, (all + 1) * sizeof *cells);
+        for (uint32_t c = 0; c < left_cols; c++)
+            cells[c] = (struct kp_datum){.type = plan->inputs[0]->cols[c].type, .null = true};
+        memcpy(cells + left_cols, right.rows[r].cells, right_cols * sizeof *cells);
+        nrows_add(&out, cells, right.rows[r].weight);
+    }
+    kp_free(left.rows);
+    kp_free(right.rows);
+    return out;
+}
+
+static inline int naive_order(const struct kp_datum *a, const struct kp_datum *b, bool descending, bool nulls_first)
+{
+    if (a->null || b->null) {
+        int order = a->null && b->null ? 0 : a->null ? 1 : -1;
+        return nulls_first ? -order : order;
+    }
+    int order = kp_value_compare(a->type.id, a->raw, b->raw);
+    return descending ? -order : order;
+}
+
+static inline int naive_compare(const struct kp_plan *plan, const struct kp_datum *a, const struct kp_datum *b)
+{
+    for (uint32_t k = 0; k < plan->topn.key_count; k++) {
+        const struct kp_sort_key *key = &plan->topn.keys[k];
+        int order = naive_order(&a[key->column], &b[key->column], key->descending, key->nulls_first);
+        if (order)
+            return order;
+    }
+    for (uint32_t c = 0; c < plan->col_count; c++) {
+        int order = naive_order(&a[c], &b[c], false, false);
+        if (order)
+            return order;
+    }
+    return 0;
+}
+
+static inline struct nrows naive_topn(struct naive *naive, const struct kp_plan *plan)
+{
+    struct nrows input = naive_run(naive, plan->inputs[0]), out = {0};
+    int64_t limit = plan->topn.limit ? plan->topn.limit->datum.i64 : 1000000,
+            offset = plan->topn.offset ? plan->topn.offset->datum.i64 : 0;
+    for (uint32_t i = 0; i < input.count; i++) {
+        int64_t before = 0; /* copies of lesser rows, and of equal ones that stand earlier in the list */
+        for (uint32_t k = 0; k < input.count; k++) {
+            int order = naive_compare(plan, input.rows[k].cells, input.rows[i].cells);
+            if (order < 0 || (order == 0 && k < i))
+                before += input.rows[k].weight;
+        }
+        int64_t first = KP_MAX(before, offset), end = KP_MIN(before + input.rows[i].weight, offset + limit);
+        if (end > first)
+            nrows_add(&out, input.rows[i].cells, end - first);
+    }
+    kp_free(input.rows);
+    return out;
+}
+
+static inline struct nrows naive_window(struct naive *naive, const struct kp_plan *plan)
+{
+    struct nrows input = naive_run(naive, plan->inputs[0]), out = {0};
+    uint32_t cols = plan->col_count;
+    int64_t size = plan->window.size.us, slide = plan->window.slide.us,
+            origin = plan->window.offset.us - 946684800000000;
+    bool cumulate = plan->window.kind == KP_WINDOW_CUMULATE;
+    for (uint32_t i = 0; i < input.count; i++) {
+        const struct kp_datum *time = &input.rows[i].cells[plan->window.time_column];
+        /* Times of the test lie within a minute of 2000-01-01: every window near it is tried. */
+        int64_t unit = cumulate ? size : slide;
+        for (int64_t start = origin + (-origin / unit) * unit - 200 * unit;
+             !time->null && start < 100000000 + 200 * unit; start += unit)
+            for (int64_t end = start + (cumulate ? slide : size); end <= start + size; end += cumulate ? slide : size) {
+                if (time->i64 < start || time->i64 >= end)
+                    continue;
+                struct kp_datum *cells = kp_arena_calloc(naive->arena, (cols + 1) * sizeof *cells);
+                memcpy(cells, input.rows[i].cells, (cols - 2) * sizeof *cells);
+                cells[cols - 2] = (struct kp_datum){.type = KP_TYPE(KP_TIMESTAMP), .i64 = start};
+                cells[cols - 1] = (struct kp_datum){.type = KP_TYPE(KP_TIMESTAMP), .i64 = end};
+                nrows_add(&out, cells, input.rows[i].weight);
+            }
+    }
+    kp_free(input.rows);
+    return out;
+}
+
 static inline struct nrows naive_run(struct naive *naive, const struct kp_plan *plan)
 {
     if (plan->kind == KP_PLAN_SCAN)
         return naive_scan(naive, plan);
     if (plan->kind == KP_PLAN_AGGREGATE)
         return naive_aggregate(naive, plan);
+    if (plan->kind == KP_PLAN_JOIN)
+        return naive_join(naive, plan);
+    if (plan->kind == KP_PLAN_TOPN)
+        return naive_topn(naive, plan);
+    if (plan->kind == KP_PLAN_WINDOW)
+        return naive_window(naive, plan);
+    if (plan->kind == KP_PLAN_UNION) {
+        struct nrows a = naive_run(naive, plan->inputs[0]), b = naive_run(naive, plan->inputs[1]);
+        for (uint32_t i = 0; i < b.count; i++)
+            nrows_add(&a, b.rows[i].cells, b.rows[i].weight);
+        kp_free(b.rows);
+        return a;
+    }
     struct nrows input = naive_run(naive, plan->inputs[0]), out = {0};
     uint32_t in_cols = plan->inputs[0]->col_count;
     for (uint32_t i = 0; i < input.count; i++) {

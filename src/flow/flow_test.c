@@ -100,7 +100,7 @@ static void run_round(uint64_t seed, struct kp_workers **workers)
         world.nodes[i] = kp_graph_input(graph, cols, COLS, world.growing);
     }
     struct kp_plan *plan =
-        random_plan(&world.random, &plan_arena, world.relations, TABLES, 1 + random_below(&world.random, 4));
+        random_plan(&world.random, &plan_arena, world.relations, TABLES, 1 + random_below(&world.random, 3));
     struct kp_session_settings settings = {0};
     struct kp_node *node;
     if (kp_graph_add_plan(graph, plan, &settings, resolve, &world, &node, &err) != KP_OK) {
@@ -117,7 +117,7 @@ static void run_round(uint64_t seed, struct kp_workers **workers)
         for (int i = 0; i < TABLES; i++) {
             if (random_below(&world.random, 4) == 0)
                 continue;
-            uint32_t n = random_below(&world.random, random_below(&world.random, 4) == 0 ? 200 : 12);
+            uint32_t n = random_below(&world.random, random_below(&world.random, 6) == 0 ? 40 : 10);
             batches[i] = random_changes(&world, &world.tables[i], n, &arena);
             inputs[input_count++] =
                 (struct kp_step_input){.node = world.nodes[i], .batches = &batches[i], .batch_count = 1};

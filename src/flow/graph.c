@@ -95,12 +95,6 @@ static void append_node(struct kp_graph *graph, struct kp_node *node)
     graph->nodes[graph->node_count++] = node;
 }
 
-static void renumber(struct kp_graph *graph)
-{
-    for (uint32_t i = 0; i < graph->node_count; i++)
-        graph->nodes[i]->place = i;
-}
-
 struct kp_node *kp_node_create(struct kp_graph *graph, const struct kp_node_ops *ops, const struct kp_column *cols,
                                uint32_t col_count, struct kp_node *const *inputs, uint32_t input_count)
 {
@@ -160,6 +154,16 @@ static void ask_for_positions(struct kp_node *node)
             ask_for_positions(node->inputs[i]);
 }
 
+static void ask_for_watermarks(struct kp_node *node)
+{
+    if (node->uses_watermarks)
+        return;
+    node->uses_watermarks = true;
+    if (!node->ops->part)
+        for (uint32_t i = 0; i < node->input_count; i++)
+            ask_for_watermarks(node->inputs[i]);
+}
+
 struct kp_node *kp_node_share(struct kp_node *node)
 {
     struct kp_graph *graph = node->graph;
@@ -169,11 +173,6 @@ struct kp_node *kp_node_share(struct kp_node *node)
             continue;
         for (uint32_t k = 0; k < node->input_count; k++)
             remove_consumer(node->inputs[k], node);
-        for (uint32_t k = 0; k < other->input_count; k++) { /* other may read an input twice */
-            remove_consumer(other->inputs[k], other);
-        }
-        for (uint32_t k = 0; k < other->input_count; k++)
-            add_consumer(other->inputs[k], other, k);
         KP_ASSERT(node->place == graph->node_count - 1);
         graph->node_count--;
         node_free(node);
@@ -189,35 +188,32 @@ struct kp_node *kp_node_share(struct kp_node *node)
     for (uint32_t i = 0; i < node->input_count; i++)
         if (node->uses_positions)
             ask_for_positions(node->inputs[i]);
+    for (uint32_t i = 0; i < node->input_count; i++)
+        if (node->uses_watermarks)
+            ask_for_watermarks(node->inputs[i]);
     return node;
 }
 
-static void free_if_unused(struct kp_graph *graph, struct kp_node *node)
+static void remove_node(struct kp_graph *graph, struct kp_node *node)
 {
-    if (node->users || node->consumer_count || node->pinned)
-        return;
     for (uint32_t i = 0; i < node->input_count; i++)
         remove_consumer(node->inputs[i], node);
     memmove(graph->nodes + node->place, graph->nodes + node->place + 1,
             (graph->node_count - node->place - 1) * sizeof(struct kp_node *));
     graph->node_count--;
-    renumber(graph);
-    struct kp_node **inputs = node->inputs;
-    uint32_t input_count = node->input_count;
-    node->inputs = NULL;
-    for (uint32_t i = 0; node->inboxes && i < input_count; i++)
-        kp_inbox_finish(&node->inboxes[i]);
-    kp_free(node->inboxes);
-    node->inboxes = NULL;
+    for (uint32_t i = node->place; i < graph->node_count; i++)
+        graph->nodes[i]->place = i;
     node_free(node);
-    for (uint32_t i = 0; i < input_count; i++) {
-        bool again = false;
-        for (uint32_t k = 0; k < i; k++)
-            again |= inputs[k] == inputs[i];
-        if (!again)
-            free_if_unused(graph, inputs[i]);
+}
+
+/* Readers stand behind what they read: one walk from the end frees all that became useless. */
+void kp_graph_sweep(struct kp_graph *graph)
+{
+    for (uint32_t i = graph->node_count; i-- > 0;) {
+        struct kp_node *node = graph->nodes[i];
+        if (!node->users && !node->consumer_count && !node->pinned)
+            remove_node(graph, node);
     }
-    kp_free(inputs);
 }
 
 void kp_graph_drop(struct kp_graph *graph, struct kp_node *node)
@@ -229,17 +225,7 @@ void kp_graph_drop(struct kp_graph *graph, struct kp_node *node)
         node->users--;
     else
         node->pinned = false;
-    free_if_unused(graph, node);
-}
-
-void kp_graph_sweep(struct kp_graph *graph)
-{
-    for (uint32_t i = graph->node_count; i-- > 0;) {
-        i = KP_MIN(i, graph->node_count - 1); /* freeing one may have freed others before it */
-        free_if_unused(graph, graph->nodes[i]);
-        if (graph->node_count == 0)
-            return;
-    }
+    kp_graph_sweep(graph);
 }
 
 /* ---- relations, inputs, outputs ---- */
@@ -336,6 +322,8 @@ static enum kp_code move_readers(struct kp_node *old, struct kp_node *by, struct
     old->consumer_count = 0;
     if (old->uses_positions)
         ask_for_positions(by);
+    if (old->uses_watermarks)
+        ask_for_watermarks(by);
     return KP_OK;
 }
 
@@ -412,4 +400,6 @@ void kp_node_input_stats(const struct kp_node *node, struct kp_input_stats *ret_
         kp_op_source_stats(node, ret_stats);
     else
         ret_stats->rows = atomic_load(&node->rows_in);
+    if (node->ops == &kp_window_ops)
+        ret_stats->late = kp_op_window_late(node);
 }

@@ -125,7 +125,9 @@ void kp_node_error(struct kp_node *node, struct kp_lane *lane, int64_t weight, i
 /* Diverts all failed rows of an evaluation over `in`; afterwards eval->errors are first errors in order of rows. */
 void kp_node_divert(struct kp_node *node, struct kp_lane *lane, struct kp_eval *eval, const struct kp_flow *in);
 /* Some rows of a flow. */
-struct kp_flow kp_flow_gather(const struct kp_flow *in, const uint32_t *index, uint32_t n, struct kp_arena *arena);
+struct kp_flow kp_flow_gather(const struct kp_flow *in, const uint32_t *index, uint32_t n,
+                              struct kp_arena *arena); /* a subset */
+struct kp_flow kp_flow_gather_any(const struct kp_flow *in, const uint32_t *index, uint32_t n, struct kp_arena *arena);
 /* True in a step after which nothing may be held back. */
 bool kp_graph_step_final(const struct kp_graph *graph);
 /* Calls run for 0 … count - 1, spread over the workers if the step is parallel; stops at the first failure or cancel.
@@ -177,10 +179,24 @@ struct kp_node *kp_op_project(struct kp_graph *graph, const struct kp_plan *plan
 KP_MUST enum kp_code kp_op_aggregate(struct kp_graph *graph, const struct kp_plan *plan,
                                      const struct kp_session_settings *settings, struct kp_node *input,
                                      struct kp_node **ret_node, struct kp_error *err);
+KP_MUST enum kp_code kp_op_join(struct kp_graph *graph, const struct kp_plan *plan,
+                                const struct kp_session_settings *settings, struct kp_node *const *inputs,
+                                struct kp_node **ret_node, struct kp_error *err);
+struct kp_node *kp_op_union(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *const *inputs);
+/* drop_late: late (row, window) pairs are left out and counted. */
+KP_MUST enum kp_code kp_op_window(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input,
+                                  bool drop_late, struct kp_node **ret_node, struct kp_error *err);
+uint64_t kp_op_window_late(const struct kp_node *node);
+KP_MUST enum kp_code kp_op_topn(struct kp_graph *graph, const struct kp_plan *plan,
+                                const struct kp_session_settings *settings, struct kp_node *input,
+                                struct kp_node **ret_node, struct kp_error *err);
+struct kp_node *kp_op_emit(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input,
+                           struct kp_node *source);
 struct kp_node *kp_op_output(struct kp_graph *graph, struct kp_node *input);
 /* The batches of the last step. */
 void kp_op_output_collect(struct kp_node *node, struct kp_changes *changes);
 
-extern const struct kp_node_ops kp_source_ops, kp_columns_ops, kp_upsert_ops, kp_input_ops, kp_output_ops;
+extern const struct kp_node_ops kp_source_ops, kp_columns_ops, kp_upsert_ops, kp_input_ops, kp_output_ops,
+    kp_window_ops;
 
 #endif

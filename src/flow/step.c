@@ -117,13 +117,16 @@ static const int64_t *gather_i64(const int64_t *from, const uint32_t *index, uin
     return to;
 }
 
-struct kp_flow kp_flow_gather(const struct kp_flow *in, const uint32_t *index, uint32_t n, struct kp_arena *arena)
+struct kp_flow kp_flow_gather_any(const struct kp_flow *in, const uint32_t *index, uint32_t n, struct kp_arena *arena)
 {
-    if (n == in->batch->rows)
-        return *in;
     return (struct kp_flow){.batch = kp_batch_gather(in->batch, index, n, arena),
                             .positions = gather_i64(in->positions, index, n, arena),
                             .watermarks = gather_i64(in->watermarks, index, n, arena)};
+}
+
+struct kp_flow kp_flow_gather(const struct kp_flow *in, const uint32_t *index, uint32_t n, struct kp_arena *arena)
+{
+    return n == in->batch->rows ? *in : kp_flow_gather_any(in, index, n, arena); /* ascending: then it is all of them */
 }
 
 /* ---- errors to outputs ---- */

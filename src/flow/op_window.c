@@ -1,0 +1,208 @@
+/*
+ * Windows: each row once per window that holds its time, with the window's start and end.
+ *
+ *   tumble, hop:  |----size----|            starts at offset + k × slide, counted from 1970-01-01
+ *                    |----size----|         a row belongs to all that hold its time
+ *   cumulate:     |step|                    windows of one size begin together and end a step apart
+ *                 |--------|
+ *                 |------------| size
+ *
+ * Rows whose time is NULL or infinite belong to no window. Below an EMIT ON WINDOW CLOSE this is the place, the only
+ * one, where late pairs are dropped: those whose window ends at or before the watermark at the row's own position.
+ */
+#include <stdio.h>
+
+#include "flow/graph.h"
+
+enum { WINDOWS_MAX = 10000 }; /* windows that hold a row: each is a row of its own */
+static const int64_t DAY_US = 86400000000;
+static const int64_t EPOCH_1970_US = -946684800000000;
+
+struct op_window {
+    struct kp_node node;
+    enum kp_window_kind kind;
+    uint32_t time_column;
+    int64_t size_us, slide_us, offset_us;
+    bool drop_late;
+    _Atomic uint64_t late;
+};
+
+/* Pairs of a row and a window, being made. */
+struct window_pairs {
+    uint32_t *index;
+    int64_t *starts, *ends;
+    uint32_t count, cap;
+};
+
+static void pair_add(struct window_pairs *pairs, uint32_t row, int64_t start, int64_t end, struct kp_arena *arena)
+{
+    if (pairs->count == pairs->cap) {
+        uint32_t cap = pairs->cap * 2;
+        struct window_pairs grown = {kp_arena_alloc(arena, cap * sizeof *pairs->index),
+                                     kp_arena_alloc(arena, cap * sizeof *pairs->starts),
+                                     kp_arena_alloc(arena, cap * sizeof *pairs->ends), pairs->count, cap};
+        memcpy(grown.index, pairs->index, pairs->count * sizeof *pairs->index);
+        memcpy(grown.starts, pairs->starts, pairs->count * sizeof *pairs->starts);
+        memcpy(grown.ends, pairs->ends, pairs->count * sizeof *pairs->ends);
+        *pairs = grown;
+    }
+    pairs->index[pairs->count] = row;
+    pairs->starts[pairs->count] = start;
+    pairs->ends[pairs->count++] = end;
+}
+
+static inline int64_t floor_to(int64_t time_us, int64_t origin_us, int64_t unit_us)
+{
+    int64_t since = (time_us - origin_us) % unit_us;
+    return time_us - (since < 0 ? since + unit_us : since);
+}
+
+static void add_windows(const struct op_window *op, struct window_pairs *pairs, uint32_t row, int64_t time_us,
+                        int64_t watermark, uint64_t *late, struct kp_arena *arena)
+{
+    if (op->kind == KP_WINDOW_CUMULATE) {
+        int64_t start = floor_to(time_us, op->offset_us, op->size_us);
+        for (int64_t end = start + op->slide_us; end <= start + op->size_us; end += op->slide_us) {
+            if (end <= time_us)
+                continue;
+            if (end <= watermark)
+                ++*late;
+            else
+                pair_add(pairs, row, start, end, arena);
+        }
+        return;
+    }
+    for (int64_t start = floor_to(time_us, op->offset_us, op->slide_us); start + op->size_us > time_us;
+         start -= op->slide_us) {
+        if (start + op->size_us <= watermark)
+            ++*late;
+        else
+            pair_add(pairs, row, start, start + op->size_us, arena);
+    }
+}
+
+/* Times near the end of the calendar would overflow: a row's window must lie in it. */
+static bool time_of(const struct kp_vec *vec, uint32_t row, int64_t *ret_time_us)
+{
+    if (kp_vec_is_null(vec, row))
+        return false;
+    if (vec->type.id == KP_DATE) {
+        int32_t days = ((const int32_t *)vec->data)[vec->constant ? 0 : row];
+        *ret_time_us = (int64_t)days * DAY_US;
+        return days != INT32_MIN && days != INT32_MAX;
+    }
+    *ret_time_us = ((const int64_t *)vec->data)[vec->constant ? 0 : row];
+    return *ret_time_us != INT64_MIN && *ret_time_us != INT64_MAX;
+}
+
+static void put_times(struct kp_vec *vec, struct kp_type type, const int64_t *times, uint32_t n, struct kp_arena *arena)
+{
+    kp_vec_init(vec, arena, type, n);
+    if (type.id != KP_DATE) {
+        memcpy(vec->data, times, n * sizeof *times);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        ((int32_t *)vec->data)[i] = (int32_t)(floor_to(times[i], 0, DAY_US) / DAY_US);
+}
+
+static enum kp_code window_push(struct kp_node *node, struct kp_lane *lane, uint32_t port, const struct kp_flow *in,
+                                struct kp_error *err)
+{
+    static const int64_t limit_us = INT64_MAX - 200000 * (int64_t)86400000000 * 365;
+    struct op_window *op = (struct op_window *)node;
+    struct kp_arena *arena = &lane->arena;
+    const struct kp_vec *times = &in->batch->vecs[op->time_column];
+    uint32_t rows = in->batch->rows;
+    uint32_t cap = rows * (uint32_t)KP_MIN((op->size_us + op->slide_us - 1) / op->slide_us, 16);
+    struct window_pairs pairs = {kp_arena_alloc(arena, cap * sizeof *pairs.index),
+                                 kp_arena_alloc(arena, cap * sizeof *pairs.starts),
+                                 kp_arena_alloc(arena, cap * sizeof *pairs.ends), 0, cap};
+    uint64_t late = 0;
+    for (uint32_t row = 0; row < rows; row++) {
+        int64_t time_us;
+        if (!time_of(times, row, &time_us))
+            continue;
+        if (time_us > limit_us || time_us < -limit_us) {
+            kp_node_error(node, lane, in->batch->weights ? in->batch->weights[row] : 1,
+                          in->positions ? in->positions[row] : -1, "22008", "timestamp out of range");
+            continue;
+        }
+        int64_t watermark = op->drop_late && in->watermarks ? in->watermarks[row] : INT64_MIN;
+        add_windows(op, &pairs, row, time_us, watermark, &late, arena);
+    }
+    atomic_fetch_add_explicit(&op->late, late, memory_order_relaxed);
+    if (pairs.count == 0)
+        return KP_OK;
+    struct kp_batch *batch = kp_batch_create(arena, node->col_count, pairs.count);
+    bool same = pairs.count == rows && op->kind == KP_WINDOW_TUMBLE; /* each row once: columns need no copy */
+    struct kp_flow some = same ? *in : kp_flow_gather_any(in, pairs.index, pairs.count, arena);
+    for (uint32_t c = 0; c + 2 < node->col_count; c++)
+        batch->vecs[c] = some.batch->vecs[c];
+    put_times(&batch->vecs[node->col_count - 2], node->types[node->col_count - 2], pairs.starts, pairs.count, arena);
+    put_times(&batch->vecs[node->col_count - 1], node->types[node->col_count - 1], pairs.ends, pairs.count, arena);
+    batch->weights = some.batch->weights;
+    struct kp_flow out = {.batch = batch, .positions = some.positions, .watermarks = some.watermarks};
+    return kp_node_send(node, lane, &out, err);
+}
+
+static bool window_same(const struct kp_node *a, const struct kp_node *b)
+{
+    const struct op_window *x = (const struct op_window *)a, *y = (const struct op_window *)b;
+    return x->kind == y->kind && x->time_column == y->time_column && x->size_us == y->size_us &&
+           x->slide_us == y->slide_us && x->offset_us == y->offset_us && x->drop_late == y->drop_late;
+}
+
+const struct kp_node_ops kp_window_ops = {
+    .kind = "window", .bytes = sizeof(struct op_window), .push = window_push, .same = window_same};
+
+static enum kp_code to_us(struct kp_interval interval, const char *what, bool positive, int64_t *ret_us,
+                          struct kp_error *err)
+{
+    if (interval.months)
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "a window's %s cannot contain months or years: their length varies",
+                       what);
+    int64_t us;
+    if (__builtin_mul_overflow((int64_t)interval.days, DAY_US, &us) || __builtin_add_overflow(us, interval.us, &us) ||
+        us > 100000 * DAY_US || us < -100000 * DAY_US)
+        return kp_fail(err, KP_INVALID, "22008", "a window's %s is out of range", what);
+    if (positive && us <= 0)
+        return kp_fail(err, KP_INVALID, "22023", "a window's %s must be greater than zero", what);
+    *ret_us = us;
+    return KP_OK;
+}
+
+enum kp_code kp_op_window(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input, bool drop_late,
+                          struct kp_node **ret_node, struct kp_error *err)
+{
+    static const char *const kinds[] = {"tumble", "hop", "cumulate", "session"};
+    int64_t size_us, slide_us, offset_us;
+    if (plan->window.kind == KP_WINDOW_SESSION)
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "session windows are not supported");
+    KP_TRY(to_us(plan->window.size, "size", true, &size_us, err));
+    KP_TRY(to_us(plan->window.kind == KP_WINDOW_TUMBLE ? plan->window.size : plan->window.slide, "slide", true,
+                 &slide_us, err));
+    KP_TRY(to_us(plan->window.offset, "offset", false, &offset_us, err));
+    if (size_us / slide_us > WINDOWS_MAX)
+        return kp_fail(err, KP_LIMIT, NULL, "a row would belong to more than %d windows", WINDOWS_MAX);
+    if (plan->window.kind == KP_WINDOW_CUMULATE && size_us % slide_us)
+        return kp_fail(err, KP_INVALID, "22023", "a cumulating window's size must be a multiple of its step");
+    struct op_window *op =
+        (struct op_window *)kp_node_create(graph, &kp_window_ops, plan->cols, plan->col_count, &input, 1);
+    op->kind = plan->window.kind;
+    op->time_column = plan->window.time_column;
+    op->size_us = size_us;
+    op->slide_us = slide_us;
+    op->offset_us = EPOCH_1970_US + offset_us;
+    op->drop_late = drop_late && plan->window.source;
+    op->node.uses_watermarks = op->drop_late;
+    op->node.uses_positions = true;
+    snprintf(op->node.detail, sizeof op->node.detail, "%s", kinds[op->kind]);
+    *ret_node = kp_node_share(&op->node);
+    return KP_OK;
+}
+
+uint64_t kp_op_window_late(const struct kp_node *node)
+{
+    return atomic_load(&((const struct op_window *)node)->late);
+}
