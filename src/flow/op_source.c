@@ -335,7 +335,8 @@ static enum kp_code source_bring(struct kp_node *node, const struct kp_step_inpu
 static enum kp_code make_decoder(struct op_source *op, struct kp_error *err)
 {
     struct kp_decoder *decoder;
-    KP_TRY(kp_source_decoder(op->relation, op->columns, op->node.col_count, op->node.graph->options.zone, &decoder, err));
+    KP_TRY(
+        kp_source_decoder(op->relation, op->columns, op->node.col_count, op->node.graph->options.zone, &decoder, err));
     for (uint32_t lane = 0; lane < op->node.graph->lanes_count; lane++) {
         kp_decode_state_destroy(op->states[lane]);
         op->states[lane] = NULL;

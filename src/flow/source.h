@@ -7,6 +7,7 @@
 
 /* A decoder of these columns of a source's or table's records; the caller's to destroy. zone NULL: UTC. */
 KP_MUST enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_t *columns, uint32_t count,
-                                       const struct kp_zone *zone, struct kp_decoder **ret_decoder, struct kp_error *err);
+                                       const struct kp_zone *zone, struct kp_decoder **ret_decoder,
+                                       struct kp_error *err);
 
 #endif
