@@ -210,7 +210,7 @@ enum kp_code kp_ddl_alter(struct kp_ddl *ddl, const struct kp_statement *stateme
         (void)kp_fail(err, KP_UNSUPPORTED, NULL, "REFRESH MATERIALIZED VIEW is not supported");
         return kp_error_hint(err, "Views are kept up to date by themselves. ALTER MATERIALIZED VIEW ... AS builds a view anew from the log.");
     }
-    struct kp_relation *view;
+    struct kp_relation *view = NULL;
     KP_TRY(find_view(ddl, statement, &view, err));
     if (statement->alter == KP_ALTER_AS)
         return alter_as(ddl, statement, view, ret_job, err);
