@@ -130,6 +130,25 @@ static enum kp_code add_relation(struct kp_ddl *ddl, struct kp_relation *relatio
     return KP_OK;
 }
 
+/* For a trial: every relation that lives has rows of its columns. */
+static struct kp_node *trial_input(void *arg, struct kp_relation *relation)
+{
+    return relation->kind == KP_RELATION_SOURCE ? NULL : kp_graph_input(arg, relation->cols, relation->col_count, false);
+}
+
+enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relation, struct kp_error *err)
+{
+    if (!relation->plan || relation->kind != KP_RELATION_VIEW || ddl->replaying)
+        return KP_OK;
+    struct kp_graph_options options = {.workers = ddl->db->replay_workers, .parts = ddl->db->parts, .budget = &ddl->db->query_memory};
+    struct kp_graph *graph;
+    struct kp_node *node;
+    KP_TRY(kp_graph_create(&options, &graph, err));
+    enum kp_code code = kp_graph_add_plan(graph, relation->plan->plan, &ddl->settings, trial_input, graph, &node, err);
+    kp_graph_destroy(graph);
+    return code;
+}
+
 static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_job **ret_job, struct kp_error *err)
 {
     struct kp_db *db = ddl->db;
@@ -147,6 +166,8 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
         return code;
     if (relation->kind == KP_RELATION_SINK)
         code = kp_sink_check(relation, err);
+    if (code == KP_OK)
+        code = kp_ddl_try_plan(ddl, relation, err);
     if (code == KP_OK)
         code = need_topic(ddl, relation, err);
     if (code == KP_OK)
@@ -327,6 +348,33 @@ static enum kp_code drop(struct kp_ddl *ddl, const struct kp_statement *statemen
     return code;
 }
 
+/* A CREATE whose backfill failed or was cancelled leaves nothing: a DROP is written behind its record. */
+static void undo_create(struct kp_ddl *ddl, const struct kp_statement *statement)
+{
+    struct kp_db *db = ddl->db;
+    struct kp_error ignored;
+    struct kp_buf text = {0};
+    struct kp_arena arena = {0};
+    struct kp_statement *drop_statement;
+    kp_buf_printf(&text, "DROP %s \"", statement->relation_kind == KP_RELATION_TABLE ? "TABLE" : "MATERIALIZED VIEW");
+    for (const char *at = statement->name.name; *at; at++) {
+        if (*at == '"')
+            kp_buf_append_byte(&text, '"');
+        kp_buf_append_byte(&text, (uint8_t)*at);
+    }
+    kp_buf_append_text(&text, "\" CASCADE");
+    struct kp_ddl undo = *ddl;
+    undo.notice = NULL;
+    undo.record.text = (struct kp_str){(const char *)text.data, text.len};
+    kp_mutex_lock(&db->ddl_mutex);
+    if (kp_sql_parse(undo.record.text, &arena, &drop_statement, &ignored) == KP_OK)
+        (void)!drop(&undo, drop_statement, &ignored);
+    atomic_fetch_add(&db->catalog_generation, 1);
+    kp_mutex_unlock(&db->ddl_mutex);
+    kp_arena_finish(&arena);
+    kp_buf_finish(&text);
+}
+
 /* ---- all of them ---- */
 
 enum kp_code kp_ddl_run(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err)
@@ -350,7 +398,10 @@ enum kp_code kp_ddl_run(struct kp_ddl *ddl, const struct kp_statement *statement
     }
     atomic_fetch_add(&db->catalog_generation, 1);
     kp_mutex_unlock(&db->ddl_mutex);
-    if (code == KP_OK && job)
+    if (code == KP_OK && job) {
         code = kp_job_wait(db, job, ddl->cancel, err);
+        if (code != KP_OK && statement->kind == KP_STATEMENT_CREATE)
+            undo_create(ddl, statement);
+    }
     return code;
 }

@@ -29,6 +29,8 @@ bool kp_ddl_is(const struct kp_statement *statement);
 /* Writes the catalog record unless replaying; afterwards the effect must not fail for reasons of its own. */
 KP_MUST enum kp_code kp_ddl_log(struct kp_ddl *ddl, struct kp_error *err);
 KP_MUST enum kp_code kp_ddl_alter(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_job **ret_job, struct kp_error *err);
+/* Whether the engine can run a view's plan: refused here, before anything is written. */
+KP_MUST enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relation, struct kp_error *err);
 /* Takes a relation out of the catalog, the graph and memory. */
 void kp_ddl_remove(struct kp_ddl *ddl, struct kp_relation *relation);
 void kp_ddl_notice(struct kp_ddl *ddl, const char *sqlstate, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -86,6 +86,11 @@ static enum kp_code bind_versions(struct kp_ddl *ddl, const struct kp_statement 
         if (code != KP_OK)
             break;
         fresh[bound]->version = old[bound]->version + 1;
+        code = kp_ddl_try_plan(ddl, fresh[bound], err);
+        if (code != KP_OK) {
+            kp_relation_unref(fresh[bound]);
+            break;
+        }
         code = kp_catalog_add(catalog, fresh[bound], true, err);
         if (code == KP_OK)
             kp_catalog_promote(catalog, fresh[bound]);
