@@ -5,6 +5,8 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "serve/serve.h"
+
 /* ---- librdkafka ---- */
 
 static rd_kafka_t *client(rd_kafka_type_t type, ...)
@@ -307,6 +309,97 @@ static void test_admin(void **state)
     finish(rk);
 }
 
+/* ---- on an instance: its SQL decides about topics ---- */
+
+static void run_sql(struct kp_session *session, const char *text)
+{
+    struct kp_prepared *prepared;
+    struct kp_cursor *cursor;
+    struct kp_batch *batch;
+    struct kp_error err;
+    bool done = false;
+    assert_int_equal(kp_prepare(session, kp_str(text), NULL, 0, &prepared, &err), KP_OK);
+    assert_int_equal(kp_execute(session, prepared, NULL, 0, &cursor, &err), KP_OK);
+    while (!done)
+        assert_int_equal(kp_cursor_next(cursor, 0, -1, &batch, &done, &err), KP_OK);
+    kp_cursor_close(cursor);
+    kp_prepared_destroy(prepared);
+}
+
+static rd_kafka_resp_err_t admin_create(rd_kafka_t *rk, const char *name, int partitions)
+{
+    char why[256];
+    size_t count;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, partitions, 1, why, sizeof why);
+    rd_kafka_CreateTopics(rk, &topic, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10000);
+    assert_non_null(event);
+    rd_kafka_resp_err_t err = rd_kafka_topic_result_error(
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count)[0]);
+    rd_kafka_event_destroy(event);
+    rd_kafka_NewTopic_destroy(topic);
+    rd_kafka_queue_destroy(queue);
+    return err;
+}
+
+static rd_kafka_resp_err_t admin_delete(rd_kafka_t *rk, const char *name)
+{
+    size_t count;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(name);
+    rd_kafka_DeleteTopics(rk, &topic, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10000);
+    assert_non_null(event);
+    rd_kafka_resp_err_t err = rd_kafka_topic_result_error(
+        rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count)[0]);
+    rd_kafka_event_destroy(event);
+    rd_kafka_DeleteTopic_destroy(topic);
+    rd_kafka_queue_destroy(queue);
+    return err;
+}
+
+static void test_instance(void **state)
+{
+    char folder[] = "/tmp/kappa-kafka-db-XXXXXX", command[64], before[KP_ADDRESS_TEXT_BYTES];
+    struct kp_db *db;
+    struct kp_session *session;
+    struct kp_serve *serve;
+    struct kp_serve_bound bounds;
+    struct kp_error err;
+    assert_non_null(mkdtemp(folder));
+    struct kp_db_options options = {.dir = folder};
+    struct kp_session_options session_options = {0};
+    struct kp_serve_options serve_options = {.kafka = "127.0.0.1:0"};
+    assert_int_equal(kp_db_open(&options, &db, &err), KP_OK);
+    assert_int_equal(kp_serve_start(db, &serve_options, &serve, &err), KP_OK);
+    kp_serve_bound(serve, &bounds);
+    snprintf(before, sizeof before, "%s", broker);
+    kp_address_print(&bounds.kafka, broker);
+    assert_int_equal(kp_session_open(db, &session_options, &session, &err), KP_OK);
+
+    rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, NULL);
+    assert_int_equal(admin_create(rk, "Orders.v1", 3), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(admin_create(rk, "Orders.v1", 3), RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS);
+    assert_int_equal(admin_create(rk, "free", 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    run_sql(session, "CREATE SOURCE orders (id bigint) WITH (topic = 'Orders.v1', format = 'json')");
+    assert_int_equal(produce_one("Orders.v1", 10, NULL), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(produce_one("made-by-metadata", 10, NULL), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(admin_delete(rk, "Orders.v1"), RD_KAFKA_RESP_ERR_POLICY_VIOLATION); /* a source reads it */
+    assert_int_equal(admin_delete(rk, "free"), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(admin_delete(rk, "free"), RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    run_sql(session, "DROP SOURCE orders");
+    assert_int_equal(admin_delete(rk, "Orders.v1"), RD_KAFKA_RESP_ERR_NO_ERROR);
+    finish(rk);
+
+    kp_session_close(session);
+    kp_serve_stop(serve);
+    kp_db_close(db);
+    snprintf(broker, sizeof broker, "%s", before);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 /* ---- kcat ---- */
 
 static void shell(const char *expected, const char *format, ...)
@@ -342,9 +435,9 @@ static void test_kcat(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_codecs),  cmocka_unit_test(test_idempotent), cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_offsets), cmocka_unit_test(test_long_poll),  cmocka_unit_test(test_admin),
-        cmocka_unit_test(test_kcat),
+        cmocka_unit_test(test_codecs),   cmocka_unit_test(test_idempotent), cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_offsets),  cmocka_unit_test(test_long_poll),  cmocka_unit_test(test_admin),
+        cmocka_unit_test(test_instance), cmocka_unit_test(test_kcat),
     };
 #if defined(__SANITIZE_THREAD__)
     (void)tests, (void)argc, (void)argv;
