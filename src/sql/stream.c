@@ -540,7 +540,7 @@ static enum kp_code read_explain(struct parser *parser, struct kp_statement **re
     else if (kp_parser_accept(parser, "analyze"))
         statement->explain = KP_EXPLAIN_ANALYZE;
     kp_parser_accept(parser, "verbose");
-    if (parser->at >= parser->end)
+    if (parser->at >= parser->end || kp_parser_is(parser, parser->at, "explain"))
         return kp_parser_syntax_error(parser, parser->at);
     *ret_statement = statement;
     return kp_statement_from_range(parser, &statement->inner);
