@@ -59,7 +59,7 @@ static enum kp_code run_create(const struct kp_sql_context *context, struct kp_c
     relation->id = next_id++;
     relation->version = 1;
     print_relation(relation, out);
-    if (statement->kind == KP_STATEMENT_CREATE)
+    if (catalog && statement->kind == KP_STATEMENT_CREATE)
         return kp_catalog_add(catalog, relation, false, err);
     kp_relation_unref(relation);
     return KP_OK;
@@ -71,6 +71,8 @@ static enum kp_code run(const struct kp_sql_context *context, struct kp_catalog 
     struct kp_statement *statement;
     KP_TRY(kp_sql_parse(text, arena, &statement, err));
     const struct kp_statement *inner = statement->inner ? statement->inner : statement;
+    if (statement->kind == KP_STATEMENT_EXPLAIN && inner->kind == KP_STATEMENT_CREATE)
+        return run_create(context, NULL, inner, out, err);
     bool alters = statement->kind == KP_STATEMENT_ALTER_SOURCE || statement->kind == KP_STATEMENT_ALTER_VIEW;
     if (statement->kind == KP_STATEMENT_CREATE || (alters && statement->alter == KP_ALTER_AS))
         return run_create(context, catalog, statement, out, err);

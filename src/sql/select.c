@@ -274,7 +274,8 @@ static struct kp_expr *output_of(struct binder *binder, const struct kp_plan *pl
 {
     if (plan->kind == KP_PLAN_PROJECT && plan->cols[column].type.id == KP_UNKNOWN)
         return plan->project.exprs[column];
-    return kp_bind_column(binder, column, plan->cols[column].type, -1);
+    int32_t location = plan->kind == KP_PLAN_PROJECT ? plan->project.exprs[column]->location : -1;
+    return kp_bind_column(binder, column, plan->cols[column].type, location);
 }
 
 /* The branch with its columns cast to the common types. */

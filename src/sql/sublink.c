@@ -22,6 +22,7 @@ struct semi {
     struct kp_expr **outer;
     uint32_t count, cap;
     struct kp_expr **inner; /* over the subquery's joins, while it is being bound */
+    int32_t location;       /* of IN or EXISTS */
 };
 
 static void add_pair(struct binder *binder, struct semi *semi, struct kp_expr *outer, struct kp_expr *inner)
@@ -123,7 +124,7 @@ static enum kp_code bind_simple(struct binder *binder, const struct scope *outer
     KP_TRY(kp_bind_from(binder, select->from_clause, select->n_from_clause, &joins, &scope));
     struct expr_place place = {.scope = &scope, .clause = "SELECT", .aggs = &aggs};
     if (test_count && select->n_target_list != test_count)
-        return kp_bind_fail(binder, -1, KP_INVALID, "42601", "subquery has too %s columns",
+        return kp_bind_fail(binder, semi->location, KP_INVALID, "42601", "subquery has too %s columns",
                             select->n_target_list > test_count ? "many" : "few");
     for (uint32_t i = 0; i < test_count; i++) {
         struct kp_expr *inner;
@@ -174,7 +175,7 @@ static enum kp_code bind_alone(struct binder *binder, const struct scope *outer,
     binder->around = around;
     KP_TRY(code);
     if (test_count && test_count != semi->plan->col_count)
-        return kp_bind_fail(binder, -1, KP_INVALID, "42601", "subquery has too %s columns",
+        return kp_bind_fail(binder, semi->location, KP_INVALID, "42601", "subquery has too %s columns",
                             semi->plan->col_count > test_count ? "many" : "few");
     for (uint32_t i = 0; i < test_count; i++)
         add_pair(binder, semi, tests[i], kp_bind_column(binder, i, semi->plan->cols[i].type, -1));
@@ -284,7 +285,7 @@ static enum kp_code check_not_in(struct binder *binder, const struct scope *scop
 static enum kp_code bind_where_sublink(struct binder *binder, const struct expr_place *place,
                                        const PgQuery__SubLink *link, bool negated, struct query_joins *joins)
 {
-    struct semi semi = {0};
+    struct semi semi = {.location = link->location};
     struct kp_expr **tests = NULL;
     uint32_t test_count = 0;
     if (link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ANY_SUBLINK) {
