@@ -109,16 +109,16 @@ static uint32_t keep_preferred(struct candidate *candidates, uint32_t count, str
 static char unknown_category(const struct candidate *candidates, uint32_t count, uint32_t arg)
 {
     char category = 0;
+    bool mixed = false;
     for (uint32_t i = 0; i < count; i++) {
         enum kp_type_id want = takes(&candidates[i], arg);
         char is = is_any(want) ? 'S' : kp_type_info(want)->category;
         if (is == 'S')
             return 'S';
-        if (category && category != is)
-            return 0;
+        mixed |= category && category != is;
         category = is;
     }
-    return category;
+    return mixed ? 0 : category;
 }
 
 static uint32_t keep_for_unknown(struct candidate *candidates, uint32_t count, struct kp_expr *const *args,
