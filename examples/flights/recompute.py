@@ -168,7 +168,7 @@ VIEWS = {  # view: (its columns in order, the function)
     "airline_ranking": ("carrier, name, arrivals, mean_delay, on_time_percent", airline_ranking),
     "worst_routes_today": ("day, origin, dest, departures, mean_delay", worst_routes_today),
     "in_the_air": ("flight_id, carrier, origin, dest, departed", in_the_air),
-    "delay_by_weather": ("weather, departures, mean_delay", delay_by_weather),
+    "delay_by_weather": ("weather, departures::bigint, mean_delay", delay_by_weather),
     "plane_makers": ("manufacturer, departures, mean_delay", plane_makers),
     "alerts": ("window_start, window_end, origin, departures, mean_delay", alerts),
 }
