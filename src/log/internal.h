@@ -93,6 +93,7 @@ struct kp_log {
     _Atomic int64_t position;   /* durable */
 
     struct kp_prefetch prefetch;
+    _Atomic bool disk_reads; /* since the last wait for commits: slabs may be kept for more of them */
     struct kp_mutex hint_mutex;
     struct {
         int64_t position;

@@ -259,6 +259,7 @@ static enum kp_code take_disk(struct build *build, uint64_t *location, struct kp
     if (*location == before && !enough(build))
         return damaged(build->log, before, build->at, "the file ends within it", err);
     build->pieced = true;
+    atomic_store_explicit(&build->log->disk_reads, true, memory_order_relaxed);
     if (enough(build))
         read_ahead(build, *location, piece);
     return KP_OK;
