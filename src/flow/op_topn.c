@@ -187,7 +187,7 @@ static enum kp_code emit(struct op_topn *op, struct kp_lane *lane, struct kp_err
 {
     struct kp_arena *arena = &lane->arena;
     uint64_t most = KP_MIN((uint64_t)places(op), op->ordered.count);
-    uint32_t *ids = kp_arena_alloc(arena, (most + 1) * sizeof *ids), count, n = 0;
+    uint32_t *ids = kp_arena_alloc(arena, (most + 1) * sizeof *ids), count = 0, n = 0;
     KP_TRY(place_rows(op, ids, &count, err));
     uint32_t *changed = kp_arena_alloc(arena, (count + op->shown_count + 1) * sizeof *changed);
     int64_t *weights = kp_arena_alloc(arena, (count + op->shown_count + 1) * sizeof *weights);
