@@ -1,6 +1,7 @@
 /* numeric operators and functions. Sums, differences and products of small values of fitting scales stay in the loop.
  */
 #include "vec/fn.h"
+#include "vec/numeric_math.h"
 
 static inline void run_binary(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out,
                               kp_numeric_binary function)
@@ -96,15 +97,29 @@ ROUND_KERNEL(numeric_trunc, KP_ROUND_TRUNC)
 ROUND_KERNEL(numeric_ceil, KP_ROUND_CEIL)
 ROUND_KERNEL(numeric_floor, KP_ROUND_FLOOR)
 
-static void numeric_sqrt(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
-{
-    struct kp_numeric *to = out->data;
-    for (uint32_t i = 0; i < call->rows; i++) {
-        struct kp_error err;
-        if (kp_numeric_sqrt(&FN_AT(struct kp_numeric, 0, i), call->arena, &to[i], &err) != KP_OK)
-            fn_fail(call, out, i, &err);
+#define UNARY_KERNEL(name, function)                                                                                   \
+    static void name(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)                       \
+    {                                                                                                                  \
+        struct kp_numeric *to = out->data;                                                                             \
+        for (uint32_t i = 0; i < call->rows; i++) {                                                                    \
+            struct kp_error err;                                                                                       \
+            if (!kp_vec_is_null(out, i) &&                                                                             \
+                function(&FN_AT(struct kp_numeric, 0, i), call->arena, &to[i], &err) != KP_OK)                         \
+                fn_fail(call, out, i, &err);                                                                           \
+        }                                                                                                              \
     }
+static enum kp_code log10_of(const struct kp_numeric *n, struct kp_arena *arena, struct kp_numeric *ret_n,
+                             struct kp_error *err)
+{
+    struct kp_numeric ten = kp_numeric_small(10, 0);
+    return kp_numeric_log(&ten, n, arena, ret_n, err);
 }
+UNARY_KERNEL(numeric_sqrt, kp_numeric_sqrt)
+UNARY_KERNEL(numeric_exp, kp_numeric_exp)
+UNARY_KERNEL(numeric_ln, kp_numeric_ln)
+UNARY_KERNEL(numeric_log10, log10_of)
+BINARY_KERNEL(numeric_log, kp_numeric_log)
+BINARY_KERNEL(numeric_power, kp_numeric_power)
 
 static void numeric_scale(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
@@ -131,6 +146,7 @@ static const struct kp_func funcs[] = {
     OPERATOR("*", numeric_mul, "product"),
     OPERATOR("/", numeric_div, "quotient of at least 16 significant digits"),
     OPERATOR("%", numeric_mod, "remainder"),
+    OPERATOR("^", numeric_power, "power"),
     PREFIX("+", numeric_plus, "the value itself"),
     PREFIX("-", numeric_minus, "negative"),
     PREFIX("@", numeric_abs, "absolute value"),
@@ -144,6 +160,13 @@ static const struct kp_func funcs[] = {
     FUNCTION("ceiling", KP_CAN_FAIL | KP_MONOTONE, numeric_ceil, "least integer not below"),
     FUNCTION("floor", KP_CAN_FAIL | KP_MONOTONE, numeric_floor, "greatest integer not above"),
     FUNCTION("sqrt", KP_CAN_FAIL, numeric_sqrt, "square root"),
+    FUNCTION("exp", KP_CAN_FAIL, numeric_exp, "e to the power"),
+    FUNCTION("ln", KP_CAN_FAIL, numeric_ln, "natural logarithm"),
+    FUNCTION("log", KP_CAN_FAIL, numeric_log10, "logarithm to base 10"),
+    FUNCTION("log10", KP_CAN_FAIL, numeric_log10, "logarithm to base 10"),
+    FUNCTION2("log", KP_NUMERIC, numeric_log, "logarithm to a base"),
+    FUNCTION2("power", KP_NUMERIC, numeric_power, "power"),
+    FUNCTION2("pow", KP_NUMERIC, numeric_power, "power"),
     FUNCTION2("mod", KP_NUMERIC, numeric_mod, "remainder"),
     FUNCTION2("div", KP_NUMERIC, numeric_div_trunc, "quotient towards zero"),
     FN_UNARY("scale", KP_FUNC_FUNCTION, KP_STRICT, KP_NUMERIC, KP_INT4, numeric_scale, "decimals shown"),

@@ -334,6 +334,28 @@ static void make_argument(const struct kp_func *func, unsigned n, char *text, si
         snprintf(text, size, "%s", n == 2 ? PICK(replacements) : below(2) ? "g" : "gi");
     } else if (!strcmp(func->name, "regexp_like") && n == 2) {
         snprintf(text, size, "%s", below(2) ? "i" : "");
+    } else if (!strcmp(func->name, "to_char") && n == 1) {
+        static const char *const formats[] = {"YYYY-MM-DD HH24:MI:SS",
+                                              "FMMonth DD, YYYY",
+                                              "Dy DD Mon YY",
+                                              "HH12:MI AM",
+                                              "MS US SSSS",
+                                              "IYYY-IW-ID",
+                                              "DDD D Q WW W CC J",
+                                              "Day|MONTH|mon|DAY",
+                                              "\"at\" HH24h",
+                                              "FMDDth FMMM",
+                                              "TZ OF TZH:TZM tz",
+                                              "Y,YYY YYY Y BC",
+                                              "IYY IY I IDDD RM rm",
+                                              "FF3 FF6 a.m.",
+                                              "FMHH24:FMMI",
+                                              "YYYYTH"};
+        snprintf(text, size, "%s", PICK(formats));
+    } else if (type == KP_NUMERIC && n == 1 && below(8) &&
+               (!strncmp(func->name, "pow", 3) || !strcmp(func->name, "^"))) {
+        snprintf(text, size, "%d%s", (int)below(40) - 20,
+                 below(2) ? "" : ".25"); /* PostgreSQL takes its time over more */
     } else if (!strcmp(func->name, "chr")) {
         snprintf(text, size, "%d", (int)below(400) - 2);
     } else if (!strncmp(func->name, "make_", 5) && type == KP_INT4) {
