@@ -34,15 +34,30 @@ enum kp_code kp_graph_create(const struct kp_graph_options *options, struct kp_g
     return KP_OK;
 }
 
+static void inboxes_start(struct kp_node *node)
+{
+    if (!node->ops->part)
+        return;
+    node->inboxes = kp_calloc(node->input_count + 1, sizeof *node->inboxes);
+    for (uint32_t i = 0; i < node->input_count; i++)
+        kp_inbox_init(&node->inboxes[i], node->graph->lanes_count, node->graph->parts, node->graph->part_shift);
+}
+
+static void inboxes_finish(struct kp_node *node)
+{
+    for (uint32_t i = 0; node->inboxes && i < node->input_count; i++)
+        kp_inbox_finish(&node->inboxes[i]);
+    kp_free(node->inboxes);
+    node->inboxes = NULL;
+}
+
 static void node_free(struct kp_node *node)
 {
+    if (node->ops->lanes)
+        node->ops->lanes(node, false);
     if (node->ops->finish)
         node->ops->finish(node);
-    if (node->inboxes) {
-        for (uint32_t i = 0; i < node->input_count; i++)
-            kp_inbox_finish(&node->inboxes[i]);
-        kp_free(node->inboxes);
-    }
+    inboxes_finish(node);
     kp_free(node->consumers);
     kp_free(node->inputs);
     struct kp_arena arena = node->arena; /* types and expressions are in it, the node itself is not */
@@ -178,11 +193,7 @@ struct kp_node *kp_node_share(struct kp_node *node)
         node_free(node);
         return other;
     }
-    if (node->ops->part) {
-        node->inboxes = kp_calloc(node->input_count + 1, sizeof *node->inboxes);
-        for (uint32_t i = 0; i < node->input_count; i++)
-            kp_inbox_init(&node->inboxes[i], graph->lanes_count, graph->parts, graph->part_shift);
-    }
+    inboxes_start(node);
     if (node->ops->start)
         node->ops->start(node);
     for (uint32_t i = 0; i < node->input_count; i++)
@@ -331,7 +342,7 @@ enum kp_code kp_graph_merge(struct kp_graph *into, struct kp_graph *from,
                             struct kp_node *(*map)(void *arg, struct kp_node *input, struct kp_relation *relation),
                             void *arg, struct kp_error *err)
 {
-    if (into->parts != from->parts || into->lanes_count != from->lanes_count)
+    if (into->parts != from->parts)
         return kp_fail(err, KP_INVALID, "XX000", "graphs of %u and %u shards cannot be merged", into->parts,
                        from->parts);
     kp_graph_step_release(into);
@@ -352,7 +363,13 @@ enum kp_code kp_graph_merge(struct kp_graph *into, struct kp_graph *from,
     kp_graph_sweep(from); /* replaced entries, and a replaced table's decoder */
     for (uint32_t i = 0; i < from->node_count; i++) {
         struct kp_node *node = from->nodes[i];
+        if (node->ops->lanes)
+            node->ops->lanes(node, false);
+        inboxes_finish(node);
         node->graph = into;
+        if (node->ops->lanes)
+            node->ops->lanes(node, true);
+        inboxes_start(node);
         node->id = into->next_id++;
         append_node(into, node);
     }

@@ -58,6 +58,8 @@ struct kp_node_ops {
     KP_MUST enum kp_code (*bring)(struct kp_node *node, const struct kp_step_input *input, struct kp_error *err);
     /* Stateful: state exists from now on. */
     void (*start)(struct kp_node *node);
+    /* What it keeps per lane is to be made (start) or freed: the graph that it belongs to is new, or is left. */
+    void (*lanes)(struct kp_node *node, bool start);
     void (*release)(struct kp_node *node); /* the step's batches are no longer read */
     void (*finish)(struct kp_node *node);
     /* Equal parameters; kind and inputs are the same already. NULL: never shared. */

@@ -146,10 +146,13 @@ void kp_op_output_collect(struct kp_node *node, struct kp_changes *changes)
         }
 }
 
-static void output_start(struct kp_node *node)
+static void output_lanes(struct kp_node *node, bool start)
 {
     struct op_output *op = (struct op_output *)node;
-    op->lanes = kp_calloc(node->graph->lanes_count, sizeof(struct taken *));
+    if (start)
+        op->lanes = kp_calloc(node->graph->lanes_count, sizeof(struct taken *));
+    else
+        kp_free(op->lanes);
 }
 
 static void output_release(struct kp_node *node)
@@ -158,22 +161,17 @@ static void output_release(struct kp_node *node)
     memset(op->lanes, 0, node->graph->lanes_count * sizeof(struct taken *));
 }
 
-static void output_finish(struct kp_node *node)
-{
-    kp_free(((struct op_output *)node)->lanes);
-}
-
 const struct kp_node_ops kp_output_ops = {.kind = "output",
                                           .bytes = sizeof(struct op_output),
                                           .push = output_push,
                                           .part = output_part,
-                                          .start = output_start,
-                                          .release = output_release,
-                                          .finish = output_finish};
+                                          .lanes = output_lanes,
+                                          .release = output_release};
 
 struct kp_node *kp_op_output(struct kp_graph *graph, struct kp_node *input)
 {
     struct op_output *op = (struct op_output *)kp_node_create(graph, &kp_output_ops, NULL, 0, &input, 1);
     op->direct = input->growing || input->consolidated;
+    output_lanes(&op->node, true);
     return kp_node_share(&op->node);
 }

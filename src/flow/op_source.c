@@ -393,6 +393,8 @@ static enum kp_code read_max_ahead(struct op_source *op, struct kp_error *err)
     return KP_OK;
 }
 
+static void source_lanes(struct kp_node *node, bool start);
+
 enum kp_code kp_op_source(struct kp_graph *graph, struct kp_relation *relation, struct kp_node **ret_node,
                           struct kp_error *err)
 {
@@ -401,8 +403,7 @@ enum kp_code kp_op_source(struct kp_graph *graph, struct kp_relation *relation, 
     op->node.col_count = 0; /* types has room for all columns: they come when asked for */
     op->relation = kp_relation_ref(relation);
     op->columns = kp_arena_calloc(&op->node.arena, (relation->col_count + 1) * sizeof *op->columns);
-    op->states = kp_calloc(graph->lanes_count, sizeof(struct kp_decode_state *));
-    op->running = kp_calloc(graph->lanes_count, sizeof(struct decode_run *));
+    source_lanes(&op->node, true);
     op->watermark = INT64_MIN;
     op->time_column = -1;
     enum kp_code code = read_max_ahead(op, err);
@@ -451,17 +452,31 @@ void kp_op_source_stats(const struct kp_node *node, struct kp_input_stats *stats
     stats->dead_letters = atomic_load(&op->dead_letters);
 }
 
-static void source_finish(struct kp_node *node)
+static void source_lanes(struct kp_node *node, bool start)
 {
     struct op_source *op = (struct op_source *)node;
-    for (uint32_t lane = 0; lane < node->graph->lanes_count; lane++)
+    uint32_t lanes = node->graph->lanes_count;
+    if (start) {
+        op->states = kp_calloc(lanes, sizeof(struct kp_decode_state *));
+        op->running = kp_calloc(lanes, sizeof(struct decode_run *));
+        return;
+    }
+    for (uint32_t lane = 0; lane < lanes; lane++)
         kp_decode_state_destroy(op->states[lane]);
     kp_free(op->states);
     kp_free(op->running);
+}
+
+static void source_finish(struct kp_node *node)
+{
+    struct op_source *op = (struct op_source *)node;
     kp_free(op->partitions.items);
     kp_decoder_destroy(op->decoder);
     kp_relation_unref(op->relation);
 }
 
-const struct kp_node_ops kp_source_ops = {
-    .kind = "source", .bytes = sizeof(struct op_source), .bring = source_bring, .finish = source_finish};
+const struct kp_node_ops kp_source_ops = {.kind = "source",
+                                          .bytes = sizeof(struct op_source),
+                                          .bring = source_bring,
+                                          .lanes = source_lanes,
+                                          .finish = source_finish};
