@@ -247,6 +247,31 @@ static void test_random(void **state)
     assert_int_equal(budget.used_bytes, 0);
 }
 
+static void test_string_agg(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"pear", "apple", "a value of more than twelve bytes", "apple"};
+    static const char *const delimiters[] = {", ", ", ", ", ", ", "};
+    static const int64_t weights[] = {1, 1, 1, -1};
+    size_t count;
+    const struct kp_agg *agg = kp_agg_find(KP_STR("string_agg"), &count)[0];
+    struct kp_agg_call call = make_call(KP_TEXT);
+    struct kp_vec values, delimiter;
+    parse_rows(KP_TEXT, texts, 4, &values);
+    parse_rows(KP_TEXT, delimiters, 4, &delimiter);
+    const struct kp_vec *args[] = {&values, &delimiter};
+    void *joined = kp_arena_calloc(&arena, agg->retractable->state_bytes);
+    void *states[] = {joined, joined, joined, joined};
+    agg->retractable->update(&call, states, args, NULL, 3);
+    assert_string_equal(value_text(&call, agg, agg->retractable, joined),
+                        "a value of more than twelve bytes, apple, pear");
+    agg->retractable->update(&call, states, args, weights, 4);
+    assert_string_equal(value_text(&call, agg, agg->retractable, joined),
+                        "a value of more than twelve bytes, a value of more than twelve bytes, apple, pear, pear");
+    agg->retractable->destroy(&call, joined);
+    assert_int_equal(budget.used_bytes, 0);
+}
+
 static int finish(void **state)
 {
     (void)state;
@@ -257,6 +282,7 @@ static int finish(void **state)
 int main(void)
 {
     kp_budget_init(&budget, "test", 0, NULL);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_known), cmocka_unit_test(test_random)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_known), cmocka_unit_test(test_random),
+                                       cmocka_unit_test(test_string_agg)};
     return cmocka_run_group_tests(tests, NULL, finish);
 }
