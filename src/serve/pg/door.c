@@ -9,7 +9,9 @@
 
 enum {
     STARTUP_TIMEOUT_US = 60000000, /* PostgreSQL's authentication_timeout */
-    QUICK_BYTES = 16 << 10         /* of a message that the network thread reads itself */
+    QUICK_BYTES = 16 << 10,        /* of a message that the network thread reads itself */
+    LINGER_BYTES = 16 << 10,       /* of an answer that surely fits the socket */
+    LINGER_US = 300                /* how long a pool thread waits for the next message */
 };
 
 /* ---- answers that every file needs ---- */
@@ -230,20 +232,40 @@ static bool is_quick(struct kp_pg *pg, const struct kp_pg_message *message, size
     }
 }
 
-/* On a pool thread: all messages that are there. */
+/*
+ * The client's next message often follows its answer at once: waits a little for it, which spares the way through the
+ * network thread and back. False: give the connection back.
+ */
+static bool linger(struct kp_pg *pg)
+{
+    struct kp_error err;
+    bool ready;
+    if (pg->ending || pg->phase == KP_PG_STARTUP || kp_conn_unsent(pg->conn) > LINGER_BYTES)
+        return false;
+    return kp_pg_flush(pg, &err) == KP_OK && kp_conn_wait_input(pg->conn, LINGER_US, &ready, &err) == KP_OK && ready;
+}
+
+/* On a pool thread: all messages that are there, and those that follow closely. */
 static void work(struct kp_conn *conn)
 {
     struct kp_pg *pg = conn->state;
     struct kp_pg_message message;
     struct kp_error err;
     size_t bytes;
+    bool lingered = false;
     pg->on_loop = false;
-    while (peek_message(pg, &message, &bytes)) {
-        kp_conn_consume(conn, bytes);
-        handle(pg, &message);
-        if (kp_conn_backed_up(conn) && !pg->ending && kp_pg_flush(pg, &err) != KP_OK)
-            return;
-    }
+    do {
+        while (peek_message(pg, &message, &bytes)) {
+            if (lingered && is_quick(pg, &message, bytes)) /* a run of such is better there */
+                return;
+            lingered = false;
+            kp_conn_consume(conn, bytes);
+            handle(pg, &message);
+            if (kp_conn_backed_up(conn) && !pg->ending && kp_pg_flush(pg, &err) != KP_OK)
+                return;
+        }
+        lingered = true;
+    } while (linger(pg));
 }
 
 /* ---- the table ---- */
