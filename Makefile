@@ -32,8 +32,9 @@ tests-built: deps
 test: deps all tests-built ## install what is missing, build, run every test; closes with "N passed, N failed"
 	@tests/run
 
-bench: all ## every figure that exists, beside its yardstick
-	@bench/run
+bench: all ## every figure that exists, beside its yardstick (BENCH_FLAGS=--quick: a minute)
+	@cmake --build build -j $(JOBS) --target benches
+	@bench/run $(BENCH_FLAGS)
 
 soak: all tests-built ## long campaigns: random histories and queries at scale (KAPPA_SOAK_SCALE, default 100)
 	@KAPPA_TEST_SCALE=$${KAPPA_SOAK_SCALE:-100} tests/run --soak
