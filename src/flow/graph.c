@@ -326,6 +326,8 @@ static enum kp_code move_readers(struct kp_node *old, struct kp_node *by, struct
     else if (old->col_count != by->col_count)
         return kp_fail(err, KP_INVALID, "XX000", "an input of %u columns cannot take the place of one of %u",
                        by->col_count, old->col_count);
+    if (old->growing && !by->growing)
+        return kp_fail(err, KP_UNSUPPORTED, "XX000", "rows of an input that was to grow only may be taken away");
     for (uint32_t i = 0; i < old->consumer_count; i++) {
         replace_input(old->consumers[i].node, old, by);
         add_consumer(by, old->consumers[i].node, old->consumers[i].port);

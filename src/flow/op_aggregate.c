@@ -50,9 +50,12 @@ struct agg {
 
 struct op_aggregate {
     struct kp_node node;
-    uint32_t group_count, agg_count, distinct_count, column_count; /* column_count: what is exchanged */
-    struct kp_expr **columns;                                      /* group keys, then arguments and filters */
+    uint32_t group_count, agg_count, shown_count; /* the first shown_count aggregates are the answer's */
+    uint32_t distinct_count, column_count;        /* column_count: what is exchanged */
+    struct kp_expr **columns;                     /* group keys, then arguments and filters */
     struct agg *aggs;
+    uint32_t
+        *faces; /* per group column: the hidden aggregate that says how it looks; UINT32_MAX: the stored key does */
     struct kp_row_layout layout, *distinct_layouts;
     uint32_t payload_bytes, states_offset;
     bool lean; /* the input grows: no counts of rows */
@@ -300,8 +303,11 @@ static enum kp_code send_groups(struct op_aggregate *op, struct kp_lane *lane, s
     for (uint32_t i = 0; i < n; i++)
         some[i] = ids[index[i]];
     for (uint32_t g = 0; g < op->group_count; g++)
-        kp_table_load(&shard->table, g, some, n, &lane->arena, &batch->vecs[g]);
-    for (uint32_t a = 0; a < op->agg_count; a++)
+        if (op->faces[g] == UINT32_MAX)
+            kp_table_load(&shard->table, g, some, n, &lane->arena, &batch->vecs[g]);
+        else
+            kp_vec_gather(&answers[op->faces[g]], index, n, &lane->arena, &batch->vecs[g]);
+    for (uint32_t a = 0; a < op->shown_count; a++)
         kp_vec_gather(&answers[a], index, n, &lane->arena, &batch->vecs[op->group_count + a]);
     if (retract) {
         int64_t *weights = kp_arena_alloc(&lane->arena, n * sizeof *weights);
@@ -428,52 +434,79 @@ static uint32_t add_column(struct op_aggregate *op, const struct kp_expr *expr)
     return op->column_count++;
 }
 
+static void define_agg(struct op_aggregate *op, const struct kp_plan_agg *from, uint32_t *at)
+{
+    struct kp_arena *arena = &op->node.arena;
+    struct agg *agg = &op->aggs[op->agg_count++];
+    *agg = (struct agg){.agg = from->agg, .arg_count = from->arg_count, .distinct = from->distinct, .type = from->type};
+    agg->impl = op->lean ? from->agg->growing : from->agg->retractable;
+    agg->args = kp_arena_calloc(arena, (from->arg_count + 1) * sizeof *agg->args);
+    struct kp_type distinct_types[KP_FUNCTION_ARGS_MAX + 1] = {KP_TYPE(KP_INT4)};
+    for (uint32_t k = 0; k < from->arg_count; k++) {
+        agg->arg_columns[k] = add_column(op, from->args[k]);
+        agg->args[k] = op->columns[agg->arg_columns[k]];
+        distinct_types[k + 1] = agg->args[k]->type;
+    }
+    if (from->filter) {
+        agg->filter_column = add_column(op, from->filter);
+        agg->filter = op->columns[agg->filter_column];
+    }
+    if (agg->distinct) {
+        agg->distinct_index = op->distinct_count++;
+        kp_row_layout_init(&op->distinct_layouts[agg->distinct_index], arena, distinct_types, from->arg_count + 1, true,
+                           0);
+    }
+    agg->state_offset = *at;
+    *at += (agg->impl->state_bytes + 7u) & ~7u;
+}
+
+/* min() of a type whose equal values may look different (1.0, 1.00): of equal ones it gives the one whose text is
+ * least. */
+static const struct kp_agg *face_of(enum kp_type_id type)
+{
+    if (type != KP_NUMERIC && type != KP_FLOAT4 && type != KP_FLOAT8 && type != KP_INTERVAL && type != KP_BPCHAR)
+        return NULL;
+    size_t count;
+    const struct kp_agg *const *found = kp_agg_find(KP_STR("min"), &count);
+    for (size_t i = 0; i < count; i++)
+        if (found[i]->arg_count == 1 && found[i]->args[0] == type)
+            return found[i];
+    return NULL;
+}
+
 static void define(struct op_aggregate *op, const struct kp_plan *plan)
 {
     struct kp_arena *arena = &op->node.arena;
-    uint32_t columns = plan->aggregate.group_count;
-    for (uint32_t a = 0; a < plan->aggregate.agg_count; a++)
+    uint32_t groups = plan->aggregate.group_count, aggs = plan->aggregate.agg_count, columns = 2 * groups;
+    for (uint32_t a = 0; a < aggs; a++)
         columns += plan->aggregate.aggs[a].arg_count + 1;
     op->columns = kp_arena_calloc(arena, (columns + 1) * sizeof *op->columns);
-    op->aggs = kp_arena_calloc(arena, (plan->aggregate.agg_count + 1) * sizeof *op->aggs);
-    op->group_count = plan->aggregate.group_count;
-    op->agg_count = plan->aggregate.agg_count;
-    struct kp_type *types = kp_arena_alloc(arena, (op->group_count + 1) * sizeof *types);
-    for (uint32_t g = 0; g < op->group_count; g++) {
+    op->aggs = kp_arena_calloc(arena, (aggs + groups + 1) * sizeof *op->aggs);
+    op->faces = kp_arena_alloc(arena, (groups + 1) * sizeof *op->faces);
+    op->group_count = groups;
+    struct kp_type *types = kp_arena_alloc(arena, (groups + 1) * sizeof *types);
+    for (uint32_t g = 0; g < groups; g++) {
         op->columns[op->column_count++] = kp_expr_own(plan->aggregate.groups[g], arena);
         op->node.uses_positions |= op->columns[g]->can_fail;
         types[g] = op->columns[g]->type;
     }
     /* One key keeps its NULL apart and so needs no NULL bits. */
-    kp_row_layout_init(&op->layout, arena, types, op->group_count, op->group_count > 1, 0);
+    kp_row_layout_init(&op->layout, arena, types, groups, groups > 1, 0);
     op->states_offset = op->layout.bytes + (op->lean ? 0 : (uint32_t)sizeof(int64_t));
     uint32_t at = op->states_offset;
-    op->distinct_layouts = kp_arena_calloc(arena, (op->agg_count + 1) * sizeof *op->distinct_layouts);
-    for (uint32_t a = 0; a < op->agg_count; a++) {
-        const struct kp_plan_agg *from = &plan->aggregate.aggs[a];
-        struct agg *agg = &op->aggs[a];
-        *agg = (struct agg){
-            .agg = from->agg, .arg_count = from->arg_count, .distinct = from->distinct, .type = from->type};
-        agg->impl = op->lean ? from->agg->growing : from->agg->retractable;
-        agg->args = kp_arena_calloc(arena, (from->arg_count + 1) * sizeof *agg->args);
-        struct kp_type distinct_types[KP_FUNCTION_ARGS_MAX + 1] = {KP_TYPE(KP_INT4)};
-        for (uint32_t k = 0; k < from->arg_count; k++) {
-            agg->arg_columns[k] = add_column(op, from->args[k]);
-            agg->args[k] = op->columns[agg->arg_columns[k]];
-            distinct_types[k + 1] = agg->args[k]->type;
-        }
-        if (from->filter) {
-            agg->filter_column = add_column(op, from->filter);
-            agg->filter = op->columns[agg->filter_column];
-        }
-        if (agg->distinct) {
-            agg->distinct_index = op->distinct_count++;
-            kp_row_layout_init(&op->distinct_layouts[agg->distinct_index], arena, distinct_types, from->arg_count + 1,
-                               true, 0);
-        }
-        agg->state_offset = at;
-        at += (agg->impl->state_bytes + 7u) & ~7u;
+    op->distinct_layouts = kp_arena_calloc(arena, (aggs + 1) * sizeof *op->distinct_layouts);
+    for (uint32_t a = 0; a < aggs; a++)
+        define_agg(op, &plan->aggregate.aggs[a], &at);
+    for (uint32_t g = 0; g < groups; g++) {
+        struct kp_plan_agg hidden = {
+            .agg = face_of(types[g].id), .args = &op->columns[g], .arg_count = 1, .type = types[g]};
+        op->faces[g] = UINT32_MAX;
+        if (!hidden.agg || !(op->lean ? hidden.agg->growing : hidden.agg->retractable))
+            continue;
+        op->faces[g] = op->agg_count;
+        define_agg(op, &hidden, &at);
     }
+    op->shown_count = aggs;
     op->payload_bytes = at - op->layout.bytes;
 }
 
@@ -597,10 +630,11 @@ enum kp_code kp_op_aggregate(struct kp_graph *graph, const struct kp_plan *plan,
         (struct op_aggregate *)kp_node_create(graph, &aggregate_ops, plan->cols, plan->col_count, &input, 1);
     op->node.settings = *settings;
     op->lean = input->growing;
-    op->node.growing =
-        graph->bounded || (op->lean && plan->aggregate.agg_count == 0 && plan->aggregate.group_count > 0);
+    op->node.growing = graph->bounded;
     op->node.consolidated = true;
     define(op, plan);
+    if (op->lean && op->agg_count == 0 && op->group_count > 0) /* DISTINCT: a row comes once and stays */
+        op->node.growing = true;
     snprintf(op->node.detail, sizeof op->node.detail, "%u keys, %u aggregates", op->group_count, op->agg_count);
     *ret_node = kp_node_share(&op->node);
     return KP_OK;

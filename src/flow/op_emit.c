@@ -15,6 +15,7 @@
 struct shard {
     struct kp_table table;
     struct kp_ordered by_end;
+    int64_t released; /* windows that end here or before are closed: their rows were sent */
 };
 
 struct op_emit {
@@ -92,16 +93,28 @@ static void hold_rows(struct op_emit *op, struct kp_lane *lane, struct shard *sh
             drop_row(shard, ids[i], end_of(ends, i));
 }
 
-/* Sends the rows of closed windows on; the others wait. */
+static enum kp_code send_closed(struct op_emit *op, struct kp_lane *lane, struct kp_batch *batch, struct kp_error *err)
+{
+    for (uint32_t i = 0; op->node.growing && batch->weights && i < batch->rows; i++)
+        if (batch->weights[i] < 0)
+            return kp_fail(err, KP_CORRUPT, "XX000", "a row of a closed window was taken away");
+    struct kp_flow out = {.batch = batch};
+    return kp_node_send(&op->node, lane, &out, err);
+}
+
+/*
+ * Changes of windows closed before go through; the others wait, even if their window closes in this step: what takes
+ * them away may be in another piece.
+ */
 static enum kp_code take_piece(struct op_emit *op, struct kp_lane *lane, struct shard *shard,
-                               const struct kp_piece *piece, int64_t watermark, struct kp_error *err)
+                               const struct kp_piece *piece, struct kp_error *err)
 {
     const struct kp_batch *batch = piece->batch;
     uint32_t *closed = kp_arena_alloc(&lane->arena, batch->rows * sizeof *closed),
              *open = kp_arena_alloc(&lane->arena, batch->rows * sizeof *open);
     uint32_t closed_count = 0, open_count = 0;
     for (uint32_t i = 0; i < batch->rows; i++)
-        if (end_of(&batch->vecs[op->end_column], i) <= watermark)
+        if (end_of(&batch->vecs[op->end_column], i) <= shard->released)
             closed[closed_count++] = i;
         else
             open[open_count++] = i;
@@ -113,8 +126,7 @@ static enum kp_code take_piece(struct op_emit *op, struct kp_lane *lane, struct 
     }
     if (closed_count == 0)
         return KP_OK;
-    struct kp_flow out = {.batch = kp_batch_gather(batch, closed, closed_count, &lane->arena)};
-    return kp_node_send(&op->node, lane, &out, err);
+    return send_closed(op, lane, kp_batch_gather(batch, closed, closed_count, &lane->arena), err);
 }
 
 static enum kp_code release_closed(struct op_emit *op, struct kp_lane *lane, struct shard *shard, int64_t watermark,
@@ -143,8 +155,7 @@ static enum kp_code release_closed(struct op_emit *op, struct kp_lane *lane, str
         batch->weights = weights;
         for (uint32_t i = 0; i < count; i++)
             drop_row(shard, ids[start + i], end_of(&batch->vecs[op->end_column], i));
-        struct kp_flow out = {.batch = batch};
-        code = kp_node_send(&op->node, lane, &out, err);
+        code = send_closed(op, lane, batch, err);
     }
     kp_free(ids);
     return code;
@@ -157,8 +168,9 @@ static enum kp_code emit_part(struct kp_node *node, struct kp_lane *lane, uint32
     /* In a partial step the input's operators still hold changes back, so no window is whole: all wait. */
     int64_t watermark = kp_graph_step_final(node->graph) ? kp_node_watermark(node->inputs[1]) : INT64_MIN;
     for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], part); piece; piece = piece->next)
-        KP_TRY(take_piece(op, lane, shard, piece, watermark, err));
+        KP_TRY(take_piece(op, lane, shard, piece, err));
     KP_TRY(release_closed(op, lane, shard, watermark, err));
+    shard->released = KP_MAX(shard->released, watermark);
     return kp_table_settle(&shard->table, shard->by_end.bytes, err);
 }
 
@@ -179,6 +191,7 @@ static void emit_start(struct kp_node *node)
     for (uint32_t part = 0; part < node->graph->parts; part++) {
         kp_table_init(&op->shards[part].table, &op->layout, op->layout.col_count, sizeof(int64_t),
                       node->graph->options.budget);
+        op->shards[part].released = INT64_MIN;
         op->shards[part].table.identical = true;
         op->shards[part].table.single_i64 = false;
     }
@@ -226,13 +239,26 @@ static const struct kp_node_ops emit_ops = {.kind = "emit",
                                             .same = emit_same,
                                             .stats = emit_stats};
 
+/* Over sources alone a closed window never changes: its late pairs were left out. */
+static bool reads_growing(const struct kp_node *node)
+{
+    if (node->input_count == 0)
+        return node->growing;
+    if (node->ops == &kp_upsert_ops)
+        return false;
+    for (uint32_t i = 0; i < node->input_count; i++)
+        if (!reads_growing(node->inputs[i]))
+            return false;
+    return true;
+}
+
 struct kp_node *kp_op_emit(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input,
                            struct kp_node *source)
 {
     struct kp_node *inputs[2] = {input, source}; /* reading the source keeps it before this node, and alive */
     struct op_emit *op = (struct op_emit *)kp_node_create(graph, &emit_ops, plan->cols, plan->col_count, inputs, 2);
     op->end_column = plan->emit.window_end_column;
-    op->node.growing = false;
+    op->node.growing = reads_growing(input);
     kp_row_layout_init(&op->layout, &op->node.arena, op->node.types, op->node.col_count, true, 0);
     return kp_node_share(&op->node);
 }
