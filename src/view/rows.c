@@ -5,7 +5,7 @@
 #include "view/key_index.h"
 
 enum { FLAG_LINKED = 1, FLAG_PENDING = 2 };
-enum { INDEX_FIRST = 128, HELD_SLACK = 256, PREFETCH_ROWS = 8 };
+enum { INDEX_FIRST = 128, HELD_SLACK = 256, PREFETCH_ROWS = 8, EXTRA_ROWS = 32 };
 
 /* ---- lists ---- */
 
@@ -79,6 +79,16 @@ static struct kp_page *page_create(struct kp_rows *rows, uint32_t number)
     return page;
 }
 
+static void extra_release(struct kp_rows *rows, struct kp_page *page, uint32_t row)
+{
+    struct kp_extra *extra = page->extra[row];
+    page->extra[row] = NULL;
+    if (!extra || --extra->rows)
+        return;
+    rows->bytes -= extra->bytes;
+    kp_free(extra);
+}
+
 static void page_destroy(struct kp_rows *rows, struct kp_page *page)
 {
     for (uint32_t c = 0; c < rows->col_count; c++) {
@@ -86,7 +96,7 @@ static void page_destroy(struct kp_rows *rows, struct kp_page *page)
         kp_free(atomic_load(&page->cols[c].null));
     }
     for (uint32_t i = 0; page->extra && i < page->rows; i++)
-        kp_free(page->extra[i]);
+        extra_release(rows, page, i);
     kp_free(page->extra);
     kp_free(atomic_load(&page->multiplicity));
     kp_free((void *)page->begin);
@@ -132,11 +142,8 @@ static void slot_free(struct kp_rows *rows, uint32_t slot)
     struct kp_page *page = kp_rows_at(rows, slot, &row);
     atomic_store_explicit(&page->begin[row], KP_POSITION_NEVER, memory_order_release);
     page->flags[row] &= (uint8_t)~FLAG_LINKED;
-    if (page->extra && page->extra[row]) {
-        rows->bytes -= page->extra[row][0];
-        kp_free(page->extra[row]);
-        page->extra[row] = NULL;
-    }
+    if (page->extra)
+        extra_release(rows, page, row);
     rows->versions--;
     slots_push(&rows->free_slots, &rows->free_count, &rows->free_cap, slot);
 }
@@ -191,24 +198,42 @@ static void copy_value(uint8_t *to, const void *from, uint8_t width)
     }
 }
 
-/* Outside parts of a row lie in one piece behind its size. */
-static uint8_t *extra_alloc(struct kp_rows *rows, struct kp_page *page, uint32_t row, const struct kp_batch *batch,
-                            uint32_t i)
+/* Bytes of the outside parts of rows [from, from + n) of a batch. */
+static uint64_t extra_bytes(const struct kp_rows *rows, const struct kp_batch *batch, uint32_t from, uint32_t n)
 {
     uint64_t bytes = 0;
     for (uint32_t c = 0; c < batch->cols; c++) {
         const struct kp_vec *vec = &batch->vecs[c];
-        if (rows->widths[c] == 16 && !kp_vec_is_null(vec, i))
-            bytes += kp_identity_extra_bytes(vec->type.id,
-                                             (const uint8_t *)vec->data + (vec->constant ? 0 : (size_t)i * 16));
+        if (rows->widths[c] != 16 || !kp_identity_has_extra(vec->type.id))
+            continue;
+        for (uint32_t i = from; i < from + n; i++)
+            if (!kp_vec_is_null(vec, i))
+                bytes += kp_identity_extra_bytes(vec->type.id,
+                                                 (const uint8_t *)vec->data + (vec->constant ? 0 : (size_t)i * 16));
     }
+    return bytes;
+}
+
+/* Memory for them, which n rows of the page from `row` on share; NULL if none is needed. */
+static uint8_t *extra_alloc(struct kp_rows *rows, struct kp_page *page, uint32_t row, uint32_t n, uint64_t bytes)
+{
     if (!bytes)
         return NULL;
-    uint64_t *extra = kp_alloc(bytes + 8);
-    extra[0] = bytes + 8;
-    rows->bytes += bytes + 8;
-    page->extra[row] = extra;
+    struct kp_extra *extra = kp_alloc(bytes + sizeof *extra);
+    *extra = (struct kp_extra){.bytes = bytes + sizeof *extra, .rows = n};
+    rows->bytes += extra->bytes;
+    for (uint32_t i = 0; i < n; i++)
+        page->extra[row + i] = extra;
     return (uint8_t *)(extra + 1);
+}
+
+static void note_key(struct kp_rows *rows, struct kp_page *page, uint32_t row, uint32_t slot, uint32_t key_hash)
+{
+    page->key_hash[row] = key_hash;
+    if (!(page->flags[row] & FLAG_PENDING)) {
+        page->flags[row] |= FLAG_PENDING;
+        slots_push(&rows->pending, &rows->pending_count, &rows->pending_cap, slot);
+    }
 }
 
 static uint32_t version_insert(struct kp_rows *rows, const struct kp_batch *batch, uint32_t i, uint32_t key_hash,
@@ -217,7 +242,7 @@ static uint32_t version_insert(struct kp_rows *rows, const struct kp_batch *batc
     uint32_t slot = slot_take(rows), row;
     struct kp_page *page = kp_rows_at(rows, slot, &row);
     atomic_store_explicit(&page->end[row], KP_POSITION_NEVER, memory_order_release); /* begin is ∞: invariant 2 */
-    uint8_t *extra = rows->has_extra ? extra_alloc(rows, page, row, batch, i) : NULL;
+    uint8_t *extra = rows->has_extra ? extra_alloc(rows, page, row, 1, extra_bytes(rows, batch, i, 1)) : NULL;
     for (uint32_t c = 0; c < rows->col_count; c++) {
         const struct kp_vec *vec = &batch->vecs[c];
         uint8_t width = rows->widths[c];
@@ -233,13 +258,8 @@ static uint32_t version_insert(struct kp_rows *rows, const struct kp_batch *batc
             copy_value(to, from, width);
     }
     set_multiplicity(rows, page, row, multiplicity);
-    if (rows->key_count) {
-        page->key_hash[row] = key_hash;
-        if (!(page->flags[row] & FLAG_PENDING)) {
-            page->flags[row] |= FLAG_PENDING;
-            slots_push(&rows->pending, &rows->pending_count, &rows->pending_cap, slot);
-        }
-    }
+    if (rows->key_count)
+        note_key(rows, page, row, slot, key_hash);
     atomic_store_explicit(&page->begin[row], position, memory_order_release);
     return slot;
 }
@@ -258,27 +278,60 @@ static void version_end(struct kp_rows *rows, uint32_t slot, int64_t position, b
 
 /* ---- row index ---- */
 
+static void index_put(uint64_t *index, uint32_t mask, uint64_t entry)
+{
+    uint32_t at = (uint32_t)(entry >> 32) & mask;
+    while (index[at])
+        at = (at + 1) & mask;
+    index[at] = entry;
+}
+
 static void index_reserve(struct kp_rows *rows, uint64_t more)
 {
-    uint64_t need = (rows->index_count + more) * 3 / 2, size = (uint64_t)rows->index_mask + 1;
-    if (need <= size)
-        return;
+    uint64_t need = (rows->index_count + more) * 3 / 2, before = rows->index ? (uint64_t)rows->index_mask + 1 : 0;
+    uint64_t size = before ? before : INDEX_FIRST;
     while (size < need)
         size *= 2;
+    if (size == before)
+        return;
     KP_ASSERT(size <= UINT32_MAX);
     uint64_t *index = kp_calloc(size, sizeof *index);
-    uint32_t mask = (uint32_t)(size - 1);
-    for (uint64_t i = 0; i <= rows->index_mask; i++)
-        if (rows->index[i]) {
-            uint32_t at = (uint32_t)(rows->index[i] >> 32) & mask;
-            while (index[at])
-                at = (at + 1) & mask;
-            index[at] = rows->index[i];
-        }
-    rows->bytes += (size - rows->index_mask - 1) * sizeof *index;
+    for (uint64_t i = 0; i < before; i++)
+        if (rows->index[i])
+            index_put(index, (uint32_t)(size - 1), rows->index[i]);
+    rows->bytes += (size - before) * sizeof *index;
     kp_free(rows->index);
     rows->index = index;
-    rows->index_mask = mask;
+    rows->index_mask = (uint32_t)(size - 1);
+}
+
+/* Nothing has been taken away so far, so every slot in use is alive. */
+static void index_build(struct kp_rows *rows)
+{
+    uint32_t slots = atomic_load_explicit(&rows->slots, memory_order_relaxed);
+    KP_ASSERT(rows->versions == slots);
+    index_reserve(rows, slots);
+    for (uint32_t first = 0, number = 0; first < slots; first += kp_page_rows(number), number++) {
+        const struct kp_page *page = kp_rows_page(rows, number);
+        uint32_t used = KP_MIN(page->rows, slots - first);
+        struct kp_arena arena = {0};
+        struct kp_hash128 *hashes = kp_arena_calloc(&arena, used * sizeof *hashes);
+        for (uint32_t c = 0; c < rows->col_count; c++) {
+            struct kp_vec vec = {.type = rows->cols[c].type, .data = page->cols[c].data};
+            const uint8_t *null = atomic_load_explicit(&page->cols[c].null, memory_order_relaxed);
+            if (null)
+                kp_vec_need_valid(&vec, &arena, used);
+            for (uint32_t i = 0; null && i < used; i++)
+                if (null[i])
+                    kp_vec_set_null(&vec, i);
+            kp_identity_hash(&vec, used, hashes);
+        }
+        for (uint32_t i = 0; i < used; i++)
+            index_put(rows->index, rows->index_mask, hashes[i].lo >> 32 << 32 | (first + i + 1));
+        kp_arena_finish(&arena);
+    }
+    rows->index_count = slots;
+    rows->indexed = true;
 }
 
 static bool value_equal(const struct kp_vec *vec, const uint8_t *a, const uint8_t *b, uint8_t width)
@@ -347,11 +400,12 @@ struct change { /* one row of one batch */
     int64_t weight, position, published;
 };
 
-static void change_apply(struct kp_rows *rows, const struct change *change)
+/* Applies the change to one version; returns how much of its weight was that version's. */
+static int64_t change_version(struct kp_rows *rows, const struct change *change)
 {
     uint32_t at = index_find(rows, change->batch, change->row, change->tag);
     uint64_t entry = rows->index[at];
-    int64_t multiplicity = 0;
+    int64_t multiplicity = 0, weight = change->weight;
     bool unseen = false;
     uint32_t slot = (uint32_t)entry - 1, row = 0;
     struct kp_page *page = NULL;
@@ -360,11 +414,12 @@ static void change_apply(struct kp_rows *rows, const struct change *change)
         multiplicity = kp_page_multiplicity(page, row);
         unseen = rows->hidden || atomic_load_explicit(&page->begin[row], memory_order_relaxed) > change->published;
     }
-    KP_ASSERT(!__builtin_add_overflow(multiplicity, change->weight, &multiplicity));
-    KP_ASSERT(multiplicity >= 0);
+    KP_ASSERT(weight > 0 || multiplicity > 0); /* what is not there cannot be taken away */
+    weight = KP_MAX(weight, -multiplicity);
+    KP_ASSERT(!__builtin_add_overflow(multiplicity, weight, &multiplicity));
     if (entry && multiplicity > 0 && unseen) {
         set_multiplicity(rows, page, row, multiplicity);
-        return;
+        return weight;
     }
     if (entry)
         version_end(rows, slot, change->position, unseen);
@@ -375,6 +430,14 @@ static void change_apply(struct kp_rows *rows, const struct change *change)
     } else if (entry) {
         index_remove(rows, at);
     }
+    return weight;
+}
+
+/* Rows that were appended before there was an index may have several versions. */
+static void change_apply(struct kp_rows *rows, struct change change)
+{
+    while (change.weight)
+        change.weight -= change_version(rows, &change);
 }
 
 struct hashed {
@@ -411,11 +474,100 @@ static void apply_batch(struct kp_rows *rows, const struct kp_batch *batch, cons
         change.row = i;
         change.tag = (uint32_t)(hashed->identity[i].lo >> 32);
         change.key_hash = hashed->key ? (uint32_t)(hashed->key[i] >> 32) : 0;
-        change_apply(rows, &change);
+        change_apply(rows, change);
         rows->count += change.weight;
         rows->hash.lo += (uint64_t)change.weight * hashed->identity[i].lo;
         rows->hash.hi += (uint64_t)change.weight * hashed->identity[i].hi;
     }
+}
+
+/* ---- append: rows that only grow ---- */
+
+static void append_extra(struct kp_rows *rows, struct kp_page *page, uint32_t row, const struct kp_batch *batch,
+                         uint32_t from, uint32_t n)
+{
+    for (uint32_t done = 0, step; done < n; done += step) { /* few rows share memory, so that it is freed with them */
+        step = KP_MIN(n - done, (uint32_t)EXTRA_ROWS);
+        uint8_t *memory = extra_alloc(rows, page, row + done, step, extra_bytes(rows, batch, from + done, step));
+        for (uint32_t c = 0; c < rows->col_count; c++) {
+            const struct kp_vec *vec = &batch->vecs[c];
+            if (!kp_identity_has_extra(vec->type.id))
+                continue;
+            uint8_t *to = page->cols[c].data + (size_t)(row + done) * 16;
+            for (uint32_t i = from + done; i < from + done + step; i++, to += 16)
+                if (kp_vec_is_null(vec, i))
+                    memset(to, 0, 16);
+                else
+                    kp_identity_copy(vec->type.id, (const uint8_t *)vec->data + (vec->constant ? 0 : (size_t)i * 16),
+                                     to, &memory);
+        }
+    }
+}
+
+static void append_column(struct kp_rows *rows, struct kp_page *page, uint32_t c, uint32_t row,
+                          const struct kp_vec *vec, uint32_t from, uint32_t n)
+{
+    uint8_t width = rows->widths[c];
+    uint8_t *to = page->cols[c].data + (size_t)row * width;
+    if (vec->valid || atomic_load_explicit(&page->cols[c].null, memory_order_relaxed))
+        for (uint32_t i = 0; i < n; i++)
+            set_null(rows, page, c, row + i, kp_vec_is_null(vec, from + i));
+    if (kp_identity_has_extra(vec->type.id))
+        return;
+    if (!vec->constant)
+        memcpy(to, (const uint8_t *)vec->data + (size_t)from * width, (size_t)n * width);
+    for (uint32_t i = 0; vec->constant && i < n; i++)
+        copy_value(to + (size_t)i * width, vec->data, width);
+}
+
+/* Rows [from, from + n) of the batch into a page's fresh slots. */
+static void append_run(struct kp_rows *rows, struct kp_page *page, uint32_t slot, uint32_t row,
+                       const struct kp_batch *batch, const struct hashed *hashed, uint32_t from, uint32_t n,
+                       int64_t position)
+{
+    for (uint32_t i = 0; i < n; i++)
+        atomic_store_explicit(&page->end[row + i], KP_POSITION_NEVER, memory_order_release);
+    for (uint32_t c = 0; c < rows->col_count; c++)
+        append_column(rows, page, c, row, &batch->vecs[c], from, n);
+    if (rows->has_extra)
+        append_extra(rows, page, row, batch, from, n);
+    if (batch->weights || atomic_load_explicit(&page->multiplicity, memory_order_relaxed))
+        for (uint32_t i = 0; i < n; i++)
+            set_multiplicity(rows, page, row + i, batch->weights ? batch->weights[from + i] : 1);
+    for (uint32_t i = 0; rows->key_count && i < n; i++)
+        note_key(rows, page, row + i, slot + i, (uint32_t)(hashed->key[from + i] >> 32));
+    for (uint32_t i = 0; i < n; i++)
+        atomic_store_explicit(&page->begin[row + i], position, memory_order_release);
+}
+
+static void append_batch(struct kp_rows *rows, const struct kp_batch *batch, const struct hashed *hashed,
+                         int64_t position)
+{
+    for (uint32_t from = 0, n; from < batch->rows; from += n) {
+        uint32_t slot = slot_take(rows), row; /* the first of a run makes its page */
+        struct kp_page *page = kp_rows_at(rows, slot, &row);
+        n = KP_MIN(batch->rows - from, page->rows - row);
+        rows->versions += n - 1;
+        atomic_store_explicit(&rows->slots, slot + n, memory_order_release);
+        append_run(rows, page, slot, row, batch, hashed, from, n, position);
+    }
+    for (uint32_t i = 0; i < batch->rows; i++) {
+        int64_t weight = batch->weights ? batch->weights[i] : 1;
+        rows->count += weight;
+        rows->hash.lo += (uint64_t)weight * hashed->identity[i].lo;
+        rows->hash.hi += (uint64_t)weight * hashed->identity[i].hi;
+    }
+}
+
+/* ---- both ---- */
+
+static bool only_grows(struct kp_batch *const *batches, size_t count)
+{
+    for (size_t b = 0; b < count; b++)
+        for (uint32_t i = 0; batches[b]->weights && i < batches[b]->rows; i++)
+            if (batches[b]->weights[i] <= 0)
+                return false;
+    return true;
 }
 
 void kp_rows_apply(struct kp_rows *rows, struct kp_batch *const *batches, size_t count, int64_t position_end)
@@ -429,12 +581,18 @@ void kp_rows_apply(struct kp_rows *rows, struct kp_batch *const *batches, size_t
         hashed[b] = hash_batch(rows, batches[b]);
         total += batches[b]->rows;
     }
-    for (size_t b = 0; b < count; b++)
+    if (!rows->indexed && !only_grows(batches, count))
+        index_build(rows);
+    if (rows->indexed)
+        index_reserve(rows, total);
+    for (size_t b = 0; b < count && rows->indexed; b++)
         if (batches[b]->weights)
             apply_batch(rows, batches[b], &hashed[b], false, position_end, published);
-    index_reserve(rows, total);
     for (size_t b = 0; b < count; b++)
-        apply_batch(rows, batches[b], &hashed[b], true, position_end, published);
+        if (rows->indexed)
+            apply_batch(rows, batches[b], &hashed[b], true, position_end, published);
+        else
+            append_batch(rows, batches[b], &hashed[b], position_end);
     kp_arena_reset(&rows->scratch);
 }
 
@@ -567,10 +725,8 @@ void kp_rows_init(struct kp_rows *rows, struct kp_view_clock *clock, const struc
     struct kp_directory *directory = kp_calloc(1, sizeof *directory + 8 * sizeof directory->pages[0]);
     directory->count = 8;
     atomic_init(&rows->directory, directory);
-    rows->index = kp_calloc(INDEX_FIRST, sizeof *rows->index);
-    rows->index_mask = INDEX_FIRST - 1;
     rows->held_least = KP_READER_FREE;
-    rows->bytes = sizeof *directory + 8 * sizeof directory->pages[0] + INDEX_FIRST * sizeof *rows->index;
+    rows->bytes = sizeof *directory + 8 * sizeof directory->pages[0];
     if (key_count)
         kp_key_index_init(rows);
 }

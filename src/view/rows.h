@@ -19,7 +19,9 @@
  *      and begin = position after the values. So a reader never takes the values of a slot that is being reused.
  *   3. A dead version is reused when no snapshot lies in [begin, end) and none can come to lie there. If it is linked
  *      in the key index, it is unlinked first, and reused when every reader who was inside the index then has left it.
- *   4. The row index (hash to slot) holds exactly the versions with end = ∞. It is the engine's alone.
+ *   4. The row index (hash to slot) holds exactly the versions with end = ∞. It is the engine's alone. Rows that only
+ *      grow have none: it is built when something is taken away for the first time. Until then rows are appended column
+ *      by column, and the same row may have several versions.
  *   5. Multiplicities are at least 1.
  *
  * Threads: apply, link and reclaim belong to the engine; what is marked "any thread" is lock-free for readers.
@@ -38,12 +40,18 @@ struct kp_page_column {
     _Atomic(uint8_t *) null; /* a byte a row, 1: NULL; NULL until the page has one */
 };
 
+/* Outside parts of values (long texts) of one row, or of some that were appended together. */
+struct kp_extra {
+    uint64_t bytes; /* this header included */
+    uint64_t rows;  /* that still point here */
+};
+
 struct kp_page {
     uint32_t rows;
     _Atomic int64_t *begin, *end;
     _Atomic(int64_t *) multiplicity; /* NULL: all 1 */
     uint32_t *key_hash;              /* if there is a key index */
-    uint64_t **extra;                /* if a column may have outside parts: [0] is their bytes, they lie behind */
+    struct kp_extra **extra;         /* if a column may have outside parts: where a row's lie */
     uint8_t *flags;
     struct kp_page_column cols[];
 };
@@ -80,6 +88,7 @@ struct kp_rows {
     uint32_t *free_slots;
     size_t free_count, free_cap;
 
+    bool indexed;
     uint64_t *index; /* row index: upper half of the hash << 32 | slot + 1; 0: empty; linear probing */
     uint32_t index_mask, index_count;
 

@@ -127,7 +127,7 @@ static void stage(struct kp_store *store, const struct kp_changes *changes)
     bool keep = atomic_load(&store->subscription_count) || rows * row_bytes <= store->changes_bytes_max;
     struct kp_change_item *item = kp_change_item_create(store, changes->batches, changes->batch_count, keep);
     struct kp_rows *errors = atomic_load_explicit(&store->errors, memory_order_relaxed);
-    item->errors_standing = errors ? errors->index_count : 0;
+    item->errors_standing = errors ? (uint64_t)errors->count : 0;
     if (store->staged)
         store->staged_tail->next = item;
     else
@@ -228,7 +228,7 @@ void kp_store_set_start(struct kp_store *store, int64_t position)
         kp_rows_link(&store->rows);
         store->complete_position = kp_view_clock_position(store->clock);
         store->complete_time_us = kp_view_clock_time_us(store->clock);
-        store->tail->errors_standing = errors ? errors->index_count : 0;
+        store->tail->errors_standing = errors ? (uint64_t)errors->count : 0;
     }
     store->tail->position = KP_MAX(store->tail->position, position);
     store->kept_from = KP_MAX(store->kept_from, position);

@@ -26,7 +26,7 @@ struct kp_change_item {
     int64_t log_time_us;
     bool last;                   /* of its position */
     bool gap;                    /* too big to be kept: subscribers cannot pass it */
-    uint64_t errors_standing;    /* distinct error rows, behind this item */
+    uint64_t errors_standing;    /* error rows, behind this item */
     uint64_t bytes, bytes_total; /* bytes_total: of all items up to this one */
     struct kp_batch **batches;
     size_t batch_count;

@@ -235,6 +235,7 @@ struct world {
     uint32_t row_count;
     struct model model;
     int64_t position;
+    bool growing; /* nothing is taken away */
 };
 
 static void world_init(struct world *world, bool keyed, uint64_t seed)
@@ -270,13 +271,15 @@ static void world_apply(struct world *world, int64_t position_end)
         for (uint32_t i = 0; i < world->row_count && same == UINT32_MAX; i++)
             if (world->rows[i].k == k)
                 same = i;
-        if (same != UINT32_MAX && (world->keyed || rnd(3) == 0)) {
+        if (same != UINT32_MAX && !world->growing && (world->keyed || rnd(3) == 0)) {
             rows[n] = world->rows[same];
             weights[n++] = -1;
             world->rows[same] = world->rows[--world->row_count];
         }
         if (n < MAX && world->row_count < KP_COUNT(world->rows) && rnd(4)) {
-            rows[n] = random_row(k);
+            bool again = !world->keyed && world->row_count && rnd(3) == 0; /* a row that is there already */
+            rows[n] = again ? world->rows[rnd(world->row_count)]
+                            : random_row(world->keyed && world->growing ? KEYS + world->row_count : k);
             weights[n] = 1;
             world->rows[world->row_count++] = rows[n++];
         }
@@ -334,6 +337,7 @@ static void run_model(bool keyed, uint64_t seed)
         struct model model;
     } held[HELD] = {0};
     for (int step = 0; step < 150; step++) {
+        world.growing = step < 30 && (seed & 1);
         world_step(&world);
         struct held *one = &held[rnd(HELD)];
         if (one->used) {
