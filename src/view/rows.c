@@ -5,7 +5,7 @@
 #include "view/key_index.h"
 
 enum { FLAG_LINKED = 1, FLAG_PENDING = 2 };
-enum { INDEX_FIRST = 128, HELD_SLACK = 256, PREFETCH_ROWS = 8, EXTRA_ROWS = 32 };
+enum { INDEX_FIRST = 128, HELD_SLACK = 256, PREFETCH_ROWS = 8, PREFETCH_COLUMNS = 4, EXTRA_ROWS = 32 };
 
 /* ---- lists ---- */
 
@@ -460,14 +460,34 @@ static struct hashed hash_batch(struct kp_rows *rows, const struct kp_batch *bat
     return hashed;
 }
 
+/* A look-up waits for memory twice, for its place in the index and for the row there: both are asked for ahead. */
+static inline void prefetch_index(const struct kp_rows *rows, uint64_t hash)
+{
+    __builtin_prefetch(&rows->index[(uint32_t)(hash >> 32) & rows->index_mask]);
+}
+
+static inline void prefetch_slot(const struct kp_rows *rows, uint64_t hash)
+{
+    uint64_t entry = rows->index[(uint32_t)(hash >> 32) & rows->index_mask];
+    if (entry >> 32 != hash >> 32)
+        return;
+    uint32_t row;
+    const struct kp_page *page = kp_rows_at(rows, (uint32_t)entry - 1, &row);
+    __builtin_prefetch((const void *)&page->begin[row]);
+    __builtin_prefetch((const void *)&page->end[row], 1);
+    for (uint32_t c = 0; c < rows->col_count && c < PREFETCH_COLUMNS; c++)
+        __builtin_prefetch(page->cols[c].data + (size_t)row * rows->widths[c]);
+}
+
 static void apply_batch(struct kp_rows *rows, const struct kp_batch *batch, const struct hashed *hashed, bool insert,
                         int64_t position_end, int64_t published)
 {
     struct change change = {.batch = batch, .position = position_end, .published = published};
     for (uint32_t i = 0; i < batch->rows; i++) {
+        if (i + 2 * PREFETCH_ROWS < batch->rows)
+            prefetch_index(rows, hashed->identity[i + 2 * PREFETCH_ROWS].lo);
         if (i + PREFETCH_ROWS < batch->rows)
-            __builtin_prefetch(
-                &rows->index[(uint32_t)(hashed->identity[i + PREFETCH_ROWS].lo >> 32) & rows->index_mask]);
+            prefetch_slot(rows, hashed->identity[i + PREFETCH_ROWS].lo);
         change.weight = batch->weights ? batch->weights[i] : 1;
         if (change.weight == 0 || (change.weight > 0) != insert)
             continue;
