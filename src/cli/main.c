@@ -4,6 +4,7 @@
 
 #include "cli/config.h"
 #include "cli/verbs.h"
+#include "serve/kafka/kafka.h"
 
 static const struct kp_verb *const verbs[] = {&kp_verb_server, &kp_verb_run, &kp_verb_sql, &kp_verb_log};
 
@@ -12,7 +13,7 @@ static void print_overview(FILE *out)
     fputs("kappa: an event log, one SQL engine over it, and its answers served live\n\nusage: kappa VERB [ARGUMENTS]\n\n", out);
     for (size_t i = 0; i < KP_COUNT(verbs); i++)
         fprintf(out, "  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
-    fputs("  help     this, `kappa help VERB`, or `kappa help config`\n\n`kappa --version` prints the version.\n", out);
+    fputs("  help     this, `kappa help VERB`, `kappa help config`, or `kappa help kafka`\n\n`kappa --version` prints the version.\n", out);
 }
 
 static const struct kp_verb *find(const char *name)
@@ -34,6 +35,13 @@ static int help(int argc, char **argv)
             kp_config_print_markdown(stdout);
         else
             kp_config_print_flags(stdout);
+        return KP_EXIT_OK;
+    }
+    if (strcmp(argv[0], "kafka") == 0) {
+        struct kp_buf page = {0};
+        kp_kafka_document(&page);
+        fwrite(page.data, 1, page.len, stdout);
+        kp_buf_finish(&page);
         return KP_EXIT_OK;
     }
     const struct kp_verb *verb = find(argv[0]);

@@ -3,6 +3,7 @@
  * Kafka's own brokers do.
  */
 #include "serve/kafka/api.h"
+#include "serve/kafka/kafka.h"
 
 static const struct kp_kafka_api apis[] = {
     {0, 0, 9, 9, "Produce", kp_kafka_produce,

@@ -119,7 +119,4 @@ struct kp_kafka_producers *kp_kafka_producers_create(void);
 void kp_kafka_producers_destroy(struct kp_kafka_producers *producers);
 struct kp_kafka_producers *kp_kafka_producers_of(struct kp_kafka *kafka);
 
-/* Appends docs/KAFKA.md: the table of messages in Markdown. */
-void kp_kafka_document(struct kp_buf *out);
-
 #endif

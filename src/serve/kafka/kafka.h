@@ -6,4 +6,7 @@
 
 extern const struct kp_door kp_door_kafka;
 
+/* Appends docs/KAFKA.md: what is spoken, as Markdown. */
+void kp_kafka_document(struct kp_buf *out);
+
 #endif
