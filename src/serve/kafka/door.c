@@ -308,7 +308,10 @@ static void watch(void *arg)
         }
         kp_mutex_unlock(&kafka->lock);
         kp_log_wait(kafka->log, position, WATCH_TURN_US);
+        bool failed = kp_log_health(kafka->log, NULL) != KP_OK;
         kp_mutex_lock(&kafka->lock);
+        if (failed && !kafka->stopping) /* then waiting for it returns at once, and nothing comes any more */
+            kp_cond_wait_us(&kafka->work, &kafka->lock, WATCH_TURN_US);
     }
     kp_mutex_unlock(&kafka->lock);
 }
