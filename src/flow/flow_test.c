@@ -239,8 +239,44 @@ static void test_law(void **state)
         kp_workers_destroy(workers[i]);
 }
 
+/* Every row with every row, under a budget: the step fails with its name, and everything is given back. */
+static void test_budget(void **state)
+{
+    struct kp_arena arena = {0};
+    struct world world = {.random = {5}, .growing = true};
+    struct kp_budget budget;
+    struct kp_graph *graph;
+    struct kp_node *node;
+    struct kp_error err;
+    kp_budget_init(&budget, "narrow", 20 << 20, NULL);
+    struct kp_graph_options options = {.budget = &budget};
+    assert_int_equal(kp_graph_create(&options, &graph, &err), KP_OK);
+    world.relations[0] = kp_relation_create();
+    world.relations[0]->name = "t";
+    world.nodes[0] = kp_graph_input(graph, test_columns(), COLS, true);
+    struct planner planner = {&world.random, &arena, world.relations, 1};
+    struct kp_plan *left = plan_scan(&planner), *right = plan_scan(&planner);
+    struct kp_plan *join = make_plan(&planner, KP_PLAN_JOIN, left->col_count + right->col_count, left, right);
+    for (uint32_t c = 0; c < join->col_count; c++)
+        join->cols[c].type = c < left->col_count ? left->cols[c].type : right->cols[c - left->col_count].type;
+    static const struct kp_session_settings settings;
+    assert_int_equal(kp_graph_add_plan(graph, join, &settings, resolve, &world, &node, &err), KP_OK);
+    kp_graph_add_output(graph, node);
+    struct kp_batch *batch = random_changes(&world, &world.tables[0], 3000, &arena);
+    struct kp_step_input input = {.node = world.nodes[0], .batches = &batch, .batch_count = 1};
+    struct kp_step step = {.inputs = &input, .input_count = 1};
+    assert_int_equal(kp_graph_step(graph, &step, &err), KP_BUDGET);
+    assert_non_null(strstr(err.message, "narrow"));
+    assert_int_equal(kp_graph_step(graph, &step, &err), KP_CLOSED);
+    kp_graph_destroy(graph);
+    assert_int_equal(atomic_load(&budget.used_bytes), 0);
+    table_finish(&world.tables[0]);
+    kp_relation_unref(world.relations[0]);
+    kp_arena_finish(&arena);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_law)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_law), cmocka_unit_test(test_budget)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,11 +69,28 @@ bool kp_graph_step_final(const struct kp_graph *graph)
 
 /* ---- rows on their way ---- */
 
+enum { CHARGE_BYTES = 4 << 20 }; /* of a lane's arena at a time: small steps never touch the budget */
+
+/* What a step makes is charged too, or a join of everything with everything would take all memory; and it can be
+ * stopped. */
+static enum kp_code check_lane(struct kp_graph *graph, struct kp_lane *lane, struct kp_error *err)
+{
+    const struct kp_step *step = graph->step;
+    if (step && step->cancel && atomic_load_explicit(step->cancel, memory_order_relaxed))
+        return kp_fail(err, KP_CANCELLED, NULL, "the step was cancelled");
+    if (lane->arena.bytes < lane->charged_bytes + CHARGE_BYTES || !graph->options.budget)
+        return KP_OK;
+    KP_TRY(kp_budget_charge(graph->options.budget, (int64_t)(lane->arena.bytes - lane->charged_bytes), err));
+    lane->charged_bytes = lane->arena.bytes;
+    return KP_OK;
+}
+
 enum kp_code kp_node_send(struct kp_node *node, struct kp_lane *lane, const struct kp_flow *out, struct kp_error *err)
 {
     uint32_t rows = out->batch->rows;
     if (rows == 0)
         return KP_OK;
+    KP_TRY(check_lane(node->graph, lane, err));
     atomic_fetch_add_explicit(&node->rows_out, rows, memory_order_relaxed);
     atomic_fetch_add_explicit(&node->batches, 1, memory_order_relaxed);
     for (uint32_t i = 0; i < node->consumer_count; i++) {
@@ -288,6 +305,9 @@ void kp_graph_step_release(struct kp_graph *graph)
     }
     for (uint32_t i = 0; i < graph->lanes_count; i++) {
         kp_arena_reset(&graph->lanes[i].arena);
+        if (graph->lanes[i].charged_bytes)
+            kp_budget_release(graph->options.budget, (int64_t)graph->lanes[i].charged_bytes);
+        graph->lanes[i].charged_bytes = 0;
         graph->lanes[i].errors = NULL;
     }
 }
