@@ -135,8 +135,8 @@ enum kp_code kp_engine_feed_plan(struct kp_db *db, const struct kp_plan *plan, s
 /* Puts the last step's changes into the stores. A store that fails (its budget) fails its view alone. */
 static void store_changes(struct kp_db *db, int64_t position)
 {
-    for (struct kp_live *live = db->lives; live; live = live->next_live) {
-        if (!live->output || atomic_load(&live->state) != KP_LIVE_READY)
+    for (struct kp_live *live = db->fed; live; live = live->next_fed) {
+        if (atomic_load(&live->state) != KP_LIVE_READY)
             continue;
         struct kp_error err;
         if (kp_store_apply(live->store, kp_output_changes(live->output), position, &err) != KP_OK)
@@ -219,14 +219,12 @@ static enum kp_code replay_to(struct kp_db *db, int64_t limit, struct kp_error *
     return publish(db, kp_log_time_us(db->log), err);
 }
 
-static enum kp_code attach_sinks(struct kp_db *db, int64_t resume_until, struct kp_error *err)
+/* Sinks that never wrote begin with all rows. */
+static enum kp_code attach_sinks(struct kp_db *db, struct kp_error *err)
 {
-    for (size_t i = 0; i < kp_catalog_count(db->catalog); i++) {
-        struct kp_relation *relation = kp_catalog_at(db->catalog, i);
-        struct kp_sink *sink = relation->attached;
-        if (relation->kind == KP_RELATION_SINK && sink && !sink->subscription && sink->resume <= resume_until)
-            KP_TRY(kp_sink_attach(db, relation, err));
-    }
+    for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink)
+        if (!sink->subscription)
+            KP_TRY(kp_sink_attach(db, sink->relation, err));
     return KP_OK;
 }
 
@@ -243,7 +241,7 @@ static enum kp_code replay_all(struct kp_db *db, struct kp_error *err)
     do
         KP_TRY(replay_to(db, kp_log_position(db->log), err));
     while (db->position < kp_log_position(db->log) && !db->stop);
-    return attach_sinks(db, INT64_MAX, err);
+    return attach_sinks(db, err);
 }
 
 /* ---- the thread ---- */

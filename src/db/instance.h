@@ -34,7 +34,8 @@ struct kp_live {
     struct kp_job *job;       /* while BUILDING; db->mutex */
     _Atomic uint32_t pins;    /* readers and subscriptions that use the store */
     bool dropped;             /* db->mutex */
-    struct kp_live *next_live;
+    struct kp_live *next_live; /* of all: db->mutex */
+    struct kp_live *next_fed;  /* of those that the live graph feeds: engine thread */
 };
 
 /* A running backfill: one thread. */
@@ -91,7 +92,8 @@ struct kp_db {
     struct kp_mutex mutex;
     struct kp_cond engine_wake, idle; /* idle: a call, job or build ended, or ready changed */
     struct kp_call_request *calls, **calls_end;
-    struct kp_live *lives;
+    struct kp_live *lives;  /* in order of creation */
+    struct kp_live *fed;    /* engine thread */
     struct kp_job *jobs;
     struct kp_sink *sinks;
     void *pinned; /* subscriptions of doors with what they pin; open.c */
@@ -138,6 +140,8 @@ static inline struct kp_live *kp_live_of(const struct kp_relation *relation)
 KP_MUST enum kp_code kp_live_pin(struct kp_db *db, struct kp_relation *relation, const _Atomic bool *cancel, struct kp_live **ret_live,
                                  struct kp_error *err);
 void kp_live_unpin(struct kp_db *db, struct kp_live *live);
+/* Its node and output in the live graph: from now on its store follows. Engine thread, or while opening. */
+void kp_live_feed(struct kp_db *db, struct kp_live *live, struct kp_node *node, struct kp_output *output);
 /* Takes it out of the graph; freed when its last reader is gone. Not on the engine thread. */
 void kp_live_drop(struct kp_db *db, struct kp_live *live);
 void kp_live_fail(struct kp_db *db, struct kp_live *live, const struct kp_error *reason);

@@ -52,9 +52,7 @@ static enum kp_code meet(struct kp_db *db, void *arg, struct kp_error *err)
             KP_TRY(kp_engine_feed_relation(db, target->relation, err));
         else
             KP_TRY(kp_engine_feed_plan(db, target->relation->plan->plan, err));
-        job->lives[i]->node = target->node;
-        job->lives[i]->output = target->output;
-        atomic_store(&job->lives[i]->state, KP_LIVE_READY);
+        kp_live_feed(db, job->lives[i], target->node, target->output);
     }
     return KP_OK;
 }

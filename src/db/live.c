@@ -68,7 +68,6 @@ enum kp_code kp_live_pin(struct kp_db *db, struct kp_relation *relation, const _
 static void destroy(struct kp_live *live)
 {
     kp_store_destroy(live->store);
-    live->relation->attached = NULL;
     kp_relation_unref(live->relation);
     kp_free(live);
 }
@@ -98,9 +97,23 @@ void kp_live_unpin(struct kp_db *db, struct kp_live *live)
     release_locked(db, live);
 }
 
+void kp_live_feed(struct kp_db *db, struct kp_live *live, struct kp_node *node, struct kp_output *output)
+{
+    live->node = node;
+    live->output = output;
+    live->next_fed = db->fed;
+    db->fed = live;
+    atomic_store(&live->state, KP_LIVE_READY);
+}
+
 static enum kp_code leave_graph(struct kp_db *db, void *arg, struct kp_error *err)
 {
     struct kp_live *live = arg;
+    for (struct kp_live **at = &db->fed; *at; at = &(*at)->next_fed)
+        if (*at == live) {
+            *at = live->next_fed;
+            break;
+        }
     if (live->output)
         kp_graph_drop_output(db->graph, live->output);
     if (live->node)
@@ -143,6 +156,7 @@ void kp_live_destroy_all(struct kp_db *db)
         struct kp_live *live = db->lives;
         db->lives = live->next_live;
         kp_store_close_subscriptions(live->store);
+        live->relation->attached = NULL;
         destroy(live);
     }
 }

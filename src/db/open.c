@@ -50,15 +50,15 @@ static struct kp_node *resolve(void *arg, struct kp_relation *relation)
 static enum kp_code lay_out(struct kp_db *db, struct kp_live *live, struct kp_error *err)
 {
     struct kp_relation *relation = live->relation;
+    struct kp_node *node;
     if (relation->kind == KP_RELATION_TABLE) {
         KP_TRY(kp_engine_feed_relation(db, relation, err));
-        live->node = kp_engine_node(db, relation);
+        node = kp_engine_node(db, relation);
     } else {
-        KP_TRY(kp_graph_add_plan(db->graph, relation->plan->plan, &live->settings, resolve, db, &live->node, err));
+        KP_TRY(kp_graph_add_plan(db->graph, relation->plan->plan, &live->settings, resolve, db, &node, err));
         KP_TRY(kp_engine_feed_plan(db, relation->plan->plan, err));
     }
-    live->output = kp_graph_add_output(db->graph, live->node);
-    atomic_store(&live->state, KP_LIVE_READY);
+    kp_live_feed(db, live, node, kp_graph_add_output(db->graph, node));
     return KP_OK;
 }
 
