@@ -212,6 +212,29 @@ def test_many_small_messages():
         expect(row(dict(got)["D"]), ["v%d" % (i % 10)])
 
 
+def test_same_parse_again():
+    """Clients that keep no statements send the same Parse each time; it must not outlive what it was bound to."""
+    wire, other = Wire(), Wire()
+    other.rows("CREATE TABLE again (k int PRIMARY KEY, v text)")
+    other.rows("INSERT INTO again VALUES (1, 'a')")
+    read = parse("SELECT v FROM again WHERE k = $1") + describe("S") + bind(["1"]) + execute() + SYNC
+    wire.rows("SELECT 1")
+    for _ in range(500):  # until the other session's row is seen
+        got = wire.ask(read)
+        if "D" in kinds(got):
+            break
+    for _ in range(3):
+        got = wire.ask(read)
+        expect((kinds(got), row(dict(got)["D"])), ("1tT2DCZ", ["a"]))
+    other.rows("DROP TABLE again")
+    expect(error(wire.ask(read))["C"], "42P01")
+    other.rows("CREATE TABLE again (k int PRIMARY KEY, v bigint)")
+    wire.rows("INSERT INTO again VALUES (1, 7)")
+    got = wire.ask(read)
+    expect(row(dict(got)["D"]), ["7"])
+    expect(struct.unpack("!I", dict(got)["T"][2 + 2 + 6 : 2 + 2 + 10])[0], 20)
+
+
 def test_byte_by_byte():
     wire = Wire(connect=False)
     data = startup(user="kappa", database="kappa") + query("SELECT v FROM wire WHERE k = 7")

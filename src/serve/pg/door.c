@@ -219,6 +219,8 @@ static bool is_quick(struct kp_pg *pg, const struct kp_pg_message *message, size
     if (pg->phase != KP_PG_READY || pg->implicit)
         return false;
     switch (message->type) {
+    case 'P':
+        return kp_pg_parse_is_known(pg, message->body);
     case 'B':
         return message->body.len < QUICK_BYTES;
     case 'D':

@@ -8,6 +8,8 @@
 
 #include "vec/vec.h"
 
+enum { KNOWN_BYTES = 4096 }; /* of a Parse that is remembered */
+
 /* ---- Parse ---- */
 
 static enum kp_code read_type(uint32_t oid, uint32_t number, enum kp_type_id *ret_type, struct kp_error *err)
@@ -21,8 +23,20 @@ static enum kp_code read_type(uint32_t oid, uint32_t number, enum kp_type_id *re
     return KP_OK;
 }
 
+bool kp_pg_parse_is_known(struct kp_pg *pg, struct kp_str body)
+{
+    const struct kp_pg_statement *statement = pg->unnamed_statement;
+    return statement && statement->parsed.len && kp_session_status(pg->session) != 'E' &&
+           kp_str_equal(body, (struct kp_str){(const char *)statement->parsed.data, statement->parsed.len}) &&
+           kp_prepared_is_quick(statement->prepared);
+}
+
 static enum kp_code handle_parse(struct kp_pg *pg, struct kp_str body, struct kp_error *err)
 {
+    if (kp_pg_parse_is_known(pg, body)) { /* clients that do not keep statements send the same one again and again */
+        kp_pg_put_bare(&pg->conn->out, '1');
+        return KP_OK;
+    }
     struct kp_pg_reader reader = kp_pg_reader(body);
     struct kp_str name = kp_pg_read_text(&reader), text = kp_pg_read_text(&reader);
     uint32_t type_count = kp_pg_read_u16(&reader);
@@ -47,6 +61,8 @@ static enum kp_code handle_parse(struct kp_pg *pg, struct kp_str body, struct kp
         /* the whole text, so that positions count from its beginning */
         KP_TRY(kp_pg_statement_create(pg, text, types, type_count, &statement, err));
     }
+    if (!name.len && body.len <= KNOWN_BYTES && statement->prepared && kp_prepared_is_quick(statement->prepared))
+        kp_buf_append_str(&statement->parsed, body);
     KP_TRY(kp_pg_statement_add(pg, name.ptr, statement, err));
     kp_pg_put_bare(&pg->conn->out, '1');
     return KP_OK;
@@ -199,7 +215,7 @@ static enum kp_code handle_describe(struct kp_pg *pg, struct kp_str body, struct
         return KP_OK;
     }
     if (kind == 'P') {
-        struct kp_pg_portal *portal;
+        struct kp_pg_portal *portal = NULL;
         KP_TRY(find_portal(pg, name.ptr, &portal, err));
         put_columns(pg, portal->statement, &portal->formats);
         return KP_OK;
@@ -232,7 +248,7 @@ static enum kp_code handle_execute(struct kp_pg *pg, struct kp_str body, struct 
     struct kp_pg_reader reader = kp_pg_reader(body);
     struct kp_str name = kp_pg_read_text(&reader);
     uint32_t rows_max = kp_pg_read_u32(&reader);
-    struct kp_pg_portal *portal;
+    struct kp_pg_portal *portal = NULL;
     enum kp_pg_outcome outcome;
     KP_TRY(kp_pg_read_end(&reader, "Execute", err));
     KP_TRY(find_portal(pg, name.ptr, &portal, err));

@@ -133,6 +133,7 @@ void kp_pg_statement_unref(struct kp_pg_statement *statement)
     kp_prepared_destroy(statement->prepared);
     kp_pg_statement_unref(statement->query);
     kp_free(statement->text);
+    kp_buf_finish(&statement->parsed);
     kp_free(statement->name);
     kp_free(statement);
 }

@@ -47,6 +47,7 @@ struct kp_pg_statement {
     struct kp_prepared *prepared;  /* NULL: a command, or empty */
     struct kp_pg_statement *query; /* DECLARE: what the cursor will run; referenced */
     char *text;                    /* DEALLOCATE, DISCARD: what is passed on */
+    struct kp_buf parsed;          /* unnamed, a read of one key: the Parse body it was made of */
 };
 
 struct kp_pg_portal {
@@ -127,6 +128,8 @@ void kp_pg_query_go_on(struct kp_pg *pg);
 void kp_pg_query_end(struct kp_pg *pg);
 void kp_pg_handle_extended(struct kp_pg *pg, const struct kp_pg_message *message);
 void kp_pg_handle_sync(struct kp_pg *pg);
+/* A Parse of what the unnamed statement is already, which is still right. */
+bool kp_pg_parse_is_known(struct kp_pg *pg, struct kp_str body);
 /* An Execute (its body; the message takes `bytes` of the input) that does not block, commits by itself and is short. */
 bool kp_pg_execute_is_quick(struct kp_pg *pg, struct kp_str body, size_t bytes);
 void kp_pg_handle_copy(struct kp_pg *pg, const struct kp_pg_message *message);

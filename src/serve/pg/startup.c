@@ -39,6 +39,8 @@ void kp_pg_setting_changed(void *arg, const char *name, const char *value)
     struct kp_pg *pg = arg;
     if (pg->phase == KP_PG_STARTUP) /* all are told at its end */
         return;
+    if (pg->unnamed_statement) /* what was bound under the old value must be parsed again */
+        pg->unnamed_statement->parsed.len = 0;
     for (size_t i = 0; i < KP_COUNT(reported); i++)
         if (same_name(reported[i].name, name))
             kp_pg_put_parameter_status(&pg->conn->out, reported[i].name, value);
