@@ -121,6 +121,18 @@ enum kp_code kp_engine_feed_relation(struct kp_db *db, struct kp_relation *relat
     return KP_OK;
 }
 
+void kp_engine_prune_feeds(struct kp_db *db)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < db->feed_count; i++) {
+        if (kp_graph_has(db->graph, db->feeds[i].node))
+            db->feeds[kept++] = db->feeds[i];
+        else
+            kp_relation_unref(db->feeds[i].relation);
+    }
+    db->feed_count = kept;
+}
+
 enum kp_code kp_engine_feed_plan(struct kp_db *db, const struct kp_plan *plan, struct kp_error *err)
 {
     if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind == KP_RELATION_SOURCE)

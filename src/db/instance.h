@@ -123,6 +123,8 @@ void kp_db_poison(struct kp_db *db, const struct kp_error *cause);
 /* Registers the nodes of sources and tables under a plan in the live graph as readers of their topics. Engine thread. */
 KP_MUST enum kp_code kp_engine_feed_plan(struct kp_db *db, const struct kp_plan *plan, struct kp_error *err);
 KP_MUST enum kp_code kp_engine_feed_relation(struct kp_db *db, struct kp_relation *relation, struct kp_error *err);
+/* Forgets the feeds whose nodes have left the graph; to be called when something was dropped from it. Engine thread. */
+void kp_engine_prune_feeds(struct kp_db *db);
 /* The live graph's node of a relation, or NULL. Engine thread. */
 struct kp_node *kp_engine_node(void *db, struct kp_relation *relation);
 

@@ -118,6 +118,7 @@ static enum kp_code leave_graph(struct kp_db *db, void *arg, struct kp_error *er
         kp_graph_drop_output(db->graph, live->output);
     if (live->node)
         kp_graph_drop(db->graph, live->node);
+    kp_engine_prune_feeds(db);
     live->output = NULL;
     live->node = NULL;
     return KP_OK;

@@ -61,6 +61,8 @@ KP_MUST enum kp_code kp_graph_add_plan(struct kp_graph *graph, const struct kp_p
                                        struct kp_node **ret_node, struct kp_error *err);
 /* Takes a user of the node away; operators that nobody needs any more are freed with their state. */
 void kp_graph_drop(struct kp_graph *graph, struct kp_node *node);
+/* Whether a node that was there is so still: a source's goes with its last reader. */
+bool kp_graph_has(const struct kp_graph *graph, const struct kp_node *node);
 /*
  * Moves all of `from` (a backfilled private graph, at the same position, same parts) into `into` and destroys it. For
  * each input or relation node of `from`, map gives the node of `into` that takes its place, or NULL to move the node

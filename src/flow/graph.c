@@ -239,6 +239,14 @@ void kp_graph_drop(struct kp_graph *graph, struct kp_node *node)
     kp_graph_sweep(graph);
 }
 
+bool kp_graph_has(const struct kp_graph *graph, const struct kp_node *node)
+{
+    for (uint32_t i = 0; i < graph->node_count; i++)
+        if (graph->nodes[i] == node)
+            return true;
+    return false;
+}
+
 /* ---- relations, inputs, outputs ---- */
 
 enum kp_code kp_graph_relation(struct kp_graph *graph, struct kp_relation *relation, struct kp_node **ret_node,
