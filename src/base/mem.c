@@ -57,6 +57,21 @@ struct kp_arena_chunk {
 
 enum { CHUNK_BYTES_MIN = 4096, CHUNK_BYTES_MAX = 1 << 20 };
 
+enum { SPARE_TRIES = 4 };
+
+/* A spare chunk of at least this size (header included), looked for among the first few. */
+static struct kp_arena_chunk *take_spare(struct kp_arena *arena, size_t size)
+{
+    struct kp_arena_chunk **at = &arena->spare;
+    for (int i = 0; i < SPARE_TRIES && *at; i++, at = &(*at)->older)
+        if ((*at)->bytes + sizeof **at >= size) {
+            struct kp_arena_chunk *chunk = *at;
+            *at = chunk->older;
+            return chunk;
+        }
+    return NULL;
+}
+
 void *kp_arena_alloc_slow(struct kp_arena *arena, size_t bytes, size_t alignment)
 {
     size_t need = bytes + alignment + sizeof(struct kp_arena_chunk);
@@ -64,24 +79,53 @@ void *kp_arena_alloc_slow(struct kp_arena *arena, size_t bytes, size_t alignment
     size_t size = arena->bytes < CHUNK_BYTES_MIN ? CHUNK_BYTES_MIN : arena->bytes;
     size = KP_MIN(size, (size_t)CHUNK_BYTES_MAX);
     size = KP_MAX(size, need);
-    struct kp_arena_chunk *chunk = kp_alloc(size);
-    chunk->bytes = size - sizeof *chunk;
+    struct kp_arena_chunk *chunk = arena->spare ? take_spare(arena, need) : NULL;
+    if (!chunk) {
+        chunk = kp_alloc(size);
+        chunk->bytes = size - sizeof *chunk;
+    }
     chunk->older = arena->chunk;
     arena->chunk = chunk;
-    arena->bytes += size;
+    arena->bytes += chunk->bytes + sizeof *chunk;
     uintptr_t at = ((uintptr_t)(chunk + 1) + alignment - 1) & ~(alignment - 1);
     arena->next = (uint8_t *)(at + bytes);
     arena->end = (uint8_t *)(chunk + 1) + chunk->bytes;
     return (void *)at;
 }
 
-void kp_arena_finish(struct kp_arena *arena)
+static void free_chunks(struct kp_arena_chunk *chunk)
 {
-    for (struct kp_arena_chunk *chunk = arena->chunk, *older; chunk; chunk = older) {
+    for (struct kp_arena_chunk *older; chunk; chunk = older) {
         older = chunk->older;
         free(chunk);
     }
+}
+
+void kp_arena_finish(struct kp_arena *arena)
+{
+    free_chunks(arena->chunk);
+    free_chunks(arena->spare);
     memset(arena, 0, sizeof *arena);
+}
+
+void kp_arena_recycle(struct kp_arena *arena, size_t keep_bytes)
+{
+    struct kp_arena_chunk *kept = NULL, **end = &kept, *lists[2] = {arena->chunk, arena->spare};
+    size_t bytes = 0;
+    for (int l = 0; l < 2; l++)
+        for (struct kp_arena_chunk *chunk = lists[l], *older; chunk; chunk = older) {
+            older = chunk->older;
+            if (bytes + chunk->bytes > keep_bytes) {
+                free(chunk);
+                continue;
+            }
+            bytes += chunk->bytes;
+            *end = chunk; /* newest and so largest first */
+            end = &chunk->older;
+        }
+    *end = NULL;
+    memset(arena, 0, sizeof *arena);
+    arena->spare = kept;
 }
 
 void kp_arena_reset(struct kp_arena *arena)
@@ -149,8 +193,9 @@ enum kp_code kp_budget_charge(struct kp_budget *budget, int64_t bytes, struct kp
                 if (undo == at)
                     break;
             }
-            return kp_fail(err, KP_BUDGET, NULL, "memory budget \"%s\" is spent: %lld bytes used, %lld more asked, limit %lld",
-                           at->name, (long long)(used - bytes), (long long)bytes, (long long)at->limit_bytes);
+            return kp_fail(err, KP_BUDGET, NULL,
+                           "memory budget \"%s\" is spent: %lld bytes used, %lld more asked, limit %lld", at->name,
+                           (long long)(used - bytes), (long long)bytes, (long long)at->limit_bytes);
         }
     }
     return KP_OK;

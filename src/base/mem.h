@@ -27,10 +27,13 @@ struct kp_arena {
     struct kp_arena_chunk *chunk; /* newest; older ones behind it */
     uint8_t *next, *end;
     size_t bytes; /* of all chunks */
+    struct kp_arena_chunk *spare; /* kept by kp_arena_recycle for later use; not counted in bytes */
 };
 
 void kp_arena_finish(struct kp_arena *arena); /* frees everything; the arena is empty and usable again */
 void kp_arena_reset(struct kp_arena *arena);  /* like finish, but keeps one chunk for reuse */
+/* Empties it, but keeps chunks of at most keep_bytes in all for reuse: for arenas that live in rounds of like size. */
+void kp_arena_recycle(struct kp_arena *arena, size_t keep_bytes);
 void *kp_arena_alloc_slow(struct kp_arena *arena, size_t bytes, size_t alignment);
 void *kp_arena_calloc(struct kp_arena *arena, size_t bytes); /* cleared, aligned to 16 */
 char *kp_arena_strdup(struct kp_arena *arena, const char *text);

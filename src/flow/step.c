@@ -69,7 +69,10 @@ bool kp_graph_step_final(const struct kp_graph *graph)
 
 /* ---- rows on their way ---- */
 
-enum { CHARGE_BYTES = 4 << 20 }; /* of a lane's arena at a time: small steps never touch the budget */
+enum {
+    CHARGE_BYTES = 4 << 20,   /* of a lane's arena at a time: small steps never touch the budget */
+    KEEP_BYTES_MAX = 64 << 20 /* of a lane's arena between steps, if the last step used as much */
+};
 
 /* What a step makes is charged too, or a join of everything with everything would take all memory; and it can be
  * stopped. */
@@ -304,7 +307,10 @@ void kp_graph_step_release(struct kp_graph *graph)
             node->ops->release(node);
     }
     for (uint32_t i = 0; i < graph->lanes_count; i++) {
-        kp_arena_reset(&graph->lanes[i].arena);
+        /* What the step has used is likely what the next one needs; fresh pages from the system cost more than all
+         * else. */
+        if (graph->lanes[i].arena.chunk)
+            kp_arena_recycle(&graph->lanes[i].arena, KP_MIN(graph->lanes[i].arena.bytes, (size_t)KEEP_BYTES_MAX));
         if (graph->lanes[i].charged_bytes)
             kp_budget_release(graph->options.budget, (int64_t)graph->lanes[i].charged_bytes);
         graph->lanes[i].charged_bytes = 0;
