@@ -368,14 +368,6 @@ static inline struct kp_plan *random_plan(struct random *random, struct kp_arena
     return plan_any(&planner, depth);
 }
 
-static inline void print_expr(const struct kp_plan *input, const struct kp_expr *expr)
-{
-    struct kp_buf buf = {0};
-    kp_expr_print(expr, input ? input->cols : NULL, &buf);
-    fprintf(stderr, " %.*s", (int)buf.len, (const char *)buf.data);
-    kp_buf_finish(&buf);
-}
-
 static inline void print_plan(const struct kp_plan *plan)
 {
     struct kp_buf buf = {0};
