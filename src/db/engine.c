@@ -243,8 +243,8 @@ static enum kp_code attach_sinks(struct kp_db *db, struct kp_error *err)
 static enum kp_code replay_all(struct kp_db *db, struct kp_error *err)
 {
     for (size_t i = 0; i < db->cut_count; i++) {
-        if (db->cuts[i] < 0)
-            continue; /* never wrote: it begins with all rows, at the end */
+        if (db->cuts[i] < 0 || (i > 0 && db->cuts[i] == db->cuts[i - 1]))
+            continue; /* never wrote: it begins with all rows, at the end; or several sinks left off here */
         KP_TRY(replay_to(db, db->cuts[i], err));
         for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink)
             if (sink->resume == db->cuts[i])

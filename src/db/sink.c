@@ -197,55 +197,77 @@ static enum kp_code put_changes(struct encoder *encoder, const struct kp_batch *
     return KP_OK;
 }
 
-/* The row that takes the place of `row`'s key in the batch, or rows if none does. */
-static uint32_t replacement(const struct kp_relation *from, const struct kp_batch *batch, uint32_t row, int sign)
+/* A row of a batch with its key, for pairing what went with what came. */
+struct keyed_row {
+    struct kp_str key;
+    uint32_t row;
+    bool inserted;
+};
+
+static int compare_keyed(const void *a, const void *b)
 {
-    for (uint32_t other = 0; other < batch->rows; other++) {
-        int64_t weight = batch->weights ? batch->weights[other] : 1;
-        bool equal = other != row && (weight > 0) == (sign > 0);
-        for (uint32_t k = 0; equal && k < from->key_count; k++) {
-            const struct kp_vec *vec = &batch->vecs[from->keys[k]];
-            bool a = kp_vec_is_null(vec, row), b = kp_vec_is_null(vec, other);
-            equal = a == b && (a || kp_value_equal(vec->type.id, kp_vec_at(vec, row), kp_vec_at(vec, other)));
-        }
-        if (equal)
-            return other;
+    const struct keyed_row *x = a, *y = b;
+    int order = kp_str_compare(x->key, y->key);
+    if (order == 0)
+        order = (int)x->inserted - (int)y->inserted; /* what went, then what came */
+    return order ? order : (x->row > y->row) - (x->row < y->row);
+}
+
+/* One key's change: `before` and `after` are rows of the batch, or its count if there is none. */
+static enum kp_code put_pair(struct encoder *encoder, const struct kp_batch *batch, struct kp_str key, uint32_t before,
+                             uint32_t after, struct kp_error *err)
+{
+    bool went = before < batch->rows, came = after < batch->rows;
+    encoder->value.len = 0;
+    if (envelope_of(encoder->sink->relation) == ENVELOPE_UPSERT) {
+        if (came)
+            encode_row(encoder, batch, after);
+        return put_row(encoder, key, !came, err);
     }
-    return batch->rows;
+    kp_buf_append_text(&encoder->value, "{\"before\":");
+    if (went)
+        encode_row(encoder, batch, before);
+    else
+        kp_buf_append_text(&encoder->value, "null");
+    kp_buf_append_text(&encoder->value, ",\"after\":");
+    if (came)
+        encode_row(encoder, batch, after);
+    else
+        kp_buf_append_text(&encoder->value, "null");
+    kp_buf_printf(&encoder->value, ",\"op\":\"%s\",\"ts_ms\":%lld}", !came ? "d" : went ? "u" : "c",
+                  (long long)encoder->writer->now_ms);
+    return put_row(encoder, key, false, err);
+}
+
+static enum kp_code put_sorted(struct encoder *encoder, const struct kp_batch *batch, const struct keyed_row *rows,
+                               struct kp_error *err)
+{
+    bool keyed = encoder->sink->from->relation->key_count > 0;
+    for (uint32_t i = 0; i < batch->rows;) {
+        bool paired = keyed && i + 1 < batch->rows && !rows[i].inserted && rows[i + 1].inserted &&
+                      kp_str_equal(rows[i].key, rows[i + 1].key);
+        uint32_t before = rows[i].inserted ? batch->rows : rows[i].row;
+        uint32_t after = paired ? rows[i + 1].row : rows[i].inserted ? rows[i].row : batch->rows;
+        KP_TRY(put_pair(encoder, batch, rows[i].key, before, after, err));
+        i += paired ? 2 : 1;
+    }
+    return KP_OK;
 }
 
 static enum kp_code put_keyed(struct encoder *encoder, const struct kp_batch *batch, struct kp_error *err)
 {
-    const struct kp_relation *from = encoder->sink->from->relation;
-    bool upsert = envelope_of(encoder->sink->relation) == ENVELOPE_UPSERT;
+    struct kp_arena arena = {0};
+    struct keyed_row *rows = kp_arena_alloc(&arena, (batch->rows + 1) * sizeof *rows);
     for (uint32_t row = 0; row < batch->rows; row++) {
-        bool inserted = !batch->weights || batch->weights[row] > 0;
-        uint32_t other = from->key_count ? replacement(from, batch, row, inserted ? -1 : 1) : batch->rows;
-        if (!inserted && other < batch->rows)
-            continue; /* its successor says it */
         struct kp_str key = encode_key(encoder, batch, row);
-        encoder->value.len = 0;
-        if (upsert) {
-            if (inserted)
-                encode_row(encoder, batch, row);
-            KP_TRY(put_row(encoder, key, !inserted, err));
-            continue;
-        }
-        kp_buf_append_text(&encoder->value, "{\"before\":");
-        if (!inserted || other < batch->rows)
-            encode_row(encoder, batch, inserted ? other : row);
-        else
-            kp_buf_append_text(&encoder->value, "null");
-        kp_buf_append_text(&encoder->value, ",\"after\":");
-        if (inserted)
-            encode_row(encoder, batch, row);
-        else
-            kp_buf_append_text(&encoder->value, "null");
-        kp_buf_printf(&encoder->value, ",\"op\":\"%s\",\"ts_ms\":%lld}", !inserted ? "d" : other < batch->rows ? "u" : "c",
-                      (long long)encoder->writer->now_ms);
-        KP_TRY(put_row(encoder, key, false, err));
+        if (key.ptr)
+            key.ptr = kp_arena_strndup(&arena, key.ptr, key.len);
+        rows[row] = (struct keyed_row){key, row, !batch->weights || batch->weights[row] > 0};
     }
-    return KP_OK;
+    qsort(rows, batch->rows, sizeof *rows, compare_keyed);
+    enum kp_code code = put_sorted(encoder, batch, rows, err);
+    kp_arena_finish(&arena);
+    return code;
 }
 
 static enum kp_code put_batch(struct encoder *encoder, const struct kp_batch *batch, int64_t position, struct kp_error *err)
@@ -255,31 +277,60 @@ static enum kp_code put_batch(struct encoder *encoder, const struct kp_batch *ba
     return put_keyed(encoder, batch, err);
 }
 
-/* Takes everything that the sink's subscription has. */
+/* The items of one position, gathered: a key's old and new row must meet. */
+struct gathered {
+    struct kp_arena arena;
+    struct kp_batch **batches;
+    size_t count, cap;
+};
+
+static void gather(struct gathered *gathered, struct kp_batch *batch)
+{
+    if (gathered->count == gathered->cap) {
+        gathered->cap = gathered->cap ? 2 * gathered->cap : 8;
+        gathered->batches = kp_realloc(gathered->batches, gathered->cap * sizeof(struct kp_batch *));
+    }
+    gathered->batches[gathered->count++] = batch;
+}
+
+static enum kp_code put_gathered(struct encoder *encoder, struct gathered *gathered, int64_t position, struct kp_error *err)
+{
+    struct kp_batch *all = kp_batch_concat_all(gathered->batches, gathered->count, &gathered->arena);
+    enum kp_code code = all ? put_batch(encoder, all, position, err) : KP_OK;
+    gathered->count = 0;
+    kp_arena_reset(&gathered->arena);
+    return code;
+}
+
+/* Takes everything that the sink's subscription has, position by position. *ret_position: the last one, -1 if none. */
+static enum kp_code drain_items(struct encoder *encoder, struct gathered *gathered, int64_t *ret_position, struct kp_error *err)
+{
+    for (;;) {
+        struct kp_subscription_item item;
+        bool ready;
+        KP_TRY(kp_subscription_next(encoder->sink->subscription, 0, &gathered->arena, &item, &ready, err));
+        if (!ready)
+            return KP_OK;
+        if (item.batch && item.batch->rows)
+            gather(gathered, item.batch);
+        if (gathered->count || item.is_snapshot)
+            *ret_position = item.position;
+        if (item.last_of_position)
+            KP_TRY(put_gathered(encoder, gathered, item.position, err));
+    }
+}
+
 static enum kp_code drain(struct writer *writer, struct kp_sink *sink, struct kp_error *err)
 {
     struct encoder encoder;
     KP_TRY(encoder_init(&encoder, writer, sink, err));
-    struct kp_arena arena = {0};
+    struct gathered gathered = {0};
     int64_t position = -1;
-    enum kp_code code = KP_OK;
-    for (;;) {
-        struct kp_subscription_item item;
-        bool ready;
-        kp_arena_reset(&arena);
-        code = kp_subscription_next(sink->subscription, 0, &arena, &item, &ready, err);
-        if (code != KP_OK || !ready)
-            break;
-        if (item.batch && item.batch->rows) {
-            position = item.position;
-            code = put_batch(&encoder, item.batch, item.position, err);
-        } else if (item.is_snapshot) {
-            position = item.position;
-        }
-        if (code != KP_OK)
-            break;
-    }
-    kp_arena_finish(&arena);
+    enum kp_code code = drain_items(&encoder, &gathered, &position, err);
+    if (code == KP_OK && gathered.count)
+        code = put_gathered(&encoder, &gathered, position, err);
+    kp_arena_finish(&gathered.arena);
+    kp_free(gathered.batches);
     encoder_finish(&encoder);
     if (code == KP_OK && position >= 0)
         code = put_mark(writer, sink, position, err);
@@ -428,6 +479,17 @@ static enum kp_code put_all(struct writer *writer, struct kp_sink *sink, struct 
     return code;
 }
 
+/* All batches of the changes as one, so that a key's old and new row meet. */
+static enum kp_code put_together(struct writer *writer, struct kp_sink *sink, const struct kp_changes *changes, int64_t position,
+                                 struct kp_error *err)
+{
+    struct kp_arena arena = {0};
+    struct kp_batch *all = kp_batch_concat_all(changes->batches, changes->batch_count, &arena);
+    enum kp_code code = all ? put_all(writer, sink, &all, 1, position, err) : KP_OK;
+    kp_arena_finish(&arena);
+    return code;
+}
+
 /* Writes new minus old: through a graph of one input and one output, which consolidates; versions with other columns
  * share no row, so all of the old goes and all of the new comes. */
 static enum kp_code put_difference(struct writer *writer, struct kp_sink *sink, struct kp_live *to, struct kp_error *err)
@@ -436,16 +498,17 @@ static enum kp_code put_difference(struct writer *writer, struct kp_sink *sink, 
     struct kp_live *old = sink->from;
     int64_t position = kp_view_clock_position(db->clock);
     struct kp_arena arena = {0};
-    struct difference before = {.arena = &arena}, after = {.arena = &arena};
+    struct difference rows = {.arena = &arena}; /* first what the old version has, then the new one's */
     struct kp_graph *graph = NULL;
-    enum kp_code code = scan(db, old, -1, &before, err);
+    enum kp_code code = scan(db, old, -1, &rows, err);
+    size_t old_count = rows.count;
     if (code == KP_OK)
-        code = scan(db, to, 1, &after, err);
+        code = scan(db, to, 1, &rows, err);
     if (code == KP_OK && !same_columns(old->relation, to->relation)) {
-        code = put_all(writer, sink, before.batches, before.count, position, err);
+        code = put_all(writer, sink, rows.batches, old_count, position, err);
         sink->from = to; /* names and keys of the new one */
         if (code == KP_OK)
-            code = put_all(writer, sink, after.batches, after.count, position, err);
+            code = put_all(writer, sink, rows.batches + old_count, rows.count - old_count, position, err);
         sink->from = old;
     } else if (code == KP_OK) {
         struct kp_graph_options options = {.workers = db->workers, .parts = db->parts, .budget = &db->query_memory};
@@ -453,13 +516,12 @@ static enum kp_code put_difference(struct writer *writer, struct kp_sink *sink, 
         if (code == KP_OK) {
             struct kp_node *node = kp_graph_input(graph, to->relation->cols, to->relation->col_count, false);
             struct kp_output *output = kp_graph_add_output(graph, node);
-            struct kp_step_input inputs[2] = {{.node = node, .batches = before.batches, .batch_count = before.count},
-                                              {.node = node, .batches = after.batches, .batch_count = after.count}};
-            struct kp_step step = {.inputs = inputs, .input_count = 2, .position_end = position};
+            struct kp_step_input input = {.node = node, .batches = rows.batches, .batch_count = rows.count};
+            struct kp_step step = {.inputs = &input, .input_count = 1, .position_end = position};
             code = kp_graph_step(graph, &step, err);
             const struct kp_changes *changes = code == KP_OK ? kp_output_changes(output) : NULL;
             if (changes)
-                code = put_all(writer, sink, changes->batches, changes->batch_count, position, err);
+                code = put_together(writer, sink, changes, position, err);
         }
     }
     kp_graph_destroy(graph);

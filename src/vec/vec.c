@@ -202,3 +202,48 @@ struct kp_batch *kp_batch_gather(const struct kp_batch *batch, const uint32_t *i
     }
     return to;
 }
+
+/* Copies a vector's values and NULLs to row `at` of another. */
+static void append_vec(struct kp_vec *to, uint32_t to_rows, uint32_t at, const struct kp_vec *from, uint32_t rows,
+                       struct kp_arena *arena)
+{
+    size_t width = kp_vec_width(to);
+    if (!from->constant)
+        memcpy((char *)to->data + at * width, from->data, rows * width);
+    for (uint32_t i = 0; from->constant && i < rows; i++)
+        memcpy((char *)to->data + (at + i) * width, from->data, width);
+    if (!from->valid)
+        return;
+    kp_vec_need_valid(to, arena, to_rows);
+    for (uint32_t i = 0; i < rows; i++)
+        if (kp_vec_is_null(from, i))
+            kp_vec_set_null(to, at + i);
+}
+
+struct kp_batch *kp_batch_concat_all(struct kp_batch *const *batches, size_t count, struct kp_arena *arena)
+{
+    uint64_t rows = 0;
+    bool weighted = false;
+    for (size_t i = 0; i < count; i++) {
+        rows += batches[i]->rows;
+        weighted |= batches[i]->weights != NULL;
+    }
+    if (rows == 0)
+        return NULL;
+    KP_ASSERT(rows <= UINT32_MAX);
+    struct kp_batch *all = kp_batch_create(arena, batches[0]->cols, (uint32_t)rows);
+    int64_t *weights = weighted ? kp_arena_alloc(arena, rows * sizeof *weights) : NULL;
+    for (uint32_t c = 0; c < all->cols; c++)
+        kp_vec_init(&all->vecs[c], arena, batches[0]->vecs[c].type, (uint32_t)rows);
+    uint32_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct kp_batch *batch = batches[i];
+        for (uint32_t c = 0; c < all->cols; c++)
+            append_vec(&all->vecs[c], all->rows, at, &batch->vecs[c], batch->rows, arena);
+        for (uint32_t r = 0; weighted && r < batch->rows; r++)
+            weights[at + r] = batch->weights ? batch->weights[r] : 1;
+        at += batch->rows;
+    }
+    all->weights = weights;
+    return all;
+}
