@@ -1,0 +1,149 @@
+/*
+ * For law_test.c only: randomness, column types, and random values as SQL and as JSON.
+ *
+ * A column is `big` if it holds extremes (no arithmetic on it, or every answer is an overflow) and `loose` if equal
+ * values may be printed differently or differ in their last bits (numeric of mixed scale, inexact floats): those are
+ * neither keys nor order nor compared.
+ */
+#ifndef KP_TESTS_LAW_VALUES_H
+#define KP_TESTS_LAW_VALUES_H
+
+#include "base/buf.h"
+
+struct dice {
+    uint64_t state;
+};
+static inline uint32_t roll(struct dice *dice, uint32_t sides)
+{
+    uint64_t z = dice->state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (uint32_t)((z ^ z >> 31) >> 33) % sides;
+}
+static inline bool chance(struct dice *dice, uint32_t percent)
+{
+    return roll(dice, 100) < percent;
+}
+
+enum type {
+    T_BOOL,
+    T_INT2,
+    T_INT4,
+    T_INT8,
+    T_FLOAT8,
+    T_NUMERIC,
+    T_TEXT,
+    T_DATE,
+    T_TIMESTAMP,
+    T_TIMESTAMPTZ,
+    T_INTERVAL,
+    TYPES
+};
+static const char *const type_names[TYPES] = {"boolean",          "smallint",    "integer", "bigint",
+                                              "double precision", "numeric",     "text",    "date",
+                                              "timestamp",        "timestamptz", "interval"};
+
+enum { BIG = 1, LOOSE = 2 };
+
+struct column {
+    char name[24];
+    enum type type;
+    unsigned flags;
+};
+
+static const char *const texts[] = {"",      "a",    "b",   "B",   "ab",      "ab c",  "\xc3\xa9t\xc3\xa9",
+                                    "10",    "-3",   "x,y", "(q)", "o'clock", "\"w\"", "a\\b",
+                                    " pad ", "NULL", "%_"};
+
+/* One value: *json is NULL for NULL. Texts live in the arena. */
+static inline void value_make(struct dice *dice, struct kp_arena *arena, const struct column *column, char **ret_sql,
+                              char **ret_json)
+{
+    bool big = column->flags & BIG;
+    int n = (int)roll(dice, 25) - 12;
+    char *text = NULL;
+    bool bare = false; /* in JSON: a number or word */
+    if (chance(dice, 12)) {
+        *ret_sql = kp_arena_printf(arena, "NULL");
+        *ret_json = NULL;
+        return;
+    }
+    switch (column->type) {
+    case T_BOOL:
+        text = n < 0 ? "false" : "true";
+        bare = true;
+        break;
+    case T_INT2:
+    case T_INT4:
+    case T_INT8: {
+        static const char *const extremes[3][2] = {
+            {"-32768", "32767"}, {"-2147483648", "2147483647"}, {"-9223372036854775808", "9223372036854775807"}};
+        text = big && chance(dice, 30) ? kp_arena_strdup(arena, extremes[column->type - T_INT2][roll(dice, 2)])
+                                       : kp_arena_printf(arena, "%d", n);
+        bare = true;
+        break;
+    }
+    case T_FLOAT8:
+        if (big && chance(dice, 30))
+            text = kp_arena_strdup(arena, chance(dice, 50) ? "1e+150" : "-1.5e-150");
+        else if (column->flags & LOOSE)
+            text = kp_arena_printf(arena, "%d.%u", n, roll(dice, 1000));
+        else
+            text = kp_arena_printf(arena, "%.3f", n / 8.0);
+        bare = true;
+        break;
+    case T_NUMERIC:
+        if (big && chance(dice, 20))
+            text = kp_arena_strdup(arena, chance(dice, 50) ? "123456789012345678901234567890123456.75"
+                                                           : "-99999999999999999999.25");
+        else if (column->flags & LOOSE)
+            text = chance(dice, 50) ? kp_arena_printf(arena, "%d.%0*u", n, 1 + (int)roll(dice, 6), roll(dice, 10))
+                                    : kp_arena_printf(arena, "%d", n);
+        else
+            text = kp_arena_printf(arena, "%d.%02u", n, roll(dice, 4) * 25);
+        bare = true;
+        break;
+    case T_TEXT:
+        text = (char *)(uintptr_t)texts[roll(dice, KP_COUNT(texts))];
+        break;
+    case T_DATE:
+        text = big && chance(dice, 30) ? kp_arena_strdup(arena, chance(dice, 50) ? "0001-01-01" : "9999-12-31")
+                                       : kp_arena_printf(arena, "2024-0%u-%02u", 1 + roll(dice, 3), 1 + roll(dice, 28));
+        break;
+    case T_TIMESTAMP:
+    case T_TIMESTAMPTZ:
+        text = kp_arena_printf(arena, "2024-0%u-%02u %02u:%02u:%02u%s%s", 1 + roll(dice, 3), 27 + roll(dice, 2),
+                               roll(dice, 24), roll(dice, 60), roll(dice, 60), chance(dice, 30) ? ".125" : "",
+                               column->type == T_TIMESTAMPTZ ? chance(dice, 50) ? "+00" : "+05:30" : "");
+        break;
+    case T_INTERVAL:
+        text = kp_arena_printf(arena, "%s%u:%02u:%02u", chance(dice, 20) ? "-" : "", roll(dice, 20), roll(dice, 60),
+                               roll(dice, 60));
+        break;
+    case TYPES:
+        break;
+    }
+    struct kp_buf out = {0};
+    if (bare && text[0] != '-') {
+        *ret_sql = text;
+    } else if (bare) {
+        *ret_sql = kp_arena_printf(arena, "'%s'", text);
+    } else {
+        kp_buf_append_byte(&out, '\'');
+        for (const char *c = text; *c; c++)
+            kp_buf_append(&out, *c == '\'' ? "''" : c, *c == '\'' ? 2 : 1);
+        kp_buf_append(&out, "'", 2);
+        *ret_sql = kp_arena_strdup(arena, (char *)out.data);
+    }
+    out.len = 0;
+    if (bare) {
+        kp_buf_append_text(&out, text);
+    } else {
+        kp_buf_append_json_string(&out, kp_str(text));
+    }
+    kp_buf_append_byte(&out, 0);
+    *ret_json = kp_arena_strdup(arena, (char *)out.data);
+    kp_buf_finish(&out);
+}
+
+#endif
