@@ -15,6 +15,7 @@
 
 #include "base/hash.h"
 #include "db/copy.h"
+#include "flow/row.h"
 
 enum { TRANSACTION_BYTES_MAX = 256 << 20, BATCH_BYTES_MAX = 512 << 10 };
 
@@ -188,9 +189,7 @@ static struct kp_batch *keep_row(struct kp_session *session, const struct kp_bat
     kept->weights = NULL;
     for (uint32_t c = 0; c < kept->cols; c++) {
         kept->vecs[c] = kp_vec_flatten(&kept->vecs[c], &session->writes_arena, 1);
-        struct kp_text *text = kept->vecs[c].data;
-        if (kp_type_info(kept->vecs[c].type.id)->string && text->len > KP_TEXT_INLINE_BYTES)
-            text->ptr = kp_arena_strndup(&session->writes_arena, text->ptr, text->len);
+        kp_vec_copy_deep(&kept->vecs[c], 1, &session->writes_arena);
     }
     return kept;
 }

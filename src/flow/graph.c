@@ -326,16 +326,33 @@ static bool is_entry(const struct kp_node *node)
     return node->pinned;
 }
 
+/* The node of the other graph that takes an entry's place; NULL: it moves itself. */
+static struct kp_node *place_taker(struct kp_node *node,
+                                   struct kp_node *(*map)(void *arg, struct kp_node *input, struct kp_relation *relation),
+                                   void *arg)
+{
+    struct kp_relation *relation = node->ops == &kp_source_ops   ? kp_op_source_relation(node)
+                                   : node->ops == &kp_upsert_ops ? kp_op_source_relation(node->inputs[0])
+                                                                 : NULL;
+    struct kp_node *by = map ? map(arg, node, relation) : NULL;
+    return by == node ? NULL : by;
+}
+
+static enum kp_code check_readers(const struct kp_node *old, const struct kp_node *by, struct kp_error *err)
+{
+    if ((old->ops != &kp_source_ops || by->ops != &kp_source_ops) && old->col_count != by->col_count)
+        return kp_fail(err, KP_INVALID, "XX000", "an input of %u columns cannot take the place of one of %u",
+                       by->col_count, old->col_count);
+    if (old->growing && !by->growing)
+        return kp_fail(err, KP_UNSUPPORTED, "XX000", "rows of an input that was to grow only may be taken away");
+    return KP_OK;
+}
+
 /* Moves the readers of `old` to `by`; column numbers may differ when a source decodes other columns. */
 static enum kp_code move_readers(struct kp_node *old, struct kp_node *by, struct kp_error *err)
 {
     if (old->ops == &kp_source_ops && by->ops == &kp_source_ops)
         KP_TRY(kp_op_source_take_over(by, old, err));
-    else if (old->col_count != by->col_count)
-        return kp_fail(err, KP_INVALID, "XX000", "an input of %u columns cannot take the place of one of %u",
-                       by->col_count, old->col_count);
-    if (old->growing && !by->growing)
-        return kp_fail(err, KP_UNSUPPORTED, "XX000", "rows of an input that was to grow only may be taken away");
     for (uint32_t i = 0; i < old->consumer_count; i++) {
         replace_input(old->consumers[i].node, old, by);
         add_consumer(by, old->consumers[i].node, old->consumers[i].port);
@@ -357,15 +374,15 @@ enum kp_code kp_graph_merge(struct kp_graph *into, struct kp_graph *from,
                        from->parts);
     kp_graph_step_release(into);
     kp_graph_step_release(from);
+    for (uint32_t i = 0; i < from->node_count; i++) { /* nothing is moved if one cannot be */
+        struct kp_node *by = is_entry(from->nodes[i]) ? place_taker(from->nodes[i], map, arg) : NULL;
+        if (by)
+            KP_TRY(check_readers(from->nodes[i], by, err));
+    }
     for (uint32_t i = 0; i < from->node_count; i++) {
         struct kp_node *node = from->nodes[i];
-        if (!is_entry(node))
-            continue;
-        struct kp_relation *relation = node->ops == &kp_source_ops   ? kp_op_source_relation(node)
-                                       : node->ops == &kp_upsert_ops ? kp_op_source_relation(node->inputs[0])
-                                                                     : NULL;
-        struct kp_node *by = map ? map(arg, node, relation) : NULL;
-        if (!by || by == node)
+        struct kp_node *by = is_entry(node) ? place_taker(node, map, arg) : NULL;
+        if (!by)
             continue;
         KP_TRY(move_readers(node, by, err));
         node->pinned = false;

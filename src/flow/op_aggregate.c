@@ -464,7 +464,7 @@ static void define_agg(struct op_aggregate *op, const struct kp_plan_agg *from, 
  * least. */
 static const struct kp_agg *face_of(enum kp_type_id type)
 {
-    if (type != KP_NUMERIC && type != KP_FLOAT4 && type != KP_FLOAT8 && type != KP_INTERVAL && type != KP_BPCHAR)
+    if (!kp_type_has_faces(type))
         return NULL;
     size_t count;
     const struct kp_agg *const *found = kp_agg_find(KP_STR("min"), &count);

@@ -287,9 +287,9 @@ enum kp_code kp_backfill_meet(struct kp_backfill *backfill, int64_t position, st
     for (size_t i = 0; i < backfill->options.target_count; i++)
         kp_store_set_start(backfill->options.targets[i].store, position);
     struct meeting meeting = {.backfill = backfill, .live_node = live_node, .arg = arg};
-    struct kp_graph *from = backfill->graph;
-    backfill->graph = NULL;
-    return kp_graph_merge(live, from, map_node, &meeting, err);
+    KP_TRY(kp_graph_merge(live, backfill->graph, map_node, &meeting, err));
+    backfill->graph = NULL; /* it went with the merge */
+    return KP_OK;
 }
 
 /* ---- control ---- */

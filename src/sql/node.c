@@ -121,6 +121,17 @@ static bool scan_grows(const struct kp_relation *relation)
     return relation->kind == KP_RELATION_VIEW && relation->plan && relation->plan->plan->growing;
 }
 
+/* DISTINCT of what only grows only grows, unless a later row can show an older one's value differently. */
+static bool distinct_grows(const struct kp_plan *plan)
+{
+    if (plan->aggregate.agg_count > 0 || plan->aggregate.group_count == 0)
+        return false;
+    for (uint32_t i = 0; i < plan->aggregate.group_count; i++)
+        if (kp_type_has_faces(plan->aggregate.groups[i]->type.id))
+            return false;
+    return true;
+}
+
 void kp_plan_settle_growing(struct kp_plan *plan)
 {
     bool inputs = true;
@@ -145,8 +156,8 @@ void kp_plan_settle_growing(struct kp_plan *plan)
     case KP_PLAN_WINDOW: /* sessions merge */
         plan->growing = inputs && plan->window.kind != KP_WINDOW_SESSION;
         break;
-    case KP_PLAN_AGGREGATE: /* DISTINCT of what only grows only grows */
-        plan->growing = inputs && plan->aggregate.agg_count == 0 && plan->aggregate.group_count > 0;
+    case KP_PLAN_AGGREGATE:
+        plan->growing = inputs && distinct_grows(plan);
         break;
     case KP_PLAN_JOIN:
         plan->growing = inputs && (plan->join.kind == KP_JOIN_INNER || plan->join.kind == KP_JOIN_SEMI);

@@ -387,7 +387,8 @@ static void add_view(struct world *world, bool materialize)
         view->refused = true;
         totals.refused++;
         if (getenv("KAPPA_LAW_VERBOSE"))
-            printf("refused: %s %s\n  %s\n", answer.sqlstate, answer.message, view->query.kappa);
+            printf("refused in %llu: %s %s\n  %s\n", (unsigned long long)world->seed, answer.sqlstate, answer.message,
+                   view->query.kappa);
         return;
     }
     snprintf(view->name, sizeof view->name, "v%u", world->view_count);
@@ -587,7 +588,7 @@ static void test_law(void **state)
     unsigned failures = 0;
     for (uint64_t seed = first; seed < first + worlds && failures < 3; seed++) {
         struct cuts cuts = {0};
-        char *failure = run_world(&oracle, seed, &cuts, false);
+        char *failure = run_world(&oracle, seed, &cuts, getenv("KAPPA_LAW_PRINT") != NULL);
         totals.worlds++;
         if (!failure)
             continue;

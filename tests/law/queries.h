@@ -125,15 +125,13 @@ static inline char *make_predicate(struct maker *maker, const struct scope *scop
     }
 }
 
-/* Arithmetic and functions by type; operands that are not big. */
-static inline char *make_call(struct maker *maker, const struct scope *scope, enum type type, unsigned depth,
-                              unsigned not, unsigned *flags)
+/* Arithmetic and functions by type; operands that are not big. Numbers: */
+static inline char *make_number_call(struct maker *maker, const struct scope *scope, enum type type, unsigned depth,
+                                     unsigned not, unsigned *flags)
 {
     struct dice *dice = maker->dice;
     const char *name = type_names[type];
     switch (type) {
-    case T_BOOL:
-        return SAY("(%s)", make_predicate(maker, scope, depth));
     case T_INT2:
         return SAY("(%s)::smallint", EXPR(T_INT2, not | BIG));
     case T_INT4:
@@ -201,6 +199,25 @@ static inline char *make_call(struct maker *maker, const struct scope *scope, en
             *flags |= LOOSE;
             return SAY("(%s %c %s)", EXPR(type, BIG), "+-*"[roll(dice, 3)], EXPR(type, BIG));
         }
+    default:
+        return SAY("NULL::%s", name);
+    }
+}
+
+/* The other types. */
+static inline char *make_call(struct maker *maker, const struct scope *scope, enum type type, unsigned depth,
+                              unsigned not, unsigned *flags)
+{
+    struct dice *dice = maker->dice;
+    switch (type) {
+    case T_BOOL:
+        return SAY("(%s)", make_predicate(maker, scope, depth));
+    case T_INT2:
+    case T_INT4:
+    case T_INT8:
+    case T_FLOAT8:
+    case T_NUMERIC:
+        return make_number_call(maker, scope, type, depth, not, flags);
     case T_TEXT: {
         static const enum type printed[] = {T_INT4, T_INT8, T_DATE, T_TIMESTAMP, T_BOOL};
         char *a = EXPR(type, not );
@@ -247,7 +264,7 @@ static inline char *make_call(struct maker *maker, const struct scope *scope, en
     case TYPES:
         break;
     }
-    return SAY("NULL::%s", name);
+    return SAY("NULL::%s", type_names[type]);
 }
 
 static char *make_expr(struct maker *maker, const struct scope *scope, enum type type, unsigned depth, unsigned not,
