@@ -144,15 +144,28 @@ enum kp_code kp_engine_feed_plan(struct kp_db *db, const struct kp_plan *plan, s
 
 /* ---- one step ---- */
 
-/* Puts the last step's changes into the stores. A store that fails (its budget) fails its view alone. */
+/*
+ * Puts the last step's changes into the stores. A view that cannot go on (its operators or its store are over budget)
+ * fails alone: it leaves the graph, and its memory with it.
+ */
 static void store_changes(struct kp_db *db, int64_t position)
 {
     for (struct kp_live *live = db->fed; live; live = live->next_fed) {
-        if (atomic_load(&live->state) != KP_LIVE_READY)
-            continue;
         struct kp_error err;
-        if (kp_store_apply(live->store, kp_output_changes(live->output), position, &err) != KP_OK)
+        enum kp_code code = kp_output_check(live->output, &err);
+        if (code == KP_OK)
+            code = kp_store_apply(live->store, kp_output_changes(live->output), position, &err);
+        if (code != KP_OK)
             kp_live_fail(db, live, &err);
+    }
+}
+
+static void drop_failed(struct kp_db *db)
+{
+    for (struct kp_live *live = db->fed, *next; live; live = next) {
+        next = live->next_fed;
+        if (atomic_load(&live->state) == KP_LIVE_FAILED)
+            kp_live_unfeed(db, live);
     }
 }
 
@@ -171,6 +184,7 @@ static enum kp_code step_graph(struct kp_db *db, const struct kp_step_input *inp
     KP_TRY(kp_graph_step(db->graph, &step, err));
     store_changes(db, position);
     kp_graph_step_release(db->graph);
+    drop_failed(db);
     int64_t ns = db->os->mono_ns(db->os->ctx) - started_ns;
     atomic_fetch_add(&db->counters.steps, 1);
     atomic_fetch_add(&db->counters.step_ns, (uint64_t)ns);

@@ -144,6 +144,8 @@ KP_MUST enum kp_code kp_live_pin(struct kp_db *db, struct kp_relation *relation,
 void kp_live_unpin(struct kp_db *db, struct kp_live *live);
 /* Its node and output in the live graph: from now on its store follows. Engine thread, or while opening. */
 void kp_live_feed(struct kp_db *db, struct kp_live *live, struct kp_node *node, struct kp_output *output);
+/* Takes its node and output out of the live graph, with the state that nobody else needs. Engine thread, between steps. */
+void kp_live_unfeed(struct kp_db *db, struct kp_live *live);
 /* Takes it out of the graph; freed when its last reader is gone. Not on the engine thread. */
 void kp_live_drop(struct kp_db *db, struct kp_live *live);
 void kp_live_fail(struct kp_db *db, struct kp_live *live, const struct kp_error *reason);

@@ -106,9 +106,8 @@ void kp_live_feed(struct kp_db *db, struct kp_live *live, struct kp_node *node, 
     atomic_store(&live->state, KP_LIVE_READY);
 }
 
-static enum kp_code leave_graph(struct kp_db *db, void *arg, struct kp_error *err)
+void kp_live_unfeed(struct kp_db *db, struct kp_live *live)
 {
-    struct kp_live *live = arg;
     for (struct kp_live **at = &db->fed; *at; at = &(*at)->next_fed)
         if (*at == live) {
             *at = live->next_fed;
@@ -118,9 +117,14 @@ static enum kp_code leave_graph(struct kp_db *db, void *arg, struct kp_error *er
         kp_graph_drop_output(db->graph, live->output);
     if (live->node)
         kp_graph_drop(db->graph, live->node);
-    kp_engine_prune_feeds(db);
     live->output = NULL;
     live->node = NULL;
+    kp_engine_prune_feeds(db);
+}
+
+static enum kp_code leave_graph(struct kp_db *db, void *arg, struct kp_error *err)
+{
+    kp_live_unfeed(db, arg);
     return KP_OK;
 }
 

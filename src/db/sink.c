@@ -519,6 +519,8 @@ static enum kp_code put_difference(struct writer *writer, struct kp_sink *sink, 
             struct kp_step_input input = {.node = node, .batches = rows.batches, .batch_count = rows.count};
             struct kp_step step = {.inputs = &input, .input_count = 1, .position_end = position};
             code = kp_graph_step(graph, &step, err);
+            if (code == KP_OK)
+                code = kp_output_check(output, err);
             const struct kp_changes *changes = code == KP_OK ? kp_output_changes(output) : NULL;
             if (changes)
                 code = put_together(writer, sink, changes, position, err);

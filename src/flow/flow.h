@@ -98,6 +98,8 @@ struct kp_output;
 struct kp_output *kp_graph_add_output(struct kp_graph *graph, struct kp_node *node);
 void kp_graph_drop_output(struct kp_graph *graph, struct kp_output *output);
 const struct kp_changes *kp_output_changes(const struct kp_output *output);
+/* Why the output has no changes any more: an operator before it spent its budget. KP_OK if all is well. */
+KP_MUST enum kp_code kp_output_check(const struct kp_output *output, struct kp_error *err);
 
 /* ---- stepping ---- */
 
@@ -127,7 +129,8 @@ struct kp_step {
     void (*dead)(void *arg, struct kp_relation *relation, const struct kp_dead_letter *letter);
     void *arg;
 };
-/* On failure (budget, broken input) the graph is poisoned and must be rebuilt; row errors are not failures. */
+/* An operator that spends its budget fails alone, with what is downstream of it (kp_output_check). On another failure
+ * the graph is poisoned and must be rebuilt; row errors are not failures. */
 KP_MUST enum kp_code kp_graph_step(struct kp_graph *graph, const struct kp_step *step, struct kp_error *err);
 /* Frees the last step's batches; done by the next step too. */
 void kp_graph_step_release(struct kp_graph *graph);

@@ -30,6 +30,7 @@ enum kp_code kp_graph_create(const struct kp_graph_options *options, struct kp_g
     for (uint32_t i = 0; i < workers; i++)
         graph->lanes[i] = (struct kp_lane){.index = i, .graph = graph};
     kp_mutex_init(&graph->dead_lock);
+    kp_mutex_init(&graph->fail_lock);
     *ret_graph = graph;
     return KP_OK;
 }
@@ -77,6 +78,7 @@ void kp_graph_destroy(struct kp_graph *graph)
     for (uint32_t i = 0; i < graph->lanes_count; i++)
         kp_arena_finish(&graph->lanes[i].arena);
     kp_mutex_finish(&graph->dead_lock);
+    kp_mutex_finish(&graph->fail_lock);
     kp_free(graph->lanes);
     kp_free(graph->nodes);
     kp_free(graph->outputs);
@@ -135,7 +137,7 @@ struct kp_node *kp_node_create(struct kp_graph *graph, const struct kp_node_ops 
 
 static bool may_share(const struct kp_node *node)
 {
-    if (node->ops->part && node->touched)
+    if (atomic_load(&node->failed) || (node->ops->part && node->touched))
         return false;
     if (node->pinned)
         return true;
@@ -308,6 +310,15 @@ void kp_graph_drop_output(struct kp_graph *graph, struct kp_output *output)
 const struct kp_changes *kp_output_changes(const struct kp_output *output)
 {
     return &output->changes;
+}
+
+enum kp_code kp_output_check(const struct kp_output *output, struct kp_error *err)
+{
+    if (!atomic_load(&output->node->failed))
+        return KP_OK;
+    if (err)
+        *err = *output->node->failure;
+    return output->node->failure->code;
 }
 
 /* ---- merging ---- */

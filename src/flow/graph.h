@@ -80,6 +80,8 @@ struct kp_node {
     bool consolidated;                    /* yields no row twice in a step */
     bool touched;                         /* has had rows: a new user would miss them */
     bool pinned;                          /* a relation or input: kept without users */
+    _Atomic bool failed;                  /* over its budget, or downstream of one that is: takes no rows any more */
+    struct kp_error *failure;             /* why; in the arena; fail_lock, read between steps */
     bool uses_positions, uses_watermarks; /* someone downstream reads them before the next stateful node */
     uint32_t users;                       /* plans and outputs that hold it, beside consumers */
     uint32_t input_count;
@@ -109,7 +111,7 @@ struct kp_graph {
     bool bounded; /* one step only: an ad-hoc query */
     bool poisoned, parallel;
     const struct kp_step *step; /* while stepping */
-    struct kp_mutex dead_lock;
+    struct kp_mutex dead_lock, fail_lock;
 };
 
 /* ---- for operators ---- */
@@ -122,6 +124,8 @@ struct kp_node *kp_node_share(struct kp_node *node);
 /* Sends rows to all consumers. Empty batches are not sent. */
 KP_MUST enum kp_code kp_node_send(struct kp_node *node, struct kp_lane *lane, const struct kp_flow *out,
                                   struct kp_error *err);
+/* Takes the node and everything downstream of it out of action; the rest of the graph goes on. Any lane. */
+void kp_node_fail(struct kp_node *node, const struct kp_error *why);
 /* Diverts a row's failure to every output downstream. The message is copied. */
 void kp_node_error(struct kp_node *node, struct kp_lane *lane, int64_t weight, int64_t log_position,
                    const char *sqlstate, const char *message);

@@ -225,6 +225,7 @@ static enum kp_code run_query(struct query *query, const struct kp_plan *plan, c
     struct kp_step step = {.inputs = inputs, .input_count = scans, .close_windows = true, .cancel = options->cancel};
     step.log_time_us = settings->now_us + 946684800000000;
     KP_TRY(kp_graph_step(query->graph, &step, err));
+    KP_TRY(kp_output_check(output, err));
     return read_answer(query, plan, part, kp_output_changes(output), settings, ret_batches, ret_count, err);
 }
 

@@ -88,18 +88,51 @@ static enum kp_code check_lane(struct kp_graph *graph, struct kp_lane *lane, str
     return KP_OK;
 }
 
+static void fail_downstream(struct kp_node *node, const struct kp_error *why)
+{
+    if (atomic_load(&node->failed))
+        return;
+    node->failure = kp_arena_alloc(&node->arena, sizeof *node->failure);
+    *node->failure = *why;
+    atomic_store(&node->failed, true);
+    for (uint32_t i = 0; i < node->consumer_count; i++)
+        fail_downstream(node->consumers[i].node, why);
+}
+
+void kp_node_fail(struct kp_node *node, const struct kp_error *why)
+{
+    struct kp_error error = *why;
+    kp_error_context(&error, "operator %u (%s%s%s)", node->id, node->ops->kind, node->detail[0] ? ": " : "", node->detail);
+    kp_mutex_lock(&node->graph->fail_lock);
+    fail_downstream(node, &error);
+    kp_mutex_unlock(&node->graph->fail_lock);
+}
+
+/* Only a spent budget is one operator's affair; everything else is the whole graph's. */
+static enum kp_code contain(struct kp_node *node, enum kp_code code, const struct kp_error *err)
+{
+    if (code != KP_BUDGET || !err)
+        return code;
+    kp_node_fail(node, err);
+    return KP_OK;
+}
+
 enum kp_code kp_node_send(struct kp_node *node, struct kp_lane *lane, const struct kp_flow *out, struct kp_error *err)
 {
     uint32_t rows = out->batch->rows;
     if (rows == 0)
         return KP_OK;
-    KP_TRY(check_lane(node->graph, lane, err));
+    enum kp_code code = check_lane(node->graph, lane, err);
+    if (code != KP_OK)
+        return contain(node, code, err);
     atomic_fetch_add_explicit(&node->rows_out, rows, memory_order_relaxed);
     atomic_fetch_add_explicit(&node->batches, 1, memory_order_relaxed);
     for (uint32_t i = 0; i < node->consumer_count; i++) {
         struct kp_node *consumer = node->consumers[i].node;
+        if (atomic_load_explicit(&consumer->failed, memory_order_relaxed))
+            continue;
         atomic_fetch_add_explicit(&consumer->rows_in, rows, memory_order_relaxed);
-        KP_TRY(consumer->ops->push(consumer, lane, node->consumers[i].port, out, err));
+        KP_TRY(contain(consumer, consumer->ops->push(consumer, lane, node->consumers[i].port, out, err), err));
     }
     return KP_OK;
 }
@@ -215,6 +248,11 @@ static enum kp_code run_part(void *arg, struct kp_lane *lane, uint32_t task, str
 static enum kp_code run_node(struct kp_graph *graph, struct kp_node *node, struct kp_error *err)
 {
     struct part_run run = {.node = node};
+    if (atomic_load(&node->failed)) {
+        for (uint32_t i = 0; i < node->input_count; i++)
+            kp_inbox_clear(&node->inboxes[i]);
+        return KP_OK;
+    }
     uint32_t count = 0;
     uint64_t rows = 0;
     for (uint32_t i = 0; i < node->input_count; i++)
@@ -237,7 +275,7 @@ static enum kp_code run_node(struct kp_graph *graph, struct kp_node *node, struc
         kp_inbox_clear(&node->inboxes[i]);
     node->touched = true;
     node->ns += (uint64_t)(kp_os_real()->mono_ns(kp_os_real()->ctx) - start_ns);
-    return code;
+    return contain(node, code, err);
 }
 
 static const struct kp_step_input *find_input(const struct kp_step *step, const struct kp_node *node)
@@ -269,13 +307,15 @@ static enum kp_code run_step(struct kp_graph *graph, const struct kp_step *step,
         node->settings.now_us = step->log_time_us - POSTGRES_EPOCH_US;
         if (node->ops->bring) {
             int64_t start_ns = kp_os_real()->mono_ns(kp_os_real()->ctx);
-            KP_TRY(node->ops->bring(node, find_input(step, node), err));
+            KP_TRY(contain(node, node->ops->bring(node, find_input(step, node), err), err));
             node->ns += (uint64_t)(kp_os_real()->mono_ns(kp_os_real()->ctx) - start_ns);
         } else if (node->ops->part)
             KP_TRY(run_node(graph, node, err));
     }
     for (uint32_t i = 0; i < graph->output_count; i++) {
         struct kp_output *output = graph->outputs[i];
+        if (atomic_load(&output->node->failed))
+            continue;
         kp_op_output_collect(output->node, &output->changes);
         collect_errors(graph, output);
     }

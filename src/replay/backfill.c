@@ -167,6 +167,7 @@ static enum kp_code step(struct kp_backfill *backfill, const struct kp_step_inpu
     KP_TRY(kp_graph_step(backfill->graph, &step, err));
     for (size_t i = 0; i < backfill->options.target_count; i++) {
         struct kp_backfill_target *target = &backfill->options.targets[i];
+        KP_TRY(kp_output_check(target->output, err));
         KP_TRY(kp_store_apply(target->store, kp_output_changes(target->output), position, err));
     }
     kp_graph_step_release(backfill->graph);
