@@ -26,6 +26,10 @@
 struct kp_workers;
 struct kp_workers *kp_workers_create(uint32_t count);
 void kp_workers_destroy(struct kp_workers *workers);
+uint32_t kp_workers_count(const struct kp_workers *workers); /* NULL: 1 */
+/* Runs tasks 0 … count - 1; slot is below kp_workers_count and names the thread, the caller being 0. */
+void kp_workers_run(struct kp_workers *workers, uint32_t count, void (*run)(void *arg, uint32_t slot, uint32_t task),
+                    void *arg);
 
 struct kp_graph;
 struct kp_node; /* an operator; owned by its graph */
@@ -92,6 +96,7 @@ struct kp_changes {
     struct kp_flow_error *errors;
     size_t error_count;
     uint64_t rows;
+    struct kp_workers *workers; /* may help with what is done with the changes; NULL: the caller's thread only */
 };
 struct kp_output;
 /* Collects a node's changes from now on. Owned by the graph; kp_graph_drop_output removes it. */

@@ -155,12 +155,6 @@ KP_MUST enum kp_code kp_graph_add_scans_plan(struct kp_graph *graph, const struc
                                              const struct kp_session_settings *settings, kp_scan_resolve resolve,
                                              void *arg, struct kp_node **ret_node, struct kp_error *err);
 
-/* ---- workers ---- */
-uint32_t kp_workers_count(const struct kp_workers *workers); /* NULL: 1 */
-/* Runs tasks 0 … count - 1; slot is below kp_workers_count and names the thread, the caller being 0. */
-void kp_workers_run(struct kp_workers *workers, uint32_t count, void (*run)(void *arg, uint32_t slot, uint32_t task),
-                    void *arg);
-
 /* ---- operators: each makes a node (op_<name>.c) ---- */
 KP_MUST enum kp_code kp_op_source(struct kp_graph *graph, struct kp_relation *relation, struct kp_node **ret_node,
                                   struct kp_error *err);

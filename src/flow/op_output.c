@@ -137,7 +137,7 @@ void kp_op_output_collect(struct kp_node *node, struct kp_changes *changes)
     for (uint32_t lane = 0; lane < node->graph->lanes_count; lane++)
         for (const struct taken *at = op->lanes[lane]; at; at = at->next)
             count++;
-    *changes = (struct kp_changes){.batch_count = count};
+    *changes = (struct kp_changes){.batch_count = count, .workers = node->graph->workers};
     changes->batches = kp_arena_alloc(arena, count * sizeof(struct kp_batch *));
     for (uint32_t lane = 0; lane < node->graph->lanes_count; lane++)
         for (const struct taken *at = op->lanes[lane]; at; at = at->next) {

@@ -5,7 +5,7 @@
 #include "view/key_index.h"
 
 enum { FLAG_LINKED = 1, FLAG_PENDING = 2 };
-enum { INDEX_FIRST = 128, HELD_SLACK = 256, PREFETCH_ROWS = 8, PREFETCH_COLUMNS = 4, EXTRA_ROWS = 32 };
+enum { INDEX_FIRST = 128, HELD_SLACK = 256, PREFETCH_ROWS = 8, PREFETCH_COLUMNS = 4 };
 
 /* ---- lists ---- */
 
@@ -121,6 +121,11 @@ static void directory_add(struct kp_rows *rows, struct kp_page *page, uint32_t n
     atomic_store_explicit(&rows->directory, to, memory_order_release);
 }
 
+void kp_rows_page_add(struct kp_rows *rows, uint32_t number)
+{
+    directory_add(rows, page_create(rows, number), number);
+}
+
 static uint32_t slot_take(struct kp_rows *rows)
 {
     rows->versions++;
@@ -131,7 +136,7 @@ static uint32_t slot_take(struct kp_rows *rows)
         kp_fatal("more than 4 billion row versions in one view", __FILE__, __LINE__);
     kp_slot_split(slot, &page, &row);
     if (row == 0)
-        directory_add(rows, page_create(rows, page), page);
+        kp_rows_page_add(rows, page);
     atomic_store_explicit(&rows->slots, slot + 1, memory_order_release);
     return slot;
 }
@@ -198,37 +203,27 @@ static void copy_value(uint8_t *to, const void *from, uint8_t width)
     }
 }
 
-/* Bytes of the outside parts of rows [from, from + n) of a batch. */
-static uint64_t extra_bytes(const struct kp_rows *rows, const struct kp_batch *batch, uint32_t from, uint32_t n)
+/* Memory for the outside parts of row i of the batch, which becomes row `row` of the page; NULL if it has none. */
+static uint8_t *extra_alloc(struct kp_rows *rows, struct kp_page *page, uint32_t row, const struct kp_batch *batch,
+                            uint32_t i)
 {
     uint64_t bytes = 0;
-    for (uint32_t c = 0; c < batch->cols; c++) {
-        const struct kp_vec *vec = &batch->vecs[c];
-        if (rows->widths[c] != 16 || !kp_identity_has_extra(vec->type.id))
-            continue;
-        for (uint32_t i = from; i < from + n; i++)
-            if (!kp_vec_is_null(vec, i))
-                bytes += kp_identity_extra_bytes(vec->type.id,
-                                                 (const uint8_t *)vec->data + (vec->constant ? 0 : (size_t)i * 16));
-    }
-    return bytes;
-}
-
-/* Memory for them, which n rows of the page from `row` on share; NULL if none is needed. */
-static uint8_t *extra_alloc(struct kp_rows *rows, struct kp_page *page, uint32_t row, uint32_t n, uint64_t bytes)
-{
+    for (uint32_t c = 0; c < batch->cols; c++)
+        if (rows->widths[c] == 16 && !kp_vec_is_null(&batch->vecs[c], i))
+            bytes += kp_identity_extra_bytes(batch->vecs[c].type.id, kp_vec_at(&batch->vecs[c], i));
     if (!bytes)
         return NULL;
     struct kp_extra *extra = kp_alloc(bytes + sizeof *extra);
-    *extra = (struct kp_extra){.bytes = bytes + sizeof *extra, .rows = n};
+    *extra = (struct kp_extra){.bytes = bytes + sizeof *extra, .rows = 1};
     rows->bytes += extra->bytes;
-    for (uint32_t i = 0; i < n; i++)
-        page->extra[row + i] = extra;
+    page->extra[row] = extra;
     return (uint8_t *)(extra + 1);
 }
 
-static void note_key(struct kp_rows *rows, struct kp_page *page, uint32_t row, uint32_t slot, uint32_t key_hash)
+void kp_rows_note_key(struct kp_rows *rows, uint32_t slot, uint32_t key_hash)
 {
+    uint32_t row;
+    struct kp_page *page = kp_rows_at(rows, slot, &row);
     page->key_hash[row] = key_hash;
     if (!(page->flags[row] & FLAG_PENDING)) {
         page->flags[row] |= FLAG_PENDING;
@@ -242,7 +237,7 @@ static uint32_t version_insert(struct kp_rows *rows, const struct kp_batch *batc
     uint32_t slot = slot_take(rows), row;
     struct kp_page *page = kp_rows_at(rows, slot, &row);
     atomic_store_explicit(&page->end[row], KP_POSITION_NEVER, memory_order_release); /* begin is ∞: invariant 2 */
-    uint8_t *extra = rows->has_extra ? extra_alloc(rows, page, row, 1, extra_bytes(rows, batch, i, 1)) : NULL;
+    uint8_t *extra = rows->has_extra ? extra_alloc(rows, page, row, batch, i) : NULL;
     for (uint32_t c = 0; c < rows->col_count; c++) {
         const struct kp_vec *vec = &batch->vecs[c];
         uint8_t width = rows->widths[c];
@@ -259,7 +254,7 @@ static uint32_t version_insert(struct kp_rows *rows, const struct kp_batch *batc
     }
     set_multiplicity(rows, page, row, multiplicity);
     if (rows->key_count)
-        note_key(rows, page, row, slot, key_hash);
+        kp_rows_note_key(rows, slot, key_hash);
     atomic_store_explicit(&page->begin[row], position, memory_order_release);
     return slot;
 }
@@ -501,84 +496,6 @@ static void apply_batch(struct kp_rows *rows, const struct kp_batch *batch, cons
     }
 }
 
-/* ---- append: rows that only grow ---- */
-
-static void append_extra(struct kp_rows *rows, struct kp_page *page, uint32_t row, const struct kp_batch *batch,
-                         uint32_t from, uint32_t n)
-{
-    for (uint32_t done = 0, step; done < n; done += step) { /* few rows share memory, so that it is freed with them */
-        step = KP_MIN(n - done, (uint32_t)EXTRA_ROWS);
-        uint8_t *memory = extra_alloc(rows, page, row + done, step, extra_bytes(rows, batch, from + done, step));
-        for (uint32_t c = 0; c < rows->col_count; c++) {
-            const struct kp_vec *vec = &batch->vecs[c];
-            if (!kp_identity_has_extra(vec->type.id))
-                continue;
-            uint8_t *to = page->cols[c].data + (size_t)(row + done) * 16;
-            for (uint32_t i = from + done; i < from + done + step; i++, to += 16)
-                if (kp_vec_is_null(vec, i))
-                    memset(to, 0, 16);
-                else
-                    kp_identity_copy(vec->type.id, (const uint8_t *)vec->data + (vec->constant ? 0 : (size_t)i * 16),
-                                     to, &memory);
-        }
-    }
-}
-
-static void append_column(struct kp_rows *rows, struct kp_page *page, uint32_t c, uint32_t row,
-                          const struct kp_vec *vec, uint32_t from, uint32_t n)
-{
-    uint8_t width = rows->widths[c];
-    uint8_t *to = page->cols[c].data + (size_t)row * width;
-    if (vec->valid || atomic_load_explicit(&page->cols[c].null, memory_order_relaxed))
-        for (uint32_t i = 0; i < n; i++)
-            set_null(rows, page, c, row + i, kp_vec_is_null(vec, from + i));
-    if (kp_identity_has_extra(vec->type.id))
-        return;
-    if (!vec->constant)
-        memcpy(to, (const uint8_t *)vec->data + (size_t)from * width, (size_t)n * width);
-    for (uint32_t i = 0; vec->constant && i < n; i++)
-        copy_value(to + (size_t)i * width, vec->data, width);
-}
-
-/* Rows [from, from + n) of the batch into a page's fresh slots. */
-static void append_run(struct kp_rows *rows, struct kp_page *page, uint32_t slot, uint32_t row,
-                       const struct kp_batch *batch, const struct hashed *hashed, uint32_t from, uint32_t n,
-                       int64_t position)
-{
-    for (uint32_t i = 0; i < n; i++)
-        atomic_store_explicit(&page->end[row + i], KP_POSITION_NEVER, memory_order_release);
-    for (uint32_t c = 0; c < rows->col_count; c++)
-        append_column(rows, page, c, row, &batch->vecs[c], from, n);
-    if (rows->has_extra)
-        append_extra(rows, page, row, batch, from, n);
-    if (batch->weights || atomic_load_explicit(&page->multiplicity, memory_order_relaxed))
-        for (uint32_t i = 0; i < n; i++)
-            set_multiplicity(rows, page, row + i, batch->weights ? batch->weights[from + i] : 1);
-    for (uint32_t i = 0; rows->key_count && i < n; i++)
-        note_key(rows, page, row + i, slot + i, (uint32_t)(hashed->key[from + i] >> 32));
-    for (uint32_t i = 0; i < n; i++)
-        atomic_store_explicit(&page->begin[row + i], position, memory_order_release);
-}
-
-static void append_batch(struct kp_rows *rows, const struct kp_batch *batch, const struct hashed *hashed,
-                         int64_t position)
-{
-    for (uint32_t from = 0, n; from < batch->rows; from += n) {
-        uint32_t slot = slot_take(rows), row; /* the first of a run makes its page */
-        struct kp_page *page = kp_rows_at(rows, slot, &row);
-        n = KP_MIN(batch->rows - from, page->rows - row);
-        rows->versions += n - 1;
-        atomic_store_explicit(&rows->slots, slot + n, memory_order_release);
-        append_run(rows, page, slot, row, batch, hashed, from, n, position);
-    }
-    for (uint32_t i = 0; i < batch->rows; i++) {
-        int64_t weight = batch->weights ? batch->weights[i] : 1;
-        rows->count += weight;
-        rows->hash.lo += (uint64_t)weight * hashed->identity[i].lo;
-        rows->hash.hi += (uint64_t)weight * hashed->identity[i].hi;
-    }
-}
-
 /* ---- both ---- */
 
 static bool only_grows(struct kp_batch *const *batches, size_t count)
@@ -590,10 +507,18 @@ static bool only_grows(struct kp_batch *const *batches, size_t count)
     return true;
 }
 
-void kp_rows_apply(struct kp_rows *rows, struct kp_batch *const *batches, size_t count, int64_t position_end)
+void kp_rows_apply(struct kp_rows *rows, struct kp_batch *const *batches, size_t count, int64_t position_end,
+                   struct kp_workers *workers)
 {
     if (!rows->hidden)
         kp_rows_reclaim(rows);
+    if (!rows->indexed) {
+        if (only_grows(batches, count)) {
+            kp_rows_append(rows, batches, count, position_end, workers);
+            return;
+        }
+        index_build(rows);
+    }
     int64_t published = atomic_load(&rows->clock->position);
     struct hashed *hashed = kp_arena_alloc(&rows->scratch, count * sizeof *hashed);
     uint64_t total = 0;
@@ -601,18 +526,12 @@ void kp_rows_apply(struct kp_rows *rows, struct kp_batch *const *batches, size_t
         hashed[b] = hash_batch(rows, batches[b]);
         total += batches[b]->rows;
     }
-    if (!rows->indexed && !only_grows(batches, count))
-        index_build(rows);
-    if (rows->indexed)
-        index_reserve(rows, total);
-    for (size_t b = 0; b < count && rows->indexed; b++)
+    index_reserve(rows, total);
+    for (size_t b = 0; b < count; b++)
         if (batches[b]->weights)
             apply_batch(rows, batches[b], &hashed[b], false, position_end, published);
     for (size_t b = 0; b < count; b++)
-        if (rows->indexed)
-            apply_batch(rows, batches[b], &hashed[b], true, position_end, published);
-        else
-            append_batch(rows, batches[b], &hashed[b], position_end);
+        apply_batch(rows, batches[b], &hashed[b], true, position_end, published);
     kp_arena_reset(&rows->scratch);
 }
 

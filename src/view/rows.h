@@ -117,11 +117,19 @@ void kp_rows_finish(struct kp_rows *rows);
 
 /* Applies changes (all retractions before all insertions), visible from position_end on. Asserts that no multiplicity
  * becomes negative. */
-void kp_rows_apply(struct kp_rows *rows, struct kp_batch *const *batches, size_t count, int64_t position_end);
+struct kp_workers; /* flow/flow.h; NULL: the caller's thread only */
+void kp_rows_apply(struct kp_rows *rows, struct kp_batch *const *batches, size_t count, int64_t position_end,
+                   struct kp_workers *workers);
 /* Puts what was applied into the key index; before its position is published. */
 void kp_rows_link(struct kp_rows *rows);
 /* Frees what nobody can see any more. */
 void kp_rows_reclaim(struct kp_rows *rows);
+
+/* Inside rows. append: apply, as long as there is no index and nothing is retracted (rows_append.c). */
+void kp_rows_append(struct kp_rows *rows, struct kp_batch *const *batches, size_t count, int64_t position_end,
+                    struct kp_workers *workers);
+void kp_rows_page_add(struct kp_rows *rows, uint32_t number); /* a new page behind the last one */
+void kp_rows_note_key(struct kp_rows *rows, uint32_t slot, uint32_t key_hash);
 
 static inline void kp_slot_split(uint32_t slot, uint32_t *ret_page, uint32_t *ret_row)
 {

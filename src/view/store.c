@@ -100,7 +100,7 @@ static void apply_errors(struct kp_store *store, const struct kp_changes *change
                 kp_text_make(error->sqlstate, strlen(error->sqlstate));
         }
         batch->weights = weights;
-        kp_rows_apply(errors, &batch, 1, position_end);
+        kp_rows_apply(errors, &batch, 1, position_end, NULL);
         from += n;
     }
     kp_arena_finish(&arena);
@@ -149,7 +149,7 @@ enum kp_code kp_store_apply(struct kp_store *store, const struct kp_changes *cha
             kp_rows_reclaim(&store->rows);
         return KP_OK;
     }
-    kp_rows_apply(&store->rows, changes->batches, changes->batch_count, position_end);
+    kp_rows_apply(&store->rows, changes->batches, changes->batch_count, position_end, changes->workers);
     if (changes->error_count)
         apply_errors(store, changes, position_end);
     if (!store->rows.hidden)
