@@ -85,7 +85,8 @@ static enum kp_code bind_versions(struct kp_ddl *ddl, const struct kp_statement 
         code = bound == 0 ? kp_sql_bind_create(ddl->context, statement, &fresh[0], err) : rebind(ddl, old[bound], &fresh[bound], err);
         if (code != KP_OK)
             break;
-        fresh[bound]->version = old[bound]->version + 1;
+        const struct kp_relation *other = kp_ddl_other_version(catalog, old[bound]);
+        fresh[bound]->version = 1 + (other ? KP_MAX(other->version, old[bound]->version) : old[bound]->version);
         code = kp_ddl_try_plan(ddl, fresh[bound], err);
         if (code != KP_OK) {
             kp_relation_unref(fresh[bound]);
@@ -103,13 +104,16 @@ static enum kp_code bind_versions(struct kp_ddl *ddl, const struct kp_statement 
     return code;
 }
 
-static void drop_other_versions(struct kp_ddl *ddl, struct kp_relation *const *old, size_t count)
+/* The versions beside the promoted ones, dependents before what they read; returns how many. */
+static size_t other_versions(struct kp_catalog *catalog, struct kp_relation *const *old, size_t count, struct kp_relation **out)
 {
+    size_t others = 0;
     for (size_t i = count; i-- > 0;) {
-        struct kp_relation *other = kp_ddl_other_version(ddl->db->catalog, old[i]);
+        struct kp_relation *other = kp_ddl_other_version(catalog, old[i]);
         if (other)
-            kp_ddl_remove(ddl, other);
+            out[others++] = other;
     }
+    return others;
 }
 
 static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_relation *view, struct kp_job **ret_job,
@@ -119,10 +123,11 @@ static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *stat
     size_t total = kp_catalog_count(db->catalog) + 1;
     struct kp_relation **old = kp_calloc(total, sizeof(struct kp_relation *));
     struct kp_relation **fresh = kp_calloc(total, sizeof(struct kp_relation *));
+    struct kp_relation **others = kp_calloc(total, sizeof(struct kp_relation *));
     struct kp_live **lives = kp_calloc(total, sizeof(struct kp_live *));
     old[0] = view;
     size_t count = 1 + dependents(db->catalog, view, old + 1);
-    drop_other_versions(ddl, old, count);
+    size_t other_count = other_versions(db->catalog, old, count, others);
     kp_catalog_write(db->catalog);
     enum kp_code code = bind_versions(ddl, statement, view, old, fresh, count, err);
     kp_catalog_unlock(db->catalog);
@@ -131,16 +136,21 @@ static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *stat
         for (size_t i = 0; code != KP_OK && i < count; i++)
             kp_ddl_remove(ddl, fresh[i]);
     }
+    for (size_t i = 0; code == KP_OK && i < other_count; i++)
+        kp_ddl_remove(ddl, others[i]);
+    kp_catalog_write(db->catalog); /* they can be seen already */
     for (size_t i = 0; code == KP_OK && i < count; i++) {
         fresh[i]->id = db->next_relation_id++;
         fresh[i]->position = ddl->position;
         code = kp_live_create(db, fresh[i], i == 0 ? &ddl->settings : &kp_live_of(old[i])->settings, !ddl->replaying, &lives[i],
                               err);
     }
+    kp_catalog_unlock(db->catalog);
     if (code == KP_OK && !ddl->replaying)
         code = kp_job_start(db, "alter", lives, count, ret_job, err);
     kp_free(old);
     kp_free(fresh);
+    kp_free(others);
     kp_free(lives);
     return code;
 }
