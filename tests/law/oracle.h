@@ -163,7 +163,7 @@ static const char oracle_start[] =
     "dir=$1 bin=/usr/lib/postgresql/15/bin as=\n"
     "if [ \"$(id -u)\" = 0 ]; then chown postgres \"$dir\"; as='runuser -u postgres --'; fi\n"
     "cd \"$dir\"\n"
-    "$as $bin/initdb -D \"$dir/data\" -U postgres -A trust -E UTF8 --locale=C --no-sync >\"/dev/null\" 2>&1 || exit 1\n"
+    "$as $bin/initdb -D \"$dir/data\" -U postgres -A trust -E UTF8 --locale=C --lc-ctype=C.UTF-8 --no-sync >\"/dev/null\" 2>&1 || exit 1\n"
     "$as $bin/pg_ctl -D \"$dir/data\" -w -t 60 -l \"$dir/log\" -o \"-k '$dir' -c listen_addresses= -c fsync=off "
     "-c synchronous_commit=off -c full_page_writes=off -c timezone=UTC -c jit=off -c autovacuum=off "
     "-c max_parallel_workers_per_gather=0 -c shared_buffers=32MB\" start >/dev/null 2>&1 || exit 1\n"
