@@ -140,6 +140,10 @@ enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relat
 {
     if (!relation->plan || relation->kind != KP_RELATION_VIEW || ddl->replaying)
         return KP_OK;
+    if (relation->skip_errors) {
+        (void)kp_fail(err, KP_UNSUPPORTED, NULL, "ON ERROR SKIP is not supported");
+        return kp_error_hint(err, "Keep rows that would fail away with WHERE, or guard the expression with CASE or NULLIF.");
+    }
     struct kp_graph_options options = {.workers = ddl->db->replay_workers, .parts = ddl->db->parts, .budget = &ddl->db->query_memory};
     struct kp_graph *graph;
     struct kp_node *node;

@@ -535,6 +535,24 @@ void kp_rows_apply(struct kp_rows *rows, struct kp_batch *const *batches, size_t
     kp_arena_reset(&rows->scratch);
 }
 
+void kp_rows_multiplicities(struct kp_rows *rows, const struct kp_batch *batch, int64_t *ret_multiplicities)
+{
+    struct hashed hashed = hash_batch(rows, batch);
+    if (!rows->indexed)
+        index_build(rows);
+    for (uint32_t i = 0; i < batch->rows; i++) {
+        uint32_t tag = (uint32_t)(hashed.identity[i].lo >> 32), row;
+        ret_multiplicities[i] = 0;
+        uint32_t at = tag & rows->index_mask;
+        for (uint64_t entry; (entry = rows->index[at]); at = (at + 1) & rows->index_mask)
+            if ((uint32_t)(entry >> 32) == tag && row_equal(rows, (uint32_t)entry - 1, batch, i)) {
+                const struct kp_page *page = kp_rows_at(rows, (uint32_t)entry - 1, &row);
+                ret_multiplicities[i] += kp_page_multiplicity(page, row);
+            }
+    }
+    kp_arena_reset(&rows->scratch);
+}
+
 void kp_rows_link(struct kp_rows *rows)
 {
     for (size_t i = 0; i < rows->pending_count; i++) {

@@ -115,6 +115,8 @@ void kp_rows_init(struct kp_rows *rows, struct kp_view_clock *clock, const struc
                   const uint32_t *keys, uint32_t key_count);
 void kp_rows_finish(struct kp_rows *rows);
 
+/* How often each row of the batch is there now; for what is seldom asked. Engine thread. */
+void kp_rows_multiplicities(struct kp_rows *rows, const struct kp_batch *batch, int64_t *ret_multiplicities);
 /* Applies changes (all retractions before all insertions), visible from position_end on. Asserts that no multiplicity
  * becomes negative. */
 struct kp_workers; /* flow/flow.h; NULL: the caller's thread only */

@@ -74,6 +74,39 @@ void kp_store_destroy(struct kp_store *store)
 
 /* ---- apply ---- */
 
+/*
+ * A view that was backfilled from another's rows, which do not tell their records, has error rows of unknown position.
+ * What takes them away later knows it: what is not there with its position is taken from those without.
+ */
+static struct kp_batch *take_unknown(struct kp_rows *errors, const struct kp_batch *batch, int64_t *weights,
+                                     struct kp_arena *arena)
+{
+    int64_t *there = NULL, *rest = kp_arena_calloc(arena, batch->rows * sizeof *rest);
+    const int64_t *positions = batch->vecs[ERROR_POSITION].data;
+    bool any = false;
+    for (uint32_t i = 0; i < batch->rows; i++) {
+        if (weights[i] >= 0 || positions[i] < 0)
+            continue;
+        if (!there) {
+            there = kp_arena_alloc(arena, batch->rows * sizeof *there);
+            kp_rows_multiplicities(errors, batch, there);
+        }
+        if (there[i] + weights[i] < 0) {
+            rest[i] = there[i] + weights[i];
+            weights[i] = -there[i];
+            any = true;
+        }
+    }
+    if (!any)
+        return NULL;
+    struct kp_batch *unknown = kp_batch_create(arena, ERROR_COLUMNS, batch->rows);
+    memcpy(unknown->vecs, batch->vecs, ERROR_COLUMNS * sizeof *batch->vecs);
+    kp_vec_init_constant(&unknown->vecs[ERROR_POSITION], arena,
+                         &(struct kp_datum){.type = KP_TYPE(KP_INT8), .i64 = -1});
+    unknown->weights = rest;
+    return unknown;
+}
+
 static void apply_errors(struct kp_store *store, const struct kp_changes *changes, int64_t position_end)
 {
     struct kp_rows *errors = atomic_load_explicit(&store->errors, memory_order_relaxed);
@@ -100,7 +133,8 @@ static void apply_errors(struct kp_store *store, const struct kp_changes *change
                 kp_text_make(error->sqlstate, strlen(error->sqlstate));
         }
         batch->weights = weights;
-        kp_rows_apply(errors, &batch, 1, position_end, NULL);
+        struct kp_batch *both[2] = {batch, take_unknown(errors, batch, weights, &arena)};
+        kp_rows_apply(errors, both, both[1] ? 2 : 1, position_end, NULL);
         from += n;
     }
     kp_arena_finish(&arena);
@@ -302,7 +336,7 @@ static enum kp_code fail_with(const struct kp_batch *errors, uint32_t row, struc
     if (at >= 0)
         kp_error_detail(err, "The row comes from the record at position %lld.", (long long)at);
     return kp_error_hint(
-        err, "The answer is back when that record is corrected or retracted; ON ERROR SKIP sets such rows aside.");
+        err, "The answer is back when that record is corrected or retracted, or the view's query guards against it.");
 }
 
 enum kp_code kp_store_check(struct kp_store *store, const struct kp_snapshot *snapshot, struct kp_error *err)
