@@ -12,15 +12,24 @@ static const struct {
     enum type type;
     const char *doc;
 } table[KP_CONFIG_COUNT] = {
-    [KP_CONFIG_CONFIG] = {"config", "KAPPA_CONFIG", "", "FILE", TEXT, "A file of settings, one `name = value` a line; # begins a comment."},
-    [KP_CONFIG_DATA] = {"data", "KAPPA_DATA", "kappa-data", "DIR", TEXT, "The data folder; made if missing. One process uses it at a time."},
-    [KP_CONFIG_PG] = {"pg", "KAPPA_PG", "127.0.0.1:4655", "ADDR:PORT", ADDRESS, "Where PostgreSQL clients connect; port 0 takes a free one; off: closed."},
-    [KP_CONFIG_HTTP] = {"http", "KAPPA_HTTP", "127.0.0.1:4680", "ADDR:PORT", ADDRESS, "Where HTTP clients connect: APIs, events, metrics, the page."},
-    [KP_CONFIG_KAFKA] = {"kafka", "KAPPA_KAFKA", "127.0.0.1:9092", "ADDR:PORT", ADDRESS, "Where Kafka clients connect."},
-    [KP_CONFIG_WORKERS] = {"workers", "KAPPA_WORKERS", "0", "N", COUNT, "Threads inside a step of the engine; 0: as many as processors."},
-    [KP_CONFIG_MEMORY] = {"memory", "KAPPA_MEMORY", "0", "SIZE", SIZE, "Budget of all state and queries, e.g. 8GiB; 0: counted, not limited."},
-    [KP_CONFIG_STEP_BYTES] = {"step-bytes", "KAPPA_STEP_BYTES", "32MiB", "SIZE", SIZE, "Most record bytes of one step in replay."},
-    [KP_CONFIG_CONNECTIONS] = {"connections", "KAPPA_CONNECTIONS", "10000", "N", COUNT, "Most open connections; more are refused."},
+    [KP_CONFIG_CONFIG] = {"config", "KAPPA_CONFIG", "", "FILE", TEXT,
+                          "A file of settings, one `name = value` a line; # begins a comment."},
+    [KP_CONFIG_DATA] = {"data", "KAPPA_DATA", "kappa-data", "DIR", TEXT,
+                        "The data folder; made if missing. One process uses it at a time."},
+    [KP_CONFIG_PG] = {"pg", "KAPPA_PG", "127.0.0.1:4655", "ADDR:PORT", ADDRESS,
+                      "Where PostgreSQL clients connect; port 0 takes a free one; off: closed."},
+    [KP_CONFIG_HTTP] = {"http", "KAPPA_HTTP", "127.0.0.1:4680", "ADDR:PORT", ADDRESS,
+                        "Where HTTP clients connect: APIs, events, metrics, the page."},
+    [KP_CONFIG_KAFKA] = {"kafka", "KAPPA_KAFKA", "127.0.0.1:9092", "ADDR:PORT", ADDRESS,
+                         "Where Kafka clients connect."},
+    [KP_CONFIG_WORKERS] = {"workers", "KAPPA_WORKERS", "0", "N", COUNT,
+                           "Threads inside a step of the engine; 0: as many as processors."},
+    [KP_CONFIG_MEMORY] = {"memory", "KAPPA_MEMORY", "0", "SIZE", SIZE,
+                          "Budget of all state and queries, e.g. 8GiB; 0: counted, not limited."},
+    [KP_CONFIG_STEP_BYTES] = {"step-bytes", "KAPPA_STEP_BYTES", "32MiB", "SIZE", SIZE,
+                              "Most record bytes of one step in replay."},
+    [KP_CONFIG_CONNECTIONS] = {"connections", "KAPPA_CONNECTIONS", "10000", "N", COUNT,
+                               "Most open connections; more are refused."},
     [KP_CONFIG_UNSAFE_NO_SYNC] = {"unsafe-no-sync", "KAPPA_UNSAFE_NO_SYNC", "off", "", SWITCH,
                                   "Acknowledge before data is on disk: a power cut loses what was acknowledged last."},
 };
@@ -30,8 +39,20 @@ static bool parse_size(const char *text, int64_t *ret)
     static const struct {
         const char *unit;
         int64_t factor;
-    } units[] = {{"", 1}, {"b", 1}, {"k", 1 << 10}, {"kb", 1000}, {"kib", 1 << 10}, {"m", 1 << 20}, {"mb", 1000000}, {"mib", 1 << 20},
-                 {"g", 1 << 30}, {"gb", 1000000000}, {"gib", 1 << 30}, {"t", (int64_t)1 << 40}, {"tb", 1000000000000}, {"tib", (int64_t)1 << 40}};
+    } units[] = {{"", 1},
+                 {"b", 1},
+                 {"k", 1 << 10},
+                 {"kb", 1000},
+                 {"kib", 1 << 10},
+                 {"m", 1 << 20},
+                 {"mb", 1000000},
+                 {"mib", 1 << 20},
+                 {"g", 1 << 30},
+                 {"gb", 1000000000},
+                 {"gib", 1 << 30},
+                 {"t", (int64_t)1 << 40},
+                 {"tb", 1000000000000},
+                 {"tib", (int64_t)1 << 40}};
     char *end;
     errno = 0;
     long long number = strtoll(text, &end, 10);
@@ -47,21 +68,25 @@ static bool parse_size(const char *text, int64_t *ret)
 
 static bool is_true(const char *text)
 {
-    return strcasecmp(text, "on") == 0 || strcasecmp(text, "true") == 0 || strcasecmp(text, "yes") == 0 || strcmp(text, "1") == 0;
+    return strcasecmp(text, "on") == 0 || strcasecmp(text, "true") == 0 || strcasecmp(text, "yes") == 0 ||
+           strcmp(text, "1") == 0;
 }
 
 static bool is_false(const char *text)
 {
-    return strcasecmp(text, "off") == 0 || strcasecmp(text, "false") == 0 || strcasecmp(text, "no") == 0 || strcmp(text, "0") == 0;
+    return strcasecmp(text, "off") == 0 || strcasecmp(text, "false") == 0 || strcasecmp(text, "no") == 0 ||
+           strcmp(text, "0") == 0;
 }
 
-static enum kp_code set(struct kp_config *config, size_t key, const char *value, const char *where, struct kp_error *err)
+static enum kp_code set(struct kp_config *config, size_t key, const char *value, const char *where,
+                        struct kp_error *err)
 {
     int64_t number;
     switch (table[key].type) {
     case SIZE:
         if (!parse_size(value, &number))
-            return kp_fail(err, KP_INVALID, NULL, "%s: \"%s\" is no size for %s; write for example 512MiB", where, value, table[key].name);
+            return kp_fail(err, KP_INVALID, NULL, "%s: \"%s\" is no size for %s; write for example 512MiB", where,
+                           value, table[key].name);
         break;
     case COUNT:
         if (!parse_size(value, &number) || number > 1000000)
@@ -106,7 +131,8 @@ static enum kp_code take_flag(struct kp_config *config, int argc, char **argv, i
         return KP_OK;
     const char *value = equals ? equals + 1 : table[key].type == SWITCH ? "on" : argc > 1 ? argv[1] : NULL;
     if (!value)
-        return kp_fail(err, KP_INVALID, NULL, "--%s needs a value: --%s %s", table[key].name, table[key].name, table[key].shape);
+        return kp_fail(err, KP_INVALID, NULL, "--%s needs a value: --%s %s", table[key].name, table[key].name,
+                       table[key].shape);
     *ret_taken = equals || table[key].type == SWITCH ? 1 : 2;
     return set(config, key, value, "command line", err);
 }
@@ -143,7 +169,8 @@ static enum kp_code read_line(struct kp_config *config, const char *path, int nu
             *at = '-';
     size_t key = find(name, strlen(name));
     if (key == KP_CONFIG_COUNT || key == KP_CONFIG_CONFIG)
-        return kp_fail(err, KP_INVALID, NULL, "%s: there is no setting \"%s\"; `kappa help config` lists them", where, name);
+        return kp_fail(err, KP_INVALID, NULL, "%s: there is no setting \"%s\"; `kappa help config` lists them", where,
+                       name);
     if (config->values[key])
         return KP_OK;
     return set(config, key, trim(equals + 1), where, err);
@@ -164,15 +191,27 @@ static enum kp_code read_file(struct kp_config *config, const char *path, struct
 
 /* ---- all ---- */
 
-enum kp_code kp_config_load(struct kp_config *config, int argc, char **argv, int (*other)(void *arg, int argc, char **argv), void *arg,
-                            struct kp_error *err)
+/* A flag of the verb's own, as two arguments or as one with "=". */
+static int take_other(struct kp_config *config, int argc, char **argv, int (*other)(void *arg, int argc, char **argv),
+                      void *arg)
+{
+    int taken = other(arg, argc, argv);
+    char *equals = strncmp(argv[0], "--", 2) == 0 ? strchr(argv[0], '=') : NULL;
+    if (taken != 0 || !equals)
+        return taken;
+    char *pair[2] = {kp_arena_strndup(&config->arena, argv[0], (size_t)(equals - argv[0])), equals + 1};
+    return other(arg, 2, pair) == 2;
+}
+
+enum kp_code kp_config_load(struct kp_config *config, int argc, char **argv,
+                            int (*other)(void *arg, int argc, char **argv), void *arg, struct kp_error *err)
 {
     memset(config, 0, sizeof *config);
     for (int i = 0; i < argc;) {
         int taken;
         KP_TRY(take_flag(config, argc - i, argv + i, &taken, err));
         if (taken == 0 && other)
-            taken = other(arg, argc - i, argv + i);
+            taken = take_other(config, argc - i, argv + i, other, arg);
         if (taken == 0)
             return kp_fail(err, KP_INVALID, NULL, "unknown argument \"%s\"", argv[i]);
         i += taken;
@@ -212,9 +251,11 @@ int64_t kp_config_int(const struct kp_config *config, enum kp_config_key key)
     return number;
 }
 
-void kp_config_print_flags(FILE *out)
+void kp_config_print_flags(FILE *out, unsigned keys)
 {
     for (size_t key = 0; key < KP_CONFIG_COUNT; key++) {
+        if (!(keys & 1u << key))
+            continue;
         char flag[64];
         snprintf(flag, sizeof flag, "--%s %s", table[key].name, table[key].shape);
         fprintf(out, "  %-26s %s", flag, table[key].doc);
@@ -226,11 +267,15 @@ void kp_config_print_flags(FILE *out)
 
 void kp_config_print_markdown(FILE *out)
 {
-    fputs("# Settings\n\nMade by `kappa help config --markdown` from the table in `src/cli/config.c`; a test compares the two.\n\n"
-          "A flag wins over a variable, a variable over the file that `--config` names, the file over the default. In the file a\n"
-          "line is `name = value`, with the names of the flags.\n\n| flag | variable | default | what |\n|---|---|---|---|\n",
+    fputs("# Settings\n\nMade by `kappa help config --markdown` from the table in `src/cli/config.c`; a test compares "
+          "the two.\n\n"
+          "A flag wins over a variable, a variable over the file that `--config` names, the file over the default. In "
+          "the file a\n"
+          "line is `name = value`, with the names of the flags.\n\n| flag | variable | default | what "
+          "|\n|---|---|---|---|\n",
           out);
     for (size_t key = 0; key < KP_CONFIG_COUNT; key++)
-        fprintf(out, "| `--%s%s%s` | `%s` | %s%s%s | %s |\n", table[key].name, *table[key].shape ? " " : "", table[key].shape,
-                table[key].variable, *table[key].standard ? "`" : "", table[key].standard, *table[key].standard ? "`" : "", table[key].doc);
+        fprintf(out, "| `--%s%s%s` | `%s` | %s%s%s | %s |\n", table[key].name, *table[key].shape ? " " : "",
+                table[key].shape, table[key].variable, *table[key].standard ? "`" : "", table[key].standard,
+                *table[key].standard ? "`" : "", table[key].doc);
 }

@@ -40,7 +40,7 @@ const char *kp_config_text(const struct kp_config *config, enum kp_config_key ke
 bool kp_config_bool(const struct kp_config *config, enum kp_config_key key);
 /* A number with an optional unit: 64MiB, 2GB, 1000. Checked when loaded. */
 int64_t kp_config_int(const struct kp_config *config, enum kp_config_key key);
-void kp_config_print_flags(FILE *out);    /* for --help */
+void kp_config_print_flags(FILE *out, unsigned keys); /* for help; keys: bits 1 << enum kp_config_key */
 void kp_config_print_markdown(FILE *out); /* docs/CONFIG.md */
 
 #endif

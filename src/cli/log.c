@@ -27,7 +27,10 @@ static int other(void *arg, int argc, char **argv)
     struct {
         const char *name;
         int64_t *value;
-    } numbers[] = {{"--partition", &options->partition}, {"--from", &options->from}, {"--to", &options->end}, {"--limit", &options->limit}};
+    } numbers[] = {{"--partition", &options->partition},
+                   {"--from", &options->from},
+                   {"--to", &options->end},
+                   {"--limit", &options->limit}};
     for (size_t i = 0; i < KP_COUNT(numbers); i++)
         if (strcmp(argv[0], numbers[i].name) == 0 && argc > 1) {
             char *rest;
@@ -124,7 +127,9 @@ static bool print_record(void *arg, const struct kp_inspect_record *record)
 {
     struct counted *counted = arg;
     struct kp_buf buf = {0};
-    kp_buf_printf(&buf, "{\"position\":%lld,\"topic\":\"%s\",\"partition\":%u,\"offset\":%lld,\"timestamp_ms\":%lld,\"log_time_us\":%lld",
+    kp_buf_printf(&buf,
+                  "{\"position\":%lld,\"topic\":\"%s\",\"partition\":%u,\"offset\":%lld,\"timestamp_ms\":%lld,\"log_"
+                  "time_us\":%lld",
                   (long long)record->position, record->topic, record->partition, (long long)record->offset,
                   (long long)record->record.timestamp_ms, (long long)record->log_time_us);
     print_json(&buf, "key", record->record.key);
@@ -138,8 +143,10 @@ static bool print_record(void *arg, const struct kp_inspect_record *record)
 static enum kp_code dump(const char *dir, const struct options *options, struct kp_error *err)
 {
     struct counted counted = {options->limit};
-    struct kp_inspect_filter filter = {
-        .topic = options->topic, .partition = options->partition, .offset_from = options->from, .offset_end = options->end};
+    struct kp_inspect_filter filter = {.topic = options->topic,
+                                       .partition = options->partition,
+                                       .offset_from = options->from,
+                                       .offset_end = options->end};
     return kp_inspect_records(kp_os_real(), dir, &filter, print_record, &counted, err);
 }
 
@@ -154,9 +161,9 @@ static enum kp_code verify(const char *dir, bool *ret_sound, struct kp_error *er
 {
     struct kp_inspect_report report;
     KP_TRY(kp_inspect_verify(kp_os_real(), dir, print_problem, NULL, &report, err));
-    printf("%llu files, %llu blocks, %llu record batches, %llu records, %llu bytes; position %lld\n", (unsigned long long)report.files,
-           (unsigned long long)report.blocks, (unsigned long long)report.batches, (unsigned long long)report.records,
-           (unsigned long long)report.bytes, (long long)report.position_end);
+    printf("%llu files, %llu blocks, %llu record batches, %llu records, %llu bytes; position %lld\n",
+           (unsigned long long)report.files, (unsigned long long)report.blocks, (unsigned long long)report.batches,
+           (unsigned long long)report.records, (unsigned long long)report.bytes, (long long)report.position_end);
     if (report.cut_tail)
         puts("an unfinished write at the end, never acknowledged: the next start removes it");
     printf(report.problems ? "%llu problems\n" : "sound\n", (unsigned long long)report.problems);
@@ -198,6 +205,6 @@ const struct kp_verb kp_verb_log = {
             "  blocks              the commit blocks as they lie in the files\n"
             "  records [TOPIC]     records as JSON lines; --partition N, --from OFFSET, --to OFFSET, --limit N\n"
             "  verify              all checksums and chains; exit status 1 if something is wrong\n",
-    .settings = true,
+    .settings = 1u << KP_CONFIG_CONFIG | 1u << KP_CONFIG_DATA,
     .run = run,
 };

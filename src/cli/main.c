@@ -10,7 +10,9 @@ static const struct kp_verb *const verbs[] = {&kp_verb_server, &kp_verb_run, &kp
 
 static void print_overview(FILE *out)
 {
-    fputs("kappa: an event log, one SQL engine over it, and its answers served live\n\nusage: kappa VERB [ARGUMENTS]\n\n", out);
+    fputs(
+        "kappa: an event log, one SQL engine over it, and its answers served live\n\nusage: kappa VERB [ARGUMENTS]\n\n",
+        out);
     for (size_t i = 0; i < KP_COUNT(verbs); i++)
         fprintf(out, "  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
     fputs("  help     this, `kappa help VERB`, `kappa help config`, or `kappa help kafka`\n\n`kappa --version` prints the version.\n", out);
@@ -34,7 +36,7 @@ static int help(int argc, char **argv)
         if (argc > 1 && strcmp(argv[1], "--markdown") == 0)
             kp_config_print_markdown(stdout);
         else
-            kp_config_print_flags(stdout);
+            kp_config_print_flags(stdout, ~0u);
         return KP_EXIT_OK;
     }
     if (strcmp(argv[0], "kafka") == 0) {
@@ -50,10 +52,11 @@ static int help(int argc, char **argv)
         print_overview(stderr);
         return KP_EXIT_USAGE;
     }
-    printf("usage: kappa %s %s\n\n%s.\n%s%s", verb->name, verb->usage, verb->summary, *verb->help ? "\n" : "", verb->help);
+    printf("usage: kappa %s %s\n\n%s.\n%s%s", verb->name, verb->usage, verb->summary, *verb->help ? "\n" : "",
+           verb->help);
     if (verb->settings) {
         fputs("\nSettings (also KAPPA_… variables and a file, see `kappa help config`):\n", stdout);
-        kp_config_print_flags(stdout);
+        kp_config_print_flags(stdout, verb->settings);
     }
     return KP_EXIT_OK;
 }

@@ -168,14 +168,14 @@ static void keep_row(struct kp_output *output, const struct kp_str *cells)
         output->cells = kp_realloc(output->cells, output->cap * sizeof *output->cells);
     }
     for (uint32_t c = 0; c < output->col_count; c++)
-        output->cells[output->count++] =
-            (struct kp_str){cells[c].ptr ? kp_arena_strndup(&output->arena, cells[c].ptr, cells[c].len) : NULL, cells[c].len};
+        output->cells[output->count++] = (struct kp_str){
+            cells[c].ptr ? kp_arena_strndup(&output->arena, cells[c].ptr, cells[c].len) : NULL, cells[c].len};
 }
 
 /* ---- all ---- */
 
-void kp_output_begin(struct kp_output *output, enum kp_output_format format, FILE *file, const struct kp_column *cols, uint32_t col_count,
-                     const struct kp_zone *zone)
+void kp_output_begin(struct kp_output *output, enum kp_output_format format, FILE *file, const struct kp_column *cols,
+                     uint32_t col_count, const struct kp_zone *zone)
 {
     *output = (struct kp_output){.format = format, .file = file, .zone = zone, .col_count = col_count};
     output->cols = kp_calloc(col_count + 1, sizeof *output->cols);

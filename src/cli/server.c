@@ -63,10 +63,11 @@ static enum kp_code serve(const struct kp_config *config, const sigset_t *signal
                                     .notice = notice};
     struct kp_db *db;
     KP_TRY(kp_db_open(&options, &db, err));
-    struct kp_serve_options doors = {.pg = kp_config_text(config, KP_CONFIG_PG),
-                                     .http = kp_config_text(config, KP_CONFIG_HTTP),
-                                     .kafka = kp_config_text(config, KP_CONFIG_KAFKA),
-                                     .net = {.connections_max = (uint32_t)kp_config_int(config, KP_CONFIG_CONNECTIONS)}};
+    struct kp_serve_options doors = {
+        .pg = kp_config_text(config, KP_CONFIG_PG),
+        .http = kp_config_text(config, KP_CONFIG_HTTP),
+        .kafka = kp_config_text(config, KP_CONFIG_KAFKA),
+        .net = {.connections_max = (uint32_t)kp_config_int(config, KP_CONFIG_CONNECTIONS)}};
     struct kp_serve *server = NULL;
     enum kp_code code = kp_serve_start(db, &doors, &server, err);
     if (code == KP_OK)
@@ -105,6 +106,6 @@ const struct kp_verb kp_verb_server = {
     .summary = "Serves a data folder to PostgreSQL, HTTP and Kafka clients",
     .help = "When it serves it prints one line: ready pg=… http=… kafka=…\n"
             "SIGTERM and SIGINT end it cleanly; a kill loses nothing that was acknowledged.\n",
-    .settings = true,
+    .settings = ~0u,
     .run = run,
 };

@@ -1,4 +1,5 @@
-/* `kappa sql`: statements on a data folder, by an instance of its own, or through the server that has the folder open. */
+/* `kappa sql`: statements on a data folder, by an instance of its own, or through the server that has the folder open.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ struct options {
     } scripts[SCRIPTS_MAX];
     size_t count;
     enum kp_output_format format;
+    const char *bad_format;
 };
 
 static int other(void *arg, int argc, char **argv)
@@ -33,8 +35,11 @@ static int other(void *arg, int argc, char **argv)
         options->scripts[options->count++].text = argv[1];
         return 2;
     }
-    if (strcmp(argv[0], "--format") == 0)
-        return kp_output_format_parse(argv[1], &options->format) ? 2 : 0;
+    if (strcmp(argv[0], "--format") == 0) {
+        if (!kp_output_format_parse(argv[1], &options->format))
+            options->bad_format = argv[1];
+        return 2;
+    }
     return 0;
 }
 
@@ -58,7 +63,8 @@ static void print_error(const struct kp_error *err, struct kp_str statement)
             }
         }
         const char *stop = memchr(line, '\n', (size_t)(end - line));
-        fprintf(stderr, "LINE %d: %.*s\n%*s^\n", number, (int)((stop ? stop : end) - line), line, column + 7 + (number > 9), "");
+        fprintf(stderr, "LINE %d: %.*s\n%*s^\n", number, (int)((stop ? stop : end) - line), line,
+                column + 7 + (number > 9), "");
     }
     if (*err->detail)
         fprintf(stderr, "DETAIL: %s\n", err->detail);
@@ -98,7 +104,8 @@ static enum kp_code print_rows(struct kp_session *session, struct kp_cursor *cur
     return code;
 }
 
-static enum kp_code run_here(struct kp_session *session, struct kp_str statement, enum kp_output_format format, struct kp_error *err)
+static enum kp_code run_here(struct kp_session *session, struct kp_str statement, enum kp_output_format format,
+                             struct kp_error *err)
 {
     struct kp_prepared *prepared;
     KP_TRY(kp_prepare(session, statement, NULL, 0, &prepared, err));
@@ -126,8 +133,9 @@ static bool run_text(struct target *target, struct kp_str text)
     struct kp_str statement;
     while (kp_statement_next(&text, &statement)) {
         struct kp_error err;
-        enum kp_code code = target->session ? run_here(target->session, statement, target->format, &err)
-                                            : kp_remote_run(target->remote, statement, target->format, notice, NULL, &err);
+        enum kp_code code = target->session
+                                ? run_here(target->session, statement, target->format, &err)
+                                : kp_remote_run(target->remote, statement, target->format, notice, NULL, &err);
         if (code != KP_OK) {
             print_error(&err, statement);
             return false;
@@ -166,7 +174,8 @@ static bool run_all(struct target *target, const struct options *options)
     return true;
 }
 
-static enum kp_code run_on_folder(const struct kp_config *config, const struct options *options, bool *ret_good, struct kp_error *err)
+static enum kp_code run_on_folder(const struct kp_config *config, const struct options *options, bool *ret_good,
+                                  struct kp_error *err)
 {
     struct kp_db_options db_options = {.dir = kp_config_text(config, KP_CONFIG_DATA),
                                        .workers = (uint32_t)kp_config_int(config, KP_CONFIG_WORKERS),
@@ -184,7 +193,8 @@ static enum kp_code run_on_folder(const struct kp_config *config, const struct o
     return code;
 }
 
-static enum kp_code run_on_server(const struct kp_config *config, const struct options *options, bool *ret_good, struct kp_error *err)
+static enum kp_code run_on_server(const struct kp_config *config, const struct options *options, bool *ret_good,
+                                  struct kp_error *err)
 {
     struct target target = {.format = options->format};
     KP_TRY(kp_remote_open(kp_config_text(config, KP_CONFIG_DATA), &target.remote, err));
@@ -198,10 +208,13 @@ static int run(int argc, char **argv)
     struct kp_config config;
     struct kp_error err;
     struct options options = {.format = KP_OUTPUT_TABLE};
-    if (kp_config_load(&config, argc, argv, other, &options, &err) != KP_OK)
+    enum kp_code code = kp_config_load(&config, argc, argv, other, &options, &err);
+    if (code == KP_OK && options.bad_format)
+        code = kp_fail(&err, KP_INVALID, NULL, "there is no output format \"%s\"", options.bad_format);
+    if (code != KP_OK)
         return kp_cli_usage(&kp_verb_sql, &err);
     bool good = false;
-    enum kp_code code = run_on_folder(&config, &options, &good, &err);
+    code = run_on_folder(&config, &options, &good, &err);
     if (code == KP_BUSY)
         code = run_on_server(&config, &options, &good, &err);
     kp_config_finish(&config);
@@ -213,6 +226,7 @@ const struct kp_verb kp_verb_sql = {
     .usage = "[-c STATEMENTS]… [-f FILE]… [--data DIR] [--format table|csv|ndjson]",
     .summary = "Runs SQL on a data folder, or through the server that has it open",
     .help = "Without -c and -f, statements come from standard input. It stops at the first error with exit status 1.\n",
-    .settings = true,
+    .settings = 1u << KP_CONFIG_CONFIG | 1u << KP_CONFIG_DATA | 1u << KP_CONFIG_WORKERS | 1u << KP_CONFIG_MEMORY |
+                1u << KP_CONFIG_UNSAFE_NO_SYNC,
     .run = run,
 };

@@ -9,7 +9,7 @@ enum { KP_EXIT_OK = 0, KP_EXIT_FAILED = 1, KP_EXIT_USAGE = 2 };
 struct kp_verb {
     const char *name, *usage, *summary;
     const char *help; /* the rest of `kappa help VERB` */
-    bool settings;    /* it takes the flags of cli/config.c */
+    unsigned settings; /* which flags of cli/config.c its help lists: bits 1 << enum kp_config_key */
     int (*run)(int argc, char **argv); /* arguments behind the verb */
 };
 

@@ -344,8 +344,10 @@ static enum kp_code close_windows(struct kp_db *db, void *arg, struct kp_error *
     bool moved = true;
     while (moved)
         KP_TRY(advance(db, INT64_MAX, false, &moved, err));
-    KP_TRY(step_graph(db, NULL, 0, db->position, kp_log_time_us(db->log), false, true, err));
-    return publish(db, kp_log_time_us(db->log), err);
+    /* The end of all input is a moment of its own behind the last record, so subscribers see it as a change. */
+    KP_TRY(step_graph(db, NULL, 0, db->position + 1, kp_log_time_us(db->log), false, true, err));
+    kp_view_clock_publish(db->clock, db->position + 1, kp_log_time_us(db->log));
+    return kp_sinks_emit(db, err);
 }
 
 enum kp_code kp_db_close_windows(struct kp_db *db, struct kp_error *err)

@@ -61,6 +61,7 @@ struct kp_sink {
     uint32_t topic;
     int64_t resume;               /* input position of its last record in the log, -1 if it has none */
     _Atomic uint64_t rows;        /* written so far by this process */
+    char error[512];              /* why it waits or has stopped; engine thread, under db->mutex for others */
     struct kp_sink *next_sink;
 };
 

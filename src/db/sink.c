@@ -179,9 +179,13 @@ static enum kp_code put_row(struct encoder *encoder, struct kp_str key, bool nul
     return put(encoder->writer, encoder->sink->topic, partition, key, value, err);
 }
 
+/* The columns that SELECT * shows: a table's record offset, time … are its own affair. */
 static void encode_row(struct encoder *encoder, const struct kp_batch *batch, uint32_t row)
 {
-    kp_encode_json(batch, encoder->names, row, encoder->sink->from->settings.zone, &encoder->value);
+    const struct kp_relation *from = encoder->sink->from->relation;
+    struct kp_batch shown = *batch;
+    shown.cols = KP_MIN(batch->cols, from->col_count - from->hidden_count);
+    kp_encode_json(&shown, encoder->names, row, encoder->sink->from->settings.zone, &encoder->value);
 }
 
 static enum kp_code put_changes(struct encoder *encoder, const struct kp_batch *batch, int64_t position, struct kp_error *err)
@@ -248,7 +252,9 @@ static enum kp_code put_sorted(struct encoder *encoder, const struct kp_batch *b
                       kp_str_equal(rows[i].key, rows[i + 1].key);
         uint32_t before = rows[i].inserted ? batch->rows : rows[i].row;
         uint32_t after = paired ? rows[i + 1].row : rows[i].inserted ? rows[i].row : batch->rows;
-        KP_TRY(put_pair(encoder, batch, rows[i].key, before, after, err));
+        int64_t times = paired || !batch->weights ? 1 : batch->weights[rows[i].row]; /* without a key rows may be equal */
+        for (int64_t n = times < 0 ? -times : times; n > 0; n--)
+            KP_TRY(put_pair(encoder, batch, rows[i].key, before, after, err));
         i += paired ? 2 : 1;
     }
     return KP_OK;
@@ -302,7 +308,8 @@ static enum kp_code put_gathered(struct encoder *encoder, struct gathered *gathe
     return code;
 }
 
-/* Takes everything that the sink's subscription has, position by position. *ret_position: the last one, -1 if none. */
+/* Takes everything that the sink's subscription has, position by position. *ret_position: the last complete one, -1 if
+ * none, on failure too. */
 static enum kp_code drain_items(struct encoder *encoder, struct gathered *gathered, int64_t *ret_position, struct kp_error *err)
 {
     for (;;) {
@@ -313,13 +320,16 @@ static enum kp_code drain_items(struct encoder *encoder, struct gathered *gather
             return KP_OK;
         if (item.batch && item.batch->rows)
             gather(gathered, item.batch);
-        if (gathered->count || item.is_snapshot)
+        if (!item.last_of_position)
+            continue;
+        bool any = gathered->count || item.is_snapshot;
+        KP_TRY(put_gathered(encoder, gathered, item.position, err));
+        if (any)
             *ret_position = item.position;
-        if (item.last_of_position)
-            KP_TRY(put_gathered(encoder, gathered, item.position, err));
     }
 }
 
+/* What was complete before an error is written, and the mark says so. */
 static enum kp_code drain(struct writer *writer, struct kp_sink *sink, struct kp_error *err)
 {
     struct encoder encoder;
@@ -327,24 +337,48 @@ static enum kp_code drain(struct writer *writer, struct kp_sink *sink, struct kp
     struct gathered gathered = {0};
     int64_t position = -1;
     enum kp_code code = drain_items(&encoder, &gathered, &position, err);
-    if (code == KP_OK && gathered.count)
-        code = put_gathered(&encoder, &gathered, position, err);
     kp_arena_finish(&gathered.arena);
     kp_free(gathered.batches);
     encoder_finish(&encoder);
-    if (code == KP_OK && position >= 0)
-        code = put_mark(writer, sink, position, err);
+    struct kp_error unlikely;
+    if (position >= 0 && put_mark(writer, sink, position, &unlikely) != KP_OK && code == KP_OK) {
+        *err = unlikely;
+        code = unlikely.code;
+    }
     return code;
 }
 
-/* A sink whose view has an error row, or was dropped, stops before that position; the instance goes on. */
+static void set_error(struct kp_db *db, struct kp_sink *sink, const struct kp_error *why)
+{
+    kp_mutex_lock(&db->mutex);
+    snprintf(sink->error, sizeof sink->error, "%s", why ? why->message : "");
+    kp_mutex_unlock(&db->mutex);
+    if (why && db->options.notice)
+        db->options.notice(db->options.arg, 'E', why->message);
+}
+
+/* A sink whose view was dropped or that cannot go on; the instance does. */
 static void stop_sink(struct kp_db *db, struct kp_sink *sink, struct kp_error *why)
 {
     kp_unsubscribe(sink->subscription);
     sink->subscription = NULL;
     kp_error_context(why, "sink \"%s\" stopped", sink->relation->name);
-    if (db->options.notice)
-        db->options.notice(db->options.arg, 'E', why->message);
+    set_error(db, sink, why);
+}
+
+/* While an error row stands in its view, a sink waits before that position; when it is gone, it goes on. */
+static void emit(struct kp_db *db, struct writer *writer, struct kp_sink *sink)
+{
+    struct kp_error why;
+    enum kp_code code = drain(writer, sink, &why);
+    if (code == KP_INVALID && !*sink->error) {
+        kp_error_context(&why, "sink \"%s\" waits", sink->relation->name);
+        set_error(db, sink, &why);
+    } else if (code == KP_OK && *sink->error) {
+        set_error(db, sink, NULL);
+    } else if (code != KP_OK && code != KP_INVALID) {
+        stop_sink(db, sink, &why);
+    }
 }
 
 enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err)
@@ -352,11 +386,9 @@ enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err)
     if (!db->sinks)
         return KP_OK;
     struct writer writer = {.db = db, .now_ms = kp_view_clock_time_us(db->clock) / 1000};
-    for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink) {
-        struct kp_error why;
-        if (sink->subscription && drain(&writer, sink, &why) != KP_OK)
-            stop_sink(db, sink, &why);
-    }
+    for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink)
+        if (sink->subscription)
+            emit(db, &writer, sink);
     return finish(&writer, true, err);
 }
 

@@ -59,10 +59,20 @@ static enum kp_code fill_partitions(struct kp_session *session, struct kp_system
 
 /* ---- relations ---- */
 
-static void put_state(struct kp_system_rows *rows, struct kp_live *live)
+static void put_state(struct kp_db *db, struct kp_system_rows *rows, struct kp_live *live)
 {
     static const char *const states[] = {"building", "ready", "failed"};
     int state = atomic_load(&live->state);
+    struct kp_error reason;
+    if (state == KP_LIVE_READY) { /* error rows stand in the way of its readers */
+        struct kp_snapshot snapshot;
+        kp_snapshot_acquire(db->clock, &snapshot);
+        enum kp_code code = kp_store_check(live->store, &snapshot, &reason);
+        kp_snapshot_release(db->clock, &snapshot);
+        kp_system_put_text(rows, code == KP_OK ? states[state] : "error");
+        kp_system_put_text(rows, code == KP_OK ? NULL : reason.message);
+        return;
+    }
     kp_system_put_text(rows, states[state]);
     kp_system_put_text(rows, state == KP_LIVE_FAILED ? live->error.message : NULL);
 }
@@ -84,7 +94,7 @@ static enum kp_code fill_views(struct kp_session *session, struct kp_system_rows
         kp_system_put_int(rows, relation->version);
         kp_system_put_int(rows, is_promoted(db, relation));
         kp_system_put_text(rows, kind_name(relation));
-        put_state(rows, live);
+        put_state(db, rows, live);
         kp_system_put_int(rows, kp_view_clock_position(db->clock));
         kp_system_put_int(rows, (int64_t)stats.rows);
         kp_system_put_int(rows, (int64_t)stats.versions);
@@ -133,7 +143,10 @@ static enum kp_code fill_sinks(struct kp_session *session, struct kp_system_rows
         kp_system_put_text(rows, relation->sink_from->name);
         kp_system_put_text(rows, relation->topic);
         kp_system_put_text(rows, format ? format : "changes");
-        kp_system_put_text(rows, sink->subscription ? "running" : "stopped");
+        kp_mutex_lock(&db->mutex);
+        kp_system_put_text(rows, !sink->subscription ? "stopped" : *sink->error ? "waiting" : "running");
+        kp_system_put_text(rows, *sink->error ? sink->error : NULL);
+        kp_mutex_unlock(&db->mutex);
         kp_system_put_int(rows, (int64_t)atomic_load(&sink->rows));
     }
     kp_catalog_unlock(db->catalog);
@@ -224,6 +237,7 @@ static enum kp_code fill_operators(struct kp_session *session, struct kp_system_
         kp_system_put_float(rows, (double)node->ns / 1e6);
         kp_system_put_int(rows, (int64_t)node->state_rows);
         kp_system_put_int(rows, (int64_t)node->state_bytes);
+        kp_system_put_int(rows, (int64_t)node->late);
     }
     kp_free(stats.nodes);
     return KP_OK;
@@ -330,7 +344,7 @@ const struct kp_system_table kp_system_kappa[] = {
       {"created_at", KP_INT8}},
      fill_sources},
     {"kappa", "sinks",
-     {{"name", KP_TEXT}, {"view", KP_TEXT}, {"topic", KP_TEXT}, {"format", KP_TEXT}, {"state", KP_TEXT}, {"rows", KP_INT8}},
+     {{"name", KP_TEXT}, {"view", KP_TEXT}, {"topic", KP_TEXT}, {"format", KP_TEXT}, {"state", KP_TEXT}, {"error", KP_TEXT}, {"rows", KP_INT8}},
      fill_sinks},
     {"kappa", "lag",
      {{"name", KP_TEXT}, {"version", KP_INT4}, {"position", KP_INT8}, {"log_position", KP_INT8}, {"records_behind", KP_INT8},
@@ -343,7 +357,8 @@ const struct kp_system_table kp_system_kappa[] = {
      fill_replays},
     {"kappa", "operators",
      {{"id", KP_INT4}, {"kind", KP_TEXT}, {"detail", KP_TEXT}, {"inputs", KP_TEXT}, {"growing", KP_BOOL}, {"rows_in", KP_INT8},
-      {"rows_out", KP_INT8}, {"batches", KP_INT8}, {"ms", KP_FLOAT8}, {"state_rows", KP_INT8}, {"state_bytes", KP_INT8}},
+      {"rows_out", KP_INT8}, {"batches", KP_INT8}, {"ms", KP_FLOAT8}, {"state_rows", KP_INT8}, {"state_bytes", KP_INT8},
+      {"late", KP_INT8}},
      fill_operators},
     {"kappa", "dead_letters",
      {{"source", KP_TEXT}, {"topic", KP_TEXT}, {"partition", KP_INT4}, {"offset", KP_INT8}, {"position", KP_INT8}, {"sqlstate", KP_TEXT},

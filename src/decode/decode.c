@@ -367,7 +367,9 @@ static enum kp_code decode_record(struct kp_decode_state *state, const struct kp
     const struct kp_decoder *decoder = state->decoder;
     kp_decode_clear(state);
     *ret_outcome = KP_DECODED_ROW;
-    if (record->value.ptr) {
+    if (decoder->csv_header && input->base_offset + record->offset_delta == 0) {
+        *ret_outcome = KP_DECODED_NONE;
+    } else if (record->value.ptr) {
         KP_TRY(decode_value(state, record->value, readable_end, ret_outcome, err));
     } else if (!decoder->keyed) {
         *ret_outcome = KP_DECODED_NONE;

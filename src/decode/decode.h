@@ -45,6 +45,7 @@ struct kp_decoder_options {
         *path;  /* JSON: object in each record that makes the row, dotted; NULL: the record. Absent or null: no row */
     bool keyed; /* a table: records with a null value are tombstones; else they make no row */
     char csv_delimiter;         /* 0: comma */
+    bool csv_header;            /* the record at offset 0 of a partition is a header: no row */
     const char *csv_null;       /* NULL: an empty unquoted field is NULL */
     const struct kp_zone *zone; /* for timestamptz without offset */
 };

@@ -283,6 +283,7 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
     decoder->keyed = options->keyed;
     decoder->zone = options->zone;
     decoder->csv_delimiter = delimiter;
+    decoder->csv_header = options->csv_header && options->format == KP_FORMAT_CSV;
     decoder->csv_null = options->csv_null ? kp_arena_strdup(&decoder->arena, options->csv_null) : NULL;
     enum kp_code code = add_columns(decoder, options, err);
     if (code == KP_OK && options->format == KP_FORMAT_JSON)

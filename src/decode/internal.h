@@ -73,6 +73,7 @@ struct kp_decoder {
     uint32_t *csv_order;     /* columns that come from the value, by csv_index */
     uint32_t csv_count;
     char csv_delimiter;
+    bool csv_header;
     char *csv_null;
     const struct kp_zone *zone;
     struct kp_arena arena; /* holds all of the above */

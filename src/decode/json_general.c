@@ -218,7 +218,10 @@ static enum kp_code fail_record(struct kp_str text, const char *reason, struct k
     if (bad >= end)
         return kp_fail(err, KP_INVALID, "22P02", "invalid JSON: the record ends too soon, after byte %zu", text.len);
     kp_fail(err, KP_INVALID, "22P02", "invalid JSON at byte %zu", (size_t)(bad - start) + 1);
-    return kp_error_detail(err, "%s.", reason);
+    size_t len = strlen(reason);
+    while (len && reason[len - 1] == '.') /* simdjson's own ends */
+        len--;
+    return kp_error_detail(err, "%.*s.", (int)len, reason);
 }
 
 /* The value that a column takes, ends and all. */

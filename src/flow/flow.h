@@ -148,6 +148,7 @@ struct kp_node_stats {
     char detail[128]; /* keys, predicate: for people */
     uint64_t rows_in, rows_out, batches, ns;
     uint64_t state_rows, state_bytes;
+    uint64_t late; /* (row, window) pairs left out because they came too late */
     uint32_t inputs[4];
     uint32_t input_count;
     bool growing;

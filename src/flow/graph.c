@@ -441,6 +441,8 @@ void kp_graph_stats(const struct kp_graph *graph, struct kp_node_stats **ret_sta
             stats->inputs[k] = node->inputs[k]->id;
         if (node->ops->stats)
             node->ops->stats(node, stats);
+        if (node->ops == &kp_window_ops)
+            stats->late = kp_op_window_late(node);
     }
     *ret_stats = all;
     *ret_count = graph->node_count;

@@ -1,6 +1,8 @@
 /* The declaration's options and columns, as the decoder wants them. */
 #include "flow/source.h"
 
+#include "sql/sql.h"
+
 static enum kp_format format_of(const struct kp_relation *relation)
 {
     const char *format = kp_relation_option(relation, "format");
@@ -36,6 +38,10 @@ static struct kp_field field_of(const struct kp_relation *relation, uint32_t col
 enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_t *columns, uint32_t count,
                                const struct kp_zone *zone, struct kp_decoder **ret_decoder, struct kp_error *err)
 {
+    const char *header = kp_relation_option(relation, "header");
+    bool csv_header = false;
+    if (header)
+        KP_TRY(kp_sql_option_bool("header", header, &csv_header, err));
     struct kp_field *fields = kp_calloc(count + relation->col_count + 1, sizeof *fields);
     uint32_t field_count = count;
     for (uint32_t c = 0; c < count; c++)
@@ -58,6 +64,7 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
                                          .path = kp_relation_option(relation, "path"),
                                          .keyed = relation->kind == KP_RELATION_TABLE,
                                          .csv_delimiter = delimiter ? delimiter[0] : '\0',
+                                         .csv_header = csv_header,
                                          .csv_null = kp_relation_option(relation, "null"),
                                          .zone = zone};
     enum kp_code code = kp_decoder_create(&options, ret_decoder, err);

@@ -37,15 +37,19 @@ enum kp_code kp_file_header_read(struct kp_os *os, struct kp_file *file, const c
     memcpy(&header, sector, sizeof header);
     kp_free(sector);
     KP_TRY(code);
-    if (got < KP_SECTOR_BYTES || memcmp(header.magic, KP_JOURNAL_MAGIC, sizeof header.magic) != 0 ||
-        header.crc != kp_file_header_crc(&header))
+    if (got < KP_SECTOR_BYTES || memcmp(header.magic, KP_JOURNAL_MAGIC, sizeof header.magic) != 0)
         return kp_fail(err, KP_CORRUPT, NULL, "\"%s\" is damaged: it does not begin with a journal file's header",
                        path);
-    if (header.format != KP_JOURNAL_FORMAT) {
+    bool intact = header.crc == kp_file_header_crc(&header);
+    if (header.format != KP_JOURNAL_FORMAT) { /* before the CRC: another format may keep it elsewhere */
         kp_fail(err, KP_UNSUPPORTED, NULL, "\"%s\" has the journal format %u; this version of kappa knows %d", path,
                 header.format, (int)KP_JOURNAL_FORMAT);
-        return kp_error_hint(err, "Use the version of kappa that wrote it, or a later one.");
+        return kp_error_hint(err, intact ? "Use the version of kappa that wrote it, or a later one."
+                                         : "Use the version of kappa that wrote it, or a later one. If it was this one, "
+                                           "the file is damaged: restore it from a backup.");
     }
+    if (!intact)
+        return kp_fail(err, KP_CORRUPT, NULL, "\"%s\" is damaged: its header fails its checksum", path);
     if (header.file_number != file_number)
         return kp_fail(err, KP_CORRUPT, NULL, "\"%s\" is not what its name says: its header says file %llu", path,
                        (unsigned long long)header.file_number);

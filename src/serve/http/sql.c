@@ -331,8 +331,8 @@ static enum kp_code run_prepared(struct script *script, struct kp_prepared *prep
         return kp_error_hint(
             err, "POST /topics/NAME takes many records at once; GET /views/NAME?format=csv gives many rows.");
     }
-    struct kp_datum *params;
-    uint32_t count;
+    struct kp_datum *params = NULL;
+    uint32_t count = 0;
     KP_TRY(read_params(script, prepared, &params, &count, err));
     struct kp_cursor *cursor;
     KP_TRY(kp_execute(script->session, prepared, params, count, &cursor, err));
