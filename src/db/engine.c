@@ -261,7 +261,7 @@ static enum kp_code replay_all(struct kp_db *db, struct kp_error *err)
             continue; /* never wrote: it begins with all rows, at the end; or several sinks left off here */
         KP_TRY(replay_to(db, db->cuts[i], err));
         for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink)
-            if (sink->resume == db->cuts[i])
+            if (sink->resume == db->cuts[i] && !sink->subscription) /* cuts may be equal */
                 KP_TRY(kp_sink_attach(db, sink->relation, err));
     }
     do

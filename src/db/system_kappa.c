@@ -144,7 +144,7 @@ static enum kp_code fill_sinks(struct kp_session *session, struct kp_system_rows
         kp_system_put_text(rows, relation->topic);
         kp_system_put_text(rows, format ? format : "changes");
         kp_mutex_lock(&db->mutex);
-        kp_system_put_text(rows, !sink->subscription ? "stopped" : *sink->error ? "waiting" : "running");
+        kp_system_put_text(rows, !sink->subscription ? (*sink->error ? "stopped" : "starting") : *sink->error ? "waiting" : "running");
         kp_system_put_text(rows, *sink->error ? sink->error : NULL);
         kp_mutex_unlock(&db->mutex);
         kp_system_put_int(rows, (int64_t)atomic_load(&sink->rows));
