@@ -119,7 +119,7 @@ struct kp_step_input {
 };
 
 struct kp_step {
-    const struct kp_step_input *inputs;
+    const struct kp_step_input *inputs; /* a node once at most */
     size_t input_count;
     int64_t position_end;
     int64_t log_time_us; /* unix microseconds */

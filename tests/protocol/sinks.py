@@ -1,0 +1,99 @@
+#!/usr/bin/python3
+"""Sinks: the three formats, updates in large steps, waiting while an error row stands, another version promoted."""
+import collections
+import json
+import os
+
+from _server import Server, wait_for
+
+server = Server(os.environ["SCRATCH"] + "/data").start()
+server.sql("CREATE TABLE t (k int PRIMARY KEY, v int)")
+server.sql("CREATE MATERIALIZED VIEW g AS SELECT k % 20000 AS g, count(*) AS n, sum(v) AS s FROM t GROUP BY k % 20000")
+server.sql("CREATE MATERIALIZED VIEW q AS SELECT k, 10 / v AS q FROM t")
+server.sql("CREATE SINK t_upsert FROM t WITH (topic = 't_upsert', format = 'upsert')")
+server.sql("CREATE SINK g_upsert FROM g WITH (topic = 'g_upsert', format = 'upsert')")
+server.sql("CREATE SINK g_debezium FROM g WITH (topic = 'g_debezium', format = 'debezium')")
+server.sql("CREATE SINK g_changes FROM g WITH (topic = 'g_changes')")
+server.sql("CREATE SINK q_upsert FROM q WITH (topic = 'q_upsert', format = 'upsert')")
+
+
+def folded(topic, path=None):
+    """The rows that a reader of an upsert or Debezium topic ends with, by key."""
+    rows = {}
+    for key, value in server.records(topic):
+        value = json.loads(value) if value else None
+        if path:
+            assert value["before"] == rows.get(key), value
+            value = value["after"]
+        assert value is not None or rows.get(key) is not None, f"{key} goes twice"
+        rows[key] = value
+    return [row for row in rows.values() if row]
+
+
+def summed(topic):
+    rows = collections.Counter()
+    for _, value in server.records(topic):
+        change = json.loads(value)
+        rows[json.dumps(change["row"])] += change["diff"]
+    assert all(n in (0, 1) for n in rows.values())
+    return [json.loads(row) for row, n in rows.items() if n]
+
+
+def same(found, sql):
+    names, rows = sql
+    expected = sorted(json.dumps(dict(zip(names, (int(x) for x in row)))) for row in rows)
+    found = sorted(json.dumps({name: int(value) for name, value in row.items()}) for row in found)
+    assert found == expected, (len(found), len(expected), sorted(set(found) ^ set(expected))[:6])
+
+
+def rows_of(view):
+    connection = server.connect()
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {view}")
+        return [column[0] for column in cursor.description], cursor.fetchall()
+
+
+def check(*views):
+    position = server.sql("SELECT max(log_position) FROM kappa.lag")[0][0]
+    wait_for("the sinks", lambda: server.sql("SELECT min(position) FROM kappa.lag")[0][0] >= position)
+    for view in views:
+        same(folded(view + "_upsert"), rows_of(view))
+    same(folded("g_debezium", "after"), rows_of("g"))
+    same(summed("g_changes"), rows_of("g"))
+
+
+# Steps of tens of thousands of updates.
+for v in (1, 2, 5):
+    server.post("t", [{"k": k, "v": v + k % 3} for k in range(30000)], "?key=k")
+    check("t", "g", "q")
+server.sql("DELETE FROM t WHERE k >= 10000")
+check("t", "g", "q")
+assert len(folded("t_upsert")) == 10000
+
+# An error row: this sink waits and says why, the others go on, and it goes on when the row is gone.
+server.sql("UPDATE t SET v = 0 WHERE k = 7")
+server.sql("INSERT INTO t VALUES (50000, 5)")
+check("t", "g")
+state, why = server.sql("SELECT state, error FROM kappa.sinks WHERE name = 'q_upsert'")[0]
+assert state == "waiting" and "division by zero" in why, (state, why)
+assert len(folded("q_upsert")) == 10000
+server.kill()
+server.start()
+wait_for("the end of the replay", lambda: server.request("GET", "/healthz")[0] == 200)
+server.sql("UPDATE t SET v = 2 WHERE k = 7")
+check("t", "g", "q")
+wait_for("q_upsert", lambda: server.sql("SELECT state FROM kappa.sinks WHERE name = 'q_upsert'")[0][0] == "running")
+
+# A promotion gives exactly the difference; so does going back.
+server.sql("ALTER MATERIALIZED VIEW g AS SELECT k % 20000 AS g, count(*) AS n, sum(v) AS s FROM t WHERE k < 5000 GROUP BY k % 20000")
+before = len(server.records("g_upsert"))
+server.sql("ALTER MATERIALIZED VIEW g PROMOTE")
+server.sql("INSERT INTO t VALUES (60000, 5), (4999999, 1)")
+check("t", "g", "q")
+assert len(server.records("g_upsert")) == before + 5001, len(server.records("g_upsert")) - before
+server.sql("ALTER MATERIALIZED VIEW g ROLLBACK")
+check("t", "g", "q")
+server.kill()
+server.start()
+check("t", "g", "q")
+server.stop()
