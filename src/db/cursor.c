@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "db/copy.h"
+#include "db/travel.h"
 
 /* Which statements may run where: inside a block, a DDL would not be undone by ROLLBACK. */
 static enum kp_code check_transaction(struct kp_session *session, const struct kp_statement *statement, struct kp_error *err)
@@ -21,12 +22,26 @@ static enum kp_code check_transaction(struct kp_session *session, const struct k
     return KP_OK;
 }
 
+static enum kp_code run_as_of(struct kp_cursor *cursor, const struct kp_prepared *prepared, const struct kp_datum *params, uint32_t param_count,
+                              struct kp_error *err)
+{
+    KP_TRY(kp_travel_position(cursor->session, prepared->statement, &cursor->position, err));
+    struct kp_plan_root *root;
+    KP_TRY(kp_plan_instantiate(prepared->root, params, param_count, &root, err));
+    enum kp_code code = kp_query_run_as_of(cursor->session, root->plan, cursor->position, &cursor->arena, &cursor->batches,
+                                           &cursor->batch_count, err);
+    kp_plan_release(root);
+    return code;
+}
+
 static enum kp_code run(struct kp_cursor *cursor, struct kp_prepared *prepared, const struct kp_datum *params, uint32_t param_count,
                         struct kp_error *err)
 {
     switch (prepared->kind) {
     case KP_PREPARED_QUERY:
         atomic_fetch_add(&cursor->session->db->counters.queries, 1);
+        if (prepared->statement->as_of != KP_AS_OF_NONE)
+            return run_as_of(cursor, prepared, params, param_count, err);
         if (prepared->point) {
             bool done;
             KP_TRY(kp_point_run(cursor->session, prepared->point, params, &cursor->arena, &cursor->batches, &cursor->batch_count,

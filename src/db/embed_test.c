@@ -102,6 +102,52 @@ static void test_changes(void **state)
     kp_instance_close(kappa);
 }
 
+/* What was seen at a position is what AS OF shows later, through views over views, also after a restart. */
+static void test_as_of(void **state)
+{
+    struct kp_instance *kappa = open_instance();
+    run(kappa, "CREATE TABLE item (id int PRIMARY KEY, name text)");
+    run(kappa, "CREATE MATERIALIZED VIEW names AS SELECT name, count(*) AS n FROM item GROUP BY name");
+    run(kappa, "CREATE MATERIALIZED VIEW most AS SELECT max(n) AS n FROM names");
+    char seen[8][3][256];
+    long long positions[8];
+    static const char *const reads[] = {"SELECT id, name FROM item ORDER BY id", "SELECT name, n FROM names ORDER BY name", "SELECT n FROM most"};
+    for (int i = 0; i < 8; i++) {
+        char sql[128];
+        snprintf(sql, sizeof sql, i % 3 == 2 ? "DELETE FROM item WHERE id = %d" : "INSERT INTO item VALUES (%d, 'n%d')", i % 3 == 2 ? i - 1 : i,
+                 i % 2);
+        run(kappa, sql);
+        for (int r = 0; r < 3; r++) {
+            struct kp_rows *rows;
+            assert_true(kp_instance_run(kappa, reads[r], &rows, NULL));
+            positions[i] = kp_rows_position(rows);
+            seen[i][r][0] = '\0';
+            while (kp_rows_next(rows, NULL)) {
+                for (uint32_t c = 0; c < kp_rows_columns(rows); c++) {
+                    const char *value = kp_rows_text(rows, c);
+                    snprintf(seen[i][r] + strlen(seen[i][r]), 256 - strlen(seen[i][r]), "%s%s", c ? "," : "", value ? value : "null");
+                }
+                snprintf(seen[i][r] + strlen(seen[i][r]), 256 - strlen(seen[i][r]), ";");
+            }
+            kp_rows_close(rows);
+        }
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < 8; i++)
+            for (int r = 0; r < 3; r++) {
+                char sql[128];
+                snprintf(sql, sizeof sql, "%s AS OF POSITION %lld", reads[r], positions[i]);
+                expect(kappa, sql, seen[i][r]);
+            }
+        kp_instance_close(kappa);
+        kappa = open_instance();
+    }
+    struct kp_failure failure;
+    assert_false(kp_instance_run(kappa, "SELECT * FROM item AS OF POSITION 1000000", NULL, &failure));
+    assert_string_equal(failure.sqlstate, "22023");
+    kp_instance_close(kappa);
+}
+
 static void test_failures(void **state)
 {
     struct kp_instance *kappa = open_instance();
@@ -120,6 +166,6 @@ static void test_failures(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole), cmocka_unit_test(test_changes), cmocka_unit_test(test_failures)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole), cmocka_unit_test(test_changes), cmocka_unit_test(test_as_of), cmocka_unit_test(test_failures)};
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

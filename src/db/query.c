@@ -4,6 +4,7 @@
  */
 #include "db/session.h"
 
+#include "db/travel.h"
 #include "flow/source.h"
 
 struct run {
@@ -14,6 +15,7 @@ struct run {
     size_t pinned_count;
     struct kp_log_span *spans; /* sources' bytes: what was decoded points into them */
     size_t span_count;
+    struct kp_travel *travel; /* AS OF: instead of the live stores */
 };
 
 /* ---- what the plan reads ---- */
@@ -208,6 +210,9 @@ static enum kp_code scan_rows(void *arg, const struct kp_plan *scan, struct kp_a
     switch (relation->kind) {
     case KP_RELATION_TABLE:
     case KP_RELATION_VIEW:
+        if (run->travel)
+            return kp_store_scan(kp_travel_store(run->travel, relation), kp_travel_snapshot(run->travel), scan->scan.columns, scan->col_count,
+                                 arena, emit_batch, emit_arg, err);
         return scan_store(run, kp_live_of(relation), &emit, err);
     case KP_RELATION_SOURCE:
         return scan_source(run, &emit, err);
@@ -272,6 +277,24 @@ enum kp_code kp_query_run(struct kp_session *session, const struct kp_plan *plan
     for (size_t i = 0; i < run.span_count; i++)
         kp_log_span_release(&run.spans[i]);
     kp_free(run.pinned);
+    kp_free(run.spans);
+    return code;
+}
+
+enum kp_code kp_query_run_as_of(struct kp_session *session, const struct kp_plan *plan, int64_t position, struct kp_arena *arena,
+                                struct kp_batch ***ret_batches, size_t *ret_count, struct kp_error *err)
+{
+    struct run run = {.session = session, .plan = plan, .snapshot = {.position = position}};
+    enum kp_code code = kp_travel_create(session, plan, position, &run.travel, err);
+    for (size_t i = 0; code == KP_OK && i < kp_travel_count(run.travel); i++)
+        code = kp_store_check(kp_travel_store_at(run.travel, i), kp_travel_snapshot(run.travel), err);
+    if (code == KP_OK)
+        code = run_at(&run, arena, ret_batches, ret_count, err);
+    for (size_t i = 0; code == KP_OK && run.span_count && i < *ret_count; i++)
+        own_strings((*ret_batches)[i], arena);
+    kp_travel_destroy(run.travel);
+    for (size_t i = 0; i < run.span_count; i++)
+        kp_log_span_release(&run.spans[i]);
     kp_free(run.spans);
     return code;
 }

@@ -119,6 +119,9 @@ void kp_transaction_rollback(struct kp_session *session);
 /* Runs a plan at the session's position; batches in arena. */
 KP_MUST enum kp_code kp_query_run(struct kp_session *session, const struct kp_plan *plan, struct kp_arena *arena, struct kp_batch ***ret_batches,
                                   size_t *ret_count, int64_t *ret_position, struct kp_error *err);
+/* The same at an earlier position, by replay. */
+KP_MUST enum kp_code kp_query_run_as_of(struct kp_session *session, const struct kp_plan *plan, int64_t position, struct kp_arena *arena,
+                                        struct kp_batch ***ret_batches, size_t *ret_count, struct kp_error *err);
 /* Replaces parameters and runs. */
 KP_MUST enum kp_code kp_query_run_root(struct kp_session *session, const struct kp_plan_root *root, const struct kp_datum *params,
                                        uint32_t param_count, struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count,

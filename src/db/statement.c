@@ -73,7 +73,7 @@ static enum kp_code bind(struct kp_prepared *prepared, struct kp_sql_context *co
         KP_TRY(kp_sql_bind_query(context, statement, &prepared->root, err));
         take_params(prepared, prepared->root);
         take_columns(prepared, prepared->root->plan->cols, prepared->root->result_count);
-        prepared->point = kp_point_plan(prepared->root);
+        prepared->point = statement->as_of == KP_AS_OF_NONE ? kp_point_plan(prepared->root) : NULL;
         return KP_OK;
     case KP_STATEMENT_INSERT:
     case KP_STATEMENT_UPDATE:

@@ -247,7 +247,7 @@ static enum kp_code take_log(struct kp_backfill *backfill, int64_t position, str
     return KP_OK;
 }
 
-enum kp_code kp_backfill_advance(struct kp_backfill *backfill, int64_t position, struct kp_error *err)
+enum kp_code kp_backfill_read(struct kp_backfill *backfill, int64_t position, struct kp_error *err)
 {
     atomic_store(&backfill->seen_target, position);
     for (size_t i = 0; i < backfill->feed_count; i++) {
@@ -258,8 +258,14 @@ enum kp_code kp_backfill_advance(struct kp_backfill *backfill, int64_t position,
         }
     }
     KP_TRY(take_log(backfill, position, err));
-    backfill->position = position;
+    backfill->position = KP_MAX(backfill->position, position);
     atomic_store(&backfill->seen_position, position);
+    return KP_OK;
+}
+
+enum kp_code kp_backfill_advance(struct kp_backfill *backfill, int64_t position, struct kp_error *err)
+{
+    KP_TRY(kp_backfill_read(backfill, position, err));
     return step(backfill, NULL, 0, position, kp_view_clock_time_us(backfill->options.clock), false, err);
 }
 

@@ -55,6 +55,8 @@ void kp_backfill_destroy(struct kp_backfill *backfill); /* NULL is fine; live gr
 KP_MUST enum kp_code kp_backfill_begin(struct kp_backfill *backfill, struct kp_error *err);
 /* Takes in everything before `position` (at most the published one). Own thread. KP_CANCELLED after kp_backfill_cancel. */
 KP_MUST enum kp_code kp_backfill_advance(struct kp_backfill *backfill, int64_t position, struct kp_error *err);
+/* Like kp_backfill_advance, but aggregates and top-N hold their changes back: more follows, and an advance ends it. */
+KP_MUST enum kp_code kp_backfill_read(struct kp_backfill *backfill, int64_t position, struct kp_error *err);
 /*
  * Advances to `position`, the live graph's own, merges the graphs and gives the targets their nodes and outputs there.
  * live_node: the node of a relation in the live graph, NULL if it has none. Engine thread. Destroys the private graph.

@@ -1,0 +1,185 @@
+/*
+ * AS OF: the past is not kept, it is computed again. Tables and views that a query reads, and all that those read, are
+ * built from the log in a private graph (replay/backfill.h) that goes as far as the asked position and no further; the
+ * query then reads their stores. The answer is what a reader would have got then: only the log decides. Views mean what
+ * they mean now: it is their present definition over the past.
+ */
+#include "db/travel.h"
+
+struct kp_travel {
+    struct kp_session *session;
+    struct kp_view_clock *clock;
+    struct kp_backfill_target *targets; /* in order of dependence; relations referenced */
+    size_t count, cap;
+    struct kp_backfill *backfill;
+    struct kp_snapshot snapshot;
+    bool has_snapshot;
+};
+
+/* ---- which position ---- */
+
+enum kp_code kp_travel_position(struct kp_session *session, const struct kp_statement *statement, int64_t *ret_position, struct kp_error *err)
+{
+    struct kp_log *log = session->db->log;
+    int64_t end = kp_log_position(log), position = statement->as_of_position;
+    if (statement->as_of == KP_AS_OF_TIMESTAMP) {
+        struct kp_arena arena = {0};
+        int64_t time_us = 0;
+        enum kp_code code = kp_value_parse(KP_TYPE(KP_TIMESTAMPTZ), kp_str(statement->as_of_timestamp), session->zone, &arena, &time_us, err);
+        kp_arena_finish(&arena);
+        KP_TRY(code);
+        KP_TRY(kp_log_position_at(log, time_us + 946684800000000 + 1, &position, err)); /* what was logged until then */
+    }
+    if (position < 0 || position > end) {
+        (void)kp_fail(err, KP_INVALID, NULL, "position %lld lies in the future: the log has %lld records", (long long)position, (long long)end);
+        return kp_error_hint(err, "Leave AS OF away to read what is visible now.");
+    }
+    *ret_position = position;
+    return KP_OK;
+}
+
+/* ---- what is to be built ---- */
+
+static bool has_target(const struct kp_travel *travel, const struct kp_relation *relation)
+{
+    for (size_t i = 0; i < travel->count; i++)
+        if (travel->targets[i].relation == relation)
+            return true;
+    return false;
+}
+
+static void add_target(struct kp_travel *travel, struct kp_relation *relation)
+{
+    if (travel->count == travel->cap) {
+        travel->cap = travel->cap ? 2 * travel->cap : 8;
+        travel->targets = kp_realloc(travel->targets, travel->cap * sizeof *travel->targets);
+    }
+    struct kp_store_options options = {.clock = travel->clock,
+                                       .cols = relation->cols,
+                                       .col_count = relation->col_count,
+                                       .keys = relation->keys,
+                                       .key_count = relation->key_count,
+                                       .budget = &travel->session->db->query_memory,
+                                       .hidden = true};
+    travel->targets[travel->count++] = (struct kp_backfill_target){.relation = kp_relation_ref(relation),
+                                                                   .store = kp_store_create(&options),
+                                                                   .settings = kp_live_of(relation)->settings};
+}
+
+/* Inputs first, so that the order is that of dependence. */
+static enum kp_code add_targets(struct kp_travel *travel, const struct kp_plan *plan, struct kp_error *err)
+{
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        KP_TRY(add_targets(travel, plan->inputs[i], err));
+    struct kp_relation *relation = plan->kind == KP_PLAN_SCAN ? plan->scan.relation : NULL;
+    if (!relation || has_target(travel, relation))
+        return KP_OK;
+    if (relation->kind == KP_RELATION_SYSTEM)
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "the system table \"%s\" has no past", relation->name);
+    if (relation->kind != KP_RELATION_TABLE && relation->kind != KP_RELATION_VIEW)
+        return KP_OK;
+    struct kp_live *live; /* pinned: its settings are read */
+    KP_TRY(kp_live_pin(travel->session->db, relation, &travel->session->cancelled, &live, err));
+    enum kp_code code = relation->plan ? add_targets(travel, relation->plan->plan, err) : KP_OK;
+    if (code == KP_OK)
+        add_target(travel, relation);
+    kp_live_unpin(travel->session->db, live);
+    return code;
+}
+
+/* ---- building ---- */
+
+static struct kp_store *nothing_lives(void *arg, struct kp_relation *relation)
+{
+    return NULL;
+}
+
+static void ignore_dead(void *arg, struct kp_relation *relation, const struct kp_dead_letter *letter)
+{
+}
+
+static enum kp_code build(struct kp_travel *travel, int64_t position, struct kp_error *err)
+{
+    struct kp_db *db = travel->session->db;
+    struct kp_backfill_options options = {.log = db->log,
+                                          .clock = travel->clock,
+                                          .workers = NULL,
+                                          .parts = db->parts,
+                                          .budget = &db->query_memory,
+                                          .step_bytes_max = db->options.step_bytes_max,
+                                          .targets = travel->targets,
+                                          .target_count = travel->count,
+                                          .live_store = nothing_lives,
+                                          .dead = ignore_dead};
+    KP_TRY(kp_backfill_create(&options, &travel->backfill, err));
+    KP_TRY(kp_backfill_begin(travel->backfill, err));
+    enum { SLICE_RECORDS = 1000000 }; /* between looks at the cancel flag */
+    for (int64_t at = 0; at < position; at += SLICE_RECORDS) {
+        if (atomic_load(&travel->session->cancelled))
+            return kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
+        if (position - at > SLICE_RECORDS)
+            KP_TRY(kp_backfill_read(travel->backfill, at + SLICE_RECORDS, err));
+    }
+    return kp_backfill_advance(travel->backfill, position, err);
+}
+
+enum kp_code kp_travel_create(struct kp_session *session, const struct kp_plan *plan, int64_t position, struct kp_travel **ret_travel,
+                              struct kp_error *err)
+{
+    struct kp_travel *travel = kp_calloc(1, sizeof *travel);
+    travel->session = session;
+    travel->clock = kp_view_clock_create();
+    enum kp_code code = add_targets(travel, plan, err);
+    if (code == KP_OK)
+        code = build(travel, position, err);
+    if (code != KP_OK) {
+        kp_travel_destroy(travel);
+        return code;
+    }
+    for (size_t i = 0; i < travel->count; i++)
+        kp_store_set_start(travel->targets[i].store, position);
+    kp_view_clock_publish(travel->clock, position, 0);
+    kp_snapshot_acquire(travel->clock, &travel->snapshot);
+    travel->has_snapshot = true;
+    *ret_travel = travel;
+    return KP_OK;
+}
+
+void kp_travel_destroy(struct kp_travel *travel)
+{
+    if (!travel)
+        return;
+    kp_backfill_destroy(travel->backfill);
+    if (travel->has_snapshot)
+        kp_snapshot_release(travel->clock, &travel->snapshot);
+    for (size_t i = 0; i < travel->count; i++) {
+        kp_store_destroy(travel->targets[i].store);
+        kp_relation_unref(travel->targets[i].relation);
+    }
+    kp_view_clock_destroy(travel->clock);
+    kp_free(travel->targets);
+    kp_free(travel);
+}
+
+struct kp_store *kp_travel_store(const struct kp_travel *travel, const struct kp_relation *relation)
+{
+    for (size_t i = 0; i < travel->count; i++)
+        if (travel->targets[i].relation == relation)
+            return travel->targets[i].store;
+    return NULL;
+}
+
+const struct kp_snapshot *kp_travel_snapshot(const struct kp_travel *travel)
+{
+    return &travel->snapshot;
+}
+
+size_t kp_travel_count(const struct kp_travel *travel)
+{
+    return travel->count;
+}
+
+struct kp_store *kp_travel_store_at(const struct kp_travel *travel, size_t index)
+{
+    return travel->targets[index].store;
+}
