@@ -141,13 +141,8 @@ enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relat
     if (!relation->plan || relation->kind != KP_RELATION_VIEW || ddl->replaying)
         return KP_OK;
     if (relation->skip_errors) {
-<<<<<<< HEAD
         (void)kp_fail(err, KP_UNSUPPORTED, NULL, "ON ERROR SKIP is not supported");
         return kp_error_hint(err, "Keep rows that would fail away with WHERE, or guard the expression with CASE or NULLIF.");
-=======
-        (void)kp_fail(err, KP_UNSUPPORTED, NULL, "ON ERROR SKIP is not supported yet");
-        return kp_error_hint(err, "Guard the expression: CASE WHEN d <> 0 THEN n / d END, or WHERE d <> 0.");
->>>>>>> c35fe2f (cli, db, sql: what a stranger ran into: kappa run's end, CSV headers, options that did nothing, sinks of keyed tables)
     }
     struct kp_graph_options options = {.workers = ddl->db->replay_workers, .parts = ddl->db->parts, .budget = &ddl->db->query_memory};
     struct kp_graph *graph;
