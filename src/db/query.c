@@ -172,7 +172,7 @@ static enum kp_code scan_source(struct run *run, struct emit *emit, struct kp_er
     struct kp_topic_info info;
     KP_TRY(kp_log_topic_find(db->log, emit->relation->topic, &info, err));
     struct kp_decoder *decoder;
-    KP_TRY(kp_source_decoder(emit->relation, emit->scan->scan.columns, emit->scan->col_count, run->session->zone, &decoder, err));
+    KP_TRY(kp_source_decoder(emit->relation, emit->scan->scan.columns, emit->scan->col_count, run->session->zone, NULL, 0, &decoder, err));
     struct kp_decode_state *state = kp_decode_state_create(decoder);
     enum kp_code code = KP_OK;
     for (int64_t position = 0; code == KP_OK && position < run->snapshot.position;) {

@@ -26,6 +26,7 @@ struct run {
     void *arg;
     uint64_t records_left; /* of all inputs: bounds the rows to come */
     bool any_tombstone;
+    uint64_t number; /* of the next record, over all inputs */
 };
 
 struct kp_decode_state *kp_decode_state_create(const struct kp_decoder *decoder)
@@ -62,6 +63,11 @@ struct kp_decode_counts kp_decode_state_counts(const struct kp_decode_state *sta
 void kp_decode_state_set_general_only(struct kp_decode_state *state, bool general_only)
 {
     state->general_only = general_only;
+}
+
+void kp_decode_state_set_notes(struct kp_decode_state *state, const struct kp_decode_notes *notes)
+{
+    state->notes = notes;
 }
 
 /* ---- batches ---- */
@@ -288,6 +294,7 @@ static enum kp_code decode_json(struct kp_decode_state *state, struct kp_str tex
         text.ptr = copy;
     }
     if (!state->general_only) {
+        state->rivals_seen = state->decoder->rivals_always;
         *ret_outcome = kp_json_fast_decode(state, text);
         if (*ret_outcome != KP_DECODED_UNSURE) {
             state->counts.fast++;
@@ -295,6 +302,7 @@ static enum kp_code decode_json(struct kp_decode_state *state, struct kp_str tex
         }
         kp_decode_clear(state);
     }
+    state->rivals_seen = UINT32_MAX;
     state->counts.general++;
     return kp_json_general_decode(state, text, ret_outcome, err);
 }
@@ -359,6 +367,16 @@ static bool any_missing(const struct kp_decode_state *state)
     return false;
 }
 
+static void note_rivals(struct kp_decode_state *state, uint64_t number)
+{
+    for (uint32_t seen = state->rivals_seen; seen; seen &= seen - 1) {
+        uint32_t rival = (uint32_t)__builtin_ctz(seen);
+        if (rival >= state->decoder->rival_count)
+            return;
+        state->notes->rivals[rival][number >> 6] |= (uint64_t)1 << (number & 63);
+    }
+}
+
 /* Decodes one record into the current row; the row counts if *ret_outcome says so. */
 static enum kp_code decode_record(struct kp_decode_state *state, const struct kp_decode_input *input,
                                   const struct kp_record *record, int64_t position, const uint8_t *readable_end,
@@ -366,6 +384,7 @@ static enum kp_code decode_record(struct kp_decode_state *state, const struct kp
 {
     const struct kp_decoder *decoder = state->decoder;
     kp_decode_clear(state);
+    state->rivals_seen = UINT32_MAX; /* until it is known better */
     *ret_outcome = KP_DECODED_ROW;
     if (decoder->csv_header && input->base_offset + record->offset_delta == 0) {
         *ret_outcome = KP_DECODED_NONE;
@@ -419,15 +438,28 @@ static enum kp_code decode_input(struct run *run, const struct kp_decode_input *
     KP_TRY(kp_record_reader_init(&reader, input->batch, input->bytes, state->arena, err));
     if (reader.info.control) {
         run->records_left -= KP_MIN(run->records_left, (uint64_t)reader.info.records);
+        run->number += (uint64_t)reader.info.records;
         return KP_OK;
     }
     int64_t position = input->position;
+    const uint64_t *wanted = state->notes ? state->notes->wanted : NULL;
+    bool noting = state->notes && state->notes->rivals;
     for (; kp_record_reader_step(&reader, &record, &why); position++) {
+        uint64_t number = run->number++;
+        if (wanted && !(wanted[number >> 6] >> (number & 63) & 1)) {
+            state->counts.records++;
+            state->counts.empty++;
+            if (run->records_left > 1)
+                run->records_left--;
+            continue;
+        }
         if (!state->batch)
             start_batch(run);
         enum kp_decode_outcome outcome;
         state->counts.records++;
         enum kp_code code = decode_record(state, input, &record, position, reader.end, &outcome, &why);
+        if (noting)
+            note_rivals(state, number);
         if (run->records_left > 1)
             run->records_left--;
         if (code != KP_OK) {
@@ -461,7 +493,7 @@ enum kp_code kp_decode(struct kp_decode_state *state, const struct kp_decode_inp
                        struct kp_arena *arena, kp_decode_emit emit,
                        void (*dead)(void *arg, const struct kp_dead_letter *letter), void *arg, struct kp_error *err)
 {
-    struct run run = {state, emit, dead, arg, 0, false};
+    struct run run = {.state = state, .emit = emit, .dead = dead, .arg = arg};
     state->arena = arena;
     state->batch = NULL;
     for (size_t i = 0; i < input_count; i++)

@@ -42,13 +42,19 @@ struct kp_decoder_options {
     const struct kp_field *fields; /* copied */
     uint32_t field_count;
     const char
-        *path;  /* JSON: object in each record that makes the row, dotted; NULL: the record. Absent or null: no row */
-    bool keyed; /* a table: records with a null value are tombstones; else they make no row */
+        *path; /* JSON: object in each record that makes the row, dotted; NULL: the record. Absent or null: no row */
+    /* JSON with a path: other members of the record, by name, of which it is noted whether they are there and not null
+     * (struct kp_decode_notes). At most KP_DECODE_RIVALS_MAX; copied. */
+    const char *const *rivals;
+    uint32_t rival_count;
+    bool keyed;                 /* a table: records with a null value are tombstones; else they make no row */
     char csv_delimiter;         /* 0: comma */
     bool csv_header;            /* the record at offset 0 of a partition is a header: no row */
     const char *csv_null;       /* NULL: an empty unquoted field is NULL */
     const struct kp_zone *zone; /* for timestamptz without offset */
 };
+
+enum { KP_DECODE_RIVALS_MAX = 32 };
 
 struct kp_decoder;
 KP_MUST enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct kp_decoder **ret_decoder,
@@ -83,6 +89,19 @@ struct kp_decode_counts {
     uint64_t records, rows, empty, dead, fast, general;
 };
 struct kp_decode_counts kp_decode_state_counts(const struct kp_decode_state *state);
+/*
+ * What decoders of the same records tell each other, so that a topic of several kinds of events is parsed once: a bit a
+ * record, records counted over all inputs of a call. One decoder fills `rivals`, one bitmap for each of its options'
+ * rivals: clear where the record is well formed and that member is absent or null. Another reads such a bitmap as
+ * `wanted`, of the first name of its path: a record whose bit is clear makes no row and is not looked at. Either may be
+ * NULL. Bitmaps have a bit for every record that the batches' headers announce and are clear to begin with.
+ */
+struct kp_decode_notes {
+    uint64_t *const *rivals;
+    const uint64_t *wanted;
+};
+/* For the calls to come; borrowed. NULL: none. */
+void kp_decode_state_set_notes(struct kp_decode_state *state, const struct kp_decode_notes *notes);
 /* For tests and measurements: leaves everything to the general path. */
 void kp_decode_state_set_general_only(struct kp_decode_state *state, bool general_only);
 

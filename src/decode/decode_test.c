@@ -44,6 +44,7 @@ struct test_record {
 static const char *const no_names[1];
 
 /* Decodes records (one batch) and returns rows; the caller finishes the result. value_len 0: by strlen. */
+static const struct kp_decode_notes *test_notes;
 static void run_records(const struct kp_decoder_options *options, const struct test_record *records, size_t count,
                         size_t value_len, bool general_only, struct result *ret_result)
 {
@@ -62,6 +63,7 @@ static void run_records(const struct kp_decoder_options *options, const struct t
         fail_msg("%s", err.message);
     struct kp_decode_state *state = kp_decode_state_create(decoder);
     kp_decode_state_set_general_only(state, general_only);
+    kp_decode_state_set_notes(state, test_notes);
     for (size_t i = 0; i < count; i++) {
         struct kp_str key = {records[i].key, records[i].key ? strlen(records[i].key) : 0};
         struct kp_str value = {records[i].value, 0};
@@ -198,6 +200,64 @@ static void test_path(void **unused)
     EXPECT(&deep, "50 {\"a\":1,\"b\":null}\n", "", {NULL, "{\"payload\":{\"before\":{\"a\":0},\"after\":{\"a\":1}}}"},
            {NULL, "{\"payload\":{\"before\":{\"a\":0},\"after\":null}}"}, {NULL, "{\"payload\":null}"},
            {NULL, "{\"a\":1}"});
+}
+
+/* What one source notes for another, and that the other then finds what it finds alone. */
+static void test_rivals(void **unused)
+{
+    static const char *const heads[] = {"a", "b"};
+    static const struct kp_field field = {.name = "x", .type = {KP_INT8, -1}};
+    static const struct {
+        struct test_record record;
+        bool noted; /* when a's reader sees it on the fast path */
+    } cases[] = {
+        {{NULL, "{\"a\":{\"x\":1},\"b\":null}"}, false},
+        {{NULL, "{\"a\":null,\"b\":{\"x\":2}}"}, true},
+        {{NULL, "{\"a\":{\"x\":3},\"b\":{\"x\":4}}"}, true},
+        {{NULL, "{\"c\":{\"b\":{\"x\":5}}}"}, false}, /* not the record's own member */
+        {{NULL, "{\"B\":{\"x\":6}}"}, true},
+        {{NULL, "{\"B\":{\"x\":7},\"b\":null}"}, true},
+        {{NULL, "{\"b\":null,\"b\":{\"x\":8}}"}, true},
+        {{NULL, "{\"\\u0062\":{\"x\":9}}"}, true}, /* left to the general path, which notes nothing */
+        {{NULL, "{\"a\":{\"x\":\"z\"}}"}, true},   /* a dead letter of a's */
+        {{NULL, "{\"b\":12}"}, true},
+        {{NULL, "{\"a\":null"}, true},
+        {{NULL, NULL}, true},
+        {{NULL, "{\"b\":nul}"}, true},
+        {{NULL, "{}"}, false},
+        {{NULL, "{\"b\":{\"x\":10}}"}, true},
+    };
+    struct test_record records[KP_COUNT(cases) * 5];
+    for (size_t i = 0; i < KP_COUNT(records); i++) /* more than a word of bits, and names are learned */
+        records[i] = cases[i % KP_COUNT(cases)].record;
+    const struct kp_decoder_options scout = {
+        .fields = &field, .field_count = 1, .path = "a", .rivals = heads, .rival_count = 2};
+    const struct kp_decoder_options other = {.fields = &field, .field_count = 1, .path = "b"};
+    for (int general_only = 0; general_only < 2; general_only++) {
+        uint64_t bits[2][4] = {{0}}, *rivals[] = {bits[0], bits[1]};
+        struct result alone, plain, result;
+        run_records(&scout, records, KP_COUNT(records), 0, general_only, &plain);
+        test_notes = &(struct kp_decode_notes){.rivals = rivals};
+        run_records(&scout, records, KP_COUNT(records), 0, general_only, &result);
+        assert_string_equal((char *)result.rows.data, (char *)plain.rows.data);
+        assert_string_equal((char *)result.dead.data, (char *)plain.dead.data);
+        result_finish(&plain);
+        result_finish(&result);
+        for (size_t i = 0; i < KP_COUNT(records); i++) {
+            assert_int_equal(bits[1][i / 64] >> (i % 64) & 1, general_only || cases[i % KP_COUNT(cases)].noted);
+            assert_int_equal(bits[0][i / 64] >> (i % 64) & 1, 1); /* its own path: nothing is known */
+        }
+        test_notes = NULL;
+        run_records(&other, records, KP_COUNT(records), 0, general_only, &alone);
+        test_notes = &(struct kp_decode_notes){.wanted = bits[1]};
+        run_records(&other, records, KP_COUNT(records), 0, general_only, &result);
+        test_notes = NULL;
+        assert_string_equal((char *)result.rows.data, (char *)alone.rows.data);
+        assert_string_equal((char *)result.dead.data, (char *)alone.dead.data);
+        assert_true(alone.row_count > 10 && alone.dead_count > 10);
+        result_finish(&alone);
+        result_finish(&result);
+    }
 }
 
 static void test_strings(void **unused)
@@ -514,6 +574,6 @@ int main(void)
         cmocka_unit_test(test_path),    cmocka_unit_test(test_strings), cmocka_unit_test(test_integers),
         cmocka_unit_test(test_grammar), cmocka_unit_test(test_depth),   cmocka_unit_test(test_keys),
         cmocka_unit_test(test_origins), cmocka_unit_test(test_csv),     cmocka_unit_test(test_checked),
-        cmocka_unit_test(test_text)};
+        cmocka_unit_test(test_text),    cmocka_unit_test(test_rivals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

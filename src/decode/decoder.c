@@ -24,7 +24,7 @@ static uint32_t folded_hash(struct kp_str name)
     return (uint32_t)(((head | 0x2020202020202020u) + name.len) * 0x9e3779b97f4a7c15u >> 40);
 }
 
-static bool folded_equal(struct kp_str a, struct kp_str b)
+bool kp_json_name_folded_equal(struct kp_str a, struct kp_str b)
 {
     if (a.len != b.len)
         return false;
@@ -48,7 +48,7 @@ struct kp_json_want *kp_json_node_find(const struct kp_json_node *node, struct k
             *ret_exact = true;
             return want;
         }
-        if (!want->exact_only && folded_equal(want->name, name))
+        if (!want->exact_only && kp_json_name_folded_equal(want->name, name))
             folded = want;
     }
     *ret_exact = false;
@@ -130,7 +130,7 @@ static void finish_node(struct kp_decoder *decoder, struct kp_json_node *node)
     node->table_mask = size - 1;
     for (uint32_t i = 0; i < node->want_count; i++) {
         for (uint32_t k = 0; k < i; k++)
-            if (folded_equal(node->wants[i].name, node->wants[k].name))
+            if (kp_json_name_folded_equal(node->wants[i].name, node->wants[k].name))
                 node->wants[i].exact_only = node->wants[k].exact_only = true;
         uint32_t at = folded_hash(node->wants[i].name);
         while (node->table[at & node->table_mask])
@@ -149,6 +149,9 @@ static enum kp_code build_tree(struct kp_decoder *decoder, const char *path, str
     }
     row->row = true;
     decoder->path_nodes = decoder->node_count;
+    for (uint32_t i = 0; i < decoder->rival_count; i++)
+        if (row == decoder->nodes[0] || kp_json_name_folded_equal(decoder->rivals[i], decoder->nodes[0]->wants[0].name))
+            decoder->rivals_always |= 1u << i;
     for (uint32_t i = 0; i < decoder->column_count; i++) {
         struct kp_str name = kp_str(decoder->columns[i].name);
         if (decoder->columns[i].origin != KP_FIELD_VALUE)
@@ -285,6 +288,10 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
     decoder->csv_delimiter = delimiter;
     decoder->csv_header = options->csv_header && options->format == KP_FORMAT_CSV;
     decoder->csv_null = options->csv_null ? kp_arena_strdup(&decoder->arena, options->csv_null) : NULL;
+    decoder->rivals = kp_arena_alloc(&decoder->arena, (options->rival_count + 1) * sizeof *decoder->rivals);
+    decoder->rival_count = KP_MIN(options->rival_count, (uint32_t)KP_DECODE_RIVALS_MAX);
+    for (uint32_t i = 0; i < decoder->rival_count; i++)
+        decoder->rivals[i] = kp_str(kp_arena_strdup(&decoder->arena, options->rivals[i]));
     enum kp_code code = add_columns(decoder, options, err);
     if (code == KP_OK && options->format == KP_FORMAT_JSON)
         code = build_tree(decoder, options->path, err);

@@ -68,6 +68,9 @@ struct kp_decoder {
     uint32_t node_count, want_count;
     uint32_t path_nodes; /* the first nodes lead from the record to the object that makes the row */
     uint32_t key_parts;
+    struct kp_str *rivals;
+    uint32_t rival_count;
+    uint32_t rivals_always;  /* a bit a rival: it is on our own path, so nothing is known of it */
     unsigned skip_depth_max; /* nesting that the fast path skips, wherever in the tree it is: stays within
                                 KP_JSON_DEPTH_MAX */
     uint32_t *csv_order;     /* columns that come from the value, by csv_index */
@@ -79,6 +82,8 @@ struct kp_decoder {
     struct kp_arena arena; /* holds all of the above */
 };
 
+/* Names equal but for ASCII case. */
+bool kp_json_name_folded_equal(struct kp_str a, struct kp_str b);
 /* Finds the want of a member by exact name, else by name but for ASCII case. NULL if the member is not wanted. */
 struct kp_json_want *kp_json_node_find(const struct kp_json_node *node, struct kp_str name, bool *ret_exact);
 
@@ -107,6 +112,8 @@ struct kp_decode_state {
     struct kp_json_fast *fast;
     struct kp_json_general *general;
     bool general_only;
+    uint32_t rivals_seen; /* a bit a rival: in this record it may be there */
+    const struct kp_decode_notes *notes;
     struct kp_decode_counts counts;
     struct kp_buf scratch; /* CSV fields without their quotes; headers */
 };

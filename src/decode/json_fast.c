@@ -49,7 +49,8 @@ struct name {
     uint8_t len;                  /* of text; 0: too long to be kept */
     uint8_t quoted_len;           /* of these, quotes and between */
     uint8_t action;
-    bool learn; /* an unwanted member: if it is an object, learn its names */
+    uint8_t rival; /* 1 + which rival this is, 0: none */
+    bool learn;    /* an unwanted member: if it is an object, learn its names */
     uint32_t column;
     uint32_t row_mask; /* 0 if the column is only checked: it has one slot */
     struct name *next; /* the name that followed last time */
@@ -167,8 +168,12 @@ static void resolve_name(struct kp_decode_state *state, struct object *object, s
         kp_json_node_find(object->node, (struct kp_str){(const char *)p + 1, len - 2}, &exact);
     name->next = &object->names[0];
     name->child = NULL;
+    name->rival = 0;
     if (!want) {
         name->action = ACTION_SKIP;
+        for (uint32_t i = 0; i < state->decoder->rival_count && object == &state->fast->objects[0]; i++)
+            if (kp_json_name_folded_equal(state->decoder->rivals[i], (struct kp_str){(const char *)p + 1, len - 2}))
+                name->rival = (uint8_t)(i + 1);
         name->learn = !object->skipped && name != &object->spare;
     } else if (want->child && want->column_count == 0) {
         name->action = ACTION_OBJECT;
@@ -487,6 +492,8 @@ static __attribute__((noinline)) const uint8_t *read_other(struct kp_decode_stat
     p = kp_json_space_end(p, end);
     switch (name->action) {
     case ACTION_SKIP:
+        if (name->rival && *p != 'n') /* what begins so is null, or this is no JSON */
+            state->rivals_seen |= 1u << (name->rival - 1);
         return skip_value(state, name, p, end);
     case ACTION_OBJECT:
         return read_child(state, name->child, p, end);

@@ -11,8 +11,11 @@
  * needs W at its own position: morsels are then decoded first, walked in log order by one thread, and only then sent
  * on.
  *
+ * Several sources may read one topic, each the objects at its own path. The first of them in a step notes for each
+ * record whose object it holds; the others look only at records that may be theirs.
+ *
  * Invariants: 1. columns of the node are only ever appended; 2. W depends on the records before P alone, not on
- * morsels.
+ * morsels; 3. the same chunks are cut into the same morsels, whoever reads them.
  */
 #include "flow/op_source.h"
 #include "flow/source.h"
@@ -46,6 +49,9 @@ struct morsel {
     size_t count;
     struct decoded *first, **end; /* when rows wait for their watermarks */
     struct part_list times;
+    uint64_t records;
+    uint64_t **rivals; /* per rival: a bit a record (struct kp_decode_notes) */
+    const uint64_t *wanted;
 };
 
 struct op_source {
@@ -61,6 +67,9 @@ struct op_source {
     _Atomic uint64_t records, rows, dead_letters;
     struct morsel *morsels; /* of the step */
     uint32_t morsel_count;
+    const struct kp_decode_input *chunks;     /* that were noted in this step */
+    const char *rivals[KP_DECODE_RIVALS_MAX]; /* first names of the paths of other sources of the topic */
+    uint32_t rival_count;
     struct decode_run **running; /* per lane: the morsel in work */
 };
 
@@ -228,7 +237,12 @@ static enum kp_code decode_morsel(void *arg, struct kp_lane *lane, uint32_t task
         *state = kp_decode_state_create(op->decoder);
     struct decode_run run = {.op = op, .lane = lane, .morsel = &op->morsels[task]};
     op->running[lane->index] = &run;
-    return kp_decode(*state, run.morsel->inputs, run.morsel->count, &lane->arena, decode_emit, decode_dead, &run, err);
+    struct kp_decode_notes notes = {run.morsel->rivals, run.morsel->wanted};
+    kp_decode_state_set_notes(*state, &notes);
+    enum kp_code code =
+        kp_decode(*state, run.morsel->inputs, run.morsel->count, &lane->arena, decode_emit, decode_dead, &run, err);
+    kp_decode_state_set_notes(*state, NULL);
+    return code;
 }
 
 static uint32_t records_of(const struct kp_decode_input *input)
@@ -251,12 +265,79 @@ static void cut_morsels(struct op_source *op, const struct kp_step_input *input)
             records = bytes = 0;
         }
         op->morsels[op->morsel_count - 1].count++;
+        op->morsels[op->morsel_count - 1].records += more;
         records += more;
         bytes += input->chunks[i].bytes;
     }
     for (uint32_t i = 0; i < op->morsel_count; i++)
         op->morsels[i].end = &op->morsels[i].first;
     atomic_fetch_add_explicit(&op->records, all, memory_order_relaxed);
+}
+
+/* ---- several sources of one topic ---- */
+
+/* The first name of the path, if the source may take notes and use them; else NULL. */
+static const char *path_head(const struct kp_relation *relation, struct kp_arena *arena)
+{
+    const char *format = kp_relation_option(relation, "format"), *path = kp_relation_option(relation, "path");
+    if (relation->kind != KP_RELATION_SOURCE || (format && strcmp(format, "json") != 0) || !path || !*path)
+        return NULL;
+    return kp_arena_strndup(arena, path, strcspn(path, "."));
+}
+
+static bool is_rival(const struct op_source *op, const char *head, uint32_t *ret_at)
+{
+    for (*ret_at = 0; *ret_at < op->rival_count; (*ret_at)++)
+        if (strcmp(op->rivals[*ret_at], head) == 0)
+            return true;
+    return false;
+}
+
+static enum kp_code make_decoder(struct op_source *op, struct kp_error *err);
+
+/* Later sources that read the same records in this step become rivals; the decoder is made anew for new ones. */
+static enum kp_code find_rivals(struct op_source *op, const struct kp_step_input *input, struct kp_error *err)
+{
+    struct kp_graph *graph = op->node.graph;
+    uint32_t before = op->rival_count, at;
+    for (size_t i = 0; i < graph->step->input_count; i++) {
+        const struct kp_step_input *other = &graph->step->inputs[i];
+        const struct kp_node *node = other->node->ops == &kp_upsert_ops ? other->node->inputs[0] : other->node;
+        if (other->chunks != input->chunks || node == &op->node || node->ops != &kp_source_ops)
+            continue;
+        const char *head = path_head(((const struct op_source *)node)->relation, &graph->lanes[0].arena);
+        if (head && op->rival_count < KP_DECODE_RIVALS_MAX && !is_rival(op, head, &at))
+            op->rivals[op->rival_count++] = kp_arena_strdup(&op->node.arena, head);
+    }
+    return op->rival_count > before ? make_decoder(op, err) : KP_OK;
+}
+
+/* Takes the notes of a source that has read these records in this step; false: there is none. */
+static bool use_notes(struct op_source *op, const struct kp_step_input *input, const char *head)
+{
+    struct kp_graph *graph = op->node.graph;
+    for (uint32_t i = 0; i < graph->node_count && graph->nodes[i] != &op->node; i++) {
+        const struct op_source *from = (const struct op_source *)graph->nodes[i];
+        uint32_t at;
+        if (from->node.ops != &kp_source_ops || from->chunks != input->chunks || !is_rival(from, head, &at))
+            continue;
+        for (uint32_t m = 0; m < op->morsel_count; m++)
+            op->morsels[m].wanted = from->morsels[m].rivals[at];
+        return true;
+    }
+    return false;
+}
+
+/* Room for notes about the rivals. */
+static void begin_notes(struct op_source *op, const struct kp_step_input *input)
+{
+    struct kp_arena *arena = &op->node.graph->lanes[0].arena;
+    for (uint32_t m = 0; m < op->morsel_count; m++) {
+        struct morsel *morsel = &op->morsels[m];
+        morsel->rivals = kp_arena_alloc(arena, op->rival_count * sizeof *morsel->rivals);
+        for (uint32_t r = 0; r < op->rival_count; r++)
+            morsel->rivals[r] = kp_arena_calloc(arena, (morsel->records / 64 + 1) * sizeof(uint64_t));
+    }
 }
 
 /* ---- late rows: W at each row, in log order ---- */
@@ -298,6 +379,12 @@ static enum kp_code bring(struct op_source *op, const struct kp_step_input *inpu
 {
     struct kp_graph *graph = op->node.graph;
     cut_morsels(op, input);
+    const char *head = path_head(op->relation, &graph->lanes[0].arena);
+    if (head && graph->step->input_count > 1 && !use_notes(op, input, head)) {
+        KP_TRY(find_rivals(op, input, err));
+        if (op->rival_count)
+            begin_notes(op, input);
+    }
     enum kp_code code = kp_graph_parallel(graph, op->morsel_count, decode_morsel, op, err);
     if (code == KP_OK && op->node.uses_watermarks) {
         give_watermarks(op);
@@ -311,8 +398,9 @@ static enum kp_code bring(struct op_source *op, const struct kp_step_input *inpu
         }
         kp_free(times->items);
     }
-    op->morsels = NULL;
-    return code;
+    if (code == KP_OK && op->rival_count)
+        op->chunks = input->chunks;
+    return code; /* morsels stay until the next step: others may read their notes */
 }
 
 static enum kp_code source_bring(struct kp_node *node, const struct kp_step_input *input, struct kp_error *err)
@@ -335,8 +423,8 @@ static enum kp_code source_bring(struct kp_node *node, const struct kp_step_inpu
 static enum kp_code make_decoder(struct op_source *op, struct kp_error *err)
 {
     struct kp_decoder *decoder;
-    KP_TRY(
-        kp_source_decoder(op->relation, op->columns, op->node.col_count, op->node.graph->options.zone, &decoder, err));
+    KP_TRY(kp_source_decoder(op->relation, op->columns, op->node.col_count, op->node.graph->options.zone, op->rivals,
+                             op->rival_count, &decoder, err));
     for (uint32_t lane = 0; lane < op->node.graph->lanes_count; lane++) {
         kp_decode_state_destroy(op->states[lane]);
         op->states[lane] = NULL;
@@ -467,6 +555,13 @@ static void source_lanes(struct kp_node *node, bool start)
     kp_free(op->running);
 }
 
+static void source_release(struct kp_node *node)
+{
+    struct op_source *op = (struct op_source *)node;
+    op->morsels = NULL;
+    op->chunks = NULL;
+}
+
 static void source_finish(struct kp_node *node)
 {
     struct op_source *op = (struct op_source *)node;
@@ -479,4 +574,5 @@ const struct kp_node_ops kp_source_ops = {.kind = "source",
                                           .bytes = sizeof(struct op_source),
                                           .bring = source_bring,
                                           .lanes = source_lanes,
+                                          .release = source_release,
                                           .finish = source_finish};

@@ -36,7 +36,8 @@ static struct kp_field field_of(const struct kp_relation *relation, uint32_t col
 }
 
 enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_t *columns, uint32_t count,
-                               const struct kp_zone *zone, struct kp_decoder **ret_decoder, struct kp_error *err)
+                               const struct kp_zone *zone, const char *const *rivals, uint32_t rival_count,
+                               struct kp_decoder **ret_decoder, struct kp_error *err)
 {
     const char *header = kp_relation_option(relation, "header");
     bool csv_header = false;
@@ -62,6 +63,8 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
                                          .fields = fields,
                                          .field_count = field_count,
                                          .path = kp_relation_option(relation, "path"),
+                                         .rivals = rivals,
+                                         .rival_count = rival_count,
                                          .keyed = relation->kind == KP_RELATION_TABLE,
                                          .csv_delimiter = delimiter ? delimiter[0] : '\0',
                                          .csv_header = csv_header,

@@ -5,9 +5,10 @@
 #include "decode/decode.h"
 #include "sql/catalog.h"
 
-/* A decoder of these columns of a source's or table's records; the caller's to destroy. zone NULL: UTC. */
+/* A decoder of these columns of a source's or table's records; the caller's to destroy. zone NULL: UTC. rivals: as in
+ * struct kp_decoder_options. */
 KP_MUST enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_t *columns, uint32_t count,
-                                       const struct kp_zone *zone, struct kp_decoder **ret_decoder,
-                                       struct kp_error *err);
+                                       const struct kp_zone *zone, const char *const *rivals, uint32_t rival_count,
+                                       struct kp_decoder **ret_decoder, struct kp_error *err);
 
 #endif
