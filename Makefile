@@ -48,8 +48,9 @@ docs: all ## write what is made from the code again: docs/CONFIG.md
 format: ## clang-format over the tree
 	@git ls-files '*.c' '*.h' '*.cc' | xargs clang-format -i
 
-tidy: ## the house's checks alone
-	@tools/tidy
+tidy: all ## the house's checks alone: rules, symbols, clang-tidy
+	@cmake --preset dev > /dev/null
+	@tools/tidy && tools/symbols && tools/lint
 
 clean: ## remove everything built
 	@rm -rf build

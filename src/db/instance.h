@@ -127,7 +127,7 @@ KP_MUST enum kp_code kp_engine_feed_relation(struct kp_db *db, struct kp_relatio
 /* Forgets the feeds whose nodes have left the graph; to be called when something was dropped from it. Engine thread. */
 void kp_engine_prune_feeds(struct kp_db *db);
 /* The live graph's node of a relation, or NULL. Engine thread. */
-struct kp_node *kp_engine_node(void *db, struct kp_relation *relation);
+struct kp_node *kp_engine_node(void *arg, struct kp_relation *relation);
 
 /* ---- live.c ---- */
 
@@ -195,7 +195,7 @@ KP_MUST enum kp_code kp_sinks_switch(struct kp_db *db, struct kp_error *err);
 struct kp_dead_letters *kp_dead_letters_create(void);
 void kp_dead_letters_destroy(struct kp_dead_letters *dead);
 /* Any thread; a record that is there already is not counted again (arg is the db). */
-void kp_dead_letter_note(void *db, struct kp_relation *relation, const struct kp_dead_letter *letter);
+void kp_dead_letter_note(void *arg, struct kp_relation *relation, const struct kp_dead_letter *letter);
 
 /* ---- system.c ---- */
 

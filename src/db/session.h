@@ -96,7 +96,7 @@ struct kp_cursor {
 /* ---- settings.c ---- */
 void kp_settings_init(struct kp_session *session);
 void kp_settings_finish(struct kp_session *session);
-const char *kp_settings_get(void *session, const char *name); /* kp_sql_context's setting callback */
+const char *kp_settings_get(void *arg, const char *name); /* kp_sql_context's setting callback */
 KP_MUST enum kp_code kp_settings_reset(struct kp_session *session, const char *name, struct kp_error *err);
 /* Calls each for every setting: name, value, what it is. */
 void kp_settings_each(struct kp_session *session, void (*each)(void *arg, const char *name, const char *value, const char *doc), void *arg);

@@ -191,7 +191,7 @@ struct pairs {
     struct alone alone; /* rows of the other side that change */
 };
 
-static struct kp_batch *joined_batch(struct pairs *pairs, int64_t *weights)
+static struct kp_batch *joined_batch(struct pairs *pairs, const int64_t *weights)
 {
     struct op_join *op = pairs->op;
     struct kp_arena *arena = &pairs->lane->arena;
@@ -413,7 +413,7 @@ static void join_stats(const struct kp_node *node, struct kp_node_stats *stats)
 static bool same_keys(const struct join_input *a, const struct join_input *b, uint32_t key_count)
 {
     if (a->extra_count != b->extra_count ||
-        memcmp(a->side.key_columns, b->side.key_columns, key_count * sizeof(uint32_t)))
+        memcmp(a->side.key_columns, b->side.key_columns, key_count * sizeof(uint32_t)) != 0)
         return false;
     for (uint32_t x = 0; x < a->extra_count; x++)
         if (!kp_expr_equal(a->extra[x], b->extra[x]))

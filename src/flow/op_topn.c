@@ -123,7 +123,7 @@ static void take_row(struct op_topn *op, const struct kp_batch *batch, uint32_t 
 
 /* ---- emission ---- */
 
-static enum kp_code send_ids(struct op_topn *op, struct kp_lane *lane, const uint32_t *ids, int64_t *weights,
+static enum kp_code send_ids(struct op_topn *op, struct kp_lane *lane, const uint32_t *ids, const int64_t *weights,
                              uint32_t n, struct kp_error *err)
 {
     if (n == 0)

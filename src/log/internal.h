@@ -110,7 +110,7 @@ KP_MUST enum kp_code kp_log_apply(struct kp_log *log, const struct kp_block_head
                                   struct kp_error *err);
 /* Commits the oldest queued blocks with one sync. Locked: mutex, which is released meanwhile. */
 void kp_log_commit_some(struct kp_log *log);
-void kp_log_run_writer(void *log);
+void kp_log_run_writer(void *arg);
 /* Writes the closing block. No other thread any more. */
 void kp_log_commit_closing(struct kp_log *log);
 

@@ -50,14 +50,14 @@ struct agg_numeric_sum {
     uint64_t scale;
     struct agg_numeric_more *more;
 };
-void agg_numeric_add(struct kp_agg_call *call, struct agg_numeric_sum *sum, const struct kp_numeric *value,
+void kp_agg_numeric_add(struct kp_agg_call *call, struct agg_numeric_sum *sum, const struct kp_numeric *value,
                      int64_t weight);
-void agg_numeric_merge(struct kp_agg_call *call, struct agg_numeric_sum *into, struct agg_numeric_sum *from);
-int64_t agg_numeric_count(const struct agg_numeric_sum *sum);
+void kp_agg_numeric_merge(struct kp_agg_call *call, struct agg_numeric_sum *into, struct agg_numeric_sum *from);
+int64_t kp_agg_numeric_count(const struct agg_numeric_sum *sum);
 /* The sum; 0 with scale 0 if empty. */
-KP_MUST enum kp_code agg_numeric_total(const struct agg_numeric_sum *sum, struct kp_arena *arena,
+KP_MUST enum kp_code kp_agg_numeric_total(const struct agg_numeric_sum *sum, struct kp_arena *arena,
                                        struct kp_numeric *ret_total, struct kp_error *err);
-void agg_numeric_finish(struct kp_agg_call *call, struct agg_numeric_sum *sum);
+void kp_agg_numeric_finish(struct kp_agg_call *call, struct agg_numeric_sum *sum);
 
 /* ---- floating point ---- */
 
@@ -71,17 +71,17 @@ struct agg_float_sum {
     int64_t exponent;
     struct agg_float_more *more;
 };
-void agg_float_add(struct kp_agg_call *call, struct agg_float_sum *sum, double value, int64_t weight);
+void kp_agg_float_add(struct kp_agg_call *call, struct agg_float_sum *sum, double value, int64_t weight);
 /* Adds value × value, exactly. */
-void agg_float_add_square(struct kp_agg_call *call, struct agg_float_sum *sum, double value, int64_t weight);
-void agg_float_merge(struct kp_agg_call *call, struct agg_float_sum *into, struct agg_float_sum *from);
+void kp_agg_float_add_square(struct kp_agg_call *call, struct agg_float_sum *sum, double value, int64_t weight);
+void kp_agg_float_merge(struct kp_agg_call *call, struct agg_float_sum *into, struct agg_float_sum *from);
 /* The sum rounded once, to nearest even; `single`: to float. Infinite if a finite sum is too large. */
-double agg_float_total(const struct agg_float_sum *sum, bool single);
+double kp_agg_float_total(const struct agg_float_sum *sum, bool single);
 /* True if an infinity or NaN is among the values. */
-bool agg_float_is_special(const struct agg_float_sum *sum);
+bool kp_agg_float_is_special(const struct agg_float_sum *sum);
 /* (n Σx² - (Σx)²) / divisor, rounded; at least 0. */
-double agg_float_variance(const struct agg_float_sum *sum, const struct agg_float_sum *squares, int64_t n,
+double kp_agg_float_variance(const struct agg_float_sum *sum, const struct agg_float_sum *squares, int64_t n,
                           double divisor);
-void agg_float_finish(struct kp_agg_call *call, struct agg_float_sum *sum);
+void kp_agg_float_finish(struct kp_agg_call *call, struct agg_float_sum *sum);
 
 #endif

@@ -137,7 +137,7 @@ static bool add_special(struct kp_agg_call *call, struct agg_float_sum *sum, dou
     return true;
 }
 
-void agg_float_add(struct kp_agg_call *call, struct agg_float_sum *sum, double value, int64_t weight)
+void kp_agg_float_add(struct kp_agg_call *call, struct agg_float_sum *sum, double value, int64_t weight)
 {
     sum->count += weight;
     if (add_special(call, sum, value, weight))
@@ -146,7 +146,7 @@ void agg_float_add(struct kp_agg_call *call, struct agg_float_sum *sum, double v
     add_exact(call, sum, coef, exponent, weight);
 }
 
-void agg_float_add_square(struct kp_agg_call *call, struct agg_float_sum *sum, double value, int64_t weight)
+void kp_agg_float_add_square(struct kp_agg_call *call, struct agg_float_sum *sum, double value, int64_t weight)
 {
     sum->count += weight;
     if (add_special(call, sum, fabs(value), weight))
@@ -155,7 +155,7 @@ void agg_float_add_square(struct kp_agg_call *call, struct agg_float_sum *sum, d
     add_exact(call, sum, (__int128)coef * coef, 2 * exponent, weight);
 }
 
-void agg_float_merge(struct kp_agg_call *call, struct agg_float_sum *into, struct agg_float_sum *from)
+void kp_agg_float_merge(struct kp_agg_call *call, struct agg_float_sum *into, struct agg_float_sum *from)
 {
     into->count += from->count;
     add_exact(call, into, agg_i128_get(&from->coef), from->exponent, 1);
@@ -171,7 +171,7 @@ void agg_float_merge(struct kp_agg_call *call, struct agg_float_sum *into, struc
             add_big(into, more->big, from->exponent);
         }
     }
-    agg_float_finish(call, from);
+    kp_agg_float_finish(call, from);
 }
 
 /* integer × 2^exponent, rounded to nearest even with `digits` bits and no unit below 2^min_exponent. */
@@ -207,12 +207,12 @@ static void exact(const struct agg_float_sum *sum, mpz_t ret_integer)
         set_i128(ret_integer, agg_i128_get(&sum->coef));
 }
 
-bool agg_float_is_special(const struct agg_float_sum *sum)
+bool kp_agg_float_is_special(const struct agg_float_sum *sum)
 {
     return sum->more && (sum->more->nans || sum->more->infinities || sum->more->neg_infinities);
 }
 
-double agg_float_total(const struct agg_float_sum *sum, bool single)
+double kp_agg_float_total(const struct agg_float_sum *sum, bool single)
 {
     const struct agg_float_more *more = sum->more;
     if (more && (more->nans || (more->infinities && more->neg_infinities)))
@@ -228,7 +228,7 @@ double agg_float_total(const struct agg_float_sum *sum, bool single)
     return single && fabs(value) > (double)FLT_MAX ? copysign(HUGE_VAL, value) : value;
 }
 
-double agg_float_variance(const struct agg_float_sum *sum, const struct agg_float_sum *squares, int64_t n,
+double kp_agg_float_variance(const struct agg_float_sum *sum, const struct agg_float_sum *squares, int64_t n,
                           double divisor)
 {
     mpz_t x, xx;
@@ -246,7 +246,7 @@ double agg_float_variance(const struct agg_float_sum *sum, const struct agg_floa
     return value > 0 ? value / divisor : 0;
 }
 
-void agg_float_finish(struct kp_agg_call *call, struct agg_float_sum *sum)
+void kp_agg_float_finish(struct kp_agg_call *call, struct agg_float_sum *sum)
 {
     if (sum->more) {
         if (sum->more->has_big) {

@@ -86,7 +86,7 @@ static void add_small(struct kp_agg_call *call, struct agg_numeric_sum *sum, __i
     other->count += count;
 }
 
-void agg_numeric_add(struct kp_agg_call *call, struct agg_numeric_sum *sum, const struct kp_numeric *value,
+void kp_agg_numeric_add(struct kp_agg_call *call, struct agg_numeric_sum *sum, const struct kp_numeric *value,
                      int64_t weight)
 {
     switch ((enum kp_numeric_kind)value->kind) {
@@ -108,7 +108,7 @@ void agg_numeric_add(struct kp_agg_call *call, struct agg_numeric_sum *sum, cons
     }
 }
 
-void agg_numeric_merge(struct kp_agg_call *call, struct agg_numeric_sum *into, struct agg_numeric_sum *from)
+void kp_agg_numeric_merge(struct kp_agg_call *call, struct agg_numeric_sum *into, struct agg_numeric_sum *from)
 {
     if (from->count)
         add_small(call, into, agg_i128_get(&from->coef), (uint32_t)from->scale, from->count);
@@ -131,10 +131,10 @@ void agg_numeric_merge(struct kp_agg_call *call, struct agg_numeric_sum *into, s
             mpz_add(scale->big, scale->big, source->big);
         }
     }
-    agg_numeric_finish(call, from);
+    kp_agg_numeric_finish(call, from);
 }
 
-int64_t agg_numeric_count(const struct agg_numeric_sum *sum)
+int64_t kp_agg_numeric_count(const struct agg_numeric_sum *sum)
 {
     int64_t count = sum->count;
     if (sum->more) {
@@ -186,7 +186,7 @@ static enum kp_code total_of_scales(const struct agg_numeric_sum *sum, struct kp
     return code;
 }
 
-enum kp_code agg_numeric_total(const struct agg_numeric_sum *sum, struct kp_arena *arena, struct kp_numeric *ret_total,
+enum kp_code kp_agg_numeric_total(const struct agg_numeric_sum *sum, struct kp_arena *arena, struct kp_numeric *ret_total,
                                struct kp_error *err)
 {
     const struct agg_numeric_more *more = sum->more;
@@ -206,7 +206,7 @@ enum kp_code agg_numeric_total(const struct agg_numeric_sum *sum, struct kp_aren
     return total_of_scales(sum, arena, ret_total, err);
 }
 
-void agg_numeric_finish(struct kp_agg_call *call, struct agg_numeric_sum *sum)
+void kp_agg_numeric_finish(struct kp_agg_call *call, struct agg_numeric_sum *sum)
 {
     struct agg_numeric_more *more = sum->more;
     if (more) {

@@ -26,8 +26,8 @@ static void add_numeric(struct kp_agg_call *call, struct numeric_stats *stats, c
         kp_call_fail(&call->call, row, err.sqlstate, "%s", err.message);
         return;
     }
-    agg_numeric_add(call, &stats->sum, value, weight);
-    agg_numeric_add(call, &stats->squares, &square, weight);
+    kp_agg_numeric_add(call, &stats->sum, value, weight);
+    kp_agg_numeric_add(call, &stats->squares, &square, weight);
 }
 
 #define UPDATE_INT(name, type)                                                                                         \
@@ -54,16 +54,16 @@ static void merge_numeric(struct kp_agg_call *call, void *const *into, void *con
 {
     for (uint32_t i = 0; i < rows; i++) {
         struct numeric_stats *to = into[i], *source = from[i];
-        agg_numeric_merge(call, &to->sum, &source->sum);
-        agg_numeric_merge(call, &to->squares, &source->squares);
+        kp_agg_numeric_merge(call, &to->sum, &source->sum);
+        kp_agg_numeric_merge(call, &to->squares, &source->squares);
     }
 }
 
 static void destroy_numeric(struct kp_agg_call *call, void *state)
 {
     struct numeric_stats *stats = state;
-    agg_numeric_finish(call, &stats->sum);
-    agg_numeric_finish(call, &stats->squares);
+    kp_agg_numeric_finish(call, &stats->sum);
+    kp_agg_numeric_finish(call, &stats->squares);
 }
 
 static enum kp_code numeric_measure(const struct numeric_stats *stats, int64_t n, enum measure measure,
@@ -72,12 +72,12 @@ static enum kp_code numeric_measure(const struct numeric_stats *stats, int64_t n
     bool sample = measure == VAR_SAMP || measure == STDDEV_SAMP;
     struct kp_numeric sum, squares, spread, product;
     struct kp_numeric count = kp_numeric_from_i64(n, arena), other = kp_numeric_from_i64(sample ? n - 1 : n, arena);
-    KP_TRY(agg_numeric_total(&stats->sum, arena, &sum, err));
+    KP_TRY(kp_agg_numeric_total(&stats->sum, arena, &sum, err));
     if (!kp_numeric_is_finite(&sum)) {
         *ret_value = kp_numeric_special(KP_NUMERIC_NAN);
         return KP_OK;
     }
-    KP_TRY(agg_numeric_total(&stats->squares, arena, &squares, err));
+    KP_TRY(kp_agg_numeric_total(&stats->squares, arena, &squares, err));
     KP_TRY(kp_numeric_mul(&sum, &sum, arena, &product, err));
     KP_TRY(kp_numeric_mul(&count, &squares, arena, &spread, err));
     KP_TRY(kp_numeric_sub(&spread, &product, arena, &spread, err));
@@ -106,8 +106,8 @@ struct float_stats {
         for (uint32_t i = 0; i < rows; i++) {                                                                          \
             struct float_stats *stats = states[i];                                                                     \
             double value = (double)((const type *)args[0]->data)[i];                                                   \
-            agg_float_add(call, &stats->sum, value, weights ? weights[i] : 1);                                         \
-            agg_float_add_square(call, &stats->squares, value, weights ? weights[i] : 1);                              \
+            kp_agg_float_add(call, &stats->sum, value, weights ? weights[i] : 1);                                         \
+            kp_agg_float_add_square(call, &stats->squares, value, weights ? weights[i] : 1);                              \
         }                                                                                                              \
     }
 UPDATE_FLOAT(update_float4, float)
@@ -117,25 +117,25 @@ static void merge_float(struct kp_agg_call *call, void *const *into, void *const
 {
     for (uint32_t i = 0; i < rows; i++) {
         struct float_stats *to = into[i], *source = from[i];
-        agg_float_merge(call, &to->sum, &source->sum);
-        agg_float_merge(call, &to->squares, &source->squares);
+        kp_agg_float_merge(call, &to->sum, &source->sum);
+        kp_agg_float_merge(call, &to->squares, &source->squares);
     }
 }
 
 static void destroy_float(struct kp_agg_call *call, void *state)
 {
     struct float_stats *stats = state;
-    agg_float_finish(call, &stats->sum);
-    agg_float_finish(call, &stats->squares);
+    kp_agg_float_finish(call, &stats->sum);
+    kp_agg_float_finish(call, &stats->squares);
 }
 
 static double float_measure(const struct float_stats *stats, int64_t n, enum measure measure)
 {
-    if (agg_float_is_special(&stats->sum))
+    if (kp_agg_float_is_special(&stats->sum))
         return (double)NAN;
     bool sample = measure == VAR_SAMP || measure == STDDEV_SAMP;
     double divisor = (double)n * (double)(sample ? n - 1 : n);
-    double variance = agg_float_variance(&stats->sum, &stats->squares, n, divisor);
+    double variance = kp_agg_float_variance(&stats->sum, &stats->squares, n, divisor);
     return measure == VAR_SAMP || measure == VAR_POP ? variance : sqrt(variance);
 }
 
@@ -158,7 +158,7 @@ static void finalize_numeric(struct kp_agg_call *call, void *const *states, uint
     struct kp_numeric *to = out->data;
     for (uint32_t i = 0; i < rows; i++) {
         const struct numeric_stats *stats = states[i];
-        int64_t n = agg_numeric_count(&stats->sum);
+        int64_t n = kp_agg_numeric_count(&stats->sum);
         struct kp_error err;
         to[i] = kp_numeric_small(0, 0);
         if (!is_null(call, n, measure, rows, i, out) &&

@@ -11,7 +11,7 @@ static void update_float4(struct kp_agg_call *call, void *const *states, const s
 {
     const float *values = args[0]->data;
     for (uint32_t i = 0; i < rows; i++)
-        agg_float_add(call, states[i], (double)values[i], weights ? weights[i] : 1);
+        kp_agg_float_add(call, states[i], (double)values[i], weights ? weights[i] : 1);
 }
 
 static void update_float8(struct kp_agg_call *call, void *const *states, const struct kp_vec *const *args,
@@ -19,18 +19,18 @@ static void update_float8(struct kp_agg_call *call, void *const *states, const s
 {
     const double *values = args[0]->data;
     for (uint32_t i = 0; i < rows; i++)
-        agg_float_add(call, states[i], values[i], weights ? weights[i] : 1);
+        kp_agg_float_add(call, states[i], values[i], weights ? weights[i] : 1);
 }
 
 static void merge(struct kp_agg_call *call, void *const *into, void *const *from, uint32_t rows)
 {
     for (uint32_t i = 0; i < rows; i++)
-        agg_float_merge(call, into[i], from[i]);
+        kp_agg_float_merge(call, into[i], from[i]);
 }
 
 static void destroy(struct kp_agg_call *call, void *state)
 {
-    agg_float_finish(call, state);
+    kp_agg_float_finish(call, state);
 }
 
 /* The sum of one group; false when it is NULL. */
@@ -43,8 +43,8 @@ static bool total(struct kp_agg_call *call, const struct agg_float_sum *sum, boo
         kp_vec_set_null(out, row);
         return false;
     }
-    *ret_total = agg_float_total(sum, single);
-    if (isinf(*ret_total) && !agg_float_is_special(sum))
+    *ret_total = kp_agg_float_total(sum, single);
+    if (isinf(*ret_total) && !kp_agg_float_is_special(sum))
         kp_call_fail(&call->call, row, "22003", "value out of range: overflow");
     return true;
 }

@@ -6,18 +6,18 @@ static void update(struct kp_agg_call *call, void *const *states, const struct k
 {
     const struct kp_numeric *values = args[0]->data;
     for (uint32_t i = 0; i < rows; i++)
-        agg_numeric_add(call, states[i], &values[i], weights ? weights[i] : 1);
+        kp_agg_numeric_add(call, states[i], &values[i], weights ? weights[i] : 1);
 }
 
 static void merge(struct kp_agg_call *call, void *const *into, void *const *from, uint32_t rows)
 {
     for (uint32_t i = 0; i < rows; i++)
-        agg_numeric_merge(call, into[i], from[i]);
+        kp_agg_numeric_merge(call, into[i], from[i]);
 }
 
 static void destroy(struct kp_agg_call *call, void *state)
 {
-    agg_numeric_finish(call, state);
+    kp_agg_numeric_finish(call, state);
 }
 
 static void finalize(struct kp_agg_call *call, void *const *states, uint32_t rows, struct kp_vec *out, bool mean)
@@ -25,7 +25,7 @@ static void finalize(struct kp_agg_call *call, void *const *states, uint32_t row
     struct kp_numeric *to = out->data;
     struct kp_arena *arena = call->call.arena;
     for (uint32_t i = 0; i < rows; i++) {
-        int64_t n = agg_numeric_count(states[i]);
+        int64_t n = kp_agg_numeric_count(states[i]);
         to[i] = kp_numeric_small(0, 0);
         if (n == 0) {
             kp_vec_need_valid(out, arena, rows);
@@ -33,7 +33,7 @@ static void finalize(struct kp_agg_call *call, void *const *states, uint32_t row
             continue;
         }
         struct kp_error err;
-        enum kp_code code = agg_numeric_total(states[i], arena, &to[i], &err);
+        enum kp_code code = kp_agg_numeric_total(states[i], arena, &to[i], &err);
         if (code == KP_OK && mean) {
             struct kp_numeric total = to[i], count = kp_numeric_from_i64(n, arena);
             code = kp_numeric_div(&total, &count, arena, &to[i], &err);

@@ -115,7 +115,7 @@ static void bench_aggregate(const char *name, enum kp_type_id type)
     int64_t start = os->mono_ns(os->ctx);
     for (int i = 0; i < REPEATS / 4; i++)
         impl->update(&call, states, args, NULL, ROWS);
-    report(name, type, start, REPEATS / 4);
+    report(name, type, start, REPEATS / 4.0);
     for (int i = 0; impl->destroy && i < 64; i++)
         impl->destroy(&call, states[i]);
     kp_arena_reset(&arena);

@@ -71,7 +71,7 @@ void kp_store_after_publish(struct kp_store *store, int64_t before, int64_t posi
 KP_MUST enum kp_code kp_store_readable(struct kp_store *store, int64_t position, struct kp_error *err);
 
 /* The rows of one page alive at the position, columns wanted; NULL if there are none. Any thread. */
-struct kp_batch *kp_page_scan(const struct kp_rows *rows, uint32_t page, int64_t position, const uint32_t *columns,
+struct kp_batch *kp_page_scan(const struct kp_rows *rows, uint32_t number, int64_t position, const uint32_t *columns,
                               uint32_t column_count, struct kp_arena *arena);
 /* Pages that can hold a row visible now. */
 uint32_t kp_rows_page_count(const struct kp_rows *rows);
