@@ -82,7 +82,7 @@ void kp_error_context(struct kp_error *err, const char *format, ...)
 {
     if (!err)
         return;
-    char clause[sizeof err->message], whole[2 * sizeof err->message];
+    char clause[sizeof err->message], whole[2 * sizeof err->message + 2];
     va_list args;
     va_start(args, format);
     vsnprintf(clause, sizeof clause, format, args);

@@ -190,7 +190,7 @@ static enum kp_code bind_insert(struct binder *binder, struct kp_relation **ret_
         return kp_bind_fail(binder, insert->with_clause->location, KP_UNSUPPORTED, NULL,
                             "WITH before INSERT is not supported");
     KP_TRY(bind_target(binder, "insert into", false, ret_relation));
-    uint32_t *columns, listed;
+    uint32_t *columns = NULL, listed = 0;
     KP_TRY(insert_columns(binder, *ret_relation, insert, &columns, &listed));
     const PgQuery__SelectStmt *select = insert->select_stmt ? insert->select_stmt->select_stmt : NULL;
     if (select && select->n_values_lists && !select->limit_count && !select->limit_offset && !select->with_clause)
@@ -310,7 +310,7 @@ enum kp_code kp_sql_bind_write(const struct kp_sql_context *context, const struc
 {
     struct kp_bound_write *write = kp_calloc(1, sizeof *write);
     struct kp_relation *relation = NULL;
-    struct kp_plan *plan;
+    struct kp_plan *plan = NULL;
     struct binder binder;
     write->root = kp_calloc(1, sizeof *write->root);
     write->conflict = statement->conflict;
