@@ -40,12 +40,21 @@ struct write {
     char *json, *statements[STATEMENTS_MAX];
     unsigned count;
     char *postgres;
+    char *rows[8]; /* of records */
+    int64_t seconds[8];
+    unsigned row_count;
 };
 
 struct view {
     struct query query;
-    char name[16]; /* "" if it was never made */
-    bool refused;
+    char name[16];        /* "" if it was never made */
+    bool refused, closed; /* closed: EMIT ON WINDOW CLOSE, which only views have */
+};
+
+/* A source's watermark, in seconds of event time. */
+struct mark {
+    bool seen[4];
+    int64_t time_max[4], watermark;
 };
 
 struct world {
@@ -65,6 +74,8 @@ struct world {
     bool print;
     unsigned writes, next_id, marks;
     int64_t event_seconds;
+    bool closes; /* windows that close: sources are written by records only, each with its watermark */
+    struct mark marks_of[4];
     char (*states)[6]; /* kappa's SQLSTATEs of the writes whose answers PostgreSQL owes */
     char **state_texts;
     unsigned state_count, state_cap;
@@ -90,6 +101,7 @@ static void make_relation(struct world *world, bool source, unsigned at)
     struct kp_arena *arena = &world->arena;
     struct relation *relation = &world->relations[world->relation_count++];
     *relation = (struct relation){.source = source, .rows = source ? 80 : 20, .partitions = 1 + roll(&world->dice, 3)};
+    relation->watermark = source && (world->closes || chance(&world->dice, 70));
     snprintf(relation->name, sizeof relation->name, "%c%u", source ? 's' : 't', at);
     relation->cols[relation->col_count++] =
         source ? (struct column){"ts", T_TIMESTAMP, 0} : (struct column){"id", T_INT4, 0};
@@ -117,10 +129,12 @@ static void make_relation(struct world *world, bool source, unsigned at)
             kp_arena_printf(arena, "CREATE TOPIC %s WITH (partitions = %u)", relation->name, relation->partitions),
             &answer, NULL);
         assert_string_equal(answer.message, "");
-        create = kp_arena_printf(
-            arena, "CREATE SOURCE %s (%s%s) WITH (topic = '%s', format = 'json')", relation->name, cols,
-            chance(&world->dice, 70) ? ", WATERMARK FOR ts AS ts - INTERVAL '4 seconds'" : "", relation->name);
-        postgres = kp_arena_printf(arena, "CREATE TABLE %s (%s)", relation->name, cols);
+        create = kp_arena_printf(arena, "CREATE SOURCE %s (%s%s) WITH (topic = '%s', format = 'json')", relation->name,
+                                 cols, relation->watermark ? ", WATERMARK FOR ts AS ts - INTERVAL '4 seconds'" : "",
+                                 relation->name);
+        postgres =
+            kp_arena_printf(arena, "CREATE TABLE %s (%s, law_w timestamp); INSERT INTO law_mark VALUES ('%s', NULL)",
+                            relation->name, cols, relation->name);
     } else {
         create = postgres = kp_arena_printf(arena, "CREATE TABLE %s (%s, PRIMARY KEY (id))", relation->name, cols);
     }
@@ -134,18 +148,25 @@ static void make_relation(struct world *world, bool source, unsigned at)
 
 /* ---- writes ---- */
 
-static char *event_time(struct world *world)
+static char *time_text(struct world *world, int64_t at)
 {
-    world->event_seconds += roll(&world->dice, 20);
-    int64_t at = world->event_seconds - (chance(&world->dice, 15) ? roll(&world->dice, 400) : 0); /* late */
-    at = KP_MAX(at, 0);
     return kp_arena_printf(&world->arena, "2024-01-%02d %02d:%02d:%02d", 1 + (int)(at / 86400), (int)(at / 3600 % 24),
                            (int)(at / 60 % 60), (int)(at % 60));
 }
 
-/* One row's values as a SQL list and as a JSON object. */
-static void make_row(struct world *world, const struct relation *relation, char **ret_sql, char **ret_json)
+static char *event_time(struct world *world, int64_t *ret_seconds)
 {
+    world->event_seconds += roll(&world->dice, 20);
+    int64_t at = world->event_seconds - (chance(&world->dice, 15) ? roll(&world->dice, 400) : 0); /* late */
+    *ret_seconds = KP_MAX(at, 0);
+    return time_text(world, *ret_seconds);
+}
+
+/* One row's values as a SQL list and as a JSON object. */
+static void make_row(struct world *world, const struct relation *relation, char **ret_sql, char **ret_json,
+                     int64_t *ret_seconds)
+{
+    *ret_seconds = -1;
     struct kp_arena *arena = &world->arena;
     char *sql = NULL, *json = NULL;
     for (unsigned i = 0; i < relation->col_count; i++) {
@@ -153,7 +174,7 @@ static void make_row(struct world *world, const struct relation *relation, char 
         char *value, *field;
         value_make(&world->dice, arena, column, &value, &field);
         if (strcmp(column->name, "ts") == 0 && field) {
-            field = event_time(world);
+            field = event_time(world, ret_seconds);
             value = kp_arena_printf(arena, "'%s'", field);
             field = kp_arena_printf(arena, "\"%s\"", field);
         } else if (strcmp(column->name, "id") == 0) {
@@ -180,8 +201,9 @@ static char *make_dml(struct world *world, const struct relation *relation)
     unsigned kind = relation->source ? 0 : roll(dice, 100);
     if (kind < 60) {
         char *rows = NULL, *sql, *json;
+        int64_t seconds;
         for (unsigned i = 1 + roll(dice, 4); i; i--) {
-            make_row(world, relation, &sql, &json);
+            make_row(world, relation, &sql, &json, &seconds);
             rows = kp_arena_printf(arena, "%s%s(%s)", rows ? rows : "", rows ? ", " : "", sql);
         }
         return kp_arena_printf(arena, "INSERT INTO %s VALUES %s", relation->name, rows);
@@ -205,26 +227,30 @@ static struct write make_write(struct world *world, bool marked)
     struct dice *dice = &world->dice;
     struct write write = {.source = -1};
     const struct relation *relation = &world->relations[roll(dice, world->base_count)];
-    if (relation->source && !marked && chance(dice, 80)) {
+    if (relation->source && (world->closes ? !marked : !marked && chance(dice, 80))) {
         write.source = (int)(relation - world->relations);
         write.partition = roll(dice, relation->partitions);
         write.json = "";
-        char *rows = NULL, *sql, *json;
+        char *json;
         for (unsigned i = 1 + roll(dice, 8); i; i--) {
-            make_row(world, relation, &sql, &json);
+            make_row(world, relation, &write.rows[write.row_count], &json, &write.seconds[write.row_count]);
             write.json = kp_arena_printf(arena, "%s%s\n", write.json, json);
-            rows = kp_arena_printf(arena, "%s%s(%s)", rows ? rows : "", rows ? ", " : "", sql);
+            write.row_count++;
         }
         if (chance(dice, 5)) /* dead letters: nothing in any view */
             write.json =
                 kp_arena_printf(arena, "%s%s\n", write.json, chance(dice, 50) ? "{\"k\":1" : "{\"k\":\"one\"}");
-        write.postgres = kp_arena_printf(arena, "INSERT INTO %s VALUES %s", relation->name, rows);
         return write;
     }
     unsigned count = marked || chance(dice, 40) ? 1 + roll(dice, STATEMENTS_MAX - 1) : 1;
     write.postgres = "";
-    for (unsigned i = 0; i < count; i++)
-        write.statements[write.count++] = make_dml(world, &world->relations[roll(dice, world->base_count)]);
+    for (unsigned i = 0; i < count; i++) {
+        const struct relation *target;
+        do
+            target = &world->relations[roll(dice, world->base_count)];
+        while (world->closes && target->source);
+        write.statements[write.count++] = make_dml(world, target);
+    }
     if (marked)
         write.statements[write.count++] = kp_arena_printf(arena, "INSERT INTO marks VALUES (%u)", ++world->marks);
     for (unsigned i = 0; i < write.count; i++)
@@ -256,19 +282,47 @@ static void write_kappa(struct kappa *kappa, const struct world *world, const st
     }
 }
 
+/* Rows with the watermark each of them met, and the watermark behind them: that of the partition furthest behind. */
+static char *records_for_postgres(struct world *world, const struct write *write)
+{
+    const struct relation *relation = &world->relations[write->source];
+    struct kp_arena *arena = &world->arena;
+    struct mark *mark = &world->marks_of[write->source];
+    char *rows = NULL;
+    for (unsigned i = 0; i < write->row_count; i++) {
+        char *met = mark->watermark < 0 ? "NULL" : kp_arena_printf(arena, "'%s'", time_text(world, mark->watermark));
+        rows = kp_arena_printf(arena, "%s%s(%s, %s)", rows ? rows : "", rows ? ", " : "", write->rows[i], met);
+        if (!mark->seen[write->partition]) {
+            mark->seen[write->partition] = true;
+            mark->time_max[write->partition] = -1;
+        }
+        mark->time_max[write->partition] = KP_MAX(mark->time_max[write->partition], write->seconds[i]);
+        int64_t least = INT64_MAX;
+        for (unsigned p = 0; p < relation->partitions; p++)
+            if (mark->seen[p])
+                least = KP_MIN(least, mark->time_max[p]);
+        if (least >= 4) /* the first seconds of the year have no earlier watermark that would matter */
+            mark->watermark = KP_MAX(mark->watermark, least - 4);
+    }
+    char *now = mark->watermark < 0 ? "NULL" : kp_arena_printf(arena, "'%s'", time_text(world, mark->watermark));
+    return kp_arena_printf(arena, "INSERT INTO %s VALUES %s; UPDATE law_mark SET w = %s WHERE source = '%s'",
+                           relation->name, rows, now, relation->name);
+}
+
 static void write_postgres(struct world *world, const struct write *write, const char *state)
 {
+    char *text = write->source >= 0 ? records_for_postgres(world, write) : write->postgres;
     if (world->state_count == world->state_cap) {
         world->state_cap = world->state_cap ? world->state_cap * 2 : 64;
         world->states = kp_realloc(world->states, world->state_cap * sizeof *world->states);
         world->state_texts = kp_realloc(world->state_texts, world->state_cap * sizeof *world->state_texts);
     }
     snprintf(world->states[world->state_count], 6, "%s", state);
-    world->state_texts[world->state_count++] = write->postgres;
-    oracle_run(world->oracle, write->postgres);
+    world->state_texts[world->state_count++] = text;
+    oracle_run(world->oracle, text);
     totals.writes++;
     if (world->print)
-        printf("%s -- %s\n", write->source >= 0 ? write->json : write->postgres, state);
+        printf("%s%s-- %s\n", write->source >= 0 ? write->json : text, write->source >= 0 ? "" : " ", state);
 }
 
 static void write_both(struct world *world)
@@ -371,9 +425,10 @@ static void add_view(struct world *world, bool materialize)
     struct maker maker = {
         .dice = &dice, .arena = &world->arena, .relations = world->relations, .relation_count = world->relation_count};
     maker.risk = chance(&dice, 12);
-    view->query = make_query(&maker, 1 + chance(&dice, 30));
+    view->closed = world->closes && chance(&dice, 40);
+    view->query = view->closed ? make_closed(&maker) : make_query(&maker, 1 + chance(&dice, 30));
     if (!materialize || world->cuts->query[world->view_count - 1]) {
-        view->refused = world->cuts->query[world->view_count - 1];
+        view->refused = view->closed || world->cuts->query[world->view_count - 1];
         return;
     }
     struct answer answer;
@@ -494,7 +549,7 @@ static void check(struct world *world)
         if (!world->failure && view->name[0])
             check_one(world, view, "a view differs", kp_arena_printf(&world->arena, "SELECT * FROM %s", view->name),
                       &expected);
-        if (!world->failure)
+        if (!world->failure && !view->closed)
             check_one(world, view, "an ad-hoc answer differs", view->query.kappa, &expected);
         answer_finish(&expected);
     }
@@ -505,6 +560,9 @@ static void check(struct world *world)
 static void run_phases(struct world *world)
 {
     struct dice *dice = &world->dice;
+    world->closes = chance(dice, 40);
+    for (unsigned i = 0; i < KP_COUNT(world->marks_of); i++)
+        world->marks_of[i].watermark = -1;
     for (unsigned i = 0, n = 1 + roll(dice, 2); i < n; i++)
         make_relation(world, true, i);
     for (unsigned i = 0, n = 1 + roll(dice, 2); i < n; i++)
@@ -531,12 +589,18 @@ static char *run_world(struct oracle *oracle, uint64_t seed, struct cuts *cuts, 
     assert_non_null(mkdtemp(world.dir));
     kp_buf_append_text(&oracle->script,
                        "SET client_min_messages = error; DROP SCHEMA IF EXISTS law CASCADE; CREATE SCHEMA law; "
-                       "SET search_path = law, public; CREATE TABLE marks (id int PRIMARY KEY);\n");
+                       "SET search_path = law, public; CREATE TABLE marks (id int PRIMARY KEY); CREATE TABLE law_mark "
+                       "(source text, w timestamp);\n");
     choose_options(&world);
     kappa_open(&world.kappa);
     struct answer answer;
     kappa_ask(&world.kappa, "CREATE TABLE marks (id int PRIMARY KEY)", &answer, NULL);
     run_phases(&world);
+    oracle_flush(oracle);
+    for (; world.state_count; world.state_count--) { /* what a world that failed early did not wait for */
+        oracle_answer(oracle, &answer);
+        answer_finish(&answer);
+    }
     sums_close(&world.kappa, &world.sums);
     kappa_close(&world.kappa);
     char *failure = world.failure ? kp_strdup(world.failure) : NULL;

@@ -14,7 +14,7 @@ enum { COLUMNS_MAX = 24, RELATIONS_MAX = 40 };
 
 struct relation {
     char name[16];
-    bool source, view;
+    bool source, view, watermark;
     bool risky; /* reading it may fail */
     unsigned partitions;
     struct column cols[COLUMNS_MAX];
@@ -138,7 +138,8 @@ static inline char *make_number_call(struct maker *maker, const struct scope *sc
     case T_INT8: {
         char *a = EXPR(type, not | BIG);
         /* a column, since PostgreSQL folds constants, and then fails without a row */
-        char *column = maker->risk && chance(dice, 50) ? pick_column(maker, scope, type, not | BIG, flags) : NULL;
+        char *column =
+            maker->risk && chance(dice, 50) ? pick_column(maker, scope, type, not | BIG | DERIVED, flags) : NULL;
         if (column) {
             maker->risk = false;
             return chance(dice, 60) ? SAY("(12 / %s)", column)
@@ -329,8 +330,8 @@ static inline struct from make_window(struct maker *maker, const struct relation
         from.kappa = SAY("tumble(%s, ts, INTERVAL '%s'%s) AS %s", relation->name, size,
                          offset ? ", INTERVAL '3 seconds'" : "", alias);
         from.postgres =
-            SAY("(SELECT law_x.*, law_w AS window_start, law_w + INTERVAL '%s' AS window_end FROM %s law_x, LATERAL "
-                "(SELECT date_bin(INTERVAL '%s', law_x.ts, TIMESTAMP '1970-01-01%s') AS law_w) law_y WHERE law_x.ts "
+            SAY("(SELECT law_x.*, law_at AS window_start, law_at + INTERVAL '%s' AS window_end FROM %s law_x, LATERAL "
+                "(SELECT date_bin(INTERVAL '%s', law_x.ts, TIMESTAMP '1970-01-01%s') AS law_at) law_y WHERE law_x.ts "
                 "IS NOT NULL) AS %s",
                 size, relation->name, size, offset ? " 00:00:03" : "", alias);
     } else {
@@ -340,9 +341,9 @@ static inline struct from make_window(struct maker *maker, const struct relation
         size = sizes[1 + roll(maker->dice, 3)];
         from.kappa = SAY("hop(%s, ts, INTERVAL '%s', INTERVAL '%s') AS %s", relation->name, slide, size, alias);
         from.postgres =
-            SAY("(SELECT law_x.*, law_w AS window_start, law_w + INTERVAL '%s' AS window_end FROM %s law_x, LATERAL "
+            SAY("(SELECT law_x.*, law_at AS window_start, law_at + INTERVAL '%s' AS window_end FROM %s law_x, LATERAL "
                 "generate_series(date_bin(INTERVAL '%s', law_x.ts, TIMESTAMP '1970-01-01'), law_x.ts - INTERVAL '%s' "
-                "+ INTERVAL '1 microsecond', - INTERVAL '%s') law_w) AS %s",
+                "+ INTERVAL '1 microsecond', - INTERVAL '%s') law_at) AS %s",
                 size, relation->name, slide, size, slide, alias);
         if (strcmp(slide, "4 seconds") == 0)
             from.rows *= 200;
@@ -423,7 +424,7 @@ static inline void query_column(struct query *query, enum type type, unsigned fl
     struct column *column = &query->cols[query->col_count];
     snprintf(column->name, sizeof column->name, "c%u", query->col_count++);
     column->type = type;
-    column->flags = flags;
+    column->flags = flags | DERIVED;
 }
 
 static inline char *make_aggregate(struct maker *maker, const struct scope *scope, enum type *ret_type,
@@ -572,6 +573,35 @@ static struct query make_select(struct maker *maker, unsigned depth)
                                                                      : make_plain(maker, &scope, &from, where);
     query.risky |= risk && !maker->risk;
     maker->risk = false;
+    return query;
+}
+
+/*
+ * EMIT ON WINDOW CLOSE over one source: PostgreSQL is asked for the pairs that were not late, of windows that are
+ * closed. Its copy of a source has the watermark at each row, law_w, and law_mark the one now.
+ */
+static inline struct query make_closed(struct maker *maker)
+{
+    const struct relation *relation;
+    do
+        relation = &maker->relations[roll(maker->dice, maker->relation_count)];
+    while (!relation->watermark);
+    struct column cols[COLUMNS_MAX + 2];
+    struct scope scope = {0};
+    unsigned count = relation->col_count;
+    memcpy(cols, relation->cols, count * sizeof *cols);
+    window_columns(cols, &count);
+    char *alias = SAY("a%u", ++maker->aliases % 100);
+    scope_add(&scope, alias, cols, count);
+    struct from from = make_window(maker, relation, alias);
+    from.postgres =
+        SAY("(SELECT * FROM %s WHERE (law_w IS NULL OR window_end > law_w) AND window_end <= (SELECT w FROM law_mark "
+            "WHERE source = '%s')) AS %s",
+            from.postgres, relation->name, alias);
+    char *where = chance(maker->dice, 30) ? SAY(" WHERE %s", make_predicate(maker, &scope, 1)) : "";
+    struct query query =
+        chance(maker->dice, 75) ? make_grouped(maker, &scope, &from, where) : make_plain(maker, &scope, &from, where);
+    query.kappa = SAY("%s EMIT ON WINDOW CLOSE", query.kappa);
     return query;
 }
 

@@ -43,7 +43,7 @@ static const char *const type_names[TYPES] = {"boolean",          "smallint",   
                                               "double precision", "numeric",     "text",    "date",
                                               "timestamp",        "timestamptz", "interval"};
 
-enum { BIG = 1, LOOSE = 2 };
+enum { BIG = 1, LOOSE = 2, DERIVED = 4 /* by a query: PostgreSQL may know its value */ };
 
 struct column {
     char name[24];
