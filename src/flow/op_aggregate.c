@@ -434,6 +434,28 @@ static uint32_t add_column(struct op_aggregate *op, const struct kp_expr *expr)
     return op->column_count++;
 }
 
+/* An argument that can fail must not where the FILTER leaves its row out: CASE WHEN filter THEN arg END. */
+static const struct kp_expr *guarded(struct kp_arena *arena, const struct kp_expr *filter, const struct kp_expr *arg)
+{
+    if (!filter || !arg->can_fail)
+        return arg;
+    struct kp_expr *otherwise = kp_arena_calloc(arena, sizeof *otherwise),
+                   *guard = kp_arena_calloc(arena, sizeof *guard);
+    *otherwise = (struct kp_expr){
+        .kind = KP_EXPR_CONST, .type = arg->type, .location = -1, .datum = {.type = arg->type, .null = true}};
+    *guard = (struct kp_expr){.kind = KP_EXPR_CASE,
+                              .type = arg->type,
+                              .location = arg->location,
+                              .can_fail = true,
+                              .stable = arg->stable || filter->stable,
+                              .arg_count = 3,
+                              .args = kp_arena_calloc(arena, 3 * sizeof(struct kp_expr *))};
+    guard->args[0] = kp_expr_own(filter, arena);
+    guard->args[1] = kp_expr_own(arg, arena);
+    guard->args[2] = otherwise;
+    return guard;
+}
+
 static void define_agg(struct op_aggregate *op, const struct kp_plan_agg *from, uint32_t *at)
 {
     struct kp_arena *arena = &op->node.arena;
@@ -443,7 +465,7 @@ static void define_agg(struct op_aggregate *op, const struct kp_plan_agg *from, 
     agg->args = kp_arena_calloc(arena, (from->arg_count + 1) * sizeof *agg->args);
     struct kp_type distinct_types[KP_FUNCTION_ARGS_MAX + 1] = {KP_TYPE(KP_INT4)};
     for (uint32_t k = 0; k < from->arg_count; k++) {
-        agg->arg_columns[k] = add_column(op, from->args[k]);
+        agg->arg_columns[k] = add_column(op, guarded(arena, from->filter, from->args[k]));
         agg->args[k] = op->columns[agg->arg_columns[k]];
         distinct_types[k + 1] = agg->args[k]->type;
     }

@@ -599,8 +599,13 @@ static inline struct query make_closed(struct maker *maker)
             "WHERE source = '%s')) AS %s",
             from.postgres, relation->name, alias);
     char *where = chance(maker->dice, 30) ? SAY(" WHERE %s", make_predicate(maker, &scope, 1)) : "";
-    struct query query =
-        chance(maker->dice, 75) ? make_grouped(maker, &scope, &from, where) : make_plain(maker, &scope, &from, where);
+    struct query query;
+    const char *window;
+    do { /* a window's end or start has to be among the columns */
+        query = chance(maker->dice, 75) ? make_grouped(maker, &scope, &from, where)
+                                        : make_plain(maker, &scope, &from, where);
+        window = strstr(query.kappa, SAY("%s.window_", alias));
+    } while (!window || window > strstr(query.kappa, " FROM "));
     query.kappa = SAY("%s EMIT ON WINDOW CLOSE", query.kappa);
     return query;
 }
