@@ -83,6 +83,9 @@ static enum kp_code build_from_input(struct build *build, const struct kp_plan *
     case KP_PLAN_UNION:
         *ret_node = kp_op_union(graph, plan, inputs);
         return KP_OK;
+    case KP_PLAN_REPEAT:
+        *ret_node = kp_op_repeat(graph, plan, input);
+        return KP_OK;
     case KP_PLAN_WINDOW:
         return kp_op_window(graph, plan, input, build->drop_late, ret_node, err);
     case KP_PLAN_TOPN:

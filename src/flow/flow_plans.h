@@ -332,7 +332,8 @@ static inline struct kp_plan *plan_any(struct planner *planner, uint32_t depth)
         return plan_scan(planner);
     struct kp_plan *input = plan_any(planner, depth - 1);
     int32_t time = find_column(planner->random, input, KP_TIMESTAMP);
-    switch (random_below(planner->random, 9)) {
+    int32_t times = find_column(planner->random, input, KP_INT8);
+    switch (random_below(planner->random, 10)) {
     case 4:
     case 5:
         return plan_join(planner, input, plan_any(planner, random_below(planner->random, depth)));
@@ -340,6 +341,13 @@ static inline struct kp_plan *plan_any(struct planner *planner, uint32_t depth)
         return plan_topn(planner, input);
     case 7:
         return time >= 0 ? plan_window(planner, input, (uint32_t)time) : plan_topn(planner, input);
+    case 9: {
+        if (times < 0)
+            return plan_topn(planner, input);
+        struct kp_plan *plan = make_plan(planner, KP_PLAN_REPEAT, input->col_count, input, NULL);
+        plan->repeat.column = (uint32_t)times;
+        return plan;
+    }
     case 8: {
         struct kp_plan *plan = make_plan(planner, KP_PLAN_UNION, input->col_count, input, input);
         if (random_below(planner->random, 2)) {
@@ -700,6 +708,12 @@ static inline struct nrows naive_run(struct naive *naive, const struct kp_plan *
     uint32_t in_cols = plan->inputs[0]->col_count;
     for (uint32_t i = 0; i < input.count; i++) {
         struct nrow *row = &input.rows[i];
+        if (plan->kind == KP_PLAN_REPEAT) {
+            const struct kp_datum *times = &row->cells[plan->repeat.column];
+            if (!times->null && times->i64 > 0)
+                nrows_add(&out, row->cells, row->weight * times->i64);
+            continue;
+        }
         if (plan->kind == KP_PLAN_FILTER) {
             if (naive_true(naive, plan->filter.predicate, row->cells, in_cols))
                 nrows_add(&out, row->cells, row->weight);

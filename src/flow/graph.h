@@ -184,6 +184,7 @@ KP_MUST enum kp_code kp_op_join(struct kp_graph *graph, const struct kp_plan *pl
                                 const struct kp_session_settings *settings, struct kp_node *const *inputs,
                                 struct kp_node **ret_node, struct kp_error *err);
 struct kp_node *kp_op_union(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *const *inputs);
+struct kp_node *kp_op_repeat(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input);
 /* drop_late: late (row, window) pairs are left out and counted. */
 KP_MUST enum kp_code kp_op_window(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input,
                                   bool drop_late, struct kp_node **ret_node, struct kp_error *err);

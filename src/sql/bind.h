@@ -3,7 +3,7 @@
  *
  *   resolve.c  which function, operator or aggregate a name and types mean       coerce.c  casts, common types
  *   expr_bind.c, expr_call.c  expressions                                        scope.c   names to columns
- *   select.c  one SELECT    from.c  FROM    group.c  GROUP BY    order.c  ORDER BY, LIMIT    sublink.c  IN, EXISTS,
+ *   select.c  one SELECT    setop.c  UNION …    from.c  FROM    group.c  GROUP BY    order.c  ORDER BY, LIMIT    sublink.c  IN, EXISTS,
  * scalars push.c  joins and where predicates go    prune.c  columns nobody reads    write.c, create.c  the other
  * statements
  */
@@ -198,6 +198,9 @@ KP_MUST enum kp_code kp_bind_emit(struct binder *binder, struct kp_plan *plan, s
 /* root: the outermost SELECT of an ad-hoc query keeps its order in a SORT, with columns behind result_count. */
 KP_MUST enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *select, bool root,
                                     struct kp_plan **ret_plan, uint32_t *ret_count);
+/* setop.c: UNION, INTERSECT, EXCEPT of the two arguments, without ORDER BY and LIMIT. */
+KP_MUST enum kp_code kp_bind_set_operation(struct binder *binder, const PgQuery__SelectStmt *select,
+                                           struct kp_plan **ret_plan);
 struct target {
     struct kp_expr *expr;
     const char *name;

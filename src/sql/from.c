@@ -312,10 +312,18 @@ static enum kp_code bind_item(struct binder *binder, const PgQuery__Node *node, 
 
 /* ---- JOIN ---- */
 
+/* A column of FULL JOIN … USING: the left side's, or where that has no row the right side's. */
+struct merged {
+    const char *name;
+    struct kp_expr *value; /* COALESCE over the join's columns */
+    struct merged *next;
+};
+
 struct sides {
     const struct scope *scope;
-    uint32_t left_cols; /* of the scope: those before are left's */
-    uint32_t from;      /* first scope column of this join */
+    uint32_t left_cols;    /* of the scope: those before are left's */
+    uint32_t from;         /* first scope column of this join */
+    struct merged *merged; /* FULL JOIN: the columns of USING, newest first */
 };
 
 static const struct scope_column *using_column(const struct sides *sides, const char *name, bool left,
@@ -326,8 +334,26 @@ static const struct scope_column *using_column(const struct sides *sides, const 
     return kp_scope_lookup(&part, NULL, name, ret_ambiguous);
 }
 
-static enum kp_code bind_using(struct binder *binder, const struct sides *sides, const char *name, bool keep_right,
-                               struct conjuncts *conditions)
+static enum kp_code merge_columns(struct binder *binder, struct sides *sides, const char *name,
+                                  const struct scope_column *left, const struct scope_column *right)
+{
+    struct kp_expr *both[2] = {kp_bind_column(binder, left->index, left->type, -1),
+                               kp_bind_column(binder, right->index, right->type, -1)};
+    struct kp_type type;
+    KP_TRY(kp_bind_common_type(binder, both, 2, "JOIN/USING", &type));
+    struct merged *merged = kp_arena_calloc(binder->arena, sizeof *merged);
+    merged->name = name;
+    merged->value = kp_bind_new(binder, KP_EXPR_COALESCE, type, -1, 2);
+    for (uint32_t i = 0; i < 2; i++)
+        KP_TRY(kp_bind_coerce(binder, both[i], type, COERCE_IMPLICIT, &merged->value->args[i]));
+    kp_expr_settle(merged->value);
+    merged->next = sides->merged;
+    sides->merged = merged;
+    return KP_OK;
+}
+
+static enum kp_code bind_using(struct binder *binder, struct sides *sides, const char *name,
+                               const PgQuery__JoinExpr *join, struct conjuncts *conditions)
 {
     bool ambiguous_left, ambiguous_right;
     const struct scope_column *left = using_column(sides, name, true, &ambiguous_left);
@@ -344,27 +370,31 @@ static enum kp_code bind_using(struct binder *binder, const struct sides *sides,
     KP_TRY(kp_bind_operator(binder, "=", kp_bind_column(binder, left->index, left->type, -1),
                             kp_bind_column(binder, right->index, right->type, -1), -1, &equal));
     kp_conjuncts_add(binder, conditions, equal);
-    ((struct scope_column *)(keep_right ? left : right))->qualified_only = true;
+    bool full = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL;
+    bool keep_right = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT;
+    if (full)
+        KP_TRY(merge_columns(binder, sides, name, left, right));
+    if (full || keep_right)
+        ((struct scope_column *)left)->qualified_only = true;
+    if (!keep_right)
+        ((struct scope_column *)right)->qualified_only = true;
     return KP_OK;
 }
 
 /* ON, USING or NATURAL over the scope of both sides. */
-static enum kp_code bind_join_quals(struct binder *binder, const PgQuery__JoinExpr *join, const struct sides *sides,
+static enum kp_code bind_join_quals(struct binder *binder, const PgQuery__JoinExpr *join, struct sides *sides,
                                     struct conjuncts *conditions)
 {
-    bool keep_right = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT;
-    if ((join->is_natural || join->n_using_clause) && join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL)
-        return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "FULL JOIN … USING is not supported");
     if (join->is_natural) {
         for (uint32_t i = sides->from; i < sides->left_cols; i++) {
             bool ambiguous;
             const struct scope_column *left = &sides->scope->cols[i];
             if (!left->hidden && !left->qualified_only && using_column(sides, left->name, false, &ambiguous))
-                KP_TRY(bind_using(binder, sides, left->name, keep_right, conditions));
+                KP_TRY(bind_using(binder, sides, left->name, join, conditions));
         }
     }
     for (size_t i = 0; i < join->n_using_clause; i++)
-        KP_TRY(bind_using(binder, sides, join->using_clause[i]->string->sval, keep_right, conditions));
+        KP_TRY(bind_using(binder, sides, join->using_clause[i]->string->sval, join, conditions));
     if (join->quals) {
         struct scope own = {.cols = sides->scope->cols + sides->from,
                             .count = sides->scope->count - sides->from,
@@ -391,7 +421,7 @@ static enum kp_code bind_inner(struct binder *binder, const PgQuery__JoinExpr *j
 {
     uint32_t from = scope->count;
     KP_TRY(bind_item(binder, join->larg, joins, scope));
-    struct sides sides = {scope, scope->count, from};
+    struct sides sides = {scope, scope->count, from, NULL};
     KP_TRY(bind_item(binder, join->rarg, joins, scope));
     KP_TRY(bind_join_quals(binder, join, &sides, &joins->conditions));
     alias_join(join, scope, from);
@@ -410,31 +440,41 @@ static enum kp_code bind_side(struct binder *binder, const PgQuery__Node *node, 
     return KP_OK;
 }
 
-/* Outer joins that flow/ runs; the others are refused here, with what to write instead. */
-static enum kp_code join_kind(struct binder *binder, const PgQuery__JoinExpr *join, enum kp_join_kind *ret_kind)
+/* The columns of USING behind the join's own; in the scope before the others, in the order written. */
+static struct kp_plan *add_merged(struct binder *binder, struct kp_plan *join, const struct merged *merged,
+                                  struct scope *scope)
 {
-    if (join->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT || join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT) {
-        *ret_kind = KP_JOIN_LEFT; /* RIGHT: with the sides exchanged */
-        return KP_OK;
+    uint32_t count = join->col_count, more = 0;
+    for (const struct merged *one = merged; one; one = one->next)
+        more++;
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + more) * sizeof *exprs);
+    const char **names = kp_arena_alloc(binder->arena, (count + more) * sizeof *names);
+    for (uint32_t i = 0; i < count; i++) {
+        exprs[i] = kp_bind_column(binder, i, join->cols[i].type, -1);
+        names[i] = join->cols[i].name;
     }
-    kp_bind_fail(binder, join->quals ? kp_tree_location(join->quals) : -1, KP_UNSUPPORTED, NULL,
-                 "FULL JOIN is not supported");
-    return kp_error_hint(binder->err, "Write a LEFT JOIN, UNION ALL the rows of the right side without a partner.");
+    for (uint32_t i = count + more; merged; merged = merged->next) {
+        exprs[--i] = merged->value;
+        names[i] = merged->name;
+    }
+    struct kp_plan *plan = kp_bind_project(binder, join, exprs, names, count + more);
+    for (uint32_t i = count; i < count + more; i++)
+        kp_scope_add(binder, scope, (struct scope_column){.name = names[i], .type = exprs[i]->type, .index = i});
+    return plan;
 }
 
 static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *join, struct query_joins *joins,
                                struct scope *scope)
 {
-    enum kp_join_kind kind;
-    KP_TRY(join_kind(binder, join, &kind));
+    enum kp_join_kind kind = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL ? KP_JOIN_FULL : KP_JOIN_LEFT;
     struct scope own = {.beyond = scope->beyond};
     struct kp_plan *left, *right;
     KP_TRY(bind_side(binder, join->larg, &own, 0, &left));
-    struct sides sides = {&own, own.count, 0};
+    struct sides sides = {&own, own.count, 0, NULL};
     KP_TRY(bind_side(binder, join->rarg, &own, left->col_count, &right));
     struct conjuncts conditions = {0};
     KP_TRY(bind_join_quals(binder, join, &sides, &conditions));
-    bool swap = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT;
+    bool swap = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT; /* a LEFT JOIN with its sides exchanged */
     uint32_t left_cols = left->col_count, count = left_cols + right->col_count;
     struct kp_plan *plan = swap ? kp_bind_join(binder, kind, right, left) : kp_bind_join(binder, kind, left, right);
     uint32_t *map = kp_arena_alloc(binder->arena, (count + 1) * sizeof *map);
@@ -448,6 +488,8 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
             exprs[i] = kp_bind_column(binder, map[i], plan->cols[map[i]].type, -1);
         plan = kp_bind_project(binder, plan, exprs, NULL, count);
     }
+    if (sides.merged)
+        plan = add_merged(binder, plan, sides.merged, &own);
     alias_join(join, &own, 0);
     for (uint32_t i = 0; i < own.count; i++) {
         struct scope_column column = own.cols[i];

@@ -151,6 +151,7 @@ void kp_plan_settle_growing(struct kp_plan *plan)
         break;
     case KP_PLAN_PROJECT:
     case KP_PLAN_UNION:
+    case KP_PLAN_REPEAT:
         plan->growing = inputs;
         break;
     case KP_PLAN_WINDOW: /* sessions merge */

@@ -83,6 +83,7 @@ static struct kp_plan *copy_node(const struct kp_plan *plan, struct kp_arena *ar
         copy->topn.offset = kp_expr_copy(plan->topn.offset, arena, replace, arg);
         break;
     case KP_PLAN_UNION:
+    case KP_PLAN_REPEAT:
     case KP_PLAN_EMIT:
         break;
     }
@@ -241,6 +242,8 @@ static bool node_equal(const struct kp_plan *a, const struct kp_plan *b)
         return sort_equal(a, b);
     case KP_PLAN_UNION:
         return true;
+    case KP_PLAN_REPEAT:
+        return a->repeat.column == b->repeat.column;
     case KP_PLAN_EMIT:
         return a->emit.window_end_column == b->emit.window_end_column && a->emit.source == b->emit.source;
     }

@@ -27,10 +27,11 @@ enum kp_plan_kind {
     KP_PLAN_WINDOW,    /* each row once per window that holds its time; adds window_start, window_end */
     KP_PLAN_AGGREGATE, /* group columns, then aggregates; no group columns: exactly one row. No aggregates: DISTINCT */
     KP_PLAN_JOIN,
-    KP_PLAN_UNION, /* UNION ALL of inputs with equal column types */
-    KP_PLAN_TOPN,  /* ORDER BY … LIMIT/OFFSET, ties by the whole row */
-    KP_PLAN_EMIT,  /* EMIT ON WINDOW CLOSE: rows whose column window_end is at or before the watermark, once */
-    KP_PLAN_SORT   /* only at the root of an ad-hoc query: the order of its result, no limit */
+    KP_PLAN_UNION,  /* UNION ALL of inputs with equal column types */
+    KP_PLAN_REPEAT, /* each row as often as a bigint column of it says */
+    KP_PLAN_TOPN,   /* ORDER BY … LIMIT/OFFSET, ties by the whole row */
+    KP_PLAN_EMIT,   /* EMIT ON WINDOW CLOSE: rows whose column window_end is at or before the watermark, once */
+    KP_PLAN_SORT    /* only at the root of an ad-hoc query: the order of its result, no limit */
 };
 
 enum kp_window_kind { KP_WINDOW_TUMBLE, KP_WINDOW_HOP, KP_WINDOW_CUMULATE, KP_WINDOW_SESSION };
@@ -100,6 +101,9 @@ struct kp_plan {
             struct kp_sort_key *keys;
             struct kp_expr *limit, *offset; /* bigint constants or parameters; NULL: none */
         } topn;                             /* and sort (limit, offset NULL) */
+        struct {
+            uint32_t column; /* never negative */
+        } repeat;
         struct {
             uint32_t window_end_column;
             struct kp_relation *source; /* whose watermark closes */

@@ -189,6 +189,9 @@ static void print_line(const struct kp_plan *plan, struct kp_buf *out)
     case KP_PLAN_UNION:
         kp_buf_append_text(out, "Union All");
         break;
+    case KP_PLAN_REPEAT:
+        kp_buf_printf(out, "Repeat: %s times", plan->cols[plan->repeat.column].name);
+        break;
     case KP_PLAN_TOPN:
     case KP_PLAN_SORT:
         print_sort(plan, out);

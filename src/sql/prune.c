@@ -325,6 +325,18 @@ static struct pruned prune_sort(struct binder *binder, struct kp_plan *plan)
     return (struct pruned){plan, input.map};
 }
 
+static struct pruned prune_repeat(struct binder *binder, struct kp_plan *plan, const bool *needed)
+{
+    bool *below = flags(binder, plan->col_count, false);
+    memcpy(below, needed, plan->col_count);
+    below[plan->repeat.column] = true;
+    struct pruned input = prune(binder, plan->inputs[0], below);
+    plan->inputs[0] = input.plan;
+    plan->repeat.column = input.map[plan->repeat.column];
+    follow_input(binder, plan, input.map);
+    return (struct pruned){plan, input.map};
+}
+
 static struct pruned prune_emit(struct binder *binder, struct kp_plan *plan, const bool *needed)
 {
     bool *below = flags(binder, plan->col_count, false);
@@ -359,6 +371,8 @@ static struct pruned prune(struct binder *binder, struct kp_plan *plan, const bo
     case KP_PLAN_TOPN:
     case KP_PLAN_SORT:
         return prune_sort(binder, plan);
+    case KP_PLAN_REPEAT:
+        return prune_repeat(binder, plan, needed);
     case KP_PLAN_EMIT:
         return prune_emit(binder, plan, needed);
     }

@@ -302,6 +302,12 @@ struct kp_plan *kp_push_predicate(struct binder *binder, struct kp_plan *plan, s
     case KP_PLAN_UNION:
         pushed = push_into_union(binder, plan, predicate);
         break;
+    case KP_PLAN_REPEAT:
+        if (!predicate->can_fail) {
+            plan->inputs[0] = kp_push_predicate(binder, plan->inputs[0], predicate);
+            pushed = plan;
+        }
+        break;
     case KP_PLAN_FILTER:
         if (!predicate->can_fail) {
             struct kp_plan *input = plan->inputs[0], *below = kp_push_predicate(binder, input, predicate);

@@ -267,85 +267,7 @@ static enum kp_code bind_values(struct binder *binder, const PgQuery__SelectStmt
     return KP_OK;
 }
 
-/* ---- UNION ---- */
-
-/* An output of a branch as an expression that a cast can be put on: a literal itself, else the column. */
-static struct kp_expr *output_of(struct binder *binder, const struct kp_plan *plan, uint32_t column)
-{
-    if (plan->kind == KP_PLAN_PROJECT && plan->cols[column].type.id == KP_UNKNOWN)
-        return plan->project.exprs[column];
-    int32_t location = plan->kind == KP_PLAN_PROJECT ? plan->project.exprs[column]->location : -1;
-    return kp_bind_column(binder, column, plan->cols[column].type, location);
-}
-
-/* The branch with its columns cast to the common types. */
-static enum kp_code cast_branch(struct binder *binder, struct kp_plan *plan, const struct kp_column *cols,
-                                struct kp_plan **ret_plan)
-{
-    bool same = true;
-    for (uint32_t i = 0; i < plan->col_count; i++)
-        same &= kp_type_equal(plan->cols[i].type, cols[i].type);
-    *ret_plan = plan;
-    if (same)
-        return KP_OK;
-    struct kp_expr **exprs = kp_arena_alloc(binder->arena, plan->col_count * sizeof *exprs);
-    const char **names = kp_arena_alloc(binder->arena, plan->col_count * sizeof *names);
-    for (uint32_t i = 0; i < plan->col_count; i++) {
-        KP_TRY(kp_bind_coerce(binder, output_of(binder, plan, i), cols[i].type, COERCE_IMPLICIT, &exprs[i]));
-        names[i] = cols[i].name;
-    }
-    *ret_plan = kp_bind_project(binder, plan, exprs, names, plan->col_count);
-    return KP_OK;
-}
-
-static enum kp_code union_columns(struct binder *binder, const struct kp_plan *left, const struct kp_plan *right,
-                                  struct kp_plan *plan)
-{
-    for (uint32_t i = 0; i < plan->col_count; i++) {
-        struct kp_expr *both[2] = {output_of(binder, left, i), output_of(binder, right, i)};
-        struct kp_type type;
-        KP_TRY(kp_bind_common_type(binder, both, 2, "UNION", &type));
-        plan->cols[i] = (struct kp_column){left->cols[i].name, type, left->cols[i].not_null && right->cols[i].not_null};
-    }
-    return KP_OK;
-}
-
-/* The inputs of a UNION ALL under a UNION ALL are its own. */
-static void adopt(struct binder *binder, struct kp_plan *plan, struct kp_plan *left, struct kp_plan *right)
-{
-    uint32_t of_left = left->kind == KP_PLAN_UNION ? left->input_count : 1;
-    plan->input_count = of_left + 1;
-    plan->inputs = kp_arena_alloc(binder->arena, plan->input_count * sizeof(struct kp_plan *));
-    if (left->kind == KP_PLAN_UNION)
-        memcpy(plan->inputs, left->inputs, of_left * sizeof(struct kp_plan *));
-    else
-        plan->inputs[0] = left;
-    plan->inputs[of_left] = right;
-}
-
-static enum kp_code bind_union_inputs(struct binder *binder, const PgQuery__SelectStmt *select,
-                                      struct kp_plan **ret_plan)
-{
-    struct kp_plan *left, *right;
-    uint32_t count;
-    bool emit = binder->emit_on_close;
-    binder->keep_unknown = true;
-    KP_TRY(kp_bind_select(binder, select->larg, false, &left, &count));
-    binder->emit_on_close = emit;
-    binder->keep_unknown = true;
-    KP_TRY(kp_bind_select(binder, select->rarg, false, &right, &count));
-    binder->keep_unknown = false;
-    if (left->col_count != right->col_count)
-        return kp_bind_fail(binder, select->rarg->n_target_list ? kp_tree_location(select->rarg->target_list[0]) : -1,
-                            KP_INVALID, "42601", "each UNION query must have the same number of columns");
-    struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_UNION, -1, left->col_count, 2);
-    KP_TRY(union_columns(binder, left, right, plan));
-    KP_TRY(cast_branch(binder, left, plan->cols, &left));
-    KP_TRY(cast_branch(binder, right, plan->cols, &right));
-    adopt(binder, plan, left, right);
-    *ret_plan = select->all ? plan : kp_bind_distinct(binder, plan);
-    return KP_OK;
-}
+/* ---- around it ---- */
 
 /* ORDER BY and LIMIT of a set operation or VALUES: over its output columns only. */
 static enum kp_code order_outputs(struct binder *binder, const PgQuery__SelectStmt *select, bool root,
@@ -374,18 +296,13 @@ static enum kp_code order_outputs(struct binder *binder, const PgQuery__SelectSt
 static enum kp_code bind_by_kind(struct binder *binder, const PgQuery__SelectStmt *select, bool root,
                                  struct kp_plan **ret_plan, uint32_t *ret_count)
 {
-    if (select->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT || select->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT) {
-        bool except = select->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT;
-        kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "%s is not supported", except ? "EXCEPT" : "INTERSECT");
-        return kp_error_hint(binder->err, "Write %s.", except ? "NOT EXISTS" : "EXISTS");
-    }
-    bool values = select->n_values_lists > 0, both = select->op == PG_QUERY__SET_OPERATION__SETOP_UNION;
+    bool values = select->n_values_lists > 0, both = select->op != PG_QUERY__SET_OPERATION__SETOP_NONE;
     if (!values && !both)
         return bind_plain(binder, select, root, ret_plan, ret_count);
     if (values)
         KP_TRY(bind_values(binder, select, root, ret_plan));
     else
-        KP_TRY(bind_union_inputs(binder, select, ret_plan));
+        KP_TRY(kp_bind_set_operation(binder, select, ret_plan));
     *ret_count = (*ret_plan)->col_count;
     return order_outputs(binder, select, root, ret_plan);
 }

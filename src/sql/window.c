@@ -39,6 +39,7 @@ const struct kp_plan *kp_plan_trace(const struct kp_plan *plan, uint32_t column,
         const struct kp_expr *made_by = NULL;
         switch (plan->kind) {
         case KP_PLAN_FILTER:
+        case KP_PLAN_REPEAT:
         case KP_PLAN_TOPN:
         case KP_PLAN_SORT:
         case KP_PLAN_EMIT:
@@ -56,6 +57,8 @@ const struct kp_plan *kp_plan_trace(const struct kp_plan *plan, uint32_t column,
             plan = plan->inputs[0];
             continue;
         case KP_PLAN_JOIN: {
+            if (plan->join.kind == KP_JOIN_FULL) /* either side may be missing */
+                break;
             bool right = column >= plan->inputs[0]->col_count;
             column -= right ? plan->inputs[0]->col_count : 0;
             plan = plan->inputs[right];

@@ -401,14 +401,15 @@ static inline struct from make_from(struct maker *maker, unsigned depth, struct 
             memcpy(both.prefix[both.count++], right.prefix[i], sizeof right.prefix[0]);
         }
         *scope = both;
-        if (chance(maker->dice, 30)) {
+        bool full = chance(maker->dice, 12); /* PostgreSQL: only with equalities */
+        if (!full && chance(maker->dice, 30)) {
             bool risk = maker->risk;
             maker->risk = false;
             on = SAY("%s AND %s", on, make_predicate(maker, scope, 1));
             maker->risk = risk;
         }
         static const char *const joins[] = {"JOIN", "JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN"};
-        const char *join = joins[roll(maker->dice, KP_COUNT(joins))];
+        const char *join = full ? "FULL JOIN" : joins[roll(maker->dice, KP_COUNT(joins))];
         from.kappa = SAY("%s %s %s ON %s", from.kappa, join, with.kappa, on);
         from.postgres = SAY("%s %s %s ON %s", from.postgres, join, with.postgres, on);
         from.rows = KP_MAX(from.rows * with.rows / 10, 5);
@@ -523,6 +524,18 @@ static inline struct query make_grouped(struct maker *maker, const struct scope 
     return query;
 }
 
+/* It names a column: "a3.x". PostgreSQL pulls an output that does not into the query above, folds, and may fail without
+ * a row: such a one counts as BIG. */
+static inline bool reads_column(const char *expr)
+{
+    for (const char *at = expr; (at = strchr(at, 'a')); at++) {
+        size_t digits = strspn(at + 1, "0123456789");
+        if (digits && at[1 + digits] == '.')
+            return true;
+    }
+    return false;
+}
+
 static inline struct query make_plain(struct maker *maker, const struct scope *scope, const struct from *from,
                                       const char *where)
 {
@@ -534,7 +547,7 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
         unsigned flags = 0;
         enum type type = i == 0 ? T_INT4 : pick_type(maker, scope);
         char *expr = make_expr(maker, scope, type, roll(maker->dice, 4), distinct || top ? LOOSE : 0, &flags);
-        query_column(&query, type, flags);
+        query_column(&query, type, flags | (reads_column(expr) ? 0 : BIG));
         list = list_add(maker, list, SAY("%s AS c%u", expr, i));
     }
     char *order = "", *ties = "", *limit = "";
@@ -613,23 +626,29 @@ static inline struct query make_closed(struct maker *maker)
 static struct query make_query(struct maker *maker, unsigned depth)
 {
     struct query query = make_select(maker, depth);
-    if (!chance(maker->dice, 8))
+    if (!chance(maker->dice, 14))
         return query;
-    /* UNION ALL of two with the same types: the second is the first's columns from another FROM */
+    /* A set operation of two with the same types: the second is the first's columns from another FROM. Only UNION ALL
+     * where equal values may print differently. */
     struct scope scope = {0};
     struct from from = make_from(maker, 0, &scope);
     char *list = NULL;
+    bool loose = false;
     if (from.rows > 3000)
         return query;
     for (unsigned i = 0; i < query.col_count; i++) {
         unsigned flags = 0;
+        loose |= query.cols[i].type == T_NUMERIC || query.cols[i].type == T_FLOAT8 || query.cols[i].flags & LOOSE;
         char *expr = make_expr(maker, &scope, query.cols[i].type, 1, query.cols[i].flags & LOOSE ? 0 : LOOSE, &flags);
+        loose |= (flags & LOOSE) != 0;
         list = list_add(maker, list, expr);
         query.cols[i].flags |= flags | (query.cols[i].type == T_NUMERIC ? LOOSE : 0);
     }
     const char *open = strstr(query.kappa, " LIMIT ") ? "(" : "", *close = *open ? ")" : "";
-    query.kappa = SAY("%s%s%s UNION ALL SELECT %s FROM %s", open, query.kappa, close, list, from.kappa);
-    query.postgres = SAY("%s%s%s UNION ALL SELECT %s FROM %s", open, query.postgres, close, list, from.postgres);
+    static const char *const names[] = {"UNION", "EXCEPT", "EXCEPT ALL", "INTERSECT", "INTERSECT ALL", "UNION ALL"};
+    const char *name = names[loose ? 5 : roll(maker->dice, KP_COUNT(names))];
+    query.kappa = SAY("%s%s%s %s SELECT %s FROM %s", open, query.kappa, close, name, list, from.kappa);
+    query.postgres = SAY("%s%s%s %s SELECT %s FROM %s", open, query.postgres, close, name, list, from.postgres);
     query.rows += from.rows;
     query.over_risky |= from.risky;
     return query;
