@@ -3,9 +3,9 @@
  *
  *   resolve.c  which function, operator or aggregate a name and types mean       coerce.c  casts, common types
  *   expr_bind.c, expr_call.c  expressions                                        scope.c   names to columns
- *   select.c  one SELECT    setop.c  UNION …    from.c  FROM    group.c  GROUP BY    order.c  ORDER BY, LIMIT    sublink.c  IN, EXISTS,
- * scalars push.c  joins and where predicates go    prune.c  columns nobody reads    write.c, create.c  the other
- * statements
+ *   select.c  one SELECT     setop.c  UNION and its like     from.c  FROM     group.c  GROUP BY     order.c  ORDER BY
+ *   sublink.c  IN, EXISTS, scalars     push.c  joins and where predicates go     prune.c  columns nobody reads
+ *   write.c, create.c  the other statements
  */
 #ifndef KP_SQL_BIND_H
 #define KP_SQL_BIND_H
