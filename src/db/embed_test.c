@@ -142,7 +142,10 @@ static void test_as_of(void **state)
         kp_instance_close(kappa);
         kappa = open_instance();
     }
+    run(kappa, "VERIFY MATERIALIZED VIEW names; VERIFY MATERIALIZED VIEW most");
     struct kp_failure failure;
+    assert_false(kp_instance_run(kappa, "VERIFY MATERIALIZED VIEW item", NULL, &failure));
+    assert_string_equal(failure.sqlstate, "42809");
     assert_false(kp_instance_run(kappa, "SELECT * FROM item AS OF POSITION 1000000", NULL, &failure));
     assert_string_equal(failure.sqlstate, "22023");
     kp_instance_close(kappa);

@@ -152,6 +152,10 @@ bool kp_writes_touch(const struct kp_session *session, const struct kp_relation 
 bool kp_utility_columns(struct kp_prepared *prepared);
 KP_MUST enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count, struct kp_error *err);
 
+/* ---- verify.c ---- */
+/* VERIFY MATERIALIZED VIEW: one line that says so, or XX001 with the rows that differ. */
+KP_MUST enum kp_code kp_verify_run(struct kp_cursor *cursor, struct kp_error *err);
+
 /* ---- subscribe.c ---- */
 KP_MUST enum kp_code kp_subscribe_prepare(struct kp_prepared *prepared, const struct kp_column *cols, uint32_t col_count);
 KP_MUST enum kp_code kp_subscribe_begin(struct kp_cursor *cursor, struct kp_error *err);

@@ -13,7 +13,7 @@
  *   upsert    key: the JSON object of the key columns; value: the row, or null when it went
  *   debezium  {"before":…,"after":…,"op":"c|u|d","ts_ms":…}; key as upsert
  */
-#include "db/instance.h"
+#include "db/difference.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -456,41 +456,6 @@ void kp_sink_detach(struct kp_db *db, struct kp_relation *relation)
 
 /* ---- going over to another version ---- */
 
-struct difference {
-    struct kp_arena *arena;
-    struct kp_batch **batches;
-    size_t count;
-    int64_t sign;
-};
-
-static enum kp_code collect(void *arg, struct kp_batch *batch, struct kp_error *err)
-{
-    struct difference *difference = arg;
-    int64_t *weights = kp_arena_alloc(difference->arena, batch->rows * sizeof *weights);
-    for (uint32_t i = 0; i < batch->rows; i++)
-        weights[i] = difference->sign * (batch->weights ? batch->weights[i] : 1);
-    batch->weights = weights;
-    struct kp_batch **grown = kp_arena_alloc(difference->arena, (difference->count + 1) * sizeof(struct kp_batch *));
-    if (difference->count)
-        memcpy(grown, difference->batches, difference->count * sizeof(struct kp_batch *));
-    grown[difference->count++] = batch;
-    difference->batches = grown;
-    return KP_OK;
-}
-
-static enum kp_code scan(struct kp_db *db, struct kp_live *live, int64_t sign, struct difference *difference, struct kp_error *err)
-{
-    uint32_t columns[KP_COLUMNS_MAX];
-    for (uint32_t i = 0; i < live->relation->col_count; i++)
-        columns[i] = i;
-    difference->sign = sign;
-    struct kp_snapshot snapshot;
-    kp_snapshot_acquire(db->clock, &snapshot);
-    enum kp_code code = kp_store_scan(live->store, &snapshot, columns, live->relation->col_count, difference->arena, collect, difference, err);
-    kp_snapshot_release(db->clock, &snapshot);
-    return code;
-}
-
 static bool same_columns(const struct kp_relation *a, const struct kp_relation *b)
 {
     bool same = a->col_count == b->col_count;
@@ -499,66 +464,51 @@ static bool same_columns(const struct kp_relation *a, const struct kp_relation *
     return same;
 }
 
-static enum kp_code put_all(struct writer *writer, struct kp_sink *sink, struct kp_batch *const *batches, size_t count, int64_t position,
-                            struct kp_error *err)
+static enum kp_code put_all(struct writer *writer, struct kp_sink *sink, const struct kp_batch *batch, int64_t position, struct kp_error *err)
 {
+    if (!batch)
+        return KP_OK;
     struct encoder encoder;
     KP_TRY(encoder_init(&encoder, writer, sink, err));
-    enum kp_code code = KP_OK;
-    for (size_t i = 0; code == KP_OK && i < count; i++)
-        code = put_batch(&encoder, batches[i], position, err);
+    enum kp_code code = put_batch(&encoder, batch, position, err);
     encoder_finish(&encoder);
     return code;
 }
 
-/* All batches of the changes as one, so that a key's old and new row meet. */
-static enum kp_code put_together(struct writer *writer, struct kp_sink *sink, const struct kp_changes *changes, int64_t position,
-                                 struct kp_error *err)
+/* Versions with other columns share no row: all of the old goes and all of the new comes, with its own names and keys. */
+static enum kp_code put_both(struct writer *writer, struct kp_sink *sink, struct kp_live *to, const struct kp_reading *before,
+                             const struct kp_reading *after, int64_t position, struct kp_arena *arena, struct kp_error *err)
 {
-    struct kp_arena arena = {0};
-    struct kp_batch *all = kp_batch_concat_all(changes->batches, changes->batch_count, &arena);
-    enum kp_code code = all ? put_all(writer, sink, &all, 1, position, err) : KP_OK;
-    kp_arena_finish(&arena);
+    struct kp_live *old = sink->from;
+    struct kp_batch *batch;
+    KP_TRY(kp_reading_rows(before, old->relation->col_count, -1, arena, &batch, err));
+    KP_TRY(put_all(writer, sink, batch, position, err));
+    KP_TRY(kp_reading_rows(after, to->relation->col_count, 1, arena, &batch, err));
+    sink->from = to;
+    enum kp_code code = put_all(writer, sink, batch, position, err);
+    sink->from = old;
     return code;
 }
 
-/* Writes new minus old: through a graph of one input and one output, which consolidates; versions with other columns
- * share no row, so all of the old goes and all of the new comes. */
+/* Writes new minus old. */
 static enum kp_code put_difference(struct writer *writer, struct kp_sink *sink, struct kp_live *to, struct kp_error *err)
 {
     struct kp_db *db = writer->db;
-    struct kp_live *old = sink->from;
-    int64_t position = kp_view_clock_position(db->clock);
+    const struct kp_relation *relation = to->relation;
     struct kp_arena arena = {0};
-    struct difference rows = {.arena = &arena}; /* first what the old version has, then the new one's */
-    struct kp_graph *graph = NULL;
-    enum kp_code code = scan(db, old, -1, &rows, err);
-    size_t old_count = rows.count;
-    if (code == KP_OK)
-        code = scan(db, to, 1, &rows, err);
-    if (code == KP_OK && !same_columns(old->relation, to->relation)) {
-        code = put_all(writer, sink, rows.batches, old_count, position, err);
-        sink->from = to; /* names and keys of the new one */
+    struct kp_snapshot snapshot;
+    kp_snapshot_acquire(db->clock, &snapshot);
+    struct kp_reading before = {sink->from->store, &snapshot}, after = {to->store, &snapshot};
+    enum kp_code code;
+    if (!same_columns(sink->from->relation, relation)) {
+        code = put_both(writer, sink, to, &before, &after, snapshot.position, &arena, err);
+    } else {
+        struct kp_batch *batch;
+        code = kp_difference(db, db->workers, relation->cols, relation->col_count, &before, &after, &arena, &batch, err);
         if (code == KP_OK)
-            code = put_all(writer, sink, rows.batches + old_count, rows.count - old_count, position, err);
-        sink->from = old;
-    } else if (code == KP_OK) {
-        struct kp_graph_options options = {.workers = db->workers, .parts = db->parts, .budget = &db->query_memory};
-        code = kp_graph_create(&options, &graph, err);
-        if (code == KP_OK) {
-            struct kp_node *node = kp_graph_input(graph, to->relation->cols, to->relation->col_count, false);
-            struct kp_output *output = kp_graph_add_output(graph, node);
-            struct kp_step_input input = {.node = node, .batches = rows.batches, .batch_count = rows.count};
-            struct kp_step step = {.inputs = &input, .input_count = 1, .position_end = position};
-            code = kp_graph_step(graph, &step, err);
-            if (code == KP_OK)
-                code = kp_output_check(output, err);
-            const struct kp_changes *changes = code == KP_OK ? kp_output_changes(output) : NULL;
-            if (changes)
-                code = put_together(writer, sink, changes, position, err);
-        }
+            code = put_all(writer, sink, batch, snapshot.position, err);
     }
-    kp_graph_destroy(graph);
+    kp_snapshot_release(db->clock, &snapshot);
     kp_arena_finish(&arena);
     return code;
 }

@@ -66,25 +66,29 @@ static void add_target(struct kp_travel *travel, struct kp_relation *relation)
                                                                    .settings = kp_live_of(relation)->settings};
 }
 
-/* Inputs first, so that the order is that of dependence. */
-static enum kp_code add_targets(struct kp_travel *travel, const struct kp_plan *plan, struct kp_error *err)
+static enum kp_code add_plan(struct kp_travel *travel, const struct kp_plan *plan, struct kp_error *err);
+
+/* What it reads comes first, so that the order is that of dependence. */
+static enum kp_code add_relation(struct kp_travel *travel, struct kp_relation *relation, struct kp_error *err)
 {
-    for (uint32_t i = 0; i < plan->input_count; i++)
-        KP_TRY(add_targets(travel, plan->inputs[i], err));
-    struct kp_relation *relation = plan->kind == KP_PLAN_SCAN ? plan->scan.relation : NULL;
-    if (!relation || has_target(travel, relation))
-        return KP_OK;
     if (relation->kind == KP_RELATION_SYSTEM)
         return kp_fail(err, KP_UNSUPPORTED, NULL, "the system table \"%s\" has no past", relation->name);
-    if (relation->kind != KP_RELATION_TABLE && relation->kind != KP_RELATION_VIEW)
+    if ((relation->kind != KP_RELATION_TABLE && relation->kind != KP_RELATION_VIEW) || has_target(travel, relation))
         return KP_OK;
     struct kp_live *live; /* pinned: its settings are read */
     KP_TRY(kp_live_pin(travel->session->db, relation, &travel->session->cancelled, &live, err));
-    enum kp_code code = relation->plan ? add_targets(travel, relation->plan->plan, err) : KP_OK;
+    enum kp_code code = relation->plan ? add_plan(travel, relation->plan->plan, err) : KP_OK;
     if (code == KP_OK)
         add_target(travel, relation);
     kp_live_unpin(travel->session->db, live);
     return code;
+}
+
+static enum kp_code add_plan(struct kp_travel *travel, const struct kp_plan *plan, struct kp_error *err)
+{
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        KP_TRY(add_plan(travel, plan->inputs[i], err));
+    return plan->kind == KP_PLAN_SCAN ? add_relation(travel, plan->scan.relation, err) : KP_OK;
 }
 
 /* ---- building ---- */
@@ -123,13 +127,9 @@ static enum kp_code build(struct kp_travel *travel, int64_t position, struct kp_
     return kp_backfill_advance(travel->backfill, position, err);
 }
 
-enum kp_code kp_travel_create(struct kp_session *session, const struct kp_plan *plan, int64_t position, struct kp_travel **ret_travel,
-                              struct kp_error *err)
+/* Goes there, or destroys what could not. */
+static enum kp_code go(struct kp_travel *travel, enum kp_code code, int64_t position, struct kp_travel **ret_travel, struct kp_error *err)
 {
-    struct kp_travel *travel = kp_calloc(1, sizeof *travel);
-    travel->session = session;
-    travel->clock = kp_view_clock_create();
-    enum kp_code code = add_targets(travel, plan, err);
     if (code == KP_OK)
         code = build(travel, position, err);
     if (code != KP_OK) {
@@ -143,6 +143,28 @@ enum kp_code kp_travel_create(struct kp_session *session, const struct kp_plan *
     travel->has_snapshot = true;
     *ret_travel = travel;
     return KP_OK;
+}
+
+static struct kp_travel *prepare(struct kp_session *session)
+{
+    struct kp_travel *travel = kp_calloc(1, sizeof *travel);
+    travel->session = session;
+    travel->clock = kp_view_clock_create();
+    return travel;
+}
+
+enum kp_code kp_travel_create(struct kp_session *session, const struct kp_plan *plan, int64_t position, struct kp_travel **ret_travel,
+                              struct kp_error *err)
+{
+    struct kp_travel *travel = prepare(session);
+    return go(travel, add_plan(travel, plan, err), position, ret_travel, err);
+}
+
+enum kp_code kp_travel_relation(struct kp_session *session, struct kp_relation *relation, int64_t position, struct kp_travel **ret_travel,
+                                struct kp_error *err)
+{
+    struct kp_travel *travel = prepare(session);
+    return go(travel, add_relation(travel, relation, err), position, ret_travel, err);
 }
 
 void kp_travel_destroy(struct kp_travel *travel)

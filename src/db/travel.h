@@ -12,6 +12,9 @@ KP_MUST enum kp_code kp_travel_position(struct kp_session *session, const struct
 /* Replays the log up to `position` for every table and view under the plan, and what those read. */
 KP_MUST enum kp_code kp_travel_create(struct kp_session *session, const struct kp_plan *plan, int64_t position,
                                       struct kp_travel **ret_travel, struct kp_error *err);
+/* The same for one relation and what it reads. */
+KP_MUST enum kp_code kp_travel_relation(struct kp_session *session, struct kp_relation *relation, int64_t position,
+                                        struct kp_travel **ret_travel, struct kp_error *err);
 void kp_travel_destroy(struct kp_travel *travel); /* NULL is fine */
 /* The store of a relation and the snapshot to read it with. */
 struct kp_store *kp_travel_store(const struct kp_travel *travel, const struct kp_relation *relation);

@@ -44,9 +44,13 @@ bool kp_utility_columns(struct kp_prepared *prepared)
     const struct kp_statement *statement = prepared->statement;
     static const char *const explain[] = {"QUERY PLAN"};
     static const char *const all[] = {"name", "setting", "description"};
+    static const char *const verify[] = {"result"};
     switch (statement->kind) {
     case KP_STATEMENT_EXPLAIN:
         text_columns(prepared, explain, 1);
+        return true;
+    case KP_STATEMENT_VERIFY:
+        text_columns(prepared, verify, 1);
         return true;
     case KP_STATEMENT_SHOW:
         if (strcasecmp(statement->setting, "all") == 0)
@@ -339,6 +343,8 @@ enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *par
         return discard(session, statement, err);
     case KP_STATEMENT_TRUNCATE:
         return kp_write_truncate(cursor, err);
+    case KP_STATEMENT_VERIFY:
+        return kp_verify_run(cursor, err);
     default:
         return kp_fail(err, KP_UNSUPPORTED, NULL, "%s is not supported", statement->tag ? statement->tag : "this statement");
     }
