@@ -22,399 +22,7 @@
 
 #include <cmocka.h>
 
-#include "tests/law/kappa.h"
-#include "tests/law/queries.h"
-
-enum { WORLDS = 40, QUERIES = 10, WRITES_MAX = 400, STATEMENTS_MAX = 4 };
-
-/* What of a world is left out: found by shrinking. */
-struct cuts {
-    bool query[QUERIES], write[WRITES_MAX];
-    bool reopen;
-};
-
-/* One write: records for a source, or a transaction. */
-struct write {
-    int source; /* -1: statements */
-    unsigned partition;
-    char *json, *statements[STATEMENTS_MAX];
-    unsigned count;
-    char *postgres;
-    char *rows[8]; /* of records */
-    int64_t seconds[8];
-    unsigned row_count;
-};
-
-struct view {
-    struct query query;
-    char name[16];        /* "" if it was never made */
-    bool refused, closed; /* closed: EMIT ON WINDOW CLOSE, which only views have */
-};
-
-/* A source's watermark, in seconds of event time. */
-struct mark {
-    bool seen[4];
-    int64_t time_max[4], watermark;
-};
-
-struct world {
-    uint64_t seed;
-    struct dice dice;
-    struct kp_arena arena;
-    struct relation relations[RELATIONS_MAX];
-    unsigned relation_count, base_count;
-    struct view views[QUERIES];
-    unsigned view_count;
-    struct kappa kappa;
-    struct oracle *oracle;
-    struct sums sums;
-    int summed; /* which view; -1: none */
-    char dir[64];
-    struct cuts *cuts;
-    bool print;
-    unsigned writes, next_id, marks;
-    int64_t event_seconds;
-    bool closes; /* windows that close: sources are written by records only, each with its watermark */
-    struct mark marks_of[4];
-    char (*states)[6]; /* kappa's SQLSTATEs of the writes whose answers PostgreSQL owes */
-    char **state_texts;
-    unsigned state_count, state_cap;
-    char *failure; /* the first; in the arena */
-};
-
-static struct totals {
-    unsigned worlds, asked, compared, errors, refused, views, crashes, reopens, writes;
-} totals;
-
-static void fail_world(struct world *world, const char *what, const char *kappa, const char *postgres,
-                       const char *difference)
-{
-    if (!world->failure)
-        world->failure =
-            kp_arena_printf(&world->arena, "%s\n  kappa:    %s\n  postgres: %s\n%s", what, kappa, postgres, difference);
-}
-
-/* ---- schema ---- */
-
-static void make_relation(struct world *world, bool source, unsigned at)
-{
-    struct kp_arena *arena = &world->arena;
-    struct relation *relation = &world->relations[world->relation_count++];
-    *relation = (struct relation){.source = source, .rows = source ? 80 : 20, .partitions = 1 + roll(&world->dice, 3)};
-    relation->watermark = source && (world->closes || chance(&world->dice, 70));
-    snprintf(relation->name, sizeof relation->name, "%c%u", source ? 's' : 't', at);
-    relation->cols[relation->col_count++] =
-        source ? (struct column){"ts", T_TIMESTAMP, 0} : (struct column){"id", T_INT4, 0};
-    relation->cols[relation->col_count++] = (struct column){"k", T_INT4, 0};
-    for (unsigned i = 2 + roll(&world->dice, 5); i; i--) {
-        struct column *column = &relation->cols[relation->col_count];
-        column->type = (enum type)roll(&world->dice, TYPES);
-        column->flags = chance(&world->dice, 20) ? BIG : 0;
-        if ((column->type == T_NUMERIC || column->type == T_FLOAT8) && chance(&world->dice, 30))
-            column->flags |= LOOSE;
-        snprintf(column->name, sizeof column->name, "x%u", relation->col_count++);
-    }
-    char *cols = NULL;
-    for (unsigned i = 0; i < relation->col_count; i++) {
-        const struct column *column = &relation->cols[i];
-        const char *type =
-            column->type == T_NUMERIC && !(column->flags & LOOSE) ? "numeric(42,2)" : type_names[column->type];
-        cols = kp_arena_printf(arena, "%s%s%s %s", cols ? cols : "", cols ? ", " : "", column->name, type);
-    }
-    struct answer answer;
-    char *create, *postgres;
-    if (source) {
-        kappa_ask(
-            &world->kappa,
-            kp_arena_printf(arena, "CREATE TOPIC %s WITH (partitions = %u)", relation->name, relation->partitions),
-            &answer, NULL);
-        assert_string_equal(answer.message, "");
-        create = kp_arena_printf(arena, "CREATE SOURCE %s (%s%s) WITH (topic = '%s', format = 'json')", relation->name,
-                                 cols, relation->watermark ? ", WATERMARK FOR ts AS ts - INTERVAL '4 seconds'" : "",
-                                 relation->name);
-        postgres =
-            kp_arena_printf(arena, "CREATE TABLE %s (%s, law_w timestamp); INSERT INTO law_mark VALUES ('%s', NULL)",
-                            relation->name, cols, relation->name);
-    } else {
-        create = postgres = kp_arena_printf(arena, "CREATE TABLE %s (%s, PRIMARY KEY (id))", relation->name, cols);
-    }
-    kappa_ask(&world->kappa, create, &answer, NULL);
-    if (answer.sqlstate[0])
-        fail_world(world, "a relation is refused", create, postgres, answer.message);
-    kp_buf_printf(&world->oracle->script, "%s;\n", postgres);
-    if (world->print)
-        printf("%s;\n", create);
-}
-
-/* ---- writes ---- */
-
-static char *time_text(struct world *world, int64_t at)
-{
-    return kp_arena_printf(&world->arena, "2024-01-%02d %02d:%02d:%02d", 1 + (int)(at / 86400), (int)(at / 3600 % 24),
-                           (int)(at / 60 % 60), (int)(at % 60));
-}
-
-static char *event_time(struct world *world, int64_t *ret_seconds)
-{
-    world->event_seconds += roll(&world->dice, 20);
-    int64_t at = world->event_seconds - (chance(&world->dice, 15) ? roll(&world->dice, 400) : 0); /* late */
-    *ret_seconds = KP_MAX(at, 0);
-    return time_text(world, *ret_seconds);
-}
-
-/* One row's values as a SQL list and as a JSON object. */
-static void make_row(struct world *world, const struct relation *relation, char **ret_sql, char **ret_json,
-                     int64_t *ret_seconds)
-{
-    *ret_seconds = -1;
-    struct kp_arena *arena = &world->arena;
-    char *sql = NULL, *json = NULL;
-    for (unsigned i = 0; i < relation->col_count; i++) {
-        const struct column *column = &relation->cols[i];
-        char *value, *field;
-        value_make(&world->dice, arena, column, &value, &field);
-        if (strcmp(column->name, "ts") == 0 && field) {
-            field = event_time(world, ret_seconds);
-            value = kp_arena_printf(arena, "'%s'", field);
-            field = kp_arena_printf(arena, "\"%s\"", field);
-        } else if (strcmp(column->name, "id") == 0) {
-            value = field = kp_arena_printf(
-                arena, "%u", chance(&world->dice, 3) ? roll(&world->dice, world->next_id + 1) : ++world->next_id);
-        }
-        sql = kp_arena_printf(arena, "%s%s%s", sql ? sql : "", sql ? ", " : "", value);
-        if (field || chance(&world->dice, 50))
-            json = kp_arena_printf(arena, "%s%s\"%s\":%s", json ? json : "", json ? "," : "", column->name,
-                                   field ? field : "null");
-    }
-    *ret_sql = sql;
-    *ret_json = kp_arena_printf(arena, "{%s}", json ? json : "");
-}
-
-static char *make_dml(struct world *world, const struct relation *relation)
-{
-    struct kp_arena *arena = &world->arena;
-    struct dice *dice = &world->dice;
-    struct maker maker = {.dice = dice, .arena = arena};
-    struct scope scope = {0};
-    for (unsigned i = 0; i < relation->col_count; i++)
-        scope.cols[scope.count++] = relation->cols[i];
-    unsigned kind = relation->source ? 0 : roll(dice, 100);
-    if (kind < 60) {
-        char *rows = NULL, *sql, *json;
-        int64_t seconds;
-        for (unsigned i = 1 + roll(dice, 4); i; i--) {
-            make_row(world, relation, &sql, &json, &seconds);
-            rows = kp_arena_printf(arena, "%s%s(%s)", rows ? rows : "", rows ? ", " : "", sql);
-        }
-        return kp_arena_printf(arena, "INSERT INTO %s VALUES %s", relation->name, rows);
-    }
-    char *where = chance(dice, 60) ? kp_arena_printf(arena, "id = %u", 1 + roll(dice, world->next_id + 1))
-                                   : make_predicate(&maker, &scope, 1);
-    if (kind < 75)
-        return kp_arena_printf(arena, "DELETE FROM %s WHERE %s AND id %% 3 = %u", relation->name, where, roll(dice, 3));
-    if (kind < 82)
-        return kp_arena_printf(arena, "UPDATE %s SET id = %u WHERE id = %u", relation->name,
-                               1 + roll(dice, world->next_id + 5), 1 + roll(dice, world->next_id + 1));
-    const struct column *column = &relation->cols[1 + roll(dice, relation->col_count - 1)];
-    unsigned flags = 0;
-    char *value = make_expr(&maker, &scope, column->type, 1, BIG | LOOSE, &flags);
-    return kp_arena_printf(arena, "UPDATE %s SET %s = %s WHERE %s", relation->name, column->name, value, where);
-}
-
-static struct write make_write(struct world *world, bool marked)
-{
-    struct kp_arena *arena = &world->arena;
-    struct dice *dice = &world->dice;
-    struct write write = {.source = -1};
-    const struct relation *relation = &world->relations[roll(dice, world->base_count)];
-    if (relation->source && (world->closes ? !marked : !marked && chance(dice, 80))) {
-        write.source = (int)(relation - world->relations);
-        write.partition = roll(dice, relation->partitions);
-        write.json = "";
-        char *json;
-        for (unsigned i = 1 + roll(dice, 8); i; i--) {
-            make_row(world, relation, &write.rows[write.row_count], &json, &write.seconds[write.row_count]);
-            write.json = kp_arena_printf(arena, "%s%s\n", write.json, json);
-            write.row_count++;
-        }
-        if (chance(dice, 5)) /* dead letters: nothing in any view */
-            write.json =
-                kp_arena_printf(arena, "%s%s\n", write.json, chance(dice, 50) ? "{\"k\":1" : "{\"k\":\"one\"}");
-        return write;
-    }
-    unsigned count = marked || chance(dice, 40) ? 1 + roll(dice, STATEMENTS_MAX - 1) : 1;
-    write.postgres = "";
-    for (unsigned i = 0; i < count; i++) {
-        const struct relation *target;
-        do
-            target = &world->relations[roll(dice, world->base_count)];
-        while (world->closes && target->source);
-        write.statements[write.count++] = make_dml(world, target);
-    }
-    if (marked)
-        write.statements[write.count++] = kp_arena_printf(arena, "INSERT INTO marks VALUES (%u)", ++world->marks);
-    for (unsigned i = 0; i < write.count; i++)
-        write.postgres = kp_arena_printf(arena, "%s%s; ", write.postgres, write.statements[i]);
-    return write;
-}
-
-/* Runs it on kappa; the SQLSTATE, "" if it succeeded. */
-static void write_kappa(struct kappa *kappa, const struct world *world, const struct write *write, char *ret_state)
-{
-    struct answer answer = {0};
-    ret_state[0] = 0;
-    if (write->source >= 0) {
-        kappa_append(kappa, world->relations[write->source].name, write->partition, write->json);
-        return;
-    }
-    if (write->count > 1)
-        kappa_ask(kappa, "BEGIN", &answer, NULL);
-    for (unsigned i = 0; i < write->count && !ret_state[0]; i++) {
-        kappa_ask(kappa, write->statements[i], &answer, NULL);
-        snprintf(ret_state, 6, "%s", answer.sqlstate);
-        answer_finish(&answer);
-    }
-    if (write->count > 1) {
-        kappa_ask(kappa, ret_state[0] ? "ROLLBACK" : "COMMIT", &answer, NULL);
-        if (!ret_state[0])
-            snprintf(ret_state, 6, "%s", answer.sqlstate);
-        answer_finish(&answer);
-    }
-}
-
-/* Rows with the watermark each of them met, and the watermark behind them: that of the partition furthest behind. */
-static char *records_for_postgres(struct world *world, const struct write *write)
-{
-    const struct relation *relation = &world->relations[write->source];
-    struct kp_arena *arena = &world->arena;
-    struct mark *mark = &world->marks_of[write->source];
-    char *rows = NULL;
-    for (unsigned i = 0; i < write->row_count; i++) {
-        char *met = mark->watermark < 0 ? "NULL" : kp_arena_printf(arena, "'%s'", time_text(world, mark->watermark));
-        rows = kp_arena_printf(arena, "%s%s(%s, %s)", rows ? rows : "", rows ? ", " : "", write->rows[i], met);
-        if (!mark->seen[write->partition]) {
-            mark->seen[write->partition] = true;
-            mark->time_max[write->partition] = -1;
-        }
-        mark->time_max[write->partition] = KP_MAX(mark->time_max[write->partition], write->seconds[i]);
-        int64_t least = INT64_MAX;
-        for (unsigned p = 0; p < relation->partitions; p++)
-            if (mark->seen[p])
-                least = KP_MIN(least, mark->time_max[p]);
-        if (least >= 4) /* the first seconds of the year have no earlier watermark that would matter */
-            mark->watermark = KP_MAX(mark->watermark, least - 4);
-    }
-    char *now = mark->watermark < 0 ? "NULL" : kp_arena_printf(arena, "'%s'", time_text(world, mark->watermark));
-    return kp_arena_printf(arena, "INSERT INTO %s VALUES %s; UPDATE law_mark SET w = %s WHERE source = '%s'",
-                           relation->name, rows, now, relation->name);
-}
-
-static void write_postgres(struct world *world, const struct write *write, const char *state)
-{
-    char *text = write->source >= 0 ? records_for_postgres(world, write) : write->postgres;
-    if (world->state_count == world->state_cap) {
-        world->state_cap = world->state_cap ? world->state_cap * 2 : 64;
-        world->states = kp_realloc(world->states, world->state_cap * sizeof *world->states);
-        world->state_texts = kp_realloc(world->state_texts, world->state_cap * sizeof *world->state_texts);
-    }
-    snprintf(world->states[world->state_count], 6, "%s", state);
-    world->state_texts[world->state_count++] = text;
-    oracle_run(world->oracle, text);
-    totals.writes++;
-    if (world->print)
-        printf("%s%s-- %s\n", write->source >= 0 ? write->json : text, write->source >= 0 ? "" : " ", state);
-}
-
-static void write_both(struct world *world)
-{
-    struct write write = make_write(world, false);
-    unsigned at = world->writes++;
-    char state[6];
-    if (at < WRITES_MAX && world->cuts->write[at])
-        return;
-    write_kappa(&world->kappa, world, &write, state);
-    write_postgres(world, &write, state);
-}
-
-/* ---- life ---- */
-
-static void choose_options(struct world *world)
-{
-    struct dice *dice = &world->dice;
-    static const uint64_t records[] = {0, 0, 1, 2, 7, 50}, bytes[] = {0, 0, 500, 5000};
-    world->kappa.options = (struct kp_db_options){.dir = world->dir,
-                                                  .workers = 1 + roll(dice, 4),
-                                                  .parts = 1u << roll(dice, 7),
-                                                  .step_records_max = records[roll(dice, KP_COUNT(records))],
-                                                  .step_bytes_max = bytes[roll(dice, KP_COUNT(bytes))],
-                                                  .unsafe_no_sync = chance(dice, 50)};
-}
-
-/* A child opens the folder and writes; it is killed while it does. What it acknowledged has happened, what it was at
- * may have: a row in `marks` tells. */
-static void crash(struct world *world)
-{
-    enum { CRASH_WRITES = 12 };
-    struct write writes[CRASH_WRITES];
-    char states[CRASH_WRITES][6] = {{0}};
-    for (unsigned i = 0; i < CRASH_WRITES; i++)
-        writes[i] = make_write(world, true);
-    unsigned first_mark = world->marks - CRASH_WRITES + 1, last = roll(&world->dice, CRASH_WRITES),
-             pause_us = roll(&world->dice, 3000);
-    int go[2], acks[2];
-    kappa_close(&world->kappa);
-    choose_options(world);
-    assert_int_equal(pipe(go) | pipe(acks), 0);
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        close(world->oracle->alive);
-        kappa_open(&world->kappa);
-        for (unsigned i = 0; i < CRASH_WRITES; i++) {
-            char byte, state[6];
-            if (read(go[0], &byte, 1) != 1)
-                _exit(0);
-            write_kappa(&world->kappa, world, &writes[i], state);
-            if (write(acks[1], state, 6) != 6)
-                _exit(0);
-        }
-        for (;;)
-            pause();
-    }
-    close(acks[1]);
-    for (unsigned i = 0; i <= last; i++) {
-        assert_int_equal(write(go[1], "g", 1), 1);
-        if (i < last && read(acks[0], states[i], 6) != 6)
-            fail_world(world, "the child that was to be killed died by itself", "", "", "");
-    }
-    usleep(pause_us);
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
-    close(go[0]), close(go[1]), close(acks[0]);
-    totals.crashes++;
-    choose_options(world);
-    kappa_open(&world->kappa);
-    struct answer answer;
-    kappa_ask(&world->kappa, kp_arena_printf(&world->arena, "SELECT 1 FROM marks WHERE id = %u", first_mark + last),
-              &answer, NULL);
-    for (unsigned i = 0; i < last + answer.count; i++)
-        write_postgres(world, &writes[i], states[i]);
-    answer_finish(&answer);
-}
-
-static void reopen(struct world *world)
-{
-    sums_close(&world->kappa, &world->sums);
-    world->summed = -1;
-    if (chance(&world->dice, 40)) {
-        crash(world);
-    } else {
-        kappa_close(&world->kappa);
-        choose_options(world);
-        kappa_open(&world->kappa);
-        totals.reopens++;
-    }
-}
+#include "tests/law/world.h"
 
 /* ---- queries and views ---- */
 
@@ -459,6 +67,129 @@ static void add_view(struct world *world, bool materialize)
         memcpy(relation->name, view->name, sizeof relation->name);
         memcpy(relation->cols, view->query.cols, sizeof relation->cols);
     }
+}
+
+static void statement(struct world *world, const char *text, struct answer *ret_answer)
+{
+    kappa_ask(&world->kappa, text, ret_answer, NULL);
+    if (world->print)
+        printf("%s; -- %s\n", text, ret_answer->sqlstate);
+}
+
+/* A view that is there, may be changed and is not left out; NULL if there is none. */
+static struct view *pick_view(struct world *world)
+{
+    unsigned at = world->view_count ? roll(&world->dice, world->view_count) : 0;
+    struct view *view = &world->views[at];
+    return at < world->view_count && view->name[0] && !view->refused && !view->closed ? view : NULL;
+}
+
+static void replace_in_postgres(struct world *world, const struct view *view)
+{
+    char *text = kp_arena_printf(&world->arena, "CREATE OR REPLACE VIEW %s AS %s", view->name, view->query.postgres);
+    write_postgres(world, &(struct write){.source = -1, .postgres = text}, "");
+}
+
+/* Gives a view another query beside the one it has: fewer of its rows. */
+static void alter_view(struct world *world)
+{
+    struct kp_arena *arena = &world->arena;
+    struct view *view = pick_view(world);
+    struct maker maker = {.dice = &world->dice, .arena = arena};
+    struct scope scope = {0};
+    if (view)
+        scope_add(&scope, "z", view->query.cols, view->query.col_count);
+    char *where = make_predicate(&maker, &scope, 1), *list = NULL;
+    if (!view || world->altered)
+        return;
+    for (unsigned i = 0; i < view->query.col_count; i++)
+        list = list_add(&maker, list, kp_arena_printf(arena, "z.c%u", i));
+    world->next = view->query;
+    world->next.kappa = kp_arena_printf(arena, "SELECT %s FROM (%s) AS z WHERE %s", list, view->query.kappa, where);
+    world->next.postgres =
+        kp_arena_printf(arena, "SELECT %s FROM (%s) AS z WHERE %s", list, view->query.postgres, where);
+    world->next.over_risky |= view->query.risky; /* the new predicate may be asked first */
+    end_subscription(world);
+    struct answer answer;
+    statement(world, kp_arena_printf(arena, "ALTER MATERIALIZED VIEW %s AS %s", view->name, world->next.kappa),
+              &answer);
+    totals.altered++;
+    if (!answer.sqlstate[0])
+        world->altered = view;
+    else if (!view->query.risky && !view->query.over_risky && strcmp(answer.sqlstate, "0A000"))
+        fail_world(world, "ALTER fails", world->next.kappa, "", kp_arena_strdup(arena, answer.message));
+}
+
+/* The other query takes the first one's place; sometimes it is taken back. */
+static void promote_view(struct world *world)
+{
+    struct kp_arena *arena = &world->arena;
+    struct view *view = world->altered;
+    bool back = chance(&world->dice, 30);
+    world->altered = NULL;
+    if (!view)
+        return;
+    end_subscription(world);
+    struct answer answer;
+    statement(world, kp_arena_printf(arena, "ALTER MATERIALIZED VIEW %s PROMOTE", view->name), &answer);
+    if (answer.sqlstate[0]) { /* views that were made meanwhile read the first version */
+        if (strcmp(answer.sqlstate, "2BP01") && !world->next.over_risky)
+            fail_world(world, "PROMOTE fails", world->next.kappa, "", kp_arena_strdup(arena, answer.message));
+        return;
+    }
+    struct query first = view->query;
+    view->query = world->next;
+    if (back) {
+        statement(world, kp_arena_printf(arena, "ALTER MATERIALIZED VIEW %s ROLLBACK", view->name), &answer);
+        if (answer.sqlstate[0])
+            fail_world(world, "ROLLBACK fails", view->query.kappa, "", kp_arena_strdup(arena, answer.message));
+        view->query = first;
+    } else {
+        replace_in_postgres(world, view);
+    }
+}
+
+static bool reads(const struct query *query, const char *name)
+{
+    char token[32];
+    snprintf(token, sizeof token, " %s AS a", name);
+    return strstr(query->kappa, token) != NULL;
+}
+
+/* Takes a dropped view, and what reads it, out of the world. */
+static void forget_view(struct world *world, struct view *view)
+{
+    char name[16];
+    memcpy(name, view->name, sizeof name);
+    view->refused = true;
+    view->name[0] = 0;
+    if (!name[0])
+        return;
+    for (unsigned i = 0; i < world->relation_count; i++)
+        if (strcmp(world->relations[i].name, name) == 0) {
+            world->relation_count--;
+            memmove(&world->relations[i], &world->relations[i + 1],
+                    (world->relation_count - i) * sizeof world->relations[0]);
+        }
+    for (unsigned i = 0; i < world->view_count; i++)
+        if (!world->views[i].refused && reads(&world->views[i].query, name))
+            forget_view(world, &world->views[i]);
+}
+
+static void drop_view(struct world *world)
+{
+    struct view *view = pick_view(world);
+    if (!view || world->altered)
+        return;
+    end_subscription(world);
+    struct answer answer;
+    char *text = kp_arena_printf(&world->arena, "DROP MATERIALIZED VIEW %s CASCADE", view->name);
+    statement(world, text, &answer);
+    if (answer.sqlstate[0])
+        fail_world(world, "DROP fails", text, "", kp_arena_strdup(&world->arena, answer.message));
+    text = kp_arena_printf(&world->arena, "DROP VIEW %s CASCADE", view->name);
+    write_postgres(world, &(struct write){.source = -1, .postgres = text}, "");
+    forget_view(world, view);
 }
 
 static void subscribe(struct world *world)
@@ -573,8 +304,14 @@ static void run_phases(struct world *world)
             add_view(world, !chance(dice, 15));
         if (chance(dice, 50))
             subscribe(world);
+        if (phase && chance(dice, 25))
+            drop_view(world);
+        if (phase && chance(dice, 40))
+            alter_view(world);
         for (unsigned i = 1 + roll(dice, phase == 0 ? 60 : 30); i; i--)
             write_both(world);
+        if (chance(dice, 50))
+            promote_view(world);
         if (phase && chance(dice, 50) && !world->cuts->reopen)
             reopen(world);
         check(world);
@@ -668,10 +405,10 @@ static void test_law(void **state)
         printf("%s\n", failure ? failure : "(not this time)");
         kp_free(failure);
     }
-    printf(
-        "law: %u worlds, %u writes, %u views (%u refused), %u answers compared (%u errors), %u crashes, %u restarts\n",
-        totals.worlds, totals.writes, totals.views, totals.refused, totals.asked, totals.errors, totals.crashes,
-        totals.reopens);
+    printf("law: %u worlds, %u writes, %u views (%u refused), %u answers compared (%u errors), %u altered, %u crashes, "
+           "%u restarts\n",
+           totals.worlds, totals.writes, totals.views, totals.refused, totals.asked, totals.errors, totals.altered,
+           totals.crashes, totals.reopens);
     assert_int_equal(failures, 0);
 }
 
