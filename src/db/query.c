@@ -162,8 +162,11 @@ static enum kp_code emit_decoded(void *arg, const struct kp_decoded *decoded, st
     return emit->emit(emit->arg, decoded->batch, err);
 }
 
-static void ignore_dead(void *arg, const struct kp_dead_letter *letter)
+/* A source that no view reads is decoded here only. */
+static void note_dead(void *arg, const struct kp_dead_letter *letter)
 {
+    struct emit *emit = arg;
+    kp_dead_letter_note(emit->session->db, emit->relation, letter);
 }
 
 static enum kp_code scan_source(struct run *run, struct emit *emit, struct kp_error *err)
@@ -172,7 +175,7 @@ static enum kp_code scan_source(struct run *run, struct emit *emit, struct kp_er
     struct kp_topic_info info;
     KP_TRY(kp_log_topic_find(db->log, emit->relation->topic, &info, err));
     struct kp_decoder *decoder;
-    KP_TRY(kp_source_decoder(emit->relation, emit->scan->scan.columns, emit->scan->col_count, run->session->zone, NULL, 0, &decoder, err));
+    KP_TRY(kp_source_decoder(emit->relation, emit->scan->scan.columns, emit->scan->col_count, NULL, NULL, 0, &decoder, err)); /* the zone as of views, not the reader's */
     struct kp_decode_state *state = kp_decode_state_create(decoder);
     enum kp_code code = KP_OK;
     for (int64_t position = 0; code == KP_OK && position < run->snapshot.position;) {
@@ -187,7 +190,7 @@ static enum kp_code scan_source(struct run *run, struct emit *emit, struct kp_er
         struct kp_topic_feed feed = {.topic = info.id};
         struct kp_step_input *inputs;
         if (kp_span_inputs(&span, &feed, 1, emit->arena, &inputs))
-            code = kp_decode(state, inputs[0].chunks, inputs[0].chunk_count, emit->arena, emit_decoded, ignore_dead, emit, err);
+            code = kp_decode(state, inputs[0].chunks, inputs[0].chunk_count, emit->arena, emit_decoded, note_dead, emit, err);
         if (code == KP_OK && atomic_load(&run->session->cancelled))
             code = kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
         if (!moved)

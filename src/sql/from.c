@@ -300,7 +300,7 @@ static enum kp_code bind_table_function(struct binder *binder, const PgQuery__Ra
     if (!kp_bind_is_window(name)) {
         kp_bind_fail(binder, first->func_call->location, KP_UNSUPPORTED, NULL, "table function %s() is not supported",
                      name);
-        return kp_error_hint(binder->err, "There are tumble, hop, cumulate, session and kappa.diff.");
+        return kp_error_hint(binder->err, "There are tumble, hop, cumulate and kappa.diff.");
     }
     struct kp_plan *plan;
     KP_TRY(kp_bind_window(binder, first->func_call, &alias, &plan));

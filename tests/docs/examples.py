@@ -1,0 +1,53 @@
+#!/usr/bin/python3
+"""Runs the examples of docs/SQL.md in order on one empty folder, and holds its system tables against the catalog.
+
+A block ```sql must succeed; in a block ```sql fails each line is a statement whose comment is its SQLSTATE.
+Usage: examples.py KAPPA DOCUMENT"""
+import json
+import re
+import subprocess
+import sys
+import tempfile
+
+kappa, document = sys.argv[1:]
+text = open(document, encoding="utf-8").read()
+wrong = 0
+
+
+def run(sql, *flags):
+    return subprocess.run([kappa, "sql", "--data", folder, *flags, "-f", "-"], input=sql, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE)
+
+
+def complain(what):
+    global wrong
+    wrong += 1
+    print(f"{document}: {what}", file=sys.stderr)
+
+
+def expect_failures(block):
+    for line in block.strip().splitlines():
+        statement, sqlstate = line.rsplit("--", 1)
+        errors = run(statement).stderr
+        if f"ERROR {sqlstate.strip()}:" not in errors:
+            complain(f"{statement}\n  should fail with {sqlstate.strip()}, not: {errors}")
+
+
+with tempfile.TemporaryDirectory() as scratch:
+    folder = scratch + "/data"
+    for kind, block in re.findall(r"^```sql( fails)?\n(.*?)^```", text, re.M | re.S):
+        if kind:
+            expect_failures(block)
+            continue
+        done = run(block)
+        if done.returncode != 0:
+            complain(f"{block}\n{done.stderr}")
+    columns = run("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'kappa'", "--format", "ndjson")
+    for line in columns.stdout.splitlines():
+        row = json.loads(line)
+        documented = re.search(rf"^\| `kappa\.{row['table_name']}` \|.*$", text, re.M)
+        if not documented or f"`{row['column_name']}`" not in documented.group(0):
+            complain(f"kappa.{row['table_name']}.{row['column_name']} is not described")
+    if not columns.stdout:
+        complain("no system tables: " + columns.stderr)
+sys.exit(wrong > 0)
