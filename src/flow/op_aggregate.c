@@ -17,6 +17,7 @@
 
 #include <stdio.h>
 
+#include "flow/combine.h"
 #include "flow/table.h"
 
 struct chunk {
@@ -58,7 +59,8 @@ struct op_aggregate {
         *faces; /* per group column: the hidden aggregate that says how it looks; UINT32_MAX: the stored key does */
     struct kp_row_layout layout, *distinct_layouts;
     uint32_t payload_bytes, states_offset;
-    bool lean; /* the input grows: no counts of rows */
+    bool lean;     /* the input grows: no counts of rows */
+    bool combines; /* only weights count: rows of equal keys are added up before they are exchanged */
     struct shard *shards;
 };
 
@@ -85,11 +87,24 @@ static enum kp_code aggregate_push(struct kp_node *node, struct kp_lane *lane, u
     uint64_t *hashes = kp_arena_calloc(&lane->arena, rows.batch->rows * sizeof *hashes);
     for (uint32_t g = 0; g < op->group_count; g++)
         kp_vec_hash(&rows.batch->vecs[g], rows.batch->rows, hashes, g == 0);
+    const uint64_t *some_hashes = hashes;
+    if (op->combines)
+        rows.batch = kp_combine(rows.batch, &some_hashes, &op->layout, op->group_count, &lane->arena);
     if (op->group_count == 0)
-        kp_inbox_send_part(&node->inboxes[0], lane, 0, rows.batch, hashes, NULL);
+        kp_inbox_send_part(&node->inboxes[0], lane, 0, rows.batch, some_hashes, NULL);
     else
-        kp_inbox_send(&node->inboxes[0], lane, rows.batch, hashes, NULL);
+        kp_inbox_send(&node->inboxes[0], lane, rows.batch, some_hashes, NULL);
     return KP_OK;
+}
+
+/* Only counts of rows, or nothing, is asked of the groups, and a key looks the same in all rows that have it. */
+static bool can_combine(const struct op_aggregate *op)
+{
+    for (uint32_t a = 0; a < op->agg_count; a++)
+        if (strcmp(op->aggs[a].agg->name, "count") != 0 || op->aggs[a].arg_count || op->aggs[a].filter ||
+            op->aggs[a].distinct)
+            return false;
+    return op->column_count == op->group_count && kp_combine_possible(&op->layout, op->group_count);
 }
 
 /* ---- states ---- */
@@ -655,6 +670,7 @@ enum kp_code kp_op_aggregate(struct kp_graph *graph, const struct kp_plan *plan,
     op->node.growing = graph->bounded;
     op->node.consolidated = true;
     define(op, plan);
+    op->combines = can_combine(op);
     if (op->lean && op->agg_count == 0 && op->group_count > 0) /* DISTINCT: a row comes once and stays */
         op->node.growing = true;
     snprintf(op->node.detail, sizeof op->node.detail, "%u keys, %u aggregates", op->group_count, op->agg_count);

@@ -14,8 +14,12 @@
 
 #include "flow/graph.h"
 
-enum { WINDOWS_MAX = 10000 }; /* windows that hold a row: each is a row of its own */
+enum {
+    WINDOWS_MAX = 10000, /* windows that hold a row: each is a row of its own */
+    SLIDE_ROWS_MIN = 256
+};
 static const int64_t DAY_US = 86400000000;
+static const int64_t TIME_LIMIT_US = INT64_MAX - 200000 * (int64_t)86400000000 * 365; /* windows end before time does */
 static const int64_t EPOCH_1970_US = -946684800000000;
 
 struct op_window {
@@ -106,14 +110,57 @@ static void put_times(struct kp_vec *vec, struct kp_type type, const int64_t *ti
         ((int32_t *)vec->data)[i] = (int32_t)(floor_to(times[i], 0, DAY_US) / DAY_US);
 }
 
+/* Every row belongs to equally many windows: once per such window all rows, whose columns need no copy. */
+static enum kp_code send_by_slide(struct op_window *op, struct kp_lane *lane, const struct kp_flow *in,
+                                  const int64_t *starts, uint32_t rows, struct kp_error *err)
+{
+    struct kp_node *node = &op->node;
+    struct kp_arena *arena = &lane->arena;
+    for (int64_t back_us = 0; back_us < op->size_us; back_us += op->slide_us) {
+        struct kp_batch *batch = kp_batch_create(arena, node->col_count, rows);
+        memcpy(batch->vecs, in->batch->vecs, (node->col_count - 2) * sizeof *batch->vecs);
+        batch->weights = in->batch->weights;
+        int64_t *times = kp_arena_alloc(arena, rows * sizeof *times);
+        for (uint32_t i = 0; i < rows; i++)
+            times[i] = starts[i] - back_us;
+        put_times(&batch->vecs[node->col_count - 2], node->types[node->col_count - 2], times, rows, arena);
+        for (uint32_t i = 0; i < rows; i++)
+            times[i] += op->size_us;
+        put_times(&batch->vecs[node->col_count - 1], node->types[node->col_count - 1], times, rows, arena);
+        struct kp_flow out = {.batch = batch, .positions = in->positions, .watermarks = in->watermarks};
+        KP_TRY(kp_node_send(node, lane, &out, err));
+    }
+    return KP_OK;
+}
+
+/* The last window's start of each row, if all rows have a plain time; else NULL. */
+static const int64_t *last_starts(const struct op_window *op, const struct kp_vec *times, uint32_t rows,
+                                  struct kp_arena *arena)
+{
+    int64_t *starts = kp_arena_alloc(arena, rows * sizeof *starts), time_us, start = INT64_MIN / 2;
+    for (uint32_t row = 0; row < rows; row++) {
+        if (!time_of(times, row, &time_us) || time_us > TIME_LIMIT_US || time_us < -TIME_LIMIT_US)
+            return NULL;
+        if (time_us < start || time_us - start >= op->slide_us) /* times hardly move: a division less */
+            start = floor_to(time_us, op->offset_us, op->slide_us);
+        starts[row] = start;
+    }
+    return starts;
+}
+
 static enum kp_code window_push(struct kp_node *node, struct kp_lane *lane, uint32_t port, const struct kp_flow *in,
                                 struct kp_error *err)
 {
-    static const int64_t limit_us = INT64_MAX - 200000 * (int64_t)86400000000 * 365;
     struct op_window *op = (struct op_window *)node;
     struct kp_arena *arena = &lane->arena;
     const struct kp_vec *times = &in->batch->vecs[op->time_column];
     uint32_t rows = in->batch->rows;
+    if (rows >= SLIDE_ROWS_MIN && op->kind == KP_WINDOW_HOP && op->size_us % op->slide_us == 0 &&
+        !(op->drop_late && in->watermarks)) {
+        const int64_t *starts = last_starts(op, times, rows, arena);
+        if (starts)
+            return send_by_slide(op, lane, in, starts, rows, err);
+    }
     uint32_t cap = rows * (uint32_t)KP_MIN((op->size_us + op->slide_us - 1) / op->slide_us, 16);
     struct window_pairs pairs = {kp_arena_alloc(arena, cap * sizeof *pairs.index),
                                  kp_arena_alloc(arena, cap * sizeof *pairs.starts),
@@ -123,7 +170,7 @@ static enum kp_code window_push(struct kp_node *node, struct kp_lane *lane, uint
         int64_t time_us;
         if (!time_of(times, row, &time_us))
             continue;
-        if (time_us > limit_us || time_us < -limit_us) {
+        if (time_us > TIME_LIMIT_US || time_us < -TIME_LIMIT_US) {
             kp_node_error(node, lane, in->batch->weights ? in->batch->weights[row] : 1,
                           in->positions ? in->positions[row] : -1, "22008", "timestamp out of range");
             continue;
