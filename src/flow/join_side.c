@@ -15,6 +15,7 @@ void kp_join_rows_init(struct kp_join_rows *rows, const struct kp_join_side *sid
 {
     *rows = (struct kp_join_rows){.side = side};
     kp_table_init(&rows->table, &side->layout, 0, side->payload_bytes, budget);
+    rows->table.heap.keeps = side->growing;
 }
 
 uint32_t *kp_join_rows_all(const struct kp_join_rows *rows, uint32_t *ret_count)
@@ -36,7 +37,7 @@ void kp_join_rows_finish(struct kp_join_rows *rows)
 {
     if (!rows->side)
         return;
-    if (rows->side->layout.out_of_line) {
+    if (rows->side->layout.out_of_line && !rows->table.heap.keeps) {
         uint32_t count, *ids = kp_join_rows_all(rows, &count);
         for (uint32_t i = 0; i < count; i++)
             kp_row_unset_all(&rows->side->layout, &rows->table.heap, kp_table_row(&rows->table, ids[i]));

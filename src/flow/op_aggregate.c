@@ -554,6 +554,7 @@ static void aggregate_start(struct kp_node *node)
     for (uint32_t part = 0; part < node->graph->parts; part++) {
         struct shard *shard = &op->shards[part];
         kp_table_init(&shard->table, &op->layout, op->group_count, op->payload_bytes, node->graph->options.budget);
+        shard->table.heap.keeps = op->lean;
         kp_budget_init(&shard->owned, "aggregate", 0, NULL);
         shard->distinct = kp_calloc(op->distinct_count + 1, sizeof *shard->distinct);
         for (uint32_t d = 0; d < op->distinct_count; d++)

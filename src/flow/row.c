@@ -6,12 +6,14 @@
 
 void *kp_heap_alloc(struct kp_heap *heap, size_t bytes)
 {
-    heap->bytes += (int64_t)bytes + 8; /* and malloc's word */
-    return kp_alloc(bytes);
+    heap->bytes += (int64_t)bytes + 8; /* and malloc's word, or the alignment */
+    return heap->keeps ? kp_arena_alloc(&heap->arena, bytes) : kp_alloc(bytes);
 }
 
 void kp_heap_drop(struct kp_heap *heap, void *memory, size_t bytes)
 {
+    if (heap->keeps)
+        return;
     heap->bytes -= (int64_t)bytes + 8;
     if (heap->garbage_count == heap->garbage_cap) {
         heap->garbage_cap = heap->garbage_cap ? heap->garbage_cap * 2 : 64;
@@ -31,6 +33,7 @@ void kp_heap_finish(struct kp_heap *heap)
 {
     kp_heap_sweep(heap);
     kp_free(heap->garbage);
+    kp_arena_finish(&heap->arena);
     *heap = (struct kp_heap){0};
 }
 

@@ -17,6 +17,8 @@
 /* Memory outside the slots, counted; freed with a delay. One thread at a time. */
 struct kp_heap {
     int64_t bytes;
+    bool keeps; /* nothing is ever given back: growing state. Allocations are bumps of an arena. Set when empty */
+    struct kp_arena arena;
     void **garbage;
     uint32_t garbage_count, garbage_cap;
 };

@@ -129,7 +129,7 @@ void kp_table_finish(struct kp_table *table)
 {
     if (!table->layout)
         return;
-    if (table->layout->out_of_line) {
+    if (table->layout->out_of_line && !table->heap.keeps) {
         uint32_t count, *ids = kp_table_ids(table, &count);
         for (uint32_t i = 0; i < count; i++)
             kp_row_unset_all(table->layout, &table->heap, kp_table_row(table, ids[i]));
