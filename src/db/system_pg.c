@@ -2,7 +2,7 @@
 #include "db/system.h"
 
 enum { NAMESPACE_PG_CATALOG = 11, NAMESPACE_PUBLIC = 2200, NAMESPACE_INFORMATION = 13000, NAMESPACE_KAPPA = 16000 };
-enum { OWNER = 10, DATABASE = 5 };
+enum { OWNER = 10, DATABASE = 5, ACCESS_METHOD = 2 };
 
 static uint32_t namespace_of(const struct kp_relation *relation)
 {
@@ -67,6 +67,15 @@ static enum kp_code fill_roles(struct kp_session *session, struct kp_system_rows
     return KP_OK;
 }
 
+/* How tables are kept: one way. */
+static enum kp_code fill_am(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_put_int(rows, ACCESS_METHOD);
+    kp_system_put_text(rows, "kappa");
+    kp_system_put_text(rows, "t");
+    return KP_OK;
+}
+
 /* ---- pg_class, pg_attribute ---- */
 
 static const char *relkind(const struct kp_relation *relation)
@@ -100,6 +109,10 @@ static void put_class(struct kp_system_rows *rows, const struct kp_relation *rel
         kp_system_put_int(rows, 0);
     kp_system_put_text(rows, "p");
     kp_system_put_text(rows, "d");
+    for (int i = 0; i < 3; i++)
+        kp_system_put_int(rows, 0);
+    kp_system_put_int(rows, relation->kind == KP_RELATION_TABLE ? ACCESS_METHOD : 0);
+    kp_system_put_int(rows, 0);
     kp_system_put_int(rows, 0);
 }
 
@@ -209,11 +222,13 @@ const struct kp_system_table kp_system_pg[] = {
      {{"oid", KP_OID}, {"rolname", KP_NAME}, {"rolsuper", KP_BOOL}, {"rolinherit", KP_BOOL}, {"rolcreaterole", KP_BOOL},
       {"rolcreatedb", KP_BOOL}, {"rolcanlogin", KP_BOOL}},
      fill_roles},
+    {"pg_catalog", "pg_am", {{"oid", KP_OID}, {"amname", KP_NAME}, {"amtype", KP_TEXT}}, fill_am},
     {"pg_catalog", "pg_class",
      {{"oid", KP_OID}, {"relname", KP_NAME}, {"relnamespace", KP_OID}, {"reltype", KP_OID}, {"reloftype", KP_OID}, {"relowner", KP_OID},
       {"relkind", KP_TEXT}, {"relnatts", KP_INT2}, {"reltuples", KP_FLOAT8}, {"relhasindex", KP_BOOL}, {"relchecks", KP_INT2},
       {"relhasrules", KP_BOOL}, {"relhastriggers", KP_BOOL}, {"relrowsecurity", KP_BOOL}, {"relpersistence", KP_TEXT},
-      {"relreplident", KP_TEXT}, {"reltablespace", KP_OID}},
+      {"relreplident", KP_TEXT}, {"reltablespace", KP_OID}, {"relpages", KP_INT4}, {"reltoastrelid", KP_OID}, {"relam", KP_OID},
+      {"relforcerowsecurity", KP_BOOL}, {"relispartition", KP_BOOL}},
      fill_class},
     {"pg_catalog", "pg_attribute",
      {{"attrelid", KP_OID}, {"attname", KP_NAME}, {"atttypid", KP_OID}, {"attlen", KP_INT2}, {"attnum", KP_INT2}, {"atttypmod", KP_INT4},

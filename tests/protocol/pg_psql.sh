@@ -73,3 +73,14 @@ wait $stream
 grep -q twelve "$SCRATCH/stream" || fail "the change did not arrive: $(cat "$SCRATCH/stream")"
 grep -q 'canceling statement' "$SCRATCH/stream.err" || fail "not cancelled: $(cat "$SCRATCH/stream.err")"
 expect '1' sql -At -c "SELECT 1"
+
+# Looking around with psql's own commands.
+psql -Xq -v ON_ERROR_STOP=1 -c "CREATE TABLE around (k int PRIMARY KEY)" -c "CREATE MATERIALIZED VIEW around_view AS SELECT count(*) FROM around"
+for command in '\d' '\dt' '\dm' '\dv' '\dn'; do
+    out=$(psql -Xq -v ON_ERROR_STOP=1 -c "$command") || { echo "$command failed"; exit 1; }
+    case $command in
+    '\d') grep -q 'around_view *| materialized view' <<<"$out" && grep -q 'around *| table' <<<"$out" ;;
+    '\dt') grep -q 'around *| table' <<<"$out" ;;
+    '\dm') grep -q 'around_view *| materialized view' <<<"$out" ;;
+    esac || { echo "$command: $out"; exit 1; }
+done
