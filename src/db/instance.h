@@ -71,6 +71,7 @@ struct kp_dead_letters; /* dead.c */
 struct kp_db {
     struct kp_db_options options;
     char *dir;
+    int64_t max_ahead_us; /* of sources that do not say; 0: any */
     struct kp_os *os, still;
     struct kp_log *log;
     struct kp_catalog *catalog;

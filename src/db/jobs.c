@@ -69,6 +69,7 @@ static enum kp_code build(struct kp_job *job, struct kp_error *err)
                                           .parts = db->parts,
                                           .budget = &db->state_memory,
                                           .step_bytes_max = db->options.step_bytes_max,
+                                          .max_ahead_us = db->max_ahead_us,
                                           .targets = job->targets,
                                           .target_count = job->target_count,
                                           .live_store = live_store,

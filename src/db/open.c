@@ -18,6 +18,8 @@ static enum kp_code internal_topic(struct kp_db *db, const char *name, uint32_t 
 
 /* ---- the catalog, from its records ---- */
 
+static const int64_t MAX_AHEAD_US = 86400000000; /* a day */
+
 enum kp_code kp_ddl_replay(struct kp_db *db, const struct kp_catalog_record *record, int64_t position, struct kp_error *err)
 {
     struct kp_arena arena = {0};
@@ -64,7 +66,7 @@ static enum kp_code lay_out(struct kp_db *db, struct kp_live *live, struct kp_er
 
 static enum kp_code build_graph(struct kp_db *db, struct kp_error *err)
 {
-    struct kp_graph_options options = {.workers = db->workers, .parts = db->parts, .budget = &db->state_memory};
+    struct kp_graph_options options = {.workers = db->workers, .parts = db->parts, .budget = &db->state_memory, .max_ahead_us = db->max_ahead_us};
     KP_TRY(kp_graph_create(&options, &db->graph, err));
     for (struct kp_live *live = db->lives; live; live = live->next_live)
         KP_TRY(lay_out(db, live, err));
@@ -104,6 +106,8 @@ static void init(struct kp_db *db, const struct kp_db_options *options)
         db->still = *db->os;
         db->still.wall_us = no_clock;
         db->os = &db->still;
+    } else {
+        db->max_ahead_us = MAX_AHEAD_US; /* or one wrong clock would make all that follows late */
     }
     db->dir = kp_strdup(options->dir);
     if (db->options.workers == 0)

@@ -42,7 +42,7 @@ struct emit {
     enum kp_code (*emit)(void *arg, struct kp_batch *batch, struct kp_error *err);
     void *arg;
     struct kp_session *session;
-    const struct kp_relation *relation;
+    struct kp_relation *relation;
     const struct kp_plan *scan;
     struct kp_arena *arena;
 };
@@ -156,17 +156,76 @@ static enum kp_code scan_store(struct run *run, struct kp_live *live, struct emi
 
 /* ---- sources ---- */
 
+/* A scan of a source being decoded. Event times too far ahead make dead letters here as they do in views. */
+struct source_scan {
+    struct emit *emit;
+    struct kp_decoder *decoder;
+    int64_t max_ahead_us;   /* INT64_MAX: any */
+    uint32_t time_column;   /* of what is decoded: the watermark's; one more than the plan wants */
+    const struct kp_decode_input *chunks;
+    size_t chunk_count;
+};
+
+static const int64_t POSTGRES_EPOCH_US = 946684800000000;
+
+static bool is_too_far(const struct source_scan *scan, const struct kp_decoded *decoded, uint32_t row, size_t *at)
+{
+    int64_t position = decoded->positions[row];
+    while (*at + 1 < scan->chunk_count && scan->chunks[*at + 1].position <= position)
+        ++*at;
+    const struct kp_decode_input *chunk = &scan->chunks[*at];
+    int64_t limit = chunk->log_time_us - POSTGRES_EPOCH_US + scan->max_ahead_us;
+    if (kp_source_event_time(&decoded->batch->vecs[scan->time_column], row) <= limit)
+        return false;
+    struct kp_dead_letter letter = {.partition = chunk->partition,
+                                    .offset = chunk->base_offset + (position - chunk->position),
+                                    .position = position,
+                                    .sqlstate = "22008",
+                                    .reason = "event time is further ahead of the log's time than max_ahead allows"};
+    kp_dead_letter_note(scan->emit->session->db, scan->emit->relation, &letter);
+    return true;
+}
+
 static enum kp_code emit_decoded(void *arg, const struct kp_decoded *decoded, struct kp_error *err)
 {
-    struct emit *emit = arg;
-    return emit->emit(emit->arg, decoded->batch, err);
+    struct source_scan *scan = arg;
+    struct emit *emit = scan->emit;
+    if (scan->max_ahead_us == INT64_MAX)
+        return emit->emit(emit->arg, decoded->batch, err);
+    uint32_t *index = kp_arena_alloc(emit->arena, decoded->batch->rows * sizeof *index), n = 0;
+    size_t chunk = 0;
+    for (uint32_t row = 0; row < decoded->batch->rows; row++)
+        if (!is_too_far(scan, decoded, row, &chunk))
+            index[n++] = row;
+    struct kp_batch wanted = *decoded->batch;
+    wanted.cols = emit->scan->col_count;
+    return n ? emit->emit(emit->arg, kp_batch_gather(&wanted, index, n, emit->arena), err) : KP_OK;
 }
 
 /* A source that no view reads is decoded here only. */
 static void note_dead(void *arg, const struct kp_dead_letter *letter)
 {
-    struct emit *emit = arg;
-    kp_dead_letter_note(emit->session->db, emit->relation, letter);
+    struct source_scan *scan = arg;
+    kp_dead_letter_note(scan->emit->session->db, scan->emit->relation, letter);
+}
+
+/* Texts of times are read in the zone of views, not the reader's. */
+static enum kp_code begin_scan(struct source_scan *scan, struct kp_error *err)
+{
+    const struct kp_relation *relation = scan->emit->relation;
+    const struct kp_plan *plan = scan->emit->scan;
+    scan->max_ahead_us = INT64_MAX;
+    if (relation->watermark_column >= 0)
+        KP_TRY(kp_source_max_ahead(relation, scan->emit->session->db->max_ahead_us, &scan->max_ahead_us, err));
+    uint32_t *columns = kp_arena_alloc(scan->emit->arena, (plan->col_count + 1) * sizeof *columns);
+    uint32_t count = plan->col_count;
+    memcpy(columns, plan->scan.columns, count * sizeof *columns);
+    scan->time_column = 0;
+    while (scan->time_column < count && (int32_t)columns[scan->time_column] != relation->watermark_column)
+        scan->time_column++;
+    if (scan->max_ahead_us != INT64_MAX && scan->time_column == count)
+        columns[count++] = (uint32_t)relation->watermark_column;
+    return kp_source_decoder(relation, columns, count, NULL, NULL, 0, &scan->decoder, err);
 }
 
 static enum kp_code scan_source(struct run *run, struct emit *emit, struct kp_error *err)
@@ -174,9 +233,9 @@ static enum kp_code scan_source(struct run *run, struct emit *emit, struct kp_er
     struct kp_db *db = run->session->db;
     struct kp_topic_info info;
     KP_TRY(kp_log_topic_find(db->log, emit->relation->topic, &info, err));
-    struct kp_decoder *decoder;
-    KP_TRY(kp_source_decoder(emit->relation, emit->scan->scan.columns, emit->scan->col_count, NULL, NULL, 0, &decoder, err)); /* the zone as of views, not the reader's */
-    struct kp_decode_state *state = kp_decode_state_create(decoder);
+    struct source_scan scan = {.emit = emit};
+    KP_TRY(begin_scan(&scan, err));
+    struct kp_decode_state *state = kp_decode_state_create(scan.decoder);
     enum kp_code code = KP_OK;
     for (int64_t position = 0; code == KP_OK && position < run->snapshot.position;) {
         struct kp_log_span span;
@@ -189,15 +248,18 @@ static enum kp_code scan_source(struct run *run, struct emit *emit, struct kp_er
         run->spans[run->span_count++] = span;
         struct kp_topic_feed feed = {.topic = info.id};
         struct kp_step_input *inputs;
-        if (kp_span_inputs(&span, &feed, 1, emit->arena, &inputs))
-            code = kp_decode(state, inputs[0].chunks, inputs[0].chunk_count, emit->arena, emit_decoded, note_dead, emit, err);
+        if (kp_span_inputs(&span, &feed, 1, emit->arena, &inputs)) {
+            scan.chunks = inputs[0].chunks;
+            scan.chunk_count = inputs[0].chunk_count;
+            code = kp_decode(state, scan.chunks, scan.chunk_count, emit->arena, emit_decoded, note_dead, &scan, err);
+        }
         if (code == KP_OK && atomic_load(&run->session->cancelled))
             code = kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
         if (!moved)
             break;
     }
     kp_decode_state_destroy(state);
-    kp_decoder_destroy(decoder);
+    kp_decoder_destroy(scan.decoder);
     return code;
 }
 

@@ -111,6 +111,7 @@ static enum kp_code build(struct kp_travel *travel, int64_t position, struct kp_
                                           .parts = db->parts,
                                           .budget = &db->query_memory,
                                           .step_bytes_max = db->options.step_bytes_max,
+                                          .max_ahead_us = db->max_ahead_us,
                                           .targets = travel->targets,
                                           .target_count = travel->count,
                                           .live_store = nothing_lives,

@@ -107,24 +107,6 @@ static int64_t watermark_of(const struct op_source *op, int64_t so_far)
     return KP_MAX(so_far, least - op->relation->watermark_delay_us);
 }
 
-static bool is_finite_time(int64_t time_us)
-{
-    return time_us != INT64_MIN && time_us != INT64_MAX;
-}
-
-/* An event time as microseconds, INT64_MIN if it has none. */
-static int64_t event_time(const struct kp_vec *vec, uint32_t row)
-{
-    if (kp_vec_is_null(vec, row))
-        return INT64_MIN;
-    if (vec->type.id == KP_DATE) {
-        int32_t days = *(const int32_t *)kp_vec_at(vec, row);
-        return days == INT32_MIN || days == INT32_MAX ? INT64_MIN : (int64_t)days * 86400000000;
-    }
-    int64_t time_us = *(const int64_t *)kp_vec_at(vec, row);
-    return is_finite_time(time_us) ? time_us : INT64_MIN;
-}
-
 /* The record batch that holds a position; positions come in ascending order. */
 static const struct kp_decode_input *chunk_of(struct decode_run *run, int64_t position)
 {
@@ -187,7 +169,7 @@ static void take_times(struct decode_run *run, struct kp_flow *flow)
         int64_t limit =
             op->max_ahead_us == INT64_MAX ? INT64_MAX : chunk->log_time_us - POSTGRES_EPOCH_US + op->max_ahead_us;
         for (; row < rows && flow->positions[row] < end; row++) {
-            int64_t time_us = event_time(times, row);
+            int64_t time_us = kp_source_event_time(times, row);
             if (time_us > limit) {
                 if (!index) {
                     index = kp_arena_alloc(&run->lane->arena, rows * sizeof *index);
@@ -354,7 +336,7 @@ static void give_watermarks(struct op_source *op)
             int64_t *watermarks = kp_arena_alloc(&lane->arena, rows * sizeof *watermarks);
             for (uint32_t row = 0; row < rows; row++) {
                 watermarks[row] = watermark;
-                int64_t time_us = event_time(times, row);
+                int64_t time_us = kp_source_event_time(times, row);
                 int64_t *known = part_time(&op->partitions, chunk_of(&run, at->flow.positions[row])->partition);
                 if (time_us > *known) {
                     *known = time_us;
@@ -461,26 +443,6 @@ struct kp_relation *kp_op_source_relation(const struct kp_node *node)
     return ((const struct op_source *)node)->relation;
 }
 
-/* The option max_ahead: an interval, or "none". */
-static enum kp_code read_max_ahead(struct op_source *op, struct kp_error *err)
-{
-    const char *text = kp_relation_option(op->relation, "max_ahead");
-    int64_t usual = op->node.graph->options.max_ahead_us;
-    op->max_ahead_us = usual > 0 ? usual : INT64_MAX;
-    if (!text)
-        return KP_OK;
-    op->max_ahead_us = INT64_MAX;
-    if (strcmp(text, "none") == 0)
-        return KP_OK;
-    struct kp_arena arena = {0};
-    struct kp_interval interval;
-    enum kp_code code = kp_value_parse(KP_TYPE(KP_INTERVAL), kp_str(text), NULL, &arena, &interval, err);
-    kp_arena_finish(&arena);
-    KP_TRY(code);
-    op->max_ahead_us = interval.us + (interval.days + 30 * (int64_t)interval.months) * 86400000000;
-    return KP_OK;
-}
-
 static void source_lanes(struct kp_node *node, bool start);
 
 enum kp_code kp_op_source(struct kp_graph *graph, struct kp_relation *relation, struct kp_node **ret_node,
@@ -494,7 +456,7 @@ enum kp_code kp_op_source(struct kp_graph *graph, struct kp_relation *relation, 
     source_lanes(&op->node, true);
     op->watermark = INT64_MIN;
     op->time_column = -1;
-    enum kp_code code = read_max_ahead(op, err);
+    enum kp_code code = kp_source_max_ahead(relation, graph->options.max_ahead_us, &op->max_ahead_us, err);
     if (code == KP_OK && relation->watermark_column >= 0) {
         uint32_t column = (uint32_t)relation->watermark_column, at;
         code = kp_op_source_need(&op->node, &column, 1, &at, err);

@@ -74,3 +74,31 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
     kp_free(fields);
     return code;
 }
+
+enum kp_code kp_source_max_ahead(const struct kp_relation *relation, int64_t usual_us, int64_t *ret_max_ahead_us,
+                                 struct kp_error *err)
+{
+    const char *text = kp_relation_option(relation, "max_ahead");
+    *ret_max_ahead_us = !text && usual_us > 0 ? usual_us : INT64_MAX;
+    if (!text || strcmp(text, "none") == 0)
+        return KP_OK;
+    struct kp_arena arena = {0};
+    struct kp_interval interval;
+    enum kp_code code = kp_value_parse(KP_TYPE(KP_INTERVAL), kp_str(text), NULL, &arena, &interval, err);
+    kp_arena_finish(&arena);
+    KP_TRY(code);
+    *ret_max_ahead_us = interval.us + (interval.days + 30 * (int64_t)interval.months) * 86400000000;
+    return KP_OK;
+}
+
+int64_t kp_source_event_time(const struct kp_vec *vec, uint32_t row)
+{
+    if (kp_vec_is_null(vec, row))
+        return INT64_MIN;
+    if (vec->type.id == KP_DATE) {
+        int32_t days = *(const int32_t *)kp_vec_at(vec, row);
+        return days == INT32_MIN || days == INT32_MAX ? INT64_MIN : (int64_t)days * 86400000000;
+    }
+    int64_t time_us = *(const int64_t *)kp_vec_at(vec, row);
+    return time_us == INT64_MAX ? INT64_MIN : time_us;
+}

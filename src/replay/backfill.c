@@ -110,7 +110,7 @@ enum kp_code kp_backfill_create(const struct kp_backfill_options *options, struc
     backfill->options = *options;
     if (backfill->options.step_bytes_max == 0)
         backfill->options.step_bytes_max = 32 << 20;
-    struct kp_graph_options graph = {.workers = options->workers, .parts = options->parts, .budget = options->budget};
+    struct kp_graph_options graph = {.workers = options->workers, .parts = options->parts, .budget = options->budget, .max_ahead_us = options->max_ahead_us};
     enum kp_code code = kp_graph_create(&graph, &backfill->graph, err);
     for (size_t i = 0; code == KP_OK && i < options->target_count; i++) {
         code = add_target(backfill, &options->targets[i], err);
