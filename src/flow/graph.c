@@ -369,6 +369,8 @@ static enum kp_code move_readers(struct kp_node *old, struct kp_node *by, struct
         add_consumer(by, old->consumers[i].node, old->consumers[i].port);
     }
     old->consumer_count = 0;
+    by->users += old->users; /* a plan that only reads a relation is the relation's node */
+    old->users = 0;
     if (old->uses_positions)
         ask_for_positions(by);
     if (old->uses_watermarks)

@@ -297,7 +297,17 @@ enum kp_code kp_backfill_meet(struct kp_backfill *backfill, int64_t position, st
     for (size_t i = 0; i < backfill->options.target_count; i++)
         kp_store_set_start(backfill->options.targets[i].store, position);
     struct meeting meeting = {.backfill = backfill, .live_node = live_node, .arg = arg};
-    KP_TRY(kp_graph_merge(live, backfill->graph, map_node, &meeting, err));
+    struct kp_backfill_target *targets = backfill->options.targets;
+    struct kp_node **taken = kp_calloc(backfill->options.target_count, sizeof(struct kp_node *));
+    for (size_t i = 0; i < backfill->options.target_count; i++) /* SELECT * FROM v: the node of what stood for v */
+        if (targets[i].relation->kind == KP_RELATION_VIEW)
+            taken[i] = map_node(&meeting, targets[i].node, NULL);
+    enum kp_code code = kp_graph_merge(live, backfill->graph, map_node, &meeting, err);
+    for (size_t i = 0; code == KP_OK && i < backfill->options.target_count; i++)
+        if (taken[i])
+            targets[i].node = taken[i];
+    kp_free(taken);
+    KP_TRY(code);
     backfill->graph = NULL; /* it went with the merge */
     return KP_OK;
 }

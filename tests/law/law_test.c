@@ -26,17 +26,40 @@
 
 /* ---- queries and views ---- */
 
+/* Other queries may read it from now on. */
+static void name_view(struct world *world, const struct view *view)
+{
+    if (world->relation_count == RELATIONS_MAX || view->query.rows >= 2000)
+        return;
+    struct relation *relation = &world->relations[world->relation_count++];
+    *relation = (struct relation){.view = true,
+                                  .risky = view->query.risky || view->query.over_risky,
+                                  .rows = view->query.rows,
+                                  .col_count = view->query.col_count};
+    snprintf(relation->name, sizeof relation->name, "v%u", (unsigned)(view - world->views) + 1);
+    memcpy(relation->cols, view->query.cols, sizeof relation->cols);
+}
+
 static void add_view(struct world *world, bool materialize)
 {
     struct view *view = &world->views[world->view_count++];
     struct dice dice = {world->seed * 1000 + world->view_count};
-    struct maker maker = {
-        .dice = &dice, .arena = &world->arena, .relations = world->relations, .relation_count = world->relation_count};
+    struct maker maker = {.dice = &dice,
+                          .arena = &world->arena,
+                          .relations = world->relations,
+                          .relation_count = world->relation_count,
+                          .rows_max = world->bulk ? 2000000 : 60000};
     maker.risk = chance(&dice, 12);
     view->closed = world->closes && chance(&dice, 40);
     view->query = view->closed ? make_closed(&maker) : make_query(&maker, 1 + chance(&dice, 30));
-    if (!materialize || world->cuts->query[world->view_count - 1]) {
-        view->refused = view->closed || world->cuts->query[world->view_count - 1];
+    bool cut = world->cuts->query[world->view_count - 1];
+    if (!materialize) {
+        view->refused = view->closed || cut;
+        return;
+    }
+    if (cut) { /* what reads it is refused by both; all other queries stay what they were */
+        view->refused = true;
+        name_view(world, view);
         return;
     }
     struct answer answer;
@@ -58,15 +81,7 @@ static void add_view(struct world *world, bool materialize)
     char *postgres = kp_arena_printf(&world->arena, "CREATE VIEW %s AS %s", view->name, view->query.postgres);
     if (world->state_count < 10000)
         write_postgres(world, &(struct write){.source = -1, .postgres = postgres}, "");
-    if (world->relation_count < RELATIONS_MAX && view->query.rows < 2000) {
-        struct relation *relation = &world->relations[world->relation_count++];
-        *relation = (struct relation){.view = true,
-                                      .risky = view->query.risky || view->query.over_risky,
-                                      .rows = view->query.rows,
-                                      .col_count = view->query.col_count};
-        memcpy(relation->name, view->name, sizeof relation->name);
-        memcpy(relation->cols, view->query.cols, sizeof relation->cols);
-    }
+    name_view(world, view);
 }
 
 static void statement(struct world *world, const char *text, struct answer *ret_answer)
@@ -291,7 +306,8 @@ static void check(struct world *world)
 static void run_phases(struct world *world)
 {
     struct dice *dice = &world->dice;
-    world->closes = chance(dice, 40);
+    world->bulk = chance(dice, 10);
+    world->closes = !world->bulk && chance(dice, 40);
     for (unsigned i = 0; i < KP_COUNT(world->marks_of); i++)
         world->marks_of[i].watermark = -1;
     for (unsigned i = 0, n = 1 + roll(dice, 2); i < n; i++)
@@ -299,11 +315,14 @@ static void run_phases(struct world *world)
     for (unsigned i = 0, n = 1 + roll(dice, 2); i < n; i++)
         make_relation(world, false, i);
     world->base_count = world->relation_count;
+    unsigned bulk_phase = roll(dice, 2);
     for (unsigned phase = 0, phases = 3 + roll(dice, 2); phase < phases && !world->failure; phase++) {
         for (unsigned i = 0, n = phase == 0 ? QUERIES / 2 : 2; i < n && world->view_count < QUERIES; i++)
             add_view(world, !chance(dice, 15));
-        if (chance(dice, 50))
+        if (!world->bulk && chance(dice, 50))
             subscribe(world);
+        if (world->bulk && phase == bulk_phase)
+            write_bulk(world);
         if (phase && chance(dice, 25))
             drop_view(world);
         if (phase && chance(dice, 40))

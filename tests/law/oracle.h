@@ -156,6 +156,7 @@ struct oracle {
     int alive;       /* the pipe whose end stops the cluster */
     FILE *to, *from; /* psql */
     pid_t keeper, psql;
+    unsigned scripts;
     struct kp_buf script; /* what was not run yet */
 };
 
@@ -259,7 +260,8 @@ static inline void oracle_flush(struct oracle *oracle)
     if (!oracle->script.len)
         return;
     char path[96];
-    snprintf(path, sizeof path, "%s/script.sql", oracle->dir);
+    snprintf(path, sizeof path, "%s/script.%u", oracle->dir, oracle->scripts++); /* psql may still read the last one */
+    kp_buf_printf(&oracle->script, "\\! rm -f %s\n", path);
     FILE *file = fopen(path, "w");
     if (!file || fwrite(oracle->script.data, 1, oracle->script.len, file) != oracle->script.len || fclose(file))
         abort();

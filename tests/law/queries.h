@@ -37,7 +37,8 @@ struct maker {
     struct relation *relations;
     unsigned relation_count;
     unsigned aliases;
-    bool risk; /* one expression of this query may fail */
+    double rows_max; /* pairs that a join may look at */
+    bool risk;       /* one expression of this query may fail */
 };
 
 /* What names an expression can use. */
@@ -336,7 +337,7 @@ static inline struct from make_window(struct maker *maker, const struct relation
                 size, relation->name, size, offset ? " 00:00:03" : "", alias);
     } else {
         static const char *const slides[] = {"4 seconds", "30 seconds", "1 minute", "15 minutes"};
-        const char *slide = slides[roll(maker->dice, KP_COUNT(slides))];
+        const char *slide = slides[relation->rows > 1000 ? 3 : roll(maker->dice, KP_COUNT(slides))];
         from.rows *= 3;
         size = sizes[1 + roll(maker->dice, 3)];
         from.kappa = SAY("hop(%s, ts, INTERVAL '%s', INTERVAL '%s') AS %s", relation->name, slide, size, alias);
@@ -383,7 +384,7 @@ static inline struct from make_from(struct maker *maker, unsigned depth, struct 
     for (unsigned more = chance(maker->dice, 35) ? 1 + chance(maker->dice, 15) : 0; more; more--) {
         struct scope right = {0}, both = *scope;
         struct from with = make_from_one(maker, depth, &right);
-        if (both.count + right.count > KP_COUNT(both.cols) || with.rows * from.rows > 60000)
+        if (both.count + right.count > KP_COUNT(both.cols) || with.rows * from.rows > maker->rows_max)
             continue;
         char *on = NULL;
         for (unsigned tries = 0; !on && tries < 20; tries++) {

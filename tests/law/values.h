@@ -51,9 +51,25 @@ struct column {
     unsigned flags;
 };
 
-static const char *const texts[] = {"",      "a",    "b",   "B",   "ab",      "ab c",  "\xc3\xa9t\xc3\xa9",
-                                    "10",    "-3",   "x,y", "(q)", "o'clock", "\"w\"", "a\\b",
-                                    " pad ", "NULL", "%_"};
+static const char *const texts[] = {"",
+                                    "a",
+                                    "b",
+                                    "B",
+                                    "ab",
+                                    "ab c",
+                                    "\xc3\xa9t\xc3\xa9",
+                                    "10",
+                                    "-3",
+                                    "x,y",
+                                    "(q)",
+                                    "o'clock",
+                                    "\"w\"",
+                                    "a\\b",
+                                    " pad ",
+                                    "NULL",
+                                    "longer than twelve bytes",
+                                    "longer than twelve bytes, but other",
+                                    "%_"};
 
 /* One value: *json is NULL for NULL. Texts live in the arena. */
 static inline void value_make(struct dice *dice, struct kp_arena *arena, const struct column *column, char **ret_sql,

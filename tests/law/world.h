@@ -14,7 +14,7 @@
 #include "tests/law/kappa.h"
 #include "tests/law/queries.h"
 
-enum { WORLDS = 40, QUERIES = 10, WRITES_MAX = 400, STATEMENTS_MAX = 4 };
+enum { WORLDS = 60, QUERIES = 10, WRITES_MAX = 400, STATEMENTS_MAX = 4 };
 
 /* What of a world is left out: found by shrinking. */
 struct cuts {
@@ -65,6 +65,7 @@ struct world {
     bool print;
     unsigned writes, next_id, marks;
     int64_t event_seconds;
+    bool bulk;   /* a source of thousands of records: steps that many workers share */
     bool closes; /* windows that close: sources are written by records only, each with its watermark */
     struct mark marks_of[4];
     char (*states)[6]; /* kappa's SQLSTATEs of the writes whose answers PostgreSQL owes */
@@ -91,7 +92,9 @@ static void make_relation(struct world *world, bool source, unsigned at)
 {
     struct kp_arena *arena = &world->arena;
     struct relation *relation = &world->relations[world->relation_count++];
-    *relation = (struct relation){.source = source, .rows = source ? 80 : 20, .partitions = 1 + roll(&world->dice, 3)};
+    *relation = (struct relation){.source = source,
+                                  .rows = source ? (world->bulk && at == 0 ? 12000 : 80) : 20,
+                                  .partitions = 1 + roll(&world->dice, 3)};
     relation->watermark = source && (world->closes || chance(&world->dice, 70));
     snprintf(relation->name, sizeof relation->name, "%c%u", source ? 's' : 't', at);
     relation->cols[relation->col_count++] =
@@ -316,6 +319,30 @@ static void write_postgres(struct world *world, const struct write *write, const
         printf("%s%s-- %s\n", write->source >= 0 ? write->json : text, write->source >= 0 ? "" : " ", state);
 }
 
+/* Thousands of records at once. */
+static void write_bulk(struct world *world)
+{
+    const struct relation *relation = &world->relations[0];
+    struct kp_buf json = {0}, sql = {0};
+    unsigned records = 6000 + roll(&world->dice, 12000), batch = 500 + roll(&world->dice, 4000);
+    for (unsigned i = 1; i <= records; i++) {
+        char *row, *object;
+        int64_t seconds;
+        make_row(world, relation, &row, &object, &seconds);
+        kp_buf_printf(&json, "%s\n", object);
+        kp_buf_printf(&sql, "%s(%s)", sql.len ? ", " : "", row);
+        if (i % batch == 0 || i == records) {
+            kp_buf_append_byte(&json, 0);
+            kp_buf_append_byte(&sql, 0);
+            kappa_append(&world->kappa, relation->name, roll(&world->dice, relation->partitions), (char *)json.data);
+            kp_buf_printf(&world->oracle->script, "INSERT INTO %s VALUES %s;\n", relation->name, (char *)sql.data);
+            json.len = sql.len = 0;
+        }
+    }
+    kp_buf_finish(&json);
+    kp_buf_finish(&sql);
+}
+
 static void write_both(struct world *world)
 {
     struct write write = make_write(world, false);
@@ -333,12 +360,13 @@ static void choose_options(struct world *world)
 {
     struct dice *dice = &world->dice;
     static const uint64_t records[] = {0, 0, 1, 2, 7, 50}, bytes[] = {0, 0, 500, 5000};
-    world->kappa.options = (struct kp_db_options){.dir = world->dir,
-                                                  .workers = 1 + roll(dice, 4),
-                                                  .parts = 1u << roll(dice, 7),
-                                                  .step_records_max = records[roll(dice, KP_COUNT(records))],
-                                                  .step_bytes_max = bytes[roll(dice, KP_COUNT(bytes))],
-                                                  .unsafe_no_sync = chance(dice, 50)};
+    world->kappa.options =
+        (struct kp_db_options){.dir = world->dir,
+                               .workers = 1 + roll(dice, 4),
+                               .parts = 1u << roll(dice, 7),
+                               .step_records_max = world->bulk ? 0 : records[roll(dice, KP_COUNT(records))],
+                               .step_bytes_max = bytes[roll(dice, KP_COUNT(bytes))] * (world->bulk ? 100 : 1),
+                               .unsafe_no_sync = chance(dice, 50)};
 }
 
 static void end_subscription(struct world *world)
