@@ -12,6 +12,7 @@ import psycopg2
 class Server:
     def __init__(self, folder, *flags):
         self.folder, self.flags, self.process = folder, flags, None
+        self.position = -1  # behind what was posted last
 
     def start(self):
         os.makedirs(os.path.dirname(self.folder), exist_ok=True)
@@ -49,6 +50,8 @@ class Server:
         connection = self.connect()
         try:
             with connection.cursor() as cursor:
+                if self.position >= 0:
+                    cursor.execute(f"SET kappa.read_after = {self.position}")
                 cursor.execute(text, params or None)
                 return cursor.fetchall() if cursor.description else None
         finally:
@@ -69,7 +72,8 @@ class Server:
         body = "".join(json.dumps(record) + "\n" for record in records)
         status, answer = self.request("POST", f"/topics/{topic}{query}", body, {"Content-Type": "application/x-ndjson"})
         assert status == 200, (status, answer)
-        return json.loads(answer)["position"]
+        self.position = max(self.position, json.loads(answer)["position"])
+        return self.position
 
     def records(self, topic):
         """All records of a topic as (key, value), by kcat; a null is None."""

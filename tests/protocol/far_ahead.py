@@ -12,7 +12,8 @@ for name, options in (("hour", "max_ahead = '1 hour'"), ("any", "max_ahead = 'no
 server.post("times", [{"i": 1, "at": "2020-01-01"}, {"i": 2, "at": "2999-01-01"}, {"i": 3, "at": "2020-01-02"}, {"i": "x"}])
 for name in ("hour", "any", "usual"):
     expected = [(1,), (2,), (3,)] if name == "any" else [(1,), (3,)]
-    assert server.sql(f'SELECT i FROM "{name}" ORDER BY i') == expected
+    found = server.sql(f'SELECT i FROM "{name}" ORDER BY i')
+    assert found == expected, (name, found)
     assert server.sql(f'SELECT count(*) FROM "{name}" WHERE i > 0') == [(len(expected),)]
     server.sql(f'CREATE MATERIALIZED VIEW "v_{name}" AS SELECT i FROM "{name}"')
     assert server.sql(f'SELECT i FROM "v_{name}" ORDER BY i') == expected
