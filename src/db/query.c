@@ -2,7 +2,7 @@
  * Ad-hoc queries: the plan runs in a graph of its own for one bounded step, over the rows that its relations have at one
  * position: of tables and views from their stores, of sources decoded from the log, of system tables made now.
  */
-#include "db/session.h"
+#include "db/system.h"
 
 #include "db/travel.h"
 #include "flow/source.h"
@@ -302,6 +302,9 @@ static enum kp_code run_at(struct run *run, struct kp_arena *arena, struct kp_ba
         }
     }
     struct kp_session_settings settings = session->values;
+    struct kp_catalog_facts facts;
+    kp_system_facts(session, &facts);
+    settings.facts = &facts;
     settings.now_us = kp_view_clock_time_us(session->db->clock) - 946684800000000;
     struct kp_query_options options = {.budget = &session->db->query_memory, .settings = &settings, .cancel = &session->cancelled};
     return kp_flow_query(run->plan, &options, scan_rows, run, arena, ret_batches, ret_count, err);

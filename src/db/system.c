@@ -1,6 +1,8 @@
 /* System tables: from their lists (system_kappa.c, system_pg.c) to relations, and from their rows to batches. */
 #include "db/system.h"
 
+#include <stdio.h>
+
 /* ---- rows ---- */
 
 static struct kp_datum *cell(struct kp_system_rows *rows)
@@ -54,7 +56,11 @@ void kp_system_put_int(struct kp_system_rows *rows, int64_t value)
 
 void kp_system_put_float(struct kp_system_rows *rows, double value)
 {
-    cell(rows)->f64 = value;
+    struct kp_datum *datum = cell(rows);
+    if (datum->type.id == KP_FLOAT4)
+        datum->f32 = (float)value;
+    else
+        datum->f64 = value;
 }
 
 void kp_system_put_time(struct kp_system_rows *rows, int64_t unix_us)
@@ -65,6 +71,75 @@ void kp_system_put_time(struct kp_system_rows *rows, int64_t unix_us)
 void kp_system_put_null(struct kp_system_rows *rows)
 {
     cell(rows)->null = true;
+}
+
+/* ---- rows by name ---- */
+
+static const struct kp_system_table *table_of(const struct kp_relation *relation)
+{
+    return relation->attached;
+}
+
+void kp_system_row(struct kp_system_rows *rows)
+{
+    const struct kp_relation *relation = rows->relation;
+    bool nulls = !table_of(relation)->key;
+    for (uint32_t c = 0; c < rows->col_count; c++) {
+        struct kp_datum *datum = cell(rows);
+        datum->null = nulls || (relation->never_values && relation->never_values[c]);
+        if (kp_type_info(datum->type.id)->string)
+            datum->text = kp_text_make("", 0);
+        if (relation->hidden_count && c == rows->col_count - 1) { /* tableoid */
+            datum->null = false;
+            datum->i32 = (int32_t)relation->id;
+        }
+    }
+}
+
+static struct kp_datum *named(struct kp_system_rows *rows, const char *column)
+{
+    for (uint32_t c = 0; c < rows->col_count; c++)
+        if (strcmp(rows->relation->cols[c].name, column) == 0)
+            return &rows->cells[rows->count - rows->col_count + c];
+    kp_fatal("a system table's column", column, 0);
+}
+
+void kp_system_set_text(struct kp_system_rows *rows, const char *column, const char *text)
+{
+    struct kp_datum *datum = named(rows, column);
+    KP_ASSERT(kp_type_info(datum->type.id)->string);
+    datum->null = !text;
+    if (text)
+        datum->text = kp_text_make(kp_arena_strdup(rows->arena, text), strlen(text));
+}
+
+void kp_system_set_buf(struct kp_system_rows *rows, const char *column, const struct kp_buf *text)
+{
+    kp_system_set_text(rows, column,
+                       kp_arena_strndup(rows->arena, text->len ? (const char *)text->data : "", text->len));
+}
+
+void kp_system_set_int(struct kp_system_rows *rows, const char *column, int64_t value)
+{
+    struct kp_datum *datum = named(rows, column);
+    datum->null = false;
+    switch (datum->type.id) {
+    case KP_BOOL:
+        datum->b = value != 0;
+        break;
+    case KP_INT2:
+        datum->i16 = (int16_t)value;
+        break;
+    case KP_INT4:
+    case KP_OID:
+        datum->i32 = (int32_t)value;
+        break;
+    case KP_FLOAT4:
+        datum->f32 = (float)value;
+        break;
+    default:
+        datum->i64 = value;
+    }
 }
 
 static struct kp_batch *to_batch(const struct kp_system_rows *rows)
@@ -89,19 +164,51 @@ static struct kp_batch *to_batch(const struct kp_system_rows *rows)
 
 /* ---- relations ---- */
 
-static const struct kp_system_table *table_of(const struct kp_relation *relation)
-{
-    return relation->attached;
-}
-
-static enum kp_code scan(void *session, const struct kp_relation *relation, struct kp_arena *arena, struct kp_batch **ret_batch,
-                         struct kp_error *err)
+static enum kp_code scan(void *session, const struct kp_relation *relation, struct kp_arena *arena,
+                         struct kp_batch **ret_batch, struct kp_error *err)
 {
     struct kp_system_rows rows = {.arena = arena, .relation = relation, .col_count = relation->col_count};
-    KP_TRY(table_of(relation)->fill(session, &rows, err));
+    if (table_of(relation)->fill)
+        KP_TRY(table_of(relation)->fill(session, &rows, err));
     KP_ASSERT(rows.count % rows.col_count == 0);
     *ret_batch = to_batch(&rows);
     return KP_OK;
+}
+
+/* Columns of a spec, and tableoid, hidden, behind them. */
+static void parse_spec(struct kp_relation *relation, const char *spec)
+{
+    struct kp_arena *arena = &relation->arena;
+    size_t count = 2;
+    for (const char *at = spec; *at; at++)
+        count += *at == ',';
+    relation->cols = kp_arena_calloc(arena, count * sizeof *relation->cols);
+    relation->never_values = kp_arena_calloc(arena, count * sizeof *relation->never_values);
+    while (*spec) {
+        char words[3][64] = {"", "", ""};
+        size_t end = strcspn(spec, ",");
+        sscanf(kp_arena_strndup(arena, spec, end), "%63s %63s %63s", words[0], words[1], words[2]);
+        struct kp_column *column = &relation->cols[relation->col_count];
+        *column =
+            (struct kp_column){kp_arena_strdup(arena, words[0]), KP_TYPE(kp_type_by_name(kp_str(words[1]))), false};
+        KP_ASSERT(column->type.id != KP_TYPE_NONE);
+        relation->never_values[relation->col_count++] = strcmp(words[2], "never") == 0;
+        spec += end + (spec[end] == ',');
+    }
+    relation->cols[relation->col_count++] = (struct kp_column){"tableoid", KP_TYPE(KP_OID), true};
+    relation->hidden_count = 1;
+}
+
+static void parse_key(struct kp_relation *relation, const char *key)
+{
+    relation->keys = kp_arena_calloc(&relation->arena, relation->col_count * sizeof *relation->keys);
+    for (uint32_t c = 0; *key; key += strcspn(key, " "), key += *key == ' ') {
+        size_t len = strcspn(key, " ");
+        for (c = 0; strlen(relation->cols[c].name) != len || strncmp(relation->cols[c].name, key, len) != 0; c++)
+            KP_ASSERT(c + 1 < relation->col_count);
+        relation->cols[c].not_null = true;
+        relation->keys[relation->key_count++] = c;
+    }
 }
 
 static enum kp_code add_table(struct kp_db *db, const struct kp_system_table *table, uint32_t id, struct kp_error *err)
@@ -117,6 +224,11 @@ static enum kp_code add_table(struct kp_db *db, const struct kp_system_table *ta
     relation->cols = kp_arena_calloc(&relation->arena, (relation->col_count + 1) * sizeof *relation->cols);
     for (uint32_t i = 0; i < relation->col_count; i++)
         relation->cols[i] = (struct kp_column){.name = table->cols[i].name, .type = KP_TYPE(table->cols[i].type)};
+    if (table->spec)
+        parse_spec(relation, table->spec);
+    if (table->key)
+        parse_key(relation, table->key);
+    relation->never_rows = !table->fill;
     relation->system_scan = scan;
     relation->attached = (void *)(uintptr_t)table;
     return kp_catalog_add(db->catalog, relation, false, err);
@@ -127,10 +239,17 @@ enum kp_code kp_system_tables_add(struct kp_db *db, struct kp_error *err)
     uint32_t id = 0x40000000; /* far from the numbers of what users make */
     kp_catalog_write(db->catalog);
     enum kp_code code = KP_OK;
-    for (size_t i = 0; code == KP_OK && i < kp_system_kappa_count; i++)
-        code = add_table(db, &kp_system_kappa[i], id++, err);
-    for (size_t i = 0; code == KP_OK && i < kp_system_pg_count; i++)
-        code = add_table(db, &kp_system_pg[i], id++, err);
+    const struct {
+        const struct kp_system_table *tables;
+        size_t count;
+    } lists[] = {{kp_system_kappa, kp_system_kappa_count},
+                 {kp_system_pg, kp_system_pg_count},
+                 {kp_system_proc, kp_system_proc_count},
+                 {kp_system_info, kp_system_info_count},
+                 {kp_system_never, kp_system_never_count}};
+    for (size_t l = 0; l < KP_COUNT(lists); l++)
+        for (size_t i = 0; code == KP_OK && i < lists[l].count; i++)
+            code = add_table(db, &lists[l].tables[i], id++, err);
     kp_catalog_unlock(db->catalog);
     return code;
 }

@@ -6,10 +6,11 @@
 #define KP_DB_SYSTEM_H
 
 #include "db/session.h"
+#include "vec/facts.h"
 
 enum { KP_SYSTEM_COLUMNS_MAX = 34 };
 
-/* Rows being made: kp_system_row begins one, the puts fill it from left to right. */
+/* Rows being made: the puts fill them from left to right, or kp_system_row begins one and the sets fill it by name. */
 struct kp_system_rows {
     struct kp_arena *arena;
     const struct kp_relation *relation;
@@ -25,6 +26,15 @@ void kp_system_put_float(struct kp_system_rows *rows, double value);
 void kp_system_put_time(struct kp_system_rows *rows, int64_t unix_us); /* timestamptz */
 void kp_system_put_null(struct kp_system_rows *rows);
 
+/*
+ * A row whose columns have no value yet: NULL if the table has no key (PostgreSQL's views) or never a value there, else
+ * zero, false or empty.
+ */
+void kp_system_row(struct kp_system_rows *rows);
+void kp_system_set_text(struct kp_system_rows *rows, const char *column, const char *text); /* NULL: null; copied */
+void kp_system_set_buf(struct kp_system_rows *rows, const char *column, const struct kp_buf *text);
+void kp_system_set_int(struct kp_system_rows *rows, const char *column, int64_t value);
+
 struct kp_system_column {
     const char *name;
     enum kp_type_id type;
@@ -32,10 +42,60 @@ struct kp_system_column {
 struct kp_system_table {
     const char *schema, *name;
     struct kp_system_column cols[KP_SYSTEM_COLUMNS_MAX]; /* up to the first without a name */
+    /* NULL: it never has rows */
     enum kp_code (*fill)(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err);
+    const char *spec; /* instead of cols: "oid oid, nspname name, nspacl text never", never: always NULL */
+    const char *key;  /* columns that are unique together, "adrelid adnum"; NULL: none */
 };
 
-extern const struct kp_system_table kp_system_kappa[], kp_system_pg[];
-extern const size_t kp_system_kappa_count, kp_system_pg_count;
+extern const struct kp_system_table kp_system_kappa[], kp_system_pg[], kp_system_proc[], kp_system_info[],
+    kp_system_never[];
+extern const size_t kp_system_kappa_count, kp_system_pg_count, kp_system_proc_count, kp_system_info_count,
+    kp_system_never_count;
+
+/* ---- numbers of things, as pg_catalog shows them ---- */
+enum {
+    KP_OID_PG_CATALOG = 11,
+    KP_OID_PUBLIC = 2200,
+    KP_OID_INFORMATION = 13000,
+    KP_OID_KAPPA = 16000,
+    KP_OID_OWNER = 10,
+    KP_OID_DATABASE = 5,
+    KP_OID_COLLATION = 100,   /* of all text: "default", which is C */
+    KP_OID_LANGUAGE = 12,     /* internal */
+    KP_OID_KEYS = 0x20000000, /* + a table's: the index and constraint of its primary key */
+    KP_OID_FUNCTIONS = 0x50000000
+};
+uint32_t kp_system_namespace(const char *schema);
+static inline bool kp_system_has_key(const struct kp_relation *relation)
+{
+    return relation->kind == KP_RELATION_TABLE && relation->key_count > 0;
+}
+static inline uint32_t kp_system_columns(const struct kp_relation *relation)
+{
+    return relation->col_count - relation->hidden_count;
+}
+/* Calls fn for every relation that a name leads to. */
+void kp_system_each_relation(struct kp_session *session, struct kp_system_rows *rows,
+                             void (*fn)(struct kp_session *session, struct kp_system_rows *rows,
+                                        const struct kp_relation *relation));
+/* The n-th function or aggregate that SQL can call; false behind the last. */
+struct kp_system_function {
+    const char *name, *doc;
+    const enum kp_type_id *args;
+    uint32_t arg_count;
+    enum kp_type_id ret;
+    unsigned flags;
+    bool aggregate;
+};
+bool kp_system_function(uint32_t n, struct kp_system_function *ret_function);
+/* Appends "1 3" or "a, b": positions or names of the key's columns. */
+void kp_system_key_print(const struct kp_relation *relation, bool names, const char *between, struct kp_buf *out);
+/* Appends CREATE UNIQUE INDEX … of a table's key. */
+void kp_system_index_print(const struct kp_relation *relation, struct kp_buf *out);
+/* The query of a view, without the CREATE before it. */
+struct kp_str kp_system_query_of(const struct kp_relation *relation);
+/* What the catalog's functions ask (vec/facts.h); facts.arg is the session. */
+void kp_system_facts(struct kp_session *session, struct kp_catalog_facts *ret_facts);
 
 #endif

@@ -1,82 +1,119 @@
-/* pg_catalog and information_schema: as much as PostgreSQL's clients ask for when they look around. */
+/*
+ * pg_catalog: relations, their columns and keys, types, and what is around them, as PostgreSQL's clients ask for them.
+ *
+ * Sources and tables are tables (r), materialized views m, views and system tables v, sinks foreign tables (f). The
+ * primary key of a table is an index and a constraint, table_pkey, numbered KP_OID_KEYS above the table.
+ */
 #include "db/system.h"
 
-enum { NAMESPACE_PG_CATALOG = 11, NAMESPACE_PUBLIC = 2200, NAMESPACE_INFORMATION = 13000, NAMESPACE_KAPPA = 16000 };
-enum { OWNER = 10, DATABASE = 5, ACCESS_METHOD = 2 };
+#include <stdio.h>
 
-static uint32_t namespace_of(const struct kp_relation *relation)
+enum { ACCESS_TABLE = 2, ACCESS_HASH = 405, SERVER = 1 };
+
+uint32_t kp_system_namespace(const char *schema)
 {
-    if (strcmp(relation->schema, "public") == 0)
-        return NAMESPACE_PUBLIC;
-    if (strcmp(relation->schema, "kappa") == 0)
-        return NAMESPACE_KAPPA;
-    return strcmp(relation->schema, "pg_catalog") == 0 ? NAMESPACE_PG_CATALOG : NAMESPACE_INFORMATION;
+    if (strcmp(schema, "public") == 0)
+        return KP_OID_PUBLIC;
+    if (strcmp(schema, "kappa") == 0)
+        return KP_OID_KAPPA;
+    return strcmp(schema, "pg_catalog") == 0 ? KP_OID_PG_CATALOG : KP_OID_INFORMATION;
 }
 
-/* Calls fn for every relation that a name leads to. */
-static enum kp_code each_relation(struct kp_session *session, struct kp_system_rows *rows,
-                                  void (*fn)(struct kp_system_rows *rows, const struct kp_relation *relation))
+void kp_system_each_relation(struct kp_session *session, struct kp_system_rows *rows,
+                             void (*fn)(struct kp_session *session, struct kp_system_rows *rows,
+                                        const struct kp_relation *relation))
 {
     struct kp_catalog *catalog = session->db->catalog;
     kp_catalog_read(catalog);
     for (size_t i = 0; i < kp_catalog_count(catalog); i++) {
         const struct kp_relation *relation = kp_catalog_at(catalog, i);
         if (kp_catalog_find(catalog, kp_str(relation->schema), kp_str(relation->name)) == relation)
-            fn(rows, relation);
+            fn(session, rows, relation);
     }
     kp_catalog_unlock(catalog);
-    return KP_OK;
 }
 
-/* ---- pg_namespace, pg_database, pg_roles ---- */
+void kp_system_key_print(const struct kp_relation *relation, bool names, const char *between, struct kp_buf *out)
+{
+    for (uint32_t k = 0; k < relation->key_count; k++) {
+        if (k)
+            kp_buf_append_text(out, between);
+        if (names)
+            kp_name_quote(kp_str(relation->cols[relation->keys[k]].name), out);
+        else
+            kp_buf_printf(out, "%u", relation->keys[k] + 1);
+    }
+}
+
+static const char *key_name(struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    return kp_arena_printf(rows->arena, "%s_pkey", relation->name);
+}
+
+/* ---- schemas, the database, the user ---- */
 
 static enum kp_code fill_namespace(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
-    static const struct {
-        uint32_t oid;
-        const char *name;
-    } all[] = {{NAMESPACE_PG_CATALOG, "pg_catalog"}, {NAMESPACE_PUBLIC, "public"}, {NAMESPACE_INFORMATION, "information_schema"},
-               {NAMESPACE_KAPPA, "kappa"}};
-    for (size_t i = 0; i < KP_COUNT(all); i++) {
-        kp_system_put_int(rows, all[i].oid);
-        kp_system_put_text(rows, all[i].name);
-        kp_system_put_int(rows, OWNER);
+    static const char *const names[] = {"pg_catalog", "public", "information_schema", "kappa"};
+    for (size_t i = 0; i < KP_COUNT(names); i++) {
+        kp_system_row(rows);
+        kp_system_set_int(rows, "oid", kp_system_namespace(names[i]));
+        kp_system_set_text(rows, "nspname", names[i]);
+        kp_system_set_int(rows, "nspowner", KP_OID_OWNER);
     }
     return KP_OK;
 }
 
 static enum kp_code fill_database(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
-    kp_system_put_int(rows, DATABASE);
-    kp_system_put_text(rows, session->database);
-    kp_system_put_int(rows, OWNER);
-    kp_system_put_int(rows, 6); /* UTF8 */
-    kp_system_put_text(rows, "C");
-    kp_system_put_text(rows, "C.UTF-8");
-    kp_system_put_int(rows, 1);
-    kp_system_put_int(rows, 0);
+    kp_system_row(rows);
+    kp_system_set_int(rows, "oid", KP_OID_DATABASE);
+    kp_system_set_text(rows, "datname", session->database);
+    kp_system_set_int(rows, "datdba", KP_OID_OWNER);
+    kp_system_set_int(rows, "encoding", 6); /* UTF8 */
+    kp_system_set_text(rows, "datlocprovider", "c");
+    kp_system_set_int(rows, "datallowconn", 1);
+    kp_system_set_int(rows, "datconnlimit", -1);
+    kp_system_set_int(rows, "dattablespace", 1663);
+    kp_system_set_text(rows, "datcollate", "C");
+    kp_system_set_text(rows, "datctype", "C.UTF-8");
+    return KP_OK;
+}
+
+static enum kp_code fill_tablespace(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_row(rows);
+    kp_system_set_int(rows, "oid", 1663);
+    kp_system_set_text(rows, "spcname", "pg_default");
+    kp_system_set_int(rows, "spcowner", KP_OID_OWNER);
     return KP_OK;
 }
 
 static enum kp_code fill_roles(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
-    kp_system_put_int(rows, OWNER);
-    kp_system_put_text(rows, session->user);
-    for (int i = 0; i < 5; i++)
-        kp_system_put_int(rows, 1);
+    static const char *const may[] = {"rolsuper",    "rolinherit",     "rolcreaterole", "rolcreatedb",
+                                      "rolcanlogin", "rolreplication", "rolbypassrls"};
+    kp_system_row(rows);
+    kp_system_set_int(rows, "oid", KP_OID_OWNER);
+    kp_system_set_text(rows, "rolname", session->user);
+    kp_system_set_int(rows, "rolconnlimit", -1);
+    for (size_t i = 0; i < KP_COUNT(may); i++)
+        kp_system_set_int(rows, may[i], 1);
     return KP_OK;
 }
 
-/* How tables are kept: one way. */
-static enum kp_code fill_am(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+static enum kp_code fill_user(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
-    kp_system_put_int(rows, ACCESS_METHOD);
-    kp_system_put_text(rows, "kappa");
-    kp_system_put_text(rows, "t");
+    static const char *const may[] = {"usecreatedb", "usesuper", "userepl", "usebypassrls"};
+    kp_system_row(rows);
+    kp_system_set_text(rows, "usename", session->user);
+    kp_system_set_int(rows, "usesysid", KP_OID_OWNER);
+    for (size_t i = 0; i < KP_COUNT(may); i++)
+        kp_system_set_int(rows, may[i], 1);
     return KP_OK;
 }
 
-/* ---- pg_class, pg_attribute ---- */
+/* ---- relations ---- */
 
 static const char *relkind(const struct kp_relation *relation)
 {
@@ -93,163 +130,549 @@ static const char *relkind(const struct kp_relation *relation)
     }
 }
 
-static void put_class(struct kp_system_rows *rows, const struct kp_relation *relation)
+static void put_class_of(struct kp_system_rows *rows, uint32_t oid, const char *name, const char *schema,
+                         const char *kind)
 {
-    kp_system_put_int(rows, relation->id);
-    kp_system_put_text(rows, relation->name);
-    kp_system_put_int(rows, namespace_of(relation));
-    kp_system_put_int(rows, 0);
-    kp_system_put_int(rows, 0);
-    kp_system_put_int(rows, OWNER);
-    kp_system_put_text(rows, relkind(relation));
-    kp_system_put_int(rows, relation->col_count);
-    kp_system_put_float(rows, -1);
-    kp_system_put_int(rows, relation->key_count > 0);
-    for (int i = 0; i < 4; i++)
-        kp_system_put_int(rows, 0);
-    kp_system_put_text(rows, "p");
-    kp_system_put_text(rows, "d");
-    for (int i = 0; i < 3; i++)
-        kp_system_put_int(rows, 0);
-    kp_system_put_int(rows, relation->kind == KP_RELATION_TABLE ? ACCESS_METHOD : 0);
-    kp_system_put_int(rows, 0);
-    kp_system_put_int(rows, 0);
+    kp_system_row(rows);
+    kp_system_set_int(rows, "oid", oid);
+    kp_system_set_text(rows, "relname", name);
+    kp_system_set_int(rows, "relnamespace", kp_system_namespace(schema));
+    kp_system_set_int(rows, "relowner", KP_OID_OWNER);
+    kp_system_set_int(rows, "relfilenode", oid);
+    kp_system_set_int(rows, "reltuples", -1);
+    kp_system_set_text(rows, "relpersistence", "p");
+    kp_system_set_text(rows, "relkind", kind);
+    kp_system_set_int(rows, "relispopulated", 1);
+}
+
+static void put_class(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    bool stored = relation->kind == KP_RELATION_VIEW || relation->kind == KP_RELATION_TABLE ||
+                  relation->kind == KP_RELATION_SOURCE;
+    put_class_of(rows, relation->id, relation->name, relation->schema, relkind(relation));
+    kp_system_set_int(rows, "relam", stored ? ACCESS_TABLE : 0);
+    kp_system_set_int(rows, "relnatts", kp_system_columns(relation));
+    kp_system_set_int(rows, "relhasindex", kp_system_has_key(relation));
+    kp_system_set_text(rows, "relreplident", stored ? "d" : "n");
+    if (!kp_system_has_key(relation))
+        return;
+    put_class_of(rows, KP_OID_KEYS + relation->id, key_name(rows, relation), relation->schema, "i");
+    kp_system_set_int(rows, "relam", ACCESS_HASH);
+    kp_system_set_int(rows, "relnatts", relation->key_count);
+    kp_system_set_text(rows, "relreplident", "n");
 }
 
 static enum kp_code fill_class(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
-    return each_relation(session, rows, put_class);
+    kp_system_each_relation(session, rows, put_class);
+    return KP_OK;
 }
 
-static void put_attributes(struct kp_system_rows *rows, const struct kp_relation *relation)
+static const char *storage(const struct kp_type_info *info)
 {
-    for (uint32_t i = 0; i < relation->col_count; i++) {
-        const struct kp_type_info *info = kp_type_info(relation->cols[i].type.id);
-        kp_system_put_int(rows, relation->id);
-        kp_system_put_text(rows, relation->cols[i].name);
-        kp_system_put_int(rows, info->oid);
-        kp_system_put_int(rows, info->pg_len);
-        kp_system_put_int(rows, i + 1);
-        kp_system_put_int(rows, relation->cols[i].type.mod);
-        kp_system_put_int(rows, relation->cols[i].not_null);
-        kp_system_put_int(rows, relation->defaults && relation->defaults[i]);
-        kp_system_put_int(rows, 0);
-        kp_system_put_int(rows, 0);
-        kp_system_put_text(rows, "");
-        kp_system_put_text(rows, "");
+    return info->pg_len > 0 ? "p" : info->id == KP_NUMERIC ? "m" : "x";
+}
+
+static void put_attribute(struct kp_system_rows *rows, uint32_t oid, int position, const struct kp_column *column)
+{
+    const struct kp_type_info *info = kp_type_info(column->type.id);
+    kp_system_row(rows);
+    kp_system_set_int(rows, "attrelid", oid);
+    kp_system_set_text(rows, "attname", column->name);
+    kp_system_set_int(rows, "atttypid", info->oid);
+    kp_system_set_int(rows, "attstattarget", -1);
+    kp_system_set_int(rows, "attlen", info->pg_len);
+    kp_system_set_int(rows, "attnum", position);
+    kp_system_set_int(rows, "attcacheoff", -1);
+    kp_system_set_int(rows, "atttypmod", column->type.mod);
+    kp_system_set_int(rows, "attbyval", info->pg_len > 0 && info->pg_len <= 8);
+    kp_system_set_text(rows, "attalign", info->pg_len == 8 ? "d" : "i");
+    kp_system_set_text(rows, "attstorage", storage(info));
+    kp_system_set_int(rows, "attislocal", 1);
+    kp_system_set_int(rows, "attcollation", info->category == 'S' ? KP_OID_COLLATION : 0);
+}
+
+static bool in_key(const struct kp_relation *relation, uint32_t column)
+{
+    for (uint32_t k = 0; kp_system_has_key(relation) && k < relation->key_count; k++)
+        if (relation->keys[k] == column)
+            return true;
+    return false;
+}
+
+/* Of views no column is known as NOT NULL to PostgreSQL either. */
+static bool is_base(const struct kp_relation *relation)
+{
+    return relation->kind == KP_RELATION_TABLE || relation->kind == KP_RELATION_SOURCE;
+}
+
+static void put_attributes(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    for (uint32_t i = 0; i < kp_system_columns(relation); i++) {
+        put_attribute(rows, relation->id, (int)i + 1, &relation->cols[i]);
+        kp_system_set_int(rows, "attnotnull",
+                          in_key(relation, i) || (is_base(relation) && relation->cols[i].not_null));
+        kp_system_set_int(rows, "atthasdef", relation->defaults && relation->defaults[i]);
     }
+    for (uint32_t k = 0; kp_system_has_key(relation) && k < relation->key_count; k++)
+        put_attribute(rows, KP_OID_KEYS + relation->id, (int)k + 1, &relation->cols[relation->keys[k]]);
 }
 
 static enum kp_code fill_attribute(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
-    return each_relation(session, rows, put_attributes);
+    kp_system_each_relation(session, rows, put_attributes);
+    return KP_OK;
 }
 
-/* ---- pg_type ---- */
+static void put_defaults(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    struct kp_buf text = {0};
+    for (uint32_t i = 0; relation->defaults && i < kp_system_columns(relation); i++) {
+        if (!relation->defaults[i])
+            continue;
+        text.len = 0;
+        kp_expr_print(relation->defaults[i], NULL, &text);
+        kp_system_row(rows);
+        kp_system_set_int(rows, "oid", relation->id * 1600 + i);
+        kp_system_set_int(rows, "adrelid", relation->id);
+        kp_system_set_int(rows, "adnum", i + 1);
+        kp_system_set_buf(rows, "adbin", &text);
+    }
+    kp_buf_finish(&text);
+}
+
+static enum kp_code fill_attrdef(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_each_relation(session, rows, put_defaults);
+    return KP_OK;
+}
+
+/* ---- keys ---- */
+
+static void put_index(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    static const char *const is[] = {"indisunique", "indisprimary", "indimmediate",
+                                     "indisvalid",  "indisready",   "indislive"};
+    struct kp_buf keys = {0}, zeros = {0};
+    if (!kp_system_has_key(relation))
+        return;
+    kp_system_key_print(relation, false, " ", &keys);
+    for (uint32_t k = 0; k < relation->key_count; k++)
+        kp_buf_append_text(&zeros, k ? " 0" : "0");
+    kp_system_row(rows);
+    kp_system_set_int(rows, "indexrelid", KP_OID_KEYS + relation->id);
+    kp_system_set_int(rows, "indrelid", relation->id);
+    kp_system_set_int(rows, "indnatts", relation->key_count);
+    kp_system_set_int(rows, "indnkeyatts", relation->key_count);
+    for (size_t i = 0; i < KP_COUNT(is); i++)
+        kp_system_set_int(rows, is[i], 1);
+    kp_system_set_buf(rows, "indkey", &keys);
+    kp_system_set_buf(rows, "indcollation", &zeros);
+    kp_system_set_buf(rows, "indclass", &zeros);
+    kp_system_set_buf(rows, "indoption", &zeros);
+    kp_buf_finish(&keys);
+    kp_buf_finish(&zeros);
+}
+
+static enum kp_code fill_index(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_each_relation(session, rows, put_index);
+    return KP_OK;
+}
+
+static void put_constraint(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    struct kp_buf keys = {0};
+    if (!kp_system_has_key(relation))
+        return;
+    kp_buf_append_byte(&keys, '{');
+    kp_system_key_print(relation, false, ",", &keys);
+    kp_buf_append_byte(&keys, '}');
+    kp_system_row(rows);
+    kp_system_set_int(rows, "oid", KP_OID_KEYS + relation->id);
+    kp_system_set_text(rows, "conname", key_name(rows, relation));
+    kp_system_set_int(rows, "connamespace", kp_system_namespace(relation->schema));
+    kp_system_set_text(rows, "contype", "p");
+    kp_system_set_int(rows, "convalidated", 1);
+    kp_system_set_int(rows, "conrelid", relation->id);
+    kp_system_set_int(rows, "conindid", KP_OID_KEYS + relation->id);
+    kp_system_set_int(rows, "conislocal", 1);
+    kp_system_set_int(rows, "connoinherit", 1);
+    kp_system_set_buf(rows, "conkey", &keys);
+    kp_buf_finish(&keys);
+}
+
+static enum kp_code fill_constraint(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_each_relation(session, rows, put_constraint);
+    return KP_OK;
+}
+
+static enum kp_code fill_am(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_row(rows);
+    kp_system_set_int(rows, "oid", ACCESS_TABLE);
+    kp_system_set_text(rows, "amname", "kappa");
+    kp_system_set_text(rows, "amtype", "t");
+    kp_system_row(rows);
+    kp_system_set_int(rows, "oid", ACCESS_HASH);
+    kp_system_set_text(rows, "amname", "hash");
+    kp_system_set_text(rows, "amtype", "i");
+    return KP_OK;
+}
+
+/* ---- sinks are foreign tables of the server "log" ---- */
+
+static void put_sink(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    if (relation->kind != KP_RELATION_SINK)
+        return;
+    kp_system_row(rows);
+    kp_system_set_int(rows, "ftrelid", relation->id);
+    kp_system_set_int(rows, "ftserver", SERVER);
+}
+
+static enum kp_code fill_foreign_table(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_each_relation(session, rows, put_sink);
+    return KP_OK;
+}
+
+static enum kp_code fill_foreign_server(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_row(rows);
+    kp_system_set_int(rows, "oid", SERVER);
+    kp_system_set_text(rows, "srvname", "log");
+    kp_system_set_int(rows, "srvowner", KP_OID_OWNER);
+    kp_system_set_int(rows, "srvfdw", SERVER);
+    return KP_OK;
+}
+
+static enum kp_code fill_foreign_data_wrapper(struct kp_session *session, struct kp_system_rows *rows,
+                                              struct kp_error *err)
+{
+    kp_system_row(rows);
+    kp_system_set_int(rows, "oid", SERVER);
+    kp_system_set_text(rows, "fdwname", "sink");
+    kp_system_set_int(rows, "fdwowner", KP_OID_OWNER);
+    return KP_OK;
+}
+
+/* ---- types, collations ---- */
 
 static enum kp_code fill_type(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
     for (int id = KP_BOOL; id < KP_TYPE_COUNT; id++) {
         const struct kp_type_info *info = kp_type_info((enum kp_type_id)id);
         char category[2] = {info->category, '\0'};
-        kp_system_put_int(rows, info->oid);
-        kp_system_put_text(rows, info->short_name);
-        kp_system_put_int(rows, NAMESPACE_PG_CATALOG);
-        kp_system_put_int(rows, OWNER);
-        kp_system_put_int(rows, info->pg_len);
-        kp_system_put_text(rows, "b");
-        kp_system_put_text(rows, category);
-        kp_system_put_int(rows, info->preferred);
-        kp_system_put_int(rows, 1);
-        kp_system_put_text(rows, ",");
-        kp_system_put_int(rows, 0);
-        kp_system_put_int(rows, 0);
-        kp_system_put_int(rows, 0);
-        kp_system_put_int(rows, 0);
-        kp_system_put_int(rows, -1);
+        kp_system_row(rows);
+        kp_system_set_int(rows, "oid", info->oid);
+        kp_system_set_text(rows, "typname", info->short_name);
+        kp_system_set_int(rows, "typnamespace", KP_OID_PG_CATALOG);
+        kp_system_set_int(rows, "typowner", KP_OID_OWNER);
+        kp_system_set_int(rows, "typlen", info->pg_len);
+        kp_system_set_int(rows, "typbyval", info->pg_len > 0 && info->pg_len <= 8);
+        kp_system_set_text(rows, "typtype", id == KP_UNKNOWN ? "p" : "b");
+        kp_system_set_text(rows, "typcategory", category);
+        kp_system_set_int(rows, "typispreferred", info->preferred);
+        kp_system_set_int(rows, "typisdefined", 1);
+        kp_system_set_text(rows, "typdelim", ",");
+        kp_system_set_text(rows, "typalign", info->pg_len == 8 ? "d" : "i");
+        kp_system_set_text(rows, "typstorage", storage(info));
+        kp_system_set_int(rows, "typtypmod", -1);
+        kp_system_set_int(rows, "typcollation", info->category == 'S' ? KP_OID_COLLATION : 0);
     }
     return KP_OK;
 }
 
-/* ---- empty ones, that clients join with ---- */
-
-static enum kp_code fill_nothing(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+static enum kp_code fill_collation(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
+    static const struct {
+        uint32_t oid;
+        const char *name, *provider;
+    } all[] = {{KP_OID_COLLATION, "default", "d"}, {950, "C", "c"}, {951, "POSIX", "c"}};
+    for (size_t i = 0; i < KP_COUNT(all); i++) {
+        kp_system_row(rows);
+        kp_system_set_int(rows, "oid", all[i].oid);
+        kp_system_set_text(rows, "collname", all[i].name);
+        kp_system_set_int(rows, "collnamespace", KP_OID_PG_CATALOG);
+        kp_system_set_int(rows, "collowner", KP_OID_OWNER);
+        kp_system_set_text(rows, "collprovider", all[i].provider);
+        kp_system_set_int(rows, "collisdeterministic", 1);
+        kp_system_set_int(rows, "collencoding", -1);
+        kp_system_set_text(rows, "collcollate", i ? "C" : NULL);
+        kp_system_set_text(rows, "collctype", i ? "C" : NULL);
+    }
     return KP_OK;
 }
 
-/* ---- information_schema ---- */
+/* ---- the session ---- */
 
-static void put_table(struct kp_system_rows *rows, const struct kp_relation *relation)
+static void put_setting(void *arg, const char *name, const char *value, const char *doc)
 {
-    kp_system_put_text(rows, "kappa");
-    kp_system_put_text(rows, relation->schema);
-    kp_system_put_text(rows, relation->name);
-    kp_system_put_text(rows, relation->kind == KP_RELATION_TABLE || relation->kind == KP_RELATION_SOURCE ? "BASE TABLE" : "VIEW");
+    struct kp_system_rows *rows = arg;
+    kp_system_row(rows);
+    kp_system_set_text(rows, "name", name);
+    kp_system_set_text(rows, "setting", value);
+    kp_system_set_text(rows, "category", "kappa");
+    kp_system_set_text(rows, "short_desc", doc);
+    kp_system_set_text(rows, "context", "user");
+    kp_system_set_text(rows, "vartype", "string");
+    kp_system_set_text(rows, "source", "session");
+    kp_system_set_text(rows, "boot_val", value);
+    kp_system_set_text(rows, "reset_val", value);
+    kp_system_set_int(rows, "pending_restart", 0);
+}
+
+static enum kp_code fill_settings(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_settings_each(session, put_setting, rows);
+    return KP_OK;
+}
+
+/* The session that asks; others are not known to it. */
+static enum kp_code fill_stat_activity(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_row(rows);
+    kp_system_set_int(rows, "datid", KP_OID_DATABASE);
+    kp_system_set_text(rows, "datname", session->database);
+    kp_system_set_int(rows, "pid", 1);
+    kp_system_set_int(rows, "usesysid", KP_OID_OWNER);
+    kp_system_set_text(rows, "usename", session->user);
+    kp_system_set_text(rows, "application_name", kp_session_get(session, "application_name"));
+    kp_system_set_text(rows, "state", "active");
+    kp_system_set_text(rows, "backend_type", "client backend");
+    return KP_OK;
+}
+
+/* ---- PostgreSQL's views of relations ---- */
+
+static void put_table(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    if (relation->kind != KP_RELATION_TABLE && relation->kind != KP_RELATION_SOURCE)
+        return;
+    kp_system_row(rows);
+    kp_system_set_text(rows, "schemaname", relation->schema);
+    kp_system_set_text(rows, "tablename", relation->name);
+    kp_system_set_text(rows, "tableowner", session->user);
+    kp_system_set_int(rows, "hasindexes", kp_system_has_key(relation));
+    kp_system_set_int(rows, "hasrules", 0);
+    kp_system_set_int(rows, "hastriggers", 0);
+    kp_system_set_int(rows, "rowsecurity", 0);
 }
 
 static enum kp_code fill_tables(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
-    return each_relation(session, rows, put_table);
+    kp_system_each_relation(session, rows, put_table);
+    return KP_OK;
 }
 
-static void put_columns(struct kp_system_rows *rows, const struct kp_relation *relation)
+static void set_definition(struct kp_system_rows *rows, const struct kp_relation *relation)
 {
-    for (uint32_t i = 0; i < relation->col_count; i++) {
-        kp_system_put_text(rows, "kappa");
-        kp_system_put_text(rows, relation->schema);
-        kp_system_put_text(rows, relation->name);
-        kp_system_put_text(rows, relation->cols[i].name);
-        kp_system_put_int(rows, i + 1);
-        kp_system_put_text(rows, relation->cols[i].not_null ? "NO" : "YES");
-        kp_system_put_text(rows, kp_type_info(relation->cols[i].type.id)->name);
-        kp_system_put_text(rows, kp_type_info(relation->cols[i].type.id)->short_name);
-    }
+    struct kp_buf text = {0};
+    struct kp_str query = kp_system_query_of(relation);
+    kp_buf_append(&text, query.ptr, query.len);
+    kp_buf_append_byte(&text, ';');
+    kp_system_set_buf(rows, "definition", &text);
+    kp_buf_finish(&text);
 }
 
-static enum kp_code fill_columns(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+static void put_view(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
 {
-    return each_relation(session, rows, put_columns);
+    if (relation->kind != KP_RELATION_PLAIN_VIEW)
+        return;
+    kp_system_row(rows);
+    kp_system_set_text(rows, "schemaname", relation->schema);
+    kp_system_set_text(rows, "viewname", relation->name);
+    kp_system_set_text(rows, "viewowner", session->user);
+    set_definition(rows, relation);
+}
+
+static enum kp_code fill_views(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_each_relation(session, rows, put_view);
+    return KP_OK;
+}
+
+static void put_matview(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    if (relation->kind != KP_RELATION_VIEW)
+        return;
+    kp_system_row(rows);
+    kp_system_set_text(rows, "schemaname", relation->schema);
+    kp_system_set_text(rows, "matviewname", relation->name);
+    kp_system_set_text(rows, "matviewowner", session->user);
+    kp_system_set_int(rows, "hasindexes", 0);
+    kp_system_set_int(rows, "ispopulated", 1);
+    set_definition(rows, relation);
+}
+
+static enum kp_code fill_matviews(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_each_relation(session, rows, put_matview);
+    return KP_OK;
+}
+
+static void put_index_view(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    struct kp_buf text = {0};
+    if (!kp_system_has_key(relation))
+        return;
+    kp_system_row(rows);
+    kp_system_set_text(rows, "schemaname", relation->schema);
+    kp_system_set_text(rows, "tablename", relation->name);
+    kp_system_set_text(rows, "indexname", key_name(rows, relation));
+    kp_system_index_print(relation, &text);
+    kp_system_set_buf(rows, "indexdef", &text);
+    kp_buf_finish(&text);
+}
+
+static enum kp_code fill_indexes(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_each_relation(session, rows, put_index_view);
+    return KP_OK;
 }
 
 const struct kp_system_table kp_system_pg[] = {
-    {"pg_catalog", "pg_namespace", {{"oid", KP_OID}, {"nspname", KP_NAME}, {"nspowner", KP_OID}}, fill_namespace},
-    {"pg_catalog", "pg_database",
-     {{"oid", KP_OID}, {"datname", KP_NAME}, {"datdba", KP_OID}, {"encoding", KP_INT4}, {"datcollate", KP_TEXT}, {"datctype", KP_TEXT},
-      {"datallowconn", KP_BOOL}, {"datistemplate", KP_BOOL}},
-     fill_database},
-    {"pg_catalog", "pg_roles",
-     {{"oid", KP_OID}, {"rolname", KP_NAME}, {"rolsuper", KP_BOOL}, {"rolinherit", KP_BOOL}, {"rolcreaterole", KP_BOOL},
-      {"rolcreatedb", KP_BOOL}, {"rolcanlogin", KP_BOOL}},
-     fill_roles},
-    {"pg_catalog", "pg_am", {{"oid", KP_OID}, {"amname", KP_NAME}, {"amtype", KP_TEXT}}, fill_am},
-    {"pg_catalog", "pg_class",
-     {{"oid", KP_OID}, {"relname", KP_NAME}, {"relnamespace", KP_OID}, {"reltype", KP_OID}, {"reloftype", KP_OID}, {"relowner", KP_OID},
-      {"relkind", KP_TEXT}, {"relnatts", KP_INT2}, {"reltuples", KP_FLOAT8}, {"relhasindex", KP_BOOL}, {"relchecks", KP_INT2},
-      {"relhasrules", KP_BOOL}, {"relhastriggers", KP_BOOL}, {"relrowsecurity", KP_BOOL}, {"relpersistence", KP_TEXT},
-      {"relreplident", KP_TEXT}, {"reltablespace", KP_OID}, {"relpages", KP_INT4}, {"reltoastrelid", KP_OID}, {"relam", KP_OID},
-      {"relforcerowsecurity", KP_BOOL}, {"relispartition", KP_BOOL}},
-     fill_class},
-    {"pg_catalog", "pg_attribute",
-     {{"attrelid", KP_OID}, {"attname", KP_NAME}, {"atttypid", KP_OID}, {"attlen", KP_INT2}, {"attnum", KP_INT2}, {"atttypmod", KP_INT4},
-      {"attnotnull", KP_BOOL}, {"atthasdef", KP_BOOL}, {"attisdropped", KP_BOOL}, {"attcollation", KP_OID}, {"attidentity", KP_TEXT},
-      {"attgenerated", KP_TEXT}},
-     fill_attribute},
-    {"pg_catalog", "pg_type",
-     {{"oid", KP_OID}, {"typname", KP_NAME}, {"typnamespace", KP_OID}, {"typowner", KP_OID}, {"typlen", KP_INT2}, {"typtype", KP_TEXT},
-      {"typcategory", KP_TEXT}, {"typispreferred", KP_BOOL}, {"typisdefined", KP_BOOL}, {"typdelim", KP_TEXT}, {"typrelid", KP_OID},
-      {"typelem", KP_OID}, {"typarray", KP_OID}, {"typbasetype", KP_OID}, {"typtypmod", KP_INT4}},
-     fill_type},
-    {"pg_catalog", "pg_index", {{"indexrelid", KP_OID}, {"indrelid", KP_OID}, {"indisprimary", KP_BOOL}, {"indisunique", KP_BOOL}}, fill_nothing},
-    {"pg_catalog", "pg_constraint", {{"oid", KP_OID}, {"conname", KP_NAME}, {"conrelid", KP_OID}, {"contype", KP_TEXT}}, fill_nothing},
-    {"pg_catalog", "pg_description", {{"objoid", KP_OID}, {"classoid", KP_OID}, {"objsubid", KP_INT4}, {"description", KP_TEXT}}, fill_nothing},
-    {"pg_catalog", "pg_attrdef", {{"oid", KP_OID}, {"adrelid", KP_OID}, {"adnum", KP_INT2}, {"adbin", KP_TEXT}}, fill_nothing},
-    {"information_schema", "tables",
-     {{"table_catalog", KP_TEXT}, {"table_schema", KP_TEXT}, {"table_name", KP_TEXT}, {"table_type", KP_TEXT}},
-     fill_tables},
-    {"information_schema", "columns",
-     {{"table_catalog", KP_TEXT}, {"table_schema", KP_TEXT}, {"table_name", KP_TEXT}, {"column_name", KP_TEXT}, {"ordinal_position", KP_INT4},
-      {"is_nullable", KP_TEXT}, {"data_type", KP_TEXT}, {"udt_name", KP_TEXT}},
-     fill_columns},
+    {.schema = "pg_catalog",
+     .name = "pg_am",
+     .spec = "oid oid, amname name, amhandler oid, amtype text",
+     .key = "oid",
+     .fill = fill_am},
+    {.schema = "pg_catalog",
+     .name = "pg_attrdef",
+     .spec = "oid oid, adrelid oid, adnum int2, adbin text",
+     .key = "adrelid adnum",
+     .fill = fill_attrdef},
+    {.schema = "pg_catalog",
+     .name = "pg_attribute",
+     .spec = "attrelid oid, attname name, atttypid oid, attstattarget int4, attlen int2, attnum int2, attndims int4, "
+             "attcacheoff int4, atttypmod int4, attbyval bool, attalign text, attstorage text, attcompression text, "
+             "attnotnull bool, atthasdef bool, atthasmissing bool, attidentity text, attgenerated text, attisdropped "
+             "bool, attislocal bool, attinhcount int4, attcollation oid, attacl text never, attoptions text never, "
+             "attfdwoptions text never, attmissingval text never",
+     .key = "attrelid attnum",
+     .fill = fill_attribute},
+    {.schema = "pg_catalog",
+     .name = "pg_class",
+     .spec = "oid oid, relname name, relnamespace oid, reltype oid, reloftype oid, relowner oid, relam oid, "
+             "relfilenode oid, reltablespace oid, relpages int4, reltuples float4, relallvisible int4, reltoastrelid "
+             "oid, relhasindex bool, relisshared bool, relpersistence text, relkind text, relnatts int2, relchecks "
+             "int2, relhasrules bool, relhastriggers bool, relhassubclass bool, relrowsecurity bool, "
+             "relforcerowsecurity bool, relispopulated bool, relreplident text, relispartition bool, relrewrite oid, "
+             "relfrozenxid oid, relminmxid oid, relacl text never, reloptions text never, relpartbound text never",
+     .key = "oid",
+     .fill = fill_class},
+    {.schema = "pg_catalog",
+     .name = "pg_collation",
+     .spec = "oid oid, collname name, collnamespace oid, collowner oid, collprovider text, collisdeterministic bool, "
+             "collencoding int4, collcollate text, collctype text, colliculocale text never, collversion text never",
+     .key = "oid",
+     .fill = fill_collation},
+    {.schema = "pg_catalog",
+     .name = "pg_constraint",
+     .spec = "oid oid, conname name, connamespace oid, contype text, condeferrable bool, condeferred bool, "
+             "convalidated bool, conrelid oid, contypid oid, conindid oid, conparentid oid, confrelid oid, confupdtype "
+             "text, confdeltype text, confmatchtype text, conislocal bool, coninhcount int4, connoinherit bool, conkey "
+             "text, confkey text never, conpfeqop text never, conppeqop text never, conffeqop text never, "
+             "confdelsetcols text never, conexclop text never, conbin text never",
+     .key = "oid",
+     .fill = fill_constraint},
+    {.schema = "pg_catalog",
+     .name = "pg_database",
+     .spec = "oid oid, datname name, datdba oid, encoding int4, datlocprovider text, datistemplate bool, datallowconn "
+             "bool, datconnlimit int4, datfrozenxid oid, datminmxid oid, dattablespace oid, datcollate text, datctype "
+             "text, daticulocale text never, datcollversion text never, datacl text never",
+     .key = "oid",
+     .fill = fill_database},
+    {.schema = "pg_catalog",
+     .name = "pg_foreign_data_wrapper",
+     .spec = "oid oid, fdwname name, fdwowner oid, fdwhandler oid, fdwvalidator oid, fdwacl text never, fdwoptions "
+             "text never",
+     .key = "oid",
+     .fill = fill_foreign_data_wrapper},
+    {.schema = "pg_catalog",
+     .name = "pg_foreign_server",
+     .spec = "oid oid, srvname name, srvowner oid, srvfdw oid, srvtype text never, srvversion text never, srvacl text "
+             "never, srvoptions text never",
+     .key = "oid",
+     .fill = fill_foreign_server},
+    {.schema = "pg_catalog",
+     .name = "pg_foreign_table",
+     .spec = "ftrelid oid, ftserver oid, ftoptions text never",
+     .key = "ftrelid",
+     .fill = fill_foreign_table},
+    {.schema = "pg_catalog",
+     .name = "pg_index",
+     .spec = "indexrelid oid, indrelid oid, indnatts int2, indnkeyatts int2, indisunique bool, indnullsnotdistinct "
+             "bool, indisprimary bool, indisexclusion bool, indimmediate bool, indisclustered bool, indisvalid bool, "
+             "indcheckxmin bool, indisready bool, indislive bool, indisreplident bool, indkey text, indcollation text, "
+             "indclass text, indoption text, indexprs text never, indpred text never",
+     .key = "indexrelid",
+     .fill = fill_index},
+    {.schema = "pg_catalog",
+     .name = "pg_indexes",
+     .spec = "schemaname name, tablename name, indexname name, tablespace name, indexdef text",
+     .fill = fill_indexes},
+    {.schema = "pg_catalog",
+     .name = "pg_matviews",
+     .spec = "schemaname name, matviewname name, matviewowner name, tablespace name, hasindexes bool, ispopulated "
+             "bool, definition text",
+     .fill = fill_matviews},
+    {.schema = "pg_catalog",
+     .name = "pg_namespace",
+     .spec = "oid oid, nspname name, nspowner oid, nspacl text never",
+     .key = "oid",
+     .fill = fill_namespace},
+    {.schema = "pg_catalog",
+     .name = "pg_roles",
+     .spec = "rolname name, rolsuper bool, rolinherit bool, rolcreaterole bool, rolcreatedb bool, rolcanlogin bool, "
+             "rolreplication bool, rolconnlimit int4, rolpassword text never, rolvaliduntil timestamptz never, "
+             "rolbypassrls bool, rolconfig text never, oid oid",
+     .key = "oid",
+     .fill = fill_roles},
+    {.schema = "pg_catalog",
+     .name = "pg_settings",
+     .spec = "name text, setting text, unit text never, category text, short_desc text, extra_desc text never, context "
+             "text, vartype text, source text, min_val text never, max_val text never, enumvals text never, boot_val "
+             "text, reset_val text, sourcefile text never, sourceline int4 never, pending_restart bool",
+     .fill = fill_settings},
+    {.schema = "pg_catalog",
+     .name = "pg_stat_activity",
+     .spec = "datid oid, datname name, pid int4, leader_pid int4 never, usesysid oid, usename name, application_name "
+             "text, client_addr text never, client_hostname text never, client_port int4, backend_start timestamptz, "
+             "xact_start timestamptz, query_start timestamptz, state_change timestamptz, wait_event_type text, "
+             "wait_event text, state text, backend_xid oid never, backend_xmin oid never, query_id int8 never, query "
+             "text, backend_type text",
+     .fill = fill_stat_activity},
+    {.schema = "pg_catalog",
+     .name = "pg_tables",
+     .spec = "schemaname name, tablename name, tableowner name, tablespace name, hasindexes bool, hasrules bool, "
+             "hastriggers bool, rowsecurity bool",
+     .fill = fill_tables},
+    {.schema = "pg_catalog",
+     .name = "pg_tablespace",
+     .spec = "oid oid, spcname name, spcowner oid, spcacl text never, spcoptions text never",
+     .key = "oid",
+     .fill = fill_tablespace},
+    {.schema = "pg_catalog",
+     .name = "pg_type",
+     .spec = "oid oid, typname name, typnamespace oid, typowner oid, typlen int2, typbyval bool, typtype text, "
+             "typcategory text, typispreferred bool, typisdefined bool, typdelim text, typrelid oid, typsubscript oid, "
+             "typelem oid, typarray oid, typinput oid, typoutput oid, typreceive oid, typsend oid, typmodin oid, "
+             "typmodout oid, typanalyze oid, typalign text, typstorage text, typnotnull bool, typbasetype oid, "
+             "typtypmod int4, typndims int4, typcollation oid, typdefaultbin text never, typdefault text never, typacl "
+             "text never",
+     .key = "oid",
+     .fill = fill_type},
+    {.schema = "pg_catalog",
+     .name = "pg_user",
+     .spec = "usename name, usesysid oid, usecreatedb bool, usesuper bool, userepl bool, usebypassrls bool, passwd "
+             "text never, valuntil timestamptz never, useconfig text never",
+     .fill = fill_user},
+    {.schema = "pg_catalog",
+     .name = "pg_views",
+     .spec = "schemaname name, viewname name, viewowner name, definition text",
+     .fill = fill_views},
 };
 const size_t kp_system_pg_count = KP_COUNT(kp_system_pg);

@@ -26,6 +26,7 @@ struct scope_column {
     bool not_null;
     bool hidden;         /* not in *: metadata of records */
     bool qualified_only; /* the other side's column of JOIN … USING */
+    bool never;          /* of a system table, and always NULL */
     uint32_t index;      /* in the plan's columns */
 };
 
@@ -177,10 +178,13 @@ struct query_joins {
     uint32_t col_count;
     struct conjuncts conditions;
     struct anti_join *antis; /* NOT EXISTS, applied last; newest first */
+    bool never;              /* reads a system table that has no rows, whatever happens */
 };
 KP_MUST enum kp_code kp_bind_from(struct binder *binder, PgQuery__Node *const *items, size_t count,
                                   struct query_joins *joins, struct scope *scope);
 void kp_joins_add(struct binder *binder, struct query_joins *joins, struct kp_plan *item);
+/* Makes the items one, conditions so far applied; columns keep their numbers. */
+void kp_joins_collapse(struct binder *binder, struct query_joins *joins);
 /* One plan of all items, its columns in the order written, all conditions applied. */
 struct kp_plan *kp_joins_finish(struct binder *binder, struct query_joins *joins);
 KP_MUST enum kp_code kp_bind_relation(struct binder *binder, struct kp_name name, struct kp_relation **ret_relation);
@@ -243,6 +247,20 @@ struct kp_plan *kp_apply_antis(struct binder *binder, struct query_joins *joins,
 /* A scalar subquery in an expression: joined to place->joins, its value. */
 KP_MUST enum kp_code kp_bind_scalar_sublink(struct binder *binder, const struct expr_place *place,
                                             const PgQuery__SubLink *link, struct kp_expr **ret_expr);
+
+bool kp_bind_is_star(const PgQuery__Node *node);
+KP_MUST enum kp_code kp_bind_star(struct binder *binder, const PgQuery__ColumnRef *ref, const struct scope *scope,
+                                  struct targets *targets);
+
+/* ---- lookup.c ---- */
+/* A scalar subquery of FROM and WHERE only that finds one row at most; *ret_done false if it is none. */
+KP_MUST enum kp_code kp_bind_lookup(struct binder *binder, const struct expr_place *place,
+                                    const PgQuery__SelectStmt *select, bool *ret_done, struct kp_expr **ret_expr);
+/* A SELECT whose FROM never has rows; *ret_done false if it has one all the same (an aggregate). */
+KP_MUST enum kp_code kp_bind_never(struct binder *binder, const struct expr_place *place,
+                                   const PgQuery__SelectStmt *select, bool *ret_done, struct targets *ret_targets,
+                                   struct kp_plan **ret_plan);
+bool kp_plan_is_never(const struct kp_plan *plan);
 
 /* ---- prune.c ---- */
 /* The plan without columns that nobody reads, nested projections merged; the first `keep` columns stay as they are. */

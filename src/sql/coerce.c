@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "sql/bind.h"
+#include "vec/facts.h"
 
 enum kp_code kp_bind_fail(struct binder *binder, int32_t location, enum kp_code code, const char *sqlstate,
                           const char *format, ...)
@@ -66,12 +67,17 @@ struct kp_expr *kp_bind_null(struct binder *binder, struct kp_type type)
     return expr;
 }
 
-/* Texts of one form in memory: reading one as the other needs no function. */
+static bool is_oid(enum kp_type_id id)
+{
+    return id == KP_OID || kp_type_is_reg(id);
+}
+
+/* Texts of one form in memory, numbers of the catalog: reading one as the other needs no function. */
 static bool relabels(enum kp_type_id from, enum kp_type_id to, enum coercion how)
 {
     bool strings = (from == KP_TEXT || from == KP_VARCHAR || from == KP_NAME) && (to == KP_TEXT || to == KP_VARCHAR);
-    return strings || (how == COERCE_EXPLICIT && from == KP_TEXT && to == KP_NAME) ||
-           (from == KP_INT4 && to == KP_OID) || (from == KP_OID && to == KP_INT4);
+    return strings || (how == COERCE_EXPLICIT && from == KP_TEXT && to == KP_NAME) || (from == KP_INT4 && is_oid(to)) ||
+           (is_oid(from) && (is_oid(to) || (to == KP_INT4 && how != COERCE_IMPLICIT)));
 }
 
 bool kp_can_coerce(enum kp_type_id from, enum kp_type_id to, enum coercion how)
@@ -167,9 +173,36 @@ static enum kp_code cannot(struct binder *binder, const struct kp_expr *expr, st
                         kp_type_info(expr->type.id)->name, kp_type_info(to.id)->name);
 }
 
+/*
+ * 'name'::regclass: the relation's number, so that it is a constant; names of other things (the index of a key) and
+ * texts that are no literals are looked up when the query runs.
+ */
+static enum kp_code to_reg(struct binder *binder, struct kp_expr *expr, struct kp_type to, struct kp_expr **ret_expr)
+{
+    struct kp_str schema, name, text = {0};
+    if (expr->kind == KP_EXPR_CONST && !expr->datum.null)
+        text = kp_text_str(&expr->datum.text);
+    KP_TRY(kp_bind_coerce(binder, expr, KP_TYPE(KP_TEXT), COERCE_IMPLICIT, &expr));
+    bool number = text.len && text.ptr[0] >= '0' && text.ptr[0] <= '9';
+    if (to.id == KP_REGCLASS && text.ptr && !number && kp_name_parse(text, binder->arena, &schema, &name)) {
+        const struct kp_relation *relation = kp_catalog_find(binder->context->catalog, schema, name);
+        if (relation) {
+            struct kp_expr *value = kp_bind_new(binder, KP_EXPR_CONST, to, expr->location, 0);
+            value->datum = (struct kp_datum){.type = to, .i32 = (int32_t)relation->id};
+            *ret_expr = value;
+            return KP_OK;
+        }
+    }
+    *ret_expr = call(binder, kp_func_find_cast(KP_TEXT, to.id), expr, to);
+    return KP_OK;
+}
+
 enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct kp_type to, enum coercion how,
                             struct kp_expr **ret_expr)
 {
+    bool named = kp_type_info(expr->type.id)->string;
+    if (kp_type_is_reg(to.id) && named && !(expr->kind == KP_EXPR_CONST && expr->datum.null))
+        return to_reg(binder, expr, to, ret_expr);
     if (expr->type.id == KP_UNKNOWN && expr->kind == KP_EXPR_CONST)
         return literal(binder, expr, to, how, ret_expr);
     if (expr->type.id == KP_UNKNOWN && expr->kind == KP_EXPR_PARAM) {

@@ -136,6 +136,9 @@ static enum kp_code add_column(struct binder *binder, struct kp_relation *relati
     column->name = kp_arena_strdup(binder->arena, def->colname);
     column->not_null = def->is_not_null;
     KP_TRY(kp_bind_type_name(def->type_name, binder->text, &column->type, binder->err));
+    if (kp_type_is_reg(column->type.id))
+        return unsupported(binder, def->type_name->location, "columns that name things of the catalog are",
+                           "Keep the name as text.");
     relation->col_count++;
     return KP_OK;
 }

@@ -318,6 +318,14 @@ static enum kp_code bind_any_all(struct binder *binder, const struct expr_place 
         array = array->type_cast->arg;
     bool fits = array->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR && array->a_array_expr->n_elements &&
                 strcmp(name, any ? "=" : "<>") == 0;
+    if (!fits && array->node_case == PG_QUERY__NODE__NODE_COLUMN_REF) {
+        struct kp_expr *value;
+        KP_TRY(kp_bind_expr(binder, place, array, &value));
+        if (value->kind == KP_EXPR_CONST && value->datum.null) { /* a column of the catalog that is always NULL */
+            *ret_expr = kp_bind_null(binder, KP_TYPE(KP_BOOL));
+            return KP_OK;
+        }
+    }
     if (!fits)
         return kp_bind_fail(binder, node->location, KP_UNSUPPORTED, NULL,
                             "%s with an array is only supported as %s (ARRAY[…])", any ? "ANY" : "ALL",

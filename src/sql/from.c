@@ -168,6 +168,15 @@ static struct kp_plan *finish_inner(struct binder *binder, struct query_joins *j
     return restore_order(binder, &joiner, tree);
 }
 
+void kp_joins_collapse(struct binder *binder, struct query_joins *joins)
+{
+    struct kp_plan *plan = finish_inner(binder, joins);
+    joins->items = kp_arena_alloc(binder->arena, sizeof(struct kp_plan *));
+    joins->items[0] = plan;
+    joins->item_count = joins->item_cap = 1;
+    joins->conditions = (struct conjuncts){0};
+}
+
 struct kp_plan *kp_joins_finish(struct binder *binder, struct query_joins *joins)
 {
     struct kp_plan *plan = finish_inner(binder, joins);
@@ -205,6 +214,7 @@ static enum kp_code add_item(struct binder *binder, struct kp_plan *plan, const 
     KP_TRY(rename_columns(binder, plan, alias, location));
     kp_scope_add_plan(binder, scope, known_as, plan, joins->col_count);
     kp_joins_add(binder, joins, plan);
+    joins->never |= kp_plan_is_never(plan) || (plan->kind == KP_PLAN_SCAN && plan->scan.relation->never_rows);
     if (joins->col_count > KP_COLUMNS_MAX)
         return kp_bind_fail(binder, location, KP_LIMIT, "54011", "joins can have at most %d columns", KP_COLUMNS_MAX);
     return KP_OK;
@@ -283,6 +293,46 @@ static enum kp_code bind_subselect(struct binder *binder, const PgQuery__RangeSu
     return add_item(binder, plan, NULL, sub->alias, -1, joins, scope);
 }
 
+/*
+ * Set-returning functions are strict: of a NULL they make no rows. Catalog queries call them on columns that are
+ * always NULL here (privileges, options). *ret_plan NULL if it is no such function, or an argument is not NULL.
+ */
+static enum kp_code bind_set_of_null(struct binder *binder, const PgQuery__FuncCall *call, const char *name,
+                                     const PgQuery__Alias *alias, const struct scope *scope, struct kp_plan **ret_plan)
+{
+    static const struct {
+        const char *name, *cols[4];
+    } sets[] = {{"unnest", {"unnest"}},
+                {"generate_series", {"generate_series"}},
+                {"generate_subscripts", {"generate_subscripts"}},
+                {"pg_options_to_table", {"option_name", "option_value"}},
+                {"aclexplode", {"grantor", "grantee", "privilege_type", "is_grantable"}}};
+    struct scope inside = *scope;
+    struct expr_place place = {.scope = &inside, .clause = "FROM"};
+    bool null = false;
+    *ret_plan = NULL;
+    inside.outer = binder->around;
+    for (size_t s = 0; s < KP_COUNT(sets); s++) {
+        if (strcmp(sets[s].name, name) != 0)
+            continue;
+        for (size_t i = 0; i < call->n_args; i++) {
+            struct kp_expr *arg;
+            KP_TRY(kp_bind_expr(binder, &place, call->args[i], &arg));
+            null |= arg->kind == KP_EXPR_CONST && arg->datum.null;
+        }
+        uint32_t count = 0;
+        while (count < KP_COUNT(sets[s].cols) && sets[s].cols[count])
+            count++;
+        if (!null)
+            return KP_OK;
+        *ret_plan = kp_bind_node(binder, KP_PLAN_VALUES, call->location, count, 0);
+        for (uint32_t c = 0; c < count; c++)
+            (*ret_plan)->cols[c] =
+                (struct kp_column){count == 1 && alias ? alias->aliasname : sets[s].cols[c], KP_TYPE(KP_TEXT), false};
+    }
+    return KP_OK;
+}
+
 static enum kp_code bind_table_function(struct binder *binder, const PgQuery__RangeFunction *range,
                                         struct query_joins *joins, struct scope *scope)
 {
@@ -298,6 +348,10 @@ static enum kp_code bind_table_function(struct binder *binder, const PgQuery__Ra
         return add_item(binder, diff, name, range->alias, first->func_call->location, joins, scope);
     }
     if (!kp_bind_is_window(name)) {
+        struct kp_plan *never;
+        KP_TRY(bind_set_of_null(binder, first->func_call, name, range->alias, scope, &never));
+        if (never)
+            return add_item(binder, never, name, range->alias, first->func_call->location, joins, scope);
         kp_bind_fail(binder, first->func_call->location, KP_UNSUPPORTED, NULL, "table function %s() is not supported",
                      name);
         return kp_error_hint(binder->err, "There are tumble, hop, cumulate and kappa.diff.");
@@ -429,12 +483,13 @@ static enum kp_code bind_inner(struct binder *binder, const PgQuery__JoinExpr *j
 }
 
 static enum kp_code bind_side(struct binder *binder, const PgQuery__Node *node, struct scope *scope, uint32_t base,
-                              struct kp_plan **ret_plan)
+                              bool *ret_never, struct kp_plan **ret_plan)
 {
     struct query_joins joins = {0};
     uint32_t from = scope->count;
     KP_TRY(bind_item(binder, node, &joins, scope));
     *ret_plan = kp_joins_finish(binder, &joins);
+    *ret_never = joins.never;
     for (uint32_t i = from; i < scope->count; i++)
         scope->cols[i].index += base;
     return KP_OK;
@@ -469,12 +524,14 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
     enum kp_join_kind kind = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL ? KP_JOIN_FULL : KP_JOIN_LEFT;
     struct scope own = {.beyond = scope->beyond};
     struct kp_plan *left, *right;
-    KP_TRY(bind_side(binder, join->larg, &own, 0, &left));
+    bool left_never, right_never;
+    KP_TRY(bind_side(binder, join->larg, &own, 0, &left_never, &left));
     struct sides sides = {&own, own.count, 0, NULL};
-    KP_TRY(bind_side(binder, join->rarg, &own, left->col_count, &right));
+    KP_TRY(bind_side(binder, join->rarg, &own, left->col_count, &right_never, &right));
     struct conjuncts conditions = {0};
     KP_TRY(bind_join_quals(binder, join, &sides, &conditions));
     bool swap = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT; /* a LEFT JOIN with its sides exchanged */
+    joins->never |= (swap ? right_never : left_never) && (kind != KP_JOIN_FULL || right_never);
     uint32_t left_cols = left->col_count, count = left_cols + right->col_count;
     struct kp_plan *plan = swap ? kp_bind_join(binder, kind, right, left) : kp_bind_join(binder, kind, left, right);
     uint32_t *map = kp_arena_alloc(binder->arena, (count + 1) * sizeof *map);

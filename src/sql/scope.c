@@ -27,6 +27,7 @@ void kp_scope_add_plan(struct binder *binder, struct scope *scope, const char *a
         visible = scan->scan.relation->col_count - scan->scan.relation->hidden_count;
         hidden_end = scan->scan.relation->col_count;
     }
+    const bool *never = plan->kind == KP_PLAN_SCAN ? plan->scan.relation->never_values : NULL;
     for (uint32_t i = 0; i < plan->col_count; i++)
         kp_scope_add(binder, scope,
                      (struct scope_column){.relation = alias,
@@ -34,6 +35,7 @@ void kp_scope_add_plan(struct binder *binder, struct scope *scope, const char *a
                                            .type = plan->cols[i].type,
                                            .not_null = plan->cols[i].not_null,
                                            .hidden = i >= visible && i < hidden_end,
+                                           .never = never && never[i],
                                            .index = base + i});
 }
 
@@ -138,6 +140,7 @@ enum kp_code kp_scope_find(struct binder *binder, const struct scope *scope, con
         return kp_bind_fail(binder, ref->location, KP_INVALID, "42702", "column reference \"%s\" is ambiguous", name);
     if (!column)
         return kp_bind_no_column(binder, scope, relation, name, ref->location);
-    *ret_expr = kp_bind_column(binder, base + column->index, column->type, ref->location);
+    *ret_expr = column->never ? kp_bind_null(binder, column->type)
+                              : kp_bind_column(binder, base + column->index, column->type, ref->location);
     return KP_OK;
 }

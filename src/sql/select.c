@@ -19,8 +19,8 @@ void kp_targets_add(struct binder *binder, struct targets *targets, struct targe
 
 /* ---- the select list ---- */
 
-static enum kp_code expand_star(struct binder *binder, const PgQuery__ColumnRef *ref, const struct scope *scope,
-                                struct targets *targets)
+enum kp_code kp_bind_star(struct binder *binder, const PgQuery__ColumnRef *ref, const struct scope *scope,
+                          struct targets *targets)
 {
     const char *relation = ref->n_fields > 1 ? ref->fields[ref->n_fields - 2]->string->sval : NULL;
     if (relation && !kp_scope_has_relation(scope, relation))
@@ -48,7 +48,7 @@ static enum kp_code expand_star(struct binder *binder, const PgQuery__ColumnRef 
     return KP_OK;
 }
 
-static bool is_star(const PgQuery__Node *node)
+bool kp_bind_is_star(const PgQuery__Node *node)
 {
     return node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF &&
            node->column_ref->fields[node->column_ref->n_fields - 1]->node_case == PG_QUERY__NODE__NODE_A_STAR;
@@ -59,8 +59,8 @@ static enum kp_code bind_targets(struct binder *binder, const PgQuery__SelectStm
 {
     for (size_t i = 0; i < select->n_target_list; i++) {
         const PgQuery__ResTarget *item = select->target_list[i]->res_target;
-        if (is_star(item->val)) {
-            KP_TRY(expand_star(binder, item->val->column_ref, place->scope, targets));
+        if (kp_bind_is_star(item->val)) {
+            KP_TRY(kp_bind_star(binder, item->val->column_ref, place->scope, targets));
             continue;
         }
         struct kp_expr *expr;
@@ -140,6 +140,7 @@ struct query {
     bool grouped, distinct, emit, keep_unknown;
     struct order order;
     uint32_t visible;
+    struct kp_plan *never; /* it has no rows, whatever happens: that is the plan */
 };
 
 /* Above the input: the aggregate, HAVING; the targets rewritten to stand above it. */
@@ -183,6 +184,14 @@ static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStm
     query->scope.beyond = binder->around;
     KP_TRY(kp_bind_from(binder, select->from_clause, select->n_from_clause, &query->joins, &query->scope));
     struct expr_place place = {.scope = &query->scope, .clause = "WHERE", .joins = &query->joins};
+    if (query->joins.never) {
+        bool done;
+        KP_TRY(kp_bind_never(binder, &place, select, &done, &query->targets, &query->never));
+        query->visible = query->targets.count;
+        if (done)
+            return KP_OK;
+        query->targets = (struct targets){0};
+    }
     if (select->where_clause)
         KP_TRY(kp_bind_where(binder, &place, select->where_clause, &query->joins));
     place.clause = "SELECT";
@@ -199,6 +208,47 @@ static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStm
     return KP_OK;
 }
 
+/* Outputs of type regclass and its like leave as names; an order by one stays that of its number. */
+static enum kp_code name_outputs(struct binder *binder, struct query *query)
+{
+    for (uint32_t i = 0; i < query->visible; i++) {
+        struct kp_expr *number = query->targets.items[i].expr;
+        if (!kp_type_is_reg(number->type.id))
+            continue;
+        KP_TRY(kp_bind_coerce(binder, number, KP_TYPE(KP_TEXT), COERCE_EXPLICIT, &query->targets.items[i].expr));
+        for (uint32_t k = 0; k < query->order.count; k++) {
+            if (query->order.keys[k].column != i)
+                continue;
+            if (query->distinct)
+                return kp_bind_fail(binder, number->location, KP_UNSUPPORTED, NULL,
+                                    "ORDER BY %s under DISTINCT is not supported", kp_type_info(number->type.id)->name);
+            query->order.keys[k].column = query->targets.count;
+            kp_targets_add(binder, &query->targets, (struct target){number, query->targets.items[i].name, NULL});
+        }
+    }
+    return KP_OK;
+}
+
+/* The same for a set operation. */
+static enum kp_code name_columns(struct binder *binder, struct kp_plan **plan)
+{
+    uint32_t count = (*plan)->col_count;
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
+    const char **names = kp_arena_alloc(binder->arena, (count + 1) * sizeof *names);
+    bool any = false;
+    for (uint32_t i = 0; i < count; i++) {
+        names[i] = (*plan)->cols[i].name;
+        exprs[i] = kp_bind_column(binder, i, (*plan)->cols[i].type, -1);
+        if (kp_type_is_reg(exprs[i]->type.id)) {
+            KP_TRY(kp_bind_coerce(binder, exprs[i], KP_TYPE(KP_TEXT), COERCE_EXPLICIT, &exprs[i]));
+            any = true;
+        }
+    }
+    if (any)
+        *plan = kp_bind_project(binder, *plan, exprs, names, count);
+    return KP_OK;
+}
+
 static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt *select, bool root,
                                struct kp_plan **ret_plan, uint32_t *ret_count)
 {
@@ -209,6 +259,14 @@ static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt 
     binder->keep_unknown = false;
     KP_TRY(refuse_clauses(binder, select));
     KP_TRY(bind_clauses(binder, select, &query));
+    if (query.never) {
+        KP_TRY(name_columns(binder, &query.never));
+        *ret_plan = query.never;
+        *ret_count = query.visible;
+        return KP_OK;
+    }
+    if (root)
+        KP_TRY(name_outputs(binder, &query));
     struct kp_plan *plan = kp_joins_finish(binder, &query.joins);
     if (query.grouped)
         KP_TRY(plan_groups(binder, select, &query, &plan));
@@ -304,6 +362,8 @@ static enum kp_code bind_by_kind(struct binder *binder, const PgQuery__SelectStm
     else
         KP_TRY(kp_bind_set_operation(binder, select, ret_plan));
     *ret_count = (*ret_plan)->col_count;
+    if (root)
+        KP_TRY(name_columns(binder, ret_plan));
     return order_outputs(binder, select, root, ret_plan);
 }
 

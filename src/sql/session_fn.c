@@ -43,7 +43,7 @@ static struct kp_expr *int4(struct binder *binder, int32_t value)
 static const struct fixed {
     const char *name;
     uint32_t min_args, max_args;
-    enum { FIXED_TEXT, FIXED_NULL, FIXED_TRUE, FIXED_FALSE, FIXED_INT } kind;
+    enum { FIXED_TEXT, FIXED_EMPTY, FIXED_NULL, FIXED_TRUE, FIXED_FALSE, FIXED_INT } kind;
     const char *text;
 } fixed[] = {
     {"version", 0, 0, FIXED_TEXT, "PostgreSQL 15.0 (kappa " KAPPA_VERSION ")"},
@@ -51,20 +51,34 @@ static const struct fixed {
     {"pg_is_in_recovery", 0, 0, FIXED_FALSE, NULL},
     {"pg_is_wal_replay_paused", 0, 0, FIXED_FALSE, NULL},
     {"pg_backend_pid", 0, 0, FIXED_INT, NULL},
-    {"pg_encoding_to_char", 1, 1, FIXED_TEXT, "UTF8"},
     {"pg_client_encoding", 0, 0, FIXED_TEXT, "UTF8"},
     {"getdatabaseencoding", 0, 0, FIXED_TEXT, "UTF8"},
-    {"obj_description", 1, 2, FIXED_NULL, NULL},
-    {"col_description", 2, 2, FIXED_NULL, NULL},
-    {"shobj_description", 2, 2, FIXED_NULL, NULL},
-    {"pg_get_expr", 2, 3, FIXED_NULL, NULL},
-    {"pg_get_constraintdef", 1, 2, FIXED_NULL, NULL},
     {"pg_get_serial_sequence", 2, 2, FIXED_NULL, NULL},
     {"inet_server_addr", 0, 0, FIXED_NULL, NULL},
     {"inet_client_addr", 0, 0, FIXED_NULL, NULL},
-    {"pg_table_is_visible", 1, 1, FIXED_TRUE, NULL},
     {"pg_type_is_visible", 1, 1, FIXED_TRUE, NULL},
     {"pg_function_is_visible", 1, 1, FIXED_TRUE, NULL},
+    {"pg_operator_is_visible", 1, 1, FIXED_TRUE, NULL},
+    {"pg_collation_is_visible", 1, 1, FIXED_TRUE, NULL},
+    {"pg_opclass_is_visible", 1, 1, FIXED_TRUE, NULL},
+    {"pg_opfamily_is_visible", 1, 1, FIXED_TRUE, NULL},
+    {"pg_conversion_is_visible", 1, 1, FIXED_TRUE, NULL},
+    {"pg_statistics_obj_is_visible", 1, 1, FIXED_TRUE, NULL},
+    {"pg_ts_config_is_visible", 1, 1, FIXED_TRUE, NULL},
+    {"pg_ts_dict_is_visible", 1, 1, FIXED_TRUE, NULL},
+    {"pg_ts_parser_is_visible", 1, 1, FIXED_TRUE, NULL},
+    {"pg_ts_template_is_visible", 1, 1, FIXED_TRUE, NULL},
+    {"pg_relation_is_publishable", 1, 1, FIXED_FALSE, NULL},
+    {"pg_is_other_temp_schema", 1, 1, FIXED_FALSE, NULL},
+    {"pg_tablespace_location", 1, 1, FIXED_EMPTY, NULL},
+    {"pg_has_role", 2, 3, FIXED_TRUE, NULL},
+    {"has_column_privilege", 3, 4, FIXED_TRUE, NULL},
+    {"has_any_column_privilege", 2, 3, FIXED_TRUE, NULL},
+    {"has_function_privilege", 2, 3, FIXED_TRUE, NULL},
+    {"has_sequence_privilege", 2, 3, FIXED_TRUE, NULL},
+    {"has_tablespace_privilege", 2, 3, FIXED_TRUE, NULL},
+    {"has_type_privilege", 2, 3, FIXED_TRUE, NULL},
+    {"has_language_privilege", 2, 3, FIXED_TRUE, NULL},
     {"has_schema_privilege", 2, 3, FIXED_TRUE, NULL},
     {"has_table_privilege", 2, 3, FIXED_TRUE, NULL},
     {"has_database_privilege", 2, 3, FIXED_TRUE, NULL},
@@ -77,6 +91,8 @@ static struct kp_expr *fixed_value(struct binder *binder, const struct fixed *ru
     switch (rule->kind) {
     case FIXED_TEXT:
         return kp_bind_text(binder, rule->text);
+    case FIXED_EMPTY:
+        return kp_bind_text(binder, "");
     case FIXED_NULL:
         return kp_bind_null(binder, KP_TYPE(KP_TEXT));
     case FIXED_TRUE:

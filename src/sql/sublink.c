@@ -351,10 +351,44 @@ static bool yields_one_row(const struct kp_plan *plan)
            (plan->kind == KP_PLAN_VALUES && plan->values.rows == 1);
 }
 
+/* The value of a subquery without rows: NULL, false, or the empty array. */
+static struct kp_expr *value_of_nothing(struct binder *binder, const PgQuery__SubLink *link, const struct kp_plan *plan)
+{
+    if (link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK)
+        return kp_bind_bool(binder, false);
+    if (link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK)
+        return kp_bind_text(binder, "{}");
+    return kp_bind_null(binder, plan->cols[0].type);
+}
+
 enum kp_code kp_bind_scalar_sublink(struct binder *binder, const struct expr_place *place, const PgQuery__SubLink *link,
                                     struct kp_expr **ret_expr)
 {
-    if (link->sub_link_type != PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK || !place->joins) {
+    const PgQuery__SelectStmt *select = link->subselect->select_stmt;
+    bool scalar = link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK, done = false;
+    bool whole = scalar || link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK ||
+                 link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK;
+    if (scalar && place->joins && is_simple(select) && !has_aggregates(select)) {
+        KP_TRY(kp_bind_lookup(binder, place, select, &done, ret_expr));
+        if (done)
+            return KP_OK;
+    }
+    if (whole && !scalar && select->op == PG_QUERY__SET_OPERATION__SETOP_NONE) {
+        struct kp_error *err = binder->err, unseen;
+        const struct scope *beyond = binder->around;
+        struct kp_plan *nothing = NULL;
+        uint32_t columns;
+        binder->err = &unseen;
+        binder->around = place->scope;
+        enum kp_code tried = kp_bind_select(binder, select, false, &nothing, &columns);
+        binder->around = beyond;
+        binder->err = err;
+        if (tried == KP_OK && kp_plan_is_never(nothing)) {
+            *ret_expr = value_of_nothing(binder, link, nothing);
+            return KP_OK;
+        }
+    }
+    if (!scalar || !place->joins) {
         kp_bind_fail(binder, link->location, KP_UNSUPPORTED, NULL, "a subquery is not supported here");
         return kp_error_hint(binder->err,
                              "EXISTS and IN may stand in WHERE, joined by AND; else write the query as a join.");
@@ -368,6 +402,10 @@ enum kp_code kp_bind_scalar_sublink(struct binder *binder, const struct expr_pla
     KP_TRY(code);
     if (plan->col_count != 1)
         return kp_bind_fail(binder, link->location, KP_INVALID, "42601", "subquery must return only one column");
+    if (kp_plan_is_never(plan)) {
+        *ret_expr = value_of_nothing(binder, link, plan);
+        return KP_OK;
+    }
     if (!yields_one_row(plan)) {
         kp_bind_fail(binder, link->location, KP_UNSUPPORTED, NULL,
                      "a subquery that may yield more or less than one row is not supported here");

@@ -80,14 +80,8 @@ enum kp_code kp_bind_type_name(const PgQuery__TypeName *name, const char *text, 
         return fail_at(err, text, name->location, KP_NOT_FOUND, "42704", "type \"%s\" does not exist",
                        schema); /* our types are all PostgreSQL's */
     struct kp_type type = KP_TYPE(kp_type_by_name(kp_str(last)));
-    /* Catalog queries cast to these; the text and number behind them serve. */
-    if (type.id == KP_TYPE_NONE) {
-        static const char *const oids[] = {"regclass", "regproc", "regtype", "regnamespace", "regrole", "xid", "cid"};
-        for (size_t i = 0; i < KP_COUNT(oids); i++)
-            if (strcmp(last, oids[i]) == 0)
-                return fail_at(err, text, name->location, KP_UNSUPPORTED, NULL, "type \"%s\" is not supported", last);
+    if (type.id == KP_TYPE_NONE)
         return fail_at(err, text, name->location, KP_NOT_FOUND, "42704", "type \"%s\" does not exist", last);
-    }
     if (name->n_typmods)
         KP_TRY(modifier(name, text, &type, err));
     *ret_type = type;

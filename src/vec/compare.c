@@ -60,7 +60,7 @@ int kp_value_compare(enum kp_type_id type, const void *a, const void *b)
     case KP_INT4:
     case KP_DATE:
         return ORDER(LOAD(int32_t, a), LOAD(int32_t, b));
-    case KP_OID:
+    KP_CASE_OIDS:
         return ORDER(LOAD(uint32_t, a), LOAD(uint32_t, b));
     case KP_INT8:
     case KP_TIME:
@@ -149,7 +149,7 @@ uint64_t kp_value_hash(enum kp_type_id type, const void *value)
     case KP_INT4:
     case KP_DATE:
         return hash_int(LOAD(int32_t, value));
-    case KP_OID:
+    KP_CASE_OIDS:
         return hash_int(LOAD(uint32_t, value));
     case KP_INT8:
     case KP_TIME:
@@ -287,7 +287,7 @@ static void append_key(struct kp_buf *key, enum kp_type_id type, const void *val
     case KP_DATE:
         append_int(key, LOAD(int32_t, value));
         break;
-    case KP_OID:
+    KP_CASE_OIDS:
         append_int(key, LOAD(uint32_t, value));
         break;
     case KP_INT8:

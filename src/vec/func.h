@@ -22,8 +22,10 @@ struct kp_row_error {
 };
 
 /* Settings that a function's answer depends on, frozen into a view's catalog record. */
+struct kp_catalog_facts;
 struct kp_session_settings {
-    const struct kp_zone *zone; /* TimeZone */
+    const struct kp_zone *zone;           /* TimeZone */
+    const struct kp_catalog_facts *facts; /* of ad-hoc queries (vec/facts.h); NULL else */
     /* log time at the position of the step, for now(); PostgreSQL's epoch, microseconds */
     int64_t now_us;
 };

@@ -88,7 +88,7 @@ void kp_value_print(struct kp_type type, const void *value, const struct kp_zone
     case KP_INT8:
         kp_int_print(LOAD(int64_t), out);
         break;
-    case KP_OID:
+    KP_CASE_OIDS:
         kp_int_print(LOAD(uint32_t), out);
         break;
     case KP_FLOAT4:
@@ -145,11 +145,11 @@ enum kp_code kp_int_parse(struct kp_str given, enum kp_type_id type, int64_t *re
         min = INT32_MIN, max = INT32_MAX;
     else if (type == KP_INT2)
         min = INT16_MIN, max = INT16_MAX;
-    else if (type == KP_OID)
+    else if (type == KP_OID || kp_type_is_reg(type))
         min = INT32_MIN, max = UINT32_MAX;
     if (at == start)
         return bad_syntax(name, given, err);
-    if (type != KP_OID)
+    if (type != KP_OID && !kp_type_is_reg(type))
         overflow |= value < min; /* digits that are too many come before what follows them */
     if (at < text.len && !overflow)
         return bad_syntax(name, given, err);
@@ -338,7 +338,7 @@ enum kp_code kp_value_parse(struct kp_type type, struct kp_str text, const struc
         *(int16_t *)ret_value = (int16_t)number;
         return KP_OK;
     case KP_INT4:
-    case KP_OID:
+    KP_CASE_OIDS:
         KP_TRY(kp_int_parse(text, type.id, &number, err));
         *(int32_t *)ret_value = (int32_t)number;
         return KP_OK;
@@ -402,7 +402,7 @@ void kp_value_print_json(struct kp_type type, const void *value, const struct kp
         return;
     case KP_INT2:
     case KP_INT4:
-    case KP_OID:
+    KP_CASE_OIDS:
         kp_value_print(type, value, zone, out);
         return;
     case KP_INT8:

@@ -72,7 +72,7 @@ void kp_value_send(struct kp_type type, const void *value, struct kp_buf *out)
         break;
     case KP_INT4:
     case KP_DATE:
-    case KP_OID:
+    KP_CASE_OIDS:
         kp_buf_append_be32(out, LOAD(uint32_t));
         break;
     case KP_FLOAT4:
@@ -228,7 +228,7 @@ enum kp_code kp_value_receive(struct kp_type type, struct kp_str bytes, struct k
         memcpy(ret_value, &word, 4);
         return KP_OK;
     case KP_INT4:
-    case KP_OID:
+    KP_CASE_OIDS:
     case KP_FLOAT4:
         word = kp_load_be32(bytes.ptr);
         memcpy(ret_value, &word, 4);

@@ -32,6 +32,11 @@ static const struct kp_type_info types[KP_TYPE_COUNT] = {
     {KP_JSONB, "jsonb", "jsonb", 3802, -1, 16, 'U', false, true},
     {KP_NAME, "name", "name", 19, 64, 16, 'S', false, true},
     {KP_OID, "oid", "oid", 26, 4, 4, 'N', true, false},
+    {KP_REGCLASS, "regclass", "regclass", 2205, 4, 4, 'N', false, false},
+    {KP_REGTYPE, "regtype", "regtype", 2206, 4, 4, 'N', false, false},
+    {KP_REGNAMESPACE, "regnamespace", "regnamespace", 4089, 4, 4, 'N', false, false},
+    {KP_REGPROC, "regproc", "regproc", 24, 4, 4, 'N', false, false},
+    {KP_REGROLE, "regrole", "regrole", 4096, 4, 4, 'N', false, false},
     {KP_UNKNOWN, "unknown", "unknown", 705, -2, 16, 'X', false, true},
 };
 

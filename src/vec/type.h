@@ -52,8 +52,13 @@ enum kp_type_id {
     KP_UUID,
     KP_JSON,
     KP_JSONB,
-    KP_NAME,    /* pg_catalog's name: text of at most 63 bytes */
-    KP_OID,     /* pg_catalog's oid: uint32 kept as int32_t's width */
+    KP_NAME,     /* pg_catalog's name: text of at most 63 bytes */
+    KP_OID,      /* pg_catalog's oid: uint32 kept as int32_t's width */
+    KP_REGCLASS, /* an oid that is written as the name of what it numbers; in expressions only, never a column's */
+    KP_REGTYPE,
+    KP_REGNAMESPACE,
+    KP_REGPROC,
+    KP_REGROLE,
     KP_UNKNOWN, /* a literal not yet typed: text */
     KP_TYPE_COUNT,
     KP_ANY,       /* in signatures only: any type */
@@ -89,6 +94,17 @@ void kp_type_print(struct kp_type type, struct kp_buf *out);
 static inline bool kp_type_has_faces(enum kp_type_id id)
 {
     return id == KP_NUMERIC || id == KP_FLOAT4 || id == KP_FLOAT8 || id == KP_INTERVAL || id == KP_BPCHAR;
+}
+#define KP_CASE_OIDS                                                                                                   \
+    case KP_OID:                                                                                                       \
+    case KP_REGCLASS:                                                                                                  \
+    case KP_REGTYPE:                                                                                                   \
+    case KP_REGNAMESPACE:                                                                                              \
+    case KP_REGPROC:                                                                                                   \
+    case KP_REGROLE
+static inline bool kp_type_is_reg(enum kp_type_id id)
+{
+    return id >= KP_REGCLASS && id <= KP_REGROLE;
 }
 static inline bool kp_type_equal(struct kp_type a, struct kp_type b)
 {

@@ -1,0 +1,324 @@
+/* What the functions about the catalog ask: names of numbers, definitions, sizes. */
+#include "db/system.h"
+
+/* ---- definitions ---- */
+
+/* Past a string, a quoted name or a comment that begins at `at`; at itself if there is none. */
+static const char *skip_quoted(const char *at)
+{
+    if (*at == '\'' || *at == '"') {
+        char quote = *at++;
+        while (*at && *at != quote)
+            at++;
+        return *at ? at + 1 : at;
+    }
+    if (at[0] == '-' && at[1] == '-')
+        return at + strcspn(at, "\n");
+    if (at[0] == '/' && at[1] == '*') {
+        const char *end = strstr(at + 2, "*/");
+        return end ? end + 2 : at + strlen(at);
+    }
+    return at;
+}
+
+static bool is_word_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* CREATE … VIEW name (columns) AS query: behind the first AS outside of quotes and parentheses. */
+struct kp_str kp_system_query_of(const struct kp_relation *relation)
+{
+    const char *at = relation->text ? relation->text : "";
+    int depth = 0;
+    bool word = false;
+    while (*at) {
+        const char *next = skip_quoted(at);
+        if (next != at) {
+            at = next;
+            word = false;
+            continue;
+        }
+        if (!word && depth == 0 && (at[0] == 'a' || at[0] == 'A') && (at[1] == 's' || at[1] == 'S') &&
+            !is_word_byte(at[2])) {
+            at += 2;
+            break;
+        }
+        depth += (*at == '(') - (*at == ')');
+        word = is_word_byte(*at);
+        at++;
+    }
+    size_t len = strlen(at);
+    while (len && strchr("; \t\r\n", at[len - 1]))
+        len--;
+    return (struct kp_str){at, len};
+}
+
+static void print_relation(const struct kp_relation *relation, bool qualified, const char *suffix, struct kp_buf *out)
+{
+    if (qualified) {
+        kp_name_quote(kp_str(relation->schema), out);
+        kp_buf_append_byte(out, '.');
+    }
+    struct kp_buf name = {0};
+    kp_buf_printf(&name, "%s%s", relation->name, suffix);
+    kp_name_quote((struct kp_str){(const char *)name.data, name.len}, out);
+    kp_buf_finish(&name);
+}
+
+void kp_system_index_print(const struct kp_relation *relation, struct kp_buf *out)
+{
+    kp_buf_append_text(out, "CREATE UNIQUE INDEX ");
+    print_relation(relation, false, "_pkey", out);
+    kp_buf_append_text(out, " ON ");
+    print_relation(relation, true, "", out);
+    kp_buf_append_text(out, " USING hash (");
+    kp_system_key_print(relation, true, ", ", out);
+    kp_buf_append_byte(out, ')');
+}
+
+/* ---- relations; under the catalog's lock ---- */
+
+/* Tables of kappa are found by their name alone, but lists of what a user has (psql's \d) are better without them. */
+static bool is_visible(const struct kp_catalog *catalog, const struct kp_relation *relation)
+{
+    return strcmp(relation->schema, "kappa") != 0 && kp_catalog_find(catalog, (struct kp_str){0}, kp_str(relation->name)) == relation;
+}
+
+/* The relation of a number, or the table whose key it numbers. */
+static const struct kp_relation *relation_of(const struct kp_catalog *catalog, uint32_t oid, bool *ret_key)
+{
+    const struct kp_relation *relation = kp_catalog_find_id(catalog, oid);
+    *ret_key = !relation && oid > KP_OID_KEYS;
+    if (*ret_key)
+        relation = kp_catalog_find_id(catalog, oid - KP_OID_KEYS);
+    return relation && *ret_key && !kp_system_has_key(relation) ? NULL : relation;
+}
+
+static bool relation_text(const struct kp_catalog *catalog, enum kp_fact fact, uint32_t oid, int32_t sub,
+                          struct kp_buf *out)
+{
+    bool key;
+    const struct kp_relation *relation = relation_of(catalog, oid, &key);
+    if (!relation)
+        return false;
+    switch (fact) {
+    case KP_FACT_RELATION:
+        print_relation(relation, !is_visible(catalog, relation), key ? "_pkey" : "", out);
+        return true;
+    case KP_FACT_VIEW_DEFINITION: {
+        struct kp_str query = kp_system_query_of(relation);
+        if (key || (relation->kind != KP_RELATION_VIEW && relation->kind != KP_RELATION_PLAIN_VIEW))
+            return false;
+        kp_buf_append(out, query.ptr, query.len);
+        kp_buf_append_byte(out, ';');
+        return true;
+    }
+    case KP_FACT_INDEX_DEFINITION:
+        if (key && sub == 0)
+            kp_system_index_print(relation, out);
+        else if (key && sub > 0 && (uint32_t)sub <= relation->key_count)
+            kp_name_quote(kp_str(relation->cols[relation->keys[sub - 1]].name), out);
+        return key;
+    case KP_FACT_CONSTRAINT_DEFINITION:
+        if (key) {
+            kp_buf_append_text(out, "PRIMARY KEY (");
+            kp_system_key_print(relation, true, ", ", out);
+            kp_buf_append_byte(out, ')');
+        }
+        return key;
+    default:
+        return false;
+    }
+}
+
+/* ---- functions ---- */
+
+static const char *type_text(enum kp_type_id id)
+{
+    return id == KP_ANY ? "\"any\"" : id == KP_ANYELEMENT ? "anyelement" : kp_type_info(id)->name;
+}
+
+static bool function_text(enum kp_fact fact, uint32_t oid, struct kp_buf *out)
+{
+    struct kp_system_function function;
+    if (oid < KP_OID_FUNCTIONS || !kp_system_function(oid - KP_OID_FUNCTIONS, &function))
+        return false;
+    switch (fact) {
+    case KP_FACT_FUNCTION:
+        kp_buf_append_text(out, function.name);
+        return true;
+    case KP_FACT_FUNCTION_RESULT:
+        kp_buf_append_text(out, type_text(function.ret));
+        return true;
+    case KP_FACT_FUNCTION_ARGUMENTS:
+        for (uint32_t i = 0; i < function.arg_count; i++)
+            kp_buf_printf(out, "%s%s%s", i ? ", " : "",
+                          function.flags & KP_VARIADIC && i + 1 == function.arg_count ? "VARIADIC " : "",
+                          type_text(function.args[i]));
+        if (function.aggregate && function.arg_count == 0)
+            kp_buf_append_byte(out, '*');
+        return true;
+    default:
+        if (function.doc)
+            kp_buf_append_text(out, function.doc);
+        return function.doc;
+    }
+}
+
+/* ---- the callbacks ---- */
+
+static bool namespace_text(uint32_t oid, struct kp_buf *out)
+{
+    static const char *const names[] = {"pg_catalog", "public", "information_schema", "kappa"};
+    for (size_t i = 0; i < KP_COUNT(names); i++)
+        if (kp_system_namespace(names[i]) == oid) {
+            kp_buf_append_text(out, names[i]);
+            return true;
+        }
+    return false;
+}
+
+static bool text(void *arg, enum kp_fact fact, uint32_t oid, int32_t sub, struct kp_buf *out)
+{
+    struct kp_session *session = arg;
+    switch (fact) {
+    case KP_FACT_TYPE:
+        if (kp_type_by_oid(oid) != KP_TYPE_NONE)
+            kp_buf_append_text(out, kp_type_info(kp_type_by_oid(oid))->name);
+        return kp_type_by_oid(oid) != KP_TYPE_NONE;
+    case KP_FACT_NAMESPACE:
+        return namespace_text(oid, out);
+    case KP_FACT_ROLE:
+        if (oid == KP_OID_OWNER)
+            kp_name_quote(kp_str(session->user), out);
+        return oid == KP_OID_OWNER;
+    case KP_FACT_FUNCTION:
+    case KP_FACT_FUNCTION_RESULT:
+    case KP_FACT_FUNCTION_ARGUMENTS:
+    case KP_FACT_FUNCTION_DESCRIPTION:
+        return function_text(fact, oid, out);
+    default:
+        break;
+    }
+    kp_catalog_read(session->db->catalog);
+    bool known = relation_text(session->db->catalog, fact, oid, sub, out);
+    kp_catalog_unlock(session->db->catalog);
+    return known;
+}
+
+/* What it takes: the memory of rows, of a source the bytes of its topic. */
+static int64_t relation_bytes(struct kp_db *db, const struct kp_relation *relation)
+{
+    struct kp_topic_info topic;
+    struct kp_error ignored;
+    struct kp_store_stats stats;
+    if (relation->kind == KP_RELATION_SOURCE)
+        return kp_log_topic_find(db->log, relation->topic, &topic, &ignored) == KP_OK ? (int64_t)topic.bytes : 0;
+    if (relation->kind != KP_RELATION_TABLE && relation->kind != KP_RELATION_VIEW)
+        return 0;
+    struct kp_live *live = kp_live_of(relation);
+    if (!live)
+        return 0;
+    kp_store_stats(live->store, &stats);
+    return (int64_t)stats.bytes;
+}
+
+static bool number(void *arg, enum kp_fact fact, uint32_t oid, int64_t *ret_number)
+{
+    struct kp_session *session = arg;
+    struct kp_db *db = session->db;
+    if (fact == KP_FACT_DATABASE_BYTES) {
+        struct kp_topic_info *topics;
+        size_t count;
+        kp_log_topics(db->log, &topics, &count);
+        *ret_number = 0;
+        for (size_t i = 0; i < count; i++)
+            *ret_number += (int64_t)topics[i].bytes;
+        kp_free(topics);
+        return true;
+    }
+    bool key;
+    kp_catalog_read(db->catalog);
+    const struct kp_relation *relation = relation_of(db->catalog, oid, &key);
+    if (relation && fact == KP_FACT_RELATION_VISIBLE)
+        *ret_number = is_visible(db->catalog, relation);
+    else if (relation && fact == KP_FACT_RELATION_BYTES)
+        *ret_number = key ? 0 : relation_bytes(db, relation);
+    kp_catalog_unlock(db->catalog);
+    return relation;
+}
+
+static bool find_relation(struct kp_catalog *catalog, struct kp_str schema, struct kp_str name, uint32_t *ret_oid)
+{
+    static const char suffix[] = "_pkey";
+    size_t len = sizeof suffix - 1;
+    kp_catalog_read(catalog);
+    const struct kp_relation *relation = kp_catalog_find(catalog, schema, name);
+    uint32_t base = 0;
+    if (!relation && name.len > len && memcmp(name.ptr + name.len - len, suffix, len) == 0) {
+        relation = kp_catalog_find(catalog, schema, (struct kp_str){name.ptr, name.len - len});
+        base = KP_OID_KEYS;
+        relation = relation && kp_system_has_key(relation) ? relation : NULL;
+    }
+    if (relation)
+        *ret_oid = relation->id + base;
+    kp_catalog_unlock(catalog);
+    return relation;
+}
+
+static bool find_in(struct kp_session *session, enum kp_fact fact, struct kp_str schema, struct kp_str name,
+                    uint32_t *ret_oid)
+{
+    static const char *const namespaces[] = {"pg_catalog", "public", "information_schema", "kappa"};
+    struct kp_system_function function;
+    switch (fact) {
+    case KP_FACT_RELATION:
+        return find_relation(session->db->catalog, schema, name, ret_oid);
+    case KP_FACT_NAMESPACE:
+        for (size_t i = 0; i < KP_COUNT(namespaces); i++)
+            if (kp_str_equal(name, kp_str(namespaces[i]))) {
+                *ret_oid = kp_system_namespace(namespaces[i]);
+                return true;
+            }
+        return false;
+    case KP_FACT_ROLE:
+        *ret_oid = KP_OID_OWNER;
+        return kp_str_equal(name, kp_str(session->user));
+    case KP_FACT_FUNCTION:
+        for (uint32_t n = 0; kp_system_function(n, &function); n++)
+            if (kp_str_equal(name, kp_str(function.name))) {
+                *ret_oid = KP_OID_FUNCTIONS + n;
+                return true;
+            }
+        return false;
+    default:
+        return false;
+    }
+}
+
+static bool find(void *arg, enum kp_fact fact, struct kp_str name, uint32_t *ret_oid)
+{
+    struct kp_arena arena = {0};
+    struct kp_str schema, last;
+    bool known = false;
+    if (fact == KP_FACT_TYPE && kp_type_by_name(name) != KP_TYPE_NONE) { /* "double precision" is one name */
+        *ret_oid = kp_type_info(kp_type_by_name(name))->oid;
+        return true;
+    }
+    if (kp_name_parse(name, &arena, &schema, &last)) {
+        known = find_in(arg, fact, schema, last, ret_oid);
+        enum kp_type_id type = fact == KP_FACT_TYPE ? kp_type_by_name(last) : KP_TYPE_NONE;
+        if (type != KP_TYPE_NONE) {
+            *ret_oid = kp_type_info(type)->oid;
+            known = true;
+        }
+    }
+    kp_arena_finish(&arena);
+    return known;
+}
+
+void kp_system_facts(struct kp_session *session, struct kp_catalog_facts *ret_facts)
+{
+    *ret_facts = (struct kp_catalog_facts){.arg = session, .text = text, .number = number, .find = find};
+}

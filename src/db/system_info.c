@@ -1,0 +1,271 @@
+/* information_schema: the SQL standard's view of the catalog. */
+#include "db/system.h"
+
+static const char *database(struct kp_session *session)
+{
+    return session->database;
+}
+
+static void put_table(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    bool base = relation->kind == KP_RELATION_TABLE || relation->kind == KP_RELATION_SOURCE;
+    if (relation->kind == KP_RELATION_VIEW || relation->kind == KP_RELATION_SYSTEM ||
+        relation->kind == KP_RELATION_PLAIN_VIEW || base || relation->kind == KP_RELATION_SINK) {
+        kp_system_row(rows);
+        kp_system_set_text(rows, "table_catalog", database(session));
+        kp_system_set_text(rows, "table_schema", relation->schema);
+        kp_system_set_text(rows, "table_name", relation->name);
+        kp_system_set_text(rows, "table_type",
+                           base                                 ? "BASE TABLE"
+                           : relation->kind == KP_RELATION_SINK ? "FOREIGN"
+                                                                : "VIEW");
+        kp_system_set_text(rows, "is_insertable_into", base ? "YES" : "NO");
+        kp_system_set_text(rows, "is_typed", "NO");
+    }
+}
+
+static enum kp_code fill_tables(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_each_relation(session, rows, put_table);
+    return KP_OK;
+}
+
+static void set_numbers(struct kp_system_rows *rows, struct kp_type type)
+{
+    static const struct {
+        enum kp_type_id id;
+        int precision, radix, scale;
+    } numbers[] = {
+        {KP_INT2, 16, 2, 0}, {KP_INT4, 32, 2, 0}, {KP_INT8, 64, 2, 0}, {KP_FLOAT4, 24, 2, -1}, {KP_FLOAT8, 53, 2, -1}};
+    for (size_t i = 0; i < KP_COUNT(numbers); i++) {
+        if (numbers[i].id != type.id)
+            continue;
+        kp_system_set_int(rows, "numeric_precision", numbers[i].precision);
+        kp_system_set_int(rows, "numeric_precision_radix", numbers[i].radix);
+        if (numbers[i].scale >= 0)
+            kp_system_set_int(rows, "numeric_scale", numbers[i].scale);
+    }
+    if (type.id == KP_NUMERIC) {
+        kp_system_set_int(rows, "numeric_precision_radix", 10);
+        if (type.mod >= 0) {
+            kp_system_set_int(rows, "numeric_precision", (type.mod - 4) >> 16 & 0xffff);
+            kp_system_set_int(rows, "numeric_scale", (((type.mod - 4) & 0x7ff) ^ 1024) - 1024);
+        }
+    }
+    if ((type.id == KP_VARCHAR || type.id == KP_BPCHAR) && type.mod >= 0)
+        kp_system_set_int(rows, "character_maximum_length", type.mod - 4);
+    if (type.id == KP_TIME || type.id == KP_TIMESTAMP || type.id == KP_TIMESTAMPTZ)
+        kp_system_set_int(rows, "datetime_precision", type.mod >= 0 ? type.mod : 6);
+    if (type.id == KP_DATE)
+        kp_system_set_int(rows, "datetime_precision", 0);
+}
+
+static void put_columns(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    struct kp_buf text = {0};
+    bool base = relation->kind == KP_RELATION_TABLE || relation->kind == KP_RELATION_SOURCE;
+    for (uint32_t i = 0; i < kp_system_columns(relation); i++) {
+        const struct kp_column *column = &relation->cols[i];
+        const struct kp_type_info *info = kp_type_info(column->type.id);
+        bool key = false;
+        for (uint32_t k = 0; kp_system_has_key(relation) && k < relation->key_count; k++)
+            key |= relation->keys[k] == i;
+        kp_system_row(rows);
+        kp_system_set_text(rows, "table_catalog", database(session));
+        kp_system_set_text(rows, "table_schema", relation->schema);
+        kp_system_set_text(rows, "table_name", relation->name);
+        kp_system_set_text(rows, "column_name", column->name);
+        kp_system_set_int(rows, "ordinal_position", i + 1);
+        if (relation->defaults && relation->defaults[i]) {
+            text.len = 0;
+            kp_expr_print(relation->defaults[i], NULL, &text);
+            kp_system_set_buf(rows, "column_default", &text);
+        }
+        kp_system_set_text(rows, "is_nullable", key || (base && column->not_null) ? "NO" : "YES");
+        kp_system_set_text(rows, "data_type", info->name);
+        set_numbers(rows, column->type);
+        kp_system_set_text(rows, "udt_catalog", database(session));
+        kp_system_set_text(rows, "udt_schema", "pg_catalog");
+        kp_system_set_text(rows, "udt_name", info->short_name);
+        kp_system_set_text(rows, "dtd_identifier", kp_arena_printf(rows->arena, "%u", i + 1));
+        kp_system_set_text(rows, "is_self_referencing", "NO");
+        kp_system_set_text(rows, "is_identity", "NO");
+        kp_system_set_text(rows, "is_generated", "NEVER");
+        kp_system_set_text(rows, "is_updatable", base ? "YES" : "NO");
+    }
+    kp_buf_finish(&text);
+}
+
+static enum kp_code fill_columns(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_each_relation(session, rows, put_columns);
+    return KP_OK;
+}
+
+static void put_view(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    static const char *const no[] = {"is_updatable", "is_insertable_into", "is_trigger_updatable",
+                                     "is_trigger_deletable", "is_trigger_insertable_into"};
+    if (relation->kind != KP_RELATION_PLAIN_VIEW && relation->kind != KP_RELATION_VIEW)
+        return;
+    struct kp_str query = kp_system_query_of(relation);
+    kp_system_row(rows);
+    kp_system_set_text(rows, "table_catalog", database(session));
+    kp_system_set_text(rows, "table_schema", relation->schema);
+    kp_system_set_text(rows, "table_name", relation->name);
+    kp_system_set_text(rows, "view_definition", kp_arena_strndup(rows->arena, query.ptr, query.len));
+    kp_system_set_text(rows, "check_option", "NONE");
+    for (size_t i = 0; i < KP_COUNT(no); i++)
+        kp_system_set_text(rows, no[i], "NO");
+}
+
+static enum kp_code fill_views(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_each_relation(session, rows, put_view);
+    return KP_OK;
+}
+
+static enum kp_code fill_schemata(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    static const char *const names[] = {"pg_catalog", "public", "information_schema", "kappa"};
+    for (size_t i = 0; i < KP_COUNT(names); i++) {
+        kp_system_row(rows);
+        kp_system_set_text(rows, "catalog_name", database(session));
+        kp_system_set_text(rows, "schema_name", names[i]);
+        kp_system_set_text(rows, "schema_owner", session->user);
+    }
+    return KP_OK;
+}
+
+/* ---- keys ---- */
+
+static void set_key(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    kp_system_row(rows);
+    kp_system_set_text(rows, "constraint_catalog", database(session));
+    kp_system_set_text(rows, "constraint_schema", relation->schema);
+    kp_system_set_text(rows, "constraint_name", kp_arena_printf(rows->arena, "%s_pkey", relation->name));
+    kp_system_set_text(rows, "table_catalog", database(session));
+    kp_system_set_text(rows, "table_schema", relation->schema);
+    kp_system_set_text(rows, "table_name", relation->name);
+}
+
+static void put_constraint(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    if (!kp_system_has_key(relation))
+        return;
+    set_key(session, rows, relation);
+    kp_system_set_text(rows, "constraint_type", "PRIMARY KEY");
+    kp_system_set_text(rows, "is_deferrable", "NO");
+    kp_system_set_text(rows, "initially_deferred", "NO");
+    kp_system_set_text(rows, "enforced", "YES");
+}
+
+static enum kp_code fill_table_constraints(struct kp_session *session, struct kp_system_rows *rows,
+                                           struct kp_error *err)
+{
+    kp_system_each_relation(session, rows, put_constraint);
+    return KP_OK;
+}
+
+static void put_key_columns(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    for (uint32_t k = 0; kp_system_has_key(relation) && k < relation->key_count; k++) {
+        set_key(session, rows, relation);
+        kp_system_set_text(rows, "column_name", relation->cols[relation->keys[k]].name);
+        kp_system_set_int(rows, "ordinal_position", k + 1);
+    }
+}
+
+static enum kp_code fill_key_column_usage(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_each_relation(session, rows, put_key_columns);
+    return KP_OK;
+}
+
+static void put_used_columns(struct kp_session *session, struct kp_system_rows *rows,
+                             const struct kp_relation *relation)
+{
+    for (uint32_t k = 0; kp_system_has_key(relation) && k < relation->key_count; k++) {
+        set_key(session, rows, relation);
+        kp_system_set_text(rows, "column_name", relation->cols[relation->keys[k]].name);
+    }
+}
+
+static enum kp_code fill_constraint_column_usage(struct kp_session *session, struct kp_system_rows *rows,
+                                                 struct kp_error *err)
+{
+    kp_system_each_relation(session, rows, put_used_columns);
+    return KP_OK;
+}
+
+static enum kp_code fill_information_schema_catalog_name(struct kp_session *session, struct kp_system_rows *rows,
+                                                         struct kp_error *err)
+{
+    kp_system_row(rows);
+    kp_system_set_text(rows, "catalog_name", database(session));
+    return KP_OK;
+}
+
+static enum kp_code fill_enabled_roles(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_row(rows);
+    kp_system_set_text(rows, "role_name", session->user);
+    return KP_OK;
+}
+
+const struct kp_system_table kp_system_info[] = {
+    {.schema = "information_schema",
+     .name = "columns",
+     .spec = "table_catalog name, table_schema name, table_name name, column_name name, ordinal_position int4, "
+             "column_default text, is_nullable text, data_type text, character_maximum_length int4, "
+             "character_octet_length int4, numeric_precision int4, numeric_precision_radix int4, numeric_scale int4, "
+             "datetime_precision int4, interval_type text, interval_precision int4, character_set_catalog name, "
+             "character_set_schema name, character_set_name name, collation_catalog name, collation_schema name, "
+             "collation_name name, domain_catalog name, domain_schema name, domain_name name, udt_catalog name, "
+             "udt_schema name, udt_name name, scope_catalog name, scope_schema name, scope_name name, "
+             "maximum_cardinality int4, dtd_identifier name, is_self_referencing text, is_identity text, "
+             "identity_generation text, identity_start text, identity_increment text, identity_maximum text, "
+             "identity_minimum text, identity_cycle text, is_generated text, generation_expression text, is_updatable "
+             "text",
+     .fill = fill_columns},
+    {.schema = "information_schema",
+     .name = "constraint_column_usage",
+     .spec = "table_catalog name, table_schema name, table_name name, column_name name, constraint_catalog name, "
+             "constraint_schema name, constraint_name name",
+     .fill = fill_constraint_column_usage},
+    {.schema = "information_schema", .name = "enabled_roles", .spec = "role_name name", .fill = fill_enabled_roles},
+    {.schema = "information_schema",
+     .name = "information_schema_catalog_name",
+     .spec = "catalog_name name",
+     .fill = fill_information_schema_catalog_name},
+    {.schema = "information_schema",
+     .name = "key_column_usage",
+     .spec = "constraint_catalog name, constraint_schema name, constraint_name name, table_catalog name, table_schema "
+             "name, table_name name, column_name name, ordinal_position int4, position_in_unique_constraint int4",
+     .fill = fill_key_column_usage},
+    {.schema = "information_schema",
+     .name = "schemata",
+     .spec = "catalog_name name, schema_name name, schema_owner name, default_character_set_catalog name, "
+             "default_character_set_schema name, default_character_set_name name, sql_path text",
+     .fill = fill_schemata},
+    {.schema = "information_schema",
+     .name = "table_constraints",
+     .spec = "constraint_catalog name, constraint_schema name, constraint_name name, table_catalog name, table_schema "
+             "name, table_name name, constraint_type text, is_deferrable text, initially_deferred text, enforced text, "
+             "nulls_distinct text",
+     .fill = fill_table_constraints},
+    {.schema = "information_schema",
+     .name = "tables",
+     .spec = "table_catalog name, table_schema name, table_name name, table_type text, self_referencing_column_name "
+             "name, reference_generation text, user_defined_type_catalog name, user_defined_type_schema name, "
+             "user_defined_type_name name, is_insertable_into text, is_typed text, commit_action text",
+     .fill = fill_tables},
+    {.schema = "information_schema",
+     .name = "views",
+     .spec = "table_catalog name, table_schema name, table_name name, view_definition text, check_option text, "
+             "is_updatable text, is_insertable_into text, is_trigger_updatable text, is_trigger_deletable text, "
+             "is_trigger_insertable_into text",
+     .fill = fill_views},
+};
+const size_t kp_system_info_count = KP_COUNT(kp_system_info);

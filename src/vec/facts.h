@@ -1,0 +1,46 @@
+/*
+ * What the functions about the catalog (fn_catalog.c) ask the instance: pg_get_viewdef, casts to and from regclass and
+ * their like. Only ad-hoc queries have somebody to ask; the functions are volatile, so that no view calls them.
+ */
+#ifndef KP_VEC_FACTS_H
+#define KP_VEC_FACTS_H
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "vec/type.h"
+
+enum kp_fact {
+    /* text; of kp_catalog_facts.find too, the other way round */
+    KP_FACT_RELATION, /* schema-qualified where the search path does not lead to it */
+    KP_FACT_TYPE,
+    KP_FACT_NAMESPACE,
+    KP_FACT_FUNCTION,
+    KP_FACT_ROLE,
+    /* text */
+    KP_FACT_VIEW_DEFINITION,
+    KP_FACT_INDEX_DEFINITION, /* sub: one column, 0 for the whole */
+    KP_FACT_CONSTRAINT_DEFINITION,
+    KP_FACT_FUNCTION_RESULT,
+    KP_FACT_FUNCTION_ARGUMENTS,
+    KP_FACT_FUNCTION_DESCRIPTION,
+    /* numbers */
+    KP_FACT_RELATION_VISIBLE, /* 0 or 1 */
+    KP_FACT_RELATION_BYTES,
+    KP_FACT_DATABASE_BYTES
+};
+
+/* Callable on any thread, without locks held. */
+struct kp_catalog_facts {
+    void *arg;
+    bool (*text)(void *arg, enum kp_fact fact, uint32_t oid, int32_t sub,
+                 struct kp_buf *out); /* false: there is none */
+    bool (*number)(void *arg, enum kp_fact fact, uint32_t oid, int64_t *ret_number);
+    bool (*find)(void *arg, enum kp_fact fact, struct kp_str name, uint32_t *ret_oid);
+};
+
+/* schema.name, parts perhaps in quotes, others folded: *ret_schema empty if there is none. False if it is no name. */
+bool kp_name_parse(struct kp_str text, struct kp_arena *arena, struct kp_str *ret_schema, struct kp_str *ret_name);
+/* Appends the name, in quotes where SQL needs them. */
+void kp_name_quote(struct kp_str name, struct kp_buf *out);
+
+#endif
