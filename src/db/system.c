@@ -228,6 +228,9 @@ static enum kp_code add_table(struct kp_db *db, const struct kp_system_table *ta
         parse_spec(relation, table->spec);
     if (table->key)
         parse_key(relation, table->key);
+    for (uint32_t c = 0; table->name_key && c < relation->col_count; c++)
+        if (strcmp(relation->cols[c].name, table->name_key) == 0)
+            relation->also_unique = c + 1;
     relation->never_rows = !table->fill;
     relation->system_scan = scan;
     relation->attached = (void *)(uintptr_t)table;

@@ -44,8 +44,9 @@ struct kp_system_table {
     struct kp_system_column cols[KP_SYSTEM_COLUMNS_MAX]; /* up to the first without a name */
     /* NULL: it never has rows */
     enum kp_code (*fill)(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err);
-    const char *spec; /* instead of cols: "oid oid, nspname name, nspacl text never", never: always NULL */
-    const char *key;  /* columns that are unique together, "adrelid adnum"; NULL: none */
+    const char *spec;     /* instead of cols: "oid oid, nspname name, nspacl text never", never: always NULL */
+    const char *key;      /* columns that are unique together, "adrelid adnum"; NULL: none */
+    const char *name_key; /* a column that is unique by itself besides; NULL: none */
 };
 
 extern const struct kp_system_table kp_system_kappa[], kp_system_pg[], kp_system_proc[], kp_system_info[],

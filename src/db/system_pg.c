@@ -210,8 +210,7 @@ static void put_attributes(struct kp_session *session, struct kp_system_rows *ro
 {
     for (uint32_t i = 0; i < kp_system_columns(relation); i++) {
         put_attribute(rows, relation->id, (int)i + 1, &relation->cols[i]);
-        kp_system_set_int(rows, "attnotnull",
-                          in_key(relation, i) || (is_base(relation) && relation->cols[i].not_null));
+        kp_system_set_int(rows, "attnotnull", in_key(relation, i) || (is_base(relation) && relation->cols[i].not_null));
         kp_system_set_int(rows, "atthasdef", relation->defaults && relation->defaults[i]);
     }
     for (uint32_t k = 0; kp_system_has_key(relation) && k < relation->key_count; k++)
@@ -538,6 +537,7 @@ const struct kp_system_table kp_system_pg[] = {
      .name = "pg_am",
      .spec = "oid oid, amname name, amhandler oid, amtype text",
      .key = "oid",
+     .name_key = "amname",
      .fill = fill_am},
     {.schema = "pg_catalog",
      .name = "pg_attrdef",
@@ -584,6 +584,7 @@ const struct kp_system_table kp_system_pg[] = {
              "bool, datconnlimit int4, datfrozenxid oid, datminmxid oid, dattablespace oid, datcollate text, datctype "
              "text, daticulocale text never, datcollversion text never, datacl text never",
      .key = "oid",
+     .name_key = "datname",
      .fill = fill_database},
     {.schema = "pg_catalog",
      .name = "pg_foreign_data_wrapper",
@@ -623,6 +624,7 @@ const struct kp_system_table kp_system_pg[] = {
      .name = "pg_namespace",
      .spec = "oid oid, nspname name, nspowner oid, nspacl text never",
      .key = "oid",
+     .name_key = "nspname",
      .fill = fill_namespace},
     {.schema = "pg_catalog",
      .name = "pg_roles",
@@ -630,6 +632,7 @@ const struct kp_system_table kp_system_pg[] = {
              "rolreplication bool, rolconnlimit int4, rolpassword text never, rolvaliduntil timestamptz never, "
              "rolbypassrls bool, rolconfig text never, oid oid",
      .key = "oid",
+     .name_key = "rolname",
      .fill = fill_roles},
     {.schema = "pg_catalog",
      .name = "pg_settings",
@@ -664,6 +667,7 @@ const struct kp_system_table kp_system_pg[] = {
              "typtypmod int4, typndims int4, typcollation oid, typdefaultbin text never, typdefault text never, typacl "
              "text never",
      .key = "oid",
+     .name_key = "typname",
      .fill = fill_type},
     {.schema = "pg_catalog",
      .name = "pg_user",

@@ -33,6 +33,17 @@ static bool note_known(const struct kp_expr *expr, void *arg)
     return lookup->fixed[item];
 }
 
+/* The column below a cast that keeps different values different: varchar to text, integer to bigint. */
+static const struct kp_expr *below_cast(const struct kp_expr *expr)
+{
+    if (expr->kind != KP_EXPR_CALL || expr->func->kind != KP_FUNC_CAST || expr->arg_count != 1)
+        return expr;
+    enum kp_type_id from = expr->args[0]->type.id, to = expr->type.id;
+    bool keeps = (to == KP_TEXT && (from == KP_VARCHAR || from == KP_NAME)) ||
+                 (to == KP_INT8 && (from == KP_INT4 || from == KP_INT2)) || (to == KP_INT4 && from == KP_INT2);
+    return keeps ? expr->args[0] : expr;
+}
+
 /* An equality gives the column a value that is known before the item is read. */
 static bool column_is_fixed(struct lookup *lookup, uint32_t column)
 {
@@ -43,7 +54,7 @@ static bool column_is_fixed(struct lookup *lookup, uint32_t column)
             if (condition->kind != KP_EXPR_CALL || condition->arg_count != 2 || strcmp(condition->func->name, "=") != 0)
                 continue;
             for (int side = 0; side < 2; side++) {
-                const struct kp_expr *a = condition->args[side], *b = condition->args[1 - side];
+                const struct kp_expr *a = below_cast(condition->args[side]), *b = condition->args[1 - side];
                 if (a->kind == KP_EXPR_COLUMN && a->column == column && kp_expr_walk(b, note_known, lookup))
                     return true;
             }
@@ -65,10 +76,12 @@ static bool yields_at_most_one(struct binder *binder, struct lookup *lookup)
             const struct kp_plan *item = lookup->joins.items[i];
             uint32_t *keys = kp_arena_alloc(binder->arena, (item->col_count + 1) * sizeof *keys);
             uint32_t key_count = lookup->fixed[i] ? 0 : kp_plan_unique_key(binder, item, keys);
-            bool all = key_count > 0;
+            bool all = key_count > 0, named = false;
             for (uint32_t k = 0; k < key_count && all; k++)
                 all = column_is_fixed(lookup, lookup->base[i] + keys[k]);
-            if (all) {
+            if (!lookup->fixed[i] && item->kind == KP_PLAN_SCAN && item->scan.relation->also_unique)
+                named = column_is_fixed(lookup, lookup->base[i] + item->scan.relation->also_unique - 1);
+            if (all || named) {
                 lookup->fixed[i] = more = true;
                 fixed++;
             }

@@ -20,6 +20,8 @@ static enum kp_code current_setting(struct binder *binder, struct kp_expr **args
                                     struct kp_expr **ret_expr)
 {
     const char *name = text_argument(binder, args[0]);
+    if (!name && count == 1)
+        return KP_NOT_FOUND; /* each row has its own: a function like others */
     if (!name)
         return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "current_setting() needs a constant name");
     const char *value = binder->context->setting ? binder->context->setting(binder->context->setting_arg, name) : NULL;

@@ -35,6 +35,7 @@ struct kp_catalog_facts {
     bool (*text)(void *arg, enum kp_fact fact, uint32_t oid, int32_t sub,
                  struct kp_buf *out); /* false: there is none */
     bool (*number)(void *arg, enum kp_fact fact, uint32_t oid, int64_t *ret_number);
+    const char *(*setting)(void *arg, const char *name); /* NULL: unknown */
     bool (*find)(void *arg, enum kp_fact fact, struct kp_str name, uint32_t *ret_oid);
 };
 

@@ -339,6 +339,20 @@ static void size_pretty(struct kp_call *call, const struct kp_vec *const *args, 
     kp_buf_finish(&buf);
 }
 
+/* Of a name that is no constant; others are known when the query is bound. */
+static void current_setting(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    const struct kp_catalog_facts *facts = facts_of(call);
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_text argument = FN_AT(struct kp_text, 0, i);
+        const char *name = kp_arena_strndup(call->arena, kp_text_bytes(&argument), argument.len);
+        const char *value = facts && !kp_vec_is_null(out, i) ? facts->setting(facts->arg, name) : NULL;
+        ((struct kp_text *)out->data)[i] = fn_text(call, value ? value : "", value ? strlen(value) : 0);
+        if (!value && !kp_vec_is_null(out, i))
+            kp_call_fail(call, i, "42704", "unrecognized configuration parameter \"%s\"", name);
+    }
+}
+
 static void encoding_name(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     static const char *const names[] = {
@@ -426,6 +440,7 @@ static const struct kp_func funcs[] = {
     ASKS("pg_get_expr", KP_TEXT, expression_text, "an expression of the catalog as text", 3, KP_TEXT, KP_OID, KP_BOOL),
     FACT("pg_size_pretty", 0, KP_TEXT, size_pretty, "bytes as a person reads them", 1, KP_INT8),
     FACT("pg_encoding_to_char", 0, KP_TEXT, encoding_name, "an encoding's name", 1, KP_INT4),
+    FACT("current_setting", KP_VOLATILE | KP_CAN_FAIL, KP_TEXT, current_setting, "a setting's value", 1, KP_TEXT),
     ASKS("array_to_string", KP_TEXT, array_to_string, "elements joined, NULLs left out", 2, KP_TEXT, KP_TEXT),
     ASKS("array_to_string", KP_TEXT, array_to_string, "elements joined, NULLs as given", 3, KP_TEXT, KP_TEXT, KP_TEXT),
     ASKS("array_remove", KP_TEXT, array_remove, "without equal elements", 2, KP_TEXT, KP_TEXT),
