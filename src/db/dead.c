@@ -73,7 +73,7 @@ static bool note_seen(struct kp_dead_letters *dead, uint64_t hash)
     return true;
 }
 
-void kp_dead_letter_note(void *arg, struct kp_relation *relation, const struct kp_dead_letter *letter)
+void kp_dead_letter_note(void *arg, const struct kp_relation *relation, const struct kp_dead_letter *letter)
 {
     struct kp_db *db = arg;
     struct kp_dead_letters *dead = db->dead;

@@ -196,7 +196,7 @@ KP_MUST enum kp_code kp_sinks_switch(struct kp_db *db, struct kp_error *err);
 struct kp_dead_letters *kp_dead_letters_create(void);
 void kp_dead_letters_destroy(struct kp_dead_letters *dead);
 /* Any thread; a record that is there already is not counted again (arg is the db). */
-void kp_dead_letter_note(void *arg, struct kp_relation *relation, const struct kp_dead_letter *letter);
+void kp_dead_letter_note(void *arg, const struct kp_relation *relation, const struct kp_dead_letter *letter);
 
 /* ---- system.c ---- */
 

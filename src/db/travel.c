@@ -98,7 +98,7 @@ static struct kp_store *nothing_lives(void *arg, struct kp_relation *relation)
     return NULL;
 }
 
-static void ignore_dead(void *arg, struct kp_relation *relation, const struct kp_dead_letter *letter)
+static void ignore_dead(void *arg, const struct kp_relation *relation, const struct kp_dead_letter *letter)
 {
 }
 

@@ -131,7 +131,7 @@ struct kp_step {
      * NULL: never. */
     const _Atomic bool *cancel;
     /* Records that could not be decoded. Called from workers, one at a time. NULL: ignored. */
-    void (*dead)(void *arg, struct kp_relation *relation, const struct kp_dead_letter *letter);
+    void (*dead)(void *arg, const struct kp_relation *relation, const struct kp_dead_letter *letter);
     void *arg;
 };
 /* An operator that spends its budget fails alone, with what is downstream of it (kp_output_check). On another failure

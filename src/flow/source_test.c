@@ -76,7 +76,7 @@ struct running {
     _Atomic uint32_t dead;
 };
 
-static void count_dead(void *arg, struct kp_relation *relation, const struct kp_dead_letter *letter)
+static void count_dead(void *arg, const struct kp_relation *relation, const struct kp_dead_letter *letter)
 {
     atomic_fetch_add(&((struct running *)arg)->dead, 1);
 }

@@ -44,7 +44,7 @@ struct kp_backfill_options {
     size_t target_count;
     /* The live store of a relation that a plan reads, or NULL if it is not live. */
     struct kp_store *(*live_store)(void *arg, struct kp_relation *relation);
-    void (*dead)(void *arg, struct kp_relation *relation, const struct kp_dead_letter *letter);
+    void (*dead)(void *arg, const struct kp_relation *relation, const struct kp_dead_letter *letter);
     void *arg;
 };
 
