@@ -10,6 +10,7 @@
  *
  *   KAPPA_SEED=n             that world alone
  *   KAPPA_TEST_SCALE=n       n times as many worlds
+ *   KAPPA_LAW_FIRST=n        begins with that seed
  *   KAPPA_LAW_VERBOSE=1      tells what was refused
  *
  * A world that fails is run again with parts left out, for as long as it still fails; what is left is printed.
@@ -403,7 +404,8 @@ static struct oracle oracle;
 static void test_law(void **state)
 {
     const char *seed_text = getenv("KAPPA_SEED"), *scale = getenv("KAPPA_TEST_SCALE");
-    uint64_t first = seed_text ? strtoull(seed_text, NULL, 10) : 1;
+    const char *first_text = seed_text ? seed_text : getenv("KAPPA_LAW_FIRST");
+    uint64_t first = first_text ? strtoull(first_text, NULL, 10) : 1;
     uint64_t worlds = seed_text ? 1 : WORLDS * (uint64_t)(scale ? KP_MAX(atoi(scale), 1) : 1);
     unsigned failures = 0;
     for (uint64_t seed = first; seed < first + worlds && failures < 3; seed++) {
