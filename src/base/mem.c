@@ -1,5 +1,6 @@
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,11 @@ void *kp_alloc_aligned(size_t alignment, size_t bytes)
 void kp_free(void *memory)
 {
     free(memory);
+}
+
+void kp_mem_trim(void)
+{
+    (void)malloc_trim(0);
 }
 
 char *kp_strdup(const char *text)

@@ -19,6 +19,8 @@ void *kp_calloc(size_t count, size_t bytes) __attribute__((malloc, alloc_size(1,
 void *kp_realloc(void *memory, size_t bytes) __attribute__((alloc_size(2)));
 void *kp_alloc_aligned(size_t alignment, size_t bytes) __attribute__((malloc, alloc_size(2)));
 void kp_free(void *memory); /* NULL is fine */
+/* Gives memory that was freed back to the system: after work that needed much for a while. Takes some milliseconds. */
+void kp_mem_trim(void);
 char *kp_strdup(const char *text);
 char *kp_strndup(const char *text, size_t length);
 

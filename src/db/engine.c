@@ -299,6 +299,7 @@ static void engine_run(void *arg)
     db->ready = true;
     kp_cond_broadcast(&db->idle);
     kp_mutex_unlock(&db->mutex);
+    kp_mem_trim(); /* the replay's large steps needed memory that nobody needs now */
     for (;;) {
         run_calls(db);
         if (stopping(db))

@@ -114,6 +114,7 @@ static void job_run(void *arg)
     kp_cond_broadcast(&db->idle);
     kp_mutex_unlock(&db->mutex);
     kp_backfill_destroy(backfill);
+    kp_mem_trim(); /* large steps needed memory that nobody needs now */
 }
 
 enum kp_code kp_job_start(struct kp_db *db, const char *what, struct kp_live **lives, size_t count, struct kp_job **ret_job,
