@@ -232,6 +232,14 @@ static size_t closure(struct kp_catalog *catalog, struct kp_relation *on, struct
     return count;
 }
 
+static bool is_named_before(struct kp_relation *const *all, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(all[i]->name, all[index]->name) == 0)
+            return true;
+    return false;
+}
+
 static enum kp_code refuse_dependents(const struct kp_relation *relation, struct kp_relation *const *all, size_t count, struct kp_error *err)
 {
     (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop %s %s because other objects depend on it", kind_name(relation->kind), relation->name);
@@ -239,7 +247,7 @@ static enum kp_code refuse_dependents(const struct kp_relation *relation, struct
     size_t at = 0;
     list[0] = '\0';
     for (size_t i = 0; i < count && at < sizeof list - 100; i++)
-        if (strcmp(all[i]->name, relation->name) != 0)
+        if (strcmp(all[i]->name, relation->name) != 0 && !is_named_before(all, i)) /* versions share a name */
             at += (size_t)snprintf(list + at, sizeof list - at, "%s%s %s depends on %s %s", at ? "\n" : "", kind_name(all[i]->kind),
                                    all[i]->name, kind_name(relation->kind), relation->name);
     (void)kp_error_detail(err, "%s", list);
@@ -334,7 +342,7 @@ static enum kp_code drop(struct kp_ddl *ddl, const struct kp_statement *statemen
         size_t count;
         code = drop_set(ddl, statement, &statement->names[n], all + total, &count, err);
         for (size_t i = 0; code == KP_OK && i < count; i++)
-            if (strcmp(all[total + i]->name, statement->names[n].name) != 0)
+            if (strcmp(all[total + i]->name, statement->names[n].name) != 0 && !is_named_before(all + total, i))
                 kp_ddl_notice(ddl, "00000", "drop cascades to %s %s", kind_name(all[total + i]->kind), all[total + i]->name);
         total += code == KP_OK ? count : 0;
     }
