@@ -91,6 +91,7 @@ static enum kp_code topics(const char *dir, struct kp_error *err)
 
 struct counted {
     int64_t left;
+    bool any;
 };
 
 static bool print_block(void *arg, const struct kp_inspect_block *block)
@@ -107,7 +108,7 @@ static bool print_block(void *arg, const struct kp_inspect_block *block)
 
 static enum kp_code blocks(const char *dir, const struct options *options, struct kp_error *err)
 {
-    struct counted counted = {options->limit};
+    struct counted counted = {.left = options->limit};
     printf("%6s %12s %9s state\n", "file", "byte", "bytes");
     return kp_inspect_blocks(kp_os_real(), dir, print_block, &counted, err);
 }
@@ -137,17 +138,21 @@ static bool print_record(void *arg, const struct kp_inspect_record *record)
     kp_buf_append_text(&buf, "}\n");
     fwrite(buf.data, 1, buf.len, stdout);
     kp_buf_finish(&buf);
+    counted->any = true;
     return counted->left < 0 || --counted->left > 0;
 }
 
 static enum kp_code dump(const char *dir, const struct options *options, struct kp_error *err)
 {
-    struct counted counted = {options->limit};
+    struct counted counted = {.left = options->limit};
     struct kp_inspect_filter filter = {.topic = options->topic,
                                        .partition = options->partition,
                                        .offset_from = options->from,
                                        .offset_end = options->end};
-    return kp_inspect_records(kp_os_real(), dir, &filter, print_record, &counted, err);
+    KP_TRY(kp_inspect_records(kp_os_real(), dir, &filter, print_record, &counted, err));
+    if (!counted.any && options->topic)
+        fprintf(stderr, "kappa: topic \"%s\" has no such records; `kappa log topics` lists topics with records\n", options->topic);
+    return KP_OK;
 }
 
 /* ---- verify ---- */
