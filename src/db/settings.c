@@ -25,6 +25,7 @@ static const struct setting {
     {"client_encoding", "UTF8", REPORTED, check_encoding, "The client's character set: UTF8."},
     {"client_min_messages", "notice", 0, NULL, "Accepted for compatibility; all notices are sent."},
     {"DateStyle", "ISO, MDY", REPORTED | FIXED, NULL, "Form of dates: always ISO."},
+    {"default_table_access_method", "kappa", FIXED, NULL, "How tables are kept: one way."},
     {"default_transaction_isolation", "serializable", 0, NULL, "Transactions read at one position."},
     {"default_transaction_read_only", "off", REPORTED, NULL, "Accepted for compatibility."},
     {"extra_float_digits", "1", 0, NULL, "Accepted for compatibility; floats are printed exactly."},
