@@ -83,6 +83,8 @@ static enum kp_code build_from_input(struct build *build, const struct kp_plan *
     case KP_PLAN_UNION:
         *ret_node = kp_op_union(graph, plan, inputs);
         return KP_OK;
+    case KP_PLAN_OVER:
+        return kp_op_over(graph, plan, build->settings, input, ret_node, err);
     case KP_PLAN_REPEAT:
         *ret_node = kp_op_repeat(graph, plan, input);
         return KP_OK;

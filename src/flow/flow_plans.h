@@ -326,6 +326,78 @@ static inline struct kp_plan *plan_window(struct planner *planner, struct kp_pla
     return plan;
 }
 
+static inline bool over_call(struct planner *planner, struct kp_plan *input, struct kp_plan_over_call *call)
+{
+    static const char *const names[] = {"count", "sum", "min", "max"};
+    static const enum kp_type_id values[] = {KP_INT8, KP_INT4, KP_TEXT};
+    struct random *random = planner->random;
+    enum kp_type_id type = values[random_below(random, 3)];
+    *call = (struct kp_plan_over_call){.kind = (enum kp_over_kind)random_below(random, 12), .type = KP_TYPE(KP_INT8)};
+    struct kp_plan_frame *frame = &call->frame;
+    frame->mode = (enum kp_frame_mode)random_below(random, 3);
+    frame->start = (enum kp_frame_bound)random_below(random, 4);
+    frame->end = (enum kp_frame_bound)(1 + random_below(random, 4));
+    frame->start_offset = random_below(random, 4);
+    frame->end_offset = random_below(random, 4);
+    if (frame->start > frame->end || frame->mode == KP_FRAME_RANGE) {
+        frame->start = random_below(random, 2) ? KP_BOUND_FIRST : KP_BOUND_CURRENT;
+        frame->end = random_below(random, 2) ? KP_BOUND_CURRENT : KP_BOUND_LAST;
+    }
+    if (call->kind == KP_OVER_PERCENT_RANK || call->kind == KP_OVER_CUME_DIST)
+        call->type = KP_TYPE(KP_FLOAT8);
+    if (call->kind < KP_OVER_LAG)
+        return call->kind != KP_OVER_NTILE;
+    const char *name = names[random_below(random, 4)];
+    if (call->kind == KP_OVER_AGGREGATE && strcmp(name, "sum") == 0)
+        type = KP_INT4;
+    int32_t column = find_column(random, input, type), other = find_column(random, input, KP_INT4),
+            filter = find_column(random, input, KP_BOOL);
+    if (column < 0)
+        return false;
+    call->args[call->arg_count++] = (uint32_t)column;
+    call->type = KP_TYPE(type);
+    if (call->kind == KP_OVER_NTH_VALUE || (call->kind <= KP_OVER_LEAD && random_below(random, 2))) {
+        call->args[call->arg_count++] = (uint32_t)other;
+        if (call->kind <= KP_OVER_LEAD && random_below(random, 2))
+            call->args[call->arg_count++] = (uint32_t)find_column(random, input, type);
+        return other >= 0;
+    }
+    if (call->kind == KP_OVER_AGGREGATE) {
+        call->agg = find_agg(name, 1, type);
+        call->filtered = filter >= 0 && random_below(random, 2);
+        call->filter = call->filtered ? (uint32_t)filter : 0;
+        if (call->agg && call->agg->ret != KP_ANYELEMENT)
+            call->type = KP_TYPE(call->agg->ret);
+        return call->agg != NULL;
+    }
+    return true;
+}
+
+static inline struct kp_plan *plan_over(struct planner *planner, struct kp_plan *input)
+{
+    struct kp_plan_over_call calls[4];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < 12 && count < 1 + i / 4; i++)
+        count += over_call(planner, input, &calls[count]);
+    struct kp_plan *plan = make_plan(planner, KP_PLAN_OVER, input->col_count + count, input, NULL);
+    for (uint32_t i = 0; i < count; i++)
+        plan->cols[input->col_count + i].type = calls[i].type;
+    plan->over.call_count = count;
+    plan->over.calls = kp_arena_calloc(planner->arena, 4 * sizeof *calls);
+    memcpy(plan->over.calls, calls, count * sizeof *calls);
+    plan->over.partition_count = random_below(planner->random, 3);
+    plan->over.partitions = kp_arena_calloc(planner->arena, 2 * sizeof(uint32_t));
+    for (uint32_t k = 0; k < plan->over.partition_count; k++)
+        plan->over.partitions[k] = random_below(planner->random, input->col_count);
+    plan->over.key_count = random_below(planner->random, 3);
+    plan->over.order_count = plan->over.key_count ? random_below(planner->random, plan->over.key_count + 1) : 0;
+    plan->over.keys = kp_arena_calloc(planner->arena, 2 * sizeof *plan->over.keys);
+    for (uint32_t k = 0; k < plan->over.key_count; k++)
+        plan->over.keys[k] = (struct kp_sort_key){random_below(planner->random, input->col_count),
+                                                  random_below(planner->random, 2), random_below(planner->random, 2)};
+    return plan;
+}
+
 static inline struct kp_plan *plan_any(struct planner *planner, uint32_t depth)
 {
     if (depth == 0)
@@ -333,7 +405,9 @@ static inline struct kp_plan *plan_any(struct planner *planner, uint32_t depth)
     struct kp_plan *input = plan_any(planner, depth - 1);
     int32_t time = find_column(planner->random, input, KP_TIMESTAMP);
     int32_t times = find_column(planner->random, input, KP_INT8);
-    switch (random_below(planner->random, 10)) {
+    switch (random_below(planner->random, 11)) {
+    case 10:
+        return plan_over(planner, input);
     case 4:
     case 5:
         return plan_join(planner, input, plan_any(planner, random_below(planner->random, depth)));
@@ -658,6 +732,167 @@ static inline struct nrows naive_topn(struct naive *naive, const struct kp_plan 
     return out;
 }
 
+/* ---- window functions, a row at a time ---- */
+
+struct naive_rows {
+    struct naive *naive;
+    const struct kp_plan *plan;
+    struct kp_datum **rows; /* a partition's, in order, copies one by one */
+    uint32_t count;
+};
+
+static inline int naive_over_compare(const struct kp_plan *plan, const struct kp_datum *a, const struct kp_datum *b,
+                                     bool peers)
+{
+    for (uint32_t k = 0; k < (peers ? plan->over.order_count : plan->over.key_count); k++) {
+        const struct kp_sort_key *key = &plan->over.keys[k];
+        int order = naive_order(&a[key->column], &b[key->column], key->descending, key->nulls_first);
+        if (order)
+            return order;
+    }
+    for (uint32_t c = 0; !peers && c < plan->inputs[0]->col_count; c++) {
+        int order = naive_order(&a[c], &b[c], false, false);
+        if (order)
+            return order;
+    }
+    return 0;
+}
+
+/* How many runs of peers lie between two rows. */
+static inline int64_t naive_runs(const struct naive_rows *rows, uint32_t from, uint32_t to)
+{
+    int64_t runs = 0;
+    for (uint32_t i = KP_MIN(from, to); i < KP_MAX(from, to); i++)
+        runs += naive_over_compare(rows->plan, rows->rows[i], rows->rows[i + 1], true) != 0;
+    return from <= to ? runs : -runs;
+}
+
+static inline bool naive_in_frame(const struct naive_rows *rows, const struct kp_plan_frame *frame, uint32_t row,
+                                  uint32_t at)
+{
+    static const int64_t far = INT64_MAX;
+    int64_t distance = frame->mode == KP_FRAME_ROWS ? (int64_t)at - row : naive_runs(rows, row, at);
+    int64_t start[] = {-far, -frame->start_offset, 0, frame->start_offset, far};
+    int64_t end[] = {-far, -frame->end_offset, 0, frame->end_offset, far};
+    return distance >= start[frame->start] && distance <= end[frame->end];
+}
+
+static inline struct kp_datum naive_over_value(const struct naive_rows *rows, const struct kp_plan_over_call *call,
+                                               uint32_t row)
+{
+    struct kp_datum result = {.type = call->type}, null = {.type = call->type, .null = true};
+    uint32_t *frame = kp_arena_calloc(rows->naive->arena, (rows->count + 1) * sizeof *frame), n = 0, before = 0,
+             peers = 0, first_peer = UINT32_MAX;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        int order = naive_over_compare(rows->plan, rows->rows[i], rows->rows[row], true);
+        before += order < 0;
+        peers += order == 0;
+        first_peer = order == 0 && first_peer == UINT32_MAX ? i : first_peer;
+        if (naive_in_frame(rows, &call->frame, row, i))
+            frame[n++] = i;
+    }
+    switch (call->kind) {
+    case KP_OVER_ROW_NUMBER:
+        result.i64 = (int64_t)row + 1;
+        return result;
+    case KP_OVER_RANK:
+        result.i64 = (int64_t)before + 1;
+        return result;
+    case KP_OVER_DENSE_RANK:
+        result.i64 = naive_runs(rows, 0, row) + 1;
+        return result;
+    case KP_OVER_PERCENT_RANK:
+        result.f64 = rows->count > 1 ? (double)before / (double)(rows->count - 1) : 0;
+        return result;
+    case KP_OVER_CUME_DIST:
+        result.f64 = (double)(before + peers) / (double)rows->count;
+        return result;
+    case KP_OVER_LAG:
+    case KP_OVER_LEAD: {
+        int64_t offset = 1;
+        if (call->arg_count > 1) {
+            const struct kp_datum *given = &rows->rows[row][call->args[1]];
+            if (given->null)
+                return null;
+            offset = given->i32;
+        }
+        int64_t at = (int64_t)row + (call->kind == KP_OVER_LAG ? -offset : offset);
+        if (at >= 0 && at < rows->count)
+            return rows->rows[at][call->args[0]];
+        return call->arg_count > 2 ? rows->rows[row][call->args[2]] : null;
+    }
+    case KP_OVER_FIRST_VALUE:
+        return n ? rows->rows[frame[0]][call->args[0]] : null;
+    case KP_OVER_LAST_VALUE:
+        return n ? rows->rows[frame[n - 1]][call->args[0]] : null;
+    case KP_OVER_NTH_VALUE: {
+        const struct kp_datum *nth = &rows->rows[row][call->args[1]];
+        return !nth->null && nth->i32 >= 1 && nth->i32 <= (int32_t)n ? rows->rows[frame[nth->i32 - 1]][call->args[0]]
+                                                                     : null;
+    }
+    default:
+        break;
+    }
+    int64_t count = 0, sum = 0;
+    result.null = true;
+    bool is_max = strcmp(call->agg->name, "max") == 0, is_min = strcmp(call->agg->name, "min") == 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct kp_datum *cells = rows->rows[frame[i]], *value = &cells[call->args[0]];
+        if (value->null || (call->filtered && (cells[call->filter].null || !cells[call->filter].b)))
+            continue;
+        count++;
+        sum += value->i32;
+        if (!is_max && !is_min)
+            continue;
+        int order = result.null ? 0 : kp_value_compare(value->type.id, value->raw, result.raw);
+        if (result.null || (is_max ? order > 0 : order < 0))
+            result = *value;
+    }
+    if (is_max || is_min)
+        return result;
+    bool counts = strcmp(call->agg->name, "count") == 0;
+    result.null = !counts && count == 0;
+    result.i64 = counts ? count : sum;
+    return result;
+}
+
+static inline struct nrows naive_over(struct naive *naive, const struct kp_plan *plan)
+{
+    struct nrows input = naive_run(naive, plan->inputs[0]), out = {0};
+    uint32_t cols = plan->inputs[0]->col_count;
+    bool *done = kp_arena_calloc(naive->arena, input.count + 1);
+    for (uint32_t i = 0; i < input.count; i++) {
+        if (done[i])
+            continue;
+        int64_t total = 0;
+        for (uint32_t k = 0; k < input.count; k++)
+            total += input.rows[k].weight;
+        struct naive_rows rows = {naive, plan, kp_arena_calloc(naive->arena, ((size_t)total + 1) * sizeof(void *)), 0};
+        for (uint32_t k = i; k < input.count; k++) {
+            bool same = !done[k];
+            for (uint32_t p = 0; same && p < plan->over.partition_count; p++)
+                same = same_datum(&input.rows[i].cells[plan->over.partitions[p]],
+                                  &input.rows[k].cells[plan->over.partitions[p]]);
+            for (int64_t copy = 0; same && copy < input.rows[k].weight; copy++) {
+                uint32_t at = rows.count++;
+                for (; at > 0 && naive_over_compare(plan, input.rows[k].cells, rows.rows[at - 1], false) < 0; at--)
+                    rows.rows[at] = rows.rows[at - 1];
+                rows.rows[at] = input.rows[k].cells;
+            }
+            done[k] |= same;
+        }
+        for (uint32_t row = 0; row < rows.count; row++) {
+            struct kp_datum *cells = kp_arena_calloc(naive->arena, (plan->col_count + 1) * sizeof *cells);
+            memcpy(cells, rows.rows[row], cols * sizeof *cells);
+            for (uint32_t c = 0; c < plan->over.call_count; c++)
+                cells[cols + c] = naive_over_value(&rows, &plan->over.calls[c], row);
+            nrows_add(&out, cells, 1);
+        }
+    }
+    kp_free(input.rows);
+    return out;
+}
+
 static inline struct nrows naive_window(struct naive *naive, const struct kp_plan *plan)
 {
     struct nrows input = naive_run(naive, plan->inputs[0]), out = {0};
@@ -695,6 +930,8 @@ static inline struct nrows naive_run(struct naive *naive, const struct kp_plan *
         return naive_join(naive, plan);
     if (plan->kind == KP_PLAN_TOPN)
         return naive_topn(naive, plan);
+    if (plan->kind == KP_PLAN_OVER)
+        return naive_over(naive, plan);
     if (plan->kind == KP_PLAN_WINDOW)
         return naive_window(naive, plan);
     if (plan->kind == KP_PLAN_UNION) {

@@ -192,6 +192,9 @@ uint64_t kp_op_window_late(const struct kp_node *node);
 KP_MUST enum kp_code kp_op_topn(struct kp_graph *graph, const struct kp_plan *plan,
                                 const struct kp_session_settings *settings, struct kp_node *input,
                                 struct kp_node **ret_node, struct kp_error *err);
+KP_MUST enum kp_code kp_op_over(struct kp_graph *graph, const struct kp_plan *plan,
+                                const struct kp_session_settings *settings, struct kp_node *input,
+                                struct kp_node **ret_node, struct kp_error *err);
 struct kp_node *kp_op_emit(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input,
                            struct kp_node *source);
 struct kp_node *kp_op_output(struct kp_graph *graph, struct kp_node *input);

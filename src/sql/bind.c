@@ -246,6 +246,7 @@ uint32_t kp_plan_unique_key(struct binder *binder, const struct kp_plan *plan, u
         return scan_key(plan, keys);
     case KP_PLAN_FILTER:
     case KP_PLAN_EMIT:
+    case KP_PLAN_OVER:
     case KP_PLAN_TOPN:
     case KP_PLAN_SORT:
         return kp_plan_unique_key(binder, plan->inputs[0], keys);

@@ -3,7 +3,8 @@
  *
  *   resolve.c  which function, operator or aggregate a name and types mean       coerce.c  casts, common types
  *   expr_bind.c, expr_call.c  expressions                                        scope.c   names to columns
- *   select.c  one SELECT     setop.c  UNION and its like     from.c  FROM     group.c  GROUP BY     order.c  ORDER BY
+ *   select.c  one SELECT     setop.c  UNION and its like     from.c  FROM     group.c  GROUP BY
+ *   over.c  OVER, DISTINCT ON     order.c  ORDER BY, LIMIT
  *   sublink.c  IN, EXISTS, scalars     push.c  joins and where predicates go     prune.c  columns nobody reads
  *   write.c, create.c  the other statements
  */
@@ -15,6 +16,7 @@
 
 /* Columns of an expression being bound that are not columns of the input: replaced before the plan is done. */
 enum {
+    KP_OVER_BASE = 1 << 30, /* + index: the value of a window function of this SELECT */
     KP_AGG_BASE = 1 << 29,  /* + index: the value of an aggregate of this SELECT */
     KP_OUTER_BASE = 1 << 28 /* + index: a column of the query around this one */
 };
@@ -43,11 +45,25 @@ struct agg_list {
     uint32_t count, cap;
 };
 
+/* A window function of a SELECT: expressions over its input. */
+struct over_item {
+    struct kp_expr **partitions, **orders, **args, *filter;
+    uint32_t partition_count, order_count, arg_count;
+    struct kp_sort_key *keys;      /* of orders; column unused */
+    struct kp_plan_over_call call; /* columns unused */
+};
+struct over_list {
+    const PgQuery__SelectStmt *select; /* whose WINDOW clause names windows */
+    struct over_item *items;
+    uint32_t count, cap;
+};
+
 /* What may stand in the expression being bound. */
 struct expr_place {
     const struct scope *scope;
     const char *clause;        /* "WHERE", as in PostgreSQL's messages */
     struct agg_list *aggs;     /* NULL: aggregates are refused */
+    struct over_list *overs;   /* NULL: window functions are refused */
     struct query_joins *joins; /* where scalar subqueries may hang a join; NULL: they are refused */
 };
 
@@ -236,9 +252,25 @@ struct order {
 KP_MUST enum kp_code kp_bind_order(struct binder *binder, const PgQuery__SelectStmt *select,
                                    const struct expr_place *place, struct targets *targets, bool distinct,
                                    struct order *ret_order);
+/* The target that an item of ORDER BY or DISTINCT ON means: a position, an output's name, an expression, which is added
+ * to the end if it is none of them. visible: how many of the targets the query shows. */
+KP_MUST enum kp_code kp_bind_order_column(struct binder *binder, const PgQuery__Node *node, const char *clause,
+                                          const struct expr_place *place, struct targets *targets, uint32_t visible,
+                                          bool distinct, uint32_t *ret_column);
 /* SORT or TOPN over the plan as the clauses say. */
 KP_MUST enum kp_code kp_bind_order_plan(struct binder *binder, const PgQuery__SelectStmt *select,
                                         const struct order *order, bool root, struct kp_plan **plan);
+/* over.c: a call with OVER, as a column of KP_OVER_BASE. */
+bool kp_bind_is_over(const char *name);
+KP_MUST enum kp_code kp_bind_over(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
+                                  const char *name, struct kp_expr **ret_expr);
+/* The plan with the functions' values behind its columns, the targets reading them. ties: the columns that tell rows
+ * apart. */
+struct kp_plan *kp_bind_overs(struct binder *binder, struct over_list *list, const uint32_t *ties, uint32_t tie_count,
+                              struct targets *targets, struct kp_plan *plan);
+/* The first row, in order, of those that are equal in these columns. */
+KP_MUST enum kp_code kp_bind_distinct_on(struct binder *binder, const uint32_t *columns, uint32_t count,
+                                         const struct order *order, uint32_t visible, struct kp_plan **plan);
 /* WHERE: subqueries that are conjuncts become joins, the rest conditions of `joins`. */
 KP_MUST enum kp_code kp_bind_where(struct binder *binder, const struct expr_place *place, const PgQuery__Node *where,
                                    struct query_joins *joins);

@@ -86,9 +86,7 @@ static uint32_t keep_aggregate(struct binder *binder, struct agg_list *list, con
 static enum kp_code refuse_parts(struct binder *binder, const PgQuery__FuncCall *call, const char *name, bool aggregate)
 {
     const char *what = NULL;
-    if (call->over)
-        what = "window functions (OVER)";
-    else if (call->agg_within_group)
+    if (call->agg_within_group)
         what = "ordered-set aggregates (WITHIN GROUP)";
     else if (call->n_agg_order)
         what = "ORDER BY inside an aggregate";
@@ -118,6 +116,7 @@ static enum kp_code bind_aggregate(struct binder *binder, const struct expr_plac
     }
     struct expr_place inside = *place;
     inside.aggs = NULL;
+    inside.overs = NULL;
     inside.clause = "an aggregate";
     struct kp_expr **args = kp_arena_calloc(binder->arena, call->n_args * sizeof *args);
     for (size_t i = 0; i < call->n_args; i++)
@@ -151,12 +150,17 @@ enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *p
     if (schema && strcmp(schema, "pg_catalog") != 0)
         return kp_bind_fail(binder, call->location, KP_NOT_FOUND, "42883", "function %s.%s does not exist", schema,
                             name);
+    if (call->over)
+        return kp_bind_over(binder, place, call, name, ret_expr);
     bool aggregate = kp_bind_is_aggregate(name);
     KP_TRY(refuse_parts(binder, call, name, aggregate));
     if (aggregate)
         return bind_aggregate(binder, place, call, name, ret_expr);
     if (is_now(name) && call->n_args == 0)
         return bind_now(binder, "now()", KP_TIMESTAMPTZ, -1, call->location, ret_expr);
+    if (kp_bind_is_over(name))
+        return kp_bind_fail(binder, call->location, KP_INVALID, "42P20", "window function %s requires an OVER clause",
+                            name);
     if (kp_bind_is_window(name)) {
         kp_bind_fail(binder, call->location, KP_INVALID, "0A000", "%s() is a table function", name);
         return kp_error_hint(binder->err, "Write it in FROM: FROM %s(relation, time, INTERVAL '…').", name);

@@ -91,6 +91,8 @@ static struct kp_expr *rewrite(const struct kp_expr *expr, struct kp_arena *aren
             return kp_bind_column(above->binder, g, expr->type, expr->location);
     if (expr->kind != KP_EXPR_COLUMN)
         return NULL;
+    if (expr->column >= KP_OVER_BASE) /* its own expressions are rewritten apart */
+        return NULL;
     if (expr->column >= KP_AGG_BASE)
         return kp_bind_column(above->binder, grouping->count + expr->column - KP_AGG_BASE, expr->type, expr->location);
     if (!above->stray)

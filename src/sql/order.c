@@ -7,12 +7,12 @@
  */
 #include "sql/bind.h"
 
-static enum kp_code position_key(struct binder *binder, const PgQuery__AConst *node, const struct targets *targets,
+static enum kp_code position_key(struct binder *binder, const PgQuery__AConst *node, const char *clause,
                                  uint32_t visible, uint32_t *ret_column)
 {
     int32_t position = node->ival->ival;
     if (position < 1 || (uint32_t)position > visible)
-        return kp_bind_fail(binder, node->location, KP_INVALID, "42P10", "ORDER BY position %d is not in select list",
+        return kp_bind_fail(binder, node->location, KP_INVALID, "42P10", "%s position %d is not in select list", clause,
                             position);
     *ret_column = (uint32_t)position - 1;
     return KP_OK;
@@ -39,12 +39,13 @@ static bool named_key(const PgQuery__Node *node, const struct targets *targets, 
     return found;
 }
 
-static enum kp_code expr_key(struct binder *binder, const PgQuery__Node *node, const struct expr_place *place,
-                             struct targets *targets, bool distinct, uint32_t *ret_column)
+static enum kp_code expr_key(struct binder *binder, const PgQuery__Node *node, const char *clause,
+                             const struct expr_place *place, struct targets *targets, bool distinct,
+                             uint32_t *ret_column)
 {
     struct kp_expr *expr;
     struct expr_place inside = *place;
-    inside.clause = "ORDER BY";
+    inside.clause = clause;
     KP_TRY(kp_bind_expr(binder, &inside, node, &expr));
     KP_TRY(kp_bind_settle_unknown(binder, expr, &expr));
     for (uint32_t i = 0; i < targets->count; i++) {
@@ -61,6 +62,23 @@ static enum kp_code expr_key(struct binder *binder, const PgQuery__Node *node, c
     return KP_OK;
 }
 
+enum kp_code kp_bind_order_column(struct binder *binder, const PgQuery__Node *node, const char *clause,
+                                  const struct expr_place *place, struct targets *targets, uint32_t visible,
+                                  bool distinct, uint32_t *ret_column)
+{
+    bool ambiguous;
+    if (node->node_case == PG_QUERY__NODE__NODE_A_CONST && node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL)
+        return position_key(binder, node->a_const, clause, visible, ret_column);
+    if (node->node_case == PG_QUERY__NODE__NODE_A_CONST && !node->a_const->isnull)
+        return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42601", "non-integer constant in %s", clause);
+    if (!named_key(node, targets, visible, ret_column, &ambiguous))
+        return expr_key(binder, node, clause, place, targets, distinct, ret_column);
+    if (ambiguous)
+        return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42702", "%s \"%s\" is ambiguous", clause,
+                            node->column_ref->fields[0]->string->sval);
+    return KP_OK;
+}
+
 enum kp_code kp_bind_order(struct binder *binder, const PgQuery__SelectStmt *select, const struct expr_place *place,
                            struct targets *targets, bool distinct, struct order *ret_order)
 {
@@ -70,19 +88,9 @@ enum kp_code kp_bind_order(struct binder *binder, const PgQuery__SelectStmt *sel
         const PgQuery__SortBy *by = select->sort_clause[i]->sort_by;
         const PgQuery__Node *node = by->node;
         struct kp_sort_key *key = &order.keys[order.count];
-        bool ambiguous;
         if (by->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_USING)
             return kp_bind_fail(binder, by->location, KP_UNSUPPORTED, NULL, "ORDER BY … USING is not supported");
-        if (node->node_case == PG_QUERY__NODE__NODE_A_CONST && node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL)
-            KP_TRY(position_key(binder, node->a_const, targets, visible, &key->column));
-        else if (node->node_case == PG_QUERY__NODE__NODE_A_CONST && !node->a_const->isnull)
-            return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42601",
-                                "non-integer constant in ORDER BY");
-        else if (!named_key(node, targets, visible, &key->column, &ambiguous))
-            KP_TRY(expr_key(binder, node, place, targets, distinct, &key->column));
-        else if (ambiguous)
-            return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42702", "ORDER BY \"%s\" is ambiguous",
-                                node->column_ref->fields[0]->string->sval);
+        KP_TRY(kp_bind_order_column(binder, node, "ORDER BY", place, targets, visible, distinct, &key->column));
         key->descending = by->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
         key->nulls_first = by->sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST ||
                            (key->descending && by->sortby_nulls != PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_LAST);

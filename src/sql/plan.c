@@ -82,6 +82,11 @@ static struct kp_plan *copy_node(const struct kp_plan *plan, struct kp_arena *ar
         copy->topn.limit = kp_expr_copy(plan->topn.limit, arena, replace, arg);
         copy->topn.offset = kp_expr_copy(plan->topn.offset, arena, replace, arg);
         break;
+    case KP_PLAN_OVER:
+        copy->over.partitions = copy_array(plan->over.partitions, plan->over.partition_count * sizeof(uint32_t), arena);
+        copy->over.keys = copy_array(plan->over.keys, plan->over.key_count * sizeof *plan->over.keys, arena);
+        copy->over.calls = copy_array(plan->over.calls, plan->over.call_count * sizeof *plan->over.calls, arena);
+        break;
     case KP_PLAN_UNION:
     case KP_PLAN_REPEAT:
     case KP_PLAN_EMIT:
@@ -173,17 +178,44 @@ static bool exprs_equal(struct kp_expr *const *a, struct kp_expr *const *b, uint
     return true;
 }
 
-static bool sort_equal(const struct kp_plan *a, const struct kp_plan *b)
+static bool keys_equal(const struct kp_sort_key *a, const struct kp_sort_key *b, uint32_t count)
 {
-    if (a->topn.key_count != b->topn.key_count || !kp_expr_equal(a->topn.limit, b->topn.limit) ||
-        !kp_expr_equal(a->topn.offset, b->topn.offset))
-        return false;
-    for (uint32_t i = 0; i < a->topn.key_count; i++) {
-        const struct kp_sort_key *x = &a->topn.keys[i], *y = &b->topn.keys[i];
+    for (uint32_t i = 0; i < count; i++) {
+        const struct kp_sort_key *x = &a[i], *y = &b[i];
         if (x->column != y->column || x->descending != y->descending || x->nulls_first != y->nulls_first)
             return false;
     }
     return true;
+}
+
+static bool sort_equal(const struct kp_plan *a, const struct kp_plan *b)
+{
+    return a->topn.key_count == b->topn.key_count && kp_expr_equal(a->topn.limit, b->topn.limit) &&
+           kp_expr_equal(a->topn.offset, b->topn.offset) && keys_equal(a->topn.keys, b->topn.keys, a->topn.key_count);
+}
+
+bool kp_plan_over_call_equal(const struct kp_plan_over_call *a, const struct kp_plan_over_call *b)
+{
+    if (a->kind != b->kind || a->agg != b->agg || a->arg_count != b->arg_count || a->filtered != b->filtered ||
+        (a->filtered && a->filter != b->filter) || a->frame.mode != b->frame.mode || a->frame.start != b->frame.start ||
+        a->frame.end != b->frame.end || a->frame.start_offset != b->frame.start_offset ||
+        a->frame.end_offset != b->frame.end_offset || !kp_type_equal(a->type, b->type))
+        return false;
+    return a->arg_count == 0 || memcmp(a->args, b->args, a->arg_count * sizeof *a->args) == 0;
+}
+
+static bool over_equal(const struct kp_plan *a, const struct kp_plan *b)
+{
+    if (a->over.partition_count != b->over.partition_count || a->over.order_count != b->over.order_count ||
+        a->over.key_count != b->over.key_count || a->over.call_count != b->over.call_count)
+        return false;
+    if (a->over.partition_count &&
+        memcmp(a->over.partitions, b->over.partitions, a->over.partition_count * sizeof(uint32_t)) != 0)
+        return false;
+    for (uint32_t i = 0; i < a->over.call_count; i++)
+        if (!kp_plan_over_call_equal(&a->over.calls[i], &b->over.calls[i]))
+            return false;
+    return keys_equal(a->over.keys, b->over.keys, a->over.key_count);
 }
 
 static bool aggregate_equal(const struct kp_plan *a, const struct kp_plan *b)
@@ -242,6 +274,8 @@ static bool node_equal(const struct kp_plan *a, const struct kp_plan *b)
         return sort_equal(a, b);
     case KP_PLAN_UNION:
         return true;
+    case KP_PLAN_OVER:
+        return over_equal(a, b);
     case KP_PLAN_REPEAT:
         return a->repeat.column == b->repeat.column;
     case KP_PLAN_EMIT:

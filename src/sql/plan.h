@@ -29,6 +29,7 @@ enum kp_plan_kind {
     KP_PLAN_JOIN,
     KP_PLAN_UNION,  /* UNION ALL of inputs with equal column types */
     KP_PLAN_REPEAT, /* each row as often as a bigint column of it says */
+    KP_PLAN_OVER,   /* window functions: the input's columns, then a value per function. Ties by the whole row */
     KP_PLAN_TOPN,   /* ORDER BY … LIMIT/OFFSET, ties by the whole row */
     KP_PLAN_EMIT,   /* EMIT ON WINDOW CLOSE: rows whose column window_end is at or before the watermark, once */
     KP_PLAN_SORT    /* only at the root of an ad-hoc query: the order of its result, no limit */
@@ -48,6 +49,40 @@ struct kp_plan_agg {
     uint32_t arg_count;
     struct kp_expr *filter; /* FILTER (WHERE …), or NULL */
     bool distinct;
+    struct kp_type type;
+};
+
+enum kp_over_kind {
+    KP_OVER_ROW_NUMBER,
+    KP_OVER_RANK,
+    KP_OVER_DENSE_RANK,
+    KP_OVER_PERCENT_RANK,
+    KP_OVER_CUME_DIST,
+    KP_OVER_NTILE,
+    KP_OVER_LAG,
+    KP_OVER_LEAD,
+    KP_OVER_FIRST_VALUE,
+    KP_OVER_LAST_VALUE,
+    KP_OVER_NTH_VALUE,
+    KP_OVER_AGGREGATE
+};
+enum kp_frame_mode { KP_FRAME_ROWS, KP_FRAME_RANGE, KP_FRAME_GROUPS };
+enum kp_frame_bound { KP_BOUND_FIRST, KP_BOUND_PRECEDING, KP_BOUND_CURRENT, KP_BOUND_FOLLOWING, KP_BOUND_LAST };
+
+struct kp_plan_frame {
+    enum kp_frame_mode mode; /* offsets count rows or runs of peers; RANGE has none */
+    enum kp_frame_bound start, end;
+    int64_t start_offset, end_offset;
+};
+
+/* One function of an OVER; arguments and filter are columns of its input. */
+struct kp_plan_over_call {
+    enum kp_over_kind kind;
+    const struct kp_agg *agg; /* of an aggregate */
+    uint32_t arg_count, args[KP_FUNCTION_ARGS_MAX];
+    bool filtered;
+    uint32_t filter;
+    struct kp_plan_frame frame;
     struct kp_type type;
 };
 
@@ -102,6 +137,14 @@ struct kp_plan {
             struct kp_expr *limit, *offset; /* bigint constants or parameters; NULL: none */
         } topn;                             /* and sort (limit, offset NULL) */
         struct {
+            uint32_t partition_count, *partitions; /* columns of the input */
+            uint32_t order_count;                  /* the first keys: rows equal in them are peers */
+            uint32_t key_count;                    /* with those that only break ties */
+            struct kp_sort_key *keys;
+            uint32_t call_count;
+            struct kp_plan_over_call *calls;
+        } over;
+        struct {
             uint32_t column; /* never negative */
         } repeat;
         struct {
@@ -129,6 +172,7 @@ KP_MUST enum kp_code kp_plan_instantiate(const struct kp_plan_root *root, const 
                                          uint32_t param_count, struct kp_plan_root **ret_root, struct kp_error *err);
 /* EXPLAIN's text: one line a node, indented, with keys, predicates, growing, where state grows without bound. */
 void kp_plan_print(const struct kp_plan *plan, struct kp_buf *out);
+bool kp_plan_over_call_equal(const struct kp_plan_over_call *a, const struct kp_plan_over_call *b);
 /* Structural equality and hash of whole sub-plans: sharing. */
 bool kp_plan_equal(const struct kp_plan *a, const struct kp_plan *b);
 uint64_t kp_plan_hash(const struct kp_plan *plan);

@@ -128,16 +128,71 @@ static void print_join(const struct kp_plan *plan, struct kp_buf *out)
     kp_buf_append_text(out, "  [state: all rows of both inputs]");
 }
 
-static void print_sort(const struct kp_plan *plan, struct kp_buf *out)
+static void print_keys(const struct kp_plan *plan, const struct kp_sort_key *keys, uint32_t count, struct kp_buf *out)
 {
-    kp_buf_append_text(out, plan->kind == KP_PLAN_TOPN ? "TopN: " : "Sort: ");
-    for (uint32_t i = 0; i < plan->topn.key_count; i++) {
-        const struct kp_sort_key *key = &plan->topn.keys[i];
+    for (uint32_t i = 0; i < count; i++) {
+        const struct kp_sort_key *key = &keys[i];
         kp_buf_printf(out, "%s%s%s", i ? ", " : "", plan->inputs[0]->cols[key->column].name,
                       key->descending ? " DESC" : "");
         if (key->nulls_first != key->descending)
             kp_buf_append_text(out, key->nulls_first ? " NULLS FIRST" : " NULLS LAST");
     }
+}
+
+static void print_bound(enum kp_frame_bound bound, int64_t offset, struct kp_buf *out)
+{
+    static const char *const names[] = {"UNBOUNDED PRECEDING", "PRECEDING", "CURRENT ROW", "FOLLOWING",
+                                        "UNBOUNDED FOLLOWING"};
+    if (bound == KP_BOUND_PRECEDING || bound == KP_BOUND_FOLLOWING)
+        kp_buf_printf(out, "%lld ", (long long)offset);
+    kp_buf_append_text(out, names[bound]);
+}
+
+static void print_call(const struct kp_plan *plan, const struct kp_plan_over_call *call, struct kp_buf *out)
+{
+    static const char *const names[] = {"row_number", "rank", "dense_rank",  "percent_rank", "cume_dist", "ntile",
+                                        "lag",        "lead", "first_value", "last_value",   "nth_value", ""};
+    static const char *const modes[] = {"ROWS", "RANGE", "GROUPS"};
+    const struct kp_column *in = plan->inputs[0]->cols;
+    kp_buf_printf(out, "%s(", call->kind == KP_OVER_AGGREGATE ? call->agg->name : names[call->kind]);
+    for (uint32_t i = 0; i < call->arg_count; i++)
+        kp_buf_printf(out, "%s%s", i ? ", " : "", in[call->args[i]].name);
+    kp_buf_append_text(out, call->kind == KP_OVER_AGGREGATE && !call->arg_count ? "*)" : ")");
+    if (call->filtered)
+        kp_buf_printf(out, " FILTER (WHERE %s)", in[call->filter].name);
+    const struct kp_plan_frame *frame = &call->frame;
+    if (call->kind < KP_OVER_FIRST_VALUE ||
+        (frame->mode == KP_FRAME_RANGE && frame->start == KP_BOUND_FIRST && frame->end == KP_BOUND_CURRENT))
+        return;
+    kp_buf_printf(out, " %s BETWEEN ", modes[frame->mode]);
+    print_bound(frame->start, frame->start_offset, out);
+    kp_buf_append_text(out, " AND ");
+    print_bound(frame->end, frame->end_offset, out);
+}
+
+static void print_over(const struct kp_plan *plan, struct kp_buf *out)
+{
+    kp_buf_append_text(out, "Over: ");
+    for (uint32_t i = 0; i < plan->over.call_count; i++) {
+        if (i)
+            kp_buf_append_text(out, ", ");
+        print_call(plan, &plan->over.calls[i], out);
+    }
+    for (uint32_t i = 0; i < plan->over.partition_count; i++)
+        kp_buf_printf(out, "%s%s", i ? ", " : " partition by ", plan->inputs[0]->cols[plan->over.partitions[i]].name);
+    if (plan->over.order_count)
+        kp_buf_append_text(out, " order by ");
+    print_keys(plan, plan->over.keys, plan->over.order_count, out);
+    if (plan->over.key_count > plan->over.order_count)
+        kp_buf_append_text(out, " then ");
+    print_keys(plan, plan->over.keys + plan->over.order_count, plan->over.key_count - plan->over.order_count, out);
+    kp_buf_append_text(out, "  [state: all rows]");
+}
+
+static void print_sort(const struct kp_plan *plan, struct kp_buf *out)
+{
+    kp_buf_append_text(out, plan->kind == KP_PLAN_TOPN ? "TopN: " : "Sort: ");
+    print_keys(plan, plan->topn.keys, plan->topn.key_count, out);
     const char *separator = plan->topn.key_count ? ", " : "";
     if (plan->topn.limit) {
         kp_buf_printf(out, "%slimit ", separator);
@@ -188,6 +243,9 @@ static void print_line(const struct kp_plan *plan, struct kp_buf *out)
         break;
     case KP_PLAN_UNION:
         kp_buf_append_text(out, "Union All");
+        break;
+    case KP_PLAN_OVER:
+        print_over(plan, out);
         break;
     case KP_PLAN_REPEAT:
         kp_buf_printf(out, "Repeat: %s times", plan->cols[plan->repeat.column].name);

@@ -325,6 +325,59 @@ static struct pruned prune_sort(struct binder *binder, struct kp_plan *plan)
     return (struct pruned){plan, input.map};
 }
 
+/* Functions nobody reads go; without any the node goes. */
+static struct pruned prune_over(struct binder *binder, struct kp_plan *plan, const bool *needed)
+{
+    uint32_t in = plan->inputs[0]->col_count, kept = 0;
+    bool *below = flags(binder, in, false);
+    memcpy(below, needed, in);
+    uint32_t *map = identity(binder, plan->col_count);
+    struct kp_plan_over_call *calls = kp_arena_alloc(binder->arena, (plan->over.call_count + 1) * sizeof *calls);
+    for (uint32_t i = 0; i < plan->over.call_count; i++) {
+        map[in + i] = NONE;
+        if (!needed[in + i])
+            continue;
+        map[in + i] = kept;
+        calls[kept++] = plan->over.calls[i];
+        for (uint32_t k = 0; k < plan->over.calls[i].arg_count; k++)
+            below[plan->over.calls[i].args[k]] = true;
+        if (plan->over.calls[i].filtered)
+            below[plan->over.calls[i].filter] = true;
+    }
+    for (uint32_t i = 0; kept && i < plan->over.partition_count; i++)
+        below[plan->over.partitions[i]] = true;
+    for (uint32_t i = 0; kept && i < plan->over.key_count; i++)
+        below[plan->over.keys[i].column] = true;
+    struct pruned input = prune(binder, plan->inputs[0], below);
+    uint32_t out = input.plan->col_count;
+    memcpy(map, input.map, in * sizeof *map);
+    if (kept == 0)
+        return (struct pruned){input.plan, map};
+    struct kp_column *cols = kp_arena_alloc(binder->arena, (out + kept) * sizeof *cols);
+    for (uint32_t i = 0; i < plan->col_count; i++) {
+        if (i >= in && map[i] != NONE)
+            map[i] += out;
+        if (map[i] != NONE)
+            cols[map[i]] = plan->cols[i];
+    }
+    for (uint32_t i = 0; i < plan->over.partition_count; i++)
+        plan->over.partitions[i] = input.map[plan->over.partitions[i]];
+    for (uint32_t i = 0; i < plan->over.key_count; i++)
+        plan->over.keys[i].column = input.map[plan->over.keys[i].column];
+    for (uint32_t i = 0; i < kept; i++) {
+        for (uint32_t k = 0; k < calls[i].arg_count; k++)
+            calls[i].args[k] = input.map[calls[i].args[k]];
+        if (calls[i].filtered)
+            calls[i].filter = input.map[calls[i].filter];
+    }
+    plan->inputs[0] = input.plan;
+    plan->over.calls = calls;
+    plan->over.call_count = kept;
+    plan->cols = cols;
+    plan->col_count = out + kept;
+    return (struct pruned){plan, map};
+}
+
 static struct pruned prune_repeat(struct binder *binder, struct kp_plan *plan, const bool *needed)
 {
     bool *below = flags(binder, plan->col_count, false);
@@ -371,6 +424,8 @@ static struct pruned prune(struct binder *binder, struct kp_plan *plan, const bo
     case KP_PLAN_TOPN:
     case KP_PLAN_SORT:
         return prune_sort(binder, plan);
+    case KP_PLAN_OVER:
+        return prune_over(binder, plan, needed);
     case KP_PLAN_REPEAT:
         return prune_repeat(binder, plan, needed);
     case KP_PLAN_EMIT:

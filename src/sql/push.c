@@ -252,6 +252,17 @@ static struct kp_plan *push_below(struct binder *binder, struct kp_plan *plan, c
     return plan;
 }
 
+static bool reads_partition(const struct kp_expr *expr, void *arg)
+{
+    const struct kp_plan *plan = arg;
+    if (expr->kind != KP_EXPR_COLUMN)
+        return true;
+    for (uint32_t i = 0; i < plan->over.partition_count; i++)
+        if (plan->over.partitions[i] == expr->column)
+            return true;
+    return false;
+}
+
 static struct kp_plan *push_into_join(struct binder *binder, struct kp_plan *plan, struct kp_expr *predicate)
 {
     enum side side = side_of(plan, predicate);
@@ -301,6 +312,12 @@ struct kp_plan *kp_push_predicate(struct binder *binder, struct kp_plan *plan, s
         break;
     case KP_PLAN_UNION:
         pushed = push_into_union(binder, plan, predicate);
+        break;
+    case KP_PLAN_OVER: /* whole partitions may go */
+        if (!predicate->can_fail && reads && kp_expr_walk(predicate, reads_partition, plan)) {
+            plan->inputs[0] = kp_push_predicate(binder, plan->inputs[0], predicate);
+            pushed = plan;
+        }
         break;
     case KP_PLAN_REPEAT:
         if (!predicate->can_fail) {

@@ -1,7 +1,8 @@
 /*
  * One SELECT: FROM, WHERE, the select list, GROUP BY, HAVING, DISTINCT, ORDER BY; set operations and VALUES around it.
  *
- *   joins ─ WHERE ─► [Aggregate ─► [Emit] ─ HAVING] ─► Project ─► [Distinct] ─► [TopN] ─► [Sort at an ad-hoc root]
+ *   joins ─ WHERE ─► [Aggregate ─► [Emit] ─ HAVING] ─► [Over] ─► Project ─► [Distinct, or its ON] ─► [TopN] ─► [Sort at
+ * an ad-hoc root]
  */
 #include "sql/bind.h"
 
@@ -135,13 +136,38 @@ struct query {
     struct query_joins joins;
     struct scope scope;
     struct agg_list aggs;
+    struct over_list overs;
     struct targets targets;
+    uint32_t *on, on_count; /* DISTINCT ON: targets */
     struct kp_expr *having;
     bool grouped, distinct, emit, keep_unknown;
     struct order order;
-    uint32_t visible;
+    uint32_t visible, group_count;
     struct kp_plan *never; /* it has no rows, whatever happens: that is the plan */
 };
+
+static enum kp_code over_above_groups(struct binder *binder, const struct grouping *grouping, struct over_item *item)
+{
+    struct kp_expr **const lists[] = {item->partitions, item->orders, item->args};
+    const uint32_t counts[] = {item->partition_count, item->order_count, item->arg_count};
+    for (uint32_t l = 0; l < 3; l++)
+        for (uint32_t i = 0; i < counts[l]; i++)
+            KP_TRY(kp_bind_above_groups(binder, grouping, lists[l][i], &lists[l][i]));
+    return item->filter ? kp_bind_above_groups(binder, grouping, item->filter, &item->filter) : KP_OK;
+}
+
+/* Window functions above the input or its groups; rows are told apart by all columns of FROM, or all groups. */
+static struct kp_plan *plan_overs(struct binder *binder, struct query *query, struct kp_plan *plan)
+{
+    uint32_t count = 0, *ties = kp_arena_alloc(binder->arena, (plan->col_count + query->scope.count) * sizeof *ties);
+    if (query->grouped)
+        for (; count < query->group_count; count++)
+            ties[count] = count;
+    for (uint32_t i = 0; !query->grouped && i < query->scope.count; i++)
+        if (!query->scope.cols[i].hidden)
+            ties[count++] = query->scope.cols[i].index;
+    return kp_bind_overs(binder, &query->overs, ties, count, &query->targets, plan);
+}
 
 /* Above the input: the aggregate, HAVING; the targets rewritten to stand above it. */
 static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt *select, struct query *query,
@@ -154,6 +180,9 @@ static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt
     KP_TRY(kp_bind_groups(binder, select, &place, &visible, &grouping));
     for (uint32_t i = 0; i < query->targets.count; i++)
         KP_TRY(kp_bind_above_groups(binder, &grouping, query->targets.items[i].expr, &query->targets.items[i].expr));
+    for (uint32_t i = 0; i < query->overs.count; i++)
+        KP_TRY(over_above_groups(binder, &grouping, &query->overs.items[i]));
+    query->group_count = grouping.count;
     struct targets named = {0};
     *plan = aggregate_node(binder, *plan, &grouping, &named);
     if (query->emit)
@@ -169,13 +198,39 @@ static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt
 
 static enum kp_code refuse_clauses(struct binder *binder, const PgQuery__SelectStmt *select)
 {
-    if (select->n_window_clause)
-        return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "WINDOW clauses are not supported");
     if (select->n_locking_clause && binder->for_view)
         return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "FOR UPDATE and FOR SHARE cannot be used in a view");
-    if (select->n_distinct_clause && select->distinct_clause[0]->node_case != PG_QUERY__NODE__NODE__NOT_SET)
-        return kp_bind_fail(binder, kp_tree_location(select->distinct_clause[0]), KP_UNSUPPORTED, NULL,
-                            "SELECT DISTINCT ON is not supported");
+    return KP_OK;
+}
+
+/* SELECT DISTINCT ON's targets; ORDER BY must begin with them. */
+static enum kp_code bind_distinct_on(struct binder *binder, const PgQuery__SelectStmt *select,
+                                     const struct expr_place *place, struct query *query)
+{
+    uint32_t matched = 0;
+    bool skipped = false, mismatch = false;
+    query->on = kp_arena_calloc(binder->arena, select->n_distinct_clause * sizeof *query->on);
+    for (size_t i = 0; i < select->n_distinct_clause; i++) {
+        uint32_t column;
+        bool known = false;
+        KP_TRY(kp_bind_order_column(binder, select->distinct_clause[i], "DISTINCT ON", place, &query->targets,
+                                    query->visible, false, &column));
+        for (uint32_t k = 0; k < query->on_count; k++)
+            known |= query->on[k] == column;
+        if (!known)
+            query->on[query->on_count++] = column;
+    }
+    for (uint32_t i = 0; i < query->order.count; i++) {
+        bool found = false;
+        for (uint32_t k = 0; k < query->on_count; k++)
+            found |= query->on[k] == query->order.keys[i].column;
+        mismatch |= found && skipped;
+        matched += found;
+        skipped |= !found;
+    }
+    if (mismatch || (skipped && matched < query->on_count))
+        return kp_bind_fail(binder, kp_tree_location(select->distinct_clause[0]), KP_INVALID, "42P10",
+                            "SELECT DISTINCT ON expressions must match initial ORDER BY expressions");
     return KP_OK;
 }
 
@@ -196,14 +251,20 @@ static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStm
         KP_TRY(kp_bind_where(binder, &place, select->where_clause, &query->joins));
     place.clause = "SELECT";
     place.aggs = &query->aggs;
+    place.overs = &query->overs;
+    query->overs.select = select;
     KP_TRY(bind_targets(binder, select, &place, query->keep_unknown, &query->targets));
     query->visible = query->targets.count;
     if (select->having_clause) {
         place.clause = "HAVING";
+        place.overs = NULL;
         KP_TRY(kp_bind_expr(binder, &place, select->having_clause, &query->having));
         KP_TRY(kp_bind_to_bool(binder, query->having, "HAVING", &query->having));
     }
+    place.overs = &query->overs;
     KP_TRY(kp_bind_order(binder, select, &place, &query->targets, query->distinct, &query->order));
+    if (select->n_distinct_clause && !query->distinct)
+        KP_TRY(bind_distinct_on(binder, select, &place, query));
     query->grouped = select->n_group_clause || query->aggs.count || query->having;
     return KP_OK;
 }
@@ -254,7 +315,8 @@ static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt 
 {
     struct query query = {.emit = binder->emit_on_close,
                           .keep_unknown = binder->keep_unknown && !select->n_distinct_clause,
-                          .distinct = select->n_distinct_clause};
+                          .distinct = select->n_distinct_clause &&
+                                      select->distinct_clause[0]->node_case == PG_QUERY__NODE__NODE__NOT_SET};
     binder->emit_on_close = false;
     binder->keep_unknown = false;
     KP_TRY(refuse_clauses(binder, select));
@@ -272,7 +334,11 @@ static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt 
         KP_TRY(plan_groups(binder, select, &query, &plan));
     else if (query.emit)
         KP_TRY(kp_bind_emit(binder, plan, &plan));
+    if (query.overs.count)
+        plan = plan_overs(binder, &query, plan);
     plan = project_targets(binder, plan, &query.targets);
+    if (query.on_count)
+        KP_TRY(kp_bind_distinct_on(binder, query.on, query.on_count, &query.order, query.visible, &plan));
     if (query.distinct)
         plan = kp_bind_distinct(binder, plan);
     KP_TRY(kp_bind_order_plan(binder, select, &query.order, root, &plan));

@@ -110,8 +110,8 @@ static enum kp_code split_conditions(struct binder *binder, const struct conjunc
 static bool is_simple(const PgQuery__SelectStmt *select)
 {
     return select->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !select->n_group_clause && !select->having_clause &&
-           !select->n_values_lists && !select->limit_count && !select->limit_offset && !select->with_clause &&
-           select->n_from_clause;
+           !select->n_values_lists && !select->n_distinct_clause && !select->limit_count && !select->limit_offset &&
+           !select->with_clause && select->n_from_clause;
 }
 
 /* A subquery that only filters and joins: its WHERE may read the query around it. */
@@ -157,6 +157,8 @@ static bool has_aggregates(const PgQuery__SelectStmt *select)
     for (size_t i = 0; i < select->n_target_list; i++) {
         const PgQuery__Node *node = select->target_list[i]->res_target->val;
         const char *schema;
+        if (node->node_case == PG_QUERY__NODE__NODE_FUNC_CALL && node->func_call->over)
+            return true;
         if (node->node_case == PG_QUERY__NODE__NODE_FUNC_CALL &&
             kp_bind_is_aggregate(kp_tree_name(node->func_call->funcname, node->func_call->n_funcname, &schema)))
             return true;

@@ -525,6 +525,67 @@ static inline struct query make_grouped(struct maker *maker, const struct scope 
     return query;
 }
 
+/* A window function; for PostgreSQL the order is told down to the whole row. NULL where columns may print differently.
+ */
+static inline char *make_over(struct maker *maker, const struct scope *scope, enum type *ret_type, char **ret_postgres)
+{
+    struct dice *dice = maker->dice;
+    char *ties = "";
+    unsigned flags = 0;
+    for (unsigned i = 0; i < scope->count; i++) {
+        if (scope->cols[i].flags & LOOSE)
+            return NULL;
+        ties = SAY("%s, %s%s", ties, scope->prefix[i], scope->cols[i].name);
+    }
+    char *number = pick_column(maker, scope, T_INT4, BIG, &flags);
+    char *key = pick_column(maker, scope, pick_type(maker, scope), LOOSE, &flags);
+    if (!number || !key)
+        return NULL;
+    char *partition = chance(dice, 70) ? SAY("PARTITION BY %s ", chance(dice, 50) ? number : key) : "";
+    char *order = SAY("%sORDER BY %s%s", partition, key,
+                      ((const char *[]){"", " DESC", " DESC NULLS LAST", " NULLS FIRST"})[roll(dice, 4)]);
+    char *whole = SAY("%s%s", order, ties), *call, *frame = "";
+    *ret_type = T_INT8;
+    switch (roll(dice, 8)) {
+    case 0:
+        call = ((char *[]){"rank()", "dense_rank()", "count(*)", "ntile(3)"})[roll(dice, 3)];
+        whole = order;
+        break;
+    case 1:
+        call = SAY("sum(%s)", number);
+        whole = order = chance(dice, 50) ? order : partition;
+        break;
+    case 2:
+        call = "row_number()";
+        break;
+    case 3:
+        call = SAY("%s(%s, %u, -7)", chance(dice, 50) ? "lag" : "lead", number, 1 + roll(dice, 3));
+        *ret_type = T_INT4;
+        break;
+    case 4:
+        call = SAY("%s(%s)", chance(dice, 50) ? "first_value" : "last_value", number);
+        frame = " ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING";
+        *ret_type = T_INT4;
+        break;
+    case 5:
+        call = SAY("%s(%s)", chance(dice, 50) ? "min" : "max", number);
+        frame = " ROWS BETWEEN 3 PRECEDING AND 1 PRECEDING";
+        *ret_type = T_INT4;
+        break;
+    case 6:
+        call = SAY("count(*) FILTER (WHERE %s > 2)", number);
+        whole = order;
+        frame = " GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW";
+        break;
+    default:
+        call = SAY("sum(%s)", number);
+        frame = " ROWS BETWEEN 2 PRECEDING AND CURRENT ROW";
+        break;
+    }
+    *ret_postgres = SAY("%s OVER (%s%s)", call, whole, frame);
+    return SAY("%s OVER (%s%s)", call, order, frame);
+}
+
 /* It names a column: "a3.x". PostgreSQL pulls an output that does not into the query above, folds, and may fail without
  * a row: such a one counts as BIG. */
 static inline bool reads_column(const char *expr)
@@ -543,13 +604,20 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
     struct query query = {.over_risky = from->risky, .rows = from->rows};
     bool distinct = chance(maker->dice, 15), top = chance(maker->dice, 20);
     unsigned count = 1 + roll(maker->dice, 5);
-    char *list = NULL;
+    char *list = NULL, *postgres_list = NULL;
     for (unsigned i = 0; i < count; i++) {
         unsigned flags = 0;
         enum type type = i == 0 ? T_INT4 : pick_type(maker, scope);
-        char *expr = make_expr(maker, scope, type, roll(maker->dice, 4), distinct || top ? LOOSE : 0, &flags);
+        char *postgres = NULL;
+        char *expr =
+            i > 0 && from->rows < 500 && chance(maker->dice, 12) ? make_over(maker, scope, &type, &postgres) : NULL;
+        if (expr)
+            flags = BIG;
+        else
+            postgres = expr = make_expr(maker, scope, type, roll(maker->dice, 4), distinct || top ? LOOSE : 0, &flags);
         query_column(&query, type, flags | (reads_column(expr) ? 0 : BIG));
         list = list_add(maker, list, SAY("%s AS c%u", expr, i));
+        postgres_list = list_add(maker, postgres_list, SAY("%s AS c%u", postgres, i));
     }
     char *order = "", *ties = "", *limit = "";
     if (top) {
@@ -569,7 +637,7 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
     }
     const char *all = distinct ? "DISTINCT " : "";
     query.kappa = SAY("SELECT %s%s FROM %s%s%s%s", all, list, from->kappa, where, order, limit);
-    query.postgres = SAY("SELECT %s%s FROM %s%s%s%s%s", all, list, from->postgres, where, order, ties, limit);
+    query.postgres = SAY("SELECT %s%s FROM %s%s%s%s%s", all, postgres_list, from->postgres, where, order, ties, limit);
     return query;
 }
 
