@@ -35,9 +35,9 @@ enum kp_code {
 /* Filled by the function that failed; fixed size so that reporting never allocates. */
 struct kp_error {
     enum kp_code code;
-    char sqlstate[6];   /* PostgreSQL's code, always set: "22012"; see kp_error_set */
-    bool retriable;     /* the same call may succeed later */
-    int32_t position;   /* 1-based character in the SQL text, 0 if none */
+    char sqlstate[6];     /* PostgreSQL's code, always set: "22012"; see kp_error_set */
+    bool retriable;       /* the same call may succeed later */
+    int32_t position;     /* 1-based character in the SQL text, 0 if none */
     int64_t log_position; /* position of the source record at fault, -1 if none */
     char message[512];
     char detail[512];
@@ -47,7 +47,8 @@ struct kp_error {
 /*
  * Fills *err (which may be NULL) and returns code. sqlstate NULL takes the usual one of the code
  * (KP_INVALID 22023, KP_NOT_FOUND 42704, KP_UNSUPPORTED 0A000, KP_LIMIT 54000, KP_BUDGET 53200, KP_IO 58030,
- * KP_FULL 53100, KP_CORRUPT XX001, KP_BUSY 55006, KP_CANCELLED 57014, KP_CLOSED 57P01, KP_FORBIDDEN 42501, KP_EXISTS 42710).
+ * KP_FULL 53100, KP_CORRUPT XX001, KP_BUSY 55006, KP_CANCELLED 57014, KP_CLOSED 57P01, KP_FORBIDDEN 42501, KP_EXISTS
+ * 42710).
  */
 enum kp_code kp_fail(struct kp_error *err, enum kp_code code, const char *sqlstate, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -3,21 +3,21 @@
 #define KP_BASE_LIMITS_H
 
 enum {
-    KP_BATCH_ROWS_MAX = 65536,           /* rows of a batch: fits L2 for a few columns; row numbers fit 16 bits in history */
-    KP_COLUMNS_MAX = 1600,               /* columns of a relation: PostgreSQL's limit */
-    KP_NAME_BYTES_MAX = 63,              /* bytes of an identifier: PostgreSQL's NAMEDATALEN - 1 */
-    KP_TOPIC_NAME_BYTES_MAX = 249,       /* Kafka's limit */
-    KP_PARTITIONS_MAX = 10000,           /* partitions of a topic */
-    KP_RECORD_BYTES_MAX = 16 << 20,      /* a record, decompressed; DESIGN.md 5 */
-    KP_RECORD_BATCH_BYTES_MAX = 64 << 20,/* a record batch as sent or decompressed: bounds a zip bomb */
-    KP_BLOCK_BYTES_MAX = 1 << 20,        /* a commit block of the journal, about: one write, one sync */
-    KP_JSON_DEPTH_MAX = 512,             /* nesting of objects and arrays in a record: bounds the walk's recursion */
-    KP_JSON_PARSER_BYTES_KEPT = 1 << 20, /* a parser that met a longer record gives its buffers back */
-    KP_SQL_BYTES_MAX = 1 << 20,          /* a statement's text */
-    KP_SQL_TOKENS_MAX = 200000,          /* tokens of a statement: bounds the parser */
-    KP_SQL_DEPTH_MAX = 500,              /* nesting of parentheses, subqueries and expressions: bounds every recursion */
-    KP_PARTS_MAX = 256,                  /* virtual shards of keyed state; in the state format */
-    KP_CONNECTIONS_MAX = 10000,          /* open connections of a server, default of the setting */
+    KP_BATCH_ROWS_MAX = 65536,      /* rows of a batch: fits L2 for a few columns; row numbers fit 16 bits in history */
+    KP_COLUMNS_MAX = 1600,          /* columns of a relation: PostgreSQL's limit */
+    KP_NAME_BYTES_MAX = 63,         /* bytes of an identifier: PostgreSQL's NAMEDATALEN - 1 */
+    KP_TOPIC_NAME_BYTES_MAX = 249,  /* Kafka's limit */
+    KP_PARTITIONS_MAX = 10000,      /* partitions of a topic */
+    KP_RECORD_BYTES_MAX = 16 << 20, /* a record, decompressed; DESIGN.md 5 */
+    KP_RECORD_BATCH_BYTES_MAX = 64 << 20, /* a record batch as sent or decompressed: bounds a zip bomb */
+    KP_BLOCK_BYTES_MAX = 1 << 20,         /* a commit block of the journal, about: one write, one sync */
+    KP_JSON_DEPTH_MAX = 512,              /* nesting of objects and arrays in a record: bounds the walk's recursion */
+    KP_JSON_PARSER_BYTES_KEPT = 1 << 20,  /* a parser that met a longer record gives its buffers back */
+    KP_SQL_BYTES_MAX = 1 << 20,           /* a statement's text */
+    KP_SQL_TOKENS_MAX = 200000,           /* tokens of a statement: bounds the parser */
+    KP_SQL_DEPTH_MAX = 500,     /* nesting of parentheses, subqueries and expressions: bounds every recursion */
+    KP_PARTS_MAX = 256,         /* virtual shards of keyed state; in the state format */
+    KP_CONNECTIONS_MAX = 10000, /* open connections of a server, default of the setting */
     KP_HTTP_HEADER_BYTES_MAX = 64 << 10, /* request line and headers */
     KP_HTTP_BODY_BYTES_MAX = 64 << 20    /* a request's body, default of the setting */
 };

@@ -14,7 +14,7 @@
 
 #include "base/error.h"
 
-void *kp_alloc(size_t bytes) __attribute__((malloc, alloc_size(1)));           /* not cleared */
+void *kp_alloc(size_t bytes) __attribute__((malloc, alloc_size(1)));                   /* not cleared */
 void *kp_calloc(size_t count, size_t bytes) __attribute__((malloc, alloc_size(1, 2))); /* cleared; overflow is fatal */
 void *kp_realloc(void *memory, size_t bytes) __attribute__((alloc_size(2)));
 void *kp_alloc_aligned(size_t alignment, size_t bytes) __attribute__((malloc, alloc_size(2)));
@@ -28,7 +28,7 @@ char *kp_strndup(const char *text, size_t length);
 struct kp_arena {
     struct kp_arena_chunk *chunk; /* newest; older ones behind it */
     uint8_t *next, *end;
-    size_t bytes; /* of all chunks */
+    size_t bytes;                 /* of all chunks */
     struct kp_arena_chunk *spare; /* kept by kp_arena_recycle for later use; not counted in bytes */
 };
 

@@ -1,6 +1,6 @@
 /*
- * Settings of the program: one table gives flags, KAPPA_… variables, the file's names, --help and docs/CONFIG.md. A flag
- * wins over a variable, a variable over the file, the file over the default.
+ * Settings of the program: one table gives flags, KAPPA_… variables, the file's names, --help and docs/CONFIG.md. A
+ * flag wins over a variable, a variable over the file, the file over the default.
  */
 #ifndef KP_CLI_CONFIG_H
 #define KP_CLI_CONFIG_H
@@ -30,17 +30,18 @@ struct kp_config {
 };
 
 /*
- * Reads flags from args (--name VALUE, --name=VALUE, switches alone), then variables, then the file. What is not a flag of
- * the table is left to `other`, called with the remaining arguments; it returns how many it took, 0 for none: an error.
+ * Reads flags from args (--name VALUE, --name=VALUE, switches alone), then variables, then the file. What is not a flag
+ * of the table is left to `other`, called with the remaining arguments; it returns how many it took, 0 for none: an
+ * error.
  */
-KP_MUST enum kp_code kp_config_load(struct kp_config *config, int argc, char **argv, int (*other)(void *arg, int argc, char **argv), void *arg,
-                                    struct kp_error *err);
+KP_MUST enum kp_code kp_config_load(struct kp_config *config, int argc, char **argv,
+                                    int (*other)(void *arg, int argc, char **argv), void *arg, struct kp_error *err);
 void kp_config_finish(struct kp_config *config);
 const char *kp_config_text(const struct kp_config *config, enum kp_config_key key); /* "" if unset */
 bool kp_config_bool(const struct kp_config *config, enum kp_config_key key);
 /* A number with an optional unit: 64MiB, 2GB, 1000. Checked when loaded. */
 int64_t kp_config_int(const struct kp_config *config, enum kp_config_key key);
 void kp_config_print_flags(FILE *out, unsigned keys); /* for help; keys: bits 1 << enum kp_config_key */
-void kp_config_print_markdown(FILE *out); /* docs/CONFIG.md */
+void kp_config_print_markdown(FILE *out);             /* docs/CONFIG.md */
 
 #endif

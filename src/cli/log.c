@@ -151,7 +151,8 @@ static enum kp_code dump(const char *dir, const struct options *options, struct 
                                        .offset_end = options->end};
     KP_TRY(kp_inspect_records(kp_os_real(), dir, &filter, print_record, &counted, err));
     if (!counted.any && options->topic)
-        fprintf(stderr, "kappa: topic \"%s\" has no such records; `kappa log topics` lists topics with records\n", options->topic);
+        fprintf(stderr, "kappa: topic \"%s\" has no such records; `kappa log topics` lists topics with records\n",
+                options->topic);
     return KP_OK;
 }
 

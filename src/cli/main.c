@@ -15,7 +15,9 @@ static void print_overview(FILE *out)
         out);
     for (size_t i = 0; i < KP_COUNT(verbs); i++)
         fprintf(out, "  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
-    fputs("  help     this, `kappa help VERB`, `kappa help config`, or `kappa help kafka`\n\n`kappa --version` prints the version.\n", out);
+    fputs("  help     this, `kappa help VERB`, `kappa help config`, or `kappa help kafka`\n\n`kappa --version` prints "
+          "the version.\n",
+          out);
 }
 
 static const struct kp_verb *find(const char *name)

@@ -1,6 +1,6 @@
 /*
- * Rows for people and programs: an aligned table as psql prints it, CSV, or JSON lines. Rows are cells of text; types decide
- * on alignment and on JSON's quoting.
+ * Rows for people and programs: an aligned table as psql prints it, CSV, or JSON lines. Rows are cells of text; types
+ * decide on alignment and on JSON's quoting.
  */
 #ifndef KP_CLI_OUTPUT_H
 #define KP_CLI_OUTPUT_H
@@ -17,16 +17,16 @@ struct kp_output {
     const struct kp_zone *zone; /* of timestamptz text; NULL: UTC */
     struct kp_column *cols;
     uint32_t col_count;
-    struct kp_arena arena;      /* cells of a table, until its end */
-    struct kp_str *cells;       /* rows × col_count */
+    struct kp_arena arena; /* cells of a table, until its end */
+    struct kp_str *cells;  /* rows × col_count */
     size_t count, cap;
     uint64_t rows;
 };
 
 /* By name ("table", "csv", "ndjson" or "json"); false if there is none. */
 bool kp_output_format_parse(const char *name, enum kp_output_format *ret_format);
-void kp_output_begin(struct kp_output *output, enum kp_output_format format, FILE *file, const struct kp_column *cols, uint32_t col_count,
-                     const struct kp_zone *zone);
+void kp_output_begin(struct kp_output *output, enum kp_output_format format, FILE *file, const struct kp_column *cols,
+                     uint32_t col_count, const struct kp_zone *zone);
 /* One row of text cells in PostgreSQL's output form; ptr NULL: null. Copied. */
 void kp_output_row(struct kp_output *output, const struct kp_str *cells);
 /* All rows of a batch; a row of weight n is printed n times, of none or less not at all. */

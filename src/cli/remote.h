@@ -1,6 +1,6 @@
 /*
- * The server that has a data folder open, spoken to as a PostgreSQL client. A server leaves its address in the folder's file
- * `server` ("pg=127.0.0.1:4655") while it serves.
+ * The server that has a data folder open, spoken to as a PostgreSQL client. A server leaves its address in the folder's
+ * file `server` ("pg=127.0.0.1:4655") while it serves.
  */
 #ifndef KP_CLI_REMOTE_H
 #define KP_CLI_REMOTE_H
@@ -20,7 +20,7 @@ KP_MUST enum kp_code kp_remote_open(const char *dir, struct kp_remote **ret_remo
 void kp_remote_close(struct kp_remote *remote); /* NULL is fine */
 /* Runs one statement and prints its rows, or its command tag on stderr. */
 KP_MUST enum kp_code kp_remote_run(struct kp_remote *remote, struct kp_str statement, enum kp_output_format format,
-                                   void (*notice)(void *arg, const char *severity, const struct kp_error *notice), void *arg,
-                                   struct kp_error *err);
+                                   void (*notice)(void *arg, const char *severity, const struct kp_error *notice),
+                                   void *arg, struct kp_error *err);
 
 #endif

@@ -430,13 +430,15 @@ static enum kp_code tell_dead_letters(struct app *app, struct kp_error *err)
 
 static void tell_late(void *arg, const struct kp_str *cells)
 {
-    fprintf(stderr, "kappa: %.*s behind the watermark: their windows were closed already\n", (int)cells[0].len, cells[0].ptr);
+    fprintf(stderr, "kappa: %.*s behind the watermark: their windows were closed already\n", (int)cells[0].len,
+            cells[0].ptr);
 }
 
 static enum kp_code tell_late_rows(struct app *app, struct kp_error *err)
 {
     return ask(app->session,
-               KP_STR("SELECT sum(late)::text || ' rows of a window came' FROM kappa.operators HAVING sum(late) > 0"), tell_late, app, err);
+               KP_STR("SELECT sum(late)::text || ' rows of a window came' FROM kappa.operators HAVING sum(late) > 0"),
+               tell_late, app, err);
 }
 
 static enum kp_code run_app(struct app *app, struct kp_error *err)

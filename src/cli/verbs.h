@@ -1,4 +1,5 @@
-/* The verbs of the `kappa` command: one a file, listed in main.c. A verb gets its arguments and returns the exit status. */
+/* The verbs of the `kappa` command: one a file, listed in main.c. A verb gets its arguments and returns the exit
+ * status. */
 #ifndef KP_CLI_VERBS_H
 #define KP_CLI_VERBS_H
 
@@ -8,8 +9,8 @@ enum { KP_EXIT_OK = 0, KP_EXIT_FAILED = 1, KP_EXIT_USAGE = 2 };
 
 struct kp_verb {
     const char *name, *usage, *summary;
-    const char *help; /* the rest of `kappa help VERB` */
-    unsigned settings; /* which flags of cli/config.c its help lists: bits 1 << enum kp_config_key */
+    const char *help;                  /* the rest of `kappa help VERB` */
+    unsigned settings;                 /* which flags of cli/config.c its help lists: bits 1 << enum kp_config_key */
     int (*run)(int argc, char **argv); /* arguments behind the verb */
 };
 

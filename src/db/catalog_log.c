@@ -57,7 +57,8 @@ static void put_header(struct kp_buf *buf, struct kp_str name, struct kp_str val
     put_string(buf, value);
 }
 
-enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_record *record, int64_t *ret_position, struct kp_error *err)
+enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_record *record, int64_t *ret_position,
+                                   struct kp_error *err)
 {
     struct kp_buf headers = {0}, batch = {0};
     put_varint(&headers, 2);
@@ -98,8 +99,8 @@ static enum kp_code decode(const struct kp_record *record, struct kp_catalog_rec
 }
 
 static enum kp_code read_chunk(struct kp_db *db, const struct kp_log_chunk *chunk,
-                               enum kp_code (*each)(struct kp_db *db, const struct kp_catalog_record *record, int64_t position,
-                                                    struct kp_error *err),
+                               enum kp_code (*each)(struct kp_db *db, const struct kp_catalog_record *record,
+                                                    int64_t position, struct kp_error *err),
                                struct kp_error *err)
 {
     struct kp_arena arena = {0};
@@ -120,8 +121,8 @@ static enum kp_code read_chunk(struct kp_db *db, const struct kp_log_chunk *chun
 }
 
 enum kp_code kp_catalog_log_read(struct kp_db *db,
-                                 enum kp_code (*each)(struct kp_db *db, const struct kp_catalog_record *record, int64_t position,
-                                                      struct kp_error *err),
+                                 enum kp_code (*each)(struct kp_db *db, const struct kp_catalog_record *record,
+                                                      int64_t position, struct kp_error *err),
                                  struct kp_error *err)
 {
     int64_t end = kp_log_position(db->log);

@@ -1,6 +1,6 @@
 /*
- * Running statements. A query's answer is computed at kp_execute, at one position, into the cursor's arena, and handed out in
- * slices; a subscription's comes as it happens.
+ * Running statements. A query's answer is computed at kp_execute, at one position, into the cursor's arena, and handed
+ * out in slices; a subscription's comes as it happens.
  */
 #include "db/session.h"
 
@@ -10,11 +10,13 @@
 #include "db/travel.h"
 
 /* Which statements may run where: inside a block, a DDL would not be undone by ROLLBACK. */
-static enum kp_code check_transaction(struct kp_session *session, const struct kp_statement *statement, struct kp_error *err)
+static enum kp_code check_transaction(struct kp_session *session, const struct kp_statement *statement,
+                                      struct kp_error *err)
 {
     bool ends = statement->kind == KP_STATEMENT_COMMIT || statement->kind == KP_STATEMENT_ROLLBACK;
     if (session->transaction == KP_TRANSACTION_FAILED && !ends)
-        return kp_fail(err, KP_INVALID, "25P02", "current transaction is aborted, commands ignored until end of transaction block");
+        return kp_fail(err, KP_INVALID, "25P02",
+                       "current transaction is aborted, commands ignored until end of transaction block");
     if (session->transaction == KP_TRANSACTION_BLOCK && kp_ddl_is(statement)) {
         (void)kp_fail(err, KP_INVALID, "25001", "%s cannot run inside a transaction block", statement->tag);
         return kp_error_hint(err, "A change of the catalog is a record of the log by itself. Run it after COMMIT.");
@@ -22,20 +24,20 @@ static enum kp_code check_transaction(struct kp_session *session, const struct k
     return KP_OK;
 }
 
-static enum kp_code run_as_of(struct kp_cursor *cursor, const struct kp_prepared *prepared, const struct kp_datum *params, uint32_t param_count,
-                              struct kp_error *err)
+static enum kp_code run_as_of(struct kp_cursor *cursor, const struct kp_prepared *prepared,
+                              const struct kp_datum *params, uint32_t param_count, struct kp_error *err)
 {
     KP_TRY(kp_travel_position(cursor->session, prepared->statement, &cursor->position, err));
     struct kp_plan_root *root;
     KP_TRY(kp_plan_instantiate(prepared->root, params, param_count, &root, err));
-    enum kp_code code = kp_query_run_as_of(cursor->session, root->plan, cursor->position, &cursor->arena, &cursor->batches,
-                                           &cursor->batch_count, err);
+    enum kp_code code = kp_query_run_as_of(cursor->session, root->plan, cursor->position, &cursor->arena,
+                                           &cursor->batches, &cursor->batch_count, err);
     kp_plan_release(root);
     return code;
 }
 
-static enum kp_code run(struct kp_cursor *cursor, struct kp_prepared *prepared, const struct kp_datum *params, uint32_t param_count,
-                        struct kp_error *err)
+static enum kp_code run(struct kp_cursor *cursor, struct kp_prepared *prepared, const struct kp_datum *params,
+                        uint32_t param_count, struct kp_error *err)
 {
     switch (prepared->kind) {
     case KP_PREPARED_QUERY:
@@ -44,8 +46,8 @@ static enum kp_code run(struct kp_cursor *cursor, struct kp_prepared *prepared, 
             return run_as_of(cursor, prepared, params, param_count, err);
         if (prepared->point) {
             bool done;
-            KP_TRY(kp_point_run(cursor->session, prepared->point, params, &cursor->arena, &cursor->batches, &cursor->batch_count,
-                                &cursor->position, &done, err));
+            KP_TRY(kp_point_run(cursor->session, prepared->point, params, &cursor->arena, &cursor->batches,
+                                &cursor->batch_count, &cursor->position, &done, err));
             if (done)
                 return KP_OK;
         }
@@ -63,8 +65,8 @@ static enum kp_code run(struct kp_cursor *cursor, struct kp_prepared *prepared, 
     return KP_OK;
 }
 
-enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared, const struct kp_datum *params, uint32_t param_count,
-                        struct kp_cursor **ret_cursor, struct kp_error *err)
+enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared, const struct kp_datum *params,
+                        uint32_t param_count, struct kp_cursor **ret_cursor, struct kp_error *err)
 {
     KP_TRY(kp_db_health(session->db, err));
     atomic_store(&session->cancelled, false);
@@ -79,7 +81,8 @@ enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared
     const struct kp_type *types;
     uint32_t expected = kp_prepared_params(prepared, &types);
     if (code == KP_OK && param_count != expected)
-        code = kp_fail(err, KP_INVALID, "08P01", "the statement takes %u parameters, %u were given", expected, param_count);
+        code = kp_fail(err, KP_INVALID, "08P01", "the statement takes %u parameters, %u were given", expected,
+                       param_count);
     if (code == KP_OK)
         code = kp_prepared_refresh(prepared, err);
     if (code == KP_OK)
@@ -111,8 +114,8 @@ static struct kp_batch *slice(struct kp_arena *arena, struct kp_batch *batch, ui
     return kp_batch_gather(batch, index, count, arena);
 }
 
-enum kp_code kp_cursor_next(struct kp_cursor *cursor, uint32_t rows_max, int64_t timeout_us, struct kp_batch **ret_batch, bool *ret_done,
-                            struct kp_error *err)
+enum kp_code kp_cursor_next(struct kp_cursor *cursor, uint32_t rows_max, int64_t timeout_us,
+                            struct kp_batch **ret_batch, bool *ret_done, struct kp_error *err)
 {
     *ret_batch = NULL;
     *ret_done = false;

@@ -1,9 +1,10 @@
 /*
  * The instance: one open data folder. It owns the log, the catalog, the engine thread with its graph, and the stores of
- * views; sessions run statements on it. Doors (serve/) and the command line (cli/) know nothing below this header but the
- * log for raw records.
+ * views; sessions run statements on it. Doors (serve/) and the command line (cli/) know nothing below this header but
+ * the log for raw records.
  *
- * Threads: kp_db functions from any thread; a session and its cursors by one thread at a time, but for kp_session_cancel.
+ * Threads: kp_db functions from any thread; a session and its cursors by one thread at a time, but for
+ * kp_session_cancel.
  */
 #ifndef KP_DB_DB_H
 #define KP_DB_DB_H
@@ -15,16 +16,16 @@
 struct kp_db;
 
 struct kp_db_options {
-    struct kp_os *os;         /* NULL: the real one */
+    struct kp_os *os; /* NULL: the real one */
     const char *dir;
-    uint32_t workers;         /* threads inside a step; 0: processors */
-    uint32_t parts;           /* 0: chosen */
-    int64_t memory_bytes;     /* budget of all state; 0: unlimited, counted */
-    uint64_t step_bytes_max;  /* record bytes of one step in replay; 0: 32 MiB */
-    uint64_t step_records_max;/* 0: no limit: for tests of the law */
+    uint32_t workers;          /* threads inside a step; 0: processors */
+    uint32_t parts;            /* 0: chosen */
+    int64_t memory_bytes;      /* budget of all state; 0: unlimited, counted */
+    uint64_t step_bytes_max;   /* record bytes of one step in replay; 0: 32 MiB */
+    uint64_t step_records_max; /* 0: no limit: for tests of the law */
     bool unsafe_no_sync;
     bool read_only;
-    bool event_time;          /* the log's time is the largest event time seen, not the clock: `kappa run` */
+    bool event_time; /* the log's time is the largest event time seen, not the clock: `kappa run` */
     /* Told about what a server's operator should see, from any thread. NULL: nothing. level: 'I', 'W', 'E'. */
     void (*notice)(void *arg, char level, const char *text);
     void *arg;
@@ -51,11 +52,13 @@ struct kp_session_options {
     void (*notice)(void *arg, const char *severity, const struct kp_error *notice);
     void *arg;
 };
-KP_MUST enum kp_code kp_session_open(struct kp_db *db, const struct kp_session_options *options, struct kp_session **ret_session, struct kp_error *err);
-void kp_session_close(struct kp_session *session); /* rolls back; NULL is fine */
+KP_MUST enum kp_code kp_session_open(struct kp_db *db, const struct kp_session_options *options,
+                                     struct kp_session **ret_session, struct kp_error *err);
+void kp_session_close(struct kp_session *session);  /* rolls back; NULL is fine */
 void kp_session_cancel(struct kp_session *session); /* any thread: the running statement fails with 57014 */
 /* Settings by name, as SET and SHOW: "TimeZone", "application_name", "statement_timeout" … */
-KP_MUST enum kp_code kp_session_set(struct kp_session *session, const char *name, const char *value, struct kp_error *err);
+KP_MUST enum kp_code kp_session_set(struct kp_session *session, const char *name, const char *value,
+                                    struct kp_error *err);
 const char *kp_session_get(struct kp_session *session, const char *name); /* NULL if unknown; until the next call */
 const struct kp_zone *kp_session_zone(struct kp_session *session);
 /* 'I' idle, 'T' in a transaction block, 'E' in a failed one: PostgreSQL's ReadyForQuery. */
@@ -70,67 +73,78 @@ void kp_session_fail_transaction(struct kp_session *session);
  */
 void kp_session_implicit_begin(struct kp_session *session);
 KP_MUST enum kp_code kp_session_implicit_end(struct kp_session *session, bool commit, struct kp_error *err);
-/* Reads of this session wait for at least this position (its own last write, all SQL writes before it was opened, or what
- * the client asks for). */
+/* Reads of this session wait for at least this position (its own last write, all SQL writes before it was opened, or
+ * what the client asks for). */
 void kp_session_read_after(struct kp_session *session, int64_t position);
 
 /* ---- statements ---- */
 
 struct kp_prepared;
-/* Cuts text at the next statement: *ret_statement borrows from text; false when only blanks and comments are left. Moves *text. */
+/* Cuts text at the next statement: *ret_statement borrows from text; false when only blanks and comments are left.
+ * Moves *text. */
 bool kp_statement_next(struct kp_str *text, struct kp_str *ret_statement);
 /* Parses and binds one statement. param_types: what the client says, NONE (0) for unknown; may be fewer than used. */
-KP_MUST enum kp_code kp_prepare(struct kp_session *session, struct kp_str text, const enum kp_type_id *param_types, uint32_t param_count,
-                                struct kp_prepared **ret_prepared, struct kp_error *err);
+KP_MUST enum kp_code kp_prepare(struct kp_session *session, struct kp_str text, const enum kp_type_id *param_types,
+                                uint32_t param_count, struct kp_prepared **ret_prepared, struct kp_error *err);
 void kp_prepared_destroy(struct kp_prepared *prepared); /* NULL is fine */
 uint32_t kp_prepared_params(const struct kp_prepared *prepared, const struct kp_type **ret_types);
 /* Columns of the result; false if the statement returns no rows. */
 bool kp_prepared_columns(const struct kp_prepared *prepared, const struct kp_column **ret_cols, uint32_t *ret_count);
 /*
- * COPY … FROM STDIN / TO STDOUT. OUT: the cursor gives rows and the door writes them as text (db/copy.h). IN: the door feeds
- * bytes as they come and the cursor reads rows from them. kp_prepared_columns are, both ways, the columns moved.
+ * COPY … FROM STDIN / TO STDOUT. OUT: the cursor gives rows and the door writes them as text (db/copy.h). IN: the door
+ * feeds bytes as they come and the cursor reads rows from them. kp_prepared_columns are, both ways, the columns moved.
  */
 enum kp_copy_mode { KP_COPY_NONE, KP_COPY_IN, KP_COPY_OUT };
 enum kp_copy_mode kp_prepared_copy(const struct kp_prepared *prepared);
 struct kp_copy_options; /* sql/statement.h */
-const struct kp_copy_options *kp_prepared_copy_options(const struct kp_prepared *prepared); /* lives as long as prepared; NULL: no COPY */
+const struct kp_copy_options *
+kp_prepared_copy_options(const struct kp_prepared *prepared);      /* lives as long as prepared; NULL: no COPY */
 bool kp_prepared_is_subscribe(const struct kp_prepared *prepared); /* rows come without end */
-/* True if executing it now reads one key of something that is ready, and so waits for nothing: a network thread may do it. */
+/* True if executing it now reads one key of something that is ready, and so waits for nothing: a network thread may do
+ * it. */
 bool kp_prepared_is_quick(const struct kp_prepared *prepared);
 
 struct kp_cursor;
-/* Runs it. Params are of the types of kp_prepared_params. For COPY IN feed data, then end. Holds a snapshot until closed. */
-KP_MUST enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared, const struct kp_datum *params, uint32_t param_count,
-                                struct kp_cursor **ret_cursor, struct kp_error *err);
+/* Runs it. Params are of the types of kp_prepared_params. For COPY IN feed data, then end. Holds a snapshot until
+ * closed. */
+KP_MUST enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared, const struct kp_datum *params,
+                                uint32_t param_count, struct kp_cursor **ret_cursor, struct kp_error *err);
 /*
- * The next rows, at most rows_max (0: as they come), in a batch that lives until the next call; NULL batch and *ret_done when
- * there are no more. A SUBSCRIBE waits up to timeout_us (negative: for ever) and may return NULL without done: nothing yet.
+ * The next rows, at most rows_max (0: as they come), in a batch that lives until the next call; NULL batch and
+ * *ret_done when there are no more. A SUBSCRIBE waits up to timeout_us (negative: for ever) and may return NULL without
+ * done: nothing yet.
  */
-KP_MUST enum kp_code kp_cursor_next(struct kp_cursor *cursor, uint32_t rows_max, int64_t timeout_us, struct kp_batch **ret_batch, bool *ret_done,
-                                    struct kp_error *err);
+KP_MUST enum kp_code kp_cursor_next(struct kp_cursor *cursor, uint32_t rows_max, int64_t timeout_us,
+                                    struct kp_batch **ret_batch, bool *ret_done, struct kp_error *err);
 KP_MUST enum kp_code kp_cursor_copy_data(struct kp_cursor *cursor, struct kp_str bytes, struct kp_error *err);
 KP_MUST enum kp_code kp_cursor_copy_end(struct kp_cursor *cursor, struct kp_error *err);
 /* PostgreSQL's command tag: "SELECT 3", "INSERT 0 1", "CREATE MATERIALIZED VIEW"; valid once done. */
 const char *kp_cursor_tag(const struct kp_cursor *cursor);
-int64_t kp_cursor_position(const struct kp_cursor *cursor); /* what it read at, or behind what it wrote; -1 if neither */
-void kp_cursor_close(struct kp_cursor *cursor); /* NULL is fine */
+int64_t
+kp_cursor_position(const struct kp_cursor *cursor); /* what it read at, or behind what it wrote; -1 if neither */
+void kp_cursor_close(struct kp_cursor *cursor);     /* NULL is fine */
 
 /* ---- for doors that do not speak SQL ---- */
 
 /* The topic of that name, made with one partition if it is missing and may be made (not for internal names). */
-KP_MUST enum kp_code kp_db_topic(struct kp_db *db, const char *name, bool create, struct kp_topic_info *ret_info, struct kp_error *err);
+KP_MUST enum kp_code kp_db_topic(struct kp_db *db, const char *name, bool create, struct kp_topic_info *ret_info,
+                                 struct kp_error *err);
 /* A referenced view, table or source by name ("v" or "schema.v"); 42P01 with a suggestion. */
-KP_MUST enum kp_code kp_db_relation(struct kp_db *db, const char *name, struct kp_relation **ret_relation, struct kp_error *err);
+KP_MUST enum kp_code kp_db_relation(struct kp_db *db, const char *name, struct kp_relation **ret_relation,
+                                    struct kp_error *err);
 /* The newest materialized view (referenced); KP_NOT_FOUND if there is none. */
 KP_MUST enum kp_code kp_db_last_view(struct kp_db *db, struct kp_relation **ret_relation, struct kp_error *err);
 /* The end of all input: takes the log to its end, closes open windows, publishes. */
 KP_MUST enum kp_code kp_db_close_windows(struct kp_db *db, struct kp_error *err);
 /* A subscription to a view or table; its store lives until kp_db_unsubscribe. */
-KP_MUST enum kp_code kp_db_subscribe(struct kp_db *db, struct kp_relation *relation, const struct kp_subscription_options *options,
+KP_MUST enum kp_code kp_db_subscribe(struct kp_db *db, struct kp_relation *relation,
+                                     const struct kp_subscription_options *options,
                                      struct kp_subscription **ret_subscription, struct kp_error *err);
 void kp_db_unsubscribe(struct kp_db *db, struct kp_subscription *subscription);
 
 /* Counters and gauges of the instance, for /metrics: calls each(arg, name, labels or "", value, help). */
-void kp_db_metrics(struct kp_db *db, void (*each)(void *arg, const char *name, const char *labels, double value, const char *help), void *arg);
+void kp_db_metrics(struct kp_db *db,
+                   void (*each)(void *arg, const char *name, const char *labels, double value, const char *help),
+                   void *arg);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * CREATE and DROP. A statement is checked, written to the log as a catalog record (from then on it has happened, crash or
- * not), and takes effect: in the catalog, and for tables and views as a backfill job that the statement waits for.
+ * CREATE and DROP. A statement is checked, written to the log as a catalog record (from then on it has happened, crash
+ * or not), and takes effect: in the catalog, and for tables and views as a backfill job that the statement waits for.
  */
 #include "db/ddl.h"
 
@@ -45,7 +45,8 @@ enum kp_code kp_ddl_log(struct kp_ddl *ddl, struct kp_error *err)
 
 /* ---- topics ---- */
 
-static enum kp_code option_partitions(const struct kp_option *options, uint32_t count, int64_t *ret_partitions, struct kp_error *err)
+static enum kp_code option_partitions(const struct kp_option *options, uint32_t count, int64_t *ret_partitions,
+                                      struct kp_error *err)
 {
     *ret_partitions = 1;
     for (uint32_t i = 0; i < count; i++)
@@ -103,7 +104,8 @@ static enum kp_code attach_sink(struct kp_db *db, void *arg, struct kp_error *er
 }
 
 /* Gives the bound relation its number and place in the catalog, and what runs for it. */
-static enum kp_code add_relation(struct kp_ddl *ddl, struct kp_relation *relation, struct kp_job **ret_job, struct kp_error *err)
+static enum kp_code add_relation(struct kp_ddl *ddl, struct kp_relation *relation, struct kp_job **ret_job,
+                                 struct kp_error *err)
 {
     struct kp_db *db = ddl->db;
     relation->id = db->next_relation_id++;
@@ -133,7 +135,8 @@ static enum kp_code add_relation(struct kp_ddl *ddl, struct kp_relation *relatio
 /* For a trial: every relation that lives has rows of its columns. */
 static struct kp_node *trial_input(void *arg, struct kp_relation *relation)
 {
-    return relation->kind == KP_RELATION_SOURCE ? NULL : kp_graph_input(arg, relation->cols, relation->col_count, false);
+    return relation->kind == KP_RELATION_SOURCE ? NULL
+                                                : kp_graph_input(arg, relation->cols, relation->col_count, false);
 }
 
 enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relation, struct kp_error *err)
@@ -142,9 +145,11 @@ enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relat
         return KP_OK;
     if (relation->skip_errors) {
         (void)kp_fail(err, KP_UNSUPPORTED, NULL, "ON ERROR SKIP is not supported");
-        return kp_error_hint(err, "Keep rows that would fail away with WHERE, or guard the expression with CASE or NULLIF.");
+        return kp_error_hint(err,
+                             "Keep rows that would fail away with WHERE, or guard the expression with CASE or NULLIF.");
     }
-    struct kp_graph_options options = {.workers = ddl->db->replay_workers, .parts = ddl->db->parts, .budget = &ddl->db->query_memory};
+    struct kp_graph_options options = {
+        .workers = ddl->db->replay_workers, .parts = ddl->db->parts, .budget = &ddl->db->query_memory};
     struct kp_graph *graph;
     struct kp_node *node;
     KP_TRY(kp_graph_create(&options, &graph, err));
@@ -153,7 +158,8 @@ enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relat
     return code;
 }
 
-static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_job **ret_job, struct kp_error *err)
+static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_job **ret_job,
+                           struct kp_error *err)
 {
     struct kp_db *db = ddl->db;
     kp_catalog_read(db->catalog);
@@ -240,16 +246,18 @@ static bool is_named_before(struct kp_relation *const *all, size_t index)
     return false;
 }
 
-static enum kp_code refuse_dependents(const struct kp_relation *relation, struct kp_relation *const *all, size_t count, struct kp_error *err)
+static enum kp_code refuse_dependents(const struct kp_relation *relation, struct kp_relation *const *all, size_t count,
+                                      struct kp_error *err)
 {
-    (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop %s %s because other objects depend on it", kind_name(relation->kind), relation->name);
+    (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop %s %s because other objects depend on it",
+                  kind_name(relation->kind), relation->name);
     char list[400];
     size_t at = 0;
     list[0] = '\0';
     for (size_t i = 0; i < count && at < sizeof list - 100; i++)
         if (strcmp(all[i]->name, relation->name) != 0 && !is_named_before(all, i)) /* versions share a name */
-            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s %s depends on %s %s", at ? "\n" : "", kind_name(all[i]->kind),
-                                   all[i]->name, kind_name(relation->kind), relation->name);
+            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s %s depends on %s %s", at ? "\n" : "",
+                                   kind_name(all[i]->kind), all[i]->name, kind_name(relation->kind), relation->name);
     (void)kp_error_detail(err, "%s", list);
     return kp_error_hint(err, "Use DROP ... CASCADE to drop the dependent objects too.");
 }
@@ -264,22 +272,26 @@ static enum kp_code drop_set(struct kp_ddl *ddl, const struct kp_statement *stat
     *ret_count = 0;
     if (!relation) {
         if (statement->if_exists) {
-            kp_ddl_notice(ddl, "00000", "%s \"%s\" does not exist, skipping", kind_name(statement->relation_kind), name->name);
+            kp_ddl_notice(ddl, "00000", "%s \"%s\" does not exist, skipping", kind_name(statement->relation_kind),
+                          name->name);
             return KP_OK;
         }
-        (void)kp_fail(err, KP_NOT_FOUND, "42P01", "%s \"%s\" does not exist", kind_name(statement->relation_kind), name->name);
+        (void)kp_fail(err, KP_NOT_FOUND, "42P01", "%s \"%s\" does not exist", kind_name(statement->relation_kind),
+                      name->name);
         const char *near[1];
-        return kp_catalog_suggest(catalog, kp_str(name->name), near, 1) ? kp_error_hint(err, "Perhaps you meant \"%s\".", near[0])
-                                                                        : KP_NOT_FOUND;
+        return kp_catalog_suggest(catalog, kp_str(name->name), near, 1)
+                   ? kp_error_hint(err, "Perhaps you meant \"%s\".", near[0])
+                   : KP_NOT_FOUND;
     }
     if (relation->kind == KP_RELATION_SYSTEM)
         return kp_fail(err, KP_FORBIDDEN, NULL, "permission denied: \"%s\" is a system table", relation->name);
     if (relation->kind != statement->relation_kind) {
-        (void)kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a %s", relation->name, kind_name(statement->relation_kind));
+        (void)kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a %s", relation->name,
+                      kind_name(statement->relation_kind));
         return kp_error_hint(err, "Use DROP %s to remove a %s.",
-                             relation->kind == KP_RELATION_VIEW    ? "MATERIALIZED VIEW"
-                             : relation->kind == KP_RELATION_TABLE ? "TABLE"
-                             : relation->kind == KP_RELATION_SINK  ? "SINK"
+                             relation->kind == KP_RELATION_VIEW     ? "MATERIALIZED VIEW"
+                             : relation->kind == KP_RELATION_TABLE  ? "TABLE"
+                             : relation->kind == KP_RELATION_SINK   ? "SINK"
                              : relation->kind == KP_RELATION_SOURCE ? "SOURCE"
                                                                     : "VIEW",
                              kind_name(relation->kind));
@@ -310,8 +322,8 @@ static enum kp_code drop_topic(struct kp_ddl *ddl, const struct kp_statement *st
         for (size_t i = 0; i < kp_catalog_count(db->catalog); i++) {
             struct kp_relation *relation = kp_catalog_at(db->catalog, i);
             if (relation->topic && strcmp(relation->topic, name) == 0) {
-                (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop topic %s because %s %s depends on it", name, kind_name(relation->kind),
-                              relation->name);
+                (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop topic %s because %s %s depends on it", name,
+                              kind_name(relation->kind), relation->name);
                 return kp_error_hint(err, "Drop the %s first.", kind_name(relation->kind));
             }
         }
@@ -334,7 +346,8 @@ static enum kp_code drop(struct kp_ddl *ddl, const struct kp_statement *statemen
     if (statement->drop_topic)
         return drop_topic(ddl, statement, err);
     struct kp_db *db = ddl->db;
-    struct kp_relation **all = kp_calloc(statement->name_count * (kp_catalog_count(db->catalog) + 1), sizeof(struct kp_relation *));
+    struct kp_relation **all =
+        kp_calloc(statement->name_count * (kp_catalog_count(db->catalog) + 1), sizeof(struct kp_relation *));
     size_t total = 0;
     enum kp_code code = KP_OK;
     kp_catalog_read(db->catalog);
@@ -343,7 +356,8 @@ static enum kp_code drop(struct kp_ddl *ddl, const struct kp_statement *statemen
         code = drop_set(ddl, statement, &statement->names[n], all + total, &count, err);
         for (size_t i = 0; code == KP_OK && i < count; i++)
             if (strcmp(all[total + i]->name, statement->names[n].name) != 0 && !is_named_before(all + total, i))
-                kp_ddl_notice(ddl, "00000", "drop cascades to %s %s", kind_name(all[total + i]->kind), all[total + i]->name);
+                kp_ddl_notice(ddl, "00000", "drop cascades to %s %s", kind_name(all[total + i]->kind),
+                              all[total + i]->name);
         total += code == KP_OK ? count : 0;
     }
     kp_catalog_unlock(db->catalog);

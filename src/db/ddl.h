@@ -11,8 +11,8 @@ struct kp_ddl {
     struct kp_session_settings settings;
     struct kp_catalog_record record;
     bool replaying;
-    int64_t position;            /* of the record */
-    const _Atomic bool *cancel;  /* of the session; NULL: never */
+    int64_t position;           /* of the record */
+    const _Atomic bool *cancel; /* of the session; NULL: never */
     /* NOTICE for the client, or NULL. */
     void (*notice)(void *arg, const char *severity, const struct kp_error *notice);
     void *notice_arg;
@@ -28,12 +28,14 @@ bool kp_ddl_is(const struct kp_statement *statement);
 
 /* Writes the catalog record unless replaying; afterwards the effect must not fail for reasons of its own. */
 KP_MUST enum kp_code kp_ddl_log(struct kp_ddl *ddl, struct kp_error *err);
-KP_MUST enum kp_code kp_ddl_alter(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_job **ret_job, struct kp_error *err);
+KP_MUST enum kp_code kp_ddl_alter(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_job **ret_job,
+                                  struct kp_error *err);
 /* Whether the engine can run a view's plan: refused here, before anything is written. */
 KP_MUST enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relation, struct kp_error *err);
 /* Takes a relation out of the catalog, the graph and memory. */
 void kp_ddl_remove(struct kp_ddl *ddl, struct kp_relation *relation);
-void kp_ddl_notice(struct kp_ddl *ddl, const char *sqlstate, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void kp_ddl_notice(struct kp_ddl *ddl, const char *sqlstate, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* The number of versions of that name, and the other one than `relation`, if there is. */
 struct kp_relation *kp_ddl_other_version(struct kp_catalog *catalog, const struct kp_relation *relation);
 

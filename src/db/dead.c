@@ -1,7 +1,8 @@
 /*
- * Dead letters: records that a source could not decode. The record itself stays in the log for ever; this is the list that
- * kappa.dead_letters shows, rebuilt by any replay, so it may forget: the newest DEAD_LETTERS_MAX are kept, all are counted.
- * A record may be met twice (by the live graph and by a backfill); it is known by relation and position and counted once.
+ * Dead letters: records that a source could not decode. The record itself stays in the log for ever; this is the list
+ * that kappa.dead_letters shows, rebuilt by any replay, so it may forget: the newest DEAD_LETTERS_MAX are kept, all are
+ * counted. A record may be met twice (by the live graph and by a backfill); it is known by relation and position and
+ * counted once.
  */
 #include "db/dead.h"
 
@@ -12,8 +13,8 @@ enum { DEAD_LETTERS_MAX = 10000, SAMPLE_BYTES_MAX = 4096 };
 struct kp_dead_letters {
     struct kp_mutex mutex;
     struct kp_dead_letter_entry ring[DEAD_LETTERS_MAX];
-    uint64_t next;       /* entries noted so far; the ring's place is next % DEAD_LETTERS_MAX */
-    uint64_t *seen;      /* open addressing over hashes of (relation, position) */
+    uint64_t next;  /* entries noted so far; the ring's place is next % DEAD_LETTERS_MAX */
+    uint64_t *seen; /* open addressing over hashes of (relation, position) */
     size_t seen_cap, seen_count;
 };
 
@@ -102,7 +103,8 @@ uint64_t kp_dead_letters_count(struct kp_dead_letters *dead)
     return count;
 }
 
-void kp_dead_letters_each(struct kp_dead_letters *dead, void (*each)(void *arg, const struct kp_dead_letter_entry *entry), void *arg)
+void kp_dead_letters_each(struct kp_dead_letters *dead,
+                          void (*each)(void *arg, const struct kp_dead_letter_entry *entry), void *arg)
 {
     kp_mutex_lock(&dead->mutex);
     uint64_t first = dead->next > DEAD_LETTERS_MAX ? dead->next - DEAD_LETTERS_MAX : 0;

@@ -14,6 +14,7 @@ struct kp_dead_letter_entry {
 
 uint64_t kp_dead_letters_count(struct kp_dead_letters *dead); /* all so far, forgotten ones too */
 /* Calls each for every entry still kept, oldest first, under the lock. */
-void kp_dead_letters_each(struct kp_dead_letters *dead, void (*each)(void *arg, const struct kp_dead_letter_entry *entry), void *arg);
+void kp_dead_letters_each(struct kp_dead_letters *dead,
+                          void (*each)(void *arg, const struct kp_dead_letter_entry *entry), void *arg);
 
 #endif

@@ -24,7 +24,8 @@ enum kp_code kp_reading_rows(const struct kp_reading *reading, uint32_t col_coun
     uint32_t *columns = kp_arena_alloc(arena, (col_count + 1) * sizeof *columns);
     for (uint32_t i = 0; i < col_count; i++)
         columns[i] = i;
-    enum kp_code code = kp_store_scan(reading->store, reading->snapshot, columns, col_count, arena, gather, &gathering, err);
+    enum kp_code code =
+        kp_store_scan(reading->store, reading->snapshot, columns, col_count, arena, gather, &gathering, err);
     struct kp_batch *all = code == KP_OK ? kp_batch_concat_all(gathering.batches, gathering.count, arena) : NULL;
     kp_free(gathering.batches);
     KP_TRY(code);
@@ -52,8 +53,9 @@ static struct kp_batch *keep(const struct kp_changes *changes, struct kp_arena *
     return all;
 }
 
-static enum kp_code consolidate(struct kp_graph *graph, const struct kp_column *cols, uint32_t col_count, struct kp_batch *const *batches,
-                                size_t count, struct kp_arena *arena, struct kp_batch **ret_batch, struct kp_error *err)
+static enum kp_code consolidate(struct kp_graph *graph, const struct kp_column *cols, uint32_t col_count,
+                                struct kp_batch *const *batches, size_t count, struct kp_arena *arena,
+                                struct kp_batch **ret_batch, struct kp_error *err)
 {
     struct kp_node *node = kp_graph_input(graph, cols, col_count, false);
     struct kp_output *output = kp_graph_add_output(graph, node);
@@ -65,9 +67,9 @@ static enum kp_code consolidate(struct kp_graph *graph, const struct kp_column *
     return KP_OK;
 }
 
-enum kp_code kp_difference(struct kp_db *db, struct kp_workers *workers, const struct kp_column *cols, uint32_t col_count,
-                           const struct kp_reading *from, const struct kp_reading *to, struct kp_arena *arena,
-                           struct kp_batch **ret_batch, struct kp_error *err)
+enum kp_code kp_difference(struct kp_db *db, struct kp_workers *workers, const struct kp_column *cols,
+                           uint32_t col_count, const struct kp_reading *from, const struct kp_reading *to,
+                           struct kp_arena *arena, struct kp_batch **ret_batch, struct kp_error *err)
 {
     struct kp_batch *batches[2] = {NULL, NULL};
     KP_TRY(kp_reading_rows(from, col_count, -1, arena, &batches[0], err));

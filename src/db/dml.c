@@ -4,10 +4,10 @@
  *   table    key: JSON array of the key columns; value: the row as a JSON object, or null for a delete
  *   source   no key; value: the row as a JSON object, inside the objects of the source's `path`
  *
- * Writes gather in the session until COMMIT (outside a block: until the statement's end) and go into the log as one atomic
- * group. An INSERT of a key that is there is 23505: looked up at the transaction's position and, when it commits, once more
- * at the newest one, under dml_mutex; a key that somebody else has written in between is 40001. Producers that write into a
- * table's topic by Kafka or HTTP replace rows without being asked.
+ * Writes gather in the session until COMMIT (outside a block: until the statement's end) and go into the log as one
+ * atomic group. An INSERT of a key that is there is 23505: looked up at the transaction's position and, when it
+ * commits, once more at the newest one, under dml_mutex; a key that somebody else has written in between is 40001.
+ * Producers that write into a table's topic by Kafka or HTTP replace rows without being asked.
  */
 #include "db/session.h"
 
@@ -21,8 +21,8 @@ enum { TRANSACTION_BYTES_MAX = 256 << 20, BATCH_BYTES_MAX = 512 << 10 };
 
 /* ---- keys ---- */
 
-static struct kp_str encode_key(struct kp_session *session, const struct kp_relation *relation, const struct kp_vec *const *keys, uint32_t row,
-                                struct kp_arena *arena)
+static struct kp_str encode_key(struct kp_session *session, const struct kp_relation *relation,
+                                const struct kp_vec *const *keys, uint32_t row, struct kp_arena *arena)
 {
     struct kp_buf buf = {0};
     kp_buf_append_byte(&buf, '[');
@@ -37,7 +37,8 @@ static struct kp_str encode_key(struct kp_session *session, const struct kp_rela
     return key;
 }
 
-static struct kp_pending_write *find_write(struct kp_session *session, const struct kp_relation *relation, struct kp_str key)
+static struct kp_pending_write *find_write(struct kp_session *session, const struct kp_relation *relation,
+                                           struct kp_str key)
 {
     uint64_t hash = kp_hash_bytes(key.ptr, key.len);
     for (size_t i = session->write_count; i-- > 0;) {
@@ -56,7 +57,8 @@ bool kp_writes_touch(const struct kp_session *session, const struct kp_relation 
     return false;
 }
 
-bool kp_writes_hide(struct kp_session *session, const struct kp_relation *relation, const struct kp_batch *batch, uint32_t row)
+bool kp_writes_hide(struct kp_session *session, const struct kp_relation *relation, const struct kp_batch *batch,
+                    uint32_t row)
 {
     const struct kp_vec *keys[KP_COLUMNS_MAX];
     for (uint32_t i = 0; i < relation->key_count; i++)
@@ -67,8 +69,8 @@ bool kp_writes_hide(struct kp_session *session, const struct kp_relation *relati
     return hidden;
 }
 
-static enum kp_code key_error(struct kp_session *session, const struct kp_relation *relation, const struct kp_vec *const *keys, uint32_t row,
-                              struct kp_error *err)
+static enum kp_code key_error(struct kp_session *session, const struct kp_relation *relation,
+                              const struct kp_vec *const *keys, uint32_t row, struct kp_error *err)
 {
     struct kp_buf names = {0}, values = {0};
     for (uint32_t i = 0; i < relation->key_count; i++) {
@@ -79,7 +81,8 @@ static enum kp_code key_error(struct kp_session *session, const struct kp_relati
     }
     kp_buf_append_byte(&names, 0);
     kp_buf_append_byte(&values, 0);
-    (void)kp_fail(err, KP_EXISTS, "23505", "duplicate key value violates unique constraint \"%s_pkey\"", relation->name);
+    (void)kp_fail(err, KP_EXISTS, "23505", "duplicate key value violates unique constraint \"%s_pkey\"",
+                  relation->name);
     (void)kp_error_detail(err, "Key (%s)=(%s) already exists.", (char *)names.data, (char *)values.data);
     kp_buf_finish(&names);
     kp_buf_finish(&values);
@@ -96,7 +99,8 @@ static enum kp_code key_exists(struct kp_session *session, struct kp_live *live,
         kp_vec_get(keys[i], row, &key[i]);
     struct kp_arena arena = {0};
     struct kp_batch *found;
-    enum kp_code code = kp_store_lookup(live->store, snapshot, key, relation->keys, relation->key_count, &arena, &found, err);
+    enum kp_code code =
+        kp_store_lookup(live->store, snapshot, key, relation->keys, relation->key_count, &arena, &found, err);
     if (code == KP_OK)
         *ret_exists = found != NULL;
     kp_arena_finish(&arena);
@@ -115,14 +119,16 @@ struct target {
     const char **names;
 };
 
-static enum kp_code target_init(struct target *target, struct kp_session *session, struct kp_relation *relation, struct kp_error *err)
+static enum kp_code target_init(struct target *target, struct kp_session *session, struct kp_relation *relation,
+                                struct kp_error *err)
 {
     *target = (struct target){.session = session, .relation = relation};
     if (session->read_only)
         return kp_fail(err, KP_FORBIDDEN, "25006", "cannot write to \"%s\" in a read-only transaction", relation->name);
     const char *format = kp_relation_option(relation, "format");
     if (format && strcmp(format, "json") != 0)
-        return kp_fail(err, KP_UNSUPPORTED, NULL, "cannot write to \"%s\": rows are written as json, its format is %s", relation->name, format);
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "cannot write to \"%s\": rows are written as json, its format is %s",
+                       relation->name, format);
     struct kp_topic_info info;
     KP_TRY(kp_log_topic_find(session->db->log, relation->topic, &info, err));
     target->topic = info.id;
@@ -151,11 +157,13 @@ static void target_finish(struct target *target)
     kp_free(target->names);
 }
 
-static enum kp_code check_not_null(const struct kp_relation *relation, const struct kp_batch *rows, uint32_t row, struct kp_error *err)
+static enum kp_code check_not_null(const struct kp_relation *relation, const struct kp_batch *rows, uint32_t row,
+                                   struct kp_error *err)
 {
     for (uint32_t i = 0; i < rows->cols; i++)
         if (relation->cols[i].not_null && kp_vec_is_null(&rows->vecs[i], row))
-            return kp_fail(err, KP_INVALID, "23502", "null value in column \"%s\" of relation \"%s\" violates not-null constraint",
+            return kp_fail(err, KP_INVALID, "23502",
+                           "null value in column \"%s\" of relation \"%s\" violates not-null constraint",
                            relation->cols[i].name, relation->name);
     return KP_OK;
 }
@@ -194,16 +202,16 @@ static struct kp_batch *keep_row(struct kp_session *session, const struct kp_bat
     return kept;
 }
 
-static enum kp_code add_write(struct target *target, struct kp_str key, struct kp_str value, struct kp_batch *row, bool existed,
-                              struct kp_error *err)
+static enum kp_code add_write(struct target *target, struct kp_str key, struct kp_str value, struct kp_batch *row,
+                              bool existed, struct kp_error *err)
 {
     struct kp_session *session = target->session;
     session->write_bytes += key.len + value.len + 256;
     if (session->write_bytes > TRANSACTION_BYTES_MAX)
         return kp_fail(err, KP_LIMIT, NULL, "the transaction writes more than %d bytes", TRANSACTION_BYTES_MAX);
     if (value.len > KP_RECORD_BYTES_MAX)
-        return kp_fail(err, KP_LIMIT, NULL, "a row of \"%s\" is %zu bytes as a record, the limit is %d", target->relation->name, value.len,
-                       KP_RECORD_BYTES_MAX);
+        return kp_fail(err, KP_LIMIT, NULL, "a row of \"%s\" is %zu bytes as a record, the limit is %d",
+                       target->relation->name, value.len, KP_RECORD_BYTES_MAX);
     if (session->write_count == session->write_cap) {
         session->write_cap = session->write_cap ? 2 * session->write_cap : 16;
         session->writes = kp_realloc(session->writes, session->write_cap * sizeof *session->writes);
@@ -222,9 +230,11 @@ static enum kp_code add_write(struct target *target, struct kp_str key, struct k
     return KP_OK;
 }
 
-/* Whether the key is taken now: by the transaction itself or at its position. `replaced` marks the own earlier write. */
-static enum kp_code take_key(struct target *target, const struct kp_vec *const *keys, uint32_t row, struct kp_str key, bool *ret_taken,
-                             bool *ret_existed, struct kp_pending_write **ret_own, struct kp_error *err)
+/* Whether the key is taken now: by the transaction itself or at its position. `replaced` marks the own earlier write.
+ */
+static enum kp_code take_key(struct target *target, const struct kp_vec *const *keys, uint32_t row, struct kp_str key,
+                             bool *ret_taken, bool *ret_existed, struct kp_pending_write **ret_own,
+                             struct kp_error *err)
 {
     *ret_own = find_write(target->session, target->relation, key);
     if (*ret_own) {
@@ -238,7 +248,8 @@ static enum kp_code take_key(struct target *target, const struct kp_vec *const *
 }
 
 static enum kp_code write_row(struct target *target, enum kp_write_kind kind, const struct kp_batch *rows, uint32_t row,
-                              const struct kp_vec *const *keys, bool skip_existing, bool *ret_written, struct kp_error *err)
+                              const struct kp_vec *const *keys, bool skip_existing, bool *ret_written,
+                              struct kp_error *err)
 {
     struct kp_session *session = target->session;
     *ret_written = true;
@@ -270,7 +281,8 @@ static void table_keys(const struct kp_relation *relation, const struct kp_batch
 }
 
 /* UPDATE: first the old keys go (all of them, so that keys may be exchanged), then the new rows come. */
-static enum kp_code update_batch(struct target *target, const struct kp_batch *batch, bool deletes, uint64_t *count, struct kp_error *err)
+static enum kp_code update_batch(struct target *target, const struct kp_batch *batch, bool deletes, uint64_t *count,
+                                 struct kp_error *err)
 {
     uint32_t key_count = target->relation->key_count;
     struct kp_batch rows = {.rows = batch->rows, .cols = batch->cols - key_count, .vecs = batch->vecs + key_count};
@@ -286,15 +298,16 @@ static enum kp_code update_batch(struct target *target, const struct kp_batch *b
         if (deletes && moved)
             KP_TRY(write_row(target, KP_WRITE_DELETE, NULL, row, old_keys, false, &written, err));
         if (!deletes) {
-            KP_TRY(write_row(target, moved ? KP_WRITE_INSERT : KP_WRITE_UPDATE, &rows, row, new_keys, false, &written, err));
+            KP_TRY(write_row(target, moved ? KP_WRITE_INSERT : KP_WRITE_UPDATE, &rows, row, new_keys, false, &written,
+                             err));
             ++*count;
         }
     }
     return KP_OK;
 }
 
-static enum kp_code write_batch(struct target *target, const struct kp_bound_write *write, const struct kp_batch *batch, uint64_t *count,
-                                struct kp_error *err)
+static enum kp_code write_batch(struct target *target, const struct kp_bound_write *write, const struct kp_batch *batch,
+                                uint64_t *count, struct kp_error *err)
 {
     const struct kp_vec *keys[KP_COLUMNS_MAX];
     if (write->kind == KP_WRITE_DELETE)
@@ -311,12 +324,14 @@ static enum kp_code write_batch(struct target *target, const struct kp_bound_wri
     return KP_OK;
 }
 
-enum kp_code kp_write_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count, struct kp_error *err)
+enum kp_code kp_write_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count,
+                          struct kp_error *err)
 {
     const struct kp_bound_write *write = cursor->prepared->write;
     struct kp_batch **batches;
     size_t batch_count;
-    KP_TRY(kp_query_run_root(cursor->session, write->root, params, param_count, &cursor->arena, &batches, &batch_count, &cursor->position, err));
+    KP_TRY(kp_query_run_root(cursor->session, write->root, params, param_count, &cursor->arena, &batches, &batch_count,
+                             &cursor->position, err));
     struct target target;
     enum kp_code code = target_init(&target, cursor->session, write->relation, err);
     uint64_t count = 0;
@@ -357,7 +372,8 @@ static enum kp_code truncate_table(struct kp_cursor *cursor, struct kp_relation 
     struct target target;
     enum kp_code code = target_init(&target, cursor->session, relation, err);
     if (code == KP_OK)
-        code = kp_store_scan(target.live->store, &target.snapshot, relation->keys, relation->key_count, &cursor->arena, delete_all, &target, err);
+        code = kp_store_scan(target.live->store, &target.snapshot, relation->keys, relation->key_count, &cursor->arena,
+                             delete_all, &target, err);
     target_finish(&target);
     return code;
 }
@@ -378,8 +394,8 @@ enum kp_code kp_write_truncate(struct kp_cursor *cursor, struct kp_error *err)
 
 /* ---- COPY FROM ---- */
 
-static enum kp_code parse_field(struct kp_cursor *cursor, const struct kp_column *col, struct kp_str field, struct kp_arena *arena,
-                                struct kp_vec *vec, struct kp_error *err)
+static enum kp_code parse_field(struct kp_cursor *cursor, const struct kp_column *col, struct kp_str field,
+                                struct kp_arena *arena, struct kp_vec *vec, struct kp_error *err)
 {
     struct kp_datum datum = {.type = col->type, .null = field.ptr == NULL};
     if (!datum.null)
@@ -388,7 +404,8 @@ static enum kp_code parse_field(struct kp_cursor *cursor, const struct kp_column
     return KP_OK;
 }
 
-static enum kp_code copy_row(void *arg, const struct kp_str *fields, uint32_t count, uint64_t line, struct kp_error *err)
+static enum kp_code copy_row(void *arg, const struct kp_str *fields, uint32_t count, uint64_t line,
+                             struct kp_error *err)
 {
     struct kp_cursor *cursor = arg;
     struct kp_session *session = cursor->session;
@@ -408,7 +425,8 @@ static enum kp_code copy_row(void *arg, const struct kp_str *fields, uint32_t co
         uint32_t c = cursor->prepared->copy_columns[i];
         code = parse_field(cursor, &relation->cols[c], fields[i], &arena, &rows->vecs[c], err);
         if (code != KP_OK)
-            (void)kp_error_detail(err, "COPY %s, line %llu, column %s", relation->name, (unsigned long long)line, relation->cols[c].name);
+            (void)kp_error_detail(err, "COPY %s, line %llu, column %s", relation->name, (unsigned long long)line,
+                                  relation->cols[c].name);
     }
     struct target target = {0};
     if (code == KP_OK)
@@ -430,8 +448,8 @@ enum kp_code kp_copy_in_begin(struct kp_cursor *cursor, struct kp_error *err)
 {
     const struct kp_prepared *prepared = cursor->prepared;
     KP_TRY(kp_copy_check(&prepared->statement->copy, err));
-    cursor->copy = kp_copy_reader_create(&prepared->statement->copy, prepared->copy_relation->name, prepared->cols, prepared->col_count,
-                                         copy_row, cursor);
+    cursor->copy = kp_copy_reader_create(&prepared->statement->copy, prepared->copy_relation->name, prepared->cols,
+                                         prepared->col_count, copy_row, cursor);
     return KP_OK;
 }
 
@@ -490,14 +508,17 @@ static enum kp_code build_group(struct kp_session *session, struct group *group,
         const struct kp_pending_write *write = &session->writes[i], *next = write + 1;
         if (!write->replaced)
             kp_record_batch_add(&builder, now_ms, write->key, write->value, (struct kp_str){NULL, 0});
-        bool last = i + 1 == session->write_count || next->topic != write->topic || next->partition != write->partition ||
-                    kp_record_batch_builder_bytes(&builder) > BATCH_BYTES_MAX;
+        bool last = i + 1 == session->write_count || next->topic != write->topic ||
+                    next->partition != write->partition || kp_record_batch_builder_bytes(&builder) > BATCH_BYTES_MAX;
         if (!last || builder.count == 0)
             continue;
         struct kp_buf *bytes = &group->bytes[group->count];
         code = kp_record_batch_build(&builder, KP_CODEC_NONE, bytes, err);
-        group->entries[group->count++] = (struct kp_log_entry){
-            .topic = write->topic, .partition = write->partition, .batch = bytes->data, .bytes = bytes->len, .trusted = true};
+        group->entries[group->count++] = (struct kp_log_entry){.topic = write->topic,
+                                                               .partition = write->partition,
+                                                               .batch = bytes->data,
+                                                               .bytes = bytes->len,
+                                                               .trusted = true};
     }
     kp_record_batch_builder_finish(&builder);
     return code;

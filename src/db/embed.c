@@ -102,14 +102,16 @@ static enum kp_code run_all(struct kp_rows *rows, const char *sql, struct kp_err
     return code == KP_OK ? ended : code;
 }
 
-bool kp_instance_run(struct kp_instance *instance, const char *sql, struct kp_rows **ret_rows, struct kp_failure *failure)
+bool kp_instance_run(struct kp_instance *instance, const char *sql, struct kp_rows **ret_rows,
+                     struct kp_failure *failure)
 {
     struct kp_rows *rows = kp_calloc(1, sizeof *rows);
     struct kp_error err;
     enum kp_code code = kp_session_open(instance->db, NULL, &rows->session, &err);
     if (code == KP_OK)
         code = run_all(rows, sql, &err);
-    bool has_rows = code == KP_OK && rows->prepared && kp_prepared_columns(rows->prepared, &rows->cols, &rows->col_count);
+    bool has_rows =
+        code == KP_OK && rows->prepared && kp_prepared_columns(rows->prepared, &rows->cols, &rows->col_count);
     if (ret_rows)
         *ret_rows = NULL;
     if (!has_rows || !ret_rows) {
@@ -123,8 +125,8 @@ bool kp_instance_run(struct kp_instance *instance, const char *sql, struct kp_ro
 
 /* ---- records ---- */
 
-bool kp_instance_append(struct kp_instance *instance, const char *topic, const void *key, size_t key_bytes, const void *value,
-                        size_t value_bytes, int64_t *ret_position, struct kp_failure *failure)
+bool kp_instance_append(struct kp_instance *instance, const char *topic, const void *key, size_t key_bytes,
+                        const void *value, size_t value_bytes, int64_t *ret_position, struct kp_failure *failure)
 {
     struct kp_error err;
     struct kp_topic_info info;
@@ -132,9 +134,10 @@ bool kp_instance_append(struct kp_instance *instance, const char *topic, const v
     struct kp_buf batch = {0};
     struct kp_os *os = kp_os_real();
     int64_t position = 0;
-    enum kp_code code = value_bytes > KP_RECORD_BYTES_MAX
-                            ? kp_fail(&err, KP_LIMIT, NULL, "a record of %zu bytes: the limit is %d", value_bytes, KP_RECORD_BYTES_MAX)
-                            : kp_db_topic(instance->db, topic, true, &info, &err);
+    enum kp_code code =
+        value_bytes > KP_RECORD_BYTES_MAX
+            ? kp_fail(&err, KP_LIMIT, NULL, "a record of %zu bytes: the limit is %d", value_bytes, KP_RECORD_BYTES_MAX)
+            : kp_db_topic(instance->db, topic, true, &info, &err);
     if (code == KP_OK) {
         kp_record_batch_add(&builder, os->wall_us(os->ctx) / 1000, (struct kp_str){key, key ? key_bytes : 0},
                             (struct kp_str){value, value ? value_bytes : 0}, (struct kp_str){NULL, 0});

@@ -111,11 +111,12 @@ static void test_as_of(void **state)
     run(kappa, "CREATE MATERIALIZED VIEW most AS SELECT max(n) AS n FROM names");
     char seen[8][3][256];
     long long positions[8];
-    static const char *const reads[] = {"SELECT id, name FROM item ORDER BY id", "SELECT name, n FROM names ORDER BY name", "SELECT n FROM most"};
+    static const char *const reads[] = {"SELECT id, name FROM item ORDER BY id",
+                                        "SELECT name, n FROM names ORDER BY name", "SELECT n FROM most"};
     for (int i = 0; i < 8; i++) {
         char sql[128];
-        snprintf(sql, sizeof sql, i % 3 == 2 ? "DELETE FROM item WHERE id = %d" : "INSERT INTO item VALUES (%d, 'n%d')", i % 3 == 2 ? i - 1 : i,
-                 i % 2);
+        snprintf(sql, sizeof sql, i % 3 == 2 ? "DELETE FROM item WHERE id = %d" : "INSERT INTO item VALUES (%d, 'n%d')",
+                 i % 3 == 2 ? i - 1 : i, i % 2);
         run(kappa, sql);
         for (int r = 0; r < 3; r++) {
             struct kp_rows *rows;
@@ -125,7 +126,8 @@ static void test_as_of(void **state)
             while (kp_rows_next(rows, NULL)) {
                 for (uint32_t c = 0; c < kp_rows_columns(rows); c++) {
                     const char *value = kp_rows_text(rows, c);
-                    snprintf(seen[i][r] + strlen(seen[i][r]), 256 - strlen(seen[i][r]), "%s%s", c ? "," : "", value ? value : "null");
+                    snprintf(seen[i][r] + strlen(seen[i][r]), 256 - strlen(seen[i][r]), "%s%s", c ? "," : "",
+                             value ? value : "null");
                 }
                 snprintf(seen[i][r] + strlen(seen[i][r]), 256 - strlen(seen[i][r]), ";");
             }
@@ -158,7 +160,8 @@ static void test_failures(void **state)
     assert_false(kp_instance_run(kappa, "SELECT prise FROM top", NULL, &failure));
     assert_string_equal(failure.sqlstate, "42703");
     assert_int_equal(failure.position, 8);
-    assert_false(kp_instance_run(kappa, "INSERT INTO t VALUES (3, 'x'); INSERT INTO t VALUES (1, 'again')", NULL, &failure));
+    assert_false(
+        kp_instance_run(kappa, "INSERT INTO t VALUES (3, 'x'); INSERT INTO t VALUES (1, 'again')", NULL, &failure));
     assert_string_equal(failure.sqlstate, "23505");
     expect(kappa, "SELECT count(*) FROM t", "2;"); /* all or nothing */
     struct kp_instance *other;
@@ -169,6 +172,7 @@ static void test_failures(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole), cmocka_unit_test(test_changes), cmocka_unit_test(test_as_of), cmocka_unit_test(test_failures)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole), cmocka_unit_test(test_changes),
+                                       cmocka_unit_test(test_as_of), cmocka_unit_test(test_failures)};
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

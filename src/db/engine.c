@@ -5,8 +5,8 @@
  *          a span of the log from `position`  ─►  step  ─►  stores  ─►  publish  ─►  sinks
  *          nothing new: wait for a commit or a call
  *
- * After opening, the log is replayed the same way, in large steps that hold back emission (partial) but for the last and
- * for the positions at which sinks left off; nothing is published until the end is met, and readers wait for it.
+ * After opening, the log is replayed the same way, in large steps that hold back emission (partial) but for the last
+ * and for the positions at which sinks left off; nothing is published until the end is met, and readers wait for it.
  */
 #include "db/instance.h"
 
@@ -21,8 +21,8 @@ struct kp_call_request {
 
 /* ---- calls ---- */
 
-enum kp_code kp_engine_call(struct kp_db *db, enum kp_code (*fn)(struct kp_db *db, void *arg, struct kp_error *err), void *arg,
-                            struct kp_error *err)
+enum kp_code kp_engine_call(struct kp_db *db, enum kp_code (*fn)(struct kp_db *db, void *arg, struct kp_error *err),
+                            void *arg, struct kp_error *err)
 {
     struct kp_call_request request = {.fn = fn, .arg = arg, .err = err};
     kp_mutex_lock(&db->mutex);
@@ -117,7 +117,8 @@ enum kp_code kp_engine_feed_relation(struct kp_db *db, struct kp_relation *relat
         db->feed_cap = db->feed_cap ? 2 * db->feed_cap : 8;
         db->feeds = kp_realloc(db->feeds, db->feed_cap * sizeof *db->feeds);
     }
-    db->feeds[db->feed_count++] = (struct kp_topic_feed){.topic = info.id, .node = node, .relation = kp_relation_ref(relation)};
+    db->feeds[db->feed_count++] =
+        (struct kp_topic_feed){.topic = info.id, .node = node, .relation = kp_relation_ref(relation)};
     return KP_OK;
 }
 
@@ -169,8 +170,8 @@ static void drop_failed(struct kp_db *db)
     }
 }
 
-static enum kp_code step_graph(struct kp_db *db, const struct kp_step_input *inputs, size_t count, int64_t position, int64_t log_time_us,
-                               bool partial, bool close_windows, struct kp_error *err)
+static enum kp_code step_graph(struct kp_db *db, const struct kp_step_input *inputs, size_t count, int64_t position,
+                               int64_t log_time_us, bool partial, bool close_windows, struct kp_error *err)
 {
     int64_t started_ns = db->os->mono_ns(db->os->ctx);
     struct kp_step step = {.inputs = inputs,

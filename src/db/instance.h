@@ -8,8 +8,8 @@
  *   mutex       calls to the engine, lives, sinks' and jobs' lists; short
  * The graph, the feeds and `position` belong to the engine thread.
  *
- * Life of a relation with rows (struct kp_live): BUILDING while a backfill job computes it, READY from the step at which
- * it met the live graph, FAILED with the reason if it never will. After a DROP it stays until nobody reads it.
+ * Life of a relation with rows (struct kp_live): BUILDING while a backfill job computes it, READY from the step at
+ * which it met the live graph, FAILED with the reason if it never will. After a DROP it stays until nobody reads it.
  */
 #ifndef KP_DB_INSTANCE_H
 #define KP_DB_INSTANCE_H
@@ -27,15 +27,15 @@ struct kp_live {
     struct kp_relation *relation; /* referenced */
     struct kp_store *store;
     struct kp_session_settings settings; /* frozen when it was created */
-    struct kp_node *node;     /* engine thread */
-    struct kp_output *output; /* engine thread */
-    _Atomic int state;        /* enum kp_live_state */
-    struct kp_error error;    /* why it FAILED */
-    struct kp_job *job;       /* while BUILDING; db->mutex */
-    _Atomic uint32_t pins;    /* readers and subscriptions that use the store */
-    bool dropped;             /* db->mutex */
-    struct kp_live *next_live; /* of all: db->mutex */
-    struct kp_live *next_fed;  /* of those that the live graph feeds: engine thread */
+    struct kp_node *node;                /* engine thread */
+    struct kp_output *output;            /* engine thread */
+    _Atomic int state;                   /* enum kp_live_state */
+    struct kp_error error;               /* why it FAILED */
+    struct kp_job *job;                  /* while BUILDING; db->mutex */
+    _Atomic uint32_t pins;               /* readers and subscriptions that use the store */
+    bool dropped;                        /* db->mutex */
+    struct kp_live *next_live;           /* of all: db->mutex */
+    struct kp_live *next_fed;            /* of those that the live graph feeds: engine thread */
 };
 
 /* A running backfill: one thread. */
@@ -45,7 +45,7 @@ struct kp_job {
     struct kp_backfill_target *targets; /* in order of dependence */
     struct kp_live **lives;
     size_t target_count;
-    const char *what;         /* "create", "alter", "refresh" */
+    const char *what; /* "create", "alter", "refresh" */
     int64_t started_us;
     struct kp_thread thread;
     _Atomic bool cancelled, done;
@@ -59,9 +59,9 @@ struct kp_sink {
     struct kp_live *from;         /* pinned */
     struct kp_subscription *subscription;
     uint32_t topic;
-    int64_t resume;               /* input position of its last record in the log, -1 if it has none */
-    _Atomic uint64_t rows;        /* written so far by this process */
-    char error[512];              /* why it waits or has stopped; engine thread, under db->mutex for others */
+    int64_t resume;        /* input position of its last record in the log, -1 if it has none */
+    _Atomic uint64_t rows; /* written so far by this process */
+    char error[512];       /* why it waits or has stopped; engine thread, under db->mutex for others */
     struct kp_sink *next_sink;
 };
 
@@ -94,15 +94,16 @@ struct kp_db {
     struct kp_mutex mutex;
     struct kp_cond engine_wake, idle; /* idle: a call, job or build ended, or ready changed */
     struct kp_call_request *calls, **calls_end;
-    struct kp_live *lives;  /* in order of creation */
-    struct kp_live *fed;    /* engine thread */
+    struct kp_live *lives; /* in order of creation */
+    struct kp_live *fed;   /* engine thread */
     struct kp_job *jobs;
     struct kp_sink *sinks;
     void *pinned; /* subscriptions of doors with what they pin; open.c */
     bool commit_seen, stop, ready;
     uint32_t next_relation_id;
     _Atomic bool poisoned;
-    _Atomic int64_t written; /* behind the last commit of any session: a new session sees what was acknowledged before it came */
+    _Atomic int64_t
+        written; /* behind the last commit of any session: a new session sees what was acknowledged before it came */
     _Atomic uint64_t catalog_generation; /* moves with every change: prepared statements bind again */
     struct kp_error poison;
 
@@ -117,12 +118,15 @@ struct kp_db {
 
 void kp_engine_start(struct kp_db *db);
 void kp_engine_stop(struct kp_db *db);
-/* Runs fn on the engine thread between two steps and waits for it; returns its result. KP_CLOSED when poisoned or stopping. */
-KP_MUST enum kp_code kp_engine_call(struct kp_db *db, enum kp_code (*fn)(struct kp_db *db, void *arg, struct kp_error *err), void *arg,
+/* Runs fn on the engine thread between two steps and waits for it; returns its result. KP_CLOSED when poisoned or
+ * stopping. */
+KP_MUST enum kp_code kp_engine_call(struct kp_db *db,
+                                    enum kp_code (*fn)(struct kp_db *db, void *arg, struct kp_error *err), void *arg,
                                     struct kp_error *err);
 /* The instance is broken: what is acknowledged is safe, nothing more is accepted. */
 void kp_db_poison(struct kp_db *db, const struct kp_error *cause);
-/* Registers the nodes of sources and tables under a plan in the live graph as readers of their topics. Engine thread. */
+/* Registers the nodes of sources and tables under a plan in the live graph as readers of their topics. Engine thread.
+ */
 KP_MUST enum kp_code kp_engine_feed_plan(struct kp_db *db, const struct kp_plan *plan, struct kp_error *err);
 KP_MUST enum kp_code kp_engine_feed_relation(struct kp_db *db, struct kp_relation *relation, struct kp_error *err);
 /* Forgets the feeds whose nodes have left the graph; to be called when something was dropped from it. Engine thread. */
@@ -132,21 +136,23 @@ struct kp_node *kp_engine_node(void *arg, struct kp_relation *relation);
 
 /* ---- live.c ---- */
 
-/* Makes the live part of a table or view, BUILDING, and hangs it on the relation. backfilled: a job fills it, from another
- * thread; else the engine's own replay does. */
-KP_MUST enum kp_code kp_live_create(struct kp_db *db, struct kp_relation *relation, const struct kp_session_settings *settings,
-                                    bool backfilled, struct kp_live **ret_live, struct kp_error *err);
+/* Makes the live part of a table or view, BUILDING, and hangs it on the relation. backfilled: a job fills it, from
+ * another thread; else the engine's own replay does. */
+KP_MUST enum kp_code kp_live_create(struct kp_db *db, struct kp_relation *relation,
+                                    const struct kp_session_settings *settings, bool backfilled,
+                                    struct kp_live **ret_live, struct kp_error *err);
 static inline struct kp_live *kp_live_of(const struct kp_relation *relation)
 {
     return relation->attached;
 }
 /* Waits until it is READY and keeps it from being freed; the reason if it FAILED or was dropped. */
-KP_MUST enum kp_code kp_live_pin(struct kp_db *db, struct kp_relation *relation, const _Atomic bool *cancel, struct kp_live **ret_live,
-                                 struct kp_error *err);
+KP_MUST enum kp_code kp_live_pin(struct kp_db *db, struct kp_relation *relation, const _Atomic bool *cancel,
+                                 struct kp_live **ret_live, struct kp_error *err);
 void kp_live_unpin(struct kp_db *db, struct kp_live *live);
 /* Its node and output in the live graph: from now on its store follows. Engine thread, or while opening. */
 void kp_live_feed(struct kp_db *db, struct kp_live *live, struct kp_node *node, struct kp_output *output);
-/* Takes its node and output out of the live graph, with the state that nobody else needs. Engine thread, between steps. */
+/* Takes its node and output out of the live graph, with the state that nobody else needs. Engine thread, between steps.
+ */
 void kp_live_unfeed(struct kp_db *db, struct kp_live *live);
 /* Takes it out of the graph; freed when its last reader is gone. Not on the engine thread. */
 void kp_live_drop(struct kp_db *db, struct kp_live *live);
@@ -156,10 +162,11 @@ void kp_live_destroy_all(struct kp_db *db);
 /* ---- jobs.c ---- */
 
 /* Starts a job that builds these relations (all BUILDING) from history and joins them to the live graph. */
-KP_MUST enum kp_code kp_job_start(struct kp_db *db, const char *what, struct kp_live **lives, size_t count, struct kp_job **ret_job,
-                                  struct kp_error *err);
+KP_MUST enum kp_code kp_job_start(struct kp_db *db, const char *what, struct kp_live **lives, size_t count,
+                                  struct kp_job **ret_job, struct kp_error *err);
 /* Waits for the job and takes its outcome; the job is gone afterwards. cancel: gives up waiting and cancels it. */
-KP_MUST enum kp_code kp_job_wait(struct kp_db *db, struct kp_job *job, const _Atomic bool *cancel, struct kp_error *err);
+KP_MUST enum kp_code kp_job_wait(struct kp_db *db, struct kp_job *job, const _Atomic bool *cancel,
+                                 struct kp_error *err);
 void kp_jobs_cancel_all(struct kp_db *db);
 
 /* ---- ddl.c, catalog_log.c ---- */
@@ -169,14 +176,16 @@ struct kp_catalog_record {
     struct kp_str text, time_zone, user;
 };
 /* Appends it to the log, durable on return. */
-KP_MUST enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_record *record, int64_t *ret_position, struct kp_error *err);
+KP_MUST enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_record *record,
+                                           int64_t *ret_position, struct kp_error *err);
 /* Calls each for every catalog record in order, with its position. */
 KP_MUST enum kp_code kp_catalog_log_read(struct kp_db *db,
-                                         enum kp_code (*each)(struct kp_db *db, const struct kp_catalog_record *record, int64_t position,
-                                                              struct kp_error *err),
+                                         enum kp_code (*each)(struct kp_db *db, const struct kp_catalog_record *record,
+                                                              int64_t position, struct kp_error *err),
                                          struct kp_error *err);
 /* Applies a record while opening: the catalog only, no jobs. */
-KP_MUST enum kp_code kp_ddl_replay(struct kp_db *db, const struct kp_catalog_record *record, int64_t position, struct kp_error *err);
+KP_MUST enum kp_code kp_ddl_replay(struct kp_db *db, const struct kp_catalog_record *record, int64_t position,
+                                   struct kp_error *err);
 
 /* ---- sink.c ---- */
 
@@ -188,7 +197,8 @@ void kp_sink_detach(struct kp_db *db, struct kp_relation *relation); /* engine t
 /* Engine thread, after a publish: writes what changed, one atomic group for all sinks. */
 KP_MUST enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err);
 KP_MUST enum kp_code kp_sink_check(const struct kp_relation *relation, struct kp_error *err); /* options */
-/* Engine thread, after names were switched: sinks go over to the promoted version of their view and write the difference. */
+/* Engine thread, after names were switched: sinks go over to the promoted version of their view and write the
+ * difference. */
 KP_MUST enum kp_code kp_sinks_switch(struct kp_db *db, struct kp_error *err);
 
 /* ---- dead.c ---- */

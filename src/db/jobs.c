@@ -1,8 +1,8 @@
 /*
  * Backfill jobs: a thread that brings new relations from the log's beginning to the live position and hands them over.
  *
- * The job waits until what it reads is live, follows the published position until it is close (each round leaves less to
- * do), and then lets the engine thread do the last, short piece between two of its steps.
+ * The job waits until what it reads is live, follows the published position until it is close (each round leaves less
+ * to do), and then lets the engine thread do the last, short piece between two of its steps.
  */
 #include "db/instance.h"
 
@@ -26,7 +26,8 @@ static bool is_target(const struct kp_job *job, const struct kp_relation *relati
 static enum kp_code wait_for_inputs(struct kp_job *job, const struct kp_plan *plan, struct kp_error *err)
 {
     struct kp_relation *relation = plan->kind == KP_PLAN_SCAN ? plan->scan.relation : NULL;
-    if (relation && (relation->kind == KP_RELATION_TABLE || relation->kind == KP_RELATION_VIEW) && !is_target(job, relation)) {
+    if (relation && (relation->kind == KP_RELATION_TABLE || relation->kind == KP_RELATION_VIEW) &&
+        !is_target(job, relation)) {
         struct kp_live *live;
         KP_TRY(kp_live_pin(job->db, relation, &job->cancelled, &live, err));
         kp_live_unpin(job->db, live);
@@ -117,8 +118,8 @@ static void job_run(void *arg)
     kp_mem_trim(); /* large steps needed memory that nobody needs now */
 }
 
-enum kp_code kp_job_start(struct kp_db *db, const char *what, struct kp_live **lives, size_t count, struct kp_job **ret_job,
-                          struct kp_error *err)
+enum kp_code kp_job_start(struct kp_db *db, const char *what, struct kp_live **lives, size_t count,
+                          struct kp_job **ret_job, struct kp_error *err)
 {
     struct kp_job *job = kp_calloc(1, sizeof *job);
     job->db = db;

@@ -39,8 +39,8 @@ static enum kp_code state_error(struct kp_db *db, struct kp_live *live, struct k
     return live->error.code;
 }
 
-enum kp_code kp_live_pin(struct kp_db *db, struct kp_relation *relation, const _Atomic bool *cancel, struct kp_live **ret_live,
-                         struct kp_error *err)
+enum kp_code kp_live_pin(struct kp_db *db, struct kp_relation *relation, const _Atomic bool *cancel,
+                         struct kp_live **ret_live, struct kp_error *err)
 {
     KP_TRY(kp_db_health(db, err));
     kp_mutex_lock(&db->mutex);
@@ -49,8 +49,8 @@ enum kp_code kp_live_pin(struct kp_db *db, struct kp_relation *relation, const _
         kp_mutex_unlock(&db->mutex);
         return kp_fail(err, KP_NOT_FOUND, "42P01", "relation \"%s\" was dropped", relation->name);
     }
-    while (!live->dropped && (!db->ready || atomic_load(&live->state) == KP_LIVE_BUILDING) && !(cancel && atomic_load(cancel)) &&
-           !atomic_load(&db->poisoned) && !db->stop)
+    while (!live->dropped && (!db->ready || atomic_load(&live->state) == KP_LIVE_BUILDING) &&
+           !(cancel && atomic_load(cancel)) && !atomic_load(&db->poisoned) && !db->stop)
         kp_cond_wait_us(&db->idle, &db->mutex, 100000);
     enum kp_code code = state_error(db, live, err);
     if (code == KP_OK && cancel && atomic_load(cancel))

@@ -50,15 +50,20 @@ void kp_db_metrics(struct kp_db *db, each_fn each, void *arg)
     each(arg, "kappa_lag_seconds", "", behind_s > 0 ? behind_s : 0, "Log time that views are behind the log.");
     each(arg, "kappa_steps_total", "", (double)atomic_load(&db->counters.steps), "Steps of the engine.");
     each(arg, "kappa_step_seconds_total", "", (double)atomic_load(&db->counters.step_ns) / 1e9, "Time in steps.");
-    each(arg, "kappa_last_step_seconds", "", (double)atomic_load(&db->counters.last_step_ns) / 1e9, "Time of the last step.");
+    each(arg, "kappa_last_step_seconds", "", (double)atomic_load(&db->counters.last_step_ns) / 1e9,
+         "Time of the last step.");
     each(arg, "kappa_records_total", "", (double)atomic_load(&db->counters.records), "Records taken by the engine.");
-    each(arg, "kappa_record_bytes_total", "", (double)atomic_load(&db->counters.bytes), "Bytes of records taken by the engine.");
-    each(arg, "kappa_dead_letters_total", "", (double)kp_dead_letters_count(db->dead), "Records that could not be decoded.");
+    each(arg, "kappa_record_bytes_total", "", (double)atomic_load(&db->counters.bytes),
+         "Bytes of records taken by the engine.");
+    each(arg, "kappa_dead_letters_total", "", (double)kp_dead_letters_count(db->dead),
+         "Records that could not be decoded.");
     each(arg, "kappa_sessions", "", (double)atomic_load(&db->counters.sessions), "Open sessions.");
     each(arg, "kappa_statements_total", "", (double)atomic_load(&db->counters.statements), "Statements run.");
     each(arg, "kappa_queries_total", "", (double)atomic_load(&db->counters.queries), "Queries run.");
-    each(arg, "kappa_memory_bytes", "budget=\"state\"", (double)atomic_load(&db->state_memory.used_bytes), "Memory charged to a budget.");
-    each(arg, "kappa_memory_bytes", "budget=\"queries\"", (double)atomic_load(&db->query_memory.used_bytes), "Memory charged to a budget.");
+    each(arg, "kappa_memory_bytes", "budget=\"state\"", (double)atomic_load(&db->state_memory.used_bytes),
+         "Memory charged to a budget.");
+    each(arg, "kappa_memory_bytes", "budget=\"queries\"", (double)atomic_load(&db->query_memory.used_bytes),
+         "Memory charged to a budget.");
     view_metrics(db, each, arg);
     topic_metrics(db, each, arg);
 }

@@ -1,4 +1,5 @@
-/* Opening and closing the instance: the log is recovered, the catalog read from it, the live graph laid out, the replay begun. */
+/* Opening and closing the instance: the log is recovered, the catalog read from it, the live graph laid out, the replay
+ * begun. */
 #include "db/session.h"
 
 #include <stdio.h>
@@ -20,7 +21,8 @@ static enum kp_code internal_topic(struct kp_db *db, const char *name, uint32_t 
 
 static const int64_t MAX_AHEAD_US = 86400000000; /* a day */
 
-enum kp_code kp_ddl_replay(struct kp_db *db, const struct kp_catalog_record *record, int64_t position, struct kp_error *err)
+enum kp_code kp_ddl_replay(struct kp_db *db, const struct kp_catalog_record *record, int64_t position,
+                           struct kp_error *err)
 {
     struct kp_arena arena = {0};
     struct kp_statement *statement;
@@ -36,8 +38,8 @@ enum kp_code kp_ddl_replay(struct kp_db *db, const struct kp_catalog_record *rec
         code = kp_ddl_run(&ddl, statement, err);
     kp_arena_finish(&arena);
     if (code != KP_OK)
-        kp_error_context(err, "the catalog record at position %lld (\"%.*s\")", (long long)position, (int)KP_MIN(record->text.len, (size_t)80),
-                         record->text.ptr);
+        kp_error_context(err, "the catalog record at position %lld (\"%.*s\")", (long long)position,
+                         (int)KP_MIN(record->text.len, (size_t)80), record->text.ptr);
     return code;
 }
 
@@ -66,7 +68,8 @@ static enum kp_code lay_out(struct kp_db *db, struct kp_live *live, struct kp_er
 
 static enum kp_code build_graph(struct kp_db *db, struct kp_error *err)
 {
-    struct kp_graph_options options = {.workers = db->workers, .parts = db->parts, .budget = &db->state_memory, .max_ahead_us = db->max_ahead_us};
+    struct kp_graph_options options = {
+        .workers = db->workers, .parts = db->parts, .budget = &db->state_memory, .max_ahead_us = db->max_ahead_us};
     KP_TRY(kp_graph_create(&options, &db->graph, err));
     for (struct kp_live *live = db->lives; live; live = live->next_live)
         KP_TRY(lay_out(db, live, err));
@@ -219,7 +222,8 @@ bool kp_db_wait_ready(struct kp_db *db, int64_t timeout_us)
 
 /* ---- for doors ---- */
 
-enum kp_code kp_db_topic(struct kp_db *db, const char *name, bool create, struct kp_topic_info *ret_info, struct kp_error *err)
+enum kp_code kp_db_topic(struct kp_db *db, const char *name, bool create, struct kp_topic_info *ret_info,
+                         struct kp_error *err)
 {
     enum kp_code code = kp_log_topic_find(db->log, name, ret_info, err);
     if (code != KP_NOT_FOUND || !create)
@@ -277,8 +281,9 @@ struct pinned {
     struct pinned *next;
 };
 
-enum kp_code kp_db_subscribe(struct kp_db *db, struct kp_relation *relation, const struct kp_subscription_options *options,
-                             struct kp_subscription **ret_subscription, struct kp_error *err)
+enum kp_code kp_db_subscribe(struct kp_db *db, struct kp_relation *relation,
+                             const struct kp_subscription_options *options, struct kp_subscription **ret_subscription,
+                             struct kp_error *err)
 {
     if (relation->kind != KP_RELATION_VIEW && relation->kind != KP_RELATION_TABLE)
         return kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a materialized view or table", relation->name);

@@ -1,6 +1,6 @@
 /*
- * Ad-hoc queries: the plan runs in a graph of its own for one bounded step, over the rows that its relations have at one
- * position: of tables and views from their stores, of sources decoded from the log, of system tables made now.
+ * Ad-hoc queries: the plan runs in a graph of its own for one bounded step, over the rows that its relations have at
+ * one position: of tables and views from their stores, of sources decoded from the log, of system tables made now.
  */
 #include "db/system.h"
 
@@ -98,8 +98,8 @@ static const struct kp_expr *equality_constant(const struct kp_expr *predicate, 
         }
         return NULL;
     }
-    if (predicate->kind != KP_EXPR_CALL || predicate->func->kind != KP_FUNC_OPERATOR || strcmp(predicate->func->name, "=") != 0 ||
-        predicate->arg_count != 2)
+    if (predicate->kind != KP_EXPR_CALL || predicate->func->kind != KP_FUNC_OPERATOR ||
+        strcmp(predicate->func->name, "=") != 0 || predicate->arg_count != 2)
         return NULL;
     for (int side = 0; side < 2; side++) {
         const struct kp_expr *a = predicate->args[side], *b = predicate->args[1 - side];
@@ -147,10 +147,11 @@ static enum kp_code scan_store(struct run *run, struct kp_live *live, struct emi
     if (kp_writes_touch(run->session, live->relation))
         return scan_with_writes(run, live, emit, err);
     if (!key_of(run, emit->scan, key))
-        return kp_store_scan(live->store, &run->snapshot, emit->scan->scan.columns, emit->scan->col_count, emit->arena, emit->emit,
-                             emit->arg, err);
+        return kp_store_scan(live->store, &run->snapshot, emit->scan->scan.columns, emit->scan->col_count, emit->arena,
+                             emit->emit, emit->arg, err);
     struct kp_batch *batch;
-    KP_TRY(kp_store_lookup(live->store, &run->snapshot, key, emit->scan->scan.columns, emit->scan->col_count, emit->arena, &batch, err));
+    KP_TRY(kp_store_lookup(live->store, &run->snapshot, key, emit->scan->scan.columns, emit->scan->col_count,
+                           emit->arena, &batch, err));
     return batch ? emit->emit(emit->arg, batch, err) : KP_OK;
 }
 
@@ -160,8 +161,8 @@ static enum kp_code scan_store(struct run *run, struct kp_live *live, struct emi
 struct source_scan {
     struct emit *emit;
     struct kp_decoder *decoder;
-    int64_t max_ahead_us;   /* INT64_MAX: any */
-    uint32_t time_column;   /* of what is decoded: the watermark's; one more than the plan wants */
+    int64_t max_ahead_us; /* INT64_MAX: any */
+    uint32_t time_column; /* of what is decoded: the watermark's; one more than the plan wants */
     const struct kp_decode_input *chunks;
     size_t chunk_count;
 };
@@ -266,18 +267,23 @@ static enum kp_code scan_source(struct run *run, struct emit *emit, struct kp_er
 /* ---- all kinds ---- */
 
 static enum kp_code scan_rows(void *arg, const struct kp_plan *scan, struct kp_arena *arena,
-                              enum kp_code (*emit_batch)(void *emit_arg, struct kp_batch *batch, struct kp_error *err), void *emit_arg,
-                              struct kp_error *err)
+                              enum kp_code (*emit_batch)(void *emit_arg, struct kp_batch *batch, struct kp_error *err),
+                              void *emit_arg, struct kp_error *err)
 {
     struct run *run = arg;
     struct kp_relation *relation = scan->scan.relation;
-    struct emit emit = {.emit = emit_batch, .arg = emit_arg, .session = run->session, .relation = relation, .scan = scan, .arena = arena};
+    struct emit emit = {.emit = emit_batch,
+                        .arg = emit_arg,
+                        .session = run->session,
+                        .relation = relation,
+                        .scan = scan,
+                        .arena = arena};
     switch (relation->kind) {
     case KP_RELATION_TABLE:
     case KP_RELATION_VIEW:
         if (run->travel)
-            return kp_store_scan(kp_travel_store(run->travel, relation), kp_travel_snapshot(run->travel), scan->scan.columns, scan->col_count,
-                                 arena, emit_batch, emit_arg, err);
+            return kp_store_scan(kp_travel_store(run->travel, relation), kp_travel_snapshot(run->travel),
+                                 scan->scan.columns, scan->col_count, arena, emit_batch, emit_arg, err);
         return scan_store(run, kp_live_of(relation), &emit, err);
     case KP_RELATION_SOURCE:
         return scan_source(run, &emit, err);
@@ -291,7 +297,8 @@ static enum kp_code scan_rows(void *arg, const struct kp_plan *scan, struct kp_a
     }
 }
 
-static enum kp_code run_at(struct run *run, struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count, struct kp_error *err)
+static enum kp_code run_at(struct run *run, struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count,
+                           struct kp_error *err)
 {
     struct kp_session *session = run->session;
     for (size_t i = 0; i < run->pinned_count; i++) {
@@ -306,7 +313,8 @@ static enum kp_code run_at(struct run *run, struct kp_arena *arena, struct kp_ba
     kp_system_facts(session, &facts);
     settings.facts = &facts;
     settings.now_us = kp_view_clock_time_us(session->db->clock) - 946684800000000;
-    struct kp_query_options options = {.budget = &session->db->query_memory, .settings = &settings, .cancel = &session->cancelled};
+    struct kp_query_options options = {
+        .budget = &session->db->query_memory, .settings = &settings, .cancel = &session->cancelled};
     return kp_flow_query(run->plan, &options, scan_rows, run, arena, ret_batches, ret_count, err);
 }
 
@@ -324,8 +332,9 @@ static void own_strings(struct kp_batch *batch, struct kp_arena *arena)
     }
 }
 
-enum kp_code kp_query_run(struct kp_session *session, const struct kp_plan *plan, struct kp_arena *arena, struct kp_batch ***ret_batches,
-                          size_t *ret_count, int64_t *ret_position, struct kp_error *err)
+enum kp_code kp_query_run(struct kp_session *session, const struct kp_plan *plan, struct kp_arena *arena,
+                          struct kp_batch ***ret_batches, size_t *ret_count, int64_t *ret_position,
+                          struct kp_error *err)
 {
     struct run run = {.session = session, .plan = plan};
     bool own = false;
@@ -349,8 +358,9 @@ enum kp_code kp_query_run(struct kp_session *session, const struct kp_plan *plan
     return code;
 }
 
-enum kp_code kp_query_run_as_of(struct kp_session *session, const struct kp_plan *plan, int64_t position, struct kp_arena *arena,
-                                struct kp_batch ***ret_batches, size_t *ret_count, struct kp_error *err)
+enum kp_code kp_query_run_as_of(struct kp_session *session, const struct kp_plan *plan, int64_t position,
+                                struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count,
+                                struct kp_error *err)
 {
     struct run run = {.session = session, .plan = plan, .snapshot = {.position = position}};
     enum kp_code code = kp_travel_create(session, plan, position, &run.travel, err);
@@ -367,9 +377,10 @@ enum kp_code kp_query_run_as_of(struct kp_session *session, const struct kp_plan
     return code;
 }
 
-enum kp_code kp_query_run_root(struct kp_session *session, const struct kp_plan_root *root, const struct kp_datum *params,
-                               uint32_t param_count, struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count,
-                               int64_t *ret_position, struct kp_error *err)
+enum kp_code kp_query_run_root(struct kp_session *session, const struct kp_plan_root *root,
+                               const struct kp_datum *params, uint32_t param_count, struct kp_arena *arena,
+                               struct kp_batch ***ret_batches, size_t *ret_count, int64_t *ret_position,
+                               struct kp_error *err)
 {
     struct kp_plan_root *copy = NULL;
     if (root->param_count)

@@ -1,7 +1,8 @@
 /* Sessions and their transactions; see session.h. */
 #include "db/session.h"
 
-enum kp_code kp_session_open(struct kp_db *db, const struct kp_session_options *options, struct kp_session **ret_session, struct kp_error *err)
+enum kp_code kp_session_open(struct kp_db *db, const struct kp_session_options *options,
+                             struct kp_session **ret_session, struct kp_error *err)
 {
     KP_TRY(kp_db_health(db, err));
     struct kp_session *session = kp_calloc(1, sizeof *session);
@@ -74,7 +75,8 @@ static enum kp_code wait_until_visible(struct kp_session *session, int64_t posit
     return KP_OK;
 }
 
-enum kp_code kp_session_snapshot(struct kp_session *session, struct kp_snapshot *ret_snapshot, bool *ret_own, struct kp_error *err)
+enum kp_code kp_session_snapshot(struct kp_session *session, struct kp_snapshot *ret_snapshot, bool *ret_own,
+                                 struct kp_error *err)
 {
     if (session->has_snapshot) {
         *ret_snapshot = session->snapshot;

@@ -2,8 +2,8 @@
  * A session: settings, one transaction at a time, prepared statements, running cursors. One thread at a time, but for
  * `cancelled`.
  *
- * A transaction reads at one position (a snapshot taken at its first read) and gathers its writes; they go into the log as
- * one atomic group at COMMIT. Its own reads of tables see its writes on top of the snapshot (the overlay).
+ * A transaction reads at one position (a snapshot taken at its first read) and gathers its writes; they go into the log
+ * as one atomic group at COMMIT. Its own reads of tables see its writes on top of the snapshot (the overlay).
  */
 #ifndef KP_DB_SESSION_H
 #define KP_DB_SESSION_H
@@ -17,10 +17,10 @@ struct kp_pending_write {
     struct kp_relation *relation; /* referenced */
     uint32_t topic, partition;
     uint64_t key_hash;
-    struct kp_str key, value;     /* in the session's transaction arena; ptr NULL: none, a delete */
-    struct kp_batch *row;         /* the new row, one row of all visible columns; NULL: a delete */
-    bool existed;                 /* the key was there at the snapshot, before this transaction */
-    bool replaced;                /* a later write of the same key stands for it */
+    struct kp_str key, value; /* in the session's transaction arena; ptr NULL: none, a delete */
+    struct kp_batch *row;     /* the new row, one row of all visible columns; NULL: a delete */
+    bool existed;             /* the key was there at the snapshot, before this transaction */
+    bool replaced;            /* a later write of the same key stands for it */
 };
 
 struct kp_session {
@@ -46,15 +46,21 @@ struct kp_session {
     uint32_t cursors;          /* open ones */
 };
 
-enum kp_prepared_kind { KP_PREPARED_QUERY, KP_PREPARED_WRITE, KP_PREPARED_COPY_IN, KP_PREPARED_SUBSCRIBE, KP_PREPARED_UTILITY };
+enum kp_prepared_kind {
+    KP_PREPARED_QUERY,
+    KP_PREPARED_WRITE,
+    KP_PREPARED_COPY_IN,
+    KP_PREPARED_SUBSCRIBE,
+    KP_PREPARED_UTILITY
+};
 
 struct kp_prepared {
     struct kp_session *session;
     struct kp_arena arena;
     struct kp_statement *statement;
     enum kp_prepared_kind kind;
-    struct kp_plan_root *root;      /* QUERY, SUBSCRIBE to a query */
-    struct kp_point *point;         /* QUERY that reads one key: how; else NULL. In root's arena */
+    struct kp_plan_root *root; /* QUERY, SUBSCRIBE to a query */
+    struct kp_point *point;    /* QUERY that reads one key: how; else NULL. In root's arena */
     struct kp_bound_write *write;
     struct kp_relation *copy_relation;
     uint32_t *copy_columns;
@@ -65,17 +71,17 @@ struct kp_prepared {
     bool has_columns;
     struct kp_column *cols;
     uint32_t col_count;
-    uint64_t generation;            /* of the catalog when it was bound */
-    struct kp_prepared *copied;     /* COPY … TO: what runs inside */
-    char *name;                     /* PREPARE's */
+    uint64_t generation;        /* of the catalog when it was bound */
+    struct kp_prepared *copied; /* COPY … TO: what runs inside */
+    char *name;                 /* PREPARE's */
     struct kp_prepared *next_named;
 };
 
 struct kp_cursor {
     struct kp_session *session;
     struct kp_prepared *prepared;
-    struct kp_arena arena;       /* of the result */
-    struct kp_arena item_arena;  /* of the batch given out last */
+    struct kp_arena arena;      /* of the result */
+    struct kp_arena item_arena; /* of the batch given out last */
     struct kp_batch **batches;
     size_t batch_count, batch_at;
     uint32_t row_at;
@@ -86,8 +92,8 @@ struct kp_cursor {
     /* SUBSCRIBE */
     bool wants_progress;
     struct kp_subscription *subscription;
-    struct kp_live *live;          /* pinned */
-    struct kp_live *own_live;      /* of a query: dropped with the cursor */
+    struct kp_live *live;     /* pinned */
+    struct kp_live *own_live; /* of a query: dropped with the cursor */
     struct kp_relation *own_relation;
     /* COPY IN */
     struct kp_copy_reader *copy;
@@ -99,7 +105,8 @@ void kp_settings_finish(struct kp_session *session);
 const char *kp_settings_get(void *arg, const char *name); /* kp_sql_context's setting callback */
 KP_MUST enum kp_code kp_settings_reset(struct kp_session *session, const char *name, struct kp_error *err);
 /* Calls each for every setting: name, value, what it is. */
-void kp_settings_each(struct kp_session *session, void (*each)(void *arg, const char *name, const char *value, const char *doc), void *arg);
+void kp_settings_each(struct kp_session *session,
+                      void (*each)(void *arg, const char *name, const char *value, const char *doc), void *arg);
 
 /* ---- statement.c ---- */
 /* Binds again what the catalog has left behind. */
@@ -107,8 +114,10 @@ KP_MUST enum kp_code kp_prepared_refresh(struct kp_prepared *prepared, struct kp
 
 /* ---- session.c ---- */
 void kp_session_context(struct kp_session *session, struct kp_sql_context *ret_context);
-/* The position to read at: the transaction's, or a fresh one that the caller releases if *ret_own. Waits for read_after. */
-KP_MUST enum kp_code kp_session_snapshot(struct kp_session *session, struct kp_snapshot *ret_snapshot, bool *ret_own, struct kp_error *err);
+/* The position to read at: the transaction's, or a fresh one that the caller releases if *ret_own. Waits for
+ * read_after. */
+KP_MUST enum kp_code kp_session_snapshot(struct kp_session *session, struct kp_snapshot *ret_snapshot, bool *ret_own,
+                                         struct kp_error *err);
 /* After a statement outside any transaction: commits what it wrote. */
 KP_MUST enum kp_code kp_session_autocommit(struct kp_session *session, struct kp_error *err);
 KP_MUST enum kp_code kp_transaction_begin(struct kp_session *session, bool read_only, struct kp_error *err);
@@ -117,15 +126,18 @@ void kp_transaction_rollback(struct kp_session *session);
 
 /* ---- query.c ---- */
 /* Runs a plan at the session's position; batches in arena. */
-KP_MUST enum kp_code kp_query_run(struct kp_session *session, const struct kp_plan *plan, struct kp_arena *arena, struct kp_batch ***ret_batches,
-                                  size_t *ret_count, int64_t *ret_position, struct kp_error *err);
+KP_MUST enum kp_code kp_query_run(struct kp_session *session, const struct kp_plan *plan, struct kp_arena *arena,
+                                  struct kp_batch ***ret_batches, size_t *ret_count, int64_t *ret_position,
+                                  struct kp_error *err);
 /* The same at an earlier position, by replay. */
-KP_MUST enum kp_code kp_query_run_as_of(struct kp_session *session, const struct kp_plan *plan, int64_t position, struct kp_arena *arena,
-                                        struct kp_batch ***ret_batches, size_t *ret_count, struct kp_error *err);
+KP_MUST enum kp_code kp_query_run_as_of(struct kp_session *session, const struct kp_plan *plan, int64_t position,
+                                        struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count,
+                                        struct kp_error *err);
 /* Replaces parameters and runs. */
-KP_MUST enum kp_code kp_query_run_root(struct kp_session *session, const struct kp_plan_root *root, const struct kp_datum *params,
-                                       uint32_t param_count, struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count,
-                                       int64_t *ret_position, struct kp_error *err);
+KP_MUST enum kp_code kp_query_run_root(struct kp_session *session, const struct kp_plan_root *root,
+                                       const struct kp_datum *params, uint32_t param_count, struct kp_arena *arena,
+                                       struct kp_batch ***ret_batches, size_t *ret_count, int64_t *ret_position,
+                                       struct kp_error *err);
 
 /* ---- point.c ---- */
 /* How to read the row of one key without a graph; NULL if the plan is not that simple. In the root's arena. */
@@ -133,33 +145,38 @@ struct kp_point *kp_point_plan(struct kp_plan_root *root);
 /* Whether reading now waits for nothing. */
 bool kp_point_is_ready(struct kp_session *session, const struct kp_point *point);
 /* *ret_done false: the transaction has written to the table, and only a query sees that. */
-KP_MUST enum kp_code kp_point_run(struct kp_session *session, const struct kp_point *point, const struct kp_datum *params,
-                                  struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count, int64_t *ret_position,
-                                  bool *ret_done, struct kp_error *err);
+KP_MUST enum kp_code kp_point_run(struct kp_session *session, const struct kp_point *point,
+                                  const struct kp_datum *params, struct kp_arena *arena, struct kp_batch ***ret_batches,
+                                  size_t *ret_count, int64_t *ret_position, bool *ret_done, struct kp_error *err);
 
 /* ---- dml.c ---- */
-KP_MUST enum kp_code kp_write_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count, struct kp_error *err);
+KP_MUST enum kp_code kp_write_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count,
+                                  struct kp_error *err);
 KP_MUST enum kp_code kp_write_truncate(struct kp_cursor *cursor, struct kp_error *err);
 KP_MUST enum kp_code kp_copy_in_begin(struct kp_cursor *cursor, struct kp_error *err);
 /* Appends the transaction's writes as one group; *ret_position behind them. dml_mutex is taken inside. */
 KP_MUST enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position, struct kp_error *err);
 /* Whether a row of a table (all columns in `batch`) is hidden by the transaction's own writes. */
-bool kp_writes_hide(struct kp_session *session, const struct kp_relation *relation, const struct kp_batch *batch, uint32_t row);
+bool kp_writes_hide(struct kp_session *session, const struct kp_relation *relation, const struct kp_batch *batch,
+                    uint32_t row);
 bool kp_writes_touch(const struct kp_session *session, const struct kp_relation *relation);
 
 /* ---- utility.c ---- */
 /* Result columns of SHOW, EXPLAIN and their like; false if the statement returns no rows. */
 bool kp_utility_columns(struct kp_prepared *prepared);
-KP_MUST enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count, struct kp_error *err);
+KP_MUST enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count,
+                                    struct kp_error *err);
 
 /* ---- verify.c ---- */
 /* VERIFY MATERIALIZED VIEW: one line that says so, or XX001 with the rows that differ. */
 KP_MUST enum kp_code kp_verify_run(struct kp_cursor *cursor, struct kp_error *err);
 
 /* ---- subscribe.c ---- */
-KP_MUST enum kp_code kp_subscribe_prepare(struct kp_prepared *prepared, const struct kp_column *cols, uint32_t col_count);
+KP_MUST enum kp_code kp_subscribe_prepare(struct kp_prepared *prepared, const struct kp_column *cols,
+                                          uint32_t col_count);
 KP_MUST enum kp_code kp_subscribe_begin(struct kp_cursor *cursor, struct kp_error *err);
-KP_MUST enum kp_code kp_subscribe_next(struct kp_cursor *cursor, uint32_t rows_max, int64_t timeout_us, struct kp_batch **ret_batch, struct kp_error *err);
+KP_MUST enum kp_code kp_subscribe_next(struct kp_cursor *cursor, uint32_t rows_max, int64_t timeout_us,
+                                       struct kp_batch **ret_batch, struct kp_error *err);
 void kp_subscribe_end(struct kp_cursor *cursor);
 
 /* One constant text column as a result: SHOW, EXPLAIN. */

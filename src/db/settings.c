@@ -43,7 +43,8 @@ static const struct setting {
     {"row_security", "on", 0, NULL, "Accepted for compatibility."},
     {"search_path", "public", 0, NULL, "Schemas searched for names."},
     {"server_encoding", "UTF8", REPORTED | FIXED, NULL, "The server's character set."},
-    {"server_version", "15.0 (kappa " KAPPA_VERSION ")", REPORTED | FIXED, NULL, "The PostgreSQL version whose meaning SQL has here."},
+    {"server_version", "15.0 (kappa " KAPPA_VERSION ")", REPORTED | FIXED, NULL,
+     "The PostgreSQL version whose meaning SQL has here."},
     {"server_version_num", "150000", FIXED, NULL, "The same as a number."},
     {"session_authorization", "kappa", REPORTED | FIXED, NULL, "The user."},
     {"standard_conforming_strings", "on", REPORTED | FIXED, NULL, "Always on."},
@@ -159,14 +160,17 @@ enum kp_code kp_settings_reset(struct kp_session *session, const char *name, str
 {
     bool all = strcasecmp(name, "all") == 0;
     if (!all && find(name) == KP_COUNT(table))
-        return strchr(name, '.') ? KP_OK : kp_fail(err, KP_NOT_FOUND, NULL, "unrecognized configuration parameter \"%s\"", name);
+        return strchr(name, '.')
+                   ? KP_OK
+                   : kp_fail(err, KP_NOT_FOUND, NULL, "unrecognized configuration parameter \"%s\"", name);
     for (size_t i = 0; i < KP_COUNT(table); i++)
         if (session->settings[i] && (all || strcasecmp(table[i].name, name) == 0))
             KP_TRY(kp_session_set(session, table[i].name, table[i].standard, err));
     return KP_OK;
 }
 
-void kp_settings_each(struct kp_session *session, void (*each)(void *arg, const char *name, const char *value, const char *doc), void *arg)
+void kp_settings_each(struct kp_session *session,
+                      void (*each)(void *arg, const char *name, const char *value, const char *doc), void *arg)
 {
     for (size_t i = 0; i < KP_COUNT(table); i++)
         each(arg, table[i].name, value_of(session, i), table[i].doc);

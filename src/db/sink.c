@@ -1,10 +1,11 @@
 /*
  * Sinks: a view's changes written into a topic, exactly once.
  *
- * A sink follows its view's store by a subscription. After each publish the engine thread writes what came, of all sinks,
- * as one atomic group, together with one record for each sink in the internal topic __kappa_sinks:
+ * A sink follows its view's store by a subscription. After each publish the engine thread writes what came, of all
+ * sinks, as one atomic group, together with one record for each sink in the internal topic __kappa_sinks:
  *
- *   key    the sink's number        value    "<position> <version>": how far its view has been written, of which version
+ *   key    the sink's number        value    "<position> <version>": how far its view has been written, of which
+ * version
  *
  * so after a crash the replay stops at that position, takes up the subscription there, and nothing is written twice.
  * Formats, all JSON:
@@ -37,8 +38,10 @@ static enum envelope envelope_of(const struct kp_relation *relation)
 enum kp_code kp_sink_check(const struct kp_relation *relation, struct kp_error *err)
 {
     if (envelope_of(relation) == ENVELOPE_UPSERT && relation->sink_from->key_count == 0) {
-        (void)kp_fail(err, KP_INVALID, "42P10", "\"%s\" has no unique key, which format upsert needs", relation->sink_from->name);
-        return kp_error_hint(err, "Use format = 'changes', or a view with GROUP BY whose grouping columns are selected.");
+        (void)kp_fail(err, KP_INVALID, "42P10", "\"%s\" has no unique key, which format upsert needs",
+                      relation->sink_from->name);
+        return kp_error_hint(err,
+                             "Use format = 'changes', or a view with GROUP BY whose grouping columns are selected.");
     }
     return KP_OK;
 }
@@ -51,7 +54,7 @@ struct writer {
     struct slot {
         uint32_t topic, partition;
         struct kp_record_batch_builder builder;
-    } *slots;
+    } * slots;
     size_t slot_count;
     struct kp_log_entry *entries;
     struct kp_buf *bytes; /* of the entries */
@@ -77,8 +80,8 @@ static enum kp_code flush(struct writer *writer, struct slot *slot, struct kp_er
     return KP_OK;
 }
 
-static enum kp_code put(struct writer *writer, uint32_t topic, uint32_t partition, struct kp_str key, struct kp_str value,
-                        struct kp_error *err)
+static enum kp_code put(struct writer *writer, uint32_t topic, uint32_t partition, struct kp_str key,
+                        struct kp_str value, struct kp_error *err)
 {
     struct slot *slot = NULL;
     for (size_t i = 0; i < writer->slot_count && !slot; i++)
@@ -122,7 +125,8 @@ static enum kp_code put_mark(struct writer *writer, const struct kp_sink *sink, 
     char key[16], value[48];
     int key_len = snprintf(key, sizeof key, "%u", sink->relation->id);
     int value_len = snprintf(value, sizeof value, "%lld %u", (long long)position, sink->from->relation->version);
-    return put(writer, writer->db->sinks_topic, 0, (struct kp_str){key, (size_t)key_len}, (struct kp_str){value, (size_t)value_len}, err);
+    return put(writer, writer->db->sinks_topic, 0, (struct kp_str){key, (size_t)key_len},
+               (struct kp_str){value, (size_t)value_len}, err);
 }
 
 /* ---- rows to records ---- */
@@ -135,7 +139,8 @@ struct encoder {
     struct kp_buf key, value;
 };
 
-static enum kp_code encoder_init(struct encoder *encoder, struct writer *writer, struct kp_sink *sink, struct kp_error *err)
+static enum kp_code encoder_init(struct encoder *encoder, struct writer *writer, struct kp_sink *sink,
+                                 struct kp_error *err)
 {
     struct kp_topic_info info;
     KP_TRY(kp_log_topic_get(writer->db->log, sink->topic, &info, err));
@@ -173,7 +178,8 @@ static struct kp_str encode_key(struct encoder *encoder, const struct kp_batch *
 
 static enum kp_code put_row(struct encoder *encoder, struct kp_str key, bool null_value, struct kp_error *err)
 {
-    uint32_t partition = key.ptr && encoder->partitions > 1 ? (uint32_t)(kp_hash_bytes(key.ptr, key.len) % encoder->partitions) : 0;
+    uint32_t partition =
+        key.ptr && encoder->partitions > 1 ? (uint32_t)(kp_hash_bytes(key.ptr, key.len) % encoder->partitions) : 0;
     struct kp_str value = {null_value ? NULL : (const char *)encoder->value.data, null_value ? 0 : encoder->value.len};
     atomic_fetch_add(&encoder->sink->rows, 1);
     return put(encoder->writer, encoder->sink->topic, partition, key, value, err);
@@ -188,12 +194,13 @@ static void encode_row(struct encoder *encoder, const struct kp_batch *batch, ui
     kp_encode_json(&shown, encoder->names, row, encoder->sink->from->settings.zone, &encoder->value);
 }
 
-static enum kp_code put_changes(struct encoder *encoder, const struct kp_batch *batch, int64_t position, struct kp_error *err)
+static enum kp_code put_changes(struct encoder *encoder, const struct kp_batch *batch, int64_t position,
+                                struct kp_error *err)
 {
     for (uint32_t row = 0; row < batch->rows; row++) {
         encoder->value.len = 0;
-        kp_buf_printf(&encoder->value, "{\"diff\":%lld,\"position\":\"%lld\",\"row\":", batch->weights ? (long long)batch->weights[row] : 1,
-                      (long long)position);
+        kp_buf_printf(&encoder->value, "{\"diff\":%lld,\"position\":\"%lld\",\"row\":",
+                      batch->weights ? (long long)batch->weights[row] : 1, (long long)position);
         encode_row(encoder, batch, row);
         kp_buf_append_byte(&encoder->value, '}');
         KP_TRY(put_row(encoder, (struct kp_str){NULL, 0}, false, err));
@@ -238,7 +245,10 @@ static enum kp_code put_pair(struct encoder *encoder, const struct kp_batch *bat
         encode_row(encoder, batch, after);
     else
         kp_buf_append_text(&encoder->value, "null");
-    kp_buf_printf(&encoder->value, ",\"op\":\"%s\",\"ts_ms\":%lld}", !came ? "d" : went ? "u" : "c",
+    kp_buf_printf(&encoder->value, ",\"op\":\"%s\",\"ts_ms\":%lld}",
+                  !came  ? "d"
+                  : went ? "u"
+                         : "c",
                   (long long)encoder->writer->now_ms);
     return put_row(encoder, key, false, err);
 }
@@ -252,7 +262,8 @@ static enum kp_code put_sorted(struct encoder *encoder, const struct kp_batch *b
                       kp_str_equal(rows[i].key, rows[i + 1].key);
         uint32_t before = rows[i].inserted ? batch->rows : rows[i].row;
         uint32_t after = paired ? rows[i + 1].row : rows[i].inserted ? rows[i].row : batch->rows;
-        int64_t times = paired || !batch->weights ? 1 : batch->weights[rows[i].row]; /* without a key rows may be equal */
+        int64_t times =
+            paired || !batch->weights ? 1 : batch->weights[rows[i].row]; /* without a key rows may be equal */
         for (int64_t n = times < 0 ? -times : times; n > 0; n--)
             KP_TRY(put_pair(encoder, batch, rows[i].key, before, after, err));
         i += paired ? 2 : 1;
@@ -276,7 +287,8 @@ static enum kp_code put_keyed(struct encoder *encoder, const struct kp_batch *ba
     return code;
 }
 
-static enum kp_code put_batch(struct encoder *encoder, const struct kp_batch *batch, int64_t position, struct kp_error *err)
+static enum kp_code put_batch(struct encoder *encoder, const struct kp_batch *batch, int64_t position,
+                              struct kp_error *err)
 {
     if (envelope_of(encoder->sink->relation) == ENVELOPE_CHANGES)
         return put_changes(encoder, batch, position, err);
@@ -299,7 +311,8 @@ static void gather(struct gathered *gathered, struct kp_batch *batch)
     gathered->batches[gathered->count++] = batch;
 }
 
-static enum kp_code put_gathered(struct encoder *encoder, struct gathered *gathered, int64_t position, struct kp_error *err)
+static enum kp_code put_gathered(struct encoder *encoder, struct gathered *gathered, int64_t position,
+                                 struct kp_error *err)
 {
     struct kp_batch *all = kp_batch_concat_all(gathered->batches, gathered->count, &gathered->arena);
     enum kp_code code = all ? put_batch(encoder, all, position, err) : KP_OK;
@@ -310,7 +323,8 @@ static enum kp_code put_gathered(struct encoder *encoder, struct gathered *gathe
 
 /* Takes everything that the sink's subscription has, position by position. *ret_position: the last complete one, -1 if
  * none, on failure too. */
-static enum kp_code drain_items(struct encoder *encoder, struct gathered *gathered, int64_t *ret_position, struct kp_error *err)
+static enum kp_code drain_items(struct encoder *encoder, struct gathered *gathered, int64_t *ret_position,
+                                struct kp_error *err)
 {
     for (;;) {
         struct kp_subscription_item item;
@@ -410,7 +424,8 @@ static struct kp_relation *promoted(struct kp_db *db, const struct kp_relation *
     return kp_catalog_find(db->catalog, kp_str(relation->schema), kp_str(relation->name));
 }
 
-static enum kp_code follow(struct kp_db *db, struct kp_sink *sink, struct kp_live *live, bool snapshot, struct kp_error *err)
+static enum kp_code follow(struct kp_db *db, struct kp_sink *sink, struct kp_live *live, bool snapshot,
+                           struct kp_error *err)
 {
     struct kp_subscription_options options = {.snapshot = snapshot, .resume = -1, .queue_bytes_max = (uint64_t)1 << 30};
     KP_TRY(kp_subscribe(live->store, &options, &sink->subscription, err));
@@ -464,7 +479,8 @@ static bool same_columns(const struct kp_relation *a, const struct kp_relation *
     return same;
 }
 
-static enum kp_code put_all(struct writer *writer, struct kp_sink *sink, const struct kp_batch *batch, int64_t position, struct kp_error *err)
+static enum kp_code put_all(struct writer *writer, struct kp_sink *sink, const struct kp_batch *batch, int64_t position,
+                            struct kp_error *err)
 {
     if (!batch)
         return KP_OK;
@@ -475,9 +491,11 @@ static enum kp_code put_all(struct writer *writer, struct kp_sink *sink, const s
     return code;
 }
 
-/* Versions with other columns share no row: all of the old goes and all of the new comes, with its own names and keys. */
-static enum kp_code put_both(struct writer *writer, struct kp_sink *sink, struct kp_live *to, const struct kp_reading *before,
-                             const struct kp_reading *after, int64_t position, struct kp_arena *arena, struct kp_error *err)
+/* Versions with other columns share no row: all of the old goes and all of the new comes, with its own names and keys.
+ */
+static enum kp_code put_both(struct writer *writer, struct kp_sink *sink, struct kp_live *to,
+                             const struct kp_reading *before, const struct kp_reading *after, int64_t position,
+                             struct kp_arena *arena, struct kp_error *err)
 {
     struct kp_live *old = sink->from;
     struct kp_batch *batch;
@@ -491,7 +509,8 @@ static enum kp_code put_both(struct writer *writer, struct kp_sink *sink, struct
 }
 
 /* Writes new minus old. */
-static enum kp_code put_difference(struct writer *writer, struct kp_sink *sink, struct kp_live *to, struct kp_error *err)
+static enum kp_code put_difference(struct writer *writer, struct kp_sink *sink, struct kp_live *to,
+                                   struct kp_error *err)
 {
     struct kp_db *db = writer->db;
     const struct kp_relation *relation = to->relation;
@@ -504,7 +523,8 @@ static enum kp_code put_difference(struct writer *writer, struct kp_sink *sink, 
         code = put_both(writer, sink, to, &before, &after, snapshot.position, &arena, err);
     } else {
         struct kp_batch *batch;
-        code = kp_difference(db, db->workers, relation->cols, relation->col_count, &before, &after, &arena, &batch, err);
+        code =
+            kp_difference(db, db->workers, relation->cols, relation->col_count, &before, &after, &arena, &batch, err);
         if (code == KP_OK)
             code = put_all(writer, sink, batch, snapshot.position, err);
     }

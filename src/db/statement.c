@@ -36,7 +36,8 @@ static void take_columns(struct kp_prepared *prepared, const struct kp_column *c
     }
 }
 
-static enum kp_code bind_subscribe(struct kp_prepared *prepared, const struct kp_sql_context *context, struct kp_error *err)
+static enum kp_code bind_subscribe(struct kp_prepared *prepared, const struct kp_sql_context *context,
+                                   struct kp_error *err)
 {
     const struct kp_statement *statement = prepared->statement;
     prepared->kind = KP_PREPARED_SUBSCRIBE;
@@ -53,10 +54,12 @@ static enum kp_code bind_subscribe(struct kp_prepared *prepared, const struct kp
     return KP_OK;
 }
 
-static enum kp_code bind_copy_in(struct kp_prepared *prepared, const struct kp_sql_context *context, struct kp_error *err)
+static enum kp_code bind_copy_in(struct kp_prepared *prepared, const struct kp_sql_context *context,
+                                 struct kp_error *err)
 {
     prepared->kind = KP_PREPARED_COPY_IN;
-    KP_TRY(kp_sql_bind_copy(context, prepared->statement, &prepared->copy_relation, &prepared->copy_columns, &prepared->copy_count, err));
+    KP_TRY(kp_sql_bind_copy(context, prepared->statement, &prepared->copy_relation, &prepared->copy_columns,
+                            &prepared->copy_count, err));
     struct kp_column *cols = kp_arena_alloc(&prepared->arena, (prepared->copy_count + 1) * sizeof *cols);
     for (uint32_t i = 0; i < prepared->copy_count; i++)
         cols[i] = prepared->copy_relation->cols[prepared->copy_columns[i]];
@@ -117,7 +120,8 @@ static enum kp_code prepare_copied(struct kp_prepared *prepared, struct kp_error
     return KP_OK;
 }
 
-static enum kp_code bind_locked(struct kp_prepared *prepared, const enum kp_type_id *param_types, uint32_t param_count, struct kp_error *err)
+static enum kp_code bind_locked(struct kp_prepared *prepared, const enum kp_type_id *param_types, uint32_t param_count,
+                                struct kp_error *err)
 {
     struct kp_session *session = prepared->session;
     struct kp_sql_context context;
@@ -134,8 +138,8 @@ static enum kp_code bind_locked(struct kp_prepared *prepared, const enum kp_type
     return code;
 }
 
-enum kp_code kp_prepare(struct kp_session *session, struct kp_str text, const enum kp_type_id *param_types, uint32_t param_count,
-                        struct kp_prepared **ret_prepared, struct kp_error *err)
+enum kp_code kp_prepare(struct kp_session *session, struct kp_str text, const enum kp_type_id *param_types,
+                        uint32_t param_count, struct kp_prepared **ret_prepared, struct kp_error *err)
 {
     KP_TRY(kp_db_health(session->db, err));
     atomic_store(&session->cancelled, false);
@@ -143,8 +147,10 @@ enum kp_code kp_prepare(struct kp_session *session, struct kp_str text, const en
     prepared->session = session;
     enum kp_code code = kp_sql_parse(text, &prepared->arena, &prepared->statement, err);
     enum kp_statement_kind kind = code == KP_OK ? prepared->statement->kind : KP_STATEMENT_EMPTY;
-    if (code == KP_OK && session->transaction == KP_TRANSACTION_FAILED && kind != KP_STATEMENT_ROLLBACK && kind != KP_STATEMENT_COMMIT)
-        code = kp_fail(err, KP_INVALID, "25P02", "current transaction is aborted, commands ignored until end of transaction block");
+    if (code == KP_OK && session->transaction == KP_TRANSACTION_FAILED && kind != KP_STATEMENT_ROLLBACK &&
+        kind != KP_STATEMENT_COMMIT)
+        code = kp_fail(err, KP_INVALID, "25P02",
+                       "current transaction is aborted, commands ignored until end of transaction block");
     if (code == KP_OK && kind == KP_STATEMENT_COPY_OUT) {
         code = prepare_copied(prepared, err);
         if (code == KP_OK)

@@ -2,7 +2,8 @@
  * SUBSCRIBE: rows (position, diff, progress, columns …), first all that are there, then every change.
  *
  * A subscription to a query is one to a view without a name: it is built like any view, is in no catalog, and goes with
- * the cursor. With (progress = true), rows with diff and columns NULL say that nothing more comes before their position.
+ * the cursor. With (progress = true), rows with diff and columns NULL say that nothing more comes before their
+ * position.
  */
 #include "db/session.h"
 
@@ -48,7 +49,8 @@ static enum kp_code make_view(struct kp_cursor *cursor, struct kp_live **ret_liv
     return KP_OK;
 }
 
-static enum kp_code option(const struct kp_statement *statement, const char *name, bool standard, bool *ret_value, struct kp_error *err)
+static enum kp_code option(const struct kp_statement *statement, const char *name, bool standard, bool *ret_value,
+                           struct kp_error *err)
 {
     *ret_value = standard;
     for (uint32_t i = 0; i < statement->option_count; i++)
@@ -64,7 +66,8 @@ enum kp_code kp_subscribe_begin(struct kp_cursor *cursor, struct kp_error *err)
     struct kp_live *live;
     if (!relation)
         KP_TRY(make_view(cursor, &live, err));
-    KP_TRY(kp_live_pin(session->db, relation ? relation : cursor->own_relation, &session->cancelled, &cursor->live, err));
+    KP_TRY(
+        kp_live_pin(session->db, relation ? relation : cursor->own_relation, &session->cancelled, &cursor->live, err));
     const struct kp_statement *statement = cursor->prepared->statement;
     struct kp_subscription_options options = {.snapshot = true, .resume = -1};
     KP_TRY(option(statement, "snapshot", true, &options.snapshot, err));
@@ -76,7 +79,8 @@ enum kp_code kp_subscribe_begin(struct kp_cursor *cursor, struct kp_error *err)
     return kp_subscribe(cursor->live->store, &options, &cursor->subscription, err);
 }
 
-static void lead_columns(struct kp_batch *batch, struct kp_arena *arena, const struct kp_subscription_item *item, bool progress)
+static void lead_columns(struct kp_batch *batch, struct kp_arena *arena, const struct kp_subscription_item *item,
+                         bool progress)
 {
     struct kp_datum position = {.type = KP_TYPE(KP_INT8), .i64 = item->position};
     struct kp_datum flag = {.type = KP_TYPE(KP_BOOL), .b = progress};
@@ -118,7 +122,8 @@ static struct kp_batch *progress_batch(struct kp_cursor *cursor, const struct kp
 }
 
 /* rows_max is not applied: a position's rows come together as the store gives them. */
-enum kp_code kp_subscribe_next(struct kp_cursor *cursor, uint32_t rows_max, int64_t timeout_us, struct kp_batch **ret_batch, struct kp_error *err)
+enum kp_code kp_subscribe_next(struct kp_cursor *cursor, uint32_t rows_max, int64_t timeout_us,
+                               struct kp_batch **ret_batch, struct kp_error *err)
 {
     struct kp_session *session = cursor->session;
     for (int64_t waited = 0;;) {

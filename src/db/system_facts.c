@@ -82,7 +82,8 @@ void kp_system_index_print(const struct kp_relation *relation, struct kp_buf *ou
 /* Tables of kappa are found by their name alone, but lists of what a user has (psql's \d) are better without them. */
 static bool is_visible(const struct kp_catalog *catalog, const struct kp_relation *relation)
 {
-    return strcmp(relation->schema, "kappa") != 0 && kp_catalog_find(catalog, (struct kp_str){0}, kp_str(relation->name)) == relation;
+    return strcmp(relation->schema, "kappa") != 0 &&
+           kp_catalog_find(catalog, (struct kp_str){0}, kp_str(relation->name)) == relation;
 }
 
 /* The relation of a number, or the table whose key it numbers. */
@@ -320,5 +321,6 @@ static bool find(void *arg, enum kp_fact fact, struct kp_str name, uint32_t *ret
 
 void kp_system_facts(struct kp_session *session, struct kp_catalog_facts *ret_facts)
 {
-    *ret_facts = (struct kp_catalog_facts){.arg = session, .text = text, .number = number, .setting = kp_settings_get, .find = find};
+    *ret_facts = (struct kp_catalog_facts){
+        .arg = session, .text = text, .number = number, .setting = kp_settings_get, .find = find};
 }

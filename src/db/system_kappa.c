@@ -83,13 +83,15 @@ static enum kp_code fill_views(struct kp_session *session, struct kp_system_rows
     kp_catalog_read(db->catalog);
     for (size_t i = 0; i < kp_catalog_count(db->catalog); i++) {
         struct kp_relation *relation = kp_catalog_at(db->catalog, i);
-        struct kp_live *live = relation->kind == KP_RELATION_VIEW || relation->kind == KP_RELATION_TABLE ? kp_live_of(relation) : NULL;
+        struct kp_live *live =
+            relation->kind == KP_RELATION_VIEW || relation->kind == KP_RELATION_TABLE ? kp_live_of(relation) : NULL;
         if (!live)
             continue;
         struct kp_store_stats stats;
         kp_store_stats(live->store, &stats);
         char hash[40];
-        snprintf(hash, sizeof hash, "%016llx%016llx", (unsigned long long)stats.hash[1], (unsigned long long)stats.hash[0]);
+        snprintf(hash, sizeof hash, "%016llx%016llx", (unsigned long long)stats.hash[1],
+                 (unsigned long long)stats.hash[0]);
         kp_system_put_text(rows, relation->name);
         kp_system_put_int(rows, relation->version);
         kp_system_put_int(rows, is_promoted(db, relation));
@@ -122,7 +124,8 @@ static enum kp_code fill_sources(struct kp_session *session, struct kp_system_ro
         kp_system_put_text(rows, relation->topic);
         kp_system_put_text(rows, format ? format : "json");
         kp_system_put_text(rows, kp_relation_option(relation, "path"));
-        kp_system_put_text(rows, relation->watermark_column >= 0 ? relation->cols[relation->watermark_column].name : NULL);
+        kp_system_put_text(rows,
+                           relation->watermark_column >= 0 ? relation->cols[relation->watermark_column].name : NULL);
         kp_system_put_int(rows, relation->position);
     }
     kp_catalog_unlock(db->catalog);
@@ -144,7 +147,9 @@ static enum kp_code fill_sinks(struct kp_session *session, struct kp_system_rows
         kp_system_put_text(rows, relation->topic);
         kp_system_put_text(rows, format ? format : "changes");
         kp_mutex_lock(&db->mutex);
-        kp_system_put_text(rows, !sink->subscription ? (*sink->error ? "stopped" : "starting") : *sink->error ? "waiting" : "running");
+        kp_system_put_text(rows, !sink->subscription ? (*sink->error ? "stopped" : "starting")
+                                 : *sink->error      ? "waiting"
+                                                     : "running");
         kp_system_put_text(rows, *sink->error ? sink->error : NULL);
         kp_mutex_unlock(&db->mutex);
         kp_system_put_int(rows, (int64_t)atomic_load(&sink->rows));
@@ -188,10 +193,14 @@ static enum kp_code fill_replays(struct kp_session *session, struct kp_system_ro
         kp_system_put_text(rows, job->targets[0].relation->name);
         kp_system_put_int(rows, job->targets[0].relation->version);
         kp_system_put_text(rows, job->what);
-        kp_system_put_text(rows, atomic_load(&job->done) ? "done" : !job->backfill ? "waiting" : progress.paused ? "paused" : "running");
+        kp_system_put_text(rows, atomic_load(&job->done) ? "done"
+                                 : !job->backfill        ? "waiting"
+                                 : progress.paused       ? "paused"
+                                                         : "running");
         kp_system_put_int(rows, progress.position);
         kp_system_put_int(rows, progress.target);
-        kp_system_put_float(rows, progress.target > 0 ? 100.0 * (double)progress.position / (double)progress.target : 0);
+        kp_system_put_float(rows,
+                            progress.target > 0 ? 100.0 * (double)progress.position / (double)progress.target : 0);
         kp_system_put_int(rows, (int64_t)progress.records_read);
         kp_system_put_int(rows, (int64_t)progress.bytes_read);
         kp_system_put_float(rows, rate);
@@ -294,8 +303,8 @@ static enum kp_code fill_metrics(struct kp_session *session, struct kp_system_ro
     return KP_OK;
 }
 
-static void put_signature(struct kp_system_rows *rows, const char *name, const char *kind, const enum kp_type_id *args, uint32_t arg_count,
-                          enum kp_type_id ret, const char *doc)
+static void put_signature(struct kp_system_rows *rows, const char *name, const char *kind, const enum kp_type_id *args,
+                          uint32_t arg_count, enum kp_type_id ret, const char *doc)
 {
     struct kp_buf text = {0};
     for (uint32_t i = 0; i < arg_count; i++)
@@ -327,46 +336,119 @@ static enum kp_code fill_functions(struct kp_session *session, struct kp_system_
 /* ---- the list ---- */
 
 const struct kp_system_table kp_system_kappa[] = {
-    {"kappa", "topics",
-     {{"id", KP_INT8}, {"name", KP_TEXT}, {"partitions", KP_INT4}, {"internal", KP_BOOL}, {"records", KP_INT8}, {"bytes", KP_INT8},
+    {"kappa",
+     "topics",
+     {{"id", KP_INT8},
+      {"name", KP_TEXT},
+      {"partitions", KP_INT4},
+      {"internal", KP_BOOL},
+      {"records", KP_INT8},
+      {"bytes", KP_INT8},
       {"created", KP_TIMESTAMPTZ}},
      .fill = fill_topics},
-    {"kappa", "partitions",
-     {{"topic", KP_TEXT}, {"partition", KP_INT4}, {"start_offset", KP_INT8}, {"end_offset", KP_INT8}, {"bytes", KP_INT8}},
+    {"kappa",
+     "partitions",
+     {{"topic", KP_TEXT},
+      {"partition", KP_INT4},
+      {"start_offset", KP_INT8},
+      {"end_offset", KP_INT8},
+      {"bytes", KP_INT8}},
      .fill = fill_partitions},
-    {"kappa", "views",
-     {{"name", KP_TEXT}, {"version", KP_INT4}, {"promoted", KP_BOOL}, {"kind", KP_TEXT}, {"state", KP_TEXT}, {"error", KP_TEXT},
-      {"position", KP_INT8}, {"rows", KP_INT8}, {"row_versions", KP_INT8}, {"bytes", KP_INT8}, {"error_rows", KP_INT8}, {"hash", KP_TEXT},
-      {"created_at", KP_INT8}, {"definition", KP_TEXT}},
+    {"kappa",
+     "views",
+     {{"name", KP_TEXT},
+      {"version", KP_INT4},
+      {"promoted", KP_BOOL},
+      {"kind", KP_TEXT},
+      {"state", KP_TEXT},
+      {"error", KP_TEXT},
+      {"position", KP_INT8},
+      {"rows", KP_INT8},
+      {"row_versions", KP_INT8},
+      {"bytes", KP_INT8},
+      {"error_rows", KP_INT8},
+      {"hash", KP_TEXT},
+      {"created_at", KP_INT8},
+      {"definition", KP_TEXT}},
      .fill = fill_views},
-    {"kappa", "sources",
-     {{"name", KP_TEXT}, {"kind", KP_TEXT}, {"topic", KP_TEXT}, {"format", KP_TEXT}, {"path", KP_TEXT}, {"watermark", KP_TEXT},
+    {"kappa",
+     "sources",
+     {{"name", KP_TEXT},
+      {"kind", KP_TEXT},
+      {"topic", KP_TEXT},
+      {"format", KP_TEXT},
+      {"path", KP_TEXT},
+      {"watermark", KP_TEXT},
       {"created_at", KP_INT8}},
      .fill = fill_sources},
-    {"kappa", "sinks",
-     {{"name", KP_TEXT}, {"view", KP_TEXT}, {"topic", KP_TEXT}, {"format", KP_TEXT}, {"state", KP_TEXT}, {"error", KP_TEXT}, {"rows", KP_INT8}},
+    {"kappa",
+     "sinks",
+     {{"name", KP_TEXT},
+      {"view", KP_TEXT},
+      {"topic", KP_TEXT},
+      {"format", KP_TEXT},
+      {"state", KP_TEXT},
+      {"error", KP_TEXT},
+      {"rows", KP_INT8}},
      .fill = fill_sinks},
-    {"kappa", "lag",
-     {{"name", KP_TEXT}, {"version", KP_INT4}, {"position", KP_INT8}, {"log_position", KP_INT8}, {"records_behind", KP_INT8},
+    {"kappa",
+     "lag",
+     {{"name", KP_TEXT},
+      {"version", KP_INT4},
+      {"position", KP_INT8},
+      {"log_position", KP_INT8},
+      {"records_behind", KP_INT8},
       {"ms_behind", KP_FLOAT8}},
      .fill = fill_lag},
-    {"kappa", "replays",
-     {{"name", KP_TEXT}, {"version", KP_INT4}, {"what", KP_TEXT}, {"state", KP_TEXT}, {"position", KP_INT8}, {"target", KP_INT8},
-      {"percent", KP_FLOAT8}, {"records", KP_INT8}, {"bytes", KP_INT8}, {"records_per_s", KP_FLOAT8}, {"seconds_left", KP_FLOAT8},
+    {"kappa",
+     "replays",
+     {{"name", KP_TEXT},
+      {"version", KP_INT4},
+      {"what", KP_TEXT},
+      {"state", KP_TEXT},
+      {"position", KP_INT8},
+      {"target", KP_INT8},
+      {"percent", KP_FLOAT8},
+      {"records", KP_INT8},
+      {"bytes", KP_INT8},
+      {"records_per_s", KP_FLOAT8},
+      {"seconds_left", KP_FLOAT8},
       {"started", KP_TIMESTAMPTZ}},
      .fill = fill_replays},
-    {"kappa", "operators",
-     {{"id", KP_INT4}, {"kind", KP_TEXT}, {"detail", KP_TEXT}, {"inputs", KP_TEXT}, {"growing", KP_BOOL}, {"rows_in", KP_INT8},
-      {"rows_out", KP_INT8}, {"batches", KP_INT8}, {"ms", KP_FLOAT8}, {"state_rows", KP_INT8}, {"state_bytes", KP_INT8},
+    {"kappa",
+     "operators",
+     {{"id", KP_INT4},
+      {"kind", KP_TEXT},
+      {"detail", KP_TEXT},
+      {"inputs", KP_TEXT},
+      {"growing", KP_BOOL},
+      {"rows_in", KP_INT8},
+      {"rows_out", KP_INT8},
+      {"batches", KP_INT8},
+      {"ms", KP_FLOAT8},
+      {"state_rows", KP_INT8},
+      {"state_bytes", KP_INT8},
       {"late", KP_INT8}},
      .fill = fill_operators},
-    {"kappa", "dead_letters",
-     {{"source", KP_TEXT}, {"topic", KP_TEXT}, {"partition", KP_INT4}, {"offset", KP_INT8}, {"position", KP_INT8}, {"sqlstate", KP_TEXT},
-      {"reason", KP_TEXT}, {"key", KP_TEXT}, {"value", KP_TEXT}},
+    {"kappa",
+     "dead_letters",
+     {{"source", KP_TEXT},
+      {"topic", KP_TEXT},
+      {"partition", KP_INT4},
+      {"offset", KP_INT8},
+      {"position", KP_INT8},
+      {"sqlstate", KP_TEXT},
+      {"reason", KP_TEXT},
+      {"key", KP_TEXT},
+      {"value", KP_TEXT}},
      .fill = fill_dead_letters},
     {"kappa", "settings", {{"name", KP_TEXT}, {"setting", KP_TEXT}, {"description", KP_TEXT}}, .fill = fill_settings},
-    {"kappa", "metrics", {{"name", KP_TEXT}, {"labels", KP_TEXT}, {"value", KP_FLOAT8}, {"help", KP_TEXT}}, .fill = fill_metrics},
-    {"kappa", "functions",
+    {"kappa",
+     "metrics",
+     {{"name", KP_TEXT}, {"labels", KP_TEXT}, {"value", KP_FLOAT8}, {"help", KP_TEXT}},
+     .fill = fill_metrics},
+    {"kappa",
+     "functions",
      {{"name", KP_TEXT}, {"kind", KP_TEXT}, {"arguments", KP_TEXT}, {"returns", KP_TEXT}, {"description", KP_TEXT}},
      .fill = fill_functions},
 };

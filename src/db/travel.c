@@ -18,20 +18,23 @@ struct kp_travel {
 
 /* ---- which position ---- */
 
-enum kp_code kp_travel_position(struct kp_session *session, const struct kp_statement *statement, int64_t *ret_position, struct kp_error *err)
+enum kp_code kp_travel_position(struct kp_session *session, const struct kp_statement *statement, int64_t *ret_position,
+                                struct kp_error *err)
 {
     struct kp_log *log = session->db->log;
     int64_t end = kp_log_position(log), position = statement->as_of_position;
     if (statement->as_of == KP_AS_OF_TIMESTAMP) {
         struct kp_arena arena = {0};
         int64_t time_us = 0;
-        enum kp_code code = kp_value_parse(KP_TYPE(KP_TIMESTAMPTZ), kp_str(statement->as_of_timestamp), session->zone, &arena, &time_us, err);
+        enum kp_code code = kp_value_parse(KP_TYPE(KP_TIMESTAMPTZ), kp_str(statement->as_of_timestamp), session->zone,
+                                           &arena, &time_us, err);
         kp_arena_finish(&arena);
         KP_TRY(code);
         KP_TRY(kp_log_position_at(log, time_us + 946684800000000 + 1, &position, err)); /* what was logged until then */
     }
     if (position < 0 || position > end) {
-        (void)kp_fail(err, KP_INVALID, NULL, "position %lld lies in the future: the log has %lld records", (long long)position, (long long)end);
+        (void)kp_fail(err, KP_INVALID, NULL, "position %lld lies in the future: the log has %lld records",
+                      (long long)position, (long long)end);
         return kp_error_hint(err, "Leave AS OF away to read what is visible now.");
     }
     *ret_position = position;
@@ -129,7 +132,8 @@ static enum kp_code build(struct kp_travel *travel, int64_t position, struct kp_
 }
 
 /* Goes there, or destroys what could not. */
-static enum kp_code go(struct kp_travel *travel, enum kp_code code, int64_t position, struct kp_travel **ret_travel, struct kp_error *err)
+static enum kp_code go(struct kp_travel *travel, enum kp_code code, int64_t position, struct kp_travel **ret_travel,
+                       struct kp_error *err)
 {
     if (code == KP_OK)
         code = build(travel, position, err);
@@ -154,15 +158,15 @@ static struct kp_travel *prepare(struct kp_session *session)
     return travel;
 }
 
-enum kp_code kp_travel_create(struct kp_session *session, const struct kp_plan *plan, int64_t position, struct kp_travel **ret_travel,
-                              struct kp_error *err)
+enum kp_code kp_travel_create(struct kp_session *session, const struct kp_plan *plan, int64_t position,
+                              struct kp_travel **ret_travel, struct kp_error *err)
 {
     struct kp_travel *travel = prepare(session);
     return go(travel, add_plan(travel, plan, err), position, ret_travel, err);
 }
 
-enum kp_code kp_travel_relation(struct kp_session *session, struct kp_relation *relation, int64_t position, struct kp_travel **ret_travel,
-                                struct kp_error *err)
+enum kp_code kp_travel_relation(struct kp_session *session, struct kp_relation *relation, int64_t position,
+                                struct kp_travel **ret_travel, struct kp_error *err)
 {
     struct kp_travel *travel = prepare(session);
     return go(travel, add_relation(travel, relation, err), position, ret_travel, err);

@@ -7,8 +7,8 @@
 struct kp_travel; /* stores of everything that a plan reads, at one position */
 
 /* The position that the clause names, at most the log's end: 22023 if it lies in the future. */
-KP_MUST enum kp_code kp_travel_position(struct kp_session *session, const struct kp_statement *statement, int64_t *ret_position,
-                                        struct kp_error *err);
+KP_MUST enum kp_code kp_travel_position(struct kp_session *session, const struct kp_statement *statement,
+                                        int64_t *ret_position, struct kp_error *err);
 /* Replays the log up to `position` for every table and view under the plan, and what those read. */
 KP_MUST enum kp_code kp_travel_create(struct kp_session *session, const struct kp_plan *plan, int64_t position,
                                       struct kp_travel **ret_travel, struct kp_error *err);

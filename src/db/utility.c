@@ -98,7 +98,8 @@ static enum kp_code show(struct kp_cursor *cursor, struct kp_error *err)
         give(cursor, kp_text_batch(&cursor->arena, &line, 1));
         return KP_OK;
     }
-    struct rows rows = {.cells = kp_arena_calloc(&cursor->arena, 3 * 128 * sizeof *rows.cells), .arena = &cursor->arena};
+    struct rows rows = {.cells = kp_arena_calloc(&cursor->arena, 3 * 128 * sizeof *rows.cells),
+                        .arena = &cursor->arena};
     kp_settings_each(cursor->session, show_each, &rows);
     uint32_t count = rows.count / 3;
     struct kp_batch *batch = kp_batch_create(&cursor->arena, 3, count);
@@ -157,7 +158,10 @@ static enum kp_code explain(struct kp_cursor *cursor, struct kp_error *err)
     }
     kp_catalog_unlock(session->db->catalog);
     KP_TRY(code);
-    const struct kp_plan *plan = root ? root->plan : write ? write->root->plan : relation->plan ? relation->plan->plan : NULL;
+    const struct kp_plan *plan = root             ? root->plan
+                                 : write          ? write->root->plan
+                                 : relation->plan ? relation->plan->plan
+                                                  : NULL;
     struct kp_buf text = {0};
     if (!plan)
         code = kp_fail(err, KP_INVALID, "42809", "\"%s\" has no plan", relation->name);
@@ -173,7 +177,8 @@ static enum kp_code explain(struct kp_cursor *cursor, struct kp_error *err)
         for (size_t i = 0; code == KP_OK && i < count; i++)
             rows += batches[i]->rows;
         if (code == KP_OK)
-            kp_buf_printf(&text, "Rows: %llu at position %lld\nExecution Time: %.3f ms\n", (unsigned long long)rows, (long long)cursor->position,
+            kp_buf_printf(&text, "Rows: %llu at position %lld\nExecution Time: %.3f ms\n", (unsigned long long)rows,
+                          (long long)cursor->position,
                           (double)(session->db->os->mono_ns(session->db->os->ctx) - started) / 1e6);
     }
     if (code == KP_OK)
@@ -262,7 +267,8 @@ static enum kp_code deallocate(struct kp_session *session, const char *name, str
         kp_prepared_destroy(named);
         found = true;
     }
-    return found || !name ? KP_OK : kp_fail(err, KP_NOT_FOUND, "26000", "prepared statement \"%s\" does not exist", name);
+    return found || !name ? KP_OK
+                          : kp_fail(err, KP_NOT_FOUND, "26000", "prepared statement \"%s\" does not exist", name);
 }
 
 /* ---- DDL ---- */
@@ -303,7 +309,8 @@ static enum kp_code discard(struct kp_session *session, const struct kp_statemen
     return all ? kp_settings_reset(session, "all", err) : KP_OK;
 }
 
-enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count, struct kp_error *err)
+enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count,
+                            struct kp_error *err)
 {
     struct kp_session *session = cursor->session;
     const struct kp_statement *statement = cursor->prepared->statement;
@@ -346,6 +353,7 @@ enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *par
     case KP_STATEMENT_VERIFY:
         return kp_verify_run(cursor, err);
     default:
-        return kp_fail(err, KP_UNSUPPORTED, NULL, "%s is not supported", statement->tag ? statement->tag : "this statement");
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "%s is not supported",
+                       statement->tag ? statement->tag : "this statement");
     }
 }

@@ -1,6 +1,6 @@
 /*
- * VERIFY MATERIALIZED VIEW: the view is computed once more from the log, with all that it reads, up to the position of a
- * snapshot, and its rows are compared with those that readers get.
+ * VERIFY MATERIALIZED VIEW: the view is computed once more from the log, with all that it reads, up to the position of
+ * a snapshot, and its rows are compared with those that readers get.
  */
 #include <stdio.h>
 
@@ -9,10 +9,11 @@
 
 enum { SHOWN_ROWS_MAX = 5 };
 
-static enum kp_code report(const struct kp_relation *relation, const struct kp_batch *batch, int64_t position, const struct kp_zone *zone,
-                           struct kp_error *err)
+static enum kp_code report(const struct kp_relation *relation, const struct kp_batch *batch, int64_t position,
+                           const struct kp_zone *zone, struct kp_error *err)
 {
-    (void)kp_fail(err, KP_CORRUPT, NULL, "materialized view \"%s\" is not what its query answers at position %lld: %u rows differ",
+    (void)kp_fail(err, KP_CORRUPT, NULL,
+                  "materialized view \"%s\" is not what its query answers at position %lld: %u rows differ",
                   relation->name, (long long)position, batch->rows);
     struct kp_buf text = {0};
     for (uint32_t row = 0; row < batch->rows && row < SHOWN_ROWS_MAX; row++) {
@@ -33,7 +34,8 @@ static enum kp_code report(const struct kp_relation *relation, const struct kp_b
     return kp_error_hint(err, "Drop and create the view again; it is rebuilt from the log. Please report this.");
 }
 
-static enum kp_code compare(struct kp_cursor *cursor, struct kp_live *live, const struct kp_snapshot *snapshot, struct kp_error *err)
+static enum kp_code compare(struct kp_cursor *cursor, struct kp_live *live, const struct kp_snapshot *snapshot,
+                            struct kp_error *err)
 {
     struct kp_session *session = cursor->session;
     struct kp_relation *relation = live->relation;
@@ -44,7 +46,8 @@ static enum kp_code compare(struct kp_cursor *cursor, struct kp_live *live, cons
     struct kp_reading served = {live->store, snapshot};
     struct kp_reading computed = {kp_travel_store(travel, relation), kp_travel_snapshot(travel)};
     struct kp_batch *batch;
-    enum kp_code code = kp_difference(session->db, NULL, relation->cols, relation->col_count, &served, &computed, &arena, &batch, err);
+    enum kp_code code =
+        kp_difference(session->db, NULL, relation->cols, relation->col_count, &served, &computed, &arena, &batch, err);
     if (code == KP_OK && batch)
         code = report(relation, batch, snapshot->position, session->zone, err);
     kp_arena_finish(&arena);
@@ -72,8 +75,8 @@ enum kp_code kp_verify_run(struct kp_cursor *cursor, struct kp_error *err)
         code = compare(cursor, live, &snapshot, err);
     if (code == KP_OK) {
         char text[160];
-        int len = snprintf(text, sizeof text, "%s is what its query answers over the log, at position %lld", relation->name,
-                           (long long)snapshot.position);
+        int len = snprintf(text, sizeof text, "%s is what its query answers over the log, at position %lld",
+                           relation->name, (long long)snapshot.position);
         struct kp_str line = {text, (size_t)len};
         cursor->position = snapshot.position;
         cursor->batches = kp_arena_alloc(&cursor->arena, sizeof(struct kp_batch *));

@@ -1,10 +1,10 @@
 /*
  * Versions of materialized views: ALTER … AS, PROMOTE, ROLLBACK.
  *
- *   ALTER v AS q    v@2 = q, and for every view that reads v a version 2 of its own, bound over the new ones; all are built
- *                   beside version 1 by one job and live on in the same group, so both answer at the same position
- *   PROMOTE         one catalog record; v and its dependents' names lead to the newer versions; sinks get the difference
- *   ROLLBACK        the same, back
+ *   ALTER v AS q    v@2 = q, and for every view that reads v a version 2 of its own, bound over the new ones; all are
+ * built beside version 1 by one job and live on in the same group, so both answer at the same position PROMOTE one
+ * catalog record; v and its dependents' names lead to the newer versions; sinks get the difference ROLLBACK        the
+ * same, back
  *
  * At most two versions of a view are kept: the promoted one and another; a further ALTER drops the other first.
  */
@@ -21,7 +21,8 @@ struct kp_relation *kp_ddl_other_version(struct kp_catalog *catalog, const struc
     return NULL;
 }
 
-static enum kp_code find_view(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_relation **ret_view, struct kp_error *err)
+static enum kp_code find_view(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_relation **ret_view,
+                              struct kp_error *err)
 {
     struct kp_catalog *catalog = ddl->db->catalog;
     struct kp_str schema = {statement->name.schema, statement->name.schema ? strlen(statement->name.schema) : 0};
@@ -46,7 +47,8 @@ static size_t dependents(struct kp_catalog *catalog, struct kp_relation *view, s
     for (size_t i = 0; i < kp_catalog_count(catalog); i++) {
         struct kp_relation *relation = kp_catalog_at(catalog, i);
         bool promoted = kp_catalog_find(catalog, kp_str(relation->schema), kp_str(relation->name)) == relation;
-        if (promoted && relation != view && relation->kind == KP_RELATION_VIEW && kp_relation_depends_on(relation, view))
+        if (promoted && relation != view && relation->kind == KP_RELATION_VIEW &&
+            kp_relation_depends_on(relation, view))
             out[count++] = relation;
     }
     return count;
@@ -55,7 +57,8 @@ static size_t dependents(struct kp_catalog *catalog, struct kp_relation *view, s
 /* ---- ALTER … AS ---- */
 
 /* Binds the text of a dependent again, while the names lead to the new versions of what it reads. */
-static enum kp_code rebind(struct kp_ddl *ddl, const struct kp_relation *relation, struct kp_relation **ret_relation, struct kp_error *err)
+static enum kp_code rebind(struct kp_ddl *ddl, const struct kp_relation *relation, struct kp_relation **ret_relation,
+                           struct kp_error *err)
 {
     struct kp_arena arena = {0};
     struct kp_statement *statement;
@@ -76,13 +79,15 @@ static enum kp_code rebind(struct kp_ddl *ddl, const struct kp_relation *relatio
 
 /* Binds the new version of the view and of its dependents. Under the catalog's write lock: names move for a moment. */
 static enum kp_code bind_versions(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_relation *view,
-                                  struct kp_relation *const *old, struct kp_relation **fresh, size_t count, struct kp_error *err)
+                                  struct kp_relation *const *old, struct kp_relation **fresh, size_t count,
+                                  struct kp_error *err)
 {
     struct kp_catalog *catalog = ddl->db->catalog;
     enum kp_code code = KP_OK;
     size_t bound = 0;
     for (; code == KP_OK && bound < count; bound++) {
-        code = bound == 0 ? kp_sql_bind_create(ddl->context, statement, &fresh[0], err) : rebind(ddl, old[bound], &fresh[bound], err);
+        code = bound == 0 ? kp_sql_bind_create(ddl->context, statement, &fresh[0], err)
+                          : rebind(ddl, old[bound], &fresh[bound], err);
         if (code != KP_OK)
             break;
         const struct kp_relation *other = kp_ddl_other_version(catalog, old[bound]);
@@ -105,7 +110,8 @@ static enum kp_code bind_versions(struct kp_ddl *ddl, const struct kp_statement 
 }
 
 /* The versions beside the promoted ones, dependents before what they read; returns how many. */
-static size_t other_versions(struct kp_catalog *catalog, struct kp_relation *const *old, size_t count, struct kp_relation **out)
+static size_t other_versions(struct kp_catalog *catalog, struct kp_relation *const *old, size_t count,
+                             struct kp_relation **out)
 {
     size_t others = 0;
     for (size_t i = count; i-- > 0;) {
@@ -116,8 +122,8 @@ static size_t other_versions(struct kp_catalog *catalog, struct kp_relation *con
     return others;
 }
 
-static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_relation *view, struct kp_job **ret_job,
-                             struct kp_error *err)
+static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_relation *view,
+                             struct kp_job **ret_job, struct kp_error *err)
 {
     struct kp_db *db = ddl->db;
     size_t total = kp_catalog_count(db->catalog) + 1;
@@ -142,8 +148,8 @@ static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *stat
     for (size_t i = 0; code == KP_OK && i < count; i++) {
         fresh[i]->id = db->next_relation_id++;
         fresh[i]->position = ddl->position;
-        code = kp_live_create(db, fresh[i], i == 0 ? &ddl->settings : &kp_live_of(old[i])->settings, !ddl->replaying, &lives[i],
-                              err);
+        code = kp_live_create(db, fresh[i], i == 0 ? &ddl->settings : &kp_live_of(old[i])->settings, !ddl->replaying,
+                              &lives[i], err);
     }
     kp_catalog_unlock(db->catalog);
     if (code == KP_OK && !ddl->replaying)
@@ -178,10 +184,11 @@ static enum kp_code promote(struct kp_ddl *ddl, struct kp_relation *view, bool b
     struct kp_db *db = ddl->db;
     struct kp_relation *other = kp_ddl_other_version(db->catalog, view);
     if (!other || (other->version < view->version) != back) {
-        (void)kp_fail(err, KP_NOT_FOUND, "55000", "materialized view \"%s\" has no %s version to %s to", view->name, back ? "earlier" : "newer",
-                      back ? "roll back" : "promote");
-        return kp_error_hint(err, back ? "The version before the last promotion is kept until the next ALTER."
-                                       : "Make one with ALTER MATERIALIZED VIEW %s AS SELECT ...",
+        (void)kp_fail(err, KP_NOT_FOUND, "55000", "materialized view \"%s\" has no %s version to %s to", view->name,
+                      back ? "earlier" : "newer", back ? "roll back" : "promote");
+        return kp_error_hint(err,
+                             back ? "The version before the last promotion is kept until the next ALTER."
+                                  : "Make one with ALTER MATERIALIZED VIEW %s AS SELECT ...",
                              view->name);
     }
     size_t total = kp_catalog_count(db->catalog) + 1;
@@ -193,8 +200,10 @@ static enum kp_code promote(struct kp_ddl *ddl, struct kp_relation *view, bool b
     for (size_t i = 0; code == KP_OK && i < count; i++) {
         to[i] = i == 0 ? other : kp_ddl_other_version(db->catalog, old[i]);
         if (!to[i] || !(i == 0 || kp_relation_depends_on(to[i], other))) {
-            code = kp_fail(err, KP_BUSY, "2BP01", "materialized view \"%s\" was created on version %u of \"%s\" and has no version on version %u",
-                           old[i]->name, view->version, view->name, other->version);
+            code =
+                kp_fail(err, KP_BUSY, "2BP01",
+                        "materialized view \"%s\" was created on version %u of \"%s\" and has no version on version %u",
+                        old[i]->name, view->version, view->name, other->version);
             (void)kp_error_hint(err, "Drop \"%s\" first, or ALTER \"%s\" again.", old[i]->name, view->name);
         }
     }
@@ -217,13 +226,16 @@ static enum kp_code promote(struct kp_ddl *ddl, struct kp_relation *view, bool b
     return code;
 }
 
-enum kp_code kp_ddl_alter(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_job **ret_job, struct kp_error *err)
+enum kp_code kp_ddl_alter(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_job **ret_job,
+                          struct kp_error *err)
 {
     if (statement->kind == KP_STATEMENT_ALTER_SOURCE)
         return kp_fail(err, KP_UNSUPPORTED, NULL, "ALTER SOURCE is not supported");
     if (statement->kind == KP_STATEMENT_REFRESH) {
         (void)kp_fail(err, KP_UNSUPPORTED, NULL, "REFRESH MATERIALIZED VIEW is not supported");
-        return kp_error_hint(err, "Views are kept up to date by themselves. ALTER MATERIALIZED VIEW ... AS builds a view anew from the log.");
+        return kp_error_hint(
+            err,
+            "Views are kept up to date by themselves. ALTER MATERIALIZED VIEW ... AS builds a view anew from the log.");
     }
     struct kp_relation *view = NULL;
     KP_TRY(find_view(ddl, statement, &view, err));

@@ -338,9 +338,9 @@ static bool is_entry(const struct kp_node *node)
 }
 
 /* The node of the other graph that takes an entry's place; NULL: it moves itself. */
-static struct kp_node *place_taker(struct kp_node *node,
-                                   struct kp_node *(*map)(void *arg, struct kp_node *input, struct kp_relation *relation),
-                                   void *arg)
+static struct kp_node *
+place_taker(struct kp_node *node,
+            struct kp_node *(*map)(void *arg, struct kp_node *input, struct kp_relation *relation), void *arg)
 {
     struct kp_relation *relation = node->ops == &kp_source_ops   ? kp_op_source_relation(node)
                                    : node->ops == &kp_upsert_ops ? kp_op_source_relation(node->inputs[0])

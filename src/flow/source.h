@@ -11,10 +11,10 @@ KP_MUST enum kp_code kp_source_decoder(const struct kp_relation *relation, const
                                        const struct kp_zone *zone, const char *const *rivals, uint32_t rival_count,
                                        struct kp_decoder **ret_decoder, struct kp_error *err);
 
-/* The option max_ahead: microseconds that an event time may be ahead of the log's time, INT64_MAX: any. usual_us: without
- * the option; 0: any. */
-KP_MUST enum kp_code kp_source_max_ahead(const struct kp_relation *relation, int64_t usual_us, int64_t *ret_max_ahead_us,
-                                         struct kp_error *err);
+/* The option max_ahead: microseconds that an event time may be ahead of the log's time, INT64_MAX: any. usual_us:
+ * without the option; 0: any. */
+KP_MUST enum kp_code kp_source_max_ahead(const struct kp_relation *relation, int64_t usual_us,
+                                         int64_t *ret_max_ahead_us, struct kp_error *err);
 /* A watermark column's value as microseconds since 2000, INT64_MIN if it is NULL or infinite. */
 int64_t kp_source_event_time(const struct kp_vec *vec, uint32_t row);
 

@@ -102,7 +102,8 @@ static void fail_downstream(struct kp_node *node, const struct kp_error *why)
 void kp_node_fail(struct kp_node *node, const struct kp_error *why)
 {
     struct kp_error error = *why;
-    kp_error_context(&error, "operator %u (%s%s%s)", node->id, node->ops->kind, node->detail[0] ? ": " : "", node->detail);
+    kp_error_context(&error, "operator %u (%s%s%s)", node->id, node->ops->kind, node->detail[0] ? ": " : "",
+                     node->detail);
     kp_mutex_lock(&node->graph->fail_lock);
     fail_downstream(node, &error);
     kp_mutex_unlock(&node->graph->fail_lock);

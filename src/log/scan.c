@@ -44,9 +44,10 @@ enum kp_code kp_file_header_read(struct kp_os *os, struct kp_file *file, const c
     if (header.format != KP_JOURNAL_FORMAT) { /* before the CRC: another format may keep it elsewhere */
         kp_fail(err, KP_UNSUPPORTED, NULL, "\"%s\" has the journal format %u; this version of kappa knows %d", path,
                 header.format, (int)KP_JOURNAL_FORMAT);
-        return kp_error_hint(err, intact ? "Use the version of kappa that wrote it, or a later one."
-                                         : "Use the version of kappa that wrote it, or a later one. If it was this one, "
-                                           "the file is damaged: restore it from a backup.");
+        return kp_error_hint(err, intact
+                                      ? "Use the version of kappa that wrote it, or a later one."
+                                      : "Use the version of kappa that wrote it, or a later one. If it was this one, "
+                                        "the file is damaged: restore it from a backup.");
     }
     if (!intact)
         return kp_fail(err, KP_CORRUPT, NULL, "\"%s\" is damaged: its header fails its checksum", path);

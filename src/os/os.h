@@ -28,8 +28,8 @@ enum kp_open_flags {
     KP_OPEN_CREATE = 4,    /* make it if missing */
     KP_OPEN_EXCLUSIVE = 8, /* with CREATE: KP_EXISTS if it is there */
     KP_OPEN_TRUNCATE = 16,
-    KP_OPEN_DIRECT = 32    /* bypass the page cache: memory, offset and length are multiples of KP_SECTOR_BYTES.
-                              Falls back to the cache where the file system cannot. */
+    KP_OPEN_DIRECT = 32 /* bypass the page cache: memory, offset and length are multiples of KP_SECTOR_BYTES.
+                           Falls back to the cache where the file system cannot. */
 };
 
 enum { KP_SECTOR_BYTES = 4096 };

@@ -21,7 +21,8 @@ struct kp_file {
     char *path; /* for messages */
 };
 
-static enum kp_code real_open(void *ctx, const char *path, unsigned flags, struct kp_file **ret_file, struct kp_error *err)
+static enum kp_code real_open(void *ctx, const char *path, unsigned flags, struct kp_file **ret_file,
+                              struct kp_error *err)
 {
     int mode = (flags & KP_OPEN_WRITE) ? (flags & KP_OPEN_READ) ? O_RDWR : O_WRONLY : O_RDONLY;
     mode |= O_CLOEXEC | ((flags & KP_OPEN_CREATE) ? O_CREAT : 0) | ((flags & KP_OPEN_EXCLUSIVE) ? O_EXCL : 0) |
@@ -52,8 +53,8 @@ static void real_close(void *ctx, struct kp_file *file)
     kp_free(file);
 }
 
-static enum kp_code real_pread(void *ctx, struct kp_file *file, void *bytes, size_t len, uint64_t offset, size_t *ret_len,
-                               struct kp_error *err)
+static enum kp_code real_pread(void *ctx, struct kp_file *file, void *bytes, size_t len, uint64_t offset,
+                               size_t *ret_len, struct kp_error *err)
 {
     size_t done = 0;
     while (done < len) {
@@ -111,7 +112,8 @@ static enum kp_code real_size(void *ctx, struct kp_file *file, uint64_t *ret_byt
 static enum kp_code real_truncate(void *ctx, struct kp_file *file, uint64_t bytes, struct kp_error *err)
 {
     if (ftruncate(file->fd, (off_t)bytes) != 0)
-        return kp_fail_errno(err, errno, "cannot set the size of \"%s\" to %llu", file->path, (unsigned long long)bytes);
+        return kp_fail_errno(err, errno, "cannot set the size of \"%s\" to %llu", file->path,
+                             (unsigned long long)bytes);
     return KP_OK;
 }
 

@@ -1,4 +1,5 @@
-/* Threads, locks and conditions: the only place that names pthread. Nothing here fails but by exhaustion, which is fatal. */
+/* Threads, locks and conditions: the only place that names pthread. Nothing here fails but by exhaustion, which is
+ * fatal. */
 #ifndef KP_OS_THREAD_H
 #define KP_OS_THREAD_H
 
@@ -23,7 +24,10 @@ struct kp_thread {
 struct kp_once {
     pthread_once_t impl;
 };
-#define KP_ONCE_INIT {PTHREAD_ONCE_INIT}
+#define KP_ONCE_INIT                                                                                                   \
+    {                                                                                                                  \
+        PTHREAD_ONCE_INIT                                                                                              \
+    }
 void kp_once_run(struct kp_once *once, void (*run)(void));
 
 void kp_mutex_init(struct kp_mutex *mutex);

@@ -104,13 +104,17 @@ static enum kp_code add_target(struct kp_backfill *backfill, struct kp_backfill_
     return KP_OK;
 }
 
-enum kp_code kp_backfill_create(const struct kp_backfill_options *options, struct kp_backfill **ret_backfill, struct kp_error *err)
+enum kp_code kp_backfill_create(const struct kp_backfill_options *options, struct kp_backfill **ret_backfill,
+                                struct kp_error *err)
 {
     struct kp_backfill *backfill = kp_calloc(1, sizeof *backfill);
     backfill->options = *options;
     if (backfill->options.step_bytes_max == 0)
         backfill->options.step_bytes_max = 32 << 20;
-    struct kp_graph_options graph = {.workers = options->workers, .parts = options->parts, .budget = options->budget, .max_ahead_us = options->max_ahead_us};
+    struct kp_graph_options graph = {.workers = options->workers,
+                                     .parts = options->parts,
+                                     .budget = options->budget,
+                                     .max_ahead_us = options->max_ahead_us};
     enum kp_code code = kp_graph_create(&graph, &backfill->graph, err);
     for (size_t i = 0; code == KP_OK && i < options->target_count; i++) {
         code = add_target(backfill, &options->targets[i], err);
@@ -156,8 +160,8 @@ enum kp_code kp_backfill_begin(struct kp_backfill *backfill, struct kp_error *er
 
 /* ---- stepping ---- */
 
-static enum kp_code step(struct kp_backfill *backfill, const struct kp_step_input *inputs, size_t count, int64_t position,
-                         int64_t log_time_us, bool partial, struct kp_error *err)
+static enum kp_code step(struct kp_backfill *backfill, const struct kp_step_input *inputs, size_t count,
+                         int64_t position, int64_t log_time_us, bool partial, struct kp_error *err)
 {
     struct kp_step step = {.inputs = inputs,
                            .input_count = count,
@@ -291,7 +295,8 @@ static struct kp_node *map_node(void *arg, struct kp_node *input, struct kp_rela
 }
 
 enum kp_code kp_backfill_meet(struct kp_backfill *backfill, int64_t position, struct kp_graph *live,
-                              struct kp_node *(*live_node)(void *arg, struct kp_relation *relation), void *arg, struct kp_error *err)
+                              struct kp_node *(*live_node)(void *arg, struct kp_relation *relation), void *arg,
+                              struct kp_error *err)
 {
     KP_TRY(kp_backfill_advance(backfill, position, err));
     for (size_t i = 0; i < backfill->options.target_count; i++)

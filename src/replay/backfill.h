@@ -9,9 +9,10 @@
  *
  * Invariants
  *   1. Everything the private graph has seen lies before `position`; outputs are stored at that position.
- *   2. kp_backfill_begin and kp_backfill_meet run on the engine thread, between two of its steps; between them the job's
- *      own thread calls kp_backfill_advance. Never two at once.
- *   3. What the stores hold after kp_backfill_meet is what a graph that lived from the log's beginning would hold (the law).
+ *   2. kp_backfill_begin and kp_backfill_meet run on the engine thread, between two of its steps; between them the
+ * job's own thread calls kp_backfill_advance. Never two at once.
+ *   3. What the stores hold after kp_backfill_meet is what a graph that lived from the log's beginning would hold (the
+ * law).
  */
 #ifndef KP_REPLAY_BACKFILL_H
 #define KP_REPLAY_BACKFILL_H
@@ -23,13 +24,14 @@
 
 struct kp_backfill;
 
-/* A relation that is built: its store (borrowed) gets the rows. After kp_backfill_meet node and output are in the live graph. */
+/* A relation that is built: its store (borrowed) gets the rows. After kp_backfill_meet node and output are in the live
+ * graph. */
 struct kp_backfill_target {
     struct kp_relation *relation; /* a TABLE or a VIEW; referenced by the caller */
     struct kp_store *store;
     struct kp_session_settings settings; /* frozen for the view; zone borrowed */
-    struct kp_node *node;         /* out */
-    struct kp_output *output;     /* out */
+    struct kp_node *node;                /* out */
+    struct kp_output *output;            /* out */
 };
 
 struct kp_backfill_options {
@@ -39,7 +41,7 @@ struct kp_backfill_options {
     uint32_t parts;
     struct kp_budget *budget;
     uint64_t step_bytes_max;
-    int64_t max_ahead_us; /* as of the live graph */
+    int64_t max_ahead_us;               /* as of the live graph */
     struct kp_backfill_target *targets; /* borrowed; in order of dependence */
     size_t target_count;
     /* The live store of a relation that a plan reads, or NULL if it is not live. */
@@ -49,12 +51,14 @@ struct kp_backfill_options {
 };
 
 /* Builds the private graph. Nothing is read yet. */
-KP_MUST enum kp_code kp_backfill_create(const struct kp_backfill_options *options, struct kp_backfill **ret_backfill, struct kp_error *err);
+KP_MUST enum kp_code kp_backfill_create(const struct kp_backfill_options *options, struct kp_backfill **ret_backfill,
+                                        struct kp_error *err);
 void kp_backfill_destroy(struct kp_backfill *backfill); /* NULL is fine; live graph and stores untouched */
 
 /* Subscribes to the live stores at the published position. Engine thread. */
 KP_MUST enum kp_code kp_backfill_begin(struct kp_backfill *backfill, struct kp_error *err);
-/* Takes in everything before `position` (at most the published one). Own thread. KP_CANCELLED after kp_backfill_cancel. */
+/* Takes in everything before `position` (at most the published one). Own thread. KP_CANCELLED after kp_backfill_cancel.
+ */
 KP_MUST enum kp_code kp_backfill_advance(struct kp_backfill *backfill, int64_t position, struct kp_error *err);
 /* Like kp_backfill_advance, but aggregates and top-N hold their changes back: more follows, and an advance ends it. */
 KP_MUST enum kp_code kp_backfill_read(struct kp_backfill *backfill, int64_t position, struct kp_error *err);
@@ -63,16 +67,17 @@ KP_MUST enum kp_code kp_backfill_read(struct kp_backfill *backfill, int64_t posi
  * live_node: the node of a relation in the live graph, NULL if it has none. Engine thread. Destroys the private graph.
  */
 KP_MUST enum kp_code kp_backfill_meet(struct kp_backfill *backfill, int64_t position, struct kp_graph *live,
-                                      struct kp_node *(*live_node)(void *arg, struct kp_relation *relation), void *arg, struct kp_error *err);
+                                      struct kp_node *(*live_node)(void *arg, struct kp_relation *relation), void *arg,
+                                      struct kp_error *err);
 
-void kp_backfill_cancel(struct kp_backfill *backfill); /* any thread */
+void kp_backfill_cancel(struct kp_backfill *backfill);             /* any thread */
 void kp_backfill_pause(struct kp_backfill *backfill, bool paused); /* any thread */
 
 /* Any thread. */
 struct kp_backfill_progress {
-    int64_t position, target;   /* target: the published position when last looked at */
+    int64_t position, target; /* target: the published position when last looked at */
     uint64_t bytes_read, records_read;
-    double seconds;             /* since begin */
+    double seconds; /* since begin */
     bool paused;
 };
 void kp_backfill_progress(struct kp_backfill *backfill, struct kp_backfill_progress *ret_progress);
@@ -87,7 +92,7 @@ struct kp_topic_feed {
     struct kp_relation *relation;
 };
 /* Inputs for the feeds whose topics are in the span, in the arena; returns how many. */
-size_t kp_span_inputs(const struct kp_log_span *span, const struct kp_topic_feed *feeds, size_t feed_count, struct kp_arena *arena,
-                      struct kp_step_input **ret_inputs);
+size_t kp_span_inputs(const struct kp_log_span *span, const struct kp_topic_feed *feeds, size_t feed_count,
+                      struct kp_arena *arena, struct kp_step_input **ret_inputs);
 
 #endif

@@ -1,4 +1,5 @@
-/* The chunks of a span, handed to the nodes that read their topics. A topic that several sources read is grouped once. */
+/* The chunks of a span, handed to the nodes that read their topics. A topic that several sources read is grouped once.
+ */
 #include "replay/backfill.h"
 
 static size_t topic_chunks(const struct kp_log_span *span, uint32_t topic, struct kp_decode_input *out)
@@ -20,8 +21,8 @@ static size_t topic_chunks(const struct kp_log_span *span, uint32_t topic, struc
     return count;
 }
 
-size_t kp_span_inputs(const struct kp_log_span *span, const struct kp_topic_feed *feeds, size_t feed_count, struct kp_arena *arena,
-                      struct kp_step_input **ret_inputs)
+size_t kp_span_inputs(const struct kp_log_span *span, const struct kp_topic_feed *feeds, size_t feed_count,
+                      struct kp_arena *arena, struct kp_step_input **ret_inputs)
 {
     struct kp_step_input *inputs = kp_arena_calloc(arena, (feed_count + 1) * sizeof *inputs);
     uint32_t *topics = kp_arena_calloc(arena, (feed_count + 1) * sizeof *topics); /* of inputs */

@@ -175,7 +175,7 @@ void kp_net_start(struct kp_net *net);
 void kp_net_destroy(struct kp_net *net);
 struct kp_os *kp_net_os(struct kp_net *net);
 bool kp_net_is_stopping(const struct kp_net *net); /* any thread */
-int64_t kp_net_now_us(struct kp_net *net); /* monotonic */
+int64_t kp_net_now_us(struct kp_net *net);         /* monotonic */
 
 struct kp_net_stats {
     uint64_t accepted, refused, closed_slow; /* since start; closed_slow: cut off because they took nothing */

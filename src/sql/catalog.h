@@ -57,9 +57,9 @@ struct kp_relation {
     /* sinks */
     struct kp_relation *sink_from; /* referenced */
 
-    bool never_rows;    /* system tables of what there is not: never a row */
+    bool never_rows;      /* system tables of what there is not: never a row */
     uint32_t also_unique; /* system tables: 1 + a column that is unique too (names, beside oids); 0: none */
-    bool *never_values; /* system tables: columns that are always NULL; NULL: none */
+    bool *never_values;   /* system tables: columns that are always NULL; NULL: none */
     /* system tables: fills batches; called without locks held (db/system.c) */
     enum kp_code (*system_scan)(void *db, const struct kp_relation *relation, struct kp_arena *arena,
                                 struct kp_batch **ret_batch, struct kp_error *err);

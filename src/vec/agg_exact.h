@@ -51,12 +51,12 @@ struct agg_numeric_sum {
     struct agg_numeric_more *more;
 };
 void kp_agg_numeric_add(struct kp_agg_call *call, struct agg_numeric_sum *sum, const struct kp_numeric *value,
-                     int64_t weight);
+                        int64_t weight);
 void kp_agg_numeric_merge(struct kp_agg_call *call, struct agg_numeric_sum *into, struct agg_numeric_sum *from);
 int64_t kp_agg_numeric_count(const struct agg_numeric_sum *sum);
 /* The sum; 0 with scale 0 if empty. */
 KP_MUST enum kp_code kp_agg_numeric_total(const struct agg_numeric_sum *sum, struct kp_arena *arena,
-                                       struct kp_numeric *ret_total, struct kp_error *err);
+                                          struct kp_numeric *ret_total, struct kp_error *err);
 void kp_agg_numeric_finish(struct kp_agg_call *call, struct agg_numeric_sum *sum);
 
 /* ---- floating point ---- */
@@ -81,7 +81,7 @@ double kp_agg_float_total(const struct agg_float_sum *sum, bool single);
 bool kp_agg_float_is_special(const struct agg_float_sum *sum);
 /* (n Σx² - (Σx)²) / divisor, rounded; at least 0. */
 double kp_agg_float_variance(const struct agg_float_sum *sum, const struct agg_float_sum *squares, int64_t n,
-                          double divisor);
+                             double divisor);
 void kp_agg_float_finish(struct kp_agg_call *call, struct agg_float_sum *sum);
 
 #endif

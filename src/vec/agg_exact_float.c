@@ -229,7 +229,7 @@ double kp_agg_float_total(const struct agg_float_sum *sum, bool single)
 }
 
 double kp_agg_float_variance(const struct agg_float_sum *sum, const struct agg_float_sum *squares, int64_t n,
-                          double divisor)
+                             double divisor)
 {
     mpz_t x, xx;
     mpz_inits(x, xx, NULL);

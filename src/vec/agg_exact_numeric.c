@@ -87,7 +87,7 @@ static void add_small(struct kp_agg_call *call, struct agg_numeric_sum *sum, __i
 }
 
 void kp_agg_numeric_add(struct kp_agg_call *call, struct agg_numeric_sum *sum, const struct kp_numeric *value,
-                     int64_t weight)
+                        int64_t weight)
 {
     switch ((enum kp_numeric_kind)value->kind) {
     case KP_NUMERIC_SMALL:
@@ -186,8 +186,8 @@ static enum kp_code total_of_scales(const struct agg_numeric_sum *sum, struct kp
     return code;
 }
 
-enum kp_code kp_agg_numeric_total(const struct agg_numeric_sum *sum, struct kp_arena *arena, struct kp_numeric *ret_total,
-                               struct kp_error *err)
+enum kp_code kp_agg_numeric_total(const struct agg_numeric_sum *sum, struct kp_arena *arena,
+                                  struct kp_numeric *ret_total, struct kp_error *err)
 {
     const struct agg_numeric_more *more = sum->more;
     if (!more) {

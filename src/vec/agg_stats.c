@@ -106,8 +106,8 @@ struct float_stats {
         for (uint32_t i = 0; i < rows; i++) {                                                                          \
             struct float_stats *stats = states[i];                                                                     \
             double value = (double)((const type *)args[0]->data)[i];                                                   \
-            kp_agg_float_add(call, &stats->sum, value, weights ? weights[i] : 1);                                         \
-            kp_agg_float_add_square(call, &stats->squares, value, weights ? weights[i] : 1);                              \
+            kp_agg_float_add(call, &stats->sum, value, weights ? weights[i] : 1);                                      \
+            kp_agg_float_add_square(call, &stats->squares, value, weights ? weights[i] : 1);                           \
         }                                                                                                              \
     }
 UPDATE_FLOAT(update_float4, float)

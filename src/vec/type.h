@@ -90,7 +90,8 @@ enum kp_type_id kp_type_by_name(struct kp_str name);
 enum kp_type_id kp_type_by_oid(uint32_t oid); /* NONE if unknown */
 /* Appends e.g. "numeric(12,2)". */
 void kp_type_print(struct kp_type type, struct kp_buf *out);
-/* Whether equal values of it may look different (1.0 and 1.00, -0 and 0, '24h' and '1 day'): a group shows the least. */
+/* Whether equal values of it may look different (1.0 and 1.00, -0 and 0, '24h' and '1 day'): a group shows the least.
+ */
 static inline bool kp_type_has_faces(enum kp_type_id id)
 {
     return id == KP_NUMERIC || id == KP_FLOAT4 || id == KP_FLOAT8 || id == KP_INTERVAL || id == KP_BPCHAR;

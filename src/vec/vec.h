@@ -69,8 +69,8 @@ struct kp_batch *kp_batch_create(struct kp_arena *arena, uint32_t cols, uint32_t
 struct kp_batch *kp_batch_gather(const struct kp_batch *batch, const uint32_t *index, uint32_t n,
                                  struct kp_arena *arena);
 
-/* One batch of all their rows, in order; columns and types are the same. NULL if there are no rows. Weights are there if
- * one of them has weights. Strings are not copied. */
+/* One batch of all their rows, in order; columns and types are the same. NULL if there are no rows. Weights are there
+ * if one of them has weights. Strings are not copied. */
 struct kp_batch *kp_batch_concat_all(struct kp_batch *const *batches, size_t count, struct kp_arena *arena);
 
 /* ---- comparison, hashing, order (vec/compare.c) ---- */
