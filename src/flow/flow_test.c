@@ -1,8 +1,9 @@
 /*
  * The law in small: random plans over random tables with insertions and deletions. What the outputs add up to after
  * every step, for random cuts, workers and shards, is what kp_flow_query computes from scratch over the rows that are
- * there, and what a naive interpreter of plans, row by row, computes (flow_oracle.h). Prints its seed when it fails.
+ * there, and what a naive interpreter of plans, row by row, computes (flow_naive.h). Prints its seed when it fails.
  */
+#include "flow/flow_naive.h"
 #include "flow/flow_plans.h"
 
 enum { TABLES = 3, ROUNDS = 60, STEPS = 8 };
