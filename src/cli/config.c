@@ -203,10 +203,9 @@ static int take_other(struct kp_config *config, int argc, char **argv, int (*oth
     return other(arg, 2, pair) == 2;
 }
 
-enum kp_code kp_config_load(struct kp_config *config, int argc, char **argv,
-                            int (*other)(void *arg, int argc, char **argv), void *arg, struct kp_error *err)
+static enum kp_code load(struct kp_config *config, int argc, char **argv,
+                         int (*other)(void *arg, int argc, char **argv), void *arg, struct kp_error *err)
 {
-    memset(config, 0, sizeof *config);
     for (int i = 0; i < argc;) {
         int taken;
         KP_TRY(take_flag(config, argc - i, argv + i, &taken, err));
@@ -227,6 +226,16 @@ enum kp_code kp_config_load(struct kp_config *config, int argc, char **argv,
         if (!config->values[key])
             config->values[key] = table[key].standard;
     return KP_OK;
+}
+
+enum kp_code kp_config_load(struct kp_config *config, int argc, char **argv,
+                            int (*other)(void *arg, int argc, char **argv), void *arg, struct kp_error *err)
+{
+    memset(config, 0, sizeof *config);
+    enum kp_code code = load(config, argc, argv, other, arg, err);
+    if (code != KP_OK)
+        kp_config_finish(config);
+    return code;
 }
 
 void kp_config_finish(struct kp_config *config)

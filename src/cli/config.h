@@ -32,7 +32,7 @@ struct kp_config {
 /*
  * Reads flags from args (--name VALUE, --name=VALUE, switches alone), then variables, then the file. What is not a flag
  * of the table is left to `other`, called with the remaining arguments; it returns how many it took, 0 for none: an
- * error.
+ * error. After an error nothing is owned, and kp_config_finish does nothing.
  */
 KP_MUST enum kp_code kp_config_load(struct kp_config *config, int argc, char **argv,
                                     int (*other)(void *arg, int argc, char **argv), void *arg, struct kp_error *err);

@@ -197,6 +197,7 @@ static int run(int argc, char **argv)
         code = verify(dir, &sound, &err);
     else {
         (void)kp_fail(&err, KP_INVALID, NULL, "there is no `kappa log %s`", options.action);
+        kp_config_finish(&config);
         return kp_cli_usage(&kp_verb_log, &err);
     }
     kp_config_finish(&config);

@@ -491,11 +491,14 @@ static int run(int argc, char **argv)
     if (code == KP_OK && options.bad_input)
         code = kp_fail(&err, KP_INVALID, NULL, "--input %s: write TOPIC=FILE, at most %d times", options.bad_input,
                        (int)INPUTS_MAX);
-    if (code != KP_OK)
+    if (code != KP_OK) {
+        kp_config_finish(&config);
         return kp_cli_usage(&kp_verb_run, &err);
+    }
     char dir[] = "/tmp/kappa-run-XXXXXX";
     if (!mkdtemp(dir)) {
         (void)kp_fail_errno(&err, errno, "cannot make a folder under /tmp");
+        kp_config_finish(&config);
         return kp_cli_fail(&err);
     }
     struct kp_db_options db_options = {.dir = dir,

@@ -211,8 +211,10 @@ static int run(int argc, char **argv)
     enum kp_code code = kp_config_load(&config, argc, argv, other, &options, &err);
     if (code == KP_OK && options.bad_format)
         code = kp_fail(&err, KP_INVALID, NULL, "there is no output format \"%s\"", options.bad_format);
-    if (code != KP_OK)
+    if (code != KP_OK) {
+        kp_config_finish(&config);
         return kp_cli_usage(&kp_verb_sql, &err);
+    }
     bool good = false;
     code = run_on_folder(&config, &options, &good, &err);
     if (code == KP_BUSY)
