@@ -28,6 +28,8 @@ static const struct {
                           "Budget of all state and queries, e.g. 8GiB; 0: counted, not limited."},
     [KP_CONFIG_STEP_BYTES] = {"step-bytes", "KAPPA_STEP_BYTES", "32MiB", "SIZE", SIZE,
                               "Most record bytes of one step in replay."},
+    [KP_CONFIG_LOG_TAIL] = {"log-tail", "KAPPA_LOG_TAIL", "64MiB", "SIZE", SIZE,
+                            "The log's newest part that is kept in memory for readers; older records come from disk."},
     [KP_CONFIG_CONNECTIONS] = {"connections", "KAPPA_CONNECTIONS", "10000", "N", COUNT,
                                "Most open connections; more are refused."},
     [KP_CONFIG_UNSAFE_NO_SYNC] = {"unsafe-no-sync", "KAPPA_UNSAFE_NO_SYNC", "off", "", SWITCH,

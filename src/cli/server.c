@@ -59,6 +59,7 @@ static enum kp_code serve(const struct kp_config *config, const sigset_t *signal
                                     .workers = (uint32_t)kp_config_int(config, KP_CONFIG_WORKERS),
                                     .memory_bytes = kp_config_int(config, KP_CONFIG_MEMORY),
                                     .step_bytes_max = (uint64_t)kp_config_int(config, KP_CONFIG_STEP_BYTES),
+                                    .log_tail_bytes = (uint64_t)kp_config_int(config, KP_CONFIG_LOG_TAIL),
                                     .unsafe_no_sync = kp_config_bool(config, KP_CONFIG_UNSAFE_NO_SYNC),
                                     .notice = notice};
     struct kp_db *db;

@@ -22,6 +22,7 @@ struct kp_db_options {
     uint32_t parts;            /* 0: chosen */
     int64_t memory_bytes;      /* budget of all state; 0: unlimited, counted */
     uint64_t step_bytes_max;   /* record bytes of one step in replay; 0: 32 MiB */
+    uint64_t log_tail_bytes;   /* the log's newest blocks in memory; 0: 64 MiB */
     uint64_t step_records_max; /* 0: no limit: for tests of the law */
     bool unsafe_no_sync;
     bool read_only;

@@ -88,8 +88,11 @@ static uint32_t parts_for(uint32_t workers)
 
 static enum kp_code open_log(struct kp_db *db, struct kp_error *err)
 {
-    struct kp_log_options options = {
-        .os = db->os, .dir = db->dir, .read_only = db->options.read_only, .unsafe_no_sync = db->options.unsafe_no_sync};
+    struct kp_log_options options = {.os = db->os,
+                                     .dir = db->dir,
+                                     .tail_bytes = db->options.log_tail_bytes,
+                                     .read_only = db->options.read_only,
+                                     .unsafe_no_sync = db->options.unsafe_no_sync};
     KP_TRY(kp_log_open(&options, &db->log, err));
     KP_TRY(internal_topic(db, "__kappa_catalog", &db->catalog_topic, err));
     return internal_topic(db, "__kappa_sinks", &db->sinks_topic, err);
