@@ -89,7 +89,10 @@ static enum kp_code build_from_input(struct build *build, const struct kp_plan *
         *ret_node = kp_op_repeat(graph, plan, input);
         return KP_OK;
     case KP_PLAN_WINDOW:
-        return kp_op_window(graph, plan, input, build->drop_late, ret_node, err);
+        KP_TRY(kp_op_window(graph, plan, input, build->drop_late, ret_node, err));
+        if (plan->window.kind == KP_WINDOW_SESSION)
+            *ret_node = kp_op_session(graph, plan, *ret_node);
+        return KP_OK;
     case KP_PLAN_TOPN:
         return kp_op_topn(graph, plan, build->settings, input, ret_node, err);
     case KP_PLAN_EMIT:

@@ -432,8 +432,52 @@ static inline struct nrows naive_over(struct naive *naive, const struct kp_plan 
     return out;
 }
 
+/* How far the session of row `of` reaches: one row after the other is taken into it. */
+static inline void naive_session(const struct kp_plan *plan, const struct nrows *rows, uint32_t of, int64_t *ret_first,
+                                 int64_t *ret_last)
+{
+    uint32_t column = plan->window.time_column;
+    *ret_first = *ret_last = rows->rows[of].cells[column].i64;
+    for (bool grew = true; grew;) {
+        grew = false;
+        for (uint32_t i = 0; i < rows->count; i++) {
+            const struct kp_datum *cells = rows->rows[i].cells;
+            bool same = !cells[column].null;
+            for (uint32_t k = 0; same && k < plan->window.key_count; k++)
+                same = same_datum(&cells[plan->window.keys[k]], &rows->rows[of].cells[plan->window.keys[k]]);
+            int64_t time = cells[column].i64, gap = plan->window.size.us;
+            if (!same || time <= *ret_first - gap || time >= *ret_last + gap)
+                continue;
+            grew |= time < *ret_first || time > *ret_last;
+            *ret_first = KP_MIN(*ret_first, time);
+            *ret_last = KP_MAX(*ret_last, time);
+        }
+    }
+}
+
+static inline struct nrows naive_sessions(struct naive *naive, const struct kp_plan *plan)
+{
+    struct nrows input = naive_run(naive, plan->inputs[0]), out = {0};
+    uint32_t cols = plan->col_count;
+    for (uint32_t i = 0; i < input.count; i++) {
+        int64_t first, last;
+        if (input.rows[i].cells[plan->window.time_column].null)
+            continue;
+        naive_session(plan, &input, i, &first, &last);
+        struct kp_datum *cells = kp_arena_calloc(naive->arena, (cols + 1) * sizeof *cells);
+        memcpy(cells, input.rows[i].cells, (cols - 2) * sizeof *cells);
+        cells[cols - 2] = (struct kp_datum){.type = KP_TYPE(KP_TIMESTAMP), .i64 = first};
+        cells[cols - 1] = (struct kp_datum){.type = KP_TYPE(KP_TIMESTAMP), .i64 = last + plan->window.size.us};
+        nrows_add(&out, cells, input.rows[i].weight);
+    }
+    kp_free(input.rows);
+    return out;
+}
+
 static inline struct nrows naive_window(struct naive *naive, const struct kp_plan *plan)
 {
+    if (plan->window.kind == KP_WINDOW_SESSION)
+        return naive_sessions(naive, plan);
     struct nrows input = naive_run(naive, plan->inputs[0]), out = {0};
     uint32_t cols = plan->col_count;
     int64_t size = plan->window.size.us, slide = plan->window.slide.us,

@@ -312,7 +312,7 @@ static inline struct kp_plan *plan_window(struct planner *planner, struct kp_pla
 {
     struct kp_plan *plan = make_plan(planner, KP_PLAN_WINDOW, input->col_count + 2, input, NULL);
     plan->cols[input->col_count].type = plan->cols[input->col_count + 1].type = KP_TYPE(KP_TIMESTAMP);
-    plan->window.kind = (enum kp_window_kind)random_below(planner->random, 3);
+    plan->window.kind = (enum kp_window_kind)random_below(planner->random, 4);
     plan->window.time_column = time;
     int64_t slide_us = 1000000 * (1 + random_below(planner->random, 5));
     plan->window.size.us = slide_us;
@@ -321,6 +321,14 @@ static inline struct kp_plan *plan_window(struct planner *planner, struct kp_pla
     if (plan->window.kind == KP_WINDOW_HOP && random_below(planner->random, 3) == 0)
         plan->window.size.us -= 300000; /* not a multiple; perhaps less than the slide */
     plan->window.slide.us = slide_us;
+    if (plan->window.kind == KP_WINDOW_SESSION) {
+        plan->window.size.us = slide_us / 4;
+        plan->window.key_count = random_below(planner->random, 3);
+        plan->window.keys = kp_arena_calloc(planner->arena, 2 * sizeof *plan->window.keys);
+        for (uint32_t k = 0; k < plan->window.key_count; k++)
+            plan->window.keys[k] = random_below(planner->random, input->col_count);
+        return plan;
+    }
     plan->window.offset.us = random_below(planner->random, 2) ? 700000 : 0;
     return plan;
 }

@@ -189,6 +189,8 @@ struct kp_node *kp_op_repeat(struct kp_graph *graph, const struct kp_plan *plan,
 KP_MUST enum kp_code kp_op_window(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input,
                                   bool drop_late, struct kp_node **ret_node, struct kp_error *err);
 uint64_t kp_op_window_late(const struct kp_node *node);
+/* Above a window of kind SESSION, which gives each row the window that it would have alone. */
+struct kp_node *kp_op_session(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input);
 KP_MUST enum kp_code kp_op_topn(struct kp_graph *graph, const struct kp_plan *plan,
                                 const struct kp_session_settings *settings, struct kp_node *input,
                                 struct kp_node **ret_node, struct kp_error *err);

@@ -7,8 +7,12 @@
  *                 |--------|
  *                 |------------| size
  *
+ *   session:      |gap|                     here the window that the row would have alone; op_session.c joins them
+ *
  * Rows whose time is NULL or infinite belong to no window. Below an EMIT ON WINDOW CLOSE this is the place, the only
  * one, where late pairs are dropped: those whose window ends at or before the watermark at the row's own position.
+ * Where a session ends is not known from the row, and any row behind the watermark could join one that is closed: there
+ * every row is late whose time is before the watermark, so that a closed session never changes.
  */
 #include <stdio.h>
 
@@ -64,6 +68,13 @@ static inline int64_t floor_to(int64_t time_us, int64_t origin_us, int64_t unit_
 static void add_windows(const struct op_window *op, struct window_pairs *pairs, uint32_t row, int64_t time_us,
                         int64_t watermark, uint64_t *late, struct kp_arena *arena)
 {
+    if (op->kind == KP_WINDOW_SESSION) {
+        if (time_us < watermark)
+            ++*late;
+        else
+            pair_add(pairs, row, time_us, time_us + op->size_us, arena);
+        return;
+    }
     if (op->kind == KP_WINDOW_CUMULATE) {
         int64_t start = floor_to(time_us, op->offset_us, op->size_us);
         for (int64_t end = start + op->slide_us; end <= start + op->size_us; end += op->slide_us) {
@@ -182,7 +193,8 @@ static enum kp_code window_push(struct kp_node *node, struct kp_lane *lane, uint
     if (pairs.count == 0)
         return KP_OK;
     struct kp_batch *batch = kp_batch_create(arena, node->col_count, pairs.count);
-    bool same = pairs.count == rows && op->kind == KP_WINDOW_TUMBLE; /* each row once: columns need no copy */
+    bool once = op->kind == KP_WINDOW_TUMBLE || op->kind == KP_WINDOW_SESSION;
+    bool same = pairs.count == rows && once; /* columns need no copy */
     struct kp_flow some = same ? *in : kp_flow_gather_any(in, pairs.index, pairs.count, arena);
     for (uint32_t c = 0; c + 2 < node->col_count; c++)
         batch->vecs[c] = some.batch->vecs[c];
@@ -224,11 +236,9 @@ enum kp_code kp_op_window(struct kp_graph *graph, const struct kp_plan *plan, st
 {
     static const char *const kinds[] = {"tumble", "hop", "cumulate", "session"};
     int64_t size_us, slide_us, offset_us;
-    if (plan->window.kind == KP_WINDOW_SESSION)
-        return kp_fail(err, KP_UNSUPPORTED, NULL, "session windows are not supported");
     KP_TRY(to_us(plan->window.size, "size", true, &size_us, err));
-    KP_TRY(to_us(plan->window.kind == KP_WINDOW_TUMBLE ? plan->window.size : plan->window.slide, "slide", true,
-                 &slide_us, err));
+    bool slides = plan->window.kind == KP_WINDOW_HOP || plan->window.kind == KP_WINDOW_CUMULATE;
+    KP_TRY(to_us(!slides ? plan->window.size : plan->window.slide, "slide", true, &slide_us, err));
     KP_TRY(to_us(plan->window.offset, "offset", false, &offset_us, err));
     if (size_us / slide_us > WINDOWS_MAX)
         return kp_fail(err, KP_LIMIT, NULL, "a row would belong to more than %d windows", WINDOWS_MAX);

@@ -169,3 +169,27 @@ const struct kp_ordered_entry *kp_ordered_next(const struct kp_ordered *ordered,
     *at = i + 1 < ordered->chunks[c]->count ? *at + 1 : (uint64_t)(c + 1) << 32;
     return entry;
 }
+
+uint64_t kp_ordered_seek(const struct kp_ordered *ordered, const uint8_t *key, size_t key_bytes)
+{
+    if (ordered->chunk_count == 0)
+        return 0;
+    uint64_t prefix = prefix_of(key, key_bytes);
+    uint32_t c = find_chunk(ordered, prefix, key, key_bytes);
+    bool found;
+    uint32_t i = lower_bound(ordered->chunks[c], prefix, key, key_bytes, &found);
+    return i < ordered->chunks[c]->count ? (uint64_t)c << 32 | i : (uint64_t)(c + 1) << 32;
+}
+
+const struct kp_ordered_entry *kp_ordered_prev(const struct kp_ordered *ordered, uint64_t *at)
+{
+    uint32_t c = (uint32_t)(*at >> 32), i = (uint32_t)*at;
+    if (i == 0) {
+        if (c == 0)
+            return NULL;
+        c--;
+        i = ordered->chunks[c]->count;
+    }
+    *at = (uint64_t)c << 32 | (i - 1);
+    return &ordered->chunks[c]->entries[i - 1];
+}

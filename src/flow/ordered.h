@@ -36,6 +36,10 @@ const struct kp_ordered_entry *kp_ordered_first(const struct kp_ordered *ordered
 const struct kp_ordered_entry *kp_ordered_last(const struct kp_ordered *ordered);
 /* Walks in order: start with *at = 0; NULL at the end. Not valid across changes. */
 const struct kp_ordered_entry *kp_ordered_next(const struct kp_ordered *ordered, uint64_t *at);
+/* The place of the first entry not below the key: kp_ordered_next gives that one, kp_ordered_prev the one before. */
+uint64_t kp_ordered_seek(const struct kp_ordered *ordered, const uint8_t *key, size_t key_bytes);
+/* The entry before the place, which becomes its place; NULL at the beginning. */
+const struct kp_ordered_entry *kp_ordered_prev(const struct kp_ordered *ordered, uint64_t *at);
 /* <0, 0, >0: a key against an entry's. */
 int kp_ordered_compare(const uint8_t *key, size_t key_bytes, const struct kp_ordered_entry *entry);
 

@@ -263,6 +263,17 @@ static bool reads_partition(const struct kp_expr *expr, void *arg)
     return false;
 }
 
+static bool reads_session_key(const struct kp_expr *expr, void *arg)
+{
+    const struct kp_plan *plan = arg;
+    if (expr->kind != KP_EXPR_COLUMN)
+        return true;
+    for (uint32_t i = 0; i < plan->window.key_count; i++)
+        if (plan->window.keys[i] == expr->column)
+            return true;
+    return false;
+}
+
 static struct kp_plan *push_into_join(struct binder *binder, struct kp_plan *plan, struct kp_expr *predicate)
 {
     enum side side = side_of(plan, predicate);
@@ -300,9 +311,9 @@ struct kp_plan *kp_push_predicate(struct binder *binder, struct kp_plan *plan, s
         if (reads && !predicate->can_fail)
             pushed = push_below(binder, plan, predicate, plan->aggregate.groups, plan->aggregate.group_count);
         break;
-    case KP_PLAN_WINDOW: /* a session's gaps depend on all its rows */
-        if (reads && max < plan->inputs[0]->col_count && plan->window.kind != KP_WINDOW_SESSION &&
-            !predicate->can_fail) {
+    case KP_PLAN_WINDOW: /* a session's gaps depend on all rows of its key */
+        if (reads && max < plan->inputs[0]->col_count && !predicate->can_fail &&
+            (plan->window.kind != KP_WINDOW_SESSION || kp_expr_walk(predicate, reads_session_key, plan))) {
             plan->inputs[0] = kp_push_predicate(binder, plan->inputs[0], predicate);
             pushed = plan;
         }

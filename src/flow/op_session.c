@@ -1,0 +1,457 @@
+/*
+ * Sessions: rows of a key whose times follow one another by less than the gap are one window.
+ *
+ *   times     ·  · ·         ·   ·
+ *   sessions  |-------gap|   |------gap|       [first time, last time + gap)
+ *
+ * The input is op_window's: each row with the window that it would have alone, [time, time + gap); that is where late
+ * rows were left out. A key's rows lie in an ordered map by (time, whole row), also those taken away in this step.
+ * Rows that hang together there, with what came and what went, are the only ones whose session may have changed: at
+ * emission each such run is walked once, its sessions computed over the rows that are, and compared with what was sent.
+ *
+ *   key:  | key columns | → ordered map of rows, times touched |
+ *   row:  | columns | time | weight | sent: weight, start, end |
+ *
+ * Invariants: 1. a row stays in the map until the emission at which its weight is 0; 2. after an emission every row's
+ * `sent` is what the consumers have added up; 3. a key is in `touched` at most once.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "flow/graph.h"
+#include "flow/order.h"
+#include "flow/ordered.h"
+#include "flow/table.h"
+
+enum { SEND_ROWS = 16384 };
+
+struct row_state {
+    int64_t time_us, weight, sent, start_us, end_us;
+};
+
+struct session_key {
+    struct kp_ordered rows;
+    struct session_key *next_touched;
+    uint64_t hash;
+    uint32_t id;
+    int64_t *times; /* at which rows came or went since the last emission */
+    uint32_t time_count, time_cap;
+    bool touched;
+};
+
+struct shard {
+    struct kp_table keys, rows;
+    struct session_key *touched;
+    int64_t more_bytes; /* of the keys' maps and lists */
+};
+
+struct op_session {
+    struct kp_node node;
+    int64_t gap_us;
+    uint32_t key_count, *key_columns;
+    uint32_t row_cols; /* the input's without the window */
+    struct kp_row_layout key_layout, row_layout;
+    struct shard *shards;
+};
+
+/* Changes on their way out. */
+struct outbox {
+    uint32_t *ids;
+    int64_t *starts, *ends, *weights;
+    uint32_t count;
+    struct session_key *key; /* whose rows are being walked */
+    uint32_t *gone, gone_count, gone_cap;
+};
+
+static enum kp_code session_push(struct kp_node *node, struct kp_lane *lane, uint32_t port, const struct kp_flow *in,
+                                 struct kp_error *err)
+{
+    const struct op_session *op = (const struct op_session *)node;
+    uint64_t *hashes = kp_arena_calloc(&lane->arena, in->batch->rows * sizeof *hashes);
+    for (uint32_t k = 0; k < op->key_count; k++)
+        kp_vec_hash(&in->batch->vecs[op->key_columns[k]], in->batch->rows, hashes, k == 0);
+    if (op->key_count == 0)
+        kp_inbox_send_part(&node->inboxes[0], lane, 0, in->batch, hashes, NULL);
+    else
+        kp_inbox_send(&node->inboxes[0], lane, in->batch, hashes, NULL);
+    return KP_OK;
+}
+
+static inline struct row_state *state_of(const struct shard *shard, uint32_t id)
+{
+    return kp_table_payload(&shard->rows, kp_table_row(&shard->rows, id));
+}
+
+static inline struct session_key **key_slot(const struct shard *shard, uint32_t id)
+{
+    return kp_table_payload(&shard->keys, kp_table_row(&shard->keys, id));
+}
+
+static void put_time(int64_t time_us, uint8_t *bytes)
+{
+    uint64_t big = __builtin_bswap64((uint64_t)time_us ^ (uint64_t)1 << 63);
+    memcpy(bytes, &big, sizeof big);
+}
+
+static inline int64_t time_of(const struct kp_ordered_entry *entry)
+{
+    return (int64_t)(entry->prefix ^ (uint64_t)1 << 63);
+}
+
+static void row_key(const struct kp_vec *vecs, uint32_t cols, uint32_t row, int64_t time_us, struct kp_buf *key)
+{
+    uint8_t bytes[8];
+    put_time(time_us, bytes);
+    key->len = 0;
+    kp_buf_append(key, bytes, sizeof bytes);
+    kp_order_key_append(NULL, 0, vecs, cols, row, key);
+}
+
+/* ---- rows in ---- */
+
+static void touch(struct shard *shard, struct session_key *key, int64_t time_us)
+{
+    if (!key->touched) {
+        key->touched = true;
+        key->next_touched = shard->touched;
+        shard->touched = key;
+    }
+    if (key->time_count && key->times[key->time_count - 1] == time_us)
+        return;
+    if (key->time_count == key->time_cap) {
+        key->time_cap = key->time_cap ? key->time_cap * 2 : 4;
+        key->times = kp_realloc(key->times, key->time_cap * sizeof *key->times);
+    }
+    key->times[key->time_count++] = time_us;
+}
+
+static void take_row(struct op_session *op, struct shard *shard, struct session_key *key, const struct kp_batch *batch,
+                     uint32_t i, struct kp_buf *bytes)
+{
+    int64_t time_us = ((const int64_t *)batch->vecs[op->row_cols].data)[i], before = key->rows.bytes;
+    row_key(batch->vecs, op->row_cols, i, time_us, bytes);
+    const struct kp_ordered_entry *entry = kp_ordered_find(&key->rows, bytes->data, bytes->len);
+    uint32_t id = entry ? entry->id : KP_ROW_NONE;
+    if (!entry) {
+        id = kp_table_new_row(&shard->rows);
+        void *row = kp_table_row(&shard->rows, id);
+        for (uint32_t c = 0; c < op->row_cols; c++)
+            kp_row_set(&op->row_layout, &shard->rows.heap, row, c, &batch->vecs[c], i);
+        state_of(shard, id)->time_us = time_us;
+        kp_ordered_insert(&key->rows, bytes->data, bytes->len, id);
+        shard->more_bytes += key->rows.bytes - before;
+    }
+    state_of(shard, id)->weight += batch->weights ? batch->weights[i] : 1;
+    touch(shard, key, time_us);
+}
+
+static enum kp_code take_piece(struct op_session *op, struct kp_lane *lane, struct shard *shard,
+                               const struct kp_piece *piece, struct kp_error *err)
+{
+    const struct kp_batch *batch = piece->batch;
+    struct kp_vec *vecs = kp_arena_alloc(&lane->arena, (op->key_count + 1) * sizeof *vecs);
+    for (uint32_t k = 0; k < op->key_count; k++)
+        vecs[k] = batch->vecs[op->key_columns[k]];
+    uint32_t *ids = kp_arena_alloc(&lane->arena, (batch->rows + 1) * sizeof *ids),
+             *made = kp_arena_alloc(&lane->arena, (batch->rows + 1) * sizeof *made), made_count = 0;
+    kp_table_probe(&shard->keys, vecs, piece->hashes, batch->rows, true, ids, made, &made_count);
+    for (uint32_t i = 0; i < made_count; i++) {
+        struct session_key *key = kp_calloc(1, sizeof *key);
+        key->id = ids[made[i]];
+        key->hash = piece->hashes[made[i]];
+        *key_slot(shard, key->id) = key;
+        shard->more_bytes += (int64_t)sizeof *key;
+    }
+    struct kp_buf bytes = {0};
+    for (uint32_t i = 0; i < batch->rows; i++)
+        take_row(op, shard, *key_slot(shard, ids[i]), batch, i, &bytes);
+    kp_buf_finish(&bytes);
+    return kp_table_settle(&shard->rows, shard->more_bytes + kp_table_bytes(&shard->keys), err);
+}
+
+/* ---- emission ---- */
+
+static enum kp_code send(struct op_session *op, struct kp_lane *lane, const struct shard *shard, struct outbox *out,
+                         struct kp_error *err)
+{
+    uint32_t n = out->count;
+    if (n == 0)
+        return KP_OK;
+    struct kp_batch *batch = kp_batch_create(&lane->arena, op->node.col_count, n);
+    for (uint32_t c = 0; c < op->row_cols; c++)
+        kp_table_load(&shard->rows, c, out->ids, n, &lane->arena, &batch->vecs[c]);
+    for (uint32_t c = 0; c < 2; c++) {
+        struct kp_vec *vec = &batch->vecs[op->row_cols + c];
+        kp_vec_init(vec, &lane->arena, op->node.types[op->row_cols + c], n);
+        memcpy(vec->data, c ? out->ends : out->starts, n * sizeof(int64_t));
+    }
+    batch->weights = kp_arena_alloc(&lane->arena, n * sizeof(int64_t));
+    memcpy((int64_t *)batch->weights, out->weights, n * sizeof(int64_t));
+    out->count = 0;
+    struct kp_flow flow = {.batch = batch};
+    return kp_node_send(&op->node, lane, &flow, err);
+}
+
+static void put(struct outbox *out, uint32_t id, int64_t start_us, int64_t end_us, int64_t weight)
+{
+    out->ids[out->count] = id;
+    out->starts[out->count] = start_us;
+    out->ends[out->count] = end_us;
+    out->weights[out->count++] = weight;
+}
+
+/* What was sent of the row becomes what it is now. */
+static void put_change(struct outbox *out, struct row_state *state, uint32_t id, int64_t start_us, int64_t end_us)
+{
+    bool moved = state->start_us != start_us || state->end_us != end_us;
+    if (state->sent && (moved || !state->weight))
+        put(out, id, state->start_us, state->end_us, -state->sent);
+    else if (state->sent && state->sent != state->weight)
+        put(out, id, start_us, end_us, state->weight - state->sent);
+    if (state->weight && (moved || !state->sent))
+        put(out, id, start_us, end_us, state->weight);
+    *state = (struct row_state){state->time_us, state->weight, state->weight, start_us, end_us};
+    if (state->weight)
+        return;
+    if (out->gone_count == out->gone_cap) {
+        out->gone_cap = out->gone_cap ? out->gone_cap * 2 : 64;
+        out->gone = kp_realloc(out->gone, out->gone_cap * sizeof *out->gone);
+    }
+    out->gone[out->gone_count++] = id;
+}
+
+/* The first entry of the run that holds time_us: no gap lies between it and there. */
+static uint64_t run_start(const struct op_session *op, const struct session_key *key, int64_t time_us)
+{
+    uint8_t bytes[8];
+    put_time(time_us, bytes);
+    uint64_t start = kp_ordered_seek(&key->rows, bytes, sizeof bytes), at = start;
+    for (const struct kp_ordered_entry *entry; (entry = kp_ordered_prev(&key->rows, &at));) {
+        if (time_us - time_of(entry) >= op->gap_us)
+            break;
+        time_us = time_of(entry);
+        start = at;
+    }
+    return start;
+}
+
+/* The end of the session that begins with the entry before `at`: over rows that are there. */
+static int64_t session_end(const struct op_session *op, const struct shard *shard, const struct session_key *key,
+                           uint64_t at, int64_t time_us)
+{
+    for (const struct kp_ordered_entry *entry; (entry = kp_ordered_next(&key->rows, &at));) {
+        if (time_of(entry) - time_us >= op->gap_us)
+            break;
+        if (state_of(shard, entry->id)->weight)
+            time_us = time_of(entry);
+    }
+    return time_us + op->gap_us;
+}
+
+/* Walks one run from `at`; *ret_last_us is the time of its last row. */
+static enum kp_code walk_run(struct op_session *op, struct kp_lane *lane, const struct shard *shard,
+                             struct session_key *key, uint64_t at, struct outbox *out, int64_t *ret_last_us,
+                             struct kp_error *err)
+{
+    int64_t start_us = INT64_MIN, end_us = INT64_MIN, last_us = INT64_MIN;
+    const struct kp_ordered_entry *entry;
+    while ((entry = kp_ordered_next(&key->rows, &at))) {
+        int64_t time_us = time_of(entry);
+        struct row_state *state = state_of(shard, entry->id);
+        if (last_us != INT64_MIN && time_us - last_us >= op->gap_us)
+            break;
+        last_us = time_us;
+        if (state->weight < 0)
+            return kp_fail(err, KP_CORRUPT, "XX000", "a row has been taken away more often than it came");
+        if (state->weight && time_us >= end_us) {
+            start_us = time_us;
+            end_us = session_end(op, shard, key, at, time_us);
+        }
+        put_change(out, state, entry->id, start_us, end_us);
+        if (out->count + 2 > SEND_ROWS)
+            KP_TRY(send(op, lane, shard, out, err));
+    }
+    *ret_last_us = last_us;
+    return KP_OK;
+}
+
+static void free_gone(struct op_session *op, struct kp_lane *lane, struct shard *shard, struct session_key *key,
+                      struct outbox *out)
+{
+    struct kp_buf bytes = {0};
+    struct kp_vec *vecs = kp_arena_alloc(&lane->arena, (op->row_cols + 1) * sizeof *vecs);
+    int64_t before = key->rows.bytes;
+    for (uint32_t i = 0; i < out->gone_count; i++) {
+        uint32_t id = out->gone[i];
+        for (uint32_t c = 0; c < op->row_cols; c++)
+            kp_table_load(&shard->rows, c, &id, 1, &lane->arena, &vecs[c]);
+        row_key(vecs, op->row_cols, 0, state_of(shard, id)->time_us, &bytes);
+        kp_ordered_remove(&key->rows, bytes.data, bytes.len);
+        kp_table_free_row(&shard->rows, id);
+    }
+    out->gone_count = 0;
+    shard->more_bytes += key->rows.bytes - before;
+    kp_buf_finish(&bytes);
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void free_key(struct shard *shard, struct session_key *key)
+{
+    shard->more_bytes -= key->rows.bytes + (int64_t)sizeof *key;
+    kp_ordered_finish(&key->rows);
+    kp_free(key->times);
+    kp_free(key);
+}
+
+/* Everything of one key that may have changed. */
+static enum kp_code emit_key(struct op_session *op, struct kp_lane *lane, struct shard *shard, struct session_key *key,
+                             struct outbox *out, struct kp_error *err)
+{
+    int64_t done_us = INT64_MIN;
+    qsort(key->times, key->time_count, sizeof *key->times, compare_times);
+    for (uint32_t i = 0; i < key->time_count; i++) {
+        if (i > 0 && key->times[i] <= done_us)
+            continue;
+        uint64_t at = run_start(op, key, key->times[i]);
+        KP_TRY(walk_run(op, lane, shard, key, at, out, &done_us, err));
+    }
+    if (out->gone_count) { /* their rows are read by what is still to be sent */
+        KP_TRY(send(op, lane, shard, out, err));
+        free_gone(op, lane, shard, key, out);
+    }
+    key->time_count = 0;
+    key->touched = false;
+    if (key->rows.count == 0) {
+        kp_table_remove(&shard->keys, key->id, key->hash);
+        free_key(shard, key);
+    }
+    return KP_OK;
+}
+
+static enum kp_code emit(struct op_session *op, struct kp_lane *lane, struct shard *shard, struct kp_error *err)
+{
+    struct kp_arena *arena = &lane->arena;
+    struct outbox out = {.ids = kp_arena_alloc(arena, SEND_ROWS * sizeof *out.ids),
+                         .starts = kp_arena_alloc(arena, SEND_ROWS * sizeof *out.starts),
+                         .ends = kp_arena_alloc(arena, SEND_ROWS * sizeof *out.ends),
+                         .weights = kp_arena_alloc(arena, SEND_ROWS * sizeof *out.weights)};
+    enum kp_code code = KP_OK;
+    while (code == KP_OK && shard->touched) {
+        struct session_key *key = shard->touched;
+        shard->touched = key->next_touched;
+        code = emit_key(op, lane, shard, key, &out, err);
+    }
+    kp_free(out.gone);
+    return code == KP_OK ? send(op, lane, shard, &out, err) : code;
+}
+
+static enum kp_code session_part(struct kp_node *node, struct kp_lane *lane, uint32_t part, struct kp_error *err)
+{
+    struct op_session *op = (struct op_session *)node;
+    struct shard *shard = &op->shards[part];
+    for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], part); piece; piece = piece->next)
+        KP_TRY(take_piece(op, lane, shard, piece, err));
+    return kp_graph_step_final(node->graph) ? emit(op, lane, shard, err) : KP_OK;
+}
+
+static bool session_wants(const struct kp_node *node, uint32_t part)
+{
+    return ((const struct op_session *)node)->shards[part].touched && kp_graph_step_final(node->graph);
+}
+
+/* ---- building ---- */
+
+static void session_start(struct kp_node *node)
+{
+    struct op_session *op = (struct op_session *)node;
+    op->shards = kp_calloc(node->graph->parts, sizeof *op->shards);
+    for (uint32_t part = 0; part < node->graph->parts; part++) {
+        struct shard *shard = &op->shards[part];
+        kp_table_init(&shard->keys, &op->key_layout, op->key_count, sizeof(struct session_key *), NULL);
+        kp_table_init(&shard->rows, &op->row_layout, 0, sizeof(struct row_state), node->graph->options.budget);
+    }
+}
+
+static void session_finish(struct kp_node *node)
+{
+    struct op_session *op = (struct op_session *)node;
+    for (uint32_t part = 0; op->shards && part < node->graph->parts; part++) {
+        struct shard *shard = &op->shards[part];
+        uint32_t count, *ids = kp_table_ids(&shard->keys, &count);
+        for (uint32_t i = 0; i < count; i++) {
+            struct session_key *key = *key_slot(shard, ids[i]);
+            uint64_t at = 0;
+            for (const struct kp_ordered_entry *entry; (entry = kp_ordered_next(&key->rows, &at));)
+                kp_row_unset_all(&op->row_layout, &shard->rows.heap, kp_table_row(&shard->rows, entry->id));
+            free_key(shard, key);
+        }
+        kp_free(ids);
+        kp_table_finish(&shard->keys);
+        kp_table_finish(&shard->rows);
+    }
+    kp_free(op->shards);
+}
+
+static void session_release(struct kp_node *node)
+{
+    struct op_session *op = (struct op_session *)node;
+    for (uint32_t part = 0; part < node->graph->parts; part++) {
+        kp_heap_sweep(&op->shards[part].keys.heap);
+        kp_heap_sweep(&op->shards[part].rows.heap);
+    }
+}
+
+static bool session_same(const struct kp_node *a, const struct kp_node *b)
+{
+    const struct op_session *x = (const struct op_session *)a, *y = (const struct op_session *)b;
+    return x->gap_us == y->gap_us && x->key_count == y->key_count &&
+           (!x->key_count || memcmp(x->key_columns, y->key_columns, x->key_count * sizeof *x->key_columns) == 0);
+}
+
+static void session_stats(const struct kp_node *node, struct kp_node_stats *stats)
+{
+    const struct op_session *op = (const struct op_session *)node;
+    for (uint32_t part = 0; part < node->graph->parts; part++) {
+        const struct shard *shard = &op->shards[part];
+        stats->state_rows += shard->rows.live;
+        stats->state_bytes +=
+            (uint64_t)(kp_table_bytes(&shard->rows) + kp_table_bytes(&shard->keys) + shard->more_bytes);
+    }
+}
+
+static const struct kp_node_ops session_ops = {.kind = "session",
+                                               .bytes = sizeof(struct op_session),
+                                               .push = session_push,
+                                               .part = session_part,
+                                               .wants = session_wants,
+                                               .start = session_start,
+                                               .release = session_release,
+                                               .finish = session_finish,
+                                               .same = session_same,
+                                               .stats = session_stats};
+
+struct kp_node *kp_op_session(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input)
+{
+    struct op_session *op =
+        (struct op_session *)kp_node_create(graph, &session_ops, plan->cols, plan->col_count, &input, 1);
+    struct kp_arena *arena = &op->node.arena;
+    op->node.growing = graph->bounded;
+    op->gap_us = plan->window.size.us; /* the binder has made days microseconds, and refused months */
+    op->key_count = plan->window.key_count;
+    op->key_columns = kp_arena_alloc(arena, (op->key_count + 1) * sizeof *op->key_columns);
+    op->row_cols = plan->col_count - 2;
+    struct kp_type *types = kp_arena_alloc(arena, (op->key_count + 1) * sizeof *types);
+    for (uint32_t k = 0; k < op->key_count; k++) {
+        op->key_columns[k] = plan->window.keys[k];
+        types[k] = input->types[op->key_columns[k]];
+    }
+    kp_row_layout_init(&op->key_layout, arena, types, op->key_count, true, 0);
+    kp_row_layout_init(&op->row_layout, arena, input->types, op->row_cols, true, 0);
+    snprintf(op->node.detail, sizeof op->node.detail, "%u key columns", op->key_count);
+    return kp_node_share(&op->node);
+}
