@@ -28,11 +28,8 @@ static enum kp_code pin_all(struct run *run, const struct kp_plan *plan, struct 
         KP_TRY(kp_live_pin(run->session->db, relation, &run->session->cancelled, &run->pinned[run->pinned_count], err));
         run->pinned_count++;
     }
-    while (relation && relation->kind == KP_RELATION_SOURCE && !kp_db_wait_ready(run->session->db, 50000)) {
-        KP_TRY(kp_db_health(run->session->db, err));
-        if (atomic_load(&run->session->cancelled))
-            return kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
-    }
+    if (relation && relation->kind == KP_RELATION_SOURCE)
+        KP_TRY(kp_session_wait_replayed(run->session, err));
     for (uint32_t i = 0; i < plan->input_count; i++)
         KP_TRY(pin_all(run, plan->inputs[i], err));
     return KP_OK;

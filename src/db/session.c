@@ -75,6 +75,16 @@ static enum kp_code wait_until_visible(struct kp_session *session, int64_t posit
     return KP_OK;
 }
 
+enum kp_code kp_session_wait_replayed(struct kp_session *session, struct kp_error *err)
+{
+    while (!kp_db_wait_ready(session->db, 50000)) {
+        KP_TRY(kp_db_health(session->db, err));
+        if (atomic_load(&session->cancelled))
+            return kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
+    }
+    return KP_OK;
+}
+
 enum kp_code kp_session_snapshot(struct kp_session *session, struct kp_snapshot *ret_snapshot, bool *ret_own,
                                  struct kp_error *err)
 {

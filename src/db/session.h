@@ -114,6 +114,8 @@ KP_MUST enum kp_code kp_prepared_refresh(struct kp_prepared *prepared, struct kp
 
 /* ---- session.c ---- */
 void kp_session_context(struct kp_session *session, struct kp_sql_context *ret_context);
+/* Waits until the replay after a start has met the log's end; ends with the statement's cancellation. */
+KP_MUST enum kp_code kp_session_wait_replayed(struct kp_session *session, struct kp_error *err);
 /* The position to read at: the transaction's, or a fresh one that the caller releases if *ret_own. Waits for
  * read_after. */
 KP_MUST enum kp_code kp_session_snapshot(struct kp_session *session, struct kp_snapshot *ret_snapshot, bool *ret_own,

@@ -270,6 +270,7 @@ static void put_dead(void *arg, const struct kp_dead_letter_entry *entry)
 
 static enum kp_code fill_dead_letters(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
+    KP_TRY(kp_session_wait_replayed(session, err)); /* the list is found again by the replay after a start */
     kp_dead_letters_each(session->db->dead, put_dead, rows);
     return KP_OK;
 }
