@@ -36,6 +36,8 @@ struct topic {
     char name[16];
     bool alive, maybe; /* maybe: made or dropped when the fault came */
     int64_t next_offset[PARTITIONS];
+    int64_t start_offset[PARTITIONS];
+    int64_t maybe_start[PARTITIONS]; /* above start_offset: trimmed so far when the fault came, or not */
 };
 
 struct history {
@@ -67,6 +69,24 @@ static bool failed(const struct history *history)
 
 /* ---- checking ---- */
 
+/* Was it trimmed? */
+static bool gone(const struct history *history, const struct sent *sent)
+{
+    for (size_t i = 0; i < history->topic_count; i++)
+        if (history->topics[i].alive && history->topics[i].id == sent->topic)
+            return sent->base_offset + sent->records <= history->topics[i].start_offset[sent->partition];
+    return false;
+}
+
+/* Is nothing left of its group behind it? */
+static bool group_ends(const struct history *history, size_t index)
+{
+    while (!history->sent[index].group_end)
+        if (!gone(history, &history->sent[++index]))
+            return false;
+    return true;
+}
+
 static void check_chunk(struct history *history, const struct kp_log_chunk *chunk, size_t index)
 {
     const struct sent *sent = &history->sent[index];
@@ -77,7 +97,7 @@ static void check_chunk(struct history *history, const struct kp_log_chunk *chun
           "entry %zu: offset %lld, position %lld instead of %lld, %lld", index, (long long)chunk->base_offset,
           (long long)chunk->position, (long long)sent->base_offset, (long long)sent->position);
     CHECK(history,
-          chunk->records == sent->records && chunk->group_end == sent->group_end &&
+          chunk->records == sent->records && chunk->group_end == group_ends(history, index) &&
               kp_crc32c(0, chunk->batch + 12, chunk->bytes - 12) == sent->crc,
           "entry %zu is not what was sent", index);
     CHECK(history, chunk->log_time_us >= history->log_time_us, "entry %zu: log time goes back", index);
@@ -98,6 +118,8 @@ static size_t check_reads(struct history *history)
         if (code != KP_OK)
             break;
         for (size_t i = 0; i < span.count && !failed(history); i++, index++) {
+            while (index < history->sent_count && gone(history, &history->sent[index]))
+                index++;
             CHECK(history, index < history->sent_count, "entry %zu was never sent", index);
             if (!failed(history))
                 check_chunk(history, &span.chunks[i], index);
@@ -109,6 +131,8 @@ static size_t check_reads(struct history *history)
         if (end)
             break;
     }
+    while (index < history->sent_count && gone(history, &history->sent[index]))
+        index++;
     return index;
 }
 
@@ -123,11 +147,15 @@ static void check_partitions(struct history *history)
             CHECK(history, failed(history) || info.end_offset == topic->next_offset[p],
                   "topic %s, partition %u ends at %lld instead of %lld", topic->name, p, (long long)info.end_offset,
                   (long long)topic->next_offset[p]);
-            if (failed(history) || !info.end_offset)
+            CHECK(history, failed(history) || info.start_offset == topic->start_offset[p],
+                  "topic %s, partition %u starts at %lld instead of %lld", topic->name, p, (long long)info.start_offset,
+                  (long long)topic->start_offset[p]);
+            if (failed(history) || info.end_offset == info.start_offset)
                 continue;
             struct kp_buf out = {0};
             struct kp_record_batch_info batch;
-            int64_t offset = (int64_t)kp_sim_below(history->sim, (uint64_t)info.end_offset);
+            int64_t offset = info.start_offset +
+                             (int64_t)kp_sim_below(history->sim, (uint64_t)(info.end_offset - info.start_offset));
             enum kp_code code = kp_log_fetch(history->log, topic->id, p, offset, 1, &out, &err);
             CHECK(history, code == KP_OK, "fetch of offset %lld: %s", (long long)offset, err.message);
             if (code == KP_OK) {
@@ -147,9 +175,25 @@ static void keep_text(void *arg, const char *text)
     CHECK(history, false, "verify: %s", text);
 }
 
+/* A trim in flight is there or not. */
+static void settle_trims(struct history *history)
+{
+    for (size_t i = 0; i < history->topic_count; i++)
+        for (uint32_t p = 0; p < PARTITIONS; p++) {
+            struct topic *topic = &history->topics[i];
+            struct kp_partition_info info;
+            if (topic->maybe_start[p] > topic->start_offset[p] && topic->alive &&
+                kp_log_partition(history->log, topic->id, p, &info, NULL) == KP_OK &&
+                info.start_offset == topic->maybe_start[p])
+                topic->start_offset[p] = info.start_offset;
+            topic->maybe_start[p] = 0;
+        }
+}
+
 /* Decides what became of what was in flight, and checks the rest. */
 static void check_restarted(struct history *history)
 {
+    settle_trims(history);
     size_t sure = history->sent_count - history->maybe;
     size_t found = check_reads(history);
     CHECK(history, found == sure || found == history->sent_count,
@@ -281,7 +325,8 @@ static void append_group(struct history *history)
     struct kp_log_entry entries[GROUP_MAX] = {0};
     struct kp_buf batches[GROUP_MAX];
     size_t count = 1 + (size_t)kp_sim_below(sim, GROUP_MAX);
-    bool big = kp_sim_below(sim, 25) == 0; /* of several blocks */
+    /* of several blocks; more of them where a bug must be found that only they show */
+    bool big = kp_sim_below(sim, kp_log_planted ? 10 : 25) == 0;
     for (size_t i = 0; i < count; i++)
         if (!(topics[i] = some_topic(history)))
             return;
@@ -357,6 +402,24 @@ static void drop_topic(struct history *history)
         topic->maybe = history->broken = true;
 }
 
+static void trim_partition(struct history *history)
+{
+    struct topic *topic = some_topic(history);
+    uint32_t p = (uint32_t)kp_sim_below(history->sim, PARTITIONS);
+    if (!topic || history->broken || topic->next_offset[p] == topic->start_offset[p])
+        return;
+    struct kp_error err;
+    uint64_t there = (uint64_t)(topic->next_offset[p] - topic->start_offset[p]);
+    int64_t before = topic->start_offset[p] + 1 + (int64_t)kp_sim_below(history->sim, there);
+    enum kp_code code = kp_log_trim(history->log, topic->id, p, before, &err);
+    if (code == KP_OK) {
+        topic->start_offset[p] = before;
+    } else if (code != KP_FULL || !err.retriable) {
+        topic->maybe_start[p] = before;
+        history->broken = true;
+    }
+}
+
 static void operate(struct history *history)
 {
     struct kp_sim *sim = history->sim;
@@ -371,7 +434,9 @@ static void operate(struct history *history)
         make_topic(history);
     } else if (choice < 78) {
         drop_topic(history);
-    } else if (choice < 81) { /* a clean restart */
+    } else if (choice < 80) {
+        trim_partition(history);
+    } else if (choice < 82) { /* a clean restart */
         kp_log_close(history->log);
         history->log = NULL;
         history->broken = false;

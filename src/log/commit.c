@@ -49,6 +49,20 @@ static enum kp_code apply_topic(struct kp_log *log, const struct kp_entry_header
     return KP_OK;
 }
 
+static enum kp_code apply_trim(struct kp_log *log, const struct kp_entry_header *entry, struct kp_error *err)
+{
+    struct kp_topic *topic = kp_topics_get(&log->topics, entry->topic);
+    if (!topic || entry->partition >= topic->partition_count ||
+        entry->base_offset > topic->partitions[entry->partition].end_offset)
+        return kp_fail(err, KP_CORRUPT, NULL,
+                       "the log trims topic %u, partition %u before offset %lld, which cannot be", entry->topic,
+                       entry->partition, (long long)entry->base_offset);
+    struct kp_partition *partition = &topic->partitions[entry->partition];
+    partition->start_offset = KP_MAX(partition->start_offset, entry->base_offset);
+    atomic_store_explicit(&log->trimmed, true, memory_order_release);
+    return KP_OK;
+}
+
 static void add_mark(struct kp_log *log, const struct kp_block_header *block, uint64_t location)
 {
     const struct kp_log_mark *last = log->mark_count ? &log->marks[log->mark_count - 1] : NULL;
@@ -76,6 +90,8 @@ enum kp_code kp_log_apply(struct kp_log *log, const struct kp_block_header *bloc
             KP_TRY(apply_batch(log, entry, location, err));
         else if (entry->kind == KP_ENTRY_TOPIC_CREATE || entry->kind == KP_ENTRY_TOPIC_DROP)
             KP_TRY(apply_topic(log, entry, err));
+        else if (entry->kind == KP_ENTRY_TRIM)
+            KP_TRY(apply_trim(log, entry, err));
         else
             return kp_fail(err, KP_UNSUPPORTED, NULL, "the log holds an entry of the unknown kind %d", entry->kind);
         records += entry->kind == KP_ENTRY_BATCH ? entry->records : 0;

@@ -155,15 +155,17 @@ enum kp_code kp_log_fetch(struct kp_log *log, uint32_t topic, uint32_t partition
 {
     const struct kp_partition *at;
     const char *name;
-    int64_t end_offset = 0;
+    int64_t start_offset = 0, end_offset = 0;
     kp_rwlock_read(&log->lock);
     enum kp_code code = get_partition(log, topic, partition, &at, &name, err);
     if (code == KP_OK) {
+        start_offset = at->start_offset;
         end_offset = at->end_offset;
-        if (offset < 0 || offset > end_offset) {
-            kp_fail(err, KP_LIMIT, NULL, "offset %lld is out of range: topic \"%s\", partition %u has 0 to %lld",
-                    (long long)offset, name, partition, (long long)end_offset);
-            code = kp_error_hint(err, "Begin at offset 0 or at %lld.", (long long)end_offset);
+        if (offset < start_offset || offset > end_offset) {
+            kp_fail(err, KP_LIMIT, NULL, "offset %lld is out of range: topic \"%s\", partition %u has %lld to %lld",
+                    (long long)offset, name, partition, (long long)start_offset, (long long)end_offset);
+            code =
+                kp_error_hint(err, "Begin at offset %lld or at %lld.", (long long)start_offset, (long long)end_offset);
         }
     }
     kp_rwlock_unlock(&log->lock);
@@ -180,15 +182,15 @@ enum kp_code kp_log_fetch(struct kp_log *log, uint32_t topic, uint32_t partition
 }
 
 /* The first record at or after timestamp_ms in a batch that may have one; *ret_offset stays -1 if it has none. */
-static enum kp_code search_batch(const struct kp_entry_header *entry, int64_t timestamp_ms, int64_t *ret_offset,
-                                 int64_t *ret_timestamp_ms, struct kp_error *err)
+static enum kp_code search_batch(const struct kp_entry_header *entry, int64_t start_offset, int64_t timestamp_ms,
+                                 int64_t *ret_offset, int64_t *ret_timestamp_ms, struct kp_error *err)
 {
     struct kp_arena arena = {0};
     struct kp_record_reader reader;
     struct kp_record record;
     enum kp_code code = kp_record_reader_init(&reader, (const uint8_t *)(entry + 1), entry->payload_bytes, &arena, err);
     while (code == KP_OK && kp_record_reader_next(&reader, &record, err))
-        if (record.timestamp_ms >= timestamp_ms) {
+        if (record.timestamp_ms >= timestamp_ms && entry->base_offset + record.offset_delta >= start_offset) {
             *ret_offset = entry->base_offset + record.offset_delta;
             *ret_timestamp_ms = record.timestamp_ms;
             break;
@@ -200,6 +202,7 @@ static enum kp_code search_batch(const struct kp_entry_header *entry, int64_t ti
 static enum kp_code search_partition(struct batches *batches, int64_t timestamp_ms, int64_t *ret_offset,
                                      int64_t *ret_timestamp_ms, struct kp_error *err)
 {
+    int64_t start_offset = batches->offset;
     KP_TRY(batches_seek(batches, err));
     while (batches->offset < batches->end_offset && *ret_offset < 0) {
         const struct kp_entry_header *entry;
@@ -207,7 +210,7 @@ static enum kp_code search_partition(struct batches *batches, int64_t timestamp_
         struct kp_record_batch_info info;
         KP_TRY(kp_record_batch_check((const uint8_t *)(entry + 1), entry->payload_bytes, false, &info, err));
         if (info.max_timestamp_ms >= timestamp_ms)
-            KP_TRY(search_batch(entry, timestamp_ms, ret_offset, ret_timestamp_ms, err));
+            KP_TRY(search_batch(entry, start_offset, timestamp_ms, ret_offset, ret_timestamp_ms, err));
     }
     return KP_OK;
 }
@@ -230,7 +233,7 @@ enum kp_code kp_log_offset_at(struct kp_log *log, uint32_t topic, uint32_t parti
                 high = middle;
         }
         batches.end_offset = at->end_offset;
-        batches.offset = low < at->index_count ? at->index[low].base_offset : at->end_offset;
+        batches.offset = low < at->index_count ? KP_MAX(at->index[low].base_offset, at->start_offset) : at->end_offset;
     }
     kp_rwlock_unlock(&log->lock);
     KP_TRY(code);

@@ -39,7 +39,8 @@
  *
  * An entry's batch carries its base offset too, big-endian, in its own first 8 bytes (log/record_batch.h).
  * Kinds: a record batch; a topic made (payload: its name, `partition` holds the count of partitions, `base offset`
- * the time in µs); a topic dropped (no payload).
+ * the time in µs); a topic dropped (no payload); a partition trimmed (`base offset`: its records before it are gone for
+ * readers, for ever; no payload).
  *
  * GROUPS. One append is one atomic group. The last entry of a group has KP_ENTRY_GROUP_END. A group that does not fit
  * into what is left of a block begins a new one, and when it is larger than a block, every block but its last has
@@ -89,7 +90,7 @@ enum kp_block_flags {
     KP_BLOCK_CLOSED = 8     /* no entries: the log was closed behind it */
 };
 
-enum kp_entry_kind { KP_ENTRY_BATCH = 1, KP_ENTRY_TOPIC_CREATE = 2, KP_ENTRY_TOPIC_DROP = 3 };
+enum kp_entry_kind { KP_ENTRY_BATCH = 1, KP_ENTRY_TOPIC_CREATE = 2, KP_ENTRY_TOPIC_DROP = 3, KP_ENTRY_TRIM = 4 };
 
 enum kp_entry_flags { KP_ENTRY_GROUP_END = 1 };
 

@@ -190,6 +190,15 @@ static void verify_topic(struct verify *verify, const struct kp_entry_header *en
         kp_topics_add(&verify->topics, entry->topic, name, entry->payload_bytes, entry->partition, entry->base_offset);
 }
 
+static void verify_trim(struct verify *verify, const struct kp_entry_header *entry, int64_t position)
+{
+    const struct kp_topic *topic = kp_topics_get(&verify->topics, entry->topic);
+    if (!topic || entry->partition >= topic->partition_count ||
+        entry->base_offset > topic->partitions[entry->partition].end_offset)
+        problem(verify, "position %lld: topic %u, partition %u is trimmed before offset %lld, which cannot be",
+                (long long)position, entry->topic, entry->partition, (long long)entry->base_offset);
+}
+
 static void verify_entries(struct verify *verify, const struct kp_block_header *header)
 {
     struct kp_entry_walk walk = kp_entry_walk_start(header);
@@ -203,6 +212,8 @@ static void verify_entries(struct verify *verify, const struct kp_block_header *
             position += entry->records;
         } else if (entry->kind == KP_ENTRY_TOPIC_CREATE || entry->kind == KP_ENTRY_TOPIC_DROP) {
             verify_topic(verify, entry, position);
+        } else if (entry->kind == KP_ENTRY_TRIM) {
+            verify_trim(verify, entry, position);
         } else {
             problem(verify, "position %lld: an entry of the unknown kind %d", (long long)position, entry->kind);
         }

@@ -91,6 +91,7 @@ struct kp_log {
     int64_t log_time_us;
     struct kp_open_block *held; /* durable blocks of a group whose end is not, in order (the committer's) */
     _Atomic int64_t position;   /* durable */
+    _Atomic bool trimmed;       /* some partition was: readers look which batches are gone */
 
     struct kp_prefetch prefetch;
     _Atomic bool disk_reads; /* since the last wait for commits: slabs may be kept for more of them */

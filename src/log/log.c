@@ -224,6 +224,47 @@ enum kp_code kp_log_topic_drop(struct kp_log *log, uint32_t id, struct kp_error 
     return code;
 }
 
+static enum kp_code no_partition(const struct kp_topic *topic, uint32_t partition, struct kp_error *err)
+{
+    return kp_fail(err, KP_NOT_FOUND, NULL, "topic \"%s\" has no partition %u: it has %u", topic->name, partition,
+                   topic->partition_count);
+}
+
+/* Locked: mutex. */
+static enum kp_code trim_locked(struct kp_log *log, uint32_t id, uint32_t partition, int64_t before_offset,
+                                struct kp_error *err)
+{
+    KP_TRY(kp_log_check(log, err));
+    const struct kp_topic *topic = kp_topics_get(&log->topics, id);
+    if (!topic || topic->dropping)
+        return no_topic(id, err);
+    if (partition >= topic->partition_count)
+        return no_partition(topic, partition, err);
+    kp_rwlock_read(&log->lock);
+    int64_t start_offset = topic->partitions[partition].start_offset;
+    int64_t end_offset = topic->partitions[partition].end_offset;
+    kp_rwlock_unlock(&log->lock);
+    if (before_offset <= start_offset)
+        return KP_OK;
+    if (before_offset > end_offset)
+        return kp_fail(err, KP_LIMIT, NULL,
+                       "cannot trim topic \"%s\", partition %u before offset %lld: it ends at %lld", topic->name,
+                       partition, (long long)before_offset, (long long)end_offset);
+    struct kp_log_piece piece = {
+        .header = {.kind = KP_ENTRY_TRIM, .topic = id, .partition = partition, .base_offset = before_offset},
+        .payload = ""};
+    return kp_log_enqueue_and_wait(log, &piece, 1, NULL, err);
+}
+
+enum kp_code kp_log_trim(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t before_offset,
+                         struct kp_error *err)
+{
+    kp_mutex_lock(&log->mutex);
+    enum kp_code code = trim_locked(log, topic, partition, before_offset, err);
+    kp_mutex_unlock(&log->mutex);
+    return code;
+}
+
 enum kp_code kp_log_topic_find(struct kp_log *log, const char *name, struct kp_topic_info *ret_info,
                                struct kp_error *err)
 {
@@ -267,11 +308,10 @@ enum kp_code kp_log_partition(struct kp_log *log, uint32_t id, uint32_t partitio
     if (!topic) {
         code = no_topic(id, err);
     } else if (partition >= topic->partition_count) {
-        code = kp_fail(err, KP_NOT_FOUND, NULL, "topic \"%s\" has no partition %u: it has %u", topic->name, partition,
-                       topic->partition_count);
+        code = no_partition(topic, partition, err);
     } else {
         const struct kp_partition *at = &topic->partitions[partition];
-        *ret_info = (struct kp_partition_info){0, at->end_offset, at->max_timestamp_ms, at->bytes};
+        *ret_info = (struct kp_partition_info){at->start_offset, at->end_offset, at->max_timestamp_ms, at->bytes};
     }
     kp_rwlock_unlock(&log->lock);
     return code;

@@ -59,13 +59,22 @@ KP_MUST enum kp_code kp_log_topic_get(struct kp_log *log, uint32_t id, struct kp
 void kp_log_topics(struct kp_log *log, struct kp_topic_info **ret_topics, size_t *ret_count);
 
 struct kp_partition_info {
-    int64_t start_offset; /* first that can be read */
+    int64_t start_offset; /* first that can be read: what lies before it was trimmed */
     int64_t end_offset;   /* the next one to be given, durable ones only (Kafka's high watermark) */
     int64_t max_timestamp_ms;
     uint64_t bytes;
 };
 KP_MUST enum kp_code kp_log_partition(struct kp_log *log, uint32_t topic, uint32_t partition,
                                       struct kp_partition_info *ret_info, struct kp_error *err);
+
+/*
+ * Gives up a partition's records before before_offset, for ever: retention and deletion of records. An entry of the
+ * log, durable on return. From then on kp_log_fetch and kp_log_offset_at begin there, and kp_log_read leaves out
+ * batches that lie wholly before it (one that begins before and ends behind it is given whole: who counts records one
+ * by one skips those before start_offset). At or before the start nothing happens; behind the end is KP_LIMIT.
+ */
+KP_MUST enum kp_code kp_log_trim(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t before_offset,
+                                 struct kp_error *err);
 
 /* ---- append ---- */
 
@@ -132,7 +141,7 @@ struct kp_log_span {
  * Reads the log from position (which must be the start of a group) as far as about bytes_max, at least one group if
  * any is durable; position_end == position at the end. Groups that begin at or behind position_limit are not wanted
  * (INT64_MAX: all). topics: only chunks of these (NULL: all); position_end counts what was skipped too, so a span
- * without chunks is not the end.
+ * without chunks is not the end. Trimmed batches are skipped likewise (kp_log_trim).
  */
 KP_MUST enum kp_code kp_log_read(struct kp_log *log, int64_t position, int64_t position_limit, size_t bytes_max,
                                  const uint32_t *topics, size_t topic_count, struct kp_log_span *ret_span,

@@ -257,6 +257,54 @@ static void by_time(void **state)
     kp_log_close(log);
 }
 
+/* What is trimmed is out of range by offset, skipped by position, and stays so; the offsets go on. */
+static void trim(void **state)
+{
+    struct kp_log_options options = {.journal_file_bytes = 64 << 10};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    uint32_t topic;
+    assert_int_equal(kp_log_topic_create(log, "t", 2, &topic, &err), KP_OK);
+    for (int tag = 0; tag < 40; tag++)
+        append(log, topic, (uint32_t)tag % 2, tag, 4, 1000);
+    assert_int_equal(kp_log_trim(log, topic, 0, 81, &err), KP_LIMIT);
+    assert_int_equal(kp_log_trim(log, topic, 2, 1, &err), KP_NOT_FOUND);
+    assert_int_equal(kp_log_trim(log, topic + 1, 0, 1, &err), KP_NOT_FOUND);
+    assert_int_equal(kp_log_trim(log, topic, 0, 42, &err), KP_OK); /* within the batch of 40 to 43 */
+    assert_int_equal(kp_log_trim(log, topic, 0, 7, &err), KP_OK);  /* already */
+    assert_int_equal(kp_log_trim(log, topic, 1, 80, &err), KP_OK); /* all of it */
+    for (int restarts = 0; restarts < 2; restarts++) {
+        struct kp_partition_info info;
+        struct kp_record_batch_info batch;
+        struct kp_buf out = {0};
+        int64_t offset, ms;
+        assert_int_equal(kp_log_partition(log, topic, 0, &info, &err), KP_OK);
+        assert_int_equal(info.start_offset, 42);
+        assert_int_equal(info.end_offset, 80);
+        assert_int_equal(kp_log_fetch(log, topic, 0, 41, 1, &out, &err), KP_LIMIT);
+        assert_int_equal(kp_log_fetch(log, topic, 0, 42, 1, &out, &err), KP_OK);
+        assert_int_equal(kp_record_batch_check(out.data, out.len, true, &batch, &err), KP_OK);
+        assert_int_equal(batch.base_offset, 40);
+        assert_int_equal(kp_log_offset_at(log, topic, 0, 0, &offset, &ms, &err), KP_OK);
+        assert_int_equal(offset, 42);
+        assert_int_equal(ms, 20002);
+        assert_int_equal(kp_log_offset_at(log, topic, 1, 0, &offset, &ms, &err), KP_OK);
+        assert_int_equal(offset, -1);
+        out.len = 0;
+        assert_int_equal(kp_log_fetch(log, topic, 1, 79, 1, &out, &err), KP_LIMIT);
+        assert_int_equal(kp_log_fetch(log, topic, 1, 80, 1, &out, &err), KP_OK);
+        assert_int_equal(out.len, 0);
+        kp_buf_finish(&out);
+        assert_int_equal(read_all(log, 1, NULL, 0), 40);
+        assert_int_equal(read_all(log, 1 << 20, NULL, 0), 40);
+        kp_log_close(log);
+        log = open_log(options);
+    }
+    assert_int_equal(append(log, topic, 1, 40, 3, 10), 163);
+    assert_int_equal(read_all(log, 1 << 20, NULL, 0), 43);
+    kp_log_close(log);
+}
+
 static void bad_input(void **state)
 {
     struct kp_log *log = open_log((struct kp_log_options){0});
@@ -497,6 +545,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(topics, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(sizes, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(by_time, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(trim, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(bad_input, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(unknown_format, fresh_dir, remove_dir),

@@ -29,6 +29,7 @@ struct build {
     int64_t limit, durable; /* groups from here on are not wanted; are not there */
     const uint32_t *topics;
     size_t topic_count, bytes, bytes_max;
+    bool trimmed; /* some partition was */
 
     struct kp_log_chunk *chunks;
     size_t chunk_count, chunk_cap, whole_count; /* chunks of finished groups */
@@ -48,6 +49,20 @@ static bool wanted(const struct build *build, uint32_t topic)
         if (build->topics[i] == topic)
             return true;
     return !build->topics;
+}
+
+/* Was this batch given up (kp_log_trim)? */
+static bool gone(const struct build *build, const struct kp_entry_header *entry)
+{
+    if (!build->trimmed)
+        return false;
+    struct kp_log *log = build->log;
+    kp_rwlock_read(&log->lock);
+    const struct kp_topic *topic = kp_topics_get(&log->topics, entry->topic);
+    bool before = topic && entry->partition < topic->partition_count &&
+                  entry->base_offset + entry->records <= topic->partitions[entry->partition].start_offset;
+    kp_rwlock_unlock(&log->lock);
+    return before;
 }
 
 static void add_chunk(struct build *build, const struct kp_block_header *block, const struct kp_entry_header *entry)
@@ -91,7 +106,7 @@ static enum kp_code add_block(struct build *build, const struct kp_block_header 
                            (long long)build->position);
         if (!build->in_group)
             build->group_first = build->chunk_count;
-        if (wanted(build, entry->topic))
+        if (wanted(build, entry->topic) && !gone(build, entry))
             add_chunk(build, block, entry);
         build->at += entry->records;
         build->in_group = !(entry->flags & KP_ENTRY_GROUP_END);
@@ -350,6 +365,7 @@ enum kp_code kp_log_read(struct kp_log *log, int64_t position, int64_t position_
         .topic_count = topic_count,
         .bytes_max = KP_MAX(bytes_max, (size_t)1),
         .at = position,
+        .trimmed = atomic_load_explicit(&log->trimmed, memory_order_acquire),
     };
     struct kp_log_span span = {.position = position, .position_end = position};
     if (position < 0 || position > build.durable)

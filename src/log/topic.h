@@ -23,6 +23,7 @@ struct kp_index_entry {
 
 struct kp_partition {
     int64_t next_offset;                  /* (append) */
+    int64_t start_offset;                 /* (durable) trimmed before it */
     int64_t end_offset, max_timestamp_ms; /* (durable) */
     uint64_t bytes;                       /* (durable) */
     struct kp_index_entry *index;         /* (durable) */
