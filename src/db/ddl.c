@@ -158,8 +158,24 @@ enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relat
     return code;
 }
 
+static enum kp_code check_late_name(struct kp_ddl *ddl, const struct kp_relation *view, struct kp_error *err)
+{
+    struct kp_arena arena = {0};
+    const char *name = kp_arena_printf(&arena, "%s_late", view->name);
+    kp_catalog_read(ddl->db->catalog);
+    enum kp_code code = KP_OK;
+    if (kp_catalog_find(ddl->db->catalog, KP_STR("public"), kp_str(name))) {
+        (void)kp_fail(err, KP_EXISTS, "42P07", "relation \"%s\" already exists", name);
+        code = kp_error_detail(err, "It would hold the late rows of \"%s\".", view->name);
+    }
+    kp_catalog_unlock(ddl->db->catalog);
+    kp_arena_finish(&arena);
+    return code;
+}
+
+/* *ret_late: the view has late rows, for a view beside it. */
 static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_job **ret_job,
-                           struct kp_error *err)
+                           bool *ret_late, struct kp_error *err)
 {
     struct kp_db *db = ddl->db;
     kp_catalog_read(db->catalog);
@@ -174,6 +190,10 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
     kp_catalog_unlock(db->catalog);
     if (code != KP_OK || !relation)
         return code;
+    bool late = relation->kind == KP_RELATION_VIEW && relation->emit_on_close && !ddl->replaying &&
+                kp_plan_late_window(relation->plan->plan);
+    if (late)
+        code = check_late_name(ddl, relation, err);
     if (relation->kind == KP_RELATION_SINK)
         code = kp_sink_check(relation, err);
     if (code == KP_OK)
@@ -186,7 +206,42 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
         kp_relation_unref(relation);
         return code;
     }
+    *ret_late = late;
     return add_relation(ddl, relation, ret_job, err);
+}
+
+/* A name as a statement writes it. */
+static void put_name(struct kp_buf *text, const char *name, const char *more)
+{
+    kp_buf_append_byte(text, '"');
+    for (const char *at = name; *at; at++) {
+        if (*at == '"')
+            kp_buf_append_byte(text, '"');
+        kp_buf_append_byte(text, (uint8_t)*at);
+    }
+    kp_buf_append_text(text, more);
+    kp_buf_append_byte(text, '"');
+}
+
+/* The view of what a view with EMIT ON WINDOW CLOSE leaves out: a statement and catalog record of its own. */
+static enum kp_code create_late(const struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err)
+{
+    struct kp_buf text = {0};
+    struct kp_arena arena = {0};
+    struct kp_statement *companion;
+    kp_buf_append_text(&text, "CREATE MATERIALIZED VIEW ");
+    put_name(&text, statement->name.name, "_late");
+    kp_buf_append_text(&text, " AS SELECT * FROM late(");
+    put_name(&text, statement->name.name, "");
+    kp_buf_append_byte(&text, ')');
+    struct kp_ddl more = *ddl;
+    more.record.text = (struct kp_str){(const char *)text.data, text.len};
+    enum kp_code code = kp_sql_parse(more.record.text, &arena, &companion, err);
+    if (code == KP_OK)
+        code = kp_ddl_run(&more, companion, err);
+    kp_arena_finish(&arena);
+    kp_buf_finish(&text);
+    return code;
 }
 
 /* ---- DROP ---- */
@@ -262,6 +317,14 @@ static enum kp_code refuse_dependents(const struct kp_relation *relation, struct
     return kp_error_hint(err, "Use DROP ... CASCADE to drop the dependent objects too.");
 }
 
+/* Made with the view, it goes with it: <view>_late. */
+static bool is_companion(const struct kp_relation *relation, const char *of)
+{
+    size_t len = strlen(of);
+    return relation->late_of && strcmp(relation->late_of->name, of) == 0 && strncmp(relation->name, of, len) == 0 &&
+           strcmp(relation->name + len, "_late") == 0;
+}
+
 /* The relations that one name of a DROP takes away, in order; *ret_count 0 if it does not exist and need not. */
 static enum kp_code drop_set(struct kp_ddl *ddl, const struct kp_statement *statement, const struct kp_name *name,
                              struct kp_relation **out, size_t *ret_count, struct kp_error *err)
@@ -305,7 +368,7 @@ static enum kp_code drop_set(struct kp_ddl *ddl, const struct kp_statement *stat
     count = closure(catalog, relation, out, count);
     bool alone = true;
     for (size_t i = 0; i < count; i++)
-        alone &= strcmp(out[i]->name, relation->name) == 0;
+        alone &= strcmp(out[i]->name, relation->name) == 0 || is_companion(out[i], relation->name);
     if (!alone && !statement->cascade)
         return refuse_dependents(relation, out, count, err);
     *ret_count = count;
@@ -355,7 +418,8 @@ static enum kp_code drop(struct kp_ddl *ddl, const struct kp_statement *statemen
         size_t count;
         code = drop_set(ddl, statement, &statement->names[n], all + total, &count, err);
         for (size_t i = 0; code == KP_OK && i < count; i++)
-            if (strcmp(all[total + i]->name, statement->names[n].name) != 0 && !is_named_before(all + total, i))
+            if (strcmp(all[total + i]->name, statement->names[n].name) != 0 && !is_named_before(all + total, i) &&
+                !is_companion(all[total + i], statement->names[n].name))
                 kp_ddl_notice(ddl, "00000", "drop cascades to %s %s", kind_name(all[total + i]->kind),
                               all[total + i]->name);
         total += code == KP_OK ? count : 0;
@@ -382,13 +446,9 @@ static void undo_create(struct kp_ddl *ddl, const struct kp_statement *statement
     struct kp_buf text = {0};
     struct kp_arena arena = {0};
     struct kp_statement *drop_statement;
-    kp_buf_printf(&text, "DROP %s \"", statement->relation_kind == KP_RELATION_TABLE ? "TABLE" : "MATERIALIZED VIEW");
-    for (const char *at = statement->name.name; *at; at++) {
-        if (*at == '"')
-            kp_buf_append_byte(&text, '"');
-        kp_buf_append_byte(&text, (uint8_t)*at);
-    }
-    kp_buf_append_text(&text, "\" CASCADE");
+    kp_buf_printf(&text, "DROP %s ", statement->relation_kind == KP_RELATION_TABLE ? "TABLE" : "MATERIALIZED VIEW");
+    put_name(&text, statement->name.name, "");
+    kp_buf_append_text(&text, " CASCADE");
     struct kp_ddl undo = *ddl;
     undo.notice = NULL;
     undo.record.text = (struct kp_str){(const char *)text.data, text.len};
@@ -407,11 +467,12 @@ enum kp_code kp_ddl_run(struct kp_ddl *ddl, const struct kp_statement *statement
 {
     struct kp_db *db = ddl->db;
     struct kp_job *job = NULL;
+    bool late = false;
     enum kp_code code;
     kp_mutex_lock(&db->ddl_mutex);
     switch (statement->kind) {
     case KP_STATEMENT_CREATE:
-        code = create(ddl, statement, &job, err);
+        code = create(ddl, statement, &job, &late, err);
         break;
     case KP_STATEMENT_CREATE_TOPIC:
         code = create_topic(ddl, statement, err);
@@ -426,6 +487,8 @@ enum kp_code kp_ddl_run(struct kp_ddl *ddl, const struct kp_statement *statement
     kp_mutex_unlock(&db->ddl_mutex);
     if (code == KP_OK && job) {
         code = kp_job_wait(db, job, ddl->cancel, err);
+        if (code == KP_OK && late)
+            code = create_late(ddl, statement, err);
         if (code != KP_OK && statement->kind == KP_STATEMENT_CREATE)
             undo_create(ddl, statement);
     }

@@ -138,6 +138,9 @@ enum kp_code kp_engine_feed_plan(struct kp_db *db, const struct kp_plan *plan, s
 {
     if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind == KP_RELATION_SOURCE)
         KP_TRY(kp_engine_feed_relation(db, plan->scan.relation, err));
+    for (uint32_t i = 0; plan->kind == KP_PLAN_EMIT && i < plan->emit.source_count; i++)
+        if (plan->emit.sources[i]->kind == KP_RELATION_SOURCE)
+            KP_TRY(kp_engine_feed_relation(db, plan->emit.sources[i], err));
     for (uint32_t i = 0; i < plan->input_count; i++)
         KP_TRY(kp_engine_feed_plan(db, plan->inputs[i], err));
     return KP_OK;

@@ -53,12 +53,18 @@ static enum kp_code build_emit(struct build *build, const struct kp_plan *plan, 
     *ret_node = input;
     if (build->graph->bounded) /* all input has come: every window is closed */
         return KP_OK;
-    if (!plan->emit.source)
+    uint32_t count = plan->emit.source_count;
+    if (!count)
         return kp_fail(err, KP_INVALID, "42809", "EMIT ON WINDOW CLOSE needs a source with a watermark");
-    struct kp_node *source;
-    KP_TRY(find_source(build, plan->emit.source, &source, err));
-    *ret_node = kp_op_emit(build->graph, plan, input, source);
-    return KP_OK;
+    struct kp_node **inputs = kp_calloc(count + 1, sizeof *inputs);
+    inputs[0] = input;
+    enum kp_code code = KP_OK;
+    for (uint32_t i = 0; code == KP_OK && i < count; i++)
+        code = find_source(build, plan->emit.sources[i], &inputs[i + 1], err);
+    if (code == KP_OK)
+        *ret_node = kp_op_emit(build->graph, plan, inputs, count + 1);
+    kp_free(inputs);
+    return code;
 }
 
 static enum kp_code build_from_input(struct build *build, const struct kp_plan *plan, struct kp_node *const *inputs,
@@ -67,6 +73,9 @@ static enum kp_code build_from_input(struct build *build, const struct kp_plan *
     struct kp_graph *graph = build->graph;
     struct kp_node *input = inputs[0];
     switch (plan->kind) {
+    case KP_PLAN_SCAN: /* of a view whose plan is run here */
+        *ret_node = kp_op_columns(graph, plan->cols, plan->col_count, input, plan->scan.columns);
+        return KP_OK;
     case KP_PLAN_SORT: /* a set to the engine: query.c orders it */
         *ret_node = input;
         return KP_OK;
@@ -90,7 +99,7 @@ static enum kp_code build_from_input(struct build *build, const struct kp_plan *
         return KP_OK;
     case KP_PLAN_WINDOW:
         KP_TRY(kp_op_window(graph, plan, input, build->drop_late, ret_node, err));
-        if (plan->window.kind == KP_WINDOW_SESSION)
+        if (plan->window.kind == KP_WINDOW_SESSION && !plan->window.late_only)
             *ret_node = kp_op_session(graph, plan, *ret_node);
         return KP_OK;
     case KP_PLAN_TOPN:
@@ -105,7 +114,7 @@ static enum kp_code build_from_input(struct build *build, const struct kp_plan *
 static enum kp_code build_plan(struct build *build, const struct kp_plan *plan, struct kp_node **ret_node,
                                struct kp_error *err)
 {
-    if (plan->kind == KP_PLAN_SCAN)
+    if (plan->kind == KP_PLAN_SCAN && (!plan->input_count || build->scans_ready))
         return build_scan(build, plan, ret_node, err);
     if (plan->kind == KP_PLAN_VALUES) {
         *ret_node = kp_op_values(build->graph, plan, build->settings);

@@ -197,8 +197,9 @@ KP_MUST enum kp_code kp_op_topn(struct kp_graph *graph, const struct kp_plan *pl
 KP_MUST enum kp_code kp_op_over(struct kp_graph *graph, const struct kp_plan *plan,
                                 const struct kp_session_settings *settings, struct kp_node *input,
                                 struct kp_node **ret_node, struct kp_error *err);
-struct kp_node *kp_op_emit(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input,
-                           struct kp_node *source);
+/* inputs[0] has the rows; the others are the sources whose watermarks close. */
+struct kp_node *kp_op_emit(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *const *inputs,
+                           uint32_t input_count);
 struct kp_node *kp_op_output(struct kp_graph *graph, struct kp_node *input);
 /* The batches of the last step. */
 void kp_op_output_collect(struct kp_node *node, struct kp_changes *changes);

@@ -1,5 +1,6 @@
 /*
- * EMIT ON WINDOW CLOSE: rows whose window has ended at or before the source's watermark, at once; the others wait.
+ * EMIT ON WINDOW CLOSE: rows whose window has ended at or before the watermark, at once; the others wait. Of several
+ * sources the least watermark counts.
  *
  *   emitted(P) = the rows of the input at P with window_end ≤ W(P)
  *
@@ -161,12 +162,21 @@ static enum kp_code release_closed(struct op_emit *op, struct kp_lane *lane, str
     return code;
 }
 
+/* The least of the sources'. */
+static int64_t watermark_of(const struct kp_node *node)
+{
+    int64_t least = INT64_MAX;
+    for (uint32_t i = 1; i < node->input_count; i++)
+        least = KP_MIN(least, kp_node_watermark(node->inputs[i]));
+    return least;
+}
+
 static enum kp_code emit_part(struct kp_node *node, struct kp_lane *lane, uint32_t part, struct kp_error *err)
 {
     struct op_emit *op = (struct op_emit *)node;
     struct shard *shard = &op->shards[part];
     /* In a partial step the input's operators still hold changes back, so no window is whole: all wait. */
-    int64_t watermark = kp_graph_step_final(node->graph) ? kp_node_watermark(node->inputs[1]) : INT64_MIN;
+    int64_t watermark = kp_graph_step_final(node->graph) ? watermark_of(node) : INT64_MIN;
     for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], part); piece; piece = piece->next)
         KP_TRY(take_piece(op, lane, shard, piece, err));
     KP_TRY(release_closed(op, lane, shard, watermark, err));
@@ -180,7 +190,7 @@ static bool emit_wants(const struct kp_node *node, uint32_t part)
     if (!first || !kp_graph_step_final(node->graph))
         return false;
     uint8_t limit[12];
-    end_key(kp_node_watermark(node->inputs[1]), UINT32_MAX, limit);
+    end_key(watermark_of(node), UINT32_MAX, limit);
     return kp_ordered_compare(limit, sizeof limit, first) >= 0;
 }
 
@@ -252,13 +262,14 @@ static bool reads_growing(const struct kp_node *node)
     return true;
 }
 
-struct kp_node *kp_op_emit(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input,
-                           struct kp_node *source)
+struct kp_node *kp_op_emit(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *const *inputs,
+                           uint32_t input_count)
 {
-    struct kp_node *inputs[2] = {input, source}; /* reading the source keeps it before this node, and alive */
-    struct op_emit *op = (struct op_emit *)kp_node_create(graph, &emit_ops, plan->cols, plan->col_count, inputs, 2);
+    /* Reading the sources keeps them before this node, and alive. */
+    struct op_emit *op =
+        (struct op_emit *)kp_node_create(graph, &emit_ops, plan->cols, plan->col_count, inputs, input_count);
     op->end_column = plan->emit.window_end_column;
-    op->node.growing = reads_growing(input);
+    op->node.growing = reads_growing(inputs[0]);
     kp_row_layout_init(&op->layout, &op->node.arena, op->node.types, op->node.col_count, true, 0);
     return kp_node_share(&op->node);
 }

@@ -31,7 +31,7 @@ struct op_window {
     enum kp_window_kind kind;
     uint32_t time_column;
     int64_t size_us, slide_us, offset_us;
-    bool drop_late;
+    bool drop_late, late_only;
     _Atomic uint64_t late;
 };
 
@@ -65,34 +65,33 @@ static inline int64_t floor_to(int64_t time_us, int64_t origin_us, int64_t unit_
     return time_us - (since < 0 ? since + unit_us : since);
 }
 
+/* The one place where a late pair is left out. */
+static inline void take_pair(const struct op_window *op, struct window_pairs *pairs, uint32_t row, int64_t start,
+                             int64_t end, bool is_late, uint64_t *late, struct kp_arena *arena)
+{
+    if (is_late == op->late_only)
+        pair_add(pairs, row, start, end, arena);
+    *late += is_late && !op->late_only;
+}
+
 static void add_windows(const struct op_window *op, struct window_pairs *pairs, uint32_t row, int64_t time_us,
                         int64_t watermark, uint64_t *late, struct kp_arena *arena)
 {
     if (op->kind == KP_WINDOW_SESSION) {
-        if (time_us < watermark)
-            ++*late;
-        else
-            pair_add(pairs, row, time_us, time_us + op->size_us, arena);
+        take_pair(op, pairs, row, time_us, time_us + op->size_us, time_us < watermark, late, arena);
         return;
     }
     if (op->kind == KP_WINDOW_CUMULATE) {
         int64_t start = floor_to(time_us, op->offset_us, op->size_us);
         for (int64_t end = start + op->slide_us; end <= start + op->size_us; end += op->slide_us) {
-            if (end <= time_us)
-                continue;
-            if (end <= watermark)
-                ++*late;
-            else
-                pair_add(pairs, row, start, end, arena);
+            if (end > time_us)
+                take_pair(op, pairs, row, start, end, end <= watermark, late, arena);
         }
         return;
     }
     for (int64_t start = floor_to(time_us, op->offset_us, op->slide_us); start + op->size_us > time_us;
          start -= op->slide_us) {
-        if (start + op->size_us <= watermark)
-            ++*late;
-        else
-            pair_add(pairs, row, start, start + op->size_us, arena);
+        take_pair(op, pairs, row, start, start + op->size_us, start + op->size_us <= watermark, late, arena);
     }
 }
 
@@ -166,7 +165,7 @@ static enum kp_code window_push(struct kp_node *node, struct kp_lane *lane, uint
     struct kp_arena *arena = &lane->arena;
     const struct kp_vec *times = &in->batch->vecs[op->time_column];
     uint32_t rows = in->batch->rows;
-    if (rows >= SLIDE_ROWS_MIN && op->kind == KP_WINDOW_HOP && op->size_us % op->slide_us == 0 &&
+    if (rows >= SLIDE_ROWS_MIN && op->kind == KP_WINDOW_HOP && op->size_us % op->slide_us == 0 && !op->late_only &&
         !(op->drop_late && in->watermarks)) {
         const int64_t *starts = last_starts(op, times, rows, arena);
         if (starts)
@@ -186,7 +185,7 @@ static enum kp_code window_push(struct kp_node *node, struct kp_lane *lane, uint
                           in->positions ? in->positions[row] : -1, "22008", "timestamp out of range");
             continue;
         }
-        int64_t watermark = op->drop_late && in->watermarks ? in->watermarks[row] : INT64_MIN;
+        int64_t watermark = (op->drop_late || op->late_only) && in->watermarks ? in->watermarks[row] : INT64_MIN;
         add_windows(op, &pairs, row, time_us, watermark, &late, arena);
     }
     atomic_fetch_add_explicit(&op->late, late, memory_order_relaxed);
@@ -209,7 +208,8 @@ static bool window_same(const struct kp_node *a, const struct kp_node *b)
 {
     const struct op_window *x = (const struct op_window *)a, *y = (const struct op_window *)b;
     return x->kind == y->kind && x->time_column == y->time_column && x->size_us == y->size_us &&
-           x->slide_us == y->slide_us && x->offset_us == y->offset_us && x->drop_late == y->drop_late;
+           x->slide_us == y->slide_us && x->offset_us == y->offset_us && x->drop_late == y->drop_late &&
+           x->late_only == y->late_only;
 }
 
 const struct kp_node_ops kp_window_ops = {
@@ -251,8 +251,9 @@ enum kp_code kp_op_window(struct kp_graph *graph, const struct kp_plan *plan, st
     op->size_us = size_us;
     op->slide_us = slide_us;
     op->offset_us = EPOCH_1970_US + offset_us;
-    op->drop_late = drop_late && plan->window.source;
-    op->node.uses_watermarks = op->drop_late;
+    op->late_only = plan->window.late_only;
+    op->drop_late = drop_late && !op->late_only && plan->window.source_count;
+    op->node.uses_watermarks = op->drop_late || op->late_only;
     op->node.uses_positions = true;
     snprintf(op->node.detail, sizeof op->node.detail, "%s", kinds[op->kind]);
     *ret_node = kp_node_share(&op->node);

@@ -85,6 +85,9 @@ static enum kp_code add_sources(struct kp_backfill *backfill, const struct kp_pl
 {
     if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind == KP_RELATION_SOURCE)
         KP_TRY(add_topic(backfill, plan->scan.relation, err));
+    for (uint32_t i = 0; plan->kind == KP_PLAN_EMIT && i < plan->emit.source_count; i++)
+        if (plan->emit.sources[i]->kind == KP_RELATION_SOURCE)
+            KP_TRY(add_topic(backfill, plan->emit.sources[i], err));
     for (uint32_t i = 0; i < plan->input_count; i++)
         KP_TRY(add_sources(backfill, plan->inputs[i], err));
     return KP_OK;

@@ -82,6 +82,7 @@ enum kp_code kp_bind_finish(struct binder *binder, struct kp_plan *plan, uint32_
     plan = kp_prune(binder, plan);
     own_names(binder, plan);
     kp_plan_settle_growing(plan);
+    kp_plan_expand_views(binder, plan);
     kp_plan_reference(plan);
     root->plan = plan;
     root->result_count = result_count;

@@ -85,6 +85,7 @@ struct binder {
     uint32_t param_count;
     struct kp_type *param_types; /* id UNKNOWN: not yet */
     bool emit_on_close;          /* of the SELECT to be bound next, not of those inside it */
+    struct kp_relation *late_of; /* the view whose late rows are read; NULL: none */
     bool keep_unknown;           /* its literals may stay unknown: the caller gives them their type */
 };
 
@@ -211,6 +212,11 @@ KP_MUST enum kp_code kp_bind_window(struct binder *binder, const PgQuery__FuncCa
                                     struct kp_plan **ret_plan);
 /* Follows a column down through nodes that pass it on, to where it is made. */
 const struct kp_plan *kp_plan_trace(const struct kp_plan *plan, uint32_t column, uint32_t *ret_column);
+/* late(view): the pairs that a view with EMIT ON WINDOW CLOSE leaves out. */
+KP_MUST enum kp_code kp_bind_late(struct binder *binder, const PgQuery__FuncCall *call, const char **ret_alias,
+                                  struct kp_plan **ret_plan);
+/* Views below windows whose rows must bring their watermarks are given their plans as inputs; behind pruning. */
+void kp_plan_expand_views(struct binder *binder, struct kp_plan *plan);
 /* The EMIT node for EMIT ON WINDOW CLOSE over `plan`, whose groups or rows have a window's end. */
 KP_MUST enum kp_code kp_bind_emit(struct binder *binder, struct kp_plan *plan, struct kp_plan **ret_plan);
 

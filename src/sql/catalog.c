@@ -104,6 +104,7 @@ void kp_relation_unref(struct kp_relation *relation)
         return;
     kp_plan_release(relation->plan);
     kp_relation_unref(relation->sink_from);
+    kp_relation_unref(relation->late_of);
     kp_arena_finish(&relation->arena);
     kp_free(relation);
 }
@@ -274,6 +275,8 @@ static bool plan_reads(const struct kp_plan *plan, const struct kp_relation *on)
 bool kp_relation_depends_on(const struct kp_relation *relation, const struct kp_relation *on)
 {
     if (relation->sink_from && (relation->sink_from == on || kp_relation_depends_on(relation->sink_from, on)))
+        return true;
+    if (relation->late_of && (relation->late_of == on || kp_relation_depends_on(relation->late_of, on)))
         return true;
     return relation->plan && plan_reads(relation->plan->plan, on);
 }

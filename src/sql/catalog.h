@@ -53,6 +53,7 @@ struct kp_relation {
     const char *text;          /* the statement that made it, as it was sent */
     struct kp_plan_root *plan; /* owned */
     bool emit_on_close, skip_errors;
+    struct kp_relation *late_of; /* it reads the late rows of this view; referenced */
 
     /* sinks */
     struct kp_relation *sink_from; /* referenced */

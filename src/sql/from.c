@@ -347,6 +347,11 @@ static enum kp_code bind_table_function(struct binder *binder, const PgQuery__Ra
         KP_TRY(kp_bind_diff(binder, first->func_call, &diff));
         return add_item(binder, diff, name, range->alias, first->func_call->location, joins, scope);
     }
+    if (strcmp(name, "late") == 0 && !schema) {
+        struct kp_plan *late;
+        KP_TRY(kp_bind_late(binder, first->func_call, &alias, &late));
+        return add_item(binder, late, alias, range->alias, first->func_call->location, joins, scope);
+    }
     if (!kp_bind_is_window(name)) {
         struct kp_plan *never;
         KP_TRY(bind_set_of_null(binder, first->func_call, name, range->alias, scope, &never));
@@ -354,7 +359,7 @@ static enum kp_code bind_table_function(struct binder *binder, const PgQuery__Ra
             return add_item(binder, never, name, range->alias, first->func_call->location, joins, scope);
         kp_bind_fail(binder, first->func_call->location, KP_UNSUPPORTED, NULL, "table function %s() is not supported",
                      name);
-        return kp_error_hint(binder->err, "There are tumble, hop, cumulate and kappa.diff.");
+        return kp_error_hint(binder->err, "There are tumble, hop, cumulate, session, late and kappa.diff.");
     }
     struct kp_plan *plan;
     KP_TRY(kp_bind_window(binder, first->func_call, &alias, &plan));

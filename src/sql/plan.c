@@ -65,6 +65,8 @@ static struct kp_plan *copy_node(const struct kp_plan *plan, struct kp_arena *ar
         break;
     case KP_PLAN_WINDOW:
         copy->window.keys = copy_array(plan->window.keys, plan->window.key_count * sizeof(uint32_t), arena);
+        copy->window.sources =
+            copy_array(plan->window.sources, plan->window.source_count * sizeof(struct kp_relation *), arena);
         break;
     case KP_PLAN_AGGREGATE:
         copy_aggregate(copy, arena, replace, arg);
@@ -89,7 +91,10 @@ static struct kp_plan *copy_node(const struct kp_plan *plan, struct kp_arena *ar
         break;
     case KP_PLAN_UNION:
     case KP_PLAN_REPEAT:
+        break;
     case KP_PLAN_EMIT:
+        copy->emit.sources =
+            copy_array(plan->emit.sources, plan->emit.source_count * sizeof(struct kp_relation *), arena);
         break;
     }
     return copy;
@@ -237,10 +242,17 @@ static bool interval_equal(struct kp_interval a, struct kp_interval b)
     return a.us == b.us && a.days == b.days && a.months == b.months;
 }
 
+static bool sources_equal(struct kp_relation *const *a, uint32_t a_count, struct kp_relation *const *b,
+                          uint32_t b_count)
+{
+    return a_count == b_count && (!a_count || memcmp(a, b, a_count * sizeof(struct kp_relation *)) == 0);
+}
+
 static bool window_equal(const struct kp_plan *a, const struct kp_plan *b)
 {
     return a->window.kind == b->window.kind && a->window.time_column == b->window.time_column &&
-           a->window.source == b->window.source && interval_equal(a->window.size, b->window.size) &&
+           sources_equal(a->window.sources, a->window.source_count, b->window.sources, b->window.source_count) &&
+           a->window.late_only == b->window.late_only && interval_equal(a->window.size, b->window.size) &&
            interval_equal(a->window.slide, b->window.slide) && interval_equal(a->window.offset, b->window.offset) &&
            a->window.key_count == b->window.key_count &&
            (!a->window.key_count ||
@@ -279,9 +291,40 @@ static bool node_equal(const struct kp_plan *a, const struct kp_plan *b)
     case KP_PLAN_REPEAT:
         return a->repeat.column == b->repeat.column;
     case KP_PLAN_EMIT:
-        return a->emit.window_end_column == b->emit.window_end_column && a->emit.source == b->emit.source;
+        return a->emit.window_end_column == b->emit.window_end_column &&
+               sources_equal(a->emit.sources, a->emit.source_count, b->emit.sources, b->emit.source_count);
     }
     return false;
+}
+
+static void count_windows(const struct kp_plan *plan, const struct kp_plan *top, uint32_t *count,
+                          const struct kp_plan **ret_top)
+{
+    if (plan->kind == KP_PLAN_FILTER) {
+        count_windows(plan->inputs[0], top ? top : plan, count, ret_top);
+        return;
+    }
+    if (plan->kind == KP_PLAN_WINDOW) {
+        ++*count;
+        *ret_top = top ? top : plan;
+    }
+    if (plan->kind == KP_PLAN_SCAN)
+        return;
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        count_windows(plan->inputs[i], NULL, count, ret_top);
+}
+
+const struct kp_plan *kp_plan_late_window(const struct kp_plan *plan)
+{
+    const struct kp_plan *emit = plan, *top = NULL;
+    uint32_t count = 0;
+    while (emit->kind != KP_PLAN_EMIT) {
+        if (emit->input_count != 1)
+            return NULL;
+        emit = emit->inputs[0];
+    }
+    count_windows(emit->inputs[0], NULL, &count, &top);
+    return count == 1 ? top : NULL;
 }
 
 bool kp_plan_equal(const struct kp_plan *a, const struct kp_plan *b)

@@ -20,7 +20,8 @@ struct kp_column {
 };
 
 enum kp_plan_kind {
-    KP_PLAN_SCAN,      /* rows of a source, table, view or system table, some of its columns */
+    KP_PLAN_SCAN,      /* rows of a source, table, view or system table, some of its columns. With an input: of a view
+                          that is run here again, from its own plan, so that its rows bring their watermarks */
     KP_PLAN_VALUES,    /* constant rows; SELECT without FROM is one row of no columns */
     KP_PLAN_FILTER,    /* rows for which `predicate` is true */
     KP_PLAN_PROJECT,   /* `exprs` */
@@ -116,7 +117,9 @@ struct kp_plan {
             struct kp_interval size, slide, offset; /* slide = size for tumble; session: size is the gap */
             uint32_t key_count;                     /* session's keys */
             uint32_t *keys;
-            struct kp_relation *source; /* whose watermark governs late rows; NULL if none reaches this node */
+            uint32_t source_count; /* whose watermarks govern late rows; none: no watermark reaches this node */
+            struct kp_relation **sources;
+            bool late_only; /* the late pairs, each with the window that the row would have alone, and no others */
         } window;
         struct {
             uint32_t group_count; /* the first columns it yields */
@@ -149,7 +152,8 @@ struct kp_plan {
         } repeat;
         struct {
             uint32_t window_end_column;
-            struct kp_relation *source; /* whose watermark closes */
+            uint32_t source_count; /* whose watermarks close, the least of them */
+            struct kp_relation **sources;
         } emit;
     };
 };
@@ -173,6 +177,8 @@ KP_MUST enum kp_code kp_plan_instantiate(const struct kp_plan_root *root, const 
 /* EXPLAIN's text: one line a node, indented, with keys, predicates, growing, where state grows without bound. */
 void kp_plan_print(const struct kp_plan *plan, struct kp_buf *out);
 bool kp_plan_over_call_equal(const struct kp_plan_over_call *a, const struct kp_plan_over_call *b);
+/* The only WINDOW below an EMIT, with the filters right above it; NULL if there is none, or several. */
+const struct kp_plan *kp_plan_late_window(const struct kp_plan *plan);
 /* Structural equality and hash of whole sub-plans: sharing. */
 bool kp_plan_equal(const struct kp_plan *a, const struct kp_plan *b);
 uint64_t kp_plan_hash(const struct kp_plan *plan);

@@ -48,6 +48,12 @@ static void print_project(const struct kp_plan *plan, struct kp_buf *out)
     }
 }
 
+static void print_sources(const char *what, struct kp_relation *const *sources, uint32_t count, struct kp_buf *out)
+{
+    for (uint32_t i = 0; i < count; i++)
+        kp_buf_printf(out, "%s %s", i ? "," : what, sources[i]->name);
+}
+
 static void print_window(const struct kp_plan *plan, struct kp_buf *out)
 {
     static const char *const names[] = {"tumble", "hop", "cumulate", "session"};
@@ -61,8 +67,9 @@ static void print_window(const struct kp_plan *plan, struct kp_buf *out)
     for (uint32_t i = 0; i < plan->window.key_count; i++)
         kp_buf_printf(out, ", %s", plan->inputs[0]->cols[plan->window.keys[i]].name);
     kp_buf_append_byte(out, ')');
-    if (plan->window.source)
-        kp_buf_printf(out, " watermark of %s", plan->window.source->name);
+    print_sources(" watermark of", plan->window.sources, plan->window.source_count, out);
+    if (plan->window.late_only)
+        kp_buf_append_text(out, ", late only");
 }
 
 static void print_aggregate(const struct kp_plan *plan, struct kp_buf *out)
@@ -256,8 +263,7 @@ static void print_line(const struct kp_plan *plan, struct kp_buf *out)
         break;
     case KP_PLAN_EMIT:
         kp_buf_printf(out, "Emit on close of %s", plan->cols[plan->emit.window_end_column].name);
-        if (plan->emit.source)
-            kp_buf_printf(out, ", watermark of %s", plan->emit.source->name);
+        print_sources(", watermark of", plan->emit.sources, plan->emit.source_count, out);
         break;
     }
     if (plan->growing && plan->kind != KP_PLAN_VALUES)

@@ -5,6 +5,9 @@
  *   cumulate(rel, time, step, size)         session(rel, time, gap, key, …)
  *
  * Each yields rel's columns, then window_start and window_end of the time's type (timestamp for date).
+ *
+ * Late rows are told by the watermark at their own position, which only rows straight from a source bring along: a
+ * materialized view that lies between and keeps no state is run again below the window (kp_plan_expand_views).
  */
 #include "sql/bind.h"
 
@@ -85,16 +88,46 @@ const struct kp_plan *kp_plan_trace(const struct kp_plan *plan, uint32_t column,
     }
 }
 
-/* The source whose watermark the column carries, NULL if it is no watermark column. */
-static struct kp_relation *watermark_of(const struct kp_plan *plan, uint32_t column)
+/* ---- whose watermark ---- */
+
+struct sources {
+    struct kp_relation **items;
+    uint32_t count, cap;
+};
+
+static void add_source(struct binder *binder, struct sources *sources, struct kp_relation *relation)
+{
+    for (uint32_t i = 0; i < sources->count; i++)
+        if (sources->items[i] == relation)
+            return;
+    if (sources->count == sources->cap) {
+        sources->cap = sources->cap ? sources->cap * 2 : 2;
+        struct kp_relation **more = kp_arena_alloc(binder->arena, sources->cap * sizeof *more);
+        if (sources->count)
+            memcpy(more, sources->items, sources->count * sizeof *more);
+        sources->items = more;
+    }
+    sources->items[sources->count++] = relation;
+}
+
+/* The sources whose watermarks the column carries, of a union one a side; false if it is no watermark's column. */
+static bool find_sources(struct binder *binder, const struct kp_plan *plan, uint32_t column, struct sources *sources)
 {
     uint32_t at;
     const struct kp_plan *origin = kp_plan_trace(plan, column, &at);
+    if (origin->kind == KP_PLAN_UNION) {
+        for (uint32_t i = 0; i < origin->input_count; i++)
+            if (!find_sources(binder, origin->inputs[i], at, sources))
+                return false;
+        return true;
+    }
     if (origin->kind != KP_PLAN_SCAN)
-        return NULL;
+        return false;
     struct kp_relation *relation = origin->scan.relation;
-    bool carries = relation->watermark_column >= 0 && (uint32_t)relation->watermark_column == origin->scan.columns[at];
-    return carries ? relation : NULL;
+    if (relation->watermark_column < 0 || (uint32_t)relation->watermark_column != origin->scan.columns[at])
+        return false;
+    add_source(binder, sources, relation);
+    return true;
 }
 
 /* ---- arguments ---- */
@@ -215,7 +248,11 @@ enum kp_code kp_bind_window(struct binder *binder, const PgQuery__FuncCall *call
     plan->inputs[0] = input;
     plan->window.kind = rule->kind;
     plan->window.time_column = time;
-    plan->window.source = watermark_of(input, time);
+    struct sources sources = {0};
+    if (find_sources(binder, input, time, &sources)) {
+        plan->window.sources = sources.items;
+        plan->window.source_count = sources.count;
+    }
     KP_TRY(bind_sizes(binder, call, rule, plan));
     if (rule->kind == KP_WINDOW_SESSION) {
         plan->window.key_count = (uint32_t)call->n_args - 3;
@@ -282,6 +319,17 @@ static bool add_end_to_groups(struct binder *binder, struct kp_plan *aggregate, 
     return true;
 }
 
+/* The sources of all windows below; false if one has no watermark. */
+static bool all_sources(struct binder *binder, const struct kp_plan *plan, struct sources *sources)
+{
+    bool all = plan->kind != KP_PLAN_WINDOW || plan->window.source_count;
+    for (uint32_t i = 0; plan->kind == KP_PLAN_WINDOW && i < plan->window.source_count; i++)
+        add_source(binder, sources, plan->window.sources[i]);
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        all &= all_sources(binder, plan->inputs[i], sources);
+    return all;
+}
+
 enum kp_code kp_bind_emit(struct binder *binder, struct kp_plan *plan, struct kp_plan **ret_plan)
 {
     bool aggregate = plan->kind == KP_PLAN_AGGREGATE;
@@ -296,7 +344,8 @@ enum kp_code kp_bind_emit(struct binder *binder, struct kp_plan *plan, struct kp
             return kp_error_hint(binder->err, "Read from tumble, hop, cumulate or session and group by window_end.");
         }
     }
-    if (!window->window.source) {
+    struct sources sources = {0};
+    if (!window->window.source_count || !all_sources(binder, plan, &sources)) {
         kp_bind_fail(binder, -1, KP_INVALID, "42P10", "EMIT ON WINDOW CLOSE needs a watermark on the window's time");
         return kp_error_hint(binder->err, "Declare WATERMARK FOR the column in CREATE SOURCE.");
     }
@@ -304,7 +353,8 @@ enum kp_code kp_bind_emit(struct binder *binder, struct kp_plan *plan, struct kp
     emit->inputs[0] = plan;
     memcpy(emit->cols, plan->cols, plan->col_count * sizeof *plan->cols);
     emit->emit.window_end_column = end;
-    emit->emit.source = window->window.source;
+    emit->emit.sources = sources.items;
+    emit->emit.source_count = sources.count;
     *ret_plan = emit;
     if (added) {
         uint32_t count = emit->col_count - 1;
@@ -316,4 +366,86 @@ enum kp_code kp_bind_emit(struct binder *binder, struct kp_plan *plan, struct kp
         *ret_plan = kp_bind_project(binder, emit, exprs, NULL, count);
     }
     return KP_OK;
+}
+
+/* ---- late(view) ---- */
+
+enum kp_code kp_bind_late(struct binder *binder, const PgQuery__FuncCall *call, const char **ret_alias,
+                          struct kp_plan **ret_plan)
+{
+    const PgQuery__ColumnRef *ref = call->n_args == 1 && call->args[0]->node_case == PG_QUERY__NODE__NODE_COLUMN_REF
+                                        ? call->args[0]->column_ref
+                                        : NULL;
+    if (!ref || ref->fields[ref->n_fields - 1]->node_case != PG_QUERY__NODE__NODE_STRING)
+        return kp_bind_fail(binder, call->location, KP_NOT_FOUND, "42883", "late() takes the name of a view");
+    struct kp_relation *view;
+    struct kp_name name = {NULL, ref->fields[ref->n_fields - 1]->string->sval, ref->location};
+    KP_TRY(kp_bind_relation(binder, name, &view));
+    if (!binder->for_view) {
+        kp_bind_fail(binder, call->location, KP_UNSUPPORTED, NULL, "late() can be used in a materialized view only");
+        return kp_error_hint(binder->err, "Read %s_late.", view->name);
+    }
+    const struct kp_plan *late = view->emit_on_close ? kp_plan_late_window(view->plan->plan) : NULL;
+    if (!late) {
+        kp_bind_fail(binder, ref->location, KP_INVALID, "42809",
+                     "\"%s\" has no late rows: it is no view with EMIT ON WINDOW CLOSE over one window", view->name);
+        return kp_error_hint(binder->err, "Drop \"%s_late\" first if the view is to have none.", view->name);
+    }
+    struct kp_plan *plan = kp_plan_copy(late, binder->arena), *window = plan;
+    while (window->kind == KP_PLAN_FILTER)
+        window = window->inputs[0];
+    window->window.late_only = true;
+    if (!binder->late_of)
+        binder->late_of = view;
+    *ret_alias = view->name;
+    *ret_plan = plan;
+    return KP_OK;
+}
+
+/* ---- views below a window ---- */
+
+/* Its rows are a source's records one by one, so each has its own watermark. */
+static bool is_stateless(const struct kp_plan *plan)
+{
+    switch (plan->kind) {
+    case KP_PLAN_SCAN:
+        return plan->scan.relation->kind == KP_RELATION_SOURCE ||
+               (plan->scan.relation->kind == KP_RELATION_VIEW && is_stateless(plan->scan.relation->plan->plan));
+    case KP_PLAN_FILTER:
+    case KP_PLAN_PROJECT:
+    case KP_PLAN_UNION:
+        for (uint32_t i = 0; i < plan->input_count; i++)
+            if (!is_stateless(plan->inputs[i]))
+                return false;
+        return plan->growing;
+    default:
+        return false;
+    }
+}
+
+static void expand(struct binder *binder, struct kp_plan *plan, bool below_window)
+{
+    below_window |= plan->kind == KP_PLAN_WINDOW;
+    bool view = plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind == KP_RELATION_VIEW;
+    if (below_window && view && !plan->input_count && is_stateless(plan)) {
+        plan->inputs = kp_arena_alloc(binder->arena, sizeof *plan->inputs);
+        plan->inputs[0] = kp_plan_copy(plan->scan.relation->plan->plan, binder->arena);
+        plan->input_count = 1;
+    }
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        expand(binder, plan->inputs[i], below_window);
+}
+
+static bool drops_late(const struct kp_plan *plan)
+{
+    bool drops = plan->kind == KP_PLAN_EMIT || (plan->kind == KP_PLAN_WINDOW && plan->window.late_only);
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        drops |= drops_late(plan->inputs[i]);
+    return drops;
+}
+
+void kp_plan_expand_views(struct binder *binder, struct kp_plan *plan)
+{
+    if (drops_late(plan))
+        expand(binder, plan, false);
 }
