@@ -14,7 +14,7 @@
 #include "log/log.h"
 #include "log/record_batch.h"
 
-enum { BLOCK_BYTES = 1 << 20, SMALL_APPENDS = 2000, APPENDERS = 64, APPENDS_EACH = 100 };
+enum { BLOCK_BYTES = 1 << 20, SMALL_APPENDS = 2000, APPENDERS = 64, APPENDS_EACH = 100, PARTITIONS = 10000 };
 
 static struct kp_os *os;
 static char dir[256], file_path[300];
@@ -248,6 +248,65 @@ static double read_rate(struct kp_log *log)
     return (double)bytes / (seconds() - start);
 }
 
+/* ---- many partitions that stand still beside one that does not ---- */
+
+static uint64_t resident_bytes(void)
+{
+    long pages = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file && fscanf(file, "%ld %ld", &pages, &resident) != 2)
+        resident = 0;
+    if (file)
+        fclose(file);
+    return (uint64_t)resident * 4096;
+}
+
+static void count_name(void *arg, const char *name)
+{
+    ++*(int *)arg;
+}
+
+static void touch_partitions(struct kp_log *log)
+{
+    struct kp_buf batch = make_batch(1, 100);
+    struct kp_error err;
+    uint32_t topic;
+    int64_t end = kp_log_position(log);
+    must(kp_log_topic_create(log, "cold", PARTITIONS, &topic, &err), &err);
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        struct kp_log_entry entry = {.topic = topic, .partition = p, .batch = batch.data, .bytes = batch.len};
+        must(kp_log_append_async(log, &entry, 1, ignore_done, NULL, &err), &err);
+        end = entry.position + 1;
+    }
+    while (kp_log_wait(log, end - 1, -1) < end)
+        ;
+    kp_buf_finish(&batch);
+}
+
+static void bench_partitions(uint64_t bytes)
+{
+    uint32_t topic;
+    struct kp_log *log = open_log(&topic);
+    double alone = append_rate(log, topic, bytes, false);
+    kp_log_close(log);
+    clear_dir();
+    uint64_t before = resident_bytes();
+    log = open_log(&topic);
+    touch_partitions(log);
+    uint64_t state = resident_bytes() - KP_MIN(before, resident_bytes());
+    double hot = append_rate(log, topic, bytes, false);
+    kp_log_close(log);
+    int files = 0;
+    (void)!os->list(os->ctx, dir, count_name, &files, NULL);
+    double start = seconds();
+    log = open_log(&topic);
+    double restart = seconds() - start;
+    kp_log_close(log);
+    clear_dir();
+    printf("10000 cold partitions    %8.0f MB/s, alone %8.0f MB/s: %5.2f x   %.1f MiB, %d files, restart %.0f ms\n",
+           hot / 1e6, alone / 1e6, hot / alone, (double)state / 0x1p20, files, restart * 1e3);
+}
+
 int main(int argc, char **argv)
 {
     os = kp_os_real();
@@ -289,5 +348,6 @@ int main(int argc, char **argv)
     printf("recovery                 %8.0f ms for %llu MiB\n", recovery * 1e3, (unsigned long long)(bytes >> 20));
     kp_log_close(log);
     clear_dir();
+    bench_partitions(bytes / 4);
     return 0;
 }
