@@ -57,6 +57,7 @@ struct kp_sim {
     bool off;
     uint32_t locked; /* node of the lock file held, UINT32_MAX if none */
     int64_t wall_us, mono_ns;
+    void (*pause)(void); /* called before every disk call: another task may run. NULL: nothing */
 };
 
 /* disk.c */

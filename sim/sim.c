@@ -29,6 +29,8 @@ static enum kp_code refuse(struct kp_sim *sim, enum kp_code code, struct kp_erro
 /* Counts a disk call and says what becomes of it. */
 static enum fate next_call(struct kp_sim *sim)
 {
+    if (sim->pause)
+        sim->pause();
     sim->mono_ns += 1000 + (int64_t)kp_sim_below(sim, 100000);
     sim->wall_us += (int64_t)kp_sim_below(sim, 200);
     if (sim->off)
@@ -363,6 +365,12 @@ void kp_sim_plan_failure(struct kp_sim *sim, uint64_t calls_from_now, enum kp_co
     sim->fail_code = code;
 }
 
+void kp_sim_cut(struct kp_sim *sim, enum kp_sim_cut mode)
+{
+    sim->cut_mode = mode;
+    sim->off = true;
+}
+
 bool kp_sim_powered(const struct kp_sim *sim)
 {
     return !sim->off;
@@ -394,4 +402,9 @@ void kp_sim_clock_jump(struct kp_sim *sim, int64_t us)
 void kp_sim_set_capacity(struct kp_sim *sim, uint64_t bytes)
 {
     sim->capacity = bytes;
+}
+
+uint64_t kp_sim_capacity(const struct kp_sim *sim)
+{
+    return sim->capacity;
 }

@@ -31,6 +31,8 @@ uint64_t kp_sim_calls(const struct kp_sim *sim);
 void kp_sim_plan_cut(struct kp_sim *sim, uint64_t calls_from_now, enum kp_sim_cut mode);
 /* The calls_from_now'th disk call from now fails with code (KP_IO or KP_FULL). 0 cancels. */
 void kp_sim_plan_failure(struct kp_sim *sim, uint64_t calls_from_now, enum kp_code code);
+/* The power goes now: every call fails until kp_sim_power_on. With KP_SIM_CUT_KEEP that is kill -9. */
+void kp_sim_cut(struct kp_sim *sim, enum kp_sim_cut mode);
 bool kp_sim_powered(const struct kp_sim *sim);
 
 /* The process is gone: its locks and handles are void (closing them is fine), what it wrote stays. */
@@ -41,6 +43,7 @@ void kp_sim_power_on(struct kp_sim *sim, enum kp_sim_cut mode);
 void kp_sim_clock_jump(struct kp_sim *sim, int64_t us);
 /* A full disk: allocations beyond this many bytes in all fail with KP_FULL. 0: none. */
 void kp_sim_set_capacity(struct kp_sim *sim, uint64_t bytes);
+uint64_t kp_sim_capacity(const struct kp_sim *sim);
 
 /* The test's own choices, from the same seed. */
 uint64_t kp_sim_random(struct kp_sim *sim);

@@ -10,6 +10,8 @@
  */
 #include "db/instance.h"
 
+enum { SINK_RETRY_US = 200000 };
+
 struct kp_call_request {
     enum kp_code (*fn)(struct kp_db *db, void *arg, struct kp_error *err);
     void *arg;
@@ -271,7 +273,8 @@ static enum kp_code replay_all(struct kp_db *db, struct kp_error *err)
     do
         KP_TRY(replay_to(db, kp_log_position(db->log), err));
     while (db->position < kp_log_position(db->log) && !db->stop);
-    return attach_sinks(db, err);
+    KP_TRY(attach_sinks(db, err));
+    return kp_sinks_switch(db, err);
 }
 
 /* ---- the thread ---- */
@@ -316,9 +319,12 @@ static void engine_run(void *arg)
             kp_db_poison(db, &err);
         if (moved)
             continue;
+        if (!atomic_load(&db->poisoned) && kp_sinks_pending(db) && kp_sinks_emit(db, &err) != KP_OK)
+            kp_db_poison(db, &err);
+        bool in_time = true; /* else what sinks have to write is tried again: a full disk may have refused it */
         kp_mutex_lock(&db->mutex);
-        while (!db->commit_seen && !db->calls && !db->stop)
-            kp_cond_wait(&db->engine_wake, &db->mutex);
+        while (!db->commit_seen && !db->calls && !db->stop && in_time)
+            in_time = kp_cond_wait_us(&db->engine_wake, &db->mutex, db->sink_writes ? SINK_RETRY_US : -1);
         kp_mutex_unlock(&db->mutex);
     }
     run_calls(db);
@@ -352,7 +358,9 @@ static enum kp_code close_windows(struct kp_db *db, void *arg, struct kp_error *
     /* The end of all input is a moment of its own behind the last record, so subscribers see it as a change. */
     KP_TRY(step_graph(db, NULL, 0, db->position + 1, kp_log_time_us(db->log), false, true, err));
     kp_view_clock_publish(db->clock, db->position + 1, kp_log_time_us(db->log));
-    return kp_sinks_emit(db, err);
+    KP_TRY(kp_sinks_wait(db, err)); /* what is under way; then the rest, of which nobody else would ask */
+    KP_TRY(kp_sinks_emit(db, err));
+    return kp_sinks_wait(db, err);
 }
 
 enum kp_code kp_db_close_windows(struct kp_db *db, struct kp_error *err)

@@ -59,12 +59,14 @@ struct kp_sink {
     struct kp_live *from;         /* pinned */
     struct kp_subscription *subscription;
     uint32_t topic;
-    int64_t resume;        /* input position of its last record in the log, -1 if it has none */
-    _Atomic uint64_t rows; /* written so far by this process */
-    char error[512];       /* why it waits or has stopped; engine thread, under db->mutex for others */
+    int64_t resume;          /* input position of its last record in the log, -1 if it has none */
+    uint32_t resume_version; /* of the view, then */
+    _Atomic uint64_t rows;   /* written so far by this process */
+    char error[512];         /* why it waits or has stopped; engine thread, under db->mutex for others */
     struct kp_sink *next_sink;
 };
 
+struct kp_sink_write;   /* sink.c */
 struct kp_call_request; /* engine.c */
 struct kp_dead_letters; /* dead.c */
 
@@ -98,7 +100,8 @@ struct kp_db {
     struct kp_live *fed;   /* engine thread */
     struct kp_job *jobs;
     struct kp_sink *sinks;
-    void *pinned; /* subscriptions of doors with what they pin; open.c */
+    struct kp_sink_write *sink_writes; /* sink.c */
+    void *pinned;                      /* subscriptions of doors with what they pin; open.c */
     bool commit_seen, stop, ready;
     uint32_t next_relation_id;
     _Atomic bool poisoned;
@@ -196,6 +199,11 @@ KP_MUST enum kp_code kp_sink_attach(struct kp_db *db, struct kp_relation *relati
 void kp_sink_detach(struct kp_db *db, struct kp_relation *relation); /* engine thread */
 /* Engine thread, after a publish: writes what changed, one atomic group for all sinks. */
 KP_MUST enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err);
+/* Engine thread: waits until what was emitted is in the log; a full disk ends the waiting, and it is tried again later.
+ */
+KP_MUST enum kp_code kp_sinks_wait(struct kp_db *db, struct kp_error *err);
+bool kp_sinks_pending(struct kp_db *db); /* something emitted is not known to be in the log; engine thread */
+void kp_sinks_finish(struct kp_db *db);  /* forgets what is not written; the log is closed */
 KP_MUST enum kp_code kp_sink_check(const struct kp_relation *relation, struct kp_error *err); /* options */
 /* Engine thread, after names were switched: sinks go over to the promoted version of their view and write the
  * difference. */

@@ -92,6 +92,7 @@ static enum kp_code open_log(struct kp_db *db, struct kp_error *err)
                                      .dir = db->dir,
                                      .tail_bytes = db->options.log_tail_bytes,
                                      .read_only = db->options.read_only,
+                                     .journal_file_bytes = db->options.journal_file_bytes,
                                      .unsafe_no_sync = db->options.unsafe_no_sync};
     KP_TRY(kp_log_open(&options, &db->log, err));
     KP_TRY(internal_topic(db, "__kappa_catalog", &db->catalog_topic, err));
@@ -138,6 +139,7 @@ static void init(struct kp_db *db, const struct kp_db_options *options)
 
 static void finish(struct kp_db *db)
 {
+    kp_sinks_finish(db);
     for (struct kp_sink *sink = db->sinks, *next; sink; sink = next) {
         next = sink->next_sink;
         kp_unsubscribe(sink->subscription);

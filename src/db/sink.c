@@ -7,7 +7,8 @@
  *   key    the sink's number        value    "<position> <version>": how far its view has been written, of which
  * version
  *
- * so after a crash the replay stops at that position, takes up the subscription there, and nothing is written twice.
+ * so after a crash the replay stops at that position, takes up the subscription there, and nothing is written twice. If
+ * the view's other version was promoted since, the difference between the two is written when the replay has ended.
  * Formats, all JSON:
  *
  *   changes   {"diff":1,"position":"42","row":{…}}; key null
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "db/ddl.h"
 #include "sql/sql.h"
 
 enum envelope { ENVELOPE_CHANGES, ENVELOPE_UPSERT, ENVELOPE_DEBEZIUM };
@@ -96,20 +98,115 @@ static enum kp_code put(struct writer *writer, uint32_t topic, uint32_t partitio
     return kp_record_batch_builder_bytes(&slot->builder) > BATCH_BYTES_MAX ? flush(writer, slot, err) : KP_OK;
 }
 
-static void on_written(void *arg, int64_t position_end, const struct kp_error *err)
+/*
+ * A group on its way into the log. A full disk refuses it, and then it is tried again: so only the first of the queue
+ * is ever under way, or one behind it could get in before it, and nothing is taken from the subscriptions meanwhile.
+ */
+struct kp_sink_write {
+    struct kp_db *db;
+    struct kp_log_entry *entries;
+    struct kp_buf *bytes;
+    size_t count;
+    bool under_way, written; /* db->mutex */
+    struct kp_sink_write *next;
+};
+
+static void write_free(struct kp_sink_write *write)
 {
-    if (err)
-        kp_db_poison(arg, err);
+    for (size_t i = 0; i < write->count; i++)
+        kp_buf_finish(&write->bytes[i]);
+    kp_free(write->entries);
+    kp_free(write->bytes);
+    kp_free(write);
 }
 
-/* Appends everything as one group and frees the writer. */
+static void on_written(void *arg, int64_t position_end, const struct kp_error *err)
+{
+    struct kp_sink_write *write = arg;
+    struct kp_db *db = write->db;
+    if (err && !(err->code == KP_FULL && err->retriable))
+        kp_db_poison(db, err);
+    kp_mutex_lock(&db->mutex);
+    write->under_way = false;
+    write->written = !err;
+    kp_cond_broadcast(&db->idle);
+    db->commit_seen |= write->written;
+    kp_cond_signal(&db->engine_wake);
+    kp_mutex_unlock(&db->mutex);
+}
+
+/* Takes what is written from the queue, and sends its first. Engine thread. */
+static enum kp_code pump(struct kp_db *db, struct kp_error *err)
+{
+    for (;;) {
+        kp_mutex_lock(&db->mutex);
+        struct kp_sink_write *write = db->sink_writes;
+        bool written = write && write->written, send = write && !write->under_way && !written;
+        if (written)
+            db->sink_writes = write->next;
+        if (send)
+            write->under_way = true;
+        kp_mutex_unlock(&db->mutex);
+        if (written)
+            write_free(write);
+        else
+            return send ? kp_log_append_async(db->log, write->entries, write->count, on_written, write, err) : KP_OK;
+    }
+}
+
+enum kp_code kp_sinks_wait(struct kp_db *db, struct kp_error *err)
+{
+    enum kp_code code = pump(db, err);
+    kp_mutex_lock(&db->mutex);
+    while (code == KP_OK && db->sink_writes && db->sink_writes->under_way)
+        kp_cond_wait(&db->idle, &db->mutex);
+    kp_mutex_unlock(&db->mutex);
+    KP_TRY(code);
+    return kp_db_health(db, err);
+}
+
+bool kp_sinks_pending(struct kp_db *db)
+{
+    kp_mutex_lock(&db->mutex);
+    bool pending = db->sink_writes;
+    kp_mutex_unlock(&db->mutex);
+    return pending;
+}
+
+void kp_sinks_finish(struct kp_db *db)
+{
+    while (db->sink_writes) {
+        struct kp_sink_write *write = db->sink_writes;
+        db->sink_writes = write->next;
+        write_free(write);
+    }
+}
+
+static void enqueue(struct writer *writer)
+{
+    struct kp_sink_write *write = kp_calloc(1, sizeof *write), **end = &writer->db->sink_writes;
+    *write = (struct kp_sink_write){
+        .db = writer->db, .entries = writer->entries, .bytes = writer->bytes, .count = writer->entry_count};
+    writer->entries = NULL;
+    writer->bytes = NULL;
+    writer->entry_count = 0;
+    kp_mutex_lock(&writer->db->mutex);
+    while (*end)
+        end = &(*end)->next;
+    *end = write;
+    kp_mutex_unlock(&writer->db->mutex);
+}
+
+/* Sends everything as one group and frees the writer. */
 static enum kp_code finish(struct writer *writer, bool write, struct kp_error *err)
 {
     enum kp_code code = KP_OK;
     for (size_t i = 0; write && code == KP_OK && i < writer->slot_count; i++)
         code = flush(writer, &writer->slots[i], err);
-    if (write && code == KP_OK && writer->entry_count)
-        code = kp_log_append_async(writer->db->log, writer->entries, writer->entry_count, on_written, writer->db, err);
+    if (write && code == KP_OK && writer->entry_count) {
+        enqueue(writer);
+        code = pump(writer->db, err);
+    }
     for (size_t i = 0; i < writer->slot_count; i++)
         kp_record_batch_builder_finish(&writer->slots[i].builder);
     for (size_t i = 0; i < writer->entry_count; i++)
@@ -399,6 +496,9 @@ enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err)
 {
     if (!db->sinks)
         return KP_OK;
+    KP_TRY(pump(db, err));
+    if (db->sink_writes) /* what comes meanwhile waits in the subscriptions */
+        return KP_OK;
     struct writer writer = {.db = db, .now_ms = kp_view_clock_time_us(db->clock) / 1000};
     for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink)
         if (sink->subscription)
@@ -446,6 +546,11 @@ enum kp_code kp_sink_attach(struct kp_db *db, struct kp_relation *relation, stru
     KP_TRY(kp_log_topic_find(db->log, relation->topic, &info, err));
     sink->topic = info.id;
     struct kp_relation *from = promoted(db, relation->sink_from);
+    if (from && sink->resume >= 0 && from->version != sink->resume_version) {
+        /* The promotion is in the log, the difference that it makes is not: kp_sinks_switch writes it. */
+        struct kp_relation *other = kp_ddl_other_version(db->catalog, from);
+        from = other && other->version == sink->resume_version ? other : from;
+    }
     KP_ASSERT(from && kp_live_of(from));
     KP_TRY(follow(db, sink, kp_live_of(from), sink->resume < 0, err));
     return kp_sinks_emit(db, err);
@@ -584,8 +689,11 @@ static enum kp_code read_marks(struct kp_db *db, const struct kp_log_chunk *chun
         char *key = kp_arena_strndup(&arena, record.key.ptr, record.key.len);
         char *value = kp_arena_strndup(&arena, record.value.ptr, record.value.len);
         struct kp_sink *sink = sink_by_id(db, strtoul(key, NULL, 10));
-        if (sink)
-            sink->resume = strtoll(value, NULL, 10);
+        char *rest;
+        if (sink) {
+            sink->resume = strtoll(value, &rest, 10);
+            sink->resume_version = (uint32_t)strtoul(rest, NULL, 10);
+        }
     }
     kp_arena_finish(&arena);
     return code;

@@ -10,6 +10,13 @@
 
 #define MUST(call) KP_ASSERT((call) == 0)
 
+static const struct kp_thread_table *simulated;
+
+void kp_thread_simulate(const struct kp_thread_table *table)
+{
+    simulated = table;
+}
+
 void kp_once_run(struct kp_once *once, void (*run)(void))
 {
     MUST(pthread_once(&once->impl, run));
@@ -18,18 +25,26 @@ void kp_once_run(struct kp_once *once, void (*run)(void))
 void kp_mutex_init(struct kp_mutex *mutex)
 {
     MUST(pthread_mutex_init(&mutex->impl, NULL));
+    mutex->held = 0;
 }
 void kp_mutex_finish(struct kp_mutex *mutex)
 {
+    KP_ASSERT(mutex->held == 0);
     MUST(pthread_mutex_destroy(&mutex->impl));
 }
 void kp_mutex_lock(struct kp_mutex *mutex)
 {
-    MUST(pthread_mutex_lock(&mutex->impl));
+    if (simulated)
+        simulated->lock(&mutex->held, false);
+    else
+        MUST(pthread_mutex_lock(&mutex->impl));
 }
 void kp_mutex_unlock(struct kp_mutex *mutex)
 {
-    MUST(pthread_mutex_unlock(&mutex->impl));
+    if (simulated)
+        simulated->unlock(&mutex->held);
+    else
+        MUST(pthread_mutex_unlock(&mutex->impl));
 }
 
 void kp_rwlock_init(struct kp_rwlock *lock)
@@ -38,23 +53,34 @@ void kp_rwlock_init(struct kp_rwlock *lock)
     MUST(pthread_rwlockattr_init(&attr));
     MUST(pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP));
     MUST(pthread_rwlock_init(&lock->impl, &attr));
+    lock->held = 0;
     MUST(pthread_rwlockattr_destroy(&attr));
 }
 void kp_rwlock_finish(struct kp_rwlock *lock)
 {
+    KP_ASSERT(lock->held == 0);
     MUST(pthread_rwlock_destroy(&lock->impl));
 }
 void kp_rwlock_read(struct kp_rwlock *lock)
 {
-    MUST(pthread_rwlock_rdlock(&lock->impl));
+    if (simulated)
+        simulated->lock(&lock->held, true);
+    else
+        MUST(pthread_rwlock_rdlock(&lock->impl));
 }
 void kp_rwlock_write(struct kp_rwlock *lock)
 {
-    MUST(pthread_rwlock_wrlock(&lock->impl));
+    if (simulated)
+        simulated->lock(&lock->held, false);
+    else
+        MUST(pthread_rwlock_wrlock(&lock->impl));
 }
 void kp_rwlock_unlock(struct kp_rwlock *lock)
 {
-    MUST(pthread_rwlock_unlock(&lock->impl));
+    if (simulated)
+        simulated->unlock(&lock->held);
+    else
+        MUST(pthread_rwlock_unlock(&lock->impl));
 }
 
 void kp_cond_init(struct kp_cond *cond)
@@ -71,10 +97,15 @@ void kp_cond_finish(struct kp_cond *cond)
 }
 void kp_cond_wait(struct kp_cond *cond, struct kp_mutex *mutex)
 {
-    MUST(pthread_cond_wait(&cond->impl, &mutex->impl));
+    if (simulated)
+        (void)simulated->wait(cond, &mutex->held, -1);
+    else
+        MUST(pthread_cond_wait(&cond->impl, &mutex->impl));
 }
 bool kp_cond_wait_us(struct kp_cond *cond, struct kp_mutex *mutex, int64_t timeout_us)
 {
+    if (simulated)
+        return simulated->wait(cond, &mutex->held, timeout_us);
     if (timeout_us < 0) {
         kp_cond_wait(cond, mutex);
         return true;
@@ -90,11 +121,17 @@ bool kp_cond_wait_us(struct kp_cond *cond, struct kp_mutex *mutex, int64_t timeo
 }
 void kp_cond_signal(struct kp_cond *cond)
 {
-    MUST(pthread_cond_signal(&cond->impl));
+    if (simulated)
+        simulated->wake(cond, false);
+    else
+        MUST(pthread_cond_signal(&cond->impl));
 }
 void kp_cond_broadcast(struct kp_cond *cond)
 {
-    MUST(pthread_cond_broadcast(&cond->impl));
+    if (simulated)
+        simulated->wake(cond, true);
+    else
+        MUST(pthread_cond_broadcast(&cond->impl));
 }
 
 struct start {
@@ -114,6 +151,10 @@ static void *trampoline(void *arg)
 
 void kp_thread_start(struct kp_thread *thread, const char *name, size_t stack_bytes, void (*run)(void *arg), void *arg)
 {
+    if (simulated) {
+        thread->task = simulated->start(name, stack_bytes, run, arg);
+        return;
+    }
     struct start *start = kp_calloc(1, sizeof *start);
     start->run = run;
     start->arg = arg;
@@ -131,11 +172,16 @@ void kp_thread_start(struct kp_thread *thread, const char *name, size_t stack_by
 
 void kp_thread_join(struct kp_thread *thread)
 {
-    MUST(pthread_join(thread->impl, NULL));
+    if (simulated)
+        simulated->join(thread->task);
+    else
+        MUST(pthread_join(thread->impl, NULL));
 }
 
 size_t kp_thread_stack_left(void)
 {
+    if (simulated)
+        return simulated->stack_left();
     static _Thread_local uintptr_t lowest; /* asking is slow for the first thread: it reads a file */
     if (!lowest) {
         pthread_attr_t attr;
@@ -148,6 +194,15 @@ size_t kp_thread_stack_left(void)
     }
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     return here > lowest ? here - lowest : 0;
+}
+
+int64_t kp_thread_now_ns(void)
+{
+    if (simulated)
+        return simulated->now_ns();
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 int kp_cpu_count(void)

@@ -5,19 +5,24 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+/* `held` is the simulator's: 0 free, -1 one holder, n > 0 as many readers. */
 struct kp_mutex {
     pthread_mutex_t impl;
+    int32_t held;
 };
 struct kp_rwlock {
     pthread_rwlock_t impl;
+    int32_t held;
 };
 struct kp_cond {
     pthread_cond_t impl;
 };
 struct kp_thread {
     pthread_t impl;
+    void *task; /* the simulator's */
 };
 
 /* A function run once in the process, by whoever comes first; the others wait for it. */
@@ -56,5 +61,23 @@ void kp_thread_join(struct kp_thread *thread);
 size_t kp_thread_stack_left(void);
 /* Processors this process may use, at least 1. */
 int kp_cpu_count(void);
+/* The clock by which timeouts pass: nanoseconds, never goes back. */
+int64_t kp_thread_now_ns(void);
+
+/*
+ * The seam for a simulator (sim/tasks.h): threads become tasks that one thread runs in an order from a seed. NULL:
+ * pthread. To be changed only while no thread of kappa runs and no lock is held.
+ */
+struct kp_thread_table {
+    void (*lock)(int32_t *held, bool shared);
+    void (*unlock)(int32_t *held);
+    bool (*wait)(const void *cond, int32_t *held, int64_t timeout_us); /* as kp_cond_wait_us */
+    void (*wake)(const void *cond, bool all);
+    void *(*start)(const char *name, size_t stack_bytes, void (*run)(void *arg), void *arg);
+    void (*join)(void *task);
+    size_t (*stack_left)(void);
+    int64_t (*now_ns)(void);
+};
+void kp_thread_simulate(const struct kp_thread_table *table);
 
 #endif

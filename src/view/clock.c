@@ -1,6 +1,6 @@
 #include "view/clock.h"
 
-#include "os/os.h"
+#include "os/thread.h"
 #include "view/store.h"
 
 /* ---- registries of readers ---- */
@@ -182,11 +182,11 @@ bool kp_view_clock_wait(struct kp_view_clock *clock, int64_t position, int64_t t
     kp_mutex_lock(&clock->wait_lock);
     atomic_fetch_add(&clock->waiters, 1);
     uint64_t wakes = clock->wakes;
-    int64_t until_ns = timeout_us < 0 ? 0 : kp_os_real()->mono_ns(kp_os_real()->ctx) + timeout_us * 1000;
+    int64_t until_ns = timeout_us < 0 ? 0 : kp_thread_now_ns() + timeout_us * 1000;
     while (atomic_load(&clock->position) < position && clock->wakes == wakes && in_time) {
         int64_t left_us = -1;
         if (timeout_us >= 0) {
-            left_us = (until_ns - kp_os_real()->mono_ns(kp_os_real()->ctx) + 999) / 1000;
+            left_us = (until_ns - kp_thread_now_ns() + 999) / 1000;
             left_us = KP_MAX(left_us, 0);
         }
         in_time = kp_cond_wait_us(&clock->moved, &clock->wait_lock, left_us);

@@ -9,7 +9,7 @@
  * While error rows stand, what is behind is not given out. When they are gone by a later position, everything up to it
  * is given as that position's: a subscriber sees only states that a reader could see.
  */
-#include "os/os.h"
+#include "os/thread.h"
 #include "view/store.h"
 
 enum { QUEUE_BYTES_DEFAULT = 64 << 20 };
@@ -319,8 +319,7 @@ enum kp_code kp_subscription_next(struct kp_subscription *subscription, int64_t 
                                   struct kp_subscription_item *ret_item, bool *ret_ready, struct kp_error *err)
 {
     struct kp_store *store = subscription->store;
-    struct kp_os *os = kp_os_real();
-    int64_t until_ns = timeout_us > 0 ? os->mono_ns(os->ctx) + timeout_us * 1000 : 0;
+    int64_t until_ns = timeout_us > 0 ? kp_thread_now_ns() + timeout_us * 1000 : 0;
     kp_mutex_lock(&store->lock);
     subscription->inside = true;
     subscription->armed = false;
@@ -331,7 +330,7 @@ enum kp_code kp_subscription_next(struct kp_subscription *subscription, int64_t 
         if (code != KP_OK || ready || timeout_us == 0)
             break;
         int64_t left_us = -1;
-        if (timeout_us > 0 && (left_us = (until_ns - os->mono_ns(os->ctx)) / 1000) <= 0)
+        if (timeout_us > 0 && (left_us = (until_ns - kp_thread_now_ns()) / 1000) <= 0)
             break;
         kp_cond_wait_us(&subscription->ready, &store->lock, left_us);
     }

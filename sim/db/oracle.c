@@ -1,0 +1,498 @@
+/*
+ * What must hold after a restart: the log is read from its beginning, record by record, and everything else is computed
+ * again from that in the plainest way.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "log/record_batch.h"
+#include "sim/db/world.h"
+
+enum { TOP_ROWS = 3, LINE_BYTES = 160 };
+
+#define PUSH(array, count, cap)                                                                                        \
+    ((count) == (cap) ? (void)((cap) = (cap) ? 2 * (cap) : 64, (array) = kp_realloc((array), (cap) * sizeof *(array))) \
+                      : (void)0,                                                                                       \
+     &(array)[(count)++])
+
+void world_history_finish(struct history *history)
+{
+    for (size_t i = 0; i < history->out_count; i++)
+        kp_free(history->outs[i].row);
+    kp_free(history->events);
+    kp_free(history->items);
+    kp_free(history->outs);
+    kp_free(history->batches);
+    *history = (struct history){0};
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+char *world_sorted_lines(struct kp_buf *text)
+{
+    kp_buf_append_byte(text, 0);
+    size_t count = 0;
+    char **lines = kp_alloc((text->len + 1) * sizeof(char *));
+    for (char *line = strtok((char *)text->data, "\n"); line; line = strtok(NULL, "\n"))
+        lines[count++] = line;
+    qsort(lines, count, sizeof(char *), compare_lines);
+    struct kp_buf sorted = {0};
+    for (size_t i = 0; i < count; i++)
+        kp_buf_printf(&sorted, "%s\n", lines[i]);
+    kp_buf_append_byte(&sorted, 0);
+    kp_free(lines);
+    kp_buf_finish(text);
+    return (char *)sorted.data;
+}
+
+/* ---- reading the log ---- */
+
+static void read_event(struct world *world, struct history *history, const char *value, int64_t position)
+{
+    struct event event = {.position = position};
+    long long x, id;
+    if (sscanf(value, "{\"k\":%d,\"x\":%lld,\"id\":%lld", &event.k, &x, &id) != 3) {
+        CHECK(world, false, "the record at %lld is none that was sent: %.80s", (long long)position, value);
+        return;
+    }
+    event.x = x;
+    event.id = id;
+    *PUSH(history->events, history->event_count, history->event_cap) = event;
+    size_t producer_index = (size_t)(id / 1000000) - 1, index = (size_t)(id % 1000000);
+    CHECK(world, producer_index < PRODUCERS && index < world->producers[producer_index].count,
+          "record %lld at %lld was never sent", id, (long long)position);
+    if (world->failure[0])
+        return;
+    struct sent *sent = &world->producers[producer_index].sent[index];
+    CHECK(world, !sent->found, "record %lld is there twice: at %lld and %lld", id, (long long)sent->position,
+          (long long)position);
+    CHECK(world, sent->state != SENT_REFUSED, "record %lld at %lld was refused", id, (long long)position);
+    CHECK(world, sent->state != SENT_LOST, "record %lld at %lld was not there after an earlier restart", id,
+          (long long)position);
+    CHECK(world, sent->position == position, "record %lld is at %lld instead of %lld", id, (long long)position,
+          (long long)sent->position);
+    CHECK(world, sent->k == event.k && sent->x == x, "record %lld at %lld is another one", id, (long long)position);
+    sent->found = true;
+}
+
+static void read_item(struct world *world, struct history *history, const struct kp_record *record, const char *value,
+                      int64_t position)
+{
+    struct item_change change = {.position = position, .gone = !record->value.ptr};
+    char key[16] = "";
+    long long n = 0;
+    memcpy(key, record->key.ptr, KP_MIN(record->key.len, sizeof key - 1));
+    bool good = sscanf(key, "[%d]", &change.id) == 1 && change.id >= 1 && change.id <= KEYS;
+    if (good && !change.gone) {
+        int id;
+        good =
+            sscanf(value, "{\"id\":%d,\"name\":\"%1[a-c]\",\"n\":%lld}", &id, change.name, &n) == 3 && id == change.id;
+    }
+    CHECK(world, good, "the table's record at %lld: %s %s", (long long)position, key, value);
+    change.n = n;
+    if (good)
+        *PUSH(history->items, history->item_count, history->item_cap) = change;
+}
+
+static void read_out(struct world *world, struct history *history, const char *value, int64_t position)
+{
+    long long diff, at;
+    const char *row = strstr(value, "\"row\":");
+    if (sscanf(value, "{\"diff\":%lld,\"position\":\"%lld\"", &diff, &at) != 2 || !row) {
+        CHECK(world, false, "the sink's record at %lld: %s", (long long)position, value);
+        return;
+    }
+    *PUSH(history->outs, history->out_count, history->out_cap) =
+        (struct out_change){.at = at, .diff = diff, .row = kp_strndup(row + 6, strlen(row + 6) - 1)};
+}
+
+struct topics {
+    uint32_t ev, item, out;
+};
+
+static void read_chunk(struct world *world, struct history *history, const struct topics *topics,
+                       const struct kp_log_chunk *chunk)
+{
+    CHECK(world, chunk->position == history->position, "positions go on at %lld instead of %lld",
+          (long long)chunk->position, (long long)history->position);
+    CHECK(world, chunk->log_time_us >= history->log_time_us, "log time goes back at %lld", (long long)chunk->position);
+    history->position = chunk->position + chunk->records;
+    history->log_time_us = chunk->log_time_us;
+    uint64_t hash = kp_hash_bytes(chunk->batch, chunk->bytes);
+    hash = hash * 31 + chunk->topic * 7 + chunk->partition;
+    hash = hash * 31 + (uint64_t)chunk->base_offset * 3 + (uint64_t)chunk->group_end;
+    *PUSH(history->batches, history->batch_count, history->batch_cap) = hash;
+    if (chunk->topic != topics->ev && chunk->topic != topics->item && chunk->topic != topics->out)
+        return;
+    struct kp_arena arena = {0};
+    struct kp_record_reader reader;
+    struct kp_record record;
+    struct kp_error err;
+    enum kp_code code = kp_record_reader_init(&reader, chunk->batch, chunk->bytes, &arena, &err);
+    for (int64_t at = chunk->position; code == KP_OK && kp_record_reader_next(&reader, &record, &err); at++) {
+        const char *value = kp_arena_strndup(&arena, record.value.ptr, record.value.len);
+        if (chunk->topic == topics->ev)
+            read_event(world, history, value, at);
+        else if (chunk->topic == topics->item)
+            read_item(world, history, &record, value, at);
+        else
+            read_out(world, history, value, at);
+    }
+    CHECK(world, code == KP_OK, "the batch at %lld: %s", (long long)chunk->position, err.message);
+    kp_arena_finish(&arena);
+}
+
+static uint32_t topic_id(struct world *world, const char *name)
+{
+    struct kp_topic_info info = {0};
+    struct kp_error err;
+    CHECK(world, kp_log_topic_find(kp_db_log(world->db), name, &info, &err) == KP_OK, "%s", err.message);
+    return info.id;
+}
+
+static void read_log(struct world *world, struct history *history)
+{
+    struct topics topics = {topic_id(world, "ev"), topic_id(world, "item"), topic_id(world, "out")};
+    for (int64_t position = 0; !world->failure[0];) {
+        struct kp_log_span span;
+        struct kp_error err;
+        enum kp_code code = kp_log_read(kp_db_log(world->db), position, INT64_MAX,
+                                        1 + (size_t)kp_sim_below(world->sim, 300000), NULL, 0, &span, &err);
+        CHECK(world, code == KP_OK, "read at %lld: %s", (long long)position, err.message);
+        if (code != KP_OK)
+            break;
+        for (size_t i = 0; i < span.count && !world->failure[0]; i++)
+            read_chunk(world, history, &topics, &span.chunks[i]);
+        bool end = span.position_end == position;
+        position = span.position_end;
+        kp_log_span_release(&span);
+        if (end)
+            break;
+    }
+    CHECK(world, history->position == kp_log_position(kp_db_log(world->db)),
+          "the log ends at %lld, its records at %lld", (long long)kp_log_position(kp_db_log(world->db)),
+          (long long)history->position);
+}
+
+/* ---- what was sent ---- */
+
+static void check_producer(struct world *world, struct producer *producer)
+{
+    uint32_t lost_episode = UINT32_MAX;
+    for (uint32_t i = 0; i < producer->count && !world->failure[0]; i++) {
+        struct sent *sent = &producer->sent[i];
+        long long id = (long long)producer->id * 1000000 + i;
+        CHECK(world, sent->found || sent->state != SENT_ACKED, "record %lld was acknowledged at %lld and is lost", id,
+              (long long)sent->position);
+        CHECK(world, !sent->found || sent->episode != lost_episode, "record %lld is there, one sent before it is not",
+              id);
+        if (i > 0 && producer->sent[i - 1].group == sent->group)
+            CHECK(world, producer->sent[i - 1].found == sent->found, "the group of record %lld is there in part", id);
+        if (sent->found && i > 0 && producer->sent[i - 1].found)
+            CHECK(world, sent->position > producer->sent[i - 1].position,
+                  "record %lld is before the one sent before it", id);
+        if (sent->found) {
+            sent->state = SENT_ACKED;
+        } else if (sent->state == SENT_WAITS) {
+            sent->state = SENT_LOST;
+            lost_episode = sent->episode;
+        }
+    }
+}
+
+/* ---- recomputing ---- */
+
+static void items_at(const struct history *history, int64_t position, struct item *ret_items)
+{
+    memset(ret_items, 0, (KEYS + 1) * sizeof *ret_items);
+    for (size_t i = 0; i < history->item_count && history->items[i].position < position; i++) {
+        const struct item_change *change = &history->items[i];
+        ret_items[change->id] = (struct item){.there = !change->gone, .n = change->n};
+        memcpy(ret_items[change->id].name, change->name, sizeof change->name);
+        if (change->gone)
+            ret_items[change->id] = (struct item){0};
+    }
+}
+
+struct group {
+    int64_t n, s, m;
+};
+
+static void agg_at(const struct history *history, int64_t position, int definition, struct group *ret_groups)
+{
+    memset(ret_groups, 0, (KEYS + 3) * sizeof *ret_groups);
+    for (size_t i = 0; i < history->event_count && history->events[i].position < position; i++) {
+        const struct event *event = &history->events[i];
+        if (event->x < world_threshold(definition))
+            continue;
+        struct group *group = &ret_groups[event->k];
+        group->n++;
+        group->s += event->x;
+        group->m = KP_MAX(group->m, event->x);
+    }
+}
+
+static void put_top(const struct history *history, int64_t position, struct kp_buf *text)
+{
+    const struct event *top[TOP_ROWS + 1];
+    size_t count = 0;
+    for (size_t i = 0; i < history->event_count && history->events[i].position < position; i++) {
+        const struct event *event = &history->events[i];
+        size_t at = count;
+        while (at > 0 && (top[at - 1]->x < event->x || (top[at - 1]->x == event->x && top[at - 1]->id > event->id))) {
+            top[at] = top[at - 1];
+            at--;
+        }
+        if (at < TOP_ROWS)
+            top[at] = event;
+        count = KP_MIN(count + 1, (size_t)TOP_ROWS);
+    }
+    for (size_t i = 0; i < count; i++)
+        kp_buf_printf(text, "top|%d|%lld|%lld|\n", top[i]->k, (long long)top[i]->x, (long long)top[i]->id);
+}
+
+static void put_joined(const struct history *history, int64_t position, const struct item *items, struct kp_buf *text)
+{
+    struct group groups[256] = {0};
+    for (size_t i = 0; i < history->event_count && history->events[i].position < position; i++) {
+        const struct event *event = &history->events[i];
+        if (event->k > KEYS || !items[event->k].there)
+            continue;
+        struct group *group = &groups[(uint8_t)items[event->k].name[0]];
+        group->n++;
+        group->s += event->x;
+    }
+    for (int i = 0; i < 256; i++)
+        if (groups[i].n)
+            kp_buf_printf(text, "joined|%c|%lld|%lld|\n", i, (long long)groups[i].n, (long long)groups[i].s);
+}
+
+/* What world_read must give at a position. */
+static char *expected(const struct history *history, int64_t position, int definition)
+{
+    struct kp_buf text = {0};
+    struct group groups[KEYS + 3];
+    struct item items[KEYS + 1];
+    agg_at(history, position, definition, groups);
+    items_at(history, position, items);
+    for (int k = 1; k < KEYS + 3; k++) {
+        if (!groups[k].n)
+            continue;
+        kp_buf_printf(&text, "agg|%d|%lld|%lld|%lld\n", k, (long long)groups[k].n, (long long)groups[k].s,
+                      (long long)groups[k].m);
+        int same = 0;
+        bool first = true;
+        for (int other = 1; other < KEYS + 3; other++) {
+            same += groups[other].n == groups[k].n;
+            first &= other >= k || groups[other].n != groups[k].n;
+        }
+        if (first)
+            kp_buf_printf(&text, "dist|%lld|%d||\n", (long long)groups[k].n, same);
+    }
+    put_joined(history, position, items, &text);
+    put_top(history, position, &text);
+    for (int id = 1; id <= KEYS; id++)
+        if (items[id].there)
+            kp_buf_printf(&text, "item|%d|%s|%lld|\n", id, items[id].name, (long long)items[id].n);
+    return world_sorted_lines(&text);
+}
+
+/* ---- checking answers ---- */
+
+/* The definitions, of those allowed, that give this answer. */
+static unsigned fitting(struct world *world, const struct answer *answer)
+{
+    unsigned fit = 0;
+    for (int definition = 0; definition < DEFINITIONS; definition++) {
+        if (!(answer->definitions & 1u << definition))
+            continue;
+        char *text = expected(&world->history, answer->position, definition);
+        if (strcmp(text, answer->text) == 0)
+            fit |= 1u << definition;
+        else if (!fit && !(answer->definitions >> (definition + 1)))
+            CHECK(world, false, "at %lld the views are\n%sinstead of\n%s", (long long)answer->position, answer->text,
+                  text);
+        kp_free(text);
+    }
+    return fit;
+}
+
+static void check_answers(struct world *world)
+{
+    for (size_t i = 0; i < world->answer_count; i++) {
+        struct answer *answer = &world->answers[i];
+        CHECK(world, answer->position <= world->history.position, "an answer at %lld was given, the log ends at %lld",
+              (long long)answer->position, (long long)world->history.position);
+        if (!world->failure[0])
+            (void)fitting(world, answer);
+        kp_free(answer->text);
+        world->did.checked++;
+    }
+    world->answer_count = 0;
+}
+
+/* What the views show now, and which definition was promoted if that was not known. */
+static void check_now(struct world *world)
+{
+    bool faults = world->faults;
+    world->faults = false;
+    world_read(world);
+    world->faults = faults;
+    if (world->failure[0] || !world->answer_count)
+        return;
+    unsigned fit = fitting(world, &world->answers[0]);
+    CHECK(world, world->answers[0].position == world->history.position, "the views are at %lld, the log ends at %lld",
+          (long long)world->answers[0].position, (long long)world->history.position);
+    if (fit)
+        world->active = fit;
+    kp_free(world->answers[0].text);
+    world->answer_count = 0;
+}
+
+static void check_sides(struct world *world)
+{
+    for (int i = 0; i < SIDE_VIEWS && !world->failure[0]; i++) {
+        char sql[64], want[64] = "";
+        int64_t n = 0, s = 0;
+        for (size_t e = 0; e < world->history.event_count; e++)
+            if (world->history.events[e].k == i + 1) {
+                n++;
+                s += world->history.events[e].x;
+            }
+        snprintf(want, sizeof want, n ? "%lld|%lld\n" : "0|\n", (long long)n, (long long)s);
+        snprintf(sql, sizeof sql, "SELECT n, s FROM side%d", i);
+        struct kp_buf text = {0};
+        struct kp_error err;
+        enum kp_code code = world_query(world, sql, &text, NULL, &err);
+        kp_buf_append_byte(&text, 0);
+        CHECK(world, code == KP_OK || strcmp(err.sqlstate, "42P01") == 0, "%s: %s", sql, err.message);
+        CHECK(world, code != KP_OK || strcmp((char *)text.data, want) == 0, "%s: %s instead of %s", sql, text.data,
+              want);
+        CHECK(world, world->side[i] == SIDE_MAYBE || (code == KP_OK) == (world->side[i] == SIDE_THERE), "side%d %s", i,
+              code == KP_OK ? "is there again" : "is lost");
+        world->side[i] = code == KP_OK ? SIDE_THERE : SIDE_NONE;
+        kp_buf_finish(&text);
+    }
+}
+
+static void check_items(struct world *world)
+{
+    struct item items[KEYS + 1];
+    items_at(&world->history, INT64_MAX, items);
+    bool first = memcmp(items, world->items[0], sizeof items) == 0;
+    bool second = world->item_states == 2 && memcmp(items, world->items[1], sizeof items) == 0;
+    CHECK(world, first || second, "the table is not what its transactions make of it");
+    memcpy(world->items[0], items, sizeof items);
+    world->item_states = 1;
+}
+
+/* ---- the sink ---- */
+
+struct bag {
+    char **rows;
+    int64_t *counts;
+    size_t count, cap;
+};
+
+static void bag_add(struct bag *bag, const char *row, int64_t diff)
+{
+    size_t i = 0;
+    while (i < bag->count && strcmp(bag->rows[i], row) != 0)
+        i++;
+    if (i == bag->count) {
+        if (bag->count == bag->cap) {
+            bag->cap = bag->cap ? 2 * bag->cap : 32;
+            bag->rows = kp_realloc(bag->rows, bag->cap * sizeof(char *));
+            bag->counts = kp_realloc(bag->counts, bag->cap * sizeof *bag->counts);
+        }
+        bag->rows[bag->count] = kp_strdup(row);
+        bag->counts[bag->count++] = 0;
+    }
+    bag->counts[i] += diff;
+    if (bag->counts[i] == 0) {
+        kp_free(bag->rows[i]);
+        bag->rows[i] = bag->rows[--bag->count];
+        bag->counts[i] = bag->counts[bag->count];
+    }
+}
+
+static bool bag_is_agg(const struct bag *bag, const struct history *history, int64_t position, int definition)
+{
+    struct group groups[KEYS + 3];
+    size_t rows = 0;
+    agg_at(history, position, definition, groups);
+    for (int k = 1; k < KEYS + 3; k++) {
+        char line[LINE_BYTES];
+        if (!groups[k].n)
+            continue;
+        snprintf(line, sizeof line, "{\"k\":%d,\"n\":%lld,\"s\":\"%lld\",\"m\":%lld}", k, (long long)groups[k].n,
+                 (long long)groups[k].s, (long long)groups[k].m);
+        rows++;
+        size_t i = 0;
+        while (i < bag->count && (strcmp(bag->rows[i], line) != 0 || bag->counts[i] != 1))
+            i++;
+        if (i == bag->count)
+            return false;
+    }
+    return rows == bag->count;
+}
+
+static void check_out_at(struct world *world, const struct bag *bag, int64_t at, unsigned definitions)
+{
+    bool fits = false;
+    for (int definition = 0; definition < DEFINITIONS && !fits; definition++)
+        fits = definitions & 1u << definition && bag_is_agg(bag, &world->history, at, definition);
+    CHECK(world, fits, "the sink's changes up to %lld do not add up to its view: %zu rows, the first %s", (long long)at,
+          bag->count, bag->count ? bag->rows[0] : "");
+}
+
+static void check_out(struct world *world)
+{
+    struct bag bag = {0};
+    const struct history *history = &world->history;
+    for (size_t i = 0; i < history->out_count && !world->failure[0]; i++) {
+        const struct out_change *change = &history->outs[i];
+        bool last = i + 1 == history->out_count;
+        CHECK(world, i == 0 || change->at >= history->outs[i - 1].at, "the sink goes back to %lld",
+              (long long)change->at);
+        bag_add(&bag, change->row, change->diff);
+        if (last || history->outs[i + 1].at != change->at)
+            check_out_at(world, &bag, change->at, (1u << DEFINITIONS) - 1);
+    }
+    if (!world->failure[0])
+        check_out_at(world, &bag, history->position, world->active);
+    for (size_t i = 0; i < bag.count; i++)
+        kp_free(bag.rows[i]);
+    kp_free(bag.rows);
+    kp_free(bag.counts);
+}
+
+/* ---- all of it ---- */
+
+void world_check(struct world *world)
+{
+    struct history history = {0};
+    kp_sim_tasks_settle(); /* what the sink has to add is in the log */
+    for (int i = 0; i < PRODUCERS; i++)
+        for (uint32_t s = 0; s < world->producers[i].count; s++)
+            world->producers[i].sent[s].found = false;
+    read_log(world, &history);
+    CHECK(world, history.batch_count >= world->history.batch_count, "%zu batches of %zu are left", history.batch_count,
+          world->history.batch_count);
+    for (size_t i = 0; i < world->history.batch_count && !world->failure[0]; i++)
+        CHECK(world, history.batches[i] == world->history.batches[i], "batch %zu has changed", i);
+    world_history_finish(&world->history);
+    world->history = history;
+    for (int i = 0; i < PRODUCERS; i++)
+        check_producer(world, &world->producers[i]);
+    check_items(world);
+    check_answers(world);
+    if (!world->failure[0])
+        check_now(world);
+    check_sides(world);
+    check_out(world);
+}

@@ -1,0 +1,254 @@
+/* One history of an instance: started, used by clients, broken by faults, started again, checked. */
+#include "sim/db/world.h"
+
+#include <string.h>
+
+#include "log/inspect.h"
+
+static uint64_t below(struct world *world, uint64_t limit)
+{
+    return kp_sim_below(world->sim, limit);
+}
+
+static void no_faults(struct world *world)
+{
+    kp_sim_plan_cut(world->sim, 0, KP_SIM_CUT_RANDOM);
+    kp_sim_plan_failure(world->sim, 0, KP_OK);
+    kp_sim_set_capacity(world->sim, 0);
+    world->faults = false;
+}
+
+static void note_complaint(void *arg, char level, const char *text)
+{
+    struct world *world = arg;
+    world->complaint.len = 0;
+    kp_buf_printf(&world->complaint, "%s", text);
+    kp_buf_append_byte(&world->complaint, 0);
+}
+
+/* The process is gone, or the machine: what is in memory is freed, every call fails. */
+static void go_down(struct world *world, bool crash)
+{
+    if (crash && kp_sim_powered(world->sim))
+        kp_sim_cut(world->sim, below(world, 3) ? KP_SIM_CUT_RANDOM : KP_SIM_CUT_KEEP); /* the latter is kill -9 */
+    kp_db_close(world->db);
+    world->db = NULL;
+    world->crashes += crash || !kp_sim_powered(world->sim);
+    kp_sim_plan_cut(world->sim, 0, KP_SIM_CUT_RANDOM);
+    kp_sim_plan_failure(world->sim, 0, KP_OK);
+    if (!kp_sim_powered(world->sim))
+        kp_sim_power_on(world->sim, KP_SIM_CUT_RANDOM);
+}
+
+/* ---- starting ---- */
+
+static const char *const setup[] = {
+    "CREATE SOURCE IF NOT EXISTS ev (k int, x bigint, id bigint) WITH (topic = 'ev', partitions = 2)",
+    "CREATE TABLE IF NOT EXISTS item (id int PRIMARY KEY, name text, n bigint)",
+    "CREATE MATERIALIZED VIEW IF NOT EXISTS agg AS SELECT k, count(*) AS n, sum(x) AS s, max(x) AS m FROM ev "
+    "WHERE x >= 0 GROUP BY k",
+    "CREATE MATERIALIZED VIEW IF NOT EXISTS dist AS SELECT n, count(*) AS c FROM agg GROUP BY n",
+    "CREATE MATERIALIZED VIEW IF NOT EXISTS joined AS SELECT i.name, count(*) AS n, sum(e.x) AS s FROM ev e "
+    "JOIN item i ON e.k = i.id GROUP BY i.name",
+    "CREATE MATERIALIZED VIEW IF NOT EXISTS top AS SELECT k, x, id FROM ev ORDER BY x DESC, id LIMIT 3",
+    "CREATE SINK IF NOT EXISTS out FROM agg WITH (topic = 'out')",
+};
+
+/* Opens, waits for the replay, makes what is missing. False: a fault came in between. */
+static bool try_start(struct world *world)
+{
+    struct kp_error err;
+    enum kp_code code = kp_db_open(&world->options, &world->db, &err);
+    if (code != KP_OK) {
+        world->db = NULL;
+        world_surprise(world, "open", &err);
+        return false;
+    }
+    (void)kp_db_wait_ready(world->db, -1);
+    code = kp_db_health(world->db, &err);
+    for (size_t i = 0; code == KP_OK && i < KP_COUNT(setup); i++)
+        code = world_query(world, setup[i], NULL, NULL, &err);
+    if (code != KP_OK)
+        world_surprise(world, "start", &err);
+    return code == KP_OK;
+}
+
+static void start(struct world *world, bool may_fault)
+{
+    for (int attempt = 0; !world->failure[0]; attempt++) {
+        if (may_fault && attempt < 3 && below(world, 3) == 0) {
+            world->faults = true;
+            if (below(world, 3))
+                kp_sim_plan_cut(world->sim, 1 + below(world, 60), KP_SIM_CUT_RANDOM);
+            else
+                kp_sim_plan_failure(world->sim, 1 + below(world, 60), below(world, 3) ? KP_IO : KP_FULL);
+        }
+        bool good = try_start(world);
+        if (good && kp_sim_powered(world->sim)) {
+            no_faults(world);
+            kp_sim_tasks_settle();
+            struct kp_error err;
+            if (kp_db_health(world->db, &err) == KP_OK)
+                return;
+        }
+        go_down(world, below(world, 2));
+        no_faults(world);
+    }
+}
+
+/* ---- an episode ---- */
+
+static void plan_faults(struct world *world)
+{
+    uint64_t kind = below(world, 10);
+    world->faults = kind != 0;
+    if (below(world, 3) == 0)
+        kp_sim_clock_jump(world->sim, (int64_t)below(world, 20000000000) - 10000000000);
+    if (kind >= 1 && kind <= 5)
+        kp_sim_plan_cut(world->sim, 1 + below(world, below(world, 2) ? 60 : 600), KP_SIM_CUT_RANDOM);
+    else if (kind <= 7 && kind >= 6)
+        kp_sim_plan_failure(world->sim, 1 + below(world, 300), below(world, 3) ? KP_IO : KP_FULL);
+    else if (kind == 8)
+        kp_sim_set_capacity(world->sim, 1);
+}
+
+/* After a full disk everything goes on by itself. */
+static void check_room_again(struct world *world)
+{
+    struct kp_error err;
+    char sql[64];
+    no_faults(world);
+    kp_sim_tasks_settle(); /* what was queued before is refused or in */
+    enum kp_code code = kp_db_health(world->db, &err);
+    snprintf(sql, sizeof sql, "CREATE TOPIC room%u", world->episode);
+    if (code == KP_OK)
+        code = world_query(world, sql, NULL, NULL, &err);
+    CHECK(world, code == KP_OK, "there is room again, but: %s", err.message);
+}
+
+static void run_episode(struct world *world, uint32_t operations)
+{
+    bool full;
+    world->operations_left = operations;
+    world->stop = false;
+    plan_faults(world);
+    full = kp_sim_capacity(world->sim) != 0;
+    world_clients_run(world);
+    if (full && kp_sim_powered(world->sim) && !world->failure[0])
+        check_room_again(world);
+    go_down(world, below(world, 6) != 0);
+    no_faults(world);
+    world->episode++;
+}
+
+static void keep_problem(void *arg, const char *text)
+{
+    struct world *world = arg;
+    CHECK(world, false, "verify: %s", text);
+}
+
+struct running {
+    struct world *world;
+    const struct world_options *options;
+    uint64_t trace;
+};
+
+/* With one fault at a given call: everything from the first start on. */
+static void run_reference(struct world *world, const struct world_options *options)
+{
+    world->faults = true;
+    if (options->fail == KP_OK)
+        kp_sim_plan_cut(world->sim, options->fault_at, options->cut);
+    else
+        kp_sim_plan_failure(world->sim, options->fault_at, options->fail);
+    for (uint32_t i = 0; i < options->episodes; i++) {
+        if (!world->db && !try_start(world))
+            break;
+        world->operations_left = options->operations / options->episodes;
+        world_clients_run(world);
+        if (!kp_sim_powered(world->sim))
+            break;
+        kp_db_close(world->db);
+        world->db = NULL;
+        world->episode++;
+    }
+    go_down(world, false);
+    no_faults(world);
+}
+
+static void live(void *arg)
+{
+    struct running *running = arg;
+    struct world *world = running->world;
+    const struct world_options *options = running->options;
+    if (options->fault_at)
+        run_reference(world, options);
+    for (uint32_t i = 0; i < options->episodes && !options->fault_at && !world->failure[0]; i++) {
+        start(world, true);
+        if (!world->failure[0])
+            world_check(world);
+        if (!world->failure[0])
+            run_episode(world, options->operations / options->episodes);
+    }
+    if (!world->failure[0])
+        start(world, false);
+    if (!world->failure[0])
+        world_check(world);
+    go_down(world, false);
+    struct kp_inspect_report report;
+    struct kp_error err;
+    enum kp_code code = kp_inspect_verify(kp_sim_os(world->sim), WORLD_DIR, keep_problem, world, &report, &err);
+    CHECK(world, code == KP_OK, "verify: %s", err.message);
+    running->trace = kp_sim_tasks_trace();
+}
+
+static void finish(struct world *world)
+{
+    for (int i = 0; i < PRODUCERS; i++) {
+        kp_free(world->producers[i].sent);
+        kp_mutex_finish(&world->producers[i].mutex);
+        kp_cond_finish(&world->producers[i].moved);
+    }
+    for (size_t i = 0; i < world->answer_count; i++)
+        kp_free(world->answers[i].text);
+    kp_free(world->answers);
+    world_history_finish(&world->history);
+    kp_buf_finish(&world->complaint);
+    kp_sim_destroy(world->sim);
+}
+
+void world_run(const struct world_options *options, struct world_result *ret_result)
+{
+    struct world *world = kp_calloc(1, sizeof *world);
+    world->sim = kp_sim_create(options->seed);
+    world->item_states = 1;
+    world->active = 1;
+    world->other = NO_DEFINITION;
+    for (int i = 0; i < PRODUCERS; i++) {
+        struct producer *producer = &world->producers[i];
+        producer->world = world;
+        producer->id = i + 1;
+        kp_mutex_init(&producer->mutex);
+        kp_cond_init(&producer->moved);
+    }
+    world->options = (struct kp_db_options){
+        .os = kp_sim_os(world->sim),
+        .dir = WORLD_DIR,
+        .workers = 1 + (uint32_t)below(world, 3),
+        .step_records_max = below(world, 2) ? 0 : 1 + below(world, 20),
+        .journal_file_bytes = 96 << 10,
+        .notice = note_complaint,
+        .arg = world,
+    };
+    struct running running = {world, options, 0};
+    kp_sim_tasks_run(world->sim, live, &running);
+    *ret_result = (struct world_result){.crashes = world->crashes,
+                                        .calls = kp_sim_calls(world->sim),
+                                        .trace = running.trace,
+                                        .operations = world->did.appends + world->did.transactions + world->did.reads +
+                                                      world->did.ddl,
+                                        .checked = world->did.checked};
+    memcpy(ret_result->failure, world->failure, sizeof world->failure);
+    finish(world);
+    kp_free(world);
+}

@@ -1,0 +1,156 @@
+/*
+ * A whole instance in the simulator: clients as tasks, faults, restarts, and what must hold after each.
+ *
+ * What runs (world.c, clients.c)             What must hold (oracle.c), read from the recovered log record by record
+ *   producers   raw appends, pipelined         every acknowledged record is there once, where it was acknowledged;
+ *                                              a group whole or not at all; of each producer a prefix of what it sent
+ *   a writer    DML and transactions on item   the table is what its acknowledged transactions make of it, with the one
+ *                                              in flight whole or not at all
+ *   a reader    all views in one query         each answer is the plain recomputation over the records before its
+ *                                              position, also of answers given before a crash
+ *   an owner    CREATE, DROP, ALTER, PROMOTE   what was acknowledged is so after a restart
+ *   a sink      agg's changes into a topic     its records add up to agg's rows, at each position that it gives
+ *
+ * and the log seen before a restart is the beginning of the log after it; positions and log time never go back.
+ */
+#ifndef KP_SIM_DB_WORLD_H
+#define KP_SIM_DB_WORLD_H
+
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "db/db.h"
+#include "os/thread.h"
+#include "sim/tasks.h"
+
+enum {
+    PRODUCERS = 2,
+    KEYS = 8,        /* of ev and item */
+    DEFINITIONS = 6, /* of agg: thresholds */
+    SIDE_VIEWS = 4,
+    NO_DEFINITION = 1 << DEFINITIONS
+};
+#define WORLD_DIR "data"
+
+/* A record that a producer has sent. */
+struct sent {
+    enum { SENT_WAITS, SENT_ACKED, SENT_REFUSED, SENT_LOST } state;
+    uint32_t group, episode;
+    int k;
+    int64_t x;
+    int64_t position; /* where it was acknowledged, or was found */
+    bool found;
+};
+
+struct producer {
+    struct world *world;
+    int64_t id;
+    struct sent *sent;
+    uint32_t count, cap, groups;
+    uint32_t in_flight;
+    struct kp_mutex mutex;
+    struct kp_cond moved;
+};
+
+/* A row of the table as a writer's transactions make it. */
+struct item {
+    bool there;
+    char name[4];
+    int64_t n;
+};
+
+struct answer {
+    int64_t position;
+    unsigned definitions; /* of agg, one of which it was given with */
+    char *text;
+};
+
+enum side_state { SIDE_NONE, SIDE_THERE, SIDE_MAYBE };
+
+/* What the oracle has read of the log. */
+struct event {
+    int64_t position, x, id;
+    int k;
+};
+struct item_change {
+    int64_t position, n;
+    int id;
+    bool gone;
+    char name[4];
+};
+struct out_change {
+    int64_t at, diff; /* at: the position that it gives */
+    char *row;
+};
+struct history {
+    struct event *events;
+    struct item_change *items;
+    struct out_change *outs;
+    uint64_t *batches; /* hashes of all batches with their places */
+    size_t event_count, event_cap, item_count, item_cap, out_count, out_cap, batch_count, batch_cap;
+    int64_t position, log_time_us;
+};
+
+struct world {
+    struct kp_sim *sim;
+    struct kp_db *db; /* NULL: down */
+    struct kp_db_options options;
+    struct producer producers[PRODUCERS];
+    struct item items[2][KEYS + 1]; /* what the table may be: the second after a transaction whose end is unknown */
+    int item_states;
+    unsigned active, other; /* sets of definitions: the promoted one is in `active`, the one beside it in `other` */
+    enum side_state side[SIDE_VIEWS];
+    struct answer *answers;
+    size_t answer_count, answer_cap;
+    struct history history;
+    uint32_t episode, crashes, operations_left;
+    bool faults; /* a call may fail in this episode: errors are no surprise */
+    bool stop;
+    struct kp_buf complaint; /* the last that the instance told its operator */
+    char failure[1600];      /* the first thing that is not as it should be */
+    struct {
+        uint64_t appends, acked, transactions, reads, ddl, refused, checked;
+    } did;
+};
+
+#define CHECK(world, condition, ...)                                                                                   \
+    do {                                                                                                               \
+        if (!(condition) && !(world)->failure[0])                                                                      \
+            snprintf((world)->failure, sizeof(world)->failure, __VA_ARGS__);                                           \
+    } while (0)
+
+struct world_options {
+    uint64_t seed;
+    uint32_t episodes, operations; /* of all episodes together */
+    uint64_t fault_at;             /* 0: faults drawn from the seed; else the only one, at this disk call */
+    enum kp_sim_cut cut;
+    enum kp_code fail; /* of fault_at: KP_OK is a power cut */
+};
+struct world_result {
+    char failure[1600]; /* "": all held */
+    uint32_t crashes;
+    uint64_t calls, trace, operations, checked;
+};
+
+/* Runs one history. */
+void world_run(const struct world_options *options, struct world_result *ret_result);
+
+/* clients.c */
+void world_clients_run(struct world *world); /* all of them, to their end */
+enum kp_code world_query(struct world *world, const char *sql, struct kp_buf *ret_text, int64_t *ret_position,
+                         struct kp_error *err);
+void world_read(struct world *world); /* asks all views in one query and keeps the answer */
+int64_t world_threshold(int definition);
+
+/* oracle.c */
+char *world_sorted_lines(struct kp_buf *text); /* in order of their bytes; takes the buffer */
+void world_check(struct world *world);         /* after a restart, with nothing running */
+void world_history_finish(struct history *history);
+
+/* An error that no fault explains. */
+static inline void world_surprise(struct world *world, const char *what, const struct kp_error *err)
+{
+    CHECK(world, world->faults, "%s: %s (%s)", what, err->message, err->sqlstate);
+}
+
+#endif
