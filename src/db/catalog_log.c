@@ -4,11 +4,13 @@
  *
  *   key      "statement"
  *   value    the statement's text, as it was sent
- *   headers  TimeZone, user: the settings that are frozen into it
+ *   headers  TimeZone, user: the settings that are frozen into it; topic: the number of the topic that it is about
  *
  * Record headers are Kafka's: varint count, then for each varint length, name, varint length, value (zigzag varints).
  */
 #include "db/instance.h"
+
+#include <stdio.h>
 
 static void put_varint(struct kp_buf *buf, int64_t value)
 {
@@ -61,9 +63,13 @@ enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_rec
                                    struct kp_error *err)
 {
     struct kp_buf headers = {0}, batch = {0};
-    put_varint(&headers, 2);
+    char topic[16];
+    int topic_len = snprintf(topic, sizeof topic, "%u", record->topic);
+    put_varint(&headers, record->topic ? 3 : 2);
     put_header(&headers, KP_STR("TimeZone"), record->time_zone);
     put_header(&headers, KP_STR("user"), record->user);
+    if (record->topic)
+        put_header(&headers, KP_STR("topic"), (struct kp_str){topic, (size_t)topic_len});
     struct kp_record_batch_builder builder = {0};
     kp_record_batch_add(&builder, db->os->wall_us(db->os->ctx) / 1000, KP_STR("statement"), record->text,
                         (struct kp_str){(const char *)headers.data, headers.len});
@@ -80,6 +86,14 @@ enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_rec
     return code;
 }
 
+static uint32_t number_of(struct kp_str text)
+{
+    uint32_t number = 0;
+    for (size_t i = 0; i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9'; i++)
+        number = 10 * number + (uint32_t)(text.ptr[i] - '0');
+    return number;
+}
+
 static enum kp_code decode(const struct kp_record *record, struct kp_catalog_record *ret, struct kp_error *err)
 {
     *ret = (struct kp_catalog_record){.text = record->value, .time_zone = KP_STR("UTC"), .user = KP_STR("kappa")};
@@ -92,6 +106,8 @@ static enum kp_code decode(const struct kp_record *record, struct kp_catalog_rec
             ret->time_zone = value;
         if (well && kp_str_equal(name, KP_STR("user")))
             ret->user = value;
+        if (well && kp_str_equal(name, KP_STR("topic")))
+            ret->topic = number_of(value);
     }
     if (!well || !kp_str_equal(record->key, KP_STR("statement")))
         return kp_fail(err, KP_CORRUPT, NULL, "a record of the catalog is not one that this version of kappa writes");

@@ -131,6 +131,14 @@ void kp_cursor_close(struct kp_cursor *cursor);     /* NULL is fine */
 /* The topic of that name, made with one partition if it is missing and may be made (not for internal names). */
 KP_MUST enum kp_code kp_db_topic(struct kp_db *db, const char *name, bool create, struct kp_topic_info *ret_info,
                                  struct kp_error *err);
+/* What a topic keeps: CREATE TOPIC … WITH (…), ALTER TOPIC … SET (…). */
+struct kp_topic_policy {
+    int64_t retention_us;    /* since a record was logged; -1: for ever */
+    int64_t retention_bytes; /* of the whole topic; -1: any */
+    bool compact;
+    char retention[64]; /* as it was said */
+};
+void kp_db_topic_policy(struct kp_db *db, uint32_t topic, struct kp_topic_policy *ret_policy);
 /* A referenced view, table or source by name ("v" or "schema.v"); 42P01 with a suggestion. */
 KP_MUST enum kp_code kp_db_relation(struct kp_db *db, const char *name, struct kp_relation **ret_relation,
                                     struct kp_error *err);

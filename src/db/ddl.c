@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "db/retention.h"
+
 void kp_ddl_notice(struct kp_ddl *ddl, const char *sqlstate, const char *format, ...)
 {
     if (!ddl->notice)
@@ -26,6 +28,7 @@ bool kp_ddl_is(const struct kp_statement *statement)
     switch (statement->kind) {
     case KP_STATEMENT_CREATE:
     case KP_STATEMENT_CREATE_TOPIC:
+    case KP_STATEMENT_ALTER_TOPIC:
     case KP_STATEMENT_DROP:
     case KP_STATEMENT_ALTER_VIEW:
     case KP_STATEMENT_ALTER_SOURCE:
@@ -55,24 +58,61 @@ static enum kp_code option_partitions(const struct kp_option *options, uint32_t 
     return KP_OK;
 }
 
+/* What a statement says about a topic, beside its making, which is the log's own record. */
+static enum kp_code configure_topic(struct kp_ddl *ddl, const struct kp_statement *statement, uint32_t topic,
+                                    struct kp_error *err)
+{
+    ddl->record.topic = topic;
+    KP_TRY(kp_ddl_log(ddl, err));
+    KP_TRY(kp_retention_configure(ddl->db, topic, statement->options, statement->option_count, err));
+    return ddl->replaying ? KP_OK : kp_retention_run(ddl->db, topic, err);
+}
+
+static bool has_policy(const struct kp_statement *statement)
+{
+    for (uint32_t i = 0; i < statement->option_count; i++)
+        if (strcmp(statement->options[i].name, "partitions") != 0)
+            return true;
+    return false;
+}
+
 static enum kp_code create_topic(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err)
 {
     if (ddl->replaying)
-        return KP_OK; /* topics are the log's own records */
+        return ddl->record.topic ? configure_topic(ddl, statement, ddl->record.topic, err) : KP_OK;
     KP_TRY(kp_sql_check_topic(statement, err));
     int64_t partitions;
     KP_TRY(option_partitions(statement->options, statement->option_count, &partitions, err));
-    for (uint32_t i = 0; i < statement->option_count; i++)
-        if (strcmp(statement->options[i].name, "retention") == 0 && strcmp(statement->options[i].value, "forever") != 0)
-            return kp_fail(err, KP_UNSUPPORTED, NULL, "retention \"%s\" is not supported: topics are kept forever",
-                           statement->options[i].value);
+    KP_TRY(kp_retention_try(statement->options, statement->option_count, err));
     uint32_t id;
     enum kp_code code = kp_log_topic_create(ddl->db->log, statement->name.name, (uint32_t)partitions, &id, err);
     if (code == KP_EXISTS && statement->if_not_exists) {
         kp_ddl_notice(ddl, "42P07", "topic \"%s\" already exists, skipping", statement->name.name);
         return KP_OK;
     }
-    return code;
+    return code == KP_OK && has_policy(statement) ? configure_topic(ddl, statement, id, err) : code;
+}
+
+static enum kp_code alter_topic(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err)
+{
+    if (ddl->replaying)
+        return configure_topic(ddl, statement, ddl->record.topic, err);
+    struct kp_topic_info info;
+    enum kp_code code = kp_log_topic_find(ddl->db->log, statement->name.name, &info, err);
+    if (code == KP_NOT_FOUND && statement->if_exists) {
+        kp_ddl_notice(ddl, "00000", "topic \"%s\" does not exist, skipping", statement->name.name);
+        return KP_OK;
+    }
+    KP_TRY(code);
+    if (info.internal)
+        return kp_fail(err, KP_FORBIDDEN, NULL, "topic \"%s\" is kappa's own", info.name);
+    if (statement->alter == KP_ALTER_DELETE_BEFORE)
+        return kp_retention_delete(ddl->db, info.id, statement->partition, statement->before_offset, err);
+    for (uint32_t i = 0; i < statement->option_count; i++)
+        if (strcmp(statement->options[i].name, "partitions") == 0)
+            return kp_fail(err, KP_UNSUPPORTED, NULL, "the partitions of topic \"%s\" cannot be changed", info.name);
+    KP_TRY(kp_retention_try(statement->options, statement->option_count, err));
+    return configure_topic(ddl, statement, info.id, err);
 }
 
 static enum kp_code need_topic(struct kp_ddl *ddl, const struct kp_relation *relation, struct kp_error *err)
@@ -148,6 +188,8 @@ enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relat
         return kp_error_hint(err,
                              "Keep rows that would fail away with WHERE, or guard the expression with CASE or NULLIF.");
     }
+    if (relation->on_expiry == KP_ON_EXPIRY_RETRACT)
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "ON EXPIRY RETRACT is not supported");
     struct kp_graph_options options = {
         .workers = ddl->db->replay_workers, .parts = ddl->db->parts, .budget = &ddl->db->query_memory};
     struct kp_graph *graph;
@@ -476,6 +518,9 @@ enum kp_code kp_ddl_run(struct kp_ddl *ddl, const struct kp_statement *statement
         break;
     case KP_STATEMENT_CREATE_TOPIC:
         code = create_topic(ddl, statement, err);
+        break;
+    case KP_STATEMENT_ALTER_TOPIC:
+        code = alter_topic(ddl, statement, err);
         break;
     case KP_STATEMENT_DROP:
         code = drop(ddl, statement, err);

@@ -69,6 +69,7 @@ struct kp_sink {
 struct kp_sink_write;   /* sink.c */
 struct kp_call_request; /* engine.c */
 struct kp_dead_letters; /* dead.c */
+struct kp_retention;    /* retention.h */
 
 struct kp_db {
     struct kp_db_options options;
@@ -111,6 +112,7 @@ struct kp_db {
     struct kp_error poison;
 
     struct kp_dead_letters *dead;
+    struct kp_retention *retention;
     struct {
         _Atomic uint64_t steps, records, bytes, step_ns, sessions, statements, queries;
         _Atomic int64_t last_step_ns;
@@ -177,6 +179,7 @@ void kp_jobs_cancel_all(struct kp_db *db);
 /* A catalog record: a statement and the settings it was run under. Strings borrowed. */
 struct kp_catalog_record {
     struct kp_str text, time_zone, user;
+    uint32_t topic; /* of a statement about one: its number, for a name may be used again; else 0 */
 };
 /* Appends it to the log, durable on return. */
 KP_MUST enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_record *record,

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "db/retention.h"
+
 #include "vec/zone.h"
 
 static enum kp_code internal_topic(struct kp_db *db, const char *name, uint32_t *ret_id, struct kp_error *err)
@@ -135,6 +137,7 @@ static void init(struct kp_db *db, const struct kp_db_options *options)
     db->catalog = kp_catalog_create();
     db->clock = kp_view_clock_create();
     db->dead = kp_dead_letters_create();
+    db->retention = kp_retention_create(db);
 }
 
 static void finish(struct kp_db *db)
@@ -154,6 +157,7 @@ static void finish(struct kp_db *db)
     kp_catalog_destroy(db->catalog);
     kp_view_clock_destroy(db->clock);
     kp_dead_letters_destroy(db->dead);
+    kp_retention_destroy(db->retention);
     kp_mutex_finish(&db->ddl_mutex);
     kp_mutex_finish(&db->dml_mutex);
     kp_mutex_finish(&db->mutex);
@@ -173,6 +177,8 @@ enum kp_code kp_db_open(const struct kp_db_options *options, struct kp_db **ret_
         code = kp_system_tables_add(db, err);
     if (code == KP_OK)
         code = kp_catalog_log_read(db, kp_ddl_replay, err);
+    if (code == KP_OK)
+        code = kp_retention_recover(db, err);
     if (code == KP_OK) {
         db->workers = kp_workers_create(db->options.workers);
         db->replay_workers = kp_workers_create(db->options.workers);
@@ -190,6 +196,8 @@ enum kp_code kp_db_open(const struct kp_db_options *options, struct kp_db **ret_
         return code;
     }
     kp_engine_start(db);
+    if (!options->event_time && !options->read_only)
+        kp_retention_start(db->retention);
     *ret_db = db;
     return KP_OK;
 }
@@ -198,6 +206,7 @@ void kp_db_close(struct kp_db *db)
 {
     if (!db)
         return;
+    kp_retention_stop(db->retention);
     kp_jobs_cancel_all(db);
     kp_engine_stop(db);
     kp_log_close(db->log);

@@ -1,5 +1,6 @@
 /* The schema kappa: the system described by itself. */
 #include "db/dead.h"
+#include "db/retention.h"
 #include "db/system.h"
 
 #include <stdio.h>
@@ -17,6 +18,25 @@ static bool is_promoted(struct kp_db *db, const struct kp_relation *relation)
 
 /* ---- topics, partitions ---- */
 
+static void put_retention(struct kp_db *db, struct kp_system_rows *rows, const struct kp_topic_info *info)
+{
+    struct kp_topic_retention retention;
+    kp_retention_get(db, info->id, &retention);
+    int64_t start_offset = INT64_MAX;
+    for (uint32_t p = 0; p < info->partitions; p++) {
+        struct kp_partition_info partition;
+        struct kp_error gone;
+        if (kp_log_partition(db->log, info->id, p, &partition, &gone) == KP_OK)
+            start_offset = KP_MIN(start_offset, partition.start_offset);
+    }
+    kp_system_put_text(rows, retention.policy.retention);
+    kp_system_put_int(rows, retention.policy.retention_bytes);
+    kp_system_put_int(rows, retention.policy.compact);
+    kp_system_put_int(rows, start_offset == INT64_MAX ? 0 : start_offset);
+    kp_system_put_int(rows, retention.horizon);
+    kp_system_put_text(rows, *retention.held_back_by ? retention.held_back_by : NULL);
+}
+
 static enum kp_code fill_topics(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
     struct kp_topic_info *topics;
@@ -30,6 +50,7 @@ static enum kp_code fill_topics(struct kp_session *session, struct kp_system_row
         kp_system_put_int(rows, (int64_t)topics[i].records);
         kp_system_put_int(rows, (int64_t)topics[i].bytes);
         kp_system_put_time(rows, topics[i].created_us);
+        put_retention(session->db, rows, &topics[i]);
     }
     kp_free(topics);
     return KP_OK;
@@ -345,7 +366,13 @@ const struct kp_system_table kp_system_kappa[] = {
       {"internal", KP_BOOL},
       {"records", KP_INT8},
       {"bytes", KP_INT8},
-      {"created", KP_TIMESTAMPTZ}},
+      {"created", KP_TIMESTAMPTZ},
+      {"retention", KP_TEXT},
+      {"retention_bytes", KP_INT8},
+      {"compact", KP_BOOL},
+      {"start_offset", KP_INT8},
+      {"horizon", KP_INT8},
+      {"held_back_by", KP_TEXT}},
      .fill = fill_topics},
     {"kappa",
      "partitions",

@@ -441,12 +441,13 @@ static enum kp_code decode_input(struct run *run, const struct kp_decode_input *
         run->number += (uint64_t)reader.info.records;
         return KP_OK;
     }
-    int64_t position = input->position;
+    int64_t position = input->position, from = position + input->skip;
+    int64_t end = input->take ? position + input->take : INT64_MAX;
     const uint64_t *wanted = state->notes ? state->notes->wanted : NULL;
     bool noting = state->notes && state->notes->rivals;
     for (; kp_record_reader_step(&reader, &record, &why); position++) {
         uint64_t number = run->number++;
-        if (wanted && !(wanted[number >> 6] >> (number & 63) & 1)) {
+        if ((wanted && !(wanted[number >> 6] >> (number & 63) & 1)) || position < from || position >= end) {
             state->counts.records++;
             state->counts.empty++;
             if (run->records_left > 1)

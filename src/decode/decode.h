@@ -76,6 +76,7 @@ struct kp_decode_input {
     int64_t base_offset, position, log_time_us;
     const uint8_t *batch;
     uint32_t bytes;
+    uint32_t skip, take; /* its first records and those behind `take` make no rows and no dead letters; take 0: all */
 };
 
 /* A worker's scratch: parser, key order guess, buffers. Not thread safe. */

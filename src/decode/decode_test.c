@@ -75,7 +75,7 @@ static void run_records(const struct kp_decoder_options *options, const struct t
     /* A heap block of exactly its size, so that the sanitizer sees a read behind it. */
     uint8_t *bytes = kp_alloc(batch.len);
     memcpy(bytes, batch.data, batch.len);
-    const struct kp_decode_input input = {3, 1000, 50, 1700000000000000, bytes, (uint32_t)batch.len};
+    const struct kp_decode_input input = {3, 1000, 50, 1700000000000000, bytes, (uint32_t)batch.len, 0, 0};
     if (kp_decode(state, &input, 1, &arena, collect_rows, collect_dead, ret_result, &err) != KP_OK)
         fail_msg("%s", err.message);
     struct kp_decode_counts counts = kp_decode_state_counts(state);

@@ -57,8 +57,10 @@ static enum kp_code apply_trim(struct kp_log *log, const struct kp_entry_header 
         return kp_fail(err, KP_CORRUPT, NULL,
                        "the log trims topic %u, partition %u before offset %lld, which cannot be", entry->topic,
                        entry->partition, (long long)entry->base_offset);
-    struct kp_partition *partition = &topic->partitions[entry->partition];
-    partition->start_offset = KP_MAX(partition->start_offset, entry->base_offset);
+    uint64_t records, bytes;
+    kp_partition_trim(&topic->partitions[entry->partition], entry->base_offset, &records, &bytes);
+    topic->records -= records;
+    topic->bytes -= bytes;
     atomic_store_explicit(&log->trimmed, true, memory_order_release);
     return KP_OK;
 }

@@ -67,6 +67,7 @@ struct batches {
     uint64_t location, entry_location;
     const struct kp_block_header *block; /* at location, once read */
     struct kp_entry_walk walk;
+    int64_t position; /* behind the entries of the block that were looked at */
 };
 
 /* Locked: lock. */
@@ -109,16 +110,21 @@ static enum kp_code batches_next(struct batches *batches, const struct kp_entry_
         if (!batches->block) {
             KP_TRY(cursor_get(&batches->cursor, batches->location, &batches->block, err));
             batches->walk = kp_entry_walk_start(batches->block);
+            batches->position = batches->block->position;
         }
         const struct kp_entry_header *entry;
         const char *wrong;
-        while (kp_entry_walk_next(&batches->walk, &entry, &wrong))
-            if (entry->kind == KP_ENTRY_BATCH && entry->topic == batches->topic &&
-                entry->partition == batches->partition && entry->base_offset + entry->records > batches->offset) {
+        while (kp_entry_walk_next(&batches->walk, &entry, &wrong)) {
+            if (entry->kind != KP_ENTRY_BATCH)
+                continue;
+            batches->position += entry->records;
+            if (entry->topic == batches->topic && entry->partition == batches->partition &&
+                entry->base_offset + entry->records > batches->offset) {
                 batches->offset = entry->base_offset + entry->records;
                 *ret_entry = entry;
                 return KP_OK;
             }
+        }
         uint64_t before = batches->location;
         uint64_t next = kp_journal_following(&batches->cursor.log->journal, before, kp_block_bytes(batches->block));
         batches->block = NULL;
@@ -287,6 +293,114 @@ enum kp_code kp_log_position_at(struct kp_log *log, int64_t time_us, int64_t *re
     enum kp_code code = search_time(&cursor, location, time_us, durable, &position, err);
     cursor_finish(&cursor);
     KP_TRY(code);
+    *ret_position = position;
+    return KP_OK;
+}
+
+/* ---- how far back to go ---- */
+
+/* The place of the last mark at or before position. Locked: lock. */
+static uint64_t mark_location(const struct kp_log *log, int64_t position)
+{
+    size_t low = 0, high = log->mark_count; /* the first mark behind position */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (log->marks[middle].position <= position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? log->marks[low - 1].location : 0;
+}
+
+/* The number of index entries whose batches begin in blocks before location. */
+static uint32_t entries_before(const struct kp_partition *partition, uint64_t location)
+{
+    uint32_t low = 0, high = partition->index_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (partition->index[middle].location < location)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static enum kp_code walk_to(struct batches *batches, int64_t position, int64_t *ret_offset, struct kp_error *err)
+{
+    *ret_offset = batches->end_offset;
+    KP_TRY(batches_seek(batches, err));
+    while (batches->offset < batches->end_offset) {
+        const struct kp_entry_header *entry;
+        KP_TRY(batches_next(batches, &entry, err));
+        if (batches->position <= position)
+            continue;
+        int64_t before = position - (batches->position - entry->records); /* of its records */
+        *ret_offset = entry->base_offset + KP_MAX(before, 0);
+        break;
+    }
+    return KP_OK;
+}
+
+enum kp_code kp_log_offset_behind(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t position,
+                                  int64_t *ret_offset, struct kp_error *err)
+{
+    struct batches batches = {.topic = topic, .partition = partition};
+    const struct kp_partition *at;
+    const char *name;
+    kp_rwlock_read(&log->lock);
+    enum kp_code code = get_partition(log, topic, partition, &at, &name, err);
+    if (code == KP_OK) {
+        uint32_t before = entries_before(at, mark_location(log, position));
+        batches.end_offset = at->end_offset;
+        batches.offset = before ? at->index[before - 1].base_offset : at->start_offset;
+        batches.offset = KP_MAX(batches.offset, at->start_offset);
+    }
+    kp_rwlock_unlock(&log->lock);
+    KP_TRY(code);
+    int64_t offset = batches.offset;
+    if (batches.offset < batches.end_offset) {
+        cursor_init(&batches.cursor, log);
+        code = walk_to(&batches, position, &offset, err);
+        cursor_finish(&batches.cursor);
+        KP_TRY(code);
+    }
+    *ret_offset = offset;
+    return KP_OK;
+}
+
+/* Bytes of the topic's batches in blocks at or behind location, from the index: no more than there are. Locked: lock.
+ */
+static uint64_t bytes_behind(const struct kp_topic *topic, uint64_t location)
+{
+    uint64_t bytes = 0;
+    for (uint32_t p = 0; p < topic->partition_count; p++) {
+        const struct kp_partition *partition = &topic->partitions[p];
+        uint32_t before = entries_before(partition, location);
+        if (before < partition->index_count)
+            bytes += partition->bytes - KP_MAX(partition->index[before].bytes_before, partition->bytes_gone);
+    }
+    return bytes;
+}
+
+enum kp_code kp_log_position_keeping(struct kp_log *log, uint32_t topic, uint64_t bytes, int64_t *ret_position,
+                                     struct kp_error *err)
+{
+    kp_rwlock_read(&log->lock);
+    const struct kp_topic *at = kp_topics_get(&log->topics, topic);
+    size_t low = 0, high = log->mark_count; /* the first mark behind which there is too little */
+    while (at && low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (bytes_behind(at, log->marks[middle].location) >= bytes)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    int64_t position = at && low ? log->marks[low - 1].position : 0;
+    kp_rwlock_unlock(&log->lock);
+    if (!at)
+        return kp_fail(err, KP_NOT_FOUND, NULL, "topic %u does not exist", topic);
     *ret_position = position;
     return KP_OK;
 }

@@ -311,7 +311,8 @@ enum kp_code kp_log_partition(struct kp_log *log, uint32_t id, uint32_t partitio
         code = no_partition(topic, partition, err);
     } else {
         const struct kp_partition *at = &topic->partitions[partition];
-        *ret_info = (struct kp_partition_info){at->start_offset, at->end_offset, at->max_timestamp_ms, at->bytes};
+        *ret_info = (struct kp_partition_info){at->start_offset, at->end_offset, at->max_timestamp_ms,
+                                               at->bytes - at->bytes_gone};
     }
     kp_rwlock_unlock(&log->lock);
     return code;

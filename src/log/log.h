@@ -62,7 +62,7 @@ struct kp_partition_info {
     int64_t start_offset; /* first that can be read: what lies before it was trimmed */
     int64_t end_offset;   /* the next one to be given, durable ones only (Kafka's high watermark) */
     int64_t max_timestamp_ms;
-    uint64_t bytes;
+    uint64_t bytes; /* about: what is trimmed counts until some hundred kilobytes of it are gone */
 };
 KP_MUST enum kp_code kp_log_partition(struct kp_log *log, uint32_t topic, uint32_t partition,
                                       struct kp_partition_info *ret_info, struct kp_error *err);
@@ -70,8 +70,8 @@ KP_MUST enum kp_code kp_log_partition(struct kp_log *log, uint32_t topic, uint32
 /*
  * Gives up a partition's records before before_offset, for ever: retention and deletion of records. An entry of the
  * log, durable on return. From then on kp_log_fetch and kp_log_offset_at begin there, and kp_log_read leaves out
- * batches that lie wholly before it (one that begins before and ends behind it is given whole: who counts records one
- * by one skips those before start_offset). At or before the start nothing happens; behind the end is KP_LIMIT.
+ * batches that lie wholly before it (of one that begins before and ends behind it the chunk says how many of its
+ * records to skip). At or before the start nothing happens; behind the end is KP_LIMIT.
  */
 KP_MUST enum kp_code kp_log_trim(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t before_offset,
                                  struct kp_error *err);
@@ -123,6 +123,7 @@ struct kp_log_chunk {
     int64_t base_offset;
     int64_t position; /* of its first record */
     uint32_t records;
+    uint32_t skip;       /* as many of its first records are trimmed (kp_log_trim): not to be looked at */
     int64_t log_time_us; /* of its block */
     const uint8_t *batch;
     uint32_t bytes;
@@ -163,5 +164,15 @@ KP_MUST enum kp_code kp_log_offset_at(struct kp_log *log, uint32_t topic, uint32
 /* The first position whose block's log time is at or after time_us. */
 KP_MUST enum kp_code kp_log_position_at(struct kp_log *log, int64_t time_us, int64_t *ret_position,
                                         struct kp_error *err);
+
+/* ---- how far back to go: retention ---- */
+
+/* The first offset of a partition whose record lies at or behind `position`; its end if there is none. */
+KP_MUST enum kp_code kp_log_offset_behind(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t position,
+                                          int64_t *ret_offset, struct kp_error *err);
+/* A position, as late as can be told from the indexes, behind which at least `bytes` of the topic's batches lie; 0 if
+ * it has no more than that. */
+KP_MUST enum kp_code kp_log_position_keeping(struct kp_log *log, uint32_t topic, uint64_t bytes, int64_t *ret_position,
+                                             struct kp_error *err);
 
 #endif

@@ -257,6 +257,44 @@ static void by_time(void **state)
     kp_log_close(log);
 }
 
+/* Every position's offset in each partition; sizes are told to a megabyte; what is trimmed counts no more. */
+static void horizons(void **state)
+{
+    struct kp_log_options options = {.journal_file_bytes = 1 << 20};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    uint32_t topic, other;
+    assert_int_equal(kp_log_topic_create(log, "t", 3, &topic, &err), KP_OK);
+    assert_int_equal(kp_log_topic_create(log, "other", 1, &other, &err), KP_OK);
+    enum { APPENDS = 200, RECORDS = 5 };
+    for (int tag = 0; tag < APPENDS; tag++)
+        append(log, tag % 4 == 3 ? other : topic, tag % 4 == 3 ? 0 : (uint32_t)tag % 4, tag, RECORDS, 10000);
+    for (int restarts = 0; restarts < 2; restarts++) {
+        int64_t offset, position;
+        for (int64_t at = 0; at <= APPENDS * RECORDS; at += 7)
+            for (uint32_t p = 0; p < 3; p++) {
+                int64_t round = at / (4 * RECORDS), within = at % (4 * RECORDS) - (int64_t)p * RECORDS;
+                int64_t expected = round * RECORDS + KP_MIN(KP_MAX(within, 0), RECORDS);
+                assert_int_equal(kp_log_offset_behind(log, topic, p, at, &offset, &err), KP_OK);
+                assert_int_equal(offset, restarts ? KP_MAX(expected, p ? 0 : 100) : expected);
+            }
+        struct kp_topic_info info;
+        assert_int_equal(kp_log_topic_get(log, topic, &info, &err), KP_OK);
+        assert_int_equal(info.records, APPENDS / 4 * 3 * RECORDS - (restarts ? 100 : 0));
+        assert_true(info.bytes >= info.records * 10000 && info.bytes < info.records * 10000 + (1 << 20));
+        assert_int_equal(kp_log_position_keeping(log, topic, info.bytes + 1, &position, &err), KP_OK);
+        assert_int_equal(position, 0);
+        assert_int_equal(kp_log_position_keeping(log, topic, 3000000, &position, &err), KP_OK);
+        int64_t behind = (APPENDS * RECORDS - position) * 3 / 4 * 10000;
+        assert_true(behind >= 2900000 && behind < 3000000 + (3 << 20));
+        if (!restarts)
+            assert_int_equal(kp_log_trim(log, topic, 0, 100, &err), KP_OK);
+        kp_log_close(log);
+        log = open_log(options);
+    }
+    kp_log_close(log);
+}
+
 /* What is trimmed is out of range by offset, skipped by position, and stays so; the offsets go on. */
 static void trim(void **state)
 {
@@ -545,6 +583,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(topics, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(sizes, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(by_time, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(horizons, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(trim, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(bad_input, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage, fresh_dir, remove_dir),

@@ -51,22 +51,26 @@ static bool wanted(const struct build *build, uint32_t topic)
     return !build->topics;
 }
 
-/* Was this batch given up (kp_log_trim)? */
-static bool gone(const struct build *build, const struct kp_entry_header *entry)
+/* How many of the batch's records were given up (kp_log_trim). */
+static uint32_t gone(const struct build *build, const struct kp_entry_header *entry)
 {
     if (!build->trimmed)
-        return false;
+        return 0;
     struct kp_log *log = build->log;
     kp_rwlock_read(&log->lock);
     const struct kp_topic *topic = kp_topics_get(&log->topics, entry->topic);
-    bool before = topic && entry->partition < topic->partition_count &&
-                  entry->base_offset + entry->records <= topic->partitions[entry->partition].start_offset;
+    int64_t start_offset =
+        topic && entry->partition < topic->partition_count ? topic->partitions[entry->partition].start_offset : 0;
     kp_rwlock_unlock(&log->lock);
-    return before;
+    int64_t records = start_offset - entry->base_offset;
+    return records <= 0 ? 0 : (uint32_t)KP_MIN(records, (int64_t)entry->records);
 }
 
 static void add_chunk(struct build *build, const struct kp_block_header *block, const struct kp_entry_header *entry)
 {
+    uint32_t skip = gone(build, entry);
+    if (skip == entry->records)
+        return;
     if (build->chunk_count == build->chunk_cap) {
         build->chunk_cap = KP_MAX(build->chunk_cap * 2, (size_t)16);
         build->chunks = kp_realloc(build->chunks, build->chunk_cap * sizeof *build->chunks);
@@ -77,6 +81,7 @@ static void add_chunk(struct build *build, const struct kp_block_header *block, 
         .base_offset = entry->base_offset,
         .position = build->at,
         .records = entry->records,
+        .skip = skip,
         .log_time_us = block->log_time_us,
         .batch = (const uint8_t *)(entry + 1),
         .bytes = entry->payload_bytes,
@@ -106,7 +111,7 @@ static enum kp_code add_block(struct build *build, const struct kp_block_header 
                            (long long)build->position);
         if (!build->in_group)
             build->group_first = build->chunk_count;
-        if (wanted(build, entry->topic) && !gone(build, entry))
+        if (wanted(build, entry->topic))
             add_chunk(build, block, entry);
         build->at += entry->records;
         build->in_group = !(entry->flags & KP_ENTRY_GROUP_END);

@@ -126,10 +126,25 @@ void kp_partition_note(struct kp_partition *partition, uint64_t location, int64_
         last = &partition->index[partition->index_count++];
         last->base_offset = base_offset;
         last->location = location;
+        last->bytes_before = partition->bytes;
     }
     last->max_timestamp_ms = partition->max_timestamp_ms;
     partition->end_offset = base_offset + records;
     partition->bytes += bytes;
+}
+
+void kp_partition_trim(struct kp_partition *partition, int64_t offset, uint64_t *ret_records, uint64_t *ret_bytes)
+{
+    *ret_records = *ret_bytes = 0;
+    if (offset <= partition->start_offset)
+        return;
+    *ret_records = (uint64_t)(offset - partition->start_offset);
+    partition->start_offset = offset;
+    uint64_t gone = offset >= partition->end_offset
+                        ? partition->bytes
+                        : partition->index[kp_partition_entry_at(partition, offset)].bytes_before;
+    *ret_bytes = gone - partition->bytes_gone;
+    partition->bytes_gone = gone;
 }
 
 uint32_t kp_partition_entry_at(const struct kp_partition *partition, int64_t offset)

@@ -19,13 +19,15 @@ struct kp_index_entry {
     int64_t base_offset;
     uint64_t location;        /* of a block: log/scan.h */
     int64_t max_timestamp_ms; /* largest so far: of this entry's batches and all before them */
+    uint64_t bytes_before;    /* of all batches before this entry's, trimmed or not */
 };
 
 struct kp_partition {
     int64_t next_offset;                  /* (append) */
     int64_t start_offset;                 /* (durable) trimmed before it */
     int64_t end_offset, max_timestamp_ms; /* (durable) */
-    uint64_t bytes;                       /* (durable) */
+    uint64_t bytes;                       /* (durable) of all batches that there ever were */
+    uint64_t bytes_gone;                  /* (durable) trimmed of those, in whole index entries */
     struct kp_index_entry *index;         /* (durable) */
     uint32_t index_count, index_cap;
 };
@@ -35,7 +37,7 @@ struct kp_topic {
     uint32_t partition_count;
     char *name;
     int64_t created_us;
-    uint64_t records, bytes; /* (durable) */
+    uint64_t records, bytes; /* (durable) what is not trimmed */
     bool dropping;           /* (append) a drop is on its way */
     struct kp_partition partitions[];
 };
@@ -58,6 +60,9 @@ void kp_topics_remove(struct kp_topics *topics, uint32_t id);
 /* Notes a durable batch. */
 void kp_partition_note(struct kp_partition *partition, uint64_t location, int64_t base_offset, uint32_t records,
                        int64_t max_timestamp_ms, uint32_t bytes);
+/* What lies before offset is trimmed; in bytes that is rounded down to index entries. *ret_records, *ret_bytes: how
+ * much more is gone than before. */
+void kp_partition_trim(struct kp_partition *partition, int64_t offset, uint64_t *ret_records, uint64_t *ret_bytes);
 /* The number of the last entry at or before offset; 0 if there is none. index_count > 0. */
 uint32_t kp_partition_entry_at(const struct kp_partition *partition, int64_t offset);
 /* KP_INVALID unless it is 1 to 249 of [a-zA-Z0-9._-] and neither "." nor "..". */

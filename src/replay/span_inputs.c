@@ -15,7 +15,8 @@ static size_t topic_chunks(const struct kp_log_span *span, uint32_t topic, struc
                                                   .position = chunk->position,
                                                   .log_time_us = chunk->log_time_us,
                                                   .batch = chunk->batch,
-                                                  .bytes = chunk->bytes};
+                                                  .bytes = chunk->bytes,
+                                                  .skip = chunk->skip};
         count++;
     }
     return count;

@@ -27,6 +27,13 @@ struct kp_option {
     const char *name, *value;
 };
 
+/* What a view does about records of its sources that expire (db/retention.h). */
+enum kp_on_expiry {
+    KP_ON_EXPIRY_KEEP,    /* not said: their rows stay in its answer, as a logged base */
+    KP_ON_EXPIRY_RETRACT, /* their rows leave its answer */
+    KP_ON_EXPIRY_HOLD     /* they may not expire */
+};
+
 struct kp_relation {
     uint32_t id; /* never reused */
     enum kp_relation_kind kind;
@@ -54,6 +61,7 @@ struct kp_relation {
     struct kp_plan_root *plan; /* owned */
     bool emit_on_close, skip_errors;
     struct kp_relation *late_of; /* it reads the late rows of this view; referenced */
+    enum kp_on_expiry on_expiry;
 
     /* sinks */
     struct kp_relation *sink_from; /* referenced */

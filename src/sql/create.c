@@ -310,6 +310,7 @@ static enum kp_code bind_view(struct binder *outer, struct kp_relation *relation
     relation->emit_on_close = statement->emit_on_close;
     relation->late_of = binder.late_of ? kp_relation_ref(binder.late_of) : NULL;
     relation->skip_errors = statement->skip_errors;
+    relation->on_expiry = statement->on_expiry;
     relation->keys = kp_arena_calloc(&relation->arena, (count + 2) * sizeof *relation->keys);
     uint32_t *keys = kp_arena_calloc(&root->arena, (root->plan->col_count + 2) * sizeof *keys);
     relation->key_count = kp_plan_unique_key(&binder, root->plan, keys);

@@ -10,7 +10,7 @@
 #include "sql/parse.h"
 #include "sql/sql.h"
 
-enum value_kind { VALUE_TEXT, VALUE_BOOL, VALUE_INT, VALUE_DURATION, VALUE_CHAR, VALUE_CHOICE };
+enum value_kind { VALUE_TEXT, VALUE_BOOL, VALUE_INT, VALUE_DURATION, VALUE_BYTES, VALUE_CHAR, VALUE_CHOICE };
 
 static const struct option_rule {
     const char *name;
@@ -29,6 +29,8 @@ static const struct option_rule {
     {"partitions", KP_OPTION_SOURCE | KP_OPTION_TABLE | KP_OPTION_SINK | KP_OPTION_TOPIC, VALUE_INT, 1,
      KP_PARTITIONS_MAX, NULL},
     {"retention", KP_OPTION_TOPIC, VALUE_DURATION, 0, 0, "forever"},
+    {"retention_bytes", KP_OPTION_TOPIC, VALUE_BYTES, 0, 0, NULL},
+    {"compact", KP_OPTION_TOPIC, VALUE_BOOL, 0, 0, NULL},
     {"format", KP_OPTION_SINK, VALUE_CHOICE, 0, 0, "changes upsert debezium"},
     {"progress", KP_OPTION_SUBSCRIBE, VALUE_BOOL, 0, 0, NULL},
     {"snapshot", KP_OPTION_SUBSCRIBE, VALUE_BOOL, 0, 0, NULL},
@@ -60,6 +62,33 @@ enum kp_code kp_sql_option_int(const char *name, const char *value, int64_t min,
                        value, name, (long long)min, (long long)max);
     *ret_value = number;
     return KP_OK;
+}
+
+enum kp_code kp_sql_option_bytes(const char *name, const char *value, int64_t *ret_bytes, struct kp_error *err)
+{
+    static const struct {
+        const char *unit;
+        int shift;
+    } units[] = {{"", 0},     {"B", 0},   {"kB", 10},  {"KB", 10}, {"KiB", 10}, {"MB", 20},
+                 {"MiB", 20}, {"GB", 30}, {"GiB", 30}, {"TB", 40}, {"TiB", 40}};
+    if (strcmp(value, "unlimited") == 0 || strcmp(value, "-1") == 0) {
+        *ret_bytes = -1;
+        return KP_OK;
+    }
+    char *end;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    bool well = end != value && errno == 0 && number >= 0;
+    while (well && *end == ' ')
+        end++;
+    for (size_t i = 0; well && i < KP_COUNT(units); i++)
+        if (strcmp(end, units[i].unit) == 0 && number <= INT64_MAX >> units[i].shift) {
+            *ret_bytes = (int64_t)number << units[i].shift;
+            return KP_OK;
+        }
+    kp_fail(err, KP_INVALID, "22023", "parameter \"%s\" requires a size, not \"%s\"", name, value);
+    return kp_error_hint(err,
+                         "Valid units are B, kB, MB, GB, TB and KiB, MiB, GiB, TiB, of 1024 both; or 'unlimited'.");
 }
 
 static bool in_words(const char *words, const char *value)
@@ -98,6 +127,8 @@ static enum kp_code check_value(const struct option_rule *rule, const char *valu
         return kp_sql_option_int(rule->name, value, rule->min, rule->max, &number, err);
     case VALUE_DURATION:
         return in_words(rule->choices, value) ? KP_OK : check_duration(rule->name, value, arena, err);
+    case VALUE_BYTES:
+        return kp_sql_option_bytes(rule->name, value, &number, err);
     case VALUE_CHAR:
         if (strlen(value) == 1)
             return KP_OK;

@@ -76,7 +76,7 @@ KP_MUST enum kp_code kp_sql_bind_copy(const struct kp_sql_context *context, cons
  */
 KP_MUST enum kp_code kp_sql_bind_create(const struct kp_sql_context *context, const struct kp_statement *statement,
                                         struct kp_relation **ret_relation, struct kp_error *err);
-/* CREATE TOPIC's options are known and well formed. */
+/* CREATE TOPIC's and ALTER TOPIC's options are known and well formed. */
 KP_MUST enum kp_code kp_sql_check_topic(const struct kp_statement *statement, struct kp_error *err);
 
 /* EXECUTE's arguments as VALUES of one row, cast to the prepared statement's types; bind, run (one row), use as
@@ -89,6 +89,9 @@ KP_MUST enum kp_code kp_sql_bind_execute(const struct kp_sql_context *context, c
 KP_MUST enum kp_code kp_sql_option_bool(const char *name, const char *value, bool *ret_value, struct kp_error *err);
 KP_MUST enum kp_code kp_sql_option_int(const char *name, const char *value, int64_t min, int64_t max,
                                        int64_t *ret_value, struct kp_error *err);
+
+/* "10GiB", "512 MB", "1000"; units are of 1024; "unlimited": -1. */
+KP_MUST enum kp_code kp_sql_option_bytes(const char *name, const char *value, int64_t *ret_bytes, struct kp_error *err);
 
 /* Levenshtein distance of two names, ASCII case ignored: suggestions. */
 size_t kp_sql_distance(struct kp_str a, struct kp_str b);

@@ -24,13 +24,14 @@ enum kp_statement_kind {
     KP_STATEMENT_ALTER_VIEW,   /* of a materialized view: `alter` */
     KP_STATEMENT_ALTER_SOURCE, /* ALTER SOURCE s …: the new declaration, columns and options as in CREATE; or promote,
                                   rollback */
-    KP_STATEMENT_REFRESH,      /* REFRESH MATERIALIZED VIEW `name` */
-    KP_STATEMENT_VERIFY,       /* VERIFY MATERIALIZED VIEW `name` */
-    KP_STATEMENT_EXPLAIN,      /* `explain`, `inner` */
-    KP_STATEMENT_SUBSCRIBE,    /* to `name`, or to the query (tree) if name.name is NULL */
-    KP_STATEMENT_SET,          /* `setting`, `value`; value NULL: to its default (RESET; setting "all": RESET ALL) */
-    KP_STATEMENT_SHOW,         /* `setting`; "all": every one */
-    KP_STATEMENT_BEGIN,        /* BEGIN, START TRANSACTION: `read_only` */
+    KP_STATEMENT_ALTER_TOPIC, /* ALTER TOPIC t SET (options); … DELETE BEFORE: `alter`, `before_offset`, `partition` */
+    KP_STATEMENT_REFRESH,     /* REFRESH MATERIALIZED VIEW `name` */
+    KP_STATEMENT_VERIFY,      /* VERIFY MATERIALIZED VIEW `name` */
+    KP_STATEMENT_EXPLAIN,     /* `explain`, `inner` */
+    KP_STATEMENT_SUBSCRIBE,   /* to `name`, or to the query (tree) if name.name is NULL */
+    KP_STATEMENT_SET,         /* `setting`, `value`; value NULL: to its default (RESET; setting "all": RESET ALL) */
+    KP_STATEMENT_SHOW,        /* `setting`; "all": every one */
+    KP_STATEMENT_BEGIN,       /* BEGIN, START TRANSACTION: `read_only` */
     KP_STATEMENT_COMMIT,
     KP_STATEMENT_ROLLBACK,
     KP_STATEMENT_PREPARE,    /* `name`, `param_types`, `inner` */
@@ -42,7 +43,7 @@ enum kp_statement_kind {
 };
 
 enum kp_explain_kind { KP_EXPLAIN_PLAN, KP_EXPLAIN_ANALYZE, KP_EXPLAIN_REPLAY, KP_EXPLAIN_ROW };
-enum kp_alter_kind { KP_ALTER_AS, KP_ALTER_PROMOTE, KP_ALTER_ROLLBACK };
+enum kp_alter_kind { KP_ALTER_AS, KP_ALTER_PROMOTE, KP_ALTER_ROLLBACK, KP_ALTER_SET, KP_ALTER_DELETE_BEFORE };
 enum kp_as_of_kind { KP_AS_OF_NONE, KP_AS_OF_POSITION, KP_AS_OF_TIMESTAMP };
 enum kp_conflict { KP_CONFLICT_ERROR, KP_CONFLICT_NOTHING };
 enum kp_copy_format { KP_COPY_TEXT, KP_COPY_CSV, KP_COPY_BINARY };
@@ -75,6 +76,7 @@ struct kp_statement {
     int32_t *option_locations;
 
     bool emit_on_close, skip_errors; /* CREATE / ALTER … MATERIALIZED VIEW */
+    enum kp_on_expiry on_expiry;     /* likewise */
     struct kp_name sink_from;        /* CREATE SINK s FROM v */
 
     uint32_t name_count; /* DROP, TRUNCATE */
@@ -82,6 +84,8 @@ struct kp_statement {
     bool drop_topic, if_exists, cascade;
 
     enum kp_alter_kind alter;
+    int64_t before_offset; /* ALTER TOPIC … DELETE BEFORE OFFSET n [PARTITION p]; -1: all there are */
+    int64_t partition;     /* -1: every partition */
     enum kp_explain_kind explain;
     struct kp_statement *inner; /* EXPLAIN, PREPARE, COPY OUT */
 

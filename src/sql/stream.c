@@ -8,8 +8,8 @@
  *   CREATE TABLE  bid (price bigint, at timestamp                                         )
  *                                                  kept: watermark, options
  *
- * Read here wholly: TOPIC, SINK, DROP of our kinds, ALTER … PROMOTE/ROLLBACK, REFRESH, VERIFY, SUBSCRIBE, EXPLAIN's
- * head.
+ * Read here wholly: TOPIC (CREATE, ALTER), SINK, DROP of our kinds, ALTER … PROMOTE/ROLLBACK, REFRESH, VERIFY,
+ * SUBSCRIBE, EXPLAIN's head.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -114,12 +114,9 @@ static enum kp_code read_option(struct parser *parser, struct kp_statement *stat
     return KP_OK;
 }
 
-/* Reads WITH (…) if it is there. */
-static enum kp_code read_options(struct parser *parser, struct kp_statement *statement)
+/* (name = value, …); parser->at is behind the "(". */
+static enum kp_code read_option_list(struct parser *parser, struct kp_statement *statement)
 {
-    if (!kp_parser_is(parser, parser->at, "with") || !kp_parser_is_char(parser, parser->at + 1, '('))
-        return KP_OK;
-    parser->at += 2;
     statement->options = kp_arena_calloc(parser->arena, (parser->end - parser->at) * sizeof *statement->options);
     statement->option_locations = kp_arena_calloc(parser->arena, (parser->end - parser->at) * sizeof(int32_t));
     if (kp_parser_is_char(parser, parser->at, ')')) {
@@ -132,6 +129,15 @@ static enum kp_code read_options(struct parser *parser, struct kp_statement *sta
             return expect_char(parser, ')');
         parser->at++;
     }
+}
+
+/* Reads WITH (…) if it is there. */
+static enum kp_code read_options(struct parser *parser, struct kp_statement *statement)
+{
+    if (!kp_parser_is(parser, parser->at, "with") || !kp_parser_is_char(parser, parser->at + 1, '('))
+        return KP_OK;
+    parser->at += 2;
+    return read_option_list(parser, statement);
 }
 
 /* ---- AS OF POSITION n, AS OF TIMESTAMP '…' ---- */
@@ -302,24 +308,32 @@ static enum kp_code read_create_table(struct parser *parser, struct kp_statement
 
 /* ---- views ---- */
 
-/* The words that may end a view: EMIT ON WINDOW CLOSE, ON ERROR SKIP. They are taken off the range. */
+/* The words that may end a view: EMIT ON WINDOW CLOSE, ON ERROR SKIP, ON EXPIRY … They are taken off the range. */
 static void take_view_tail(struct parser *parser, struct kp_statement *statement, char *sql)
 {
-    for (;;) {
+    static const struct {
+        const char *words;
+        uint32_t count;
+        enum kp_on_expiry on_expiry;
+        bool emit, skip;
+    } tails[] = {{"emit on window close", 4, 0, true, false},
+                 {"on error skip", 3, 0, false, true},
+                 {"on expiry keep", 3, KP_ON_EXPIRY_KEEP, false, false},
+                 {"on expiry retract", 3, KP_ON_EXPIRY_RETRACT, false, false},
+                 {"on expiry hold", 3, KP_ON_EXPIRY_HOLD, false, false}};
+    for (size_t i = 0; i < KP_COUNT(tails); i++) {
         uint32_t before = parser->end;
         struct parser tail = *parser;
-        tail.at = before >= parser->at + 4 ? before - 4 : parser->at;
-        if (kp_parser_accept(&tail, "emit on window close")) {
-            statement->emit_on_close = true;
-            parser->end -= 4;
-        } else {
-            tail.at = before >= parser->at + 3 ? before - 3 : parser->at;
-            if (!kp_parser_accept(&tail, "on error skip"))
-                return;
-            statement->skip_errors = true;
-            parser->end -= 3;
-        }
+        tail.at = before >= parser->at + tails[i].count ? before - tails[i].count : parser->at;
+        if (!kp_parser_accept(&tail, tails[i].words))
+            continue;
+        statement->emit_on_close |= tails[i].emit;
+        statement->skip_errors |= tails[i].skip;
+        if (i >= 2)
+            statement->on_expiry = tails[i].on_expiry;
+        parser->end -= tails[i].count;
         blank(parser, sql, parser->end, before);
+        i = SIZE_MAX; /* others may stand before it */
     }
 }
 
@@ -417,6 +431,48 @@ static enum kp_code read_create_topic(struct parser *parser, struct kp_statement
     *ret_statement = statement;
     KP_TRY(expect_end(parser));
     return kp_sql_check_topic(statement, parser->err);
+}
+
+static enum kp_code read_number(struct parser *parser, int64_t *ret_number)
+{
+    uint32_t at = parser->at;
+    if (at >= parser->end || parser->tokens[at].kind != PG_QUERY__TOKEN__ICONST)
+        return kp_parser_syntax_error(parser, at);
+    char *end;
+    errno = 0;
+    long long number = strtoll(parser->text + parser->tokens[at].start, &end, 10);
+    if (end != parser->text + parser->tokens[at].end || errno)
+        return kp_parser_syntax_error(parser, at);
+    parser->at++;
+    *ret_number = number;
+    return KP_OK;
+}
+
+/* ALTER TOPIC t SET (options) | DELETE BEFORE OFFSET n [PARTITION p]; END: all that is there. */
+static enum kp_code read_alter_topic(struct parser *parser, struct kp_statement **ret_statement)
+{
+    struct kp_statement *statement = new_statement(parser, KP_STATEMENT_ALTER_TOPIC, "ALTER TOPIC");
+    parser->at += 2;
+    statement->if_exists = kp_parser_accept(parser, "if exists");
+    KP_TRY(kp_parser_name(parser, &statement->name));
+    *ret_statement = statement;
+    if (kp_parser_accept(parser, "set")) {
+        statement->alter = KP_ALTER_SET;
+        KP_TRY(expect_char(parser, '('));
+        KP_TRY(read_option_list(parser, statement));
+        KP_TRY(expect_end(parser));
+        return kp_sql_check_topic(statement, parser->err);
+    }
+    KP_TRY(kp_parser_expect(parser, "delete before"));
+    statement->alter = KP_ALTER_DELETE_BEFORE;
+    statement->before_offset = statement->partition = -1;
+    if (!kp_parser_accept(parser, "end")) {
+        KP_TRY(kp_parser_expect(parser, "offset"));
+        KP_TRY(read_number(parser, &statement->before_offset));
+    }
+    if (kp_parser_accept(parser, "partition"))
+        KP_TRY(read_number(parser, &statement->partition));
+    return expect_end(parser);
 }
 
 static enum kp_code read_create_sink(struct parser *parser, struct kp_statement **ret_statement)
@@ -588,6 +644,7 @@ enum kp_code kp_statement_from_range(struct parser *parser, struct kp_statement 
                    {"create table", read_create_table},
                    {"create topic", read_create_topic},
                    {"create sink", read_create_sink},
+                   {"alter topic", read_alter_topic},
                    {"create materialized view", read_create_view},
                    {"alter materialized view", read_alter_view},
                    {"alter source", read_alter_source},

@@ -75,7 +75,8 @@ struct kp_kafka_api {
 const struct kp_kafka_api *kp_kafka_apis(size_t *ret_count);
 const struct kp_kafka_api *kp_kafka_api_find(int16_t key); /* NULL if unknown */
 
-/* One file a family: produce.c, fetch.c, list_offsets.c, metadata.c, topics.c, producer_id.c, api.c. */
+/* One file a family: produce.c, fetch.c, list_offsets.c, metadata.c, topics.c, delete_records.c,
+ * producer_id.c, settings.c, api.c. */
 enum kp_kafka_outcome kp_kafka_produce(struct kp_kafka_request *request);
 enum kp_kafka_outcome kp_kafka_fetch(struct kp_kafka_request *request);
 enum kp_kafka_outcome kp_kafka_list_offsets(struct kp_kafka_request *request);
@@ -83,11 +84,22 @@ enum kp_kafka_outcome kp_kafka_metadata(struct kp_kafka_request *request);
 enum kp_kafka_outcome kp_kafka_api_versions(struct kp_kafka_request *request);
 enum kp_kafka_outcome kp_kafka_create_topics(struct kp_kafka_request *request);
 enum kp_kafka_outcome kp_kafka_delete_topics(struct kp_kafka_request *request);
+enum kp_kafka_outcome kp_kafka_delete_records(struct kp_kafka_request *request);
 enum kp_kafka_outcome kp_kafka_init_producer_id(struct kp_kafka_request *request);
+enum kp_kafka_outcome kp_kafka_describe_configs(struct kp_kafka_request *request);
+enum kp_kafka_outcome kp_kafka_alter_configs(struct kp_kafka_request *request);
+enum kp_kafka_outcome kp_kafka_incremental_alter_configs(struct kp_kafka_request *request);
 
 /* The topic of a name as it came in; KP_NOT_FOUND if there is none or it cannot be one. create: made if it may be. */
 KP_MUST enum kp_code kp_kafka_topic(const struct kp_kafka_request *request, struct kp_str name, bool create,
                                     struct kp_topic_info *ret_info, struct kp_error *err);
+
+/* Runs one statement on the request's instance, for its effect. KP_UNSUPPORTED without one. */
+KP_MUST enum kp_code kp_kafka_run_sql(const struct kp_kafka_request *request, struct kp_str text, struct kp_error *err);
+
+/* A topic's setting (value ptr NULL: its default): appends what it means to the options of CREATE TOPIC … WITH or ALTER
+ * TOPIC … SET. False: kappa does not follow it. (settings.c) */
+bool kp_kafka_setting_take(struct kp_str name, struct kp_str value, uint32_t partitions, struct kp_buf *with);
 
 /* ---- answers that are due later (door.c) ---- */
 

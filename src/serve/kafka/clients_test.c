@@ -364,6 +364,116 @@ static rd_kafka_resp_err_t admin_delete(rd_kafka_t *rk, const char *name)
     return err;
 }
 
+/* The start offset that came back, or minus the error. */
+static int64_t admin_delete_records(rd_kafka_t *rk, const char *name, int partition, int64_t before)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, name, partition)->offset = before;
+    rd_kafka_DeleteRecords_t *request = rd_kafka_DeleteRecords_new(list);
+    rd_kafka_DeleteRecords(rk, &request, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10000);
+    assert_non_null(event);
+    const rd_kafka_topic_partition_list_t *offsets =
+        rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event));
+    assert_non_null(offsets);
+    int64_t offset = offsets->elems[0].err ? -(int64_t)offsets->elems[0].err : offsets->elems[0].offset;
+    rd_kafka_event_destroy(event);
+    rd_kafka_DeleteRecords_destroy(request);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_queue_destroy(queue);
+    return offset;
+}
+
+static rd_kafka_resp_err_t admin_alter(rd_kafka_t *rk, const char *topic, const char *name, const char *value)
+{
+    size_t count;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    rd_kafka_ConfigResource_set_config(resource, name, value);
+    rd_kafka_AlterConfigs(rk, &resource, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10000);
+    assert_non_null(event);
+    rd_kafka_resp_err_t err = rd_kafka_ConfigResource_error(
+        rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(event), &count)[0]);
+    rd_kafka_event_destroy(event);
+    rd_kafka_ConfigResource_destroy(resource);
+    rd_kafka_queue_destroy(queue);
+    return err;
+}
+
+static void assert_config(rd_kafka_t *rk, const char *topic, const char *name, const char *expected)
+{
+    size_t count;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    rd_kafka_DescribeConfigs(rk, &resource, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10000);
+    assert_non_null(event);
+    const rd_kafka_ConfigResource_t **answers =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
+    assert_int_equal(rd_kafka_ConfigResource_error(answers[0]), RD_KAFKA_RESP_ERR_NO_ERROR);
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(answers[0], &count);
+    const char *value = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), name) == 0)
+            value = rd_kafka_ConfigEntry_value(entries[i]);
+    assert_non_null(value);
+    assert_string_equal(value, expected);
+    rd_kafka_event_destroy(event);
+    rd_kafka_ConfigResource_destroy(resource);
+    rd_kafka_queue_destroy(queue);
+}
+
+/* Policies and deletion of records, of a topic of two partitions with a record each. */
+static void check_retention(rd_kafka_t *rk, struct kp_session *session)
+{
+    char why[256];
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new("aging", 2, 1, why, sizeof why);
+    rd_kafka_NewTopic_set_config(topic, "retention.ms", "3600000");
+    rd_kafka_NewTopic_set_config(topic, "retention.bytes", "1000");
+    rd_kafka_CreateTopics(rk, &topic, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10000);
+    size_t count;
+    if (rd_kafka_event_error(event))
+        fail_msg("%s", rd_kafka_event_error_string(event));
+    assert_int_equal(rd_kafka_topic_result_error(
+                         rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count)[0]),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_event_destroy(event);
+    rd_kafka_NewTopic_destroy(topic);
+    rd_kafka_queue_destroy(queue);
+    assert_config(rk, "aging", "retention.ms", "3600000");
+    assert_config(rk, "aging", "retention.bytes", "1000");
+    assert_config(rk, "aging", "cleanup.policy", "delete");
+    assert_int_equal(admin_alter(rk, "aging", "retention.ms", "7200000"), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_config(rk, "aging", "retention.ms", "7200000");
+    assert_config(rk, "aging", "retention.bytes", "-1"); /* AlterConfigs: what is not named is the default again */
+    assert_int_equal(admin_alter(rk, "aging", "retention.ms", "soon"), RD_KAFKA_RESP_ERR_INVALID_CONFIG);
+    assert_int_equal(admin_alter(rk, "aging", "min.insync.replicas", "3"), RD_KAFKA_RESP_ERR_INVALID_CONFIG);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(produce_one("aging", 10, NULL), RD_KAFKA_RESP_ERR_NO_ERROR);
+    int64_t low, high;
+    int partition = 0;
+    assert_int_equal(rd_kafka_query_watermark_offsets(rk, "aging", 0, &low, &high, 5000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    if (high == 0) /* the client chose */
+        assert_int_equal(rd_kafka_query_watermark_offsets(rk, "aging", partition = 1, &low, &high, 5000),
+                         RD_KAFKA_RESP_ERR_NO_ERROR);
+    int64_t all = high;
+    assert_int_equal(admin_delete_records(rk, "aging", partition, 1), 1);
+    assert_int_equal(rd_kafka_query_watermark_offsets(rk, "aging", partition, &low, &high, 5000),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(low, 1);
+    assert_int_equal(high, all);
+    assert_int_equal(admin_delete_records(rk, "aging", partition, all + 1), -RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE);
+    run_sql(session, "CREATE TABLE aged (id bigint PRIMARY KEY) WITH (topic = 'aging')");
+    assert_int_equal(admin_delete_records(rk, "aging", partition, RD_KAFKA_OFFSET_END),
+                     -RD_KAFKA_RESP_ERR_POLICY_VIOLATION);
+    run_sql(session, "DROP TABLE aged");
+    assert_int_equal(admin_delete_records(rk, "aging", partition, RD_KAFKA_OFFSET_END), all);
+}
+
 static void test_instance(void **state)
 {
     char folder[] = "/tmp/kappa-kafka-db-XXXXXX", command[64], before[KP_ADDRESS_TEXT_BYTES];
@@ -395,6 +505,7 @@ static void test_instance(void **state)
     assert_int_equal(admin_delete(rk, "free"), RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
     run_sql(session, "DROP SOURCE orders");
     assert_int_equal(admin_delete(rk, "Orders.v1"), RD_KAFKA_RESP_ERR_NO_ERROR);
+    check_retention(rk, session);
     finish(rk);
 
     kp_session_close(session);

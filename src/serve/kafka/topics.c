@@ -14,35 +14,11 @@ struct wanted {
     struct kp_str name;
     int32_t partitions;
     int16_t replication;
-    struct kp_str setting, value; /* the first one that kappa does not follow; ptr NULL: none */
+    int32_t setting_count;
+    struct kp_str *settings; /* names and values in turn */
 };
 
-/* Settings that change nothing here, or ask for what is the case anyway. */
-static bool setting_is_followed(struct kp_str name, struct kp_str value)
-{
-    static const struct {
-        const char *name, *value; /* value NULL: any */
-    } followed[] = {
-        {"cleanup.policy", "delete"},
-        {"retention.ms", "-1"},
-        {"retention.bytes", "-1"},
-        {"compression.type", "producer"},
-        {"message.timestamp.type", "CreateTime"},
-        {"segment.bytes", NULL},
-        {"segment.ms", NULL},
-        {"min.insync.replicas", "1"},
-        {"flush.messages", NULL},
-        {"flush.ms", NULL},
-        {"max.message.bytes", NULL},
-        {"unclean.leader.election.enable", NULL},
-    };
-    for (size_t i = 0; i < KP_COUNT(followed); i++)
-        if (kp_str_equal(name, kp_str(followed[i].name)))
-            return !followed[i].value || !value.ptr || kp_str_equal(value, kp_str(followed[i].value));
-    return false;
-}
-
-static void read_wanted(struct kp_kafka_reader *in, struct wanted *wanted)
+static void read_wanted(struct kp_kafka_reader *in, struct kp_arena *arena, struct wanted *wanted)
 {
     *wanted = (struct wanted){.name = kp_kafka_get_string(in)};
     wanted->partitions = kp_kafka_get_i32(in);
@@ -57,22 +33,24 @@ static void read_wanted(struct kp_kafka_reader *in, struct wanted *wanted)
     }
     if (assigned > 0)
         wanted->partitions = assigned;
-    int32_t settings = kp_kafka_get_array(in, 4);
-    for (int32_t i = 0; i < settings && !in->bad; i++) {
-        struct kp_str name = kp_kafka_get_string(in), value = kp_kafka_get_string(in);
-        if (!wanted->setting.ptr && !setting_is_followed(name, value)) {
-            wanted->setting = name.ptr ? name : KP_STR("");
-            wanted->value = value;
-        }
+    wanted->setting_count = kp_kafka_get_array(in, 4);
+    wanted->setting_count = KP_MAX(wanted->setting_count, 0);
+    if (in->bad || wanted->setting_count > KP_KAFKA_NAMES_MAX) {
+        in->bad = true;
+        return;
     }
+    wanted->settings = kp_arena_calloc(arena, 2 * ((size_t)wanted->setting_count + 1) * sizeof *wanted->settings);
+    for (int32_t i = 0; i < 2 * wanted->setting_count; i++)
+        wanted->settings[i] = kp_kafka_get_string(in);
 }
 
-/* Runs one statement on the instance, for its effect. */
-static enum kp_code run_sql(struct kp_db *db, struct kp_str text, struct kp_error *err)
+enum kp_code kp_kafka_run_sql(const struct kp_kafka_request *request, struct kp_str text, struct kp_error *err)
 {
     struct kp_session *session;
     struct kp_session_options options = {.application = "kafka"};
-    KP_TRY(kp_session_open(db, &options, &session, err));
+    if (!request->db)
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "this log has no instance");
+    KP_TRY(kp_session_open(request->db, &options, &session, err));
     struct kp_prepared *prepared = NULL;
     struct kp_cursor *cursor = NULL;
     struct kp_batch *batch;
@@ -114,15 +92,16 @@ static bool is_internal(struct kp_str name)
 }
 
 static enum kp_code make_topic(struct kp_kafka_request *request, struct kp_str name, uint32_t partitions,
-                               struct kp_error *err)
+                               const struct kp_buf *with, struct kp_error *err)
 {
     struct kp_buf text = {0};
     enum kp_code code;
     if (request->db) {
         kp_buf_append_text(&text, "CREATE TOPIC ");
         append_identifier(&text, name);
-        kp_buf_printf(&text, " WITH (partitions = %u)", partitions);
-        code = run_sql(request->db, (struct kp_str){(char *)text.data, text.len}, err);
+        kp_buf_printf(&text, " WITH (partitions = %u%s%.*s)", partitions, with->len ? ", " : "", (int)with->len,
+                      with->len ? (const char *)with->data : "");
+        code = kp_kafka_run_sql(request, (struct kp_str){(char *)text.data, text.len}, err);
     } else {
         uint32_t id;
         kp_buf_append_str(&text, name);
@@ -131,6 +110,19 @@ static enum kp_code make_topic(struct kp_kafka_request *request, struct kp_str n
     }
     kp_buf_finish(&text);
     return code;
+}
+
+static enum kp_code take_settings(const struct wanted *wanted, uint32_t partitions, struct kp_buf *with,
+                                  struct kp_error *err)
+{
+    for (int32_t i = 0; i < wanted->setting_count; i++) {
+        struct kp_str name = wanted->settings[2 * i], value = wanted->settings[2 * i + 1];
+        if (!kp_kafka_setting_take(name, value, partitions, with))
+            return kp_fail(err, KP_INVALID, NULL, "kappa does not follow the setting %.*s=%.*s",
+                           (int)KP_MIN(name.len, (size_t)100), name.ptr ? name.ptr : "",
+                           (int)KP_MIN(value.len, (size_t)100), value.ptr ? value.ptr : "");
+    }
+    return KP_OK;
 }
 
 /* The error, and its words in err. */
@@ -156,17 +148,18 @@ static enum kp_kafka_error create_one(struct kp_kafka_request *request, const st
         kp_fail(err, KP_INVALID, NULL, "there is one broker: the replication factor is 1");
         return KP_KAFKA_INVALID_REPLICATION_FACTOR;
     }
-    if (wanted->setting.ptr) {
-        kp_fail(err, KP_INVALID, NULL, "kappa keeps every record as it came and does not follow the setting %.*s=%.*s",
-                (int)KP_MIN(wanted->setting.len, (size_t)100), wanted->setting.ptr,
-                (int)KP_MIN(wanted->value.len, (size_t)100), wanted->value.ptr ? wanted->value.ptr : "");
-        return KP_KAFKA_INVALID_CONFIG;
+    struct kp_buf with = {0};
+    uint32_t partitions = wanted->partitions < 0 ? 1 : (uint32_t)wanted->partitions;
+    enum kp_code code = take_settings(wanted, partitions, &with, err);
+    enum kp_kafka_error error = code == KP_OK ? KP_KAFKA_NONE : KP_KAFKA_INVALID_CONFIG;
+    if (!error && !validate_only) {
+        code = make_topic(request, wanted->name, partitions, &with, err);
+        error = code == KP_INVALID       ? KP_KAFKA_INVALID_TOPIC
+                : code == KP_UNSUPPORTED ? KP_KAFKA_INVALID_CONFIG
+                                         : kp_kafka_error_of(code);
     }
-    if (validate_only)
-        return KP_KAFKA_NONE;
-    enum kp_code code =
-        make_topic(request, wanted->name, wanted->partitions < 0 ? 1 : (uint32_t)wanted->partitions, err);
-    return code == KP_INVALID ? KP_KAFKA_INVALID_TOPIC : kp_kafka_error_of(code);
+    kp_buf_finish(&with);
+    return error;
 }
 
 enum kp_kafka_outcome kp_kafka_create_topics(struct kp_kafka_request *request)
@@ -178,7 +171,7 @@ enum kp_kafka_outcome kp_kafka_create_topics(struct kp_kafka_request *request)
         return KP_KAFKA_MALFORMED;
     struct wanted *wanted = kp_arena_alloc(request->arena, (size_t)KP_MAX(count, 0) * sizeof *wanted);
     for (int32_t i = 0; i < count; i++)
-        read_wanted(in, &wanted[i]);
+        read_wanted(in, request->arena, &wanted[i]);
     kp_kafka_get_i32(in); /* timeout: it takes one sync */
     bool validate_only = request->version >= 1 && kp_kafka_get_bool(in);
     if (in->bad)
@@ -212,7 +205,7 @@ static enum kp_kafka_error delete_one(struct kp_kafka_request *request, struct k
     struct kp_buf text = {0};
     kp_buf_append_text(&text, "DROP TOPIC ");
     append_identifier(&text, kp_str(info.name));
-    code = run_sql(request->db, (struct kp_str){(char *)text.data, text.len}, &err);
+    code = kp_kafka_run_sql(request, (struct kp_str){(char *)text.data, text.len}, &err);
     kp_buf_finish(&text);
     if (code == KP_OK || code == KP_NOT_FOUND || code == KP_CLOSED || code == KP_IO || code == KP_FULL)
         return kp_kafka_error_of(code);

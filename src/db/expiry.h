@@ -1,0 +1,32 @@
+/*
+ * One expiry: records of a topic go, by a decision that is a record of the log.
+ *
+ * The decision is a record of the internal topic __kappa_expiry:
+ *
+ *   key     the topic's number
+ *   value   "<format = 1> <horizon, or -1> <why> <partitions> <offset of partition 0> <of 1> …"
+ *
+ * It says: the records of each partition before that offset are gone. Then the log trims the partitions
+ * (KP_ENTRY_TRIM); if the power goes in between, the next start does.
+ */
+#ifndef KP_DB_EXPIRY_H
+#define KP_DB_EXPIRY_H
+
+#include "db/instance.h"
+
+struct kp_expiry {
+    struct kp_topic_info topic;
+    int64_t horizon; /* every record of the topic before this position and none behind it; -1: by offsets */
+    int64_t *before; /* for each partition: the first offset that stays */
+    const char *why; /* one word */
+};
+
+/* KP_BUSY with the reason when something needs the records. */
+KP_MUST enum kp_code kp_expiry_check(struct kp_db *db, const struct kp_expiry *expiry, struct kp_error *err);
+/* Logs the decision and carries it out. After kp_expiry_check, rounds one at a time. */
+KP_MUST enum kp_code kp_expiry_run(struct kp_db *db, const struct kp_expiry *expiry, struct kp_error *err);
+
+/* retention.c: a decision that is in the log, for kappa.topics. */
+void kp_retention_note(struct kp_db *db, uint32_t topic, int64_t horizon, int64_t expired_at);
+
+#endif

@@ -1,0 +1,327 @@
+/*
+ * Policies, rounds, and the thread that runs them. What a round's decision means for views is expiry.c's.
+ *
+ *   round   policy, clock, sizes ─► horizon ─► may it go? ─► decision in the log ─► trimmed partitions
+ *
+ * Time is the log's: a record is as old as the commit that made it durable. A size is what the topic's record batches
+ * take; as much as the policy says stays, so what goes is rounded down to whole commit blocks.
+ */
+#include "db/retention.h"
+
+#include <stdio.h>
+
+#include "db/expiry.h"
+#include "sql/sql.h"
+
+enum { ROUND_US = 5000000 };
+
+struct topic {
+    uint32_t id;
+    struct kp_topic_retention now;
+};
+
+struct kp_retention {
+    struct kp_db *db;
+    struct kp_mutex mutex; /* what follows; short */
+    struct kp_cond wake;
+    struct topic *topics;
+    size_t count, cap;
+    bool threaded, stop;
+    struct kp_thread thread;
+};
+
+static const struct kp_topic_retention forever = {
+    .policy = {.retention_us = -1, .retention_bytes = -1, .retention = "forever"}, .expired_at = -1};
+
+/* ---- policies ---- */
+
+/* Locked: mutex. NULL: the default. */
+static struct topic *find(struct kp_retention *retention, uint32_t id)
+{
+    for (size_t i = 0; i < retention->count; i++)
+        if (retention->topics[i].id == id)
+            return &retention->topics[i];
+    return NULL;
+}
+
+static struct topic *find_or_add(struct kp_retention *retention, uint32_t id)
+{
+    struct topic *topic = find(retention, id);
+    if (topic)
+        return topic;
+    if (retention->count == retention->cap) {
+        retention->cap = retention->cap ? 2 * retention->cap : 8;
+        retention->topics = kp_realloc(retention->topics, retention->cap * sizeof *retention->topics);
+    }
+    topic = &retention->topics[retention->count++];
+    *topic = (struct topic){.id = id, .now = forever};
+    return topic;
+}
+
+static enum kp_code read_retention(const char *text, struct kp_topic_policy *policy, struct kp_error *err)
+{
+    snprintf(policy->retention, sizeof policy->retention, "%s", text);
+    policy->retention_us = -1;
+    if (strcmp(text, "forever") == 0)
+        return KP_OK;
+    struct kp_arena arena = {0};
+    struct kp_interval interval;
+    enum kp_code code = kp_value_parse(KP_TYPE(KP_INTERVAL), kp_str(text), NULL, &arena, &interval, err);
+    kp_arena_finish(&arena);
+    KP_TRY(code);
+    policy->retention_us = interval.us + (interval.days + 30 * (int64_t)interval.months) * 86400000000;
+    return policy->retention_us >= 0
+               ? KP_OK
+               : kp_fail(err, KP_INVALID, NULL, "retention cannot be negative: \"%s\"", policy->retention);
+}
+
+static enum kp_code read_option(const struct kp_option *option, struct kp_topic_policy *policy, struct kp_error *err)
+{
+    if (strcmp(option->name, "retention") == 0)
+        return read_retention(option->value, policy, err);
+    if (strcmp(option->name, "retention_bytes") == 0)
+        return kp_sql_option_bytes(option->name, option->value, &policy->retention_bytes, err);
+    if (strcmp(option->name, "compact") == 0)
+        KP_TRY(kp_sql_option_bool(option->name, option->value, &policy->compact, err));
+    if (policy->compact)
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "compaction is not supported: every record of a topic is kept");
+    return KP_OK;
+}
+
+enum kp_code kp_retention_try(const struct kp_option *options, uint32_t option_count, struct kp_error *err)
+{
+    struct kp_topic_policy policy = forever.policy;
+    for (uint32_t i = 0; i < option_count; i++)
+        KP_TRY(read_option(&options[i], &policy, err));
+    return KP_OK;
+}
+
+enum kp_code kp_retention_configure(struct kp_db *db, uint32_t topic, const struct kp_option *options,
+                                    uint32_t option_count, struct kp_error *err)
+{
+    struct kp_retention *retention = db->retention;
+    kp_mutex_lock(&retention->mutex);
+    struct topic *at = find_or_add(retention, topic);
+    struct kp_topic_policy policy = at->now.policy;
+    enum kp_code code = KP_OK;
+    for (uint32_t i = 0; code == KP_OK && i < option_count; i++)
+        code = read_option(&options[i], &policy, err);
+    if (code == KP_OK)
+        at->now.policy = policy;
+    kp_mutex_unlock(&retention->mutex);
+    return code;
+}
+
+void kp_retention_get(struct kp_db *db, uint32_t topic, struct kp_topic_retention *ret_retention)
+{
+    struct kp_retention *retention = db->retention;
+    kp_mutex_lock(&retention->mutex);
+    const struct topic *at = find(retention, topic);
+    *ret_retention = at ? at->now : forever;
+    kp_mutex_unlock(&retention->mutex);
+}
+
+void kp_db_topic_policy(struct kp_db *db, uint32_t topic, struct kp_topic_policy *ret_policy)
+{
+    struct kp_topic_retention now;
+    kp_retention_get(db, topic, &now);
+    *ret_policy = now.policy;
+}
+
+void kp_retention_note(struct kp_db *db, uint32_t topic, int64_t horizon, int64_t expired_at)
+{
+    struct kp_retention *retention = db->retention;
+    kp_mutex_lock(&retention->mutex);
+    struct topic *at = find_or_add(retention, topic);
+    at->now.horizon = KP_MAX(at->now.horizon, horizon);
+    at->now.expired_at = expired_at;
+    kp_mutex_unlock(&retention->mutex);
+}
+
+static void note_held(struct kp_db *db, uint32_t topic, const char *reason)
+{
+    struct kp_retention *retention = db->retention;
+    kp_mutex_lock(&retention->mutex);
+    struct topic *at = find_or_add(retention, topic);
+    snprintf(at->now.held_back_by, sizeof at->now.held_back_by, "%s", reason);
+    kp_mutex_unlock(&retention->mutex);
+}
+
+/* ---- a round ---- */
+
+/* How far the policy reaches; never behind what readers have been given. */
+static enum kp_code find_horizon(struct kp_db *db, uint32_t topic, const struct kp_topic_policy *policy,
+                                 int64_t *ret_horizon, struct kp_error *err)
+{
+    int64_t horizon = 0, by_size;
+    if (policy->retention_us >= 0)
+        KP_TRY(kp_log_position_at(db->log, db->os->wall_us(db->os->ctx) - policy->retention_us, &horizon, err));
+    if (policy->retention_bytes >= 0) {
+        KP_TRY(kp_log_position_keeping(db->log, topic, (uint64_t)policy->retention_bytes, &by_size, err));
+        horizon = KP_MAX(horizon, by_size);
+    }
+    *ret_horizon = KP_MIN(horizon, kp_view_clock_position(db->clock));
+    return KP_OK;
+}
+
+/* The offsets at the horizon; *ret_any false: nothing is to go. */
+static enum kp_code find_offsets(struct kp_db *db, const struct kp_topic_info *info, int64_t horizon, int64_t *before,
+                                 bool *ret_any, struct kp_error *err)
+{
+    *ret_any = false;
+    for (uint32_t p = 0; p < info->partitions; p++) {
+        struct kp_partition_info partition;
+        KP_TRY(kp_log_partition(db->log, info->id, p, &partition, err));
+        KP_TRY(kp_log_offset_behind(db->log, info->id, p, horizon, &before[p], err));
+        before[p] = KP_MAX(before[p], partition.start_offset);
+        *ret_any |= before[p] > partition.start_offset;
+    }
+    return KP_OK;
+}
+
+static enum kp_code run_round(struct kp_db *db, const struct kp_topic_info *info, struct kp_error *err)
+{
+    struct kp_topic_retention now;
+    kp_retention_get(db, info->id, &now);
+    note_held(db, info->id, "");
+    if (now.policy.retention_us < 0 && now.policy.retention_bytes < 0)
+        return KP_OK;
+    int64_t horizon;
+    KP_TRY(find_horizon(db, info->id, &now.policy, &horizon, err));
+    if (horizon <= now.horizon)
+        return KP_OK;
+    struct kp_expiry expiry = {.topic = *info, .horizon = horizon, .why = "retention"};
+    expiry.before = kp_calloc(info->partitions, sizeof *expiry.before);
+    bool any;
+    enum kp_code code = find_offsets(db, info, horizon, expiry.before, &any, err);
+    if (code == KP_OK && any) {
+        struct kp_error held;
+        code = kp_expiry_check(db, &expiry, &held);
+        if (code == KP_OK) {
+            code = kp_expiry_run(db, &expiry, err);
+        } else {
+            note_held(db, info->id, held.message);
+            code = KP_OK;
+        }
+    }
+    kp_free(expiry.before);
+    return code;
+}
+
+enum kp_code kp_retention_run(struct kp_db *db, uint32_t topic, struct kp_error *err)
+{
+    struct kp_topic_info info;
+    KP_TRY(kp_log_topic_get(db->log, topic, &info, err));
+    return run_round(db, &info, err);
+}
+
+enum kp_code kp_retention_delete(struct kp_db *db, uint32_t topic, int64_t partition, int64_t before_offset,
+                                 struct kp_error *err)
+{
+    struct kp_topic_info info;
+    KP_TRY(kp_log_topic_get(db->log, topic, &info, err));
+    if (partition >= (int64_t)info.partitions)
+        return kp_fail(err, KP_NOT_FOUND, NULL, "topic \"%s\" has no partition %lld: it has %u", info.name,
+                       (long long)partition, info.partitions);
+    struct kp_expiry expiry = {.topic = info, .horizon = -1, .why = "delete"};
+    expiry.before = kp_calloc(info.partitions, sizeof *expiry.before);
+    enum kp_code code = KP_OK;
+    bool any = false;
+    for (uint32_t p = 0; code == KP_OK && p < info.partitions; p++) {
+        struct kp_partition_info at;
+        code = kp_log_partition(db->log, info.id, p, &at, err);
+        if (code != KP_OK)
+            break;
+        bool meant = partition < 0 || partition == (int64_t)p;
+        if (meant && before_offset > at.end_offset)
+            code =
+                kp_fail(err, KP_LIMIT, "22003", "offset %lld is out of range: topic \"%s\", partition %u ends at %lld",
+                        (long long)before_offset, info.name, p, (long long)at.end_offset);
+        expiry.before[p] = !meant ? at.start_offset : before_offset < 0 ? at.end_offset : before_offset;
+        expiry.before[p] = KP_MAX(expiry.before[p], at.start_offset);
+        any |= expiry.before[p] > at.start_offset;
+    }
+    if (code == KP_OK && any)
+        code = kp_expiry_check(db, &expiry, err);
+    if (code != KP_OK && any)
+        kp_error_context(err, "records of topic \"%s\" cannot be deleted", info.name);
+    if (code == KP_OK && any)
+        code = kp_expiry_run(db, &expiry, err);
+    kp_free(expiry.before);
+    return code;
+}
+
+/* ---- the thread ---- */
+
+static void run_all(struct kp_retention *retention)
+{
+    for (size_t i = 0;; i++) {
+        kp_mutex_lock(&retention->mutex);
+        bool more = i < retention->count && !retention->stop;
+        uint32_t topic = more ? retention->topics[i].id : 0;
+        bool due = more && (retention->topics[i].now.policy.retention_us >= 0 ||
+                            retention->topics[i].now.policy.retention_bytes >= 0);
+        kp_mutex_unlock(&retention->mutex);
+        if (!more)
+            return;
+        if (!due)
+            continue;
+        struct kp_error err;
+        kp_mutex_lock(&retention->db->ddl_mutex);
+        if (kp_retention_run(retention->db, topic, &err) != KP_OK && err.code != KP_NOT_FOUND)
+            note_held(retention->db, topic, err.message);
+        kp_mutex_unlock(&retention->db->ddl_mutex);
+    }
+}
+
+static void run_thread(void *arg)
+{
+    struct kp_retention *retention = arg;
+    kp_mutex_lock(&retention->mutex);
+    while (!retention->stop) {
+        kp_cond_wait_us(&retention->wake, &retention->mutex, ROUND_US);
+        kp_mutex_unlock(&retention->mutex);
+        if (kp_db_wait_ready(retention->db, 0))
+            run_all(retention);
+        kp_mutex_lock(&retention->mutex);
+    }
+    kp_mutex_unlock(&retention->mutex);
+}
+
+struct kp_retention *kp_retention_create(struct kp_db *db)
+{
+    struct kp_retention *retention = kp_calloc(1, sizeof *retention);
+    retention->db = db;
+    kp_mutex_init(&retention->mutex);
+    kp_cond_init(&retention->wake);
+    return retention;
+}
+
+void kp_retention_start(struct kp_retention *retention)
+{
+    retention->threaded = true;
+    kp_thread_start(&retention->thread, "kappa-retention", 2 << 20, run_thread, retention);
+}
+
+void kp_retention_stop(struct kp_retention *retention)
+{
+    if (!retention || !retention->threaded)
+        return;
+    kp_mutex_lock(&retention->mutex);
+    retention->stop = true;
+    kp_cond_signal(&retention->wake);
+    kp_mutex_unlock(&retention->mutex);
+    kp_thread_join(&retention->thread);
+    retention->threaded = false;
+}
+
+void kp_retention_destroy(struct kp_retention *retention)
+{
+    if (!retention)
+        return;
+    kp_retention_stop(retention);
+    kp_mutex_finish(&retention->mutex);
+    kp_cond_finish(&retention->wake);
+    kp_free(retention->topics);
+    kp_free(retention);
+}

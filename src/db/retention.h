@@ -1,0 +1,47 @@
+/*
+ * Retention: which topics give up old records, when, and what that means for views.
+ *
+ * A topic's policy (CREATE TOPIC … WITH, ALTER TOPIC … SET) is a catalog record. A round looks how far back the policy
+ * reaches: the *horizon*, a position; records of the topic before it are to go. What reads them may hold it back. The
+ * decision is logged (a record of __kappa_expiry) before anything follows from it, then the log trims the partitions.
+ * So a policy, a clock or a round decide nothing by themselves: only the log does.
+ *
+ * Threads: every function from any thread. Rounds and deletions hold ddl_mutex: what reads a topic does not change
+ * between the look at it and the decision.
+ */
+#ifndef KP_DB_RETENTION_H
+#define KP_DB_RETENTION_H
+
+#include "db/instance.h"
+
+/* What kappa.topics shows. */
+struct kp_topic_retention {
+    struct kp_topic_policy policy;
+    int64_t horizon;        /* records before this position are gone; 0: none ever went */
+    int64_t expired_at;     /* position of the last decision; -1: none */
+    char held_back_by[300]; /* why the horizon is not as far as the policy says; "": it is */
+};
+
+struct kp_retention *kp_retention_create(struct kp_db *db);
+void kp_retention_destroy(struct kp_retention *retention); /* NULL is fine */
+/* The thread that runs rounds; not for `kappa run`. stop: waits for the running round; NULL is fine. */
+void kp_retention_start(struct kp_retention *retention);
+void kp_retention_stop(struct kp_retention *retention);
+
+/* What can be wrong with the options is found here, before anything is logged. */
+KP_MUST enum kp_code kp_retention_try(const struct kp_option *options, uint32_t option_count, struct kp_error *err);
+/* Takes over what WITH (…) or SET (…) says; what it does not say stays. */
+KP_MUST enum kp_code kp_retention_configure(struct kp_db *db, uint32_t topic, const struct kp_option *options,
+                                            uint32_t option_count, struct kp_error *err);
+void kp_retention_get(struct kp_db *db, uint32_t topic, struct kp_topic_retention *ret_retention);
+/* One round for a topic, now; KP_OK when it was held back, too: kp_retention_get says so. ddl_mutex is held. */
+KP_MUST enum kp_code kp_retention_run(struct kp_db *db, uint32_t topic, struct kp_error *err);
+/* Deletes a topic's records before an offset (-1: all there are) of one partition (-1: each). 55006 when somebody
+ * needs them. ddl_mutex is held. */
+KP_MUST enum kp_code kp_retention_delete(struct kp_db *db, uint32_t topic, int64_t partition, int64_t before_offset,
+                                         struct kp_error *err);
+
+/* Reads the decisions of former lives. While opening. */
+KP_MUST enum kp_code kp_retention_recover(struct kp_db *db, struct kp_error *err);
+
+#endif
