@@ -11,7 +11,8 @@
  * the view's other version was promoted since, the difference between the two is written when the replay has ended.
  * Formats, all JSON:
  *
- *   changes   {"diff":1,"position":"42","row":{…}}; key null
+ *   changes   {"diff":1,"position":"42","row":{…}}; key null, or the JSON object of the columns
+ *             of partition_by, which decides the partition
  *   upsert    key: the JSON object of the key columns; value: the row, or null when it went
  *   debezium  {"before":…,"after":…,"op":"c|u|d","ts_ms":…}; key as upsert
  */
@@ -256,18 +257,24 @@ static void encoder_finish(struct encoder *encoder)
     kp_buf_finish(&encoder->value);
 }
 
+/* Whose `keys` are the records': those of partition_by, or the key of the version that is followed. */
+static const struct kp_relation *keyed_by(const struct kp_sink *sink)
+{
+    return envelope_of(sink->relation) == ENVELOPE_CHANGES ? sink->relation : sink->from->relation;
+}
+
 static struct kp_str encode_key(struct encoder *encoder, const struct kp_batch *batch, uint32_t row)
 {
-    const struct kp_relation *from = encoder->sink->from->relation;
-    if (from->key_count == 0)
+    const struct kp_relation *from = encoder->sink->from->relation, *by = keyed_by(encoder->sink);
+    if (by->key_count == 0)
         return (struct kp_str){NULL, 0};
     struct kp_vec vecs[KP_COLUMNS_MAX];
     const char *names[KP_COLUMNS_MAX];
-    for (uint32_t i = 0; i < from->key_count; i++) {
-        vecs[i] = batch->vecs[from->keys[i]];
-        names[i] = from->cols[from->keys[i]].name;
+    for (uint32_t i = 0; i < by->key_count; i++) {
+        vecs[i] = batch->vecs[by->keys[i]];
+        names[i] = from->cols[by->keys[i]].name;
     }
-    struct kp_batch keys = {.rows = batch->rows, .cols = from->key_count, .vecs = vecs};
+    struct kp_batch keys = {.rows = batch->rows, .cols = by->key_count, .vecs = vecs};
     encoder->key.len = 0;
     kp_encode_json(&keys, names, row, encoder->sink->from->settings.zone, &encoder->key);
     return (struct kp_str){(const char *)encoder->key.data, encoder->key.len};
@@ -300,7 +307,7 @@ static enum kp_code put_changes(struct encoder *encoder, const struct kp_batch *
                       batch->weights ? (long long)batch->weights[row] : 1, (long long)position);
         encode_row(encoder, batch, row);
         kp_buf_append_byte(&encoder->value, '}');
-        KP_TRY(put_row(encoder, (struct kp_str){NULL, 0}, false, err));
+        KP_TRY(put_row(encoder, encode_key(encoder, batch, row), false, err));
     }
     return KP_OK;
 }
@@ -353,7 +360,7 @@ static enum kp_code put_pair(struct encoder *encoder, const struct kp_batch *bat
 static enum kp_code put_sorted(struct encoder *encoder, const struct kp_batch *batch, const struct keyed_row *rows,
                                struct kp_error *err)
 {
-    bool keyed = encoder->sink->from->relation->key_count > 0;
+    bool keyed = keyed_by(encoder->sink)->key_count > 0;
     for (uint32_t i = 0; i < batch->rows;) {
         bool paired = keyed && i + 1 < batch->rows && !rows[i].inserted && rows[i + 1].inserted &&
                       kp_str_equal(rows[i].key, rows[i + 1].key);

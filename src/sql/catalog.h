@@ -51,7 +51,7 @@ struct kp_relation {
     uint32_t option_count;
     struct kp_option *options; /* WITH (…), names lower case, checked */
     struct kp_expr **defaults; /* col_count, NULL: none; evaluated at INSERT */
-    uint32_t key_count;        /* tables: PRIMARY KEY; views: a known unique key, 0 if none */
+    uint32_t key_count;        /* tables: PRIMARY KEY; views: a known unique key, 0 if none; sinks: the records' */
     uint32_t *keys;
     int32_t watermark_column; /* -1: none */
     int64_t watermark_delay_us;

@@ -319,6 +319,52 @@ static enum kp_code bind_view(struct binder *outer, struct kp_relation *relation
     return KP_OK;
 }
 
+static int32_t sink_column(const struct kp_relation *from, struct kp_str name)
+{
+    for (uint32_t i = 0; i < from->col_count - from->hidden_count; i++)
+        if (kp_str_equal(kp_str(from->cols[i].name), name))
+            return (int32_t)i;
+    return -1;
+}
+
+/* partition_by = 'a, b': names as the catalog has them, separated by commas. */
+static enum kp_code bind_partition_by(struct binder *binder, struct kp_relation *relation,
+                                      const struct kp_relation *from, const char *list)
+{
+    while (relation->key_count < KP_COLUMNS_MAX) {
+        list += strspn(list, " ");
+        struct kp_str name = {list, strcspn(list, ",")};
+        list += name.len;
+        while (name.len && name.ptr[name.len - 1] == ' ')
+            name.len--;
+        int32_t column = sink_column(from, name);
+        if (column < 0)
+            return kp_fail(binder->err, KP_INVALID, "42703", "\"%s\" has no column \"%.*s\" to partition by",
+                           from->name, (int)name.len, name.ptr);
+        relation->keys[relation->key_count++] = (uint32_t)column;
+        if (!*list)
+            return KP_OK;
+        list++;
+    }
+    return kp_fail(binder->err, KP_LIMIT, "54011", "partition_by names more than %d columns", KP_COLUMNS_MAX);
+}
+
+/* Columns of the records' key: the view's key, but of format changes those of partition_by. */
+static enum kp_code bind_sink_key(struct binder *binder, struct kp_relation *relation, const struct kp_relation *from)
+{
+    const char *format = kp_relation_option(relation, "format"), *list = kp_relation_option(relation, "partition_by");
+    relation->keys = kp_arena_calloc(binder->arena, KP_COLUMNS_MAX * sizeof *relation->keys);
+    if (format && strcmp(format, "changes") != 0) {
+        if (list) {
+            kp_fail(binder->err, KP_INVALID, "22023", "parameter \"partition_by\" is for format = 'changes'");
+            return kp_error_hint(binder->err, "With format '%s' the key decides the partition.", format);
+        }
+        relation->key_count = from->key_count;
+        memcpy(relation->keys, from->keys, from->key_count * sizeof *relation->keys);
+    }
+    return list ? bind_partition_by(binder, relation, from, list) : KP_OK;
+}
+
 static enum kp_code bind_sink(struct binder *binder, struct kp_relation *relation)
 {
     const struct kp_statement *statement = binder->statement;
@@ -343,9 +389,7 @@ static enum kp_code bind_sink(struct binder *binder, struct kp_relation *relatio
         relation->cols[i] = from->cols[i];
         relation->cols[i].name = kp_arena_strdup(binder->arena, from->cols[i].name);
     }
-    relation->key_count = from->key_count;
-    relation->keys = kp_arena_calloc(binder->arena, (from->key_count + 1) * sizeof *relation->keys);
-    memcpy(relation->keys, from->keys, from->key_count * sizeof *relation->keys);
+    KP_TRY(bind_sink_key(binder, relation, from));
     relation->sink_from = kp_relation_ref(from);
     return KP_OK;
 }

@@ -32,6 +32,7 @@ static const struct option_rule {
     {"retention_bytes", KP_OPTION_TOPIC, VALUE_BYTES, 0, 0, NULL},
     {"compact", KP_OPTION_TOPIC, VALUE_BOOL, 0, 0, NULL},
     {"format", KP_OPTION_SINK, VALUE_CHOICE, 0, 0, "changes upsert debezium"},
+    {"partition_by", KP_OPTION_SINK, VALUE_TEXT, 0, 0, NULL},
     {"progress", KP_OPTION_SUBSCRIBE, VALUE_BOOL, 0, 0, NULL},
     {"snapshot", KP_OPTION_SUBSCRIBE, VALUE_BOOL, 0, 0, NULL},
 };

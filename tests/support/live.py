@@ -213,6 +213,7 @@ def main(folder, fill, change):
     try:
         for name in sys.argv[1:2]:
             live.queries = {key: sql for key, sql in live.queries.items() if key.startswith(name)}
+            live.refused = {key: said for key, said in live.refused.items() if key.startswith(name)}
         failed = live.run(fill, change, 10 * int(os.environ.get("KAPPA_TEST_SCALE", "1")))
     except Exception:
         print(live.server.said())
