@@ -137,7 +137,7 @@ static bool relation_text(const struct kp_catalog *catalog, enum kp_fact fact, u
 
 static const char *type_text(enum kp_type_id id)
 {
-    return id == KP_ANY ? "\"any\"" : id == KP_ANYELEMENT ? "anyelement" : kp_type_info(id)->name;
+    return kp_type_info(id)->name;
 }
 
 static bool function_text(enum kp_fact fact, uint32_t oid, struct kp_buf *out)

@@ -2,6 +2,7 @@
 #include "db/dead.h"
 #include "db/retention.h"
 #include "db/system.h"
+#include "vec/set.h"
 
 #include <stdio.h>
 
@@ -330,11 +331,11 @@ static void put_signature(struct kp_system_rows *rows, const char *name, const c
 {
     struct kp_buf text = {0};
     for (uint32_t i = 0; i < arg_count; i++)
-        kp_buf_printf(&text, "%s%s", i ? ", " : "", args[i] < KP_TYPE_COUNT ? kp_type_info(args[i])->name : "any");
+        kp_buf_printf(&text, "%s%s", i ? ", " : "", args[i] == KP_ANY ? "any" : kp_type_info(args[i])->name);
     kp_system_put_text(rows, name);
     kp_system_put_text(rows, kind);
     kp_system_put_str(rows, (struct kp_str){text.data ? (const char *)text.data : "", text.len});
-    kp_system_put_text(rows, ret < KP_TYPE_COUNT ? kp_type_info(ret)->name : "any");
+    kp_system_put_text(rows, ret == KP_ANY ? "any" : kp_type_info(ret)->name);
     kp_system_put_text(rows, doc);
     kp_buf_finish(&text);
 }
@@ -349,6 +350,10 @@ static enum kp_code fill_functions(struct kp_session *session, struct kp_system_
             const struct kp_func *func = &families[f]->funcs[i];
             put_signature(rows, func->name, kinds[func->kind], func->args, func->arg_count, func->ret, func->doc);
         }
+    const struct kp_set_func *const *sets = kp_set_all(&count);
+    for (size_t i = 0; i < count; i++)
+        put_signature(rows, sets[i]->name, "set function", sets[i]->args, sets[i]->arg_count,
+                      sets[i]->col_count == 1 ? sets[i]->cols[0].type : KP_ANY, sets[i]->doc);
     const struct kp_agg *const *aggs = kp_agg_all(&count);
     for (size_t i = 0; i < count; i++)
         put_signature(rows, aggs[i]->name, "aggregate", aggs[i]->args, aggs[i]->arg_count, aggs[i]->ret, aggs[i]->doc);

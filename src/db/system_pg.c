@@ -359,28 +359,43 @@ static enum kp_code fill_foreign_data_wrapper(struct kp_session *session, struct
 
 /* ---- types, collations ---- */
 
+static void fill_one_type(struct kp_system_rows *rows, enum kp_type_id id)
+{
+    const struct kp_type_info *info = kp_type_info(id);
+    char category[2] = {info->category, '\0'};
+    bool array = kp_type_is_array(id);
+    kp_system_row(rows);
+    kp_system_set_int(rows, "oid", info->oid);
+    kp_system_set_text(rows, "typname", info->short_name);
+    kp_system_set_int(rows, "typnamespace", KP_OID_PG_CATALOG);
+    kp_system_set_int(rows, "typowner", KP_OID_OWNER);
+    kp_system_set_int(rows, "typlen", info->pg_len);
+    kp_system_set_int(rows, "typbyval", info->pg_len > 0 && info->pg_len <= 8);
+    kp_system_set_text(rows, "typtype", info->category == 'P' || id == KP_UNKNOWN ? "p" : "b");
+    kp_system_set_text(rows, "typcategory", category);
+    kp_system_set_int(rows, "typispreferred", info->preferred);
+    kp_system_set_int(rows, "typisdefined", 1);
+    kp_system_set_text(rows, "typdelim", ",");
+    kp_system_set_int(rows, "typelem", array ? kp_type_info(kp_type_element(id))->oid : 0);
+    kp_system_set_int(rows, "typarray",
+                      id < KP_TYPE_COUNT && kp_type_is_array(kp_type_info(kp_type_array_of(id))->id)
+                          ? kp_type_info(kp_type_array_of(id))->oid
+                          : 0);
+    kp_system_set_text(rows, "typalign", info->pg_len == 8 ? "d" : "i");
+    kp_system_set_text(rows, "typstorage", storage(info));
+    kp_system_set_int(rows, "typtypmod", -1);
+    kp_system_set_int(rows, "typcollation", info->category == 'S' ? KP_OID_COLLATION : 0);
+}
+
 static enum kp_code fill_type(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
     for (int id = KP_BOOL; id < KP_TYPE_COUNT; id++) {
-        const struct kp_type_info *info = kp_type_info((enum kp_type_id)id);
-        char category[2] = {info->category, '\0'};
-        kp_system_row(rows);
-        kp_system_set_int(rows, "oid", info->oid);
-        kp_system_set_text(rows, "typname", info->short_name);
-        kp_system_set_int(rows, "typnamespace", KP_OID_PG_CATALOG);
-        kp_system_set_int(rows, "typowner", KP_OID_OWNER);
-        kp_system_set_int(rows, "typlen", info->pg_len);
-        kp_system_set_int(rows, "typbyval", info->pg_len > 0 && info->pg_len <= 8);
-        kp_system_set_text(rows, "typtype", id == KP_UNKNOWN ? "p" : "b");
-        kp_system_set_text(rows, "typcategory", category);
-        kp_system_set_int(rows, "typispreferred", info->preferred);
-        kp_system_set_int(rows, "typisdefined", 1);
-        kp_system_set_text(rows, "typdelim", ",");
-        kp_system_set_text(rows, "typalign", info->pg_len == 8 ? "d" : "i");
-        kp_system_set_text(rows, "typstorage", storage(info));
-        kp_system_set_int(rows, "typtypmod", -1);
-        kp_system_set_int(rows, "typcollation", info->category == 'S' ? KP_OID_COLLATION : 0);
+        fill_one_type(rows, (enum kp_type_id)id);
+        if (kp_type_is_array(kp_type_info(kp_type_array_of((enum kp_type_id)id))->id))
+            fill_one_type(rows, kp_type_array_of((enum kp_type_id)id));
     }
+    for (int id = KP_ANY; id <= KP_ANYCOMPATIBLEARRAY; id++)
+        fill_one_type(rows, (enum kp_type_id)id);
     return KP_OK;
 }
 

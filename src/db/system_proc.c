@@ -29,7 +29,7 @@ bool kp_system_function(uint32_t n, struct kp_system_function *ret_function)
 
 static uint32_t type_oid(enum kp_type_id id)
 {
-    return id == KP_ANY ? 2276 : id == KP_ANYELEMENT ? 2283 : kp_type_info(id)->oid;
+    return kp_type_info(id)->oid;
 }
 
 static enum kp_code fill_proc(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)

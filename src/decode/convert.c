@@ -4,12 +4,15 @@
  *
  * JSON to SQL: a string is read by the column type's input function (the common forms of integers and timestamps by
  * hand); a number goes to the number types (to integers only if it is whole) and as its text to text; true and false to
- * boolean and text; anything to json, jsonb and text as its JSON text. Everything else is a wrong type: 22P02.
+ * boolean and text; anything to json, jsonb and text as its JSON text; an array to arrays, item by item. Everything
+ * else is a wrong type: 22P02.
  */
 #include <stdlib.h>
 
 #include "base/utf8.h"
 #include "decode/internal.h"
+#include "vec/array.h"
+#include "vec/jsonb.h"
 
 enum { SHOWN_BYTES_MAX = 64 };
 
@@ -181,11 +184,23 @@ static bool plain_integer(struct kp_str text, int64_t *ret_value)
     return true;
 }
 
-static enum kp_code convert_number(struct kp_decode_state *state, uint32_t index, const struct kp_json_value *value,
-                                   struct kp_error *err)
+/* Where a value goes: a column, or for a while an element of an array. */
+struct target {
+    const struct kp_decode_column *column;
+    struct kp_decode_minute *minute;
+    void *slot;
+};
+
+static struct target target_of(struct kp_decode_state *state, uint32_t index)
 {
-    const struct kp_decode_column *column = &state->decoder->columns[index];
-    void *slot = kp_decode_slot(state, index);
+    return (struct target){&state->decoder->columns[index], &state->minutes[index], kp_decode_slot(state, index)};
+}
+
+static enum kp_code convert_number(struct kp_decode_state *state, const struct target *target,
+                                   const struct kp_json_value *value, struct kp_error *err)
+{
+    const struct kp_decode_column *column = target->column;
+    void *slot = target->slot;
     int64_t integer;
     bool range;
     switch (column->conv) {
@@ -211,11 +226,11 @@ static enum kp_code convert_number(struct kp_decode_state *state, uint32_t index
 /* ---- strings and text ---- */
 
 /* Text of valid UTF-8 without NUL, living as long as the arena. */
-static enum kp_code convert_string(struct kp_decode_state *state, uint32_t index, struct kp_str text,
+static enum kp_code convert_string(struct kp_decode_state *state, const struct target *target, struct kp_str text,
                                    struct kp_error *err)
 {
-    const struct kp_decode_column *column = &state->decoder->columns[index];
-    void *slot = kp_decode_slot(state, index);
+    const struct kp_decode_column *column = target->column;
+    void *slot = target->slot;
     int64_t integer;
     switch (column->conv) {
     case KP_CONV_TEXT:
@@ -231,7 +246,7 @@ static enum kp_code convert_string(struct kp_decode_state *state, uint32_t index
         if (text.len >= 19 && text.len <= 27) {
             uint8_t padded[KP_JSON_PADDING] = {0}; /* what follows the text may not be readable */
             memcpy(padded, text.ptr, text.len);
-            if (kp_decode_timestamp(&state->minutes[index], column->type.id, padded, text.len, slot))
+            if (kp_decode_timestamp(target->minute, column->type.id, padded, text.len, slot))
                 return KP_OK;
         }
         break;
@@ -256,10 +271,11 @@ enum kp_code kp_decode_convert_text(struct kp_decode_state *state, uint32_t colu
     if (nul)
         return kp_fail(err, KP_INVALID, "22021", "invalid byte sequence for encoding \"UTF8\": 0x00 at byte %zu",
                        (size_t)(nul - text.ptr) + 1);
-    return convert_string(state, column, text, err);
+    struct target target = target_of(state, column);
+    return convert_string(state, &target, text, err);
 }
 
-static enum kp_code convert_json_string(struct kp_decode_state *state, uint32_t column,
+static enum kp_code convert_json_string(struct kp_decode_state *state, const struct target *target,
                                         const struct kp_json_value *value, struct kp_error *err)
 {
     struct kp_str inside = {value->text.ptr + 1, value->text.len - 2};
@@ -272,30 +288,117 @@ static enum kp_code convert_json_string(struct kp_decode_state *state, uint32_t 
         }
         inside.ptr = out;
     }
-    return convert_string(state, column, inside, err);
+    return convert_string(state, target, inside, err);
+}
+
+static enum kp_code convert(struct kp_decode_state *state, const struct target *target,
+                            const struct kp_json_value *value, struct kp_error *err);
+
+/* ---- arrays ---- */
+
+struct nest {
+    struct kp_decode_column element;
+    struct kp_decode_minute minute;
+    struct kp_array_builder builder;
+    uint32_t dimensions;
+    bool settled; /* an element was seen: there are no more levels */
+    int32_t lengths[KP_ARRAY_DIMENSIONS_MAX];
+};
+
+static enum kp_code convert_element(struct kp_decode_state *state, struct nest *nest, struct kp_str item,
+                                    struct kp_error *err)
+{
+    struct kp_json_value value = kp_json_value_of(item);
+    uint64_t slot[2] = {0};
+    if (value.kind == KP_JSON_NULL) {
+        kp_array_add(&nest->builder, NULL);
+        return KP_OK;
+    }
+    struct target target = {&nest->element, &nest->minute, slot};
+    KP_TRY(convert(state, &target, &value, err));
+    kp_array_add(&nest->builder, slot);
+    return KP_OK;
+}
+
+/* The items of a JSON array at `level`: all of them arrays of one length, or all of them elements. */
+static enum kp_code convert_level(struct kp_decode_state *state, const struct target *target, struct nest *nest,
+                                  struct kp_str text, uint32_t level, struct kp_error *err)
+{
+    enum kp_type_id element = nest->element.type.id;
+    bool json = element == KP_JSON || element == KP_JSONB; /* whose elements may be arrays themselves */
+    if (level == KP_ARRAY_DIMENSIONS_MAX)
+        return kp_fail(err, KP_INVALID, "54000", "number of array dimensions (%u) exceeds the maximum allowed (%d)",
+                       level + 1, KP_ARRAY_DIMENSIONS_MAX);
+    bool first = level == nest->dimensions && !nest->settled, ragged = level == nest->dimensions && nest->settled;
+    if (first)
+        nest->dimensions++;
+    struct kp_jsonb_items items;
+    struct kp_str key, item;
+    int32_t length = 0;
+    for (kp_jsonb_items_begin(&items, text); !ragged && kp_jsonb_items_next(&items, &key, &item); length++) {
+        if (item.ptr[0] == '[' && !json) {
+            KP_TRY(convert_level(state, target, nest, item, level + 1, err));
+        } else {
+            ragged = level + 1 != nest->dimensions;
+            nest->settled = true;
+            if (!ragged)
+                KP_TRY(convert_element(state, nest, item, err));
+        }
+    }
+    nest->settled |= length == 0;
+    if (!first)
+        ragged |= nest->lengths[level] != length;
+    nest->lengths[level] = length;
+    if (ragged)
+        return kp_fail(err, KP_INVALID, "22P02", "a JSON array whose parts differ in length or depth cannot be %s",
+                       kp_type_info(target->column->type.id)->name);
+    return KP_OK;
+}
+
+static enum kp_code convert_array(struct kp_decode_state *state, const struct target *target, struct kp_str text,
+                                  struct kp_error *err)
+{
+    static const int32_t ones[KP_ARRAY_DIMENSIONS_MAX] = {1, 1, 1, 1, 1, 1};
+    struct kp_type type = {kp_type_element(target->column->type.id), target->column->type.mod};
+    struct nest nest = {.element = {.name = target->column->name, .type = type, .conv = kp_decode_conv_of(type)},
+                        .builder = {.element = type.id}};
+    enum kp_code code = convert_level(state, target, &nest, text, 0, err);
+    if (code == KP_OK)
+        *(struct kp_text *)target->slot =
+            kp_array_make_shaped(&nest.builder, nest.dimensions, nest.lengths, ones, state->arena);
+    kp_array_builder_finish(&nest.builder);
+    return code;
+}
+
+static enum kp_code convert(struct kp_decode_state *state, const struct target *target,
+                            const struct kp_json_value *value, struct kp_error *err)
+{
+    const struct kp_decode_column *column = target->column;
+    if (column->conv == KP_CONV_JSON) {
+        *(struct kp_text *)target->slot = kp_text_make(value->text.ptr, value->text.len);
+        return KP_OK;
+    }
+    if (column->type.id == KP_JSONB)
+        return kp_value_parse(column->type, value->text, state->decoder->zone, state->arena, target->slot, err);
+    if (value->kind == KP_JSON_STRING)
+        return convert_json_string(state, target, value, err);
+    enum kp_type_id id = column->type.id;
+    if (id == KP_TEXT || id == KP_VARCHAR || id == KP_BPCHAR)
+        return convert_string(state, target, value->text, err);
+    if (value->kind == KP_JSON_NUMBER)
+        return convert_number(state, target, value, err);
+    if (value->kind == KP_JSON_ARRAY && kp_type_is_array(id))
+        return convert_array(state, target, value->text, err);
+    if (column->conv == KP_CONV_BOOL && (value->kind == KP_JSON_TRUE || value->kind == KP_JSON_FALSE)) {
+        *(uint8_t *)target->slot = value->kind == KP_JSON_TRUE;
+        return KP_OK;
+    }
+    return fail_type(column, value, err);
 }
 
 enum kp_code kp_decode_convert(struct kp_decode_state *state, uint32_t index, const struct kp_json_value *value,
                                struct kp_error *err)
 {
-    const struct kp_decode_column *column = &state->decoder->columns[index];
-    void *slot = kp_decode_slot(state, index);
-    if (column->conv == KP_CONV_JSON) {
-        *(struct kp_text *)slot = kp_text_make(value->text.ptr, value->text.len);
-        return KP_OK;
-    }
-    if (column->type.id == KP_JSONB)
-        return kp_value_parse(column->type, value->text, state->decoder->zone, state->arena, slot, err);
-    if (value->kind == KP_JSON_STRING)
-        return convert_json_string(state, index, value, err);
-    enum kp_type_id id = column->type.id;
-    if (id == KP_TEXT || id == KP_VARCHAR || id == KP_BPCHAR)
-        return convert_string(state, index, value->text, err);
-    if (value->kind == KP_JSON_NUMBER)
-        return convert_number(state, index, value, err);
-    if (column->conv == KP_CONV_BOOL && (value->kind == KP_JSON_TRUE || value->kind == KP_JSON_FALSE)) {
-        *(uint8_t *)slot = value->kind == KP_JSON_TRUE;
-        return KP_OK;
-    }
-    return fail_type(column, value, err);
+    struct target target = target_of(state, index);
+    return convert(state, &target, value, err);
 }

@@ -179,7 +179,7 @@ static enum kp_code build_tree(struct kp_decoder *decoder, const char *path, str
     return KP_OK;
 }
 
-static enum kp_decode_conv conv_of(struct kp_type type)
+enum kp_decode_conv kp_decode_conv_of(struct kp_type type)
 {
     switch (type.id) {
     case KP_BOOL:
@@ -245,7 +245,7 @@ static enum kp_code add_columns(struct kp_decoder *decoder, const struct kp_deco
         *column = (struct kp_decode_column){.name = kp_arena_strdup(&decoder->arena, field->name),
                                             .type = field->type,
                                             .origin = field->origin,
-                                            .conv = conv_of(field->type),
+                                            .conv = kp_decode_conv_of(field->type),
                                             .csv_index = field->csv_index,
                                             .key_part = field->key_part,
                                             .width = field->checked ? 0 : kp_type_info(field->type.id)->bytes};

@@ -172,6 +172,9 @@ struct kp_json_value {
 };
 
 /* Writes a value other than null into the current row. The error says why it cannot; the caller names the field. */
+enum kp_decode_conv kp_decode_conv_of(struct kp_type type);
+/* A value of valid JSON by its first byte. */
+struct kp_json_value kp_json_value_of(struct kp_str token);
 KP_MUST enum kp_code kp_decode_convert(struct kp_decode_state *state, uint32_t column,
                                        const struct kp_json_value *value, struct kp_error *err);
 /* The same for plain text: CSV fields, TEXT, keys. The text is checked to be UTF-8 without NUL here. */

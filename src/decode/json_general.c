@@ -96,7 +96,7 @@ static bool take(struct kp_json_general *general, const struct kp_json_want *wan
     return state->take == TAKEN_CASE;
 }
 
-static struct kp_json_value value_of(struct kp_str token)
+struct kp_json_value kp_json_value_of(struct kp_str token)
 {
     struct kp_json_value value = {KP_JSON_NUMBER, 0, token};
     switch (token.ptr[0]) {
@@ -145,7 +145,7 @@ static bool visit_member(void *arg, const char *key, size_t key_len, const char 
     const struct kp_json_want *want = name.ptr ? kp_json_node_find(node, name, &exact) : NULL;
     if (!want || !take(general, want, name, exact))
         return false;
-    struct kp_json_value value = value_of((struct kp_str){token, token_len});
+    struct kp_json_value value = kp_json_value_of((struct kp_str){token, token_len});
     for (uint32_t i = 0; i < want->column_count; i++) {
         uint32_t column = want->columns[i];
         uint8_t rank = i < want->literal_count ? 2 : 1;

@@ -561,6 +561,13 @@ void kp_eval(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_b
     case KP_EXPR_IN:
         eval_in(eval, expr, batch, ret_vec);
         return;
+    case KP_EXPR_ANY:
+    case KP_EXPR_ALL:
+        kp_eval_any_all(eval, expr, batch, ret_vec);
+        return;
+    case KP_EXPR_ARRAY_COERCE:
+        kp_eval_array_coerce(eval, expr, batch, ret_vec);
+        return;
     case KP_EXPR_PARAM:
         break;
     }

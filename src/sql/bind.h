@@ -13,6 +13,7 @@
 
 #include "sql/parse.h"
 #include "sql/sql.h"
+#include "vec/set.h"
 
 /* Columns of an expression being bound that are not columns of the input: replaced before the plan is done. */
 enum {
@@ -118,6 +119,16 @@ struct kp_expr *kp_bind_fold(struct binder *binder, struct kp_expr *expr);
 /* ---- resolve.c ---- */
 KP_MUST enum kp_code kp_bind_operator(struct binder *binder, const char *name, struct kp_expr *left,
                                       struct kp_expr *right, int32_t location, struct kp_expr **ret_expr);
+/* A set-returning function's call: which, arguments cast, columns. False if no such function has the name. */
+struct set_call {
+    const struct kp_set_func *func;
+    struct kp_expr **args;
+    uint32_t arg_count;
+    struct kp_type types[KP_SET_COLUMNS_MAX]; /* func->col_count */
+};
+bool kp_bind_is_set_function(const char *name);
+KP_MUST enum kp_code kp_bind_set_function(struct binder *binder, const char *name, struct kp_expr **args,
+                                          uint32_t count, int32_t location, struct set_call *ret_call);
 KP_MUST enum kp_code kp_bind_function(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
                                       int32_t location, struct kp_expr **ret_expr);
 /* False if no aggregate has the name. */
@@ -132,6 +143,12 @@ KP_MUST enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_
                                        const PgQuery__FuncCall *call, struct kp_expr **ret_expr);
 KP_MUST enum kp_code kp_bind_value_function(struct binder *binder, const PgQuery__SQLValueFunction *function,
                                             struct kp_expr **ret_expr);
+/* ARRAY[…] (expr_array.c); target: the type it is cast to, NONE if to none. */
+KP_MUST enum kp_code kp_bind_array(struct binder *binder, const struct expr_place *place,
+                                   const PgQuery__AArrayExpr *node, struct kp_type target, struct kp_expr **ret_expr);
+/* x[1], x[1:2], (x).field. */
+KP_MUST enum kp_code kp_bind_indirection(struct binder *binder, const struct expr_place *place,
+                                         const PgQuery__AIndirection *node, struct kp_expr **ret_expr);
 /* Session functions: KP_NOT_FOUND without an error if it is none. */
 enum kp_code kp_bind_session_function(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
                                       int32_t location, struct kp_expr **ret_expr);

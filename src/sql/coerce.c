@@ -82,8 +82,12 @@ static bool relabels(enum kp_type_id from, enum kp_type_id to, enum coercion how
 
 bool kp_can_coerce(enum kp_type_id from, enum kp_type_id to, enum coercion how)
 {
-    if (from == to || from == KP_UNKNOWN || to == KP_ANY || to == KP_ANYELEMENT)
+    if (from == to || from == KP_UNKNOWN || to == KP_ANY || to == KP_ANYELEMENT || to == KP_ANYCOMPATIBLE)
         return true;
+    if (to == KP_ANYARRAY || to == KP_ANYCOMPATIBLEARRAY || to == KP_ANYNONARRAY)
+        return kp_type_is_array(from) == (to != KP_ANYNONARRAY);
+    if (kp_type_is_array(from) && kp_type_is_array(to))
+        return kp_can_coerce(kp_type_element(from), kp_type_element(to), how);
     const struct kp_func *cast = kp_func_find_cast(from, to);
     if (!cast)
         return relabels(from, to, how);
@@ -126,10 +130,33 @@ static struct kp_expr *call(struct binder *binder, const struct kp_func *func, s
     return kp_bind_fold(binder, expr);
 }
 
+/* The cast applied to each element; no cast: an array of values that lie alike. */
+static struct kp_expr *coerce_array(struct binder *binder, const struct kp_func *func, struct kp_expr *arg,
+                                    struct kp_type type)
+{
+    if (!func) {
+        struct kp_expr *same = kp_arena_alloc(binder->arena, sizeof *same);
+        *same = *arg;
+        same->type = type;
+        if (same->kind == KP_EXPR_CONST)
+            same->datum.type = type;
+        return same;
+    }
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_ARRAY_COERCE, type, arg->location, 1);
+    expr->func = func;
+    expr->args[0] = arg;
+    kp_expr_settle(expr);
+    return expr;
+}
+
 /* The type's modifier applied: a cast cuts a text to its length, an assignment refuses one that is too long. */
 static struct kp_expr *apply_modifier(struct binder *binder, struct kp_expr *expr, struct kp_type to, enum coercion how)
 {
     const struct kp_func *length = NULL;
+    bool array = kp_type_is_array(to.id);
+    struct kp_type whole = to;
+    if (array)
+        to.id = kp_type_element(to.id);
     if (how != COERCE_EXPLICIT && (to.id == KP_VARCHAR || to.id == KP_BPCHAR)) {
         size_t count;
         const struct kp_func *const *funcs = kp_func_find(KP_FUNC_FUNCTION, KP_STR("kp_assign_length"), &count);
@@ -139,6 +166,8 @@ static struct kp_expr *apply_modifier(struct binder *binder, struct kp_expr *exp
     }
     if (!length)
         length = kp_func_find_cast(to.id, to.id);
+    if (array)
+        return length ? coerce_array(binder, length, expr, whole) : expr;
     return length ? call(binder, length, expr, to) : expr;
 }
 
@@ -219,7 +248,10 @@ enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct 
         const struct kp_func *cast = kp_func_find_cast(expr->type.id, to.id);
         if (!kp_can_coerce(expr->type.id, to.id, how))
             return cannot(binder, expr, to);
-        if (cast) {
+        if (kp_type_is_array(expr->type.id) && kp_type_is_array(to.id)) {
+            cast = kp_func_find_cast(kp_type_element(expr->type.id), kp_type_element(to.id));
+            expr = coerce_array(binder, cast, expr, KP_TYPE(to.id));
+        } else if (cast) {
             expr = call(binder, cast, expr, KP_TYPE(to.id));
         } else {
             struct kp_expr *same = kp_arena_alloc(binder->arena, sizeof *same);

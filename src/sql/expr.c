@@ -164,6 +164,19 @@ void kp_expr_print(const struct kp_expr *expr, const struct kp_column *cols, str
         print_list(expr, 1, ", ", cols, out);
         kp_buf_append_text(out, "))");
         return;
+    case KP_EXPR_ANY:
+    case KP_EXPR_ALL:
+        kp_buf_append_byte(out, '(');
+        kp_expr_print(expr->args[0], cols, out);
+        kp_buf_printf(out, " %s %s (", expr->func->name, expr->kind == KP_EXPR_ANY ? "ANY" : "ALL");
+        kp_expr_print(expr->args[1], cols, out);
+        kp_buf_append_text(out, "))");
+        return;
+    case KP_EXPR_ARRAY_COERCE:
+        kp_expr_print(expr->args[0], cols, out);
+        kp_buf_append_text(out, "::");
+        kp_type_print(expr->type, out);
+        return;
     case KP_EXPR_NOW:
         kp_buf_append_text(out, "now()");
         return;
@@ -201,7 +214,7 @@ bool kp_expr_equal(const struct kp_expr *a, const struct kp_expr *b)
         return false;
     if (a->kind == KP_EXPR_CONST && !datum_equal(&a->datum, &b->datum))
         return false;
-    if ((a->kind == KP_EXPR_CALL || a->kind == KP_EXPR_DISTINCT) && a->func != b->func)
+    if (kp_expr_calls(a) && a->func != b->func)
         return false;
     for (uint32_t i = 0; i < a->arg_count; i++)
         if (!kp_expr_equal(a->args[i], b->args[i]))
@@ -237,7 +250,7 @@ bool kp_expr_walk(const struct kp_expr *expr, bool (*visit)(const struct kp_expr
 
 void kp_expr_settle(struct kp_expr *expr)
 {
-    bool calls = expr->kind == KP_EXPR_CALL;
+    bool calls = kp_expr_calls(expr);
     expr->can_fail = calls && expr->func->flags & KP_CAN_FAIL;
     expr->stable = expr->kind == KP_EXPR_NOW || (calls && expr->func->flags & (KP_STABLE | KP_VOLATILE));
     for (uint32_t i = 0; i < expr->arg_count; i++) {

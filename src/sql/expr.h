@@ -28,8 +28,11 @@ enum kp_expr_kind {
     KP_EXPR_COALESCE,
     KP_EXPR_GREATEST, /* ignores NULLs; all args of one type */
     KP_EXPR_LEAST,
-    KP_EXPR_IN, /* args[0] = any of args[1…] (all constants of its type); three-valued */
-    KP_EXPR_NOW /* log time at the step's position, timestamptz */
+    KP_EXPR_IN,  /* args[0] = any of args[1…] (all constants of its type); three-valued */
+    KP_EXPR_ANY, /* args[0] `func` any element of the array args[1]; three-valued */
+    KP_EXPR_ALL,
+    KP_EXPR_ARRAY_COERCE, /* the array args[0] with the cast `func` applied to its elements */
+    KP_EXPR_NOW           /* log time at the step's position, timestamptz */
 };
 
 struct kp_expr {
@@ -59,6 +62,12 @@ uint64_t kp_expr_hash(const struct kp_expr *expr);
 struct kp_expr *kp_expr_copy(const struct kp_expr *expr, struct kp_arena *arena,
                              struct kp_expr *(*replace)(const struct kp_expr *expr, struct kp_arena *arena, void *arg),
                              void *arg);
+/* Whether `func` is set. */
+static inline bool kp_expr_calls(const struct kp_expr *expr)
+{
+    return expr->kind == KP_EXPR_CALL || expr->kind == KP_EXPR_DISTINCT ||
+           (expr->kind >= KP_EXPR_ANY && expr->kind <= KP_EXPR_ARRAY_COERCE);
+}
 /* Settles can_fail and stable from the arguments and the function; for nodes made by hand. */
 void kp_expr_settle(struct kp_expr *expr);
 /* Calls visit for every node, parents first; stops when it returns false. */

@@ -307,33 +307,62 @@ static enum kp_code bind_in(struct binder *binder, const struct expr_place *plac
     return in_list(binder, left, list->items, list->n_items, place, negated, node->location, ret_expr);
 }
 
-/* x = ANY (ARRAY[…]) is x IN (…), x <> ALL (ARRAY[…]) its negation. */
+/* x = ANY (ARRAY[…]) is x IN (…), x <> ALL (ARRAY[…]) its negation; so is an array of constants. */
+static enum kp_code any_of_constants(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
+                                     bool any, bool *ret_done, struct kp_expr **ret_expr)
+{
+    const PgQuery__Node *array = node->rexpr;
+    *ret_done = array->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR && array->a_array_expr->n_elements &&
+                strcmp(node->name[node->n_name - 1]->string->sval, any ? "=" : "<>") == 0;
+    for (size_t i = 0; *ret_done && i < array->a_array_expr->n_elements; i++)
+        *ret_done = array->a_array_expr->elements[i]->node_case != PG_QUERY__NODE__NODE_A_ARRAY_EXPR;
+    if (!*ret_done)
+        return KP_OK;
+    struct kp_expr *left;
+    KP_TRY(kp_bind_expr(binder, place, node->lexpr, &left));
+    if (kp_type_is_array(left->type.id)) {
+        *ret_done = false;
+        return KP_OK;
+    }
+    return in_list(binder, left, array->a_array_expr->elements, array->a_array_expr->n_elements, place, !any,
+                   node->location, ret_expr);
+}
+
+/* x op ANY (array), x op ALL (array): the operator is the one of x and the element, whose sides it may cast. */
 static enum kp_code bind_any_all(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
                                  struct kp_expr **ret_expr)
 {
     const char *name = node->name[node->n_name - 1]->string->sval;
-    bool any = node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY;
-    const PgQuery__Node *array = node->rexpr;
-    while (array->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
-        array = array->type_cast->arg;
-    bool fits = array->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR && array->a_array_expr->n_elements &&
-                strcmp(name, any ? "=" : "<>") == 0;
-    if (!fits && array->node_case == PG_QUERY__NODE__NODE_COLUMN_REF) {
-        struct kp_expr *value;
-        KP_TRY(kp_bind_expr(binder, place, array, &value));
-        if (value->kind == KP_EXPR_CONST && value->datum.null) { /* a column of the catalog that is always NULL */
-            *ret_expr = kp_bind_null(binder, KP_TYPE(KP_BOOL));
-            return KP_OK;
-        }
-    }
-    if (!fits)
-        return kp_bind_fail(binder, node->location, KP_UNSUPPORTED, NULL,
-                            "%s with an array is only supported as %s (ARRAY[…])", any ? "ANY" : "ALL",
-                            any ? "= ANY" : "<> ALL");
-    struct kp_expr *left;
+    bool any = node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY, done;
+    KP_TRY(any_of_constants(binder, place, node, any, &done, ret_expr));
+    if (done)
+        return KP_OK;
+    struct kp_expr *left, *array, *call;
     KP_TRY(kp_bind_expr(binder, place, node->lexpr, &left));
-    return in_list(binder, left, array->a_array_expr->elements, array->a_array_expr->n_elements, place, !any,
-                   node->location, ret_expr);
+    KP_TRY(kp_bind_expr(binder, place, node->rexpr, &array));
+    if (array->type.id == KP_UNKNOWN) {
+        enum kp_type_id id = left->type.id == KP_UNKNOWN ? KP_TEXT : left->type.id;
+        if (kp_type_is_array(id))
+            return kp_bind_fail(binder, node->location, KP_INVALID, "42809",
+                                "op ANY/ALL (array) requires array on right side");
+        KP_TRY(kp_bind_coerce(binder, array, KP_TYPE(kp_type_array_of(id)), COERCE_IMPLICIT, &array));
+    }
+    if (!kp_type_is_array(array->type.id))
+        return kp_bind_fail(binder, node->location, KP_INVALID, "42809",
+                            "op ANY/ALL (array) requires array on right side");
+    struct kp_expr *element = kp_bind_column(binder, 0, KP_TYPE(kp_type_element(array->type.id)), node->location);
+    KP_TRY(kp_bind_operator(binder, name, left, element, node->location, &call));
+    if (call->kind != KP_EXPR_CALL || call->type.id != KP_BOOL)
+        return kp_bind_fail(binder, node->location, KP_INVALID, "42809",
+                            "op ANY/ALL (array) requires operator to yield boolean");
+    KP_TRY(kp_bind_coerce(binder, array, KP_TYPE(kp_type_array_of(call->args[1]->type.id)), COERCE_IMPLICIT, &array));
+    struct kp_expr *expr = kp_bind_new(binder, any ? KP_EXPR_ANY : KP_EXPR_ALL, KP_TYPE(KP_BOOL), node->location, 2);
+    expr->func = call->func;
+    expr->args[0] = call->args[0];
+    expr->args[1] = array;
+    kp_expr_settle(expr);
+    *ret_expr = expr;
+    return KP_OK;
 }
 
 static enum kp_code and_or(struct binder *binder, enum kp_expr_kind kind, struct kp_expr *a, struct kp_expr *b,
@@ -442,6 +471,8 @@ static enum kp_code bind_cast(struct binder *binder, const struct expr_place *pl
     struct kp_type type;
     struct kp_expr *arg;
     KP_TRY(kp_bind_type_name(node->type_name, binder->text, &type, binder->err));
+    if (node->arg->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR && kp_type_is_array(type.id))
+        return kp_bind_array(binder, place, node->arg->a_array_expr, type, ret_expr);
     KP_TRY(kp_bind_expr(binder, place, node->arg, &arg));
     enum kp_code code = kp_bind_coerce(binder, arg, type, COERCE_EXPLICIT, ret_expr);
     if (code != KP_OK && binder->err && strcmp(binder->err->sqlstate, "42846") == 0)
@@ -453,12 +484,6 @@ static enum kp_code unsupported(struct binder *binder, const PgQuery__Node *node
 {
     const char *what = "this expression";
     switch (node->node_case) {
-    case PG_QUERY__NODE__NODE_A_ARRAY_EXPR:
-        what = "ARRAY[…]";
-        break;
-    case PG_QUERY__NODE__NODE_A_INDIRECTION:
-        what = "subscripts and fields of composite values";
-        break;
     case PG_QUERY__NODE__NODE_ROW_EXPR:
         what = "ROW(…)";
         break;
@@ -513,6 +538,10 @@ static enum kp_code bind_node(struct binder *binder, const struct expr_place *pl
         return kp_bind_expr(binder, place, node->collate_clause->arg, ret_expr); /* every collation is C */
     case PG_QUERY__NODE__NODE_SUB_LINK:
         return kp_bind_scalar_sublink(binder, place, node->sub_link, ret_expr);
+    case PG_QUERY__NODE__NODE_A_ARRAY_EXPR:
+        return kp_bind_array(binder, place, node->a_array_expr, KP_TYPE(KP_TYPE_NONE), ret_expr);
+    case PG_QUERY__NODE__NODE_A_INDIRECTION:
+        return kp_bind_indirection(binder, place, node->a_indirection, ret_expr);
     default:
         return unsupported(binder, node);
     }
@@ -547,6 +576,14 @@ const char *kp_bind_output_name(const PgQuery__Node *node)
     case PG_QUERY__NODE__NODE_CASE_EXPR: {
         const char *name = node->case_expr->defresult ? kp_bind_output_name(node->case_expr->defresult) : "?column?";
         return strcmp(name, "?column?") == 0 ? "case" : name;
+    }
+    case PG_QUERY__NODE__NODE_A_ARRAY_EXPR:
+        return "array";
+    case PG_QUERY__NODE__NODE_A_INDIRECTION: {
+        for (size_t i = node->a_indirection->n_indirection; i-- > 0;)
+            if (node->a_indirection->indirection[i]->node_case == PG_QUERY__NODE__NODE_STRING)
+                return node->a_indirection->indirection[i]->string->sval;
+        return kp_bind_output_name(node->a_indirection->arg);
     }
     case PG_QUERY__NODE__NODE_COALESCE_EXPR:
         return "coalesce";

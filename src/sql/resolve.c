@@ -24,7 +24,27 @@ static enum kp_type_id takes(const struct candidate *candidate, uint32_t arg)
 
 static bool is_any(enum kp_type_id id)
 {
-    return id == KP_ANY || id == KP_ANYELEMENT;
+    return id >= KP_ANY && id <= KP_ANYCOMPATIBLEARRAY;
+}
+
+/* What KP_ANYELEMENT and KP_ANYCOMPATIBLE stand for in one call; UNKNOWN if no argument says. */
+struct poly {
+    enum kp_type_id element, compatible;
+};
+
+/* The type that both become; NONE if there is none. */
+static enum kp_type_id common(enum kp_type_id a, enum kp_type_id b)
+{
+    if (a == b || b == KP_UNKNOWN)
+        return a;
+    if (a == KP_UNKNOWN)
+        return b;
+    const struct kp_type_info *was = kp_type_info(a), *is = kp_type_info(b);
+    if (was->category != is->category)
+        return KP_TYPE_NONE;
+    if (!was->preferred && kp_can_coerce(a, b, COERCE_IMPLICIT) && !kp_can_coerce(b, a, COERCE_IMPLICIT))
+        return b;
+    return kp_can_coerce(b, a, COERCE_IMPLICIT) ? a : KP_TYPE_NONE;
 }
 
 static bool arity_fits(const struct candidate *candidate, uint32_t count)
@@ -32,26 +52,49 @@ static bool arity_fits(const struct candidate *candidate, uint32_t count)
     return candidate->variadic ? count >= candidate->arg_count : count == candidate->arg_count;
 }
 
-/* All KP_ANYELEMENT arguments must be of one type. */
-static bool elements_agree(const struct candidate *candidate, struct kp_expr *const *args, uint32_t count)
+/* All KP_ANYELEMENT arguments must be of one type, all KP_ANYCOMPATIBLE ones become one. */
+static bool elements_agree(const struct candidate *candidate, const enum kp_type_id *types, uint32_t count,
+                           struct poly *ret_poly)
 {
-    enum kp_type_id element = KP_UNKNOWN;
+    struct poly poly = {KP_UNKNOWN, KP_UNKNOWN};
     for (uint32_t i = 0; i < count; i++) {
-        if (takes(candidate, i) != KP_ANYELEMENT || args[i]->type.id == KP_UNKNOWN)
+        enum kp_type_id want = takes(candidate, i), is = types[i];
+        if (is == KP_UNKNOWN)
             continue;
-        if (element != KP_UNKNOWN && element != args[i]->type.id)
-            return false;
-        element = args[i]->type.id;
+        if (want == KP_ANYARRAY || want == KP_ANYCOMPATIBLEARRAY) {
+            if (!kp_type_is_array(is))
+                return false;
+            is = kp_type_element(is);
+        }
+        if (want == KP_ANYELEMENT || want == KP_ANYARRAY) {
+            if (poly.element != KP_UNKNOWN && poly.element != is)
+                return false;
+            poly.element = is;
+        } else if (want == KP_ANYCOMPATIBLE || want == KP_ANYCOMPATIBLEARRAY) {
+            poly.compatible = common(poly.compatible, is);
+            if (poly.compatible == KP_TYPE_NONE)
+                return false;
+        }
     }
+    *ret_poly = poly;
     return true;
 }
 
-static bool fits(const struct candidate *candidate, struct kp_expr *const *args, uint32_t count)
+static enum kp_type_id *types_of(struct kp_expr *const *args, uint32_t count, struct kp_arena *arena)
 {
-    if (!arity_fits(candidate, count) || !elements_agree(candidate, args, count))
+    enum kp_type_id *types = kp_arena_alloc(arena, (count + 1) * sizeof *types);
+    for (uint32_t a = 0; a < count; a++)
+        types[a] = args[a]->type.id;
+    return types;
+}
+
+static bool fits(const struct candidate *candidate, const enum kp_type_id *types, uint32_t count)
+{
+    struct poly poly;
+    if (!arity_fits(candidate, count) || !elements_agree(candidate, types, count, &poly))
         return false;
     for (uint32_t i = 0; i < count; i++)
-        if (!kp_can_coerce(args[i]->type.id, takes(candidate, i), COERCE_IMPLICIT))
+        if (!kp_can_coerce(types[i], takes(candidate, i), COERCE_IMPLICIT))
             return false;
     return true;
 }
@@ -152,9 +195,9 @@ static uint32_t keep_for_unknown(struct candidate *candidates, uint32_t count, s
 
 /* Unknown literals taken as the one type that all known arguments have. */
 static bool by_known_type(const struct candidate *candidates, uint32_t count, struct kp_expr *const *args,
-                          uint32_t arg_count, const struct candidate **ret_candidate)
+                          uint32_t arg_count, const struct candidate **ret_candidate, struct kp_arena *arena)
 {
-    enum kp_type_id known = KP_UNKNOWN;
+    enum kp_type_id known = KP_UNKNOWN, *types = types_of(args, arg_count, arena);
     for (uint32_t a = 0; a < arg_count; a++) {
         if (args[a]->type.id == KP_UNKNOWN)
             continue;
@@ -163,10 +206,10 @@ static bool by_known_type(const struct candidate *candidates, uint32_t count, st
         known = args[a]->type.id;
     }
     const struct candidate *found = NULL;
+    for (uint32_t a = 0; a < arg_count; a++)
+        types[a] = known;
     for (uint32_t i = 0; i < count && known != KP_UNKNOWN; i++) {
-        bool all = true;
-        for (uint32_t a = 0; a < arg_count; a++)
-            all &= args[a]->type.id != KP_UNKNOWN || kp_can_coerce(known, takes(&candidates[i], a), COERCE_IMPLICIT);
+        bool all = fits(&candidates[i], types, arg_count);
         if (all && found)
             return false;
         if (all)
@@ -182,9 +225,7 @@ static enum outcome choose(struct candidate *candidates, uint32_t count, struct 
                            uint32_t arg_count, bool is_operator, const struct candidate **ret_candidate,
                            struct kp_arena *arena)
 {
-    enum kp_type_id *types = kp_arena_alloc(arena, (arg_count + 1) * sizeof *types);
-    for (uint32_t a = 0; a < arg_count; a++)
-        types[a] = args[a]->type.id;
+    enum kp_type_id *types = types_of(args, arg_count, arena), *given = types_of(args, arg_count, arena);
     if (is_operator && arg_count == 2) { /* 'text' = column: both of the column's type */
         if (types[0] == KP_UNKNOWN)
             types[0] = types[1];
@@ -199,7 +240,7 @@ static enum outcome choose(struct candidate *candidates, uint32_t count, struct 
         }
     }
     for (uint32_t i = 0; i < count; i++)
-        if (fits(&candidates[i], args, arg_count))
+        if (fits(&candidates[i], given, arg_count))
             candidates[kept++] = candidates[i];
     if (kept == 0)
         return NONE_FITS;
@@ -210,29 +251,48 @@ static enum outcome choose(struct candidate *candidates, uint32_t count, struct 
     if (kept == 1)
         return RESOLVED;
     uint32_t narrowed = keep_for_unknown(candidates, kept, args, arg_count);
-    if (narrowed == 1 || by_known_type(candidates, narrowed, args, arg_count, ret_candidate))
+    if (narrowed == 1 || by_known_type(candidates, narrowed, args, arg_count, ret_candidate, arena))
         return RESOLVED;
     return AMBIGUOUS;
 }
 
-/* Casts the arguments to what the candidate takes; the type that KP_ANYELEMENT stands for. */
-static enum kp_code cast_args(struct binder *binder, const struct candidate *candidate, struct kp_expr **args,
-                              uint32_t count, struct kp_type *ret_element)
+/* The type that a signature's one stands for. */
+static enum kp_type_id meant(enum kp_type_id want, const struct poly *poly)
 {
-    struct kp_type element = KP_TYPE(KP_UNKNOWN);
-    for (uint32_t i = 0; i < count; i++)
-        if (takes(candidate, i) == KP_ANYELEMENT && element.id == KP_UNKNOWN)
-            element = args[i]->type;
-    if (element.id == KP_UNKNOWN)
-        element = KP_TYPE(KP_TEXT);
+    switch (want) {
+    case KP_ANYELEMENT:
+        return poly->element;
+    case KP_ANYARRAY:
+        return kp_type_array_of(poly->element);
+    case KP_ANYCOMPATIBLE:
+        return poly->compatible;
+    case KP_ANYCOMPATIBLEARRAY:
+        return kp_type_array_of(poly->compatible);
+    default:
+        return want;
+    }
+}
+
+/* Casts the arguments to what the candidate takes. ret_type: what its result `ret` is; of KP_ANY the first argument's.
+ */
+static enum kp_code cast_args(struct binder *binder, const struct candidate *candidate, struct kp_expr **args,
+                              uint32_t count, struct poly *ret_poly)
+{
+    struct poly poly;
+    bool agree = elements_agree(candidate, types_of(args, count, binder->arena), count, &poly);
+    KP_ASSERT(agree);
+    if (poly.element == KP_UNKNOWN)
+        poly.element = KP_TEXT;
+    if (poly.compatible == KP_UNKNOWN)
+        poly.compatible = KP_TEXT;
     for (uint32_t i = 0; i < count; i++) {
         enum kp_type_id want = takes(candidate, i);
-        struct kp_type to = want == KP_ANYELEMENT ? element : KP_TYPE(want);
-        if (want == KP_ANY || to.id == args[i]->type.id)
+        struct kp_type to = KP_TYPE(meant(want, &poly));
+        if (want == KP_ANY || want == KP_ANYNONARRAY || to.id == args[i]->type.id)
             to = args[i]->type.id == KP_UNKNOWN ? KP_TYPE(KP_TEXT) : args[i]->type;
         KP_TRY(kp_bind_coerce(binder, args[i], to, COERCE_IMPLICIT, &args[i]));
     }
-    *ret_element = element;
+    *ret_poly = poly;
     return KP_OK;
 }
 
@@ -252,15 +312,15 @@ static enum kp_code make_call(struct binder *binder, const struct candidate *can
                               uint32_t count, int32_t location, struct kp_expr **ret_expr)
 {
     const struct kp_func *func = candidate->what;
-    struct kp_type element;
-    KP_TRY(cast_args(binder, candidate, args, count, &element));
+    struct poly poly;
+    KP_TRY(cast_args(binder, candidate, args, count, &poly));
     if (binder->for_view && func->flags & KP_VOLATILE) {
         kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "function %s is volatile and cannot be used in a view",
                      func->name);
         return kp_error_hint(binder->err,
                              "A view must give the same rows each time it is computed. Put the value into the record.");
     }
-    struct kp_type type = func->ret == KP_ANYELEMENT || func->ret == KP_ANY ? KP_TYPE(element.id) : KP_TYPE(func->ret);
+    struct kp_type type = KP_TYPE(meant(func->ret, &poly));
     struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CALL, type, location, count);
     expr->func = func;
     for (uint32_t i = 0; i < count; i++)
@@ -399,11 +459,47 @@ enum kp_code kp_bind_aggregate(struct binder *binder, const char *name, struct k
     enum outcome outcome = choose(candidates, (uint32_t)found, args, count, false, &chosen, binder->arena);
     if (outcome != RESOLVED)
         return no_function(binder, outcome, name, args, count, true, location);
-    struct kp_type element;
-    KP_TRY(cast_args(binder, chosen, args, count, &element));
+    struct poly poly;
+    KP_TRY(cast_args(binder, chosen, args, count, &poly));
     const struct kp_agg *agg = chosen->what;
-    bool polymorphic = agg->ret == KP_ANYELEMENT || agg->ret == KP_ANY;
-    *ret_agg = (struct kp_plan_agg){
-        .agg = agg, .args = args, .arg_count = count, .type = polymorphic ? element : KP_TYPE(agg->ret)};
+    struct kp_type type = KP_TYPE(meant(agg->ret, &poly));
+    for (uint32_t i = 0; i < count && agg->ret == KP_ANYELEMENT; i++)
+        if (agg->args[i] == KP_ANYELEMENT && args[i]->type.id == type.id) {
+            type = args[i]->type; /* with its modifier */
+            break;
+        }
+    *ret_agg = (struct kp_plan_agg){.agg = agg, .args = args, .arg_count = count, .type = type};
+    return KP_OK;
+}
+
+bool kp_bind_is_set_function(const char *name)
+{
+    size_t count;
+    kp_set_find(kp_str(name), &count);
+    return count > 0;
+}
+
+enum kp_code kp_bind_set_function(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
+                                  int32_t location, struct set_call *ret_call)
+{
+    size_t found;
+    const struct kp_set_func *const *funcs = kp_set_find(kp_str(name), &found);
+    struct candidate *candidates = kp_arena_calloc(binder->arena, (found + 1) * sizeof *candidates);
+    for (size_t i = 0; i < found; i++)
+        candidates[i] =
+            (struct candidate){funcs[i], funcs[i]->args, funcs[i]->arg_count, funcs[i]->flags & KP_VARIADIC};
+    const struct candidate *chosen;
+    enum outcome outcome = choose(candidates, (uint32_t)found, args, count, false, &chosen, binder->arena);
+    if (outcome != RESOLVED)
+        return no_function(binder, outcome, name, args, count, found > 0, location);
+    struct poly poly;
+    KP_TRY(cast_args(binder, chosen, args, count, &poly));
+    const struct kp_set_func *func = chosen->what;
+    if (binder->for_view && func->flags & KP_VOLATILE)
+        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL,
+                            "function %s is volatile and cannot be used in a view", func->name);
+    *ret_call = (struct set_call){.func = func, .args = args, .arg_count = count};
+    for (uint32_t c = 0; c < func->col_count; c++)
+        ret_call->types[c] = KP_TYPE(meant(func->cols[c].type, &poly));
     return KP_OK;
 }

@@ -74,8 +74,6 @@ enum kp_code kp_bind_type_name(const PgQuery__TypeName *name, const char *text, 
                                struct kp_error *err)
 {
     const char *schema, *last = kp_tree_name(name->names, name->n_names, &schema);
-    if (name->n_array_bounds)
-        return fail_at(err, text, name->location, KP_UNSUPPORTED, NULL, "array types are not supported (%s[])", last);
     if (schema && strcmp(schema, "pg_catalog") != 0)
         return fail_at(err, text, name->location, KP_NOT_FOUND, "42704", "type \"%s\" does not exist",
                        schema); /* our types are all PostgreSQL's */
@@ -84,6 +82,12 @@ enum kp_code kp_bind_type_name(const PgQuery__TypeName *name, const char *text, 
         return fail_at(err, text, name->location, KP_NOT_FOUND, "42704", "type \"%s\" does not exist", last);
     if (name->n_typmods)
         KP_TRY(modifier(name, text, &type, err));
+    if (name->n_array_bounds) {
+        enum kp_type_id array = kp_type_array_of(type.id);
+        if (kp_type_info(array)->category != 'A' || kp_type_is_array(type.id))
+            return fail_at(err, text, name->location, KP_NOT_FOUND, "42704", "type \"%s[]\" does not exist", last);
+        type.id = array;
+    }
     *ret_type = type;
     return KP_OK;
 }

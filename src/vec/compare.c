@@ -6,6 +6,8 @@
  * 1.00, '24h' and '1 day', char(n)'s trailing spaces) hash alike and have equal sort keys.
  */
 #include "base/hash.h"
+#include "vec/array.h"
+#include "vec/jsonb.h"
 #include "vec/numeric.h"
 #include "vec/vec.h"
 
@@ -83,11 +85,14 @@ int kp_value_compare(enum kp_type_id type, const void *a, const void *b)
     case KP_VARCHAR:
     case KP_BYTEA:
     case KP_JSON:
-    case KP_JSONB:
     case KP_NAME:
     case KP_UNKNOWN:
         return sign_of(kp_text_compare(a, b));
+    case KP_JSONB:
+        return kp_jsonb_compare(kp_text_str(a), kp_text_str(b));
     default:
+        if (kp_type_is_array(type))
+            return kp_array_compare(type, a, b);
         kp_fatal("comparison of values without a type", __FILE__, __LINE__);
     }
 }
@@ -99,7 +104,6 @@ bool kp_value_equal(enum kp_type_id type, const void *a, const void *b)
     case KP_VARCHAR:
     case KP_BYTEA:
     case KP_JSON:
-    case KP_JSONB:
     case KP_NAME:
     case KP_UNKNOWN:
         return kp_text_equal(a, b);
@@ -108,6 +112,8 @@ bool kp_value_equal(enum kp_type_id type, const void *a, const void *b)
             return true;
         return kp_numeric_compare(a, b) == 0;
     default:
+        if (kp_type_info(type)->string && kp_text_equal(a, b))
+            return true;
         return kp_value_compare(type, a, b) == 0;
     }
 }
@@ -174,11 +180,14 @@ uint64_t kp_value_hash(enum kp_type_id type, const void *value)
     case KP_VARCHAR:
     case KP_BYTEA:
     case KP_JSON:
-    case KP_JSONB:
     case KP_NAME:
     case KP_UNKNOWN:
         return hash_text(value);
+    case KP_JSONB:
+        return kp_jsonb_hash(kp_text_str(value));
     default:
+        if (kp_type_is_array(type))
+            return kp_array_hash(type, value);
         kp_fatal("hash of a value without a type", __FILE__, __LINE__);
     }
 }
@@ -317,8 +326,15 @@ static void append_key(struct kp_buf *key, enum kp_type_id type, const void *val
     case KP_BPCHAR:
         append_escaped(key, unpadded(value));
         break;
+    case KP_JSONB:
+        kp_jsonb_sort_key(key, kp_text_str(value));
+        break;
     default:
         KP_ASSERT(kp_type_info(type)->string);
+        if (kp_type_is_array(type)) {
+            kp_array_sort_key(key, type, value);
+            break;
+        }
         append_escaped(key, kp_text_str(value));
     }
 }

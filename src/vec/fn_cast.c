@@ -246,6 +246,8 @@ static void parse_any(struct kp_call *call, const struct kp_vec *const *args, st
         CAST(target, IMPLICIT | KP_CAN_FAIL | (flags), KP_UNKNOWN, to, parse_any, "read from a literal")
 
 static const struct kp_func funcs[] = {
+    PRINTED(KP_ANYARRAY, KP_STABLE),
+    PARSED("anyarray", KP_ANYARRAY, KP_STABLE),
     CAST("int4", IMPLICIT | KP_MONOTONE, KP_INT2, KP_INT4, int2_int4, "widened"),
     CAST("int8", IMPLICIT | KP_MONOTONE, KP_INT2, KP_INT8, int2_int8, "widened"),
     CAST("float4", IMPLICIT | KP_MONOTONE, KP_INT2, KP_FLOAT4, int2_float4, "as a float"),

@@ -125,6 +125,10 @@ static inline int bpchar_order(const struct kp_text *a, const struct kp_text *b)
 {
     return kp_value_compare(KP_BPCHAR, a, b);
 }
+static inline int jsonb_order(const struct kp_text *a, const struct kp_text *b)
+{
+    return kp_value_compare(KP_JSONB, a, b);
+}
 struct uuid {
     uint8_t bytes[16];
 };
@@ -136,6 +140,7 @@ static inline int uuid_order(const struct uuid *a, const struct uuid *b)
 ORDER_KERNELS_ONLY(text_text, struct kp_text, text_order)
 ORDER_KERNELS(numeric_numeric, struct kp_numeric, numeric_order)
 ORDER_KERNELS(interval_interval, struct kp_interval, interval_order)
+ORDER_KERNELS(jsonb_jsonb, struct kp_text, jsonb_order)
 ORDER_KERNELS(bpchar_bpchar, struct kp_text, bpchar_order)
 ORDER_KERNELS(uuid_uuid, struct uuid, uuid_order)
 
@@ -165,7 +170,7 @@ static const struct kp_func funcs[] = {
     OPERATORS(KP_BPCHAR, KP_BPCHAR, bpchar_bpchar),
     OPERATORS(KP_NAME, KP_NAME, text_text),
     OPERATORS(KP_BYTEA, KP_BYTEA, text_text),
-    OPERATORS(KP_JSONB, KP_JSONB, text_text),
+    OPERATORS(KP_JSONB, KP_JSONB, jsonb_jsonb),
     OPERATORS(KP_DATE, KP_DATE, int4_int4),
     OPERATORS(KP_TIME, KP_TIME, int8_int8),
     OPERATORS(KP_TIMESTAMP, KP_TIMESTAMP, int8_int8),

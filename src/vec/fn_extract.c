@@ -11,7 +11,7 @@ enum verdict { VERDICT_OK, VERDICT_NULL, VERDICT_UNSUPPORTED, VERDICT_UNRECOGNIZ
 
 /* A number: coef / 10^scale; infinite -1 or 1 for the parts of infinity; or, for julian, day and fraction. */
 struct part {
-    int64_t coef;
+    __int128 coef;
     uint16_t scale;
     int infinite;
     bool has_day_us; /* julian: coef + day_us / a day */
@@ -227,9 +227,7 @@ static enum verdict interval_part(enum kp_time_unit unit, const struct kp_interv
         return VERDICT_OK;
     case KP_UNIT_EPOCH: /* a year is 365.25 days, a month 30 */
         seconds = (1461 * years + (int64_t)120 * (interval->months % 12) + (int64_t)4 * interval->days) * 21600;
-        if (__builtin_mul_overflow(seconds, KP_SECOND_US, &seconds) ||
-            __builtin_add_overflow(seconds, interval->us, &ret_part->coef))
-            return VERDICT_NULL;
+        ret_part->coef = (__int128)seconds * KP_SECOND_US + interval->us; /* beyond 64 bits for the longest */
         ret_part->scale = 6;
         return VERDICT_OK;
     default:

@@ -477,8 +477,8 @@ TEXT_KERNEL(quote_literal, {
 
 static const struct kp_func funcs[] = {
     FN_BINARY("||", KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, KP_TEXT, concat_two, "joined"),
-    FN_BINARY("||", KP_FUNC_OPERATOR, KP_STRICT | KP_STABLE, KP_TEXT, KP_ANY, KP_TEXT, concat_any, "joined"),
-    FN_BINARY("||", KP_FUNC_OPERATOR, KP_STRICT | KP_STABLE, KP_ANY, KP_TEXT, KP_TEXT, concat_any, "joined"),
+    FN_BINARY("||", KP_FUNC_OPERATOR, KP_STRICT | KP_STABLE, KP_TEXT, KP_ANYNONARRAY, KP_TEXT, concat_any, "joined"),
+    FN_BINARY("||", KP_FUNC_OPERATOR, KP_STRICT | KP_STABLE, KP_ANYNONARRAY, KP_TEXT, KP_TEXT, concat_any, "joined"),
     FN_BINARY("^@", KP_FUNC_OPERATOR, KP_STRICT, KP_TEXT, KP_TEXT, KP_BOOL, starts_with, "starts with"),
     {.name = "concat",
      .kind = KP_FUNC_FUNCTION,

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/utf8.h"
+#include "vec/array.h"
 #include "vec/datetime.h"
 #include "vec/float.h"
 #include "vec/io.h"
@@ -124,7 +125,10 @@ void kp_value_print(struct kp_type type, const void *value, const struct kp_zone
         break;
     default:
         KP_ASSERT(kp_type_info(type.id)->string);
-        kp_buf_append_str(out, kp_text_str(value));
+        if (kp_type_is_array(type.id))
+            kp_array_print(type, value, zone, out);
+        else
+            kp_buf_append_str(out, kp_text_str(value));
     }
 }
 
@@ -365,6 +369,8 @@ enum kp_code kp_value_parse(struct kp_type type, struct kp_str text, const struc
         return parse_uuid(text, ret_value, err);
     default:
         KP_ASSERT(kp_type_info(type.id)->string);
+        if (kp_type_is_array(type.id))
+            return kp_array_parse(type, text, zone, arena, ret_value, err);
         return parse_string(type, text, arena, ret_value, err);
     }
 }
@@ -433,6 +439,10 @@ void kp_value_print_json(struct kp_type type, const void *value, const struct kp
         return;
     }
     default: /* texts without anything to escape */
+        if (kp_type_is_array(type.id)) {
+            kp_array_print_json(type, value, zone, kp_value_print_json, out);
+            return;
+        }
         break;
     }
     kp_buf_append_byte(out, '"');

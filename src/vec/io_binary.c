@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "vec/array.h"
 #include "vec/datetime.h"
 #include "vec/io.h"
 #include "vec/json.h"
@@ -106,6 +107,10 @@ void kp_value_send(struct kp_type type, const void *value, struct kp_buf *out)
         break;
     default:
         KP_ASSERT(kp_type_info(type.id)->string);
+        if (kp_type_is_array(type.id)) {
+            kp_array_send(type, value, out);
+            break;
+        }
         kp_buf_append_str(out, kp_text_str(value));
     }
 }
@@ -204,6 +209,8 @@ enum kp_code kp_value_receive(struct kp_type type, struct kp_str bytes, struct k
                               struct kp_error *err)
 {
     const struct kp_type_info *info = kp_type_info(type.id);
+    if (kp_type_is_array(type.id))
+        return kp_array_receive(type, bytes, arena, ret_value, err);
     if (info->string)
         return receive_string(type, bytes, arena, ret_value, err);
     if (type.id == KP_NUMERIC)

@@ -35,19 +35,11 @@ int kp_value_compare_total(enum kp_type_id type, const void *a, const void *b)
     int order = kp_value_compare(type, a, b);
     if (order)
         return order;
-    switch (type) {
-    case KP_FLOAT4: /* NaNs of all signs and payloads print the same and are one value */
-    case KP_FLOAT8:
-    case KP_NUMERIC:
-    case KP_INTERVAL:
-    case KP_BPCHAR:
-        if (memcmp(a, b, kp_type_info(type)->bytes) == 0)
-            return 0;
-        order = compare_texts(type, a, b);
-        return (order > 0) - (order < 0);
-    default:
+    /* NaNs of all signs and payloads print the same and are one value */
+    if (!kp_type_has_faces(type) || memcmp(a, b, kp_type_info(type)->bytes) == 0)
         return 0;
-    }
+    order = compare_texts(type, a, b);
+    return (order > 0) - (order < 0);
 }
 
 size_t kp_value_copy_heap(enum kp_type_id type, const void *value, uint8_t ret_value[16])

@@ -225,9 +225,63 @@ static void make_interval(char *text, size_t size)
                  (int)below(80) - 40, (int)below(50), below(60), below(60));
 }
 
+static void make_json(char *text, size_t size)
+{
+    static const char *const values[] = {"null",
+                                         "true",
+                                         "1",
+                                         "1.0",
+                                         "-2.50",
+                                         "1e2",
+                                         "\"a\"",
+                                         "\"b c\"",
+                                         "[]",
+                                         "{}",
+                                         "[1, 2, 3]",
+                                         "[\"a\", \"b\", null]",
+                                         "[[1, 2], {\"x\": 5}]",
+                                         "{\"a\": 1}",
+                                         "{\"a\": 1, \"b\": [1, {\"c\": \"x\"}]}",
+                                         "{\"b\": null, \"a\": {\"b\": {\"c\": 7}}}",
+                                         "{\"a\": \"1\", \"aa\": \"x\", \"a\": 2}",
+                                         " { \"x\" : [ 1 , 2 ] } ",
+                                         "\"\\u00e4 \\n\\t\\\"q\\\"\"",
+                                         "[1",
+                                         "{\"a\":[{\"b\":1},{\"b\":2}],\"n\":12345678901234567890.5}"};
+    snprintf(text, size, "%s", PICK(values));
+}
+
+static bool make_literal(enum kp_type_id type, char *text, size_t size);
+
+/* Some elements, quoted where an array's text needs it; rarely two dimensions or other bounds. */
+static bool make_array(enum kp_type_id element, char *text, size_t size)
+{
+    char value[160];
+    unsigned count = below(5), shape = below(12);
+    size_t at = (size_t)snprintf(text, size, "%s{", shape == 0 && count ? "[0:" : "");
+    if (shape == 0 && count)
+        at = (size_t)snprintf(text, size, "[0:%u]={", count - 1);
+    if (shape == 1 && count)
+        at += (size_t)snprintf(text + at, size - at, "{");
+    for (unsigned i = 0; i < count; i++) {
+        do
+            if (!make_literal(element, value, sizeof value))
+                return false;
+        while (strlen(value) > 20 || strpbrk(value, "\"\\"));
+        if (below(6) == 0)
+            at += (size_t)snprintf(text + at, size - at, "%sNULL", i ? "," : "");
+        else
+            at += (size_t)snprintf(text + at, size - at, "%s\"%s\"", i ? "," : "", value);
+    }
+    snprintf(text + at, size - at, "%s", shape == 1 && count ? "}}" : "}");
+    return true;
+}
+
 /* A literal of a type; false if the type has no generator. */
 static bool make_literal(enum kp_type_id type, char *text, size_t size)
 {
+    if (kp_type_is_array(type))
+        return make_array(kp_type_element(type), text, size);
     switch (type) {
     case KP_BOOL:
         snprintf(text, size, "%s", below(2) ? "t" : "f");
@@ -272,6 +326,10 @@ static bool make_literal(enum kp_type_id type, char *text, size_t size)
         return true;
     case KP_INTERVAL:
         make_interval(text, size);
+        return true;
+    case KP_JSON:
+    case KP_JSONB:
+        make_json(text, size);
         return true;
     case KP_UUID:
         snprintf(text, size, "%016llx%016llx", (unsigned long long)next_random(), (unsigned long long)next_random());
@@ -548,12 +606,14 @@ static bool close_enough(const char *a, const char *b, double tolerance)
 /* What we refuse by plan: values that depend on when they are read. */
 static bool skipped(const struct kp_func *func)
 {
-    static const char *const ours[] = {
-        "now", "transaction_timestamp", "statement_timestamp", "kp_assign_length", "kp_test_a", "kp_test_b", "not"};
+    static const char *const ours[] = {"now", "transaction_timestamp", "statement_timestamp", "not",
+                                       "format_type" /* of our catalog */};
     for (size_t i = 0; i < KP_COUNT(ours); i++)
         if (!strcmp(func->name, ours[i]))
             return true;
-    if (func->flags & (KP_VARIADIC | KP_VOLATILE) || !(func->flags & KP_STRICT))
+    if (func->flags & (KP_VARIADIC | KP_VOLATILE))
+        return true;
+    if (!strncmp(func->name, "kp_", 3))
         return true;
     char text[160];
     for (unsigned n = 0; n < func->arg_count; n++)
@@ -619,6 +679,24 @@ static size_t compare(struct kp_buf *sql, struct kp_buf *answers, struct kp_buf 
     return different;
 }
 
+/* The function with its polymorphic types made some real ones. */
+static struct kp_func concrete(const struct kp_func *func)
+{
+    static const enum kp_type_id elements[] = {KP_INT4, KP_TEXT, KP_NUMERIC, KP_FLOAT8, KP_BOOL, KP_DATE, KP_INT8};
+    struct kp_func copy = *func;
+    enum kp_type_id element = PICK(elements);
+    enum kp_type_id *types[KP_FUNCTION_ARGS_MAX + 1] = {&copy.ret};
+    for (unsigned n = 0; n < func->arg_count; n++)
+        types[n + 1] = &copy.args[n];
+    for (unsigned n = 0; n <= func->arg_count; n++) {
+        if (*types[n] == KP_ANYARRAY || *types[n] == KP_ANYCOMPATIBLEARRAY)
+            *types[n] = kp_type_array_of(element);
+        else if (*types[n] >= KP_ANY && *types[n] <= KP_ANYCOMPATIBLEARRAY)
+            *types[n] = element;
+    }
+    return copy;
+}
+
 static void test_all(void **state)
 {
     (void)state;
@@ -640,7 +718,7 @@ static void test_all(void **state)
     const struct kp_func_family *const *families = kp_func_families(&family_count);
     for (size_t f = 0; f < family_count; f++)
         for (size_t k = 0; k < families[f]->count; k++) {
-            const struct kp_func *func = &families[f]->funcs[k];
+            const struct kp_func real = concrete(&families[f]->funcs[k]), *func = &real;
             if (skipped(func))
                 continue;
             tested++;
@@ -690,7 +768,8 @@ static void answer_aggregate(const struct kp_agg *agg, struct kp_arena *arena, s
         do
             make_literal(type, literal, sizeof literal);
         while (strstr(literal, "years") || strstr(literal, "e200") || strstr(literal, "e-") ||
-               strstr(literal, "e308") || strstr(literal, "e38"));
+               strstr(literal, "e308") || strstr(literal, "e38") || strstr(literal, "30 days") ||
+               strstr(literal, "24 hours")); /* equal to others that look different: PostgreSQL shows any */
         assert_int_equal(kp_value_parse(vec.type, kp_str(literal), zone, arena, value, &err), KP_OK);
         memcpy((char *)vec.data + i * kp_vec_width(&vec), value, kp_vec_width(&vec));
         states[i] = state;

@@ -1,8 +1,8 @@
 /*
- * What is linked is registered: each family puts a pointer to its table into the linker section kp_func_entries or
- * kp_agg_entries (no function may have a section's name: the assembler confuses them), and this file reads the sections
- * between the symbols the linker makes for them. On first use the families are sorted by name (link order must not
- * matter) and an index of (kind, name) is built; it lives for ever.
+ * What is linked is registered: each family puts a pointer to its table into the linker section kp_func_entries,
+ * kp_agg_entries or kp_set_entries (no function may have a section's name: the assembler confuses them), and this file
+ * reads the sections between the symbols the linker makes for them. On first use the families are sorted by name (link
+ * order must not matter) and an index of (kind, name) is built; it lives for ever.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,11 +10,14 @@
 
 #include "os/thread.h"
 #include "vec/agg.h"
+#include "vec/set.h"
 
 extern const struct kp_func_family *const __start_kp_func_entries[] __attribute__((weak, visibility("hidden")));
 extern const struct kp_func_family *const __stop_kp_func_entries[] __attribute__((weak, visibility("hidden")));
 extern const struct kp_agg_family *const __start_kp_agg_entries[] __attribute__((weak, visibility("hidden")));
 extern const struct kp_agg_family *const __stop_kp_agg_entries[] __attribute__((weak, visibility("hidden")));
+extern const struct kp_set_family *const __start_kp_set_entries[] __attribute__((weak, visibility("hidden")));
+extern const struct kp_set_family *const __stop_kp_set_entries[] __attribute__((weak, visibility("hidden")));
 
 static struct {
     struct kp_once once;
@@ -24,6 +27,8 @@ static struct {
     size_t func_count;
     const struct kp_agg **aggs; /* by name, order of definition */
     size_t agg_count;
+    const struct kp_set_func **sets; /* by name, order of definition */
+    size_t set_count;
 } registry = {.once = KP_ONCE_INIT};
 
 static int family_order(const void *a, const void *b)
@@ -57,6 +62,28 @@ static int agg_order(const void *a, const void *b)
     return order ? order : (left > right) - (left < right);
 }
 
+static int set_order(const void *a, const void *b)
+{
+    const struct kp_set_func *left = *(const struct kp_set_func *const *)a,
+                             *right = *(const struct kp_set_func *const *)b;
+    int order = strcmp(left->name, right->name);
+    for (unsigned i = 0; !order && i < KP_FUNCTION_ARGS_MAX; i++)
+        order = (left->args[i] > right->args[i]) - (left->args[i] < right->args[i]);
+    return order ? order : (left > right) - (left < right);
+}
+
+static void build_sets(void)
+{
+    for (const struct kp_set_family *const *at = __start_kp_set_entries; at < __stop_kp_set_entries; at++)
+        registry.set_count += (*at)->count;
+    registry.sets = kp_calloc(registry.set_count + 1, sizeof(void *));
+    size_t set = 0;
+    for (const struct kp_set_family *const *at = __start_kp_set_entries; at < __stop_kp_set_entries; at++)
+        for (size_t i = 0; i < (*at)->count; i++)
+            registry.sets[set++] = &(*at)->funcs[i];
+    qsort(registry.sets, registry.set_count, sizeof(void *), set_order);
+}
+
 static void build_funcs(void)
 {
     for (const struct kp_func_family *const *at = __start_kp_func_entries; at < __stop_kp_func_entries; at++) {
@@ -78,6 +105,7 @@ static void build_funcs(void)
 static void build(void)
 {
     build_funcs();
+    build_sets();
     for (const struct kp_agg_family *const *at = __start_kp_agg_entries; at < __stop_kp_agg_entries; at++)
         registry.agg_count += (*at)->count;
     registry.aggs = kp_calloc(registry.agg_count + 1, sizeof(void *));
@@ -124,7 +152,10 @@ const struct kp_func *const *kp_func_find(enum kp_func_kind kind, struct kp_str 
 const struct kp_func *kp_func_find_cast(enum kp_type_id from, enum kp_type_id to)
 {
     size_t count;
-    const struct kp_func *const *casts = kp_func_find(KP_FUNC_CAST, kp_str(kp_type_info(to)->short_name), &count);
+    const char *name = kp_type_is_array(to) ? "anyarray" : kp_type_info(to)->short_name;
+    if (kp_type_is_array(from))
+        from = KP_ANYARRAY;
+    const struct kp_func *const *casts = kp_func_find(KP_FUNC_CAST, kp_str(name), &count);
     for (size_t i = 0; i < count; i++)
         if (casts[i]->args[0] == from)
             return casts[i];
@@ -149,6 +180,26 @@ const struct kp_agg *const *kp_agg_all(size_t *ret_count)
     kp_once_run(&registry.once, build);
     *ret_count = registry.agg_count;
     return registry.aggs;
+}
+
+const struct kp_set_func *const *kp_set_find(struct kp_str name, size_t *ret_count)
+{
+    kp_once_run(&registry.once, build);
+    size_t low = 0;
+    while (low < registry.set_count && name_compare(registry.sets[low]->name, name) < 0)
+        low++;
+    size_t end = low;
+    while (end < registry.set_count && name_compare(registry.sets[end]->name, name) == 0)
+        end++;
+    *ret_count = end - low;
+    return registry.sets + low;
+}
+
+const struct kp_set_func *const *kp_set_all(size_t *ret_count)
+{
+    kp_once_run(&registry.once, build);
+    *ret_count = registry.set_count;
+    return registry.sets;
 }
 
 void kp_call_fail(struct kp_call *call, uint32_t row, const char *sqlstate, const char *format, ...)

@@ -40,6 +40,50 @@ static const struct kp_type_info types[KP_TYPE_COUNT] = {
     {KP_UNKNOWN, "unknown", "unknown", 705, -2, 16, 'X', false, true},
 };
 
+#define ARRAY_OF(element, name, short_name, oid)                                                                       \
+    {                                                                                                                  \
+        (enum kp_type_id)(KP_ARRAY_BASE + element), name, short_name, oid, -1, 16, 'A', false, true                    \
+    }
+/* By element; there are none of those that are left out. */
+static const struct kp_type_info arrays[KP_TYPE_COUNT] = {
+    [KP_BOOL] = ARRAY_OF(KP_BOOL, "boolean[]", "_bool", 1000),
+    [KP_INT2] = ARRAY_OF(KP_INT2, "smallint[]", "_int2", 1005),
+    [KP_INT4] = ARRAY_OF(KP_INT4, "integer[]", "_int4", 1007),
+    [KP_INT8] = ARRAY_OF(KP_INT8, "bigint[]", "_int8", 1016),
+    [KP_FLOAT4] = ARRAY_OF(KP_FLOAT4, "real[]", "_float4", 1021),
+    [KP_FLOAT8] = ARRAY_OF(KP_FLOAT8, "double precision[]", "_float8", 1022),
+    [KP_NUMERIC] = ARRAY_OF(KP_NUMERIC, "numeric[]", "_numeric", 1231),
+    [KP_TEXT] = ARRAY_OF(KP_TEXT, "text[]", "_text", 1009),
+    [KP_VARCHAR] = ARRAY_OF(KP_VARCHAR, "character varying[]", "_varchar", 1015),
+    [KP_BPCHAR] = ARRAY_OF(KP_BPCHAR, "character[]", "_bpchar", 1014),
+    [KP_BYTEA] = ARRAY_OF(KP_BYTEA, "bytea[]", "_bytea", 1001),
+    [KP_DATE] = ARRAY_OF(KP_DATE, "date[]", "_date", 1182),
+    [KP_TIME] = ARRAY_OF(KP_TIME, "time without time zone[]", "_time", 1183),
+    [KP_TIMESTAMP] = ARRAY_OF(KP_TIMESTAMP, "timestamp without time zone[]", "_timestamp", 1115),
+    [KP_TIMESTAMPTZ] = ARRAY_OF(KP_TIMESTAMPTZ, "timestamp with time zone[]", "_timestamptz", 1185),
+    [KP_INTERVAL] = ARRAY_OF(KP_INTERVAL, "interval[]", "_interval", 1187),
+    [KP_UUID] = ARRAY_OF(KP_UUID, "uuid[]", "_uuid", 2951),
+    [KP_JSON] = ARRAY_OF(KP_JSON, "json[]", "_json", 199),
+    [KP_JSONB] = ARRAY_OF(KP_JSONB, "jsonb[]", "_jsonb", 3807),
+    [KP_NAME] = ARRAY_OF(KP_NAME, "name[]", "_name", 1003),
+    [KP_OID] = ARRAY_OF(KP_OID, "oid[]", "_oid", 1028),
+    [KP_REGCLASS] = ARRAY_OF(KP_REGCLASS, "regclass[]", "_regclass", 2210),
+    [KP_REGTYPE] = ARRAY_OF(KP_REGTYPE, "regtype[]", "_regtype", 2211),
+    [KP_REGNAMESPACE] = ARRAY_OF(KP_REGNAMESPACE, "regnamespace[]", "_regnamespace", 4090),
+    [KP_REGPROC] = ARRAY_OF(KP_REGPROC, "regproc[]", "_regproc", 1008),
+    [KP_REGROLE] = ARRAY_OF(KP_REGROLE, "regrole[]", "_regrole", 4097),
+};
+
+/* Of signatures, from KP_ANY on. */
+static const struct kp_type_info pseudo_types[] = {
+    {KP_ANY, "\"any\"", "any", 2276, 4, 16, 'P', false, false},
+    {KP_ANYELEMENT, "anyelement", "anyelement", 2283, 4, 16, 'P', false, false},
+    {KP_ANYARRAY, "anyarray", "anyarray", 2277, -1, 16, 'P', false, false},
+    {KP_ANYNONARRAY, "anynonarray", "anynonarray", 2776, 4, 16, 'P', false, false},
+    {KP_ANYCOMPATIBLE, "anycompatible", "anycompatible", 5077, 4, 16, 'P', false, false},
+    {KP_ANYCOMPATIBLEARRAY, "anycompatiblearray", "anycompatiblearray", 5078, -1, 16, 'P', false, false},
+};
+
 static const struct {
     const char *name;
     enum kp_type_id id;
@@ -58,6 +102,10 @@ static const struct {
 
 const struct kp_type_info *kp_type_info(enum kp_type_id id)
 {
+    if (kp_type_is_array(id) && arrays[kp_type_element(id)].name)
+        return &arrays[kp_type_element(id)];
+    if (id >= KP_ANY && id <= KP_ANYCOMPATIBLEARRAY)
+        return &pseudo_types[id - KP_ANY];
     return &types[(unsigned)id < KP_TYPE_COUNT ? id : KP_TYPE_NONE];
 }
 
@@ -69,6 +117,10 @@ enum kp_type_id kp_type_by_name(struct kp_str name)
     for (size_t i = 0; i < KP_COUNT(aliases); i++)
         if (kp_str_equal(name, kp_str(aliases[i].name)))
             return aliases[i].id;
+    for (unsigned i = 1; i < KP_TYPE_COUNT; i++)
+        if (arrays[i].name &&
+            (kp_str_equal(name, kp_str(arrays[i].short_name)) || kp_str_equal(name, kp_str(arrays[i].name))))
+            return arrays[i].id;
     return KP_TYPE_NONE;
 }
 
@@ -77,6 +129,8 @@ enum kp_type_id kp_type_by_oid(uint32_t oid)
     for (unsigned i = 1; i < KP_TYPE_COUNT; i++)
         if (types[i].oid == oid)
             return types[i].id;
+        else if (arrays[i].name && arrays[i].oid == oid)
+            return arrays[i].id;
     return KP_TYPE_NONE;
 }
 
@@ -111,6 +165,11 @@ static void print_interval_mod(int32_t mod, struct kp_buf *out)
 void kp_type_print(struct kp_type type, struct kp_buf *out)
 {
     const struct kp_type_info *info = kp_type_info(type.id);
+    if (kp_type_is_array(type.id)) {
+        kp_type_print((struct kp_type){kp_type_element(type.id), type.mod}, out);
+        kp_buf_append_text(out, "[]");
+        return;
+    }
     if (type.mod < 0) {
         kp_buf_append_text(out, type.id == KP_BPCHAR ? "bpchar" : info->name);
         return;

@@ -18,6 +18,9 @@
  *   interval      16    struct kp_interval
  *   uuid          16    bytes
  *   json, jsonb   16    struct kp_text: the text; jsonb in its canonical form
+ *   arrays        16    struct kp_text: the bytes of vec/array.h
+ *
+ * An array's type id is its element's plus KP_ARRAY_BASE, so that the two lead to each other by arithmetic.
  *
  * A type is an id and a modifier (varchar(10), numeric(12,2)) as PostgreSQL encodes it, -1 for none.
  */
@@ -61,9 +64,32 @@ enum kp_type_id {
     KP_REGROLE,
     KP_UNKNOWN, /* a literal not yet typed: text */
     KP_TYPE_COUNT,
-    KP_ANY,       /* in signatures only: any type */
-    KP_ANYELEMENT /* in signatures only: all of these are one type */
+    KP_ANY,                /* in signatures only: any type */
+    KP_ANYELEMENT,         /* in signatures only: all of these are one type */
+    KP_ANYARRAY,           /* in signatures only: arrays of KP_ANYELEMENT */
+    KP_ANYNONARRAY,        /* in signatures only: any type but arrays */
+    KP_ANYCOMPATIBLE,      /* in signatures only: all of these become one type */
+    KP_ANYCOMPATIBLEARRAY, /* in signatures only: arrays that become arrays of KP_ANYCOMPATIBLE */
+    KP_ARRAY_BASE = 128,   /* + an element's id */
+    KP_INT4_ARRAY = KP_ARRAY_BASE + KP_INT4,
+    KP_TEXT_ARRAY = KP_ARRAY_BASE + KP_TEXT,
+    KP_ARRAY_END = KP_ARRAY_BASE + KP_TYPE_COUNT,
+    KP_TYPE_ID_MAX = 1 << 24 /* room for what comes by CREATE TYPE */
 };
+
+static inline bool kp_type_is_array(enum kp_type_id id)
+{
+    return id > KP_ARRAY_BASE && id < KP_ARRAY_END;
+}
+static inline enum kp_type_id kp_type_array_of(enum kp_type_id element)
+{
+    return (enum kp_type_id)(element + KP_ARRAY_BASE);
+}
+/* Of an array. */
+static inline enum kp_type_id kp_type_element(enum kp_type_id array)
+{
+    return (enum kp_type_id)(array - KP_ARRAY_BASE);
+}
 
 struct kp_type {
     enum kp_type_id id;
@@ -79,9 +105,9 @@ struct kp_type_info {
     uint32_t oid;           /* PostgreSQL's */
     int16_t pg_len;         /* pg_type.typlen: -1 variable */
     uint8_t bytes;          /* width of a value in a vector */
-    char category;          /* pg_type.typcategory: 'N', 'S', 'D', 'B', 'T', 'U', 'X' */
+    char category;          /* pg_type.typcategory: 'N', 'S', 'D', 'B', 'T', 'U', 'A', 'X' */
     bool preferred;         /* pg_type.typispreferred */
-    bool string;            /* a struct kp_text */
+    bool string;            /* a struct kp_text: texts, but also arrays, whose bytes are no text */
 };
 const struct kp_type_info *kp_type_info(enum kp_type_id id);
 /* By any of its SQL names ("int", "int4", "integer", "timestamp without time zone", …), case folded already; NONE if
@@ -94,7 +120,10 @@ void kp_type_print(struct kp_type type, struct kp_buf *out);
  */
 static inline bool kp_type_has_faces(enum kp_type_id id)
 {
-    return id == KP_NUMERIC || id == KP_FLOAT4 || id == KP_FLOAT8 || id == KP_INTERVAL || id == KP_BPCHAR;
+    if (kp_type_is_array(id))
+        id = kp_type_element(id);
+    return id == KP_NUMERIC || id == KP_FLOAT4 || id == KP_FLOAT8 || id == KP_INTERVAL || id == KP_BPCHAR ||
+           id == KP_JSONB;
 }
 #define KP_CASE_OIDS                                                                                                   \
     case KP_OID:                                                                                                       \

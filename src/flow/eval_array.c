@@ -1,0 +1,163 @@
+/*
+ * Expressions over the elements of arrays: x op ANY (array), x op ALL (array), a cast of every element.
+ *
+ * The elements of all rows become one vector, the operator or cast runs over it once, and its results are put together
+ * row by row. A row fails by the first element whose result is needed and failed: ANY stops at the first true one.
+ */
+#include "flow/eval.h"
+#include "vec/array.h"
+
+/* The elements of a vector of arrays, row after row. */
+struct elements {
+    uint32_t rows, count;
+    uint32_t *starts; /* rows + 1 */
+    uint32_t *owners; /* count */
+    struct kp_vec values;
+};
+
+static void take_elements(struct kp_eval *eval, const struct kp_vec *arrays, uint32_t rows, struct elements *ret)
+{
+    enum kp_type_id type = arrays->type.id;
+    struct kp_array array;
+    ret->rows = rows;
+    ret->starts = kp_arena_alloc(eval->arena, ((size_t)rows + 1) * sizeof *ret->starts);
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < rows; i++) {
+        ret->starts[i] = (uint32_t)count;
+        if (!kp_vec_is_null(arrays, i)) {
+            kp_array_read(type, kp_vec_at(arrays, i), &array);
+            count += array.count;
+        }
+    }
+    KP_ASSERT(count < UINT32_MAX);
+    ret->starts[rows] = ret->count = (uint32_t)count;
+    ret->owners = kp_arena_alloc(eval->arena, (count + 1) * sizeof *ret->owners);
+    kp_vec_init(&ret->values, eval->arena, (struct kp_type){kp_type_element(type), arrays->type.mod}, ret->count + 1);
+    size_t width = kp_vec_width(&ret->values), at = 0;
+    memset(ret->values.data, 0, width * (count + 1));
+    for (uint32_t i = 0; i < rows; i++) {
+        if (kp_vec_is_null(arrays, i))
+            continue;
+        kp_array_read(type, kp_vec_at(arrays, i), &array);
+        for (uint32_t e = 0; e < array.count; e++, at++) {
+            ret->owners[at] = i;
+            if (!kp_array_get(&array, e, eval->arena, (char *)ret->values.data + at * width)) {
+                kp_vec_need_valid(&ret->values, eval->arena, ret->count + 1);
+                kp_vec_set_null(&ret->values, (uint32_t)at);
+            }
+        }
+    }
+}
+
+/* Runs a kernel over `rows` rows; ret_failed[i] is the row's error, or NULL. */
+static const struct kp_row_error **run(struct kp_eval *eval, const struct kp_func *func, struct kp_type type,
+                                       const struct kp_vec *const *args, uint32_t arg_count, uint32_t rows,
+                                       struct kp_vec *ret_vec)
+{
+    const struct kp_row_error **failed = kp_arena_calloc(eval->arena, ((size_t)rows + 1) * sizeof(void *));
+    kp_vec_init(ret_vec, eval->arena, type, rows + 1);
+    if (rows == 0)
+        return failed;
+    bool strict = func->flags & KP_STRICT;
+    for (uint32_t a = 0; strict && a < arg_count; a++)
+        for (uint32_t i = 0; args[a]->valid && i < rows; i++)
+            if (kp_vec_is_null(args[a], i)) {
+                kp_vec_need_valid(ret_vec, eval->arena, rows + 1);
+                kp_vec_set_null(ret_vec, i);
+            }
+    struct kp_call call = {
+        .arena = eval->arena, .settings = eval->settings, .rows = rows, .arg_count = arg_count, .type = type};
+    if (func->prepare) {
+        const struct kp_datum *none[KP_FUNCTION_ARGS_MAX] = {NULL};
+        call.prepared = func->prepare(eval->arena, none, arg_count);
+    }
+    func->kernel(&call, args, ret_vec);
+    for (uint32_t e = call.error_count; e-- > 0;)
+        if (!strict || !kp_vec_is_null(ret_vec, call.errors[e].row))
+            failed[call.errors[e].row] = &call.errors[e];
+    return failed;
+}
+
+static void fail_row(struct kp_eval *eval, const struct kp_row_error *error, uint32_t row)
+{
+    struct kp_row_error copy = *error;
+    copy.row = row;
+    kp_eval_note(eval, &copy, 1);
+}
+
+void kp_eval_any_all(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
+                     struct kp_vec *ret_vec)
+{
+    struct kp_vec left, arrays, gathered, results;
+    kp_eval(eval, expr->args[0], batch, &left);
+    kp_eval(eval, expr->args[1], batch, &arrays);
+    uint32_t rows = batch->rows;
+    struct kp_vec flat = kp_vec_flatten(&arrays, eval->arena, rows);
+    struct elements elements;
+    take_elements(eval, &flat, rows, &elements);
+    kp_vec_gather(&left, elements.owners, elements.count, eval->arena, &gathered);
+    const struct kp_vec *args[2] = {&gathered, &elements.values};
+    const struct kp_row_error **failed = run(eval, expr->func, KP_TYPE(KP_BOOL), args, 2, elements.count, &results);
+    kp_vec_init(ret_vec, eval->arena, KP_TYPE(KP_BOOL), rows);
+    uint8_t *to = ret_vec->data;
+    const uint8_t *from = results.data;
+    bool any = expr->kind == KP_EXPR_ANY;
+    for (uint32_t i = 0; i < rows; i++) {
+        bool null = kp_vec_is_null(&flat, i), decided = false;
+        for (uint32_t e = elements.starts[i]; !decided && e < elements.starts[i + 1]; e++) {
+            if (failed[e]) {
+                fail_row(eval, failed[e], i);
+                break;
+            }
+            if (kp_vec_is_null(&results, e))
+                null = true;
+            else
+                decided = (from[e] != 0) == any;
+        }
+        to[i] = decided == any;
+        if (!decided && null) {
+            kp_vec_need_valid(ret_vec, eval->arena, rows);
+            kp_vec_set_null(ret_vec, i);
+        }
+    }
+}
+
+void kp_eval_array_coerce(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
+                          struct kp_vec *ret_vec)
+{
+    struct kp_vec arrays, results;
+    kp_eval(eval, expr->args[0], batch, &arrays);
+    uint32_t rows = arrays.constant ? 1 : batch->rows;
+    struct elements elements;
+    take_elements(eval, &arrays, rows, &elements);
+    struct kp_type type = {kp_type_element(expr->type.id), expr->type.mod};
+    const struct kp_vec *args[1] = {&elements.values};
+    const struct kp_row_error **failed = run(eval, expr->func, type, args, 1, elements.count, &results);
+    kp_vec_init(ret_vec, eval->arena, expr->type, rows);
+    ret_vec->constant = arrays.constant;
+    ret_vec->valid = arrays.valid;
+    struct kp_text *to = ret_vec->data;
+    struct kp_array_builder builder = {.element = type.id};
+    for (uint32_t i = 0; i < rows; i++) {
+        if (kp_vec_is_null(&arrays, i))
+            continue;
+        bool good = true;
+        for (uint32_t e = elements.starts[i]; good && e < elements.starts[i + 1]; e++) {
+            if (failed[e]) {
+                good = false;
+                for (uint32_t r = 0; r < (arrays.constant ? batch->rows : 1); r++)
+                    fail_row(eval, failed[e], arrays.constant ? r : i);
+            }
+            kp_array_add(&builder, kp_vec_is_null(&results, e) ? NULL : kp_vec_at(&results, e));
+        }
+        struct kp_array shape;
+        kp_array_read(arrays.type.id, kp_vec_at(&arrays, i), &shape);
+        if (good) {
+            to[i] = kp_array_make_shaped(&builder, shape.dimensions, shape.lengths, shape.lows, eval->arena);
+        } else {
+            kp_array_builder_finish(&builder);
+            to[i] = kp_array_make(&builder, eval->arena);
+        }
+    }
+    kp_array_builder_finish(&builder);
+}

@@ -1,0 +1,140 @@
+/*
+ * ARRAY[…], subscripts and slices: calls of functions that SQL cannot name (vec/fn_array.c).
+ *
+ *   ARRAY[a, b]          kp_array(a, b)            ARRAY[[a], [b]]   kp_array_nest(kp_array(a), kp_array(b))
+ *   x[1][2]              kp_array_at(x, 1, 2)
+ *   x[1:2][:3][4]        kp_array_slice(x, 'lulu…', …): which bounds are given, then the bounds; x[4] there means 1:4
+ *
+ * Of ARRAY[…]::type[] the elements are cast one by one, as PostgreSQL does.
+ */
+#include "sql/bind.h"
+#include "vec/array.h"
+
+static enum kp_code make_call(struct binder *binder, const char *name, struct kp_type type, struct kp_expr **args,
+                              uint32_t count, int32_t location, struct kp_expr **ret_expr)
+{
+    size_t found;
+    const struct kp_func *const *funcs = kp_func_find(KP_FUNC_FUNCTION, kp_str(name), &found);
+    KP_ASSERT(found == 1);
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CALL, type, location, count);
+    expr->func = funcs[0];
+    for (uint32_t i = 0; i < count; i++)
+        expr->args[i] = args[i];
+    kp_expr_settle(expr);
+    *ret_expr = kp_bind_fold(binder, expr);
+    return KP_OK;
+}
+
+static enum kp_code empty_array(struct binder *binder, struct kp_type target, int32_t location,
+                                struct kp_expr **ret_expr)
+{
+    if (target.id == KP_TYPE_NONE) {
+        kp_bind_fail(binder, location, KP_INVALID, "42P18", "cannot determine type of empty array");
+        return kp_error_hint(binder->err, "Explicitly cast to the desired type, for example ARRAY[]::integer[].");
+    }
+    return make_call(binder, "kp_array", target, NULL, 0, location, ret_expr);
+}
+
+enum kp_code kp_bind_array(struct binder *binder, const struct expr_place *place, const PgQuery__AArrayExpr *node,
+                           struct kp_type target, struct kp_expr **ret_expr)
+{
+    uint32_t count = (uint32_t)node->n_elements;
+    bool nested = false;
+    struct kp_type common;
+    if (count == 0)
+        return empty_array(binder, target, node->location, ret_expr);
+    struct kp_expr **args = kp_arena_alloc(binder->arena, count * sizeof *args);
+    for (uint32_t i = 0; i < count; i++) {
+        const PgQuery__Node *element = node->elements[i];
+        if (element->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR)
+            KP_TRY(kp_bind_array(binder, place, element->a_array_expr, target, &args[i]));
+        else
+            KP_TRY(kp_bind_expr(binder, place, element, &args[i]));
+        nested |= kp_type_is_array(args[i]->type.id);
+    }
+    if (target.id == KP_TYPE_NONE) {
+        KP_TRY(kp_bind_common_type(binder, args, count, "ARRAY", &common));
+        nested = kp_type_is_array(common.id);
+    } else {
+        common = nested ? target : (struct kp_type){kp_type_element(target.id), target.mod};
+    }
+    for (uint32_t i = 0; i < count; i++)
+        KP_TRY(kp_bind_coerce(binder, args[i], common, target.id == KP_TYPE_NONE ? COERCE_IMPLICIT : COERCE_EXPLICIT,
+                              &args[i]));
+    struct kp_type type = common;
+    if (!nested) {
+        type.id = kp_type_array_of(common.id);
+        if (kp_type_info(type.id)->category != 'A')
+            return kp_bind_fail(binder, node->location, KP_NOT_FOUND, "42704",
+                                "could not find array type for data type %s", kp_type_info(common.id)->name);
+    }
+    return make_call(binder, nested ? "kp_array_nest" : "kp_array", type, args, count, node->location, ret_expr);
+}
+
+/* ---- subscripts ---- */
+
+static enum kp_code bind_subscript(struct binder *binder, const struct expr_place *place, const PgQuery__Node *node,
+                                   struct kp_expr **ret_expr)
+{
+    struct kp_expr *expr;
+    KP_TRY(kp_bind_expr(binder, place, node, &expr));
+    if (!kp_can_coerce(expr->type.id, KP_INT4, COERCE_ASSIGNMENT))
+        return kp_bind_fail(binder, expr->location, KP_INVALID, "42804", "array subscript must have type integer");
+    return kp_bind_coerce(binder, expr, KP_TYPE(KP_INT4), COERCE_ASSIGNMENT, ret_expr);
+}
+
+static enum kp_code apply_subscripts(struct binder *binder, const struct expr_place *place, struct kp_expr *array,
+                                     PgQuery__Node *const *nodes, size_t count, struct kp_expr **ret_expr)
+{
+    struct kp_expr *args[2 + 2 * KP_ARRAY_DIMENSIONS_MAX];
+    char given[2 * KP_ARRAY_DIMENSIONS_MAX + 1];
+    uint32_t arg_count = 2, marks = 0;
+    bool slice = false;
+    if (count > KP_ARRAY_DIMENSIONS_MAX)
+        return kp_bind_fail(binder, array->location, KP_INVALID, "54000",
+                            "number of array dimensions (%zu) exceeds the maximum allowed (%d)", count,
+                            KP_ARRAY_DIMENSIONS_MAX);
+    for (size_t i = 0; i < count; i++)
+        slice |= nodes[i]->a_indices->is_slice;
+    for (size_t i = 0; i < count; i++) {
+        const PgQuery__AIndices *indices = nodes[i]->a_indices;
+        if (indices->lidx)
+            KP_TRY(bind_subscript(binder, place, indices->lidx, &args[arg_count++]));
+        if (indices->uidx)
+            KP_TRY(bind_subscript(binder, place, indices->uidx, &args[arg_count++]));
+        given[marks++] = indices->lidx ? 'l' : indices->is_slice ? '-' : '1';
+        given[marks++] = indices->uidx ? 'u' : '-';
+    }
+    given[marks] = '\0';
+    args[0] = array;
+    args[1] = kp_bind_text(binder, given);
+    if (slice)
+        return make_call(binder, "kp_array_slice", array->type, args, arg_count, array->location, ret_expr);
+    args[1] = array;
+    struct kp_type element = {kp_type_element(array->type.id), array->type.mod};
+    return make_call(binder, "kp_array_at", element, args + 1, arg_count - 1, array->location, ret_expr);
+}
+
+enum kp_code kp_bind_indirection(struct binder *binder, const struct expr_place *place,
+                                 const PgQuery__AIndirection *node, struct kp_expr **ret_expr)
+{
+    struct kp_expr *value;
+    KP_TRY(kp_bind_expr(binder, place, node->arg, &value));
+    for (size_t i = 0; i < node->n_indirection;) {
+        size_t run = i;
+        while (run < node->n_indirection && node->indirection[run]->node_case == PG_QUERY__NODE__NODE_A_INDICES)
+            run++;
+        if (run == i)
+            return kp_bind_fail(binder, value->location, KP_INVALID, "42809",
+                                "column notation applied to type %s, which is not a composite type",
+                                kp_type_info(value->type.id)->name);
+        if (!kp_type_is_array(value->type.id))
+            return kp_bind_fail(binder, value->location, KP_INVALID, "42804",
+                                "cannot subscript type %s because it does not support subscripting",
+                                kp_type_info(value->type.id)->name);
+        KP_TRY(apply_subscripts(binder, place, value, node->indirection + i, run - i, &value));
+        i = run;
+    }
+    *ret_expr = value;
+    return KP_OK;
+}

@@ -1,0 +1,313 @@
+/*
+ * JSON text that is known to be valid, read by walking over it; jsonb's order.
+ *
+ * jsonb's order is that of these bytes, a level at a time, so order and hash are made of them:
+ *
+ *   top level    00 empty array | 01 scalar | 02 be32 items, items | 03 be32 members, members
+ *   inside       10 null | 11 text 00 | 12 numeric | 13 bool | 14 be32 items, items | 15 be32 members, members
+ *   member       text 00 | value
+ *
+ * (That an empty array is below all else at the top is PostgreSQL's own.)
+ */
+#include "vec/jsonb.h"
+
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/utf8.h"
+#include "vec/numeric.h"
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+struct kp_str kp_jsonb_trim(struct kp_str text)
+{
+    while (text.len && is_space(text.ptr[0]))
+        text.ptr++, text.len--;
+    while (text.len && is_space(text.ptr[text.len - 1]))
+        text.len--;
+    return text;
+}
+
+enum kp_jsonb_kind kp_jsonb_kind(struct kp_str value)
+{
+    switch (value.len ? value.ptr[0] : 'n') {
+    case 'n':
+        return KP_JSONB_NULL;
+    case '"':
+        return KP_JSONB_STRING;
+    case 't':
+    case 'f':
+        return KP_JSONB_BOOL;
+    case '[':
+        return KP_JSONB_ARRAY;
+    case '{':
+        return KP_JSONB_OBJECT;
+    default:
+        return KP_JSONB_NUMBER;
+    }
+}
+
+static const char *string_end(const char *at, const char *end)
+{
+    for (at++; at < end && *at != '"'; at++)
+        if (*at == '\\')
+            at++;
+    return at < end ? at + 1 : end;
+}
+
+const char *kp_jsonb_value_end(const char *at, const char *end)
+{
+    uint32_t depth = 0;
+    while (at < end) {
+        switch (*at) {
+        case '"':
+            at = string_end(at, end);
+            break;
+        case '{':
+        case '[':
+            depth++;
+            at++;
+            continue;
+        case '}':
+        case ']':
+            depth--;
+            at++;
+            break;
+        case ',':
+        case ':':
+        case ' ':
+        case '\t':
+        case '\n':
+        case '\r':
+            at++;
+            continue;
+        default:
+            while (at < end && !strchr(",:]} \t\n\r", *at))
+                at++;
+        }
+        if (depth == 0)
+            return at;
+    }
+    return end;
+}
+
+static const char *spaces_end(const char *at, const char *end)
+{
+    while (at < end && is_space(*at))
+        at++;
+    return at;
+}
+
+void kp_jsonb_items_begin(struct kp_jsonb_items *items, struct kp_str value)
+{
+    enum kp_jsonb_kind kind = kp_jsonb_kind(value);
+    *items = (struct kp_jsonb_items){value.ptr, value.ptr, kind == KP_JSONB_OBJECT};
+    if (kind >= KP_JSONB_ARRAY) {
+        items->end = value.ptr + value.len - 1;
+        items->at = spaces_end(value.ptr + 1, items->end);
+    }
+}
+
+bool kp_jsonb_items_next(struct kp_jsonb_items *items, struct kp_str *ret_key, struct kp_str *ret_value)
+{
+    if (items->at >= items->end)
+        return false;
+    const char *at = items->at, *end = items->end;
+    if (items->object) {
+        const char *behind = string_end(at, end);
+        *ret_key = (struct kp_str){at, (size_t)(behind - at)};
+        at = spaces_end(spaces_end(behind, end) + 1, end); /* the colon */
+    }
+    const char *behind = kp_jsonb_value_end(at, end);
+    *ret_value = (struct kp_str){at, (size_t)(behind - at)};
+    at = spaces_end(behind, end);
+    items->at = at < end ? spaces_end(at + 1, end) : end; /* the comma */
+    return true;
+}
+
+uint32_t kp_jsonb_item_count(struct kp_str value)
+{
+    struct kp_jsonb_items items;
+    struct kp_str key, item;
+    uint32_t count = 0;
+    for (kp_jsonb_items_begin(&items, value); kp_jsonb_items_next(&items, &key, &item);)
+        count++;
+    return count;
+}
+
+/* ---- strings ---- */
+
+static uint32_t hex4(const char *at)
+{
+    uint32_t unit = 0;
+    for (int i = 0; i < 4; i++)
+        unit = unit << 4 | (uint32_t)(at[i] <= '9' ? at[i] - '0' : (at[i] | 32) - 'a' + 10);
+    return unit;
+}
+
+bool kp_jsonb_string_text(struct kp_str quoted, struct kp_buf *out)
+{
+    static const char escapes[] = "bfnrt", meanings[] = "\b\f\n\r\t";
+    const char *at = quoted.ptr + 1, *end = quoted.ptr + quoted.len - 1;
+    while (at < end) {
+        const char *escape = memchr(at, '\\', (size_t)(end - at));
+        kp_buf_append(out, at, (size_t)((escape ? escape : end) - at));
+        if (!escape)
+            return true;
+        at = escape + 2;
+        const char *named = strchr(escapes, escape[1]);
+        if (escape[1] != 'u') {
+            kp_buf_append_byte(out, (uint8_t)(named ? meanings[named - escapes] : escape[1]));
+            continue;
+        }
+        uint32_t point = hex4(at);
+        at += 4;
+        if (point >= 0xd800 && point < 0xdc00 && end - at >= 6 && at[0] == '\\' && at[1] == 'u') {
+            point = 0x10000 + ((point - 0xd800) << 10) + (hex4(at + 2) - 0xdc00);
+            at += 6;
+        }
+        if (point == 0)
+            return false;
+        char utf8[4];
+        kp_buf_append(out, utf8, kp_utf8_encode(point, utf8));
+    }
+    return true;
+}
+
+bool kp_jsonb_key_is(struct kp_str quoted, struct kp_str name)
+{
+    if (!memchr(quoted.ptr, '\\', quoted.len))
+        return quoted.len - 2 == name.len && (name.len == 0 || memcmp(quoted.ptr + 1, name.ptr, name.len) == 0);
+    struct kp_buf text = {0};
+    bool is =
+        kp_jsonb_string_text(quoted, &text) && kp_str_equal((struct kp_str){(const char *)text.data, text.len}, name);
+    kp_buf_finish(&text);
+    return is;
+}
+
+/* ---- members and items ---- */
+
+bool kp_jsonb_member(struct kp_str object, struct kp_str name, struct kp_str *ret_value)
+{
+    struct kp_jsonb_items items;
+    struct kp_str key, value;
+    bool found = false;
+    if (kp_jsonb_kind(object) != KP_JSONB_OBJECT)
+        return false;
+    for (kp_jsonb_items_begin(&items, object); kp_jsonb_items_next(&items, &key, &value);)
+        if (kp_jsonb_key_is(key, name)) {
+            *ret_value = value;
+            found = true;
+        }
+    return found;
+}
+
+bool kp_jsonb_item(struct kp_str array, int64_t index, struct kp_str *ret_value)
+{
+    struct kp_jsonb_items items;
+    struct kp_str key;
+    if (kp_jsonb_kind(array) != KP_JSONB_ARRAY)
+        return false;
+    if (index < 0)
+        index += kp_jsonb_item_count(array);
+    if (index < 0)
+        return false;
+    kp_jsonb_items_begin(&items, array);
+    while (kp_jsonb_items_next(&items, &key, ret_value))
+        if (index-- == 0)
+            return true;
+    return false;
+}
+
+/* ---- order ---- */
+
+static void append_string(struct kp_buf *key, struct kp_str quoted)
+{
+    kp_jsonb_string_text(quoted, key); /* jsonb has no NUL */
+    kp_buf_append_byte(key, 0);
+}
+
+static void append_inside(struct kp_buf *key, struct kp_str value);
+
+static void append_items(struct kp_buf *key, struct kp_str value)
+{
+    struct kp_jsonb_items items;
+    struct kp_str name, item;
+    size_t start = key->len;
+    uint32_t count = 0;
+    kp_buf_append_be32(key, 0);
+    for (kp_jsonb_items_begin(&items, value); kp_jsonb_items_next(&items, &name, &item); count++) {
+        if (items.object)
+            append_string(key, name);
+        append_inside(key, item);
+    }
+    count = __builtin_bswap32(count);
+    memcpy(key->data + start, &count, sizeof count);
+}
+
+static void append_inside(struct kp_buf *key, struct kp_str value)
+{
+    enum kp_jsonb_kind kind = kp_jsonb_kind(value);
+    struct kp_numeric number;
+    struct kp_arena arena = {0};
+    kp_buf_append_byte(key, (uint8_t)(0x10 + kind));
+    switch (kind) {
+    case KP_JSONB_NULL:
+        break;
+    case KP_JSONB_STRING:
+        append_string(key, value);
+        break;
+    case KP_JSONB_NUMBER:
+        if (kp_numeric_parse(value, &arena, &number, NULL) == KP_OK)
+            kp_numeric_sort_key(&number, key);
+        kp_arena_finish(&arena);
+        break;
+    case KP_JSONB_BOOL:
+        kp_buf_append_byte(key, value.ptr[0] == 't');
+        break;
+    case KP_JSONB_ARRAY:
+    case KP_JSONB_OBJECT:
+        append_items(key, value);
+        break;
+    }
+}
+
+void kp_jsonb_sort_key(struct kp_buf *key, struct kp_str value)
+{
+    enum kp_jsonb_kind kind = kp_jsonb_kind(value);
+    if (kind == KP_JSONB_ARRAY && kp_jsonb_item_count(value) == 0) {
+        kp_buf_append_byte(key, 0);
+    } else if (kind < KP_JSONB_ARRAY) {
+        kp_buf_append_byte(key, 1);
+        append_inside(key, value);
+    } else {
+        kp_buf_append_byte(key, kind == KP_JSONB_ARRAY ? 2 : 3);
+        append_items(key, value);
+    }
+}
+
+int kp_jsonb_compare(struct kp_str a, struct kp_str b)
+{
+    if (kp_str_equal(a, b))
+        return 0;
+    struct kp_buf left = {0}, right = {0};
+    kp_jsonb_sort_key(&left, a);
+    kp_jsonb_sort_key(&right, b);
+    int order = kp_str_compare((struct kp_str){(const char *)left.data, left.len},
+                               (struct kp_str){(const char *)right.data, right.len});
+    kp_buf_finish(&left);
+    kp_buf_finish(&right);
+    return (order > 0) - (order < 0);
+}
+
+uint64_t kp_jsonb_hash(struct kp_str value)
+{
+    struct kp_buf key = {0};
+    kp_jsonb_sort_key(&key, value);
+    uint64_t hash = kp_hash_bytes(key.data, key.len);
+    kp_buf_finish(&key);
+    return hash;
+}
