@@ -3,7 +3,7 @@
  *
  *   loop   calls from other threads (DDL, joins of backfilled graphs)
  *          a span of the log from `position`  ─►  step  ─►  stores  ─►  publish  ─►  sinks
- *          nothing new: wait for a commit or a call
+ *          nothing new: wait for a commit, a call, or the moment at which a tick is due (tick.c)
  *
  * After opening, the log is replayed the same way, in large steps that hold back emission (partial) but for the last
  * and for the positions at which sinks left off; nothing is published until the end is met, and readers wait for it.
@@ -247,8 +247,10 @@ static enum kp_code replay_to(struct kp_db *db, int64_t limit, struct kp_error *
     bool moved = true;
     while (moved && db->position < limit && !db->stop)
         KP_TRY(advance(db, limit, true, &moved, err));
-    KP_TRY(step_graph(db, NULL, 0, db->position, kp_log_time_us(db->log), false, false, err));
-    return publish(db, kp_log_time_us(db->log), err);
+    int64_t log_time_us;
+    KP_TRY(kp_log_time_at(db->log, db->position, &log_time_us, err));
+    KP_TRY(step_graph(db, NULL, 0, db->position, log_time_us, false, false, err));
+    return publish(db, log_time_us, err);
 }
 
 /* Sinks that never wrote begin with all rows. */
@@ -296,6 +298,34 @@ static bool stopping(struct kp_db *db)
     return stop;
 }
 
+/* Writes a tick if one is due; returns how long to wait before the next look, negative: there is no timer. */
+static int64_t write_tick(struct kp_db *db)
+{
+    static const int64_t LOOK_US_MAX = 250000; /* clocks may be set forward */
+    struct kp_error err;
+    int64_t due_us = kp_tick_due_us(db);
+    if (due_us == INT64_MAX)
+        return -1;
+    int64_t wait_us = due_us - db->os->wall_us(db->os->ctx);
+    if (wait_us > 0)
+        return KP_MIN(wait_us, LOOK_US_MAX);
+    if (kp_tick_write(db, &err) == KP_OK)
+        return 0;
+    if (kp_log_health(db->log, NULL) != KP_OK)
+        kp_db_poison(db, &err);
+    return LOOK_US_MAX; /* a full disk may have refused it */
+}
+
+/* wait_us negative: no timer runs. */
+static void wait_for_work(struct kp_db *db, int64_t wait_us)
+{
+    bool in_time = true;
+    kp_mutex_lock(&db->mutex);
+    while (in_time && !db->commit_seen && !db->calls && !db->stop)
+        in_time = kp_cond_wait_us(&db->engine_wake, &db->mutex, wait_us);
+    kp_mutex_unlock(&db->mutex);
+}
+
 static void engine_run(void *arg)
 {
     struct kp_db *db = arg;
@@ -321,11 +351,11 @@ static void engine_run(void *arg)
             continue;
         if (!atomic_load(&db->poisoned) && kp_sinks_pending(db) && kp_sinks_emit(db, &err) != KP_OK)
             kp_db_poison(db, &err);
-        bool in_time = true; /* else what sinks have to write is tried again: a full disk may have refused it */
-        kp_mutex_lock(&db->mutex);
-        while (!db->commit_seen && !db->calls && !db->stop && in_time)
-            in_time = kp_cond_wait_us(&db->engine_wake, &db->mutex, db->sink_writes ? SINK_RETRY_US : -1);
-        kp_mutex_unlock(&db->mutex);
+        int64_t wait_us = db->sink_writes ? SINK_RETRY_US : -1; /* a full disk may have refused what they write */
+        int64_t tick_us = write_tick(db);
+        if (tick_us >= 0)
+            wait_us = wait_us < 0 ? tick_us : KP_MIN(wait_us, tick_us);
+        wait_for_work(db, wait_us);
     }
     run_calls(db);
 }

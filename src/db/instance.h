@@ -80,7 +80,8 @@ struct kp_db {
     struct kp_catalog *catalog;
     struct kp_view_clock *clock;
     struct kp_budget memory, state_memory, query_memory;
-    uint32_t catalog_topic, sinks_topic;
+    uint32_t catalog_topic, sinks_topic, ticks_topic; /* ticks: 0 before the first; engine thread */
+    int64_t tick_us;                                  /* of the last tick; engine thread */
 
     /* the engine thread's */
     struct kp_thread engine;
@@ -211,6 +212,13 @@ KP_MUST enum kp_code kp_sink_check(const struct kp_relation *relation, struct kp
 /* Engine thread, after names were switched: sinks go over to the promoted version of their view and write the
  * difference. */
 KP_MUST enum kp_code kp_sinks_switch(struct kp_db *db, struct kp_error *err);
+
+/* ---- tick.c: engine thread ---- */
+
+/* When the log's time must have moved although no record comes: unix microseconds, INT64_MAX: never. */
+int64_t kp_tick_due_us(struct kp_db *db);
+/* Writes a record that says no more than that: durable on return. */
+KP_MUST enum kp_code kp_tick_write(struct kp_db *db, struct kp_error *err);
 
 /* ---- dead.c ---- */
 

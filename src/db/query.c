@@ -309,7 +309,10 @@ static enum kp_code run_at(struct run *run, struct kp_arena *arena, struct kp_ba
     struct kp_catalog_facts facts;
     kp_system_facts(session, &facts);
     settings.facts = &facts;
-    settings.now_us = kp_view_clock_time_us(session->db->clock) - 946684800000000;
+    int64_t log_time_us = kp_view_clock_time_us(session->db->clock);
+    if (run->travel)
+        KP_TRY(kp_log_time_at(session->db->log, run->snapshot.position, &log_time_us, err));
+    settings.now_us = log_time_us - 946684800000000;
     struct kp_query_options options = {
         .budget = &session->db->query_memory, .settings = &settings, .cancel = &session->cancelled};
     return kp_flow_query(run->plan, &options, scan_rows, run, arena, ret_batches, ret_count, err);

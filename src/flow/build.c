@@ -67,6 +67,32 @@ static enum kp_code build_emit(struct build *build, const struct kp_plan *plan, 
     return code;
 }
 
+/* Conditions on now() are operators of their own, above the others: in a bounded step now() is a constant like others.
+ */
+static struct kp_node *build_filter(struct build *build, const struct kp_plan *plan, struct kp_node *input)
+{
+    struct kp_expr *predicate = plan->filter.predicate;
+    if (build->graph->bounded || !kp_expr_has(predicate, KP_EXPR_NOW))
+        return kp_op_filter(build->graph, plan, build->settings, input);
+    bool list = predicate->kind == KP_EXPR_AND;
+    struct kp_expr **all = list ? predicate->args : &predicate;
+    uint32_t count = list ? predicate->arg_count : 1, still = 0;
+    struct kp_expr rest = *predicate;
+    rest.args = kp_calloc(count + 1, sizeof *rest.args);
+    for (uint32_t i = 0; i < count; i++)
+        if (!kp_expr_has(all[i], KP_EXPR_NOW))
+            rest.args[still++] = all[i];
+    rest.arg_count = still;
+    struct kp_plan below = *plan;
+    below.filter.predicate = still == 1 ? rest.args[0] : &rest;
+    struct kp_node *node = still ? kp_op_filter(build->graph, &below, build->settings, input) : input;
+    for (uint32_t i = 0; i < count; i++)
+        if (kp_expr_has(all[i], KP_EXPR_NOW))
+            node = kp_op_temporal(build->graph, plan, all[i], build->settings, node);
+    kp_free(rest.args);
+    return node;
+}
+
 static enum kp_code build_from_input(struct build *build, const struct kp_plan *plan, struct kp_node *const *inputs,
                                      struct kp_node **ret_node, struct kp_error *err)
 {
@@ -80,7 +106,7 @@ static enum kp_code build_from_input(struct build *build, const struct kp_plan *
         *ret_node = input;
         return KP_OK;
     case KP_PLAN_FILTER:
-        *ret_node = kp_op_filter(graph, plan, build->settings, input);
+        *ret_node = build_filter(build, plan, input);
         return KP_OK;
     case KP_PLAN_PROJECT:
         *ret_node = kp_op_project(graph, plan, build->settings, input);

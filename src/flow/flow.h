@@ -137,6 +137,11 @@ struct kp_step {
 /* An operator that spends its budget fails alone, with what is downstream of it (kp_output_check). On another failure
  * the graph is poisoned and must be rebuilt; row errors are not failures. */
 KP_MUST enum kp_code kp_graph_step(struct kp_graph *graph, const struct kp_step *step, struct kp_error *err);
+/*
+ * The earliest log time (unix microseconds) at which a step would change something although no record has come: rows
+ * that leave or come by now(), partitions that become idle. INT64_MAX: never. Between steps.
+ */
+int64_t kp_graph_due_us(const struct kp_graph *graph);
 /* Frees the last step's batches; done by the next step too. */
 void kp_graph_step_release(struct kp_graph *graph);
 

@@ -53,6 +53,10 @@ struct kp_node_ops {
                                  struct kp_error *err);
     /* Stateful: one part's turn. */
     KP_MUST enum kp_code (*part)(struct kp_node *node, struct kp_lane *lane, uint32_t part, struct kp_error *err);
+    /* Before the parts' turns of a step, one thread. NULL: nothing to do. */
+    void (*begin)(struct kp_node *node);
+    /* When it has something to do although nothing comes in: log time in PostgreSQL's epoch, INT64_MAX: never. */
+    int64_t (*due)(const struct kp_node *node);
     /* Wants a turn of this part although nothing came in. NULL: never. */
     bool (*wants)(const struct kp_node *node, uint32_t part);
     /* Sources and inputs: brings the step's rows. */
@@ -175,6 +179,9 @@ struct kp_node *kp_op_columns(struct kp_graph *graph, const struct kp_column *co
 void kp_op_columns_remap(struct kp_node *node, const uint32_t *map);
 struct kp_node *kp_op_filter(struct kp_graph *graph, const struct kp_plan *plan,
                              const struct kp_session_settings *settings, struct kp_node *input);
+/* A condition on now(), of a graph that lives on. */
+struct kp_node *kp_op_temporal(struct kp_graph *graph, const struct kp_plan *plan, const struct kp_expr *predicate,
+                               const struct kp_session_settings *settings, struct kp_node *input);
 struct kp_node *kp_op_project(struct kp_graph *graph, const struct kp_plan *plan,
                               const struct kp_session_settings *settings, struct kp_node *input);
 KP_MUST enum kp_code kp_op_aggregate(struct kp_graph *graph, const struct kp_plan *plan,

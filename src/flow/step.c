@@ -306,6 +306,8 @@ static enum kp_code run_step(struct kp_graph *graph, const struct kp_step *step,
     for (uint32_t i = 0; i < graph->node_count; i++) {
         struct kp_node *node = graph->nodes[i];
         node->settings.now_us = step->log_time_us - POSTGRES_EPOCH_US;
+        if (node->ops->begin)
+            node->ops->begin(node);
         if (node->ops->bring) {
             int64_t start_ns = kp_os_real()->mono_ns(kp_os_real()->ctx);
             KP_TRY(contain(node, node->ops->bring(node, find_input(step, node), err), err));
@@ -321,6 +323,17 @@ static enum kp_code run_step(struct kp_graph *graph, const struct kp_step *step,
         collect_errors(graph, output);
     }
     return KP_OK;
+}
+
+int64_t kp_graph_due_us(const struct kp_graph *graph)
+{
+    int64_t due_us = INT64_MAX;
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        const struct kp_node *node = graph->nodes[i];
+        if (node->ops->due && !atomic_load(&node->failed))
+            due_us = KP_MIN(due_us, node->ops->due(node));
+    }
+    return due_us == INT64_MAX ? INT64_MAX : due_us + POSTGRES_EPOCH_US;
 }
 
 enum kp_code kp_graph_step(struct kp_graph *graph, const struct kp_step *step, struct kp_error *err)

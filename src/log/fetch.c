@@ -404,3 +404,42 @@ enum kp_code kp_log_position_keeping(struct kp_log *log, uint32_t topic, uint64_
     *ret_position = position;
     return KP_OK;
 }
+
+/* Walks blocks from location to the last one that begins before position. */
+static enum kp_code search_position(struct cursor *cursor, uint64_t location, int64_t position, int64_t *ret_time_us,
+                                    struct kp_error *err)
+{
+    for (int64_t at = 0; at < position;) {
+        const struct kp_block_header *block;
+        KP_TRY(cursor_get(cursor, location, &block, err));
+        if (block->records)
+            *ret_time_us = block->log_time_us;
+        at = block->position + block->records;
+        location = kp_journal_following(&cursor->log->journal, location, kp_block_bytes(block));
+    }
+    return KP_OK;
+}
+
+enum kp_code kp_log_time_at(struct kp_log *log, int64_t position, int64_t *ret_time_us, struct kp_error *err)
+{
+    kp_rwlock_read(&log->lock);
+    size_t low = 0, high = log->mark_count; /* the first mark at or behind the position */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (log->marks[middle].position < position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    uint64_t location = low ? log->marks[low - 1].location : kp_location(1, KP_SECTOR_BYTES);
+    int64_t time_us = low ? log->marks[low - 1].log_time_us : 0;
+    position = KP_MIN(position, kp_log_position(log));
+    kp_rwlock_unlock(&log->lock);
+    struct cursor cursor;
+    cursor_init(&cursor, log);
+    enum kp_code code = search_position(&cursor, location, position, &time_us, err);
+    cursor_finish(&cursor);
+    KP_TRY(code);
+    *ret_time_us = time_us;
+    return KP_OK;
+}

@@ -245,6 +245,11 @@ static void by_time(void **state)
             assert_int_equal(offset, tag == 49 ? -1 : tag * 4 + 4);
             assert_int_equal(kp_log_position_at(log, before_us[tag], &position, &err), KP_OK);
             assert_int_equal(position, tag * 4);
+            int64_t time_us;
+            assert_int_equal(kp_log_time_at(log, tag * 4 + 4, &time_us, &err), KP_OK);
+            assert_true(time_us >= before_us[tag] && (tag == 49 || time_us < before_us[tag + 1]));
+            assert_int_equal(kp_log_time_at(log, tag * 4 + 3, &position, &err), KP_OK);
+            assert_int_equal(position, time_us);
         }
         struct kp_buf out = {0};
         assert_int_equal(kp_log_fetch(log, topic, 0, 201, 1, &out, &err), KP_LIMIT);

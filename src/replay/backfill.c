@@ -272,8 +272,10 @@ enum kp_code kp_backfill_read(struct kp_backfill *backfill, int64_t position, st
 
 enum kp_code kp_backfill_advance(struct kp_backfill *backfill, int64_t position, struct kp_error *err)
 {
+    int64_t log_time_us;
     KP_TRY(kp_backfill_read(backfill, position, err));
-    return step(backfill, NULL, 0, position, kp_view_clock_time_us(backfill->options.clock), false, err);
+    KP_TRY(kp_log_time_at(backfill->options.log, position, &log_time_us, err));
+    return step(backfill, NULL, 0, position, log_time_us, false, err);
 }
 
 /* ---- meeting the live graph ---- */

@@ -87,6 +87,7 @@ struct binder {
     struct kp_type *param_types; /* id UNKNOWN: not yet */
     bool emit_on_close;          /* of the SELECT to be bound next, not of those inside it */
     struct kp_relation *late_of; /* the view whose late rows are read; NULL: none */
+    bool now_allowed;            /* of the expression being bound: a condition of a view's WHERE or HAVING */
     bool keep_unknown;           /* its literals may stay unknown: the caller gives them their type */
 };
 
@@ -168,6 +169,13 @@ const struct scope_column *kp_scope_lookup(const struct scope *scope, const char
 bool kp_scope_has_relation(const struct scope *scope, const char *relation);
 KP_MUST enum kp_code kp_bind_no_column(struct binder *binder, const struct scope *scope, const char *relation,
                                        const char *name, int32_t location);
+
+/* ---- now.c ---- */
+bool kp_expr_reads_now(const struct kp_expr *expr);
+/* Refuses conditions on now() of a view that could change more than once. */
+KP_MUST enum kp_code kp_bind_check_now(struct binder *binder, const struct kp_expr *condition);
+/* Refuses now() of a view anywhere but in filters. */
+KP_MUST enum kp_code kp_plan_check_now(struct binder *binder, const struct kp_plan *plan);
 
 /* ---- plan nodes ---- */
 struct kp_plan *kp_bind_node(struct binder *binder, enum kp_plan_kind kind, int32_t location, uint32_t col_count,

@@ -305,6 +305,7 @@ static enum kp_code bind_view(struct binder *outer, struct kp_relation *relation
     if (count == 0)
         return kp_bind_fail(&binder, statement->name.location, KP_UNSUPPORTED, NULL,
                             "a view needs at least one column");
+    KP_TRY(kp_plan_check_now(&binder, plan));
     KP_TRY(kp_bind_finish(&binder, plan, count, root));
     KP_TRY(name_view_columns(&binder, relation, root->plan, count));
     relation->emit_on_close = statement->emit_on_close;

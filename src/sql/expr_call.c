@@ -1,19 +1,18 @@
 /*
  * Function calls: aggregates, the time words, functions of the session, and all others by the registry.
  *
- * now() and its like are the log's time at the step's position. In a view they would make the content depend on when it
- * is looked at, so a view refuses them, as it refuses volatile functions.
+ * now() and its like are the log's time at the position. In a view they may stand in conditions that flip once (now.c);
+ * elsewhere a view refuses them, as it refuses volatile functions.
  */
 #include "sql/bind.h"
 
 static enum kp_code bind_now(struct binder *binder, const char *name, enum kp_type_id type, int32_t mod,
                              int32_t location, struct kp_expr **ret_expr)
 {
-    if (binder->for_view) {
-        kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "%s cannot be used in a view", name);
-        return kp_error_hint(
-            binder->err,
-            "A view's content depends on its records only. Use a time that is in the record, or a window.");
+    if (binder->for_view && !binder->now_allowed) {
+        kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "%s can be used in a view in WHERE and HAVING only", name);
+        return kp_error_hint(binder->err,
+                             "Use a time that is in the record, or a condition like ts > now() - INTERVAL '1 hour'.");
     }
     struct kp_expr *now = kp_bind_new(binder, KP_EXPR_NOW, KP_TYPE(KP_TIMESTAMPTZ), location, 0);
     kp_expr_settle(now);

@@ -277,6 +277,8 @@ static bool reads_session_key(const struct kp_expr *expr, void *arg)
 static struct kp_plan *push_into_join(struct binder *binder, struct kp_plan *plan, struct kp_expr *predicate)
 {
     enum side side = side_of(plan, predicate);
+    if (side != SIDE_LEFT && side != SIDE_RIGHT && kp_expr_reads_now(predicate))
+        return NULL; /* a join looks at its rows when they come, not when the time has come */
     if (plan->join.kind == KP_JOIN_INNER && (side == SIDE_BOTH || !predicate->can_fail)) {
         kp_join_condition(binder, plan, predicate);
         return plan;

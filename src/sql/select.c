@@ -258,7 +258,12 @@ static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStm
     if (select->having_clause) {
         place.clause = "HAVING";
         place.overs = NULL;
-        KP_TRY(kp_bind_expr(binder, &place, select->having_clause, &query->having));
+        bool now_allowed = binder->now_allowed;
+        binder->now_allowed = true;
+        enum kp_code code = kp_bind_expr(binder, &place, select->having_clause, &query->having);
+        binder->now_allowed = now_allowed;
+        KP_TRY(code);
+        KP_TRY(kp_bind_check_now(binder, query->having));
         KP_TRY(kp_bind_to_bool(binder, query->having, "HAVING", &query->having));
     }
     place.overs = &query->overs;
@@ -451,7 +456,10 @@ enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *se
     }
     if (with && with->recursive)
         return kp_bind_fail(binder, with->location, KP_UNSUPPORTED, NULL, "WITH RECURSIVE is not supported");
+    bool now_allowed = binder->now_allowed;
+    binder->now_allowed = false;
     enum kp_code code = bind_by_kind(binder, select, root, ret_plan, ret_count);
+    binder->now_allowed = now_allowed;
     binder->ctes = ctes;
     return code;
 }

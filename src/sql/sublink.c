@@ -338,8 +338,13 @@ enum kp_code kp_bind_where(struct binder *binder, const struct expr_place *place
     if (link)
         return bind_where_sublink(binder, place, link, negated, joins);
     struct kp_expr *expr;
-    KP_TRY(kp_bind_expr(binder, place, where, &expr));
+    bool now_allowed = binder->now_allowed;
+    binder->now_allowed = true;
+    enum kp_code code = kp_bind_expr(binder, place, where, &expr);
+    binder->now_allowed = now_allowed;
+    KP_TRY(code);
     KP_TRY(kp_bind_to_bool(binder, expr, "WHERE", &expr));
+    KP_TRY(kp_bind_check_now(binder, expr));
     kp_conjuncts_add(binder, &joins->conditions, expr);
     return KP_OK;
 }

@@ -1,0 +1,234 @@
+/*
+ * Views whose rows come and go by now(), under a clock that the test moves: at each moment each view is what its query
+ * answers when it is asked then; the log grows by ticks when a row is due, and not otherwise; a restart, AS OF and
+ * VERIFY find the same rows.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "db/db.h"
+#include "os/os.h"
+
+enum { VIEWS = 7, ROUNDS = 14 };
+
+static char dir[] = "/tmp/kappa-tick-test-XXXXXX";
+static _Atomic int64_t clock_us = 1700000000000000;
+static struct kp_os os;
+
+static int64_t test_clock(void *ctx)
+{
+    return atomic_load(&clock_us);
+}
+
+static int make_dir(void **state)
+{
+    os = *kp_os_real();
+    os.wall_us = test_clock;
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    return system(command);
+}
+
+struct world {
+    struct kp_db *db;
+    struct kp_session *session;
+};
+
+static void open_world(struct world *world)
+{
+    struct kp_db_options options = {.os = &os, .dir = dir, .workers = 2, .parts = 4, .unsafe_no_sync = true};
+    struct kp_error err;
+    if (kp_db_open(&options, &world->db, &err) != KP_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(kp_session_open(world->db, NULL, &world->session, &err), KP_OK);
+}
+
+static void close_world(struct world *world)
+{
+    kp_session_close(world->session);
+    kp_db_close(world->db);
+}
+
+/* All rows as text; *ret_position: at which they were read. The caller frees. */
+static char *ask(struct world *world, const char *sql, int64_t *ret_position)
+{
+    struct kp_prepared *prepared;
+    struct kp_cursor *cursor;
+    struct kp_error err;
+    struct kp_buf out = {0};
+    if (kp_prepare(world->session, kp_str(sql), NULL, 0, &prepared, &err) != KP_OK ||
+        kp_execute(world->session, prepared, NULL, 0, &cursor, &err) != KP_OK)
+        fail_msg("%s: %s", sql, err.message);
+    for (bool done = false; !done;) {
+        struct kp_batch *batch;
+        if (kp_cursor_next(cursor, 0, -1, &batch, &done, &err) != KP_OK)
+            fail_msg("%s: %s", sql, err.message);
+        for (uint32_t i = 0; batch && i < batch->rows; i++) {
+            for (uint32_t c = 0; c < batch->cols; c++) {
+                const struct kp_vec *vec = &batch->vecs[c];
+                if (!kp_vec_is_null(vec, i))
+                    kp_value_print(vec->type, kp_vec_at(vec, i), NULL, &out);
+                kp_buf_append_byte(&out, c + 1 < batch->cols ? '|' : '\n');
+            }
+        }
+    }
+    if (ret_position)
+        *ret_position = kp_cursor_position(cursor);
+    kp_cursor_close(cursor);
+    kp_prepared_destroy(prepared);
+    kp_buf_append_byte(&out, 0);
+    return (char *)out.data;
+}
+
+static void run(struct world *world, const char *sql)
+{
+    kp_free(ask(world, sql, NULL));
+}
+
+static const struct {
+    const char *name, *query;
+} views[VIEWS] = {
+    {"recent", "SELECT id, k, at FROM event WHERE at > now() - INTERVAL '10 seconds'"},
+    {"begun", "SELECT id FROM event WHERE at <= now() AND k > 0"},
+    {"valid", "SELECT id, k FROM event WHERE now() BETWEEN at AND until"},
+    {"counts", "SELECT k, count(*) AS n, max(id) AS top FROM event WHERE now() - at < INTERVAL '8 seconds' GROUP BY k"},
+    {"active", "SELECT k, max(at) AS last FROM event GROUP BY k HAVING max(at) + INTERVAL '6 seconds' >= now()"},
+    {"over", "SELECT count(*) AS n, sum(k) AS s FROM recent"},
+    {"joined", "SELECT e.id, n.name FROM event e JOIN name n ON n.k = e.k WHERE e.at >= now() - INTERVAL '5 s' AND "
+               "e.id <> 3"}};
+
+/* Waits until the view is what its query answers; both are read at one position. */
+static void agree(struct world *world, size_t view)
+{
+    char sql[1200];
+    snprintf(sql, sizeof sql,
+             "SELECT (SELECT count(*) FROM (SELECT * FROM %s EXCEPT ALL %s) x) + (SELECT count(*) FROM (%s EXCEPT ALL "
+             "SELECT * FROM %s) y) AS differ",
+             views[view].name, views[view].query, views[view].query, views[view].name);
+    char *got = ask(world, sql, NULL);
+    if (strcmp(got, "0\n") != 0)
+        fail_msg("view %s differs in %s rows", views[view].name, got);
+    kp_free(got);
+}
+
+/* And that is of this moment: a tick has come if one was due. */
+static void is_of_now(struct world *world)
+{
+    char sql[400];
+    struct kp_buf now = {0};
+    int64_t now_us = atomic_load(&clock_us) - 946684800000000;
+    kp_value_print(KP_TYPE(KP_TIMESTAMPTZ), &now_us, NULL, &now);
+    snprintf(sql, sizeof sql,
+             "SELECT id, k, at FROM event WHERE at > TIMESTAMPTZ '%.*s' - INTERVAL '10 seconds' ORDER BY 1",
+             (int)now.len, (const char *)now.data);
+    char *wanted = ask(world, sql, NULL), *got = ask(world, "SELECT * FROM recent ORDER BY 1", NULL);
+    assert_string_equal(got, wanted);
+    kp_free(got);
+    kp_free(wanted);
+    kp_buf_finish(&now);
+}
+
+/* After the clock has moved the engine writes a tick by itself if a row is due. */
+static void settle(struct world *world)
+{
+    int64_t before = -1;
+    for (int quiet = 0; quiet < 4; quiet++) {
+        int64_t position = kp_log_position(kp_db_log(world->db));
+        if (position != before)
+            quiet = 0;
+        before = position;
+        os.sleep_us(os.ctx, 100000);
+    }
+}
+
+static void test_now(void **state)
+{
+    struct world world;
+    open_world(&world);
+    run(&world, "CREATE TABLE event (id int PRIMARY KEY, k int, at timestamptz, until timestamptz)");
+    run(&world, "CREATE TABLE name (k int PRIMARY KEY, name text)");
+    run(&world, "INSERT INTO name VALUES (0, 'none'), (1, 'one'), (2, 'two')");
+    char sql[400];
+    uint64_t random = 88172645463325252u;
+    char *seen[ROUNDS][VIEWS];
+    int64_t positions[ROUNDS];
+    for (int round = 0; round < ROUNDS; round++) {
+        for (size_t v = 0; v < VIEWS; v++) /* one after the other: some are made over data */
+            if ((size_t)round == v) {
+                snprintf(sql, sizeof sql, "CREATE MATERIALIZED VIEW %s AS %s", views[v].name, views[v].query);
+                run(&world, sql);
+            }
+        for (int i = 0; i < 3; i++) {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            int id = (int)(random % 20), offset = (int)(random / 32 % 30) - 15;
+            if (random / 1024 % 4 == 0)
+                snprintf(sql, sizeof sql, "DELETE FROM event WHERE id = %d", id);
+            else
+                snprintf(sql, sizeof sql,
+                         "BEGIN; DELETE FROM event WHERE id = %d; INSERT INTO event VALUES (%d, %d, now() + INTERVAL "
+                         "'%d seconds', now() + INTERVAL '%d seconds'); COMMIT",
+                         id, id, (int)(random / 4096 % 3), offset, offset + (int)(random / 65536 % 9));
+            for (struct kp_str text = kp_str(sql), one; kp_statement_next(&text, &one);) {
+                char *copy = strndup(one.ptr, one.len);
+                run(&world, copy);
+                free(copy);
+            }
+        }
+        atomic_fetch_add(&clock_us, 700000 + (int64_t)(random % 4000000));
+        settle(&world);
+        is_of_now(&world);
+        for (size_t v = 0; v < VIEWS && v <= (size_t)round; v++) {
+            agree(&world, v);
+            snprintf(sql, sizeof sql, "SELECT * FROM %s ORDER BY 1", views[v].name);
+            seen[round][v] = ask(&world, sql, &positions[round]);
+        }
+    }
+    atomic_fetch_add(&clock_us, 60000000); /* everything has been due: then nothing is written any more */
+    settle(&world);
+    for (size_t v = 0; v < VIEWS; v++)
+        agree(&world, v);
+    int64_t position = kp_log_position(kp_db_log(world.db));
+    atomic_fetch_add(&clock_us, 1000000000);
+    settle(&world);
+    assert_int_equal(kp_log_position(kp_db_log(world.db)), position);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t v = 0; v < VIEWS; v++) {
+            agree(&world, v);
+            snprintf(sql, sizeof sql, "VERIFY MATERIALIZED VIEW %s", views[v].name);
+            run(&world, sql);
+            for (int round = VIEWS; pass && round < ROUNDS; round++) {
+                snprintf(sql, sizeof sql, "SELECT * FROM %s ORDER BY 1 AS OF POSITION %lld", views[v].name,
+                         (long long)positions[round]);
+                char *then = ask(&world, sql, NULL);
+                assert_string_equal(then, seen[round][v]);
+                kp_free(then);
+            }
+        }
+        close_world(&world);
+        open_world(&world);
+        assert_true(kp_db_wait_ready(world.db, 20000000));
+    }
+    for (int round = 0; round < ROUNDS; round++)
+        for (size_t v = 0; v < VIEWS && v <= (size_t)round; v++)
+            kp_free(seen[round][v]);
+    close_world(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_now)};
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
