@@ -10,34 +10,32 @@
 
 #include <cmocka.h>
 
+#include "sim/campaign.h"
 #include "sim/db/world.h"
 
-enum { EPISODES = 6, OPERATIONS = 600 };
-
-static uint64_t setting(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text ? strtoull(text, NULL, 10) : otherwise;
-}
+enum { EPISODES = 6, OPERATIONS = 1000, CRASHES = 5 };
 
 static void histories(void **state)
 {
-    uint64_t only = setting("KAPPA_SEED", 0), seeds = 12 * setting("KAPPA_TEST_SCALE", 1);
-    uint64_t crashes = 0, operations = 0, checked = 0;
-    for (uint64_t seed = only ? only : 1; seed <= (only ? only : seeds); seed++) {
-        struct world_options options = {.seed = seed, .episodes = EPISODES, .operations = OPERATIONS};
+    struct campaign campaign = {.name = "instances",
+                                .what = "histories of at least 1000 operations and 5 crashes",
+                                .totals = {"operations", "crashes", "answers checked"},
+                                .cases = 5,
+                                .limit = 10000};
+    campaign_begin(&campaign);
+    for (uint64_t seed; campaign_next(&campaign, &seed);) {
+        struct world_options options = {
+            .seed = seed, .episodes = EPISODES, .operations = OPERATIONS, .crashes_min = CRASHES};
         struct world_result result;
         world_run(&options, &result);
         if (result.failure[0])
             fail_msg("seed %llu: %s (KAPPA_SEED=%llu repeats it)", (unsigned long long)seed, result.failure,
                      (unsigned long long)seed);
-        crashes += result.crashes;
-        operations += result.operations;
-        checked += result.checked;
+        campaign.counts[0] += result.operations;
+        campaign.counts[1] += result.crashes;
+        campaign.counts[2] += result.checked;
     }
-    print_message("%llu histories, %llu operations, %llu crashes, %llu answers checked\n",
-                  (unsigned long long)(only ? 1 : seeds), (unsigned long long)operations, (unsigned long long)crashes,
-                  (unsigned long long)checked);
+    campaign_end(&campaign);
 }
 
 static void repeats(void **state)

@@ -9,7 +9,7 @@
 #include "sim/tasks.h"
 
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -21,7 +21,7 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-enum { TASKS_MAX = 256, STACK_BYTES_MIN = 1 << 20, SPARE_STACKS = 32 };
+enum { TASKS_MAX = 256, STACK_BYTES_MIN = 1 << 20, SPARE_STACKS = 32, HELD_MAX = 1024 };
 static const int64_t NEVER = INT64_MAX;
 
 enum task_state { TASK_READY, TASK_LOCK, TASK_CONDITION, TASK_JOIN, TASK_SETTLE, TASK_ENDED };
@@ -54,6 +54,9 @@ static struct scheduler {
     uint64_t change_of, wake_of;
     bool priorities;
     uint64_t trace;
+    bool abandoned;
+    int32_t *held[HELD_MAX]; /* locks that somebody holds */
+    size_t held_count;
 } * running;
 
 static struct {
@@ -231,6 +234,15 @@ static bool readers_wait(const int32_t *held)
     return false;
 }
 
+static void take(int32_t *held, bool shared)
+{
+    if (*held == 0) {
+        KP_ASSERT(running->held_count < HELD_MAX);
+        running->held[running->held_count++] = held;
+    }
+    *held = shared ? *held + 1 : -1;
+}
+
 static void lock(int32_t *held, bool shared)
 {
     pause_some();
@@ -238,13 +250,18 @@ static void lock(int32_t *held, bool shared)
         running->current->exclusive = !shared;
         wait_as(TASK_LOCK, held);
     }
-    *held = shared ? *held + 1 : -1;
+    take(held, shared);
 }
 
 static void give_up(int32_t *held)
 {
     KP_ASSERT(*held != 0);
     *held = *held < 0 ? 0 : *held - 1;
+    for (size_t i = 0; *held == 0 && i < running->held_count; i++)
+        if (running->held[i] == held) {
+            running->held[i] = running->held[--running->held_count];
+            break;
+        }
     for (size_t i = 0; i < running->count; i++) {
         struct task *task = running->tasks[i];
         if (task && task->state == TASK_LOCK && task->on == held)
@@ -270,7 +287,7 @@ static bool wait(const void *cond, int32_t *held, int64_t timeout_us)
         self->exclusive = true;
         wait_as(TASK_LOCK, held);
     }
-    *held = -1;
+    take(held, false);
     return woken;
 }
 
@@ -373,7 +390,7 @@ static int64_t now_ns(void)
 
 /* ---- outside ---- */
 
-void kp_sim_tasks_run(struct kp_sim *sim, void (*fn)(void *arg), void *arg)
+bool kp_sim_tasks_run(struct kp_sim *sim, void (*fn)(void *arg), void *arg)
 {
     static const struct kp_thread_table table = {lock, unlock, wait, wake, start, join, stack_left, now_ns};
     static const uint64_t pauses[] = {1, 2, 5, 30, 300};
@@ -390,12 +407,15 @@ void kp_sim_tasks_run(struct kp_sim *sim, void (*fn)(void *arg), void *arg)
     void *fake_stack = NULL;
     swap(&scheduler.outside, &fake_stack, first);
     for (size_t i = 1; i < scheduler.count; i++)
-        KP_ASSERT(!scheduler.tasks[i]);
-    give_stack(first);
-    kp_free(first);
+        KP_ASSERT(!scheduler.tasks[i] || scheduler.abandoned);
+    if (!scheduler.abandoned) {
+        give_stack(first);
+        kp_free(first);
+    }
     kp_thread_simulate(NULL);
     sim->pause = NULL;
     running = NULL;
+    return !scheduler.abandoned;
 }
 
 void kp_sim_tasks_settle(void)
@@ -403,9 +423,19 @@ void kp_sim_tasks_settle(void)
     wait_as(TASK_SETTLE, NULL);
 }
 
-void kp_sim_tasks_yield(void)
+void kp_sim_tasks_sleep(int64_t us)
 {
-    turn();
+    running->current->until_ns = running->sim->mono_ns + us * 1000;
+    wait_as(TASK_CONDITION, NULL);
+}
+
+void kp_sim_tasks_abandon(void)
+{
+    running->abandoned = true;
+    for (size_t i = 0; i < running->held_count; i++)
+        *running->held[i] = 0;
+    swap(&running->current->context, NULL, NULL);
+    abort(); /* not reached */
 }
 
 uint64_t kp_sim_tasks_trace(void)

@@ -15,12 +15,16 @@
 
 #include "sim/sim.h"
 
-/* Runs fn as the first task and returns when it has: all others must have ended by then. One at a time in a process. */
-void kp_sim_tasks_run(struct kp_sim *sim, void (*fn)(void *arg), void *arg);
+/* Runs fn as the first task and returns when it has: all others must have ended by then. False: abandoned. One at a
+ * time in a process. */
+bool kp_sim_tasks_run(struct kp_sim *sim, void (*fn)(void *arg), void *arg);
 /* Inside: lets the others run until all of them wait. Timeouts do not pass meanwhile. */
 void kp_sim_tasks_settle(void);
-/* Inside: gives the turn away now. */
-void kp_sim_tasks_yield(void);
+/* Inside: lets others run for that long. */
+void kp_sim_tasks_sleep(int64_t us);
+/* Inside: leaves all tasks where they are, for ever: kp_sim_tasks_run returns. What they hold is lost but for their
+ * locks, which are given up. For a process that is about to end (a failed allocation). */
+_Noreturn void kp_sim_tasks_abandon(void);
 /* A hash over all turns so far: equal for equal seeds. */
 uint64_t kp_sim_tasks_trace(void);
 

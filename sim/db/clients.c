@@ -332,9 +332,7 @@ static void read_views(void *arg)
     struct world *world = arg;
     while (go_on(world)) {
         world_read(world);
-        for (uint64_t i = below(world, 4); i > 0; i--)
-            kp_sim_tasks_yield();
-        world->operations_left -= KP_MIN(world->operations_left, 3u); /* it is dear */
+        kp_sim_tasks_sleep((int64_t)below(world, 2000)); /* it is dear */
     }
 }
 
@@ -376,13 +374,12 @@ static void alter(struct world *world)
              "WHERE x >= %lld GROUP BY k",
              (long long)world_threshold(definition));
     struct kp_error err;
+    world->other |= 1u << definition | NO_DEFINITION; /* until it is known */
     enum kp_code code = world_query(world, sql, NULL, NULL, &err);
-    if (code == KP_OK) {
+    if (code == KP_OK)
         world->other = 1u << definition;
-    } else {
-        world->other |= 1u << definition | NO_DEFINITION;
+    else
         world_surprise(world, "ALTER", &err);
-    }
 }
 
 static void promote(struct world *world)
@@ -391,6 +388,7 @@ static void promote(struct world *world)
     bool back = below(world, 3) == 0;
     struct kp_error err;
     world->active |= other & ~(unsigned)NO_DEFINITION; /* for who reads meanwhile */
+    world->other |= active | NO_DEFINITION;
     enum kp_code code = world_query(
         world, back ? "ALTER MATERIALIZED VIEW agg ROLLBACK" : "ALTER MATERIALIZED VIEW agg PROMOTE", NULL, NULL, &err);
     if (code == KP_OK) {
@@ -399,8 +397,8 @@ static void promote(struct world *world)
         world->other = active;
     } else if (strcmp(err.sqlstate, "55000") == 0) { /* there is no newer, or no older one */
         world->active = active;
+        world->other = other;
     } else {
-        world->other |= active | NO_DEFINITION;
         world_surprise(world, "PROMOTE", &err);
     }
 }
@@ -421,7 +419,7 @@ static void own(void *arg)
             promote(world);
         }
         world->did.ddl++;
-        world->operations_left -= KP_MIN(world->operations_left, 20u); /* it is dear */
+        kp_sim_tasks_sleep((int64_t)below(world, 8000)); /* it is dear */
     }
 }
 

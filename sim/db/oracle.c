@@ -73,8 +73,9 @@ static void read_event(struct world *world, struct history *history, const char 
     CHECK(world, sent->state != SENT_REFUSED, "record %lld at %lld was refused", id, (long long)position);
     CHECK(world, sent->state != SENT_LOST, "record %lld at %lld was not there after an earlier restart", id,
           (long long)position);
-    CHECK(world, sent->position == position, "record %lld is at %lld instead of %lld", id, (long long)position,
-          (long long)sent->position);
+    CHECK(world, !sent->position || sent->position == position, "record %lld is at %lld instead of %lld", id,
+          (long long)position, (long long)sent->position);
+    sent->position = position; /* it was not known yet when memory ran out between the append and its note */
     CHECK(world, sent->k == event.k && sent->x == x, "record %lld at %lld is another one", id, (long long)position);
     sent->found = true;
 }

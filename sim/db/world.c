@@ -5,6 +5,26 @@
 
 #include "log/inspect.h"
 
+/* Allocations are counted while the reference history runs; one of them may fail. */
+static struct allocations {
+    uint64_t count, fail_at;
+    bool counting;
+} allocations;
+
+static bool allow(size_t bytes)
+{
+    return !allocations.counting || ++allocations.count != allocations.fail_at;
+}
+
+static void die(const char *what, const char *file, int line)
+{
+    if (allocations.counting && allocations.count == allocations.fail_at) {
+        allocations.counting = false;
+        kp_sim_tasks_abandon();
+    }
+    fprintf(stderr, "fatal: %s (%s:%d)\n", what, file, line);
+}
+
 static uint64_t below(struct world *world, uint64_t limit)
 {
     return kp_sim_below(world->sim, limit);
@@ -151,16 +171,18 @@ struct running {
     struct world *world;
     const struct world_options *options;
     uint64_t trace;
+    bool picked_up;
 };
 
-/* With one fault at a given call: everything from the first start on. */
+/* With one fault at a given call or allocation, or none: everything from the first start on. */
 static void run_reference(struct world *world, const struct world_options *options)
 {
-    world->faults = true;
+    world->faults = options->fault_at || options->no_memory_at;
     if (options->fail == KP_OK)
         kp_sim_plan_cut(world->sim, options->fault_at, options->cut);
     else
         kp_sim_plan_failure(world->sim, options->fault_at, options->fail);
+    allocations = (struct allocations){.fail_at = options->no_memory_at, .counting = true};
     for (uint32_t i = 0; i < options->episodes; i++) {
         if (!world->db && !try_start(world))
             break;
@@ -172,8 +194,37 @@ static void run_reference(struct world *world, const struct world_options *optio
         world->db = NULL;
         world->episode++;
     }
+    allocations.counting = false;
+    world->reference_calls = kp_sim_calls(world->sim);
     go_down(world, false);
     no_faults(world);
+}
+
+/* What was left behind when memory ran out. */
+static void pick_up(struct world *world)
+{
+    world->db = NULL;
+    world->item_states = 2;
+    world->crashes++;
+    for (int i = 0; i < PRODUCERS; i++)
+        world->producers[i].in_flight = 0;
+    kp_sim_kill(world->sim);
+    if (below(world, 2))
+        kp_sim_power_on(world->sim, KP_SIM_CUT_RANDOM);
+    no_faults(world);
+    world->episode++;
+}
+
+static uint64_t operations(const struct world *world)
+{
+    return world->did.appends + world->did.transactions + world->did.reads + world->did.ddl;
+}
+
+/* Episodes follow until there were enough operations and crashes. */
+static bool more(const struct world *world, const struct world_options *options)
+{
+    return !options->reference && !world->failure[0] &&
+           (operations(world) < options->operations || world->crashes < options->crashes_min);
 }
 
 static void live(void *arg)
@@ -181,9 +232,9 @@ static void live(void *arg)
     struct running *running = arg;
     struct world *world = running->world;
     const struct world_options *options = running->options;
-    if (options->fault_at)
+    if (options->reference && !running->picked_up)
         run_reference(world, options);
-    for (uint32_t i = 0; i < options->episodes && !options->fault_at && !world->failure[0]; i++) {
+    while (more(world, options)) {
         start(world, true);
         if (!world->failure[0])
             world_check(world);
@@ -240,13 +291,21 @@ void world_run(const struct world_options *options, struct world_result *ret_res
         .notice = note_complaint,
         .arg = world,
     };
-    struct running running = {world, options, 0};
-    kp_sim_tasks_run(world->sim, live, &running);
+    struct running running = {world, options, 0, false};
+    kp_set_fatal_hook(die);
+    kp_mem_set_hook(allow);
+    if (!kp_sim_tasks_run(world->sim, live, &running)) {
+        pick_up(world);
+        running.picked_up = true;
+        (void)kp_sim_tasks_run(world->sim, live, &running);
+    }
+    kp_mem_set_hook(NULL);
+    kp_set_fatal_hook(NULL);
     *ret_result = (struct world_result){.crashes = world->crashes,
-                                        .calls = kp_sim_calls(world->sim),
+                                        .calls = options->reference ? world->reference_calls : kp_sim_calls(world->sim),
+                                        .allocations = allocations.count,
                                         .trace = running.trace,
-                                        .operations = world->did.appends + world->did.transactions + world->did.reads +
-                                                      world->did.ddl,
+                                        .operations = operations(world),
                                         .checked = world->did.checked};
     memcpy(ret_result->failure, world->failure, sizeof world->failure);
     finish(world);

@@ -106,6 +106,7 @@ struct world {
     uint32_t episode, crashes, operations_left;
     bool faults; /* a call may fail in this episode: errors are no surprise */
     bool stop;
+    uint64_t reference_calls;
     struct kp_buf complaint; /* the last that the instance told its operator */
     char failure[1600];      /* the first thing that is not as it should be */
     struct {
@@ -121,18 +122,22 @@ struct world {
 
 struct world_options {
     uint64_t seed;
-    uint32_t episodes, operations; /* of all episodes together */
-    uint64_t fault_at;             /* 0: faults drawn from the seed; else the only one, at this disk call */
+    uint32_t operations, crashes_min; /* at least so many of each */
+    uint32_t episodes;                /* with a share of the operations each; more if faults cut them short */
+    bool reference;                   /* a short history without faults but for the one below */
+    uint64_t fault_at;                /* 0, or the disk call that fails */
     enum kp_sim_cut cut;
-    enum kp_code fail; /* of fault_at: KP_OK is a power cut */
+    enum kp_code fail;     /* of fault_at: KP_OK is a power cut */
+    uint64_t no_memory_at; /* 0, or the allocation that fails, which ends the process: only in a process of its own */
 };
 struct world_result {
     char failure[1600]; /* "": all held */
     uint32_t crashes;
-    uint64_t calls, trace, operations, checked;
+    uint64_t calls, allocations, trace, operations, checked;
 };
 
-/* Runs one history. */
+/* Runs one history. The calls and allocations of a reference are those of its short history, without what comes after.
+ */
 void world_run(const struct world_options *options, struct world_result *ret_result);
 
 /* clients.c */

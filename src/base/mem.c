@@ -6,6 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool (*allocation_hook)(size_t bytes);
+
+void kp_mem_set_hook(bool (*hook)(size_t bytes))
+{
+    allocation_hook = hook;
+}
+
+void kp_mem_ask(size_t bytes)
+{
+    if (allocation_hook && !allocation_hook(bytes))
+        kp_fatal("out of memory", __FILE__, __LINE__);
+}
+
 static void *checked(void *memory)
 {
     if (!memory)
@@ -15,21 +28,25 @@ static void *checked(void *memory)
 
 void *kp_alloc(size_t bytes)
 {
+    kp_mem_ask(bytes);
     return checked(malloc(bytes ? bytes : 1));
 }
 
 void *kp_calloc(size_t count, size_t bytes)
 {
+    kp_mem_ask(count * bytes);
     return checked(calloc(count ? count : 1, bytes ? bytes : 1));
 }
 
 void *kp_realloc(void *memory, size_t bytes)
 {
+    kp_mem_ask(bytes);
     return checked(realloc(memory, bytes ? bytes : 1));
 }
 
 void *kp_alloc_aligned(size_t alignment, size_t bytes)
 {
+    kp_mem_ask(bytes);
     return checked(aligned_alloc(alignment, (bytes + alignment - 1) & ~(alignment - 1)));
 }
 

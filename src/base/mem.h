@@ -24,6 +24,10 @@ void kp_mem_trim(void);
 char *kp_strdup(const char *text);
 char *kp_strndup(const char *text, size_t length);
 
+/* For tests: asked before each allocation; what it refuses is fatal as if there were no memory. NULL: nothing is. */
+void kp_mem_set_hook(bool (*hook)(size_t bytes));
+void kp_mem_ask(size_t bytes); /* for other allocators (os/pages.c) */
+
 /* A bump allocator over chunks. Zero-initialized is valid. Not thread safe. */
 struct kp_arena {
     struct kp_arena_chunk *chunk; /* newest; older ones behind it */

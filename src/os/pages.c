@@ -16,6 +16,7 @@ void *kp_pages_alloc(size_t bytes)
 #ifdef __SANITIZE_ADDRESS__
     return kp_alloc_aligned(PAGE_BYTES, bytes);
 #else
+    kp_mem_ask(bytes);
     size_t alignment = bytes % HUGE_BYTES == 0 ? HUGE_BYTES : PAGE_BYTES;
     size_t extra = alignment - PAGE_BYTES;
     uint8_t *memory = mmap(NULL, bytes + extra, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,0 +1,121 @@
+/*
+ * One fault at every place of a reference history of a whole instance (sim/db/world.h): the power goes at each disk
+ * call, each disk call fails, each allocation finds no memory. A run takes some of the places, spread over all of them;
+ * soaks take them all.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "sim/campaign.h"
+#include "sim/db/world.h"
+
+enum { REFERENCE_SEED = 4, OPERATIONS = 60, EPISODES = 2 };
+
+static struct world_options reference(void)
+{
+    return (struct world_options){
+        .seed = REFERENCE_SEED, .reference = true, .episodes = EPISODES, .operations = OPERATIONS};
+}
+
+/* Case i of `total` places, each once, neighbours far apart. */
+static uint64_t spread(uint64_t i, uint64_t total)
+{
+    static const uint64_t strides[] = {104729, 99991, 1299709};
+    uint64_t stride = strides[0];
+    for (size_t s = 0; s < KP_COUNT(strides) && total % stride == 0; s++)
+        stride = strides[s];
+    return (i * stride) % total;
+}
+
+static struct world_result without_fault(void)
+{
+    struct world_options options = reference();
+    struct world_result result;
+    world_run(&options, &result);
+    if (result.failure[0])
+        fail_msg("without a fault: %s", result.failure);
+    return result;
+}
+
+static void every_call(void **state)
+{
+    struct world_result whole = without_fault();
+    static const enum kp_code failures[] = {KP_IO, KP_FULL};
+    uint64_t kinds = KP_SIM_CUT_MODES + KP_COUNT(failures), total = whole.calls * kinds;
+    struct campaign campaign = {
+        .name = "instance-calls", .what = "faults at disk calls", .totals = {"places"}, .cases = 40, .limit = total};
+    campaign_begin(&campaign);
+    campaign.counts[0] = total;
+    for (uint64_t number; campaign_next(&campaign, &number);) {
+        uint64_t place = spread(number, total), kind = place % kinds;
+        struct world_options options = reference();
+        options.fault_at = 1 + place / kinds;
+        options.cut = (enum kp_sim_cut)(kind % KP_SIM_CUT_MODES);
+        options.fail = kind < KP_SIM_CUT_MODES ? KP_OK : failures[kind - KP_SIM_CUT_MODES];
+        struct world_result result;
+        world_run(&options, &result);
+        if (result.failure[0])
+            fail_msg("disk call %llu, kind %llu: %s (KAPPA_SEED=%llu repeats it)", (unsigned long long)options.fault_at,
+                     (unsigned long long)kind, result.failure, (unsigned long long)number);
+    }
+    campaign_end(&campaign);
+}
+
+/* In a process of its own, which then goes on as the next one would. */
+static int run_in_child(const struct world_options *options, struct world_result *shared)
+{
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        world_run(options, shared);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void every_allocation(void **state)
+{
+    struct world_result whole = without_fault(); /* what is made once in a process is made now */
+    struct campaign campaign = {.name = "instance-allocations",
+                                .what = "allocations failed",
+                                .totals = {"places"},
+                                .cases = 25,
+                                .limit = whole.allocations};
+    struct world_result *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(shared != MAP_FAILED);
+    campaign_begin(&campaign);
+    campaign.counts[0] = whole.allocations;
+    for (uint64_t number; campaign_next(&campaign, &number);) {
+        struct world_options options = reference();
+        options.no_memory_at = 1 + spread(number, whole.allocations);
+        memset(shared, 0, sizeof *shared);
+        int status = run_in_child(&options, shared);
+        if (status != 0 || shared->failure[0])
+            fail_msg("allocation %llu: status %d, %s (KAPPA_SEED=%llu repeats it)",
+                     (unsigned long long)options.no_memory_at, status, shared->failure, (unsigned long long)number);
+        assert_int_equal(shared->allocations, options.no_memory_at);
+    }
+    campaign_end(&campaign);
+    munmap(shared, sizeof *shared);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_call), cmocka_unit_test(every_allocation)};
+    const char *filter = getenv("KAPPA_TEST_ONLY");
+    if (filter)
+        cmocka_set_test_filter(filter);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
