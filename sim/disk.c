@@ -12,11 +12,20 @@
 
 /* ---- contents ---- */
 
+static void reserve(struct kp_buf *bytes, uint64_t size)
+{
+    if (bytes->cap >= size)
+        return;
+    bytes->cap = (size_t)(size + size / 2);
+    bytes->data = sim_realloc(bytes->data, bytes->cap);
+}
+
 static void resize(struct kp_buf *bytes, uint64_t size)
 {
     if (size > bytes->len) {
         size_t more = (size_t)size - bytes->len;
-        memset(kp_buf_reserve(bytes, more), 0, more);
+        reserve(bytes, size);
+        memset(bytes->data + bytes->len, 0, more);
     }
     bytes->len = (size_t)size;
 }
@@ -25,12 +34,12 @@ static void note(struct sim_node *node, uint64_t offset, const void *bytes, size
 {
     if (node->change_count == node->change_cap) {
         node->change_cap = node->change_cap ? node->change_cap * 2 : 8;
-        node->changes = kp_realloc(node->changes, node->change_cap * sizeof *node->changes);
+        node->changes = sim_realloc(node->changes, node->change_cap * sizeof *node->changes);
     }
     struct sim_change *change = &node->changes[node->change_count++];
     *change = (struct sim_change){offset, len, NULL};
     if (bytes) {
-        change->data = kp_alloc(len);
+        change->data = sim_realloc(NULL, len);
         memcpy(change->data, bytes, len);
     }
 }
@@ -106,6 +115,7 @@ void sim_node_settle(struct kp_sim *sim, struct sim_node *node, enum kp_sim_cut 
         survive(sim, node, &node->changes[i], mode);
     forget_changes(node);
     node->now.len = 0;
+    reserve(&node->now, node->stable.len);
     kp_buf_append(&node->now, node->stable.data, node->stable.len);
 }
 
@@ -136,9 +146,9 @@ static void put(struct sim_names *names, const char *name, uint32_t node)
     }
     if (names->count == names->cap) {
         names->cap = names->cap ? names->cap * 2 : 8;
-        names->list = kp_realloc(names->list, names->cap * sizeof *names->list);
+        names->list = sim_realloc(names->list, names->cap * sizeof *names->list);
     }
-    names->list[names->count++] = (struct sim_name){kp_strdup(name), node};
+    names->list[names->count++] = (struct sim_name){sim_strdup(name), node};
 }
 
 static void take_away(struct sim_names *names, const char *name)
@@ -166,10 +176,10 @@ void sim_name_change(struct kp_sim *sim, enum sim_name_kind kind, const char *na
 {
     if (sim->change_count == sim->change_cap) {
         sim->change_cap = sim->change_cap ? sim->change_cap * 2 : 8;
-        sim->changes = kp_realloc(sim->changes, sim->change_cap * sizeof *sim->changes);
+        sim->changes = sim_realloc(sim->changes, sim->change_cap * sizeof *sim->changes);
     }
     struct sim_name_change *change = &sim->changes[sim->change_count++];
-    *change = (struct sim_name_change){kind, kp_strdup(name), to ? kp_strdup(to) : NULL, node};
+    *change = (struct sim_name_change){kind, sim_strdup(name), to ? sim_strdup(to) : NULL, node};
     apply(&sim->now, change);
 }
 

@@ -2,9 +2,24 @@
 #ifndef KP_SIM_INTERNAL_H
 #define KP_SIM_INTERNAL_H
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/buf.h"
 #include "base/mem.h"
 #include "sim/sim.h"
+
+/* The simulator's own memory: what a test says about allocations (kp_mem_set_hook) is about kappa's. */
+static inline void *sim_realloc(void *memory, size_t bytes)
+{
+    void *moved = realloc(memory, bytes ? bytes : 1);
+    KP_ASSERT(moved);
+    return moved;
+}
+static inline char *sim_strdup(const char *text)
+{
+    return memcpy(sim_realloc(NULL, strlen(text) + 1), text, strlen(text) + 1);
+}
 
 /* A write, or a change of size (data NULL), that was not synced yet. */
 struct sim_change {

@@ -80,7 +80,7 @@ static enum kp_code sim_open(void *ctx, const char *path, unsigned flags, struct
     } else {
         if (sim->node_count == sim->node_cap) {
             sim->node_cap = sim->node_cap ? sim->node_cap * 2 : 16;
-            sim->nodes = kp_realloc(sim->nodes, sim->node_cap * sizeof *sim->nodes);
+            sim->nodes = sim_realloc(sim->nodes, sim->node_cap * sizeof *sim->nodes);
         }
         node = (uint32_t)sim->node_count++;
         sim->nodes[node] = (struct sim_node){0};
@@ -88,7 +88,7 @@ static enum kp_code sim_open(void *ctx, const char *path, unsigned flags, struct
     }
     if (flags & KP_OPEN_TRUNCATE)
         sim_node_resize(&sim->nodes[node], 0);
-    struct kp_file *file = kp_alloc(sizeof *file);
+    struct kp_file *file = sim_realloc(NULL, sizeof *file);
     *file = (struct kp_file){node, sim->boot, false};
     *ret_file = file;
     return KP_OK;
@@ -239,11 +239,11 @@ static enum kp_code sim_list(void *ctx, const char *path, void (*each)(void *arg
     struct kp_sim *sim = ctx;
     KP_TRY(outcome(sim, next_call(sim), err));
     size_t len = strlen(path), count = 0;
-    char **names = kp_alloc((sim->now.count + 1) * sizeof(char *));
+    char **names = sim_realloc(NULL, (sim->now.count + 1) * sizeof(char *));
     for (size_t i = 0; i < sim->now.count; i++) {
         const char *name = sim->now.list[i].name;
         if (strncmp(name, path, len) == 0 && name[len] == '/' && !strchr(name + len + 1, '/'))
-            names[count++] = kp_strdup(name + len + 1);
+            names[count++] = sim_strdup(name + len + 1);
     }
     qsort(names, count, sizeof(char *), compare_names);
     for (size_t i = 0; i < count; i++) {

@@ -343,7 +343,8 @@ static void register_task(struct task *task)
 
 static struct task *create(const char *name, size_t stack_bytes, void (*run)(void *arg), void *arg)
 {
-    struct task *task = kp_calloc(1, sizeof *task);
+    struct task *task = sim_realloc(NULL, sizeof *task);
+    memset(task, 0, sizeof *task);
     snprintf(task->name, sizeof task->name, "%s", name);
     task->run = run;
     task->arg = arg;
