@@ -156,7 +156,7 @@ const struct kp_system_table kp_system_never[] = {
     {.schema = "pg_catalog",
      .name = "pg_statistic_ext",
      .spec = "oid oid, stxrelid oid, stxname name, stxnamespace oid, stxowner oid, stxstattarget int4, stxkeys text, "
-             "stxkind text, stxexprs text never",
+             "stxkind text[], stxexprs text never",
      .key = "oid"},
     {.schema = "pg_catalog",
      .name = "pg_subscription",

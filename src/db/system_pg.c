@@ -575,7 +575,7 @@ const struct kp_system_table kp_system_pg[] = {
              "oid, relhasindex bool, relisshared bool, relpersistence text, relkind text, relnatts int2, relchecks "
              "int2, relhasrules bool, relhastriggers bool, relhassubclass bool, relrowsecurity bool, "
              "relforcerowsecurity bool, relispopulated bool, relreplident text, relispartition bool, relrewrite oid, "
-             "relfrozenxid oid, relminmxid oid, relacl text never, reloptions text never, relpartbound text never",
+             "relfrozenxid oid, relminmxid oid, relacl text never, reloptions text[] never, relpartbound text never",
      .key = "oid",
      .fill = fill_class},
     {.schema = "pg_catalog",

@@ -359,13 +359,16 @@ static bool yields_one_row(const struct kp_plan *plan)
 }
 
 /* The value of a subquery without rows: NULL, false, or the empty array. */
-static struct kp_expr *value_of_nothing(struct binder *binder, const PgQuery__SubLink *link, const struct kp_plan *plan)
+static enum kp_code value_of_nothing(struct binder *binder, const PgQuery__SubLink *link, const struct kp_plan *plan,
+                                     struct kp_expr **ret_expr)
 {
-    if (link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK)
-        return kp_bind_bool(binder, false);
     if (link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK)
-        return kp_bind_text(binder, "{}");
-    return kp_bind_null(binder, plan->cols[0].type);
+        return kp_bind_coerce(binder, kp_bind_text(binder, "{}"), KP_TYPE(kp_type_array_of(plan->cols[0].type.id)),
+                              COERCE_EXPLICIT, ret_expr);
+    *ret_expr = link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK
+                    ? kp_bind_bool(binder, false)
+                    : kp_bind_null(binder, plan->cols[0].type);
+    return KP_OK;
 }
 
 enum kp_code kp_bind_scalar_sublink(struct binder *binder, const struct expr_place *place, const PgQuery__SubLink *link,
@@ -390,10 +393,8 @@ enum kp_code kp_bind_scalar_sublink(struct binder *binder, const struct expr_pla
         enum kp_code tried = kp_bind_select(binder, select, false, &nothing, &columns);
         binder->around = beyond;
         binder->err = err;
-        if (tried == KP_OK && kp_plan_is_never(nothing)) {
-            *ret_expr = value_of_nothing(binder, link, nothing);
-            return KP_OK;
-        }
+        if (tried == KP_OK && kp_plan_is_never(nothing))
+            return value_of_nothing(binder, link, nothing, ret_expr);
     }
     if (!scalar || !place->joins) {
         kp_bind_fail(binder, link->location, KP_UNSUPPORTED, NULL, "a subquery is not supported here");
@@ -409,10 +410,8 @@ enum kp_code kp_bind_scalar_sublink(struct binder *binder, const struct expr_pla
     KP_TRY(code);
     if (plan->col_count != 1)
         return kp_bind_fail(binder, link->location, KP_INVALID, "42601", "subquery must return only one column");
-    if (kp_plan_is_never(plan)) {
-        *ret_expr = value_of_nothing(binder, link, plan);
-        return KP_OK;
-    }
+    if (kp_plan_is_never(plan))
+        return value_of_nothing(binder, link, plan, ret_expr);
     if (!yields_one_row(plan)) {
         kp_bind_fail(binder, link->location, KP_UNSUPPORTED, NULL,
                      "a subquery that may yield more or less than one row is not supported here");
