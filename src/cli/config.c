@@ -32,6 +32,8 @@ static const struct {
                             "The log's newest part that is kept in memory for readers; older records come from disk."},
     [KP_CONFIG_CONNECTIONS] = {"connections", "KAPPA_CONNECTIONS", "10000", "N", COUNT,
                                "Most open connections; more are refused."},
+    [KP_CONFIG_IO_URING] = {"io-uring", "KAPPA_IO_URING", "on", "", SWITCH,
+                            "Commit through io_uring where the system allows it; off: by pwrite and fdatasync."},
     [KP_CONFIG_UNSAFE_NO_SYNC] = {"unsafe-no-sync", "KAPPA_UNSAFE_NO_SYNC", "off", "", SWITCH,
                                   "Acknowledge before data is on disk: a power cut loses what was acknowledged last."},
 };

@@ -50,6 +50,7 @@ static enum kp_code wait_for_end(struct kp_db *db, const sigset_t *signals, stru
         if (sigtimedwait(signals, NULL, &slice) > 0)
             return KP_OK;
         KP_TRY(kp_db_health(db, err));
+        KP_TRY(kp_log_health(kp_db_log(db), err)); /* a failed write or sync */
     }
 }
 
@@ -62,6 +63,9 @@ static enum kp_code serve(const struct kp_config *config, const sigset_t *signal
                                     .log_tail_bytes = (uint64_t)kp_config_int(config, KP_CONFIG_LOG_TAIL),
                                     .unsafe_no_sync = kp_config_bool(config, KP_CONFIG_UNSAFE_NO_SYNC),
                                     .notice = notice};
+    struct kp_error why;
+    if (!kp_os_ring_use(kp_config_bool(config, KP_CONFIG_IO_URING), &why))
+        notice(NULL, 'I', why.message);
     struct kp_db *db;
     KP_TRY(kp_db_open(&options, &db, err));
     struct kp_serve_options doors = {

@@ -73,5 +73,8 @@ struct kp_os {
 
 /* The real system. One table for the process, never freed. */
 struct kp_os *kp_os_real(void);
+/* Whether its pwrite_sync goes through io_uring: by default where there is one. Before files are open. False and why
+ * when it is wanted and the system does not give it: then pwrite and fdatasync take its place. */
+bool kp_os_ring_use(bool wanted, struct kp_error *why);
 
 #endif

@@ -1,9 +1,15 @@
-/* The real operating system behind os/os.h: POSIX calls on Linux. */
+/*
+ * The real operating system behind os/os.h: POSIX calls on Linux, and io_uring for the group commit where there is one.
+ *
+ * A failed write or sync is reported once and never tried again here: the kernel may have dropped what it could not
+ * write. Interrupted and short calls go on.
+ */
 #include "os/os.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +21,46 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "os/calls.h"
+#include "os/ring.h"
 
 struct kp_file {
     int fd;
-    char *path; /* for messages */
+    char *path;           /* for messages */
+    struct kp_ring *ring; /* made by the first kp_os pwrite_sync; NULL: none */
 };
+
+struct kp_os_calls kp_os_calls = {pread, pwrite, fdatasync, fsync};
+
+/* ---- whether io_uring is used ---- */
+
+enum ring_use { RING_UNKNOWN, RING_ON, RING_OFF };
+static _Atomic int ring_use;
+
+bool kp_os_ring_use(bool wanted, struct kp_error *why)
+{
+    int failed = 0;
+    struct kp_ring *ring = wanted ? kp_ring_create(&failed) : NULL;
+    if (failed)
+        kp_fail_errno(why, failed, "io_uring is not available, pwrite and fdatasync take its place");
+    kp_ring_destroy(ring);
+    atomic_store(&ring_use, ring ? RING_ON : RING_OFF);
+    return !failed;
+}
+
+static struct kp_ring *ring_of(struct kp_file *file)
+{
+    if (atomic_load_explicit(&ring_use, memory_order_relaxed) == RING_OFF)
+        return NULL;
+    int failed;
+    if (!file->ring)
+        file->ring = kp_ring_create(&failed);
+    if (!file->ring)
+        atomic_store(&ring_use, RING_OFF);
+    return file->ring;
+}
+
+/* ---- files ---- */
 
 static enum kp_code real_open(void *ctx, const char *path, unsigned flags, struct kp_file **ret_file,
                               struct kp_error *err)
@@ -39,7 +80,7 @@ static enum kp_code real_open(void *ctx, const char *path, unsigned flags, struc
     if (fd < 0)
         return kp_fail_errno(err, errno, "cannot open \"%s\"", path);
     struct kp_file *file = kp_alloc(sizeof *file);
-    *file = (struct kp_file){fd, kp_strdup(path)};
+    *file = (struct kp_file){fd, kp_strdup(path), NULL};
     *ret_file = file;
     return KP_OK;
 }
@@ -48,6 +89,7 @@ static void real_close(void *ctx, struct kp_file *file)
 {
     if (!file)
         return;
+    kp_ring_destroy(file->ring);
     close(file->fd);
     kp_free(file->path);
     kp_free(file);
@@ -58,7 +100,7 @@ static enum kp_code real_pread(void *ctx, struct kp_file *file, void *bytes, siz
 {
     size_t done = 0;
     while (done < len) {
-        ssize_t n = pread(file->fd, (char *)bytes + done, len - done, (off_t)(offset + done));
+        ssize_t n = kp_os_calls.pread(file->fd, (char *)bytes + done, len - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -75,7 +117,7 @@ static enum kp_code real_pwrite(void *ctx, struct kp_file *file, const void *byt
                                 struct kp_error *err)
 {
     for (size_t done = 0; done < len;) {
-        ssize_t n = pwrite(file->fd, (const char *)bytes + done, len - done, (off_t)(offset + done));
+        ssize_t n = kp_os_calls.pwrite(file->fd, (const char *)bytes + done, len - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -88,15 +130,31 @@ static enum kp_code real_pwrite(void *ctx, struct kp_file *file, const void *byt
 
 static enum kp_code real_sync(void *ctx, struct kp_file *file, struct kp_error *err)
 {
-    if (fdatasync(file->fd) != 0)
-        return kp_fail_errno(err, errno, "cannot sync \"%s\"", file->path);
-    return KP_OK;
+    int failed;
+    do
+        failed = kp_os_calls.fdatasync(file->fd) != 0 ? errno : 0;
+    while (failed == EINTR); /* it did not end: nothing was reported and nothing dropped */
+    return failed ? kp_fail_errno(err, failed, "cannot sync \"%s\"", file->path) : KP_OK;
 }
 
 static enum kp_code real_pwrite_sync(void *ctx, struct kp_file *file, const void *bytes, size_t len, uint64_t offset,
                                      struct kp_error *err)
 {
-    KP_TRY(real_pwrite(ctx, file, bytes, len, offset, err));
+    struct kp_ring *ring = ring_of(file);
+    struct kp_ring_result result = {0, -ECANCELED};
+    int failed;
+    if (ring && !kp_ring_write_sync(ring, file->fd, bytes, len, offset, &result, &failed))
+        return kp_fail_errno(err, failed, "cannot write \"%s\" at byte %llu through io_uring", file->path,
+                             (unsigned long long)offset);
+    if (ring && result.written < 0 && result.written != -EINTR && result.written != -EAGAIN)
+        return kp_fail_errno(err, -result.written, "cannot write \"%s\" at byte %llu", file->path,
+                             (unsigned long long)offset);
+    size_t done = result.written > 0 ? (size_t)result.written : 0;
+    if (done == len && result.synced == 0)
+        return KP_OK;
+    if (done == len && result.synced != -ECANCELED && result.synced != -EINTR)
+        return kp_fail_errno(err, -result.synced, "cannot sync \"%s\"", file->path);
+    KP_TRY(real_pwrite(ctx, file, (const char *)bytes + done, len - done, offset + done, err)); /* the rest of it */
     return real_sync(ctx, file, err);
 }
 
@@ -152,7 +210,10 @@ static enum kp_code real_sync_dir(void *ctx, const char *path, struct kp_error *
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return kp_fail_errno(err, errno, "cannot open the folder \"%s\"", path);
-    int failed = fsync(fd) != 0 ? errno : 0;
+    int failed;
+    do
+        failed = kp_os_calls.fsync(fd) != 0 ? errno : 0;
+    while (failed == EINTR);
     close(fd);
     return failed ? kp_fail_errno(err, failed, "cannot sync the folder \"%s\"", path) : KP_OK;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -190,9 +191,25 @@ void kp_socket_close(int socket)
         close(socket);
 }
 
+enum { RESERVED_DESCRIPTORS = 64 };
+
+/* The log must be able to open its next file however many clients come: the last descriptors are not for them. */
+static bool is_reserved(int fd)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return false;
+    rlim_t reserved = KP_MIN(limit.rlim_cur / 2, (rlim_t)RESERVED_DESCRIPTORS);
+    return (rlim_t)fd >= limit.rlim_cur - reserved;
+}
+
 int kp_socket_accept(int listener)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0 && is_reserved(fd)) {
+        close(fd);
+        return KP_SOCKET_EXHAUSTED;
+    }
     if (fd >= 0) {
         set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
         set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);

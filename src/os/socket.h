@@ -38,8 +38,8 @@ void kp_socket_close(int socket); /* negative is fine */
 /* Results below zero. */
 enum { KP_SOCKET_AGAIN = -1, KP_SOCKET_FAILED = -2, KP_SOCKET_EXHAUSTED = -3 };
 
-/* The next connection; AGAIN: none waits; EXHAUSTED: out of descriptors or memory; FAILED: that one is gone, try again.
- */
+/* The next connection; AGAIN: none waits; EXHAUSTED: out of memory or of descriptors but for the last, which are for
+ * files: the connection is closed or waits; FAILED: that one is gone, try again. */
 int kp_socket_accept(int listener);
 /* Bytes moved; read: 0 at the end of the stream; AGAIN: would block; FAILED: the connection is broken. */
 ssize_t kp_socket_read(int socket, void *bytes, size_t len);

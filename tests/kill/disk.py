@@ -1,0 +1,210 @@
+#!/usr/bin/python3
+"""Real faults of the disk under the real server: a failed write or sync ends it with a clear message and nothing is
+acknowledged after it; a full disk refuses writes and nothing more; and few descriptors close doors, not the log."""
+import http.client
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from _server import Server
+
+SCRATCH = os.environ["SCRATCH"]
+skipped = []
+
+
+def post(server, topic, text):
+    """(status, answer); None when the server is gone."""
+    host, port = server.http.rsplit(":", 1)
+    connection = http.client.HTTPConnection(host, int(port), timeout=60)
+    try:
+        connection.request("POST", f"/topics/{topic}", text, {"Content-Type": "application/x-ndjson"})
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def lines(first, count, pad=""):
+    return "".join(json.dumps({"id": i, "pad": pad}) + "\n" for i in range(first, first + count))
+
+
+def ids(server):
+    return [json.loads(value)["id"] for _, value in server.records("ev")]
+
+
+# ---- a call of the system fails ----
+
+class Traced(Server):
+    """Under strace, which makes calls of the threads fail."""
+
+    def __init__(self, folder, inject):
+        super().__init__(folder, "--io-uring=off")
+        self.inject = inject
+
+    def start(self):
+        program, script = os.environ["KAPPA"], self.folder + ".traced"
+        os.makedirs(os.path.dirname(self.folder), exist_ok=True)
+        with open(script, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\nexec strace -f -qq -o /dev/null -e trace={self.inject.split(':')[0]} "
+                       f"-e inject={self.inject} {program} \"$@\"\n")
+        os.chmod(script, 0o755)
+        os.environ["KAPPA"] = script
+        os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"  # it traces, too
+        try:
+            return super().start()
+        finally:
+            os.environ["KAPPA"] = program
+
+    def stop(self):
+        pid = self.process.pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8") as children:
+            os.kill(int(children.read().split()[0]), signal.SIGTERM)
+        assert self.process.wait(timeout=60) == 0
+
+
+def can_trace():
+    done = subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "true"],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    return done.returncode == 0
+
+
+def failing_call(name, inject, words):
+    folder = f"{SCRATCH}/{name}"
+    Server(folder, "--io-uring=off").start().stop()  # the first file is made
+    server = Traced(folder, inject)
+    server.start()
+    acked, failed_at = [], None
+    for i in range(400):
+        answer = post(server, "ev", lines(i, 1))
+        if answer and answer[0] == 200:
+            assert failed_at is None, f"{name}: {i} is acknowledged after the failure of {failed_at}"
+            acked.append(i)
+        elif failed_at is None:
+            failed_at = i
+        if answer is None:
+            break
+    assert failed_at is not None, f"{name}: nothing failed"
+    status = server.process.wait(timeout=60)
+    said = open(folder + ".err", encoding="utf-8").read()
+    assert status != 0, f"{name}: exit status {status}"
+    assert re.search(words, said), f"{name}: it says {said[-1500:]}"
+    assert "Sanitizer" not in said and "runtime error" not in said, said[-4000:]
+    open(folder + ".err", "w", encoding="utf-8").close()
+    server = Server(folder).start()
+    found = ids(server)
+    assert found[:len(acked)] == acked and len(found) <= len(acked) + 1, (acked[-1:], found[-3:])
+    server.stop()
+    print(f"disk: {name}: {len(acked)} acknowledged, then it stopped")
+
+
+def failing_calls():
+    if not shutil.which("strace") or not can_trace():
+        skipped.append("strace may not trace")
+        return
+    for error in ("EIO", "ENOSPC"):
+        first = random.randrange(12, 60)
+        failing_call(f"sync-{error}", f"fdatasync:error={error}:when={first}", "cannot sync")
+        failing_call(f"write-{error}", f"pwrite64:error={error}:when={first}", "cannot write")
+    # A signal between: nobody sees it.
+    server = Traced(f"{SCRATCH}/interrupted", "pwrite64,pread64,fdatasync:error=EINTR:when=3+4")
+    server.start()
+    for i in range(40):
+        assert post(server, "ev", lines(i, 1))[0] == 200, i
+    assert ids(server) == list(range(40))
+    server.stop()
+
+
+# ---- a full disk ----
+
+def full_disk():
+    folder = f"{SCRATCH}/small"
+    os.makedirs(folder)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", folder], stderr=subprocess.DEVNULL,
+                             check=False).returncode == 0
+    if not mounted:
+        skipped.append("a small file system may not be mounted")
+        return
+    try:
+        fill(folder)
+    finally:
+        subprocess.run(["umount", "-l", folder], check=False)
+
+
+def fill(folder):
+    server = Server(folder + "/data").start()
+    server.sql("CREATE SOURCE ev (id bigint) WITH (topic = 'ev', format = 'json')")
+    server.sql("CREATE MATERIALIZED VIEW n AS SELECT count(*) AS n, max(id) AS id FROM ev")
+    server.sql("CREATE SINK out FROM n WITH (topic = 'out')")
+    acked, first, refusals = [], 0, 0
+    while refusals < 5 and first < 30000:
+        status, answer = post(server, "ev", lines(first, 100, "x" * 1000))
+        if status == 200:
+            acked += range(first, first + 100)
+        else:
+            refusals += 1
+            assert status in (503, 507) and "53100" in answer, (status, answer)
+        first += 100
+    assert refusals and acked, (refusals, len(acked))
+    assert server.sql("SELECT n FROM n") is not None  # reads go on
+    assert ids(server) == acked
+    subprocess.run(["mount", "-o", "remount,size=200m", folder], check=True)
+    status, answer = post(server, "ev", lines(first, 100))  # and writes, by themselves
+    assert status == 200, (status, answer)
+    acked += range(first, first + 100)
+    until = time.monotonic() + 20
+    while server.sql("SELECT n FROM n") != [(len(acked),)]:
+        assert time.monotonic() < until, (server.sql("SELECT n FROM n"), len(acked))
+    server.kill()
+    server.start()
+    assert ids(server) == acked
+    changes = [json.loads(value) for _, value in server.records("out")]
+    assert sum(change["diff"] for change in changes) == 1, changes[-3:]
+    server.stop()
+    print(f"disk: full after {len(acked) - 100} records, {refusals} refusals, then room")
+
+
+# ---- few descriptors ----
+
+def few_descriptors():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (96, before[1]))
+    try:
+        server = Server(f"{SCRATCH}/few").start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    host, port = server.http.rsplit(":", 1)
+    inside = http.client.HTTPConnection(host, int(port), timeout=60)
+    inside.request("GET", "/metrics")
+    inside.getresponse().read()
+    crowd = []
+    for _ in range(200):
+        crowd.append(socket.create_connection((host, int(port)), timeout=10))
+    for i in range(80):  # over the end of the journal's first file, and of its second
+        inside.request("POST", "/topics/ev", lines(i * 1000, 1000, "x" * 1000), {"Content-Type": "application/x-ndjson"})
+        response = inside.getresponse()
+        answer = response.read()
+        assert response.status == 200, (i, response.status, answer)
+    for one in crowd:
+        one.close()
+    inside.close()
+    until = time.monotonic() + 20
+    while server.sql("SELECT 1") != [(1,)]:
+        assert time.monotonic() < until
+    server.stop()
+    print("disk: 200 connections at 96 descriptors: the log goes on")
+
+
+failing_calls()
+full_disk()
+few_descriptors()
+for why in skipped:
+    print("disk: skipped:", why)
