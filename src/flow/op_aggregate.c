@@ -504,7 +504,9 @@ static const struct kp_agg *face_of(enum kp_type_id type)
     if (!kp_type_has_faces(type))
         return NULL;
     size_t count;
-    const struct kp_agg *const *found = kp_agg_find(KP_STR("min"), &count);
+    const struct kp_agg *const *found = kp_agg_find(type == KP_JSONB ? KP_STR("kp_face") : KP_STR("min"), &count);
+    if (kp_type_is_array(type))
+        type = KP_ANYARRAY;
     for (size_t i = 0; i < count; i++)
         if (found[i]->arg_count == 1 && found[i]->args[0] == type)
             return found[i];

@@ -42,7 +42,7 @@ void kp_heap_finish(struct kp_heap *heap)
 static enum kp_row_kind row_kind(enum kp_type_id type)
 {
     if (kp_type_info(type)->string)
-        return type == KP_BPCHAR ? KP_ROW_OTHER : KP_ROW_TEXT;
+        return kp_type_has_faces(type) ? KP_ROW_OTHER : KP_ROW_TEXT;
     switch (type) {
     case KP_NUMERIC:
         return KP_ROW_NUMERIC;

@@ -316,9 +316,22 @@ static const struct kp_agg_impl retractable_max = {sizeof(struct all), update_al
     }
 
 static const struct kp_agg aggs[] = {
-    MIN_MAX(KP_INT2, i16),       MIN_MAX(KP_INT4, i32),      MIN_MAX(KP_INT8, i64),       MIN_MAX(KP_FLOAT4, f32),
-    MIN_MAX(KP_FLOAT8, f64),     MIN_MAX(KP_NUMERIC, large), MIN_MAX(KP_TEXT, large),     MIN_MAX(KP_BPCHAR, large),
-    MIN_MAX(KP_DATE, i32),       MIN_MAX(KP_TIME, i64),      MIN_MAX(KP_TIMESTAMP, i64),  MIN_MAX(KP_TIMESTAMPTZ, i64),
-    MIN_MAX(KP_INTERVAL, large), MIN_MAX(KP_OID, u32),       MIN_MAX(KP_ANYARRAY, large),
+    MIN_MAX(KP_INT2, i16),
+    MIN_MAX(KP_INT4, i32),
+    MIN_MAX(KP_INT8, i64),
+    MIN_MAX(KP_FLOAT4, f32),
+    MIN_MAX(KP_FLOAT8, f64),
+    MIN_MAX(KP_NUMERIC, large),
+    MIN_MAX(KP_TEXT, large),
+    MIN_MAX(KP_BPCHAR, large),
+    MIN_MAX(KP_DATE, i32),
+    MIN_MAX(KP_TIME, i64),
+    MIN_MAX(KP_TIMESTAMP, i64),
+    MIN_MAX(KP_TIMESTAMPTZ, i64),
+    MIN_MAX(KP_INTERVAL, large),
+    MIN_MAX(KP_OID, u32),
+    MIN_MAX(KP_ANYARRAY, large),
+    /* of jsonb only for the aggregate operator: the look of a group */
+    {"kp_face", 1, {KP_JSONB}, KP_JSONB, true, &growing_min_large, &retractable_min, "least"},
 };
 KP_AGGREGATES(min_max, aggs);

@@ -70,9 +70,9 @@ KP_MUST enum kp_code kp_array_parse(struct kp_type type, struct kp_str text, con
 void kp_array_send(struct kp_type type, const struct kp_text *text, struct kp_buf *out);
 KP_MUST enum kp_code kp_array_receive(struct kp_type type, struct kp_str bytes, struct kp_arena *arena,
                                       struct kp_text *ret_text, struct kp_error *err);
-/* Nested JSON arrays, elements printed by `element`; one that JSON cannot say (other bounds, json in several
+/* Nested JSON arrays, elements printed by `element`; exact: one that JSON cannot say (other bounds, json in several
  * dimensions) as a string with its text form. */
-void kp_array_print_json(struct kp_type type, const struct kp_text *text, const struct kp_zone *zone,
+void kp_array_print_json(struct kp_type type, const struct kp_text *text, const struct kp_zone *zone, bool exact,
                          void (*element)(struct kp_type type, const void *value, const struct kp_zone *zone,
                                          struct kp_buf *out),
                          struct kp_buf *out);

@@ -91,7 +91,7 @@ void kp_array_print(struct kp_type type, const struct kp_text *text, const struc
     kp_arena_finish(&arena);
 }
 
-void kp_array_print_json(struct kp_type type, const struct kp_text *text, const struct kp_zone *zone,
+void kp_array_print_json(struct kp_type type, const struct kp_text *text, const struct kp_zone *zone, bool exact,
                          void (*element)(struct kp_type type, const void *value, const struct kp_zone *zone,
                                          struct kp_buf *out),
                          struct kp_buf *out)
@@ -102,7 +102,7 @@ void kp_array_print_json(struct kp_type type, const struct kp_text *text, const 
     bool plain = array.dimensions <= 1 || (array.element != KP_JSON && array.element != KP_JSONB);
     for (uint32_t d = 0; d < array.dimensions; d++)
         plain &= array.lows[d] == 1;
-    if (!plain) {
+    if (exact && !plain) {
         struct kp_buf literal = {0};
         kp_array_print(type, text, zone, &literal);
         kp_buf_append_json_string(out, (struct kp_str){(const char *)literal.data, literal.len});

@@ -300,6 +300,11 @@ static bool fill_row(struct kp_call *call, const struct kp_vec *const *args, uin
         }
         count *= (uint64_t)lengths[d];
     }
+    for (uint32_t d = 0; d < dimensions; d++)
+        if ((int64_t)lows[d] + lengths[d] > INT32_MAX) {
+            kp_call_fail(call, row, "54000", "array lower bound is too large: %d", lows[d]);
+            return false;
+        }
     for (uint64_t e = 0; e < count; e++)
         kp_array_add(builder, kp_vec_is_null(args[0], row) ? NULL : kp_vec_at(args[0], row));
     *ret_text = kp_array_make_shaped(builder, dimensions, lengths, lows, call->arena);

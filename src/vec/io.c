@@ -440,7 +440,7 @@ void kp_value_print_json(struct kp_type type, const void *value, const struct kp
     }
     default: /* texts without anything to escape */
         if (kp_type_is_array(type.id)) {
-            kp_array_print_json(type, value, zone, kp_value_print_json, out);
+            kp_array_print_json(type, value, zone, true, kp_value_print_json, out);
             return;
         }
         break;

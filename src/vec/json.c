@@ -4,10 +4,9 @@
  */
 #include "vec/json.h"
 
-#include <stdlib.h>
-
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "vec/jsonb.h"
 #include "vec/numeric.h"
 
 struct parser {
@@ -15,6 +14,7 @@ struct parser {
     struct kp_arena *arena;
     struct kp_buf *out; /* jsonb: the canonical text; NULL: only check */
     int depth;
+    bool nul; /* met \\u0000, which jsonb cannot hold */
 };
 
 static bool parse_value(struct parser *p);
@@ -70,8 +70,10 @@ static bool take_unicode(struct parser *p, struct kp_buf *text)
         p->at += 6;
         code_point = 0x10000 + ((uint32_t)(unit - 0xd800) << 10) + (uint32_t)(low - 0xdc00);
     }
-    if (code_point == 0 && p->out)
-        return false; /* jsonb cannot hold it */
+    if (code_point == 0 && p->out) {
+        p->nul = true;
+        return false;
+    }
     char utf8[4];
     kp_buf_append(text, utf8, kp_utf8_encode(code_point, utf8));
     return true;
@@ -170,39 +172,7 @@ static bool parse_array(struct parser *p)
     return true;
 }
 
-struct member {
-    struct kp_str key, value;
-    size_t number;
-};
-
-/* jsonb's order of keys: shorter first, then by bytes; of equal ones the last given comes last. */
-static int member_order(const void *a, const void *b)
-{
-    const struct member *left = a, *right = b;
-    if (left->key.len != right->key.len)
-        return left->key.len < right->key.len ? -1 : 1;
-    int order = kp_str_compare(left->key, right->key);
-    return order ? order : left->number < right->number ? -1 : 1;
-}
-
-static void emit_members(struct parser *p, struct member *members, size_t count)
-{
-    if (count > 1)
-        qsort(members, count, sizeof *members, member_order);
-    bool first = true;
-    for (size_t i = 0; i < count; i++) {
-        if (i + 1 < count && kp_str_equal(members[i].key, members[i + 1].key))
-            continue;
-        if (!first)
-            emit(p, ", ", 2);
-        first = false;
-        kp_buf_append_json_string(p->out, members[i].key);
-        emit(p, ": ", 2);
-        kp_buf_append_str(p->out, members[i].value);
-    }
-}
-
-static bool take_member(struct parser *p, struct member *ret_member)
+static bool take_member(struct parser *p, struct kp_jsonb_object *object)
 {
     struct kp_buf key = {0}, value = {0}, *out = p->out;
     bool good = (skip_spaces(p), take_string(p, &key)) && take(p, ':');
@@ -212,41 +182,31 @@ static bool take_member(struct parser *p, struct member *ret_member)
         p->out = out;
     }
     if (good && out) {
-        ret_member->key = (struct kp_str){kp_arena_strndup(p->arena, (const char *)key.data, key.len), key.len};
-        ret_member->value = (struct kp_str){kp_arena_strndup(p->arena, (const char *)value.data, value.len), value.len};
+        kp_jsonb_put(object, (struct kp_str){kp_arena_strndup(p->arena, (const char *)key.data, key.len), key.len},
+                     (struct kp_str){kp_arena_strndup(p->arena, (const char *)value.data, value.len), value.len});
     }
     kp_buf_finish(&key);
     kp_buf_finish(&value);
     return good;
 }
 
-static bool parse_members(struct parser *p, struct kp_buf *members)
-{
-    size_t number = 0;
-    do {
-        struct member member = {.number = number++};
-        if (!take_member(p, &member))
-            return false;
-        kp_buf_append(members, &member, sizeof member);
-    } while (take(p, ','));
-    return take(p, '}');
-}
-
 static bool parse_object(struct parser *p)
 {
     p->at++;
-    emit(p, "{", 1);
-    if (!take(p, '}')) {
-        struct kp_buf members = {0};
-        bool good = parse_members(p, &members);
-        if (good && p->out)
-            emit_members(p, (struct member *)members.data, members.len / sizeof(struct member));
-        kp_buf_finish(&members);
-        if (!good)
-            return false;
+    if (take(p, '}')) {
+        emit(p, "{}", 2);
+        return true;
     }
-    emit(p, "}", 1);
-    return true;
+    struct kp_jsonb_object object = {{0}};
+    bool good;
+    do
+        good = take_member(p, &object);
+    while (good && take(p, ','));
+    good = good && take(p, '}');
+    if (good && p->out)
+        kp_jsonb_object_print(&object, p->out);
+    kp_jsonb_object_finish(&object);
+    return good;
 }
 
 static bool parse_word(struct parser *p, const char *word)
@@ -296,11 +256,13 @@ enum kp_code kp_json_parse(enum kp_type_id type, struct kp_str text, struct kp_a
                            struct kp_error *err)
 {
     struct kp_buf out = {0};
-    struct parser p = {text.ptr, text.ptr + text.len, arena, type == KP_JSONB ? &out : NULL, 0};
+    struct parser p = {text.ptr, text.ptr + text.len, arena, type == KP_JSONB ? &out : NULL, 0, false};
     bool good = parse_value(&p);
     skip_spaces(&p);
     if (!good || p.at != p.end) {
         kp_buf_finish(&out);
+        if (p.nul)
+            return kp_fail(err, KP_INVALID, "22P05", "unsupported Unicode escape sequence");
         return kp_fail(err, KP_INVALID, "22P02", "invalid input syntax for type json");
     }
     struct kp_str result = type == KP_JSONB ? (struct kp_str){(const char *)out.data, out.len} : text;

@@ -222,6 +222,56 @@ bool kp_jsonb_item(struct kp_str array, int64_t index, struct kp_str *ret_value)
     return false;
 }
 
+/* ---- objects in the making ---- */
+
+struct member {
+    struct kp_str name, value;
+    size_t number;
+};
+
+/* jsonb's order of keys: shorter first, then by bytes; of equal ones the last given comes last. */
+static int member_order(const void *a, const void *b)
+{
+    const struct member *left = a, *right = b;
+    if (left->name.len != right->name.len)
+        return left->name.len < right->name.len ? -1 : 1;
+    int order = kp_str_compare(left->name, right->name);
+    return order ? order : left->number < right->number ? -1 : 1;
+}
+
+void kp_jsonb_put(struct kp_jsonb_object *object, struct kp_str name, struct kp_str value)
+{
+    struct member member = {name, value, object->members.len};
+    kp_buf_append(&object->members, &member, sizeof member);
+}
+
+void kp_jsonb_object_print(struct kp_jsonb_object *object, struct kp_buf *out)
+{
+    struct member *members = (struct member *)object->members.data;
+    size_t count = object->members.len / sizeof *members;
+    if (count > 1)
+        qsort(members, count, sizeof *members, member_order);
+    bool first = true;
+    kp_buf_append_byte(out, '{');
+    for (size_t i = 0; i < count; i++) {
+        if (i + 1 < count && kp_str_equal(members[i].name, members[i + 1].name))
+            continue;
+        if (!first)
+            kp_buf_append_text(out, ", ");
+        first = false;
+        kp_buf_append_json_string(out, members[i].name);
+        kp_buf_append_text(out, ": ");
+        kp_buf_append_str(out, members[i].value);
+    }
+    kp_buf_append_byte(out, '}');
+    object->members.len = 0;
+}
+
+void kp_jsonb_object_finish(struct kp_jsonb_object *object)
+{
+    kp_buf_finish(&object->members);
+}
+
 /* ---- order ---- */
 
 static void append_string(struct kp_buf *key, struct kp_str quoted)

@@ -37,6 +37,16 @@ bool kp_jsonb_item(struct kp_str array, int64_t index, struct kp_str *ret_value)
 
 /* ---- jsonb only ---- */
 
+/* An object in the making: members in any order, of equal names the last counts. Zero-initialize. */
+struct kp_jsonb_object {
+    struct kp_buf members;
+};
+/* name without quotes and escapes; both must live until the object is printed. */
+void kp_jsonb_put(struct kp_jsonb_object *object, struct kp_str name, struct kp_str value);
+/* Appends the object in canonical form and forgets its members. */
+void kp_jsonb_object_print(struct kp_jsonb_object *object, struct kp_buf *out);
+void kp_jsonb_object_finish(struct kp_jsonb_object *object);
+
 int kp_jsonb_compare(struct kp_str a, struct kp_str b);
 uint64_t kp_jsonb_hash(struct kp_str value);
 void kp_jsonb_sort_key(struct kp_buf *key, struct kp_str value);

@@ -372,7 +372,8 @@ enum kp_code kp_numeric_power(const struct kp_numeric *base, const struct kp_num
     double y = 0;
     if (kp_numeric_to_f64(exponent, &y, NULL) != KP_OK)
         y = exponent_sign * 1e300;
-    double value = approximate_ln(&magnitude) * y, weight = value * 0.434294481903252;
+    bool is_one = kp_numeric_compare(&magnitude, &one) == 0; /* an error of its logarithm, however small, times y */
+    double value = is_one ? 0 : approximate_ln(&magnitude) * y, weight = value * 0.434294481903252;
     if (value > (multiply ? 302000.0 : RESULT_SCALE_MAX * 3.01))
         return overflow(err);
     if (!multiply && value < -RESULT_SCALE_MAX * 3.01)

@@ -810,7 +810,8 @@ static void test_aggregates(void **state)
     kp_buf_append_text(&sql, prologue);
     char text[160];
     for (size_t a = 0; a < agg_count; a++)
-        for (int round = 0; round < 30 && aggs[a]->arg_count == 1 && make_literal(aggs[a]->args[0], text, sizeof text);
+        for (int round = 0; round < 30 && aggs[a]->arg_count == 1 && strncmp(aggs[a]->name, "kp_", 3) != 0 &&
+                            make_literal(aggs[a]->args[0], text, sizeof text);
              round++)
             answer_aggregate(aggs[a], &arena, &expressions, &sql, &answers);
     size_t compared, different = compare(&sql, &answers, &expressions, &compared);
