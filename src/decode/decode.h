@@ -8,6 +8,9 @@
 #include "log/record_batch.h"
 #include "vec/vec.h"
 
+/* Counts up with every change of what a record's bytes mean: history columns of another version are not read. */
+enum { KP_DECODER_VERSION = 1 };
+
 enum kp_format { KP_FORMAT_JSON, KP_FORMAT_CSV, KP_FORMAT_TEXT, KP_FORMAT_RAW };
 
 /* Where a column's value comes from. */

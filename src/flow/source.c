@@ -75,6 +75,35 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
     return code;
 }
 
+static void put_text(struct kp_buf *out, const char *text)
+{
+    kp_buf_append(out, text ? text : "", text ? strlen(text) + 1 : 1);
+}
+
+/* Types by their names, not numbers: those may change from release to release. */
+struct kp_hash128 kp_source_declaration(const struct kp_relation *relation)
+{
+    struct kp_buf all = {0};
+    kp_buf_append_be32(&all, KP_DECODER_VERSION);
+    kp_buf_append_byte(&all, relation->kind == KP_RELATION_TABLE);
+    for (uint32_t c = 0; c < relation->col_count; c++) {
+        put_text(&all, relation->cols[c].name);
+        kp_type_print(relation->cols[c].type, &all);
+        kp_buf_append_byte(&all, 0);
+        kp_buf_append_byte(&all, relation->origins ? relation->origins[c] : 0);
+    }
+    for (uint32_t k = 0; k < relation->key_count; k++)
+        kp_buf_append_be32(&all, relation->keys[k]);
+    for (uint32_t i = 0; i < relation->option_count; i++)
+        if (strcmp(relation->options[i].name, "topic") != 0 && strcmp(relation->options[i].name, "max_ahead") != 0) {
+            put_text(&all, relation->options[i].name);
+            put_text(&all, relation->options[i].value);
+        }
+    struct kp_hash128 hash = kp_hash128_bytes(all.data, all.len);
+    kp_buf_finish(&all);
+    return hash;
+}
+
 enum kp_code kp_source_max_ahead(const struct kp_relation *relation, int64_t usual_us, int64_t *ret_max_ahead_us,
                                  struct kp_error *err)
 {

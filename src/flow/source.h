@@ -2,6 +2,7 @@
 #ifndef KP_FLOW_SOURCE_H
 #define KP_FLOW_SOURCE_H
 
+#include "base/hash.h"
 #include "decode/decode.h"
 #include "sql/catalog.h"
 
@@ -10,6 +11,10 @@
 KP_MUST enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_t *columns, uint32_t count,
                                        const struct kp_zone *zone, const char *const *rivals, uint32_t rival_count,
                                        struct kp_decoder **ret_decoder, struct kp_error *err);
+
+/* A hash of all that decides which records make rows and what their values are: equal for equal declarations, whatever
+ * they are called, and stable from run to run. */
+struct kp_hash128 kp_source_declaration(const struct kp_relation *relation);
 
 /* The option max_ahead: microseconds that an event time may be ahead of the log's time, INT64_MAX: any. usual_us:
  * without the option; 0: any. */
