@@ -506,6 +506,7 @@ static int run(int argc, char **argv)
                                        .memory_bytes = kp_config_int(&config, KP_CONFIG_MEMORY),
                                        .step_bytes_max = (uint64_t)kp_config_int(&config, KP_CONFIG_STEP_BYTES),
                                        .unsafe_no_sync = true,
+                                       .no_columns = true, /* read once */
                                        .event_time = true};
     struct app app = {.options = &options};
     code = kp_db_open(&db_options, &app.db, &err);

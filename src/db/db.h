@@ -25,6 +25,10 @@ struct kp_db_options {
     uint64_t log_tail_bytes;     /* the log's newest blocks in memory; 0: 64 MiB */
     uint64_t step_records_max;   /* 0: no limit: for tests of the law */
     uint64_t journal_file_bytes; /* 0: the log's own choice */
+    uint64_t columns_pool_bytes; /* of history columns in memory; 0: 256 MiB */
+    uint64_t columns_disk_bytes; /* of history columns on disk; 0: 64 GiB */
+    uint32_t columns_chunk_rows; /* 0: 65,536; less for tests */
+    bool no_columns;             /* history columns are neither read nor made */
     bool unsafe_no_sync;
     bool read_only;
     bool event_time; /* the log's time is the largest event time seen, not the clock: `kappa run` */

@@ -442,6 +442,7 @@ static enum kp_code drop_topic(struct kp_ddl *ddl, const struct kp_statement *st
         if (info.internal)
             return kp_fail(err, KP_FORBIDDEN, NULL, "topic \"%s\" is kappa's own", name);
         KP_TRY(kp_log_topic_drop(db->log, info.id, err));
+        kp_columns_forget(db->columns, info.id, INT64_MAX);
     }
     return KP_OK;
 }

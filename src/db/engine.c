@@ -204,7 +204,7 @@ static enum kp_code publish(struct kp_db *db, int64_t log_time_us, struct kp_err
     return kp_sinks_emit(db, err);
 }
 
-static enum kp_code step_span(struct kp_db *db, const struct kp_log_span *span, bool partial, struct kp_error *err)
+static enum kp_code step_span(struct kp_db *db, const struct kp_log_span *span, struct kp_error *err)
 {
     struct kp_arena arena = {0};
     struct kp_step_input *inputs;
@@ -217,36 +217,59 @@ static enum kp_code step_span(struct kp_db *db, const struct kp_log_span *span, 
     atomic_fetch_add(&db->counters.records, records);
     atomic_fetch_add(&db->counters.bytes, bytes);
     int64_t log_time_us = span->count ? span->chunks[span->count - 1].log_time_us : kp_log_time_us(db->log);
-    enum kp_code code = KP_OK;
-    if (count || !partial)
-        code = step_graph(db, inputs, count, span->position_end, log_time_us, partial, false, err);
+    enum kp_code code = step_graph(db, inputs, count, span->position_end, log_time_us, false, false, err);
     kp_arena_finish(&arena);
     KP_TRY(code);
     db->position = span->position_end;
-    return partial ? KP_OK : publish(db, log_time_us, err);
+    return publish(db, log_time_us, err);
 }
 
-/* Steps from `position` towards limit; *ret_moved false at the end of the log. */
-static enum kp_code advance(struct kp_db *db, int64_t limit, bool partial, bool *ret_moved, struct kp_error *err)
+/* Steps from `position` on; *ret_moved false at the end of the log. */
+static enum kp_code advance(struct kp_db *db, bool *ret_moved, struct kp_error *err)
 {
+    int64_t limit = INT64_MAX;
     uint64_t bytes_max = db->options.step_bytes_max;
     if (db->options.step_records_max && limit - db->position > (int64_t)db->options.step_records_max)
         limit = db->position + (int64_t)db->options.step_records_max;
     struct kp_log_span span;
     KP_TRY(kp_log_read(db->log, db->position, limit, bytes_max, NULL, 0, &span, err));
     *ret_moved = span.position_end > db->position;
-    enum kp_code code = *ret_moved ? step_span(db, &span, partial, err) : KP_OK;
+    enum kp_code code = *ret_moved ? step_span(db, &span, err) : KP_OK;
     kp_log_span_release(&span);
     return code;
 }
 
 /* ---- replay after open ---- */
 
+/* A large step from history, which holds emission back. */
+static enum kp_code replay_some(struct kp_db *db, struct kp_history *history, int64_t limit, bool *ret_moved,
+                                struct kp_error *err)
+{
+    struct kp_history_step step;
+    if (db->options.step_records_max && limit - db->position > (int64_t)db->options.step_records_max)
+        limit = db->position + (int64_t)db->options.step_records_max;
+    KP_TRY(kp_history_next(history, db->feeds, db->feed_count, db->position, limit, false, &step, err));
+    *ret_moved = step.position_end > db->position;
+    atomic_fetch_add(&db->counters.records, step.records);
+    atomic_fetch_add(&db->counters.bytes, step.bytes);
+    enum kp_code code = KP_OK;
+    if (step.count)
+        code = step_graph(db, step.inputs, step.count, step.position_end, step.log_time_us, true, false, err);
+    db->position = step.position_end;
+    kp_history_release(history, &step, code == KP_OK);
+    return code;
+}
+
 static enum kp_code replay_to(struct kp_db *db, int64_t limit, struct kp_error *err)
 {
-    bool moved = true;
-    while (moved && db->position < limit && !db->stop)
-        KP_TRY(advance(db, limit, true, &moved, err));
+    const struct kp_history_options options = {
+        .log = db->log, .columns = db->columns, .step_bytes_max = db->options.step_bytes_max};
+    struct kp_history *history = kp_history_create(&options);
+    enum kp_code code = KP_OK;
+    for (bool moved = true; code == KP_OK && moved && db->position < limit && !db->stop;)
+        code = replay_some(db, history, limit, &moved, err);
+    kp_history_destroy(history);
+    KP_TRY(code);
     int64_t log_time_us;
     KP_TRY(kp_log_time_at(db->log, db->position, &log_time_us, err));
     KP_TRY(step_graph(db, NULL, 0, db->position, log_time_us, false, false, err));
@@ -345,7 +368,7 @@ static void engine_run(void *arg)
         db->commit_seen = false;
         kp_mutex_unlock(&db->mutex);
         bool moved = false;
-        if (!atomic_load(&db->poisoned) && advance(db, INT64_MAX, false, &moved, &err) != KP_OK)
+        if (!atomic_load(&db->poisoned) && advance(db, &moved, &err) != KP_OK)
             kp_db_poison(db, &err);
         if (moved)
             continue;
@@ -384,7 +407,7 @@ static enum kp_code close_windows(struct kp_db *db, void *arg, struct kp_error *
 {
     bool moved = true;
     while (moved)
-        KP_TRY(advance(db, INT64_MAX, false, &moved, err));
+        KP_TRY(advance(db, &moved, err));
     /* The end of all input is a moment of its own behind the last record, so subscribers see it as a change. */
     KP_TRY(step_graph(db, NULL, 0, db->position + 1, kp_log_time_us(db->log), false, true, err));
     kp_view_clock_publish(db->clock, db->position + 1, kp_log_time_us(db->log));

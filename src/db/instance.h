@@ -77,6 +77,7 @@ struct kp_db {
     int64_t max_ahead_us; /* of sources that do not say; 0: any */
     struct kp_os *os, still;
     struct kp_log *log;
+    struct kp_columns *columns; /* NULL: none are kept */
     struct kp_catalog *catalog;
     struct kp_view_clock *clock;
     struct kp_budget memory, state_memory, query_memory;

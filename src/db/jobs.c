@@ -65,6 +65,7 @@ static enum kp_code build(struct kp_job *job, struct kp_error *err)
         if (job->targets[i].relation->plan)
             KP_TRY(wait_for_inputs(job, job->targets[i].relation->plan->plan, err));
     struct kp_backfill_options options = {.log = db->log,
+                                          .columns = db->columns,
                                           .clock = db->clock,
                                           .workers = db->replay_workers,
                                           .parts = db->parts,

@@ -101,6 +101,22 @@ static enum kp_code open_log(struct kp_db *db, struct kp_error *err)
     return internal_topic(db, "__kappa_sinks", &db->sinks_topic, err);
 }
 
+static enum kp_code open_columns(struct kp_db *db, struct kp_error *err)
+{
+    if (db->options.no_columns || db->options.read_only)
+        return KP_OK;
+    const struct kp_columns_options options = {
+        .os = db->os,
+        .dir = db->dir,
+        .generation = kp_log_generation(db->log),
+        .position = kp_log_position(db->log),
+        .unsynced = db->options.unsafe_no_sync,
+        .pool_bytes = db->options.columns_pool_bytes ? db->options.columns_pool_bytes : (uint64_t)256 << 20,
+        .disk_bytes = db->options.columns_disk_bytes ? db->options.columns_disk_bytes : (uint64_t)64 << 30,
+        .chunk_rows = db->options.columns_chunk_rows};
+    return kp_columns_open(&options, &db->columns, err);
+}
+
 /* `kappa run`: a clock that stands still, so that a run repeats exactly. */
 static int64_t no_clock(void *ctx)
 {
@@ -152,6 +168,7 @@ static void finish(struct kp_db *db)
     }
     kp_graph_destroy(db->graph);
     kp_live_destroy_all(db);
+    kp_columns_close(db->columns);
     kp_workers_destroy(db->workers);
     kp_workers_destroy(db->replay_workers);
     kp_catalog_destroy(db->catalog);
@@ -173,6 +190,8 @@ enum kp_code kp_db_open(const struct kp_db_options *options, struct kp_db **ret_
     struct kp_db *db = kp_calloc(1, sizeof *db);
     init(db, options);
     enum kp_code code = open_log(db, err);
+    if (code == KP_OK)
+        code = open_columns(db, err);
     if (code == KP_OK)
         code = kp_system_tables_add(db, err);
     if (code == KP_OK)

@@ -109,6 +109,7 @@ static enum kp_code build(struct kp_travel *travel, int64_t position, struct kp_
 {
     struct kp_db *db = travel->session->db;
     struct kp_backfill_options options = {.log = db->log,
+                                          .columns = db->columns,
                                           .clock = travel->clock,
                                           .workers = NULL,
                                           .parts = db->parts,

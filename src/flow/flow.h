@@ -120,7 +120,8 @@ struct kp_step_input {
     /* sources and tables: record batches in log order, which must live until the step is released */
     const struct kp_decode_input *chunks;
     size_t chunk_count;
-    struct kp_column_fill *fill; /* takes what is made of the chunks, columns as kp_node_fields has them; NULL: nobody */
+    struct kp_column_fill
+        *fill; /* takes what is made of the chunks, columns as kp_node_fields has them; NULL: nobody */
     /* or rows that were decoded before, with columns as kp_node_fields has them, likewise */
     const struct kp_column_slice *slices;
     size_t slice_count;
@@ -173,8 +174,8 @@ struct kp_node_stats {
 void kp_graph_stats(const struct kp_graph *graph, struct kp_node_stats **ret_stats, size_t *ret_count);
 /* A source's watermark at the last step's end: PostgreSQL-epoch microseconds, INT64_MIN if none yet. */
 int64_t kp_node_watermark(const struct kp_node *node);
-/* What a source's or table's node decodes, in the order of its columns, in an array of col_count of its relation; false:
- * it has no readers. Strings are the relation's. */
+/* What a source's or table's node decodes, in the order of its columns, in an array of col_count of its relation;
+ * false: it has no readers. Strings are the relation's. */
 bool kp_node_fields(const struct kp_node *node, struct kp_column_field *ret_fields, uint32_t *ret_count);
 /* Records decoded, rows made, dead letters and late (row, window) pairs dropped so far, for a source's or window's
  * node. */

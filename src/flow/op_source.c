@@ -11,6 +11,10 @@
  * needs W at its own position: morsels are then decoded first, walked in log order by one thread, and only then sent
  * on.
  *
+ * A step brings either record batches or slices of history columns (log/columns.h): what an earlier decoding made of
+ * the same records. Slices are cut into morsels too, and from there on nothing differs. What is decoded from batches
+ * may be handed to a fill, which makes columns of it.
+ *
  * Several sources may read one topic, each the objects at its own path. The first of them in a step notes for each
  * record whose object it holds; the others look only at records that may be theirs.
  *
@@ -44,6 +48,11 @@ struct decoded {
     struct decoded *next;
 };
 
+struct dead {
+    struct kp_column_dead dead;
+    struct dead *next;
+};
+
 struct morsel {
     const struct kp_decode_input *inputs;
     size_t count;
@@ -52,6 +61,10 @@ struct morsel {
     uint64_t records;
     uint64_t **rivals; /* per rival: a bit a record (struct kp_decode_notes) */
     const uint64_t *wanted;
+    const struct kp_column_view *view; /* of history: its rows first_row … */
+    uint32_t first_row, rows;
+    struct decoded *kept, **kept_end; /* for the fill */
+    struct dead *dead, **dead_end;
 };
 
 struct op_source {
@@ -67,6 +80,7 @@ struct op_source {
     _Atomic uint64_t records, rows, dead_letters;
     struct morsel *morsels; /* of the step */
     uint32_t morsel_count;
+    struct kp_column_fill *fill;              /* of the step, or NULL */
     const struct kp_decode_input *chunks;     /* that were noted in this step */
     const char *rivals[KP_DECODE_RIVALS_MAX]; /* first names of the paths of other sources of the topic */
     uint32_t rival_count;
@@ -130,7 +144,20 @@ static void report_dead(struct op_source *op, const struct kp_dead_letter *lette
 
 static void decode_dead(void *arg, const struct kp_dead_letter *letter)
 {
-    report_dead(((struct decode_run *)arg)->op, letter);
+    struct decode_run *run = arg;
+    report_dead(run->op, letter);
+    if (!run->op->fill)
+        return;
+    struct dead *dead = kp_arena_calloc(&run->lane->arena, sizeof *dead);
+    dead->dead = (struct kp_column_dead){.position = letter->position,
+                                         .offset = letter->offset,
+                                         .partition = letter->partition,
+                                         .reason = kp_str(letter->reason),
+                                         .key = letter->key,
+                                         .value = letter->value};
+    memcpy(dead->dead.sqlstate, letter->sqlstate, sizeof dead->dead.sqlstate);
+    *run->morsel->dead_end = dead;
+    run->morsel->dead_end = &dead->next;
 }
 
 static void bury_row(struct decode_run *run, int64_t position, const char *sqlstate, const char *reason)
@@ -197,6 +224,13 @@ static enum kp_code decode_emit(void *arg, const struct kp_decoded *decoded, str
     struct op_source *op = run->op;
     struct kp_flow flow = {.batch = decoded->batch, .positions = decoded->positions};
     atomic_fetch_add_explicit(&op->rows, decoded->batch->rows, memory_order_relaxed);
+    if (op->fill) {
+        struct decoded *kept = kp_arena_calloc(&run->lane->arena, sizeof *kept);
+        kept->flow = flow;
+        kept->tombstones = decoded->tombstones;
+        *run->morsel->kept_end = kept;
+        run->morsel->kept_end = &kept->next;
+    }
     if (op->relation->kind == KP_RELATION_TABLE)
         return kp_op_upsert_take(op->node.consumers[0].node, run->lane, decoded, err);
     if (op->time_column >= 0)
@@ -232,6 +266,132 @@ static uint32_t records_of(const struct kp_decode_input *input)
     return input->bytes >= KP_RECORD_BATCH_HEADER_BYTES ? kp_load_be32(input->batch + 57) : 0;
 }
 
+/* ---- history columns: rows that were decoded before ---- */
+
+static enum kp_code read_morsel(void *arg, struct kp_lane *lane, uint32_t task, struct kp_error *err)
+{
+    struct op_source *op = arg;
+    struct morsel *morsel = &op->morsels[task];
+    struct decode_run run = {.op = op, .lane = lane, .morsel = morsel};
+    op->running[lane->index] = &run;
+    const struct kp_rows_chunk *rows = morsel->view->rows;
+    struct kp_decoded decoded = {
+        .batch = kp_batch_create(&lane->arena, op->node.col_count, morsel->rows),
+        .positions = kp_rows_chunk_positions(rows, morsel->first_row, morsel->rows, &lane->arena),
+        .tombstones = kp_rows_chunk_tombstones(rows, morsel->first_row, morsel->rows, &lane->arena)};
+    for (uint32_t c = 0; c < op->node.col_count; c++)
+        kp_column_chunk_slice(morsel->view->columns[c], op->node.types[c], morsel->first_row, morsel->rows,
+                              &lane->arena, &decoded.batch->vecs[c]);
+    return decode_emit(&run, &decoded, err);
+}
+
+/* The record batches of a slice, as if they had been read; their bytes are not there. */
+static struct kp_decode_input *slice_inputs(struct op_source *op, const struct kp_column_slice *slice,
+                                            size_t *ret_count)
+{
+    const struct kp_rows_chunk *rows = slice->view->rows;
+    size_t count = 0;
+    struct kp_decode_input *inputs =
+        kp_arena_alloc(&op->node.graph->lanes[0].arena, ((size_t)rows->header->entries + 1) * sizeof *inputs);
+    for (uint32_t i = 0; i < rows->header->entries; i++) {
+        const struct kp_column_batch *batch = &rows->batches[i];
+        int64_t from = KP_MAX(batch->position, slice->begin);
+        int64_t to = KP_MIN(batch->position + batch->records, slice->end);
+        if (from >= to)
+            continue;
+        atomic_fetch_add_explicit(&op->records, (uint64_t)(to - from), memory_order_relaxed);
+        inputs[count++] = (struct kp_decode_input){.partition = batch->partition,
+                                                   .base_offset = batch->base_offset,
+                                                   .position = batch->position,
+                                                   .log_time_us = batch->log_time_us};
+    }
+    *ret_count = count;
+    return inputs;
+}
+
+static void report_slice_dead(struct op_source *op, const struct kp_column_slice *slice)
+{
+    const struct kp_rows_chunk *rows = slice->view->rows;
+    for (uint32_t i = 0; i < rows->header->dead; i++) {
+        const struct kp_column_dead *dead = &rows->dead[i];
+        if (dead->position < slice->begin || dead->position >= slice->end)
+            continue;
+        struct kp_dead_letter letter = {
+            .partition = dead->partition,
+            .offset = dead->offset,
+            .position = dead->position,
+            .reason = kp_arena_strndup(&op->node.graph->lanes[0].arena, dead->reason.ptr, dead->reason.len),
+            .key = dead->key,
+            .value = dead->value};
+        memcpy(letter.sqlstate, dead->sqlstate, sizeof letter.sqlstate);
+        report_dead(op, &letter);
+    }
+}
+
+static void cut_slices(struct op_source *op, const struct kp_step_input *input)
+{
+    struct kp_arena *arena = &op->node.graph->lanes[0].arena;
+    size_t most = 0;
+    for (size_t i = 0; i < input->slice_count; i++)
+        most += input->slices[i].view->rows->header->rows / MORSEL_RECORDS + 1;
+    op->morsels = kp_arena_calloc(arena, (most + 1) * sizeof *op->morsels);
+    op->morsel_count = 0;
+    for (size_t i = 0; i < input->slice_count; i++) {
+        const struct kp_column_slice *slice = &input->slices[i];
+        KP_ASSERT(slice->view->count == op->node.col_count);
+        uint32_t row = kp_rows_chunk_find(slice->view->rows, slice->begin);
+        uint32_t end = kp_rows_chunk_find(slice->view->rows, slice->end);
+        size_t count;
+        const struct kp_decode_input *inputs = slice_inputs(op, slice, &count);
+        report_slice_dead(op, slice);
+        for (; row < end; row += MORSEL_RECORDS) {
+            struct morsel *morsel = &op->morsels[op->morsel_count++];
+            *morsel = (struct morsel){.inputs = inputs,
+                                      .count = count,
+                                      .view = slice->view,
+                                      .first_row = row,
+                                      .rows = KP_MIN(end - row, (uint32_t)MORSEL_RECORDS)};
+            morsel->end = &morsel->first;
+        }
+    }
+}
+
+/* ---- new columns ---- */
+
+static enum kp_code fill_column(void *arg, struct kp_lane *lane, uint32_t column, struct kp_error *err)
+{
+    struct op_source *op = arg;
+    for (uint32_t m = 0; m < op->morsel_count; m++)
+        for (struct decoded *at = op->morsels[m].kept; at; at = at->next)
+            kp_column_fill_column(op->fill, column, &at->flow.batch->vecs[column], at->flow.batch->rows);
+    return KP_OK;
+}
+
+/* Everything was decoded: hands it over. */
+static enum kp_code fill_up(struct op_source *op, const struct kp_step_input *input, struct kp_error *err)
+{
+    for (size_t i = 0; i < input->chunk_count; i++) {
+        const struct kp_decode_input *chunk = &input->chunks[i];
+        const struct kp_column_batch batch = {.partition = chunk->partition,
+                                              .records = records_of(chunk),
+                                              .base_offset = chunk->base_offset,
+                                              .position = chunk->position,
+                                              .log_time_us = chunk->log_time_us};
+        kp_column_fill_batch(op->fill, &batch);
+    }
+    for (uint32_t m = 0; m < op->morsel_count; m++) {
+        for (struct decoded *at = op->morsels[m].kept; at; at = at->next)
+            kp_column_fill_rows(op->fill, at->flow.positions, at->tombstones, at->flow.batch->rows);
+        for (struct dead *at = op->morsels[m].dead; at; at = at->next)
+            kp_column_fill_dead(op->fill, &at->dead);
+    }
+    KP_TRY(kp_graph_parallel(op->node.graph, op->node.col_count, fill_column, op, err));
+    kp_column_fill_done(op->fill);
+    return KP_OK;
+}
+
+/* ---- record batches ---- */
+
 static void cut_morsels(struct op_source *op, const struct kp_step_input *input)
 {
     struct kp_arena *arena = &op->node.graph->lanes[0].arena;
@@ -251,8 +411,12 @@ static void cut_morsels(struct op_source *op, const struct kp_step_input *input)
         records += more;
         bytes += input->chunks[i].bytes;
     }
-    for (uint32_t i = 0; i < op->morsel_count; i++)
-        op->morsels[i].end = &op->morsels[i].first;
+    for (uint32_t i = 0; i < op->morsel_count; i++) {
+        struct morsel *morsel = &op->morsels[i];
+        morsel->end = &morsel->first;
+        morsel->kept_end = &morsel->kept;
+        morsel->dead_end = &morsel->dead;
+    }
     atomic_fetch_add_explicit(&op->records, all, memory_order_relaxed);
 }
 
@@ -357,7 +521,7 @@ static enum kp_code send_morsel(void *arg, struct kp_lane *lane, uint32_t task, 
     return KP_OK;
 }
 
-static enum kp_code bring(struct op_source *op, const struct kp_step_input *input, struct kp_error *err)
+static enum kp_code decode_chunks(struct op_source *op, const struct kp_step_input *input, struct kp_error *err)
 {
     struct kp_graph *graph = op->node.graph;
     cut_morsels(op, input);
@@ -367,7 +531,24 @@ static enum kp_code bring(struct op_source *op, const struct kp_step_input *inpu
         if (op->rival_count)
             begin_notes(op, input);
     }
+    op->fill = input->fill;
     enum kp_code code = kp_graph_parallel(graph, op->morsel_count, decode_morsel, op, err);
+    if (code == KP_OK && op->fill)
+        code = fill_up(op, input, err);
+    op->fill = NULL;
+    return code;
+}
+
+static enum kp_code bring(struct op_source *op, const struct kp_step_input *input, struct kp_error *err)
+{
+    struct kp_graph *graph = op->node.graph;
+    enum kp_code code;
+    if (input->slice_count) {
+        cut_slices(op, input);
+        code = kp_graph_parallel(graph, op->morsel_count, read_morsel, op, err);
+    } else {
+        code = decode_chunks(op, input, err);
+    }
     if (code == KP_OK && op->node.uses_watermarks) {
         give_watermarks(op);
         code = kp_graph_parallel(graph, op->morsel_count, send_morsel, op, err);
@@ -380,16 +561,32 @@ static enum kp_code bring(struct op_source *op, const struct kp_step_input *inpu
         }
         kp_free(times->items);
     }
-    if (code == KP_OK && op->rival_count)
+    if (code == KP_OK && op->rival_count && input->chunk_count)
         op->chunks = input->chunks;
     return code; /* morsels stay until the next step: others may read their notes */
+}
+
+static bool has_readers(const struct op_source *op)
+{
+    return (op->node.consumer_count > 0 || op->time_column >= 0) && op->decoder;
+}
+
+bool kp_node_fields(const struct kp_node *node, struct kp_column_field *ret_fields, uint32_t *ret_count)
+{
+    const struct op_source *op = (const struct op_source *)(node->ops == &kp_upsert_ops ? node->inputs[0] : node);
+    if (op->node.ops != &kp_source_ops || !has_readers(op))
+        return false;
+    for (uint32_t c = 0; c < op->node.col_count; c++)
+        ret_fields[c] = (struct kp_column_field){
+            .number = op->columns[c], .name = op->relation->cols[op->columns[c]].name, .type = op->node.types[c]};
+    *ret_count = op->node.col_count;
+    return true;
 }
 
 static enum kp_code source_bring(struct kp_node *node, const struct kp_step_input *input, struct kp_error *err)
 {
     struct op_source *op = (struct op_source *)node;
-    bool read = node->consumer_count > 0 || op->time_column >= 0;
-    if (input && input->chunk_count && read && op->decoder) {
+    if (input && (input->chunk_count || input->slice_count) && has_readers(op)) {
         enum kp_code code = bring(op, input, err);
         if (code != KP_OK) {
             kp_error_context(err, "reading \"%s\"", op->relation->name);

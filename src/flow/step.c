@@ -297,6 +297,8 @@ static bool is_large(const struct kp_graph *graph, const struct kp_step *step)
             rows += 1 + step->inputs[i].chunks[k].bytes / 256; /* about a record */
         for (size_t k = 0; k < step->inputs[i].batch_count; k++)
             rows += step->inputs[i].batches[k]->rows;
+        for (size_t k = 0; k < step->inputs[i].slice_count; k++)
+            rows += step->inputs[i].slices[k].view->rows->header->rows;
     }
     return graph->lanes_count > 1 && rows >= graph->options.parallel_rows_min;
 }

@@ -400,8 +400,8 @@ static void put_strings(const struct kp_column_builder *builder, struct kp_colum
     offsets[rows] = whole;
     uint32_t width = kp_pack_width(distinct ? distinct - 1 : 0);
     uint64_t listed = whole + kp_pack_bytes(rows, kp_pack_width(whole));
-    uint64_t shared = builder->heap.len + kp_pack_bytes(rows, width) +
-                      kp_pack_bytes(distinct, kp_pack_width(builder->heap.len));
+    uint64_t shared =
+        builder->heap.len + kp_pack_bytes(rows, width) + kp_pack_bytes(distinct, kp_pack_width(builder->heap.len));
     if (builder->digits || listed <= shared) {
         header->encoding = builder->digits ? KP_COLUMN_DIGITS : KP_COLUMN_STRINGS;
         put_offsets(header, payload, offsets, rows);

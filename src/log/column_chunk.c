@@ -16,10 +16,10 @@ const char *kp_column_header_wrong(const struct kp_column_chunk_header *header)
     if (kp_crc32c(0, header, offsetof(struct kp_column_chunk_header, crc)) != header->crc)
         return "a chunk's header fails its checksum";
     if (header->begin < 0 || header->end <= header->begin || header->rows > KP_COLUMN_ROWS_MAX ||
-        header->nulls > header->rows ||
-        header->payload_bytes > (uint64_t)1 << 32 || header->payload_bytes % KP_COLUMN_ALIGN ||
-        header->bloom_bytes % KP_COLUMN_ALIGN || header->bloom_bytes > 1 << 24 ||
-        header->least_bytes > KP_COLUMN_BOUND_BYTES || header->largest_bytes > KP_COLUMN_BOUND_BYTES)
+        header->nulls > header->rows || header->payload_bytes > (uint64_t)1 << 32 ||
+        header->payload_bytes % KP_COLUMN_ALIGN || header->bloom_bytes % KP_COLUMN_ALIGN ||
+        header->bloom_bytes > 1 << 24 || header->least_bytes > KP_COLUMN_BOUND_BYTES ||
+        header->largest_bytes > KP_COLUMN_BOUND_BYTES)
         return "a chunk's header is impossible";
     return NULL;
 }

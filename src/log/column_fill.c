@@ -9,7 +9,7 @@
  */
 #include "log/columns_internal.h"
 
-enum { RECORDS_FACTOR = 8 }; /* records of a chunk at most, by its rows: few may make rows */
+enum { RECORDS_FACTOR = 8 };                 /* records of a chunk at most, by its rows: few may make rows */
 static const uint64_t FULL_BYTES = 32 << 20; /* wide rows: a chunk of fewer */
 
 struct fill_column {
@@ -26,7 +26,7 @@ struct kp_column_fill {
     int64_t limit;
     uint32_t chunk_rows;
     bool expecting, spoilt; /* rows are on their way; some never came */
-    uint32_t forgets; /* of the set, when the chunk was begun */
+    uint32_t forgets;       /* of the set, when the chunk was begun */
     uint32_t count;
     struct kp_rows_builder rows;
     struct fill_column columns[];
@@ -142,7 +142,8 @@ void kp_column_fill_batch(struct kp_column_fill *fill, const struct kp_column_ba
     kp_rows_builder_add_batch(&fill->rows, batch);
 }
 
-void kp_column_fill_rows(struct kp_column_fill *fill, const int64_t *positions, const uint8_t *tombstones, uint32_t rows)
+void kp_column_fill_rows(struct kp_column_fill *fill, const int64_t *positions, const uint8_t *tombstones,
+                         uint32_t rows)
 {
     kp_rows_builder_add(&fill->rows, positions, tombstones, rows);
 }
@@ -174,7 +175,7 @@ static void store(struct kp_column_fill *fill)
     struct kp_column_set *set = fill->set;
     struct kp_buf chunk = {0}, rows = {0};
     bool right = !fill->spoilt && (fill->end ? fill->position == fill->end && fill->rows.rows == fill->fixed_rows
-                           : kp_rows_builder_encode(&fill->rows, fill->begin, fill->position, &rows));
+                                             : kp_rows_builder_encode(&fill->rows, fill->begin, fill->position, &rows));
     for (uint32_t i = 0; right && i < fill->count; i++) {
         struct fill_column *column = &fill->columns[i];
         if (!column->wanted)

@@ -60,12 +60,11 @@
  *             entries + 1 packed offsets into the heap
  *   STRINGS   rows + 1 packed offsets into the heap; no codes
  *   DIGITS    like STRINGS; the heap has decimals as text: for those that do not fit 64 bits
- *   ROW_MAP   of the rows file: row i is the record at position begin + i + code i. NULLs are tombstones there, bit set =
- *             deletes. The dictionary is the record batches of the range in order, 32 bytes each: partition 4, records 4,
- *             base offset 8, position 8, log time 8. The heap has the dead letters: position 8, offset 8, partition 4,
- *             SQLSTATE 5, zero 3, bytes of reason, key and value 4 each (0xffffffff: NULL), zero 8, then those bytes
- *   CUT       of the rows file, without rows: every chunk before it in the file that begins before `end` is forgotten;
- *             the records were taken away
+ *   ROW_MAP   of the rows file: row i is the record at position begin + i + code i. NULLs are tombstones there, bit set
+ * = deletes. The dictionary is the record batches of the range in order, 32 bytes each: partition 4, records 4, base
+ * offset 8, position 8, log time 8. The heap has the dead letters: position 8, offset 8, partition 4, SQLSTATE 5, zero
+ * 3, bytes of reason, key and value 4 each (0xffffffff: NULL), zero 8, then those bytes CUT       of the rows file,
+ * without rows: every chunk before it in the file that begins before `end` is forgotten; the records were taken away
  *
  * Least and largest are of the values that are not NULL: integers in 8 bytes; strings as their first 32 bytes, largest
  * only if it is no longer than that. A Bloom filter answers whether a value may be there: log/column_stats.c.
@@ -88,7 +87,7 @@ enum {
     KP_COLUMN_ALIGN = 64,
     KP_COLUMN_BOUND_BYTES = 32,
     KP_COLUMN_ROWS_MAX = 1 << 24, /* of a chunk: about 65,536 but for a group of many more records */
-    KP_COLUMN_PAD_BYTES = 8 /* readable behind codes */
+    KP_COLUMN_PAD_BYTES = 8       /* readable behind codes */
 };
 #define KP_COLUMN_MAGIC "KAPPACOL"
 #define KP_COLUMN_ROWS  UINT32_MAX /* in the place of a column's number: the set's rows */

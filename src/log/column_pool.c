@@ -144,7 +144,8 @@ struct kp_column_loaded *kp_column_load(struct kp_column_set *set, uint32_t numb
     kp_mutex_lock(&columns->mutex);
     struct kp_column *column = kp_column_find(set, number, false);
     struct kp_column_entry *entry = column ? kp_column_entry_at(column, range.begin) : NULL;
-    if (entry && (entry->begin != range.begin || entry->end != range.end || (rows != UINT32_MAX && entry->rows != rows)))
+    if (entry &&
+        (entry->begin != range.begin || entry->end != range.end || (rows != UINT32_MAX && entry->rows != rows)))
         entry = NULL;
     if (entry && entry->loaded) {
         columns->hits++;
@@ -165,8 +166,8 @@ struct kp_column_loaded *kp_column_load(struct kp_column_set *set, uint32_t numb
 
 /* ---- views ---- */
 
-bool kp_column_view_open(struct kp_column_set *set, int64_t position, const struct kp_column_field *fields, uint32_t count,
-                         struct kp_column_view *ret_view)
+bool kp_column_view_open(struct kp_column_set *set, int64_t position, const struct kp_column_field *fields,
+                         uint32_t count, struct kp_column_view *ret_view)
 {
     struct kp_column_view view = {.set = set, .count = count};
     if (!kp_column_set_at(set, position, &view.range))
@@ -179,9 +180,8 @@ bool kp_column_view_open(struct kp_column_set *set, int64_t position, const stru
         view.rows = &view.loaded[0]->rows;
     for (uint32_t i = 0; right && i < count; i++) {
         enum kp_column_physical physical = kp_column_physical(fields[i].type.id);
-        view.loaded[i + 1] = physical ? kp_column_load(set, fields[i].number, physical, view.range,
-                                                       view.rows->header->rows)
-                                      : NULL;
+        view.loaded[i + 1] =
+            physical ? kp_column_load(set, fields[i].number, physical, view.range, view.rows->header->rows) : NULL;
         right = view.loaded[i + 1] != NULL;
         if (right)
             view.columns[i] = &view.loaded[i + 1]->chunk;

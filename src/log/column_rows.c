@@ -40,16 +40,6 @@ void kp_rows_builder_reset(struct kp_rows_builder *builder)
 void kp_rows_builder_add_batch(struct kp_rows_builder *builder, const struct kp_column_batch *batch)
 {
     builder->records += batch->records;
-    if (builder->batches.len) {
-        struct kp_column_batch *last =
-            (struct kp_column_batch *)(void *)(builder->batches.data + builder->batches.len) - 1;
-        if (last->partition == batch->partition && last->log_time_us == batch->log_time_us &&
-            last->position + last->records == batch->position &&
-            last->base_offset + last->records == batch->base_offset) {
-            last->records += batch->records;
-            return;
-        }
-    }
     kp_buf_append(&builder->batches, batch, sizeof *batch);
 }
 
@@ -106,7 +96,8 @@ bool kp_rows_builder_encode(struct kp_rows_builder *builder, int64_t begin, int6
                                             .factor = 1,
                                             .records = builder->records,
                                             .dead = builder->dead,
-                                            .entries = (uint32_t)(builder->batches.len / sizeof(struct kp_column_batch)),
+                                            .entries =
+                                                (uint32_t)(builder->batches.len / sizeof(struct kp_column_batch)),
                                             .valid_at = KP_COLUMN_NONE};
     struct kp_buf payload = {0};
     kp_buf_append(&payload, builder->batches.data, builder->batches.len); /* offsets_at is 0 */
@@ -187,7 +178,8 @@ static bool positions_right(const struct kp_rows_chunk *chunk)
 static bool read_dead(struct kp_rows_chunk *chunk)
 {
     const struct kp_column_chunk_header *header = chunk->header;
-    if (!inside(header, header->heap_at, header->heap_bytes) || header->dead > header->heap_bytes / sizeof(struct dead_head))
+    if (!inside(header, header->heap_at, header->heap_bytes) ||
+        header->dead > header->heap_bytes / sizeof(struct dead_head))
         return false;
     if (header->dead == 0)
         return true;

@@ -8,11 +8,11 @@
 #include "log/column_chunk.h"
 
 enum {
-    KP_COLUMN_SAMPLE_BYTES = 4096,    /* of a dead letter's key and value that are kept */
+    KP_COLUMN_SAMPLE_BYTES = 4096,     /* of a dead letter's key and value that are kept */
     KP_COLUMN_DEAD_BYTES_MAX = 4 << 20 /* of all dead letters of a chunk; a worse range is decoded each time */
 };
 
-/* A record batch of the topic, or several neighbours of one partition in one block. */
+/* A record batch of the topic. */
 struct kp_column_batch {
     uint32_t partition, records;
     int64_t base_offset, position, log_time_us;

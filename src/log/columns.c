@@ -1,6 +1,6 @@
 /*
- * Sets, their files, and where chunks lie in them. Files are listed when the store is opened and walked, chunk header by
- * chunk header, when their set is first asked for.
+ * Sets, their files, and where chunks lie in them. Files are listed when the store is opened and walked, chunk header
+ * by chunk header, when their set is first asked for.
  */
 #include "log/columns_internal.h"
 
@@ -22,7 +22,8 @@ void kp_column_path(const struct kp_column *column, uint32_t file, struct kp_buf
 }
 
 /* The parts of a name that we gave; false: it is none of ours. */
-static bool parse_name(const char *name, uint32_t *ret_topic, uint64_t *ret_set, uint32_t *ret_column, uint32_t *ret_file)
+static bool parse_name(const char *name, uint32_t *ret_topic, uint64_t *ret_set, uint32_t *ret_column,
+                       uint32_t *ret_file)
 {
     unsigned topic, column = KP_COLUMN_ROWS, file;
     unsigned long long set;
@@ -178,8 +179,6 @@ static void take_chunk(struct kp_column *column, const struct kp_column_chunk_he
         cut_before(column, header->end);
         return;
     }
-    if (header->end > column->set->columns->position)
-        return; /* the log does not have these records */
     column->physical = (enum kp_column_physical)header->physical;
     kp_column_entry_describe(&entry, header);
     kp_column_entry_add(column, &entry);
@@ -207,7 +206,8 @@ static bool walk_file(struct kp_column *column, struct kp_column_file *file, con
         if (os->pread(os->ctx, handle, &chunk, sizeof chunk, at, &got, NULL) != KP_OK || got < sizeof chunk ||
             kp_column_header_wrong(&chunk) || kp_column_chunk_bytes(&chunk) > size - at)
             break;
-        take_chunk(column, &chunk, file->number, at);
+        if (chunk.end <= column->set->columns->position || chunk.encoding == KP_COLUMN_CUT)
+            take_chunk(column, &chunk, file->number, at); /* else the log does not have these records */
         at += kp_column_chunk_bytes(&chunk);
     }
     file->bytes = at;
@@ -255,7 +255,8 @@ bool kp_column_set_at(struct kp_column_set *set, int64_t position, struct kp_col
         *ret_range = (struct kp_column_range){entry->begin, entry->end};
     } else {
         uint32_t next = lower_bound(rows, position);
-        *ret_range = (struct kp_column_range){position, next < rows->entry_count ? rows->entries[next].begin : INT64_MAX};
+        *ret_range =
+            (struct kp_column_range){position, next < rows->entry_count ? rows->entries[next].begin : INT64_MAX};
     }
     kp_mutex_unlock(&columns->mutex);
     return entry != NULL;
@@ -313,8 +314,8 @@ static bool need_dir(struct kp_columns *columns)
         struct kp_file *file = NULL;
         kp_buf_printf(&path, "%s/unsynced", columns->dir);
         kp_buf_append_byte(&path, '\0');
-        enum kp_code code = columns->os->open(columns->os->ctx, (const char *)path.data,
-                                              KP_OPEN_WRITE | KP_OPEN_CREATE, &file, NULL);
+        enum kp_code code =
+            columns->os->open(columns->os->ctx, (const char *)path.data, KP_OPEN_WRITE | KP_OPEN_CREATE, &file, NULL);
         if (code == KP_OK)
             columns->os->close(columns->os->ctx, file);
         if (code == KP_OK)
@@ -423,8 +424,8 @@ void kp_columns_forget(struct kp_columns *columns, uint32_t topic, int64_t befor
         if (set->topic != topic)
             continue;
         struct kp_column *rows = kp_column_find(set, KP_COLUMN_ROWS, false);
-        bool all = before == INT64_MAX || !rows || !rows->entry_count ||
-                   rows->entries[rows->entry_count - 1].begin < before;
+        bool all =
+            before == INT64_MAX || !rows || !rows->entry_count || rows->entries[rows->entry_count - 1].begin < before;
         set->forgets++; /* a fill that is under way began before */
         if (all) {
             drop_set(set);
@@ -606,7 +607,8 @@ static void describe(struct kp_column *column, struct kp_column_stats *stats)
     }
 }
 
-void kp_columns_each(struct kp_columns *columns, void (*each)(void *arg, const struct kp_column_stats *stats), void *arg)
+void kp_columns_each(struct kp_columns *columns, void (*each)(void *arg, const struct kp_column_stats *stats),
+                     void *arg)
 {
     if (!columns)
         return;

@@ -72,8 +72,8 @@ struct kp_column_view {
     struct kp_column_set *set;
 };
 /* Of the range that holds a position. False: not all of it is there. */
-bool kp_column_view_open(struct kp_column_set *set, int64_t position, const struct kp_column_field *fields, uint32_t count,
-                         struct kp_column_view *ret_view);
+bool kp_column_view_open(struct kp_column_set *set, int64_t position, const struct kp_column_field *fields,
+                         uint32_t count, struct kp_column_view *ret_view);
 void kp_column_view_close(struct kp_column_view *view); /* zero is fine */
 
 /* ---- filling ---- */
@@ -109,7 +109,7 @@ void kp_column_fill_reach(struct kp_column_fill *fill, int64_t position);
 struct kp_column_stats {
     uint32_t topic, number; /* KP_COLUMN_ROWS: the rows */
     struct kp_hash128 set;
-    const char *field, *type; /* until the next call of each */
+    const char *field, *type;   /* until the next call of each */
     uint32_t chunks, encodings; /* encodings: a bit for each that is in use */
     enum kp_column_physical physical;
     uint64_t rows, bytes, pool_bytes;
@@ -118,7 +118,8 @@ struct kp_column_stats {
     uint8_t least[KP_COLUMN_BOUND_BYTES], largest[KP_COLUMN_BOUND_BYTES];
     uint8_t least_bytes, largest_bytes;
 };
-void kp_columns_each(struct kp_columns *columns, void (*each)(void *arg, const struct kp_column_stats *stats), void *arg);
+void kp_columns_each(struct kp_columns *columns, void (*each)(void *arg, const struct kp_column_stats *stats),
+                     void *arg);
 
 struct kp_columns_totals {
     uint64_t disk_bytes, pool_bytes, loads, hits, chunks_written, damaged;

@@ -49,7 +49,7 @@ struct kp_column {
     enum kp_column_physical physical; /* of its chunks; NONE: not known yet, or the rows */
     struct kp_column_file *files;     /* in order of number */
     uint32_t file_count;
-    bool walked; /* files were read */
+    bool walked;                     /* files were read */
     struct kp_column_entry *entries; /* in order of begin; they do not overlap */
     uint32_t entry_count, entry_cap;
 };
@@ -62,7 +62,7 @@ struct kp_column_set {
     struct kp_column *list; /* the rows are among them */
     bool filling;
     uint32_t forgets; /* calls of kp_columns_forget that met it */
-    uint64_t used; /* stamp of the last use */
+    uint64_t used;    /* stamp of the last use */
 };
 
 struct kp_columns {
@@ -103,7 +103,7 @@ bool kp_column_append(struct kp_column *column, const struct kp_column_field *fi
 /* Not locked. The chunk of exactly this range and count, pinned; NULL: it is not there. */
 struct kp_column_loaded *kp_column_load(struct kp_column_set *set, uint32_t number, enum kp_column_physical physical,
                                         struct kp_column_range range, uint32_t rows);
-void kp_column_unpin(struct kp_column_set *set, struct kp_column_loaded *loaded); /* not locked; NULL is fine */
+void kp_column_unpin(struct kp_column_set *set, struct kp_column_loaded *loaded);      /* not locked; NULL is fine */
 void kp_column_pool_forget(struct kp_columns *columns, struct kp_column_entry *entry); /* locked: mutex */
 
 #endif

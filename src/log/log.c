@@ -320,6 +320,11 @@ enum kp_code kp_log_partition(struct kp_log *log, uint32_t id, uint32_t partitio
 
 /* ---- state ---- */
 
+uint64_t kp_log_generation(struct kp_log *log)
+{
+    return log->journal.generation;
+}
+
 int64_t kp_log_position(struct kp_log *log)
 {
     return atomic_load_explicit(&log->position, memory_order_acquire);

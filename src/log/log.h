@@ -102,8 +102,9 @@ KP_MUST enum kp_code kp_log_append_async(struct kp_log *log, struct kp_log_entry
 
 /* ---- state ---- */
 
-int64_t kp_log_position(struct kp_log *log); /* behind the last durable record */
-int64_t kp_log_time_us(struct kp_log *log);  /* log time of the last durable block: max(previous, clock) */
+uint64_t kp_log_generation(struct kp_log *log); /* a random number that tells this log from any other */
+int64_t kp_log_position(struct kp_log *log);    /* behind the last durable record */
+int64_t kp_log_time_us(struct kp_log *log);     /* log time of the last durable block: max(previous, clock) */
 /* Waits until kp_log_position > position, timeout_us passes (negative: never) or the log is closing; returns the
  * position. */
 int64_t kp_log_wait(struct kp_log *log, int64_t position, int64_t timeout_us);

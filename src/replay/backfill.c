@@ -28,8 +28,8 @@ struct kp_backfill {
     struct feed *feeds;
     size_t feed_count;
     struct kp_topic_feed *topics;
-    uint32_t *topic_ids;
     size_t topic_count;
+    struct kp_history *history;
     int64_t position;
     int64_t begun_ns;
     _Atomic bool cancelled, paused;
@@ -75,9 +75,7 @@ static enum kp_code add_topic(struct kp_backfill *backfill, struct kp_relation *
     KP_TRY(kp_graph_relation(backfill->graph, relation, &node, err));
     size_t n = backfill->topic_count++;
     backfill->topics = kp_realloc(backfill->topics, (n + 1) * sizeof *backfill->topics);
-    backfill->topic_ids = kp_realloc(backfill->topic_ids, (n + 1) * sizeof *backfill->topic_ids);
     backfill->topics[n] = (struct kp_topic_feed){.topic = info.id, .node = node, .relation = relation};
-    backfill->topic_ids[n] = info.id;
     return KP_OK;
 }
 
@@ -114,6 +112,9 @@ enum kp_code kp_backfill_create(const struct kp_backfill_options *options, struc
     backfill->options = *options;
     if (backfill->options.step_bytes_max == 0)
         backfill->options.step_bytes_max = 32 << 20;
+    struct kp_history_options history = {
+        .log = options->log, .columns = options->columns, .step_bytes_max = backfill->options.step_bytes_max};
+    backfill->history = kp_history_create(&history);
     struct kp_graph_options graph = {.workers = options->workers,
                                      .parts = options->parts,
                                      .budget = options->budget,
@@ -141,10 +142,10 @@ void kp_backfill_destroy(struct kp_backfill *backfill)
         kp_arena_finish(&backfill->feeds[i].arena);
         kp_relation_unref(backfill->feeds[i].relation);
     }
+    kp_history_destroy(backfill->history);
     kp_graph_destroy(backfill->graph);
     kp_free(backfill->feeds);
     kp_free(backfill->topics);
-    kp_free(backfill->topic_ids);
     kp_free(backfill);
 }
 
@@ -216,45 +217,31 @@ static enum kp_code wait_while_paused(struct kp_backfill *backfill, struct kp_er
     return KP_OK;
 }
 
-static enum kp_code step_span(struct kp_backfill *backfill, const struct kp_log_span *span, struct kp_error *err)
-{
-    struct kp_arena arena = {0};
-    struct kp_step_input *inputs;
-    size_t count = kp_span_inputs(span, backfill->topics, backfill->topic_count, &arena, &inputs);
-    uint64_t bytes = 0, records = 0;
-    for (size_t i = 0; i < span->count; i++) {
-        bytes += span->chunks[i].bytes;
-        records += span->chunks[i].records;
-    }
-    enum kp_code code = KP_OK;
-    if (count)
-        code = step(backfill, inputs, count, span->position_end, span->chunks[span->count - 1].log_time_us, true, err);
-    backfill->position = span->position_end;
-    atomic_store(&backfill->seen_position, backfill->position);
-    atomic_fetch_add(&backfill->bytes_read, bytes);
-    atomic_fetch_add(&backfill->records_read, records);
-    kp_arena_finish(&arena);
-    return code;
-}
-
-static enum kp_code take_log(struct kp_backfill *backfill, int64_t position, struct kp_error *err)
+static enum kp_code take_log(struct kp_backfill *backfill, int64_t position, bool loose, struct kp_error *err)
 {
     while (backfill->position < position && backfill->topic_count > 0) {
         KP_TRY(wait_while_paused(backfill, err));
-        struct kp_log_span span;
-        KP_TRY(kp_log_read(backfill->options.log, backfill->position, position, backfill->options.step_bytes_max,
-                           backfill->topic_ids, backfill->topic_count, &span, err));
-        bool end = span.position_end <= backfill->position;
-        enum kp_code code = end ? KP_OK : step_span(backfill, &span, err);
-        kp_log_span_release(&span);
+        struct kp_history_step piece;
+        KP_TRY(kp_history_next(backfill->history, backfill->topics, backfill->topic_count, backfill->position, position,
+                               loose, &piece, err));
+        bool end = piece.position_end <= backfill->position;
+        enum kp_code code = KP_OK;
+        if (piece.count)
+            code = step(backfill, piece.inputs, piece.count, piece.position_end, piece.log_time_us, true, err);
+        kp_history_release(backfill->history, &piece, code == KP_OK);
         KP_TRY(code);
         if (end)
             break;
+        backfill->position = piece.position_end;
+        atomic_store(&backfill->seen_position, backfill->position);
+        atomic_fetch_add(&backfill->bytes_read, piece.bytes);
+        atomic_fetch_add(&backfill->records_read, piece.records);
     }
     return KP_OK;
 }
 
-enum kp_code kp_backfill_read(struct kp_backfill *backfill, int64_t position, struct kp_error *err)
+/* Takes in what lies before the position; the log, if loose, perhaps a little less. */
+static enum kp_code take_all(struct kp_backfill *backfill, int64_t position, bool loose, struct kp_error *err)
 {
     atomic_store(&backfill->seen_target, position);
     for (size_t i = 0; i < backfill->feed_count; i++) {
@@ -264,16 +251,20 @@ enum kp_code kp_backfill_read(struct kp_backfill *backfill, int64_t position, st
             return code;
         }
     }
-    KP_TRY(take_log(backfill, position, err));
-    backfill->position = KP_MAX(backfill->position, position);
-    atomic_store(&backfill->seen_position, position);
-    return KP_OK;
+    return take_log(backfill, position, loose, err);
+}
+
+enum kp_code kp_backfill_read(struct kp_backfill *backfill, int64_t position, struct kp_error *err)
+{
+    return take_all(backfill, position, true, err);
 }
 
 enum kp_code kp_backfill_advance(struct kp_backfill *backfill, int64_t position, struct kp_error *err)
 {
     int64_t log_time_us;
-    KP_TRY(kp_backfill_read(backfill, position, err));
+    KP_TRY(take_all(backfill, position, false, err));
+    backfill->position = KP_MAX(backfill->position, position);
+    atomic_store(&backfill->seen_position, position);
     KP_TRY(kp_log_time_at(backfill->options.log, position, &log_time_us, err));
     return step(backfill, NULL, 0, position, log_time_us, false, err);
 }

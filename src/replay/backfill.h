@@ -19,7 +19,7 @@
 
 #include <stdatomic.h>
 
-#include "log/log.h"
+#include "replay/history.h"
 #include "view/view.h"
 
 struct kp_backfill;
@@ -36,6 +36,7 @@ struct kp_backfill_target {
 
 struct kp_backfill_options {
     struct kp_log *log;
+    struct kp_columns *columns; /* NULL: everything is decoded */
     struct kp_view_clock *clock;
     struct kp_workers *workers;
     uint32_t parts;
@@ -60,7 +61,8 @@ KP_MUST enum kp_code kp_backfill_begin(struct kp_backfill *backfill, struct kp_e
 /* Takes in everything before `position` (at most the published one). Own thread. KP_CANCELLED after kp_backfill_cancel.
  */
 KP_MUST enum kp_code kp_backfill_advance(struct kp_backfill *backfill, int64_t position, struct kp_error *err);
-/* Like kp_backfill_advance, but aggregates and top-N hold their changes back: more follows, and an advance ends it. */
+/* Like kp_backfill_advance, but aggregates and top-N hold their changes back: more follows, and an advance ends it. It
+ * may stop short of the position, where a chunk of history columns ends. */
 KP_MUST enum kp_code kp_backfill_read(struct kp_backfill *backfill, int64_t position, struct kp_error *err);
 /*
  * Advances to `position`, the live graph's own, merges the graphs and gives the targets their nodes and outputs there.
@@ -81,18 +83,5 @@ struct kp_backfill_progress {
     bool paused;
 };
 void kp_backfill_progress(struct kp_backfill *backfill, struct kp_backfill_progress *ret_progress);
-
-/*
- * What a set of relation nodes takes from a span of the log: groups chunks by topic into step inputs. Shared with the
- * engine's own loop.
- */
-struct kp_topic_feed {
-    uint32_t topic;
-    struct kp_node *node;
-    struct kp_relation *relation;
-};
-/* Inputs for the feeds whose topics are in the span, in the arena; returns how many. */
-size_t kp_span_inputs(const struct kp_log_span *span, const struct kp_topic_feed *feeds, size_t feed_count,
-                      struct kp_arena *arena, struct kp_step_input **ret_inputs);
 
 #endif

@@ -1,6 +1,6 @@
 /* The chunks of a span, handed to the nodes that read their topics. A topic that several sources read is grouped once.
  */
-#include "replay/backfill.h"
+#include "replay/history.h"
 
 static size_t topic_chunks(const struct kp_log_span *span, uint32_t topic, struct kp_decode_input *out)
 {

@@ -358,14 +358,18 @@ static void write_both(struct world *world)
 
 static void choose_options(struct world *world)
 {
-    struct dice *dice = &world->dice;
+    struct dice *dice = &world->dice, columns = *dice;
     static const uint64_t records[] = {0, 0, 1, 2, 7, 50}, bytes[] = {0, 0, 500, 5000};
+    static const uint32_t chunk_rows[] = {1, 4, 20, 100}; /* of history columns: as many as fit into a small world */
     world->kappa.options =
         (struct kp_db_options){.dir = world->dir,
                                .workers = 1 + roll(dice, 4),
                                .parts = 1u << roll(dice, 7),
                                .step_records_max = world->bulk ? 0 : records[roll(dice, KP_COUNT(records))],
                                .step_bytes_max = bytes[roll(dice, KP_COUNT(bytes))] * (world->bulk ? 100 : 1),
+                               .columns_chunk_rows = chunk_rows[roll(&columns, KP_COUNT(chunk_rows))],
+                               .columns_pool_bytes = chance(&columns, 30) ? 1 : 0,
+                               .no_columns = chance(&columns, 15),
                                .unsafe_no_sync = chance(dice, 50)};
 }
 

@@ -1,0 +1,272 @@
+/*
+ * History columns end to end: the same answers with them and without, also when their files are gone or damaged. A
+ * topic with good records, bad ones, other events, late ones and ones from far ahead is read by views that a replay
+ * fills; each answer is compared with that of an instance that keeps no columns.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+
+#include "db/instance.h"
+#include "log/record_batch.h"
+
+struct fixture {
+    char dir[64];
+    struct kp_db *db;
+    struct kp_session *session;
+    struct kp_db_options options;
+};
+
+static void open_db(struct fixture *fixture)
+{
+    struct kp_error err;
+    fixture->options.dir = fixture->dir;
+    fixture->options.workers = 2;
+    if (kp_db_open(&fixture->options, &fixture->db, &err) || !kp_db_wait_ready(fixture->db, 60000000) ||
+        kp_session_open(fixture->db, &(struct kp_session_options){0}, &fixture->session, &err))
+        fail_msg("%s", err.message);
+}
+
+static void close_db(struct fixture *fixture)
+{
+    kp_session_close(fixture->session);
+    kp_db_close(fixture->db);
+}
+
+/* Runs statements; the last one's rows as text, or the error's. */
+static void run(struct fixture *fixture, const char *sql, struct kp_buf *out)
+{
+    struct kp_str text = kp_str(sql), one;
+    out->len = 0;
+    while (kp_statement_next(&text, &one)) {
+        struct kp_prepared *prepared = NULL;
+        struct kp_cursor *cursor = NULL;
+        struct kp_error err;
+        bool done = false;
+        enum kp_code code = kp_prepare(fixture->session, one, NULL, 0, &prepared, &err);
+        if (code == KP_OK)
+            code = kp_execute(fixture->session, prepared, NULL, 0, &cursor, &err);
+        while (code == KP_OK && !done) {
+            struct kp_batch *batch = NULL;
+            code = kp_cursor_next(cursor, 0, -1, &batch, &done, &err);
+            for (uint32_t r = 0; code == KP_OK && batch && r < batch->rows; r++)
+                for (uint32_t c = 0; c < batch->cols; c++) {
+                    if (kp_vec_is_null(&batch->vecs[c], r))
+                        kp_buf_append_text(out, "null");
+                    else
+                        kp_value_print(batch->vecs[c].type, kp_vec_at(&batch->vecs[c], r), NULL, out);
+                    kp_buf_append_byte(out, c + 1 < batch->cols ? ',' : '\n');
+                }
+        }
+        if (code != KP_OK)
+            kp_buf_append_text(out, err.message);
+        kp_cursor_close(cursor);
+        kp_prepared_destroy(prepared);
+    }
+    kp_buf_append_byte(out, '\0');
+}
+
+static void must(struct fixture *fixture, const char *sql)
+{
+    struct kp_buf out = {0};
+    run(fixture, sql, &out);
+    if (out.data[0])
+        fail_msg("%s: %s", sql, (char *)out.data);
+    kp_buf_finish(&out);
+}
+
+/* ---- records ---- */
+
+static void make_record(unsigned i, struct kp_buf *out)
+{
+    out->len = 0;
+    if (i % 97 == 13)
+        kp_buf_append_text(out, "{\"bid\": {\"auction\": \"no number\"}}");
+    else if (i % 1013 == 5)
+        kp_buf_append_text(out, "not JSON at all");
+    else if (i % 7 == 3)
+        kp_buf_printf(out, "{\"person\": {\"id\": %u, \"name\": \"person %u\"}}", i, i % 50);
+    else
+        kp_buf_printf(
+            out,
+            "{\"bid\": {\"auction\": %u, \"price\": %u.%02u, \"channel\": \"%s\", \"url\": \"https://example.com/a/"
+            "quite/long/one/%u\", \"note\": %s, \"ok\": %s, \"share\": %u.5, \"at\": \"2024-01-%02u "
+            "00:%02u:%02u.%03u\"}}",
+            1000 + i % 37, i * 7 % 1000, i % 100, i % 3 ? "Apple" : "Google", i, i % 5 ? "\"x\"" : "null",
+            i % 2 ? "true" : "false", i % 11, i % 499 == 0 ? 1 : 2, i / 600 % 60, i / 10 % 60, i % 1000);
+}
+
+static void append(struct fixture *fixture, unsigned from, unsigned to)
+{
+    struct kp_log *log = kp_db_log(fixture->db);
+    struct kp_topic_info topic;
+    struct kp_error err;
+    struct kp_buf value = {0}, batch = {0};
+    struct kp_record_batch_builder builder = {0};
+    int64_t position = 0;
+    assert_int_equal(kp_log_topic_find(log, "events", &topic, &err), KP_OK);
+    for (unsigned i = from; i < to; i++) {
+        make_record(i, &value);
+        kp_record_batch_add(&builder, 1704067200000 + i, kp_str("key"),
+                            (struct kp_str){(const char *)value.data, value.len}, (struct kp_str){NULL, 0});
+        if (i % 23 && i + 1 < to)
+            continue;
+        batch.len = 0;
+        assert_int_equal(kp_record_batch_build(&builder, i % 2 ? KP_CODEC_NONE : KP_CODEC_LZ4, &batch, &err), KP_OK);
+        struct kp_log_entry entry = {
+            .topic = topic.id, .partition = i % 3, .batch = batch.data, .bytes = batch.len, .trusted = true};
+        assert_int_equal(kp_log_append(log, &entry, 1, &position, &err), KP_OK);
+    }
+    kp_record_batch_builder_finish(&builder);
+    kp_buf_finish(&value);
+    kp_buf_finish(&batch);
+    kp_session_read_after(fixture->session, position);
+}
+
+static const char declare[] =
+    "CREATE TOPIC events WITH (partitions = 3);"
+    "CREATE SOURCE bid (auction int, price numeric, channel text, url text, note varchar, ok boolean, share float8, "
+    "at timestamp, WATERMARK FOR at AS at - INTERVAL '1 second') WITH (topic = 'events', path = 'bid', max_ahead = "
+    "'none');"
+    "CREATE SOURCE person (id bigint, name text) WITH (topic = 'events', path = 'person')";
+
+static const char views[] =
+    "CREATE MATERIALIZED VIEW by_auction AS SELECT auction, count(*) AS n, sum(price) AS p, max(url) AS u, min(note) "
+    "AS m, "
+    "bool_or(ok) AS k, sum(share) AS s FROM bid GROUP BY auction;"
+    "CREATE MATERIALIZED VIEW closed AS SELECT window_start, channel, count(*) AS n FROM tumble(bid, at, INTERVAL '10 "
+    "seconds') "
+    "GROUP BY window_start, channel EMIT ON WINDOW CLOSE;"
+    "CREATE MATERIALIZED VIEW names AS SELECT name, count(*) AS n, min(id) AS i FROM person GROUP BY name;"
+    "CREATE MATERIALIZED VIEW meta AS SELECT _partition, max(_offset) AS o, min(_timestamp) AS t FROM bid GROUP BY "
+    "_partition;"
+    "CREATE MATERIALIZED VIEW joined AS SELECT b.auction, p.name, b.at FROM bid b JOIN person p ON p.id = b.auction * "
+    "3";
+
+static const char drop_views[] =
+    "DROP MATERIALIZED VIEW by_auction; DROP MATERIALIZED VIEW closed; DROP MATERIALIZED VIEW names;"
+    "DROP MATERIALIZED VIEW meta; DROP MATERIALIZED VIEW joined";
+
+static const char *const questions[] = {
+    "SELECT * FROM by_auction ORDER BY 1",
+    "SELECT * FROM closed ORDER BY 1, 2",
+    "SELECT * FROM names ORDER BY 1",
+    "SELECT * FROM meta ORDER BY 1",
+    "SELECT * FROM joined ORDER BY 1, 2, 3",
+    "SELECT source, partition, \"offset\", sqlstate, reason, value FROM kappa.dead_letters ORDER BY 1, position",
+    "SELECT count(*), sum(price), count(note), max(at) FROM bid WHERE auction = 1003 AND channel = 'Apple'"};
+
+static void compare(struct fixture *with, struct fixture *without)
+{
+    struct kp_buf a = {0}, b = {0};
+    for (size_t i = 0; i < KP_COUNT(questions); i++) {
+        run(with, questions[i], &a);
+        run(without, questions[i], &b);
+        assert_true(b.len > 20);
+        if (strcmp((char *)a.data, (char *)b.data) != 0)
+            fail_msg("%s:\n%.2000s\n%.2000s", questions[i], (char *)a.data, (char *)b.data);
+    }
+    kp_buf_finish(&a);
+    kp_buf_finish(&b);
+}
+
+static void shell(const char *format, const char *dir)
+{
+    char command[256];
+    snprintf(command, sizeof command, format, dir);
+    assert_int_equal(system(command), 0);
+}
+
+/* A bit of every file. */
+static void flip_bits(const char *dir, uint64_t *seed)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/columns", dir);
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        snprintf(path, sizeof path, "%s/columns/%s", dir, entry->d_name);
+        FILE *file = entry->d_name[0] == '.' ? NULL : fopen(path, "r+b");
+        if (!file)
+            continue;
+        fseek(file, 0, SEEK_END);
+        long bytes = ftell(file);
+        *seed = kp_hash_u64(*seed + 1);
+        fseek(file, bytes ? (long)(*seed % (uint64_t)bytes) : 0, SEEK_SET);
+        int byte = fgetc(file);
+        fseek(file, -1, SEEK_CUR);
+        fputc(byte ^ 1 << (*seed >> 60 & 7), file);
+        fclose(file);
+    }
+    closedir(folder);
+}
+
+static struct kp_columns_totals totals_of(struct fixture *fixture)
+{
+    struct kp_columns_totals totals;
+    kp_columns_totals(fixture->db->columns, &totals);
+    return totals;
+}
+
+static void test_same_answers(void **state)
+{
+    struct fixture with = {.dir = "/tmp/kappa-columns-XXXXXX", .options = {.columns_chunk_rows = 500}};
+    struct fixture without = {.dir = "/tmp/kappa-columns-XXXXXX", .options = {.no_columns = true}};
+    assert_non_null(mkdtemp(with.dir));
+    assert_non_null(mkdtemp(without.dir));
+    struct fixture *both[] = {&with, &without};
+    for (int i = 0; i < 2; i++) {
+        open_db(both[i]);
+        must(both[i], declare);
+        append(both[i], 0, 6000);
+        must(both[i], views); /* decoded and, in one, made into columns */
+    }
+    compare(&with, &without);
+    assert_true(totals_of(&with).chunks_written > 20);
+    assert_int_equal(totals_of(&without).chunks_written, 0);
+    uint64_t hits = totals_of(&with).hits;
+    for (int i = 0; i < 2; i++) {
+        must(both[i], drop_views);
+        append(both[i], 6000, 7000);
+        must(both[i], views);
+    }
+    compare(&with, &without);
+    assert_true(totals_of(&with).hits > hits);
+    for (int i = 0; i < 2; i++) { /* restart */
+        close_db(both[i]);
+        open_db(both[i]);
+    }
+    compare(&with, &without);
+    assert_true(totals_of(&with).loads > 20);
+    assert_int_equal(totals_of(&with).damaged, 0);
+    close_db(&with);
+    shell("rm -r %s/columns", with.dir);
+    open_db(&with);
+    compare(&with, &without);
+    uint64_t seed = 1, damaged = 0;
+    for (int round = 0; round < 8; round++) { /* a flipped bit in every file, each time elsewhere */
+        close_db(&with);
+        for (int flip = 0; flip < 5; flip++)
+            flip_bits(with.dir, &seed);
+        open_db(&with);
+        compare(&with, &without);
+        damaged += totals_of(&with).damaged;
+    }
+    assert_true(damaged > 0);
+    for (int i = 0; i < 2; i++) {
+        close_db(both[i]);
+        shell("rm -r %s", both[i]->dir);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_answers)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
