@@ -188,8 +188,9 @@ enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relat
         return kp_error_hint(err,
                              "Keep rows that would fail away with WHERE, or guard the expression with CASE or NULLIF.");
     }
-    if (relation->on_expiry == KP_ON_EXPIRY_RETRACT)
-        return kp_fail(err, KP_UNSUPPORTED, NULL, "ON EXPIRY RETRACT is not supported");
+    if (relation->on_expiry == KP_ON_EXPIRY_RETRACT && relation->emit_on_close)
+        return kp_fail(err, KP_UNSUPPORTED, NULL,
+                       "a view cannot be both EMIT ON WINDOW CLOSE and ON EXPIRY RETRACT: what was closed stays");
     struct kp_graph_options options = {
         .workers = ddl->db->replay_workers, .parts = ddl->db->parts, .budget = &ddl->db->query_memory};
     struct kp_graph *graph;

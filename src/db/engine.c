@@ -8,7 +8,7 @@
  * After opening, the log is replayed the same way, in large steps that hold back emission (partial) but for the last
  * and for the positions at which sinks left off; nothing is published until the end is met, and readers wait for it.
  */
-#include "db/instance.h"
+#include "db/base.h"
 
 enum { SINK_RETRY_US = 200000 };
 
@@ -224,10 +224,9 @@ static enum kp_code step_span(struct kp_db *db, const struct kp_log_span *span, 
     return publish(db, log_time_us, err);
 }
 
-/* Steps from `position` on; *ret_moved false at the end of the log. */
-static enum kp_code advance(struct kp_db *db, bool *ret_moved, struct kp_error *err)
+/* Steps from `position` towards limit; *ret_moved false at the end of the log. */
+static enum kp_code advance(struct kp_db *db, int64_t limit, bool *ret_moved, struct kp_error *err)
 {
-    int64_t limit = INT64_MAX;
     uint64_t bytes_max = db->options.step_bytes_max;
     if (db->options.step_records_max && limit - db->position > (int64_t)db->options.step_records_max)
         limit = db->position + (int64_t)db->options.step_records_max;
@@ -235,6 +234,44 @@ static enum kp_code advance(struct kp_db *db, bool *ret_moved, struct kp_error *
     KP_TRY(kp_log_read(db->log, db->position, limit, bytes_max, NULL, 0, &span, err));
     *ret_moved = span.position_end > db->position;
     enum kp_code code = *ret_moved ? step_span(db, &span, err) : KP_OK;
+    kp_log_span_release(&span);
+    return code;
+}
+
+enum kp_code kp_engine_bring(struct kp_db *db, struct kp_node *node, struct kp_batch *batch, struct kp_error *err)
+{
+    struct kp_step_input input = {.node = node, .batches = &batch, .batch_count = 1};
+    return step_graph(db, &input, 1, db->position, 0, true, false, err);
+}
+
+static enum kp_code step_beside(struct kp_db *db, const struct kp_log_span *span, const struct kp_step_input *more,
+                                size_t more_count, struct kp_error *err)
+{
+    struct kp_arena arena = {0};
+    struct kp_step_input *inputs;
+    size_t count = kp_span_inputs(span, db->feeds, db->feed_count, &arena, &inputs);
+    struct kp_step_input *all = kp_arena_alloc(&arena, (count + more_count + 1) * sizeof *all);
+    memcpy(all, inputs, count * sizeof *all);
+    memcpy(all + count, more, more_count * sizeof *all);
+    int64_t log_time_us = kp_log_time_us(db->log);
+    enum kp_code code = step_graph(db, all, count + more_count, span->position_end, log_time_us, false, false, err);
+    kp_arena_finish(&arena);
+    KP_TRY(code);
+    db->position = span->position_end;
+    return publish(db, log_time_us, err);
+}
+
+enum kp_code kp_engine_step_beside(struct kp_db *db, int64_t position, const struct kp_step_input *inputs, size_t count,
+                                   struct kp_error *err)
+{
+    bool moved = true;
+    while (moved && db->position < position)
+        KP_TRY(advance(db, position, &moved, err));
+    if (db->position != position)
+        return kp_fail(err, KP_INVALID, "XX000", "position %lld was not met", (long long)position);
+    struct kp_log_span span;
+    KP_TRY(kp_log_read(db->log, position, position + 1, 1, NULL, 0, &span, err));
+    enum kp_code code = step_beside(db, &span, inputs, count, err);
     kp_log_span_release(&span);
     return code;
 }
@@ -287,6 +324,7 @@ static enum kp_code attach_sinks(struct kp_db *db, struct kp_error *err)
 
 static enum kp_code replay_all(struct kp_db *db, struct kp_error *err)
 {
+    KP_TRY(kp_base_restore(db, err));
     for (size_t i = 0; i < db->cut_count; i++) {
         if (db->cuts[i] < 0 || (i > 0 && db->cuts[i] == db->cuts[i - 1]))
             continue; /* never wrote: it begins with all rows, at the end; or several sinks left off here */
@@ -368,7 +406,7 @@ static void engine_run(void *arg)
         db->commit_seen = false;
         kp_mutex_unlock(&db->mutex);
         bool moved = false;
-        if (!atomic_load(&db->poisoned) && advance(db, &moved, &err) != KP_OK)
+        if (!atomic_load(&db->poisoned) && advance(db, INT64_MAX, &moved, &err) != KP_OK)
             kp_db_poison(db, &err);
         if (moved)
             continue;
@@ -407,7 +445,7 @@ static enum kp_code close_windows(struct kp_db *db, void *arg, struct kp_error *
 {
     bool moved = true;
     while (moved)
-        KP_TRY(advance(db, &moved, err));
+        KP_TRY(advance(db, INT64_MAX, &moved, err));
     /* The end of all input is a moment of its own behind the last record, so subscribers see it as a change. */
     KP_TRY(step_graph(db, NULL, 0, db->position + 1, kp_log_time_us(db->log), false, true, err));
     kp_view_clock_publish(db->clock, db->position + 1, kp_log_time_us(db->log));

@@ -29,6 +29,7 @@ struct kp_live {
     struct kp_session_settings settings; /* frozen when it was created */
     struct kp_node *node;                /* engine thread */
     struct kp_output *output;            /* engine thread */
+    struct kp_expired_list *expired;     /* where rows of expired records come from, or go; NULL: none (db/base.h) */
     _Atomic int state;                   /* enum kp_live_state */
     struct kp_error error;               /* why it FAILED */
     struct kp_job *job;                  /* while BUILDING; db->mutex */
@@ -70,6 +71,7 @@ struct kp_sink_write;   /* sink.c */
 struct kp_call_request; /* engine.c */
 struct kp_dead_letters; /* dead.c */
 struct kp_retention;    /* retention.h */
+struct kp_expired_list; /* base.h */
 
 struct kp_db {
     struct kp_db_options options;
@@ -138,6 +140,12 @@ KP_MUST enum kp_code kp_engine_feed_plan(struct kp_db *db, const struct kp_plan 
 KP_MUST enum kp_code kp_engine_feed_relation(struct kp_db *db, struct kp_relation *relation, struct kp_error *err);
 /* Forgets the feeds whose nodes have left the graph; to be called when something was dropped from it. Engine thread. */
 void kp_engine_prune_feeds(struct kp_db *db);
+/* Brings rows to an input of the live graph before the replay. Engine thread. */
+KP_MUST enum kp_code kp_engine_bring(struct kp_db *db, struct kp_node *node, struct kp_batch *batch,
+                                     struct kp_error *err);
+/* Goes to `position` and takes the one group that begins there in a step together with these inputs. Engine thread. */
+KP_MUST enum kp_code kp_engine_step_beside(struct kp_db *db, int64_t position, const struct kp_step_input *inputs,
+                                           size_t count, struct kp_error *err);
 /* The live graph's node of a relation, or NULL. Engine thread. */
 struct kp_node *kp_engine_node(void *arg, struct kp_relation *relation);
 

@@ -4,7 +4,7 @@
  * The job waits until what it reads is live, follows the published position until it is close (each round leaves less
  * to do), and then lets the engine thread do the last, short piece between two of its steps.
  */
-#include "db/instance.h"
+#include "db/base.h"
 
 enum { MEET_RECORDS_MAX = 20000, ROUNDS_MAX = 50 };
 
@@ -58,6 +58,27 @@ static enum kp_code meet(struct kp_db *db, void *arg, struct kp_error *err)
     return KP_OK;
 }
 
+static struct kp_expired_list *expired_of(void *arg, const struct kp_backfill_target *target)
+{
+    struct kp_job *job = arg;
+    for (size_t i = 0; i < job->target_count; i++)
+        if (&job->targets[i] == target)
+            return job->lives[i]->expired;
+    return NULL;
+}
+
+static struct kp_node *expired_node(void *arg, const struct kp_backfill_target *target, struct kp_graph *graph,
+                                    struct kp_relation *source)
+{
+    struct kp_expired_list *expired = expired_of(arg, target);
+    return expired ? kp_expired_hook(expired, graph, source) : NULL;
+}
+
+static void source_made(void *arg, struct kp_relation *source, struct kp_node *node)
+{
+    kp_retention_restore_times(arg, source, node);
+}
+
 static enum kp_code build(struct kp_job *job, struct kp_error *err)
 {
     struct kp_db *db = job->db;
@@ -76,7 +97,13 @@ static enum kp_code build(struct kp_job *job, struct kp_error *err)
                                           .target_count = job->target_count,
                                           .live_store = live_store,
                                           .dead = kp_dead_letter_note,
-                                          .arg = db};
+                                          .arg = db,
+                                          .expired = expired_node,
+                                          .expired_arg = job,
+                                          .source_made = source_made};
+    for (size_t i = 0; i < job->target_count; i++)
+        if (job->targets[i].relation->on_expiry == KP_ON_EXPIRY_RETRACT)
+            kp_live_expires(job->lives[i]);
     struct kp_backfill *backfill;
     KP_TRY(kp_backfill_create(&options, &backfill, err));
     kp_mutex_lock(&db->mutex);

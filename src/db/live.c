@@ -1,5 +1,5 @@
 /* The live part of tables and views: made, waited for, pinned by readers, dropped. See instance.h for its life. */
-#include "db/instance.h"
+#include "db/base.h"
 
 enum kp_code kp_live_create(struct kp_db *db, struct kp_relation *relation, const struct kp_session_settings *settings,
                             bool backfilled, struct kp_live **ret_live, struct kp_error *err)
@@ -68,6 +68,9 @@ enum kp_code kp_live_pin(struct kp_db *db, struct kp_relation *relation, const _
 static void destroy(struct kp_live *live)
 {
     kp_store_destroy(live->store);
+    if (live->expired)
+        kp_expired_finish(live->expired);
+    kp_free(live->expired);
     kp_relation_unref(live->relation);
     kp_free(live);
 }
@@ -117,6 +120,10 @@ void kp_live_unfeed(struct kp_db *db, struct kp_live *live)
         kp_graph_drop_output(db->graph, live->output);
     if (live->node)
         kp_graph_drop(db->graph, live->node);
+    for (size_t i = 0; live->expired && i < live->expired->count; i++)
+        kp_graph_drop(db->graph, live->expired->items[i].node); /* its input: kept without users until now */
+    if (live->expired)
+        kp_expired_finish(live->expired);
     live->output = NULL;
     live->node = NULL;
     kp_engine_prune_feeds(db);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "db/base.h"
 #include "db/retention.h"
 
 #include "vec/zone.h"
@@ -61,7 +62,10 @@ static enum kp_code lay_out(struct kp_db *db, struct kp_live *live, struct kp_er
         KP_TRY(kp_engine_feed_relation(db, relation, err));
         node = kp_engine_node(db, relation);
     } else {
-        KP_TRY(kp_graph_add_plan(db->graph, relation->plan->plan, &live->settings, resolve, db, &node, err));
+        if (relation->on_expiry == KP_ON_EXPIRY_RETRACT || kp_base_may_have(db, relation))
+            kp_live_expires(live);
+        KP_TRY(kp_graph_add_plan_beside(db->graph, relation->plan->plan, &live->settings, resolve, db,
+                                        live->expired ? kp_expired_hook : NULL, live->expired, &node, err));
         KP_TRY(kp_engine_feed_plan(db, relation->plan->plan, err));
     }
     kp_live_feed(db, live, node, kp_graph_add_output(db->graph, node));

@@ -4,6 +4,7 @@
  */
 #include "db/system.h"
 
+#include "db/retention.h"
 #include "db/travel.h"
 #include "flow/source.h"
 
@@ -235,6 +236,7 @@ static enum kp_code scan_source(struct run *run, struct emit *emit, struct kp_er
     KP_TRY(begin_scan(&scan, err));
     struct kp_decode_state *state = kp_decode_state_create(scan.decoder);
     enum kp_code code = KP_OK;
+    kp_retention_read_past(db);
     for (int64_t position = 0; code == KP_OK && position < run->snapshot.position;) {
         struct kp_log_span span;
         code = kp_log_read(db->log, position, run->snapshot.position, 8 << 20, &info.id, 1, &span, err);
@@ -256,6 +258,7 @@ static enum kp_code scan_source(struct run *run, struct emit *emit, struct kp_er
         if (!moved)
             break;
     }
+    kp_retention_unlock_past(db);
     kp_decode_state_destroy(state);
     kp_decoder_destroy(scan.decoder);
     return code;

@@ -10,22 +10,33 @@
 
 #include <stdio.h>
 
-#include "db/expiry.h"
+#include "db/base.h"
 #include "sql/sql.h"
 
-enum { ROUND_US = 5000000 };
+enum { ROUND_US = 5000000, DECISION_BYTES = 64 << 20 };
+
+struct decision {
+    int64_t position, horizon;
+};
 
 struct topic {
     uint32_t id;
     struct kp_topic_retention now;
+    struct decision *decisions; /* in order */
+    size_t decision_count, decision_cap;
 };
 
 struct kp_retention {
     struct kp_db *db;
+    struct kp_rwlock past; /* read: somebody computes from the log; written: records go */
     struct kp_mutex mutex; /* what follows; short */
     struct kp_cond wake;
     struct topic *topics;
     size_t count, cap;
+    int64_t *bases; /* numbers that decisions have named, ascending */
+    size_t base_count, base_cap;
+    struct kp_times *times;
+    size_t time_count;
     bool threaded, stop;
     struct kp_thread thread;
 };
@@ -135,7 +146,134 @@ void kp_retention_note(struct kp_db *db, uint32_t topic, int64_t horizon, int64_
     struct topic *at = find_or_add(retention, topic);
     at->now.horizon = KP_MAX(at->now.horizon, horizon);
     at->now.expired_at = expired_at;
+    if (at->decision_count == at->decision_cap) {
+        at->decision_cap = at->decision_cap ? 2 * at->decision_cap : 8;
+        at->decisions = kp_realloc(at->decisions, at->decision_cap * sizeof *at->decisions);
+    }
+    at->decisions[at->decision_count++] = (struct decision){expired_at, horizon < 0 ? expired_at : horizon};
     kp_mutex_unlock(&retention->mutex);
+}
+
+/* ---- what decisions say for views ---- */
+
+void kp_retention_add_base(struct kp_db *db, int64_t number)
+{
+    struct kp_retention *retention = db->retention;
+    kp_mutex_lock(&retention->mutex);
+    if (retention->base_count == retention->base_cap) {
+        retention->base_cap = retention->base_cap ? 2 * retention->base_cap : 8;
+        retention->bases = kp_realloc(retention->bases, retention->base_cap * sizeof *retention->bases);
+    }
+    retention->bases[retention->base_count++] = number;
+    kp_mutex_unlock(&retention->mutex);
+}
+
+bool kp_retention_knows_base(struct kp_db *db, int64_t number)
+{
+    struct kp_retention *retention = db->retention;
+    kp_mutex_lock(&retention->mutex);
+    size_t low = 0, high = retention->base_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (retention->bases[middle] < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool known = low < retention->base_count && retention->bases[low] == number;
+    kp_mutex_unlock(&retention->mutex);
+    return known;
+}
+
+bool kp_retention_has_bases(struct kp_db *db)
+{
+    kp_mutex_lock(&db->retention->mutex);
+    bool has = db->retention->base_count > 0;
+    kp_mutex_unlock(&db->retention->mutex);
+    return has;
+}
+
+/* Locked: mutex. */
+static struct kp_times *find_times(struct kp_retention *retention, uint32_t relation)
+{
+    for (size_t i = 0; i < retention->time_count; i++)
+        if (retention->times[i].relation == relation)
+            return &retention->times[i];
+    return NULL;
+}
+
+void kp_retention_put_times(struct kp_db *db, const struct kp_times *times)
+{
+    struct kp_retention *retention = db->retention;
+    kp_mutex_lock(&retention->mutex);
+    struct kp_times *at = find_times(retention, times->relation);
+    if (at) {
+        kp_free(at->times);
+    } else {
+        retention->times = kp_realloc(retention->times, (retention->time_count + 1) * sizeof *retention->times);
+        at = &retention->times[retention->time_count++];
+    }
+    *at = *times;
+    kp_mutex_unlock(&retention->mutex);
+}
+
+void kp_retention_restore_times(struct kp_db *db, const struct kp_relation *relation, struct kp_node *node)
+{
+    kp_mutex_lock(&db->retention->mutex);
+    const struct kp_times *at = find_times(db->retention, relation->id);
+    if (at)
+        kp_node_times_set(node, at->watermark, at->times, at->count);
+    kp_mutex_unlock(&db->retention->mutex);
+}
+
+/* The horizon of the topic's last decision before `position`; 0: none. */
+static int64_t horizon_before(struct kp_db *db, const char *topic_name, int64_t position)
+{
+    struct kp_topic_info info;
+    struct kp_error gone;
+    int64_t horizon = 0;
+    if (kp_log_topic_find(db->log, topic_name, &info, &gone) != KP_OK)
+        return 0;
+    kp_mutex_lock(&db->retention->mutex);
+    const struct topic *topic = find(db->retention, info.id);
+    for (size_t i = 0; topic && i < topic->decision_count && topic->decisions[i].position < position; i++)
+        horizon = KP_MAX(horizon, topic->decisions[i].horizon);
+    kp_mutex_unlock(&db->retention->mutex);
+    return horizon;
+}
+
+static int64_t plan_complete_from(struct kp_db *db, const struct kp_plan *plan, int64_t position)
+{
+    int64_t from = 0;
+    if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind == KP_RELATION_SOURCE)
+        from = horizon_before(db, plan->scan.relation->topic, position);
+    else if (plan->kind == KP_PLAN_SCAN)
+        from = kp_retention_complete_from(db, plan->scan.relation);
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        from = KP_MAX(from, plan_complete_from(db, plan->inputs[i], position));
+    return from;
+}
+
+int64_t kp_retention_complete_from(struct kp_db *db, const struct kp_relation *relation)
+{
+    if (relation->kind == KP_RELATION_VIEW)
+        return plan_complete_from(db, relation->plan->plan, relation->position);
+    return relation->kind == KP_RELATION_TABLE ? horizon_before(db, relation->topic, relation->position) : 0;
+}
+
+enum kp_code kp_retention_check_past(struct kp_db *db, const struct kp_relation *source, int64_t position,
+                                     struct kp_error *err)
+{
+    struct kp_topic_info info;
+    struct kp_topic_retention now;
+    KP_TRY(kp_log_topic_find(db->log, source->topic, &info, err));
+    kp_retention_get(db, info.id, &now);
+    if (now.expired_at < position)
+        return KP_OK;
+    (void)kp_fail(err, KP_NOT_FOUND, "72000",
+                  "the past at position %lld is gone: records of topic \"%s\" expired at %lld", (long long)position,
+                  info.name, (long long)now.expired_at);
+    return kp_error_hint(err, "What happened after position %lld can be asked for.", (long long)now.expired_at);
 }
 
 static void note_held(struct kp_db *db, uint32_t topic, const char *reason)
@@ -145,6 +283,21 @@ static void note_held(struct kp_db *db, uint32_t topic, const char *reason)
     struct topic *at = find_or_add(retention, topic);
     snprintf(at->now.held_back_by, sizeof at->now.held_back_by, "%s", reason);
     kp_mutex_unlock(&retention->mutex);
+}
+
+void kp_retention_read_past(struct kp_db *db)
+{
+    kp_rwlock_read(&db->retention->past);
+}
+
+void kp_retention_write_past(struct kp_db *db)
+{
+    kp_rwlock_write(&db->retention->past);
+}
+
+void kp_retention_unlock_past(struct kp_db *db)
+{
+    kp_rwlock_unlock(&db->retention->past);
 }
 
 /* ---- a round ---- */
@@ -179,18 +332,31 @@ static enum kp_code find_offsets(struct kp_db *db, const struct kp_topic_info *i
     return KP_OK;
 }
 
-static enum kp_code run_round(struct kp_db *db, const struct kp_topic_info *info, struct kp_error *err)
+/* What one decision takes on is bounded: its rows pass through memory. */
+static enum kp_code nearer(struct kp_db *db, uint32_t topic, int64_t from, int64_t horizon, int64_t *ret_horizon,
+                           struct kp_error *err)
+{
+    struct kp_log_span span;
+    KP_TRY(kp_log_read(db->log, from, horizon, DECISION_BYTES, &topic, 1, &span, err));
+    *ret_horizon = span.position_end > from ? KP_MIN(horizon, span.position_end) : horizon;
+    kp_log_span_release(&span);
+    return KP_OK;
+}
+
+static enum kp_code run_round(struct kp_db *db, const struct kp_topic_info *info, bool *ret_more, struct kp_error *err)
 {
     struct kp_topic_retention now;
     kp_retention_get(db, info->id, &now);
     note_held(db, info->id, "");
+    *ret_more = false;
     if (now.policy.retention_us < 0 && now.policy.retention_bytes < 0)
         return KP_OK;
-    int64_t horizon;
-    KP_TRY(find_horizon(db, info->id, &now.policy, &horizon, err));
-    if (horizon <= now.horizon)
+    int64_t policy_horizon, horizon;
+    KP_TRY(find_horizon(db, info->id, &now.policy, &policy_horizon, err));
+    if (policy_horizon <= now.horizon)
         return KP_OK;
-    struct kp_expiry expiry = {.topic = *info, .horizon = horizon, .why = "retention"};
+    KP_TRY(nearer(db, info->id, now.horizon, policy_horizon, &horizon, err));
+    struct kp_expiry expiry = {.topic = *info, .from = now.horizon, .horizon = horizon, .why = "retention"};
     expiry.before = kp_calloc(info->partitions, sizeof *expiry.before);
     bool any;
     enum kp_code code = find_offsets(db, info, horizon, expiry.before, &any, err);
@@ -199,6 +365,7 @@ static enum kp_code run_round(struct kp_db *db, const struct kp_topic_info *info
         code = kp_expiry_check(db, &expiry, &held);
         if (code == KP_OK) {
             code = kp_expiry_run(db, &expiry, err);
+            *ret_more = horizon < policy_horizon;
         } else {
             note_held(db, info->id, held.message);
             code = KP_OK;
@@ -212,7 +379,9 @@ enum kp_code kp_retention_run(struct kp_db *db, uint32_t topic, struct kp_error 
 {
     struct kp_topic_info info;
     KP_TRY(kp_log_topic_get(db->log, topic, &info, err));
-    return run_round(db, &info, err);
+    for (bool more = true; more;)
+        KP_TRY(run_round(db, &info, &more, err));
+    return KP_OK;
 }
 
 enum kp_code kp_retention_delete(struct kp_db *db, uint32_t topic, int64_t partition, int64_t before_offset,
@@ -223,7 +392,9 @@ enum kp_code kp_retention_delete(struct kp_db *db, uint32_t topic, int64_t parti
     if (partition >= (int64_t)info.partitions)
         return kp_fail(err, KP_NOT_FOUND, NULL, "topic \"%s\" has no partition %lld: it has %u", info.name,
                        (long long)partition, info.partitions);
-    struct kp_expiry expiry = {.topic = info, .horizon = -1, .why = "delete"};
+    struct kp_topic_retention now;
+    kp_retention_get(db, topic, &now);
+    struct kp_expiry expiry = {.topic = info, .from = now.horizon, .horizon = -1, .why = "delete"};
     expiry.before = kp_calloc(info.partitions, sizeof *expiry.before);
     enum kp_code code = KP_OK;
     bool any = false;
@@ -294,6 +465,7 @@ struct kp_retention *kp_retention_create(struct kp_db *db)
     retention->db = db;
     kp_mutex_init(&retention->mutex);
     kp_cond_init(&retention->wake);
+    kp_rwlock_init(&retention->past);
     return retention;
 }
 
@@ -320,8 +492,15 @@ void kp_retention_destroy(struct kp_retention *retention)
     if (!retention)
         return;
     kp_retention_stop(retention);
+    for (size_t i = 0; i < retention->count; i++)
+        kp_free(retention->topics[i].decisions);
+    for (size_t i = 0; i < retention->time_count; i++)
+        kp_free(retention->times[i].times);
+    kp_free(retention->times);
+    kp_free(retention->bases);
     kp_mutex_finish(&retention->mutex);
     kp_cond_finish(&retention->wake);
     kp_free(retention->topics);
+    kp_rwlock_finish(&retention->past);
     kp_free(retention);
 }

@@ -101,6 +101,7 @@ static void put_state(struct kp_db *db, struct kp_system_rows *rows, struct kp_l
 
 static enum kp_code fill_views(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
+    static const char *const on_expiry[] = {"keep", "retract", "hold"};
     struct kp_db *db = session->db;
     kp_catalog_read(db->catalog);
     for (size_t i = 0; i < kp_catalog_count(db->catalog); i++) {
@@ -127,6 +128,8 @@ static enum kp_code fill_views(struct kp_session *session, struct kp_system_rows
         kp_system_put_text(rows, hash);
         kp_system_put_int(rows, relation->position);
         kp_system_put_text(rows, relation->text);
+        kp_system_put_text(rows, relation->kind == KP_RELATION_VIEW ? on_expiry[relation->on_expiry] : NULL);
+        kp_system_put_int(rows, kp_retention_complete_from(db, relation));
     }
     kp_catalog_unlock(db->catalog);
     return KP_OK;
@@ -402,7 +405,9 @@ const struct kp_system_table kp_system_kappa[] = {
       {"error_rows", KP_INT8},
       {"hash", KP_TEXT},
       {"created_at", KP_INT8},
-      {"definition", KP_TEXT}},
+      {"definition", KP_TEXT},
+      {"on_expiry", KP_TEXT},
+      {"complete_from", KP_INT8}},
      .fill = fill_views},
     {"kappa",
      "sources",

@@ -6,10 +6,14 @@
  */
 #include "db/travel.h"
 
+#include "db/base.h"
+#include "db/retention.h"
+
 struct kp_travel {
     struct kp_session *session;
     struct kp_view_clock *clock;
     struct kp_backfill_target *targets; /* in order of dependence; relations referenced */
+    struct kp_expired_list **expired;   /* of the targets; NULL: none */
     size_t count, cap;
     struct kp_backfill *backfill;
     struct kp_snapshot snapshot;
@@ -56,6 +60,7 @@ static void add_target(struct kp_travel *travel, struct kp_relation *relation)
     if (travel->count == travel->cap) {
         travel->cap = travel->cap ? 2 * travel->cap : 8;
         travel->targets = kp_realloc(travel->targets, travel->cap * sizeof *travel->targets);
+        travel->expired = kp_realloc(travel->expired, travel->cap * sizeof(struct kp_expired_list *));
     }
     struct kp_store_options options = {.clock = travel->clock,
                                        .cols = relation->cols,
@@ -64,6 +69,11 @@ static void add_target(struct kp_travel *travel, struct kp_relation *relation)
                                        .key_count = relation->key_count,
                                        .budget = &travel->session->db->query_memory,
                                        .hidden = true};
+    travel->expired[travel->count] = NULL;
+    if (kp_base_may_have(travel->session->db, relation)) {
+        struct kp_expired_list *expired = travel->expired[travel->count] = kp_calloc(1, sizeof *expired);
+        *expired = (struct kp_expired_list){.view = relation, .growing = true};
+    }
     travel->targets[travel->count++] = (struct kp_backfill_target){.relation = kp_relation_ref(relation),
                                                                    .store = kp_store_create(&options),
                                                                    .settings = kp_live_of(relation)->settings};
@@ -105,6 +115,44 @@ static void ignore_dead(void *arg, const struct kp_relation *relation, const str
 {
 }
 
+static struct kp_node *expired_node(void *arg, const struct kp_backfill_target *target, struct kp_graph *graph,
+                                    struct kp_relation *source)
+{
+    struct kp_travel *travel = arg;
+    struct kp_expired_list *expired = travel->expired[target - travel->targets];
+    return expired ? kp_expired_hook(expired, graph, source) : NULL;
+}
+
+static const struct kp_expired *find_expired(void *arg, uint32_t view, uint32_t source)
+{
+    const struct kp_travel *travel = arg;
+    for (size_t i = 0; i < travel->count; i++)
+        for (size_t k = 0; travel->expired[i] && k < travel->expired[i]->count; k++)
+            if (travel->targets[i].relation->id == view && travel->expired[i]->items[k].source->id == source)
+                return &travel->expired[i]->items[k];
+    return NULL;
+}
+
+static enum kp_code bring(void *arg, struct kp_node *node, struct kp_batch *batch, struct kp_error *err)
+{
+    return kp_backfill_bring(((struct kp_travel *)arg)->backfill, node, batch, err);
+}
+
+static void source_made(void *arg, struct kp_relation *source, struct kp_node *node)
+{
+    kp_retention_restore_times(((struct kp_travel *)arg)->session->db, source, node);
+}
+
+static enum kp_code check_past(struct kp_travel *travel, const struct kp_plan *plan, int64_t position,
+                               struct kp_error *err)
+{
+    if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind == KP_RELATION_SOURCE)
+        KP_TRY(kp_retention_check_past(travel->session->db, plan->scan.relation, position, err));
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        KP_TRY(check_past(travel, plan->inputs[i], position, err));
+    return KP_OK;
+}
+
 static enum kp_code build(struct kp_travel *travel, int64_t position, struct kp_error *err)
 {
     struct kp_db *db = travel->session->db;
@@ -119,8 +167,17 @@ static enum kp_code build(struct kp_travel *travel, int64_t position, struct kp_
                                           .targets = travel->targets,
                                           .target_count = travel->count,
                                           .live_store = nothing_lives,
-                                          .dead = ignore_dead};
+                                          .dead = ignore_dead,
+                                          .arg = travel,
+                                          .expired = expired_node,
+                                          .expired_arg = travel,
+                                          .source_made = source_made};
+    for (size_t i = 0; i < travel->count; i++)
+        if (travel->targets[i].relation->plan)
+            KP_TRY(check_past(travel, travel->targets[i].relation->plan->plan, position, err));
     KP_TRY(kp_backfill_create(&options, &travel->backfill, err));
+    struct kp_base_reader reader = {find_expired, bring, travel};
+    KP_TRY(kp_base_read(db, &reader, err));
     KP_TRY(kp_backfill_begin(travel->backfill, err));
     enum { SLICE_RECORDS = 1000000 }; /* between looks at the cancel flag */
     for (int64_t at = 0; at < position; at += SLICE_RECORDS) {
@@ -136,8 +193,10 @@ static enum kp_code build(struct kp_travel *travel, int64_t position, struct kp_
 static enum kp_code go(struct kp_travel *travel, enum kp_code code, int64_t position, struct kp_travel **ret_travel,
                        struct kp_error *err)
 {
+    kp_retention_read_past(travel->session->db); /* nothing expires meanwhile */
     if (code == KP_OK)
         code = build(travel, position, err);
+    kp_retention_unlock_past(travel->session->db);
     if (code != KP_OK) {
         kp_travel_destroy(travel);
         return code;
@@ -181,11 +240,15 @@ void kp_travel_destroy(struct kp_travel *travel)
     if (travel->has_snapshot)
         kp_snapshot_release(travel->clock, &travel->snapshot);
     for (size_t i = 0; i < travel->count; i++) {
+        if (travel->expired[i])
+            kp_expired_finish(travel->expired[i]);
+        kp_free(travel->expired[i]);
         kp_store_destroy(travel->targets[i].store);
         kp_relation_unref(travel->targets[i].relation);
     }
     kp_view_clock_destroy(travel->clock);
     kp_free(travel->targets);
+    kp_free(travel->expired);
     kp_free(travel);
 }
 

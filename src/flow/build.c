@@ -9,6 +9,8 @@ struct build {
     const struct kp_session_settings *settings;
     kp_scan_resolve resolve;
     void *arg;
+    kp_expired_of expired; /* NULL: none */
+    void *expired_arg;
     bool scans_ready; /* resolve gives nodes that have just the scan's columns */
     bool drop_late;   /* below an EMIT: windows leave late rows out */
 };
@@ -36,6 +38,12 @@ static enum kp_code build_scan(struct build *build, const struct kp_plan *plan, 
     if (code == KP_OK)
         *ret_node = kp_op_columns(build->graph, plan->cols, plan->col_count, node, columns);
     kp_free(columns);
+    struct kp_node *expired =
+        code == KP_OK && build->expired ? build->expired(build->expired_arg, build->graph, relation) : NULL;
+    if (expired) {
+        struct kp_node *both[2] = {*ret_node, kp_op_expired_columns(expired, plan)};
+        *ret_node = kp_op_union(build->graph, plan, both, 2);
+    }
     return code;
 }
 
@@ -116,7 +124,7 @@ static enum kp_code build_from_input(struct build *build, const struct kp_plan *
     case KP_PLAN_JOIN:
         return kp_op_join(graph, plan, build->settings, inputs, ret_node, err);
     case KP_PLAN_UNION:
-        *ret_node = kp_op_union(graph, plan, inputs);
+        *ret_node = kp_op_union(graph, plan, inputs, plan->input_count);
         return KP_OK;
     case KP_PLAN_OVER:
         return kp_op_over(graph, plan, build->settings, input, ret_node, err);
@@ -182,6 +190,20 @@ enum kp_code kp_graph_add_plan(struct kp_graph *graph, const struct kp_plan *pla
 {
     struct build build = {
         .graph = graph, .settings = settings ? settings : &no_settings, .resolve = resolve, .arg = arg};
+    return add_plan(&build, plan, ret_node, err);
+}
+
+enum kp_code kp_graph_add_plan_beside(struct kp_graph *graph, const struct kp_plan *plan,
+                                      const struct kp_session_settings *settings, kp_scan_resolve resolve, void *arg,
+                                      kp_expired_of expired, void *expired_arg, struct kp_node **ret_node,
+                                      struct kp_error *err)
+{
+    struct build build = {.graph = graph,
+                          .settings = settings ? settings : &no_settings,
+                          .resolve = resolve,
+                          .arg = arg,
+                          .expired = expired,
+                          .expired_arg = expired_arg};
     return add_plan(&build, plan, ret_node, err);
 }
 

@@ -78,6 +78,38 @@ KP_MUST enum kp_code kp_graph_merge(struct kp_graph *into, struct kp_graph *from
                                                            struct kp_relation *relation),
                                     void *arg, struct kp_error *err);
 
+/* ---- expired records (op_expired.c) ---- */
+
+/*
+ * Rows of a source whose records are gone. Batches brought to the node have these columns of the relation, then
+ * _position (of the record) and _watermark (at it, or NULL), as kp_graph_stamped gives them. growing: none is ever
+ * taken away.
+ */
+struct kp_node *kp_graph_expired(struct kp_graph *graph, const struct kp_relation *relation, const uint32_t *columns,
+                                 uint32_t count, bool growing);
+/* The source's rows with those two columns; watermarks: the second is wanted, if the source has one. */
+KP_MUST enum kp_code kp_graph_stamped(struct kp_graph *graph, struct kp_relation *relation, const uint32_t *columns,
+                                      uint32_t count, bool watermarks, struct kp_node **ret_node, struct kp_error *err);
+/* Columns of the source that the plan reads, ascending; ret_columns has room for all. Returns how many. */
+uint32_t kp_plan_source_columns(const struct kp_plan *plan, const struct kp_relation *source, uint32_t *ret_columns);
+/* For a plan's scan of a source: an expired node of the graph whose rows stand beside the source's, with all columns
+ * that the scan reads; or NULL. */
+typedef struct kp_node *(*kp_expired_of)(void *arg, struct kp_graph *graph, struct kp_relation *source);
+/* kp_graph_add_plan with them. */
+KP_MUST enum kp_code kp_graph_add_plan_beside(struct kp_graph *graph, const struct kp_plan *plan,
+                                              const struct kp_session_settings *settings, kp_scan_resolve resolve,
+                                              void *arg, kp_expired_of expired, void *expired_arg,
+                                              struct kp_node **ret_node, struct kp_error *err);
+/* A source's largest event time of each partition that it has seen, and its watermark, between steps. get: the array is
+ * the caller's to kp_free. */
+struct kp_source_time {
+    uint32_t partition;
+    int64_t time_max;
+};
+void kp_node_times_get(const struct kp_node *node, int64_t *ret_watermark, struct kp_source_time **ret_times,
+                       uint32_t *ret_count);
+void kp_node_times_set(struct kp_node *node, int64_t watermark, const struct kp_source_time *times, uint32_t count);
+
 /* ---- outputs ---- */
 
 struct kp_flow_error { /* an error row: a source row whose expression failed */

@@ -684,6 +684,36 @@ enum kp_code kp_op_source_take_over(struct kp_node *node, struct kp_node *old, s
     return code;
 }
 
+static const struct op_source *source_of(const struct kp_node *node)
+{
+    if (node->ops == &kp_upsert_ops)
+        node = node->inputs[0];
+    return node->ops == &kp_source_ops ? (const struct op_source *)node : NULL;
+}
+
+void kp_node_times_get(const struct kp_node *node, int64_t *ret_watermark, struct kp_source_time **ret_times,
+                       uint32_t *ret_count)
+{
+    const struct op_source *op = source_of(node);
+    *ret_count = op ? op->partitions.count : 0;
+    *ret_watermark = op ? op->watermark : INT64_MIN;
+    *ret_times = kp_calloc(*ret_count + 1, sizeof **ret_times);
+    for (uint32_t i = 0; i < *ret_count; i++)
+        (*ret_times)[i] = (struct kp_source_time){op->partitions.items[i].number, op->partitions.items[i].time_max};
+}
+
+void kp_node_times_set(struct kp_node *node, int64_t watermark, const struct kp_source_time *times, uint32_t count)
+{
+    struct op_source *op = (struct op_source *)(uintptr_t)source_of(node);
+    if (!op)
+        return;
+    op->watermark = KP_MAX(op->watermark, watermark);
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t *known = part_time(&op->partitions, times[i].partition);
+        *known = KP_MAX(*known, times[i].time_max);
+    }
+}
+
 int64_t kp_node_watermark(const struct kp_node *node)
 {
     if (node->ops == &kp_upsert_ops)

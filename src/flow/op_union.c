@@ -15,7 +15,8 @@ static bool union_same(const struct kp_node *a, const struct kp_node *b)
 static const struct kp_node_ops union_ops = {
     .kind = "union", .bytes = sizeof(struct kp_node), .push = union_push, .same = union_same};
 
-struct kp_node *kp_op_union(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *const *inputs)
+struct kp_node *kp_op_union(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *const *inputs,
+                            uint32_t count)
 {
-    return kp_node_share(kp_node_create(graph, &union_ops, plan->cols, plan->col_count, inputs, plan->input_count));
+    return kp_node_share(kp_node_create(graph, &union_ops, plan->cols, plan->col_count, inputs, count));
 }

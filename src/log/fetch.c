@@ -255,15 +255,18 @@ enum kp_code kp_log_offset_at(struct kp_log *log, uint32_t topic, uint32_t parti
     return KP_OK;
 }
 
-/* Walks blocks from location to the first one at or after time_us. */
+/* Walks blocks from location, where groups begin, to the first one at or after time_us; if it goes on with a group,
+ * back to where that one began. */
 static enum kp_code search_time(struct cursor *cursor, uint64_t location, int64_t time_us, int64_t durable,
                                 int64_t *ret_position, struct kp_error *err)
 {
-    for (int64_t position = 0; position < durable;) {
+    for (int64_t position = 0, group = 0; position < durable;) {
         const struct kp_block_header *block;
         KP_TRY(cursor_get(cursor, location, &block, err));
+        if (!(block->flags & KP_BLOCK_CONTINUED))
+            group = block->position;
         if (block->log_time_us >= time_us) {
-            *ret_position = block->position;
+            *ret_position = group;
             return KP_OK;
         }
         position = block->position + block->records;

@@ -162,7 +162,7 @@ KP_MUST enum kp_code kp_log_fetch(struct kp_log *log, uint32_t topic, uint32_t p
 /* The first offset whose record's timestamp is at or after timestamp_ms, and that timestamp; -1 if there is none. */
 KP_MUST enum kp_code kp_log_offset_at(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t timestamp_ms,
                                       int64_t *ret_offset, int64_t *ret_timestamp_ms, struct kp_error *err);
-/* The first position whose block's log time is at or after time_us. */
+/* The first position whose block's log time is at or after time_us; the start of the group if it lies in one. */
 KP_MUST enum kp_code kp_log_position_at(struct kp_log *log, int64_t time_us, int64_t *ret_position,
                                         struct kp_error *err);
 /* The log time at a position: that of the block with the record before it. 0 at position 0. */

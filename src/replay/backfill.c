@@ -73,6 +73,8 @@ static enum kp_code add_topic(struct kp_backfill *backfill, struct kp_relation *
     KP_TRY(kp_log_topic_find(backfill->options.log, relation->topic, &info, err));
     struct kp_node *node;
     KP_TRY(kp_graph_relation(backfill->graph, relation, &node, err));
+    if (backfill->options.source_made)
+        backfill->options.source_made(backfill->options.arg, relation, node);
     size_t n = backfill->topic_count++;
     backfill->topics = kp_realloc(backfill->topics, (n + 1) * sizeof *backfill->topics);
     backfill->topics[n] = (struct kp_topic_feed){.topic = info.id, .node = node, .relation = relation};
@@ -91,6 +93,18 @@ static enum kp_code add_sources(struct kp_backfill *backfill, const struct kp_pl
     return KP_OK;
 }
 
+struct beside {
+    struct kp_backfill *backfill;
+    struct kp_backfill_target *target;
+};
+
+static struct kp_node *expired_node(void *arg, struct kp_graph *graph, struct kp_relation *source)
+{
+    struct beside *beside = arg;
+    const struct kp_backfill_options *options = &beside->backfill->options;
+    return options->expired(options->expired_arg, beside->target, graph, source);
+}
+
 static enum kp_code add_target(struct kp_backfill *backfill, struct kp_backfill_target *target, struct kp_error *err)
 {
     if (target->relation->kind == KP_RELATION_TABLE) {
@@ -98,7 +112,9 @@ static enum kp_code add_target(struct kp_backfill *backfill, struct kp_backfill_
         KP_TRY(kp_graph_relation(backfill->graph, target->relation, &target->node, err));
     } else {
         const struct kp_plan *plan = target->relation->plan->plan;
-        KP_TRY(kp_graph_add_plan(backfill->graph, plan, &target->settings, resolve, backfill, &target->node, err));
+        struct beside beside = {backfill, target};
+        KP_TRY(kp_graph_add_plan_beside(backfill->graph, plan, &target->settings, resolve, backfill,
+                                        backfill->options.expired ? expired_node : NULL, &beside, &target->node, err));
         KP_TRY(add_sources(backfill, plan, err));
     }
     target->output = kp_graph_add_output(backfill->graph, target->node);
@@ -183,6 +199,13 @@ static enum kp_code step(struct kp_backfill *backfill, const struct kp_step_inpu
     }
     kp_graph_step_release(backfill->graph);
     return KP_OK;
+}
+
+enum kp_code kp_backfill_bring(struct kp_backfill *backfill, struct kp_node *node, struct kp_batch *batch,
+                               struct kp_error *err)
+{
+    struct kp_step_input input = {.node = node, .batches = &batch, .batch_count = 1};
+    return step(backfill, &input, 1, 0, 0, true, err);
 }
 
 /* Takes what a live store has published up to `position`. */

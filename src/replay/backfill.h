@@ -49,6 +49,11 @@ struct kp_backfill_options {
     struct kp_store *(*live_store)(void *arg, struct kp_relation *relation);
     void (*dead)(void *arg, const struct kp_relation *relation, const struct kp_dead_letter *letter);
     void *arg;
+    /* The node beside a target's source for rows whose records have expired, or NULL; may be NULL. */
+    struct kp_node *(*expired)(void *expired_arg, const struct kp_backfill_target *target, struct kp_graph *graph,
+                               struct kp_relation *source);
+    void *expired_arg;
+    void (*source_made)(void *arg, struct kp_relation *source, struct kp_node *node); /* before it reads; may be NULL */
 };
 
 /* Builds the private graph. Nothing is read yet. */
@@ -56,6 +61,9 @@ KP_MUST enum kp_code kp_backfill_create(const struct kp_backfill_options *option
                                         struct kp_error *err);
 void kp_backfill_destroy(struct kp_backfill *backfill); /* NULL is fine; live graph and stores untouched */
 
+/* Brings rows to an expired node; before anything is read. */
+KP_MUST enum kp_code kp_backfill_bring(struct kp_backfill *backfill, struct kp_node *node, struct kp_batch *batch,
+                                       struct kp_error *err);
 /* Subscribes to the live stores at the published position. Engine thread. */
 KP_MUST enum kp_code kp_backfill_begin(struct kp_backfill *backfill, struct kp_error *err);
 /* Takes in everything before `position` (at most the published one). Own thread. KP_CANCELLED after kp_backfill_cancel.

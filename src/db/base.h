@@ -1,0 +1,86 @@
+/*
+ * Bases: what views keep of records that have expired.
+ *
+ * A view's base is the rows of the expired records of a source, as far as the view reads them: equal rows added up, in
+ * a form that knows nothing of operators or their state, so that every later version of kappa can read it. It is truth,
+ * not a cache: records of the internal topic __kappa_bases,
+ *
+ *   key     "<number of the decision> <number of the view> <number of the source>"
+ *   value   rows as COPY writes text: a header line _count, _watermark and columns by name, then a line a row;
+ *           _watermark: the source's at the row's record in microseconds since 2000 if late rows matter to the view,
+ *           else \N
+ *
+ * that count if a decision (db/expiry.h) names their number. Each decision adds the rows that it makes expire. After a
+ * restart a view is computed from its base's rows and the records that are left: the same operators, the same answer.
+ *
+ * A view declared ON EXPIRY RETRACT keeps none: the rows are taken away from it at the decision's position.
+ */
+#ifndef KP_DB_BASE_H
+#define KP_DB_BASE_H
+
+#include "db/expiry.h"
+
+/* Where a view's plan takes expired rows of its sources: nodes of one graph. */
+struct kp_expired {
+    struct kp_relation *source; /* the view's plan references it */
+    struct kp_node *node;
+    uint32_t *columns;
+    uint32_t count;
+};
+struct kp_expired_list {
+    struct kp_relation *view;
+    bool growing;
+    struct kp_expired *items;
+    size_t count;
+};
+void kp_expired_finish(struct kp_expired_list *list); /* the nodes stay their graph's */
+/* A kp_expired_of; arg: struct kp_expired_list. */
+struct kp_node *kp_expired_hook(void *arg, struct kp_graph *graph, struct kp_relation *source);
+/* The live view gets a list: its plan will be built with the hook. */
+void kp_live_expires(struct kp_live *live);
+/* Whether there may be a base of the view. */
+bool kp_base_may_have(struct kp_db *db, const struct kp_relation *view);
+
+/* The numbers and times of decisions: retention.c keeps them. */
+bool kp_retention_has_bases(struct kp_db *db);
+bool kp_retention_knows_base(struct kp_db *db, int64_t number);
+void kp_retention_add_base(struct kp_db *db, int64_t number);
+
+/* What sources have seen of time, at the last decision: restored into nodes before they read what is left. */
+struct kp_times {
+    uint32_t relation;
+    int64_t watermark;
+    struct kp_source_time *times;
+    uint32_t count;
+};
+void kp_retention_put_times(struct kp_db *db, const struct kp_times *times); /* takes the array over */
+void kp_retention_restore_times(struct kp_db *db, const struct kp_relation *relation, struct kp_node *node);
+
+/*
+ * Reads all bases and brings the rows: step(arg, node, batch) is called with batches that live until it returns, for
+ * each node that node_of gives (NULL: not wanted).
+ */
+struct kp_base_reader {
+    const struct kp_expired *(*node_of)(void *arg, uint32_t view, uint32_t source);
+    enum kp_code (*step)(void *arg, struct kp_node *node, struct kp_batch *batch, struct kp_error *err);
+    void *arg;
+};
+KP_MUST enum kp_code kp_base_read(struct kp_db *db, const struct kp_base_reader *reader, struct kp_error *err);
+/* Into the live graph, with the times. Engine thread, before the replay. */
+KP_MUST enum kp_code kp_base_restore(struct kp_db *db, struct kp_error *err);
+
+/* ---- making them ---- */
+
+struct kp_base_maker; /* the rows that one decision makes expire, by the views that read them */
+/* Reads the records. from: nothing of the topic lies before this position (a group's start). */
+KP_MUST enum kp_code kp_base_make(struct kp_db *db, const struct kp_expiry *expiry, int64_t from, int64_t end,
+                                  struct kp_base_maker **ret_maker, struct kp_error *err);
+void kp_base_maker_destroy(struct kp_base_maker *maker); /* NULL is fine */
+/* Logs the bases; *ret_number 0: there are none. Then what the decision must say about bases and times. */
+KP_MUST enum kp_code kp_base_log(struct kp_base_maker *maker, int64_t *ret_number, struct kp_error *err);
+void kp_base_describe(const struct kp_base_maker *maker, struct kp_buf *out);
+void kp_base_note(struct kp_base_maker *maker); /* the decision is logged: times hold */
+/* What is to be taken away from RETRACT views: inputs of the live graph's nodes. Engine thread. */
+size_t kp_base_retractions(const struct kp_base_maker *maker, struct kp_step_input **ret_inputs);
+
+#endif
