@@ -45,6 +45,8 @@ struct agg {
     const struct kp_agg_impl *impl;
     struct kp_expr **args, *filter;
     uint32_t arg_count, arg_columns[KP_FUNCTION_ARGS_MAX], filter_column, state_offset, distinct_index;
+    uint32_t order_count;
+    struct kp_agg_order orders[KP_FUNCTION_ARGS_MAX];
     bool distinct;
     struct kp_type type;
 };
@@ -112,7 +114,8 @@ static bool can_combine(const struct op_aggregate *op)
 static struct kp_agg_call agg_call(struct op_aggregate *op, const struct agg *agg, struct shard *shard,
                                    struct kp_arena *arena, uint32_t rows)
 {
-    struct kp_agg_call call = {.budget = &shard->owned, .arg_count = agg->arg_count};
+    struct kp_agg_call call = {
+        .budget = &shard->owned, .arg_count = agg->arg_count, .order_count = agg->order_count, .orders = agg->orders};
     call.call = (struct kp_call){
         .arena = arena, .settings = &op->node.settings, .rows = rows, .arg_count = agg->arg_count, .type = agg->type};
     for (uint32_t i = 0; i < agg->arg_count; i++)
@@ -197,7 +200,7 @@ static void update_agg(struct op_aggregate *op, struct kp_lane *lane, struct sha
     const int64_t *weights = batch->weights;
     bool some = agg->filter || agg->distinct;
     for (uint32_t k = 0; k < agg->arg_count; k++)
-        some |= agg->agg->skip_nulls && batch->vecs[agg->arg_columns[k]].valid;
+        some |= agg->agg->flags & KP_AGG_SKIP_NULLS && batch->vecs[agg->arg_columns[k]].valid;
     struct kp_vec vecs[KP_FUNCTION_ARGS_MAX];
     const struct kp_vec *args[KP_FUNCTION_ARGS_MAX];
     for (uint32_t k = 0; k < agg->arg_count; k++) {
@@ -211,7 +214,7 @@ static void update_agg(struct op_aggregate *op, struct kp_lane *lane, struct sha
         const struct kp_vec *filter = agg->filter ? &batch->vecs[agg->filter_column] : NULL;
         for (uint32_t i = 0; i < rows; i++) {
             bool take = !filter || (((const uint8_t *)filter->data)[i] && !kp_vec_is_null(filter, i));
-            for (uint32_t k = 0; take && agg->agg->skip_nulls && k < agg->arg_count; k++)
+            for (uint32_t k = 0; take && agg->agg->flags & KP_AGG_SKIP_NULLS && k < agg->agg->arg_count; k++)
                 take = !kp_vec_is_null(&vecs[k], i);
             index[n] = i;
             n += take;
@@ -476,6 +479,8 @@ static void define_agg(struct op_aggregate *op, const struct kp_plan_agg *from, 
     struct kp_arena *arena = &op->node.arena;
     struct agg *agg = &op->aggs[op->agg_count++];
     *agg = (struct agg){.agg = from->agg, .arg_count = from->arg_count, .distinct = from->distinct, .type = from->type};
+    agg->order_count = from->order_count;
+    memcpy(agg->orders, from->orders, sizeof agg->orders);
     agg->impl = op->lean ? from->agg->growing : from->agg->retractable;
     agg->args = kp_arena_calloc(arena, (from->arg_count + 1) * sizeof *agg->args);
     struct kp_type distinct_types[KP_FUNCTION_ARGS_MAX + 1] = {KP_TYPE(KP_INT4)};

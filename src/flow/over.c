@@ -185,7 +185,7 @@ static void add_rows(struct running *running, uint32_t from, uint32_t to, int64_
     for (uint32_t i = from; i < to; i++) {
         const struct kp_vec *filter = plan->filtered ? &rows->vecs[plan->filter] : NULL;
         bool take = !filter || (!kp_vec_is_null(filter, i) && ((const uint8_t *)filter->data)[i]);
-        for (uint32_t k = 0; take && plan->agg->skip_nulls && k < plan->arg_count; k++)
+        for (uint32_t k = 0; take && plan->agg->flags & KP_AGG_SKIP_NULLS && k < plan->arg_count; k++)
             take = !kp_vec_is_null(&rows->vecs[plan->args[k]], i);
         index[n] = i;
         n += take;

@@ -58,12 +58,7 @@ static uint32_t keep_aggregate(struct binder *binder, struct agg_list *list, con
                                int32_t location)
 {
     for (uint32_t i = 0; i < list->count; i++) {
-        const struct kp_plan_agg *other = &list->aggs[i];
-        bool same = other->agg == agg->agg && other->distinct == agg->distinct && other->arg_count == agg->arg_count &&
-                    kp_expr_equal(other->filter, agg->filter);
-        for (uint32_t a = 0; same && a < agg->arg_count; a++)
-            same = kp_expr_equal(other->args[a], agg->args[a]);
-        if (same)
+        if (kp_plan_agg_equal(&list->aggs[i], agg))
             return i;
     }
     if (list->count == list->cap) {
@@ -85,22 +80,76 @@ static uint32_t keep_aggregate(struct binder *binder, struct agg_list *list, con
 static enum kp_code refuse_parts(struct binder *binder, const PgQuery__FuncCall *call, const char *name, bool aggregate)
 {
     const char *what = NULL;
-    if (call->agg_within_group)
-        what = "ordered-set aggregates (WITHIN GROUP)";
+    if (call->func_variadic)
+        return kp_bind_fail(binder, call->location, KP_UNSUPPORTED, NULL, "VARIADIC arguments: not supported");
+    if (call->agg_star)
+        what = "*";
+    else if (call->agg_distinct)
+        what = "DISTINCT";
+    else if (call->agg_within_group)
+        what = "WITHIN GROUP";
     else if (call->n_agg_order)
-        what = "ORDER BY inside an aggregate";
-    else if (call->func_variadic)
-        what = "VARIADIC arguments";
-    if (what)
-        return kp_bind_fail(binder, call->location, KP_UNSUPPORTED, NULL, "%s: not supported", what);
-    if (!aggregate && (call->agg_distinct || call->agg_filter || call->agg_star))
+        what = "ORDER BY";
+    else if (call->agg_filter)
+        what = "FILTER";
+    if (!aggregate && what)
         return kp_bind_fail(binder, call->location, KP_INVALID, "42809",
-                            "%s specified, but %s is not an aggregate function",
-                            call->agg_distinct ? "DISTINCT"
-                            : call->agg_filter ? "FILTER"
-                                               : "*",
-                            name);
+                            "%s specified, but %s is not an aggregate function", what, name);
     return KP_OK;
+}
+
+/* The keys of ORDER BY inside an aggregate, into exprs and orders. */
+static enum kp_code bind_agg_order(struct binder *binder, const struct expr_place *inside,
+                                   const PgQuery__FuncCall *call, struct kp_expr **exprs, struct kp_agg_order *orders)
+{
+    for (size_t i = 0; i < call->n_agg_order; i++) {
+        const PgQuery__SortBy *by = call->agg_order[i]->sort_by;
+        if (by->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_USING)
+            return kp_bind_fail(binder, kp_tree_location(by->node), KP_UNSUPPORTED, NULL,
+                                "ORDER BY … USING is not supported");
+        KP_TRY(kp_bind_expr(binder, inside, by->node, &exprs[i]));
+        KP_TRY(kp_bind_settle_unknown(binder, exprs[i], &exprs[i]));
+        bool descending = by->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
+        orders[i].descending = descending;
+        orders[i].nulls_first = by->sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST ||
+                                (descending && by->sortby_nulls != PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_LAST);
+    }
+    return KP_OK;
+}
+
+/* ORDER BY goes with the aggregate only if it sees the order; of DISTINCT the keys must be among the arguments. */
+static enum kp_code add_keys(struct binder *binder, const PgQuery__FuncCall *call, struct kp_plan_agg *agg,
+                             struct kp_expr **keys)
+{
+    for (size_t k = 0; call->agg_distinct && k < call->n_agg_order; k++) {
+        bool found = false;
+        for (uint32_t a = 0; !found && a < agg->arg_count; a++)
+            found = kp_expr_equal(agg->args[a], keys[k]);
+        if (!found)
+            return kp_bind_fail(binder, keys[k]->location, KP_INVALID, "42P10",
+                                "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list");
+    }
+    if (!(agg->agg->flags & KP_AGG_ORDERED)) {
+        agg->order_count = 0;
+        return KP_OK;
+    }
+    for (uint32_t k = 0; k < agg->order_count; k++)
+        agg->args[agg->arg_count++] = keys[k];
+    return KP_OK;
+}
+
+static enum kp_code check_within(struct binder *binder, const PgQuery__FuncCall *call, const char *name)
+{
+    size_t count;
+    const struct kp_agg *const *aggs = kp_agg_find(kp_str(name), &count);
+    bool within = aggs[0]->flags & KP_AGG_WITHIN;
+    if (within == call->agg_within_group)
+        return KP_OK;
+    if (within)
+        return kp_bind_fail(binder, call->location, KP_INVALID, "42809",
+                            "WITHIN GROUP is required for ordered-set aggregate %s", name);
+    return kp_bind_fail(binder, call->location, KP_INVALID, "42809",
+                        "%s is not an ordered-set aggregate, so it cannot have WITHIN GROUP", name);
 }
 
 static enum kp_code bind_aggregate(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
@@ -117,15 +166,31 @@ static enum kp_code bind_aggregate(struct binder *binder, const struct expr_plac
     inside.aggs = NULL;
     inside.overs = NULL;
     inside.clause = "an aggregate";
-    struct kp_expr **args = kp_arena_calloc(binder->arena, call->n_args * sizeof *args);
+    KP_TRY(check_within(binder, call, name));
+    if (call->n_args + call->n_agg_order > KP_FUNCTION_ARGS_MAX)
+        return kp_bind_fail(binder, call->location, KP_LIMIT, "54023",
+                            "an aggregate can have at most %d arguments and ORDER BY expressions",
+                            KP_FUNCTION_ARGS_MAX);
+    struct kp_expr *args[KP_FUNCTION_ARGS_MAX], *keys[KP_FUNCTION_ARGS_MAX];
+    struct kp_agg_order orders[KP_FUNCTION_ARGS_MAX] = {{0}};
+    uint32_t count = (uint32_t)call->n_args;
     for (size_t i = 0; i < call->n_args; i++)
         KP_TRY(kp_bind_expr(binder, &inside, call->args[i], &args[i]));
+    KP_TRY(bind_agg_order(binder, &inside, call, keys, orders));
+    for (size_t k = 0; call->agg_within_group && k < call->n_agg_order; k++)
+        args[count++] = keys[k];
     if (call->n_args == 0 && !call->agg_star && strcmp(name, "count") == 0)
         return kp_bind_fail(binder, call->location, KP_INVALID, "42809",
                             "count(*) must be used to call a parameterless aggregate function");
+    struct kp_expr **own = kp_arena_calloc(binder->arena, (KP_FUNCTION_ARGS_MAX + 1) * sizeof *own);
+    memcpy(own, args, count * sizeof *own);
     struct kp_plan_agg agg;
-    KP_TRY(kp_bind_aggregate(binder, name, args, (uint32_t)call->n_args, call->location, &agg));
+    KP_TRY(kp_bind_aggregate(binder, name, own, count, call->location, &agg));
     agg.distinct = call->agg_distinct;
+    agg.order_count = (uint32_t)call->n_agg_order;
+    memcpy(agg.orders, orders, sizeof orders);
+    if (!call->agg_within_group)
+        KP_TRY(add_keys(binder, call, &agg, keys));
     if (call->agg_filter) {
         inside.clause = "FILTER";
         KP_TRY(kp_bind_expr(binder, &inside, call->agg_filter, &agg.filter));

@@ -228,6 +228,9 @@ static enum kp_code bind_aggregate(struct binder *binder, const struct expr_plac
         return kp_bind_fail(binder, call->location, KP_INVALID, "42809",
                             "count(*) must be used to call a parameterless aggregate function");
     KP_TRY(kp_bind_aggregate(binder, name, item->args, (uint32_t)call->n_args, call->location, &agg));
+    if (agg.agg->flags & KP_AGG_WITHIN)
+        return kp_bind_fail(binder, call->location, KP_INVALID, "42809",
+                            "WITHIN GROUP is required for ordered-set aggregate %s", name);
     item->args = agg.args;
     item->call.kind = KP_OVER_AGGREGATE;
     item->call.agg = agg.agg;

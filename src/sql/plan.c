@@ -223,17 +223,26 @@ static bool over_equal(const struct kp_plan *a, const struct kp_plan *b)
     return keys_equal(a->over.keys, b->over.keys, a->over.key_count);
 }
 
+bool kp_plan_agg_equal(const struct kp_plan_agg *a, const struct kp_plan_agg *b)
+{
+    if (a->agg != b->agg || a->arg_count != b->arg_count || a->distinct != b->distinct ||
+        a->order_count != b->order_count || !exprs_equal(a->args, b->args, a->arg_count) ||
+        !kp_expr_equal(a->filter, b->filter))
+        return false;
+    for (uint32_t i = 0; i < a->order_count; i++)
+        if (a->orders[i].descending != b->orders[i].descending || a->orders[i].nulls_first != b->orders[i].nulls_first)
+            return false;
+    return true;
+}
+
 static bool aggregate_equal(const struct kp_plan *a, const struct kp_plan *b)
 {
     if (a->aggregate.group_count != b->aggregate.group_count || a->aggregate.agg_count != b->aggregate.agg_count ||
         !exprs_equal(a->aggregate.groups, b->aggregate.groups, a->aggregate.group_count))
         return false;
-    for (uint32_t i = 0; i < a->aggregate.agg_count; i++) {
-        const struct kp_plan_agg *x = &a->aggregate.aggs[i], *y = &b->aggregate.aggs[i];
-        if (x->agg != y->agg || x->arg_count != y->arg_count || x->distinct != y->distinct ||
-            !exprs_equal(x->args, y->args, x->arg_count) || !kp_expr_equal(x->filter, y->filter))
+    for (uint32_t i = 0; i < a->aggregate.agg_count; i++)
+        if (!kp_plan_agg_equal(&a->aggregate.aggs[i], &b->aggregate.aggs[i]))
             return false;
-    }
     return true;
 }
 

@@ -51,7 +51,10 @@ struct kp_plan_agg {
     struct kp_expr *filter; /* FILTER (WHERE …), or NULL */
     bool distinct;
     struct kp_type type;
+    uint32_t order_count; /* the last arguments are keys of its ORDER BY */
+    struct kp_agg_order orders[KP_FUNCTION_ARGS_MAX];
 };
+bool kp_plan_agg_equal(const struct kp_plan_agg *a, const struct kp_plan_agg *b);
 
 enum kp_over_kind {
     KP_OVER_ROW_NUMBER,

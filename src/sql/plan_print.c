@@ -86,10 +86,20 @@ static void print_aggregate(const struct kp_plan *plan, struct kp_buf *out)
                       : plan->aggregate.group_count ? "; "
                                                     : "",
                       agg->agg->name, agg->distinct ? "DISTINCT " : "");
-        if (agg->arg_count)
-            print_exprs(agg->args, agg->arg_count, in, out);
-        else
+        if (agg->arg_count > agg->order_count)
+            print_exprs(agg->args, agg->arg_count - agg->order_count, in, out);
+        else if (!agg->order_count)
             kp_buf_append_byte(out, '*');
+        bool within = agg->agg->flags & KP_AGG_WITHIN;
+        kp_buf_append_text(out, within ? ") WITHIN GROUP (ORDER BY " : agg->order_count ? " ORDER BY " : "");
+        for (uint32_t k = 0; k < agg->order_count; k++) {
+            const struct kp_agg_order *order = &agg->orders[k];
+            kp_buf_append_text(out, k ? ", " : "");
+            kp_expr_print(agg->args[agg->arg_count - agg->order_count + k], in, out);
+            kp_buf_append_text(out, order->descending ? " DESC" : "");
+            if (order->nulls_first != order->descending)
+                kp_buf_append_text(out, order->nulls_first ? " NULLS FIRST" : " NULLS LAST");
+        }
         kp_buf_append_byte(out, ')');
         if (agg->filter) {
             kp_buf_append_text(out, " FILTER (WHERE ");

@@ -66,7 +66,9 @@ static bool elements_agree(const struct candidate *candidate, const enum kp_type
                 return false;
             is = kp_type_element(is);
         }
-        if (want == KP_ANYELEMENT || want == KP_ANYARRAY) {
+        if (want == KP_ANYNONARRAY && kp_type_is_array(is))
+            return false;
+        if (want == KP_ANYELEMENT || want == KP_ANYARRAY || want == KP_ANYNONARRAY) {
             if (poly.element != KP_UNKNOWN && poly.element != is)
                 return false;
             poly.element = is;
@@ -261,6 +263,7 @@ static enum kp_type_id meant(enum kp_type_id want, const struct poly *poly)
 {
     switch (want) {
     case KP_ANYELEMENT:
+    case KP_ANYNONARRAY:
         return poly->element;
     case KP_ANYARRAY:
         return kp_type_array_of(poly->element);

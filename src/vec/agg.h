@@ -4,19 +4,36 @@
  *
  * A group's state is state_bytes of zeroed memory in the operator's table; all zero is the empty state. It may own heap
  * memory (freed by destroy) and charge the call's budget for it. update takes rows with their groups' states and
- * weights; a negative weight takes a value away, exactly. NULL arguments are filtered out before (skip_nulls), rows
- * that FILTER rejects too. Results must not depend on order of updates, cuts into steps, or merges.
+ * weights; a negative weight takes a value away, exactly. NULL arguments are filtered out before (KP_AGG_SKIP_NULLS),
+ * rows that FILTER rejects too. Results must not depend on order of updates, cuts into steps, or merges.
  */
 #ifndef KP_VEC_AGG_H
 #define KP_VEC_AGG_H
 
 #include "vec/func.h"
 
+/* How one ORDER BY key inside an aggregate sorts. */
+struct kp_agg_order {
+    bool descending, nulls_first;
+};
+
+/*
+ * What ORDER BY means to an aggregate. Keys are arguments: of an ORDERED one the last order_count of the call's, behind
+ * its own; of a WITHIN one, agg(direct…) WITHIN GROUP (ORDER BY keys…), its own last ones. Ties follow the values.
+ */
+enum kp_agg_flags {
+    KP_AGG_SKIP_NULLS = 1, /* rows where one of its own arguments (not a key) is NULL do not count */
+    KP_AGG_ORDERED = 2,    /* sees its values in the order of the keys; without keys in the values' own order */
+    KP_AGG_WITHIN = 4      /* WITHIN GROUP */
+};                         /* neither of the last two: the order does not matter, keys are dropped */
+
 struct kp_agg_call {
     struct kp_call call;      /* arena (step), settings, errors by row */
     struct kp_budget *budget; /* for memory that states own */
     struct kp_type arg_types[KP_FUNCTION_ARGS_MAX];
-    uint32_t arg_count;
+    uint32_t arg_count; /* with the keys */
+    uint32_t order_count;
+    const struct kp_agg_order *orders;
 };
 
 struct kp_agg_impl {
@@ -37,7 +54,7 @@ struct kp_agg {
     uint8_t arg_count; /* count(*) has 0 */
     enum kp_type_id args[KP_FUNCTION_ARGS_MAX];
     enum kp_type_id ret; /* KP_ANYELEMENT: that of the argument */
-    bool skip_nulls;
+    unsigned flags;
     const struct kp_agg_impl *growing;     /* weights are always positive: may forget */
     const struct kp_agg_impl *retractable; /* any weights; may be the same as growing */
     const char *doc;

@@ -74,6 +74,11 @@ struct agg_float_sum {
 void kp_agg_float_add(struct kp_agg_call *call, struct agg_float_sum *sum, double value, int64_t weight);
 /* Adds value × value, exactly. */
 void kp_agg_float_add_square(struct kp_agg_call *call, struct agg_float_sum *sum, double value, int64_t weight);
+/* Adds x × y, exactly. */
+void kp_agg_float_add_product(struct kp_agg_call *call, struct agg_float_sum *sum, double x, double y, int64_t weight);
+/* n Σxy - Σx Σy, rounded once. */
+double kp_agg_float_cross(const struct agg_float_sum *x, const struct agg_float_sum *y,
+                          const struct agg_float_sum *products, int64_t n);
 void kp_agg_float_merge(struct kp_agg_call *call, struct agg_float_sum *into, struct agg_float_sum *from);
 /* The sum rounded once, to nearest even; `single`: to float. Infinite if a finite sum is too large. */
 double kp_agg_float_total(const struct agg_float_sum *sum, bool single);

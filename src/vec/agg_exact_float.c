@@ -155,6 +155,17 @@ void kp_agg_float_add_square(struct kp_agg_call *call, struct agg_float_sum *sum
     add_exact(call, sum, (__int128)coef * coef, 2 * exponent, weight);
 }
 
+void kp_agg_float_add_product(struct kp_agg_call *call, struct agg_float_sum *sum, double x, double y, int64_t weight)
+{
+    sum->count += weight;
+    if (!isfinite(x) || !isfinite(y)) {
+        add_special(call, sum, (double)NAN, weight);
+        return;
+    }
+    int64_t x_exponent, y_exponent, x_coef = split(x, &x_exponent), y_coef = split(y, &y_exponent);
+    add_exact(call, sum, (__int128)x_coef * y_coef, x_exponent + y_exponent, weight);
+}
+
 void kp_agg_float_merge(struct kp_agg_call *call, struct agg_float_sum *into, struct agg_float_sum *from)
 {
     into->count += from->count;
@@ -244,6 +255,25 @@ double kp_agg_float_variance(const struct agg_float_sum *sum, const struct agg_f
     double value = round_big(xx, exponent, DBL_MANT_DIG, DBL_MIN_EXP - DBL_MANT_DIG);
     mpz_clears(x, xx, NULL);
     return value > 0 ? value / divisor : 0;
+}
+
+double kp_agg_float_cross(const struct agg_float_sum *x, const struct agg_float_sum *y,
+                          const struct agg_float_sum *products, int64_t n)
+{
+    mpz_t a, b, ab;
+    mpz_inits(a, b, ab, NULL);
+    exact(x, a);
+    exact(y, b);
+    exact(products, ab);
+    int64_t one = x->exponent + y->exponent, other = products->exponent, exponent = KP_MIN(one, other);
+    mpz_mul(a, a, b);
+    mpz_mul_si(ab, ab, n);
+    mpz_mul_2exp(a, a, (mp_bitcnt_t)(one - exponent));
+    mpz_mul_2exp(ab, ab, (mp_bitcnt_t)(other - exponent));
+    mpz_sub(ab, ab, a);
+    double value = round_big(ab, exponent, DBL_MANT_DIG, DBL_MIN_EXP - DBL_MANT_DIG);
+    mpz_clears(a, b, ab, NULL);
+    return value;
 }
 
 void kp_agg_float_finish(struct kp_agg_call *call, struct agg_float_sum *sum)
