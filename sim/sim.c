@@ -343,6 +343,38 @@ void kp_sim_destroy(struct kp_sim *sim)
     kp_free(sim);
 }
 
+struct kp_sim *kp_sim_copy(const struct kp_sim *sim, uint64_t seed)
+{
+    struct kp_sim *copy = kp_sim_create(seed);
+    for (size_t i = 0; i < sim->now.count; i++) {
+        const struct sim_node *node = &sim->nodes[sim->now.list[i].node];
+        struct kp_file *file;
+        KP_ASSERT(sim_open(copy, sim->now.list[i].name, KP_OPEN_WRITE | KP_OPEN_CREATE, &file, NULL) == KP_OK);
+        if (node->now.len)
+            sim_node_write(node_of(copy, file), 0, node->now.data, node->now.len);
+        sim_node_sync(node_of(copy, file));
+        sim_close(copy, file);
+    }
+    sim_names_sync(copy);
+    copy->wall_us = sim->wall_us;
+    copy->mono_ns = sim->mono_ns;
+    return copy;
+}
+
+void kp_sim_flip(struct kp_sim *sim, const char *path, uint64_t bit)
+{
+    struct sim_node *node = &sim->nodes[sim_name_find(&sim->now, path)->node];
+    KP_ASSERT(bit / 8 < node->now.len && node->change_count == 0);
+    node->now.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    node->stable.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+}
+
+uint8_t kp_sim_byte(const struct kp_sim *sim, const char *path, uint64_t at)
+{
+    struct sim_names names = sim->now;
+    return sim->nodes[sim_name_find(&names, path)->node].now.data[at];
+}
+
 struct kp_os *kp_sim_os(struct kp_sim *sim)
 {
     return &sim->os;

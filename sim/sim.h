@@ -22,6 +22,11 @@ enum kp_sim_cut { KP_SIM_CUT_RANDOM, KP_SIM_CUT_DROP, KP_SIM_CUT_KEEP, KP_SIM_CU
 
 struct kp_sim *kp_sim_create(uint64_t seed);
 void kp_sim_destroy(struct kp_sim *sim);
+/* Another one with the same files, all of them synced, and nothing open. */
+struct kp_sim *kp_sim_copy(const struct kp_sim *sim, uint64_t seed);
+/* The disk rots: one bit of a file turns over. */
+void kp_sim_flip(struct kp_sim *sim, const char *path, uint64_t bit);
+uint8_t kp_sim_byte(const struct kp_sim *sim, const char *path, uint64_t at);
 struct kp_os *kp_sim_os(struct kp_sim *sim);
 
 /* Calls that touch the disk, so far. Faults are planned by this count. */

@@ -68,7 +68,11 @@ enum kp_code world_query(struct world *world, const char *sql, struct kp_buf *re
 {
     struct kp_session *session;
     KP_TRY(kp_session_open(world->db, NULL, &session, err));
+    if (*sql != 'S')
+        world_tell(world, "begins: %s", sql);
     enum kp_code code = run(session, sql, ret_text, ret_position, err);
+    if (*sql != 'S')
+        world_tell(world, "%s: %s", code == KP_OK ? "done" : "failed", sql);
     kp_session_close(session);
     return code;
 }
@@ -324,6 +328,7 @@ void world_read(struct world *world)
         world->answers = kp_realloc(world->answers, world->answer_cap * sizeof *world->answers);
     }
     world->answers[world->answer_count++] = answer;
+    world_tell(world, "read at %lld", (long long)answer.position);
     world->did.reads++;
 }
 

@@ -1,6 +1,8 @@
 /* One history of an instance: started, used by clients, broken by faults, started again, checked. */
 #include "sim/db/world.h"
 
+#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "log/inspect.h"
@@ -30,6 +32,19 @@ static uint64_t below(struct world *world, uint64_t limit)
     return kp_sim_below(world->sim, limit);
 }
 
+void world_tell(const struct world *world, const char *format, ...)
+{
+    if (!world->tells)
+        return;
+    va_list args;
+    va_start(args, format);
+    printf("%llu: ", (unsigned long long)kp_sim_calls(world->sim));
+    vprintf(format, args);
+    printf("\n");
+    fflush(stdout);
+    va_end(args);
+}
+
 static void no_faults(struct world *world)
 {
     kp_sim_plan_cut(world->sim, 0, KP_SIM_CUT_RANDOM);
@@ -51,6 +66,7 @@ static void go_down(struct world *world, bool crash)
 {
     if (crash && kp_sim_powered(world->sim))
         kp_sim_cut(world->sim, below(world, 3) ? KP_SIM_CUT_RANDOM : KP_SIM_CUT_KEEP); /* the latter is kill -9 */
+    world_tell(world, "down: %s", crash ? "a crash" : kp_sim_powered(world->sim) ? "closed" : "no power");
     kp_db_close(world->db);
     world->db = NULL;
     world->crashes += crash || !kp_sim_powered(world->sim);
@@ -108,8 +124,10 @@ static void start(struct world *world, bool may_fault)
             no_faults(world);
             kp_sim_tasks_settle();
             struct kp_error err;
-            if (kp_db_health(world->db, &err) == KP_OK)
+            if (kp_db_health(world->db, &err) == KP_OK) {
+                world_tell(world, "up at %lld", (long long)kp_log_position(kp_db_log(world->db)));
                 return;
+            }
         }
         go_down(world, below(world, 2));
         no_faults(world);
@@ -272,6 +290,7 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 {
     struct world *world = kp_calloc(1, sizeof *world);
     world->sim = kp_sim_create(options->seed);
+    world->tells = getenv("KAPPA_SIM_TRACE");
     world->item_states = 1;
     world->active = 1;
     world->other = NO_DEFINITION;

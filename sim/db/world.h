@@ -105,7 +105,7 @@ struct world {
     struct history history;
     uint32_t episode, crashes, operations_left;
     bool faults; /* a call may fail in this episode: errors are no surprise */
-    bool stop;
+    bool stop, tells;
     uint64_t reference_calls;
     struct kp_buf complaint; /* the last that the instance told its operator */
     char failure[1600];      /* the first thing that is not as it should be */
@@ -152,9 +152,13 @@ char *world_sorted_lines(struct kp_buf *text); /* in order of their bytes; takes
 void world_check(struct world *world);         /* after a restart, with nothing running */
 void world_history_finish(struct history *history);
 
+/* With KAPPA_SIM_TRACE set, what happens is printed as it happens. */
+void world_tell(const struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* An error that no fault explains. */
 static inline void world_surprise(struct world *world, const char *what, const struct kp_error *err)
 {
+    world_tell(world, "%s: %s", what, err->message);
     CHECK(world, world->faults, "%s: %s (%s)", what, err->message, err->sqlstate);
 }
 

@@ -65,6 +65,15 @@ static enum kp_code run(struct kp_cursor *cursor, struct kp_prepared *prepared, 
     return KP_OK;
 }
 
+enum { REBINDS_MAX = 3 };
+
+/* What the query was bound to went away before it had its snapshot: another version may have the name now. */
+static bool is_stale(const struct kp_cursor *cursor, enum kp_code code, const struct kp_error *err)
+{
+    return code == KP_NOT_FOUND && err && strcmp(err->sqlstate, "42P01") == 0 &&
+           cursor->prepared->kind == KP_PREPARED_QUERY && cursor->session->transaction == KP_TRANSACTION_NONE;
+}
+
 enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared, const struct kp_datum *params,
                         uint32_t param_count, struct kp_cursor **ret_cursor, struct kp_error *err)
 {
@@ -87,6 +96,12 @@ enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared
         code = kp_prepared_refresh(prepared, err);
     if (code == KP_OK)
         code = run(cursor, cursor->prepared, params, param_count, err);
+    for (int i = 0; i < REBINDS_MAX && is_stale(cursor, code, err); i++) {
+        cursor->prepared->generation = UINT64_MAX;
+        code = kp_prepared_refresh(prepared, err);
+        if (code == KP_OK)
+            code = run(cursor, cursor->prepared, params, param_count, err);
+    }
     bool writes_now = cursor->prepared->kind == KP_PREPARED_WRITE || cursor->prepared->kind == KP_PREPARED_UTILITY;
     if (code == KP_OK && writes_now) {
         bool wrote = session->write_count > 0;

@@ -116,6 +116,7 @@ void kp_live_unfeed(struct kp_db *db, struct kp_live *live)
             *at = live->next_fed;
             break;
         }
+    kp_store_set_end(live->store);
     if (live->output)
         kp_graph_drop_output(db->graph, live->output);
     if (live->node)

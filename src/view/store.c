@@ -38,6 +38,7 @@ struct kp_store *kp_store_create(const struct kp_store_options *options)
     kp_rows_init(&store->rows, store->clock, store->cols, store->col_count, store->keys, store->key_count);
     store->rows.hidden = options->hidden;
     atomic_init(&store->hidden, options->hidden);
+    atomic_init(&store->end, INT64_MAX);
     kp_mutex_init(&store->lock);
     int64_t published = kp_view_clock_position(store->clock);
     store->oldest = store->tail = kp_change_item_create(store, NULL, 0, true);
@@ -251,6 +252,11 @@ void kp_store_after_publish(struct kp_store *store, int64_t before, int64_t posi
     kp_mutex_unlock(&store->lock);
 }
 
+void kp_store_set_end(struct kp_store *store)
+{
+    atomic_store(&store->end, kp_view_clock_position(store->clock));
+}
+
 void kp_store_set_start(struct kp_store *store, int64_t position)
 {
     kp_mutex_lock(&store->lock);
@@ -296,6 +302,10 @@ enum kp_code kp_store_readable(struct kp_store *store, int64_t position, struct 
             err->retriable = true;
         return kp_error_hint(err, "It is still being built from the log; try again, or look at kappa.replays.");
     }
+    int64_t end = atomic_load(&store->end);
+    if (position > end)
+        return kp_fail(err, KP_NOT_FOUND, "42P01", "this relation was dropped, or stopped, at position %lld",
+                       (long long)end);
     return KP_OK;
 }
 

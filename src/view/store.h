@@ -49,7 +49,7 @@ struct kp_store {
     struct kp_change_item *staged, *staged_tail; /* applied, not published */
     struct kp_change_heap *heap;                 /* where the next item goes */
     _Atomic bool hidden;
-    _Atomic int64_t start;
+    _Atomic int64_t start, end;        /* snapshots outside are refused */
     _Atomic(struct kp_error *) failed; /* set once: the store is broken */
 
     struct kp_mutex lock;

@@ -58,6 +58,8 @@ KP_MUST enum kp_code kp_store_apply(struct kp_store *store, const struct kp_chan
 /* The position from which on the store is complete (a view that was backfilled later than others): snapshots before it
  * are refused. Ends `hidden`; everything applied by then is part of that position. Engine thread. */
 void kp_store_set_start(struct kp_store *store, int64_t position);
+/* Nothing more will be applied: snapshots behind what is published now are refused, with 42P01. Engine thread. */
+void kp_store_set_end(struct kp_store *store);
 
 struct kp_store_stats {
     uint64_t rows;     /* with multiplicities, at the published position */
