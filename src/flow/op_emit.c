@@ -269,6 +269,7 @@ struct kp_node *kp_op_emit(struct kp_graph *graph, const struct kp_plan *plan, s
     struct op_emit *op =
         (struct op_emit *)kp_node_create(graph, &emit_ops, plan->cols, plan->col_count, inputs, input_count);
     op->end_column = plan->emit.window_end_column;
+    op->node.uses_watermarks = true; /* of the sources, at each row: between steps the watermark could go back */
     op->node.growing = reads_growing(inputs[0]);
     kp_row_layout_init(&op->layout, &op->node.arena, op->node.types, op->node.col_count, true, 0);
     return kp_node_share(&op->node);

@@ -6,7 +6,9 @@
  * follows late.
  *
  * Watermark: W(P) = least over the partitions seen of (largest event time before P) minus the declared delay; it never
- * goes back. Only its value at the step's end is needed as long as nobody drops late rows; then each morsel notes the
+ * goes back. With idle_timeout, partitions do not count for which nothing has come that long by the log's time, while
+ * something came in another; at a row that is the log time of its own block, so that ticks in between change nothing.
+ * Only its value at the step's end is needed as long as nobody drops late rows; then each morsel notes the
  * largest time of each partition and the results are joined. If an EMIT ON WINDOW CLOSE reads the source, every row
  * needs W at its own position: morsels are then decoded first, walked in log order by one thread, and only then sent
  * on.
@@ -35,6 +37,7 @@ static const int64_t POSTGRES_EPOCH_US = 946684800000000;
 struct partition {
     uint32_t number;
     int64_t time_max; /* largest event time seen */
+    int64_t seen_us;  /* log time of its last row */
 };
 
 struct part_list {
@@ -75,6 +78,8 @@ struct op_source {
     struct kp_decode_state **states; /* per lane */
     int32_t time_column;             /* of the node, -1: no watermark */
     int64_t max_ahead_us;            /* INT64_MAX: any */
+    int64_t idle_us;                 /* after which a partition no longer holds the watermark up; INT64_MAX: never */
+    int64_t idle_seen_us;            /* log time up to which idle partitions were looked for */
     struct part_list partitions;
     int64_t watermark;
     _Atomic uint64_t records, rows, dead_letters;
@@ -96,24 +101,47 @@ struct decode_run {
 
 /* ---- watermarks ---- */
 
-static int64_t *part_time(struct part_list *list, uint32_t number)
+static struct partition *find_partition(struct part_list *list, uint32_t number)
 {
     for (uint32_t i = 0; i < list->count; i++)
         if (list->items[i].number == number)
-            return &list->items[i].time_max;
+            return &list->items[i];
     if (list->count == list->cap) {
         list->cap = list->cap ? list->cap * 2 : 4;
         list->items = kp_realloc(list->items, list->cap * sizeof *list->items);
     }
-    list->items[list->count] = (struct partition){number, INT64_MIN};
-    return &list->items[list->count++].time_max;
+    list->items[list->count] = (struct partition){number, INT64_MIN, INT64_MIN};
+    return &list->items[list->count++];
 }
 
-static int64_t watermark_of(const struct op_source *op, int64_t so_far)
+static void note_rows(struct part_list *list, uint32_t number, int64_t time_max, int64_t seen_us)
 {
-    int64_t least = INT64_MAX;
+    struct partition *partition = find_partition(list, number);
+    partition->time_max = KP_MAX(partition->time_max, time_max);
+    partition->seen_us = KP_MAX(partition->seen_us, seen_us);
+}
+
+static int64_t last_seen(const struct op_source *op)
+{
+    int64_t last_us = INT64_MIN;
     for (uint32_t i = 0; i < op->partitions.count; i++)
-        least = KP_MIN(least, op->partitions.items[i].time_max);
+        last_us = KP_MAX(last_us, op->partitions.items[i].seen_us);
+    return last_us;
+}
+
+/* Nothing has come for longer than idle_timeout, but something in another partition. */
+static bool is_idle(const struct op_source *op, const struct partition *partition, int64_t last_us, int64_t now_us)
+{
+    return op->idle_us != INT64_MAX && partition->seen_us < last_us && now_us - partition->seen_us >= op->idle_us;
+}
+
+/* At a log time: for the same records it never falls when the time rises. */
+static int64_t watermark_of(const struct op_source *op, int64_t so_far, int64_t now_us)
+{
+    int64_t least = INT64_MAX, last_us = last_seen(op);
+    for (uint32_t i = 0; i < op->partitions.count; i++)
+        if (!is_idle(op, &op->partitions.items[i], last_us, now_us))
+            least = KP_MIN(least, op->partitions.items[i].time_max);
     if (op->partitions.count == 0 || least == INT64_MIN)
         return so_far;
     if (least < INT64_MIN + op->relation->watermark_delay_us)
@@ -211,8 +239,7 @@ static void take_times(struct decode_run *run, struct kp_flow *flow)
             if (index)
                 index[n++] = row;
         }
-        int64_t *known = part_time(&run->morsel->times, chunk->partition);
-        *known = KP_MAX(*known, max);
+        note_rows(&run->morsel->times, chunk->partition, max, chunk->log_time_us - POSTGRES_EPOCH_US);
     }
     if (index)
         *flow = kp_flow_gather(flow, index, n, &run->lane->arena);
@@ -491,7 +518,7 @@ static void begin_notes(struct op_source *op, const struct kp_step_input *input)
 static void give_watermarks(struct op_source *op)
 {
     struct kp_lane *lane = &op->node.graph->lanes[0];
-    int64_t watermark = op->watermark;
+    int64_t watermark = op->watermark, looked_us = INT64_MIN;
     for (uint32_t m = 0; m < op->morsel_count; m++) {
         struct decode_run run = {.op = op, .lane = lane, .morsel = &op->morsels[m]};
         for (struct decoded *at = op->morsels[m].first; at; at = at->next) {
@@ -499,13 +526,16 @@ static void give_watermarks(struct op_source *op)
             const struct kp_vec *times = &at->flow.batch->vecs[op->time_column];
             int64_t *watermarks = kp_arena_alloc(&lane->arena, rows * sizeof *watermarks);
             for (uint32_t row = 0; row < rows; row++) {
+                const struct kp_decode_input *chunk = chunk_of(&run, at->flow.positions[row]);
+                int64_t time_us = kp_source_event_time(times, row), now_us = chunk->log_time_us - POSTGRES_EPOCH_US;
+                if (now_us > looked_us && op->idle_us != INT64_MAX) /* others may have become idle until now */
+                    watermark = watermark_of(op, watermark, now_us);
+                looked_us = now_us;
                 watermarks[row] = watermark;
-                int64_t time_us = kp_source_event_time(times, row);
-                int64_t *known = part_time(&op->partitions, chunk_of(&run, at->flow.positions[row])->partition);
-                if (time_us > *known) {
-                    *known = time_us;
-                    watermark = watermark_of(op, watermark);
-                }
+                bool moves = time_us > find_partition(&op->partitions, chunk->partition)->time_max;
+                note_rows(&op->partitions, chunk->partition, time_us, now_us);
+                if (moves || op->idle_us != INT64_MAX)
+                    watermark = watermark_of(op, watermark, now_us);
             }
             at->flow.watermarks = watermarks;
         }
@@ -556,8 +586,7 @@ static enum kp_code bring(struct op_source *op, const struct kp_step_input *inpu
     for (uint32_t m = 0; m < op->morsel_count; m++) {
         struct part_list *times = &op->morsels[m].times;
         for (uint32_t i = 0; i < times->count; i++) {
-            int64_t *known = part_time(&op->partitions, times->items[i].number);
-            *known = KP_MAX(*known, times->items[i].time_max);
+            note_rows(&op->partitions, times->items[i].number, times->items[i].time_max, times->items[i].seen_us);
         }
         kp_free(times->items);
     }
@@ -593,8 +622,28 @@ static enum kp_code source_bring(struct kp_node *node, const struct kp_step_inpu
             return code;
         }
     }
-    op->watermark = node->graph->step->close_windows ? INT64_MAX : watermark_of(op, op->watermark);
+    /* In a partial step not all records up to the log's time need be here: only their own times count. */
+    bool whole = kp_graph_step_final(node->graph);
+    int64_t now_us = whole ? node->graph->step->log_time_us - POSTGRES_EPOCH_US : last_seen(op);
+    now_us = KP_MAX(now_us, INT64_MIN / 2);
+    op->idle_seen_us = KP_MAX(op->idle_seen_us, now_us);
+    op->watermark = node->graph->step->close_windows ? INT64_MAX : watermark_of(op, op->watermark, now_us);
     return KP_OK;
+}
+
+/* The next partition that becomes idle may let windows close. */
+static int64_t source_due(const struct kp_node *node)
+{
+    const struct op_source *op = (const struct op_source *)node;
+    int64_t due_us = INT64_MAX, last_us = last_seen(op);
+    if (op->idle_us == INT64_MAX || !node->uses_watermarks)
+        return INT64_MAX;
+    for (uint32_t i = 0; i < op->partitions.count; i++) {
+        const struct partition *partition = &op->partitions.items[i];
+        if (partition->seen_us < last_us && partition->seen_us > op->idle_seen_us - op->idle_us)
+            due_us = KP_MIN(due_us, partition->seen_us + op->idle_us);
+    }
+    return due_us;
 }
 
 /* ---- building ---- */
@@ -654,6 +703,9 @@ enum kp_code kp_op_source(struct kp_graph *graph, struct kp_relation *relation, 
     op->watermark = INT64_MIN;
     op->time_column = -1;
     enum kp_code code = kp_source_max_ahead(relation, graph->options.max_ahead_us, &op->max_ahead_us, err);
+    if (code == KP_OK)
+        code = kp_source_idle_timeout(relation, &op->idle_us, err);
+    op->idle_seen_us = INT64_MIN / 2;
     if (code == KP_OK && relation->watermark_column >= 0) {
         uint32_t column = (uint32_t)relation->watermark_column, at;
         code = kp_op_source_need(&op->node, &column, 1, &at, err);
@@ -762,6 +814,7 @@ static void source_finish(struct kp_node *node)
 const struct kp_node_ops kp_source_ops = {.kind = "source",
                                           .bytes = sizeof(struct op_source),
                                           .bring = source_bring,
+                                          .due = source_due,
                                           .lanes = source_lanes,
                                           .release = source_release,
                                           .finish = source_finish};

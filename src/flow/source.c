@@ -104,20 +104,30 @@ struct kp_hash128 kp_source_declaration(const struct kp_relation *relation)
     return hash;
 }
 
-enum kp_code kp_source_max_ahead(const struct kp_relation *relation, int64_t usual_us, int64_t *ret_max_ahead_us,
-                                 struct kp_error *err)
+static enum kp_code parse_duration(const char *text, int64_t *ret_us, struct kp_error *err)
 {
-    const char *text = kp_relation_option(relation, "max_ahead");
-    *ret_max_ahead_us = !text && usual_us > 0 ? usual_us : INT64_MAX;
-    if (!text || strcmp(text, "none") == 0)
-        return KP_OK;
     struct kp_arena arena = {0};
     struct kp_interval interval;
     enum kp_code code = kp_value_parse(KP_TYPE(KP_INTERVAL), kp_str(text), NULL, &arena, &interval, err);
     kp_arena_finish(&arena);
     KP_TRY(code);
-    *ret_max_ahead_us = interval.us + (interval.days + 30 * (int64_t)interval.months) * 86400000000;
+    *ret_us = interval.us + (interval.days + 30 * (int64_t)interval.months) * 86400000000;
     return KP_OK;
+}
+
+enum kp_code kp_source_max_ahead(const struct kp_relation *relation, int64_t usual_us, int64_t *ret_max_ahead_us,
+                                 struct kp_error *err)
+{
+    const char *text = kp_relation_option(relation, "max_ahead");
+    *ret_max_ahead_us = !text && usual_us > 0 ? usual_us : INT64_MAX;
+    return text && strcmp(text, "none") != 0 ? parse_duration(text, ret_max_ahead_us, err) : KP_OK;
+}
+
+enum kp_code kp_source_idle_timeout(const struct kp_relation *relation, int64_t *ret_idle_us, struct kp_error *err)
+{
+    const char *text = kp_relation_option(relation, "idle_timeout");
+    *ret_idle_us = INT64_MAX;
+    return text ? parse_duration(text, ret_idle_us, err) : KP_OK;
 }
 
 int64_t kp_source_event_time(const struct kp_vec *vec, uint32_t row)

@@ -20,6 +20,10 @@ struct kp_hash128 kp_source_declaration(const struct kp_relation *relation);
  * without the option; 0: any. */
 KP_MUST enum kp_code kp_source_max_ahead(const struct kp_relation *relation, int64_t usual_us,
                                          int64_t *ret_max_ahead_us, struct kp_error *err);
+/* The option idle_timeout: microseconds of log time after which a silent partition no longer holds the watermark up;
+ * INT64_MAX: never. */
+KP_MUST enum kp_code kp_source_idle_timeout(const struct kp_relation *relation, int64_t *ret_idle_us,
+                                            struct kp_error *err);
 /* A watermark column's value as microseconds since 2000, INT64_MIN if it is NULL or infinite. */
 int64_t kp_source_event_time(const struct kp_vec *vec, uint32_t row);
 

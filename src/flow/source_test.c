@@ -74,6 +74,7 @@ struct running {
     struct kp_output *output;
     struct multiset sum, errors;
     _Atomic uint32_t dead;
+    int64_t tick_us; /* log time of a step without records */
 };
 
 static void count_dead(void *arg, const struct kp_relation *relation, const struct kp_dead_letter *letter)
@@ -100,7 +101,12 @@ static void advance(struct running *running, const struct log *log, size_t from,
     struct kp_step_input input = {.chunks = log->chunks + from, .chunk_count = to - from};
     if (kp_graph_relation(running->graph, running->relation, &input.node, &err) != KP_OK)
         die(&err);
-    struct kp_step step = {.inputs = &input, .input_count = 1, .partial = partial, .dead = count_dead, .arg = running};
+    struct kp_step step = {.inputs = &input,
+                           .input_count = 1,
+                           .partial = partial,
+                           .log_time_us = to > from ? log->chunks[to - 1].log_time_us : running->tick_us,
+                           .dead = count_dead,
+                           .arg = running};
     if (kp_graph_step(running->graph, &step, &err) != KP_OK)
         die(&err);
     const struct kp_changes *changes = kp_output_changes(running->output);
@@ -136,27 +142,49 @@ static void compare(struct multiset *got, struct multiset *wanted, uint64_t seed
 /* ---- late rows ---- */
 
 struct event {
-    int64_t time_s;
+    int64_t time_s, log_us;
     uint32_t partition, key;
 };
 
+enum { PARTITIONS = 3, DELAY = 4, SIZE = 10 };
+
+/* The watermark, record by record, as it is written in DESIGN.md. */
+struct marks {
+    int64_t max[PARTITIONS], seen[PARTITIONS], watermark, idle_us;
+};
+
+static void marks_look(struct marks *marks, int64_t now_us)
+{
+    int64_t least = INT64_MAX, last = INT64_MIN;
+    for (int p = 0; p < PARTITIONS; p++)
+        last = KP_MAX(last, marks->seen[p]);
+    for (int p = 0; p < PARTITIONS; p++)
+        if (marks->seen[p] >= 0 && (marks->seen[p] == last || now_us - marks->seen[p] < marks->idle_us))
+            least = KP_MIN(least, marks->max[p]);
+    if (least != INT64_MAX)
+        marks->watermark = KP_MAX(marks->watermark, least - DELAY);
+}
+
 /* What EMIT ON WINDOW CLOSE has emitted after the first n events: closed windows' counts over pairs that were not late.
  */
-static void emitted(const struct event *events, size_t n, struct multiset *ret_set)
+static void emitted(const struct event *events, size_t n, int64_t idle_us, int64_t now_us, struct multiset *ret_set)
 {
-    enum { WINDOWS = 80, PARTITIONS = 3, DELAY = 4, SIZE = 10 };
+    enum { WINDOWS = 80 };
     static const int64_t none = INT64_MIN / 2;
-    int64_t counts[WINDOWS][4] = {{0}}, max[PARTITIONS] = {none, none, none}, watermark = none;
+    int64_t counts[WINDOWS][4] = {{0}};
+    struct marks marks = {{none, none, none}, {-1, -1, -1}, none, idle_us};
     for (size_t i = 0; i < n; i++) {
-        int64_t end = events[i].time_s / SIZE * SIZE + SIZE;
-        if (end > watermark)
-            counts[end / SIZE][events[i].key]++;
-        max[events[i].partition] = KP_MAX(max[events[i].partition], events[i].time_s);
-        int64_t least = INT64_MAX;
-        for (int p = 0; p < PARTITIONS; p++)
-            least = max[p] == none ? least : KP_MIN(least, max[p]);
-        watermark = KP_MAX(watermark, least - DELAY);
+        const struct event *event = &events[i];
+        int64_t end = event->time_s / SIZE * SIZE + SIZE;
+        marks_look(&marks, event->log_us);
+        if (end > marks.watermark)
+            counts[end / SIZE][event->key]++;
+        marks.max[event->partition] = KP_MAX(marks.max[event->partition], event->time_s);
+        marks.seen[event->partition] = event->log_us;
+        marks_look(&marks, event->log_us);
     }
+    marks_look(&marks, now_us);
+    int64_t watermark = marks.watermark;
     for (int64_t w = 0; w < WINDOWS; w++)
         for (int64_t k = 0; k < 4 && w * SIZE <= watermark; k++)
             if (counts[w][k]) {
@@ -172,9 +200,12 @@ static void late_round(uint64_t seed, struct kp_workers **workers)
 {
     struct random random = {seed * 0x9e3779b97f4a7c15u + 7};
     struct kp_catalog *catalog = kp_catalog_create();
-    struct kp_relation *source =
-        declare(catalog, "CREATE SOURCE s (k bigint, ts timestamp, WATERMARK FOR ts AS ts - INTERVAL '4 seconds') "
-                         "WITH (topic = 's', format = 'json')");
+    bool idle = seed % 2;
+    struct kp_relation *source = declare(
+        catalog, idle ? "CREATE SOURCE s (k bigint, ts timestamp, WATERMARK FOR ts AS ts - INTERVAL '4 seconds') "
+                        "WITH (topic = 's', format = 'json', idle_timeout = '10 seconds')"
+                      : "CREATE SOURCE s (k bigint, ts timestamp, WATERMARK FOR ts AS ts - INTERVAL '4 seconds') "
+                        "WITH (topic = 's', format = 'json')");
     struct kp_relation *view = declare(
         catalog,
         "CREATE MATERIALIZED VIEW v AS SELECT k, count(*) AS n, window_end FROM tumble(s, ts, INTERVAL '10 seconds') "
@@ -182,13 +213,17 @@ static void late_round(uint64_t seed, struct kp_workers **workers)
     struct log *log = kp_calloc(1, sizeof *log);
     struct event *events = kp_calloc(RECORDS * 4, sizeof *events);
     size_t event_count = 0, ends[RECORDS];
+    int64_t log_us = 1577836800000000, idle_us = idle ? 10000000 : INT64_MAX;
     for (size_t b = 0; b < 60; b++) {
         char texts[4][64];
         const char *values[4];
-        uint32_t n = 1 + random_below(&random, 4), partition = random_below(&random, 3);
+        uint32_t n = 1 + random_below(&random, 4), partition = random_below(&random, 5);
+        partition = KP_MIN(partition, 2u);
+        log_us += 1000000 * random_below(&random, 6);
         for (uint32_t i = 0; i < n; i++) {
             int64_t late = random_below(&random, 4) == 0 ? random_below(&random, 40) : random_below(&random, 4);
             struct event event = {.time_s = KP_MAX((int64_t)event_count - late, 0),
+                                  .log_us = log_us,
                                   .partition = partition,
                                   .key = random_below(&random, 4)};
             snprintf(texts[i], sizeof texts[i], "{\"k\":%u,\"ts\":\"2020-01-01 00:%02d:%02d\"}", event.key,
@@ -197,6 +232,7 @@ static void late_round(uint64_t seed, struct kp_workers **workers)
             events[event_count++] = event;
         }
         log_add(log, partition, NULL, values, n);
+        log->chunks[b].log_time_us = log_us;
         ends[b] = event_count;
     }
     log_ready(log);
@@ -206,9 +242,15 @@ static void late_round(uint64_t seed, struct kp_workers **workers)
         size_t more = 1 + random_below(&random, 20), to = KP_MIN(at + more, log->count);
         bool partial = to < log->count && random_below(&random, 4) == 0;
         advance(&running, log, at, to, partial);
+        int64_t now_us = log->chunks[to - 1].log_time_us;
+        if (!partial && random_below(&random, 3) == 0) { /* a tick: the log's time moves, nothing has come */
+            int64_t limit_us = to < log->count ? log->chunks[to].log_time_us : now_us + 20000000;
+            now_us = running.tick_us = now_us + (limit_us - now_us) * random_below(&random, 3) / 2;
+            advance(&running, log, to, to, false);
+        }
         if (!partial) {
             struct multiset wanted = {0};
-            emitted(events, ends[to - 1], &wanted);
+            emitted(events, ends[to - 1], idle_us, now_us, &wanted);
             compare(&running.sum, &wanted, seed, to);
             multiset_finish(&wanted);
         }

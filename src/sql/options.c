@@ -26,6 +26,7 @@ static const struct option_rule {
     {"null", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
     {"header", KP_OPTION_SOURCE, VALUE_BOOL, 0, 0, NULL},
     {"max_ahead", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_DURATION, 0, 0, "none"},
+    {"idle_timeout", KP_OPTION_SOURCE, VALUE_DURATION, 0, 0, NULL},
     {"partitions", KP_OPTION_SOURCE | KP_OPTION_TABLE | KP_OPTION_SINK | KP_OPTION_TOPIC, VALUE_INT, 1,
      KP_PARTITIONS_MAX, NULL},
     {"retention", KP_OPTION_TOPIC, VALUE_DURATION, 0, 0, "forever"},
