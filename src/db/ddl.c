@@ -183,11 +183,6 @@ enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relat
 {
     if (!relation->plan || relation->kind != KP_RELATION_VIEW || ddl->replaying)
         return KP_OK;
-    if (relation->skip_errors) {
-        (void)kp_fail(err, KP_UNSUPPORTED, NULL, "ON ERROR SKIP is not supported");
-        return kp_error_hint(err,
-                             "Keep rows that would fail away with WHERE, or guard the expression with CASE or NULLIF.");
-    }
     if (relation->on_expiry == KP_ON_EXPIRY_RETRACT && relation->emit_on_close)
         return kp_fail(err, KP_UNSUPPORTED, NULL,
                        "a view cannot be both EMIT ON WINDOW CLOSE and ON EXPIRY RETRACT: what was closed stays");

@@ -11,7 +11,8 @@ enum kp_code kp_live_create(struct kp_db *db, struct kp_relation *relation, cons
                                        .keys = relation->keys,
                                        .key_count = relation->key_count,
                                        .budget = &db->state_memory,
-                                       .hidden = backfilled};
+                                       .hidden = backfilled,
+                                       .skip_errors = relation->skip_errors};
     live->store = kp_store_create(&options);
     live->relation = kp_relation_ref(relation);
     live->settings = *settings;

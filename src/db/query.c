@@ -14,12 +14,33 @@ struct run {
     struct kp_snapshot snapshot;
     struct kp_live **pinned;
     size_t pinned_count;
+    struct kp_live *errors_of; /* whose error rows are read; NULL: none */
     struct kp_log_span *spans; /* sources' bytes: what was decoded points into them */
     size_t span_count;
     struct kp_travel *travel; /* AS OF: instead of the live stores */
 };
 
 /* ---- what the plan reads ---- */
+
+/* The view whose error rows are read, which do not keep it from being read here. */
+static enum kp_code pin_errors(struct run *run, const struct kp_relation *relation, struct kp_error *err)
+{
+    struct kp_catalog *catalog = run->session->db->catalog;
+    if (run->errors_of)
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "a query can read the error rows of one view only");
+    kp_catalog_read(catalog);
+    struct kp_relation *view = kp_catalog_find(catalog, KP_STR("public"), kp_str(relation->errors_of));
+    if (view && view->kind == KP_RELATION_VIEW)
+        kp_relation_ref(view);
+    else
+        view = NULL;
+    kp_catalog_unlock(catalog);
+    if (!view)
+        return kp_fail(err, KP_NOT_FOUND, "42P01", "relation \"%s\" was dropped", relation->errors_of);
+    enum kp_code code = kp_live_pin(run->session->db, view, &run->session->cancelled, &run->errors_of, err);
+    kp_relation_unref(view);
+    return code;
+}
 
 static enum kp_code pin_all(struct run *run, const struct kp_plan *plan, struct kp_error *err)
 {
@@ -29,6 +50,8 @@ static enum kp_code pin_all(struct run *run, const struct kp_plan *plan, struct 
         KP_TRY(kp_live_pin(run->session->db, relation, &run->session->cancelled, &run->pinned[run->pinned_count], err));
         run->pinned_count++;
     }
+    if (relation && relation->errors_of)
+        KP_TRY(pin_errors(run, relation, err));
     if (relation && relation->kind == KP_RELATION_SOURCE)
         KP_TRY(kp_session_wait_replayed(run->session, err));
     for (uint32_t i = 0; i < plan->input_count; i++)
@@ -266,6 +289,12 @@ static enum kp_code scan_source(struct run *run, struct emit *emit, struct kp_er
 
 /* ---- all kinds ---- */
 
+static enum kp_code emit_picked(void *arg, struct kp_batch *batch, struct kp_error *err)
+{
+    struct emit *emit = arg;
+    return emit->emit(emit->arg, pick_columns(batch, emit->scan, emit->arena), err);
+}
+
 static enum kp_code scan_rows(void *arg, const struct kp_plan *scan, struct kp_arena *arena,
                               enum kp_code (*emit_batch)(void *emit_arg, struct kp_batch *batch, struct kp_error *err),
                               void *emit_arg, struct kp_error *err)
@@ -288,6 +317,12 @@ static enum kp_code scan_rows(void *arg, const struct kp_plan *scan, struct kp_a
     case KP_RELATION_SOURCE:
         return scan_source(run, &emit, err);
     case KP_RELATION_SYSTEM: {
+        if (relation->errors_of) {
+            if (run->travel)
+                return kp_fail(err, KP_UNSUPPORTED, NULL, "error rows have no past: \"%s\" shows those of now",
+                               relation->name);
+            return kp_store_scan_errors(run->errors_of->store, &run->snapshot, arena, emit_picked, &emit, err);
+        }
         struct kp_batch *batch = NULL;
         KP_TRY(relation->system_scan(run->session, relation, arena, &batch, err));
         return batch && batch->rows ? emit_batch(emit_arg, pick_columns(batch, scan, arena), err) : KP_OK;
@@ -356,6 +391,8 @@ enum kp_code kp_query_run(struct kp_session *session, const struct kp_plan *plan
         kp_live_unpin(session->db, run.pinned[i]);
     for (size_t i = 0; i < run.span_count; i++)
         kp_log_span_release(&run.spans[i]);
+    if (run.errors_of)
+        kp_live_unpin(session->db, run.errors_of);
     kp_free(run.pinned);
     kp_free(run.spans);
     return code;

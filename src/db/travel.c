@@ -68,7 +68,8 @@ static void add_target(struct kp_travel *travel, struct kp_relation *relation)
                                        .keys = relation->keys,
                                        .key_count = relation->key_count,
                                        .budget = &travel->session->db->query_memory,
-                                       .hidden = true};
+                                       .hidden = true,
+                                       .skip_errors = relation->skip_errors};
     travel->expired[travel->count] = NULL;
     if (kp_base_may_have(travel->session->db, relation)) {
         struct kp_expired_list *expired = travel->expired[travel->count] = kp_calloc(1, sizeof *expired);

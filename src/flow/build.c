@@ -18,6 +18,13 @@ struct build {
 static enum kp_code build_plan(struct build *build, const struct kp_plan *plan, struct kp_node **ret_node,
                                struct kp_error *err);
 
+static struct kp_node *build_columns(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *node)
+{
+    if (plan->scan.relation->skip_errors)
+        return kp_op_columns_skipping(graph, plan->cols, plan->col_count, node, plan->scan.columns);
+    return kp_op_columns(graph, plan->cols, plan->col_count, node, plan->scan.columns);
+}
+
 static enum kp_code build_scan(struct build *build, const struct kp_plan *plan, struct kp_node **ret_node,
                                struct kp_error *err)
 {
@@ -30,7 +37,7 @@ static enum kp_code build_scan(struct build *build, const struct kp_plan *plan, 
     if (!node)
         KP_TRY(kp_graph_relation(build->graph, relation, &node, err));
     if (node->ops != &kp_source_ops) {
-        *ret_node = kp_op_columns(build->graph, plan->cols, plan->col_count, node, plan->scan.columns);
+        *ret_node = build_columns(build->graph, plan, node);
         return KP_OK;
     }
     uint32_t *columns = kp_calloc(plan->col_count + 1, sizeof *columns);
@@ -108,7 +115,7 @@ static enum kp_code build_from_input(struct build *build, const struct kp_plan *
     struct kp_node *input = inputs[0];
     switch (plan->kind) {
     case KP_PLAN_SCAN: /* of a view whose plan is run here */
-        *ret_node = kp_op_columns(graph, plan->cols, plan->col_count, input, plan->scan.columns);
+        *ret_node = build_columns(graph, plan, input);
         return KP_OK;
     case KP_PLAN_SORT: /* a set to the engine: query.c orders it */
         *ret_node = input;

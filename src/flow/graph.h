@@ -83,6 +83,7 @@ struct kp_node {
     bool growing;                         /* yields insertions only */
     bool consolidated;                    /* yields no row twice in a step */
     bool touched;                         /* has had rows: a new user would miss them */
+    bool skips_errors;                    /* error rows from before it are not told behind it */
     bool pinned;                          /* a relation or input: kept without users */
     _Atomic bool failed;                  /* over its budget, or downstream of one that is: takes no rows any more */
     struct kp_error *failure;             /* why; in the arena; fail_lock, read between steps */
@@ -175,6 +176,9 @@ struct kp_node *kp_op_values(struct kp_graph *graph, const struct kp_plan *plan,
                              const struct kp_session_settings *settings);
 struct kp_node *kp_op_columns(struct kp_graph *graph, const struct kp_column *cols, uint32_t col_count,
                               struct kp_node *input, const uint32_t *columns);
+/* The same for a view that is read without its error rows. */
+struct kp_node *kp_op_columns_skipping(struct kp_graph *graph, const struct kp_column *cols, uint32_t col_count,
+                                       struct kp_node *input, const uint32_t *columns);
 /* Its column numbers become map's: the input was replaced by one that has the same columns elsewhere. */
 void kp_op_columns_remap(struct kp_node *node, const uint32_t *map);
 struct kp_node *kp_op_filter(struct kp_graph *graph, const struct kp_plan *plan,

@@ -74,12 +74,23 @@ static enum kp_code columns_push(struct kp_node *node, struct kp_lane *lane, uin
 
 static bool columns_same(const struct kp_node *a, const struct kp_node *b)
 {
-    return memcmp(((const struct op_columns *)a)->columns, ((const struct op_columns *)b)->columns,
+    return a->skips_errors == b->skips_errors &&
+           memcmp(((const struct op_columns *)a)->columns, ((const struct op_columns *)b)->columns,
                   a->col_count * sizeof(uint32_t)) == 0;
 }
 
 const struct kp_node_ops kp_columns_ops = {
     .kind = "columns", .bytes = sizeof(struct op_columns), .push = columns_push, .same = columns_same};
+
+static struct kp_node *make_columns(struct kp_graph *graph, const struct kp_column *cols, uint32_t col_count,
+                                    struct kp_node *input, const uint32_t *columns, bool skips_errors)
+{
+    struct op_columns *op = (struct op_columns *)kp_node_create(graph, &kp_columns_ops, cols, col_count, &input, 1);
+    op->columns = kp_arena_alloc(&op->node.arena, (col_count + 1) * sizeof *op->columns);
+    memcpy(op->columns, columns, col_count * sizeof *columns);
+    op->node.skips_errors = skips_errors;
+    return kp_node_share(&op->node);
+}
 
 struct kp_node *kp_op_columns(struct kp_graph *graph, const struct kp_column *cols, uint32_t col_count,
                               struct kp_node *input, const uint32_t *columns)
@@ -89,10 +100,13 @@ struct kp_node *kp_op_columns(struct kp_graph *graph, const struct kp_column *co
         all = columns[c] == c;
     if (all && input->ops != &kp_source_ops) /* a source's columns may become more */
         return input;
-    struct op_columns *op = (struct op_columns *)kp_node_create(graph, &kp_columns_ops, cols, col_count, &input, 1);
-    op->columns = kp_arena_alloc(&op->node.arena, (col_count + 1) * sizeof *op->columns);
-    memcpy(op->columns, columns, col_count * sizeof *columns);
-    return kp_node_share(&op->node);
+    return make_columns(graph, cols, col_count, input, columns, false);
+}
+
+struct kp_node *kp_op_columns_skipping(struct kp_graph *graph, const struct kp_column *cols, uint32_t col_count,
+                                       struct kp_node *input, const uint32_t *columns)
+{
+    return make_columns(graph, cols, col_count, input, columns, true);
 }
 
 void kp_op_columns_remap(struct kp_node *node, const uint32_t *map)

@@ -190,7 +190,7 @@ static void mark_before(const struct kp_node *node, uint8_t *marks)
     if (marks[node->place])
         return;
     marks[node->place] = 1;
-    for (uint32_t i = 0; i < node->input_count; i++)
+    for (uint32_t i = 0; !node->skips_errors && i < node->input_count; i++)
         mark_before(node->inputs[i], marks);
 }
 

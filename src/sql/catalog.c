@@ -105,6 +105,7 @@ void kp_relation_unref(struct kp_relation *relation)
     kp_plan_release(relation->plan);
     kp_relation_unref(relation->sink_from);
     kp_relation_unref(relation->late_of);
+    kp_relation_unref(relation->errors);
     kp_arena_finish(&relation->arena);
     kp_free(relation);
 }

@@ -60,15 +60,17 @@ struct kp_relation {
     const char *text;          /* the statement that made it, as it was sent */
     struct kp_plan_root *plan; /* owned */
     bool emit_on_close, skip_errors;
+    struct kp_relation *errors;  /* what <view>_errors names; owned */
     struct kp_relation *late_of; /* it reads the late rows of this view; referenced */
     enum kp_on_expiry on_expiry;
 
     /* sinks */
     struct kp_relation *sink_from; /* referenced */
 
-    bool never_rows;      /* system tables of what there is not: never a row */
-    uint32_t also_unique; /* system tables: 1 + a column that is unique too (names, beside oids); 0: none */
-    bool *never_values;   /* system tables: columns that are always NULL; NULL: none */
+    const char *errors_of; /* system table: the error rows of the view of this name; NULL: of no view */
+    bool never_rows;       /* system tables of what there is not: never a row */
+    uint32_t also_unique;  /* system tables: 1 + a column that is unique too (names, beside oids); 0: none */
+    bool *never_values;    /* system tables: columns that are always NULL; NULL: none */
     /* system tables: fills batches; called without locks held (db/system.c) */
     enum kp_code (*system_scan)(void *db, const struct kp_relation *relation, struct kp_arena *arena,
                                 struct kp_batch **ret_batch, struct kp_error *err);

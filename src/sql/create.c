@@ -286,6 +286,22 @@ static enum kp_code name_view_columns(struct binder *binder, struct kp_relation 
     return KP_OK;
 }
 
+/* The error rows of a view, under its name and _errors; no relation of the catalog: a name that is taken hides it. */
+static struct kp_relation *errors_of(const char *view)
+{
+    static const struct kp_column cols[] = {
+        {"position", {KP_INT8, -1}, false}, {"sqlstate", {KP_TEXT, -1}, true}, {"message", {KP_TEXT, -1}, true}};
+    struct kp_relation *relation = kp_relation_create();
+    relation->kind = KP_RELATION_SYSTEM;
+    relation->schema = "public";
+    relation->name = kp_arena_printf(&relation->arena, "%s_errors", view);
+    relation->errors_of = kp_arena_strdup(&relation->arena, view);
+    relation->col_count = KP_COUNT(cols);
+    relation->cols = kp_arena_alloc(&relation->arena, sizeof cols);
+    memcpy(relation->cols, cols, sizeof cols);
+    return relation;
+}
+
 static enum kp_code bind_view(struct binder *outer, struct kp_relation *relation)
 {
     const struct kp_statement *statement = outer->statement;
@@ -311,6 +327,8 @@ static enum kp_code bind_view(struct binder *outer, struct kp_relation *relation
     relation->emit_on_close = statement->emit_on_close;
     relation->late_of = binder.late_of ? kp_relation_ref(binder.late_of) : NULL;
     relation->skip_errors = statement->skip_errors;
+    if (relation->kind == KP_RELATION_VIEW)
+        relation->errors = errors_of(relation->name);
     relation->on_expiry = statement->on_expiry;
     relation->keys = kp_arena_calloc(&relation->arena, (count + 2) * sizeof *relation->keys);
     uint32_t *keys = kp_arena_calloc(&root->arena, (root->plan->col_count + 2) * sizeof *keys);

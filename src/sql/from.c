@@ -8,10 +8,23 @@
  */
 #include "sql/bind.h"
 
+/* <view>_errors. */
+static struct kp_relation *find_errors(const struct kp_catalog *catalog, struct kp_str schema, const char *name)
+{
+    static const char suffix[] = "_errors";
+    size_t len = strlen(name), end = sizeof suffix - 1;
+    if (len <= end || strcmp(name + len - end, suffix) != 0)
+        return NULL;
+    struct kp_relation *view = kp_catalog_find(catalog, schema, (struct kp_str){name, len - end});
+    return view ? view->errors : NULL;
+}
+
 enum kp_code kp_bind_relation(struct binder *binder, struct kp_name name, struct kp_relation **ret_relation)
 {
     struct kp_str schema = name.schema ? kp_str(name.schema) : (struct kp_str){0};
     *ret_relation = kp_catalog_find(binder->context->catalog, schema, kp_str(name.name));
+    if (!*ret_relation)
+        *ret_relation = find_errors(binder->context->catalog, schema, name.name);
     if (*ret_relation)
         return KP_OK;
     if (name.schema)

@@ -36,6 +36,7 @@ struct kp_store *kp_store_create(const struct kp_store_options *options)
     }
     store->changes_bytes_max = options->changes_bytes_max ? options->changes_bytes_max : CHANGES_BYTES_DEFAULT;
     kp_rows_init(&store->rows, store->clock, store->cols, store->col_count, store->keys, store->key_count);
+    store->skip_errors = options->skip_errors;
     store->rows.hidden = options->hidden;
     atomic_init(&store->hidden, options->hidden);
     atomic_init(&store->end, INT64_MAX);
@@ -162,7 +163,7 @@ static void stage(struct kp_store *store, const struct kp_changes *changes)
     bool keep = atomic_load(&store->subscription_count) || rows * row_bytes <= store->changes_bytes_max;
     struct kp_change_item *item = kp_change_item_create(store, changes->batches, changes->batch_count, keep);
     struct kp_rows *errors = atomic_load_explicit(&store->errors, memory_order_relaxed);
-    item->errors_standing = errors ? (uint64_t)errors->count : 0;
+    item->errors_standing = errors && !store->skip_errors ? (uint64_t)errors->count : 0;
     if (store->staged)
         store->staged_tail->next = item;
     else
@@ -268,7 +269,7 @@ void kp_store_set_start(struct kp_store *store, int64_t position)
         kp_rows_link(&store->rows);
         store->complete_position = kp_view_clock_position(store->clock);
         store->complete_time_us = kp_view_clock_time_us(store->clock);
-        store->tail->errors_standing = errors ? (uint64_t)errors->count : 0;
+        store->tail->errors_standing = errors && !store->skip_errors ? (uint64_t)errors->count : 0;
     }
     store->tail->position = KP_MAX(store->tail->position, position);
     store->kept_from = KP_MAX(store->kept_from, position);
@@ -353,7 +354,7 @@ enum kp_code kp_store_check(struct kp_store *store, const struct kp_snapshot *sn
 {
     KP_TRY(kp_store_readable(store, snapshot->position, err));
     const struct kp_rows *errors = atomic_load_explicit(&store->errors, memory_order_acquire);
-    if (!errors)
+    if (!errors || store->skip_errors)
         return KP_OK;
     struct kp_arena arena = {0};
     uint32_t row = 0;
@@ -361,4 +362,25 @@ enum kp_code kp_store_check(struct kp_store *store, const struct kp_snapshot *sn
     enum kp_code code = first ? fail_with(first, row, err) : KP_OK;
     kp_arena_finish(&arena);
     return code;
+}
+
+enum kp_code kp_store_scan_errors(struct kp_store *store, const struct kp_snapshot *snapshot, struct kp_arena *arena,
+                                  enum kp_code (*emit)(void *arg, struct kp_batch *batch, struct kp_error *err),
+                                  void *arg, struct kp_error *err)
+{
+    static const uint32_t columns[KP_STORE_ERROR_COLUMNS] = {ERROR_POSITION, ERROR_SQLSTATE, ERROR_MESSAGE};
+    KP_TRY(kp_store_readable(store, snapshot->position, err));
+    const struct kp_rows *errors = atomic_load_explicit(&store->errors, memory_order_acquire);
+    uint32_t pages = errors ? kp_rows_page_count(errors) : 0;
+    for (uint32_t page = 0; page < pages; page++) {
+        struct kp_batch *batch = kp_page_scan(errors, page, snapshot->position, columns, KP_STORE_ERROR_COLUMNS, arena);
+        if (!batch)
+            continue;
+        kp_vec_need_valid(&batch->vecs[0], arena, batch->rows);
+        for (uint32_t i = 0; i < batch->rows; i++)
+            if (*(const int64_t *)kp_vec_at(&batch->vecs[0], i) < 0)
+                kp_vec_set_null(&batch->vecs[0], i);
+        KP_TRY(emit(arg, batch, err));
+    }
+    return KP_OK;
 }

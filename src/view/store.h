@@ -45,6 +45,7 @@ struct kp_store {
 
     struct kp_rows rows;
     _Atomic(struct kp_rows *) errors; /* NULL until there is one */
+    bool skip_errors;
     uint64_t charged_bytes;
     struct kp_change_item *staged, *staged_tail; /* applied, not published */
     struct kp_change_heap *heap;                 /* where the next item goes */

@@ -48,6 +48,7 @@ struct kp_store_options {
     /* A view that is being backfilled: publish passes it by, readers and subscribers are refused and nothing is kept
      * for them, until kp_store_set_start. Its positions may be older than the published one. */
     bool hidden;
+    bool skip_errors; /* error rows are kept and can be read, but do not stop readers and subscribers */
 };
 struct kp_store *kp_store_create(const struct kp_store_options *options);
 void kp_store_destroy(struct kp_store *store); /* NULL is fine; no snapshot or subscription may be in use */
@@ -73,6 +74,12 @@ void kp_store_stats(struct kp_store *store, struct kp_store_stats *ret_stats);
 /* A store that can be read at the snapshot and has no error rows standing there: KP_OK. If error rows stand: KP_INVALID
  * with the first one's SQLSTATE, message and log_position (least position, then text). */
 KP_MUST enum kp_code kp_store_check(struct kp_store *store, const struct kp_snapshot *snapshot, struct kp_error *err);
+/* The error rows that stand at a snapshot: position bigint (NULL: not known), sqlstate text, message text. */
+enum { KP_STORE_ERROR_COLUMNS = 3 };
+KP_MUST enum kp_code kp_store_scan_errors(struct kp_store *store, const struct kp_snapshot *snapshot,
+                                          struct kp_arena *arena,
+                                          enum kp_code (*emit)(void *arg, struct kp_batch *batch, struct kp_error *err),
+                                          void *arg, struct kp_error *err);
 
 /* All rows at the snapshot, in batches with weights where a multiplicity is not 1; columns: indexes wanted. Batches and
  * strings are copied into arena, so they outlive the snapshot. */
