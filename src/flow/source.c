@@ -95,7 +95,8 @@ struct kp_hash128 kp_source_declaration(const struct kp_relation *relation)
     for (uint32_t k = 0; k < relation->key_count; k++)
         kp_buf_append_be32(&all, relation->keys[k]);
     for (uint32_t i = 0; i < relation->option_count; i++)
-        if (strcmp(relation->options[i].name, "topic") != 0 && strcmp(relation->options[i].name, "max_ahead") != 0) {
+        if (strcmp(relation->options[i].name, "topic") != 0 && strcmp(relation->options[i].name, "max_ahead") != 0 &&
+            strcmp(relation->options[i].name, "idle_timeout") != 0) {
             put_text(&all, relation->options[i].name);
             put_text(&all, relation->options[i].value);
         }
