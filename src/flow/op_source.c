@@ -760,10 +760,8 @@ void kp_node_times_set(struct kp_node *node, int64_t watermark, const struct kp_
     if (!op)
         return;
     op->watermark = KP_MAX(op->watermark, watermark);
-    for (uint32_t i = 0; i < count; i++) {
-        int64_t *known = part_time(&op->partitions, times[i].partition);
-        *known = KP_MAX(*known, times[i].time_max);
-    }
+    for (uint32_t i = 0; i < count; i++) /* when its last row came is not kept: it is silent until the next one */
+        note_rows(&op->partitions, times[i].partition, times[i].time_max, INT64_MIN / 2);
 }
 
 int64_t kp_node_watermark(const struct kp_node *node)
