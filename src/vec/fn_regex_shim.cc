@@ -38,7 +38,7 @@ extern "C" void kp_regex_destroy(struct kp_regex *regex)
 extern "C" bool kp_regex_search(const struct kp_regex *regex, const char *text, size_t len, size_t start,
                                 size_t *groups, unsigned group_count)
 {
-    enum { GROUPS_MAX = 10 };
+    enum { GROUPS_MAX = 64 };
     re2::StringPiece found[GROUPS_MAX];
     re2::StringPiece whole(text ? text : "", len);
     if (group_count > GROUPS_MAX)

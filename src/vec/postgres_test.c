@@ -383,6 +383,17 @@ static void make_argument(const struct kp_func *func, unsigned n, char *text, si
         snprintf(text, size, "%s", PICK(units));
     } else if (type == KP_TEXT && (!strcmp(func->name, "timezone") || (of_unit && n == 2))) {
         snprintf(text, size, "%s", PICK(zones));
+    } else if (!strncmp(func->name, "regexp_", 7) && type == KP_TEXT && n >= 2 &&
+               strcmp(func->name, "regexp_replace")) {
+        static const char *const flags[] = {"", "i", "c", "s", "ci", "z"};
+        snprintf(text, size, "%s", PICK(flags));
+    } else if ((!strcmp(func->name, "encode") || !strcmp(func->name, "decode")) && n == 1) {
+        static const char *const encodings[] = {"hex", "base64", "escape", "HEX", "rot13"};
+        snprintf(text, size, "%s", PICK(encodings));
+    } else if (!strncmp(func->name, "convert_", 8) && n == 1) {
+        snprintf(text, size, "UTF8");
+    } else if (!strcmp(func->name, "factorial")) {
+        snprintf(text, size, "%d", (int)below(40) - 5);
     } else if (n == 1 && type == KP_TEXT &&
                (func->name[0] == '~' || !strcmp(func->name, "!~") || !strcmp(func->name, "!~*") ||
                 !strncmp(func->name, "regexp_", 7) || !strcmp(func->name, "substring")) &&
@@ -666,6 +677,7 @@ static size_t compare(struct kp_buf *sql, struct kp_buf *answers, struct kp_buf 
         compared++;
         /* PostgreSQL 15 computes an age from the bits of infinity; we refuse it */
         bool odd = strstr(expression_at, "\"age\"") && strstr(expression_at, "infinity");
+        odd |= strstr(expression_at, "width_bucket") && strstr(expression_at, "e308"); /* it overflows there */
         odd |= !strncmp(their_at, "!2201B", 6) && !strncmp(our_at, "!2201B", 6); /* RE2's message is in other words */
         bool same = odd || strcmp(their_at, our_at) == 0 ||
                     (*expression_at == 'f' && close_enough(their_at, our_at, 1e-12)) ||

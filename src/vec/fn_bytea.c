@@ -1,0 +1,367 @@
+/*
+ * Bytes: hashes, encode and decode, single bytes and bits, pieces; text to bytes and back.
+ *
+ * base64 breaks lines at 76 characters, as PostgreSQL's does. Hashes are OpenSSL's.
+ */
+#include <openssl/evp.h>
+#include <strings.h>
+
+#include "vec/fn.h"
+#include "vec/io.h"
+
+static inline struct kp_str bytes_at(const struct kp_vec *const *args, unsigned n, uint32_t row)
+{
+    return kp_text_str(&FN_AT(struct kp_text, n, row));
+}
+
+static void digest(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, const EVP_MD *md)
+{
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_str text = bytes_at(args, 0, i);
+        unsigned char bytes[EVP_MAX_MD_SIZE];
+        unsigned len = 0;
+        if (!EVP_Digest(text.ptr, text.len, bytes, &len, md, NULL))
+            fn_fail_text(call, out, i, "XX000", "could not compute a hash");
+        ((struct kp_text *)out->data)[i] = fn_text(call, bytes, len);
+    }
+}
+
+#define DIGEST(name)                                                                                                   \
+    static void name(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)                       \
+    {                                                                                                                  \
+        digest(call, args, out, EVP_##name());                                                                         \
+    }
+DIGEST(sha224)
+DIGEST(sha256)
+DIGEST(sha384)
+DIGEST(sha512)
+
+/* ---- encode, decode ---- */
+
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static void append_base64(struct kp_str bytes, struct kp_buf *out)
+{
+    size_t line = 0;
+    for (size_t i = 0; i < bytes.len; i += 3) {
+        size_t left = bytes.len - i;
+        uint32_t word = (uint32_t)(uint8_t)bytes.ptr[i] << 16 |
+                        (left > 1 ? (uint32_t)(uint8_t)bytes.ptr[i + 1] << 8 : 0) |
+                        (left > 2 ? (uint8_t)bytes.ptr[i + 2] : 0);
+        for (unsigned k = 0; k < 4; k++)
+            kp_buf_append_byte(out, (uint8_t)(k > left ? '=' : base64_digits[word >> (18 - 6 * k) & 63]));
+        line += 4;
+        if (line >= 76 && left > 3) {
+            kp_buf_append_byte(out, '\n');
+            line = 0;
+        }
+    }
+}
+
+static void append_hex(struct kp_str bytes, struct kp_buf *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < bytes.len; i++) {
+        kp_buf_append_byte(out, (uint8_t)digits[(uint8_t)bytes.ptr[i] >> 4]);
+        kp_buf_append_byte(out, (uint8_t)digits[(uint8_t)bytes.ptr[i] & 15]);
+    }
+}
+
+static void append_escape(struct kp_str bytes, struct kp_buf *out)
+{
+    for (size_t i = 0; i < bytes.len; i++) {
+        uint8_t c = (uint8_t)bytes.ptr[i];
+        if (c == 0 || c >= 0x80)
+            kp_buf_printf(out, "\\%03o", c);
+        else if (c == '\\')
+            kp_buf_append_text(out, "\\\\");
+        else
+            kp_buf_append_byte(out, c);
+    }
+}
+
+static bool named(struct kp_str name, const char *is)
+{
+    return name.len == strlen(is) && strncasecmp(name.ptr, is, name.len) == 0;
+}
+
+static void encode(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    struct kp_buf buf = {0};
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_str bytes = bytes_at(args, 0, i), name = bytes_at(args, 1, i);
+        buf.len = 0;
+        if (named(name, "base64"))
+            append_base64(bytes, &buf);
+        else if (named(name, "hex"))
+            append_hex(bytes, &buf);
+        else if (named(name, "escape"))
+            append_escape(bytes, &buf);
+        else if (!kp_vec_is_null(out, i))
+            kp_call_fail(call, i, "22023", "unrecognized encoding: \"%.*s\"", (int)name.len, name.ptr);
+        ((struct kp_text *)out->data)[i] = fn_text(call, buf.data, buf.len);
+    }
+    kp_buf_finish(&buf);
+}
+
+/* The character at i, for a message. */
+static const char *about(struct kp_arena *arena, const char *before, struct kp_str text, size_t i, const char *behind)
+{
+    size_t len = 1;
+    while (i + len < text.len && ((uint8_t)text.ptr[i + len] & 0xc0) == 0x80)
+        len++;
+    return kp_arena_printf(arena, "%s\"%.*s\"%s", before, (int)len, text.ptr + i, behind);
+}
+
+static const char *decode_base64(struct kp_str text, struct kp_arena *arena, struct kp_buf *out)
+{
+    uint32_t word = 0;
+    unsigned count = 0, padding = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c == ' ' || c == '\n' || c == '\t' || c == '\r')
+            continue;
+        const char *digit = c ? strchr(base64_digits, c) : NULL;
+        if (c == '=') {
+            if (count < 2 || padding > 1)
+                return "unexpected \"=\" while decoding base64 sequence";
+            padding++;
+        } else if (!digit || padding) {
+            return about(arena, "invalid symbol ", text, i, " found while decoding base64 sequence");
+        }
+        word = word << 6 | (uint32_t)(digit ? digit - base64_digits : 0);
+        if (++count < 4)
+            continue;
+        for (unsigned k = 0; k + padding < 3; k++)
+            kp_buf_append_byte(out, (uint8_t)(word >> (16 - 8 * k)));
+        word = count = 0;
+    }
+    return count ? "invalid base64 end sequence" : NULL;
+}
+
+static const char *decode_hex(struct kp_str text, struct kp_arena *arena, struct kp_buf *out)
+{
+    int high = -1;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (high < 0 && (c == ' ' || c == '\n' || c == '\t' || c == '\r'))
+            continue;
+        int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+        if (digit < 0)
+            return about(arena, "invalid hexadecimal digit: ", text, i, "");
+        if (high < 0) {
+            high = digit;
+        } else {
+            kp_buf_append_byte(out, (uint8_t)(high << 4 | digit));
+            high = -1;
+        }
+    }
+    return high >= 0 ? "invalid hexadecimal data: odd number of digits" : NULL;
+}
+
+static const char *decode_escape(struct kp_str text, struct kp_arena *arena, struct kp_buf *out)
+{
+    struct kp_text bytes;
+    struct kp_error err;
+    if (text.len >= 2 && text.ptr[0] == '\\' && text.ptr[1] == 'x')
+        return "invalid input syntax for type bytea";
+    if (kp_value_parse(KP_TYPE(KP_BYTEA), text, NULL, arena, &bytes, &err) != KP_OK)
+        return "invalid input syntax for type bytea";
+    kp_buf_append_str(out, kp_text_str(&bytes));
+    return NULL;
+}
+
+static void decode(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    struct kp_buf buf = {0};
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_str text = bytes_at(args, 0, i), name = bytes_at(args, 1, i);
+        const char *failure = NULL, *state = "22023";
+        buf.len = 0;
+        if (named(name, "base64")) {
+            failure = decode_base64(text, call->arena, &buf);
+        } else if (named(name, "hex")) {
+            failure = decode_hex(text, call->arena, &buf);
+        } else if (named(name, "escape")) {
+            failure = decode_escape(text, call->arena, &buf);
+            state = "22P02";
+        } else if (!kp_vec_is_null(out, i)) {
+            kp_call_fail(call, i, "22023", "unrecognized encoding: \"%.*s\"", (int)name.len, name.ptr);
+        }
+        if (failure)
+            fn_fail_text(call, out, i, state, failure);
+        ((struct kp_text *)out->data)[i] = fn_text(call, buf.data, buf.len);
+    }
+    kp_buf_finish(&buf);
+}
+
+/* ---- text and bytes ---- */
+
+static bool is_utf8(struct kp_call *call, struct kp_vec *out, uint32_t row, struct kp_str name)
+{
+    if (named(name, "utf8") || named(name, "utf-8") || named(name, "unicode"))
+        return true;
+    if (!kp_vec_is_null(out, row))
+        kp_call_fail(call, row, "0A000", "only the encoding UTF8 is supported, not \"%.*s\"", (int)name.len, name.ptr);
+    return false;
+}
+
+static void convert_from(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_str bytes = bytes_at(args, 0, i);
+        struct kp_error err;
+        ((struct kp_text *)out->data)[i] = FN_AT(struct kp_text, 0, i);
+        if (is_utf8(call, out, i, bytes_at(args, 1, i)) && kp_string_check(KP_TEXT, bytes, &err) != KP_OK)
+            fn_fail(call, out, i, &err);
+    }
+}
+
+static void convert_to(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    for (uint32_t i = 0; i < call->rows; i++) {
+        ((struct kp_text *)out->data)[i] = FN_AT(struct kp_text, 0, i);
+        is_utf8(call, out, i, bytes_at(args, 1, i));
+    }
+}
+
+/* ---- single bytes and bits ---- */
+
+static bool inside(struct kp_call *call, struct kp_vec *out, uint32_t row, int64_t at, size_t len)
+{
+    if (at >= 0 && (uint64_t)at < len)
+        return true;
+    if (!kp_vec_is_null(out, row))
+        kp_call_fail(call, row, "2202E", "index %lld out of valid range, 0..%lld", (long long)at, (long long)len - 1);
+    return false;
+}
+
+static void get_byte(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_str bytes = bytes_at(args, 0, i);
+        int32_t at = FN_AT(int32_t, 1, i);
+        ((int32_t *)out->data)[i] = inside(call, out, i, at, bytes.len) ? (uint8_t)bytes.ptr[at] : 0;
+    }
+}
+
+static void get_bit(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_str bytes = bytes_at(args, 0, i);
+        int64_t at = FN_AT(int64_t, 1, i);
+        bool in = inside(call, out, i, at, bytes.len * 8);
+        ((int32_t *)out->data)[i] = in ? (uint8_t)bytes.ptr[at / 8] >> at % 8 & 1 : 0;
+    }
+}
+
+static void set_byte(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_str bytes = bytes_at(args, 0, i);
+        int32_t at = FN_AT(int32_t, 1, i);
+        char *copy = kp_arena_strndup(call->arena, bytes.ptr, bytes.len);
+        if (inside(call, out, i, at, bytes.len))
+            copy[at] = (char)FN_AT(int32_t, 2, i);
+        ((struct kp_text *)out->data)[i] = kp_text_make(copy, bytes.len);
+    }
+}
+
+static void set_bit(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_str bytes = bytes_at(args, 0, i);
+        int64_t at = FN_AT(int64_t, 1, i);
+        int32_t bit = FN_AT(int32_t, 2, i);
+        char *copy = kp_arena_strndup(call->arena, bytes.ptr, bytes.len);
+        if (inside(call, out, i, at, bytes.len * 8)) {
+            if (bit != 0 && bit != 1)
+                fn_fail_text(call, out, i, "22023", "new bit must be 0 or 1");
+            else
+                copy[at / 8] = (char)((copy[at / 8] & ~(1 << at % 8)) | bit << at % 8);
+        }
+        ((struct kp_text *)out->data)[i] = kp_text_make(copy, bytes.len);
+    }
+}
+
+static void bit_count(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_str bytes = bytes_at(args, 0, i);
+        int64_t count = 0;
+        for (size_t b = 0; b < bytes.len; b++)
+            count += __builtin_popcount((uint8_t)bytes.ptr[b]);
+        ((int64_t *)out->data)[i] = count;
+    }
+}
+
+/* ---- pieces ---- */
+
+static void concatenate(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    struct kp_buf buf = {0};
+    for (uint32_t i = 0; i < call->rows; i++) {
+        buf.len = 0;
+        kp_buf_append_str(&buf, bytes_at(args, 0, i));
+        kp_buf_append_str(&buf, bytes_at(args, 1, i));
+        ((struct kp_text *)out->data)[i] = fn_text(call, buf.data, buf.len);
+    }
+    kp_buf_finish(&buf);
+}
+
+static void substring(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_str bytes = bytes_at(args, 0, i);
+        int64_t from = FN_AT(int32_t, 1, i), end = (int64_t)bytes.len + 1;
+        if (call->arg_count > 2) {
+            int32_t length = FN_AT(int32_t, 2, i);
+            if (length < 0)
+                fn_fail_text(call, out, i, "22011", "negative substring length not allowed");
+            end = KP_MIN(end, from + length);
+        }
+        from = KP_MAX(from, (int64_t)1);
+        bool empty = from >= end || from > (int64_t)bytes.len;
+        ((struct kp_text *)out->data)[i] =
+            empty ? kp_text_make("", 0) : fn_text(call, bytes.ptr + from - 1, (size_t)(end - from));
+    }
+}
+
+static void position(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_str bytes = bytes_at(args, 0, i), part = bytes_at(args, 1, i);
+        const char *found = part.len ? memmem(bytes.ptr, bytes.len, part.ptr, part.len) : bytes.ptr;
+        ((int32_t *)out->data)[i] = found ? (int32_t)(found - bytes.ptr) + 1 : 0;
+    }
+}
+
+#define FUNCTION(name_, count_, a, b, c, ret_, kernel_, doc_)                                                          \
+    {                                                                                                                  \
+        .name = name_, .kind = KP_FUNC_FUNCTION, .flags = KP_STRICT | KP_CAN_FAIL, .arg_count = count_,                \
+        .args = {a, b, c}, .ret = ret_, .kernel = kernel_, .doc = doc_                                                 \
+    }
+#define NONE KP_TYPE_NONE
+
+static const struct kp_func funcs[] = {
+    FUNCTION("sha224", 1, KP_BYTEA, NONE, NONE, KP_BYTEA, sha224, "SHA-224"),
+    FUNCTION("sha256", 1, KP_BYTEA, NONE, NONE, KP_BYTEA, sha256, "SHA-256"),
+    FUNCTION("sha384", 1, KP_BYTEA, NONE, NONE, KP_BYTEA, sha384, "SHA-384"),
+    FUNCTION("sha512", 1, KP_BYTEA, NONE, NONE, KP_BYTEA, sha512, "SHA-512"),
+    FUNCTION("encode", 2, KP_BYTEA, KP_TEXT, NONE, KP_TEXT, encode, "as text: base64, hex, escape"),
+    FUNCTION("decode", 2, KP_TEXT, KP_TEXT, NONE, KP_BYTEA, decode, "of text: base64, hex, escape"),
+    FUNCTION("convert_from", 2, KP_BYTEA, KP_TEXT, NONE, KP_TEXT, convert_from, "bytes as text in an encoding"),
+    FUNCTION("convert_to", 2, KP_TEXT, KP_TEXT, NONE, KP_BYTEA, convert_to, "text as bytes in an encoding"),
+    FUNCTION("get_byte", 2, KP_BYTEA, KP_INT4, NONE, KP_INT4, get_byte, "a byte"),
+    FUNCTION("get_bit", 2, KP_BYTEA, KP_INT8, NONE, KP_INT4, get_bit, "a bit"),
+    FUNCTION("set_byte", 3, KP_BYTEA, KP_INT4, KP_INT4, KP_BYTEA, set_byte, "with another byte"),
+    FUNCTION("set_bit", 3, KP_BYTEA, KP_INT8, KP_INT4, KP_BYTEA, set_bit, "with another bit"),
+    FUNCTION("bit_count", 1, KP_BYTEA, NONE, NONE, KP_INT8, bit_count, "bits that are set"),
+    FUNCTION("substring", 2, KP_BYTEA, KP_INT4, NONE, KP_BYTEA, substring, "from a position"),
+    FUNCTION("substring", 3, KP_BYTEA, KP_INT4, KP_INT4, KP_BYTEA, substring, "from a position, so many bytes"),
+    FUNCTION("substr", 2, KP_BYTEA, KP_INT4, NONE, KP_BYTEA, substring, "from a position"),
+    FUNCTION("substr", 3, KP_BYTEA, KP_INT4, KP_INT4, KP_BYTEA, substring, "from a position, so many bytes"),
+    FUNCTION("position", 2, KP_BYTEA, KP_BYTEA, NONE, KP_INT4, position, "where it contains the other, 0 nowhere"),
+    FN_BINARY("||", KP_FUNC_OPERATOR, KP_STRICT, KP_BYTEA, KP_BYTEA, KP_BYTEA, concatenate, "joined"),
+};
+KP_FUNCTIONS(bytea, funcs);

@@ -1,0 +1,316 @@
+/*
+ * Regular expressions with positions, groups and pieces: regexp_match, regexp_count, regexp_instr, regexp_substr,
+ * regexp_replace from a position, regexp_split_to_array, and SIMILAR TO's patterns as regular expressions.
+ */
+#include "base/utf8.h"
+#include "vec/array.h"
+#include "vec/regex.h"
+
+static inline struct kp_str text_at(const struct kp_vec *const *args, unsigned n, uint32_t row)
+{
+    return kp_text_str(&FN_AT(struct kp_text, n, row));
+}
+
+static inline int32_t int_at(const struct kp_vec *const *args, unsigned n, uint32_t row)
+{
+    return FN_AT(int32_t, n, row);
+}
+
+static bool fails(struct kp_call *call, struct kp_vec *out, uint32_t row, const char *name, int32_t value)
+{
+    if (!kp_vec_is_null(out, row))
+        kp_call_fail(call, row, "22023", "invalid value for parameter \"%s\": %d", name, value);
+    return true;
+}
+
+/* ---- regexp_match ---- */
+
+static void add_group(struct kp_array_builder *builder, struct kp_str text, const size_t *groups, unsigned group)
+{
+    struct kp_text part = kp_text_make("", 0);
+    bool is = groups[2 * group] != (size_t)-1;
+    if (is)
+        part = kp_text_make(text.ptr + groups[2 * group], groups[2 * group + 1] - groups[2 * group]);
+    kp_array_add(builder, is ? &part : NULL);
+}
+
+static void regexp_match(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    struct kp_pattern compiled = {0};
+    struct kp_array_builder builder = {.element = KP_TEXT};
+    bool owned = false;
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_str text = text_at(args, 0, i);
+        bool fold = false, global = false;
+        size_t groups[2 * KP_PATTERN_GROUPS_MAX];
+        bool good = (call->arg_count < 3 || kp_pattern_flags(call, out, i, text_at(args, 2, i), &fold, &global)) &&
+                    kp_pattern_compile(call, out, i, text_at(args, 1, i), fold, &compiled);
+        if (good && global && !kp_vec_is_null(out, i))
+            kp_call_fail(call, i, "22023", "regexp_match() does not support the \"global\" option");
+        unsigned count = good ? KP_MIN(kp_regex_groups(compiled.regex), (unsigned)KP_PATTERN_GROUPS_MAX - 1) : 0;
+        bool found = good && kp_regex_search(compiled.regex, text.ptr, text.len, 0, groups, count + 1);
+        for (unsigned g = count ? 1 : 0; found && g <= count; g++)
+            add_group(&builder, text, groups, g);
+        ((struct kp_text *)out->data)[i] = kp_array_make(&builder, call->arena);
+        if (good && !found && !kp_vec_is_null(out, i))
+            fn_set_null(call, out, i, &owned);
+    }
+    kp_array_builder_finish(&builder);
+    kp_pattern_finish(&compiled);
+}
+
+static void split_to_array(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    struct kp_pattern compiled = {0};
+    struct kp_array_builder builder = {.element = KP_TEXT};
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_str text = text_at(args, 0, i), piece;
+        bool fold = false, global = false;
+        bool good = (call->arg_count < 3 || kp_pattern_flags(call, out, i, text_at(args, 2, i), &fold, &global)) &&
+                    kp_pattern_compile(call, out, i, text_at(args, 1, i), fold, &compiled);
+        if (good && global && !kp_vec_is_null(out, i))
+            kp_call_fail(call, i, "22023", "regexp_split_to_array() does not support the \"global\" option");
+        struct kp_pieces pieces = {.text = text};
+        while (good && kp_pieces_next(&pieces, compiled.regex, &piece)) {
+            struct kp_text part = kp_text_make(piece.ptr, piece.len);
+            kp_array_add(&builder, &part);
+        }
+        ((struct kp_text *)out->data)[i] = kp_array_make(&builder, call->arena);
+    }
+    kp_array_builder_finish(&builder);
+    kp_pattern_finish(&compiled);
+}
+
+/* ---- the n-th match from a position: count, instr, substr, replace ---- */
+
+struct search {
+    struct kp_str text;
+    size_t start;
+    int32_t n, group;
+    bool fold;
+};
+
+/* Arguments (text, pattern, start, n, …); a start behind the end finds nothing. */
+static bool read_start(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, uint32_t row,
+                       struct search *search)
+{
+    search->text = text_at(args, 0, row);
+    if (call->arg_count > 2) {
+        int32_t start = int_at(args, 2, row);
+        if (start < 1)
+            return !fails(call, out, row, "start", start);
+        size_t characters = kp_utf8_length(search->text.ptr, search->text.len);
+        search->start = (size_t)start - 1 > characters
+                            ? search->text.len + 1
+                            : kp_utf8_offset(search->text.ptr, search->text.len, (size_t)start - 1);
+    }
+    return true;
+}
+
+/* The n-th match; groups has room for all. */
+static bool find(const struct search *search, const struct kp_regex *regex, size_t *groups)
+{
+    size_t at = search->start;
+    unsigned count = KP_MIN(kp_regex_groups(regex) + 1, (unsigned)KP_PATTERN_GROUPS_MAX);
+    for (int32_t n = 1; at <= search->text.len; n++) {
+        if (!kp_regex_search(regex, search->text.ptr, search->text.len, at, groups, count))
+            return false;
+        if (n == search->n)
+            return true;
+        at = kp_pattern_behind(search->text, groups);
+    }
+    return false;
+}
+
+static void count_from(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    struct kp_pattern compiled = {0};
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct search search = {0};
+        bool fold = false;
+        int32_t found = 0;
+        bool good = read_start(call, args, out, i, &search) &&
+                    (call->arg_count < 4 || kp_pattern_flags(call, out, i, text_at(args, 3, i), &fold, NULL)) &&
+                    kp_pattern_compile(call, out, i, text_at(args, 1, i), fold, &compiled);
+        size_t groups[2], at = search.start;
+        while (good && at <= search.text.len &&
+               kp_regex_search(compiled.regex, search.text.ptr, search.text.len, at, groups, 1)) {
+            found++;
+            at = kp_pattern_behind(search.text, groups);
+        }
+        ((int32_t *)out->data)[i] = found;
+    }
+    kp_pattern_finish(&compiled);
+}
+
+/* regexp_instr(text, pattern, start, n, endoption, flags, subexpression) and regexp_substr(text, pattern, start, n,
+ * flags, subexpression): the group's place. */
+static bool locate(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, uint32_t row,
+                   int32_t option, unsigned flags_arg, struct kp_pattern *compiled, struct search *search,
+                   size_t *ret_from, size_t *ret_end)
+{
+    size_t groups[2 * KP_PATTERN_GROUPS_MAX];
+    *search = (struct search){.n = 1};
+    if (!read_start(call, args, out, row, search))
+        return false;
+    if (call->arg_count > 3 && (search->n = int_at(args, 3, row)) < 1)
+        return !fails(call, out, row, "n", search->n);
+    if (option < 0 || option > 1)
+        return !fails(call, out, row, "endoption", option);
+    if (call->arg_count > flags_arg + 1 && (search->group = int_at(args, flags_arg + 1, row)) < 0)
+        return !fails(call, out, row, "subexpr", search->group);
+    if (call->arg_count > flags_arg &&
+        !kp_pattern_flags(call, out, row, text_at(args, flags_arg, row), &search->fold, NULL))
+        return false;
+    if (!kp_pattern_compile(call, out, row, text_at(args, 1, row), search->fold, compiled))
+        return false;
+    if ((unsigned)search->group > kp_regex_groups(compiled->regex) || search->group >= KP_PATTERN_GROUPS_MAX ||
+        !find(search, compiled->regex, groups) || groups[2 * search->group] == (size_t)-1)
+        return false;
+    *ret_from = groups[2 * search->group];
+    *ret_end = groups[2 * search->group + 1];
+    return true;
+}
+
+static void regexp_instr(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    struct kp_pattern compiled = {0};
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct search search;
+        size_t from, end;
+        int32_t option = call->arg_count > 4 ? int_at(args, 4, i) : 0;
+        ((int32_t *)out->data)[i] = 0;
+        if (locate(call, args, out, i, option, 5, &compiled, &search, &from, &end))
+            ((int32_t *)out->data)[i] = (int32_t)kp_utf8_length(search.text.ptr, option ? end : from) + 1;
+    }
+    kp_pattern_finish(&compiled);
+}
+
+static void regexp_substr(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    struct kp_pattern compiled = {0};
+    bool owned = false;
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct search search;
+        size_t from, end;
+        uint32_t errors = call->error_count;
+        struct kp_text *to = (struct kp_text *)out->data + i;
+        *to = kp_text_make("", 0);
+        if (locate(call, args, out, i, 0, 4, &compiled, &search, &from, &end))
+            *to = kp_text_make(search.text.ptr + from, end - from);
+        else if (call->error_count == errors && !kp_vec_is_null(out, i))
+            fn_set_null(call, out, i, &owned);
+    }
+    kp_pattern_finish(&compiled);
+}
+
+/* ---- SIMILAR TO ---- */
+
+/*
+ * SQL's pattern as a regular expression: % is any text, _ any character, ^ $ . \ are themselves, an escape before a
+ * double quote parts the pattern for substring(… SIMILAR …) into three.
+ */
+static bool similar(struct kp_str pattern, struct kp_str escape, struct kp_buf *out, const char **ret_failure)
+{
+    bool in_brackets = false, after_escape = false;
+    int quotes = 0;
+    kp_buf_append_text(out, "^(?:");
+    for (size_t i = 0; i < pattern.len; i++) {
+        char c = pattern.ptr[i];
+        bool is_escape =
+            escape.len && i + escape.len <= pattern.len && memcmp(pattern.ptr + i, escape.ptr, escape.len) == 0;
+        if (after_escape) {
+            if (c == '"' && !in_brackets) {
+                if (quotes == 0)
+                    kp_buf_append_text(out, "){1,1}?(");
+                else if (quotes == 1)
+                    kp_buf_append_text(out, "){1,1}(?:");
+                else {
+                    *ret_failure =
+                        "SQL regular expression may not contain more than two escape-double-quote separators";
+                    return false;
+                }
+                quotes++;
+            } else {
+                kp_buf_append_byte(out, '\\');
+                kp_buf_append_byte(out, (uint8_t)c);
+            }
+            after_escape = false;
+        } else if (is_escape) {
+            after_escape = true;
+            i += escape.len - 1;
+        } else if (in_brackets) {
+            if (c == '\\')
+                kp_buf_append_byte(out, '\\');
+            kp_buf_append_byte(out, (uint8_t)c);
+            in_brackets = c != ']';
+        } else if (c == '[') {
+            kp_buf_append_byte(out, (uint8_t)c);
+            in_brackets = true;
+        } else if (c == '%') {
+            kp_buf_append_text(out, ".*");
+        } else if (c == '_') {
+            kp_buf_append_byte(out, '.');
+        } else if (c == '(') {
+            kp_buf_append_text(out, "(?:");
+        } else if (c == '\\' || c == '.' || c == '^' || c == '$') {
+            kp_buf_append_byte(out, '\\');
+            kp_buf_append_byte(out, (uint8_t)c);
+        } else {
+            kp_buf_append_byte(out, (uint8_t)c);
+        }
+    }
+    kp_buf_append_text(out, ")$");
+    return true;
+}
+
+static void similar_to_escape(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    struct kp_buf buf = {0};
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_str escape = KP_STR("\\");
+        const char *failure = NULL;
+        if (call->arg_count > 1)
+            escape = text_at(args, 1, i);
+        buf.len = 0;
+        if (escape.len && kp_utf8_length(escape.ptr, escape.len) > 1)
+            fn_fail_text(call, out, i, "22025", "invalid escape string");
+        else if (!similar(text_at(args, 0, i), escape, &buf, &failure))
+            fn_fail_text(call, out, i, "2200C", failure);
+        ((struct kp_text *)out->data)[i] = fn_text(call, buf.data, buf.len);
+    }
+    kp_buf_finish(&buf);
+}
+
+#define FUNCTION(name_, count_, ret_, kernel_, doc_, ...)                                                              \
+    {                                                                                                                  \
+        .name = name_, .kind = KP_FUNC_FUNCTION, .flags = KP_STRICT | KP_CAN_FAIL, .arg_count = count_,                \
+        .args = {KP_TEXT, KP_TEXT, __VA_ARGS__}, .ret = ret_, .kernel = kernel_, .doc = doc_                           \
+    }
+
+static const struct kp_func funcs[] = {
+    FUNCTION("regexp_match", 2, KP_TEXT_ARRAY, regexp_match, "groups of the first match", KP_TYPE_NONE),
+    FUNCTION("regexp_match", 3, KP_TEXT_ARRAY, regexp_match, "groups of the first match", KP_TEXT),
+    FUNCTION("regexp_split_to_array", 2, KP_TEXT_ARRAY, split_to_array, "pieces between matches", KP_TYPE_NONE),
+    FUNCTION("regexp_split_to_array", 3, KP_TEXT_ARRAY, split_to_array, "pieces between matches", KP_TEXT),
+    FUNCTION("regexp_count", 3, KP_INT4, count_from, "how often it matches from a position", KP_INT4),
+    FUNCTION("regexp_count", 4, KP_INT4, count_from, "how often it matches from a position", KP_INT4, KP_TEXT),
+    FUNCTION("regexp_instr", 2, KP_INT4, regexp_instr, "where the first match is, 0 nowhere", KP_TYPE_NONE),
+    FUNCTION("regexp_instr", 3, KP_INT4, regexp_instr, "where the first match from a position is", KP_INT4),
+    FUNCTION("regexp_instr", 4, KP_INT4, regexp_instr, "where the n-th match is", KP_INT4, KP_INT4),
+    FUNCTION("regexp_instr", 5, KP_INT4, regexp_instr, "where the n-th match is, or ends", KP_INT4, KP_INT4, KP_INT4),
+    FUNCTION("regexp_instr", 6, KP_INT4, regexp_instr, "where the n-th match is, or ends", KP_INT4, KP_INT4, KP_INT4,
+             KP_TEXT),
+    FUNCTION("regexp_instr", 7, KP_INT4, regexp_instr, "where a group of the n-th match is, or ends", KP_INT4, KP_INT4,
+             KP_INT4, KP_TEXT, KP_INT4),
+    FUNCTION("regexp_substr", 3, KP_TEXT, regexp_substr, "the first match from a position", KP_INT4),
+    FUNCTION("regexp_substr", 4, KP_TEXT, regexp_substr, "the n-th match", KP_INT4, KP_INT4),
+    FUNCTION("regexp_substr", 5, KP_TEXT, regexp_substr, "the n-th match", KP_INT4, KP_INT4, KP_TEXT),
+    FUNCTION("regexp_substr", 6, KP_TEXT, regexp_substr, "a group of the n-th match", KP_INT4, KP_INT4, KP_TEXT,
+             KP_INT4),
+    FN_UNARY("similar_to_escape", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, similar_to_escape,
+             "SIMILAR TO's pattern as a regular expression"),
+    FN_BINARY("similar_to_escape", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, KP_TEXT,
+              similar_to_escape, "SIMILAR TO's pattern as a regular expression"),
+};
+KP_FUNCTIONS(regex_more, funcs);

@@ -1,0 +1,188 @@
+/*
+ * PostgreSQL's regular expressions in RE2's words.
+ *
+ * A pattern is compiled once when it is constant, else whenever it differs from the row before. What RE2 cannot do, or
+ * would do otherwise than PostgreSQL (non-greedy repetition, since we match the longest; word boundaries; embedded
+ * options), is refused with 0A000 rather than answered wrongly. Character classes are translated to Unicode's.
+ */
+#include "vec/regex.h"
+
+/* PostgreSQL's classes are Unicode's where RE2's are ASCII's. */
+static const struct {
+    const char *name, *members; /* inside brackets */
+} classes[] = {
+    {"[:alpha:]", "\\p{L}"},    {"[:alnum:]", "\\p{L}\\p{N}"}, {"[:upper:]", "\\p{Lu}"},
+    {"[:lower:]", "\\p{Ll}"},   {"[:digit:]", "0-9"},          {"[:space:]", "\\s\\x0b"},
+    {"[:punct:]", "[:punct:]"}, {"[:xdigit:]", "[:xdigit:]"},  {"[:blank:]", " \\t"},
+};
+
+/* The escape at *at (on the backslash), appended in RE2's words; false if it means something else there. */
+static bool translate_escape(struct kp_str pattern, size_t *at, bool in_class, struct kp_buf *out)
+{
+    char next = *at + 1 < pattern.len ? pattern.ptr[*at + 1] : 0;
+    *at += 2;
+    if (next == 'w') {
+        kp_buf_append_text(out, in_class ? "\\p{L}\\p{N}_" : "[\\p{L}\\p{N}_]");
+    } else if (next == 'W' && !in_class) {
+        kp_buf_append_text(out, "[^\\p{L}\\p{N}_]");
+    } else if (next == 0 || (next && strchr("WmMyYbBAZzQECGpPKcxuU0123456789", next))) {
+        return false;
+    } else {
+        kp_buf_append_byte(out, '\\');
+        kp_buf_append_byte(out, (uint8_t)next);
+    }
+    return true;
+}
+
+/* A bracket expression at *at, which moves behind it. */
+static bool translate_brackets(struct kp_str pattern, size_t *at, struct kp_buf *out)
+{
+    size_t i = *at + 1;
+    kp_buf_append_byte(out, '[');
+    if (i < pattern.len && pattern.ptr[i] == '^')
+        kp_buf_append_byte(out, (uint8_t)pattern.ptr[i++]);
+    for (size_t first = i; i < pattern.len && (pattern.ptr[i] != ']' || i == first);) {
+        if (pattern.ptr[i] == '\\') {
+            if (!translate_escape(pattern, &i, true, out))
+                return false;
+            continue;
+        }
+        if (pattern.ptr[i] != '[') {
+            if (pattern.ptr[i] == ']')
+                kp_buf_append_byte(out, '\\');
+            kp_buf_append_byte(out, (uint8_t)pattern.ptr[i++]);
+            continue;
+        }
+        char next = i + 1 < pattern.len ? pattern.ptr[i + 1] : 0;
+        if (next != ':' && next != '.' && next != '=') {
+            kp_buf_append_text(out, "\\[");
+            i++;
+            continue;
+        }
+        size_t known = 0;
+        while (known < KP_COUNT(classes) &&
+               (strlen(classes[known].name) > pattern.len - i ||
+                memcmp(pattern.ptr + i, classes[known].name, strlen(classes[known].name)) != 0))
+            known++;
+        if (known == KP_COUNT(classes))
+            return false;
+        kp_buf_append_text(out, classes[known].members);
+        i += strlen(classes[known].name);
+    }
+    if (i == pattern.len)
+        return true; /* RE2 will say that the bracket is missing */
+    kp_buf_append_byte(out, ']');
+    *at = i + 1;
+    return true;
+}
+
+/* The pattern in RE2's words; else the construct that RE2 lacks or reads otherwise. */
+static const char *translate(struct kp_str pattern, struct kp_buf *out)
+{
+    for (size_t i = 0; i < pattern.len;) {
+        char c = pattern.ptr[i], next = i + 1 < pattern.len ? pattern.ptr[i + 1] : 0;
+        if (c == '\\') {
+            if (!translate_escape(pattern, &i, false, out))
+                return "escape";
+        } else if (c == '[') {
+            size_t start = i;
+            if (!translate_brackets(pattern, &i, out))
+                return "bracket expression";
+            if (i == start)
+                return NULL;
+        } else if (next == '?' && strchr("*+?}", c)) {
+            return "non-greedy repetition";
+        } else if (c == '(' && next == '?' && !(i + 2 < pattern.len && pattern.ptr[i + 2] == ':')) {
+            return "group with options or look-around";
+        } else if (i == 0 && c == '*' && next == '*') {
+            return "director";
+        } else {
+            kp_buf_append_byte(out, (uint8_t)c);
+            i++;
+        }
+    }
+    return NULL;
+}
+
+bool kp_pattern_compile(struct kp_call *call, const struct kp_vec *out, uint32_t row, struct kp_str pattern, bool fold,
+                        struct kp_pattern *compiled)
+{
+    if (compiled->set && compiled->fold == fold && kp_str_equal(compiled->pattern, pattern))
+        return compiled->regex != NULL;
+    kp_regex_destroy(compiled->regex);
+    *compiled = (struct kp_pattern){.pattern = pattern, .fold = fold, .set = false};
+    if (out && kp_vec_is_null(out, row))
+        return false;
+    struct kp_buf translated = {0};
+    kp_buf_reserve(&translated, 1);
+    const char *construct = translate(pattern, &translated);
+    char error[128];
+    if (!construct)
+        compiled->regex = kp_regex_create((const char *)translated.data, translated.len, fold, error, sizeof error);
+    kp_buf_finish(&translated);
+    if (construct) {
+        kp_call_fail(call, row, "0A000", "regular expression construct is not supported: %s", construct);
+        return false;
+    }
+    if (!compiled->regex)
+        kp_call_fail(call, row, "2201B", "invalid regular expression: %s", error);
+    compiled->set = compiled->regex != NULL;
+    return compiled->regex != NULL;
+}
+
+/* The next place to look: behind a match, one character on behind an empty one. */
+size_t kp_pattern_behind(struct kp_str text, const size_t *groups)
+{
+    size_t next = groups[1];
+    if (groups[0] == groups[1]) {
+        next++;
+        while (next < text.len && ((unsigned char)text.ptr[next] & 0xc0) == 0x80)
+            next++;
+    }
+    return next;
+}
+
+/* Flags i and g (c and s are what is usual); others are refused. */
+bool kp_pattern_flags(struct kp_call *call, const struct kp_vec *out, uint32_t row, struct kp_str flags, bool *fold,
+                      bool *global)
+{
+    for (size_t i = 0; i < flags.len; i++) {
+        char c = flags.ptr[i];
+        if (c == 'i')
+            *fold = true;
+        else if (c == 'c')
+            *fold = false;
+        else if (c == 'g' && global)
+            *global = true;
+        else if (c != 's') {
+            size_t len = 1;
+            while (i + len < flags.len && ((uint8_t)flags.ptr[i + len] & 0xc0) == 0x80)
+                len++;
+            if (!out || !kp_vec_is_null(out, row))
+                kp_call_fail(call, row, "22023", "invalid regular expression option: \"%.*s\"", (int)len,
+                             flags.ptr + i);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool kp_pieces_next(struct kp_pieces *pieces, const struct kp_regex *regex, struct kp_str *ret_piece)
+{
+    size_t groups[2];
+    if (pieces->done)
+        return false;
+    while (pieces->at <= pieces->text.len &&
+           kp_regex_search(regex, pieces->text.ptr, pieces->text.len, pieces->at, groups, 1)) {
+        bool empty = groups[0] == groups[1];
+        pieces->at = kp_pattern_behind(pieces->text, groups);
+        if (empty && (groups[0] == pieces->from || groups[0] >= pieces->text.len))
+            continue;
+        *ret_piece = (struct kp_str){pieces->text.ptr + pieces->from, groups[0] - pieces->from};
+        pieces->from = groups[1];
+        return true;
+    }
+    *ret_piece = (struct kp_str){pieces->text.ptr + pieces->from, pieces->text.len - pieces->from};
+    pieces->done = true;
+    return true;
+}
