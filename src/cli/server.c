@@ -61,6 +61,9 @@ static enum kp_code serve(const struct kp_config *config, const sigset_t *signal
                                     .memory_bytes = kp_config_int(config, KP_CONFIG_MEMORY),
                                     .step_bytes_max = (uint64_t)kp_config_int(config, KP_CONFIG_STEP_BYTES),
                                     .log_tail_bytes = (uint64_t)kp_config_int(config, KP_CONFIG_LOG_TAIL),
+                                    .columns_pool_bytes = (uint64_t)kp_config_int(config, KP_CONFIG_COLUMNS_MEMORY),
+                                    .columns_disk_bytes = (uint64_t)kp_config_int(config, KP_CONFIG_COLUMNS_DISK),
+                                    .no_columns = kp_config_int(config, KP_CONFIG_COLUMNS_DISK) == 0,
                                     .unsafe_no_sync = kp_config_bool(config, KP_CONFIG_UNSAFE_NO_SYNC),
                                     .notice = notice};
     struct kp_error why;

@@ -245,6 +245,18 @@ static void test_same_answers(void **state)
     compare(&with, &without);
     assert_true(totals_of(&with).loads > 20);
     assert_int_equal(totals_of(&with).damaged, 0);
+    struct kp_buf history = {0};
+    run(&with,
+        "SELECT field, type, encoding, least, largest FROM kappa.history WHERE field IN ('auction', 'channel', "
+        "'share') ORDER BY field",
+        &history);
+    assert_string_equal((char *)history.data, "auction,integer,frame,1000,1036\nchannel,text,dictionary,Apple,Google\n"
+                                              "share,double precision,dictionary,null,null\n");
+    run(&with,
+        "SELECT topic, count(DISTINCT rows), min(chunks) > 1, sum(bytes) > 1000 FROM kappa.history GROUP BY topic",
+        &history);
+    assert_string_equal((char *)history.data, "events,2,t,t\n");
+    kp_buf_finish(&history);
     close_db(&with);
     shell("rm -r %s/columns", with.dir);
     open_db(&with);

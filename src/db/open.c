@@ -113,6 +113,7 @@ static enum kp_code open_columns(struct kp_db *db, struct kp_error *err)
         .os = db->os,
         .dir = db->dir,
         .generation = kp_log_generation(db->log),
+        .decoder_version = KP_DECODER_VERSION,
         .position = kp_log_position(db->log),
         .unsynced = db->options.unsafe_no_sync,
         .pool_bytes = db->options.columns_pool_bytes ? db->options.columns_pool_bytes : (uint64_t)256 << 20,

@@ -54,6 +54,10 @@ extern const struct kp_system_table kp_system_kappa[], kp_system_pg[], kp_system
 extern const size_t kp_system_kappa_count, kp_system_pg_count, kp_system_proc_count, kp_system_info_count,
     kp_system_never_count;
 
+/* kappa.history: system_history.c */
+KP_MUST enum kp_code kp_system_fill_history(struct kp_session *session, struct kp_system_rows *rows,
+                                            struct kp_error *err);
+
 /* ---- numbers of things, as pg_catalog shows them ---- */
 enum {
     KP_OID_PG_CATALOG = 11,

@@ -26,13 +26,10 @@
  *   28  4  column, 0xffffffff: the rows            16  8  end: position
  *   32 16  set                                     24  4  rows
  *   48  4  file number, from 1                     28  4  of these NULL
- *   52 12  zero                                    32  8  payload bytes, padding included
- *   64 64  the field's name, zeros behind          40  4  CRC-32C of the payload
- *  128 64  its type's name, zeros behind           44  4  Bloom filter's bytes: 0 or a power of two, 64 at least
- *  192 60  zero                                    48  4  CRC-32C of the Bloom filter
- *  252  4  CRC-32C of bytes 0 to 251               52  4  width: bits of a code
- *                                                  56  8  base
- *                                                  64  8  factor
+ *   52  4  version of the decoder; 56  8  zero                                    32  8  payload bytes, padding
+ * included 64 64  the field's name, zeros behind          40  4  CRC-32C of the payload 128 64  its type's name, zeros
+ * behind           44  4  Bloom filter's bytes: 0 or a power of two, 64 at least 192 60  zero 48  4  CRC-32C of the
+ * Bloom filter 252  4  CRC-32C of bytes 0 to 251               52  4  width: bits of a code 56  8  base 64  8  factor
  *                                                  72  4  entries of the dictionary; of a rows' chunk: batches
  *                                                  76  4  of a rows' chunk: dead letters
  *                                                  80  4  where in the payload NULLs are, 0xffffffff: none
@@ -128,7 +125,8 @@ struct kp_column_file_header {
     uint32_t column;
     uint64_t set[2];
     uint32_t file_number;
-    uint32_t zero[3];
+    uint32_t decoder_version;
+    uint32_t zero[2];
     char field[64];
     char type[64];
     uint8_t zeros[60];

@@ -166,9 +166,10 @@ static bool file_header_right(const struct kp_column *column, const struct kp_co
     return memcmp(header->magic, KP_COLUMN_MAGIC, sizeof header->magic) == 0 && header->format == KP_COLUMN_FORMAT &&
            header->header_bytes == sizeof *header &&
            kp_crc32c(0, header, offsetof(struct kp_column_file_header, crc)) == header->crc &&
-           header->generation == set->columns->generation && header->topic == set->topic &&
-           header->column == column->number && header->set[0] == set->name.lo && header->file_number == file &&
-           header->field[sizeof header->field - 1] == '\0' && header->type[sizeof header->type - 1] == '\0';
+           header->generation == set->columns->generation && header->decoder_version == set->columns->decoder_version &&
+           header->topic == set->topic && header->column == column->number && header->set[0] == set->name.lo &&
+           header->file_number == file && header->field[sizeof header->field - 1] == '\0' &&
+           header->type[sizeof header->type - 1] == '\0';
 }
 
 static void take_chunk(struct kp_column *column, const struct kp_column_chunk_header *header, uint32_t file,
@@ -338,7 +339,8 @@ static void make_header(const struct kp_column *column, const struct kp_column_f
                                              .topic = set->topic,
                                              .column = column->number,
                                              .set = {set->name.lo, set->name.hi},
-                                             .file_number = file};
+                                             .file_number = file,
+                                             .decoder_version = set->columns->decoder_version};
     memcpy(header->magic, KP_COLUMN_MAGIC, sizeof header->magic);
     if (field) {
         struct kp_buf type = {0};
@@ -500,6 +502,7 @@ enum kp_code kp_columns_open(const struct kp_columns_options *options, struct kp
     *columns = (struct kp_columns){.os = options->os,
                                    .dir = kp_alloc(len),
                                    .generation = options->generation,
+                                   .decoder_version = options->decoder_version,
                                    .position = options->position,
                                    .unsynced = options->unsynced,
                                    .pool_bytes_max = options->pool_bytes,
@@ -582,6 +585,7 @@ static void describe(struct kp_column *column, struct kp_column_stats *stats)
     *stats = (struct kp_column_stats){.topic = column->set->topic,
                                       .number = column->number,
                                       .set = column->set->name,
+                                      .decoder_version = column->set->columns->decoder_version,
                                       .field = column->field,
                                       .type = column->type,
                                       .physical = column->physical,

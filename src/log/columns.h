@@ -25,14 +25,15 @@ enum { KP_COLUMN_CHUNK_ROWS = 65536 /* about: a chunk is cut between groups of r
 
 struct kp_columns;
 struct kp_columns_options {
-    struct kp_os *os;    /* borrowed */
-    const char *dir;     /* of the log: "columns" is made in it when first needed */
-    uint64_t generation; /* of the log: files of another one are none of ours */
-    int64_t position;    /* the log's end: chunks cannot reach beyond */
-    bool unsynced;       /* the log may lose its end in a crash: columns go too */
-    uint64_t pool_bytes; /* loaded chunks; what is pinned may exceed it */
-    uint64_t disk_bytes; /* of all files */
-    uint32_t chunk_rows; /* 0: KP_COLUMN_CHUNK_ROWS; less for tests */
+    struct kp_os *os;         /* borrowed */
+    const char *dir;          /* of the log: "columns" is made in it when first needed */
+    uint64_t generation;      /* of the log: files of another one are none of ours */
+    uint32_t decoder_version; /* files of another one are of no use */
+    int64_t position;         /* the log's end: chunks cannot reach beyond */
+    bool unsynced;            /* the log may lose its end in a crash: columns go too */
+    uint64_t pool_bytes;      /* loaded chunks; what is pinned may exceed it */
+    uint64_t disk_bytes;      /* of all files */
+    uint32_t chunk_rows;      /* 0: KP_COLUMN_CHUNK_ROWS; less for tests */
 };
 KP_MUST enum kp_code kp_columns_open(const struct kp_columns_options *options, struct kp_columns **ret_columns,
                                      struct kp_error *err);
@@ -109,7 +110,8 @@ void kp_column_fill_reach(struct kp_column_fill *fill, int64_t position);
 struct kp_column_stats {
     uint32_t topic, number; /* KP_COLUMN_ROWS: the rows */
     struct kp_hash128 set;
-    const char *field, *type;   /* until the next call of each */
+    const char *field, *type; /* until the next call of each */
+    uint32_t decoder_version;
     uint32_t chunks, encodings; /* encodings: a bit for each that is in use */
     enum kp_column_physical physical;
     uint64_t rows, bytes, pool_bytes;

@@ -69,6 +69,7 @@ struct kp_columns {
     struct kp_os *os;
     char *dir;
     uint64_t generation;
+    uint32_t decoder_version;
     int64_t position;
     bool unsynced, have_dir, write_failed;
     uint64_t pool_bytes_max, disk_bytes_max;
