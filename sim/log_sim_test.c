@@ -53,8 +53,13 @@ struct history {
     bool calm;          /* no faults but those planned outside */
     bool broken;        /* a call failed: only a restart helps */
     char failure[1200]; /* the first thing that is not as it should be */
-    unsigned crashes, acknowledged;
+    unsigned crashes, acknowledged, steps;
 };
+
+/* Set while the log is being read: by pread_beside. */
+static struct history *reading_history;
+static enum kp_code (*plain_pread)(void *ctx, struct kp_file *file, void *bytes, size_t len, uint64_t offset,
+                                   size_t *ret_len, struct kp_error *err);
 
 #define CHECK(history, condition, ...)                                                                                 \
     do {                                                                                                               \
@@ -67,15 +72,57 @@ static bool failed(const struct history *history)
     return history->failure[0];
 }
 
+static void maintain(struct history *history);
+
+/* While a reader is about to read from a file, the log is maintained now and then: as if by another thread. */
+static enum kp_code pread_beside(void *ctx, struct kp_file *file, void *bytes, size_t len, uint64_t offset,
+                                 size_t *ret_len, struct kp_error *err)
+{
+    struct history *history = reading_history;
+    if (history && kp_sim_below(history->sim, 6) == 0) {
+        reading_history = NULL;
+        maintain(history);
+        reading_history = history;
+    }
+    return plain_pread(ctx, file, bytes, len, offset, ret_len, err);
+}
+
+static void begin_reading(struct history *history)
+{
+    reading_history = history->log ? history : NULL;
+}
+
+static void end_reading(void)
+{
+    reading_history = NULL;
+}
+
+/* Small files, sealed soon; some partitions get extents of their own. Little stays in memory. */
+static struct kp_log_options log_options(struct history *history)
+{
+    struct kp_os *os = kp_sim_os(history->sim);
+    if (os->pread != pread_beside) {
+        plain_pread = os->pread;
+        os->pread = pread_beside;
+    }
+    return (struct kp_log_options){.os = os,
+                                   .tail_bytes = 1,
+                                   .dir = DIR,
+                                   .no_threads = true,
+                                   .journal_file_bytes = 48 << 10,
+                                   .seal_bytes = 64 << 10,
+                                   .extent_own_bytes = 16 << 10};
+}
+
 /* ---- checking ---- */
 
-/* Was it trimmed? */
+/* Was it trimmed, or its topic dropped? */
 static bool gone(const struct history *history, const struct sent *sent)
 {
     for (size_t i = 0; i < history->topic_count; i++)
         if (history->topics[i].alive && history->topics[i].id == sent->topic)
             return sent->base_offset + sent->records <= history->topics[i].start_offset[sent->partition];
-    return false;
+    return true;
 }
 
 /* Is nothing left of its group behind it? */
@@ -112,8 +159,10 @@ static size_t check_reads(struct history *history)
     for (int64_t position = 0; !failed(history);) {
         struct kp_log_span span;
         struct kp_error err;
+        begin_reading(history);
         enum kp_code code = kp_log_read(history->log, position, INT64_MAX,
                                         1 + (size_t)kp_sim_below(history->sim, 300000), NULL, 0, &span, &err);
+        end_reading();
         CHECK(history, code == KP_OK, "read at %lld: %s", (long long)position, err.message);
         if (code != KP_OK)
             break;
@@ -136,6 +185,32 @@ static size_t check_reads(struct history *history)
     return index;
 }
 
+/* Fetches from somewhere on: batches without a gap, the first holds the offset. */
+static void check_fetch(struct history *history, const struct topic *topic, uint32_t p,
+                        const struct kp_partition_info *info)
+{
+    struct kp_buf out = {0};
+    struct kp_error err;
+    int64_t offset =
+        info->start_offset + (int64_t)kp_sim_below(history->sim, (uint64_t)(info->end_offset - info->start_offset));
+    size_t bytes_max = 1 + (size_t)kp_sim_below(history->sim, 200000);
+    begin_reading(history);
+    enum kp_code code = kp_log_fetch(history->log, topic->id, p, offset, bytes_max, &out, &err);
+    end_reading();
+    CHECK(history, code == KP_OK && out.len, "fetch of offset %lld: %s", (long long)offset, err.message);
+    for (size_t at = 0; at < out.len && !failed(history);) {
+        struct kp_record_batch_info batch;
+        code = kp_record_batch_check(out.data + at, out.len - at, true, &batch, &err);
+        CHECK(history,
+              code == KP_OK && offset < batch.base_offset + batch.records &&
+                  (at ? batch.base_offset == offset : batch.base_offset <= offset),
+              "fetch of offset %lld gives another batch", (long long)offset);
+        at += batch.bytes;
+        offset = batch.base_offset + batch.records;
+    }
+    kp_buf_finish(&out);
+}
+
 static void check_partitions(struct history *history)
 {
     for (size_t i = 0; i < history->topic_count && !failed(history); i++) {
@@ -152,19 +227,7 @@ static void check_partitions(struct history *history)
                   (long long)topic->start_offset[p]);
             if (failed(history) || info.end_offset == info.start_offset)
                 continue;
-            struct kp_buf out = {0};
-            struct kp_record_batch_info batch;
-            int64_t offset = info.start_offset +
-                             (int64_t)kp_sim_below(history->sim, (uint64_t)(info.end_offset - info.start_offset));
-            enum kp_code code = kp_log_fetch(history->log, topic->id, p, offset, 1, &out, &err);
-            CHECK(history, code == KP_OK, "fetch of offset %lld: %s", (long long)offset, err.message);
-            if (code == KP_OK) {
-                code = kp_record_batch_check(out.data, out.len, true, &batch, &err);
-                CHECK(history,
-                      code == KP_OK && batch.base_offset <= offset && offset < batch.base_offset + batch.records,
-                      "fetch of offset %lld gives another batch", (long long)offset);
-            }
-            kp_buf_finish(&out);
+            check_fetch(history, topic, p, &info);
         }
     }
 }
@@ -190,9 +253,26 @@ static void settle_trims(struct history *history)
         }
 }
 
+/* A topic being made or dropped is there or not. */
+static void settle_topics(struct history *history)
+{
+    for (size_t i = 0; i < history->topic_count; i++) {
+        struct topic *topic = &history->topics[i];
+        struct kp_topic_info info;
+        bool there = kp_log_topic_find(history->log, topic->name, &info, NULL) == KP_OK;
+        CHECK(history, there == topic->alive || topic->maybe, "topic %s %s", topic->name,
+              there ? "is there again" : "is lost");
+        if (there)
+            topic->id = info.id;
+        topic->alive = there;
+        topic->maybe = false;
+    }
+}
+
 /* Decides what became of what was in flight, and checks the rest. */
 static void check_restarted(struct history *history)
 {
+    settle_topics(history);
     settle_trims(history);
     size_t sure = history->sent_count - history->maybe;
     size_t found = check_reads(history);
@@ -210,17 +290,6 @@ static void check_restarted(struct history *history)
     history->maybe = 0;
     CHECK(history, kp_log_position(history->log) == history->position, "the log ends at %lld instead of %lld",
           (long long)kp_log_position(history->log), (long long)history->position);
-    for (size_t i = 0; i < history->topic_count; i++) {
-        struct topic *topic = &history->topics[i];
-        struct kp_topic_info info;
-        bool there = kp_log_topic_find(history->log, topic->name, &info, NULL) == KP_OK;
-        CHECK(history, there == topic->alive || topic->maybe, "topic %s %s", topic->name,
-              there ? "is there again" : "is lost");
-        if (there)
-            topic->id = info.id;
-        topic->alive = there;
-        topic->maybe = false;
-    }
     check_partitions(history);
     struct kp_inspect_report report;
     struct kp_error err;
@@ -243,8 +312,7 @@ static void crash(struct history *history)
 static void restart(struct history *history, bool may_fault)
 {
     struct kp_sim *sim = history->sim;
-    struct kp_log_options options = {
-        .os = kp_sim_os(sim), .dir = DIR, .no_threads = true, .journal_file_bytes = 96 << 10};
+    struct kp_log_options options = log_options(history);
     if (!kp_sim_powered(sim)) /* the power went while the log was being closed */
         kp_sim_power_on(sim, KP_SIM_CUT_RANDOM);
     kp_sim_plan_cut(sim, 0, KP_SIM_CUT_RANDOM);
@@ -326,7 +394,7 @@ static void append_group(struct history *history)
     struct kp_buf batches[GROUP_MAX];
     size_t count = 1 + (size_t)kp_sim_below(sim, GROUP_MAX);
     /* of several blocks; more of them where a bug must be found that only they show */
-    bool big = kp_sim_below(sim, kp_log_planted ? 10 : 25) == 0;
+    bool big = kp_sim_below(sim, kp_log_planted == KP_PLANT_STALE_LEFT ? 3 : kp_log_planted ? 10 : 25) == 0;
     for (size_t i = 0; i < count; i++)
         if (!(topics[i] = some_topic(history)))
             return;
@@ -420,10 +488,31 @@ static void trim_partition(struct history *history)
     }
 }
 
+/* Sealing and what follows it: some steps, or all there is to do. A failure is the step's, not the log's, unless its
+ * record was lost. */
+static void maintain(struct history *history)
+{
+    if (history->broken || !kp_sim_powered(history->sim))
+        return;
+    for (uint64_t steps = 1 + kp_sim_below(history->sim, 4); steps > 0; steps--) {
+        bool did;
+        struct kp_error err;
+        enum kp_code code = kp_log_maintain(history->log, &did, &err);
+        CHECK(history, code == KP_OK || code == KP_IO || code == KP_FULL || code == KP_CLOSED, "maintenance: %s (%s)",
+              err.message, err.detail);
+        history->broken = kp_log_health(history->log, &err) != KP_OK;
+        if (code != KP_OK || !did)
+            break;
+        history->steps++;
+    }
+}
+
 static void operate(struct history *history)
 {
     struct kp_sim *sim = history->sim;
     uint64_t choice = kp_sim_below(sim, 100);
+    if (kp_sim_below(sim, 4) == 0)
+        maintain(history);
     if (!kp_sim_powered(sim)) {
         crash(history);
         kp_sim_power_on(sim, KP_SIM_CUT_RANDOM);
@@ -462,7 +551,8 @@ static void operate(struct history *history)
 }
 
 /* One history from a seed; false and why when the log did wrong. */
-static bool run_history(uint64_t seed, int operations, char *ret_failure, size_t failure_bytes, unsigned *ret_crashes)
+static bool run_history(uint64_t seed, int operations, char *ret_failure, size_t failure_bytes, unsigned *ret_crashes,
+                        unsigned *ret_steps)
 {
     struct history *history = kp_calloc(1, sizeof *history);
     history->sim = kp_sim_create(seed);
@@ -491,6 +581,7 @@ static bool run_history(uint64_t seed, int operations, char *ret_failure, size_t
     bool good = !failed(history);
     snprintf(ret_failure, failure_bytes, "%s", history->failure);
     *ret_crashes += history->crashes;
+    *ret_steps += history->steps;
     kp_log_close(history->log);
     kp_sim_destroy(history->sim);
     kp_free(history->sent);
@@ -507,15 +598,15 @@ static uint64_t setting(const char *name, uint64_t otherwise)
 static void histories(void **state)
 {
     uint64_t only = setting("KAPPA_SEED", 0), seeds = 24 * setting("KAPPA_TEST_SCALE", 1);
-    unsigned crashes = 0;
+    unsigned crashes = 0, steps = 0;
     for (uint64_t seed = only ? only : 1; seed <= (only ? only : seeds); seed++) {
         char failure[1200];
-        if (!run_history(seed, OPERATIONS, failure, sizeof failure, &crashes))
+        if (!run_history(seed, OPERATIONS, failure, sizeof failure, &crashes, &steps))
             fail_msg("seed %llu: %s (KAPPA_SEED=%llu repeats it)", (unsigned long long)seed, failure,
                      (unsigned long long)seed);
     }
-    print_message("%llu histories of %d operations, %u crashes\n", (unsigned long long)(only ? 1 : seeds), OPERATIONS,
-                  crashes);
+    print_message("%llu histories of %d operations, %u crashes, %u steps of sealing\n",
+                  (unsigned long long)(only ? 1 : seeds), OPERATIONS, crashes, steps);
 }
 
 /* A full disk refuses appends and nothing more: reads go on, and writes as soon as there is room. */
@@ -557,20 +648,21 @@ static void full_disk(void **state)
 /* A small fixed history; a fault may end it anywhere. */
 static void reference(struct history *history)
 {
-    for (int i = 0; i < 30 && !failed(history) && kp_sim_powered(history->sim) && !history->broken; i++) {
+    for (int i = 0; i < 45 && !failed(history) && kp_sim_powered(history->sim) && !history->broken; i++) {
         if (i % 10 == 0)
             make_topic(history);
         else if (i == 15) {
             kp_log_close(history->log);
             history->log = NULL;
-            struct kp_log_options options = {
-                .os = kp_sim_os(history->sim), .dir = DIR, .no_threads = true, .journal_file_bytes = 96 << 10};
+            struct kp_log_options options = log_options(history);
             if (kp_log_open(&options, &history->log, NULL) != KP_OK) {
                 history->log = NULL;
                 break;
             }
         } else
             append_group(history);
+        if (i % 3 == 2 && history->log)
+            maintain(history);
     }
 }
 
@@ -579,8 +671,8 @@ static bool run_reference(uint64_t at, enum kp_sim_cut mode, enum kp_code code, 
 {
     struct history *history = kp_calloc(1, sizeof *history);
     history->sim = kp_sim_create(7);
-    struct kp_log_options options = {
-        .os = kp_sim_os(history->sim), .dir = DIR, .no_threads = true, .journal_file_bytes = 96 << 10};
+    history->calm = true;
+    struct kp_log_options options = log_options(history);
     if (code == KP_OK)
         kp_sim_plan_cut(history->sim, at, mode);
     else
@@ -610,13 +702,17 @@ static void every_call(void **state)
 {
     char failure[1200];
     uint64_t at = 1;
+    uint64_t stride = setting("KAPPA_TEST_SCALE", 1) < 8 ? 6 : 1; /* in the soak each call in each mode */
     for (int mode = KP_SIM_CUT_RANDOM; mode < KP_SIM_CUT_MODES; mode++)
-        for (at = 1; run_reference(at, (enum kp_sim_cut)mode, KP_OK, failure, sizeof failure); at++)
+        for (at = 1 + (uint64_t)mode % stride; run_reference(at, (enum kp_sim_cut)mode, KP_OK, failure, sizeof failure);
+             at += stride)
             if (failure[0])
                 fail_msg("power cut at disk call %llu, mode %d: %s", (unsigned long long)at, mode, failure);
-    print_message("%llu disk calls, each a crash point in %d modes\n", (unsigned long long)at - 1, KP_SIM_CUT_MODES);
+    print_message("%llu disk calls, one in %llu a crash point in %d modes\n", (unsigned long long)at - 1,
+                  (unsigned long long)stride, KP_SIM_CUT_MODES);
     for (int full = 0; full < 2; full++)
-        for (at = 1; run_reference(at, KP_SIM_CUT_RANDOM, full ? KP_FULL : KP_IO, failure, sizeof failure); at++)
+        for (at = 1 + (uint64_t)(4 + full) % stride;
+             run_reference(at, KP_SIM_CUT_RANDOM, full ? KP_FULL : KP_IO, failure, sizeof failure); at += stride)
             if (failure[0])
                 fail_msg("failure of disk call %llu: %s", (unsigned long long)at, failure);
 }
@@ -633,13 +729,17 @@ static void planted(void **state)
         [KP_PLANT_CUT_EARLY] = "tail cut too early",
         [KP_PLANT_PARTIAL_GROUP] = "part of a group kept",
         [KP_PLANT_STALE_LEFT] = "stale blocks left behind a cut",
+        [KP_PLANT_STALE_TAKEN] = "stale blocks taken for live ones",
+        [KP_PLANT_RECYCLE_EARLY] = "recycled before the readers were gone",
+        [KP_PLANT_RECYCLE_FIRST] = "recycled before it was recorded",
+        [KP_PLANT_EXTENT_UNSYNCED] = "extents not synced",
     };
     for (int plant = KP_PLANT_NONE + 1; plant < KP_PLANT_COUNT; plant++) {
         kp_log_planted = (enum kp_log_plant)plant;
         char failure[1200] = "";
-        unsigned crashes = 0;
+        unsigned crashes = 0, steps = 0;
         uint64_t seed = 1;
-        while (seed <= 300 && run_history(seed, OPERATIONS, failure, sizeof failure, &crashes))
+        while (seed <= 300 && run_history(seed, OPERATIONS, failure, sizeof failure, &crashes, &steps))
             seed++;
         kp_log_planted = KP_PLANT_NONE;
         if (seed > 300)

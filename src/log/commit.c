@@ -9,61 +9,9 @@
  */
 #include "log/internal.h"
 
-#include "log/record_batch.h"
+#include "log/state.h"
 
 /* ---- publishing ---- */
-
-static enum kp_code apply_batch(struct kp_log *log, const struct kp_entry_header *entry, uint64_t location,
-                                struct kp_error *err)
-{
-    struct kp_topic *topic = kp_topics_get(&log->topics, entry->topic);
-    if (!topic || entry->partition >= topic->partition_count)
-        return kp_fail(err, KP_CORRUPT, NULL, "the log holds records of topic %u, partition %u, which was never made",
-                       entry->topic, entry->partition);
-    struct kp_partition *partition = &topic->partitions[entry->partition];
-    struct kp_record_batch_info info;
-    KP_TRY(kp_record_batch_check((const uint8_t *)(entry + 1), entry->payload_bytes, false, &info, err));
-    if (entry->base_offset != partition->end_offset || info.records != (int32_t)entry->records)
-        return kp_fail(err, KP_CORRUPT, NULL, "topic \"%s\", partition %u goes on at offset %lld instead of %lld",
-                       topic->name, entry->partition, (long long)entry->base_offset, (long long)partition->end_offset);
-    kp_partition_note(partition, location, entry->base_offset, entry->records, info.max_timestamp_ms,
-                      entry->payload_bytes);
-    topic->records += entry->records;
-    topic->bytes += entry->payload_bytes;
-    return KP_OK;
-}
-
-static enum kp_code apply_topic(struct kp_log *log, const struct kp_entry_header *entry, struct kp_error *err)
-{
-    const char *name = (const char *)(entry + 1);
-    if (entry->kind == KP_ENTRY_TOPIC_DROP) {
-        if (!kp_topics_get(&log->topics, entry->topic))
-            return kp_fail(err, KP_CORRUPT, NULL, "the log drops topic %u, which does not exist", entry->topic);
-        kp_topics_remove(&log->topics, entry->topic);
-        return KP_OK;
-    }
-    if (entry->topic <= log->topics.id_count || entry->partition < 1 || entry->partition > KP_PARTITIONS_MAX ||
-        entry->payload_bytes > KP_TOPIC_NAME_BYTES_MAX || kp_topics_find(&log->topics, name, entry->payload_bytes))
-        return kp_fail(err, KP_CORRUPT, NULL, "the log makes topic %u, which cannot be", entry->topic);
-    kp_topics_add(&log->topics, entry->topic, name, entry->payload_bytes, entry->partition, entry->base_offset);
-    return KP_OK;
-}
-
-static enum kp_code apply_trim(struct kp_log *log, const struct kp_entry_header *entry, struct kp_error *err)
-{
-    struct kp_topic *topic = kp_topics_get(&log->topics, entry->topic);
-    if (!topic || entry->partition >= topic->partition_count ||
-        entry->base_offset > topic->partitions[entry->partition].end_offset)
-        return kp_fail(err, KP_CORRUPT, NULL,
-                       "the log trims topic %u, partition %u before offset %lld, which cannot be", entry->topic,
-                       entry->partition, (long long)entry->base_offset);
-    uint64_t records, bytes;
-    kp_partition_trim(&topic->partitions[entry->partition], entry->base_offset, &records, &bytes);
-    topic->records -= records;
-    topic->bytes -= bytes;
-    atomic_store_explicit(&log->trimmed, true, memory_order_release);
-    return KP_OK;
-}
 
 static void add_mark(struct kp_log *log, const struct kp_block_header *block, uint64_t location)
 {
@@ -88,14 +36,12 @@ enum kp_code kp_log_apply(struct kp_log *log, const struct kp_block_header *bloc
     const char *wrong;
     uint64_t records = 0;
     while (kp_entry_walk_next(&walk, &entry, &wrong)) {
-        if (entry->kind == KP_ENTRY_BATCH)
-            KP_TRY(apply_batch(log, entry, location, err));
-        else if (entry->kind == KP_ENTRY_TOPIC_CREATE || entry->kind == KP_ENTRY_TOPIC_DROP)
-            KP_TRY(apply_topic(log, entry, err));
-        else if (entry->kind == KP_ENTRY_TRIM)
-            KP_TRY(apply_trim(log, entry, err));
+        if (entry->kind == KP_ENTRY_SEALED)
+            KP_TRY(kp_log_apply_sealed(log, entry, err));
         else
-            return kp_fail(err, KP_UNSUPPORTED, NULL, "the log holds an entry of the unknown kind %d", entry->kind);
+            KP_TRY(kp_topics_apply(&log->topics, entry, location, err));
+        if (entry->kind == KP_ENTRY_TRIM || entry->kind == KP_ENTRY_TOPIC_DROP)
+            atomic_store_explicit(&log->gaps, true, memory_order_release);
         records += entry->kind == KP_ENTRY_BATCH ? entry->records : 0;
     }
     if (wrong || records != block->records)
@@ -283,6 +229,7 @@ void kp_log_commit_some(struct kp_log *log)
 {
     size_t bytes;
     struct kp_open_block *blocks = take(log, &bytes), *unwritten = NULL;
+    uint64_t file_number = log->journal.end.file_number;
     log->committing = true;
     kp_mutex_unlock(&log->mutex);
 
@@ -299,6 +246,8 @@ void kp_log_commit_some(struct kp_log *log)
     } else if (code != KP_OK) { /* also when a group was written in part: what follows it could not be told apart */
         fail_all(log, refused ? unwritten : joined(done, unwritten), &err);
     }
+    if (log->journal.end.file_number != file_number)
+        kp_sealing_file_full(log);
     log->committing = false;
 }
 

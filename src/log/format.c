@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "log/plant.h"
 
 uint32_t kp_file_header_crc(const struct kp_file_header *header)
 {
@@ -24,7 +25,8 @@ const char *kp_block_header_wrong(const struct kp_block_header *header, uint64_t
         return "the header fails its checksum";
     if (header->generation != generation)
         return "it belongs to another log";
-    if (header->file_number != file_number || header->file_offset != file_offset)
+    if (kp_log_planted != KP_PLANT_STALE_TAKEN &&
+        (header->file_number != file_number || header->file_offset != file_offset))
         return "it belongs to another place";
     if (header->format != KP_JOURNAL_FORMAT)
         return "its format is unknown";

@@ -4,13 +4,17 @@
  * A log is a folder:
  *
  *     lock                  flock'ed by the process that has the log open for writing; holds its pid in decimal
- *     00000001.journal      the journal's files, numbered from 1 without gaps
- *     00000002.journal      …
- *     00000003.journal.new  a file being prepared: removed at the next start
+ *     00000003.journal      the journal's files, numbered from 1 without gaps; those that were sealed are gone
+ *     00000004.journal      …
+ *     00000005.journal.new  a file being prepared: removed at the next start
+ *     00000001.extent       what was sealed (log/extent.h)
  *
  * A file is made under its .new name, given its full size, its header written, synced, renamed, and the folder synced;
- * only then is it used. It never changes its size. Its first sector is the file's header (struct kp_file_header), then
- * blocks follow, each beginning at a multiple of 4096 bytes. What lies behind the last block is zeros or unwritten.
+ * only then is it used. It never changes its size. A file that was sealed is RECYCLED as one of the next: renamed to
+ * the new number's .new, the folder synced, the new header written, synced, renamed, the folder synced. So a file is
+ * always what its name says, and the blocks that it still holds are another file number's: STALE. Its first sector is
+ * the file's header (struct kp_file_header), then blocks follow, each beginning at a multiple of 4096 bytes. What lies
+ * behind the last block is zeros or unwritten.
  *
  *     file   | header 4096 | block | block        | block | zeros …                      |
  *     block  | header 128 | entry | entry | entry … | zeros up to a multiple of 4096     |
@@ -40,7 +44,8 @@
  * An entry's batch carries its base offset too, big-endian, in its own first 8 bytes (log/record_batch.h).
  * Kinds: a record batch; a topic made (payload: its name, `partition` holds the count of partitions, `base offset`
  * the time in µs); a topic dropped (no payload); a partition trimmed (`base offset`: its records before it are gone for
- * readers, for ever; no payload).
+ * readers, for ever; no payload); files sealed (payload: struct kp_sealed_head, and a struct kp_sealed_extent for every
+ * extent that counts from then on).
  *
  * GROUPS. One append is one atomic group. The last entry of a group has KP_ENTRY_GROUP_END. A group that does not fit
  * into what is left of a block begins a new one, and when it is larger than a block, every block but its last has
@@ -48,10 +53,24 @@
  * is cutting whole blocks. All blocks of a group lie in one file, which is made as large as it takes: so a full disk is
  * met before a group's first block. A group's entry is never split: a block with a large batch is as large as it.
  *
+ *   sealed head                                        sealed extent
+ *    0  8  first journal file that still counts         0  8  number
+ *    8  8  sequence of the last block before it         8  8  bytes of the file
+ *   16  4  CRC of that block's header                  16  4  kind (log/extent.h)
+ *   20  4  extents                                     20  4  CRC of its header
+ *   24  8  position behind what is sealed
+ *   32  8  log time of that block
+ *   40 32  bytes so far: of the record batches sealed, of journal for them, of extents, of merges
+ *
  * VALID. A block is the log's next one iff its magic, format and header CRC are right; generation, file number and
  * offset are those of the place it lies in; its sequence is the previous one plus 1 and `previous` is the previous
  * block's header CRC (0 for the first); sizes fit; and its payload's CRC is right. The next block lies right behind
  * it, or, when that one did not fit into the rest of the file, at 4096 in the next file.
+ *
+ * BEGINNING. The journal files that are there, but for some leftovers, end with a row of numbers without a gap. If it
+ * begins with file 1, that is where the log begins. Else the extent whose last sealed file is the one before it (or,
+ * when some of its sealed files are still there, the last of them) says what follows: sequence, position, state. The
+ * newest KP_ENTRY_SEALED, which is always behind that place, says which extents and files count; others are removed.
  *
  * RECOVERY walks the chain to the first place where there is no valid next block. What is there is told apart:
  *   - a block beyond it, in this file within the largest block's size or in a later file, is valid by its header and
@@ -90,7 +109,13 @@ enum kp_block_flags {
     KP_BLOCK_CLOSED = 8     /* no entries: the log was closed behind it */
 };
 
-enum kp_entry_kind { KP_ENTRY_BATCH = 1, KP_ENTRY_TOPIC_CREATE = 2, KP_ENTRY_TOPIC_DROP = 3, KP_ENTRY_TRIM = 4 };
+enum kp_entry_kind {
+    KP_ENTRY_BATCH = 1,
+    KP_ENTRY_TOPIC_CREATE = 2,
+    KP_ENTRY_TOPIC_DROP = 3,
+    KP_ENTRY_TRIM = 4,
+    KP_ENTRY_SEALED = 5
+};
 
 enum kp_entry_flags { KP_ENTRY_GROUP_END = 1 };
 
@@ -125,6 +150,23 @@ struct kp_block_header {
     uint64_t durable_sequence;
     int64_t durable_position;
     uint32_t zeros[7];
+    uint32_t header_crc;
+};
+
+/* The payload of KP_ENTRY_SEALED: a head, then its extents. */
+struct kp_sealed_head {
+    uint64_t file_next;    /* the first journal file that still counts */
+    uint64_t sequence;     /* of the last block before it */
+    uint32_t previous_crc; /* of that block's header */
+    uint32_t extents;
+    int64_t position; /* behind its last record */
+    int64_t log_time_us;
+    uint64_t batch_bytes, journal_bytes, extent_bytes, merge_bytes; /* sealed and written so far: the amplification */
+};
+struct kp_sealed_extent {
+    uint64_t number;
+    uint64_t bytes;
+    uint32_t kind;
     uint32_t header_crc;
 };
 
@@ -166,6 +208,10 @@ static_assert(offsetof(struct kp_block_header, previous_crc) == 72, "block heade
 static_assert(offsetof(struct kp_block_header, durable_sequence) == 80, "block header");
 static_assert(offsetof(struct kp_block_header, durable_position) == 88, "block header");
 static_assert(offsetof(struct kp_block_header, header_crc) == 124, "block header");
+static_assert(sizeof(struct kp_sealed_head) == 72, "sealed");
+static_assert(offsetof(struct kp_sealed_head, position) == 24, "sealed");
+static_assert(offsetof(struct kp_sealed_head, batch_bytes) == 40, "sealed");
+static_assert(sizeof(struct kp_sealed_extent) == 24, "sealed");
 static_assert(sizeof(struct kp_entry_header) == 32, "entry header");
 static_assert(offsetof(struct kp_entry_header, kind) == 4, "entry header");
 static_assert(offsetof(struct kp_entry_header, flags) == 5, "entry header");

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "log/scan.h"
-#include "log/topic.h"
+#include "log/recover.h"
+#include "log/state.h"
 
 enum { SCAN_READ_BYTES = 4 << 20 };
 
@@ -24,15 +24,9 @@ struct walk {
     bool stopped;
     uint64_t sequence; /* of the last block */
     uint32_t crc;
-    uint64_t file_count;
+    struct kp_folder folder;
     struct kp_block_scan scan;
 };
-
-static void count_file(void *arg, const char *name)
-{
-    uint64_t *last = arg, number = kp_journal_name_number(name, KP_JOURNAL_SUFFIX);
-    *last = KP_MAX(*last, number);
-}
 
 static void give(struct walk *walk, uint64_t offset, uint64_t bytes, const struct kp_block_header *header,
                  enum kp_inspect_state state, const char *wrong)
@@ -92,7 +86,9 @@ static enum kp_code walk_file(struct walk *walk, struct kp_error *err)
 static enum kp_code walk_files(struct walk *walk, struct kp_error *err)
 {
     struct kp_os *os = walk->os;
-    for (uint64_t number = 1; number <= walk->file_count && !walk->stopped; number++) {
+    walk->sequence = walk->folder.anchor.sequence;
+    walk->crc = walk->folder.anchor.previous_crc;
+    for (uint64_t number = walk->folder.first; number <= walk->folder.last && !walk->stopped; number++) {
         enum kp_code code = kp_block_scan_seek(&walk->scan, number, KP_SECTOR_BYTES, err);
         char *path = kp_journal_path(walk->dir, number, KP_JOURNAL_SUFFIX);
         struct kp_file_header header;
@@ -117,12 +113,24 @@ enum kp_code kp_inspect_blocks(struct kp_os *os, const char *dir,
                                struct kp_error *err)
 {
     struct walk walk = {.os = os, .dir = dir, .each = each, .arg = arg};
-    KP_TRY(os->list(os->ctx, dir, count_file, &walk.file_count, err));
-    if (!walk.file_count)
+    KP_TRY(kp_folder_look(os, dir, &walk.folder, err));
+    if (!walk.folder.last)
         return kp_fail(err, KP_NOT_FOUND, "58P01", "there is no log in \"%s\"", dir);
     kp_block_scan_init(&walk.scan, os, dir, 0, SCAN_READ_BYTES);
     enum kp_code code = walk_files(&walk, err);
     kp_block_scan_finish(&walk.scan);
+    kp_folder_finish(&walk.folder);
+    return code;
+}
+
+/* What was known of topics behind the sealed part of the log. */
+static enum kp_code load_topics(struct kp_os *os, const char *dir, const struct kp_extent_header *anchor,
+                                struct kp_topics *topics, struct kp_error *err)
+{
+    struct kp_buf state;
+    KP_TRY(kp_extent_state_read(os, dir, anchor, &state, err));
+    enum kp_code code = kp_state_read(state.data, state.len, topics, err);
+    kp_buf_finish(&state);
     return code;
 }
 
@@ -173,30 +181,11 @@ static void verify_batch(struct verify *verify, const struct kp_entry_header *en
     partition->end_offset = entry->base_offset + entry->records;
 }
 
-static void verify_topic(struct verify *verify, const struct kp_entry_header *entry, int64_t position)
+static void verify_entry(struct verify *verify, const struct kp_entry_header *entry, int64_t position)
 {
-    const char *name = (const char *)(entry + 1);
-    bool fits = entry->kind == KP_ENTRY_TOPIC_DROP
-                    ? kp_topics_get(&verify->topics, entry->topic) != NULL
-                    : entry->topic > verify->topics.id_count && entry->partition >= 1 &&
-                          entry->partition <= KP_PARTITIONS_MAX && entry->payload_bytes <= KP_TOPIC_NAME_BYTES_MAX &&
-                          !kp_topics_find(&verify->topics, name, entry->payload_bytes);
-    if (!fits)
-        problem(verify, "position %lld: topic %u is made or dropped, which cannot be", (long long)position,
-                entry->topic);
-    else if (entry->kind == KP_ENTRY_TOPIC_DROP)
-        kp_topics_remove(&verify->topics, entry->topic);
-    else
-        kp_topics_add(&verify->topics, entry->topic, name, entry->payload_bytes, entry->partition, entry->base_offset);
-}
-
-static void verify_trim(struct verify *verify, const struct kp_entry_header *entry, int64_t position)
-{
-    const struct kp_topic *topic = kp_topics_get(&verify->topics, entry->topic);
-    if (!topic || entry->partition >= topic->partition_count ||
-        entry->base_offset > topic->partitions[entry->partition].end_offset)
-        problem(verify, "position %lld: topic %u, partition %u is trimmed before offset %lld, which cannot be",
-                (long long)position, entry->topic, entry->partition, (long long)entry->base_offset);
+    struct kp_error err;
+    if (kp_topics_apply(&verify->topics, entry, 0, &err) != KP_OK)
+        problem(verify, "position %lld: %s", (long long)position, err.message);
 }
 
 static void verify_entries(struct verify *verify, const struct kp_block_header *header)
@@ -210,12 +199,8 @@ static void verify_entries(struct verify *verify, const struct kp_block_header *
             verify_batch(verify, entry, position);
             verify->report->batches++;
             position += entry->records;
-        } else if (entry->kind == KP_ENTRY_TOPIC_CREATE || entry->kind == KP_ENTRY_TOPIC_DROP) {
-            verify_topic(verify, entry, position);
-        } else if (entry->kind == KP_ENTRY_TRIM) {
-            verify_trim(verify, entry, position);
-        } else {
-            problem(verify, "position %lld: an entry of the unknown kind %d", (long long)position, entry->kind);
+        } else if (entry->kind != KP_ENTRY_SEALED) {
+            verify_entry(verify, entry, position);
         }
         verify->report->groups += entry->flags & KP_ENTRY_GROUP_END ? 1 : 0;
     }
@@ -279,28 +264,36 @@ static bool verify_block(void *arg, const struct kp_inspect_block *block)
     return true;
 }
 
-static void sum_file(void *arg, const char *name)
+static enum kp_code add_bytes(struct kp_os *os, const char *dir, uint64_t number, const char *suffix, uint64_t *bytes,
+                              struct kp_error *err)
 {
-    struct kp_inspect_report *report = arg;
-    report->files += kp_journal_name_number(name, KP_JOURNAL_SUFFIX) ? 1 : 0;
+    char *path = kp_journal_path(dir, number, suffix);
+    struct kp_file *file;
+    uint64_t file_bytes = 0;
+    enum kp_code code = os->open(os->ctx, path, KP_OPEN_READ, &file, err);
+    kp_free(path);
+    KP_TRY(code);
+    code = os->size(os->ctx, file, &file_bytes, err);
+    os->close(os->ctx, file);
+    *bytes += file_bytes;
+    return code;
 }
 
-static enum kp_code sum_bytes(struct kp_os *os, const char *dir, struct kp_inspect_report *report, struct kp_error *err)
+/* Counts the files, and takes up what was known where the journal begins. */
+static enum kp_code look_around(struct verify *verify, struct kp_os *os, const char *dir, struct kp_error *err)
 {
-    KP_TRY(os->list(os->ctx, dir, sum_file, report, err));
-    for (uint64_t number = 1; number <= report->files; number++) {
-        char *path = kp_journal_path(dir, number, KP_JOURNAL_SUFFIX);
-        struct kp_file *file;
-        uint64_t bytes = 0;
-        enum kp_code code = os->open(os->ctx, path, KP_OPEN_READ, &file, err);
-        kp_free(path);
-        KP_TRY(code);
-        code = os->size(os->ctx, file, &bytes, err);
-        os->close(os->ctx, file);
-        KP_TRY(code);
-        report->file_bytes += bytes;
-    }
-    return KP_OK;
+    struct kp_folder folder;
+    struct kp_inspect_report *report = verify->report;
+    enum kp_code code = kp_folder_look(os, dir, &folder, err);
+    KP_TRY(code);
+    report->files = kp_folder_count(&folder.journals);
+    for (size_t i = 0; i < kp_folder_count(&folder.journals) && code == KP_OK; i++)
+        code = add_bytes(os, dir, kp_folder_number(&folder.journals, i), KP_JOURNAL_SUFFIX, &report->file_bytes, err);
+    if (code == KP_OK && folder.anchor.number)
+        code = load_topics(os, dir, &folder.anchor, &verify->topics, err);
+    verify->position = folder.anchor.position_end;
+    kp_folder_finish(&folder);
+    return code;
 }
 
 enum kp_code kp_inspect_verify(struct kp_os *os, const char *dir, void (*on_problem)(void *arg, const char *text),
@@ -308,8 +301,9 @@ enum kp_code kp_inspect_verify(struct kp_os *os, const char *dir, void (*on_prob
 {
     struct kp_inspect_report report = {0};
     struct verify verify = {.report = &report, .problem = on_problem, .arg = arg};
-    KP_TRY(sum_bytes(os, dir, &report, err));
-    enum kp_code code = kp_inspect_blocks(os, dir, verify_block, &verify, err);
+    enum kp_code code = look_around(&verify, os, dir, err);
+    if (code == KP_OK)
+        code = kp_inspect_blocks(os, dir, verify_block, &verify, err);
     kp_topics_finish(&verify.topics);
     KP_TRY(code);
     report.cut_tail = verify.in_group || verify.damaged.bytes;
@@ -392,7 +386,12 @@ enum kp_code kp_inspect_records(struct kp_os *os, const char *dir, const struct 
                                 struct kp_error *err)
 {
     struct dump dump = {.filter = filter, .each = each, .arg = arg};
-    enum kp_code code = kp_inspect_blocks(os, dir, dump_block, &dump, err);
+    struct kp_folder folder;
+    KP_TRY(kp_folder_look(os, dir, &folder, err));
+    enum kp_code code = folder.anchor.number ? load_topics(os, dir, &folder.anchor, &dump.topics, err) : KP_OK;
+    kp_folder_finish(&folder);
+    if (code == KP_OK)
+        code = kp_inspect_blocks(os, dir, dump_block, &dump, err);
     kp_topics_finish(&dump.topics);
     kp_arena_finish(&dump.arena);
     return code;

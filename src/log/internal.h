@@ -16,6 +16,7 @@
 #include "log/journal.h"
 #include "log/log.h"
 #include "log/prefetch.h"
+#include "log/seal.h"
 #include "log/tail.h"
 #include "log/topic.h"
 
@@ -61,6 +62,7 @@ struct kp_log {
     struct kp_os *os;
     struct kp_file *lock_file;
     bool read_only, no_threads;
+    bool opened; /* recovery is done */
     struct kp_journal journal;
 
     struct kp_mutex mutex;
@@ -91,8 +93,9 @@ struct kp_log {
     int64_t log_time_us;
     struct kp_open_block *held; /* durable blocks of a group whose end is not, in order (the committer's) */
     _Atomic int64_t position;   /* durable */
-    _Atomic bool trimmed;       /* some partition was: readers look which batches are gone */
+    _Atomic bool gaps;          /* something was trimmed or dropped: readers look which batches are gone */
 
+    struct kp_sealing sealing;
     struct kp_prefetch prefetch;
     _Atomic bool disk_reads; /* since the last wait for commits: slabs may be kept for more of them */
     struct kp_mutex hint_mutex;

@@ -6,7 +6,10 @@
  * it is filled with zeros, too: a sync of a block in extents never written before must also make the file system's
  * metadata durable, which costs as much again. When blocks are large that would write everything twice, so it is not.
  *
- * Invariant: files 1 to `current` hold the log; those behind it, if any, are empty and are used in their order.
+ * A sealed file is recycled: renumbered as the next one, with a new header. It is written all over already, and what it
+ * still holds are blocks of another file number, which no reader takes for its own.
+ *
+ * Invariant: files up to `current` hold the log; those behind it, if any, are empty and are used in their order.
  */
 #include "log/journal.h"
 
@@ -21,6 +24,7 @@ enum {
     FIRST_FILE_BYTES = 4 << 20, /* small logs stay small */
     SECOND_FILE_BYTES = 64 << 20,
     FILE_BYTES = 256 << 20,
+    SPARE_FILES_MAX = 4,          /* recycled files that wait to be written */
     ZERO_BYTES = 1 << 20,         /* written at once when a file is filled with zeros */
     SMALL_BLOCK_BYTES = 256 << 10 /* on average in the current file: the next one is filled with zeros */
 };
@@ -33,6 +37,7 @@ void kp_journal_init(struct kp_journal *journal, struct kp_os *os, const char *d
     journal->dir = kp_strdup(dir);
     journal->file_bytes = kp_sector_ceil(file_bytes);
     journal->unsafe_no_sync = unsafe_no_sync;
+    journal->first_number = 1;
     kp_mutex_init(&journal->mutex);
     kp_cond_init(&journal->changed);
 }
@@ -106,22 +111,28 @@ static enum kp_code make_named(struct kp_journal *journal, const struct kp_file_
     return os->sync_dir(os->ctx, journal->dir, err);
 }
 
+static struct kp_file_header file_header(const struct kp_journal *journal, uint64_t number, uint64_t bytes)
+{
+    struct kp_file_header header = {
+        .format = KP_JOURNAL_FORMAT,
+        .header_bytes = KP_SECTOR_BYTES,
+        .generation = journal->generation,
+        .file_number = number,
+        .file_bytes = bytes,
+        .created_us = journal->os->wall_us(journal->os->ctx),
+    };
+    memcpy(header.magic, KP_JOURNAL_MAGIC, sizeof header.magic);
+    header.crc = kp_file_header_crc(&header);
+    return header;
+}
+
 /* Makes file `number` of at least bytes_min, durably; replaces an empty one of that name. No lock held. */
 static enum kp_code make_file(struct kp_journal *journal, uint64_t number, uint64_t bytes_min, bool zeros,
                               uint64_t *ret_bytes, struct kp_error *err)
 {
     static const uint64_t first_bytes[] = {FIRST_FILE_BYTES, SECOND_FILE_BYTES};
     uint64_t bytes = journal->file_bytes ? journal->file_bytes : number <= 2 ? first_bytes[number - 1] : FILE_BYTES;
-    struct kp_file_header header = {
-        .format = KP_JOURNAL_FORMAT,
-        .header_bytes = KP_SECTOR_BYTES,
-        .generation = journal->generation,
-        .file_number = number,
-        .file_bytes = KP_MAX(bytes, bytes_min),
-        .created_us = journal->os->wall_us(journal->os->ctx),
-    };
-    memcpy(header.magic, KP_JOURNAL_MAGIC, sizeof header.magic);
-    header.crc = kp_file_header_crc(&header);
+    struct kp_file_header header = file_header(journal, number, KP_MAX(bytes, bytes_min));
     char *new_path = kp_journal_path(journal->dir, number, KP_JOURNAL_NEW_SUFFIX);
     char *path = kp_journal_path(journal->dir, number, KP_JOURNAL_SUFFIX);
     enum kp_code code = make_named(journal, &header, new_path, path, zeros, err);
@@ -150,7 +161,7 @@ enum kp_code kp_journal_create(struct kp_journal *journal, struct kp_error *err)
 /* Locked; unlocks while it works. A failure is left to the commit that needs the file: it tries again itself. */
 static void prepare_next(struct kp_journal *journal)
 {
-    uint64_t number = journal->file_count + 1, bytes;
+    uint64_t number = kp_journal_last_number(journal) + 1, bytes;
     bool zeros = journal->prewrite;
     journal->preparing = true;
     kp_mutex_unlock(&journal->mutex);
@@ -167,7 +178,7 @@ static void run_preparer(void *arg)
     struct kp_journal *journal = arg;
     kp_mutex_lock(&journal->mutex);
     while (!journal->stopping) {
-        if (!journal->wanted || journal->preparing || journal->file_count > journal->current) {
+        if (!journal->wanted || journal->preparing || kp_journal_last_number(journal) > journal->current) {
             kp_cond_wait(&journal->changed, &journal->mutex);
             continue;
         }
@@ -175,6 +186,86 @@ static void run_preparer(void *arg)
         prepare_next(journal);
     }
     kp_mutex_unlock(&journal->mutex);
+}
+
+/* ---- recycling ---- */
+
+static enum kp_code write_file_header(struct kp_journal *journal, const char *path, const struct kp_file_header *header,
+                                      struct kp_error *err)
+{
+    struct kp_os *os = journal->os;
+    struct kp_file *file;
+    unsigned direct = journal->unsafe_no_sync ? 0 : KP_OPEN_DIRECT;
+    KP_TRY(os->open(os->ctx, path, KP_OPEN_READ | KP_OPEN_WRITE | direct, &file, err));
+    uint8_t *sector = kp_alloc_aligned(KP_SECTOR_BYTES, KP_SECTOR_BYTES);
+    memset(sector, 0, KP_SECTOR_BYTES);
+    memcpy(sector, header, sizeof *header);
+    enum kp_code code = os->pwrite(os->ctx, file, sector, KP_SECTOR_BYTES, 0, err);
+    kp_free(sector);
+    if (code == KP_OK && !journal->unsafe_no_sync)
+        code = os->sync(os->ctx, file, err);
+    os->close(os->ctx, file);
+    return code;
+}
+
+static enum kp_code sync_names(struct kp_journal *journal, struct kp_error *err)
+{
+    return journal->unsafe_no_sync ? KP_OK : journal->os->sync_dir(journal->os->ctx, journal->dir, err);
+}
+
+/* Its old name must be gone for certain before the file says another number: a file is what its name says. */
+static enum kp_code renumber(struct kp_journal *journal, const char *old_path, const char *new_path, const char *path,
+                             const struct kp_file_header *header, struct kp_error *err)
+{
+    struct kp_os *os = journal->os;
+    KP_TRY(os->rename(os->ctx, old_path, new_path, err));
+    KP_TRY(sync_names(journal, err));
+    KP_TRY(write_file_header(journal, new_path, header, err));
+    KP_TRY(os->rename(os->ctx, new_path, path, err));
+    return sync_names(journal, err);
+}
+
+/* preparing is set: no other file is made meanwhile. */
+static enum kp_code recycle_as(struct kp_journal *journal, uint64_t number, uint64_t target, uint64_t bytes,
+                               struct kp_error *err)
+{
+    struct kp_file_header header = file_header(journal, target, bytes);
+    char *old_path = kp_journal_path(journal->dir, number, KP_JOURNAL_SUFFIX);
+    char *new_path = kp_journal_path(journal->dir, target, KP_JOURNAL_NEW_SUFFIX);
+    char *path = kp_journal_path(journal->dir, target, KP_JOURNAL_SUFFIX);
+    enum kp_code code = renumber(journal, old_path, new_path, path, &header, err);
+    if (code != KP_OK)
+        (void)journal->os->unlink(journal->os->ctx, new_path, NULL); /* or the next start does */
+    kp_free(path);
+    kp_free(new_path);
+    kp_free(old_path);
+    return code;
+}
+
+enum kp_code kp_journal_recycle(struct kp_journal *journal, uint64_t number, struct kp_error *err)
+{
+    kp_mutex_lock(&journal->mutex);
+    while (journal->preparing)
+        kp_cond_wait(&journal->changed, &journal->mutex);
+    uint64_t last = kp_journal_last_number(journal), bytes = journal->files[number - journal->first_number].bytes;
+    bool keep = last - journal->current < SPARE_FILES_MAX &&
+                bytes == (journal->file_bytes ? journal->file_bytes : (uint64_t)FILE_BYTES);
+    journal->preparing = keep;
+    kp_mutex_unlock(&journal->mutex);
+    if (!keep) {
+        char *path = kp_journal_path(journal->dir, number, KP_JOURNAL_SUFFIX);
+        enum kp_code code = journal->os->unlink(journal->os->ctx, path, err);
+        kp_free(path);
+        return code;
+    }
+    enum kp_code code = recycle_as(journal, number, last + 1, bytes, err);
+    kp_mutex_lock(&journal->mutex);
+    if (code == KP_OK)
+        kp_journal_file_add(journal, bytes);
+    journal->preparing = false;
+    kp_cond_broadcast(&journal->changed);
+    kp_mutex_unlock(&journal->mutex);
+    return code;
 }
 
 static enum kp_code open_current(struct kp_journal *journal, struct kp_error *err)
@@ -212,7 +303,8 @@ static enum kp_code switch_file(struct kp_journal *journal, uint64_t block_bytes
     kp_mutex_lock(&journal->mutex);
     while (journal->preparing)
         kp_cond_wait(&journal->changed, &journal->mutex);
-    bool ready = journal->file_count >= number && journal->files[number - 1].bytes >= bytes_min;
+    bool ready =
+        kp_journal_last_number(journal) >= number && journal->files[number - journal->first_number].bytes >= bytes_min;
     journal->preparing = true; /* keeps the preparer away */
     kp_mutex_unlock(&journal->mutex);
 
@@ -227,11 +319,11 @@ static enum kp_code switch_file(struct kp_journal *journal, uint64_t block_bytes
     kp_mutex_lock(&journal->mutex);
     journal->preparing = false;
     if (code == KP_OK) {
-        if (!ready && journal->file_count >= number)
-            journal->files[number - 1].bytes = bytes;
+        if (!ready && kp_journal_last_number(journal) >= number)
+            journal->files[number - journal->first_number].bytes = bytes;
         else if (!ready)
             kp_journal_file_add(journal, bytes);
-        journal->files[before.file_number - 1].end = before.offset;
+        journal->files[before.file_number - journal->first_number].end = before.offset;
         journal->current = number;
         journal->wanted = false;
         journal->block_bytes = journal->block_count = 0;
@@ -244,8 +336,8 @@ static enum kp_code switch_file(struct kp_journal *journal, uint64_t block_bytes
 struct kp_journal_file kp_journal_file_get(struct kp_journal *journal, uint64_t file_number)
 {
     kp_mutex_lock(&journal->mutex);
-    KP_ASSERT(file_number >= 1 && file_number <= journal->file_count);
-    struct kp_journal_file file = journal->files[file_number - 1];
+    KP_ASSERT(file_number >= journal->first_number && file_number <= kp_journal_last_number(journal));
+    struct kp_journal_file file = journal->files[file_number - journal->first_number];
     kp_mutex_unlock(&journal->mutex);
     return file;
 }

@@ -35,7 +35,8 @@ struct kp_journal {
 
     struct kp_mutex mutex;
     struct kp_cond changed;
-    struct kp_journal_file *files; /* file number n is files[n - 1] */
+    uint64_t first_number;         /* the first file known: older ones were sealed before the log was opened */
+    struct kp_journal_file *files; /* file number n is files[n - first_number]; sealed ones keep their place */
     uint64_t file_count, file_cap;
     uint64_t current; /* number of the file being written */
     bool wanted;      /* the current file is half full: the next one is to be prepared */
@@ -59,6 +60,10 @@ void kp_journal_init(struct kp_journal *journal, struct kp_os *os, const char *d
 void kp_journal_finish(struct kp_journal *journal);
 
 void kp_journal_file_add(struct kp_journal *journal, uint64_t bytes); /* recovery: the next number */
+static inline uint64_t kp_journal_last_number(const struct kp_journal *journal)
+{
+    return journal->first_number + journal->file_count - 1;
+}
 /* Makes the first file of a new log. */
 KP_MUST enum kp_code kp_journal_create(struct kp_journal *journal, struct kp_error *err);
 /* Opens the file of journal->end for writing. threaded: a thread prepares files in advance. */
@@ -67,6 +72,13 @@ KP_MUST enum kp_code kp_journal_start(struct kp_journal *journal, bool threaded,
 /* Where a reader goes on behind a block: the place in the same file, or the start of the next one. Any thread. */
 uint64_t kp_journal_following(struct kp_journal *journal, uint64_t location, uint64_t block_bytes);
 struct kp_journal_file kp_journal_file_get(struct kp_journal *journal, uint64_t file_number);
+
+/*
+ * Gives a sealed file, which nobody reads any more, a new life as one of the files to be written next; or removes it
+ * when enough of them wait already, or its size is unusual. The sealer. On failure the file may be left: the next start
+ * removes it.
+ */
+KP_MUST enum kp_code kp_journal_recycle(struct kp_journal *journal, uint64_t number, struct kp_error *err);
 
 /*
  * Completes the header of the block (payload and its counts and CRC are set), writes it, and with `sync` makes it and

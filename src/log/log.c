@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "log/internal.h"
 #include "log/recover.h"
+#include "log/state.h"
 
 /* ---- opening ---- */
 
@@ -45,12 +46,31 @@ static enum kp_code apply_recovered(void *arg, const struct kp_block_header *blo
     return kp_log_apply(arg, block, location, err);
 }
 
+/* The journal's beginning is sealed: its state is in the extent. */
+static enum kp_code begin_recovered(void *arg, const struct kp_extent_header *anchor, struct kp_error *err)
+{
+    struct kp_log *log = arg;
+    struct kp_buf state;
+    KP_TRY(kp_extent_state_read(log->os, log->journal.dir, anchor, &state, err));
+    enum kp_code code = kp_state_read(state.data, state.len, &log->topics, err);
+    kp_buf_finish(&state);
+    atomic_store(&log->gaps, true);
+    return code;
+}
+
 static enum kp_code recover(struct kp_log *log, struct kp_error *err)
 {
-    struct kp_recovery recovery = {
-        .journal = &log->journal, .read_only = log->read_only, .apply = apply_recovered, .arg = log};
+    struct kp_recovery recovery = {.journal = &log->journal,
+                                   .read_only = log->read_only,
+                                   .begin = begin_recovered,
+                                   .apply = apply_recovered,
+                                   .arg = log};
     bool found;
-    KP_TRY(kp_recover(&recovery, &found, err));
+    enum kp_code code = kp_recover(&recovery, &found, err);
+    if (code == KP_OK && found)
+        code = kp_sealing_open(log, &recovery, err);
+    kp_folder_finish(&recovery.folder);
+    KP_TRY(code);
     if (!found && log->read_only)
         return kp_fail(err, KP_NOT_FOUND, "58P01", "there is no log in \"%s\"", log->journal.dir);
     if (!found)
@@ -64,6 +84,7 @@ static enum kp_code recover(struct kp_log *log, struct kp_error *err)
     log->log_time_us = log->journal.end.log_time_us;
     log->next_topic = log->topics.id_count + 1;
     atomic_store(&log->position, log->next_position);
+    log->opened = true;
     return KP_OK;
 }
 
@@ -78,6 +99,8 @@ static enum kp_code open_into(struct kp_log *log, const struct kp_log_options *o
     if (!log->no_threads) {
         kp_thread_start(&log->writer, "kappa-log", 0, kp_log_run_writer, log);
         log->writer_runs = true;
+        kp_thread_start(&log->sealing.thread, "kappa-seal", 0, kp_sealing_run, log);
+        log->sealing.runs = true;
     }
     return KP_OK;
 }
@@ -96,6 +119,8 @@ enum kp_code kp_log_open(const struct kp_log_options *options, struct kp_log **r
     kp_cond_init(&log->committed);
     kp_rwlock_init(&log->lock);
     kp_mutex_init(&log->hint_mutex);
+    kp_sealing_init(log);
+    kp_sealing_settings(&log->sealing, options->seal_bytes, options->unsealed_bytes_max, options->extent_own_bytes);
     kp_prefetch_init(&log->prefetch, &log->journal, !options->no_threads);
     enum kp_code code = open_into(log, options, err);
     if (code != KP_OK) {
@@ -117,7 +142,10 @@ void kp_log_close(struct kp_log *log)
     kp_cond_broadcast(&log->work);
     kp_cond_broadcast(&log->space);
     kp_cond_broadcast(&log->committed);
+    kp_cond_broadcast(&log->sealing.work);
     kp_mutex_unlock(&log->mutex);
+    if (log->sealing.runs) /* first: it may wait for the writer */
+        kp_thread_join(&log->sealing.thread);
     if (log->writer_runs)
         kp_thread_join(&log->writer);
     if (opened && !log->read_only)
@@ -126,6 +154,7 @@ void kp_log_close(struct kp_log *log)
     kp_journal_finish(&log->journal);
     if (log->lock_file)
         log->os->close(log->os->ctx, log->lock_file);
+    kp_sealing_finish(log);
     kp_tail_finish(&log->tail);
     kp_slab_release(log->slab);
     kp_slab_trim();

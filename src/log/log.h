@@ -26,6 +26,9 @@ struct kp_log_options {
     bool read_only;              /* inspect: no lock on an absent folder, no writer thread, nothing changed */
     uint64_t journal_file_bytes; /* 0: the default */
     uint64_t tail_bytes;         /* newest blocks kept in memory; 0: the default */
+    uint64_t unsealed_bytes_max; /* of journal not yet in extents: appends wait beyond; 0: the default */
+    uint64_t seal_bytes;         /* so much full journal is sealed at once; 0: the default */
+    uint64_t extent_own_bytes;   /* a partition with so much of it gets an extent of its own; 0: the default */
     bool unsafe_no_sync;         /* relaxed durability, under its own name: for `kappa run` and tests */
     bool no_threads;             /* the caller's thread commits: simulation and `kappa run` */
 };
@@ -34,6 +37,10 @@ struct kp_log_options {
 KP_MUST enum kp_code kp_log_open(const struct kp_log_options *options, struct kp_log **ret_log, struct kp_error *err);
 /* Commits what was appended, stops the writer, closes. NULL is fine. */
 void kp_log_close(struct kp_log *log);
+
+/* With no_threads: does one step of what else happens in the background (sealing, recycling). *ret_did is false when
+ * there was nothing to do. A failure is one of the step: the log goes on, unless kp_log_health says otherwise. */
+KP_MUST enum kp_code kp_log_maintain(struct kp_log *log, bool *ret_did, struct kp_error *err);
 
 /* ---- topics ---- */
 

@@ -14,6 +14,10 @@ enum kp_log_plant {
     KP_PLANT_CUT_EARLY,        /* recovery cuts the last whole block */
     KP_PLANT_PARTIAL_GROUP,    /* recovery keeps the beginning of a group */
     KP_PLANT_STALE_LEFT,       /* what was cut stays on disk */
+    KP_PLANT_STALE_TAKEN,      /* a whole block is believed wherever and whenever it was written */
+    KP_PLANT_RECYCLE_EARLY,    /* sealed files are recycled while readers are still in them */
+    KP_PLANT_RECYCLE_FIRST,    /* sealed files are recycled before the record that says so is durable */
+    KP_PLANT_EXTENT_UNSYNCED,  /* extents are believed to be durable when they are written */
     KP_PLANT_COUNT
 };
 

@@ -5,9 +5,12 @@
  * stopped), or at the last mark before the position, from where blocks are walked. It ends with a block, but for
  * position_limit, so that the next read finds its place by a hint.
  *
- * Invariant: blocks before the durable position never change, so they are read from disk without a lock.
+ * What is sealed comes from extents (log/read_set.c).
+ *
+ * Invariant: blocks before the durable position never change, and files in which a reader may be are not recycled, so
+ * they are read from disk without a lock.
  */
-#include "log/internal.h"
+#include "log/read.h"
 
 #include "base/hash.h"
 
@@ -22,28 +25,7 @@ struct span_memory {
     struct kp_slab *slabs[];
 };
 
-struct build {
-    struct kp_log *log;
-    int64_t start;
-    int64_t position;       /* of the next group wanted: the start, then behind what was taken */
-    int64_t limit, durable; /* groups from here on are not wanted; are not there */
-    const uint32_t *topics;
-    size_t topic_count, bytes, bytes_max;
-    bool trimmed; /* some partition was */
-
-    struct kp_log_chunk *chunks;
-    size_t chunk_count, chunk_cap, whole_count; /* chunks of finished groups */
-    size_t group_first;                         /* the first chunk of the group being read */
-    bool in_group, stop;
-    bool pieced; /* a piece was read from disk: enough, though a few bytes short of bytes_max */
-    int64_t at;  /* position of the next entry */
-
-    struct kp_slab **slabs;
-    size_t slab_count, slab_cap;
-    uint64_t last_location, last_bytes; /* of the last block taken whole */
-};
-
-static bool wanted(const struct build *build, uint32_t topic)
+bool kp_build_wants(const struct kp_build *build, uint32_t topic)
 {
     for (size_t i = 0; i < build->topic_count; i++)
         if (build->topics[i] == topic)
@@ -51,31 +33,33 @@ static bool wanted(const struct build *build, uint32_t topic)
     return !build->topics;
 }
 
-/* How many of the batch's records were given up (kp_log_trim). */
-static uint32_t gone(const struct build *build, const struct kp_entry_header *entry)
+uint32_t kp_build_gone(const struct kp_build *build, uint32_t topic, uint32_t partition, int64_t base_offset,
+                       uint32_t records)
 {
-    if (!build->trimmed)
+    if (!build->gaps)
         return 0;
     struct kp_log *log = build->log;
     kp_rwlock_read(&log->lock);
-    const struct kp_topic *topic = kp_topics_get(&log->topics, entry->topic);
-    int64_t start_offset =
-        topic && entry->partition < topic->partition_count ? topic->partitions[entry->partition].start_offset : 0;
+    uint32_t gone = kp_topics_gone(&log->topics, topic, partition, base_offset, records);
     kp_rwlock_unlock(&log->lock);
-    int64_t records = start_offset - entry->base_offset;
-    return records <= 0 ? 0 : (uint32_t)KP_MIN(records, (int64_t)entry->records);
+    return gone;
 }
 
-static void add_chunk(struct build *build, const struct kp_block_header *block, const struct kp_entry_header *entry)
+struct kp_log_chunk *kp_build_chunk(struct kp_build *build)
 {
-    uint32_t skip = gone(build, entry);
-    if (skip == entry->records)
-        return;
     if (build->chunk_count == build->chunk_cap) {
         build->chunk_cap = KP_MAX(build->chunk_cap * 2, (size_t)16);
         build->chunks = kp_realloc(build->chunks, build->chunk_cap * sizeof *build->chunks);
     }
-    build->chunks[build->chunk_count++] = (struct kp_log_chunk){
+    return &build->chunks[build->chunk_count++];
+}
+
+static void add_chunk(struct kp_build *build, const struct kp_block_header *block, const struct kp_entry_header *entry)
+{
+    uint32_t skip = kp_build_gone(build, entry->topic, entry->partition, entry->base_offset, entry->records);
+    if (skip == entry->records)
+        return;
+    *kp_build_chunk(build) = (struct kp_log_chunk){
         .topic = entry->topic,
         .partition = entry->partition,
         .base_offset = entry->base_offset,
@@ -89,7 +73,7 @@ static void add_chunk(struct build *build, const struct kp_block_header *block, 
 }
 
 /* Takes what is wanted of a durable block. */
-static enum kp_code add_block(struct build *build, const struct kp_block_header *block, struct kp_error *err)
+static enum kp_code add_block(struct kp_build *build, const struct kp_block_header *block, struct kp_error *err)
 {
     struct kp_entry_walk walk = kp_entry_walk_start(block);
     const struct kp_entry_header *entry;
@@ -111,7 +95,7 @@ static enum kp_code add_block(struct build *build, const struct kp_block_header 
                            (long long)build->position);
         if (!build->in_group)
             build->group_first = build->chunk_count;
-        if (wanted(build, entry->topic))
+        if (kp_build_wants(build, entry->topic))
             add_chunk(build, block, entry);
         build->at += entry->records;
         build->in_group = !(entry->flags & KP_ENTRY_GROUP_END);
@@ -128,7 +112,7 @@ static enum kp_code add_block(struct build *build, const struct kp_block_header 
     return wrong ? kp_fail(err, KP_CORRUPT, NULL, "%s", wrong) : KP_OK;
 }
 
-static bool enough(const struct build *build)
+static bool enough(const struct kp_build *build)
 {
     if (build->stop || build->in_group)
         return build->stop;
@@ -137,8 +121,7 @@ static bool enough(const struct build *build)
            (progress && (build->bytes >= build->bytes_max || build->pieced));
 }
 
-/* Takes over one reference; drops it if it is the one noted last. */
-static void keep_slab(struct build *build, struct kp_slab *slab)
+void kp_build_keep(struct kp_build *build, struct kp_slab *slab)
 {
     if (build->slab_count && build->slabs[build->slab_count - 1] == slab) {
         kp_slab_release(slab);
@@ -155,7 +138,7 @@ static void keep_slab(struct build *build, struct kp_slab *slab)
 
 /* Takes blocks from the tail: from `location`, or (0) from the block that holds the position. *ret_found: it was there.
  */
-static enum kp_code take_tail(struct build *build, uint64_t location, bool *ret_found, struct kp_error *err)
+static enum kp_code take_tail(struct kp_build *build, uint64_t location, bool *ret_found, struct kp_error *err)
 {
     struct kp_tail_block blocks[TAIL_BLOCKS_AT_ONCE];
     struct kp_log *log = build->log;
@@ -175,7 +158,7 @@ static enum kp_code take_tail(struct build *build, uint64_t location, bool *ret_
     for (size_t i = 0; i < count; i++) {
         if (code == KP_OK && !enough(build))
             code = add_block(build, blocks[i].block, err);
-        keep_slab(build, blocks[i].slab);
+        kp_build_keep(build, blocks[i].slab);
     }
     return code;
 }
@@ -193,7 +176,7 @@ static enum kp_code damaged(struct kp_log *log, uint64_t location, int64_t posit
 }
 
 /* Takes the blocks that lie whole in bytes, which begin at *location; moves it behind them. */
-static enum kp_code take_bytes(struct build *build, const uint8_t *bytes, size_t len, uint64_t file_bytes,
+static enum kp_code take_bytes(struct kp_build *build, const uint8_t *bytes, size_t len, uint64_t file_bytes,
                                uint64_t *location, uint64_t *ret_missing, struct kp_error *err)
 {
     struct kp_log *log = build->log;
@@ -225,7 +208,7 @@ static enum kp_code take_bytes(struct build *build, const uint8_t *bytes, size_t
 }
 
 /* Asks for what a sequential reader will want next, if it will have to come from disk. */
-static void read_ahead(const struct build *build, uint64_t location, uint64_t want)
+static void read_ahead(const struct kp_build *build, uint64_t location, uint64_t want)
 {
     struct kp_log *log = build->log;
     if (want < READ_AHEAD_BYTES_MIN || build->at >= build->durable || build->stop)
@@ -240,7 +223,7 @@ static void read_ahead(const struct build *build, uint64_t location, uint64_t wa
 
 /* Takes what was read in advance, if anything was. Some of its blocks may have been written since: those are read
  * again. */
-static bool take_prefetched(struct build *build, uint64_t *location, uint64_t file_bytes)
+static bool take_prefetched(struct kp_build *build, uint64_t *location, uint64_t file_bytes)
 {
     uint64_t before = *location, missing;
     size_t got;
@@ -248,23 +231,23 @@ static bool take_prefetched(struct build *build, uint64_t *location, uint64_t fi
     if (!slab)
         return false;
     (void)!take_bytes(build, slab->memory, got, file_bytes, location, &missing, NULL);
-    keep_slab(build, slab);
+    kp_build_keep(build, slab);
     return *location != before;
 }
 
-static enum kp_code take_read(struct build *build, uint64_t *location, uint64_t want, uint64_t file_bytes,
+static enum kp_code take_read(struct kp_build *build, uint64_t *location, uint64_t want, uint64_t file_bytes,
                               uint64_t *ret_missing, struct kp_error *err)
 {
     struct kp_slab *slab;
     size_t got;
     KP_TRY(kp_journal_read(&build->log->journal, *location, (size_t)want, &slab, &got, err));
     enum kp_code code = take_bytes(build, slab->memory, got, file_bytes, location, ret_missing, err);
-    keep_slab(build, slab);
+    kp_build_keep(build, slab);
     return code;
 }
 
 /* Reads one piece from disk and takes its whole blocks; moves *location behind them. */
-static enum kp_code take_disk(struct build *build, uint64_t *location, struct kp_error *err)
+static enum kp_code take_disk(struct kp_build *build, uint64_t *location, struct kp_error *err)
 {
     uint64_t before = *location, missing;
     uint64_t file_bytes = kp_journal_file_get(&build->log->journal, kp_location_file(before)).bytes;
@@ -306,12 +289,12 @@ static uint64_t find_location(struct kp_log *log, int64_t position)
         else
             high = middle;
     }
-    location = low ? log->marks[low - 1].location : kp_location(1, KP_SECTOR_BYTES);
+    location = low ? log->marks[low - 1].location : kp_location(kp_sealing_file_next(&log->sealing), KP_SECTOR_BYTES);
     kp_rwlock_unlock(&log->lock);
     return location;
 }
 
-static void note_hint(const struct build *build)
+static void note_hint(const struct kp_build *build)
 {
     struct kp_log *log = build->log;
     if (build->stop || build->in_group || !build->last_location)
@@ -327,10 +310,14 @@ static void note_hint(const struct build *build)
 
 /* ---- the call ---- */
 
-static enum kp_code take_all(struct build *build, struct kp_error *err)
+static enum kp_code take_all(struct kp_build *build, struct kp_error *err)
 {
     bool found;
     KP_TRY(take_tail(build, 0, &found, err));
+    for (bool sealed = !found; sealed && !enough(build);)
+        KP_TRY(kp_build_take_set(build, &sealed, err));
+    if (enough(build))
+        return KP_OK;
     uint64_t location = found ? 0 : find_location(build->log, build->position);
     bool disk = !found;
     while (!enough(build)) {
@@ -345,7 +332,7 @@ static enum kp_code take_all(struct build *build, struct kp_error *err)
     return KP_OK;
 }
 
-static void finish_span(struct build *build, struct kp_log_span *span)
+static void finish_span(struct kp_build *build, struct kp_log_span *span)
 {
     struct span_memory *memory = kp_alloc(sizeof *memory + build->slab_count * sizeof(struct kp_slab *));
     memory->count = build->slab_count;
@@ -360,7 +347,7 @@ static void finish_span(struct build *build, struct kp_log_span *span)
 enum kp_code kp_log_read(struct kp_log *log, int64_t position, int64_t position_limit, size_t bytes_max,
                          const uint32_t *topics, size_t topic_count, struct kp_log_span *ret_span, struct kp_error *err)
 {
-    struct build build = {
+    struct kp_build build = {
         .log = log,
         .start = position,
         .position = position,
@@ -370,13 +357,15 @@ enum kp_code kp_log_read(struct kp_log *log, int64_t position, int64_t position_
         .topic_count = topic_count,
         .bytes_max = KP_MAX(bytes_max, (size_t)1),
         .at = position,
-        .trimmed = atomic_load_explicit(&log->trimmed, memory_order_acquire),
+        .gaps = atomic_load_explicit(&log->gaps, memory_order_acquire),
     };
     struct kp_log_span span = {.position = position, .position_end = position};
     if (position < 0 || position > build.durable)
         return kp_fail(err, KP_INVALID, NULL, "position %lld is not in the log: it ends at %lld", (long long)position,
                        (long long)build.durable);
+    uint32_t side = kp_sealing_enter(&log->sealing.readers);
     enum kp_code code = position < build.durable && position < position_limit ? take_all(&build, err) : KP_OK;
+    kp_sealing_leave(&log->sealing.readers, side);
     finish_span(&build, &span);
     if (code != KP_OK) {
         kp_log_span_release(&span);

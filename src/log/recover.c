@@ -1,7 +1,8 @@
 /*
  * The rules are in log/format.h. In steps:
  *
- *   1. List the folder, remove files being prepared, read every file's header; numbers must have no gap.
+ *   1. List the folder, remove files being prepared, read every file's header; numbers must have no gap. When the first
+ *      files were sealed, an extent's header says what the first one left follows (log/extent.h).
  *   2. Walk the chain. A group of one block is applied at once; of a longer one the walk first looks ahead to its last
  *      block, and applies it only if it is there.
  *   3. At the end of the chain, look beyond it for blocks that are valid by their header. One that knows the missing
@@ -11,33 +12,97 @@
 #include "log/recover.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "log/plant.h"
 
-enum { SCAN_READ_BYTES = 8 << 20, SEARCH_READ_BYTES = 1 << 20, READ_ONLY_TRIES = 100 };
+enum { SCAN_READ_BYTES = 8 << 20, SEARCH_READ_BYTES = 1 << 20, READ_ONLY_TRIES = 100, COMMIT_BYTES_MAX = 4 << 20 };
 
 /* ---- files ---- */
 
-struct listing {
-    uint64_t first, last, count;
-    struct kp_buf leftovers; /* numbers (u64) of .new files */
-};
-
 static void list_one(void *arg, const char *name)
 {
-    struct listing *listing = arg;
+    struct kp_folder *folder = arg;
     uint64_t number = kp_journal_name_number(name, KP_JOURNAL_SUFFIX);
-    if (number) {
-        listing->first = listing->count ? KP_MIN(listing->first, number) : number;
-        listing->last = KP_MAX(listing->last, number);
-        listing->count++;
-        return;
-    }
-    number = kp_journal_name_number(name, KP_JOURNAL_NEW_SUFFIX);
     if (number)
-        kp_buf_append(&listing->leftovers, &number, sizeof number);
+        kp_buf_append(&folder->journals, &number, sizeof number);
+    number = kp_journal_name_number(name, KP_EXTENT_SUFFIX);
+    if (number)
+        kp_buf_append(&folder->extents, &number, sizeof number);
+    if (kp_journal_name_number(name, KP_JOURNAL_NEW_SUFFIX) || kp_journal_name_number(name, KP_EXTENT_NEW_SUFFIX))
+        kp_buf_append(&folder->leftovers, name, strlen(name) + 1);
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+static enum kp_code missing(const char *dir, uint64_t first, struct kp_error *err)
+{
+    kp_fail(err, KP_CORRUPT, NULL, "journal files are missing in \"%s\" before file %llu", dir,
+            (unsigned long long)first);
+    return kp_error_hint(err, "Put the missing files back. Nothing was changed.");
+}
+
+/*
+ * The extent behind which the journal is to be read, when its first files are gone: of the mixed extents that end at
+ * or behind the file before the first, the one that ends first. It was recorded as sealed, or that file would be there;
+ * and no other that was not recorded ends so early.
+ */
+static enum kp_code find_anchor(struct kp_os *os, const char *dir, struct kp_folder *folder, struct kp_error *err)
+{
+    for (size_t i = 0; i < kp_folder_count(&folder->extents); i++) {
+        struct kp_extent_header header;
+        enum kp_code code = kp_extent_header_read(os, dir, kp_folder_number(&folder->extents, i), &header, err);
+        if (code == KP_CORRUPT) /* if it is the one, it will be missed */
+            continue;
+        KP_TRY(code);
+        if (header.kind == KP_EXTENT_MIXED && header.file_last + 1 >= folder->first &&
+            header.file_last < folder->last && (!folder->anchor.number || header.file_last < folder->anchor.file_last))
+            folder->anchor = header;
+    }
+    if (!folder->anchor.number)
+        return missing(dir, folder->first, err);
+    folder->first = folder->anchor.file_last + 1;
+    return KP_OK;
+}
+
+static enum kp_code look(struct kp_os *os, const char *dir, struct kp_folder *folder, struct kp_error *err)
+{
+    KP_TRY(os->list(os->ctx, dir, list_one, folder, err));
+    size_t tail = kp_folder_count(&folder->journals);
+    if (!tail && !folder->extents.len)
+        return KP_OK;
+    if (!tail--)
+        return missing(dir, 1, err);
+    qsort(folder->journals.data, tail + 1, sizeof(uint64_t), by_number);
+    folder->last = kp_folder_number(&folder->journals, tail);
+    while (tail > 0 && kp_folder_number(&folder->journals, tail - 1) + 1 == kp_folder_number(&folder->journals, tail))
+        tail--;
+    folder->first = kp_folder_number(&folder->journals, tail);
+    return folder->first > 1 ? find_anchor(os, dir, folder, err) : KP_OK;
+}
+
+enum kp_code kp_folder_look(struct kp_os *os, const char *dir, struct kp_folder *ret_folder, struct kp_error *err)
+{
+    struct kp_folder folder = {0};
+    enum kp_code code = look(os, dir, &folder, err);
+    if (code == KP_OK)
+        *ret_folder = folder;
+    else
+        kp_folder_finish(&folder);
+    return code;
+}
+
+void kp_folder_finish(struct kp_folder *folder)
+{
+    kp_buf_finish(&folder->journals);
+    kp_buf_finish(&folder->extents);
+    kp_buf_finish(&folder->leftovers);
 }
 
 static enum kp_code add_file(struct kp_journal *journal, uint64_t number, struct kp_error *err)
@@ -53,7 +118,7 @@ static enum kp_code add_file(struct kp_journal *journal, uint64_t number, struct
         if (code == KP_OK)
             code = os->size(os->ctx, file, &bytes, err);
         os->close(os->ctx, file);
-        if (code == KP_OK && number > 1 && header.generation != journal->generation)
+        if (code == KP_OK && journal->generation && header.generation != journal->generation)
             code = kp_fail(err, KP_CORRUPT, NULL, "\"%s\" belongs to another log", path);
         else if (code == KP_OK && bytes < header.file_bytes)
             code = kp_fail(err, KP_CORRUPT, NULL, "\"%s\" is damaged: it has %llu bytes of %llu", path,
@@ -67,36 +132,33 @@ static enum kp_code add_file(struct kp_journal *journal, uint64_t number, struct
     return code;
 }
 
-static enum kp_code remove_leftovers(struct kp_journal *journal, const struct kp_buf *numbers, struct kp_error *err)
+static enum kp_code remove_leftovers(struct kp_journal *journal, const struct kp_buf *names, struct kp_error *err)
 {
     struct kp_os *os = journal->os;
-    for (size_t i = 0; i < numbers->len; i += sizeof(uint64_t)) {
-        uint64_t number;
-        memcpy(&number, numbers->data + i, sizeof number);
-        char *path = kp_journal_path(journal->dir, number, KP_JOURNAL_NEW_SUFFIX);
-        enum kp_code code = os->unlink(os->ctx, path, err);
-        kp_free(path);
-        KP_TRY(code);
+    struct kp_buf path = {0};
+    enum kp_code code = KP_OK;
+    for (size_t at = 0; at < names->len && code == KP_OK; at += strlen((const char *)names->data + at) + 1) {
+        path.len = 0;
+        kp_buf_printf(&path, "%s/%s", journal->dir, (const char *)names->data + at);
+        kp_buf_append_byte(&path, 0);
+        code = os->unlink(os->ctx, (const char *)path.data, err);
     }
-    return KP_OK;
+    kp_buf_finish(&path);
+    return code;
 }
 
 static enum kp_code find_files(struct kp_recovery *recovery, struct kp_error *err)
 {
     struct kp_journal *journal = recovery->journal;
-    struct listing listing = {0};
-    enum kp_code code = journal->os->list(journal->os->ctx, journal->dir, list_one, &listing, err);
-    if (code == KP_OK && !recovery->read_only)
-        code = remove_leftovers(journal, &listing.leftovers, err);
-    kp_buf_finish(&listing.leftovers);
-    KP_TRY(code);
-    if (listing.count && (listing.first != 1 || listing.last != listing.count)) {
-        kp_fail(err, KP_CORRUPT, NULL,
-                "journal files are missing in \"%s\": it has %llu of them, numbered from %llu to %llu", journal->dir,
-                (unsigned long long)listing.count, (unsigned long long)listing.first, (unsigned long long)listing.last);
-        return kp_error_hint(err, "Put the missing files back. Nothing was changed.");
-    }
-    for (uint64_t number = 1; number <= listing.count; number++)
+    struct kp_folder *folder = &recovery->folder;
+    KP_TRY(kp_folder_look(journal->os, journal->dir, folder, err));
+    if (!recovery->read_only)
+        KP_TRY(remove_leftovers(journal, &folder->leftovers, err));
+    if (!folder->last)
+        return KP_OK;
+    journal->first_number = folder->first;
+    journal->generation = folder->anchor.generation;
+    for (uint64_t number = folder->first; number <= folder->last; number++)
         KP_TRY(add_file(journal, number, err));
     return KP_OK;
 }
@@ -106,6 +168,8 @@ static enum kp_code find_files(struct kp_recovery *recovery, struct kp_error *er
 /* Why the block that the scan stands before is not the next one of the chain, or NULL. */
 static const char *not_next(const struct kp_block_header *block, const struct kp_journal_end *end)
 {
+    if (kp_log_planted == KP_PLANT_STALE_TAKEN)
+        return NULL;
     if (block->sequence != end->sequence + 1)
         return "it is not the next block";
     if (block->previous_crc != end->previous_crc)
@@ -134,7 +198,7 @@ static enum kp_code next_block(struct kp_journal *journal, struct kp_block_scan 
     const char *wrong;
     for (int next_file = 0; next_file < 2; next_file++) {
         uint64_t number = end->file_number + (uint64_t)next_file;
-        if (number > journal->file_count)
+        if (number > kp_journal_last_number(journal))
             break;
         KP_TRY(kp_block_scan_seek(scan, number, next_file ? KP_SECTOR_BYTES : end->offset, err));
         KP_TRY(kp_block_scan_peek(scan, &block, &wrong, err));
@@ -200,7 +264,7 @@ static enum kp_code walk_chain(struct kp_recovery *recovery, struct kp_block_sca
                 return KP_OK;
         }
         if (block->file_number != journal->end.file_number)
-            journal->files[journal->end.file_number - 1].end = journal->end.offset;
+            journal->files[journal->end.file_number - journal->first_number].end = journal->end.offset;
         advance(&journal->end, block);
         enum kp_code code =
             recovery->apply(recovery->arg, block, kp_location(block->file_number, block->file_offset), err);
@@ -280,7 +344,8 @@ static enum kp_code search(struct kp_journal *journal, const struct kp_journal_e
     /* Behind a closing block nothing was in flight: one sector is enough to see that nothing follows. */
     uint64_t span = end->closed ? KP_SECTOR_BYTES : KP_BLOCK_BYTES_LIMIT + KP_SECTOR_BYTES;
     enum kp_code code = search_file(&scan, end->file_number, end->offset, span, end, beyond, err);
-    for (uint64_t number = end->file_number + 1; code == KP_OK && number <= journal->file_count; number++)
+    span = KP_MIN(span, (uint64_t)COMMIT_BYTES_MAX + KP_SECTOR_BYTES); /* of many blocks; one alone lies at the start */
+    for (uint64_t number = end->file_number + 1; code == KP_OK && number <= kp_journal_last_number(journal); number++)
         code = search_file(&scan, number, KP_SECTOR_BYTES, span, end, beyond, err);
     kp_block_scan_finish(&scan);
     return code;
@@ -369,7 +434,15 @@ enum kp_code kp_recover(struct kp_recovery *recovery, bool *ret_found, struct kp
     *ret_found = journal->file_count > 0;
     if (!*ret_found)
         return KP_OK;
-    journal->end = (struct kp_journal_end){.file_number = 1, .offset = KP_SECTOR_BYTES};
+    const struct kp_extent_header *anchor = &recovery->folder.anchor;
+    journal->end = (struct kp_journal_end){.file_number = journal->first_number,
+                                           .offset = KP_SECTOR_BYTES,
+                                           .sequence = anchor->sequence,
+                                           .previous_crc = anchor->previous_crc,
+                                           .position = anchor->position_end,
+                                           .log_time_us = anchor->log_time_us};
+    if (anchor->number)
+        KP_TRY(recovery->begin(recovery->arg, anchor, err));
     struct kp_block_scan scan;
     kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SCAN_READ_BYTES);
     const char *wrong = "there is none";
@@ -389,7 +462,8 @@ enum kp_code kp_recover(struct kp_recovery *recovery, bool *ret_found, struct kp
     KP_TRY(code);
     if (!recovery->read_only && !journal->unsafe_no_sync && kp_log_planted != KP_PLANT_NO_RECOVERY_SYNC) {
         /* Blocks in flight at a kill may be in two files. */
-        for (uint64_t number = KP_MAX(journal->end.file_number, 2) - 1; number <= journal->end.file_number; number++)
+        for (uint64_t number = KP_MAX(journal->end.file_number - 1, journal->first_number);
+             number <= journal->end.file_number; number++)
             KP_TRY(sync_file(journal, number, err));
         KP_TRY(journal->os->sync_dir(journal->os->ctx, journal->dir, err));
         journal->durable_sequence = journal->end.sequence;

@@ -2,14 +2,41 @@
 #ifndef KP_LOG_RECOVER_H
 #define KP_LOG_RECOVER_H
 
+#include "base/buf.h"
+#include "log/extent.h"
 #include "log/journal.h"
+
+/* What a log's folder holds. Numbers are u64s, in order. */
+struct kp_folder {
+    struct kp_buf journals, extents;
+    struct kp_buf leftovers;        /* names of files being prepared, each with its zero */
+    uint64_t first, last;           /* the journal files to be read; last 0: there is no log */
+    struct kp_extent_header anchor; /* what the first one follows; number 0: it is the log's first */
+};
+
+/* Lists a folder and decides with which file the journal begins. KP_CORRUPT when files are missing. */
+KP_MUST enum kp_code kp_folder_look(struct kp_os *os, const char *dir, struct kp_folder *ret_folder,
+                                    struct kp_error *err);
+void kp_folder_finish(struct kp_folder *folder);
+static inline size_t kp_folder_count(const struct kp_buf *numbers)
+{
+    return numbers->len / sizeof(uint64_t);
+}
+static inline uint64_t kp_folder_number(const struct kp_buf *numbers, size_t i)
+{
+    return ((const uint64_t *)(const void *)numbers->data)[i];
+}
 
 struct kp_recovery {
     struct kp_journal *journal;
     bool read_only; /* nothing is changed on disk */
+    /* Called first when the journal's beginning was sealed: the extent that ends where its files begin. */
+    enum kp_code (*begin)(void *arg, const struct kp_extent_header *anchor, struct kp_error *err);
     /* Called for every block of a finished group, in order. */
     enum kp_code (*apply)(void *arg, const struct kp_block_header *block, uint64_t location, struct kp_error *err);
     void *arg;
+
+    struct kp_folder folder; /* out; to finish */
 };
 
 /*

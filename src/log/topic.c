@@ -78,6 +78,16 @@ struct kp_topic *kp_topics_find(const struct kp_topics *topics, const char *name
     return NULL;
 }
 
+void kp_topics_skip_ids(struct kp_topics *topics, uint32_t id_count)
+{
+    if (id_count > topics->id_cap) {
+        topics->id_cap = KP_MAX(KP_MAX(topics->id_cap * 2, 16u), id_count);
+        topics->by_id = kp_realloc(topics->by_id, topics->id_cap * sizeof(struct kp_topic *));
+    }
+    while (topics->id_count < id_count)
+        topics->by_id[topics->id_count++] = NULL;
+}
+
 struct kp_topic *kp_topics_add(struct kp_topics *topics, uint32_t id, const char *name, size_t len, uint32_t partitions,
                                int64_t created_us)
 {
@@ -89,12 +99,7 @@ struct kp_topic *kp_topics_add(struct kp_topics *topics, uint32_t id, const char
     topic->created_us = created_us;
     for (uint32_t i = 0; i < partitions; i++)
         topic->partitions[i].max_timestamp_ms = -1;
-    if (id > topics->id_cap) {
-        topics->id_cap = KP_MAX(KP_MAX(topics->id_cap * 2, 16u), id);
-        topics->by_id = kp_realloc(topics->by_id, topics->id_cap * sizeof *topics->by_id);
-    }
-    while (topics->id_count < id)
-        topics->by_id[topics->id_count++] = NULL;
+    kp_topics_skip_ids(topics, id);
     topics->by_id[id - 1] = topic;
     topics->live++;
     if (topics->live * 2 > topics->slot_count)
@@ -115,8 +120,12 @@ void kp_topics_remove(struct kp_topics *topics, uint32_t id)
 void kp_partition_note(struct kp_partition *partition, uint64_t location, int64_t base_offset, uint32_t records,
                        int64_t max_timestamp_ms, uint32_t bytes)
 {
-    struct kp_index_entry *last = partition->index_count ? &partition->index[partition->index_count - 1] : NULL;
     partition->max_timestamp_ms = KP_MAX(partition->max_timestamp_ms, max_timestamp_ms);
+    partition->end_offset = base_offset + records;
+    partition->bytes += bytes;
+    if (!location)
+        return;
+    struct kp_index_entry *last = partition->index_count ? &partition->index[partition->index_count - 1] : NULL;
     if (!last || kp_location_file(location) != kp_location_file(last->location) ||
         location - last->location > KP_INDEX_GAP_BYTES) {
         if (partition->index_count == partition->index_cap) {
@@ -126,11 +135,33 @@ void kp_partition_note(struct kp_partition *partition, uint64_t location, int64_
         last = &partition->index[partition->index_count++];
         last->base_offset = base_offset;
         last->location = location;
-        last->bytes_before = partition->bytes;
+        last->bytes_before = partition->bytes - bytes;
     }
     last->max_timestamp_ms = partition->max_timestamp_ms;
-    partition->end_offset = base_offset + records;
-    partition->bytes += bytes;
+}
+
+void kp_partition_forget(struct kp_partition *partition, uint64_t location)
+{
+    uint32_t count = 0;
+    while (count < partition->index_count && partition->index[count].location < location)
+        count++;
+    if (!count)
+        return;
+    partition->index_count -= count;
+    memmove(partition->index, partition->index + count, partition->index_count * sizeof *partition->index);
+}
+
+/* Bytes of the batches before offset: in whole index entries, or, of what lies in extents, its share. */
+static uint64_t bytes_before(const struct kp_partition *partition, int64_t start_offset, int64_t offset)
+{
+    int64_t journal_offset = kp_partition_journal_offset(partition);
+    if (offset >= partition->end_offset)
+        return partition->bytes;
+    if (offset >= journal_offset)
+        return partition->index[kp_partition_entry_at(partition, offset)].bytes_before;
+    uint64_t sealed = partition->index_count ? partition->index[0].bytes_before : partition->bytes;
+    double share = (double)(offset - start_offset) / (double)(journal_offset - start_offset);
+    return partition->bytes_gone + (uint64_t)(share * (double)(sealed - KP_MIN(partition->bytes_gone, sealed)));
 }
 
 void kp_partition_trim(struct kp_partition *partition, int64_t offset, uint64_t *ret_records, uint64_t *ret_bytes)
@@ -138,11 +169,10 @@ void kp_partition_trim(struct kp_partition *partition, int64_t offset, uint64_t 
     *ret_records = *ret_bytes = 0;
     if (offset <= partition->start_offset)
         return;
-    *ret_records = (uint64_t)(offset - partition->start_offset);
+    int64_t start_offset = partition->start_offset;
+    *ret_records = (uint64_t)(offset - start_offset);
     partition->start_offset = offset;
-    uint64_t gone = offset >= partition->end_offset
-                        ? partition->bytes
-                        : partition->index[kp_partition_entry_at(partition, offset)].bytes_before;
+    uint64_t gone = KP_MAX(bytes_before(partition, start_offset, offset), partition->bytes_gone);
     *ret_bytes = gone - partition->bytes_gone;
     partition->bytes_gone = gone;
 }

@@ -56,13 +56,32 @@ struct kp_topic *kp_topics_find(const struct kp_topics *topics, const char *name
 struct kp_topic *kp_topics_add(struct kp_topics *topics, uint32_t id, const char *name, size_t len, uint32_t partitions,
                                int64_t created_us);
 void kp_topics_remove(struct kp_topics *topics, uint32_t id);
+/* Ids up to this one were given. */
+void kp_topics_skip_ids(struct kp_topics *topics, uint32_t id_count);
+/* How many of a batch's first records are given up: trimmed, or all since their topic was dropped. */
+static inline uint32_t kp_topics_gone(const struct kp_topics *topics, uint32_t id, uint32_t partition,
+                                      int64_t base_offset, uint32_t records)
+{
+    const struct kp_topic *topic = id >= 1 && id <= topics->id_count ? topics->by_id[id - 1] : NULL;
+    if (!topic || partition >= topic->partition_count)
+        return records;
+    int64_t gone = topic->partitions[partition].start_offset - base_offset;
+    return gone <= 0 ? 0 : gone < records ? (uint32_t)gone : records;
+}
 
-/* Notes a durable batch. */
+/* Notes a durable batch; location 0: not in the index. */
 void kp_partition_note(struct kp_partition *partition, uint64_t location, int64_t base_offset, uint32_t records,
                        int64_t max_timestamp_ms, uint32_t bytes);
-/* What lies before offset is trimmed; in bytes that is rounded down to index entries. *ret_records, *ret_bytes: how
- * much more is gone than before. */
+/* What lies before offset is trimmed; in bytes that is rounded down to index entries, and a guess where there are none.
+ * *ret_records, *ret_bytes: how much more is gone than before. */
 void kp_partition_trim(struct kp_partition *partition, int64_t offset, uint64_t *ret_records, uint64_t *ret_bytes);
+/* Forgets what the index says of blocks before location. */
+void kp_partition_forget(struct kp_partition *partition, uint64_t location);
+/* The first offset whose place is in the index: those before it lie in extents, or are gone. */
+static inline int64_t kp_partition_journal_offset(const struct kp_partition *partition)
+{
+    return partition->index_count ? partition->index[0].base_offset : partition->end_offset;
+}
 /* The number of the last entry at or before offset; 0 if there is none. index_count > 0. */
 uint32_t kp_partition_entry_at(const struct kp_partition *partition, int64_t offset);
 /* KP_INVALID unless it is 1 to 249 of [a-zA-Z0-9._-] and neither "." nor "..". */

@@ -1,0 +1,267 @@
+/*
+ * A partition's batches: through each run's index in the extents (log/extent.h), then through the partition's sparse
+ * index of the journal (log/topic.h).
+ */
+#include "log/batches.h"
+
+#include "log/record_batch.h"
+
+enum { SCAN_READ_BYTES = 64 << 10, RUN_READ_BYTES = 256 << 10 };
+
+/* ---- blocks at a place, from the tail or from disk ---- */
+
+void kp_cursor_init(struct kp_cursor *cursor, struct kp_log *log)
+{
+    *cursor = (struct kp_cursor){.log = log};
+    kp_block_scan_init(&cursor->scan, log->os, log->journal.dir, log->journal.generation, SCAN_READ_BYTES);
+}
+
+void kp_cursor_finish(struct kp_cursor *cursor)
+{
+    kp_block_scan_finish(&cursor->scan);
+    kp_slab_release(cursor->slab);
+}
+
+/* The durable block at location; stays until the next call. */
+enum kp_code kp_cursor_get(struct kp_cursor *cursor, uint64_t location, const struct kp_block_header **ret_block,
+                           struct kp_error *err)
+{
+    struct kp_log *log = cursor->log;
+    const struct kp_block_header *block = NULL;
+    kp_slab_release(cursor->slab);
+    cursor->slab = NULL;
+    kp_rwlock_read(&log->lock);
+    size_t index = kp_tail_find(&log->tail, location);
+    if (index < log->tail.count) {
+        block = kp_tail_get(&log->tail, index)->block;
+        cursor->slab = kp_tail_get(&log->tail, index)->slab;
+        kp_slab_hold(cursor->slab);
+    }
+    kp_rwlock_unlock(&log->lock);
+    const char *wrong = NULL;
+    if (!block) {
+        KP_TRY(kp_block_scan_seek(&cursor->scan, kp_location_file(location), kp_location_offset(location), err));
+        KP_TRY(kp_block_scan_peek(&cursor->scan, &block, &wrong, err));
+    }
+    if (wrong) {
+        kp_fail(err, KP_CORRUPT, NULL, "the log in \"%s\" is damaged: the block in file %llu at byte %llu: %s",
+                log->journal.dir, (unsigned long long)kp_location_file(location),
+                (unsigned long long)kp_location_offset(location), wrong);
+        return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup.");
+    }
+    *ret_block = block;
+    return KP_OK;
+}
+
+/* ---- the batches of a partition, in order ---- */
+
+void kp_batches_init(struct kp_batches *batches, struct kp_log *log)
+{
+    batches->side = kp_sealing_enter(&log->sealing.readers);
+    kp_cursor_init(&batches->cursor, log);
+    kp_extent_file_init(&batches->file, log->os, log->journal.dir, false);
+}
+
+void kp_batches_finish(struct kp_batches *batches)
+{
+    kp_extent_file_finish(&batches->file);
+    kp_free(batches->buffer);
+    kp_cursor_finish(&batches->cursor);
+    kp_sealing_leave(&batches->cursor.log->sealing.readers, batches->side);
+}
+
+/* Locked: lock. */
+enum kp_code kp_log_find_partition(struct kp_log *log, uint32_t id, uint32_t partition,
+                                   const struct kp_partition **ret_partition, const char **ret_name,
+                                   struct kp_error *err)
+{
+    const struct kp_topic *topic = kp_topics_get(&log->topics, id);
+    if (!topic)
+        return kp_fail(err, KP_NOT_FOUND, NULL, "topic %u does not exist", id);
+    if (partition >= topic->partition_count)
+        return kp_fail(err, KP_NOT_FOUND, NULL, "topic \"%s\" has no partition %u: it has %u", topic->name, partition,
+                       topic->partition_count);
+    *ret_partition = &topic->partitions[partition];
+    *ret_name = topic->name;
+    return KP_OK;
+}
+
+/* The partition's first run that ends behind offset. Locked: lock. */
+const struct kp_extent_run *kp_batches_find_run(const struct kp_sealing *sealing, uint32_t topic, uint32_t partition,
+                                                int64_t offset, const struct kp_extent_set **ret_set)
+{
+    for (size_t i = 0; i < sealing->set_count; i++) {
+        const struct kp_extent_run *run = kp_extent_run_find(sealing->sets[i], topic, partition, offset);
+        *ret_set = sealing->sets[i];
+        if (run)
+            return run;
+    }
+    return NULL;
+}
+
+/* Goes to the index entry for the wanted offset, in an extent or in the journal. */
+enum kp_code kp_batches_seek(struct kp_batches *batches, struct kp_error *err)
+{
+    struct kp_log *log = batches->cursor.log;
+    const struct kp_partition *partition;
+    const char *name;
+    batches->run = NULL;
+    kp_rwlock_read(&log->lock);
+    enum kp_code code = kp_log_find_partition(log, batches->topic, batches->partition, &partition, &name, err);
+    if (code == KP_OK && batches->offset < kp_partition_journal_offset(partition)) {
+        batches->run =
+            kp_batches_find_run(&log->sealing, batches->topic, batches->partition, batches->offset, &batches->set);
+        if (!batches->run) /* what was left out of the extents ends here */
+            batches->offset = kp_partition_journal_offset(partition);
+    }
+    if (code == KP_OK && !batches->run && batches->offset < batches->end_offset)
+        batches->location = batches->entry_location =
+            partition->index[kp_partition_entry_at(partition, batches->offset)].location;
+    kp_rwlock_unlock(&log->lock);
+    batches->block = NULL;
+    KP_TRY(code);
+    if (!batches->run)
+        return KP_OK;
+    struct kp_extent_index *index;
+    KP_TRY(kp_extent_index_read(&batches->file, batches->set, batches->run, &index, err));
+    uint32_t low = 0, high = batches->run->index_count; /* the first entry behind offset */
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (index[middle].base_offset <= batches->offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    batches->place = low ? index[low - 1].place : batches->run->place;
+    kp_free(index);
+    return KP_OK;
+}
+
+static enum kp_code damaged(const struct kp_batches *batches, const char *wrong, struct kp_error *err)
+{
+    struct kp_topic_info info;
+    bool known = kp_log_topic_get(batches->cursor.log, batches->topic, &info, NULL) == KP_OK;
+    kp_fail(err, KP_CORRUPT, NULL, "topic \"%s\", partition %u is damaged at or behind offset %lld: %s",
+            known ? info.name : "", batches->partition, (long long)batches->offset, wrong);
+    if (batches->run)
+        kp_error_detail(err, "It lies in extent %llu of \"%s\", at byte %llu.",
+                        (unsigned long long)batches->file.number, batches->cursor.log->journal.dir,
+                        (unsigned long long)batches->place);
+    return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup.");
+}
+
+/* The run's bytes from the next item on: at least `need` of them, or all that are left. */
+static enum kp_code run_bytes(struct kp_batches *batches, size_t need, const struct kp_extent_item **ret_item,
+                              size_t *ret_have, struct kp_error *err)
+{
+    const struct kp_extent_run *run = batches->run;
+    uint64_t left = run->place + run->bytes - batches->place,
+             number = run->extent ? run->extent : batches->set->header.number;
+    uint64_t end = batches->buffer_from + batches->buffer_len;
+    need = (size_t)KP_MIN((uint64_t)need, left);
+    bool there = batches->buffer_len && batches->buffer_number == number && batches->place >= batches->buffer_from &&
+                 batches->place + need <= end;
+    if (!there) {
+        size_t want = (size_t)KP_MIN(KP_MAX((uint64_t)need, (uint64_t)RUN_READ_BYTES), left);
+        if (want > batches->buffer_cap) {
+            kp_free(batches->buffer);
+            batches->buffer = kp_alloc_aligned(KP_SECTOR_BYTES, want);
+            batches->buffer_cap = want;
+        }
+        batches->buffer_len = 0;
+        KP_TRY(kp_extent_file_read(&batches->file, number, batches->buffer, batches->place, want, err));
+        batches->buffer_number = number;
+        batches->buffer_from = batches->place;
+        batches->buffer_len = want;
+        end = batches->place + want;
+    }
+    *ret_item = (const void *)(batches->buffer + (batches->place - batches->buffer_from));
+    *ret_have = (size_t)(end - batches->place);
+    return KP_OK;
+}
+
+/* The next item of the run, or none at its end. */
+static enum kp_code run_next(struct kp_batches *batches, struct kp_found *ret_found, bool *ret_any,
+                             struct kp_error *err)
+{
+    const struct kp_extent_run *run = batches->run;
+    const struct kp_extent_item *item;
+    size_t have;
+    for (*ret_any = false; batches->place < run->place + run->bytes && !*ret_any;) {
+        KP_TRY(run_bytes(batches, sizeof *item, &item, &have, err));
+        if (have >= sizeof *item && item->bytes <= KP_RECORD_BATCH_BYTES_MAX)
+            KP_TRY(run_bytes(batches, sizeof *item + item->bytes, &item, &have, err));
+        const char *wrong = kp_extent_item_wrong(item, have);
+        struct kp_record_batch_info info;
+        if (!wrong && kp_record_batch_check((const uint8_t *)(item + 1), item->bytes, false, &info, NULL) != KP_OK)
+            wrong = "a record batch is malformed";
+        if (wrong)
+            return damaged(batches, wrong, err);
+        batches->place += kp_extent_item_bytes(item->bytes);
+        *ret_found = (struct kp_found){info.base_offset, item->position, (uint32_t)info.records, item->bytes,
+                                       (const uint8_t *)(item + 1)};
+        *ret_any = info.base_offset + info.records > batches->offset;
+    }
+    return KP_OK;
+}
+
+/* The next batch of the journal, of those that the index entry covers. */
+static enum kp_code journal_next(struct kp_batches *batches, struct kp_found *ret_found, bool *ret_any,
+                                 struct kp_error *err)
+{
+    for (*ret_any = false;;) {
+        if (!batches->block) {
+            KP_TRY(kp_cursor_get(&batches->cursor, batches->location, &batches->block, err));
+            batches->walk = kp_entry_walk_start(batches->block);
+            batches->position = batches->block->position;
+        }
+        const struct kp_entry_header *entry;
+        const char *wrong;
+        while (kp_entry_walk_next(&batches->walk, &entry, &wrong)) {
+            if (entry->kind != KP_ENTRY_BATCH)
+                continue;
+            batches->position += entry->records;
+            if (entry->topic == batches->topic && entry->partition == batches->partition &&
+                entry->base_offset + entry->records > batches->offset) {
+                *ret_found = (struct kp_found){entry->base_offset, batches->position - entry->records, entry->records,
+                                               entry->payload_bytes, (const uint8_t *)(entry + 1)};
+                *ret_any = true;
+                return KP_OK;
+            }
+        }
+        uint64_t next =
+            kp_journal_following(&batches->cursor.log->journal, batches->location, kp_block_bytes(batches->block));
+        if (kp_location_file(next) != kp_location_file(batches->entry_location) ||
+            next - batches->entry_location > KP_INDEX_GAP_BYTES)
+            return KP_OK;
+        batches->block = NULL;
+        batches->location = next;
+    }
+}
+
+/* The batch that holds the wanted offset, or the first one behind it; none behind the end. kp_batches_seek was called.
+ */
+enum kp_code kp_batches_next(struct kp_batches *batches, struct kp_found *ret_found, bool *ret_any,
+                             struct kp_error *err)
+{
+    *ret_any = false;
+    while (batches->offset < batches->end_offset && !*ret_any) {
+        int64_t offset = batches->offset;
+        uint64_t location = batches->location;
+        bool in_run = batches->run;
+        if (in_run)
+            KP_TRY(run_next(batches, ret_found, ret_any, err));
+        else
+            KP_TRY(journal_next(batches, ret_found, ret_any, err));
+        if (*ret_any) {
+            batches->offset = ret_found->base_offset + ret_found->records;
+            return KP_OK;
+        }
+        if (in_run)
+            batches->offset = KP_MAX(offset, batches->run->end_offset);
+        KP_TRY(kp_batches_seek(batches, err));
+        if (!in_run && !batches->run && batches->location <= location)
+            return damaged(batches, "it is not where it should be", err);
+    }
+    return KP_OK;
+}

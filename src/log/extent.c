@@ -1,0 +1,244 @@
+/* Checks and reads of the bytes drawn in log/extent.h. */
+#include "log/extent.h"
+
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+uint32_t kp_extent_header_crc(const struct kp_extent_header *header)
+{
+    return kp_crc32c(0, header, offsetof(struct kp_extent_header, crc));
+}
+
+uint32_t kp_extent_item_crc(const struct kp_extent_item *item, const void *batch)
+{
+    uint32_t crc = kp_crc32c(0, &item->position, sizeof *item - offsetof(struct kp_extent_item, position));
+    return kp_crc32c(crc, batch, item->bytes);
+}
+
+char *kp_extent_path(const char *dir, uint64_t number, const char *suffix)
+{
+    return kp_journal_path(dir, number, suffix);
+}
+
+const char *kp_extent_item_wrong(const struct kp_extent_item *item, size_t have)
+{
+    if (have < sizeof *item || item->bytes > KP_RECORD_BATCH_BYTES_MAX || have < sizeof *item + item->bytes)
+        return "a record batch does not fit";
+    if (kp_extent_item_crc(item, item + 1) != item->crc)
+        return "a record batch fails its checksum";
+    return NULL;
+}
+
+/* ---- files ---- */
+
+void kp_extent_file_init(struct kp_extent_file *file, struct kp_os *os, const char *dir, bool direct)
+{
+    *file = (struct kp_extent_file){.os = os, .dir = dir, .direct = direct};
+}
+
+void kp_extent_file_finish(struct kp_extent_file *file)
+{
+    if (file->file)
+        file->os->close(file->os->ctx, file->file);
+    file->file = NULL;
+    file->number = 0;
+}
+
+static enum kp_code open_number(struct kp_extent_file *file, uint64_t number, struct kp_error *err)
+{
+    if (file->file && file->number == number)
+        return KP_OK;
+    kp_extent_file_finish(file);
+    char *path = kp_extent_path(file->dir, number, KP_EXTENT_SUFFIX);
+    enum kp_code code =
+        file->os->open(file->os->ctx, path, KP_OPEN_READ | (file->direct ? KP_OPEN_DIRECT : 0), &file->file, err);
+    kp_free(path);
+    if (code == KP_OK)
+        file->number = number;
+    return code;
+}
+
+static enum kp_code damaged(const struct kp_extent_file *file, uint64_t number, uint64_t place, const char *what,
+                            struct kp_error *err)
+{
+    kp_fail(err, KP_CORRUPT, NULL, "the log in \"%s\" is damaged: extent %llu at byte %llu: %s", file->dir,
+            (unsigned long long)number, (unsigned long long)place, what);
+    return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup.");
+}
+
+enum kp_code kp_extent_file_read(struct kp_extent_file *file, uint64_t number, void *bytes, uint64_t place, size_t len,
+                                 struct kp_error *err)
+{
+    size_t got = 0;
+    KP_TRY(open_number(file, number, err));
+    KP_TRY(file->os->pread(file->os->ctx, file->file, bytes, len, place, &got, err));
+    return got == len ? KP_OK : damaged(file, number, place, "the file ends here", err);
+}
+
+/* ---- headers ---- */
+
+static enum kp_code check_header(const struct kp_extent_file *file, const struct kp_extent_header *header,
+                                 uint64_t number, struct kp_error *err)
+{
+    if (memcmp(header->magic, KP_EXTENT_MAGIC, sizeof header->magic) != 0)
+        return damaged(file, number, 0, "it does not begin with an extent's header", err);
+    if (header->format != KP_EXTENT_FORMAT) { /* before the CRC: another format may keep it elsewhere */
+        kp_fail(err, KP_UNSUPPORTED, NULL, "extent %llu in \"%s\" has the format %u; this version of kappa knows %d",
+                (unsigned long long)number, file->dir, header->format, (int)KP_EXTENT_FORMAT);
+        return kp_error_hint(err, "Use the version of kappa that wrote it, or a later one.");
+    }
+    if (header->crc != kp_extent_header_crc(header))
+        return damaged(file, number, 0, "its header fails its checksum", err);
+    if (header->number != number)
+        return damaged(file, number, 0, "it is not what its name says", err);
+    return KP_OK;
+}
+
+static enum kp_code read_header(struct kp_extent_file *file, uint64_t number, struct kp_extent_header *ret_header,
+                                struct kp_error *err)
+{
+    struct kp_extent_header header;
+    KP_TRY(kp_extent_file_read(file, number, &header, 0, sizeof header, err));
+    KP_TRY(check_header(file, &header, number, err));
+    *ret_header = header;
+    return KP_OK;
+}
+
+enum kp_code kp_extent_header_read(struct kp_os *os, const char *dir, uint64_t number,
+                                   struct kp_extent_header *ret_header, struct kp_error *err)
+{
+    struct kp_extent_file file;
+    kp_extent_file_init(&file, os, dir, false);
+    enum kp_code code = read_header(&file, number, ret_header, err);
+    kp_extent_file_finish(&file);
+    return code;
+}
+
+static enum kp_code load_runs(struct kp_extent_file *file, struct kp_extent_set *set, struct kp_error *err)
+{
+    const struct kp_extent_header *header = &set->header;
+    size_t bytes = (size_t)header->runs * sizeof *set->runs;
+    set->runs = kp_alloc(bytes + 1);
+    KP_TRY(kp_extent_file_read(file, header->number, set->runs, header->runs_at, bytes, err));
+    if (kp_crc32c(0, set->runs, bytes) != header->runs_crc)
+        return damaged(file, header->number, header->runs_at, "its runs fail their checksum", err);
+    return KP_OK;
+}
+
+enum kp_code kp_extent_set_load(struct kp_os *os, const char *dir, uint64_t number, struct kp_extent_set **ret_set,
+                                struct kp_error *err)
+{
+    struct kp_extent_set *set = kp_calloc(1, sizeof *set);
+    struct kp_extent_file file;
+    kp_extent_file_init(&file, os, dir, false);
+    enum kp_code code = read_header(&file, number, &set->header, err);
+    if (code == KP_OK && set->header.kind != KP_EXTENT_MIXED)
+        code = damaged(&file, number, 0, "it is not a mixed extent", err);
+    if (code == KP_OK)
+        code = load_runs(&file, set, err);
+    kp_extent_file_finish(&file);
+    if (code != KP_OK) {
+        kp_extent_set_free(set);
+        return code;
+    }
+    *ret_set = set;
+    return KP_OK;
+}
+
+void kp_extent_set_free(struct kp_extent_set *set)
+{
+    if (set)
+        kp_free(set->runs);
+    kp_free(set);
+}
+
+enum kp_code kp_extent_state_read(struct kp_os *os, const char *dir, const struct kp_extent_header *header,
+                                  struct kp_buf *ret_state, struct kp_error *err)
+{
+    struct kp_extent_file file;
+    kp_extent_file_init(&file, os, dir, false);
+    struct kp_buf state = {0};
+    uint8_t *at = kp_buf_reserve(&state, header->state_bytes);
+    enum kp_code code = kp_extent_file_read(&file, header->number, at, header->state_at, header->state_bytes, err);
+    state.len = header->state_bytes;
+    if (code == KP_OK && kp_crc32c(0, state.data, state.len) != header->state_crc)
+        code = damaged(&file, header->number, header->state_at, "its state fails its checksum", err);
+    kp_extent_file_finish(&file);
+    if (code == KP_OK)
+        *ret_state = state;
+    else
+        kp_buf_finish(&state);
+    return code;
+}
+
+const struct kp_extent_run *kp_extent_run_find(const struct kp_extent_set *set, uint32_t topic, uint32_t partition,
+                                               int64_t offset)
+{
+    uint32_t low = 0, high = set->header.runs; /* the first run at or behind (topic, partition, offset) */
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const struct kp_extent_run *run = &set->runs[middle];
+        bool before = run->topic != topic           ? run->topic < topic
+                      : run->partition != partition ? run->partition < partition
+                                                    : run->end_offset <= offset;
+        if (before)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    const struct kp_extent_run *run = low < set->header.runs ? &set->runs[low] : NULL;
+    return run && run->topic == topic && run->partition == partition ? run : NULL;
+}
+
+/* ---- order and index ---- */
+
+enum kp_code kp_order_page_read(struct kp_extent_file *file, const struct kp_extent_set *set, uint32_t page,
+                                struct kp_order_page *ret_page, struct kp_error *err)
+{
+    uint64_t place = set->header.order_at + (uint64_t)page * KP_ORDER_PAGE_BYTES;
+    KP_TRY(kp_extent_file_read(file, set->header.number, ret_page, place, sizeof *ret_page, err));
+    if (ret_page->magic != KP_ORDER_MAGIC || ret_page->count == 0 || ret_page->count > KP_ORDER_PAGE_ENTRIES ||
+        ret_page->crc != kp_crc32c(0, &ret_page->count, KP_ORDER_PAGE_BYTES - offsetof(struct kp_order_page, count)))
+        return damaged(file, set->header.number, place, "a page of its order fails its checksum", err);
+    return KP_OK;
+}
+
+enum kp_code kp_order_page_find(struct kp_extent_file *file, const struct kp_extent_set *set, int64_t at, bool by_time,
+                                uint32_t *ret_page, struct kp_error *err)
+{
+    struct kp_order_page *page = kp_alloc(sizeof *page);
+    uint32_t low = 0, high = set->header.order_pages; /* the first page behind */
+    enum kp_code code = KP_OK;
+    while (low < high && code == KP_OK) {
+        uint32_t middle = low + (high - low) / 2;
+        code = kp_order_page_read(file, set, middle, page, err);
+        if (code == KP_OK && (by_time ? page->log_time_us < at : page->position <= at))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    kp_free(page);
+    KP_TRY(code);
+    *ret_page = low ? low - 1 : 0;
+    return KP_OK;
+}
+
+enum kp_code kp_extent_index_read(struct kp_extent_file *file, const struct kp_extent_set *set,
+                                  const struct kp_extent_run *run, struct kp_extent_index **ret_index,
+                                  struct kp_error *err)
+{
+    size_t bytes = run->index_count * sizeof(struct kp_extent_index);
+    uint64_t place = set->header.index_at + run->index_first * sizeof(struct kp_extent_index);
+    struct kp_extent_index *index = kp_alloc(bytes + 1);
+    enum kp_code code = kp_extent_file_read(file, set->header.number, index, place, bytes, err);
+    if (code == KP_OK && kp_crc32c(0, index, bytes) != run->index_crc)
+        code = damaged(file, set->header.number, place, "an index fails its checksum", err);
+    if (code != KP_OK) {
+        kp_free(index);
+        return code;
+    }
+    *ret_index = index;
+    return KP_OK;
+}

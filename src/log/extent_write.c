@@ -1,0 +1,486 @@
+/*
+ * A set's files are written front to back, each through a window of memory. The mixed extent's data is filled in any
+ * order within a window, and all batches are asked for once per window; the extents of one partition take theirs in
+ * order, all of them while the first window is filled.
+ */
+#include "log/extent_write.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+enum {
+    OWN_WINDOWS_BYTES = 32 << 20,
+    OWN_WINDOW_BYTES_MIN = 64 << 10,
+    OWN_WINDOW_BYTES_MAX = 1 << 20,
+    MIXED_WINDOW_BYTES_MIN = 64 << 10,
+    STRAY = UINT32_MAX
+};
+
+void kp_extents_writer_finish(struct kp_extents_writer *writer)
+{
+    for (size_t i = 0; i < writer->run_count; i++)
+        kp_buf_finish(&writer->runs[i].index);
+    kp_free(writer->items);
+    kp_free(writer->runs);
+    kp_free(writer->slots);
+    kp_free(writer->sorted);
+    kp_buf_finish(&writer->made);
+}
+
+/* ---- gathering ---- */
+
+static size_t slot_of(const struct kp_extents_writer *writer, uint32_t topic, uint32_t partition)
+{
+    uint64_t key = (uint64_t)topic << 32 | partition;
+    size_t mask = writer->slot_count - 1, at = (size_t)kp_hash_bytes(&key, sizeof key) & mask;
+    for (; writer->slots[at]; at = (at + 1) & mask) {
+        const struct kp_extent_run *run = &writer->runs[writer->slots[at] - 1].run;
+        if (run->topic == topic && run->partition == partition)
+            break;
+    }
+    return at;
+}
+
+static void grow_slots(struct kp_extents_writer *writer)
+{
+    kp_free(writer->slots);
+    writer->slot_count = writer->slot_count ? writer->slot_count * 2 : 64;
+    writer->slots = kp_calloc(writer->slot_count, sizeof *writer->slots);
+    for (size_t i = 0; i < writer->run_count; i++)
+        if (!writer->runs[i].elsewhere)
+            writer->slots[slot_of(writer, writer->runs[i].run.topic, writer->runs[i].run.partition)] = (uint32_t)i + 1;
+}
+
+static struct kp_extents_run *new_run(struct kp_extents_writer *writer)
+{
+    if (writer->run_count == writer->run_cap) {
+        writer->run_cap = writer->run_cap ? writer->run_cap * 2 : 16;
+        writer->runs = kp_realloc(writer->runs, writer->run_cap * sizeof *writer->runs);
+    }
+    struct kp_extents_run *run = &writer->runs[writer->run_count++];
+    *run = (struct kp_extents_run){0};
+    return run;
+}
+
+/* The run that the batch belongs to: its partition's newest, unless there is a gap between. */
+static uint32_t run_for(struct kp_extents_writer *writer, const struct kp_extents_batch *batch)
+{
+    if (writer->run_count * 2 >= writer->slot_count)
+        grow_slots(writer);
+    size_t slot = slot_of(writer, batch->topic, batch->partition);
+    if (writer->slots[slot]) {
+        uint32_t number = writer->slots[slot] - 1;
+        if (writer->runs[number].run.end_offset == batch->base_offset)
+            return number;
+    }
+    struct kp_extents_run *run = new_run(writer);
+    run->run.topic = batch->topic;
+    run->run.partition = batch->partition;
+    run->run.base_offset = batch->base_offset;
+    writer->slots[slot] = (uint32_t)writer->run_count;
+    return (uint32_t)writer->run_count - 1;
+}
+
+uint32_t kp_extents_add_run(struct kp_extents_writer *writer, const struct kp_extent_run *run,
+                            const struct kp_extent_index *index)
+{
+    struct kp_extents_run *added = new_run(writer);
+    added->run = *run;
+    added->elsewhere = true;
+    kp_buf_append(&added->index, index, run->index_count * sizeof *index);
+    return (uint32_t)writer->run_count;
+}
+
+static void note_index(struct kp_extents_run *run, const struct kp_extents_batch *batch)
+{
+    struct kp_extent_index *last = (void *)run->index.data;
+    size_t count = run->index.len / sizeof *last;
+    last = count ? last + count - 1 : NULL;
+    if (!last || run->run.bytes - last->place >= KP_EXTENT_INDEX_GAP_BYTES) {
+        struct kp_extent_index entry = {batch->base_offset, run->run.bytes, batch->max_timestamp_ms};
+        kp_buf_append(&run->index, &entry, sizeof entry);
+    } else {
+        last->max_timestamp_ms = batch->max_timestamp_ms;
+    }
+}
+
+void kp_extents_add(struct kp_extents_writer *writer, const struct kp_extents_batch *batch)
+{
+    uint32_t number = batch->gone ? KP_ORDER_NO_RUN : batch->elsewhere ? batch->elsewhere - 1 : run_for(writer, batch);
+    struct kp_extents_run *run = batch->gone ? NULL : &writer->runs[number];
+    if (writer->item_count == writer->item_cap) {
+        writer->item_cap = writer->item_cap ? writer->item_cap * 2 : 1024;
+        writer->items = kp_realloc(writer->items, writer->item_cap * sizeof *writer->items);
+    }
+    writer->items[writer->item_count++] = (struct kp_order_entry){
+        .position = batch->position,
+        .base_offset = batch->base_offset,
+        .place = batch->elsewhere ? batch->place
+                 : run            ? run->run.bytes
+                                  : 0,
+        .log_time_us = batch->log_time_us,
+        .bytes = batch->bytes,
+        .records = batch->records,
+        .run = number,
+        .flags = (writer->group_open ? 0 : KP_ORDER_GROUP_FIRST) | (batch->group_end ? KP_ORDER_GROUP_END : 0),
+    };
+    writer->group_open = !batch->group_end;
+    if (!run || batch->elsewhere)
+        return;
+    note_index(run, batch);
+    run->run.bytes += kp_extent_item_bytes(batch->bytes);
+    run->run.end_offset = batch->base_offset + batch->records;
+    run->run.max_timestamp_ms = batch->max_timestamp_ms;
+    run->run.batches++;
+}
+
+/* ---- laying out ---- */
+
+static int by_offset(const void *a, const void *b)
+{
+    const struct kp_extent_run *left = &(*(const struct kp_extents_run *const *)a)->run;
+    const struct kp_extent_run *right = &(*(const struct kp_extents_run *const *)b)->run;
+    if (left->topic != right->topic)
+        return left->topic < right->topic ? -1 : 1;
+    if (left->partition != right->partition)
+        return left->partition < right->partition ? -1 : 1;
+    return (left->base_offset > right->base_offset) - (left->base_offset < right->base_offset);
+}
+
+/* Where a run begins: behind the mixed extent's data so far, or in a file of its own. */
+static void place_run(struct kp_extents_writer *writer, struct kp_extents_run *run)
+{
+    struct kp_extent_header *header = &writer->header;
+    if (!run->elsewhere) {
+        bool own = run->run.bytes >= writer->own_bytes;
+        run->run.extent = own ? (uint32_t)writer->next_number++ : 0;
+        run->run.place = KP_SECTOR_BYTES + (own ? 0 : header->data_bytes);
+        header->data_bytes += own ? 0 : run->run.bytes;
+        struct kp_extent_index *index = (void *)run->index.data;
+        for (size_t i = 0; i < run->index.len / sizeof *index; i++)
+            index[i].place += run->run.place;
+    }
+    run->run.index_first = header->index_entries;
+    run->run.index_count = (uint32_t)(run->index.len / sizeof(struct kp_extent_index));
+    run->run.index_crc = kp_crc32c(0, run->index.data, run->index.len);
+    header->index_entries += run->run.index_count;
+}
+
+void kp_extents_lay_out(struct kp_extents_writer *writer)
+{
+    struct kp_extent_header *header = &writer->header;
+    header->number = writer->next_number++;
+    struct kp_extents_run **order = kp_alloc((writer->run_count + 1) * sizeof(struct kp_extents_run *));
+    for (size_t i = 0; i < writer->run_count; i++)
+        order[i] = &writer->runs[i];
+    qsort(order, writer->run_count, sizeof(struct kp_extents_run *), by_offset);
+    uint32_t *sorted_at = kp_alloc((writer->run_count + 1) * sizeof *sorted_at);
+    writer->sorted = kp_alloc((writer->run_count + 1) * sizeof *writer->sorted);
+    for (size_t i = 0; i < writer->run_count; i++) {
+        place_run(writer, order[i]);
+        sorted_at[order[i] - writer->runs] = (uint32_t)i;
+        writer->sorted[i] = order[i]->run;
+    }
+    for (size_t i = 0; i < writer->item_count; i++) {
+        if (writer->items[i].run == KP_ORDER_NO_RUN)
+            continue;
+        const struct kp_extents_run *run = &writer->runs[writer->items[i].run];
+        writer->items[i].place += run->elsewhere ? 0 : run->run.place;
+        writer->items[i].run = sorted_at[writer->items[i].run];
+    }
+    struct kp_extents_run *runs = kp_alloc((writer->run_count + 1) * sizeof *runs); /* the indexes in the runs' order */
+    for (size_t i = 0; i < writer->run_count; i++)
+        runs[i] = *order[i];
+    kp_free(writer->runs);
+    writer->runs = runs;
+    writer->run_cap = writer->run_count + 1;
+    kp_free(sorted_at);
+    kp_free(order);
+    uint32_t pages = (uint32_t)((writer->item_count + KP_ORDER_PAGE_ENTRIES - 1) / KP_ORDER_PAGE_ENTRIES);
+    header->runs = (uint32_t)writer->run_count;
+    header->order_pages = pages;
+    header->runs_at = KP_SECTOR_BYTES + kp_sector_ceil(header->data_bytes);
+    header->order_at = header->runs_at + kp_sector_ceil(header->runs * sizeof(struct kp_extent_run));
+    header->index_at = header->order_at + (uint64_t)pages * KP_ORDER_PAGE_BYTES;
+    header->state_at = header->index_at + kp_sector_ceil(header->index_entries * sizeof(struct kp_extent_index));
+    header->runs_crc = kp_crc32c(0, writer->sorted, header->runs * sizeof *writer->sorted);
+}
+
+/* ---- files ---- */
+
+/* A file being written: data before `from` is on disk. */
+struct output {
+    uint64_t number;
+    struct kp_file *file;
+    uint8_t *window;
+    uint64_t from, window_bytes, until; /* until: where its data ends */
+};
+
+struct outputs {
+    struct output mixed;
+    struct output *own; /* in order of number */
+    size_t own_count, next_item;
+    bool own_done;
+};
+
+static enum kp_code open_output(struct kp_extents_writer *writer, struct output *output, uint64_t file_bytes,
+                                struct kp_error *err)
+{
+    struct kp_os *os = writer->os;
+    char *path = kp_extent_path(writer->dir, output->number, KP_EXTENT_NEW_SUFFIX);
+    unsigned flags = KP_OPEN_READ | KP_OPEN_WRITE | KP_OPEN_CREATE | KP_OPEN_TRUNCATE;
+    enum kp_code code = os->open(os->ctx, path, flags | (writer->no_sync ? 0 : KP_OPEN_DIRECT), &output->file, err);
+    kp_free(path);
+    KP_TRY(code);
+    output->from = KP_SECTOR_BYTES;
+    output->window = kp_alloc_aligned(KP_SECTOR_BYTES, (size_t)output->window_bytes);
+    memset(output->window, 0, (size_t)output->window_bytes);
+    if (writer->no_sync)
+        return os->truncate(os->ctx, output->file, file_bytes, err);
+    return os->allocate(os->ctx, output->file, 0, file_bytes, err);
+}
+
+/* Writes the window as far as the data goes, and moves it on. */
+static enum kp_code flush(struct kp_extents_writer *writer, struct output *output, struct kp_error *err)
+{
+    uint64_t end = KP_SECTOR_BYTES + kp_sector_ceil(output->until - KP_SECTOR_BYTES);
+    uint64_t len = KP_MIN(output->window_bytes, end - output->from);
+    if (len)
+        KP_TRY(writer->os->pwrite(writer->os->ctx, output->file, output->window, (size_t)len, output->from, err));
+    output->from += len;
+    memset(output->window, 0, (size_t)output->window_bytes);
+    return KP_OK;
+}
+
+/* Copies what of `len` bytes at `place` lies in the window. */
+static void put_part(struct output *output, uint64_t place, const void *bytes, uint64_t len)
+{
+    uint64_t begin = KP_MAX(place, output->from);
+    uint64_t end = KP_MIN(place + len, output->from + output->window_bytes);
+    if (begin < end)
+        memcpy(output->window + (begin - output->from), (const uint8_t *)bytes + (begin - place),
+               (size_t)(end - begin));
+}
+
+static size_t find_item(const struct kp_extents_writer *writer, size_t hint, int64_t position)
+{
+    if (hint < writer->item_count && writer->items[hint].position == position)
+        return hint;
+    size_t low = 0, high = writer->item_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (writer->items[middle].position < position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < writer->item_count && writer->items[low].position == position ? low : STRAY;
+}
+
+static struct output *own_output(struct outputs *outputs, uint64_t number)
+{
+    size_t low = 0, high = outputs->own_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (outputs->own[middle].number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < outputs->own_count && outputs->own[low].number == number ? &outputs->own[low] : NULL;
+}
+
+enum kp_code kp_extents_put(struct kp_extents_writer *writer, void *put_arg, int64_t position, const void *batch,
+                            uint32_t bytes, struct kp_error *err)
+{
+    struct outputs *outputs = put_arg;
+    size_t at = find_item(writer, outputs->next_item, position);
+    if (at == STRAY)
+        return KP_OK;
+    outputs->next_item = at + 1;
+    const struct kp_order_entry *item = &writer->items[at];
+    if (item->run == KP_ORDER_NO_RUN)
+        return KP_OK;
+    uint64_t extent = writer->sorted[item->run].extent;
+    struct output *output = extent ? own_output(outputs, extent) : &outputs->mixed;
+    if (!output || (extent && outputs->own_done))
+        return KP_OK;
+    KP_ASSERT(item->bytes == bytes);
+    struct kp_extent_item header = {bytes, 0, item->position, item->log_time_us};
+    header.crc = kp_extent_item_crc(&header, batch);
+    for (;;) { /* the mixed window stands; the others move with their data */
+        put_part(output, item->place, &header, sizeof header);
+        put_part(output, item->place + sizeof header, batch, bytes);
+        if (!extent || item->place + sizeof header + bytes <= output->from + output->window_bytes)
+            return KP_OK;
+        KP_TRY(flush(writer, output, err));
+    }
+}
+
+/* Writes a section of the mixed extent. */
+static enum kp_code write_section(struct kp_extents_writer *writer, struct output *mixed, uint64_t place,
+                                  const void *bytes, size_t len, struct kp_error *err)
+{
+    for (size_t done = 0; done < len;) {
+        size_t part = KP_MIN(len - done, (size_t)mixed->window_bytes), whole = (size_t)kp_sector_ceil(part);
+        memset(mixed->window + part, 0, whole - part);
+        memcpy(mixed->window, (const uint8_t *)bytes + done, part);
+        KP_TRY(writer->os->pwrite(writer->os->ctx, mixed->file, mixed->window, whole, place + done, err));
+        done += part;
+    }
+    return KP_OK;
+}
+
+static enum kp_code write_order(struct kp_extents_writer *writer, struct output *mixed, struct kp_error *err)
+{
+    uint32_t in_window = (uint32_t)(mixed->window_bytes / KP_ORDER_PAGE_BYTES), pages = writer->header.order_pages;
+    for (uint32_t first = 0; first < pages; first += in_window) {
+        uint32_t count = KP_MIN(in_window, pages - first);
+        for (uint32_t i = 0; i < count; i++) {
+            struct kp_order_page *page = (void *)(mixed->window + (size_t)i * KP_ORDER_PAGE_BYTES);
+            size_t item = (size_t)(first + i) * KP_ORDER_PAGE_ENTRIES;
+            const struct kp_order_entry *items = &writer->items[item];
+            memset(page, 0, sizeof *page);
+            page->magic = KP_ORDER_MAGIC;
+            page->count = (uint32_t)KP_MIN((size_t)KP_ORDER_PAGE_ENTRIES, writer->item_count - item);
+            page->position = items[0].position;
+            page->log_time_us = items[0].log_time_us;
+            memcpy(page->entries, items, page->count * sizeof *items);
+            page->crc = kp_crc32c(0, &page->count, KP_ORDER_PAGE_BYTES - offsetof(struct kp_order_page, count));
+        }
+        KP_TRY(writer->os->pwrite(writer->os->ctx, mixed->file, mixed->window, (size_t)count * KP_ORDER_PAGE_BYTES,
+                                  writer->header.order_at + (uint64_t)first * KP_ORDER_PAGE_BYTES, err));
+    }
+    return KP_OK;
+}
+
+/* The header, last: then the file is whole. */
+static enum kp_code complete(struct kp_extents_writer *writer, struct output *output, struct kp_extent_header *header,
+                             struct kp_error *err)
+{
+    memcpy(header->magic, KP_EXTENT_MAGIC, sizeof header->magic);
+    header->format = KP_EXTENT_FORMAT;
+    header->created_us = writer->os->wall_us(writer->os->ctx);
+    header->crc = kp_extent_header_crc(header);
+    memset(output->window, 0, KP_SECTOR_BYTES);
+    memcpy(output->window, header, sizeof *header);
+    KP_TRY(writer->os->pwrite(writer->os->ctx, output->file, output->window, KP_SECTOR_BYTES, 0, err));
+    if (!writer->no_sync)
+        KP_TRY(writer->os->sync(writer->os->ctx, output->file, err));
+    struct kp_extent_made made = {header->number, header->file_bytes, header->kind, header->crc};
+    kp_buf_append(&writer->made, &made, sizeof made);
+    return KP_OK;
+}
+
+static enum kp_code write_mixed(struct kp_extents_writer *writer, struct outputs *outputs,
+                                const struct kp_extents_source *source, struct kp_error *err)
+{
+    struct output *mixed = &outputs->mixed;
+    do {
+        outputs->next_item = 0;
+        KP_TRY(source->each(source->arg, writer, outputs, err));
+        outputs->own_done = true;
+        KP_TRY(flush(writer, mixed, err));
+    } while (mixed->from < mixed->until);
+    return KP_OK;
+}
+
+static enum kp_code write_sections(struct kp_extents_writer *writer, struct output *mixed, const struct kp_buf *state,
+                                   struct kp_error *err)
+{
+    struct kp_extent_header *header = &writer->header;
+    struct kp_buf index = {0};
+    for (size_t i = 0; i < writer->run_count; i++)
+        kp_buf_append(&index, writer->runs[i].index.data, writer->runs[i].index.len);
+    enum kp_code code =
+        write_section(writer, mixed, header->runs_at, writer->sorted, header->runs * sizeof *writer->sorted, err);
+    if (code == KP_OK)
+        code = write_section(writer, mixed, header->index_at, index.data, index.len, err);
+    kp_buf_finish(&index);
+    KP_TRY(code);
+    KP_TRY(write_order(writer, mixed, err));
+    return write_section(writer, mixed, header->state_at, state->data, state->len, err);
+}
+
+static enum kp_code write_all(struct kp_extents_writer *writer, struct outputs *outputs,
+                              const struct kp_extents_source *source, const struct kp_buf *state, struct kp_error *err)
+{
+    struct kp_extent_header *header = &writer->header;
+    for (size_t i = 0; i < outputs->own_count; i++)
+        KP_TRY(open_output(writer, &outputs->own[i], KP_SECTOR_BYTES + kp_sector_ceil(outputs->own[i].until), err));
+    KP_TRY(open_output(writer, &outputs->mixed, header->file_bytes, err));
+    KP_TRY(write_mixed(writer, outputs, source, err));
+    for (size_t i = 0; i < outputs->own_count; i++) {
+        struct output *own = &outputs->own[i];
+        KP_TRY(flush(writer, own, err));
+        struct kp_extent_header own_header = *header;
+        own_header.kind = KP_EXTENT_OWN;
+        own_header.number = own->number;
+        own_header.data_bytes = own->until - KP_SECTOR_BYTES;
+        own_header.file_bytes = kp_sector_ceil(own->until);
+        own_header.runs = own_header.order_pages = own_header.index_entries = own_header.state_bytes = 0;
+        own_header.runs_at = own_header.order_at = own_header.index_at = own_header.state_at = 0;
+        own_header.runs_crc = own_header.state_crc = 0;
+        KP_TRY(complete(writer, own, &own_header, err));
+    }
+    KP_TRY(write_sections(writer, &outputs->mixed, state, err));
+    return complete(writer, &outputs->mixed, header, err);
+}
+
+static void close_output(struct kp_extents_writer *writer, struct output *output, bool failed)
+{
+    struct kp_os *os = writer->os;
+    if (output->file)
+        os->close(os->ctx, output->file);
+    kp_free(output->window);
+    if (!failed)
+        return;
+    char *path = kp_extent_path(writer->dir, output->number, KP_EXTENT_NEW_SUFFIX);
+    (void)!os->unlink(os->ctx, path, NULL); /* or the next start does */
+    kp_free(path);
+}
+
+enum kp_code kp_extents_write(struct kp_extents_writer *writer, const struct kp_extents_source *source,
+                              const struct kp_buf *state, struct kp_error *err)
+{
+    struct kp_extent_header *header = &writer->header;
+    struct outputs outputs = {0};
+    header->kind = KP_EXTENT_MIXED;
+    header->state_bytes = (uint32_t)state->len;
+    header->state_crc = kp_crc32c(0, state->data, state->len);
+    header->file_bytes = header->state_at + kp_sector_ceil(state->len);
+    for (size_t i = 0; i < writer->run_count; i++)
+        outputs.own_count += writer->sorted[i].extent && !writer->runs[i].elsewhere;
+    outputs.own = kp_calloc(outputs.own_count + 1, sizeof *outputs.own);
+    uint64_t share = OWN_WINDOWS_BYTES / KP_MAX(outputs.own_count, (size_t)1);
+    share = KP_MIN(KP_MAX(share, (uint64_t)OWN_WINDOW_BYTES_MIN), (uint64_t)OWN_WINDOW_BYTES_MAX);
+    struct output *own = outputs.own;
+    for (size_t i = 0; i < writer->run_count; i++)
+        if (writer->sorted[i].extent && !writer->runs[i].elsewhere)
+            *own++ = (struct output){.number = writer->sorted[i].extent,
+                                     .window_bytes = share,
+                                     .until = KP_SECTOR_BYTES + writer->sorted[i].bytes};
+    outputs.mixed =
+        (struct output){.number = header->number,
+                        .window_bytes = KP_MAX(kp_sector_ceil(KP_MIN(writer->window_bytes, header->data_bytes)),
+                                               (uint64_t)MIXED_WINDOW_BYTES_MIN),
+                        .until = KP_SECTOR_BYTES + header->data_bytes};
+    enum kp_code code = write_all(writer, &outputs, source, state, err);
+    for (size_t i = 0; i < outputs.own_count; i++)
+        close_output(writer, &outputs.own[i], code != KP_OK);
+    close_output(writer, &outputs.mixed, code != KP_OK);
+    kp_free(outputs.own);
+    return code;
+}
+
+struct kp_extent_set *kp_extents_take(struct kp_extents_writer *writer)
+{
+    struct kp_extent_set *set = kp_calloc(1, sizeof *set);
+    set->header = writer->header;
+    set->runs = writer->sorted;
+    writer->sorted = NULL;
+    return set;
+}

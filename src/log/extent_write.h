@@ -1,0 +1,81 @@
+/*
+ * Writing a set of extents (log/extent.h), from a journal's batches or from older sets.
+ *
+ *   1. kp_extents_add for every batch, in the order of the log: it notes what goes where.
+ *   2. kp_extents_lay_out sorts the runs, decides which get an extent of their own, gives every batch its place.
+ *   3. kp_extents_write asks for the batches again, as often as it takes to fill the data in windows of memory, and
+ * leaves whole files under their .new names, synced.
+ *
+ * One thread. Memory: 48 bytes a batch, and the windows.
+ */
+#ifndef KP_LOG_EXTENT_WRITE_H
+#define KP_LOG_EXTENT_WRITE_H
+
+#include "log/extent.h"
+
+/* An extent that was written. */
+struct kp_extent_made {
+    uint64_t number, bytes;
+    uint32_t kind, header_crc;
+};
+
+/* A run being gathered. */
+struct kp_extents_run {
+    struct kp_extent_run run; /* places count from its first item until it is laid out */
+    struct kp_buf index;      /* of struct kp_extent_index, likewise */
+    bool elsewhere;           /* its items lie in an extent of an older set */
+};
+
+struct kp_extents_writer {
+    struct kp_os *os;
+    const char *dir;                /* borrowed */
+    struct kp_extent_header header; /* the mixed extent's; the caller sets what it says of the log and the journal */
+    uint64_t next_number;           /* of the next extent; moves on */
+    uint64_t own_bytes;             /* a run of at least so much gets an extent of its own */
+    uint64_t window_bytes;          /* data gathered in memory at once */
+    bool no_sync;
+
+    struct kp_order_entry *items; /* by position */
+    size_t item_count, item_cap;
+    struct kp_extents_run *runs;
+    size_t run_count, run_cap;
+    uint32_t *slots; /* (topic, partition) to its newest run + 1 */
+    size_t slot_count;
+    bool group_open;
+    struct kp_extent_run *sorted; /* when laid out */
+    struct kp_buf made;           /* of struct kp_extent_made */
+};
+
+/* A batch as kp_extents_add wants it. */
+struct kp_extents_batch {
+    uint32_t topic, partition, bytes, records;
+    int64_t base_offset, position, log_time_us;
+    int64_t max_timestamp_ms; /* of the partition's batches so far */
+    bool gone;                /* only its place in the order is kept */
+    bool group_end;
+    uint32_t elsewhere; /* run + 1, from kp_extents_add_run, and its place there; 0: to be copied */
+    uint64_t place;
+};
+
+void kp_extents_writer_finish(struct kp_extents_writer *writer);
+void kp_extents_add(struct kp_extents_writer *writer, const struct kp_extents_batch *batch);
+/* A run whose items stay where they are, in an extent of an older set. Returns what kp_extents_batch.elsewhere wants.
+ */
+uint32_t kp_extents_add_run(struct kp_extents_writer *writer, const struct kp_extent_run *run,
+                            const struct kp_extent_index *index);
+void kp_extents_lay_out(struct kp_extents_writer *writer);
+
+/* Gives every batch to kp_extents_put; more of them than were added is fine. */
+struct kp_extents_source {
+    enum kp_code (*each)(void *arg, struct kp_extents_writer *writer, void *put_arg, struct kp_error *err);
+    void *arg;
+};
+KP_MUST enum kp_code kp_extents_put(struct kp_extents_writer *writer, void *put_arg, int64_t position,
+                                    const void *batch, uint32_t bytes, struct kp_error *err);
+/* state: the mixed extent's last section. On failure the .new files are removed. */
+KP_MUST enum kp_code kp_extents_write(struct kp_extents_writer *writer, const struct kp_extents_source *source,
+                                      const struct kp_buf *state, struct kp_error *err);
+/* The set as it will be read, after kp_extents_write. */
+struct kp_extent_set *kp_extents_take(struct kp_extents_writer *writer);
+
+#endif

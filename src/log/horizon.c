@@ -1,0 +1,366 @@
+/* Positions by time and by size, and offsets by position: where a look into the past, or retention, begins. */
+#include "log/batches.h"
+
+/* Walks blocks from location, where groups begin, to the first one at or after time_us; if it goes on with a group,
+ * back to where that one began. */
+static enum kp_code search_time(struct kp_cursor *cursor, uint64_t location, int64_t time_us, int64_t durable,
+                                int64_t *ret_position, struct kp_error *err)
+{
+    for (int64_t position = 0, group = 0; position < durable;) {
+        const struct kp_block_header *block;
+        KP_TRY(kp_cursor_get(cursor, location, &block, err));
+        if (!(block->flags & KP_BLOCK_CONTINUED))
+            group = block->position;
+        if (block->log_time_us >= time_us) {
+            *ret_position = group;
+            return KP_OK;
+        }
+        position = block->position + block->records;
+        location = kp_journal_following(&cursor->log->journal, location, kp_block_bytes(block));
+    }
+    *ret_position = durable;
+    return KP_OK;
+}
+
+/* Where the group of entry `i` of a page of the set's order begins: there, or on a page before. */
+static enum kp_code group_start(struct kp_extent_file *file, const struct kp_extent_set *set, uint32_t number,
+                                struct kp_order_page *page, uint32_t i, int64_t *ret_position, struct kp_error *err)
+{
+    while (!(page->entries[i].flags & KP_ORDER_GROUP_FIRST) && (i > 0 || number > 0)) {
+        if (i > 0) {
+            i--;
+            continue;
+        }
+        KP_TRY(kp_order_page_read(file, set, --number, page, err));
+        i = page->count - 1;
+    }
+    *ret_position = page->entries[i].position;
+    return KP_OK;
+}
+
+static enum kp_code time_in_pages(struct kp_extent_file *file, const struct kp_extent_set *set,
+                                  struct kp_order_page *page, int64_t time_us, int64_t *ret_position,
+                                  struct kp_error *err)
+{
+    uint32_t number = 0;
+    if (set->header.order_pages)
+        KP_TRY(kp_order_page_find(file, set, time_us, true, &number, err));
+    for (; number < set->header.order_pages; number++) {
+        KP_TRY(kp_order_page_read(file, set, number, page, err));
+        for (uint32_t i = 0; i < page->count; i++)
+            if (page->entries[i].log_time_us >= time_us)
+                return group_start(file, set, number, page, i, ret_position, err);
+    }
+    *ret_position = set->header.position_end;
+    return KP_OK;
+}
+
+/* The first sealed batch at or after time_us, or the group it is in; the set's last block is. */
+static enum kp_code time_in_set(struct kp_log *log, const struct kp_extent_set *set, int64_t time_us,
+                                int64_t *ret_position, struct kp_error *err)
+{
+    struct kp_extent_file file;
+    struct kp_order_page *page = kp_alloc(sizeof *page);
+    kp_extent_file_init(&file, log->os, log->journal.dir, false);
+    enum kp_code code = time_in_pages(&file, set, page, time_us, ret_position, err);
+    kp_extent_file_finish(&file);
+    kp_free(page);
+    return code;
+}
+
+static enum kp_code find_time(struct kp_log *log, int64_t time_us, int64_t *ret_position, struct kp_error *err)
+{
+    const struct kp_extent_set *set = NULL;
+    kp_rwlock_read(&log->lock);
+    for (size_t i = 0; i < log->sealing.set_count && !set; i++)
+        if (log->sealing.sets[i]->header.log_time_us >= time_us)
+            set = log->sealing.sets[i];
+    size_t low = 0, high = log->mark_count; /* the first mark at or after time_us */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (log->marks[middle].log_time_us < time_us)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    uint64_t location =
+        low ? log->marks[low - 1].location : kp_location(kp_sealing_file_next(&log->sealing), KP_SECTOR_BYTES);
+    int64_t durable = kp_log_position(log);
+    kp_rwlock_unlock(&log->lock);
+    if (set)
+        return time_in_set(log, set, time_us, ret_position, err);
+    struct kp_cursor cursor;
+    kp_cursor_init(&cursor, log);
+    enum kp_code code = search_time(&cursor, location, time_us, durable, ret_position, err);
+    kp_cursor_finish(&cursor);
+    return code;
+}
+
+enum kp_code kp_log_position_at(struct kp_log *log, int64_t time_us, int64_t *ret_position, struct kp_error *err)
+{
+    int64_t position = 0;
+    uint32_t side = kp_sealing_enter(&log->sealing.readers);
+    enum kp_code code = find_time(log, time_us, &position, err);
+    kp_sealing_leave(&log->sealing.readers, side);
+    KP_TRY(code);
+    *ret_position = position;
+    return KP_OK;
+}
+
+/* ---- how far back to go ---- */
+
+/* The place of the last mark at or before position. Locked: lock. */
+static uint64_t mark_location(const struct kp_log *log, int64_t position)
+{
+    size_t low = 0, high = log->mark_count; /* the first mark behind position */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (log->marks[middle].position <= position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? log->marks[low - 1].location : 0;
+}
+
+/* The number of index entries whose batches begin in blocks before location. */
+static uint32_t entries_before(const struct kp_partition *partition, uint64_t location)
+{
+    uint32_t low = 0, high = partition->index_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (partition->index[middle].location < location)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static enum kp_code walk_to(struct kp_batches *batches, int64_t position, int64_t *ret_offset, struct kp_error *err)
+{
+    KP_TRY(kp_batches_seek(batches, err));
+    for (;;) {
+        struct kp_found found;
+        bool any;
+        KP_TRY(kp_batches_next(batches, &found, &any, err));
+        *ret_offset = any ? found.base_offset + KP_MAX(position - found.position, 0) : batches->end_offset;
+        if (!any || found.position + found.records > position)
+            return KP_OK;
+    }
+}
+
+static enum kp_code item_position(struct kp_batches *batches, const struct kp_extent_run *run, uint64_t place,
+                                  int64_t *ret_position, struct kp_error *err)
+{
+    struct kp_extent_item item;
+    uint64_t number = run->extent ? run->extent : batches->set->header.number;
+    KP_TRY(kp_extent_file_read(&batches->file, number, &item, place, sizeof item, err));
+    *ret_position = item.position;
+    return KP_OK;
+}
+
+/* Sets the offset to that of the run's last index entry at or before position; *ret_before: there is one. */
+static enum kp_code seek_run(struct kp_batches *batches, const struct kp_extent_run *run, int64_t position,
+                             bool *ret_before, struct kp_error *err)
+{
+    struct kp_extent_index *index;
+    KP_TRY(kp_extent_index_read(&batches->file, batches->set, run, &index, err));
+    uint32_t low = 0, high = run->index_count; /* the first entry behind position */
+    enum kp_code code = KP_OK;
+    while (low < high && code == KP_OK) {
+        uint32_t middle = low + (high - low) / 2;
+        int64_t at = 0;
+        code = item_position(batches, run, index[middle].place, &at, err);
+        if (at <= position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low)
+        batches->offset = index[low - 1].base_offset;
+    *ret_before = low > 0;
+    kp_free(index);
+    return code;
+}
+
+/* Sets the offset to one at or before the first that lies behind position, in the set that holds it. */
+static enum kp_code seek_set(struct kp_batches *batches, int64_t position, struct kp_error *err)
+{
+    int64_t offset = batches->offset;
+    const struct kp_extent_run *run;
+    bool before = true;
+    while (before && (run = kp_extent_run_find(batches->set, batches->topic, batches->partition, offset)) != NULL) {
+        KP_TRY(seek_run(batches, run, position, &before, err));
+        offset = run->end_offset;
+    }
+    return KP_OK;
+}
+
+static enum kp_code seek_position(struct kp_batches *batches, int64_t position, struct kp_error *err)
+{
+    struct kp_log *log = batches->cursor.log;
+    const struct kp_partition *at;
+    const char *name;
+    batches->set = NULL;
+    kp_rwlock_read(&log->lock);
+    enum kp_code code = kp_log_find_partition(log, batches->topic, batches->partition, &at, &name, err);
+    if (code == KP_OK) {
+        uint32_t before = entries_before(at, mark_location(log, position));
+        batches->set = kp_sealing_set_at(&log->sealing, position);
+        batches->end_offset = at->end_offset;
+        batches->offset = before         ? at->index[before - 1].base_offset
+                          : batches->set ? at->start_offset
+                                         : KP_MAX(at->start_offset, kp_partition_journal_offset(at));
+        batches->offset = KP_MAX(batches->offset, at->start_offset);
+    }
+    kp_rwlock_unlock(&log->lock);
+    KP_TRY(code);
+    int64_t start_offset = batches->offset;
+    if (batches->set)
+        KP_TRY(seek_set(batches, position, err));
+    batches->offset = KP_MAX(batches->offset, start_offset);
+    return KP_OK;
+}
+
+enum kp_code kp_log_offset_behind(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t position,
+                                  int64_t *ret_offset, struct kp_error *err)
+{
+    struct kp_batches batches = {.topic = topic, .partition = partition};
+    kp_batches_init(&batches, log);
+    enum kp_code code = seek_position(&batches, position, err);
+    int64_t offset = batches.offset;
+    if (code == KP_OK && offset < batches.end_offset)
+        code = walk_to(&batches, position, &offset, err);
+    kp_batches_finish(&batches);
+    KP_TRY(code);
+    *ret_offset = offset;
+    return KP_OK;
+}
+
+/* Bytes of the topic's batches in blocks at or behind location, from the index: no more than there are. Locked: lock.
+ */
+static uint64_t bytes_behind(const struct kp_topic *topic, uint64_t location)
+{
+    uint64_t bytes = 0;
+    for (uint32_t p = 0; p < topic->partition_count; p++) {
+        const struct kp_partition *partition = &topic->partitions[p];
+        uint32_t before = entries_before(partition, location);
+        if (before < partition->index_count)
+            bytes += partition->bytes - KP_MAX(partition->index[before].bytes_before, partition->bytes_gone);
+    }
+    return bytes;
+}
+
+/* The start of the newest set from which on there are at least `bytes` of the topic, with `behind` of them in the
+ * journal; 0 if none. Locked: lock. */
+static int64_t set_keeping(const struct kp_log *log, const struct kp_topic *topic, uint64_t behind, uint64_t bytes)
+{
+    const struct kp_sealing *sealing = &log->sealing;
+    for (size_t i = sealing->set_count; i-- > 0;) {
+        const struct kp_extent_set *set = sealing->sets[i];
+        for (uint32_t r = 0; r < set->header.runs; r++)
+            if (set->runs[r].topic == topic->id && set->runs[r].partition < topic->partition_count &&
+                set->runs[r].end_offset > topic->partitions[set->runs[r].partition].start_offset)
+                behind += set->runs[r].bytes;
+        if (behind >= bytes)
+            return set->header.position;
+    }
+    return 0;
+}
+
+enum kp_code kp_log_position_keeping(struct kp_log *log, uint32_t topic, uint64_t bytes, int64_t *ret_position,
+                                     struct kp_error *err)
+{
+    kp_rwlock_read(&log->lock);
+    const struct kp_topic *at = kp_topics_get(&log->topics, topic);
+    size_t low = 0, high = log->mark_count; /* the first mark behind which there is too little */
+    while (at && low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (bytes_behind(at, log->marks[middle].location) >= bytes)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    int64_t position = 0;
+    if (at && low)
+        position = log->marks[low - 1].position;
+    else if (at)
+        position = set_keeping(log, at, bytes_behind(at, 0), bytes);
+    kp_rwlock_unlock(&log->lock);
+    if (!at)
+        return kp_fail(err, KP_NOT_FOUND, NULL, "topic %u does not exist", topic);
+    *ret_position = position;
+    return KP_OK;
+}
+
+/* Walks blocks from location to the last one that begins before position. */
+static enum kp_code search_position(struct kp_cursor *cursor, uint64_t location, int64_t position, int64_t *ret_time_us,
+                                    struct kp_error *err)
+{
+    for (int64_t at = 0; at < position;) {
+        const struct kp_block_header *block;
+        KP_TRY(kp_cursor_get(cursor, location, &block, err));
+        if (block->records)
+            *ret_time_us = block->log_time_us;
+        at = block->position + block->records;
+        location = kp_journal_following(&cursor->log->journal, location, kp_block_bytes(block));
+    }
+    return KP_OK;
+}
+
+/* The log time of the sealed record before position, which the set holds. */
+static enum kp_code time_before(struct kp_log *log, const struct kp_extent_set *set, int64_t position,
+                                int64_t *ret_time_us, struct kp_error *err)
+{
+    struct kp_extent_file file;
+    struct kp_order_page *page = kp_alloc(sizeof *page);
+    uint32_t number = 0;
+    kp_extent_file_init(&file, log->os, log->journal.dir, false);
+    enum kp_code code = kp_order_page_find(&file, set, position - 1, false, &number, err);
+    if (code == KP_OK)
+        code = kp_order_page_read(&file, set, number, page, err);
+    for (uint32_t i = 0; code == KP_OK && i < page->count && page->entries[i].position < position; i++)
+        *ret_time_us = page->entries[i].log_time_us;
+    kp_extent_file_finish(&file);
+    kp_free(page);
+    return code;
+}
+
+static enum kp_code find_time_at(struct kp_log *log, int64_t position, int64_t *ret_time_us, struct kp_error *err)
+{
+    kp_rwlock_read(&log->lock);
+    const struct kp_extent_set *set = position > 0 ? kp_sealing_set_at(&log->sealing, position - 1) : NULL;
+    size_t low = 0, high = log->mark_count; /* the first mark at or behind the position */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (log->marks[middle].position < position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    uint64_t location =
+        low ? log->marks[low - 1].location : kp_location(kp_sealing_file_next(&log->sealing), KP_SECTOR_BYTES);
+    int64_t time_us = low ? log->marks[low - 1].log_time_us : 0;
+    position = KP_MIN(position, kp_log_position(log));
+    kp_rwlock_unlock(&log->lock);
+    *ret_time_us = time_us;
+    if (set)
+        return time_before(log, set, position, ret_time_us, err);
+    struct kp_cursor cursor;
+    kp_cursor_init(&cursor, log);
+    enum kp_code code = search_position(&cursor, location, position, ret_time_us, err);
+    kp_cursor_finish(&cursor);
+    return code;
+}
+
+enum kp_code kp_log_time_at(struct kp_log *log, int64_t position, int64_t *ret_time_us, struct kp_error *err)
+{
+    int64_t time_us = 0;
+    uint32_t side = kp_sealing_enter(&log->sealing.readers);
+    enum kp_code code = find_time_at(log, position, &time_us, err);
+    kp_sealing_leave(&log->sealing.readers, side);
+    KP_TRY(code);
+    *ret_time_us = time_us;
+    return KP_OK;
+}

@@ -1,0 +1,268 @@
+/*
+ * Reading by position from a set of extents.
+ *
+ * The set's order is walked from the position on and says which batches are wanted; that costs no look at those which
+ * are not. Their items are then read file by file, near ones with one read, into one slab, and checked; the chunks are
+ * made in the order of the log.
+ */
+#include "log/read.h"
+
+#include <stdlib.h>
+
+enum {
+    NEAR_BYTES = 64 << 10, /* a gap between two items that is read along with them */
+    PICKS_MAX = 256 << 10  /* of one piece: they are held in memory */
+};
+
+/* A batch that is wanted. */
+struct pick {
+    struct kp_order_entry entry;
+    const struct kp_extent_item *item; /* once read */
+    uint32_t skip;                     /* of its first records: trimmed */
+    int64_t group_position;            /* of its group's first one */
+    bool group_end;
+};
+
+struct picks {
+    struct kp_build *build;
+    const struct kp_extent_set *set;
+    struct kp_extent_file order; /* through the page cache: it is walked in small pieces, and found by halving */
+    struct pick *list;
+    size_t count, cap, whole_count; /* whole: of finished groups */
+    size_t group_first;
+    int64_t group_position;
+    uint64_t bytes;
+    bool in_group, done;
+};
+
+static uint64_t extent_of(const struct picks *picks, const struct pick *pick)
+{
+    uint32_t extent = picks->set->runs[pick->entry.run].extent;
+    return extent ? extent : picks->set->header.number;
+}
+
+/* ---- what is wanted ---- */
+
+static void pick_entry(struct picks *picks, const struct kp_order_entry *entry)
+{
+    if (entry->run == KP_ORDER_NO_RUN)
+        return;
+    const struct kp_extent_run *run = &picks->set->runs[entry->run];
+    if (!kp_build_wants(picks->build, run->topic))
+        return;
+    uint32_t skip = kp_build_gone(picks->build, run->topic, run->partition, entry->base_offset, entry->records);
+    if (skip == entry->records)
+        return;
+    if (picks->count == picks->cap) {
+        picks->cap = KP_MAX(picks->cap * 2, (size_t)64);
+        picks->list = kp_realloc(picks->list, picks->cap * sizeof *picks->list);
+    }
+    picks->list[picks->count++] = (struct pick){.entry = *entry, .skip = skip, .group_position = picks->group_position};
+    picks->bytes += entry->bytes;
+}
+
+/* Positions up to `position` are dealt with: there may be none of them left. */
+static void move_on(struct kp_build *build, int64_t position)
+{
+    build->position = KP_MAX(build->position, KP_MIN(position, build->limit));
+}
+
+static enum kp_code take_entry(struct picks *picks, const struct kp_order_entry *entry, struct kp_error *err)
+{
+    struct kp_build *build = picks->build;
+    if (entry->position + entry->records <= build->position)
+        return KP_OK;
+    if (!picks->in_group) {
+        if (entry->position >= build->limit) {
+            move_on(build, entry->position);
+            build->stop = picks->done = true;
+            return KP_OK;
+        }
+        if (entry->position < build->position || !(entry->flags & KP_ORDER_GROUP_FIRST))
+            return kp_fail(err, KP_INVALID, NULL, "position %lld is not the start of a group of records",
+                           (long long)build->position);
+        picks->group_first = picks->count;
+        picks->group_position = entry->position;
+    }
+    pick_entry(picks, entry);
+    picks->in_group = !(entry->flags & KP_ORDER_GROUP_END);
+    if (picks->in_group)
+        return KP_OK;
+    if (picks->count > picks->group_first)
+        picks->list[picks->count - 1].group_end = true;
+    picks->whole_count = picks->count;
+    build->position = entry->position + entry->records;
+    picks->done = picks->bytes >= build->bytes_max || picks->count >= PICKS_MAX;
+    return KP_OK;
+}
+
+static enum kp_code take_page(struct picks *picks, const struct kp_order_page *page, struct kp_error *err)
+{
+    for (uint32_t i = 0; i < page->count && !picks->done; i++) {
+        if (page->entries[i].run >= picks->set->header.runs && page->entries[i].run != KP_ORDER_NO_RUN)
+            return kp_fail(err, KP_CORRUPT, NULL, "extent %llu names a run that it does not have",
+                           (unsigned long long)picks->set->header.number);
+        KP_TRY(take_entry(picks, &page->entries[i], err));
+    }
+    return KP_OK;
+}
+
+static enum kp_code choose(struct picks *picks, struct kp_error *err)
+{
+    const struct kp_extent_header *header = &picks->set->header;
+    struct kp_order_page *page = kp_alloc(sizeof *page);
+    uint32_t number = 0;
+    enum kp_code code = KP_OK;
+    if (header->order_pages)
+        code = kp_order_page_find(&picks->order, picks->set, picks->build->position, false, &number, err);
+    for (; number < header->order_pages && !picks->done && code == KP_OK; number++) {
+        code = kp_order_page_read(&picks->order, picks->set, number, page, err);
+        if (code == KP_OK)
+            code = take_page(picks, page, err);
+    }
+    kp_free(page);
+    if (code == KP_OK && !picks->done)
+        move_on(picks->build, header->position_end);
+    return code;
+}
+
+/* ---- reading it ---- */
+
+static int by_place(const void *a, const void *b, void *arg)
+{
+    const struct pick *left = *(const struct pick *const *)a, *right = *(const struct pick *const *)b;
+    uint64_t left_extent = extent_of(arg, left), right_extent = extent_of(arg, right);
+    if (left_extent != right_extent)
+        return left_extent < right_extent ? -1 : 1;
+    return (left->entry.place > right->entry.place) - (left->entry.place < right->entry.place);
+}
+
+static uint64_t item_end(const struct pick *pick)
+{
+    return pick->entry.place + sizeof(struct kp_extent_item) + pick->entry.bytes;
+}
+
+/* How many picks from `first` on are read at once, and which bytes of their file. */
+static size_t near(const struct picks *picks, struct pick *const *order, size_t first, uint64_t *ret_from,
+                   uint64_t *ret_until)
+{
+    uint64_t from = order[first]->entry.place & ~(uint64_t)(KP_SECTOR_BYTES - 1), until = item_end(order[first]);
+    size_t i = first + 1;
+    for (; i < picks->whole_count && extent_of(picks, order[i]) == extent_of(picks, order[first]) &&
+           order[i]->entry.place <= until + NEAR_BYTES;
+         i++)
+        until = item_end(order[i]);
+    *ret_from = from;
+    *ret_until = kp_sector_ceil(until);
+    return i - first;
+}
+
+static enum kp_code read_picks(struct picks *picks, struct pick **order, struct kp_error *err)
+{
+    struct kp_log *log = picks->build->log;
+    struct kp_extent_file file;
+    uint64_t total = 0, from, until;
+    for (size_t i = 0; i < picks->whole_count;) {
+        i += near(picks, order, i, &from, &until);
+        total += until - from;
+    }
+    struct kp_slab *slab = kp_slab_create((size_t)total);
+    uint8_t *at = slab->memory;
+    enum kp_code code = KP_OK;
+    kp_extent_file_init(&file, log->os, log->journal.dir, !log->journal.unsafe_no_sync);
+    for (size_t i = 0; i < picks->whole_count && code == KP_OK;) {
+        size_t count = near(picks, order, i, &from, &until);
+        code = kp_extent_file_read(&file, extent_of(picks, order[i]), at, from, (size_t)(until - from), err);
+        for (size_t end = i + count; i < end; i++)
+            order[i]->item = (const void *)(at + (order[i]->entry.place - from));
+        at += until - from;
+    }
+    kp_extent_file_finish(&file);
+    kp_build_keep(picks->build, slab);
+    return code;
+}
+
+static enum kp_code damaged(const struct picks *picks, const struct pick *pick, const char *wrong, struct kp_error *err)
+{
+    struct kp_log *log = picks->build->log;
+    const struct kp_extent_run *run = &picks->set->runs[pick->entry.run];
+    struct kp_topic_info info;
+    bool known = kp_log_topic_get(log, run->topic, &info, NULL) == KP_OK;
+    kp_fail(err, KP_CORRUPT, NULL,
+            "topic \"%s\", partition %u is damaged at offsets %lld to %lld (positions %lld to %lld): %s",
+            known ? info.name : "", run->partition, (long long)pick->entry.base_offset,
+            (long long)pick->entry.base_offset + pick->entry.records - 1, (long long)pick->entry.position,
+            (long long)pick->entry.position + pick->entry.records - 1, wrong);
+    kp_error_detail(err, "It lies in extent %llu of \"%s\", at byte %llu.", (unsigned long long)extent_of(picks, pick),
+                    log->journal.dir, (unsigned long long)pick->entry.place);
+    return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup.");
+}
+
+/* Makes chunks of the picks, up to the group with the first damaged one; fails when that is the first group. */
+static enum kp_code make_chunks(struct picks *picks, struct kp_error *err)
+{
+    struct kp_build *build = picks->build;
+    for (size_t i = 0; i < picks->whole_count; i++) {
+        const struct pick *pick = &picks->list[i];
+        const struct kp_extent_run *run = &picks->set->runs[pick->entry.run];
+        const char *wrong = kp_extent_item_wrong(pick->item, sizeof *pick->item + pick->entry.bytes);
+        if (!wrong && (pick->item->bytes != pick->entry.bytes || pick->item->position != pick->entry.position))
+            wrong = "another record batch lies there";
+        if (wrong && build->whole_count == 0)
+            return damaged(picks, pick, wrong, err);
+        if (wrong) {
+            build->chunk_count = build->whole_count;
+            build->position = pick->group_position;
+            return KP_OK;
+        }
+        *kp_build_chunk(build) = (struct kp_log_chunk){
+            .topic = run->topic,
+            .partition = run->partition,
+            .base_offset = pick->entry.base_offset,
+            .position = pick->entry.position,
+            .records = pick->entry.records,
+            .skip = pick->skip,
+            .log_time_us = pick->entry.log_time_us,
+            .batch = (const uint8_t *)(pick->item + 1),
+            .bytes = pick->entry.bytes,
+            .group_end = pick->group_end,
+        };
+        if (pick->group_end)
+            build->whole_count = build->chunk_count;
+    }
+    return KP_OK;
+}
+
+static enum kp_code take_picks(struct picks *picks, struct kp_error *err)
+{
+    KP_TRY(choose(picks, err));
+    if (!picks->whole_count)
+        return KP_OK;
+    struct pick **order = kp_alloc(picks->whole_count * sizeof(struct pick *));
+    for (size_t i = 0; i < picks->whole_count; i++)
+        order[i] = &picks->list[i];
+    qsort_r(order, picks->whole_count, sizeof(struct pick *), by_place, picks);
+    enum kp_code code = read_picks(picks, order, err);
+    kp_free(order);
+    KP_TRY(code);
+    return make_chunks(picks, err);
+}
+
+enum kp_code kp_build_take_set(struct kp_build *build, bool *ret_sealed, struct kp_error *err)
+{
+    struct kp_log *log = build->log;
+    kp_rwlock_read(&log->lock);
+    struct picks picks = {.build = build, .set = kp_sealing_set_at(&log->sealing, build->position)};
+    kp_rwlock_unlock(&log->lock);
+    *ret_sealed = picks.set != NULL;
+    if (!picks.set)
+        return KP_OK;
+    kp_extent_file_init(&picks.order, log->os, log->journal.dir, false);
+    enum kp_code code = take_picks(&picks, err);
+    kp_extent_file_finish(&picks.order);
+    kp_free(picks.list);
+    build->at = build->position;
+    build->bytes += picks.bytes;
+    build->pieced = true;
+    return code;
+}

@@ -1,0 +1,511 @@
+/*
+ * Sealing a stretch of journal files. In steps:
+ *
+ *   1. Walk the full files that were not sealed yet, as many as make seal_bytes, and note every batch. What was
+ *      trimmed or dropped by now is left out. The state behind the last record is computed from the previous set's.
+ *   2. Write the set's extents (log/extent_write.h), reading the journal again; rename them; sync the folder.
+ *   3. Append KP_ENTRY_SEALED with the list of all extents that count. When it is durable, its publishing makes the set
+ *      visible and forgets the journal's indexes for what it holds (log/sets.c).
+ *   4. Wait until no reader is left that may have looked before that. Then recycle the files.
+ *
+ * A crash before 3 leaves extents that do not count, one after it files that do not: the next start removes either.
+ */
+#include "log/seal.h"
+
+#include <stdlib.h>
+
+#include "log/extent_write.h"
+#include "log/internal.h"
+#include "log/plant.h"
+#include "log/state.h"
+
+enum {
+    SCAN_READ_BYTES = 4 << 20,
+    ITEMS_MAX = 512 << 10, /* batches of a set, about: they are held in memory while it is written */
+    WINDOW_BYTES = 32 << 20,
+    RETRY_US = 1000000 /* after a step that failed */
+};
+
+/* ---- the journal's blocks, in order ---- */
+
+struct stretch {
+    struct kp_log *log;
+    uint64_t first, end; /* files; end is behind the last */
+    struct kp_journal_end at;
+    /* Called for every batch; position of its first record. */
+    enum kp_code (*each)(void *arg, const struct kp_block_header *block, const struct kp_entry_header *entry,
+                         int64_t position, struct kp_error *err);
+    bool (*file_done)(void *arg); /* false: no more files; NULL: all */
+    void *arg;
+    uint64_t block_bytes; /* out */
+};
+
+static enum kp_code wrong_block(const struct stretch *stretch, uint64_t number, uint64_t offset, const char *wrong,
+                                struct kp_error *err)
+{
+    return kp_fail(err, KP_CORRUPT, NULL,
+                   "the log in \"%s\" is damaged at position %lld: the block in file %llu at byte %llu: %s",
+                   stretch->log->journal.dir, (long long)stretch->at.position, (unsigned long long)number,
+                   (unsigned long long)offset, wrong);
+}
+
+static enum kp_code walk_block(struct stretch *stretch, const struct kp_block_header *block, struct kp_error *err)
+{
+    struct kp_entry_walk walk = kp_entry_walk_start(block);
+    const struct kp_entry_header *entry;
+    const char *wrong;
+    int64_t position = block->position;
+    while (kp_entry_walk_next(&walk, &entry, &wrong)) {
+        KP_TRY(stretch->each(stretch->arg, block, entry, position, err));
+        position += entry->kind == KP_ENTRY_BATCH ? entry->records : 0;
+    }
+    if (wrong)
+        return wrong_block(stretch, block->file_number, block->file_offset, wrong, err);
+    stretch->at.sequence = block->sequence;
+    stretch->at.previous_crc = block->header_crc;
+    stretch->at.position = block->position + block->records;
+    stretch->at.log_time_us = block->log_time_us;
+    stretch->block_bytes += kp_block_bytes(block);
+    return KP_OK;
+}
+
+static enum kp_code walk_file(struct stretch *stretch, struct kp_block_scan *scan, uint64_t number,
+                              struct kp_error *err)
+{
+    uint64_t file_end = kp_journal_file_get(&stretch->log->journal, number).end;
+    KP_TRY(kp_block_scan_seek(scan, number, KP_SECTOR_BYTES, err));
+    while (scan->offset < file_end) {
+        const struct kp_block_header *block;
+        const char *wrong;
+        KP_TRY(kp_block_scan_peek(scan, &block, &wrong, err));
+        if (!wrong && (block->sequence != stretch->at.sequence + 1 || block->previous_crc != stretch->at.previous_crc))
+            wrong = "it does not follow the block before it";
+        if (wrong)
+            return wrong_block(stretch, number, scan->offset, wrong, err);
+        scan->offset += kp_block_bytes(block);
+        KP_TRY(walk_block(stretch, block, err));
+    }
+    return KP_OK;
+}
+
+static enum kp_code walk_stretch(struct stretch *stretch, struct kp_error *err)
+{
+    struct kp_journal *journal = &stretch->log->journal;
+    struct kp_block_scan scan;
+    enum kp_code code = KP_OK;
+    kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SCAN_READ_BYTES);
+    for (uint64_t number = stretch->first; number < stretch->end && code == KP_OK; number++) {
+        code = walk_file(stretch, &scan, number, err);
+        if (stretch->file_done && !stretch->file_done(stretch->arg))
+            stretch->end = number + 1;
+    }
+    kp_block_scan_finish(&scan);
+    return code;
+}
+
+/* ---- one set ---- */
+
+struct job {
+    struct kp_log *log;
+    struct stretch stretch;
+    struct kp_journal_end start;
+    struct kp_topics state;   /* as of where the walk is */
+    struct kp_topics current; /* as of now: what is gone */
+    struct kp_extents_writer writer;
+    struct kp_sealed_head head;
+    uint64_t batch_bytes;
+    void *put_arg;
+};
+
+static enum kp_code note_entry(void *arg, const struct kp_block_header *block, const struct kp_entry_header *entry,
+                               int64_t position, struct kp_error *err)
+{
+    struct job *job = arg;
+    if (entry->kind == KP_ENTRY_SEALED)
+        return KP_OK;
+    KP_TRY(kp_topics_apply(&job->state, entry, 0, err));
+    if (entry->kind != KP_ENTRY_BATCH)
+        return KP_OK;
+    const struct kp_topic *topic = kp_topics_get(&job->state, entry->topic);
+    struct kp_extents_batch batch = {
+        .topic = entry->topic,
+        .partition = entry->partition,
+        .bytes = entry->payload_bytes,
+        .records = entry->records,
+        .base_offset = entry->base_offset,
+        .position = position,
+        .log_time_us = block->log_time_us,
+        .max_timestamp_ms = topic->partitions[entry->partition].max_timestamp_ms,
+        .gone = kp_topics_gone(&job->current, entry->topic, entry->partition, entry->base_offset, entry->records) ==
+                entry->records,
+        .group_end = entry->flags & KP_ENTRY_GROUP_END,
+    };
+    kp_extents_add(&job->writer, &batch);
+    job->batch_bytes += entry->payload_bytes;
+    return KP_OK;
+}
+
+static bool more_items(void *arg)
+{
+    const struct job *job = arg;
+    return job->writer.item_count < ITEMS_MAX;
+}
+
+static enum kp_code put_entry(void *arg, const struct kp_block_header *block, const struct kp_entry_header *entry,
+                              int64_t position, struct kp_error *err)
+{
+    struct job *job = arg;
+    if (entry->kind != KP_ENTRY_BATCH)
+        return KP_OK;
+    return kp_extents_put(&job->writer, job->put_arg, position, entry + 1, entry->payload_bytes, err);
+}
+
+static enum kp_code put_all(void *arg, struct kp_extents_writer *writer, void *put_arg, struct kp_error *err)
+{
+    struct job *job = arg;
+    struct stretch again = job->stretch;
+    again.at = job->start;
+    again.each = put_entry;
+    again.file_done = NULL;
+    job->put_arg = put_arg;
+    return walk_stretch(&again, err);
+}
+
+/* The state that the stretch begins with: the newest set's. And what is known now. */
+static enum kp_code load_states(struct job *job, struct kp_error *err)
+{
+    struct kp_log *log = job->log;
+    struct kp_buf bytes = {0};
+    struct kp_extent_header newest = {0};
+    kp_rwlock_read(&log->lock);
+    kp_state_write(&log->topics, &bytes);
+    if (log->sealing.set_count)
+        newest = log->sealing.sets[log->sealing.set_count - 1]->header;
+    job->head = log->sealing.head;
+    kp_rwlock_unlock(&log->lock);
+    enum kp_code code = kp_state_read(bytes.data, bytes.len, &job->current, err);
+    kp_buf_finish(&bytes);
+    KP_TRY(code);
+    if (!newest.number)
+        return KP_OK;
+    KP_TRY(kp_extent_state_read(log->os, log->journal.dir, &newest, &bytes, err));
+    code = kp_state_read(bytes.data, bytes.len, &job->state, err);
+    kp_buf_finish(&bytes);
+    return code;
+}
+
+static enum kp_code gather(struct job *job, struct kp_error *err)
+{
+    struct kp_log *log = job->log;
+    KP_TRY(load_states(job, err));
+    job->start = (struct kp_journal_end){.sequence = job->head.sequence,
+                                         .previous_crc = job->head.previous_crc,
+                                         .position = job->head.position,
+                                         .log_time_us = job->head.log_time_us};
+    job->stretch.at = job->start;
+    job->stretch.each = note_entry;
+    job->stretch.file_done = more_items;
+    job->stretch.arg = job;
+    KP_TRY(walk_stretch(&job->stretch, err));
+    const struct kp_journal_end *at = &job->stretch.at;
+    job->writer.header.generation = log->journal.generation;
+    job->writer.header.position = job->head.position;
+    job->writer.header.position_end = at->position;
+    job->writer.header.log_time_us = at->log_time_us;
+    job->writer.header.file_first = job->stretch.first;
+    job->writer.header.file_last = job->stretch.end - 1;
+    job->writer.header.sequence = at->sequence;
+    job->writer.header.previous_crc = at->previous_crc;
+    kp_extents_lay_out(&job->writer);
+    return KP_OK;
+}
+
+/* ---- making it count ---- */
+
+static void remove_made(struct kp_log *log, const struct kp_buf *made)
+{
+    const struct kp_extent_made *list = (const void *)made->data;
+    for (size_t i = 0; i < made->len / sizeof *list; i++) {
+        char *path = kp_extent_path(log->journal.dir, list[i].number, KP_EXTENT_SUFFIX);
+        (void)!log->os->unlink(log->os->ctx, path, NULL); /* or the next start does */
+        kp_free(path);
+    }
+}
+
+static enum kp_code rename_made(struct kp_log *log, const struct kp_buf *made, struct kp_error *err)
+{
+    struct kp_os *os = log->os;
+    const struct kp_extent_made *list = (const void *)made->data;
+    enum kp_code code = KP_OK;
+    for (size_t i = 0; i < made->len / sizeof *list && code == KP_OK; i++) {
+        char *from = kp_extent_path(log->journal.dir, list[i].number, KP_EXTENT_NEW_SUFFIX);
+        char *to = kp_extent_path(log->journal.dir, list[i].number, KP_EXTENT_SUFFIX);
+        code = os->rename(os->ctx, from, to, err);
+        if (code != KP_OK)
+            (void)!os->unlink(os->ctx, from, NULL);
+        kp_free(to);
+        kp_free(from);
+    }
+    if (code == KP_OK && !log->journal.unsafe_no_sync)
+        code = os->sync_dir(os->ctx, log->journal.dir, err);
+    return code;
+}
+
+/* Appends the entry and waits for it. Its publishing takes `set`; else it is freed. */
+static enum kp_code record(struct kp_log *log, const struct kp_sealed_head *head, const struct kp_buf *extents,
+                           struct kp_extent_set *set, struct kp_error *err)
+{
+    struct kp_buf payload = {0};
+    kp_buf_append(&payload, head, sizeof *head);
+    kp_buf_append(&payload, extents->data, extents->len);
+    struct kp_log_piece piece = {.header = {.kind = KP_ENTRY_SEALED, .payload_bytes = (uint32_t)payload.len},
+                                 .payload = payload.data};
+    kp_mutex_lock(&log->mutex);
+    log->sealing.arriving = set;
+    enum kp_code code = kp_log_check(log, err);
+    if (code == KP_OK)
+        code = kp_log_enqueue_and_wait(log, &piece, 1, NULL, err);
+    kp_extent_set_free(log->sealing.arriving);
+    log->sealing.arriving = NULL;
+    kp_mutex_unlock(&log->mutex);
+    kp_buf_finish(&payload);
+    return code;
+}
+
+static void add_extents(const struct kp_buf *made, struct kp_buf *extents)
+{
+    const struct kp_extent_made *list = (const void *)made->data;
+    for (size_t i = 0; i < made->len / sizeof *list; i++) {
+        struct kp_sealed_extent extent = {list[i].number, list[i].bytes, list[i].kind, list[i].header_crc};
+        kp_buf_append(extents, &extent, sizeof extent);
+    }
+}
+
+static uint64_t made_bytes(const struct kp_buf *made)
+{
+    const struct kp_extent_made *list = (const void *)made->data;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < made->len / sizeof *list; i++)
+        bytes += list[i].bytes;
+    return bytes;
+}
+
+static enum kp_code make_count(struct job *job, struct kp_error *err)
+{
+    struct kp_log *log = job->log;
+    struct kp_sealing *sealing = &log->sealing;
+    struct kp_sealed_head head = job->head;
+    struct kp_buf extents = {0};
+    kp_rwlock_read(&log->lock);
+    kp_buf_append(&extents, sealing->extents, sealing->head.extents * sizeof *sealing->extents);
+    kp_rwlock_unlock(&log->lock);
+    add_extents(&job->writer.made, &extents);
+    head.file_next = job->stretch.end;
+    head.sequence = job->stretch.at.sequence;
+    head.previous_crc = job->stretch.at.previous_crc;
+    head.extents = (uint32_t)(extents.len / sizeof(struct kp_sealed_extent));
+    head.position = job->stretch.at.position;
+    head.log_time_us = job->stretch.at.log_time_us;
+    head.batch_bytes += job->batch_bytes;
+    head.journal_bytes += job->stretch.block_bytes;
+    head.extent_bytes += made_bytes(&job->writer.made);
+    enum kp_code code = record(log, &head, &extents, kp_extents_take(&job->writer), err);
+    kp_buf_finish(&extents);
+    return code;
+}
+
+static enum kp_code run_job(struct job *job, struct kp_error *err)
+{
+    struct kp_log *log = job->log;
+    KP_TRY(gather(job, err));
+    struct kp_buf state = {0};
+    kp_state_write(&job->state, &state);
+    struct kp_extents_source source = {put_all, job};
+    enum kp_code code = kp_extents_write(&job->writer, &source, &state, err);
+    kp_buf_finish(&state);
+    log->sealing.next_number = job->writer.next_number; /* also of those that were not finished */
+    KP_TRY(code);
+    code = rename_made(log, &job->writer.made, err);
+    if (code == KP_OK && kp_log_planted == KP_PLANT_RECYCLE_FIRST)
+        for (uint64_t number = job->stretch.first; number < job->stretch.end && code == KP_OK; number++)
+            code = kp_journal_recycle(&log->journal, number, err);
+    if (code == KP_OK)
+        code = make_count(job, err);
+    struct kp_error failed;
+    if (code != KP_OK && kp_log_health(log, &failed) == KP_OK) /* else it is not known whether it counts */
+        remove_made(log, &job->writer.made);
+    return code;
+}
+
+static enum kp_code seal(struct kp_log *log, uint64_t first, uint64_t end, struct kp_error *err)
+{
+    struct kp_sealing *sealing = &log->sealing;
+    struct job job = {.log = log, .stretch = {.log = log, .first = first, .end = end}};
+    job.writer.os = log->os;
+    job.writer.dir = log->journal.dir;
+    job.writer.next_number = sealing->next_number;
+    job.writer.own_bytes = sealing->own_bytes;
+    job.writer.window_bytes = KP_MIN((uint64_t)WINDOW_BYTES, 4 * sealing->own_bytes);
+    job.writer.no_sync = log->journal.unsafe_no_sync || kp_log_planted == KP_PLANT_EXTENT_UNSYNCED;
+    enum kp_code code = run_job(&job, err);
+    if (code == KP_OK) {
+        sealing->retiring = kp_log_planted != KP_PLANT_RECYCLE_FIRST;
+        sealing->recycle_first = first;
+        sealing->recycle_end = job.stretch.end;
+        kp_mutex_lock(&sealing->readers.mutex);
+        sealing->readers.side ^= 1; /* who comes from now on finds the set */
+        kp_mutex_unlock(&sealing->readers.mutex);
+    }
+    kp_extents_writer_finish(&job.writer);
+    kp_topics_finish(&job.state);
+    kp_topics_finish(&job.current);
+    return code;
+}
+
+/* ---- retiring ---- */
+
+uint32_t kp_sealing_enter(struct kp_log_readers *readers)
+{
+    kp_mutex_lock(&readers->mutex);
+    uint32_t side = readers->side;
+    readers->active[side]++;
+    kp_mutex_unlock(&readers->mutex);
+    return side;
+}
+
+void kp_sealing_leave(struct kp_log_readers *readers, uint32_t side)
+{
+    kp_mutex_lock(&readers->mutex);
+    if (--readers->active[side] == 0)
+        kp_cond_broadcast(&readers->drained);
+    kp_mutex_unlock(&readers->mutex);
+}
+
+/* Without threads nothing is waited for: false when readers are left. */
+static bool drained(struct kp_log *log)
+{
+    struct kp_log_readers *readers = &log->sealing.readers;
+    kp_mutex_lock(&readers->mutex);
+    while (readers->active[readers->side ^ 1] && !log->no_threads)
+        kp_cond_wait(&readers->drained, &readers->mutex);
+    bool empty = readers->active[readers->side ^ 1] == 0;
+    kp_mutex_unlock(&readers->mutex);
+    return empty || kp_log_planted == KP_PLANT_RECYCLE_EARLY;
+}
+
+static void free_retired(struct kp_log *log)
+{
+    struct kp_sealing *sealing = &log->sealing;
+    kp_mutex_lock(&log->mutex);
+    struct kp_buf sets = sealing->retired_sets, extents = sealing->retired_extents;
+    sealing->retired_sets = sealing->retired_extents = (struct kp_buf){0};
+    kp_mutex_unlock(&log->mutex);
+    for (size_t i = 0; i < sets.len / sizeof(struct kp_extent_set *); i++)
+        kp_extent_set_free(((struct kp_extent_set **)(void *)sets.data)[i]);
+    for (size_t i = 0; i < extents.len / sizeof(uint64_t); i++) {
+        char *path = kp_extent_path(log->journal.dir, ((uint64_t *)(void *)extents.data)[i], KP_EXTENT_SUFFIX);
+        (void)!log->os->unlink(log->os->ctx, path, NULL); /* or the next start does */
+        kp_free(path);
+    }
+    kp_buf_finish(&sets);
+    kp_buf_finish(&extents);
+}
+
+/* *ret_did: false while readers are left. */
+static enum kp_code retire(struct kp_log *log, bool *ret_did, struct kp_error *err)
+{
+    struct kp_sealing *sealing = &log->sealing;
+    *ret_did = drained(log);
+    if (!*ret_did)
+        return KP_OK;
+    sealing->retiring = false;
+    free_retired(log);
+    for (uint64_t number = sealing->recycle_first; number < sealing->recycle_end; number++)
+        KP_TRY(kp_journal_recycle(&log->journal, number, err)); /* what is left the next start removes */
+    return KP_OK;
+}
+
+/* ---- steps ---- */
+
+/* The files to be sealed now; an empty stretch if there are not enough. */
+static void choose(struct kp_log *log, uint64_t *ret_first, uint64_t *ret_end)
+{
+    struct kp_journal *journal = &log->journal;
+    uint64_t bytes = 0;
+    kp_rwlock_read(&log->lock);
+    uint64_t first = kp_sealing_file_next(&log->sealing), end = first;
+    kp_rwlock_unlock(&log->lock);
+    kp_mutex_lock(&journal->mutex);
+    for (; end < journal->current && bytes < log->sealing.seal_bytes; end++)
+        bytes += journal->files[end - journal->first_number].end;
+    kp_mutex_unlock(&journal->mutex);
+    *ret_first = first;
+    *ret_end = bytes >= log->sealing.seal_bytes ? end : first;
+}
+
+enum kp_code kp_sealing_step(struct kp_log *log, bool *ret_did, struct kp_error *err)
+{
+    *ret_did = false;
+    if (log->sealing.retiring)
+        return retire(log, ret_did, err);
+    uint64_t first, end;
+    choose(log, &first, &end);
+    if (first == end)
+        return KP_OK;
+    *ret_did = true;
+    return seal(log, first, end, err);
+}
+
+/* Locked: mutex. */
+static uint64_t unsealed_bytes(struct kp_log *log)
+{
+    struct kp_journal *journal = &log->journal;
+    uint64_t bytes = 0;
+    kp_mutex_lock(&journal->mutex);
+    for (uint64_t number = KP_MAX(kp_sealing_file_next(&log->sealing), journal->first_number);
+         number < journal->current; number++)
+        bytes += journal->files[number - journal->first_number].end;
+    kp_mutex_unlock(&journal->mutex);
+    return bytes;
+}
+
+void kp_sealing_file_full(struct kp_log *log)
+{
+    log->sealing.unsealed_bytes = unsealed_bytes(log);
+    kp_cond_signal(&log->sealing.work);
+}
+
+void kp_sealing_run(void *arg)
+{
+    struct kp_log *log = arg;
+    struct kp_sealing *sealing = &log->sealing;
+    kp_mutex_lock(&log->mutex);
+    while (!log->stopping && log->failure.code == KP_OK) {
+        bool did;
+        struct kp_error err;
+        kp_mutex_unlock(&log->mutex);
+        enum kp_code code = kp_sealing_step(log, &did, &err);
+        kp_mutex_lock(&log->mutex);
+        kp_error_clear(&sealing->failure);
+        if (code != KP_OK)
+            sealing->failure = err;
+        sealing->unsealed_bytes = unsealed_bytes(log);
+        kp_cond_broadcast(&log->space);
+        if (log->stopping || log->failure.code != KP_OK)
+            break;
+        if (code != KP_OK)
+            (void)kp_cond_wait_us(&sealing->work, &log->mutex, RETRY_US);
+        else if (!did)
+            kp_cond_wait(&sealing->work, &log->mutex);
+    }
+    kp_mutex_unlock(&log->mutex);
+}
+
+enum kp_code kp_log_maintain(struct kp_log *log, bool *ret_did, struct kp_error *err)
+{
+    KP_ASSERT(log->no_threads);
+    *ret_did = false;
+    if (log->read_only)
+        return KP_OK;
+    return kp_sealing_step(log, ret_did, err);
+}

@@ -1,0 +1,78 @@
+/*
+ * Sealing: old journal files become extents (log/extent.h), in the background or step by step.
+ *
+ * What counts, the sets and the head of the newest KP_ENTRY_SEALED, is changed by the committer when that entry is
+ * published, with kp_log.mutex and kp_log.lock held; readers look under kp_log.lock. What is no longer needed is
+ * *retired*: readers that came before are waited for, then journal files are recycled, extents removed, sets freed.
+ *
+ * A step does one thing: finishes what is retired, or seals a stretch of files, or merges small mixed extents.
+ */
+#ifndef KP_LOG_SEAL_H
+#define KP_LOG_SEAL_H
+
+#include "log/extent.h"
+#include "log/recover.h"
+#include "os/thread.h"
+
+struct kp_log;
+
+/* Who reads from files that may be retired: counted on two sides, so that those who come later are not waited for. */
+struct kp_log_readers {
+    struct kp_mutex mutex;
+    struct kp_cond drained;
+    uint32_t active[2];
+    uint32_t side;
+};
+uint32_t kp_sealing_enter(struct kp_log_readers *readers); /* any thread; returns what leave wants */
+void kp_sealing_leave(struct kp_log_readers *readers, uint32_t side);
+
+struct kp_sealing {
+    struct kp_extent_set **sets; /* (lock) by position */
+    size_t set_count;
+    struct kp_sealed_head head;       /* (lock) file_next 0: nothing was ever sealed */
+    struct kp_sealed_extent *extents; /* (lock) */
+    struct kp_extent_set *arriving;   /* (mutex) of the entry on its way */
+    uint64_t unsealed_bytes;          /* (mutex) of journal, in files that are full */
+    struct kp_error failure;          /* (mutex) of the last step; KP_OK */
+    struct kp_log_readers readers;
+
+    uint64_t seal_bytes;  /* so much journal in full files is sealed at once */
+    uint64_t limit_bytes; /* of unsealed journal */
+    uint64_t own_bytes;   /* a partition with so much in a set gets its own extent */
+    uint64_t next_number; /* of the next extent (the sealer's, as are those below) */
+
+    bool retiring;
+    uint64_t recycle_first, recycle_end; /* journal files */
+    struct kp_buf retired_sets;          /* pointers; (mutex) */
+    struct kp_buf retired_extents;       /* numbers; (mutex) */
+
+    struct kp_cond work; /* with kp_log.mutex */
+    struct kp_thread thread;
+    bool runs;
+};
+
+void kp_sealing_init(struct kp_log *log);
+/* 0: the default of each. */
+void kp_sealing_settings(struct kp_sealing *sealing, uint64_t seal_bytes, uint64_t limit_bytes, uint64_t own_bytes);
+void kp_sealing_finish(struct kp_log *log); /* the thread has ended */
+/* After recovery: loads the sets, forgets and removes what does not count. */
+KP_MUST enum kp_code kp_sealing_open(struct kp_log *log, const struct kp_recovery *recovery, struct kp_error *err);
+/* Applies a durable KP_ENTRY_SEALED. Locked: mutex and lock, or no other thread yet. */
+KP_MUST enum kp_code kp_log_apply_sealed(struct kp_log *log, const struct kp_entry_header *entry, struct kp_error *err);
+/* The journal went on to a next file. Locked: mutex. */
+void kp_sealing_file_full(struct kp_log *log);
+/* One step, in the sealer's thread or (no_threads) the caller's. *ret_did: false when there is nothing to do. */
+KP_MUST enum kp_code kp_sealing_step(struct kp_log *log, bool *ret_did, struct kp_error *err);
+void kp_sealing_run(void *log); /* the thread */
+
+/* sets.c: what of a position, or of a partition's offset, lies in extents. */
+
+/* The set that holds the first sealed record at or behind position; NULL if none does. Locked: lock. */
+struct kp_extent_set *kp_sealing_set_at(const struct kp_sealing *sealing, int64_t position);
+/* Journal file numbers below are sealed. Locked: lock. */
+static inline uint64_t kp_sealing_file_next(const struct kp_sealing *sealing)
+{
+    return sealing->head.file_next ? sealing->head.file_next : 1;
+}
+
+#endif

@@ -1,0 +1,200 @@
+/*
+ * The sets of extents that count: what the newest KP_ENTRY_SEALED says, in memory and in the folder.
+ */
+#include <stdlib.h>
+
+#include "log/internal.h"
+#include "log/seal.h"
+
+enum { SEAL_BYTES = 1 << 30, OWN_BYTES = 8 << 20 };
+#define LIMIT_BYTES ((uint64_t)4 << 30)
+
+void kp_sealing_init(struct kp_log *log)
+{
+    struct kp_sealing *sealing = &log->sealing;
+    sealing->next_number = 1;
+    kp_mutex_init(&sealing->readers.mutex);
+    kp_cond_init(&sealing->readers.drained);
+    kp_cond_init(&sealing->work);
+}
+
+void kp_sealing_settings(struct kp_sealing *sealing, uint64_t seal_bytes, uint64_t limit_bytes, uint64_t own_bytes)
+{
+    sealing->limit_bytes = limit_bytes ? limit_bytes : LIMIT_BYTES;
+    sealing->seal_bytes = seal_bytes ? seal_bytes : KP_MIN((uint64_t)SEAL_BYTES, sealing->limit_bytes / 4);
+    sealing->own_bytes = own_bytes ? own_bytes : (uint64_t)OWN_BYTES;
+}
+
+void kp_sealing_finish(struct kp_log *log)
+{
+    struct kp_sealing *sealing = &log->sealing;
+    for (size_t i = 0; i < sealing->set_count; i++)
+        kp_extent_set_free(sealing->sets[i]);
+    for (size_t i = 0; i < sealing->retired_sets.len / sizeof(struct kp_extent_set *); i++)
+        kp_extent_set_free(((struct kp_extent_set **)(void *)sealing->retired_sets.data)[i]);
+    kp_free(sealing->sets);
+    kp_free(sealing->extents);
+    kp_buf_finish(&sealing->retired_sets);
+    kp_buf_finish(&sealing->retired_extents);
+    kp_cond_finish(&sealing->work);
+    kp_cond_finish(&sealing->readers.drained);
+    kp_mutex_finish(&sealing->readers.mutex);
+}
+
+struct kp_extent_set *kp_sealing_set_at(const struct kp_sealing *sealing, int64_t position)
+{
+    size_t low = 0, high = sealing->set_count; /* the first set that ends behind position */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (sealing->sets[middle]->header.position_end <= position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < sealing->set_count ? sealing->sets[low] : NULL;
+}
+
+/* ---- what counts now ---- */
+
+static bool listed(const struct kp_sealed_extent *extents, size_t count, uint64_t number)
+{
+    for (size_t i = 0; i < count; i++)
+        if (extents[i].number == number)
+            return true;
+    return false;
+}
+
+static int by_position(const void *a, const void *b)
+{
+    const struct kp_extent_header *left = &(*(struct kp_extent_set *const *)a)->header;
+    const struct kp_extent_header *right = &(*(struct kp_extent_set *const *)b)->header;
+    return (left->file_first > right->file_first) - (left->file_first < right->file_first);
+}
+
+/* Forgets where in the journal things lie that are sealed. */
+static void forget_journal(struct kp_log *log, uint64_t file_next)
+{
+    uint64_t location = kp_location(file_next, 0);
+    size_t marks = 0;
+    while (marks < log->mark_count && log->marks[marks].location < location)
+        marks++;
+    log->mark_count -= marks;
+    if (marks)
+        memmove(log->marks, log->marks + marks, log->mark_count * sizeof *log->marks);
+    for (uint32_t id = 1; id <= log->topics.id_count; id++) {
+        struct kp_topic *topic = kp_topics_get(&log->topics, id);
+        for (uint32_t i = 0; topic && i < topic->partition_count; i++)
+            kp_partition_forget(&topic->partitions[i], location);
+    }
+    kp_mutex_lock(&log->hint_mutex);
+    for (size_t i = 0; i < KP_LOG_HINTS; i++)
+        if (log->hints[i].location < location)
+            log->hints[i].location = 0;
+    kp_mutex_unlock(&log->hint_mutex);
+}
+
+/* Takes up the sets that the new list names, retires those that it does not. */
+static void exchange_sets(struct kp_sealing *sealing, const struct kp_sealed_extent *extents, size_t count)
+{
+    struct kp_extent_set **sets = kp_alloc((sealing->set_count + 1) * sizeof(struct kp_extent_set *));
+    size_t set_count = 0;
+    for (size_t i = 0; i < sealing->set_count; i++)
+        if (listed(extents, count, sealing->sets[i]->header.number))
+            sets[set_count++] = sealing->sets[i];
+        else
+            kp_buf_append(&sealing->retired_sets, &sealing->sets[i], sizeof(struct kp_extent_set *));
+    if (sealing->arriving)
+        sets[set_count++] = sealing->arriving;
+    sealing->arriving = NULL;
+    qsort(sets, set_count, sizeof(struct kp_extent_set *), by_position);
+    for (size_t i = 0; i < sealing->head.extents; i++)
+        if (!listed(extents, count, sealing->extents[i].number))
+            kp_buf_append(&sealing->retired_extents, &sealing->extents[i].number, sizeof(uint64_t));
+    kp_free(sealing->sets);
+    sealing->sets = sets;
+    sealing->set_count = set_count;
+}
+
+enum kp_code kp_log_apply_sealed(struct kp_log *log, const struct kp_entry_header *entry, struct kp_error *err)
+{
+    struct kp_sealing *sealing = &log->sealing;
+    struct kp_sealed_head head;
+    if (entry->payload_bytes < sizeof head)
+        return kp_fail(err, KP_CORRUPT, NULL, "a record of sealed files is malformed");
+    memcpy(&head, entry + 1, sizeof head);
+    size_t bytes = head.extents * sizeof(struct kp_sealed_extent);
+    if (entry->payload_bytes != sizeof head + bytes || head.file_next < kp_sealing_file_next(sealing))
+        return kp_fail(err, KP_CORRUPT, NULL, "a record of sealed files is malformed");
+    struct kp_sealed_extent *extents = kp_alloc(bytes + 1);
+    memcpy(extents, (const uint8_t *)(entry + 1) + sizeof head, bytes);
+    if (log->opened) {
+        exchange_sets(sealing, extents, head.extents);
+        forget_journal(log, head.file_next);
+    }
+    kp_free(sealing->extents);
+    sealing->extents = extents;
+    sealing->head = head;
+    return KP_OK;
+}
+
+/* ---- opening ---- */
+
+static enum kp_code load_sets(struct kp_log *log, struct kp_error *err)
+{
+    struct kp_sealing *sealing = &log->sealing;
+    sealing->sets = kp_calloc(sealing->head.extents + 1, sizeof(struct kp_extent_set *));
+    for (size_t i = 0; i < sealing->head.extents; i++) {
+        const struct kp_sealed_extent *extent = &sealing->extents[i];
+        sealing->next_number = KP_MAX(sealing->next_number, extent->number + 1);
+        if (extent->kind != KP_EXTENT_MIXED)
+            continue;
+        struct kp_extent_set *set;
+        KP_TRY(kp_extent_set_load(log->os, log->journal.dir, extent->number, &set, err));
+        sealing->sets[sealing->set_count++] = set;
+        if (set->header.crc != extent->header_crc || set->header.generation != log->journal.generation)
+            return kp_fail(err, KP_CORRUPT, NULL, "extent %llu in \"%s\" is not the one that was sealed",
+                           (unsigned long long)extent->number, log->journal.dir);
+    }
+    qsort(sealing->sets, sealing->set_count, sizeof(struct kp_extent_set *), by_position);
+    return KP_OK;
+}
+
+static enum kp_code remove_number(struct kp_log *log, uint64_t number, const char *suffix, struct kp_error *err)
+{
+    char *path = kp_journal_path(log->journal.dir, number, suffix);
+    enum kp_code code = log->os->unlink(log->os->ctx, path, err);
+    kp_free(path);
+    return code;
+}
+
+/* Removes extents and journal files that do not count. */
+static enum kp_code remove_rest(struct kp_log *log, const struct kp_recovery *recovery, struct kp_error *err)
+{
+    struct kp_sealing *sealing = &log->sealing;
+    const struct kp_folder *folder = &recovery->folder;
+    for (size_t i = 0; i < kp_folder_count(&folder->extents); i++) {
+        uint64_t number = kp_folder_number(&folder->extents, i);
+        sealing->next_number = KP_MAX(sealing->next_number, number + 1);
+        if (!listed(sealing->extents, sealing->head.extents, number))
+            KP_TRY(remove_number(log, number, KP_EXTENT_SUFFIX, err));
+    }
+    for (size_t i = 0; i < kp_folder_count(&folder->journals); i++) {
+        uint64_t number = kp_folder_number(&folder->journals, i);
+        if (number < kp_sealing_file_next(sealing))
+            KP_TRY(remove_number(log, number, KP_JOURNAL_SUFFIX, err));
+    }
+    return KP_OK;
+}
+
+enum kp_code kp_sealing_open(struct kp_log *log, const struct kp_recovery *recovery, struct kp_error *err)
+{
+    struct kp_sealing *sealing = &log->sealing;
+    if (recovery->folder.anchor.number && sealing->head.file_next <= recovery->folder.anchor.file_last)
+        return kp_fail(
+            err, KP_CORRUPT, NULL,
+            "journal files are missing in \"%s\": none from file %llu on says that those before it are sealed",
+            log->journal.dir, (unsigned long long)log->journal.first_number);
+    KP_TRY(load_sets(log, err));
+    forget_journal(log, kp_sealing_file_next(sealing));
+    return log->read_only ? KP_OK : remove_rest(log, recovery, err);
+}

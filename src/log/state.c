@@ -1,0 +1,183 @@
+/* Applying entries to the table of topics, and the table's bytes. */
+#include "log/state.h"
+
+#include "base/limits.h"
+#include "log/record_batch.h"
+
+/* ---- applying ---- */
+
+static enum kp_code apply_batch(struct kp_topics *topics, const struct kp_entry_header *entry, uint64_t location,
+                                struct kp_error *err)
+{
+    struct kp_topic *topic = kp_topics_get(topics, entry->topic);
+    if (!topic || entry->partition >= topic->partition_count)
+        return kp_fail(err, KP_CORRUPT, NULL, "the log holds records of topic %u, partition %u, which was never made",
+                       entry->topic, entry->partition);
+    struct kp_partition *partition = &topic->partitions[entry->partition];
+    struct kp_record_batch_info info;
+    KP_TRY(kp_record_batch_check((const uint8_t *)(entry + 1), entry->payload_bytes, false, &info, err));
+    if (entry->base_offset != partition->end_offset || info.records != (int32_t)entry->records)
+        return kp_fail(err, KP_CORRUPT, NULL, "topic \"%s\", partition %u goes on at offset %lld instead of %lld",
+                       topic->name, entry->partition, (long long)entry->base_offset, (long long)partition->end_offset);
+    kp_partition_note(partition, location, entry->base_offset, entry->records, info.max_timestamp_ms,
+                      entry->payload_bytes);
+    topic->records += entry->records;
+    topic->bytes += entry->payload_bytes;
+    return KP_OK;
+}
+
+static enum kp_code apply_topic(struct kp_topics *topics, const struct kp_entry_header *entry, struct kp_error *err)
+{
+    const char *name = (const char *)(entry + 1);
+    if (entry->kind == KP_ENTRY_TOPIC_DROP) {
+        if (!kp_topics_get(topics, entry->topic))
+            return kp_fail(err, KP_CORRUPT, NULL, "the log drops topic %u, which does not exist", entry->topic);
+        kp_topics_remove(topics, entry->topic);
+        return KP_OK;
+    }
+    if (entry->topic <= topics->id_count || entry->partition < 1 || entry->partition > KP_PARTITIONS_MAX ||
+        entry->payload_bytes > KP_TOPIC_NAME_BYTES_MAX || kp_topics_find(topics, name, entry->payload_bytes))
+        return kp_fail(err, KP_CORRUPT, NULL, "the log makes topic %u, which cannot be", entry->topic);
+    kp_topics_add(topics, entry->topic, name, entry->payload_bytes, entry->partition, entry->base_offset);
+    return KP_OK;
+}
+
+static enum kp_code apply_trim(struct kp_topics *topics, const struct kp_entry_header *entry, struct kp_error *err)
+{
+    struct kp_topic *topic = kp_topics_get(topics, entry->topic);
+    if (!topic || entry->partition >= topic->partition_count ||
+        entry->base_offset > topic->partitions[entry->partition].end_offset)
+        return kp_fail(err, KP_CORRUPT, NULL,
+                       "the log trims topic %u, partition %u before offset %lld, which cannot be", entry->topic,
+                       entry->partition, (long long)entry->base_offset);
+    uint64_t records, bytes;
+    kp_partition_trim(&topic->partitions[entry->partition], entry->base_offset, &records, &bytes);
+    topic->records -= records;
+    topic->bytes -= bytes;
+    return KP_OK;
+}
+
+enum kp_code kp_topics_apply(struct kp_topics *topics, const struct kp_entry_header *entry, uint64_t location,
+                             struct kp_error *err)
+{
+    switch (entry->kind) {
+    case KP_ENTRY_BATCH:
+        return apply_batch(topics, entry, location, err);
+    case KP_ENTRY_TOPIC_CREATE:
+    case KP_ENTRY_TOPIC_DROP:
+        return apply_topic(topics, entry, err);
+    case KP_ENTRY_TRIM:
+        return apply_trim(topics, entry, err);
+    default:
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "the log holds an entry of the unknown kind %d", entry->kind);
+    }
+}
+
+/* ---- bytes ---- */
+
+struct state_head {
+    uint32_t version, topics, id_count, zero;
+};
+
+struct state_topic {
+    uint32_t id, partitions;
+    int64_t created_us;
+    uint64_t records, bytes;
+    uint32_t name_bytes, zero;
+};
+
+struct state_partition {
+    int64_t start_offset, end_offset, max_timestamp_ms;
+    uint64_t bytes, bytes_gone;
+};
+
+static_assert(sizeof(struct state_head) == 16, "state");
+static_assert(sizeof(struct state_topic) == 40, "state");
+static_assert(sizeof(struct state_partition) == 40, "state");
+
+static size_t padded(size_t bytes)
+{
+    return (bytes + 7) & ~(size_t)7;
+}
+
+static void write_topic(const struct kp_topic *topic, struct kp_buf *out)
+{
+    size_t name_bytes = strlen(topic->name);
+    struct state_topic head = {
+        topic->id, topic->partition_count, topic->created_us, topic->records, topic->bytes, (uint32_t)name_bytes, 0};
+    kp_buf_append(out, &head, sizeof head);
+    uint8_t *at = kp_buf_reserve(out, padded(name_bytes));
+    memset(at, 0, padded(name_bytes));
+    memcpy(at, topic->name, name_bytes);
+    out->len += padded(name_bytes);
+    for (uint32_t i = 0; i < topic->partition_count; i++) {
+        const struct kp_partition *from = &topic->partitions[i];
+        struct state_partition partition = {from->start_offset, from->end_offset, from->max_timestamp_ms, from->bytes,
+                                            from->bytes_gone};
+        kp_buf_append(out, &partition, sizeof partition);
+    }
+}
+
+void kp_state_write(const struct kp_topics *topics, struct kp_buf *out)
+{
+    struct state_head head = {KP_STATE_VERSION, topics->live, topics->id_count, 0};
+    kp_buf_append(out, &head, sizeof head);
+    for (uint32_t id = 1; id <= topics->id_count; id++)
+        if (kp_topics_get(topics, id))
+            write_topic(kp_topics_get(topics, id), out);
+}
+
+static enum kp_code wrong_state(struct kp_error *err)
+{
+    return kp_fail(err, KP_CORRUPT, NULL, "the state of the log's topics is malformed");
+}
+
+static enum kp_code read_topic(const uint8_t **at, const uint8_t *end, struct kp_topics *topics, struct kp_error *err)
+{
+    struct state_topic head;
+    if ((size_t)(end - *at) < sizeof head)
+        return wrong_state(err);
+    memcpy(&head, *at, sizeof head);
+    *at += sizeof head;
+    size_t name_bytes = head.name_bytes;
+    if (head.id <= topics->id_count || name_bytes > KP_TOPIC_NAME_BYTES_MAX || head.partitions > KP_PARTITIONS_MAX ||
+        (size_t)(end - *at) < padded(name_bytes) + head.partitions * sizeof(struct state_partition) ||
+        kp_topics_find(topics, (const char *)*at, name_bytes))
+        return wrong_state(err);
+    struct kp_topic *topic =
+        kp_topics_add(topics, head.id, (const char *)*at, name_bytes, head.partitions, head.created_us);
+    topic->records = head.records;
+    topic->bytes = head.bytes;
+    *at += padded(name_bytes);
+    for (uint32_t i = 0; i < head.partitions; i++) {
+        struct state_partition partition;
+        memcpy(&partition, *at, sizeof partition);
+        *at += sizeof partition;
+        if (partition.start_offset < 0 || partition.start_offset > partition.end_offset)
+            return wrong_state(err);
+        topic->partitions[i].start_offset = partition.start_offset;
+        topic->partitions[i].end_offset = partition.end_offset;
+        topic->partitions[i].max_timestamp_ms = partition.max_timestamp_ms;
+        topic->partitions[i].bytes = partition.bytes;
+        topic->partitions[i].bytes_gone = KP_MIN(partition.bytes_gone, partition.bytes);
+    }
+    return KP_OK;
+}
+
+enum kp_code kp_state_read(const uint8_t *bytes, size_t len, struct kp_topics *topics, struct kp_error *err)
+{
+    struct state_head head;
+    if (len < sizeof head)
+        return wrong_state(err);
+    memcpy(&head, bytes, sizeof head);
+    if (head.version != KP_STATE_VERSION)
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "the state of the log's topics has version %u; this kappa knows %d",
+                       head.version, (int)KP_STATE_VERSION);
+    const uint8_t *at = bytes + sizeof head, *end = bytes + len;
+    for (uint32_t i = 0; i < head.topics; i++)
+        KP_TRY(read_topic(&at, end, topics, err));
+    if (at != end || topics->id_count > head.id_count)
+        return wrong_state(err);
+    kp_topics_skip_ids(topics, head.id_count);
+    return KP_OK;
+}

@@ -1,0 +1,33 @@
+/*
+ * What the log knows of topics and partitions, as a function of its entries: applied one by one, written down and read
+ * back. A mixed extent holds it as of the end of its set (log/extent.h), so recovery needs the journal from there on.
+ *
+ *   state                     topic                                  partition
+ *    0  4  version = 1         0  4  id                               0  8  start offset
+ *    4  4  topics              4  4  partitions                       8  8  end offset
+ *    8  4  ids given so far    8  8  created: µs since 1970          16  8  largest timestamp: ms
+ *   12  4  zero               16  8  records                         24  8  bytes of all its batches
+ *   16     topics, by id      24  8  bytes                           32  8  bytes of those that were trimmed
+ *                             32  4  bytes of the name
+ *                             36  4  zero
+ *                             40     the name, zeros up to a multiple of 8, then the partitions
+ */
+#ifndef KP_LOG_STATE_H
+#define KP_LOG_STATE_H
+
+#include "base/buf.h"
+#include "log/format.h"
+#include "log/topic.h"
+
+enum { KP_STATE_VERSION = 1 };
+
+/* Applies a durable entry that is not KP_ENTRY_SEALED. location: of its block, for the index; 0: no index is kept.
+ * KP_CORRUPT when it does not fit what is known, KP_UNSUPPORTED for an unknown kind. */
+KP_MUST enum kp_code kp_topics_apply(struct kp_topics *topics, const struct kp_entry_header *entry, uint64_t location,
+                                     struct kp_error *err);
+/* Appends the state to out, without indexes. */
+void kp_state_write(const struct kp_topics *topics, struct kp_buf *out);
+/* Reads a state into empty topics. KP_CORRUPT, KP_UNSUPPORTED; then topics are to be finished all the same. */
+KP_MUST enum kp_code kp_state_read(const uint8_t *bytes, size_t len, struct kp_topics *topics, struct kp_error *err);
+
+#endif
