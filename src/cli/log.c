@@ -1,16 +1,17 @@
-/* `kappa log`: looks into a log's files, in use or damaged; changes nothing. */
+/* `kappa log`: looks into a log's files, in use or damaged; takes records out of a log and into one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/config.h"
+#include "cli/transfer.h"
 #include "cli/verbs.h"
 #include "log/inspect.h"
 #include "os/os.h"
 
 struct options {
-    const char *action, *topic;
-    int64_t partition, from, end, limit;
+    const char *action, *topic, *format;
+    int64_t partition, from, end, limit, partitions;
 };
 
 static int other(void *arg, int argc, char **argv)
@@ -24,13 +25,18 @@ static int other(void *arg, int argc, char **argv)
         options->topic = argv[0];
         return 1;
     }
+    if (strcmp(argv[0], "--format") == 0 && argc > 1) {
+        options->format = argv[1];
+        return strcmp(argv[1], "ndjson") == 0 || strcmp(argv[1], "arrow") == 0 ? 2 : 0;
+    }
     struct {
         const char *name;
         int64_t *value;
     } numbers[] = {{"--partition", &options->partition},
                    {"--from", &options->from},
                    {"--to", &options->end},
-                   {"--limit", &options->limit}};
+                   {"--limit", &options->limit},
+                   {"--partitions", &options->partitions}};
     for (size_t i = 0; i < KP_COUNT(numbers); i++)
         if (strcmp(argv[0], numbers[i].name) == 0 && argc > 1) {
             char *rest;
@@ -177,6 +183,27 @@ static enum kp_code verify(const char *dir, bool *ret_sound, struct kp_error *er
     return KP_OK;
 }
 
+/* ---- export, import ---- */
+
+static enum kp_code transfer(const char *dir, const struct options *options, bool export, struct kp_error *err)
+{
+    struct kp_transfer_options transfer = {.dir = dir,
+                                           .topic = options->topic,
+                                           .arrow = options->format && strcmp(options->format, "arrow") == 0,
+                                           .partition = options->partition,
+                                           .from = options->from,
+                                           .end = options->end,
+                                           .partitions = options->partitions};
+    if (!options->topic)
+        return kp_fail(err, KP_INVALID, NULL, "a topic is needed: kappa log %s TOPIC", export ? "export" : "import");
+    if (export)
+        return kp_log_export(&transfer, stdout, err);
+    uint64_t records;
+    KP_TRY(kp_log_import(&transfer, stdin, &records, err));
+    printf("%llu records into topic \"%s\"\n", (unsigned long long)records, options->topic);
+    return KP_OK;
+}
+
 static int run(int argc, char **argv)
 {
     struct kp_config config;
@@ -195,6 +222,8 @@ static int run(int argc, char **argv)
         code = dump(dir, &options, &err);
     else if (strcmp(options.action, "verify") == 0)
         code = verify(dir, &sound, &err);
+    else if (strcmp(options.action, "export") == 0 || strcmp(options.action, "import") == 0)
+        code = transfer(dir, &options, *options.action == 'e', &err);
     else {
         (void)kp_fail(&err, KP_INVALID, NULL, "there is no `kappa log %s`", options.action);
         kp_config_finish(&config);
@@ -206,12 +235,17 @@ static int run(int argc, char **argv)
 
 const struct kp_verb kp_verb_log = {
     .name = "log",
-    .usage = "[topics | blocks | records [TOPIC] | verify] [--data DIR] …",
-    .summary = "Looks into the files of a log, in use or damaged, and changes nothing",
-    .help = "  topics              topics with their records\n"
-            "  blocks              the commit blocks as they lie in the files\n"
-            "  records [TOPIC]     records as JSON lines; --partition N, --from OFFSET, --to OFFSET, --limit N\n"
-            "  verify              all checksums and chains; exit status 1 if something is wrong\n",
+    .usage = "[topics | blocks | records [TOPIC] | verify | export TOPIC | import TOPIC] [--data DIR] …",
+    .summary = "Looks into the files of a log, in use or damaged; exports and imports records",
+    .help =
+        "  topics              topics with their records\n"
+        "  blocks              the commit blocks as they lie in the files\n"
+        "  records [TOPIC]     records as JSON lines; --partition N, --from OFFSET, --to OFFSET, --limit N\n"
+        "  verify              all checksums and chains; exit status 1 if something is wrong\n"
+        "  export TOPIC        records to the standard output; --format ndjson (default) or arrow, --partition N,\n"
+        "                      --from OFFSET, --to OFFSET\n"
+        "  import TOPIC        such records from the standard input into a log that no server has open, offsets and\n"
+        "                      times as they were; --format, --partitions N of a topic that is made\n",
     .settings = 1u << KP_CONFIG_CONFIG | 1u << KP_CONFIG_DATA,
     .run = run,
 };
