@@ -6,7 +6,8 @@
 #include "cli/verbs.h"
 #include "serve/kafka/kafka.h"
 
-static const struct kp_verb *const verbs[] = {&kp_verb_server, &kp_verb_run, &kp_verb_sql, &kp_verb_log};
+static const struct kp_verb *const verbs[] = {&kp_verb_server, &kp_verb_run,    &kp_verb_sql,
+                                              &kp_verb_log,    &kp_verb_backup, &kp_verb_restore};
 
 static void print_overview(FILE *out)
 {

@@ -14,7 +14,7 @@ struct kp_verb {
     int (*run)(int argc, char **argv); /* arguments behind the verb */
 };
 
-extern const struct kp_verb kp_verb_server, kp_verb_run, kp_verb_sql, kp_verb_log;
+extern const struct kp_verb kp_verb_server, kp_verb_run, kp_verb_sql, kp_verb_log, kp_verb_backup, kp_verb_restore;
 
 /* Prints an error with detail and hint to stderr as "kappa: …" and returns KP_EXIT_FAILED. */
 int kp_cli_fail(const struct kp_error *err);

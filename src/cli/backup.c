@@ -1,0 +1,385 @@
+/*
+ * `kappa backup` and `kappa restore`.
+ *
+ * A backup is a copy of the log's files, made while a server writes them. What is written is never changed, so a copy
+ * is a prefix of the log if nothing is copied before what it follows is whole: journal files are copied from the newest
+ * to the oldest, each from its end to its beginning. Then a block that the copy has was complete when everything before
+ * it was copied; at most its last one is torn, and opening the copy cuts it as after a crash. When files go while they
+ * are copied (they were sealed), it begins again.
+ *
+ *   names ─► extents are linked ─► journal files are copied ─► same names still? ─► extents are copied ─► opened, every
+ *   checksum looked at ─► synced ─► renamed from NAME.partial to NAME
+ */
+#include "cli/backup.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "cli/config.h"
+#include "cli/verbs.h"
+#include "log/inspect.h"
+#include "log/log.h"
+
+enum { PIECE_BYTES = 1 << 20, TRIES = 50 };
+
+/* ---- folders ---- */
+
+struct names {
+    char **items;
+    size_t count;
+};
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+    size_t len = strlen(name), suffix_len = strlen(suffix);
+    return len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
+}
+
+static void add_name(void *arg, const char *name)
+{
+    struct names *names = arg;
+    if (!has_suffix(name, ".journal") && !has_suffix(name, ".extent"))
+        return;
+    names->items = kp_realloc(names->items, (names->count + 1) * sizeof(char *));
+    names->items[names->count++] = kp_strdup(name);
+}
+
+static void names_finish(struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        kp_free(names->items[i]);
+    kp_free(names->items);
+    *names = (struct names){0};
+}
+
+static enum kp_code list(const char *dir, struct names *ret_names, struct kp_error *err)
+{
+    struct kp_os *os = kp_os_real();
+    *ret_names = (struct names){0};
+    return os->list(os->ctx, dir, add_name, ret_names, err); /* in byte order */
+}
+
+/* Everything that was there is there still. */
+static bool still_there(const struct names *before, const struct names *now)
+{
+    for (size_t i = 0, k = 0; i < before->count; i++) {
+        while (k < now->count && strcmp(now->items[k], before->items[i]) < 0)
+            k++;
+        if (k == now->count || strcmp(now->items[k], before->items[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+static char *join(const char *dir, const char *name)
+{
+    struct kp_buf path = {0};
+    kp_buf_printf(&path, "%s/%s", dir, name);
+    kp_buf_append_byte(&path, 0);
+    return (char *)path.data;
+}
+
+static void remove_one(void *arg, const char *name)
+{
+    char *path = join(arg, name);
+    unlink(path);
+    kp_free(path);
+}
+
+static void remove_folder(const char *dir)
+{
+    struct kp_os *os = kp_os_real();
+    struct kp_error ignored;
+    if (access(dir, F_OK) == 0)
+        (void)!os->list(os->ctx, dir, remove_one, (void *)(uintptr_t)dir, &ignored);
+    rmdir(dir);
+}
+
+/* ---- files ---- */
+
+static bool is_zero(const uint8_t *bytes, size_t len)
+{
+    return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
+}
+
+static enum kp_code copy_pieces(struct kp_file *from, struct kp_file *to, uint8_t *piece, struct kp_error *err)
+{
+    struct kp_os *os = kp_os_real();
+    uint64_t bytes;
+    KP_TRY(os->size(os->ctx, from, &bytes, err));
+    KP_TRY(os->truncate(os->ctx, to, bytes, err));
+    for (uint64_t end = bytes; end > 0;) { /* from the end: see above */
+        uint64_t at = (end - 1) / PIECE_BYTES * PIECE_BYTES;
+        size_t got;
+        KP_TRY(os->pread(os->ctx, from, piece, (size_t)(end - at), at, &got, err));
+        if (!is_zero(piece, got))
+            KP_TRY(os->pwrite(os->ctx, to, piece, got, at, err));
+        end = at;
+    }
+    return os->sync(os->ctx, to, err);
+}
+
+static enum kp_code copy_file(const char *from_path, const char *to_path, struct kp_error *err)
+{
+    struct kp_os *os = kp_os_real();
+    struct kp_file *from, *to = NULL;
+    KP_TRY(os->open(os->ctx, from_path, KP_OPEN_READ, &from, err));
+    uint8_t *piece = kp_alloc(PIECE_BYTES);
+    enum kp_code code = os->open(os->ctx, to_path, KP_OPEN_WRITE | KP_OPEN_CREATE | KP_OPEN_TRUNCATE, &to, err);
+    if (code == KP_OK)
+        code = copy_pieces(from, to, piece, err);
+    os->close(os->ctx, to);
+    os->close(os->ctx, from);
+    kp_free(piece);
+    return code;
+}
+
+static enum kp_code copy_named(const char *from, const char *to, const struct names *names, const char *suffix,
+                               struct kp_error *err)
+{
+    enum kp_code code = KP_OK;
+    for (size_t i = names->count; code == KP_OK && i-- > 0;) { /* the newest first */
+        if (!has_suffix(names->items[i], suffix))
+            continue;
+        char *from_path = join(from, names->items[i]), *to_path = join(to, names->items[i]);
+        code = copy_file(from_path, to_path, err);
+        kp_free(from_path);
+        kp_free(to_path);
+    }
+    return code;
+}
+
+/* Extents by other names, so that they stay while journal files are copied. */
+static bool link_extents(const char *dir, const char *links, const struct names *names)
+{
+    bool done = true;
+    for (size_t i = 0; done && i < names->count; i++) {
+        if (!has_suffix(names->items[i], ".extent"))
+            continue;
+        char *from = join(dir, names->items[i]), *to = join(links, names->items[i]);
+        done = link(from, to) == 0;
+        kp_free(from);
+        kp_free(to);
+    }
+    return done;
+}
+
+/* ---- a backup ---- */
+
+/* One try; *ret_stable false: files went meanwhile. */
+static enum kp_code try_copy(const char *dir, const char *links, const char *partial, bool *ret_stable,
+                             struct kp_error *err)
+{
+    struct names before, after = {0};
+    KP_TRY(list(dir, &before, err));
+    enum kp_code code = before.count ? KP_OK : kp_fail(err, KP_NOT_FOUND, "58P01", "there is no log in \"%s\"", dir);
+    *ret_stable = code == KP_OK && (!links || link_extents(dir, links, &before));
+    if (*ret_stable) {
+        struct kp_error why;
+        *ret_stable = copy_named(dir, partial, &before, ".journal", &why) == KP_OK;
+        if (!*ret_stable && why.code == KP_FULL) {
+            code = why.code;
+            *err = why;
+        }
+    }
+    if (code == KP_OK && *ret_stable)
+        code = list(dir, &after, err);
+    *ret_stable = *ret_stable && code == KP_OK && still_there(&before, &after);
+    if (*ret_stable)
+        code = copy_named(links ? links : dir, partial, &before, ".extent", err);
+    names_finish(&before);
+    names_finish(&after);
+    return code;
+}
+
+static void note_problem(void *arg, const char *text)
+{
+    char *first = arg;
+    if (!*first)
+        snprintf(first, 400, "%s", text);
+}
+
+/* Opens the copy as a log is opened, and looks at every checksum. */
+static enum kp_code check(const char *dir, int64_t *ret_position, struct kp_error *err)
+{
+    struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .read_only = true};
+    struct kp_log *log;
+    KP_TRY(kp_log_open(&options, &log, err));
+    *ret_position = kp_log_position(log);
+    kp_log_close(log);
+    char first[400] = "";
+    struct kp_inspect_report report;
+    KP_TRY(kp_inspect_verify(kp_os_real(), dir, note_problem, first, &report, err));
+    return report.problems == 0 ? KP_OK
+                                : kp_fail(err, KP_CORRUPT, NULL, "the copy has %llu problems: %s",
+                                          (unsigned long long)report.problems, first);
+}
+
+/* in_use: files may go while they are copied. */
+static enum kp_code copy_log(const char *dir, bool in_use, const char *partial, int64_t *ret_position,
+                             struct kp_error *err)
+{
+    if (access(dir, R_OK) != 0)
+        return kp_fail(err, KP_NOT_FOUND, "58P01", "there is no folder \"%s\"", dir);
+    char *links = in_use ? join(dir, "backup.links") : NULL;
+    enum kp_code code = KP_OK;
+    bool stable = false, sound = false;
+    for (int tries = 0; code == KP_OK && !sound && tries < TRIES; tries++) {
+        if (links)
+            remove_folder(links);
+        remove_folder(partial);
+        struct kp_os *os = kp_os_real();
+        code = os->mkdir(os->ctx, partial, err);
+        if (code == KP_OK && links)
+            code = os->mkdir(os->ctx, links, err);
+        if (code == KP_OK)
+            code = try_copy(dir, links, partial, &stable, err);
+        if (code == KP_OK && stable)
+            sound = check(partial, ret_position, err) == KP_OK; /* else a file was used again while it was read */
+    }
+    if (links)
+        remove_folder(links);
+    kp_free(links);
+    if (code == KP_OK && !sound)
+        code = stable ? err->code
+                      : kp_fail(err, KP_BUSY, NULL, "the log's files went while they were copied, %d times", TRIES);
+    return code;
+}
+
+/* Into `to`, by way of to.partial, so that a folder of that name is a whole backup. */
+static enum kp_code into_place(const char *to,
+                               enum kp_code (*make)(void *arg, const char *partial, struct kp_error *err), void *arg,
+                               struct kp_error *err)
+{
+    struct kp_os *os = kp_os_real();
+    if (access(to, F_OK) == 0 && rmdir(to) != 0) /* an empty one is as good as none */
+        return kp_fail(err, KP_EXISTS, NULL, "\"%s\" is there already and not empty", to);
+    struct kp_buf partial = {0};
+    kp_buf_printf(&partial, "%s.partial", to);
+    kp_buf_append_byte(&partial, 0);
+    const char *name = (const char *)partial.data;
+    char *slash = strrchr(to, '/'), *parent = slash && slash > to ? kp_strndup(to, (size_t)(slash - to)) : NULL;
+    enum kp_code code = make(arg, name, err);
+    if (code == KP_OK)
+        code = os->sync_dir(os->ctx, name, err);
+    if (code == KP_OK)
+        code = os->rename(os->ctx, name, to, err);
+    if (code == KP_OK)
+        code = os->sync_dir(os->ctx, parent ? parent : slash ? "/" : ".", err);
+    if (code != KP_OK)
+        remove_folder(name);
+    kp_free(parent);
+    kp_buf_finish(&partial);
+    return code;
+}
+
+struct job {
+    const char *from;
+    int64_t to_position; /* -1: all */
+    int64_t position;    /* out */
+};
+
+static enum kp_code make_backup(void *arg, const char *partial, struct kp_error *err)
+{
+    struct job *job = arg;
+    return copy_log(job->from, true, partial, &job->position, err);
+}
+
+enum kp_code kp_backup_take(const char *dir, const char *to, int64_t *ret_position, struct kp_error *err)
+{
+    struct job job = {.from = dir};
+    KP_TRY(into_place(to, make_backup, &job, err));
+    *ret_position = job.position;
+    return KP_OK;
+}
+
+static enum kp_code make_restored(void *arg, const char *partial, struct kp_error *err)
+{
+    struct job *job = arg;
+    remove_folder(partial);
+    if (job->to_position >= 0)
+        return kp_backup_rewind(job->from, partial, job->to_position, &job->position, err);
+    return copy_log(job->from, false, partial, &job->position, err);
+}
+
+/* ---- the verbs ---- */
+
+struct arguments {
+    const char *folder;
+    int64_t to_position;
+};
+
+static int other(void *arg, int argc, char **argv)
+{
+    struct arguments *arguments = arg;
+    if (argv[0][0] != '-' && !arguments->folder) {
+        arguments->folder = argv[0];
+        return 1;
+    }
+    if (strcmp(argv[0], "--to-position") == 0 && argc > 1) {
+        char *rest;
+        arguments->to_position = strtoll(argv[1], &rest, 10);
+        return *rest == '\0' && rest != argv[1] && arguments->to_position >= 0 ? 2 : 0;
+    }
+    return 0;
+}
+
+static int run(const struct kp_verb *verb, bool restore, int argc, char **argv)
+{
+    struct kp_config config;
+    struct kp_error err;
+    struct arguments arguments = {.to_position = -1};
+    if (kp_config_load(&config, argc, argv, other, &arguments, &err) != KP_OK)
+        return kp_cli_usage(verb, &err);
+    if (!arguments.folder || (!restore && arguments.to_position >= 0)) {
+        (void)kp_fail(&err, KP_INVALID, NULL,
+                      arguments.folder ? "a position is something to restore to" : "a folder is needed");
+        kp_config_finish(&config);
+        return kp_cli_usage(verb, &err);
+    }
+    const char *dir = kp_config_text(&config, KP_CONFIG_DATA);
+    struct job job = {.from = arguments.folder, .to_position = arguments.to_position};
+    enum kp_code code = restore ? into_place(dir, make_restored, &job, &err)
+                                : kp_backup_take(dir, arguments.folder, &job.position, &err);
+    if (code == KP_OK)
+        printf("%s \"%s\" at position %lld\n", restore ? "restored" : "backed up", dir, (long long)job.position);
+    kp_config_finish(&config);
+    return code == KP_OK ? KP_EXIT_OK : kp_cli_fail(&err);
+}
+
+static int run_backup(int argc, char **argv)
+{
+    return run(&kp_verb_backup, false, argc, argv);
+}
+
+static int run_restore(int argc, char **argv)
+{
+    return run(&kp_verb_restore, true, argc, argv);
+}
+
+const struct kp_verb kp_verb_backup = {
+    .name = "backup",
+    .usage = "FOLDER [--data DIR]",
+    .summary = "Copies a log, while a server writes it or not, to a new folder, and checks the copy",
+    .help =
+        "The copy is the log as it was at a position, which is printed: everything that was acknowledged before the\n"
+        "backup began is in it. It is a data folder like any other: `kappa log verify --data FOLDER` looks at it "
+        "again.\n",
+    .settings = 1u << KP_CONFIG_CONFIG | 1u << KP_CONFIG_DATA,
+    .run = run_backup,
+};
+
+const struct kp_verb kp_verb_restore = {
+    .name = "restore",
+    .usage = "FOLDER [--data DIR] [--to-position P]",
+    .summary = "Makes a new data folder of a backup, as it was then or at an earlier position",
+    .help = "With --to-position the log ends with the last whole group of records at or before P, with the offsets, "
+            "positions\n"
+            "and times that they had; tables and views are what they were then. The folder must not be there yet.\n",
+    .settings = 1u << KP_CONFIG_CONFIG | 1u << KP_CONFIG_DATA,
+    .run = run_restore,
+};
