@@ -125,6 +125,11 @@ static enum kp_code target_init(struct target *target, struct kp_session *sessio
     *target = (struct target){.session = session, .relation = relation};
     if (session->read_only)
         return kp_fail(err, KP_FORBIDDEN, "25006", "cannot write to \"%s\" in a read-only transaction", relation->name);
+    for (uint32_t c = 0; c < relation->col_count - relation->hidden_count; c++)
+        if (relation->paths[c] || relation->origins[c] != KP_FIELD_VALUE)
+            return kp_fail(err, KP_UNSUPPORTED, NULL,
+                           "cannot write to \"%s\": its column \"%s\" is no member of the record's object",
+                           relation->name, relation->cols[c].name);
     const char *format = kp_relation_option(relation, "format");
     if (format && strcmp(format, "json") != 0)
         return kp_fail(err, KP_UNSUPPORTED, NULL, "cannot write to \"%s\": rows are written as json, its format is %s",

@@ -36,7 +36,7 @@ struct kp_decode_state *kp_decode_state_create(const struct kp_decoder *decoder)
     state->decoder = decoder;
     state->data = kp_calloc(columns, sizeof(void *));
     state->minutes = kp_calloc(columns, sizeof *state->minutes);
-    if (decoder->format == KP_FORMAT_JSON) {
+    if (decoder->format == KP_FORMAT_JSON || decoder->format == KP_FORMAT_DEBEZIUM) {
         state->fast = kp_json_fast_create(decoder);
         state->general = kp_json_general_create(decoder);
     }
@@ -146,6 +146,22 @@ static bool key_element(struct kp_str key, uint32_t parts, uint32_t part, struct
     return count == parts;
 }
 
+/* A key that is a JSON object, as Debezium and our own sinks write it: its member of the column's name. */
+static bool key_member(struct kp_str key, const struct kp_decode_column *column, struct kp_json_value *ret_value)
+{
+    struct kp_str inner, member;
+    const uint8_t *bad, *end = (const uint8_t *)key.ptr + key.len;
+    if (kp_json_skip((const uint8_t *)key.ptr, end, KP_JSON_DEPTH_MAX, &bad) != end)
+        return false;
+    if (kp_json_member(key, KP_STR("payload"), &inner) && inner.ptr[0] == '{' &&
+        kp_json_member(key, KP_STR("schema"), &member))
+        key = inner;
+    if (!kp_json_member(key, kp_str(column->name), &member))
+        return false;
+    *ret_value = kp_json_value_of(member);
+    return true;
+}
+
 /* A key column from the record's key; leaves it unfilled if the key is null or says null. */
 static enum kp_code fill_from_key(struct kp_decode_state *state, uint32_t column, struct kp_str key,
                                   struct kp_error *err)
@@ -160,9 +176,10 @@ static enum kp_code fill_from_key(struct kp_decode_state *state, uint32_t column
     const uint8_t *bad, *end = (const uint8_t *)padded + key.len;
     struct kp_json_value value = {KP_JSON_STRING, KP_JSON_ESCAPED, key};
     bool array = *padded == '[' && key_element(key, decoder->key_parts, decoder->columns[column].key_part, &value);
-    if (array && value.kind == KP_JSON_NULL)
+    bool object = *padded == '{' && key_member(key, &decoder->columns[column], &value);
+    if ((array || object) && value.kind == KP_JSON_NULL)
         return KP_OK;
-    if (array || (*padded == '"' && kp_json_skip((const uint8_t *)padded, end, 1, &bad) == end))
+    if (array || object || (*padded == '"' && kp_json_skip((const uint8_t *)padded, end, 1, &bad) == end))
         code = kp_decode_convert(state, column, &value, err);
     else if (decoder->key_parts == 1)
         code = kp_decode_convert_text(state, column, key, err);
@@ -232,6 +249,27 @@ static struct kp_str headers_json(struct kp_decode_state *state, struct kp_str h
     return (struct kp_str){kp_arena_strndup(state->arena, (const char *)out->data, out->len), out->len};
 }
 
+/* The value of the last header of that name; text.ptr NULL if there is none, or it is null. */
+static struct kp_str find_header(struct kp_str headers, const char *name)
+{
+    const uint8_t *at = (const uint8_t *)headers.ptr, *end = at + headers.len;
+    int64_t count = 0, len;
+    struct kp_str found = {NULL, 0};
+    bool ok = read_varint(&at, end, &count);
+    for (int64_t i = 0; ok && i < count; i++) {
+        if (!read_varint(&at, end, &len) || len < 0 || len > end - at)
+            break;
+        bool wanted = (size_t)len == strlen(name) && memcmp(at, name, (size_t)len) == 0;
+        at += len;
+        if (!read_varint(&at, end, &len) || len > end - at)
+            break;
+        if (wanted)
+            found = len < 0 ? (struct kp_str){NULL, 0} : (struct kp_str){(const char *)at, (size_t)len};
+        at += len < 0 ? 0 : len;
+    }
+    return found;
+}
+
 static enum kp_code fill_other(struct kp_decode_state *state, uint32_t column, const struct kp_decode_input *input,
                                const struct kp_record *record, int64_t position, struct kp_error *err)
 {
@@ -257,6 +295,13 @@ static enum kp_code fill_other(struct kp_decode_state *state, uint32_t column, c
         text = headers_json(state, record->headers);
         return kp_value_parse(state->decoder->columns[column].type, text, state->decoder->zone, state->arena, slot,
                               err);
+    case KP_FIELD_HEADER:
+        text = find_header(record->headers, state->decoder->columns[column].header);
+        if (!text.ptr) {
+            set_null(state, column);
+            return KP_OK;
+        }
+        return kp_decode_convert_text(state, column, text, err);
     default: /* the key */
         if (!record->key.ptr) {
             set_null(state, column);
@@ -307,6 +352,14 @@ static enum kp_code decode_json(struct kp_decode_state *state, struct kp_str tex
     return kp_json_general_decode(state, text, ret_outcome, err);
 }
 
+static enum kp_code decode_debezium(struct kp_decode_state *state, struct kp_str text, const uint8_t *readable_end,
+                                    enum kp_decode_outcome *ret_outcome, struct kp_error *err)
+{
+    struct kp_str row;
+    KP_TRY(kp_debezium_row(text, &row, &state->deleted, err));
+    return row.ptr ? decode_json(state, row, readable_end, ret_outcome, err) : KP_OK;
+}
+
 /* The value of TEXT and RAW is every column's text. */
 static enum kp_code decode_text(struct kp_decode_state *state, struct kp_str text, struct kp_error *err)
 {
@@ -333,9 +386,13 @@ static enum kp_code decode_value(struct kp_decode_state *state, struct kp_str te
     switch (state->decoder->format) {
     case KP_FORMAT_JSON:
         return decode_json(state, text, readable_end, ret_outcome, err);
+    case KP_FORMAT_DEBEZIUM:
+        return decode_debezium(state, text, readable_end, ret_outcome, err);
     case KP_FORMAT_CSV:
         return kp_csv_decode(state, text, err);
     default:
+        if (state->decoder->pattern)
+            return kp_pattern_decode(state, text, err);
         return decode_text(state, text, err);
     }
 }
@@ -377,6 +434,21 @@ static void note_rivals(struct kp_decode_state *state, uint64_t number)
     }
 }
 
+/* WITH (missing = 'error'): fields that are there and null are not missing. */
+static enum kp_code check_missing(const struct kp_decode_state *state, struct kp_error *err)
+{
+    const struct kp_decoder *decoder = state->decoder;
+    for (uint32_t word = 0; word < decoder->mask_words; word++) {
+        uint64_t missing = decoder->declared_mask[word] & ~state->present[word];
+        for (; missing; missing &= missing - 1) {
+            uint32_t column = word * 64 + (uint32_t)__builtin_ctzll(missing);
+            if (!decoder->columns[column].key_part)
+                return kp_fail(err, KP_INVALID, "22030", "field \"%s\" is missing", decoder->columns[column].name);
+        }
+    }
+    return KP_OK;
+}
+
 /* Decodes one record into the current row; the row counts if *ret_outcome says so. */
 static enum kp_code decode_record(struct kp_decode_state *state, const struct kp_decode_input *input,
                                   const struct kp_record *record, int64_t position, const uint8_t *readable_end,
@@ -384,6 +456,7 @@ static enum kp_code decode_record(struct kp_decode_state *state, const struct kp
 {
     const struct kp_decoder *decoder = state->decoder;
     kp_decode_clear(state);
+    state->deleted = record->value.ptr == NULL;
     state->rivals_seen = UINT32_MAX; /* until it is known better */
     *ret_outcome = KP_DECODED_ROW;
     if (decoder->csv_header && input->base_offset + record->offset_delta == 0) {
@@ -397,6 +470,8 @@ static enum kp_code decode_record(struct kp_decode_state *state, const struct kp
     }
     if (*ret_outcome != KP_DECODED_ROW)
         return KP_OK;
+    if (decoder->missing_fails && !state->deleted)
+        KP_TRY(check_missing(state, err));
     if (any_missing(state))
         KP_TRY(complete_row(state, record->key, err));
     if (decoder->any_other)
@@ -475,8 +550,8 @@ static enum kp_code decode_input(struct run *run, const struct kp_decode_input *
         state->counts.rows++;
         state->positions[state->row] = position;
         if (state->tombstones) {
-            state->tombstones[state->row] = record.value.ptr == NULL;
-            run->any_tombstone |= record.value.ptr == NULL;
+            state->tombstones[state->row] = state->deleted;
+            run->any_tombstone |= state->deleted;
         }
         if (++state->row == state->row_limit)
             KP_TRY(end_batch(run, err));

@@ -11,7 +11,7 @@
 /* Counts up with every change of what a record's bytes mean: history columns of another version are not read. */
 enum { KP_DECODER_VERSION = 1 };
 
-enum kp_format { KP_FORMAT_JSON, KP_FORMAT_CSV, KP_FORMAT_TEXT, KP_FORMAT_RAW };
+enum kp_format { KP_FORMAT_JSON, KP_FORMAT_CSV, KP_FORMAT_TEXT, KP_FORMAT_RAW, KP_FORMAT_DEBEZIUM };
 
 /* Where a column's value comes from. */
 enum kp_field_origin {
@@ -22,7 +22,8 @@ enum kp_field_origin {
     KP_FIELD_TIMESTAMP, /* timestamptz: the record's own time */
     KP_FIELD_LOG_TIME,  /* timestamptz: of the block */
     KP_FIELD_POSITION,  /* bigint */
-    KP_FIELD_HEADERS    /* json text */
+    KP_FIELD_HEADERS,   /* json text */
+    KP_FIELD_HEADER     /* text: the last header of the name in `path`; NULL: there is none */
 };
 
 /*
@@ -31,6 +32,7 @@ enum kp_field_origin {
  */
 struct kp_field {
     const char *name; /* the field's name in JSON or CSV's header; may be a dotted path */
+    const char *path; /* NULL, or where it is instead: a dotted path from the row's object; a header's name */
     struct kp_type type;
     enum kp_field_origin origin;
     uint32_t csv_index; /* column in CSV, from 0 */
@@ -50,10 +52,13 @@ struct kp_decoder_options {
      * (struct kp_decode_notes). At most KP_DECODE_RIVALS_MAX; copied. */
     const char *const *rivals;
     uint32_t rival_count;
-    bool keyed;                 /* a table: records with a null value are tombstones; else they make no row */
-    char csv_delimiter;         /* 0: comma */
-    bool csv_header;            /* the record at offset 0 of a partition is a header: no row */
-    const char *csv_null;       /* NULL: an empty unquoted field is NULL */
+    const char *pattern;  /* TEXT: a regular expression (RE2) that the whole record must match; columns take the groups
+                             (?P<name>…) of their name; NULL: every column is the whole record */
+    bool missing_fails;   /* JSON: a record that lacks a declared field is a dead letter, not a row with NULL */
+    bool keyed;           /* a table: records with a null value are tombstones; else they make no row */
+    char csv_delimiter;   /* 0: comma */
+    bool csv_header;      /* the record at offset 0 of a partition is a header: no row */
+    const char *csv_null; /* NULL: an empty unquoted field is NULL */
     const struct kp_zone *zone; /* for timestamptz without offset */
 };
 

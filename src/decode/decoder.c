@@ -8,6 +8,7 @@
  * named so as a whole come before those of dotted names.
  */
 #include "decode/internal.h"
+#include "vec/regex_shim.h"
 
 enum { SEGMENT_BYTES_MAX = 255 };
 
@@ -232,6 +233,7 @@ static enum kp_code add_columns(struct kp_decoder *decoder, const struct kp_deco
     decoder->columns = kp_arena_calloc(&decoder->arena, (options->field_count + 1) * sizeof *decoder->columns);
     decoder->mask_words = (options->field_count + 63) / 64;
     decoder->value_mask = kp_arena_calloc(&decoder->arena, (decoder->mask_words + 1) * 8);
+    decoder->declared_mask = kp_arena_calloc(&decoder->arena, (decoder->mask_words + 1) * 8);
     for (uint32_t i = 0; i < options->field_count; i++) {
         const struct kp_field *field = &options->fields[i];
         struct kp_decode_column *column = &decoder->columns[i];
@@ -242,14 +244,21 @@ static enum kp_code add_columns(struct kp_decoder *decoder, const struct kp_deco
         if (needed != KP_TYPE_NONE && field->type.id != needed)
             return kp_fail(err, KP_INVALID, "42804", "column \"%s\" must be %s, not %s", field->name,
                            kp_type_info(needed)->name, kp_type_info(field->type.id)->name);
-        *column = (struct kp_decode_column){.name = kp_arena_strdup(&decoder->arena, field->name),
-                                            .type = field->type,
-                                            .origin = field->origin,
-                                            .conv = kp_decode_conv_of(field->type),
-                                            .csv_index = field->csv_index,
-                                            .key_part = field->key_part,
-                                            .width = field->checked ? 0 : kp_type_info(field->type.id)->bytes};
+        bool in_value = field->origin == KP_FIELD_VALUE;
+        const char *name = in_value && field->path ? field->path : field->name;
+        *column = (struct kp_decode_column){
+            .name = kp_arena_strdup(&decoder->arena, name),
+            .group = -1,
+            .header = in_value || !field->path ? NULL : kp_arena_strdup(&decoder->arena, field->path),
+            .type = field->type,
+            .origin = field->origin,
+            .conv = kp_decode_conv_of(field->type),
+            .csv_index = field->csv_index,
+            .key_part = field->key_part,
+            .width = field->checked ? 0 : kp_type_info(field->type.id)->bytes};
         decoder->batch_columns += !field->checked;
+        if (in_value)
+            kp_decode_mask_set(decoder->declared_mask, i);
         if (field->checked)
             continue;
         if (field->origin == KP_FIELD_VALUE)
@@ -276,6 +285,8 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
 {
     if (options->field_count > KP_COLUMNS_MAX)
         return kp_fail(err, KP_LIMIT, "54011", "%u columns are more than %d", options->field_count, KP_COLUMNS_MAX);
+    if (options->pattern && options->format != KP_FORMAT_TEXT)
+        return kp_fail(err, KP_INVALID, NULL, "option \"pattern\" is for format text");
     if (options->path && *options->path && options->format != KP_FORMAT_JSON)
         return kp_fail(err, KP_INVALID, NULL, "option \"path\" is for format json");
     char delimiter = options->csv_delimiter ? options->csv_delimiter : ',';
@@ -284,6 +295,7 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
     struct kp_decoder *decoder = kp_calloc(1, sizeof *decoder);
     decoder->format = options->format;
     decoder->keyed = options->keyed;
+    decoder->missing_fails = options->missing_fails;
     decoder->zone = options->zone;
     decoder->csv_delimiter = delimiter;
     decoder->csv_header = options->csv_header && options->format == KP_FORMAT_CSV;
@@ -293,8 +305,10 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
     for (uint32_t i = 0; i < decoder->rival_count; i++)
         decoder->rivals[i] = kp_str(kp_arena_strdup(&decoder->arena, options->rivals[i]));
     enum kp_code code = add_columns(decoder, options, err);
-    if (code == KP_OK && options->format == KP_FORMAT_JSON)
+    if (code == KP_OK && (options->format == KP_FORMAT_JSON || options->format == KP_FORMAT_DEBEZIUM))
         code = build_tree(decoder, options->path, err);
+    if (code == KP_OK && options->pattern)
+        code = kp_pattern_prepare(decoder, options->pattern, err);
     if (code != KP_OK) {
         kp_decoder_destroy(decoder);
         return code;
@@ -307,6 +321,7 @@ void kp_decoder_destroy(struct kp_decoder *decoder)
 {
     if (!decoder)
         return;
+    kp_regex_destroy(decoder->pattern);
     kp_arena_finish(&decoder->arena);
     kp_free(decoder);
 }

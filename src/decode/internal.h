@@ -31,6 +31,8 @@ struct kp_decode_column {
     enum kp_decode_conv conv;
     uint32_t csv_index;
     uint32_t key_part;
+    int32_t group;  /* of the pattern; -1: none */
+    char *header;   /* of KP_FIELD_HEADER */
     uint32_t width; /* 0: only checked, all rows write to one slot */
 };
 
@@ -60,8 +62,11 @@ struct kp_decoder {
     enum kp_format format;
     struct kp_decode_column *columns;
     uint32_t column_count;
-    uint32_t batch_columns; /* the first ones: the others are only checked */
-    uint64_t *value_mask;   /* columns of the batch that come from the value */
+    uint32_t batch_columns;  /* the first ones: the others are only checked */
+    uint64_t *value_mask;    /* columns of the batch that come from the value */
+    uint64_t *declared_mask; /* the same with those that are only checked */
+    bool missing_fails;
+    struct kp_regex *pattern; /* TEXT; NULL: none */
     uint32_t mask_words;
     bool keyed, any_other;       /* any_other: a column that does not come from the value */
     struct kp_json_node **nodes; /* [0] is the record */
@@ -108,6 +113,7 @@ struct kp_decode_state {
     uint64_t present[KP_COLUMNS_MAX / 64]; /* per column: has a value or an explicit null in this record */
     uint64_t nulls[KP_COLUMNS_MAX / 64];   /* per column: of these, null; valid if any_null */
     bool any_null;
+    bool deleted; /* the record says that its row goes (Debezium) */
     struct kp_decode_minute *minutes;
     struct kp_json_fast *fast;
     struct kp_json_general *general;
@@ -245,6 +251,20 @@ bool kp_json_escapes_valid(struct kp_str inside);
  * \u0000 and lone surrogates, which text cannot hold.
  */
 bool kp_json_unescape(struct kp_str inside, char *out, size_t *ret_len, const char **ret_why);
+
+/* ---- Debezium ---- */
+/*
+ * The object that holds the row of a change event: "after", of a delete "before" (*ret_deleted). An envelope under
+ * "payload" is looked through. *ret_row.ptr NULL: the event has neither, and the key must say which row goes.
+ */
+KP_MUST enum kp_code kp_debezium_row(struct kp_str text, struct kp_str *ret_row, bool *ret_deleted,
+                                     struct kp_error *err);
+/* The value of a member of a valid object (the last of that name); false if there is none. */
+bool kp_json_member(struct kp_str object, struct kp_str name, struct kp_str *ret_value);
+
+/* ---- text with a pattern ---- */
+KP_MUST enum kp_code kp_pattern_prepare(struct kp_decoder *decoder, const char *pattern, struct kp_error *err);
+KP_MUST enum kp_code kp_pattern_decode(struct kp_decode_state *state, struct kp_str text, struct kp_error *err);
 
 /* ---- CSV ---- */
 KP_MUST enum kp_code kp_csv_decode(struct kp_decode_state *state, struct kp_str text, struct kp_error *err);

@@ -8,6 +8,8 @@ static enum kp_format format_of(const struct kp_relation *relation)
     const char *format = kp_relation_option(relation, "format");
     if (!format || strcmp(format, "json") == 0)
         return KP_FORMAT_JSON;
+    if (strcmp(format, "debezium") == 0)
+        return KP_FORMAT_DEBEZIUM;
     if (strcmp(format, "csv") == 0)
         return KP_FORMAT_CSV;
     return strcmp(format, "text") == 0 ? KP_FORMAT_TEXT : KP_FORMAT_RAW;
@@ -29,6 +31,8 @@ static struct kp_field field_of(const struct kp_relation *relation, uint32_t col
                              .csv_index = csv_index(relation, column)};
     if (relation->origins)
         field.origin = (enum kp_field_origin)relation->origins[column];
+    if (relation->paths && relation->paths[column])
+        field.path = relation->paths[column];
     for (uint32_t k = 0; k < relation->key_count; k++)
         if (relation->keys[k] == column)
             field.key_part = k + 1;
@@ -59,10 +63,13 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
         fields[field_count++].checked = true;
     }
     const char *delimiter = kp_relation_option(relation, "delimiter");
+    const char *missing = kp_relation_option(relation, "missing");
     struct kp_decoder_options options = {.format = format_of(relation),
                                          .fields = fields,
                                          .field_count = field_count,
                                          .path = kp_relation_option(relation, "path"),
+                                         .pattern = kp_relation_option(relation, "pattern"),
+                                         .missing_fails = missing && strcmp(missing, "error") == 0,
                                          .rivals = rivals,
                                          .rival_count = rival_count,
                                          .keyed = relation->kind == KP_RELATION_TABLE,
@@ -91,6 +98,7 @@ struct kp_hash128 kp_source_declaration(const struct kp_relation *relation)
         kp_type_print(relation->cols[c].type, &all);
         kp_buf_append_byte(&all, 0);
         kp_buf_append_byte(&all, relation->origins ? relation->origins[c] : 0);
+        put_text(&all, relation->paths ? relation->paths[c] : NULL);
     }
     for (uint32_t k = 0; k < relation->key_count; k++)
         kp_buf_append_be32(&all, relation->keys[k]);

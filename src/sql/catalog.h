@@ -45,6 +45,7 @@ struct kp_relation {
     struct kp_column *cols;
     uint32_t hidden_count; /* the last columns are hidden from SELECT *: record offset, time … */
     uint8_t *origins;      /* sources and tables: col_count times enum kp_field_origin; NULL else */
+    const char **paths;    /* the same: where in the record, or which header; an entry NULL: by the column's name */
 
     /* sources and tables */
     const char *topic;

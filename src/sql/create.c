@@ -5,7 +5,7 @@
  * them out, a name finds them:
  *
  *   _key text   _partition integer   _offset bigint   _timestamp timestamptz   _log_time timestamptz   _position bigint
- * _headers text
+ * _headers text   _append_time timestamptz (_log_time under the name that others use)
  *
  * A watermark is a column of type timestamp, timestamptz or date minus a constant interval.
  */
@@ -22,6 +22,7 @@ static const struct {
                       {"_offset", KP_INT8, KP_FIELD_OFFSET},
                       {"_timestamp", KP_TIMESTAMPTZ, KP_FIELD_TIMESTAMP},
                       {"_log_time", KP_TIMESTAMPTZ, KP_FIELD_LOG_TIME},
+                      {"_append_time", KP_TIMESTAMPTZ, KP_FIELD_LOG_TIME},
                       {"_position", KP_INT8, KP_FIELD_POSITION},
                       {"_headers", KP_TEXT, KP_FIELD_HEADERS}};
 
@@ -143,9 +144,70 @@ static enum kp_code add_column(struct binder *binder, struct kp_relation *relati
     return KP_OK;
 }
 
+/* Columns of what a record carries besides its value, among the others: INCLUDE. */
+static enum kp_code add_included(struct binder *binder, struct kp_relation *relation)
+{
+    static const struct {
+        const char *what;
+        enum kp_type_id type;
+        enum kp_field_origin origin;
+    } kinds[] = {{"key", KP_TEXT, KP_FIELD_KEY},
+                 {"partition", KP_INT4, KP_FIELD_PARTITION},
+                 {"offset", KP_INT8, KP_FIELD_OFFSET},
+                 {"timestamp", KP_TIMESTAMPTZ, KP_FIELD_TIMESTAMP},
+                 {"append_time", KP_TIMESTAMPTZ, KP_FIELD_LOG_TIME},
+                 {"position", KP_INT8, KP_FIELD_POSITION},
+                 {"headers", KP_TEXT, KP_FIELD_HEADERS},
+                 {"header", KP_TEXT, KP_FIELD_HEADER}};
+    const struct kp_statement *statement = binder->statement;
+    for (uint32_t i = 0; i < statement->include_count; i++) {
+        const struct kp_sql_include *include = &statement->includes[i];
+        size_t kind = 0;
+        while (kind < KP_COUNT(kinds) && strcmp(kinds[kind].what, include->what) != 0)
+            kind++;
+        if (kind == KP_COUNT(kinds) || (kinds[kind].origin == KP_FIELD_HEADER) != (include->header != NULL)) {
+            kp_bind_fail(binder, include->location, KP_INVALID, "42601", "cannot include \"%s\"", include->what);
+            return kp_error_hint(binder->err, "There are key, partition, offset, timestamp, append_time, position, "
+                                              "headers and header 'name'.");
+        }
+        const char *name = include->name ? include->name : include->what;
+        if (find_col(relation, name) >= 0)
+            return kp_bind_fail(binder, include->location, KP_INVALID, "42701",
+                                "column \"%s\" specified more than once", name);
+        if (include->header)
+            relation->paths[relation->col_count] = kp_arena_strdup(binder->arena, include->header);
+        relation->origins[relation->col_count] = (uint8_t)kinds[kind].origin;
+        relation->cols[relation->col_count++] =
+            (struct kp_column){kp_arena_strdup(binder->arena, name), KP_TYPE(kinds[kind].type), false};
+    }
+    return KP_OK;
+}
+
+/* column type PATH 'a.b'. */
+static enum kp_code bind_paths(struct binder *binder, struct kp_relation *relation)
+{
+    const struct kp_statement *statement = binder->statement;
+    const char *format = NULL;
+    for (uint32_t i = 0; i < statement->option_count; i++)
+        if (strcmp(statement->options[i].name, "format") == 0)
+            format = statement->options[i].value;
+    bool json = !format || strcmp(format, "json") == 0 || strcmp(format, "debezium") == 0;
+    for (uint32_t i = 0; i < statement->path_count; i++) {
+        const struct kp_sql_path *path = &statement->paths[i];
+        if (!json)
+            return kp_bind_fail(binder, path->location, KP_INVALID, "22023", "PATH is for JSON, not for format %s",
+                                format);
+        int32_t column = find_col(relation, path->column);
+        if (column < 0)
+            return kp_bind_fail(binder, path->location, KP_NOT_FOUND, "42703", "column \"%s\" does not exist",
+                                path->column);
+        relation->paths[column] = kp_arena_strdup(binder->arena, path->path);
+    }
+    return KP_OK;
+}
+
 static void add_hidden(struct binder *binder, struct kp_relation *relation)
 {
-    relation->origins = kp_arena_calloc(binder->arena, relation->col_count + KP_COUNT(hidden_columns));
     for (size_t i = 0; i < KP_COUNT(hidden_columns); i++) {
         if (find_col(relation, hidden_columns[i].name) >= 0)
             continue; /* the record has a field of this name */
@@ -213,10 +275,12 @@ static enum kp_code bind_watermark(struct binder *binder, struct kp_relation *re
 
 static enum kp_code bind_columns(struct binder *binder, struct kp_relation *relation, const PgQuery__CreateStmt *create)
 {
-    size_t max = create->n_table_elts + KP_COUNT(hidden_columns);
+    size_t max = create->n_table_elts + binder->statement->include_count + KP_COUNT(hidden_columns);
     if (max > KP_COLUMNS_MAX)
         return kp_bind_fail(binder, -1, KP_LIMIT, "54011", "tables can have at most %d columns", KP_COLUMNS_MAX);
     relation->cols = kp_arena_calloc(binder->arena, max * sizeof *relation->cols);
+    relation->origins = kp_arena_calloc(binder->arena, max);
+    relation->paths = kp_arena_calloc(binder->arena, max * sizeof *relation->paths);
     relation->keys = kp_arena_calloc(binder->arena, max * sizeof *relation->keys);
     relation->defaults = kp_arena_calloc(binder->arena, max * sizeof *relation->defaults);
     for (size_t i = 0; i < create->n_table_elts; i++)
@@ -251,11 +315,19 @@ static enum kp_code bind_stored(struct binder *binder, struct kp_relation *relat
         return kp_error_hint(binder->err,
                              "Declare PRIMARY KEY (…), or use CREATE SOURCE for rows that are only added.");
     }
+    KP_TRY(bind_paths(binder, relation));
+    KP_TRY(add_included(binder, relation));
     KP_TRY(bind_watermark(binder, relation));
     KP_TRY(kp_sql_check_options(statement, table ? KP_OPTION_TABLE : KP_OPTION_SOURCE, binder->err));
     add_hidden(binder, relation);
     const char *topic = kp_relation_option(relation, "topic");
     relation->topic = topic ? topic : relation->name;
+    const char *format = kp_relation_option(relation, "format");
+    if (!table && format && strcmp(format, "debezium") == 0) {
+        kp_bind_fail(binder, statement->name.location, KP_INVALID, "22023",
+                     "format debezium describes a table's changes");
+        return kp_error_hint(binder->err, "Use CREATE TABLE %s (…, PRIMARY KEY (…)).", relation->name);
+    }
     return KP_OK;
 }
 

@@ -106,6 +106,17 @@ struct kp_statement {
     struct kp_type *param_types;
     uint32_t param_max; /* highest $n in the text */
 
+    uint32_t path_count; /* CREATE SOURCE, TABLE: columns that say where in the record they come from */
+    struct kp_sql_path {
+        const char *column, *path;
+        int32_t location;
+    } * paths;
+    uint32_t include_count; /* INCLUDE what ['header'] [AS name] */
+    struct kp_sql_include {
+        const char *what, *header, *name; /* name NULL: what */
+        int32_t location;
+    } * includes;
+
     /* the binder's: PostgreSQL's parse tree of the statement, and what it does not know */
     const struct PgQuery__Node *tree;
     struct kp_sql_watermark {

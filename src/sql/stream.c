@@ -8,6 +8,8 @@
  *   CREATE TABLE  bid (price bigint, at timestamp                                         )
  *                                                  kept: watermark, options
  *
+ *   CREATE SOURCE hit (who text PATH 'user.name') INCLUDE timestamp AS sent INCLUDE header 'trace' AS trace WITH (…)
+ *
  * Read here wholly: TOPIC (CREATE, ALTER), SINK, DROP of our kinds, ALTER … PROMOTE/ROLLBACK, REFRESH, VERIFY,
  * SUBSCRIBE, EXPLAIN's head.
  */
@@ -235,6 +237,48 @@ static uint32_t item_end(const struct parser *parser, uint32_t at)
     return at;
 }
 
+/* column type PATH 'a.b': a column that comes from there; the two words are blanked. */
+static enum kp_code take_path(struct parser *parser, uint32_t start, uint32_t end, struct kp_statement *statement,
+                              char *sql)
+{
+    for (uint32_t i = start + 2; i + 1 < end; i++) {
+        if (!kp_parser_is(parser, i, "path") || parser->tokens[i + 1].kind != PG_QUERY__TOKEN__SCONST)
+            continue;
+        if (!statement->paths)
+            statement->paths = kp_arena_calloc(parser->arena, parser->count * sizeof *statement->paths);
+        struct kp_sql_path *path = &statement->paths[statement->path_count++];
+        struct parser column = *parser, text = *parser;
+        column.at = start;
+        text.at = i + 1;
+        path->location = parser->tokens[i + 1].start;
+        KP_TRY(kp_parser_identifier(&column, &path->column));
+        KP_TRY(kp_parser_string(&text, &path->path));
+        blank(parser, sql, i, i + 2);
+        return KP_OK;
+    }
+    return KP_OK;
+}
+
+/* INCLUDE what ['header'] [AS name], as often as it stands there. */
+static enum kp_code take_includes(struct parser *parser, struct kp_statement *statement, char *sql)
+{
+    uint32_t start = parser->at;
+    while (kp_parser_is(parser, parser->at, "include")) {
+        if (!statement->includes)
+            statement->includes = kp_arena_calloc(parser->arena, parser->count * sizeof *statement->includes);
+        struct kp_sql_include *include = &statement->includes[statement->include_count++];
+        parser->at++;
+        include->location = parser->at < parser->end ? parser->tokens[parser->at].start : -1;
+        KP_TRY(kp_parser_identifier(parser, &include->what));
+        if (parser->at < parser->end && parser->tokens[parser->at].kind == PG_QUERY__TOKEN__SCONST)
+            KP_TRY(kp_parser_string(parser, &include->header));
+        if (kp_parser_accept(parser, "as"))
+            KP_TRY(kp_parser_identifier(parser, &include->name));
+    }
+    blank(parser, sql, start, parser->at);
+    return KP_OK;
+}
+
 /* The column list: takes WATERMARK out with one of the commas beside it. parser->at is behind the "(". */
 static enum kp_code take_watermark(struct parser *parser, struct kp_statement *statement, char *sql)
 {
@@ -249,6 +293,8 @@ static enum kp_code take_watermark(struct parser *parser, struct kp_statement *s
                 first = true;
                 continue;
             }
+        } else {
+            KP_TRY(take_path(parser, start, end, statement, sql));
         }
         if (!kp_parser_is_char(parser, end, ',')) {
             parser->at = end < parser->end ? end + 1 : end;
@@ -274,6 +320,7 @@ static enum kp_code read_table(struct parser *parser, struct kp_statement *state
     } else {
         parser->at++;
         KP_TRY(take_watermark(parser, statement, sql));
+        KP_TRY(take_includes(parser, statement, sql));
         uint32_t options = parser->at;
         KP_TRY(read_options(parser, statement));
         blank(parser, sql, options, parser->at);

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <new>
+#include <string>
 
 #include <re2/re2.h>
 
@@ -38,11 +39,10 @@ extern "C" void kp_regex_destroy(struct kp_regex *regex)
 extern "C" bool kp_regex_search(const struct kp_regex *regex, const char *text, size_t len, size_t start,
                                 size_t *groups, unsigned group_count)
 {
-    enum { GROUPS_MAX = 64 };
-    re2::StringPiece found[GROUPS_MAX];
+    re2::StringPiece found[KP_REGEX_GROUPS_MAX];
     re2::StringPiece whole(text ? text : "", len);
-    if (group_count > GROUPS_MAX)
-        group_count = GROUPS_MAX;
+    if (group_count > KP_REGEX_GROUPS_MAX)
+        group_count = KP_REGEX_GROUPS_MAX;
     if (!regex->re.Match(whole, start, len, re2::RE2::UNANCHORED, found, static_cast<int>(group_count)))
         return false;
     for (unsigned i = 0; i < group_count; i++) {
@@ -56,4 +56,11 @@ extern "C" bool kp_regex_search(const struct kp_regex *regex, const char *text, 
 extern "C" unsigned kp_regex_groups(const struct kp_regex *regex)
 {
     return static_cast<unsigned>(regex->re.NumberOfCapturingGroups());
+}
+
+extern "C" int kp_regex_group_named(const struct kp_regex *regex, const char *name, size_t len)
+{
+    const auto &names = regex->re.NamedCapturingGroups();
+    const auto found = names.find(std::string(name, len));
+    return found == names.end() ? -1 : found->second;
 }

@@ -1,0 +1,74 @@
+/*
+ * Debezium's change events, as JSON:
+ *
+ *   {"before": {…} | null, "after": {…} | null, "op": "c" | "u" | "r" | "d", …}      also as {"schema": …, "payload":
+ * …}
+ *
+ * The row is "after"; of a delete ("op" is "d", or "after" is null) it is "before", which names the row that goes; if
+ * that is null too, the record's key does. A truncation ("t") takes many rows away, and is refused.
+ */
+#include "decode/internal.h"
+
+static const uint8_t *skip_space(const uint8_t *p, const uint8_t *end)
+{
+    return p < end ? kp_json_space_end(p, end) : end;
+}
+
+bool kp_json_member(struct kp_str object, struct kp_str name, struct kp_str *ret_value)
+{
+    const uint8_t *p = (const uint8_t *)object.ptr, *end = p + object.len, *bad;
+    bool found = false;
+    if (object.len < 2 || *p != '{')
+        return false;
+    for (p = skip_space(p + 1, end); p < end && *p == '"';) {
+        const uint8_t *key = p, *key_end = kp_json_skip(p, end, KP_JSON_DEPTH_MAX, &bad);
+        if (!key_end)
+            return false;
+        p = skip_space(key_end, end);
+        if (p >= end || *p != ':')
+            return false;
+        p = skip_space(p + 1, end);
+        const uint8_t *value = p, *value_end = kp_json_skip(p, end, KP_JSON_DEPTH_MAX, &bad);
+        if (!value_end || value_end > end)
+            return false;
+        if ((size_t)(key_end - key) == name.len + 2 && memcmp(key + 1, name.ptr, name.len) == 0) {
+            *ret_value = (struct kp_str){(const char *)value, (size_t)(value_end - value)};
+            found = true;
+        }
+        p = skip_space(value_end, end);
+        if (p < end && *p == ',')
+            p = skip_space(p + 1, end);
+    }
+    return found;
+}
+
+static bool is_object(const struct kp_str *value)
+{
+    return value->ptr && value->ptr[0] == '{';
+}
+
+enum kp_code kp_debezium_row(struct kp_str text, struct kp_str *ret_row, bool *ret_deleted, struct kp_error *err)
+{
+    const uint8_t *begin = (const uint8_t *)text.ptr, *end = begin + text.len, *bad = begin;
+    const uint8_t *start = skip_space(begin, end);
+    const uint8_t *behind = start < end ? kp_json_skip(start, end, KP_JSON_DEPTH_MAX, &bad) : NULL;
+    if (!behind || behind > end || skip_space(behind, end) != end)
+        return kp_fail(err, KP_INVALID, "22P02", "invalid JSON");
+    struct kp_str envelope = {(const char *)start, (size_t)(behind - start)}, inner = {NULL, 0};
+    struct kp_str before = {NULL, 0}, after = {NULL, 0}, op = {NULL, 0};
+    if (kp_json_member(envelope, KP_STR("payload"), &inner) && is_object(&inner))
+        envelope = inner;
+    bool has_op = kp_json_member(envelope, KP_STR("op"), &op);
+    bool has_after = kp_json_member(envelope, KP_STR("after"), &after);
+    kp_json_member(envelope, KP_STR("before"), &before);
+    if (!has_op || (!has_after && !is_object(&before)))
+        return kp_fail(err, KP_INVALID, "22023", "the record is no change event: it has no \"op\" and \"after\"");
+    if (kp_str_equal(op, KP_STR("\"t\"")))
+        return kp_fail(err, KP_UNSUPPORTED, "0A000", "a truncation cannot be followed");
+    bool deleted = kp_str_equal(op, KP_STR("\"d\"")) || !is_object(&after);
+    *ret_row = deleted ? before : after;
+    if (!is_object(ret_row))
+        ret_row->ptr = NULL;
+    *ret_deleted = deleted;
+    return KP_OK;
+}
