@@ -130,6 +130,9 @@ static enum kp_code build_from_input(struct build *build, const struct kp_plan *
         return kp_op_aggregate(graph, plan, build->settings, input, ret_node, err);
     case KP_PLAN_JOIN:
         return kp_op_join(graph, plan, build->settings, inputs, ret_node, err);
+    case KP_PLAN_ASOF:
+        *ret_node = kp_op_asof(graph, plan, inputs);
+        return KP_OK;
     case KP_PLAN_UNION:
         *ret_node = kp_op_union(graph, plan, inputs, plan->input_count);
         return KP_OK;

@@ -503,8 +503,62 @@ static inline struct nrows naive_window(struct naive *naive, const struct kp_pla
     return out;
 }
 
+/* The right row that a left one goes with: of those on the asked side the nearest, of these the least. */
+static inline const struct kp_datum *naive_asof_match(const struct kp_plan *plan, const struct kp_datum *left,
+                                                      const struct nrows *right)
+{
+    const struct kp_datum *best = NULL, *time = &left[plan->asof.times[0]];
+    for (uint32_t i = 0; i < right->count; i++) {
+        const struct kp_datum *cells = right->rows[i].cells, *other = &cells[plan->asof.times[1]];
+        bool fits = !time->null && !other->null;
+        for (uint32_t k = 0; fits && k < plan->asof.key_count; k++) {
+            const struct kp_datum *key = &left[plan->asof.keys[0][k]];
+            fits = !key->null && same_datum(key, &cells[plan->asof.keys[1][k]]);
+        }
+        if (!fits || (plan->asof.forward ? time->i64 > other->i64 : time->i64 < other->i64) ||
+            (plan->asof.strict && time->i64 == other->i64))
+            continue;
+        int64_t nearer = best ? other->i64 - best[plan->asof.times[1]].i64 : 0;
+        int order = 0;
+        struct kp_buf a = {0}, b = {0};
+        for (uint32_t c = 0; best && nearer == 0 && c < plan->inputs[1]->col_count; c++) {
+            kp_sort_key_append(&a, cells[c].type.id, cells[c].raw, cells[c].null, false, false);
+            kp_sort_key_append(&b, best[c].type.id, best[c].raw, best[c].null, false, false);
+        }
+        if (best && nearer == 0) {
+            order = memcmp(a.data, b.data, KP_MIN(a.len, b.len));
+            order = order ? order : (a.len > b.len) - (a.len < b.len);
+        }
+        kp_buf_finish(&a);
+        kp_buf_finish(&b);
+        if (!best || (plan->asof.forward ? nearer < 0 : nearer > 0) || (nearer == 0 && order < 0))
+            best = cells;
+    }
+    return best;
+}
+
+static inline struct nrows naive_asof(struct naive *naive, const struct kp_plan *plan)
+{
+    struct nrows left = naive_run(naive, plan->inputs[0]), right = naive_run(naive, plan->inputs[1]), out = {0};
+    uint32_t left_cols = plan->inputs[0]->col_count;
+    for (uint32_t i = 0; i < left.count; i++) {
+        const struct kp_datum *match = naive_asof_match(plan, left.rows[i].cells, &right);
+        struct kp_datum *cells = kp_arena_calloc(naive->arena, (plan->col_count + 1) * sizeof *cells);
+        memcpy(cells, left.rows[i].cells, left_cols * sizeof *cells);
+        for (uint32_t c = left_cols; c < plan->col_count; c++)
+            cells[c] = match ? match[c - left_cols] : (struct kp_datum){.type = plan->cols[c].type, .null = true};
+        if (match || plan->asof.outer)
+            nrows_add(&out, cells, left.rows[i].weight);
+    }
+    kp_free(left.rows);
+    kp_free(right.rows);
+    return out;
+}
+
 static inline struct nrows naive_run(struct naive *naive, const struct kp_plan *plan)
 {
+    if (plan->kind == KP_PLAN_ASOF)
+        return naive_asof(naive, plan);
     if (plan->kind == KP_PLAN_SCAN)
         return naive_scan(naive, plan);
     if (plan->kind == KP_PLAN_AGGREGATE)

@@ -293,6 +293,37 @@ static inline struct kp_plan *plan_join(struct planner *planner, struct kp_plan 
     return plan;
 }
 
+/* NULL if the sides have no times of one type. */
+static inline struct kp_plan *plan_asof(struct planner *planner, struct kp_plan *left, struct kp_plan *right)
+{
+    static const enum kp_type_id types[] = {KP_INT8, KP_INT4, KP_TEXT};
+    enum kp_type_id time = random_below(planner->random, 2) ? KP_INT8 : KP_TIMESTAMP;
+    struct kp_plan *sides[2] = {left, right};
+    struct kp_plan *plan = make_plan(planner, KP_PLAN_ASOF, left->col_count + right->col_count, left, right);
+    for (uint32_t c = 0; c < plan->col_count; c++)
+        plan->cols[c].type = c < left->col_count ? left->cols[c].type : right->cols[c - left->col_count].type;
+    uint32_t wanted = random_below(planner->random, 3);
+    for (uint32_t s = 0; s < 2; s++) {
+        int32_t column = find_column(planner->random, sides[s], time);
+        if (column < 0)
+            return NULL;
+        plan->asof.times[s] = (uint32_t)column;
+        plan->asof.keys[s] = kp_arena_calloc(planner->arena, 2 * sizeof(uint32_t));
+    }
+    for (uint32_t k = 0; k < wanted; k++) {
+        enum kp_type_id type = types[random_below(planner->random, 3)];
+        int32_t a = find_column(planner->random, left, type), b = find_column(planner->random, right, type);
+        if (a < 0 || b < 0)
+            continue;
+        plan->asof.keys[0][plan->asof.key_count] = (uint32_t)a;
+        plan->asof.keys[1][plan->asof.key_count++] = (uint32_t)b;
+    }
+    plan->asof.outer = random_below(planner->random, 2);
+    plan->asof.strict = random_below(planner->random, 2);
+    plan->asof.forward = random_below(planner->random, 2);
+    return plan;
+}
+
 static inline struct kp_plan *plan_topn(struct planner *planner, struct kp_plan *input)
 {
     struct kp_plan *plan = make_plan(planner, KP_PLAN_TOPN, input->col_count, input, NULL);
@@ -416,8 +447,11 @@ static inline struct kp_plan *plan_any(struct planner *planner, uint32_t depth)
     case 10:
         return plan_over(planner, input);
     case 4:
-    case 5:
-        return plan_join(planner, input, plan_any(planner, random_below(planner->random, depth)));
+    case 5: {
+        struct kp_plan *other = plan_any(planner, random_below(planner->random, depth));
+        struct kp_plan *asof = random_below(planner->random, 3) == 0 ? plan_asof(planner, input, other) : NULL;
+        return asof ? asof : plan_join(planner, input, other);
+    }
     case 6:
         return plan_topn(planner, input);
     case 7:

@@ -194,6 +194,7 @@ KP_MUST enum kp_code kp_op_aggregate(struct kp_graph *graph, const struct kp_pla
 KP_MUST enum kp_code kp_op_join(struct kp_graph *graph, const struct kp_plan *plan,
                                 const struct kp_session_settings *settings, struct kp_node *const *inputs,
                                 struct kp_node **ret_node, struct kp_error *err);
+struct kp_node *kp_op_asof(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *const *inputs);
 /* Of an expired node, just the scan's columns. */
 struct kp_node *kp_op_expired_columns(struct kp_node *expired, const struct kp_plan *scan);
 struct kp_node *kp_op_union(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *const *inputs,

@@ -259,6 +259,8 @@ uint32_t kp_plan_unique_key(struct binder *binder, const struct kp_plan *plan, u
         return group_key(plan, keys);
     case KP_PLAN_JOIN:
         return join_key(binder, plan, keys);
+    case KP_PLAN_ASOF: /* each left row once at most */
+        return kp_plan_unique_key(binder, plan->inputs[0], keys);
     case KP_PLAN_WINDOW:
         return window_key(binder, plan, keys);
     default:

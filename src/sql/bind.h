@@ -229,6 +229,12 @@ void kp_joins_add(struct binder *binder, struct query_joins *joins, struct kp_pl
 void kp_joins_collapse(struct binder *binder, struct query_joins *joins);
 /* One plan of all items, its columns in the order written, all conditions applied. */
 struct kp_plan *kp_joins_finish(struct binder *binder, struct query_joins *joins);
+/* ---- asof.c ---- */
+/* True if the word ASOF stood before the JOIN whose right item this is. */
+bool kp_bind_is_asof(const struct binder *binder, const PgQuery__Node *right);
+/* Conditions over left's then right's columns, which are the plan's. */
+KP_MUST enum kp_code kp_bind_asof(struct binder *binder, bool outer, struct kp_plan *left, struct kp_plan *right,
+                                  const struct conjuncts *conditions, struct kp_plan **ret_plan);
 KP_MUST enum kp_code kp_bind_relation(struct binder *binder, struct kp_name name, struct kp_relation **ret_relation);
 
 /* ---- window.c ---- */

@@ -549,13 +549,18 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
     struct conjuncts conditions = {0};
     KP_TRY(bind_join_quals(binder, join, &sides, &conditions));
     bool swap = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT; /* a LEFT JOIN with its sides exchanged */
+    bool asof = kp_bind_is_asof(binder, join->rarg);
     joins->never |= (swap ? right_never : left_never) && (kind != KP_JOIN_FULL || right_never);
     uint32_t left_cols = left->col_count, count = left_cols + right->col_count;
-    struct kp_plan *plan = swap ? kp_bind_join(binder, kind, right, left) : kp_bind_join(binder, kind, left, right);
+    struct kp_plan *plan;
+    if (asof)
+        KP_TRY(kp_bind_asof(binder, join->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT, left, right, &conditions, &plan));
+    else
+        plan = swap ? kp_bind_join(binder, kind, right, left) : kp_bind_join(binder, kind, left, right);
     uint32_t *map = kp_arena_alloc(binder->arena, (count + 1) * sizeof *map);
     for (uint32_t i = 0; i < count; i++)
         map[i] = !swap ? i : i < left_cols ? right->col_count + i : i - left_cols;
-    for (uint32_t i = 0; i < conditions.count; i++)
+    for (uint32_t i = 0; !asof && i < conditions.count; i++)
         kp_join_condition(binder, plan, kp_expr_remap(binder, conditions.exprs[i], map));
     if (swap) {
         struct kp_expr **exprs = kp_arena_alloc(binder->arena, count * sizeof *exprs);
@@ -587,7 +592,8 @@ static enum kp_code bind_item(struct binder *binder, const PgQuery__Node *node, 
     case PG_QUERY__NODE__NODE_RANGE_FUNCTION:
         return bind_table_function(binder, node->range_function, joins, scope);
     case PG_QUERY__NODE__NODE_JOIN_EXPR:
-        if (node->join_expr->jointype == PG_QUERY__JOIN_TYPE__JOIN_INNER)
+        if (node->join_expr->jointype == PG_QUERY__JOIN_TYPE__JOIN_INNER &&
+            !kp_bind_is_asof(binder, node->join_expr->rarg))
             return bind_inner(binder, node->join_expr, joins, scope);
         return bind_outer(binder, node->join_expr, joins, scope);
     default:

@@ -59,8 +59,47 @@ static void run(void *arg)
     pg_query_free_protobuf_parse_result(parsed);
 }
 
+/* The token behind ASOF [LEFT [OUTER] | INNER] JOIN at `at`, or `at` if it is none. */
+static uint32_t behind_asof(const struct parser *parser, uint32_t at)
+{
+    uint32_t next = at + 1;
+    if (!kp_parser_is(parser, at, "asof"))
+        return at;
+    if (kp_parser_is(parser, next, "left"))
+        next += 1 + kp_parser_is(parser, next + 1, "outer");
+    else if (kp_parser_is(parser, next, "inner"))
+        next++;
+    return kp_parser_is(parser, next, "join") ? next + 1 : at;
+}
+
+/* Blanks ASOF before JOIN and notes what it joins. */
+static enum kp_code take_asofs(struct parser *parser, const char **sql)
+{
+    struct kp_sql_marks *marks = parser->marks;
+    char *copy = NULL;
+    for (uint32_t i = parser->at; i < parser->end; i++) {
+        uint32_t item = behind_asof(parser, i);
+        if (item == i)
+            continue;
+        if (item >= parser->end || kp_parser_is_char(parser, item, '(')) {
+            kp_fail(parser->err, KP_UNSUPPORTED, NULL, "ASOF JOIN takes a named relation or a table function");
+            kp_error_hint(parser->err, "Name the subquery in WITH.");
+            return kp_error_at(parser->err, parser->text, parser->tokens[i].start);
+        }
+        if (!copy)
+            copy = kp_arena_strndup(parser->arena, *sql, parser->len);
+        if (!marks->asofs)
+            marks->asofs = kp_arena_alloc(parser->arena, parser->count * sizeof *marks->asofs);
+        marks->asofs[marks->asof_count++] = parser->tokens[item].start;
+        memset(copy + parser->tokens[i].start, ' ', 4);
+    }
+    *sql = copy ? copy : *sql;
+    return KP_OK;
+}
+
 enum kp_code kp_grammar_parse(struct parser *parser, const char *sql, const PgQuery__Node **ret_tree)
 {
+    KP_TRY(take_asofs(parser, &sql));
     struct job job = {.sql = sql, .arena = parser->arena, .err = parser->err};
     if (parser->count <= SHORT_TOKENS && kp_thread_stack_left() >= STACK_SHORT_BYTES) {
         run(&job);

@@ -24,6 +24,7 @@ struct parser {
     uint32_t count;
     uint32_t at, end; /* the range being read */
     uint32_t param_max;
+    struct kp_sql_marks *marks; /* shared by all ranges of the text */
     struct kp_error *err;
 };
 

@@ -89,6 +89,10 @@ static struct kp_plan *copy_node(const struct kp_plan *plan, struct kp_arena *ar
         copy->over.keys = copy_array(plan->over.keys, plan->over.key_count * sizeof *plan->over.keys, arena);
         copy->over.calls = copy_array(plan->over.calls, plan->over.call_count * sizeof *plan->over.calls, arena);
         break;
+    case KP_PLAN_ASOF:
+        for (uint32_t s = 0; s < 2; s++)
+            copy->asof.keys[s] = copy_array(plan->asof.keys[s], plan->asof.key_count * sizeof(uint32_t), arena);
+        break;
     case KP_PLAN_UNION:
     case KP_PLAN_REPEAT:
         break;
@@ -268,6 +272,17 @@ static bool window_equal(const struct kp_plan *a, const struct kp_plan *b)
             memcmp(a->window.keys, b->window.keys, a->window.key_count * sizeof(uint32_t)) == 0);
 }
 
+static bool asof_equal(const struct kp_plan *a, const struct kp_plan *b)
+{
+    bool same = a->asof.outer == b->asof.outer && a->asof.strict == b->asof.strict &&
+                a->asof.forward == b->asof.forward && a->asof.key_count == b->asof.key_count;
+    for (uint32_t s = 0; same && s < 2; s++)
+        same =
+            a->asof.times[s] == b->asof.times[s] &&
+            (!a->asof.key_count || memcmp(a->asof.keys[s], b->asof.keys[s], a->asof.key_count * sizeof(uint32_t)) == 0);
+    return same;
+}
+
 static bool node_equal(const struct kp_plan *a, const struct kp_plan *b)
 {
     switch (a->kind) {
@@ -293,6 +308,8 @@ static bool node_equal(const struct kp_plan *a, const struct kp_plan *b)
     case KP_PLAN_TOPN:
     case KP_PLAN_SORT:
         return sort_equal(a, b);
+    case KP_PLAN_ASOF:
+        return asof_equal(a, b);
     case KP_PLAN_UNION:
         return true;
     case KP_PLAN_OVER:

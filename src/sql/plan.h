@@ -28,6 +28,7 @@ enum kp_plan_kind {
     KP_PLAN_WINDOW,    /* each row once per window that holds its time; adds window_start, window_end */
     KP_PLAN_AGGREGATE, /* group columns, then aggregates; no group columns: exactly one row. No aggregates: DISTINCT */
     KP_PLAN_JOIN,
+    KP_PLAN_ASOF,   /* each row of the left input with the one of equal keys on the right whose time is nearest */
     KP_PLAN_UNION,  /* UNION ALL of inputs with equal column types */
     KP_PLAN_REPEAT, /* each row as often as a bigint column of it says */
     KP_PLAN_OVER,   /* window functions: the input's columns, then a value per function. Ties by the whole row */
@@ -137,6 +138,11 @@ struct kp_plan {
             const struct kp_func **key_equals;
             struct kp_expr *residual; /* over left's then right's columns, or NULL */
         } join;
+        struct {
+            bool outer;           /* rows that find none are kept, with NULLs */
+            bool strict, forward; /* >=; strict: >; forward: <=, <: of the left time to the right one */
+            uint32_t key_count, *keys[2], times[2]; /* columns of the left and the right input */
+        } asof;
         struct {
             uint32_t key_count;
             struct kp_sort_key *keys;

@@ -48,6 +48,17 @@ static void print_project(const struct kp_plan *plan, struct kp_buf *out)
     }
 }
 
+static void print_asof(const struct kp_plan *plan, struct kp_buf *out)
+{
+    static const char *const names[] = {">=", ">", "<=", "<"};
+    const struct kp_column *left = plan->inputs[0]->cols, *right = plan->inputs[1]->cols;
+    kp_buf_append_text(out, plan->asof.outer ? "As-of left join:" : "As-of join:");
+    for (uint32_t k = 0; k < plan->asof.key_count; k++)
+        kp_buf_printf(out, " %s = %s,", left[plan->asof.keys[0][k]].name, right[plan->asof.keys[1][k]].name);
+    kp_buf_printf(out, " %s %s %s", left[plan->asof.times[0]].name, names[2 * plan->asof.forward + plan->asof.strict],
+                  right[plan->asof.times[1]].name);
+}
+
 static void print_sources(const char *what, struct kp_relation *const *sources, uint32_t count, struct kp_buf *out)
 {
     for (uint32_t i = 0; i < count; i++)
@@ -257,6 +268,9 @@ static void print_line(const struct kp_plan *plan, struct kp_buf *out)
         break;
     case KP_PLAN_JOIN:
         print_join(plan, out);
+        break;
+    case KP_PLAN_ASOF:
+        print_asof(plan, out);
         break;
     case KP_PLAN_UNION:
         kp_buf_append_text(out, "Union All");

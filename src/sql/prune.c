@@ -290,6 +290,51 @@ static struct pruned prune_join(struct binder *binder, struct kp_plan *plan, con
     return (struct pruned){plan, map};
 }
 
+static uint32_t visible_columns(const struct kp_plan *plan)
+{
+    const struct kp_plan *scan = plan;
+    while (scan->kind == KP_PLAN_FILTER)
+        scan = scan->inputs[0];
+    bool all = scan->kind == KP_PLAN_SCAN && scan->col_count == scan->scan.relation->col_count;
+    return all ? plan->col_count - scan->scan.relation->hidden_count : plan->col_count;
+}
+
+static struct pruned prune_asof(struct binder *binder, struct kp_plan *plan, const bool *needed)
+{
+    struct pruned sides[2];
+    uint32_t *map = identity(binder, plan->col_count), base = 0, count = 0;
+    for (uint32_t s = 0; s < 2; s++) {
+        uint32_t cols = plan->inputs[s]->col_count;
+        /* Of right rows at one time the least is taken, by all of its columns but hidden ones that nobody reads. */
+        bool *below = flags(binder, cols, false);
+        for (uint32_t i = 0; i < cols; i++)
+            below[i] = needed[base + i] || (s == 1 && i < visible_columns(plan->inputs[s]));
+        for (uint32_t k = 0; k < plan->asof.key_count; k++)
+            below[plan->asof.keys[s][k]] = true;
+        below[plan->asof.times[s]] = true;
+        sides[s] = prune(binder, plan->inputs[s], below);
+        for (uint32_t i = 0; i < cols; i++)
+            map[base + i] = sides[s].map[i] == NONE ? NONE : count + sides[s].map[i];
+        for (uint32_t k = 0; k < plan->asof.key_count; k++)
+            plan->asof.keys[s][k] = sides[s].map[plan->asof.keys[s][k]];
+        plan->asof.times[s] = sides[s].map[plan->asof.times[s]];
+        plan->inputs[s] = sides[s].plan;
+        base += cols;
+        count += sides[s].plan->col_count;
+    }
+    struct kp_column *cols = kp_arena_calloc(binder->arena, (count + 1) * sizeof *cols);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t left = plan->inputs[0]->col_count;
+        cols[i] = i < left ? plan->inputs[0]->cols[i] : plan->inputs[1]->cols[i - left];
+    }
+    for (uint32_t i = 0; i < plan->col_count; i++)
+        if (map[i] != NONE)
+            cols[map[i]] = plan->cols[i];
+    plan->cols = cols;
+    plan->col_count = count;
+    return (struct pruned){plan, map};
+}
+
 /* All inputs must yield the same columns: exactly the needed ones. */
 static struct pruned prune_union(struct binder *binder, struct kp_plan *plan, const bool *needed)
 {
@@ -419,6 +464,8 @@ static struct pruned prune(struct binder *binder, struct kp_plan *plan, const bo
         return prune_aggregate(binder, plan, needed);
     case KP_PLAN_JOIN:
         return prune_join(binder, plan, needed);
+    case KP_PLAN_ASOF:
+        return prune_asof(binder, plan, needed);
     case KP_PLAN_UNION:
         return prune_union(binder, plan, needed);
     case KP_PLAN_TOPN:

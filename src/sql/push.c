@@ -323,6 +323,12 @@ struct kp_plan *kp_push_predicate(struct binder *binder, struct kp_plan *plan, s
     case KP_PLAN_JOIN:
         pushed = push_into_join(binder, plan, predicate);
         break;
+    case KP_PLAN_ASOF:
+        if (reads && max < plan->inputs[0]->col_count && !predicate->can_fail) {
+            plan->inputs[0] = kp_push_predicate(binder, plan->inputs[0], predicate);
+            pushed = plan;
+        }
+        break;
     case KP_PLAN_UNION:
         pushed = push_into_union(binder, plan, predicate);
         break;

@@ -62,6 +62,12 @@ struct kp_copy_options {
     const char *null; /* text that means NULL */
 };
 
+/* Words that PostgreSQL's grammar does not know, and where they stood. */
+struct kp_sql_marks {
+    uint32_t asof_count;
+    int32_t *asofs; /* of the items to the right of ASOF JOIN: their first bytes */
+};
+
 struct kp_statement {
     enum kp_statement_kind kind;
     struct kp_arena *arena; /* borrowed */
@@ -116,6 +122,8 @@ struct kp_statement {
         const char *what, *header, *name; /* name NULL: what */
         int32_t location;
     } * includes;
+
+    const struct kp_sql_marks *marks;
 
     /* the binder's: PostgreSQL's parse tree of the statement, and what it does not know */
     const struct PgQuery__Node *tree;

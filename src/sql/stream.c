@@ -54,6 +54,7 @@ static struct kp_statement *new_statement(const struct parser *parser, enum kp_s
     statement->tag = tag;
     statement->name.location = -1;
     statement->param_max = parser->param_max;
+    statement->marks = parser->marks;
     return statement;
 }
 
@@ -723,6 +724,7 @@ enum kp_code kp_sql_parse(struct kp_str text, struct kp_arena *arena, struct kp_
     struct kp_error unseen; /* so that the layers below may always fill one */
     struct parser parser = {.arena = arena, .len = text.len, .err = err ? err : &unseen};
     kp_error_clear(parser.err);
+    parser.marks = kp_arena_calloc(arena, sizeof *parser.marks);
     parser.text = text.len <= KP_SQL_BYTES_MAX ? kp_arena_strndup(arena, text.ptr, text.len) : "";
     KP_TRY(kp_parser_scan(&parser));
     if (parser.count == 0) {

@@ -60,6 +60,11 @@ const struct kp_plan *kp_plan_trace(const struct kp_plan *plan, uint32_t column,
                 break;
             plan = plan->inputs[0];
             continue;
+        case KP_PLAN_ASOF:
+            if (column >= plan->inputs[0]->col_count)
+                break;
+            plan = plan->inputs[0];
+            continue;
         case KP_PLAN_JOIN: {
             if (plan->join.kind == KP_JOIN_FULL) /* either side may be missing */
                 break;
