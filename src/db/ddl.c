@@ -4,6 +4,8 @@
  */
 #include "db/ddl.h"
 
+#include "flow/source.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -211,6 +213,15 @@ static enum kp_code check_late_name(struct kp_ddl *ddl, const struct kp_relation
     return code;
 }
 
+/* Whether a decoder can be made of it: a pattern and its groups, names of fields. */
+static enum kp_code check_format(const struct kp_relation *relation, struct kp_error *err)
+{
+    struct kp_decoder *decoder;
+    KP_TRY(kp_source_decoder(relation, NULL, 0, NULL, NULL, 0, &decoder, err));
+    kp_decoder_destroy(decoder);
+    return KP_OK;
+}
+
 /* *ret_late: the view has late rows, for a view beside it. */
 static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_job **ret_job,
                            bool *ret_late, struct kp_error *err)
@@ -232,6 +243,8 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
                 kp_plan_late_window(relation->plan->plan);
     if (late)
         code = check_late_name(ddl, relation, err);
+    if (code == KP_OK && (relation->kind == KP_RELATION_SOURCE || relation->kind == KP_RELATION_TABLE))
+        code = check_format(relation, err);
     if (relation->kind == KP_RELATION_SINK)
         code = kp_sink_check(relation, err);
     if (code == KP_OK)
