@@ -160,7 +160,13 @@ static const char *const questions[] = {
     "SELECT * FROM meta ORDER BY 1",
     "SELECT * FROM joined ORDER BY 1, 2, 3",
     "SELECT source, partition, \"offset\", sqlstate, reason, value FROM kappa.dead_letters ORDER BY 1, position",
-    "SELECT count(*), sum(price), count(note), max(at) FROM bid WHERE auction = 1003 AND channel = 'Apple'"};
+    "SELECT count(*), sum(price), count(note), max(at) FROM bid WHERE auction = 1003 AND channel = 'Apple'",
+    "SELECT count(*), sum(price), min(url) FROM bid WHERE at >= '2024-01-02 00:03:00' AND at < '2024-01-02 00:04:00'",
+    "SELECT auction, url, at FROM bid WHERE _offset < 200 AND _partition = 1 AND note IS NOT NULL ORDER BY at, url",
+    "SELECT count(*), max(at), sum(share) FROM bid WHERE url > 'https://example.com/a/quite/long/one/99'",
+    "SELECT count(*), max(url), sum(10 / (auction - 1000)) FROM bid WHERE auction > 1000 AND 1000 < auction",
+    "SELECT count(*), max(name), '....................' FROM person WHERE id <= 1000 AND name >= 'person 4'",
+    "SELECT count(*), '........................' FROM bid WHERE at < '2023-01-01' OR auction < 0"};
 
 static void compare(struct fixture *with, struct fixture *without)
 {

@@ -4,9 +4,8 @@
  */
 #include "db/system.h"
 
-#include "db/retention.h"
+#include "db/source_scan.h"
 #include "db/travel.h"
-#include "flow/source.h"
 
 struct run {
     struct kp_session *session;
@@ -14,10 +13,9 @@ struct run {
     struct kp_snapshot snapshot;
     struct kp_live **pinned;
     size_t pinned_count;
-    struct kp_live *errors_of; /* whose error rows are read; NULL: none */
-    struct kp_log_span *spans; /* sources' bytes: what was decoded points into them */
-    size_t span_count;
-    struct kp_travel *travel; /* AS OF: instead of the live stores */
+    struct kp_live *errors_of;      /* whose error rows are read; NULL: none */
+    struct kp_source_memory memory; /* what sources' rows point into */
+    struct kp_travel *travel;       /* AS OF: instead of the live stores */
 };
 
 /* ---- what the plan reads ---- */
@@ -176,115 +174,20 @@ static enum kp_code scan_store(struct run *run, struct kp_live *live, struct emi
     return batch ? emit->emit(emit->arg, batch, err) : KP_OK;
 }
 
-/* ---- sources ---- */
-
-/* A scan of a source being decoded. Event times too far ahead make dead letters here as they do in views. */
-struct source_scan {
-    struct emit *emit;
-    struct kp_decoder *decoder;
-    int64_t max_ahead_us; /* INT64_MAX: any */
-    uint32_t time_column; /* of what is decoded: the watermark's; one more than the plan wants */
-    const struct kp_decode_input *chunks;
-    size_t chunk_count;
-};
-
-static const int64_t POSTGRES_EPOCH_US = 946684800000000;
-
-static bool is_too_far(const struct source_scan *scan, const struct kp_decoded *decoded, uint32_t row, size_t *at)
-{
-    int64_t position = decoded->positions[row];
-    while (*at + 1 < scan->chunk_count && scan->chunks[*at + 1].position <= position)
-        ++*at;
-    const struct kp_decode_input *chunk = &scan->chunks[*at];
-    int64_t limit = chunk->log_time_us - POSTGRES_EPOCH_US + scan->max_ahead_us;
-    if (kp_source_event_time(&decoded->batch->vecs[scan->time_column], row) <= limit)
-        return false;
-    struct kp_dead_letter letter = {.partition = chunk->partition,
-                                    .offset = chunk->base_offset + (position - chunk->position),
-                                    .position = position,
-                                    .sqlstate = "22008",
-                                    .reason = "event time is further ahead of the log's time than max_ahead allows"};
-    kp_dead_letter_note(scan->emit->session->db, scan->emit->relation, &letter);
-    return true;
-}
-
-static enum kp_code emit_decoded(void *arg, const struct kp_decoded *decoded, struct kp_error *err)
-{
-    struct source_scan *scan = arg;
-    struct emit *emit = scan->emit;
-    if (scan->max_ahead_us == INT64_MAX)
-        return emit->emit(emit->arg, decoded->batch, err);
-    uint32_t *index = kp_arena_alloc(emit->arena, decoded->batch->rows * sizeof *index), n = 0;
-    size_t chunk = 0;
-    for (uint32_t row = 0; row < decoded->batch->rows; row++)
-        if (!is_too_far(scan, decoded, row, &chunk))
-            index[n++] = row;
-    struct kp_batch wanted = *decoded->batch;
-    wanted.cols = emit->scan->col_count;
-    return n ? emit->emit(emit->arg, kp_batch_gather(&wanted, index, n, emit->arena), err) : KP_OK;
-}
-
-/* A source that no view reads is decoded here only. */
-static void note_dead(void *arg, const struct kp_dead_letter *letter)
-{
-    struct source_scan *scan = arg;
-    kp_dead_letter_note(scan->emit->session->db, scan->emit->relation, letter);
-}
-
-/* Texts of times are read in the zone of views, not the reader's. */
-static enum kp_code begin_scan(struct source_scan *scan, struct kp_error *err)
-{
-    const struct kp_relation *relation = scan->emit->relation;
-    const struct kp_plan *plan = scan->emit->scan;
-    scan->max_ahead_us = INT64_MAX;
-    if (relation->watermark_column >= 0)
-        KP_TRY(kp_source_max_ahead(relation, scan->emit->session->db->max_ahead_us, &scan->max_ahead_us, err));
-    uint32_t *columns = kp_arena_alloc(scan->emit->arena, (plan->col_count + 1) * sizeof *columns);
-    uint32_t count = plan->col_count;
-    memcpy(columns, plan->scan.columns, count * sizeof *columns);
-    scan->time_column = 0;
-    while (scan->time_column < count && (int32_t)columns[scan->time_column] != relation->watermark_column)
-        scan->time_column++;
-    if (scan->max_ahead_us != INT64_MAX && scan->time_column == count)
-        columns[count++] = (uint32_t)relation->watermark_column;
-    return kp_source_decoder(relation, columns, count, NULL, NULL, 0, &scan->decoder, err);
-}
-
 static enum kp_code scan_source(struct run *run, struct emit *emit, struct kp_error *err)
 {
-    struct kp_db *db = run->session->db;
-    struct kp_topic_info info;
-    KP_TRY(kp_log_topic_find(db->log, emit->relation->topic, &info, err));
-    struct source_scan scan = {.emit = emit};
-    KP_TRY(begin_scan(&scan, err));
-    struct kp_decode_state *state = kp_decode_state_create(scan.decoder);
-    enum kp_code code = KP_OK;
-    kp_retention_read_past(db);
-    for (int64_t position = 0; code == KP_OK && position < run->snapshot.position;) {
-        struct kp_log_span span;
-        code = kp_log_read(db->log, position, run->snapshot.position, 8 << 20, &info.id, 1, &span, err);
-        if (code != KP_OK)
-            break;
-        bool moved = span.position_end > position;
-        position = span.position_end;
-        run->spans = kp_realloc(run->spans, (run->span_count + 1) * sizeof *run->spans);
-        run->spans[run->span_count++] = span;
-        struct kp_topic_feed feed = {.topic = info.id};
-        struct kp_step_input *inputs;
-        if (kp_span_inputs(&span, &feed, 1, emit->arena, &inputs)) {
-            scan.chunks = inputs[0].chunks;
-            scan.chunk_count = inputs[0].chunk_count;
-            code = kp_decode(state, scan.chunks, scan.chunk_count, emit->arena, emit_decoded, note_dead, &scan, err);
-        }
-        if (code == KP_OK && atomic_load(&run->session->cancelled))
-            code = kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
-        if (!moved)
-            break;
-    }
-    kp_retention_unlock_past(db);
-    kp_decode_state_destroy(state);
-    kp_decoder_destroy(scan.decoder);
-    return code;
+    const struct kp_plan *filter = parent_of(run->plan, emit->scan);
+    const struct kp_source_scan scan = {.session = run->session,
+                                        .relation = emit->relation,
+                                        .plan = emit->scan,
+                                        .predicate =
+                                            filter && filter->kind == KP_PLAN_FILTER ? filter->filter.predicate : NULL,
+                                        .position = run->snapshot.position,
+                                        .memory = &run->memory,
+                                        .arena = emit->arena,
+                                        .emit = emit->emit,
+                                        .arg = emit->arg};
+    return kp_source_scan(&scan, err);
 }
 
 /* ---- all kinds ---- */
@@ -383,18 +286,16 @@ enum kp_code kp_query_run(struct kp_session *session, const struct kp_plan *plan
         *ret_position = run.snapshot.position;
         code = run_at(&run, arena, ret_batches, ret_count, err);
     }
-    for (size_t i = 0; code == KP_OK && run.span_count && i < *ret_count; i++)
+    for (size_t i = 0; code == KP_OK && (run.memory.span_count || run.memory.view_count) && i < *ret_count; i++)
         own_strings((*ret_batches)[i], arena);
     if (own)
         kp_snapshot_release(session->db->clock, &run.snapshot);
     for (size_t i = 0; i < run.pinned_count; i++)
         kp_live_unpin(session->db, run.pinned[i]);
-    for (size_t i = 0; i < run.span_count; i++)
-        kp_log_span_release(&run.spans[i]);
+    kp_source_memory_release(&run.memory);
     if (run.errors_of)
         kp_live_unpin(session->db, run.errors_of);
     kp_free(run.pinned);
-    kp_free(run.spans);
     return code;
 }
 
@@ -408,12 +309,10 @@ enum kp_code kp_query_run_as_of(struct kp_session *session, const struct kp_plan
         code = kp_store_check(kp_travel_store_at(run.travel, i), kp_travel_snapshot(run.travel), err);
     if (code == KP_OK)
         code = run_at(&run, arena, ret_batches, ret_count, err);
-    for (size_t i = 0; code == KP_OK && run.span_count && i < *ret_count; i++)
+    for (size_t i = 0; code == KP_OK && (run.memory.span_count || run.memory.view_count) && i < *ret_count; i++)
         own_strings((*ret_batches)[i], arena);
     kp_travel_destroy(run.travel);
-    for (size_t i = 0; i < run.span_count; i++)
-        kp_log_span_release(&run.spans[i]);
-    kp_free(run.spans);
+    kp_source_memory_release(&run.memory);
     return code;
 }
 

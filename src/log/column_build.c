@@ -14,6 +14,7 @@
 
 enum {
     HEAP_BYTES_MAX = 1 << 30, /* of strings of a chunk: offsets have 32 bits */
+    LISTED_ROWS_MIN = 4096,   /* that show whether strings come twice */
     FIXED_DISTINCT_MAX = 4096 /* a dictionary of fixed values with more is not tried */
 };
 
@@ -77,7 +78,7 @@ void kp_column_builder_reset(struct kp_column_builder *builder)
         memset(builder->valid, 0xff, builder->valid_cap / 8);
     builder->rows = builder->nulls = builder->distinct = 0;
     builder->values.len = builder->heap.len = builder->offsets.len = 0;
-    builder->digits = false;
+    builder->digits = builder->listed = false;
     if (builder->table)
         memset(builder->table, 0, (builder->table_mask + 1) * sizeof *builder->table);
 }
@@ -118,6 +119,16 @@ static struct kp_str distinct_at(const struct kp_column_builder *builder, uint32
     return (struct kp_str){(const char *)builder->heap.data + offsets[code], end - offsets[code]};
 }
 
+static uint32_t hash_text(struct kp_str text)
+{
+    uint64_t words[2] = {0, 0};
+    if (text.len > sizeof words)
+        return (uint32_t)kp_hash_bytes(text.ptr, text.len);
+    if (text.len)
+        memcpy(words, text.ptr, text.len);
+    return (uint32_t)kp_hash_combine(words[0] + text.len, words[1]);
+}
+
 static void grow_table(struct kp_column_builder *builder)
 {
     uint32_t size = builder->table ? 2 * (builder->table_mask + 1) : 1024;
@@ -125,27 +136,33 @@ static void grow_table(struct kp_column_builder *builder)
     builder->table = kp_calloc(size, sizeof *builder->table);
     builder->table_mask = size - 1;
     for (uint32_t code = 0; code < builder->distinct; code++) {
-        struct kp_str text = distinct_at(builder, code);
-        uint32_t at = (uint32_t)kp_hash_bytes(text.ptr, text.len) & builder->table_mask;
+        uint32_t at = hash_text(distinct_at(builder, code)) & builder->table_mask;
         while (builder->table[at])
             at = (at + 1) & builder->table_mask;
         builder->table[at] = code + 1;
     }
 }
 
-static uint32_t code_of(struct kp_column_builder *builder, struct kp_str text)
+static uint32_t append_distinct(struct kp_column_builder *builder, struct kp_str text)
 {
-    if (!builder->table || 2 * builder->distinct > builder->table_mask)
-        grow_table(builder);
-    uint32_t at = (uint32_t)kp_hash_bytes(text.ptr, text.len) & builder->table_mask;
-    for (; builder->table[at]; at = (at + 1) & builder->table_mask)
-        if (kp_str_equal(distinct_at(builder, builder->table[at] - 1), text))
-            return builder->table[at] - 1;
     uint32_t offset = (uint32_t)KP_MIN(builder->heap.len, (size_t)UINT32_MAX);
     kp_buf_append(&builder->offsets, &offset, sizeof offset);
     kp_buf_append_str(&builder->heap, text);
-    builder->table[at] = ++builder->distinct;
-    return builder->distinct - 1;
+    return builder->distinct++;
+}
+
+static uint32_t code_of(struct kp_column_builder *builder, struct kp_str text)
+{
+    if (builder->listed)
+        return append_distinct(builder, text);
+    if (!builder->table || 2 * builder->distinct > builder->table_mask)
+        grow_table(builder);
+    uint32_t at = hash_text(text) & builder->table_mask;
+    for (; builder->table[at]; at = (at + 1) & builder->table_mask)
+        if (kp_str_equal(distinct_at(builder, builder->table[at] - 1), text))
+            return builder->table[at] - 1;
+    builder->table[at] = builder->distinct + 1;
+    return append_distinct(builder, text);
 }
 
 static void add_strings(struct kp_column_builder *builder, const struct kp_vec *vec, uint32_t rows)
@@ -153,6 +170,7 @@ static void add_strings(struct kp_column_builder *builder, const struct kp_vec *
     uint32_t *codes = (uint32_t *)(void *)kp_buf_reserve(&builder->values, rows * sizeof *codes);
     const struct kp_text *texts = vec->data, *last = NULL;
     uint32_t last_code = 0;
+    builder->listed |= builder->rows >= LISTED_ROWS_MIN && builder->distinct > builder->rows / 4 * 3;
     for (uint32_t i = 0; i < rows; i++) {
         if (kp_vec_is_null(vec, i) || builder->heap.len > HEAP_BYTES_MAX) {
             codes[i] = 0;
@@ -241,20 +259,32 @@ static bool row_valid(const struct kp_column_builder *builder, uint32_t row)
     return !builder->nulls || (builder->valid[row >> 6] >> (row & 63) & 1);
 }
 
-static int64_t integer_at(const struct kp_column_builder *builder, uint32_t row)
+/* The integers of all rows; whatever lies under a NULL. */
+static void read_integers(const struct kp_column_builder *builder, int64_t *restrict out)
 {
-    const uint8_t *data = builder->values.data;
+    const void *data = builder->values.data;
+    uint32_t rows = builder->rows;
     switch (builder->physical) {
     case KP_PHYSICAL_I8:
-        return ((const int8_t *)data)[row];
+        for (uint32_t i = 0; i < rows; i++)
+            out[i] = ((const int8_t *)data)[i];
+        break;
     case KP_PHYSICAL_I16:
-        return ((const int16_t *)(const void *)data)[row];
+        for (uint32_t i = 0; i < rows; i++)
+            out[i] = ((const int16_t *)data)[i];
+        break;
     case KP_PHYSICAL_I32:
-        return ((const int32_t *)(const void *)data)[row];
+        for (uint32_t i = 0; i < rows; i++)
+            out[i] = ((const int32_t *)data)[i];
+        break;
     case KP_PHYSICAL_NUMERIC:
-        return ((const struct kp_numeric *)(const void *)data)[row].coef;
+        for (uint32_t i = 0; i < rows; i++)
+            out[i] = ((const struct kp_numeric *)data)[i].coef;
+        break;
     default:
-        return ((const int64_t *)(const void *)data)[row];
+        if (rows)
+            memcpy(out, data, rows * sizeof *out);
+        break;
     }
 }
 
@@ -301,21 +331,28 @@ static void put_bound(uint8_t *to, uint8_t *ret_bytes, const void *from, size_t 
 static void put_frame(const struct kp_column_builder *builder, struct kp_column_chunk_header *header,
                       struct kp_buf *payload)
 {
-    int64_t least = INT64_MAX, largest = INT64_MIN;
-    for (uint32_t i = 0; i < builder->rows; i++)
+    uint32_t rows = builder->rows;
+    int64_t least = INT64_MAX, largest = INT64_MIN, *values = kp_alloc((rows + (size_t)1) * sizeof *values);
+    read_integers(builder, values);
+    if (builder->nulls == 0)
+        for (uint32_t i = 0; i < rows; i++) {
+            least = KP_MIN(least, values[i]);
+            largest = KP_MAX(largest, values[i]);
+        }
+    for (uint32_t i = 0; builder->nulls && i < rows; i++)
         if (row_valid(builder, i)) {
-            int64_t value = integer_at(builder, i);
-            least = KP_MIN(least, value);
-            largest = KP_MAX(largest, value);
+            least = KP_MIN(least, values[i]);
+            largest = KP_MAX(largest, values[i]);
         }
     bool any = least <= largest;
     header->encoding = KP_COLUMN_FRAME;
     header->base = any ? least : 0;
-    uint64_t *codes = kp_alloc((builder->rows + (size_t)1) * sizeof *codes), max = 0;
-    for (uint32_t i = 0; i < builder->rows; i++) {
-        codes[i] = row_valid(builder, i) ? (uint64_t)integer_at(builder, i) - (uint64_t)header->base : 0;
-        max = KP_MAX(max, codes[i]);
-    }
+    for (uint32_t i = 0; builder->nulls && i < rows; i++)
+        if (!row_valid(builder, i))
+            values[i] = header->base;
+    uint64_t *codes = (uint64_t *)values, max = any ? (uint64_t)largest - (uint64_t)least : 0;
+    for (uint32_t i = 0; i < rows; i++)
+        codes[i] -= (uint64_t)header->base;
     header->factor = max ? common_factor(codes, builder->rows) : 1;
     for (uint32_t i = 0; header->factor > 1 && i < builder->rows; i++)
         codes[i] /= header->factor;

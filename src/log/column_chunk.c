@@ -43,7 +43,7 @@ static bool offsets_right(const struct kp_column_chunk *chunk, uint64_t n)
 {
     const struct kp_column_chunk_header *header = chunk->header;
     if (!codes_inside(header, header->offsets_at, n + 1, header->offset_width) ||
-        !lies_inside(header, header->heap_at, header->heap_bytes, 0))
+        !lies_inside(header, header->heap_at, header->heap_bytes, KP_COLUMN_PAD_BYTES))
         return false;
     uint64_t before = 0;
     for (uint64_t i = 0; i <= n; i++) {
@@ -214,17 +214,22 @@ static void slice_integers(const struct kp_column_chunk *chunk, enum kp_column_p
     }
 }
 
+/* Values of two words are written as words: put together from smaller parts, each would wait for its own stores. */
+static_assert(offsetof(struct kp_numeric, coef) == 0 && offsetof(struct kp_numeric, scale) == 8, "as written below");
+static_assert(offsetof(struct kp_numeric, kind) == 10 && KP_NUMERIC_SMALL == 0, "as written below");
+
 static void slice_decimals(const struct kp_column_chunk *chunk, uint32_t first, uint32_t rows, struct kp_vec *vec)
 {
     const struct kp_column_chunk_header *header = chunk->header;
-    struct kp_numeric *out = vec->data;
-    uint64_t piece[1024];
+    uint64_t *out = vec->data, piece[1024];
     for (uint32_t at = 0; at < rows; at += (uint32_t)KP_COUNT(piece)) {
         uint32_t n = KP_MIN(rows - at, (uint32_t)KP_COUNT(piece));
         kp_unpack_u64(chunk->payload + header->codes_at, header->width, first + at, n, (uint64_t)header->base,
                       header->factor, piece);
-        for (uint32_t i = 0; i < n; i++)
-            out[at + i] = kp_numeric_small((int64_t)piece[i], header->scale);
+        for (uint32_t i = 0; i < n; i++) {
+            out[2 * (size_t)(at + i)] = piece[i];
+            out[2 * (size_t)(at + i) + 1] = header->scale;
+        }
     }
 }
 
@@ -251,18 +256,37 @@ static void slice_dictionary(const struct kp_column_chunk *chunk, uint32_t bytes
     }
 }
 
+static_assert(offsetof(struct kp_text, prefix) == 4 && offsetof(struct kp_text, ptr) == 8, "as written below");
+
+/* kp_text_make, by words; reads 12 bytes, which are there behind any string of a heap. */
+static inline void put_text(uint64_t out[2], const char *bytes, uint64_t len)
+{
+    uint32_t prefix;
+    uint64_t rest;
+    memcpy(&prefix, bytes, sizeof prefix);
+    memcpy(&rest, bytes + 4, sizeof rest);
+    if (len > KP_TEXT_INLINE_BYTES) {
+        rest = (uint64_t)(uintptr_t)bytes;
+    } else {
+        uint64_t low = len < 4 ? len : 4, high = len - low;
+        prefix &= (uint32_t)(((uint64_t)1 << (8 * low)) - 1);
+        rest &= high == 8 ? UINT64_MAX : ((uint64_t)1 << (8 * high)) - 1;
+    }
+    out[0] = len | (uint64_t)prefix << 32;
+    out[1] = rest;
+}
+
 static void slice_strings(const struct kp_column_chunk *chunk, uint32_t first, uint32_t rows, struct kp_vec *vec)
 {
     const struct kp_column_chunk_header *header = chunk->header;
     const char *heap = (const char *)chunk->payload + header->heap_at;
-    struct kp_text *out = vec->data;
-    uint64_t piece[1025];
+    uint64_t *out = vec->data, piece[1025];
     for (uint32_t at = 0; at < rows; at += 1024) {
         uint32_t n = KP_MIN(rows - at, 1024u);
         kp_unpack_u64(chunk->payload + header->offsets_at, header->offset_width, first + at, n + (size_t)1, 0, 1,
                       piece);
         for (uint32_t i = 0; i < n; i++)
-            out[at + i] = kp_text_make(heap + piece[i], (size_t)(piece[i + 1] - piece[i]));
+            put_text(&out[2 * (size_t)(at + i)], heap + piece[i], piece[i + 1] - piece[i]);
     }
 }
 

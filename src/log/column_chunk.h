@@ -25,6 +25,7 @@ struct kp_column_builder {
     uint64_t *valid;      /* bit a row once there is a NULL */
     uint32_t valid_cap;
     bool digits; /* a decimal did not fit: all are strings */
+    bool listed; /* hardly a string comes twice: they are no longer looked up */
     /* distinct strings, in order of their coming */
     struct kp_buf heap;
     struct kp_buf offsets; /* uint32: where each begins */

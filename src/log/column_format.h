@@ -47,8 +47,9 @@
  *                                                 180 72  zero
  *                                                 252  4  CRC-32C of bytes 0 to 251
  *
- * CODES are packed, width bits each (0 to 64), the first in the lowest bits of the first byte; eight readable bytes
- * follow them. So code i is read without those before it. NULLs are a bitmap, bit set = not NULL; a NULL's code is 0.
+ * CODES are packed, width bits each (0 to 64), the first in the lowest bits of the first byte; sixteen readable bytes
+ * follow them, and the heap. So code i is read without those before it. NULLs are a bitmap, bit set = not NULL; a
+ * NULL's code is 0.
  *
  *   PLAIN     codes are absent; the values' bytes lie there as they are in memory (floats, intervals, uuids, decimals
  *             of mixed scales)
@@ -84,7 +85,7 @@ enum {
     KP_COLUMN_ALIGN = 64,
     KP_COLUMN_BOUND_BYTES = 32,
     KP_COLUMN_ROWS_MAX = 1 << 24, /* of a chunk: about 65,536 but for a group of many more records */
-    KP_COLUMN_PAD_BYTES = 8       /* readable behind codes */
+    KP_COLUMN_PAD_BYTES = 16      /* readable behind codes and heaps */
 };
 #define KP_COLUMN_MAGIC "KAPPACOL"
 #define KP_COLUMN_ROWS  UINT32_MAX /* in the place of a column's number: the set's rows */

@@ -61,6 +61,25 @@ struct kp_column_range {
 /* The known range that holds a position; else false, and what lies before the next one: begin is position. */
 bool kp_column_set_at(struct kp_column_set *set, int64_t position, struct kp_column_range *ret_range);
 
+/* A condition on a column's values: compared with `integer`, or as bytes with `text`. */
+enum kp_column_compare {
+    KP_COLUMN_EQUAL,
+    KP_COLUMN_LESS,
+    KP_COLUMN_LESS_EQUAL,
+    KP_COLUMN_GREATER,
+    KP_COLUMN_GREATER_EQUAL
+};
+struct kp_column_test {
+    uint32_t number; /* of the column */
+    enum kp_column_physical physical;
+    enum kp_column_compare compare;
+    int64_t integer;
+    struct kp_str text;
+};
+/* True if a known range holds the position and no row of it passes all tests: by least and largest values. */
+bool kp_column_set_excludes(struct kp_column_set *set, int64_t position, const struct kp_column_test *tests,
+                            uint32_t count);
+
 /* ---- reading ---- */
 
 struct kp_column_loaded; /* a chunk in the pool */

@@ -101,16 +101,14 @@ static void need_tracks(struct kp_history *history, const struct kp_topic_feed *
     }
 }
 
-/* Records of the view were trimmed: what was made of them is forgotten. */
-static bool is_trimmed(struct kp_history *history, const struct track *track, const struct kp_column_view *view)
+bool kp_history_trimmed(struct kp_log *log, uint32_t topic, const struct kp_column_view *view)
 {
     const struct kp_rows_chunk *rows = view->rows;
     struct kp_partition_info info = {0};
     uint32_t known = UINT32_MAX;
     for (uint32_t i = 0; i < rows->header->entries; i++) {
         const struct kp_column_batch *batch = &rows->batches[i];
-        if (batch->partition != known &&
-            kp_log_partition(history->options.log, track->feed.topic, batch->partition, &info, NULL) != KP_OK)
+        if (batch->partition != known && kp_log_partition(log, topic, batch->partition, &info, NULL) != KP_OK)
             return true;
         known = batch->partition;
         if (batch->base_offset < info.start_offset) /* in part is enough: its first rows are gone */
@@ -133,7 +131,7 @@ static bool need_view(struct kp_history *history, struct track *track, int64_t p
     struct kp_column_view view;
     if (!kp_column_view_open(track->set, position, track->fields, track->field_count, &view))
         return false;
-    bool trimmed = is_trimmed(history, track, &view);
+    bool trimmed = kp_history_trimmed(history->options.log, track->feed.topic, &view);
     if (trimmed)
         kp_columns_forget(history->options.columns, track->feed.topic, view.range.end);
     if (trimmed || view.range.end > limit) {

@@ -50,4 +50,7 @@ KP_MUST enum kp_code kp_history_next(struct kp_history *history, const struct kp
 /* stepped: the graph has taken the step, so columns are made of what it decoded. */
 void kp_history_release(struct kp_history *history, struct kp_history_step *step, bool stepped);
 
+/* Records of the view's range were trimmed: it is to be forgotten (kp_columns_forget). */
+bool kp_history_trimmed(struct kp_log *log, uint32_t topic, const struct kp_column_view *view);
+
 #endif
