@@ -136,7 +136,8 @@ static enum kp_code need_topic(struct kp_ddl *ddl, const struct kp_relation *rel
 
 static const char *kind_name(enum kp_relation_kind kind)
 {
-    static const char *const names[] = {"source", "table", "materialized view", "view", "sink", "system table"};
+    static const char *const names[] = {"source", "table",  "materialized view", "view", "sink", "system table",
+                                        "type",   "domain", "function"};
     return names[kind];
 }
 
@@ -229,6 +230,8 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
     struct kp_db *db = ddl->db;
     kp_catalog_read(db->catalog);
     struct kp_str schema = {statement->name.schema, statement->name.schema ? strlen(statement->name.schema) : 0};
+    if (statement->relation_kind >= KP_RELATION_TYPE)
+        schema = kp_str(kp_relation_schema(statement->relation_kind));
     struct kp_relation *there = kp_catalog_find(db->catalog, schema, kp_str(statement->name.name));
     struct kp_relation *relation = NULL;
     enum kp_code code = KP_OK;
@@ -258,6 +261,8 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
         return code;
     }
     *ret_late = late;
+    if (there && statement->or_replace)
+        kp_ddl_remove(ddl, there); /* a function: what was bound with it keeps its old body */
     return add_relation(ddl, relation, ret_job, err);
 }
 
@@ -361,7 +366,8 @@ static enum kp_code refuse_dependents(const struct kp_relation *relation, struct
     size_t at = 0;
     list[0] = '\0';
     for (size_t i = 0; i < count && at < sizeof list - 100; i++)
-        if (strcmp(all[i]->name, relation->name) != 0 && !is_named_before(all, i)) /* versions share a name */
+        if (all[i] != relation && (relation->kind >= KP_RELATION_TYPE || strcmp(all[i]->name, relation->name) != 0) &&
+            !is_named_before(all, i)) /* versions share a name */
             at += (size_t)snprintf(list + at, sizeof list - at, "%s%s %s depends on %s %s", at ? "\n" : "",
                                    kind_name(all[i]->kind), all[i]->name, kind_name(relation->kind), relation->name);
     (void)kp_error_detail(err, "%s", list);
@@ -382,6 +388,8 @@ static enum kp_code drop_set(struct kp_ddl *ddl, const struct kp_statement *stat
 {
     struct kp_catalog *catalog = ddl->db->catalog;
     struct kp_str schema = {name->schema, name->schema ? strlen(name->schema) : 0};
+    if (statement->relation_kind >= KP_RELATION_TYPE)
+        schema = kp_str(kp_relation_schema(statement->relation_kind));
     struct kp_relation *relation = kp_catalog_find(catalog, schema, kp_str(name->name));
     *ret_count = 0;
     if (!relation) {
@@ -407,11 +415,14 @@ static enum kp_code drop_set(struct kp_ddl *ddl, const struct kp_statement *stat
                              : relation->kind == KP_RELATION_TABLE  ? "TABLE"
                              : relation->kind == KP_RELATION_SINK   ? "SINK"
                              : relation->kind == KP_RELATION_SOURCE ? "SOURCE"
+                             : relation->kind == KP_RELATION_TYPE   ? "TYPE"
+                             : relation->kind == KP_RELATION_DOMAIN ? "DOMAIN"
                                                                     : "VIEW",
                              kind_name(relation->kind));
     }
     size_t count = 0;
-    for (uint32_t version = 1; version <= relation->version + 1; version++) {
+    bool versions = relation->kind < KP_RELATION_TYPE;
+    for (uint32_t version = 1; versions && version <= relation->version + 1; version++) {
         struct kp_relation *other = kp_catalog_find_version(catalog, kp_str(relation->name), version);
         if (other && other != relation)
             count = closure(catalog, other, out, count);
@@ -419,7 +430,8 @@ static enum kp_code drop_set(struct kp_ddl *ddl, const struct kp_statement *stat
     count = closure(catalog, relation, out, count);
     bool alone = true;
     for (size_t i = 0; i < count; i++)
-        alone &= strcmp(out[i]->name, relation->name) == 0 || is_companion(out[i], relation->name);
+        alone &= out[i] == relation || (versions && strcmp(out[i]->name, relation->name) == 0) ||
+                 is_companion(out[i], relation->name);
     if (!alone && !statement->cascade)
         return refuse_dependents(relation, out, count, err);
     *ret_count = count;

@@ -5,6 +5,7 @@
  * primary key of a table is an index and a constraint, table_pkey, numbered KP_OID_KEYS above the table.
  */
 #include "db/system.h"
+#include "vec/enum.h"
 
 #include <stdio.h>
 
@@ -27,7 +28,8 @@ void kp_system_each_relation(struct kp_session *session, struct kp_system_rows *
     kp_catalog_read(catalog);
     for (size_t i = 0; i < kp_catalog_count(catalog); i++) {
         const struct kp_relation *relation = kp_catalog_at(catalog, i);
-        if (kp_catalog_find(catalog, kp_str(relation->schema), kp_str(relation->name)) == relation)
+        if (relation->kind < KP_RELATION_TYPE &&
+            kp_catalog_find(catalog, kp_str(relation->schema), kp_str(relation->name)) == relation)
             fn(session, rows, relation);
     }
     kp_catalog_unlock(catalog);
@@ -359,7 +361,7 @@ static enum kp_code fill_foreign_data_wrapper(struct kp_session *session, struct
 
 /* ---- types, collations ---- */
 
-static void fill_one_type(struct kp_system_rows *rows, enum kp_type_id id)
+static void fill_one_type(struct kp_system_rows *rows, enum kp_type_id id, uint32_t schema)
 {
     const struct kp_type_info *info = kp_type_info(id);
     char category[2] = {info->category, '\0'};
@@ -367,35 +369,89 @@ static void fill_one_type(struct kp_system_rows *rows, enum kp_type_id id)
     kp_system_row(rows);
     kp_system_set_int(rows, "oid", info->oid);
     kp_system_set_text(rows, "typname", info->short_name);
-    kp_system_set_int(rows, "typnamespace", KP_OID_PG_CATALOG);
+    kp_system_set_int(rows, "typnamespace", schema);
     kp_system_set_int(rows, "typowner", KP_OID_OWNER);
     kp_system_set_int(rows, "typlen", info->pg_len);
     kp_system_set_int(rows, "typbyval", info->pg_len > 0 && info->pg_len <= 8);
-    kp_system_set_text(rows, "typtype", info->category == 'P' || id == KP_UNKNOWN ? "p" : "b");
+    kp_system_set_text(rows, "typtype",
+                       info->category == 'P' || id == KP_UNKNOWN ? "p"
+                       : kp_type_is_enum(id)                     ? "e"
+                                                                 : "b");
     kp_system_set_text(rows, "typcategory", category);
     kp_system_set_int(rows, "typispreferred", info->preferred);
     kp_system_set_int(rows, "typisdefined", 1);
     kp_system_set_text(rows, "typdelim", ",");
     kp_system_set_int(rows, "typelem", array ? kp_type_info(kp_type_element(id))->oid : 0);
-    kp_system_set_int(rows, "typarray",
-                      id < KP_TYPE_COUNT && kp_type_is_array(kp_type_info(kp_type_array_of(id))->id)
-                          ? kp_type_info(kp_type_array_of(id))->oid
-                          : 0);
+    bool has_array = !array && (kp_type_is_enum(id) || id < KP_TYPE_COUNT) &&
+                     kp_type_is_array(kp_type_info(kp_type_array_of(id))->id);
+    kp_system_set_int(rows, "typarray", has_array ? kp_type_info(kp_type_array_of(id))->oid : 0);
     kp_system_set_text(rows, "typalign", info->pg_len == 8 ? "d" : "i");
     kp_system_set_text(rows, "typstorage", storage(info));
     kp_system_set_int(rows, "typtypmod", -1);
     kp_system_set_int(rows, "typcollation", info->category == 'S' ? KP_OID_COLLATION : 0);
 }
 
+/* Of a domain its own row; its oid is the relation's, for it has no type of its own. */
+static void fill_domain(struct kp_system_rows *rows, const struct kp_relation *domain)
+{
+    const struct kp_type_info *base = kp_type_info(domain->made.id);
+    char category[2] = {base->category, '\0'};
+    kp_system_row(rows);
+    kp_system_set_int(rows, "oid", domain->id);
+    kp_system_set_text(rows, "typname", domain->name);
+    kp_system_set_int(rows, "typnamespace", KP_OID_PUBLIC);
+    kp_system_set_int(rows, "typowner", KP_OID_OWNER);
+    kp_system_set_int(rows, "typlen", base->pg_len);
+    kp_system_set_text(rows, "typtype", "d");
+    kp_system_set_text(rows, "typcategory", category);
+    kp_system_set_int(rows, "typisdefined", 1);
+    kp_system_set_text(rows, "typdelim", ",");
+    kp_system_set_int(rows, "typbasetype", base->oid);
+    kp_system_set_int(rows, "typtypmod", domain->made.mod);
+}
+
 static enum kp_code fill_type(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
     for (int id = KP_BOOL; id < KP_TYPE_COUNT; id++) {
-        fill_one_type(rows, (enum kp_type_id)id);
+        fill_one_type(rows, (enum kp_type_id)id, KP_OID_PG_CATALOG);
         if (kp_type_is_array(kp_type_info(kp_type_array_of((enum kp_type_id)id))->id))
-            fill_one_type(rows, kp_type_array_of((enum kp_type_id)id));
+            fill_one_type(rows, kp_type_array_of((enum kp_type_id)id), KP_OID_PG_CATALOG);
     }
     for (int id = KP_ANY; id <= KP_ANYCOMPATIBLEARRAY; id++)
-        fill_one_type(rows, (enum kp_type_id)id);
+        fill_one_type(rows, (enum kp_type_id)id, KP_OID_PG_CATALOG);
+    struct kp_catalog *catalog = session->db->catalog;
+    kp_catalog_read(catalog);
+    for (size_t i = 0; i < kp_catalog_count(catalog); i++) {
+        const struct kp_relation *object = kp_catalog_at(catalog, i);
+        if (object->kind == KP_RELATION_TYPE) {
+            fill_one_type(rows, object->made.id, KP_OID_PUBLIC);
+            fill_one_type(rows, kp_type_array_of(object->made.id), KP_OID_PUBLIC);
+        } else if (object->kind == KP_RELATION_DOMAIN) {
+            fill_domain(rows, object);
+        }
+    }
+    kp_catalog_unlock(catalog);
+    return KP_OK;
+}
+
+static enum kp_code fill_enum(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    struct kp_catalog *catalog = session->db->catalog;
+    kp_catalog_read(catalog);
+    for (size_t i = 0; i < kp_catalog_count(catalog); i++) {
+        const struct kp_relation *object = kp_catalog_at(catalog, i);
+        if (object->kind != KP_RELATION_TYPE)
+            continue;
+        const struct kp_enum *type = kp_enum_of(object->made.id);
+        for (uint32_t label = 0; label < type->label_count; label++) {
+            kp_system_row(rows);
+            kp_system_set_int(rows, "oid", type->info.oid + 2 + label);
+            kp_system_set_int(rows, "enumtypid", type->info.oid);
+            kp_system_set_int(rows, "enumsortorder", label + 1);
+            kp_system_set_text(rows, "enumlabel", type->labels[label]);
+        }
+    }
+    kp_catalog_unlock(catalog);
     return KP_OK;
 }
 
@@ -673,6 +729,11 @@ const struct kp_system_table kp_system_pg[] = {
      .spec = "oid oid, spcname name, spcowner oid, spcacl text never, spcoptions text never",
      .key = "oid",
      .fill = fill_tablespace},
+    {.schema = "pg_catalog",
+     .name = "pg_enum",
+     .spec = "oid oid, enumtypid oid, enumsortorder float4, enumlabel name",
+     .key = "oid",
+     .fill = fill_enum},
     {.schema = "pg_catalog",
      .name = "pg_type",
      .spec = "oid oid, typname name, typnamespace oid, typowner oid, typlen int2, typbyval bool, typtype text, "

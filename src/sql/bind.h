@@ -84,11 +84,13 @@ struct binder {
     const struct cte *ctes;
     const struct scope *around; /* of the query around the one being bound */
     uint32_t param_count;
-    struct kp_type *param_types; /* id UNKNOWN: not yet */
-    bool emit_on_close;          /* of the SELECT to be bound next, not of those inside it */
-    struct kp_relation *late_of; /* the view whose late rows are read; NULL: none */
-    bool now_allowed;            /* of the expression being bound: a condition of a view's WHERE or HAVING */
-    bool keep_unknown;           /* its literals may stay unknown: the caller gives them their type */
+    struct kp_type *param_types;       /* id UNKNOWN: not yet */
+    bool emit_on_close;                /* of the SELECT to be bound next, not of those inside it */
+    struct kp_relation *late_of;       /* the view whose late rows are read; NULL: none */
+    bool now_allowed;                  /* of the expression being bound: a condition of a view's WHERE or HAVING */
+    struct use_list *uses;             /* where objects that it uses are noted; NULL: nobody asks */
+    const struct scope *inline_params; /* $n is the n-th column there: a function's body */
+    bool keep_unknown;                 /* its literals may stay unknown: the caller gives them their type */
 };
 
 /* ---- errors ---- */

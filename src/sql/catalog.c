@@ -106,6 +106,8 @@ void kp_relation_unref(struct kp_relation *relation)
     kp_relation_unref(relation->sink_from);
     kp_relation_unref(relation->late_of);
     kp_relation_unref(relation->errors);
+    for (uint32_t i = 0; i < relation->use_count; i++)
+        kp_relation_unref(relation->uses[i]);
     kp_arena_finish(&relation->arena);
     kp_free(relation);
 }
@@ -183,11 +185,19 @@ struct kp_relation *kp_catalog_at(const struct kp_catalog *catalog, size_t index
     return catalog->entries[index].relation;
 }
 
+const char *kp_relation_schema(enum kp_relation_kind kind)
+{
+    return kind == KP_RELATION_TYPE || kind == KP_RELATION_DOMAIN ? "types of public"
+           : kind == KP_RELATION_FUNCTION                         ? "functions of public"
+                                                                  : "public";
+}
+
 const char *kp_relation_kind_name(enum kp_relation_kind kind)
 {
     static const char *const names[] = {
-        [KP_RELATION_SOURCE] = "source",   [KP_RELATION_TABLE] = "table", [KP_RELATION_VIEW] = "materialized view",
-        [KP_RELATION_PLAIN_VIEW] = "view", [KP_RELATION_SINK] = "sink",   [KP_RELATION_SYSTEM] = "system table"};
+        [KP_RELATION_SOURCE] = "source",   [KP_RELATION_TABLE] = "table",   [KP_RELATION_VIEW] = "materialized view",
+        [KP_RELATION_PLAIN_VIEW] = "view", [KP_RELATION_SINK] = "sink",     [KP_RELATION_SYSTEM] = "system table",
+        [KP_RELATION_TYPE] = "type",       [KP_RELATION_DOMAIN] = "domain", [KP_RELATION_FUNCTION] = "function"};
     return names[kind];
 }
 
@@ -279,5 +289,8 @@ bool kp_relation_depends_on(const struct kp_relation *relation, const struct kp_
         return true;
     if (relation->late_of && (relation->late_of == on || kp_relation_depends_on(relation->late_of, on)))
         return true;
+    for (uint32_t i = 0; i < relation->use_count; i++)
+        if (relation->uses[i] == on || kp_relation_depends_on(relation->uses[i], on))
+            return true;
     return relation->plan && plan_reads(relation->plan->plan, on);
 }

@@ -20,7 +20,10 @@ enum kp_relation_kind {
     KP_RELATION_VIEW,       /* materialized view */
     KP_RELATION_PLAIN_VIEW, /* CREATE VIEW: expanded where it is used */
     KP_RELATION_SINK,
-    KP_RELATION_SYSTEM /* kappa.*, pg_catalog.*, information_schema.*: rows made when asked */
+    KP_RELATION_SYSTEM, /* kappa.*, pg_catalog.*, information_schema.*: rows made when asked */
+    KP_RELATION_TYPE,   /* CREATE TYPE … AS ENUM; these three are in schemas of their own, not among relations */
+    KP_RELATION_DOMAIN,
+    KP_RELATION_FUNCTION /* CREATE FUNCTION, inlined where it is called */
 };
 
 struct kp_option {
@@ -76,11 +79,19 @@ struct kp_relation {
     enum kp_code (*system_scan)(void *db, const struct kp_relation *relation, struct kp_arena *arena,
                                 struct kp_batch **ret_batch, struct kp_error *err);
 
+    /* types, domains: the type, or the base type; functions: the result's */
+    struct kp_type made;
+    struct kp_relation **domains; /* tables: the domain of each column or NULL; borrowed from `uses` */
+    uint32_t use_count;           /* types, domains and functions that this uses; referenced */
+    struct kp_relation **uses;
+
     struct kp_arena arena; /* holds all of the above */
     _Atomic uint32_t references;
     void *attached; /* db's: graph node, store, versions */
 };
 
+/* Where its names are: "public" of relations. */
+const char *kp_relation_schema(enum kp_relation_kind kind);
 /* "materialized view" and the like, for messages. */
 const char *kp_relation_kind_name(enum kp_relation_kind kind);
 

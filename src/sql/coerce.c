@@ -84,6 +84,8 @@ bool kp_can_coerce(enum kp_type_id from, enum kp_type_id to, enum coercion how)
 {
     if (from == to || from == KP_UNKNOWN || to == KP_ANY || to == KP_ANYELEMENT || to == KP_ANYCOMPATIBLE)
         return true;
+    if (to == KP_ANYENUM)
+        return kp_type_is_enum(from);
     if (to == KP_ANYARRAY || to == KP_ANYCOMPATIBLEARRAY || to == KP_ANYNONARRAY)
         return kp_type_is_array(from) == (to != KP_ANYNONARRAY);
     if (kp_type_is_array(from) && kp_type_is_array(to))

@@ -11,6 +11,7 @@
  */
 #include "decode/decode.h"
 #include "sql/bind.h"
+#include "sql/object.h"
 #include "sql/options.h"
 
 static const struct {
@@ -136,7 +137,15 @@ static enum kp_code add_column(struct binder *binder, struct kp_relation *relati
         return unsupported(binder, def->type_name->location, "serial columns are", "Give the key in each record.");
     column->name = kp_arena_strdup(binder->arena, def->colname);
     column->not_null = def->is_not_null;
-    KP_TRY(kp_bind_type_name(def->type_name, binder->text, &column->type, binder->err));
+    struct kp_relation *domain;
+    KP_TRY(kp_bind_type(binder, def->type_name, &column->type, &domain));
+    if (domain && relation->kind != KP_RELATION_TABLE)
+        return unsupported(binder, def->type_name->location, "domains in a source are",
+                           "Use the base type, and cast to the domain in a view.");
+    if (domain && !relation->domains)
+        relation->domains = kp_arena_calloc(binder->arena, KP_COLUMNS_MAX * sizeof(struct kp_relation *));
+    if (domain)
+        relation->domains[relation->col_count] = domain;
     if (kp_type_is_reg(column->type.id))
         return unsupported(binder, def->type_name->location, "columns that name things of the catalog are",
                            "Keep the name as text.");
@@ -383,6 +392,7 @@ static enum kp_code bind_view(struct binder *outer, struct kp_relation *relation
     uint32_t count;
     kp_binder_init(&binder, outer->context, statement, &root->arena, outer->err);
     binder.for_view = true;
+    binder.uses = outer->uses;
     binder.emit_on_close = statement->emit_on_close;
     KP_TRY(kp_sql_check_options(statement, KP_OPTION_VIEW, outer->err));
     if (statement->param_max)
@@ -490,7 +500,7 @@ static enum kp_code bind_sink(struct binder *binder, struct kp_relation *relatio
 static void copy_declaration(struct kp_relation *relation, const struct kp_statement *statement)
 {
     relation->kind = statement->relation_kind;
-    relation->schema = "public";
+    relation->schema = kp_relation_schema(statement->relation_kind);
     relation->name = kp_arena_strdup(&relation->arena, statement->name.name);
     relation->text = kp_arena_strdup(&relation->arena, statement->text);
     relation->option_count = statement->option_count;
@@ -515,10 +525,24 @@ static enum kp_code check_name(struct binder *binder, const struct kp_statement 
     }
     if (statement->kind != KP_STATEMENT_CREATE)
         return KP_OK;
-    const struct kp_relation *there = kp_catalog_find(binder->context->catalog, KP_STR("public"), kp_str(name->name));
-    if (there)
+    const struct kp_relation *there = kp_catalog_find(
+        binder->context->catalog, kp_str(kp_relation_schema(statement->relation_kind)), kp_str(name->name));
+    if (there && statement->relation_kind == KP_RELATION_FUNCTION && !statement->or_replace)
+        return kp_bind_fail(binder, name->location, KP_EXISTS, "42723",
+                            "function \"%s\" already exists with same argument types", name->name);
+    if (there && (statement->relation_kind == KP_RELATION_TYPE || statement->relation_kind == KP_RELATION_DOMAIN))
+        return kp_bind_fail(binder, name->location, KP_EXISTS, "42710", "type \"%s\" already exists", name->name);
+    if (there && statement->relation_kind != KP_RELATION_FUNCTION)
         return kp_bind_fail(binder, name->location, KP_EXISTS, "42P07", "relation \"%s\" already exists", name->name);
     return KP_OK;
+}
+
+static void keep_uses(struct kp_relation *relation, const struct use_list *uses)
+{
+    relation->uses = kp_arena_calloc(&relation->arena, (uses->count + 1) * sizeof(struct kp_relation *));
+    for (uint32_t i = 0; i < uses->count; i++)
+        if (uses->objects[i] != relation) /* a domain that tries its own constraints */
+            relation->uses[relation->use_count++] = kp_relation_ref(uses->objects[i]);
 }
 
 enum kp_code kp_sql_bind_create(const struct kp_sql_context *context, const struct kp_statement *statement,
@@ -527,6 +551,8 @@ enum kp_code kp_sql_bind_create(const struct kp_sql_context *context, const stru
     struct kp_relation *relation = kp_relation_create();
     struct binder binder;
     kp_binder_init(&binder, context, statement, &relation->arena, err);
+    struct use_list uses = {0};
+    binder.uses = &uses;
     copy_declaration(relation, statement);
     enum kp_code code = check_name(&binder, statement);
     if (code == KP_OK) {
@@ -542,10 +568,18 @@ enum kp_code kp_sql_bind_create(const struct kp_sql_context *context, const stru
         case KP_RELATION_SINK:
             code = bind_sink(&binder, relation);
             break;
+        case KP_RELATION_TYPE:
+        case KP_RELATION_DOMAIN:
+        case KP_RELATION_FUNCTION:
+            code = kp_bind_create_object(&binder, relation);
+            break;
         case KP_RELATION_SYSTEM:
             break;
         }
     }
+    if (code == KP_OK)
+        keep_uses(relation, &uses);
+    kp_free(uses.objects);
     if (code != KP_OK) {
         kp_relation_unref(relation);
         return code;

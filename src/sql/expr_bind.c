@@ -6,6 +6,7 @@
 
 #include "os/thread.h"
 #include "sql/bind.h"
+#include "sql/object.h"
 
 enum { STACK_LEFT_MIN_BYTES = 96 << 10 };
 
@@ -76,6 +77,12 @@ static enum kp_code bind_constant(struct binder *binder, const PgQuery__AConst *
 
 static enum kp_code bind_param(struct binder *binder, const PgQuery__ParamRef *node, struct kp_expr **ret_expr)
 {
+    const struct scope *params = binder->inline_params;
+    if (params && node->number >= 1 && (uint32_t)node->number <= params->count) {
+        *ret_expr =
+            kp_bind_column(binder, (uint32_t)node->number - 1, params->cols[node->number - 1].type, node->location);
+        return KP_OK;
+    }
     if (node->number < 1 || (uint32_t)node->number > binder->param_count)
         return kp_bind_fail(binder, node->location, KP_NOT_FOUND, "42P02", "there is no parameter $%d", node->number);
     if (binder->for_view)
@@ -470,14 +477,15 @@ static enum kp_code bind_cast(struct binder *binder, const struct expr_place *pl
 {
     struct kp_type type;
     struct kp_expr *arg;
-    KP_TRY(kp_bind_type_name(node->type_name, binder->text, &type, binder->err));
+    struct kp_relation *domain;
+    KP_TRY(kp_bind_type(binder, node->type_name, &type, &domain));
     if (node->arg->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR && kp_type_is_array(type.id))
         return kp_bind_array(binder, place, node->arg->a_array_expr, type, ret_expr);
     KP_TRY(kp_bind_expr(binder, place, node->arg, &arg));
     enum kp_code code = kp_bind_coerce(binder, arg, type, COERCE_EXPLICIT, ret_expr);
     if (code != KP_OK && binder->err && strcmp(binder->err->sqlstate, "42846") == 0)
         kp_error_at(binder->err, binder->text, node->location);
-    return code;
+    return code == KP_OK && domain ? kp_bind_domain_check(binder, domain, *ret_expr, node->location, ret_expr) : code;
 }
 
 static enum kp_code unsupported(struct binder *binder, const PgQuery__Node *node)

@@ -5,6 +5,7 @@
  * elsewhere a view refuses them, as it refuses volatile functions.
  */
 #include "sql/bind.h"
+#include "sql/object.h"
 
 static enum kp_code bind_now(struct binder *binder, const char *name, enum kp_type_id type, int32_t mod,
                              int32_t location, struct kp_expr **ret_expr)
@@ -211,7 +212,8 @@ enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *p
                                struct kp_expr **ret_expr)
 {
     const char *schema, *name = kp_tree_name(call->funcname, call->n_funcname, &schema);
-    if (schema && strcmp(schema, "pg_catalog") != 0)
+    if (schema && strcmp(schema, "pg_catalog") != 0 &&
+        (strcmp(schema, "public") != 0 || !kp_bind_find_function(binder, name)))
         return kp_bind_fail(binder, call->location, KP_NOT_FOUND, "42883", "function %s.%s does not exist", schema,
                             name);
     if (call->over)
@@ -232,6 +234,9 @@ enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *p
     struct kp_expr **args = kp_arena_calloc(binder->arena, (call->n_args + 1) * sizeof *args);
     for (size_t i = 0; i < call->n_args; i++)
         KP_TRY(kp_bind_expr(binder, place, call->args[i], &args[i]));
+    struct kp_relation *own = schema && strcmp(schema, "pg_catalog") == 0 ? NULL : kp_bind_find_function(binder, name);
+    if (own) /* no built-in function has its name */
+        return kp_bind_inline(binder, own, args, (uint32_t)call->n_args, call->location, ret_expr);
     enum kp_code code = kp_bind_session_function(binder, name, args, (uint32_t)call->n_args, call->location, ret_expr);
     if (code != KP_NOT_FOUND)
         return code;

@@ -68,7 +68,9 @@ static bool elements_agree(const struct candidate *candidate, const enum kp_type
         }
         if (want == KP_ANYNONARRAY && kp_type_is_array(is))
             return false;
-        if (want == KP_ANYELEMENT || want == KP_ANYARRAY || want == KP_ANYNONARRAY) {
+        if (want == KP_ANYENUM && !kp_type_is_enum(is))
+            return false;
+        if (want == KP_ANYELEMENT || want == KP_ANYARRAY || want == KP_ANYNONARRAY || want == KP_ANYENUM) {
             if (poly.element != KP_UNKNOWN && poly.element != is)
                 return false;
             poly.element = is;
@@ -264,6 +266,7 @@ static enum kp_type_id meant(enum kp_type_id want, const struct poly *poly)
     switch (want) {
     case KP_ANYELEMENT:
     case KP_ANYNONARRAY:
+    case KP_ANYENUM:
         return poly->element;
     case KP_ANYARRAY:
         return kp_type_array_of(poly->element);

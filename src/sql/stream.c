@@ -553,7 +553,10 @@ static enum kp_code read_drop(struct parser *parser, struct kp_statement **ret_s
                  {"drop topic", "DROP TOPIC", KP_RELATION_SOURCE, true},
                  {"drop sink", "DROP SINK", KP_RELATION_SINK, false},
                  {"drop materialized view", "DROP MATERIALIZED VIEW", KP_RELATION_VIEW, false},
-                 {"drop view", "DROP VIEW", KP_RELATION_PLAIN_VIEW, false}};
+                 {"drop view", "DROP VIEW", KP_RELATION_PLAIN_VIEW, false},
+                 {"drop type", "DROP TYPE", KP_RELATION_TYPE, false},
+                 {"drop domain", "DROP DOMAIN", KP_RELATION_DOMAIN, false},
+                 {"drop function", "DROP FUNCTION", KP_RELATION_FUNCTION, false}};
     for (size_t i = 0; i < KP_COUNT(kinds); i++) {
         if (!kp_parser_accept(parser, kinds[i].words))
             continue;
@@ -564,6 +567,8 @@ static enum kp_code read_drop(struct parser *parser, struct kp_statement **ret_s
         statement->names = kp_arena_calloc(parser->arena, (parser->end - parser->at + 1) * sizeof *statement->names);
         do {
             KP_TRY(kp_parser_name(parser, &statement->names[statement->name_count++]));
+            if (statement->relation_kind == KP_RELATION_FUNCTION && kp_parser_is_char(parser, parser->at, '('))
+                parser->at = kp_parser_behind_parens(parser, parser->at); /* one function has the name */
         } while (kp_parser_is_char(parser, parser->at, ',') && parser->at++ < parser->end);
         statement->name = statement->names[0];
         statement->cascade = kp_parser_accept(parser, "cascade");

@@ -336,6 +336,20 @@ static enum kp_code refuse(struct parser *parser)
     return unsupported(parser, words, NULL);
 }
 
+/* ---- types, domains, functions ---- */
+
+static enum kp_code from_object(struct parser *parser, struct kp_statement *statement, enum kp_relation_kind kind,
+                                const char *tag, PgQuery__Node *const *names, size_t count)
+{
+    const char *schema, *name = kp_tree_name(names, count, &schema);
+    (void)parser;
+    statement->kind = KP_STATEMENT_CREATE;
+    statement->relation_kind = kind;
+    statement->tag = tag;
+    statement->name = (struct kp_name){schema, name, -1};
+    return KP_OK;
+}
+
 static enum kp_code from_session(struct parser *parser, struct kp_statement *statement, const PgQuery__Node *tree)
 {
     switch (tree->node_case) {
@@ -405,6 +419,16 @@ enum kp_code kp_statement_from_tree(struct parser *parser, struct kp_statement *
         return from_view(parser, statement, tree->view_stmt);
     case PG_QUERY__NODE__NODE_TRUNCATE_STMT:
         return from_truncate(parser, statement, tree->truncate_stmt);
+    case PG_QUERY__NODE__NODE_CREATE_ENUM_STMT:
+        return from_object(parser, statement, KP_RELATION_TYPE, "CREATE TYPE", tree->create_enum_stmt->type_name,
+                           tree->create_enum_stmt->n_type_name);
+    case PG_QUERY__NODE__NODE_CREATE_DOMAIN_STMT:
+        return from_object(parser, statement, KP_RELATION_DOMAIN, "CREATE DOMAIN", tree->create_domain_stmt->domainname,
+                           tree->create_domain_stmt->n_domainname);
+    case PG_QUERY__NODE__NODE_CREATE_FUNCTION_STMT:
+        statement->or_replace = tree->create_function_stmt->replace;
+        return from_object(parser, statement, KP_RELATION_FUNCTION, "CREATE FUNCTION",
+                           tree->create_function_stmt->funcname, tree->create_function_stmt->n_funcname);
     default:
         return from_session(parser, statement, tree);
     }

@@ -5,6 +5,7 @@
  * DELETE.
  */
 #include "sql/bind.h"
+#include "sql/object.h"
 
 static enum kp_code bind_target(struct binder *binder, const char *verb, bool keyed, struct kp_relation **ret_relation)
 {
@@ -50,16 +51,18 @@ static enum kp_code find_column(struct binder *binder, const struct kp_relation 
 }
 
 /* To a column's type as assignment does; the error names the column. */
-static enum kp_code assign(struct binder *binder, struct kp_expr *expr, const struct kp_column *column,
-                           struct kp_expr **ret_expr)
+static enum kp_code assign(struct binder *binder, const struct kp_relation *relation, struct kp_expr *expr,
+                           const struct kp_column *column, struct kp_expr **ret_expr)
 {
+    struct kp_relation *domain = relation->domains ? relation->domains[column - relation->cols] : NULL;
     if (!kp_can_coerce(expr->type.id, column->type.id, COERCE_ASSIGNMENT)) {
         kp_bind_fail(binder, expr->location, KP_INVALID, "42804",
                      "column \"%s\" is of type %s but expression is of type %s", column->name,
                      kp_type_info(column->type.id)->name, kp_type_info(expr->type.id)->name);
         return kp_error_hint(binder->err, "You will need to rewrite or cast the expression.");
     }
-    return kp_bind_coerce(binder, expr, column->type, COERCE_ASSIGNMENT, ret_expr);
+    KP_TRY(kp_bind_coerce(binder, expr, column->type, COERCE_ASSIGNMENT, ret_expr));
+    return domain ? kp_bind_domain_check(binder, domain, *ret_expr, expr->location, ret_expr) : KP_OK;
 }
 
 static struct kp_expr *default_of(struct binder *binder, const struct kp_relation *relation, uint32_t column)
@@ -115,7 +118,7 @@ static enum kp_code insert_row(struct binder *binder, const struct kp_relation *
             continue;
         struct kp_expr *expr;
         KP_TRY(kp_bind_expr(binder, &place, row->items[i], &expr));
-        KP_TRY(assign(binder, expr, &relation->cols[columns[i]], &cells[columns[i]]));
+        KP_TRY(assign(binder, relation, expr, &relation->cols[columns[i]], &cells[columns[i]]));
     }
     for (uint32_t i = 0; i < visible_count(relation); i++)
         if (!cells[i])
@@ -170,7 +173,7 @@ static enum kp_code insert_query(struct binder *binder, const struct kp_relation
     for (uint32_t i = 0; i < have; i++) {
         bool literal = input->kind == KP_PLAN_PROJECT && input->cols[i].type.id == KP_UNKNOWN;
         struct kp_expr *expr = literal ? input->project.exprs[i] : kp_bind_column(binder, i, input->cols[i].type, -1);
-        KP_TRY(assign(binder, expr, &relation->cols[columns[i]], &exprs[columns[i]]));
+        KP_TRY(assign(binder, relation, expr, &relation->cols[columns[i]], &exprs[columns[i]]));
     }
     for (uint32_t i = 0; i < width; i++)
         if (!exprs[i])
@@ -243,7 +246,7 @@ static enum kp_code bind_assignments(struct binder *binder, const struct kp_rela
             return kp_bind_fail(binder, target->location, KP_UNSUPPORTED, NULL,
                                 "UPDATE … SET (a, b) = … is not supported");
         KP_TRY(kp_bind_expr(binder, &place, target->val, &expr));
-        KP_TRY(assign(binder, expr, &relation->cols[column], &cells[column]));
+        KP_TRY(assign(binder, relation, expr, &relation->cols[column], &cells[column]));
     }
     for (uint32_t i = 0; i < visible_count(relation); i++)
         if (!cells[i])
@@ -345,6 +348,9 @@ enum kp_code kp_sql_bind_copy(const struct kp_sql_context *context, const struct
     struct kp_relation *relation;
     kp_binder_init(&binder, context, statement, statement->arena, err);
     KP_TRY(bind_target(&binder, "copy to", false, &relation));
+    if (relation->domains)
+        return kp_bind_fail(&binder, -1, KP_UNSUPPORTED, NULL,
+                            "COPY into a table with columns of a domain is not supported: use INSERT");
     uint32_t count = statement->column_name_count ? statement->column_name_count : visible_count(relation);
     uint32_t *columns = kp_arena_calloc(statement->arena, (count + 1) * sizeof *columns);
     for (uint32_t i = 0; i < count; i++) {

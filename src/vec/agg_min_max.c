@@ -331,6 +331,7 @@ static const struct kp_agg aggs[] = {
     MIN_MAX(KP_INTERVAL, large),
     MIN_MAX(KP_OID, u32),
     MIN_MAX(KP_ANYARRAY, large),
+    MIN_MAX(KP_ANYENUM, large),
     /* of jsonb only for the aggregate operator: the look of a group */
     {"kp_face", 1, {KP_JSONB}, KP_JSONB, true, &growing_min_large, &retractable_min, "least"},
 };

@@ -248,6 +248,8 @@ static void parse_any(struct kp_call *call, const struct kp_vec *const *args, st
 static const struct kp_func funcs[] = {
     PRINTED(KP_ANYARRAY, KP_STABLE),
     PARSED("anyarray", KP_ANYARRAY, KP_STABLE),
+    PRINTED(KP_ANYENUM, 0),
+    PARSED("anyenum", KP_ANYENUM, 0),
     CAST("int4", IMPLICIT | KP_MONOTONE, KP_INT2, KP_INT4, int2_int4, "widened"),
     CAST("int8", IMPLICIT | KP_MONOTONE, KP_INT2, KP_INT8, int2_int8, "widened"),
     CAST("float4", IMPLICIT | KP_MONOTONE, KP_INT2, KP_FLOAT4, int2_float4, "as a float"),

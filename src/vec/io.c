@@ -11,6 +11,7 @@
 #include "base/utf8.h"
 #include "vec/array.h"
 #include "vec/datetime.h"
+#include "vec/enum.h"
 #include "vec/float.h"
 #include "vec/io.h"
 #include "vec/json.h"
@@ -124,6 +125,10 @@ void kp_value_print(struct kp_type type, const void *value, const struct kp_zone
         print_uuid(out, value);
         break;
     default:
+        if (kp_type_is_enum(type.id)) {
+            kp_buf_append_text(out, kp_enum_label(type.id, LOAD(int32_t)));
+            break;
+        }
         KP_ASSERT(kp_type_info(type.id)->string);
         if (kp_type_is_array(type.id))
             kp_array_print(type, value, zone, out);
@@ -326,6 +331,14 @@ static enum kp_code parse_string(struct kp_type type, struct kp_str text, struct
     return KP_OK;
 }
 
+static enum kp_code parse_enum(enum kp_type_id type, struct kp_str text, int32_t *ret_value, struct kp_error *err)
+{
+    if (kp_enum_find(type, text, ret_value))
+        return KP_OK;
+    return kp_fail(err, KP_INVALID, "22P02", "invalid input value for enum %s: \"%.*s\"", kp_type_info(type)->name,
+                   (int)KP_MIN(text.len, (size_t)QUOTED_BYTES_MAX), text.ptr);
+}
+
 enum kp_code kp_value_parse(struct kp_type type, struct kp_str text, const struct kp_zone *zone, struct kp_arena *arena,
                             void *ret_value, struct kp_error *err)
 {
@@ -368,6 +381,8 @@ enum kp_code kp_value_parse(struct kp_type type, struct kp_str text, const struc
     case KP_UUID:
         return parse_uuid(text, ret_value, err);
     default:
+        if (kp_type_is_enum(type.id))
+            return parse_enum(type.id, text, ret_value, err);
         KP_ASSERT(kp_type_info(type.id)->string);
         if (kp_type_is_array(type.id))
             return kp_array_parse(type, text, zone, arena, ret_value, err);
@@ -439,6 +454,10 @@ void kp_value_print_json(struct kp_type type, const void *value, const struct kp
         return;
     }
     default: /* texts without anything to escape */
+        if (kp_type_is_enum(type.id)) {
+            kp_buf_append_json_string(out, kp_str(kp_enum_label(type.id, LOAD(int32_t))));
+            return;
+        }
         if (kp_type_is_array(type.id)) {
             kp_array_print_json(type, value, zone, true, kp_value_print_json, out);
             return;

@@ -8,6 +8,7 @@
 
 #include "vec/array.h"
 #include "vec/datetime.h"
+#include "vec/enum.h"
 #include "vec/io.h"
 #include "vec/json.h"
 #include "vec/numeric_big.h"
@@ -106,6 +107,10 @@ void kp_value_send(struct kp_type type, const void *value, struct kp_buf *out)
         kp_buf_append_str(out, kp_text_str(value));
         break;
     default:
+        if (kp_type_is_enum(type.id)) {
+            kp_buf_append_text(out, kp_enum_label(type.id, LOAD(int32_t)));
+            break;
+        }
         KP_ASSERT(kp_type_info(type.id)->string);
         if (kp_type_is_array(type.id)) {
             kp_array_send(type, value, out);
@@ -213,6 +218,8 @@ enum kp_code kp_value_receive(struct kp_type type, struct kp_str bytes, struct k
         return kp_array_receive(type, bytes, arena, ret_value, err);
     if (info->string)
         return receive_string(type, bytes, arena, ret_value, err);
+    if (kp_type_is_enum(type.id))
+        return kp_value_parse(type, bytes, NULL, arena, ret_value, err);
     if (type.id == KP_NUMERIC)
         return receive_numeric(type, bytes, arena, ret_value, err);
     if (bytes.len != info->bytes)

@@ -703,7 +703,7 @@ static struct kp_func concrete(const struct kp_func *func)
     for (unsigned n = 0; n <= func->arg_count; n++) {
         if (*types[n] == KP_ANYARRAY || *types[n] == KP_ANYCOMPATIBLEARRAY)
             *types[n] = kp_type_array_of(element);
-        else if (*types[n] >= KP_ANY && *types[n] <= KP_ANYCOMPATIBLEARRAY)
+        else if (*types[n] >= KP_ANY && *types[n] <= KP_ANYCOMPATIBLEARRAY && *types[n] != KP_ANYENUM)
             *types[n] = element;
     }
     return copy;

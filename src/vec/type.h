@@ -19,6 +19,7 @@
  *   uuid          16    bytes
  *   json, jsonb   16    struct kp_text: the text; jsonb in its canonical form
  *   arrays        16    struct kp_text: the bytes of vec/array.h
+ *   enums          4    int32_t: the label's number (vec/enum.h)
  *
  * An array's type id is its element's plus KP_ARRAY_BASE, so that the two lead to each other by arithmetic.
  *
@@ -69,26 +70,32 @@ enum kp_type_id {
     KP_ANYARRAY,           /* in signatures only: arrays of KP_ANYELEMENT */
     KP_ANYNONARRAY,        /* in signatures only: any type but arrays */
     KP_ANYCOMPATIBLE,      /* in signatures only: all of these become one type */
+    KP_ANYENUM,            /* in signatures only: an enum, all of these one type */
     KP_ANYCOMPATIBLEARRAY, /* in signatures only: arrays that become arrays of KP_ANYCOMPATIBLE */
     KP_ARRAY_BASE = 128,   /* + an element's id */
     KP_INT4_ARRAY = KP_ARRAY_BASE + KP_INT4,
     KP_TEXT_ARRAY = KP_ARRAY_BASE + KP_TEXT,
     KP_ARRAY_END = KP_ARRAY_BASE + KP_TYPE_COUNT,
-    KP_TYPE_ID_MAX = 1 << 24 /* room for what comes by CREATE TYPE */
+    KP_ENUM_BASE = 4096, /* what comes by CREATE TYPE (vec/enum.h): even numbers enums, odd ones their arrays */
+    KP_TYPE_ID_MAX = 1 << 24
 };
 
+static inline bool kp_type_is_enum(enum kp_type_id id)
+{
+    return id >= KP_ENUM_BASE && !(id & 1);
+}
 static inline bool kp_type_is_array(enum kp_type_id id)
 {
-    return id > KP_ARRAY_BASE && id < KP_ARRAY_END;
+    return (id > KP_ARRAY_BASE && id < KP_ARRAY_END) || (id >= KP_ENUM_BASE && id & 1);
 }
 static inline enum kp_type_id kp_type_array_of(enum kp_type_id element)
 {
-    return (enum kp_type_id)(element + KP_ARRAY_BASE);
+    return (enum kp_type_id)(element >= KP_ENUM_BASE ? element + 1 : element + KP_ARRAY_BASE);
 }
 /* Of an array. */
 static inline enum kp_type_id kp_type_element(enum kp_type_id array)
 {
-    return (enum kp_type_id)(array - KP_ARRAY_BASE);
+    return (enum kp_type_id)(array >= KP_ENUM_BASE ? array - 1 : array - KP_ARRAY_BASE);
 }
 
 struct kp_type {

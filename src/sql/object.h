@@ -1,0 +1,31 @@
+/* Inside sql/: types, domains and functions that statements made (object.c). */
+#ifndef KP_SQL_OBJECT_H
+#define KP_SQL_OBJECT_H
+
+#include <strings.h>
+
+#include "sql/bind.h"
+#include "vec/enum.h"
+
+/* Objects that what is being bound uses, each once; borrowed. */
+struct use_list {
+    struct kp_relation **objects;
+    uint32_t count, cap;
+};
+void kp_bind_use(struct binder *binder, struct kp_relation *object);
+
+/* A type by any name, built in or made; of a domain its base type, and *ret_domain is the domain (else NULL). */
+KP_MUST enum kp_code kp_bind_type(struct binder *binder, const PgQuery__TypeName *name, struct kp_type *ret_type,
+                                  struct kp_relation **ret_domain);
+/* The value, which is of the base type, with the domain's constraints checked: 23502, 23514. */
+KP_MUST enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relation *domain, struct kp_expr *value,
+                                          int32_t location, struct kp_expr **ret_value);
+/* NULL if there is none. */
+struct kp_relation *kp_bind_find_function(struct binder *binder, const char *name);
+/* The function's body in the place of a call. */
+KP_MUST enum kp_code kp_bind_inline(struct binder *binder, struct kp_relation *object, struct kp_expr **args,
+                                    uint32_t count, int32_t location, struct kp_expr **ret_expr);
+/* CREATE TYPE, DOMAIN, FUNCTION. */
+KP_MUST enum kp_code kp_bind_create_object(struct binder *binder, struct kp_relation *relation);
+
+#endif
