@@ -624,7 +624,7 @@ static bool skipped(const struct kp_func *func)
             return true;
     if (func->flags & (KP_VARIADIC | KP_VOLATILE))
         return true;
-    if (!strncmp(func->name, "kp_", 3))
+    if (!strncmp(func->name, "kp_", 3) || func->ret == KP_ANYENUM)
         return true;
     char text[160];
     for (unsigned n = 0; n < func->arg_count; n++)
