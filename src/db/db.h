@@ -146,7 +146,7 @@ void kp_db_topic_policy(struct kp_db *db, uint32_t topic, struct kp_topic_policy
 /* A referenced view, table or source by name ("v" or "schema.v"); 42P01 with a suggestion. */
 KP_MUST enum kp_code kp_db_relation(struct kp_db *db, const char *name, struct kp_relation **ret_relation,
                                     struct kp_error *err);
-/* The newest materialized view (referenced); KP_NOT_FOUND if there is none. */
+/* The newest materialized view that someone made (no <view>_late), referenced; KP_NOT_FOUND if there is none. */
 KP_MUST enum kp_code kp_db_last_view(struct kp_db *db, struct kp_relation **ret_relation, struct kp_error *err);
 /* The end of all input: takes the log to its end, closes open windows, publishes. */
 KP_MUST enum kp_code kp_db_close_windows(struct kp_db *db, struct kp_error *err);

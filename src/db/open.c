@@ -301,7 +301,7 @@ enum kp_code kp_db_last_view(struct kp_db *db, struct kp_relation **ret_relation
     kp_catalog_read(db->catalog);
     for (size_t i = 0; i < kp_catalog_count(db->catalog); i++) {
         struct kp_relation *relation = kp_catalog_at(db->catalog, i);
-        if (relation->kind == KP_RELATION_VIEW && (!last || relation->id > last->id))
+        if (relation->kind == KP_RELATION_VIEW && !relation->late_of && (!last || relation->id > last->id))
             last = relation;
     }
     if (last)
