@@ -36,7 +36,7 @@ struct kp_decode_state *kp_decode_state_create(const struct kp_decoder *decoder)
     state->decoder = decoder;
     state->data = kp_calloc(columns, sizeof(void *));
     state->minutes = kp_calloc(columns, sizeof *state->minutes);
-    if (decoder->format == KP_FORMAT_JSON || decoder->format == KP_FORMAT_DEBEZIUM) {
+    if (decoder->node_count) { /* JSON, or what is made to be JSON */
         state->fast = kp_json_fast_create(decoder);
         state->general = kp_json_general_create(decoder);
     }
@@ -388,6 +388,10 @@ static enum kp_code decode_value(struct kp_decode_state *state, struct kp_str te
         return decode_json(state, text, readable_end, ret_outcome, err);
     case KP_FORMAT_DEBEZIUM:
         return decode_debezium(state, text, readable_end, ret_outcome, err);
+    case KP_FORMAT_AVRO:
+    case KP_FORMAT_PROTOBUF:
+        KP_TRY(kp_transcode(state, text, &text, err));
+        return decode_json(state, text, (const uint8_t *)text.ptr + text.len + KP_JSON_PADDING, ret_outcome, err);
     case KP_FORMAT_CSV:
         return kp_csv_decode(state, text, err);
     default:

@@ -11,7 +11,15 @@
 /* Counts up with every change of what a record's bytes mean: history columns of another version are not read. */
 enum { KP_DECODER_VERSION = 1 };
 
-enum kp_format { KP_FORMAT_JSON, KP_FORMAT_CSV, KP_FORMAT_TEXT, KP_FORMAT_RAW, KP_FORMAT_DEBEZIUM };
+enum kp_format {
+    KP_FORMAT_JSON,
+    KP_FORMAT_CSV,
+    KP_FORMAT_TEXT,
+    KP_FORMAT_RAW,
+    KP_FORMAT_DEBEZIUM,
+    KP_FORMAT_AVRO,
+    KP_FORMAT_PROTOBUF
+};
 
 /* Where a column's value comes from. */
 enum kp_field_origin {
@@ -54,6 +62,9 @@ struct kp_decoder_options {
     uint32_t rival_count;
     const char *pattern;  /* TEXT: a regular expression (RE2) that the whole record must match; columns take the groups
                              (?P<name>…) of their name; NULL: every column is the whole record */
+    const char *schema;   /* AVRO: the writer's schema, JSON; PROTOBUF: the text of a .proto file */
+    const char *message;  /* PROTOBUF: the message's name; NULL: the first one of the schema */
+    bool confluent;       /* AVRO, PROTOBUF: a schema registry's header stands before each record, and is passed over */
     bool missing_fails;   /* JSON: a record that lacks a declared field is a dead letter, not a row with NULL */
     bool keyed;           /* a table: records with a null value are tombstones; else they make no row */
     char csv_delimiter;   /* 0: comma */

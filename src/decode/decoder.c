@@ -287,7 +287,8 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
         return kp_fail(err, KP_LIMIT, "54011", "%u columns are more than %d", options->field_count, KP_COLUMNS_MAX);
     if (options->pattern && options->format != KP_FORMAT_TEXT)
         return kp_fail(err, KP_INVALID, NULL, "option \"pattern\" is for format text");
-    if (options->path && *options->path && options->format != KP_FORMAT_JSON)
+    if (options->path && *options->path && options->format != KP_FORMAT_JSON && options->format != KP_FORMAT_AVRO &&
+        options->format != KP_FORMAT_PROTOBUF)
         return kp_fail(err, KP_INVALID, NULL, "option \"path\" is for format json");
     char delimiter = options->csv_delimiter ? options->csv_delimiter : ',';
     if (options->format == KP_FORMAT_CSV && (delimiter == '"' || delimiter == '\n' || delimiter == '\r'))
@@ -296,6 +297,7 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
     decoder->format = options->format;
     decoder->keyed = options->keyed;
     decoder->missing_fails = options->missing_fails;
+    decoder->confluent = options->confluent;
     decoder->zone = options->zone;
     decoder->csv_delimiter = delimiter;
     decoder->csv_header = options->csv_header && options->format == KP_FORMAT_CSV;
@@ -305,7 +307,15 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
     for (uint32_t i = 0; i < decoder->rival_count; i++)
         decoder->rivals[i] = kp_str(kp_arena_strdup(&decoder->arena, options->rivals[i]));
     enum kp_code code = add_columns(decoder, options, err);
-    if (code == KP_OK && (options->format == KP_FORMAT_JSON || options->format == KP_FORMAT_DEBEZIUM))
+    bool avro = options->format == KP_FORMAT_AVRO, protobuf = options->format == KP_FORMAT_PROTOBUF;
+    if (code == KP_OK && (avro || protobuf) && !options->schema)
+        code = kp_fail(err, KP_INVALID, "22023", "format %s needs the option schema", avro ? "avro" : "protobuf");
+    if (code == KP_OK && avro)
+        code = kp_avro_create(options->schema, &decoder->arena, &decoder->avro, err);
+    if (code == KP_OK && protobuf)
+        code = kp_protobuf_create(options->schema, options->message, &decoder->arena, &decoder->protobuf, err);
+    if (code == KP_OK &&
+        (options->format == KP_FORMAT_JSON || options->format == KP_FORMAT_DEBEZIUM || avro || protobuf))
         code = build_tree(decoder, options->path, err);
     if (code == KP_OK && options->pattern)
         code = kp_pattern_prepare(decoder, options->pattern, err);

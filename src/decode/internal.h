@@ -66,6 +66,9 @@ struct kp_decoder {
     uint64_t *value_mask;    /* columns of the batch that come from the value */
     uint64_t *declared_mask; /* the same with those that are only checked */
     bool missing_fails;
+    const struct kp_avro *avro;
+    const struct kp_protobuf *protobuf;
+    bool confluent;
     struct kp_regex *pattern; /* TEXT; NULL: none */
     uint32_t mask_words;
     bool keyed, any_other;       /* any_other: a column that does not come from the value */
@@ -261,6 +264,21 @@ KP_MUST enum kp_code kp_debezium_row(struct kp_str text, struct kp_str *ret_row,
                                      struct kp_error *err);
 /* The value of a member of a valid object (the last of that name); false if there is none. */
 bool kp_json_member(struct kp_str object, struct kp_str name, struct kp_str *ret_value);
+
+/* ---- binary formats with a schema (transcode.h) ---- */
+struct kp_avro;
+KP_MUST enum kp_code kp_avro_create(const char *text, struct kp_arena *arena, const struct kp_avro **ret_avro,
+                                    struct kp_error *err);
+KP_MUST enum kp_code kp_avro_to_json(const struct kp_avro *avro, struct kp_str bytes, struct kp_buf *out,
+                                     struct kp_error *err);
+struct kp_protobuf;
+KP_MUST enum kp_code kp_protobuf_create(const char *text, const char *message, struct kp_arena *arena,
+                                        const struct kp_protobuf **ret_protobuf, struct kp_error *err);
+KP_MUST enum kp_code kp_protobuf_to_json(const struct kp_protobuf *protobuf, struct kp_str bytes, struct kp_buf *out,
+                                         struct kp_error *err);
+/* The record's bytes behind a schema registry's header, and its row as JSON, padded, in the state's arena. */
+KP_MUST enum kp_code kp_transcode(struct kp_decode_state *state, struct kp_str bytes, struct kp_str *ret_json,
+                                  struct kp_error *err);
 
 /* ---- text with a pattern ---- */
 KP_MUST enum kp_code kp_pattern_prepare(struct kp_decoder *decoder, const char *pattern, struct kp_error *err);

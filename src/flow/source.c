@@ -10,6 +10,10 @@ static enum kp_format format_of(const struct kp_relation *relation)
         return KP_FORMAT_JSON;
     if (strcmp(format, "debezium") == 0)
         return KP_FORMAT_DEBEZIUM;
+    if (strcmp(format, "avro") == 0)
+        return KP_FORMAT_AVRO;
+    if (strcmp(format, "protobuf") == 0)
+        return KP_FORMAT_PROTOBUF;
     if (strcmp(format, "csv") == 0)
         return KP_FORMAT_CSV;
     return strcmp(format, "text") == 0 ? KP_FORMAT_TEXT : KP_FORMAT_RAW;
@@ -63,11 +67,15 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
         fields[field_count++].checked = true;
     }
     const char *delimiter = kp_relation_option(relation, "delimiter");
+    const char *framing = kp_relation_option(relation, "framing");
     const char *missing = kp_relation_option(relation, "missing");
     struct kp_decoder_options options = {.format = format_of(relation),
                                          .fields = fields,
                                          .field_count = field_count,
                                          .path = kp_relation_option(relation, "path"),
+                                         .schema = kp_relation_option(relation, "schema"),
+                                         .message = kp_relation_option(relation, "message"),
+                                         .confluent = framing && strcmp(framing, "confluent") == 0,
                                          .pattern = kp_relation_option(relation, "pattern"),
                                          .missing_fails = missing && strcmp(missing, "error") == 0,
                                          .rivals = rivals,

@@ -200,12 +200,13 @@ static enum kp_code bind_paths(struct binder *binder, struct kp_relation *relati
     for (uint32_t i = 0; i < statement->option_count; i++)
         if (strcmp(statement->options[i].name, "format") == 0)
             format = statement->options[i].value;
-    bool json = !format || strcmp(format, "json") == 0 || strcmp(format, "debezium") == 0;
+    bool json = !format || strcmp(format, "json") == 0 || strcmp(format, "debezium") == 0 ||
+                strcmp(format, "avro") == 0 || strcmp(format, "protobuf") == 0;
     for (uint32_t i = 0; i < statement->path_count; i++) {
         const struct kp_sql_path *path = &statement->paths[i];
         if (!json)
-            return kp_bind_fail(binder, path->location, KP_INVALID, "22023", "PATH is for JSON, not for format %s",
-                                format);
+            return kp_bind_fail(binder, path->location, KP_INVALID, "22023",
+                                "PATH is for JSON, Avro and Protobuf, not for format %s", format);
         int32_t column = find_col(relation, path->column);
         if (column < 0)
             return kp_bind_fail(binder, path->location, KP_NOT_FOUND, "42703", "column \"%s\" does not exist",

@@ -20,12 +20,15 @@ static const struct option_rule {
     const char *choices; /* of VALUE_CHOICE, and words that a duration may be: separated by blanks */
 } rules[] = {
     {"topic", KP_OPTION_SOURCE | KP_OPTION_TABLE | KP_OPTION_SINK, VALUE_TEXT, 0, 0, NULL},
-    {"format", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "json csv text raw debezium"},
+    {"format", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "json csv text raw debezium avro protobuf"},
     {"path", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
     {"delimiter", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHAR, 0, 0, NULL},
     {"null", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
     {"header", KP_OPTION_SOURCE, VALUE_BOOL, 0, 0, NULL},
     {"pattern", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
+    {"schema", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
+    {"message", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
+    {"framing", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "none confluent"},
     {"missing", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "null error"},
     {"max_ahead", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_DURATION, 0, 0, "none"},
     {"idle_timeout", KP_OPTION_SOURCE, VALUE_DURATION, 0, 0, NULL},
