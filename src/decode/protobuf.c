@@ -15,6 +15,7 @@
  */
 #include "decode/transcode.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum proto_kind { /* in the order of the names below */

@@ -77,7 +77,7 @@ static void test_avro(void **state)
                       "hi"
                       "\x01\x02"
                       "\x00"
-                      "\x04\x02\x04\x03\x02\x06\x00"
+                      "\x04\x02\x04\x01\x02\x06\x00"
                       "\x02\x02"
                       "k"
                       "\x01\x00"),
@@ -99,7 +99,7 @@ static void test_avro(void **state)
                       "\x04\xcf\xc7"
                       "\x02\x05"),
                 "{\"d\":\"1970-01-02\",\"t\":\"1970-01-01 00:00:01+00\",\"l\":\"1970-01-01 00:00:00.000001\","
-                "\"m\":\"00:00:01\",\"n\":\"-123.37\",\"z\":\"0.05\"}");
+                "\"m\":\"00:00:01\",\"n\":\"-123.45\",\"z\":\"0.05\"}");
     static const char tree[] = "{\"type\":\"record\",\"name\":\"Tree\",\"fields\":[{\"name\":\"v\",\"type\":\"int\"},"
                                "{\"name\":\"kids\",\"type\":{\"type\":\"array\",\"items\":\"Tree\"}}]}";
     expect_avro(tree, BYTES("\x02\x04\x04\x00\x06\x00\x00"),
@@ -192,7 +192,7 @@ static void test_protobuf(void **state)
                           "\x6a\x01"
                           "n"
                           "\x6a\x00"
-                          "\x72\x08\x08\x80\xa3\x05\x10\xe8\x07\x18"
+                          "\x72\x09\x08\x80\xa3\x05\x10\xe8\x07\x18"
                           "\x00"
                           "\x78\x03"
                           "\x85\x01\x02\x00\x00\x00"
