@@ -121,7 +121,7 @@ static void add_record(struct producer *producer, struct kp_record_batch_builder
     sent->x = (int64_t)below(world, 100);
     char value[128];
     int len = snprintf(value, sizeof value, "{\"k\":%d,\"x\":%lld,\"id\":%lld}", sent->k, (long long)sent->x,
-                       (long long)(producer->id * 1000000 + producer->count));
+                       (long long)producer->id * 1000000 + (long long)producer->count);
     if (below(world, 20) == 0) { /* now and then blocks of their own, and files */
         struct kp_buf big = {0};
         kp_buf_append(&big, value, (size_t)len - 1);
