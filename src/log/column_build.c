@@ -267,7 +267,7 @@ static void read_integers(const struct kp_column_builder *builder, int64_t *rest
     switch (builder->physical) {
     case KP_PHYSICAL_I8:
         for (uint32_t i = 0; i < rows; i++)
-            out[i] = ((const int8_t *)data)[i];
+            out[i] = (int64_t)(((const uint8_t *)data)[i] ^ 0x80) - 0x80; /* the sign of eight bits */
         break;
     case KP_PHYSICAL_I16:
         for (uint32_t i = 0; i < rows; i++)

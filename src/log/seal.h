@@ -63,7 +63,8 @@ KP_MUST enum kp_code kp_log_apply_sealed(struct kp_log *log, const struct kp_ent
 void kp_sealing_file_full(struct kp_log *log);
 /* One step, in the sealer's thread or (no_threads) the caller's. *ret_did: false when there is nothing to do. */
 KP_MUST enum kp_code kp_sealing_step(struct kp_log *log, bool *ret_did, struct kp_error *err);
-void kp_sealing_run(void *log); /* the thread */
+/* The sealer's thread; arg is the log. */
+void kp_sealing_run(void *arg);
 
 /* sets.c: what of a position, or of a partition's offset, lies in extents. */
 

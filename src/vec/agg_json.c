@@ -18,9 +18,7 @@ static void finalize_one(struct kp_agg_call *call, const struct agg_rows *rows, 
         bool has_key = object && kp_agg_rows_value(&cursor, call->arg_types[0].id, arena, key);
         bool is = kp_agg_rows_value(&cursor, call->arg_types[object].id, arena, value);
         if (object && !has_key) {
-            bool jsonb = call->call.type.id == KP_JSONB;
-            kp_call_fail(&call->call, row, "22023",
-                         jsonb ? "field name must not be null" : "field name must not be null");
+            kp_call_fail(&call->call, row, "22023", "field name must not be null");
             return;
         }
         for (int64_t n = 0; n < cursor.weight && buf->len <= KP_RECORD_BYTES_MAX; n++) {

@@ -238,10 +238,8 @@ static void array_length(struct kp_call *call, const struct kp_vec *const *args,
         ((int32_t *)out->data)[i] = (int32_t)kp_jsonb_item_count(value);
         if (kind == KP_JSONB_ARRAY)
             continue;
-        bool jsonb = args[0]->type.id == KP_JSONB;
         fn_fail_text(call, out, i, "22023",
                      kind < KP_JSONB_ARRAY ? "cannot get array length of a scalar"
-                     : jsonb               ? "cannot get array length of a non-array"
                                            : "cannot get array length of a non-array");
     }
 }
