@@ -176,6 +176,10 @@ static enum kp_code verify(const char *dir, bool *ret_sound, struct kp_error *er
     printf("%llu files, %llu blocks, %llu record batches, %llu records, %llu bytes; position %lld\n",
            (unsigned long long)report.files, (unsigned long long)report.blocks, (unsigned long long)report.batches,
            (unsigned long long)report.records, (unsigned long long)report.bytes, (long long)report.position_end);
+    if (report.extents)
+        printf("%llu extents, %llu bytes of record batches; written for what is sealed: %.2f times its bytes\n",
+               (unsigned long long)report.extents, (unsigned long long)report.extent_bytes,
+               (double)report.sealed_written_bytes / (double)KP_MAX(report.sealed_batch_bytes, (uint64_t)1));
     if (report.cut_tail)
         puts("an unfinished write at the end, never acknowledged: the next start removes it");
     printf(report.problems ? "%llu problems\n" : "sound\n", (unsigned long long)report.problems);

@@ -210,6 +210,22 @@ static enum kp_code check_target(struct kp_log *log, const struct kp_log_entry *
     return KP_OK;
 }
 
+/* Is there as much journal as there may be that is not sealed? Locked: mutex. */
+static bool unsealed_full(const struct kp_log *log)
+{
+    return !log->no_threads && log->sealing.unsealed_bytes >= log->sealing.limit_bytes;
+}
+
+/* Sealing found the disk full, and the journal may not grow for ever. Locked: mutex. */
+static enum kp_code refuse_unsealed(struct kp_log *log, struct kp_error *err)
+{
+    kp_fail(err, KP_FULL, NULL, "%llu MB of the log wait to be sealed: %s",
+            (unsigned long long)log->sealing.unsealed_bytes >> 20, log->sealing.failure.message);
+    if (err)
+        err->retriable = true;
+    return kp_error_hint(err, "Make room on the disk: nothing else is needed.");
+}
+
 /* Validates without a lock, then takes the mutex, waits for room and gives offsets. On success the mutex is held. */
 static enum kp_code prepare(struct kp_log *log, struct kp_log_entry *entries, size_t count, struct kp_log_piece *pieces,
                             struct kp_error *err)
@@ -233,13 +249,16 @@ static enum kp_code prepare(struct kp_log *log, struct kp_log_entry *entries, si
         return kp_fail(err, KP_LIMIT, NULL, "an append of %zu bytes: at most %zu are taken as one group", total,
                        (size_t)KP_RECORD_BATCH_BYTES_MAX * 4);
     kp_mutex_lock(&log->mutex);
-    while (log->queued_bytes && log->queued_bytes + total > KP_LOG_QUEUE_BYTES_MAX && log->failure.code == KP_OK &&
-           !log->stopping) {
+    while (((log->queued_bytes && log->queued_bytes + total > KP_LOG_QUEUE_BYTES_MAX) ||
+            (unsealed_full(log) && log->sealing.failure.code == KP_OK)) &&
+           log->failure.code == KP_OK && !log->stopping) {
         log->space_waiters++;
         kp_cond_wait(&log->space, &log->mutex);
         log->space_waiters--;
     }
     enum kp_code code = kp_log_check(log, err);
+    if (code == KP_OK && unsealed_full(log) && log->sealing.failure.code == KP_FULL)
+        code = refuse_unsealed(log, err);
     for (size_t i = 0; i < count && code == KP_OK; i++)
         code = check_target(log, &entries[i], err);
     if (code != KP_OK) {

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "log/inspect_extent.h"
 #include "log/recover.h"
-#include "log/state.h"
 
 enum { SCAN_READ_BYTES = 4 << 20 };
 
@@ -141,7 +141,8 @@ struct verify {
     void (*problem)(void *arg, const char *text);
     void *arg;
     struct kp_topics topics;
-    int64_t position; /* expected of the next block */
+    uint64_t file_next; /* journal files before it are sealed */
+    int64_t position;   /* expected of the next block */
     bool in_group;
     bool gap;                        /* reported, and nothing valid since */
     struct kp_inspect_block damaged; /* bytes > 0: damage if a later block knows it as durable, else a torn tail */
@@ -197,7 +198,7 @@ static void verify_entries(struct verify *verify, const struct kp_block_header *
     while (kp_entry_walk_next(&walk, &entry, &wrong)) {
         if (entry->kind == KP_ENTRY_BATCH) {
             verify_batch(verify, entry, position);
-            verify->report->batches++;
+            verify->report->batches += header->file_number >= verify->file_next;
             position += entry->records;
         } else if (entry->kind != KP_ENTRY_SEALED) {
             verify_entry(verify, entry, position);
@@ -250,7 +251,8 @@ static bool verify_block(void *arg, const struct kp_inspect_block *block)
     report->log_time_first_us = report->blocks ? report->log_time_first_us : header->log_time_us;
     report->log_time_last_us = header->log_time_us;
     report->blocks++;
-    report->records += header->records;
+    if (block->file_number >= verify->file_next) /* else they are counted as sealed */
+        report->records += header->records;
     report->bytes += block->bytes;
     if (block->state == KP_INSPECT_OK && header->position != verify->position && !verify->damaged.bytes)
         problem(verify, "block %llu: position %lld instead of %lld", (unsigned long long)header->sequence,
@@ -296,6 +298,49 @@ static enum kp_code look_around(struct verify *verify, struct kp_os *os, const c
     return code;
 }
 
+static void extent_problem(void *arg, const char *text)
+{
+    problem(arg, "%s", text);
+}
+
+static bool verify_item(void *arg, const struct kp_inspect_item *item)
+{
+    struct verify *verify = arg;
+    const struct kp_order_entry *entry = item->entry;
+    const struct kp_topic *topic = kp_topics_get(&verify->topics, item->topic);
+    const char *wrong = item->wrong;
+    struct kp_record_batch_info info;
+    struct kp_error err;
+    verify->report->batches++;
+    verify->report->records += entry->records;
+    verify->report->extent_bytes += kp_extent_item_bytes(entry->bytes);
+    if (!wrong && kp_record_batch_validate((const uint8_t *)(item->item + 1), entry->bytes, &info, &err) != KP_OK)
+        wrong = err.message;
+    if (!wrong && (info.base_offset != entry->base_offset || info.records != (int32_t)entry->records))
+        wrong = "another record batch lies there";
+    if (wrong)
+        problem(verify, "topic \"%s\", partition %u, offset %lld, position %lld: extent %llu, byte %llu, %u bytes: %s",
+                topic ? topic->name : "", item->partition, (long long)entry->base_offset, (long long)entry->position,
+                (unsigned long long)item->extent, (unsigned long long)entry->place, entry->bytes, wrong);
+    return true;
+}
+
+static enum kp_code verify_all(struct verify *verify, struct kp_os *os, const char *dir, struct kp_error *err)
+{
+    struct kp_inspect_sealed sealed;
+    struct kp_inspect_report *report = verify->report;
+    KP_TRY(kp_inspect_sealed_look(os, dir, &sealed, err));
+    verify->file_next = sealed.head.file_next;
+    report->extents = sealed.head.extents;
+    report->sealed_batch_bytes = sealed.head.batch_bytes;
+    report->sealed_written_bytes = sealed.head.journal_bytes + sealed.head.extent_bytes + sealed.head.merge_bytes;
+    enum kp_code code = kp_inspect_blocks(os, dir, verify_block, verify, err);
+    if (code == KP_OK)
+        code = kp_inspect_items(os, dir, &sealed, verify_item, extent_problem, verify, err);
+    kp_inspect_sealed_finish(&sealed);
+    return code;
+}
+
 enum kp_code kp_inspect_verify(struct kp_os *os, const char *dir, void (*on_problem)(void *arg, const char *text),
                                void *arg, struct kp_inspect_report *ret_report, struct kp_error *err)
 {
@@ -303,7 +348,7 @@ enum kp_code kp_inspect_verify(struct kp_os *os, const char *dir, void (*on_prob
     struct verify verify = {.report = &report, .problem = on_problem, .arg = arg};
     enum kp_code code = look_around(&verify, os, dir, err);
     if (code == KP_OK)
-        code = kp_inspect_blocks(os, dir, verify_block, &verify, err);
+        code = verify_all(&verify, os, dir, err);
     kp_topics_finish(&verify.topics);
     KP_TRY(code);
     report.cut_tail = verify.in_group || verify.damaged.bytes;
@@ -318,37 +363,45 @@ struct dump {
     bool (*each)(void *arg, const struct kp_inspect_record *record);
     void *arg;
     struct kp_topics topics;
+    uint64_t file_next; /* journal files before it are sealed */
     struct kp_arena arena;
 };
 
-static bool dump_batch(struct dump *dump, const struct kp_inspect_block *block, const struct kp_entry_header *entry,
-                       int64_t position)
+/* Where a batch lies, and which it is. */
+struct place {
+    uint32_t topic, partition, records, bytes;
+    int64_t base_offset, position, log_time_us;
+    uint64_t file_number, offset;
+    const uint8_t *batch;
+};
+
+static bool dump_batch(struct dump *dump, const struct place *place)
 {
     const struct kp_inspect_filter *filter = dump->filter;
-    const struct kp_topic *topic = kp_topics_get(&dump->topics, entry->topic);
+    const struct kp_topic *topic = kp_topics_get(&dump->topics, place->topic);
     const char *name = topic ? topic->name : "";
     if ((filter->topic && strcmp(filter->topic, name) != 0) ||
-        (filter->partition >= 0 && filter->partition != entry->partition) || entry->base_offset >= filter->offset_end ||
-        entry->base_offset + entry->records <= filter->offset_from)
+        (filter->partition >= 0 && filter->partition != place->partition) || place->base_offset >= filter->offset_end ||
+        place->base_offset + place->records <= filter->offset_from)
         return true;
     struct kp_inspect_record record = {
         .topic = name,
-        .topic_id = entry->topic,
-        .partition = entry->partition,
-        .log_time_us = block->header->log_time_us,
-        .file_number = block->file_number,
-        .block_offset = block->offset,
+        .topic_id = place->topic,
+        .partition = place->partition,
+        .log_time_us = place->log_time_us,
+        .file_number = place->file_number,
+        .block_offset = place->offset,
     };
     struct kp_record_reader reader;
     struct kp_error err;
     bool more = true;
     kp_arena_reset(&dump->arena);
-    if (kp_record_reader_init(&reader, (const uint8_t *)(entry + 1), entry->payload_bytes, &dump->arena, &err) != KP_OK)
+    if (kp_record_reader_init(&reader, place->batch, place->bytes, &dump->arena, &err) != KP_OK)
         return true;
     record.codec = reader.info.codec;
     while (more && kp_record_reader_next(&reader, &record.record, &err)) {
-        record.offset = entry->base_offset + record.record.offset_delta;
-        record.position = position + record.record.offset_delta;
+        record.offset = place->base_offset + record.record.offset_delta;
+        record.position = place->position + record.record.offset_delta;
         if (record.offset >= filter->offset_from && record.offset < filter->offset_end)
             more = dump->each(dump->arg, &record);
     }
@@ -365,20 +418,76 @@ static bool dump_block(void *arg, const struct kp_inspect_block *block)
     const char *wrong;
     int64_t position = block->header->position;
     while (kp_entry_walk_next(&walk, &entry, &wrong)) {
-        if (entry->kind == KP_ENTRY_BATCH) {
-            if (!dump_batch(dump, block, entry, position))
-                return false;
-            position += entry->records;
-        } else if (entry->kind == KP_ENTRY_TOPIC_CREATE && entry->topic > dump->topics.id_count &&
-                   entry->partition <= KP_PARTITIONS_MAX && entry->payload_bytes <= KP_TOPIC_NAME_BYTES_MAX &&
-                   !kp_topics_find(&dump->topics, (const char *)(entry + 1), entry->payload_bytes)) {
-            kp_topics_add(&dump->topics, entry->topic, (const char *)(entry + 1), entry->payload_bytes,
-                          entry->partition, entry->base_offset);
-        } else if (entry->kind == KP_ENTRY_TOPIC_DROP && kp_topics_get(&dump->topics, entry->topic)) {
-            kp_topics_remove(&dump->topics, entry->topic);
-        }
+        struct place place = {.topic = entry->topic,
+                              .partition = entry->partition,
+                              .records = entry->records,
+                              .bytes = entry->payload_bytes,
+                              .base_offset = entry->base_offset,
+                              .position = position,
+                              .log_time_us = block->header->log_time_us,
+                              .file_number = block->file_number,
+                              .offset = block->offset,
+                              .batch = (const uint8_t *)(entry + 1)};
+        if (entry->kind == KP_ENTRY_BATCH && block->file_number >= dump->file_next && !dump_batch(dump, &place))
+            return false;
+        position += entry->kind == KP_ENTRY_BATCH ? entry->records : 0;
+        if (entry->kind != KP_ENTRY_SEALED)
+            (void)!kp_topics_apply(&dump->topics, entry, 0, NULL); /* of what is damaged as much as fits */
     }
     return true;
+}
+
+struct stop {
+    struct dump *dump;
+    bool stopped;
+};
+
+static bool dump_item(void *arg, const struct kp_inspect_item *item)
+{
+    struct place place = {.topic = item->topic,
+                          .partition = item->partition,
+                          .records = item->entry->records,
+                          .bytes = item->entry->bytes,
+                          .base_offset = item->entry->base_offset,
+                          .position = item->entry->position,
+                          .log_time_us = item->entry->log_time_us,
+                          .file_number = item->extent,
+                          .offset = item->entry->place,
+                          .batch = (const uint8_t *)(item->item + 1)};
+    struct stop *stop = arg;
+    stop->stopped = !item->wrong && !dump_batch(stop->dump, &place);
+    return !stop->stopped;
+}
+
+static void ignore_problem(void *arg, const char *text)
+{
+}
+
+/* Sealed records, with the topics as they are in the end: those of dropped ones are gone. */
+static enum kp_code dump_sealed(struct dump *dump, struct kp_os *os, const char *dir, bool *ret_stopped,
+                                struct kp_error *err)
+{
+    struct kp_inspect_sealed sealed;
+    struct stop stop = {dump, false};
+    KP_TRY(kp_inspect_sealed_look(os, dir, &sealed, err));
+    dump->file_next = sealed.head.file_next;
+    dump->topics = sealed.topics;
+    sealed.topics = (struct kp_topics){0};
+    enum kp_code code = kp_inspect_items(os, dir, &sealed, dump_item, ignore_problem, &stop, err);
+    kp_topics_finish(&dump->topics);
+    kp_inspect_sealed_finish(&sealed);
+    *ret_stopped = stop.stopped;
+    return code;
+}
+
+static enum kp_code dump_journal(struct dump *dump, struct kp_os *os, const char *dir, struct kp_error *err)
+{
+    struct kp_folder folder;
+    KP_TRY(kp_folder_look(os, dir, &folder, err));
+    enum kp_code code = folder.anchor.number ? load_topics(os, dir, &folder.anchor, &dump->topics, err) : KP_OK;
+    kp_folder_finish(&folder);
+    KP_TRY(code);
+    return kp_inspect_blocks(os, dir, dump_block, dump, err);
 }
 
 enum kp_code kp_inspect_records(struct kp_os *os, const char *dir, const struct kp_inspect_filter *filter,
@@ -386,12 +495,10 @@ enum kp_code kp_inspect_records(struct kp_os *os, const char *dir, const struct 
                                 struct kp_error *err)
 {
     struct dump dump = {.filter = filter, .each = each, .arg = arg};
-    struct kp_folder folder;
-    KP_TRY(kp_folder_look(os, dir, &folder, err));
-    enum kp_code code = folder.anchor.number ? load_topics(os, dir, &folder.anchor, &dump.topics, err) : KP_OK;
-    kp_folder_finish(&folder);
-    if (code == KP_OK)
-        code = kp_inspect_blocks(os, dir, dump_block, &dump, err);
+    bool stopped = false;
+    enum kp_code code = dump_sealed(&dump, os, dir, &stopped, err);
+    if (code == KP_OK && !stopped)
+        code = dump_journal(&dump, os, dir, err);
     kp_topics_finish(&dump.topics);
     kp_arena_finish(&dump.arena);
     return code;

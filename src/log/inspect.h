@@ -36,6 +36,9 @@ KP_MUST enum kp_code kp_inspect_blocks(struct kp_os *os, const char *dir,
 struct kp_inspect_report {
     uint64_t files, blocks, groups, batches, records, bytes; /* bytes of blocks */
     uint64_t file_bytes;                                     /* of the files, used or not */
+    uint64_t extents, extent_bytes;                          /* of record batches in them */
+    uint64_t sealed_batch_bytes,
+        sealed_written_bytes; /* for so much of batches so much was written: journal, extents */
     uint64_t problems;
     int64_t position_end;
     int64_t log_time_first_us, log_time_last_us;

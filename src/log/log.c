@@ -142,6 +142,7 @@ void kp_log_close(struct kp_log *log)
     kp_cond_broadcast(&log->work);
     kp_cond_broadcast(&log->space);
     kp_cond_broadcast(&log->committed);
+    atomic_store(&log->sealing.stop, true);
     kp_cond_broadcast(&log->sealing.work);
     kp_mutex_unlock(&log->mutex);
     if (log->sealing.runs) /* first: it may wait for the writer */

@@ -110,8 +110,17 @@ KP_MUST enum kp_code kp_log_append_async(struct kp_log *log, struct kp_log_entry
 /* ---- state ---- */
 
 uint64_t kp_log_generation(struct kp_log *log); /* a random number that tells this log from any other */
-int64_t kp_log_position(struct kp_log *log);    /* behind the last durable record */
-int64_t kp_log_time_us(struct kp_log *log);     /* log time of the last durable block: max(previous, clock) */
+/* What was sealed, and what was written for it: the log's write amplification. */
+struct kp_log_sealed {
+    int64_t position;        /* behind what lies in extents */
+    uint64_t extents;        /* files */
+    uint64_t unsealed_bytes; /* of journal, in full files */
+    /* So far: of record batches that were sealed, of the journal that held them, of extents, of merged ones. */
+    uint64_t batch_bytes, journal_bytes, extent_bytes, merge_bytes;
+};
+void kp_log_sealed(struct kp_log *log, struct kp_log_sealed *ret_sealed);
+int64_t kp_log_position(struct kp_log *log); /* behind the last durable record */
+int64_t kp_log_time_us(struct kp_log *log);  /* log time of the last durable block: max(previous, clock) */
 /* Waits until kp_log_position > position, timeout_us passes (negative: never) or the log is closing; returns the
  * position. */
 int64_t kp_log_wait(struct kp_log *log, int64_t position, int64_t timeout_us);

@@ -55,6 +55,8 @@ static enum kp_code walk_block(struct stretch *stretch, const struct kp_block_he
     const struct kp_entry_header *entry;
     const char *wrong;
     int64_t position = block->position;
+    if (atomic_load_explicit(&stretch->log->sealing.stop, memory_order_relaxed))
+        return kp_fail(err, KP_CANCELLED, NULL, "the log is closing");
     while (kp_entry_walk_next(&walk, &entry, &wrong)) {
         KP_TRY(stretch->each(stretch->arg, block, entry, position, err));
         position += entry->kind == KP_ENTRY_BATCH ? entry->records : 0;

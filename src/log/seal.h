@@ -10,6 +10,8 @@
 #ifndef KP_LOG_SEAL_H
 #define KP_LOG_SEAL_H
 
+#include <stdatomic.h>
+
 #include "log/extent.h"
 #include "log/recover.h"
 #include "os/thread.h"
@@ -46,6 +48,7 @@ struct kp_sealing {
     struct kp_buf retired_sets;          /* pointers; (mutex) */
     struct kp_buf retired_extents;       /* numbers; (mutex) */
 
+    _Atomic bool stop;   /* the log is closing: what is being written is given up */
     struct kp_cond work; /* with kp_log.mutex */
     struct kp_thread thread;
     bool runs;

@@ -198,3 +198,22 @@ enum kp_code kp_sealing_open(struct kp_log *log, const struct kp_recovery *recov
     forget_journal(log, kp_sealing_file_next(sealing));
     return log->read_only ? KP_OK : remove_rest(log, recovery, err);
 }
+
+void kp_log_sealed(struct kp_log *log, struct kp_log_sealed *ret_sealed)
+{
+    kp_mutex_lock(&log->mutex);
+    uint64_t unsealed_bytes = log->sealing.unsealed_bytes;
+    kp_mutex_unlock(&log->mutex);
+    kp_rwlock_read(&log->lock);
+    const struct kp_sealed_head *head = &log->sealing.head;
+    *ret_sealed = (struct kp_log_sealed){
+        .position = head->position,
+        .extents = head->extents,
+        .unsealed_bytes = unsealed_bytes,
+        .batch_bytes = head->batch_bytes,
+        .journal_bytes = head->journal_bytes,
+        .extent_bytes = head->extent_bytes,
+        .merge_bytes = head->merge_bytes,
+    };
+    kp_rwlock_unlock(&log->lock);
+}

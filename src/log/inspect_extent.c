@@ -1,0 +1,199 @@
+/* The journal is walked to its end for the newest list of extents that count; then those are walked by their order. */
+#include "log/inspect_extent.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/recover.h"
+
+/* ---- what counts ---- */
+
+static bool look_block(void *arg, const struct kp_inspect_block *block)
+{
+    struct kp_inspect_sealed *sealed = arg;
+    if (block->state != KP_INSPECT_OK && block->state != KP_INSPECT_JUMP)
+        return true;
+    struct kp_entry_walk walk = kp_entry_walk_start(block->header);
+    const struct kp_entry_header *entry;
+    const char *wrong;
+    while (kp_entry_walk_next(&walk, &entry, &wrong)) {
+        if (entry->kind != KP_ENTRY_SEALED) {
+            (void)!kp_topics_apply(&sealed->topics, entry, 0, NULL); /* kp_inspect_verify says what does not fit */
+            continue;
+        }
+        struct kp_sealed_head head;
+        if (entry->payload_bytes < sizeof head)
+            continue;
+        memcpy(&head, entry + 1, sizeof head);
+        size_t bytes = head.extents * sizeof(struct kp_sealed_extent);
+        if (entry->payload_bytes != sizeof head + bytes)
+            continue;
+        sealed->head = head;
+        sealed->extents.len = 0;
+        kp_buf_append(&sealed->extents, (const uint8_t *)(entry + 1) + sizeof head, bytes);
+    }
+    return true;
+}
+
+static enum kp_code look(struct kp_os *os, const char *dir, struct kp_inspect_sealed *sealed, struct kp_error *err)
+{
+    struct kp_folder folder;
+    struct kp_buf state = {0};
+    KP_TRY(kp_folder_look(os, dir, &folder, err));
+    uint64_t anchor = folder.anchor.number;
+    enum kp_code code = anchor ? kp_extent_state_read(os, dir, &folder.anchor, &state, err) : KP_OK;
+    kp_folder_finish(&folder);
+    if (code == KP_OK && anchor)
+        code = kp_state_read(state.data, state.len, &sealed->topics, err);
+    kp_buf_finish(&state);
+    KP_TRY(code);
+    KP_TRY(kp_inspect_blocks(os, dir, look_block, sealed, err));
+    sealed->missing = anchor && !sealed->head.file_next;
+    return KP_OK;
+}
+
+enum kp_code kp_inspect_sealed_look(struct kp_os *os, const char *dir, struct kp_inspect_sealed *ret_sealed,
+                                    struct kp_error *err)
+{
+    struct kp_inspect_sealed sealed = {0};
+    enum kp_code code = look(os, dir, &sealed, err);
+    if (code == KP_OK)
+        *ret_sealed = sealed;
+    else
+        kp_inspect_sealed_finish(&sealed);
+    return code;
+}
+
+void kp_inspect_sealed_finish(struct kp_inspect_sealed *sealed)
+{
+    kp_topics_finish(&sealed->topics);
+    kp_buf_finish(&sealed->extents);
+}
+
+/* ---- the extents ---- */
+
+struct items {
+    struct kp_os *os;
+    const char *dir;
+    bool (*each)(void *arg, const struct kp_inspect_item *item);
+    void (*problem)(void *arg, const char *text);
+    void *arg;
+    bool stopped;
+    struct kp_extent_file mixed, own; /* own: the one read last */
+    uint8_t *buffer;
+    size_t buffer_cap;
+    struct kp_extent_set **sets;
+    size_t set_count;
+};
+
+static void give_item(struct items *items, const struct kp_extent_set *set, const struct kp_order_entry *entry)
+{
+    if (entry->run >= set->header.runs)
+        return;
+    const struct kp_extent_run *run = &set->runs[entry->run];
+    struct kp_inspect_item item = {.topic = run->topic,
+                                   .partition = run->partition,
+                                   .entry = entry,
+                                   .extent = run->extent ? run->extent : set->header.number};
+    size_t bytes = sizeof *item.item + entry->bytes;
+    if (bytes > items->buffer_cap) {
+        kp_free(items->buffer);
+        items->buffer = kp_alloc(bytes);
+        items->buffer_cap = bytes;
+    }
+    struct kp_extent_file *file = run->extent ? &items->own : &items->mixed;
+    if (kp_extent_file_read(file, item.extent, items->buffer, entry->place, bytes, NULL) != KP_OK) {
+        item.wrong = "it cannot be read";
+    } else {
+        item.item = (const void *)items->buffer;
+        item.wrong = kp_extent_item_wrong(item.item, bytes);
+        if (!item.wrong && (item.item->position != entry->position || item.item->bytes != entry->bytes))
+            item.wrong = "another record batch lies there";
+    }
+    items->stopped |= !items->each(items->arg, &item);
+}
+
+static void walk_set(struct items *items, const struct kp_extent_set *set)
+{
+    struct kp_order_page *page = kp_alloc(sizeof *page);
+    struct kp_error err;
+    for (uint32_t number = 0; number < set->header.order_pages && !items->stopped; number++) {
+        if (kp_order_page_read(&items->mixed, set, number, page, &err) != KP_OK) {
+            items->problem(items->arg, err.message);
+            continue;
+        }
+        for (uint32_t i = 0; i < page->count && !items->stopped; i++)
+            give_item(items, set, &page->entries[i]);
+    }
+    for (uint32_t r = 0; r < set->header.runs; r++) {
+        struct kp_extent_index *index;
+        if (kp_extent_index_read(&items->mixed, set, &set->runs[r], &index, &err) == KP_OK)
+            kp_free(index);
+        else
+            items->problem(items->arg, err.message);
+    }
+    struct kp_buf state;
+    if (kp_extent_state_read(items->os, items->dir, &set->header, &state, &err) == KP_OK)
+        kp_buf_finish(&state);
+    else
+        items->problem(items->arg, err.message);
+    kp_free(page);
+}
+
+/* Loads the set of a mixed extent, looks at an own one's header. */
+static void load_extent(struct items *items, const struct kp_sealed_extent *extent)
+{
+    struct kp_extent_header header;
+    struct kp_extent_set *set = NULL;
+    struct kp_error err;
+    char text[200];
+    enum kp_code code;
+    if (extent->kind == KP_EXTENT_MIXED)
+        code = kp_extent_set_load(items->os, items->dir, extent->number, &set, &err);
+    else
+        code = kp_extent_header_read(items->os, items->dir, extent->number, &header, &err);
+    if (set)
+        header = set->header;
+    if (code != KP_OK) {
+        items->problem(items->arg, err.message);
+    } else if (header.crc != extent->header_crc) {
+        snprintf(text, sizeof text, "extent %llu is not the one that was sealed", (unsigned long long)extent->number);
+        items->problem(items->arg, text);
+    }
+    if (set)
+        items->sets[items->set_count++] = set;
+}
+
+static int by_position(const void *a, const void *b)
+{
+    const struct kp_extent_header *left = &(*(struct kp_extent_set *const *)a)->header;
+    const struct kp_extent_header *right = &(*(struct kp_extent_set *const *)b)->header;
+    return (left->file_first > right->file_first) - (left->file_first < right->file_first);
+}
+
+enum kp_code kp_inspect_items(struct kp_os *os, const char *dir, const struct kp_inspect_sealed *sealed,
+                              bool (*each)(void *arg, const struct kp_inspect_item *item),
+                              void (*problem)(void *arg, const char *text), void *arg, struct kp_error *err)
+{
+    struct items items = {.os = os, .dir = dir, .each = each, .problem = problem, .arg = arg};
+    const struct kp_sealed_extent *extents = (const void *)sealed->extents.data;
+    items.sets = kp_calloc(sealed->head.extents + 1, sizeof(struct kp_extent_set *));
+    kp_extent_file_init(&items.mixed, os, dir, false);
+    kp_extent_file_init(&items.own, os, dir, false);
+    if (sealed->missing)
+        problem(arg, "the journal begins behind an extent, and nothing in it says which extents count");
+    for (uint32_t i = 0; i < sealed->head.extents; i++)
+        load_extent(&items, &extents[i]);
+    qsort(items.sets, items.set_count, sizeof(struct kp_extent_set *), by_position);
+    for (size_t i = 0; i < items.set_count; i++) {
+        if (!items.stopped)
+            walk_set(&items, items.sets[i]);
+        kp_extent_set_free(items.sets[i]);
+    }
+    kp_extent_file_finish(&items.own);
+    kp_extent_file_finish(&items.mixed);
+    kp_free(items.sets);
+    kp_free(items.buffer);
+    return KP_OK;
+}
