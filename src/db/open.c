@@ -105,6 +105,12 @@ static enum kp_code open_log(struct kp_db *db, struct kp_error *err)
     return internal_topic(db, "__kappa_sinks", &db->sinks_topic, err);
 }
 
+static bool topic_exists(void *arg, uint32_t topic)
+{
+    struct kp_topic_info info;
+    return kp_log_topic_get(arg, topic, &info, NULL) == KP_OK;
+}
+
 static enum kp_code open_columns(struct kp_db *db, struct kp_error *err)
 {
     if (db->options.no_columns || db->options.read_only)
@@ -119,7 +125,9 @@ static enum kp_code open_columns(struct kp_db *db, struct kp_error *err)
         .pool_bytes = db->options.columns_pool_bytes ? db->options.columns_pool_bytes : (uint64_t)256 << 20,
         .disk_bytes = db->options.columns_disk_bytes ? db->options.columns_disk_bytes : (uint64_t)64 << 30,
         .chunk_rows = db->options.columns_chunk_rows};
-    return kp_columns_open(&options, &db->columns, err);
+    KP_TRY(kp_columns_open(&options, &db->columns, err));
+    kp_columns_prune(db->columns, topic_exists, db->log);
+    return KP_OK;
 }
 
 /* `kappa run`: a clock that stands still, so that a run repeats exactly. */

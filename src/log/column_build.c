@@ -7,7 +7,6 @@
  *   strings    DICTIONARY or STRINGS, by size
  *   fixed      DICTIONARY if few are distinct, else PLAIN
  */
-#include "base/hash.h"
 #include "log/column_chunk.h"
 #include "log/column_pack.h"
 #include "vec/numeric.h"
@@ -112,7 +111,7 @@ static void note_nulls(struct kp_column_builder *builder, const struct kp_vec *v
         need_valid(builder, before + rows);
 }
 
-static struct kp_str distinct_at(const struct kp_column_builder *builder, uint32_t code)
+struct kp_str kp_column_builder_distinct(const struct kp_column_builder *builder, uint32_t code)
 {
     const uint32_t *offsets = (const uint32_t *)(const void *)builder->offsets.data;
     size_t end = code + 1 < builder->distinct ? offsets[code + 1] : builder->heap.len;
@@ -136,7 +135,7 @@ static void grow_table(struct kp_column_builder *builder)
     builder->table = kp_calloc(size, sizeof *builder->table);
     builder->table_mask = size - 1;
     for (uint32_t code = 0; code < builder->distinct; code++) {
-        uint32_t at = hash_text(distinct_at(builder, code)) & builder->table_mask;
+        uint32_t at = hash_text(kp_column_builder_distinct(builder, code)) & builder->table_mask;
         while (builder->table[at])
             at = (at + 1) & builder->table_mask;
         builder->table[at] = code + 1;
@@ -159,7 +158,7 @@ static uint32_t code_of(struct kp_column_builder *builder, struct kp_str text)
         grow_table(builder);
     uint32_t at = hash_text(text) & builder->table_mask;
     for (; builder->table[at]; at = (at + 1) & builder->table_mask)
-        if (kp_str_equal(distinct_at(builder, builder->table[at] - 1), text))
+        if (kp_str_equal(kp_column_builder_distinct(builder, builder->table[at] - 1), text))
             return builder->table[at] - 1;
     builder->table[at] = builder->distinct + 1;
     return append_distinct(builder, text);
@@ -259,8 +258,7 @@ static bool row_valid(const struct kp_column_builder *builder, uint32_t row)
     return !builder->nulls || (builder->valid[row >> 6] >> (row & 63) & 1);
 }
 
-/* The integers of all rows; whatever lies under a NULL. */
-static void read_integers(const struct kp_column_builder *builder, int64_t *restrict out)
+void kp_column_builder_integers(const struct kp_column_builder *builder, int64_t *restrict out)
 {
     const void *data = builder->values.data;
     uint32_t rows = builder->rows;
@@ -333,7 +331,7 @@ static void put_frame(const struct kp_column_builder *builder, struct kp_column_
 {
     uint32_t rows = builder->rows;
     int64_t least = INT64_MAX, largest = INT64_MIN, *values = kp_alloc((rows + (size_t)1) * sizeof *values);
-    read_integers(builder, values);
+    kp_column_builder_integers(builder, values);
     if (builder->nulls == 0)
         for (uint32_t i = 0; i < rows; i++) {
             least = KP_MIN(least, values[i]);
@@ -397,7 +395,7 @@ static void put_string_bounds(const struct kp_column_builder *builder, struct kp
     struct kp_str least = {NULL, 0}, largest = {NULL, 0};
     bool any = false;
     for (uint32_t code = 0; code < builder->distinct; code++) {
-        struct kp_str text = distinct_at(builder, code);
+        struct kp_str text = kp_column_builder_distinct(builder, code);
         if (!any || kp_str_compare(text, least) < 0)
             least = text;
         if (!any || kp_str_compare(text, largest) > 0)
@@ -432,7 +430,7 @@ static void put_strings(const struct kp_column_builder *builder, struct kp_colum
     uint64_t whole = 0, *offsets = kp_alloc(((size_t)KP_MAX(rows, distinct) + 1) * sizeof *offsets);
     for (uint32_t i = 0; i < rows; i++) {
         offsets[i] = whole;
-        whole += row_valid(builder, i) && distinct ? distinct_at(builder, codes[i]).len : 0;
+        whole += row_valid(builder, i) && distinct ? kp_column_builder_distinct(builder, codes[i]).len : 0;
     }
     offsets[rows] = whole;
     uint32_t width = kp_pack_width(distinct ? distinct - 1 : 0);
@@ -444,7 +442,7 @@ static void put_strings(const struct kp_column_builder *builder, struct kp_colum
         put_offsets(header, payload, offsets, rows);
         for (uint32_t i = 0; i < rows; i++)
             if (row_valid(builder, i) && distinct)
-                kp_buf_append_str(payload, distinct_at(builder, codes[i]));
+                kp_buf_append_str(payload, kp_column_builder_distinct(builder, codes[i]));
     } else {
         header->encoding = KP_COLUMN_DICTIONARY;
         header->entries = distinct;
@@ -533,7 +531,7 @@ bool kp_column_builder_encode(struct kp_column_builder *builder, int64_t begin, 
                                             .codes_at = KP_COLUMN_NONE,
                                             .offsets_at = KP_COLUMN_NONE,
                                             .heap_at = KP_COLUMN_NONE};
-    struct kp_buf payload = {0};
+    struct kp_buf payload = {0}, bloom = {0};
     put_nulls(builder, &header, &payload);
     if (kp_physical_is_integer(builder->physical))
         put_frame(builder, &header, &payload);
@@ -543,7 +541,9 @@ bool kp_column_builder_encode(struct kp_column_builder *builder, int64_t begin, 
         put_frame(builder, &header, &payload);
     else if (!put_fixed_dictionary(builder, &header, &payload))
         put_plain(builder, &header, &payload);
-    kp_column_chunk_seal(&header, NULL, &payload, out);
+    kp_column_bloom_make(builder, &header, &bloom);
+    kp_column_chunk_seal(&header, &bloom, &payload, out);
     kp_buf_finish(&payload);
+    kp_buf_finish(&bloom);
     return true;
 }

@@ -4,6 +4,7 @@
 #ifndef KP_LOG_COLUMN_CHUNK_H
 #define KP_LOG_COLUMN_CHUNK_H
 
+#include "base/hash.h"
 #include "log/column_format.h"
 #include "vec/vec.h"
 
@@ -67,7 +68,28 @@ size_t kp_column_chunk_extra_bytes(const struct kp_column_chunk *chunk);
 void kp_column_chunk_slice(const struct kp_column_chunk *chunk, struct kp_type type, uint32_t first, uint32_t rows,
                            struct kp_arena *arena, struct kp_vec *ret_vec);
 
+/* ---- Bloom filters (column_bloom.c) ---- */
+
+/* Appends the filter of a builder's values, if it is worth its room; header has their bounds already. */
+void kp_column_bloom_make(const struct kp_column_builder *builder, const struct kp_column_chunk_header *header,
+                          struct kp_buf *out);
+/* False: no value of this hash is there. */
+bool kp_column_bloom_may_hold(const uint8_t *bloom, uint32_t bytes, uint64_t hash);
+static inline uint64_t kp_column_bloom_hash_integer(int64_t value)
+{
+    return kp_hash_u64((uint64_t)value);
+}
+static inline uint64_t kp_column_bloom_hash_text(struct kp_str text)
+{
+    return kp_hash_bytes(text.ptr, text.len);
+}
+
 /* ---- for both ---- */
+
+/* A distinct string of a builder. */
+struct kp_str kp_column_builder_distinct(const struct kp_column_builder *builder, uint32_t code);
+/* The integers of all rows; whatever lies under a NULL. */
+void kp_column_builder_integers(const struct kp_column_builder *builder, int64_t *restrict out);
 
 /* Fills in header's sizes, CRCs and appends header, filter and payload, padded, to out. */
 void kp_column_chunk_seal(struct kp_column_chunk_header *header, const struct kp_buf *bloom, struct kp_buf *payload,

@@ -65,7 +65,7 @@
  * without rows: every chunk before it in the file that begins before `end` is forgotten; the records were taken away
  *
  * Least and largest are of the values that are not NULL: integers in 8 bytes; strings as their first 32 bytes, largest
- * only if it is no longer than that. A Bloom filter answers whether a value may be there: log/column_stats.c.
+ * only if it is no longer than that. The Bloom filter answers whether a value may be there: log/column_bloom.c.
  *
  * VALID: magic, format and CRC of the header, sizes within the file, CRC of the payload when it is loaded, and every
  * offset and code within its bounds, so that no reader needs to check again. A file is walked by its chunks' headers;

@@ -141,6 +141,7 @@ void kp_column_entry_describe(struct kp_column_entry *entry, const struct kp_col
     entry->end = header->end;
     entry->rows = header->rows;
     entry->bytes = kp_column_chunk_bytes(header);
+    entry->bloom_bytes = header->bloom_bytes;
     entry->encoding = header->encoding;
     entry->flags = header->flags;
     entry->least_bytes = header->least_bytes;
@@ -442,6 +443,15 @@ void kp_columns_forget(struct kp_columns *columns, uint32_t topic, int64_t befor
     kp_mutex_unlock(&columns->mutex);
     kp_buf_finish(&payload);
     kp_buf_finish(&chunk);
+}
+
+void kp_columns_prune(struct kp_columns *columns, bool (*exists)(void *arg, uint32_t topic), void *arg)
+{
+    kp_mutex_lock(&columns->mutex);
+    for (struct kp_column_set *set = columns->sets; set; set = set->next)
+        if (!exists(arg, set->topic))
+            drop_set(set);
+    kp_mutex_unlock(&columns->mutex);
 }
 
 /* ---- opening ---- */

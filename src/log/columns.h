@@ -41,6 +41,9 @@ void kp_columns_close(struct kp_columns *columns); /* views, fills and sets are 
 /* The topic's records before this position have gone or changed: what was made of them is forgotten. INT64_MAX: all. */
 void kp_columns_forget(struct kp_columns *columns, uint32_t topic, int64_t before);
 
+/* The same for every topic that is no more. Once, before anything else is asked for. */
+void kp_columns_prune(struct kp_columns *columns, bool (*exists)(void *arg, uint32_t topic), void *arg);
+
 /* ---- sets ---- */
 
 struct kp_column_set;
@@ -76,7 +79,8 @@ struct kp_column_test {
     int64_t integer;
     struct kp_str text;
 };
-/* True if a known range holds the position and no row of it passes all tests: by least and largest values. */
+/* True if a known range holds the position and no row of it passes all tests: by least and largest values and, for
+ * equality, by Bloom filters. */
 bool kp_column_set_excludes(struct kp_column_set *set, int64_t position, const struct kp_column_test *tests,
                             uint32_t count);
 

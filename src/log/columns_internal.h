@@ -30,6 +30,7 @@ struct kp_column_entry {
     int64_t begin, end;
     uint32_t rows, file;
     uint64_t offset, bytes;
+    uint32_t bloom_bytes;
     struct kp_column_loaded *loaded;
     uint8_t encoding, flags, least_bytes, largest_bytes;
     uint8_t least[KP_COLUMN_BOUND_BYTES], largest[KP_COLUMN_BOUND_BYTES];

@@ -217,6 +217,40 @@ static void test_chunks(void **state)
     assert_int_equal(seen, all);
 }
 
+/* What is there is never said to be absent; what is not mostly is. */
+static void test_bloom(void **state)
+{
+    static const enum kp_type_id kinds[] = {KP_INT8, KP_INT4, KP_TEXT};
+    for (size_t k = 0; k < KP_COUNT(kinds); k++) {
+        struct kp_arena arena = {0};
+        struct kp_column_builder builder = {.physical = kp_column_physical(kinds[k])};
+        struct kp_vec vec = random_vec(kinds[k], 2, 0, 5000, &arena), other;
+        struct kp_buf out = {0};
+        kp_column_builder_add(&builder, &vec, 5000);
+        assert_true(kp_column_builder_encode(&builder, 1, 2, &out));
+        const struct kp_column_chunk_header *header = (const void *)out.data;
+        const uint8_t *bloom = out.data + sizeof *header;
+        assert_true(header->bloom_bytes >= 4096);
+        unsigned found = 0;
+        other = random_vec(kinds[k], 2, 0, 5000, &arena);
+        for (int turn = 0; turn < 2; turn++)
+            for (uint32_t i = 0; i < 5000; i++) {
+                struct kp_datum datum;
+                kp_vec_get(turn ? &other : &vec, i, &datum);
+                uint64_t hash = kinds[k] == KP_TEXT
+                                    ? kp_column_bloom_hash_text(kp_text_str(&datum.text))
+                                    : kp_column_bloom_hash_integer(kinds[k] == KP_INT4 ? datum.i32 : datum.i64);
+                bool may = kp_column_bloom_may_hold(bloom, header->bloom_bytes, hash);
+                assert_true(turn || may);
+                found += turn && may;
+            }
+        assert_true(kinds[k] == KP_TEXT || found < 5000 / 8); /* texts do come again */
+        kp_buf_finish(&out);
+        kp_column_builder_finish(&builder);
+        kp_arena_finish(&arena);
+    }
+}
+
 /* ---- the store ---- */
 
 struct shop {
@@ -391,6 +425,7 @@ static void test_budgets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_pack), cmocka_unit_test(test_chunks),
-                                       cmocka_unit_test(test_store), cmocka_unit_test(test_budgets)};
+                                       cmocka_unit_test(test_bloom), cmocka_unit_test(test_store),
+                                       cmocka_unit_test(test_budgets)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
