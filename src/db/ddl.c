@@ -215,7 +215,7 @@ static enum kp_code check_late_name(struct kp_ddl *ddl, const struct kp_relation
 }
 
 /* Whether a decoder can be made of it: a pattern and its groups, names of fields. */
-static enum kp_code check_format(const struct kp_relation *relation, struct kp_error *err)
+enum kp_code kp_ddl_check_format(const struct kp_relation *relation, struct kp_error *err)
 {
     struct kp_decoder *decoder;
     KP_TRY(kp_source_decoder(relation, NULL, 0, NULL, NULL, 0, &decoder, err));
@@ -247,7 +247,7 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
     if (late)
         code = check_late_name(ddl, relation, err);
     if (code == KP_OK && (relation->kind == KP_RELATION_SOURCE || relation->kind == KP_RELATION_TABLE))
-        code = check_format(relation, err);
+        code = kp_ddl_check_format(relation, err);
     if (relation->kind == KP_RELATION_SINK)
         code = kp_sink_check(relation, err);
     if (code == KP_OK)

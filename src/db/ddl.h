@@ -32,6 +32,8 @@ KP_MUST enum kp_code kp_ddl_alter(struct kp_ddl *ddl, const struct kp_statement 
                                   struct kp_error *err);
 /* Whether the engine can run a view's plan: refused here, before anything is written. */
 KP_MUST enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relation, struct kp_error *err);
+/* Whether a decoder can be made of a source's or table's declaration. */
+KP_MUST enum kp_code kp_ddl_check_format(const struct kp_relation *relation, struct kp_error *err);
 /* Takes a relation out of the catalog, the graph and memory. */
 void kp_ddl_remove(struct kp_ddl *ddl, struct kp_relation *relation);
 void kp_ddl_notice(struct kp_ddl *ddl, const char *sqlstate, const char *format, ...)

@@ -85,6 +85,7 @@ void kp_dead_letter_note(void *arg, const struct kp_relation *relation, const st
         *entry = (struct kp_dead_letter_entry){.relation = kp_strdup(relation->name),
                                                .topic = kp_strdup(relation->topic),
                                                .reason = kp_strdup(letter->reason),
+                                               .relation_id = relation->id,
                                                .partition = letter->partition,
                                                .offset = letter->offset,
                                                .position = letter->position};

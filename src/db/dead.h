@@ -6,7 +6,7 @@
 
 struct kp_dead_letter_entry {
     char *relation, *topic, *reason;
-    uint32_t partition;
+    uint32_t relation_id, partition;
     int64_t offset, position;
     char sqlstate[6];
     struct kp_buf key, value; /* the first bytes of the record */

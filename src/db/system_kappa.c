@@ -141,7 +141,7 @@ static enum kp_code fill_sources(struct kp_session *session, struct kp_system_ro
     kp_catalog_read(db->catalog);
     for (size_t i = 0; i < kp_catalog_count(db->catalog); i++) {
         struct kp_relation *relation = kp_catalog_at(db->catalog, i);
-        if (relation->kind != KP_RELATION_SOURCE && relation->kind != KP_RELATION_TABLE)
+        if ((relation->kind != KP_RELATION_SOURCE && relation->kind != KP_RELATION_TABLE) || !is_promoted(db, relation))
             continue;
         const char *format = kp_relation_option(relation, "format");
         kp_system_put_text(rows, relation->name);
@@ -279,9 +279,19 @@ static enum kp_code fill_operators(struct kp_session *session, struct kp_system_
 
 /* ---- dead letters ---- */
 
+struct dead_rows {
+    struct kp_db *db;
+    struct kp_system_rows *rows;
+};
+
+/* What a mended declaration can read is no dead letter any more: those of the source's promoted version count. */
 static void put_dead(void *arg, const struct kp_dead_letter_entry *entry)
 {
-    struct kp_system_rows *rows = arg;
+    struct dead_rows *dead = arg;
+    struct kp_system_rows *rows = dead->rows;
+    const struct kp_relation *now = kp_catalog_find(dead->db->catalog, KP_STR("public"), kp_str(entry->relation));
+    if (now && now->kind == KP_RELATION_SOURCE && now->id != entry->relation_id)
+        return;
     kp_system_put_text(rows, entry->relation);
     kp_system_put_text(rows, entry->topic);
     kp_system_put_int(rows, entry->partition);
@@ -296,7 +306,10 @@ static void put_dead(void *arg, const struct kp_dead_letter_entry *entry)
 static enum kp_code fill_dead_letters(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
     KP_TRY(kp_session_wait_replayed(session, err)); /* the list is found again by the replay after a start */
-    kp_dead_letters_each(session->db->dead, put_dead, rows);
+    struct dead_rows dead = {session->db, rows};
+    kp_catalog_read(session->db->catalog);
+    kp_dead_letters_each(session->db->dead, put_dead, &dead);
+    kp_catalog_unlock(session->db->catalog);
     return KP_OK;
 }
 

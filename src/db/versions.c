@@ -1,5 +1,5 @@
 /*
- * Versions of materialized views: ALTER … AS, PROMOTE, ROLLBACK.
+ * Versions of materialized views and of sources' declarations: ALTER … AS, ALTER SOURCE, PROMOTE, ROLLBACK.
  *
  *   ALTER v AS q    v@2 = q, and for every view that reads v a version 2 of its own, bound over the new ones; all are
  * built beside version 1 by one job and live on in the same group, so both answer at the same position PROMOTE one
@@ -34,8 +34,9 @@ static enum kp_code find_view(struct kp_ddl *ddl, const struct kp_statement *sta
                    ? kp_error_hint(err, "Perhaps you meant \"%s\".", near[0])
                    : KP_NOT_FOUND;
     }
-    if (view->kind != KP_RELATION_VIEW)
-        return kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a materialized view", view->name);
+    enum kp_relation_kind kind = statement->kind == KP_STATEMENT_ALTER_SOURCE ? KP_RELATION_SOURCE : KP_RELATION_VIEW;
+    if (view->kind != kind)
+        return kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a %s", view->name, kp_relation_kind_name(kind));
     *ret_view = view;
     return KP_OK;
 }
@@ -77,6 +78,38 @@ static enum kp_code rebind(struct kp_ddl *ddl, const struct kp_relation *relatio
     return code;
 }
 
+/* A source's new declaration: of the same topic, whose records are read again. */
+static enum kp_code bind_source(struct kp_ddl *ddl, const struct kp_statement *statement,
+                                const struct kp_relation *source, struct kp_relation **ret_relation,
+                                struct kp_error *err)
+{
+    struct kp_relation *fresh;
+    KP_TRY(kp_sql_bind_create(ddl->context, statement, &fresh, err));
+    enum kp_code code = KP_OK;
+    if (!kp_relation_option(fresh, "topic"))
+        fresh->topic = kp_arena_strdup(&fresh->arena, source->topic);
+    else if (strcmp(fresh->topic, source->topic) != 0)
+        code = kp_fail(err, KP_UNSUPPORTED, NULL, "source \"%s\" reads topic \"%s\", and cannot read another one",
+                       source->name, source->topic);
+    if (code == KP_OK)
+        code = kp_ddl_check_format(fresh, err);
+    if (code != KP_OK) {
+        kp_relation_unref(fresh);
+        return code;
+    }
+    *ret_relation = fresh;
+    return KP_OK;
+}
+
+static enum kp_code bind_first(struct kp_ddl *ddl, const struct kp_statement *statement,
+                               const struct kp_relation *relation, struct kp_relation **ret_relation,
+                               struct kp_error *err)
+{
+    if (relation->kind == KP_RELATION_SOURCE)
+        return bind_source(ddl, statement, relation, ret_relation, err);
+    return kp_sql_bind_create(ddl->context, statement, ret_relation, err);
+}
+
 /* Binds the new version of the view and of its dependents. Under the catalog's write lock: names move for a moment. */
 static enum kp_code bind_versions(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_relation *view,
                                   struct kp_relation *const *old, struct kp_relation **fresh, size_t count,
@@ -86,8 +119,8 @@ static enum kp_code bind_versions(struct kp_ddl *ddl, const struct kp_statement 
     enum kp_code code = KP_OK;
     size_t bound = 0;
     for (; code == KP_OK && bound < count; bound++) {
-        code = bound == 0 ? kp_sql_bind_create(ddl->context, statement, &fresh[0], err)
-                          : rebind(ddl, old[bound], &fresh[bound], err);
+        code =
+            bound == 0 ? bind_first(ddl, statement, view, &fresh[0], err) : rebind(ddl, old[bound], &fresh[bound], err);
         if (code != KP_OK)
             break;
         const struct kp_relation *other = kp_ddl_other_version(catalog, old[bound]);
@@ -133,7 +166,7 @@ static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *stat
     struct kp_live **lives = kp_calloc(total, sizeof(struct kp_live *));
     old[0] = view;
     size_t count = 1 + dependents(db->catalog, view, old + 1);
-    size_t other_count = other_versions(db->catalog, old, count, others);
+    size_t other_count = other_versions(db->catalog, old, count, others), live_count = 0;
     kp_catalog_write(db->catalog);
     enum kp_code code = bind_versions(ddl, statement, view, old, fresh, count, err);
     kp_catalog_unlock(db->catalog);
@@ -148,12 +181,15 @@ static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *stat
     for (size_t i = 0; code == KP_OK && i < count; i++) {
         fresh[i]->id = db->next_relation_id++;
         fresh[i]->position = ddl->position;
+        if (fresh[i]->kind == KP_RELATION_SOURCE)
+            continue;
         code = kp_live_create(db, fresh[i], i == 0 ? &ddl->settings : &kp_live_of(old[i])->settings, !ddl->replaying,
-                              &lives[i], err);
+                              &lives[live_count], err);
+        live_count += code == KP_OK;
     }
     kp_catalog_unlock(db->catalog);
-    if (code == KP_OK && !ddl->replaying)
-        code = kp_job_start(db, "alter", lives, count, ret_job, err);
+    if (code == KP_OK && !ddl->replaying && live_count)
+        code = kp_job_start(db, "alter", lives, live_count, ret_job, err);
     kp_free(old);
     kp_free(fresh);
     kp_free(others);
@@ -184,11 +220,14 @@ static enum kp_code promote(struct kp_ddl *ddl, struct kp_relation *view, bool b
     struct kp_db *db = ddl->db;
     struct kp_relation *other = kp_ddl_other_version(db->catalog, view);
     if (!other || (other->version < view->version) != back) {
-        (void)kp_fail(err, KP_NOT_FOUND, "55000", "materialized view \"%s\" has no %s version to %s to", view->name,
-                      back ? "earlier" : "newer", back ? "roll back" : "promote");
+        (void)kp_fail(err, KP_NOT_FOUND, "55000", "%s \"%s\" has no %s version to %s to",
+                      kp_relation_kind_name(view->kind), view->name, back ? "earlier" : "newer",
+                      back ? "roll back" : "promote");
         return kp_error_hint(err,
                              back ? "The version before the last promotion is kept until the next ALTER."
-                                  : "Make one with ALTER MATERIALIZED VIEW %s AS SELECT ...",
+                             : view->kind == KP_RELATION_SOURCE
+                                 ? "Make one with ALTER SOURCE %s (...)."
+                                 : "Make one with ALTER MATERIALIZED VIEW %s AS SELECT ...",
                              view->name);
     }
     size_t total = kp_catalog_count(db->catalog) + 1;
@@ -209,6 +248,8 @@ static enum kp_code promote(struct kp_ddl *ddl, struct kp_relation *view, bool b
     }
     for (size_t i = 0; code == KP_OK && !ddl->replaying && i < count; i++) {
         struct kp_live *live; /* it must be there before names lead to it */
+        if (to[i]->kind == KP_RELATION_SOURCE)
+            continue;
         code = kp_live_pin(db, to[i], ddl->cancel, &live, err);
         if (code == KP_OK)
             kp_live_unpin(db, live);
@@ -229,8 +270,6 @@ static enum kp_code promote(struct kp_ddl *ddl, struct kp_relation *view, bool b
 enum kp_code kp_ddl_alter(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_job **ret_job,
                           struct kp_error *err)
 {
-    if (statement->kind == KP_STATEMENT_ALTER_SOURCE)
-        return kp_fail(err, KP_UNSUPPORTED, NULL, "ALTER SOURCE is not supported");
     if (statement->kind == KP_STATEMENT_REFRESH) {
         (void)kp_fail(err, KP_UNSUPPORTED, NULL, "REFRESH MATERIALIZED VIEW is not supported");
         return kp_error_hint(
