@@ -733,6 +733,8 @@ static void planted(void **state)
         [KP_PLANT_RECYCLE_EARLY] = "recycled before the readers were gone",
         [KP_PLANT_RECYCLE_FIRST] = "recycled before it was recorded",
         [KP_PLANT_EXTENT_UNSYNCED] = "extents not synced",
+        [KP_PLANT_CRC_UNCHECKED] = "entries believed without their checksum",
+        [KP_PLANT_OFFSETS_REUSED] = "offsets given twice",
     };
     for (int plant = KP_PLANT_NONE + 1; plant < KP_PLANT_COUNT; plant++) {
         kp_log_planted = (enum kp_log_plant)plant;

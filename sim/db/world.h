@@ -124,6 +124,7 @@ struct world_options {
     uint64_t seed;
     uint32_t operations, crashes_min; /* at least so many of each */
     uint32_t episodes;                /* with a share of the operations each; more if faults cut them short */
+    bool quiet;                       /* what is broken is not printed */
     bool reference;                   /* a short history without faults but for the one below */
     uint64_t fault_at;                /* 0, or the disk call that fails */
     enum kp_sim_cut cut;

@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "log/internal.h"
+#include "log/plant.h"
 #include "log/recover.h"
 #include "log/state.h"
 
@@ -79,6 +80,8 @@ static enum kp_code recover(struct kp_log *log, struct kp_error *err)
         struct kp_topic *topic = kp_topics_get(&log->topics, id);
         for (uint32_t i = 0; topic && i < topic->partition_count; i++)
             topic->partitions[i].next_offset = topic->partitions[i].end_offset;
+        if (kp_log_planted == KP_PLANT_OFFSETS_REUSED && topic && topic->partitions[0].end_offset > 0)
+            topic->partitions[0].next_offset = --topic->partitions[0].end_offset;
     }
     log->next_position = log->journal.end.position;
     log->log_time_us = log->journal.end.log_time_us;

@@ -18,6 +18,8 @@ enum kp_log_plant {
     KP_PLANT_RECYCLE_EARLY,    /* sealed files are recycled while readers are still in them */
     KP_PLANT_RECYCLE_FIRST,    /* sealed files are recycled before the record that says so is durable */
     KP_PLANT_EXTENT_UNSYNCED,  /* extents are believed to be durable when they are written */
+    KP_PLANT_CRC_UNCHECKED,    /* a block is believed without looking at its entries' checksum */
+    KP_PLANT_OFFSETS_REUSED,   /* after a restart a partition's last offset is given again */
     KP_PLANT_COUNT
 };
 
