@@ -306,7 +306,10 @@ void world_run(const struct world_options *options, struct world_result *ret_res
         .dir = WORLD_DIR,
         .workers = 1 + (uint32_t)below(world, 3),
         .step_records_max = below(world, 2) ? 0 : 1 + below(world, 20),
-        .journal_file_bytes = 96 << 10,
+        .journal_file_bytes = 48 << 10,
+        .log_tail_bytes = below(world, 2) ? 0 : 1, /* 1: readers go to the disk */
+        .seal_bytes = below(world, 2) ? 0 : 64 << 10,
+        .extent_own_bytes = 16 << 10,
         .notice = note_complaint,
         .arg = world,
     };

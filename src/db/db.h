@@ -18,13 +18,14 @@ struct kp_db;
 struct kp_db_options {
     struct kp_os *os; /* NULL: the real one */
     const char *dir;
-    uint32_t workers;            /* threads inside a step; 0: processors */
-    uint32_t parts;              /* 0: chosen */
-    int64_t memory_bytes;        /* budget of all state; 0: unlimited, counted */
-    uint64_t step_bytes_max;     /* record bytes of one step in replay; 0: 32 MiB */
-    uint64_t log_tail_bytes;     /* the log's newest blocks in memory; 0: 64 MiB */
-    uint64_t step_records_max;   /* 0: no limit: for tests of the law */
-    uint64_t journal_file_bytes; /* 0: the log's own choice */
+    uint32_t workers;          /* threads inside a step; 0: processors */
+    uint32_t parts;            /* 0: chosen */
+    int64_t memory_bytes;      /* budget of all state; 0: unlimited, counted */
+    uint64_t step_bytes_max;   /* record bytes of one step in replay; 0: 32 MiB */
+    uint64_t log_tail_bytes;   /* the log's newest blocks in memory; 0: 64 MiB */
+    uint64_t step_records_max; /* 0: no limit: for tests of the law */
+    /* Of the log; 0: its own choice. */
+    uint64_t journal_file_bytes, seal_bytes, extent_own_bytes;
     uint64_t columns_pool_bytes; /* of history columns in memory; 0: 256 MiB */
     uint64_t columns_disk_bytes; /* of history columns on disk; 0: 64 GiB */
     uint32_t columns_chunk_rows; /* 0: 65,536; less for tests */
