@@ -174,6 +174,8 @@ static inline bool naive_match(struct naive *naive, const struct kp_plan *plan, 
     for (uint32_t k = 0; k < plan->join.key_count; k++) {
         struct kp_datum a = naive_eval(naive, plan->join.left_keys[k], left, left_cols);
         struct kp_datum b = naive_eval(naive, plan->join.right_keys[k], right, right_cols);
+        if (plan->join.key_nulls && plan->join.key_nulls[k] && a.null && b.null)
+            continue;
         if (a.null || b.null)
             return false;
         if (a.type.id == KP_INT4 && b.type.id == KP_INT8)

@@ -277,7 +277,9 @@ static inline struct kp_plan *plan_join(struct planner *planner, struct kp_plan 
     plan->join.key_count = random_below(planner->random, 8) ? 1 + random_below(planner->random, 2) : 0;
     plan->join.left_keys = kp_arena_calloc(planner->arena, 2 * sizeof(struct kp_expr *));
     plan->join.right_keys = kp_arena_calloc(planner->arena, 2 * sizeof(struct kp_expr *));
+    plan->join.key_nulls = kp_arena_calloc(planner->arena, 2 * sizeof(bool));
     for (uint32_t k = 0; k < plan->join.key_count; k++) {
+        plan->join.key_nulls[k] = random_below(planner->random, 4) == 0;
         enum kp_type_id type = types[random_below(planner->random, 4)];
         enum kp_type_id other = type == KP_INT4 && random_below(planner->random, 2) ? KP_INT8 : type;
         plan->join.left_keys[k] =

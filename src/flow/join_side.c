@@ -93,6 +93,13 @@ static bool keys_equal(const struct kp_join_rows *rows, uint32_t id, const struc
     const char *row = kp_table_row(&rows->table, id);
     for (uint32_t k = 0; k < side->key_count; k++) {
         const struct kp_row_col *col = &side->layout.cols[side->key_columns[k]];
+        if (side->key_nulls[k]) {
+            bool null = kp_row_is_null(&side->layout, row, side->key_columns[k]);
+            if (null != kp_vec_is_null(keys[k], i))
+                return false;
+            if (null)
+                continue;
+        }
         const char *a = row + col->offset,
                    *b = (const char *)keys[k]->data + (keys[k]->constant ? 0 : (size_t)i) * col->width;
         if (col->kind == KP_ROW_FIXED) {
@@ -101,7 +108,7 @@ static bool keys_equal(const struct kp_join_rows *rows, uint32_t id, const struc
         } else if (!kp_value_equal(col->type.id, a, b))
             return false;
     }
-    return true; /* keys are never NULL here */
+    return true;
 }
 
 static uint32_t find_head(const struct kp_join_rows *rows, const struct kp_vec *const *keys, uint64_t hash, uint32_t i)

@@ -16,6 +16,7 @@
 struct kp_join_side {
     struct kp_row_layout layout; /* of all columns: the input's, then keys that are not among them */
     uint32_t key_count, *key_columns;
+    bool *key_nulls; /* keys of which NULL equals NULL */
     bool growing, counts_matches;
     uint32_t payload_bytes;
 };

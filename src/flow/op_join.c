@@ -12,9 +12,9 @@
  * changes, the row is shown f(after) − f(before) times its weight; these terms telescope, so the order of changes in a
  * step does not matter.
  *
- * Invariants: 1. rows with a NULL key match nothing and are never stored; 2. `matches` of a stored row is right
- * whenever no piece is in work; 3. in a bounded step only the right side is stored, and its unmatched rows are shown at
- * the end, so that nothing is ever taken back.
+ * Invariants: 1. rows with a NULL key (but for keys of key_nulls) match nothing and are never stored; 2. `matches` of a
+ * stored row is right whenever no piece is in work; 3. in a bounded step only the right side is stored, and its
+ * unmatched rows are shown at the end, so that nothing is ever taken back.
  */
 #include <stdio.h>
 
@@ -124,7 +124,7 @@ static enum kp_code split_null_keys(struct op_join *op, struct kp_lane *lane, in
     uint32_t rows = (*batch)->rows, n = 0, null_count = 0;
     bool any = false;
     for (uint32_t k = 0; k < op->key_count; k++)
-        any |= (*batch)->vecs[input->side.key_columns[k]].valid != NULL;
+        any |= !input->side.key_nulls[k] && (*batch)->vecs[input->side.key_columns[k]].valid != NULL;
     if (!any)
         return KP_OK;
     uint32_t *index = kp_arena_alloc(&lane->arena, rows * sizeof *index),
@@ -132,7 +132,7 @@ static enum kp_code split_null_keys(struct op_join *op, struct kp_lane *lane, in
     for (uint32_t i = 0; i < rows; i++) {
         bool null = false;
         for (uint32_t k = 0; k < op->key_count; k++)
-            null |= kp_vec_is_null(&(*batch)->vecs[input->side.key_columns[k]], i);
+            null |= !input->side.key_nulls[k] && kp_vec_is_null(&(*batch)->vecs[input->side.key_columns[k]], i);
         if (null)
             nulls[null_count++] = i;
         else
@@ -413,7 +413,8 @@ static void join_stats(const struct kp_node *node, struct kp_node_stats *stats)
 static bool same_keys(const struct join_input *a, const struct join_input *b, uint32_t key_count)
 {
     if (a->extra_count != b->extra_count ||
-        memcmp(a->side.key_columns, b->side.key_columns, key_count * sizeof(uint32_t)) != 0)
+        memcmp(a->side.key_columns, b->side.key_columns, key_count * sizeof(uint32_t)) != 0 ||
+        memcmp(a->side.key_nulls, b->side.key_nulls, key_count * sizeof(bool)) != 0)
         return false;
     for (uint32_t x = 0; x < a->extra_count; x++)
         if (!kp_expr_equal(a->extra[x], b->extra[x]))
@@ -472,6 +473,9 @@ static enum kp_code define_input(struct op_join *op, int s, const struct kp_plan
     input->col_count = node->col_count;
     input->side.key_count = keys;
     input->side.key_columns = kp_arena_calloc(arena, (keys + 1) * sizeof(uint32_t));
+    input->side.key_nulls = kp_arena_calloc(arena, (keys + 1) * sizeof(bool));
+    if (keys && plan->join.key_nulls)
+        memcpy(input->side.key_nulls, plan->join.key_nulls, keys * sizeof(bool));
     input->extra = kp_arena_calloc(arena, (keys + 1) * sizeof(struct kp_expr *));
     struct kp_type *types = kp_arena_alloc(arena, (node->col_count + keys + 1) * sizeof *types);
     memcpy(types, node->types, node->col_count * sizeof *types);

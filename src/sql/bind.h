@@ -5,8 +5,8 @@
  *   expr_bind.c, expr_call.c  expressions                                        scope.c   names to columns
  *   select.c  one SELECT     setop.c  UNION and its like     from.c  FROM     group.c  GROUP BY
  *   over.c  OVER, DISTINCT ON     order.c  ORDER BY, LIMIT
- *   sublink.c  IN, EXISTS, scalars     push.c  joins and where predicates go     prune.c  columns nobody reads
- *   write.c, create.c  the other statements
+ *   sublink.c  IN, EXISTS, scalars: pull.c, unnest.c, single.c, outer.c     push.c  joins and where predicates go
+ * prune.c  columns nobody reads write.c, create.c  the other statements
  */
 #ifndef KP_SQL_BIND_H
 #define KP_SQL_BIND_H
@@ -17,10 +17,25 @@
 
 /* Columns of an expression being bound that are not columns of the input: replaced before the plan is done. */
 enum {
-    KP_OVER_BASE = 1 << 30, /* + index: the value of a window function of this SELECT */
-    KP_AGG_BASE = 1 << 29,  /* + index: the value of an aggregate of this SELECT */
-    KP_OUTER_BASE = 1 << 28 /* + index: a column of the query around this one */
+    KP_OVER_BASE = 1 << 30,  /* + index: the value of a window function of this SELECT */
+    KP_AGG_BASE = 1 << 29,   /* + index: the value of an aggregate of this SELECT */
+    KP_OUTER_BASE = 1 << 28, /* + (level - 1) * KP_OUTER_LEVEL + index: a column of a query around this one (outer.c) */
+    KP_SUB_BASE = 1 << 27,   /* + index: the value of a subquery of this SELECT */
+    KP_OUTER_LEVEL = 1 << 20
 };
+static inline bool kp_is_outer(uint32_t column)
+{
+    return column >= KP_OUTER_BASE && column < KP_AGG_BASE;
+}
+/* 1: the query around, 2: the one around that … */
+static inline uint32_t kp_outer_level(uint32_t column)
+{
+    return (column - KP_OUTER_BASE) / KP_OUTER_LEVEL + 1;
+}
+static inline uint32_t kp_outer_column(uint32_t column)
+{
+    return (column - KP_OUTER_BASE) % KP_OUTER_LEVEL;
+}
 
 struct scope_column {
     const char *relation; /* the alias it can be qualified with; NULL: none */
@@ -36,8 +51,23 @@ struct scope_column {
 struct scope {
     struct scope_column *cols;
     uint32_t count, cap;
-    const struct scope *outer;  /* columns from there become KP_OUTER_BASE */
-    const struct scope *beyond; /* exists, but may not be used here: for the message */
+    const struct scope *outer; /* of the query around: columns from there become KP_OUTER_BASE */
+};
+
+/* A subquery in an expression, until the plan that it is joined to is there (sublink.c). */
+struct sub {
+    enum sub_kind { SUB_EXISTS, SUB_SCALAR, SUB_ANY, SUB_ALL } kind;
+    struct kp_plan *plan;   /* level 1 of its outer columns is the query that it stands in */
+    struct kp_expr **tests; /* x and (x, y) of x IN (…), x < ANY (…): over that query */
+    uint32_t test_count;
+    const char *operator_name; /* of ANY and ALL */
+    struct kp_type type;
+    int32_t location;
+    struct kp_expr *value; /* over the plan that it has been joined to; NULL: not yet */
+};
+struct sub_list {
+    struct sub *items;
+    uint32_t count, cap;
 };
 
 struct agg_list {
@@ -62,16 +92,17 @@ struct over_list {
 /* What may stand in the expression being bound. */
 struct expr_place {
     const struct scope *scope;
-    const char *clause;        /* "WHERE", as in PostgreSQL's messages */
-    struct agg_list *aggs;     /* NULL: aggregates are refused */
-    struct over_list *overs;   /* NULL: window functions are refused */
-    struct query_joins *joins; /* where scalar subqueries may hang a join; NULL: they are refused */
+    const char *clause;      /* "WHERE", as in PostgreSQL's messages */
+    struct agg_list *aggs;   /* NULL: aggregates are refused */
+    struct over_list *overs; /* NULL: window functions are refused */
+    struct sub_list *subs;   /* NULL: subqueries are refused */
 };
 
 struct cte {
     const PgQuery__CommonTableExpr *def;
-    const struct cte *next; /* visible behind it */
-    bool busy;              /* being bound: a reference would be recursive */
+    const struct cte *next;     /* visible behind it */
+    const struct scope *around; /* where it is defined */
+    bool busy;                  /* being bound: a reference would be recursive */
 };
 
 struct binder {
@@ -90,6 +121,7 @@ struct binder {
     bool now_allowed;                  /* of the expression being bound: a condition of a view's WHERE or HAVING */
     struct use_list *uses;             /* where objects that it uses are noted; NULL: nobody asks */
     const struct scope *inline_params; /* $n is the n-th column there: a function's body */
+    uint32_t domain_nodes;             /* of plans copied so far to make domains (unnest.c) */
     bool keep_unknown;                 /* its literals may stay unknown: the caller gives them their type */
 };
 
@@ -155,6 +187,10 @@ KP_MUST enum kp_code kp_bind_indirection(struct binder *binder, const struct exp
 /* Session functions: KP_NOT_FOUND without an error if it is none. */
 enum kp_code kp_bind_session_function(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
                                       int32_t location, struct kp_expr **ret_expr);
+/* (a, b) op (c, d). */
+KP_MUST enum kp_code kp_bind_rows_compare(struct binder *binder, const char *name, struct kp_expr **left,
+                                          struct kp_expr **right, uint32_t count, int32_t location,
+                                          struct kp_expr **ret_expr);
 /* The name PostgreSQL gives an output column. */
 const char *kp_bind_output_name(const PgQuery__Node *node);
 
@@ -185,6 +221,8 @@ struct kp_plan *kp_bind_node(struct binder *binder, enum kp_plan_kind kind, int3
 /* PROJECT of these expressions; names NULL: the input's for columns. */
 struct kp_plan *kp_bind_project(struct binder *binder, struct kp_plan *input, struct kp_expr **exprs,
                                 const char *const *names, uint32_t count);
+/* PROJECT of the first `count` columns; the plan itself if it has no others. */
+struct kp_plan *kp_bind_first_columns(struct binder *binder, struct kp_plan *plan, uint32_t count);
 struct kp_plan *kp_bind_filter(struct binder *binder, struct kp_plan *input, struct kp_expr *predicate);
 struct kp_plan *kp_bind_distinct(struct binder *binder, struct kp_plan *input);
 struct kp_plan *kp_bind_scan(struct binder *binder, struct kp_relation *relation, int32_t location);
@@ -208,6 +246,8 @@ struct kp_plan *kp_push_all(struct binder *binder, struct kp_plan *plan, const s
 /* A join of two plans without conditions yet; its columns are left's then right's. */
 struct kp_plan *kp_bind_join(struct binder *binder, enum kp_join_kind kind, struct kp_plan *left,
                              struct kp_plan *right);
+/* Adds a key that matches NULL with NULL. */
+void kp_join_same(struct binder *binder, struct kp_plan *join, struct kp_expr *left, struct kp_expr *right);
 /* Adds a condition of the join itself: a key, a filter of one side, or part of the residual. */
 void kp_join_condition(struct binder *binder, struct kp_plan *join, struct kp_expr *condition);
 /* column = map[column]; of a copy. */
@@ -220,17 +260,22 @@ struct query_joins {
     struct kp_plan **items; /* to be joined, in the order written; columns numbered through */
     uint32_t item_count, item_cap;
     uint32_t col_count;
+    uint32_t base; /* the scope's number of the first column: not 0 on the right side of an outer join */
     struct conjuncts conditions;
-    struct anti_join *antis; /* NOT EXISTS, applied last; newest first */
-    bool never;              /* reads a system table that has no rows, whatever happens */
+    struct sub_list subs;  /* subqueries in conditions */
+    struct conjuncts late; /* conditions that read them, applied last */
+    bool never;            /* reads a system table that has no rows, whatever happens */
 };
 KP_MUST enum kp_code kp_bind_from(struct binder *binder, PgQuery__Node *const *items, size_t count,
                                   struct query_joins *joins, struct scope *scope);
 void kp_joins_add(struct binder *binder, struct query_joins *joins, struct kp_plan *item);
 /* Makes the items one, conditions so far applied; columns keep their numbers. */
 void kp_joins_collapse(struct binder *binder, struct query_joins *joins);
-/* One plan of all items, its columns in the order written, all conditions applied. */
-struct kp_plan *kp_joins_finish(struct binder *binder, struct query_joins *joins);
+/* A condition; parts of it that read subqueries wait for the end. */
+void kp_joins_condition(struct binder *binder, struct query_joins *joins, struct kp_expr *condition);
+/* One plan of all items, its columns in the order written (behind them what subqueries gave), all conditions applied.
+ */
+KP_MUST enum kp_code kp_joins_finish(struct binder *binder, struct query_joins *joins, struct kp_plan **ret_plan);
 /* ---- asof.c ---- */
 /* True if the word ASOF stood before the JOIN whose right item this is. */
 bool kp_bind_is_asof(const struct binder *binder, const PgQuery__Node *right);
@@ -272,6 +317,7 @@ struct targets {
 void kp_targets_add(struct binder *binder, struct targets *targets, struct target target);
 struct grouping {
     struct kp_expr **groups;
+    struct kp_expr **written; /* the same as the targets have them: before subqueries got their values; NULL: groups */
     uint32_t count;
     const struct agg_list *aggs;
     const struct scope *scope;
@@ -310,23 +356,93 @@ struct kp_plan *kp_bind_overs(struct binder *binder, struct over_list *list, con
 /* The first row, in order, of those that are equal in these columns. */
 KP_MUST enum kp_code kp_bind_distinct_on(struct binder *binder, const uint32_t *columns, uint32_t count,
                                          const struct order *order, uint32_t visible, struct kp_plan **plan);
-/* WHERE: subqueries that are conjuncts become joins, the rest conditions of `joins`. */
+/* WHERE as conditions of the joins. */
 KP_MUST enum kp_code kp_bind_where(struct binder *binder, const struct expr_place *place, const PgQuery__Node *where,
                                    struct query_joins *joins);
-/* Takes away the rows that have a partner in an anti join. */
-struct kp_plan *kp_apply_antis(struct binder *binder, struct query_joins *joins, struct kp_plan *plan);
-/* A scalar subquery in an expression: joined to place->joins, its value. */
-KP_MUST enum kp_code kp_bind_scalar_sublink(struct binder *binder, const struct expr_place *place,
-                                            const PgQuery__SubLink *link, struct kp_expr **ret_expr);
+
+/* ---- sublink.c: subqueries in expressions ---- */
+/* A column of KP_SUB_BASE in place->subs. */
+KP_MUST enum kp_code kp_bind_sublink(struct binder *binder, const struct expr_place *place,
+                                     const PgQuery__SubLink *link, struct kp_expr **ret_expr);
+bool kp_expr_reads_subs(const struct kp_expr *expr);
+/* Joins the subqueries that the expressions read to the plan, whose columns stay the first ones, and puts their values
+ * into the expressions. */
+KP_MUST enum kp_code kp_subs_apply(struct binder *binder, struct sub_list *subs, struct kp_expr **const *exprs,
+                                   uint32_t count, struct kp_plan **plan);
+/* The rows of the plan for which the conditions are true; its columns stay the first ones. */
+KP_MUST enum kp_code kp_subs_filter(struct binder *binder, struct sub_list *subs, const struct conjuncts *conditions,
+                                    struct kp_plan **plan);
+
+/* What kp_pull took out as conditions of the join with the rows around; tests: what KP_TEST_BASE stands for. */
+void kp_join_pulled(struct binder *binder, struct kp_expr *const *tests, struct kp_plan *join,
+                    const struct conjuncts *conds);
+
+/* ---- outer.c: columns of the queries around ---- */
+/* Calls visit for each expression of the node itself; it may put another into the slot. */
+void kp_plan_each_expr(struct kp_plan *plan, void (*visit)(struct kp_expr **slot, void *arg), void *arg);
+bool kp_expr_reads_level(const struct kp_expr *expr, uint32_t level);
+/* The node itself, or it and all below. */
+bool kp_node_reads_level(const struct kp_plan *plan, uint32_t level);
+bool kp_plan_reads_level(const struct kp_plan *plan, uint32_t level);
+/* Where in the text a column of level 1 is read, -1 if nowhere. */
+int32_t kp_plan_outer_location(const struct kp_plan *plan);
+/* Some column that is not of a query around. */
+bool kp_expr_reads_own(const struct kp_expr *expr);
+void kp_expr_mark_own(const struct kp_expr *expr, bool *columns);
+/* Replaces in all expressions of the tree, in place. */
+void kp_plan_replace(struct binder *binder, struct kp_plan *plan,
+                     struct kp_expr *(*replace)(const struct kp_expr *expr, struct kp_arena *arena, void *arg),
+                     void *arg);
+/* Levels above `from` change by `by`: the plan is used deeper, or further out. */
+void kp_plan_shift_levels(struct binder *binder, struct kp_plan *plan, uint32_t from, int by);
+
+/* ---- pull.c ---- */
+/*
+ * The plan without what reads level 1: those conditions, over outer columns and the columns of the new plan, whose
+ * first ones are the old one's. equalities: only ones that a value of the outer row equals. False: it cannot be done.
+ */
+bool kp_pull(struct binder *binder, const struct kp_plan *plan, bool equalities, struct kp_plan **ret_plan,
+             struct conjuncts *ret_conditions);
+/* outer = own, either way round, neither side both; own cannot fail. */
+bool kp_correlated_equality(const struct kp_expr *expr, struct kp_expr **ret_outer, struct kp_expr **ret_own);
+/* A TOPN as a filter over row numbers, a limit for each value of the partition columns. */
+struct kp_plan *kp_topn_by_partition(struct binder *binder, const struct kp_plan *topn, struct kp_plan *input,
+                                     uint32_t shift, const uint32_t *partitions, uint32_t partition_count);
+
+/* ---- unnest.c ---- */
+/* The different values that the rows of a plan give to the outer columns that another one reads. */
+struct domain {
+    struct kp_plan *plan;                  /* distinct; copied at each use */
+    struct kp_expr **values;               /* its columns, over the rows' plan */
+    uint32_t width, ref_count, *refs, *at; /* outer column refs[i] is the domain's column at[i] */
+};
+enum { KP_TEST_BASE = 1 << 19 }; /* + index: an outer column that is not the plan's, but one of `tests` */
+KP_MUST enum kp_code kp_domain_make(struct binder *binder, const struct kp_plan *rows, struct kp_expr *const *tests,
+                                    const struct kp_plan *reader, struct domain *ret_domain);
+/* For each row of the domain what the plan yields for it: the domain's columns, then the plan's. */
+KP_MUST enum kp_code kp_unnest(struct binder *binder, const struct domain *domain, struct kp_plan *plan,
+                               struct kp_plan **ret_plan);
+/* A join of rows with an unnested plan (the domain's columns its first). */
+struct kp_plan *kp_domain_join(struct binder *binder, enum kp_join_kind kind, struct kp_plan *rows,
+                               const struct domain *domain, struct kp_plan *unnested);
+/* The aggregate's value over no rows. */
+struct kp_expr *kp_agg_of_nothing(struct binder *binder, const struct kp_plan_agg *agg);
+
+/* The join of rows with a plan that reads them as level 1, on conditions over the columns of both (NULL: none). */
+KP_MUST enum kp_code kp_bind_lateral(struct binder *binder, enum kp_join_kind kind, struct kp_plan *rows,
+                                     struct kp_plan *plan, const struct conjuncts *on, struct kp_plan **ret_plan);
+
+/* ---- single.c ---- */
+/* The column below a cast that keeps different values different: varchar to text, integer to bigint. */
+const struct kp_expr *kp_below_cast(const struct kp_expr *expr);
+/* At most one row for each value of the columns that are fixed (col_count flags; NULL: none). */
+bool kp_plan_is_single(struct binder *binder, const struct kp_plan *plan, const bool *fixed);
 
 bool kp_bind_is_star(const PgQuery__Node *node);
 KP_MUST enum kp_code kp_bind_star(struct binder *binder, const PgQuery__ColumnRef *ref, const struct scope *scope,
                                   struct targets *targets);
 
-/* ---- lookup.c ---- */
-/* A scalar subquery of FROM and WHERE only that finds one row at most; *ret_done false if it is none. */
-KP_MUST enum kp_code kp_bind_lookup(struct binder *binder, const struct expr_place *place,
-                                    const PgQuery__SelectStmt *select, bool *ret_done, struct kp_expr **ret_expr);
+/* ---- never.c ---- */
 /* A SELECT whose FROM never has rows; *ret_done false if it has one all the same (an aggregate). */
 KP_MUST enum kp_code kp_bind_never(struct binder *binder, const struct expr_place *place,
                                    const PgQuery__SelectStmt *select, bool *ret_done, struct targets *ret_targets,

@@ -304,13 +304,18 @@ static enum kp_code in_list(struct binder *binder, struct kp_expr *left, PgQuery
     return KP_OK;
 }
 
+static enum kp_code bind_row_in(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
+                                bool negated, struct kp_expr **ret_expr);
+
 static enum kp_code bind_in(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
                             struct kp_expr **ret_expr)
 {
     struct kp_expr *left;
-    KP_TRY(kp_bind_expr(binder, place, node->lexpr, &left));
     const PgQuery__List *list = node->rexpr->list;
     bool negated = strcmp(node->name[0]->string->sval, "<>") == 0;
+    if (node->lexpr->node_case == PG_QUERY__NODE__NODE_ROW_EXPR)
+        return bind_row_in(binder, place, node, negated, ret_expr);
+    KP_TRY(kp_bind_expr(binder, place, node->lexpr, &left));
     return in_list(binder, left, list->items, list->n_items, place, negated, node->location, ret_expr);
 }
 
@@ -411,28 +416,82 @@ static enum kp_code bind_between(struct binder *binder, const struct expr_place 
     return KP_OK;
 }
 
-/* (a, b) = (c, d) and (a, b) <> (c, d), column by column. */
-static enum kp_code bind_row_compare(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
-                                     const char *name, struct kp_expr **ret_expr)
+/*
+ * (a, b) < (c, d) is CASE WHEN a = c THEN b < d ELSE a < c END: the first pair that is not equal, or NULL, decides.
+ * = is all pairs', <> any pair's.
+ */
+enum kp_code kp_bind_rows_compare(struct binder *binder, const char *name, struct kp_expr **left,
+                                  struct kp_expr **right, uint32_t count, int32_t location, struct kp_expr **ret_expr)
 {
-    const PgQuery__RowExpr *left = node->lexpr->row_expr, *right = node->rexpr->row_expr;
-    bool equal = strcmp(name, "=") == 0;
-    if (left->n_args != right->n_args || left->n_args == 0)
-        return kp_bind_fail(binder, node->location, KP_INVALID, "42601",
-                            "unequal number of entries in row expressions");
-    if (!equal && strcmp(name, "<>") != 0)
-        return kp_bind_fail(binder, node->location, KP_UNSUPPORTED, NULL, "rows can only be compared with = and <>");
-    struct kp_expr *all = NULL;
-    for (size_t i = 0; i < left->n_args; i++) {
-        struct kp_expr *a, *b, *one;
-        KP_TRY(kp_bind_expr(binder, place, left->args[i], &a));
-        KP_TRY(kp_bind_expr(binder, place, right->args[i], &b));
-        KP_TRY(kp_bind_operator(binder, name, a, b, node->location, &one));
-        if (all)
-            KP_TRY(and_or(binder, equal ? KP_EXPR_AND : KP_EXPR_OR, all, one, node->location, &one));
-        all = one;
+    bool equal = strcmp(name, "=") == 0, unequal = strcmp(name, "<>") == 0 || strcmp(name, "!=") == 0;
+    bool less = name[0] == '<' && !unequal, greater = name[0] == '>',
+         ordered = name[1] == 0 || strcmp(name + 1, "=") == 0;
+    if (count > 1 && !equal && !unequal && !((less || greater) && ordered)) {
+        kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL,
+                     "could not determine interpretation of row comparison operator %s", name);
+        return kp_error_hint(binder->err, "Row comparison operators must be associated with btree operator families.");
+    }
+    struct kp_expr *all;
+    KP_TRY(kp_bind_operator(binder, name, left[count - 1], right[count - 1], location, &all));
+    KP_TRY(kp_bind_to_bool(binder, all, "row comparison operator", &all));
+    for (uint32_t i = count - 1; i-- > 0;) {
+        struct kp_expr *one, *same;
+        KP_TRY(kp_bind_operator(binder, less ? "<" : greater ? ">" : name, left[i], right[i], location, &one));
+        if (equal || unequal) {
+            KP_TRY(and_or(binder, equal ? KP_EXPR_AND : KP_EXPR_OR, one, all, location, &all));
+            continue;
+        }
+        KP_TRY(kp_bind_operator(binder, "=", left[i], right[i], location, &same));
+        struct kp_expr *choice = kp_bind_new(binder, KP_EXPR_CASE, KP_TYPE(KP_BOOL), location, 3);
+        choice->args[0] = same;
+        choice->args[1] = all;
+        choice->args[2] = one;
+        kp_expr_settle(choice);
+        all = choice;
     }
     *ret_expr = all;
+    return KP_OK;
+}
+
+static enum kp_code bind_row(struct binder *binder, const struct expr_place *place, const PgQuery__RowExpr *row,
+                             struct kp_expr ***ret_exprs)
+{
+    *ret_exprs = kp_arena_calloc(binder->arena, (row->n_args + 1) * sizeof **ret_exprs);
+    return bind_many(binder, place, row->args, row->n_args, *ret_exprs);
+}
+
+static enum kp_code bind_row_compare(struct binder *binder, const struct expr_place *place, const PgQuery__Node *left,
+                                     const PgQuery__Node *right, const char *name, int32_t location,
+                                     struct kp_expr **ret_expr)
+{
+    struct kp_expr **lefts, **rights;
+    uint32_t count = (uint32_t)left->row_expr->n_args;
+    if (count != right->row_expr->n_args)
+        return kp_bind_fail(binder, location, KP_INVALID, "42601", "unequal number of entries in row expressions");
+    if (count == 0)
+        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "cannot compare rows of zero length");
+    KP_TRY(bind_row(binder, place, left->row_expr, &lefts));
+    KP_TRY(bind_row(binder, place, right->row_expr, &rights));
+    return kp_bind_rows_compare(binder, name, lefts, rights, count, location, ret_expr);
+}
+
+/* (a, b) IN ((c, d), …): the comparisons' OR. */
+static enum kp_code bind_row_in(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
+                                bool negated, struct kp_expr **ret_expr)
+{
+    const PgQuery__List *list = node->rexpr->list;
+    struct kp_expr *any = NULL;
+    for (size_t i = 0; i < list->n_items; i++) {
+        struct kp_expr *one;
+        if (list->items[i]->node_case != PG_QUERY__NODE__NODE_ROW_EXPR)
+            return kp_bind_fail(binder, kp_tree_location(list->items[i]), KP_INVALID, "42883",
+                                "a row can only be compared with a row");
+        KP_TRY(bind_row_compare(binder, place, node->lexpr, list->items[i], "=", node->location, &one));
+        if (any)
+            KP_TRY(and_or(binder, KP_EXPR_OR, any, one, node->location, &one));
+        any = one;
+    }
+    *ret_expr = negated ? wrap(binder, KP_EXPR_NOT, any, node->location) : any;
     return KP_OK;
 }
 
@@ -442,7 +501,7 @@ static enum kp_code bind_operation(struct binder *binder, const struct expr_plac
     const char *name = node->name[node->n_name - 1]->string->sval;
     if (node->lexpr && node->lexpr->node_case == PG_QUERY__NODE__NODE_ROW_EXPR &&
         node->rexpr->node_case == PG_QUERY__NODE__NODE_ROW_EXPR)
-        return bind_row_compare(binder, place, node, name, ret_expr);
+        return bind_row_compare(binder, place, node->lexpr, node->rexpr, name, node->location, ret_expr);
     struct kp_expr *left, *right;
     KP_TRY(both_sides(binder, place, node, &left, &right));
     return kp_bind_operator(binder, name, left, right, node->location, ret_expr);
@@ -545,7 +604,7 @@ static enum kp_code bind_node(struct binder *binder, const struct expr_place *pl
     case PG_QUERY__NODE__NODE_COLLATE_CLAUSE:
         return kp_bind_expr(binder, place, node->collate_clause->arg, ret_expr); /* every collation is C */
     case PG_QUERY__NODE__NODE_SUB_LINK:
-        return kp_bind_scalar_sublink(binder, place, node->sub_link, ret_expr);
+        return kp_bind_sublink(binder, place, node->sub_link, ret_expr);
     case PG_QUERY__NODE__NODE_A_ARRAY_EXPR:
         return kp_bind_array(binder, place, node->a_array_expr, KP_TYPE(KP_TYPE_NONE), ret_expr);
     case PG_QUERY__NODE__NODE_A_INDIRECTION:

@@ -78,7 +78,7 @@ struct reach {
 static bool note_reach(const struct kp_expr *expr, void *arg)
 {
     struct reach *reach = arg;
-    if (expr->kind == KP_EXPR_COLUMN) {
+    if (expr->kind == KP_EXPR_COLUMN && !kp_is_outer(expr->column)) {
         uint32_t item = item_of(reach->joiner, expr->column);
         reach->touches_candidate |= item == reach->candidate;
         reach->ok &= item == reach->candidate || reach->joiner->used[item];
@@ -190,10 +190,59 @@ void kp_joins_collapse(struct binder *binder, struct query_joins *joins)
     joins->conditions = (struct conjuncts){0};
 }
 
-struct kp_plan *kp_joins_finish(struct binder *binder, struct query_joins *joins)
+enum kp_code kp_joins_finish(struct binder *binder, struct query_joins *joins, struct kp_plan **ret_plan)
 {
-    struct kp_plan *plan = finish_inner(binder, joins);
-    return joins->antis ? kp_apply_antis(binder, joins, plan) : plan;
+    *ret_plan = finish_inner(binder, joins);
+    return kp_subs_filter(binder, &joins->subs, &joins->late, ret_plan);
+}
+
+/* ---- conditions ---- */
+
+struct shift {
+    uint32_t base;
+};
+
+static struct kp_expr *from_base(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
+{
+    const struct shift *shift = arg;
+    if (expr->kind != KP_EXPR_COLUMN || expr->column >= KP_SUB_BASE)
+        return NULL;
+    struct kp_expr *copy = kp_arena_alloc(arena, sizeof *copy);
+    *copy = *expr;
+    copy->column -= shift->base;
+    return copy;
+}
+
+void kp_joins_condition(struct binder *binder, struct query_joins *joins, struct kp_expr *condition)
+{
+    struct conjuncts all = {0};
+    struct shift shift = {joins->base};
+    if (joins->base)
+        condition = kp_expr_copy(condition, binder->arena, from_base, &shift);
+    kp_conjuncts_add(binder, &all, condition);
+    for (uint32_t i = 0; i < all.count; i++)
+        kp_conjuncts_add(binder, kp_expr_reads_subs(all.exprs[i]) ? &joins->late : &joins->conditions, all.exprs[i]);
+}
+
+enum kp_code kp_bind_where(struct binder *binder, const struct expr_place *place, const PgQuery__Node *where,
+                           struct query_joins *joins)
+{
+    if (where->node_case == PG_QUERY__NODE__NODE_BOOL_EXPR &&
+        where->bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR) {
+        for (size_t i = 0; i < where->bool_expr->n_args; i++)
+            KP_TRY(kp_bind_where(binder, place, where->bool_expr->args[i], joins));
+        return KP_OK;
+    }
+    struct kp_expr *expr;
+    bool now_allowed = binder->now_allowed;
+    binder->now_allowed = true;
+    enum kp_code code = kp_bind_expr(binder, place, where, &expr);
+    binder->now_allowed = now_allowed;
+    KP_TRY(code);
+    KP_TRY(kp_bind_to_bool(binder, expr, "WHERE", &expr));
+    KP_TRY(kp_bind_check_now(binder, expr));
+    kp_joins_condition(binder, joins, expr);
+    return KP_OK;
 }
 
 /* ---- items ---- */
@@ -219,14 +268,52 @@ static enum kp_code check_alias(struct binder *binder, const struct scope *scope
     return KP_OK;
 }
 
+/*
+ * A LATERAL item: its level 1 is the FROM list that it stands in. Columns of that list behind joins->base are the ones
+ * of the items before it in `joins`; those before base belong to the left side of the outer join around, and become
+ * level 1 of what is returned.
+ */
+static struct kp_expr *part_lateral(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
+{
+    const struct query_joins *joins = arg;
+    if (expr->kind != KP_EXPR_COLUMN || !kp_is_outer(expr->column))
+        return NULL;
+    bool mine = kp_outer_level(expr->column) == 1 && kp_outer_column(expr->column) >= joins->base;
+    struct kp_expr *copy = kp_arena_alloc(arena, sizeof *copy);
+    *copy = *expr;
+    copy->column = mine ? expr->column - joins->base : expr->column + KP_OUTER_LEVEL;
+    return copy;
+}
+
+static enum kp_code add_lateral(struct binder *binder, struct kp_plan *plan, struct query_joins *joins)
+{
+    if (joins->base)
+        kp_plan_replace(binder, plan, part_lateral, joins);
+    if (!kp_plan_reads_level(plan, 1)) {
+        kp_plan_shift_levels(binder, plan, 1, -1);
+        kp_joins_add(binder, joins, plan);
+        return KP_OK;
+    }
+    kp_joins_collapse(binder, joins);
+    struct kp_plan *join;
+    KP_TRY(kp_bind_lateral(binder, KP_JOIN_INNER, joins->items[0], plan, NULL, &join));
+    joins->items[0] = join;
+    joins->col_count = join->col_count;
+    return KP_OK;
+}
+
+/* lateral: the plan's level 1 is this FROM list. */
 static enum kp_code add_item(struct binder *binder, struct kp_plan *plan, const char *name, const PgQuery__Alias *alias,
-                             int32_t location, struct query_joins *joins, struct scope *scope)
+                             int32_t location, bool lateral, struct query_joins *joins, struct scope *scope)
 {
     const char *known_as = alias ? alias->aliasname : name;
     KP_TRY(check_alias(binder, scope, known_as, location));
     KP_TRY(rename_columns(binder, plan, alias, location));
-    kp_scope_add_plan(binder, scope, known_as, plan, joins->col_count);
-    kp_joins_add(binder, joins, plan);
+    kp_scope_add_plan(binder, scope, known_as, plan, joins->base + joins->col_count);
+    if (lateral)
+        KP_TRY(add_lateral(binder, plan, joins));
+    else
+        kp_joins_add(binder, joins, plan);
     joins->never |= kp_plan_is_never(plan) || (plan->kind == KP_PLAN_SCAN && plan->scan.relation->never_rows);
     if (joins->col_count > KP_COLUMNS_MAX)
         return kp_bind_fail(binder, location, KP_LIMIT, "54011", "joins can have at most %d columns", KP_COLUMNS_MAX);
@@ -243,12 +330,20 @@ static enum kp_code bind_cte(struct binder *binder, struct cte *cte, int32_t loc
     if (cte->def->ctequery->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
         return kp_bind_fail(binder, cte->def->location, KP_UNSUPPORTED, NULL,
                             "WITH holds queries only: INSERT, UPDATE and DELETE are not supported there");
+    const struct scope *around = binder->around;
+    int deeper = 0;
+    for (const struct scope *scope = around; scope && scope != cte->around; scope = scope->outer)
+        deeper++;
     binder->ctes = cte->next;
+    binder->around = cte->around;
     cte->busy = true;
     enum kp_code code = kp_bind_select(binder, cte->def->ctequery->select_stmt, false, ret_plan, &count);
     cte->busy = false;
     binder->ctes = ctes;
+    binder->around = around;
     KP_TRY(code);
+    if (deeper && cte->around)
+        kp_plan_shift_levels(binder, *ret_plan, 0, deeper);
     const struct kp_plan *plan = *ret_plan;
     if (cte->def->n_aliascolnames > plan->col_count)
         return kp_bind_fail(binder, cte->def->location, KP_INVALID, "42P10",
@@ -268,7 +363,7 @@ static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVa
             if (strcmp(cte->def->ctename, range->relname) != 0)
                 continue;
             KP_TRY(bind_cte(binder, (struct cte *)cte, range->location, &plan));
-            return add_item(binder, plan, range->relname, range->alias, range->location, joins, scope);
+            return add_item(binder, plan, range->relname, range->alias, range->location, false, joins, scope);
         }
     }
     struct kp_relation *relation;
@@ -284,7 +379,7 @@ static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVa
         plan = kp_plan_copy(relation->plan->plan, binder->arena);
     else
         plan = kp_bind_scan(binder, relation, range->location);
-    return add_item(binder, plan, range->relname, range->alias, range->location, joins, scope);
+    return add_item(binder, plan, range->relname, range->alias, range->location, false, joins, scope);
 }
 
 static enum kp_code bind_subselect(struct binder *binder, const PgQuery__RangeSubselect *sub, struct query_joins *joins,
@@ -293,17 +388,18 @@ static enum kp_code bind_subselect(struct binder *binder, const PgQuery__RangeSu
     struct kp_plan *plan;
     uint32_t count;
     const PgQuery__SelectStmt *select = sub->subquery->select_stmt;
-    if (sub->lateral)
-        return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "LATERAL subqueries are not supported");
     if (!sub->alias) {
         kp_bind_fail(binder, select->n_target_list ? select->target_list[0]->res_target->location : -1, KP_INVALID,
                      "42601", "subquery in FROM must have an alias");
         return kp_error_hint(binder->err, "For example, FROM (SELECT ...) [AS] foo.");
     }
     const struct scope *around = binder->around;
-    KP_TRY(kp_bind_select(binder, select, false, &plan, &count));
+    if (sub->lateral)
+        binder->around = scope;
+    enum kp_code code = kp_bind_select(binder, select, false, &plan, &count);
     binder->around = around;
-    return add_item(binder, plan, NULL, sub->alias, -1, joins, scope);
+    KP_TRY(code);
+    return add_item(binder, plan, NULL, sub->alias, -1, sub->lateral, joins, scope);
 }
 
 /*
@@ -320,11 +416,9 @@ static enum kp_code bind_set_of_null(struct binder *binder, const PgQuery__FuncC
                 {"generate_subscripts", {"generate_subscripts"}},
                 {"pg_options_to_table", {"option_name", "option_value"}},
                 {"aclexplode", {"grantor", "grantee", "privilege_type", "is_grantable"}}};
-    struct scope inside = *scope;
-    struct expr_place place = {.scope = &inside, .clause = "FROM"};
+    const struct expr_place place = {.scope = scope, .clause = "FROM"};
     bool null = false;
     *ret_plan = NULL;
-    inside.outer = binder->around;
     for (size_t s = 0; s < KP_COUNT(sets); s++) {
         if (strcmp(sets[s].name, name) != 0)
             continue;
@@ -358,25 +452,25 @@ static enum kp_code bind_table_function(struct binder *binder, const PgQuery__Ra
     if (strcmp(name, "diff") == 0 && schema && strcmp(schema, "kappa") == 0) {
         struct kp_plan *diff;
         KP_TRY(kp_bind_diff(binder, first->func_call, &diff));
-        return add_item(binder, diff, name, range->alias, first->func_call->location, joins, scope);
+        return add_item(binder, diff, name, range->alias, first->func_call->location, false, joins, scope);
     }
     if (strcmp(name, "late") == 0 && !schema) {
         struct kp_plan *late;
         KP_TRY(kp_bind_late(binder, first->func_call, &alias, &late));
-        return add_item(binder, late, alias, range->alias, first->func_call->location, joins, scope);
+        return add_item(binder, late, alias, range->alias, first->func_call->location, false, joins, scope);
     }
     if (!kp_bind_is_window(name)) {
         struct kp_plan *never;
         KP_TRY(bind_set_of_null(binder, first->func_call, name, range->alias, scope, &never));
         if (never)
-            return add_item(binder, never, name, range->alias, first->func_call->location, joins, scope);
+            return add_item(binder, never, name, range->alias, first->func_call->location, false, joins, scope);
         kp_bind_fail(binder, first->func_call->location, KP_UNSUPPORTED, NULL, "table function %s() is not supported",
                      name);
         return kp_error_hint(binder->err, "There are tumble, hop, cumulate, session, late and kappa.diff.");
     }
     struct kp_plan *plan;
     KP_TRY(kp_bind_window(binder, first->func_call, &alias, &plan));
-    return add_item(binder, plan, alias, range->alias, first->func_call->location, joins, scope);
+    return add_item(binder, plan, alias, range->alias, first->func_call->location, false, joins, scope);
 }
 
 static enum kp_code bind_item(struct binder *binder, const PgQuery__Node *node, struct query_joins *joins,
@@ -453,9 +547,9 @@ static enum kp_code bind_using(struct binder *binder, struct sides *sides, const
     return KP_OK;
 }
 
-/* ON, USING or NATURAL over the scope of both sides. */
+/* ON, USING or NATURAL over the scope of both sides; subqueries of ON go to subs. */
 static enum kp_code bind_join_quals(struct binder *binder, const PgQuery__JoinExpr *join, struct sides *sides,
-                                    struct conjuncts *conditions)
+                                    struct sub_list *subs, struct conjuncts *conditions)
 {
     if (join->is_natural) {
         for (uint32_t i = sides->from; i < sides->left_cols; i++) {
@@ -470,8 +564,8 @@ static enum kp_code bind_join_quals(struct binder *binder, const PgQuery__JoinEx
     if (join->quals) {
         struct scope own = {.cols = sides->scope->cols + sides->from,
                             .count = sides->scope->count - sides->from,
-                            .beyond = sides->scope->beyond};
-        struct expr_place place = {.scope = &own, .clause = "JOIN conditions"};
+                            .outer = binder->around};
+        struct expr_place place = {.scope = &own, .clause = "JOIN conditions", .subs = subs};
         struct kp_expr *quals;
         KP_TRY(kp_bind_expr(binder, &place, join->quals, &quals));
         KP_TRY(kp_bind_to_bool(binder, quals, "JOIN/ON", &quals));
@@ -495,21 +589,25 @@ static enum kp_code bind_inner(struct binder *binder, const PgQuery__JoinExpr *j
     KP_TRY(bind_item(binder, join->larg, joins, scope));
     struct sides sides = {scope, scope->count, from, NULL};
     KP_TRY(bind_item(binder, join->rarg, joins, scope));
-    KP_TRY(bind_join_quals(binder, join, &sides, &joins->conditions));
+    struct conjuncts conditions = {0};
+    KP_TRY(bind_join_quals(binder, join, &sides, &joins->subs, &conditions));
+    for (uint32_t i = 0; i < conditions.count; i++)
+        kp_joins_condition(binder, joins, conditions.exprs[i]);
     alias_join(join, scope, from);
     return KP_OK;
 }
 
+/* base: the number of the side's first column in the join. */
 static enum kp_code bind_side(struct binder *binder, const PgQuery__Node *node, struct scope *scope, uint32_t base,
                               bool *ret_never, struct kp_plan **ret_plan)
 {
-    struct query_joins joins = {0};
-    uint32_t from = scope->count;
+    struct query_joins joins = {.base = base};
+    uint32_t count;
     KP_TRY(bind_item(binder, node, &joins, scope));
-    *ret_plan = kp_joins_finish(binder, &joins);
+    count = joins.col_count;
+    KP_TRY(kp_joins_finish(binder, &joins, ret_plan));
     *ret_never = joins.never;
-    for (uint32_t i = from; i < scope->count; i++)
-        scope->cols[i].index += base;
+    *ret_plan = kp_bind_first_columns(binder, *ret_plan, count); /* without what subqueries of ON gave */
     return KP_OK;
 }
 
@@ -536,49 +634,141 @@ static struct kp_plan *add_merged(struct binder *binder, struct kp_plan *join, c
     return plan;
 }
 
-static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *join, struct query_joins *joins,
-                               struct scope *scope)
-{
-    enum kp_join_kind kind = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL ? KP_JOIN_FULL : KP_JOIN_LEFT;
-    struct scope own = {.beyond = scope->beyond};
+struct outer_join {
+    enum kp_join_kind kind;
+    bool swap; /* RIGHT: a LEFT JOIN with its sides exchanged */
     struct kp_plan *left, *right;
-    bool left_never, right_never;
-    KP_TRY(bind_side(binder, join->larg, &own, 0, &left_never, &left));
-    struct sides sides = {&own, own.count, 0, NULL};
-    KP_TRY(bind_side(binder, join->rarg, &own, left->col_count, &right_never, &right));
-    struct conjuncts conditions = {0};
-    KP_TRY(bind_join_quals(binder, join, &sides, &conditions));
-    bool swap = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT; /* a LEFT JOIN with its sides exchanged */
-    bool asof = kp_bind_is_asof(binder, join->rarg);
-    joins->never |= (swap ? right_never : left_never) && (kind != KP_JOIN_FULL || right_never);
+    struct conjuncts conditions;
+    struct sub_list subs;
+};
+
+/* Subqueries of ON are joined to the right side. lateral: its level 1 is the left side, so theirs are one more. */
+static enum kp_code subs_of_on(struct binder *binder, struct outer_join *outer, bool lateral)
+{
+    uint32_t left = outer->left->col_count, right = outer->right->col_count, min, max;
+    for (uint32_t i = 0; i < outer->subs.count; i++) {
+        struct sub *sub = &outer->subs.items[i];
+        bool tests = false;
+        for (uint32_t t = 0; t < sub->test_count; t++)
+            tests |= kp_expr_column_range(sub->tests[t], &min, &max) && min < left;
+        if (tests || kp_plan_reads_level(sub->plan, 1))
+            return kp_bind_fail(binder, sub->location, KP_UNSUPPORTED, NULL,
+                                "a subquery in ON of an outer join cannot use columns of the join's sides");
+        if (lateral)
+            kp_plan_shift_levels(binder, sub->plan, 1, 1);
+    }
+    struct kp_expr ***slots = kp_arena_alloc(binder->arena, (outer->conditions.count + 1) * sizeof *slots);
+    uint32_t *map = kp_arena_calloc(binder->arena, (left + right + 1) * sizeof *map), count = 0;
+    for (uint32_t i = 0; i < right; i++)
+        map[left + i] = i;
+    for (uint32_t i = 0; i < outer->subs.count; i++)
+        for (uint32_t t = 0; t < outer->subs.items[i].test_count; t++)
+            outer->subs.items[i].tests[t] = kp_expr_remap(binder, outer->subs.items[i].tests[t], map);
+    for (uint32_t i = 0; i < outer->subs.count; i++) {
+        struct sub *sub = &outer->subs.items[i];
+        struct kp_expr *value = kp_bind_column(binder, KP_SUB_BASE + i, sub->type, sub->location);
+        slots[0] = &value;
+        KP_TRY(kp_subs_apply(binder, &outer->subs, slots, 1, &outer->right));
+    }
+    uint32_t *up = kp_arena_calloc(binder->arena, (outer->right->col_count + 1) * sizeof *up);
+    for (uint32_t i = 0; i < outer->right->col_count; i++)
+        up[i] = left + i;
+    for (uint32_t i = 0; i < outer->subs.count; i++)
+        outer->subs.items[i].value = kp_expr_remap(binder, outer->subs.items[i].value, up);
+    for (uint32_t i = 0; i < outer->conditions.count; i++)
+        slots[count++] = &outer->conditions.exprs[i];
+    return kp_subs_apply(binder, &outer->subs, slots, count, &outer->right); /* they all have their values */
+}
+
+/* The join of both sides, left's columns first. */
+static struct kp_plan *plan_outer(struct binder *binder, const struct outer_join *outer)
+{
+    struct kp_plan *left = outer->left, *right = outer->right, *plan;
+    bool swap = outer->swap;
     uint32_t left_cols = left->col_count, count = left_cols + right->col_count;
-    struct kp_plan *plan;
-    if (asof)
-        KP_TRY(kp_bind_asof(binder, join->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT, left, right, &conditions, &plan));
-    else
-        plan = swap ? kp_bind_join(binder, kind, right, left) : kp_bind_join(binder, kind, left, right);
+    plan = swap ? kp_bind_join(binder, outer->kind, right, left) : kp_bind_join(binder, outer->kind, left, right);
     uint32_t *map = kp_arena_alloc(binder->arena, (count + 1) * sizeof *map);
     for (uint32_t i = 0; i < count; i++)
         map[i] = !swap ? i : i < left_cols ? right->col_count + i : i - left_cols;
-    for (uint32_t i = 0; !asof && i < conditions.count; i++)
-        kp_join_condition(binder, plan, kp_expr_remap(binder, conditions.exprs[i], map));
-    if (swap) {
-        struct kp_expr **exprs = kp_arena_alloc(binder->arena, count * sizeof *exprs);
-        for (uint32_t i = 0; i < count; i++)
-            exprs[i] = kp_bind_column(binder, map[i], plan->cols[map[i]].type, -1);
-        plan = kp_bind_project(binder, plan, exprs, NULL, count);
+    for (uint32_t i = 0; i < outer->conditions.count; i++)
+        kp_join_condition(binder, plan, kp_expr_remap(binder, outer->conditions.exprs[i], map));
+    if (!swap)
+        return plan;
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, count * sizeof *exprs);
+    for (uint32_t i = 0; i < count; i++)
+        exprs[i] = kp_bind_column(binder, map[i], plan->cols[map[i]].type, -1);
+    return kp_bind_project(binder, plan, exprs, NULL, count);
+}
+
+/* The sides, whose level 1 is the scope of the join's own columns (left) and behind it the list around. */
+static enum kp_code bind_sides(struct binder *binder, const PgQuery__JoinExpr *join, struct query_joins *joins,
+                               struct scope *own, struct outer_join *outer, struct sides *sides)
+{
+    const struct scope *around = binder->around;
+    const struct scope hidden = {.outer = around}, more_hidden = {.outer = &hidden};
+    bool left_never, right_never = false;
+    binder->around = &hidden;
+    enum kp_code code = bind_side(binder, join->larg, own, 0, &left_never, &outer->left);
+    sides->left_cols = own->count;
+    binder->around = &more_hidden;
+    if (code == KP_OK)
+        code = bind_side(binder, join->rarg, own, outer->left->col_count, &right_never, &outer->right);
+    binder->around = &hidden;
+    if (code == KP_OK)
+        code = bind_join_quals(binder, join, sides, &outer->subs, &outer->conditions);
+    binder->around = around;
+    if (code == KP_OK)
+        joins->never |= (outer->swap ? right_never : left_never) && (outer->kind != KP_JOIN_FULL || right_never);
+    return code;
+}
+
+static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *join, struct query_joins *joins,
+                               struct scope *scope)
+{
+    bool full = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL;
+    struct scope *own = kp_arena_calloc(binder->arena, sizeof *own);
+    struct outer_join outer = {.kind = full ? KP_JOIN_FULL : KP_JOIN_LEFT,
+                               .swap = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT};
+    struct sides sides = {own, 0, 0, NULL};
+    struct kp_plan *plan;
+    own->outer = scope;
+    KP_TRY(bind_sides(binder, join, joins, own, &outer, &sides));
+    uint32_t left_cols = outer.left->col_count, right_cols = outer.right->col_count;
+    bool lateral = kp_plan_reads_level(outer.right, 1);
+    if (lateral && (outer.swap || full)) {
+        kp_bind_fail(binder, kp_plan_outer_location(outer.right), KP_INVALID, "42P10",
+                     "invalid reference to FROM-clause entry in a LATERAL item");
+        return kp_error_detail(binder->err, "The combining JOIN type must be INNER or LEFT for a LATERAL reference.");
+    }
+    if (!lateral)
+        kp_plan_shift_levels(binder, outer.right, 1, -1);
+    bool asof = kp_bind_is_asof(binder, join->rarg);
+    if (asof && (lateral || outer.subs.count))
+        return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL,
+                            "ASOF JOIN takes neither LATERAL items nor subqueries in ON");
+    if (outer.subs.count)
+        KP_TRY(subs_of_on(binder, &outer, lateral));
+    if (asof) {
+        bool keeps = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT;
+        KP_TRY(kp_bind_asof(binder, keeps, outer.left, outer.right, &outer.conditions, &plan));
+    } else if (lateral) {
+        KP_TRY(kp_bind_lateral(binder, KP_JOIN_LEFT, outer.left, outer.right, &outer.conditions, &plan));
+    } else {
+        uint32_t extra = outer.right->col_count - right_cols;
+        plan = plan_outer(binder, &outer);
+        if (extra)
+            plan = kp_bind_first_columns(binder, plan, left_cols + right_cols);
     }
     if (sides.merged)
-        plan = add_merged(binder, plan, sides.merged, &own);
-    alias_join(join, &own, 0);
-    for (uint32_t i = 0; i < own.count; i++) {
-        struct scope_column column = own.cols[i];
+        plan = add_merged(binder, plan, sides.merged, own);
+    alias_join(join, own, 0);
+    for (uint32_t i = 0; i < own->count; i++) {
+        struct scope_column column = own->cols[i];
         column.not_null = plan->cols[column.index].not_null;
-        column.index += joins->col_count;
+        column.index += joins->base + joins->col_count;
         kp_scope_add(binder, scope, column);
     }
-    kp_joins_add(binder, joins, plan);
-    return KP_OK;
+    return add_lateral(binder, plan, joins);
 }
 
 static enum kp_code bind_item(struct binder *binder, const PgQuery__Node *node, struct query_joins *joins,

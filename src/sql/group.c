@@ -18,7 +18,7 @@ static enum kp_code position_group(struct binder *binder, const PgQuery__AConst 
 
 static bool has_aggregate(const struct kp_expr *expr, void *arg)
 {
-    return !(expr->kind == KP_EXPR_COLUMN && expr->column >= KP_AGG_BASE);
+    return !(expr->kind == KP_EXPR_COLUMN && expr->column >= KP_AGG_BASE && expr->column < KP_OVER_BASE);
 }
 
 /* A bare name: the input's column first, else an output column's name. */
@@ -87,11 +87,14 @@ static struct kp_expr *rewrite(const struct kp_expr *expr, struct kp_arena *aren
     struct above *above = arg;
     const struct grouping *grouping = above->grouping;
     for (uint32_t g = 0; g < grouping->count; g++)
-        if (kp_expr_equal(grouping->groups[g], expr))
+        if (kp_expr_equal(grouping->groups[g], expr) ||
+            (grouping->written && kp_expr_equal(grouping->written[g], expr)))
             return kp_bind_column(above->binder, g, expr->type, expr->location);
     if (expr->kind != KP_EXPR_COLUMN)
         return NULL;
     if (expr->column >= KP_OVER_BASE) /* its own expressions are rewritten apart */
+        return NULL;
+    if (expr->column >= KP_SUB_BASE && expr->column < KP_AGG_BASE) /* of a query around, or of a subquery */
         return NULL;
     if (expr->column >= KP_AGG_BASE)
         return kp_bind_column(above->binder, grouping->count + expr->column - KP_AGG_BASE, expr->type, expr->location);

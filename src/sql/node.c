@@ -50,12 +50,21 @@ struct kp_plan *kp_bind_project(struct binder *binder, struct kp_plan *input, st
     plan->inputs[0] = input;
     plan->project.exprs = exprs;
     for (uint32_t i = 0; i < count; i++) {
-        const char *name = names                              ? names[i]
-                           : exprs[i]->kind == KP_EXPR_COLUMN ? input->cols[exprs[i]->column].name
-                                                              : "?column?";
+        bool passes = exprs[i]->kind == KP_EXPR_COLUMN && exprs[i]->column < input->col_count;
+        const char *name = names ? names[i] : passes ? input->cols[exprs[i]->column].name : "?column?";
         plan->cols[i] = (struct kp_column){name, exprs[i]->type, never_null(exprs[i], input)};
     }
     return plan;
+}
+
+struct kp_plan *kp_bind_first_columns(struct binder *binder, struct kp_plan *plan, uint32_t count)
+{
+    if (plan->col_count == count)
+        return plan;
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
+    for (uint32_t i = 0; i < count; i++)
+        exprs[i] = kp_bind_column(binder, i, plan->cols[i].type, -1);
+    return kp_bind_project(binder, plan, exprs, NULL, count);
 }
 
 struct kp_plan *kp_bind_filter(struct binder *binder, struct kp_plan *input, struct kp_expr *predicate)

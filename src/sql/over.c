@@ -309,7 +309,7 @@ struct columns {
 
 static uint32_t column_of(struct binder *binder, struct columns *columns, struct kp_expr *expr)
 {
-    if (expr->kind == KP_EXPR_COLUMN)
+    if (expr->kind == KP_EXPR_COLUMN && expr->column < KP_SUB_BASE)
         return expr->column;
     for (uint32_t i = 0; i < columns->count; i++)
         if (kp_expr_equal(columns->added[i], expr))
@@ -475,7 +475,61 @@ struct kp_plan *kp_bind_overs(struct binder *binder, struct over_list *list, con
     return plan;
 }
 
-/* ---- DISTINCT ON ---- */
+/* ---- top-N by partition, DISTINCT ON ---- */
+
+static struct kp_expr *int8_of(struct binder *binder, int64_t value)
+{
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(KP_INT8), -1, 0);
+    expr->datum.type = KP_TYPE(KP_INT8);
+    expr->datum.i64 = value;
+    return expr;
+}
+
+/* One function of bigint behind the input's columns. */
+static void number_rows(struct kp_plan *over, struct kp_plan *input, enum kp_over_kind kind)
+{
+    over->over.call_count = 1;
+    over->over.calls[0].kind = kind;
+    over->over.calls[0].type = KP_TYPE(KP_INT8);
+    finish_node(over, input);
+    over->cols[input->col_count] = (struct kp_column){rules[kind].name, KP_TYPE(KP_INT8), true};
+}
+
+struct kp_plan *kp_topn_by_partition(struct binder *binder, const struct kp_plan *topn, struct kp_plan *input,
+                                     uint32_t shift, const uint32_t *partitions, uint32_t partition_count)
+{
+    struct kp_plan *over = over_node(binder, input, 1, partition_count, topn->topn.key_count + topn->col_count);
+    if (partition_count)
+        memcpy(over->over.partitions, partitions, partition_count * sizeof *partitions);
+    for (uint32_t k = 0; k < topn->topn.key_count; k++) {
+        over->over.keys[k] = topn->topn.keys[k];
+        over->over.keys[k].column += shift;
+    }
+    over->over.order_count = over->over.key_count = topn->topn.key_count;
+    uint32_t *ties = kp_arena_alloc(binder->arena, (topn->col_count + 1) * sizeof *ties);
+    for (uint32_t i = 0; i < topn->col_count; i++)
+        ties[i] = i + shift;
+    add_ties(over, ties, topn->col_count);
+    number_rows(over, input, KP_OVER_ROW_NUMBER);
+    struct kp_expr *number = kp_bind_column(binder, input->col_count, KP_TYPE(KP_INT8), -1), *keep;
+    struct kp_plan *plan = over;
+    enum kp_code code = KP_OK;
+    if (topn->topn.limit) {
+        struct kp_expr *from_offset = number;
+        if (topn->topn.offset)
+            code = kp_bind_operator(binder, "-", number, topn->topn.offset, -1, &from_offset);
+        KP_ASSERT(code == KP_OK); /* bigint has these */
+        code = kp_bind_operator(binder, "<=", from_offset, topn->topn.limit, -1, &keep);
+        KP_ASSERT(code == KP_OK);
+        plan = kp_bind_filter(binder, plan, keep);
+    }
+    if (topn->topn.offset) {
+        code = kp_bind_operator(binder, ">", number, topn->topn.offset, -1, &keep);
+        KP_ASSERT(code == KP_OK);
+        plan = kp_bind_filter(binder, plan, keep);
+    }
+    return plan;
+}
 
 enum kp_code kp_bind_distinct_on(struct binder *binder, const uint32_t *columns, uint32_t count,
                                  const struct order *order, uint32_t visible, struct kp_plan **plan)
@@ -489,17 +543,10 @@ enum kp_code kp_bind_distinct_on(struct binder *binder, const uint32_t *columns,
     for (uint32_t i = 0; i < visible; i++)
         ties[i] = i;
     add_ties(over, ties, visible);
-    over->over.call_count = 1;
-    over->over.calls[0].kind = KP_OVER_ROW_NUMBER;
-    over->over.calls[0].type = KP_TYPE(KP_INT8);
-    finish_node(over, input);
-    over->cols[input->col_count] = (struct kp_column){"row_number", KP_TYPE(KP_INT8), true};
-    struct kp_expr *one = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(KP_INT8), -1, 0), *first;
-    one->datum.type = KP_TYPE(KP_INT8);
-    one->datum.i64 = 1;
-    kp_expr_settle(one);
-    KP_TRY(
-        kp_bind_operator(binder, "=", kp_bind_column(binder, input->col_count, KP_TYPE(KP_INT8), -1), one, -1, &first));
+    number_rows(over, input, KP_OVER_ROW_NUMBER);
+    struct kp_expr *first;
+    KP_TRY(kp_bind_operator(binder, "=", kp_bind_column(binder, input->col_count, KP_TYPE(KP_INT8), -1),
+                            int8_of(binder, 1), -1, &first));
     struct kp_plan *filter = kp_bind_filter(binder, over, first);
     struct kp_expr **exprs = kp_arena_alloc(binder->arena, (input->col_count + 1) * sizeof *exprs);
     for (uint32_t i = 0; i < input->col_count; i++)

@@ -76,6 +76,8 @@ static struct kp_plan *copy_node(const struct kp_plan *plan, struct kp_arena *ar
         copy->join.right_keys = copy_exprs(plan->join.right_keys, plan->join.key_count, arena, replace, arg);
         copy->join.key_equals =
             copy_array(plan->join.key_equals, plan->join.key_count * sizeof(struct kp_func *), arena);
+        if (plan->join.key_nulls)
+            copy->join.key_nulls = copy_array(plan->join.key_nulls, plan->join.key_count * sizeof(bool), arena);
         copy->join.residual = kp_expr_copy(plan->join.residual, arena, replace, arg);
         break;
     case KP_PLAN_TOPN:
@@ -283,6 +285,14 @@ static bool asof_equal(const struct kp_plan *a, const struct kp_plan *b)
     return same;
 }
 
+static bool same_nulls(const struct kp_plan *a, const struct kp_plan *b)
+{
+    for (uint32_t i = 0; i < a->join.key_count; i++)
+        if ((a->join.key_nulls && a->join.key_nulls[i]) != (b->join.key_nulls && b->join.key_nulls[i]))
+            return false;
+    return true;
+}
+
 static bool node_equal(const struct kp_plan *a, const struct kp_plan *b)
 {
     switch (a->kind) {
@@ -301,7 +311,7 @@ static bool node_equal(const struct kp_plan *a, const struct kp_plan *b)
     case KP_PLAN_AGGREGATE:
         return aggregate_equal(a, b);
     case KP_PLAN_JOIN:
-        return a->join.kind == b->join.kind && a->join.key_count == b->join.key_count &&
+        return a->join.kind == b->join.kind && a->join.key_count == b->join.key_count && same_nulls(a, b) &&
                exprs_equal(a->join.left_keys, b->join.left_keys, a->join.key_count) &&
                exprs_equal(a->join.right_keys, b->join.right_keys, a->join.key_count) &&
                kp_expr_equal(a->join.residual, b->join.residual);

@@ -133,9 +133,11 @@ struct kp_plan {
         } aggregate;
         struct {
             enum kp_join_kind kind;
-            uint32_t key_count;                       /* equal keys; 0: cross join with the residual */
-            struct kp_expr **left_keys, **right_keys; /* over the one side's columns each; NULL never matches */
+            uint32_t key_count; /* equal keys; 0: cross join with the residual */
+            struct kp_expr **left_keys,
+                **right_keys; /* over the one side's columns each; NULL matches only where key_nulls says so */
             const struct kp_func **key_equals;
+            bool *key_nulls;          /* keys of which NULL matches NULL; NULL: none */
             struct kp_expr *residual; /* over left's then right's columns, or NULL */
         } join;
         struct {

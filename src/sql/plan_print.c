@@ -148,7 +148,7 @@ static void print_join(const struct kp_plan *plan, struct kp_buf *out)
     for (uint32_t i = 0; i < plan->join.key_count; i++) {
         kp_buf_append_text(out, i ? ", " : ": ");
         kp_expr_print(plan->join.left_keys[i], plan->inputs[0]->cols, out);
-        kp_buf_append_text(out, " = ");
+        kp_buf_append_text(out, plan->join.key_nulls && plan->join.key_nulls[i] ? " is " : " = ");
         kp_expr_print(plan->join.right_keys[i], plan->inputs[1]->cols, out);
     }
     if (plan->join.residual)

@@ -31,7 +31,7 @@ void kp_conjuncts_add(struct binder *binder, struct conjuncts *list, struct kp_e
 static struct kp_expr *remap_node(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
 {
     const uint32_t *map = arg;
-    if (expr->kind != KP_EXPR_COLUMN || expr->column >= KP_OUTER_BASE)
+    if (expr->kind != KP_EXPR_COLUMN || expr->column >= KP_SUB_BASE)
         return NULL;
     struct kp_expr *copy = kp_arena_alloc(arena, sizeof *copy);
     *copy = *expr;
@@ -52,7 +52,7 @@ struct range {
 static bool note_column(const struct kp_expr *expr, void *arg)
 {
     struct range *range = arg;
-    if (expr->kind == KP_EXPR_COLUMN) {
+    if (expr->kind == KP_EXPR_COLUMN && !kp_is_outer(expr->column)) {
         range->min = range->any ? KP_MIN(range->min, expr->column) : expr->column;
         range->max = range->any ? KP_MAX(range->max, expr->column) : expr->column;
         range->any = true;
@@ -113,8 +113,9 @@ static bool is_equality(const struct kp_expr *expr)
            strcmp(expr->func->name, "=") == 0;
 }
 
-static void add_key(struct binder *binder, struct kp_plan *join, const struct kp_expr *condition, struct kp_expr *left,
-                    struct kp_expr *right)
+/* right: over the right side's columns */
+static void add_key(struct binder *binder, struct kp_plan *join, const struct kp_func *equal, struct kp_expr *left,
+                    struct kp_expr *right, bool nulls)
 {
     uint32_t count = join->join.key_count;
     struct kp_expr **left_keys = kp_arena_alloc(binder->arena, (count + 1) * sizeof *left_keys);
@@ -126,12 +127,24 @@ static void add_key(struct binder *binder, struct kp_plan *join, const struct kp
         memcpy(equals, join->join.key_equals, count * sizeof *equals);
     }
     left_keys[count] = left;
-    right_keys[count] = shift_down(binder, right, join->inputs[0]->col_count, join->inputs[1]->col_count);
-    equals[count] = condition->func;
+    right_keys[count] = right;
+    equals[count] = equal;
+    if (nulls || join->join.key_nulls) {
+        bool *key_nulls = kp_arena_calloc(binder->arena, (count + 1) * sizeof *key_nulls);
+        if (count && join->join.key_nulls)
+            memcpy(key_nulls, join->join.key_nulls, count * sizeof *key_nulls);
+        key_nulls[count] = nulls;
+        join->join.key_nulls = key_nulls;
+    }
     join->join.left_keys = left_keys;
     join->join.right_keys = right_keys;
     join->join.key_equals = equals;
     join->join.key_count = count + 1;
+}
+
+static struct kp_expr *to_right(struct binder *binder, const struct kp_plan *join, const struct kp_expr *expr)
+{
+    return shift_down(binder, expr, join->inputs[0]->col_count, join->inputs[1]->col_count);
 }
 
 /*
@@ -178,11 +191,24 @@ static bool try_key(struct binder *binder, struct kp_plan *join, const struct kp
         binder->err = err;
         if (code != KP_OK || equal->kind != KP_EXPR_CALL)
             return false;
-        add_key(binder, join, equal, equal->args[0], equal->args[1]);
+        add_key(binder, join, equal->func, equal->args[0], to_right(binder, join, equal->args[1]), false);
         return true;
     }
-    add_key(binder, join, condition, a, b);
+    add_key(binder, join, condition->func, a, to_right(binder, join, b), false);
     return true;
+}
+
+void kp_join_same(struct binder *binder, struct kp_plan *join, struct kp_expr *left, struct kp_expr *right)
+{
+    struct kp_expr *equal;
+    struct kp_error ignored, *err = binder->err;
+    binder->err = &ignored;
+    enum kp_code code = kp_bind_operator(binder, "=", left, right, -1, &equal);
+    binder->err = err;
+    KP_ASSERT(code == KP_OK && equal->kind == KP_EXPR_CALL); /* of one type that has an order */
+    bool left_null = left->kind != KP_EXPR_COLUMN || !join->inputs[0]->cols[left->column].not_null;
+    bool right_null = right->kind != KP_EXPR_COLUMN || !join->inputs[1]->cols[right->column].not_null;
+    add_key(binder, join, equal->func, equal->args[0], equal->args[1], left_null && right_null);
 }
 
 static void add_residual(struct binder *binder, struct kp_plan *join, struct kp_expr *condition)
@@ -221,7 +247,7 @@ void kp_join_condition(struct binder *binder, struct kp_plan *join, struct kp_ex
 static struct kp_expr *substitute_node(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
 {
     struct kp_expr *const *exprs = arg;
-    return expr->kind == KP_EXPR_COLUMN && expr->column < KP_OUTER_BASE ? exprs[expr->column] : NULL;
+    return expr->kind == KP_EXPR_COLUMN && expr->column < KP_SUB_BASE ? exprs[expr->column] : NULL;
 }
 
 struct cheap {
@@ -233,7 +259,7 @@ struct cheap {
 static bool reads_cheap(const struct kp_expr *expr, void *arg)
 {
     const struct cheap *cheap = arg;
-    if (expr->kind != KP_EXPR_COLUMN)
+    if (expr->kind != KP_EXPR_COLUMN || kp_is_outer(expr->column))
         return true;
     if (expr->column >= cheap->count)
         return false;
@@ -255,7 +281,7 @@ static struct kp_plan *push_below(struct binder *binder, struct kp_plan *plan, c
 static bool reads_partition(const struct kp_expr *expr, void *arg)
 {
     const struct kp_plan *plan = arg;
-    if (expr->kind != KP_EXPR_COLUMN)
+    if (expr->kind != KP_EXPR_COLUMN || kp_is_outer(expr->column))
         return true;
     for (uint32_t i = 0; i < plan->over.partition_count; i++)
         if (plan->over.partitions[i] == expr->column)
@@ -266,7 +292,7 @@ static bool reads_partition(const struct kp_expr *expr, void *arg)
 static bool reads_session_key(const struct kp_expr *expr, void *arg)
 {
     const struct kp_plan *plan = arg;
-    if (expr->kind != KP_EXPR_COLUMN)
+    if (expr->kind != KP_EXPR_COLUMN || kp_is_outer(expr->column))
         return true;
     for (uint32_t i = 0; i < plan->window.key_count; i++)
         if (plan->window.keys[i] == expr->column)

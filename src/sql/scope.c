@@ -89,13 +89,6 @@ static void suggest(struct binder *binder, const struct scope *scope, const char
 enum kp_code kp_bind_no_column(struct binder *binder, const struct scope *scope, const char *relation, const char *name,
                                int32_t location)
 {
-    bool ambiguous;
-    if (scope->beyond && kp_scope_lookup(scope->beyond, relation, name, &ambiguous)) {
-        kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL,
-                     "a subquery cannot use column \"%s\" of the query around it here", name);
-        return kp_error_hint(binder->err,
-                             "EXISTS and IN may compare it in their WHERE clause; else write the query as a join.");
-    }
     if (relation && !kp_scope_has_relation(scope, relation)) {
         kp_bind_fail(binder, location, KP_NOT_FOUND, "42P01", "missing FROM-clause entry for table \"%s\"", relation);
         return KP_NOT_FOUND;
@@ -132,10 +125,14 @@ enum kp_code kp_scope_find(struct binder *binder, const struct scope *scope, con
     bool ambiguous;
     uint32_t base = 0;
     const struct scope_column *column = kp_scope_lookup(scope, relation, name, &ambiguous);
-    if (!column && scope->outer) {
-        column = kp_scope_lookup(scope->outer, relation, name, &ambiguous);
-        base = KP_OUTER_BASE;
+    uint32_t level = 0;
+    for (const struct scope *outer = scope->outer; !column && !ambiguous && outer; outer = outer->outer) {
+        column = kp_scope_lookup(outer, relation, name, &ambiguous);
+        base = KP_OUTER_BASE + level++ * KP_OUTER_LEVEL;
     }
+    if (level > KP_SUBQUERY_LEVELS_MAX)
+        return kp_bind_fail(binder, ref->location, KP_LIMIT, "54001", "a subquery reaches more than %d levels up",
+                            KP_SUBQUERY_LEVELS_MAX);
     if (ambiguous)
         return kp_bind_fail(binder, ref->location, KP_INVALID, "42702", "column reference \"%s\" is ambiguous", name);
     if (!column)

@@ -88,17 +88,6 @@ static struct kp_plan *project_targets(struct binder *binder, struct kp_plan *in
     return kp_bind_project(binder, input, exprs, names, targets->count);
 }
 
-/* The first `count` columns only. */
-static struct kp_plan *drop_behind(struct binder *binder, struct kp_plan *plan, uint32_t count)
-{
-    if (plan->col_count == count)
-        return plan;
-    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
-    for (uint32_t i = 0; i < count; i++)
-        exprs[i] = kp_bind_column(binder, i, plan->cols[i].type, -1);
-    return kp_bind_project(binder, plan, exprs, NULL, count);
-}
-
 /* ---- aggregation ---- */
 
 static struct kp_plan *aggregate_node(struct binder *binder, struct kp_plan *input, const struct grouping *grouping,
@@ -118,7 +107,7 @@ static struct kp_plan *aggregate_node(struct binder *binder, struct kp_plan *inp
         for (uint32_t t = 0; t < targets->count; t++)
             if (kp_expr_equal(targets->items[t].expr, group))
                 name = targets->items[t].name;
-        if (group->kind == KP_EXPR_COLUMN) {
+        if (group->kind == KP_EXPR_COLUMN && group->column < input->col_count) {
             name = input->cols[group->column].name;
             not_null = input->cols[group->column].not_null;
         }
@@ -137,6 +126,7 @@ struct query {
     struct scope scope;
     struct agg_list aggs;
     struct over_list overs;
+    struct sub_list subs; /* of everything but WHERE and ON */
     struct targets targets;
     uint32_t *on, on_count; /* DISTINCT ON: targets */
     struct kp_expr *having;
@@ -169,6 +159,102 @@ static struct kp_plan *plan_overs(struct binder *binder, struct query *query, st
     return kp_bind_overs(binder, &query->overs, ties, count, &query->targets, plan);
 }
 
+/* ---- subqueries ---- */
+
+/* Expressions that subqueries' values are put into. */
+struct slots {
+    struct kp_expr ***items;
+    uint32_t count, cap;
+};
+
+static void add_slot(struct binder *binder, struct slots *slots, struct kp_expr **expr)
+{
+    if (slots->count == slots->cap) {
+        slots->cap = slots->cap ? slots->cap * 2 : 16;
+        struct kp_expr ***more = kp_arena_alloc(binder->arena, slots->cap * sizeof *more);
+        if (slots->count)
+            memcpy(more, slots->items, slots->count * sizeof *more);
+        slots->items = more;
+    }
+    slots->items[slots->count++] = expr;
+}
+
+static void add_slots(struct binder *binder, struct slots *slots, struct kp_expr **exprs, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        add_slot(binder, slots, &exprs[i]);
+}
+
+/* Subqueries in GROUP BY and in aggregates' arguments are joined below the aggregate. */
+static enum kp_code subs_below_groups(struct binder *binder, struct query *query, struct grouping *grouping,
+                                      struct kp_plan **plan)
+{
+    struct slots slots = {0};
+    struct kp_expr **before = kp_arena_alloc(binder->arena, (grouping->count + 1) * sizeof *before);
+    memcpy(before, grouping->groups, grouping->count * sizeof *before);
+    add_slots(binder, &slots, grouping->groups, grouping->count);
+    for (uint32_t a = 0; a < query->aggs.count; a++) {
+        add_slots(binder, &slots, query->aggs.aggs[a].args, query->aggs.aggs[a].arg_count);
+        if (query->aggs.aggs[a].filter)
+            add_slot(binder, &slots, &query->aggs.aggs[a].filter);
+    }
+    KP_TRY(kp_subs_apply(binder, &query->subs, slots.items, slots.count, plan));
+    grouping->written = before; /* the targets still have them so */
+    return KP_OK;
+}
+
+struct regroup {
+    struct binder *binder;
+    const struct grouping *grouping;
+    enum kp_code code;
+};
+
+/* A column around a subquery becomes the group that it is. */
+static struct kp_expr *outer_to_group(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
+{
+    struct regroup *regroup = arg;
+    if (expr->kind != KP_EXPR_COLUMN || !kp_is_outer(expr->column) || kp_outer_level(expr->column) != 1)
+        return NULL;
+    struct kp_expr *column = kp_bind_column(regroup->binder, kp_outer_column(expr->column), expr->type, expr->location);
+    const struct scope *scope = regroup->grouping->scope;
+    for (uint32_t g = 0; g < regroup->grouping->count; g++) {
+        const struct kp_expr *group = regroup->grouping->groups[g];
+        if (group->kind != KP_EXPR_COLUMN || group->column != column->column)
+            continue;
+        struct kp_expr *copy = kp_arena_alloc(arena, sizeof *copy);
+        *copy = *expr;
+        copy->column = KP_OUTER_BASE + g;
+        return copy;
+    }
+    for (uint32_t i = 0; i < scope->count && regroup->code == KP_OK; i++)
+        if (scope->cols[i].index == column->column)
+            regroup->code = kp_bind_fail(regroup->binder, expr->location, KP_INVALID, "42803",
+                                         "subquery uses ungrouped column \"%s.%s\" from outer query",
+                                         scope->cols[i].relation ? scope->cols[i].relation : "", scope->cols[i].name);
+    return NULL;
+}
+
+static enum kp_code sub_above_groups(struct binder *binder, const struct grouping *grouping, struct sub *sub)
+{
+    struct regroup regroup = {binder, grouping, KP_OK};
+    kp_plan_replace(binder, sub->plan, outer_to_group, &regroup);
+    KP_TRY(regroup.code);
+    for (uint32_t i = 0; i < sub->test_count; i++)
+        KP_TRY(kp_bind_above_groups(binder, grouping, sub->tests[i], &sub->tests[i]));
+    return KP_OK;
+}
+
+/* HAVING: what reads no subquery goes down as far as it may. */
+static enum kp_code filter_having(struct binder *binder, struct query *query, const struct conjuncts *all,
+                                  struct kp_plan **plan)
+{
+    struct conjuncts plain = {0}, late = {0};
+    for (uint32_t i = 0; i < all->count; i++)
+        kp_conjuncts_add(binder, kp_expr_reads_subs(all->exprs[i]) ? &late : &plain, all->exprs[i]);
+    *plan = kp_push_all(binder, *plan, &plain);
+    return kp_subs_filter(binder, &query->subs, &late, plan);
+}
+
 /* Above the input: the aggregate, HAVING; the targets rewritten to stand above it. */
 static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt *select, struct query *query,
                                 struct kp_plan **plan)
@@ -177,7 +263,9 @@ static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt
     struct expr_place place = {.scope = &query->scope, .clause = "GROUP BY"};
     struct targets visible = query->targets;
     visible.count = query->visible;
+    place.subs = &query->subs;
     KP_TRY(kp_bind_groups(binder, select, &place, &visible, &grouping));
+    KP_TRY(subs_below_groups(binder, query, &grouping, plan));
     for (uint32_t i = 0; i < query->targets.count; i++)
         KP_TRY(kp_bind_above_groups(binder, &grouping, query->targets.items[i].expr, &query->targets.items[i].expr));
     for (uint32_t i = 0; i < query->overs.count; i++)
@@ -187,13 +275,33 @@ static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt
     *plan = aggregate_node(binder, *plan, &grouping, &named);
     if (query->emit)
         KP_TRY(kp_bind_emit(binder, *plan, plan));
+    for (uint32_t i = 0; i < query->subs.count; i++)
+        if (!query->subs.items[i].value)
+            KP_TRY(sub_above_groups(binder, &grouping, &query->subs.items[i]));
     if (query->having) {
         struct conjuncts conditions = {0};
         KP_TRY(kp_bind_above_groups(binder, &grouping, query->having, &query->having));
         kp_conjuncts_add(binder, &conditions, query->having);
-        *plan = kp_push_all(binder, *plan, &conditions);
+        KP_TRY(filter_having(binder, query, &conditions, plan));
     }
     return KP_OK;
+}
+
+/* The subqueries of what is computed for the rows that remain: targets, window functions. */
+static enum kp_code plan_subs(struct binder *binder, struct query *query, struct kp_plan **plan)
+{
+    struct slots slots = {0};
+    for (uint32_t i = 0; i < query->targets.count; i++)
+        add_slot(binder, &slots, &query->targets.items[i].expr);
+    for (uint32_t i = 0; i < query->overs.count; i++) {
+        struct over_item *item = &query->overs.items[i];
+        add_slots(binder, &slots, item->partitions, item->partition_count);
+        add_slots(binder, &slots, item->orders, item->order_count);
+        add_slots(binder, &slots, item->args, item->arg_count);
+        if (item->filter)
+            add_slot(binder, &slots, &item->filter);
+    }
+    return kp_subs_apply(binder, &query->subs, slots.items, slots.count, plan);
 }
 
 static enum kp_code refuse_clauses(struct binder *binder, const PgQuery__SelectStmt *select)
@@ -236,9 +344,9 @@ static enum kp_code bind_distinct_on(struct binder *binder, const PgQuery__Selec
 
 static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStmt *select, struct query *query)
 {
-    query->scope.beyond = binder->around;
+    query->scope.outer = binder->around;
     KP_TRY(kp_bind_from(binder, select->from_clause, select->n_from_clause, &query->joins, &query->scope));
-    struct expr_place place = {.scope = &query->scope, .clause = "WHERE", .joins = &query->joins};
+    struct expr_place place = {.scope = &query->scope, .clause = "WHERE", .subs = &query->joins.subs};
     if (query->joins.never) {
         bool done;
         KP_TRY(kp_bind_never(binder, &place, select, &done, &query->targets, &query->never));
@@ -250,6 +358,7 @@ static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStm
     if (select->where_clause)
         KP_TRY(kp_bind_where(binder, &place, select->where_clause, &query->joins));
     place.clause = "SELECT";
+    place.subs = &query->subs;
     place.aggs = &query->aggs;
     place.overs = &query->overs;
     query->overs.select = select;
@@ -334,11 +443,13 @@ static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt 
     }
     if (root)
         KP_TRY(name_outputs(binder, &query));
-    struct kp_plan *plan = kp_joins_finish(binder, &query.joins);
+    struct kp_plan *plan;
+    KP_TRY(kp_joins_finish(binder, &query.joins, &plan));
     if (query.grouped)
         KP_TRY(plan_groups(binder, select, &query, &plan));
     else if (query.emit)
         KP_TRY(kp_bind_emit(binder, plan, &plan));
+    KP_TRY(plan_subs(binder, &query, &plan));
     if (query.overs.count)
         plan = plan_overs(binder, &query, plan);
     plan = project_targets(binder, plan, &query.targets);
@@ -347,7 +458,7 @@ static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt 
     if (query.distinct)
         plan = kp_bind_distinct(binder, plan);
     KP_TRY(kp_bind_order_plan(binder, select, &query.order, root, &plan));
-    *ret_plan = root ? plan : drop_behind(binder, plan, query.visible);
+    *ret_plan = root ? plan : kp_bind_first_columns(binder, plan, query.visible);
     *ret_count = query.visible;
     return KP_OK;
 }
@@ -357,7 +468,7 @@ static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt 
 static enum kp_code bind_values(struct binder *binder, const PgQuery__SelectStmt *select, bool root,
                                 struct kp_plan **ret_plan)
 {
-    static const struct scope nothing;
+    const struct scope nothing = {.outer = binder->around};
     struct expr_place place = {.scope = &nothing, .clause = "VALUES"};
     bool keep_unknown = binder->keep_unknown;
     binder->keep_unknown = false;
@@ -451,6 +562,7 @@ enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *se
                                     "WITH query name \"%s\" specified more than once", def->ctename);
         struct cte *cte = kp_arena_calloc(binder->arena, sizeof *cte);
         cte->def = def;
+        cte->around = binder->around;
         cte->next = binder->ctes;
         binder->ctes = cte;
     }

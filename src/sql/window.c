@@ -170,7 +170,7 @@ static enum kp_code bind_input(struct binder *binder, const PgQuery__FuncCall *c
     item.range_var = &range;
     struct query_joins joins = {0};
     KP_TRY(kp_bind_from(binder, &items, 1, &joins, scope));
-    *ret_plan = kp_joins_finish(binder, &joins);
+    KP_TRY(kp_joins_finish(binder, &joins, ret_plan));
     *ret_alias = range.relname;
     return KP_OK;
 }
@@ -183,6 +183,8 @@ static enum kp_code column_argument(struct binder *binder, const PgQuery__FuncCa
         return usage(binder, call, rule, kp_tree_location(call->args[arg]));
     struct kp_expr *expr;
     KP_TRY(kp_scope_find(binder, scope, call->args[arg]->column_ref, &expr));
+    if (expr->kind != KP_EXPR_COLUMN || kp_is_outer(expr->column))
+        return usage(binder, call, rule, kp_tree_location(call->args[arg]));
     *ret_column = expr->column;
     return KP_OK;
 }

@@ -211,11 +211,10 @@ static enum kp_code bind_rows(struct binder *binder, struct kp_relation *relatio
     struct kp_plan *scan = kp_bind_scan(binder, relation, range->location);
     kp_scope_add_plan(binder, scope, range->alias ? range->alias->aliasname : range->relname, scan, 0);
     kp_joins_add(binder, &joins, scan);
-    struct expr_place place = {.scope = scope, .clause = "WHERE", .joins = &joins};
+    struct expr_place place = {.scope = scope, .clause = "WHERE", .subs = &joins.subs};
     if (where)
         KP_TRY(kp_bind_where(binder, &place, where, &joins));
-    *ret_plan = kp_joins_finish(binder, &joins);
-    return KP_OK;
+    return kp_joins_finish(binder, &joins, ret_plan);
 }
 
 static struct kp_expr *column_of(struct binder *binder, const struct kp_relation *relation, uint32_t column)

@@ -419,6 +419,8 @@ static inline struct from make_from(struct maker *maker, unsigned depth, struct 
     return from;
 }
 
+#include "tests/law/subqueries.h"
+
 /* ---- SELECT ---- */
 
 static inline void query_column(struct query *query, enum type type, unsigned flags)
@@ -613,6 +615,9 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
             i > 0 && from->rows < 500 && chance(maker->dice, 12) ? make_over(maker, scope, &type, &postgres) : NULL;
         if (expr)
             flags = BIG;
+        else if (i > 0 && chance(maker->dice, 8) &&
+                 (expr = make_sub_value(maker, scope, from->rows, &type, &query.over_risky)))
+            postgres = expr;
         else
             postgres = expr = make_expr(maker, scope, type, roll(maker->dice, 4), distinct || top ? LOOSE : 0, &flags);
         query_column(&query, type, flags | (reads_column(expr) ? 0 : BIG));
@@ -647,9 +652,17 @@ static struct query make_select(struct maker *maker, unsigned depth)
     maker->risk = false; /* for what is below, where this query's predicates might guard it */
     struct scope scope = {0};
     struct from from = make_from(maker, depth, &scope);
+    if (chance(maker->dice, 12))
+        add_lateral(maker, &scope, &from);
     char *where = "";
     if (chance(maker->dice, 40))
         where = SAY(" WHERE %s", make_predicate(maker, &scope, 2));
+    if (chance(maker->dice, 20)) {
+        char *sub = make_sub_predicate(maker, &scope, from.rows, 1, &from.risky);
+        where = !sub     ? where
+                : *where ? SAY("%s %s %s", where, chance(maker->dice, 70) ? "AND" : "OR", sub)
+                         : SAY(" WHERE %s", sub);
+    }
     maker->risk = risk;
     struct query query = from.rows > 3000 || chance(maker->dice, 45) ? make_grouped(maker, &scope, &from, where)
                                                                      : make_plain(maker, &scope, &from, where);
