@@ -206,15 +206,22 @@ static enum kp_code check_expiries(struct rewind *rewind, struct kp_error *err)
 
 /* ---- writing ---- */
 
+/* What was appended is written. */
+static enum kp_code catch_up(struct rewind *rewind, struct kp_error *err)
+{
+    while (kp_log_position(rewind->to) < rewind->appended) {
+        kp_log_wait(rewind->to, kp_log_position(rewind->to), -1);
+        KP_TRY(kp_log_health(rewind->to, err));
+    }
+    return KP_OK;
+}
+
 /* From now on blocks carry this time. What was appended has its own. */
 static enum kp_code set_time(struct rewind *rewind, int64_t time_us, struct kp_error *err)
 {
     if (time_us == atomic_load(&now_us))
         return KP_OK;
-    while (kp_log_position(rewind->to) < rewind->appended) {
-        kp_log_wait(rewind->to, kp_log_position(rewind->to), -1);
-        KP_TRY(kp_log_health(rewind->to, err));
-    }
+    KP_TRY(catch_up(rewind, err));
     atomic_store(&now_us, time_us);
     return KP_OK;
 }
@@ -340,6 +347,7 @@ static enum kp_code settle(struct rewind *rewind, struct kp_error *err)
     KP_TRY(kp_log_time_at(rewind->from, rewind->position, &time_us, err));
     KP_TRY(make_up(rewind, rewind->position, KP_MAX(time_us, atomic_load(&now_us)), err));
     KP_TRY(end_group(rewind, KP_MAX(time_us, atomic_load(&now_us)), err));
+    KP_TRY(catch_up(rewind, err));
     for (size_t i = rewind->topic_made; i < rewind->topic_count; i++)
         if (rewind->topics[i].info.created_us <= time_us)
             KP_TRY(make_topics(rewind, rewind->topics[i].info.id, time_us, err));

@@ -72,6 +72,12 @@ def check_round_trips():
     kappa("verify", data=second)
     part = bare(kappa("export", "t", "--partition", "0", "--from", "1005", "--to", "1010", data=second))
     assert [(r["partition"], r["offset"]) for r in part] == [(0, o) for o in range(1005, 1010)]
+    # as it was at a position, with what was trimmed made up again
+    done = subprocess.run([KAPPA, "restore", second, "--data", os.path.join(SCRATCH, "half"), "--to-position", "3000"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    half = bare(kappa("export", "t", data=os.path.join(SCRATCH, "half")))
+    assert half and all(record in wanted for record in half) and half[0]["offset"] == 1000
     # again: the offsets do not go on, and nothing is written
     assert b"goes on at offset" in kappa("import", "t", data=second, stdin=out, status=1)
     assert bare(kappa("export", "t", data=second)) == wanted
