@@ -112,8 +112,9 @@ static void add_record(struct producer *producer, struct kp_record_batch_builder
 {
     struct world *world = producer->world;
     if (producer->count == producer->cap) {
-        producer->cap = producer->cap ? producer->cap * 2 : 64;
-        producer->sent = kp_realloc(producer->sent, producer->cap * sizeof *producer->sent);
+        uint32_t cap = producer->cap ? producer->cap * 2 : 64;
+        producer->sent = kp_realloc(producer->sent, cap * sizeof *producer->sent);
+        producer->cap = cap;
     }
     struct sent *sent = &producer->sent[producer->count];
     *sent = (struct sent){.group = producer->groups, .episode = world->episode};
@@ -324,8 +325,9 @@ void world_read(struct world *world)
     answer.definitions |= world->active; /* a promotion may have begun meanwhile */
     answer.text = world_sorted_lines(&text);
     if (world->answer_count == world->answer_cap) {
-        world->answer_cap = world->answer_cap ? world->answer_cap * 2 : 16;
-        world->answers = kp_realloc(world->answers, world->answer_cap * sizeof *world->answers);
+        size_t cap = world->answer_cap ? world->answer_cap * 2 : 16;
+        world->answers = kp_realloc(world->answers, cap * sizeof *world->answers); /* it may be the one that fails */
+        world->answer_cap = cap;
     }
     world->answers[world->answer_count++] = answer;
     world_tell(world, "read at %lld", (long long)answer.position);
