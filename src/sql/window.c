@@ -128,8 +128,9 @@ static bool find_sources(struct binder *binder, const struct kp_plan *plan, uint
     }
     if (origin->kind != KP_PLAN_SCAN)
         return false;
-    struct kp_relation *relation = origin->scan.relation;
-    if (relation->watermark_column < 0 || (uint32_t)relation->watermark_column != origin->scan.columns[at])
+    struct kp_relation *relation = origin->scan.relation; /* a table's rows change after their window has closed */
+    if (relation->kind != KP_RELATION_SOURCE || relation->watermark_column < 0 ||
+        (uint32_t)relation->watermark_column != origin->scan.columns[at])
         return false;
     add_source(binder, sources, relation);
     return true;
