@@ -90,7 +90,8 @@ struct kp_column_fill *kp_column_fill_begin(struct kp_column_set *set, int64_t p
         fill->columns[i].builder.physical = kp_column_physical(fields[i].type.id);
     }
     kp_mutex_lock(&columns->mutex);
-    bool mine = !set->filling && !columns->write_failed && columns->disk_bytes_max > 0 && aim(fill, position);
+    bool mine = !set->filling && !columns->write_failed && columns->disk_bytes_max > 0 &&
+                kp_columns_leave_room(columns, FULL_BYTES) && aim(fill, position);
     set->filling |= mine;
     kp_mutex_unlock(&columns->mutex);
     if (mine)
@@ -170,7 +171,8 @@ static bool is_full(const struct kp_column_fill *fill)
            fill->rows.records / RECORDS_FACTOR >= fill->chunk_rows || bytes >= FULL_BYTES;
 }
 
-static void store(struct kp_column_fill *fill)
+/* False: it could not be written. */
+static bool store(struct kp_column_fill *fill)
 {
     struct kp_column_set *set = fill->set;
     struct kp_buf chunk = {0}, rows = {0};
@@ -194,9 +196,10 @@ static void store(struct kp_column_fill *fill)
     right = right && set->forgets == fill->forgets;
     kp_mutex_unlock(&set->columns->mutex);
     if (right && !fill->end)
-        (void)!kp_column_append(to, NULL, &rows);
+        right = kp_column_append(to, NULL, &rows);
     kp_buf_finish(&chunk);
     kp_buf_finish(&rows);
+    return right;
 }
 
 void kp_column_fill_reach(struct kp_column_fill *fill, int64_t position)
@@ -206,9 +209,9 @@ void kp_column_fill_reach(struct kp_column_fill *fill, int64_t position)
     fill->expecting = false;
     if (!is_full(fill))
         return;
-    store(fill);
+    bool stored = store(fill);
     kp_mutex_lock(&fill->set->columns->mutex);
-    if (!aim(fill, position))
-        fill->limit = position; /* nothing is missing from here on: the caller ends it */
+    if (!aim(fill, position) || !stored)
+        fill->limit = position; /* nothing is missing from here on, or nothing can be kept: the caller ends it */
     kp_mutex_unlock(&fill->set->columns->mutex);
 }

@@ -367,6 +367,14 @@ static bool write_at(struct kp_os *os, const char *path, const struct kp_column_
     return code == KP_OK;
 }
 
+/* A cache must not take the room that the log needs. */
+bool kp_columns_leave_room(struct kp_columns *columns, uint64_t bytes)
+{
+    uint64_t free_bytes;
+    return columns->os->free_bytes(columns->os->ctx, columns->home, &free_bytes, NULL) == KP_OK &&
+           free_bytes >= bytes + KP_COLUMN_DISK_RESERVE_BYTES;
+}
+
 /* The file to append to: the newest, or a new one. Locked: mutex. */
 static uint32_t file_for(struct kp_column *column, uint64_t *ret_offset, bool *ret_new)
 {
@@ -387,6 +395,7 @@ bool kp_column_append(struct kp_column *column, const struct kp_column_field *fi
     kp_mutex_lock(&columns->mutex);
     bool right = !columns->write_failed && kp_columns_make_room(columns, column->set, chunk->len);
     bool failed = right && !need_dir(columns);
+    right = right && !failed && kp_columns_leave_room(columns, chunk->len);
     uint32_t number = file_for(column, &offset, &is_new);
     kp_column_path(column, number, &path);
     kp_mutex_unlock(&columns->mutex);
@@ -510,6 +519,7 @@ enum kp_code kp_columns_open(const struct kp_columns_options *options, struct kp
     struct kp_columns *columns = kp_calloc(1, sizeof *columns);
     size_t len = strlen(options->dir) + sizeof "/columns";
     *columns = (struct kp_columns){.os = options->os,
+                                   .home = kp_strdup(options->dir),
                                    .dir = kp_alloc(len),
                                    .generation = options->generation,
                                    .decoder_version = options->decoder_version,
@@ -556,6 +566,7 @@ void kp_columns_close(struct kp_columns *columns)
     }
     kp_mutex_finish(&columns->mutex);
     kp_mutex_finish(&columns->writing);
+    kp_free(columns->home);
     kp_free(columns->dir);
     kp_free(columns);
 }

@@ -10,7 +10,8 @@
 #include "os/thread.h"
 
 enum {
-    KP_COLUMN_FILE_BYTES = 256 << 20 /* a file that has reached this is not appended to */
+    KP_COLUMN_DISK_RESERVE_BYTES = 1 << 30, /* of the disk that columns leave free */
+    KP_COLUMN_FILE_BYTES = 256 << 20        /* a file that has reached this is not appended to */
 };
 
 struct kp_column_loaded {
@@ -68,7 +69,7 @@ struct kp_column_set {
 
 struct kp_columns {
     struct kp_os *os;
-    char *dir;
+    char *home, *dir; /* the log's folder, and ours in it */
     uint64_t generation;
     uint32_t decoder_version;
     int64_t position;
@@ -96,6 +97,9 @@ void kp_column_entry_describe(struct kp_column_entry *entry, const struct kp_col
 void kp_column_path(const struct kp_column *column, uint32_t file, struct kp_buf *out); /* terminated */
 /* Room for bytes more on disk: other sets, least recently used first, make way. */
 bool kp_columns_make_room(struct kp_columns *columns, const struct kp_column_set *keep, uint64_t bytes);
+
+/* The disk has room for them beside what the log may need. */
+bool kp_columns_leave_room(struct kp_columns *columns, uint64_t bytes);
 
 /* Not locked. Writes a chunk behind the column's last one and notes it. */
 bool kp_column_append(struct kp_column *column, const struct kp_column_field *field, const struct kp_buf *chunk);
