@@ -217,7 +217,7 @@ static enum kp_code convert_number(struct kp_decode_state *state, const struct t
     case KP_CONV_NUMERIC:
         return kp_value_parse(column->type, value->text, state->decoder->zone, state->arena, slot, err);
     default:
-        if (column->type.id == KP_NUMERIC)
+        if (column->type.id == KP_NUMERIC || column->type.id == KP_OID)
             return kp_value_parse(column->type, value->text, state->decoder->zone, state->arena, slot, err);
         return fail_type(column, value, err);
     }

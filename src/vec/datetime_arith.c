@@ -31,10 +31,10 @@ static bool add_months(int64_t us, int32_t months, int64_t *ret_us)
 
 static bool add_days(int64_t us, int32_t days, int64_t *ret_us)
 {
-    int64_t sum;
-    if (__builtin_add_overflow(us, days * KP_DAY_US, &sum) || !kp_timestamp_in_range(sum))
+    __int128 sum = us + (__int128)days * KP_DAY_US; /* the days alone may not fit */
+    if (sum != (int64_t)sum || !kp_timestamp_in_range((int64_t)sum))
         return false;
-    *ret_us = sum;
+    *ret_us = (int64_t)sum;
     return true;
 }
 

@@ -128,7 +128,7 @@ static enum verdict timestamp_part(enum kp_time_unit unit, int64_t us, const str
     if (!kp_timestamp_is_finite(us))
         return infinite_part(unit, us < 0, ret_part);
     if (unit == KP_UNIT_EPOCH) {
-        *ret_part = (struct part){.coef = us - KP_UNIX_EPOCH_US, .scale = 6};
+        *ret_part = (struct part){.coef = (__int128)us - KP_UNIX_EPOCH_US, .scale = 6};
         return VERDICT_OK;
     }
     int32_t offset = zoned ? kp_zone_offset_at(zone, us, NULL) : 0;
