@@ -317,6 +317,8 @@ struct targets {
 void kp_targets_add(struct binder *binder, struct targets *targets, struct target target);
 struct grouping {
     struct kp_expr **groups;
+    uint32_t cap, set_count;
+    uint64_t *sets;           /* GROUPING SETS: bits of groups; set_count 0: all groups are one set */
     struct kp_expr **written; /* the same as the targets have them: before subqueries got their values; NULL: groups */
     uint32_t count;
     const struct agg_list *aggs;
@@ -326,6 +328,13 @@ struct grouping {
 KP_MUST enum kp_code kp_bind_groups(struct binder *binder, const PgQuery__SelectStmt *select,
                                     const struct expr_place *place, const struct targets *targets,
                                     struct grouping *grouping);
+/* Columns of the expression that follow from a primary key among the first `written` groups become groups. */
+void kp_bind_dependent_groups(struct binder *binder, const struct kp_plan *plan, const struct kp_expr *expr,
+                              struct grouping *grouping, uint32_t written);
+/* select.c: groups, then aggregates. */
+struct kp_plan *kp_bind_aggregate_node(struct binder *binder, struct kp_plan *input, const struct grouping *grouping);
+/* The union of the aggregates by each set, NULL for what is not in it. */
+struct kp_plan *kp_bind_grouping_sets(struct binder *binder, struct kp_plan *input, const struct grouping *grouping);
 /* The expression over the aggregate's output, or 42803. */
 KP_MUST enum kp_code kp_bind_above_groups(struct binder *binder, const struct grouping *grouping, struct kp_expr *expr,
                                           struct kp_expr **ret_expr);
@@ -408,6 +417,8 @@ bool kp_correlated_equality(const struct kp_expr *expr, struct kp_expr **ret_out
 /* A TOPN as a filter over row numbers, a limit for each value of the partition columns. */
 struct kp_plan *kp_topn_by_partition(struct binder *binder, const struct kp_plan *topn, struct kp_plan *input,
                                      uint32_t shift, const uint32_t *partitions, uint32_t partition_count);
+/* FETCH … WITH TIES: a TOPN as a filter over rank(). */
+struct kp_plan *kp_topn_with_ties(struct binder *binder, const struct kp_plan *topn);
 
 /* ---- unnest.c ---- */
 /* The different values that the rows of a plan give to the outer columns that another one reads. */

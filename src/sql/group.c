@@ -44,9 +44,6 @@ static bool output_name(const PgQuery__Node *node, const struct expr_place *plac
 static enum kp_code bind_group(struct binder *binder, const PgQuery__Node *node, const struct expr_place *place,
                                const struct targets *targets, struct kp_expr **ret_expr)
 {
-    if (node->node_case == PG_QUERY__NODE__NODE_GROUPING_SET)
-        return kp_bind_fail(binder, node->grouping_set->location, KP_UNSUPPORTED, NULL,
-                            "GROUPING SETS, ROLLUP and CUBE are not supported");
     if (node->node_case == PG_QUERY__NODE__NODE_A_CONST && node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL)
         KP_TRY(position_group(binder, node->a_const, targets, ret_expr));
     else if (!output_name(node, place, targets, ret_expr))
@@ -57,23 +54,235 @@ static enum kp_code bind_group(struct binder *binder, const PgQuery__Node *node,
     return kp_bind_settle_unknown(binder, *ret_expr, ret_expr);
 }
 
+static uint32_t keep_group(struct binder *binder, struct grouping *grouping, struct kp_expr *group)
+{
+    for (uint32_t g = 0; g < grouping->count; g++)
+        if (kp_expr_equal(grouping->groups[g], group))
+            return g;
+    if (grouping->count == grouping->cap) {
+        grouping->cap = grouping->cap ? grouping->cap * 2 : 8;
+        struct kp_expr **more = kp_arena_alloc(binder->arena, grouping->cap * sizeof *more);
+        if (grouping->count)
+            memcpy(more, grouping->groups, grouping->count * sizeof *more);
+        grouping->groups = more;
+    }
+    grouping->groups[grouping->count] = group;
+    return grouping->count++;
+}
+
+/* ---- GROUPING SETS, ROLLUP, CUBE: sets of groups as bits ---- */
+
+enum { SETS_MAX = 4096, SET_GROUPS_MAX = 64, CUBE_MAX = 12 };
+
+struct sets {
+    uint64_t *masks;
+    uint32_t count, cap;
+};
+
+struct grouper {
+    struct binder *binder;
+    const struct expr_place *place;
+    const struct targets *targets;
+    struct grouping *grouping;
+};
+
+static enum kp_code add_set(struct grouper *grouper, struct sets *sets, uint64_t mask)
+{
+    if (sets->count == SETS_MAX)
+        return kp_bind_fail(grouper->binder, -1, KP_LIMIT, "54001", "too many grouping sets present (maximum %d)",
+                            SETS_MAX);
+    if (sets->count == sets->cap) {
+        sets->cap = sets->cap ? sets->cap * 2 : 8;
+        uint64_t *more = kp_arena_alloc(grouper->binder->arena, sets->cap * sizeof *more);
+        if (sets->count)
+            memcpy(more, sets->masks, sets->count * sizeof *more);
+        sets->masks = more;
+    }
+    sets->masks[sets->count++] = mask;
+    return KP_OK;
+}
+
+/* To PostgreSQL two positions with equal expressions are two groups, which are NULL apart; here they would be one. */
+static enum kp_code check_position(const struct grouper *grouper, const PgQuery__Node *node,
+                                   const struct kp_expr *group)
+{
+    uint32_t same = 0;
+    for (uint32_t i = 0; node->node_case == PG_QUERY__NODE__NODE_A_CONST && i < grouper->targets->count; i++)
+        same += kp_expr_equal(grouper->targets->items[i].expr, group);
+    if (same < 2)
+        return KP_OK;
+    return kp_bind_fail(
+        grouper->binder, kp_tree_location(node), KP_UNSUPPORTED, NULL,
+        "a grouping set by the position of an expression that is twice in the select list is not supported");
+}
+
+/* The bits of an expression, or of all in (a, b). */
+static enum kp_code mask_of(struct grouper *grouper, const PgQuery__Node *node, uint64_t *ret_mask)
+{
+    bool row = node->node_case == PG_QUERY__NODE__NODE_ROW_EXPR;
+    size_t count = row ? node->row_expr->n_args : 1;
+    *ret_mask = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct kp_expr *group;
+        const PgQuery__Node *item = row ? node->row_expr->args[i] : node;
+        KP_TRY(bind_group(grouper->binder, item, grouper->place, grouper->targets, &group));
+        KP_TRY(check_position(grouper, item, group));
+        uint32_t at = keep_group(grouper->binder, grouper->grouping, group);
+        if (at >= SET_GROUPS_MAX)
+            return kp_bind_fail(grouper->binder, kp_tree_location(node), KP_LIMIT, "54001",
+                                "grouping sets take at most %d expressions", SET_GROUPS_MAX);
+        *ret_mask |= (uint64_t)1 << at;
+    }
+    return KP_OK;
+}
+
+static enum kp_code sets_of(struct grouper *grouper, const PgQuery__Node *node, struct sets *sets)
+{
+    uint64_t masks[SET_GROUPS_MAX], all = 0;
+    if (node->node_case != PG_QUERY__NODE__NODE_GROUPING_SET) {
+        KP_TRY(mask_of(grouper, node, &all));
+        return add_set(grouper, sets, all);
+    }
+    const PgQuery__GroupingSet *set = node->grouping_set;
+    if (set->kind == PG_QUERY__GROUPING_SET_KIND__GROUPING_SET_SETS) {
+        for (size_t i = 0; i < set->n_content; i++)
+            KP_TRY(sets_of(grouper, set->content[i], sets));
+        return KP_OK;
+    }
+    bool cube = set->kind == PG_QUERY__GROUPING_SET_KIND__GROUPING_SET_CUBE;
+    if (set->n_content > (cube ? (size_t)CUBE_MAX : (size_t)SET_GROUPS_MAX))
+        return kp_bind_fail(grouper->binder, set->location, KP_LIMIT, "54011", "CUBE is limited to %d elements",
+                            CUBE_MAX);
+    for (size_t i = 0; i < set->n_content; i++) {
+        KP_TRY(mask_of(grouper, set->content[i], &masks[i]));
+        all |= masks[i];
+    }
+    if (cube) {
+        for (uint32_t some = (1u << set->n_content); some-- > 0;) {
+            uint64_t mask = 0;
+            for (size_t i = 0; i < set->n_content; i++)
+                mask |= some >> i & 1 ? masks[i] : 0;
+            KP_TRY(add_set(grouper, sets, mask));
+        }
+        return KP_OK;
+    }
+    if (set->kind != PG_QUERY__GROUPING_SET_KIND__GROUPING_SET_ROLLUP)
+        return add_set(grouper, sets, all);
+    for (size_t n = set->n_content + 1; n-- > 0;) {
+        uint64_t mask = 0;
+        for (size_t i = 0; i < n; i++)
+            mask |= masks[i];
+        KP_TRY(add_set(grouper, sets, mask));
+    }
+    return KP_OK;
+}
+
 enum kp_code kp_bind_groups(struct binder *binder, const PgQuery__SelectStmt *select, const struct expr_place *place,
                             const struct targets *targets, struct grouping *grouping)
 {
     struct expr_place inside = *place;
+    struct grouper grouper = {binder, &inside, targets, grouping};
+    struct sets all = {0};
+    bool any = false;
     inside.aggs = NULL;
     inside.clause = "GROUP BY";
-    grouping->groups = kp_arena_calloc(binder->arena, (select->n_group_clause + 1) * sizeof(struct kp_expr *));
-    for (size_t i = 0; i < select->n_group_clause; i++) {
+    for (size_t i = 0; i < select->n_group_clause; i++)
+        any |= select->group_clause[i]->node_case == PG_QUERY__NODE__NODE_GROUPING_SET;
+    for (size_t i = 0; !any && i < select->n_group_clause; i++) {
         struct kp_expr *group;
         KP_TRY(bind_group(binder, select->group_clause[i], &inside, targets, &group));
-        bool known = false;
-        for (uint32_t g = 0; g < grouping->count; g++)
-            known |= kp_expr_equal(grouping->groups[g], group);
-        if (!known)
-            grouping->groups[grouping->count++] = group;
+        keep_group(binder, grouping, group);
     }
+    if (!any)
+        return KP_OK;
+    KP_TRY(add_set(&grouper, &all, 0));
+    for (size_t i = 0; i < select->n_group_clause; i++) { /* each set of one item with each of the others' */
+        struct sets item = {0}, both = {0};
+        KP_TRY(sets_of(&grouper, select->group_clause[i], &item));
+        for (uint32_t a = 0; a < all.count; a++)
+            for (uint32_t b = 0; b < item.count; b++)
+                KP_TRY(add_set(&grouper, &both, all.masks[a] | item.masks[b]));
+        all = both;
+    }
+    grouping->sets = all.masks;
+    grouping->set_count = all.count;
     return KP_OK;
+}
+
+struct kp_plan *kp_bind_grouping_sets(struct binder *binder, struct kp_plan *input, const struct grouping *grouping)
+{
+    uint32_t groups = grouping->count, aggs = grouping->aggs->count, count = groups + aggs;
+    struct kp_plan *all = kp_bind_node(binder, KP_PLAN_UNION, input->location, count, grouping->set_count);
+    for (uint32_t s = 0; s < grouping->set_count; s++) {
+        struct grouping set = *grouping;
+        struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
+        set.groups = kp_arena_alloc(binder->arena, (groups + 1) * sizeof(struct kp_expr *));
+        set.count = 0;
+        for (uint32_t g = 0; g < groups; g++) {
+            bool in = grouping->sets[s] >> g & 1;
+            exprs[g] = in ? kp_bind_column(binder, set.count, grouping->groups[g]->type, -1)
+                          : kp_bind_null(binder, grouping->groups[g]->type);
+            if (in)
+                set.groups[set.count++] = grouping->groups[g];
+        }
+        struct kp_plan *plan = kp_plan_copy(kp_bind_aggregate_node(binder, input, &set), binder->arena);
+        for (uint32_t a = 0; a < aggs; a++)
+            exprs[groups + a] = kp_bind_column(binder, set.count + a, plan->cols[set.count + a].type, -1);
+        all->inputs[s] = kp_bind_project(binder, plan, exprs, NULL, count);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        all->cols[i] = all->inputs[0]->cols[i];
+        all->cols[i].not_null &= i >= groups;
+    }
+    return all;
+}
+
+/* ---- columns that follow from a primary key in GROUP BY ---- */
+
+struct dependents {
+    struct binder *binder;
+    const struct kp_plan *plan;
+    struct grouping *grouping;
+    uint32_t written; /* groups before */
+};
+
+/* The key of the column's table is among the groups. */
+static bool key_is_grouped(const struct dependents *self, uint32_t column)
+{
+    uint32_t at, other;
+    const struct kp_plan *scan = kp_plan_trace(self->plan, column, &at);
+    if (scan->kind != KP_PLAN_SCAN || scan->scan.relation->kind != KP_RELATION_TABLE)
+        return false;
+    const struct kp_relation *relation = scan->scan.relation;
+    for (uint32_t k = 0; k < relation->key_count; k++) {
+        bool found = false;
+        for (uint32_t g = 0; g < self->written && !found; g++) {
+            const struct kp_expr *group = self->grouping->groups[g];
+            found = group->kind == KP_EXPR_COLUMN && group->column < self->plan->col_count &&
+                    kp_plan_trace(self->plan, group->column, &other) == scan &&
+                    scan->scan.columns[other] == relation->keys[k];
+        }
+        if (!found)
+            return false;
+    }
+    return relation->key_count > 0;
+}
+
+static bool note_dependent(const struct kp_expr *expr, void *arg)
+{
+    struct dependents *self = arg;
+    if (expr->kind == KP_EXPR_COLUMN && expr->column < self->plan->col_count && key_is_grouped(self, expr->column))
+        keep_group(self->binder, self->grouping,
+                   kp_bind_column(self->binder, expr->column, expr->type, expr->location));
+    return true;
+}
+
+void kp_bind_dependent_groups(struct binder *binder, const struct kp_plan *plan, const struct kp_expr *expr,
+                              struct grouping *grouping, uint32_t written)
+{
+    struct dependents self = {binder, plan, grouping, written};
+    if (!grouping->set_count)
+        kp_expr_walk(expr, note_dependent, &self);
 }
 
 struct above {

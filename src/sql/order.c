@@ -149,9 +149,10 @@ enum kp_code kp_bind_order_plan(struct binder *binder, const PgQuery__SelectStmt
     struct kp_expr *limit, *offset;
     KP_TRY(bind_count(binder, select->limit_count, "LIMIT", &limit));
     KP_TRY(bind_count(binder, select->limit_offset, "OFFSET", &offset));
-    if (select->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES)
-        return kp_bind_fail(binder, kp_tree_location(select->limit_count), KP_UNSUPPORTED, NULL,
-                            "FETCH … WITH TIES is not supported");
+    bool ties = select->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES;
+    if (ties && !order->count)
+        return kp_bind_fail(binder, kp_tree_location(select->limit_count), KP_INVALID, "42601",
+                            "WITH TIES cannot be specified without ORDER BY clause");
     if ((limit || offset) && binder->for_view && !order->count) {
         kp_bind_fail(binder, kp_tree_location(limit ? select->limit_count : select->limit_offset), KP_UNSUPPORTED, NULL,
                      "%s without ORDER BY cannot be used in a view", limit ? "LIMIT" : "OFFSET");
@@ -161,6 +162,8 @@ enum kp_code kp_bind_order_plan(struct binder *binder, const PgQuery__SelectStmt
         *plan = sort_node(binder, KP_PLAN_TOPN, *plan, order);
         (*plan)->topn.limit = limit;
         (*plan)->topn.offset = offset;
+        if (ties && limit)
+            *plan = kp_topn_with_ties(binder, *plan);
     }
     if (root && order->count)
         *plan = sort_node(binder, KP_PLAN_SORT, *plan, order);

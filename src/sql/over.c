@@ -475,7 +475,7 @@ struct kp_plan *kp_bind_overs(struct binder *binder, struct over_list *list, con
     return plan;
 }
 
-/* ---- top-N by partition, DISTINCT ON ---- */
+/* ---- top-N by partition and with ties, DISTINCT ON ---- */
 
 static struct kp_expr *int8_of(struct binder *binder, int64_t value)
 {
@@ -493,6 +493,41 @@ static void number_rows(struct kp_plan *over, struct kp_plan *input, enum kp_ove
     over->over.calls[0].type = KP_TYPE(KP_INT8);
     finish_node(over, input);
     over->cols[input->col_count] = (struct kp_column){rules[kind].name, KP_TYPE(KP_INT8), true};
+}
+
+struct kp_plan *kp_topn_with_ties(struct binder *binder, const struct kp_plan *topn)
+{
+    struct kp_plan *input = topn->inputs[0],
+                   *over = over_node(binder, input, 2, 0, topn->topn.key_count + topn->col_count);
+    over->over.order_count = over->over.key_count = topn->topn.key_count;
+    memcpy(over->over.keys, topn->topn.keys, topn->topn.key_count * sizeof *topn->topn.keys);
+    uint32_t *ties = kp_arena_alloc(binder->arena, (topn->col_count + 1) * sizeof *ties);
+    for (uint32_t i = 0; i < topn->col_count; i++)
+        ties[i] = i;
+    add_ties(over, ties, topn->col_count);
+    over->over.call_count = 2;
+    finish_node(over, input);
+    for (uint32_t i = 0; i < 2; i++) { /* the offset counts rows, the limit leaves peers together */
+        enum kp_over_kind kind = i ? KP_OVER_RANK : KP_OVER_ROW_NUMBER;
+        over->over.calls[i].kind = kind;
+        over->over.calls[i].type = KP_TYPE(KP_INT8);
+        over->cols[input->col_count + i] = (struct kp_column){rules[kind].name, KP_TYPE(KP_INT8), true};
+    }
+    struct kp_expr *number = kp_bind_column(binder, input->col_count, KP_TYPE(KP_INT8), -1), *keep;
+    struct kp_expr *rank = kp_bind_column(binder, input->col_count + 1, KP_TYPE(KP_INT8), -1);
+    enum kp_code code = KP_OK;
+    if (topn->topn.offset)
+        code = kp_bind_operator(binder, "-", rank, topn->topn.offset, -1, &rank);
+    KP_ASSERT(code == KP_OK); /* bigint has these */
+    code = kp_bind_operator(binder, "<=", rank, topn->topn.limit, -1, &keep);
+    KP_ASSERT(code == KP_OK);
+    struct kp_plan *plan = kp_bind_filter(binder, over, keep);
+    if (topn->topn.offset) {
+        code = kp_bind_operator(binder, ">", number, topn->topn.offset, -1, &keep);
+        KP_ASSERT(code == KP_OK);
+        plan = kp_bind_filter(binder, plan, keep);
+    }
+    return kp_bind_first_columns(binder, plan, topn->col_count);
 }
 
 struct kp_plan *kp_topn_by_partition(struct binder *binder, const struct kp_plan *topn, struct kp_plan *input,

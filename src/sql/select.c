@@ -90,8 +90,7 @@ static struct kp_plan *project_targets(struct binder *binder, struct kp_plan *in
 
 /* ---- aggregation ---- */
 
-static struct kp_plan *aggregate_node(struct binder *binder, struct kp_plan *input, const struct grouping *grouping,
-                                      const struct targets *targets)
+struct kp_plan *kp_bind_aggregate_node(struct binder *binder, struct kp_plan *input, const struct grouping *grouping)
 {
     uint32_t agg_count = grouping->aggs->count;
     struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_AGGREGATE, input->location, grouping->count + agg_count, 1);
@@ -104,9 +103,6 @@ static struct kp_plan *aggregate_node(struct binder *binder, struct kp_plan *inp
         const struct kp_expr *group = grouping->groups[g];
         const char *name = "?column?";
         bool not_null = false;
-        for (uint32_t t = 0; t < targets->count; t++)
-            if (kp_expr_equal(targets->items[t].expr, group))
-                name = targets->items[t].name;
         if (group->kind == KP_EXPR_COLUMN && group->column < input->col_count) {
             name = input->cols[group->column].name;
             not_null = input->cols[group->column].not_null;
@@ -191,7 +187,8 @@ static enum kp_code subs_below_groups(struct binder *binder, struct query *query
 {
     struct slots slots = {0};
     struct kp_expr **before = kp_arena_alloc(binder->arena, (grouping->count + 1) * sizeof *before);
-    memcpy(before, grouping->groups, grouping->count * sizeof *before);
+    if (grouping->count)
+        memcpy(before, grouping->groups, grouping->count * sizeof *before);
     add_slots(binder, &slots, grouping->groups, grouping->count);
     for (uint32_t a = 0; a < query->aggs.count; a++) {
         add_slots(binder, &slots, query->aggs.aggs[a].args, query->aggs.aggs[a].arg_count);
@@ -265,14 +262,22 @@ static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt
     visible.count = query->visible;
     place.subs = &query->subs;
     KP_TRY(kp_bind_groups(binder, select, &place, &visible, &grouping));
+    uint32_t written = grouping.count;
+    for (uint32_t i = 0; i < query->targets.count; i++)
+        kp_bind_dependent_groups(binder, *plan, query->targets.items[i].expr, &grouping, written);
+    if (query->having)
+        kp_bind_dependent_groups(binder, *plan, query->having, &grouping, written);
     KP_TRY(subs_below_groups(binder, query, &grouping, plan));
     for (uint32_t i = 0; i < query->targets.count; i++)
         KP_TRY(kp_bind_above_groups(binder, &grouping, query->targets.items[i].expr, &query->targets.items[i].expr));
     for (uint32_t i = 0; i < query->overs.count; i++)
         KP_TRY(over_above_groups(binder, &grouping, &query->overs.items[i]));
     query->group_count = grouping.count;
-    struct targets named = {0};
-    *plan = aggregate_node(binder, *plan, &grouping, &named);
+    if (query->emit && grouping.set_count)
+        return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL,
+                            "GROUPING SETS with EMIT ON WINDOW CLOSE are not supported");
+    *plan = grouping.set_count ? kp_bind_grouping_sets(binder, *plan, &grouping)
+                               : kp_bind_aggregate_node(binder, *plan, &grouping);
     if (query->emit)
         KP_TRY(kp_bind_emit(binder, *plan, plan));
     for (uint32_t i = 0; i < query->subs.count; i++)

@@ -520,6 +520,8 @@ static inline struct query make_grouped(struct maker *maker, const struct scope 
                      ? SAY(" HAVING %s IS NOT NULL", aggregate)
                      : SAY(" HAVING %s %s %s", aggregate, chance(maker->dice, 50) ? ">" : "<>", constant(maker, type));
     }
+    if (groups && !window && chance(maker->dice, 10))
+        groups = SAY("%s(%s)", chance(maker->dice, 60) ? "ROLLUP" : "CUBE", groups);
     char *tail = SAY("%s%s%s%s", where, groups ? " GROUP BY " : "", groups ? groups : "", having);
     query.kappa = SAY("SELECT %s FROM %s%s", list, from->kappa, tail);
     query.postgres = SAY("SELECT %s FROM %s%s", list, from->postgres, tail);
