@@ -1,11 +1,12 @@
 /*
- * to_char of numbers, and to_number.
+ * to_char of numbers.
  *
  * A template is digits (9, 0), a point (. or D), separators (, or G), signs (S, MI, PL, SG, PR), L, V, TH and text. The
  * number is written with as many decimals as the template has; its digits then fill the template from the left, blanks
  * standing where it has fewer. FM leaves blanks and needless zeros out. RN and EEEE are refused.
  */
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -176,7 +177,8 @@ static void write_digit(struct writer *w, bool is_zero_part)
         else if (leading_zero_is_blank(w))
             kp_buf_append_text(w->out, !t->fill ? " " : w->last && *w->last == '.' ? "0" : "");
         else {
-            kp_buf_append_byte(w->out, (uint8_t)*w->at);
+            if (*w->at)
+                kp_buf_append_byte(w->out, (uint8_t)*w->at);
             w->begun = true;
         }
         if (*w->at)
@@ -306,16 +308,43 @@ static bool to_numeric(struct kp_call *call, const struct kp_vec *vec, uint32_t 
     case KP_INT8:
         *ret_n = kp_numeric_from_i64(*(const int64_t *)value, call->arena);
         break;
-    case KP_FLOAT4:
-        *ret_n = kp_numeric_from_f32(*(const float *)value, call->arena);
-        break;
-    case KP_FLOAT8:
-        *ret_n = kp_numeric_from_f64(*(const double *)value, call->arena);
-        break;
     default:
         *ret_n = *(const struct kp_numeric *)value;
     }
     return kp_numeric_is_finite(ret_n);
+}
+
+/* Floats are written by their binary value, with no more decimals than the type has digits. */
+static bool digits_of_float(struct template *t, double value, int precision, char *digits, size_t size,
+                            bool *ret_negative)
+{
+    for (int i = 0; i < t->times; i++)
+        value *= 10;
+    int length = snprintf(digits, size, "%.0f", fabs(value));
+    if (length >= precision)
+        t->after = 0;
+    else if (length + t->after > precision)
+        t->after = precision - length;
+    *ret_negative = value < 0;
+    return snprintf(digits, size, "%.*f", t->after, fabs(value)) < (int)size;
+}
+
+/* The number's digits; false: too long, or no number. */
+static bool digits_of(struct kp_call *call, struct template *t, const struct kp_vec *vec, uint32_t row, char *digits,
+                      size_t size, bool *ret_negative)
+{
+    struct kp_numeric n;
+    double value;
+    switch (vec->type.id) {
+    case KP_FLOAT4:
+        value = (double)*(const float *)kp_vec_at(vec, row);
+        return isfinite(value) && digits_of_float(t, value, 6, digits, size, ret_negative);
+    case KP_FLOAT8:
+        value = *(const double *)kp_vec_at(vec, row);
+        return isfinite(value) && digits_of_float(t, value, 15, digits, size, ret_negative);
+    default:
+        return to_numeric(call, vec, row, &n) && digits_of_numeric(call, t, &n, digits, size, ret_negative);
+    }
 }
 
 static void to_char(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
@@ -323,7 +352,6 @@ static void to_char(struct kp_call *call, const struct kp_vec *const *args, stru
     struct kp_buf buf = {0};
     for (uint32_t i = 0; i < call->rows; i++) {
         struct template t;
-        struct kp_numeric n;
         char digits[DIGITS_MAX + PARTS_MAX];
         bool negative = false;
         buf.len = 0;
@@ -333,65 +361,11 @@ static void to_char(struct kp_call *call, const struct kp_vec *const *args, stru
         read_template(kp_text_str(&FN_AT(struct kp_text, 1, i)), &t);
         if (t.refused)
             kp_call_fail(call, i, "0A000", "to_char: %s is not supported", t.refused);
-        else if (!to_numeric(call, args[0], i, &n))
-            kp_call_fail(call, i, "0A000", "to_char of NaN and infinities is not supported");
-        else if (!digits_of_numeric(call, &t, &n, digits, sizeof digits, &negative))
-            kp_call_fail(call, i, "0A000", "to_char of so long a number is not supported");
+        else if (!digits_of(call, &t, args[0], i, digits, sizeof digits, &negative))
+            kp_call_fail(call, i, "0A000", "to_char of NaN, infinities and very long numbers is not supported");
         else
             write_number(&t, digits, negative, &buf);
         ((struct kp_text *)out->data)[i] = fn_text(call, buf.data, buf.len);
-    }
-    kp_buf_finish(&buf);
-}
-
-/* ---- to_number ---- */
-
-/* What the template passes over is no part of the number: separators, currency, text. */
-static void gather_number(const struct template *t, struct kp_str text, struct kp_buf *out)
-{
-    bool negative = false, point = false;
-    size_t at = 0;
-    while (at < text.len && text.ptr[at] == ' ')
-        at++;
-    if (at < text.len && text.ptr[at] == '<')
-        negative = true, at++;
-    int digits = 0, most = t->before + t->after;
-    kp_buf_append_byte(out, ' ');
-    for (; at < text.len && digits <= most; at++) {
-        char c = text.ptr[at];
-        if (c == '-')
-            negative = true;
-        else if (c >= '0' && c <= '9' && digits < most) {
-            kp_buf_append_byte(out, (uint8_t)c);
-            digits++;
-        } else if (c == '.' && !point && t->point) {
-            point = true;
-            kp_buf_append_byte(out, '.');
-            most = digits + t->after;
-        }
-    }
-    out->data[0] = negative ? '-' : '+';
-}
-
-static void to_number(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
-{
-    struct kp_buf buf = {0};
-    struct kp_numeric *to = out->data;
-    for (uint32_t i = 0; i < call->rows; i++) {
-        struct template t;
-        struct kp_error err;
-        buf.len = 0;
-        to[i] = kp_numeric_small(0, 0);
-        if (kp_vec_is_null(out, i))
-            continue;
-        read_template(kp_text_str(&FN_AT(struct kp_text, 1, i)), &t);
-        gather_number(&t, kp_text_str(&FN_AT(struct kp_text, 0, i)), &buf);
-        struct kp_numeric n;
-        if (t.refused || t.times)
-            kp_call_fail(call, i, "0A000", "to_number: %s is not supported", t.refused ? t.refused : "V");
-        else if (kp_numeric_parse((struct kp_str){(const char *)buf.data, buf.len}, call->arena, &n, &err) != KP_OK ||
-                 kp_numeric_round(&n, t.after, KP_ROUND_HALF_AWAY, call->arena, &to[i], &err) != KP_OK)
-            fn_fail(call, out, i, &err);
     }
     kp_buf_finish(&buf);
 }
@@ -400,12 +374,6 @@ static void to_number(struct kp_call *call, const struct kp_vec *const *args, st
     FN_BINARY("to_char", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, type, KP_TEXT, KP_TEXT, to_char, "formatted")
 
 static const struct kp_func funcs[] = {
-    TO_CHAR(KP_INT4),
-    TO_CHAR(KP_INT8),
-    TO_CHAR(KP_FLOAT4),
-    TO_CHAR(KP_FLOAT8),
-    TO_CHAR(KP_NUMERIC),
-    FN_BINARY("to_number", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, KP_NUMERIC, to_number,
-              "the number that a text in a format says"),
+    TO_CHAR(KP_INT4), TO_CHAR(KP_INT8), TO_CHAR(KP_FLOAT4), TO_CHAR(KP_FLOAT8), TO_CHAR(KP_NUMERIC),
 };
 KP_FUNCTIONS(number_format, funcs);

@@ -403,6 +403,17 @@ static void make_argument(const struct kp_func *func, unsigned n, char *text, si
         snprintf(text, size, "%s", n == 2 ? PICK(replacements) : below(2) ? "g" : "gi");
     } else if (!strcmp(func->name, "regexp_like") && n == 2) {
         snprintf(text, size, "%s", below(2) ? "i" : "");
+    } else if (!strcmp(func->name, "to_char") && kp_type_info(func->args[0])->category == 'N') {
+        static const char *const formats[] = {
+            "999",   "FM999",  "9.99",   "0.99",     "FM990.00",        "9,999,999.99",
+            "0000",  "S999",   "999S",   "999MI",    "PL999",           "999PR",
+            "FM9TH", "99V9",   "999D99", "9G999",    "\"n:\"999 \"x\"", "FM999999990.09",
+            "SG999", "L99.99", "90",     "FM9,999.9"};
+        static const char *const numbers[] = {"0",   "1",    "-1",     "12",      "-12.5",   "0.5",      "-0.5",
+                                              "485", "1485", "-485.8", "9999.99", "123.456", "-1234567", "100"};
+        static const char *const wholes[] = {"0", "1", "-1", "12", "-12", "485", "1485", "-9999", "100", "32767"};
+        bool whole = func->args[0] == KP_INT4 || func->args[0] == KP_INT8;
+        snprintf(text, size, "%s", n ? PICK(formats) : whole ? PICK(wholes) : PICK(numbers));
     } else if (!strcmp(func->name, "to_char") && n == 1) {
         static const char *const formats[] = {"YYYY-MM-DD HH24:MI:SS",
                                               "FMMonth DD, YYYY",

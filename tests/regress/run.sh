@@ -2,7 +2,7 @@
 # PostgreSQL's own regression tests of types and functions, statement by statement, on kappa and on PostgreSQL 15: prints
 # the share that agrees and why the rest does not. See README.md.
 #
-#   tests/regress/run.sh [FILE…]     e.g. numeric arrays; default: all of them
+#   tests/regress/run.sh [FILE…]     e.g. numeric arrays; default: some of them, at KAPPA_TEST_SCALE above 1 all
 #
 # The statements are read from Debian's postgresql-15 source package, fetched by apt into $KAPPA_REGRESS_CACHE (default
 # /var/tmp/kappa-regress) once; where no mirror answers the test is skipped.
