@@ -41,7 +41,7 @@ enum kp_code kp_log_apply(struct kp_log *log, const struct kp_block_header *bloc
         else
             KP_TRY(kp_topics_apply(&log->topics, entry, location, err));
         if (entry->kind == KP_ENTRY_TRIM || entry->kind == KP_ENTRY_TOPIC_DROP)
-            atomic_store_explicit(&log->gaps, true, memory_order_release);
+            kp_sealing_gap(log);
         records += entry->kind == KP_ENTRY_BATCH ? entry->records : 0;
     }
     if (wrong || records != block->records)

@@ -484,3 +484,12 @@ struct kp_extent_set *kp_extents_take(struct kp_extents_writer *writer)
     writer->sorted = NULL;
     return set;
 }
+
+uint64_t kp_extents_made_bytes(const struct kp_extents_writer *writer)
+{
+    const struct kp_extent_made *list = (const void *)writer->made.data;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < writer->made.len / sizeof *list; i++)
+        bytes += list[i].bytes;
+    return bytes;
+}

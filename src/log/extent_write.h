@@ -75,6 +75,7 @@ KP_MUST enum kp_code kp_extents_put(struct kp_extents_writer *writer, void *put_
 /* state: the mixed extent's last section. On failure the .new files are removed. */
 KP_MUST enum kp_code kp_extents_write(struct kp_extents_writer *writer, const struct kp_extents_source *source,
                                       const struct kp_buf *state, struct kp_error *err);
+uint64_t kp_extents_made_bytes(const struct kp_extents_writer *writer);
 /* The set as it will be read, after kp_extents_write. */
 struct kp_extent_set *kp_extents_take(struct kp_extents_writer *writer);
 

@@ -80,6 +80,7 @@ struct items {
     void (*problem)(void *arg, const char *text);
     void *arg;
     bool stopped;
+    const struct kp_inspect_sealed *sealed;
     struct kp_extent_file mixed, own; /* own: the one read last */
     uint8_t *buffer;
     size_t buffer_cap;
@@ -87,11 +88,22 @@ struct items {
     size_t set_count;
 };
 
+static bool counts(const struct kp_inspect_sealed *sealed, uint64_t number)
+{
+    const struct kp_sealed_extent *extents = (const void *)sealed->extents.data;
+    for (uint32_t i = 0; i < sealed->head.extents; i++)
+        if (extents[i].number == number)
+            return true;
+    return false;
+}
+
 static void give_item(struct items *items, const struct kp_extent_set *set, const struct kp_order_entry *entry)
 {
     if (entry->run >= set->header.runs)
         return;
     const struct kp_extent_run *run = &set->runs[entry->run];
+    if (run->extent && !counts(items->sealed, run->extent))
+        return; /* all of it was given up */
     struct kp_inspect_item item = {.topic = run->topic,
                                    .partition = run->partition,
                                    .entry = entry,
@@ -176,7 +188,7 @@ enum kp_code kp_inspect_items(struct kp_os *os, const char *dir, const struct kp
                               bool (*each)(void *arg, const struct kp_inspect_item *item),
                               void (*problem)(void *arg, const char *text), void *arg, struct kp_error *err)
 {
-    struct items items = {.os = os, .dir = dir, .each = each, .problem = problem, .arg = arg};
+    struct items items = {.os = os, .dir = dir, .each = each, .problem = problem, .arg = arg, .sealed = sealed};
     const struct kp_sealed_extent *extents = (const void *)sealed->extents.data;
     items.sets = kp_calloc(sealed->head.extents + 1, sizeof(struct kp_extent_set *));
     kp_extent_file_init(&items.mixed, os, dir, false);

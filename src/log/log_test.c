@@ -372,6 +372,70 @@ static void trim(void **state)
     kp_log_close(log);
 }
 
+static void add_size(void *arg, const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *file = strstr(name, ".extent") ? fopen(path, "rb") : NULL;
+    if (!file)
+        return;
+    fseek(file, 0, SEEK_END);
+    *(long *)arg += ftell(file);
+    fclose(file);
+}
+
+static long extents_size(void)
+{
+    long bytes = 0;
+    struct kp_error err;
+    assert_int_equal(kp_os_real()->list(NULL, dir, add_size, &bytes, &err), KP_OK);
+    return bytes;
+}
+
+/* Many small sets become few; what is dropped or trimmed gives its extents back; what is left reads as before. */
+static void merged(void **state)
+{
+    struct kp_log *log = open_log((struct kp_log_options){.journal_file_bytes = 32 << 10});
+    struct kp_error err;
+    struct kp_log_sealed so_far;
+    uint32_t kept, dropped;
+    bool more;
+    assert_int_equal(kp_log_topic_create(log, "kept", 20, &kept, &err), KP_OK);
+    assert_int_equal(kp_log_topic_create(log, "dropped", 1, &dropped, &err), KP_OK);
+    for (int tag = 0; tag < 600; tag++) {
+        append(log, kept, (uint32_t)tag % 20, tag, 2, 300);
+        if (tag == 300)
+            append(log, dropped, 0, tag, 1, 300000); /* an extent of its own */
+        do
+            assert_int_equal(kp_log_maintain(log, &more, &err), KP_OK);
+        while (more);
+    }
+    kp_log_sealed(log, &so_far);
+    assert_true(so_far.extents < 15 && so_far.merge_bytes > 0);
+    assert_int_equal(kp_log_topic_drop(log, dropped, &err), KP_OK);
+    assert_int_equal(kp_log_trim(log, kept, 3, 30, &err), KP_OK);
+    long before = extents_size();
+    do
+        assert_int_equal(kp_log_maintain(log, &more, &err), KP_OK);
+    while (more);
+    assert_true(extents_size() < before - 200000);
+    for (int restarts = 0; restarts < 2; restarts++) {
+        struct kp_buf out = {0};
+        struct kp_record_batch_info batch;
+        assert_int_equal(read_all(log, 1 << 20, NULL, 0), 1200 - 30);
+        for (int64_t offset = 0; offset < 60; offset += batch.records) {
+            out.len = 0;
+            assert_int_equal(kp_log_fetch(log, kept, 7, offset, 1, &out, &err), KP_OK);
+            assert_int_equal(kp_record_batch_check(out.data, out.len, true, &batch, &err), KP_OK);
+            assert_int_equal(batch.base_offset, offset);
+        }
+        kp_buf_finish(&out);
+        kp_log_close(log);
+        log = open_log((struct kp_log_options){.journal_file_bytes = 32 << 10});
+    }
+    kp_log_close(log);
+}
+
 static void bad_input(void **state)
 {
     struct kp_log *log = open_log((struct kp_log_options){0});
@@ -710,6 +774,7 @@ int main(void)
         {"sizes, sealed", sizes, fresh_dir_sealed, remove_dir_sealed, NULL},
         {"by_time, sealed", by_time, fresh_dir_sealed, remove_dir_sealed, NULL},
         {"horizons, sealed", horizons, fresh_dir_sealed, remove_dir_sealed, NULL},
+        {"merged", merged, fresh_dir_sealed, remove_dir_sealed, NULL},
         {"trim, sealed", trim, fresh_dir_sealed, remove_dir_sealed, NULL},
         cmocka_unit_test_setup_teardown(bad_input, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage, fresh_dir, remove_dir),

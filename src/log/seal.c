@@ -190,6 +190,7 @@ static enum kp_code load_states(struct job *job, struct kp_error *err)
     KP_TRY(code);
     if (!newest.number)
         return KP_OK;
+    KP_ASSERT(newest.file_last + 1 == job->head.file_next && newest.position_end == job->head.position);
     KP_TRY(kp_extent_state_read(log->os, log->journal.dir, &newest, &bytes, err));
     code = kp_state_read(bytes.data, bytes.len, &job->state, err);
     kp_buf_finish(&bytes);
@@ -224,96 +225,18 @@ static enum kp_code gather(struct job *job, struct kp_error *err)
 
 /* ---- making it count ---- */
 
-static void remove_made(struct kp_log *log, const struct kp_buf *made)
-{
-    const struct kp_extent_made *list = (const void *)made->data;
-    for (size_t i = 0; i < made->len / sizeof *list; i++) {
-        char *path = kp_extent_path(log->journal.dir, list[i].number, KP_EXTENT_SUFFIX);
-        (void)!log->os->unlink(log->os->ctx, path, NULL); /* or the next start does */
-        kp_free(path);
-    }
-}
-
-static enum kp_code rename_made(struct kp_log *log, const struct kp_buf *made, struct kp_error *err)
-{
-    struct kp_os *os = log->os;
-    const struct kp_extent_made *list = (const void *)made->data;
-    enum kp_code code = KP_OK;
-    for (size_t i = 0; i < made->len / sizeof *list && code == KP_OK; i++) {
-        char *from = kp_extent_path(log->journal.dir, list[i].number, KP_EXTENT_NEW_SUFFIX);
-        char *to = kp_extent_path(log->journal.dir, list[i].number, KP_EXTENT_SUFFIX);
-        code = os->rename(os->ctx, from, to, err);
-        if (code != KP_OK)
-            (void)!os->unlink(os->ctx, from, NULL);
-        kp_free(to);
-        kp_free(from);
-    }
-    if (code == KP_OK && !log->journal.unsafe_no_sync)
-        code = os->sync_dir(os->ctx, log->journal.dir, err);
-    return code;
-}
-
-/* Appends the entry and waits for it. Its publishing takes `set`; else it is freed. */
-static enum kp_code record(struct kp_log *log, const struct kp_sealed_head *head, const struct kp_buf *extents,
-                           struct kp_extent_set *set, struct kp_error *err)
-{
-    struct kp_buf payload = {0};
-    kp_buf_append(&payload, head, sizeof *head);
-    kp_buf_append(&payload, extents->data, extents->len);
-    struct kp_log_piece piece = {.header = {.kind = KP_ENTRY_SEALED, .payload_bytes = (uint32_t)payload.len},
-                                 .payload = payload.data};
-    kp_mutex_lock(&log->mutex);
-    log->sealing.arriving = set;
-    enum kp_code code = kp_log_check(log, err);
-    if (code == KP_OK)
-        code = kp_log_enqueue_and_wait(log, &piece, 1, NULL, err);
-    kp_extent_set_free(log->sealing.arriving);
-    log->sealing.arriving = NULL;
-    kp_mutex_unlock(&log->mutex);
-    kp_buf_finish(&payload);
-    return code;
-}
-
-static void add_extents(const struct kp_buf *made, struct kp_buf *extents)
-{
-    const struct kp_extent_made *list = (const void *)made->data;
-    for (size_t i = 0; i < made->len / sizeof *list; i++) {
-        struct kp_sealed_extent extent = {list[i].number, list[i].bytes, list[i].kind, list[i].header_crc};
-        kp_buf_append(extents, &extent, sizeof extent);
-    }
-}
-
-static uint64_t made_bytes(const struct kp_buf *made)
-{
-    const struct kp_extent_made *list = (const void *)made->data;
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < made->len / sizeof *list; i++)
-        bytes += list[i].bytes;
-    return bytes;
-}
-
 static enum kp_code make_count(struct job *job, struct kp_error *err)
 {
-    struct kp_log *log = job->log;
-    struct kp_sealing *sealing = &log->sealing;
     struct kp_sealed_head head = job->head;
-    struct kp_buf extents = {0};
-    kp_rwlock_read(&log->lock);
-    kp_buf_append(&extents, sealing->extents, sealing->head.extents * sizeof *sealing->extents);
-    kp_rwlock_unlock(&log->lock);
-    add_extents(&job->writer.made, &extents);
     head.file_next = job->stretch.end;
     head.sequence = job->stretch.at.sequence;
     head.previous_crc = job->stretch.at.previous_crc;
-    head.extents = (uint32_t)(extents.len / sizeof(struct kp_sealed_extent));
     head.position = job->stretch.at.position;
     head.log_time_us = job->stretch.at.log_time_us;
     head.batch_bytes += job->batch_bytes;
     head.journal_bytes += job->stretch.block_bytes;
-    head.extent_bytes += made_bytes(&job->writer.made);
-    enum kp_code code = record(log, &head, &extents, kp_extents_take(&job->writer), err);
-    kp_buf_finish(&extents);
-    return code;
+    head.extent_bytes += kp_extents_made_bytes(&job->writer);
+    return kp_sealing_count(job->log, &job->writer, &head, NULL, err);
 }
 
 static enum kp_code run_job(struct job *job, struct kp_error *err)
@@ -327,16 +250,10 @@ static enum kp_code run_job(struct job *job, struct kp_error *err)
     kp_buf_finish(&state);
     log->sealing.next_number = job->writer.next_number; /* also of those that were not finished */
     KP_TRY(code);
-    code = rename_made(log, &job->writer.made, err);
-    if (code == KP_OK && kp_log_planted == KP_PLANT_RECYCLE_FIRST)
+    if (kp_log_planted == KP_PLANT_RECYCLE_FIRST)
         for (uint64_t number = job->stretch.first; number < job->stretch.end && code == KP_OK; number++)
             code = kp_journal_recycle(&log->journal, number, err);
-    if (code == KP_OK)
-        code = make_count(job, err);
-    struct kp_error failed;
-    if (code != KP_OK && kp_log_health(log, &failed) == KP_OK) /* else it is not known whether it counts */
-        remove_made(log, &job->writer.made);
-    return code;
+    return code == KP_OK ? make_count(job, err) : code;
 }
 
 static enum kp_code seal(struct kp_log *log, uint64_t first, uint64_t end, struct kp_error *err)
@@ -351,12 +268,8 @@ static enum kp_code seal(struct kp_log *log, uint64_t first, uint64_t end, struc
     job.writer.no_sync = log->journal.unsafe_no_sync || kp_log_planted == KP_PLANT_EXTENT_UNSYNCED;
     enum kp_code code = run_job(&job, err);
     if (code == KP_OK) {
-        sealing->retiring = kp_log_planted != KP_PLANT_RECYCLE_FIRST;
         sealing->recycle_first = first;
-        sealing->recycle_end = job.stretch.end;
-        kp_mutex_lock(&sealing->readers.mutex);
-        sealing->readers.side ^= 1; /* who comes from now on finds the set */
-        kp_mutex_unlock(&sealing->readers.mutex);
+        sealing->recycle_end = kp_log_planted == KP_PLANT_RECYCLE_FIRST ? first : job.stretch.end;
     }
     kp_extents_writer_finish(&job.writer);
     kp_topics_finish(&job.state);
@@ -392,7 +305,7 @@ static bool drained(struct kp_log *log)
         kp_cond_wait(&readers->drained, &readers->mutex);
     bool empty = readers->active[readers->side ^ 1] == 0;
     kp_mutex_unlock(&readers->mutex);
-    return empty || kp_log_planted == KP_PLANT_RECYCLE_EARLY;
+    return empty;
 }
 
 static void free_retired(struct kp_log *log)
@@ -418,11 +331,15 @@ static enum kp_code retire(struct kp_log *log, bool *ret_did, struct kp_error *e
 {
     struct kp_sealing *sealing = &log->sealing;
     *ret_did = drained(log);
-    if (!*ret_did)
+    if (!*ret_did && kp_log_planted != KP_PLANT_RECYCLE_EARLY)
         return KP_OK;
-    sealing->retiring = false;
-    free_retired(log);
-    for (uint64_t number = sealing->recycle_first; number < sealing->recycle_end; number++)
+    if (*ret_did) {
+        sealing->retiring = false;
+        free_retired(log);
+    }
+    uint64_t first = sealing->recycle_first, end = sealing->recycle_end;
+    sealing->recycle_first = sealing->recycle_end = 0;
+    for (uint64_t number = first; number < end; number++)
         KP_TRY(kp_journal_recycle(&log->journal, number, err)); /* what is left the next start removes */
     return KP_OK;
 }
@@ -453,7 +370,7 @@ enum kp_code kp_sealing_step(struct kp_log *log, bool *ret_did, struct kp_error 
     uint64_t first, end;
     choose(log, &first, &end);
     if (first == end)
-        return KP_OK;
+        return kp_sealing_tidy(log, ret_did, err);
     *ret_did = true;
     return seal(log, first, end, err);
 }
@@ -475,6 +392,12 @@ void kp_sealing_file_full(struct kp_log *log)
 {
     log->sealing.unsealed_bytes = unsealed_bytes(log);
     kp_cond_signal(&log->sealing.work);
+}
+
+void kp_sealing_gap(struct kp_log *log)
+{
+    atomic_store_explicit(&log->gaps, true, memory_order_release);
+    kp_cond_signal(&log->sealing.work); /* extents may be empty now */
 }
 
 void kp_sealing_run(void *arg)

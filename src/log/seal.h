@@ -43,6 +43,7 @@ struct kp_sealing {
     uint64_t own_bytes;   /* a partition with so much in a set gets its own extent */
     uint64_t next_number; /* of the next extent (the sealer's, as are those below) */
 
+    bool merges_off; /* one met damage: they wait for the next start */
     bool retiring;
     uint64_t recycle_first, recycle_end; /* journal files */
     struct kp_buf retired_sets;          /* pointers; (mutex) */
@@ -64,10 +65,21 @@ KP_MUST enum kp_code kp_sealing_open(struct kp_log *log, const struct kp_recover
 KP_MUST enum kp_code kp_log_apply_sealed(struct kp_log *log, const struct kp_entry_header *entry, struct kp_error *err);
 /* The journal went on to a next file. Locked: mutex. */
 void kp_sealing_file_full(struct kp_log *log);
+/* Something was trimmed or dropped. Locked: mutex and lock, or no other thread yet. */
+void kp_sealing_gap(struct kp_log *log);
 /* One step, in the sealer's thread or (no_threads) the caller's. *ret_did: false when there is nothing to do. */
 KP_MUST enum kp_code kp_sealing_step(struct kp_log *log, bool *ret_did, struct kp_error *err);
 /* The sealer's thread; arg is the log. */
 void kp_sealing_run(void *arg);
+
+struct kp_extents_writer;
+/* Makes a new list count: what the writer made (NULL: nothing), and all that counted but those numbers (u64) in
+ * `without` (NULL: none). head.extents is set here. Then the old ones are to be retired. The sealer. */
+KP_MUST enum kp_code kp_sealing_count(struct kp_log *log, struct kp_extents_writer *writer,
+                                      const struct kp_sealed_head *head, const struct kp_buf *without,
+                                      struct kp_error *err);
+/* merge.c: removes extents of which all is gone, or merges small sets; *ret_did is false if there is nothing to do. */
+KP_MUST enum kp_code kp_sealing_tidy(struct kp_log *log, bool *ret_did, struct kp_error *err);
 
 /* sets.c: what of a position, or of a partition's offset, lies in extents. */
 

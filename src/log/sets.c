@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "log/extent_write.h"
 #include "log/internal.h"
 #include "log/seal.h"
 
@@ -137,6 +138,113 @@ enum kp_code kp_log_apply_sealed(struct kp_log *log, const struct kp_entry_heade
     return KP_OK;
 }
 
+/* ---- a new list ---- */
+
+static void remove_made(struct kp_log *log, const struct kp_buf *made)
+{
+    const struct kp_extent_made *list = (const void *)made->data;
+    for (size_t i = 0; i < made->len / sizeof *list; i++) {
+        char *path = kp_extent_path(log->journal.dir, list[i].number, KP_EXTENT_SUFFIX);
+        (void)!log->os->unlink(log->os->ctx, path, NULL); /* or the next start does */
+        kp_free(path);
+    }
+}
+
+static enum kp_code rename_made(struct kp_log *log, const struct kp_buf *made, struct kp_error *err)
+{
+    struct kp_os *os = log->os;
+    const struct kp_extent_made *list = (const void *)made->data;
+    enum kp_code code = KP_OK;
+    for (size_t i = 0; i < made->len / sizeof *list && code == KP_OK; i++) {
+        char *from = kp_extent_path(log->journal.dir, list[i].number, KP_EXTENT_NEW_SUFFIX);
+        char *to = kp_extent_path(log->journal.dir, list[i].number, KP_EXTENT_SUFFIX);
+        code = os->rename(os->ctx, from, to, err);
+        if (code != KP_OK)
+            (void)!os->unlink(os->ctx, from, NULL);
+        kp_free(to);
+        kp_free(from);
+    }
+    if (code == KP_OK && !log->journal.unsafe_no_sync)
+        code = os->sync_dir(os->ctx, log->journal.dir, err);
+    return code;
+}
+
+/* Appends the entry and waits for it. Its publishing takes `set`; else it is freed. */
+static enum kp_code record(struct kp_log *log, const struct kp_sealed_head *head, const struct kp_buf *extents,
+                           struct kp_extent_set *set, struct kp_error *err)
+{
+    struct kp_buf payload = {0};
+    kp_buf_append(&payload, head, sizeof *head);
+    kp_buf_append(&payload, extents->data, extents->len);
+    struct kp_log_piece piece = {.header = {.kind = KP_ENTRY_SEALED, .payload_bytes = (uint32_t)payload.len},
+                                 .payload = payload.data};
+    kp_mutex_lock(&log->mutex);
+    log->sealing.arriving = set;
+    enum kp_code code = kp_log_check(log, err);
+    if (code == KP_OK)
+        code = kp_log_enqueue_and_wait(log, &piece, 1, NULL, err);
+    kp_extent_set_free(log->sealing.arriving);
+    log->sealing.arriving = NULL;
+    kp_mutex_unlock(&log->mutex);
+    kp_buf_finish(&payload);
+    return code;
+}
+
+static void add_extents(const struct kp_buf *made, struct kp_buf *extents)
+{
+    const struct kp_extent_made *list = (const void *)made->data;
+    for (size_t i = 0; i < made->len / sizeof *list; i++) {
+        struct kp_sealed_extent extent = {list[i].number, list[i].bytes, list[i].kind, list[i].header_crc};
+        kp_buf_append(extents, &extent, sizeof extent);
+    }
+}
+
+/* The list as it is, but for those whose numbers are in `without`. */
+static void keep_extents(struct kp_log *log, const struct kp_buf *without, struct kp_buf *extents)
+{
+    const struct kp_sealing *sealing = &log->sealing;
+    kp_rwlock_read(&log->lock);
+    for (size_t i = 0; i < sealing->head.extents; i++) {
+        bool keep = true;
+        for (size_t k = 0; without && k < kp_folder_count(without) && keep; k++)
+            keep = kp_folder_number(without, k) != sealing->extents[i].number;
+        if (keep)
+            kp_buf_append(extents, &sealing->extents[i], sizeof sealing->extents[i]);
+    }
+    kp_rwlock_unlock(&log->lock);
+}
+
+static enum kp_code count_made(struct kp_log *log, struct kp_extents_writer *writer, struct kp_sealed_head head,
+                               const struct kp_buf *without, struct kp_error *err)
+{
+    struct kp_buf extents = {0};
+    if (writer)
+        KP_TRY(rename_made(log, &writer->made, err));
+    keep_extents(log, without, &extents);
+    if (writer)
+        add_extents(&writer->made, &extents);
+    head.extents = (uint32_t)(extents.len / sizeof(struct kp_sealed_extent));
+    enum kp_code code = record(log, &head, &extents, writer ? kp_extents_take(writer) : NULL, err);
+    kp_buf_finish(&extents);
+    return code;
+}
+
+enum kp_code kp_sealing_count(struct kp_log *log, struct kp_extents_writer *writer, const struct kp_sealed_head *head,
+                              const struct kp_buf *without, struct kp_error *err)
+{
+    struct kp_sealing *sealing = &log->sealing;
+    struct kp_error failed;
+    enum kp_code code = count_made(log, writer, *head, without, err);
+    if (code != KP_OK && writer && kp_log_health(log, &failed) == KP_OK) /* else it is not known whether it counts */
+        remove_made(log, &writer->made);
+    KP_TRY(code);
+    sealing->retiring = true;
+    kp_mutex_lock(&sealing->readers.mutex);
+    sealing->readers.side ^= 1; /* who comes from now on finds what is new */
+    kp_mutex_unlock(&sealing->readers.mutex);
+    return KP_OK;
+}
+
 /* ---- opening ---- */
 
 static enum kp_code load_sets(struct kp_log *log, struct kp_error *err)
@@ -151,6 +259,8 @@ static enum kp_code load_sets(struct kp_log *log, struct kp_error *err)
         struct kp_extent_set *set;
         KP_TRY(kp_extent_set_load(log->os, log->journal.dir, extent->number, &set, err));
         sealing->sets[sealing->set_count++] = set;
+        for (uint32_t r = 0; r < set->header.runs; r++) /* of extents that are gone, too: no number comes again */
+            sealing->next_number = KP_MAX(sealing->next_number, (uint64_t)set->runs[r].extent + 1);
         if (set->header.crc != extent->header_crc || set->header.generation != log->journal.generation)
             return kp_fail(err, KP_CORRUPT, NULL, "extent %llu in \"%s\" is not the one that was sealed",
                            (unsigned long long)extent->number, log->journal.dir);

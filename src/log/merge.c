@@ -1,0 +1,317 @@
+/*
+ * Fewer and smaller extents. Extents of one partition of which all is gone are taken off the list. Four sets one behind
+ * the other that are of like size become one: their mixed extents' data is merged, extents of one partition stay as
+ * they are, and what was trimmed or dropped meanwhile is left out. A set most of whose own data is gone is written
+ * anew.
+ *
+ * Merging like with like writes a byte again once per factor of four; and it stops when what merges wrote exceeds a
+ * share of what was sealed, so that the whole log is written little more than twice (MERGED_PER_CENT). A hot partition
+ * beside many cold ones merges the cold ones' little data only.
+ */
+#include <stdlib.h>
+
+#include "log/extent_write.h"
+#include "log/internal.h"
+#include "log/seal.h"
+#include "log/state.h"
+
+enum {
+    SETS = 4,              /* merged into one */
+    ALIKE = 6,             /* the largest has at most so many times the bytes of the smallest, above the slack */
+    SLACK_BYTES = 4 << 20, /* small logs may merge */
+    MERGED_PER_CENT = 12,
+    READ_BYTES = 1 << 20,
+    WINDOW_BYTES = 32 << 20
+};
+
+struct merge {
+    struct kp_log *log;
+    struct kp_extent_set *const *sets;
+    size_t count;
+    struct kp_topics current; /* what is gone now */
+    struct kp_extents_writer writer;
+    struct kp_extent_file file;
+};
+
+static bool run_gone(const struct kp_topics *topics, const struct kp_extent_run *run)
+{
+    uint32_t records =
+        run->end_offset - run->base_offset > UINT32_MAX ? UINT32_MAX : (uint32_t)(run->end_offset - run->base_offset);
+    return kp_topics_gone(topics, run->topic, run->partition, run->end_offset - records, records) == records;
+}
+
+/* ---- gathering ---- */
+
+/* What a set's runs become: run + 1 of those that stay where they are, and the indexes of the others for their times.
+ */
+struct old_runs {
+    uint32_t *elsewhere;
+    struct kp_extent_index **index;
+    uint32_t *at; /* index entries passed */
+};
+
+static enum kp_code load_runs(struct merge *merge, const struct kp_extent_set *set, struct old_runs *runs,
+                              struct kp_error *err)
+{
+    for (uint32_t r = 0; r < set->header.runs; r++) {
+        if (run_gone(&merge->current, &set->runs[r]))
+            continue;
+        KP_TRY(kp_extent_index_read(&merge->file, set, &set->runs[r], &runs->index[r], err));
+        if (set->runs[r].extent)
+            runs->elsewhere[r] = kp_extents_add_run(&merge->writer, &set->runs[r], runs->index[r]);
+    }
+    return KP_OK;
+}
+
+static void add_entry(struct merge *merge, const struct kp_extent_set *set, struct old_runs *runs,
+                      const struct kp_order_entry *entry)
+{
+    struct kp_extents_batch batch = {
+        .bytes = entry->bytes,
+        .records = entry->records,
+        .base_offset = entry->base_offset,
+        .position = entry->position,
+        .log_time_us = entry->log_time_us,
+        .gone = true,
+        .group_end = entry->flags & KP_ORDER_GROUP_END,
+    };
+    if (entry->run < set->header.runs && runs->index[entry->run]) {
+        const struct kp_extent_run *run = &set->runs[entry->run];
+        const struct kp_extent_index *index = runs->index[entry->run];
+        uint32_t *at = &runs->at[entry->run];
+        while (*at + 1 < run->index_count && index[*at + 1].base_offset <= entry->base_offset)
+            ++*at;
+        batch.topic = run->topic;
+        batch.partition = run->partition;
+        batch.max_timestamp_ms = run->index_count ? index[*at].max_timestamp_ms : run->max_timestamp_ms;
+        batch.elsewhere = runs->elsewhere[entry->run];
+        batch.place = entry->place;
+        batch.gone = !batch.elsewhere && kp_topics_gone(&merge->current, run->topic, run->partition, entry->base_offset,
+                                                        entry->records) == entry->records;
+    }
+    kp_extents_add(&merge->writer, &batch);
+}
+
+static enum kp_code gather_set(struct merge *merge, const struct kp_extent_set *set, struct old_runs *runs,
+                               struct kp_error *err)
+{
+    KP_TRY(load_runs(merge, set, runs, err));
+    struct kp_order_page *page = kp_alloc(sizeof *page);
+    enum kp_code code = KP_OK;
+    for (uint32_t number = 0; number < set->header.order_pages && code == KP_OK; number++) {
+        code = kp_order_page_read(&merge->file, set, number, page, err);
+        for (uint32_t i = 0; code == KP_OK && i < page->count; i++)
+            add_entry(merge, set, runs, &page->entries[i]);
+    }
+    kp_free(page);
+    return code;
+}
+
+static enum kp_code gather(struct merge *merge, struct kp_error *err)
+{
+    enum kp_code code = KP_OK;
+    for (size_t i = 0; i < merge->count && code == KP_OK; i++) {
+        uint32_t count = merge->sets[i]->header.runs;
+        struct old_runs runs = {kp_calloc(count + 1, sizeof *runs.elsewhere),
+                                kp_calloc(count + 1, sizeof(struct kp_extent_index *)),
+                                kp_calloc(count + 1, sizeof *runs.at)};
+        code = gather_set(merge, merge->sets[i], &runs, err);
+        for (uint32_t r = 0; r < count; r++)
+            kp_free(runs.index[r]);
+        kp_free(runs.at);
+        kp_free(runs.index);
+        kp_free(runs.elsewhere);
+    }
+    KP_TRY(code);
+    const struct kp_extent_header *first = &merge->sets[0]->header, *last = &merge->sets[merge->count - 1]->header;
+    struct kp_extent_header *header = &merge->writer.header;
+    header->generation = last->generation;
+    header->position = first->position;
+    header->position_end = last->position_end;
+    header->log_time_us = last->log_time_us;
+    header->file_first = first->file_first;
+    header->file_last = last->file_last;
+    header->sequence = last->sequence;
+    header->previous_crc = last->previous_crc;
+    kp_extents_lay_out(&merge->writer);
+    return KP_OK;
+}
+
+/* ---- copying ---- */
+
+/* Gives the items that lie whole in bytes; *ret_used: of how many bytes they are. */
+static enum kp_code put_items(struct merge *merge, void *put_arg, const uint8_t *bytes, size_t len, bool end,
+                              size_t *ret_used, struct kp_error *err)
+{
+    size_t at = 0;
+    while (len - at >= sizeof(struct kp_extent_item)) {
+        const struct kp_extent_item *item = (const void *)(bytes + at);
+        size_t whole = (size_t)kp_extent_item_bytes(item->bytes);
+        const char *wrong = item->bytes > KP_RECORD_BATCH_BYTES_MAX ? "a record batch does not fit" : NULL;
+        if (!wrong && whole > len - at && !end)
+            break;
+        if (!wrong)
+            wrong = kp_extent_item_wrong(item, len - at);
+        if (wrong)
+            return kp_fail(err, KP_CORRUPT, NULL, "extent %llu cannot be merged: %s",
+                           (unsigned long long)merge->file.number, wrong);
+        KP_TRY(kp_extents_put(&merge->writer, put_arg, item->position, item + 1, item->bytes, err));
+        at += KP_MIN(whole, len - at);
+    }
+    *ret_used = at;
+    return KP_OK;
+}
+
+static enum kp_code put_set(struct merge *merge, const struct kp_extent_set *set, void *put_arg, struct kp_buf *buffer,
+                            struct kp_error *err)
+{
+    uint64_t place = KP_SECTOR_BYTES, until = place + set->header.data_bytes;
+    buffer->len = 0;
+    while (place < until || buffer->len) {
+        size_t used, want = (size_t)KP_MIN((uint64_t)READ_BYTES, until - place);
+        KP_TRY(kp_extent_file_read(&merge->file, set->header.number, kp_buf_reserve(buffer, want), place, want, err));
+        buffer->len += want;
+        place += want;
+        KP_TRY(put_items(merge, put_arg, buffer->data, buffer->len, place == until, &used, err));
+        kp_buf_consume(buffer, used);
+        if (place == until && !used && buffer->len)
+            return kp_fail(err, KP_CORRUPT, NULL, "extent %llu cannot be merged: its data is cut off",
+                           (unsigned long long)set->header.number);
+    }
+    return KP_OK;
+}
+
+static enum kp_code put_all(void *arg, struct kp_extents_writer *writer, void *put_arg, struct kp_error *err)
+{
+    struct merge *merge = arg;
+    struct kp_buf buffer = {0};
+    enum kp_code code = KP_OK;
+    for (size_t i = 0; i < merge->count && code == KP_OK; i++)
+        code = atomic_load(&merge->log->sealing.stop) ? kp_fail(err, KP_CANCELLED, NULL, "the log is closing")
+                                                      : put_set(merge, merge->sets[i], put_arg, &buffer, err);
+    kp_buf_finish(&buffer);
+    return code;
+}
+
+static enum kp_code run_merge(struct merge *merge, struct kp_error *err)
+{
+    struct kp_log *log = merge->log;
+    struct kp_extents_source source = {put_all, merge};
+    struct kp_buf state = {0}, without = {0};
+    KP_TRY(gather(merge, err));
+    KP_TRY(kp_extent_state_read(log->os, log->journal.dir, &merge->sets[merge->count - 1]->header, &state, err));
+    enum kp_code code = kp_extents_write(&merge->writer, &source, &state, err);
+    kp_buf_finish(&state);
+    log->sealing.next_number = merge->writer.next_number;
+    KP_TRY(code);
+    for (size_t i = 0; i < merge->count; i++)
+        kp_buf_append(&without, &merge->sets[i]->header.number, sizeof(uint64_t));
+    struct kp_sealed_head head = log->sealing.head; /* only the sealer's entries change it */
+    head.merge_bytes += kp_extents_made_bytes(&merge->writer);
+    code = kp_sealing_count(log, &merge->writer, &head, &without, err);
+    kp_buf_finish(&without);
+    return code;
+}
+
+static enum kp_code merge_sets(struct kp_log *log, struct kp_extent_set *const *sets, size_t count,
+                               struct kp_topics *current, struct kp_error *err)
+{
+    struct merge merge = {.log = log, .sets = sets, .count = count, .current = *current};
+    merge.writer.os = log->os;
+    merge.writer.dir = log->journal.dir;
+    merge.writer.next_number = log->sealing.next_number;
+    merge.writer.own_bytes = UINT64_MAX;
+    merge.writer.window_bytes = KP_MIN((uint64_t)WINDOW_BYTES, 4 * log->sealing.own_bytes);
+    merge.writer.no_sync = log->journal.unsafe_no_sync;
+    kp_extent_file_init(&merge.file, log->os, log->journal.dir, false);
+    enum kp_code code = run_merge(&merge, err);
+    kp_extent_file_finish(&merge.file);
+    kp_extents_writer_finish(&merge.writer);
+    log->sealing.merges_off |= code == KP_CORRUPT;
+    return code;
+}
+
+/* ---- what is to be done ---- */
+
+/* Numbers of extents of one partition of which nothing is left. */
+static void find_gone(const struct kp_sealing *sealing, const struct kp_topics *current, struct kp_buf *numbers)
+{
+    for (size_t i = 0; i < sealing->set_count; i++)
+        for (uint32_t r = 0; r < sealing->sets[i]->header.runs; r++) {
+            const struct kp_extent_run *run = &sealing->sets[i]->runs[r];
+            uint64_t number = run->extent;
+            bool counts = false;
+            for (size_t k = 0; k < sealing->head.extents && number && !counts; k++)
+                counts = sealing->extents[k].number == number;
+            if (counts && run_gone(current, run))
+                kp_buf_append(numbers, &number, sizeof number);
+        }
+}
+
+/* Is most of the set's own data gone? */
+static bool mostly_gone(const struct kp_extent_set *set, const struct kp_topics *current)
+{
+    uint64_t bytes = 0;
+    for (uint32_t r = 0; r < set->header.runs; r++)
+        bytes += set->runs[r].extent || !run_gone(current, &set->runs[r]) ? 0 : set->runs[r].bytes;
+    return bytes > set->header.data_bytes / 2;
+}
+
+/* Sets to be made one: how many from *ret_first on; 0: none. */
+static size_t find_alike(const struct kp_sealing *sealing, const struct kp_topics *current, size_t *ret_first)
+{
+    uint64_t allowed = SLACK_BYTES + sealing->head.batch_bytes / 100 * MERGED_PER_CENT;
+    for (size_t first = 0; first < sealing->set_count; first++) {
+        uint64_t least = UINT64_MAX, most = 0, sum = 0;
+        *ret_first = first;
+        if (mostly_gone(sealing->sets[first], current))
+            return 1;
+        if (sealing->set_count - first < SETS)
+            continue;
+        for (size_t i = first; i < first + SETS; i++) {
+            uint64_t bytes = sealing->sets[i]->header.file_bytes;
+            least = KP_MIN(least, bytes);
+            most = KP_MAX(most, bytes);
+            sum += bytes;
+        }
+        if (most <= least * ALIKE && sealing->head.merge_bytes + sum <= allowed)
+            return SETS;
+    }
+    return 0;
+}
+
+static enum kp_code tidy(struct kp_log *log, struct kp_topics *current, bool *ret_did, struct kp_error *err)
+{
+    struct kp_sealing *sealing = &log->sealing; /* its sets change only by the sealer's own entries */
+    struct kp_buf gone = {0};
+    size_t first;
+    find_gone(sealing, current, &gone);
+    enum kp_code code = KP_OK;
+    *ret_did = gone.len > 0;
+    if (*ret_did)
+        code = kp_sealing_count(log, NULL, &sealing->head, &gone, err);
+    kp_buf_finish(&gone);
+    size_t count = *ret_did || sealing->merges_off ? 0 : find_alike(sealing, current, &first);
+    if (!count)
+        return code;
+    *ret_did = true;
+    return merge_sets(log, sealing->sets + first, count, current, err);
+}
+
+enum kp_code kp_sealing_tidy(struct kp_log *log, bool *ret_did, struct kp_error *err)
+{
+    struct kp_buf state = {0};
+    struct kp_topics current = {0};
+    *ret_did = false;
+    if (!log->sealing.set_count)
+        return KP_OK;
+    kp_rwlock_read(&log->lock);
+    kp_state_write(&log->topics, &state);
+    kp_rwlock_unlock(&log->lock);
+    enum kp_code code = kp_state_read(state.data, state.len, &current, err);
+    kp_buf_finish(&state);
+    if (code == KP_OK)
+        code = tidy(log, &current, ret_did, err);
+    kp_topics_finish(&current);
+    return code;
+}
