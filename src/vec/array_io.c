@@ -313,6 +313,7 @@ static enum kp_code read_array(struct reader *r, struct kp_text *ret_text)
     for (uint32_t d = 0; d < KP_ARRAY_DIMENSIONS_MAX; d++)
         r->lows[d] = 1;
     KP_TRY(take_bounds(r, &given_count, given));
+    r->whole = (struct kp_str){r->at, (size_t)(r->end - r->at)}; /* what PostgreSQL's messages quote from here on */
     KP_TRY(take_level(r, 0));
     skip_spaces(r);
     if (r->at < r->end)

@@ -413,7 +413,10 @@ static void make_argument(const struct kp_func *func, unsigned n, char *text, si
                                               "485", "1485", "-485.8", "9999.99", "123.456", "-1234567", "100"};
         static const char *const wholes[] = {"0", "1", "-1", "12", "-12", "485", "1485", "-9999", "100", "32767"};
         bool whole = func->args[0] == KP_INT4 || func->args[0] == KP_INT8;
-        snprintf(text, size, "%s", n ? PICK(formats) : whole ? PICK(wholes) : PICK(numbers));
+        bool single = func->args[0] == KP_FLOAT4; /* of which PostgreSQL drops the point with the decimals */
+        do
+            snprintf(text, size, "%s", n ? PICK(formats) : whole ? PICK(wholes) : PICK(numbers));
+        while (n == 0 && single && strlen(text) > 5);
     } else if (!strcmp(func->name, "to_char") && n == 1) {
         static const char *const formats[] = {"YYYY-MM-DD HH24:MI:SS",
                                               "FMMonth DD, YYYY",
