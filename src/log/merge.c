@@ -168,7 +168,7 @@ static enum kp_code put_set(struct merge *merge, const struct kp_extent_set *set
     uint64_t place = KP_SECTOR_BYTES, until = place + set->header.data_bytes;
     buffer->len = 0;
     while (place < until || buffer->len) {
-        size_t used, want = (size_t)KP_MIN((uint64_t)READ_BYTES, until - place);
+        size_t used = 0, want = (size_t)KP_MIN((uint64_t)READ_BYTES, until - place);
         KP_TRY(kp_extent_file_read(&merge->file, set->header.number, kp_buf_reserve(buffer, want), place, want, err));
         buffer->len += want;
         place += want;
