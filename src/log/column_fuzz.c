@@ -109,7 +109,7 @@ void kp_fuzz_write_seeds(const char *dir)
 {
     struct kp_arena arena = {0};
     struct kp_buf out = {0};
-    for (uint8_t t = 0; t < KP_COUNT(types) * 2; t++) {
+    for (size_t t = 0; t < KP_COUNT(types) * 2; t++) {
         enum kp_type_id type = types[t / 2];
         char name[32];
         struct kp_vec vec;
@@ -133,7 +133,7 @@ void kp_fuzz_write_seeds(const char *dir)
         out.len = 0;
         kp_column_builder_add(&builder, &vec, 100);
         KP_ASSERT(kp_column_builder_encode(&builder, 10, 500, &out));
-        snprintf(name, sizeof name, "%s-%u", kp_type_info(type)->short_name, t % 2);
+        snprintf(name, sizeof name, "%s-%u", kp_type_info(type)->short_name, (unsigned)(t % 2));
         write_seed(dir, name, (uint8_t)(128 | t / 2), &out);
         kp_column_builder_finish(&builder);
     }

@@ -17,7 +17,7 @@ struct pull {
 };
 
 /* conds are over outer columns and the columns of the plan that is returned; NULL: it cannot be done. */
-static struct kp_plan *pull(const struct pull *pull, struct kp_plan *plan, struct conjuncts *conds);
+static struct kp_plan *pull(const struct pull *self, struct kp_plan *plan, struct conjuncts *conds);
 
 bool kp_correlated_equality(const struct kp_expr *expr, struct kp_expr **ret_outer, struct kp_expr **ret_own)
 {

@@ -50,9 +50,9 @@ static void add_part(struct template *t, enum part part, char text)
     t->parts[t->count++] = (uint8_t)part;
 }
 
-static void add_digit(struct template *t, bool zero, bool *shifted)
+static void add_digit(struct template *t, bool zero, bool shifted)
 {
-    if (*shifted)
+    if (shifted)
         t->times++;
     else if (t->point)
         t->after++;
@@ -89,7 +89,7 @@ static void read_template(struct kp_str format, struct template *ret)
         if (c == '"') {
             len = read_quoted(rest, &t);
         } else if (c == '9' || c == '0') {
-            add_digit(&t, c == '0', &shifted);
+            add_digit(&t, c == '0', shifted);
         } else if (c == '.' || c == 'D') {
             if (t.point)
                 t.refused = "more than one decimal point";
