@@ -90,7 +90,7 @@ struct kp_cursor {
     int64_t position;
     bool done, ended;
     /* SUBSCRIBE */
-    bool wants_progress;
+    bool wants_progress, progress_owed;
     struct kp_subscription *subscription;
     struct kp_live *live;     /* pinned */
     struct kp_live *own_live; /* of a query: dropped with the cursor */

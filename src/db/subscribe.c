@@ -133,6 +133,11 @@ enum kp_code kp_subscribe_next(struct kp_cursor *cursor, uint32_t rows_max, int6
         int64_t slice = timeout_us < 0 ? 50000 : KP_MIN((int64_t)50000, timeout_us - waited);
         struct kp_subscription_item item;
         bool ready;
+        if (cursor->progress_owed) { /* the rows of a position are out: nothing more comes up to it */
+            cursor->progress_owed = false;
+            *ret_batch = progress_batch(cursor, &(struct kp_subscription_item){.position = cursor->position});
+            return KP_OK;
+        }
         KP_TRY(kp_subscription_next(cursor->subscription, slice, &cursor->item_arena, &item, &ready, err));
         bool rows = ready && item.batch && item.batch->rows;
         if (ready)
@@ -140,6 +145,7 @@ enum kp_code kp_subscribe_next(struct kp_cursor *cursor, uint32_t rows_max, int6
         if (rows || (ready && cursor->wants_progress)) {
             *ret_batch = rows ? rows_batch(cursor, &item) : progress_batch(cursor, &item);
             cursor->rows += rows ? item.batch->rows : 0;
+            cursor->progress_owed = rows && cursor->wants_progress && item.last_of_position;
             return KP_OK;
         }
         waited += ready ? 0 : slice;

@@ -151,15 +151,28 @@ struct running {
     const struct kp_row_error *failure; /* of an update; stays until the state is emptied */
 };
 
+/* An aggregate that sees an order sees that of the window: its one key is the row's place in the partition. */
+static bool sees_order(const struct kp_plan_over_call *plan)
+{
+    return plan->agg->flags & KP_AGG_ORDERED && plan->arg_count < KP_FUNCTION_ARGS_MAX;
+}
+
 static struct kp_agg_call agg_call(struct running *running, uint32_t rows)
 {
-    struct kp_agg_call call = {.budget = &running->owned, .arg_count = running->call->plan.arg_count};
+    static const struct kp_agg_order ascending;
+    const struct kp_plan_over_call *plan = &running->call->plan;
+    struct kp_agg_call call = {.budget = &running->owned, .arg_count = plan->arg_count};
+    memcpy(call.arg_types, running->call->arg_types, sizeof call.arg_types);
+    if (sees_order(plan)) {
+        call.arg_types[call.arg_count++] = KP_TYPE(KP_INT8);
+        call.order_count = 1;
+        call.orders = &ascending;
+    }
     call.call = (struct kp_call){.arena = running->rows->arena,
                                  .settings = running->rows->settings,
                                  .rows = rows,
                                  .arg_count = call.arg_count,
-                                 .type = running->call->plan.type};
-    memcpy(call.arg_types, running->call->arg_types, sizeof call.arg_types);
+                                 .type = plan->type};
     return call;
 }
 
@@ -197,6 +210,13 @@ static void add_rows(struct running *running, uint32_t from, uint32_t to, int64_
     for (uint32_t k = 0; k < plan->arg_count; k++) {
         kp_vec_gather(&rows->vecs[plan->args[k]], index, n, arena, &vecs[k]);
         args[k] = &vecs[k];
+    }
+    if (sees_order(plan)) {
+        struct kp_vec *place = &vecs[plan->arg_count];
+        kp_vec_init(place, arena, KP_TYPE(KP_INT8), n);
+        for (uint32_t i = 0; i < n; i++)
+            ((int64_t *)place->data)[i] = index[i];
+        args[plan->arg_count] = place;
     }
     void **states = kp_arena_alloc(arena, n * sizeof *states);
     int64_t *weights = weight == 1 ? NULL : kp_arena_alloc(arena, n * sizeof *weights);

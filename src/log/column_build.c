@@ -322,7 +322,8 @@ static uint64_t common_factor(const uint64_t *codes, uint32_t rows)
 
 static void put_bound(uint8_t *to, uint8_t *ret_bytes, const void *from, size_t bytes)
 {
-    memcpy(to, from, bytes);
+    if (bytes)
+        memcpy(to, from, bytes);
     *ret_bytes = (uint8_t)bytes;
 }
 

@@ -171,8 +171,10 @@ static void like_escape(struct kp_call *call, const struct kp_vec *const *args, 
     kp_buf_finish(&buf);
 }
 
+/* Of character(n) the padding takes part. */
 #define OPERATOR(symbol, kernel, doc)                                                                                  \
-    FN_BINARY(symbol, KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, KP_BOOL, kernel, doc)
+    FN_BINARY(symbol, KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, KP_BOOL, kernel, doc),              \
+        FN_BINARY(symbol, KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_BPCHAR, KP_TEXT, KP_BOOL, kernel, doc)
 
 static const struct kp_func funcs[] = {
     OPERATOR("~~", text_like, "LIKE"),

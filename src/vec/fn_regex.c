@@ -133,8 +133,10 @@ static void regexp_substr(struct kp_call *call, const struct kp_vec *const *args
     substring(call, args, out, false);
 }
 
+/* Of character(n) the padding takes part. */
 #define OPERATOR(symbol, kernel, doc)                                                                                  \
-    FN_BINARY(symbol, KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, KP_BOOL, kernel, doc)
+    FN_BINARY(symbol, KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, KP_BOOL, kernel, doc),              \
+        FN_BINARY(symbol, KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_BPCHAR, KP_TEXT, KP_BOOL, kernel, doc)
 #define FUNCTION2(name, ret, kernel, doc)                                                                              \
     FN_BINARY(name, KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, ret, kernel, doc)
 #define FUNCTION3(name_, ret_, kernel_, doc_)                                                                          \

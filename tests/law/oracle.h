@@ -84,6 +84,8 @@ static inline int field_float_compare(struct kp_str a, struct kp_str b)
     snprintf(left, sizeof left, "%.*s", (int)a.len, a.ptr);
     snprintf(right, sizeof right, "%.*s", (int)b.len, b.ptr);
     double x = strtod(left, NULL), y = strtod(right, NULL);
+    if (isnan(x) || isnan(y)) /* as PostgreSQL orders them */
+        return (isnan(x) != 0) - (isnan(y) != 0);
     return float_close(x, y) ? 0 : (x > y) - (x < y);
 }
 

@@ -10,19 +10,38 @@
 
 #include "base/buf.h"
 
+/* Choices. With a tape they are those on the tape, and the least where it ends: so that shrinking can make a query
+ * simpler by changing its tape. 0 is the simplest choice everywhere. */
 struct dice {
     uint64_t state;
+    struct tape *tape; /* NULL: none */
+};
+struct tape {
+    uint32_t *choices;
+    uint32_t count, cap, at;
+    bool replay; /* else what is chosen is written down */
 };
 static inline uint32_t roll(struct dice *dice, uint32_t sides)
 {
+    struct tape *tape = dice->tape;
+    if (tape && tape->replay)
+        return tape->at < tape->count ? tape->choices[tape->at++] % sides : 0;
     uint64_t z = dice->state += UINT64_C(0x9e3779b97f4a7c15);
     z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (uint32_t)((z ^ z >> 31) >> 33) % sides;
+    uint32_t choice = (uint32_t)((z ^ z >> 31) >> 33) % sides;
+    if (tape) {
+        if (tape->count == tape->cap) {
+            tape->cap = tape->cap ? tape->cap * 2 : 256;
+            tape->choices = kp_realloc(tape->choices, tape->cap * sizeof *tape->choices);
+        }
+        tape->choices[tape->count++] = choice;
+    }
+    return choice;
 }
 static inline bool chance(struct dice *dice, uint32_t percent)
 {
-    return roll(dice, 100) < percent;
+    return roll(dice, 100) + percent >= 100;
 }
 
 enum type {
@@ -37,11 +56,28 @@ enum type {
     T_TIMESTAMP,
     T_TIMESTAMPTZ,
     T_INTERVAL,
+    T_FLOAT4,
+    T_BPCHAR,
+    T_BYTEA,
+    T_TIME,
+    T_UUID,
+    T_JSONB,
     TYPES
 };
-static const char *const type_names[TYPES] = {"boolean",          "smallint",    "integer", "bigint",
-                                              "double precision", "numeric",     "text",    "date",
-                                              "timestamp",        "timestamptz", "interval"};
+static const char *const type_names[TYPES] = {"boolean",  "smallint", "integer", "bigint",    "double precision",
+                                              "numeric",  "text",     "date",    "timestamp", "timestamptz",
+                                              "interval", "real",     "char(5)", "bytea",     "time",
+                                              "uuid",     "jsonb"};
+static const char type_codes[TYPES] = {'b', 's', 'i', 'l', 'f', 'n', 't', 'd', 'm',
+                                       'z', 'v', 'r', 'c', 'y', 'h', 'u', 'j'};
+
+static inline enum type type_of_code(char code)
+{
+    for (unsigned i = 0; i < TYPES; i++)
+        if (type_codes[i] == code)
+            return (enum type)i;
+    return TYPES;
+}
 
 enum { BIG = 1, LOOSE = 2, DERIVED = 4 /* by a query: PostgreSQL may know its value */ };
 
@@ -99,20 +135,26 @@ static inline void value_make(struct dice *dice, struct kp_arena *arena, const s
         bare = true;
         break;
     }
-    case T_FLOAT8:
+    case T_FLOAT4:
+    case T_FLOAT8: {
+        static const char *const extremes[] = {"NaN",      "Infinity", "-Infinity", "1e+30",
+                                               "-1.5e-30", "1e+150",   "-1.5e-150"};
         if (big && chance(dice, 30))
-            text = kp_arena_strdup(arena, chance(dice, 50) ? "1e+150" : "-1.5e-150");
+            text = kp_arena_strdup(arena, extremes[roll(dice, column->type == T_FLOAT4 ? 5 : 7)]);
         else if (column->flags & LOOSE)
             text = kp_arena_printf(arena, "%d.%u", n, roll(dice, 1000));
         else
             text = kp_arena_printf(arena, "%.3f", n / 8.0);
         bare = true;
         break;
+    }
     case T_NUMERIC:
-        if (big && chance(dice, 20))
-            text = kp_arena_strdup(arena, chance(dice, 50) ? "123456789012345678901234567890123456.75"
-                                                           : "-99999999999999999999.25");
-        else if (column->flags & LOOSE)
+        if (big && chance(dice, 20)) {
+            /* numeric(42,2) has no infinities */
+            static const char *const extremes[] = {"123456789012345678901234567890123456.75",
+                                                   "-99999999999999999999.25", "NaN", "Infinity", "-Infinity"};
+            text = kp_arena_strdup(arena, extremes[roll(dice, column->flags & LOOSE ? 5 : 3)]);
+        } else if (column->flags & LOOSE)
             text = chance(dice, 50) ? kp_arena_printf(arena, "%d.%0*u", n, 1 + (int)roll(dice, 6), roll(dice, 10))
                                     : kp_arena_printf(arena, "%d", n);
         else
@@ -123,11 +165,17 @@ static inline void value_make(struct dice *dice, struct kp_arena *arena, const s
         text = (char *)(uintptr_t)texts[roll(dice, KP_COUNT(texts))];
         break;
     case T_DATE:
-        text = big && chance(dice, 30) ? kp_arena_strdup(arena, chance(dice, 50) ? "0001-01-01" : "9999-12-31")
-                                       : kp_arena_printf(arena, "2024-0%u-%02u", 1 + roll(dice, 3), 1 + roll(dice, 28));
+        text = big && chance(dice, 30)
+                   ? kp_arena_strdup(
+                         arena, ((const char *[]){"0001-01-01", "9999-12-31", "infinity", "-infinity"})[roll(dice, 4)])
+                   : kp_arena_printf(arena, "2024-0%u-%02u", 1 + roll(dice, 3), 1 + roll(dice, 28));
         break;
     case T_TIMESTAMP:
     case T_TIMESTAMPTZ:
+        if (big && chance(dice, 15)) {
+            text = kp_arena_strdup(arena, chance(dice, 50) ? "infinity" : "-infinity");
+            break;
+        }
         text = kp_arena_printf(arena, "2024-0%u-%02u %02u:%02u:%02u%s%s", 1 + roll(dice, 3), 27 + roll(dice, 2),
                                roll(dice, 24), roll(dice, 60), roll(dice, 60), chance(dice, 30) ? ".125" : "",
                                column->type == T_TIMESTAMPTZ ? chance(dice, 50) ? "+00" : "+05:30" : "");
@@ -136,11 +184,35 @@ static inline void value_make(struct dice *dice, struct kp_arena *arena, const s
         text = kp_arena_printf(arena, "%s%u:%02u:%02u", chance(dice, 20) ? "-" : "", roll(dice, 20), roll(dice, 60),
                                roll(dice, 60));
         break;
+    case T_BPCHAR:
+        text = (char *)(uintptr_t)((const char *[]){"", "a", "b", "ab", "B", "a b", "10"})[roll(dice, 7)];
+        break;
+    case T_BYTEA:
+        text =
+            (char *)(uintptr_t)((const char *[]){"\\x", "\\x00", "\\x61", "\\xff00", "\\x6162636465"})[roll(dice, 5)];
+        break;
+    case T_TIME:
+        text = kp_arena_printf(arena, "%02u:%02u:%02u%s", roll(dice, 24), roll(dice, 60), roll(dice, 60),
+                               chance(dice, 30) ? ".5" : "");
+        break;
+    case T_UUID:
+        text = kp_arena_printf(arena, "0000000%u-0000-4000-8000-00000000000a", roll(dice, 8));
+        break;
+    case T_JSONB: {
+        static const char *const documents[] = {"1",      "{\"a\": 1}", "{\"a\": \"x\", \"b\": [true, null]}",
+                                                "[1, 2]", "-2.5",       "true",
+                                                "{}",     "[]",         "{\"a\": {\"a\": 1}}"};
+        text = (char *)(uintptr_t)documents[roll(dice, KP_COUNT(documents))];
+        *ret_sql = kp_arena_printf(arena, "'%s'", text);
+        *ret_json = text;
+        return;
+    }
     case TYPES:
         break;
     }
     struct kp_buf out = {0};
-    if (bare && text[0] != '-') {
+    bool word = bare && column->type != T_BOOL && (strstr(text, "N") || strstr(text, "I")); /* in JSON a string */
+    if (bare && text[0] != '-' && !word) {
         *ret_sql = text;
     } else if (bare) {
         *ret_sql = kp_arena_printf(arena, "'%s'", text);
@@ -152,7 +224,7 @@ static inline void value_make(struct dice *dice, struct kp_arena *arena, const s
         *ret_sql = kp_arena_strdup(arena, (char *)out.data);
     }
     out.len = 0;
-    if (bare) {
+    if (bare && !word) {
         kp_buf_append_text(&out, text);
     } else {
         kp_buf_append_json_string(&out, kp_str(text));

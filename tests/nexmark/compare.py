@@ -110,17 +110,17 @@ class Comparison:
         self.wrong += 1
 
     def refusal(self, name, said):
-        """Whether a query is to be left out; says so where that is news."""
-        if said == self.refused.get(name):
-            return said is not None
-        self.wrong += 1
+        """Leaves out a query that is refused; that is an error if refused.txt does not say so."""
         if said is None:
-            print(f"FAIL {name} works now: take it out of refused.txt")
-            del self.refused[name]
-        else:
+            if self.refused.pop(name, None):
+                print(f"note: {name} works now: its line in refused.txt can go")
+            return
+        if name not in self.refused:
+            self.wrong += 1
             print(f"FAIL {name} is refused: {said}")
-            self.refused[name] = said
-        return said is not None
+        elif self.refused[name] != said:
+            print(f"note: {name} is refused otherwise now: {said}")
+        self.refused[name] = said
 
     # ---- a server: views before or after the events ----
 

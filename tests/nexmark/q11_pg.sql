@@ -1,7 +1,7 @@
--- Islands: a session begins with a bid that comes more than ten seconds after the bidder's one before.
+-- Islands: a session begins with a bid that comes ten seconds or more after the bidder's one before.
 WITH steps AS (
     SELECT bidder, datetime,
-           CASE WHEN datetime - lag(datetime) OVER mine > INTERVAL '10 seconds' THEN 1 ELSE 0 END AS is_first
+           CASE WHEN datetime - lag(datetime) OVER mine >= INTERVAL '10 seconds' THEN 1 ELSE 0 END AS is_first
     FROM bid
     WINDOW mine AS (PARTITION BY bidder ORDER BY datetime)
 ), islands AS (

@@ -1,0 +1,225 @@
+/*
+ * For law_test.c only: the productions of the grammar that the generator has, which of them the engine takes, and how
+ * often each was made.
+ *
+ * Before the first world every production's sample is tried on an instance: what is refused is not made, and is told.
+ * So a production begins to be tested with the day on which the engine takes it. That one which was taken is refused
+ * again cannot pass either: PRODUCTIONS_MIN and FORMS_MIN count those that have to be taken.
+ */
+#ifndef KP_TESTS_LAW_COVERAGE_H
+#define KP_TESTS_LAW_COVERAGE_H
+
+#include "tests/law/forms.h"
+#include "tests/law/kappa.h"
+
+enum { PRODUCTIONS_MIN = 45, FORMS_MIN = 270 };
+
+#define PRODUCTIONS(X)                                                                                                 \
+    X(P_WHERE, "SELECT i FROM p WHERE i > 1")                                                                          \
+    X(P_DISTINCT, "SELECT DISTINCT i FROM p")                                                                          \
+    X(P_DISTINCT_ON, "SELECT DISTINCT ON (i) i, t FROM p ORDER BY i, t")                                               \
+    X(P_GROUP, "SELECT i, count(*) FROM p GROUP BY 1")                                                                 \
+    X(P_GROUP_NONE, "SELECT count(*) FROM p")                                                                          \
+    X(P_HAVING, "SELECT i FROM p GROUP BY i HAVING count(*) > 1")                                                      \
+    X(P_FILTER, "SELECT count(*) FILTER (WHERE i > 1) FROM p")                                                         \
+    X(P_AGGREGATE_DISTINCT, "SELECT count(DISTINCT i) FROM p")                                                         \
+    X(P_ROLLUP, "SELECT i, s, count(*) FROM p GROUP BY ROLLUP (1, 2)")                                                 \
+    X(P_CUBE, "SELECT i, s, count(*) FROM p GROUP BY CUBE (1, 2)")                                                     \
+    X(P_GROUPING_SETS, "SELECT i, s, count(*) FROM p GROUP BY GROUPING SETS ((1, 2), (2), ())")                        \
+    X(P_LIMIT, "SELECT i FROM p ORDER BY i LIMIT 3")                                                                   \
+    X(P_OFFSET, "SELECT i FROM p ORDER BY i LIMIT 3 OFFSET 2")                                                         \
+    X(P_WITH_TIES, "SELECT i, t FROM p ORDER BY i FETCH FIRST 3 ROWS WITH TIES")                                       \
+    X(P_OVER, "SELECT i, rank() OVER (PARTITION BY s ORDER BY i) FROM p")                                              \
+    X(P_JOIN, "SELECT a.i FROM p a JOIN p b ON a.i = b.i")                                                             \
+    X(P_JOIN_LEFT, "SELECT a.i FROM p a LEFT JOIN p b ON a.i = b.i AND a.s > 1")                                       \
+    X(P_JOIN_RIGHT, "SELECT a.i FROM p a RIGHT JOIN p b ON a.i = b.i")                                                 \
+    X(P_JOIN_FULL, "SELECT a.i FROM p a FULL JOIN p b ON a.i = b.i")                                                   \
+    X(P_JOIN_CROSS, "SELECT a.i FROM p a CROSS JOIN k b")                                                              \
+    X(P_JOIN_COMMA, "SELECT a.i FROM p a, k b WHERE a.i = b.k")                                                        \
+    X(P_JOIN_UNEQUAL, "SELECT a.i FROM p a JOIN k b ON a.i < b.k")                                                     \
+    X(P_JOIN_LEFT_UNEQUAL, "SELECT a.i FROM p a LEFT JOIN k b ON a.i < b.k")                                           \
+    X(P_JOIN_USING, "SELECT a.k FROM k a JOIN k b USING (k)")                                                          \
+    X(P_LATERAL, "SELECT a.i, b.n FROM p a, LATERAL (SELECT count(*) AS n FROM k x WHERE x.k = a.i) AS b")             \
+    X(P_LATERAL_LEFT, "SELECT a.i FROM p a LEFT JOIN LATERAL (SELECT k FROM k x WHERE x.k = a.i) AS b ON true")        \
+    X(P_LATERAL_LIMIT, "SELECT a.i FROM p a, LATERAL (SELECT k FROM k x WHERE x.k < a.i ORDER BY k LIMIT 1) AS b")     \
+    X(P_FROM_QUERY, "SELECT i FROM (SELECT i FROM p WHERE i > 1) AS a")                                                \
+    X(P_WITH, "WITH w AS (SELECT i, s FROM p) SELECT a.i FROM w AS a JOIN w AS b ON a.i = b.i")                        \
+    X(P_WITH_RECURSIVE, "WITH RECURSIVE r AS (SELECT id, k FROM k UNION SELECT k.id, k.k FROM k JOIN r ON k.id = r.k)" \
+                        " SELECT id, k FROM r")                                                                        \
+    X(P_VALUES, "SELECT a.x FROM (VALUES (1, 'a'), (2, 'b')) AS a (x, y)")                                             \
+    X(P_SERIES, "SELECT a.i, g FROM p a, generate_series(1, a.i % 3) AS g")                                            \
+    X(P_UNNEST, "SELECT a.i, u FROM p a, unnest(string_to_array(a.t, 'a')) AS u")                                      \
+    X(P_UNION, "SELECT i FROM p UNION SELECT k FROM k")                                                                \
+    X(P_UNION_ALL, "SELECT i FROM p UNION ALL SELECT k FROM k")                                                        \
+    X(P_EXCEPT, "SELECT i FROM p EXCEPT SELECT k FROM k")                                                              \
+    X(P_EXCEPT_ALL, "SELECT i FROM p EXCEPT ALL SELECT k FROM k")                                                      \
+    X(P_INTERSECT, "SELECT i FROM p INTERSECT SELECT k FROM k")                                                        \
+    X(P_INTERSECT_ALL, "SELECT i FROM p INTERSECT ALL SELECT k FROM k")                                                \
+    X(P_IN, "SELECT i FROM p WHERE i IN (SELECT k FROM k)")                                                            \
+    X(P_NOT_IN, "SELECT i FROM p WHERE i NOT IN (SELECT k FROM k)")                                                    \
+    X(P_IN_CORRELATED, "SELECT i FROM p WHERE i IN (SELECT k FROM k WHERE k.id = p.s)")                                \
+    X(P_EXISTS, "SELECT i FROM p WHERE EXISTS (SELECT 1 FROM k WHERE k.k = p.i)")                                      \
+    X(P_NOT_EXISTS, "SELECT i FROM p WHERE NOT EXISTS (SELECT 1 FROM k WHERE k.k = p.i)")                              \
+    X(P_EXISTS_UNEQUAL, "SELECT i FROM p WHERE EXISTS (SELECT 1 FROM k WHERE k.k = p.i AND k.id < p.s)")               \
+    X(P_EXISTS_ALONE, "SELECT i FROM p WHERE EXISTS (SELECT 1 FROM k WHERE k.k = 3)")                                  \
+    X(P_OF_ANY, "SELECT i FROM p WHERE i < ANY (SELECT k FROM k)")                                                     \
+    X(P_OF_ALL, "SELECT i FROM p WHERE i >= ALL (SELECT k FROM k)")                                                    \
+    X(P_SCALAR, "SELECT i FROM p WHERE i > (SELECT min(k) FROM k)")                                                    \
+    X(P_SCALAR_CORRELATED, "SELECT i FROM p WHERE i > (SELECT max(k) FROM k WHERE k.id = p.s)")                        \
+    X(P_SCALAR_COUNT, "SELECT i FROM p WHERE 0 = (SELECT count(*) FROM k WHERE k.id = p.s)")                           \
+    X(P_SCALAR_SELECTED, "SELECT i, (SELECT sum(k) FROM k WHERE k.k = p.i) AS x FROM p")                               \
+    X(P_SCALAR_EXPRESSION, "SELECT i FROM p WHERE i > (SELECT 2 * avg(k) FROM k WHERE k.id = p.s)")                    \
+    X(P_EXISTS_SELECTED, "SELECT i, EXISTS (SELECT 1 FROM k WHERE k.k = p.i) AS x FROM p")                             \
+    X(P_CASE, "SELECT CASE WHEN i > 1 THEN 2 ELSE 3 END FROM p")                                                       \
+    X(P_CASE_OF, "SELECT CASE i WHEN 1 THEN 2 WHEN s THEN 4 END FROM p")                                               \
+    X(P_COALESCE, "SELECT coalesce(i, 1) FROM p")                                                                      \
+    X(P_NULLIF, "SELECT nullif(i, 1) FROM p")                                                                          \
+    X(P_GREATEST, "SELECT greatest(i, s), least(1, i) FROM p")                                                         \
+    X(P_TUMBLE, "SELECT window_start FROM tumble(p, m, INTERVAL '1 minute')")                                          \
+    X(P_HOP, "SELECT window_start FROM hop(p, m, INTERVAL '1 minute', INTERVAL '2 minutes')")                          \
+    X(P_CUMULATE, "SELECT window_start FROM cumulate(p, m, INTERVAL '1 minute', INTERVAL '3 minutes')")                \
+    X(P_SESSION, "SELECT window_start FROM session(p, m, INTERVAL '1 minute', i)")                                     \
+    X(P_CLOSE, "SELECT window_end, count(*) FROM tumble(p, m, INTERVAL '1 minute') GROUP BY 1 EMIT ON WINDOW CLOSE")
+
+#define PRODUCTION_NAME(name, sample) name,
+enum production { PRODUCTIONS(PRODUCTION_NAME) PRODUCTION_COUNT };
+#undef PRODUCTION_NAME
+
+#define PRODUCTION_ROW(name, sample) {#name, sample, 0, false},
+static struct {
+    const char *name, *sample;
+    unsigned made;
+    bool refused;
+} productions[] = {PRODUCTIONS(PRODUCTION_ROW)};
+#undef PRODUCTION_ROW
+
+static inline bool allowed(enum production production)
+{
+    return !productions[production].refused;
+}
+static inline void made(enum production production)
+{
+    productions[production].made++;
+}
+
+/* ---- trying them ---- */
+
+static struct form_table {
+    const char *name;
+    struct form *forms;
+    unsigned count;
+    const char *around; /* of a sample */
+} form_tables[] = {
+    {"functions", function_forms, KP_COUNT(function_forms), "EXPLAIN SELECT %s FROM p"},
+    {"predicates", predicate_forms, KP_COUNT(predicate_forms), "EXPLAIN SELECT i FROM p WHERE %s"},
+    {"aggregates", aggregate_forms, KP_COUNT(aggregate_forms), "EXPLAIN SELECT %s FROM p GROUP BY i"},
+    {"window functions", window_forms, KP_COUNT(window_forms),
+     "EXPLAIN SELECT %s OVER (PARTITION BY s ORDER BY i) FROM p"},
+    {"frames", frame_forms, KP_COUNT(frame_forms), "EXPLAIN SELECT sum(i) OVER (PARTITION BY s ORDER BY i %s) FROM p"},
+};
+
+static inline void coverage_told(const char *sql, const struct answer *answer)
+{
+    if (getenv("KAPPA_LAW_VERBOSE"))
+        printf("not taken: %s %s\n  %s\n", answer->sqlstate, answer->message, sql);
+}
+
+static inline void probe_form(struct kappa *kappa, struct form *form, const char *around)
+{
+    char text[512], sql[640];
+    size_t len = 0;
+    for (const char *at = form->text; *at; at++)
+        if (*at == '$' && at[1] >= '1' && at[1] <= '9')
+            text[len++] = form->args[*++at - '1'];
+        else
+            text[len++] = *at;
+    text[len] = 0;
+    snprintf(sql, sizeof sql, around, text);
+    struct answer answer;
+    kappa_ask(kappa, sql, &answer, NULL);
+    form->refused = answer.sqlstate[0] != 0;
+    if (form->refused)
+        coverage_told(sql, &answer);
+    answer_finish(&answer);
+}
+
+/* Asks an instance of its own for everything. */
+static inline void coverage_probe(void)
+{
+    struct kappa kappa = {.options = {.workers = 1}};
+    char dir[] = "/tmp/kappa-law.XXXXXX", text[1024] = "CREATE SOURCE p (";
+    if (!mkdtemp(dir))
+        abort();
+    kappa.options.dir = dir;
+    kappa_open(&kappa);
+    for (unsigned i = 0; i < TYPES; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%c %s, ", type_codes[i], type_names[i]);
+    snprintf(text + strlen(text), sizeof text - strlen(text), "WATERMARK FOR m AS m - INTERVAL '1 second')");
+    struct answer answer;
+    const char *setup[] = {text, "CREATE TABLE k (id int PRIMARY KEY, k int)"};
+    for (unsigned i = 0; i < KP_COUNT(setup); i++) {
+        kappa_ask(&kappa, setup[i], &answer, NULL);
+        if (answer.sqlstate[0])
+            fprintf(stderr, "%s: %s\n", setup[i], answer.message), abort();
+    }
+    for (unsigned i = 0; i < PRODUCTION_COUNT; i++) {
+        snprintf(text, sizeof text, "CREATE MATERIALIZED VIEW v AS %s", productions[i].sample);
+        kappa_ask(&kappa, text, &answer, NULL);
+        productions[i].refused = answer.sqlstate[0] != 0;
+        if (productions[i].refused)
+            coverage_told(text, &answer);
+        else
+            kappa_ask(&kappa, "DROP MATERIALIZED VIEW v", &answer, NULL);
+    }
+    for (unsigned t = 0; t < KP_COUNT(form_tables); t++)
+        for (unsigned i = 0; i < form_tables[t].count; i++)
+            probe_form(&kappa, &form_tables[t].forms[i], form_tables[t].around);
+    kappa_close(&kappa);
+    snprintf(text, sizeof text, "rm -rf '%s'", dir);
+    if (system(text))
+        abort();
+}
+
+/* ---- telling ---- */
+
+static inline void coverage_line(const char *what, unsigned total, unsigned taken, unsigned hit)
+{
+    printf("coverage: %-16s %3u, taken by the engine %3u, made by this run %3u\n", what, total, taken, hit);
+}
+
+/* Prints what was made; how many productions and forms the engine takes. */
+static inline void coverage_print(unsigned *ret_productions, unsigned *ret_forms)
+{
+    unsigned taken = 0, hit = 0;
+    for (unsigned i = 0; i < PRODUCTION_COUNT; i++) {
+        taken += !productions[i].refused;
+        hit += productions[i].made > 0;
+    }
+    coverage_line("productions", PRODUCTION_COUNT, taken, hit);
+    *ret_productions = taken;
+    *ret_forms = 0;
+    for (unsigned t = 0; t < KP_COUNT(form_tables); t++) {
+        const struct form_table *table = &form_tables[t];
+        for (unsigned i = taken = hit = 0; i < table->count; i++) {
+            taken += !table->forms[i].refused;
+            hit += table->forms[i].made > 0;
+        }
+        coverage_line(table->name, table->count, taken, hit);
+        *ret_forms += taken;
+    }
+    printf("refused:");
+    for (unsigned i = 0; i < PRODUCTION_COUNT; i++)
+        if (productions[i].refused)
+            printf(" %s", productions[i].name);
+    printf("\nnot made:");
+    for (unsigned i = 0; i < PRODUCTION_COUNT; i++)
+        if (!productions[i].refused && !productions[i].made)
+            printf(" %s", productions[i].name);
+    for (unsigned t = 0; t < KP_COUNT(form_tables); t++)
+        for (unsigned i = 0; i < form_tables[t].count; i++)
+            if (!form_tables[t].forms[i].refused && !form_tables[t].forms[i].made)
+                printf(" [%s]", form_tables[t].forms[i].text);
+    printf("\n");
+}
+
+#endif
