@@ -40,7 +40,9 @@ static inline char *make_aggregate(struct maker *maker, const struct scope *scop
     }
     *ret_type = form->type;
     *ret_flags = flags | BIG;
-    if (!chance(dice, 20) || strstr(call, "::text") == call + strlen(call) - 6) /* a cast is behind the call */
+    size_t len = strlen(call);
+    bool cast = len > 6 && strcmp(call + len - 6, "::text") == 0; /* FILTER stands before it */
+    if (cast || !chance(dice, 20))
         return call;
     bool risk = maker->risk;
     maker->risk = false;

@@ -248,6 +248,113 @@ def run_file(path, fill):
     return wrong
 
 
+# ---- each query as views: made before the data, and after it ----
+
+AS_VIEW = re.compile(r"(SELECT|WITH|VALUES)\b", re.I)
+NOT_AS_VIEW = re.compile(r"\b(kappa\.|pg_catalog\.|information_schema\.|AS OF|late\()|\bpg_|\bcurrent_setting\b", re.I)  # tables that describe the moment
+CHANGES_OBJECTS = re.compile(r"\s*(DROP|ALTER|REFRESH)\b", re.I)
+MAKES_OBJECTS = re.compile(r"\s*CREATE\b", re.I)
+
+
+class Ways:
+    """One more run of a file: as soon as what a query reads is there it becomes a view, and another one where it is asked."""
+
+    def __init__(self, server, blocks, wrong):
+        self.server, self.wrong = server, wrong
+        self.waiting = {i: block for i, block in enumerate(blocks) if self.is_candidate(block)}
+        self.early = set()  # of them: which have a view
+        self.in_transaction = False
+        self.queries, self.before, self.after = sum(block.kind == "query" for block in blocks), 0, 0
+
+    @staticmethod
+    def is_candidate(block):
+        text = "\n".join(block.text)
+        return (block.kind == "query" and block.connection == "main" and block.answer is not None and AS_VIEW.match(text) and
+                not NOT_AS_VIEW.search(text))
+
+    def create(self, view, block):
+        text = "\n".join(block.text).rstrip(";")
+        return answer_of(self.server.connection("ways"), f"CREATE MATERIALIZED VIEW {view} AS {text}", False)
+
+    def make_early(self):
+        for i, block in self.waiting.items():
+            if i not in self.early and not self.create(f"slt_early_{i}", block):
+                self.early.add(i)
+
+    def drop_early(self):
+        for i in self.early:
+            answer_of(self.server.connection("ways"), f"DROP MATERIALIZED VIEW slt_early_{i}", False)
+        self.early = set()
+
+    def compare(self, view, block, way):
+        got = answer_of(self.server.connection("main"), f"SELECT * FROM {view}", True)  # it has read its own writes
+        expected = block.answer
+        if got and got[0].startswith("error "):
+            if not (expected and expected[0][:11] == got[0][:11]):
+                self.wrong.append(f"{way}: {block.head}\n  " + "\n  ".join(block.text) + "\n gives " + got[0])
+        elif sorted(expected) != got:
+            self.wrong.append(f"{way}: {block.head}\n  " + "\n  ".join(block.text) + "\n expected\n  " + "\n  ".join(sorted(expected)) +
+                              "\n got\n  " + "\n  ".join(got))
+
+    def ask(self, i, block):
+        if i not in self.waiting or self.in_transaction:
+            return
+        if i in self.early:
+            self.compare(f"slt_early_{i}", block, "as a view before the data")
+            self.before += 1
+        if not self.create("slt_late", block):
+            self.compare("slt_late", block, "as a view after the data")
+            self.after += 1
+            answer_of(self.server.connection("main"), "DROP MATERIALIZED VIEW slt_late", False)
+
+    def step(self, i, block):
+        text = "\n".join(block.text)
+        if block.kind == "statement":
+            if CHANGES_OBJECTS.match(text):
+                self.drop_early()
+            run_block(self.server, block)
+            first = text.split(None, 1)[0].upper().rstrip(";") if text.strip() else ""
+            if first in ("BEGIN", "START"):
+                self.in_transaction = True
+            elif first in ("COMMIT", "ROLLBACK", "END", "ABORT"):
+                self.in_transaction = False
+            if MAKES_OBJECTS.match(text) or CHANGES_OBJECTS.match(text):
+                self.make_early()
+        elif block.kind == "query":
+            self.ask(i, block)
+            self.waiting.pop(i, None)
+            if i in self.early:
+                answer_of(self.server.connection("ways"), f"DROP MATERIALIZED VIEW slt_early_{i}", False)
+                self.early.discard(i)
+            run_block(self.server, block)  # it may change something, or be the first read of a transaction
+        elif block.kind != "subscribe":
+            run_block(self.server, block)
+
+
+def run_ways(path):
+    """(what is wrong, queries, views before, views after)"""
+    wrong, blocks = [], parse(path)
+    folder = tempfile.mkdtemp(prefix="kappa-sql.")
+    server = None
+    try:
+        server = Server(os.path.join(folder, "data"))
+        ways = Ways(server, blocks, wrong)
+        for i, block in enumerate(blocks):
+            ways.step(i, block)
+        server.end(signal.SIGTERM)
+        server = None
+        return wrong, ways.queries, ways.before, ways.after
+    except Exception as error:
+        wrong.append(f"as views: {type(error).__name__}: {error}\n" +
+                     open(os.path.join(folder, "data.err"), errors="replace").read()[-3000:])
+        return wrong, 0, 0, 0
+    finally:
+        if server and server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 # ---- recording ----
 
 def for_postgres(sql):
@@ -300,8 +407,11 @@ def main():
             continue
         start = time.monotonic()
         wrong = run_file(path, mode == "--fill")
+        more, queries, before, after = run_ways(path) if not mode else ([], 0, 0, 0)
+        wrong += more
         failed += bool(wrong)
-        print(f"{'FAIL' if wrong else 'ok  '} {name} ({time.monotonic() - start:.1f} s)")
+        print(f"{'FAIL' if wrong else 'ok  '} {name} ({queries} queries, {before} also as views before the data, {after} as views after it; "
+              f"{time.monotonic() - start:.1f} s)")
         for what in wrong:
             print("   | " + what.replace("\n", "\n   | "))
         sys.stdout.flush()
