@@ -274,7 +274,8 @@ static inline char *make_where(struct maker *maker, const struct scope *scope, s
     else if (chance(maker->dice, 14))
         subquery = make_sub_predicate(maker, scope, from->rows, 1, &from->risky);
     if (subquery)
-        where = !where ? subquery : SAY("(%s) %s %s", where, from->where || chance(maker->dice, 70) ? "AND" : "OR", subquery);
+        where = !where ? subquery
+                       : SAY("(%s) %s %s", where, from->where || chance(maker->dice, 70) ? "AND" : "OR", subquery);
     return where ? SAY(" WHERE %s", where) : "";
 }
 
