@@ -198,6 +198,13 @@ static bool try_key(struct binder *binder, struct kp_plan *join, const struct kp
     return true;
 }
 
+/* What a query further out has may be NULL for all that is known here. */
+static bool may_be_null(const struct kp_expr *expr, const struct kp_plan *plan)
+{
+    return expr->kind != KP_EXPR_COLUMN || expr->column >= plan->col_count ||
+           !plan->cols[expr->column].not_null;
+}
+
 void kp_join_same(struct binder *binder, struct kp_plan *join, struct kp_expr *left, struct kp_expr *right)
 {
     struct kp_expr *equal;
@@ -206,8 +213,7 @@ void kp_join_same(struct binder *binder, struct kp_plan *join, struct kp_expr *l
     enum kp_code code = kp_bind_operator(binder, "=", left, right, -1, &equal);
     binder->err = err;
     KP_ASSERT(code == KP_OK && equal->kind == KP_EXPR_CALL); /* of one type that has an order */
-    bool left_null = left->kind != KP_EXPR_COLUMN || !join->inputs[0]->cols[left->column].not_null;
-    bool right_null = right->kind != KP_EXPR_COLUMN || !join->inputs[1]->cols[right->column].not_null;
+    bool left_null = may_be_null(left, join->inputs[0]), right_null = may_be_null(right, join->inputs[1]);
     add_key(binder, join, equal->func, equal->args[0], equal->args[1], left_null && right_null);
 }
 
