@@ -201,8 +201,7 @@ static bool try_key(struct binder *binder, struct kp_plan *join, const struct kp
 /* What a query further out has may be NULL for all that is known here. */
 static bool may_be_null(const struct kp_expr *expr, const struct kp_plan *plan)
 {
-    return expr->kind != KP_EXPR_COLUMN || expr->column >= plan->col_count ||
-           !plan->cols[expr->column].not_null;
+    return expr->kind != KP_EXPR_COLUMN || expr->column >= plan->col_count || !plan->cols[expr->column].not_null;
 }
 
 void kp_join_same(struct binder *binder, struct kp_plan *join, struct kp_expr *left, struct kp_expr *right)
