@@ -12,7 +12,7 @@
 #include "tests/law/forms.h"
 #include "tests/law/kappa.h"
 
-enum { PRODUCTIONS_MIN = 45, FORMS_MIN = 270 };
+enum { PRODUCTIONS_MIN = 61, FORMS_MIN = 380 };
 
 #define PRODUCTIONS(X)                                                                                                 \
     X(P_WHERE, "SELECT i FROM p WHERE i > 1")                                                                          \
