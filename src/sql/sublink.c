@@ -109,7 +109,7 @@ enum kp_code kp_bind_sublink(struct binder *binder, const struct expr_place *pla
     default:
         if (array_of_nothing(binder, place, link, ret_expr))
             return KP_OK;
-        return kp_bind_fail(binder, link->location, KP_UNSUPPORTED, NULL, "ARRAY(SELECT …) is not supported");
+        return kp_bind_array_sublink(binder, place, link, ret_expr);
     }
     KP_TRY(bind_inner(binder, place, link, &sub.plan));
     if (sub.kind == SUB_SCALAR && sub.plan->col_count != 1)

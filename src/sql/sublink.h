@@ -27,4 +27,8 @@ KP_MUST enum kp_code kp_sub_scalar(struct binder *binder, struct sub *sub, struc
 KP_MUST enum kp_code kp_sub_compared(struct binder *binder, struct sub *sub, struct kp_plan **rows);
 KP_MUST enum kp_code kp_sub_one_of(struct binder *binder, struct sub *sub, struct kp_plan **rows);
 
+/* ARRAY(SELECT …), as a scalar subquery. */
+KP_MUST enum kp_code kp_bind_array_sublink(struct binder *binder, const struct expr_place *place,
+                                           const PgQuery__SubLink *link, struct kp_expr **ret_expr);
+
 #endif
