@@ -178,6 +178,7 @@ static inline char *make_risk(struct maker *maker, const struct scope *scope, en
     if (!column)
         return NULL;
     maker->risk = false;
+    *flags |= BIG;
     return chance(maker->dice, 60) ? SAY("(12 / %s)", column)
                                    : SAY("(%s * %s)", type == T_INT4 ? "400000000" : "900000000000000000", column);
 }

@@ -154,6 +154,12 @@ static inline struct from make_from_one(struct maker *maker, unsigned depth, str
     return from;
 }
 
+/* What PostgreSQL looks at when it asks a relation again for each of some rows: a view is computed each time. */
+static inline double asked_again(const struct relation *relation, double rows)
+{
+    return rows * relation->rows * (relation->view ? 100 : 1);
+}
+
 /* ---- joins ---- */
 
 /* A comparison of a column of each side; NULL if nothing fits. */
@@ -252,7 +258,8 @@ static inline void add_lateral(struct maker *maker, struct from *from, struct sc
     char *on = make_on(maker, scope, &inner, true);
     unsigned flags = 0;
     char *column = pick_column(maker, &inner, T_INT4, LOOSE, &flags);
-    if (!on || !column || relation->rows * from->rows > maker->rows_max || scope->count + 2 > KP_COUNT(scope->cols))
+    if (!on || !column || asked_again(relation, from->rows) > maker->rows_max ||
+        scope->count + 2 > KP_COUNT(scope->cols))
         return;
     enum production kind = (enum production)(P_LATERAL + roll(maker->dice, 3));
     if (!allowed(kind))
@@ -393,7 +400,7 @@ static inline char *make_subquery(struct maker *maker, const struct scope *scope
     struct scope inner = {0};
     scope_add(&inner, alias, relation->cols, relation->col_count);
     char *on = make_on(maker, scope, &inner, true), *from = SAY("%s AS %s", relation->name, alias), *out;
-    if (!allowed(kind) || !on || relation->rows * rows > maker->rows_max)
+    if (!allowed(kind) || !on || asked_again(relation, rows) > maker->rows_max)
         return NULL;
     if (kind <= P_IN_CORRELATED || kind == P_OF_ANY || kind == P_OF_ALL)
         out = make_in(maker, kind, scope, &inner, from, on);
@@ -418,7 +425,7 @@ static inline char *make_subquery_column(struct maker *maker, const struct scope
     scope_add(&inner, alias, relation->cols, relation->col_count);
     char *on = make_on(maker, scope, &inner, true);
     enum production kind = chance(maker->dice, 25) ? P_EXISTS_SELECTED : P_SCALAR_SELECTED;
-    if (!allowed(kind) || !on || relation->rows * rows > maker->rows_max)
+    if (!allowed(kind) || !on || asked_again(relation, rows) > maker->rows_max)
         return NULL;
     *ret_type = kind == P_EXISTS_SELECTED ? T_BOOL : pick_type(maker, &inner);
     char *aggregate = kind == P_EXISTS_SELECTED ? "" : make_scalar_aggregate(maker, &inner, *ret_type);

@@ -255,6 +255,10 @@ static void check_one(struct world *world, struct view *view, const char *what, 
 {
     struct answer got;
     uint64_t floats;
+    if (strcmp(expected->sqlstate, "57014") == 0) { /* PostgreSQL did not come to an end in time */
+        totals.slow++;
+        return;
+    }
     totals.asked++;
     kappa_ask(&world->kappa, text, &got, &floats);
     bool pruned = view->query.over_risky && (got.sqlstate[0] || expected->sqlstate[0]);
@@ -516,6 +520,8 @@ static void test_law(void **state)
            "errors), %u with the query computed again, %u altered, %u crashes, %u restarts\n",
            totals.worlds, totals.writes, totals.queries, totals.views, totals.refused, totals.asked, totals.errors,
            totals.recomputed, totals.altered, totals.crashes, totals.reopens);
+    printf("law: %u answers that PostgreSQL did not give within 5 seconds\n", totals.slow);
+    assert_true(totals.slow * 100 <= totals.asked);
     unsigned productions_taken, forms_taken;
     coverage_print(&productions_taken, &forms_taken);
     assert_int_equal(failures, 0);

@@ -179,7 +179,8 @@ static const char oracle_start[] =
 static const char oracle_functions[] =
     "CREATE FUNCTION law_rows(q text) RETURNS SETOF text LANGUAGE plpgsql AS $f$ BEGIN "
     "RETURN QUERY EXECUTE 'SELECT law_q::text FROM (' || q || ') law_q'; "
-    "EXCEPTION WHEN OTHERS THEN RETURN NEXT '!' || SQLSTATE || ' ' || SQLERRM; END $f$;\n"
+    "EXCEPTION WHEN query_canceled OR OTHERS THEN RETURN NEXT '!' || SQLSTATE || ' ' || SQLERRM; END $f$;\n"
+    "SET statement_timeout = '5s';\n"
     "CREATE FUNCTION law_run(q text) RETURNS SETOF text LANGUAGE plpgsql AS $f$ BEGIN EXECUTE q; "
     "EXCEPTION WHEN OTHERS THEN RETURN NEXT '!' || SQLSTATE || ' ' || SQLERRM; END $f$;\n";
 

@@ -23,7 +23,7 @@ static inline bool sub_from(struct maker *maker, const struct scope *scope, doub
     struct inner inner = {.own.count = 0};
     for (unsigned tries = 0; tries < 5 && !inner.from; tries++) {
         const struct relation *relation = &maker->relations[roll(maker->dice, maker->relation_count)];
-        if (relation->rows * rows > SUB_PAIRS_MAX || scope->count + relation->col_count > KP_COUNT(scope->cols))
+        if (asked_again(relation, rows) > SUB_PAIRS_MAX || scope->count + relation->col_count > KP_COUNT(scope->cols))
             continue;
         char *alias = SAY("a%u", ++maker->aliases % 100);
         scope_add(&inner.own, alias, relation->cols, relation->col_count);
@@ -31,7 +31,7 @@ static inline bool sub_from(struct maker *maker, const struct scope *scope, doub
         scope_add(&inner.both, alias, relation->cols, relation->col_count);
         inner.from = SAY("%s AS %s", relation->name, alias);
         inner.relation = relation;
-        inner.pairs = relation->rows * rows;
+        inner.pairs = asked_again(relation, rows);
         *risky |= relation->risky;
     }
     *ret_inner = inner;
@@ -158,7 +158,7 @@ static inline void add_sub_lateral(struct maker *maker, struct scope *scope, str
 {
     struct inner inner;
     char *outer, *own, *body, *alias;
-    struct column cols[2] = {{"c0", T_INT8, DERIVED | BIG}, {"c1", T_INT4, DERIVED}};
+    struct column cols[2] = {{"c0", T_INT8, DERIVED | BIG}, {"c1", T_INT4, DERIVED | BIG}};
     enum type type;
     if (scope->count + 2 > KP_COUNT(scope->cols) || !sub_from(maker, scope, from->rows, &from->risky, &inner) ||
         !sub_columns(maker, scope, &inner, &outer, &own, &type))

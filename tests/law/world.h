@@ -75,12 +75,11 @@ struct world {
     unsigned state_count, state_cap;
     char *failure;    /* the first; in the arena */
     int failed_query; /* -1: it was no query's */
-    bool tight;       /* little memory: views may fail for that */
 };
 
 static struct totals {
     unsigned worlds, queries, asked, recomputed, altered, compared, errors, refused, views, crashes, reopens, writes,
-        tight;
+        slow;
 } totals;
 
 static void fail_world(struct world *world, const char *what, const char *kappa, const char *postgres,
