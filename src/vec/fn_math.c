@@ -249,8 +249,10 @@ static void width_bucket_float(struct kp_call *call, const struct kp_vec *const 
             bool before = up ? x < low : x > low, behind = up ? x >= high : x <= high;
             if (behind && count == INT32_MAX)
                 fn_fail_text(call, out, i, "22003", "integer out of range");
-            else
-                to[i] = before ? 0 : behind ? count + 1 : (int32_t)KP_MIN(place, (double)count) + 1;
+            else if (before || behind)
+                to[i] = before ? 0 : count + 1;
+            else /* what rounds up to the count goes one further, as in PostgreSQL 15 */
+                to[i] = place >= (double)count ? (int32_t)((uint32_t)count + 1) : (int32_t)place + 1;
         }
     }
 }
