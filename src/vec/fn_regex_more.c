@@ -164,6 +164,8 @@ static bool locate(struct kp_call *call, const struct kp_vec *const *args, struc
         return false;
     if (!kp_pattern_compile(call, out, row, text_at(args, 1, row), search->fold, compiled))
         return false;
+    if (search->group == 1 && kp_regex_groups(compiled->regex) == 0)
+        search->group = 0; /* without groups the whole match is the first */
     if ((unsigned)search->group > kp_regex_groups(compiled->regex) || search->group >= KP_PATTERN_GROUPS_MAX ||
         !find(search, compiled->regex, groups) || groups[2 * search->group] == (size_t)-1)
         return false;
