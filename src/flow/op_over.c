@@ -9,17 +9,14 @@
  *   partition:  | partition columns | → ordered map of rows, the old answer |
  *   row:        | columns | weight | first, count: its places in the new answer | noted |
  *
- * Invariants: 1. a row stays stored until the emission at which its weight is 0, so old answers stay readable; 2. a
- * partition is in `touched` at most once; 3. one without rows vanishes at emission. A failing aggregate makes its row
- * an error row for as long as it fails.
+ * Invariants: beside those of keyed.h, a row stays stored until the emission at which its weight is 0, so old answers
+ * stay readable. A failing aggregate makes its row an error row for as long as it fails.
  */
 #include <stdio.h>
 
-#include "flow/graph.h"
-#include "flow/over.h"
-#include "flow/ordered.h"
+#include "flow/keyed.h"
 #include "flow/order.h"
-#include "flow/table.h"
+#include "flow/over.h"
 
 struct row_state {
     int64_t weight;
@@ -28,64 +25,40 @@ struct row_state {
 };
 
 struct partition {
-    struct kp_ordered ordered;
-    struct kp_over_answer *old; /* NULL: the partition is new */
-    struct partition *next_touched;
-    uint64_t hash;
-    uint32_t id;                           /* in the table of partitions */
+    struct kp_keyed_group group;
+    struct kp_over_answer *old;            /* NULL: the partition is new */
     uint32_t *zeros, zero_count, zero_cap; /* rows that have had weight 0 */
-    bool touched;
-};
-
-struct shard {
-    struct kp_table partitions, rows;
-    struct partition *touched;
-    struct kp_arena pending; /* old answers */
-    int64_t ordered_bytes;
 };
 
 struct op_over {
     struct kp_node node;
     struct kp_over over;
-    uint32_t partition_count, *partition_columns;
-    struct kp_row_layout partition_layout, row_layout;
-    struct shard *shards;
+    struct kp_keyed keyed;
+    struct kp_arena *pending; /* old answers, one a part */
 };
 
 static enum kp_code over_push(struct kp_node *node, struct kp_lane *lane, uint32_t port, const struct kp_flow *in,
                               struct kp_error *err)
 {
-    const struct op_over *op = (const struct op_over *)node;
-    uint64_t *hashes = kp_arena_calloc(&lane->arena, in->batch->rows * sizeof *hashes);
-    for (uint32_t k = 0; k < op->partition_count; k++)
-        kp_vec_hash(&in->batch->vecs[op->partition_columns[k]], in->batch->rows, hashes, k == 0);
-    if (op->partition_count == 0)
-        kp_inbox_send_part(&node->inboxes[0], lane, 0, in->batch, hashes, NULL);
-    else
-        kp_inbox_send(&node->inboxes[0], lane, in->batch, hashes, NULL);
+    kp_keyed_push(&((const struct op_over *)node)->keyed, node, lane, in->batch);
     return KP_OK;
 }
 
-static inline struct row_state *state_of(const struct shard *shard, uint32_t id)
+static inline struct row_state *state_of(const struct kp_keyed_part *part, uint32_t id)
 {
-    return kp_table_payload(&shard->rows, kp_table_row(&shard->rows, id));
-}
-
-static inline struct partition **partition_slot(const struct shard *shard, uint32_t id)
-{
-    return kp_table_payload(&shard->partitions, kp_table_row(&shard->partitions, id));
+    return kp_keyed_payload(part, id);
 }
 
 /* ---- answers ---- */
 
 /* The partition's rows in order, each as often as it is there, and the functions' values. */
-static enum kp_code compute(struct op_over *op, struct shard *shard, struct partition *partition,
+static enum kp_code compute(struct op_over *op, struct kp_keyed_part *part, struct partition *partition,
                             struct kp_arena *arena, struct kp_over_answer **ret_answer, struct kp_error *err)
 {
     uint64_t total = 0, at = 0;
     const struct kp_ordered_entry *entry;
-    while ((entry = kp_ordered_next(&partition->ordered, &at))) {
-        int64_t weight = state_of(shard, entry->id)->weight;
+    while ((entry = kp_ordered_next(&partition->group.rows, &at))) {
+        int64_t weight = state_of(part, entry->id)->weight;
         if (weight < 0)
             return kp_fail(err, KP_CORRUPT, "XX000", "a row has been taken away more often than it came");
         total += (uint64_t)weight;
@@ -98,13 +71,13 @@ static enum kp_code compute(struct op_over *op, struct shard *shard, struct part
     answer->ids = kp_arena_alloc(arena, (total + 1) * sizeof *answer->ids);
     uint32_t n = 0;
     at = 0;
-    while ((entry = kp_ordered_next(&partition->ordered, &at)))
-        for (int64_t copy = state_of(shard, entry->id)->weight; copy > 0; copy--)
+    while ((entry = kp_ordered_next(&partition->group.rows, &at)))
+        for (int64_t copy = state_of(part, entry->id)->weight; copy > 0; copy--)
             answer->ids[n++] = entry->id;
-    struct kp_vec *vecs = kp_arena_calloc(arena, (op->row_layout.col_count + 1) * sizeof *vecs);
-    for (uint32_t c = 0; c < op->row_layout.col_count; c++)
+    struct kp_vec *vecs = kp_arena_calloc(arena, (op->keyed.row_cols + 1) * sizeof *vecs);
+    for (uint32_t c = 0; c < op->keyed.row_cols; c++)
         if (op->over.reads[c])
-            kp_table_load(&shard->rows, c, answer->ids, n, arena, &vecs[c]);
+            kp_table_load(&part->rows, c, answer->ids, n, arena, &vecs[c]);
     kp_over_compute(&op->over, &op->node.settings, vecs, answer, arena);
     *ret_answer = answer;
     return KP_OK;
@@ -112,37 +85,13 @@ static enum kp_code compute(struct op_over *op, struct shard *shard, struct part
 
 /* ---- rows in ---- */
 
-static enum kp_code touch(struct op_over *op, struct shard *shard, struct partition *partition, struct kp_error *err)
-{
-    if (partition->touched)
-        return KP_OK;
-    partition->touched = true;
-    partition->next_touched = shard->touched;
-    shard->touched = partition;
-    if (partition->ordered.count)
-        return compute(op, shard, partition, &shard->pending, &partition->old, err);
-    return KP_OK;
-}
-
-static void take_row(struct op_over *op, struct shard *shard, struct partition *partition, const struct kp_batch *batch,
-                     uint32_t i, struct kp_buf *key)
+static void take_row(struct op_over *op, struct kp_keyed_part *part, struct partition *partition,
+                     const struct kp_batch *batch, uint32_t i, struct kp_buf *key)
 {
     key->len = 0;
     kp_order_key_append(op->over.keys, op->over.key_count, batch->vecs, batch->cols, i, key);
-    struct kp_ordered_entry *entry = kp_ordered_find(&partition->ordered, key->data, key->len);
-    uint32_t id;
-    if (entry)
-        id = entry->id;
-    else {
-        id = kp_table_new_row(&shard->rows);
-        void *row = kp_table_row(&shard->rows, id);
-        for (uint32_t c = 0; c < op->row_layout.col_count; c++)
-            kp_row_set(&op->row_layout, &shard->rows.heap, row, c, &batch->vecs[c], i);
-        int64_t before = partition->ordered.bytes;
-        kp_ordered_insert(&partition->ordered, key->data, key->len, id);
-        shard->ordered_bytes += partition->ordered.bytes - before;
-    }
-    struct row_state *state = state_of(shard, id);
+    uint32_t id = kp_keyed_take(&op->keyed, part, &partition->group, key, batch, i);
+    struct row_state *state = state_of(part, id);
     state->weight += batch->weights ? batch->weights[i] : 1;
     if (state->weight || state->noted)
         return;
@@ -154,35 +103,22 @@ static void take_row(struct op_over *op, struct shard *shard, struct partition *
     partition->zeros[partition->zero_count++] = id;
 }
 
-static enum kp_code take_piece(struct op_over *op, struct kp_lane *lane, struct shard *shard,
-                               const struct kp_piece *piece, struct kp_error *err)
+static enum kp_code take_piece(struct op_over *op, struct kp_lane *lane, struct kp_keyed_part *part,
+                               struct kp_arena *pending, const struct kp_piece *piece, struct kp_error *err)
 {
-    const struct kp_batch *batch = piece->batch;
-    struct kp_vec *keys = kp_arena_alloc(&lane->arena, (op->partition_count + 1) * sizeof *keys);
-    for (uint32_t k = 0; k < op->partition_count; k++)
-        keys[k] = batch->vecs[op->partition_columns[k]];
-    uint32_t *ids = kp_arena_alloc(&lane->arena, (batch->rows + 1) * sizeof *ids),
-             *made = kp_arena_alloc(&lane->arena, (batch->rows + 1) * sizeof *made), made_count = 0;
-    kp_table_probe(&shard->partitions, keys, piece->hashes, batch->rows, true, ids, made, &made_count);
-    for (uint32_t i = 0; i < made_count; i++) {
-        struct partition *partition = kp_calloc(1, sizeof *partition);
-        partition->id = ids[made[i]];
-        partition->hash = piece->hashes[made[i]];
-        *partition_slot(shard, partition->id) = partition;
-    }
+    struct kp_keyed_group **groups = kp_keyed_groups(&op->keyed, lane, part, piece);
     struct kp_buf key = {0};
     enum kp_code code = KP_OK;
-    for (uint32_t i = 0; code == KP_OK && i < batch->rows; i++) {
-        struct partition *partition = *partition_slot(shard, ids[i]);
-        code = touch(op, shard, partition, err);
+    for (uint32_t i = 0; code == KP_OK && i < piece->batch->rows; i++) {
+        struct partition *partition = (struct partition *)groups[i];
+        if (kp_keyed_touch(part, groups[i]) && partition->group.rows.count)
+            code = compute(op, part, partition, pending, &partition->old, err);
         if (code == KP_OK)
-            take_row(op, shard, partition, batch, i, &key);
+            take_row(op, part, partition, piece->batch, i, &key);
     }
     kp_buf_finish(&key);
     KP_TRY(code);
-    int64_t more = shard->ordered_bytes + (int64_t)shard->pending.bytes + kp_table_bytes(&shard->partitions) +
-                   (int64_t)shard->partitions.live * (int64_t)sizeof(struct partition);
-    return kp_table_settle(&shard->rows, more, err);
+    return kp_keyed_charge(part, (int64_t)pending->bytes, err);
 }
 
 /* ---- emission ---- */
@@ -210,10 +146,10 @@ static bool same_values(const struct op_over *op, const struct kp_over_answer *a
     return kp_vecs_identical(a->values, i, b->values, k, op->over.call_count);
 }
 
-static enum kp_code send_side(struct op_over *op, struct kp_lane *lane, const struct shard *shard,
+static enum kp_code send_side(struct op_over *op, struct kp_lane *lane, const struct kp_keyed_part *part,
                               const struct side *side, struct kp_error *err)
 {
-    uint32_t n = side->count, cols = op->row_layout.col_count;
+    uint32_t n = side->count, cols = op->keyed.row_cols;
     if (n == 0)
         return KP_OK;
     struct kp_batch *batch = kp_batch_create(&lane->arena, op->node.col_count, n);
@@ -221,7 +157,7 @@ static enum kp_code send_side(struct op_over *op, struct kp_lane *lane, const st
     for (uint32_t i = 0; i < n; i++)
         ids[i] = side->answer->ids[side->index[i]];
     for (uint32_t c = 0; c < cols; c++)
-        kp_table_load(&shard->rows, c, ids, n, &lane->arena, &batch->vecs[c]);
+        kp_table_load(&part->rows, c, ids, n, &lane->arena, &batch->vecs[c]);
     for (uint32_t c = 0; c < op->over.call_count; c++)
         kp_vec_gather(&side->answer->values[c], side->index, n, &lane->arena, &batch->vecs[cols + c]);
     if (side->weight < 0) {
@@ -235,17 +171,17 @@ static enum kp_code send_side(struct op_over *op, struct kp_lane *lane, const st
 }
 
 /* The places at which old and new differ. */
-static void compare(struct op_over *op, struct kp_lane *lane, const struct shard *shard, struct side *old,
+static void compare(struct op_over *op, struct kp_lane *lane, const struct kp_keyed_part *part, struct side *old,
                     struct side *new)
 {
     const struct kp_over_answer *a = old->answer, *b = new->answer;
     for (uint32_t i = 0; i < b->count; i++) {
-        struct row_state *state = state_of(shard, b->ids[i]);
+        struct row_state *state = state_of(part, b->ids[i]);
         if (state->count++ == 0)
             state->first = i;
     }
     for (uint32_t i = 0, end; a && i < a->count; i = end) {
-        struct row_state *state = state_of(shard, a->ids[i]);
+        struct row_state *state = state_of(part, a->ids[i]);
         for (end = i; end < a->count && a->ids[end] == a->ids[i];)
             end++;
         uint32_t before = end - i, after = state->count;
@@ -261,7 +197,7 @@ static void compare(struct op_over *op, struct kp_lane *lane, const struct shard
         state->count = 0;
     }
     for (uint32_t i = 0; i < b->count; i++) {
-        struct row_state *state = state_of(shard, b->ids[i]);
+        struct row_state *state = state_of(part, b->ids[i]);
         if (state->count == 0)
             continue;
         for (uint32_t copy = 0; copy < state->count; copy++)
@@ -271,78 +207,65 @@ static void compare(struct op_over *op, struct kp_lane *lane, const struct shard
     }
 }
 
-static void free_zeros(struct op_over *op, struct shard *shard, struct partition *partition, struct kp_arena *arena)
+static void free_zeros(struct op_over *op, struct kp_keyed_part *part, struct partition *partition,
+                       struct kp_arena *arena)
 {
     struct kp_buf key = {0};
-    struct kp_vec *vecs = kp_arena_alloc(arena, (op->row_layout.col_count + 1) * sizeof *vecs);
-    int64_t before = partition->ordered.bytes;
+    struct kp_vec *vecs = kp_arena_alloc(arena, (op->keyed.row_cols + 1) * sizeof *vecs);
     for (uint32_t i = 0; i < partition->zero_count; i++) {
         uint32_t id = partition->zeros[i];
-        struct row_state *state = state_of(shard, id);
+        struct row_state *state = state_of(part, id);
         state->noted = 0;
         if (state->weight)
             continue;
-        for (uint32_t c = 0; c < op->row_layout.col_count; c++)
-            kp_table_load(&shard->rows, c, &id, 1, arena, &vecs[c]);
+        kp_keyed_load(&op->keyed, part, id, arena, vecs);
         key.len = 0;
-        kp_order_key_append(op->over.keys, op->over.key_count, vecs, op->row_layout.col_count, 0, &key);
-        kp_ordered_remove(&partition->ordered, key.data, key.len);
-        kp_table_free_row(&shard->rows, id);
+        kp_order_key_append(op->over.keys, op->over.key_count, vecs, op->keyed.row_cols, 0, &key);
+        kp_keyed_remove(part, &partition->group, &key, id);
     }
     partition->zero_count = 0;
-    shard->ordered_bytes += partition->ordered.bytes - before;
     kp_buf_finish(&key);
 }
 
-static void free_partition(struct shard *shard, struct partition *partition)
+static void partition_finish(struct kp_keyed_group *group)
 {
-    shard->ordered_bytes -= partition->ordered.bytes;
-    kp_ordered_finish(&partition->ordered);
-    kp_free(partition->zeros);
-    kp_free(partition);
+    kp_free(((struct partition *)group)->zeros);
 }
 
-static enum kp_code emit(struct op_over *op, struct kp_lane *lane, struct shard *shard, struct partition *partition,
-                         struct kp_error *err)
+static enum kp_code emit(struct op_over *op, struct kp_lane *lane, struct kp_keyed_part *part,
+                         struct partition *partition, struct kp_error *err)
 {
     struct kp_arena *arena = &lane->arena;
     struct kp_over_answer *answer;
-    KP_TRY(compute(op, shard, partition, arena, &answer, err));
+    KP_TRY(compute(op, part, partition, arena, &answer, err));
     struct side old = {.answer = partition->old, .weight = -1}, new = {.answer = answer, .weight = 1};
     old.index = kp_arena_alloc(arena, ((old.answer ? old.answer->count : 0) + 1) * sizeof *old.index);
     new.index = kp_arena_alloc(arena, (answer->count + 1) * sizeof *new.index);
-    compare(op, lane, shard, &old, &new);
-    KP_TRY(send_side(op, lane, shard, &old, err));
-    KP_TRY(send_side(op, lane, shard, &new, err));
-    free_zeros(op, shard, partition, arena);
+    compare(op, lane, part, &old, &new);
+    KP_TRY(send_side(op, lane, part, &old, err));
+    KP_TRY(send_side(op, lane, part, &new, err));
+    free_zeros(op, part, partition, arena);
     partition->old = NULL;
-    partition->touched = false;
-    if (partition->ordered.count == 0) {
-        kp_table_remove(&shard->partitions, partition->id, partition->hash);
-        free_partition(shard, partition);
-    }
+    kp_keyed_settle_group(&op->keyed, part, &partition->group);
     return KP_OK;
 }
 
-static enum kp_code over_part(struct kp_node *node, struct kp_lane *lane, uint32_t part, struct kp_error *err)
+static enum kp_code over_part(struct kp_node *node, struct kp_lane *lane, uint32_t number, struct kp_error *err)
 {
     struct op_over *op = (struct op_over *)node;
-    struct shard *shard = &op->shards[part];
-    for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], part); piece; piece = piece->next)
-        KP_TRY(take_piece(op, lane, shard, piece, err));
+    struct kp_keyed_part *part = &op->keyed.parts[number];
+    for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], number); piece; piece = piece->next)
+        KP_TRY(take_piece(op, lane, part, &op->pending[number], piece, err));
     if (!kp_graph_step_final(node->graph))
         return KP_OK;
-    while (shard->touched) {
-        struct partition *partition = shard->touched;
-        shard->touched = partition->next_touched;
-        KP_TRY(emit(op, lane, shard, partition, err));
-    }
+    for (struct kp_keyed_group *group; (group = kp_keyed_next_touched(part));)
+        KP_TRY(emit(op, lane, part, (struct partition *)group, err));
     return KP_OK;
 }
 
 static bool over_wants(const struct kp_node *node, uint32_t part)
 {
-    return ((const struct op_over *)node)->shards[part].touched && kp_graph_step_final(node->graph);
+    return ((const struct op_over *)node)->keyed.parts[part].touched && kp_graph_step_final(node->graph);
 }
 
 /* ---- building ---- */
@@ -350,64 +273,37 @@ static bool over_wants(const struct kp_node *node, uint32_t part)
 static void over_start(struct kp_node *node)
 {
     struct op_over *op = (struct op_over *)node;
-    op->shards = kp_calloc(node->graph->parts, sizeof *op->shards);
-    for (uint32_t part = 0; part < node->graph->parts; part++) {
-        struct shard *shard = &op->shards[part];
-        kp_table_init(&shard->partitions, &op->partition_layout, op->partition_count, sizeof(struct partition *), NULL);
-        kp_table_init(&shard->rows, &op->row_layout, 0, sizeof(struct row_state), node->graph->options.budget);
-    }
+    kp_keyed_start(&op->keyed, node);
+    op->pending = kp_calloc(node->graph->parts, sizeof *op->pending);
 }
 
 static void over_finish(struct kp_node *node)
 {
     struct op_over *op = (struct op_over *)node;
-    for (uint32_t part = 0; op->shards && part < node->graph->parts; part++) {
-        struct shard *shard = &op->shards[part];
-        uint32_t count, *ids = kp_table_ids(&shard->partitions, &count);
-        for (uint32_t i = 0; i < count; i++) {
-            struct partition *partition = *partition_slot(shard, ids[i]);
-            uint64_t at = 0;
-            for (const struct kp_ordered_entry *entry; (entry = kp_ordered_next(&partition->ordered, &at));)
-                kp_row_unset_all(&op->row_layout, &shard->rows.heap, kp_table_row(&shard->rows, entry->id));
-            free_partition(shard, partition);
-        }
-        kp_free(ids);
-        kp_table_finish(&shard->partitions);
-        kp_table_finish(&shard->rows);
-        kp_arena_finish(&shard->pending);
-    }
-    kp_free(op->shards);
+    for (uint32_t part = 0; op->pending && part < node->graph->parts; part++)
+        kp_arena_finish(&op->pending[part]);
+    kp_free(op->pending);
+    kp_keyed_finish(&op->keyed, node);
 }
 
 static void over_release(struct kp_node *node)
 {
     struct op_over *op = (struct op_over *)node;
-    for (uint32_t part = 0; part < node->graph->parts; part++) {
-        kp_heap_sweep(&op->shards[part].partitions.heap);
-        kp_heap_sweep(&op->shards[part].rows.heap);
-        if (!op->shards[part].touched)
-            kp_arena_finish(&op->shards[part].pending);
-    }
+    kp_keyed_release(&op->keyed, node);
+    for (uint32_t part = 0; part < node->graph->parts; part++)
+        if (!op->keyed.parts[part].touched)
+            kp_arena_finish(&op->pending[part]);
 }
 
 static bool over_same(const struct kp_node *a, const struct kp_node *b)
 {
     const struct op_over *x = (const struct op_over *)a, *y = (const struct op_over *)b;
-    return x->partition_count == y->partition_count &&
-           (!x->partition_count || memcmp(x->partition_columns, y->partition_columns,
-                                          x->partition_count * sizeof *x->partition_columns) == 0) &&
-           kp_over_same(&x->over, &y->over);
+    return kp_keyed_same(&x->keyed, &y->keyed) && kp_over_same(&x->over, &y->over);
 }
 
 static void over_stats(const struct kp_node *node, struct kp_node_stats *stats)
 {
-    const struct op_over *op = (const struct op_over *)node;
-    for (uint32_t part = 0; part < node->graph->parts; part++) {
-        const struct shard *shard = &op->shards[part];
-        stats->state_rows += shard->rows.live;
-        stats->state_bytes +=
-            (uint64_t)(kp_table_bytes(&shard->rows) + kp_table_bytes(&shard->partitions) + shard->ordered_bytes);
-    }
+    kp_keyed_stats(&((const struct op_over *)node)->keyed, node, stats);
 }
 
 static const struct kp_node_ops over_ops = {.kind = "over",
@@ -430,17 +326,13 @@ enum kp_code kp_op_over(struct kp_graph *graph, const struct kp_plan *plan, cons
     op->node.settings = *settings;
     op->node.growing = graph->bounded;
     kp_over_define(&op->over, plan, arena);
-    op->partition_count = plan->over.partition_count;
-    op->partition_columns = kp_arena_alloc(arena, (op->partition_count + 1) * sizeof *op->partition_columns);
-    struct kp_type *types = kp_arena_alloc(arena, (op->partition_count + 1) * sizeof *types);
-    for (uint32_t k = 0; k < op->partition_count; k++) {
-        op->partition_columns[k] = plan->over.partitions[k];
-        types[k] = input->types[op->partition_columns[k]];
-    }
-    kp_row_layout_init(&op->partition_layout, arena, types, op->partition_count, true, 0);
-    kp_row_layout_init(&op->row_layout, arena, input->types, input->col_count, true, 0);
+    kp_keyed_define(&op->keyed, arena, input->types, input->col_count, plan->over.partitions,
+                    plan->over.partition_count);
+    op->keyed.group_bytes = sizeof(struct partition);
+    op->keyed.payload_bytes = sizeof(struct row_state);
+    op->keyed.group_finish = partition_finish;
     snprintf(op->node.detail, sizeof op->node.detail, "%u partition columns, %u keys, %u functions",
-             op->partition_count, plan->over.key_count, plan->over.call_count);
+             plan->over.partition_count, plan->over.key_count, plan->over.call_count);
     *ret_node = kp_node_share(&op->node);
     return KP_OK;
 }

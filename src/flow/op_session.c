@@ -12,16 +12,14 @@
  *   key:  | key columns | → ordered map of rows, times touched |
  *   row:  | columns | time | weight | sent: weight, start, end |
  *
- * Invariants: 1. a row stays in the map until the emission at which its weight is 0; 2. after an emission every row's
- * `sent` is what the consumers have added up; 3. a key is in `touched` at most once.
+ * Invariants: beside those of keyed.h, a row stays in the map until the emission at which its weight is 0; after an
+ * emission every row's `sent` is what the consumers have added up.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "flow/graph.h"
+#include "flow/keyed.h"
 #include "flow/order.h"
-#include "flow/ordered.h"
-#include "flow/table.h"
 
 enum { SEND_ROWS = 16384 };
 
@@ -30,28 +28,15 @@ struct row_state {
 };
 
 struct session_key {
-    struct kp_ordered rows;
-    struct session_key *next_touched;
-    uint64_t hash;
-    uint32_t id;
+    struct kp_keyed_group group;
     int64_t *times; /* at which rows came or went since the last emission */
     uint32_t time_count, time_cap;
-    bool touched;
-};
-
-struct shard {
-    struct kp_table keys, rows;
-    struct session_key *touched;
-    int64_t more_bytes; /* of the keys' maps and lists */
 };
 
 struct op_session {
     struct kp_node node;
     int64_t gap_us;
-    uint32_t key_count, *key_columns;
-    uint32_t row_cols; /* the input's without the window */
-    struct kp_row_layout key_layout, row_layout;
-    struct shard *shards;
+    struct kp_keyed keyed; /* rows without the window */
 };
 
 /* Changes on their way out. */
@@ -66,25 +51,13 @@ struct outbox {
 static enum kp_code session_push(struct kp_node *node, struct kp_lane *lane, uint32_t port, const struct kp_flow *in,
                                  struct kp_error *err)
 {
-    const struct op_session *op = (const struct op_session *)node;
-    uint64_t *hashes = kp_arena_calloc(&lane->arena, in->batch->rows * sizeof *hashes);
-    for (uint32_t k = 0; k < op->key_count; k++)
-        kp_vec_hash(&in->batch->vecs[op->key_columns[k]], in->batch->rows, hashes, k == 0);
-    if (op->key_count == 0)
-        kp_inbox_send_part(&node->inboxes[0], lane, 0, in->batch, hashes, NULL);
-    else
-        kp_inbox_send(&node->inboxes[0], lane, in->batch, hashes, NULL);
+    kp_keyed_push(&((const struct op_session *)node)->keyed, node, lane, in->batch);
     return KP_OK;
 }
 
-static inline struct row_state *state_of(const struct shard *shard, uint32_t id)
+static inline struct row_state *state_of(const struct kp_keyed_part *part, uint32_t id)
 {
-    return kp_table_payload(&shard->rows, kp_table_row(&shard->rows, id));
-}
-
-static inline struct session_key **key_slot(const struct shard *shard, uint32_t id)
-{
-    return kp_table_payload(&shard->keys, kp_table_row(&shard->keys, id));
+    return kp_keyed_payload(part, id);
 }
 
 static void put_time(int64_t time_us, uint8_t *bytes)
@@ -109,13 +82,9 @@ static void row_key(const struct kp_vec *vecs, uint32_t cols, uint32_t row, int6
 
 /* ---- rows in ---- */
 
-static void touch(struct shard *shard, struct session_key *key, int64_t time_us)
+static void touch(struct kp_keyed_part *part, struct session_key *key, int64_t time_us)
 {
-    if (!key->touched) {
-        key->touched = true;
-        key->next_touched = shard->touched;
-        shard->touched = key;
-    }
+    kp_keyed_touch(part, &key->group);
     if (key->time_count && key->times[key->time_count - 1] == time_us)
         return;
     if (key->time_count == key->time_cap) {
@@ -125,64 +94,38 @@ static void touch(struct shard *shard, struct session_key *key, int64_t time_us)
     key->times[key->time_count++] = time_us;
 }
 
-static void take_row(struct op_session *op, struct shard *shard, struct session_key *key, const struct kp_batch *batch,
-                     uint32_t i, struct kp_buf *bytes)
-{
-    int64_t time_us = ((const int64_t *)batch->vecs[op->row_cols].data)[i], before = key->rows.bytes;
-    row_key(batch->vecs, op->row_cols, i, time_us, bytes);
-    const struct kp_ordered_entry *entry = kp_ordered_find(&key->rows, bytes->data, bytes->len);
-    uint32_t id = entry ? entry->id : KP_ROW_NONE;
-    if (!entry) {
-        id = kp_table_new_row(&shard->rows);
-        void *row = kp_table_row(&shard->rows, id);
-        for (uint32_t c = 0; c < op->row_cols; c++)
-            kp_row_set(&op->row_layout, &shard->rows.heap, row, c, &batch->vecs[c], i);
-        state_of(shard, id)->time_us = time_us;
-        kp_ordered_insert(&key->rows, bytes->data, bytes->len, id);
-        shard->more_bytes += key->rows.bytes - before;
-    }
-    state_of(shard, id)->weight += batch->weights ? batch->weights[i] : 1;
-    touch(shard, key, time_us);
-}
-
-static enum kp_code take_piece(struct op_session *op, struct kp_lane *lane, struct shard *shard,
+static enum kp_code take_piece(struct op_session *op, struct kp_lane *lane, struct kp_keyed_part *part,
                                const struct kp_piece *piece, struct kp_error *err)
 {
     const struct kp_batch *batch = piece->batch;
-    struct kp_vec *vecs = kp_arena_alloc(&lane->arena, (op->key_count + 1) * sizeof *vecs);
-    for (uint32_t k = 0; k < op->key_count; k++)
-        vecs[k] = batch->vecs[op->key_columns[k]];
-    uint32_t *ids = kp_arena_alloc(&lane->arena, (batch->rows + 1) * sizeof *ids),
-             *made = kp_arena_alloc(&lane->arena, (batch->rows + 1) * sizeof *made), made_count = 0;
-    kp_table_probe(&shard->keys, vecs, piece->hashes, batch->rows, true, ids, made, &made_count);
-    for (uint32_t i = 0; i < made_count; i++) {
-        struct session_key *key = kp_calloc(1, sizeof *key);
-        key->id = ids[made[i]];
-        key->hash = piece->hashes[made[i]];
-        *key_slot(shard, key->id) = key;
-        shard->more_bytes += (int64_t)sizeof *key;
-    }
+    struct kp_keyed_group **groups = kp_keyed_groups(&op->keyed, lane, part, piece);
     struct kp_buf bytes = {0};
-    for (uint32_t i = 0; i < batch->rows; i++)
-        take_row(op, shard, *key_slot(shard, ids[i]), batch, i, &bytes);
+    for (uint32_t i = 0; i < batch->rows; i++) {
+        int64_t time_us = ((const int64_t *)batch->vecs[op->keyed.row_cols].data)[i];
+        row_key(batch->vecs, op->keyed.row_cols, i, time_us, &bytes);
+        struct row_state *state = state_of(part, kp_keyed_take(&op->keyed, part, groups[i], &bytes, batch, i));
+        state->time_us = time_us;
+        state->weight += batch->weights ? batch->weights[i] : 1;
+        touch(part, (struct session_key *)groups[i], time_us);
+    }
     kp_buf_finish(&bytes);
-    return kp_table_settle(&shard->rows, shard->more_bytes + kp_table_bytes(&shard->keys), err);
+    return kp_keyed_charge(part, 0, err);
 }
 
 /* ---- emission ---- */
 
-static enum kp_code send(struct op_session *op, struct kp_lane *lane, const struct shard *shard, struct outbox *out,
-                         struct kp_error *err)
+static enum kp_code send(struct op_session *op, struct kp_lane *lane, const struct kp_keyed_part *part,
+                         struct outbox *out, struct kp_error *err)
 {
     uint32_t n = out->count;
     if (n == 0)
         return KP_OK;
     struct kp_batch *batch = kp_batch_create(&lane->arena, op->node.col_count, n);
-    for (uint32_t c = 0; c < op->row_cols; c++)
-        kp_table_load(&shard->rows, c, out->ids, n, &lane->arena, &batch->vecs[c]);
+    for (uint32_t c = 0; c < op->keyed.row_cols; c++)
+        kp_table_load(&part->rows, c, out->ids, n, &lane->arena, &batch->vecs[c]);
     for (uint32_t c = 0; c < 2; c++) {
-        struct kp_vec *vec = &batch->vecs[op->row_cols + c];
-        kp_vec_init(vec, &lane->arena, op->node.types[op->row_cols + c], n);
+        struct kp_vec *vec = &batch->vecs[op->keyed.row_cols + c];
+        kp_vec_init(vec, &lane->arena, op->node.types[op->keyed.row_cols + c], n);
         memcpy(vec->data, c ? out->ends : out->starts, n * sizeof(int64_t));
     }
     batch->weights = kp_arena_alloc(&lane->arena, n * sizeof(int64_t));
@@ -225,8 +168,8 @@ static uint64_t run_start(const struct op_session *op, const struct session_key 
 {
     uint8_t bytes[8];
     put_time(time_us, bytes);
-    uint64_t start = kp_ordered_seek(&key->rows, bytes, sizeof bytes), at = start;
-    for (const struct kp_ordered_entry *entry; (entry = kp_ordered_prev(&key->rows, &at));) {
+    uint64_t start = kp_ordered_seek(&key->group.rows, bytes, sizeof bytes), at = start;
+    for (const struct kp_ordered_entry *entry; (entry = kp_ordered_prev(&key->group.rows, &at));) {
         if (time_us - time_of(entry) >= op->gap_us)
             break;
         time_us = time_of(entry);
@@ -236,28 +179,28 @@ static uint64_t run_start(const struct op_session *op, const struct session_key 
 }
 
 /* The end of the session that begins with the entry before `at`: over rows that are there. */
-static int64_t session_end(const struct op_session *op, const struct shard *shard, const struct session_key *key,
+static int64_t session_end(const struct op_session *op, const struct kp_keyed_part *part, const struct session_key *key,
                            uint64_t at, int64_t time_us)
 {
-    for (const struct kp_ordered_entry *entry; (entry = kp_ordered_next(&key->rows, &at));) {
+    for (const struct kp_ordered_entry *entry; (entry = kp_ordered_next(&key->group.rows, &at));) {
         if (time_of(entry) - time_us >= op->gap_us)
             break;
-        if (state_of(shard, entry->id)->weight)
+        if (state_of(part, entry->id)->weight)
             time_us = time_of(entry);
     }
     return time_us + op->gap_us;
 }
 
 /* Walks one run from `at`; *ret_last_us is the time of its last row. */
-static enum kp_code walk_run(struct op_session *op, struct kp_lane *lane, const struct shard *shard,
+static enum kp_code walk_run(struct op_session *op, struct kp_lane *lane, const struct kp_keyed_part *part,
                              struct session_key *key, uint64_t at, struct outbox *out, int64_t *ret_last_us,
                              struct kp_error *err)
 {
     int64_t start_us = INT64_MIN, end_us = INT64_MIN, last_us = INT64_MIN;
     const struct kp_ordered_entry *entry;
-    while ((entry = kp_ordered_next(&key->rows, &at))) {
+    while ((entry = kp_ordered_next(&key->group.rows, &at))) {
         int64_t time_us = time_of(entry);
-        struct row_state *state = state_of(shard, entry->id);
+        struct row_state *state = state_of(part, entry->id);
         if (last_us != INT64_MIN && time_us - last_us >= op->gap_us)
             break;
         last_us = time_us;
@@ -265,32 +208,28 @@ static enum kp_code walk_run(struct op_session *op, struct kp_lane *lane, const 
             return kp_fail(err, KP_CORRUPT, "XX000", "a row has been taken away more often than it came");
         if (state->weight && time_us >= end_us) {
             start_us = time_us;
-            end_us = session_end(op, shard, key, at, time_us);
+            end_us = session_end(op, part, key, at, time_us);
         }
         put_change(out, state, entry->id, start_us, end_us);
         if (out->count + 2 > SEND_ROWS)
-            KP_TRY(send(op, lane, shard, out, err));
+            KP_TRY(send(op, lane, part, out, err));
     }
     *ret_last_us = last_us;
     return KP_OK;
 }
 
-static void free_gone(struct op_session *op, struct kp_lane *lane, struct shard *shard, struct session_key *key,
+static void free_gone(struct op_session *op, struct kp_lane *lane, struct kp_keyed_part *part, struct session_key *key,
                       struct outbox *out)
 {
     struct kp_buf bytes = {0};
-    struct kp_vec *vecs = kp_arena_alloc(&lane->arena, (op->row_cols + 1) * sizeof *vecs);
-    int64_t before = key->rows.bytes;
+    struct kp_vec *vecs = kp_arena_alloc(&lane->arena, (op->keyed.row_cols + 1) * sizeof *vecs);
     for (uint32_t i = 0; i < out->gone_count; i++) {
         uint32_t id = out->gone[i];
-        for (uint32_t c = 0; c < op->row_cols; c++)
-            kp_table_load(&shard->rows, c, &id, 1, &lane->arena, &vecs[c]);
-        row_key(vecs, op->row_cols, 0, state_of(shard, id)->time_us, &bytes);
-        kp_ordered_remove(&key->rows, bytes.data, bytes.len);
-        kp_table_free_row(&shard->rows, id);
+        kp_keyed_load(&op->keyed, part, id, &lane->arena, vecs);
+        row_key(vecs, op->keyed.row_cols, 0, state_of(part, id)->time_us, &bytes);
+        kp_keyed_remove(part, &key->group, &bytes, id);
     }
     out->gone_count = 0;
-    shard->more_bytes += key->rows.bytes - before;
     kp_buf_finish(&bytes);
 }
 
@@ -300,17 +239,14 @@ static int compare_times(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void free_key(struct shard *shard, struct session_key *key)
+static void key_finish(struct kp_keyed_group *group)
 {
-    shard->more_bytes -= key->rows.bytes + (int64_t)sizeof *key;
-    kp_ordered_finish(&key->rows);
-    kp_free(key->times);
-    kp_free(key);
+    kp_free(((struct session_key *)group)->times);
 }
 
 /* Everything of one key that may have changed. */
-static enum kp_code emit_key(struct op_session *op, struct kp_lane *lane, struct shard *shard, struct session_key *key,
-                             struct outbox *out, struct kp_error *err)
+static enum kp_code emit_key(struct op_session *op, struct kp_lane *lane, struct kp_keyed_part *part,
+                             struct session_key *key, struct outbox *out, struct kp_error *err)
 {
     int64_t done_us = INT64_MIN;
     qsort(key->times, key->time_count, sizeof *key->times, compare_times);
@@ -318,22 +254,18 @@ static enum kp_code emit_key(struct op_session *op, struct kp_lane *lane, struct
         if (i > 0 && key->times[i] <= done_us)
             continue;
         uint64_t at = run_start(op, key, key->times[i]);
-        KP_TRY(walk_run(op, lane, shard, key, at, out, &done_us, err));
+        KP_TRY(walk_run(op, lane, part, key, at, out, &done_us, err));
     }
     if (out->gone_count) { /* their rows are read by what is still to be sent */
-        KP_TRY(send(op, lane, shard, out, err));
-        free_gone(op, lane, shard, key, out);
+        KP_TRY(send(op, lane, part, out, err));
+        free_gone(op, lane, part, key, out);
     }
     key->time_count = 0;
-    key->touched = false;
-    if (key->rows.count == 0) {
-        kp_table_remove(&shard->keys, key->id, key->hash);
-        free_key(shard, key);
-    }
+    kp_keyed_settle_group(&op->keyed, part, &key->group);
     return KP_OK;
 }
 
-static enum kp_code emit(struct op_session *op, struct kp_lane *lane, struct shard *shard, struct kp_error *err)
+static enum kp_code emit(struct op_session *op, struct kp_lane *lane, struct kp_keyed_part *part, struct kp_error *err)
 {
     struct kp_arena *arena = &lane->arena;
     struct outbox out = {.ids = kp_arena_alloc(arena, SEND_ROWS * sizeof *out.ids),
@@ -341,87 +273,52 @@ static enum kp_code emit(struct op_session *op, struct kp_lane *lane, struct sha
                          .ends = kp_arena_alloc(arena, SEND_ROWS * sizeof *out.ends),
                          .weights = kp_arena_alloc(arena, SEND_ROWS * sizeof *out.weights)};
     enum kp_code code = KP_OK;
-    while (code == KP_OK && shard->touched) {
-        struct session_key *key = shard->touched;
-        shard->touched = key->next_touched;
-        code = emit_key(op, lane, shard, key, &out, err);
-    }
+    for (struct kp_keyed_group *group; code == KP_OK && (group = kp_keyed_next_touched(part));)
+        code = emit_key(op, lane, part, (struct session_key *)group, &out, err);
     kp_free(out.gone);
-    return code == KP_OK ? send(op, lane, shard, &out, err) : code;
+    return code == KP_OK ? send(op, lane, part, &out, err) : code;
 }
 
-static enum kp_code session_part(struct kp_node *node, struct kp_lane *lane, uint32_t part, struct kp_error *err)
+static enum kp_code session_part(struct kp_node *node, struct kp_lane *lane, uint32_t number, struct kp_error *err)
 {
     struct op_session *op = (struct op_session *)node;
-    struct shard *shard = &op->shards[part];
-    for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], part); piece; piece = piece->next)
-        KP_TRY(take_piece(op, lane, shard, piece, err));
-    return kp_graph_step_final(node->graph) ? emit(op, lane, shard, err) : KP_OK;
+    struct kp_keyed_part *part = &op->keyed.parts[number];
+    for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], number); piece; piece = piece->next)
+        KP_TRY(take_piece(op, lane, part, piece, err));
+    return kp_graph_step_final(node->graph) ? emit(op, lane, part, err) : KP_OK;
 }
 
 static bool session_wants(const struct kp_node *node, uint32_t part)
 {
-    return ((const struct op_session *)node)->shards[part].touched && kp_graph_step_final(node->graph);
+    return ((const struct op_session *)node)->keyed.parts[part].touched && kp_graph_step_final(node->graph);
 }
 
 /* ---- building ---- */
 
 static void session_start(struct kp_node *node)
 {
-    struct op_session *op = (struct op_session *)node;
-    op->shards = kp_calloc(node->graph->parts, sizeof *op->shards);
-    for (uint32_t part = 0; part < node->graph->parts; part++) {
-        struct shard *shard = &op->shards[part];
-        kp_table_init(&shard->keys, &op->key_layout, op->key_count, sizeof(struct session_key *), NULL);
-        kp_table_init(&shard->rows, &op->row_layout, 0, sizeof(struct row_state), node->graph->options.budget);
-    }
+    kp_keyed_start(&((struct op_session *)node)->keyed, node);
 }
 
 static void session_finish(struct kp_node *node)
 {
-    struct op_session *op = (struct op_session *)node;
-    for (uint32_t part = 0; op->shards && part < node->graph->parts; part++) {
-        struct shard *shard = &op->shards[part];
-        uint32_t count, *ids = kp_table_ids(&shard->keys, &count);
-        for (uint32_t i = 0; i < count; i++) {
-            struct session_key *key = *key_slot(shard, ids[i]);
-            uint64_t at = 0;
-            for (const struct kp_ordered_entry *entry; (entry = kp_ordered_next(&key->rows, &at));)
-                kp_row_unset_all(&op->row_layout, &shard->rows.heap, kp_table_row(&shard->rows, entry->id));
-            free_key(shard, key);
-        }
-        kp_free(ids);
-        kp_table_finish(&shard->keys);
-        kp_table_finish(&shard->rows);
-    }
-    kp_free(op->shards);
+    kp_keyed_finish(&((struct op_session *)node)->keyed, node);
 }
 
 static void session_release(struct kp_node *node)
 {
-    struct op_session *op = (struct op_session *)node;
-    for (uint32_t part = 0; part < node->graph->parts; part++) {
-        kp_heap_sweep(&op->shards[part].keys.heap);
-        kp_heap_sweep(&op->shards[part].rows.heap);
-    }
+    kp_keyed_release(&((struct op_session *)node)->keyed, node);
 }
 
 static bool session_same(const struct kp_node *a, const struct kp_node *b)
 {
     const struct op_session *x = (const struct op_session *)a, *y = (const struct op_session *)b;
-    return x->gap_us == y->gap_us && x->key_count == y->key_count &&
-           (!x->key_count || memcmp(x->key_columns, y->key_columns, x->key_count * sizeof *x->key_columns) == 0);
+    return x->gap_us == y->gap_us && kp_keyed_same(&x->keyed, &y->keyed);
 }
 
 static void session_stats(const struct kp_node *node, struct kp_node_stats *stats)
 {
-    const struct op_session *op = (const struct op_session *)node;
-    for (uint32_t part = 0; part < node->graph->parts; part++) {
-        const struct shard *shard = &op->shards[part];
-        stats->state_rows += shard->rows.live;
-        stats->state_bytes +=
-            (uint64_t)(kp_table_bytes(&shard->rows) + kp_table_bytes(&shard->keys) + shard->more_bytes);
-    }
+    kp_keyed_stats(&((const struct op_session *)node)->keyed, node, stats);
 }
 
 static const struct kp_node_ops session_ops = {.kind = "session",
@@ -439,19 +336,13 @@ struct kp_node *kp_op_session(struct kp_graph *graph, const struct kp_plan *plan
 {
     struct op_session *op =
         (struct op_session *)kp_node_create(graph, &session_ops, plan->cols, plan->col_count, &input, 1);
-    struct kp_arena *arena = &op->node.arena;
     op->node.growing = graph->bounded;
     op->gap_us = plan->window.size.us; /* the binder has made days microseconds, and refused months */
-    op->key_count = plan->window.key_count;
-    op->key_columns = kp_arena_alloc(arena, (op->key_count + 1) * sizeof *op->key_columns);
-    op->row_cols = plan->col_count - 2;
-    struct kp_type *types = kp_arena_alloc(arena, (op->key_count + 1) * sizeof *types);
-    for (uint32_t k = 0; k < op->key_count; k++) {
-        op->key_columns[k] = plan->window.keys[k];
-        types[k] = input->types[op->key_columns[k]];
-    }
-    kp_row_layout_init(&op->key_layout, arena, types, op->key_count, true, 0);
-    kp_row_layout_init(&op->row_layout, arena, input->types, op->row_cols, true, 0);
-    snprintf(op->node.detail, sizeof op->node.detail, "%u key columns", op->key_count);
+    kp_keyed_define(&op->keyed, &op->node.arena, input->types, plan->col_count - 2, plan->window.keys,
+                    plan->window.key_count);
+    op->keyed.group_bytes = sizeof(struct session_key);
+    op->keyed.payload_bytes = sizeof(struct row_state);
+    op->keyed.group_finish = key_finish;
+    snprintf(op->node.detail, sizeof op->node.detail, "%u key columns", plan->window.key_count);
     return kp_node_share(&op->node);
 }
