@@ -6,7 +6,7 @@
 #include "log/log.h"
 #include "log/record_batch.h"
 
-enum { READ_BYTES = 16 << 20, FLUSH_BYTES = 1 << 20 };
+enum { FLUSH_BYTES = 1 << 20 };
 
 struct export
 {
@@ -32,8 +32,11 @@ static void put(struct export *export, const struct kp_transfer_record *record)
     }
 }
 
-static enum kp_code put_chunk(struct export *export, const struct kp_log_chunk *chunk, struct kp_error *err)
+static enum kp_code put_chunk(void *context, const struct kp_log_chunk *chunk, struct kp_error *err)
 {
+    struct export *export = context;
+    if (export->options->partition >= 0 && export->options->partition != (int64_t)chunk->partition)
+        return KP_OK;
     struct kp_arena arena = {0};
     struct kp_record_reader reader;
     struct kp_record record;
@@ -65,22 +68,7 @@ static enum kp_code export_all(struct export *export, struct kp_log *log, struct
 {
     struct kp_topic_info info;
     KP_TRY(kp_log_topic_find(log, export->options->topic, &info, err));
-    int64_t end = kp_log_position(log);
-    for (int64_t position = 0; position < end;) {
-        struct kp_log_span span;
-        KP_TRY(kp_log_read(log, position, end, READ_BYTES, &info.id, 1, &span, err));
-        enum kp_code code = KP_OK;
-        for (size_t i = 0; code == KP_OK && i < span.count; i++)
-            if (export->options->partition < 0 || export->options->partition == (int64_t)span.chunks[i].partition)
-                code = put_chunk(export, &span.chunks[i], err);
-        bool moved = span.position_end > position;
-        position = span.position_end;
-        kp_log_span_release(&span);
-        KP_TRY(code);
-        if (!moved)
-            break;
-    }
-    return KP_OK;
+    return kp_log_each(log, info.id, put_chunk, export, err);
 }
 
 enum kp_code kp_log_export(const struct kp_transfer_options *options, FILE *out, struct kp_error *err)

@@ -114,11 +114,15 @@ static enum kp_code decode(const struct kp_record *record, struct kp_catalog_rec
     return KP_OK;
 }
 
-static enum kp_code read_chunk(struct kp_db *db, const struct kp_log_chunk *chunk,
-                               enum kp_code (*each)(struct kp_db *db, const struct kp_catalog_record *record,
-                                                    int64_t position, struct kp_error *err),
-                               struct kp_error *err)
+struct reading {
+    struct kp_db *db;
+    enum kp_code (*each)(struct kp_db *db, const struct kp_catalog_record *record, int64_t position,
+                         struct kp_error *err);
+};
+
+static enum kp_code read_chunk(void *context, const struct kp_log_chunk *chunk, struct kp_error *err)
 {
+    const struct reading *reading = context;
     struct kp_arena arena = {0};
     struct kp_record_reader reader;
     enum kp_code code = kp_record_reader_init(&reader, chunk->batch, chunk->bytes, &arena, err);
@@ -130,7 +134,7 @@ static enum kp_code read_chunk(struct kp_db *db, const struct kp_log_chunk *chun
         struct kp_catalog_record decoded;
         code = decode(&record, &decoded, err);
         if (code == KP_OK)
-            code = each(db, &decoded, position++, err);
+            code = reading->each(reading->db, &decoded, position++, err);
     }
     kp_arena_finish(&arena);
     return code == KP_OK && err ? err->code : code;
@@ -141,19 +145,6 @@ enum kp_code kp_catalog_log_read(struct kp_db *db,
                                                       int64_t position, struct kp_error *err),
                                  struct kp_error *err)
 {
-    int64_t end = kp_log_position(db->log);
-    for (int64_t position = 0; position < end;) {
-        struct kp_log_span span;
-        KP_TRY(kp_log_read(db->log, position, end, 4 << 20, &db->catalog_topic, 1, &span, err));
-        enum kp_code code = KP_OK;
-        for (size_t i = 0; code == KP_OK && i < span.count; i++)
-            code = read_chunk(db, &span.chunks[i], each, err);
-        bool moved = span.position_end > position;
-        position = span.position_end;
-        kp_log_span_release(&span);
-        KP_TRY(code);
-        if (!moved)
-            break;
-    }
-    return KP_OK;
+    struct reading reading = {.db = db, .each = each};
+    return kp_log_each(db->log, db->catalog_topic, read_chunk, &reading, err);
 }

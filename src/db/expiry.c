@@ -247,8 +247,9 @@ static enum kp_code redo(struct kp_db *db, const struct kp_record *record, int64
     return db->options.read_only ? KP_OK : trim(db, &expiry, err);
 }
 
-static enum kp_code redo_chunk(struct kp_db *db, const struct kp_log_chunk *chunk, struct kp_error *err)
+static enum kp_code redo_chunk(void *context, const struct kp_log_chunk *chunk, struct kp_error *err)
 {
+    struct kp_db *db = context;
     struct kp_arena arena = {0};
     struct kp_record_reader reader;
     struct kp_record record;
@@ -265,19 +266,5 @@ enum kp_code kp_retention_recover(struct kp_db *db, struct kp_error *err)
     struct kp_error none;
     if (kp_log_topic_find(db->log, topic_name, &info, &none) != KP_OK)
         return KP_OK;
-    int64_t end = kp_log_position(db->log);
-    for (int64_t position = 0; position < end;) {
-        struct kp_log_span span;
-        KP_TRY(kp_log_read(db->log, position, end, 4 << 20, &info.id, 1, &span, err));
-        enum kp_code code = KP_OK;
-        for (size_t i = 0; code == KP_OK && i < span.count; i++)
-            code = redo_chunk(db, &span.chunks[i], err);
-        bool moved = span.position_end > position;
-        position = span.position_end;
-        kp_log_span_release(&span);
-        KP_TRY(code);
-        if (!moved)
-            break;
-    }
-    return KP_OK;
+    return kp_log_each(db->log, info.id, redo_chunk, db, err);
 }

@@ -19,7 +19,7 @@ struct kp_topic_retention {
     struct kp_topic_policy policy;
     int64_t horizon;        /* records before this position are gone; 0: none ever went */
     int64_t expired_at;     /* position of the last decision; -1: none */
-    char held_back_by[300]; /* why the horizon is not as far as the policy says; "": it is */
+    char held_back_by[512]; /* why the horizon is not as far as the policy says; "": it is */
 };
 
 struct kp_retention *kp_retention_create(struct kp_db *db);

@@ -686,8 +686,9 @@ static struct kp_sink *sink_by_id(struct kp_db *db, unsigned long id)
     return NULL;
 }
 
-static enum kp_code read_marks(struct kp_db *db, const struct kp_log_chunk *chunk, struct kp_error *err)
+static enum kp_code read_marks(void *context, const struct kp_log_chunk *chunk, struct kp_error *err)
 {
+    struct kp_db *db = context;
     struct kp_arena arena = {0};
     struct kp_record_reader reader;
     enum kp_code code = kp_record_reader_init(&reader, chunk->batch, chunk->bytes, &arena, err);
@@ -719,20 +720,7 @@ enum kp_code kp_sinks_recover(struct kp_db *db, struct kp_error *err)
             sink_add(db, kp_catalog_at(db->catalog, i), -1);
     if (!db->sinks)
         return KP_OK;
-    int64_t end = kp_log_position(db->log);
-    for (int64_t position = 0; position < end;) {
-        struct kp_log_span span;
-        KP_TRY(kp_log_read(db->log, position, end, 4 << 20, &db->sinks_topic, 1, &span, err));
-        enum kp_code code = KP_OK;
-        for (size_t i = 0; code == KP_OK && i < span.count; i++)
-            code = read_marks(db, &span.chunks[i], err);
-        bool moved = span.position_end > position;
-        position = span.position_end;
-        kp_log_span_release(&span);
-        KP_TRY(code);
-        if (!moved)
-            break;
-    }
+    KP_TRY(kp_log_each(db->log, db->sinks_topic, read_marks, db, err));
     for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink) {
         db->cuts = kp_realloc(db->cuts, (db->cut_count + 1) * sizeof *db->cuts);
         db->cuts[db->cut_count++] = sink->resume;

@@ -35,9 +35,8 @@ void kp_system_put_text(struct kp_system_rows *rows, const char *text)
     kp_system_put_str(rows, (struct kp_str){text, text ? strlen(text) : 0});
 }
 
-void kp_system_put_int(struct kp_system_rows *rows, int64_t value)
+static void set_int(struct kp_datum *datum, int64_t value)
 {
-    struct kp_datum *datum = cell(rows);
     switch (datum->type.id) {
     case KP_BOOL:
         datum->b = value != 0;
@@ -49,9 +48,17 @@ void kp_system_put_int(struct kp_system_rows *rows, int64_t value)
     case KP_OID:
         datum->i32 = (int32_t)value;
         break;
+    case KP_FLOAT4:
+        datum->f32 = (float)value;
+        break;
     default:
         datum->i64 = value;
     }
+}
+
+void kp_system_put_int(struct kp_system_rows *rows, int64_t value)
+{
+    set_int(cell(rows), value);
 }
 
 void kp_system_put_float(struct kp_system_rows *rows, double value)
@@ -123,23 +130,7 @@ void kp_system_set_int(struct kp_system_rows *rows, const char *column, int64_t 
 {
     struct kp_datum *datum = named(rows, column);
     datum->null = false;
-    switch (datum->type.id) {
-    case KP_BOOL:
-        datum->b = value != 0;
-        break;
-    case KP_INT2:
-        datum->i16 = (int16_t)value;
-        break;
-    case KP_INT4:
-    case KP_OID:
-        datum->i32 = (int32_t)value;
-        break;
-    case KP_FLOAT4:
-        datum->f32 = (float)value;
-        break;
-    default:
-        datum->i64 = value;
-    }
+    set_int(datum, value);
 }
 
 static struct kp_batch *to_batch(const struct kp_system_rows *rows)

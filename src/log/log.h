@@ -165,6 +165,22 @@ KP_MUST enum kp_code kp_log_read(struct kp_log *log, int64_t position, int64_t p
                                  const uint32_t *topics, size_t topic_count, struct kp_log_span *ret_span,
                                  struct kp_error *err);
 void kp_log_span_release(struct kp_log_span *span);
+/*
+ * Hands every chunk that a topic has now to each, in the order of the log, and stops at its first error. A chunk
+ * lives until each returns.
+ */
+KP_MUST enum kp_code kp_log_each(struct kp_log *log, uint32_t topic,
+                                 enum kp_code (*each)(void *context, const struct kp_log_chunk *chunk,
+                                                      struct kp_error *err),
+                                 void *context, struct kp_error *err);
+/*
+ * Hands every chunk that a topic has now to each, in the order of the log, and stops at its first error. A chunk
+ * lives until each returns.
+ */
+KP_MUST enum kp_code kp_log_each(struct kp_log *log, uint32_t topic,
+                                 enum kp_code (*each)(void *context, const struct kp_log_chunk *chunk,
+                                                      struct kp_error *err),
+                                 void *context, struct kp_error *err);
 
 /* ---- reading by offset: consumers ---- */
 

@@ -16,6 +16,7 @@
 
 enum {
     READ_BYTES_MIN = 64 << 10,
+    EACH_BYTES = 4 << 20,             /* of kp_log_each */
     READ_AHEAD_BYTES_MIN = 512 << 10, /* reads of less are not followed by another in advance */
     TAIL_BLOCKS_AT_ONCE = 64
 };
@@ -384,4 +385,25 @@ void kp_log_span_release(struct kp_log_span *span)
     kp_free(memory);
     kp_free(span->chunks);
     *span = (struct kp_log_span){0};
+}
+
+enum kp_code kp_log_each(struct kp_log *log, uint32_t topic,
+                         enum kp_code (*each)(void *context, const struct kp_log_chunk *chunk, struct kp_error *err),
+                         void *context, struct kp_error *err)
+{
+    int64_t end = kp_log_position(log);
+    for (int64_t position = 0; position < end;) {
+        struct kp_log_span span;
+        KP_TRY(kp_log_read(log, position, end, EACH_BYTES, &topic, 1, &span, err));
+        enum kp_code code = KP_OK;
+        for (size_t i = 0; code == KP_OK && i < span.count; i++)
+            code = each(context, &span.chunks[i], err);
+        bool moved = span.position_end > position;
+        position = span.position_end;
+        kp_log_span_release(&span);
+        KP_TRY(code);
+        if (!moved)
+            break;
+    }
+    return KP_OK;
 }
