@@ -141,6 +141,9 @@ static enum kp_code build_from_input(struct build *build, const struct kp_plan *
     case KP_PLAN_REPEAT:
         *ret_node = kp_op_repeat(graph, plan, input);
         return KP_OK;
+    case KP_PLAN_EXPAND:
+        *ret_node = kp_op_expand(graph, plan, build->settings, input);
+        return KP_OK;
     case KP_PLAN_WINDOW:
         KP_TRY(kp_op_window(graph, plan, input, build->drop_late, ret_node, err));
         if (plan->window.kind == KP_WINDOW_SESSION && !plan->window.late_only)

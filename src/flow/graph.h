@@ -200,6 +200,8 @@ struct kp_node *kp_op_expired_columns(struct kp_node *expired, const struct kp_p
 struct kp_node *kp_op_union(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *const *inputs,
                             uint32_t count); /* the plan's columns */
 struct kp_node *kp_op_repeat(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input);
+struct kp_node *kp_op_expand(struct kp_graph *graph, const struct kp_plan *plan,
+                             const struct kp_session_settings *settings, struct kp_node *input);
 /* drop_late: late (row, window) pairs are left out and counted. */
 KP_MUST enum kp_code kp_op_window(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input,
                                   bool drop_late, struct kp_node **ret_node, struct kp_error *err);

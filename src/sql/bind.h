@@ -5,6 +5,7 @@
  *   expr_bind.c, expr_call.c  expressions                                        scope.c   names to columns
  *   select.c  one SELECT     setop.c  UNION and its like     from.c  FROM     group.c  GROUP BY
  *   over.c  OVER, DISTINCT ON     order.c  ORDER BY, LIMIT
+ *   sets.c  set-returning functions, in FROM and in the select list
  *   sublink.c  IN, EXISTS, scalars: pull.c, unnest.c, single.c, outer.c     push.c  joins and where predicates go
  * prune.c  columns nobody reads write.c, create.c  the other statements
  */
@@ -21,6 +22,7 @@ enum {
     KP_AGG_BASE = 1 << 29,   /* + index: the value of an aggregate of this SELECT */
     KP_OUTER_BASE = 1 << 28, /* + (level - 1) * KP_OUTER_LEVEL + index: a column of a query around this one (outer.c) */
     KP_SUB_BASE = 1 << 27,   /* + index: the value of a subquery of this SELECT */
+    KP_SET_BASE = 1 << 26,   /* + index: a column of a set-returning function of this SELECT */
     KP_OUTER_LEVEL = 1 << 20
 };
 static inline bool kp_is_outer(uint32_t column)
@@ -89,6 +91,19 @@ struct over_list {
     uint32_t count, cap;
 };
 
+/* Set-returning functions of a SELECT list, until the plan that they expand is there (sets.c). */
+struct set_value {
+    uint32_t call, field;
+};
+struct set_list {
+    struct kp_plan_set *calls;
+    struct kp_type (*types)[KP_SET_COLUMNS_MAX]; /* of each call's columns */
+    uint32_t *at;                                /* of each call: its first column in the plan; UINT32_MAX: not yet */
+    uint32_t call_count, call_cap;
+    struct set_value *values; /* what KP_SET_BASE counts */
+    uint32_t value_count, value_cap;
+};
+
 /* What may stand in the expression being bound. */
 struct expr_place {
     const struct scope *scope;
@@ -96,7 +111,11 @@ struct expr_place {
     struct agg_list *aggs;   /* NULL: aggregates are refused */
     struct over_list *overs; /* NULL: window functions are refused */
     struct sub_list *subs;   /* NULL: subqueries are refused */
+    struct set_list *sets;   /* NULL: set-returning functions are refused */
+    const char *no_sets;     /* by what; NULL: by the clause */
 };
+
+struct targets;
 
 struct cte {
     const PgQuery__CommonTableExpr *def;
@@ -214,6 +233,27 @@ bool kp_expr_reads_now(const struct kp_expr *expr);
 KP_MUST enum kp_code kp_bind_check_now(struct binder *binder, const struct kp_expr *condition);
 /* Refuses now() of a view anywhere but in filters. */
 KP_MUST enum kp_code kp_plan_check_now(struct binder *binder, const struct kp_plan *plan);
+
+/* ---- sets.c ---- */
+/* A call in an expression: a column of KP_SET_BASE. field NULL: it has one column only. */
+KP_MUST enum kp_code kp_bind_set_value(struct binder *binder, const struct expr_place *place,
+                                       const PgQuery__FuncCall *call, const char *field, struct kp_expr **ret_expr);
+/* The call that (f(x)).field and (f(x)).* read fields of; NULL: it is none. */
+const PgQuery__FuncCall *kp_bind_set_fields(const PgQuery__AIndirection *node);
+KP_MUST enum kp_code kp_bind_set_star(struct binder *binder, const struct expr_place *place,
+                                      const PgQuery__FuncCall *call, struct targets *targets);
+bool kp_expr_reads_sets(const struct kp_expr *expr);
+/* Which calls the expressions read, in arguments of others too: call_count flags. */
+bool *kp_sets_wanted(struct binder *binder, const struct set_list *sets, struct kp_expr **const *exprs, uint32_t count);
+/* Expands the plan, whose columns stay the first ones, by the calls that the expressions read, and puts their columns
+ * into the expressions and into the other calls' arguments. */
+void kp_sets_apply(struct binder *binder, struct set_list *sets, struct kp_expr **const *exprs, uint32_t count,
+                   struct kp_plan **plan);
+/* A function in FROM; its level 1 is the list that it stands in. ret_name: what it is called without an alias. */
+KP_MUST enum kp_code kp_bind_set_table(struct binder *binder, const PgQuery__RangeFunction *range,
+                                       const struct scope *scope, const char **ret_name, struct kp_plan **ret_plan);
+/* The plan that such a call makes for each of the rows, over them; NULL: it is not such a plan. */
+struct kp_plan *kp_expand_rows(struct binder *binder, const struct kp_plan *plan, struct kp_plan *rows, bool outer);
 
 /* ---- plan nodes ---- */
 struct kp_plan *kp_bind_node(struct binder *binder, enum kp_plan_kind kind, int32_t location, uint32_t col_count,

@@ -119,6 +119,9 @@ enum kp_code kp_bind_indirection(struct binder *binder, const struct expr_place 
                                  const PgQuery__AIndirection *node, struct kp_expr **ret_expr)
 {
     struct kp_expr *value;
+    const PgQuery__FuncCall *set = kp_bind_set_fields(node);
+    if (set && node->indirection[0]->node_case == PG_QUERY__NODE__NODE_STRING)
+        return kp_bind_set_value(binder, place, set, node->indirection[0]->string->sval, ret_expr);
     KP_TRY(kp_bind_expr(binder, place, node->arg, &value));
     for (size_t i = 0; i < node->n_indirection;) {
         size_t run = i;

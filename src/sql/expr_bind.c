@@ -160,9 +160,20 @@ static enum kp_code coerce_all(struct binder *binder, struct kp_expr **exprs, ui
     return KP_OK;
 }
 
-static enum kp_code bind_case(struct binder *binder, const struct expr_place *place, const PgQuery__CaseExpr *node,
+/* Where an argument may not be computed there are no sets. */
+static struct expr_place without_sets(const struct expr_place *place, const char *what)
+{
+    struct expr_place inside = *place;
+    if (inside.sets)
+        inside.no_sets = what;
+    inside.sets = NULL;
+    return inside;
+}
+
+static enum kp_code bind_case(struct binder *binder, const struct expr_place *around, const PgQuery__CaseExpr *node,
                               struct kp_expr **ret_expr)
 {
+    const struct expr_place within = without_sets(around, "CASE"), *place = &within;
     uint32_t whens = (uint32_t)node->n_args;
     struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CASE, KP_TYPE(KP_UNKNOWN), node->location, whens * 2 + 1);
     struct kp_expr *subject = NULL;
@@ -199,7 +210,8 @@ static enum kp_code bind_choice(struct binder *binder, const struct expr_place *
                                 struct kp_expr **ret_expr)
 {
     struct kp_expr *expr = kp_bind_new(binder, kind, KP_TYPE(KP_UNKNOWN), location, (uint32_t)count);
-    KP_TRY(bind_many(binder, place, args, count, expr->args));
+    struct expr_place within = without_sets(place, what);
+    KP_TRY(bind_many(binder, kind == KP_EXPR_COALESCE ? &within : place, args, count, expr->args));
     KP_TRY(kp_bind_common_type(binder, expr->args, expr->arg_count, what, &expr->type));
     KP_TRY(coerce_all(binder, expr->args, expr->arg_count, 1, expr->type));
     kp_expr_settle(expr);

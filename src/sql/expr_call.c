@@ -166,6 +166,7 @@ static enum kp_code bind_aggregate(struct binder *binder, const struct expr_plac
     struct expr_place inside = *place;
     inside.aggs = NULL;
     inside.overs = NULL;
+    inside.sets = NULL;
     inside.clause = "an aggregate";
     KP_TRY(check_within(binder, call, name));
     if (call->n_args + call->n_agg_order > KP_FUNCTION_ARGS_MAX)
@@ -231,6 +232,8 @@ enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *p
         kp_bind_fail(binder, call->location, KP_INVALID, "0A000", "%s() is a table function", name);
         return kp_error_hint(binder->err, "Write it in FROM: FROM %s(relation, time, INTERVAL '…').", name);
     }
+    if (kp_bind_is_set_function(name))
+        return kp_bind_set_value(binder, place, call, NULL, ret_expr);
     struct kp_expr **args = kp_arena_calloc(binder->arena, (call->n_args + 1) * sizeof *args);
     for (size_t i = 0; i < call->n_args; i++)
         KP_TRY(kp_bind_expr(binder, place, call->args[i], &args[i]));

@@ -205,7 +205,7 @@ struct shift {
 static struct kp_expr *from_base(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
 {
     const struct shift *shift = arg;
-    if (expr->kind != KP_EXPR_COLUMN || expr->column >= KP_SUB_BASE)
+    if (expr->kind != KP_EXPR_COLUMN || expr->column >= KP_SET_BASE)
         return NULL;
     struct kp_expr *copy = kp_arena_alloc(arena, sizeof *copy);
     *copy = *expr;
@@ -402,74 +402,45 @@ static enum kp_code bind_subselect(struct binder *binder, const PgQuery__RangeSu
     return add_item(binder, plan, NULL, sub->alias, -1, sub->lateral, joins, scope);
 }
 
-/*
- * Set-returning functions are strict: of a NULL they make no rows. Catalog queries call them on columns that are
- * always NULL here (privileges, options). *ret_plan NULL if it is no such function, or an argument is not NULL.
- */
-static enum kp_code bind_set_of_null(struct binder *binder, const PgQuery__FuncCall *call, const char *name,
-                                     const PgQuery__Alias *alias, const struct scope *scope, struct kp_plan **ret_plan)
+static enum kp_code bind_set_table(struct binder *binder, const PgQuery__RangeFunction *range,
+                                   struct query_joins *joins, struct scope *scope)
 {
-    static const struct {
-        const char *name, *cols[4];
-    } sets[] = {{"unnest", {"unnest"}},
-                {"generate_series", {"generate_series"}},
-                {"generate_subscripts", {"generate_subscripts"}},
-                {"pg_options_to_table", {"option_name", "option_value"}},
-                {"aclexplode", {"grantor", "grantee", "privilege_type", "is_grantable"}}};
-    const struct expr_place place = {.scope = scope, .clause = "FROM"};
-    bool null = false;
-    *ret_plan = NULL;
-    for (size_t s = 0; s < KP_COUNT(sets); s++) {
-        if (strcmp(sets[s].name, name) != 0)
-            continue;
-        for (size_t i = 0; i < call->n_args; i++) {
-            struct kp_expr *arg;
-            KP_TRY(kp_bind_expr(binder, &place, call->args[i], &arg));
-            null |= arg->kind == KP_EXPR_CONST && arg->datum.null;
-        }
-        uint32_t count = 0;
-        while (count < KP_COUNT(sets[s].cols) && sets[s].cols[count])
-            count++;
-        if (!null)
-            return KP_OK;
-        *ret_plan = kp_bind_node(binder, KP_PLAN_VALUES, call->location, count, 0);
-        for (uint32_t c = 0; c < count; c++)
-            (*ret_plan)->cols[c] =
-                (struct kp_column){count == 1 && alias ? alias->aliasname : sets[s].cols[c], KP_TYPE(KP_TEXT), false};
-    }
+    const char *name;
+    struct kp_plan *plan;
+    uint32_t at = joins->base + joins->col_count;
+    KP_TRY(kp_bind_set_table(binder, range, scope, &name, &plan));
+    KP_TRY(add_item(binder, plan, name, range->alias, kp_tree_location(range->functions[0]->list->items[0]), true,
+                    joins, scope));
+    const char *known_as = range->alias ? range->alias->aliasname : name;
+    if (plan->col_count == 1 && !range->ordinality && strcmp(known_as, plan->cols[0].name) != 0) /* its whole row */
+        kp_scope_add(binder, scope,
+                     (struct scope_column){.name = known_as, .type = plan->cols[0].type, .hidden = true, .index = at});
     return KP_OK;
 }
 
 static enum kp_code bind_table_function(struct binder *binder, const PgQuery__RangeFunction *range,
                                         struct query_joins *joins, struct scope *scope)
 {
-    const PgQuery__Node *first = range->n_functions == 1 ? range->functions[0]->list->items[0] : NULL;
-    if (!first || first->node_case != PG_QUERY__NODE__NODE_FUNC_CALL || range->is_rowsfrom || range->ordinality ||
-        range->n_coldeflist)
-        return kp_bind_fail(binder, first ? kp_tree_location(first) : -1, KP_UNSUPPORTED, NULL,
-                            "this form of a function in FROM is not supported");
-    const char *schema, *name = kp_tree_name(first->func_call->funcname, first->func_call->n_funcname, &schema), *alias;
-    if (strcmp(name, "diff") == 0 && schema && strcmp(schema, "kappa") == 0) {
-        struct kp_plan *diff;
-        KP_TRY(kp_bind_diff(binder, first->func_call, &diff));
-        return add_item(binder, diff, name, range->alias, first->func_call->location, false, joins, scope);
-    }
-    if (strcmp(name, "late") == 0 && !schema) {
-        struct kp_plan *late;
-        KP_TRY(kp_bind_late(binder, first->func_call, &alias, &late));
-        return add_item(binder, late, alias, range->alias, first->func_call->location, false, joins, scope);
-    }
-    if (!kp_bind_is_window(name)) {
-        struct kp_plan *never;
-        KP_TRY(bind_set_of_null(binder, first->func_call, name, range->alias, scope, &never));
-        if (never)
-            return add_item(binder, never, name, range->alias, first->func_call->location, false, joins, scope);
-        kp_bind_fail(binder, first->func_call->location, KP_UNSUPPORTED, NULL, "table function %s() is not supported",
-                     name);
-        return kp_error_hint(binder->err, "There are tumble, hop, cumulate, session, late and kappa.diff.");
-    }
+    const PgQuery__Node *first = range->functions[0]->list->items[0];
+    const char *schema = NULL, *name = "", *alias;
     struct kp_plan *plan;
-    KP_TRY(kp_bind_window(binder, first->func_call, &alias, &plan));
+    if (first->node_case == PG_QUERY__NODE__NODE_FUNC_CALL)
+        name = kp_tree_name(first->func_call->funcname, first->func_call->n_funcname, &schema);
+    bool diff = strcmp(name, "diff") == 0 && schema && strcmp(schema, "kappa") == 0;
+    bool late = strcmp(name, "late") == 0 && !schema, window = kp_bind_is_window(name);
+    if (!diff && !late && !window)
+        return bind_set_table(binder, range, joins, scope);
+    if (range->n_functions != 1 || range->is_rowsfrom || range->ordinality || range->n_coldeflist)
+        return kp_bind_fail(binder, kp_tree_location(first), KP_UNSUPPORTED, NULL,
+                            "%s() stands alone in FROM: not in ROWS FROM, and without ordinality", name);
+    if (diff) {
+        KP_TRY(kp_bind_diff(binder, first->func_call, &plan));
+        alias = name;
+    } else if (late) {
+        KP_TRY(kp_bind_late(binder, first->func_call, &alias, &plan));
+    } else {
+        KP_TRY(kp_bind_window(binder, first->func_call, &alias, &plan));
+    }
     return add_item(binder, plan, alias, range->alias, first->func_call->location, false, joins, scope);
 }
 

@@ -303,7 +303,7 @@ static struct kp_expr *rewrite(const struct kp_expr *expr, struct kp_arena *aren
         return NULL;
     if (expr->column >= KP_OVER_BASE) /* its own expressions are rewritten apart */
         return NULL;
-    if (expr->column >= KP_SUB_BASE && expr->column < KP_AGG_BASE) /* of a query around, or of a subquery */
+    if (expr->column >= KP_SET_BASE && expr->column < KP_AGG_BASE) /* of a query around, a subquery, a set */
         return NULL;
     if (expr->column >= KP_AGG_BASE)
         return kp_bind_column(above->binder, grouping->count + expr->column - KP_AGG_BASE, expr->type, expr->location);

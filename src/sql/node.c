@@ -161,6 +161,7 @@ void kp_plan_settle_growing(struct kp_plan *plan)
     case KP_PLAN_PROJECT:
     case KP_PLAN_UNION:
     case KP_PLAN_REPEAT:
+    case KP_PLAN_EXPAND:
         plan->growing = inputs;
         break;
     case KP_PLAN_WINDOW: /* sessions merge */

@@ -145,6 +145,11 @@ static bool node_reads_now(const struct kp_plan *plan)
                 any_now(&plan->aggregate.aggs[i].filter, 1))
                 return true;
         return any_now(plan->aggregate.groups, plan->aggregate.group_count);
+    case KP_PLAN_EXPAND:
+        for (uint32_t i = 0; i < plan->expand.call_count; i++)
+            if (any_now(plan->expand.calls[i].args, plan->expand.calls[i].arg_count))
+                return true;
+        return false;
     default:
         return false;
     }

@@ -39,6 +39,10 @@ void kp_plan_each_expr(struct kp_plan *plan, void (*visit)(struct kp_expr **slot
         if (plan->join.residual)
             visit(&plan->join.residual, arg);
         break;
+    case KP_PLAN_EXPAND:
+        for (uint32_t i = 0; i < plan->expand.call_count; i++)
+            each(plan->expand.calls[i].args, plan->expand.calls[i].arg_count, visit, arg);
+        break;
     default: /* the others have columns, and constants that read none */
         break;
     }

@@ -275,6 +275,7 @@ enum kp_code kp_bind_over(struct binder *binder, const struct expr_place *place,
                             KP_FUNCTION_ARGS_MAX);
     struct expr_place inside = *place;
     inside.overs = NULL;
+    inside.sets = NULL;
     inside.clause = "a window function";
     struct over_item item = {.arg_count = (uint32_t)call->n_args};
     KP_TRY(bind_window(binder, &inside, place->overs->select, call->over, &item));
@@ -309,7 +310,7 @@ struct columns {
 
 static uint32_t column_of(struct binder *binder, struct columns *columns, struct kp_expr *expr)
 {
-    if (expr->kind == KP_EXPR_COLUMN && expr->column < KP_SUB_BASE)
+    if (expr->kind == KP_EXPR_COLUMN && expr->column < KP_SET_BASE)
         return expr->column;
     for (uint32_t i = 0; i < columns->count; i++)
         if (kp_expr_equal(columns->added[i], expr))

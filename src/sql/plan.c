@@ -40,6 +40,21 @@ static void copy_aggregate(struct kp_plan *copy, struct kp_arena *arena, replace
     }
 }
 
+static void copy_sets(struct kp_plan *copy, struct kp_arena *arena, replacer replace, void *arg)
+{
+    copy->expand.calls = copy_array(copy->expand.calls, copy->expand.call_count * sizeof *copy->expand.calls, arena);
+    for (uint32_t i = 0; i < copy->expand.call_count; i++) {
+        struct kp_plan_set *call = &copy->expand.calls[i];
+        call->args = copy_exprs(call->args, call->arg_count, arena, replace, arg);
+        if (!call->names)
+            continue;
+        const char **names = kp_arena_alloc(arena, (call->col_count + 1) * sizeof *names);
+        for (uint32_t c = 0; c < call->col_count; c++)
+            names[c] = kp_arena_strdup(arena, call->names[c]);
+        call->names = names;
+    }
+}
+
 static struct kp_plan *copy_node(const struct kp_plan *plan, struct kp_arena *arena, replacer replace, void *arg)
 {
     struct kp_plan *copy = kp_arena_alloc(arena, sizeof *copy);
@@ -97,6 +112,9 @@ static struct kp_plan *copy_node(const struct kp_plan *plan, struct kp_arena *ar
         break;
     case KP_PLAN_UNION:
     case KP_PLAN_REPEAT:
+        break;
+    case KP_PLAN_EXPAND:
+        copy_sets(copy, arena, replace, arg);
         break;
     case KP_PLAN_EMIT:
         copy->emit.sources =
@@ -241,6 +259,28 @@ bool kp_plan_agg_equal(const struct kp_plan_agg *a, const struct kp_plan_agg *b)
     return true;
 }
 
+bool kp_plan_set_equal(const struct kp_plan_set *a, const struct kp_plan_set *b)
+{
+    if (a->func != b->func || a->arg_count != b->arg_count || a->col_count != b->col_count || !a->names != !b->names ||
+        !exprs_equal(a->args, b->args, a->arg_count))
+        return false;
+    for (uint32_t i = 0; a->names && i < a->col_count; i++)
+        if (strcmp(a->names[i], b->names[i]) != 0)
+            return false;
+    return true;
+}
+
+static bool expand_equal(const struct kp_plan *a, const struct kp_plan *b)
+{
+    if (a->expand.call_count != b->expand.call_count || a->expand.ordinality != b->expand.ordinality ||
+        a->expand.outer != b->expand.outer)
+        return false;
+    for (uint32_t i = 0; i < a->expand.call_count; i++)
+        if (!kp_plan_set_equal(&a->expand.calls[i], &b->expand.calls[i]))
+            return false;
+    return true;
+}
+
 static bool aggregate_equal(const struct kp_plan *a, const struct kp_plan *b)
 {
     if (a->aggregate.group_count != b->aggregate.group_count || a->aggregate.agg_count != b->aggregate.agg_count ||
@@ -326,6 +366,8 @@ static bool node_equal(const struct kp_plan *a, const struct kp_plan *b)
         return over_equal(a, b);
     case KP_PLAN_REPEAT:
         return a->repeat.column == b->repeat.column;
+    case KP_PLAN_EXPAND:
+        return expand_equal(a, b);
     case KP_PLAN_EMIT:
         return a->emit.window_end_column == b->emit.window_end_column &&
                sources_equal(a->emit.sources, a->emit.source_count, b->emit.sources, b->emit.source_count);

@@ -10,6 +10,7 @@
 
 #include "sql/expr.h"
 #include "vec/agg.h"
+#include "vec/set.h"
 
 struct kp_relation;
 
@@ -31,6 +32,7 @@ enum kp_plan_kind {
     KP_PLAN_ASOF,   /* each row of the left input with the one of equal keys on the right whose time is nearest */
     KP_PLAN_UNION,  /* UNION ALL of inputs with equal column types */
     KP_PLAN_REPEAT, /* each row as often as a bigint column of it says */
+    KP_PLAN_EXPAND, /* set-returning functions: each row once for each row that they make of it, side by side */
     KP_PLAN_OVER,   /* window functions: the input's columns, then a value per function. Ties by the whole row */
     KP_PLAN_TOPN,   /* ORDER BY … LIMIT/OFFSET, ties by the whole row */
     KP_PLAN_EMIT,   /* EMIT ON WINDOW CLOSE: rows whose column window_end is at or before the watermark, once */
@@ -55,6 +57,15 @@ struct kp_plan_agg {
     uint32_t order_count; /* the last arguments are keys of its ORDER BY */
     struct kp_agg_order orders[KP_FUNCTION_ARGS_MAX];
 };
+/* A set-returning function of an EXPAND; func NULL: one row, with the value of the only argument. */
+struct kp_plan_set {
+    const struct kp_set_func *func;
+    struct kp_expr **args; /* over the input */
+    uint32_t arg_count, col_count;
+    const char *const *names; /* of a record whose columns the query declares; NULL: func's */
+};
+bool kp_plan_set_equal(const struct kp_plan_set *a, const struct kp_plan_set *b);
+
 bool kp_plan_agg_equal(const struct kp_plan_agg *a, const struct kp_plan_agg *b);
 
 enum kp_over_kind {
@@ -161,6 +172,12 @@ struct kp_plan {
         struct {
             uint32_t column; /* never negative */
         } repeat;
+        struct {
+            uint32_t call_count; /* the input's columns, then each call's in turn; of the shorter ones NULLs */
+            struct kp_plan_set *calls;
+            bool ordinality; /* a last column: the row's number, from 1 */
+            bool outer;      /* a row of which the functions make none is kept, with NULLs */
+        } expand;
         struct {
             uint32_t window_end_column;
             uint32_t source_count; /* whose watermarks close, the least of them */

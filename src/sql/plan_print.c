@@ -243,6 +243,23 @@ static void print_values(const struct kp_plan *plan, struct kp_buf *out)
     }
 }
 
+static void print_expand(const struct kp_plan *plan, struct kp_buf *out)
+{
+    const struct kp_column *cols = plan->inputs[0]->cols;
+    kp_buf_printf(out, "Expand%s: ", plan->expand.outer ? " or keep" : "");
+    for (uint32_t i = 0; i < plan->expand.call_count; i++) {
+        const struct kp_plan_set *call = &plan->expand.calls[i];
+        kp_buf_append_text(out, i ? ", " : "");
+        if (call->func)
+            kp_buf_printf(out, "%s(", call->func->name);
+        print_exprs(call->args, call->arg_count, cols, out);
+        if (call->func)
+            kp_buf_append_byte(out, ')');
+    }
+    if (plan->expand.ordinality)
+        kp_buf_append_text(out, " with ordinality");
+}
+
 static void print_line(const struct kp_plan *plan, struct kp_buf *out)
 {
     switch (plan->kind) {
@@ -280,6 +297,9 @@ static void print_line(const struct kp_plan *plan, struct kp_buf *out)
         break;
     case KP_PLAN_REPEAT:
         kp_buf_printf(out, "Repeat: %s times", plan->cols[plan->repeat.column].name);
+        break;
+    case KP_PLAN_EXPAND:
+        print_expand(plan, out);
         break;
     case KP_PLAN_TOPN:
     case KP_PLAN_SORT:

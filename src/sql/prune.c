@@ -435,6 +435,32 @@ static struct pruned prune_repeat(struct binder *binder, struct kp_plan *plan, c
     return (struct pruned){plan, input.map};
 }
 
+/* The functions stay, since they say which rows there are, and with them all of their columns. */
+static struct pruned prune_expand(struct binder *binder, struct kp_plan *plan, const bool *needed)
+{
+    uint32_t in = plan->inputs[0]->col_count, made = plan->col_count - in;
+    bool *below = flags(binder, in, false);
+    memcpy(below, needed, in);
+    for (uint32_t i = 0; i < plan->expand.call_count; i++)
+        mark_all(plan->expand.calls[i].args, plan->expand.calls[i].arg_count, below);
+    struct pruned input = prune(binder, plan->inputs[0], below);
+    uint32_t *map = identity(binder, plan->col_count), out = input.plan->col_count;
+    struct kp_column *cols = kp_arena_alloc(binder->arena, (out + made + 1) * sizeof *cols);
+    memcpy(map, input.map, in * sizeof *map);
+    for (uint32_t i = 0; i < plan->col_count; i++) {
+        if (i >= in)
+            map[i] = out + i - in;
+        if (map[i] != NONE)
+            cols[map[i]] = plan->cols[i];
+    }
+    for (uint32_t i = 0; i < plan->expand.call_count; i++)
+        remap_all(binder, plan->expand.calls[i].args, plan->expand.calls[i].arg_count, input.map);
+    plan->inputs[0] = input.plan;
+    plan->cols = cols;
+    plan->col_count = out + made;
+    return (struct pruned){plan, map};
+}
+
 static struct pruned prune_emit(struct binder *binder, struct kp_plan *plan, const bool *needed)
 {
     bool *below = flags(binder, plan->col_count, false);
@@ -475,6 +501,8 @@ static struct pruned prune(struct binder *binder, struct kp_plan *plan, const bo
         return prune_over(binder, plan, needed);
     case KP_PLAN_REPEAT:
         return prune_repeat(binder, plan, needed);
+    case KP_PLAN_EXPAND:
+        return prune_expand(binder, plan, needed);
     case KP_PLAN_EMIT:
         return prune_emit(binder, plan, needed);
     }

@@ -301,6 +301,24 @@ static struct kp_plan *pull_over(const struct pull *self, struct kp_plan *plan, 
     return project;
 }
 
+/* The input's new columns stand between the old ones and the functions': they are passed on behind these. */
+static struct kp_plan *pull_expand(const struct pull *self, struct kp_plan *plan, struct conjuncts *conds)
+{
+    struct binder *binder = self->binder;
+    if (kp_node_reads_level(plan, 1))
+        return NULL;
+    struct kp_plan *input = pull(self, plan->inputs[0], conds);
+    if (!input)
+        return NULL;
+    uint32_t in = plan->inputs[0]->col_count, now = input->col_count, made = plan->col_count - in;
+    struct kp_plan *wider = kp_bind_node(binder, KP_PLAN_EXPAND, plan->location, now + made, 1);
+    wider->inputs[0] = input;
+    wider->expand = plan->expand;
+    memcpy(wider->cols, input->cols, now * sizeof *wider->cols);
+    memcpy(wider->cols + now, plan->cols + in, made * sizeof *wider->cols);
+    return restore_join(binder, wider, in, now - in, made, conds);
+}
+
 static struct kp_plan *pull(const struct pull *self, struct kp_plan *plan, struct conjuncts *conds)
 {
     if (!kp_plan_reads_level(plan, 1))
@@ -318,6 +336,8 @@ static struct kp_plan *pull(const struct pull *self, struct kp_plan *plan, struc
         return pull_topn(self, plan, conds);
     case KP_PLAN_OVER:
         return pull_over(self, plan, conds);
+    case KP_PLAN_EXPAND:
+        return pull_expand(self, plan, conds);
     case KP_PLAN_SORT:
         return pull(self, plan->inputs[0], conds);
     default:

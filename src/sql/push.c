@@ -31,7 +31,7 @@ void kp_conjuncts_add(struct binder *binder, struct conjuncts *list, struct kp_e
 static struct kp_expr *remap_node(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
 {
     const uint32_t *map = arg;
-    if (expr->kind != KP_EXPR_COLUMN || expr->column >= KP_SUB_BASE)
+    if (expr->kind != KP_EXPR_COLUMN || expr->column >= KP_SET_BASE)
         return NULL;
     struct kp_expr *copy = kp_arena_alloc(arena, sizeof *copy);
     *copy = *expr;
@@ -252,7 +252,7 @@ void kp_join_condition(struct binder *binder, struct kp_plan *join, struct kp_ex
 static struct kp_expr *substitute_node(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
 {
     struct kp_expr *const *exprs = arg;
-    return expr->kind == KP_EXPR_COLUMN && expr->column < KP_SUB_BASE ? exprs[expr->column] : NULL;
+    return expr->kind == KP_EXPR_COLUMN && expr->column < KP_SET_BASE ? exprs[expr->column] : NULL;
 }
 
 struct cheap {
@@ -365,6 +365,12 @@ struct kp_plan *kp_push_predicate(struct binder *binder, struct kp_plan *plan, s
         break;
     case KP_PLAN_OVER: /* whole partitions may go */
         if (!predicate->can_fail && reads && kp_expr_walk(predicate, reads_partition, plan)) {
+            plan->inputs[0] = kp_push_predicate(binder, plan->inputs[0], predicate);
+            pushed = plan;
+        }
+        break;
+    case KP_PLAN_EXPAND: /* what the functions read alone goes below them */
+        if (!predicate->can_fail && reads && max < plan->inputs[0]->col_count) {
             plan->inputs[0] = kp_push_predicate(binder, plan->inputs[0], predicate);
             pushed = plan;
         }

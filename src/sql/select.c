@@ -1,8 +1,8 @@
 /*
  * One SELECT: FROM, WHERE, the select list, GROUP BY, HAVING, DISTINCT, ORDER BY; set operations and VALUES around it.
  *
- *   joins ─ WHERE ─► [Aggregate ─► [Emit] ─ HAVING] ─► [Over] ─► Project ─► [Distinct, or its ON] ─► [TopN] ─► [Sort at
- * an ad-hoc root]
+ *   joins ─ WHERE ─► [Aggregate ─► [Emit] ─ HAVING] ─► [Over] ─► [Expand] ─► Project ─► [Distinct, or its ON] ─► [TopN]
+ * ─► [Sort at an ad-hoc root]
  */
 #include "sql/bind.h"
 
@@ -64,6 +64,12 @@ static enum kp_code bind_targets(struct binder *binder, const PgQuery__SelectStm
             KP_TRY(kp_bind_star(binder, item->val->column_ref, place->scope, targets));
             continue;
         }
+        bool indirect = item->val->node_case == PG_QUERY__NODE__NODE_A_INDIRECTION;
+        const PgQuery__FuncCall *set = indirect ? kp_bind_set_fields(item->val->a_indirection) : NULL;
+        if (set && item->val->a_indirection->indirection[0]->node_case == PG_QUERY__NODE__NODE_A_STAR) {
+            KP_TRY(kp_bind_set_star(binder, place, set, targets));
+            continue;
+        }
         struct kp_expr *expr;
         KP_TRY(kp_bind_expr(binder, place, item->val, &expr));
         if (!keep_unknown)
@@ -123,6 +129,7 @@ struct query {
     struct agg_list aggs;
     struct over_list overs;
     struct sub_list subs; /* of everything but WHERE and ON */
+    struct set_list sets; /* set-returning functions of the select list */
     struct targets targets;
     uint32_t *on, on_count; /* DISTINCT ON: targets */
     struct kp_expr *having;
@@ -152,7 +159,20 @@ static struct kp_plan *plan_overs(struct binder *binder, struct query *query, st
     for (uint32_t i = 0; !query->grouped && i < query->scope.count; i++)
         if (!query->scope.cols[i].hidden)
             ties[count++] = query->scope.cols[i].index;
-    return kp_bind_overs(binder, &query->overs, ties, count, &query->targets, plan);
+    struct targets all = {0}; /* what reads the functions */
+    for (uint32_t i = 0; i < query->targets.count; i++)
+        kp_targets_add(binder, &all, query->targets.items[i]);
+    for (uint32_t c = 0; c < query->sets.call_count; c++)
+        for (uint32_t a = 0; a < query->sets.calls[c].arg_count; a++)
+            kp_targets_add(binder, &all, (struct target){query->sets.calls[c].args[a], "", NULL});
+    plan = kp_bind_overs(binder, &query->overs, ties, count, &all, plan);
+    uint32_t at = 0;
+    for (; at < query->targets.count; at++)
+        query->targets.items[at].expr = all.items[at].expr;
+    for (uint32_t c = 0; c < query->sets.call_count; c++)
+        for (uint32_t a = 0; a < query->sets.calls[c].arg_count; a++)
+            query->sets.calls[c].args[a] = all.items[at++].expr;
+    return plan;
 }
 
 /* ---- subqueries ---- */
@@ -185,17 +205,23 @@ static void add_slots(struct binder *binder, struct slots *slots, struct kp_expr
 static enum kp_code subs_below_groups(struct binder *binder, struct query *query, struct grouping *grouping,
                                       struct kp_plan **plan)
 {
-    struct slots slots = {0};
+    struct slots slots = {0}, sets = {0};
     struct kp_expr **before = kp_arena_alloc(binder->arena, (grouping->count + 1) * sizeof *before);
     if (grouping->count)
         memcpy(before, grouping->groups, grouping->count * sizeof *before);
     add_slots(binder, &slots, grouping->groups, grouping->count);
+    add_slots(binder, &sets, grouping->groups, grouping->count);
+    const bool *wanted = kp_sets_wanted(binder, &query->sets, sets.items, sets.count);
+    for (uint32_t c = 0; c < query->sets.call_count; c++)
+        if (wanted[c])
+            add_slots(binder, &slots, query->sets.calls[c].args, query->sets.calls[c].arg_count);
     for (uint32_t a = 0; a < query->aggs.count; a++) {
         add_slots(binder, &slots, query->aggs.aggs[a].args, query->aggs.aggs[a].arg_count);
         if (query->aggs.aggs[a].filter)
             add_slot(binder, &slots, &query->aggs.aggs[a].filter);
     }
     KP_TRY(kp_subs_apply(binder, &query->subs, slots.items, slots.count, plan));
+    kp_sets_apply(binder, &query->sets, sets.items, sets.count, plan);
     grouping->written = before; /* the targets still have them so */
     return KP_OK;
 }
@@ -241,6 +267,22 @@ static enum kp_code sub_above_groups(struct binder *binder, const struct groupin
     return KP_OK;
 }
 
+/* Sets that are no groups are made of the groups. */
+static enum kp_code sets_above_groups(struct binder *binder, const struct grouping *grouping, struct query *query)
+{
+    struct slots slots = {0};
+    for (uint32_t i = 0; i < query->targets.count; i++)
+        add_slot(binder, &slots, &query->targets.items[i].expr);
+    const bool *wanted = kp_sets_wanted(binder, &query->sets, slots.items, slots.count);
+    for (uint32_t c = 0; c < query->sets.call_count; c++) {
+        struct kp_plan_set *call = &query->sets.calls[c];
+        query->sets.at[c] = UINT32_MAX;
+        for (uint32_t a = 0; wanted[c] && a < call->arg_count; a++)
+            KP_TRY(kp_bind_above_groups(binder, grouping, call->args[a], &call->args[a]));
+    }
+    return KP_OK;
+}
+
 /* HAVING: what reads no subquery goes down as far as it may. */
 static enum kp_code filter_having(struct binder *binder, struct query *query, const struct conjuncts *all,
                                   struct kp_plan **plan)
@@ -261,15 +303,20 @@ static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt
     struct targets visible = query->targets;
     visible.count = query->visible;
     place.subs = &query->subs;
+    place.sets = &query->sets;
     KP_TRY(kp_bind_groups(binder, select, &place, &visible, &grouping));
     uint32_t written = grouping.count;
     for (uint32_t i = 0; i < query->targets.count; i++)
         kp_bind_dependent_groups(binder, *plan, query->targets.items[i].expr, &grouping, written);
+    for (uint32_t c = 0; c < query->sets.call_count; c++)
+        for (uint32_t a = 0; a < query->sets.calls[c].arg_count; a++)
+            kp_bind_dependent_groups(binder, *plan, query->sets.calls[c].args[a], &grouping, written);
     if (query->having)
         kp_bind_dependent_groups(binder, *plan, query->having, &grouping, written);
     KP_TRY(subs_below_groups(binder, query, &grouping, plan));
     for (uint32_t i = 0; i < query->targets.count; i++)
         KP_TRY(kp_bind_above_groups(binder, &grouping, query->targets.items[i].expr, &query->targets.items[i].expr));
+    KP_TRY(sets_above_groups(binder, &grouping, query));
     for (uint32_t i = 0; i < query->overs.count; i++)
         KP_TRY(over_above_groups(binder, &grouping, &query->overs.items[i]));
     query->group_count = grouping.count;
@@ -292,12 +339,28 @@ static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt
     return KP_OK;
 }
 
-/* The subqueries of what is computed for the rows that remain: targets, window functions. */
+static bool sub_reads_sets(const struct kp_expr *expr, void *arg)
+{
+    const struct sub_list *subs = arg;
+    if (expr->kind != KP_EXPR_COLUMN || expr->column < KP_SUB_BASE || expr->column >= KP_OUTER_BASE)
+        return true;
+    const struct sub *sub = &subs->items[expr->column - KP_SUB_BASE];
+    for (uint32_t t = 0; t < sub->test_count; t++)
+        if (kp_expr_reads_sets(sub->tests[t]))
+            return false;
+    return true;
+}
+
+/* The subqueries of what is computed for the rows that remain: targets, window functions, sets' arguments. Those that
+ * compare what sets make (unnest(a) IN (SELECT …)) wait for it. */
 static enum kp_code plan_subs(struct binder *binder, struct query *query, struct kp_plan **plan)
 {
     struct slots slots = {0};
     for (uint32_t i = 0; i < query->targets.count; i++)
-        add_slot(binder, &slots, &query->targets.items[i].expr);
+        if (kp_expr_walk(query->targets.items[i].expr, sub_reads_sets, &query->subs))
+            add_slot(binder, &slots, &query->targets.items[i].expr);
+    for (uint32_t c = 0; c < query->sets.call_count; c++)
+        add_slots(binder, &slots, query->sets.calls[c].args, query->sets.calls[c].arg_count);
     for (uint32_t i = 0; i < query->overs.count; i++) {
         struct over_item *item = &query->overs.items[i];
         add_slots(binder, &slots, item->partitions, item->partition_count);
@@ -307,6 +370,20 @@ static enum kp_code plan_subs(struct binder *binder, struct query *query, struct
             add_slot(binder, &slots, &item->filter);
     }
     return kp_subs_apply(binder, &query->subs, slots.items, slots.count, plan);
+}
+
+/* Set-returning functions of the select list, above everything that has no such. */
+static enum kp_code plan_sets(struct binder *binder, struct query *query, struct kp_plan **plan)
+{
+    struct slots slots = {0};
+    for (uint32_t i = 0; i < query->targets.count; i++)
+        add_slot(binder, &slots, &query->targets.items[i].expr);
+    uint32_t targets = slots.count;
+    for (uint32_t i = 0; i < query->subs.count; i++)
+        if (!query->subs.items[i].value)
+            add_slots(binder, &slots, query->subs.items[i].tests, query->subs.items[i].test_count);
+    kp_sets_apply(binder, &query->sets, slots.items, slots.count, plan);
+    return kp_subs_apply(binder, &query->subs, slots.items, targets, plan);
 }
 
 static enum kp_code refuse_clauses(struct binder *binder, const PgQuery__SelectStmt *select)
@@ -364,6 +441,7 @@ static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStm
         KP_TRY(kp_bind_where(binder, &place, select->where_clause, &query->joins));
     place.clause = "SELECT";
     place.subs = &query->subs;
+    place.sets = &query->sets;
     place.aggs = &query->aggs;
     place.overs = &query->overs;
     query->overs.select = select;
@@ -372,6 +450,7 @@ static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStm
     if (select->having_clause) {
         place.clause = "HAVING";
         place.overs = NULL;
+        place.sets = NULL;
         bool now_allowed = binder->now_allowed;
         binder->now_allowed = true;
         enum kp_code code = kp_bind_expr(binder, &place, select->having_clause, &query->having);
@@ -381,6 +460,7 @@ static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStm
         KP_TRY(kp_bind_to_bool(binder, query->having, "HAVING", &query->having));
     }
     place.overs = &query->overs;
+    place.sets = &query->sets;
     KP_TRY(kp_bind_order(binder, select, &place, &query->targets, query->distinct, &query->order));
     if (select->n_distinct_clause && !query->distinct)
         KP_TRY(bind_distinct_on(binder, select, &place, query));
@@ -457,6 +537,8 @@ static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt 
     KP_TRY(plan_subs(binder, &query, &plan));
     if (query.overs.count)
         plan = plan_overs(binder, &query, plan);
+    if (query.sets.call_count)
+        KP_TRY(plan_sets(binder, &query, &plan));
     plan = project_targets(binder, plan, &query.targets);
     if (query.on_count)
         KP_TRY(kp_bind_distinct_on(binder, query.on, query.on_count, &query.order, query.visible, &plan));

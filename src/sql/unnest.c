@@ -509,6 +509,21 @@ static struct kp_plan *unnest_topn(const struct unnest *self, const struct kp_pl
     return kp_bind_project(self->binder, limited, exprs, NULL, count);
 }
 
+static struct kp_plan *unnest_expand(const struct unnest *self, const struct kp_plan *plan, struct kp_plan *input)
+{
+    struct kp_arena *arena = self->binder->arena;
+    struct kp_plan *copy = wider(self, plan, input);
+    copy->expand.calls = kp_arena_alloc(arena, (plan->expand.call_count + 1) * sizeof *copy->expand.calls);
+    for (uint32_t i = 0; i < plan->expand.call_count; i++) {
+        struct kp_plan_set *call = &copy->expand.calls[i];
+        *call = plan->expand.calls[i];
+        call->args = kp_arena_alloc(arena, (call->arg_count + 1) * sizeof *call->args);
+        for (uint32_t k = 0; k < call->arg_count; k++)
+            call->args[k] = rewrite(self, plan->expand.calls[i].args[k], NULL, 0);
+    }
+    return copy;
+}
+
 static struct kp_plan *unnest_window(const struct unnest *self, const struct kp_plan *plan, struct kp_plan *input)
 {
     bool session = plan->window.kind == KP_WINDOW_SESSION;
@@ -554,6 +569,9 @@ static enum kp_code unnest(const struct unnest *self, struct kp_plan *plan, stru
     case KP_PLAN_WINDOW:
         *ret_plan = unnest_window(self, plan, input);
         return KP_OK;
+    case KP_PLAN_EXPAND:
+        *ret_plan = unnest_expand(self, plan, input);
+        return KP_OK;
     case KP_PLAN_REPEAT:
         *ret_plan = wider(self, plan, input);
         (*ret_plan)->repeat.column += self->width;
@@ -580,6 +598,11 @@ enum kp_code kp_bind_lateral(struct binder *binder, enum kp_join_kind kind, stru
     uint32_t left = rows->col_count, count = plan->col_count, first = left;
     struct kp_plan *pulled, *join;
     struct conjuncts conds = {0};
+    bool plain = (kind == KP_JOIN_INNER || kind == KP_JOIN_LEFT) && (!on || !on->count);
+    if (plain && (join = kp_expand_rows(binder, plan, rows, kind == KP_JOIN_LEFT))) {
+        *ret_plan = join;
+        return KP_OK;
+    }
     if (kp_pull(binder, plan, false, &pulled, &conds)) {
         kp_plan_shift_levels(binder, pulled, 1, -1);
         join = kp_bind_join(binder, kind, rows, pulled);

@@ -55,6 +55,7 @@ const struct kp_plan *kp_plan_trace(const struct kp_plan *plan, uint32_t column,
             made_by = column < plan->aggregate.group_count ? plan->aggregate.groups[column] : NULL;
             break;
         case KP_PLAN_OVER:
+        case KP_PLAN_EXPAND:
         case KP_PLAN_WINDOW:
             if (column >= plan->inputs[0]->col_count)
                 break;

@@ -1,0 +1,496 @@
+/*
+ * Set-returning functions. In the select list a call stands as a column of KP_SET_BASE until the plan below it is there
+ * (joins, groups, window functions, subqueries); then an Expand gives the columns:
+ *
+ *   Project: f + 1, g ─ Expand: f = unnest(a), g = generate_series(1, h) ─ Expand: h = unnest(b) ─ …
+ *
+ * Calls whose arguments are ready run side by side in one node; what reads them runs in one above: PostgreSQL's levels.
+ * In FROM the calls of an item are one Expand of a single row, whose level 1 is the FROM list; where that is read, the
+ * Expand stands over the rows of the list.
+ */
+#include "sql/bind.h"
+#include "sql/object.h"
+
+static enum kp_code refuse(struct binder *binder, const struct expr_place *place, int32_t location)
+{
+    const char *what = place->no_sets ? place->no_sets : place->clause;
+    if (strcmp(what, "FROM") == 0)
+        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL,
+                            "set-returning functions must appear at top level of FROM");
+    bool aggregate = strcmp(what, "an aggregate") == 0;
+    if (aggregate || strcmp(what, "a window function") == 0)
+        kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "%s calls cannot contain set-returning function calls",
+                     aggregate ? "aggregate function" : "window function");
+    else
+        kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "set-returning functions are not allowed in %s", what);
+    return aggregate || place->no_sets
+               ? kp_error_hint(binder->err,
+                               "You might be able to move the set-returning function into a LATERAL FROM item.")
+               : KP_UNSUPPORTED;
+}
+
+static bool is_set(const struct kp_expr *expr)
+{
+    return expr->kind == KP_EXPR_COLUMN && expr->column >= KP_SET_BASE && expr->column < KP_SUB_BASE;
+}
+
+static bool is_no_set(const struct kp_expr *expr, void *arg)
+{
+    return !is_set(expr);
+}
+
+bool kp_expr_reads_sets(const struct kp_expr *expr)
+{
+    return !kp_expr_walk(expr, is_no_set, NULL);
+}
+
+/* ---- in the select list ---- */
+
+static void *grown(struct binder *binder, const void *old, uint32_t count, uint32_t cap, size_t bytes)
+{
+    void *more = kp_arena_alloc(binder->arena, cap * bytes);
+    if (count)
+        memcpy(more, old, count * bytes);
+    return more;
+}
+
+static uint32_t keep_call(struct binder *binder, struct set_list *list, const struct kp_plan_set *call,
+                          const struct kp_type *types)
+{
+    for (uint32_t i = 0; i < list->call_count; i++)
+        if (kp_plan_set_equal(&list->calls[i], call))
+            return i;
+    if (list->call_count == list->call_cap) {
+        list->call_cap = list->call_cap ? list->call_cap * 2 : 4;
+        list->calls = grown(binder, list->calls, list->call_count, list->call_cap, sizeof *list->calls);
+        list->types = grown(binder, list->types, list->call_count, list->call_cap, sizeof *list->types);
+        list->at = grown(binder, list->at, list->call_count, list->call_cap, sizeof *list->at);
+    }
+    list->calls[list->call_count] = *call;
+    memcpy(list->types[list->call_count], types, sizeof *list->types);
+    list->at[list->call_count] = UINT32_MAX;
+    return list->call_count++;
+}
+
+static uint32_t keep_value(struct binder *binder, struct set_list *list, struct set_value value)
+{
+    for (uint32_t i = 0; i < list->value_count; i++)
+        if (list->values[i].call == value.call && list->values[i].field == value.field)
+            return i;
+    if (list->value_count == list->value_cap) {
+        list->value_cap = list->value_cap ? list->value_cap * 2 : 8;
+        list->values = grown(binder, list->values, list->value_count, list->value_cap, sizeof *list->values);
+    }
+    list->values[list->value_count] = value;
+    return list->value_count++;
+}
+
+static enum kp_code bind_call(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *node,
+                              struct set_call *ret_call)
+{
+    const char *schema, *name = kp_tree_name(node->funcname, node->n_funcname, &schema);
+    if (!place->sets)
+        return refuse(binder, place, node->location);
+    struct kp_expr **args = kp_arena_calloc(binder->arena, (node->n_args + 1) * sizeof *args);
+    for (size_t i = 0; i < node->n_args; i++)
+        KP_TRY(kp_bind_expr(binder, place, node->args[i], &args[i]));
+    return kp_bind_set_function(binder, name, args, (uint32_t)node->n_args, node->location, ret_call);
+}
+
+static struct kp_expr *value_of(struct binder *binder, struct set_list *list, const struct set_call *call,
+                                uint32_t field, int32_t location)
+{
+    struct kp_plan_set set = {
+        .func = call->func, .args = call->args, .arg_count = call->arg_count, .col_count = call->func->col_count};
+    struct set_value value = {keep_call(binder, list, &set, call->types), field};
+    return kp_bind_column(binder, KP_SET_BASE + keep_value(binder, list, value), call->types[field], location);
+}
+
+enum kp_code kp_bind_set_value(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *node,
+                               const char *field, struct kp_expr **ret_expr)
+{
+    struct set_call call;
+    KP_TRY(bind_call(binder, place, node, &call));
+    const struct kp_set_func *func = call.func;
+    if (!field && func->col_count != 1) {
+        kp_bind_fail(binder, node->location, KP_UNSUPPORTED, NULL, "the record that %s() returns cannot be one value",
+                     func->name);
+        return kp_error_hint(binder->err, "Write (%s(…)).* or .%s, or call it in FROM.", func->name,
+                             func->col_count ? func->cols[0].name : "field");
+    }
+    for (uint32_t i = 0; i < func->col_count; i++) {
+        if (field && (!func->cols[i].name || strcmp(func->cols[i].name, field) != 0))
+            continue;
+        *ret_expr = value_of(binder, place->sets, &call, i, node->location);
+        return KP_OK;
+    }
+    if (func->col_count == 1)
+        return kp_bind_fail(binder, node->location, KP_INVALID, "42809",
+                            "column notation .%s applied to type %s, which is not a composite type", field,
+                            kp_type_info(call.types[0].id)->name);
+    return kp_bind_fail(binder, node->location, KP_NOT_FOUND, "42703",
+                        "could not identify column \"%s\" in record data type", field);
+}
+
+const PgQuery__FuncCall *kp_bind_set_fields(const PgQuery__AIndirection *node)
+{
+    const char *schema;
+    if (node->arg->node_case != PG_QUERY__NODE__NODE_FUNC_CALL || node->n_indirection != 1 ||
+        node->indirection[0]->node_case == PG_QUERY__NODE__NODE_A_INDICES)
+        return NULL;
+    const PgQuery__FuncCall *call = node->arg->func_call;
+    return kp_bind_is_set_function(kp_tree_name(call->funcname, call->n_funcname, &schema)) ? call : NULL;
+}
+
+enum kp_code kp_bind_set_star(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *node,
+                              struct targets *targets)
+{
+    struct set_call call;
+    KP_TRY(bind_call(binder, place, node, &call));
+    if (call.func->col_count < 2)
+        return kp_bind_fail(binder, node->location, KP_INVALID, "42809", "type %s is not composite",
+                            kp_type_info(call.types[0].id)->name);
+    for (uint32_t i = 0; i < call.func->col_count; i++)
+        kp_targets_add(
+            binder, targets,
+            (struct target){value_of(binder, place->sets, &call, i, node->location), call.func->cols[i].name, NULL});
+    return KP_OK;
+}
+
+/* ---- into the query ---- */
+
+struct wanted {
+    const struct set_list *list;
+    bool *calls;
+};
+
+static bool note_call(const struct kp_expr *expr, void *arg)
+{
+    struct wanted *wanted = arg;
+    if (is_set(expr))
+        wanted->calls[wanted->list->values[expr->column - KP_SET_BASE].call] = true;
+    return true;
+}
+
+struct placing {
+    struct binder *binder;
+    const struct set_list *list;
+};
+
+static struct kp_expr *place_set(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
+{
+    const struct placing *placing = arg;
+    if (!is_set(expr))
+        return NULL;
+    const struct set_value *value = &placing->list->values[expr->column - KP_SET_BASE];
+    uint32_t at = placing->list->at[value->call];
+    return at == UINT32_MAX ? NULL : kp_bind_column(placing->binder, at + value->field, expr->type, expr->location);
+}
+
+/* All that are wanted and have their arguments, in one node. */
+static struct kp_plan *expand_ready(struct binder *binder, struct set_list *list, const bool *wanted,
+                                    struct kp_plan *input)
+{
+    struct kp_plan_set *calls = kp_arena_calloc(binder->arena, list->call_count * sizeof *calls);
+    struct kp_column *cols = kp_arena_calloc(binder->arena, list->call_count * KP_SET_COLUMNS_MAX * sizeof *cols);
+    uint32_t count = 0, made = 0;
+    for (uint32_t i = 0; i < list->call_count; i++) {
+        bool ready = wanted[i] && list->at[i] == UINT32_MAX;
+        for (uint32_t a = 0; ready && a < list->calls[i].arg_count; a++)
+            ready = !kp_expr_reads_sets(list->calls[i].args[a]);
+        if (!ready)
+            continue;
+        list->at[i] = input->col_count + made; /* no argument of this round reads it: those are settled */
+        const struct kp_set_func *func = list->calls[i].func;
+        for (uint32_t c = 0; c < func->col_count; c++, made++)
+            cols[made] =
+                (struct kp_column){func->cols[c].name ? func->cols[c].name : func->name, list->types[i][c], false};
+        calls[count++] = list->calls[i];
+    }
+    if (count == 0)
+        return NULL;
+    struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_EXPAND, input->location, input->col_count + made, 1);
+    plan->inputs[0] = input;
+    plan->expand.calls = calls;
+    plan->expand.call_count = count;
+    memcpy(plan->cols, input->cols, input->col_count * sizeof *plan->cols);
+    memcpy(plan->cols + input->col_count, cols, made * sizeof *cols);
+    return plan;
+}
+
+bool *kp_sets_wanted(struct binder *binder, const struct set_list *list, struct kp_expr **const *exprs, uint32_t count)
+{
+    struct wanted wanted = {list, kp_arena_calloc(binder->arena, list->call_count + 1)};
+    for (uint32_t i = 0; i < count; i++)
+        kp_expr_walk(*exprs[i], note_call, &wanted);
+    for (uint32_t i = list->call_count; i-- > 0;) /* arguments' calls come before their readers */
+        for (uint32_t a = 0; wanted.calls[i] && a < list->calls[i].arg_count; a++)
+            kp_expr_walk(list->calls[i].args[a], note_call, &wanted);
+    return wanted.calls;
+}
+
+void kp_sets_apply(struct binder *binder, struct set_list *list, struct kp_expr **const *exprs, uint32_t count,
+                   struct kp_plan **plan)
+{
+    if (list->call_count == 0)
+        return;
+    const bool *wanted = kp_sets_wanted(binder, list, exprs, count);
+    struct placing placing = {binder, list};
+    for (struct kp_plan *more; (more = expand_ready(binder, list, wanted, *plan));) {
+        *plan = more;
+        for (uint32_t i = 0; i < list->call_count; i++)
+            for (uint32_t a = 0; a < list->calls[i].arg_count; a++)
+                list->calls[i].args[a] = kp_expr_copy(list->calls[i].args[a], binder->arena, place_set, &placing);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        *exprs[i] = kp_expr_copy(*exprs[i], binder->arena, place_set, &placing);
+}
+
+/* ---- in FROM ---- */
+
+/* The functions of one item. */
+struct table {
+    struct kp_plan_set *calls;
+    uint32_t call_count, call_cap;
+    struct kp_column *cols;
+    uint32_t col_count;
+    struct sub_list subs;
+};
+
+static void add_call(struct binder *binder, struct table *table, const struct kp_plan_set *call,
+                     const struct kp_column *cols)
+{
+    if (table->call_count == table->call_cap) {
+        table->call_cap = table->call_cap ? table->call_cap * 2 : 4;
+        table->calls = grown(binder, table->calls, table->call_count, table->call_cap, sizeof *table->calls);
+    }
+    table->cols = grown(binder, table->cols, table->col_count, table->col_count + call->col_count + 1, sizeof *cols);
+    memcpy(table->cols + table->col_count, cols, call->col_count * sizeof *cols);
+    table->col_count += call->col_count;
+    table->calls[table->call_count++] = *call;
+}
+
+/*
+ * Catalog queries unnest columns that are always NULL here and have no array type (privileges, options), or call
+ * functions on them that there is no need for else: they make no rows.
+ */
+static bool set_of_nothing(struct binder *binder, const char *name, struct kp_expr *const *args, size_t count,
+                           const char *known_as, struct kp_plan_set *ret_call, struct kp_column *cols)
+{
+    static const struct {
+        const char *name, *cols[4];
+    } sets[] = {{"unnest", {NULL}},
+                {"generate_subscripts", {NULL}},
+                {"pg_options_to_table", {"option_name", "option_value"}},
+                {"aclexplode", {"grantor", "grantee", "privilege_type", "is_grantable"}}};
+    bool null = false;
+    for (size_t i = 0; i < count; i++)
+        null |= args[i]->kind == KP_EXPR_CONST && args[i]->datum.null && !kp_type_is_array(args[i]->type.id);
+    for (size_t s = 0; null && s < KP_COUNT(sets); s++) {
+        if (strcmp(sets[s].name, name) != 0)
+            continue;
+        uint32_t width = 0;
+        for (; width < KP_COUNT(sets[s].cols) && sets[s].cols[width]; width++)
+            cols[width] = (struct kp_column){sets[s].cols[width], KP_TYPE(KP_TEXT), false};
+        if (width == 0)
+            cols[width++] = (struct kp_column){known_as, KP_TYPE(KP_TEXT), false};
+        *ret_call = (struct kp_plan_set){.col_count = width};
+        return true;
+    }
+    return false;
+}
+
+/* AS t (a int, b text). */
+static enum kp_code declare_columns(struct binder *binder, PgQuery__Node *const *defs, size_t count,
+                                    struct kp_plan_set *call, struct kp_column **ret_cols)
+{
+    struct kp_column *cols = kp_arena_calloc(binder->arena, (count + 1) * sizeof *cols);
+    const char **names = kp_arena_calloc(binder->arena, (count + 1) * sizeof *names);
+    for (size_t i = 0; i < count; i++) {
+        const PgQuery__ColumnDef *def = defs[i]->column_def;
+        struct kp_relation *domain;
+        names[i] = cols[i].name = def->colname;
+        KP_TRY(kp_bind_type(binder, def->type_name, &cols[i].type, &domain));
+        if (domain)
+            return kp_bind_fail(binder, def->location, KP_UNSUPPORTED, NULL,
+                                "a column definition list cannot have a domain: use its base type and cast");
+    }
+    call->names = names;
+    call->col_count = (uint32_t)count;
+    *ret_cols = cols;
+    return KP_OK;
+}
+
+static enum kp_code add_set_call(struct binder *binder, const PgQuery__FuncCall *node, const char *name,
+                                 struct kp_expr **args, uint32_t arg_count, const char *known_as,
+                                 PgQuery__Node *const *defs, size_t def_count, struct table *table)
+{
+    struct set_call found;
+    struct kp_plan_set call = {0};
+    struct kp_column own[KP_SET_COLUMNS_MAX], *cols = own;
+    if (set_of_nothing(binder, name, args, arg_count, known_as, &call, own)) {
+        add_call(binder, table, &call, own);
+        return KP_OK;
+    }
+    KP_TRY(kp_bind_set_function(binder, name, args, arg_count, node->location, &found));
+    const struct kp_set_func *func = found.func;
+    call = (struct kp_plan_set){
+        .func = func, .args = found.args, .arg_count = found.arg_count, .col_count = func->col_count};
+    if (func->col_count && def_count)
+        return kp_bind_fail(binder, node->location, KP_INVALID, "42601",
+                            "a column definition list is only allowed for functions returning \"record\"");
+    if (!func->col_count && !def_count)
+        return kp_bind_fail(binder, node->location, KP_INVALID, "42601",
+                            "a column definition list is required for functions returning \"record\"");
+    if (def_count)
+        KP_TRY(declare_columns(binder, defs, def_count, &call, &cols));
+    for (uint32_t c = 0; c < func->col_count; c++)
+        own[c] = (struct kp_column){func->cols[c].name ? func->cols[c].name : known_as, found.types[c], false};
+    add_call(binder, table, &call, cols);
+    return KP_OK;
+}
+
+/* What is no set-returning function is one row with its value. */
+static enum kp_code add_value(struct binder *binder, const struct expr_place *place, const PgQuery__Node *node,
+                              const char *known_as, struct table *table)
+{
+    struct kp_expr **args = kp_arena_calloc(binder->arena, sizeof *args);
+    KP_TRY(kp_bind_expr(binder, place, node, &args[0]));
+    KP_TRY(kp_bind_settle_unknown(binder, args[0], &args[0]));
+    struct kp_plan_set call = {.args = args, .arg_count = 1, .col_count = 1};
+    struct kp_column column = {known_as, args[0]->type, false};
+    add_call(binder, table, &call, &column);
+    return KP_OK;
+}
+
+static enum kp_code add_function(struct binder *binder, const struct expr_place *place, const PgQuery__Node *node,
+                                 const char *alias, PgQuery__Node *const *defs, size_t def_count, struct table *table)
+{
+    const char *schema, *name = kp_bind_output_name(node), *known_as = alias ? alias : name;
+    const PgQuery__FuncCall *call = node->node_case == PG_QUERY__NODE__NODE_FUNC_CALL ? node->func_call : NULL;
+    if (call)
+        name = kp_tree_name(call->funcname, call->n_funcname, &schema);
+    bool set = call && (kp_bind_is_set_function(name) || strcmp(name, "aclexplode") == 0 ||
+                        strcmp(name, "pg_options_to_table") == 0);
+    if (!set)
+        return add_value(binder, place, node, known_as, table);
+    struct kp_expr **args = kp_arena_calloc(binder->arena, (call->n_args + 1) * sizeof *args);
+    for (size_t i = 0; i < call->n_args; i++)
+        KP_TRY(kp_bind_expr(binder, place, call->args[i], &args[i]));
+    if (call->n_args < 2 || strcmp(name, "unnest") != 0)
+        return add_set_call(binder, call, name, args, (uint32_t)call->n_args, known_as, defs, def_count, table);
+    for (size_t i = 0; i < call->n_args; i++) /* unnest(a, b): side by side */
+        KP_TRY(add_set_call(binder, call, name, args + i, 1, name, NULL, 0, table));
+    return KP_OK;
+}
+
+static struct kp_plan *single_row(struct binder *binder)
+{
+    struct kp_plan *row = kp_bind_node(binder, KP_PLAN_VALUES, -1, 0, 0);
+    row->values.rows = 1;
+    return row;
+}
+
+/* The functions over the row, which has columns if subqueries stood in arguments; above it only the functions'. */
+static enum kp_code plan_table(struct binder *binder, struct table *table, bool ordinality, struct kp_plan **ret_plan)
+{
+    struct kp_plan *row = single_row(binder);
+    uint32_t slot_count = 0;
+    for (uint32_t i = 0; i < table->call_count; i++)
+        slot_count += table->calls[i].arg_count;
+    struct kp_expr ***slots = kp_arena_alloc(binder->arena, (slot_count + 1) * sizeof *slots);
+    for (uint32_t i = 0, n = 0; i < table->call_count; i++)
+        for (uint32_t a = 0; a < table->calls[i].arg_count; a++)
+            slots[n++] = &table->calls[i].args[a];
+    KP_TRY(kp_subs_apply(binder, &table->subs, slots, slot_count, &row));
+    uint32_t before = row->col_count, count = table->col_count + ordinality;
+    struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_EXPAND, -1, before + count, 1);
+    plan->inputs[0] = row;
+    plan->expand.calls = table->calls;
+    plan->expand.call_count = table->call_count;
+    plan->expand.ordinality = ordinality;
+    memcpy(plan->cols, row->cols, before * sizeof *plan->cols);
+    memcpy(plan->cols + before, table->cols, table->col_count * sizeof *plan->cols);
+    if (ordinality)
+        plan->cols[before + count - 1] = (struct kp_column){"ordinality", KP_TYPE(KP_INT8), true};
+    *ret_plan = plan;
+    if (before == 0)
+        return KP_OK;
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
+    for (uint32_t i = 0; i < count; i++)
+        exprs[i] = kp_bind_column(binder, before + i, plan->cols[before + i].type, -1);
+    *ret_plan = kp_bind_project(binder, plan, exprs, NULL, count);
+    return KP_OK;
+}
+
+/* Nothing but functions that make no rows: a plan that never has any. */
+static struct kp_plan *plan_nothing(struct binder *binder, const struct table *table)
+{
+    struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_VALUES, -1, table->col_count, 0);
+    memcpy(plan->cols, table->cols, table->col_count * sizeof *plan->cols);
+    return plan;
+}
+
+enum kp_code kp_bind_set_table(struct binder *binder, const PgQuery__RangeFunction *range, const struct scope *scope,
+                               const char **ret_name, struct kp_plan **ret_plan)
+{
+    const struct scope nothing = {.outer = scope};
+    struct table table = {0};
+    struct expr_place place = {
+        .scope = &nothing, .clause = "functions in FROM", .subs = &table.subs, .no_sets = "FROM"};
+    const char *alias = range->alias && range->n_functions == 1 ? range->alias->aliasname : NULL;
+    bool nothing_only = !range->ordinality;
+    for (size_t i = 0; i < range->n_functions; i++) {
+        const PgQuery__List *item = range->functions[i]->list;
+        bool own = item->n_items > 1 && item->items[1]->node_case == PG_QUERY__NODE__NODE_LIST;
+        PgQuery__Node *const *defs = own ? item->items[1]->list->items : range->coldeflist;
+        size_t def_count = own ? item->items[1]->list->n_items : range->n_coldeflist;
+        if (i == 0)
+            *ret_name = kp_bind_output_name(item->items[0]);
+        KP_TRY(add_function(binder, &place, item->items[0], alias, defs, def_count, &table));
+    }
+    for (uint32_t i = 0; i < table.call_count; i++)
+        nothing_only &= !table.calls[i].func && !table.calls[i].arg_count;
+    if (nothing_only) {
+        *ret_plan = plan_nothing(binder, &table);
+        return KP_OK;
+    }
+    return plan_table(binder, &table, range->ordinality, ret_plan);
+}
+
+/* ---- over the rows of the FROM list ---- */
+
+/* Level 1 becomes the input's columns. */
+static struct kp_expr *lower_level(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
+{
+    if (expr->kind != KP_EXPR_COLUMN || !kp_is_outer(expr->column))
+        return NULL;
+    struct kp_expr *copy = kp_arena_alloc(arena, sizeof *copy);
+    *copy = *expr;
+    copy->column = kp_outer_level(expr->column) == 1 ? kp_outer_column(expr->column) : expr->column - KP_OUTER_LEVEL;
+    return copy;
+}
+
+struct kp_plan *kp_expand_rows(struct binder *binder, const struct kp_plan *plan, struct kp_plan *rows, bool outer)
+{
+    if (plan->kind != KP_PLAN_EXPAND || plan->inputs[0]->kind != KP_PLAN_VALUES || plan->inputs[0]->col_count ||
+        plan->inputs[0]->values.rows != 1)
+        return NULL;
+    struct kp_plan *over = kp_bind_node(binder, KP_PLAN_EXPAND, plan->location, rows->col_count + plan->col_count, 1);
+    over->inputs[0] = rows;
+    over->expand = plan->expand;
+    over->expand.outer |= outer;
+    over->expand.calls = grown(binder, plan->expand.calls, plan->expand.call_count, plan->expand.call_count + 1,
+                               sizeof *plan->expand.calls);
+    for (uint32_t i = 0; i < plan->expand.call_count; i++) {
+        struct kp_plan_set *call = &over->expand.calls[i];
+        call->args = grown(binder, call->args, call->arg_count, call->arg_count + 1, sizeof *call->args);
+        for (uint32_t a = 0; a < call->arg_count; a++)
+            call->args[a] = kp_expr_copy(call->args[a], binder->arena, lower_level, NULL);
+    }
+    memcpy(over->cols, rows->cols, rows->col_count * sizeof *over->cols);
+    memcpy(over->cols + rows->col_count, plan->cols, plan->col_count * sizeof *over->cols);
+    for (uint32_t i = rows->col_count; outer && i < over->col_count; i++)
+        over->cols[i].not_null = false;
+    return over;
+}
