@@ -50,10 +50,10 @@ struct history {
     struct topic topics[TOPICS_MAX];
     size_t topic_count;
     int64_t log_time_us;
-    bool calm;          /* no faults but those planned outside */
-    bool broken;        /* a call failed: only a restart helps */
-    char failure[1200]; /* the first thing that is not as it should be */
-    unsigned crashes, acknowledged, steps;
+    bool calm;                                      /* no faults but those planned outside */
+    bool broken;                                    /* a call failed: only a restart helps */
+    char failure[1200];                             /* the first thing that is not as it should be */
+    unsigned crashes, acknowledged, steps, resumed; /* resumed: restarts from a recovery snapshot */
 };
 
 /* Set while the log is being read: by pread_beside. */
@@ -112,6 +112,7 @@ static struct kp_log_options log_options(struct history *history)
                                    /* what is left behind a cut matters where the next blocks are written */
                                    .journal_file_bytes = kp_log_planted == KP_PLANT_STALE_LEFT ? 4 << 20 : 48 << 10,
                                    .seal_bytes = 64 << 10,
+                                   .snapshot_bytes = 40 << 10,
                                    .extent_own_bytes = 16 << 10};
 }
 
@@ -273,6 +274,9 @@ static void settle_topics(struct history *history)
 /* Decides what became of what was in flight, and checks the rest. */
 static void check_restarted(struct history *history)
 {
+    struct kp_log_recovered recovered;
+    kp_log_recovered(history->log, &recovered);
+    history->resumed += recovered.snapshot;
     settle_topics(history);
     settle_trims(history);
     size_t sure = history->sent_count - history->maybe;
@@ -553,7 +557,7 @@ static void operate(struct history *history)
 
 /* One history from a seed; false and why when the log did wrong. */
 static bool run_history(uint64_t seed, int operations, char *ret_failure, size_t failure_bytes, unsigned *ret_crashes,
-                        unsigned *ret_steps)
+                        unsigned *ret_steps, unsigned *ret_resumed)
 {
     struct history *history = kp_calloc(1, sizeof *history);
     history->sim = kp_sim_create(seed);
@@ -583,6 +587,7 @@ static bool run_history(uint64_t seed, int operations, char *ret_failure, size_t
     snprintf(ret_failure, failure_bytes, "%s", history->failure);
     *ret_crashes += history->crashes;
     *ret_steps += history->steps;
+    *ret_resumed += history->resumed;
     kp_log_close(history->log);
     kp_sim_destroy(history->sim);
     kp_free(history->sent);
@@ -599,15 +604,16 @@ static uint64_t setting(const char *name, uint64_t otherwise)
 static void histories(void **state)
 {
     uint64_t only = setting("KAPPA_SEED", 0), seeds = 24 * setting("KAPPA_TEST_SCALE", 1);
-    unsigned crashes = 0, steps = 0;
+    unsigned crashes = 0, steps = 0, resumed = 0;
     for (uint64_t seed = only ? only : 1; seed <= (only ? only : seeds); seed++) {
         char failure[1200];
-        if (!run_history(seed, OPERATIONS, failure, sizeof failure, &crashes, &steps))
+        if (!run_history(seed, OPERATIONS, failure, sizeof failure, &crashes, &steps, &resumed))
             fail_msg("seed %llu: %s (KAPPA_SEED=%llu repeats it)", (unsigned long long)seed, failure,
                      (unsigned long long)seed);
     }
-    print_message("%llu histories of %d operations, %u crashes, %u steps of sealing\n",
-                  (unsigned long long)(only ? 1 : seeds), OPERATIONS, crashes, steps);
+    print_message("%llu histories of %d operations, %u crashes, %u steps of sealing, %u restarts from a snapshot\n",
+                  (unsigned long long)(only ? 1 : seeds), OPERATIONS, crashes, steps, resumed);
+    assert_true(only || resumed > seeds);
 }
 
 /* A full disk refuses appends and nothing more: reads go on, and writes as soon as there is room. */
@@ -740,9 +746,9 @@ static void planted(void **state)
     for (int plant = (int)setting("KAPPA_PLANT", KP_PLANT_NONE + 1); plant < KP_PLANT_COUNT; plant++) {
         kp_log_planted = (enum kp_log_plant)plant;
         char failure[1200] = "";
-        unsigned crashes = 0, steps = 0;
+        unsigned crashes = 0, steps = 0, resumed = 0;
         uint64_t seed = 1;
-        while (seed <= 300 && run_history(seed, OPERATIONS, failure, sizeof failure, &crashes, &steps))
+        while (seed <= 300 && run_history(seed, OPERATIONS, failure, sizeof failure, &crashes, &steps, &resumed))
             seed++;
         kp_log_planted = KP_PLANT_NONE;
         if (seed > 300)

@@ -48,6 +48,13 @@ enum kp_code kp_log_apply(struct kp_log *log, const struct kp_block_header *bloc
         return kp_fail(err, KP_CORRUPT, NULL, "%s", wrong ? wrong : "its count of records is wrong");
     add_mark(log, block, location);
     log->log_time_us = block->log_time_us;
+    log->durable_last = block->file_offset;
+    log->durable_end = (struct kp_journal_end){.file_number = block->file_number,
+                                               .offset = block->file_offset + kp_block_bytes(block),
+                                               .sequence = block->sequence,
+                                               .previous_crc = block->header_crc,
+                                               .position = block->position + block->records,
+                                               .log_time_us = block->log_time_us};
     return KP_OK;
 }
 
@@ -208,6 +215,8 @@ static void announce(struct kp_log *log, struct kp_open_block *done, size_t byte
         kp_cond_broadcast(&log->space);
     if (done)
         kp_cond_broadcast(&log->committed);
+    for (const struct kp_open_block *block = done; block; block = block->next)
+        kp_snapshots_note(log, kp_block_bytes(block->header));
     size_t listeners = done ? log->listener_count : 0;
     kp_mutex_unlock(&log->mutex);
     finish_blocks(log, done, NULL);
@@ -266,16 +275,16 @@ void kp_log_run_writer(void *arg)
     kp_mutex_unlock(&log->mutex);
 }
 
-void kp_log_commit_closing(struct kp_log *log)
+bool kp_log_commit_closing(struct kp_log *log)
 {
     const struct kp_journal_end *end = &log->journal.end;
     if (log->failure.code != KP_OK || end->closed || end->sequence == 0)
-        return;
+        return false;
     struct kp_block_header *block = kp_alloc_aligned(KP_SECTOR_BYTES, KP_SECTOR_BYTES);
     memset(block, 0, KP_SECTOR_BYTES);
     block->position = end->position;
     block->flags = KP_BLOCK_CLOSED;
-    struct kp_error err;
-    (void)!kp_journal_write(&log->journal, block, 0, true, &err); /* it only vouches for what is durable already */
+    enum kp_code code = kp_journal_write(&log->journal, block, 0, true, NULL);
     kp_free(block);
+    return code == KP_OK; /* else nothing is lost: it only vouches for what is durable already */
 }

@@ -8,6 +8,7 @@
  *     00000004.journal      …
  *     00000005.journal.new  a file being prepared: removed at the next start
  *     00000001.extent       what was sealed (log/extent.h)
+ *     snapshot              a cache: what recovery would make of the journal up to a place (log/snapshot.h)
  *
  * A file is made under its .new name, given its full size, its header written, synced, renamed, and the folder synced;
  * only then is it used. It never changes its size. A file that was sealed is RECYCLED as one of the next: renamed to
@@ -72,7 +73,8 @@
  * when some of its sealed files are still there, the last of them) says what follows: sequence, position, state. The
  * newest KP_ENTRY_SEALED, which is always behind that place, says which extents and files count; others are removed.
  *
- * RECOVERY walks the chain to the first place where there is no valid next block. What is there is told apart:
+ * RECOVERY walks the chain, from the beginning or from a snapshot's place, to the first place where there is no valid
+ * next block. What is there is told apart:
  *   - a block beyond it, in this file within the largest block's size or in a later file, is valid by its header and
  *     says that the missing sequence is durable (`durable sequence`): the missing block was acknowledged and is ROTTEN.
  *     The log refuses to open, and nothing is changed.

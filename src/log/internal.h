@@ -17,6 +17,7 @@
 #include "log/log.h"
 #include "log/prefetch.h"
 #include "log/seal.h"
+#include "log/snapshot.h"
 #include "log/tail.h"
 #include "log/topic.h"
 
@@ -91,11 +92,14 @@ struct kp_log {
     struct kp_log_mark *marks;
     size_t mark_count, mark_cap;
     int64_t log_time_us;
-    struct kp_open_block *held; /* durable blocks of a group whose end is not, in order (the committer's) */
-    _Atomic int64_t position;   /* durable */
-    _Atomic bool gaps;          /* something was trimmed or dropped: readers look which batches are gone */
+    struct kp_journal_end durable_end; /* behind the last published block, which ends a group */
+    uint64_t durable_last;             /* where that block begins in its file */
+    struct kp_open_block *held;        /* durable blocks of a group whose end is not, in order (the committer's) */
+    _Atomic int64_t position;          /* durable */
+    _Atomic bool gaps;                 /* something was trimmed or dropped: readers look which batches are gone */
 
     struct kp_sealing sealing;
+    struct kp_snapshots snapshots;
     struct kp_prefetch prefetch;
     _Atomic bool disk_reads; /* since the last wait for commits: slabs may be kept for more of them */
     struct kp_mutex hint_mutex;
@@ -115,8 +119,8 @@ KP_MUST enum kp_code kp_log_apply(struct kp_log *log, const struct kp_block_head
 /* Commits the oldest queued blocks with one sync. Locked: mutex, which is released meanwhile. */
 void kp_log_commit_some(struct kp_log *log);
 void kp_log_run_writer(void *arg);
-/* Writes the closing block. No other thread any more. */
-void kp_log_commit_closing(struct kp_log *log);
+/* Writes the closing block; false when there was none to write, or it failed. No other thread any more. */
+bool kp_log_commit_closing(struct kp_log *log);
 
 /* append.c */
 

@@ -44,7 +44,9 @@ static enum kp_code lock_dir(struct kp_log *log, const struct kp_log_options *op
 static enum kp_code apply_recovered(void *arg, const struct kp_block_header *block, uint64_t location,
                                     struct kp_error *err)
 {
-    return kp_log_apply(arg, block, location, err);
+    struct kp_log *log = arg;
+    log->snapshots.recovered_bytes += kp_block_bytes(block);
+    return kp_log_apply(log, block, location, err);
 }
 
 /* The journal's beginning is sealed: its state is in the extent. */
@@ -59,10 +61,16 @@ static enum kp_code begin_recovered(void *arg, const struct kp_extent_header *an
     return code;
 }
 
+static bool resume_recovered(void *arg, struct kp_journal_end *ret_end)
+{
+    return kp_snapshot_resume(arg, ret_end);
+}
+
 static enum kp_code recover(struct kp_log *log, struct kp_error *err)
 {
     struct kp_recovery recovery = {.journal = &log->journal,
                                    .read_only = log->read_only,
+                                   .resume = resume_recovered,
                                    .begin = begin_recovered,
                                    .apply = apply_recovered,
                                    .arg = log};
@@ -76,6 +84,7 @@ static enum kp_code recover(struct kp_log *log, struct kp_error *err)
         return kp_fail(err, KP_NOT_FOUND, "58P01", "there is no log in \"%s\"", log->journal.dir);
     if (!found)
         KP_TRY(kp_journal_create(&log->journal, err));
+    atomic_store(&log->snapshots.journal_bytes, log->snapshots.recovered_bytes);
     for (uint32_t id = 1; id <= log->topics.id_count; id++) {
         struct kp_topic *topic = kp_topics_get(&log->topics, id);
         for (uint32_t i = 0; topic && i < topic->partition_count; i++)
@@ -104,6 +113,9 @@ static enum kp_code open_into(struct kp_log *log, const struct kp_log_options *o
         log->writer_runs = true;
         kp_thread_start(&log->sealing.thread, "kappa-seal", 0, kp_sealing_run, log);
         log->sealing.runs = true;
+        log->snapshots.runs = !options->unsafe_no_sync;
+        if (log->snapshots.runs)
+            kp_thread_start(&log->snapshots.thread, "kappa-snapshot", 0, kp_snapshot_run, log);
     }
     return KP_OK;
 }
@@ -124,6 +136,7 @@ enum kp_code kp_log_open(const struct kp_log_options *options, struct kp_log **r
     kp_mutex_init(&log->hint_mutex);
     kp_sealing_init(log);
     kp_sealing_settings(&log->sealing, options->seal_bytes, options->unsealed_bytes_max, options->extent_own_bytes);
+    kp_snapshots_init(log, options->snapshot_bytes);
     kp_prefetch_init(&log->prefetch, &log->journal, !options->no_threads);
     enum kp_code code = open_into(log, options, err);
     if (code != KP_OK) {
@@ -147,18 +160,23 @@ void kp_log_close(struct kp_log *log)
     kp_cond_broadcast(&log->committed);
     atomic_store(&log->sealing.stop, true);
     kp_cond_broadcast(&log->sealing.work);
+    kp_cond_broadcast(&log->snapshots.work);
     kp_mutex_unlock(&log->mutex);
+    if (log->snapshots.runs)
+        kp_thread_join(&log->snapshots.thread);
     if (log->sealing.runs) /* first: it may wait for the writer */
         kp_thread_join(&log->sealing.thread);
     if (log->writer_runs)
         kp_thread_join(&log->writer);
-    if (opened && !log->read_only)
-        kp_log_commit_closing(log);
+    if (opened && !log->read_only && kp_log_commit_closing(log) && !log->journal.unsafe_no_sync &&
+        atomic_load(&log->snapshots.journal_bytes) >= log->snapshots.least_bytes)
+        (void)!kp_snapshot_write(log, NULL); /* the next start reads less */
     kp_prefetch_finish(&log->prefetch);
     kp_journal_finish(&log->journal);
     if (log->lock_file)
         log->os->close(log->os->ctx, log->lock_file);
     kp_sealing_finish(log);
+    kp_snapshots_finish(log);
     kp_tail_finish(&log->tail);
     kp_slab_release(log->slab);
     kp_slab_trim();

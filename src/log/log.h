@@ -29,6 +29,7 @@ struct kp_log_options {
     uint64_t unsealed_bytes_max; /* of journal not yet in extents: appends wait beyond; 0: the default */
     uint64_t seal_bytes;         /* so much full journal is sealed at once; 0: the default */
     uint64_t extent_own_bytes;   /* a partition with so much of it gets an extent of its own; 0: the default */
+    uint64_t snapshot_bytes;     /* so much journal is read again at most by the next start; 0: the default */
     bool unsafe_no_sync;         /* relaxed durability, under its own name: for `kappa run` and tests */
     bool no_threads;             /* the caller's thread commits: simulation and `kappa run` */
 };
@@ -119,6 +120,15 @@ struct kp_log_sealed {
     uint64_t batch_bytes, journal_bytes, extent_bytes, merge_bytes;
 };
 void kp_log_sealed(struct kp_log *log, struct kp_log_sealed *ret_sealed);
+/* What the log's opening cost, and what the next one's would: log/snapshot.h. */
+struct kp_log_recovered {
+    bool snapshot;           /* it began with a recovery snapshot */
+    uint64_t journal_bytes;  /* so much journal was read */
+    uint64_t snapshots;      /* written since */
+    uint64_t snapshot_bytes; /* of the newest one of those */
+    uint64_t ahead_bytes;    /* of journal since the newest snapshot */
+};
+void kp_log_recovered(struct kp_log *log, struct kp_log_recovered *ret_recovered);
 int64_t kp_log_position(struct kp_log *log); /* behind the last durable record */
 int64_t kp_log_time_us(struct kp_log *log);  /* log time of the last durable block: max(previous, clock) */
 /* Waits until kp_log_position > position, timeout_us passes (negative: never) or the log is closing; returns the

@@ -3,8 +3,8 @@
  *
  *   1. List the folder, remove files being prepared, read every file's header; numbers must have no gap. When the first
  *      files were sealed, an extent's header says what the first one left follows (log/extent.h).
- *   2. Walk the chain. A group of one block is applied at once; of a longer one the walk first looks ahead to its last
- *      block, and applies it only if it is there.
+ *   2. Walk the chain, from a snapshot's place if there is one (log/snapshot.h). A group of one block is applied at
+ * once; of a longer one the walk first looks ahead to its last block, and applies it only if it is there.
  *   3. At the end of the chain, look beyond it for blocks that are valid by their header. One that knows the missing
  *      block as durable: refuse. Else zero their headers, last first.
  *   4. Sync what was read: a block may have been written, and survived a kill, without its sync.
@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "log/plant.h"
+#include "log/snapshot.h"
 
 enum { SCAN_READ_BYTES = 8 << 20, SEARCH_READ_BYTES = 1 << 20, READ_ONLY_TRIES = 100, COMMIT_BYTES_MAX = 4 << 20 };
 
@@ -31,7 +32,8 @@ static void list_one(void *arg, const char *name)
     number = kp_journal_name_number(name, KP_EXTENT_SUFFIX);
     if (number)
         kp_buf_append(&folder->extents, &number, sizeof number);
-    if (kp_journal_name_number(name, KP_JOURNAL_NEW_SUFFIX) || kp_journal_name_number(name, KP_EXTENT_NEW_SUFFIX))
+    if (kp_journal_name_number(name, KP_JOURNAL_NEW_SUFFIX) || kp_journal_name_number(name, KP_EXTENT_NEW_SUFFIX) ||
+        strcmp(name, KP_SNAPSHOT_NAME ".new") == 0)
         kp_buf_append(&folder->leftovers, name, strlen(name) + 1);
 }
 
@@ -441,7 +443,8 @@ enum kp_code kp_recover(struct kp_recovery *recovery, bool *ret_found, struct kp
                                            .previous_crc = anchor->previous_crc,
                                            .position = anchor->position_end,
                                            .log_time_us = anchor->log_time_us};
-    if (anchor->number)
+    bool resumed = recovery->resume && recovery->resume(recovery->arg, &journal->end);
+    if (anchor->number && !resumed)
         KP_TRY(recovery->begin(recovery->arg, anchor, err));
     struct kp_block_scan scan;
     kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SCAN_READ_BYTES);

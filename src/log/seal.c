@@ -432,5 +432,9 @@ enum kp_code kp_log_maintain(struct kp_log *log, bool *ret_did, struct kp_error 
     *ret_did = false;
     if (log->read_only)
         return KP_OK;
+    if (kp_snapshot_due(log)) {
+        *ret_did = true;
+        return kp_snapshot_write(log, err);
+    }
     return kp_sealing_step(log, ret_did, err);
 }

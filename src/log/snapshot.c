@@ -1,0 +1,398 @@
+/* Writing and taking up recovery snapshots; bytes and rules are in log/snapshot.h. */
+#include "log/snapshot.h"
+
+#include "base/hash.h"
+#include "log/files.h"
+#include "log/internal.h"
+#include "log/state.h"
+
+enum { RETRY_US = 1000000, BYTES_MAX_SHIFT = 32 };
+#define MAGIC "KAPPASNP"
+
+enum { SECTION_STATE = 1, SECTION_FILES, SECTION_INDEXES, SECTION_MARKS, SECTION_SEALED, SECTION_COUNT };
+enum { FLAG_GAPS = 1 };
+
+struct header {
+    char magic[8];
+    uint32_t version, sections;
+    uint64_t generation, bytes, file_first;
+    uint64_t file_number, offset, sequence;
+    int64_t position, log_time_us;
+    uint64_t last_offset;
+    uint32_t last_crc, flags;
+    uint32_t zero[6];
+    uint32_t sections_crc, crc;
+};
+struct section {
+    uint32_t kind, zero;
+    uint64_t bytes;
+};
+struct index_head {
+    uint32_t topic, partition;
+    uint64_t count;
+};
+
+static_assert(sizeof(struct header) == 128, "snapshot");
+static_assert(offsetof(struct header, file_first) == 32, "snapshot");
+static_assert(offsetof(struct header, last_offset) == 80, "snapshot");
+static_assert(offsetof(struct header, sections_crc) == 120, "snapshot");
+static_assert(sizeof(struct kp_index_entry) == 32, "snapshot");
+static_assert(sizeof(struct kp_log_mark) == 24, "snapshot");
+
+/* ---- writing ---- */
+
+static size_t begin_section(struct kp_buf *out, uint32_t kind)
+{
+    struct section section = {.kind = kind};
+    size_t at = out->len;
+    kp_buf_append(out, &section, sizeof section);
+    return at;
+}
+
+static void end_section(struct kp_buf *out, size_t at)
+{
+    uint64_t bytes = out->len - at - sizeof(struct section);
+    memcpy(out->data + at + offsetof(struct section, bytes), &bytes, sizeof bytes);
+    while (out->len % 8)
+        kp_buf_append_byte(out, 0);
+}
+
+static void put_indexes(const struct kp_topics *topics, struct kp_buf *out)
+{
+    for (uint32_t id = 1; id <= topics->id_count; id++) {
+        const struct kp_topic *topic = kp_topics_get(topics, id);
+        for (uint32_t i = 0; topic && i < topic->partition_count; i++) {
+            const struct kp_partition *partition = &topic->partitions[i];
+            struct index_head head = {id, i, partition->index_count};
+            if (!partition->index_count)
+                continue;
+            kp_buf_append(out, &head, sizeof head);
+            kp_buf_append(out, partition->index, partition->index_count * sizeof *partition->index);
+        }
+    }
+}
+
+/* Locked: lock. Journal files from first to the one before last: where they end. */
+static void put_files(struct kp_journal *journal, uint64_t first, uint64_t last, struct kp_buf *out)
+{
+    kp_mutex_lock(&journal->mutex);
+    for (uint64_t number = first; number < last; number++)
+        kp_buf_append(out, &journal->files[number - journal->first_number].end, sizeof(uint64_t));
+    kp_mutex_unlock(&journal->mutex);
+}
+
+/* Locked: lock. */
+static void put_sections(struct kp_log *log, const struct header *header, struct kp_buf *out)
+{
+    const struct kp_sealed_head *head = &log->sealing.head;
+    size_t at = begin_section(out, SECTION_STATE);
+    kp_state_write(&log->topics, out);
+    end_section(out, at);
+    at = begin_section(out, SECTION_FILES);
+    put_files(&log->journal, header->file_first, header->file_number, out);
+    end_section(out, at);
+    at = begin_section(out, SECTION_INDEXES);
+    put_indexes(&log->topics, out);
+    end_section(out, at);
+    at = begin_section(out, SECTION_MARKS);
+    kp_buf_append(out, log->marks, log->mark_count * sizeof *log->marks);
+    end_section(out, at);
+    at = begin_section(out, SECTION_SEALED);
+    if (head->file_next) {
+        kp_buf_append(out, head, sizeof *head);
+        kp_buf_append(out, log->sealing.extents, head->extents * sizeof *log->sealing.extents);
+    }
+    end_section(out, at);
+}
+
+/* *ret_bytes: of journal that it covers and none before did; false: nothing is durable yet. */
+static bool take(struct kp_log *log, struct kp_buf *out, uint64_t *ret_bytes)
+{
+    struct header header = {.version = KP_SNAPSHOT_VERSION, .sections = SECTION_COUNT - 1};
+    memcpy(header.magic, MAGIC, sizeof header.magic);
+    kp_buf_append(out, &header, sizeof header);
+    kp_rwlock_read(&log->lock);
+    const struct kp_journal_end *end = &log->durable_end;
+    *ret_bytes = atomic_load(&log->snapshots.journal_bytes);
+    bool any = end->sequence > 0;
+    if (any) {
+        header.generation = log->journal.generation;
+        header.file_first = KP_MAX(kp_sealing_file_next(&log->sealing), log->journal.first_number);
+        header.file_number = end->file_number;
+        header.offset = end->offset;
+        header.sequence = end->sequence;
+        header.position = end->position;
+        header.log_time_us = end->log_time_us;
+        header.last_offset = log->durable_last;
+        header.last_crc = end->previous_crc;
+        header.flags = atomic_load(&log->gaps) ? FLAG_GAPS : 0;
+        put_sections(log, &header, out);
+    }
+    kp_rwlock_unlock(&log->lock);
+    header.bytes = out->len - sizeof header;
+    header.sections_crc = kp_crc32c(0, out->data + sizeof header, header.bytes);
+    header.crc = kp_crc32c(0, &header, offsetof(struct header, crc));
+    memcpy(out->data, &header, sizeof header);
+    return any;
+}
+
+enum kp_code kp_snapshot_write(struct kp_log *log, struct kp_error *err)
+{
+    struct kp_buf out = {0};
+    uint64_t bytes;
+    enum kp_code code = KP_OK;
+    if (take(log, &out, &bytes))
+        code = kp_files_put(log->os, log->journal.dir, KP_SNAPSHOT_NAME, out.data, out.len, err);
+    size_t len = out.len;
+    kp_buf_finish(&out);
+    kp_mutex_lock(&log->mutex);
+    log->snapshots.last_us = log->os->mono_ns(log->os->ctx) / 1000;
+    if (code == KP_OK) {
+        atomic_fetch_sub(&log->snapshots.journal_bytes, bytes);
+        log->snapshots.written++;
+        log->snapshots.bytes = len;
+    }
+    kp_mutex_unlock(&log->mutex);
+    return code;
+}
+
+/* ---- when ---- */
+
+void kp_snapshots_init(struct kp_log *log, uint64_t every_bytes)
+{
+    struct kp_snapshots *snapshots = &log->snapshots;
+    snapshots->every_bytes = every_bytes ? every_bytes : KP_SNAPSHOT_EVERY_BYTES;
+    snapshots->least_bytes = KP_MIN((uint64_t)KP_SNAPSHOT_BYTES_MIN, snapshots->every_bytes);
+    snapshots->every_us = KP_SNAPSHOT_EVERY_US;
+    snapshots->last_us = log->os->mono_ns(log->os->ctx) / 1000;
+    kp_cond_init(&snapshots->work);
+}
+
+void kp_snapshots_finish(struct kp_log *log)
+{
+    kp_cond_finish(&log->snapshots.work);
+}
+
+void kp_snapshots_note(struct kp_log *log, uint64_t bytes)
+{
+    struct kp_snapshots *snapshots = &log->snapshots;
+    uint64_t before = atomic_fetch_add(&snapshots->journal_bytes, bytes), after = before + bytes;
+    if ((before < snapshots->least_bytes && after >= snapshots->least_bytes) ||
+        (before < snapshots->every_bytes && after >= snapshots->every_bytes))
+        kp_cond_signal(&snapshots->work);
+}
+
+bool kp_snapshot_due(const struct kp_log *log)
+{
+    return !log->journal.unsafe_no_sync && atomic_load(&log->snapshots.journal_bytes) >= log->snapshots.every_bytes;
+}
+
+void kp_snapshot_run(void *arg)
+{
+    struct kp_log *log = arg;
+    struct kp_snapshots *snapshots = &log->snapshots;
+    kp_mutex_lock(&log->mutex);
+    while (!log->stopping && log->failure.code == KP_OK) {
+        uint64_t bytes = atomic_load(&snapshots->journal_bytes);
+        int64_t left_us = snapshots->last_us + snapshots->every_us - log->os->mono_ns(log->os->ctx) / 1000;
+        if (bytes < snapshots->least_bytes) {
+            kp_cond_wait(&snapshots->work, &log->mutex);
+        } else if (bytes < snapshots->every_bytes && left_us > 0) {
+            (void)kp_cond_wait_us(&snapshots->work, &log->mutex, left_us);
+        } else {
+            kp_mutex_unlock(&log->mutex);
+            enum kp_code code = kp_snapshot_write(log, NULL);
+            kp_mutex_lock(&log->mutex);
+            if (code != KP_OK && !log->stopping)
+                (void)kp_cond_wait_us(&snapshots->work, &log->mutex, RETRY_US);
+        }
+    }
+    kp_mutex_unlock(&log->mutex);
+}
+
+/* ---- taking up ---- */
+
+static bool read_file(struct kp_log *log, struct kp_buf *out)
+{
+    struct kp_os *os = log->os;
+    char *path = kp_files_path(log->journal.dir, KP_SNAPSHOT_NAME, "");
+    struct kp_file *file = NULL;
+    uint64_t bytes = 0;
+    size_t got = 0;
+    bool good = os->open(os->ctx, path, KP_OPEN_READ, &file, NULL) == KP_OK &&
+                os->size(os->ctx, file, &bytes, NULL) == KP_OK && bytes >= sizeof(struct header) &&
+                bytes >> BYTES_MAX_SHIFT == 0 &&
+                os->pread(os->ctx, file, kp_buf_reserve(out, (size_t)bytes), (size_t)bytes, 0, &got, NULL) == KP_OK &&
+                got == bytes;
+    out->len = got;
+    os->close(os->ctx, file);
+    kp_free(path);
+    return good;
+}
+
+static bool intact(const struct kp_buf *bytes, const struct header *header, uint64_t generation)
+{
+    return memcmp(header->magic, MAGIC, sizeof header->magic) == 0 && header->version == KP_SNAPSHOT_VERSION &&
+           header->crc == kp_crc32c(0, header, offsetof(struct header, crc)) && header->generation == generation &&
+           header->bytes == bytes->len - sizeof *header &&
+           header->sections_crc == kp_crc32c(0, bytes->data + sizeof *header, header->bytes);
+}
+
+/* Are the journal files that it counts on there, with its last block where it says? */
+static bool fits(const struct kp_journal *journal, const struct header *header)
+{
+    if (header->file_number < KP_MAX(journal->first_number, header->file_first) ||
+        header->file_number > kp_journal_last_number(journal) || header->last_offset >= header->offset)
+        return false;
+    struct kp_block_scan scan;
+    const struct kp_block_header *block = NULL;
+    const char *wrong;
+    kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, KP_SECTOR_BYTES);
+    bool good = kp_block_scan_seek(&scan, header->file_number, header->last_offset, NULL) == KP_OK &&
+                kp_block_scan_peek(&scan, &block, &wrong, NULL) == KP_OK && !wrong &&
+                block->sequence == header->sequence && block->header_crc == header->last_crc &&
+                block->position + block->records == header->position &&
+                header->last_offset + kp_block_bytes(block) == header->offset;
+    kp_block_scan_finish(&scan);
+    return good;
+}
+
+static bool index_sound(const struct kp_index_entry *index, uint64_t count, const struct header *header,
+                        int64_t end_offset)
+{
+    uint64_t from = kp_location(header->file_first, KP_SECTOR_BYTES),
+             until = kp_location(header->file_number, header->offset);
+    for (uint64_t i = 0; i < count; i++) {
+        struct kp_index_entry entry = index[i];
+        if (entry.location < from || entry.location >= until || entry.base_offset >= end_offset ||
+            entry.base_offset < 0)
+            return false;
+        from = entry.location;
+    }
+    return true;
+}
+
+static bool read_indexes(const uint8_t *at, uint64_t bytes, const struct header *header, struct kp_topics *topics)
+{
+    for (const uint8_t *end = at + bytes; at < end;) {
+        struct index_head head;
+        if ((size_t)(end - at) < sizeof head)
+            return false;
+        memcpy(&head, at, sizeof head);
+        at += sizeof head;
+        struct kp_topic *topic = kp_topics_get(topics, head.topic);
+        if (!topic || head.partition >= topic->partition_count || head.count > UINT32_MAX ||
+            head.count > (size_t)(end - at) / sizeof(struct kp_index_entry))
+            return false;
+        struct kp_partition *partition = &topic->partitions[head.partition];
+        size_t size = (size_t)head.count * sizeof *partition->index;
+        if (partition->index || !index_sound((const void *)at, head.count, header, partition->end_offset))
+            return false;
+        partition->index = kp_alloc(size);
+        memcpy(partition->index, at, size);
+        partition->index_count = partition->index_cap = (uint32_t)head.count;
+        at += size;
+    }
+    return true;
+}
+
+static bool read_sealed(const uint8_t *at, uint64_t bytes, struct kp_sealed_head *head)
+{
+    if (!bytes)
+        return true;
+    if (bytes < sizeof *head)
+        return false;
+    memcpy(head, at, sizeof *head);
+    return head->file_next && bytes == sizeof *head + head->extents * sizeof(struct kp_sealed_extent);
+}
+
+/* Where each section's content is, and how long; false unless each is there once. */
+static bool find_sections(const struct kp_buf *bytes, const uint8_t **contents, uint64_t *sizes)
+{
+    const uint8_t *at = bytes->data + sizeof(struct header), *end = bytes->data + bytes->len;
+    for (int i = 0; i < SECTION_COUNT - 1; i++) {
+        struct section section;
+        if ((size_t)(end - at) < sizeof section)
+            return false;
+        memcpy(&section, at, sizeof section);
+        at += sizeof section;
+        if (section.kind < 1 || section.kind >= SECTION_COUNT || contents[section.kind] ||
+            section.bytes > (uint64_t)(end - at) || ((section.bytes + 7) & ~(uint64_t)7) > (uint64_t)(end - at))
+            return false;
+        contents[section.kind] = at;
+        sizes[section.kind] = section.bytes;
+        at += (section.bytes + 7) & ~(uint64_t)7;
+    }
+    return at == end;
+}
+
+static bool take_up(struct kp_log *log, const struct kp_buf *bytes, const struct header *header)
+{
+    const uint8_t *contents[SECTION_COUNT] = {NULL};
+    uint64_t sizes[SECTION_COUNT];
+    struct kp_topics topics = {0};
+    struct kp_sealed_head head = {0};
+    struct kp_journal *journal = &log->journal;
+    bool good = header->sections == SECTION_COUNT - 1 && find_sections(bytes, contents, sizes) &&
+                sizes[SECTION_FILES] == (header->file_number - header->file_first) * sizeof(uint64_t) &&
+                sizes[SECTION_MARKS] % sizeof(struct kp_log_mark) == 0 &&
+                read_sealed(contents[SECTION_SEALED], sizes[SECTION_SEALED], &head) &&
+                (header->file_first <= journal->first_number || header->file_first == head.file_next) &&
+                kp_state_read(contents[SECTION_STATE], sizes[SECTION_STATE], &topics, NULL) == KP_OK &&
+                read_indexes(contents[SECTION_INDEXES], sizes[SECTION_INDEXES], header, &topics);
+    if (!good) {
+        kp_topics_finish(&topics);
+        return false;
+    }
+    log->topics = topics;
+    log->mark_count = log->mark_cap = sizes[SECTION_MARKS] / sizeof *log->marks;
+    log->marks = kp_alloc(sizes[SECTION_MARKS] + 1);
+    memcpy(log->marks, contents[SECTION_MARKS], sizes[SECTION_MARKS]);
+    log->sealing.head = head;
+    log->sealing.extents = kp_alloc(head.extents * sizeof *log->sealing.extents + 1);
+    if (head.extents)
+        memcpy(log->sealing.extents, contents[SECTION_SEALED] + sizeof head,
+               head.extents * sizeof *log->sealing.extents);
+    for (uint64_t number = KP_MAX(journal->first_number, header->file_first); number < header->file_number; number++)
+        memcpy(&journal->files[number - journal->first_number].end,
+               contents[SECTION_FILES] + (number - header->file_first) * sizeof(uint64_t), sizeof(uint64_t));
+    atomic_store(&log->gaps, header->flags & FLAG_GAPS);
+    log->log_time_us = header->log_time_us;
+    return true;
+}
+
+void kp_log_recovered(struct kp_log *log, struct kp_log_recovered *ret_recovered)
+{
+    const struct kp_snapshots *snapshots = &log->snapshots;
+    kp_mutex_lock(&log->mutex);
+    *ret_recovered = (struct kp_log_recovered){.snapshot = snapshots->resumed,
+                                               .journal_bytes = snapshots->recovered_bytes,
+                                               .snapshots = snapshots->written,
+                                               .snapshot_bytes = snapshots->bytes,
+                                               .ahead_bytes = atomic_load(&snapshots->journal_bytes)};
+    kp_mutex_unlock(&log->mutex);
+}
+
+bool kp_snapshot_resume(struct kp_log *log, struct kp_journal_end *ret_end)
+{
+    struct kp_buf bytes = {0};
+    struct header header;
+    bool good = read_file(log, &bytes);
+    if (good)
+        memcpy(&header, bytes.data, sizeof header);
+    good = good && intact(&bytes, &header, log->journal.generation) && fits(&log->journal, &header) &&
+           take_up(log, &bytes, &header);
+    kp_buf_finish(&bytes);
+    if (!good)
+        return false;
+    *ret_end = (struct kp_journal_end){.file_number = header.file_number,
+                                       .offset = header.offset,
+                                       .sequence = header.sequence,
+                                       .previous_crc = header.last_crc,
+                                       .position = header.position,
+                                       .log_time_us = header.log_time_us};
+    log->durable_end = *ret_end;
+    log->durable_last = header.last_offset;
+    log->snapshots.resumed = true;
+    return true;
+}
