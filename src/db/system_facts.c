@@ -321,6 +321,10 @@ static bool find(void *arg, enum kp_fact fact, struct kp_str name, uint32_t *ret
 
 void kp_system_facts(struct kp_session *session, struct kp_catalog_facts *ret_facts)
 {
-    *ret_facts = (struct kp_catalog_facts){
-        .arg = session, .text = text, .number = number, .setting = kp_settings_get, .find = find};
+    *ret_facts = (struct kp_catalog_facts){.arg = session,
+                                           .os = session->db->os,
+                                           .text = text,
+                                           .number = number,
+                                           .setting = kp_settings_get,
+                                           .find = find};
 }

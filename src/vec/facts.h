@@ -9,6 +9,8 @@
 #include "base/mem.h"
 #include "vec/type.h"
 
+struct kp_os;
+
 enum kp_fact {
     /* text; of kp_catalog_facts.find too, the other way round */
     KP_FACT_RELATION, /* schema-qualified where the search path does not lead to it */
@@ -32,6 +34,7 @@ enum kp_fact {
 /* Callable on any thread, without locks held. */
 struct kp_catalog_facts {
     void *arg;
+    struct kp_os *os; /* the instance's clock and randomness (fn_random.c) */
     bool (*text)(void *arg, enum kp_fact fact, uint32_t oid, int32_t sub,
                  struct kp_buf *out); /* false: there is none */
     bool (*number)(void *arg, enum kp_fact fact, uint32_t oid, int64_t *ret_number);
