@@ -209,6 +209,18 @@ static bool is_now(const char *name)
            strcmp(name, "statement_timestamp") == 0;
 }
 
+/* age(x): from x to the beginning of today. */
+static enum kp_code bind_age_today(struct binder *binder, struct kp_expr *arg, int32_t location,
+                                   struct kp_expr **ret_expr)
+{
+    struct kp_expr *both[3];
+    enum kp_type_id type = arg->type.id == KP_TIMESTAMP ? KP_TIMESTAMP : KP_TIMESTAMPTZ;
+    KP_TRY(bind_now(binder, "age()", KP_DATE, -1, location, &both[0]));
+    KP_TRY(kp_bind_coerce(binder, both[0], KP_TYPE(type), COERCE_IMPLICIT, &both[0]));
+    both[1] = arg;
+    return kp_bind_function(binder, "age", both, 2, location, ret_expr);
+}
+
 enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
                                struct kp_expr **ret_expr)
 {
@@ -240,6 +252,8 @@ enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *p
     struct kp_relation *own = schema && strcmp(schema, "pg_catalog") == 0 ? NULL : kp_bind_find_function(binder, name);
     if (own) /* no built-in function has its name */
         return kp_bind_inline(binder, own, args, (uint32_t)call->n_args, call->location, ret_expr);
+    if (strcmp(name, "age") == 0 && call->n_args == 1)
+        return bind_age_today(binder, args[0], call->location, ret_expr);
     enum kp_code code = kp_bind_session_function(binder, name, args, (uint32_t)call->n_args, call->location, ret_expr);
     if (code != KP_NOT_FOUND)
         return code;

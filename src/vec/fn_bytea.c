@@ -336,6 +336,59 @@ static void position(struct kp_call *call, const struct kp_vec *const *args, str
     }
 }
 
+/* Without bytes of a set, at the front or the back. */
+static void trim(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, bool front, bool back)
+{
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_str bytes = bytes_at(args, 0, i), set = bytes_at(args, 1, i);
+        while (front && bytes.len && set.len && memchr(set.ptr, bytes.ptr[0], set.len))
+            bytes.ptr++, bytes.len--;
+        while (back && bytes.len && set.len && memchr(set.ptr, bytes.ptr[bytes.len - 1], set.len))
+            bytes.len--;
+        ((struct kp_text *)out->data)[i] = kp_text_make(bytes.ptr, bytes.len);
+    }
+}
+static void btrim(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    trim(call, args, out, true, true);
+}
+static void ltrim(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    trim(call, args, out, true, false);
+}
+static void rtrim(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    trim(call, args, out, false, true);
+}
+
+static void overlay(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    struct kp_buf buf = {0};
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_str bytes = bytes_at(args, 0, i), by = bytes_at(args, 1, i);
+        int64_t start = FN_AT(int32_t, 2, i), count = call->arg_count == 4 ? FN_AT(int32_t, 3, i) : (int64_t)by.len;
+        int64_t behind = KP_MIN(KP_MAX(start + count - 1, 0), (int64_t)bytes.len);
+        buf.len = 0;
+        if (start <= 0) {
+            fn_fail_text(call, out, i, "22011", "negative substring length not allowed");
+        } else if (start + count > INT32_MAX) {
+            fn_fail_text(call, out, i, "22003", "integer out of range");
+        } else {
+            kp_buf_append(&buf, bytes.ptr, (size_t)KP_MIN(start - 1, (int64_t)bytes.len));
+            kp_buf_append_str(&buf, by);
+            kp_buf_append(&buf, bytes.ptr + behind, bytes.len - (size_t)behind);
+        }
+        ((struct kp_text *)out->data)[i] = fn_text(call, buf.data, buf.len);
+    }
+    kp_buf_finish(&buf);
+}
+
+static void bit_length(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    for (uint32_t i = 0; i < call->rows; i++)
+        ((int32_t *)out->data)[i] = (int32_t)(bytes_at(args, 0, i).len * 8);
+}
+
 #define FUNCTION(name_, count_, a, b, c, ret_, kernel_, doc_)                                                          \
     {                                                                                                                  \
         .name = name_, .kind = KP_FUNC_FUNCTION, .flags = KP_STRICT | KP_CAN_FAIL, .arg_count = count_,                \
@@ -362,6 +415,19 @@ static const struct kp_func funcs[] = {
     FUNCTION("substr", 2, KP_BYTEA, KP_INT4, NONE, KP_BYTEA, substring, "from a position"),
     FUNCTION("substr", 3, KP_BYTEA, KP_INT4, KP_INT4, KP_BYTEA, substring, "from a position, so many bytes"),
     FUNCTION("position", 2, KP_BYTEA, KP_BYTEA, NONE, KP_INT4, position, "where it contains the other, 0 nowhere"),
+    FUNCTION("bit_length", 1, KP_BYTEA, NONE, NONE, KP_INT4, bit_length, "bits"),
+    FUNCTION("btrim", 2, KP_BYTEA, KP_BYTEA, NONE, KP_BYTEA, btrim, "without such bytes around"),
+    FUNCTION("ltrim", 2, KP_BYTEA, KP_BYTEA, NONE, KP_BYTEA, ltrim, "without such bytes before"),
+    FUNCTION("rtrim", 2, KP_BYTEA, KP_BYTEA, NONE, KP_BYTEA, rtrim, "without such bytes behind"),
+    FUNCTION("overlay", 3, KP_BYTEA, KP_BYTEA, KP_INT4, KP_BYTEA, overlay, "a part replaced"),
+    {.name = "overlay",
+     .kind = KP_FUNC_FUNCTION,
+     .flags = KP_STRICT | KP_CAN_FAIL,
+     .arg_count = 4,
+     .args = {KP_BYTEA, KP_BYTEA, KP_INT4, KP_INT4},
+     .ret = KP_BYTEA,
+     .kernel = overlay,
+     .doc = "a part replaced"},
     FN_BINARY("||", KP_FUNC_OPERATOR, KP_STRICT, KP_BYTEA, KP_BYTEA, KP_BYTEA, concatenate, "joined"),
 };
 KP_FUNCTIONS(bytea, funcs);

@@ -440,6 +440,26 @@ static void make_time(struct kp_call *call, const struct kp_vec *const *args, st
     }
 }
 
+/* The zone that a constructor names: +5 and -03:30 are east of UTC here, not POSIX's. */
+static enum kp_code named_zone(struct kp_call *call, struct kp_str name, const struct kp_zone **ret_zone,
+                               int64_t *ret_offset_us, struct kp_error *err)
+{
+    int64_t us;
+    *ret_offset_us = 0;
+    if (name.len && name.ptr[0] >= '0' && name.ptr[0] <= '9')
+        return kp_fail(err, KP_INVALID, "22023", "invalid input syntax for type numeric time zone: \"%.*s\"",
+                       (int)name.len, name.ptr);
+    if (!name.len || (name.ptr[0] != '+' && name.ptr[0] != '-'))
+        return kp_zone_find(name, ret_zone, err);
+    const char *midnight = kp_arena_printf(call->arena, "2000-01-01 00:00:00%.*s", (int)name.len, name.ptr);
+    if (kp_timestamptz_parse(kp_str(midnight), -1, kp_zone_utc(), &us, err) != KP_OK)
+        return kp_fail(err, KP_INVALID, "22023", "time zone \"%.*s\" not recognized", (int)name.len, name.ptr);
+    *ret_zone = kp_zone_utc();
+    *ret_offset_us = -us;
+    return KP_OK;
+}
+
+/* local: in the zone, which is that of the seventh argument if there is one. */
 static void make_moment(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, bool local,
                         const struct kp_zone *zone)
 {
@@ -453,15 +473,20 @@ static void make_moment(struct kp_call *call, const struct kp_vec *const *args, 
         to[i] = 0;
         if (kp_vec_is_null(out, i))
             continue;
+        struct kp_error err;
+        int64_t offset_us = 0;
         if (!civil_date(year, month, day, &civil)) {
             kp_call_fail(call, i, "22008", "date field value out of range: %d-%02d-%02d", year, month, day);
         } else if (!clock_us(hour, minute, seconds, &clock)) {
             kp_call_fail(call, i, "22008", "time field value out of range: %d:%02d:%02g", hour, minute, seconds);
+        } else if (call->arg_count == 7 &&
+                   named_zone(call, kp_text_str(&FN_AT(struct kp_text, 6, i)), &zone, &offset_us, &err) != KP_OK) {
+            fn_fail(call, out, i, &err);
         } else if (!kp_timestamp_from_civil(&civil, &us) || !kp_timestamp_in_range(us + clock) ||
                    (local && !kp_timestamp_to_utc(us + clock, zone, &us))) {
             timestamp_range(call, out, i);
         } else {
-            to[i] = local ? us : us + clock;
+            to[i] = local ? us - offset_us : us + clock;
         }
     }
 }
@@ -533,6 +558,35 @@ static void at_zone_of_utc(struct kp_call *call, const struct kp_vec *const *arg
     }
 }
 
+/* AT TIME ZONE INTERVAL '-05:00': east of UTC. */
+static void at_offset(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    int64_t *to = out->data;
+    int sign = args[1]->type.id == KP_TIMESTAMPTZ ? 1 : -1;
+    for (uint32_t i = 0; i < call->rows; i++) {
+        const struct kp_interval offset = FN_AT(struct kp_interval, 0, i);
+        to[i] = FN_AT(int64_t, 1, i);
+        if (kp_vec_is_null(out, i) || !kp_timestamp_is_finite(to[i]))
+            continue;
+        if (offset.months || offset.days) {
+            struct kp_buf text = {0};
+            kp_interval_print(&offset, &text);
+            kp_call_fail(call, i, "22023", "interval time zone \"%.*s\" must not include months or days", (int)text.len,
+                         (const char *)text.data);
+            kp_buf_finish(&text);
+        } else if (__builtin_add_overflow(to[i], sign * (offset.us / KP_SECOND_US) * KP_SECOND_US, &to[i]) ||
+                   !kp_timestamp_in_range(to[i])) {
+            timestamp_range(call, out, i);
+        }
+    }
+}
+
+static void is_finite_interval(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    (void)args;
+    memset(out->data, 1, call->rows); /* all are */
+}
+
 static void is_finite_timestamp(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     FN_UNARY_LOOP(int64_t, uint8_t, kp_timestamp_is_finite(x));
@@ -595,6 +649,9 @@ static const struct kp_func funcs[] = {
     FUNCTION1("to_timestamp", FAIL | KP_MONOTONE, KP_FLOAT8, KP_TIMESTAMPTZ, to_timestamp, "of Unix seconds"),
     FUNCTION2("timezone", FAIL, KP_TEXT, KP_TIMESTAMP, KP_TIMESTAMPTZ, at_zone_of_local, "AT TIME ZONE"),
     FUNCTION2("timezone", FAIL, KP_TEXT, KP_TIMESTAMPTZ, KP_TIMESTAMP, at_zone_of_utc, "AT TIME ZONE"),
+    FUNCTION2("timezone", FAIL, KP_INTERVAL, KP_TIMESTAMP, KP_TIMESTAMPTZ, at_offset, "AT TIME ZONE"),
+    FUNCTION2("timezone", FAIL, KP_INTERVAL, KP_TIMESTAMPTZ, KP_TIMESTAMP, at_offset, "AT TIME ZONE"),
+    FUNCTION1("isfinite", KP_STRICT, KP_INTERVAL, KP_BOOL, is_finite_interval, "not infinity"),
     {.name = "make_date",
      .kind = KP_FUNC_FUNCTION,
      .flags = FAIL,
@@ -627,6 +684,14 @@ static const struct kp_func funcs[] = {
      .ret = KP_TIMESTAMPTZ,
      .kernel = make_timestamptz,
      .doc = "of year, month, day, hour, minute, second"},
+    {.name = "make_timestamptz",
+     .kind = KP_FUNC_FUNCTION,
+     .flags = FAIL,
+     .arg_count = 7,
+     .args = {KP_INT4, KP_INT4, KP_INT4, KP_INT4, KP_INT4, KP_FLOAT8, KP_TEXT},
+     .ret = KP_TIMESTAMPTZ,
+     .kernel = make_timestamptz,
+     .doc = "of year, month, day, hour, minute, second in a zone"},
     CAST("timestamp", IMPLICIT | KP_CAN_FAIL | KP_MONOTONE, KP_DATE, KP_TIMESTAMP, date_timestamp, "midnight"),
     CAST("timestamptz", IMPLICIT | KP_CAN_FAIL | KP_STABLE | KP_MONOTONE, KP_DATE, KP_TIMESTAMPTZ, date_timestamptz,
          "midnight in the session's zone"),

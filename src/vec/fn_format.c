@@ -12,6 +12,7 @@ struct spec {
     int64_t width;
     bool left;
     uint32_t arg;
+    bool too_great; /* a number in it */
     char kind;
 };
 
@@ -26,8 +27,9 @@ static bool take_number(struct spec *spec, int64_t *ret_value)
     const char *start = spec->at;
     int64_t value = 0;
     for (; spec->at < spec->end && *spec->at >= '0' && *spec->at <= '9'; spec->at++)
-        if (value < INT32_MAX)
+        if (value <= INT32_MAX)
             value = value * 10 + (*spec->at - '0');
+    spec->too_great |= value > INT32_MAX;
     *ret_value = value;
     return spec->at > start;
 }
@@ -78,7 +80,12 @@ static bool take_spec(struct kp_call *call, const struct kp_vec *const *args, ui
     spec->width = 0;
     spec->left = false;
     const char *start = spec->at;
-    if (take_number(spec, &number) && spec->at < spec->end && *spec->at == '$') {
+    bool numbered = take_number(spec, &number);
+    if (spec->too_great) {
+        kp_call_fail(call, row, "22003", "number is out of range");
+        return false;
+    }
+    if (numbered && spec->at < spec->end && *spec->at == '$') {
         if (number == 0)
             return fail_spec(call, row, "format specifies argument 0, but arguments are numbered from 1");
         spec->arg = (uint32_t)KP_MIN(number, (int64_t)UINT32_MAX / 2);
@@ -110,6 +117,10 @@ static bool take_spec(struct kp_call *call, const struct kp_vec *const *args, ui
     if (spec->width < 0) {
         spec->left = true;
         spec->width = -spec->width;
+    }
+    if (spec->too_great) {
+        kp_call_fail(call, row, "22003", "number is out of range");
+        return false;
     }
     if (!positioned)
         spec->arg = spec->next;
@@ -192,7 +203,11 @@ static bool format_row(struct kp_call *call, const struct kp_vec *const *args, u
         if (!take_spec(call, args, row, &spec))
             return false;
         if (!strchr("sIL", spec.kind)) {
-            kp_call_fail(call, row, "22023", "unrecognized format() type specifier \"%c\"", spec.kind);
+            const char *kind = spec.at - 1;
+            while (spec.at < spec.end && ((unsigned char)*spec.at & 0xc0) == 0x80)
+                spec.at++;
+            kp_call_fail(call, row, "22023", "unrecognized format() type specifier \"%.*s\"", (int)(spec.at - kind),
+                         kind);
             return false;
         }
         if (spec.arg >= call->arg_count)

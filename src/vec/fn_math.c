@@ -155,6 +155,61 @@ static uint64_t magnitude(int64_t x)
 WHOLE(int4, int32_t, INT32_MAX, "integer")
 WHOLE(int8, int64_t, INT64_MAX, "bigint")
 
+/* Euclid's, with the greater of both scales. */
+static enum kp_code gcd_of(struct kp_numeric a, struct kp_numeric b, struct kp_arena *arena, struct kp_numeric *ret_n,
+                           struct kp_error *err)
+{
+    int32_t scale = KP_MAX(a.scale, b.scale);
+    if (!kp_numeric_is_finite(&a) || !kp_numeric_is_finite(&b)) {
+        *ret_n = kp_numeric_special(KP_NUMERIC_NAN);
+        return KP_OK;
+    }
+    a = kp_numeric_abs(&a, arena);
+    b = kp_numeric_abs(&b, arena);
+    while (kp_numeric_sign(&b) != 0) {
+        struct kp_numeric rest;
+        KP_TRY(kp_numeric_mod(&a, &b, arena, &rest, err));
+        a = b;
+        b = rest;
+    }
+    return kp_numeric_round(&a, scale, KP_ROUND_TRUNC, arena, ret_n, err);
+}
+
+static enum kp_code lcm_of(struct kp_numeric a, struct kp_numeric b, struct kp_arena *arena, struct kp_numeric *ret_n,
+                           struct kp_error *err)
+{
+    int32_t scale = KP_MAX(a.scale, b.scale);
+    struct kp_numeric divisor, product;
+    KP_TRY(gcd_of(a, b, arena, &divisor, err));
+    if (!kp_numeric_is_finite(&divisor)) {
+        *ret_n = divisor;
+        return KP_OK;
+    }
+    if (kp_numeric_sign(&a) == 0 || kp_numeric_sign(&b) == 0)
+        product = kp_numeric_small(0, 0);
+    else {
+        KP_TRY(kp_numeric_div_trunc(&a, &divisor, arena, &product, err));
+        KP_TRY(kp_numeric_mul(&product, &b, arena, &product, err));
+    }
+    product = kp_numeric_abs(&product, arena);
+    return kp_numeric_round(&product, scale, KP_ROUND_TRUNC, arena, ret_n, err);
+}
+
+#define NUMERIC_KERNEL(name, function)                                                                                 \
+    static void name(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)                       \
+    {                                                                                                                  \
+        struct kp_numeric *to = out->data;                                                                             \
+        for (uint32_t i = 0; i < call->rows; i++) {                                                                    \
+            struct kp_error err;                                                                                       \
+            to[i] = kp_numeric_small(0, 0);                                                                            \
+            if (!kp_vec_is_null(out, i) && function(FN_AT(struct kp_numeric, 0, i), FN_AT(struct kp_numeric, 1, i),    \
+                                                    call->arena, &to[i], &err) != KP_OK)                               \
+                fn_fail(call, out, i, &err);                                                                           \
+        }                                                                                                              \
+    }
+NUMERIC_KERNEL(gcd_numeric, gcd_of)
+NUMERIC_KERNEL(lcm_numeric, lcm_of)
+
 static void factorial(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     struct kp_numeric *to = out->data;
@@ -277,7 +332,9 @@ static enum kp_code bucket_of(const struct kp_numeric *x, const struct kp_numeri
     KP_TRY(kp_numeric_sub(x, low, arena, &part, err));
     KP_TRY(kp_numeric_sub(high, low, arena, &whole, err));
     KP_TRY(kp_numeric_mul(&part, &times, arena, &part, err));
-    KP_TRY(kp_numeric_div_trunc(&part, &whole, arena, &quotient, err));
+    KP_TRY(kp_numeric_div(&part, &whole, arena, &quotient,
+                          err)); /* what rounds up goes one further, as in PostgreSQL 15 */
+    KP_TRY(kp_numeric_round(&quotient, 0, KP_ROUND_FLOOR, arena, &quotient, err));
     KP_TRY(kp_numeric_to_int(&quotient, KP_INT8, &bucket, err));
     *ret_bucket = (int32_t)bucket + 1;
     return KP_OK;
@@ -358,6 +415,10 @@ static const struct kp_func funcs[] = {
               "least common multiple"),
     FN_BINARY("lcm", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_INT8, KP_INT8, KP_INT8, lcm_int8,
               "least common multiple"),
+    FN_BINARY("gcd", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_NUMERIC, KP_NUMERIC, KP_NUMERIC, gcd_numeric,
+              "greatest common divisor"),
+    FN_BINARY("lcm", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_NUMERIC, KP_NUMERIC, KP_NUMERIC, lcm_numeric,
+              "least common multiple"),
     FN_UNARY("factorial", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_INT8, KP_NUMERIC, factorial,
              "product of the numbers up to it"),
     FN_UNARY("min_scale", KP_FUNC_FUNCTION, KP_STRICT, KP_NUMERIC, KP_INT4, min_scale, "decimals it needs"),
@@ -378,7 +439,7 @@ static const struct kp_func funcs[] = {
      .ret = KP_INT4,
      .kernel = width_bucket_numeric,
      .doc = "number of the bucket of equal width"},
-    FN_BINARY("width_bucket", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_ANYELEMENT, KP_ANYARRAY, KP_INT4,
-              width_bucket_array, "number of the bucket between thresholds"),
+    FN_BINARY("width_bucket", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_ANYCOMPATIBLE, KP_ANYCOMPATIBLEARRAY,
+              KP_INT4, width_bucket_array, "number of the bucket between thresholds"),
 };
 KP_FUNCTIONS(math, funcs);

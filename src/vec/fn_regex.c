@@ -6,8 +6,6 @@
 #include "vec/fn.h"
 #include "vec/regex.h"
 
-enum { GROUPS = 10 };
-
 static inline struct kp_str text_at(const struct kp_vec *const *args, unsigned n, uint32_t row)
 {
     return kp_text_str(&FN_AT(struct kp_text, n, row));
@@ -37,22 +35,6 @@ MATCH_KERNEL(regex_not_match, false, false)
 MATCH_KERNEL(regex_imatch, true, true)
 MATCH_KERNEL(regex_not_imatch, true, false)
 
-static void append_replacement(struct kp_buf *buf, struct kp_str text, struct kp_str by, const size_t *groups)
-{
-    for (size_t i = 0; i < by.len; i++) {
-        char c = by.ptr[i], next = i + 1 < by.len ? by.ptr[i + 1] : 0;
-        int group = c != '\\' ? -1 : next == '&' ? 0 : next >= '1' && next <= '9' ? next - '0' : -1;
-        if (group >= 0) {
-            if (groups[2 * group] != (size_t)-1)
-                kp_buf_append(buf, text.ptr + groups[2 * group], groups[2 * group + 1] - groups[2 * group]);
-            i++;
-        } else {
-            kp_buf_append_byte(buf, (uint8_t)c);
-            i += c == '\\' && next == '\\';
-        }
-    }
-}
-
 static void replace(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     struct kp_pattern compiled = {0};
@@ -61,25 +43,12 @@ static void replace(struct kp_call *call, const struct kp_vec *const *args, stru
     for (uint32_t i = 0; i < call->rows; i++) {
         struct kp_str text = text_at(args, 0, i), by = text_at(args, 2, i);
         bool fold = false, global = false;
-        size_t groups[2 * GROUPS], copied = 0, at = 0;
         to[i] = kp_text_make(NULL, 0);
         if ((call->arg_count == 4 && !kp_pattern_flags(call, out, i, text_at(args, 3, i), &fold, &global)) ||
             !kp_pattern_compile(call, out, i, text_at(args, 1, i), fold, &compiled))
             continue;
         buf.len = 0;
-        unsigned wanted = KP_MIN(kp_regex_groups(compiled.regex) + 1, (unsigned)GROUPS);
-        for (size_t g = 0; g < 2 * GROUPS; g++)
-            groups[g] = (size_t)-1;
-        while (at <= text.len && kp_regex_search(compiled.regex, text.ptr, text.len, at, groups, wanted)) {
-            kp_buf_append(&buf, text.ptr + copied, groups[0] - copied);
-            append_replacement(&buf, text, by, groups);
-            copied = groups[1];
-            at = kp_pattern_behind(text, groups);
-            if (!global)
-                break;
-        }
-        if (copied < text.len)
-            kp_buf_append(&buf, text.ptr + copied, text.len - copied);
+        kp_pattern_replace(&compiled, text, by, 0, global ? 0 : 1, &buf);
         to[i] = fn_text(call, buf.data, buf.len);
     }
     kp_buf_finish(&buf);

@@ -206,6 +206,37 @@ static void regexp_substr(struct kp_call *call, const struct kp_vec *const *args
     kp_pattern_finish(&compiled);
 }
 
+/* regexp_replace(text, pattern, by, start, n, flags): the n-th match from a position, 0: all. */
+static void replace_from(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    struct kp_pattern compiled = {0};
+    struct kp_buf buf = {0};
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_text *to = (struct kp_text *)out->data + i;
+        struct kp_str text = text_at(args, 0, i);
+        int32_t start = int_at(args, 3, i), n = call->arg_count > 4 ? int_at(args, 4, i) : 1;
+        bool fold = false, global = false;
+        *to = kp_text_make(text.ptr, text.len);
+        if (start < 1 || n < 0) {
+            fails(call, out, i, start < 1 ? "start" : "n", start < 1 ? start : n);
+            continue;
+        }
+        if ((call->arg_count > 5 && !kp_pattern_flags(call, out, i, text_at(args, 5, i), &fold, &global)) ||
+            !kp_pattern_compile(call, out, i, text_at(args, 1, i), fold, &compiled))
+            continue;
+        if (call->arg_count == 4)
+            n = 1;
+        size_t characters = kp_utf8_length(text.ptr, text.len);
+        size_t from =
+            (size_t)start - 1 > characters ? text.len + 1 : kp_utf8_offset(text.ptr, text.len, (size_t)start - 1);
+        buf.len = 0;
+        kp_pattern_replace(&compiled, text, text_at(args, 2, i), from, n, &buf);
+        *to = fn_text(call, buf.data, buf.len);
+    }
+    kp_buf_finish(&buf);
+    kp_pattern_finish(&compiled);
+}
+
 /* ---- SIMILAR TO ---- */
 
 /*
@@ -310,6 +341,12 @@ static const struct kp_func funcs[] = {
     FUNCTION("regexp_substr", 5, KP_TEXT, regexp_substr, "the n-th match", KP_INT4, KP_INT4, KP_TEXT),
     FUNCTION("regexp_substr", 6, KP_TEXT, regexp_substr, "a group of the n-th match", KP_INT4, KP_INT4, KP_TEXT,
              KP_INT4),
+    FUNCTION("regexp_replace", 4, KP_TEXT, replace_from, "the first match from a position by another text", KP_TEXT,
+             KP_INT4),
+    FUNCTION("regexp_replace", 5, KP_TEXT, replace_from, "the n-th match by another text, 0: all", KP_TEXT, KP_INT4,
+             KP_INT4),
+    FUNCTION("regexp_replace", 6, KP_TEXT, replace_from, "the n-th match by another text, 0: all", KP_TEXT, KP_INT4,
+             KP_INT4, KP_TEXT),
     FN_UNARY("similar_to_escape", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, similar_to_escape,
              "SIMILAR TO's pattern as a regular expression"),
     FN_BINARY("similar_to_escape", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, KP_TEXT,

@@ -420,6 +420,10 @@ TEXT_KERNEL(overlay, {
         kp_call_fail(call, i, "22011", "negative substring length not allowed");
         continue;
     }
+    if (start + count > INT32_MAX) {
+        kp_call_fail(call, i, "22003", "integer out of range");
+        continue;
+    }
     kp_buf_append_str(&buf, slice(text, 1, start));
     kp_buf_append_str(&buf, by);
     kp_buf_append_str(&buf, slice(text, start + count, INT64_MAX));

@@ -381,10 +381,11 @@ static void make_argument(const struct kp_func *func, unsigned n, char *text, si
             snprintf(text + strlen(text), size - strlen(text), "%s", below(2) ? "x" : " ");
     } else if (of_unit && n == 0 && type == KP_TEXT) {
         snprintf(text, size, "%s", PICK(units));
-    } else if (type == KP_TEXT && (!strcmp(func->name, "timezone") || (of_unit && n == 2))) {
+    } else if (type == KP_TEXT &&
+               (!strcmp(func->name, "timezone") || !strcmp(func->name, "make_timestamptz") || (of_unit && n == 2))) {
         snprintf(text, size, "%s", PICK(zones));
     } else if (!strncmp(func->name, "regexp_", 7) && type == KP_TEXT && n >= 2 &&
-               strcmp(func->name, "regexp_replace")) {
+               (strcmp(func->name, "regexp_replace") || n == 5)) {
         static const char *const flags[] = {"", "i", "c", "s", "ci", "z"};
         snprintf(text, size, "%s", PICK(flags));
     } else if ((!strcmp(func->name, "encode") || !strcmp(func->name, "decode")) && n == 1) {
@@ -404,11 +405,42 @@ static void make_argument(const struct kp_func *func, unsigned n, char *text, si
     } else if (!strcmp(func->name, "regexp_like") && n == 2) {
         snprintf(text, size, "%s", below(2) ? "i" : "");
     } else if (!strcmp(func->name, "to_char") && kp_type_info(func->args[0])->category == 'N') {
-        static const char *const formats[] = {
-            "999",   "FM999",  "9.99",   "0.99",     "FM990.00",        "9,999,999.99",
-            "0000",  "S999",   "999S",   "999MI",    "PL999",           "999PR",
-            "FM9TH", "99V9",   "999D99", "9G999",    "\"n:\"999 \"x\"", "FM999999990.09",
-            "SG999", "L99.99", "90",     "FM9,999.9"};
+        static const char *const formats[] = {"999",
+                                              "FM999",
+                                              "9.99",
+                                              "0.99",
+                                              "FM990.00",
+                                              "9,999,999.99",
+                                              "0000",
+                                              "S999",
+                                              "999S",
+                                              "999MI",
+                                              "PL999",
+                                              "999PR",
+                                              "FM9TH",
+                                              "99V9",
+                                              "999D99",
+                                              "9G999",
+                                              "\"n:\"999 \"x\"",
+                                              "FM999999990.09",
+                                              "SG999",
+                                              "L99.99",
+                                              "90",
+                                              "FM9,999.9",
+                                              "RN",
+                                              "FMrn",
+                                              "9.99EEEE",
+                                              "99.9S",
+                                              "S99.9",
+                                              "FMS99.90",
+                                              "9S9",
+                                              "9.9.9",
+                                              "9999V99",
+                                              "99th",
+                                              "FM9PR",
+                                              "SFM99.99",
+                                              "PL9MI",
+                                              "FM0999.9"};
         static const char *const numbers[] = {"0",   "1",    "-1",     "12",      "-12.5",   "0.5",      "-0.5",
                                               "485", "1485", "-485.8", "9999.99", "123.456", "-1234567", "100"};
         static const char *const wholes[] = {"0", "1", "-1", "12", "-12", "485", "1485", "-9999", "100", "32767"};
@@ -417,6 +449,64 @@ static void make_argument(const struct kp_func *func, unsigned n, char *text, si
         do
             snprintf(text, size, "%s", n ? PICK(formats) : whole ? PICK(wholes) : PICK(numbers));
         while (n == 0 && single && strlen(text) > 5);
+    } else if (!strcmp(func->name, "to_number")) {
+        static const char *const formats[] = {"999",    "S999.99", "99G999D99", "999MI", "999PR",  "FM9.999S",
+                                              "L9,999", "999th",   "9 9 . 9 9", "99V99", "99.99S", "000.000"};
+        static const char *const numbers[] = {"123",   "-12.5",     "12.5-", "1,234.56", "<12>", " 42 ", "$1,234",
+                                              "42nd",  "1 2 . 5 6", "+7",    "x12",      "",     ".5",   "5.01-",
+                                              "12,34", "999999",    "-",     "1.2.3",    "00012"};
+        snprintf(text, size, "%s", n ? PICK(formats) : PICK(numbers));
+    } else if (type == KP_TEXT && (!strcmp(func->name, "to_timestamp") || !strcmp(func->name, "to_date"))) {
+        static const char *const formats[] = {"YYYY-MM-DD HH24:MI:SS",
+                                              "YYYY-MM-DD",
+                                              "YYYYMMDD",
+                                              "DD Mon YYYY",
+                                              "FMMonth DD, YYYY",
+                                              "YY/MM/DD HH12:MI AM",
+                                              "IYYY-IW-ID",
+                                              "YYYY DDD",
+                                              "J",
+                                              "HH24:MI:SS.US TZH:TZM",
+                                              "FXYYYY-MM-DD",
+                                              "YYYY-MM-DD BC",
+                                              "\"on\" YYYY MM",
+                                              "DDth of Mon YYYY",
+                                              "CC YY MM",
+                                              "SSSS",
+                                              "YYYY MM W",
+                                              "HH:MI:SS.FF3",
+                                              "Day DD Mon YYYY",
+                                              "Y,YYY-MM-DD"};
+        static const char *const times[] = {"2020-02-29 13:14:15",
+                                            "2020-02-30",
+                                            "20200229",
+                                            "29 Feb 2020",
+                                            "February 9, 2020",
+                                            "20/2/9 1:05 PM",
+                                            "2020-05-3",
+                                            "2020 060",
+                                            "2459000",
+                                            "12:30:15.5 +05:30",
+                                            "on 2021 7",
+                                            "3rd of May 1999",
+                                            "20 21 3",
+                                            "45296",
+                                            "2020 3 2",
+                                            "1:02:03.4567",
+                                            "Friday 1 Jan 1999",
+                                            "2,019-03-04",
+                                            "0044-03-15 BC",
+                                            "  2020 - 1 - 2",
+                                            "2020/13/01",
+                                            "99-1-1",
+                                            "",
+                                            "x"};
+        snprintf(text, size, "%s", n ? PICK(formats) : PICK(times));
+    } else if (!strcmp(func->name, "to_char") && n == 1 && func->args[0] == KP_INTERVAL) {
+        static const char *const formats[] = {
+            "YYYY-MM-DD HH24:MI:SS.US", "FMDDD FMHH24:FMMI", "HH12 AM RM", "SSSS Q CC",
+            "Y,YYY YYY YY Y",           "MS FF2 WW W",       "Month",      "D AD"};
+        snprintf(text, size, "%s", PICK(formats));
     } else if (!strcmp(func->name, "to_char") && n == 1) {
         static const char *const formats[] = {"YYYY-MM-DD HH24:MI:SS",
                                               "FMMonth DD, YYYY",

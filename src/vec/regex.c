@@ -7,6 +7,8 @@
  */
 #include "vec/regex.h"
 
+enum { REPLACEMENT_GROUPS = 10 };
+
 /* PostgreSQL's classes are Unicode's where RE2's are ASCII's. */
 static const struct {
     const char *name, *members; /* inside brackets */
@@ -165,6 +167,44 @@ bool kp_pattern_flags(struct kp_call *call, const struct kp_vec *out, uint32_t r
         }
     }
     return true;
+}
+
+static void append_replacement(struct kp_buf *buf, struct kp_str text, struct kp_str by, const size_t *groups)
+{
+    for (size_t i = 0; i < by.len; i++) {
+        char c = by.ptr[i], next = i + 1 < by.len ? by.ptr[i + 1] : 0;
+        int group = c != '\\' ? -1 : next == '&' ? 0 : next >= '1' && next <= '9' ? next - '0' : -1;
+        if (group >= 0) {
+            if (groups[2 * group] != (size_t)-1)
+                kp_buf_append(buf, text.ptr + groups[2 * group], groups[2 * group + 1] - groups[2 * group]);
+            i++;
+        } else {
+            kp_buf_append_byte(buf, (uint8_t)c);
+            i += c == '\\' && next == '\\';
+        }
+    }
+}
+
+void kp_pattern_replace(const struct kp_pattern *compiled, struct kp_str text, struct kp_str by, size_t from, int32_t n,
+                        struct kp_buf *out)
+{
+    size_t groups[2 * REPLACEMENT_GROUPS], copied = 0, at = from;
+    unsigned wanted = KP_MIN(kp_regex_groups(compiled->regex) + 1, (unsigned)REPLACEMENT_GROUPS);
+    for (size_t g = 0; g < 2 * REPLACEMENT_GROUPS; g++)
+        groups[g] = (size_t)-1;
+    for (int32_t found = 1; at <= text.len && kp_regex_search(compiled->regex, text.ptr, text.len, at, groups, wanted);
+         found++) {
+        if (n == 0 || found == n) {
+            kp_buf_append(out, text.ptr + copied, groups[0] - copied);
+            append_replacement(out, text, by, groups);
+            copied = groups[1];
+        }
+        at = kp_pattern_behind(text, groups);
+        if (n && found >= n)
+            break;
+    }
+    if (copied < text.len)
+        kp_buf_append(out, text.ptr + copied, text.len - copied);
 }
 
 bool kp_pieces_next(struct kp_pieces *pieces, const struct kp_regex *regex, struct kp_str *ret_piece)

@@ -28,6 +28,10 @@ size_t kp_pattern_behind(struct kp_str text, const size_t *groups);
 bool kp_pattern_flags(struct kp_call *call, const struct kp_vec *out, uint32_t row, struct kp_str flags, bool *fold,
                       bool *global);
 
+/* Appends the text with the n-th match from byte `from` on (0: each) replaced: \1 … \9 and \& are groups. */
+void kp_pattern_replace(const struct kp_pattern *compiled, struct kp_str text, struct kp_str by, size_t from, int32_t n,
+                        struct kp_buf *out);
+
 /* The pieces between matches; zero-initialize but for text. An empty match parts two characters, and counts neither at
  * the start nor at the end nor behind a match. */
 struct kp_pieces {
