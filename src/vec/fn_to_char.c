@@ -176,8 +176,9 @@ static bool day_number(const struct kp_time_piece *piece, const struct moment *m
     int32_t iso_year;
     int iso_week = m->interval ? 0 : kp_iso_week(c->year, c->month, c->day, &iso_year);
     int64_t weekday = ((m->day + 6) % 7 + 7) % 7;
-    int64_t of_year =
-        m->interval ? ((int64_t)c->year * 12 + c->month) * 30 + c->day : m->day - kp_days_from_civil(c->year, 1, 1) + 1;
+    int64_t of_year = m->day - kp_days_from_civil(c->year, 1, 1) + 1;
+    if (m->interval) /* in PostgreSQL's 32 bits */
+        of_year = (int32_t)(((uint32_t)c->year * 12 + (uint32_t)c->month) * 30 + (uint32_t)c->day);
     switch (piece->key) {
     case KP_KEY_DDD:
         *ret_number = (struct number){of_year, 3, false, false};
