@@ -65,13 +65,30 @@ static enum kp_code run(struct kp_cursor *cursor, struct kp_prepared *prepared, 
     return KP_OK;
 }
 
-enum { REBINDS_MAX = 3 };
+enum { REBINDS_MAX = 3, CONFLICTS_MAX = 1000 };
 
 /* What the query was bound to went away before it had its snapshot: another version may have the name now. */
 static bool is_stale(const struct kp_cursor *cursor, enum kp_code code, const struct kp_error *err)
 {
     return code == KP_NOT_FOUND && err && strcmp(err->sqlstate, "42P01") == 0 &&
            cursor->prepared->kind == KP_PREPARED_QUERY && cursor->session->transaction == KP_TRANSACTION_NONE;
+}
+
+/* Behind a statement outside any transaction. session->lost: it may be tried again. */
+static enum kp_code commit_statement(struct kp_cursor *cursor, enum kp_code code, struct kp_error *err)
+{
+    struct kp_session *session = cursor->session;
+    bool writes_now = cursor->prepared->kind == KP_PREPARED_WRITE || cursor->prepared->kind == KP_PREPARED_UTILITY;
+    session->lost = false;
+    if (code != KP_OK || !writes_now)
+        return code;
+    bool wrote = session->write_count > 0;
+    code = kp_session_autocommit(session, err);
+    session->lost &= cursor->prepared->kind == KP_PREPARED_WRITE && session->transaction == KP_TRANSACTION_NONE &&
+                     !atomic_load(&session->cancelled);
+    if (code == KP_OK && wrote && session->transaction == KP_TRANSACTION_NONE)
+        cursor->position = session->read_after;
+    return code;
 }
 
 enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared, const struct kp_datum *params,
@@ -102,12 +119,12 @@ enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared
         if (code == KP_OK)
             code = run(cursor, cursor->prepared, params, param_count, err);
     }
-    bool writes_now = cursor->prepared->kind == KP_PREPARED_WRITE || cursor->prepared->kind == KP_PREPARED_UTILITY;
-    if (code == KP_OK && writes_now) {
-        bool wrote = session->write_count > 0;
-        code = kp_session_autocommit(session, err);
-        if (wrote && session->transaction == KP_TRANSACTION_NONE)
-            cursor->position = session->read_after;
+    code = commit_statement(cursor, code, err);
+    for (int i = 0; i < CONFLICTS_MAX && code != KP_OK && session->lost; i++) {
+        kp_session_fail_transaction(session); /* the statement is alone: a new snapshot sees what the others wrote */
+        kp_arena_reset(&cursor->arena);
+        code = run(cursor, cursor->prepared, params, param_count, err);
+        code = commit_statement(cursor, code, err);
     }
     if (code != KP_OK) {
         kp_cursor_close(cursor);

@@ -1,370 +1,460 @@
 /*
- * INSERT, UPDATE, DELETE, TRUNCATE and COPY … FROM: rows become records of the relation's topic.
+ * INSERT, UPDATE, DELETE, MERGE and TRUNCATE: the statement's plan yields rows (sql/sql.h), which are written one after
+ * the other; then RETURNING's plan reads what was written.
  *
- *   table    key: JSON array of the key columns; value: the row as a JSON object, or null for a delete
- *   source   no key; value: the row as a JSON object, inside the objects of the source's `path`
+ *   plan ─► rows ─► target.c: checks, keys ─► the transaction's writes (writes.c)
+ *             │ conflicts ─► plan of DO UPDATE ─► rows ─┘
+ *             └ what was written, numbered ─► plan of RETURNING ─► the client, or a query around (WITH)
  *
- * Writes gather in the session until COMMIT (outside a block: until the statement's end) and go into the log as one
- * atomic group. An INSERT of a key that is there is 23505: looked up at the transaction's position and, when it
- * commits, once more at the newest one, under dml_mutex; a key that somebody else has written in between is 40001.
- * Producers that write into a table's topic by Kafka or HTTP replace rows without being asked.
+ * 1. All plans of a statement read the tables as they were before it.
+ * 2. A row is written once by a statement: of an UPDATE or DELETE that meets it again the first one counts, MERGE and
+ *    DO UPDATE fail with 21000, as in PostgreSQL.
+ * 3. Rows whose key an UPDATE moves all leave before the first of them comes, so that keys may be exchanged.
  */
-#include "db/session.h"
+#include "db/dml.h"
 
 #include <stdio.h>
 
-#include "base/hash.h"
-#include "db/copy.h"
-#include "flow/row.h"
+/* ---- what was written, for RETURNING ---- */
 
-enum { TRANSACTION_BYTES_MAX = 256 << 20, BATCH_BYTES_MAX = 512 << 10 };
+struct written {
+    bool wanted;
+    struct kp_arena *arena;
+    struct kp_batch **batches; /* the step's columns: rows, extras, number */
+    size_t count, cap;
+    uint64_t rows;
+};
 
-/* ---- keys ---- */
-
-static struct kp_str encode_key(struct kp_session *session, const struct kp_relation *relation,
-                                const struct kp_vec *const *keys, uint32_t row, struct kp_arena *arena)
+static void written_add(struct written *written, struct kp_batch *batch)
 {
-    struct kp_buf buf = {0};
-    kp_buf_append_byte(&buf, '[');
-    for (uint32_t i = 0; i < relation->key_count; i++) {
-        if (i)
-            kp_buf_append_byte(&buf, ',');
-        kp_value_print_json(keys[i]->type, kp_vec_at(keys[i], row), session->zone, &buf);
+    if (written->count == written->cap) {
+        written->cap = written->cap ? 2 * written->cap : 8;
+        struct kp_batch **grown = kp_arena_alloc(written->arena, written->cap * sizeof(struct kp_batch *));
+        if (written->count)
+            memcpy(grown, written->batches, written->count * sizeof(struct kp_batch *));
+        written->batches = grown;
     }
-    kp_buf_append_byte(&buf, ']');
-    struct kp_str key = {kp_arena_strndup(arena, (const char *)buf.data, buf.len), buf.len};
-    kp_buf_finish(&buf);
-    return key;
+    written->batches[written->count++] = batch;
 }
 
-static struct kp_pending_write *find_write(struct kp_session *session, const struct kp_relation *relation,
-                                           struct kp_str key)
+static struct kp_vec number_vec(struct kp_arena *arena, const int64_t *numbers, uint32_t count)
 {
-    uint64_t hash = kp_hash_bytes(key.ptr, key.len);
-    for (size_t i = session->write_count; i-- > 0;) {
-        struct kp_pending_write *write = &session->writes[i];
-        if (write->key_hash == hash && write->relation == relation && !write->replaced && kp_str_equal(write->key, key))
-            return write;
+    struct kp_vec vec;
+    kp_vec_init(&vec, arena, KP_TYPE(KP_INT8), count);
+    if (count)
+        memcpy(vec.data, numbers, count * sizeof *numbers);
+    return vec;
+}
+
+/* Columns from `from` on of these rows, numbered as they come. */
+static void written_take(struct written *written, const struct kp_batch *batch, uint32_t from, const uint32_t *rows,
+                         const int64_t *numbers, uint32_t count)
+{
+    if (!written->wanted || !count) {
+        written->rows += count;
+        return;
     }
-    return NULL;
+    struct kp_batch part = {.rows = batch->rows, .cols = batch->cols - from, .vecs = batch->vecs + from};
+    struct kp_batch *taken = kp_batch_gather(&part, rows, count, written->arena);
+    struct kp_batch *out = kp_batch_create(written->arena, taken->cols + 1, count);
+    memcpy(out->vecs, taken->vecs, taken->cols * sizeof *out->vecs);
+    int64_t *next = kp_arena_alloc(written->arena, count * sizeof *next);
+    for (uint32_t i = 0; i < count; i++)
+        next[i] = numbers ? numbers[i] : (int64_t)(written->rows + i);
+    out->vecs[taken->cols] = number_vec(written->arena, next, count);
+    written_add(written, out);
+    written->rows += count;
 }
 
-bool kp_writes_touch(const struct kp_session *session, const struct kp_relation *relation)
-{
-    for (size_t i = 0; i < session->write_count; i++)
-        if (session->writes[i].relation == relation && relation->key_count)
-            return true;
-    return false;
-}
+/* ---- one statement ---- */
 
-bool kp_writes_hide(struct kp_session *session, const struct kp_relation *relation, const struct kp_batch *batch,
-                    uint32_t row)
-{
-    const struct kp_vec *keys[KP_COLUMNS_MAX];
-    for (uint32_t i = 0; i < relation->key_count; i++)
-        keys[i] = &batch->vecs[relation->keys[i]];
-    struct kp_arena arena = {0};
-    bool hidden = find_write(session, relation, encode_key(session, relation, keys, row, &arena)) != NULL;
-    kp_arena_finish(&arena);
-    return hidden;
-}
+struct write_run {
+    struct kp_cursor *cursor;
+    const struct kp_bound_write *write;
+    const struct kp_datum *params;
+    uint32_t param_count;
+    struct kp_write_target target;
+    struct written written;
+    uint32_t *old_keys;        /* 0 … key_count - 1, or behind MERGE's act: columns of the old key */
+    struct kp_batch **batches; /* what its plan yielded */
+    size_t batch_count;
+};
 
-static enum kp_code key_error(struct kp_session *session, const struct kp_relation *relation,
-                              const struct kp_vec *const *keys, uint32_t row, struct kp_error *err)
+static enum kp_code run_step(struct write_run *run, const struct kp_write_step *step, struct kp_batch **rows,
+                             size_t row_count, struct kp_batch ***ret_batches, size_t *ret_count, struct kp_error *err)
 {
-    struct kp_buf names = {0}, values = {0};
-    for (uint32_t i = 0; i < relation->key_count; i++) {
-        kp_buf_printf(&names, "%s%s", i ? ", " : "", relation->cols[relation->keys[i]].name);
-        if (i)
-            kp_buf_append_text(&values, ", ");
-        kp_value_print(keys[i]->type, kp_vec_at(keys[i], row), session->zone, &values);
-    }
-    kp_buf_append_byte(&names, 0);
-    kp_buf_append_byte(&values, 0);
-    (void)kp_fail(err, KP_EXISTS, "23505", "duplicate key value violates unique constraint \"%s_pkey\"",
-                  relation->name);
-    (void)kp_error_detail(err, "Key (%s)=(%s) already exists.", (char *)names.data, (char *)values.data);
-    kp_buf_finish(&names);
-    kp_buf_finish(&values);
-    return KP_EXISTS;
-}
-
-/* Whether the table has a row of this key at the session's position. */
-static enum kp_code key_exists(struct kp_session *session, struct kp_live *live, const struct kp_snapshot *snapshot,
-                               const struct kp_vec *const *keys, uint32_t row, bool *ret_exists, struct kp_error *err)
-{
-    struct kp_datum key[KP_COLUMNS_MAX];
-    const struct kp_relation *relation = live->relation;
-    for (uint32_t i = 0; i < relation->key_count; i++)
-        kp_vec_get(keys[i], row, &key[i]);
-    struct kp_arena arena = {0};
-    struct kp_batch *found;
-    enum kp_code code =
-        kp_store_lookup(live->store, snapshot, key, relation->keys, relation->key_count, &arena, &found, err);
-    if (code == KP_OK)
-        *ret_exists = found != NULL;
-    kp_arena_finish(&arena);
+    struct kp_session *session = run->cursor->session;
+    struct kp_given_rows given = {step->rows, rows, row_count, session->given};
+    int64_t position;
+    session->given = &given;
+    enum kp_code code = kp_query_run_root(session, step->root, run->params, run->param_count, &run->cursor->arena,
+                                          ret_batches, ret_count, &position, err);
+    session->given = given.next;
     return code;
 }
 
-/* ---- one row ---- */
+/* ---- INSERT ---- */
 
-struct target {
-    struct kp_session *session;
-    struct kp_relation *relation;
-    struct kp_live *live; /* tables: pinned */
-    struct kp_snapshot snapshot;
-    bool own_snapshot;
-    uint32_t topic, partitions;
-    const char **names;
+/* A proposal whose key is taken, beside the row that is there. */
+struct conflicts {
+    struct kp_batch **batches;
+    struct kp_write_key *keys;
+    bool *updated;
+    size_t count, cap;
 };
 
-static enum kp_code target_init(struct target *target, struct kp_session *session, struct kp_relation *relation,
-                                struct kp_error *err)
+static enum kp_code conflicts_add(struct write_run *run, struct conflicts *conflicts, const struct kp_write_key *key,
+                                  const struct kp_batch *proposed, uint32_t row, int64_t number, struct kp_error *err)
 {
-    *target = (struct target){.session = session, .relation = relation};
-    if (session->read_only)
-        return kp_fail(err, KP_FORBIDDEN, "25006", "cannot write to \"%s\" in a read-only transaction", relation->name);
-    for (uint32_t c = 0; c < relation->col_count - relation->hidden_count; c++)
-        if (relation->paths[c] || relation->origins[c] != KP_FIELD_VALUE)
-            return kp_fail(err, KP_UNSUPPORTED, NULL,
-                           "cannot write to \"%s\": its column \"%s\" is no member of the record's object",
-                           relation->name, relation->cols[c].name);
-    const char *format = kp_relation_option(relation, "format");
-    if (format && strcmp(format, "json") != 0)
-        return kp_fail(err, KP_UNSUPPORTED, NULL, "cannot write to \"%s\": rows are written as json, its format is %s",
-                       relation->name, format);
-    struct kp_topic_info info;
-    KP_TRY(kp_log_topic_find(session->db->log, relation->topic, &info, err));
-    target->topic = info.id;
-    target->partitions = info.partitions;
-    if (relation->kind == KP_RELATION_TABLE) {
-        KP_TRY(kp_live_pin(session->db, relation, &session->cancelled, &target->live, err));
-        enum kp_code code = kp_session_snapshot(session, &target->snapshot, &target->own_snapshot, err);
-        if (code != KP_OK) {
-            kp_live_unpin(session->db, target->live);
-            target->live = NULL;
-            return code;
-        }
+    struct kp_arena *arena = &run->cursor->arena;
+    uint32_t width = proposed->cols;
+    struct kp_batch *there;
+    KP_TRY(kp_target_existing(&run->target, key, arena, &there, err));
+    struct kp_batch *other = kp_batch_gather(proposed, &row, 1, arena);
+    struct kp_batch *both = kp_batch_create(arena, 2 * width + 1, 1);
+    memcpy(both->vecs, there->vecs, width * sizeof *both->vecs);
+    memcpy(both->vecs + width, other->vecs, width * sizeof *both->vecs);
+    both->vecs[2 * width] = number_vec(arena, &number, 1);
+    if (conflicts->count == conflicts->cap) {
+        conflicts->cap = conflicts->cap ? 2 * conflicts->cap : 16;
+        conflicts->batches = kp_realloc(conflicts->batches, conflicts->cap * sizeof(struct kp_batch *));
+        conflicts->keys = kp_realloc(conflicts->keys, conflicts->cap * sizeof *conflicts->keys);
+        conflicts->updated = kp_realloc(conflicts->updated, conflicts->cap);
     }
-    target->names = kp_calloc(relation->col_count + 1, sizeof(char *));
-    for (uint32_t i = 0; i < relation->col_count; i++)
-        target->names[i] = relation->cols[i].name;
+    conflicts->updated[conflicts->count] = false;
+    conflicts->keys[conflicts->count] = *key;
+    conflicts->batches[conflicts->count++] = both;
     return KP_OK;
 }
 
-static void target_finish(struct target *target)
+static enum kp_code fail_again(const char *command, const char *hint, struct kp_error *err)
 {
-    if (target->own_snapshot)
-        kp_snapshot_release(target->session->db->clock, &target->snapshot);
-    if (target->live)
-        kp_live_unpin(target->session->db, target->live);
-    kp_free(target->names);
+    (void)kp_fail(err, KP_INVALID, "21000", "%s command cannot affect row a second time", command);
+    return kp_error_hint(err, "%s", hint);
 }
 
-static enum kp_code check_not_null(const struct kp_relation *relation, const struct kp_batch *rows, uint32_t row,
-                                   struct kp_error *err)
+static enum kp_code fail_conflict_again(struct kp_error *err)
 {
-    for (uint32_t i = 0; i < rows->cols; i++)
-        if (relation->cols[i].not_null && kp_vec_is_null(&rows->vecs[i], row))
-            return kp_fail(err, KP_INVALID, "23502",
-                           "null value in column \"%s\" of relation \"%s\" violates not-null constraint",
-                           relation->cols[i].name, relation->name);
-    return KP_OK;
+    return fail_again("ON CONFLICT DO UPDATE",
+                      "Ensure that no rows proposed for insertion within the same command have duplicate constrained "
+                      "values.",
+                      err);
 }
 
-/* The row as JSON, inside the source's path. */
-static struct kp_str encode_value(struct target *target, const struct kp_batch *rows, uint32_t row)
+static enum kp_code insert_one(struct write_run *run, struct conflicts *conflicts, const struct kp_batch *batch,
+                               uint32_t row, int64_t number, bool *ret_written, struct kp_error *err)
 {
-    struct kp_session *session = target->session;
-    struct kp_buf buf = {0};
-    const char *path = kp_relation_option(target->relation, "path");
-    unsigned depth = 0;
-    for (const char *at = path; at && *at; depth++) {
-        size_t len = strcspn(at, ".");
-        kp_buf_append_byte(&buf, '{');
-        kp_buf_append_json_string(&buf, (struct kp_str){at, len});
-        kp_buf_append_byte(&buf, ':');
-        at += len + (at[len] == '.');
-    }
-    kp_encode_json(rows, target->names, row, session->zone, &buf);
-    for (; depth > 0; depth--)
-        kp_buf_append_byte(&buf, '}');
-    struct kp_str value = {kp_arena_strndup(&session->writes_arena, (const char *)buf.data, buf.len), buf.len};
-    kp_buf_finish(&buf);
-    return value;
-}
-
-/* A copy of one row that lives as long as the transaction. */
-static struct kp_batch *keep_row(struct kp_session *session, const struct kp_batch *rows, uint32_t row)
-{
-    struct kp_batch *kept = kp_batch_gather(rows, &row, 1, &session->writes_arena);
-    kept->weights = NULL;
-    for (uint32_t c = 0; c < kept->cols; c++) {
-        kept->vecs[c] = kp_vec_flatten(&kept->vecs[c], &session->writes_arena, 1);
-        kp_vec_copy_deep(&kept->vecs[c], 1, &session->writes_arena);
-    }
-    return kept;
-}
-
-static enum kp_code add_write(struct target *target, struct kp_str key, struct kp_str value, struct kp_batch *row,
-                              bool existed, struct kp_error *err)
-{
-    struct kp_session *session = target->session;
-    session->write_bytes += key.len + value.len + 256;
-    if (session->write_bytes > TRANSACTION_BYTES_MAX)
-        return kp_fail(err, KP_LIMIT, NULL, "the transaction writes more than %d bytes", TRANSACTION_BYTES_MAX);
-    if (value.len > KP_RECORD_BYTES_MAX)
-        return kp_fail(err, KP_LIMIT, NULL, "a row of \"%s\" is %zu bytes as a record, the limit is %d",
-                       target->relation->name, value.len, KP_RECORD_BYTES_MAX);
-    if (session->write_count == session->write_cap) {
-        session->write_cap = session->write_cap ? 2 * session->write_cap : 16;
-        session->writes = kp_realloc(session->writes, session->write_cap * sizeof *session->writes);
-    }
-    uint64_t hash = kp_hash_bytes(key.ptr, key.len);
-    session->writes[session->write_count++] = (struct kp_pending_write){
-        .relation = kp_relation_ref(target->relation),
-        .topic = target->topic,
-        .partition = key.ptr ? (uint32_t)(hash % target->partitions) : 0,
-        .key_hash = hash,
-        .key = key,
-        .value = value,
-        .row = row,
-        .existed = existed,
-    };
-    return KP_OK;
-}
-
-/* Whether the key is taken now: by the transaction itself or at its position. `replaced` marks the own earlier write.
- */
-static enum kp_code take_key(struct target *target, const struct kp_vec *const *keys, uint32_t row, struct kp_str key,
-                             bool *ret_taken, bool *ret_existed, struct kp_pending_write **ret_own,
-                             struct kp_error *err)
-{
-    *ret_own = find_write(target->session, target->relation, key);
-    if (*ret_own) {
-        *ret_taken = (*ret_own)->row != NULL;
-        *ret_existed = (*ret_own)->existed;
-        return KP_OK;
-    }
-    KP_TRY(key_exists(target->session, target->live, &target->snapshot, keys, row, ret_taken, err));
-    *ret_existed = *ret_taken;
-    return KP_OK;
-}
-
-static enum kp_code write_row(struct target *target, enum kp_write_kind kind, const struct kp_batch *rows, uint32_t row,
-                              const struct kp_vec *const *keys, bool skip_existing, bool *ret_written,
-                              struct kp_error *err)
-{
-    struct kp_session *session = target->session;
+    struct kp_write_target *target = &run->target;
+    enum kp_conflict on_conflict = run->write->on_conflict;
     *ret_written = true;
-    if (rows)
-        KP_TRY(check_not_null(target->relation, rows, row, err));
-    if (target->relation->kind != KP_RELATION_TABLE)
-        return add_write(target, (struct kp_str){NULL, 0}, encode_value(target, rows, row), NULL, false, err);
-    struct kp_str key = encode_key(session, target->relation, keys, row, &session->writes_arena);
-    bool taken, existed;
-    struct kp_pending_write *own;
-    KP_TRY(take_key(target, keys, row, key, &taken, &existed, &own, err));
-    if (kind == KP_WRITE_INSERT && taken) {
-        *ret_written = false;
-        return skip_existing ? KP_OK : key_error(session, target->relation, keys, row, err);
+    if (on_conflict == KP_CONFLICT_ERROR || target->relation->kind != KP_RELATION_TABLE)
+        return kp_target_insert(target, batch, row, err);
+    struct kp_write_key key;
+    KP_TRY(kp_target_check(target, batch, row, err));
+    KP_TRY(kp_target_key(target, batch, target->relation->keys, row, &key, err));
+    if (!key.taken)
+        return kp_target_put(target, &key, batch, row, err);
+    *ret_written = false;
+    if (on_conflict == KP_CONFLICT_NOTHING)
+        return KP_OK;
+    if (key.touched)
+        return fail_conflict_again(err);
+    return conflicts_add(run, conflicts, &key, batch, row, number, err);
+}
+
+/* DO UPDATE: the rows that its plan makes of the conflicts, which are numbered; a number of a conflict whose WHERE is
+ * not true does not come back. */
+static enum kp_code update_conflicts(struct write_run *run, struct conflicts *conflicts, struct kp_error *err)
+{
+    struct kp_write_target *target = &run->target;
+    const struct kp_relation *relation = target->relation;
+    struct kp_batch **rows = NULL;
+    size_t count = 0, next = 0;
+    KP_TRY(run_step(run, &run->write->conflict, conflicts->batches, conflicts->count, &rows, &count, err));
+    for (size_t b = 0; b < count; b++) {
+        uint32_t *index = kp_arena_alloc(&run->cursor->arena, rows[b]->rows * sizeof *index);
+        struct kp_batch row_part = {.rows = rows[b]->rows, .cols = rows[b]->cols - 1, .vecs = rows[b]->vecs + 1};
+        const int64_t *numbers = rows[b]->vecs[0].data;
+        for (uint32_t row = 0; row < rows[b]->rows; row++) {
+            struct kp_write_key new_key;
+            index[row] = row;
+            while (*(const int64_t *)conflicts->batches[next]->vecs[2 * row_part.cols].data != numbers[row])
+                next++;
+            KP_TRY(kp_target_check(target, &row_part, row, err));
+            KP_TRY(kp_target_key(target, &row_part, relation->keys, row, &new_key, err));
+            if (!kp_str_equal(conflicts->keys[next].text, new_key.text))
+                return kp_fail(err, KP_UNSUPPORTED, NULL, "ON CONFLICT DO UPDATE cannot change the key of \"%s\"",
+                               relation->name);
+            if (new_key.touched)
+                return fail_conflict_again(err);
+            KP_TRY(kp_target_put(target, &new_key, &row_part, row, err));
+            conflicts->updated[next] = true;
+        }
+        written_take(&run->written, rows[b], 1, index, numbers, rows[b]->rows);
     }
-    if (own)
-        own->replaced = true;
-    if (!rows)
-        return add_write(target, key, (struct kp_str){NULL, 0}, NULL, existed, err);
-    return add_write(target, key, encode_value(target, rows, row), keep_row(session, rows, row), existed, err);
+    return KP_OK;
 }
 
-/* ---- statements ---- */
-
-static void table_keys(const struct kp_relation *relation, const struct kp_batch *rows, const struct kp_vec **keys)
+/* A conflict behind one of the same key that was updated fails, whatever its own WHERE says. */
+static enum kp_code check_again(struct write_run *run, const struct conflicts *conflicts, struct kp_error *err)
 {
-    for (uint32_t i = 0; i < relation->key_count; i++)
-        keys[i] = &rows->vecs[relation->keys[i]];
-}
-
-/* UPDATE: first the old keys go (all of them, so that keys may be exchanged), then the new rows come. */
-static enum kp_code update_batch(struct target *target, const struct kp_batch *batch, bool deletes, uint64_t *count,
-                                 struct kp_error *err)
-{
-    uint32_t key_count = target->relation->key_count;
-    struct kp_batch rows = {.rows = batch->rows, .cols = batch->cols - key_count, .vecs = batch->vecs + key_count};
-    const struct kp_vec *old_keys[KP_COLUMNS_MAX], *new_keys[KP_COLUMNS_MAX];
-    for (uint32_t i = 0; i < key_count; i++)
-        old_keys[i] = &batch->vecs[i];
-    table_keys(target->relation, &rows, new_keys);
-    bool written;
-    for (uint32_t row = 0; row < batch->rows; row++) {
-        bool moved = false;
-        for (uint32_t i = 0; i < key_count; i++)
-            moved |= !kp_value_equal(old_keys[i]->type.id, kp_vec_at(old_keys[i], row), kp_vec_at(new_keys[i], row));
-        if (deletes && moved)
-            KP_TRY(write_row(target, KP_WRITE_DELETE, NULL, row, old_keys, false, &written, err));
-        if (!deletes) {
-            KP_TRY(write_row(target, moved ? KP_WRITE_INSERT : KP_WRITE_UPDATE, &rows, row, new_keys, false, &written,
-                             err));
-            ++*count;
+    const struct kp_session *session = run->cursor->session;
+    size_t first = run->target.first;
+    size_t *by = kp_arena_calloc(&run->cursor->arena, (session->write_count - first + 1) * sizeof *by);
+    for (size_t pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < conflicts->count; i++) {
+            const struct kp_pending_write *own =
+                kp_writes_find(session, run->target.relation, conflicts->keys[i].text, SIZE_MAX);
+            if (!own || (size_t)(own - session->writes) < first)
+                continue;
+            size_t *updater = &by[(size_t)(own - session->writes) - first];
+            if (pass == 0 && conflicts->updated[i])
+                *updater = i;
+            else if (pass == 1 && *updater < i)
+                return fail_conflict_again(err);
         }
     }
     return KP_OK;
 }
 
-static enum kp_code write_batch(struct target *target, const struct kp_bound_write *write, const struct kp_batch *batch,
-                                uint64_t *count, struct kp_error *err)
+static enum kp_code insert_rows(struct write_run *run, struct kp_error *err)
 {
-    const struct kp_vec *keys[KP_COLUMNS_MAX];
-    if (write->kind == KP_WRITE_DELETE)
-        for (uint32_t i = 0; i < target->relation->key_count; i++)
-            keys[i] = &batch->vecs[i];
-    else
-        table_keys(target->relation, batch, keys);
-    for (uint32_t row = 0; row < batch->rows; row++) {
-        bool written;
-        KP_TRY(write_row(target, write->kind, write->kind == KP_WRITE_DELETE ? NULL : batch, row, keys,
-                         write->conflict == KP_CONFLICT_NOTHING, &written, err));
-        *count += written;
+    struct conflicts conflicts = {0};
+    enum kp_code code = KP_OK;
+    int64_t number = 0;
+    for (size_t b = 0; code == KP_OK && b < run->batch_count; b++) {
+        const struct kp_batch *batch = run->batches[b];
+        uint32_t *index = kp_arena_alloc(&run->cursor->arena, batch->rows * sizeof *index), count = 0;
+        int64_t *numbers = kp_arena_alloc(&run->cursor->arena, batch->rows * sizeof *numbers);
+        for (uint32_t row = 0; code == KP_OK && row < batch->rows; row++, number++) {
+            bool written;
+            code = insert_one(run, &conflicts, batch, row, number, &written, err);
+            index[count] = row;
+            numbers[count] = number;
+            count += code == KP_OK && written;
+        }
+        written_take(&run->written, batch, 0, index, numbers, count);
     }
-    return KP_OK;
+    if (code == KP_OK && conflicts.count)
+        code = update_conflicts(run, &conflicts, err);
+    if (code == KP_OK)
+        code = check_again(run, &conflicts, err);
+    kp_free(conflicts.batches);
+    kp_free(conflicts.keys);
+    kp_free(conflicts.updated);
+    return code;
+}
+
+/* ---- UPDATE, DELETE, MERGE ---- */
+
+/* A row with its new key, which is not its old one: it comes when all such rows have left. */
+struct moved {
+    const struct kp_batch *batch;
+    uint32_t row;
+};
+struct moves {
+    struct moved *items;
+    size_t count, cap;
+};
+
+static struct kp_batch new_rows(const struct write_run *run, const struct kp_batch *batch, uint32_t from)
+{
+    const struct kp_relation *relation = run->target.relation;
+    return (struct kp_batch){
+        .rows = batch->rows, .cols = relation->col_count - relation->hidden_count, .vecs = batch->vecs + from};
+}
+
+/* Puts the new row at its key, or takes the old one away and notes that the new one is to come. */
+static enum kp_code update_one(struct write_run *run, const struct kp_write_key *key, const struct kp_batch *batch,
+                               uint32_t from, uint32_t row, struct moves *moves, struct kp_error *err)
+{
+    const struct kp_relation *relation = run->target.relation;
+    struct kp_batch rows = new_rows(run, batch, from);
+    bool moved = false;
+    for (uint32_t i = 0; i < relation->key_count; i++) {
+        const struct kp_vec *new = &rows.vecs[relation->keys[i]];
+        moved |= kp_vec_is_null(new, row) || !kp_value_equal(new->type.id, key->values[i].raw, kp_vec_at(new, row));
+    }
+    KP_TRY(kp_target_check(&run->target, &rows, row, err));
+    if (!moved)
+        return kp_target_put(&run->target, key, &rows, row, err);
+    if (moves->count == moves->cap) {
+        moves->cap = moves->cap ? 2 * moves->cap : 16;
+        moves->items = kp_realloc(moves->items, moves->cap * sizeof *moves->items);
+    }
+    moves->items[moves->count++] = (struct moved){batch, row};
+    return kp_target_remove(&run->target, key, err);
+}
+
+static enum kp_code finish_moves(struct write_run *run, struct moves *moves, uint32_t from, struct kp_error *err)
+{
+    enum kp_code code = KP_OK;
+    for (size_t i = 0; code == KP_OK && i < moves->count; i++) {
+        struct kp_batch rows = new_rows(run, moves->items[i].batch, from);
+        code = kp_target_insert(&run->target, &rows, moves->items[i].row, err);
+    }
+    kp_free(moves->items);
+    return code;
+}
+
+static enum kp_code update_or_delete(struct write_run *run, struct kp_error *err)
+{
+    uint32_t keys = run->target.relation->key_count;
+    struct moves moves = {0};
+    enum kp_code code = KP_OK;
+    for (size_t b = 0; code == KP_OK && b < run->batch_count; b++) {
+        const struct kp_batch *batch = run->batches[b];
+        uint32_t *index = kp_arena_alloc(&run->cursor->arena, batch->rows * sizeof *index), count = 0;
+        for (uint32_t row = 0; code == KP_OK && row < batch->rows; row++) {
+            struct kp_write_key key;
+            code = kp_target_key(&run->target, batch, run->old_keys, row, &key, err);
+            if (code != KP_OK || key.touched)
+                continue; /* another row of FROM has met it, or another statement of the WITH */
+            code = run->write->kind == KP_WRITE_DELETE ? kp_target_remove(&run->target, &key, err)
+                                                       : update_one(run, &key, batch, keys, row, &moves, err);
+            index[count++] = row;
+        }
+        written_take(&run->written, batch, keys, index, NULL, count);
+    }
+    if (code != KP_OK) {
+        kp_free(moves.items);
+        return code;
+    }
+    return finish_moves(run, &moves, keys, err);
+}
+
+static enum kp_code merge_one(struct write_run *run, const struct kp_batch *batch, uint32_t row, enum kp_merge_act act,
+                              struct moves *moves, struct kp_error *err)
+{
+    uint32_t from = 1 + run->target.relation->key_count;
+    struct kp_write_key key;
+    if (act == KP_MERGE_INSERT) {
+        struct kp_batch rows = new_rows(run, batch, from);
+        return kp_target_insert(&run->target, &rows, row, err);
+    }
+    KP_TRY(kp_target_key(&run->target, batch, run->old_keys, row, &key, err));
+    if (key.touched)
+        return fail_again("MERGE", "Ensure that not more than one source row matches any one target row.", err);
+    return act == KP_MERGE_DELETE ? kp_target_remove(&run->target, &key, err)
+                                  : update_one(run, &key, batch, from, row, moves, err);
+}
+
+static enum kp_code merge_rows(struct write_run *run, struct kp_error *err)
+{
+    struct moves moves = {0};
+    enum kp_code code = KP_OK;
+    for (size_t b = 0; code == KP_OK && b < run->batch_count; b++) {
+        const struct kp_batch *batch = run->batches[b];
+        for (uint32_t row = 0; code == KP_OK && row < batch->rows; row++) {
+            enum kp_merge_act act = *(const int32_t *)kp_vec_at(&batch->vecs[0], row);
+            if (act == KP_MERGE_NOTHING)
+                continue;
+            code = merge_one(run, batch, row, act, &moves, err);
+            run->written.rows++;
+        }
+    }
+    if (code != KP_OK) {
+        kp_free(moves.items);
+        return code;
+    }
+    return finish_moves(run, &moves, 1 + run->target.relation->key_count, err);
+}
+
+/* ---- the whole statement ---- */
+
+static enum kp_code write_rows(struct write_run *run, struct kp_error *err)
+{
+    const struct kp_relation *relation = run->write->relation;
+    uint32_t first = run->write->kind == KP_WRITE_MERGE;
+    run->old_keys = kp_arena_alloc(&run->cursor->arena, (relation->key_count + 1) * sizeof *run->old_keys);
+    for (uint32_t i = 0; i < relation->key_count; i++)
+        run->old_keys[i] = first + i;
+    switch (run->write->kind) {
+    case KP_WRITE_INSERT:
+        return insert_rows(run, err);
+    case KP_WRITE_MERGE:
+        return merge_rows(run, err);
+    default:
+        return update_or_delete(run, err);
+    }
+}
+
+/* One statement, of the WITH or the main one; what it returns is in the run's batches. */
+static enum kp_code run_one(struct write_run *run, size_t first, struct kp_error *err)
+{
+    struct kp_cursor *cursor = run->cursor;
+    const struct kp_bound_write *write = run->write;
+    KP_TRY(kp_query_run_root(cursor->session, write->root, run->params, run->param_count, &cursor->arena, &run->batches,
+                             &run->batch_count, &cursor->position, err));
+    if (write->kind == KP_WRITE_QUERY)
+        return KP_OK;
+    run->written = (struct written){.wanted = write->returning.rows != NULL, .arena = &cursor->arena};
+    enum kp_code code = kp_target_init(&run->target, cursor->session, write->relation, err);
+    run->target.first = first;
+    if (code == KP_OK)
+        code = write_rows(run, err);
+    kp_target_finish(&run->target);
+    KP_TRY(code);
+    run->batches = NULL;
+    run->batch_count = 0;
+    if (!write->returning.rows)
+        return KP_OK;
+    return run_step(run, &write->returning, run->written.batches, run->written.count, &run->batches, &run->batch_count,
+                    err);
+}
+
+static void tag(struct kp_cursor *cursor, const struct write_run *run)
+{
+    static const char *const words[] = {"INSERT 0 ", "UPDATE ", "DELETE ", "MERGE ", "SELECT "};
+    uint64_t rows = run->written.rows;
+    for (size_t i = 0; run->write->kind == KP_WRITE_QUERY && i < run->batch_count; i++)
+        rows += run->batches[i]->rows;
+    snprintf(cursor->tag, sizeof cursor->tag, "%s%llu", words[run->write->kind], (unsigned long long)rows);
 }
 
 enum kp_code kp_write_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count,
                           struct kp_error *err)
 {
+    struct kp_session *session = cursor->session;
     const struct kp_bound_write *write = cursor->prepared->write;
-    struct kp_batch **batches;
-    size_t batch_count;
-    KP_TRY(kp_query_run_root(cursor->session, write->root, params, param_count, &cursor->arena, &batches, &batch_count,
-                             &cursor->position, err));
-    struct target target;
-    enum kp_code code = target_init(&target, cursor->session, write->relation, err);
-    uint64_t count = 0;
-    if (write->kind == KP_WRITE_UPDATE)
-        for (size_t i = 0; code == KP_OK && i < batch_count; i++)
-            code = update_batch(&target, batches[i], true, &count, err);
-    for (size_t i = 0; code == KP_OK && i < batch_count; i++)
-        code = write->kind == KP_WRITE_UPDATE ? update_batch(&target, batches[i], false, &count, err)
-                                              : write_batch(&target, write, batches[i], &count, err);
-    target_finish(&target);
+    size_t first = session->write_count;
+    session->visible_writes = first;
+    session->keeps_snapshot = true;
+    enum kp_code code = KP_OK;
+    for (uint32_t i = 0; code == KP_OK && i < write->with_count; i++) {
+        struct write_run run = {
+            .cursor = cursor, .write = write->withs[i], .params = params, .param_count = param_count};
+        code = run_one(&run, first, err);
+        struct kp_given_rows *given = kp_arena_alloc(&cursor->arena, sizeof *given);
+        *given = (struct kp_given_rows){write->withs[i]->result, run.batches, run.batch_count, session->given};
+        session->given = given;
+    }
+    struct write_run run = {.cursor = cursor, .write = write, .params = params, .param_count = param_count};
+    if (code == KP_OK)
+        code = run_one(&run, first, err);
+    session->given = NULL;
+    session->keeps_snapshot = false;
+    session->visible_writes = SIZE_MAX;
     KP_TRY(code);
-    snprintf(cursor->tag, sizeof cursor->tag, "%s%llu",
-             write->kind == KP_WRITE_INSERT   ? "INSERT 0 "
-             : write->kind == KP_WRITE_UPDATE ? "UPDATE "
-                                              : "DELETE ",
-             (unsigned long long)count);
+    cursor->batches = run.batches;
+    cursor->batch_count = run.batch_count;
+    tag(cursor, &run);
     return KP_OK;
 }
 
+/* ---- TRUNCATE ---- */
+
 static enum kp_code delete_all(void *arg, struct kp_batch *batch, struct kp_error *err)
 {
-    struct target *target = arg;
-    const struct kp_vec *keys[KP_COLUMNS_MAX];
+    struct kp_write_target *target = arg;
+    uint32_t cols[KP_COLUMNS_MAX];
     for (uint32_t i = 0; i < target->relation->key_count; i++)
-        keys[i] = &batch->vecs[i];
-    bool written;
-    for (uint32_t row = 0; row < batch->rows; row++)
-        KP_TRY(write_row(target, KP_WRITE_DELETE, NULL, row, keys, false, &written, err));
+        cols[i] = i;
+    for (uint32_t row = 0; row < batch->rows; row++) {
+        struct kp_write_key key;
+        KP_TRY(kp_target_key(target, batch, cols, row, &key, err));
+        KP_TRY(kp_target_remove(target, &key, err));
+    }
     return KP_OK;
 }
 
@@ -374,12 +464,22 @@ static enum kp_code truncate_table(struct kp_cursor *cursor, struct kp_relation 
         (void)kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a table", relation->name);
         return kp_error_hint(err, "The events of a source are kept in the log; DROP the source to read them no more.");
     }
-    struct target target;
-    enum kp_code code = target_init(&target, cursor->session, relation, err);
+    struct kp_write_target target;
+    enum kp_code code = kp_target_init(&target, cursor->session, relation, err);
+    size_t before = cursor->session->write_count;
     if (code == KP_OK)
         code = kp_store_scan(target.live->store, &target.snapshot, relation->keys, relation->key_count, &cursor->arena,
                              delete_all, &target, err);
-    target_finish(&target);
+    for (size_t i = 0; code == KP_OK && i < before; i++) { /* rows of this transaction's own */
+        const struct kp_pending_write *own = &cursor->session->writes[i];
+        if (own->relation != relation || !own->row || own->replaced_by != SIZE_MAX)
+            continue;
+        struct kp_write_key key;
+        code = kp_target_key(&target, own->row, relation->keys, 0, &key, err);
+        if (code == KP_OK)
+            code = kp_target_remove(&target, &key, err);
+    }
+    kp_target_finish(&target);
     return code;
 }
 
@@ -395,155 +495,4 @@ enum kp_code kp_write_truncate(struct kp_cursor *cursor, struct kp_error *err)
         KP_TRY(code);
     }
     return KP_OK;
-}
-
-/* ---- COPY FROM ---- */
-
-static enum kp_code parse_field(struct kp_cursor *cursor, const struct kp_column *col, struct kp_str field,
-                                struct kp_arena *arena, struct kp_vec *vec, struct kp_error *err)
-{
-    struct kp_datum datum = {.type = col->type, .null = field.ptr == NULL};
-    if (!datum.null)
-        KP_TRY(kp_value_parse(col->type, field, cursor->session->zone, arena, datum.raw, err));
-    kp_vec_init_constant(vec, arena, &datum);
-    return KP_OK;
-}
-
-static enum kp_code copy_row(void *arg, const struct kp_str *fields, uint32_t count, uint64_t line,
-                             struct kp_error *err)
-{
-    struct kp_cursor *cursor = arg;
-    struct kp_session *session = cursor->session;
-    struct kp_relation *relation = cursor->prepared->copy_relation;
-    struct kp_arena arena = {0};
-    uint32_t visible = relation->col_count - relation->hidden_count;
-    struct kp_batch *rows = kp_batch_create(&arena, visible, 1);
-    enum kp_code code = KP_OK;
-    for (uint32_t c = 0; c < visible; c++) {
-        struct kp_datum null = {.type = relation->cols[c].type, .null = true};
-        if (relation->defaults && relation->defaults[c])
-            code = kp_flow_constants(&relation->defaults[c], 1, &session->values, &arena, &null, err);
-        if (code == KP_OK)
-            kp_vec_init_constant(&rows->vecs[c], &arena, &null);
-    }
-    for (uint32_t i = 0; code == KP_OK && i < count; i++) {
-        uint32_t c = cursor->prepared->copy_columns[i];
-        code = parse_field(cursor, &relation->cols[c], fields[i], &arena, &rows->vecs[c], err);
-        if (code != KP_OK)
-            (void)kp_error_detail(err, "COPY %s, line %llu, column %s", relation->name, (unsigned long long)line,
-                                  relation->cols[c].name);
-    }
-    struct target target = {0};
-    if (code == KP_OK)
-        code = target_init(&target, session, relation, err);
-    const struct kp_vec *keys[KP_COLUMNS_MAX];
-    bool written;
-    if (code == KP_OK) {
-        table_keys(relation, rows, keys);
-        code = write_row(&target, KP_WRITE_INSERT, rows, 0, keys, false, &written, err);
-    }
-    if (target.session)
-        target_finish(&target);
-    kp_arena_finish(&arena);
-    cursor->rows++;
-    return code;
-}
-
-enum kp_code kp_copy_in_begin(struct kp_cursor *cursor, struct kp_error *err)
-{
-    const struct kp_prepared *prepared = cursor->prepared;
-    KP_TRY(kp_copy_check(&prepared->statement->copy, err));
-    cursor->copy = kp_copy_reader_create(&prepared->statement->copy, prepared->copy_relation->name, prepared->cols,
-                                         prepared->col_count, copy_row, cursor);
-    return KP_OK;
-}
-
-/* ---- COMMIT ---- */
-
-/* The engine must have seen every earlier write before keys are looked up again. */
-static enum kp_code check_conflicts(struct kp_session *session, struct kp_error *err)
-{
-    struct kp_db *db = session->db;
-    bool tables = false;
-    for (size_t i = 0; i < session->write_count; i++)
-        tables |= session->writes[i].relation->kind == KP_RELATION_TABLE;
-    if (!tables)
-        return KP_OK;
-    int64_t newest = kp_log_position(db->log);
-    while (!kp_view_clock_wait(db->clock, newest, 50000))
-        KP_TRY(kp_db_health(db, err));
-    struct kp_snapshot snapshot;
-    kp_snapshot_acquire(db->clock, &snapshot);
-    enum kp_code code = KP_OK;
-    for (size_t i = 0; code == KP_OK && i < session->write_count; i++) {
-        const struct kp_pending_write *write = &session->writes[i];
-        struct kp_live *live = kp_live_of(write->relation);
-        if (write->replaced || !write->row || !live)
-            continue;
-        const struct kp_vec *keys[KP_COLUMNS_MAX];
-        table_keys(write->relation, write->row, keys);
-        bool exists;
-        code = key_exists(session, live, &snapshot, keys, 0, &exists, err);
-        if (code == KP_OK && exists != write->existed && !write->existed)
-            code = key_error(session, write->relation, keys, 0, err);
-        else if (code == KP_OK && exists != write->existed)
-            code = kp_fail(err, KP_BUSY, "40001", "could not serialize access due to concurrent delete");
-        if (code == KP_BUSY && err)
-            err->retriable = true;
-    }
-    kp_snapshot_release(db->clock, &snapshot);
-    return code;
-}
-
-struct group {
-    struct kp_log_entry *entries;
-    struct kp_buf *bytes;
-    size_t count;
-};
-
-/* Record batches in the order of the writes: a run of one partition is one batch. */
-static enum kp_code build_group(struct kp_session *session, struct group *group, struct kp_error *err)
-{
-    int64_t now_ms = session->db->os->wall_us(session->db->os->ctx) / 1000;
-    struct kp_record_batch_builder builder = {0};
-    enum kp_code code = KP_OK;
-    group->entries = kp_calloc(session->write_count, sizeof *group->entries);
-    group->bytes = kp_calloc(session->write_count, sizeof *group->bytes);
-    for (size_t i = 0; code == KP_OK && i < session->write_count; i++) {
-        const struct kp_pending_write *write = &session->writes[i], *next = write + 1;
-        if (!write->replaced)
-            kp_record_batch_add(&builder, now_ms, write->key, write->value, (struct kp_str){NULL, 0});
-        bool last = i + 1 == session->write_count || next->topic != write->topic ||
-                    next->partition != write->partition || kp_record_batch_builder_bytes(&builder) > BATCH_BYTES_MAX;
-        if (!last || builder.count == 0)
-            continue;
-        struct kp_buf *bytes = &group->bytes[group->count];
-        code = kp_record_batch_build(&builder, KP_CODEC_NONE, bytes, err);
-        group->entries[group->count++] = (struct kp_log_entry){.topic = write->topic,
-                                                               .partition = write->partition,
-                                                               .batch = bytes->data,
-                                                               .bytes = bytes->len,
-                                                               .trusted = true};
-    }
-    kp_record_batch_builder_finish(&builder);
-    return code;
-}
-
-enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position, struct kp_error *err)
-{
-    struct kp_db *db = session->db;
-    struct group group = {0};
-    kp_mutex_lock(&db->dml_mutex);
-    enum kp_code code = check_conflicts(session, err);
-    if (code == KP_OK)
-        code = build_group(session, &group, err);
-    *ret_position = kp_log_position(db->log);
-    if (code == KP_OK && group.count)
-        code = kp_log_append(db->log, group.entries, group.count, ret_position, err);
-    kp_mutex_unlock(&db->dml_mutex);
-    for (size_t i = 0; i < group.count; i++)
-        kp_buf_finish(&group.bytes[i]);
-    kp_free(group.entries);
-    kp_free(group.bytes);
-    return code;
 }

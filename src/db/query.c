@@ -97,9 +97,10 @@ static enum kp_code scan_with_writes(struct run *run, struct kp_live *live, stru
     for (uint32_t i = 0; i < relation->col_count; i++)
         all[i] = i;
     KP_TRY(kp_store_scan(live->store, &run->snapshot, all, relation->col_count, emit->arena, emit_visible, emit, err));
-    for (size_t i = 0; i < run->session->write_count; i++) {
+    size_t visible = kp_writes_visible(run->session);
+    for (size_t i = 0; i < visible; i++) {
         const struct kp_pending_write *write = &run->session->writes[i];
-        if (write->relation == relation && write->row && !write->replaced)
+        if (write->relation == relation && write->row && write->replaced_by >= visible)
             KP_TRY(emit->emit(emit->arg, pick_columns(write->row, emit->scan, emit->arena), err));
     }
     return KP_OK;
@@ -162,10 +163,18 @@ static bool key_of(const struct run *run, const struct kp_plan *scan, struct kp_
 
 static enum kp_code scan_store(struct run *run, struct kp_live *live, struct emit *emit, struct kp_error *err)
 {
+    struct kp_session *session = run->session;
     struct kp_datum key[32];
-    if (kp_writes_touch(run->session, live->relation))
+    bool by_key = key_of(run, emit->scan, key), touched = kp_writes_touch(session, live->relation);
+    if (touched && by_key) {
+        struct kp_str text = kp_writes_key(session, live->relation, key, emit->arena);
+        const struct kp_pending_write *own = kp_writes_find(session, live->relation, text, kp_writes_visible(session));
+        if (own)
+            return own->row ? emit->emit(emit->arg, pick_columns(own->row, emit->scan, emit->arena), err) : KP_OK;
+    }
+    if (touched && !by_key)
         return scan_with_writes(run, live, emit, err);
-    if (!key_of(run, emit->scan, key))
+    if (!by_key)
         return kp_store_scan(live->store, &run->snapshot, emit->scan->scan.columns, emit->scan->col_count, emit->arena,
                              emit->emit, emit->arg, err);
     struct kp_batch *batch;
@@ -198,6 +207,14 @@ static enum kp_code emit_picked(void *arg, struct kp_batch *batch, struct kp_err
     return emit->emit(emit->arg, pick_columns(batch, emit->scan, emit->arena), err);
 }
 
+static enum kp_code emit_given(const struct kp_given_rows *given, struct emit *emit, struct kp_error *err)
+{
+    for (size_t i = 0; i < given->batch_count; i++)
+        if (given->batches[i]->rows)
+            KP_TRY(emit_picked(emit, given->batches[i], err));
+    return KP_OK;
+}
+
 static enum kp_code scan_rows(void *arg, const struct kp_plan *scan, struct kp_arena *arena,
                               enum kp_code (*emit_batch)(void *emit_arg, struct kp_batch *batch, struct kp_error *err),
                               void *emit_arg, struct kp_error *err)
@@ -220,6 +237,9 @@ static enum kp_code scan_rows(void *arg, const struct kp_plan *scan, struct kp_a
     case KP_RELATION_SOURCE:
         return scan_source(run, &emit, err);
     case KP_RELATION_SYSTEM: {
+        for (const struct kp_given_rows *given = run->session->given; given; given = given->next)
+            if (given->relation == relation)
+                return emit_given(given, &emit, err);
         if (relation->errors_of) {
             if (run->travel)
                 return kp_fail(err, KP_UNSUPPORTED, NULL, "error rows have no past: \"%s\" shows those of now",

@@ -12,6 +12,7 @@ enum kp_code kp_session_open(struct kp_db *db, const struct kp_session_options *
     session->database = kp_strdup(session->options.database ? session->options.database : "kappa");
     int64_t written = atomic_load(&db->written);
     session->read_after = written ? written : -1;
+    session->visible_writes = SIZE_MAX;
     kp_settings_init(session);
     if (session->options.application)
         session->settings[0] = kp_strdup(session->options.application);
@@ -32,6 +33,7 @@ void kp_session_close(struct kp_session *session)
     }
     kp_settings_finish(session);
     kp_free(session->writes);
+    kp_free(session->write_index);
     kp_arena_finish(&session->writes_arena);
     kp_free(session->user);
     kp_free(session->database);
@@ -96,7 +98,7 @@ enum kp_code kp_session_snapshot(struct kp_session *session, struct kp_snapshot 
     if (session->read_after >= 0)
         KP_TRY(wait_until_visible(session, session->read_after, err));
     kp_snapshot_acquire(session->db->clock, ret_snapshot);
-    *ret_own = session->transaction == KP_TRANSACTION_NONE;
+    *ret_own = session->transaction == KP_TRANSACTION_NONE && !session->keeps_snapshot;
     if (!*ret_own) {
         session->snapshot = *ret_snapshot;
         session->has_snapshot = true;
@@ -111,11 +113,7 @@ static void forget(struct kp_session *session)
     if (session->has_snapshot)
         kp_snapshot_release(session->db->clock, &session->snapshot);
     session->has_snapshot = false;
-    for (size_t i = 0; i < session->write_count; i++)
-        kp_relation_unref(session->writes[i].relation);
-    session->write_count = 0;
-    session->write_bytes = 0;
-    kp_arena_reset(&session->writes_arena);
+    kp_writes_forget(session);
 }
 
 char kp_session_status(const struct kp_session *session)

@@ -19,8 +19,18 @@ struct kp_pending_write {
     uint64_t key_hash;
     struct kp_str key, value; /* in the session's transaction arena; ptr NULL: none, a delete */
     struct kp_batch *row;     /* the new row, one row of all visible columns; NULL: a delete */
-    bool existed;             /* the key was there at the snapshot, before this transaction */
-    bool replaced;            /* a later write of the same key stands for it */
+    struct kp_datum *key_values;
+    bool existed;       /* the key was there at the snapshot, before this transaction */
+    size_t previous;    /* 1 + the write of the same key before this one; 0: none */
+    size_t replaced_by; /* the next write of the same key stands for it; SIZE_MAX: none */
+};
+
+/* Rows that a statement has made for a plan of its own: what scans of `relation` read. */
+struct kp_given_rows {
+    const struct kp_relation *relation;
+    struct kp_batch **batches;
+    size_t batch_count;
+    struct kp_given_rows *next;
 };
 
 struct kp_session {
@@ -41,6 +51,12 @@ struct kp_session {
     struct kp_pending_write *writes;
     size_t write_count, write_cap;
     size_t write_bytes;
+    size_t *write_index; /* by key: 1 + its last write; write_index_cap places, a power of two */
+    size_t write_index_cap;
+    size_t visible_writes;       /* reads see so many of them: a statement does not see its own. SIZE_MAX: all */
+    struct kp_given_rows *given; /* newest first */
+    bool keeps_snapshot;         /* the next snapshot is kept until the statement's writes are committed */
+    bool lost;                   /* a commit failed since somebody else had written the same keys */
 
     struct kp_prepared *named; /* PREPARE's, a list */
     uint32_t cursors;          /* open ones */
@@ -151,17 +167,34 @@ KP_MUST enum kp_code kp_point_run(struct kp_session *session, const struct kp_po
                                   const struct kp_datum *params, struct kp_arena *arena, struct kp_batch ***ret_batches,
                                   size_t *ret_count, int64_t *ret_position, bool *ret_done, struct kp_error *err);
 
-/* ---- dml.c ---- */
+/* ---- dml.c, copy_in.c ---- */
 KP_MUST enum kp_code kp_write_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count,
                                   struct kp_error *err);
 KP_MUST enum kp_code kp_write_truncate(struct kp_cursor *cursor, struct kp_error *err);
 KP_MUST enum kp_code kp_copy_in_begin(struct kp_cursor *cursor, struct kp_error *err);
+
+/* ---- writes.c ---- */
 /* Appends the transaction's writes as one group; *ret_position behind them. dml_mutex is taken inside. */
 KP_MUST enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position, struct kp_error *err);
+/* A record's key: the JSON array of the values of the relation's key columns. In arena. */
+struct kp_str kp_writes_key(struct kp_session *session, const struct kp_relation *relation,
+                            const struct kp_datum *values, struct kp_arena *arena);
+uint64_t kp_writes_hash(struct kp_str key);
+/* The last write of the key among the first `limit`; NULL: none. Until the next write. */
+const struct kp_pending_write *kp_writes_find(const struct kp_session *session, const struct kp_relation *relation,
+                                              struct kp_str key, size_t limit);
+/* Adds one, as the last of its key; the relation is referenced. What it points to lives in writes_arena. */
+void kp_writes_add(struct kp_session *session, struct kp_pending_write write);
+void kp_writes_forget(struct kp_session *session);
 /* Whether a row of a table (all columns in `batch`) is hidden by the transaction's own writes. */
 bool kp_writes_hide(struct kp_session *session, const struct kp_relation *relation, const struct kp_batch *batch,
                     uint32_t row);
 bool kp_writes_touch(const struct kp_session *session, const struct kp_relation *relation);
+/* How many of the writes a read of the session sees now. */
+size_t kp_writes_visible(const struct kp_session *session);
+/* 23505. */
+enum kp_code kp_writes_key_error(struct kp_session *session, const struct kp_relation *relation,
+                                 const struct kp_datum *values, struct kp_error *err);
 
 /* ---- utility.c ---- */
 /* Result columns of SHOW, EXPLAIN and their like; false if the statement returns no rows. */

@@ -67,9 +67,25 @@ static enum kp_code bind_copy_in(struct kp_prepared *prepared, const struct kp_s
     return KP_OK;
 }
 
+static enum kp_code bind_write(struct kp_prepared *prepared, const struct kp_sql_context *context, struct kp_error *err)
+{
+    prepared->kind = KP_PREPARED_WRITE;
+    if (prepared->statement->as_of != KP_AS_OF_NONE)
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "AS OF cannot be used in a statement that writes");
+    KP_TRY(kp_sql_bind_write(context, prepared->statement, &prepared->write, err));
+    take_params(prepared, prepared->write->root);
+    const struct kp_bound_write *write = prepared->write;
+    const struct kp_plan_root *rows = write->kind == KP_WRITE_QUERY ? write->root : write->returning.root;
+    if (rows)
+        take_columns(prepared, rows->plan->cols, rows->result_count);
+    return KP_OK;
+}
+
 static enum kp_code bind(struct kp_prepared *prepared, struct kp_sql_context *context, struct kp_error *err)
 {
     struct kp_statement *statement = prepared->statement;
+    if (kp_statement_writes(statement))
+        return bind_write(prepared, context, err);
     switch (statement->kind) {
     case KP_STATEMENT_QUERY:
         prepared->kind = KP_PREPARED_QUERY;
@@ -77,13 +93,6 @@ static enum kp_code bind(struct kp_prepared *prepared, struct kp_sql_context *co
         take_params(prepared, prepared->root);
         take_columns(prepared, prepared->root->plan->cols, prepared->root->result_count);
         prepared->point = statement->as_of == KP_AS_OF_NONE ? kp_point_plan(prepared->root) : NULL;
-        return KP_OK;
-    case KP_STATEMENT_INSERT:
-    case KP_STATEMENT_UPDATE:
-    case KP_STATEMENT_DELETE:
-        prepared->kind = KP_PREPARED_WRITE;
-        KP_TRY(kp_sql_bind_write(context, statement, &prepared->write, err));
-        take_params(prepared, prepared->write->root);
         return KP_OK;
     case KP_STATEMENT_SUBSCRIBE:
         return bind_subscribe(prepared, context, err);

@@ -144,18 +144,12 @@ static enum kp_code explain(struct kp_cursor *cursor, struct kp_error *err)
     struct kp_relation *relation = NULL;
     enum kp_code code;
     kp_catalog_read(session->db->catalog);
-    switch (inner->kind) {
-    case KP_STATEMENT_INSERT:
-    case KP_STATEMENT_UPDATE:
-    case KP_STATEMENT_DELETE:
+    if (kp_statement_writes(inner))
         code = kp_sql_bind_write(&context, inner, &write, err);
-        break;
-    case KP_STATEMENT_CREATE:
+    else if (inner->kind == KP_STATEMENT_CREATE)
         code = kp_sql_bind_create(&context, inner, &relation, err);
-        break;
-    default:
+    else
         code = kp_sql_bind_query(&context, inner, &root, err);
-    }
     kp_catalog_unlock(session->db->catalog);
     KP_TRY(code);
     const struct kp_plan *plan = root             ? root->plan

@@ -122,6 +122,8 @@ struct cte {
     const struct cte *next;     /* visible behind it */
     const struct scope *around; /* where it is defined */
     bool busy;                  /* being bound: a reference would be recursive */
+    bool writes;                /* an INSERT, UPDATE or DELETE */
+    struct kp_relation *given;  /* what it returns; NULL: nothing */
 };
 
 struct binder {
@@ -142,6 +144,7 @@ struct binder {
     const struct scope *inline_params; /* $n is the n-th column there: a function's body */
     uint32_t domain_nodes;             /* of plans copied so far to make domains (unnest.c) */
     bool keep_unknown;                 /* its literals may stay unknown: the caller gives them their type */
+    struct write_list *writes;         /* of the WITH to be bound next: those that write go here; NULL: they may not */
 };
 
 /* ---- errors ---- */
@@ -345,6 +348,8 @@ KP_MUST enum kp_code kp_bind_select(struct binder *binder, const PgQuery__Select
 /* setop.c: UNION, INTERSECT, EXCEPT of the two arguments, without ORDER BY and LIMIT. */
 KP_MUST enum kp_code kp_bind_set_operation(struct binder *binder, const PgQuery__SelectStmt *select,
                                            struct kp_plan **ret_plan);
+/* Makes the queries of a WITH visible, in binder->ctes; the caller puts that back. NULL is fine. */
+KP_MUST enum kp_code kp_bind_with(struct binder *binder, const PgQuery__WithClause *with);
 struct target {
     struct kp_expr *expr;
     const char *name;
@@ -492,6 +497,10 @@ bool kp_plan_is_single(struct binder *binder, const struct kp_plan *plan, const 
 bool kp_bind_is_star(const PgQuery__Node *node);
 KP_MUST enum kp_code kp_bind_star(struct binder *binder, const PgQuery__ColumnRef *ref, const struct scope *scope,
                                   struct targets *targets);
+
+/* ---- write.c ---- */
+/* INSERT, UPDATE or DELETE in a WITH: done before the statement around it, from the same rows. */
+KP_MUST enum kp_code kp_bind_with_write(struct binder *binder, struct cte *cte);
 
 /* ---- never.c ---- */
 /* A SELECT whose FROM never has rows; *ret_done false if it has one all the same (an aggregate). */

@@ -320,6 +320,17 @@ static enum kp_code add_item(struct binder *binder, struct kp_plan *plan, const 
     return KP_OK;
 }
 
+static enum kp_code name_cte_columns(struct binder *binder, const struct cte *cte, struct kp_plan *plan)
+{
+    if (cte->def->n_aliascolnames > plan->col_count)
+        return kp_bind_fail(binder, cte->def->location, KP_INVALID, "42P10",
+                            "WITH query \"%s\" has %u columns available but %zu columns specified", cte->def->ctename,
+                            plan->col_count, cte->def->n_aliascolnames);
+    for (size_t i = 0; i < cte->def->n_aliascolnames; i++)
+        plan->cols[i].name = cte->def->aliascolnames[i]->string->sval;
+    return KP_OK;
+}
+
 /* Binds the CTE's query where it is used; inside it only earlier CTEs are visible. */
 static enum kp_code bind_cte(struct binder *binder, struct cte *cte, int32_t location, struct kp_plan **ret_plan)
 {
@@ -327,9 +338,13 @@ static enum kp_code bind_cte(struct binder *binder, struct cte *cte, int32_t loc
     uint32_t count;
     if (cte->busy)
         return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "recursive queries are not supported");
-    if (cte->def->ctequery->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
-        return kp_bind_fail(binder, cte->def->location, KP_UNSUPPORTED, NULL,
-                            "WITH holds queries only: INSERT, UPDATE and DELETE are not supported there");
+    if (cte->writes && !cte->given)
+        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL,
+                            "WITH query \"%s\" does not have a RETURNING clause", cte->def->ctename);
+    if (cte->given) {
+        *ret_plan = kp_bind_scan(binder, cte->given, location);
+        return name_cte_columns(binder, cte, *ret_plan);
+    }
     const struct scope *around = binder->around;
     int deeper = 0;
     for (const struct scope *scope = around; scope && scope != cte->around; scope = scope->outer)
@@ -344,14 +359,7 @@ static enum kp_code bind_cte(struct binder *binder, struct cte *cte, int32_t loc
     KP_TRY(code);
     if (deeper && cte->around)
         kp_plan_shift_levels(binder, *ret_plan, 0, deeper);
-    const struct kp_plan *plan = *ret_plan;
-    if (cte->def->n_aliascolnames > plan->col_count)
-        return kp_bind_fail(binder, cte->def->location, KP_INVALID, "42P10",
-                            "WITH query \"%s\" has %u columns available but %zu columns specified", cte->def->ctename,
-                            plan->col_count, cte->def->n_aliascolnames);
-    for (size_t i = 0; i < cte->def->n_aliascolnames; i++)
-        plan->cols[i].name = cte->def->aliascolnames[i]->string->sval;
-    return KP_OK;
+    return name_cte_columns(binder, cte, *ret_plan);
 }
 
 static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVar *range, struct query_joins *joins,

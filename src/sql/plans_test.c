@@ -87,8 +87,7 @@ static enum kp_code run(const struct kp_sql_context *context, struct kp_catalog 
         kp_plan_release(root);
         return KP_OK;
     }
-    if (inner->kind == KP_STATEMENT_INSERT || inner->kind == KP_STATEMENT_UPDATE ||
-        inner->kind == KP_STATEMENT_DELETE) {
+    if (kp_statement_writes(inner)) {
         struct kp_bound_write *write;
         KP_TRY(kp_sql_bind_write(context, inner, &write, err));
         kp_plan_print(write->root->plan, out);

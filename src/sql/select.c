@@ -636,14 +636,14 @@ static enum kp_code bind_by_kind(struct binder *binder, const PgQuery__SelectStm
     return order_outputs(binder, select, root, ret_plan);
 }
 
-enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *select, bool root,
-                            struct kp_plan **ret_plan, uint32_t *ret_count)
+enum kp_code kp_bind_with(struct binder *binder, const PgQuery__WithClause *with)
 {
-    const struct cte *ctes = binder->ctes;
-    const PgQuery__WithClause *with = select->with_clause;
+    const struct cte *outer = binder->ctes;
+    struct write_list *writes = binder->writes;
+    binder->writes = NULL;
     for (size_t i = 0; with && i < with->n_ctes; i++) {
         const PgQuery__CommonTableExpr *def = with->ctes[i]->common_table_expr;
-        for (const struct cte *other = binder->ctes; other != ctes; other = other->next)
+        for (const struct cte *other = binder->ctes; other != outer; other = other->next)
             if (strcmp(other->def->ctename, def->ctename) == 0)
                 return kp_bind_fail(binder, def->location, KP_INVALID, "42712",
                                     "WITH query name \"%s\" specified more than once", def->ctename);
@@ -651,13 +651,31 @@ enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *se
         cte->def = def;
         cte->around = binder->around;
         cte->next = binder->ctes;
+        cte->writes = def->ctequery->node_case != PG_QUERY__NODE__NODE_SELECT_STMT;
+        if (cte->writes && !writes)
+            return kp_bind_fail(binder, def->location, KP_UNSUPPORTED, NULL,
+                                "WITH clause containing a data-modifying statement must be at the top level");
+        if (cte->writes) {
+            binder->writes = writes;
+            KP_TRY(kp_bind_with_write(binder, cte));
+            binder->writes = NULL;
+        }
         binder->ctes = cte;
     }
     if (with && with->recursive)
         return kp_bind_fail(binder, with->location, KP_UNSUPPORTED, NULL, "WITH RECURSIVE is not supported");
+    return KP_OK;
+}
+
+enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *select, bool root,
+                            struct kp_plan **ret_plan, uint32_t *ret_count)
+{
+    const struct cte *ctes = binder->ctes;
     bool now_allowed = binder->now_allowed;
+    enum kp_code code = kp_bind_with(binder, select->with_clause);
     binder->now_allowed = false;
-    enum kp_code code = bind_by_kind(binder, select, root, ret_plan, ret_count);
+    if (code == KP_OK)
+        code = bind_by_kind(binder, select, root, ret_plan, ret_count);
     binder->now_allowed = now_allowed;
     binder->ctes = ctes;
     return code;

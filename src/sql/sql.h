@@ -46,20 +46,42 @@ KP_MUST enum kp_code kp_sql_bind_query(const struct kp_sql_context *context, con
                                        struct kp_plan_root **ret_root, struct kp_error *err);
 
 /*
- * Writes. The plan yields
- *   INSERT: the full rows, all visible columns of the relation in its order, defaults filled in;
- *   UPDATE: key_count old key columns, then the full new rows;
- *   DELETE: key_count key columns.
- * Values have their column's type and typmod. NOT NULL is the writer's to check (cols[i].not_null, 23502).
+ * Writes. The plan yields rows, of which `extra_count` last columns are there for RETURNING only:
+ *   INSERT  the full rows, all visible columns of the relation in its order, defaults filled in
+ *   UPDATE  key_count old key columns, the full new rows, extras
+ *   DELETE  key_count key columns; with RETURNING the full old rows, extras
+ *   MERGE   an integer (enum kp_merge_act), key_count old key columns, the full new rows (NULLs where there is none)
+ *   QUERY   what the client gets: a SELECT around INSERT, UPDATE or DELETE in its WITH
+ * Values have their column's type and typmod and belong to their domains. NOT NULL is the writer's to check
+ * (cols[i].not_null, 23502). The same row may come several times (UPDATE … FROM): the first one counts.
+ *
+ * The other plans read rows that the writer has gathered, by scans of `rows`, a relation made for that:
+ *   conflict   ON CONFLICT DO UPDATE: the row that is there, the row proposed, a bigint that numbers them; yields the
+ *              number and the full new row of those to be updated, in order of the numbers
+ *   returning  the row written (DELETE: the old one), extras, a number; yields result_count columns, in that order
  */
-enum kp_write_kind { KP_WRITE_INSERT, KP_WRITE_UPDATE, KP_WRITE_DELETE };
+enum kp_write_kind { KP_WRITE_INSERT, KP_WRITE_UPDATE, KP_WRITE_DELETE, KP_WRITE_MERGE, KP_WRITE_QUERY };
+enum kp_merge_act { KP_MERGE_NOTHING, KP_MERGE_INSERT, KP_MERGE_UPDATE, KP_MERGE_DELETE };
+enum kp_conflict { KP_CONFLICT_ERROR, KP_CONFLICT_NOTHING, KP_CONFLICT_UPDATE };
+struct kp_write_step {
+    struct kp_relation *rows;  /* referenced; NULL: no such step */
+    struct kp_plan_root *root; /* owned; its memory is the write's */
+};
 struct kp_bound_write {
     enum kp_write_kind kind;
-    struct kp_relation *relation; /* referenced */
+    struct kp_relation *relation; /* referenced; NULL of a QUERY */
     struct kp_plan_root *root;    /* owned */
-    enum kp_conflict conflict;
+    uint32_t extra_count;
+    enum kp_conflict on_conflict;
+    struct kp_write_step conflict, returning;
+    /* INSERT, UPDATE and DELETE in WITH: done before it, in order, all from the rows as they were before. */
+    struct kp_bound_write **withs; /* owned */
+    uint32_t with_count;
+    struct kp_relation *result; /* of one of `withs` that returns rows: what the others read them as; referenced */
 };
 void kp_bound_write_release(struct kp_bound_write *write); /* NULL is fine; frees write too */
+/* Whether the statement writes rows: kp_sql_bind_write is for it. */
+bool kp_statement_writes(const struct kp_statement *statement);
 KP_MUST enum kp_code kp_sql_bind_write(const struct kp_sql_context *context, const struct kp_statement *statement,
                                        struct kp_bound_write **ret_write, struct kp_error *err);
 /* COPY IN: the relation (referenced) and, for each column of the input, its index in the relation. */

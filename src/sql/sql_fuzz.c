@@ -22,8 +22,7 @@ static void bind(const struct kp_sql_context *context, struct kp_catalog *catalo
         (void)kp_plan_hash(root->plan);
         kp_buf_finish(&text);
         kp_plan_release(root);
-    } else if (inner->kind == KP_STATEMENT_INSERT || inner->kind == KP_STATEMENT_UPDATE ||
-               inner->kind == KP_STATEMENT_DELETE) {
+    } else if (kp_statement_writes(inner)) {
         struct kp_bound_write *write;
         if (kp_sql_bind_write(context, inner, &write, &err) == KP_OK)
             kp_bound_write_release(write);

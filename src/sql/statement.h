@@ -16,6 +16,7 @@ enum kp_statement_kind {
     KP_STATEMENT_INSERT,
     KP_STATEMENT_UPDATE,
     KP_STATEMENT_DELETE,
+    KP_STATEMENT_MERGE,
     KP_STATEMENT_COPY_IN,  /* COPY t (columns) FROM STDIN */
     KP_STATEMENT_COPY_OUT, /* COPY t | (query) | (SUBSCRIBE …) TO STDOUT: `inner` is what to run */
     KP_STATEMENT_CREATE,   /* source, table, view, materialized view, sink: `relation_kind` */
@@ -45,7 +46,6 @@ enum kp_statement_kind {
 enum kp_explain_kind { KP_EXPLAIN_PLAN, KP_EXPLAIN_ANALYZE, KP_EXPLAIN_REPLAY, KP_EXPLAIN_ROW };
 enum kp_alter_kind { KP_ALTER_AS, KP_ALTER_PROMOTE, KP_ALTER_ROLLBACK, KP_ALTER_SET, KP_ALTER_DELETE_BEFORE };
 enum kp_as_of_kind { KP_AS_OF_NONE, KP_AS_OF_POSITION, KP_AS_OF_TIMESTAMP };
-enum kp_conflict { KP_CONFLICT_ERROR, KP_CONFLICT_NOTHING };
 enum kp_copy_format { KP_COPY_TEXT, KP_COPY_CSV, KP_COPY_BINARY };
 
 struct kp_name {
@@ -99,7 +99,6 @@ struct kp_statement {
     int64_t as_of_position;
     const char *as_of_timestamp; /* its text, for kp_value_parse(timestamptz) with the session's zone */
 
-    enum kp_conflict conflict; /* INSERT */
     struct kp_copy_options copy;
     uint32_t column_name_count; /* COPY t (a, b) */
     const char **column_names;

@@ -105,22 +105,6 @@ static enum kp_code from_view(struct parser *parser, struct kp_statement *statem
     return KP_OK;
 }
 
-static enum kp_code from_insert(struct parser *parser, struct kp_statement *statement,
-                                const PgQuery__InsertStmt *insert)
-{
-    statement->kind = KP_STATEMENT_INSERT;
-    statement->tag = "INSERT";
-    statement->name = name_of(insert->relation);
-    const PgQuery__OnConflictClause *conflict = insert->on_conflict_clause;
-    if (conflict && conflict->action == PG_QUERY__ON_CONFLICT_ACTION__ONCONFLICT_UPDATE) {
-        unsupported(parser, "ON CONFLICT DO UPDATE",
-                    "A keyed record sent to the table's topic replaces the row of its key.");
-        return kp_error_at(parser->err, parser->text, conflict->location);
-    }
-    statement->conflict = conflict ? KP_CONFLICT_NOTHING : KP_CONFLICT_ERROR;
-    return KP_OK;
-}
-
 /* ---- COPY ---- */
 
 static enum kp_code copy_char(struct parser *parser, const char *name, const char *value, char *ret_char)
@@ -273,6 +257,18 @@ static enum kp_code from_transaction(struct parser *parser, struct kp_statement 
     return transaction->chain ? unsupported(parser, "AND CHAIN", NULL) : KP_OK;
 }
 
+/* The statement behind PREPARE … AS, at its own place: what stands before it is blank. */
+static const char *prepared_text(const struct parser *parser, const char *text)
+{
+    uint32_t as = 0;
+    while (as < parser->count && !kp_parser_is(parser, as, "as"))
+        as++;
+    char *inner = kp_arena_strdup(parser->arena, text);
+    for (int32_t i = 0; as < parser->count && i < parser->tokens[as].end; i++)
+        inner[i] = inner[i] == '\n' ? '\n' : ' ';
+    return inner;
+}
+
 static enum kp_code from_prepare(struct parser *parser, struct kp_statement *statement,
                                  const PgQuery__PrepareStmt *prepare)
 {
@@ -286,7 +282,7 @@ static enum kp_code from_prepare(struct parser *parser, struct kp_statement *sta
             kp_bind_type_name(prepare->argtypes[i]->type_name, parser->text, &statement->param_types[i], parser->err));
     struct kp_statement *inner = kp_arena_calloc(parser->arena, sizeof *inner);
     inner->arena = statement->arena;
-    inner->text = statement->text;
+    inner->text = prepared_text(parser, statement->text);
     inner->name.location = -1;
     inner->as_of = statement->as_of;
     inner->as_of_position = statement->as_of_position;
@@ -398,7 +394,10 @@ enum kp_code kp_statement_from_tree(struct parser *parser, struct kp_statement *
         statement->tag = "SELECT";
         return KP_OK;
     case PG_QUERY__NODE__NODE_INSERT_STMT:
-        return from_insert(parser, statement, tree->insert_stmt);
+        statement->kind = KP_STATEMENT_INSERT;
+        statement->tag = "INSERT";
+        statement->name = name_of(tree->insert_stmt->relation);
+        return KP_OK;
     case PG_QUERY__NODE__NODE_UPDATE_STMT:
         statement->kind = KP_STATEMENT_UPDATE;
         statement->tag = "UPDATE";
@@ -408,6 +407,11 @@ enum kp_code kp_statement_from_tree(struct parser *parser, struct kp_statement *
         statement->kind = KP_STATEMENT_DELETE;
         statement->tag = "DELETE";
         statement->name = name_of(tree->delete_stmt->relation);
+        return KP_OK;
+    case PG_QUERY__NODE__NODE_MERGE_STMT:
+        statement->kind = KP_STATEMENT_MERGE;
+        statement->tag = "MERGE";
+        statement->name = name_of(tree->merge_stmt->relation);
         return KP_OK;
     case PG_QUERY__NODE__NODE_COPY_STMT:
         return from_copy(parser, statement, tree->copy_stmt);

@@ -130,6 +130,23 @@ static uint32_t hash_key(const struct kp_store *store, const struct kp_datum *ke
     return (uint32_t)(hash >> 32);
 }
 
+/* The version of the key's row that is alive at the position: page and row; false if there is none. */
+static bool find_key(struct kp_store *store, int64_t position, const struct kp_datum *key, struct kp_arena *arena,
+                     struct kp_page **ret_page, uint32_t *ret_row)
+{
+    uint32_t hash = hash_key(store, key, arena), reader, at;
+    const struct kp_rows *rows = &store->rows;
+    const struct kp_key_index *index = kp_key_enter(rows, &reader);
+    for (at = kp_key_first(index, hash); at; at = kp_key_next(index, at - 1)) {
+        *ret_page = kp_rows_at(rows, at - 1, ret_row);
+        if (kp_page_alive(*ret_page, *ret_row, position) && (*ret_page)->key_hash[*ret_row] == hash &&
+            key_matches(store, *ret_page, *ret_row, key))
+            break;
+    }
+    kp_key_leave(rows, reader); /* the version found is held by the snapshot */
+    return at != 0;
+}
+
 enum kp_code kp_store_lookup(struct kp_store *store, const struct kp_snapshot *snapshot, const struct kp_datum *key,
                              const uint32_t *columns, uint32_t column_count, struct kp_arena *arena,
                              struct kp_batch **ret_batch, struct kp_error *err)
@@ -137,18 +154,23 @@ enum kp_code kp_store_lookup(struct kp_store *store, const struct kp_snapshot *s
     KP_ASSERT(store->key_count);
     check_columns(store, columns, column_count);
     KP_TRY(kp_store_readable(store, snapshot->position, err));
-    uint32_t hash = hash_key(store, key, arena), reader;
-    const struct kp_rows *rows = &store->rows;
-    struct kp_page *page = NULL;
-    uint32_t row = 0, at;
-    const struct kp_key_index *index = kp_key_enter(rows, &reader);
-    for (at = kp_key_first(index, hash); at; at = kp_key_next(index, at - 1)) {
-        page = kp_rows_at(rows, at - 1, &row);
-        if (kp_page_alive(page, row, snapshot->position) && page->key_hash[row] == hash &&
-            key_matches(store, page, row, key))
-            break;
-    }
-    kp_key_leave(rows, reader); /* the version found is held by the snapshot */
-    *ret_batch = at ? gather_rows(rows, page, &row, 1, columns, column_count, arena) : NULL;
+    struct kp_page *page;
+    uint32_t row;
+    bool found = find_key(store, snapshot->position, key, arena, &page, &row);
+    *ret_batch = found ? gather_rows(&store->rows, page, &row, 1, columns, column_count, arena) : NULL;
+    return KP_OK;
+}
+
+enum kp_code kp_store_key_state(struct kp_store *store, const struct kp_snapshot *snapshot, const struct kp_datum *key,
+                                int64_t since, enum kp_store_key_state *ret_state, struct kp_error *err)
+{
+    KP_ASSERT(store->key_count);
+    KP_TRY(kp_store_readable(store, snapshot->position, err));
+    struct kp_arena arena = {0};
+    struct kp_page *page;
+    uint32_t row;
+    bool found = find_key(store, snapshot->position, key, &arena, &page, &row);
+    *ret_state = !found ? KP_KEY_MISSING : kp_page_alive(page, row, since) ? KP_KEY_SAME : KP_KEY_CHANGED;
+    kp_arena_finish(&arena);
     return KP_OK;
 }

@@ -92,6 +92,13 @@ KP_MUST enum kp_code kp_store_lookup(struct kp_store *store, const struct kp_sna
                                      const struct kp_datum *key, const uint32_t *columns, uint32_t column_count,
                                      struct kp_arena *arena, struct kp_batch **ret_batch, struct kp_error *err);
 
+/* Whether the key has a row at the snapshot, and whether that is the one that it had at the position `since`, which the
+ * caller's own snapshot holds. */
+enum kp_store_key_state { KP_KEY_MISSING, KP_KEY_SAME, KP_KEY_CHANGED };
+KP_MUST enum kp_code kp_store_key_state(struct kp_store *store, const struct kp_snapshot *snapshot,
+                                        const struct kp_datum *key, int64_t since, enum kp_store_key_state *ret_state,
+                                        struct kp_error *err);
+
 /* ---- subscriptions ---- */
 
 struct kp_subscription;

@@ -224,7 +224,7 @@ def run_file(path, fill):
         if fill:
             with open(path, "w", encoding="utf-8") as file:
                 file.write("\n".join(block.show() for block in blocks))
-        last = max((i for i, block in enumerate(blocks) if block.kind not in ("query", "")), default=-1)
+        last = max((i for i, block in enumerate(blocks) if block.kind not in ("query", "") or WRITES.search("\n".join(block.text))), default=-1)
         final = [block for block in blocks[last + 1:] if block.kind == "query" and block.connection == "main"]
         live = stored_answers(server)
         for how, when in ((signal.SIGTERM, "replayed"), (signal.SIGKILL, "after kill -9")):
@@ -250,6 +250,7 @@ def run_file(path, fill):
 
 # ---- each query as views: made before the data, and after it ----
 
+WRITES = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM|MERGE INTO)\b")
 AS_VIEW = re.compile(r"(SELECT|WITH|VALUES)\b", re.I)
 NOT_AS_VIEW = re.compile(r"\b(kappa\.|pg_catalog\.|information_schema\.|AS OF|late\()|\bpg_|\bcurrent_setting\b", re.I)  # tables that describe the moment
 CHANGES_OBJECTS = re.compile(r"\s*(DROP|ALTER|REFRESH)\b", re.I)

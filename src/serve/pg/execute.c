@@ -262,7 +262,7 @@ static enum kp_code run_rows(struct kp_pg *pg, struct kp_pg_portal *portal, uint
         return KP_OK;
     }
     char tag[96]; /* the cursor's own goes with it */
-    if (portal->suspended)
+    if (portal->suspended && strncmp(kp_cursor_tag(portal->cursor), "SELECT", 6) == 0)
         snprintf(tag, sizeof tag, "SELECT %llu", (unsigned long long)sent);
     else
         snprintf(tag, sizeof tag, "%s", kp_cursor_tag(portal->cursor));

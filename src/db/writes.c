@@ -1,0 +1,263 @@
+/*
+ * A transaction's writes, until COMMIT: found by their key, seen by its own reads, and appended to the log as one
+ * atomic group.
+ *
+ *   writes       w0 ── w1 ── w2 ── w3 …      in order; `previous` and `replaced_by` link those of one key
+ *   write_index  key ──► its last write      open addressing; writes without a key (of sources) are not in it
+ *
+ * A statement reads what the writes before it made of the tables (visible_writes), never its own, as PostgreSQL's
+ * snapshot does. A commit holds dml_mutex and looks at the newest rows: a key that was not there and is now is 23505;
+ * one that was there and has gone or changed since the snapshot is 40001. A single statement is then run again by
+ * kp_execute, from a new snapshot, so that it never loses another's change.
+ */
+#include "db/session.h"
+
+#include "base/hash.h"
+
+enum { BATCH_BYTES_MAX = 512 << 10, INDEX_CAP_MIN = 64 };
+
+/* ---- keys ---- */
+
+struct kp_str kp_writes_key(struct kp_session *session, const struct kp_relation *relation,
+                            const struct kp_datum *values, struct kp_arena *arena)
+{
+    struct kp_buf buf = {0};
+    kp_buf_append_byte(&buf, '[');
+    for (uint32_t i = 0; i < relation->key_count; i++) {
+        if (i)
+            kp_buf_append_byte(&buf, ',');
+        kp_value_print_json(values[i].type, values[i].raw, session->zone, &buf);
+    }
+    kp_buf_append_byte(&buf, ']');
+    struct kp_str key = {kp_arena_strndup(arena, (const char *)buf.data, buf.len), buf.len};
+    kp_buf_finish(&buf);
+    return key;
+}
+
+uint64_t kp_writes_hash(struct kp_str key)
+{
+    return kp_hash_bytes(key.ptr, key.len);
+}
+
+enum kp_code kp_writes_key_error(struct kp_session *session, const struct kp_relation *relation,
+                                 const struct kp_datum *values, struct kp_error *err)
+{
+    struct kp_buf names = {0}, texts = {0};
+    for (uint32_t i = 0; i < relation->key_count; i++) {
+        kp_buf_printf(&names, "%s%s", i ? ", " : "", relation->cols[relation->keys[i]].name);
+        if (i)
+            kp_buf_append_text(&texts, ", ");
+        kp_value_print(values[i].type, values[i].raw, session->zone, &texts);
+    }
+    kp_buf_append_byte(&names, 0);
+    kp_buf_append_byte(&texts, 0);
+    (void)kp_fail(err, KP_EXISTS, "23505", "duplicate key value violates unique constraint \"%s_pkey\"",
+                  relation->name);
+    (void)kp_error_detail(err, "Key (%s)=(%s) already exists.", (char *)names.data, (char *)texts.data);
+    kp_buf_finish(&names);
+    kp_buf_finish(&texts);
+    return KP_EXISTS;
+}
+
+/* ---- the index ---- */
+
+/* The place of the key in the index: of its last write, or free. */
+static size_t *place_of(const struct kp_session *session, const struct kp_relation *relation, struct kp_str key,
+                        uint64_t hash)
+{
+    size_t mask = session->write_index_cap - 1;
+    for (size_t at = hash & mask;; at = (at + 1) & mask) {
+        size_t *place = &session->write_index[at];
+        const struct kp_pending_write *write = *place ? &session->writes[*place - 1] : NULL;
+        if (!write || (write->key_hash == hash && write->relation == relation && kp_str_equal(write->key, key)))
+            return place;
+    }
+}
+
+static void grow_index(struct kp_session *session)
+{
+    if (session->write_index_cap > 2 * session->write_count)
+        return;
+    kp_free(session->write_index);
+    session->write_index_cap = session->write_index_cap ? session->write_index_cap * 4 : INDEX_CAP_MIN;
+    session->write_index = kp_calloc(session->write_index_cap, sizeof *session->write_index);
+    for (size_t i = 0; i < session->write_count; i++) {
+        const struct kp_pending_write *write = &session->writes[i];
+        if (write->key.ptr)
+            *place_of(session, write->relation, write->key, write->key_hash) = i + 1;
+    }
+}
+
+const struct kp_pending_write *kp_writes_find(const struct kp_session *session, const struct kp_relation *relation,
+                                              struct kp_str key, size_t limit)
+{
+    if (!session->write_count)
+        return NULL;
+    size_t at = *place_of(session, relation, key, kp_writes_hash(key));
+    while (at > limit)
+        at = session->writes[at - 1].previous;
+    return at ? &session->writes[at - 1] : NULL;
+}
+
+void kp_writes_add(struct kp_session *session, struct kp_pending_write write)
+{
+    if (session->write_count == session->write_cap) {
+        session->write_cap = session->write_cap ? 2 * session->write_cap : 16;
+        session->writes = kp_realloc(session->writes, session->write_cap * sizeof *session->writes);
+    }
+    grow_index(session);
+    write.relation = kp_relation_ref(write.relation);
+    write.key_hash = kp_writes_hash(write.key);
+    write.previous = 0;
+    write.replaced_by = SIZE_MAX;
+    if (write.key.ptr) {
+        size_t *place = place_of(session, write.relation, write.key, write.key_hash);
+        write.previous = *place;
+        if (*place)
+            session->writes[*place - 1].replaced_by = session->write_count;
+        *place = session->write_count + 1;
+    }
+    session->writes[session->write_count++] = write;
+}
+
+void kp_writes_forget(struct kp_session *session)
+{
+    for (size_t i = 0; i < session->write_count; i++)
+        kp_relation_unref(session->writes[i].relation);
+    if (session->write_count)
+        memset(session->write_index, 0, session->write_index_cap * sizeof *session->write_index);
+    session->write_count = 0;
+    session->write_bytes = 0;
+    kp_arena_reset(&session->writes_arena);
+}
+
+/* ---- own reads ---- */
+
+size_t kp_writes_visible(const struct kp_session *session)
+{
+    return KP_MIN(session->visible_writes, session->write_count);
+}
+
+bool kp_writes_touch(const struct kp_session *session, const struct kp_relation *relation)
+{
+    size_t visible = kp_writes_visible(session);
+    for (size_t i = 0; i < visible; i++)
+        if (session->writes[i].relation == relation && relation->key_count)
+            return true;
+    return false;
+}
+
+bool kp_writes_hide(struct kp_session *session, const struct kp_relation *relation, const struct kp_batch *batch,
+                    uint32_t row)
+{
+    struct kp_arena arena = {0};
+    struct kp_datum *values = kp_arena_alloc(&arena, relation->key_count * sizeof *values);
+    for (uint32_t i = 0; i < relation->key_count; i++)
+        kp_vec_get(&batch->vecs[relation->keys[i]], row, &values[i]);
+    struct kp_str key = kp_writes_key(session, relation, values, &arena);
+    bool hidden = kp_writes_find(session, relation, key, kp_writes_visible(session)) != NULL;
+    kp_arena_finish(&arena);
+    return hidden;
+}
+
+/* ---- COMMIT ---- */
+
+static enum kp_code check_write(struct kp_session *session, const struct kp_pending_write *write, int64_t read_at,
+                                const struct kp_snapshot *newest, struct kp_error *err)
+{
+    struct kp_live *live = kp_live_of(write->relation);
+    enum kp_store_key_state state;
+    KP_TRY(kp_store_key_state(live->store, newest, write->key_values, read_at, &state, err));
+    if (!write->existed && !write->row)
+        return KP_OK; /* it came and went within the transaction */
+    if (!write->existed && state == KP_KEY_MISSING)
+        return KP_OK;
+    if (write->existed && state == KP_KEY_SAME)
+        return KP_OK;
+    session->lost = true;
+    if (!write->existed)
+        return kp_writes_key_error(session, write->relation, write->key_values, err);
+    (void)kp_fail(err, KP_BUSY, "40001", "could not serialize access due to concurrent %s",
+                  state == KP_KEY_MISSING ? "delete" : "update");
+    if (err)
+        err->retriable = true;
+    return KP_BUSY;
+}
+
+/* The engine must have seen every earlier write before keys are looked up again. */
+static enum kp_code check_conflicts(struct kp_session *session, struct kp_error *err)
+{
+    struct kp_db *db = session->db;
+    bool tables = false;
+    for (size_t i = 0; i < session->write_count; i++)
+        tables |= session->writes[i].relation->kind == KP_RELATION_TABLE;
+    if (!tables)
+        return KP_OK;
+    int64_t newest = kp_log_position(db->log);
+    while (!kp_view_clock_wait(db->clock, newest, 50000))
+        KP_TRY(kp_db_health(db, err));
+    struct kp_snapshot snapshot;
+    kp_snapshot_acquire(db->clock, &snapshot);
+    int64_t read_at = session->has_snapshot ? session->snapshot.position : snapshot.position;
+    enum kp_code code = KP_OK;
+    for (size_t i = 0; code == KP_OK && i < session->write_count; i++) {
+        const struct kp_pending_write *write = &session->writes[i];
+        if (write->replaced_by == SIZE_MAX && write->key.ptr && kp_live_of(write->relation))
+            code = check_write(session, write, read_at, &snapshot, err);
+    }
+    kp_snapshot_release(db->clock, &snapshot);
+    return code;
+}
+
+struct group {
+    struct kp_log_entry *entries;
+    struct kp_buf *bytes;
+    size_t count;
+};
+
+/* Record batches in the order of the writes: a run of one partition is one batch. */
+static enum kp_code build_group(struct kp_session *session, struct group *group, struct kp_error *err)
+{
+    int64_t now_ms = session->db->os->wall_us(session->db->os->ctx) / 1000;
+    struct kp_record_batch_builder builder = {0};
+    enum kp_code code = KP_OK;
+    group->entries = kp_calloc(session->write_count, sizeof *group->entries);
+    group->bytes = kp_calloc(session->write_count, sizeof *group->bytes);
+    for (size_t i = 0; code == KP_OK && i < session->write_count; i++) {
+        const struct kp_pending_write *write = &session->writes[i], *next = write + 1;
+        if (write->replaced_by == SIZE_MAX)
+            kp_record_batch_add(&builder, now_ms, write->key, write->value, (struct kp_str){NULL, 0});
+        bool last = i + 1 == session->write_count || next->topic != write->topic ||
+                    next->partition != write->partition || kp_record_batch_builder_bytes(&builder) > BATCH_BYTES_MAX;
+        if (!last || builder.count == 0)
+            continue;
+        struct kp_buf *bytes = &group->bytes[group->count];
+        code = kp_record_batch_build(&builder, KP_CODEC_NONE, bytes, err);
+        group->entries[group->count++] = (struct kp_log_entry){.topic = write->topic,
+                                                               .partition = write->partition,
+                                                               .batch = bytes->data,
+                                                               .bytes = bytes->len,
+                                                               .trusted = true};
+    }
+    kp_record_batch_builder_finish(&builder);
+    return code;
+}
+
+enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position, struct kp_error *err)
+{
+    struct kp_db *db = session->db;
+    struct group group = {0};
+    kp_mutex_lock(&db->dml_mutex);
+    enum kp_code code = check_conflicts(session, err);
+    if (code == KP_OK)
+        code = build_group(session, &group, err);
+    *ret_position = kp_log_position(db->log);
+    if (code == KP_OK && group.count)
+        code = kp_log_append(db->log, group.entries, group.count, ret_position, err);
+    kp_mutex_unlock(&db->dml_mutex);
+    for (size_t i = 0; i < group.count; i++)
+        kp_buf_finish(&group.bytes[i]);
+    kp_free(group.entries);
+    kp_free(group.bytes);
+    return code;
+}
