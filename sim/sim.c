@@ -420,10 +420,12 @@ void kp_sim_power_on(struct kp_sim *sim, enum kp_sim_cut mode)
     if (sim->off)
         mode = sim->cut_mode;
     kp_sim_kill(sim);
+    sim->off = false;
+    if (mode == KP_SIM_CUT_KEEP)
+        return;
     for (size_t i = 0; i < sim->node_count; i++)
         sim_node_settle(sim, &sim->nodes[i], mode);
     sim_names_settle(sim, mode);
-    sim->off = false;
 }
 
 void kp_sim_clock_jump(struct kp_sim *sim, int64_t us)

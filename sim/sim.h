@@ -17,7 +17,7 @@
 
 struct kp_sim;
 
-/* What becomes of unsynced writes at a power cut. */
+/* What becomes of unsynced writes at a power cut. KEEP is kill -9: all of them are there, and still not synced. */
 enum kp_sim_cut { KP_SIM_CUT_RANDOM, KP_SIM_CUT_DROP, KP_SIM_CUT_KEEP, KP_SIM_CUT_TEAR, KP_SIM_CUT_MODES };
 
 struct kp_sim *kp_sim_create(uint64_t seed);

@@ -9,6 +9,7 @@
  */
 #include "log/internal.h"
 
+#include "log/plant.h"
 #include "log/state.h"
 
 /* ---- publishing ---- */
@@ -245,7 +246,7 @@ void kp_log_commit_some(struct kp_log *log)
     struct kp_error err;
     enum kp_code code = write_blocks(log, &blocks, &unwritten, &err);
     /* On a refusal, blocks before it are durable: the file they are in was synced before a next one was asked for. */
-    bool refused = code == KP_FULL && log->journal.refused;
+    bool refused = code != KP_OK && (log->journal.refused || kp_log_planted == KP_PLANT_GOES_ON);
     struct kp_open_block *done = release_held(log, blocks);
     if (code == KP_OK || refused)
         announce(log, done, bytes);

@@ -219,7 +219,8 @@ static enum kp_code renumber(struct kp_journal *journal, const char *old_path, c
 {
     struct kp_os *os = journal->os;
     KP_TRY(os->rename(os->ctx, old_path, new_path, err));
-    KP_TRY(sync_names(journal, err));
+    if (kp_log_planted != KP_PLANT_RENUMBERED_EARLY)
+        KP_TRY(sync_names(journal, err));
     KP_TRY(write_file_header(journal, new_path, header, err));
     KP_TRY(os->rename(os->ctx, new_path, path, err));
     return sync_names(journal, err);
@@ -388,9 +389,9 @@ static void complete_header(struct kp_journal *journal, struct kp_block_header *
     block->sequence = end->sequence + 1;
     block->file_number = end->file_number;
     block->file_offset = end->offset;
-    block->log_time_us = KP_MAX(now_us, end->log_time_us);
+    block->log_time_us = kp_log_planted == KP_PLANT_CLOCK_BACK ? now_us : KP_MAX(now_us, end->log_time_us);
     block->previous_crc = end->previous_crc;
-    block->durable_sequence = journal->durable_sequence;
+    block->durable_sequence = kp_log_planted == KP_PLANT_VOUCHES_EARLY ? block->sequence : journal->durable_sequence;
     block->durable_position = journal->durable_position;
     KP_ASSERT(block->position == end->position);
     block->header_crc = kp_block_header_crc(block);

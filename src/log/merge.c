@@ -12,6 +12,7 @@
 
 #include "log/extent_write.h"
 #include "log/internal.h"
+#include "log/plant.h"
 #include "log/seal.h"
 #include "log/state.h"
 
@@ -199,7 +200,8 @@ static enum kp_code run_merge(struct merge *merge, struct kp_error *err)
     struct kp_extents_source source = {put_all, merge};
     struct kp_buf state = {0}, without = {0};
     KP_TRY(gather(merge, err));
-    KP_TRY(kp_extent_state_read(log->os, log->journal.dir, &merge->sets[merge->count - 1]->header, &state, err));
+    size_t newest = kp_log_planted == KP_PLANT_MERGED_STATE ? 0 : merge->count - 1;
+    KP_TRY(kp_extent_state_read(log->os, log->journal.dir, &merge->sets[newest]->header, &state, err));
     enum kp_code code = kp_extents_write(&merge->writer, &source, &state, err);
     kp_buf_finish(&state);
     log->sealing.next_number = merge->writer.next_number;

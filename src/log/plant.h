@@ -20,6 +20,17 @@ enum kp_log_plant {
     KP_PLANT_EXTENT_UNSYNCED,  /* extents are believed to be durable when they are written */
     KP_PLANT_CRC_UNCHECKED,    /* a block is believed without looking at its entries' checksum */
     KP_PLANT_OFFSETS_REUSED,   /* after a restart a partition's last offset is given again */
+    KP_PLANT_GOES_ON,          /* a failed write is taken for a full disk: the log goes on */
+    KP_PLANT_CLOCK_BACK,       /* log time follows the clock when it goes back */
+    KP_PLANT_VOUCHES_EARLY,    /* a block says of itself that it is durable */
+    KP_PLANT_RENUMBERED_EARLY, /* a recycled file says its new number before its old name is gone for certain */
+    KP_PLANT_NAMES_UNSYNCED,   /* extents count before their names are durable */
+    KP_PLANT_REMOVED_FIRST,    /* merged extents are removed before the record that says so is durable */
+    KP_PLANT_REMOVED_EARLY,    /* merged extents are removed while readers are still in them */
+    KP_PLANT_MERGED_STATE,     /* a merged set has the state of its first part, not of its last */
+    KP_PLANT_TRIM_FORGOTTEN,   /* what is sealed forgets what was trimmed */
+    KP_PLANT_TRIM_WIDE,        /* a batch of which the beginning is trimmed is left out of extents */
+    KP_PLANT_ITEM_UNCHECKED,   /* a batch in an extent is believed without its checksum */
     KP_PLANT_COUNT
 };
 

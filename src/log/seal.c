@@ -125,9 +125,11 @@ static enum kp_code note_entry(void *arg, const struct kp_block_header *block, c
     struct job *job = arg;
     if (entry->kind == KP_ENTRY_SEALED)
         return KP_OK;
-    KP_TRY(kp_topics_apply(&job->state, entry, 0, err));
+    if (entry->kind != KP_ENTRY_TRIM || kp_log_planted != KP_PLANT_TRIM_FORGOTTEN)
+        KP_TRY(kp_topics_apply(&job->state, entry, 0, err));
     if (entry->kind != KP_ENTRY_BATCH)
         return KP_OK;
+    uint32_t gone = kp_topics_gone(&job->current, entry->topic, entry->partition, entry->base_offset, entry->records);
     const struct kp_topic *topic = kp_topics_get(&job->state, entry->topic);
     struct kp_extents_batch batch = {
         .topic = entry->topic,
@@ -138,8 +140,7 @@ static enum kp_code note_entry(void *arg, const struct kp_block_header *block, c
         .position = position,
         .log_time_us = block->log_time_us,
         .max_timestamp_ms = topic->partitions[entry->partition].max_timestamp_ms,
-        .gone = kp_topics_gone(&job->current, entry->topic, entry->partition, entry->base_offset, entry->records) ==
-                entry->records,
+        .gone = gone == entry->records || (gone && kp_log_planted == KP_PLANT_TRIM_WIDE),
         .group_end = entry->flags & KP_ENTRY_GROUP_END,
     };
     kp_extents_add(&job->writer, &batch);
@@ -308,6 +309,15 @@ static bool drained(struct kp_log *log)
     return empty;
 }
 
+void kp_sealing_unlink(struct kp_log *log, const struct kp_buf *numbers)
+{
+    for (size_t i = 0; i < kp_folder_count(numbers); i++) {
+        char *path = kp_extent_path(log->journal.dir, kp_folder_number(numbers, i), KP_EXTENT_SUFFIX);
+        (void)!log->os->unlink(log->os->ctx, path, NULL); /* or the next start does */
+        kp_free(path);
+    }
+}
+
 static void free_retired(struct kp_log *log)
 {
     struct kp_sealing *sealing = &log->sealing;
@@ -317,11 +327,7 @@ static void free_retired(struct kp_log *log)
     kp_mutex_unlock(&log->mutex);
     for (size_t i = 0; i < sets.len / sizeof(struct kp_extent_set *); i++)
         kp_extent_set_free(((struct kp_extent_set **)(void *)sets.data)[i]);
-    for (size_t i = 0; i < extents.len / sizeof(uint64_t); i++) {
-        char *path = kp_extent_path(log->journal.dir, ((uint64_t *)(void *)extents.data)[i], KP_EXTENT_SUFFIX);
-        (void)!log->os->unlink(log->os->ctx, path, NULL); /* or the next start does */
-        kp_free(path);
-    }
+    kp_sealing_unlink(log, &extents);
     kp_buf_finish(&sets);
     kp_buf_finish(&extents);
 }
@@ -331,6 +337,8 @@ static enum kp_code retire(struct kp_log *log, bool *ret_did, struct kp_error *e
 {
     struct kp_sealing *sealing = &log->sealing;
     *ret_did = drained(log);
+    if (!*ret_did && kp_log_planted == KP_PLANT_REMOVED_EARLY)
+        kp_sealing_unlink(log, &sealing->retired_extents);
     if (!*ret_did && kp_log_planted != KP_PLANT_RECYCLE_EARLY)
         return KP_OK;
     if (*ret_did) {

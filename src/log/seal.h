@@ -78,6 +78,8 @@ struct kp_extents_writer;
 KP_MUST enum kp_code kp_sealing_count(struct kp_log *log, struct kp_extents_writer *writer,
                                       const struct kp_sealed_head *head, const struct kp_buf *without,
                                       struct kp_error *err);
+/* Unlinks extents, best effort: what is left the next start removes. numbers: u64. */
+void kp_sealing_unlink(struct kp_log *log, const struct kp_buf *numbers);
 /* merge.c: removes extents of which all is gone, or merges small sets; *ret_did is false if there is nothing to do. */
 KP_MUST enum kp_code kp_sealing_tidy(struct kp_log *log, bool *ret_did, struct kp_error *err);
 

@@ -5,6 +5,7 @@
 
 #include "log/extent_write.h"
 #include "log/internal.h"
+#include "log/plant.h"
 #include "log/seal.h"
 
 enum { SEAL_BYTES = 1 << 30, OWN_BYTES = 8 << 20 };
@@ -164,7 +165,7 @@ static enum kp_code rename_made(struct kp_log *log, const struct kp_buf *made, s
         kp_free(to);
         kp_free(from);
     }
-    if (code == KP_OK && !log->journal.unsafe_no_sync)
+    if (code == KP_OK && !log->journal.unsafe_no_sync && kp_log_planted != KP_PLANT_NAMES_UNSYNCED)
         code = os->sync_dir(os->ctx, log->journal.dir, err);
     return code;
 }
@@ -234,6 +235,8 @@ enum kp_code kp_sealing_count(struct kp_log *log, struct kp_extents_writer *writ
 {
     struct kp_sealing *sealing = &log->sealing;
     struct kp_error failed;
+    if (kp_log_planted == KP_PLANT_REMOVED_FIRST && without)
+        kp_sealing_unlink(log, without);
     enum kp_code code = count_made(log, writer, *head, without, err);
     if (code != KP_OK && writer && kp_log_health(log, &failed) == KP_OK) /* else it is not known whether it counts */
         remove_made(log, &writer->made);
