@@ -30,7 +30,10 @@ enum kp_log_plant {
     KP_PLANT_MERGED_STATE,     /* a merged set has the state of its first part, not of its last */
     KP_PLANT_TRIM_FORGOTTEN,   /* what is sealed forgets what was trimmed */
     KP_PLANT_TRIM_WIDE,        /* a batch of which the beginning is trimmed is left out of extents */
-    KP_PLANT_ITEM_UNCHECKED,   /* a batch in an extent is believed without its checksum */
+    KP_PLANT_SNAPSHOT_GAPS,    /* a recovery snapshot forgets that something was trimmed */
+    /* what only a flipped bit shows */
+    KP_PLANT_ITEM_UNCHECKED,     /* a batch in an extent is believed without its checksum */
+    KP_PLANT_SNAPSHOT_UNCHECKED, /* a recovery snapshot is believed without its checksum */
     KP_PLANT_COUNT
 };
 

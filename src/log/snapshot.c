@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "log/files.h"
 #include "log/internal.h"
+#include "log/plant.h"
 #include "log/state.h"
 
 enum { RETRY_US = 1000000, BYTES_MAX_SHIFT = 32 };
@@ -125,7 +126,7 @@ static bool take(struct kp_log *log, struct kp_buf *out, uint64_t *ret_bytes)
         header.log_time_us = end->log_time_us;
         header.last_offset = log->durable_last;
         header.last_crc = end->previous_crc;
-        header.flags = atomic_load(&log->gaps) ? FLAG_GAPS : 0;
+        header.flags = atomic_load(&log->gaps) && kp_log_planted != KP_PLANT_SNAPSHOT_GAPS ? FLAG_GAPS : 0;
         put_sections(log, &header, out);
     }
     kp_rwlock_unlock(&log->lock);
@@ -235,7 +236,8 @@ static bool intact(const struct kp_buf *bytes, const struct header *header, uint
     return memcmp(header->magic, MAGIC, sizeof header->magic) == 0 && header->version == KP_SNAPSHOT_VERSION &&
            header->crc == kp_crc32c(0, header, offsetof(struct header, crc)) && header->generation == generation &&
            header->bytes == bytes->len - sizeof *header &&
-           header->sections_crc == kp_crc32c(0, bytes->data + sizeof *header, header->bytes);
+           (header->sections_crc == kp_crc32c(0, bytes->data + sizeof *header, header->bytes) ||
+            kp_log_planted == KP_PLANT_SNAPSHOT_UNCHECKED);
 }
 
 /* Are the journal files that it counts on there, with its last block where it says? */
