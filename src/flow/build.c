@@ -138,6 +138,9 @@ static enum kp_code build_from_input(struct build *build, const struct kp_plan *
         return KP_OK;
     case KP_PLAN_OVER:
         return kp_op_over(graph, plan, build->settings, input, ret_node, err);
+    case KP_PLAN_MATCH:
+        *ret_node = kp_op_match(graph, plan, build->settings, input);
+        return KP_OK;
     case KP_PLAN_REPEAT:
         *ret_node = kp_op_repeat(graph, plan, input);
         return KP_OK;

@@ -214,6 +214,8 @@ KP_MUST enum kp_code kp_op_topn(struct kp_graph *graph, const struct kp_plan *pl
 KP_MUST enum kp_code kp_op_over(struct kp_graph *graph, const struct kp_plan *plan,
                                 const struct kp_session_settings *settings, struct kp_node *input,
                                 struct kp_node **ret_node, struct kp_error *err);
+struct kp_node *kp_op_match(struct kp_graph *graph, const struct kp_plan *plan,
+                            const struct kp_session_settings *settings, struct kp_node *input);
 /* inputs[0] has the rows; the others are the sources whose watermarks close. */
 struct kp_node *kp_op_emit(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *const *inputs,
                            uint32_t input_count);

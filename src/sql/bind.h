@@ -4,7 +4,7 @@
  *   resolve.c  which function, operator or aggregate a name and types mean       coerce.c  casts, common types
  *   expr_bind.c, expr_call.c  expressions                                        scope.c   names to columns
  *   select.c  one SELECT     setop.c  UNION and its like     from.c  FROM     group.c  GROUP BY
- *   over.c  OVER, DISTINCT ON     order.c  ORDER BY, LIMIT
+ *   over.c  OVER, DISTINCT ON     order.c  ORDER BY, LIMIT     match_bind.c, match_nav.c  MATCH_RECOGNIZE
  *   sets.c  set-returning functions, in FROM and in the select list
  *   sublink.c  IN, EXISTS, scalars: pull.c, unnest.c, single.c, outer.c     push.c  joins and where predicates go
  * prune.c  columns nobody reads write.c, create.c  the other statements
@@ -107,12 +107,13 @@ struct set_list {
 /* What may stand in the expression being bound. */
 struct expr_place {
     const struct scope *scope;
-    const char *clause;      /* "WHERE", as in PostgreSQL's messages */
-    struct agg_list *aggs;   /* NULL: aggregates are refused */
-    struct over_list *overs; /* NULL: window functions are refused */
-    struct sub_list *subs;   /* NULL: subqueries are refused */
-    struct set_list *sets;   /* NULL: set-returning functions are refused */
-    const char *no_sets;     /* by what; NULL: by the clause */
+    const char *clause;        /* "WHERE", as in PostgreSQL's messages */
+    struct agg_list *aggs;     /* NULL: aggregates are refused */
+    struct over_list *overs;   /* NULL: window functions are refused */
+    struct sub_list *subs;     /* NULL: subqueries are refused */
+    struct set_list *sets;     /* NULL: set-returning functions are refused */
+    const char *no_sets;       /* by what; NULL: by the clause */
+    struct match_scope *match; /* within MATCH_RECOGNIZE: columns are navigations (match_nav.c); NULL: elsewhere */
 };
 
 struct targets;
@@ -325,6 +326,15 @@ bool kp_bind_is_asof(const struct binder *binder, const PgQuery__Node *right);
 /* Conditions over left's then right's columns, which are the plan's. */
 KP_MUST enum kp_code kp_bind_asof(struct binder *binder, bool outer, struct kp_plan *left, struct kp_plan *right,
                                   const struct conjuncts *conditions, struct kp_plan **ret_plan);
+/* ---- match_bind.c, match_nav.c ---- */
+/* The MATCH_RECOGNIZE that stands behind the relation, if one does, over its plan. */
+KP_MUST enum kp_code kp_bind_match(struct binder *binder, const PgQuery__RangeVar *range, struct kp_plan **plan);
+KP_MUST enum kp_code kp_bind_match_column(struct binder *binder, const struct expr_place *place,
+                                          const PgQuery__ColumnRef *ref, struct kp_expr **ret_expr);
+/* *ret_expr NULL: a function like any other. */
+KP_MUST enum kp_code kp_bind_match_call(struct binder *binder, const struct expr_place *place,
+                                        const PgQuery__FuncCall *call, const char *name, struct kp_expr **ret_expr);
+
 KP_MUST enum kp_code kp_bind_relation(struct binder *binder, struct kp_name name, struct kp_relation **ret_relation);
 
 /* ---- window.c ---- */

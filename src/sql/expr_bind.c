@@ -583,7 +583,8 @@ static enum kp_code bind_node(struct binder *binder, const struct expr_place *pl
 {
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_COLUMN_REF:
-        return kp_scope_find(binder, place->scope, node->column_ref, ret_expr);
+        return place->match ? kp_bind_match_column(binder, place, node->column_ref, ret_expr)
+                            : kp_scope_find(binder, place->scope, node->column_ref, ret_expr);
     case PG_QUERY__NODE__NODE_A_CONST:
         return bind_constant(binder, node->a_const, ret_expr);
     case PG_QUERY__NODE__NODE_PARAM_REF:

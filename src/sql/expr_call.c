@@ -231,6 +231,11 @@ enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *p
                             name);
     if (call->over)
         return kp_bind_over(binder, place, call, name, ret_expr);
+    if (place->match) {
+        KP_TRY(kp_bind_match_call(binder, place, call, name, ret_expr));
+        if (*ret_expr)
+            return KP_OK;
+    }
     bool aggregate = kp_bind_is_aggregate(name);
     KP_TRY(refuse_parts(binder, call, name, aggregate));
     if (aggregate)

@@ -371,6 +371,7 @@ static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVa
             if (strcmp(cte->def->ctename, range->relname) != 0)
                 continue;
             KP_TRY(bind_cte(binder, (struct cte *)cte, range->location, &plan));
+            KP_TRY(kp_bind_match(binder, range, &plan));
             return add_item(binder, plan, range->relname, range->alias, range->location, false, joins, scope);
         }
     }
@@ -387,6 +388,7 @@ static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVa
         plan = kp_plan_copy(relation->plan->plan, binder->arena);
     else
         plan = kp_bind_scan(binder, relation, range->location);
+    KP_TRY(kp_bind_match(binder, range, &plan));
     return add_item(binder, plan, range->relname, range->alias, range->location, false, joins, scope);
 }
 

@@ -100,6 +100,7 @@ static enum kp_code take_asofs(struct parser *parser, const char **sql)
 enum kp_code kp_grammar_parse(struct parser *parser, const char *sql, const PgQuery__Node **ret_tree)
 {
     KP_TRY(take_asofs(parser, &sql));
+    KP_TRY(kp_parser_take_matches(parser, &sql));
     struct job job = {.sql = sql, .arena = parser->arena, .err = parser->err};
     if (parser->count <= SHORT_TOKENS && kp_thread_stack_left() >= STACK_SHORT_BYTES) {
         run(&job);
@@ -114,5 +115,27 @@ enum kp_code kp_grammar_parse(struct parser *parser, const char *sql, const PgQu
         return kp_error_at(parser->err, parser->text, job.result->stmts[1]->stmt_location);
     }
     *ret_tree = job.result->n_stmts ? job.result->stmts[0]->stmt : NULL;
+    return KP_OK;
+}
+
+enum kp_code kp_parser_select(const struct parser *parser, uint32_t from, uint32_t to, const char *lead,
+                              const PgQuery__SelectStmt **ret_select)
+{
+    struct parser range = *parser;
+    size_t lead_bytes = strlen(lead);
+    range.at = from;
+    range.end = to;
+    if (from >= to)
+        return kp_parser_syntax_error(&range, from);
+    int32_t start = parser->tokens[from].start, end = parser->tokens[to - 1].end;
+    char *sql = kp_arena_alloc(parser->arena, parser->len + 1);
+    memset(sql, ' ', parser->len);
+    sql[parser->len] = 0;
+    KP_ASSERT((size_t)start >= lead_bytes);
+    memcpy(sql + start, parser->text + start, (size_t)(end - start));
+    memcpy(sql + start - lead_bytes, lead, lead_bytes);
+    const PgQuery__Node *tree;
+    KP_TRY(kp_grammar_parse(&range, sql, &tree));
+    *ret_select = tree->select_stmt;
     return KP_OK;
 }

@@ -175,6 +175,7 @@ void kp_plan_settle_growing(struct kp_plan *plan)
         break;
     case KP_PLAN_ASOF: /* a nearer row may come */
     case KP_PLAN_OVER:
+    case KP_PLAN_MATCH: /* a later row may make a match longer */
     case KP_PLAN_TOPN:
         plan->growing = false;
         break;

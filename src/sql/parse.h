@@ -51,6 +51,13 @@ KP_MUST enum kp_code kp_parser_string(struct parser *parser, const char **ret_te
 /* grammar.c: PostgreSQL's parser on `sql` (same length as the text). NULL tree: an empty statement. */
 KP_MUST enum kp_code kp_grammar_parse(struct parser *parser, const char *sql, const PgQuery__Node **ret_tree);
 
+/* The tokens as the rest of a SELECT that begins with `lead`, whose words find room before them in the text. */
+KP_MUST enum kp_code kp_parser_select(const struct parser *parser, uint32_t from, uint32_t to, const char *lead,
+                                      const PgQuery__SelectStmt **ret_select);
+
+/* match.c: MATCH_RECOGNIZE (…) of the range is read into the marks and blanked in *sql, which becomes a copy. */
+KP_MUST enum kp_code kp_parser_take_matches(struct parser *parser, const char **sql);
+
 /* tree.c: fills the statement from PostgreSQL's tree; `statement` has what stream words said before. */
 KP_MUST enum kp_code kp_statement_from_tree(struct parser *parser, struct kp_statement *statement,
                                             const PgQuery__Node *tree);

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "sql/catalog.h"
+#include "sql/match_plan.h"
 
 typedef struct kp_expr *(*replacer)(const struct kp_expr *expr, struct kp_arena *arena, void *arg);
 
@@ -105,6 +106,9 @@ static struct kp_plan *copy_node(const struct kp_plan *plan, struct kp_arena *ar
         copy->over.partitions = copy_array(plan->over.partitions, plan->over.partition_count * sizeof(uint32_t), arena);
         copy->over.keys = copy_array(plan->over.keys, plan->over.key_count * sizeof *plan->over.keys, arena);
         copy->over.calls = copy_array(plan->over.calls, plan->over.call_count * sizeof *plan->over.calls, arena);
+        break;
+    case KP_PLAN_MATCH:
+        copy->match = kp_plan_match_copy(plan->match, arena, replace, arg);
         break;
     case KP_PLAN_ASOF:
         for (uint32_t s = 0; s < 2; s++)
@@ -364,6 +368,8 @@ static bool node_equal(const struct kp_plan *a, const struct kp_plan *b)
         return true;
     case KP_PLAN_OVER:
         return over_equal(a, b);
+    case KP_PLAN_MATCH:
+        return kp_plan_match_equal(a->match, b->match);
     case KP_PLAN_REPEAT:
         return a->repeat.column == b->repeat.column;
     case KP_PLAN_EXPAND:

@@ -13,6 +13,7 @@
 #include "vec/set.h"
 
 struct kp_relation;
+struct kp_plan_match;
 
 struct kp_column {
     const char *name;
@@ -34,6 +35,7 @@ enum kp_plan_kind {
     KP_PLAN_REPEAT, /* each row as often as a bigint column of it says */
     KP_PLAN_EXPAND, /* set-returning functions: each row once for each row that they make of it, side by side */
     KP_PLAN_OVER,   /* window functions: the input's columns, then a value per function. Ties by the whole row */
+    KP_PLAN_MATCH,  /* MATCH_RECOGNIZE: rows in order that match a pattern (match_plan.h) */
     KP_PLAN_TOPN,   /* ORDER BY … LIMIT/OFFSET, ties by the whole row */
     KP_PLAN_EMIT,   /* EMIT ON WINDOW CLOSE: rows whose column window_end is at or before the watermark, once */
     KP_PLAN_SORT    /* only at the root of an ad-hoc query: the order of its result, no limit */
@@ -169,6 +171,7 @@ struct kp_plan {
             uint32_t call_count;
             struct kp_plan_over_call *calls;
         } over;
+        struct kp_plan_match *match;
         struct {
             uint32_t column; /* never negative */
         } repeat;

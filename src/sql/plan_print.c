@@ -9,6 +9,7 @@
  * watermark can ever free it.
  */
 #include "sql/catalog.h"
+#include "sql/match_plan.h"
 
 static void print_columns(const struct kp_plan *plan, struct kp_buf *out)
 {
@@ -294,6 +295,9 @@ static void print_line(const struct kp_plan *plan, struct kp_buf *out)
         break;
     case KP_PLAN_OVER:
         print_over(plan, out);
+        break;
+    case KP_PLAN_MATCH:
+        kp_plan_match_print(plan, out);
         break;
     case KP_PLAN_REPEAT:
         kp_buf_printf(out, "Repeat: %s times", plan->cols[plan->repeat.column].name);

@@ -7,6 +7,7 @@
  * it keeps all of its input; a SCAN keeps at least one column.
  */
 #include "sql/bind.h"
+#include "sql/match_plan.h"
 
 enum { NONE = UINT32_MAX };
 
@@ -423,6 +424,38 @@ static struct pruned prune_over(struct binder *binder, struct kp_plan *plan, con
     return (struct pruned){plan, map};
 }
 
+static void mark_column(uint32_t *column, void *arg)
+{
+    ((bool *)arg)[*column] = true;
+}
+
+static void move_column(uint32_t *column, void *arg)
+{
+    *column = ((const uint32_t *)arg)[*column];
+}
+
+static struct pruned prune_match(struct binder *binder, struct kp_plan *plan)
+{
+    bool *below = flags(binder, plan->inputs[0]->col_count, false);
+    kp_plan_match_each_column(plan->match, mark_column, below);
+    for (uint32_t i = 0; i < plan->match->nav_count; i++) {
+        struct kp_plan_agg *agg = &plan->match->navs[i].agg;
+        mark_all(agg->args, agg->arg_count, below);
+        if (agg->filter)
+            kp_expr_walk(agg->filter, mark, below);
+    }
+    struct pruned input = prune(binder, plan->inputs[0], below);
+    plan->inputs[0] = input.plan;
+    kp_plan_match_each_column(plan->match, move_column, input.map);
+    for (uint32_t i = 0; i < plan->match->nav_count; i++) {
+        struct kp_plan_agg *agg = &plan->match->navs[i].agg;
+        remap_all(binder, agg->args, agg->arg_count, input.map);
+        if (agg->filter)
+            agg->filter = kp_expr_remap(binder, agg->filter, input.map);
+    }
+    return (struct pruned){plan, identity(binder, plan->col_count)};
+}
+
 static struct pruned prune_repeat(struct binder *binder, struct kp_plan *plan, const bool *needed)
 {
     bool *below = flags(binder, plan->col_count, false);
@@ -499,6 +532,8 @@ static struct pruned prune(struct binder *binder, struct kp_plan *plan, const bo
         return prune_sort(binder, plan);
     case KP_PLAN_OVER:
         return prune_over(binder, plan, needed);
+    case KP_PLAN_MATCH:
+        return prune_match(binder, plan);
     case KP_PLAN_REPEAT:
         return prune_repeat(binder, plan, needed);
     case KP_PLAN_EXPAND:

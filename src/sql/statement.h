@@ -66,6 +66,8 @@ struct kp_copy_options {
 struct kp_sql_marks {
     uint32_t asof_count;
     int32_t *asofs; /* of the items to the right of ASOF JOIN: their first bytes */
+    uint32_t match_count;
+    struct sql_match **matches; /* MATCH_RECOGNIZE behind relations (match.h) */
 };
 
 struct kp_statement {

@@ -212,13 +212,8 @@ static enum kp_code read_watermark(struct parser *parser, uint32_t end, struct k
     if (!kp_parser_is(parser, parser->at, "as") || parser->at + 1 >= end)
         return kp_parser_syntax_error(parser, parser->at);
     parser->at++;
-    struct parser range = *parser;
-    range.end = end;
-    char *sql = copy_range(&range);
-    put(sql, parser->tokens[parser->at].start - 7, "SELECT ");
-    const PgQuery__Node *tree;
-    KP_TRY(kp_grammar_parse(&range, sql, &tree));
-    const PgQuery__SelectStmt *select = tree->select_stmt;
+    const PgQuery__SelectStmt *select;
+    KP_TRY(kp_parser_select(parser, parser->at, end, "SELECT ", &select));
     if (select->n_target_list != 1 || select->n_from_clause || select->where_clause)
         return kp_parser_syntax_error(parser, parser->at);
     watermark->expr = select->target_list[0]->res_target->val;

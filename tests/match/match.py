@@ -1,0 +1,135 @@
+"""Rounds of random patterns over random changes; README.md tells what is compared."""
+import argparse
+import collections
+import datetime
+import os
+import random
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import reference
+from pattern import Clause
+from server import Server, rows
+
+BEGIN = datetime.datetime(2024, 1, 1)
+
+
+def at_text(second):
+    return str(BEGIN + datetime.timedelta(seconds=second))
+
+
+class Table:
+    """What the table holds, and the statements that change it."""
+
+    def __init__(self, dice, name):
+        self.dice, self.name, self.rows, self.next_id, self.now = dice, name, {}, 1, 0
+
+    def value(self):
+        return None if self.dice.random() < 0.08 else self.dice.randint(0, 9)
+
+    def change(self):
+        dice = self.dice
+        kind = dice.random()
+        if kind < 0.7 or not self.rows:
+            self.now += dice.choice([0, 0, 1, 1, 2])
+            at = self.now if dice.random() < 0.8 else dice.randint(0, self.now + 1)
+            row = {"id": self.next_id, "k": dice.choice("xy"), "at": at, "v": self.value()}
+            self.next_id += 1
+            self.rows[row["id"]] = row
+            value = "NULL" if row["v"] is None else row["v"]
+            return f"INSERT INTO {self.name} VALUES ({row['id']}, '{row['k']}', '{at_text(at)}', {value})"
+        row = self.rows[dice.choice(sorted(self.rows))]
+        if kind < 0.85:
+            del self.rows[row["id"]]
+            return f"DELETE FROM {self.name} WHERE id = {row['id']}"
+        row["v"] = self.value()
+        return f"UPDATE {self.name} SET v = {'NULL' if row['v'] is None else row['v']} WHERE id = {row['id']}"
+
+
+def text_of(value):
+    return None if value is None else str(value)
+
+
+def expected(table, clause):
+    out = collections.Counter()
+    copies = [dict(row) for row in table.rows.values()]
+    for row in reference.answer(copies, clause):
+        shown = (row[0], at_text(row[1])) + row[2:] if clause.all_rows else row
+        out[tuple(text_of(v) for v in shown)] += 1
+    return out
+
+
+def found(connection, sql):
+    return collections.Counter(tuple(text_of(v) for v in row) for row in rows(connection, sql))
+
+
+def run_round(connection, seed, done):
+    dice = random.Random(seed)
+    table = Table(dice, f"t{seed}")
+    said = [f"CREATE TABLE {table.name} (id int PRIMARY KEY, k text, at timestamp, v int)",
+            f"CREATE MATERIALIZED VIEW d AS SELECT k, at, v FROM {table.name}"]
+    clauses = [Clause(dice, has_id) for has_id in (True, True, True, False, False)]
+    late = dice.randrange(len(clauses))  # this one's view is made when there are rows already
+    for sql in said:
+        rows(connection, sql)
+
+    def create(i):
+        said.append(f"CREATE MATERIALIZED VIEW m{i} AS {clauses[i].sql(table.name if clauses[i].has_id else 'd')}")
+        rows(connection, said[-1])
+
+    for i in range(len(clauses)):
+        if i != late:
+            create(i)
+    for position in range(14):
+        changes = [table.change() for _ in range(dice.choice([1, 1, 2, 5, 12]))]
+        said.append("; ".join(["BEGIN"] + changes + ["COMMIT"]))
+        rows(connection, said[-1])
+        if position == 6:
+            create(late)
+        for i, clause in enumerate(clauses):
+            want = expected(table, clause)
+            asked = [clause.sql(table.name if clause.has_id else "d")] if position % 4 == 3 else []
+            if i != late or position >= 6:
+                asked.append(f"SELECT * FROM m{i}")
+            for sql in asked:
+                got = found(connection, sql)
+                done["answers"] += 1
+                done["rows"] += sum(want.values())
+                if got != want:
+                    print(";\n".join(said) + f";\n{sql};", f"\nseed {seed}: missing {want - got}, too much {got - want}", sep="")
+                    return False
+    for i in range(len(clauses)):
+        rows(connection, f"VERIFY MATERIALIZED VIEW m{i}")
+        rows(connection, f"DROP MATERIALIZED VIEW m{i}")
+    rows(connection, "DROP MATERIALIZED VIEW d")
+    rows(connection, f"DROP TABLE {table.name}")
+    return True
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("KAPPA_SEED", "1")))
+    arguments = parser.parse_args()
+    done = collections.Counter()
+    with tempfile.TemporaryDirectory(prefix="kappa-match-") as folder:
+        server = Server(os.path.join(folder, "data"))
+        connection = server.connect()
+        for seed in range(arguments.seed, arguments.seed + arguments.rounds):
+            try:
+                good = run_round(connection, seed, done)
+            except Exception:
+                print(f"seed {seed}:", server.said())
+                raise
+            if not good:
+                server.end()
+                return 1
+        connection.close()
+        server.end()
+    print(f"match: {arguments.rounds} rounds, {done['answers']} answers of {done['rows']} rows equal the reference's")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
