@@ -19,6 +19,7 @@ struct relation {
     struct column cols[COLUMNS_MAX];
     unsigned col_count;
     double rows; /* estimate */
+    char *late;  /* of a view that closes: PostgreSQL's text of its late pairs; NULL: none */
 };
 
 struct maker {
@@ -28,8 +29,11 @@ struct maker {
     unsigned relation_count;
     const struct relation *with; /* what WITH of this query names; NULL: nothing */
     unsigned aliases;
-    double rows_max; /* pairs that a join may look at */
-    bool risk;       /* one expression of this query may fail */
+    double rows_max;                      /* pairs that a join may look at */
+    bool risk;                            /* one expression of this query may fail */
+    char *window_kappa, *window_postgres; /* what WINDOW names; NULL: nothing */
+    bool ordered_over; /* a window function of this SELECT tells equal rows apart: what a second one says of which is
+                          luck */
 };
 
 /* What names an expression can use. */
@@ -37,6 +41,27 @@ struct scope {
     struct column cols[2 * COLUMNS_MAX];
     char prefix[2 * COLUMNS_MAX][8]; /* "a3." */
     unsigned count;
+};
+
+struct query {
+    char *kappa, *postgres;
+    struct column cols[COLUMNS_MAX];
+    unsigned col_count;
+    double rows;
+    bool risky;      /* it may fail, for a reason of its own */
+    bool over_risky; /* a view below may: PostgreSQL leaves out what is not asked for */
+    bool view_only;  /* what only a view may say */
+    char *late;      /* of one that closes windows: PostgreSQL's text of the late pairs; NULL: not known */
+    char *errors;    /* of one that skips errors: PostgreSQL's count of them; NULL: it does not */
+};
+
+struct from {
+    char *kappa, *postgres;
+    char *where; /* of a join with a comma; NULL: none */
+    double rows;
+    bool risky;
+    char *late; /* as a query's */
+    bool ends;  /* of windows of one start several may end at different times */
 };
 
 #define SAY(...) kp_arena_printf(maker->arena, __VA_ARGS__)
@@ -163,6 +188,32 @@ static inline char *make_predicate(struct maker *maker, const struct scope *scop
     unsigned flags = 0;
     struct form *form = pick_form(maker, predicate_forms, KP_COUNT(predicate_forms), TYPES, 0);
     return fill_form(maker, scope, form, depth, LOOSE, &flags);
+}
+
+/* What changes once as the log's time passes; NULL if no column is a time. */
+static inline char *make_now(struct maker *maker, const struct scope *scope)
+{
+    unsigned flags = 0;
+    enum type type = ((const enum type[]){T_TIMESTAMPTZ, T_TIMESTAMP, T_DATE})[roll(maker->dice, 3)];
+    char *column = pick_column(maker, scope, type, LOOSE, &flags);
+    if (!column || !allowed(P_NOW))
+        return NULL;
+    made(P_NOW);
+    const char *compare = chance(maker->dice, 60) ? ">" : chance(maker->dice, 50) ? "<=" : "<";
+    switch (roll(maker->dice, 6)) {
+    case 1:
+        return SAY("%s %s now()", column, compare);
+    case 2:
+        return SAY("now() BETWEEN %s AND %s + INTERVAL '%u days'", column, column, 1 + roll(maker->dice, 30));
+    case 3:
+        return SAY("%s %s date_trunc('day', now())", column, compare);
+    case 4:
+        return SAY("%s + INTERVAL '%u hours' %s now()", column, roll(maker->dice, 500), compare);
+    case 5:
+        return SAY("%s %s (now() + INTERVAL '%u days')::date", column, compare, roll(maker->dice, 20));
+    default:
+        return SAY("%s %s now() - INTERVAL '%u days'", column, compare, roll(maker->dice, 30));
+    }
 }
 
 /* ---- expressions ---- */

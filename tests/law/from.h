@@ -1,99 +1,15 @@
 /*
- * For law_test.c only: random FROM clauses: relations, windows, joins, LATERAL, VALUES; and subqueries in predicates.
- * Each is written twice: for kappa, and for PostgreSQL, which lacks windows.
+ * For law_test.c only: random FROM clauses: relations, joins, LATERAL, VALUES, rows of functions; and subqueries in
+ * predicates. Each is written twice: for kappa, and for PostgreSQL, which lacks windows and ASOF.
  */
 #ifndef KP_TESTS_LAW_FROM_H
 #define KP_TESTS_LAW_FROM_H
 
-#include "tests/law/exprs.h"
+#include "tests/law/windows.h"
 
-struct query {
-    char *kappa, *postgres;
-    struct column cols[COLUMNS_MAX];
-    unsigned col_count;
-    double rows;
-    bool risky;      /* it may fail, for a reason of its own */
-    bool over_risky; /* a view below may: PostgreSQL leaves out what is not asked for */
-};
-
-struct from {
-    char *kappa, *postgres;
-    char *where; /* of a join with a comma; NULL: none */
-    double rows;
-    bool risky;
-};
+enum { SUB_PAIRS_MAX = 20000 }; /* that PostgreSQL's nested loop looks at */
 
 static struct query make_query(struct maker *maker, unsigned depth);
-
-/* ---- windows ---- */
-
-static inline void window_columns(struct column *cols, unsigned *count)
-{
-    cols[(*count)++] = (struct column){"window_start", T_TIMESTAMP, 0};
-    cols[(*count)++] = (struct column){"window_end", T_TIMESTAMP, 0};
-}
-
-/* Sessions for PostgreSQL: a row begins one if its key had none in the time before it that the gap allows. */
-static inline void make_session(struct maker *maker, const struct relation *relation, const char *alias,
-                                struct from *from)
-{
-    const char *gap = ((const char *[]){"10 seconds", "45 seconds", "5 minutes"})[roll(maker->dice, 3)];
-    from->kappa = SAY("session(%s, ts, INTERVAL '%s', k) AS %s", relation->name, gap, alias);
-    from->postgres = SAY(
-        "(SELECT law_z.*, min(ts) OVER law_s AS window_start, max(ts) OVER law_s + INTERVAL '%s' AS window_end FROM "
-        "(SELECT *, sum(law_f) OVER (PARTITION BY k ORDER BY ts) AS law_n FROM (SELECT *, CASE WHEN ts - lag(ts) OVER "
-        "(PARTITION BY k ORDER BY ts) >= INTERVAL '%s' THEN 1 ELSE 0 END AS law_f FROM %s WHERE ts IS NOT NULL) "
-        "law_x) law_z WINDOW law_s AS (PARTITION BY k, law_n)) AS %s",
-        gap, gap, relation->name, alias);
-}
-
-static inline struct from make_window(struct maker *maker, const struct relation *relation, const char *alias,
-                                      bool panes)
-{
-    struct from from = {.rows = relation->rows, .risky = relation->risky};
-    static const char *const sizes[] = {"10 seconds", "1 minute", "7 minutes", "1 hour"};
-    const char *size = sizes[roll(maker->dice, KP_COUNT(sizes))];
-    unsigned kind = roll(maker->dice, 10);
-    if (kind >= 9 && allowed(P_SESSION) && !panes) {
-        made(P_SESSION);
-        make_session(maker, relation, alias, &from);
-    } else if (kind >= 8 && allowed(P_CUMULATE) && !panes) {
-        made(P_CUMULATE);
-        from.rows *= 2;
-        from.kappa = SAY("cumulate(%s, ts, INTERVAL '1 minute', INTERVAL '4 minutes') AS %s", relation->name, alias);
-        from.postgres = SAY(
-            "(SELECT law_x.*, law_at AS window_start, law_e AS window_end FROM %s law_x, LATERAL (SELECT "
-            "date_bin(INTERVAL '4 minutes', law_x.ts, TIMESTAMP '1970-01-01') AS law_at) law_y, LATERAL "
-            "generate_series(law_at + INTERVAL '1 minute', law_at + INTERVAL '4 minutes', INTERVAL '1 minute') law_e "
-            "WHERE law_e > law_x.ts) AS %s",
-            relation->name, alias);
-    } else if (kind < 5) {
-        made(P_TUMBLE);
-        bool offset = chance(maker->dice, 30);
-        from.kappa = SAY("tumble(%s, ts, INTERVAL '%s'%s) AS %s", relation->name, size,
-                         offset ? ", INTERVAL '3 seconds'" : "", alias);
-        from.postgres =
-            SAY("(SELECT law_x.*, law_at AS window_start, law_at + INTERVAL '%s' AS window_end FROM %s law_x, LATERAL "
-                "(SELECT date_bin(INTERVAL '%s', law_x.ts, TIMESTAMP '1970-01-01%s') AS law_at) law_y WHERE law_x.ts "
-                "IS NOT NULL) AS %s",
-                size, relation->name, size, offset ? " 00:00:03" : "", alias);
-    } else {
-        made(P_HOP);
-        static const char *const slides[] = {"15 minutes", "1 minute", "30 seconds", "4 seconds"};
-        const char *slide = slides[relation->rows > 1000 ? 0 : roll(maker->dice, KP_COUNT(slides))];
-        from.rows *= 3;
-        size = sizes[1 + roll(maker->dice, 3)];
-        from.kappa = SAY("hop(%s, ts, INTERVAL '%s', INTERVAL '%s') AS %s", relation->name, slide, size, alias);
-        from.postgres =
-            SAY("(SELECT law_x.*, law_at AS window_start, law_at + INTERVAL '%s' AS window_end FROM %s law_x, LATERAL "
-                "generate_series(date_bin(INTERVAL '%s', law_x.ts, TIMESTAMP '1970-01-01'), law_x.ts - INTERVAL '%s' "
-                "+ INTERVAL '1 microsecond', - INTERVAL '%s') law_at) AS %s",
-                size, relation->name, slide, size, slide, alias);
-        if (strcmp(slide, "4 seconds") == 0)
-            from.rows *= 200;
-    }
-    return from;
-}
 
 /* ---- one relation ---- */
 
@@ -134,8 +50,10 @@ static inline struct from make_from_one(struct maker *maker, unsigned depth, str
         made(P_FROM_QUERY);
         struct query query = make_query(maker, depth - 1);
         scope_add(scope, alias, query.cols, query.col_count);
-        return (struct from){SAY("(%s) AS %s", query.kappa, alias), SAY("(%s) AS %s", query.postgres, alias), NULL,
-                             query.rows, query.risky || query.over_risky};
+        return (struct from){.kappa = SAY("(%s) AS %s", query.kappa, alias),
+                             .postgres = SAY("(%s) AS %s", query.postgres, alias),
+                             .rows = query.rows,
+                             .risky = query.risky || query.over_risky};
     }
     if (allowed(P_VALUES) && chance(maker->dice, 3))
         return make_values(maker, alias, scope);
@@ -149,6 +67,10 @@ static inline struct from make_from_one(struct maker *maker, unsigned depth, str
         window_columns(cols, &count);
     } else {
         from.kappa = from.postgres = SAY("%s AS %s", relation->name, alias);
+        if (relation->source && allowed(P_LOG_TIME) && chance(maker->dice, 15)) {
+            made(P_LOG_TIME);
+            cols[count++] = (struct column){"_log_time", T_TIMESTAMPTZ, 0};
+        }
     }
     scope_add(scope, alias, cols, count);
     return from;
@@ -204,6 +126,9 @@ static const struct join_kind {
     {P_JOIN_USING, "JOIN", true},
     {P_JOIN_UNEQUAL, "JOIN", false},
     {P_JOIN_LEFT_UNEQUAL, "LEFT JOIN", false},
+    {P_BAND, "JOIN", false},
+    {P_ASOF, "ASOF JOIN", true},
+    {P_ASOF_LEFT, "ASOF LEFT JOIN", true},
 };
 
 static inline bool names_once(const struct scope *scope, const char *name)
@@ -214,6 +139,63 @@ static inline bool names_once(const struct scope *scope, const char *name)
     return count == 1;
 }
 
+/* A pair of columns of one type that is not boolean. */
+static inline bool pick_pair(struct maker *maker, const struct scope *left, const struct scope *right, enum type type,
+                             char **ret_left, char **ret_right)
+{
+    unsigned flags = 0;
+    *ret_left = pick_column(maker, left, type, LOOSE, &flags);
+    *ret_right = pick_column(maker, right, type, LOOSE, &flags);
+    return *ret_left && *ret_right && type != T_BOOL;
+}
+
+/* Columns of both sides not far from one another; NULL if nothing fits. */
+static inline char *make_band(struct maker *maker, const struct scope *left, const struct scope *right)
+{
+    char *a, *b;
+    enum type type = ((const enum type[]){T_INT4, T_TIMESTAMP, T_DATE})[roll(maker->dice, 3)];
+    if (type == T_INT4) { /* a key's extremes would overflow */
+        unsigned flags = 0;
+        a = pick_column(maker, left, type, LOOSE | BIG, &flags), b = pick_column(maker, right, type, LOOSE, &flags);
+        return a && b ? SAY("%s BETWEEN %s - %u AND %s + %u", b, a, roll(maker->dice, 3), a, roll(maker->dice, 3))
+                      : NULL;
+    }
+    if (!pick_pair(maker, left, right, type, &a, &b))
+        return NULL;
+    return SAY("%s > %s - INTERVAL '%u minutes' AND %s <= %s + INTERVAL '%u hours'", b, a, 1 + roll(maker->dice, 9), b,
+               a, roll(maker->dice, 3));
+}
+
+/* The one row of the right side that is nearest in time; of several the least. */
+static inline bool join_asof(struct maker *maker, struct from *from, const struct from *with, const struct scope *left,
+                             const struct scope *right, bool outer)
+{
+    static const char *const compares[] = {">=", ">", "<=", "<"};
+    enum type type = ((const enum type[]){T_TIMESTAMP, T_INT4, T_DATE})[roll(maker->dice, 3)];
+    char *a, *b, *on = make_on(maker, left, right, true), *ties = "";
+    if (with->kappa[0] == '(' || !on || !pick_pair(maker, left, right, type, &a, &b) ||
+        from->rows * with->rows > SUB_PAIRS_MAX)
+        return false;
+    for (unsigned i = 0; i < right->count; i++) {
+        if (right->cols[i].flags & LOOSE)
+            return false;
+        ties = SAY("%s, %s%s", ties, right->prefix[i], right->cols[i].name);
+    }
+    unsigned compare = roll(maker->dice, KP_COUNT(compares));
+    on = SAY("%s AND %s %s %s", on, a, compares[compare], b);
+    if (chance(maker->dice, 25))
+        on = SAY("%s AND %s IS NOT NULL", on, b);
+    int alias_len = (int)strcspn(right->prefix[0], ".");
+    const char *alias = right->prefix[0];
+    from->kappa = SAY("%s ASOF %sJOIN %s ON %s", from->kappa, outer ? "LEFT " : "", with->kappa, on);
+    from->postgres = SAY("%s %sJOIN LATERAL (SELECT %.*s.* FROM %s WHERE %s ORDER BY %s%s%s LIMIT 1) AS %.*s ON true",
+                         from->postgres, outer ? "LEFT " : "", alias_len, alias, with->postgres, on, b,
+                         compare < 2 ? " DESC" : "", ties, alias_len, alias);
+    from->risky |= with->risky;
+    made(outer ? P_ASOF_LEFT : P_ASOF);
+    return true;
+}
+
 /* Joins `with` to `from`; false if no condition fits. `right` is with's columns alone, `both` what the ON may use. */
 static inline bool join(struct maker *maker, struct from *from, const struct from *with, const struct scope *left,
                         const struct scope *right, const struct scope *both)
@@ -221,7 +203,9 @@ static inline bool join(struct maker *maker, struct from *from, const struct fro
     const struct join_kind *kind = &join_kinds[roll(maker->dice, KP_COUNT(join_kinds))];
     if (!allowed(kind->production))
         kind = &join_kinds[0];
-    char *on = make_on(maker, left, right, kind->equal);
+    if (kind->production == P_ASOF || kind->production == P_ASOF_LEFT)
+        return join_asof(maker, from, with, left, right, kind->production == P_ASOF_LEFT);
+    char *on = kind->production == P_BAND ? make_band(maker, left, right) : make_on(maker, left, right, kind->equal);
     if (!on)
         return false;
     if (kind->production == P_JOIN_USING && !(names_once(left, "k") && names_once(right, "k")))
@@ -287,20 +271,28 @@ static inline void add_lateral(struct maker *maker, struct from *from, struct sc
 /* Rows of a function for each row. */
 static inline void add_set(struct maker *maker, struct from *from, struct scope *scope)
 {
-    enum production kind = (enum production)(P_SERIES + roll(maker->dice, 2));
-    enum type type = kind == P_SERIES ? T_INT4 : T_TEXT;
-    unsigned flags = 0;
-    char *column = pick_column(maker, scope, type, BIG | LOOSE, &flags), *alias = SAY("a%u", ++maker->aliases % 100);
-    if (!allowed(kind) || !column || scope->count + 1 > KP_COUNT(scope->cols) || from->rows > 1000)
+    static const struct {
+        enum production production;
+        enum type argument, type;
+        const char *call, *names;
+    } kinds[] = {{P_SERIES, T_INT4, T_INT4, "generate_series(1, %s % 4)", "l0"},
+                 {P_UNNEST, T_TEXT, T_TEXT, "unnest(string_to_array(%s, 'a'))", "l0"},
+                 {P_UNNEST_ARRAY, T_INTS, T_INT4, "unnest(%s)", "l0"},
+                 {P_UNNEST_ARRAY, T_TEXTS, T_TEXT, "unnest(%s)", "l0"},
+                 {P_ORDINALITY, T_TEXTS, T_TEXT, "unnest(%s) WITH ORDINALITY", "l0, l1"}};
+    unsigned flags = 0, at = roll(maker->dice, KP_COUNT(kinds));
+    char *column = pick_column(maker, scope, kinds[at].argument, BIG | LOOSE, &flags);
+    if (!allowed(kinds[at].production) || !column || scope->count + 2 > KP_COUNT(scope->cols) || from->rows > 1000)
         return;
-    made(kind);
-    char *call =
-        kind == P_SERIES ? SAY("generate_series(1, %s %% 4)", column) : SAY("unnest(string_to_array(%s, 'a'))", column);
-    from->kappa = SAY("%s, %s AS %s (l0)", from->kappa, call, alias);
-    from->postgres = SAY("%s, %s AS %s (l0)", from->postgres, call, alias);
+    made(kinds[at].production);
+    const char *split = strstr(kinds[at].call, "%s");
+    char *alias = SAY("a%u", ++maker->aliases % 100);
+    char *call = SAY("%.*s%s%s", (int)(split - kinds[at].call), kinds[at].call, column, split + 2);
+    from->kappa = SAY("%s, %s AS %s (%s)", from->kappa, call, alias, kinds[at].names);
+    from->postgres = SAY("%s, %s AS %s (%s)", from->postgres, call, alias, kinds[at].names);
     from->rows *= 2;
-    struct column column_of = {"l0", type, DERIVED};
-    scope_add(scope, alias, &column_of, 1);
+    struct column cols[2] = {{"l0", kinds[at].type, DERIVED}, {"l1", T_INT8, DERIVED}};
+    scope_add(scope, alias, cols, kinds[at].production == P_ORDINALITY ? 2 : 1);
 }
 
 static inline struct from make_from(struct maker *maker, unsigned depth, struct scope *scope)
@@ -322,7 +314,7 @@ static inline struct from make_from(struct maker *maker, unsigned depth, struct 
         return from;
     if (chance(maker->dice, 5))
         add_lateral(maker, &from, scope);
-    else if (chance(maker->dice, 4))
+    else if (chance(maker->dice, 6))
         add_set(maker, &from, scope);
     return from;
 }
@@ -335,7 +327,7 @@ static inline char *make_scalar_aggregate(struct maker *maker, const struct scop
     unsigned ignored = 0;
     if (type == T_INT8 && chance(maker->dice, 50))
         return "count(*)";
-    if (type == T_BOOL || type == T_BYTEA || type == T_UUID || type == T_JSONB)
+    if (!type_has_min(type))
         return NULL;
     char *column = pick_column(maker, inner, type, LOOSE, &ignored);
     return column ? SAY("%s(%s)", chance(maker->dice, 50) ? "max" : "min", column) : NULL;

@@ -23,318 +23,7 @@
 
 #include <cmocka.h>
 
-#include "tests/law/world.h"
-
-/* ---- queries and views ---- */
-
-/* Other queries may read it from now on. */
-static void name_view(struct world *world, const struct view *view)
-{
-    if (world->relation_count == RELATIONS_MAX || view->query.rows >= 2000)
-        return;
-    struct relation *relation = &world->relations[world->relation_count++];
-    *relation = (struct relation){.view = true,
-                                  .risky = view->query.risky || view->query.over_risky,
-                                  .rows = view->query.rows,
-                                  .col_count = view->query.col_count};
-    snprintf(relation->name, sizeof relation->name, "v%u", (unsigned)(view - world->views) + 1);
-    memcpy(relation->cols, view->query.cols, sizeof relation->cols);
-}
-
-static void add_view(struct world *world, bool materialize)
-{
-    struct view *view = &world->views[world->view_count++];
-    struct dice dice = {world->seed * 1000 + world->view_count, NULL};
-    if (world->cuts->taped == (int)world->view_count - 1) {
-        dice.tape = &world->cuts->tape;
-        dice.tape->at = 0;
-    }
-    struct maker maker = {.dice = &dice,
-                          .arena = &world->arena,
-                          .relations = world->relations,
-                          .relation_count = world->relation_count,
-                          .rows_max = world->bulk ? 2000000 : 60000};
-    maker.risk = chance(&dice, 12);
-    view->closed = world->closes && chance(&dice, 40);
-    view->query = view->closed ? make_closed(&maker) : make_query(&maker, 1 + chance(&dice, 30));
-    bool cut = world->cuts->query[world->view_count - 1];
-    totals.queries++;
-    if (!materialize) {
-        view->refused = view->closed || cut;
-        return;
-    }
-    if (cut) { /* what reads it is refused by both; all other queries stay what they were */
-        view->refused = true;
-        name_view(world, view);
-        return;
-    }
-    struct answer answer;
-    char *create =
-        kp_arena_printf(&world->arena, "CREATE MATERIALIZED VIEW v%u AS %s", world->view_count, view->query.kappa);
-    kappa_ask(&world->kappa, create, &answer, NULL);
-    if (world->print)
-        printf("%s;\n", create);
-    totals.views++;
-    if (answer.sqlstate[0]) {
-        view->refused = true;
-        totals.refused++;
-        if (getenv("KAPPA_LAW_VERBOSE"))
-            printf("refused in %llu: %s %s\n  %s\n", (unsigned long long)world->seed, answer.sqlstate, answer.message,
-                   view->query.kappa);
-        return;
-    }
-    snprintf(view->name, sizeof view->name, "v%u", world->view_count);
-    char *postgres = kp_arena_printf(&world->arena, "CREATE VIEW %s AS %s", view->name, view->query.postgres);
-    if (world->state_count < 10000)
-        write_postgres(world, &(struct write){.source = -1, .postgres = postgres}, "");
-    name_view(world, view);
-}
-
-static void statement(struct world *world, const char *text, struct answer *ret_answer)
-{
-    kappa_ask(&world->kappa, text, ret_answer, NULL);
-    if (world->print)
-        printf("%s; -- %s\n", text, ret_answer->sqlstate);
-}
-
-/* A view that is there, may be changed and is not left out; NULL if there is none. */
-static struct view *pick_view(struct world *world)
-{
-    unsigned at = world->view_count ? roll(&world->dice, world->view_count) : 0;
-    struct view *view = &world->views[at];
-    return at < world->view_count && view->name[0] && !view->refused && !view->closed ? view : NULL;
-}
-
-static void replace_in_postgres(struct world *world, const struct view *view)
-{
-    char *text = kp_arena_printf(&world->arena, "CREATE OR REPLACE VIEW %s AS %s", view->name, view->query.postgres);
-    write_postgres(world, &(struct write){.source = -1, .postgres = text}, "");
-}
-
-/* Gives a view another query beside the one it has: fewer of its rows. */
-static void alter_view(struct world *world)
-{
-    struct kp_arena *arena = &world->arena;
-    struct view *view = pick_view(world);
-    struct maker maker = {.dice = &world->dice, .arena = arena};
-    struct scope scope = {0};
-    if (view)
-        scope_add(&scope, "z", view->query.cols, view->query.col_count);
-    char *where = make_predicate(&maker, &scope, 1), *list = NULL;
-    if (!view || world->altered)
-        return;
-    for (unsigned i = 0; i < view->query.col_count; i++)
-        list = list_add(&maker, list, kp_arena_printf(arena, "z.c%u", i));
-    world->next = view->query;
-    world->next.kappa = kp_arena_printf(arena, "SELECT %s FROM (%s) AS z WHERE %s", list, view->query.kappa, where);
-    world->next.postgres =
-        kp_arena_printf(arena, "SELECT %s FROM (%s) AS z WHERE %s", list, view->query.postgres, where);
-    world->next.over_risky |= view->query.risky; /* the new predicate may be asked first */
-    end_subscription(world);
-    struct answer answer;
-    statement(world, kp_arena_printf(arena, "ALTER MATERIALIZED VIEW %s AS %s", view->name, world->next.kappa),
-              &answer);
-    totals.altered++;
-    if (!answer.sqlstate[0])
-        world->altered = view;
-    else if (!view->query.risky && !view->query.over_risky && strcmp(answer.sqlstate, "0A000"))
-        fail_world(world, "ALTER fails", world->next.kappa, "", kp_arena_strdup(arena, answer.message));
-}
-
-/* The other query takes the first one's place; sometimes it is taken back. */
-static void promote_view(struct world *world)
-{
-    struct kp_arena *arena = &world->arena;
-    struct view *view = world->altered;
-    bool back = chance(&world->dice, 30);
-    world->altered = NULL;
-    if (!view)
-        return;
-    end_subscription(world);
-    struct answer answer;
-    statement(world, kp_arena_printf(arena, "ALTER MATERIALIZED VIEW %s PROMOTE", view->name), &answer);
-    if (answer.sqlstate[0]) { /* views that were made meanwhile read the first version */
-        if (strcmp(answer.sqlstate, "2BP01") && !world->next.over_risky)
-            fail_world(world, "PROMOTE fails", world->next.kappa, "", kp_arena_strdup(arena, answer.message));
-        return;
-    }
-    struct query first = view->query;
-    view->query = world->next;
-    if (back) {
-        statement(world, kp_arena_printf(arena, "ALTER MATERIALIZED VIEW %s ROLLBACK", view->name), &answer);
-        if (answer.sqlstate[0])
-            fail_world(world, "ROLLBACK fails", view->query.kappa, "", kp_arena_strdup(arena, answer.message));
-        view->query = first;
-    } else {
-        replace_in_postgres(world, view);
-    }
-}
-
-static bool reads(const struct query *query, const char *name)
-{
-    char token[32];
-    snprintf(token, sizeof token, " %s AS a", name);
-    return strstr(query->kappa, token) != NULL;
-}
-
-/* Takes a dropped view, and what reads it, out of the world. */
-static void forget_view(struct world *world, struct view *view)
-{
-    char name[16];
-    memcpy(name, view->name, sizeof name);
-    view->refused = true;
-    view->name[0] = 0;
-    if (!name[0])
-        return;
-    for (unsigned i = 0; i < world->relation_count; i++)
-        if (strcmp(world->relations[i].name, name) == 0) {
-            world->relation_count--;
-            memmove(&world->relations[i], &world->relations[i + 1],
-                    (world->relation_count - i) * sizeof world->relations[0]);
-        }
-    for (unsigned i = 0; i < world->view_count; i++)
-        if (!world->views[i].refused && reads(&world->views[i].query, name))
-            forget_view(world, &world->views[i]);
-}
-
-static void drop_view(struct world *world)
-{
-    struct view *view = pick_view(world);
-    if (!view || world->altered)
-        return;
-    end_subscription(world);
-    struct answer answer;
-    char *text = kp_arena_printf(&world->arena, "DROP MATERIALIZED VIEW %s CASCADE", view->name);
-    statement(world, text, &answer);
-    if (answer.sqlstate[0])
-        fail_world(world, "DROP fails", text, "", kp_arena_strdup(&world->arena, answer.message));
-    text = kp_arena_printf(&world->arena, "DROP VIEW %s CASCADE", view->name);
-    write_postgres(world, &(struct write){.source = -1, .postgres = text}, "");
-    forget_view(world, view);
-}
-
-static void subscribe(struct world *world)
-{
-    struct kp_error err;
-    for (unsigned i = 0; world->summed < 0 && i < world->view_count; i++)
-        if (world->views[i].name[0] && chance(&world->dice, 50)) {
-            world->summed = (int)i;
-            if (kp_db_relation(world->kappa.db, world->views[i].name, &world->sums.relation, &err) ||
-                kp_db_subscribe(world->kappa.db, world->sums.relation,
-                                &(struct kp_subscription_options){.snapshot = true, .resume = -1},
-                                &world->sums.subscription, &err)) {
-                world->sums.failed = true;
-            }
-            kp_relation_unref(world->sums.relation);
-            world->sums.at = -1;
-        }
-}
-
-static void check_sums(struct world *world, struct answer *view, uint64_t floats)
-{
-    if (!sums_take(&world->kappa, &world->sums, kp_view_clock_position(kp_db_clock(world->kappa.db))))
-        return;
-    struct answer sum = {0};
-    for (size_t i = 0; i < world->sums.count; i++) {
-        if (world->sums.counts[i] < 0)
-            fail_world(world, "a subscription took away what was not there", world->views[world->summed].query.kappa,
-                       "", world->sums.rows[i]);
-        for (int64_t n = 0; n < world->sums.counts[i]; n++)
-            answer_add(&sum, kp_strdup(world->sums.rows[i]));
-    }
-    char *difference = answer_difference(view, &sum, floats);
-    if (difference)
-        fail_world(world, "the sum of a subscription's changes is not the view",
-                   world->views[world->summed].query.kappa, "", difference);
-    kp_free(difference);
-    answer_finish(&sum);
-}
-
-static void check_one(struct world *world, struct view *view, const char *what, const char *text,
-                      struct answer *expected)
-{
-    struct answer got;
-    uint64_t floats;
-    if (strcmp(expected->sqlstate, "57014") == 0) { /* PostgreSQL did not come to an end in time */
-        totals.slow++;
-        return;
-    }
-    totals.asked++;
-    kappa_ask(&world->kappa, text, &got, &floats);
-    bool pruned = view->query.over_risky && (got.sqlstate[0] || expected->sqlstate[0]);
-    char *difference = pruned ? NULL : answer_difference(expected, &got, floats);
-    totals.compared += difference == NULL;
-    totals.errors += expected->sqlstate[0] != 0;
-    if (difference && strcmp(got.sqlstate, "0A000") == 0 && !view->name[0]) {
-        view->refused = true;
-        totals.refused++;
-        if (getenv("KAPPA_LAW_VERBOSE"))
-            printf("refused: %s %s\n  %s\n", got.sqlstate, got.message, text);
-    } else if (difference) {
-        fail_world(world, what, view->query.kappa, view->query.postgres, difference);
-        world->failed_query = (int)(view - world->views);
-    }
-    kp_free(difference);
-    if (view->name[0] && strncmp(text, "SELECT * FROM v", 15) == 0 && world->summed == view - world->views &&
-        !got.sqlstate[0])
-        check_sums(world, &got, floats);
-    answer_finish(&got);
-}
-
-/* At a position of its own: a view's rows are those of its query, computed again; to the last bit. */
-static void check_recomputed(struct world *world)
-{
-    unsigned at = roll(&world->dice, world->view_count + 1);
-    struct view *view = &world->views[at];
-    if (at == world->view_count || !view->name[0] || view->refused || view->closed || view->query.over_risky ||
-        world->failure)
-        return;
-    struct answer kept, computed;
-    kappa_ask(&world->kappa, kp_arena_printf(&world->arena, "SELECT * FROM %s", view->name), &kept, NULL);
-    kappa_ask(&world->kappa, view->query.kappa, &computed, NULL);
-    char *difference = answer_difference(&computed, &kept, 0);
-    totals.recomputed++;
-    if (difference && strcmp(computed.sqlstate, "0A000")) {
-        fail_world(world, "a view differs from its query, computed again", view->query.kappa, "", difference);
-        world->failed_query = (int)at;
-    }
-    kp_free(difference);
-    answer_finish(&kept);
-    answer_finish(&computed);
-}
-
-static void check(struct world *world)
-{
-    struct oracle *oracle = world->oracle;
-    for (unsigned i = 0; i < world->view_count; i++)
-        if (!world->views[i].refused)
-            oracle_ask(oracle, world->views[i].query.postgres);
-    oracle_flush(oracle);
-    for (unsigned i = 0; i < world->state_count; i++) {
-        struct answer answer;
-        oracle_answer(oracle, &answer);
-        if (strcmp(answer.sqlstate, world->states[i]))
-            fail_world(world, "a write ended differently", world->states[i], world->state_texts[i],
-                       kp_arena_printf(&world->arena, "%s %s", answer.sqlstate, answer.message));
-        answer_finish(&answer);
-    }
-    world->state_count = 0;
-    for (unsigned i = 0; i < world->view_count; i++) {
-        struct view *view = &world->views[i];
-        if (view->refused)
-            continue;
-        struct answer expected;
-        oracle_answer(oracle, &expected);
-        if (!world->failure && view->name[0])
-            check_one(world, view, "a view differs", kp_arena_printf(&world->arena, "SELECT * FROM %s", view->name),
-                      &expected);
-        if (!world->failure && !view->closed)
-            check_one(world, view, "an ad-hoc answer differs", view->query.kappa, &expected);
-        answer_finish(&expected);
-    }
-}
-
-/* ---- worlds ---- */
+#include "tests/law/checks.h"
 
 static void run_phases(struct world *world)
 {
@@ -360,17 +49,54 @@ static void run_phases(struct world *world)
             drop_view(world);
         if (phase && chance(dice, 40))
             alter_view(world);
-        for (unsigned i = 1 + roll(dice, phase == 0 ? 60 : 30); i; i--)
-            write_both(world), chance(dice, 25) ? check_recomputed(world) : (void)0;
+        for (unsigned i = 1 + roll(dice, phase == 0 ? 60 : 30); i; i--) {
+            if (chance(dice, 8))
+                pass_time(world, 60);
+            write_both(world);
+            if (chance(dice, 25))
+                check_recomputed(world);
+        }
+        pass_time(world, 600);
         if (chance(dice, 50))
             promote_view(world);
         if (phase && chance(dice, 50) && !world->cuts->reopen)
             reopen(world);
         check(world);
+        check_history(world);
+    }
+    if (world->tight && !world->failure) { /* with the memory that it needs, every view is right again */
+        end_subscription(world);
+        kappa_close(&world->kappa);
+        choose_wide(world);
+        kappa_open(&world->kappa);
+        totals.recovered++;
+        check(world);
     }
 }
 
 static int failed_query; /* of the world that ran last; -1: none */
+
+/* Both sides empty, with the types and functions that every world has, and one clock. */
+static void begin_world(struct world *world)
+{
+    struct answer answer;
+    kp_buf_append_text(&world->oracle->script,
+                       "SET client_min_messages = error; DROP SCHEMA IF EXISTS law CASCADE; CREATE SCHEMA law; "
+                       "SET search_path = law, public; CREATE TABLE marks (id int PRIMARY KEY); CREATE TABLE law_mark "
+                       "(source text, w timestamp); CREATE TABLE law_clock (t timestamptz); INSERT INTO law_clock "
+                       "VALUES (NULL); CREATE FUNCTION now() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT t FROM "
+                       "law.law_clock'; SET search_path = law, pg_catalog, public;\n");
+    oracle_clock(world);
+    choose_options(world);
+    kappa_open(&world->kappa);
+    const char *const setup[] = {law_types, law_domain_int, law_domain_text, law_function};
+    for (unsigned i = 0; i < KP_COUNT(setup); i++) {
+        kappa_ask(&world->kappa, setup[i], &answer, NULL);
+        kp_buf_printf(&world->oracle->script, "%s;\n", setup[i]);
+    }
+    kappa_ask(&world->kappa, "CREATE TOPIC law_time WITH (partitions = 1)", &answer, NULL);
+    kappa_ask(&world->kappa, "CREATE TABLE marks (id int PRIMARY KEY)", &answer, NULL);
+}
 
 /* Runs the world of a seed; what went wrong is the caller's to kp_free, NULL if nothing did. */
 static char *run_world(struct oracle *oracle, uint64_t seed, struct cuts *cuts, bool print)
@@ -381,17 +107,15 @@ static char *run_world(struct oracle *oracle, uint64_t seed, struct cuts *cuts, 
                           .summed = -1,
                           .cuts = cuts,
                           .print = print,
-                          .failed_query = -1};
+                          .failed_query = -1,
+                          .os = *kp_os_real()};
+    world.os.wall_us = law_clock;
+    world.lean = seed % 7 == 3;
+    atomic_store(&law_clock_us, 1705708800000000 + (int64_t)(seed % 40) * 86400000000); /* 2024-01-20 and later */
     snprintf(world.dir, sizeof world.dir, "/tmp/kappa-law.XXXXXX");
     assert_non_null(mkdtemp(world.dir));
-    kp_buf_append_text(&oracle->script,
-                       "SET client_min_messages = error; DROP SCHEMA IF EXISTS law CASCADE; CREATE SCHEMA law; "
-                       "SET search_path = law, public; CREATE TABLE marks (id int PRIMARY KEY); CREATE TABLE law_mark "
-                       "(source text, w timestamp);\n");
-    choose_options(&world);
-    kappa_open(&world.kappa);
+    begin_world(&world);
     struct answer answer;
-    kappa_ask(&world.kappa, "CREATE TABLE marks (id int PRIMARY KEY)", &answer, NULL);
     run_phases(&world);
     oracle_flush(oracle);
     for (; world.state_count; world.state_count--) { /* what a world that failed early did not wait for */
@@ -400,6 +124,7 @@ static char *run_world(struct oracle *oracle, uint64_t seed, struct cuts *cuts, 
     }
     sums_close(&world.kappa, &world.sums);
     kappa_close(&world.kappa);
+    answer_finish(&world.past.answer);
     char *failure = world.failure ? kp_strdup(world.failure) : NULL;
     failed_query = world.failed_query;
     kp_arena_finish(&world.arena);
@@ -520,6 +245,9 @@ static void test_law(void **state)
            "errors), %u with the query computed again, %u altered, %u crashes, %u restarts\n",
            totals.worlds, totals.writes, totals.queries, totals.views, totals.refused, totals.asked, totals.errors,
            totals.recomputed, totals.altered, totals.crashes, totals.reopens);
+    printf("law: %u views verified, %u asked at an older position; %u openings with little memory, in which %u answers "
+           "were refused for it, and %u with enough afterwards\n",
+           totals.verified, totals.past, totals.tight, totals.spent, totals.recovered);
     printf("law: %u answers that PostgreSQL did not give within 5 seconds\n", totals.slow);
     assert_true(totals.slow * 100 <= totals.asked);
     unsigned productions_taken, forms_taken;

@@ -52,20 +52,41 @@ static inline char *make_aggregate(struct maker *maker, const struct scope *scop
     return call;
 }
 
-static inline char *make_having(struct maker *maker, const struct scope *scope)
+static inline char *make_having(struct maker *maker, const struct scope *scope, bool timely)
 {
     enum type type;
-    unsigned flags;
+    unsigned flags = 0;
     made(P_HAVING);
+    char *time = timely && allowed(P_NOW_HAVING) && chance(maker->dice, 25)
+                     ? pick_column(maker, scope, T_TIMESTAMPTZ, LOOSE, &flags)
+                     : NULL;
+    if (time) {
+        made(P_NOW_HAVING);
+        return SAY(" HAVING %s(%s) %s now() - INTERVAL '%u days'", chance(maker->dice, 50) ? "max" : "min", time,
+                   chance(maker->dice, 50) ? "<" : ">=", roll(maker->dice, 30));
+    }
     char *aggregate = make_aggregate(maker, scope, &type, &flags);
     return flags & LOOSE
                ? SAY(" HAVING %s IS NOT NULL", aggregate)
                : SAY(" HAVING %s %s %s", aggregate, chance(maker->dice, 50) ? ">" : "<>", constant(maker, type));
 }
 
-/* GROUP BY by position, plain or in sets. */
-static inline char *make_group_by(struct maker *maker, unsigned keys)
+/* It names a column: "a3.x". PostgreSQL pulls an output that does not into the query above, folds, and may fail without
+ * a row: such a one counts as BIG. */
+static inline bool reads_column(const char *expr)
 {
+    for (const char *at = expr; (at = strchr(at, 'a')); at++) {
+        size_t digits = strspn(at + 1, "0123456789");
+        if (digits && at[1 + digits] == '.')
+            return true;
+    }
+    return false;
+}
+
+/* GROUP BY by position, plain or in sets. */
+static inline char *make_group_by(struct maker *maker, unsigned keys, bool may_sets, bool *ret_sets)
+{
+    *ret_sets = false;
     char *list = NULL;
     for (unsigned i = 1; i <= keys; i++)
         list = list_add(maker, list, SAY("%u", i));
@@ -74,9 +95,10 @@ static inline char *make_group_by(struct maker *maker, unsigned keys)
         return "";
     }
     enum production kind = chance(maker->dice, 10) ? (enum production)(P_ROLLUP + roll(maker->dice, 3)) : P_GROUP;
-    if (!allowed(kind))
+    if (!allowed(kind) || !may_sets)
         kind = P_GROUP;
     made(kind);
+    *ret_sets = kind != P_GROUP;
     switch (kind) {
     case P_ROLLUP:
         return SAY(" GROUP BY ROLLUP (%s)", list);
@@ -93,17 +115,24 @@ static inline struct query make_grouped(struct maker *maker, const struct scope 
                                         const char *where)
 {
     struct query query = {.over_risky = from->risky};
-    char *list = NULL;
+    char *list = NULL, *names = NULL;
+    bool sets, may_sets = !from->late;
+    double groups = 1;
     unsigned keys = chance(maker->dice, 12) ? 0 : 1 + roll(maker->dice, 3), values = 1 + roll(maker->dice, 3);
     bool window = scope->count > 1 && strcmp(scope->cols[scope->count - 1].name, "window_end") == 0;
     for (unsigned i = 0; i < keys; i++) {
         unsigned flags = 0;
         enum type type = window && i == 0 ? T_TIMESTAMP : pick_type(maker, scope);
-        char *key = window && i == 0 ? SAY("%swindow_start", scope->prefix[scope->count - 1])
+        const char *side = from->ends || chance(maker->dice, 30) ? "end" : "start";
+        char *key = window && i == 0 ? SAY("%swindow_%s", scope->prefix[scope->count - 1], side)
                                      : make_expr(maker, scope, type, chance(maker->dice, 25) ? 1 : 0, LOOSE, &flags);
         query_column(&query, type, flags);
+        groups *= type == T_TIMESTAMP || type == T_TIMESTAMPTZ || type == T_INTERVAL || type == T_TIME ? 10000 : 25;
         list = list_add(maker, list, SAY("%s AS c%u", key, i));
+        may_sets &= reads_column(key) && !(names && strstr(names, key)); /* PostgreSQL 15 shows constants in all sets */
+        names = list_add(maker, names, key);
     }
+    char *group = make_group_by(maker, keys, may_sets, &sets);
     for (unsigned i = 0; i < values; i++) {
         enum type type;
         unsigned flags;
@@ -111,11 +140,16 @@ static inline struct query make_grouped(struct maker *maker, const struct scope 
         query_column(&query, type, flags);
         list = list_add(maker, list, SAY("%s AS c%u", aggregate, keys + i));
     }
-    char *group = make_group_by(maker, keys);
-    char *tail = SAY("%s%s%s", where, group, chance(maker->dice, 20) ? make_having(maker, scope) : "");
+    if (sets && allowed(P_GROUPING) && chance(maker->dice, 50)) {
+        made(P_GROUPING);
+        list = list_add(maker, list, SAY("grouping(%s) AS c%u", names, query.col_count));
+        query_column(&query, T_INT4, 0);
+    }
+    char *having = chance(maker->dice, 20) ? make_having(maker, scope, !from->late) : "";
+    char *tail = SAY("%s%s%s", where, group, having);
     query.kappa = SAY("SELECT %s FROM %s%s", list, from->kappa, tail);
     query.postgres = SAY("SELECT %s FROM %s%s", list, from->postgres, tail);
-    query.rows = keys ? KP_MIN(from->rows, 40) : 1;
+    query.rows = KP_MIN(from->rows, from->rows > 1000 ? groups : 40);
     return query;
 }
 
@@ -133,14 +167,16 @@ static inline char *make_over(struct maker *maker, const struct scope *scope, en
             return NULL;
         ties = SAY("%s, %s%s", ties, scope->prefix[i], scope->cols[i].name);
     }
-    char *key = pick_column(maker, scope, pick_type(maker, scope), LOOSE, &flags);
+    enum type key_type = pick_type(maker, scope);
+    char *key = pick_column(maker, scope, key_type, LOOSE, &flags);
     char *by = pick_column(maker, scope, pick_type(maker, scope), LOOSE, &flags);
     if (!key || !by || !allowed(P_OVER))
         return NULL;
     struct form *form = pick_form(maker, window_forms, KP_COUNT(window_forms), TYPES, 0);
     bool framed = !(form->flags & (W_RANK | W_ROW));
     struct form *frame = NULL;
-    while (framed && (!frame || (form->flags & W_VALUE && !(frame->flags & W_VALUE))))
+    while (framed && (!frame || (form->flags & W_VALUE && (!(frame->flags & W_VALUE) || *frame->args)) ||
+                      (*frame->args && type_of_code(*frame->args) != key_type)))
         frame = pick_form(maker, frame_forms, KP_COUNT(frame_forms), TYPES, 0);
     for (unsigned i = 0; form->args[i]; i++)
         if (!pick_column(maker, scope, type_of_code(form->args[i]), BIG, &flags))
@@ -149,29 +185,26 @@ static inline char *make_over(struct maker *maker, const struct scope *scope, en
     char *partition = chance(dice, 70) ? SAY("PARTITION BY %s ", by) : "";
     char *order = SAY("%sORDER BY %s%s", partition, key,
                       ((const char *[]){"", " DESC", " DESC NULLS LAST", " NULLS FIRST"})[roll(dice, 4)]);
-    bool whole = form->flags & (W_ROW | W_VALUE) || (frame && frame->flags & W_VALUE);
+    bool whole = form->flags & (W_ROW | W_VALUE) || (frame && frame->flags & W_VALUE && !*frame->args);
+    if (whole && maker->ordered_over)
+        return NULL;
+    maker->ordered_over |= whole;
     char *frame_text = frame && *frame->text ? SAY(" %s", frame->text) : "";
     if (frame)
         frame->made++;
     made(P_OVER);
     *ret_type = form->type;
+    if (allowed(P_WINDOW_NAMED) && !maker->window_kappa && chance(dice, 20)) {
+        made(P_WINDOW_NAMED);
+        maker->window_kappa = SAY(" WINDOW w AS (%s%s)", order, frame_text);
+        maker->window_postgres = SAY(" WINDOW w AS (%s%s%s)", order, whole ? ties : "", frame_text);
+        return *ret_postgres = SAY("%s OVER w", call);
+    }
     *ret_postgres = SAY("%s OVER (%s%s%s)", call, order, whole ? ties : "", frame_text);
     return SAY("%s OVER (%s%s)", call, order, frame_text);
 }
 
 /* ---- plain SELECT ---- */
-
-/* It names a column: "a3.x". PostgreSQL pulls an output that does not into the query above, folds, and may fail without
- * a row: such a one counts as BIG. */
-static inline bool reads_column(const char *expr)
-{
-    for (const char *at = expr; (at = strchr(at, 'a')); at++) {
-        size_t digits = strspn(at + 1, "0123456789");
-        if (digits && at[1 + digits] == '.')
-            return true;
-    }
-    return false;
-}
 
 /* The last clauses, for both; ties fall by the whole row, which PostgreSQL has to be told. */
 struct tail {
@@ -213,18 +246,40 @@ static inline struct tail make_distinct_on(struct maker *maker, const char *firs
                          SAY(" ORDER BY 1, %u, %s", second, rest)};
 }
 
+/* Rows of a function among the columns. */
+static inline void add_set_column(struct maker *maker, const struct scope *scope, struct query *query, char **list,
+                                  char **postgres_list)
+{
+    enum production kind = chance(maker->dice, 50) ? P_SET_SELECTED : P_SERIES_SELECTED;
+    unsigned flags = 0;
+    char *column = pick_column(maker, scope, kind == P_SET_SELECTED ? T_INTS : T_INT4, BIG | LOOSE, &flags);
+    if (!column || !allowed(kind) || query->rows > 1000)
+        return;
+    made(kind);
+    char *call = kind == P_SET_SELECTED ? SAY("unnest(%s) AS c%u", column, query->col_count)
+                                        : SAY("generate_series(1, %s %% 3) AS c%u", column, query->col_count);
+    *list = list_add(maker, *list, call);
+    *postgres_list = list_add(maker, *postgres_list, call);
+    query_column(query, T_INT4, 0);
+    query->rows *= 2;
+}
+
 static inline struct query make_plain(struct maker *maker, const struct scope *scope, const struct from *from,
                                       const char *where)
 {
     struct query query = {.over_risky = from->risky, .rows = from->rows};
+    const char *where_kappa = where, *where_postgres = where;
     bool distinct = chance(maker->dice, 15), top = chance(maker->dice, 20);
     unsigned count = 1 + roll(maker->dice, 5);
-    char *list = NULL, *postgres_list = NULL, *first = NULL;
+    char *list = NULL, *postgres_list = NULL, *first = NULL, *window[2] = {maker->window_kappa, maker->window_postgres};
+    bool ordered_over = maker->ordered_over;
+    maker->window_kappa = maker->window_postgres = NULL;
+    maker->ordered_over = false;
     for (unsigned i = 0; i < count; i++) {
         unsigned flags = 0;
         enum type type = i == 0 ? T_INT4 : pick_type(maker, scope);
         char *postgres = NULL, *expr = NULL;
-        if (i > 0 && from->rows < 500 && chance(maker->dice, 12)) {
+        if (i > 0 && from->rows < 500 && chance(maker->dice, 18)) {
             expr = make_over(maker, scope, &type, &postgres);
             flags = BIG;
         } else if (i > 0 && chance(maker->dice, 9)) {
@@ -246,17 +301,26 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
         list = list_add(maker, list, SAY("%s AS c%u", expr, i));
         postgres_list = list_add(maker, postgres_list, SAY("%s AS c%u", postgres, i));
     }
+    if (!from->late && chance(maker->dice, 4))
+        add_set_column(maker, scope, &query, &list, &postgres_list);
+    if (maker->window_kappa) {
+        where_kappa = SAY("%s%s", where, maker->window_kappa);
+        where_postgres = SAY("%s%s", where, maker->window_postgres);
+    }
+    maker->window_kappa = window[0], maker->window_postgres = window[1];
+    maker->ordered_over = ordered_over;
     struct tail tail = {"", "", ""};
     if (distinct && top && allowed(P_DISTINCT_ON) && reads_column(first))
-        tail = make_distinct_on(maker, first, count);
+        tail = make_distinct_on(maker, first, query.col_count);
     else if (top)
-        tail = make_top(maker, count, &query.rows);
+        tail = make_top(maker, query.col_count, &query.rows);
     if (distinct && !*tail.distinct) {
         made(P_DISTINCT);
         tail.distinct = "DISTINCT ";
     }
-    query.kappa = SAY("SELECT %s%s FROM %s%s%s", tail.distinct, list, from->kappa, where, tail.kappa);
-    query.postgres = SAY("SELECT %s%s FROM %s%s%s", tail.distinct, postgres_list, from->postgres, where, tail.postgres);
+    query.kappa = SAY("SELECT %s%s FROM %s%s%s", tail.distinct, list, from->kappa, where_kappa, tail.kappa);
+    query.postgres =
+        SAY("SELECT %s%s FROM %s%s%s", tail.distinct, postgres_list, from->postgres, where_postgres, tail.postgres);
     return query;
 }
 
@@ -268,14 +332,18 @@ static inline char *make_where(struct maker *maker, const struct scope *scope, s
         where = where ? SAY("%s AND %s", where, predicate) : predicate;
         made(P_WHERE);
     }
+    char *now = chance(maker->dice, 8) ? make_now(maker, scope) : NULL;
+    if (now)
+        where = where ? SAY("%s AND %s", where, now) : now;
     char *subquery = NULL;
     if (chance(maker->dice, 12))
         subquery = make_subquery(maker, scope, from->rows, &from->risky);
     else if (chance(maker->dice, 14))
         subquery = make_sub_predicate(maker, scope, from->rows, 1, &from->risky);
     if (subquery)
-        where = !where ? subquery
-                       : SAY("(%s) %s %s", where, from->where || chance(maker->dice, 70) ? "AND" : "OR", subquery);
+        where = !where
+                    ? subquery
+                    : SAY("(%s) %s %s", where, from->where || now || chance(maker->dice, 70) ? "AND" : "OR", subquery);
     return where ? SAY(" WHERE %s", where) : "";
 }
 
@@ -298,13 +366,32 @@ static struct query make_select(struct maker *maker, unsigned depth)
 
 /* ---- around SELECT ---- */
 
-/*
- * EMIT ON WINDOW CLOSE over one source: PostgreSQL is asked for the pairs that were not late, of windows that are
- * closed. Its copy of a source has the watermark at each row, law_w, and law_mark the one now.
- */
+/* How many late pairs a view has left out. */
+static inline bool make_late(struct maker *maker, struct query *ret_query)
+{
+    for (unsigned at = roll(maker->dice, maker->relation_count), i = 0; i < maker->relation_count; i++) {
+        const struct relation *relation = &maker->relations[(at + i) % maker->relation_count];
+        if (!relation->late || !allowed(P_LATE))
+            continue;
+        made(P_LATE);
+        *ret_query = (struct query){.view_only = true, .rows = 20};
+        query_column(ret_query, T_TIMESTAMP, 0);
+        query_column(ret_query, T_INT8, 0);
+        ret_query->kappa =
+            SAY("SELECT window_end AS c0, count(*) AS c1 FROM late(%s) AS a1 GROUP BY 1", relation->name);
+        ret_query->postgres = SAY("SELECT window_end AS c0, count(*) AS c1 FROM %s GROUP BY 1", relation->late);
+        return true;
+    }
+    return false;
+}
+
+/* EMIT ON WINDOW CLOSE over one source. */
 static inline struct query make_closed(struct maker *maker)
 {
     const struct relation *relation = maker->relations;
+    struct query query;
+    if (chance(maker->dice, 15) && make_late(maker, &query))
+        return query;
     for (unsigned at = roll(maker->dice, maker->relation_count), i = 0; i < maker->relation_count; i++)
         if (maker->relations[(at + i) % maker->relation_count].watermark) {
             relation = &maker->relations[(at + i) % maker->relation_count];
@@ -318,27 +405,47 @@ static inline struct query make_closed(struct maker *maker)
     char *alias = SAY("a%u", ++maker->aliases % 100);
     scope_add(&scope, alias, cols, count);
     struct from from = make_window(maker, relation, alias, true);
-    from.postgres =
-        SAY("(SELECT * FROM %s WHERE (law_w IS NULL OR window_end > law_w) AND window_end <= (SELECT w FROM law_mark "
-            "WHERE source = '%s')) AS %s",
-            from.postgres, relation->name, alias);
     char *where = chance(maker->dice, 30) ? SAY(" WHERE %s", make_predicate(maker, &scope, 1)) : "";
-    struct query query;
     const char *window = NULL;
-    bool risk = maker->risk;
+    maker->risk = false; /* a row that fails is told when it comes, not when its window closes */
     for (unsigned tries = 0; tries < 100; tries++) { /* a window's end or start has to be among the columns */
-        maker->risk = risk;
         query = !chance(maker->dice, 25) ? make_grouped(maker, &scope, &from, where)
                                          : make_plain(maker, &scope, &from, where);
-        window = strstr(query.kappa, SAY("%s.window_", alias));
-        if (window && window < strstr(query.kappa, " FROM ") && !strstr(query.kappa, " GROUP BY ROLLUP") &&
-            !strstr(query.kappa, " GROUP BY CUBE") && !strstr(query.kappa, " GROUP BY GROUPING"))
+        window = strstr(query.kappa, from.ends ? SAY("%s.window_end AS c", alias) : SAY("%s.window_", alias));
+        if (window && window < strstr(query.kappa, " FROM "))
             break;
     }
-    made(P_CLOSE);
-    query.risky = risk && !maker->risk;
+    query.view_only = true;
+    query.late = *where ? NULL : from.late;
     query.kappa = SAY("%s EMIT ON WINDOW CLOSE", query.kappa);
     return query;
+}
+
+/* ON ERROR SKIP: the rows whose division fails are left out, and counted. */
+static inline bool make_skip(struct maker *maker, struct query *ret_query)
+{
+    const struct relation *relation = &maker->relations[roll(maker->dice, maker->relation_count)];
+    struct scope scope = {0};
+    scope_add(&scope, "a1", relation->cols, relation->col_count);
+    unsigned flags = 0, group_flags = 0;
+    char *column = pick_column(maker, &scope, T_INT4, BIG | LOOSE | DERIVED, &flags);
+    enum type type = pick_type(maker, &scope);
+    char *group = pick_column(maker, &scope, type, LOOSE, &group_flags);
+    if (!column || !group || !allowed(P_ERROR_SKIP) || relation->risky)
+        return false;
+    made(P_ERROR_SKIP);
+    struct query query = {.view_only = true, .rows = relation->rows};
+    query_column(&query, type, group_flags);
+    query_column(&query, T_INT8, 0);
+    bool grouped = chance(maker->dice, 50);
+    char *list = grouped ? SAY("%s AS c0, sum(12 / %s) AS c1", group, column)
+                         : SAY("%s AS c0, 12::bigint / %s AS c1", group, column);
+    const char *tail = grouped ? " GROUP BY 1" : "";
+    query.kappa = SAY("SELECT %s FROM %s AS a1%s ON ERROR SKIP", list, relation->name, tail);
+    query.postgres = SAY("SELECT %s FROM %s AS a1 WHERE %s IS DISTINCT FROM 0%s", list, relation->name, column, tail);
+    query.errors = SAY("SELECT count(*) FROM %s AS a1 WHERE %s = 0", relation->name, column);
+    *ret_query = query;
+    return true;
 }
 
 /* A set operation of two with the same types: the second is the first's columns from another FROM. Only UNION ALL where
@@ -350,7 +457,7 @@ static inline struct query make_set_operation(struct maker *maker, struct query 
     struct from from = make_from(maker, 0, &scope);
     char *list = NULL;
     bool loose = false;
-    if (from.rows > 3000 || from.where)
+    if (from.rows > 3000 || from.where || query.view_only)
         return query;
     for (unsigned i = 0; i < query.col_count; i++) {
         unsigned flags = 0;

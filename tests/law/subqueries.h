@@ -7,8 +7,6 @@
 
 #include "tests/law/from.h"
 
-enum { SUB_PAIRS_MAX = 20000 }; /* that PostgreSQL's nested loop looks at */
-
 /* What names a subquery can use: its own, then those around it. */
 struct inner {
     struct scope own, both;
@@ -80,9 +78,7 @@ static inline bool sub_columns(struct maker *maker, const struct scope *scope, c
         *ret_type = chance(maker->dice, 50) ? T_INT4 : pick_type(maker, scope);
         *ret_outer = pick_column(maker, scope, *ret_type, LOOSE, &flags);
         *ret_inner = pick_column(maker, &inner->own, *ret_type, LOOSE, &flags);
-        /* of the last ones there is no min */
-        if (*ret_outer && *ret_inner && *ret_type != T_BOOL && *ret_type != T_BYTEA && *ret_type != T_UUID &&
-            *ret_type != T_JSONB)
+        if (*ret_outer && *ret_inner && type_has_min(*ret_type))
             return true;
     }
     return false;
@@ -147,6 +143,11 @@ static inline char *make_sub_value(struct maker *maker, const struct scope *scop
         *ret_type = T_INT8;
         return SAY("(SELECT count(*) FROM %s%s)", inner.from, where);
     case 1:
+        if (allowed(P_ARRAY_OF) && (type == T_INT4 || type == T_TEXT) && chance(maker->dice, 60)) {
+            *ret_type = type == T_INT4 ? T_INTS : T_TEXTS;
+            made(P_ARRAY_OF);
+            return SAY("ARRAY(SELECT %s::%s FROM %s%s ORDER BY 1)", own, type_names[type], inner.from, where);
+        }
         return SAY("(SELECT %s FROM %s%s ORDER BY 1 DESC NULLS LAST LIMIT 1)", own, inner.from, where);
     default:
         return SAY("(SELECT %s(%s) FROM %s%s)", chance(maker->dice, 50) ? "min" : "max", own, inner.from, where);

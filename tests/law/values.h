@@ -62,14 +62,30 @@ enum type {
     T_TIME,
     T_UUID,
     T_JSONB,
+    T_ENUM,
+    T_INTS,
+    T_TEXTS,
     TYPES
 };
 static const char *const type_names[TYPES] = {"boolean",  "smallint", "integer", "bigint",    "double precision",
                                               "numeric",  "text",     "date",    "timestamp", "timestamptz",
                                               "interval", "real",     "char(5)", "bytea",     "time",
-                                              "uuid",     "jsonb"};
-static const char type_codes[TYPES] = {'b', 's', 'i', 'l', 'f', 'n', 't', 'd', 'm',
-                                       'z', 'v', 'r', 'c', 'y', 'h', 'u', 'j'};
+                                              "uuid",     "jsonb",    "mood",    "integer[]", "text[]"};
+static const char type_codes[TYPES] = {'b', 's', 'i', 'l', 'f', 'n', 't', 'd', 'm', 'z',
+                                       'v', 'r', 'c', 'y', 'h', 'u', 'j', 'e', 'a', 'x'};
+
+/* Types and domains that every world has; a domain is a column's declaration only: its values are of the type below. */
+static const char law_types[] = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy', 'a b')";
+static const char law_domain_int[] = "CREATE DOMAIN small AS integer CHECK (VALUE < 1000)";
+static const char law_function[] =
+    "CREATE FUNCTION law_twice(x integer) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 2 * x::bigint'";
+static const char law_domain_text[] = "CREATE DOMAIN word AS text CHECK (length(VALUE) < 50)";
+
+/* Of these there is no min. */
+static inline bool type_has_min(enum type type)
+{
+    return type != T_BOOL && type != T_BYTEA && type != T_UUID && type != T_JSONB && type != T_INTS && type != T_TEXTS;
+}
 
 static inline enum type type_of_code(char code)
 {
@@ -205,6 +221,30 @@ static inline void value_make(struct dice *dice, struct kp_arena *arena, const s
         text = (char *)(uintptr_t)documents[roll(dice, KP_COUNT(documents))];
         *ret_sql = kp_arena_printf(arena, "'%s'", text);
         *ret_json = text;
+        return;
+    }
+    case T_ENUM:
+        text = (char *)(uintptr_t)((const char *[]){"sad", "ok", "happy", "a b"})[roll(dice, 4)];
+        break;
+    case T_INTS:
+    case T_TEXTS: {
+        static const char *const arrays[2][7][2] = {{{"{}", "[]"},
+                                                     {"{1}", "[1]"},
+                                                     {"{1,2}", "[1,2]"},
+                                                     {"{2,1}", "[2,1]"},
+                                                     {"{NULL,3}", "[null,3]"},
+                                                     {"{-5,2,2}", "[-5,2,2]"},
+                                                     {"{7,NULL}", "\"{7,NULL}\""}},
+                                                    {{"{}", "[]"},
+                                                     {"{a}", "[\"a\"]"},
+                                                     {"{a,b}", "[\"a\",\"b\"]"},
+                                                     {"{b,NULL}", "[\"b\",null]"},
+                                                     {"{\"a b\",\"\"}", "[\"a b\",\"\"]"},
+                                                     {"{\"x,y\",B}", "[\"x,y\",\"B\"]"},
+                                                     {"{\"NULL\",a}", "[\"NULL\",\"a\"]"}}};
+        const char *const *pair = arrays[column->type - T_INTS][roll(dice, 7)];
+        *ret_sql = kp_arena_printf(arena, "'%s'", pair[0]);
+        *ret_json = kp_arena_strdup(arena, pair[1]);
         return;
     }
     case TYPES:

@@ -38,14 +38,22 @@ struct write {
 
 struct view {
     struct query query;
-    char name[16];        /* "" if it was never made */
-    bool refused, closed; /* closed: EMIT ON WINDOW CLOSE, which only views have */
+    char name[16]; /* "" if it was never made */
+    bool refused;
 };
 
 /* A source's watermark, in seconds of event time. */
 struct mark {
     bool seen[4];
     int64_t time_max[4], watermark;
+};
+
+/* What a view was at a position. */
+struct past {
+    struct view *view; /* NULL: nothing is kept */
+    int64_t position;
+    uint64_t floats;
+    struct answer answer;
 };
 
 struct world {
@@ -73,14 +81,25 @@ struct world {
     char (*states)[6]; /* kappa's SQLSTATEs of the writes whose answers PostgreSQL owes */
     char **state_texts;
     unsigned state_count, state_cap;
+    bool tight, lean; /* tight: memory for some of the views only, at present; lean: now and then */
+    struct past past;
+    struct kp_os os;
     char *failure;    /* the first; in the arena */
     int failed_query; /* -1: it was no query's */
 };
 
 static struct totals {
-    unsigned worlds, queries, asked, recomputed, altered, compared, errors, refused, views, crashes, reopens, writes,
-        slow;
+    unsigned worlds, queries, asked, recomputed, verified, past, altered, compared, errors, refused, views, crashes,
+        reopens, writes, slow, tight, spent, recovered;
 } totals;
+
+/* The log's clock: it stands still between writes, so that what now() brings about is known. */
+static _Atomic int64_t law_clock_us;
+
+static int64_t law_clock(void *ctx)
+{
+    return atomic_load(&law_clock_us);
+}
 
 static void fail_world(struct world *world, const char *what, const char *kappa, const char *postgres,
                        const char *difference)
@@ -91,6 +110,20 @@ static void fail_world(struct world *world, const char *what, const char *kappa,
 }
 
 /* ---- schema ---- */
+
+/* Some columns are of a domain, or varchar: their values are none that those would refuse. */
+static const char *declared_type(struct world *world, const struct column *column, bool source)
+{
+    bool plain = !(column->flags & BIG) && strcmp(column->name, "id") && chance(&world->dice, 15);
+    plain &= !source || domains_in_sources;
+    if (column->type == T_NUMERIC && !(column->flags & LOOSE))
+        return "numeric(42,2)";
+    if (column->type == T_INT4 && plain)
+        return "small";
+    if (column->type == T_TEXT && plain)
+        return chance(&world->dice, 50) ? "word" : "varchar(60)";
+    return type_names[column->type];
+}
 
 static void make_relation(struct world *world, bool source, unsigned at)
 {
@@ -115,8 +148,7 @@ static void make_relation(struct world *world, bool source, unsigned at)
     char *cols = NULL;
     for (unsigned i = 0; i < relation->col_count; i++) {
         const struct column *column = &relation->cols[i];
-        const char *type =
-            column->type == T_NUMERIC && !(column->flags & LOOSE) ? "numeric(42,2)" : type_names[column->type];
+        const char *type = declared_type(world, column, source);
         cols = kp_arena_printf(arena, "%s%s%s %s", cols ? cols : "", cols ? ", " : "", column->name, type);
     }
     struct answer answer;
@@ -130,9 +162,10 @@ static void make_relation(struct world *world, bool source, unsigned at)
         create = kp_arena_printf(arena, "CREATE SOURCE %s (%s%s) WITH (topic = '%s', format = 'json')", relation->name,
                                  cols, relation->watermark ? ", WATERMARK FOR ts AS ts - INTERVAL '4 seconds'" : "",
                                  relation->name);
-        postgres =
-            kp_arena_printf(arena, "CREATE TABLE %s (%s, law_w timestamp); INSERT INTO law_mark VALUES ('%s', NULL)",
-                            relation->name, cols, relation->name);
+        postgres = kp_arena_printf(arena,
+                                   "CREATE TABLE %s (%s, law_w timestamp, _log_time timestamptz DEFAULT now()); INSERT "
+                                   "INTO law_mark VALUES ('%s', NULL)",
+                                   relation->name, cols, relation->name);
     } else {
         create = postgres = kp_arena_printf(arena, "CREATE TABLE %s (%s, PRIMARY KEY (id))", relation->name, cols);
     }
@@ -347,6 +380,11 @@ static void write_bulk(struct world *world)
     kp_buf_finish(&sql);
 }
 
+static bool is_spent(const struct world *world, const char *sqlstate)
+{
+    return world->tight && strcmp(sqlstate, "53200") == 0;
+}
+
 static void write_both(struct world *world)
 {
     struct write write = make_write(world, false);
@@ -355,18 +393,42 @@ static void write_both(struct world *world)
     if (at < WRITES_MAX && world->cuts->write[at])
         return;
     write_kappa(&world->kappa, world, &write, state);
-    write_postgres(world, &write, state);
+    if (is_spent(world, state))
+        totals.spent++;
+    else
+        write_postgres(world, &write, state);
+}
+
+static void oracle_clock(struct world *world)
+{
+    kp_buf_printf(&world->oracle->script,
+                  "UPDATE law_clock SET t = TIMESTAMPTZ 'epoch' + INTERVAL '%lld microseconds';\n",
+                  (long long)atomic_load(&law_clock_us));
+}
+
+/* Moves the clock, and with a record the log's time. */
+static void pass_time(struct world *world, unsigned hours_max)
+{
+    atomic_fetch_add(&law_clock_us, (int64_t)(1 + roll(&world->dice, hours_max)) * 3600000000);
+    kappa_append(&world->kappa, "law_time", 0, "{}");
+    oracle_clock(world);
+    if (world->print)
+        printf("-- the clock is at %lld\n", (long long)atomic_load(&law_clock_us));
 }
 
 /* ---- life ---- */
 
 static void choose_options(struct world *world)
 {
+    static const int64_t memory[] = {300000, 600000, 1000000, 2000000, 5000000};
     struct dice *dice = &world->dice, columns = *dice;
+    world->tight = world->lean && chance(&columns, 60);
+    totals.tight += world->tight;
     static const uint64_t records[] = {0, 0, 1, 2, 7, 50}, bytes[] = {0, 0, 500, 5000};
     static const uint32_t chunk_rows[] = {1, 4, 20, 100}; /* of history columns: as many as fit into a small world */
     world->kappa.options =
-        (struct kp_db_options){.dir = world->dir,
+        (struct kp_db_options){.os = &world->os,
+                               .dir = world->dir,
                                .workers = 1 + roll(dice, 16),
                                .parts = 1u << roll(dice, 7),
                                .step_records_max = world->bulk ? 0 : records[roll(dice, KP_COUNT(records))],
@@ -375,6 +437,15 @@ static void choose_options(struct world *world)
                                .columns_pool_bytes = chance(&columns, 30) ? 1 : 0,
                                .no_columns = chance(&columns, 15),
                                .unsafe_no_sync = chance(dice, 50)};
+    if (world->tight)
+        world->kappa.options.memory_bytes = memory[roll(&columns, KP_COUNT(memory))];
+}
+
+static void choose_wide(struct world *world)
+{
+    choose_options(world);
+    world->tight = false;
+    world->kappa.options.memory_bytes = 0;
 }
 
 static void end_subscription(struct world *world)
@@ -425,13 +496,15 @@ static void crash(struct world *world)
     waitpid(pid, NULL, 0);
     close(go[0]), close(go[1]), close(acks[0]);
     totals.crashes++;
-    choose_options(world);
+    bool tight = world->tight; /* the child was */
+    choose_wide(world);
     kappa_open(&world->kappa);
     struct answer answer;
     kappa_ask(&world->kappa, kp_arena_printf(&world->arena, "SELECT 1 FROM marks WHERE id = %u", first_mark + last),
               &answer, NULL);
     for (unsigned i = 0; i < last + answer.count; i++)
-        write_postgres(world, &writes[i], states[i]);
+        if (!tight || strcmp(states[i], "53200"))
+            write_postgres(world, &writes[i], states[i]);
     answer_finish(&answer);
 }
 

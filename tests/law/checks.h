@@ -1,0 +1,228 @@
+/*
+ * For law_test.c only: what has to be the same: a view, its query asked ad hoc, PostgreSQL's answer, the sum of a
+ * subscription's changes, the query computed again, the view computed again from the log, the past asked later.
+ */
+#ifndef KP_TESTS_LAW_CHECKS_H
+#define KP_TESTS_LAW_CHECKS_H
+
+#include "tests/law/views.h"
+
+static void subscribe(struct world *world)
+{
+    struct kp_error err;
+    for (unsigned i = 0; world->summed < 0 && i < world->view_count; i++)
+        if (world->views[i].name[0] && chance(&world->dice, 50)) {
+            world->summed = (int)i;
+            if (kp_db_relation(world->kappa.db, world->views[i].name, &world->sums.relation, &err) ||
+                kp_db_subscribe(world->kappa.db, world->sums.relation,
+                                &(struct kp_subscription_options){.snapshot = true, .resume = -1},
+                                &world->sums.subscription, &err)) {
+                world->sums.failed = true;
+            }
+            kp_relation_unref(world->sums.relation);
+            world->sums.at = -1;
+        }
+}
+
+static void check_sums(struct world *world, struct answer *view, uint64_t floats)
+{
+    if (!sums_take(&world->kappa, &world->sums, kp_view_clock_position(kp_db_clock(world->kappa.db))))
+        return;
+    struct answer sum = {0};
+    for (size_t i = 0; i < world->sums.count; i++) {
+        if (world->sums.counts[i] < 0)
+            fail_world(world, "a subscription took away what was not there", world->views[world->summed].query.kappa,
+                       "", world->sums.rows[i]);
+        for (int64_t n = 0; n < world->sums.counts[i]; n++)
+            answer_add(&sum, kp_strdup(world->sums.rows[i]));
+    }
+    char *difference = answer_difference(view, &sum, floats);
+    if (difference)
+        fail_world(world, "the sum of a subscription's changes is not the view",
+                   world->views[world->summed].query.kappa, "", difference);
+    kp_free(difference);
+    answer_finish(&sum);
+}
+
+static void check_one(struct world *world, struct view *view, const char *what, const char *text,
+                      struct answer *expected)
+{
+    struct answer got;
+    uint64_t floats;
+    if (strcmp(expected->sqlstate, "57014") == 0) { /* PostgreSQL did not come to an end in time */
+        totals.slow++;
+        if (getenv("KAPPA_LAW_VERBOSE"))
+            printf("slow in PostgreSQL, world %llu: %s\n", (unsigned long long)world->seed, view->query.postgres);
+        return;
+    }
+    totals.asked++;
+    kappa_ask(&world->kappa, text, &got, &floats);
+    if (is_spent(world, got.sqlstate)) { /* it fails alone, and says why */
+        totals.spent++;
+        return;
+    }
+    bool pruned = view->query.over_risky && (got.sqlstate[0] || expected->sqlstate[0]);
+    char *difference = pruned ? NULL : answer_difference(expected, &got, floats);
+    totals.compared += difference == NULL;
+    totals.errors += expected->sqlstate[0] != 0;
+    if (difference && strcmp(got.sqlstate, "0A000") == 0 && !view->name[0]) {
+        view->refused = true;
+        totals.refused++;
+        if (getenv("KAPPA_LAW_VERBOSE"))
+            printf("refused: %s %s\n  %s\n", got.sqlstate, got.message, text);
+    } else if (difference) {
+        fail_world(world, what, view->query.kappa, view->query.postgres, difference);
+        world->failed_query = (int)(view - world->views);
+    }
+    kp_free(difference);
+    if (view->name[0] && strncmp(text, "SELECT * FROM v", 15) == 0 && world->summed == view - world->views &&
+        !got.sqlstate[0])
+        check_sums(world, &got, floats);
+    answer_finish(&got);
+}
+
+/* At a position of its own: a view's rows are those of its query, computed again; to the last bit. */
+static void check_recomputed(struct world *world)
+{
+    unsigned at = roll(&world->dice, world->view_count + 1);
+    struct view *view = &world->views[at];
+    if (at == world->view_count || !view->name[0] || view->refused || view->query.view_only || view->query.over_risky ||
+        world->failure)
+        return;
+    struct answer kept, computed;
+    kappa_ask(&world->kappa, kp_arena_printf(&world->arena, "SELECT * FROM %s", view->name), &kept, NULL);
+    kappa_ask(&world->kappa, view->query.kappa, &computed, NULL);
+    char *difference = answer_difference(&computed, &kept, 0);
+    totals.recomputed++;
+    if (difference && strcmp(computed.sqlstate, "0A000") && !is_spent(world, computed.sqlstate) &&
+        !is_spent(world, kept.sqlstate)) {
+        fail_world(world, "a view differs from its query, computed again", view->query.kappa, "", difference);
+        world->failed_query = (int)at;
+    }
+    kp_free(difference);
+    answer_finish(&kept);
+    answer_finish(&computed);
+}
+
+/* VERIFY, which computes a view from the log aside. */
+static void check_verify(struct world *world, const struct view *view)
+{
+    struct answer kept, verified;
+    kappa_ask(&world->kappa, kp_arena_printf(&world->arena, "SELECT * FROM %s", view->name), &kept, NULL);
+    kappa_ask(&world->kappa, kp_arena_printf(&world->arena, "VERIFY MATERIALIZED VIEW %s", view->name), &verified,
+              NULL);
+    totals.verified++;
+    if (strcmp(kept.sqlstate, verified.sqlstate) && !view->query.risky && !view->query.over_risky &&
+        !is_spent(world, verified.sqlstate)) {
+        fail_world(world, "VERIFY", view->query.kappa, "", kp_arena_strdup(&world->arena, verified.message));
+        world->failed_query = (int)(view - world->views);
+    }
+    answer_finish(&kept);
+    answer_finish(&verified);
+}
+
+/* What a view was at an older position, asked later. */
+static void check_past(struct world *world)
+{
+    struct past *past = &world->past;
+    struct answer got;
+    if (!past->view || !past->view->name[0] || past->view->refused || world->failure)
+        return;
+    kappa_ask(&world->kappa,
+              kp_arena_printf(&world->arena, "SELECT * FROM %s AS OF POSITION %lld", past->view->name,
+                              (long long)past->position),
+              &got, NULL);
+    char *difference = answer_difference(&past->answer, &got, 0);
+    totals.past++;
+    if (difference && !is_spent(world, got.sqlstate)) {
+        fail_world(world, "a view differs from what it was, asked AS OF POSITION", past->view->query.kappa, "",
+                   difference);
+        world->failed_query = (int)(past->view - world->views);
+    }
+    kp_free(difference);
+    answer_finish(&got);
+}
+
+static void keep_past(struct world *world, struct view *view)
+{
+    answer_finish(&world->past.answer);
+    world->past.view = NULL;
+    kappa_ask(&world->kappa, kp_arena_printf(&world->arena, "SELECT * FROM %s", view->name), &world->past.answer, NULL);
+    if (world->past.answer.sqlstate[0])
+        return;
+    world->past.view = view;
+    world->past.position = kp_view_clock_position(kp_db_clock(world->kappa.db));
+}
+
+/* Of views that nothing can change but the data. */
+static void check_history(struct world *world)
+{
+    struct view *view = pick_view(world);
+    unsigned what = roll(&world->dice, 3);
+    if (world->bulk || world->altered)
+        return;
+    if (what == 0)
+        check_past(world);
+    if (!view || view->query.over_risky || world->failure)
+        return;
+    if (what == 1)
+        check_verify(world, view);
+    else if (what == 2)
+        keep_past(world, view);
+}
+
+/* How many rows a view has set aside. */
+static void check_errors(struct world *world, struct view *view)
+{
+    struct answer expected, got;
+    oracle_answer(world->oracle, &expected);
+    if (view->name[0] && !world->failure) {
+        kappa_ask(&world->kappa, kp_arena_printf(&world->arena, "SELECT count(*) FROM %s_errors", view->name), &got,
+                  NULL);
+        char *difference = answer_difference(&expected, &got, 0);
+        if (difference && !is_spent(world, got.sqlstate))
+            fail_world(world, "error rows", view->query.kappa, view->query.errors, difference);
+        kp_free(difference);
+        answer_finish(&got);
+    }
+    answer_finish(&expected);
+}
+
+static void check(struct world *world)
+{
+    struct oracle *oracle = world->oracle;
+    for (unsigned i = 0; i < world->view_count; i++)
+        if (!world->views[i].refused) {
+            oracle_ask(oracle, world->views[i].query.postgres);
+            if (world->views[i].query.errors)
+                oracle_ask(oracle, world->views[i].query.errors);
+        }
+    oracle_flush(oracle);
+    for (unsigned i = 0; i < world->state_count; i++) {
+        struct answer answer;
+        oracle_answer(oracle, &answer);
+        if (strcmp(answer.sqlstate, world->states[i]))
+            fail_world(world, "a write ended differently", world->states[i], world->state_texts[i],
+                       kp_arena_printf(&world->arena, "%s %s", answer.sqlstate, answer.message));
+        answer_finish(&answer);
+    }
+    world->state_count = 0;
+    for (unsigned i = 0; i < world->view_count; i++) {
+        struct view *view = &world->views[i];
+        if (view->refused)
+            continue;
+        struct answer expected;
+        bool errors = view->query.errors; /* was asked for */
+        oracle_answer(oracle, &expected);
+        if (!world->failure && view->name[0])
+            check_one(world, view, "a view differs", kp_arena_printf(&world->arena, "SELECT * FROM %s", view->name),
+                      &expected);
+        if (!world->failure && !view->query.view_only)
+            check_one(world, view, "an ad-hoc answer differs", view->query.kappa, &expected);
+        answer_finish(&expected);
+        if (errors)
+            check_errors(world, view);
+    }
+}
+
+#endif
