@@ -96,6 +96,7 @@ enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared
 {
     KP_TRY(kp_db_health(session->db, err));
     atomic_store(&session->cancelled, false);
+    kp_deadline_begin(session);
     atomic_fetch_add(&session->db->counters.statements, 1);
     enum kp_code code = check_transaction(session, prepared->statement, err);
     struct kp_cursor *cursor = kp_calloc(1, sizeof *cursor);
@@ -126,6 +127,10 @@ enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared
         code = run(cursor, cursor->prepared, params, param_count, err);
         code = commit_statement(cursor, code, err);
     }
+    code = kp_session_told(session, code, err);
+    cursor->timed = code == KP_OK && (cursor->subscription || cursor->copy);
+    if (!cursor->timed)
+        kp_deadline_end(session);
     if (code != KP_OK) {
         kp_cursor_close(cursor);
         kp_session_fail_transaction(session);
@@ -154,9 +159,14 @@ enum kp_code kp_cursor_next(struct kp_cursor *cursor, uint32_t rows_max, int64_t
     kp_arena_reset(&cursor->item_arena);
     if (cursor->subscription) {
         enum kp_code code = kp_subscribe_next(cursor, rows_max, timeout_us, ret_batch, err);
+        code = kp_session_told(cursor->session, code, err);
         if (code != KP_OK)
             kp_session_fail_transaction(cursor->session);
         return code;
+    }
+    if (atomic_load(&cursor->session->cancelled)) { /* between what is sent of a long answer */
+        kp_session_fail_transaction(cursor->session);
+        return kp_session_told(cursor->session, KP_CANCELLED, err);
     }
     while (cursor->batch_at < cursor->batch_count && cursor->row_at >= cursor->batches[cursor->batch_at]->rows) {
         cursor->batch_at++;
@@ -191,7 +201,10 @@ int64_t kp_cursor_position(const struct kp_cursor *cursor)
 enum kp_code kp_cursor_copy_data(struct kp_cursor *cursor, struct kp_str bytes, struct kp_error *err)
 {
     KP_ASSERT(cursor->copy);
-    enum kp_code code = kp_copy_reader_feed(cursor->copy, bytes, err);
+    enum kp_code code = kp_session_check(cursor->session, err);
+    if (code == KP_OK)
+        code = kp_copy_reader_feed(cursor->copy, bytes, err);
+    code = kp_session_told(cursor->session, code, err);
     if (code != KP_OK)
         kp_session_fail_transaction(cursor->session);
     return code;
@@ -217,6 +230,8 @@ void kp_cursor_close(struct kp_cursor *cursor)
 {
     if (!cursor)
         return;
+    if (cursor->timed)
+        kp_deadline_end(cursor->session);
     kp_subscribe_end(cursor);
     kp_copy_reader_destroy(cursor->copy);
     kp_arena_finish(&cursor->arena);

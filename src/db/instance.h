@@ -3,7 +3,8 @@
  *
  * Threads and locks, in the order in which they may be taken:
  *   ddl_mutex   one statement that changes the catalog at a time: from its check to its record and its effect
- *   dml_mutex   one committing write to tables at a time: from its look at the latest rows to its append
+ *   (committing) one committing write to tables at a time, from its look at the latest rows to its append: a flag
+ *               under `mutex`, so that who waits for its turn can be cancelled
  *   catalog     kp_catalog_read / kp_catalog_write
  *   mutex       calls to the engine, lives, sinks' and jobs' lists; short
  * The graph, the feeds and `position` belong to the engine thread.
@@ -71,6 +72,7 @@ struct kp_sink_write;   /* sink.c */
 struct kp_call_request; /* engine.c */
 struct kp_dead_letters; /* dead.c */
 struct kp_retention;    /* retention.h */
+struct kp_deadlines;    /* deadline.h */
 struct kp_expired_list; /* base.h */
 
 struct kp_db {
@@ -97,7 +99,7 @@ struct kp_db {
     int64_t *cuts; /* positions at which the replay after open must end a step: sinks' */
     size_t cut_count;
 
-    struct kp_mutex ddl_mutex, dml_mutex;
+    struct kp_mutex ddl_mutex;
     struct kp_mutex mutex;
     struct kp_cond engine_wake, idle; /* idle: a call, job or build ended, or ready changed */
     struct kp_call_request *calls, **calls_end;
@@ -108,6 +110,9 @@ struct kp_db {
     struct kp_sink_write *sink_writes; /* sink.c */
     void *pinned;                      /* subscriptions of doors with what they pin; open.c */
     bool commit_seen, stop, ready;
+    bool committing; /* a transaction */
+    struct kp_cond committed;
+    struct kp_deadlines *deadlines;
     uint32_t next_relation_id;
     _Atomic bool poisoned;
     _Atomic int64_t

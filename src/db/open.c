@@ -159,7 +159,8 @@ static void init(struct kp_db *db, const struct kp_db_options *options)
     kp_budget_init(&db->state_memory, "state", 0, &db->memory);
     kp_budget_init(&db->query_memory, "queries", 0, &db->memory);
     kp_mutex_init(&db->ddl_mutex);
-    kp_mutex_init(&db->dml_mutex);
+    kp_cond_init(&db->committed);
+    db->deadlines = kp_deadlines_create();
     kp_mutex_init(&db->mutex);
     kp_cond_init(&db->engine_wake);
     kp_cond_init(&db->idle);
@@ -191,7 +192,8 @@ static void finish(struct kp_db *db)
     kp_dead_letters_destroy(db->dead);
     kp_retention_destroy(db->retention);
     kp_mutex_finish(&db->ddl_mutex);
-    kp_mutex_finish(&db->dml_mutex);
+    kp_cond_finish(&db->committed);
+    kp_deadlines_destroy(db->deadlines);
     kp_mutex_finish(&db->mutex);
     kp_cond_finish(&db->engine_wake);
     kp_cond_finish(&db->idle);

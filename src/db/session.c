@@ -26,6 +26,7 @@ void kp_session_close(struct kp_session *session)
     if (!session)
         return;
     KP_ASSERT(session->cursors == 0);
+    kp_deadline_end(session);
     kp_transaction_rollback(session);
     for (struct kp_prepared *named = session->named, *next; named; named = next) {
         next = named->next_named;
@@ -45,6 +46,33 @@ void kp_session_cancel(struct kp_session *session)
 {
     atomic_store(&session->cancelled, true);
     kp_view_clock_wake(session->db->clock);
+}
+
+int64_t kp_session_idle_timeout_us(const struct kp_session *session)
+{
+    return session->idle_timeout_ms * 1000;
+}
+
+void kp_session_resume(struct kp_session *session)
+{
+    atomic_store(&session->cancelled, false);
+    kp_deadline_begin(session);
+}
+
+enum kp_code kp_session_check(struct kp_session *session, struct kp_error *err)
+{
+    KP_TRY(kp_db_health(session->db, err));
+    if (!atomic_load(&session->cancelled))
+        return KP_OK;
+    return kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
+}
+
+enum kp_code kp_session_told(struct kp_session *session, enum kp_code code, struct kp_error *err)
+{
+    if (code != KP_CANCELLED || !atomic_load(&session->cancelled) || !err)
+        return code;
+    return kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to %s",
+                   session->deadline.passed ? "statement timeout" : "user request");
 }
 
 void kp_session_read_after(struct kp_session *session, int64_t position)
@@ -69,21 +97,15 @@ enum { WAIT_SLICE_US = 50000 };
 
 static enum kp_code wait_until_visible(struct kp_session *session, int64_t position, struct kp_error *err)
 {
-    while (!kp_view_clock_wait(session->db->clock, position, WAIT_SLICE_US)) {
-        KP_TRY(kp_db_health(session->db, err));
-        if (atomic_load(&session->cancelled))
-            return kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
-    }
+    while (!kp_view_clock_wait(session->db->clock, position, WAIT_SLICE_US))
+        KP_TRY(kp_session_check(session, err));
     return KP_OK;
 }
 
 enum kp_code kp_session_wait_replayed(struct kp_session *session, struct kp_error *err)
 {
-    while (!kp_db_wait_ready(session->db, 50000)) {
-        KP_TRY(kp_db_health(session->db, err));
-        if (atomic_load(&session->cancelled))
-            return kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
-    }
+    while (!kp_db_wait_ready(session->db, WAIT_SLICE_US))
+        KP_TRY(kp_session_check(session, err));
     return KP_OK;
 }
 
@@ -176,6 +198,7 @@ enum kp_code kp_transaction_commit(struct kp_session *session, struct kp_error *
     }
     session->transaction = KP_TRANSACTION_NONE;
     session->read_only = false;
+    kp_settings_end_local(session);
     return commit_writes(session, err);
 }
 
@@ -183,6 +206,7 @@ void kp_transaction_rollback(struct kp_session *session)
 {
     session->transaction = KP_TRANSACTION_NONE;
     session->read_only = false;
+    kp_settings_end_local(session);
     forget(session);
 }
 
@@ -202,6 +226,7 @@ enum kp_code kp_session_implicit_end(struct kp_session *session, bool commit, st
     if (session->transaction != KP_TRANSACTION_IMPLICIT)
         return KP_OK;
     session->transaction = KP_TRANSACTION_NONE;
+    kp_settings_end_local(session);
     if (commit)
         return commit_writes(session, err);
     forget(session);

@@ -9,6 +9,7 @@
 #define KP_DB_SESSION_H
 
 #include "db/ddl.h"
+#include "db/deadline.h"
 
 enum kp_transaction { KP_TRANSACTION_NONE, KP_TRANSACTION_IMPLICIT, KP_TRANSACTION_BLOCK, KP_TRANSACTION_FAILED };
 
@@ -41,6 +42,9 @@ struct kp_session {
     const struct kp_zone *zone;
     struct kp_session_settings values;
     _Atomic bool cancelled;
+    struct kp_deadline deadline;
+    int64_t statement_timeout_ms, lock_timeout_ms, idle_timeout_ms; /* 0: none */
+    char **outer_settings; /* SET LOCAL: the values before it, by index; an entry NULL: not set so */
     int64_t read_after;
 
     enum kp_transaction transaction;
@@ -104,7 +108,7 @@ struct kp_cursor {
     uint64_t rows;
     char tag[96];
     int64_t position;
-    bool done, ended;
+    bool done, ended, timed; /* timed: the statement's deadline runs on until it is closed */
     /* SUBSCRIBE */
     bool wants_progress, progress_owed;
     struct kp_subscription *subscription;
@@ -120,6 +124,10 @@ void kp_settings_init(struct kp_session *session);
 void kp_settings_finish(struct kp_session *session);
 const char *kp_settings_get(void *arg, const char *name); /* kp_sql_context's setting callback */
 KP_MUST enum kp_code kp_settings_reset(struct kp_session *session, const char *name, struct kp_error *err);
+/* SET LOCAL: until the transaction ends. */
+KP_MUST enum kp_code kp_settings_set_local(struct kp_session *session, const char *name, const char *value,
+                                           struct kp_error *err);
+void kp_settings_end_local(struct kp_session *session);
 /* Calls each for every setting: name, value, what it is. */
 void kp_settings_each(struct kp_session *session,
                       void (*each)(void *arg, const char *name, const char *value, const char *doc), void *arg);
@@ -130,6 +138,10 @@ KP_MUST enum kp_code kp_prepared_refresh(struct kp_prepared *prepared, struct kp
 
 /* ---- session.c ---- */
 void kp_session_context(struct kp_session *session, struct kp_sql_context *ret_context);
+/* The code, told why the statement was cancelled if it was. */
+enum kp_code kp_session_told(struct kp_session *session, enum kp_code code, struct kp_error *err);
+/* KP_CANCELLED if it was. */
+KP_MUST enum kp_code kp_session_check(struct kp_session *session, struct kp_error *err);
 /* Waits until the replay after a start has met the log's end; ends with the statement's cancellation. */
 KP_MUST enum kp_code kp_session_wait_replayed(struct kp_session *session, struct kp_error *err);
 /* The position to read at: the transaction's, or a fresh one that the caller releases if *ret_own. Waits for
@@ -174,7 +186,7 @@ KP_MUST enum kp_code kp_write_truncate(struct kp_cursor *cursor, struct kp_error
 KP_MUST enum kp_code kp_copy_in_begin(struct kp_cursor *cursor, struct kp_error *err);
 
 /* ---- writes.c ---- */
-/* Appends the transaction's writes as one group; *ret_position behind them. dml_mutex is taken inside. */
+/* Appends the transaction's writes as one group; *ret_position behind them. Waits for its turn to write. */
 KP_MUST enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position, struct kp_error *err);
 /* A record's key: the JSON array of the values of the relation's key columns. In arena. */
 struct kp_str kp_writes_key(struct kp_session *session, const struct kp_relation *relation,

@@ -12,6 +12,7 @@ enum flags { REPORTED = 1, FIXED = 2 };
 static enum kp_code check_zone(struct kp_session *session, const char *value, struct kp_error *err);
 static enum kp_code check_encoding(struct kp_session *session, const char *value, struct kp_error *err);
 static enum kp_code check_timeout(struct kp_session *session, const char *value, struct kp_error *err);
+static void take_timeout(struct kp_session *session, const char *name, char **value);
 static enum kp_code check_read_after(struct kp_session *session, const char *value, struct kp_error *err);
 
 static const struct setting {
@@ -29,7 +30,8 @@ static const struct setting {
     {"default_transaction_isolation", "serializable", 0, NULL, "Transactions read at one position."},
     {"default_transaction_read_only", "off", REPORTED, NULL, "Accepted for compatibility."},
     {"extra_float_digits", "1", 0, NULL, "Accepted for compatibility; floats are printed exactly."},
-    {"idle_in_transaction_session_timeout", "0", 0, NULL, "Accepted for compatibility."},
+    {"idle_in_transaction_session_timeout", "0", 0, check_timeout,
+     "Ends a session of the PostgreSQL door that waits so long inside a transaction; 0: never."},
     {"in_hot_standby", "off", REPORTED | FIXED, NULL, "Always off."},
     {"integer_datetimes", "on", REPORTED | FIXED, NULL, "Always on."},
     {"IntervalStyle", "postgres", REPORTED | FIXED, NULL, "Form of intervals."},
@@ -38,7 +40,7 @@ static const struct setting {
     {"lc_collate", "C", FIXED, NULL, "Collation: C."},
     {"lc_ctype", "C.UTF-8", FIXED, NULL, "Character classes."},
     {"lc_messages", "C", 0, NULL, "Language of messages: English."},
-    {"lock_timeout", "0", 0, NULL, "Accepted for compatibility; nothing is locked."},
+    {"lock_timeout", "0", 0, check_timeout, "Longest wait of a COMMIT for its turn to write; 0: no limit."},
     {"max_identifier_length", "63", FIXED, NULL, "Longest identifier, bytes."},
     {"row_security", "on", 0, NULL, "Accepted for compatibility."},
     {"search_path", "public", 0, NULL, "Schemas searched for names."},
@@ -81,13 +83,58 @@ static enum kp_code check_encoding(struct kp_session *session, const char *value
     return kp_fail(err, KP_UNSUPPORTED, NULL, "client encoding \"%s\" is not supported: text is UTF8", value);
 }
 
+/* "1500", "1500ms", "1.5 s", "2min": milliseconds; -1 if it is none. */
+static int64_t timeout_ms(const char *value)
+{
+    static const struct {
+        const char *unit;
+        double ms;
+    } units[] = {{"", 1}, {"us", 1e-3}, {"ms", 1}, {"s", 1e3}, {"min", 60e3}, {"h", 3600e3}, {"d", 86400e3}};
+    char *end;
+    double number = strtod(value, &end);
+    if (end == value || !(number >= 0))
+        return -1;
+    end += strspn(end, " ");
+    for (size_t i = 0; i < KP_COUNT(units); i++)
+        if (strcmp(end, units[i].unit) == 0)
+            return number * units[i].ms <= INT32_MAX ? (int64_t)(number * units[i].ms + 0.5) : -1;
+    return -1;
+}
+
 static enum kp_code check_timeout(struct kp_session *session, const char *value, struct kp_error *err)
 {
-    char *end;
-    long number = strtol(value, &end, 10);
-    if (end == value || number < 0)
-        return kp_fail(err, KP_INVALID, NULL, "invalid value for parameter \"statement_timeout\": \"%s\"", value);
-    return KP_OK;
+    if (timeout_ms(value) >= 0)
+        return KP_OK;
+    (void)kp_fail(err, KP_INVALID, NULL, "invalid value for a timeout: \"%s\"", value);
+    return kp_error_hint(err,
+                         "It is a number of milliseconds up to 2147483647, or one with a unit: \"us\", \"ms\", \"s\", "
+                         "\"min\", \"h\" and \"d\".");
+}
+
+/* The setting's value in the largest unit that fits, as PostgreSQL shows it; and where the session looks. */
+static void take_timeout(struct kp_session *session, const char *name, char **value)
+{
+    static const struct {
+        const char *unit;
+        int64_t ms;
+    } units[] = {{"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}};
+    int64_t ms = timeout_ms(*value);
+    size_t unit = 0;
+    while (units[unit].ms > 1 && (ms == 0 || ms % units[unit].ms != 0))
+        unit++;
+    char text[32];
+    if (ms == 0)
+        snprintf(text, sizeof text, "0");
+    else
+        snprintf(text, sizeof text, "%lld%s", (long long)(ms / units[unit].ms), units[unit].unit);
+    kp_free(*value);
+    *value = kp_strdup(text);
+    if (strcmp(name, "statement_timeout") == 0)
+        session->statement_timeout_ms = ms;
+    else if (strcmp(name, "lock_timeout") == 0)
+        session->lock_timeout_ms = ms;
+    else
+        session->idle_timeout_ms = ms;
 }
 
 static enum kp_code check_read_after(struct kp_session *session, const char *value, struct kp_error *err)
@@ -112,6 +159,7 @@ void kp_settings_finish(struct kp_session *session)
     for (size_t i = 0; i < KP_COUNT(table); i++)
         kp_free(session->settings[i]);
     kp_free(session->settings);
+    kp_free(session->outer_settings);
 }
 
 static const char *value_of(struct kp_session *session, size_t i)
@@ -151,9 +199,45 @@ enum kp_code kp_session_set(struct kp_session *session, const char *name, const 
         KP_TRY(table[i].check(session, value, err));
     kp_free(session->settings[i]);
     session->settings[i] = kp_strdup(value);
+    if (table[i].check == check_timeout)
+        take_timeout(session, table[i].name, &session->settings[i]);
     if ((table[i].flags & REPORTED) && session->options.setting_changed)
         session->options.setting_changed(session->options.arg, table[i].name, value);
     return KP_OK;
+}
+
+enum kp_code kp_settings_set_local(struct kp_session *session, const char *name, const char *value,
+                                   struct kp_error *err)
+{
+    size_t i = find(name);
+    if (session->transaction != KP_TRANSACTION_BLOCK) {
+        struct kp_error notice;
+        (void)kp_fail(&notice, KP_OK, "25P01", "SET LOCAL can only be used in transaction blocks");
+        if (session->options.notice)
+            session->options.notice(session->options.arg, "WARNING", &notice);
+        return KP_OK;
+    }
+    char *before = i < KP_COUNT(table) ? kp_strdup(value_of(session, i)) : NULL;
+    enum kp_code code = kp_session_set(session, name, value, err);
+    if (!session->outer_settings)
+        session->outer_settings = kp_calloc(KP_COUNT(table), sizeof *session->outer_settings);
+    if (code == KP_OK && before && !session->outer_settings[i])
+        session->outer_settings[i] = before;
+    else
+        kp_free(before);
+    return code;
+}
+
+void kp_settings_end_local(struct kp_session *session)
+{
+    struct kp_error ignored;
+    for (size_t i = 0; session->outer_settings && i < KP_COUNT(table); i++) {
+        char *before = session->outer_settings[i];
+        session->outer_settings[i] = NULL;
+        if (before && kp_session_set(session, table[i].name, before, &ignored) != KP_OK)
+            KP_ASSERT(false); /* it was the setting's value */
+        kp_free(before);
+    }
 }
 
 enum kp_code kp_settings_reset(struct kp_session *session, const char *name, struct kp_error *err)

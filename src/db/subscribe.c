@@ -127,9 +127,7 @@ enum kp_code kp_subscribe_next(struct kp_cursor *cursor, uint32_t rows_max, int6
 {
     struct kp_session *session = cursor->session;
     for (int64_t waited = 0;;) {
-        KP_TRY(kp_db_health(session->db, err));
-        if (atomic_load(&session->cancelled))
-            return kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
+        KP_TRY(kp_session_check(session, err));
         int64_t slice = timeout_us < 0 ? 50000 : KP_MIN((int64_t)50000, timeout_us - waited);
         struct kp_subscription_item item;
         bool ready;

@@ -180,7 +180,7 @@ static enum kp_code build(struct kp_travel *travel, int64_t position, struct kp_
     struct kp_base_reader reader = {find_expired, bring, travel};
     KP_TRY(kp_base_read(db, &reader, err));
     KP_TRY(kp_backfill_begin(travel->backfill, err));
-    enum { SLICE_RECORDS = 1000000 }; /* between looks at the cancel flag */
+    enum { SLICE_RECORDS = 200000 }; /* between looks at the cancel flag */
     for (int64_t at = 0; at < position; at += SLICE_RECORDS) {
         if (atomic_load(&travel->session->cancelled))
             return kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");

@@ -240,6 +240,7 @@ static enum kp_code execute_named(struct kp_cursor *cursor, struct kp_error *err
     inner->copy = NULL;
     inner->live = inner->own_live = NULL;
     inner->own_relation = NULL;
+    inner->timed = false;
     inner->arena = arena;
     inner->item_arena = (struct kp_arena){0};
     cursor->prepared = inner->prepared;
@@ -290,6 +291,8 @@ static enum kp_code run_ddl(struct kp_cursor *cursor, struct kp_error *err)
 
 static enum kp_code set(struct kp_session *session, const struct kp_statement *statement, struct kp_error *err)
 {
+    if (statement->local && statement->value)
+        return kp_settings_set_local(session, statement->setting, statement->value, err);
     if (!statement->value)
         return kp_settings_reset(session, statement->setting, err);
     return kp_session_set(session, statement->setting, statement->value, err);

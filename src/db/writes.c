@@ -6,7 +6,7 @@
  *   write_index  key ──► its last write      open addressing; writes without a key (of sources) are not in it
  *
  * A statement reads what the writes before it made of the tables (visible_writes), never its own, as PostgreSQL's
- * snapshot does. A commit holds dml_mutex and looks at the newest rows: a key that was not there and is now is 23505;
+ * snapshot does. One commit at a time looks at the newest rows: a key that was not there and is now is 23505;
  * one that was there and has gone or changed since the snapshot is 40001. A single statement is then run again by
  * kp_execute, from a new snapshot, so that it never loses another's change.
  */
@@ -14,7 +14,7 @@
 
 #include "base/hash.h"
 
-enum { BATCH_BYTES_MAX = 512 << 10, INDEX_CAP_MIN = 64 };
+enum { BATCH_BYTES_MAX = 512 << 10, INDEX_CAP_MIN = 64, TURN_SLICE_US = 10000 };
 
 /* ---- keys ---- */
 
@@ -195,7 +195,7 @@ static enum kp_code check_conflicts(struct kp_session *session, struct kp_error 
         return KP_OK;
     int64_t newest = kp_log_position(db->log);
     while (!kp_view_clock_wait(db->clock, newest, 50000))
-        KP_TRY(kp_db_health(db, err));
+        KP_TRY(kp_session_check(session, err));
     struct kp_snapshot snapshot;
     kp_snapshot_acquire(db->clock, &snapshot);
     int64_t read_at = session->has_snapshot ? session->snapshot.position : snapshot.position;
@@ -243,18 +243,41 @@ static enum kp_code build_group(struct kp_session *session, struct group *group,
     return code;
 }
 
+/* The turn to commit: lock_timeout and cancel end the waiting for it. */
+static enum kp_code wait_turn(struct kp_session *session, struct kp_error *err)
+{
+    struct kp_db *db = session->db;
+    int64_t began_ns = kp_thread_now_ns(), limit_ns = session->lock_timeout_ms * 1000000;
+    enum kp_code code = KP_OK;
+    kp_mutex_lock(&db->mutex);
+    while (code == KP_OK && db->committing) {
+        (void)kp_cond_wait_us(&db->committed, &db->mutex, TURN_SLICE_US);
+        if (atomic_load(&session->cancelled))
+            code = kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
+        else if (limit_ns && kp_thread_now_ns() - began_ns >= limit_ns)
+            code = kp_fail(err, KP_BUSY, "55P03", "canceling statement due to lock timeout");
+    }
+    if (code == KP_OK)
+        db->committing = true;
+    kp_mutex_unlock(&db->mutex);
+    return code;
+}
+
 enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position, struct kp_error *err)
 {
     struct kp_db *db = session->db;
     struct group group = {0};
-    kp_mutex_lock(&db->dml_mutex);
+    KP_TRY(wait_turn(session, err));
     enum kp_code code = check_conflicts(session, err);
     if (code == KP_OK)
         code = build_group(session, &group, err);
     *ret_position = kp_log_position(db->log);
     if (code == KP_OK && group.count)
         code = kp_log_append(db->log, group.entries, group.count, ret_position, err);
-    kp_mutex_unlock(&db->dml_mutex);
+    kp_mutex_lock(&db->mutex);
+    db->committing = false;
+    kp_cond_signal(&db->committed);
+    kp_mutex_unlock(&db->mutex);
     for (size_t i = 0; i < group.count; i++)
         kp_buf_finish(&group.bytes[i]);
     kp_free(group.entries);

@@ -17,7 +17,8 @@ struct query {
     const struct kp_plan **scans; /* in the order in which the builder meets them, each with its input node */
     struct kp_node **nodes;
     size_t scan_count, resolved;
-    struct kp_batch **batches; /* being collected for one scan */
+    const _Atomic bool *cancel; /* NULL: never */
+    struct kp_batch **batches;  /* being collected for one scan */
     size_t batch_count, batch_cap;
 };
 
@@ -74,9 +75,53 @@ static int compare_rows(const void *a, const void *b)
     return order ? order : (x->key_bytes > y->key_bytes) - (x->key_bytes < y->key_bytes);
 }
 
+enum { SORT_ROWS = 65536 }; /* at a time, between looks at the cancel flag */
+
+static enum kp_code check_cancel(const _Atomic bool *cancel, struct kp_error *err)
+{
+    if (cancel && atomic_load_explicit(cancel, memory_order_relaxed))
+        return kp_fail(err, KP_CANCELLED, NULL, "the query was cancelled");
+    return KP_OK;
+}
+
+static enum kp_code merge_runs(const struct answer_row *rows, size_t count, size_t run, struct answer_row *out,
+                               const _Atomic bool *cancel, struct kp_error *err)
+{
+    for (size_t from = 0; from < count; from += 2 * run) {
+        size_t middle = KP_MIN(from + run, count), end = KP_MIN(from + 2 * run, count);
+        for (size_t a = from, b = middle, at = from; at < end; at++) {
+            if (at % SORT_ROWS == 0)
+                KP_TRY(check_cancel(cancel, err));
+            bool left = b == end || (a < middle && compare_rows(&rows[a], &rows[b]) <= 0);
+            out[at] = left ? rows[a++] : rows[b++];
+        }
+    }
+    return KP_OK;
+}
+
+/* Runs of SORT_ROWS by qsort, then merged two by two, so that it can be stopped. */
+static enum kp_code sort_rows(struct answer_row **rows, size_t count, struct kp_arena *scratch,
+                              const _Atomic bool *cancel, struct kp_error *err)
+{
+    for (size_t at = 0; at < count; at += SORT_ROWS) {
+        KP_TRY(check_cancel(cancel, err));
+        qsort(*rows + at, KP_MIN((size_t)SORT_ROWS, count - at), sizeof **rows, compare_rows);
+    }
+    struct answer_row *from = *rows, *to = count > SORT_ROWS ? kp_arena_alloc(scratch, count * sizeof *to) : NULL;
+    for (size_t run = SORT_ROWS; run < count; run *= 2) {
+        KP_TRY(merge_runs(from, count, run, to, cancel, err));
+        struct answer_row *merged = to;
+        to = from;
+        from = merged;
+    }
+    *rows = from;
+    return KP_OK;
+}
+
 /* Lists each row as often as its weight says, ordered by the plan if it is a SORT or TOPN. */
-static struct answer_row *list_rows(const struct kp_plan *plan, const struct kp_changes *changes,
-                                    struct kp_arena *scratch, size_t *ret_count)
+static enum kp_code list_rows(const struct kp_plan *plan, const struct kp_changes *changes, struct kp_arena *scratch,
+                              const _Atomic bool *cancel, struct answer_row **ret_rows, size_t *ret_count,
+                              struct kp_error *err)
 {
     size_t count = 0, n = 0;
     for (size_t b = 0; b < changes->batch_count; b++)
@@ -85,8 +130,10 @@ static struct answer_row *list_rows(const struct kp_plan *plan, const struct kp_
     bool ordered = plan->kind == KP_PLAN_SORT || plan->kind == KP_PLAN_TOPN;
     struct answer_row *rows = kp_arena_alloc(scratch, count * sizeof *rows);
     struct kp_buf keys = {0};
-    for (size_t b = 0; b < changes->batch_count; b++) {
+    enum kp_code code = KP_OK;
+    for (size_t b = 0; code == KP_OK && b < changes->batch_count; b++) {
         const struct kp_batch *batch = changes->batches[b];
+        code = check_cancel(cancel, err);
         for (uint32_t row = 0; row < batch->rows; row++) {
             size_t start = keys.len;
             if (ordered)
@@ -96,11 +143,12 @@ static struct answer_row *list_rows(const struct kp_plan *plan, const struct kp_
         }
     }
     order_keys = keys.data;
-    if (ordered && count > 1)
-        qsort(rows, count, sizeof *rows, compare_rows);
+    if (code == KP_OK && ordered && count > 1)
+        code = sort_rows(&rows, count, scratch, cancel, err);
     kp_buf_finish(&keys);
+    *ret_rows = rows;
     *ret_count = count;
-    return rows;
+    return code;
 }
 
 /* A dense batch of the rows; strings are copied, since the graph that holds them goes. */
@@ -180,12 +228,16 @@ static enum kp_code read_answer(struct query *query, const struct kp_plan *plan,
     }
     size_t rows_count, batch_count = 0;
     struct kp_arena scratch = {0};
-    struct answer_row *rows = list_rows(part, changes, &scratch, &rows_count);
+    struct answer_row *rows;
+    enum kp_code code = list_rows(part, changes, &scratch, query->cancel, &rows, &rows_count, err);
+    rows_count = code == KP_OK ? rows_count : 0;
     struct kp_batch **batches =
         kp_arena_alloc(query->arena, (rows_count / KP_BATCH_ROWS_MAX + 1) * sizeof(struct kp_batch *));
-    enum kp_code code = KP_OK;
     for (size_t at = 0; code == KP_OK && at < rows_count; at += KP_BATCH_ROWS_MAX) {
         uint32_t n = (uint32_t)KP_MIN(rows_count - at, (size_t)KP_BATCH_ROWS_MAX);
+        code = check_cancel(query->cancel, err);
+        if (code != KP_OK)
+            break;
         batches[batch_count] = make_batch(rows + at, n, part, query->arena);
         code = project_above(plan, part, settings, query->arena, &batches[batch_count++], err);
     }
@@ -236,7 +288,7 @@ enum kp_code kp_flow_query(const struct kp_plan *plan, const struct kp_query_opt
     static const struct kp_session_settings none;
     const struct kp_session_settings *settings = options->settings ? options->settings : &none;
     struct kp_graph_options graph_options = {.workers = options->workers, .budget = options->budget};
-    struct query query = {.arena = arena};
+    struct query query = {.arena = arena, .cancel = options->cancel};
     KP_TRY(kp_graph_create(&graph_options, &query.graph, err));
     query.graph->bounded = true;
     enum kp_code code = run_query(&query, plan, options, settings, rows, arg, ret_batches, ret_count, err);

@@ -16,10 +16,27 @@ enum {
 
 /* ---- answers that every file needs ---- */
 
+/* idle_in_transaction_session_timeout. What came in the meantime has moved the time. */
+static void idle_timed_out(struct kp_conn *conn)
+{
+    struct kp_pg *pg = conn->state;
+    if (!pg->idle_until_us || kp_net_now_us(pg->door->net) < pg->idle_until_us)
+        return;
+    struct kp_error err;
+    (void)kp_fail(&err, KP_CANCELLED, "25P03", "terminating connection due to idle-in-transaction timeout");
+    kp_pg_fatal(pg, &err);
+}
+
 void kp_pg_ready(struct kp_pg *pg)
 {
-    if (!pg->ending)
-        kp_pg_put_ready(&pg->conn->out, kp_session_status(pg->session));
+    if (pg->ending)
+        return;
+    char status = kp_session_status(pg->session);
+    int64_t idle_us = status == 'I' ? 0 : kp_session_idle_timeout_us(pg->session);
+    if (idle_us || pg->idle_until_us)
+        kp_conn_set_timer(pg->conn, idle_us ? idle_us : -1, idle_timed_out);
+    pg->idle_until_us = idle_us ? kp_net_now_us(pg->door->net) + idle_us : 0;
+    kp_pg_put_ready(&pg->conn->out, status);
 }
 
 static void end(struct kp_pg *pg)

@@ -169,6 +169,7 @@ static enum kp_code fetch_or_move(struct kp_pg *pg, struct kp_pg_portal *portal,
     struct kp_pg_portal *source = kp_pg_portal_find(pg, command->name);
     if (!source || source == portal || !source->cursor || source->statement->command.kind != KP_PG_COMMAND_NONE)
         return no_cursor(command->name, err);
+    kp_session_resume(pg->session);
     struct kp_pg_formats formats = portal->formats;
     if (!formats.count && source->statement->command.binary)
         formats = (struct kp_pg_formats){&binary_code, 1};
@@ -287,7 +288,9 @@ enum kp_code kp_pg_portal_run(struct kp_pg *pg, struct kp_pg_portal *portal, uin
         return run_command(pg, portal, describe, err);
     if (portal->ended)
         return run_again(pg, portal, err);
-    if (!portal->cursor)
+    if (portal->cursor)
+        kp_session_resume(pg->session);
+    else
         KP_TRY(kp_execute(pg->session, statement->prepared, portal->params, portal->param_count, &portal->cursor, err));
     switch (kp_prepared_copy(statement->prepared)) {
     case KP_COPY_IN:
