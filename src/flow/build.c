@@ -4,6 +4,13 @@
  */
 #include "flow/graph.h"
 
+/* The entries of the recursions around the plan being built. */
+struct loop {
+    uint32_t id;
+    struct kp_node *work;
+    const struct loop *around;
+};
+
 struct build {
     struct kp_graph *graph;
     const struct kp_session_settings *settings;
@@ -12,7 +19,8 @@ struct build {
     kp_expired_of expired; /* NULL: none */
     void *expired_arg;
     bool scans_ready; /* resolve gives nodes that have just the scan's columns */
-    bool drop_late;   /* below an EMIT: windows leave late rows out */
+    const struct loop *loops;
+    bool drop_late; /* below an EMIT: windows leave late rows out */
 };
 
 static enum kp_code build_plan(struct build *build, const struct kp_plan *plan, struct kp_node **ret_node,
@@ -161,9 +169,37 @@ static enum kp_code build_from_input(struct build *build, const struct kp_plan *
     }
 }
 
+static enum kp_code build_recursion(struct build *build, const struct kp_plan *plan, struct kp_node **ret_node,
+                                    struct kp_error *err)
+{
+    struct kp_node *inputs[2];
+    struct kp_graph *graph = build->graph;
+    bool looping = graph->looping;
+    KP_TRY(build_plan(build, plan->inputs[0], &inputs[0], err));
+    graph->looping = true;
+    struct loop loop = {plan->recurse.id, kp_op_work(graph, plan), build->loops};
+    build->loops = &loop;
+    enum kp_code code = build_plan(build, plan->inputs[1], &inputs[1], err);
+    build->loops = loop.around;
+    graph->looping = looping;
+    if (code == KP_OK)
+        *ret_node = kp_op_recurse(graph, plan, inputs, loop.work);
+    return code;
+}
+
 static enum kp_code build_plan(struct build *build, const struct kp_plan *plan, struct kp_node **ret_node,
                                struct kp_error *err)
 {
+    if (plan->kind == KP_PLAN_RECURSE)
+        return build_recursion(build, plan, ret_node, err);
+    if (plan->kind == KP_PLAN_WORK) {
+        const struct loop *loop = build->loops;
+        while (loop && loop->id != plan->recurse.id)
+            loop = loop->around;
+        KP_ASSERT(loop);
+        *ret_node = loop->work;
+        return KP_OK;
+    }
     if (plan->kind == KP_PLAN_SCAN && (!plan->input_count || build->scans_ready))
         return build_scan(build, plan, ret_node, err);
     if (plan->kind == KP_PLAN_VALUES) {

@@ -125,6 +125,7 @@ struct kp_node *kp_node_create(struct kp_graph *graph, const struct kp_node_ops 
         node->types[c] = cols[c].type;
     node->input_count = input_count;
     node->inputs = kp_calloc(input_count + 1, sizeof *node->inputs);
+    node->bounded = graph->bounded && !graph->looping;
     node->growing = true;
     for (uint32_t i = 0; i < input_count; i++) {
         node->inputs[i] = inputs[i];

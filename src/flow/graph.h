@@ -61,6 +61,9 @@ struct kp_node_ops {
     bool (*wants)(const struct kp_node *node, uint32_t part);
     /* Sources and inputs: brings the step's rows. */
     KP_MUST enum kp_code (*bring)(struct kp_node *node, const struct kp_step_input *input, struct kp_error *err);
+    /* Of a recursion, between its turns: what the last one found, which ret_entry is to send round; false: nothing. */
+    bool (*round)(struct kp_node *node, struct kp_node **ret_entry, struct kp_batch *const **ret_batches,
+                  uint32_t *ret_count);
     /* Stateful: state exists from now on. */
     void (*start)(struct kp_node *node);
     /* What it keeps per lane is to be made (start) or freed: the graph that it belongs to is new, or is left. */
@@ -80,6 +83,7 @@ struct kp_node {
     uint32_t place; /* in graph->nodes */
     uint32_t col_count;
     struct kp_type *types;
+    bool bounded;                         /* has one turn: of an ad-hoc query, and in no loop */
     bool growing;                         /* yields insertions only */
     bool consolidated;                    /* yields no row twice in a step */
     bool touched;                         /* has had rows: a new user would miss them */
@@ -114,6 +118,7 @@ struct kp_graph {
     struct kp_output **outputs;
     uint32_t output_count;
     bool bounded; /* one step only: an ad-hoc query */
+    bool looping; /* nodes made now are inside a recursion: they have many turns in a step */
     bool poisoned, parallel;
     const struct kp_step *step; /* while stepping */
     struct kp_mutex dead_lock, fail_lock;
@@ -202,6 +207,10 @@ struct kp_node *kp_op_union(struct kp_graph *graph, const struct kp_plan *plan, 
 struct kp_node *kp_op_repeat(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input);
 struct kp_node *kp_op_expand(struct kp_graph *graph, const struct kp_plan *plan,
                              const struct kp_session_settings *settings, struct kp_node *input);
+/* The entry of a recursion, and its end, which knows the entry. */
+struct kp_node *kp_op_work(struct kp_graph *graph, const struct kp_plan *plan);
+struct kp_node *kp_op_recurse(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *const *inputs,
+                              struct kp_node *work);
 /* drop_late: late (row, window) pairs are left out and counted. */
 KP_MUST enum kp_code kp_op_window(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input,
                                   bool drop_late, struct kp_node **ret_node, struct kp_error *err);

@@ -675,7 +675,7 @@ enum kp_code kp_op_aggregate(struct kp_graph *graph, const struct kp_plan *plan,
         (struct op_aggregate *)kp_node_create(graph, &aggregate_ops, plan->cols, plan->col_count, &input, 1);
     op->node.settings = *settings;
     op->lean = input->growing;
-    op->node.growing = graph->bounded;
+    op->node.growing = op->node.bounded;
     op->node.consolidated = true;
     define(op, plan);
     op->combines = can_combine(op);

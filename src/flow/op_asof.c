@@ -530,7 +530,7 @@ struct kp_node *kp_op_asof(struct kp_graph *graph, const struct kp_plan *plan, s
 {
     struct op_asof *op = (struct op_asof *)kp_node_create(graph, &asof_ops, plan->cols, plan->col_count, inputs, 2);
     struct kp_arena *arena = &op->node.arena;
-    op->node.growing = graph->bounded;
+    op->node.growing = op->node.bounded;
     op->outer = plan->asof.outer;
     op->strict = plan->asof.strict;
     op->forward = plan->asof.forward;

@@ -230,7 +230,7 @@ static void count_matches(struct pairs *pairs, const uint32_t *index, uint32_t n
 {
     struct op_join *op = pairs->op;
     struct kp_join_rows *others = &pairs->shard->rows[1 - pairs->s];
-    bool others_count = op->inputs[1 - pairs->s].preserved, bounded = op->node.graph->bounded;
+    bool others_count = op->inputs[1 - pairs->s].preserved, bounded = op->node.bounded;
     for (uint32_t i = 0; i < n; i++) {
         void *row = (void *)(uintptr_t)pairs->rows[index[i]];
         uint32_t mine = pairs->index[index[i]];
@@ -316,7 +316,7 @@ static enum kp_code take_piece(struct pairs *pairs, const struct kp_piece *piece
 {
     struct op_join *op = pairs->op;
     struct kp_arena *arena = &pairs->lane->arena;
-    bool preserved = op->inputs[pairs->s].preserved, bounded = op->node.graph->bounded;
+    bool preserved = op->inputs[pairs->s].preserved, bounded = op->node.bounded;
     pairs->batch = piece->batch;
     pairs->cap = KP_MIN(KP_MAX(piece->batch->rows * 2, (uint32_t)PAIRS_MIN), (uint32_t)PAIRS_MAX);
     pairs->index = kp_arena_alloc(arena, pairs->cap * sizeof *pairs->index);
@@ -366,7 +366,7 @@ static enum kp_code join_part(struct kp_node *node, struct kp_lane *lane, uint32
     for (pairs->s = 1; pairs->s >= 0; pairs->s--)
         for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[pairs->s], part); piece; piece = piece->next)
             KP_TRY(take_piece(pairs, piece, err));
-    if (node->graph->bounded && op->inputs[1].preserved)
+    if (node->bounded && op->inputs[1].preserved)
         return show_unmatched(op, lane, pairs->shard, err);
     return KP_OK;
 }
@@ -532,7 +532,7 @@ enum kp_code kp_op_join(struct kp_graph *graph, const struct kp_plan *plan, cons
         return code;
     }
     bool both = inputs[0]->growing && inputs[1]->growing;
-    op->node.growing = graph->bounded || (both && (op->kind == KP_JOIN_INNER || op->kind == KP_JOIN_SEMI));
+    op->node.growing = op->node.bounded || (both && (op->kind == KP_JOIN_INNER || op->kind == KP_JOIN_SEMI));
     snprintf(op->node.detail, sizeof op->node.detail, "%s, %u keys%s", kinds[op->kind], op->key_count,
              op->residual ? ", condition" : "");
     *ret_node = kp_node_share(&op->node);

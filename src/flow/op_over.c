@@ -324,7 +324,7 @@ enum kp_code kp_op_over(struct kp_graph *graph, const struct kp_plan *plan, cons
     struct op_over *op = (struct op_over *)kp_node_create(graph, &over_ops, plan->cols, plan->col_count, &input, 1);
     struct kp_arena *arena = &op->node.arena;
     op->node.settings = *settings;
-    op->node.growing = graph->bounded;
+    op->node.growing = op->node.bounded;
     kp_over_define(&op->over, plan, arena);
     kp_keyed_define(&op->keyed, arena, input->types, input->col_count, plan->over.partitions,
                     plan->over.partition_count);

@@ -315,7 +315,7 @@ enum kp_code kp_op_topn(struct kp_graph *graph, const struct kp_plan *plan, cons
     op->limit = limit;
     op->offset = offset;
     op->lean = input->growing;
-    op->node.growing = graph->bounded;
+    op->node.growing = op->node.bounded;
     op->node.consolidated = true;
     op->key_count = plan->topn.key_count;
     op->keys = kp_arena_alloc(arena, (op->key_count + 1) * sizeof *op->keys);

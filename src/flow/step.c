@@ -303,6 +303,43 @@ static bool is_large(const struct kp_graph *graph, const struct kp_step *step)
     return graph->lanes_count > 1 && rows >= graph->options.parallel_rows_min;
 }
 
+static enum kp_code run_turn(struct kp_graph *graph, struct kp_node *node, struct kp_error *err);
+
+/* What a recursion has found goes round through the nodes between its entry and itself until it finds nothing more. */
+static enum kp_code run_rounds(struct kp_graph *graph, struct kp_node *node, struct kp_error *err)
+{
+    struct kp_node *entry;
+    struct kp_batch *const *batches;
+    uint32_t count;
+    uint8_t *marks = NULL;
+    while (!atomic_load(&node->failed) && node->ops->round(node, &entry, &batches, &count)) {
+        uint32_t first = entry->place;
+        if (!marks) {
+            marks = kp_arena_calloc(&graph->lanes[0].arena, node->place - first + 1);
+            marks[0] = 1;
+            for (uint32_t i = first + 1; i < node->place; i++)
+                for (uint32_t k = 0; k < graph->nodes[i]->input_count; k++)
+                    if (graph->nodes[i]->inputs[k]->place >= first)
+                        marks[i - first] |= marks[graph->nodes[i]->inputs[k]->place - first];
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            struct kp_flow flow = {.batch = batches[i]};
+            KP_TRY(kp_node_send(entry, &graph->lanes[0], &flow, err));
+        }
+        for (uint32_t i = first + 1; i < node->place; i++)
+            if (marks[i - first] && graph->nodes[i]->ops->part)
+                KP_TRY(run_turn(graph, graph->nodes[i], err));
+        KP_TRY(run_node(graph, node, err));
+    }
+    return KP_OK;
+}
+
+static enum kp_code run_turn(struct kp_graph *graph, struct kp_node *node, struct kp_error *err)
+{
+    KP_TRY(run_node(graph, node, err));
+    return node->ops->round ? run_rounds(graph, node, err) : KP_OK;
+}
+
 static enum kp_code run_step(struct kp_graph *graph, const struct kp_step *step, struct kp_error *err)
 {
     for (uint32_t i = 0; i < graph->node_count; i++) {
@@ -315,7 +352,7 @@ static enum kp_code run_step(struct kp_graph *graph, const struct kp_step *step,
             KP_TRY(contain(node, node->ops->bring(node, find_input(step, node), err), err));
             node->ns += (uint64_t)(kp_os_real()->mono_ns(kp_os_real()->ctx) - start_ns);
         } else if (node->ops->part)
-            KP_TRY(run_node(graph, node, err));
+            KP_TRY(run_turn(graph, node, err));
     }
     for (uint32_t i = 0; i < graph->output_count; i++) {
         struct kp_output *output = graph->outputs[i];

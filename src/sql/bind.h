@@ -5,6 +5,7 @@
  *   expr_bind.c, expr_call.c  expressions                                        scope.c   names to columns
  *   select.c  one SELECT     setop.c  UNION and its like     from.c  FROM     group.c  GROUP BY
  *   over.c  OVER, DISTINCT ON     order.c  ORDER BY, LIMIT     match_bind.c, match_nav.c  MATCH_RECOGNIZE
+ *   cte.c  WITH, WITH RECURSIVE
  *   sets.c  set-returning functions, in FROM and in the select list
  *   sublink.c  IN, EXISTS, scalars: pull.c, unnest.c, single.c, outer.c     push.c  joins and where predicates go
  * prune.c  columns nobody reads write.c, create.c  the other statements
@@ -122,9 +123,19 @@ struct cte {
     const PgQuery__CommonTableExpr *def;
     const struct cte *next;     /* visible behind it */
     const struct scope *around; /* where it is defined */
-    bool busy;                  /* being bound: a reference would be recursive */
-    bool writes;                /* an INSERT, UPDATE or DELETE */
-    struct kp_relation *given;  /* what it returns; NULL: nothing */
+    bool recursive;             /* of WITH RECURSIVE: */
+    const struct cte *visible;  /* all of them, and itself */
+    enum cte_state {
+        CTE_IDLE,
+        CTE_PLAIN, /* being bound: a reference would be recursive, */
+        CTE_BASE,  /* and so it would be in a non-recursive term, */
+        CTE_WORK   /* but not in a recursive one */
+    } state;
+    struct kp_plan *work;      /* what stands for itself there */
+    const struct scope *round; /* around the recursive term: its one column is the iteration */
+    uint32_t references;       /* to itself */
+    bool writes;               /* an INSERT, UPDATE or DELETE */
+    struct kp_relation *given; /* what it returns; NULL: nothing */
 };
 
 struct binder {
@@ -135,7 +146,10 @@ struct binder {
     struct kp_error *err;
     bool for_view;
     const struct cte *ctes;
-    const struct scope *around; /* of the query around the one being bound */
+    const struct scope *around;  /* of the query around the one being bound */
+    const struct cte *innermost; /* query of WITH that is being bound */
+    const char *no_self;         /* where a recursive query may not refer to itself; NULL: it may */
+    uint32_t recursions;         /* numbered so far */
     uint32_t param_count;
     struct kp_type *param_types;       /* id UNKNOWN: not yet */
     bool emit_on_close;                /* of the SELECT to be bound next, not of those inside it */
@@ -231,6 +245,12 @@ bool kp_scope_has_relation(const struct scope *scope, const char *relation);
 KP_MUST enum kp_code kp_bind_no_column(struct binder *binder, const struct scope *scope, const char *relation,
                                        const char *name, int32_t location);
 
+/* ---- cte.c ---- */
+/* The queries of WITH become visible; binder->ctes is to be set back behind it. */
+KP_MUST enum kp_code kp_bind_with(struct binder *binder, const PgQuery__WithClause *with);
+/* One of them where it is used. */
+KP_MUST enum kp_code kp_bind_cte(struct binder *binder, struct cte *cte, int32_t location, struct kp_plan **ret_plan);
+
 /* ---- now.c ---- */
 bool kp_expr_reads_now(const struct kp_expr *expr);
 /* Refuses conditions on now() of a view that could change more than once. */
@@ -309,6 +329,7 @@ struct query_joins {
     struct sub_list subs;  /* subqueries in conditions */
     struct conjuncts late; /* conditions that read them, applied last */
     bool never;            /* reads a system table that has no rows, whatever happens */
+    bool recursive;        /* a recursive query's reference to itself is among the items */
 };
 KP_MUST enum kp_code kp_bind_from(struct binder *binder, PgQuery__Node *const *items, size_t count,
                                   struct query_joins *joins, struct scope *scope);
@@ -358,8 +379,11 @@ KP_MUST enum kp_code kp_bind_select(struct binder *binder, const PgQuery__Select
 /* setop.c: UNION, INTERSECT, EXCEPT of the two arguments, without ORDER BY and LIMIT. */
 KP_MUST enum kp_code kp_bind_set_operation(struct binder *binder, const PgQuery__SelectStmt *select,
                                            struct kp_plan **ret_plan);
-/* Makes the queries of a WITH visible, in binder->ctes; the caller puts that back. NULL is fine. */
-KP_MUST enum kp_code kp_bind_with(struct binder *binder, const PgQuery__WithClause *with);
+/* The branches of a union: the columns' common types, and a branch cast to them. */
+KP_MUST enum kp_code kp_union_columns(struct binder *binder, const struct kp_plan *left, const struct kp_plan *right,
+                                      const char *what, struct kp_column *cols);
+KP_MUST enum kp_code kp_union_branch(struct binder *binder, struct kp_plan *plan, const struct kp_column *cols,
+                                     struct kp_plan **ret_plan);
 struct target {
     struct kp_expr *expr;
     const char *name;

@@ -320,48 +320,6 @@ static enum kp_code add_item(struct binder *binder, struct kp_plan *plan, const 
     return KP_OK;
 }
 
-static enum kp_code name_cte_columns(struct binder *binder, const struct cte *cte, struct kp_plan *plan)
-{
-    if (cte->def->n_aliascolnames > plan->col_count)
-        return kp_bind_fail(binder, cte->def->location, KP_INVALID, "42P10",
-                            "WITH query \"%s\" has %u columns available but %zu columns specified", cte->def->ctename,
-                            plan->col_count, cte->def->n_aliascolnames);
-    for (size_t i = 0; i < cte->def->n_aliascolnames; i++)
-        plan->cols[i].name = cte->def->aliascolnames[i]->string->sval;
-    return KP_OK;
-}
-
-/* Binds the CTE's query where it is used; inside it only earlier CTEs are visible. */
-static enum kp_code bind_cte(struct binder *binder, struct cte *cte, int32_t location, struct kp_plan **ret_plan)
-{
-    const struct cte *ctes = binder->ctes;
-    uint32_t count;
-    if (cte->busy)
-        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "recursive queries are not supported");
-    if (cte->writes && !cte->given)
-        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL,
-                            "WITH query \"%s\" does not have a RETURNING clause", cte->def->ctename);
-    if (cte->given) {
-        *ret_plan = kp_bind_scan(binder, cte->given, location);
-        return name_cte_columns(binder, cte, *ret_plan);
-    }
-    const struct scope *around = binder->around;
-    int deeper = 0;
-    for (const struct scope *scope = around; scope && scope != cte->around; scope = scope->outer)
-        deeper++;
-    binder->ctes = cte->next;
-    binder->around = cte->around;
-    cte->busy = true;
-    enum kp_code code = kp_bind_select(binder, cte->def->ctequery->select_stmt, false, ret_plan, &count);
-    cte->busy = false;
-    binder->ctes = ctes;
-    binder->around = around;
-    KP_TRY(code);
-    if (deeper && cte->around)
-        kp_plan_shift_levels(binder, *ret_plan, 0, deeper);
-    return name_cte_columns(binder, cte, *ret_plan);
-}
-
 static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVar *range, struct query_joins *joins,
                                    struct scope *scope)
 {
@@ -370,7 +328,8 @@ static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVa
         for (const struct cte *cte = binder->ctes; cte; cte = cte->next) {
             if (strcmp(cte->def->ctename, range->relname) != 0)
                 continue;
-            KP_TRY(bind_cte(binder, (struct cte *)cte, range->location, &plan));
+            KP_TRY(kp_bind_cte(binder, (struct cte *)cte, range->location, &plan));
+            joins->recursive |= cte->state == CTE_WORK;
             KP_TRY(kp_bind_match(binder, range, &plan));
             return add_item(binder, plan, range->relname, range->alias, range->location, false, joins, scope);
         }
@@ -580,7 +539,7 @@ static enum kp_code bind_inner(struct binder *binder, const PgQuery__JoinExpr *j
 
 /* base: the number of the side's first column in the join. */
 static enum kp_code bind_side(struct binder *binder, const PgQuery__Node *node, struct scope *scope, uint32_t base,
-                              bool *ret_never, struct kp_plan **ret_plan)
+                              struct query_joins *around, bool *ret_never, struct kp_plan **ret_plan)
 {
     struct query_joins joins = {.base = base};
     uint32_t count;
@@ -588,6 +547,7 @@ static enum kp_code bind_side(struct binder *binder, const PgQuery__Node *node, 
     count = joins.col_count;
     KP_TRY(kp_joins_finish(binder, &joins, ret_plan));
     *ret_never = joins.never;
+    around->recursive |= joins.recursive;
     *ret_plan = kp_bind_first_columns(binder, *ret_plan, count); /* without what subqueries of ON gave */
     return KP_OK;
 }
@@ -688,13 +648,19 @@ static enum kp_code bind_sides(struct binder *binder, const PgQuery__JoinExpr *j
     const struct scope *around = binder->around;
     const struct scope hidden = {.outer = around}, more_hidden = {.outer = &hidden};
     bool left_never, right_never = false;
+    const char *no_self = binder->no_self;
+    static const char nullable[] = "an outer join";
+    bool inner = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_INNER; /* ASOF */
     binder->around = &hidden;
-    enum kp_code code = bind_side(binder, join->larg, own, 0, &left_never, &outer->left);
+    binder->no_self = inner || join->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT ? no_self : nullable;
+    enum kp_code code = bind_side(binder, join->larg, own, 0, joins, &left_never, &outer->left);
     sides->left_cols = own->count;
     binder->around = &more_hidden;
+    binder->no_self = inner || outer->swap ? no_self : nullable;
     if (code == KP_OK)
-        code = bind_side(binder, join->rarg, own, outer->left->col_count, &right_never, &outer->right);
+        code = bind_side(binder, join->rarg, own, outer->left->col_count, joins, &right_never, &outer->right);
     binder->around = &hidden;
+    binder->no_self = no_self;
     if (code == KP_OK)
         code = bind_join_quals(binder, join, sides, &outer->subs, &outer->conditions);
     binder->around = around;

@@ -173,6 +173,8 @@ void kp_plan_settle_growing(struct kp_plan *plan)
     case KP_PLAN_JOIN:
         plan->growing = inputs && (plan->join.kind == KP_JOIN_INNER || plan->join.kind == KP_JOIN_SEMI);
         break;
+    case KP_PLAN_RECURSE:
+    case KP_PLAN_WORK:
     case KP_PLAN_ASOF: /* a nearer row may come */
     case KP_PLAN_OVER:
     case KP_PLAN_MATCH: /* a later row may make a match longer */

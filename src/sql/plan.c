@@ -117,6 +117,10 @@ static struct kp_plan *copy_node(const struct kp_plan *plan, struct kp_arena *ar
     case KP_PLAN_UNION:
     case KP_PLAN_REPEAT:
         break;
+    case KP_PLAN_RECURSE:
+    case KP_PLAN_WORK:
+        copy->recurse.name = kp_arena_strdup(arena, plan->recurse.name);
+        break;
     case KP_PLAN_EXPAND:
         copy_sets(copy, arena, replace, arg);
         break;
@@ -374,6 +378,9 @@ static bool node_equal(const struct kp_plan *a, const struct kp_plan *b)
         return a->repeat.column == b->repeat.column;
     case KP_PLAN_EXPAND:
         return expand_equal(a, b);
+    case KP_PLAN_RECURSE:
+    case KP_PLAN_WORK:
+        return a->recurse.id == b->recurse.id && a->recurse.distinct == b->recurse.distinct;
     case KP_PLAN_EMIT:
         return a->emit.window_end_column == b->emit.window_end_column &&
                sources_equal(a->emit.sources, a->emit.source_count, b->emit.sources, b->emit.source_count);

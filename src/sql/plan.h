@@ -30,15 +30,18 @@ enum kp_plan_kind {
     KP_PLAN_WINDOW,    /* each row once per window that holds its time; adds window_start, window_end */
     KP_PLAN_AGGREGATE, /* group columns, then aggregates; no group columns: exactly one row. No aggregates: DISTINCT */
     KP_PLAN_JOIN,
-    KP_PLAN_ASOF,   /* each row of the left input with the one of equal keys on the right whose time is nearest */
-    KP_PLAN_UNION,  /* UNION ALL of inputs with equal column types */
-    KP_PLAN_REPEAT, /* each row as often as a bigint column of it says */
-    KP_PLAN_EXPAND, /* set-returning functions: each row once for each row that they make of it, side by side */
-    KP_PLAN_OVER,   /* window functions: the input's columns, then a value per function. Ties by the whole row */
-    KP_PLAN_MATCH,  /* MATCH_RECOGNIZE: rows in order that match a pattern (match_plan.h) */
-    KP_PLAN_TOPN,   /* ORDER BY … LIMIT/OFFSET, ties by the whole row */
-    KP_PLAN_EMIT,   /* EMIT ON WINDOW CLOSE: rows whose column window_end is at or before the watermark, once */
-    KP_PLAN_SORT    /* only at the root of an ad-hoc query: the order of its result, no limit */
+    KP_PLAN_ASOF,    /* each row of the left input with the one of equal keys on the right whose time is nearest */
+    KP_PLAN_UNION,   /* UNION ALL of inputs with equal column types */
+    KP_PLAN_REPEAT,  /* each row as often as a bigint column of it says */
+    KP_PLAN_EXPAND,  /* set-returning functions: each row once for each row that they make of it, side by side */
+    KP_PLAN_OVER,    /* window functions: the input's columns, then a value per function. Ties by the whole row */
+    KP_PLAN_RECURSE, /* WITH RECURSIVE: the first input's rows, and the second's as often as it finds any; behind the
+                        columns the second yields the iteration that its rows were made of */
+    KP_PLAN_WORK,    /* in there: the rows of the iterations so far, and which, from 0 */
+    KP_PLAN_MATCH,   /* MATCH_RECOGNIZE: rows in order that match a pattern (match_plan.h) */
+    KP_PLAN_TOPN,    /* ORDER BY … LIMIT/OFFSET, ties by the whole row */
+    KP_PLAN_EMIT,    /* EMIT ON WINDOW CLOSE: rows whose column window_end is at or before the watermark, once */
+    KP_PLAN_SORT     /* only at the root of an ad-hoc query: the order of its result, no limit */
 };
 
 enum kp_window_kind { KP_WINDOW_TUMBLE, KP_WINDOW_HOP, KP_WINDOW_CUMULATE, KP_WINDOW_SESSION };
@@ -175,6 +178,11 @@ struct kp_plan {
         struct {
             uint32_t column; /* never negative */
         } repeat;
+        struct {
+            uint32_t id;      /* of the RECURSE around */
+            bool distinct;    /* UNION: only rows that no earlier iteration has */
+            const char *name; /* of the query, for errors */
+        } recurse;            /* and work */
         struct {
             uint32_t call_count; /* the input's columns, then each call's in turn; of the shorter ones NULLs */
             struct kp_plan_set *calls;

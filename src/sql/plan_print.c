@@ -302,6 +302,12 @@ static void print_line(const struct kp_plan *plan, struct kp_buf *out)
     case KP_PLAN_REPEAT:
         kp_buf_printf(out, "Repeat: %s times", plan->cols[plan->repeat.column].name);
         break;
+    case KP_PLAN_RECURSE:
+        kp_buf_printf(out, "Recurse %s: union%s", plan->recurse.name, plan->recurse.distinct ? "" : " all");
+        break;
+    case KP_PLAN_WORK:
+        kp_buf_printf(out, "Rows so far of %s", plan->recurse.name);
+        break;
     case KP_PLAN_EXPAND:
         print_expand(plan, out);
         break;

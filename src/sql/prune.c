@@ -494,6 +494,14 @@ static struct pruned prune_expand(struct binder *binder, struct kp_plan *plan, c
     return (struct pruned){plan, map};
 }
 
+/* Rows are told apart by all of their columns, and go round with them. */
+static struct pruned prune_recurse(struct binder *binder, struct kp_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        plan->inputs[i] = kp_prune(binder, plan->inputs[i]);
+    return (struct pruned){plan, identity(binder, plan->col_count)};
+}
+
 static struct pruned prune_emit(struct binder *binder, struct kp_plan *plan, const bool *needed)
 {
     bool *below = flags(binder, plan->col_count, false);
@@ -536,6 +544,9 @@ static struct pruned prune(struct binder *binder, struct kp_plan *plan, const bo
         return prune_match(binder, plan);
     case KP_PLAN_REPEAT:
         return prune_repeat(binder, plan, needed);
+    case KP_PLAN_RECURSE:
+    case KP_PLAN_WORK:
+        return prune_recurse(binder, plan);
     case KP_PLAN_EXPAND:
         return prune_expand(binder, plan, needed);
     case KP_PLAN_EMIT:

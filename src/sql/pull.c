@@ -305,12 +305,13 @@ static struct kp_plan *pull_over(const struct pull *self, struct kp_plan *plan, 
 static struct kp_plan *pull_expand(const struct pull *self, struct kp_plan *plan, struct conjuncts *conds)
 {
     struct binder *binder = self->binder;
+    uint32_t in = plan->inputs[0]->col_count, made = plan->col_count - in;
     if (kp_node_reads_level(plan, 1))
         return NULL;
     struct kp_plan *input = pull(self, plan->inputs[0], conds);
     if (!input)
         return NULL;
-    uint32_t in = plan->inputs[0]->col_count, now = input->col_count, made = plan->col_count - in;
+    uint32_t now = input->col_count;
     struct kp_plan *wider = kp_bind_node(binder, KP_PLAN_EXPAND, plan->location, now + made, 1);
     wider->inputs[0] = input;
     wider->expand = plan->expand;

@@ -464,6 +464,9 @@ static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStm
     KP_TRY(kp_bind_order(binder, select, &place, &query->targets, query->distinct, &query->order));
     if (select->n_distinct_clause && !query->distinct)
         KP_TRY(bind_distinct_on(binder, select, &place, query));
+    if (query->aggs.count && query->joins.recursive)
+        return kp_bind_fail(binder, query->aggs.locations[0], KP_INVALID, "42P19",
+                            "aggregate functions are not allowed in a recursive query's recursive term");
     query->grouped = select->n_group_clause || query->aggs.count || query->having;
     return KP_OK;
 }
@@ -634,37 +637,6 @@ static enum kp_code bind_by_kind(struct binder *binder, const PgQuery__SelectStm
     if (root)
         KP_TRY(name_columns(binder, ret_plan));
     return order_outputs(binder, select, root, ret_plan);
-}
-
-enum kp_code kp_bind_with(struct binder *binder, const PgQuery__WithClause *with)
-{
-    const struct cte *outer = binder->ctes;
-    struct write_list *writes = binder->writes;
-    binder->writes = NULL;
-    for (size_t i = 0; with && i < with->n_ctes; i++) {
-        const PgQuery__CommonTableExpr *def = with->ctes[i]->common_table_expr;
-        for (const struct cte *other = binder->ctes; other != outer; other = other->next)
-            if (strcmp(other->def->ctename, def->ctename) == 0)
-                return kp_bind_fail(binder, def->location, KP_INVALID, "42712",
-                                    "WITH query name \"%s\" specified more than once", def->ctename);
-        struct cte *cte = kp_arena_calloc(binder->arena, sizeof *cte);
-        cte->def = def;
-        cte->around = binder->around;
-        cte->next = binder->ctes;
-        cte->writes = def->ctequery->node_case != PG_QUERY__NODE__NODE_SELECT_STMT;
-        if (cte->writes && !writes)
-            return kp_bind_fail(binder, def->location, KP_UNSUPPORTED, NULL,
-                                "WITH clause containing a data-modifying statement must be at the top level");
-        if (cte->writes) {
-            binder->writes = writes;
-            KP_TRY(kp_bind_with_write(binder, cte));
-            binder->writes = NULL;
-        }
-        binder->ctes = cte;
-    }
-    if (with && with->recursive)
-        return kp_bind_fail(binder, with->location, KP_UNSUPPORTED, NULL, "WITH RECURSIVE is not supported");
-    return KP_OK;
 }
 
 enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *select, bool root,

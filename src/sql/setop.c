@@ -20,8 +20,8 @@ static struct kp_expr *output_of(struct binder *binder, const struct kp_plan *pl
 }
 
 /* The branch with its columns cast to the common types. */
-static enum kp_code cast_branch(struct binder *binder, struct kp_plan *plan, const struct kp_column *cols,
-                                struct kp_plan **ret_plan)
+enum kp_code kp_union_branch(struct binder *binder, struct kp_plan *plan, const struct kp_column *cols,
+                             struct kp_plan **ret_plan)
 {
     bool same = true;
     for (uint32_t i = 0; i < plan->col_count; i++)
@@ -39,14 +39,14 @@ static enum kp_code cast_branch(struct binder *binder, struct kp_plan *plan, con
     return KP_OK;
 }
 
-static enum kp_code union_columns(struct binder *binder, const struct kp_plan *left, const struct kp_plan *right,
-                                  const char *what, struct kp_plan *plan)
+enum kp_code kp_union_columns(struct binder *binder, const struct kp_plan *left, const struct kp_plan *right,
+                              const char *what, struct kp_column *cols)
 {
     for (uint32_t i = 0; i < left->col_count; i++) {
         struct kp_expr *both[2] = {output_of(binder, left, i), output_of(binder, right, i)};
         struct kp_type type;
         KP_TRY(kp_bind_common_type(binder, both, 2, what, &type));
-        plan->cols[i] = (struct kp_column){left->cols[i].name, type, left->cols[i].not_null && right->cols[i].not_null};
+        cols[i] = (struct kp_column){left->cols[i].name, type, left->cols[i].not_null && right->cols[i].not_null};
     }
     return KP_OK;
 }
@@ -179,19 +179,24 @@ enum kp_code kp_bind_set_operation(struct binder *binder, const PgQuery__SelectS
     bool emit = binder->emit_on_close, except = select->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT;
     bool is_union = select->op == PG_QUERY__SET_OPERATION__SETOP_UNION;
     const char *name = operation_name(select);
+    const char *no_self = binder->no_self;
+    bool intersect_all = select->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT && select->all;
     binder->keep_unknown = true;
+    binder->no_self = intersect_all ? "INTERSECT" : no_self;
     KP_TRY(kp_bind_select(binder, select->larg, false, &left, &count));
+    binder->no_self = except ? "EXCEPT" : intersect_all ? "INTERSECT" : no_self;
     binder->emit_on_close = emit;
     binder->keep_unknown = true;
     KP_TRY(kp_bind_select(binder, select->rarg, false, &right, &count));
     binder->keep_unknown = false;
+    binder->no_self = no_self;
     if (left->col_count != right->col_count)
         return kp_bind_fail(binder, select->rarg->n_target_list ? kp_tree_location(select->rarg->target_list[0]) : -1,
                             KP_INVALID, "42601", "each %s query must have the same number of columns", name);
     plan = kp_bind_node(binder, KP_PLAN_UNION, -1, left->col_count + !is_union, 2);
-    KP_TRY(union_columns(binder, left, right, name, plan));
-    KP_TRY(cast_branch(binder, left, plan->cols, &left));
-    KP_TRY(cast_branch(binder, right, plan->cols, &right));
+    KP_TRY(kp_union_columns(binder, left, right, name, plan->cols));
+    KP_TRY(kp_union_branch(binder, left, plan->cols, &left));
+    KP_TRY(kp_union_branch(binder, right, plan->cols, &right));
     if (is_union) {
         adopt(binder, plan, left, right);
         *ret_plan = select->all ? plan : kp_bind_distinct(binder, plan);

@@ -309,7 +309,7 @@ static enum kp_code declare_columns(struct binder *binder, PgQuery__Node *const 
     for (size_t i = 0; i < count; i++) {
         const PgQuery__ColumnDef *def = defs[i]->column_def;
         struct kp_relation *domain;
-        names[i] = cols[i].name = def->colname;
+        names[i] = cols[i].name = kp_arena_strdup(binder->arena, def->colname);
         KP_TRY(kp_bind_type(binder, def->type_name, &cols[i].type, &domain));
         if (domain)
             return kp_bind_fail(binder, def->location, KP_UNSUPPORTED, NULL,

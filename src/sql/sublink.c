@@ -25,9 +25,12 @@ static enum kp_code bind_inner(struct binder *binder, const struct expr_place *p
     uint32_t count;
     if (link->subselect->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
         return kp_bind_fail(binder, link->location, KP_UNSUPPORTED, NULL, "this subquery is not supported");
+    const char *no_self = binder->no_self;
     binder->around = place->scope;
+    binder->no_self = "a subquery";
     enum kp_code code = kp_bind_select(binder, link->subselect->select_stmt, false, ret_plan, &count);
     binder->around = around;
+    binder->no_self = no_self;
     return code;
 }
 
