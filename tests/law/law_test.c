@@ -10,7 +10,7 @@
  *
  *   KAPPA_SEED=n             that world alone
  *   KAPPA_TEST_SCALE=n       n times as many worlds
- *   KAPPA_LAW_FIRST=n        begins with that seed
+ *   KAPPA_SOAK_STATE=dir     begins behind the last world that is done, by the file `law` in that folder
  *   KAPPA_LAW_VERBOSE=1      tells what was refused
  *
  * A world that fails is run again with parts left out, for as long as it still fails; what is left is printed.
@@ -23,6 +23,7 @@
 
 #include <cmocka.h>
 
+#include "sim/campaign.h"
 #include "tests/law/checks.h"
 
 static void run_phases(struct world *world)
@@ -211,44 +212,63 @@ static void shrink_query(struct oracle *oracle, uint64_t seed, struct cuts *cuts
 
 static struct oracle oracle;
 
-static void test_law(void **state)
+/* A world that failed is run again with parts left out, for as long as it still fails; what is left is printed. */
+static void tell_failure(uint64_t seed, char *failure, struct cuts *cuts)
 {
-    const char *seed_text = getenv("KAPPA_SEED"), *scale = getenv("KAPPA_TEST_SCALE");
-    const char *first_text = seed_text ? seed_text : getenv("KAPPA_LAW_FIRST");
-    uint64_t first = first_text ? strtoull(first_text, NULL, 10) : 1;
-    uint64_t worlds = seed_text ? 1 : WORLDS * (uint64_t)(scale ? KP_MAX(atoi(scale), 1) : 1);
-    unsigned failures = 0;
-    for (uint64_t seed = first; seed < first + worlds && failures < 3; seed++) {
-        struct cuts cuts = {.taped = -1};
-        char *failure = run_world(&oracle, seed, &cuts, getenv("KAPPA_LAW_PRINT") != NULL);
-        totals.worlds++;
-        if (!failure)
-            continue;
-        failures++;
-        printf("KAPPA_SEED=%llu: %s\n", (unsigned long long)seed, failure);
-        fflush(stdout);
-        kp_free(failure);
-        if (getenv("KAPPA_LAW_NO_SHRINK"))
-            continue;
-        int query = failed_query;
-        shrink(&oracle, seed, &cuts);
-        if (query >= 0)
-            shrink_query(&oracle, seed, &cuts, query);
-        printf("the least that still fails:\n");
-        failure = run_world(&oracle, seed, &cuts, true);
-        printf("%s\n", failure ? failure : "(not this time)");
-        kp_free(failure);
-        kp_free(cuts.tape.choices);
-    }
+    printf("KAPPA_SEED=%llu: %s\n", (unsigned long long)seed, failure);
+    fflush(stdout);
+    kp_free(failure);
+    if (getenv("KAPPA_LAW_NO_SHRINK"))
+        return;
+    int query = failed_query;
+    shrink(&oracle, seed, cuts);
+    if (query >= 0)
+        shrink_query(&oracle, seed, cuts, query);
+    printf("the least that still fails:\n");
+    failure = run_world(&oracle, seed, cuts, true);
+    printf("%s\n", failure ? failure : "(not this time)");
+    kp_free(failure);
+    kp_free(cuts->tape.choices);
+}
+
+static void print_totals(void)
+{
     printf("law: %u worlds, %u writes, %u queries, %u of them views (%u refused), %u answers compared with "
-           "PostgreSQL's (%u "
-           "errors), %u with the query computed again, %u altered, %u crashes, %u restarts\n",
+           "PostgreSQL's (%u errors), %u with the query computed again, %u altered, %u crashes, %u restarts\n",
            totals.worlds, totals.writes, totals.queries, totals.views, totals.refused, totals.asked, totals.errors,
            totals.recomputed, totals.altered, totals.crashes, totals.reopens);
     printf("law: %u views verified, %u asked at an older position; %u openings with little memory, in which %u answers "
            "were refused for it, and %u with enough afterwards\n",
            totals.verified, totals.past, totals.tight, totals.spent, totals.recovered);
     printf("law: %u answers that PostgreSQL did not give within 5 seconds\n", totals.slow);
+}
+
+static void test_law(void **state)
+{
+    struct campaign campaign = {
+        .name = "law",
+        .what = "worlds",
+        .totals = {"queries", "answers compared with PostgreSQL's", "crashes", "failures"},
+        .cases = WORLDS,
+    };
+    unsigned failures = 0;
+    uint64_t seed;
+    campaign_begin(&campaign);
+    while (failures < 3 && campaign_next(&campaign, &seed)) {
+        struct cuts cuts = {.taped = -1};
+        struct totals before = totals;
+        char *failure = run_world(&oracle, seed, &cuts, getenv("KAPPA_LAW_PRINT") != NULL);
+        totals.worlds++;
+        failures += failure != NULL;
+        campaign.counts[0] += totals.queries - before.queries;
+        campaign.counts[1] += totals.asked - before.asked;
+        campaign.counts[2] += totals.crashes - before.crashes;
+        campaign.counts[3] += failure != NULL;
+        if (failure)
+            tell_failure(seed, failure, &cuts);
+    }
+    print_totals();
+    campaign_end(&campaign);
     assert_true(totals.slow * 100 <= totals.asked);
     unsigned productions_taken, forms_taken;
     coverage_print(&productions_taken, &forms_taken);

@@ -1,7 +1,9 @@
 """Internal consistency under writes, readers and crashes; see README.md."""
+import atexit
 import collections
 import datetime
 import http.client
+import json
 import os
 import random
 import shutil
@@ -174,21 +176,63 @@ def ask(server, position):
     return int(found[1] or 0)
 
 
-def main():
-    dice = random.Random(int(os.environ.get("KAPPA_SEED", "1")))
-    began = time.monotonic()
-    work = tempfile.mkdtemp(prefix="kappa-transfers.")
-    server = Server(os.path.join(work, "data"))
+class Soak:
+    """What former runs came to: a soak goes on in their log, as long as it is there."""
+
+    def __init__(self):
+        self.folder = os.environ.get("KAPPA_SOAK_STATE")
+        self.work = os.path.join(self.folder, "transfers") if self.folder else tempfile.mkdtemp(prefix="kappa-transfers.")
+        self.path = os.path.join(self.work, "done.json")
+        self.done = {"transfers": 0, "restarts": 0, "positions": 0, "queries": 0}
+        os.makedirs(self.work, exist_ok=True)
+        if os.path.exists(self.path):
+            with open(self.path, encoding="utf-8") as file:
+                self.done = json.load(file)
+        self.positions_before, self.queries_before = self.done["positions"], self.done["queries"]
+
+    def save(self, transfers, restarts, queries):
+        self.done.update(transfers=transfers, restarts=restarts, positions=self.positions_before + sum(positions.values()),
+                         queries=self.queries_before + queries)
+        if self.folder:
+            with open(self.path + ".new", "w", encoding="utf-8") as file:
+                json.dump(self.done, file)
+            os.replace(self.path + ".new", self.path)
+
+    def end(self):
+        """A soak that has come to its end begins anew next time."""
+        if not self.folder or self.done["transfers"] >= TRANSFERS:
+            shutil.rmtree(self.work, ignore_errors=True)
+
+
+def begin(soak):
+    """The server, what it holds, and the position behind that."""
+    server = Server(os.path.join(soak.work, "data"))
+    atexit.register(lambda: server.process.poll() is None and server.process.kill())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if soak.done["transfers"]:
+        found = ask(server, 0)
+        if found < soak.done["transfers"]:
+            fail(f"{found} transfers after a former run, {soak.done['transfers']} were acknowledged")
+        return server, found, 0
     connection = server.connect()
     rows(connection, SCHEMA)
     connection.close()
+    return server, ACCOUNTS, server.post("transfer", first_batch())
+
+
+def main():
+    began = time.monotonic()
+    soak = Soak()
+    server, sent, position = begin(soak)
+    first, killed = (sent - ACCOUNTS) // BATCH, soak.done["restarts"]
+    dice = random.Random(int(os.environ.get("KAPPA_SEED", "1")) + first)
     checks = {"total": check_total, "balance": check_balance, "minutes": check_minutes, "matched": check_matched,
               "credits": check_nothing, "debits": check_nothing}
     subscribers = {view: Subscriber(server, view, check) for view, check in checks.items()}
-    restart_at = sorted(dice.randrange(1, TRANSFERS // BATCH) for _ in range(RESTARTS))
-    sent, asked, unsure, killed = ACCOUNTS, 0, 0, 0
-    position = server.post("transfer", first_batch())
-    for number in range(TRANSFERS // BATCH):
+    last = TRANSFERS // BATCH
+    restart_at = sorted(dice.randrange(first + 1, last) for _ in range(RESTARTS - killed)) if first + 1 < last else []
+    asked, unsure = 0, 0
+    for number in range(first, last):
         body = batch_of(dice, number * BATCH, BATCH)
         if restart_at and number == restart_at[0]:
             restart_at.pop(0)
@@ -214,6 +258,8 @@ def main():
         if number % 10 == 0:
             ask(server, position)
             asked += 1
+        if number % 100 == 0:
+            soak.save(sent, killed, asked)
     found = ask(server, position)
     if found != sent:
         fail(f"{found} transfers at the end, {sent} acknowledged")
@@ -222,14 +268,15 @@ def main():
         subscriber.over = True
     common = crossed(subscribers)
     server.end()
-    shutil.rmtree(work, ignore_errors=True)
+    soak.save(sent, killed, asked)
+    soak.end()
     for view, count in positions.items():
         if count < 10:
             fail(f"{view} was seen at {count} positions only")
     if common < 10:
         fail(f"only {common} positions in common")
     print(f"{sent} transfers, {killed} restarts, checked at {dict(positions)} positions ({common} across views), {asked} queries: "
-          f"{len(failures)} wrong, {time.monotonic() - began:.0f} s")
+          f"{len(failures)} wrong, {time.monotonic() - began:.0f} s; all soaks of this log: {soak.done}")
     sys.exit(len(failures) > 0)
 
 
