@@ -43,16 +43,16 @@ static enum kp_code put_chunk(void *context, const struct kp_log_chunk *chunk, s
     struct kp_error why;
     kp_error_clear(&why);
     enum kp_code code = kp_record_reader_init(&reader, chunk->batch, chunk->bytes, &arena, err);
-    for (uint32_t i = 0; code == KP_OK && !reader.info.control && kp_record_reader_next(&reader, &record, &why); i++) {
+    while (code == KP_OK && !reader.info.control && kp_record_reader_next(&reader, &record, &why)) {
         struct kp_transfer_record one = {.partition = chunk->partition,
                                          .offset = chunk->base_offset + record.offset_delta,
                                          .timestamp_ms = record.timestamp_ms,
-                                         .position = chunk->position + i,
+                                         .position = chunk->position + record.offset_delta,
                                          .log_time_us = chunk->log_time_us,
                                          .key = record.key,
                                          .value = record.value,
                                          .headers = record.headers};
-        if (i >= chunk->skip)
+        if ((uint32_t)record.offset_delta >= chunk->skip)
             put(export, &one);
     }
     if (code == KP_OK && why.code != KP_OK) {

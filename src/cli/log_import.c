@@ -98,7 +98,9 @@ static enum kp_code take(void *arg, const struct kp_transfer_record *record, str
         (void)kp_fail(err, KP_INVALID, NULL, "partition %u of topic \"%s\" goes on at offset %lld, the record has %lld",
                       record->partition, import->options->topic, (long long)partition->next_offset,
                       (long long)record->offset);
-        return kp_error_hint(err, "Import into a topic that is new.");
+        return kp_error_hint(err, record->offset > partition->next_offset
+                                      ? "Records of a compacted topic have gaps between them and cannot be imported."
+                                      : "Import into a topic that is new.");
     }
     struct kp_str headers = record->headers;
     kp_record_batch_add(&partition->builder, record->timestamp_ms, record->key, record->value, headers);

@@ -55,6 +55,7 @@ struct part {
     int64_t gone;         /* offsets before the first batch that is left */
     int64_t first;        /* that batch's position; INT64_MAX: none is left */
     int64_t made;         /* offsets made up so far */
+    int64_t next;         /* offset behind the last batch seen */
 };
 
 struct topic {
@@ -163,6 +164,14 @@ static enum kp_code note_first(struct rewind *rewind, struct topic *topic, const
     if (!topic)
         return KP_OK;
     struct part *part = &topic->parts[chunk->partition];
+    struct kp_record_batch_info info;
+    KP_TRY(kp_record_batch_check(chunk->batch, chunk->bytes, false, &info, err));
+    if ((uint32_t)info.records != chunk->records || (part->first != INT64_MAX && chunk->base_offset != part->next)) {
+        (void)kp_fail(err, KP_UNSUPPORTED, NULL, "topic \"%s\" is compacted: there are gaps between its records",
+                      topic->info.name);
+        return kp_error_hint(err, "Such a log can be restored whole, without --to-position.");
+    }
+    part->next = chunk->base_offset + chunk->records;
     topic->records += chunk->records;
     if (part->first == INT64_MAX) {
         part->first = chunk->position;

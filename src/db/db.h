@@ -141,12 +141,15 @@ void kp_cursor_close(struct kp_cursor *cursor);     /* NULL is fine */
 /* The topic of that name, made with one partition if it is missing and may be made (not for internal names). */
 KP_MUST enum kp_code kp_db_topic(struct kp_db *db, const char *name, bool create, struct kp_topic_info *ret_info,
                                  struct kp_error *err);
+#define KP_DELETE_RETENTION_US ((int64_t)86400000000) /* unless a topic says otherwise */
 /* What a topic keeps: CREATE TOPIC … WITH (…), ALTER TOPIC … SET (…). */
 struct kp_topic_policy {
     int64_t retention_us;    /* since a record was logged; -1: for ever */
     int64_t retention_bytes; /* of the whole topic; -1: any */
     bool compact;
-    char retention[64]; /* as it was said */
+    int64_t delete_retention_us; /* how old a tombstone must be to go with compaction; -1: it stays */
+    int64_t compaction_lag_us;   /* younger records are not compacted */
+    char retention[64];          /* as it was said */
 };
 void kp_db_topic_policy(struct kp_db *db, uint32_t topic, struct kp_topic_policy *ret_policy);
 /* A referenced view, table or source by name ("v" or "schema.v"); 42P01 with a suggestion. */

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "db/compaction.h"
 #include "db/retention.h"
 
 void kp_ddl_notice(struct kp_ddl *ddl, const char *sqlstate, const char *format, ...)
@@ -108,6 +109,8 @@ static enum kp_code alter_topic(struct kp_ddl *ddl, const struct kp_statement *s
     KP_TRY(code);
     if (info.internal)
         return kp_fail(err, KP_FORBIDDEN, NULL, "topic \"%s\" is kappa's own", info.name);
+    if (statement->alter == KP_ALTER_COMPACT)
+        return kp_compaction_run(ddl->db, info.id, true, ddl->cancel, err);
     if (statement->alter == KP_ALTER_DELETE_BEFORE)
         return kp_retention_delete(ddl->db, info.id, statement->partition, statement->before_offset, err);
     for (uint32_t i = 0; i < statement->option_count; i++)
@@ -189,6 +192,7 @@ enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relat
     if (relation->on_expiry == KP_ON_EXPIRY_RETRACT && relation->emit_on_close)
         return kp_fail(err, KP_UNSUPPORTED, NULL,
                        "a view cannot be both EMIT ON WINDOW CLOSE and ON EXPIRY RETRACT: what was closed stays");
+    KP_TRY(kp_compaction_admits(ddl->db, relation, err));
     struct kp_graph_options options = {
         .workers = ddl->db->replay_workers, .parts = ddl->db->parts, .budget = &ddl->db->query_memory};
     struct kp_graph *graph;
@@ -250,6 +254,8 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
         code = kp_ddl_check_format(relation, err);
     if (relation->kind == KP_RELATION_SINK)
         code = kp_sink_check(relation, err);
+    if (code == KP_OK && relation->kind == KP_RELATION_TABLE && !ddl->replaying)
+        code = kp_compaction_admits(db, relation, err);
     if (code == KP_OK)
         code = kp_ddl_try_plan(ddl, relation, err);
     if (code == KP_OK)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "db/base.h"
+#include "db/compaction.h"
 #include "db/retention.h"
 
 enum { WAIT_US = 10000000 };
@@ -232,7 +233,12 @@ static enum kp_code redo(struct kp_db *db, const struct kp_record *record, int64
     struct kp_error gone;
     if (kp_log_topic_get(db->log, (uint32_t)strtoul(key, NULL, 10), &expiry.topic, &gone) != KP_OK)
         return KP_OK; /* dropped since */
-    if (take_number(&value) != 1)
+    int64_t format = take_number(&value);
+    if (format == 2) {
+        kp_compaction_redo(db, expiry.topic.id, value, position);
+        return KP_OK;
+    }
+    if (format != 1)
         return kp_fail(err, KP_UNSUPPORTED, NULL, "the decision at position %lld has a format of a later version",
                        (long long)position);
     expiry.horizon = take_number(&value);

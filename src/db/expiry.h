@@ -8,6 +8,8 @@
  *                    base <number>                       rows of __kappa_bases that are true from now on (db/base.h)
  *                    times <source> <watermark> <partitions> <partition> <largest event time> …
  *
+ * Format 2 is compaction's (db/compaction.h).
+ *
  * It says: the records of each partition before that offset are gone. Then the log trims the partitions
  * (KP_ENTRY_TRIM); if the power goes in between, the next start does.
  */

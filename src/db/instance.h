@@ -63,6 +63,7 @@ struct kp_sink {
     uint32_t topic;
     int64_t resume;          /* input position of its last record in the log, -1 if it has none */
     uint32_t resume_version; /* of the view, then */
+    _Atomic int64_t marked;  /* the same, of what was appended; -1: nothing */
     _Atomic uint64_t rows;   /* written so far by this process */
     char error[512];         /* why it waits or has stopped; engine thread, under db->mutex for others */
     struct kp_sink *next_sink;

@@ -11,12 +11,14 @@
 #include <stdio.h>
 
 #include "db/base.h"
+#include "db/compaction.h"
 #include "sql/sql.h"
 
 enum { ROUND_US = 5000000, DECISION_BYTES = 64 << 20 };
 
 struct decision {
     int64_t position, horizon;
+    bool compaction;
 };
 
 struct topic {
@@ -37,12 +39,16 @@ struct kp_retention {
     size_t base_count, base_cap;
     struct kp_times *times;
     size_t time_count;
-    bool threaded, stop;
+    bool threaded;
+    _Atomic bool stop;
     struct kp_thread thread;
 };
 
-static const struct kp_topic_retention forever = {
-    .policy = {.retention_us = -1, .retention_bytes = -1, .retention = "forever"}, .expired_at = -1};
+static const struct kp_topic_retention forever = {.policy = {.retention_us = -1,
+                                                             .retention_bytes = -1,
+                                                             .delete_retention_us = KP_DELETE_RETENTION_US,
+                                                             .retention = "forever"},
+                                                  .expired_at = -1};
 
 /* ---- policies ---- */
 
@@ -69,10 +75,10 @@ static struct topic *find_or_add(struct kp_retention *retention, uint32_t id)
     return topic;
 }
 
-static enum kp_code read_retention(const char *text, struct kp_topic_policy *policy, struct kp_error *err)
+/* "forever" is -1. */
+static enum kp_code read_duration(const char *name, const char *text, int64_t *ret_us, struct kp_error *err)
 {
-    snprintf(policy->retention, sizeof policy->retention, "%s", text);
-    policy->retention_us = -1;
+    *ret_us = -1;
     if (strcmp(text, "forever") == 0)
         return KP_OK;
     struct kp_arena arena = {0};
@@ -80,22 +86,26 @@ static enum kp_code read_retention(const char *text, struct kp_topic_policy *pol
     enum kp_code code = kp_value_parse(KP_TYPE(KP_INTERVAL), kp_str(text), NULL, &arena, &interval, err);
     kp_arena_finish(&arena);
     KP_TRY(code);
-    policy->retention_us = interval.us + (interval.days + 30 * (int64_t)interval.months) * 86400000000;
-    return policy->retention_us >= 0
-               ? KP_OK
-               : kp_fail(err, KP_INVALID, NULL, "retention cannot be negative: \"%s\"", policy->retention);
+    *ret_us = interval.us + (interval.days + 30 * (int64_t)interval.months) * 86400000000;
+    return *ret_us >= 0 ? KP_OK : kp_fail(err, KP_INVALID, NULL, "%s cannot be negative: \"%.100s\"", name, text);
 }
 
 static enum kp_code read_option(const struct kp_option *option, struct kp_topic_policy *policy, struct kp_error *err)
 {
-    if (strcmp(option->name, "retention") == 0)
-        return read_retention(option->value, policy, err);
+    if (strcmp(option->name, "retention") == 0) {
+        snprintf(policy->retention, sizeof policy->retention, "%s", option->value);
+        return read_duration(option->name, option->value, &policy->retention_us, err);
+    }
+    if (strcmp(option->name, "delete_retention") == 0)
+        return read_duration(option->name, option->value, &policy->delete_retention_us, err);
+    if (strcmp(option->name, "compaction_lag") == 0)
+        return read_duration(option->name, option->value, &policy->compaction_lag_us, err);
     if (strcmp(option->name, "retention_bytes") == 0)
         return kp_sql_option_bytes(option->name, option->value, &policy->retention_bytes, err);
     if (strcmp(option->name, "compact") == 0)
-        KP_TRY(kp_sql_option_bool(option->name, option->value, &policy->compact, err));
-    if (policy->compact)
-        return kp_fail(err, KP_UNSUPPORTED, NULL, "compaction is not supported: every record of a topic is kept");
+        return kp_sql_option_bool(option->name, option->value, &policy->compact, err);
+    if (strcmp(option->name, "cleanup") == 0)
+        policy->compact = strcmp(option->value, "delete") != 0;
     return KP_OK;
 }
 
@@ -139,6 +149,16 @@ void kp_db_topic_policy(struct kp_db *db, uint32_t topic, struct kp_topic_policy
     *ret_policy = now.policy;
 }
 
+/* Locked: mutex. */
+static void add_decision(struct topic *topic, struct decision decision)
+{
+    if (topic->decision_count == topic->decision_cap) {
+        topic->decision_cap = topic->decision_cap ? 2 * topic->decision_cap : 8;
+        topic->decisions = kp_realloc(topic->decisions, topic->decision_cap * sizeof *topic->decisions);
+    }
+    topic->decisions[topic->decision_count++] = decision;
+}
+
 void kp_retention_note(struct kp_db *db, uint32_t topic, int64_t horizon, int64_t expired_at)
 {
     struct kp_retention *retention = db->retention;
@@ -146,11 +166,22 @@ void kp_retention_note(struct kp_db *db, uint32_t topic, int64_t horizon, int64_
     struct topic *at = find_or_add(retention, topic);
     at->now.horizon = KP_MAX(at->now.horizon, horizon);
     at->now.expired_at = expired_at;
-    if (at->decision_count == at->decision_cap) {
-        at->decision_cap = at->decision_cap ? 2 * at->decision_cap : 8;
-        at->decisions = kp_realloc(at->decisions, at->decision_cap * sizeof *at->decisions);
+    add_decision(at, (struct decision){expired_at, horizon < 0 ? expired_at : horizon, false});
+    kp_mutex_unlock(&retention->mutex);
+}
+
+void kp_retention_note_compaction(struct kp_db *db, uint32_t topic, int64_t horizon, int64_t compacted, bool compacting,
+                                  int64_t decided_at)
+{
+    struct kp_retention *retention = db->retention;
+    kp_mutex_lock(&retention->mutex);
+    struct topic *at = find_or_add(retention, topic);
+    at->now.compacting = compacting;
+    at->now.compacted = KP_MAX(at->now.compacted, compacted);
+    if (horizon > at->now.compact_horizon) {
+        at->now.compact_horizon = horizon;
+        add_decision(at, (struct decision){decided_at, horizon, true});
     }
-    at->decisions[at->decision_count++] = (struct decision){expired_at, horizon < 0 ? expired_at : horizon};
     kp_mutex_unlock(&retention->mutex);
 }
 
@@ -226,8 +257,8 @@ void kp_retention_restore_times(struct kp_db *db, const struct kp_relation *rela
     kp_mutex_unlock(&db->retention->mutex);
 }
 
-/* The horizon of the topic's last decision before `position`; 0: none. */
-static int64_t horizon_before(struct kp_db *db, const char *topic_name, int64_t position)
+/* The horizon of the topic's last decision before `position`; 0: none. A table knows all in spite of compaction. */
+static int64_t horizon_before(struct kp_db *db, const char *topic_name, int64_t position, bool table)
 {
     struct kp_topic_info info;
     struct kp_error gone;
@@ -237,7 +268,8 @@ static int64_t horizon_before(struct kp_db *db, const char *topic_name, int64_t 
     kp_mutex_lock(&db->retention->mutex);
     const struct topic *topic = find(db->retention, info.id);
     for (size_t i = 0; topic && i < topic->decision_count && topic->decisions[i].position < position; i++)
-        horizon = KP_MAX(horizon, topic->decisions[i].horizon);
+        if (!table || !topic->decisions[i].compaction)
+            horizon = KP_MAX(horizon, topic->decisions[i].horizon);
     kp_mutex_unlock(&db->retention->mutex);
     return horizon;
 }
@@ -246,7 +278,7 @@ static int64_t plan_complete_from(struct kp_db *db, const struct kp_plan *plan, 
 {
     int64_t from = 0;
     if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind == KP_RELATION_SOURCE)
-        from = horizon_before(db, plan->scan.relation->topic, position);
+        from = horizon_before(db, plan->scan.relation->topic, position, false);
     else if (plan->kind == KP_PLAN_SCAN)
         from = kp_retention_complete_from(db, plan->scan.relation);
     for (uint32_t i = 0; i < plan->input_count; i++)
@@ -258,7 +290,7 @@ int64_t kp_retention_complete_from(struct kp_db *db, const struct kp_relation *r
 {
     if (relation->kind == KP_RELATION_VIEW)
         return plan_complete_from(db, relation->plan->plan, relation->position);
-    return relation->kind == KP_RELATION_TABLE ? horizon_before(db, relation->topic, relation->position) : 0;
+    return relation->kind == KP_RELATION_TABLE ? horizon_before(db, relation->topic, relation->position, true) : 0;
 }
 
 enum kp_code kp_retention_check_past(struct kp_db *db, const struct kp_relation *source, int64_t position,
@@ -268,6 +300,13 @@ enum kp_code kp_retention_check_past(struct kp_db *db, const struct kp_relation 
     struct kp_topic_retention now;
     KP_TRY(kp_log_topic_find(db->log, source->topic, &info, err));
     kp_retention_get(db, info.id, &now);
+    if (now.compact_horizon > position) {
+        (void)kp_fail(err, KP_NOT_FOUND, "72000",
+                      "the past at position %lld is gone: topic \"%s\" is compacted up to position %lld",
+                      (long long)position, info.name, (long long)now.compact_horizon);
+        return kp_error_hint(err, "What was there from position %lld on can be asked for.",
+                             (long long)now.compact_horizon);
+    }
     if (now.expired_at < position)
         return KP_OK;
     (void)kp_fail(err, KP_NOT_FOUND, "72000",
@@ -276,7 +315,7 @@ enum kp_code kp_retention_check_past(struct kp_db *db, const struct kp_relation 
     return kp_error_hint(err, "What happened after position %lld can be asked for.", (long long)now.expired_at);
 }
 
-static void note_held(struct kp_db *db, uint32_t topic, const char *reason)
+void kp_retention_note_held(struct kp_db *db, uint32_t topic, const char *reason)
 {
     struct kp_retention *retention = db->retention;
     kp_mutex_lock(&retention->mutex);
@@ -347,7 +386,7 @@ static enum kp_code run_round(struct kp_db *db, const struct kp_topic_info *info
 {
     struct kp_topic_retention now;
     kp_retention_get(db, info->id, &now);
-    note_held(db, info->id, "");
+    kp_retention_note_held(db, info->id, "");
     *ret_more = false;
     if (now.policy.retention_us < 0 && now.policy.retention_bytes < 0)
         return KP_OK;
@@ -367,7 +406,7 @@ static enum kp_code run_round(struct kp_db *db, const struct kp_topic_info *info
             code = kp_expiry_run(db, &expiry, err);
             *ret_more = horizon < policy_horizon;
         } else {
-            note_held(db, info->id, held.message);
+            kp_retention_note_held(db, info->id, held.message);
             code = KP_OK;
         }
     }
@@ -430,17 +469,21 @@ static void run_all(struct kp_retention *retention)
         kp_mutex_lock(&retention->mutex);
         bool more = i < retention->count && !retention->stop;
         uint32_t topic = more ? retention->topics[i].id : 0;
-        bool due = more && (retention->topics[i].now.policy.retention_us >= 0 ||
-                            retention->topics[i].now.policy.retention_bytes >= 0);
+        bool expires = more && (retention->topics[i].now.policy.retention_us >= 0 ||
+                                retention->topics[i].now.policy.retention_bytes >= 0);
+        bool compacts = more && retention->topics[i].now.policy.compact;
         kp_mutex_unlock(&retention->mutex);
         if (!more)
             return;
-        if (!due)
+        if (!expires && !compacts)
             continue;
         struct kp_error err;
         kp_mutex_lock(&retention->db->ddl_mutex);
-        if (kp_retention_run(retention->db, topic, &err) != KP_OK && err.code != KP_NOT_FOUND)
-            note_held(retention->db, topic, err.message);
+        enum kp_code code = expires ? kp_retention_run(retention->db, topic, &err) : KP_OK;
+        if (code == KP_OK && compacts)
+            code = kp_compaction_run(retention->db, topic, false, &retention->stop, &err);
+        if (code != KP_OK && code != KP_NOT_FOUND)
+            kp_retention_note_held(retention->db, topic, err.message);
         kp_mutex_unlock(&retention->db->ddl_mutex);
     }
 }

@@ -17,9 +17,12 @@
 /* What kappa.topics shows. */
 struct kp_topic_retention {
     struct kp_topic_policy policy;
-    int64_t horizon;        /* records before this position are gone; 0: none ever went */
-    int64_t expired_at;     /* position of the last decision; -1: none */
-    char held_back_by[512]; /* why the horizon is not as far as the policy says; "": it is */
+    int64_t horizon;         /* records before this position are gone; 0: none ever went */
+    int64_t expired_at;      /* position of the last decision; -1: none */
+    int64_t compact_horizon; /* by decision: before it of each key only the latest may be left; 0: all are */
+    int64_t compacted;       /* so far that was done */
+    bool compacting;         /* at present */
+    char held_back_by[512];  /* why the horizon is not as far as the policy says; "": it is */
 };
 
 struct kp_retention *kp_retention_create(struct kp_db *db);
@@ -36,6 +39,10 @@ KP_MUST enum kp_code kp_retention_configure(struct kp_db *db, uint32_t topic, co
 void kp_retention_get(struct kp_db *db, uint32_t topic, struct kp_topic_retention *ret_retention);
 /* One round for a topic, now; KP_OK when it was held back, too: kp_retention_get says so. ddl_mutex is held. */
 KP_MUST enum kp_code kp_retention_run(struct kp_db *db, uint32_t topic, struct kp_error *err);
+/* A decision about compaction, or what came of it. */
+void kp_retention_note_compaction(struct kp_db *db, uint32_t topic, int64_t horizon, int64_t compacted, bool compacting,
+                                  int64_t decided_at);
+void kp_retention_note_held(struct kp_db *db, uint32_t topic, const char *reason);
 /* Deletes a topic's records before an offset (-1: all there are) of one partition (-1: each). 55006 when somebody
  * needs them. ddl_mutex is held. */
 KP_MUST enum kp_code kp_retention_delete(struct kp_db *db, uint32_t topic, int64_t partition, int64_t before_offset,
@@ -44,7 +51,8 @@ KP_MUST enum kp_code kp_retention_delete(struct kp_db *db, uint32_t topic, int64
 /* The position from which on a view or table knows all of what it reads: what had expired when it was made is not in
  * it. 0: everything. */
 int64_t kp_retention_complete_from(struct kp_db *db, const struct kp_relation *relation);
-/* 72000 when records of the source have expired since `position`: what was there then cannot be computed any more. */
+/* 72000 when records of the source or table have expired, or were compacted, since `position`: what was there then
+ * cannot be computed any more. */
 KP_MUST enum kp_code kp_retention_check_past(struct kp_db *db, const struct kp_relation *source, int64_t position,
                                              struct kp_error *err);
 /* Who computes from the log holds this, so that no record goes meanwhile; and who lets them go, alone. */

@@ -218,11 +218,12 @@ static enum kp_code finish(struct writer *writer, bool write, struct kp_error *e
     return code;
 }
 
-static enum kp_code put_mark(struct writer *writer, const struct kp_sink *sink, int64_t position, struct kp_error *err)
+static enum kp_code put_mark(struct writer *writer, struct kp_sink *sink, int64_t position, struct kp_error *err)
 {
     char key[16], value[48];
     int key_len = snprintf(key, sizeof key, "%u", sink->relation->id);
     int value_len = snprintf(value, sizeof value, "%lld %u", (long long)position, sink->from->relation->version);
+    atomic_store(&sink->marked, position); /* what is decided from it is appended behind the mark */
     return put(writer, writer->db->sinks_topic, 0, (struct kp_str){key, (size_t)key_len},
                (struct kp_str){value, (size_t)value_len}, err);
 }
@@ -520,6 +521,7 @@ static struct kp_sink *sink_add(struct kp_db *db, struct kp_relation *relation, 
     struct kp_sink *sink = kp_calloc(1, sizeof *sink);
     sink->relation = kp_relation_ref(relation);
     sink->resume = resume;
+    atomic_store(&sink->marked, resume);
     sink->next_sink = db->sinks;
     db->sinks = sink;
     relation->attached = sink;
@@ -700,6 +702,7 @@ static enum kp_code read_marks(void *context, const struct kp_log_chunk *chunk, 
         char *rest;
         if (sink) {
             sink->resume = strtoll(value, &rest, 10);
+            atomic_store(&sink->marked, sink->resume);
             sink->resume_version = (uint32_t)strtoul(rest, NULL, 10);
         }
     }

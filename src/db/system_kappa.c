@@ -36,6 +36,7 @@ static void put_retention(struct kp_db *db, struct kp_system_rows *rows, const s
     kp_system_put_int(rows, start_offset == INT64_MAX ? 0 : start_offset);
     kp_system_put_int(rows, retention.horizon);
     kp_system_put_text(rows, *retention.held_back_by ? retention.held_back_by : NULL);
+    kp_system_put_int(rows, retention.compact_horizon);
 }
 
 static enum kp_code fill_topics(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
@@ -393,7 +394,8 @@ const struct kp_system_table kp_system_kappa[] = {
       {"compact", KP_BOOL},
       {"start_offset", KP_INT8},
       {"horizon", KP_INT8},
-      {"held_back_by", KP_TEXT}},
+      {"held_back_by", KP_TEXT},
+      {"compacted", KP_INT8}},
      .fill = fill_topics},
     {"kappa",
      "partitions",

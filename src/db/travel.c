@@ -147,7 +147,7 @@ static void source_made(void *arg, struct kp_relation *source, struct kp_node *n
 static enum kp_code check_past(struct kp_travel *travel, const struct kp_plan *plan, int64_t position,
                                struct kp_error *err)
 {
-    if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind == KP_RELATION_SOURCE)
+    if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->topic)
         KP_TRY(kp_retention_check_past(travel->session->db, plan->scan.relation, position, err));
     for (uint32_t i = 0; i < plan->input_count; i++)
         KP_TRY(check_past(travel, plan->inputs[i], position, err));
@@ -176,6 +176,8 @@ static enum kp_code build(struct kp_travel *travel, int64_t position, struct kp_
     for (size_t i = 0; i < travel->count; i++)
         if (travel->targets[i].relation->plan)
             KP_TRY(check_past(travel, travel->targets[i].relation->plan->plan, position, err));
+        else if (travel->targets[i].relation->topic)
+            KP_TRY(kp_retention_check_past(db, travel->targets[i].relation, position, err));
     KP_TRY(kp_backfill_create(&options, &travel->backfill, err));
     struct kp_base_reader reader = {find_expired, bring, travel};
     KP_TRY(kp_base_read(db, &reader, err));

@@ -520,11 +520,12 @@ static enum kp_code decode_input(struct run *run, const struct kp_decode_input *
         run->number += (uint64_t)reader.info.records;
         return KP_OK;
     }
-    int64_t position = input->position, from = position + input->skip;
-    int64_t end = input->take ? position + input->take : INT64_MAX;
+    int64_t from = input->position + input->skip;
+    int64_t end = input->take ? input->position + input->take : INT64_MAX;
     const uint64_t *wanted = state->notes ? state->notes->wanted : NULL;
     bool noting = state->notes && state->notes->rivals;
-    for (; kp_record_reader_step(&reader, &record, &why); position++) {
+    while (kp_record_reader_step(&reader, &record, &why)) {
+        int64_t position = input->position + record.offset_delta;
         uint64_t number = run->number++;
         if ((wanted && !(wanted[number >> 6] >> (number & 63) & 1)) || position < from || position >= end) {
             state->counts.records++;

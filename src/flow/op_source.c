@@ -293,6 +293,12 @@ static uint32_t records_of(const struct kp_decode_input *input)
     return input->bytes >= KP_RECORD_BATCH_HEADER_BYTES ? kp_load_be32(input->batch + 57) : 0;
 }
 
+/* Positions that it takes: more than its records when compaction took some out. */
+static uint32_t span_of(const struct kp_decode_input *input)
+{
+    return input->bytes >= KP_RECORD_BATCH_HEADER_BYTES ? kp_load_be32(input->batch + 23) + 1 : 0;
+}
+
 /* ---- history columns: rows that were decoded before ---- */
 
 static enum kp_code read_morsel(void *arg, struct kp_lane *lane, uint32_t task, struct kp_error *err)
@@ -400,7 +406,7 @@ static enum kp_code fill_up(struct op_source *op, const struct kp_step_input *in
     for (size_t i = 0; i < input->chunk_count; i++) {
         const struct kp_decode_input *chunk = &input->chunks[i];
         const struct kp_column_batch batch = {.partition = chunk->partition,
-                                              .records = records_of(chunk),
+                                              .records = span_of(chunk),
                                               .base_offset = chunk->base_offset,
                                               .position = chunk->position,
                                               .log_time_us = chunk->log_time_us};

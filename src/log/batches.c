@@ -198,9 +198,9 @@ static enum kp_code run_next(struct kp_batches *batches, struct kp_found *ret_fo
         if (wrong)
             return damaged(batches, wrong, err);
         batches->place += kp_extent_item_bytes(item->bytes);
-        *ret_found = (struct kp_found){info.base_offset, item->position, (uint32_t)info.records, item->bytes,
+        *ret_found = (struct kp_found){info.base_offset, item->position, kp_record_batch_span(&info), item->bytes,
                                        (const uint8_t *)(item + 1)};
-        *ret_any = info.base_offset + info.records > batches->offset;
+        *ret_any = info.base_offset + kp_record_batch_span(&info) > batches->offset;
     }
     return KP_OK;
 }

@@ -44,7 +44,7 @@ struct kp_batches {
 /* A record batch found. The bytes stay until the next call. */
 struct kp_found {
     int64_t base_offset, position;
-    uint32_t records, bytes;
+    uint32_t records, bytes; /* records: offsets that it takes (kp_record_batch_span) */
     const uint8_t *batch;
 };
 

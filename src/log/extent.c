@@ -85,9 +85,12 @@ static enum kp_code check_header(const struct kp_extent_file *file, const struct
 {
     if (memcmp(header->magic, KP_EXTENT_MAGIC, sizeof header->magic) != 0)
         return damaged(file, number, 0, "it does not begin with an extent's header", err);
-    if (header->format != KP_EXTENT_FORMAT) { /* before the CRC: another format may keep it elsewhere */
-        kp_fail(err, KP_UNSUPPORTED, NULL, "extent %llu in \"%s\" has the format %u; this version of kappa knows %d",
-                (unsigned long long)number, file->dir, header->format, (int)KP_EXTENT_FORMAT);
+    if (header->format != KP_EXTENT_FORMAT && header->format != KP_EXTENT_FORMAT_THINNED) {
+        /* before the CRC: another format may keep it elsewhere */
+        kp_fail(err, KP_UNSUPPORTED, NULL,
+                "extent %llu in \"%s\" has the format %u; this version of kappa knows %d and %d",
+                (unsigned long long)number, file->dir, header->format, (int)KP_EXTENT_FORMAT,
+                (int)KP_EXTENT_FORMAT_THINNED);
         return kp_error_hint(err, "Use the version of kappa that wrote it, or a later one.");
     }
     if (header->crc != kp_extent_header_crc(header))

@@ -18,7 +18,7 @@
  *
  *   extent header                          run                                   order entry
  *    0  8  magic "KAPPAEXT"                 0  4  topic                           0  8  position
- *    8  4  format = 1                       4  4  partition                       8  8  base offset
+ *    8  4  format = 1, or 2 (THINNED)       4  4  partition                       8  8  base offset
  *   12  4  kind (enum kp_extent_kind)       8  8  base offset                    16  8  byte of its item
  *   16  8  generation: the log's           16  8  end offset                     24  8  log time: µs since 1970
  *   24  8  extent number                   24  8  byte of its first item         32  4  bytes of the batch
@@ -55,6 +55,12 @@
  *
  * GONE. Batches that were wholly trimmed, and those of dropped topics, are left out; only their entries in the order
  * stay, with the run 0xffffffff. So positions and groups are always told, and the log time at every position.
+ *
+ * THINNED. Compaction (log/compact.c) writes a set anew and takes records out of a topic's batches. A batch of which
+ * some are left is rewritten: their offsets, its base offset and its last offset stay, so its count of records is less
+ * than what it spans; `records` in the order is the span, as ever. Of a batch without records only the entry in the
+ * order stays, as above. Offsets within a run may have gaps then. Such extents, and those merged from them, have
+ * format 2: earlier versions of kappa, which take count and span for the same, do not read them.
  */
 #ifndef KP_LOG_EXTENT_H
 #define KP_LOG_EXTENT_H
@@ -66,6 +72,7 @@
 
 enum {
     KP_EXTENT_FORMAT = 1,
+    KP_EXTENT_FORMAT_THINNED = 2,
     KP_ORDER_MAGIC = 0x524f504b, /* "KPOR" */
     KP_ORDER_PAGE_BYTES = 16384,
     KP_ORDER_PAGE_ENTRIES = 340,

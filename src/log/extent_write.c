@@ -65,7 +65,8 @@ static struct kp_extents_run *new_run(struct kp_extents_writer *writer)
     return run;
 }
 
-/* The run that the batch belongs to: its partition's newest, unless there is a gap between. */
+/* The run that the batch belongs to: its partition's newest, unless there is a gap between in which another run may
+ * lie. */
 static uint32_t run_for(struct kp_extents_writer *writer, const struct kp_extents_batch *batch)
 {
     if (writer->run_count * 2 >= writer->slot_count)
@@ -73,7 +74,8 @@ static uint32_t run_for(struct kp_extents_writer *writer, const struct kp_extent
     size_t slot = slot_of(writer, batch->topic, batch->partition);
     if (writer->slots[slot]) {
         uint32_t number = writer->slots[slot] - 1;
-        if (writer->runs[number].run.end_offset == batch->base_offset)
+        const struct kp_extents_run *newest = &writer->runs[number];
+        if (newest->run.end_offset == batch->base_offset || (batch->source && newest->source == batch->source))
             return number;
     }
     struct kp_extents_run *run = new_run(writer);
@@ -135,6 +137,7 @@ void kp_extents_add(struct kp_extents_writer *writer, const struct kp_extents_ba
     run->run.end_offset = batch->base_offset + batch->records;
     run->run.max_timestamp_ms = batch->max_timestamp_ms;
     run->run.batches++;
+    run->source = batch->source;
 }
 
 /* ---- laying out ---- */
@@ -362,7 +365,7 @@ static enum kp_code complete(struct kp_extents_writer *writer, struct output *ou
                              struct kp_error *err)
 {
     memcpy(header->magic, KP_EXTENT_MAGIC, sizeof header->magic);
-    header->format = KP_EXTENT_FORMAT;
+    header->format = writer->thinned ? KP_EXTENT_FORMAT_THINNED : KP_EXTENT_FORMAT;
     header->created_us = writer->os->wall_us(writer->os->ctx);
     header->crc = kp_extent_header_crc(header);
     memset(output->window, 0, KP_SECTOR_BYTES);

@@ -24,6 +24,7 @@ struct kp_extents_run {
     struct kp_extent_run run; /* places count from its first item until it is laid out */
     struct kp_buf index;      /* of struct kp_extent_index, likewise */
     bool elsewhere;           /* its items lie in an extent of an older set */
+    uint32_t source;          /* of the batch added last */
 };
 
 struct kp_extents_writer {
@@ -34,6 +35,7 @@ struct kp_extents_writer {
     uint64_t own_bytes;             /* a run of at least so much gets an extent of its own */
     uint64_t window_bytes;          /* data gathered in memory at once */
     bool no_sync;
+    bool thinned; /* records were taken out of batches: KP_EXTENT_FORMAT_THINNED */
 
     struct kp_order_entry *items; /* by position */
     size_t item_count, item_cap;
@@ -53,6 +55,7 @@ struct kp_extents_batch {
     int64_t max_timestamp_ms; /* of the partition's batches so far */
     bool gone;                /* only its place in the order is kept */
     bool group_end;
+    uint32_t source;    /* not 0: the old run that it comes from; what lacks between two of one is gone */
     uint32_t elsewhere; /* run + 1, from kp_extents_add_run, and its place there; 0: to be copied */
     uint64_t place;
 };

@@ -404,7 +404,9 @@ enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header
     uint64_t bytes = kp_block_bytes(block);
     journal->refused = false;
     uint64_t file_bytes = kp_journal_file_get(journal, end->file_number).bytes;
-    if (KP_MAX(bytes, room) > file_bytes - end->offset) {
+    bool roll =
+        !(block->flags & KP_BLOCK_CONTINUED) && atomic_exchange(&journal->roll, false) && end->offset > KP_SECTOR_BYTES;
+    if (roll || KP_MAX(bytes, room) > file_bytes - end->offset) {
         KP_TRY(switch_file(journal, KP_MAX(bytes, room), err));
         file_bytes = kp_journal_file_get(journal, end->file_number).bytes;
     }

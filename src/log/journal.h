@@ -7,6 +7,8 @@
 #ifndef KP_LOG_JOURNAL_H
 #define KP_LOG_JOURNAL_H
 
+#include <stdatomic.h>
+
 #include "log/format.h"
 #include "log/scan.h"
 #include "os/thread.h"
@@ -38,9 +40,10 @@ struct kp_journal {
     uint64_t first_number;         /* the first file known: older ones were sealed before the log was opened */
     struct kp_journal_file *files; /* file number n is files[n - first_number]; sealed ones keep their place */
     uint64_t file_count, file_cap;
-    uint64_t current; /* number of the file being written */
-    bool wanted;      /* the current file is half full: the next one is to be prepared */
-    bool prewrite;    /* and filled with zeros first */
+    uint64_t current;  /* number of the file being written */
+    bool wanted;       /* the current file is half full: the next one is to be prepared */
+    bool prewrite;     /* and filled with zeros first */
+    _Atomic bool roll; /* the next block begins a new file */
     bool threaded, preparing, stopping;
     struct kp_thread preparer;
 

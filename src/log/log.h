@@ -16,9 +16,11 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "os/os.h"
 
 struct kp_log;
+struct kp_log_chunk;
 
 struct kp_log_options {
     struct kp_os *os;            /* borrowed */
@@ -84,6 +86,39 @@ KP_MUST enum kp_code kp_log_partition(struct kp_log *log, uint32_t topic, uint32
 KP_MUST enum kp_code kp_log_trim(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t before_offset,
                                  struct kp_error *err);
 
+/*
+ * Compaction of a keyed topic: of the records of one key in a partition the latest stays. Records before the horizon
+ * are taken out of extents when a later record before it has the same key, and, when they have no value and are older
+ * than tombstones_before_us, when nothing else of their key is left: the tombstones of what an earlier call took out.
+ * Records without a key stay. Offsets and positions keep their place; batches are rewritten (kp_record_batch_thin).
+ *
+ * What reads by position while this goes on may see some of what goes: from the horizon on the latest of each key is
+ * the same, provided that a reader who came before an earlier call is gone when tombstones go.
+ *
+ * clean and horizon are where groups begin. Any thread, one call at a time; works in the caller's.
+ */
+struct kp_log_compaction {
+    uint32_t topic;
+    int64_t clean;   /* before it no two records of a partition have the same key: what an earlier call did; 0 */
+    int64_t horizon; /* at most as far as extents go (struct kp_log_sealed) */
+    int64_t tombstones_before_us; /* log time; INT64_MIN: they stay */
+    bool seal;                    /* first seal all that is in the journal's files but the newest, begin a new one */
+    size_t memory_bytes;          /* for keys; 0: the default. What does not fit is left to the next call */
+    /* What the records of a batch are to their reader, beside their key. Records of one key with
+     * different ids do not replace each other; a tombstone stays as long as an older record has its id. NULL: the key
+     * says all. ids[d]: of the record at offset base_offset + d; zero before. */
+    enum kp_code (*identify)(void *arg, const struct kp_log_chunk *chunk, struct kp_hash128 *ids, struct kp_error *err);
+    void *arg;
+
+    const _Atomic bool *cancel; /* true: stops, KP_CANCELLED; NULL: never */
+
+    int64_t done;                            /* out: compacted up to here; the next call's `clean` */
+    uint64_t records_removed, bytes_removed; /* out, of batches */
+};
+KP_MUST enum kp_code kp_log_compact(struct kp_log *log, struct kp_log_compaction *compaction, struct kp_error *err);
+/* Bytes of the topic's batches in extents, and those of them in sets that reach behind `position`. */
+void kp_log_stored(struct kp_log *log, uint32_t topic, int64_t position, uint64_t *ret_all, uint64_t *ret_behind);
+
 /* ---- append ---- */
 
 /* One record batch for one partition. bytes are validated, copied before the call returns. */
@@ -118,6 +153,7 @@ struct kp_log_sealed {
     uint64_t unsealed_bytes; /* of journal, in full files */
     /* So far: of record batches that were sealed, of the journal that held them, of extents, of merged ones. */
     uint64_t batch_bytes, journal_bytes, extent_bytes, merge_bytes;
+    uint64_t compact_bytes; /* written by kp_log_compact, since the log was opened; not in merge_bytes */
 };
 void kp_log_sealed(struct kp_log *log, struct kp_log_sealed *ret_sealed);
 /* What the log's opening cost, and what the next one's would: log/snapshot.h. */
@@ -148,9 +184,9 @@ KP_MUST enum kp_code kp_log_health(struct kp_log *log, struct kp_error *err);
 struct kp_log_chunk {
     uint32_t topic, partition;
     int64_t base_offset;
-    int64_t position; /* of its first record */
-    uint32_t records;
-    uint32_t skip;       /* as many of its first records are trimmed (kp_log_trim): not to be looked at */
+    int64_t position;    /* of its first record */
+    uint32_t records;    /* positions that it takes; it holds fewer records when compaction took some out */
+    uint32_t skip;       /* records at so many of its first positions are trimmed (kp_log_trim): not to be looked at */
     int64_t log_time_us; /* of its block */
     const uint8_t *batch;
     uint32_t bytes;
@@ -175,14 +211,6 @@ KP_MUST enum kp_code kp_log_read(struct kp_log *log, int64_t position, int64_t p
                                  const uint32_t *topics, size_t topic_count, struct kp_log_span *ret_span,
                                  struct kp_error *err);
 void kp_log_span_release(struct kp_log_span *span);
-/*
- * Hands every chunk that a topic has now to each, in the order of the log, and stops at its first error. A chunk
- * lives until each returns.
- */
-KP_MUST enum kp_code kp_log_each(struct kp_log *log, uint32_t topic,
-                                 enum kp_code (*each)(void *context, const struct kp_log_chunk *chunk,
-                                                      struct kp_error *err),
-                                 void *context, struct kp_error *err);
 /*
  * Hands every chunk that a topic has now to each, in the order of the log, and stops at its first error. A chunk
  * lives until each returns.

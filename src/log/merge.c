@@ -10,10 +10,8 @@
  */
 #include <stdlib.h>
 
-#include "log/extent_write.h"
-#include "log/internal.h"
+#include "log/merge.h"
 #include "log/plant.h"
-#include "log/seal.h"
 #include "log/state.h"
 
 enum {
@@ -25,16 +23,7 @@ enum {
     WINDOW_BYTES = 32 << 20
 };
 
-struct merge {
-    struct kp_log *log;
-    struct kp_extent_set *const *sets;
-    size_t count;
-    struct kp_topics current; /* what is gone now */
-    struct kp_extents_writer writer;
-    struct kp_extent_file file;
-};
-
-static bool run_gone(const struct kp_topics *topics, const struct kp_extent_run *run)
+bool kp_merge_run_gone(const struct kp_topics *topics, const struct kp_extent_run *run)
 {
     uint32_t records =
         run->end_offset - run->base_offset > UINT32_MAX ? UINT32_MAX : (uint32_t)(run->end_offset - run->base_offset);
@@ -48,24 +37,70 @@ static bool run_gone(const struct kp_topics *topics, const struct kp_extent_run 
 struct old_runs {
     uint32_t *elsewhere;
     struct kp_extent_index **index;
-    uint32_t *at; /* index entries passed */
+    uint32_t *at;  /* index entries passed */
+    uint32_t base; /* of the numbers that tell runs of all sets apart */
 };
 
-static enum kp_code load_runs(struct merge *merge, const struct kp_extent_set *set, struct old_runs *runs,
+static bool thins(const struct kp_merge *merge, uint32_t topic)
+{
+    return merge->thin && merge->thin->topic == topic;
+}
+
+static enum kp_code load_runs(struct kp_merge *merge, const struct kp_extent_set *set, struct old_runs *runs,
                               struct kp_error *err)
 {
     for (uint32_t r = 0; r < set->header.runs; r++) {
-        if (run_gone(&merge->current, &set->runs[r]))
+        if (kp_merge_run_gone(&merge->current, &set->runs[r]))
             continue;
         KP_TRY(kp_extent_index_read(&merge->file, set, &set->runs[r], &runs->index[r], err));
-        if (set->runs[r].extent)
+        if (set->runs[r].extent && thins(merge, set->runs[r].topic))
+            kp_buf_append(&merge->without, &(uint64_t){set->runs[r].extent}, sizeof(uint64_t));
+        else if (set->runs[r].extent)
             runs->elsewhere[r] = kp_extents_add_run(&merge->writer, &set->runs[r], runs->index[r]);
     }
     return KP_OK;
 }
 
-static void add_entry(struct merge *merge, const struct kp_extent_set *set, struct old_runs *runs,
-                      const struct kp_order_entry *entry)
+/* The item of a pick, checked. */
+static enum kp_code read_pick(struct kp_merge *merge, const struct kp_merge_pick *pick, const uint8_t **ret_batch,
+                              struct kp_error *err)
+{
+    size_t bytes = sizeof(struct kp_extent_item) + pick->entry.bytes;
+    merge->thin_buffer.len = 0;
+    const struct kp_extent_item *item = (const void *)kp_buf_reserve(&merge->thin_buffer, bytes);
+    KP_TRY(
+        kp_extent_file_read(&merge->thin_file, pick->extent, merge->thin_buffer.data, pick->entry.place, bytes, err));
+    const char *wrong = kp_extent_item_wrong(item, bytes);
+    if (!wrong && (item->position != pick->entry.position || item->bytes != pick->entry.bytes))
+        wrong = "another record batch lies there";
+    if (wrong)
+        return kp_fail(err, KP_CORRUPT, NULL, "extent %llu cannot be compacted: %s", (unsigned long long)pick->extent,
+                       wrong);
+    *ret_batch = (const uint8_t *)(item + 1);
+    return KP_OK;
+}
+
+/* What becomes of the entry's batch, which is the thinned topic's. */
+static enum kp_code thin_entry(struct kp_merge *merge, const struct kp_extent_set *set, const struct kp_extent_run *run,
+                               const struct kp_order_entry *entry, struct kp_extents_batch *batch, struct kp_error *err)
+{
+    struct kp_merge_pick pick = {run->extent ? run->extent : set->header.number, run, *entry};
+    enum kp_thinned thinned;
+    const uint8_t *bytes;
+    const struct kp_buf *rewritten;
+    KP_TRY(read_pick(merge, &pick, &bytes, err));
+    KP_TRY(merge->thin->thin(merge->thin->arg, run, entry, bytes, &thinned, &rewritten, err));
+    batch->gone = thinned == KP_THIN_GONE;
+    merge->writer.thinned |= thinned != KP_THIN_KEPT;
+    if (thinned == KP_THIN_REWRITTEN)
+        batch->bytes = (uint32_t)rewritten->len;
+    if (!batch->gone)
+        kp_buf_append(&merge->picks, &pick, sizeof pick);
+    return KP_OK;
+}
+
+static enum kp_code add_entry(struct kp_merge *merge, const struct kp_extent_set *set, struct old_runs *runs,
+                              const struct kp_order_entry *entry, struct kp_error *err)
 {
     struct kp_extents_batch batch = {
         .bytes = entry->bytes,
@@ -85,15 +120,19 @@ static void add_entry(struct merge *merge, const struct kp_extent_set *set, stru
         batch.topic = run->topic;
         batch.partition = run->partition;
         batch.max_timestamp_ms = run->index_count ? index[*at].max_timestamp_ms : run->max_timestamp_ms;
+        batch.source = runs->base + entry->run + 1;
         batch.elsewhere = runs->elsewhere[entry->run];
         batch.place = entry->place;
         batch.gone = !batch.elsewhere && kp_topics_gone(&merge->current, run->topic, run->partition, entry->base_offset,
                                                         entry->records) == entry->records;
+        if (!batch.gone && thins(merge, run->topic))
+            KP_TRY(thin_entry(merge, set, run, entry, &batch, err));
     }
     kp_extents_add(&merge->writer, &batch);
+    return KP_OK;
 }
 
-static enum kp_code gather_set(struct merge *merge, const struct kp_extent_set *set, struct old_runs *runs,
+static enum kp_code gather_set(struct kp_merge *merge, const struct kp_extent_set *set, struct old_runs *runs,
                                struct kp_error *err)
 {
     KP_TRY(load_runs(merge, set, runs, err));
@@ -102,20 +141,24 @@ static enum kp_code gather_set(struct merge *merge, const struct kp_extent_set *
     for (uint32_t number = 0; number < set->header.order_pages && code == KP_OK; number++) {
         code = kp_order_page_read(&merge->file, set, number, page, err);
         for (uint32_t i = 0; code == KP_OK && i < page->count; i++)
-            add_entry(merge, set, runs, &page->entries[i]);
+            code = add_entry(merge, set, runs, &page->entries[i], err);
     }
     kp_free(page);
     return code;
 }
 
-static enum kp_code gather(struct merge *merge, struct kp_error *err)
+enum kp_code kp_merge_gather(struct kp_merge *merge, struct kp_error *err)
 {
     enum kp_code code = KP_OK;
+    uint32_t base = 0;
     for (size_t i = 0; i < merge->count && code == KP_OK; i++) {
         uint32_t count = merge->sets[i]->header.runs;
         struct old_runs runs = {kp_calloc(count + 1, sizeof *runs.elsewhere),
                                 kp_calloc(count + 1, sizeof(struct kp_extent_index *)),
-                                kp_calloc(count + 1, sizeof *runs.at)};
+                                kp_calloc(count + 1, sizeof *runs.at), base};
+        base += count;
+        merge->writer.thinned |= merge->sets[i]->header.format == KP_EXTENT_FORMAT_THINNED;
+        kp_buf_append(&merge->without, &merge->sets[i]->header.number, sizeof(uint64_t));
         code = gather_set(merge, merge->sets[i], &runs, err);
         for (uint32_t r = 0; r < count; r++)
             kp_free(runs.index[r]);
@@ -141,7 +184,7 @@ static enum kp_code gather(struct merge *merge, struct kp_error *err)
 /* ---- copying ---- */
 
 /* Gives the items that lie whole in bytes; *ret_used: of how many bytes they are. */
-static enum kp_code put_items(struct merge *merge, void *put_arg, const uint8_t *bytes, size_t len, bool end,
+static enum kp_code put_items(struct kp_merge *merge, void *put_arg, const uint8_t *bytes, size_t len, bool end,
                               size_t *ret_used, struct kp_error *err)
 {
     size_t at = 0;
@@ -163,10 +206,10 @@ static enum kp_code put_items(struct merge *merge, void *put_arg, const uint8_t 
     return KP_OK;
 }
 
-static enum kp_code put_set(struct merge *merge, const struct kp_extent_set *set, void *put_arg, struct kp_buf *buffer,
-                            struct kp_error *err)
+/* The items of the set's mixed extent from place to until. */
+static enum kp_code put_range(struct kp_merge *merge, const struct kp_extent_set *set, uint64_t place, uint64_t until,
+                              void *put_arg, struct kp_buf *buffer, struct kp_error *err)
 {
-    uint64_t place = KP_SECTOR_BYTES, until = place + set->header.data_bytes;
     buffer->len = 0;
     while (place < until || buffer->len) {
         size_t used = 0, want = (size_t)KP_MIN((uint64_t)READ_BYTES, until - place);
@@ -182,53 +225,104 @@ static enum kp_code put_set(struct merge *merge, const struct kp_extent_set *set
     return KP_OK;
 }
 
+/* All items but those of the thinned topic: its runs are one behind the other. */
+static enum kp_code put_set(struct kp_merge *merge, const struct kp_extent_set *set, void *put_arg,
+                            struct kp_buf *buffer, struct kp_error *err)
+{
+    uint64_t end = KP_SECTOR_BYTES + set->header.data_bytes, from = end, until = end;
+    for (uint32_t r = 0; r < set->header.runs; r++) {
+        const struct kp_extent_run *run = &set->runs[r];
+        if (run->extent || !thins(merge, run->topic))
+            continue;
+        from = KP_MIN(from, run->place);
+        until = run->place + run->bytes;
+    }
+    KP_TRY(put_range(merge, set, KP_SECTOR_BYTES, from, put_arg, buffer, err));
+    return put_range(merge, set, until, end, put_arg, buffer, err);
+}
+
+/* The thinned topic's batches, in order: extents of one partition are filled front to back. */
+static enum kp_code put_picks(struct kp_merge *merge, void *put_arg, struct kp_error *err)
+{
+    const struct kp_merge_pick *picks = (const void *)merge->picks.data;
+    for (size_t i = 0; i < merge->picks.len / sizeof *picks; i++) {
+        enum kp_thinned thinned;
+        const uint8_t *batch;
+        const struct kp_buf *rewritten;
+        KP_TRY(read_pick(merge, &picks[i], &batch, err));
+        KP_TRY(merge->thin->thin(merge->thin->arg, picks[i].run, &picks[i].entry, batch, &thinned, &rewritten, err));
+        KP_ASSERT(thinned != KP_THIN_GONE);
+        bool whole = thinned == KP_THIN_KEPT;
+        KP_TRY(kp_extents_put(&merge->writer, put_arg, picks[i].entry.position, whole ? batch : rewritten->data,
+                              whole ? picks[i].entry.bytes : (uint32_t)rewritten->len, err));
+    }
+    return KP_OK;
+}
+
 static enum kp_code put_all(void *arg, struct kp_extents_writer *writer, void *put_arg, struct kp_error *err)
 {
-    struct merge *merge = arg;
+    struct kp_merge *merge = arg;
     struct kp_buf buffer = {0};
     enum kp_code code = KP_OK;
     for (size_t i = 0; i < merge->count && code == KP_OK; i++)
         code = atomic_load(&merge->log->sealing.stop) ? kp_fail(err, KP_CANCELLED, NULL, "the log is closing")
                                                       : put_set(merge, merge->sets[i], put_arg, &buffer, err);
     kp_buf_finish(&buffer);
-    return code;
+    return code == KP_OK && merge->thin ? put_picks(merge, put_arg, err) : code;
 }
 
-static enum kp_code run_merge(struct merge *merge, struct kp_error *err)
+void kp_merge_init(struct kp_merge *merge, struct kp_log *log, struct kp_extent_set *const *sets, size_t count,
+                   const struct kp_topics *current, uint64_t own_bytes)
+{
+    *merge = (struct kp_merge){.log = log, .sets = sets, .count = count, .current = *current};
+    merge->writer.os = log->os;
+    merge->writer.dir = log->journal.dir;
+    merge->writer.next_number = log->sealing.next_number;
+    merge->writer.own_bytes = own_bytes;
+    merge->writer.window_bytes = KP_MIN((uint64_t)WINDOW_BYTES, 4 * log->sealing.own_bytes);
+    merge->writer.no_sync = log->journal.unsafe_no_sync;
+    kp_extent_file_init(&merge->file, log->os, log->journal.dir, false);
+    kp_extent_file_init(&merge->thin_file, log->os, log->journal.dir, false);
+}
+
+void kp_merge_finish(struct kp_merge *merge)
+{
+    kp_extent_file_finish(&merge->file);
+    kp_extent_file_finish(&merge->thin_file);
+    kp_extents_writer_finish(&merge->writer);
+    kp_buf_finish(&merge->thin_buffer);
+    kp_buf_finish(&merge->picks);
+    kp_buf_finish(&merge->without);
+}
+
+enum kp_code kp_merge_write(struct kp_merge *merge, struct kp_error *err)
 {
     struct kp_log *log = merge->log;
     struct kp_extents_source source = {put_all, merge};
-    struct kp_buf state = {0}, without = {0};
-    KP_TRY(gather(merge, err));
+    struct kp_buf state = {0};
     size_t newest = kp_log_planted == KP_PLANT_MERGED_STATE ? 0 : merge->count - 1;
     KP_TRY(kp_extent_state_read(log->os, log->journal.dir, &merge->sets[newest]->header, &state, err));
     enum kp_code code = kp_extents_write(&merge->writer, &source, &state, err);
     kp_buf_finish(&state);
     log->sealing.next_number = merge->writer.next_number;
     KP_TRY(code);
-    for (size_t i = 0; i < merge->count; i++)
-        kp_buf_append(&without, &merge->sets[i]->header.number, sizeof(uint64_t));
     struct kp_sealed_head head = log->sealing.head; /* only the sealer's entries change it */
-    head.merge_bytes += kp_extents_made_bytes(&merge->writer);
-    code = kp_sealing_count(log, &merge->writer, &head, &without, err);
-    kp_buf_finish(&without);
-    return code;
+    if (merge->thin)
+        log->sealing.compact_bytes += kp_extents_made_bytes(&merge->writer);
+    else
+        head.merge_bytes += kp_extents_made_bytes(&merge->writer);
+    return kp_sealing_count(log, &merge->writer, &head, &merge->without, err);
 }
 
 static enum kp_code merge_sets(struct kp_log *log, struct kp_extent_set *const *sets, size_t count,
                                struct kp_topics *current, struct kp_error *err)
 {
-    struct merge merge = {.log = log, .sets = sets, .count = count, .current = *current};
-    merge.writer.os = log->os;
-    merge.writer.dir = log->journal.dir;
-    merge.writer.next_number = log->sealing.next_number;
-    merge.writer.own_bytes = UINT64_MAX;
-    merge.writer.window_bytes = KP_MIN((uint64_t)WINDOW_BYTES, 4 * log->sealing.own_bytes);
-    merge.writer.no_sync = log->journal.unsafe_no_sync;
-    kp_extent_file_init(&merge.file, log->os, log->journal.dir, false);
-    enum kp_code code = run_merge(&merge, err);
-    kp_extent_file_finish(&merge.file);
-    kp_extents_writer_finish(&merge.writer);
+    struct kp_merge merge;
+    kp_merge_init(&merge, log, sets, count, current, UINT64_MAX);
+    enum kp_code code = kp_merge_gather(&merge, err);
+    if (code == KP_OK)
+        code = kp_merge_write(&merge, err);
+    kp_merge_finish(&merge);
     log->sealing.merges_off |= code == KP_CORRUPT;
     return code;
 }
@@ -245,7 +339,7 @@ static void find_gone(const struct kp_sealing *sealing, const struct kp_topics *
             bool counts = false;
             for (size_t k = 0; k < sealing->head.extents && number && !counts; k++)
                 counts = sealing->extents[k].number == number;
-            if (counts && run_gone(current, run))
+            if (counts && kp_merge_run_gone(current, run))
                 kp_buf_append(numbers, &number, sizeof number);
         }
 }
@@ -255,7 +349,7 @@ static bool mostly_gone(const struct kp_extent_set *set, const struct kp_topics 
 {
     uint64_t bytes = 0;
     for (uint32_t r = 0; r < set->header.runs; r++)
-        bytes += set->runs[r].extent || !run_gone(current, &set->runs[r]) ? 0 : set->runs[r].bytes;
+        bytes += set->runs[r].extent || !kp_merge_run_gone(current, &set->runs[r]) ? 0 : set->runs[r].bytes;
     return bytes > set->header.data_bytes / 2;
 }
 
@@ -300,18 +394,24 @@ static enum kp_code tidy(struct kp_log *log, struct kp_topics *current, bool *re
     return merge_sets(log, sealing->sets + first, count, current, err);
 }
 
-enum kp_code kp_sealing_tidy(struct kp_log *log, bool *ret_did, struct kp_error *err)
+enum kp_code kp_sealing_topics(struct kp_log *log, struct kp_topics *ret_topics, struct kp_error *err)
 {
     struct kp_buf state = {0};
+    kp_rwlock_read(&log->lock);
+    kp_state_write(&log->topics, &state);
+    kp_rwlock_unlock(&log->lock);
+    enum kp_code code = kp_state_read(state.data, state.len, ret_topics, err);
+    kp_buf_finish(&state);
+    return code;
+}
+
+enum kp_code kp_sealing_tidy(struct kp_log *log, bool *ret_did, struct kp_error *err)
+{
     struct kp_topics current = {0};
     *ret_did = false;
     if (!log->sealing.set_count)
         return KP_OK;
-    kp_rwlock_read(&log->lock);
-    kp_state_write(&log->topics, &state);
-    kp_rwlock_unlock(&log->lock);
-    enum kp_code code = kp_state_read(state.data, state.len, &current, err);
-    kp_buf_finish(&state);
+    enum kp_code code = kp_sealing_topics(log, &current, err);
     if (code == KP_OK)
         code = tidy(log, &current, ret_did, err);
     kp_topics_finish(&current);

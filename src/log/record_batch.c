@@ -4,7 +4,8 @@
  * Invariants:
  *   1. Nothing is read outside of the batch: every length is compared with what is left before it is followed.
  *   2. A batch that kp_record_batch_validate accepts can be walked to its end, and its offsets have no gaps: the
- *      offset of record i is base offset + i. Positions rely on it.
+ *      offset of record i is base offset + i. Compaction takes records out later (kp_record_batch_thin); offsets,
+ *      positions and what the batch spans stay.
  */
 #include "log/record_batch.h"
 
@@ -193,36 +194,124 @@ bool kp_record_reader_next(struct kp_record_reader *reader, struct kp_record *re
     return true;
 }
 
-static enum kp_code walk(const uint8_t *bytes, const struct kp_record_batch_info *info, struct kp_arena *arena,
-                         struct kp_error *err)
+static enum kp_code walk(const uint8_t *bytes, const struct kp_record_batch_info *info, bool thinned,
+                         struct kp_arena *arena, struct kp_error *err)
 {
     struct kp_record_reader reader;
     KP_TRY(kp_record_reader_init(&reader, bytes, info->bytes, arena, err));
     struct kp_record record;
-    for (int32_t i = 0; kp_record_reader_next(&reader, &record, err); i++)
-        if (record.offset_delta != i)
+    for (int32_t next = 0; kp_record_reader_next(&reader, &record, err); next = record.offset_delta + 1) {
+        if (record.offset_delta < next)
+            return bad(err, "the offsets of its records do not rise");
+        if (record.offset_delta > next && !thinned)
             return bad(err, "the offsets of its records have a gap");
+    }
     if (reader.left > 0)
         return err ? err->code : KP_INVALID;
     return reader.at == reader.end ? KP_OK : bad(err, "bytes behind its last record");
 }
 
-enum kp_code kp_record_batch_validate(const uint8_t *bytes, size_t len, struct kp_record_batch_info *ret_info,
-                                      struct kp_error *err)
+static enum kp_code validate(const uint8_t *bytes, size_t len, bool thinned, struct kp_record_batch_info *ret_info,
+                             struct kp_error *err)
 {
     struct kp_record_batch_info info;
     KP_TRY(kp_record_batch_check(bytes, len, true, &info, err));
-    if (info.last_offset_delta != info.records - 1)
+    if (info.last_offset_delta != info.records - 1 && !thinned)
         return bad(err, "its last offset does not fit its count of records");
     if (info.control)
         return bad(err, "control batches come from the log only");
     struct kp_arena arena = {0};
     struct kp_error local;
-    enum kp_code code = walk(bytes, &info, &arena, err ? err : &local);
+    enum kp_code code = walk(bytes, &info, thinned, &arena, err ? err : &local);
     kp_arena_finish(&arena);
     KP_TRY(code);
     *ret_info = info;
     return KP_OK;
+}
+
+enum kp_code kp_record_batch_validate(const uint8_t *bytes, size_t len, struct kp_record_batch_info *ret_info,
+                                      struct kp_error *err)
+{
+    return validate(bytes, len, false, ret_info, err);
+}
+
+enum kp_code kp_record_batch_validate_thinned(const uint8_t *bytes, size_t len, struct kp_record_batch_info *ret_info,
+                                              struct kp_error *err)
+{
+    return validate(bytes, len, true, ret_info, err);
+}
+
+/* ---- thinning ---- */
+
+static void put_be32(uint8_t *at, uint32_t value)
+{
+    value = __builtin_bswap32(value);
+    memcpy(at, &value, sizeof value);
+}
+
+/* The kept records' bytes, one behind the other; their deltas stay true since the batch's bases do. */
+static enum kp_code keep_records(struct kp_record_reader *reader, const uint8_t *keep, struct kp_buf *records,
+                                 int32_t *ret_count, int64_t *ret_max_timestamp_ms, struct kp_error *err)
+{
+    struct kp_record record;
+    struct kp_error local;
+    const uint8_t *at = reader->at;
+    *ret_count = 0;
+    *ret_max_timestamp_ms = INT64_MIN;
+    for (int32_t i = 0; kp_record_reader_next(reader, &record, err ? err : &local); i++, at = reader->at) {
+        if (!keep[i])
+            continue;
+        kp_buf_append(records, at, (size_t)(reader->at - at));
+        *ret_max_timestamp_ms = KP_MAX(*ret_max_timestamp_ms, record.timestamp_ms);
+        ++*ret_count;
+    }
+    return reader->left > 0 ? err ? err->code : KP_INVALID : KP_OK;
+}
+
+static enum kp_code thin(const uint8_t *batch, struct kp_record_reader *reader, const uint8_t *keep,
+                         struct kp_buf *records, struct kp_buf *out, struct kp_error *err)
+{
+    size_t start = out->len;
+    int64_t max_timestamp_ms;
+    int32_t count;
+    KP_TRY(keep_records(reader, keep, records, &count, &max_timestamp_ms, err));
+    if (count == 0)
+        return bad(err, "it holds no records");
+    kp_buf_append(out, batch, KP_RECORD_BATCH_HEADER_BYTES);
+    if (reader->info.codec == KP_CODEC_NONE)
+        kp_buf_append(out, records->data, records->len);
+    else
+        KP_TRY(kp_codec_compress(reader->info.codec, records->data, records->len, out, err));
+    uint8_t *header = out->data + start;
+    size_t bytes = out->len - start;
+    if (bytes > KP_RECORD_BATCH_BYTES_MAX)
+        return kp_fail(err, KP_LIMIT, NULL, "record batch of %zu bytes: at most %d are taken", bytes,
+                       (int)KP_RECORD_BATCH_BYTES_MAX);
+    put_be32(header + 8, (uint32_t)bytes - LENGTH_FROM);
+    put_be32(header + 57, (uint32_t)count);
+    if (!reader->info.log_append_time) {
+        uint64_t max = __builtin_bswap64((uint64_t)max_timestamp_ms);
+        memcpy(header + 35, &max, sizeof max);
+    }
+    put_be32(header + CRC_OFFSET, kp_crc32c(0, header + CRC_FROM, bytes - CRC_FROM));
+    return KP_OK;
+}
+
+enum kp_code kp_record_batch_thin(const uint8_t *batch, size_t len, const uint8_t *keep, struct kp_buf *out,
+                                  struct kp_error *err)
+{
+    struct kp_arena arena = {0};
+    struct kp_record_reader reader;
+    struct kp_buf records = {0};
+    size_t before = out->len;
+    enum kp_code code = kp_record_reader_init(&reader, batch, len, &arena, err);
+    if (code == KP_OK)
+        code = thin(batch, &reader, keep, &records, out, err);
+    if (code != KP_OK)
+        out->len = before;
+    kp_buf_finish(&records);
+    kp_arena_finish(&arena);
+    return code;
 }
 
 /* ---- the builder ---- */

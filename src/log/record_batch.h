@@ -49,6 +49,21 @@ KP_MUST enum kp_code kp_record_batch_check(const uint8_t *bytes, size_t len, boo
 /* Everything that append demands: check, then decompress within limits and walk every record. */
 KP_MUST enum kp_code kp_record_batch_validate(const uint8_t *bytes, size_t len, struct kp_record_batch_info *ret_info,
                                               struct kp_error *err);
+/* The same for a batch that may have been thinned: its offsets rise, with gaps. */
+KP_MUST enum kp_code kp_record_batch_validate_thinned(const uint8_t *bytes, size_t len,
+                                                      struct kp_record_batch_info *ret_info, struct kp_error *err);
+/* Offsets, and positions, that a batch takes: its count of records, or more when some were taken out. */
+static inline uint32_t kp_record_batch_span(const struct kp_record_batch_info *info)
+{
+    return (uint32_t)info->last_offset_delta + 1;
+}
+/*
+ * Compaction's rewrite: appends the batch with those records only for which keep[i] is not 0, at least one. They keep
+ * their offsets, times and bytes, the batch its base, its last offset and its producer; count, largest time and CRC are
+ * new. Equal input gives equal bytes.
+ */
+KP_MUST enum kp_code kp_record_batch_thin(const uint8_t *batch, size_t len, const uint8_t *keep, struct kp_buf *out,
+                                          struct kp_error *err);
 
 /* Walks the records of one batch. Keys, values and headers point into the batch or, if it is compressed, into
  * `arena`, which also holds the decompressed bytes. */

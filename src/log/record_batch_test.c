@@ -160,10 +160,67 @@ static void snappy_java(void **state)
     kp_buf_finish(&framed);
 }
 
+/* Any records taken out, with each codec: those that stay are as they were, and the batch spans what it did. */
+static void thinned(void **state)
+{
+    uint64_t random = 11;
+    for (int codec = KP_CODEC_NONE; codec <= KP_CODEC_ZSTD; codec++)
+        for (int round = 0; round < 20; round++) {
+            struct kp_record_batch_builder builder = {0};
+            struct kp_buf batch = {0}, thin = {0}, again = {0};
+            struct kp_record_batch_info info;
+            struct kp_error err;
+            uint8_t keep[100];
+            char text[100][24];
+            int records = 1 + (int)(kp_hash_u64(random++) % 100), kept = 0;
+            for (int i = 0; i < records; i++) {
+                snprintf(text[i], sizeof text[i], "value %d", i);
+                kp_record_batch_add(&builder, 5000 - 7 * i, i % 3 ? kp_str(text[i]) : (struct kp_str){NULL, 0},
+                                    i % 5 ? kp_str(text[i]) : (struct kp_str){NULL, 0}, (struct kp_str){NULL, 0});
+                kept += keep[i] = round && kp_hash_u64(random++) % 20 < (uint64_t)round;
+            }
+            assert_int_equal(kp_record_batch_build(&builder, (enum kp_codec)codec, &batch, &err), KP_OK);
+            enum kp_code code = kp_record_batch_thin(batch.data, batch.len, keep, &thin, &err);
+            assert_int_equal(code, kept ? KP_OK : KP_INVALID);
+            if (kept) {
+                assert_int_equal(kp_record_batch_validate_thinned(thin.data, thin.len, &info, &err), KP_OK);
+                assert_int_equal(kp_record_batch_validate(thin.data, thin.len, &info, &err),
+                                 kept == records ? KP_OK : KP_INVALID);
+                assert_int_equal(info.records, kept);
+                assert_int_equal(kp_record_batch_span(&info), records);
+                struct kp_arena arena = {0};
+                struct kp_record_reader reader;
+                struct kp_record record;
+                assert_int_equal(kp_record_reader_init(&reader, thin.data, thin.len, &arena, &err), KP_OK);
+                int64_t latest_ms = 0;
+                for (int i = 0; i < records; i++) {
+                    if (!keep[i])
+                        continue;
+                    assert_true(kp_record_reader_next(&reader, &record, &err));
+                    assert_int_equal(record.offset_delta, i);
+                    assert_int_equal(record.timestamp_ms, 5000 - 7 * i);
+                    assert_int_equal(record.value.ptr != NULL, i % 5 != 0);
+                    if (record.value.ptr)
+                        assert_memory_equal(record.value.ptr, text[i], record.value.len);
+                    latest_ms = KP_MAX(latest_ms, record.timestamp_ms);
+                }
+                assert_int_equal(info.max_timestamp_ms, latest_ms);
+                kp_arena_finish(&arena);
+                assert_int_equal(kp_record_batch_thin(batch.data, batch.len, keep, &again, &err), KP_OK);
+                assert_int_equal(again.len, thin.len);
+                assert_memory_equal(again.data, thin.data, thin.len);
+            }
+            kp_buf_finish(&again);
+            kp_buf_finish(&thin);
+            kp_buf_finish(&batch);
+            kp_record_batch_builder_finish(&builder);
+        }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(truncated),
-                                       cmocka_unit_test(flipped), cmocka_unit_test(bombs),
-                                       cmocka_unit_test(snappy_java)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip),  cmocka_unit_test(truncated),
+                                       cmocka_unit_test(flipped),     cmocka_unit_test(bombs),
+                                       cmocka_unit_test(snappy_java), cmocka_unit_test(thinned)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -332,8 +332,7 @@ static void free_retired(struct kp_log *log)
     kp_buf_finish(&extents);
 }
 
-/* *ret_did: false while readers are left. */
-static enum kp_code retire(struct kp_log *log, bool *ret_did, struct kp_error *err)
+enum kp_code kp_sealing_retire(struct kp_log *log, bool *ret_did, struct kp_error *err)
 {
     struct kp_sealing *sealing = &log->sealing;
     *ret_did = drained(log);
@@ -355,7 +354,7 @@ static enum kp_code retire(struct kp_log *log, bool *ret_did, struct kp_error *e
 /* ---- steps ---- */
 
 /* The files to be sealed now; an empty stretch if there are not enough. */
-static void choose(struct kp_log *log, uint64_t *ret_first, uint64_t *ret_end)
+static void choose(struct kp_log *log, uint64_t least_bytes, uint64_t *ret_first, uint64_t *ret_end)
 {
     struct kp_journal *journal = &log->journal;
     uint64_t bytes = 0;
@@ -367,20 +366,70 @@ static void choose(struct kp_log *log, uint64_t *ret_first, uint64_t *ret_end)
         bytes += journal->files[end - journal->first_number].end;
     kp_mutex_unlock(&journal->mutex);
     *ret_first = first;
-    *ret_end = bytes >= log->sealing.seal_bytes ? end : first;
+    *ret_end = bytes >= least_bytes ? end : first;
 }
 
-enum kp_code kp_sealing_step(struct kp_log *log, bool *ret_did, struct kp_error *err)
+static enum kp_code step(struct kp_log *log, bool *ret_did, struct kp_error *err)
 {
     *ret_did = false;
     if (log->sealing.retiring)
-        return retire(log, ret_did, err);
+        return kp_sealing_retire(log, ret_did, err);
     uint64_t first, end;
-    choose(log, &first, &end);
+    choose(log, log->sealing.seal_bytes, &first, &end);
     if (first == end)
         return kp_sealing_tidy(log, ret_did, err);
     *ret_did = true;
     return seal(log, first, end, err);
+}
+
+enum kp_code kp_sealing_step(struct kp_log *log, bool *ret_did, struct kp_error *err)
+{
+    kp_mutex_lock(&log->sealing.step);
+    enum kp_code code = step(log, ret_did, err);
+    kp_mutex_unlock(&log->sealing.step);
+    return code;
+}
+
+static enum kp_code finish_retiring(struct kp_log *log, struct kp_error *err)
+{
+    while (log->sealing.retiring) {
+        bool did;
+        KP_TRY(kp_sealing_retire(log, &did, err));
+        if (!did)
+            return kp_fail(err, KP_BUSY, NULL, "the log is being read");
+    }
+    return KP_OK;
+}
+
+/* The list of extents is logged again, as it is: a block that can begin a file. */
+static enum kp_code begin_file(struct kp_log *log, struct kp_error *err)
+{
+    struct kp_sealed_head head = log->sealing.head;
+    head.file_next = KP_MAX(head.file_next, (uint64_t)1);
+    atomic_store(&log->journal.roll, true);
+    return kp_sealing_count(log, NULL, &head, NULL, err);
+}
+
+static enum kp_code seal_all(struct kp_log *log, struct kp_error *err)
+{
+    uint64_t first, end;
+    KP_TRY(finish_retiring(log, err));
+    KP_TRY(begin_file(log, err));
+    for (;;) {
+        KP_TRY(finish_retiring(log, err));
+        choose(log, 1, &first, &end);
+        if (first == end)
+            return KP_OK;
+        KP_TRY(seal(log, first, end, err));
+    }
+}
+
+enum kp_code kp_sealing_all(struct kp_log *log, struct kp_error *err)
+{
+    kp_mutex_lock(&log->sealing.step);
+    enum kp_code code = seal_all(log, err);
+    kp_mutex_unlock(&log->sealing.step);
+    return code;
 }
 
 /* Locked: mutex. */

@@ -6,6 +6,7 @@
  * *retired*: readers that came before are waited for, then journal files are recycled, extents removed, sets freed.
  *
  * A step does one thing: finishes what is retired, or seals a stretch of files, or merges small mixed extents.
+ * Compaction (log/compact.c) writes one set anew at a time, in its caller's thread, between steps.
  */
 #ifndef KP_LOG_SEAL_H
 #define KP_LOG_SEAL_H
@@ -17,6 +18,7 @@
 #include "os/thread.h"
 
 struct kp_log;
+struct kp_topics;
 
 /* Who reads from files that may be retired: counted on two sides, so that those who come later are not waited for. */
 struct kp_log_readers {
@@ -38,10 +40,12 @@ struct kp_sealing {
     struct kp_error failure;          /* (mutex) of the last step; KP_OK */
     struct kp_log_readers readers;
 
-    uint64_t seal_bytes;  /* so much journal in full files is sealed at once */
-    uint64_t limit_bytes; /* of unsealed journal */
-    uint64_t own_bytes;   /* a partition with so much in a set gets its own extent */
-    uint64_t next_number; /* of the next extent (the sealer's, as are those below) */
+    uint64_t seal_bytes;            /* so much journal in full files is sealed at once */
+    uint64_t limit_bytes;           /* of unsealed journal */
+    uint64_t own_bytes;             /* a partition with so much in a set gets its own extent */
+    struct kp_mutex step;           /* one step at a time: whoever holds it is the sealer. Before kp_log.mutex */
+    uint64_t next_number;           /* of the next extent (the sealer's, as are those below) */
+    _Atomic uint64_t compact_bytes; /* written by compaction since the log was opened */
 
     bool merges_off; /* one met damage: they wait for the next start */
     bool retiring;
@@ -69,6 +73,8 @@ void kp_sealing_file_full(struct kp_log *log);
 void kp_sealing_gap(struct kp_log *log);
 /* One step, in the sealer's thread or (no_threads) the caller's. *ret_did: false when there is nothing to do. */
 KP_MUST enum kp_code kp_sealing_step(struct kp_log *log, bool *ret_did, struct kp_error *err);
+/* Seals what is in the journal but for its newest file, of which a new one is begun. The caller's thread. */
+KP_MUST enum kp_code kp_sealing_all(struct kp_log *log, struct kp_error *err);
 /* The sealer's thread; arg is the log. */
 void kp_sealing_run(void *arg);
 
@@ -80,6 +86,10 @@ KP_MUST enum kp_code kp_sealing_count(struct kp_log *log, struct kp_extents_writ
                                       struct kp_error *err);
 /* Unlinks extents, best effort: what is left the next start removes. numbers: u64. */
 void kp_sealing_unlink(struct kp_log *log, const struct kp_buf *numbers);
+/* Finishes what is retired, if readers are gone; waits for them unless the log has no threads. The sealer. */
+KP_MUST enum kp_code kp_sealing_retire(struct kp_log *log, bool *ret_did, struct kp_error *err);
+/* merge.c: the topics as they are now, to finish whatever is returned. */
+KP_MUST enum kp_code kp_sealing_topics(struct kp_log *log, struct kp_topics *ret_topics, struct kp_error *err);
 /* merge.c: removes extents of which all is gone, or merges small sets; *ret_did is false if there is nothing to do. */
 KP_MUST enum kp_code kp_sealing_tidy(struct kp_log *log, bool *ret_did, struct kp_error *err);
 

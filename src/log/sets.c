@@ -15,6 +15,7 @@ void kp_sealing_init(struct kp_log *log)
 {
     struct kp_sealing *sealing = &log->sealing;
     sealing->next_number = 1;
+    kp_mutex_init(&sealing->step);
     kp_mutex_init(&sealing->readers.mutex);
     kp_cond_init(&sealing->readers.drained);
     kp_cond_init(&sealing->work);
@@ -41,6 +42,7 @@ void kp_sealing_finish(struct kp_log *log)
     kp_cond_finish(&sealing->work);
     kp_cond_finish(&sealing->readers.drained);
     kp_mutex_finish(&sealing->readers.mutex);
+    kp_mutex_finish(&sealing->step);
 }
 
 struct kp_extent_set *kp_sealing_set_at(const struct kp_sealing *sealing, int64_t position)
@@ -317,6 +319,7 @@ void kp_log_sealed(struct kp_log *log, struct kp_log_sealed *ret_sealed)
     kp_mutex_lock(&log->mutex);
     uint64_t unsealed_bytes = log->sealing.unsealed_bytes;
     kp_mutex_unlock(&log->mutex);
+    uint64_t compact_bytes = atomic_load(&log->sealing.compact_bytes);
     kp_rwlock_read(&log->lock);
     const struct kp_sealed_head *head = &log->sealing.head;
     *ret_sealed = (struct kp_log_sealed){
@@ -327,6 +330,7 @@ void kp_log_sealed(struct kp_log *log, struct kp_log_sealed *ret_sealed)
         .journal_bytes = head->journal_bytes,
         .extent_bytes = head->extent_bytes,
         .merge_bytes = head->merge_bytes,
+        .compact_bytes = compact_bytes,
     };
     kp_rwlock_unlock(&log->lock);
 }

@@ -112,6 +112,12 @@ void kp_tail_push(struct kp_tail *tail, uint64_t location, const struct kp_block
         pop(tail);
 }
 
+void kp_tail_drop(struct kp_tail *tail, int64_t position)
+{
+    while (tail->count && kp_tail_get(tail, 0)->block->position + kp_tail_get(tail, 0)->block->records <= position)
+        pop(tail);
+}
+
 size_t kp_tail_find(const struct kp_tail *tail, uint64_t location)
 {
     size_t low = 0, high = tail->count;

@@ -47,6 +47,8 @@ static inline const struct kp_tail_block *kp_tail_get(const struct kp_tail *tail
 {
     return &tail->ring[(tail->first + index) & (tail->cap - 1)];
 }
+/* Forgets blocks that end at or before position. */
+void kp_tail_drop(struct kp_tail *tail, int64_t position);
 /* The index of the block at location; count if the tail does not have it. */
 size_t kp_tail_find(const struct kp_tail *tail, uint64_t location);
 /* The index of the last block at or before position that holds records from it on; count if it is before the tail. */

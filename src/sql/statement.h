@@ -44,7 +44,14 @@ enum kp_statement_kind {
 };
 
 enum kp_explain_kind { KP_EXPLAIN_PLAN, KP_EXPLAIN_ANALYZE, KP_EXPLAIN_REPLAY, KP_EXPLAIN_ROW };
-enum kp_alter_kind { KP_ALTER_AS, KP_ALTER_PROMOTE, KP_ALTER_ROLLBACK, KP_ALTER_SET, KP_ALTER_DELETE_BEFORE };
+enum kp_alter_kind {
+    KP_ALTER_AS,
+    KP_ALTER_PROMOTE,
+    KP_ALTER_ROLLBACK,
+    KP_ALTER_SET,
+    KP_ALTER_DELETE_BEFORE,
+    KP_ALTER_COMPACT
+};
 enum kp_as_of_kind { KP_AS_OF_NONE, KP_AS_OF_POSITION, KP_AS_OF_TIMESTAMP };
 enum kp_copy_format { KP_COPY_TEXT, KP_COPY_CSV, KP_COPY_BINARY };
 

@@ -491,7 +491,7 @@ static enum kp_code read_number(struct parser *parser, int64_t *ret_number)
     return KP_OK;
 }
 
-/* ALTER TOPIC t SET (options) | DELETE BEFORE OFFSET n [PARTITION p]; END: all that is there. */
+/* ALTER TOPIC t SET (options) | COMPACT | DELETE BEFORE OFFSET n [PARTITION p]; END: all that is there. */
 static enum kp_code read_alter_topic(struct parser *parser, struct kp_statement **ret_statement)
 {
     struct kp_statement *statement = new_statement(parser, KP_STATEMENT_ALTER_TOPIC, "ALTER TOPIC");
@@ -505,6 +505,10 @@ static enum kp_code read_alter_topic(struct parser *parser, struct kp_statement 
         KP_TRY(read_option_list(parser, statement));
         KP_TRY(expect_end(parser));
         return kp_sql_check_topic(statement, parser->err);
+    }
+    if (kp_parser_accept(parser, "compact")) {
+        statement->alter = KP_ALTER_COMPACT;
+        return expect_end(parser);
     }
     KP_TRY(kp_parser_expect(parser, "delete before"));
     statement->alter = KP_ALTER_DELETE_BEFORE;

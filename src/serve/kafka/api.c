@@ -20,15 +20,15 @@ static const struct kp_kafka_api apis[] = {
      "it."},
     {18, 0, 3, 3, "ApiVersions", kp_kafka_api_versions, "This table."},
     {19, 0, 4, 5, "CreateTopics", kp_kafka_create_topics,
-     "Replication factor 1 or the default. retention.ms and retention.bytes become the topic's policy, without them it "
-     "is kept for ever; cleanup.policy is delete (compaction is refused)."},
+     "Replication factor 1 or the default. retention.ms, retention.bytes, cleanup.policy (delete, compact or both), "
+     "delete.retention.ms and min.compaction.lag.ms become the topic's policy; without them it is kept for ever."},
     {20, 0, 3, 4, "DeleteTopics", kp_kafka_delete_topics, "Refused while a source, table or sink uses the topic."},
     {21, 0, 2, 2, "DeleteRecords", kp_kafka_delete_records,
      "Refused (POLICY_VIOLATION) while a view or table needs the records."},
     {22, 0, 1, 2, "InitProducerId", kp_kafka_init_producer_id, "For idempotent producers; transactions are refused."},
     {32, 0, 4, 4, "DescribeConfigs", kp_kafka_describe_configs, "Topics only."},
     {33, 0, 2, 2, "AlterConfigs", kp_kafka_alter_configs,
-     "Topics only: retention.ms and retention.bytes; what is not named goes back to its default."},
+     "Topics only: the settings of CreateTopics; what is not named goes back to its default."},
     {44, 0, 1, 1, "IncrementalAlterConfigs", kp_kafka_incremental_alter_configs, "Topics only; SET and DELETE."},
 };
 

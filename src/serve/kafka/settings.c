@@ -7,9 +7,8 @@
  *           sensitive, v1 [synonyms], v3 type, documentation]]
  *           alter: throttle | [error, message, kind, name]
  *
- * retention.ms, retention.bytes and cleanup.policy are the topic's policy and go through ALTER TOPIC … SET. As in
- * Kafka retention.bytes counts a partition, kappa's retention_bytes the whole topic. Others may be set to what is the
- * case anyway.
+ * The first five are the topic's policy and go through ALTER TOPIC … SET. As in Kafka retention.bytes counts a
+ * partition, kappa's retention_bytes the whole topic. Others may be set to what is the case anyway.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,7 @@
 
 enum { KIND_TOPIC = 2, SOURCE_TOPIC = 1, SOURCE_DEFAULT = 5 };
 enum { OPERATION_SET, OPERATION_DELETE };
-enum value_type { TYPE_BOOLEAN = 1, TYPE_STRING = 2, TYPE_INT = 3, TYPE_LONG = 5, TYPE_LIST = 7 };
+enum value_type { TYPE_BOOLEAN = 1, TYPE_STRING = 2, TYPE_INT = 3, TYPE_LONG = 5, TYPE_DOUBLE = 6, TYPE_LIST = 7 };
 static const int64_t RETENTION_MS_MAX = 1000000000000000; /* 30,000 years: for ever */
 
 static const struct setting {
@@ -29,17 +28,20 @@ static const struct setting {
     {"cleanup.policy", "delete", TYPE_LIST, false},
     {"retention.ms", "-1", TYPE_LONG, false},
     {"retention.bytes", "-1", TYPE_LONG, false},
+    {"delete.retention.ms", "86400000", TYPE_LONG, false},
+    {"min.compaction.lag.ms", "0", TYPE_LONG, false},
     {"compression.type", "producer", TYPE_STRING, false},
     {"message.timestamp.type", "CreateTime", TYPE_STRING, false},
     {"min.insync.replicas", "1", TYPE_INT, false},
     {"segment.bytes", "1073741824", TYPE_INT, true},
     {"segment.ms", "604800000", TYPE_LONG, true},
+    {"min.cleanable.dirty.ratio", "0.5", TYPE_DOUBLE, true},
     {"flush.messages", "1", TYPE_LONG, true},
     {"flush.ms", "0", TYPE_LONG, true},
     {"max.message.bytes", "16777216", TYPE_INT, true},
     {"unclean.leader.election.enable", "false", TYPE_BOOLEAN, true},
 };
-enum { POLICY_SETTINGS = 3 };
+enum { CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES, DELETE_RETENTION_MS, COMPACTION_LAG_MS, POLICY_SETTINGS };
 
 static const struct setting *find(struct kp_str name)
 {
@@ -85,14 +87,19 @@ bool kp_kafka_setting_take(struct kp_str name, struct kp_str value, uint32_t par
     if (!value.ptr)
         value = kp_str(setting->value);
     int64_t number;
-    if (setting == &settings[0])
+    if (setting == &settings[CLEANUP_POLICY])
         return take_policy(value, with);
     if (setting >= &settings[POLICY_SETTINGS])
         return setting->any || kp_str_equal(value, kp_str(setting->value));
     if (!read_number(value, &number))
         return false;
-    if (setting == &settings[1]) {
-        put_option(with, "retention");
+    if (setting == &settings[COMPACTION_LAG_MS]) {
+        put_option(with, "compaction_lag");
+        kp_buf_printf(with, "'%lld milliseconds'", (long long)KP_MIN(KP_MAX(number, (int64_t)0), RETENTION_MS_MAX));
+        return true;
+    }
+    if (setting == &settings[RETENTION_MS] || setting == &settings[DELETE_RETENTION_MS]) {
+        put_option(with, setting == &settings[RETENTION_MS] ? "retention" : "delete_retention");
         if (number < 0 || number > RETENTION_MS_MAX)
             kp_buf_append_text(with, "'forever'");
         else
@@ -109,16 +116,19 @@ bool kp_kafka_setting_take(struct kp_str name, struct kp_str value, uint32_t par
 static const char *value_of(const struct setting *setting, const struct kp_topic_policy *policy, uint32_t partitions,
                             char *text, size_t size)
 {
-    if (setting == &settings[0])
+    if (setting == &settings[CLEANUP_POLICY])
         return !policy->compact                                            ? "delete"
                : policy->retention_us >= 0 || policy->retention_bytes >= 0 ? "compact,delete"
                                                                            : "compact";
     if (setting >= &settings[POLICY_SETTINGS])
         return setting->value;
-    int64_t number = setting == &settings[1]        ? policy->retention_us / 1000
-                     : policy->retention_bytes >= 0 ? policy->retention_bytes / partitions
-                                                    : -1;
-    snprintf(text, size, "%lld", policy->retention_us < 0 && setting == &settings[1] ? -1 : (long long)number);
+    int64_t us = setting == &settings[RETENTION_MS]          ? policy->retention_us
+                 : setting == &settings[DELETE_RETENTION_MS] ? policy->delete_retention_us
+                                                             : policy->compaction_lag_us;
+    int64_t number = us < 0 ? -1 : us / 1000;
+    if (setting == &settings[RETENTION_BYTES])
+        number = policy->retention_bytes >= 0 ? policy->retention_bytes / partitions : -1;
+    snprintf(text, size, "%lld", (long long)number);
     return text;
 }
 
@@ -181,7 +191,8 @@ static void describe(struct kp_kafka_request *request, const struct resource *re
     kp_kafka_put_text(out, error ? err.message : NULL);
     kp_kafka_put_i8(out, resource->kind);
     kp_kafka_put_string(out, resource->name.ptr ? resource->name : KP_STR(""));
-    struct kp_topic_policy policy = {.retention_us = -1, .retention_bytes = -1};
+    struct kp_topic_policy policy = {
+        .retention_us = -1, .retention_bytes = -1, .delete_retention_us = KP_DELETE_RETENTION_US};
     if (!error && request->db)
         kp_db_topic_policy(request->db, info.id, &policy);
     int32_t count = 0;
