@@ -312,6 +312,10 @@ static inline bool naive_in_frame(const struct naive_rows *rows, const struct kp
                                   uint32_t at)
 {
     static const int64_t far = INT64_MAX;
+    bool peer = naive_runs(rows, row, at) == 0;
+    if ((frame->exclude == KP_EXCLUDE_CURRENT && at == row) || (frame->exclude == KP_EXCLUDE_GROUP && peer) ||
+        (frame->exclude == KP_EXCLUDE_TIES && peer && at != row))
+        return false;
     int64_t distance = frame->mode == KP_FRAME_ROWS ? (int64_t)at - row : naive_runs(rows, row, at);
     int64_t start[] = {-far, -frame->start_offset, 0, frame->start_offset, far};
     int64_t end[] = {-far, -frame->end_offset, 0, frame->end_offset, far};

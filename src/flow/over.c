@@ -6,27 +6,18 @@
  *   frame     [first, end) of each row; neither goes back from a row to the next
  *
  * So an aggregate's state takes each row in once and, where the frame's first row moves, out once. An aggregate that
- * cannot take away is computed anew for each such frame.
+ * cannot take away is computed anew for each such frame. What EXCLUDE leaves out is taken out for the row and put back.
  */
+#include "flow/eval.h"
 #include "flow/over.h"
 
 #include "flow/row.h"
-
-struct partition_rows {
-    const struct kp_vec *vecs;
-    uint32_t count;
-    uint32_t *group;       /* of each row: which run of peers */
-    uint32_t *group_first; /* of each run, and one more: the number of rows */
-    uint32_t group_count;
-    const struct kp_session_settings *settings;
-    struct kp_arena *arena;
-};
 
 /* ---- building ---- */
 
 static bool frame_slides(const struct kp_plan_frame *frame)
 {
-    return frame->start != KP_BOUND_FIRST;
+    return frame->start != KP_BOUND_FIRST || frame->exclude;
 }
 
 enum kp_code kp_over_check(const struct kp_plan *plan, struct kp_error *err)
@@ -55,6 +46,8 @@ void kp_over_define(struct kp_over *over, const struct kp_plan *plan, struct kp_
     for (uint32_t i = 0; i < over->call_count; i++) {
         struct kp_over_call *call = &over->calls[i];
         call->plan = plan->over.calls[i];
+        for (uint32_t k = 0; k < 2; k++)
+            call->plan.frame.ranges[k] = kp_expr_own(call->plan.frame.ranges[k], arena);
         for (uint32_t k = 0; k < call->plan.arg_count; k++) {
             over->reads[call->plan.args[k]] = true;
             call->arg_types[k] = plan->inputs[0]->cols[call->plan.args[k]].type;
@@ -85,66 +78,11 @@ bool kp_over_same(const struct kp_over *a, const struct kp_over *b)
     return true;
 }
 
-/* ---- peers and frames ---- */
-
-static void find_peers(const struct kp_over *over, struct partition_rows *rows)
-{
-    struct kp_buf keys[2] = {{0}, {0}};
-    rows->group = kp_arena_alloc(rows->arena, (rows->count + 1) * sizeof *rows->group);
-    rows->group_first = kp_arena_alloc(rows->arena, (rows->count + 2) * sizeof *rows->group_first);
-    for (uint32_t i = 0; i < rows->count; i++) {
-        struct kp_buf *key = &keys[i & 1], *before = &keys[1 - (i & 1)];
-        key->len = 0;
-        for (uint32_t k = 0; k < over->order_count; k++) {
-            const struct kp_vec *vec = &rows->vecs[over->keys[k].column];
-            kp_sort_key_append(key, vec->type.id, kp_vec_at(vec, i), kp_vec_is_null(vec, i), false, false);
-        }
-        if (i == 0 || key->len != before->len || (key->len && memcmp(key->data, before->data, key->len) != 0))
-            rows->group_first[rows->group_count++] = i;
-        rows->group[i] = rows->group_count - 1;
-    }
-    rows->group_first[rows->group_count] = rows->count;
-    kp_buf_finish(&keys[0]);
-    kp_buf_finish(&keys[1]);
-}
-
-static int64_t clamp(int64_t at, int64_t offset, int64_t most)
-{
-    int64_t sum;
-    if (__builtin_add_overflow(at, offset, &sum))
-        return offset > 0 ? most : 0;
-    return KP_MAX(KP_MIN(sum, most), 0);
-}
-
-/* Where the frame of row i begins, or ends: `after` adds one row, or run of peers. */
-static uint32_t bound(const struct partition_rows *rows, const struct kp_plan_frame *frame, uint32_t i,
-                      enum kp_frame_bound which, int64_t offset, uint32_t after)
-{
-    if (which == KP_BOUND_FIRST)
-        return 0;
-    if (which == KP_BOUND_LAST)
-        return rows->count;
-    if (which == KP_BOUND_CURRENT)
-        offset = 0;
-    else if (which == KP_BOUND_PRECEDING)
-        offset = -offset;
-    if (frame->mode == KP_FRAME_ROWS)
-        return (uint32_t)clamp((int64_t)i + after, offset, rows->count);
-    return rows->group_first[clamp((int64_t)rows->group[i] + after, offset, rows->group_count)];
-}
-
-static void frame_of(const struct partition_rows *rows, const struct kp_plan_frame *frame, uint32_t i,
-                     uint32_t *ret_first, uint32_t *ret_end)
-{
-    *ret_first = bound(rows, frame, i, frame->start, frame->start_offset, 0);
-    *ret_end = KP_MAX(bound(rows, frame, i, frame->end, frame->end_offset, 1), *ret_first);
-}
-
 /* ---- aggregates ---- */
 
 struct running {
     const struct kp_over_call *call;
-    const struct partition_rows *rows;
+    const struct kp_over_rows *rows;
     struct kp_budget owned;
     void *state;
     uint32_t first, end;                /* the rows it holds */
@@ -190,7 +128,7 @@ static void empty(struct running *running)
 static void add_rows(struct running *running, uint32_t from, uint32_t to, int64_t weight)
 {
     const struct kp_plan_over_call *plan = &running->call->plan;
-    const struct partition_rows *rows = running->rows;
+    const struct kp_over_rows *rows = running->rows;
     struct kp_arena *arena = rows->arena;
     if (from >= to)
         return;
@@ -231,10 +169,14 @@ static void add_rows(struct running *running, uint32_t from, uint32_t to, int64_
         running->failure = &call.call.errors[0];
 }
 
+static bool takes_away(const struct running *running)
+{
+    return running->call->impl == running->call->plan.agg->retractable;
+}
+
 static void move_to(struct running *running, uint32_t first, uint32_t end)
 {
-    bool takes_away = running->call->impl == running->call->plan.agg->retractable;
-    if (first >= running->end || (first > running->first && !takes_away)) {
+    if (first >= running->end || (first > running->first && !takes_away(running))) {
         if (running->end > running->first)
             empty(running);
         running->first = running->end = first;
@@ -254,35 +196,72 @@ static void note_error(struct kp_over_answer *answer, uint32_t row, const struct
         answer->errors[row] = error;
 }
 
-static void aggregate(const struct kp_over_call *call, const struct partition_rows *rows, struct kp_over_answer *answer,
+/* EXCLUDE: the state over the row's pieces of the frame, which it holds. */
+static void without_excluded(struct running *running, uint32_t row, bool back)
+{
+    struct kp_over_piece pieces[3];
+    uint32_t at = running->first,
+             count = kp_over_pieces(running->rows, &running->call->plan.frame, row, at, running->end, pieces);
+    for (uint32_t i = 0; i < count; i++) {
+        add_rows(running, at, pieces[i].first, back ? 1 : -1);
+        at = pieces[i].end;
+    }
+    add_rows(running, at, running->end, back ? 1 : -1);
+}
+
+static void only_pieces(struct running *running, uint32_t row, uint32_t first, uint32_t end)
+{
+    struct kp_over_piece pieces[3];
+    uint32_t count = kp_over_pieces(running->rows, &running->call->plan.frame, row, first, end, pieces);
+    empty(running);
+    for (uint32_t i = 0; i < count; i++)
+        add_rows(running, pieces[i].first, pieces[i].end, 1);
+}
+
+static const struct kp_row_error *finalize(struct running *running, struct kp_vec *value)
+{
+    struct kp_agg_call final = agg_call(running, 1);
+    kp_vec_init(value, running->rows->arena, running->call->plan.type, 1);
+    running->call->impl->finalize(&final, &running->state, 1, value);
+    return running->failure ? running->failure : final.call.error_count ? &final.call.errors[0] : NULL;
+}
+
+static void aggregate(const struct kp_over_call *call, const struct kp_over_rows *rows, struct kp_over_answer *answer,
                       struct kp_vec *out)
 {
     struct kp_arena *arena = rows->arena;
     struct running running = {.call = call, .rows = rows};
+    struct kp_over_frames frames;
+    kp_over_frames(rows, &call->plan.frame, &frames);
     kp_budget_init(&running.owned, "over", 0, NULL);
     running.state = kp_arena_calloc(arena, call->impl->state_bytes + 8u);
     struct kp_vec value;
+    bool excludes = call->plan.frame.exclude;
     const struct kp_row_error *error = NULL;
     for (uint32_t i = 0; i < rows->count; i++) {
-        uint32_t first, end;
-        frame_of(rows, &call->plan.frame, i, &first, &end);
-        if (i == 0 || first != running.first || end != running.end) {
+        uint32_t first = frames.first[i], end = frames.end[i];
+        if (excludes && !takes_away(&running)) {
+            only_pieces(&running, i, first, end);
+            error = finalize(&running, &value);
+        } else if (excludes || i == 0 || first != running.first || end != running.end) {
             move_to(&running, first, end);
-            struct kp_agg_call final = agg_call(&running, 1);
-            kp_vec_init(&value, arena, call->plan.type, 1);
-            call->impl->finalize(&final, &running.state, 1, &value);
-            error = running.failure ? running.failure : final.call.error_count ? &final.call.errors[0] : NULL;
+            if (excludes)
+                without_excluded(&running, i, false);
+            error = finalize(&running, &value);
+            if (excludes)
+                without_excluded(&running, i, true);
         }
         kp_vec_scatter(out, rows->count, &value, &i, 1, arena);
-        if (error)
-            note_error(answer, i, error, arena);
+        const struct kp_row_error *failure = frames.errors && frames.errors[i] ? frames.errors[i] : error;
+        if (failure)
+            note_error(answer, i, failure, arena);
     }
     empty(&running);
 }
 
 /* ---- the others ---- */
 
-static bool offset_of(const struct partition_rows *rows, uint32_t column, uint32_t row, int64_t *ret_offset)
+static bool offset_of(const struct kp_over_rows *rows, uint32_t column, uint32_t row, int64_t *ret_offset)
 {
     const struct kp_vec *vec = &rows->vecs[column];
     if (kp_vec_is_null(vec, row))
@@ -298,7 +277,7 @@ static bool offset_of(const struct partition_rows *rows, uint32_t column, uint32
 }
 
 /* Functions whose value is another row's argument: out[i] = from[i], NULL where from[i] is UINT32_MAX. */
-static void take_values(const struct partition_rows *rows, const struct kp_vec *vec, uint32_t *from, struct kp_vec *out)
+static void take_values(const struct kp_over_rows *rows, const struct kp_vec *vec, uint32_t *from, struct kp_vec *out)
 {
     bool *missing = kp_arena_calloc(rows->arena, rows->count + 1), any = false;
     for (uint32_t i = 0; i < rows->count; i++) {
@@ -317,7 +296,7 @@ static void take_values(const struct partition_rows *rows, const struct kp_vec *
 }
 
 /* lag, lead: the row so many places away; beyond the partition the third argument. */
-static void shift(const struct kp_plan_over_call *plan, const struct partition_rows *rows, struct kp_vec *out)
+static void shift(const struct kp_plan_over_call *plan, const struct kp_over_rows *rows, struct kp_vec *out)
 {
     uint32_t *from = kp_arena_alloc(rows->arena, (rows->count + 1) * sizeof *from), beyond_count = 0,
              *beyond = kp_arena_alloc(rows->arena, (rows->count + 1) * sizeof *beyond);
@@ -342,20 +321,50 @@ static void shift(const struct kp_plan_over_call *plan, const struct partition_r
     kp_vec_scatter(out, rows->count, &defaults, beyond, beyond_count, rows->arena);
 }
 
+/* The n-th row of the pieces, from 0; UINT32_MAX: they have fewer. */
+static uint32_t nth_of(const struct kp_over_piece *pieces, uint32_t count, uint64_t n)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t rows = pieces[i].end - pieces[i].first;
+        if (n < rows)
+            return pieces[i].first + (uint32_t)n;
+        n -= rows;
+    }
+    return UINT32_MAX;
+}
+
+static const struct kp_row_error *not_positive(const char *sqlstate, const char *what, struct kp_arena *arena)
+{
+    struct kp_row_error *error = kp_arena_calloc(arena, sizeof *error);
+    memcpy(error->sqlstate, sqlstate, sizeof error->sqlstate);
+    error->message = kp_arena_printf(arena, "argument of %s must be greater than zero", what);
+    return error;
+}
+
 /* first_value, last_value, nth_value: a row of the frame. */
-static void pick(const struct kp_plan_over_call *plan, const struct partition_rows *rows, struct kp_vec *out)
+static void pick(const struct kp_plan_over_call *plan, const struct kp_over_rows *rows, struct kp_over_answer *answer,
+                 struct kp_vec *out)
 {
     uint32_t *from = kp_arena_alloc(rows->arena, (rows->count + 1) * sizeof *from);
+    struct kp_over_frames frames;
+    kp_over_frames(rows, &plan->frame, &frames);
     for (uint32_t i = 0; i < rows->count; i++) {
-        uint32_t first, end;
+        struct kp_over_piece pieces[3];
+        uint32_t count = kp_over_pieces(rows, &plan->frame, i, frames.first[i], frames.end[i], pieces);
+        uint64_t total = 0;
         int64_t nth = 1;
-        frame_of(rows, &plan->frame, i, &first, &end);
-        bool there = end > first;
+        bool there = true;
+        for (uint32_t p = 0; p < count; p++)
+            total += pieces[p].end - pieces[p].first;
         if (plan->kind == KP_OVER_LAST_VALUE)
-            nth = (int64_t)end - first;
+            nth = (int64_t)total;
         else if (plan->kind == KP_OVER_NTH_VALUE)
-            there = there && offset_of(rows, plan->args[1], i, &nth);
-        from[i] = there && nth >= 1 && nth <= (int64_t)end - first ? first + (uint32_t)(nth - 1) : UINT32_MAX;
+            there = offset_of(rows, plan->args[1], i, &nth);
+        from[i] = there && nth >= 1 ? nth_of(pieces, count, (uint64_t)nth - 1) : UINT32_MAX;
+        if (frames.errors && frames.errors[i])
+            note_error(answer, i, frames.errors[i], rows->arena);
+        else if (there && nth < 1 && plan->kind == KP_OVER_NTH_VALUE)
+            note_error(answer, i, not_positive("22016", "nth_value", rows->arena), rows->arena);
     }
     take_values(rows, &rows->vecs[plan->args[0]], from, out);
 }
@@ -368,12 +377,32 @@ static int32_t tile(int64_t row, int64_t count, int64_t tiles)
     return (int32_t)((row - larger * (size + 1)) / size + larger + 1);
 }
 
-static void rank(const struct kp_plan_over_call *plan, const struct partition_rows *rows, struct kp_vec *out)
+/* ntile: how many is said by the first row that says it; those before it are NULL, and tiles begin with it. */
+static uint32_t count_tiles(const struct kp_over_rows *rows, uint32_t column, struct kp_over_answer *answer,
+                            struct kp_vec *out, int64_t *ret_tiles)
+{
+    uint32_t start = 0;
+    int64_t tiles = 1;
+    while (start < rows->count && !offset_of(rows, column, start, &tiles))
+        start++;
+    if (start)
+        kp_vec_need_valid(out, rows->arena, rows->count);
+    for (uint32_t i = 0; i < start; i++)
+        kp_vec_set_null(out, i);
+    for (uint32_t i = start; tiles < 1 && i < rows->count; i++)
+        note_error(answer, i, not_positive("22014", "ntile", rows->arena), rows->arena);
+    *ret_tiles = KP_MAX(tiles, 1);
+    return start;
+}
+
+static void rank(const struct kp_plan_over_call *plan, const struct kp_over_rows *rows, struct kp_over_answer *answer,
+                 struct kp_vec *out)
 {
     int64_t tiles = 1;
+    uint32_t start = 0;
     kp_vec_init(out, rows->arena, plan->type, rows->count);
-    if (plan->kind == KP_OVER_NTILE && rows->count)
-        (void)offset_of(rows, plan->args[0], 0, &tiles);
+    if (plan->kind == KP_OVER_NTILE)
+        start = count_tiles(rows, plan->args[0], answer, out, &tiles);
     for (uint32_t i = 0; i < rows->count; i++) {
         uint32_t group = rows->group[i], first = rows->group_first[group], end = rows->group_first[group + 1];
         switch (plan->kind) {
@@ -390,7 +419,7 @@ static void rank(const struct kp_plan_over_call *plan, const struct partition_ro
             ((double *)out->data)[i] = (double)end / (double)rows->count;
             break;
         case KP_OVER_NTILE:
-            ((int32_t *)out->data)[i] = tile(i, rows->count, KP_MAX(tiles, 1));
+            ((int32_t *)out->data)[i] = tile(i < start ? 0 : i - start, rows->count, tiles);
             break;
         default:
             ((int64_t *)out->data)[i] = (int64_t)i + 1;
@@ -402,8 +431,9 @@ static void rank(const struct kp_plan_over_call *plan, const struct partition_ro
 void kp_over_compute(const struct kp_over *over, const struct kp_session_settings *settings, const struct kp_vec *vecs,
                      struct kp_over_answer *answer, struct kp_arena *arena)
 {
-    struct partition_rows rows = {.vecs = vecs, .count = answer->count, .settings = settings, .arena = arena};
-    find_peers(over, &rows);
+    struct kp_over_rows rows = {
+        .vecs = vecs, .count = answer->count, .key = over->keys, .settings = settings, .arena = arena};
+    kp_over_find_peers(over, &rows);
     answer->values = kp_arena_calloc(arena, (over->call_count + 1) * sizeof *answer->values);
     for (uint32_t c = 0; c < over->call_count; c++) {
         const struct kp_over_call *call = &over->calls[c];
@@ -415,14 +445,14 @@ void kp_over_compute(const struct kp_over *over, const struct kp_session_setting
         case KP_OVER_FIRST_VALUE:
         case KP_OVER_LAST_VALUE:
         case KP_OVER_NTH_VALUE:
-            pick(&call->plan, &rows, &answer->values[c]);
+            pick(&call->plan, &rows, answer, &answer->values[c]);
             break;
         case KP_OVER_AGGREGATE:
             kp_vec_init(&answer->values[c], arena, call->plan.type, rows.count);
             aggregate(call, &rows, answer, &answer->values[c]);
             break;
         default:
-            rank(&call->plan, &rows, &answer->values[c]);
+            rank(&call->plan, &rows, answer, &answer->values[c]);
             break;
         }
     }

@@ -10,6 +10,7 @@
  * = 1.
  */
 #include "sql/bind.h"
+#include "vec/numeric.h"
 
 /* Of PostgreSQL's parser: WindowDef.frameOptions. */
 enum {
@@ -24,7 +25,10 @@ enum {
     FRAME_END_PRECEDING = 0x1000,
     FRAME_START_FOLLOWING = 0x2000,
     FRAME_END_FOLLOWING = 0x4000,
-    FRAME_EXCLUDE = 0x8000 | 0x10000 | 0x20000
+    FRAME_EXCLUDE_CURRENT = 0x8000,
+    FRAME_EXCLUDE_GROUP = 0x10000,
+    FRAME_EXCLUDE_TIES = 0x20000,
+    FRAME_DEFAULTS = FRAME_RANGE | FRAME_START_FIRST | FRAME_END_CURRENT
 };
 
 static const struct over_rule {
@@ -61,12 +65,13 @@ bool kp_bind_is_over(const char *name)
 
 /* ---- one call ---- */
 
-static enum kp_code find_window(struct binder *binder, const PgQuery__SelectStmt *select, const char *name,
-                                int32_t location, const PgQuery__WindowDef **ret_def)
+/* Among the first `count` of the WINDOW clause. */
+static enum kp_code find_window(struct binder *binder, const PgQuery__SelectStmt *select, size_t count,
+                                const char *name, int32_t location, size_t *ret_at)
 {
-    for (size_t i = 0; i < select->n_window_clause; i++) {
-        *ret_def = select->window_clause[i]->window_def;
-        if (strcmp((*ret_def)->name, name) == 0)
+    for (size_t i = 0; i < count; i++) {
+        *ret_at = i;
+        if (strcmp(select->window_clause[i]->window_def->name, name) == 0)
             return KP_OK;
     }
     return kp_bind_fail(binder, location, KP_NOT_FOUND, "42704", "window \"%s\" does not exist", name);
@@ -105,29 +110,128 @@ static enum kp_code bind_orders(struct binder *binder, const struct expr_place *
     return KP_OK;
 }
 
-static enum kp_code bind_offset(struct binder *binder, const PgQuery__Node *node, bool starting, int64_t *ret_offset)
+static enum kp_code offset_value(struct binder *binder, const PgQuery__Node *node, bool end, enum kp_frame_mode mode,
+                                 struct kp_expr **ret_expr)
 {
+    static const char *const modes[] = {"ROWS", "RANGE", "GROUPS"};
+    if (node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF)
+        return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42P10",
+                            "argument of %s must not contain variables", modes[mode]);
     static const struct scope nothing;
     struct expr_place place = {.scope = &nothing, .clause = "a window's frame"};
-    struct kp_expr *expr;
-    const char *what = starting ? "starting" : "ending";
-    int32_t location = kp_tree_location(node);
-    KP_TRY(kp_bind_expr(binder, &place, node, &expr));
-    KP_TRY(kp_bind_coerce(binder, expr, KP_TYPE(KP_INT8), COERCE_IMPLICIT, &expr));
+    KP_TRY(kp_bind_expr(binder, &place, node, ret_expr));
+    const struct kp_expr *expr = *ret_expr;
+    const char *what = end ? "ending" : "starting";
     if (expr->kind != KP_EXPR_CONST)
-        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "frame %s offset must be a constant", what);
+        return kp_bind_fail(binder, kp_tree_location(node), KP_UNSUPPORTED, NULL, "frame %s offset must be a constant",
+                            what);
     if (expr->datum.null)
-        return kp_bind_fail(binder, location, KP_INVALID, "22004", "frame %s offset must not be null", what);
+        return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "22004", "frame %s offset must not be null",
+                            what);
+    return KP_OK;
+}
+
+static enum kp_code bind_offset(struct binder *binder, const PgQuery__Node *node, bool end, enum kp_frame_mode mode,
+                                int64_t *ret_offset)
+{
+    struct kp_expr *expr;
+    KP_TRY(offset_value(binder, node, end, mode, &expr));
+    KP_TRY(kp_bind_coerce(binder, expr, KP_TYPE(KP_INT8), COERCE_IMPLICIT, &expr));
     if (expr->datum.i64 < 0)
-        return kp_bind_fail(binder, location, KP_INVALID, "22013", "frame %s offset must not be negative", what);
+        return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "22013", "frame %s offset must not be negative",
+                            end ? "ending" : "starting");
     *ret_offset = expr->datum.i64;
     return KP_OK;
 }
 
-static enum kp_code bind_frame(struct binder *binder, const PgQuery__WindowDef *def, bool ordered,
-                               struct kp_plan_frame *frame)
+/* The type of offsets from a key; NONE: it takes none. */
+static enum kp_type_id offset_type(enum kp_type_id key)
+{
+    switch (key) {
+    case KP_INT2:
+    case KP_INT4:
+    case KP_INT8:
+        return KP_INT8;
+    case KP_FLOAT4:
+    case KP_FLOAT8:
+        return KP_FLOAT8;
+    case KP_NUMERIC:
+        return KP_NUMERIC;
+    case KP_DATE:
+    case KP_TIME:
+    case KP_TIMESTAMP:
+    case KP_TIMESTAMPTZ:
+    case KP_INTERVAL:
+        return KP_INTERVAL;
+    default:
+        return KP_TYPE_NONE;
+    }
+}
+
+static bool is_negative(const struct kp_datum *value, enum kp_type_id key)
+{
+    static const struct kp_interval zero;
+    switch (value->type.id) {
+    case KP_FLOAT8:
+        return !(value->f64 >= 0);
+    case KP_NUMERIC:
+        return kp_numeric_is_nan(&value->numeric) || kp_numeric_sign(&value->numeric) < 0;
+    case KP_INTERVAL:
+        return key == KP_TIME ? value->interval.us < 0 : kp_value_compare(KP_INTERVAL, &value->interval, &zero) < 0;
+    default:
+        return value->i64 < 0;
+    }
+}
+
+static enum kp_code bind_range(struct binder *binder, const PgQuery__Node *node, bool end, const struct over_item *item,
+                               struct kp_expr **ret_range)
+{
+    int32_t location = kp_tree_location(node);
+    enum kp_type_id key = item->orders[0]->type.id, type = offset_type(key);
+    struct kp_expr *expr;
+    KP_TRY(offset_value(binder, node, end, KP_FRAME_RANGE, &expr));
+    if (type == KP_TYPE_NONE)
+        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL,
+                            "RANGE with offset PRECEDING/FOLLOWING is not supported for column type %s",
+                            kp_type_info(key)->name);
+    if (!kp_can_coerce(expr->type.id, type, COERCE_IMPLICIT)) {
+        kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL,
+                     "RANGE with offset PRECEDING/FOLLOWING is not supported for column type %s and offset type %s",
+                     kp_type_info(key)->name, kp_type_info(expr->type.id)->name);
+        return kp_error_hint(binder->err, "Cast the offset value to an appropriate type.");
+    }
+    KP_TRY(kp_bind_coerce(binder, expr, KP_TYPE(type), COERCE_IMPLICIT, ret_range));
+    if ((*ret_range)->kind != KP_EXPR_CONST)
+        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "frame %s offset must be a constant",
+                            end ? "ending" : "starting");
+    if (is_negative(&(*ret_range)->datum, key))
+        return kp_bind_fail(binder, -1, KP_INVALID, "22013", "invalid preceding or following size in window function");
+    return KP_OK;
+}
+
+static enum kp_code bind_offsets(struct binder *binder, const PgQuery__WindowDef *def, const struct over_item *item,
+                                 struct kp_plan_frame *frame)
+{
+    const PgQuery__Node *nodes[2] = {def->start_offset, def->end_offset};
+    bool range = frame->mode == KP_FRAME_RANGE;
+    if (range && (nodes[0] || nodes[1]) && item->order_count != 1)
+        return kp_bind_fail(binder, def->location, KP_INVALID, "42P20",
+                            "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column");
+    for (int end = 0; end < 2; end++) {
+        if (!nodes[end])
+            continue;
+        if (range)
+            KP_TRY(bind_range(binder, nodes[end], end, item, &frame->ranges[end]));
+        else
+            KP_TRY(bind_offset(binder, nodes[end], end, frame->mode, end ? &frame->end_offset : &frame->start_offset));
+    }
+    return KP_OK;
+}
+
+static enum kp_code bind_frame(struct binder *binder, const PgQuery__WindowDef *def, struct over_item *item)
 {
     int32_t options = def->frame_options;
+    struct kp_plan_frame *frame = &item->call.frame;
     frame->mode = options & FRAME_ROWS ? KP_FRAME_ROWS : options & FRAME_GROUPS ? KP_FRAME_GROUPS : KP_FRAME_RANGE;
     frame->start = options & FRAME_START_FIRST       ? KP_BOUND_FIRST
                    : options & FRAME_START_PRECEDING ? KP_BOUND_PRECEDING
@@ -137,20 +241,46 @@ static enum kp_code bind_frame(struct binder *binder, const PgQuery__WindowDef *
                  : options & FRAME_END_FOLLOWING ? KP_BOUND_FOLLOWING
                  : options & FRAME_END_CURRENT   ? KP_BOUND_CURRENT
                                                  : KP_BOUND_PRECEDING;
-    if (options & FRAME_EXCLUDE)
-        return kp_bind_fail(binder, def->location, KP_UNSUPPORTED, NULL,
-                            "EXCLUDE in a window's frame is not supported");
-    if (frame->mode == KP_FRAME_GROUPS && !ordered)
+    frame->exclude = options & FRAME_EXCLUDE_CURRENT ? KP_EXCLUDE_CURRENT
+                     : options & FRAME_EXCLUDE_GROUP ? KP_EXCLUDE_GROUP
+                     : options & FRAME_EXCLUDE_TIES  ? KP_EXCLUDE_TIES
+                                                     : KP_EXCLUDE_NONE;
+    if (frame->mode == KP_FRAME_GROUPS && !item->order_count)
         return kp_bind_fail(binder, def->location, KP_INVALID, "42P20", "GROUPS mode requires an ORDER BY clause");
-    if (frame->mode == KP_FRAME_RANGE && (def->start_offset || def->end_offset)) {
-        kp_bind_fail(binder, kp_tree_location(def->start_offset ? def->start_offset : def->end_offset), KP_UNSUPPORTED,
-                     NULL, "RANGE with an offset is not supported");
-        return kp_error_hint(binder->err, "ROWS and GROUPS take offsets.");
+    return bind_offsets(binder, def, item, frame);
+}
+
+/* What a window's definition and those that it copies say. */
+struct window_parts {
+    const PgQuery__WindowDef *partition, *order;
+};
+
+/* at: its place in the WINDOW clause: it copies only windows before it; select->n_window_clause: it is an OVER's. */
+static enum kp_code copy_window(struct binder *binder, const PgQuery__SelectStmt *select, const PgQuery__WindowDef *def,
+                                size_t at, struct window_parts *ret_parts)
+{
+    *ret_parts = (struct window_parts){def, def};
+    if (!def->refname[0])
+        return KP_OK;
+    size_t base_at;
+    KP_TRY(find_window(binder, select, at, def->refname, def->location, &base_at));
+    const PgQuery__WindowDef *base = select->window_clause[base_at]->window_def;
+    KP_TRY(copy_window(binder, select, base, base_at, ret_parts));
+    if (def->n_partition_clause)
+        return kp_bind_fail(binder, def->location, KP_INVALID, "42P20",
+                            "cannot override PARTITION BY clause of window \"%s\"", def->refname);
+    if (def->n_order_clause && ret_parts->order->n_order_clause)
+        return kp_bind_fail(binder, def->location, KP_INVALID, "42P20",
+                            "cannot override ORDER BY clause of window \"%s\"", def->refname);
+    if (base->frame_options != FRAME_DEFAULTS) {
+        kp_bind_fail(binder, def->location, KP_INVALID, "42P20",
+                     "cannot copy window \"%s\" because it has a frame clause", def->refname);
+        if (!def->name[0] && !def->n_order_clause && def->frame_options == FRAME_DEFAULTS)
+            kp_error_hint(binder->err, "Omit the parentheses in this OVER clause.");
+        return KP_INVALID;
     }
-    if (def->start_offset)
-        KP_TRY(bind_offset(binder, def->start_offset, true, &frame->start_offset));
-    if (def->end_offset)
-        KP_TRY(bind_offset(binder, def->end_offset, false, &frame->end_offset));
+    if (def->n_order_clause)
+        ret_parts->order = def;
     return KP_OK;
 }
 
@@ -159,39 +289,18 @@ static enum kp_code bind_window(struct binder *binder, const struct expr_place *
                                 const PgQuery__SelectStmt *select, const PgQuery__WindowDef *over,
                                 struct over_item *item)
 {
-    const PgQuery__WindowDef *def = over, *base = NULL;
-    if (over->name[0])
-        KP_TRY(find_window(binder, select, over->name, over->location, &def));
-    if (def->refname[0]) {
-        KP_TRY(find_window(binder, select, def->refname, def->location, &base));
-        if (base == def || base->refname[0])
-            return kp_bind_fail(binder, def->location, KP_UNSUPPORTED, NULL,
-                                "a window that copies a window that copies another is not supported");
-        if (def->n_partition_clause)
-            return kp_bind_fail(binder, def->location, KP_INVALID, "42P20",
-                                "cannot override PARTITION BY clause of window \"%s\"", def->refname);
-        if (def->n_order_clause && base->n_order_clause)
-            return kp_bind_fail(binder, def->location, KP_INVALID, "42P20",
-                                "cannot override ORDER BY clause of window \"%s\"", def->refname);
+    const PgQuery__WindowDef *def = over;
+    struct window_parts parts;
+    size_t at = select->n_window_clause;
+    if (over->name[0]) {
+        KP_TRY(find_window(binder, select, at, over->name, over->location, &at));
+        def = select->window_clause[at]->window_def;
     }
-    const PgQuery__WindowDef *partition = base ? base : def;
-    const PgQuery__WindowDef *order = base && base->n_order_clause ? base : def;
-    KP_TRY(bind_list(binder, place, partition->partition_clause, partition->n_partition_clause, &item->partitions,
-                     &item->partition_count));
-    KP_TRY(bind_orders(binder, place, order->order_clause, order->n_order_clause, item));
-    return bind_frame(binder, def, item->order_count > 0, &item->call.frame);
-}
-
-/* The count of ntile and nth_value: a constant, so that no row can fail by it. */
-static enum kp_code positive_constant(struct binder *binder, struct kp_expr **arg, const char *name,
-                                      const char *sqlstate, int32_t location)
-{
-    KP_TRY(kp_bind_coerce(binder, *arg, KP_TYPE(KP_INT4), COERCE_IMPLICIT, arg));
-    if ((*arg)->kind != KP_EXPR_CONST || (*arg)->datum.null)
-        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "the argument of %s must be a constant", name);
-    if ((*arg)->datum.i32 <= 0)
-        return kp_bind_fail(binder, location, KP_INVALID, sqlstate, "argument of %s must be greater than zero", name);
-    return KP_OK;
+    KP_TRY(copy_window(binder, select, def, at, &parts));
+    KP_TRY(bind_list(binder, place, parts.partition->partition_clause, parts.partition->n_partition_clause,
+                     &item->partitions, &item->partition_count));
+    KP_TRY(bind_orders(binder, place, parts.order->order_clause, parts.order->n_order_clause, item));
+    return bind_frame(binder, def, item);
 }
 
 static enum kp_code bind_values(struct binder *binder, const PgQuery__FuncCall *call, const struct over_rule *rule,
@@ -203,7 +312,7 @@ static enum kp_code bind_values(struct binder *binder, const PgQuery__FuncCall *
                             "function %s with %zu arguments does not exist", rule->name, call->n_args);
     item->call.kind = rule->kind;
     if (rule->kind == KP_OVER_NTILE)
-        KP_TRY(positive_constant(binder, &args[0], "ntile", "22014", call->location));
+        KP_TRY(kp_bind_coerce(binder, args[0], KP_TYPE(KP_INT4), COERCE_IMPLICIT, &args[0]));
     else if (call->n_args == 3) {
         struct kp_expr *both[2] = {args[0], args[2]};
         struct kp_type type;
@@ -212,9 +321,7 @@ static enum kp_code bind_values(struct binder *binder, const PgQuery__FuncCall *
         KP_TRY(kp_bind_coerce(binder, args[2], type, COERCE_IMPLICIT, &args[2]));
     } else if (call->n_args)
         KP_TRY(kp_bind_settle_unknown(binder, args[0], &args[0]));
-    if (rule->kind == KP_OVER_NTH_VALUE)
-        KP_TRY(positive_constant(binder, &args[1], "nth_value", "22016", call->location));
-    else if (call->n_args > 1)
+    if (call->n_args > 1)
         KP_TRY(kp_bind_coerce(binder, args[1], KP_TYPE(KP_INT4), COERCE_IMPLICIT, &args[1]));
     item->call.type = rule->type == KP_ANY ? args[0]->type : KP_TYPE(rule->type);
     return KP_OK;
@@ -440,7 +547,7 @@ static struct kp_plan *plan_window(struct binder *binder, struct over_list *list
     for (uint32_t i = 0; i < calls; i++) {
         const struct kp_plan_over_call *call = &plan->over.calls[i];
         const char *name = call->agg ? call->agg->name : rules[call->kind].name;
-        plan->cols[below->col_count + i] = (struct kp_column){name, call->type, call->kind <= KP_OVER_NTILE};
+        plan->cols[below->col_count + i] = (struct kp_column){name, call->type, call->kind < KP_OVER_NTILE};
     }
     for (uint32_t i = first; i < list->count; i++)
         if (columns_of[i] < calls && same_window(window, &list->items[i]))

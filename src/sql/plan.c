@@ -106,6 +106,10 @@ static struct kp_plan *copy_node(const struct kp_plan *plan, struct kp_arena *ar
         copy->over.partitions = copy_array(plan->over.partitions, plan->over.partition_count * sizeof(uint32_t), arena);
         copy->over.keys = copy_array(plan->over.keys, plan->over.key_count * sizeof *plan->over.keys, arena);
         copy->over.calls = copy_array(plan->over.calls, plan->over.call_count * sizeof *plan->over.calls, arena);
+        for (uint32_t i = 0; i < 2 * plan->over.call_count; i++) {
+            struct kp_expr **range = &copy->over.calls[i / 2].frame.ranges[i % 2];
+            *range = kp_expr_copy(*range, arena, NULL, NULL);
+        }
         break;
     case KP_PLAN_MATCH:
         copy->match = kp_plan_match_copy(plan->match, arena, replace, arg);
@@ -236,7 +240,9 @@ bool kp_plan_over_call_equal(const struct kp_plan_over_call *a, const struct kp_
     if (a->kind != b->kind || a->agg != b->agg || a->arg_count != b->arg_count || a->filtered != b->filtered ||
         (a->filtered && a->filter != b->filter) || a->frame.mode != b->frame.mode || a->frame.start != b->frame.start ||
         a->frame.end != b->frame.end || a->frame.start_offset != b->frame.start_offset ||
-        a->frame.end_offset != b->frame.end_offset || !kp_type_equal(a->type, b->type))
+        a->frame.end_offset != b->frame.end_offset || a->frame.exclude != b->frame.exclude ||
+        !kp_expr_equal(a->frame.ranges[0], b->frame.ranges[0]) ||
+        !kp_expr_equal(a->frame.ranges[1], b->frame.ranges[1]) || !kp_type_equal(a->type, b->type))
         return false;
     return a->arg_count == 0 || memcmp(a->args, b->args, a->arg_count * sizeof *a->args) == 0;
 }

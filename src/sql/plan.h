@@ -90,10 +90,14 @@ enum kp_over_kind {
 enum kp_frame_mode { KP_FRAME_ROWS, KP_FRAME_RANGE, KP_FRAME_GROUPS };
 enum kp_frame_bound { KP_BOUND_FIRST, KP_BOUND_PRECEDING, KP_BOUND_CURRENT, KP_BOUND_FOLLOWING, KP_BOUND_LAST };
 
+enum kp_frame_exclude { KP_EXCLUDE_NONE, KP_EXCLUDE_CURRENT, KP_EXCLUDE_GROUP, KP_EXCLUDE_TIES };
+
 struct kp_plan_frame {
-    enum kp_frame_mode mode; /* offsets count rows or runs of peers; RANGE has none */
+    enum kp_frame_mode mode; /* offsets count rows or runs of peers */
     enum kp_frame_bound start, end;
     int64_t start_offset, end_offset;
+    struct kp_expr *ranges[2]; /* RANGE: the start's and the end's offset from the only key, a constant; NULL: none */
+    enum kp_frame_exclude exclude;
 };
 
 /* One function of an OVER; arguments and filter are columns of its input. */

@@ -168,13 +168,16 @@ static void print_keys(const struct kp_plan *plan, const struct kp_sort_key *key
     }
 }
 
-static void print_bound(enum kp_frame_bound bound, int64_t offset, struct kp_buf *out)
+static void print_bound(enum kp_frame_bound bound, int64_t offset, const struct kp_expr *range, struct kp_buf *out)
 {
     static const char *const names[] = {"UNBOUNDED PRECEDING", "PRECEDING", "CURRENT ROW", "FOLLOWING",
                                         "UNBOUNDED FOLLOWING"};
-    if (bound == KP_BOUND_PRECEDING || bound == KP_BOUND_FOLLOWING)
-        kp_buf_printf(out, "%lld ", (long long)offset);
-    kp_buf_append_text(out, names[bound]);
+    bool counts = bound == KP_BOUND_PRECEDING || bound == KP_BOUND_FOLLOWING;
+    if (range)
+        kp_expr_print(range, NULL, out);
+    else if (counts)
+        kp_buf_printf(out, "%lld", (long long)offset);
+    kp_buf_printf(out, "%s%s", counts ? " " : "", names[bound]);
 }
 
 static void print_call(const struct kp_plan *plan, const struct kp_plan_over_call *call, struct kp_buf *out)
@@ -190,13 +193,16 @@ static void print_call(const struct kp_plan *plan, const struct kp_plan_over_cal
     if (call->filtered)
         kp_buf_printf(out, " FILTER (WHERE %s)", in[call->filter].name);
     const struct kp_plan_frame *frame = &call->frame;
-    if (call->kind < KP_OVER_FIRST_VALUE ||
-        (frame->mode == KP_FRAME_RANGE && frame->start == KP_BOUND_FIRST && frame->end == KP_BOUND_CURRENT))
+    static const char *const excluded[] = {"", "CURRENT ROW", "GROUP", "TIES"};
+    if (call->kind < KP_OVER_FIRST_VALUE || (frame->mode == KP_FRAME_RANGE && frame->start == KP_BOUND_FIRST &&
+                                             frame->end == KP_BOUND_CURRENT && !frame->exclude))
         return;
     kp_buf_printf(out, " %s BETWEEN ", modes[frame->mode]);
-    print_bound(frame->start, frame->start_offset, out);
+    print_bound(frame->start, frame->start_offset, frame->ranges[0], out);
     kp_buf_append_text(out, " AND ");
-    print_bound(frame->end, frame->end_offset, out);
+    print_bound(frame->end, frame->end_offset, frame->ranges[1], out);
+    if (frame->exclude)
+        kp_buf_printf(out, " EXCLUDE %s", excluded[frame->exclude]);
 }
 
 static void print_over(const struct kp_plan *plan, struct kp_buf *out)
