@@ -75,7 +75,8 @@ bool kp_base_may_have(struct kp_db *db, const struct kp_relation *view)
 
 static bool needs_watermarks(const struct kp_plan *plan)
 {
-    if (plan->kind == KP_PLAN_EMIT || (plan->kind == KP_PLAN_WINDOW && plan->window.late_only))
+    if (plan->kind == KP_PLAN_EMIT ||
+        (plan->kind == KP_PLAN_WINDOW && (plan->window.late_only || plan->window.kind == KP_WINDOW_LATENESS)))
         return true;
     for (uint32_t i = 0; i < plan->input_count; i++)
         if (needs_watermarks(plan->inputs[i]))

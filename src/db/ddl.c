@@ -246,7 +246,7 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
     kp_catalog_unlock(db->catalog);
     if (code != KP_OK || !relation)
         return code;
-    bool late = relation->kind == KP_RELATION_VIEW && relation->emit_on_close && !ddl->replaying &&
+    bool late = relation->kind == KP_RELATION_VIEW && !relation->late_of && !ddl->replaying &&
                 kp_plan_late_window(relation->plan->plan);
     if (late)
         code = check_late_name(ddl, relation, err);

@@ -29,12 +29,17 @@ static const struct kp_relation *source_read(const struct kp_plan *plan, const c
     return NULL;
 }
 
-/* EMIT ON WINDOW CLOSE and its late rows: how many sources' watermarks decide what is late. */
+static bool is_late_window(const struct kp_plan *plan)
+{
+    return plan->kind == KP_PLAN_WINDOW && (plan->window.late_only || plan->window.kind == KP_WINDOW_LATENESS);
+}
+
+/* EMIT ON WINDOW CLOSE, lateness and their late rows: how many sources' watermarks decide what is late. */
 static uint32_t watermark_sources(const struct kp_plan *plan)
 {
-    uint32_t most = plan->kind == KP_PLAN_EMIT                               ? plan->emit.source_count
-                    : plan->kind == KP_PLAN_WINDOW && plan->window.late_only ? plan->window.source_count
-                                                                             : 0;
+    uint32_t most = plan->kind == KP_PLAN_EMIT ? plan->emit.source_count
+                    : is_late_window(plan)     ? plan->window.source_count
+                                               : 0;
     for (uint32_t i = 0; i < plan->input_count; i++)
         most = KP_MAX(most, watermark_sources(plan->inputs[i]));
     return most;

@@ -66,6 +66,7 @@ struct kp_decoder_options {
     const char *message;  /* PROTOBUF: the message's name; NULL: the first one of the schema */
     bool confluent;       /* AVRO, PROTOBUF: a schema registry's header stands before each record, and is passed over */
     bool missing_fails;   /* JSON: a record that lacks a declared field is a dead letter, not a row with NULL */
+    bool extra_fails;     /* JSON: a record whose row has a member that no field takes is a dead letter */
     bool keyed;           /* a table: records with a null value are tombstones; else they make no row */
     char csv_delimiter;   /* 0: comma */
     bool csv_header;      /* the record at offset 0 of a partition is a header: no row */

@@ -297,6 +297,7 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
     decoder->format = options->format;
     decoder->keyed = options->keyed;
     decoder->missing_fails = options->missing_fails;
+    decoder->extra_fails = options->extra_fails;
     decoder->confluent = options->confluent;
     decoder->zone = options->zone;
     decoder->csv_delimiter = delimiter;

@@ -65,7 +65,7 @@ struct kp_decoder {
     uint32_t batch_columns;  /* the first ones: the others are only checked */
     uint64_t *value_mask;    /* columns of the batch that come from the value */
     uint64_t *declared_mask; /* the same with those that are only checked */
-    bool missing_fails;
+    bool missing_fails, extra_fails;
     const struct kp_avro *avro;
     const struct kp_protobuf *protobuf;
     bool confluent;

@@ -175,6 +175,8 @@ static void resolve_name(struct kp_decode_state *state, struct object *object, s
             if (kp_json_name_folded_equal(state->decoder->rivals[i], (struct kp_str){(const char *)p + 1, len - 2}))
                 name->rival = (uint8_t)(i + 1);
         name->learn = !object->skipped && name != &object->spare;
+        if (state->decoder->extra_fails && object->row)
+            name->action = ACTION_STOP; /* the general path refuses it */
     } else if (want->child && want->column_count == 0) {
         name->action = ACTION_OBJECT;
         name->child = &state->fast->objects[want->child->id];

@@ -29,6 +29,7 @@ struct kp_json_general {
     bool row;                         /* the object that makes the row was seen */
     const struct kp_json_want *wrong; /* on the path, but neither object nor null */
     struct kp_json_value wrong_value;
+    struct kp_str extra; /* a member of the row that no column takes, where that is refused; ptr NULL: none */
 };
 
 struct kp_json_general *kp_json_general_create(const struct kp_decoder *decoder)
@@ -66,8 +67,10 @@ static void forget(struct kp_json_general *general, const struct kp_json_want *w
     const struct kp_json_node *child = want->child;
     if (!child)
         return;
-    if (child->row)
+    if (child->row) {
         general->row = false;
+        general->extra = (struct kp_str){0};
+    }
     for (uint32_t i = 0; i < child->want_count; i++) {
         general->wants[child->wants[i].id].take = TAKEN_NOT;
         forget(general, &child->wants[i]);
@@ -143,6 +146,8 @@ static bool visit_member(void *arg, const char *key, size_t key_len, const char 
     struct kp_str name = plain_name(general, (struct kp_str){key, key_len});
     bool exact;
     const struct kp_json_want *want = name.ptr ? kp_json_node_find(node, name, &exact) : NULL;
+    if (!want && node->row && general->state->decoder->extra_fails && !general->extra.ptr)
+        general->extra = name.ptr ? name : (struct kp_str){key, key_len};
     if (!want || !take(general, want, name, exact))
         return false;
     struct kp_json_value value = kp_json_value_of((struct kp_str){token, token_len});
@@ -272,6 +277,7 @@ enum kp_code kp_json_general_decode(struct kp_decode_state *state, struct kp_str
     general->depth = 1;
     general->row = decoder->nodes[0]->row;
     general->wrong = NULL;
+    general->extra = (struct kp_str){0};
     memset(general->wants, 0, decoder->want_count * sizeof *general->wants);
     memset(general->ranks, 0, decoder->column_count);
     const struct kp_simdjson_visitor visitor = {general, visit_member, visit_leave, visit_scalar};
@@ -292,6 +298,9 @@ enum kp_code kp_json_general_decode(struct kp_decode_state *state, struct kp_str
         *ret_outcome = KP_DECODED_NONE;
         return KP_OK;
     }
+    if (general->extra.ptr)
+        return kp_fail(err, KP_INVALID, "22030", "field \"%.*s\" is not declared",
+                       (int)kp_decode_shown(general->extra).len, general->extra.ptr);
     KP_TRY(convert_values(state, err));
     *ret_outcome = KP_DECODED_ROW;
     return KP_OK;

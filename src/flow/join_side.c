@@ -15,7 +15,7 @@ void kp_join_rows_init(struct kp_join_rows *rows, const struct kp_join_side *sid
 {
     *rows = (struct kp_join_rows){.side = side};
     kp_table_init(&rows->table, &side->layout, 0, side->payload_bytes, budget);
-    rows->table.heap.keeps = side->growing;
+    rows->table.heap.keeps = side->growing && !side->frees;
 }
 
 uint32_t *kp_join_rows_all(const struct kp_join_rows *rows, uint32_t *ret_count)
@@ -43,6 +43,7 @@ void kp_join_rows_finish(struct kp_join_rows *rows)
             kp_row_unset_all(&rows->side->layout, &rows->table.heap, kp_table_row(&rows->table, ids[i]));
         kp_free(ids);
     }
+    kp_ordered_finish(&rows->by_time);
     kp_index_finish(&rows->keys);
     kp_index_finish(&rows->whole);
     kp_table_finish(&rows->table);
@@ -50,7 +51,7 @@ void kp_join_rows_finish(struct kp_join_rows *rows)
 
 int64_t kp_join_rows_more_bytes(const struct kp_join_rows *rows)
 {
-    int64_t bytes = 0;
+    int64_t bytes = rows->by_time.bytes;
     if (rows->keys.bits)
         bytes += ((int64_t)1 << rows->keys.bits) * 4;
     if (rows->whole.bits)
@@ -148,7 +149,7 @@ void kp_join_rows_find(const struct kp_join_rows *rows, const struct kp_vec *con
 static void link_row(struct kp_join_rows *rows, uint32_t id, uint32_t head, uint64_t hash)
 {
     /* Where rows go, any row may become a head, so its number must fit an entry. */
-    if (head == KP_ROW_NONE || !rows->side->growing)
+    if (head == KP_ROW_NONE || !rows->side->growing || rows->side->frees)
         kp_index_reserve(&rows->keys, head == KP_ROW_NONE, rows->table.row_end, hash_keys, rows);
     if (head == KP_ROW_NONE) {
         kp_index_insert(&rows->keys, hash, id);
@@ -175,6 +176,35 @@ static void unlink_row(struct kp_join_rows *rows, uint32_t id, uint64_t hash)
         kp_index_remove(&rows->keys, hash, id);
 }
 
+static void time_key(int64_t time_us, uint32_t id, uint8_t *key)
+{
+    uint64_t time_be = __builtin_bswap64((uint64_t)time_us ^ (uint64_t)1 << 63);
+    uint32_t id_be = __builtin_bswap32(id);
+    memcpy(key, &time_be, 8);
+    memcpy(key + 8, &id_be, 4);
+}
+
+int64_t kp_join_rows_first_us(const struct kp_join_rows *rows)
+{
+    const struct kp_ordered_entry *first = kp_ordered_first(&rows->by_time);
+    return first ? (int64_t)(first->prefix ^ (uint64_t)1 << 63) : INT64_MAX;
+}
+
+void kp_join_rows_forget(struct kp_join_rows *rows, int64_t limit_us)
+{
+    while (kp_join_rows_first_us(rows) <= limit_us) {
+        const struct kp_ordered_entry *first = kp_ordered_first(&rows->by_time);
+        if (!first)
+            return;
+        uint32_t id = first->id;
+        uint64_t hash;
+        hash_keys(rows, &id, 1, &hash);
+        unlink_row(rows, id, hash);
+        kp_table_free_row(&rows->table, id);
+        kp_ordered_remove(&rows->by_time, first->key, first->key_bytes);
+    }
+}
+
 static uint32_t make_row(struct kp_join_rows *rows, const struct kp_batch *batch, uint32_t i, int64_t weight,
                          const int64_t *matches)
 {
@@ -186,6 +216,11 @@ static uint32_t make_row(struct kp_join_rows *rows, const struct kp_batch *batch
         *(int64_t *)((char *)row + rows->side->layout.bytes) = weight;
     if (rows->side->counts_matches)
         *kp_join_matches(rows, row) = matches[i];
+    if (rows->side->frees && !kp_vec_is_null(&batch->vecs[rows->side->time_column], i)) {
+        uint8_t key[12];
+        time_key(*(const int64_t *)kp_vec_at(&batch->vecs[rows->side->time_column], i), id, key);
+        kp_ordered_insert(&rows->by_time, key, sizeof key, id);
+    }
     return id;
 }
 

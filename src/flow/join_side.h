@@ -11,6 +11,7 @@
 #ifndef KP_FLOW_JOIN_SIDE_H
 #define KP_FLOW_JOIN_SIDE_H
 
+#include "flow/ordered.h"
 #include "flow/table.h"
 
 struct kp_join_side {
@@ -18,6 +19,8 @@ struct kp_join_side {
     uint32_t key_count, *key_columns;
     bool *key_nulls; /* keys of which NULL equals NULL */
     bool growing, counts_matches;
+    bool frees; /* of a growing side: rows go by their time (kp_join_rows_forget) */
+    uint32_t time_column;
     uint32_t payload_bytes;
 };
 
@@ -26,6 +29,7 @@ struct kp_join_rows {
     const struct kp_join_side *side;
     struct kp_table table;
     struct kp_index keys, whole;
+    struct kp_ordered by_time; /* of a side that frees: (time, row) */
 };
 
 void kp_join_rows_init(struct kp_join_rows *rows, const struct kp_join_side *side, struct kp_budget *budget);
@@ -42,6 +46,10 @@ void kp_join_rows_find(const struct kp_join_rows *rows, const struct kp_vec *con
  */
 void kp_join_rows_add(struct kp_join_rows *rows, const struct kp_batch *batch, const uint64_t *hashes,
                       const uint64_t *whole, const int64_t *matches, struct kp_arena *arena);
+/* Lets go of rows whose time is at or before limit_us. */
+void kp_join_rows_forget(struct kp_join_rows *rows, int64_t limit_us);
+/* The least time of a row that may be let go; INT64_MAX: none. */
+int64_t kp_join_rows_first_us(const struct kp_join_rows *rows);
 /* All rows' numbers, the caller's to kp_free. */
 uint32_t *kp_join_rows_all(const struct kp_join_rows *rows, uint32_t *ret_count);
 

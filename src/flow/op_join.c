@@ -15,6 +15,10 @@
  * Invariants: 1. rows with a NULL key (but for keys of key_nulls) match nothing and are never stored; 2. `matches` of a
  * stored row is right whenever no piece is in work; 3. in a bounded step only the right side is stored, and its
  * unmatched rows are shown at the end, so that nothing is ever taken back.
+ *
+ * A join whose condition bounds how far its rows' times lie apart, over sources whose late rows are left out, lets rows
+ * go when the other side's watermark has passed all that they could match (sql/lateness.c): what they were shown with
+ * is final, so nothing is sent. That is done behind the step's rows, for those were not late at their own positions.
  */
 #include <stdio.h>
 
@@ -28,6 +32,7 @@ struct join_input {
     struct kp_expr **extra; /* keys that are not columns, evaluated on arrival */
     uint32_t extra_count, col_count;
     bool preserved;
+    int64_t reach_us; /* of a side that frees */
 };
 
 struct shard {
@@ -355,6 +360,46 @@ static enum kp_code show_unmatched(struct op_join *op, struct kp_lane *lane, str
     return send_alone_rows(op, lane, 1, &alone, err);
 }
 
+/* The least watermark of the sources above a node. */
+static int64_t watermark_above(const struct kp_node *node)
+{
+    int64_t least = node->input_count ? INT64_MAX : kp_node_watermark(node);
+    for (uint32_t i = 0; i < node->input_count; i++)
+        least = KP_MIN(least, watermark_above(node->inputs[i]));
+    return least;
+}
+
+/* Rows of side s of this time or an earlier one have met all that they can. */
+static int64_t forget_limit(const struct op_join *op, int s)
+{
+    int64_t watermark = watermark_above(op->node.inputs[1 - s]), limit_us;
+    if (watermark == INT64_MAX)
+        return INT64_MAX - 1; /* the input has ended */
+    return watermark == INT64_MIN || __builtin_sub_overflow(watermark - 1, op->inputs[s].reach_us, &limit_us)
+               ? INT64_MIN
+               : limit_us;
+}
+
+static bool join_wants(const struct kp_node *node, uint32_t part)
+{
+    const struct op_join *op = (const struct op_join *)node;
+    for (int s = 0; s < 2; s++)
+        if (op->inputs[s].side.frees && kp_join_rows_first_us(&op->shards[part].rows[s]) <= forget_limit(op, s))
+            return true;
+    return false;
+}
+
+static enum kp_code forget_rows(struct op_join *op, struct shard *shard, struct kp_error *err)
+{
+    for (int s = 0; s < 2; s++) {
+        if (!op->inputs[s].side.frees)
+            continue;
+        kp_join_rows_forget(&shard->rows[s], forget_limit(op, s));
+        KP_TRY(kp_table_settle(&shard->rows[s].table, kp_join_rows_more_bytes(&shard->rows[s]), err));
+    }
+    return KP_OK;
+}
+
 static enum kp_code join_part(struct kp_node *node, struct kp_lane *lane, uint32_t part, struct kp_error *err)
 {
     struct op_join *op = (struct op_join *)node;
@@ -368,7 +413,7 @@ static enum kp_code join_part(struct kp_node *node, struct kp_lane *lane, uint32
             KP_TRY(take_piece(pairs, piece, err));
     if (node->bounded && op->inputs[1].preserved)
         return show_unmatched(op, lane, pairs->shard, err);
-    return KP_OK;
+    return forget_rows(op, pairs->shard, err);
 }
 
 /* ---- building ---- */
@@ -427,6 +472,11 @@ static bool join_same(const struct kp_node *a, const struct kp_node *b)
     const struct op_join *x = (const struct op_join *)a, *y = (const struct op_join *)b;
     if (x->kind != y->kind || x->key_count != y->key_count || !x->residual != !y->residual)
         return false;
+    for (int s = 0; s < 2; s++)
+        if (x->inputs[s].side.frees != y->inputs[s].side.frees ||
+            x->inputs[s].side.time_column != y->inputs[s].side.time_column ||
+            x->inputs[s].reach_us != y->inputs[s].reach_us)
+            return false;
     if (x->residual && !kp_expr_equal(x->residual, y->residual))
         return false;
     return same_keys(&x->inputs[0], &y->inputs[0], x->key_count) &&
@@ -437,6 +487,7 @@ static const struct kp_node_ops join_ops = {.kind = "join",
                                             .bytes = sizeof(struct op_join),
                                             .push = join_push,
                                             .part = join_part,
+                                            .wants = join_wants,
                                             .start = join_start,
                                             .release = join_release,
                                             .finish = join_finish,
@@ -506,6 +557,9 @@ static enum kp_code define_input(struct op_join *op, int s, const struct kp_plan
         input->extra[input->extra_count++] = own;
     }
     input->side.growing = node->growing;
+    input->side.frees = plan->join.frees[s] && node->growing && !op->node.graph->bounded;
+    input->side.time_column = input->side.frees ? plan->join.times[s] : 0;
+    input->reach_us = input->side.frees ? plan->join.reach_us[s] : 0;
     input->side.counts_matches = input->preserved;
     input->side.payload_bytes = (node->growing ? 0u : 8u) + (input->preserved ? 8u : 0u);
     kp_row_layout_init(&input->side.layout, arena, types, node->col_count + input->extra_count, true, 8);

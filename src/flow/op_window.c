@@ -11,6 +11,7 @@
  *
  * Rows whose time is NULL or infinite belong to no window. Below an EMIT ON WINDOW CLOSE this is the place, the only
  * one, where late pairs are dropped: those whose window ends at or before the watermark at the row's own position.
+ * A lateness window only leaves out: its rows are those whose time is not before the watermark less the lateness.
  * Where a session ends is not known from the row, and any row behind the watermark could join one that is closed: there
  * every row is late whose time is before the watermark, so that a closed session never changes.
  */
@@ -77,6 +78,10 @@ static inline void take_pair(const struct op_window *op, struct window_pairs *pa
 static void add_windows(const struct op_window *op, struct window_pairs *pairs, uint32_t row, int64_t time_us,
                         int64_t watermark, uint64_t *late, struct kp_arena *arena)
 {
+    if (op->kind == KP_WINDOW_LATENESS) {
+        take_pair(op, pairs, row, time_us, time_us + op->size_us, time_us + op->size_us < watermark, late, arena);
+        return;
+    }
     if (op->kind == KP_WINDOW_SESSION) {
         take_pair(op, pairs, row, time_us, time_us + op->size_us, time_us < watermark, late, arena);
         return;
@@ -171,7 +176,7 @@ static enum kp_code window_push(struct kp_node *node, struct kp_lane *lane, uint
         if (starts)
             return send_by_slide(op, lane, in, starts, rows, err);
     }
-    uint32_t cap = rows * (uint32_t)KP_MIN((op->size_us + op->slide_us - 1) / op->slide_us, 16);
+    uint32_t cap = rows * (uint32_t)KP_MAX(KP_MIN((op->size_us + op->slide_us - 1) / op->slide_us, 16), 1);
     struct window_pairs pairs = {kp_arena_alloc(arena, cap * sizeof *pairs.index),
                                  kp_arena_alloc(arena, cap * sizeof *pairs.starts),
                                  kp_arena_alloc(arena, cap * sizeof *pairs.ends), 0, cap};
@@ -192,13 +197,17 @@ static enum kp_code window_push(struct kp_node *node, struct kp_lane *lane, uint
     if (pairs.count == 0)
         return KP_OK;
     struct kp_batch *batch = kp_batch_create(arena, node->col_count, pairs.count);
-    bool once = op->kind == KP_WINDOW_TUMBLE || op->kind == KP_WINDOW_SESSION;
-    bool same = pairs.count == rows && once; /* columns need no copy */
+    bool lateness = op->kind == KP_WINDOW_LATENESS,
+         once = op->kind == KP_WINDOW_TUMBLE || op->kind == KP_WINDOW_SESSION;
+    bool same = pairs.count == rows && (once || lateness); /* columns need no copy */
     struct kp_flow some = same ? *in : kp_flow_gather_any(in, pairs.index, pairs.count, arena);
-    for (uint32_t c = 0; c + 2 < node->col_count; c++)
+    uint32_t cols = node->col_count - (lateness ? 0 : 2);
+    for (uint32_t c = 0; c < cols; c++)
         batch->vecs[c] = some.batch->vecs[c];
-    put_times(&batch->vecs[node->col_count - 2], node->types[node->col_count - 2], pairs.starts, pairs.count, arena);
-    put_times(&batch->vecs[node->col_count - 1], node->types[node->col_count - 1], pairs.ends, pairs.count, arena);
+    if (!lateness) {
+        put_times(&batch->vecs[cols], node->types[cols], pairs.starts, pairs.count, arena);
+        put_times(&batch->vecs[cols + 1], node->types[cols + 1], pairs.ends, pairs.count, arena);
+    }
     batch->weights = some.batch->weights;
     struct kp_flow out = {.batch = batch, .positions = some.positions, .watermarks = some.watermarks};
     return kp_node_send(node, lane, &out, err);
@@ -234,13 +243,15 @@ static enum kp_code to_us(struct kp_interval interval, const char *what, bool po
 enum kp_code kp_op_window(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input, bool drop_late,
                           struct kp_node **ret_node, struct kp_error *err)
 {
-    static const char *const kinds[] = {"tumble", "hop", "cumulate", "session"};
+    static const char *const kinds[] = {"tumble", "hop", "cumulate", "session", "lateness"};
     int64_t size_us, slide_us, offset_us;
-    KP_TRY(to_us(plan->window.size, "size", true, &size_us, err));
+    bool lateness = plan->window.kind == KP_WINDOW_LATENESS;
+    KP_TRY(to_us(plan->window.size, "size", !lateness, &size_us, err));
     bool slides = plan->window.kind == KP_WINDOW_HOP || plan->window.kind == KP_WINDOW_CUMULATE;
-    KP_TRY(to_us(!slides ? plan->window.size : plan->window.slide, "slide", true, &slide_us, err));
+    KP_TRY(to_us(!slides ? plan->window.size : plan->window.slide, "slide", !lateness, &slide_us, err));
     KP_TRY(to_us(plan->window.offset, "offset", false, &offset_us, err));
-    if (size_us / slide_us > WINDOWS_MAX)
+    slide_us = KP_MAX(slide_us, 1);
+    if (slides && size_us / slide_us > WINDOWS_MAX)
         return kp_fail(err, KP_LIMIT, NULL, "a row would belong to more than %d windows", WINDOWS_MAX);
     if (plan->window.kind == KP_WINDOW_CUMULATE && size_us % slide_us)
         return kp_fail(err, KP_INVALID, "22023", "a cumulating window's size must be a multiple of its step");
@@ -252,7 +263,7 @@ enum kp_code kp_op_window(struct kp_graph *graph, const struct kp_plan *plan, st
     op->slide_us = slide_us;
     op->offset_us = EPOCH_1970_US + offset_us;
     op->late_only = plan->window.late_only;
-    op->drop_late = drop_late && !op->late_only && plan->window.source_count;
+    op->drop_late = (drop_late || (lateness && !graph->bounded)) && !op->late_only && plan->window.source_count;
     op->node.uses_watermarks = op->drop_late || op->late_only;
     op->node.uses_positions = true;
     snprintf(op->node.detail, sizeof op->node.detail, "%s", kinds[op->kind]);

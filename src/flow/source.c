@@ -68,7 +68,7 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
     }
     const char *delimiter = kp_relation_option(relation, "delimiter");
     const char *framing = kp_relation_option(relation, "framing");
-    const char *missing = kp_relation_option(relation, "missing");
+    const char *missing = kp_relation_option(relation, "missing"), *extra = kp_relation_option(relation, "extra");
     struct kp_decoder_options options = {.format = format_of(relation),
                                          .fields = fields,
                                          .field_count = field_count,
@@ -78,6 +78,7 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
                                          .confluent = framing && strcmp(framing, "confluent") == 0,
                                          .pattern = kp_relation_option(relation, "pattern"),
                                          .missing_fails = missing && strcmp(missing, "error") == 0,
+                                         .extra_fails = extra && strcmp(extra, "error") == 0,
                                          .rivals = rivals,
                                          .rival_count = rival_count,
                                          .keyed = relation->kind == KP_RELATION_TABLE,

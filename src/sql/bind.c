@@ -79,9 +79,12 @@ enum kp_code kp_bind_finish(struct binder *binder, struct kp_plan *plan, uint32_
         if (binder->param_types[i].id == KP_UNKNOWN)
             return kp_bind_fail(binder, -1, KP_INVALID, "42P18", "could not determine data type of parameter $%u",
                                 i + 1);
+    if (binder->for_view)
+        KP_TRY(kp_bind_lateness(binder, &plan));
     plan = kp_prune(binder, plan);
     own_names(binder, plan);
     kp_plan_settle_growing(plan);
+    kp_plan_bound_joins(plan);
     kp_plan_expand_views(binder, plan);
     kp_plan_reference(plan);
     root->plan = plan;
@@ -217,7 +220,7 @@ static uint32_t join_key(struct binder *binder, const struct kp_plan *plan, uint
 static uint32_t window_key(struct binder *binder, const struct kp_plan *plan, uint32_t *keys)
 {
     uint32_t count = kp_plan_unique_key(binder, plan->inputs[0], keys);
-    if (count && plan->window.kind != KP_WINDOW_TUMBLE && plan->window.kind != KP_WINDOW_SESSION)
+    if (count && (plan->window.kind == KP_WINDOW_HOP || plan->window.kind == KP_WINDOW_CUMULATE))
         keys[count++] = plan->col_count - (plan->window.kind == KP_WINDOW_CUMULATE ? 1 : 2);
     return count;
 }

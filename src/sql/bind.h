@@ -372,6 +372,12 @@ void kp_plan_expand_views(struct binder *binder, struct kp_plan *plan);
 /* The EMIT node for EMIT ON WINDOW CLOSE over `plan`, whose groups or rows have a window's end. */
 KP_MUST enum kp_code kp_bind_emit(struct binder *binder, struct kp_plan *plan, struct kp_plan **ret_plan);
 
+/* ---- lateness.c ---- */
+/* WITH (lateness = …) of a view: the scans of its sources leave out rows that are later than that. */
+KP_MUST enum kp_code kp_bind_lateness(struct binder *binder, struct kp_plan **plan);
+/* Which rows of joins match no later row once the watermark has passed; when `growing` is settled. */
+void kp_plan_bound_joins(struct kp_plan *plan);
+
 /* ---- select.c, group.c, order.c, sublink.c ---- */
 /* root: the outermost SELECT of an ad-hoc query keeps its order in a SORT, with columns behind result_count. */
 KP_MUST enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *select, bool root,

@@ -30,6 +30,7 @@ static const struct option_rule {
     {"message", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
     {"framing", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "none confluent"},
     {"missing", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "null error"},
+    {"extra", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "ignore error"},
     {"max_ahead", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_DURATION, 0, 0, "none"},
     {"idle_timeout", KP_OPTION_SOURCE, VALUE_DURATION, 0, 0, NULL},
     {"partitions", KP_OPTION_SOURCE | KP_OPTION_TABLE | KP_OPTION_SINK | KP_OPTION_TOPIC, VALUE_INT, 1,
@@ -42,6 +43,7 @@ static const struct option_rule {
     {"compaction_lag", KP_OPTION_TOPIC, VALUE_DURATION, 0, 0, NULL},
     {"format", KP_OPTION_SINK, VALUE_CHOICE, 0, 0, "changes upsert debezium"},
     {"partition_by", KP_OPTION_SINK, VALUE_TEXT, 0, 0, NULL},
+    {"lateness", KP_OPTION_VIEW, VALUE_DURATION, 0, 0, NULL},
     {"progress", KP_OPTION_SUBSCRIBE, VALUE_BOOL, 0, 0, NULL},
     {"snapshot", KP_OPTION_SUBSCRIBE, VALUE_BOOL, 0, 0, NULL},
 };

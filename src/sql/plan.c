@@ -347,6 +347,15 @@ static bool same_nulls(const struct kp_plan *a, const struct kp_plan *b)
     return true;
 }
 
+static bool same_reach(const struct kp_plan *a, const struct kp_plan *b)
+{
+    for (uint32_t s = 0; s < 2; s++)
+        if (a->join.frees[s] != b->join.frees[s] || a->join.times[s] != b->join.times[s] ||
+            a->join.reach_us[s] != b->join.reach_us[s])
+            return false;
+    return true;
+}
+
 static bool node_equal(const struct kp_plan *a, const struct kp_plan *b)
 {
     switch (a->kind) {
@@ -368,7 +377,7 @@ static bool node_equal(const struct kp_plan *a, const struct kp_plan *b)
         return a->join.kind == b->join.kind && a->join.key_count == b->join.key_count && same_nulls(a, b) &&
                exprs_equal(a->join.left_keys, b->join.left_keys, a->join.key_count) &&
                exprs_equal(a->join.right_keys, b->join.right_keys, a->join.key_count) &&
-               kp_expr_equal(a->join.residual, b->join.residual);
+               kp_expr_equal(a->join.residual, b->join.residual) && same_reach(a, b);
     case KP_PLAN_TOPN:
     case KP_PLAN_SORT:
         return sort_equal(a, b);
@@ -394,33 +403,34 @@ static bool node_equal(const struct kp_plan *a, const struct kp_plan *b)
     return false;
 }
 
-static void count_windows(const struct kp_plan *plan, const struct kp_plan *top, uint32_t *count,
+/* lateness: counts those, else only the others. */
+static void count_windows(const struct kp_plan *plan, const struct kp_plan *top, bool lateness, uint32_t *count,
                           const struct kp_plan **ret_top)
 {
     if (plan->kind == KP_PLAN_FILTER) {
-        count_windows(plan->inputs[0], top ? top : plan, count, ret_top);
+        count_windows(plan->inputs[0], top ? top : plan, lateness, count, ret_top);
         return;
     }
-    if (plan->kind == KP_PLAN_WINDOW) {
+    if (plan->kind == KP_PLAN_WINDOW && (plan->window.kind == KP_WINDOW_LATENESS) == lateness) {
         ++*count;
         *ret_top = top ? top : plan;
     }
     if (plan->kind == KP_PLAN_SCAN)
         return;
     for (uint32_t i = 0; i < plan->input_count; i++)
-        count_windows(plan->inputs[i], NULL, count, ret_top);
+        count_windows(plan->inputs[i], NULL, lateness, count, ret_top);
 }
 
 const struct kp_plan *kp_plan_late_window(const struct kp_plan *plan)
 {
     const struct kp_plan *emit = plan, *top = NULL;
     uint32_t count = 0;
-    while (emit->kind != KP_PLAN_EMIT) {
-        if (emit->input_count != 1)
-            return NULL;
+    while (emit->kind != KP_PLAN_EMIT && emit->input_count == 1)
         emit = emit->inputs[0];
-    }
-    count_windows(emit->inputs[0], NULL, &count, &top);
+    if (emit->kind == KP_PLAN_EMIT)
+        count_windows(emit->inputs[0], NULL, false, &count, &top);
+    else
+        count_windows(plan, NULL, true, &count, &top);
     return count == 1 ? top : NULL;
 }
 

@@ -44,7 +44,14 @@ enum kp_plan_kind {
     KP_PLAN_SORT     /* only at the root of an ad-hoc query: the order of its result, no limit */
 };
 
-enum kp_window_kind { KP_WINDOW_TUMBLE, KP_WINDOW_HOP, KP_WINDOW_CUMULATE, KP_WINDOW_SESSION };
+enum kp_window_kind {
+    KP_WINDOW_TUMBLE,
+    KP_WINDOW_HOP,
+    KP_WINDOW_CUMULATE,
+    KP_WINDOW_SESSION,
+    KP_WINDOW_LATENESS /* [time, time + size) of the row alone: it only leaves out rows that are late; adds no columns
+                        */
+};
 enum kp_join_kind { KP_JOIN_INNER, KP_JOIN_LEFT, KP_JOIN_RIGHT, KP_JOIN_FULL, KP_JOIN_SEMI, KP_JOIN_ANTI };
 
 struct kp_sort_key {
@@ -159,6 +166,11 @@ struct kp_plan {
             const struct kp_func **key_equals;
             bool *key_nulls;          /* keys of which NULL matches NULL; NULL: none */
             struct kp_expr *residual; /* over left's then right's columns, or NULL */
+            /* A side's rows whose times[s] + reach_us[s] is before the other side's watermark match no later row
+             */
+            bool frees[2];
+            uint32_t times[2]; /* columns of that side */
+            int64_t reach_us[2];
         } join;
         struct {
             bool outer;           /* rows that find none are kept, with NULLs */

@@ -68,7 +68,7 @@ static void print_sources(const char *what, struct kp_relation *const *sources, 
 
 static void print_window(const struct kp_plan *plan, struct kp_buf *out)
 {
-    static const char *const names[] = {"tumble", "hop", "cumulate", "session"};
+    static const char *const names[] = {"tumble", "hop", "cumulate", "session", "lateness"};
     kp_buf_printf(out, "Window: %s(%s, ", names[plan->window.kind],
                   plan->inputs[0]->cols[plan->window.time_column].name);
     if (plan->window.kind == KP_WINDOW_HOP || plan->window.kind == KP_WINDOW_CUMULATE) {
@@ -154,7 +154,21 @@ static void print_join(const struct kp_plan *plan, struct kp_buf *out)
     }
     if (plan->join.residual)
         print_residual(plan, out);
-    kp_buf_append_text(out, "  [state: all rows of both inputs]");
+    if (!plan->join.frees[0] && !plan->join.frees[1]) {
+        kp_buf_append_text(out, "  [state: all rows of both inputs]");
+        return;
+    }
+    for (uint32_t s = 0; s < 2; s++) {
+        kp_buf_printf(out, "%s%s", s ? ", " : "  [state: ", plan->join.frees[s] ? "" : "all rows of the ");
+        if (plan->join.frees[s]) {
+            kp_buf_printf(out, "rows of the %s input until the watermark is ", s ? "right" : "left");
+            print_interval((struct kp_interval){.us = plan->join.reach_us[s]}, out);
+            kp_buf_printf(out, " past %s", plan->inputs[s]->cols[plan->join.times[s]].name);
+        } else {
+            kp_buf_append_text(out, s ? "right input" : "left input");
+        }
+    }
+    kp_buf_append_byte(out, ']');
 }
 
 static void print_keys(const struct kp_plan *plan, const struct kp_sort_key *keys, uint32_t count, struct kp_buf *out)

@@ -206,16 +206,17 @@ static struct pruned prune_window(struct binder *binder, struct kp_plan *plan, c
         below[plan->window.keys[i]] = true;
     struct pruned input = prune(binder, plan->inputs[0], below);
     uint32_t *map = identity(binder, plan->col_count), out = input.plan->col_count;
-    struct kp_column *cols = kp_arena_alloc(binder->arena, (out + 2) * sizeof *cols);
+    uint32_t added = plan->col_count - in; /* of lateness: none */
+    struct kp_column *cols = kp_arena_alloc(binder->arena, (out + added + 1) * sizeof *cols);
     memcpy(map, input.map, in * sizeof *map);
-    map[in] = out;
-    map[in + 1] = out + 1;
+    for (uint32_t i = 0; i < added; i++)
+        map[in + i] = out + i;
     for (uint32_t i = 0; i < plan->col_count; i++)
         if (map[i] != NONE)
             cols[map[i]] = plan->cols[i];
     plan->inputs[0] = input.plan;
     plan->cols = cols;
-    plan->col_count = out + 2;
+    plan->col_count = out + added;
     plan->window.time_column = input.map[plan->window.time_column];
     for (uint32_t i = 0; i < plan->window.key_count; i++)
         plan->window.keys[i] = input.map[plan->window.keys[i]];

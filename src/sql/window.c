@@ -394,10 +394,11 @@ enum kp_code kp_bind_late(struct binder *binder, const PgQuery__FuncCall *call, 
         kp_bind_fail(binder, call->location, KP_UNSUPPORTED, NULL, "late() can be used in a materialized view only");
         return kp_error_hint(binder->err, "Read %s_late.", view->name);
     }
-    const struct kp_plan *late = view->emit_on_close ? kp_plan_late_window(view->plan->plan) : NULL;
+    const struct kp_plan *late = kp_plan_late_window(view->plan->plan);
     if (!late) {
         kp_bind_fail(binder, ref->location, KP_INVALID, "42809",
-                     "\"%s\" has no late rows: it is no view with EMIT ON WINDOW CLOSE over one window", view->name);
+                     "\"%s\" has no late rows: it is no view with EMIT ON WINDOW CLOSE or lateness over one source",
+                     view->name);
         return kp_error_hint(binder->err, "Drop \"%s_late\" first if the view is to have none.", view->name);
     }
     struct kp_plan *plan = kp_plan_copy(late, binder->arena), *window = plan;

@@ -1,0 +1,171 @@
+/*
+ * WITH (lateness = '…') of a view: rows of its sources that come later than that after their watermark are left out, so
+ * what waits for them can be let go.
+ *
+ *   a row is late if its time + lateness < W, the watermark at its own position: no row of time < W - lateness comes
+ *
+ *   a JOIN b ON a.k = b.k AND a.at BETWEEN b.at - x AND b.at + y
+ *                a.at ≤ b.at + y: of b, rows with b.at + y < W(a) - lateness have met all of a; of a likewise
+ *
+ * The bound is taken from conditions that compare a time column of either side, plus or minus a constant interval.
+ */
+#include "sql/bind.h"
+
+static const int64_t HOUR_US = 3600000000;
+
+/* ---- leaving out ---- */
+
+static struct kp_plan *leave_out(struct binder *binder, struct kp_plan *scan, struct kp_interval lateness)
+{
+    struct kp_relation *source = scan->scan.relation;
+    uint32_t time = 0;
+    while (time < scan->col_count && scan->scan.columns[time] != (uint32_t)source->watermark_column)
+        time++;
+    if (time == scan->col_count)
+        return scan;
+    struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_WINDOW, scan->location, scan->col_count, 1);
+    plan->inputs[0] = scan;
+    memcpy(plan->cols, scan->cols, scan->col_count * sizeof *plan->cols);
+    plan->window.kind = KP_WINDOW_LATENESS;
+    plan->window.time_column = time;
+    plan->window.size = plan->window.slide = lateness;
+    plan->window.sources = kp_arena_alloc(binder->arena, sizeof *plan->window.sources);
+    plan->window.sources[0] = source;
+    plan->window.source_count = 1;
+    return plan;
+}
+
+static bool wrap_scans(struct binder *binder, struct kp_plan **plan, struct kp_interval lateness)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < (*plan)->input_count; i++)
+        any |= wrap_scans(binder, &(*plan)->inputs[i], lateness);
+    bool source = (*plan)->kind == KP_PLAN_SCAN && (*plan)->scan.relation->kind == KP_RELATION_SOURCE &&
+                  (*plan)->scan.relation->watermark_column >= 0;
+    if (!source)
+        return any;
+    *plan = leave_out(binder, *plan, lateness);
+    return true;
+}
+
+enum kp_code kp_bind_lateness(struct binder *binder, struct kp_plan **plan)
+{
+    const struct kp_statement *statement = binder->statement;
+    const char *text = NULL;
+    for (uint32_t i = 0; i < statement->option_count; i++)
+        if (strcmp(statement->options[i].name, "lateness") == 0)
+            text = statement->options[i].value;
+    if (!text)
+        return KP_OK;
+    struct kp_interval lateness;
+    KP_TRY(kp_value_parse(KP_TYPE(KP_INTERVAL), kp_str(text), NULL, binder->arena, &lateness, binder->err));
+    if (lateness.months || lateness.us < 0 || lateness.days < 0)
+        return kp_bind_fail(binder, -1, KP_INVALID, "22023",
+                            "lateness must be an interval of days or less, not negative");
+    if (wrap_scans(binder, plan, lateness))
+        return KP_OK;
+    kp_bind_fail(binder, -1, KP_INVALID, "42P10", "lateness needs a source with a watermark");
+    return kp_error_hint(binder->err, "Read a source directly whose declaration has WATERMARK FOR a column.");
+}
+
+/* ---- joins ---- */
+
+/* A column that is, row by row, the time of a source's record that was not late. */
+static bool is_bounded_time(const struct kp_plan *plan, uint32_t column, int64_t *ret_lateness_us)
+{
+    int64_t more_us, most_us = 0;
+    switch (plan->kind) {
+    case KP_PLAN_FILTER:
+        return is_bounded_time(plan->inputs[0], column, ret_lateness_us);
+    case KP_PLAN_PROJECT: {
+        const struct kp_expr *expr = plan->project.exprs[column];
+        return expr->kind == KP_EXPR_COLUMN && is_bounded_time(plan->inputs[0], expr->column, ret_lateness_us);
+    }
+    case KP_PLAN_UNION:
+        for (uint32_t i = 0; i < plan->input_count; i++) {
+            if (!is_bounded_time(plan->inputs[i], column, &more_us))
+                return false;
+            most_us = KP_MAX(most_us, more_us);
+        }
+        *ret_lateness_us = most_us;
+        return true;
+    case KP_PLAN_WINDOW:
+        if (plan->window.kind != KP_WINDOW_LATENESS)
+            return plan->window.kind != KP_WINDOW_SESSION && column < plan->inputs[0]->col_count &&
+                   is_bounded_time(plan->inputs[0], column, ret_lateness_us);
+        *ret_lateness_us = plan->window.size.us + plan->window.size.days * (24 * HOUR_US);
+        return column == plan->window.time_column;
+    default:
+        return false;
+    }
+}
+
+/* column, column + interval, column - interval. slack: by how much days may be longer or shorter. */
+static bool is_shifted(const struct kp_expr *expr, uint32_t *ret_column, int64_t *ret_shift_us, int64_t *ret_slack_us)
+{
+    *ret_shift_us = *ret_slack_us = 0;
+    if (expr->kind == KP_EXPR_CALL && expr->func->kind == KP_FUNC_OPERATOR && expr->arg_count == 2) {
+        const struct kp_expr *interval = expr->args[1];
+        bool minus = strcmp(expr->func->name, "-") == 0;
+        if ((!minus && strcmp(expr->func->name, "+") != 0) || interval->kind != KP_EXPR_CONST ||
+            interval->type.id != KP_INTERVAL || interval->datum.null || interval->datum.interval.months)
+            return false;
+        struct kp_interval by = interval->datum.interval;
+        if (by.days > 36500 || by.days < -36500 || by.us > 876000 * HOUR_US || by.us < -876000 * HOUR_US)
+            return false;
+        int64_t us = by.us + by.days * (24 * HOUR_US);
+        *ret_shift_us = minus ? -us : us;
+        *ret_slack_us = expr->type.id == KP_TIMESTAMPTZ ? (by.days < 0 ? -by.days : by.days) * HOUR_US : 0;
+        expr = expr->args[0];
+    }
+    *ret_column = expr->column;
+    return expr->kind == KP_EXPR_COLUMN && (expr->type.id == KP_TIMESTAMP || expr->type.id == KP_TIMESTAMPTZ);
+}
+
+/* x ≤ y + distance, x and y times of the two sides: rows of y's side need not wait for later ones than that. */
+static void note_bound(struct kp_plan *join, uint32_t x, uint32_t y, int64_t distance_us)
+{
+    uint32_t left = join->inputs[0]->col_count, side = y >= left;
+    int64_t lateness_us, own_us;
+    uint32_t columns[2] = {x - (x >= left ? left : 0), y - (side ? left : 0)};
+    if ((x >= left) == side || !is_bounded_time(join->inputs[1 - side], columns[0], &lateness_us) ||
+        !is_bounded_time(join->inputs[side], columns[1], &own_us))
+        return;
+    int64_t reach_us = distance_us + lateness_us;
+    if (join->join.frees[side] && (join->join.times[side] != columns[1] || join->join.reach_us[side] <= reach_us))
+        return;
+    join->join.frees[side] = true;
+    join->join.times[side] = columns[1];
+    join->join.reach_us[side] = reach_us;
+}
+
+static void note_condition(struct kp_plan *join, const struct kp_expr *condition)
+{
+    if (condition->kind == KP_EXPR_AND) {
+        for (uint32_t i = 0; i < condition->arg_count; i++)
+            note_condition(join, condition->args[i]);
+        return;
+    }
+    if (condition->kind != KP_EXPR_CALL || condition->func->kind != KP_FUNC_OPERATOR || condition->arg_count != 2)
+        return;
+    const char *name = condition->func->name;
+    bool less = name[0] == '<' && (!name[1] || strcmp(name, "<=") == 0),
+         more = name[0] == '>' && (!name[1] || strcmp(name, ">=") == 0);
+    uint32_t a, b;
+    int64_t a_us, b_us, a_slack_us, b_slack_us;
+    if ((!less && !more) || !is_shifted(condition->args[0], &a, &a_us, &a_slack_us) ||
+        !is_shifted(condition->args[1], &b, &b_us, &b_slack_us))
+        return;
+    if (less) /* a + a_us ≤ b + b_us */
+        note_bound(join, a, b, b_us - a_us + a_slack_us + b_slack_us);
+    else
+        note_bound(join, b, a, a_us - b_us + a_slack_us + b_slack_us);
+}
+
+void kp_plan_bound_joins(struct kp_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        kp_plan_bound_joins(plan->inputs[i]);
+    if (plan->kind == KP_PLAN_JOIN && plan->join.residual && plan->inputs[0]->growing && plan->inputs[1]->growing)
+        note_condition(plan, plan->join.residual);
+}

@@ -1,0 +1,127 @@
+"""Rounds of random interval joins with lateness; README.md tells what is compared."""
+import argparse
+import collections
+import datetime
+import json
+import os
+import random
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from server import Server, rows
+
+BEGIN = datetime.datetime(2024, 1, 1)
+DELAY = 3  # seconds, of both sources
+
+
+class Topic:
+    """Rows for a source, and which of them are late."""
+
+    def __init__(self, dice, lateness):
+        self.dice, self.lateness, self.largest, self.now, self.next_id = dice, lateness, None, 0, 1
+
+    def make(self, count):
+        """Returns all rows, and those that are not late."""
+        every, kept = [], []
+        for _ in range(count):
+            self.now += self.dice.choice([0, 1, 1, 2, 5])
+            at = self.now - self.dice.choice([0, 0, 0, 1, 2, 4, 8, 30])
+            row = json.dumps({"k": self.dice.randint(1, 3), "id": self.next_id,
+                              "at": str(BEGIN + datetime.timedelta(seconds=at))})
+            self.next_id += 1
+            late = self.largest is not None and at + self.lateness < self.largest - DELAY
+            self.largest = at if self.largest is None else max(self.largest, at)
+            every.append(row)
+            if not late:
+                kept.append(row)
+        return every, kept
+
+
+def condition(dice, left, right):
+    low, high = dice.randint(0, 8), dice.randint(0, 8)
+    return dice.choice([
+        f"{left}.at BETWEEN {right}.at - INTERVAL '{low} seconds' AND {right}.at + INTERVAL '{high} seconds'",
+        f"{left}.at > {right}.at - INTERVAL '{low} seconds' AND {right}.at + INTERVAL '{high} seconds' > {left}.at",
+        f"{right}.at - INTERVAL '{low} seconds' <= {left}.at AND {left}.at - INTERVAL '{high} seconds' < {right}.at",
+        f"{left}.at + INTERVAL '{low} seconds' >= {right}.at AND {left}.at <= {right}.at",
+    ])
+
+
+def run_round(server, connection, seed, done):
+    dice = random.Random(seed)
+    lateness = dice.choice([0, 2, 10])
+    names = [f"s{seed}_{side}" for side in "lr"]
+    for name in names + [name + "_kept" for name in names]:
+        rows(connection, f"CREATE SOURCE {name} (k int, id int, at timestamp, WATERMARK FOR at AS at - INTERVAL '{DELAY} seconds') "
+                         f"WITH (topic = '{name}')")
+    views = []
+    for i in range(4):
+        kind = dice.choice(["JOIN", "LEFT JOIN", "FULL JOIN", "RIGHT JOIN"])
+        on = condition(dice, "l", "r")
+
+        def query(suffix):
+            return f"SELECT l.id AS lid, r.id AS rid FROM {names[0]}{suffix} l {kind} {names[1]}{suffix} r ON l.k = r.k AND {on}"
+
+        exists = dice.choice(["EXISTS", "NOT EXISTS"])
+        if i == 3:
+            def query(suffix):  # noqa: F811
+                return (f"SELECT id FROM {names[0]}{suffix} l WHERE {exists} "
+                        f"(SELECT FROM {names[1]}{suffix} r WHERE l.k = r.k AND {on})")
+
+        rows(connection, f"CREATE MATERIALIZED VIEW v{i} WITH (lateness = '{lateness} seconds') AS {query('')}")
+        rows(connection, f"CREATE MATERIALIZED VIEW o{i} AS {query('_kept')}")
+        views.append(query(""))
+    topics = [Topic(dice, lateness) for _ in names]
+    for _ in range(10):
+        for name, topic in zip(names, topics):
+            every, kept = topic.make(dice.choice([1, 3, 20, 60]))
+            position = server.post(name, "\n".join(every))
+            if kept:
+                position = server.post(name + "_kept", "\n".join(kept))
+            done["rows"] += len(every)
+            done["late"] += len(every) - len(kept)
+        rows(connection, f"SET kappa.read_after = {position}")
+        for i, query in enumerate(views):
+            got, want = (collections.Counter(rows(connection, f"SELECT * FROM {v}{i}")) for v in "vo")
+            done["answers"] += 1
+            if got != want:
+                print(f"seed {seed}, lateness {lateness} s: {query}\nmissing {want - got}\ntoo much {got - want}")
+                return False
+    kept, all_of_them = (
+        sum(int(r[0]) for r in rows(connection, f"SELECT state_rows FROM kappa.operators WHERE kind = 'join' ORDER BY state_rows {way} LIMIT 4"))
+        for way in ("ASC", "DESC"))
+    done["kept"] += kept
+    done["of"] += all_of_them
+    for i in range(4):
+        rows(connection, f"VERIFY MATERIALIZED VIEW v{i}")
+        rows(connection, f"DROP MATERIALIZED VIEW v{i}")
+        rows(connection, f"DROP MATERIALIZED VIEW o{i}")
+    return True
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("KAPPA_SEED", "1")))
+    arguments = parser.parse_args()
+    done = collections.Counter()
+    with tempfile.TemporaryDirectory(prefix="kappa-lateness-") as folder:
+        server = Server(os.path.join(folder, "data"))
+        connection = server.connect()
+        for seed in range(arguments.seed, arguments.seed + arguments.rounds):
+            if not run_round(server, connection, seed, done):
+                server.end()
+                return 1
+        connection.close()
+        server.end()
+    print(f"lateness: {arguments.rounds} rounds, {done['answers']} answers equal over {done['rows']} rows, {done['late']} of them late; "
+          f"joins hold {done['kept']} rows instead of {done['of']}")
+    if done["kept"] * 3 > done["of"]:
+        print("joins do not forget")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
