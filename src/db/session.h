@@ -59,8 +59,10 @@ struct kp_session {
     size_t write_index_cap;
     size_t visible_writes;       /* reads see so many of them: a statement does not see its own. SIZE_MAX: all */
     struct kp_given_rows *given; /* newest first */
-    bool keeps_snapshot;         /* the next snapshot is kept until the statement's writes are committed */
-    bool lost;                   /* a commit failed since somebody else had written the same keys */
+    struct kp_node_stats *stats; /* EXPLAIN ANALYZE: takes what the operators did, by plan id; NULL: nobody asks */
+    uint32_t stats_count;
+    bool keeps_snapshot; /* the next snapshot is kept until the statement's writes are committed */
+    bool lost;           /* a commit failed since somebody else had written the same keys */
 
     struct kp_prepared *named; /* PREPARE's, a list */
     uint32_t cursors;          /* open ones */
@@ -213,6 +215,9 @@ enum kp_code kp_writes_key_error(struct kp_session *session, const struct kp_rel
 bool kp_utility_columns(struct kp_prepared *prepared);
 KP_MUST enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count,
                                     struct kp_error *err);
+
+/* ---- explain.c ---- */
+KP_MUST enum kp_code kp_explain_run(struct kp_cursor *cursor, struct kp_error *err);
 
 /* ---- verify.c ---- */
 /* VERIFY MATERIALIZED VIEW: one line that says so, or XX001 with the rows that differ. */

@@ -48,6 +48,8 @@ bool kp_utility_columns(struct kp_prepared *prepared)
     switch (statement->kind) {
     case KP_STATEMENT_EXPLAIN:
         text_columns(prepared, explain, 1);
+        if (statement->explain_json)
+            prepared->cols[0].type = KP_TYPE(KP_JSON);
         return true;
     case KP_STATEMENT_VERIFY:
         text_columns(prepared, verify, 1);
@@ -111,78 +113,6 @@ static enum kp_code show(struct kp_cursor *cursor, struct kp_error *err)
     }
     give(cursor, batch);
     return KP_OK;
-}
-
-/* ---- EXPLAIN ---- */
-
-static void give_lines(struct kp_cursor *cursor, struct kp_buf *text)
-{
-    struct kp_str *lines = kp_arena_alloc(&cursor->arena, (text->len + 1) * sizeof *lines);
-    uint32_t count = 0;
-    for (size_t at = 0; at < text->len;) {
-        const uint8_t *end = memchr(text->data + at, '\n', text->len - at);
-        size_t len = end ? (size_t)(end - text->data) - at : text->len - at;
-        lines[count++] = (struct kp_str){(const char *)text->data + at, len};
-        at += len + 1;
-    }
-    give(cursor, kp_text_batch(&cursor->arena, lines, count));
-    kp_buf_finish(text);
-}
-
-static enum kp_code explain(struct kp_cursor *cursor, struct kp_error *err)
-{
-    const struct kp_statement *statement = cursor->prepared->statement;
-    struct kp_session *session = cursor->session;
-    const struct kp_statement *inner = statement->inner;
-    if (statement->explain == KP_EXPLAIN_ROW || statement->explain == KP_EXPLAIN_REPLAY)
-        return kp_fail(err, KP_UNSUPPORTED, NULL, "EXPLAIN %s is not supported",
-                       statement->explain == KP_EXPLAIN_ROW ? "ROW" : "REPLAY");
-    struct kp_sql_context context;
-    kp_session_context(session, &context);
-    struct kp_plan_root *root = NULL;
-    struct kp_bound_write *write = NULL;
-    struct kp_relation *relation = NULL;
-    enum kp_code code;
-    kp_catalog_read(session->db->catalog);
-    if (kp_statement_writes(inner))
-        code = kp_sql_bind_write(&context, inner, &write, err);
-    else if (inner->kind == KP_STATEMENT_CREATE)
-        code = kp_sql_bind_create(&context, inner, &relation, err);
-    else
-        code = kp_sql_bind_query(&context, inner, &root, err);
-    kp_catalog_unlock(session->db->catalog);
-    KP_TRY(code);
-    const struct kp_plan *plan = root             ? root->plan
-                                 : write          ? write->root->plan
-                                 : relation->plan ? relation->plan->plan
-                                                  : NULL;
-    struct kp_buf text = {0};
-    if (!plan)
-        code = kp_fail(err, KP_INVALID, "42809", "\"%s\" has no plan", relation->name);
-    else
-        kp_plan_print(plan, &text);
-    if (code == KP_OK && statement->explain == KP_EXPLAIN_ANALYZE) {
-        struct kp_batch **batches;
-        size_t count;
-        int64_t started = session->db->os->mono_ns(session->db->os->ctx);
-        code = root ? kp_query_run(session, plan, &cursor->arena, &batches, &count, &cursor->position, err)
-                    : kp_fail(err, KP_UNSUPPORTED, NULL, "EXPLAIN ANALYZE runs queries only");
-        uint64_t rows = 0;
-        for (size_t i = 0; code == KP_OK && i < count; i++)
-            rows += batches[i]->rows;
-        if (code == KP_OK)
-            kp_buf_printf(&text, "Rows: %llu at position %lld\nExecution Time: %.3f ms\n", (unsigned long long)rows,
-                          (long long)cursor->position,
-                          (double)(session->db->os->mono_ns(session->db->os->ctx) - started) / 1e6);
-    }
-    if (code == KP_OK)
-        give_lines(cursor, &text);
-    else
-        kp_buf_finish(&text);
-    kp_plan_release(root);
-    kp_bound_write_release(write);
-    kp_relation_unref(relation);
-    return code;
 }
 
 /* ---- PREPARE, EXECUTE ---- */
@@ -336,7 +266,7 @@ enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *par
         kp_transaction_rollback(session);
         return KP_OK;
     case KP_STATEMENT_EXPLAIN:
-        return explain(cursor, err);
+        return kp_explain_run(cursor, err);
     case KP_STATEMENT_PREPARE:
         return prepare_named(cursor, err);
     case KP_STATEMENT_EXECUTE:

@@ -20,7 +20,8 @@ struct build {
     void *expired_arg;
     bool scans_ready; /* resolve gives nodes that have just the scan's columns */
     const struct loop *loops;
-    bool drop_late; /* below an EMIT: windows leave late rows out */
+    bool drop_late;           /* below an EMIT: windows leave late rows out */
+    struct kp_node **by_plan; /* by plan id; NULL: nobody asks */
 };
 
 static enum kp_code build_plan(struct build *build, const struct kp_plan *plan, struct kp_node **ret_node,
@@ -187,8 +188,8 @@ static enum kp_code build_recursion(struct build *build, const struct kp_plan *p
     return code;
 }
 
-static enum kp_code build_plan(struct build *build, const struct kp_plan *plan, struct kp_node **ret_node,
-                               struct kp_error *err)
+static enum kp_code build_any(struct build *build, const struct kp_plan *plan, struct kp_node **ret_node,
+                              struct kp_error *err)
 {
     if (plan->kind == KP_PLAN_RECURSE)
         return build_recursion(build, plan, ret_node, err);
@@ -217,6 +218,15 @@ static enum kp_code build_plan(struct build *build, const struct kp_plan *plan, 
         code = build_from_input(build, plan, inputs, ret_node, err);
     kp_free(inputs);
     return code;
+}
+
+static enum kp_code build_plan(struct build *build, const struct kp_plan *plan, struct kp_node **ret_node,
+                               struct kp_error *err)
+{
+    KP_TRY(build_any(build, plan, ret_node, err));
+    if (build->by_plan)
+        build->by_plan[plan->id] = *ret_node;
+    return KP_OK;
 }
 
 static enum kp_code add_plan(struct build *build, const struct kp_plan *plan, struct kp_node **ret_node,
@@ -261,12 +271,13 @@ enum kp_code kp_graph_add_plan_beside(struct kp_graph *graph, const struct kp_pl
 
 enum kp_code kp_graph_add_scans_plan(struct kp_graph *graph, const struct kp_plan *plan,
                                      const struct kp_session_settings *settings, kp_scan_resolve resolve, void *arg,
-                                     struct kp_node **ret_node, struct kp_error *err)
+                                     struct kp_node **by_plan, struct kp_node **ret_node, struct kp_error *err)
 {
     struct build build = {.graph = graph,
                           .settings = settings ? settings : &no_settings,
                           .resolve = resolve,
                           .arg = arg,
-                          .scans_ready = true};
+                          .scans_ready = true,
+                          .by_plan = by_plan};
     return add_plan(&build, plan, ret_node, err);
 }

@@ -202,6 +202,7 @@ struct kp_node_stats {
     uint32_t input_count;
     bool growing;
 };
+uint32_t kp_node_id(const struct kp_node *node); /* as in its stats */
 /* Statistics of every node in topological order, the caller's to kp_free. Only between steps. */
 void kp_graph_stats(const struct kp_graph *graph, struct kp_node_stats **ret_stats, size_t *ret_count);
 /* A source's watermark at the last step's end: PostgreSQL-epoch microseconds, INT64_MIN if none yet. */
@@ -228,6 +229,9 @@ struct kp_query_options {
     struct kp_budget *budget;
     const struct kp_session_settings *settings;
     const _Atomic bool *cancel; /* NULL: never */
+    /* Takes what each operator did, by the id of its plan node; id 0 of nodes that were no operators. NULL: nobody. */
+    struct kp_node_stats *stats;
+    uint32_t stats_count;
 };
 /*
  * Runs a plan over the rows that `rows` gives and returns its answer, sorted if the root is SORT or TOPN, as dense

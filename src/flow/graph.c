@@ -425,6 +425,11 @@ enum kp_code kp_graph_merge(struct kp_graph *into, struct kp_graph *from,
 
 /* ---- looking inside ---- */
 
+uint32_t kp_node_id(const struct kp_node *node)
+{
+    return node->id;
+}
+
 void kp_graph_stats(const struct kp_graph *graph, struct kp_node_stats **ret_stats, size_t *ret_count)
 {
     struct kp_node_stats *all = kp_calloc(graph->node_count, sizeof *all);

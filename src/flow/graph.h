@@ -160,10 +160,12 @@ static inline struct kp_eval kp_lane_eval(struct kp_lane *lane, const struct kp_
 
 /* Frees nodes that nobody needs: what a failed kp_graph_add_plan has made. */
 void kp_graph_sweep(struct kp_graph *graph);
-/* As kp_graph_add_plan, but resolve is called for each scan in order and gives a node of just the scan's columns. */
+/* As kp_graph_add_plan, but resolve is called for each scan in order and gives a node of just the scan's columns.
+ * by_plan: takes the node of each plan node, by its id; NULL: nobody asks. */
 KP_MUST enum kp_code kp_graph_add_scans_plan(struct kp_graph *graph, const struct kp_plan *plan,
                                              const struct kp_session_settings *settings, kp_scan_resolve resolve,
-                                             void *arg, struct kp_node **ret_node, struct kp_error *err);
+                                             void *arg, struct kp_node **by_plan, struct kp_node **ret_node,
+                                             struct kp_error *err);
 
 /* ---- operators: each makes a node (op_<name>.c) ---- */
 KP_MUST enum kp_code kp_op_source(struct kp_graph *graph, struct kp_relation *relation, struct kp_node **ret_node,

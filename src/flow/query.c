@@ -254,6 +254,19 @@ static struct kp_node *resolve_scan(void *arg, struct kp_relation *relation)
     return query->nodes[query->resolved++];
 }
 
+static void take_stats(const struct query *query, struct kp_node *const *by_plan,
+                       const struct kp_query_options *options)
+{
+    struct kp_node_stats *all;
+    size_t count;
+    kp_graph_stats(query->graph, &all, &count);
+    for (uint32_t id = 0; id < options->stats_count; id++)
+        for (size_t i = 0; by_plan[id] && i < count; i++)
+            if (all[i].id == by_plan[id]->id)
+                options->stats[id] = all[i];
+    kp_free(all);
+}
+
 static enum kp_code run_query(struct query *query, const struct kp_plan *plan, const struct kp_query_options *options,
                               const struct kp_session_settings *settings, kp_scan_rows scan, void *arg,
                               struct kp_batch ***ret_batches, size_t *ret_count, struct kp_error *err)
@@ -263,8 +276,10 @@ static enum kp_code run_query(struct query *query, const struct kp_plan *plan, c
     query->scans = kp_arena_alloc(query->arena, (scans + 1) * sizeof(struct kp_plan *));
     query->nodes = kp_arena_alloc(query->arena, (scans + 1) * sizeof(struct kp_node *));
     make_inputs(query, part);
-    struct kp_node *root;
-    KP_TRY(kp_graph_add_scans_plan(query->graph, part, settings, resolve_scan, query, &root, err));
+    struct kp_node *root, **by_plan = NULL;
+    if (options->stats)
+        by_plan = kp_arena_calloc(query->arena, (options->stats_count + 1) * sizeof(struct kp_node *));
+    KP_TRY(kp_graph_add_scans_plan(query->graph, part, settings, resolve_scan, query, by_plan, &root, err));
     struct kp_output *output = kp_graph_add_output(query->graph, root);
     struct kp_step_input *inputs = kp_arena_calloc(query->arena, (scans + 1) * sizeof *inputs);
     for (size_t i = 0; i < scans; i++) {
@@ -277,6 +292,8 @@ static enum kp_code run_query(struct query *query, const struct kp_plan *plan, c
     struct kp_step step = {.inputs = inputs, .input_count = scans, .close_windows = true, .cancel = options->cancel};
     step.log_time_us = settings->now_us + 946684800000000;
     KP_TRY(kp_graph_step(query->graph, &step, err));
+    if (options->stats)
+        take_stats(query, by_plan, options);
     KP_TRY(kp_output_check(output, err));
     return read_answer(query, plan, part, kp_output_changes(output), settings, ret_batches, ret_count, err);
 }

@@ -9,6 +9,7 @@
  * watermark can ever free it.
  */
 #include "sql/catalog.h"
+#include "sql/explain.h"
 #include "sql/match_plan.h"
 
 static void print_columns(const struct kp_plan *plan, struct kp_buf *out)
@@ -281,7 +282,7 @@ static void print_expand(const struct kp_plan *plan, struct kp_buf *out)
         kp_buf_append_text(out, " with ordinality");
 }
 
-static void print_line(const struct kp_plan *plan, struct kp_buf *out)
+void kp_plan_print_node(const struct kp_plan *plan, struct kp_buf *out)
 {
     switch (plan->kind) {
     case KP_PLAN_SCAN:
@@ -347,7 +348,7 @@ static void print_line(const struct kp_plan *plan, struct kp_buf *out)
 static void print_tree(const struct kp_plan *plan, int depth, struct kp_buf *out)
 {
     kp_buf_printf(out, "%*s%s", depth * 2, "", depth ? "-> " : "");
-    print_line(plan, out);
+    kp_plan_print_node(plan, out);
     kp_buf_append_byte(out, '\n');
     for (uint32_t i = 0; i < plan->input_count; i++)
         print_tree(plan->inputs[i], depth + 1, out);

@@ -102,7 +102,8 @@ struct kp_statement {
     int64_t before_offset; /* ALTER TOPIC … DELETE BEFORE OFFSET n [PARTITION p]; -1: all there are */
     int64_t partition;     /* -1: every partition */
     enum kp_explain_kind explain;
-    struct kp_statement *inner; /* EXPLAIN, PREPARE, COPY OUT */
+    bool explain_json;
+    struct kp_statement *inner; /* EXPLAIN, PREPARE, COPY OUT; NULL: EXPLAIN MATERIALIZED VIEW `name` */
 
     enum kp_as_of_kind as_of; /* QUERY, SUBSCRIBE */
     int64_t as_of_position;

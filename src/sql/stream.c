@@ -621,14 +621,46 @@ static enum kp_code read_view_command(struct parser *parser, enum kp_statement_k
 }
 
 /* (ANALYZE, VERBOSE false, …): only whether ANALYZE is on matters. */
-static void read_explain_options(struct parser *parser, struct kp_statement *statement)
+/* EXPLAIN (ANALYZE, FORMAT JSON …): PostgreSQL's other options are taken and change nothing. */
+static enum kp_code read_explain_option(struct parser *parser, struct kp_statement *statement)
 {
-    uint32_t end = kp_parser_behind_parens(parser, parser->at);
-    for (uint32_t i = parser->at; i < end; i++)
-        if (kp_parser_is(parser, i, "analyze") && !kp_parser_is(parser, i + 1, "false") &&
-            !kp_parser_is(parser, i + 1, "off"))
-            statement->explain = KP_EXPLAIN_ANALYZE;
-    parser->at = end;
+    static const char *const known[] = {"analyze",      "format",  "verbose", "costs",  "settings",
+                                        "generic_plan", "buffers", "summary", "timing", "wal"};
+    const char *name, *value = "on";
+    uint32_t at = parser->at;
+    KP_TRY(kp_parser_identifier(parser, &name));
+    if (!kp_parser_is_char(parser, parser->at, ',') && !kp_parser_is_char(parser, parser->at, ')'))
+        KP_TRY(kp_parser_identifier(parser, &value));
+    bool found = false;
+    for (size_t i = 0; i < KP_COUNT(known); i++)
+        found |= strcmp(known[i], name) == 0;
+    if (!found) {
+        kp_fail(parser->err, KP_INVALID, "42601", "unrecognized EXPLAIN option \"%s\"", name);
+        return kp_error_at(parser->err, parser->text, parser->tokens[at].start);
+    }
+    bool off = strcmp(value, "off") == 0 || strcmp(value, "false") == 0;
+    if (strcmp(name, "analyze") == 0)
+        statement->explain = off ? KP_EXPLAIN_PLAN : KP_EXPLAIN_ANALYZE;
+    if (strcmp(name, "format") != 0)
+        return KP_OK;
+    statement->explain_json = strcmp(value, "json") == 0;
+    if (!statement->explain_json && strcmp(value, "text") != 0) {
+        kp_fail(parser->err, KP_INVALID, "22023", "unrecognized value for EXPLAIN option \"format\": \"%s\"", value);
+        return kp_error_at(parser->err, parser->text, parser->tokens[at].start);
+    }
+    return KP_OK;
+}
+
+static enum kp_code read_explain_options(struct parser *parser, struct kp_statement *statement)
+{
+    do {
+        parser->at++; /* the parenthesis, then commas */
+        KP_TRY(read_explain_option(parser, statement));
+    } while (kp_parser_is_char(parser, parser->at, ','));
+    if (!kp_parser_is_char(parser, parser->at, ')'))
+        return kp_parser_syntax_error(parser, parser->at);
+    parser->at++;
+    return KP_OK;
 }
 
 static enum kp_code read_explain(struct parser *parser, struct kp_statement **ret_statement)
@@ -640,7 +672,7 @@ static enum kp_code read_explain(struct parser *parser, struct kp_statement **re
     for (size_t i = 0; i < KP_COUNT(statement_words); i++)
         query |= kp_parser_is(parser, parser->at + 1, statement_words[i]);
     if (kp_parser_is_char(parser, parser->at, '(') && !query)
-        read_explain_options(parser, statement);
+        KP_TRY(read_explain_options(parser, statement));
     else if (kp_parser_accept(parser, "replay"))
         statement->explain = KP_EXPLAIN_REPLAY;
     else if (kp_parser_accept(parser, "row"))
@@ -651,6 +683,10 @@ static enum kp_code read_explain(struct parser *parser, struct kp_statement **re
     if (parser->at >= parser->end || kp_parser_is(parser, parser->at, "explain"))
         return kp_parser_syntax_error(parser, parser->at);
     *ret_statement = statement;
+    if (kp_parser_accept(parser, "materialized view")) {
+        KP_TRY(kp_parser_name(parser, &statement->name));
+        return parser->at < parser->end ? kp_parser_syntax_error(parser, parser->at) : KP_OK;
+    }
     return kp_statement_from_range(parser, &statement->inner);
 }
 
