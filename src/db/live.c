@@ -156,6 +156,7 @@ void kp_live_fail(struct kp_db *db, struct kp_live *live, const struct kp_error 
     atomic_store(&live->state, KP_LIVE_FAILED);
     kp_cond_broadcast(&db->idle);
     kp_mutex_unlock(&db->mutex);
+    kp_store_fail(live->store, reason); /* for those who have pinned it already */
     kp_store_close_subscriptions(live->store);
     if (db->options.notice) {
         struct kp_error text = *reason;

@@ -171,6 +171,14 @@ static void stage(struct kp_store *store, const struct kp_changes *changes)
     store->staged_tail = item;
 }
 
+void kp_store_fail(struct kp_store *store, const struct kp_error *cause)
+{
+    struct kp_error *kept = kp_alloc(sizeof *kept), *none = NULL;
+    *kept = *cause;
+    if (!atomic_compare_exchange_strong(&store->failed, &none, kept))
+        kp_free(kept);
+}
+
 enum kp_code kp_store_apply(struct kp_store *store, const struct kp_changes *changes, int64_t position_end,
                             struct kp_error *err)
 {
@@ -194,9 +202,7 @@ enum kp_code kp_store_apply(struct kp_store *store, const struct kp_changes *cha
     kp_error_clear(&cause);
     enum kp_code code = charge(store, &cause);
     if (code != KP_OK) {
-        struct kp_error *kept = kp_alloc(sizeof *kept);
-        *kept = cause;
-        atomic_store(&store->failed, kept);
+        kp_store_fail(store, &cause);
         if (err)
             *err = cause;
     }

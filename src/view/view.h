@@ -56,6 +56,8 @@ void kp_store_destroy(struct kp_store *store); /* NULL is fine; no snapshot or s
 /* Applies one step's changes, visible from position_end on, once published. Strings are copied. Engine thread. */
 KP_MUST enum kp_code kp_store_apply(struct kp_store *store, const struct kp_changes *changes, int64_t position_end,
                                     struct kp_error *err);
+/* What the rows are computed by has stopped: whoever reads is told the cause, of which the first counts. Any thread. */
+void kp_store_fail(struct kp_store *store, const struct kp_error *cause);
 /* The position from which on the store is complete (a view that was backfilled later than others): snapshots before it
  * are refused. Ends `hidden`; everything applied by then is part of that position. Engine thread. */
 void kp_store_set_start(struct kp_store *store, int64_t position);

@@ -269,6 +269,7 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
 {
     struct query query = {.over_risky = from->risky, .rows = from->rows};
     const char *where_kappa = where, *where_postgres = where;
+    bool risk = maker->risk;
     bool distinct = chance(maker->dice, 15), top = chance(maker->dice, 20);
     unsigned count = 1 + roll(maker->dice, 5);
     char *list = NULL, *postgres_list = NULL, *first = NULL, *window[2] = {maker->window_kappa, maker->window_postgres};
@@ -301,7 +302,7 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
         list = list_add(maker, list, SAY("%s AS c%u", expr, i));
         postgres_list = list_add(maker, postgres_list, SAY("%s AS c%u", postgres, i));
     }
-    if (!from->late && chance(maker->dice, 4))
+    if (!from->late && risk == maker->risk && chance(maker->dice, 4)) /* PostgreSQL computes the others first */
         add_set_column(maker, scope, &query, &list, &postgres_list);
     if (maker->window_kappa) {
         where_kappa = SAY("%s%s", where, maker->window_kappa);

@@ -303,6 +303,8 @@ static void write_kappa(struct kappa *kappa, const struct world *world, const st
     for (unsigned i = 0; i < write->count && !ret_state[0]; i++) {
         kappa_ask(kappa, write->statements[i], &answer, NULL);
         snprintf(ret_state, 6, "%s", answer.sqlstate);
+        if (world->print && ret_state[0])
+            printf("-- %s: %s\n", write->statements[i], answer.message);
         answer_finish(&answer);
     }
     if (write->count > 1) {
