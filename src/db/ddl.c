@@ -388,6 +388,19 @@ static bool is_companion(const struct kp_relation *relation, const char *of)
            strcmp(relation->name + len, "_late") == 0;
 }
 
+static const char *missing_code(enum kp_relation_kind kind)
+{
+    switch (kind) {
+    case KP_RELATION_TYPE:
+    case KP_RELATION_DOMAIN:
+        return "42704";
+    case KP_RELATION_FUNCTION:
+        return "42883";
+    default:
+        return "42P01";
+    }
+}
+
 /* The relations that one name of a DROP takes away, in order; *ret_count 0 if it does not exist and need not. */
 static enum kp_code drop_set(struct kp_ddl *ddl, const struct kp_statement *statement, const struct kp_name *name,
                              struct kp_relation **out, size_t *ret_count, struct kp_error *err)
@@ -404,8 +417,8 @@ static enum kp_code drop_set(struct kp_ddl *ddl, const struct kp_statement *stat
                           name->name);
             return KP_OK;
         }
-        (void)kp_fail(err, KP_NOT_FOUND, "42P01", "%s \"%s\" does not exist", kind_name(statement->relation_kind),
-                      name->name);
+        (void)kp_fail(err, KP_NOT_FOUND, missing_code(statement->relation_kind), "%s \"%s\" does not exist",
+                      kind_name(statement->relation_kind), name->name);
         const char *near[1];
         return kp_catalog_suggest(catalog, kp_str(name->name), near, 1)
                    ? kp_error_hint(err, "Perhaps you meant \"%s\".", near[0])

@@ -5,7 +5,7 @@
  * primary key of a table is an index and a constraint, table_pkey, numbered KP_OID_KEYS above the table.
  */
 #include "db/system.h"
-#include "vec/enum.h"
+#include "vec/made.h"
 
 #include <stdio.h>
 
@@ -376,13 +376,14 @@ static void fill_one_type(struct kp_system_rows *rows, enum kp_type_id id, uint3
     kp_system_set_text(rows, "typtype",
                        info->category == 'P' || id == KP_UNKNOWN ? "p"
                        : kp_type_is_enum(id)                     ? "e"
+                       : kp_type_is_composite(id)                ? "c"
                                                                  : "b");
     kp_system_set_text(rows, "typcategory", category);
     kp_system_set_int(rows, "typispreferred", info->preferred);
     kp_system_set_int(rows, "typisdefined", 1);
     kp_system_set_text(rows, "typdelim", ",");
     kp_system_set_int(rows, "typelem", array ? kp_type_info(kp_type_element(id))->oid : 0);
-    bool has_array = !array && (kp_type_is_enum(id) || id < KP_TYPE_COUNT) &&
+    bool has_array = !array && (id >= KP_MADE_BASE || id < KP_TYPE_COUNT) &&
                      kp_type_is_array(kp_type_info(kp_type_array_of(id))->id);
     kp_system_set_int(rows, "typarray", has_array ? kp_type_info(kp_type_array_of(id))->oid : 0);
     kp_system_set_text(rows, "typalign", info->pg_len == 8 ? "d" : "i");
@@ -442,13 +443,13 @@ static enum kp_code fill_enum(struct kp_session *session, struct kp_system_rows 
         const struct kp_relation *object = kp_catalog_at(catalog, i);
         if (object->kind != KP_RELATION_TYPE)
             continue;
-        const struct kp_enum *type = kp_enum_of(object->made.id);
-        for (uint32_t label = 0; label < type->label_count; label++) {
+        const struct kp_made *type = kp_made_of(object->made.id);
+        for (uint32_t label = 0; !type->types && label < type->count; label++) {
             kp_system_row(rows);
             kp_system_set_int(rows, "oid", type->info.oid + 2 + label);
             kp_system_set_int(rows, "enumtypid", type->info.oid);
             kp_system_set_int(rows, "enumsortorder", label + 1);
-            kp_system_set_text(rows, "enumlabel", type->labels[label]);
+            kp_system_set_text(rows, "enumlabel", type->names[label]);
         }
     }
     kp_catalog_unlock(catalog);

@@ -549,6 +549,25 @@ KP_MUST enum kp_code kp_bind_never(struct binder *binder, const struct expr_plac
                                    struct kp_plan **ret_plan);
 bool kp_plan_is_never(const struct kp_plan *plan);
 
+/* ---- row.c: rows as values ---- */
+KP_MUST enum kp_code kp_bind_row_value(struct binder *binder, const struct expr_place *place,
+                                       const PgQuery__RowExpr *row, struct kp_expr **ret_expr);
+/* The relation's visible columns in this scope as one value; base: KP_OUTER_BASE of a scope around, or 0. */
+struct kp_expr *kp_bind_whole_row(struct binder *binder, const struct scope *scope, const char *relation, uint32_t base,
+                                  int32_t location);
+KP_MUST enum kp_code kp_bind_field(struct binder *binder, struct kp_expr *row, const char *name,
+                                   struct kp_expr **ret_expr);
+/* (x).* of the select list. */
+bool kp_bind_is_row_star(const PgQuery__Node *node);
+KP_MUST enum kp_code kp_bind_row_star(struct binder *binder, const struct expr_place *place,
+                                      const PgQuery__AIndirection *node, struct targets *targets);
+struct kp_expr *kp_bind_row_null_test(struct binder *binder, struct kp_expr *row, bool null, int32_t location);
+/* A composite value as one of another composite type. */
+KP_MUST enum kp_code kp_bind_coerce_row(struct binder *binder, struct kp_expr *expr, struct kp_type to,
+                                        enum coercion how, struct kp_expr **ret_expr);
+KP_MUST enum kp_code kp_bind_create_composite(struct binder *binder, struct kp_relation *relation,
+                                              const PgQuery__CompositeTypeStmt *create);
+
 /* ---- prune.c ---- */
 /* The plan without columns that nobody reads, nested projections merged; the first `keep` columns stay as they are. */
 struct kp_plan *kp_prune(struct binder *binder, struct kp_plan *plan);

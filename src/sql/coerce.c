@@ -86,6 +86,10 @@ bool kp_can_coerce(enum kp_type_id from, enum kp_type_id to, enum coercion how)
         return true;
     if (to == KP_ANYENUM)
         return kp_type_is_enum(from);
+    if (to == KP_ANYRECORD)
+        return kp_type_is_composite(from);
+    if (kp_type_is_composite(from) && kp_type_is_composite(to))
+        return kp_type_info(from)->category == 'P'; /* ROW(…): its fields decide */
     if (to == KP_ANYARRAY || to == KP_ANYCOMPATIBLEARRAY || to == KP_ANYNONARRAY)
         return kp_type_is_array(from) == (to != KP_ANYNONARRAY);
     if (kp_type_is_array(from) && kp_type_is_array(to))
@@ -247,6 +251,8 @@ enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct 
             *ret_expr = kp_bind_null(binder, to);
             return KP_OK;
         }
+        if (kp_type_is_composite(expr->type.id) && kp_type_is_composite(to.id))
+            return kp_bind_coerce_row(binder, expr, to, how, ret_expr);
         const struct kp_func *cast = kp_func_find_cast(expr->type.id, to.id);
         if (!kp_can_coerce(expr->type.id, to.id, how))
             return cannot(binder, expr, to);
@@ -326,6 +332,8 @@ enum kp_code kp_bind_common_type(struct binder *binder, struct kp_expr **exprs, 
 
 static bool foldable(const struct kp_expr *expr)
 {
+    if (expr->kind == KP_EXPR_CALL && strcmp(expr->func->name, "kp_row") == 0)
+        return false; /* a cast of it looks at its arguments */
     if (expr->kind != KP_EXPR_CALL || expr->func->flags & (KP_STABLE | KP_VOLATILE))
         return false;
     for (uint32_t i = 0; i < expr->arg_count; i++)

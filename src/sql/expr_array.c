@@ -127,10 +127,13 @@ enum kp_code kp_bind_indirection(struct binder *binder, const struct expr_place 
         size_t run = i;
         while (run < node->n_indirection && node->indirection[run]->node_case == PG_QUERY__NODE__NODE_A_INDICES)
             run++;
-        if (run == i)
-            return kp_bind_fail(binder, value->location, KP_INVALID, "42809",
-                                "column notation applied to type %s, which is not a composite type",
-                                kp_type_info(value->type.id)->name);
+        if (run == i) {
+            if (node->indirection[i]->node_case != PG_QUERY__NODE__NODE_STRING)
+                return kp_bind_fail(binder, value->location, KP_UNSUPPORTED, NULL,
+                                    "row expansion via \"*\" is not supported here");
+            KP_TRY(kp_bind_field(binder, value, node->indirection[i++]->string->sval, &value));
+            continue;
+        }
         if (!kp_type_is_array(value->type.id))
             return kp_bind_fail(binder, value->location, KP_INVALID, "42804",
                                 "cannot subscript type %s because it does not support subscripting",

@@ -126,6 +126,10 @@ static enum kp_code bind_null_test(struct binder *binder, const struct expr_plac
     KP_TRY(kp_bind_expr(binder, place, node->arg, &arg));
     KP_TRY(kp_bind_settle_unknown(binder, arg, &arg));
     bool null = node->nulltesttype == PG_QUERY__NULL_TEST_TYPE__IS_NULL;
+    if (kp_type_is_composite(arg->type.id)) {
+        *ret_expr = kp_bind_row_null_test(binder, arg, null, node->location);
+        return KP_OK;
+    }
     *ret_expr = wrap(binder, null ? KP_EXPR_IS_NULL : KP_EXPR_IS_NOT_NULL, arg, node->location);
     return KP_OK;
 }
@@ -563,9 +567,6 @@ static enum kp_code unsupported(struct binder *binder, const PgQuery__Node *node
 {
     const char *what = "this expression";
     switch (node->node_case) {
-    case PG_QUERY__NODE__NODE_ROW_EXPR:
-        what = "ROW(…)";
-        break;
     case PG_QUERY__NODE__NODE_GROUPING_FUNC:
         what = "GROUPING()";
         break;
@@ -618,6 +619,8 @@ static enum kp_code bind_node(struct binder *binder, const struct expr_place *pl
         return kp_bind_expr(binder, place, node->collate_clause->arg, ret_expr); /* every collation is C */
     case PG_QUERY__NODE__NODE_SUB_LINK:
         return kp_bind_sublink(binder, place, node->sub_link, ret_expr);
+    case PG_QUERY__NODE__NODE_ROW_EXPR:
+        return kp_bind_row_value(binder, place, node->row_expr, ret_expr);
     case PG_QUERY__NODE__NODE_A_ARRAY_EXPR:
         return kp_bind_array(binder, place, node->a_array_expr, KP_TYPE(KP_TYPE_NONE), ret_expr);
     case PG_QUERY__NODE__NODE_A_INDIRECTION:
@@ -641,6 +644,8 @@ const char *kp_bind_output_name(const PgQuery__Node *node)
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_COLUMN_REF: {
         const PgQuery__Node *last = node->column_ref->fields[node->column_ref->n_fields - 1];
+        if (last->node_case == PG_QUERY__NODE__NODE_A_STAR && node->column_ref->n_fields > 1)
+            last = node->column_ref->fields[node->column_ref->n_fields - 2];
         return last->node_case == PG_QUERY__NODE__NODE_STRING ? last->string->sval : "?column?";
     }
     case PG_QUERY__NODE__NODE_FUNC_CALL:
@@ -659,6 +664,8 @@ const char *kp_bind_output_name(const PgQuery__Node *node)
     }
     case PG_QUERY__NODE__NODE_A_ARRAY_EXPR:
         return "array";
+    case PG_QUERY__NODE__NODE_ROW_EXPR:
+        return "row";
     case PG_QUERY__NODE__NODE_A_INDIRECTION: {
         for (size_t i = node->a_indirection->n_indirection; i-- > 0;)
             if (node->a_indirection->indirection[i]->node_case == PG_QUERY__NODE__NODE_STRING)

@@ -4,7 +4,7 @@
  * They are entries of the catalog in schemas of their own, kept as their statement's text and read again wherever they
  * are used; what uses one notes it (use_list), so that DROP knows.
  *
- *   enum        a type id (vec/enum.h)
+ *   enum, row   a type id (vec/made.h)
  *   domain      its base type; a value becomes one through kp_domain_not_null and kp_domain_check(value, condition, …)
  *   function    its body, one SELECT without FROM or RETURN, put in the place of the call: parameters are columns of a
  *               scope while the body is bound, then the arguments take their place
@@ -364,7 +364,7 @@ static enum kp_code create_enum(struct binder *binder, struct kp_relation *relat
                 return kp_bind_fail(binder, -1, KP_INVALID, "23505", "enum label \"%s\" used more than once",
                                     labels[i]);
     }
-    relation->made = KP_TYPE(kp_enum_intern(relation->name, labels, (uint32_t)create->n_vals));
+    relation->made = KP_TYPE(kp_made_intern(relation->name, labels, NULL, (uint32_t)create->n_vals));
     return KP_OK;
 }
 
@@ -408,6 +408,8 @@ enum kp_code kp_bind_create_object(struct binder *binder, struct kp_relation *re
     const PgQuery__Node *tree = binder->statement->tree;
     switch (relation->kind) {
     case KP_RELATION_TYPE:
+        if (tree->node_case == PG_QUERY__NODE__NODE_COMPOSITE_TYPE_STMT)
+            return kp_bind_create_composite(binder, relation, tree->composite_type_stmt);
         return create_enum(binder, relation, tree->create_enum_stmt);
     case KP_RELATION_DOMAIN:
         return create_domain(binder, relation, tree->create_domain_stmt);

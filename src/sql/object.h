@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "sql/bind.h"
-#include "vec/enum.h"
+#include "vec/made.h"
 
 /* Objects that what is being bound uses, each once; borrowed. */
 struct use_list {

@@ -70,6 +70,8 @@ static bool elements_agree(const struct candidate *candidate, const enum kp_type
             return false;
         if (want == KP_ANYENUM && !kp_type_is_enum(is))
             return false;
+        if (want == KP_ANYRECORD && !kp_type_is_composite(is))
+            return false;
         if (want == KP_ANYELEMENT || want == KP_ANYARRAY || want == KP_ANYNONARRAY || want == KP_ANYENUM) {
             if (poly.element != KP_UNKNOWN && poly.element != is)
                 return false;
@@ -279,6 +281,15 @@ static enum kp_type_id meant(enum kp_type_id want, const struct poly *poly)
     }
 }
 
+/* The first type of a row: what a literal beside it is read as. */
+static struct kp_type a_row(struct kp_expr *const *args, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (kp_type_is_composite(args[i]->type.id))
+            return args[i]->type;
+    return KP_TYPE(KP_ANYRECORD);
+}
+
 /* Casts the arguments to what the candidate takes. ret_type: what its result `ret` is; of KP_ANY the first argument's.
  */
 static enum kp_code cast_args(struct binder *binder, const struct candidate *candidate, struct kp_expr **args,
@@ -294,7 +305,10 @@ static enum kp_code cast_args(struct binder *binder, const struct candidate *can
     for (uint32_t i = 0; i < count; i++) {
         enum kp_type_id want = takes(candidate, i);
         struct kp_type to = KP_TYPE(meant(want, &poly));
-        if (want == KP_ANY || want == KP_ANYNONARRAY || to.id == args[i]->type.id)
+        if (want == KP_ANYRECORD)
+            to = a_row(args, count);
+        bool row = want == KP_ANYRECORD && kp_type_is_composite(args[i]->type.id);
+        if (want == KP_ANY || want == KP_ANYNONARRAY || row || to.id == args[i]->type.id)
             to = args[i]->type.id == KP_UNKNOWN ? KP_TYPE(KP_TEXT) : args[i]->type;
         KP_TRY(kp_bind_coerce(binder, args[i], to, COERCE_IMPLICIT, &args[i]));
     }

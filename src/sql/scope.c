@@ -115,10 +115,33 @@ static bool parts(const PgQuery__ColumnRef *ref, const char **ret_relation, cons
     return true;
 }
 
+/* t or t.* where t is a relation in reach; NULL: there is none. */
+static struct kp_expr *whole_row(struct binder *binder, const struct scope *scope, const char *relation,
+                                 int32_t location)
+{
+    uint32_t base = 0, level = 0;
+    for (; scope; scope = scope->outer) {
+        if (kp_scope_has_relation(scope, relation))
+            return kp_bind_whole_row(binder, scope, relation, base, location);
+        base = KP_OUTER_BASE + level++ * KP_OUTER_LEVEL;
+        if (level > KP_SUBQUERY_LEVELS_MAX)
+            return NULL;
+    }
+    return NULL;
+}
+
+static bool is_relation_star(const PgQuery__ColumnRef *ref)
+{
+    return ref->n_fields == 2 && ref->fields[0]->node_case == PG_QUERY__NODE__NODE_STRING &&
+           ref->fields[1]->node_case == PG_QUERY__NODE__NODE_A_STAR;
+}
+
 enum kp_code kp_scope_find(struct binder *binder, const struct scope *scope, const PgQuery__ColumnRef *ref,
                            struct kp_expr **ret_expr)
 {
     const char *relation, *name;
+    if (is_relation_star(ref) && (*ret_expr = whole_row(binder, scope, ref->fields[0]->string->sval, ref->location)))
+        return KP_OK;
     if (!parts(ref, &relation, &name))
         return kp_bind_fail(binder, ref->location, KP_UNSUPPORTED, NULL,
                             "row expressions (t.*) are not supported here");
@@ -135,6 +158,8 @@ enum kp_code kp_scope_find(struct binder *binder, const struct scope *scope, con
                             KP_SUBQUERY_LEVELS_MAX);
     if (ambiguous)
         return kp_bind_fail(binder, ref->location, KP_INVALID, "42702", "column reference \"%s\" is ambiguous", name);
+    if (!column && !relation && (*ret_expr = whole_row(binder, scope, name, ref->location)))
+        return KP_OK;
     if (!column)
         return kp_bind_no_column(binder, scope, relation, name, ref->location);
     *ret_expr = column->never ? kp_bind_null(binder, column->type)

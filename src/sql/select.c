@@ -70,6 +70,10 @@ static enum kp_code bind_targets(struct binder *binder, const PgQuery__SelectStm
             KP_TRY(kp_bind_set_star(binder, place, set, targets));
             continue;
         }
+        if (kp_bind_is_row_star(item->val)) {
+            KP_TRY(kp_bind_row_star(binder, place, item->val->a_indirection, targets));
+            continue;
+        }
         struct kp_expr *expr;
         KP_TRY(kp_bind_expr(binder, place, item->val, &expr));
         if (!keep_unknown)

@@ -426,6 +426,12 @@ enum kp_code kp_statement_from_tree(struct parser *parser, struct kp_statement *
     case PG_QUERY__NODE__NODE_CREATE_ENUM_STMT:
         return from_object(parser, statement, KP_RELATION_TYPE, "CREATE TYPE", tree->create_enum_stmt->type_name,
                            tree->create_enum_stmt->n_type_name);
+    case PG_QUERY__NODE__NODE_COMPOSITE_TYPE_STMT:
+        statement->kind = KP_STATEMENT_CREATE;
+        statement->relation_kind = KP_RELATION_TYPE;
+        statement->tag = "CREATE TYPE";
+        statement->name = name_of(tree->composite_type_stmt->typevar);
+        return KP_OK;
     case PG_QUERY__NODE__NODE_CREATE_DOMAIN_STMT:
         return from_object(parser, statement, KP_RELATION_DOMAIN, "CREATE DOMAIN", tree->create_domain_stmt->domainname,
                            tree->create_domain_stmt->n_domainname);

@@ -11,7 +11,8 @@ static void finalize_one(struct kp_agg_call *call, const struct agg_rows *rows, 
     struct agg_rows_cursor cursor = {0};
     const struct kp_zone *zone = call->call.settings ? call->call.settings->zone : NULL;
     struct kp_arena *arena = call->call.arena;
-    bool first = true;
+    enum kp_type_id type = call->arg_types[object].id;
+    bool first = true, structured = kp_type_is_array(type) || kp_type_is_composite(type);
     kp_buf_append_text(buf, object ? "{ " : "[");
     while (buf->len <= KP_RECORD_BYTES_MAX && kp_agg_rows_next(rows, &cursor)) {
         uint64_t key[2], value[2];
@@ -23,6 +24,8 @@ static void finalize_one(struct kp_agg_call *call, const struct agg_rows *rows, 
         }
         for (int64_t n = 0; n < cursor.weight && buf->len <= KP_RECORD_BYTES_MAX; n++) {
             kp_buf_append_text(buf, first ? "" : ", ");
+            if (!object && is && !first && structured)
+                kp_buf_append_text(buf, "\n ");
             first = false;
             if (object) {
                 struct kp_buf name = {0};

@@ -46,6 +46,28 @@ void kp_array_read(enum kp_type_id array_type, const struct kp_text *text, struc
     ret_array->values = at;
 }
 
+void kp_element_read(enum kp_type_id type, const uint8_t *bytes, size_t len, struct kp_arena *arena, void *ret_value)
+{
+    if (is_fixed(type)) {
+        memcpy(ret_value, bytes, kp_type_info(type)->bytes);
+        return;
+    }
+    if (type != KP_NUMERIC) {
+        struct kp_text text = kp_text_make((const char *)bytes, len);
+        memcpy(ret_value, &text, sizeof text);
+        return;
+    }
+    struct kp_numeric numeric;
+    memcpy(&numeric, bytes, sizeof numeric);
+    if (numeric.kind == KP_NUMERIC_BIG) {
+        size_t extra = len - sizeof numeric;
+        void *big = kp_arena_alloc(arena, extra);
+        memcpy(big, bytes + sizeof numeric, extra);
+        numeric.big = big;
+    }
+    memcpy(ret_value, &numeric, sizeof numeric);
+}
+
 bool kp_array_get(const struct kp_array *array, uint32_t at, struct kp_arena *arena, void *ret_value)
 {
     if (kp_array_is_null(array, at))
@@ -55,32 +77,22 @@ bool kp_array_get(const struct kp_array *array, uint32_t at, struct kp_arena *ar
         return true;
     }
     uint32_t start = at ? load32(array->ends + (size_t)(at - 1) * 4) : 0, end = load32(array->ends + (size_t)at * 4);
-    const uint8_t *bytes = array->values + start;
-    if (array->element != KP_NUMERIC) {
-        struct kp_text text = kp_text_make((const char *)bytes, end - start);
-        memcpy(ret_value, &text, sizeof text);
-        return true;
-    }
-    struct kp_numeric numeric;
-    memcpy(&numeric, bytes, sizeof numeric);
-    if (numeric.kind == KP_NUMERIC_BIG) {
-        size_t extra = end - start - sizeof numeric;
-        void *big = kp_arena_alloc(arena, extra);
-        memcpy(big, bytes + sizeof numeric, extra);
-        numeric.big = big;
-    }
-    memcpy(ret_value, &numeric, sizeof numeric);
+    kp_element_read(array->element, array->values + start, end - start, arena, ret_value);
     return true;
 }
 
 /* ---- building ---- */
 
-static void add_bytes(struct kp_array_builder *builder, const void *value)
+void kp_element_append(enum kp_type_id type, const void *value, struct kp_buf *out)
 {
-    if (builder->element != KP_NUMERIC) {
+    if (is_fixed(type)) {
+        kp_buf_append(out, value, kp_type_info(type)->bytes);
+        return;
+    }
+    if (type != KP_NUMERIC) {
         struct kp_text text;
         memcpy(&text, value, sizeof text);
-        kp_buf_append(&builder->values, kp_text_bytes(&text), text.len);
+        kp_buf_append(out, kp_text_bytes(&text), text.len);
         return;
     }
     struct kp_numeric numeric;
@@ -89,9 +101,9 @@ static void add_bytes(struct kp_array_builder *builder, const void *value)
     size_t extra = kp_numeric_extra_bytes(&numeric);
     if (big)
         numeric.coef = 0;
-    kp_buf_append(&builder->values, &numeric, sizeof numeric);
+    kp_buf_append(out, &numeric, sizeof numeric);
     if (big)
-        kp_buf_append(&builder->values, big, extra);
+        kp_buf_append(out, big, extra);
 }
 
 void kp_array_add(struct kp_array_builder *builder, const void *value)
@@ -109,7 +121,7 @@ void kp_array_add(struct kp_array_builder *builder, const void *value)
         return;
     }
     if (value)
-        add_bytes(builder, value);
+        kp_element_append(builder->element, value, &builder->values);
     uint32_t end = (uint32_t)builder->values.len;
     kp_buf_append(&builder->ends, &end, sizeof end);
 }

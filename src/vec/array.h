@@ -39,6 +39,10 @@ static inline bool kp_array_is_null(const struct kp_array *array, uint32_t at)
 /* Element `at` as a value; texts are borrowed, large numerics are made in the arena. False: it is NULL. */
 bool kp_array_get(const struct kp_array *array, uint32_t at, struct kp_arena *arena, void *ret_value);
 
+/* The bytes of an element (a row's field), and back: texts are borrowed, large numerics are made in the arena. */
+void kp_element_append(enum kp_type_id type, const void *value, struct kp_buf *out);
+void kp_element_read(enum kp_type_id type, const uint8_t *bytes, size_t len, struct kp_arena *arena, void *ret_value);
+
 /* Elements one by one, in storage order. Zero-initialize but for the element. */
 struct kp_array_builder {
     enum kp_type_id element;

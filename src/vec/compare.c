@@ -7,7 +7,7 @@
  */
 #include "base/hash.h"
 #include "vec/array.h"
-#include "vec/enum.h"
+#include "vec/composite.h"
 #include "vec/jsonb.h"
 #include "vec/numeric.h"
 #include "vec/vec.h"
@@ -94,6 +94,8 @@ int kp_value_compare(enum kp_type_id type, const void *a, const void *b)
     default:
         if (kp_type_is_array(type))
             return kp_array_compare(type, a, b);
+        if (kp_type_is_composite(type))
+            return kp_composite_compare(type, a, b);
         if (kp_type_is_enum(type))
             return ORDER(LOAD(int32_t, a), LOAD(int32_t, b));
         kp_fatal("comparison of values without a type", __FILE__, __LINE__);
@@ -191,6 +193,8 @@ uint64_t kp_value_hash(enum kp_type_id type, const void *value)
     default:
         if (kp_type_is_array(type))
             return kp_array_hash(type, value);
+        if (kp_type_is_composite(type))
+            return kp_composite_hash(type, value);
         if (kp_type_is_enum(type))
             return hash_int(LOAD(int32_t, value));
         kp_fatal("hash of a value without a type", __FILE__, __LINE__);
@@ -342,6 +346,10 @@ static void append_key(struct kp_buf *key, enum kp_type_id type, const void *val
         KP_ASSERT(kp_type_info(type)->string);
         if (kp_type_is_array(type)) {
             kp_array_sort_key(key, type, value);
+            break;
+        }
+        if (kp_type_is_composite(type)) {
+            kp_composite_sort_key(key, type, value);
             break;
         }
         append_escaped(key, kp_text_str(value));

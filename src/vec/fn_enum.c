@@ -1,6 +1,6 @@
 /* Enums: comparison, the first and last label, ranges. */
 #include "vec/array.h"
-#include "vec/enum.h"
+#include "vec/made.h"
 #include "vec/fn.h"
 
 #define COMPARE(name, op)                                                                                              \
@@ -18,9 +18,9 @@ COMPARE(enum_ge, >=)
 /* Their argument says only which type, and is NULL mostly. */
 static void edge(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, bool last)
 {
-    const struct kp_enum *type = kp_enum_of(args[0]->type.id);
+    const struct kp_made *type = kp_made_of(args[0]->type.id);
     for (uint32_t i = 0; i < call->rows; i++)
-        ((int32_t *)out->data)[i] = last ? (int32_t)type->label_count - 1 : 0;
+        ((int32_t *)out->data)[i] = last ? (int32_t)type->count - 1 : 0;
 }
 static void enum_first(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
@@ -34,10 +34,10 @@ static void enum_last(struct kp_call *call, const struct kp_vec *const *args, st
 /* enum_range(anyenum): all labels; (first, last): those between, NULL for the ends. */
 static void enum_range(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
-    const struct kp_enum *type = kp_enum_of(args[0]->type.id);
+    const struct kp_made *type = kp_made_of(args[0]->type.id);
     struct kp_array_builder builder = {.element = args[0]->type.id};
     for (uint32_t i = 0; i < call->rows; i++) {
-        int32_t first = 0, last = (int32_t)type->label_count - 1;
+        int32_t first = 0, last = (int32_t)type->count - 1;
         if (call->arg_count > 1 && !kp_vec_is_null(args[0], i))
             first = FN_AT(int32_t, 0, i);
         if (call->arg_count > 1 && !kp_vec_is_null(args[1], i))

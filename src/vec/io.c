@@ -11,7 +11,7 @@
 #include "base/utf8.h"
 #include "vec/array.h"
 #include "vec/datetime.h"
-#include "vec/enum.h"
+#include "vec/composite.h"
 #include "vec/float.h"
 #include "vec/io.h"
 #include "vec/json.h"
@@ -132,6 +132,8 @@ void kp_value_print(struct kp_type type, const void *value, const struct kp_zone
         KP_ASSERT(kp_type_info(type.id)->string);
         if (kp_type_is_array(type.id))
             kp_array_print(type, value, zone, out);
+        else if (kp_type_is_composite(type.id))
+            kp_composite_print(type.id, value, zone, out);
         else
             kp_buf_append_str(out, kp_text_str(value));
     }
@@ -386,6 +388,8 @@ enum kp_code kp_value_parse(struct kp_type type, struct kp_str text, const struc
         KP_ASSERT(kp_type_info(type.id)->string);
         if (kp_type_is_array(type.id))
             return kp_array_parse(type, text, zone, arena, ret_value, err);
+        if (kp_type_is_composite(type.id))
+            return kp_composite_parse(type.id, text, zone, arena, ret_value, err);
         return parse_string(type, text, arena, ret_value, err);
     }
 }
@@ -460,6 +464,10 @@ void kp_value_print_json(struct kp_type type, const void *value, const struct kp
         }
         if (kp_type_is_array(type.id)) {
             kp_array_print_json(type, value, zone, true, kp_value_print_json, out);
+            return;
+        }
+        if (kp_type_is_composite(type.id)) {
+            kp_composite_print_json(type.id, value, zone, false, kp_value_print_json, out);
             return;
         }
         break;

@@ -8,7 +8,7 @@
 
 #include "vec/array.h"
 #include "vec/datetime.h"
-#include "vec/enum.h"
+#include "vec/composite.h"
 #include "vec/io.h"
 #include "vec/json.h"
 #include "vec/numeric_big.h"
@@ -116,6 +116,10 @@ void kp_value_send(struct kp_type type, const void *value, struct kp_buf *out)
             kp_array_send(type, value, out);
             break;
         }
+        if (kp_type_is_composite(type.id)) {
+            kp_composite_send(type.id, value, out);
+            break;
+        }
         kp_buf_append_str(out, kp_text_str(value));
     }
 }
@@ -216,6 +220,8 @@ enum kp_code kp_value_receive(struct kp_type type, struct kp_str bytes, struct k
     const struct kp_type_info *info = kp_type_info(type.id);
     if (kp_type_is_array(type.id))
         return kp_array_receive(type, bytes, arena, ret_value, err);
+    if (kp_type_is_composite(type.id))
+        return kp_composite_receive(type.id, bytes, arena, ret_value, err);
     if (info->string)
         return receive_string(type, bytes, arena, ret_value, err);
     if (kp_type_is_enum(type.id))

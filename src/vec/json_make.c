@@ -2,6 +2,7 @@
 #include "vec/json_make.h"
 
 #include "vec/array.h"
+#include "vec/composite.h"
 #include "vec/json.h"
 
 static void append_timestamptz(struct kp_type type, const void *value, const struct kp_zone *zone, struct kp_buf *out)
@@ -19,6 +20,10 @@ void kp_json_append(struct kp_type type, const void *value, const struct kp_zone
     const struct kp_numeric *numeric = value;
     if (kp_type_is_array(type.id)) {
         kp_array_print_json(type, value, zone, false, kp_json_append, out);
+        return;
+    }
+    if (kp_type_is_composite(type.id)) {
+        kp_composite_print_json(type.id, value, zone, false, kp_json_append, out);
         return;
     }
     switch (type.id) {

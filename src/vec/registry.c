@@ -152,13 +152,16 @@ const struct kp_func *const *kp_func_find(enum kp_func_kind kind, struct kp_str 
 const struct kp_func *kp_func_find_cast(enum kp_type_id from, enum kp_type_id to)
 {
     size_t count;
-    const char *name = kp_type_is_array(to)  ? "anyarray"
-                       : kp_type_is_enum(to) ? "anyenum"
-                                             : kp_type_info(to)->short_name;
+    const char *name = kp_type_is_array(to)       ? "anyarray"
+                       : kp_type_is_enum(to)      ? "anyenum"
+                       : kp_type_is_composite(to) ? "record"
+                                                  : kp_type_info(to)->short_name;
     if (kp_type_is_array(from))
         from = KP_ANYARRAY;
     else if (kp_type_is_enum(from))
         from = KP_ANYENUM;
+    else if (kp_type_is_composite(from))
+        from = KP_ANYRECORD;
     const struct kp_func *const *casts = kp_func_find(KP_FUNC_CAST, kp_str(name), &count);
     for (size_t i = 0; i < count; i++)
         if (casts[i]->args[0] == from)

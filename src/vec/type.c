@@ -9,7 +9,7 @@
  */
 #include "vec/type.h"
 
-#include "vec/enum.h"
+#include "vec/made.h"
 
 static const struct kp_type_info types[KP_TYPE_COUNT] = {
     {KP_TYPE_NONE, "unknown type", "none", 0, 0, 0, 'X', false, false},
@@ -84,6 +84,7 @@ static const struct kp_type_info pseudo_types[] = {
     {KP_ANYNONARRAY, "anynonarray", "anynonarray", 2776, 4, 16, 'P', false, false},
     {KP_ANYCOMPATIBLE, "anycompatible", "anycompatible", 5077, 4, 16, 'P', false, false},
     {KP_ANYENUM, "anyenum", "anyenum", 3500, 4, 16, 'P', false, false},
+    {KP_ANYRECORD, "record", "record", 2249, -1, 16, 'P', false, true},
     {KP_ANYCOMPATIBLEARRAY, "anycompatiblearray", "anycompatiblearray", 5078, -1, 16, 'P', false, false},
 };
 
@@ -105,10 +106,10 @@ static const struct {
 
 const struct kp_type_info *kp_type_info(enum kp_type_id id)
 {
-    if (kp_type_is_array(id) && id < KP_ENUM_BASE && arrays[kp_type_element(id)].name)
+    if (kp_type_is_array(id) && id < KP_MADE_BASE && arrays[kp_type_element(id)].name)
         return &arrays[kp_type_element(id)];
-    if (id >= KP_ENUM_BASE)
-        return kp_type_is_array(id) ? &kp_enum_of(id)->array_info : &kp_enum_of(id)->info;
+    if (id >= KP_MADE_BASE)
+        return kp_type_is_array(id) ? &kp_made_of(id)->array_info : &kp_made_of(id)->info;
     if (id >= KP_ANY && id <= KP_ANYCOMPATIBLEARRAY)
         return &pseudo_types[id - KP_ANY];
     return &types[(unsigned)id < KP_TYPE_COUNT ? id : KP_TYPE_NONE];
@@ -136,7 +137,7 @@ enum kp_type_id kp_type_by_oid(uint32_t oid)
             return types[i].id;
         else if (arrays[i].name && arrays[i].oid == oid)
             return arrays[i].id;
-    return kp_enum_by_oid(oid);
+    return kp_made_by_oid(oid);
 }
 
 static void print_interval_mod(int32_t mod, struct kp_buf *out)

@@ -19,7 +19,8 @@
  *   uuid          16    bytes
  *   json, jsonb   16    struct kp_text: the text; jsonb in its canonical form
  *   arrays        16    struct kp_text: the bytes of vec/array.h
- *   enums          4    int32_t: the label's number (vec/enum.h)
+ *   enums          4    int32_t: the label's number (vec/made.h)
+ *   composite     16    struct kp_text: the bytes of vec/composite.h
  *
  * An array's type id is its element's plus KP_ARRAY_BASE, so that the two lead to each other by arithmetic.
  *
@@ -71,31 +72,36 @@ enum kp_type_id {
     KP_ANYNONARRAY,        /* in signatures only: any type but arrays */
     KP_ANYCOMPATIBLE,      /* in signatures only: all of these become one type */
     KP_ANYENUM,            /* in signatures only: an enum, all of these one type */
+    KP_ANYRECORD,          /* in signatures only: any composite type, PostgreSQL's record */
     KP_ANYCOMPATIBLEARRAY, /* in signatures only: arrays that become arrays of KP_ANYCOMPATIBLE */
     KP_ARRAY_BASE = 128,   /* + an element's id */
     KP_INT4_ARRAY = KP_ARRAY_BASE + KP_INT4,
     KP_TEXT_ARRAY = KP_ARRAY_BASE + KP_TEXT,
     KP_ARRAY_END = KP_ARRAY_BASE + KP_TYPE_COUNT,
-    KP_ENUM_BASE = 4096, /* what comes by CREATE TYPE (vec/enum.h): even numbers enums, odd ones their arrays */
+    KP_MADE_BASE = 4096, /* what comes by CREATE TYPE (vec/made.h): bit 0 of an array, bit 1 of a composite type */
     KP_TYPE_ID_MAX = 1 << 24
 };
 
 static inline bool kp_type_is_enum(enum kp_type_id id)
 {
-    return id >= KP_ENUM_BASE && !(id & 1);
+    return id >= KP_MADE_BASE && !(id & 3);
+}
+static inline bool kp_type_is_composite(enum kp_type_id id)
+{
+    return id >= KP_MADE_BASE && (id & 3) == 2;
 }
 static inline bool kp_type_is_array(enum kp_type_id id)
 {
-    return (id > KP_ARRAY_BASE && id < KP_ARRAY_END) || (id >= KP_ENUM_BASE && id & 1);
+    return (id > KP_ARRAY_BASE && id < KP_ARRAY_END) || (id >= KP_MADE_BASE && id & 1);
 }
 static inline enum kp_type_id kp_type_array_of(enum kp_type_id element)
 {
-    return (enum kp_type_id)(element >= KP_ENUM_BASE ? element + 1 : element + KP_ARRAY_BASE);
+    return (enum kp_type_id)(element >= KP_MADE_BASE ? element + 1 : element + KP_ARRAY_BASE);
 }
 /* Of an array. */
 static inline enum kp_type_id kp_type_element(enum kp_type_id array)
 {
-    return (enum kp_type_id)(array >= KP_ENUM_BASE ? array - 1 : array - KP_ARRAY_BASE);
+    return (enum kp_type_id)(array >= KP_MADE_BASE ? array - 1 : array - KP_ARRAY_BASE);
 }
 
 struct kp_type {
@@ -130,7 +136,7 @@ static inline bool kp_type_has_faces(enum kp_type_id id)
     if (kp_type_is_array(id))
         id = kp_type_element(id);
     return id == KP_NUMERIC || id == KP_FLOAT4 || id == KP_FLOAT8 || id == KP_INTERVAL || id == KP_BPCHAR ||
-           id == KP_JSONB;
+           id == KP_JSONB || kp_type_is_composite(id);
 }
 #define KP_CASE_OIDS                                                                                                   \
     case KP_OID:                                                                                                       \
