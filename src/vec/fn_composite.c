@@ -198,7 +198,8 @@ static void populate_record(struct kp_call *call, const struct kp_vec *const *ar
         bool null = false;
         to[i] = kp_text_make("", 0);
         if (!kp_type_is_composite(args[0]->type.id)) {
-            kp_call_fail(call, i, "42804", "first argument of json_populate_record must be a row type");
+            kp_call_fail(call, i, "42804", "first argument of %s must be a row type",
+                         args[1]->type.id == KP_JSONB ? "jsonb_populate_record" : "json_populate_record");
         } else if (populate(call, args, i, &to[i], &null) && null) {
             kp_vec_need_valid(out, call->arena, call->rows);
             kp_vec_set_null(out, i);

@@ -728,7 +728,7 @@ static bool skipped(const struct kp_func *func)
             return true;
     if (func->flags & (KP_VARIADIC | KP_VOLATILE))
         return true;
-    if (!strncmp(func->name, "kp_", 3) || func->ret == KP_ANYENUM)
+    if (!strncmp(func->name, "kp_", 3) || func->ret == KP_ANYENUM || func->ret == KP_ANYRECORD)
         return true;
     char text[160];
     for (unsigned n = 0; n < func->arg_count; n++)
@@ -807,7 +807,8 @@ static struct kp_func concrete(const struct kp_func *func)
     for (unsigned n = 0; n <= func->arg_count; n++) {
         if (*types[n] == KP_ANYARRAY || *types[n] == KP_ANYCOMPATIBLEARRAY)
             *types[n] = kp_type_array_of(element);
-        else if (*types[n] >= KP_ANY && *types[n] <= KP_ANYCOMPATIBLEARRAY && *types[n] != KP_ANYENUM)
+        else if (*types[n] >= KP_ANY && *types[n] <= KP_ANYCOMPATIBLEARRAY && *types[n] != KP_ANYENUM &&
+                 *types[n] != KP_ANYRECORD)
             *types[n] = element;
     }
     return copy;
