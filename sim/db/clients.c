@@ -108,7 +108,7 @@ static void on_done(void *arg, int64_t position_end, const struct kp_error *err)
     kp_free(flight);
 }
 
-static void add_record(struct producer *producer, struct kp_record_batch_builder *builder)
+static void add_record(struct producer *producer, struct kp_record_batch_builder *builder, bool huge)
 {
     struct world *world = producer->world;
     if (producer->count == producer->cap) {
@@ -117,16 +117,16 @@ static void add_record(struct producer *producer, struct kp_record_batch_builder
         producer->cap = cap;
     }
     struct sent *sent = &producer->sent[producer->count];
-    *sent = (struct sent){.group = producer->groups, .episode = world->episode};
+    *sent = (struct sent){.group = producer->groups, .episode = world->episode, .offset = -1};
     sent->k = 1 + (int)below(world, KEYS + 2);
     sent->x = (int64_t)below(world, 100);
     char value[128];
     int len = snprintf(value, sizeof value, "{\"k\":%d,\"x\":%lld,\"id\":%lld}", sent->k, (long long)sent->x,
                        (long long)producer->id * 1000000 + (long long)producer->count);
-    if (below(world, 20) == 0) { /* now and then blocks of their own, and files */
+    if (huge || below(world, 20) == 0) { /* now and then blocks of their own, and files */
         struct kp_buf big = {0};
         kp_buf_append(&big, value, (size_t)len - 1);
-        kp_buf_printf(&big, ",\"pad\":\"%*s\"}", 1 + (int)below(world, 20000), "");
+        kp_buf_printf(&big, ",\"pad\":\"%*s\"}", 1 + (int)below(world, huge ? 600000 : 20000), "");
         kp_record_batch_add(builder, 1700000000000, (struct kp_str){0}, (struct kp_str){(char *)big.data, big.len},
                             (struct kp_str){0});
         kp_buf_finish(&big);
@@ -143,7 +143,8 @@ static void send_group(struct producer *producer, uint32_t topic, uint32_t parti
     struct kp_log_entry entries[GROUP_ENTRIES_MAX] = {0};
     struct kp_buf batches[GROUP_ENTRIES_MAX] = {0};
     uint32_t counts[GROUP_ENTRIES_MAX];
-    size_t count = 1 + (size_t)below(world, GROUP_ENTRIES_MAX);
+    bool huge = world->huge && below(world, 60) == 0;
+    size_t count = huge ? GROUP_ENTRIES_MAX : 1 + (size_t)below(world, GROUP_ENTRIES_MAX);
     struct flight *flight = kp_alloc(sizeof *flight);
     *flight = (struct flight){.producer = producer, .first = producer->count};
     kp_mutex_lock(&producer->mutex); /* on_done looks at `sent`, which moves */
@@ -151,10 +152,10 @@ static void send_group(struct producer *producer, uint32_t topic, uint32_t parti
         struct kp_record_batch_builder builder = {0};
         counts[i] = 1 + (uint32_t)below(world, BATCH_RECORDS_MAX);
         for (uint32_t r = 0; r < counts[i]; r++)
-            add_record(producer, &builder);
+            add_record(producer, &builder, huge);
         struct kp_error err;
         enum kp_code code =
-            kp_record_batch_build(&builder, below(world, 4) ? KP_CODEC_NONE : KP_CODEC_ZSTD, &batches[i], &err);
+            kp_record_batch_build(&builder, huge || below(world, 4) ? KP_CODEC_NONE : KP_CODEC_ZSTD, &batches[i], &err);
         KP_ASSERT(code == KP_OK);
         kp_record_batch_builder_finish(&builder);
         entries[i] = (struct kp_log_entry){.topic = topic,
@@ -176,6 +177,8 @@ static void send_group(struct producer *producer, uint32_t topic, uint32_t parti
         for (uint32_t r = 0; r < counts[i]; r++, first++) {
             struct sent *sent = &producer->sent[first];
             sent->position = entries[i].position + r;
+            sent->partition = entries[i].partition;
+            sent->offset = code == KP_OK ? entries[i].base_offset + r : -1;
             if (code != KP_OK)
                 sent->state = SENT_REFUSED; /* not taken: on_done does not come */
         }
@@ -314,10 +317,13 @@ void world_read(struct world *world)
                               "UNION ALL SELECT 'joined', name, n::text, s::text, '' FROM joined "
                               "UNION ALL SELECT 'top', k::text, x::text, id::text, '' FROM top "
                               "UNION ALL SELECT 'item', id::text, name, n::text, '' FROM item";
+    static const char and_recent[] = " UNION ALL SELECT 'recent', k::text, n::text, s::text, '' FROM recent";
+    char whole[sizeof sql + sizeof and_recent];
+    snprintf(whole, sizeof whole, "%s%s", sql, world->trims ? and_recent : "");
     struct answer answer = {.definitions = world->active};
     struct kp_buf text = {0};
     struct kp_error err;
-    if (world_query(world, sql, &text, &answer.position, &err) != KP_OK) {
+    if (world_query(world, whole, &text, &answer.position, &err) != KP_OK) {
         world_surprise(world, "read", &err);
         kp_buf_finish(&text);
         return;
@@ -343,6 +349,75 @@ static void read_views(void *arg)
     }
 }
 
+/* ---- the consumer ---- */
+
+/* Every record of a batch that was fetched is where it was sent to. */
+static void check_fetched(struct world *world, uint32_t partition, const uint8_t *batch, size_t bytes,
+                          int64_t base_offset)
+{
+    struct kp_arena arena = {0};
+    struct kp_record_reader reader;
+    struct kp_record record;
+    struct kp_error err;
+    enum kp_code code = kp_record_reader_init(&reader, batch, bytes, &arena, &err);
+    for (int64_t offset = base_offset; code == KP_OK && kp_record_reader_next(&reader, &record, &err); offset++) {
+        int k;
+        long long x, id = 0;
+        const char *value = kp_arena_strndup(&arena, record.value.ptr, record.value.len);
+        bool good = sscanf(value, "{\"k\":%d,\"x\":%lld,\"id\":%lld", &k, &x, &id) == 3;
+        size_t i = (size_t)(id / 1000000) - 1, index = (size_t)(id % 1000000);
+        CHECK(world, good && i < PRODUCERS && index < world->producers[i].count, "fetched what was never sent: %.80s",
+              value);
+        if (world->failure[0])
+            break;
+        const struct sent *sent = &world->producers[i].sent[index];
+        CHECK(world, sent->offset < 0 || (sent->offset == offset && sent->partition == partition),
+              "record %lld is fetched at offset %lld of partition %u instead of %lld of %u", id, (long long)offset,
+              partition, (long long)sent->offset, sent->partition);
+    }
+    CHECK(world, code == KP_OK, "a batch that was fetched: %s", err.message);
+    kp_arena_finish(&arena);
+}
+
+static void fetch(struct world *world, uint32_t topic)
+{
+    uint32_t partition = (uint32_t)below(world, EV_PARTITIONS);
+    struct kp_partition_info info;
+    struct kp_buf out = {0};
+    struct kp_error err;
+    enum kp_code code = kp_log_partition(kp_db_log(world->db), topic, partition, &info, &err);
+    if (code == KP_OK && info.end_offset > info.start_offset) {
+        int64_t offset = info.start_offset + (int64_t)below(world, (uint64_t)(info.end_offset - info.start_offset));
+        code =
+            kp_log_fetch(kp_db_log(world->db), topic, partition, offset, 1 + (size_t)below(world, 30000), &out, &err);
+    }
+    if (code != KP_OK && !(code == KP_LIMIT && world->trims)) /* it may have been trimmed meanwhile */
+        world_surprise(world, "fetch", &err);
+    for (size_t at = 0; at < out.len && !world->failure[0];) {
+        struct kp_record_batch_info batch = {0};
+        code = kp_record_batch_check(out.data + at, out.len - at, false, &batch, &err);
+        CHECK(world, code == KP_OK, "fetched: %s", err.message);
+        if (code == KP_OK)
+            check_fetched(world, partition, out.data + at, batch.bytes, batch.base_offset);
+        at += batch.bytes;
+    }
+    kp_buf_finish(&out);
+    world->did.reads++;
+}
+
+static void consume(void *arg)
+{
+    struct world *world = arg;
+    struct kp_topic_info info;
+    struct kp_error err;
+    enum kp_code code = kp_log_topic_find(kp_db_log(world->db), "ev", &info, &err);
+    CHECK(world, code == KP_OK, "topic ev: %s", err.message);
+    while (code == KP_OK && go_on(world)) {
+        fetch(world, info.id);
+        kp_sim_tasks_sleep((int64_t)below(world, 500));
+    }
+}
+
 /* ---- the owner ---- */
 
 int64_t world_threshold(int definition)
@@ -363,6 +438,8 @@ static void make_side(struct world *world, int i)
     if (before == SIDE_MAYBE)
         return;
     world->side[i] = SIDE_MAYBE;
+    if (!drop)
+        memcpy(world->floors[i], world->trim_acked, sizeof world->floors[i]);
     enum kp_code code = world_query(world, sql, NULL, NULL, &err);
     if (code == KP_OK)
         world->side[i] = drop ? SIDE_NONE : SIDE_THERE;
@@ -410,10 +487,45 @@ static void promote(struct world *world)
     }
 }
 
+/* Deletes records of a partition before an offset. When it is not known whether they are gone, it is after a restart.
+ */
+static void trim(struct world *world)
+{
+    uint32_t partition = (uint32_t)below(world, EV_PARTITIONS);
+    struct kp_log *log = kp_db_log(world->db);
+    struct kp_topic_info topic;
+    struct kp_partition_info info;
+    struct kp_error err;
+    char sql[100];
+    if (kp_log_topic_find(log, "ev", &topic, &err) != KP_OK ||
+        kp_log_partition(log, topic.id, partition, &info, &err) != KP_OK || info.end_offset == info.start_offset)
+        return;
+    int64_t before = info.start_offset + 1 + (int64_t)below(world, (uint64_t)(info.end_offset - info.start_offset));
+    snprintf(sql, sizeof sql, "ALTER TOPIC ev DELETE BEFORE OFFSET %lld PARTITION %u", (long long)before, partition);
+    world->trim_tried[partition] = before;
+    enum kp_code code = world_query(world, sql, NULL, NULL, &err);
+    if (code == KP_OK) {
+        world->trim_acked[partition] = before;
+    } else if (strcmp(err.sqlstate, "55006") == 0) { /* a view is being built that needs them */
+        world->trim_tried[partition] = world->trim_acked[partition];
+    } else {
+        world->trim_unsure = true;
+        world_surprise(world, sql, &err);
+    }
+}
+
 static void own(void *arg)
 {
     struct world *world = arg;
-    while (go_on(world)) {
+    while (world->trims && !world->trim_unsure && go_on(world)) {
+        if (below(world, 5) < 2)
+            make_side(world, (int)below(world, SIDE_VIEWS));
+        else
+            trim(world);
+        world->did.ddl++;
+        kp_sim_tasks_sleep((int64_t)below(world, 3000));
+    }
+    while (!world->trims && go_on(world)) {
         switch (below(world, 5)) {
         case 0:
         case 1:
@@ -434,13 +546,15 @@ static void own(void *arg)
 
 void world_clients_run(struct world *world)
 {
-    struct kp_thread threads[PRODUCERS + 3];
+    struct kp_thread threads[PRODUCERS + 4];
     size_t count = 0;
     for (int i = 0; i < PRODUCERS; i++)
         kp_thread_start(&threads[count++], "producer", 2 << 20, produce, &world->producers[i]);
     kp_thread_start(&threads[count++], "writer", 2 << 20, write_items, world);
     kp_thread_start(&threads[count++], "reader", 2 << 20, read_views, world);
-    if (below(world, 3) == 0)
+    if (below(world, 2))
+        kp_thread_start(&threads[count++], "consumer", 2 << 20, consume, world);
+    if (below(world, 3) == 0 || world->trims)
         kp_thread_start(&threads[count++], "owner", 2 << 20, own, world);
     for (size_t i = 0; i < count; i++)
         kp_thread_join(&threads[i]);

@@ -45,6 +45,12 @@ void world_tell(const struct world *world, const char *format, ...)
     va_end(args);
 }
 
+/* Most of the time the power goes; else the process is killed, and what it wrote may still be lost later. */
+static enum kp_sim_cut some_cut(struct world *world)
+{
+    return below(world, 3) ? KP_SIM_CUT_RANDOM : KP_SIM_CUT_KEEP;
+}
+
 static void no_faults(struct world *world)
 {
     kp_sim_plan_cut(world->sim, 0, KP_SIM_CUT_RANDOM);
@@ -65,7 +71,7 @@ static void note_complaint(void *arg, char level, const char *text)
 static void go_down(struct world *world, bool crash)
 {
     if (crash && kp_sim_powered(world->sim))
-        kp_sim_cut(world->sim, below(world, 3) ? KP_SIM_CUT_RANDOM : KP_SIM_CUT_KEEP); /* the latter is kill -9 */
+        kp_sim_cut(world->sim, some_cut(world));
     world_tell(world, "down: %s", crash ? "a crash" : kp_sim_powered(world->sim) ? "closed" : "no power");
     kp_db_close(world->db);
     world->db = NULL;
@@ -88,6 +94,9 @@ static const char *const setup[] = {
     "JOIN item i ON e.k = i.id GROUP BY i.name",
     "CREATE MATERIALIZED VIEW IF NOT EXISTS top AS SELECT k, x, id FROM ev ORDER BY x DESC, id LIMIT 3",
     "CREATE SINK IF NOT EXISTS out FROM agg WITH (topic = 'out')",
+    /* in worlds that trim */
+    "CREATE MATERIALIZED VIEW IF NOT EXISTS recent AS SELECT k, count(*) AS n, sum(x) AS s FROM ev GROUP BY k "
+    "ON EXPIRY RETRACT",
 };
 
 /* Opens, waits for the replay, makes what is missing. False: a fault came in between. */
@@ -102,7 +111,7 @@ static bool try_start(struct world *world)
     }
     (void)kp_db_wait_ready(world->db, -1);
     code = kp_db_health(world->db, &err);
-    for (size_t i = 0; code == KP_OK && i < KP_COUNT(setup); i++)
+    for (size_t i = 0; code == KP_OK && i < KP_COUNT(setup) - !world->trims; i++)
         code = world_query(world, setup[i], NULL, NULL, &err);
     if (code != KP_OK)
         world_surprise(world, "start", &err);
@@ -115,7 +124,7 @@ static void start(struct world *world, bool may_fault)
         if (may_fault && attempt < 3 && below(world, 3) == 0) {
             world->faults = true;
             if (below(world, 3))
-                kp_sim_plan_cut(world->sim, 1 + below(world, 60), KP_SIM_CUT_RANDOM);
+                kp_sim_plan_cut(world->sim, 1 + below(world, 60), some_cut(world));
             else
                 kp_sim_plan_failure(world->sim, 1 + below(world, 60), below(world, 3) ? KP_IO : KP_FULL);
         }
@@ -143,7 +152,7 @@ static void plan_faults(struct world *world)
     if (below(world, 3) == 0)
         kp_sim_clock_jump(world->sim, (int64_t)below(world, 20000000000) - 10000000000);
     if (kind >= 1 && kind <= 5)
-        kp_sim_plan_cut(world->sim, 1 + below(world, below(world, 2) ? 60 : 600), KP_SIM_CUT_RANDOM);
+        kp_sim_plan_cut(world->sim, 1 + below(world, below(world, 2) ? 60 : 600), some_cut(world));
     else if (kind <= 7 && kind >= 6)
         kp_sim_plan_failure(world->sim, 1 + below(world, 300), below(world, 3) ? KP_IO : KP_FULL);
     else if (kind == 8)
@@ -301,14 +310,19 @@ void world_run(const struct world_options *options, struct world_result *ret_res
         kp_mutex_init(&producer->mutex);
         kp_cond_init(&producer->moved);
     }
+    bool tiny = !options->reference && below(world, 2); /* sealed often */
+    world->trims = !options->reference && below(world, 2);
+    world->huge = !options->reference && below(world, 3) == 0;
     world->options = (struct kp_db_options){
         .os = kp_sim_os(world->sim),
         .dir = WORLD_DIR,
         .workers = 1 + (uint32_t)below(world, 3),
         .step_records_max = below(world, 2) ? 0 : 1 + below(world, 20),
-        .journal_file_bytes = 48 << 10,
+        .journal_file_bytes = tiny ? 16 << 10 : 48 << 10,
         .log_tail_bytes = below(world, 2) ? 0 : 1, /* 1: readers go to the disk */
-        .seal_bytes = below(world, 2) ? 0 : 64 << 10,
+        .seal_bytes = tiny              ? 20 << 10
+                      : below(world, 2) ? 0
+                                        : 64 << 10,
         .extent_own_bytes = 16 << 10,
         .notice = note_complaint,
         .arg = world,

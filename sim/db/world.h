@@ -9,7 +9,10 @@
  *   a reader    all views in one query         each answer is the plain recomputation over the records before its
  *                                              position, also of answers given before a crash
  *   an owner    CREATE, DROP, ALTER, PROMOTE   what was acknowledged is so after a restart
- *   a sink      agg's changes into a topic     its records add up to agg's rows, at each position that it gives
+ *               or, in other worlds, DELETE    records before an offset are gone for ever, views keep or retract them
+ * by their declaration, at the decision's position a consumer  fetches by offset              each record is where it
+ * was acknowledged a sink      agg's changes into a topic     its records add up to agg's rows, at each position that
+ * it gives
  *
  * and the log seen before a restart is the beginning of the log after it; positions and log time never go back.
  */
@@ -28,6 +31,7 @@ enum {
     KEYS = 8,        /* of ev and item */
     DEFINITIONS = 6, /* of agg: thresholds */
     SIDE_VIEWS = 4,
+    EV_PARTITIONS = 2,
     NO_DEFINITION = 1 << DEFINITIONS
 };
 #define WORLD_DIR "data"
@@ -39,7 +43,10 @@ struct sent {
     int k;
     int64_t x;
     int64_t position; /* where it was acknowledged, or was found */
-    bool found;
+    uint32_t partition;
+    int64_t offset; /* -1: not known */
+    bool found;     /* or trimmed, which proves that it was there */
+    bool trimmed;
 };
 
 struct producer {
@@ -69,8 +76,22 @@ enum side_state { SIDE_NONE, SIDE_THERE, SIDE_MAYBE };
 
 /* What the oracle has read of the log. */
 struct event {
-    int64_t position, x, id;
+    int64_t position, x, id, offset;
+    uint32_t partition;
     int k;
+};
+/* Records of ev before these offsets are gone. */
+struct expiry {
+    int64_t position;
+    long long before[EV_PARTITIONS];
+};
+/* A batch with its place, and a row of positions of which nothing is left. */
+struct batch {
+    uint64_t hash;
+    int64_t position, position_end;
+};
+struct gap {
+    int64_t from, to;
 };
 struct item_change {
     int64_t position, n;
@@ -86,8 +107,12 @@ struct history {
     struct event *events;
     struct item_change *items;
     struct out_change *outs;
-    uint64_t *batches; /* hashes of all batches with their places */
+    struct expiry *expiries;
+    struct batch *batches;
+    struct gap *gaps;
     size_t event_count, event_cap, item_count, item_cap, out_count, out_cap, batch_count, batch_cap;
+    size_t expiry_count, expiry_cap, gap_count, gap_cap;
+    int64_t start[EV_PARTITIONS]; /* of ev */
     int64_t position, log_time_us;
 };
 
@@ -100,6 +125,11 @@ struct world {
     int item_states;
     unsigned active, other; /* sets of definitions: the promoted one is in `active`, the one beside it in `other` */
     enum side_state side[SIDE_VIEWS];
+    int64_t floors[SIDE_VIEWS][EV_PARTITIONS]; /* what was gone when it was made */
+    bool trims;                                /* records of ev are deleted; definitions stay as they are */
+    bool huge;                                 /* groups of many blocks, now and then */
+    bool trim_unsure;                          /* until the next restart */
+    int64_t trim_acked[EV_PARTITIONS], trim_tried[EV_PARTITIONS];
     struct answer *answers;
     size_t answer_count, answer_cap;
     struct history history;

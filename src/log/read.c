@@ -269,6 +269,7 @@ static enum kp_code take_disk(struct kp_build *build, uint64_t *location, struct
     return KP_OK;
 }
 
+/* Where in the journal to begin; 0 when a set holds the position: it was sealed since the caller looked. */
 static uint64_t find_location(struct kp_log *log, int64_t position)
 {
     uint64_t location = 0, block_bytes = 0;
@@ -282,6 +283,10 @@ static uint64_t find_location(struct kp_log *log, int64_t position)
     if (location)
         return kp_journal_following(&log->journal, location, block_bytes);
     kp_rwlock_read(&log->lock);
+    if (kp_sealing_set_at(&log->sealing, position)) { /* its marks are forgotten */
+        kp_rwlock_unlock(&log->lock);
+        return 0;
+    }
     size_t low = 0, high = log->mark_count; /* the first mark behind position */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -315,12 +320,16 @@ static enum kp_code take_all(struct kp_build *build, struct kp_error *err)
 {
     bool found;
     KP_TRY(take_tail(build, 0, &found, err));
-    for (bool sealed = !found; sealed && !enough(build);)
-        KP_TRY(kp_build_take_set(build, &sealed, err));
+    bool disk = !found;
+    uint64_t location = 0;
+    while (disk && !location && !enough(build)) {
+        for (bool sealed = true; sealed && !enough(build);)
+            KP_TRY(kp_build_take_set(build, &sealed, err));
+        if (!enough(build))
+            location = find_location(build->log, build->position);
+    }
     if (enough(build))
         return KP_OK;
-    uint64_t location = found ? 0 : find_location(build->log, build->position);
-    bool disk = !found;
     while (!enough(build)) {
         if (found)
             location = kp_journal_following(&build->log->journal, build->last_location, build->last_bytes);

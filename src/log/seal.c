@@ -302,7 +302,8 @@ static bool drained(struct kp_log *log)
 {
     struct kp_log_readers *readers = &log->sealing.readers;
     kp_mutex_lock(&readers->mutex);
-    while (readers->active[readers->side ^ 1] && !log->no_threads)
+    bool patient = kp_log_planted != KP_PLANT_RECYCLE_EARLY && kp_log_planted != KP_PLANT_REMOVED_EARLY;
+    while (readers->active[readers->side ^ 1] && !log->no_threads && patient)
         kp_cond_wait(&readers->drained, &readers->mutex);
     bool empty = readers->active[readers->side ^ 1] == 0;
     kp_mutex_unlock(&readers->mutex);
