@@ -537,7 +537,8 @@ static struct form window_forms[] = {
     {"bool_and($1) FILTER (WHERE $2 > 0)", "bi", T_BOOL, 0, 0, 0},
 };
 
-/* Frames; with those by rows the whole row decides among equals. An argument is the type that the order has. */
+/* Frames; with those by rows the whole row decides among equals, so that PostgreSQL's have no ties to exclude. An
+ * argument is the type that the order has. */
 static struct form frame_forms[] = {
     {"", "", T_BOOL, 0, 0, 0},
     {"RANGE BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING", "", T_BOOL, 0, 0, 0},
@@ -551,8 +552,8 @@ static struct form frame_forms[] = {
     {"ROWS BETWEEN UNBOUNDED PRECEDING AND 1 FOLLOWING EXCLUDE CURRENT ROW", "", T_BOOL, W_VALUE, 0, 0},
     {"ROWS UNBOUNDED PRECEDING", "", T_BOOL, W_VALUE, 0, 0},
     {"ROWS BETWEEN 1 FOLLOWING AND 3 FOLLOWING", "", T_BOOL, W_VALUE, 0, 0},
-    {"ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING EXCLUDE TIES", "", T_BOOL, W_VALUE, 0, 0},
-    {"ROWS BETWEEN 2 PRECEDING AND 2 FOLLOWING EXCLUDE GROUP", "", T_BOOL, W_VALUE, 0, 0},
+    {"GROUPS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING EXCLUDE TIES", "", T_BOOL, 0, 0, 0},
+    {"RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING EXCLUDE TIES", "", T_BOOL, 0, 0, 0},
     {"RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP", "", T_BOOL, 0, 0, 0},
     {"GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING", "", T_BOOL, 0, 0, 0},
     {"GROUPS BETWEEN 2 FOLLOWING AND UNBOUNDED FOLLOWING", "", T_BOOL, 0, 0, 0},
