@@ -1,9 +1,15 @@
 /*
  * Committing: the oldest blocks of the queue are written, then synced at once, then published, then their callbacks
- * run. When little is appended that is one block; under load as many as have gathered while the disk was busy.
+ * run. When little is appended that is one block; under load as many as have gathered while the disk was busy. When
+ * more waits already, another thread syncs and publishes while the next commit is written:
+ *
+ *   writer   write 1 │ write 2          │ write 3          │ …
+ *   syncer           │ sync 1, publish 1│ sync 2, publish 2│ …
  *
  * Invariants:
- *   1. One commit at a time, blocks in order. A block says which blocks before it were durable when it was written.
+ *   1. Commits are written, synced and published in their order, at most one of each at a time. A block says which
+ *      blocks before it were durable when it was written. What is written and not synced is at most two commits of
+ *      KP_LOG_COMMIT_BYTES in one file, or one commit: recovery looks as far (log/recover.c).
  *   2. Nothing is published or acknowledged before its sync returned. A group is published with its last block.
  *   3. After the first failed write or sync nothing is written any more: every queued group fails.
  */
@@ -146,12 +152,14 @@ static void fail_all(struct kp_log *log, struct kp_open_block *blocks, const str
     kp_mutex_lock(&log->mutex);
 }
 
-/* Writes and syncs. *ret_unwritten: on failure, the blocks that were not written; those before them may have been. */
-static enum kp_code write_blocks(struct kp_log *log, struct kp_open_block **blocks,
+/* Writes and, with sync, syncs. *ret_unwritten: on failure, the blocks that were not written; those before them may
+ * have been. */
+static enum kp_code write_blocks(struct kp_log *log, struct kp_open_block **blocks, bool sync,
                                  struct kp_open_block **ret_unwritten, struct kp_error *err)
 {
     for (struct kp_open_block **at = blocks; *at; at = &(*at)->next) {
-        enum kp_code code = kp_journal_write(&log->journal, (*at)->header, (*at)->room, (*at)->next == NULL, err);
+        enum kp_code code =
+            kp_journal_write(&log->journal, (*at)->header, (*at)->room, sync && (*at)->next == NULL, err);
         if (code != KP_OK) {
             *ret_unwritten = *at;
             *at = NULL;
@@ -235,16 +243,124 @@ static struct kp_open_block *joined(struct kp_open_block *first, struct kp_open_
     return first;
 }
 
+/* ---- one commit being written while the one before it is synced ---- */
+
+/* Waits until nothing is being synced. Locked: mutex. */
+static void wait_synced(struct kp_log *log)
+{
+    while (log->syncing.busy)
+        kp_cond_wait(&log->syncing.changed, &log->mutex);
+}
+
+/* Is there more to come, and do all of these blocks go into the current file? Locked: mutex; the committer. */
+static bool may_overlap(struct kp_log *log, const struct kp_open_block *blocks)
+{
+    struct kp_journal *journal = &log->journal;
+    uint64_t bytes = 0;
+    if (!log->syncing.runs || journal->unsafe_no_sync || atomic_load(&journal->roll) || !log->first ||
+        !log->first->sealed)
+        return false;
+    uint64_t left = kp_journal_left(journal);
+    for (const struct kp_open_block *block = blocks; block; block = block->next) {
+        if (bytes + KP_MAX(kp_sector_ceil(block->used), block->room) > left)
+            return false;
+        bytes += kp_sector_ceil(block->used);
+    }
+    return bytes <= KP_LOG_COMMIT_BYTES;
+}
+
+/* Writes the blocks and hands them to the syncer. Locked: mutex, released meanwhile. */
+static void commit_overlapped(struct kp_log *log, struct kp_open_block *blocks, size_t bytes)
+{
+    struct kp_open_block *unwritten = NULL;
+    struct kp_error err;
+    log->committing = true;
+    kp_mutex_unlock(&log->mutex);
+    enum kp_code code = write_blocks(log, &blocks, false, &unwritten, &err);
+    kp_mutex_lock(&log->mutex);
+    wait_synced(log);
+    if (code == KP_OK && log->failure.code == KP_OK) {
+        log->syncing.blocks = blocks;
+        log->syncing.bytes = bytes;
+        log->syncing.sequence = log->journal.end.sequence;
+        log->syncing.position = log->journal.end.position;
+        log->syncing.busy = true;
+        kp_cond_broadcast(&log->syncing.changed);
+    } else {
+        if (code == KP_OK)
+            err = log->failure;
+        fail_all(log, joined(blocks, unwritten), &err);
+    }
+    log->committing = false;
+}
+
+/* Locked: mutex, released meanwhile. */
+static void sync_one(struct kp_log *log)
+{
+    struct kp_log_syncing *syncing = &log->syncing;
+    struct kp_error err;
+    kp_mutex_unlock(&log->mutex);
+    enum kp_code code = log->os->sync(log->os->ctx, log->journal.file, &err);
+    struct kp_open_block *done = release_held(log, syncing->blocks);
+    if (code == KP_OK)
+        announce(log, done, syncing->bytes);
+    kp_mutex_lock(&log->mutex);
+    if (code == KP_OK) {
+        syncing->durable_sequence = syncing->sequence;
+        syncing->durable_position = syncing->position;
+    } else {
+        fail_all(log, done, &err);
+    }
+    syncing->blocks = NULL;
+    syncing->busy = false;
+    kp_cond_broadcast(&syncing->changed);
+}
+
+void kp_log_run_syncer(void *arg)
+{
+    struct kp_log *log = arg;
+    kp_mutex_lock(&log->mutex);
+    for (;;) {
+        if (log->syncing.busy)
+            sync_one(log);
+        else if (log->syncing.stop)
+            break;
+        else
+            kp_cond_wait(&log->syncing.changed, &log->mutex);
+    }
+    kp_mutex_unlock(&log->mutex);
+}
+
+/* What the syncer made durable is known to the journal. Locked: mutex; the committer. */
+static void note_synced(struct kp_log *log)
+{
+    struct kp_journal *journal = &log->journal;
+    journal->durable_sequence = KP_MAX(journal->durable_sequence, log->syncing.durable_sequence);
+    journal->durable_position = KP_MAX(journal->durable_position, log->syncing.durable_position);
+}
+
 void kp_log_commit_some(struct kp_log *log)
 {
     size_t bytes;
     struct kp_open_block *blocks = take(log, &bytes), *unwritten = NULL;
     uint64_t file_number = log->journal.end.file_number;
+    note_synced(log);
+    if (may_overlap(log, blocks)) {
+        commit_overlapped(log, blocks, bytes);
+        return;
+    }
     log->committing = true;
+    wait_synced(log);
+    note_synced(log);
+    struct kp_error err = log->failure;
+    if (err.code != KP_OK) {
+        fail_all(log, blocks, &err);
+        log->committing = false;
+        return;
+    }
     kp_mutex_unlock(&log->mutex);
 
-    struct kp_error err;
-    enum kp_code code = write_blocks(log, &blocks, &unwritten, &err);
+    enum kp_code code = write_blocks(log, &blocks, true, &unwritten, &err);
     /* On a refusal, blocks before it are durable: the file they are in was synced before a next one was asked for. */
     bool refused = code != KP_OK && (log->journal.refused || kp_log_planted == KP_PLANT_GOES_ON);
     struct kp_open_block *done = release_held(log, blocks);
@@ -273,6 +389,8 @@ void kp_log_run_writer(void *arg)
         else
             kp_cond_wait(&log->work, &log->mutex);
     }
+    wait_synced(log);
+    note_synced(log);
     kp_mutex_unlock(&log->mutex);
 }
 

@@ -49,6 +49,20 @@ struct kp_open_block {
     size_t completion_count, completion_cap;
 };
 
+/* The commit that is written and being synced while the next one is written (log/commit.c). Guarded by kp_log.mutex. */
+struct kp_log_syncing {
+    struct kp_open_block *blocks;
+    size_t bytes;
+    bool busy, stop;
+    uint64_t sequence; /* of its last block */
+    int64_t position;  /* behind it */
+    uint64_t durable_sequence;
+    int64_t durable_position;
+    struct kp_cond changed;
+    struct kp_thread thread;
+    bool runs;
+};
+
 struct kp_log_mark {
     int64_t position, log_time_us;
     uint64_t location;
@@ -85,6 +99,7 @@ struct kp_log {
     size_t listener_count;
     struct kp_thread writer;
     bool writer_runs;
+    struct kp_log_syncing syncing;
 
     struct kp_rwlock lock; /* what is durable */
     struct kp_topics topics;
@@ -119,6 +134,7 @@ KP_MUST enum kp_code kp_log_apply(struct kp_log *log, const struct kp_block_head
 /* Commits the oldest queued blocks with one sync. Locked: mutex, which is released meanwhile. */
 void kp_log_commit_some(struct kp_log *log);
 void kp_log_run_writer(void *arg);
+void kp_log_run_syncer(void *arg);
 /* Writes the closing block; false when there was none to write, or it failed. No other thread any more. */
 bool kp_log_commit_closing(struct kp_log *log);
 

@@ -366,6 +366,11 @@ static void want_next(struct kp_journal *journal, uint64_t file_bytes, uint64_t 
     kp_mutex_unlock(&journal->mutex);
 }
 
+uint64_t kp_journal_left(struct kp_journal *journal)
+{
+    return kp_journal_file_get(journal, journal->end.file_number).bytes - journal->end.offset;
+}
+
 static enum kp_code write_block(struct kp_journal *journal, const struct kp_block_header *block, size_t bytes,
                                 bool sync, struct kp_error *err)
 {

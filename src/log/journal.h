@@ -83,6 +83,9 @@ struct kp_journal_file kp_journal_file_get(struct kp_journal *journal, uint64_t 
  */
 KP_MUST enum kp_code kp_journal_recycle(struct kp_journal *journal, uint64_t number, struct kp_error *err);
 
+/* Bytes that are left of the current file. The committer. */
+uint64_t kp_journal_left(struct kp_journal *journal);
+
 /*
  * Completes the header of the block (payload and its counts and CRC are set), writes it, and with `sync` makes it and
  * all blocks before it durable. room: bytes that its file must have left, if more than its own: a group lies in one

@@ -109,6 +109,8 @@ static enum kp_code open_into(struct kp_log *log, const struct kp_log_options *o
         return KP_OK;
     KP_TRY(kp_journal_start(&log->journal, !log->no_threads, err));
     if (!log->no_threads) {
+        kp_thread_start(&log->syncing.thread, "kappa-sync", 0, kp_log_run_syncer, log);
+        log->syncing.runs = true;
         kp_thread_start(&log->writer, "kappa-log", 0, kp_log_run_writer, log);
         log->writer_runs = true;
         kp_thread_start(&log->sealing.thread, "kappa-seal", 0, kp_sealing_run, log);
@@ -132,6 +134,7 @@ enum kp_code kp_log_open(const struct kp_log_options *options, struct kp_log **r
     kp_cond_init(&log->work);
     kp_cond_init(&log->space);
     kp_cond_init(&log->committed);
+    kp_cond_init(&log->syncing.changed);
     kp_rwlock_init(&log->lock);
     kp_mutex_init(&log->hint_mutex);
     kp_sealing_init(log);
@@ -168,6 +171,13 @@ void kp_log_close(struct kp_log *log)
         kp_thread_join(&log->sealing.thread);
     if (log->writer_runs)
         kp_thread_join(&log->writer);
+    if (log->syncing.runs) { /* it has nothing left to do */
+        kp_mutex_lock(&log->mutex);
+        log->syncing.stop = true;
+        kp_cond_broadcast(&log->syncing.changed);
+        kp_mutex_unlock(&log->mutex);
+        kp_thread_join(&log->syncing.thread);
+    }
     if (opened && !log->read_only && kp_log_commit_closing(log) && !log->journal.unsafe_no_sync &&
         atomic_load(&log->snapshots.journal_bytes) >= log->snapshots.least_bytes)
         (void)!kp_snapshot_write(log, NULL); /* the next start reads less */
@@ -184,6 +194,7 @@ void kp_log_close(struct kp_log *log)
     kp_free(log->marks);
     kp_mutex_finish(&log->hint_mutex);
     kp_rwlock_finish(&log->lock);
+    kp_cond_finish(&log->syncing.changed);
     kp_cond_finish(&log->committed);
     kp_cond_finish(&log->space);
     kp_cond_finish(&log->work);
