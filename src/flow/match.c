@@ -53,9 +53,10 @@ static void define_expr(struct kp_match *match, struct kp_match_expr *expr, stru
     }
 }
 
-void kp_match_define(struct kp_match *match, const struct kp_plan *plan, struct kp_arena *arena)
+void kp_match_define(struct kp_match *match, const struct kp_plan *plan, bool bounded, struct kp_arena *arena)
 {
     struct kp_plan_match *own = kp_plan_match_copy(plan->match, arena, NULL, NULL);
+    own->frees &= !bounded;
     match->plan = own;
     match->col_count = plan->inputs[0]->col_count;
     match->reads = kp_arena_calloc(arena, match->col_count + 1);

@@ -55,7 +55,8 @@ struct kp_match_attempt {
     const struct kp_row_error *error; /* of a condition; the row counted as not matching */
 };
 
-void kp_match_define(struct kp_match *match, const struct kp_plan *plan, struct kp_arena *arena);
+/* bounded: for one step, in which nothing is let go. */
+void kp_match_define(struct kp_match *match, const struct kp_plan *plan, bool bounded, struct kp_arena *arena);
 void kp_match_rows_init(struct kp_match_rows *rows, const struct kp_match *match, const struct kp_table *table,
                         bool (*more)(struct kp_match_rows *rows, void *arg), void *arg);
 void kp_match_rows_finish(struct kp_match_rows *rows);

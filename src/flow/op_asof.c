@@ -9,6 +9,9 @@
  * Both sides of a key lie in ordered maps by (time, whole row). Left rows remember what they were sent with; at
  * emission those that came, went, or lie where something changed on the right look again, and what differs is sent.
  *
+ * Where the plan says so, left rows that no right row can come before any more go, and of the right rows of a key that
+ * lie behind both watermarks all but the last: what was sent is final. A queue of keys by their last time wakes them.
+ *
  *   key:    | key columns | → maps of left and right rows, what was touched |
  *   left:   | columns | weight | sent | match | queued |          right:  | columns | weight | was |
  *
@@ -17,7 +20,7 @@
  */
 #include <stdio.h>
 
-#include "flow/graph.h"
+#include "flow/op_source.h"
 #include "flow/order.h"
 #include "flow/ordered.h"
 #include "flow/table.h"
@@ -43,18 +46,20 @@ struct asof_key {
     struct asof_key *next_touched;
     uint64_t hash;
     uint32_t id;
-    bool touched;
+    bool touched, queued;
 };
 
 struct shard {
     struct kp_table keys, rows[2];
+    struct kp_ordered queue; /* (time, key), of keys whose rows can go */
     struct asof_key *touched;
     int64_t more_bytes;
 };
 
 struct op_asof {
     struct kp_node node;
-    bool outer, strict, forward;
+    bool outer, strict, forward, frees;
+    int64_t lateness[2]; /* in the time's unit */
     uint32_t key_count, *key_columns[2], time_column[2], cols[2];
     struct kp_row_layout key_layout, layouts[2];
     struct shard *shards;
@@ -417,6 +422,77 @@ static enum kp_code emit_key(struct op_asof *op, struct kp_lane *lane, struct sh
     return KP_OK;
 }
 
+/* ---- rows that go ---- */
+
+/* No row of this side comes whose time is less. */
+static int64_t least_to_come(const struct op_asof *op, uint32_t side)
+{
+    int64_t watermark = kp_node_watermark_above(op->node.inputs[side]), least;
+    return watermark == INT64_MIN || __builtin_sub_overflow(watermark, op->lateness[side], &least) ? INT64_MIN : least;
+}
+
+static int64_t last_time(const struct asof_key *key)
+{
+    int64_t last = INT64_MIN;
+    for (uint32_t side = 0; side < 2; side++)
+        if (key->sides[side].count)
+            last = KP_MAX(last, time_of(kp_ordered_last(&key->sides[side])));
+    return last;
+}
+
+static void queue_key(struct shard *shard, struct asof_key *key)
+{
+    uint8_t bytes[12];
+    uint32_t id = __builtin_bswap32(key->id);
+    if (key->queued)
+        return;
+    key->queued = true;
+    put_time(last_time(key), bytes);
+    memcpy(bytes + 8, &id, sizeof id);
+    kp_ordered_insert(&shard->queue, bytes, sizeof bytes, key->id);
+}
+
+static void forget_before(struct op_asof *op, struct kp_lane *lane, struct shard *shard, struct asof_key *key,
+                          uint32_t side, int64_t time, struct kp_buf *bytes)
+{
+    for (const struct kp_ordered_entry *first; (first = kp_ordered_first(&key->sides[side]));) {
+        if (time_of(first) >= time)
+            return;
+        remove_row(op, lane, shard, key, side, first->id, time_of(first), bytes);
+    }
+}
+
+static void forget_rows(struct op_asof *op, struct kp_lane *lane, struct shard *shard, struct asof_key *key,
+                        const int64_t *least)
+{
+    struct kp_buf bytes = {0};
+    forget_before(op, lane, shard, key, LEFT, least[RIGHT], &bytes);
+    uint64_t at = seek_time(&key->sides[RIGHT], KP_MIN(least[LEFT], least[RIGHT]), false);
+    const struct kp_ordered_entry *version = kp_ordered_prev(&key->sides[RIGHT], &at);
+    if (version)
+        forget_before(op, lane, shard, key, RIGHT, time_of(version), &bytes);
+    kp_buf_finish(&bytes);
+}
+
+static void forget_keys(struct op_asof *op, struct kp_lane *lane, struct shard *shard)
+{
+    int64_t least[2] = {least_to_come(op, LEFT), least_to_come(op, RIGHT)}, limit = KP_MIN(least[LEFT], least[RIGHT]);
+    for (const struct kp_ordered_entry *first; (first = kp_ordered_first(&shard->queue));) {
+        if (time_of(first) >= limit)
+            return;
+        struct asof_key *key = *key_slot(shard, first->id);
+        kp_ordered_remove(&shard->queue, first->key, first->key_bytes);
+        key->queued = false;
+        forget_rows(op, lane, shard, key, least);
+        if (!key->sides[LEFT].count && !key->sides[RIGHT].count) {
+            kp_table_remove(&shard->keys, key->id, key->hash);
+            free_key(shard, key);
+        } else if (last_time(key) >= limit) {
+            queue_key(shard, key);
+        }
+    }
+}
+
 static enum kp_code asof_part(struct kp_node *node, struct kp_lane *lane, uint32_t part, struct kp_error *err)
 {
     struct op_asof *op = (struct op_asof *)node;
@@ -434,13 +510,23 @@ static enum kp_code asof_part(struct kp_node *node, struct kp_lane *lane, uint32
         struct asof_key *key = shard->touched;
         shard->touched = key->next_touched;
         KP_TRY(emit_key(op, lane, shard, key, &out, err));
+        if (op->frees)
+            queue_key(shard, key);
     }
-    return send(op, lane, shard, &out, err);
+    KP_TRY(send(op, lane, shard, &out, err));
+    if (op->frees)
+        forget_keys(op, lane, shard);
+    return KP_OK;
 }
 
 static bool asof_wants(const struct kp_node *node, uint32_t part)
 {
-    return ((const struct op_asof *)node)->shards[part].touched && kp_graph_step_final(node->graph);
+    const struct op_asof *op = (const struct op_asof *)node;
+    const struct shard *shard = &op->shards[part];
+    if (!kp_graph_step_final(node->graph))
+        return false;
+    const struct kp_ordered_entry *first = op->frees ? kp_ordered_first(&shard->queue) : NULL;
+    return shard->touched || (first && time_of(first) < KP_MIN(least_to_come(op, LEFT), least_to_come(op, RIGHT)));
 }
 
 /* ---- building ---- */
@@ -474,6 +560,7 @@ static void asof_finish(struct kp_node *node)
             free_key(shard, key);
         }
         kp_free(ids);
+        kp_ordered_finish(&shard->queue);
         kp_table_finish(&shard->keys);
         kp_table_finish(&shard->rows[LEFT]);
         kp_table_finish(&shard->rows[RIGHT]);
@@ -494,8 +581,9 @@ static void asof_release(struct kp_node *node)
 static bool asof_same(const struct kp_node *a, const struct kp_node *b)
 {
     const struct op_asof *x = (const struct op_asof *)a, *y = (const struct op_asof *)b;
-    bool same = x->outer == y->outer && x->strict == y->strict && x->forward == y->forward &&
-                x->key_count == y->key_count && x->cols[LEFT] == y->cols[LEFT];
+    bool same = x->frees == y->frees && x->lateness[LEFT] == y->lateness[LEFT] &&
+                x->lateness[RIGHT] == y->lateness[RIGHT] && x->outer == y->outer && x->strict == y->strict &&
+                x->forward == y->forward && x->key_count == y->key_count && x->cols[LEFT] == y->cols[LEFT];
     for (uint32_t side = 0; same && side < 2; side++) {
         same = x->time_column[side] == y->time_column[side];
         for (uint32_t k = 0; same && k < x->key_count; k++)
@@ -534,6 +622,8 @@ struct kp_node *kp_op_asof(struct kp_graph *graph, const struct kp_plan *plan, s
     op->outer = plan->asof.outer;
     op->strict = plan->asof.strict;
     op->forward = plan->asof.forward;
+    op->frees = plan->asof.frees && !graph->bounded;
+    memcpy(op->lateness, plan->asof.lateness_us, sizeof op->lateness);
     op->key_count = plan->asof.key_count;
     struct kp_type *types = kp_arena_alloc(arena, (op->key_count + 1) * sizeof *types);
     for (uint32_t side = 0; side < 2; side++) {

@@ -24,6 +24,7 @@
 
 #include "flow/graph.h"
 #include "flow/join_side.h"
+#include "flow/op_source.h"
 
 enum { PAIRS_MIN = 64, PAIRS_MAX = 8192 }; /* joined rows made at a time: their columns fit the cache */
 
@@ -360,19 +361,10 @@ static enum kp_code show_unmatched(struct op_join *op, struct kp_lane *lane, str
     return send_alone_rows(op, lane, 1, &alone, err);
 }
 
-/* The least watermark of the sources above a node. */
-static int64_t watermark_above(const struct kp_node *node)
-{
-    int64_t least = node->input_count ? INT64_MAX : kp_node_watermark(node);
-    for (uint32_t i = 0; i < node->input_count; i++)
-        least = KP_MIN(least, watermark_above(node->inputs[i]));
-    return least;
-}
-
 /* Rows of side s of this time or an earlier one have met all that they can. */
 static int64_t forget_limit(const struct op_join *op, int s)
 {
-    int64_t watermark = watermark_above(op->node.inputs[1 - s]), limit_us;
+    int64_t watermark = kp_node_watermark_above(op->node.inputs[1 - s]), limit_us;
     if (watermark == INT64_MAX)
         return INT64_MAX - 1; /* the input has ended */
     return watermark == INT64_MIN || __builtin_sub_overflow(watermark - 1, op->inputs[s].reach_us, &limit_us)

@@ -14,6 +14,10 @@
  * attempt begins where one began before and nothing that has changed is in its sight: the rest is as it was. In-order
  * rows redo the open attempts only. What was sent is kept by the row where its match began, and compared.
  *
+ * Where the plan says that rows can go, those before the last attempt that a later row could still concern do (but for
+ * rows that matches look back at), with what was sent for them, which is final. A queue of partitions by the time of
+ * their last row wakes those that no row touches any more.
+ *
  *   row:   | columns | weight | was | number of matches before | how far its attempts looked | what was sent | flags |
  *   sent:  | columns of the answer, or an error | next |
  *
@@ -25,6 +29,7 @@
 
 #include "flow/keyed.h"
 #include "flow/match.h"
+#include "flow/op_source.h"
 #include "flow/order.h"
 
 enum { SEND_ROWS = 8192, MORE_ROWS = 256 };
@@ -49,6 +54,7 @@ struct partition {
     uint32_t *changed, changed_count, changed_cap; /* rows that came or went */
     uint32_t *opens, open_count;
     uint32_t extent_max;
+    bool queued; /* in the part's queue */
 };
 
 struct op_match {
@@ -56,7 +62,8 @@ struct op_match {
     struct kp_match match;
     struct kp_keyed keyed;
     struct kp_row_layout sent_layout;
-    struct kp_table *sent; /* one a part */
+    struct kp_table *sent;     /* one a part */
+    struct kp_ordered *queues; /* one a part: (time, partition), of partitions whose old rows can go */
 };
 
 /* A row and its place in the partition's order. Places hold while nothing comes into the map or leaves it. */
@@ -579,6 +586,126 @@ static enum kp_code emit(struct scan *scan, struct partition *partition, struct 
     return KP_OK;
 }
 
+/* ---- rows that go ---- */
+
+static int64_t time_of_row(struct scan *scan, uint32_t id)
+{
+    struct kp_vec vec;
+    kp_table_load(&scan->part->rows, scan->op->match.plan->keys[0].column, &id, 1, &scan->lane->arena, &vec);
+    if (kp_vec_is_null(&vec, 0))
+        return INT64_MIN;
+    return vec.type.id == KP_DATE ? *(const int32_t *)vec.data * (int64_t)86400000000 : *(const int64_t *)vec.data;
+}
+
+/* Of the partition's last row. */
+static int64_t last_time(struct scan *scan, const struct partition *partition)
+{
+    return time_of_row(scan, kp_ordered_last(&partition->group.rows)->id);
+}
+
+static void queue_key(int64_t time_us, uint32_t id, uint8_t *key)
+{
+    uint64_t time_be = __builtin_bswap64((uint64_t)time_us ^ (uint64_t)1 << 63);
+    uint32_t id_be = __builtin_bswap32(id);
+    memcpy(key, &time_be, 8);
+    memcpy(key + 8, &id_be, 4);
+}
+
+static void queue_partition(struct scan *scan, struct kp_ordered *queue, struct partition *partition)
+{
+    uint8_t key[12];
+    if (partition->queued || partition->group.rows.count == 0)
+        return;
+    partition->queued = true;
+    queue_key(last_time(scan, partition), partition->group.id, key);
+    kp_ordered_insert(queue, key, sizeof key, partition->group.id);
+}
+
+/* Rows whose time is this or an earlier one are in no later match. */
+static int64_t forget_limit(const struct op_match *op)
+{
+    const struct kp_plan_match *plan = op->match.plan;
+    int64_t watermark = kp_node_watermark_above(op->node.inputs[0]), limit_us;
+    if (!plan->frees || watermark == INT64_MIN)
+        return INT64_MIN;
+    return __builtin_sub_overflow(watermark, plan->lateness_us + plan->within, &limit_us) ? INT64_MIN : limit_us;
+}
+
+/* How many rows from the first one can go: those before the last attempt that begins at an old row, or all. */
+static uint32_t count_old(struct scan *scan, const struct partition *partition, int64_t limit_us)
+{
+    const struct kp_match *match = &scan->op->match;
+    uint64_t at = 0;
+    uint32_t n = 0, last_start = 0;
+    const struct kp_ordered_entry *entry;
+    while ((entry = kp_ordered_next(&partition->group.rows, &at))) {
+        bool old = time_of_row(scan, entry->id) <= limit_us;
+        if (state_of(scan->part, entry->id)->starts)
+            last_start = n;
+        if (!old)
+            return last_start;
+        n++;
+    }
+    return match->before == 0 && !match->numbered ? n : last_start;
+}
+
+static void free_sent(struct scan *scan, struct row_state *state)
+{
+    for (uint32_t id = state->sent, next; id; id = next) {
+        struct sent_state *sent = sent_of(scan->sent, id - 1);
+        next = sent->next;
+        kp_free(sent->message);
+        kp_table_free_row(scan->sent, id - 1);
+    }
+    state->sent = 0;
+}
+
+static void forget_old(struct scan *scan, struct partition *partition, int64_t limit_us)
+{
+    uint32_t old = count_old(scan, partition, limit_us), gone = old - KP_MIN(old, scan->op->match.before), kept = 0,
+             n = 0;
+    struct kp_arena *arena = &scan->lane->arena;
+    uint32_t *ids = kp_arena_alloc(arena, (old + 1) * sizeof *ids);
+    uint64_t at = 0;
+    for (const struct kp_ordered_entry *entry; n < old && (entry = kp_ordered_next(&partition->group.rows, &at));) {
+        struct row_state *state = state_of(scan->part, entry->id);
+        free_sent(scan, state);
+        state->starts = state->open = false;
+        state->extent = 0;
+        ids[n++] = entry->id;
+    }
+    for (uint32_t i = 0; i < partition->open_count; i++)
+        if (state_of(scan->part, partition->opens[i])->open)
+            partition->opens[kept++] = partition->opens[i];
+    partition->open_count = kept;
+    struct kp_buf key = {0};
+    struct kp_vec *vecs = kp_arena_alloc(arena, (scan->op->keyed.row_cols + 1) * sizeof *vecs);
+    for (uint32_t i = 0; i < gone; i++) {
+        kp_keyed_load(&scan->op->keyed, scan->part, ids[i], arena, vecs);
+        order_key(scan->op, vecs, 0, &key);
+        kp_keyed_remove(scan->part, &partition->group, &key, ids[i]);
+    }
+    kp_buf_finish(&key);
+}
+
+static void forget_partitions(struct scan *scan, struct kp_ordered *queue)
+{
+    int64_t limit_us = forget_limit(scan->op);
+    for (const struct kp_ordered_entry *first; (first = kp_ordered_first(queue));) {
+        if ((int64_t)(first->prefix ^ (uint64_t)1 << 63) > limit_us)
+            return;
+        struct kp_table *keys = &scan->part->keys;
+        struct partition *partition = *(struct partition **)kp_table_payload(keys, kp_table_row(keys, first->id));
+        kp_ordered_remove(queue, first->key, first->key_bytes);
+        partition->queued = false;
+        forget_old(scan, partition, limit_us);
+        if (partition->group.rows.count == 0)
+            kp_keyed_settle_group(&scan->op->keyed, scan->part, &partition->group);
+        else if (last_time(scan, partition) > limit_us)
+            queue_partition(scan, queue, partition);
+    }
+}
+
 static enum kp_code match_part(struct kp_node *node, struct kp_lane *lane, uint32_t number, struct kp_error *err)
 {
     struct op_match *op = (struct op_match *)node;
@@ -590,8 +717,14 @@ static enum kp_code match_part(struct kp_node *node, struct kp_lane *lane, uint3
     struct scan scan = {.op = op, .lane = lane, .part = part, .sent = &op->sent[number]};
     kp_match_rows_init(&scan.rows, &op->match, &part->rows, more_rows, &scan);
     enum kp_code code = KP_OK;
-    for (struct kp_keyed_group *group; code == KP_OK && (group = kp_keyed_next_touched(part));)
+    struct kp_ordered *queue = op->match.plan->frees ? &op->queues[number] : NULL;
+    for (struct kp_keyed_group *group; code == KP_OK && (group = kp_keyed_next_touched(part));) {
         code = emit(&scan, (struct partition *)group, err);
+        if (queue && code == KP_OK)
+            queue_partition(&scan, queue, (struct partition *)group);
+    }
+    if (queue && code == KP_OK)
+        forget_partitions(&scan, queue);
     kp_match_rows_finish(&scan.rows);
     kp_free(scan.row_places.items);
     kp_free(scan.changes.items);
@@ -603,7 +736,11 @@ static enum kp_code match_part(struct kp_node *node, struct kp_lane *lane, uint3
 
 static bool match_wants(const struct kp_node *node, uint32_t part)
 {
-    return ((const struct op_match *)node)->keyed.parts[part].touched && kp_graph_step_final(node->graph);
+    const struct op_match *op = (const struct op_match *)node;
+    if (!kp_graph_step_final(node->graph))
+        return false;
+    const struct kp_ordered_entry *first = op->match.plan->frees ? kp_ordered_first(&op->queues[part]) : NULL;
+    return op->keyed.parts[part].touched || (first && (int64_t)(first->prefix ^ (uint64_t)1 << 63) <= forget_limit(op));
 }
 
 /* ---- building ---- */
@@ -619,6 +756,7 @@ static void match_start(struct kp_node *node)
     struct op_match *op = (struct op_match *)node;
     kp_keyed_start(&op->keyed, node);
     op->sent = kp_calloc(node->graph->parts, sizeof *op->sent);
+    op->queues = kp_calloc(node->graph->parts, sizeof *op->queues);
     for (uint32_t part = 0; part < node->graph->parts; part++)
         kp_table_init(&op->sent[part], &op->sent_layout, 0, sizeof(struct sent_state), NULL);
 }
@@ -642,7 +780,9 @@ static void match_finish(struct kp_node *node)
         }
         kp_free(ids);
         kp_table_finish(sent);
+        kp_ordered_finish(&op->queues[p]);
     }
+    kp_free(op->queues);
     kp_free(op->sent);
     kp_keyed_finish(&op->keyed, node);
 }
@@ -689,7 +829,7 @@ struct kp_node *kp_op_match(struct kp_graph *graph, const struct kp_plan *plan,
     op->node.settings = *settings;
     op->node.growing = graph->bounded;
     op->match.settings = &op->node.settings;
-    kp_match_define(&op->match, plan, arena);
+    kp_match_define(&op->match, plan, graph->bounded, arena);
     kp_keyed_define(&op->keyed, arena, input->types, input->col_count, op->match.plan->partitions,
                     op->match.plan->partition_count);
     op->keyed.group_bytes = sizeof(struct partition);

@@ -777,6 +777,14 @@ int64_t kp_node_watermark(const struct kp_node *node)
     return node->ops == &kp_source_ops ? ((const struct op_source *)node)->watermark : INT64_MIN;
 }
 
+int64_t kp_node_watermark_above(const struct kp_node *node)
+{
+    int64_t least = node->input_count ? INT64_MAX : kp_node_watermark(node);
+    for (uint32_t i = 0; i < node->input_count; i++)
+        least = KP_MIN(least, kp_node_watermark_above(node->inputs[i]));
+    return least;
+}
+
 void kp_op_source_stats(const struct kp_node *node, struct kp_input_stats *stats)
 {
     const struct op_source *op = (const struct op_source *)node;

@@ -12,4 +12,7 @@ void kp_op_source_bury(struct kp_node *node, struct kp_lane *lane, int64_t posit
                        const char *reason);
 void kp_op_source_stats(const struct kp_node *node, struct kp_input_stats *stats);
 
+/* The least watermark of the sources above a node, or its own. */
+int64_t kp_node_watermark_above(const struct kp_node *node);
+
 #endif

@@ -3,13 +3,73 @@
  *
  *   trade t ASOF JOIN quote q ON t.symbol = q.symbol AND t.at >= q.at       each trade with the latest quote before it
  *
+ *   orders o JOIN rates FOR SYSTEM_TIME AS OF o.at AS r ON r.currency = o.currency      = … AND o.at >= r.at, its time
+ *
  * The grammar's copy of the text has the word blanked out (grammar.c); what remembers it is the place of the item to
  * the right of JOIN. What the condition compares becomes columns of the two sides, if it is none yet.
  */
 #include "sql/bind.h"
 
+static const struct sql_temporal *find_temporal(const struct binder *binder, const PgQuery__Node *right)
+{
+    const struct kp_sql_marks *marks = binder->statement->marks;
+    int32_t location = right->node_case == PG_QUERY__NODE__NODE_RANGE_VAR ? right->range_var->location : -1;
+    for (uint32_t i = 0; marks && location >= 0 && i < marks->temporal_count; i++)
+        if (marks->temporals[i].relation == location)
+            return &marks->temporals[i];
+    return NULL;
+}
+
+/* The column that says since when a version holds: its event time, or, found by log time, its log time. */
+static enum kp_code version_time(struct binder *binder, const struct sql_temporal *temporal, const struct kp_plan *plan,
+                                 bool by_log, uint32_t *ret_column)
+{
+    const struct kp_relation *relation = plan->kind == KP_PLAN_SCAN ? plan->scan.relation : NULL;
+    if (relation && relation->kind == KP_RELATION_SOURCE) {
+        for (uint32_t i = 0; i < plan->col_count; i++)
+            if (by_log ? strcmp(plan->cols[i].name, "_log_time") == 0
+                       : relation->watermark_column >= 0 &&
+                             plan->scan.columns[i] == (uint32_t)relation->watermark_column) {
+                *ret_column = i;
+                return KP_OK;
+            }
+    }
+    kp_bind_fail(binder, temporal->location, KP_UNSUPPORTED, NULL,
+                 "FOR SYSTEM_TIME AS OF needs the versions of a source with a watermark");
+    return kp_error_hint(binder->err,
+                         "A table keeps the latest row of each key only: declare a source with WATERMARK FOR "
+                         "its time over the same topic.");
+}
+
+enum kp_code kp_bind_temporal(struct binder *binder, const PgQuery__Node *right, const struct scope *scope,
+                              const struct kp_plan *left, const struct kp_plan *right_plan,
+                              struct kp_expr **ret_condition)
+{
+    const struct sql_temporal *temporal = find_temporal(binder, right);
+    *ret_condition = NULL;
+    if (!temporal)
+        return KP_OK;
+    if (!temporal->time || temporal->time->node_case != PG_QUERY__NODE__NODE_COLUMN_REF)
+        return kp_bind_fail(binder, temporal->location, KP_UNSUPPORTED, NULL,
+                            "FOR SYSTEM_TIME AS OF takes a column of the left side");
+    struct kp_expr *time;
+    KP_TRY(kp_scope_find(binder, scope, temporal->time->column_ref, &time));
+    if (time->kind != KP_EXPR_COLUMN || time->column >= left->col_count)
+        return kp_bind_fail(binder, temporal->location, KP_UNSUPPORTED, NULL,
+                            "FOR SYSTEM_TIME AS OF takes a column of the left side");
+    uint32_t column;
+    bool by_log = strcmp(left->cols[time->column].name, "_log_time") == 0;
+    KP_TRY(version_time(binder, temporal, right_plan, by_log, &column));
+    return kp_bind_operator(
+        binder, ">=", time,
+        kp_bind_column(binder, left->col_count + column, right_plan->cols[column].type, temporal->location),
+        temporal->location, ret_condition);
+}
+
 bool kp_bind_is_asof(const struct binder *binder, const PgQuery__Node *right)
 {
+    if (find_temporal(binder, right))
+        return true;
     int32_t location = right->node_case == PG_QUERY__NODE__NODE_RANGE_VAR ? right->range_var->location : -1;
     if (right->node_case == PG_QUERY__NODE__NODE_RANGE_FUNCTION && right->range_function->n_functions) {
         const PgQuery__Node *first = right->range_function->functions[0]->list->items[0];

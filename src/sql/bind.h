@@ -344,6 +344,11 @@ KP_MUST enum kp_code kp_joins_finish(struct binder *binder, struct query_joins *
 /* ---- asof.c ---- */
 /* True if the word ASOF stood before the JOIN whose right item this is. */
 bool kp_bind_is_asof(const struct binder *binder, const PgQuery__Node *right);
+/* FOR SYSTEM_TIME AS OF behind the right item: the condition that it stands for, over both sides; NULL: it is not
+ * there. */
+KP_MUST enum kp_code kp_bind_temporal(struct binder *binder, const PgQuery__Node *right, const struct scope *scope,
+                                      const struct kp_plan *left, const struct kp_plan *right_plan,
+                                      struct kp_expr **ret_condition);
 /* Conditions over left's then right's columns, which are the plan's. */
 KP_MUST enum kp_code kp_bind_asof(struct binder *binder, bool outer, struct kp_plan *left, struct kp_plan *right,
                                   const struct conjuncts *conditions, struct kp_plan **ret_plan);

@@ -97,9 +97,52 @@ static enum kp_code take_asofs(struct parser *parser, const char **sql)
     return KP_OK;
 }
 
+/* relation FOR SYSTEM_TIME AS OF column: `at` is FOR's token. Notes the relation and the column. */
+static enum kp_code take_temporal(struct parser *parser, uint32_t at, char *copy)
+{
+    struct kp_sql_marks *marks = parser->marks;
+    uint32_t name = at ? at - 1 : 0, time = at + 4, end = time + 1;
+    if (name >= 2 && kp_parser_is_char(parser, name - 1, '.'))
+        name -= 2;
+    if (name == 0 || !kp_parser_is(parser, name - 1, "join")) {
+        kp_fail(parser->err, KP_UNSUPPORTED, NULL, "FOR SYSTEM_TIME AS OF stands behind the relation that is joined");
+        kp_error_hint(parser->err, "Write JOIN rates FOR SYSTEM_TIME AS OF o.at AS r ON r.currency = o.currency.");
+        return kp_error_at(parser->err, parser->text, parser->tokens[at].start);
+    }
+    while (kp_parser_is_char(parser, end, '.') && end + 1 < parser->end)
+        end += 2;
+    const PgQuery__SelectStmt *select;
+    KP_TRY(kp_parser_select(parser, time, KP_MIN(end, parser->end), "SELECT ", &select));
+    if (!marks->temporals)
+        marks->temporals = kp_arena_alloc(parser->arena, parser->count * sizeof *marks->temporals);
+    marks->temporals[marks->temporal_count++] =
+        (struct sql_temporal){.relation = parser->tokens[name].start,
+                              .location = parser->tokens[at].start,
+                              .time = select->n_target_list ? select->target_list[0]->res_target->val : NULL};
+    memset(copy + parser->tokens[at].start, ' ', (size_t)(parser->tokens[end - 1].end - parser->tokens[at].start));
+    return KP_OK;
+}
+
+static enum kp_code take_temporals(struct parser *parser, const char **sql)
+{
+    char *copy = NULL;
+    for (uint32_t i = parser->at; i < parser->end; i++) {
+        struct parser ahead = *parser;
+        ahead.at = i;
+        if (!kp_parser_accept(&ahead, "for system_time as of") || ahead.at >= parser->end)
+            continue;
+        if (!copy)
+            copy = kp_arena_strndup(parser->arena, *sql, parser->len);
+        KP_TRY(take_temporal(parser, i, copy));
+    }
+    *sql = copy ? copy : *sql;
+    return KP_OK;
+}
+
 enum kp_code kp_grammar_parse(struct parser *parser, const char *sql, const PgQuery__Node **ret_tree)
 {
     KP_TRY(take_asofs(parser, &sql));
+    KP_TRY(take_temporals(parser, &sql));
     KP_TRY(kp_parser_take_matches(parser, &sql));
     struct job job = {.sql = sql, .arena = parser->arena, .err = parser->err};
     if (parser->count <= SHORT_TOKENS && kp_thread_stack_left() >= STACK_SHORT_BYTES) {

@@ -7,9 +7,15 @@
  *   a JOIN b ON a.k = b.k AND a.at BETWEEN b.at - x AND b.at + y
  *                a.at ≤ b.at + y: of b, rows with b.at + y < W(a) - lateness have met all of a; of a likewise
  *
- * The bound is taken from conditions that compare a time column of either side, plus or minus a constant interval.
+ *   a ASOF JOIN b ON … a.at >= b.at: rows of a before W(b) - lateness have found theirs; of b's rows before
+ *                W(a) - lateness only the last of each key is still found
+ *   MATCH_RECOGNIZE … WITHIN w: no later row can be in a match with one whose time + w ≤ W - lateness
+ *
+ * The bound of a join is taken from conditions that compare a time column of either side, plus or minus a constant
+ * interval.
  */
 #include "sql/bind.h"
+#include "sql/match_plan.h"
 
 static const int64_t HOUR_US = 3600000000;
 
@@ -162,10 +168,34 @@ static void note_condition(struct kp_plan *join, const struct kp_expr *condition
         note_bound(join, b, a, a_us - b_us + a_slack_us + b_slack_us);
 }
 
+/* A match that looks at rows behind it could change by rows that come later than WITHIN. */
+static void bound_match(struct kp_plan *plan)
+{
+    struct kp_plan_match *match = plan->match;
+    bool ahead = false;
+    for (uint32_t i = 0; i < match->nav_count; i++)
+        ahead |= match->navs[i].shift > 0;
+    match->frees = match->within && !ahead && plan->inputs[0]->growing &&
+                   is_bounded_time(plan->inputs[0], match->keys[0].column, &match->lateness_us);
+}
+
+static void bound_asof(struct kp_plan *plan)
+{
+    enum kp_type_id type = plan->inputs[0]->cols[plan->asof.times[0]].type.id;
+    plan->asof.frees = !plan->asof.forward && (type == KP_TIMESTAMP || type == KP_TIMESTAMPTZ);
+    for (uint32_t s = 0; s < 2; s++)
+        plan->asof.frees &= plan->inputs[s]->growing &&
+                            is_bounded_time(plan->inputs[s], plan->asof.times[s], &plan->asof.lateness_us[s]);
+}
+
 void kp_plan_bound_joins(struct kp_plan *plan)
 {
     for (uint32_t i = 0; i < plan->input_count; i++)
         kp_plan_bound_joins(plan->inputs[i]);
     if (plan->kind == KP_PLAN_JOIN && plan->join.residual && plan->inputs[0]->growing && plan->inputs[1]->growing)
         note_condition(plan, plan->join.residual);
+    if (plan->kind == KP_PLAN_MATCH)
+        bound_match(plan);
+    if (plan->kind == KP_PLAN_ASOF)
+        bound_asof(plan);
 }

@@ -69,7 +69,8 @@ bool kp_plan_match_equal(const struct kp_plan_match *a, const struct kp_plan_mat
     if (a->partition_count != b->partition_count || a->order_count != b->order_count || a->key_count != b->key_count ||
         a->variable_count != b->variable_count || a->nav_count != b->nav_count || a->op_count != b->op_count ||
         a->skip != b->skip || a->skip_variables != b->skip_variables || a->all_rows != b->all_rows ||
-        a->within != b->within || a->shown_count != b->shown_count || a->measure_count != b->measure_count)
+        a->within != b->within || a->frees != b->frees || a->lateness_us != b->lateness_us ||
+        a->shown_count != b->shown_count || a->measure_count != b->measure_count)
         return false;
     for (uint32_t i = 0; i < a->key_count; i++) {
         const struct kp_sort_key *x = &a->keys[i], *y = &b->keys[i];
@@ -176,6 +177,13 @@ void kp_plan_match_print(const struct kp_plan *plan, struct kp_buf *out)
         kp_buf_append_text(out, i ? ", " : " measures ");
         kp_expr_print(match->measures[i], navs, out);
     }
-    kp_buf_append_text(out, "  [state: all rows]");
+    if (match->frees) {
+        struct kp_interval kept = {.us = match->within + match->lateness_us};
+        kp_buf_append_text(out, "  [state: rows until the watermark is '");
+        kp_value_print(KP_TYPE(KP_INTERVAL), &kept, NULL, out);
+        kp_buf_printf(out, "' past %s]", in[match->keys[0].column].name);
+    } else {
+        kp_buf_append_text(out, "  [state: all rows]");
+    }
     kp_arena_finish(&arena);
 }

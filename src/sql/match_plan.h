@@ -60,6 +60,8 @@ struct kp_plan_match {
     uint64_t skip_variables;
     bool all_rows;
     int64_t within; /* the last row's time is less than this after the first's; in the unit of the first key; 0: any */
+    bool frees;     /* rows of times ≤ the watermark - lateness_us - within take part in no later match */
+    int64_t lateness_us;
     uint32_t shown_count, *shown; /* columns of the input that it yields, before the measures */
     uint32_t measure_count;
     struct kp_expr **measures;

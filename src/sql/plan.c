@@ -331,10 +331,11 @@ static bool window_equal(const struct kp_plan *a, const struct kp_plan *b)
 static bool asof_equal(const struct kp_plan *a, const struct kp_plan *b)
 {
     bool same = a->asof.outer == b->asof.outer && a->asof.strict == b->asof.strict &&
-                a->asof.forward == b->asof.forward && a->asof.key_count == b->asof.key_count;
+                a->asof.forward == b->asof.forward && a->asof.key_count == b->asof.key_count &&
+                a->asof.frees == b->asof.frees;
     for (uint32_t s = 0; same && s < 2; s++)
         same =
-            a->asof.times[s] == b->asof.times[s] &&
+            a->asof.times[s] == b->asof.times[s] && a->asof.lateness_us[s] == b->asof.lateness_us[s] &&
             (!a->asof.key_count || memcmp(a->asof.keys[s], b->asof.keys[s], a->asof.key_count * sizeof(uint32_t)) == 0);
     return same;
 }

@@ -73,6 +73,12 @@ struct kp_copy_options {
 struct kp_sql_marks {
     uint32_t asof_count;
     int32_t *asofs; /* of the items to the right of ASOF JOIN: their first bytes */
+    uint32_t temporal_count;
+    struct sql_temporal {
+        int32_t relation; /* first byte of the name that FOR SYSTEM_TIME AS OF stands behind */
+        int32_t location;
+        const struct PgQuery__Node *time;
+    } * temporals;
     uint32_t match_count;
     struct sql_match **matches; /* MATCH_RECOGNIZE behind relations (match.h) */
 };

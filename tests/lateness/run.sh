@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# WITH (lateness = …): joins that forget against joins that do not, over random rows. See README.md.
+# WITH (lateness = …): joins and patterns that forget against those that do not, over random rows. See README.md.
 #
 #   tests/lateness/run.sh [--rounds N] [--seed S]
 here=$(cd "$(dirname "$0")" && pwd)
