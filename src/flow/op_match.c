@@ -631,7 +631,7 @@ static int64_t forget_limit(const struct op_match *op)
     return __builtin_sub_overflow(watermark, plan->lateness_us + plan->within, &limit_us) ? INT64_MIN : limit_us;
 }
 
-/* How many rows from the first one can go: those before the last attempt that begins at an old row, or all. */
+/* How many rows from the first one can go: those before the last attempt that begins at an old row; or all. */
 static uint32_t count_old(struct scan *scan, const struct partition *partition, int64_t limit_us)
 {
     const struct kp_match *match = &scan->op->match;
@@ -639,11 +639,10 @@ static uint32_t count_old(struct scan *scan, const struct partition *partition, 
     uint32_t n = 0, last_start = 0;
     const struct kp_ordered_entry *entry;
     while ((entry = kp_ordered_next(&partition->group.rows, &at))) {
-        bool old = time_of_row(scan, entry->id) <= limit_us;
+        if (time_of_row(scan, entry->id) > limit_us) /* a later row may come before it: it is not where to begin */
+            return last_start;
         if (state_of(scan->part, entry->id)->starts)
             last_start = n;
-        if (!old)
-            return last_start;
         n++;
     }
     return match->before == 0 && !match->numbered ? n : last_start;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "sql/bind.h"
+#include "sql/match_plan.h"
 
 enum { SHARE_NODES_MAX = 2000 }; /* of a plan whose parts are compared with each other */
 
@@ -75,10 +76,12 @@ static bool state_unbounded(const struct kp_plan *plan)
     switch (plan->kind) {
     case KP_PLAN_AGGREGATE:
         return plan->aggregate.group_count && inputs_unbounded(plan);
-    case KP_PLAN_JOIN:
+    case KP_PLAN_JOIN: /* lateness lets rows go */
+        return !(plan->join.frees[0] && plan->join.frees[1]) && inputs_unbounded(plan);
+    case KP_PLAN_MATCH:
+        return !plan->match->frees && inputs_unbounded(plan);
     case KP_PLAN_ASOF:
     case KP_PLAN_OVER:
-    case KP_PLAN_MATCH:
     case KP_PLAN_RECURSE:
         return inputs_unbounded(plan);
     case KP_PLAN_WINDOW:

@@ -31,7 +31,7 @@ static const struct option_rule {
     {"framing", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "none confluent"},
     {"missing", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "null error"},
     {"extra", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "ignore error"},
-    {"max_ahead", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_DURATION, 0, 0, "none"},
+    {"max_ahead", KP_OPTION_SOURCE, VALUE_DURATION, 0, 0, "none"},
     {"idle_timeout", KP_OPTION_SOURCE, VALUE_DURATION, 0, 0, NULL},
     {"partitions", KP_OPTION_SOURCE | KP_OPTION_TABLE | KP_OPTION_SINK | KP_OPTION_TOPIC, VALUE_INT, 1,
      KP_PARTITIONS_MAX, NULL},
