@@ -337,6 +337,12 @@ static struct form function_forms[] = {
     {"($1 || $2)", "xx", T_TEXTS, 0, 0, 0},
     {"($1)[:1]", "x", T_TEXTS, 0, 0, 0},
     {"regexp_match($1, '(a)(.)')", "t", T_TEXTS, 0, 0, 0},
+    /* composite */
+    {"($1).a", "w", T_INT4, 0, 0, 0},
+    {"($1).b", "w", T_TEXT, 0, 0, 0},
+    {"$1::text", "w", T_TEXT, 0, 0, 0},
+    {"to_jsonb($1)", "w", T_JSONB, 0, 0, 0},
+    {"ROW($1, $2)::pair", "it", T_PAIR, F_BIG, 0, 0},
 };
 
 static struct form predicate_forms[] = {
@@ -395,6 +401,9 @@ static struct form predicate_forms[] = {
     {"$1 ?| ARRAY['b', 'x']", "j", T_BOOL, 0, 0, 0},
     {"$1 @? '$.a'", "j", T_BOOL, 0, 0, 0},
     {"jsonb_path_exists($1, '$.a ? (@ > 0)')", "j", T_BOOL, 0, 0, 0},
+    {"$1 < $2", "ww", T_BOOL, 0, 0, 0},
+    {"$1 IS NOT NULL", "w", T_BOOL, 0, 0, 0},
+    {"ROW($1, $2) = $3", "itw", T_BOOL, F_BIG, 0, 0},
 };
 
 static struct form aggregate_forms[] = {
@@ -491,6 +500,8 @@ static struct form aggregate_forms[] = {
     {"regr_syy($1, $2)", "ff", T_FLOAT8, F_LOOSE | F_TIGHT | F_PLAIN, 0, 0},
     {"regr_intercept($1, $2)", "ff", T_FLOAT8, F_LOOSE | F_TIGHT | F_PLAIN, 0, 0},
     {"regr_r2($1, $2)", "ff", T_FLOAT8, F_LOOSE | F_TIGHT | F_PLAIN, 0, 0},
+    {"count($1)", "w", T_INT8, F_TIGHT, 0, 0},
+    {"array_agg($1 ORDER BY $1)::text", "w", T_TEXT, F_ORDER, 0, 0},
 };
 
 /* Of window functions: what frames and orders they go with. Others are aggregates and go with all frames. */

@@ -65,17 +65,20 @@ enum type {
     T_ENUM,
     T_INTS,
     T_TEXTS,
+    T_PAIR,
     TYPES
 };
 static const char *const type_names[TYPES] = {"boolean",  "smallint", "integer", "bigint",    "double precision",
                                               "numeric",  "text",     "date",    "timestamp", "timestamptz",
                                               "interval", "real",     "char(5)", "bytea",     "time",
-                                              "uuid",     "jsonb",    "mood",    "integer[]", "text[]"};
-static const char type_codes[TYPES] = {'b', 's', 'i', 'l', 'f', 'n', 't', 'd', 'm', 'z',
-                                       'v', 'r', 'c', 'y', 'h', 'u', 'j', 'e', 'a', 'x'};
+                                              "uuid",     "jsonb",    "mood",    "integer[]", "text[]",
+                                              "pair"};
+static const char type_codes[TYPES] = {'b', 's', 'i', 'l', 'f', 'n', 't', 'd', 'm', 'z', 'v',
+                                       'r', 'c', 'y', 'h', 'u', 'j', 'e', 'a', 'x', 'w'};
 
 /* Types and domains that every world has; a domain is a column's declaration only: its values are of the type below. */
 static const char law_types[] = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy', 'a b')";
+static const char law_composite[] = "CREATE TYPE pair AS (a integer, b text)";
 static const char law_domain_int[] = "CREATE DOMAIN small AS integer CHECK (VALUE < 1000)";
 static const char law_function[] =
     "CREATE FUNCTION law_twice(x integer) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 2 * x::bigint'";
@@ -84,7 +87,7 @@ static const char law_domain_text[] = "CREATE DOMAIN word AS text CHECK (length(
 /* Of these there is no min. */
 static inline bool type_has_min(enum type type)
 {
-    return type != T_BOOL && type != T_BYTEA && type != T_UUID && type != T_JSONB && type != T_INTS && type != T_TEXTS;
+    return type != T_BOOL && type != T_BYTEA && type != T_UUID && type != T_JSONB && type < T_INTS;
 }
 
 static inline enum type type_of_code(char code)
@@ -243,6 +246,17 @@ static inline void value_make(struct dice *dice, struct kp_arena *arena, const s
                                                      {"{\"x,y\",B}", "[\"x,y\",\"B\"]"},
                                                      {"{\"NULL\",a}", "[\"NULL\",\"a\"]"}}};
         const char *const *pair = arrays[column->type - T_INTS][roll(dice, 7)];
+        *ret_sql = kp_arena_printf(arena, "'%s'", pair[0]);
+        *ret_json = kp_arena_strdup(arena, pair[1]);
+        return;
+    }
+    case T_PAIR: {
+        static const char *const pairs[][2] = {{"(1,a)", "{\"a\":1,\"b\":\"a\"}"},
+                                               {"(1,b)", "{\"a\":1,\"b\":\"b\"}"},
+                                               {"(2,)", "{\"a\":2}"},
+                                               {"(,)", "{\"a\":null,\"b\":null}"},
+                                               {"(-3,\"a b\")", "{\"b\":\"a b\",\"a\":-3}"}};
+        const char *const *pair = pairs[roll(dice, KP_COUNT(pairs))];
         *ret_sql = kp_arena_printf(arena, "'%s'", pair[0]);
         *ret_json = kp_arena_strdup(arena, pair[1]);
         return;

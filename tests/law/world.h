@@ -137,6 +137,9 @@ static void make_relation(struct world *world, bool source, unsigned at)
     relation->cols[relation->col_count++] =
         source ? (struct column){"ts", T_TIMESTAMP, 0} : (struct column){"id", T_INT4, 0};
     relation->cols[relation->col_count++] = (struct column){"k", T_INT4, 0};
+    relation->timed = source || chance(&world->dice, 60);
+    if (!source && relation->timed)
+        relation->cols[relation->col_count++] = (struct column){"ts", T_TIMESTAMP, 0};
     for (unsigned i = 3 + roll(&world->dice, 8); i; i--) {
         struct column *column = &relation->cols[relation->col_count];
         column->type = (enum type)roll(&world->dice, TYPES);
@@ -221,6 +224,45 @@ static void make_row(struct world *world, const struct relation *relation, char 
     *ret_json = kp_arena_printf(arena, "{%s}", json ? json : "");
 }
 
+/* What inserts, updates and deletes a table's rows by another table's, or by what is there. */
+static char *make_merge(struct world *world, const struct relation *relation)
+{
+    struct kp_arena *arena = &world->arena;
+    struct dice *dice = &world->dice;
+    const struct relation *other = &world->relations[world->base_count - 1]; /* a table */
+    const char *name = relation->name;
+    char *sql, *json;
+    int64_t seconds;
+    switch (roll(dice, 6)) {
+    case 0:
+        make_row(world, relation, &sql, &json, &seconds);
+        return kp_arena_printf(arena, "INSERT INTO %s VALUES (%s) ON CONFLICT DO NOTHING", name, sql);
+    case 1:
+        make_row(world, relation, &sql, &json, &seconds);
+        return kp_arena_printf(arena,
+                               "INSERT INTO %s VALUES (%s) ON CONFLICT (id) DO UPDATE SET k = EXCLUDED.k WHERE %s.k IS "
+                               "DISTINCT FROM 3",
+                               name, sql, name);
+    case 2:
+        return kp_arena_printf(arena,
+                               "INSERT INTO %s (id, k) SELECT id + %u, k FROM %s WHERE id %% 4 = 1 ON CONFLICT (id) DO "
+                               "UPDATE SET k = coalesce(EXCLUDED.k, %s.k, 0)",
+                               name, roll(dice, 5), other->name, name);
+    case 3:
+        return kp_arena_printf(arena, "UPDATE %s SET k = o.k FROM %s AS o WHERE o.id = %s.id AND o.k > %d", name,
+                               other->name, name, (int)roll(dice, 20) - 10);
+    case 4:
+        return kp_arena_printf(arena, "DELETE FROM %s USING %s AS o WHERE o.id = %s.id AND o.k = %d", name, other->name,
+                               name, (int)roll(dice, 20) - 10);
+    default:
+        return kp_arena_printf(arena,
+                               "MERGE INTO %s AS t USING (SELECT id + %u AS id, k FROM %s WHERE id %% 3 = %u) AS o ON "
+                               "t.id = o.id WHEN MATCHED AND o.k < 0 THEN DELETE WHEN MATCHED THEN UPDATE SET k = o.k "
+                               "WHEN NOT MATCHED AND o.k > 5 THEN INSERT (id, k) VALUES (o.id, o.k)",
+                               name, roll(dice, 3), other->name, roll(dice, 3));
+    }
+}
+
 static char *make_dml(struct world *world, const struct relation *relation)
 {
     struct kp_arena *arena = &world->arena;
@@ -230,6 +272,8 @@ static char *make_dml(struct world *world, const struct relation *relation)
     for (unsigned i = 0; i < relation->col_count; i++)
         scope.cols[scope.count++] = relation->cols[i];
     unsigned kind = relation->source ? 0 : roll(dice, 100);
+    if (kind >= 90)
+        return make_merge(world, relation);
     if (kind < 60) {
         char *rows = NULL, *sql, *json;
         int64_t seconds;
@@ -241,9 +285,9 @@ static char *make_dml(struct world *world, const struct relation *relation)
     }
     char *where = chance(dice, 60) ? kp_arena_printf(arena, "id = %u", 1 + roll(dice, world->next_id + 1))
                                    : make_predicate(&maker, &scope, 1);
-    if (kind < 75)
+    if (kind < 72)
         return kp_arena_printf(arena, "DELETE FROM %s WHERE %s AND id %% 3 = %u", relation->name, where, roll(dice, 3));
-    if (kind < 82)
+    if (kind < 78)
         return kp_arena_printf(arena, "UPDATE %s SET id = %u WHERE id = %u", relation->name,
                                1 + roll(dice, world->next_id + 5), 1 + roll(dice, world->next_id + 1));
     const struct column *column = &relation->cols[1 + roll(dice, relation->col_count - 1)];
