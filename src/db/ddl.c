@@ -227,6 +227,25 @@ enum kp_code kp_ddl_check_format(const struct kp_relation *relation, struct kp_e
     return KP_OK;
 }
 
+/* Plain views over a plain view follow it when it is replaced; what lives does not. */
+static enum kp_code check_replaced(struct kp_ddl *ddl, const struct kp_relation *view, struct kp_error *err)
+{
+    struct kp_catalog *catalog = ddl->db->catalog;
+    enum kp_code code = KP_OK;
+    kp_catalog_read(catalog);
+    for (size_t i = 0; code == KP_OK && i < kp_catalog_count(catalog); i++) {
+        const struct kp_relation *relation = kp_catalog_at(catalog, i);
+        if (relation->kind != KP_RELATION_VIEW || !kp_relation_depends_on(relation, view))
+            continue;
+        (void)kp_fail(err, KP_BUSY, "2BP01", "cannot replace view %s because materialized view %s reads it", view->name,
+                      relation->name);
+        code = kp_error_hint(err, "Create a view of another name, and ALTER MATERIALIZED VIEW %s AS a query over it.",
+                             relation->name);
+    }
+    kp_catalog_unlock(catalog);
+    return code;
+}
+
 /* *ret_late: the view has late rows, for a view beside it. */
 static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_job **ret_job,
                            bool *ret_late, struct kp_error *err)
@@ -246,6 +265,12 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
     kp_catalog_unlock(db->catalog);
     if (code != KP_OK || !relation)
         return code;
+    if (there && there->kind == KP_RELATION_PLAIN_VIEW && !ddl->replaying)
+        code = check_replaced(ddl, there, err);
+    if (code != KP_OK) {
+        kp_relation_unref(relation);
+        return code;
+    }
     bool late = relation->kind == KP_RELATION_VIEW && !relation->late_of && !ddl->replaying &&
                 kp_plan_late_window(relation->plan->plan);
     if (late)
@@ -268,7 +293,7 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
     }
     *ret_late = late;
     if (there && statement->or_replace)
-        kp_ddl_remove(ddl, there); /* a function: what was bound with it keeps its old body */
+        kp_ddl_remove(ddl, there); /* a function: what was bound with it keeps its old body; a view: see plain_view.c */
     return add_relation(ddl, relation, ret_job, err);
 }
 
@@ -451,8 +476,15 @@ static enum kp_code drop_set(struct kp_ddl *ddl, const struct kp_statement *stat
     for (size_t i = 0; i < count; i++)
         alone &= out[i] == relation || (versions && strcmp(out[i]->name, relation->name) == 0) ||
                  is_companion(out[i], relation->name);
-    if (!alone && !statement->cascade)
+    if (!alone && !statement->cascade && !ddl->replaying)
         return refuse_dependents(relation, out, count, err);
+    if (!alone && !statement->cascade) { /* a log from when plain views could go from under others */
+        size_t kept = 0;
+        for (size_t i = 0; i < count; i++)
+            if (out[i] == relation || (versions && strcmp(out[i]->name, relation->name) == 0))
+                out[kept++] = out[i];
+        count = kept;
+    }
     *ret_count = count;
     return KP_OK;
 }

@@ -30,8 +30,11 @@ static enum kp_code bind_whole_relation(struct binder *binder, const struct kp_s
     if (relation->kind == KP_RELATION_SINK)
         return kp_bind_fail(binder, statement->name.location, KP_INVALID, "42809", "\"%s\" is a sink", relation->name);
     bool plain = relation->kind == KP_RELATION_PLAIN_VIEW;
-    struct kp_plan *plan = plain ? kp_plan_copy(relation->plan->plan, binder->arena)
-                                 : kp_bind_scan(binder, relation, statement->name.location);
+    struct kp_plan *plan;
+    if (plain)
+        KP_TRY(kp_bind_plain_view(binder, relation, statement->name.location, &plan));
+    else
+        plan = kp_bind_scan(binder, relation, statement->name.location);
     uint32_t count =
         statement->column_name_count ? statement->column_name_count : plan->col_count - relation->hidden_count;
     struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);

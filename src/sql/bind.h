@@ -362,6 +362,12 @@ KP_MUST enum kp_code kp_bind_match_call(struct binder *binder, const struct expr
                                         const PgQuery__FuncCall *call, const char *name, struct kp_expr **ret_expr);
 
 KP_MUST enum kp_code kp_bind_relation(struct binder *binder, struct kp_name name, struct kp_relation **ret_relation);
+/* plain_view.c: the rows of a CREATE VIEW, over what its names mean now. */
+KP_MUST enum kp_code kp_bind_plain_view(struct binder *binder, struct kp_relation *view, int32_t location,
+                                        struct kp_plan **ret_plan);
+/* plain_view.c: CREATE OR REPLACE VIEW keeps the columns that are there. */
+KP_MUST enum kp_code kp_bind_check_replace(struct binder *binder, const struct kp_relation *old,
+                                           const struct kp_relation *view);
 
 /* ---- window.c ---- */
 bool kp_bind_is_window(const char *name);

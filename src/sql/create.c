@@ -533,7 +533,8 @@ static enum kp_code check_name(struct binder *binder, const struct kp_statement 
                             "function \"%s\" already exists with same argument types", name->name);
     if (there && (statement->relation_kind == KP_RELATION_TYPE || statement->relation_kind == KP_RELATION_DOMAIN))
         return kp_bind_fail(binder, name->location, KP_EXISTS, "42710", "type \"%s\" already exists", name->name);
-    if (there && statement->relation_kind != KP_RELATION_FUNCTION)
+    bool replaced = statement->relation_kind == KP_RELATION_PLAIN_VIEW && statement->or_replace;
+    if (there && statement->relation_kind != KP_RELATION_FUNCTION && !replaced)
         return kp_bind_fail(binder, name->location, KP_EXISTS, "42P07", "relation \"%s\" already exists", name->name);
     return KP_OK;
 }
@@ -578,6 +579,12 @@ enum kp_code kp_sql_bind_create(const struct kp_sql_context *context, const stru
             break;
         }
     }
+    const struct kp_relation *there =
+        statement->or_replace && relation->kind == KP_RELATION_PLAIN_VIEW
+            ? kp_catalog_find(context->catalog, kp_str(relation->schema), kp_str(relation->name))
+            : NULL;
+    if (code == KP_OK && there)
+        code = kp_bind_check_replace(&binder, there, relation);
     if (code == KP_OK)
         keep_uses(relation, &uses);
     kp_free(uses.objects);

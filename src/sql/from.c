@@ -344,7 +344,7 @@ static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVa
         return kp_bind_fail(binder, range->location, KP_UNSUPPORTED, NULL, "a view cannot read the system table \"%s\"",
                             range->relname);
     if (relation->kind == KP_RELATION_PLAIN_VIEW)
-        plan = kp_plan_copy(relation->plan->plan, binder->arena);
+        KP_TRY(kp_bind_plain_view(binder, relation, range->location, &plan));
     else
         plan = kp_bind_scan(binder, relation, range->location);
     KP_TRY(kp_bind_match(binder, range, &plan));

@@ -95,8 +95,6 @@ static enum kp_code from_view(struct parser *parser, struct kp_statement *statem
     statement->tag = "CREATE VIEW";
     statement->name = name_of(view->view);
     statement->or_replace = view->replace;
-    if (view->replace)
-        return unsupported(parser, "CREATE OR REPLACE VIEW", "DROP VIEW first.");
     statement->column_name_count = (uint32_t)view->n_aliases;
     statement->column_names = kp_arena_calloc(parser->arena, view->n_aliases * sizeof(char *));
     for (size_t i = 0; i < view->n_aliases; i++)

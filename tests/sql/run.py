@@ -253,7 +253,7 @@ def run_file(path, fill):
 WRITES = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM|MERGE INTO)\b")
 AS_VIEW = re.compile(r"(SELECT|WITH|VALUES)\b", re.I)
 NOT_AS_VIEW = re.compile(r"\b(kappa\.|pg_catalog\.|information_schema\.|AS OF|late\()|\bpg_|\bcurrent_setting\b", re.I)  # tables that describe the moment
-CHANGES_OBJECTS = re.compile(r"\s*(DROP|ALTER|REFRESH)\b", re.I)
+CHANGES_OBJECTS = re.compile(r"\s*(DROP|ALTER|REFRESH|CREATE\s+OR\s+REPLACE)\b", re.I)
 MAKES_OBJECTS = re.compile(r"\s*CREATE\b", re.I)
 
 
