@@ -142,7 +142,7 @@ def check_readers(arrow, wanted):
     if subprocess.run(have, env=environment, capture_output=True).returncode != 0:
         try:
             subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--target", folder, "pyarrow", "polars", "duckdb"],
-                           capture_output=True, timeout=240)
+                           capture_output=True, timeout=70)
         except (OSError, subprocess.TimeoutExpired):
             pass
     if subprocess.run(have, env=environment, capture_output=True).returncode != 0:
