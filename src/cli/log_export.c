@@ -6,7 +6,7 @@
 #include "log/log.h"
 #include "log/record_batch.h"
 
-enum { FLUSH_BYTES = 1 << 20 };
+enum { FLUSH_BYTES = 1 << 20, READ_BYTES = 16 << 20, TRIES = 8, WAIT_US = 50000 };
 
 struct export
 {
@@ -14,6 +14,8 @@ struct export
     FILE *out;
     struct kp_arrow_writer *arrow; /* NULL: NDJSON */
     struct kp_buf text;
+    int64_t position, end; /* where it has come to, of how far it goes; end -1: not known yet */
+    bool final;            /* opening the log again would not help */
 };
 
 static void put(struct export *export, const struct kp_transfer_record *record)
@@ -64,22 +66,63 @@ static enum kp_code put_chunk(void *context, const struct kp_log_chunk *chunk, s
     return code;
 }
 
-static enum kp_code export_all(struct export *export, struct kp_log *log, struct kp_error *err)
+/* From where the export has come to, as far as the log went at first. */
+static enum kp_code export_on(struct export *export, struct kp_log *log, struct kp_error *err)
 {
     struct kp_topic_info info;
+    export->final = true; /* what is not about files that went */
     KP_TRY(kp_log_topic_find(log, export->options->topic, &info, err));
-    return kp_log_each(log, info.id, put_chunk, export, err);
+    export->end = export->end < 0 ? kp_log_position(log) : export->end;
+    while (export->position < export->end) {
+        struct kp_log_span span;
+        export->final = false;
+        KP_TRY(kp_log_read(log, export->position, export->end, READ_BYTES, &info.id, 1, &span, err));
+        export->final = true;
+        enum kp_code code = KP_OK;
+        for (size_t i = 0; i < span.count && code == KP_OK; i++)
+            code = put_chunk(export, &span.chunks[i], err);
+        bool moved = span.position_end > export->position;
+        export->position = span.position_end;
+        kp_log_span_release(&span);
+        KP_TRY(code);
+        if (!moved)
+            break;
+    }
+    return KP_OK;
+}
+
+/* A server that has the log open may seal, merge and recycle what is being read: then the log is opened again, and the
+ * export goes on where it was. What is really damaged is so the next time, too. */
+static enum kp_code export_all(struct export *export, struct kp_error *err)
+{
+    struct kp_log_options options = {.os = kp_os_real(), .dir = export->options->dir, .read_only = true};
+    enum kp_code code = KP_OK;
+    for (int tries = 0; tries < TRIES; tries++) {
+        struct kp_log *log = NULL;
+        int64_t before = export->position;
+        kp_error_clear(err);
+        export->final = false;
+        code = kp_log_open(&options, &log, err);
+        if (code == KP_OK)
+            code = export_on(export, log, err);
+        kp_log_close(log);
+        if (code == KP_OK || export->final || (code != KP_CORRUPT && code != KP_IO && code != KP_NOT_FOUND))
+            break;
+        if (export->position > before)
+            tries = 0;
+        options.os->sleep_us(options.os->ctx, WAIT_US);
+    }
+    return code;
 }
 
 enum kp_code kp_log_export(const struct kp_transfer_options *options, FILE *out, struct kp_error *err)
 {
-    struct kp_log_options log_options = {.os = kp_os_real(), .dir = options->dir, .read_only = true};
-    struct kp_log *log;
-    KP_TRY(kp_log_open(&log_options, &log, err));
-    struct export export = {.options = options, .out = out};
+    struct export export = {.options = options, .out = out, .end = -1};
+    struct kp_error local;
+    err = err ? err : &local;
     if (options->arrow)
         export.arrow = kp_arrow_writer_create(out);
-    enum kp_code code = export_all(&export, log, err);
+    enum kp_code code = export_all(&export, err);
     if (export.arrow)
         kp_arrow_end(export.arrow);
     if (export.text.len)
@@ -88,6 +131,5 @@ enum kp_code kp_log_export(const struct kp_transfer_options *options, FILE *out,
         code = kp_fail(err, KP_IO, NULL, "the export could not be written");
     kp_arrow_writer_destroy(export.arrow);
     kp_buf_finish(&export.text);
-    kp_log_close(log);
     return code;
 }

@@ -274,23 +274,53 @@ static int64_t horizon_before(struct kp_db *db, const char *topic_name, int64_t 
     return horizon;
 }
 
-static int64_t plan_complete_from(struct kp_db *db, const struct kp_plan *plan, int64_t position)
+/* What was found for views and tables: a view that others read by many ways is looked at once. */
+struct known {
+    struct known_relation {
+        const struct kp_relation *relation;
+        int64_t from;
+    } * items;
+    size_t count, cap;
+};
+
+static int64_t relation_complete_from(struct kp_db *db, const struct kp_relation *relation, struct known *known);
+
+static int64_t plan_complete_from(struct kp_db *db, const struct kp_plan *plan, int64_t position, struct known *known)
 {
     int64_t from = 0;
     if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind == KP_RELATION_SOURCE)
         from = horizon_before(db, plan->scan.relation->topic, position, false);
     else if (plan->kind == KP_PLAN_SCAN)
-        from = kp_retention_complete_from(db, plan->scan.relation);
+        from = relation_complete_from(db, plan->scan.relation, known);
     for (uint32_t i = 0; i < plan->input_count; i++)
-        from = KP_MAX(from, plan_complete_from(db, plan->inputs[i], position));
+        from = KP_MAX(from, plan_complete_from(db, plan->inputs[i], position, known));
+    return from;
+}
+
+static int64_t relation_complete_from(struct kp_db *db, const struct kp_relation *relation, struct known *known)
+{
+    for (size_t i = 0; i < known->count; i++)
+        if (known->items[i].relation == relation)
+            return known->items[i].from;
+    int64_t from = 0;
+    if (relation->kind == KP_RELATION_VIEW)
+        from = plan_complete_from(db, relation->plan->plan, relation->position, known);
+    else if (relation->kind == KP_RELATION_TABLE)
+        from = horizon_before(db, relation->topic, relation->position, true);
+    if (known->count == known->cap) {
+        known->cap = known->cap ? 2 * known->cap : 8;
+        known->items = kp_realloc(known->items, known->cap * sizeof *known->items);
+    }
+    known->items[known->count++] = (struct known_relation){relation, from};
     return from;
 }
 
 int64_t kp_retention_complete_from(struct kp_db *db, const struct kp_relation *relation)
 {
-    if (relation->kind == KP_RELATION_VIEW)
-        return plan_complete_from(db, relation->plan->plan, relation->position);
-    return relation->kind == KP_RELATION_TABLE ? horizon_before(db, relation->topic, relation->position, true) : 0;
+    struct known known = {0};
+    int64_t from = relation_complete_from(db, relation, &known);
+    kp_free(known.items);
+    return from;
 }
 
 enum kp_code kp_retention_check_past(struct kp_db *db, const struct kp_relation *source, int64_t position,

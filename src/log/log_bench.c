@@ -2,6 +2,8 @@
  * The log beside the bare disk, in one run on the same file system: ratios, not rates, are the result.
  *
  *     log_bench [DIR] [MiB]      a folder on the disk to measure (default: .), the size of a burst (default: 1024)
+ *     log_bench DIR MiB GiB      only this: so much appended, with sealing, and retention that keeps a quarter, at most
+ *                                8 GiB; the bare disk before and after, for bursts of MiB
  *
  * Bare writes go through the same table (os/os.h), O_DIRECT, one block a call, with and without a sync each.
  */
@@ -307,6 +309,45 @@ static void bench_partitions(uint64_t bytes)
            hot / 1e6, alone / 1e6, hot / alone, (double)state / 0x1p20, files, restart * 1e3);
 }
 
+/* ---- more than the journal may hold: sealed and trimmed on the way ---- */
+
+static void keep_newest(struct kp_log *log, uint32_t topic, uint64_t bytes)
+{
+    struct kp_error err;
+    int64_t position, offset;
+    must(kp_log_position_keeping(log, topic, bytes, &position, &err), &err);
+    must(kp_log_offset_behind(log, topic, 0, position, &offset, &err), &err);
+    must(kp_log_trim(log, topic, 0, offset, &err), &err);
+}
+
+static void bench_sustained(uint64_t burst_bytes, uint64_t bytes)
+{
+    uint64_t keep = KP_MIN(bytes / 4, (uint64_t)8 << 30), piece = (uint64_t)256 << 20;
+    double bare = bare_rate(burst_bytes, false);
+    uint32_t topic;
+    struct kp_log *log = open_log(&topic);
+    struct kp_log_sealed sealed;
+    double start = seconds(), slowest = 0;
+    for (uint64_t sent = 0; sent < bytes; sent += piece) {
+        double at = seconds();
+        (void)append_rate(log, topic, piece, false);
+        keep_newest(log, topic, keep);
+        slowest = KP_MAX(slowest, seconds() - at);
+    }
+    double rate = (double)bytes / (seconds() - start);
+    kp_log_sealed(log, &sealed);
+    kp_log_close(log);
+    clear_dir();
+    bare = (bare + bare_rate(burst_bytes, false)) / 2;
+    double batch_bytes = (double)KP_MAX(sealed.batch_bytes, (uint64_t)1);
+    double written = (double)(sealed.journal_bytes + sealed.extent_bytes + sealed.merge_bytes);
+    printf("sustained, %llu GiB %8.0f MB/s, bare write %8.0f MB/s: %5.2f x   slowest quarter GiB %.1f s   written %.2f "
+           "times: journal %.2f, extents %.2f, merges %.2f\n",
+           (unsigned long long)(bytes >> 30), rate / 1e6, bare / 1e6, rate / bare, slowest, written / batch_bytes,
+           (double)sealed.journal_bytes / batch_bytes, (double)sealed.extent_bytes / batch_bytes,
+           (double)sealed.merge_bytes / batch_bytes);
+}
+
 int main(int argc, char **argv)
 {
     os = kp_os_real();
@@ -316,6 +357,10 @@ int main(int argc, char **argv)
     snprintf(file_path, sizeof file_path, "%s/bare", dir);
     must(os->mkdir(os->ctx, dir, &err), &err);
     clear_dir();
+    if (argc > 3) {
+        bench_sustained(bytes, strtoull(argv[3], NULL, 10) << 30);
+        return 0;
+    }
 
     double bare_p50, bare_p99, p50, p99, single;
     uint32_t topic;
