@@ -161,6 +161,16 @@ enum kp_code kp_grammar_parse(struct parser *parser, const char *sql, const PgQu
     return KP_OK;
 }
 
+/* A SELECT of items, perhaps ordered, and nothing else: no other clause may hide in what stands for expressions. */
+static bool is_items_only(const PgQuery__Node *tree)
+{
+    const PgQuery__SelectStmt *select =
+        tree && tree->node_case == PG_QUERY__NODE__NODE_SELECT_STMT ? tree->select_stmt : NULL;
+    return select && select->n_target_list && !select->larg && !select->n_distinct_clause && !select->into_clause &&
+           !select->n_from_clause && !select->where_clause && !select->n_group_clause && !select->having_clause &&
+           !select->n_window_clause && !select->limit_offset && !select->limit_count && !select->n_locking_clause;
+}
+
 enum kp_code kp_parser_select(const struct parser *parser, uint32_t from, uint32_t to, const char *lead,
                               const PgQuery__SelectStmt **ret_select)
 {
@@ -179,6 +189,8 @@ enum kp_code kp_parser_select(const struct parser *parser, uint32_t from, uint32
     memcpy(sql + start - lead_bytes, lead, lead_bytes);
     const PgQuery__Node *tree;
     KP_TRY(kp_grammar_parse(&range, sql, &tree));
+    if (!is_items_only(tree))
+        return kp_parser_syntax_error(&range, from);
     *ret_select = tree->select_stmt;
     return KP_OK;
 }
