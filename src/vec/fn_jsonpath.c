@@ -1,0 +1,150 @@
+/*
+ * jsonb_path_exists, jsonb_path_match, jsonb_path_query_array, jsonb_path_query_first, @?, @@: paths are texts
+ * (vec/jsonpath.h).
+ */
+#include "vec/jsonb.h"
+#include "vec/jsonpath_call.h"
+
+bool kp_path_call_row(struct kp_path_call *state, struct kp_call *call, const struct kp_vec *const *args, uint32_t row,
+                      bool silent, struct kp_path_items *ret_items)
+{
+    struct kp_error err;
+    struct kp_str vars = {0};
+    *ret_items = (struct kp_path_items){0};
+    if (!args[1]->constant || !state->read) {
+        state->read =
+            kp_path_parse(kp_text_str(&FN_AT(struct kp_text, 1, row)), call->arena, &state->path, &err) == KP_OK;
+        if (!state->read) {
+            kp_call_fail(call, row, err.sqlstate, "%s", err.message);
+            return false;
+        }
+    }
+    if (call->arg_count > 2) {
+        vars = kp_text_str(&FN_AT(struct kp_text, 2, row));
+        if (kp_jsonb_kind(vars) != KP_JSONB_OBJECT) {
+            kp_call_fail(call, row, "22023", "\"vars\" argument is not an object");
+            return false;
+        }
+    }
+    silent |= call->arg_count > 3 && FN_AT(uint8_t, 3, row);
+    enum kp_code code =
+        kp_path_run(&state->path, kp_text_str(&FN_AT(struct kp_text, 0, row)), vars, call->arena, ret_items, &err);
+    if (code != KP_OK && (!silent || code == KP_UNSUPPORTED))
+        kp_call_fail(call, row, err.sqlstate, "%s", err.message);
+    return code == KP_OK;
+}
+
+/* NULL where it fails in silence. In lax mode what was found before an error is enough. */
+static void path_exists(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, bool silent)
+{
+    struct kp_path_call state = {0};
+    bool owned = false;
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_path_items items;
+        uint8_t *to = (uint8_t *)out->data + i;
+        uint32_t errors = call->error_count;
+        *to = 0;
+        if (kp_vec_is_null(out, i))
+            continue;
+        bool good = kp_path_call_row(&state, call, args, i, silent, &items);
+        *to = items.count > 0;
+        if (!good && items.count && !state.path.strict)
+            call->error_count = errors;
+        else if (!good)
+            fn_set_null(call, out, i, &owned);
+    }
+}
+
+static void path_match(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, bool silent)
+{
+    struct kp_path_call state = {0};
+    bool owned = false;
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_path_items items;
+        uint8_t *to = (uint8_t *)out->data + i;
+        *to = 0;
+        if (kp_vec_is_null(out, i))
+            continue;
+        bool good = kp_path_call_row(&state, call, args, i, silent, &items);
+        enum kp_jsonb_kind kind = good && items.count == 1 ? kp_jsonb_kind(items.items[0]) : KP_JSONB_OBJECT;
+        if (kind == KP_JSONB_BOOL) {
+            *to = items.items[0].ptr[0] == 't';
+            continue;
+        }
+        if (good && kind != KP_JSONB_NULL && !silent && !(call->arg_count > 3 && FN_AT(uint8_t, 3, i)))
+            kp_call_fail(call, i, "22038", "single boolean result is expected");
+        fn_set_null(call, out, i, &owned);
+    }
+}
+
+#define SILENT_KERNELS(name)                                                                                           \
+    static void name##_said(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)                \
+    {                                                                                                                  \
+        name(call, args, out, false);                                                                                  \
+    }                                                                                                                  \
+    static void name##_silent(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)              \
+    {                                                                                                                  \
+        name(call, args, out, true);                                                                                   \
+    }
+SILENT_KERNELS(path_exists)
+SILENT_KERNELS(path_match)
+
+static void path_array(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    struct kp_path_call state = {0};
+    struct kp_buf buf = {0};
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_path_items items = {0};
+        buf.len = 0;
+        if (!kp_vec_is_null(out, i))
+            (void)kp_path_call_row(&state, call, args, i, false, &items);
+        kp_buf_append_byte(&buf, '[');
+        for (uint32_t k = 0; k < items.count; k++) {
+            kp_buf_append_text(&buf, k ? ", " : "");
+            kp_buf_append_str(&buf, items.items[k]);
+        }
+        kp_buf_append_byte(&buf, ']');
+        ((struct kp_text *)out->data)[i] = fn_text(call, buf.data, buf.len);
+    }
+    kp_buf_finish(&buf);
+}
+
+static void path_first(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    struct kp_path_call state = {0};
+    bool owned = false;
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_path_items items = {0};
+        struct kp_text *to = (struct kp_text *)out->data + i;
+        *to = kp_text_make("", 0);
+        if (kp_vec_is_null(out, i))
+            continue;
+        (void)kp_path_call_row(&state, call, args, i, false, &items);
+        if (items.count)
+            *to = fn_text(call, items.items[0].ptr, items.items[0].len);
+        else
+            fn_set_null(call, out, i, &owned);
+    }
+}
+
+#define FORM(name_, count_, ret_, kernel_, doc_)                                                                       \
+    {                                                                                                                  \
+        .name = name_, .kind = KP_FUNC_FUNCTION, .flags = KP_STRICT | KP_CAN_FAIL, .arg_count = count_,                \
+        .args = {KP_JSONB, KP_TEXT, count_ > 2 ? KP_JSONB : KP_TYPE_NONE, count_ > 3 ? KP_BOOL : KP_TYPE_NONE},        \
+        .ret = ret_, .kernel = kernel_, .doc = doc_                                                                    \
+    }
+#define FORMS(name, ret, kernel, doc)                                                                                  \
+    FORM(name, 2, ret, kernel, doc), FORM(name, 3, ret, kernel, doc ", variables given"),                              \
+        FORM(name, 4, ret, kernel, doc ", variables given, perhaps silent about errors")
+
+static const struct kp_func funcs[] = {
+    FN_BINARY("@?", KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_JSONB, KP_TEXT, KP_BOOL, path_exists_silent,
+              "a JSON path finds something; NULL on an error"),
+    FN_BINARY("@@", KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_JSONB, KP_TEXT, KP_BOOL, path_match_silent,
+              "what a JSON path's predicate says; NULL on an error"),
+    FORMS("jsonb_path_exists", KP_BOOL, path_exists_said, "whether a JSON path finds something"),
+    FORMS("jsonb_path_match", KP_BOOL, path_match_said, "what a JSON path's predicate says"),
+    FORMS("jsonb_path_query_array", KP_JSONB, path_array, "all that a JSON path finds, as an array"),
+    FORMS("jsonb_path_query_first", KP_JSONB, path_first, "the first that a JSON path finds"),
+};
+KP_FUNCTIONS(jsonpath, funcs);
