@@ -115,6 +115,30 @@ static enum kp_code apply_subscripts(struct binder *binder, const struct expr_pl
     return make_call(binder, "kp_array_at", element, args + 1, arg_count - 1, array->location, ret_expr);
 }
 
+/* j['a'][0] is j #> ARRAY['a', '0']. */
+static enum kp_code subscript_jsonb(struct binder *binder, const struct expr_place *place, struct kp_expr *value,
+                                    PgQuery__Node *const *nodes, size_t count, struct kp_expr **ret_expr)
+{
+    struct kp_expr **path = kp_arena_alloc(binder->arena, (count + 1) * sizeof *path), *array;
+    for (size_t i = 0; i < count; i++) {
+        const PgQuery__AIndices *indices = nodes[i]->a_indices;
+        if (indices->is_slice)
+            return kp_bind_fail(binder, value->location, KP_INVALID, "42804",
+                                "jsonb subscript does not support slices");
+        KP_TRY(kp_bind_expr(binder, place, indices->uidx, &path[i]));
+        KP_TRY(kp_bind_settle_unknown(binder, path[i], &path[i]));
+        if (!kp_can_coerce(path[i]->type.id, KP_INT4, COERCE_IMPLICIT) &&
+            !kp_can_coerce(path[i]->type.id, KP_TEXT, COERCE_IMPLICIT)) {
+            kp_bind_fail(binder, path[i]->location, KP_INVALID, "42804", "subscript type %s is not supported",
+                         kp_type_info(path[i]->type.id)->name);
+            return kp_error_hint(binder->err, "jsonb subscript must be coercible to either integer or text.");
+        }
+        KP_TRY(kp_bind_coerce(binder, path[i], KP_TYPE(KP_TEXT), COERCE_EXPLICIT, &path[i]));
+    }
+    KP_TRY(make_call(binder, "kp_array", KP_TYPE(KP_TEXT_ARRAY), path, (uint32_t)count, value->location, &array));
+    return kp_bind_operator(binder, "#>", value, array, value->location, ret_expr);
+}
+
 enum kp_code kp_bind_indirection(struct binder *binder, const struct expr_place *place,
                                  const PgQuery__AIndirection *node, struct kp_expr **ret_expr)
 {
@@ -132,6 +156,11 @@ enum kp_code kp_bind_indirection(struct binder *binder, const struct expr_place 
                 return kp_bind_fail(binder, value->location, KP_UNSUPPORTED, NULL,
                                     "row expansion via \"*\" is not supported here");
             KP_TRY(kp_bind_field(binder, value, node->indirection[i++]->string->sval, &value));
+            continue;
+        }
+        if (value->type.id == KP_JSONB) {
+            KP_TRY(subscript_jsonb(binder, place, value, node->indirection + i, run - i, &value));
+            i = run;
             continue;
         }
         if (!kp_type_is_array(value->type.id))

@@ -251,16 +251,16 @@ enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *p
     }
     if (kp_bind_is_set_function(name))
         return kp_bind_set_value(binder, place, call, NULL, ret_expr);
-    struct kp_expr **args = kp_arena_calloc(binder->arena, (call->n_args + 1) * sizeof *args);
-    for (size_t i = 0; i < call->n_args; i++)
-        KP_TRY(kp_bind_expr(binder, place, call->args[i], &args[i]));
     struct kp_relation *own = schema && strcmp(schema, "pg_catalog") == 0 ? NULL : kp_bind_find_function(binder, name);
+    struct kp_expr **args;
+    uint32_t count;
+    KP_TRY(kp_bind_call_args(binder, place, call, name, own, &args, &count));
     if (own) /* no built-in function has its name */
-        return kp_bind_inline(binder, own, args, (uint32_t)call->n_args, call->location, ret_expr);
-    if (strcmp(name, "age") == 0 && call->n_args == 1)
+        return kp_bind_inline(binder, own, args, count, call->location, ret_expr);
+    if (strcmp(name, "age") == 0 && count == 1)
         return bind_age_today(binder, args[0], call->location, ret_expr);
-    enum kp_code code = kp_bind_session_function(binder, name, args, (uint32_t)call->n_args, call->location, ret_expr);
+    enum kp_code code = kp_bind_session_function(binder, name, args, count, call->location, ret_expr);
     if (code != KP_NOT_FOUND)
         return code;
-    return kp_bind_function(binder, name, args, (uint32_t)call->n_args, call->location, ret_expr);
+    return kp_bind_function(binder, name, args, count, call->location, ret_expr);
 }

@@ -307,6 +307,20 @@ struct kp_relation *kp_bind_find_function(struct binder *binder, const char *nam
     return find_object(binder, KP_RELATION_FUNCTION, name);
 }
 
+enum kp_code kp_bind_param_place(struct binder *binder, const struct kp_relation *function, const char *name,
+                                 uint32_t *ret_at)
+{
+    const PgQuery__Node *tree;
+    KP_TRY(reread(binder, function, &tree));
+    const PgQuery__CreateFunctionStmt *create = tree->create_function_stmt;
+    for (size_t i = 0; i < create->n_parameters; i++) {
+        const char *own = create->parameters[i]->function_parameter->name;
+        if (own && strcmp(own, name) == 0)
+            *ret_at = (uint32_t)i;
+    }
+    return KP_OK;
+}
+
 enum kp_code kp_bind_inline(struct binder *binder, struct kp_relation *object, struct kp_expr **args, uint32_t count,
                             int32_t location, struct kp_expr **ret_expr)
 {

@@ -22,6 +22,14 @@ KP_MUST enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relat
                                           int32_t location, struct kp_expr **ret_value);
 /* NULL if there is none. */
 struct kp_relation *kp_bind_find_function(struct binder *binder, const char *name);
+/* The place, from 0, of a function's parameter; left as it is if there is none of that name. */
+KP_MUST enum kp_code kp_bind_param_place(struct binder *binder, const struct kp_relation *function, const char *name,
+                                         uint32_t *ret_at);
+/* named_args.c: a call's arguments by places and names, defaults filled in. own: the function if a statement made it.
+ */
+KP_MUST enum kp_code kp_bind_call_args(struct binder *binder, const struct expr_place *place,
+                                       const PgQuery__FuncCall *call, const char *name, const struct kp_relation *own,
+                                       struct kp_expr ***ret_args, uint32_t *ret_count);
 /* The function's body in the place of a call. */
 KP_MUST enum kp_code kp_bind_inline(struct binder *binder, struct kp_relation *object, struct kp_expr **args,
                                     uint32_t count, int32_t location, struct kp_expr **ret_expr);

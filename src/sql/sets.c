@@ -91,10 +91,10 @@ static enum kp_code bind_call(struct binder *binder, const struct expr_place *pl
     const char *schema, *name = kp_tree_name(node->funcname, node->n_funcname, &schema);
     if (!place->sets)
         return refuse(binder, place, node->location);
-    struct kp_expr **args = kp_arena_calloc(binder->arena, (node->n_args + 1) * sizeof *args);
-    for (size_t i = 0; i < node->n_args; i++)
-        KP_TRY(kp_bind_expr(binder, place, node->args[i], &args[i]));
-    return kp_bind_set_function(binder, name, args, (uint32_t)node->n_args, node->location, ret_call);
+    struct kp_expr **args;
+    uint32_t count;
+    KP_TRY(kp_bind_call_args(binder, place, node, name, NULL, &args, &count));
+    return kp_bind_set_function(binder, name, args, count, node->location, ret_call);
 }
 
 static struct kp_expr *value_of(struct binder *binder, struct set_list *list, const struct set_call *call,
@@ -374,11 +374,11 @@ static enum kp_code add_function(struct binder *binder, const struct expr_place 
                         strcmp(name, "pg_options_to_table") == 0);
     if (!set)
         return add_value(binder, place, node, known_as, table);
-    struct kp_expr **args = kp_arena_calloc(binder->arena, (call->n_args + 1) * sizeof *args);
-    for (size_t i = 0; i < call->n_args; i++)
-        KP_TRY(kp_bind_expr(binder, place, call->args[i], &args[i]));
-    if (call->n_args < 2 || strcmp(name, "unnest") != 0)
-        return add_set_call(binder, call, name, args, (uint32_t)call->n_args, known_as, defs, def_count, table);
+    struct kp_expr **args;
+    uint32_t count;
+    KP_TRY(kp_bind_call_args(binder, place, call, name, NULL, &args, &count));
+    if (count < 2 || strcmp(name, "unnest") != 0)
+        return add_set_call(binder, call, name, args, count, known_as, defs, def_count, table);
     for (size_t i = 0; i < call->n_args; i++) /* unnest(a, b): side by side */
         KP_TRY(add_set_call(binder, call, name, args + i, 1, name, NULL, 0, table));
     return KP_OK;

@@ -50,7 +50,7 @@ static void path_exists(struct kp_call *call, const struct kp_vec *const *args, 
         *to = items.count > 0;
         if (!good && items.count && !state.path.strict)
             call->error_count = errors;
-        else if (!good)
+        else if (!good && call->error_count == errors)
             fn_set_null(call, out, i, &owned);
     }
 }
@@ -62,6 +62,7 @@ static void path_match(struct kp_call *call, const struct kp_vec *const *args, s
     for (uint32_t i = 0; i < call->rows; i++) {
         struct kp_path_items items;
         uint8_t *to = (uint8_t *)out->data + i;
+        uint32_t errors = call->error_count;
         *to = 0;
         if (kp_vec_is_null(out, i))
             continue;
@@ -73,7 +74,8 @@ static void path_match(struct kp_call *call, const struct kp_vec *const *args, s
         }
         if (good && kind != KP_JSONB_NULL && !silent && !(call->arg_count > 3 && FN_AT(uint8_t, 3, i)))
             kp_call_fail(call, i, "22038", "single boolean result is expected");
-        fn_set_null(call, out, i, &owned);
+        if (call->error_count == errors)
+            fn_set_null(call, out, i, &owned);
     }
 }
 
@@ -119,10 +121,11 @@ static void path_first(struct kp_call *call, const struct kp_vec *const *args, s
         *to = kp_text_make("", 0);
         if (kp_vec_is_null(out, i))
             continue;
+        uint32_t errors = call->error_count;
         (void)kp_path_call_row(&state, call, args, i, false, &items);
         if (items.count)
             *to = fn_text(call, items.items[0].ptr, items.items[0].len);
-        else
+        else if (call->error_count == errors)
             fn_set_null(call, out, i, &owned);
     }
 }

@@ -37,6 +37,14 @@ static bool fail(struct run *run, const char *sqlstate, const char *message)
     return false;
 }
 
+static enum truth refuse(struct run *run, const char *sqlstate, const char *message)
+{
+    if (!run->refused)
+        (void)kp_fail(&run->refusal, KP_UNSUPPORTED, sqlstate, "%s", message);
+    run->refused = true;
+    return TRUTH_UNKNOWN;
+}
+
 static bool append(struct run *run, struct kp_path_items *items, struct kp_str value)
 {
     if (items->count == ITEMS_MAX) {
@@ -391,8 +399,9 @@ static bool step_variable(struct run *run, const struct kp_path_node *node, stru
     struct kp_str value;
     if (run->vars.ptr && kp_jsonb_member(run->vars, node->text, &value))
         return next(run, node, value, found);
-    (void)kp_fail(run->err, KP_NOT_FOUND, "42704", "could not find jsonpath variable \"%.*s\"", (int)node->text.len,
-                  node->text.ptr);
+    (void)refuse(
+        run, "42704",
+        kp_arena_printf(run->arena, "could not find jsonpath variable \"%.*s\"", (int)node->text.len, node->text.ptr));
     return false;
 }
 
@@ -540,14 +549,6 @@ static enum truth starts_with(struct kp_str whole, struct kp_str initial)
     return of_bool(starts);
 }
 
-static enum truth refuse(struct run *run, const char *sqlstate, const char *message)
-{
-    if (!run->refused)
-        (void)kp_fail(&run->refusal, KP_UNSUPPORTED, sqlstate, "%s", message);
-    run->refused = true;
-    return TRUTH_UNKNOWN;
-}
-
 /* Lines are where this differs from ~: . and [^x] stop at their end. */
 static bool minds_lines(struct kp_str pattern)
 {
@@ -663,6 +664,7 @@ enum kp_code kp_path_run(const struct kp_path *path, struct kp_str document, str
     bool good = step(&run, path->root, document, run.lax, ret_items);
     if (!run.refused)
         return good ? KP_OK : KP_INVALID;
+    ret_items->count = 0;
     *err = run.refusal;
     return KP_UNSUPPORTED;
 }

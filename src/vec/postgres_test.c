@@ -449,6 +449,40 @@ static void make_argument(const struct kp_func *func, unsigned n, char *text, si
         do
             snprintf(text, size, "%s", n ? PICK(formats) : whole ? PICK(wholes) : PICK(numbers));
         while (n == 0 && single && strlen(text) > 5);
+    } else if (type == KP_TEXT && n == 1 &&
+               (!strncmp(func->name, "jsonb_path_", 11) || !strcmp(func->name, "@?") || !strcmp(func->name, "@@"))) {
+        static const char *const paths[] = {"$",
+                                            "$.a",
+                                            "strict $.a",
+                                            "$[*]",
+                                            "strict $[*]",
+                                            "$.*",
+                                            "$.**",
+                                            "$.**{1 to 2}.c",
+                                            "$[0, 1 to last]",
+                                            "$[last - 1]",
+                                            "strict $[5]",
+                                            "$.b[*] ? (@ > 0)",
+                                            "$ ? (@.a == 1 || exists(@.b))",
+                                            "$.a + 1",
+                                            "$[*] * 2.5",
+                                            "-$.a",
+                                            "$.size()",
+                                            "$.type()",
+                                            "$[*].double()",
+                                            "$.n.floor()",
+                                            "$.a > 0 && $.a < 5",
+                                            "($ > 0) is unknown",
+                                            "!($.a == 1)",
+                                            "$[*] ? (@ starts with \"a\")",
+                                            "$[*] ? (@ like_regex \"^[ab]\")",
+                                            "$.a == $x",
+                                            "$[*] > null",
+                                            "$.a[*] ? (@.b > 1).b",
+                                            "1 / $.a",
+                                            "$ %",
+                                            "@"};
+        snprintf(text, size, "%s", PICK(paths));
     } else if (!strcmp(func->name, "to_number")) {
         static const char *const formats[] = {"999",    "S999.99", "99G999D99", "999MI", "999PR",  "FM9.999S",
                                               "L9,999", "999th",   "9 9 . 9 9", "99V99", "99.99S", "000.000"};
@@ -561,6 +595,22 @@ static void append_literal(struct kp_buf *sql, const char *text, enum kp_type_id
     kp_buf_printf(sql, "' AS %s)", type == KP_BPCHAR ? "bpchar" : kp_type_info(type)->name);
 }
 
+/* Paths are texts here, of a type of their own there. */
+static bool is_path(const struct kp_func *func, unsigned n)
+{
+    return n == 1 &&
+           (!strncmp(func->name, "jsonb_path_", 11) || !strcmp(func->name, "@?") || !strcmp(func->name, "@@"));
+}
+
+static void append_argument(struct kp_buf *sql, const struct kp_func *func, unsigned n, char (*literals)[160])
+{
+    append_literal(sql, literals[n], func->args[n]);
+    if (is_path(func, n)) {
+        sql->len -= strlen("text)");
+        kp_buf_append_text(sql, "jsonpath)");
+    }
+}
+
 static void append_expression(struct kp_buf *sql, const struct kp_func *func, char (*literals)[160])
 {
     if (func->kind == KP_FUNC_CAST) {
@@ -575,14 +625,14 @@ static void append_expression(struct kp_buf *sql, const struct kp_func *func, ch
             kp_buf_append_byte(sql, ' ');
         }
         kp_buf_printf(sql, "%s ", func->name);
-        append_literal(sql, literals[func->arg_count - 1], func->args[func->arg_count - 1]);
+        append_argument(sql, func, func->arg_count - 1u, literals);
         return;
     }
     kp_buf_printf(sql, "pg_catalog.\"%s\"(", func->name);
     for (unsigned n = 0; n < func->arg_count; n++) {
         if (n)
             kp_buf_append_text(sql, ", ");
-        append_literal(sql, literals[n], func->args[n]);
+        append_argument(sql, func, n, literals);
     }
     kp_buf_append_byte(sql, ')');
 }
@@ -782,6 +832,8 @@ static size_t compare(struct kp_buf *sql, struct kp_buf *answers, struct kp_buf 
         /* PostgreSQL 15 computes an age from the bits of infinity; we refuse it */
         bool odd = strstr(expression_at, "\"age\"") && strstr(expression_at, "infinity");
         odd |= strstr(expression_at, "width_bucket") && strstr(expression_at, "e308"); /* it overflows there */
+        bool of_path = strstr(expression_at, "jsonpath)");
+        odd |= of_path && !strncmp(their_at, "!42601", 6) && !strncmp(our_at, "!42601", 6); /* the grammar's own words */
         odd |= !strncmp(their_at, "!2201B", 6) && !strncmp(our_at, "!2201B", 6); /* RE2's message is in other words */
         bool same = odd || strcmp(their_at, our_at) == 0 ||
                     (*expression_at == 'f' && close_enough(their_at, our_at, 1e-12)) ||
