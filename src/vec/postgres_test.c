@@ -833,7 +833,8 @@ static size_t compare(struct kp_buf *sql, struct kp_buf *answers, struct kp_buf 
         bool odd = strstr(expression_at, "\"age\"") && strstr(expression_at, "infinity");
         odd |= strstr(expression_at, "width_bucket") && strstr(expression_at, "e308"); /* it overflows there */
         bool of_path = strstr(expression_at, "jsonpath)");
-        odd |= of_path && !strncmp(their_at, "!42601", 6) && !strncmp(our_at, "!42601", 6); /* the grammar's own words */
+        odd |=
+            of_path && !strncmp(their_at, "!42601", 6) && !strncmp(our_at, "!42601", 6); /* the grammar's own words */
         odd |= !strncmp(their_at, "!2201B", 6) && !strncmp(our_at, "!2201B", 6); /* RE2's message is in other words */
         bool same = odd || strcmp(their_at, our_at) == 0 ||
                     (*expression_at == 'f' && close_enough(their_at, our_at, 1e-12)) ||
