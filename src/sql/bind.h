@@ -24,7 +24,9 @@ enum {
     KP_OUTER_BASE = 1 << 28, /* + (level - 1) * KP_OUTER_LEVEL + index: a column of a query around this one (outer.c) */
     KP_SUB_BASE = 1 << 27,   /* + index: the value of a subquery of this SELECT */
     KP_SET_BASE = 1 << 26,   /* + index: a column of a set-returning function of this SELECT */
-    KP_OUTER_LEVEL = 1 << 20
+    KP_GROUPING_BASE = 1 << 25, /* + index: a GROUPING() of this SELECT */
+    KP_OUTER_LEVEL = 1 << 20,
+    KP_OUTER_AGG = 1 << 18 /* + index, in place of a column of a query around: an aggregate of that query */
 };
 static inline bool kp_is_outer(uint32_t column)
 {
@@ -55,6 +57,7 @@ struct scope {
     struct scope_column *cols;
     uint32_t count, cap;
     const struct scope *outer; /* of the query around: columns from there become KP_OUTER_BASE */
+    struct agg_list *aggs;     /* where an aggregate over its columns only goes, from subqueries; NULL: it is refused */
 };
 
 /* A subquery in an expression, until the plan that it is joined to is there (sublink.c). */
@@ -76,6 +79,17 @@ struct sub_list {
 struct agg_list {
     struct kp_plan_agg *aggs;
     int32_t *locations;
+    uint32_t count, cap;
+};
+
+/* GROUPING(a, b …): 1 bits for the groups that a row's set leaves out, the last one's the lowest. */
+struct grouping_call {
+    struct kp_expr **args;
+    uint32_t arg_count;
+    int32_t location;
+};
+struct grouping_list {
+    struct grouping_call *items;
     uint32_t count, cap;
 };
 
@@ -108,12 +122,13 @@ struct set_list {
 /* What may stand in the expression being bound. */
 struct expr_place {
     const struct scope *scope;
-    const char *clause;        /* "WHERE", as in PostgreSQL's messages */
-    struct agg_list *aggs;     /* NULL: aggregates are refused */
-    struct over_list *overs;   /* NULL: window functions are refused */
-    struct sub_list *subs;     /* NULL: subqueries are refused */
-    struct set_list *sets;     /* NULL: set-returning functions are refused */
-    const char *no_sets;       /* by what; NULL: by the clause */
+    const char *clause;              /* "WHERE", as in PostgreSQL's messages */
+    struct agg_list *aggs;           /* NULL: aggregates are refused */
+    struct over_list *overs;         /* NULL: window functions are refused */
+    struct sub_list *subs;           /* NULL: subqueries are refused */
+    struct grouping_list *groupings; /* NULL: GROUPING() is refused */
+    struct set_list *sets;           /* NULL: set-returning functions are refused */
+    const char *no_sets;             /* by what; NULL: by the clause */
     struct match_scope *match; /* within MATCH_RECOGNIZE: columns are navigations (match_nav.c); NULL: elsewhere */
 };
 
@@ -418,8 +433,13 @@ struct grouping {
     struct kp_expr **written; /* the same as the targets have them: before subqueries got their values; NULL: groups */
     uint32_t count;
     const struct agg_list *aggs;
+    const struct grouping_list *calls; /* of GROUPING() */
     const struct scope *scope;
 };
+KP_MUST enum kp_code kp_bind_grouping(struct binder *binder, const struct expr_place *place,
+                                      const PgQuery__GroupingFunc *func, struct kp_expr **ret_expr);
+/* Their arguments must be groups. */
+KP_MUST enum kp_code kp_bind_check_groupings(struct binder *binder, const struct grouping *grouping);
 /* GROUP BY's expressions: positions, output names, expressions. */
 KP_MUST enum kp_code kp_bind_groups(struct binder *binder, const PgQuery__SelectStmt *select,
                                     const struct expr_place *place, const struct targets *targets,

@@ -567,9 +567,6 @@ static enum kp_code unsupported(struct binder *binder, const PgQuery__Node *node
 {
     const char *what = "this expression";
     switch (node->node_case) {
-    case PG_QUERY__NODE__NODE_GROUPING_FUNC:
-        what = "GROUPING()";
-        break;
     case PG_QUERY__NODE__NODE_SET_TO_DEFAULT:
         return kp_bind_fail(binder, node->set_to_default->location, KP_INVALID, "42601",
                             "DEFAULT is not allowed in this context");
@@ -602,6 +599,8 @@ static enum kp_code bind_node(struct binder *binder, const struct expr_place *pl
         return bind_cast(binder, place, node->type_cast, ret_expr);
     case PG_QUERY__NODE__NODE_FUNC_CALL:
         return kp_bind_func_call(binder, place, node->func_call, ret_expr);
+    case PG_QUERY__NODE__NODE_GROUPING_FUNC:
+        return kp_bind_grouping(binder, place, node->grouping_func, ret_expr);
     case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION:
         return kp_bind_value_function(binder, node->sqlvalue_function, ret_expr);
     case PG_QUERY__NODE__NODE_CASE_EXPR:
@@ -674,6 +673,8 @@ const char *kp_bind_output_name(const PgQuery__Node *node)
     }
     case PG_QUERY__NODE__NODE_COALESCE_EXPR:
         return "coalesce";
+    case PG_QUERY__NODE__NODE_GROUPING_FUNC:
+        return "grouping";
     case PG_QUERY__NODE__NODE_MIN_MAX_EXPR:
         return node->min_max_expr->op == PG_QUERY__MIN_MAX_OP__IS_GREATEST ? "greatest" : "least";
     case PG_QUERY__NODE__NODE_A_EXPR:

@@ -153,20 +153,76 @@ static enum kp_code check_within(struct binder *binder, const PgQuery__FuncCall 
                         "%s is not an ordered-set aggregate, so it cannot have WITHIN GROUP", name);
 }
 
+/* ---- whose aggregate it is ---- */
+
+/* The nearest query that a column is of: 0: the one that it stands in; UINT32_MAX: there is no column. */
+static bool note_level(const struct kp_expr *expr, void *arg)
+{
+    uint32_t *level = arg;
+    if (expr->kind == KP_EXPR_COLUMN)
+        *level = KP_MIN(*level, kp_is_outer(expr->column) ? kp_outer_level(expr->column) : 0);
+    return true;
+}
+
+static uint32_t level_of(const struct kp_plan_agg *agg)
+{
+    uint32_t level = UINT32_MAX;
+    for (uint32_t i = 0; i < agg->arg_count; i++)
+        kp_expr_walk(agg->args[i], note_level, &level);
+    if (agg->filter)
+        kp_expr_walk(agg->filter, note_level, &level);
+    return level == UINT32_MAX ? 0 : level;
+}
+
+static struct kp_expr *outwards(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
+{
+    uint32_t level = *(const uint32_t *)arg;
+    if (expr->kind != KP_EXPR_COLUMN || !kp_is_outer(expr->column))
+        return NULL;
+    struct kp_expr *copy = kp_arena_alloc(arena, sizeof *copy);
+    *copy = *expr;
+    copy->column =
+        kp_outer_level(expr->column) == level ? kp_outer_column(expr->column) : expr->column - level * KP_OUTER_LEVEL;
+    return copy;
+}
+
+/* An aggregate over columns of queries around only is one of the nearest of these. */
+static enum kp_code aggregate_outside(struct binder *binder, const struct expr_place *place, struct kp_plan_agg *agg,
+                                      uint32_t level, int32_t location, struct kp_expr **ret_expr)
+{
+    const struct scope *scope = place->scope;
+    for (uint32_t i = 0; i < level; i++)
+        scope = scope->outer;
+    if (!scope->aggs)
+        return kp_bind_fail(binder, location, KP_INVALID, "42803",
+                            "aggregate functions are not allowed in this clause of the query whose columns they read");
+    for (uint32_t i = 0; i < agg->arg_count; i++)
+        agg->args[i] = kp_expr_copy(agg->args[i], binder->arena, outwards, &level);
+    agg->filter = kp_expr_copy(agg->filter, binder->arena, outwards, &level);
+    uint32_t index = keep_aggregate(binder, scope->aggs, agg, location);
+    *ret_expr = kp_bind_column(binder, KP_OUTER_BASE + (level - 1) * KP_OUTER_LEVEL + KP_OUTER_AGG + index, agg->type,
+                               location);
+    return KP_OK;
+}
+
+static enum kp_code refuse_aggregate(struct binder *binder, const struct expr_place *place, int32_t location)
+{
+    if (strcmp(place->clause, "an aggregate") == 0)
+        return kp_bind_fail(binder, location, KP_INVALID, "42803", "aggregate function calls cannot be nested");
+    return kp_bind_fail(binder, location, KP_INVALID, "42803", "aggregate functions are not allowed in %s",
+                        place->clause);
+}
+
 static enum kp_code bind_aggregate(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
                                    const char *name, struct kp_expr **ret_expr)
 {
-    if (!place->aggs) {
-        if (strcmp(place->clause, "an aggregate") == 0)
-            return kp_bind_fail(binder, call->location, KP_INVALID, "42803",
-                                "aggregate function calls cannot be nested");
-        return kp_bind_fail(binder, call->location, KP_INVALID, "42803", "aggregate functions are not allowed in %s",
-                            place->clause);
-    }
+    if (!place->aggs && !place->scope->outer)
+        return refuse_aggregate(binder, place, call->location);
     struct expr_place inside = *place;
     inside.aggs = NULL;
     inside.overs = NULL;
     inside.sets = NULL;
+    inside.groupings = NULL;
     inside.clause = "an aggregate";
     KP_TRY(check_within(binder, call, name));
     if (call->n_args + call->n_agg_order > KP_FUNCTION_ARGS_MAX)
@@ -198,6 +254,11 @@ static enum kp_code bind_aggregate(struct binder *binder, const struct expr_plac
         KP_TRY(kp_bind_expr(binder, &inside, call->agg_filter, &agg.filter));
         KP_TRY(kp_bind_to_bool(binder, agg.filter, "FILTER", &agg.filter));
     }
+    uint32_t level = level_of(&agg);
+    if (level)
+        return aggregate_outside(binder, place, &agg, level, call->location, ret_expr);
+    if (!place->aggs)
+        return refuse_aggregate(binder, place, call->location);
     uint32_t index = keep_aggregate(binder, place->aggs, &agg, call->location);
     *ret_expr = kp_bind_column(binder, KP_AGG_BASE + index, agg.type, call->location);
     return KP_OK;

@@ -209,9 +209,74 @@ enum kp_code kp_bind_groups(struct binder *binder, const PgQuery__SelectStmt *se
     return KP_OK;
 }
 
+/* ---- GROUPING() ---- */
+
+enum { GROUPING_ARGS_MAX = 31 };
+
+enum kp_code kp_bind_grouping(struct binder *binder, const struct expr_place *place, const PgQuery__GroupingFunc *func,
+                              struct kp_expr **ret_expr)
+{
+    struct grouping_list *list = place->groupings;
+    if (!list)
+        return kp_bind_fail(binder, func->location, KP_INVALID, "42803", "grouping operations are not allowed in %s",
+                            place->clause);
+    if (func->n_args > GROUPING_ARGS_MAX)
+        return kp_bind_fail(binder, func->location, KP_LIMIT, "54023", "GROUPING must have fewer than 32 arguments");
+    struct expr_place inside = *place;
+    inside.aggs = NULL;
+    inside.overs = NULL;
+    inside.groupings = NULL;
+    struct grouping_call call = {.arg_count = (uint32_t)func->n_args, .location = func->location};
+    call.args = kp_arena_calloc(binder->arena, (func->n_args + 1) * sizeof *call.args);
+    for (size_t i = 0; i < func->n_args; i++)
+        KP_TRY(kp_bind_expr(binder, &inside, func->args[i], &call.args[i]));
+    if (list->count == list->cap) {
+        list->cap = list->cap ? list->cap * 2 : 4;
+        struct grouping_call *more = kp_arena_alloc(binder->arena, list->cap * sizeof *more);
+        if (list->count)
+            memcpy(more, list->items, list->count * sizeof *more);
+        list->items = more;
+    }
+    list->items[list->count] = call;
+    *ret_expr = kp_bind_column(binder, KP_GROUPING_BASE + list->count++, KP_TYPE(KP_INT4), func->location);
+    return KP_OK;
+}
+
+/* Which group an argument is; grouping->count: none. */
+static uint32_t group_of(const struct grouping *grouping, const struct kp_expr *arg)
+{
+    struct kp_expr *const *groups = grouping->written ? grouping->written : grouping->groups;
+    uint32_t g = 0;
+    while (g < grouping->count && !kp_expr_equal(groups[g], arg))
+        g++;
+    return g;
+}
+
+enum kp_code kp_bind_check_groupings(struct binder *binder, const struct grouping *grouping)
+{
+    for (uint32_t i = 0; i < grouping->calls->count; i++)
+        for (uint32_t a = 0; a < grouping->calls->items[i].arg_count; a++)
+            if (group_of(grouping, grouping->calls->items[i].args[a]) == grouping->count)
+                return kp_bind_fail(binder, grouping->calls->items[i].args[a]->location, KP_INVALID, "42803",
+                                    "arguments to GROUPING must be grouping expressions of the associated query level");
+    return KP_OK;
+}
+
+/* Of the rows of one set. */
+static struct kp_expr *grouping_value(struct binder *binder, const struct grouping *grouping,
+                                      const struct grouping_call *call, uint64_t set)
+{
+    struct kp_expr *value = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(KP_INT4), call->location, 0);
+    value->datum.type = KP_TYPE(KP_INT4);
+    for (uint32_t a = 0; a < call->arg_count; a++)
+        value->datum.i32 = value->datum.i32 * 2 + !(set >> group_of(grouping, call->args[a]) & 1);
+    kp_expr_settle(value);
+    return value;
+}
+
 struct kp_plan *kp_bind_grouping_sets(struct binder *binder, struct kp_plan *input, const struct grouping *grouping)
 {
-    uint32_t groups = grouping->count, aggs = grouping->aggs->count, count = groups + aggs;
+    uint32_t groups = grouping->count, aggs = grouping->aggs->count, count = groups + aggs + grouping->calls->count;
     struct kp_plan *all = kp_bind_node(binder, KP_PLAN_UNION, input->location, count, grouping->set_count);
     for (uint32_t s = 0; s < grouping->set_count; s++) {
         struct grouping set = *grouping;
@@ -228,6 +293,8 @@ struct kp_plan *kp_bind_grouping_sets(struct binder *binder, struct kp_plan *inp
         struct kp_plan *plan = kp_plan_copy(kp_bind_aggregate_node(binder, input, &set), binder->arena);
         for (uint32_t a = 0; a < aggs; a++)
             exprs[groups + a] = kp_bind_column(binder, set.count + a, plan->cols[set.count + a].type, -1);
+        for (uint32_t i = 0; i < grouping->calls->count; i++)
+            exprs[groups + aggs + i] = grouping_value(binder, grouping, &grouping->calls->items[i], grouping->sets[s]);
         all->inputs[s] = kp_bind_project(binder, plan, exprs, NULL, count);
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -301,6 +368,13 @@ static struct kp_expr *rewrite(const struct kp_expr *expr, struct kp_arena *aren
             return kp_bind_column(above->binder, g, expr->type, expr->location);
     if (expr->kind != KP_EXPR_COLUMN)
         return NULL;
+    if (expr->column >= KP_GROUPING_BASE && expr->column < KP_SET_BASE) {
+        uint32_t call = expr->column - KP_GROUPING_BASE;
+        if (!grouping->set_count) /* all groups are in the only set */
+            return grouping_value(above->binder, grouping, &grouping->calls->items[call], UINT64_MAX);
+        return kp_bind_column(above->binder, grouping->count + grouping->aggs->count + call, expr->type,
+                              expr->location);
+    }
     if (expr->column >= KP_OVER_BASE) /* its own expressions are rewritten apart */
         return NULL;
     if (expr->column >= KP_SET_BASE && expr->column < KP_AGG_BASE) /* of a query around, a subquery, a set */

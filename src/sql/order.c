@@ -103,18 +103,23 @@ enum kp_code kp_bind_order(struct binder *binder, const PgQuery__SelectStmt *sel
     return KP_OK;
 }
 
-/* LIMIT and OFFSET: a bigint constant or parameter that is not negative; LIMIT NULL and ALL are none. */
-static enum kp_code bind_count(struct binder *binder, const PgQuery__Node *node, const char *what,
-                               struct kp_expr **ret_expr)
+static bool is_no_column(const struct kp_expr *expr, void *arg)
 {
-    static const struct scope nothing;
-    struct expr_place place = {.scope = &nothing, .clause = what};
+    return expr->kind != KP_EXPR_COLUMN;
+}
+
+/* LIMIT and OFFSET: a bigint that is not negative, of nothing in the rows; LIMIT NULL and ALL are none. */
+static enum kp_code bind_count(struct binder *binder, const PgQuery__Node *node, const char *what,
+                               struct sub_list *subs, struct kp_expr **ret_expr)
+{
+    const struct scope nothing = {.outer = binder->around};
+    struct expr_place place = {.scope = &nothing, .clause = what, .subs = subs};
     struct kp_expr *expr;
     *ret_expr = NULL;
     if (!node)
         return KP_OK;
     int32_t location = kp_tree_location(node);
-    if (node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF)
+    if (node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && !binder->around)
         return kp_bind_fail(binder, location, KP_INVALID, "42P10", "argument of %s must not contain variables", what);
     KP_TRY(kp_bind_expr(binder, &place, node, &expr));
     if (expr->kind == KP_EXPR_CONST && expr->datum.null)
@@ -123,13 +128,16 @@ static enum kp_code bind_count(struct binder *binder, const PgQuery__Node *node,
         return kp_bind_fail(binder, location, KP_INVALID, "42804", "argument of %s must be type bigint, not type %s",
                             what, kp_type_info(expr->type.id)->name);
     KP_TRY(kp_bind_coerce(binder, expr, KP_TYPE(KP_INT8), COERCE_ASSIGNMENT, &expr));
-    if (expr->kind != KP_EXPR_CONST && expr->kind != KP_EXPR_PARAM)
-        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "%s must be a constant or a parameter", what);
     if (expr->kind == KP_EXPR_CONST && expr->datum.i64 < 0)
         return kp_bind_fail(binder, location, KP_INVALID, strcmp(what, "LIMIT") == 0 ? "2201W" : "2201X",
                             "%s must not be negative", what);
     *ret_expr = expr;
     return KP_OK;
+}
+
+static bool is_constant(const struct kp_expr *expr)
+{
+    return !expr || kp_expr_walk(expr, is_no_column, NULL);
 }
 
 static struct kp_plan *sort_node(struct binder *binder, enum kp_plan_kind kind, struct kp_plan *input,
@@ -143,12 +151,50 @@ static struct kp_plan *sort_node(struct binder *binder, enum kp_plan_kind kind, 
     return plan;
 }
 
+static enum kp_code int8_or(struct binder *binder, struct kp_expr *expr, int64_t value, struct kp_expr **ret_expr)
+{
+    struct kp_expr *constant = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(KP_INT8), -1, 0);
+    constant->datum.type = KP_TYPE(KP_INT8);
+    constant->datum.i64 = value;
+    kp_expr_settle(constant);
+    *ret_expr = constant;
+    if (!expr)
+        return KP_OK;
+    *ret_expr = kp_bind_new(binder, KP_EXPR_COALESCE, KP_TYPE(KP_INT8), -1, 2);
+    (*ret_expr)->args[0] = expr;
+    (*ret_expr)->args[1] = constant;
+    kp_expr_settle(*ret_expr);
+    return KP_OK;
+}
+
+/* LIMIT (SELECT …), or of a column of a query around: rows are numbered and compared with it. */
+static enum kp_code limit_by_number(struct binder *binder, struct sub_list *subs, struct kp_expr *limit,
+                                    struct kp_expr *offset, const struct order *order, struct kp_plan **plan)
+{
+    struct kp_plan *input = *plan, *sort = sort_node(binder, KP_PLAN_TOPN, input, order);
+    struct kp_expr *skipped, *most, *number, *behind, *keep;
+    struct conjuncts conditions = {0};
+    *plan = kp_topn_by_partition(binder, sort, input, 0, NULL, 0);
+    number = kp_bind_column(binder, input->col_count, KP_TYPE(KP_INT8), -1);
+    KP_TRY(int8_or(binder, offset, 0, &skipped));
+    KP_TRY(int8_or(binder, limit, INT64_MAX, &most));
+    KP_TRY(kp_bind_operator(binder, ">", number, skipped, -1, &keep));
+    kp_conjuncts_add(binder, &conditions, keep);
+    KP_TRY(kp_bind_operator(binder, "-", number, skipped, -1, &behind));
+    KP_TRY(kp_bind_operator(binder, "<=", behind, most, -1, &keep));
+    kp_conjuncts_add(binder, &conditions, keep);
+    KP_TRY(kp_subs_filter(binder, subs, &conditions, plan));
+    *plan = kp_bind_first_columns(binder, *plan, input->col_count);
+    return KP_OK;
+}
+
 enum kp_code kp_bind_order_plan(struct binder *binder, const PgQuery__SelectStmt *select, const struct order *order,
                                 bool root, struct kp_plan **plan)
 {
     struct kp_expr *limit, *offset;
-    KP_TRY(bind_count(binder, select->limit_count, "LIMIT", &limit));
-    KP_TRY(bind_count(binder, select->limit_offset, "OFFSET", &offset));
+    struct sub_list subs = {0};
+    KP_TRY(bind_count(binder, select->limit_count, "LIMIT", &subs, &limit));
+    KP_TRY(bind_count(binder, select->limit_offset, "OFFSET", &subs, &offset));
     bool ties = select->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES;
     if (ties && !order->count)
         return kp_bind_fail(binder, kp_tree_location(select->limit_count), KP_INVALID, "42601",
@@ -158,7 +204,12 @@ enum kp_code kp_bind_order_plan(struct binder *binder, const PgQuery__SelectStmt
                      "%s without ORDER BY cannot be used in a view", limit ? "LIMIT" : "OFFSET");
         return kp_error_hint(binder->err, "Which rows remain would be an accident: say ORDER BY.");
     }
-    if (limit || offset) {
+    if (!is_constant(limit) || !is_constant(offset)) {
+        if (ties)
+            return kp_bind_fail(binder, kp_tree_location(select->limit_count), KP_UNSUPPORTED, NULL,
+                                "WITH TIES needs a constant");
+        KP_TRY(limit_by_number(binder, &subs, limit, offset, order, plan));
+    } else if (limit || offset) {
         *plan = sort_node(binder, KP_PLAN_TOPN, *plan, order);
         (*plan)->topn.limit = limit;
         (*plan)->topn.offset = offset;

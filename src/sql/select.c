@@ -131,6 +131,7 @@ struct query {
     struct query_joins joins;
     struct scope scope;
     struct agg_list aggs;
+    struct grouping_list groupings;
     struct over_list overs;
     struct sub_list subs; /* of everything but WHERE and ON */
     struct set_list sets; /* set-returning functions of the select list */
@@ -242,6 +243,12 @@ static struct kp_expr *outer_to_group(const struct kp_expr *expr, struct kp_aren
     struct regroup *regroup = arg;
     if (expr->kind != KP_EXPR_COLUMN || !kp_is_outer(expr->column) || kp_outer_level(expr->column) != 1)
         return NULL;
+    if (kp_outer_column(expr->column) >= KP_OUTER_AGG) {
+        struct kp_expr *agg = kp_arena_alloc(arena, sizeof *agg);
+        *agg = *expr;
+        agg->column = expr->column - KP_OUTER_AGG + regroup->grouping->count;
+        return agg;
+    }
     struct kp_expr *column = kp_bind_column(regroup->binder, kp_outer_column(expr->column), expr->type, expr->location);
     const struct scope *scope = regroup->grouping->scope;
     for (uint32_t g = 0; g < regroup->grouping->count; g++) {
@@ -302,12 +309,13 @@ static enum kp_code filter_having(struct binder *binder, struct query *query, co
 static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt *select, struct query *query,
                                 struct kp_plan **plan)
 {
-    struct grouping grouping = {.aggs = &query->aggs, .scope = &query->scope};
+    struct grouping grouping = {.aggs = &query->aggs, .calls = &query->groupings, .scope = &query->scope};
     struct expr_place place = {.scope = &query->scope, .clause = "GROUP BY"};
     struct targets visible = query->targets;
     visible.count = query->visible;
     place.subs = &query->subs;
     place.sets = &query->sets;
+    query->scope.aggs = NULL;
     KP_TRY(kp_bind_groups(binder, select, &place, &visible, &grouping));
     uint32_t written = grouping.count;
     for (uint32_t i = 0; i < query->targets.count; i++)
@@ -318,6 +326,7 @@ static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt
     if (query->having)
         kp_bind_dependent_groups(binder, *plan, query->having, &grouping, written);
     KP_TRY(subs_below_groups(binder, query, &grouping, plan));
+    KP_TRY(kp_bind_check_groupings(binder, &grouping));
     for (uint32_t i = 0; i < query->targets.count; i++)
         KP_TRY(kp_bind_above_groups(binder, &grouping, query->targets.items[i].expr, &query->targets.items[i].expr));
     KP_TRY(sets_above_groups(binder, &grouping, query));
@@ -446,7 +455,8 @@ static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStm
     place.clause = "SELECT";
     place.subs = &query->subs;
     place.sets = &query->sets;
-    place.aggs = &query->aggs;
+    place.aggs = query->scope.aggs = &query->aggs;
+    place.groupings = &query->groupings;
     place.overs = &query->overs;
     query->overs.select = select;
     KP_TRY(bind_targets(binder, select, &place, query->keep_unknown, &query->targets));
@@ -471,7 +481,7 @@ static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStm
     if (query->aggs.count && query->joins.recursive)
         return kp_bind_fail(binder, query->aggs.locations[0], KP_INVALID, "42P19",
                             "aggregate functions are not allowed in a recursive query's recursive term");
-    query->grouped = select->n_group_clause || query->aggs.count || query->having;
+    query->grouped = select->n_group_clause || query->aggs.count || query->having || query->groupings.count;
     return KP_OK;
 }
 
@@ -559,11 +569,35 @@ static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt 
 
 /* ---- VALUES ---- */
 
+/* Subqueries in the cells: each row is a projection above its own. */
+static enum kp_code values_of_subs(struct binder *binder, struct sub_list *subs, const struct kp_plan *values,
+                                   struct kp_plan **ret_plan)
+{
+    uint32_t rows = values->values.rows, cols = values->col_count;
+    struct kp_plan *all = kp_bind_node(binder, KP_PLAN_UNION, values->location, cols, rows);
+    const char **names = kp_arena_alloc(binder->arena, (cols + 1) * sizeof *names);
+    for (uint32_t c = 0; c < cols; c++)
+        names[c] = values->cols[c].name;
+    for (uint32_t r = 0; r < rows; r++) {
+        struct slots slots = {0};
+        struct kp_plan *row = kp_bind_node(binder, KP_PLAN_VALUES, -1, 0, 0);
+        row->values.rows = 1;
+        struct kp_expr **cells = values->values.exprs + (size_t)r * cols;
+        add_slots(binder, &slots, cells, cols);
+        KP_TRY(kp_subs_apply(binder, subs, slots.items, slots.count, &row));
+        all->inputs[r] = kp_bind_project(binder, row, cells, names, cols);
+    }
+    memcpy(all->cols, values->cols, cols * sizeof *all->cols);
+    *ret_plan = rows == 1 ? all->inputs[0] : all;
+    return KP_OK;
+}
+
 static enum kp_code bind_values(struct binder *binder, const PgQuery__SelectStmt *select, bool root,
                                 struct kp_plan **ret_plan)
 {
     const struct scope nothing = {.outer = binder->around};
-    struct expr_place place = {.scope = &nothing, .clause = "VALUES"};
+    struct sub_list subs = {0};
+    struct expr_place place = {.scope = &nothing, .clause = "VALUES", .subs = &subs};
     bool keep_unknown = binder->keep_unknown;
     binder->keep_unknown = false;
     uint32_t rows = (uint32_t)select->n_values_lists, cols = (uint32_t)select->values_lists[0]->list->n_items;
@@ -598,7 +632,7 @@ static enum kp_code bind_values(struct binder *binder, const PgQuery__SelectStmt
         plan->cols[c] = (struct kp_column){kp_arena_printf(binder->arena, "column%u", c + 1), type, not_null};
     }
     *ret_plan = plan;
-    return KP_OK;
+    return subs.count ? values_of_subs(binder, &subs, plan, ret_plan) : KP_OK;
 }
 
 /* ---- around it ---- */
