@@ -403,7 +403,7 @@ static struct form predicate_forms[] = {
     {"jsonb_path_exists($1, '$.a ? (@ > 0)')", "j", T_BOOL, 0, 0, 0},
     {"$1 < $2", "ww", T_BOOL, 0, 0, 0},
     {"$1 IS NOT NULL", "w", T_BOOL, 0, 0, 0},
-    {"ROW($1, $2) = $3", "itw", T_BOOL, F_BIG, 0, 0},
+    {"ROW($1::int, $2::text) = $3", "itw", T_BOOL, F_BIG, 0, 0},
 };
 
 static struct form aggregate_forms[] = {
