@@ -224,6 +224,31 @@ static enum kp_code step_span(struct kp_db *db, const struct kp_log_span *span, 
     return publish(db, log_time_us, err);
 }
 
+/*
+ * Records at the position cannot be read (err says so): what reads their topics fails with that reason, and the others
+ * go on behind them. Returns err's code when nothing is known to be damaged there.
+ */
+static enum kp_code pass_damage(struct kp_db *db, struct kp_error *err)
+{
+    struct kp_log_damage *damages;
+    size_t count;
+    bool known = kp_log_damage_at(db->log, db->position, &damages, &count);
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < db->feed_count; k++) {
+            struct kp_error why;
+            if (db->feeds[k].topic == damages[i].topic && kp_log_damage_error(db->log, &damages[i], &why) != KP_OK)
+                kp_graph_fail(db->feeds[k].node, &why);
+        }
+    int64_t position = known ? damages->position_end : db->position;
+    kp_free(damages);
+    if (!known)
+        return err->code;
+    int64_t log_time_us = kp_log_time_us(db->log);
+    KP_TRY(step_graph(db, NULL, 0, position, log_time_us, true, false, err));
+    db->position = position;
+    return publish(db, log_time_us, err);
+}
+
 /* Steps from `position` towards limit; *ret_moved false at the end of the log. */
 static enum kp_code advance(struct kp_db *db, int64_t limit, bool *ret_moved, struct kp_error *err)
 {
@@ -231,9 +256,13 @@ static enum kp_code advance(struct kp_db *db, int64_t limit, bool *ret_moved, st
     if (db->options.step_records_max && limit - db->position > (int64_t)db->options.step_records_max)
         limit = db->position + (int64_t)db->options.step_records_max;
     struct kp_log_span span;
-    KP_TRY(kp_log_read(db->log, db->position, limit, bytes_max, NULL, 0, &span, err));
+    enum kp_code code = kp_log_read(db->log, db->position, limit, bytes_max, NULL, 0, &span, err);
+    *ret_moved = code == KP_CORRUPT;
+    if (code == KP_CORRUPT)
+        return pass_damage(db, err);
+    KP_TRY(code);
     *ret_moved = span.position_end > db->position;
-    enum kp_code code = *ret_moved ? step_span(db, &span, err) : KP_OK;
+    code = *ret_moved ? step_span(db, &span, err) : KP_OK;
     kp_log_span_release(&span);
     return code;
 }
@@ -285,11 +314,14 @@ static enum kp_code replay_some(struct kp_db *db, struct kp_history *history, in
     struct kp_history_step step;
     if (db->options.step_records_max && limit - db->position > (int64_t)db->options.step_records_max)
         limit = db->position + (int64_t)db->options.step_records_max;
-    KP_TRY(kp_history_next(history, db->feeds, db->feed_count, db->position, limit, false, &step, err));
+    enum kp_code code = kp_history_next(history, db->feeds, db->feed_count, db->position, limit, false, &step, err);
+    *ret_moved = code == KP_CORRUPT;
+    if (code == KP_CORRUPT)
+        return pass_damage(db, err);
+    KP_TRY(code);
     *ret_moved = step.position_end > db->position;
     atomic_fetch_add(&db->counters.records, step.records);
     atomic_fetch_add(&db->counters.bytes, step.bytes);
-    enum kp_code code = KP_OK;
     if (step.count)
         code = step_graph(db, step.inputs, step.count, step.position_end, step.log_time_us, true, false, err);
     db->position = step.position_end;

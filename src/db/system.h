@@ -58,6 +58,11 @@ extern const size_t kp_system_kappa_count, kp_system_pg_count, kp_system_proc_co
 KP_MUST enum kp_code kp_system_fill_history(struct kp_session *session, struct kp_system_rows *rows,
                                             struct kp_error *err);
 
+/* kappa.log, kappa.damage: system_log.c */
+KP_MUST enum kp_code kp_system_fill_log(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err);
+KP_MUST enum kp_code kp_system_fill_damage(struct kp_session *session, struct kp_system_rows *rows,
+                                           struct kp_error *err);
+
 /* ---- numbers of things, as pg_catalog shows them ---- */
 enum {
     KP_OID_PG_CATALOG = 11,

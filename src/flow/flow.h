@@ -135,6 +135,9 @@ struct kp_output;
 /* Collects a node's changes from now on. Owned by the graph; kp_graph_drop_output removes it. */
 struct kp_output *kp_graph_add_output(struct kp_graph *graph, struct kp_node *node);
 void kp_graph_drop_output(struct kp_graph *graph, struct kp_output *output);
+/* Between steps: the node takes no rows any more, and it and all downstream of it fail with this reason at the next
+ * step (kp_output_check). For input that cannot be read. */
+void kp_graph_fail(struct kp_node *node, const struct kp_error *why);
 const struct kp_changes *kp_output_changes(const struct kp_output *output);
 /* Why the output has no changes any more: an operator before it spent its budget. KP_OK if all is well. */
 KP_MUST enum kp_code kp_output_check(const struct kp_output *output, struct kp_error *err);

@@ -109,6 +109,13 @@ void kp_node_fail(struct kp_node *node, const struct kp_error *why)
     kp_mutex_unlock(&node->graph->fail_lock);
 }
 
+void kp_graph_fail(struct kp_node *node, const struct kp_error *why)
+{
+    kp_mutex_lock(&node->graph->fail_lock);
+    fail_downstream(node, why);
+    kp_mutex_unlock(&node->graph->fail_lock);
+}
+
 /* Only a spent budget is one operator's affair; everything else is the whole graph's. */
 static enum kp_code contain(struct kp_node *node, enum kp_code code, const struct kp_error *err)
 {

@@ -22,35 +22,34 @@ void kp_cursor_finish(struct kp_cursor *cursor)
     kp_slab_release(cursor->slab);
 }
 
-/* The durable block at location; stays until the next call. */
 enum kp_code kp_cursor_get(struct kp_cursor *cursor, uint64_t location, const struct kp_block_header **ret_block,
-                           struct kp_error *err)
+                           const char **ret_wrong, struct kp_error *err)
 {
     struct kp_log *log = cursor->log;
-    const struct kp_block_header *block = NULL;
     kp_slab_release(cursor->slab);
     cursor->slab = NULL;
+    *ret_wrong = NULL;
     kp_rwlock_read(&log->lock);
     size_t index = kp_tail_find(&log->tail, location);
     if (index < log->tail.count) {
-        block = kp_tail_get(&log->tail, index)->block;
+        *ret_block = kp_tail_get(&log->tail, index)->block;
         cursor->slab = kp_tail_get(&log->tail, index)->slab;
         kp_slab_hold(cursor->slab);
     }
     kp_rwlock_unlock(&log->lock);
-    const char *wrong = NULL;
-    if (!block) {
-        KP_TRY(kp_block_scan_seek(&cursor->scan, kp_location_file(location), kp_location_offset(location), err));
-        KP_TRY(kp_block_scan_peek(&cursor->scan, &block, &wrong, err));
-    }
-    if (wrong) {
-        kp_fail(err, KP_CORRUPT, NULL, "the log in \"%s\" is damaged: the block in file %llu at byte %llu: %s",
-                log->journal.dir, (unsigned long long)kp_location_file(location),
-                (unsigned long long)kp_location_offset(location), wrong);
-        return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup.");
-    }
-    *ret_block = block;
-    return KP_OK;
+    if (cursor->slab)
+        return KP_OK;
+    KP_TRY(kp_block_scan_seek(&cursor->scan, kp_location_file(location), kp_location_offset(location), err));
+    return kp_block_scan_peek(&cursor->scan, ret_block, ret_wrong, err);
+}
+
+enum kp_code kp_cursor_pass(struct kp_cursor *cursor, uint64_t location, const struct kp_block_header **ret_block,
+                            const struct kp_hole **ret_hole, struct kp_error *err)
+{
+    const char *wrong;
+    *ret_hole = NULL;
+    KP_TRY(kp_cursor_get(cursor, location, ret_block, &wrong, err));
+    return wrong ? kp_hole_find(cursor->log, location, wrong, ret_hole, err) : KP_OK;
 }
 
 /* ---- the batches of a partition, in order ---- */
@@ -205,16 +204,51 @@ static enum kp_code run_next(struct kp_batches *batches, struct kp_found *ret_fo
     return KP_OK;
 }
 
+/* Goes on at `next`; false when the index entry covers no block from there on. */
+static bool covered(struct kp_batches *batches, uint64_t next)
+{
+    batches->block = NULL;
+    batches->location = next;
+    return kp_location_file(next) == kp_location_file(batches->entry_location) &&
+           next - batches->entry_location <= KP_INDEX_GAP_BYTES;
+}
+
+/* Begins with the block at the location, or passes a hole there; *ret_more: false when the index entry ends. */
+static enum kp_code open_block(struct kp_batches *batches, bool *ret_more, struct kp_error *err)
+{
+    const struct kp_block_header *block;
+    const struct kp_hole *hole = batches->hop;
+    const char *wrong;
+    *ret_more = true;
+    KP_TRY(kp_cursor_get(&batches->cursor, batches->location, &block, &wrong, err));
+    if (!wrong) {
+        batches->block = block;
+        batches->walk = kp_entry_walk_start(block);
+        batches->position = block->position;
+        return KP_OK;
+    }
+    bool hops = hole && batches->location >= hole->location && batches->location < hole->location_end;
+    if (hole && !hops) { /* another one that nobody has come to */
+        *ret_more = false;
+        batches->blocked = true;
+        return KP_OK;
+    }
+    if (!hops)
+        KP_TRY(kp_hole_find(batches->cursor.log, batches->location, wrong, &hole, err));
+    *ret_more = covered(batches, hole->location_end);
+    return KP_OK;
+}
+
 /* The next batch of the journal, of those that the index entry covers. */
 static enum kp_code journal_next(struct kp_batches *batches, struct kp_found *ret_found, bool *ret_any,
                                  struct kp_error *err)
 {
-    for (*ret_any = false;;) {
-        if (!batches->block) {
-            KP_TRY(kp_cursor_get(&batches->cursor, batches->location, &batches->block, err));
-            batches->walk = kp_entry_walk_start(batches->block);
-            batches->position = batches->block->position;
-        }
+    *ret_any = false;
+    for (bool more = true; more;) {
+        if (!batches->block)
+            KP_TRY(open_block(batches, &more, err));
+        if (!batches->block)
+            continue;
         const struct kp_entry_header *entry;
         const char *wrong;
         while (kp_entry_walk_next(&batches->walk, &entry, &wrong)) {
@@ -229,14 +263,29 @@ static enum kp_code journal_next(struct kp_batches *batches, struct kp_found *re
                 return KP_OK;
             }
         }
-        uint64_t next =
-            kp_journal_following(&batches->cursor.log->journal, batches->location, kp_block_bytes(batches->block));
-        if (kp_location_file(next) != kp_location_file(batches->entry_location) ||
-            next - batches->entry_location > KP_INDEX_GAP_BYTES)
-            return KP_OK;
-        batches->block = NULL;
-        batches->location = next;
+        more = covered(batches, kp_journal_following(&batches->cursor.log->journal, batches->location,
+                                                     kp_block_bytes(batches->block)));
     }
+    return KP_OK;
+}
+
+/* The wanted offset lies in a hole: the one known, or what the index says of it. */
+static enum kp_code missing(struct kp_batches *batches, struct kp_error *err)
+{
+    struct kp_log *log = batches->cursor.log;
+    const struct kp_hole *hole = NULL;
+    const struct kp_hole_range *range = NULL;
+    kp_rwlock_read(&log->lock);
+    for (size_t i = 0; i < log->holes.count && !range; i++)
+        for (size_t k = 0; k < log->holes.list[i]->range_count && !range; k++) {
+            hole = log->holes.list[i];
+            range = &hole->ranges[k];
+            if (range->topic != batches->topic || range->partition != batches->partition ||
+                range->offset > batches->offset || range->offset_end <= batches->offset)
+                range = NULL;
+        }
+    kp_rwlock_unlock(&log->lock);
+    return range ? kp_hole_error(log, hole, range, err) : damaged(batches, "it is not where it should be", err);
 }
 
 /* The batch that holds the wanted offset, or the first one behind it; none behind the end. kp_batches_seek was called.
@@ -253,6 +302,8 @@ enum kp_code kp_batches_next(struct kp_batches *batches, struct kp_found *ret_fo
             KP_TRY(run_next(batches, ret_found, ret_any, err));
         else
             KP_TRY(journal_next(batches, ret_found, ret_any, err));
+        if (*ret_any && !in_run && !batches->hop && ret_found->base_offset > offset)
+            return missing(batches, err);
         if (*ret_any) {
             batches->offset = ret_found->base_offset + ret_found->records;
             return KP_OK;
@@ -261,7 +312,9 @@ enum kp_code kp_batches_next(struct kp_batches *batches, struct kp_found *ret_fo
             batches->offset = KP_MAX(offset, batches->run->end_offset);
         KP_TRY(kp_batches_seek(batches, err));
         if (!in_run && !batches->run && batches->location <= location)
-            return damaged(batches, "it is not where it should be", err);
+            return batches->hop ? KP_OK : missing(batches, err);
+        if (batches->blocked)
+            return KP_OK;
     }
     return KP_OK;
 }

@@ -16,9 +16,14 @@ struct kp_cursor {
 
 void kp_cursor_init(struct kp_cursor *cursor, struct kp_log *log);
 void kp_cursor_finish(struct kp_cursor *cursor);
-/* The durable block at location; stays until the next call. */
+/* The durable block at location; stays until the next call. *ret_wrong: why it cannot be read, else NULL. */
 KP_MUST enum kp_code kp_cursor_get(struct kp_cursor *cursor, uint64_t location,
-                                   const struct kp_block_header **ret_block, struct kp_error *err);
+                                   const struct kp_block_header **ret_block, const char **ret_wrong,
+                                   struct kp_error *err);
+/* The same for who wants what blocks' headers say: *ret_hole, else NULL, is the hole that lies there. */
+KP_MUST enum kp_code kp_cursor_pass(struct kp_cursor *cursor, uint64_t location,
+                                    const struct kp_block_header **ret_block, const struct kp_hole **ret_hole,
+                                    struct kp_error *err);
 
 /* Batches from extents, then from the journal. The caller sets topic, partition, offset and end_offset. */
 struct kp_batches {
@@ -26,6 +31,8 @@ struct kp_batches {
     uint32_t topic, partition;
     int64_t offset, end_offset; /* next wanted; durable end at the start */
     uint32_t side;              /* kp_sealing_enter */
+    const struct kp_hole *hop;  /* set by who looks what this hole held: it is passed over. NULL: damage is an error */
+    bool blocked;               /* with hop: another one ended the search */
 
     uint64_t location, entry_location;
     const struct kp_block_header *block; /* of the journal: at location, once read */

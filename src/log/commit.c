@@ -43,6 +43,8 @@ enum kp_code kp_log_apply(struct kp_log *log, const struct kp_block_header *bloc
     const char *wrong;
     uint64_t records = 0;
     while (kp_entry_walk_next(&walk, &entry, &wrong)) {
+        if (log->holes.records && !log->opened)
+            kp_holes_explain(log, entry);
         if (entry->kind == KP_ENTRY_SEALED)
             KP_TRY(kp_log_apply_sealed(log, entry, err));
         else

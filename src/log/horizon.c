@@ -8,7 +8,13 @@ static enum kp_code search_time(struct kp_cursor *cursor, uint64_t location, int
 {
     for (int64_t position = 0, group = 0; position < durable;) {
         const struct kp_block_header *block;
-        KP_TRY(kp_cursor_get(cursor, location, &block, err));
+        const struct kp_hole *hole;
+        KP_TRY(kp_cursor_pass(cursor, location, &block, &hole, err));
+        if (hole) {
+            position = hole->position_end;
+            location = hole->location_end;
+            continue;
+        }
         if (!(block->flags & KP_BLOCK_CONTINUED))
             group = block->position;
         if (block->log_time_us >= time_us) {
@@ -300,7 +306,13 @@ static enum kp_code search_position(struct kp_cursor *cursor, uint64_t location,
 {
     for (int64_t at = 0; at < position;) {
         const struct kp_block_header *block;
-        KP_TRY(kp_cursor_get(cursor, location, &block, err));
+        const struct kp_hole *hole;
+        KP_TRY(kp_cursor_pass(cursor, location, &block, &hole, err));
+        if (hole) {
+            at = hole->position_end;
+            location = hole->location_end;
+            continue;
+        }
         if (block->records)
             *ret_time_us = block->log_time_us;
         at = block->position + block->records;

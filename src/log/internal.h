@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 
+#include "log/hole.h"
 #include "log/journal.h"
 #include "log/log.h"
 #include "log/prefetch.h"
@@ -115,6 +116,7 @@ struct kp_log {
 
     struct kp_sealing sealing;
     struct kp_snapshots snapshots;
+    struct kp_holes holes;
     struct kp_prefetch prefetch;
     _Atomic bool disk_reads; /* since the last wait for commits: slabs may be kept for more of them */
     struct kp_mutex hint_mutex;

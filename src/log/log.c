@@ -61,6 +61,16 @@ static enum kp_code begin_recovered(void *arg, const struct kp_extent_header *an
     return code;
 }
 
+static void lost_recovered(void *arg, const struct kp_block_header *block, bool intact, uint64_t location)
+{
+    kp_holes_lost(arg, block, intact, location);
+}
+
+static void hole_recovered(void *arg, const struct kp_hole *hole)
+{
+    kp_holes_found(arg, hole);
+}
+
 static bool resume_recovered(void *arg, struct kp_journal_end *ret_end)
 {
     return kp_snapshot_resume(arg, ret_end);
@@ -73,6 +83,8 @@ static enum kp_code recover(struct kp_log *log, struct kp_error *err)
                                    .resume = resume_recovered,
                                    .begin = begin_recovered,
                                    .apply = apply_recovered,
+                                   .lost = lost_recovered,
+                                   .hole = hole_recovered,
                                    .arg = log};
     bool found;
     enum kp_code code = kp_recover(&recovery, &found, err);
@@ -84,6 +96,7 @@ static enum kp_code recover(struct kp_log *log, struct kp_error *err)
         return kp_fail(err, KP_NOT_FOUND, "58P01", "there is no log in \"%s\"", log->journal.dir);
     if (!found)
         KP_TRY(kp_journal_create(&log->journal, err));
+    kp_holes_settle(log);
     atomic_store(&log->snapshots.journal_bytes, log->snapshots.recovered_bytes);
     for (uint32_t id = 1; id <= log->topics.id_count; id++) {
         struct kp_topic *topic = kp_topics_get(&log->topics, id);
@@ -108,6 +121,8 @@ static enum kp_code open_into(struct kp_log *log, const struct kp_log_options *o
     if (log->read_only)
         return KP_OK;
     KP_TRY(kp_journal_start(&log->journal, !log->no_threads, err));
+    if (log->holes.count)
+        (void)kp_log_commit_closing(log); /* vouches for the last blocks: should they rot too, they are not cut */
     if (!log->no_threads) {
         kp_thread_start(&log->syncing.thread, "kappa-sync", 0, kp_log_run_syncer, log);
         log->syncing.runs = true;
@@ -139,6 +154,7 @@ enum kp_code kp_log_open(const struct kp_log_options *options, struct kp_log **r
     kp_mutex_init(&log->hint_mutex);
     kp_sealing_init(log);
     kp_sealing_settings(&log->sealing, options->seal_bytes, options->unsealed_bytes_max, options->extent_own_bytes);
+    kp_holes_init(&log->holes);
     kp_snapshots_init(log, options->snapshot_bytes);
     kp_prefetch_init(&log->prefetch, &log->journal, !options->no_threads);
     enum kp_code code = open_into(log, options, err);
@@ -187,6 +203,7 @@ void kp_log_close(struct kp_log *log)
         log->os->close(log->os->ctx, log->lock_file);
     kp_sealing_finish(log);
     kp_snapshots_finish(log);
+    kp_holes_finish(&log->holes);
     kp_tail_finish(&log->tail);
     kp_slab_release(log->slab);
     kp_slab_trim();

@@ -156,6 +156,12 @@ struct kp_log_sealed {
     uint64_t compact_bytes; /* written by kp_log_compact, since the log was opened; not in merge_bytes */
 };
 void kp_log_sealed(struct kp_log *log, struct kp_log_sealed *ret_sealed);
+/* How often a sealed byte was written: journal, extents and merges. 0: nothing was sealed. */
+static inline double kp_log_write_amplification(const struct kp_log_sealed *sealed)
+{
+    uint64_t written = sealed->journal_bytes + sealed->extent_bytes + sealed->merge_bytes;
+    return sealed->batch_bytes ? (double)written / (double)sealed->batch_bytes : 0;
+}
 /* What the log's opening cost, and what the next one's would: log/snapshot.h. */
 struct kp_log_recovered {
     bool snapshot;           /* it began with a recovery snapshot */
@@ -219,6 +225,32 @@ KP_MUST enum kp_code kp_log_each(struct kp_log *log, uint32_t topic,
                                  enum kp_code (*each)(void *context, const struct kp_log_chunk *chunk,
                                                       struct kp_error *err),
                                  void *context, struct kp_error *err);
+
+/* ---- damage ---- */
+
+/* Records that rotted on disk: those of one partition, in one stretch of the log that cannot be read (log/hole.h). */
+struct kp_log_damage {
+    int64_t position, position_end; /* of the stretch: whole groups */
+    uint32_t topic, partition;
+    int64_t offset, offset_end;
+    bool maybe;                        /* at most: it may have been other partitions' records */
+    uint64_t file_number, file_offset; /* of the journal; 0: it lies in an extent */
+    const char *wrong;                 /* static */
+};
+
+/*
+ * Records that cannot be read are never left out in silence: kp_log_read of their topics fails with KP_CORRUPT when it
+ * begins at or in the stretch (one that begins before it ends there), kp_log_fetch at their offsets. Reads beside them
+ * go on, also of other topics in the same stretch, and so do appends.
+ *
+ * All damage of the journal that was met so far. The array is the caller's to kp_free.
+ */
+void kp_log_damages(struct kp_log *log, struct kp_log_damage **ret_damages, size_t *ret_count);
+/* The damage because of which kp_log_read fails at a position; all topics of the stretch. False: none is there. To
+ * kp_free in any case. Reading goes on at position_end. */
+bool kp_log_damage_at(struct kp_log *log, int64_t position, struct kp_log_damage **ret_damages, size_t *ret_count);
+/* KP_CORRUPT, in words: topic, offsets, positions, place. */
+KP_MUST enum kp_code kp_log_damage_error(struct kp_log *log, const struct kp_log_damage *damage, struct kp_error *err);
 
 /* ---- reading by offset: consumers ---- */
 

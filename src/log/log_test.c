@@ -481,10 +481,67 @@ static void flip(uint64_t file_number, long offset)
     kp_free(path);
 }
 
-/* A flip anywhere in what was acknowledged is found: the log does not open, and is not changed. */
+/* Reads everything that can be read by position; returns how many records cannot. */
+static int64_t read_beside(struct kp_log *log)
+{
+    int64_t lost = 0, position = 0;
+    for (bool more = true; more;) {
+        struct kp_log_span span;
+        struct kp_error err;
+        if (kp_log_read(log, position, INT64_MAX, 20000, NULL, 0, &span, &err) == KP_OK) {
+            for (size_t i = 0; i < span.count; i++)
+                assert_int_equal(span.chunks[i].position, span.chunks[i].base_offset); /* one partition */
+            more = span.position_end > position;
+            position = span.position_end;
+            kp_log_span_release(&span);
+            continue;
+        }
+        struct kp_log_damage *damages;
+        size_t count;
+        assert_int_equal(err.code, KP_CORRUPT);
+        assert_non_null(strstr(err.message, "topic \"t\", partition 0 is damaged at offsets "));
+        assert_true(kp_log_damage_at(log, position, &damages, &count));
+        assert_int_equal(count, 1);
+        assert_int_equal(damages->position, position);
+        assert_int_equal(damages->offset, position);
+        assert_int_equal(damages->offset_end, damages->position_end);
+        lost += damages->position_end - position;
+        position = damages->position_end;
+        kp_free(damages);
+    }
+    assert_int_equal(position, kp_log_position(log));
+    return lost;
+}
+
+/* How many batches of two records cannot be fetched. */
+static int64_t fetch_beside(struct kp_log *log)
+{
+    int64_t lost = 0;
+    for (int64_t offset = 0; offset < kp_log_position(log); offset += 2) {
+        struct kp_buf out = {0};
+        struct kp_record_batch_info info;
+        struct kp_error err;
+        if (kp_log_fetch(log, 1, 0, offset, 1, &out, &err) == KP_OK) {
+            assert_int_equal(kp_record_batch_check(out.data, out.len, true, &info, &err), KP_OK);
+            assert_int_equal(info.base_offset, offset);
+        } else {
+            assert_int_equal(err.code, KP_CORRUPT);
+            assert_non_null(strstr(err.message, "topic \"t\", partition 0 is damaged"));
+            lost += 2;
+        }
+        kp_buf_finish(&out);
+    }
+    return lost;
+}
+
+/*
+ * A flip anywhere in what was acknowledged is found. When it is of a block with records, these cannot be read, but all
+ * others can; when it is of a file's header, or of the topic's making, the log does not open. Nothing is changed.
+ */
 static void damage(void **state)
 {
-    struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .journal_file_bytes = 64 << 10};
+    struct kp_log_options options = {
+        .os = kp_os_real(), .dir = dir, .journal_file_bytes = 64 << 10, .no_threads = true, .tail_bytes = 1};
     struct kp_log *log = open_log(options);
     struct kp_error err;
     uint32_t topic;
@@ -492,23 +549,120 @@ static void damage(void **state)
     for (int tag = 0; tag < 40; tag++)
         append(log, topic, 0, tag, 2, 2500);
     kp_log_close(log);
+    int holes = 0;
     for (long offset = 0; offset < 64 << 10; offset += 97)
         for (uint64_t file = 1; file <= 2; file++) {
-            bool covered = offset < 64 || offset >= 4096; /* the rest of the file header's sector is unused */
+            bool unused = offset >= 64 && offset < 4096; /* the rest of the file header's sector */
             flip(file, offset);
             enum kp_code code = kp_log_open(&options, &log, &err);
             if (code == KP_OK) {
-                bool padding = kp_log_position(log) == 80 && read_all(log, 1 << 20, NULL, 0) == 80;
+                assert_int_equal(kp_log_position(log), 80);
+                int64_t lost = read_beside(log);
+                assert_int_equal(fetch_beside(log), lost);
+                assert_true(lost == 0 || (lost == 2 && !unused));
+                holes += lost > 0;
                 kp_log_close(log);
-                assert_true(padding || !covered);
             } else {
-                assert_true(code == KP_CORRUPT);
+                assert_int_equal(code, KP_CORRUPT);
+                assert_true(offset < 64 || (file == 1 && offset < 8192));
             }
             flip(file, offset);
         }
+    assert_true(holes > 500);
     log = open_log(options);
     assert_int_equal(read_all(log, 1 << 20, NULL, 0), 80);
     kp_log_close(log);
+}
+
+/* Zeros over [offset, offset + bytes) of a file. */
+static void blank(uint64_t file_number, long offset, size_t bytes)
+{
+    char *path = kp_journal_path(dir, file_number, KP_JOURNAL_SUFFIX);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    fseek(file, offset, SEEK_SET);
+    for (size_t i = 0; i < bytes; i++)
+        fputc(0, file);
+    fclose(file);
+    kp_free(path);
+}
+
+/* Appends go on over damage, no offset is given twice, restarts tell the same, and what was lost can be given up. */
+static void damage_beside(void **state)
+{
+    struct kp_log_options options = {.os = kp_os_real(),
+                                     .dir = dir,
+                                     .journal_file_bytes = 64 << 10,
+                                     .no_threads = true,
+                                     .tail_bytes = 1,
+                                     .seal_bytes = 1};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    struct kp_partition_info info;
+    uint32_t topic, cold;
+    assert_int_equal(kp_log_topic_create(log, "t", 1, &topic, &err), KP_OK);
+    assert_int_equal(kp_log_topic_create(log, "cold", 2, &cold, &err), KP_OK);
+    for (int tag = 0; tag < 12; tag++)
+        append(log, topic, 0, tag, 2, 2500);
+    kp_log_close(log);
+    blank(1, 4 << 12, 9 << 12); /* three blocks, which cannot tell what they held; others behind tell of t */
+    log = open_log(options);
+    assert_int_equal(kp_log_position(log), 24);
+    int64_t lost = read_beside(log);
+    assert_true(lost >= 4 && lost <= 10);
+    assert_int_equal(fetch_beside(log), lost);
+    assert_int_equal(kp_log_partition(log, cold, 0, &info, &err), KP_OK);
+    assert_int_equal(info.end_offset, 0); /* all that was lost was of t */
+    append(log, topic, 0, 12, 2, 2500);
+    append(log, topic, 0, 13, 2, 2500);
+    kp_log_close(log);
+    for (int restarts = 0; restarts < 3; restarts++) {
+        log = open_log(options);
+        for (int i = 0; i < 20; i++)
+            append(log, topic, 0, 20 + i, 2, 2500);
+        assert_int_equal(read_beside(log), lost);
+        assert_int_equal(fetch_beside(log), lost);
+        for (bool did = true; did;) /* nothing behind it is sealed */
+            assert_int_equal(kp_log_maintain(log, &did, &err), KP_OK);
+        assert_int_equal(read_beside(log), lost);
+        kp_log_close(log);
+    }
+    log = open_log(options);
+    assert_int_equal(kp_log_trim(log, topic, 0, 20, &err), KP_OK);
+    read_all(log, 20000, NULL, 0); /* who wants nothing of it passes */
+    kp_log_close(log);
+}
+
+/* The last blocks before the end of the log rot, and nothing behind tells whose records they held. */
+static void damage_unknown(void **state)
+{
+    struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .no_threads = true, .tail_bytes = 1};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    struct kp_partition_info info;
+    uint32_t topic, cold;
+    assert_int_equal(kp_log_topic_create(log, "t", 1, &topic, &err), KP_OK);
+    assert_int_equal(kp_log_topic_create(log, "cold", 1, &cold, &err), KP_OK);
+    for (int tag = 0; tag < 6; tag++)
+        append(log, topic, 0, tag, 2, 2500);
+    append(log, cold, 0, 6, 2, 2500);
+    kp_log_close(log);
+    blank(1, (3 << 12) + 5 * (2 << 12), 4 << 12); /* t's last, and cold's */
+    for (int restarts = 0; restarts < 3; restarts++) {
+        log = open_log(options);
+        assert_int_equal(kp_log_position(log), 14 + 2 * restarts);
+        assert_int_equal(kp_log_partition(log, topic, 0, &info, &err), KP_OK);
+        assert_int_equal(info.end_offset, 15 + 2 * restarts); /* four may have been its, and one tells that */
+        struct kp_buf out = {0};
+        assert_int_equal(kp_log_fetch(log, topic, 0, 8, 1, &out, &err), KP_OK);
+        assert_int_equal(kp_log_fetch(log, topic, 0, 10, 1, &out, &err), KP_CORRUPT);
+        assert_int_equal(kp_log_partition(log, cold, 0, &info, &err), KP_OK);
+        assert_int_equal(info.end_offset, 5);
+        append(log, topic, 0, 7, 2, 10);
+        assert_int_equal(kp_log_fetch(log, topic, 0, 15 + 2 * restarts, 1, &out, &err), KP_OK);
+        kp_buf_finish(&out);
+        kp_log_close(log);
+    }
 }
 
 static void unknown_format(void **state)
@@ -778,6 +932,8 @@ int main(void)
         {"trim, sealed", trim, fresh_dir_sealed, remove_dir_sealed, NULL},
         cmocka_unit_test_setup_teardown(bad_input, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(damage_beside, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(damage_unknown, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(unknown_format, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(threads, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(threads, fresh_dir_from_disk, remove_dir),

@@ -13,6 +13,7 @@
 #include "log/read.h"
 
 #include "base/hash.h"
+#include "log/hole.h"
 
 enum {
     READ_BYTES_MIN = 64 << 10,
@@ -166,14 +167,29 @@ static enum kp_code take_tail(struct kp_build *build, uint64_t location, bool *r
 
 /* ---- the disk ---- */
 
-static enum kp_code damaged(struct kp_log *log, uint64_t location, int64_t position, const char *wrong,
-                            struct kp_error *err)
+/* At a block that is wrong: passes over its hole when nothing in it is wanted, ends the span before it, or fails. */
+static enum kp_code meet_hole(struct kp_build *build, uint64_t *location, const char *wrong, struct kp_error *err)
 {
-    kp_fail(err, KP_CORRUPT, NULL,
-            "the log in \"%s\" is damaged at position %lld: the block in file %llu at byte %llu: %s", log->journal.dir,
-            (long long)position, (unsigned long long)kp_location_file(location),
-            (unsigned long long)kp_location_offset(location), wrong);
-    return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup.");
+    const struct kp_hole *hole;
+    if (build->early)
+        return KP_OK;
+    KP_TRY(kp_hole_find(build->log, *location, wrong, &hole, err));
+    build->chunk_count = build->whole_count; /* of the group that it is in nothing is given */
+    build->in_group = false;
+    build->last_location = 0;
+    const struct kp_hole_range *range = hole->position_end > build->position
+                                            ? kp_hole_wanted(build->log, hole, build->topics, build->topic_count)
+                                            : NULL;
+    if (range && build->position > build->start)
+        build->stop = true;
+    else if (range)
+        return kp_hole_error(build->log, hole, range, err);
+    if (range)
+        return KP_OK;
+    build->at = hole->position_end;
+    build->position = KP_MAX(build->position, hole->position_end);
+    *location = hole->location_end;
+    return KP_OK;
 }
 
 /* Takes the blocks that lie whole in bytes, which begin at *location; moves it behind them. */
@@ -192,14 +208,14 @@ static enum kp_code take_bytes(struct kp_build *build, const uint8_t *bytes, siz
         const char *wrong = kp_block_header_wrong(block, log->journal.generation, file_number,
                                                   kp_location_offset(*location), file_bytes);
         if (wrong)
-            return damaged(log, *location, build->at, wrong, err);
+            return meet_hole(build, location, wrong, err);
         uint64_t block_bytes = kp_block_bytes(block);
         if (block_bytes > len) {
             *ret_missing = block_bytes;
             return KP_OK;
         }
         if (kp_crc32c(0, block + 1, block->payload_bytes) != block->payload_crc)
-            return damaged(log, *location, build->at, "its entries fail their checksum", err);
+            return meet_hole(build, location, "its entries fail their checksum", err);
         KP_TRY(add_block(build, block, err));
         bytes += block_bytes;
         len -= block_bytes;
@@ -231,7 +247,9 @@ static bool take_prefetched(struct kp_build *build, uint64_t *location, uint64_t
     struct kp_slab *slab = kp_prefetch_take(&build->log->prefetch, before, &got);
     if (!slab)
         return false;
+    build->early = true;
     (void)!take_bytes(build, slab->memory, got, file_bytes, location, &missing, NULL);
+    build->early = false;
     kp_build_keep(build, slab);
     return *location != before;
 }
@@ -261,7 +279,7 @@ static enum kp_code take_disk(struct kp_build *build, uint64_t *location, struct
             KP_TRY(take_read(build, location, missing, file_bytes, &missing, err));
     }
     if (*location == before && !enough(build))
-        return damaged(build->log, before, build->at, "the file ends within it", err);
+        return meet_hole(build, location, "the file ends within it", err);
     build->pieced = true;
     atomic_store_explicit(&build->log->disk_reads, true, memory_order_relaxed);
     if (enough(build))

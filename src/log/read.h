@@ -17,6 +17,7 @@ struct kp_build {
     size_t chunk_count, chunk_cap, whole_count; /* chunks of finished groups */
     size_t group_first;                         /* the first chunk of the group being read */
     bool in_group, stop;
+    bool early;  /* the bytes were read in advance: what is wrong in them may be right by now */
     bool pieced; /* a piece was read from disk: enough, though a few bytes short of bytes_max */
     int64_t at;  /* position of the next entry */
 

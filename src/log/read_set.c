@@ -5,6 +5,7 @@
  * are not. Their items are then read file by file, near ones with one read, into one slab, and checked; the chunks are
  * made in the order of the log.
  */
+#include "log/probe.h"
 #include "log/read.h"
 
 #include <stdlib.h>
@@ -265,4 +266,81 @@ enum kp_code kp_build_take_set(struct kp_build *build, bool *ret_sealed, struct 
     build->bytes += picks.bytes;
     build->pieced = true;
     return code;
+}
+
+/* ---- what is damaged ---- */
+
+/* Appends the batch; *ret_rotten: it cannot be read. */
+static void put_batch(struct kp_extent_file *file, const struct kp_extent_set *set, const struct kp_order_entry *entry,
+                      struct kp_buf *out, bool *ret_rotten)
+{
+    if (entry->run >= set->header.runs)
+        return;
+    const struct kp_extent_run *run = &set->runs[entry->run];
+    uint64_t number = run->extent ? run->extent : set->header.number;
+    struct kp_log_damage damage = {.topic = run->topic,
+                                   .partition = run->partition,
+                                   .offset = entry->base_offset,
+                                   .offset_end = entry->base_offset + entry->records,
+                                   .wrong = "a record batch of its group is damaged"};
+    size_t bytes = sizeof(struct kp_extent_item) + entry->bytes;
+    struct kp_extent_item *item = kp_alloc(bytes);
+    const char *wrong = kp_extent_file_read(file, number, item, entry->place, bytes, NULL) == KP_OK
+                            ? kp_extent_item_wrong(item, bytes)
+                            : "it cannot be read";
+    if (!wrong && (item->bytes != entry->bytes || item->position != entry->position))
+        wrong = "another record batch lies there";
+    if (wrong)
+        damage.wrong = wrong;
+    *ret_rotten |= wrong != NULL;
+    kp_free(item);
+    kp_buf_append(out, &damage, sizeof damage);
+}
+
+/* The batches of the group at position, and their positions; false unless one of them is damaged. */
+static bool put_group(struct kp_extent_file *order, struct kp_extent_file *file, const struct kp_extent_set *set,
+                      int64_t position, struct kp_buf *out)
+{
+    struct kp_order_page *page = kp_alloc(sizeof *page);
+    uint32_t number = 0;
+    int64_t begin = position, end = position;
+    bool rotten = false, done = false, began = false;
+    enum kp_code code = kp_order_page_find(order, set, position, false, &number, NULL);
+    for (; code == KP_OK && !done && number < set->header.order_pages; number++) {
+        code = kp_order_page_read(order, set, number, page, NULL);
+        for (uint32_t i = 0; code == KP_OK && !done && i < page->count; i++) {
+            const struct kp_order_entry *entry = &page->entries[i];
+            if (entry->position + entry->records <= position)
+                continue;
+            begin = began ? begin : KP_MIN(entry->position, position); /* what is left out may lie before it */
+            began = true;
+            put_batch(file, set, entry, out, &rotten);
+            end = entry->position + entry->records;
+            done = entry->flags & KP_ORDER_GROUP_END;
+        }
+    }
+    kp_free(page);
+    for (size_t i = 0; i < out->len / sizeof(struct kp_log_damage); i++) {
+        ((struct kp_log_damage *)(void *)out->data)[i].position = begin;
+        ((struct kp_log_damage *)(void *)out->data)[i].position_end = end;
+    }
+    return rotten;
+}
+
+void kp_set_damage(struct kp_log *log, int64_t position, struct kp_buf *out)
+{
+    uint32_t side = kp_sealing_enter(&log->sealing.readers);
+    kp_rwlock_read(&log->lock);
+    const struct kp_extent_set *set = kp_sealing_set_at(&log->sealing, position);
+    kp_rwlock_unlock(&log->lock);
+    if (set && set->header.order_pages) {
+        struct kp_extent_file order, file;
+        kp_extent_file_init(&order, log->os, log->journal.dir, false);
+        kp_extent_file_init(&file, log->os, log->journal.dir, false);
+        if (!put_group(&order, &file, set, position, out))
+            out->len = 0;
+        kp_extent_file_finish(&file);
+        kp_extent_file_finish(&order);
+    }
+    kp_sealing_leave(&log->sealing.readers, side);
 }

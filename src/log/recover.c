@@ -6,7 +6,7 @@
  *   2. Walk the chain, from a snapshot's place if there is one (log/snapshot.h). A group of one block is applied at
  * once; of a longer one the walk first looks ahead to its last block, and applies it only if it is there.
  *   3. At the end of the chain, look beyond it for blocks that are valid by their header. One that knows the missing
- *      block as durable: refuse. Else zero their headers, last first.
+ *      block as durable: it has rotted, so note the hole and walk on behind it. Else zero their headers, last first.
  *   4. Sync what was read: a block may have been written, and survived a kill, without its sync.
  */
 #include "log/recover.h"
@@ -239,23 +239,21 @@ static enum kp_code look_ahead(struct kp_journal *journal, const struct kp_journ
     return code;
 }
 
-static enum kp_code walk_chain(struct kp_recovery *recovery, struct kp_block_scan *scan, const char **ret_wrong,
-                               struct kp_error *err)
+static enum kp_code walk_chain(struct kp_recovery *recovery, struct kp_block_scan *scan, struct kp_error *err)
 {
     struct kp_journal *journal = recovery->journal;
     uint64_t whole = 0; /* groups are known to be whole up to this sequence */
     for (;;) {
         const struct kp_block_header *block;
-        KP_TRY(next_block(journal, scan, &journal->end, &block, ret_wrong, err));
+        const char *wrong;
+        KP_TRY(next_block(journal, scan, &journal->end, &block, &wrong, err));
         if (!block)
             return KP_OK;
         if ((block->flags & KP_BLOCK_CONTINUES) && block->sequence > whole &&
             kp_log_planted != KP_PLANT_PARTIAL_GROUP) {
             KP_TRY(look_ahead(journal, &journal->end, &whole, err));
-            if (!whole) {
-                *ret_wrong = "its group is not complete";
+            if (!whole)
                 return KP_OK;
-            }
         }
         if (kp_log_planted == KP_PLANT_CUT_EARLY && (block->flags & (KP_BLOCK_CLOSED | KP_BLOCK_CONTINUES)) == 0) {
             struct kp_journal_end behind = journal->end;
@@ -282,23 +280,19 @@ static enum kp_code walk_chain(struct kp_recovery *recovery, struct kp_block_sca
 /* Headers found beyond the end: their places, for the cut. */
 struct beyond {
     struct kp_buf locations; /* u64 each */
-    bool rotten;
-    uint64_t rotten_sequence; /* of the block that knows better */
-    uint64_t rotten_file, rotten_offset;
+    uint64_t first;          /* of those behind what is missing; 0: none */
+    bool rotten;             /* one of them knows the missing block as durable */
 };
 
 static void found(struct beyond *beyond, const struct kp_block_header *block, const struct kp_journal_end *end)
 {
     uint64_t location = kp_location(block->file_number, block->file_offset);
     kp_buf_append(&beyond->locations, &location, sizeof location);
+    if (!beyond->first)
+        beyond->first = location;
     /* `end` is behind the whole intact chain, also the blocks of a group without its end: so this block says that
      * one is durable which is not there. */
-    if (!beyond->rotten && block->durable_sequence > end->sequence) {
-        beyond->rotten = true;
-        beyond->rotten_sequence = block->sequence;
-        beyond->rotten_file = block->file_number;
-        beyond->rotten_offset = block->file_offset;
-    }
+    beyond->rotten |= block->durable_sequence > end->sequence;
 }
 
 /* Moves *end over the intact blocks behind it, whose group is not complete, and notes them for the cut. */
@@ -337,14 +331,15 @@ static enum kp_code search_file(struct kp_block_scan *scan, uint64_t number, uin
     return KP_OK;
 }
 
-/* Looks as far as a block in flight could have reached in the last file, and at the starts of later files. */
+/* Looks through the rest of the file, and at the starts of later files. A block in flight reached less far; but what
+ * has rotted may be long, and is not to be cut because of that. */
 static enum kp_code search(struct kp_journal *journal, const struct kp_journal_end *end, struct beyond *beyond,
                            struct kp_error *err)
 {
     struct kp_block_scan scan;
     kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SEARCH_READ_BYTES);
     /* Behind a closing block nothing was in flight: one sector is enough to see that nothing follows. */
-    uint64_t span = end->closed ? KP_SECTOR_BYTES : KP_BLOCK_BYTES_LIMIT + KP_SECTOR_BYTES;
+    uint64_t span = end->closed ? (uint64_t)KP_SECTOR_BYTES : UINT64_MAX;
     enum kp_code code = search_file(&scan, end->file_number, end->offset, span, end, beyond, err);
     span = KP_MIN(span, (uint64_t)COMMIT_BYTES_MAX + KP_SECTOR_BYTES); /* of many blocks; one alone lies at the start */
     for (uint64_t number = end->file_number + 1; code == KP_OK && number <= kp_journal_last_number(journal); number++)
@@ -389,31 +384,150 @@ static enum kp_code cut(struct kp_journal *journal, const struct beyond *beyond,
     return code;
 }
 
-static enum kp_code settle_end(struct kp_recovery *recovery, const char *wrong, struct kp_error *err)
+/* ---- rotten blocks ---- */
+
+/* Gives the blocks of the hole that are intact, from *at on: as far as they go, or while they go on with a group. */
+static enum kp_code give_lost(struct kp_recovery *recovery, struct kp_block_scan *scan, struct kp_journal_end *at,
+                              bool continued, uint64_t *hole_location, const char **ret_wrong, struct kp_error *err)
+{
+    for (;;) {
+        const struct kp_block_header *block;
+        KP_TRY(next_block(recovery->journal, scan, at, &block, ret_wrong, err));
+        if (!block || (continued && !(block->flags & KP_BLOCK_CONTINUED)))
+            return KP_OK;
+        if (!*hole_location)
+            *hole_location = kp_location(block->file_number, block->file_offset);
+        recovery->lost(recovery->arg, block, true, *hole_location);
+        advance(at, block);
+    }
+}
+
+/* The header of the next block, if only its entries have rotted: in this file or the next. NULL: it has, too. */
+static enum kp_code next_header(struct kp_journal *journal, struct kp_block_scan *scan,
+                                const struct kp_journal_end *end, const struct kp_block_header **ret_block,
+                                const char **ret_wrong, struct kp_error *err)
+{
+    const struct kp_block_header *block;
+    const char *wrong;
+    *ret_block = NULL;
+    for (uint64_t number = end->file_number;
+         !*ret_block && number <= KP_MIN(end->file_number + 1, kp_journal_last_number(journal)); number++) {
+        KP_TRY(kp_block_scan_seek(scan, number, number > end->file_number ? KP_SECTOR_BYTES : end->offset, err));
+        KP_TRY(kp_block_scan_peek(scan, &block, &wrong, err));
+        if (block && !not_next(block, end)) {
+            *ret_block = block;
+            *ret_wrong = wrong ? wrong : "it could not be read";
+        }
+    }
+    return KP_OK;
+}
+
+/* Moves *at behind the missing block: behind it, if its header is right; else before the first one found beyond. */
+static enum kp_code pass_missing(struct kp_recovery *recovery, struct kp_block_scan *scan, uint64_t beyond,
+                                 struct kp_journal_end *at, uint64_t *hole_location, const char **hole_wrong,
+                                 struct kp_error *err)
 {
     struct kp_journal *journal = recovery->journal;
-    const struct kp_journal_end *end = &journal->end;
+    const struct kp_block_header *block;
+    const char *wrong;
+    struct kp_journal_file *file = &journal->files[at->file_number - journal->first_number];
+    KP_TRY(next_header(journal, scan, at, &block, hole_wrong, err));
+    if (block) {
+        if (block->file_number != at->file_number)
+            file->end = at->offset;
+        if (!*hole_location)
+            *hole_location = kp_location(block->file_number, block->file_offset);
+        recovery->lost(recovery->arg, block, false, *hole_location);
+        advance(at, block);
+        return KP_OK;
+    }
+    if (!*hole_location)
+        *hole_location = at->offset < file->bytes ? kp_location(at->file_number, at->offset)
+                                                  : kp_location(at->file_number + 1, KP_SECTOR_BYTES);
+    KP_TRY(kp_block_scan_seek(scan, kp_location_file(beyond), kp_location_offset(beyond), err));
+    KP_TRY(kp_block_scan_peek_header(scan, &block, &wrong, err));
+    if (!block)
+        return kp_fail(err, KP_CORRUPT, NULL, "the log in \"%s\" changes while it is read", journal->dir);
+    for (uint64_t number = at->file_number; number < block->file_number; number++) /* all of it is the hole's */
+        journal->files[number - journal->first_number].end = journal->files[number - journal->first_number].bytes;
+    *at = (struct kp_journal_end){.file_number = block->file_number,
+                                  .offset = block->file_offset,
+                                  .sequence = block->sequence - 1,
+                                  .previous_crc = block->previous_crc,
+                                  .position = block->position,
+                                  .log_time_us = at->log_time_us};
+    return KP_OK;
+}
+
+/* Goes on behind acknowledged blocks that have rotted: the journal's end is then before an intact block, or another
+ * rotten one. beyond: the first block found behind what is missing. */
+static enum kp_code pass_hole(struct kp_recovery *recovery, uint64_t beyond, struct kp_error *err)
+{
+    const char *wrong = "there is none", *next_wrong;
+    struct kp_journal *journal = recovery->journal;
+    struct kp_journal_end at = journal->end;
+    struct kp_block_scan scan;
+    uint64_t location = 0;
+    kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SEARCH_READ_BYTES);
+    enum kp_code code = give_lost(recovery, &scan, &at, false, &location, &wrong, err); /* of its group, before it */
+    if (code == KP_OK)
+        code = pass_missing(recovery, &scan, beyond, &at, &location, &wrong, err);
+    if (code == KP_OK)
+        code = give_lost(recovery, &scan, &at, true, &location, &next_wrong, err);
+    kp_block_scan_finish(&scan);
+    KP_TRY(code);
+    struct kp_journal_file *file = &journal->files[at.file_number - journal->first_number];
+    struct kp_hole hole = {.location = location,
+                           .location_end = at.offset < file->bytes ? kp_location(at.file_number, at.offset)
+                                                                   : kp_location(at.file_number + 1, KP_SECTOR_BYTES),
+                           .position = journal->end.position,
+                           .position_end = at.position,
+                           .wrong = wrong};
+    if (kp_location_file(location) != journal->end.file_number) /* the file before it has ended */
+        journal->files[journal->end.file_number - journal->first_number].end = journal->end.offset;
+    recovery->hole(recovery->arg, &hole);
+    journal->end = at;
+    return KP_OK;
+}
+
+/* ---- the end ---- */
+
+/* At the place where the chain breaks: *ret_beyond is the first block behind it when what is missing was acknowledged;
+ * else 0, and what lies beyond is cut. */
+static enum kp_code settle_end(struct kp_recovery *recovery, uint64_t *ret_beyond, struct kp_error *err)
+{
+    struct kp_journal *journal = recovery->journal;
     struct beyond beyond = {0};
-    struct kp_journal_end chain = *end;
+    struct kp_journal_end chain = journal->end;
     enum kp_code code = chain_behind(journal, &chain, &beyond, err);
     if (code == KP_OK)
         code = search(journal, &chain, &beyond, err);
-    if (code == KP_OK && beyond.rotten) {
-        kp_fail(err, KP_CORRUPT, NULL,
-                "the log in \"%s\" is damaged: block %llu (position %lld) should be in file %llu at byte %llu, but %s",
-                journal->dir, (unsigned long long)chain.sequence + 1, (long long)chain.position,
-                (unsigned long long)chain.file_number, (unsigned long long)chain.offset, wrong);
-        kp_error_detail(err,
-                        "It was acknowledged: block %llu in file %llu at byte %llu was written after it was durable.",
-                        (unsigned long long)beyond.rotten_sequence, (unsigned long long)beyond.rotten_file,
-                        (unsigned long long)beyond.rotten_offset);
-        code = kp_error_hint(
-            err, "Nothing was changed. Restore the files from a backup, or look at them with `kappa log verify`.");
-    }
-    if (code == KP_OK && !recovery->read_only && kp_log_planted != KP_PLANT_STALE_LEFT)
+    *ret_beyond = beyond.rotten && kp_log_planted != KP_PLANT_ROTTEN_CUT ? beyond.first : 0;
+    if (code == KP_OK && !*ret_beyond && !recovery->read_only && kp_log_planted != KP_PLANT_STALE_LEFT)
         code = cut(journal, &beyond, err);
     kp_buf_finish(&beyond.locations);
     return code;
+}
+
+/* Walks the whole chain, over holes, to its end. */
+static enum kp_code walk_all(struct kp_recovery *recovery, struct kp_block_scan *scan, struct kp_error *err)
+{
+    struct kp_journal *journal = recovery->journal;
+    for (int tries = 0;;) {
+        uint64_t sequence = journal->end.sequence, beyond;
+        KP_TRY(walk_chain(recovery, scan, err));
+        KP_TRY(settle_end(recovery, &beyond, err));
+        if (!beyond)
+            return KP_OK;
+        /* Its owner may have written on since the walk came to the end. */
+        bool again =
+            recovery->read_only && tries < READ_ONLY_TRIES && (tries == 0 || journal->end.sequence != sequence);
+        tries = again ? tries + 1 : 0;
+        if (!again)
+            KP_TRY(pass_hole(recovery, beyond, err));
+        kp_block_scan_finish(scan); /* of what was read before nothing is believed */
+        kp_block_scan_init(scan, journal->os, journal->dir, journal->generation, SEARCH_READ_BYTES);
+    }
 }
 
 static enum kp_code sync_file(struct kp_journal *journal, uint64_t number, struct kp_error *err)
@@ -448,19 +562,7 @@ enum kp_code kp_recover(struct kp_recovery *recovery, bool *ret_found, struct kp
         KP_TRY(recovery->begin(recovery->arg, anchor, err));
     struct kp_block_scan scan;
     kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SCAN_READ_BYTES);
-    const char *wrong = "there is none";
-    enum kp_code code = walk_chain(recovery, &scan, &wrong, err);
-    if (code == KP_OK)
-        code = settle_end(recovery, wrong, err);
-    for (int tries = 0; tries < READ_ONLY_TRIES && code == KP_CORRUPT && recovery->read_only; tries++) {
-        /* Its owner may have written on since the walk came to the end. */
-        uint64_t sequence = journal->end.sequence;
-        kp_block_scan_finish(&scan);
-        kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SEARCH_READ_BYTES);
-        if (walk_chain(recovery, &scan, &wrong, err) != KP_OK || journal->end.sequence == sequence)
-            break;
-        code = settle_end(recovery, wrong, err);
-    }
+    enum kp_code code = walk_all(recovery, &scan, err);
     kp_block_scan_finish(&scan);
     KP_TRY(code);
     if (!recovery->read_only && !journal->unsafe_no_sync && kp_log_planted != KP_PLANT_NO_RECOVERY_SYNC) {

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "log/extent.h"
+#include "log/hole.h"
 #include "log/journal.h"
 
 /* What a log's folder holds. Numbers are u64s, in order. */
@@ -36,6 +37,10 @@ struct kp_recovery {
     enum kp_code (*begin)(void *arg, const struct kp_extent_header *anchor, struct kp_error *err);
     /* Called for every block of a finished group, in order. */
     enum kp_code (*apply)(void *arg, const struct kp_block_header *block, uint64_t location, struct kp_error *err);
+    /* Acknowledged blocks are rotten: called for those of the hole whose header is right, in order, then once when its
+     * bounds are known (log/hole.h). */
+    void (*lost)(void *arg, const struct kp_block_header *block, bool intact, uint64_t location);
+    void (*hole)(void *arg, const struct kp_hole *hole);
     void *arg;
 
     struct kp_folder folder; /* out; to finish */
@@ -43,7 +48,7 @@ struct kp_recovery {
 
 /*
  * Fills journal->files, ->generation, ->end from the folder. *ret_found is false when there is no journal yet.
- * KP_CORRUPT names file, block and position when acknowledged blocks are damaged or missing.
+ * KP_CORRUPT when files are missing, or what is there cannot be. Rotten blocks are holes: the log goes on behind them.
  */
 KP_MUST enum kp_code kp_recover(struct kp_recovery *recovery, bool *ret_found, struct kp_error *err);
 

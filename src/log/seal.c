@@ -40,9 +40,14 @@ struct stretch {
     uint64_t block_bytes; /* out */
 };
 
+/* The next step seals what lies before it. */
 static enum kp_code wrong_block(const struct stretch *stretch, uint64_t number, uint64_t offset, const char *wrong,
                                 struct kp_error *err)
 {
+    const struct kp_hole *hole;
+    uint32_t side = kp_sealing_enter(&stretch->log->sealing.readers);
+    (void)!kp_hole_find(stretch->log, kp_location(number, offset), wrong, &hole, NULL);
+    kp_sealing_leave(&stretch->log->sealing.readers, side);
     return kp_fail(err, KP_CORRUPT, NULL,
                    "the log in \"%s\" is damaged at position %lld: the block in file %llu at byte %llu: %s",
                    stretch->log->journal.dir, (long long)stretch->at.position, (unsigned long long)number,
@@ -362,8 +367,9 @@ static void choose(struct kp_log *log, uint64_t least_bytes, uint64_t *ret_first
     kp_rwlock_read(&log->lock);
     uint64_t first = kp_sealing_file_next(&log->sealing), end = first;
     kp_rwlock_unlock(&log->lock);
+    uint64_t hole = kp_holes_first_file(log); /* it cannot be copied, and must not be cut */
     kp_mutex_lock(&journal->mutex);
-    for (; end < journal->current && bytes < log->sealing.seal_bytes; end++)
+    for (; end < KP_MIN(journal->current, hole) && bytes < log->sealing.seal_bytes; end++)
         bytes += journal->files[end - journal->first_number].end;
     kp_mutex_unlock(&journal->mutex);
     *ret_first = first;

@@ -311,7 +311,8 @@ enum kp_code kp_sealing_open(struct kp_log *log, const struct kp_recovery *recov
             log->journal.dir, (unsigned long long)log->journal.first_number);
     KP_TRY(load_sets(log, err));
     forget_journal(log, kp_sealing_file_next(sealing));
-    return log->read_only ? KP_OK : remove_rest(log, recovery, err);
+    /* What a hole held may have been a newer list. */
+    return log->read_only || log->holes.count ? KP_OK : remove_rest(log, recovery, err);
 }
 
 void kp_log_sealed(struct kp_log *log, struct kp_log_sealed *ret_sealed)

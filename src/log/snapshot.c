@@ -5,12 +5,13 @@
 #include "log/files.h"
 #include "log/internal.h"
 #include "log/plant.h"
+#include "log/probe.h"
 #include "log/state.h"
 
 enum { RETRY_US = 1000000, BYTES_MAX_SHIFT = 32 };
 #define MAGIC "KAPPASNP"
 
-enum { SECTION_STATE = 1, SECTION_FILES, SECTION_INDEXES, SECTION_MARKS, SECTION_SEALED, SECTION_COUNT };
+enum { SECTION_STATE = 1, SECTION_FILES, SECTION_INDEXES, SECTION_MARKS, SECTION_SEALED, SECTION_HOLES, SECTION_COUNT };
 enum { FLAG_GAPS = 1 };
 
 struct header {
@@ -33,7 +34,15 @@ struct index_head {
     uint64_t count;
 };
 
+struct hole_head {
+    uint64_t location, location_end;
+    int64_t position, position_end;
+    uint64_t ranges;
+};
+
 static_assert(sizeof(struct header) == 128, "snapshot");
+static_assert(sizeof(struct hole_head) == 40, "snapshot");
+static_assert(sizeof(struct kp_hole_range) == 32, "snapshot");
 static_assert(offsetof(struct header, file_first) == 32, "snapshot");
 static_assert(offsetof(struct header, last_offset) == 80, "snapshot");
 static_assert(offsetof(struct header, sections_crc) == 120, "snapshot");
@@ -82,6 +91,26 @@ static void put_files(struct kp_journal *journal, uint64_t first, uint64_t last,
     kp_mutex_unlock(&journal->mutex);
 }
 
+static void put_holes(const struct kp_holes *holes, struct kp_buf *out)
+{
+    for (size_t i = 0; i < holes->count; i++) {
+        const struct kp_hole *hole = holes->list[i];
+        struct hole_head head = {hole->location, hole->location_end, hole->position, hole->position_end,
+                                 hole->range_count};
+        kp_buf_append(out, &head, sizeof head);
+        for (size_t k = 0; k < hole->range_count; k++) {
+            struct kp_hole_range range;
+            memset(&range, 0, sizeof range); /* its padding, too */
+            range.topic = hole->ranges[k].topic;
+            range.partition = hole->ranges[k].partition;
+            range.offset = hole->ranges[k].offset;
+            range.offset_end = hole->ranges[k].offset_end;
+            range.maybe = hole->ranges[k].maybe;
+            kp_buf_append(out, &range, sizeof range);
+        }
+    }
+}
+
 /* Locked: lock. */
 static void put_sections(struct kp_log *log, const struct header *header, struct kp_buf *out)
 {
@@ -103,6 +132,9 @@ static void put_sections(struct kp_log *log, const struct header *header, struct
         kp_buf_append(out, head, sizeof *head);
         kp_buf_append(out, log->sealing.extents, head->extents * sizeof *log->sealing.extents);
     }
+    end_section(out, at);
+    at = begin_section(out, SECTION_HOLES);
+    put_holes(&log->holes, out);
     end_section(out, at);
 }
 
@@ -298,6 +330,39 @@ static bool read_indexes(const uint8_t *at, uint64_t bytes, const struct header 
     return true;
 }
 
+/* Checks, and with `log` takes up. */
+static bool read_holes(const uint8_t *at, uint64_t bytes, const struct kp_topics *topics, struct kp_log *log)
+{
+    for (const uint8_t *end = at + bytes; at < end;) {
+        struct hole_head head;
+        if ((size_t)(end - at) < sizeof head)
+            return false;
+        memcpy(&head, at, sizeof head);
+        at += sizeof head;
+        if (head.ranges > (size_t)(end - at) / sizeof(struct kp_hole_range))
+            return false;
+        struct kp_hole *hole = log ? kp_calloc(1, sizeof *hole) : NULL;
+        if (hole)
+            *hole = (struct kp_hole){.location = head.location,
+                                     .location_end = head.location_end,
+                                     .position = head.position,
+                                     .position_end = head.position_end,
+                                     .wrong = "blocks of it have rotted"};
+        for (uint64_t i = 0; i < head.ranges; i++, at += sizeof(struct kp_hole_range)) {
+            struct kp_hole_range range;
+            memcpy(&range, at, sizeof range);
+            const struct kp_topic *topic = kp_topics_get(topics, range.topic);
+            if (topic && range.partition >= topic->partition_count)
+                return false;
+            if (hole && topic)
+                kp_hole_range_add(hole, range.topic, range.partition, range.offset, range.offset_end, range.maybe);
+        }
+        if (hole)
+            kp_holes_add(log, hole);
+    }
+    return true;
+}
+
 static bool read_sealed(const uint8_t *at, uint64_t bytes, struct kp_sealed_head *head)
 {
     if (!bytes)
@@ -341,7 +406,8 @@ static bool take_up(struct kp_log *log, const struct kp_buf *bytes, const struct
                 read_sealed(contents[SECTION_SEALED], sizes[SECTION_SEALED], &head) &&
                 (header->file_first <= journal->first_number || header->file_first == head.file_next) &&
                 kp_state_read(contents[SECTION_STATE], sizes[SECTION_STATE], &topics, NULL) == KP_OK &&
-                read_indexes(contents[SECTION_INDEXES], sizes[SECTION_INDEXES], header, &topics);
+                read_indexes(contents[SECTION_INDEXES], sizes[SECTION_INDEXES], header, &topics) &&
+                read_holes(contents[SECTION_HOLES], sizes[SECTION_HOLES], &topics, NULL);
     if (!good) {
         kp_topics_finish(&topics);
         return false;
@@ -358,6 +424,7 @@ static bool take_up(struct kp_log *log, const struct kp_buf *bytes, const struct
     for (uint64_t number = KP_MAX(journal->first_number, header->file_first); number < header->file_number; number++)
         memcpy(&journal->files[number - journal->first_number].end,
                contents[SECTION_FILES] + (number - header->file_first) * sizeof(uint64_t), sizeof(uint64_t));
+    (void)read_holes(contents[SECTION_HOLES], sizes[SECTION_HOLES], &log->topics, log);
     atomic_store(&log->gaps, header->flags & FLAG_GAPS);
     log->log_time_us = header->log_time_us;
     return true;

@@ -23,8 +23,8 @@
  *   48  8  end: byte in it, behind the last block       5  sealed    the newest KP_ENTRY_SEALED's payload
  *   56  8  sequence of the last block
  *   64  8  position behind its last record
- *   72  8  its log time
- *   80  8  byte where it begins, in the end's file
+ *   72  8  its log time                                 6  holes     per hole struct hole_head, then its ranges (struct
+ *   80  8  byte where it begins, in the end's file                   kp_hole_range, 32 bytes each)
  *   88  4  CRC of its header
  *   92  4  flags: 1: something was trimmed or dropped
  *   96 24  zero

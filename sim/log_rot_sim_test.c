@@ -1,0 +1,348 @@
+/*
+ * Rot in the unsealed journal of a log on a simulated disk: bits or whole sectors of acknowledged blocks change while
+ * it is closed, or was killed. Then, restart after restart, from snapshots and without: the log opens; every record
+ * whose block is intact is read by its position and by its offset; of the others each is an error and none is left out
+ * in silence; `verify` finds something wrong; appends go on, and no offset is ever given twice.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "log/inspect.h"
+#include "log/log.h"
+#include "log/plant.h"
+#include "log/record_batch.h"
+#include "sim/sim.h"
+
+enum { TOPICS = 3, PARTITIONS = 2, SENT_MAX = 2000 };
+#define DIR "data/log"
+
+struct sent {
+    uint32_t topic, partition, records, crc;
+    int64_t base_offset, position, group_position;
+    bool lost; /* once it could not be read: then never again */
+};
+
+struct world {
+    struct kp_sim *sim;
+    struct kp_log *log;
+    struct sent sent[SENT_MAX];
+    size_t count;
+    int64_t position;
+    char failure[1200];
+};
+
+#define CHECK(world, condition, ...)                                                                                   \
+    do {                                                                                                               \
+        if (!(condition) && !(world)->failure[0])                                                                      \
+            snprintf((world)->failure, sizeof(world)->failure, __VA_ARGS__);                                           \
+    } while (0)
+
+static void append_group(struct world *world)
+{
+    struct kp_log_entry entries[3] = {0};
+    struct kp_buf batches[3] = {0};
+    struct kp_error err;
+    struct kp_sim *sim = world->sim;
+    size_t count = 1 + (size_t)kp_sim_below(sim, 3);
+    bool big = kp_sim_below(sim, 12) == 0; /* several blocks */
+    if (world->count + count > SENT_MAX)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        struct kp_record_batch_builder builder = {0};
+        char *value = kp_alloc(600000);
+        size_t len = big ? 400000 + (size_t)kp_sim_below(sim, 200000) : (size_t)kp_sim_below(sim, 3000);
+        memset(value, 'a' + (int)kp_sim_below(sim, 26), len);
+        for (uint64_t r = kp_sim_below(sim, 3) + 1; r > 0; r--)
+            kp_record_batch_add(&builder, (int64_t)r, (struct kp_str){0}, (struct kp_str){value, r == 1 ? len : 9},
+                                (struct kp_str){0});
+        kp_free(value);
+        assert_int_equal(kp_record_batch_build(&builder, KP_CODEC_NONE, &batches[i], &err), KP_OK);
+        kp_record_batch_builder_finish(&builder);
+        /* the last topic and the last partition are seldom written */
+        entries[i] = (struct kp_log_entry){.topic = 1 + (uint32_t)kp_sim_below(sim, kp_sim_below(sim, 9) ? 2 : TOPICS),
+                                           .partition = kp_sim_below(sim, 8) == 0,
+                                           .batch = batches[i].data,
+                                           .bytes = batches[i].len};
+    }
+    enum kp_code code = kp_log_append(world->log, entries, count, NULL, &err);
+    CHECK(world, code == KP_OK, "an append gives %s", err.message);
+    for (size_t i = 0; i < count && code == KP_OK; i++) {
+        struct kp_record_batch_info info = {0};
+        assert_int_equal(kp_record_batch_check(batches[i].data, batches[i].len, false, &info, NULL), KP_OK);
+        for (size_t k = 0; k < world->count; k++) {
+            const struct sent *at = &world->sent[k];
+            CHECK(world,
+                  at->topic != entries[i].topic || at->partition != entries[i].partition ||
+                      entries[i].base_offset >= at->base_offset + at->records,
+                  "topic %u, partition %u: offset %lld is given twice", at->topic, at->partition,
+                  (long long)entries[i].base_offset);
+        }
+        CHECK(world, entries[i].position >= world->position, "positions go back");
+        world->position = entries[i].position + info.records;
+        world->sent[world->count++] = (struct sent){.topic = entries[i].topic,
+                                                    .partition = entries[i].partition,
+                                                    .records = (uint32_t)info.records,
+                                                    .crc = kp_crc32c(0, entries[i].batch + 12, entries[i].bytes - 12),
+                                                    .base_offset = entries[i].base_offset,
+                                                    .position = entries[i].position,
+                                                    .group_position = entries[0].position};
+    }
+    for (size_t i = 0; i < count; i++)
+        kp_buf_finish(&batches[i]);
+}
+
+static void open_log(struct world *world)
+{
+    struct kp_log_options options = {.os = kp_sim_os(world->sim),
+                                     .dir = DIR,
+                                     .no_threads = true,
+                                     .tail_bytes = 1,
+                                     .journal_file_bytes = 2 << 20,
+                                     .seal_bytes = 1 << 30,
+                                     .snapshot_bytes = 100 << 10};
+    struct kp_error err = {0};
+    enum kp_code code = kp_log_open(&options, &world->log, &err);
+    CHECK(world, code == KP_OK, "open: %s (%s)", err.message, err.detail);
+    if (code != KP_OK)
+        world->log = NULL;
+    for (uint32_t id = 1; world->log && id <= TOPICS && kp_log_position(world->log) == 0; id++) {
+        char name[16];
+        snprintf(name, sizeof name, "t%u", id);
+        (void)!kp_log_topic_create(world->log, name, PARTITIONS, &id, NULL);
+    }
+}
+
+static void remove_snapshot(struct world *world)
+{
+    struct kp_os *os = kp_sim_os(world->sim);
+    (void)!os->unlink(os->ctx, DIR "/snapshot", NULL);
+}
+
+/* ---- checking ---- */
+
+/* Reads all of it by position; what lies in damaged stretches is `gone`. */
+static void check_positions(struct world *world, bool *gone)
+{
+    int64_t position = 0;
+    size_t next = 0;
+    while (!world->failure[0] && position < kp_log_position(world->log)) {
+        struct kp_log_span span;
+        struct kp_error err;
+        enum kp_code code = kp_log_read(world->log, position, INT64_MAX, 1 + (size_t)kp_sim_below(world->sim, 100000),
+                                        NULL, 0, &span, &err);
+        if (code == KP_OK) {
+            CHECK(world, span.position_end > position, "a read at %lld gives nothing", (long long)position);
+            for (size_t i = 0; i < span.count && !world->failure[0]; i++, next++) {
+                const struct kp_log_chunk *chunk = &span.chunks[i];
+                const struct sent *sent = &world->sent[next];
+                CHECK(world, chunk->position == sent->position, "position %lld is left out", (long long)sent->position);
+                CHECK(world,
+                      chunk->topic == sent->topic && chunk->partition == sent->partition &&
+                          chunk->base_offset == sent->base_offset && chunk->records == sent->records &&
+                          kp_crc32c(0, chunk->batch + 12, chunk->bytes - 12) == sent->crc,
+                      "the batch at %lld is another", (long long)sent->position);
+            }
+            position = span.position_end;
+            kp_log_span_release(&span);
+            continue;
+        }
+        struct kp_log_damage *damages;
+        size_t count;
+        CHECK(world, code == KP_CORRUPT, "a read gives %s", err.message);
+        CHECK(world, kp_log_damage_at(world->log, position, &damages, &count), "no damage is known at %lld: %s",
+              (long long)position, err.message);
+        int64_t end = count ? damages->position_end : position;
+        CHECK(world, end > position, "damage without end");
+        for (; next < world->count && world->sent[next].position < end; next++) {
+            const struct sent *sent = &world->sent[next];
+            bool told = false;
+            for (size_t i = 0; i < count; i++)
+                told |= damages[i].topic == sent->topic && damages[i].partition == sent->partition &&
+                        damages[i].offset <= sent->base_offset &&
+                        damages[i].offset_end >= sent->base_offset + sent->records;
+            CHECK(world, told, "the damage at %lld does not tell of topic %u, partition %u, offset %lld",
+                  (long long)position, sent->topic, sent->partition, (long long)sent->base_offset);
+            gone[next] = true;
+        }
+        if (getenv("DBG")) for (size_t i=0;i<count;i++) fprintf(stderr,"damage %lld-%lld t%u p%u %lld-%lld %s %s at %llu/%llu\n",(long long)damages[i].position,(long long)damages[i].position_end,damages[i].topic,damages[i].partition,(long long)damages[i].offset,(long long)damages[i].offset_end,damages[i].maybe?"maybe":"",damages[i].wrong,(unsigned long long)damages[i].file_number,(unsigned long long)damages[i].file_offset);
+        if (getenv("DBG")) for (size_t i=0;i<world->count;i++) fprintf(stderr,"sent %lld t%u p%u %lld-%lld\n",(long long)world->sent[i].position,world->sent[i].topic,world->sent[i].partition,(long long)world->sent[i].base_offset,(long long)world->sent[i].base_offset+world->sent[i].records);
+        position = end;
+        kp_free(damages);
+    }
+    CHECK(world, next == world->count, "%zu batches of %zu", next, world->count);
+}
+
+/* Every batch by its offset: right, or an error if its stretch of the log is damaged. */
+static size_t check_offsets(struct world *world, const bool *gone)
+{
+    size_t lost = 0;
+    for (size_t i = 0; i < world->count && !world->failure[0]; i++) {
+        struct sent *sent = &world->sent[i];
+        struct kp_buf out = {0};
+        struct kp_record_batch_info info = {0};
+        struct kp_error err = {0};
+        enum kp_code code = kp_log_fetch(world->log, sent->topic, sent->partition, sent->base_offset, 1, &out, &err);
+        CHECK(world, code == KP_OK || (code == KP_CORRUPT && gone[i]), "topic %u, partition %u, offset %lld: %s",
+              sent->topic, sent->partition, (long long)sent->base_offset, err.message);
+        if (code == KP_OK) {
+            assert_int_equal(kp_record_batch_check(out.data, out.len, true, &info, &err), KP_OK);
+            CHECK(world,
+                  info.base_offset == sent->base_offset && kp_crc32c(0, out.data + 12, out.len - 12) == sent->crc,
+                  "topic %u, partition %u, offset %lld gives another batch", sent->topic, sent->partition,
+                  (long long)sent->base_offset);
+        }
+        CHECK(world, code != KP_OK || !sent->lost, "what was lost is there again");
+        sent->lost |= code != KP_OK;
+        lost += sent->lost;
+        kp_buf_finish(&out);
+    }
+    return lost;
+}
+
+static void count_problem(void *arg, const char *text)
+{
+    ++*(unsigned *)arg;
+}
+
+static void check(struct world *world, size_t *ret_lost)
+{
+    bool *gone = kp_calloc(world->count + 1, 1);
+    struct kp_inspect_report report;
+    unsigned problems = 0;
+    check_positions(world, gone);
+    *ret_lost = world->failure[0] ? 0 : check_offsets(world, gone);
+    kp_free(gone);
+    assert_int_equal(kp_inspect_verify(kp_sim_os(world->sim), DIR, count_problem, &problems, &report, NULL), KP_OK);
+    CHECK(world, !*ret_lost || problems, "verify finds nothing");
+}
+
+/* ---- rot ---- */
+
+struct place {
+    uint64_t file_number, offset, bytes;
+};
+struct places {
+    struct place list[400];
+    size_t count;
+    struct place last; /* it vouches for the others: what rots to the very end of the log leaves no witness */
+};
+
+/* Blocks with records: those that made the topics stay. */
+static bool note_block(void *arg, const struct kp_inspect_block *block)
+{
+    struct places *places = arg;
+    if (block->header)
+        places->last = (struct place){block->file_number, block->offset, block->bytes};
+    if (block->header && block->header->records && places->count < 400)
+        places->list[places->count++] = (struct place){block->file_number, block->offset, block->bytes};
+    return true;
+}
+
+static void rot(struct world *world)
+{
+    struct kp_sim *sim = world->sim;
+    struct places places = {.last = {0}};
+    char path[64];
+    assert_int_equal(kp_inspect_blocks(kp_sim_os(sim), DIR, note_block, &places, NULL), KP_OK);
+    for (uint64_t n = 1 + kp_sim_below(sim, 3); n > 0 && places.count; n--) {
+        const struct place *place = &places.list[kp_sim_below(sim, places.count)];
+        snprintf(path, sizeof path, DIR "/%08llu.journal", (unsigned long long)place->file_number);
+        uint64_t choice = kp_sim_below(sim, 3);
+        uint64_t from = choice == 0 ? kp_sim_below(sim, place->bytes) : 0; /* a bit anywhere; of the header; more */
+        uint64_t until = choice == 0 ? from + 1 : choice == 1 ? 128 : 1 + kp_sim_below(sim, 3 * place->bytes);
+        uint64_t end = place->file_number == places.last.file_number ? places.last.offset : 2 << 20;
+        for (uint64_t at = place->offset + from; at < KP_MIN(place->offset + until, end); at += choice == 2 ? 64 : 31)
+            kp_sim_flip(sim, path, 8 * at + kp_sim_below(sim, 8));
+    }
+}
+
+static void stop(struct world *world)
+{
+    if (kp_sim_below(world->sim, 2)) {
+        kp_log_close(world->log);
+    } else {
+        kp_sim_kill(world->sim);
+        kp_log_close(world->log);
+        kp_sim_power_on(world->sim, KP_SIM_CUT_RANDOM);
+    }
+    world->log = NULL;
+    if (kp_sim_below(world->sim, 2))
+        remove_snapshot(world);
+}
+
+static bool run(uint64_t seed, char *ret_failure, size_t failure_bytes, size_t *ret_lost)
+{
+    struct world *world = kp_calloc(1, sizeof *world);
+    world->sim = kp_sim_create(seed);
+    open_log(world);
+    for (int round = 0; round < 6 && !world->failure[0]; round++) {
+        size_t lost = 0;
+        for (uint64_t n = 5 + kp_sim_below(world->sim, 30); n > 0 && !world->failure[0]; n--)
+            append_group(world);
+        bool did = true;
+        struct kp_error err;
+        while (did && !world->failure[0])
+            CHECK(world, kp_log_maintain(world->log, &did, &err) == KP_OK, "maintain: %s", err.message);
+        stop(world);
+        if (round < 3 && kp_sim_below(world->sim, 2))
+            rot(world);
+        open_log(world);
+        if (!world->failure[0])
+            check(world, &lost);
+        *ret_lost += lost;
+    }
+    snprintf(ret_failure, failure_bytes, "%s", world->failure);
+    bool good = !world->failure[0];
+    kp_log_close(world->log);
+    kp_sim_destroy(world->sim);
+    kp_free(world);
+    return good;
+}
+
+static uint64_t setting(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void rotten(void **state)
+{
+    uint64_t only = setting("KAPPA_SEED", 0), seeds = 30 * setting("KAPPA_TEST_SCALE", 1);
+    size_t lost = 0;
+    for (uint64_t seed = only ? only : 1; seed <= (only ? only : seeds); seed++) {
+        char failure[1200];
+        if (!run(seed, failure, sizeof failure, &lost))
+            fail_msg("seed %llu: %s (KAPPA_SEED=%llu repeats it)", (unsigned long long)seed, failure,
+                     (unsigned long long)seed);
+    }
+    print_message("%llu logs, %zu batches found rotten\n", (unsigned long long)(only ? 1 : seeds), lost);
+    assert_true(only || lost > seeds);
+}
+
+/* What has rotted taken for torn, and cut. */
+static void planted(void **state)
+{
+    char failure[1200] = "";
+    size_t lost = 0;
+    uint64_t seed = 1;
+    kp_log_planted = KP_PLANT_ROTTEN_CUT;
+    while (seed <= 30 && run(seed, failure, sizeof failure, &lost))
+        seed++;
+    kp_log_planted = KP_PLANT_NONE;
+    assert_true(seed <= 30);
+    print_message("cut: caught by seed %llu: %s\n", (unsigned long long)seed, failure);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rotten), cmocka_unit_test(planted)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

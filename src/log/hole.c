@@ -1,0 +1,341 @@
+/* What is known of holes, and what recovery finds out about them; looking for one while reading is in log/probe.c. */
+#include "log/hole.h"
+
+#include <string.h>
+
+#include "log/internal.h"
+#include "log/probe.h"
+
+void kp_holes_init(struct kp_holes *holes)
+{
+    kp_mutex_init(&holes->probing);
+}
+
+void kp_hole_free(struct kp_hole *hole)
+{
+    if (hole)
+        kp_free(hole->ranges);
+    kp_free(hole);
+}
+
+void kp_holes_finish(struct kp_holes *holes)
+{
+    for (size_t i = 0; i < holes->count; i++)
+        kp_hole_free(holes->list[i]);
+    kp_hole_free(holes->pending);
+    for (uint32_t id = 0; id < holes->seen_count; id++)
+        kp_free(holes->seen[id]);
+    kp_free(holes->seen);
+    kp_free(holes->list);
+    kp_mutex_finish(&holes->probing);
+}
+
+void kp_hole_range_add(struct kp_hole *hole, uint32_t topic, uint32_t partition, int64_t offset, int64_t offset_end,
+                       bool maybe)
+{
+    for (size_t i = 0; i < hole->range_count; i++) {
+        struct kp_hole_range *range = &hole->ranges[i];
+        if (range->topic == topic && range->partition == partition && range->maybe == maybe &&
+            offset <= range->offset_end && offset_end >= range->offset) {
+            range->offset = KP_MIN(range->offset, offset);
+            range->offset_end = KP_MAX(range->offset_end, offset_end);
+            return;
+        }
+    }
+    if (hole->range_count == hole->range_cap) {
+        hole->range_cap = hole->range_cap ? hole->range_cap * 2 : 4;
+        hole->ranges = kp_realloc(hole->ranges, hole->range_cap * sizeof *hole->ranges);
+    }
+    hole->ranges[hole->range_count++] = (struct kp_hole_range){topic, partition, offset, offset_end, maybe};
+}
+
+/* Locked: lock, or no other thread yet. */
+void kp_holes_add(struct kp_log *log, struct kp_hole *hole)
+{
+    struct kp_holes *holes = &log->holes;
+    if (holes->count == holes->cap) {
+        holes->cap = holes->cap ? holes->cap * 2 : 4;
+        holes->list = kp_realloc(holes->list, holes->cap * sizeof(struct kp_hole *));
+    }
+    size_t at = holes->count++;
+    for (; at > 0 && holes->list[at - 1]->location > hole->location; at--)
+        holes->list[at] = holes->list[at - 1];
+    holes->list[at] = hole;
+    atomic_store(&holes->any, true);
+}
+
+/* ---- recovery ---- */
+
+static struct kp_partition *partition_of(struct kp_log *log, const struct kp_entry_header *entry)
+{
+    struct kp_topic *topic = kp_topics_get(&log->topics, entry->topic);
+    return topic && entry->partition < topic->partition_count ? &topic->partitions[entry->partition] : NULL;
+}
+
+/* The partition goes on behind records that were lost: those up to offset_end, in the hole at location. */
+static void go_on(struct kp_topic *topic, uint32_t partition, int64_t offset_end, uint64_t location)
+{
+    struct kp_partition *to = &topic->partitions[partition];
+    int64_t records = offset_end - to->end_offset;
+    topic->records += (uint64_t)records;
+    for (int64_t left = records; left > 0; left -= INT32_MAX) /* with a place in the index: readers come to the hole */
+        kp_partition_note(to, location, to->end_offset, (uint32_t)KP_MIN(left, (int64_t)INT32_MAX), -1, 0);
+}
+
+/* How many holes were known when the partition was last told of: what it lost lies in later ones. */
+static uint32_t *seen(struct kp_holes *holes, uint32_t id, uint32_t partitions)
+{
+    if (id >= holes->seen_count) {
+        uint32_t count = KP_MAX(2 * holes->seen_count, id + 1);
+        holes->seen = kp_realloc(holes->seen, count * sizeof(uint32_t *));
+        memset(holes->seen + holes->seen_count, 0, (count - holes->seen_count) * sizeof(uint32_t *));
+        holes->seen_count = count;
+    }
+    if (!holes->seen[id])
+        holes->seen[id] = kp_calloc(partitions, sizeof(uint32_t));
+    return holes->seen[id];
+}
+
+/* Could the hole have held records of a partition last told of when there were `from` holes? */
+static bool candidate(const struct kp_holes *holes, size_t i, uint32_t from)
+{
+    return i >= from && holes->list[i]->lost > 0;
+}
+
+/*
+ * Notes that a partition lost its records from its end to offset_end: in one of the holes behind its last batch that
+ * hold records of which nobody told. When there are several each may have held them.
+ */
+static void lose(struct kp_log *log, uint32_t id, uint32_t partition, int64_t offset_end, bool maybe)
+{
+    struct kp_holes *holes = &log->holes;
+    struct kp_topic *topic = kp_topics_get(&log->topics, id);
+    int64_t offset = topic->partitions[partition].end_offset;
+    uint32_t from = seen(holes, id, topic->partition_count)[partition];
+    size_t first = holes->count, count = 0;
+    for (size_t i = 0; i < holes->count; i++)
+        if (candidate(holes, i, from) && count++ == 0)
+            first = i;
+    if (!count)
+        first = holes->count - 1;
+    maybe |= count != 1;
+    for (size_t i = first; i < holes->count; i++)
+        if (i == first || candidate(holes, i, from))
+            kp_hole_range_add(holes->list[i], id, partition, offset, offset_end, maybe);
+    if (!maybe)
+        holes->list[first]->lost -= KP_MIN(offset_end - offset, holes->list[first]->lost);
+    go_on(topic, partition, offset_end, holes->list[first]->location);
+}
+
+/* Do all entries fit to each other, to the block's header and to what is known of their partitions? */
+static bool plausible(struct kp_log *log, const struct kp_block_header *block)
+{
+    struct kp_entry_walk walk = kp_entry_walk_start(block);
+    const struct kp_entry_header *entry;
+    const char *wrong;
+    uint64_t records = 0;
+    struct kp_hole ends = {0}; /* of partitions, within the block */
+    bool good = true;
+    while (good && kp_entry_walk_next(&walk, &entry, &wrong)) {
+        const struct kp_partition *partition = partition_of(log, entry);
+        good = entry->kind == KP_ENTRY_BATCH && partition && entry->records > 0;
+        if (!good)
+            break;
+        int64_t expected = partition->end_offset;
+        for (size_t i = 0; i < ends.range_count; i++)
+            if (ends.ranges[i].topic == entry->topic && ends.ranges[i].partition == entry->partition)
+                expected = ends.ranges[i].offset_end;
+        good = entry->base_offset == expected;
+        kp_hole_range_add(&ends, entry->topic, entry->partition, expected, expected + entry->records, false);
+        records += entry->records;
+    }
+    kp_free(ends.ranges);
+    return good && !wrong && records == block->records;
+}
+
+void kp_holes_lost(struct kp_log *log, const struct kp_block_header *block, bool intact, uint64_t location)
+{
+    struct kp_holes *holes = &log->holes;
+    if (!holes->pending)
+        holes->pending = kp_calloc(1, sizeof *holes->pending);
+    holes->pending->location = location;
+    if (!intact && !plausible(log, block))
+        return;
+    struct kp_entry_walk walk = kp_entry_walk_start(block);
+    const struct kp_entry_header *entry;
+    const char *wrong;
+    while (kp_entry_walk_next(&walk, &entry, &wrong)) {
+        const struct kp_partition *partition = partition_of(log, entry);
+        if (entry->kind != KP_ENTRY_BATCH || !partition || entry->base_offset < partition->end_offset)
+            continue;
+        kp_hole_range_add(holes->pending, entry->topic, entry->partition, entry->base_offset,
+                          entry->base_offset + entry->records, false);
+        if (holes->records) /* it may have lost others before */
+            kp_holes_explain(log, entry);
+        go_on(kp_topics_get(&log->topics, entry->topic), entry->partition, entry->base_offset + entry->records,
+              location);
+    }
+}
+
+void kp_holes_found(struct kp_log *log, const struct kp_hole *found)
+{
+    struct kp_holes *holes = &log->holes;
+    struct kp_hole *hole = holes->pending ? holes->pending : kp_calloc(1, sizeof *hole);
+    holes->pending = NULL;
+    int64_t told = 0;
+    for (size_t i = 0; i < hole->range_count; i++)
+        told += hole->ranges[i].offset_end - hole->ranges[i].offset;
+    hole->location = found->location;
+    hole->location_end = found->location_end;
+    hole->position = found->position;
+    hole->position_end = found->position_end;
+    hole->wrong = found->wrong;
+    hole->lost = KP_MAX(found->position_end - found->position - told, 0);
+    holes->records += found->position_end - found->position;
+    kp_holes_add(log, hole);
+}
+
+void kp_holes_explain(struct kp_log *log, const struct kp_entry_header *entry)
+{
+    struct kp_holes *holes = &log->holes;
+    if (entry->kind == KP_ENTRY_TOPIC_CREATE && entry->partition <= KP_PARTITIONS_MAX &&
+        entry->topic <= log->topics.id_count + 1) {
+        uint32_t *counts = seen(holes, entry->topic, entry->partition);
+        for (uint32_t p = 0; p < entry->partition; p++) /* it was in no hole before */
+            counts[p] = (uint32_t)holes->count;
+    }
+    const struct kp_partition *partition = partition_of(log, entry);
+    if (entry->kind != KP_ENTRY_BATCH || !partition)
+        return;
+    int64_t gap = entry->base_offset - partition->end_offset;
+    if (gap > 0 && gap <= 2 * (holes->records + 1)) /* a longer one is of kp_holes_settle, and tells nothing */
+        lose(log, entry->topic, entry->partition, entry->base_offset, gap > holes->records);
+    seen(holes, entry->topic, kp_topics_get(&log->topics, entry->topic)->partition_count)[entry->partition] =
+        (uint32_t)holes->count;
+}
+
+void kp_holes_settle(struct kp_log *log)
+{
+    struct kp_holes *holes = &log->holes;
+    uint64_t sealed = kp_location(kp_sealing_file_next(&log->sealing), KP_SECTOR_BYTES);
+    while (holes->count && holes->list[0]->location_end <= sealed) { /* what it held is in extents */
+        kp_hole_free(holes->list[0]);
+        holes->count--;
+        memmove(holes->list, holes->list + 1, holes->count * sizeof(struct kp_hole *));
+    }
+    for (uint32_t id = 1; holes->count && id <= log->topics.id_count; id++) {
+        const struct kp_topic *topic = kp_topics_get(&log->topics, id);
+        for (uint32_t p = 0; topic && p < topic->partition_count; p++) {
+            uint32_t from = seen(holes, id, topic->partition_count)[p];
+            bool any = false;
+            for (size_t i = from; i < holes->count && !any; i++)
+                any = candidate(holes, i, from);
+            if (any)
+                lose(log, id, p, topic->partitions[p].end_offset + holes->records + 1, true);
+        }
+    }
+}
+
+/* ---- readers ---- */
+
+const struct kp_hole_range *kp_hole_wanted(struct kp_log *log, const struct kp_hole *hole, const uint32_t *topics,
+                                           size_t topic_count)
+{
+    const struct kp_hole_range *found = NULL;
+    kp_rwlock_read(&log->lock);
+    for (size_t i = 0; i < hole->range_count && !found; i++) {
+        const struct kp_hole_range *range = &hole->ranges[i];
+        const struct kp_topic *topic = kp_topics_get(&log->topics, range->topic);
+        bool wanted = !topics;
+        for (size_t k = 0; k < topic_count && !wanted; k++)
+            wanted = topics[k] == range->topic;
+        if (wanted && topic && topic->partitions[range->partition].start_offset < range->offset_end)
+            found = range;
+    }
+    kp_rwlock_unlock(&log->lock);
+    return found;
+}
+
+static struct kp_log_damage damage_of(const struct kp_hole *hole, const struct kp_hole_range *range)
+{
+    return (struct kp_log_damage){.position = hole->position,
+                                  .position_end = hole->position_end,
+                                  .topic = range->topic,
+                                  .partition = range->partition,
+                                  .offset = range->offset,
+                                  .offset_end = range->offset_end,
+                                  .maybe = range->maybe,
+                                  .file_number = kp_location_file(hole->location),
+                                  .file_offset = kp_location_offset(hole->location),
+                                  .wrong = hole->wrong};
+}
+
+enum kp_code kp_hole_error(struct kp_log *log, const struct kp_hole *hole, const struct kp_hole_range *range,
+                           struct kp_error *err)
+{
+    struct kp_log_damage damage = damage_of(hole, range);
+    return kp_log_damage_error(log, &damage, err);
+}
+
+enum kp_code kp_log_damage_error(struct kp_log *log, const struct kp_log_damage *damage, struct kp_error *err)
+{
+    struct kp_topic_info info;
+    bool known = kp_log_topic_get(log, damage->topic, &info, NULL) == KP_OK;
+    kp_fail(err, KP_CORRUPT, NULL, "topic \"%s\", partition %u is damaged at offsets %lld to %lld%s: %s",
+            known ? info.name : "", damage->partition, (long long)damage->offset, (long long)damage->offset_end - 1,
+            damage->maybe ? " (or other partitions are)" : "", damage->wrong);
+    if (damage->file_number)
+        kp_error_detail(err, "It is the block in file %llu of \"%s\" at byte %llu; positions %lld to %lld are lost.",
+                        (unsigned long long)damage->file_number, log->journal.dir,
+                        (unsigned long long)damage->file_offset, (long long)damage->position,
+                        (long long)damage->position_end - 1);
+    else
+        kp_error_detail(err, "It lies in an extent of \"%s\"; positions %lld to %lld are lost.", log->journal.dir,
+                        (long long)damage->position, (long long)damage->position_end - 1);
+    return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup, or give up the "
+                              "records up to there with ALTER TOPIC … DELETE BEFORE.");
+}
+
+uint64_t kp_holes_first_file(struct kp_log *log)
+{
+    uint64_t number = UINT64_MAX;
+    kp_rwlock_read(&log->lock);
+    if (log->holes.count)
+        number = kp_location_file(log->holes.list[0]->location);
+    kp_rwlock_unlock(&log->lock);
+    return number;
+}
+
+static void put_damage(const struct kp_hole *hole, struct kp_buf *out)
+{
+    for (size_t i = 0; i < hole->range_count; i++) {
+        struct kp_log_damage damage = damage_of(hole, &hole->ranges[i]);
+        kp_buf_append(out, &damage, sizeof damage);
+    }
+}
+
+void kp_log_damages(struct kp_log *log, struct kp_log_damage **ret_damages, size_t *ret_count)
+{
+    struct kp_buf out = {0};
+    kp_rwlock_read(&log->lock);
+    for (size_t i = 0; i < log->holes.count; i++)
+        put_damage(log->holes.list[i], &out);
+    kp_rwlock_unlock(&log->lock);
+    *ret_damages = (void *)out.data;
+    *ret_count = out.len / sizeof **ret_damages;
+}
+
+bool kp_log_damage_at(struct kp_log *log, int64_t position, struct kp_log_damage **ret_damages, size_t *ret_count)
+{
+    struct kp_buf out = {0};
+    kp_rwlock_read(&log->lock);
+    for (size_t i = 0; i < log->holes.count; i++)
+        if (log->holes.list[i]->position <= position && position < log->holes.list[i]->position_end)
+            put_damage(log->holes.list[i], &out);
+    kp_rwlock_unlock(&log->lock);
+    if (!out.len)
+        kp_set_damage(log, position, &out);
+    *ret_damages = (void *)out.data;
+    *ret_count = out.len / sizeof **ret_damages;
+    return *ret_count > 0;
+}

@@ -1,0 +1,91 @@
+/*
+ * Holes: stretches of the journal that were acknowledged and cannot be read any more, because their bytes have rotted.
+ *
+ * A hole covers whole groups: from the beginning of the group with the first rotten block up to the next intact block
+ * that begins one. It is known by its place (where readers come to it, and where they go on), by its positions, and by
+ * its *ranges*: of which partitions it held which offsets. It is never cut, overwritten or sealed: readers that want
+ * none of its ranges pass over it, others get an error that names topic and offsets; appends go on behind the log's
+ * end.
+ *
+ *     journal   | block | block | ROTTEN | group goes on | block | block |
+ *                       ^ location                       ^ location_end      the second block began the group
+ *
+ * How its ranges are known:
+ *   - blocks of it that are intact tell themselves, and a rotten one whose header and entries all fit together is
+ *     believed as to where its batches belong (recovery only): what has rotted then is within a batch;
+ *   - offsets have no gaps: where a partition's next batch begins later than its last one ended, the records between
+ *     were in the hole;
+ *   - what recovery cannot tell by that, it bounds: no partition can have lost more records than the holes held. So
+ * that no offset is ever given twice, partitions that nothing was appended to since go on behind as many and one more
+ *     (`maybe`): such a gap is longer than a loss, so that it is not taken for one later.
+ *
+ * Holes are found by recovery, or by the first who reads there. A snapshot has them; else the journal tells again.
+ *
+ * Threads: the list is guarded by kp_log.lock; a hole in it never changes and lives as long as the log.
+ */
+#ifndef KP_LOG_HOLE_H
+#define KP_LOG_HOLE_H
+
+#include <stdatomic.h>
+
+#include "log/format.h"
+#include "log/log.h"
+#include "os/thread.h"
+
+struct kp_hole_range {
+    uint32_t topic, partition;
+    int64_t offset, offset_end;
+    bool maybe; /* it may have been other partitions' records */
+};
+
+struct kp_hole {
+    uint64_t location, location_end; /* log/scan.h */
+    int64_t position, position_end;
+    int64_t lost;      /* of its records: in no range yet (recovery) */
+    const char *wrong; /* static */
+    struct kp_hole_range *ranges;
+    size_t range_count, range_cap;
+};
+
+struct kp_holes {
+    struct kp_hole **list; /* by location */
+    size_t count, cap;
+    _Atomic bool any;
+    struct kp_mutex probing; /* one thread looks what a hole held; before any other lock */
+    /* Recovery's: the hole being made of blocks; how many there were when a partition was last told of. */
+    struct kp_hole *pending;
+    int64_t records; /* of all holes */
+    uint32_t **seen; /* by topic id, then by partition */
+    uint32_t seen_count;
+};
+
+void kp_holes_init(struct kp_holes *holes);
+void kp_holes_finish(struct kp_holes *holes);
+
+/* ---- recovery: no other thread ---- */
+
+/* A block of the hole that begins at location, in order. intact: its checksum is right. */
+void kp_holes_lost(struct kp_log *log, const struct kp_block_header *block, bool intact, uint64_t location);
+/* The hole's end is known: its location, location_end, positions, wrong. */
+void kp_holes_found(struct kp_log *log, const struct kp_hole *found);
+/* Before an entry is applied that lies behind a hole: what its offset says of the hole. */
+void kp_holes_explain(struct kp_log *log, const struct kp_entry_header *entry);
+/* At the end: partitions that may have been in a hole go on behind what it may have held. */
+void kp_holes_settle(struct kp_log *log);
+
+/* ---- reading ---- */
+
+/* The hole that the place lies in, where a block was found wrong; looks for its bounds when it is not known yet. The
+ * reader has entered (log/seal.h); no lock held. */
+KP_MUST enum kp_code kp_hole_find(struct kp_log *log, uint64_t location, const char *wrong,
+                                  const struct kp_hole **ret_hole, struct kp_error *err);
+/* The first range that a reader of these topics (NULL: all) wants and that is not trimmed or dropped; NULL: none. */
+const struct kp_hole_range *kp_hole_wanted(struct kp_log *log, const struct kp_hole *hole, const uint32_t *topics,
+                                           size_t topic_count);
+/* KP_CORRUPT, in words: topic, offsets, positions, place. */
+KP_MUST enum kp_code kp_hole_error(struct kp_log *log, const struct kp_hole *hole, const struct kp_hole_range *range,
+                                   struct kp_error *err);
+/* The journal file with the first hole, from which on nothing is sealed; UINT64_MAX: none. Any thread. */
+uint64_t kp_holes_first_file(struct kp_log *log);
+
+#endif
