@@ -172,8 +172,18 @@ static void check_positions(struct world *world, bool *gone)
                   (long long)position, sent->topic, sent->partition, (long long)sent->base_offset);
             gone[next] = true;
         }
-        if (getenv("DBG")) for (size_t i=0;i<count;i++) fprintf(stderr,"damage %lld-%lld t%u p%u %lld-%lld %s %s at %llu/%llu\n",(long long)damages[i].position,(long long)damages[i].position_end,damages[i].topic,damages[i].partition,(long long)damages[i].offset,(long long)damages[i].offset_end,damages[i].maybe?"maybe":"",damages[i].wrong,(unsigned long long)damages[i].file_number,(unsigned long long)damages[i].file_offset);
-        if (getenv("DBG")) for (size_t i=0;i<world->count;i++) fprintf(stderr,"sent %lld t%u p%u %lld-%lld\n",(long long)world->sent[i].position,world->sent[i].topic,world->sent[i].partition,(long long)world->sent[i].base_offset,(long long)world->sent[i].base_offset+world->sent[i].records);
+        if (getenv("DBG"))
+            for (size_t i = 0; i < count; i++)
+                fprintf(stderr, "damage %lld-%lld t%u p%u %lld-%lld %s %s at %llu/%llu\n",
+                        (long long)damages[i].position, (long long)damages[i].position_end, damages[i].topic,
+                        damages[i].partition, (long long)damages[i].offset, (long long)damages[i].offset_end,
+                        damages[i].maybe ? "maybe" : "", damages[i].wrong, (unsigned long long)damages[i].file_number,
+                        (unsigned long long)damages[i].file_offset);
+        if (getenv("DBG"))
+            for (size_t i = 0; i < world->count; i++)
+                fprintf(stderr, "sent %lld t%u p%u %lld-%lld\n", (long long)world->sent[i].position,
+                        world->sent[i].topic, world->sent[i].partition, (long long)world->sent[i].base_offset,
+                        (long long)world->sent[i].base_offset + world->sent[i].records);
         position = end;
         kp_free(damages);
     }
@@ -315,7 +325,7 @@ static uint64_t setting(const char *name, uint64_t otherwise)
 
 static void rotten(void **state)
 {
-    uint64_t only = setting("KAPPA_SEED", 0), seeds = 30 * setting("KAPPA_TEST_SCALE", 1);
+    uint64_t only = setting("KAPPA_SEED", 0), seeds = 20 * setting("KAPPA_TEST_SCALE", 1);
     size_t lost = 0;
     for (uint64_t seed = only ? only : 1; seed <= (only ? only : seeds); seed++) {
         char failure[1200];

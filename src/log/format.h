@@ -75,9 +75,10 @@
  *
  * RECOVERY walks the chain, from the beginning or from a snapshot's place, to the first place where there is no valid
  * next block. What is there is told apart:
- *   - a block beyond it, in this file within the largest block's size or in a later file, is valid by its header and
- *     says that the missing sequence is durable (`durable sequence`): the missing block was acknowledged and is ROTTEN.
- *     The log refuses to open, and nothing is changed.
+ *   - a block beyond it, anywhere in this file or at the start of a later one, is valid by its header and says that the
+ *     missing sequence is durable (`durable sequence`): the missing block was acknowledged and is ROTTEN. It stays as
+ * it is, a hole (log/hole.h): recovery goes on behind it, readers of what it held get an error. Only without a witness,
+ *     when everything behind has rotted too, can it not be told from the next.
  *   - otherwise it was being written when the power went: TORN, or never there. Nobody was told that it was durable.
  *   - blocks of the chain that belong to a group without its last block are cut too: their group was not acknowledged.
  * Cutting zeroes the header sectors of all blocks found beyond the end, the last one first and each synced, so that no

@@ -34,7 +34,7 @@ enum kp_log_plant {
     /* what only a flipped bit shows */
     KP_PLANT_ITEM_UNCHECKED,     /* a batch in an extent is believed without its checksum */
     KP_PLANT_SNAPSHOT_UNCHECKED, /* a recovery snapshot is believed without its checksum */
-    KP_PLANT_ROTTEN_CUT,       /* what has rotted is taken for torn, and cut */
+    KP_PLANT_ROTTEN_CUT,         /* what has rotted is taken for torn, and cut */
     KP_PLANT_COUNT
 };
 
