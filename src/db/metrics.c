@@ -40,6 +40,29 @@ static void topic_metrics(struct kp_db *db, each_fn each, void *arg)
     kp_free(topics);
 }
 
+static void log_metrics(struct kp_db *db, each_fn each, void *arg)
+{
+    struct kp_log_sealed sealed;
+    struct kp_log_damage *damages;
+    size_t damaged;
+    kp_log_sealed(db->log, &sealed);
+    kp_log_damages(db->log, &damages, &damaged);
+    kp_free(damages);
+    each(arg, "kappa_log_unsealed_bytes", "", (double)sealed.unsealed_bytes,
+         "Bytes of journal, in full files, that are not in extents yet.");
+    each(arg, "kappa_log_extents", "", (double)sealed.extents, "Extents.");
+    each(arg, "kappa_log_sealed_bytes_total", "", (double)sealed.batch_bytes,
+         "Bytes of record batches that were sealed.");
+    each(arg, "kappa_log_written_bytes_total", "what=\"journal\"", (double)sealed.journal_bytes,
+         "Bytes written for what was sealed.");
+    each(arg, "kappa_log_written_bytes_total", "what=\"extents\"", (double)sealed.extent_bytes, NULL);
+    each(arg, "kappa_log_written_bytes_total", "what=\"merges\"", (double)sealed.merge_bytes, NULL);
+    each(arg, "kappa_log_write_amplification", "", kp_log_write_amplification(&sealed),
+         "How often a sealed byte was written; 0: nothing was sealed.");
+    each(arg, "kappa_log_damaged_stretches", "", (double)damaged,
+         "Partitions' stretches of the journal that have rotted on disk, as far as they were met (kappa.damage).");
+}
+
 void kp_db_metrics(struct kp_db *db, each_fn each, void *arg)
 {
     int64_t log_position = kp_log_position(db->log), position = kp_view_clock_position(db->clock);
@@ -64,6 +87,7 @@ void kp_db_metrics(struct kp_db *db, each_fn each, void *arg)
          "Memory charged to a budget.");
     each(arg, "kappa_memory_bytes", "budget=\"queries\"", (double)atomic_load(&db->query_memory.used_bytes),
          "Memory charged to a budget.");
+    log_metrics(db, each, arg);
     view_metrics(db, each, arg);
     topic_metrics(db, each, arg);
 }

@@ -99,7 +99,9 @@ static enum kp_code open_log(struct kp_db *db, struct kp_error *err)
                                      .tail_bytes = db->options.log_tail_bytes,
                                      .read_only = db->options.read_only,
                                      .journal_file_bytes = db->options.journal_file_bytes,
+                                     .unsealed_bytes_max = db->options.unsealed_bytes_max,
                                      .seal_bytes = db->options.seal_bytes,
+                                     .snapshot_bytes = db->options.snapshot_bytes,
                                      .extent_own_bytes = db->options.extent_own_bytes,
                                      .unsafe_no_sync = db->options.unsafe_no_sync};
     KP_TRY(kp_log_open(&options, &db->log, err));

@@ -392,6 +392,29 @@ static long extents_size(void)
     return bytes;
 }
 
+/* Journal, extents and merges together are written little more than twice what was appended: hot and cold partitions,
+ * sealed in small steps and merged. */
+static void amplification(void **state)
+{
+    struct kp_log *log = open_log((struct kp_log_options){
+        .no_threads = true, .journal_file_bytes = 1 << 20, .seal_bytes = 3 << 20, .extent_own_bytes = 1 << 20});
+    struct kp_error err;
+    struct kp_log_sealed so_far;
+    uint32_t topic;
+    assert_int_equal(kp_log_topic_create(log, "t", 40, &topic, &err), KP_OK);
+    for (int tag = 0; tag < 640; tag++) {
+        append(log, topic, tag % 4 ? 0 : (uint32_t)tag % 40, tag, 4, 30000);
+        for (bool more = tag % 4 == 0; more;)
+            assert_int_equal(kp_log_maintain(log, &more, &err), KP_OK);
+    }
+    kp_log_sealed(log, &so_far);
+    double amplification = kp_log_write_amplification(&so_far);
+    assert_true(so_far.batch_bytes > 60 << 20);
+    print_message("%.2f times\n", amplification);
+    assert_true(amplification > 2 && amplification <= 2.2);
+    kp_log_close(log);
+}
+
 /* Many small sets become few; what is dropped or trimmed gives its extents back; what is left reads as before. */
 static void merged(void **state)
 {
@@ -931,6 +954,7 @@ int main(void)
         {"merged", merged, fresh_dir_sealed, remove_dir_sealed, NULL},
         {"trim, sealed", trim, fresh_dir_sealed, remove_dir_sealed, NULL},
         cmocka_unit_test_setup_teardown(bad_input, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(amplification, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_beside, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_unknown, fresh_dir, remove_dir),
