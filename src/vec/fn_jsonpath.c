@@ -6,7 +6,7 @@
 #include "vec/jsonpath_call.h"
 
 bool kp_path_call_row(struct kp_path_call *state, struct kp_call *call, const struct kp_vec *const *args, uint32_t row,
-                      bool silent, struct kp_path_items *ret_items)
+                      bool silent, bool exists_only, struct kp_path_items *ret_items)
 {
     struct kp_error err;
     struct kp_str vars = {0};
@@ -27,8 +27,8 @@ bool kp_path_call_row(struct kp_path_call *state, struct kp_call *call, const st
         }
     }
     silent |= call->arg_count > 3 && FN_AT(uint8_t, 3, row);
-    enum kp_code code =
-        kp_path_run(&state->path, kp_text_str(&FN_AT(struct kp_text, 0, row)), vars, call->arena, ret_items, &err);
+    enum kp_code code = kp_path_run(&state->path, kp_text_str(&FN_AT(struct kp_text, 0, row)), vars, exists_only,
+                                    call->arena, ret_items, &err);
     if (code != KP_OK && (!silent || code == KP_UNSUPPORTED))
         kp_call_fail(call, row, err.sqlstate, "%s", err.message);
     return code == KP_OK;
@@ -46,7 +46,7 @@ static void path_exists(struct kp_call *call, const struct kp_vec *const *args, 
         *to = 0;
         if (kp_vec_is_null(out, i))
             continue;
-        bool good = kp_path_call_row(&state, call, args, i, silent, &items);
+        bool good = kp_path_call_row(&state, call, args, i, silent, true, &items);
         *to = items.count > 0;
         if (!good && items.count && !state.path.strict)
             call->error_count = errors;
@@ -66,7 +66,7 @@ static void path_match(struct kp_call *call, const struct kp_vec *const *args, s
         *to = 0;
         if (kp_vec_is_null(out, i))
             continue;
-        bool good = kp_path_call_row(&state, call, args, i, silent, &items);
+        bool good = kp_path_call_row(&state, call, args, i, silent, false, &items);
         enum kp_jsonb_kind kind = good && items.count == 1 ? kp_jsonb_kind(items.items[0]) : KP_JSONB_OBJECT;
         if (kind == KP_JSONB_BOOL) {
             *to = items.items[0].ptr[0] == 't';
@@ -99,7 +99,7 @@ static void path_array(struct kp_call *call, const struct kp_vec *const *args, s
         struct kp_path_items items = {0};
         buf.len = 0;
         if (!kp_vec_is_null(out, i))
-            (void)kp_path_call_row(&state, call, args, i, false, &items);
+            (void)kp_path_call_row(&state, call, args, i, false, false, &items);
         kp_buf_append_byte(&buf, '[');
         for (uint32_t k = 0; k < items.count; k++) {
             kp_buf_append_text(&buf, k ? ", " : "");
@@ -122,7 +122,7 @@ static void path_first(struct kp_call *call, const struct kp_vec *const *args, s
         if (kp_vec_is_null(out, i))
             continue;
         uint32_t errors = call->error_count;
-        (void)kp_path_call_row(&state, call, args, i, false, &items);
+        (void)kp_path_call_row(&state, call, args, i, false, false, &items);
         if (items.count)
             *to = fn_text(call, items.items[0].ptr, items.items[0].len);
         else if (call->error_count == errors)

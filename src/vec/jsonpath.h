@@ -93,10 +93,11 @@ struct kp_path_items {
     uint32_t count, cap;
 };
 /*
- * All that the path yields for the document; vars an object with what $name stands for (ptr NULL: none). On an error
- * ret_items has what was found before it. KP_UNSUPPORTED: not to be silenced.
+ * All that the path yields for the document (exists_only: it matters only whether there is anything); vars an object
+ * with what $name stands for (ptr NULL: none). On an error ret_items has what was found before it. KP_UNSUPPORTED: not
+ * to be silenced.
  */
-enum kp_code kp_path_run(const struct kp_path *path, struct kp_str document, struct kp_str vars, struct kp_arena *arena,
-                         struct kp_path_items *ret_items, struct kp_error *err);
+enum kp_code kp_path_run(const struct kp_path *path, struct kp_str document, struct kp_str vars, bool exists_only,
+                         struct kp_arena *arena, struct kp_path_items *ret_items, struct kp_error *err);
 
 #endif

@@ -16,6 +16,6 @@ struct kp_path_call {
  * ret_items has what was found before.
  */
 bool kp_path_call_row(struct kp_path_call *state, struct kp_call *call, const struct kp_vec *const *args, uint32_t row,
-                      bool silent, struct kp_path_items *ret_items);
+                      bool silent, bool exists_only, struct kp_path_items *ret_items);
 
 #endif

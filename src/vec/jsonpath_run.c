@@ -22,6 +22,7 @@ struct run {
     bool lax, forgiving; /* forgiving: what is not there is no error */
     int64_t last;        /* of the array whose subscripts are being evaluated */
     uint32_t depth;
+    bool skim;    /* it only matters whether the chain finds anything: signs pass over what is no number */
     bool refused; /* what no predicate may hide: refusal has it */
     struct kp_error refusal;
 };
@@ -113,7 +114,10 @@ static bool operand(struct run *run, const struct kp_path_node *node, struct kp_
                     struct kp_path_items *ret_items)
 {
     struct kp_path_items raw = {0};
+    bool skim = run->skim;
+    run->skim = false;
     bool good = step(run, node, value, run->lax, &raw);
+    run->skim = skim;
     if (!good || !open || !run->lax) {
         *ret_items = raw;
         return good;
@@ -175,7 +179,10 @@ static bool step_sign(struct run *run, const struct kp_path_node *node, struct k
         return false;
     for (uint32_t i = 0; i < items.count; i++) {
         struct kp_numeric n;
-        if (!number_of(run, items.items[i], &n))
+        bool is_number = number_of(run, items.items[i], &n);
+        if (!is_number && run->skim && !node->next)
+            continue;
+        if (!is_number)
             return fail(run, "2203B",
                         node->kind == KP_PATH_PLUS ? "operand of unary jsonpath operator + is not a numeric value"
                                                    : "operand of unary jsonpath operator - is not a numeric value");
@@ -308,7 +315,11 @@ static bool subscript(struct run *run, const struct kp_path_node *node, struct k
     struct kp_path_items items = {0};
     struct kp_numeric n;
     struct kp_error ignored;
-    if (!step(run, node, value, run->lax, &items))
+    bool skim = run->skim;
+    run->skim = false;
+    bool good = step(run, node, value, run->lax, &items);
+    run->skim = skim;
+    if (!good)
         return false;
     if (items.count != 1 || !number_of(run, items.items[0], &n))
         return fail(run, "22033", "jsonpath array subscript is not a single numeric value");
@@ -606,6 +617,7 @@ static enum truth any_pair(struct run *run, const struct kp_path_node *node, str
 static enum truth exists(struct run *run, const struct kp_path_node *node, struct kp_str value)
 {
     struct kp_path_items items = {0};
+    run->skim = run->lax;
     bool good = step(run, node->left, value, run->lax, &items);
     if (!good && !(run->lax && items.count))
         return TRUTH_UNKNOWN;
@@ -644,14 +656,17 @@ static enum truth test_node(struct run *run, const struct kp_path_node *node, st
 static enum truth test(struct run *run, const struct kp_path_node *node, struct kp_str value)
 {
     struct kp_error inside, *around = run->err;
+    bool skim = run->skim;
     run->err = &inside;
+    run->skim = false;
     enum truth truth = test_node(run, node, value);
     run->err = around;
+    run->skim = skim;
     return truth;
 }
 
-enum kp_code kp_path_run(const struct kp_path *path, struct kp_str document, struct kp_str vars, struct kp_arena *arena,
-                         struct kp_path_items *ret_items, struct kp_error *err)
+enum kp_code kp_path_run(const struct kp_path *path, struct kp_str document, struct kp_str vars, bool exists_only,
+                         struct kp_arena *arena, struct kp_path_items *ret_items, struct kp_error *err)
 {
     struct run run = {.arena = arena,
                       .err = err,
@@ -659,7 +674,8 @@ enum kp_code kp_path_run(const struct kp_path *path, struct kp_str document, str
                       .current = document,
                       .vars = vars,
                       .lax = !path->strict,
-                      .forgiving = !path->strict};
+                      .forgiving = !path->strict,
+                      .skim = exists_only && !path->strict};
     *ret_items = (struct kp_path_items){0};
     bool good = step(&run, path->root, document, run.lax, ret_items);
     if (!run.refused)

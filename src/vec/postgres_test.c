@@ -482,7 +482,8 @@ static void make_argument(const struct kp_func *func, unsigned n, char *text, si
                                             "1 / $.a",
                                             "$ %",
                                             "@"};
-        snprintf(text, size, "%s", PICK(paths));
+        /* the last two are wrong, and so may be the variables: which is told first differs */
+        snprintf(text, size, "%s", paths[below((uint32_t)KP_COUNT(paths) - (func->arg_count > 2 ? 2 : 0))]);
     } else if (!strcmp(func->name, "to_number")) {
         static const char *const formats[] = {"999",    "S999.99", "99G999D99", "999MI", "999PR",  "FM9.999S",
                                               "L9,999", "999th",   "9 9 . 9 9", "99V99", "99.99S", "000.000"};

@@ -7,7 +7,7 @@ static bool path_query(struct kp_call *call, const struct kp_vec *const *args, u
 {
     struct kp_path_call state = {0};
     struct kp_path_items items;
-    (void)kp_path_call_row(&state, call, args, row, false, &items);
+    (void)kp_path_call_row(&state, call, args, row, false, false, &items);
     for (uint64_t i = from; i < items.count; i++) {
         struct kp_text value = kp_text_make(items.items[i].ptr, items.items[i].len);
         if (!kp_set_add(set))
