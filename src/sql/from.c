@@ -583,42 +583,82 @@ struct outer_join {
     struct sub_list subs;
 };
 
-/* Subqueries of ON are joined to the right side. lateral: its level 1 is the left side, so theirs are one more. */
-static enum kp_code subs_of_on(struct binder *binder, struct outer_join *outer, bool lateral)
+/*
+ * Subqueries in ON: the join becomes one with a LATERAL item, which the whole condition filters; its level 1 is the
+ * side that is preserved. What the condition (deep 0) and its subqueries (1), whose level 1 is the join, read of the
+ * join becomes a column of the item, or of the preserved side around it.
+ */
+struct on_columns {
+    const uint32_t *map; /* of the join's columns: the preserved side's first */
+    uint32_t preserved, deep;
+};
+
+static struct kp_expr *within_item(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
 {
-    uint32_t left = outer->left->col_count, right = outer->right->col_count, min, max;
+    const struct on_columns *on = arg;
+    bool outer = kp_is_outer(expr->column);
+    if (expr->kind != KP_EXPR_COLUMN || (!outer && (on->deep || expr->column >= KP_SET_BASE)))
+        return NULL;
+    struct kp_expr *copy = kp_arena_alloc(arena, sizeof *copy);
+    *copy = *expr;
+    if (outer && (!on->deep || kp_outer_level(expr->column) > 1)) { /* beyond the join there is one query more */
+        copy->column = expr->column + KP_OUTER_LEVEL;
+        return copy;
+    }
+    uint32_t column = on->map[outer ? kp_outer_column(expr->column) : expr->column];
+    if (column < on->preserved)
+        copy->column = KP_OUTER_BASE + on->deep * KP_OUTER_LEVEL + column;
+    else
+        copy->column = (on->deep ? KP_OUTER_BASE : 0) + column - on->preserved;
+    return copy;
+}
+
+static enum kp_code filter_item(struct binder *binder, struct outer_join *outer, struct on_columns on,
+                                struct kp_plan **item)
+{
+    struct conjuncts plain = {0}, late = {0};
+    uint32_t cols = (*item)->col_count;
+    on.deep = 0;
+    for (uint32_t i = 0; i < outer->conditions.count; i++) {
+        struct kp_expr *condition = kp_expr_copy(outer->conditions.exprs[i], binder->arena, within_item, &on);
+        kp_conjuncts_add(binder, kp_expr_reads_subs(condition) ? &late : &plain, condition);
+    }
     for (uint32_t i = 0; i < outer->subs.count; i++) {
         struct sub *sub = &outer->subs.items[i];
-        bool tests = false;
+        on.deep = 0;
         for (uint32_t t = 0; t < sub->test_count; t++)
-            tests |= kp_expr_column_range(sub->tests[t], &min, &max) && min < left;
-        if (tests || kp_plan_reads_level(sub->plan, 1))
-            return kp_bind_fail(binder, sub->location, KP_UNSUPPORTED, NULL,
-                                "a subquery in ON of an outer join cannot use columns of the join's sides");
-        if (lateral)
-            kp_plan_shift_levels(binder, sub->plan, 1, 1);
+            sub->tests[t] = kp_expr_copy(sub->tests[t], binder->arena, within_item, &on);
+        on.deep = 1;
+        kp_plan_replace(binder, sub->plan, within_item, &on);
     }
-    struct kp_expr ***slots = kp_arena_alloc(binder->arena, (outer->conditions.count + 1) * sizeof *slots);
-    uint32_t *map = kp_arena_calloc(binder->arena, (left + right + 1) * sizeof *map), count = 0;
-    for (uint32_t i = 0; i < right; i++)
-        map[left + i] = i;
-    for (uint32_t i = 0; i < outer->subs.count; i++)
-        for (uint32_t t = 0; t < outer->subs.items[i].test_count; t++)
-            outer->subs.items[i].tests[t] = kp_expr_remap(binder, outer->subs.items[i].tests[t], map);
-    for (uint32_t i = 0; i < outer->subs.count; i++) {
-        struct sub *sub = &outer->subs.items[i];
-        struct kp_expr *value = kp_bind_column(binder, KP_SUB_BASE + i, sub->type, sub->location);
-        slots[0] = &value;
-        KP_TRY(kp_subs_apply(binder, &outer->subs, slots, 1, &outer->right));
-    }
-    uint32_t *up = kp_arena_calloc(binder->arena, (outer->right->col_count + 1) * sizeof *up);
-    for (uint32_t i = 0; i < outer->right->col_count; i++)
-        up[i] = left + i;
-    for (uint32_t i = 0; i < outer->subs.count; i++)
-        outer->subs.items[i].value = kp_expr_remap(binder, outer->subs.items[i].value, up);
-    for (uint32_t i = 0; i < outer->conditions.count; i++)
-        slots[count++] = &outer->conditions.exprs[i];
-    return kp_subs_apply(binder, &outer->subs, slots, count, &outer->right); /* they all have their values */
+    *item = kp_push_all(binder, *item, &plain);
+    KP_TRY(kp_subs_filter(binder, &outer->subs, &late, item));
+    *item = kp_bind_first_columns(binder, *item, cols);
+    return KP_OK;
+}
+
+static enum kp_code join_by_subs(struct binder *binder, struct outer_join *outer, bool lateral,
+                                 struct kp_plan **ret_plan)
+{
+    struct kp_plan *rows = outer->swap ? outer->right : outer->left, *item = outer->swap ? outer->left : outer->right;
+    uint32_t left = outer->left->col_count, count = left + outer->right->col_count;
+    uint32_t *map = kp_arena_calloc(binder->arena, (count + 1) * sizeof *map);
+    if (outer->kind == KP_JOIN_FULL)
+        return kp_bind_fail(binder, outer->subs.items[0].location, KP_UNSUPPORTED, NULL,
+                            "a subquery in ON of a FULL JOIN is not supported");
+    for (uint32_t i = 0; i < count; i++)
+        map[i] = !outer->swap ? i : i < left ? count - left + i : i - left;
+    if (!lateral) /* nothing in it reads the other side */
+        kp_plan_shift_levels(binder, item, 0, 1);
+    KP_TRY(filter_item(binder, outer, (struct on_columns){map, rows->col_count, 0}, &item));
+    KP_TRY(kp_bind_lateral(binder, KP_JOIN_LEFT, rows, item, NULL, ret_plan));
+    if (!outer->swap)
+        return KP_OK;
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
+    for (uint32_t i = 0; i < count; i++)
+        exprs[i] = kp_bind_column(binder, map[i], (*ret_plan)->cols[map[i]].type, -1);
+    *ret_plan = kp_bind_project(binder, *ret_plan, exprs, NULL, count);
+    return KP_OK;
 }
 
 /* The join of both sides, left's columns first. */
@@ -680,7 +720,6 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
     struct kp_plan *plan;
     own->outer = scope;
     KP_TRY(bind_sides(binder, join, joins, own, &outer, &sides));
-    uint32_t left_cols = outer.left->col_count, right_cols = outer.right->col_count;
     bool lateral = kp_plan_reads_level(outer.right, 1);
     if (lateral && (outer.swap || full)) {
         kp_bind_fail(binder, kp_plan_outer_location(outer.right), KP_INVALID, "42P10",
@@ -693,9 +732,9 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
     if (asof && (lateral || outer.subs.count))
         return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL,
                             "ASOF JOIN takes neither LATERAL items nor subqueries in ON");
-    if (outer.subs.count)
-        KP_TRY(subs_of_on(binder, &outer, lateral));
-    if (asof) {
+    if (outer.subs.count) {
+        KP_TRY(join_by_subs(binder, &outer, lateral, &plan));
+    } else if (asof) {
         struct kp_expr *version;
         KP_TRY(kp_bind_temporal(binder, join->rarg, own, outer.left, outer.right, &version));
         if (version && (outer.swap || full))
@@ -708,10 +747,7 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
     } else if (lateral) {
         KP_TRY(kp_bind_lateral(binder, KP_JOIN_LEFT, outer.left, outer.right, &outer.conditions, &plan));
     } else {
-        uint32_t extra = outer.right->col_count - right_cols;
         plan = plan_outer(binder, &outer);
-        if (extra)
-            plan = kp_bind_first_columns(binder, plan, left_cols + right_cols);
     }
     if (sides.merged)
         plan = add_merged(binder, plan, sides.merged, own);
