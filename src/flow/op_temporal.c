@@ -259,6 +259,8 @@ static enum kp_code take_piece(struct op_temporal *op, struct kp_lane *lane, str
     if (n == 0)
         return KP_OK;
     struct kp_flow out = kp_flow_gather(&in, index, n, arena);
+    out.positions =
+        NULL; /* rows that flip have none: what fails on such a row has to be the same when it comes and goes */
     return kp_node_send(&op->node, lane, &out, err);
 }
 
