@@ -131,6 +131,29 @@ static void bombs(void **state)
     kp_free(zeros);
 }
 
+/* Within the limit of size, but no honest batch is packed so tightly; a tight honest one passes. */
+static void ratio(void **state)
+{
+    size_t len = (size_t)8 << 20;
+    uint8_t *zeros = kp_calloc(1, len);
+    for (int honest = 0; honest < 2; honest++) {
+        struct kp_buf packed = {0};
+        struct kp_arena arena = {0};
+        struct kp_error err;
+        const uint8_t *bytes;
+        size_t got;
+        for (size_t i = 0; honest && i < len; i += 4096)
+            memcpy(zeros + i, &i, sizeof i);
+        assert_int_equal(kp_codec_compress(KP_CODEC_ZSTD, zeros, len, &packed, &err), KP_OK);
+        assert_int_equal(kp_codec_decompress(KP_CODEC_ZSTD, packed.data, packed.len, &arena, &bytes, &got, &err),
+                         honest ? KP_OK : KP_LIMIT);
+        assert_true(honest ? got == len : arena.bytes < len);
+        kp_arena_finish(&arena);
+        kp_buf_finish(&packed);
+    }
+    kp_free(zeros);
+}
+
 /* The framing of snappy-java: pieces behind a header. */
 static void snappy_java(void **state)
 {
@@ -219,8 +242,8 @@ static void thinned(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip),  cmocka_unit_test(truncated),
-                                       cmocka_unit_test(flipped),     cmocka_unit_test(bombs),
-                                       cmocka_unit_test(snappy_java), cmocka_unit_test(thinned)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(round_trip), cmocka_unit_test(truncated),   cmocka_unit_test(flipped), cmocka_unit_test(bombs),
+        cmocka_unit_test(ratio),      cmocka_unit_test(snappy_java), cmocka_unit_test(thinned)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

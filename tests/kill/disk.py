@@ -114,6 +114,15 @@ def failing_calls():
         first = random.randrange(12, 60)
         failing_call(f"sync-{error}", f"fdatasync:error={error}:when={first}", "cannot sync")
         failing_call(f"write-{error}", f"pwrite64:error={error}:when={first}", "cannot write")
+    # No descriptor or memory for a connection, now and then: the next try takes it.
+    for error in ("EMFILE", "ENFILE", "ENOMEM"):
+        server = Traced(f"{SCRATCH}/accept-{error}", f"accept4:error={error}:when=3+2")
+        server.start()
+        for i in range(10):
+            assert post(server, "ev", lines(i, 1))[0] == 200, (error, i)
+        assert ids(server) == list(range(10))
+        server.stop()
+        print(f"disk: accept-{error}: served all the same")
     # A signal between: nobody sees it.
     server = Traced(f"{SCRATCH}/interrupted", "pwrite64,pread64,fdatasync:error=EINTR:when=3+4")
     server.start()
