@@ -1,7 +1,7 @@
 /*
  * Any bytes written over a log that is sealed, merged and snapshot: extents, the journal behind them, the snapshot. The
  * log refuses to open, or opens; a read gives batches or an error; sealing and merging go on or fail; and what opened
- * once opens again. Nothing is read outside of what there is.
+ * once by its own checksums opens again. Nothing is read outside of what there is.
  *
  * An input is a row of patches: file 1, length 1, place 3 (big-endian, modulo the file's size), then the bytes. They
  * are taken as they are, and once more with all checksums made right, up to those that name others, which mutations
@@ -289,7 +289,7 @@ static void read_all(struct kp_log *log)
     KP_ASSERT(sum != 1);
 }
 
-static void live_on(const struct image *image)
+static void live_on(const struct image *image, bool forged)
 {
     struct kp_sim *sim = kp_sim_create(1);
     struct kp_log_options opened = options(sim);
@@ -306,10 +306,13 @@ static void live_on(const struct image *image)
         maintain(log);
         read_all(log);
         kp_log_close(log);
-        if (appended) { /* what opened once opens again */
-            KP_ASSERT(kp_log_open(&opened, &log, &err) == KP_OK);
-            read_all(log);
-            kp_log_close(log);
+        if (appended) { /* what opened once opens again, unless its checksums vouch for lies */
+            enum kp_code code = kp_log_open(&opened, &log, &err);
+            KP_ASSERT(code == KP_OK || forged);
+            if (code == KP_OK) {
+                read_all(log);
+                kp_log_close(log);
+            }
         }
     }
     kp_sim_destroy(sim);
@@ -325,9 +328,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         memcpy(image.bytes[i], whole.bytes[i], image.sizes[i]);
     }
     patch(&image, bytes, len);
-    live_on(&image);
+    live_on(&image, false);
     mend(&image);
-    live_on(&image);
+    live_on(&image, true);
     for (size_t i = 0; i < image.count; i++)
         kp_free(image.bytes[i]);
     return 0;

@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "log/plant.h"
 
+#define PLACE_MAX ((uint64_t)1 << 56) /* bytes of a file: sums of some do not overflow */
+
 uint32_t kp_extent_header_crc(const struct kp_extent_header *header)
 {
     return kp_crc32c(0, header, offsetof(struct kp_extent_header, crc));
@@ -80,6 +82,22 @@ enum kp_code kp_extent_file_read(struct kp_extent_file *file, uint64_t number, v
 
 /* ---- headers ---- */
 
+/* Does a section of count things lie within the file as its header has it? */
+static bool fits(const struct kp_extent_header *header, uint64_t at, uint64_t count, uint64_t each)
+{
+    return at <= header->file_bytes && count <= (header->file_bytes - at) / each;
+}
+
+static bool sections_fit(const struct kp_extent_header *header)
+{
+    return fits(header, KP_SECTOR_BYTES, header->data_bytes, 1) &&
+           fits(header, header->runs_at, header->runs, sizeof(struct kp_extent_run)) &&
+           fits(header, header->order_at, header->order_pages, KP_ORDER_PAGE_BYTES) &&
+           fits(header, header->index_at, header->index_entries, sizeof(struct kp_extent_index)) &&
+           fits(header, header->state_at, header->state_bytes, 1) && header->position >= 0 &&
+           header->position <= header->position_end && header->file_first <= header->file_last;
+}
+
 static enum kp_code check_header(const struct kp_extent_file *file, const struct kp_extent_header *header,
                                  uint64_t number, struct kp_error *err)
 {
@@ -97,6 +115,8 @@ static enum kp_code check_header(const struct kp_extent_file *file, const struct
         return damaged(file, number, 0, "its header fails its checksum", err);
     if (header->number != number)
         return damaged(file, number, 0, "it is not what its name says", err);
+    if (!sections_fit(header))
+        return damaged(file, number, 0, "its header says what cannot be", err);
     return KP_OK;
 }
 
@@ -120,14 +140,31 @@ enum kp_code kp_extent_header_read(struct kp_os *os, const char *dir, uint64_t n
     return code;
 }
 
+/* Offsets and places that readers can count with. */
+static bool run_sound(const struct kp_extent_header *header, const struct kp_extent_run *run)
+{
+    bool here = run->extent == 0;
+    return run->base_offset >= 0 && run->base_offset <= run->end_offset &&
+           run->bytes <= (here ? header->file_bytes : PLACE_MAX) &&
+           run->place <= (here ? header->file_bytes : PLACE_MAX) - run->bytes &&
+           run->index_count <= header->index_entries && run->index_first <= header->index_entries - run->index_count;
+}
+
 static enum kp_code load_runs(struct kp_extent_file *file, struct kp_extent_set *set, struct kp_error *err)
 {
     const struct kp_extent_header *header = &set->header;
     size_t bytes = (size_t)header->runs * sizeof *set->runs;
+    uint64_t file_bytes;
+    KP_TRY(file->os->size(file->os->ctx, file->file, &file_bytes, err));
+    if (file_bytes < header->file_bytes)
+        return damaged(file, header->number, file_bytes, "the file ends here", err);
     set->runs = kp_alloc(bytes + 1);
     KP_TRY(kp_extent_file_read(file, header->number, set->runs, header->runs_at, bytes, err));
     if (kp_crc32c(0, set->runs, bytes) != header->runs_crc)
         return damaged(file, header->number, header->runs_at, "its runs fail their checksum", err);
+    for (uint32_t i = 0; i < header->runs; i++)
+        if (!run_sound(header, &set->runs[i]))
+            return damaged(file, header->number, header->runs_at, "its runs say what cannot be", err);
     return KP_OK;
 }
 
@@ -198,6 +235,21 @@ const struct kp_extent_run *kp_extent_run_find(const struct kp_extent_set *set, 
 
 /* ---- order and index ---- */
 
+/* Positions ascend within the set, and batches lie where there can be some. */
+static bool entries_sound(const struct kp_extent_set *set, const struct kp_order_page *page)
+{
+    int64_t position = set->header.position, end = set->header.position_end;
+    for (uint32_t i = 0; i < page->count; i++) {
+        const struct kp_order_entry *entry = &page->entries[i];
+        if (entry->position < position || entry->position > end || entry->records > end - entry->position ||
+            entry->base_offset < 0 || entry->base_offset > INT64_MAX - entry->records ||
+            entry->bytes > KP_RECORD_BATCH_BYTES_MAX || entry->place > PLACE_MAX)
+            return false;
+        position = entry->position + entry->records;
+    }
+    return true;
+}
+
 enum kp_code kp_order_page_read(struct kp_extent_file *file, const struct kp_extent_set *set, uint32_t page,
                                 struct kp_order_page *ret_page, struct kp_error *err)
 {
@@ -206,6 +258,8 @@ enum kp_code kp_order_page_read(struct kp_extent_file *file, const struct kp_ext
     if (ret_page->magic != KP_ORDER_MAGIC || ret_page->count == 0 || ret_page->count > KP_ORDER_PAGE_ENTRIES ||
         ret_page->crc != kp_crc32c(0, &ret_page->count, KP_ORDER_PAGE_BYTES - offsetof(struct kp_order_page, count)))
         return damaged(file, set->header.number, place, "a page of its order fails its checksum", err);
+    if (!entries_sound(set, ret_page))
+        return damaged(file, set->header.number, place, "a page of its order says what cannot be", err);
     return KP_OK;
 }
 

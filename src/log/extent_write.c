@@ -311,7 +311,9 @@ enum kp_code kp_extents_put(struct kp_extents_writer *writer, void *put_arg, int
     struct output *output = extent ? own_output(outputs, extent) : &outputs->mixed;
     if (!output || (extent && outputs->own_done))
         return KP_OK;
-    KP_ASSERT(item->bytes == bytes);
+    if (item->bytes != bytes) /* the order of the set that it comes from says so */
+        return kp_fail(err, KP_CORRUPT, NULL, "another record batch lies at position %lld than its set says",
+                       (long long)position);
     struct kp_extent_item header = {bytes, 0, item->position, item->log_time_us};
     header.crc = kp_extent_item_crc(&header, batch);
     for (;;) { /* the mixed window stands; the others move with their data */

@@ -306,6 +306,20 @@ static bool index_sound(const struct kp_index_entry *index, uint64_t count, cons
     return true;
 }
 
+static bool marks_sound(const uint8_t *at, uint64_t bytes, const struct header *header)
+{
+    uint64_t from = kp_location(header->file_first, KP_SECTOR_BYTES),
+             until = kp_location(header->file_number, header->offset);
+    for (uint64_t i = 0; i < bytes / sizeof(struct kp_log_mark); i++) {
+        struct kp_log_mark mark;
+        memcpy(&mark, at + i * sizeof mark, sizeof mark);
+        if (mark.location < from || mark.location >= until || mark.position < 0 || mark.position > header->position)
+            return false;
+        from = mark.location;
+    }
+    return true;
+}
+
 static bool read_indexes(const uint8_t *at, uint64_t bytes, const struct header *header, struct kp_topics *topics)
 {
     for (const uint8_t *end = at + bytes; at < end;) {
@@ -403,6 +417,7 @@ static bool take_up(struct kp_log *log, const struct kp_buf *bytes, const struct
     bool good = header->sections == SECTION_COUNT - 1 && find_sections(bytes, contents, sizes) &&
                 sizes[SECTION_FILES] == (header->file_number - header->file_first) * sizeof(uint64_t) &&
                 sizes[SECTION_MARKS] % sizeof(struct kp_log_mark) == 0 &&
+                marks_sound(contents[SECTION_MARKS], sizes[SECTION_MARKS], header) &&
                 read_sealed(contents[SECTION_SEALED], sizes[SECTION_SEALED], &head) &&
                 (header->file_first <= journal->first_number || header->file_first == head.file_next) &&
                 kp_state_read(contents[SECTION_STATE], sizes[SECTION_STATE], &topics, NULL) == KP_OK &&

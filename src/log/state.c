@@ -4,6 +4,8 @@
 #include "base/limits.h"
 #include "log/record_batch.h"
 
+enum { TOPIC_IDS_MAX = 1 << 26 }; /* made so far: nobody makes so many, and bytes that say so take no memory */
+
 /* ---- applying ---- */
 
 static enum kp_code apply_batch(struct kp_topics *topics, const struct kp_entry_header *entry, uint64_t location,
@@ -35,8 +37,9 @@ static enum kp_code apply_topic(struct kp_topics *topics, const struct kp_entry_
         kp_topics_remove(topics, entry->topic);
         return KP_OK;
     }
-    if (entry->topic <= topics->id_count || entry->partition < 1 || entry->partition > KP_PARTITIONS_MAX ||
-        entry->payload_bytes > KP_TOPIC_NAME_BYTES_MAX || kp_topics_find(topics, name, entry->payload_bytes))
+    if (entry->topic <= topics->id_count || entry->topic > TOPIC_IDS_MAX || entry->partition < 1 ||
+        entry->partition > KP_PARTITIONS_MAX || entry->payload_bytes > KP_TOPIC_NAME_BYTES_MAX ||
+        kp_topics_find(topics, name, entry->payload_bytes))
         return kp_fail(err, KP_CORRUPT, NULL, "the log makes topic %u, which cannot be", entry->topic);
     kp_topics_add(topics, entry->topic, name, entry->payload_bytes, entry->partition, entry->base_offset);
     return KP_OK;
@@ -140,7 +143,8 @@ static enum kp_code read_topic(const uint8_t **at, const uint8_t *end, struct kp
     memcpy(&head, *at, sizeof head);
     *at += sizeof head;
     size_t name_bytes = head.name_bytes;
-    if (head.id <= topics->id_count || name_bytes > KP_TOPIC_NAME_BYTES_MAX || head.partitions > KP_PARTITIONS_MAX ||
+    if (head.id <= topics->id_count || head.id > TOPIC_IDS_MAX || name_bytes > KP_TOPIC_NAME_BYTES_MAX ||
+        head.partitions > KP_PARTITIONS_MAX ||
         (size_t)(end - *at) < padded(name_bytes) + head.partitions * sizeof(struct state_partition) ||
         kp_topics_find(topics, (const char *)*at, name_bytes))
         return wrong_state(err);
@@ -173,6 +177,8 @@ enum kp_code kp_state_read(const uint8_t *bytes, size_t len, struct kp_topics *t
     if (head.version != KP_STATE_VERSION)
         return kp_fail(err, KP_UNSUPPORTED, NULL, "the state of the log's topics has version %u; this kappa knows %d",
                        head.version, (int)KP_STATE_VERSION);
+    if (head.id_count > TOPIC_IDS_MAX)
+        return wrong_state(err);
     const uint8_t *at = bytes + sizeof head, *end = bytes + len;
     for (uint32_t i = 0; i < head.topics; i++)
         KP_TRY(read_topic(&at, end, topics, err));
