@@ -24,6 +24,7 @@ enum { FILES_MAX = 64, GROUPS = 70, TOPICS = 2, PATCH_BYTES = 5, PATCHES_MAX = 6
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 void kp_fuzz_write_seeds(const char *dir);
+unsigned kp_fuzz_mutations(void);
 
 static struct image {
     char names[FILES_MAX][64];
@@ -334,6 +335,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     for (size_t i = 0; i < image.count; i++)
         kp_free(image.bytes[i]);
     return 0;
+}
+
+unsigned kp_fuzz_mutations(void)
+{
+    return 200;
 }
 
 /* ---- first inputs ---- */

@@ -19,6 +19,7 @@ enum { MUTATIONS = 3000, SECONDS_MAX = 6, FILES_MAX = 2000, GROWTH_MAX = 64 };
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
 void kp_fuzz_write_seeds(const char *dir) __attribute__((weak));
+unsigned kp_fuzz_mutations(void) __attribute__((weak)); /* of a target that is slow: at scale 1 */
 
 struct input {
     uint8_t *bytes;
@@ -138,8 +139,9 @@ int main(int argc, char **argv)
         load_folder(CORPUS);
     for (size_t i = 0; i < input_count; i++)
         LLVMFuzzerTestOneInput(inputs[i].bytes, inputs[i].len);
+    uint64_t count = kp_fuzz_mutations ? kp_fuzz_mutations() : MUTATIONS;
     const char *scale = getenv("KAPPA_TEST_SCALE"), *crash = argc == 1 ? getenv("KAPPA_FUZZ_CRASH") : NULL;
-    uint64_t mutations = argc > 1 || !input_count ? 0 : MUTATIONS * (scale ? strtoull(scale, NULL, 10) : 1), done = 0;
+    uint64_t mutations = argc > 1 || !input_count ? 0 : count * (scale ? strtoull(scale, NULL, 10) : 1), done = 0;
     time_t until = time(NULL) + SECONDS_MAX * (scale ? atoi(scale) : 1);
     for (; done < mutations && time(NULL) < until; done++) {
         struct input input = mutate();
