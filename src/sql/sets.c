@@ -218,29 +218,29 @@ static struct kp_plan *expand_ready(struct binder *binder, struct set_list *list
     return plan;
 }
 
-bool *kp_sets_wanted(struct binder *binder, const struct set_list *list, struct kp_expr **const *exprs, uint32_t count)
+bool *kp_sets_wanted(struct binder *binder, const struct set_list *sets, struct kp_expr **const *exprs, uint32_t count)
 {
-    struct wanted wanted = {list, kp_arena_calloc(binder->arena, list->call_count + 1)};
+    struct wanted wanted = {sets, kp_arena_calloc(binder->arena, sets->call_count + 1)};
     for (uint32_t i = 0; i < count; i++)
         kp_expr_walk(*exprs[i], note_call, &wanted);
-    for (uint32_t i = list->call_count; i-- > 0;) /* arguments' calls come before their readers */
-        for (uint32_t a = 0; wanted.calls[i] && a < list->calls[i].arg_count; a++)
-            kp_expr_walk(list->calls[i].args[a], note_call, &wanted);
+    for (uint32_t i = sets->call_count; i-- > 0;) /* arguments' calls come before their readers */
+        for (uint32_t a = 0; wanted.calls[i] && a < sets->calls[i].arg_count; a++)
+            kp_expr_walk(sets->calls[i].args[a], note_call, &wanted);
     return wanted.calls;
 }
 
-void kp_sets_apply(struct binder *binder, struct set_list *list, struct kp_expr **const *exprs, uint32_t count,
+void kp_sets_apply(struct binder *binder, struct set_list *sets, struct kp_expr **const *exprs, uint32_t count,
                    struct kp_plan **plan)
 {
-    if (list->call_count == 0)
+    if (sets->call_count == 0)
         return;
-    const bool *wanted = kp_sets_wanted(binder, list, exprs, count);
-    struct placing placing = {binder, list};
-    for (struct kp_plan *more; (more = expand_ready(binder, list, wanted, *plan));) {
+    const bool *wanted = kp_sets_wanted(binder, sets, exprs, count);
+    struct placing placing = {binder, sets};
+    for (struct kp_plan *more; (more = expand_ready(binder, sets, wanted, *plan));) {
         *plan = more;
-        for (uint32_t i = 0; i < list->call_count; i++)
-            for (uint32_t a = 0; a < list->calls[i].arg_count; a++)
-                list->calls[i].args[a] = kp_expr_copy(list->calls[i].args[a], binder->arena, place_set, &placing);
+        for (uint32_t i = 0; i < sets->call_count; i++)
+            for (uint32_t a = 0; a < sets->calls[i].arg_count; a++)
+                sets->calls[i].args[a] = kp_expr_copy(sets->calls[i].args[a], binder->arena, place_set, &placing);
     }
     for (uint32_t i = 0; i < count; i++)
         *exprs[i] = kp_expr_copy(*exprs[i], binder->arena, place_set, &placing);
