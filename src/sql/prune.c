@@ -425,7 +425,7 @@ static struct pruned prune_over(struct binder *binder, struct kp_plan *plan, con
     return (struct pruned){plan, map};
 }
 
-static void mark_column(uint32_t *column, void *arg)
+static void mark_column(uint32_t *column, void *arg) /* NOLINT(readability-non-const-parameter): as move_column's */
 {
     ((bool *)arg)[*column] = true;
 }
