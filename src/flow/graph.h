@@ -131,6 +131,11 @@ struct kp_node *kp_node_create(struct kp_graph *graph, const struct kp_node_ops 
                                uint32_t col_count, struct kp_node *const *inputs, uint32_t input_count);
 /* Looks for a node that does the same; if there is one, frees `node` and returns that. Else starts node's state. */
 struct kp_node *kp_node_share(struct kp_node *node);
+/*
+ * What a step makes is charged too, or a join of everything with everything would take all memory; and it can be
+ * stopped. Sending looks; so does an operator that works long without sending anything. KP_CANCELLED, KP_BUDGET.
+ */
+KP_MUST enum kp_code kp_lane_check(const struct kp_graph *graph, struct kp_lane *lane, struct kp_error *err);
 /* Sends rows to all consumers. Empty batches are not sent. */
 KP_MUST enum kp_code kp_node_send(struct kp_node *node, struct kp_lane *lane, const struct kp_flow *out,
                                   struct kp_error *err);

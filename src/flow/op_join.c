@@ -276,7 +276,7 @@ static enum kp_code flush_pairs(struct pairs *pairs, struct kp_error *err)
     uint32_t all = pairs->count;
     pairs->count = 0;
     if (op->narrow || n == 0)
-        return KP_OK;
+        return kp_lane_check(op->node.graph, pairs->lane, err);
     struct kp_flow out = {.batch = n == all ? joined : kp_batch_gather(joined, index, n, arena)};
     return kp_node_send(&op->node, pairs->lane, &out, err);
 }

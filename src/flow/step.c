@@ -74,9 +74,7 @@ enum {
     KEEP_BYTES_MAX = 64 << 20 /* of a lane's arena between steps, if the last step used as much */
 };
 
-/* What a step makes is charged too, or a join of everything with everything would take all memory; and it can be
- * stopped. */
-static enum kp_code check_lane(struct kp_graph *graph, struct kp_lane *lane, struct kp_error *err)
+enum kp_code kp_lane_check(const struct kp_graph *graph, struct kp_lane *lane, struct kp_error *err)
 {
     const struct kp_step *step = graph->step;
     if (step && step->cancel && atomic_load_explicit(step->cancel, memory_order_relaxed))
@@ -130,7 +128,7 @@ enum kp_code kp_node_send(struct kp_node *node, struct kp_lane *lane, const stru
     uint32_t rows = out->batch->rows;
     if (rows == 0)
         return KP_OK;
-    enum kp_code code = check_lane(node->graph, lane, err);
+    enum kp_code code = kp_lane_check(node->graph, lane, err);
     if (code != KP_OK)
         return contain(node, code, err);
     atomic_fetch_add_explicit(&node->rows_out, rows, memory_order_relaxed);
