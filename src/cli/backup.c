@@ -21,6 +21,7 @@
 #include "base/buf.h"
 #include "cli/config.h"
 #include "cli/verbs.h"
+#include "log/files.h"
 #include "log/inspect.h"
 #include "log/log.h"
 
@@ -129,7 +130,7 @@ static enum kp_code copy_file(const char *from_path, const char *to_path, struct
     struct kp_file *from, *to = NULL;
     KP_TRY(os->open(os->ctx, from_path, KP_OPEN_READ, &from, err));
     uint8_t *piece = kp_alloc(PIECE_BYTES);
-    enum kp_code code = os->open(os->ctx, to_path, KP_OPEN_WRITE | KP_OPEN_CREATE | KP_OPEN_TRUNCATE, &to, err);
+    enum kp_code code = kp_files_create(os, to_path, 0, &to, err);
     if (code == KP_OK)
         code = copy_pieces(from, to, piece, err);
     os->close(os->ctx, to);
@@ -233,9 +234,9 @@ static enum kp_code copy_log(const char *dir, bool in_use, const char *partial, 
             remove_folder(links);
         remove_folder(partial);
         struct kp_os *os = kp_os_real();
-        code = os->mkdir(os->ctx, partial, err);
+        code = kp_files_folder(os, partial, false, err);
         if (code == KP_OK && links)
-            code = os->mkdir(os->ctx, links, err);
+            code = kp_files_folder(os, links, false, err);
         if (code == KP_OK)
             code = try_copy(dir, links, partial, &stable, err);
         if (code == KP_OK && stable)
@@ -265,11 +266,9 @@ static enum kp_code into_place(const char *to,
     char *slash = strrchr(to, '/'), *parent = slash && slash > to ? kp_strndup(to, (size_t)(slash - to)) : NULL;
     enum kp_code code = make(arg, name, err);
     if (code == KP_OK)
-        code = os->sync_dir(os->ctx, name, err);
+        code = kp_files_sync(os, name, err);
     if (code == KP_OK)
-        code = os->rename(os->ctx, name, to, err);
-    if (code == KP_OK)
-        code = os->sync_dir(os->ctx, parent ? parent : slash ? "/" : ".", err);
+        code = kp_files_publish(os, parent ? parent : slash ? "/" : ".", name, to, err);
     if (code != KP_OK)
         remove_folder(name);
     kp_free(parent);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "log/files.h"
+
 /* ---- names ---- */
 
 void kp_column_path(const struct kp_column *column, uint32_t file, struct kp_buf *out)
@@ -42,7 +44,7 @@ static bool parse_name(const char *name, uint32_t *ret_topic, uint64_t *ret_set,
 
 static void remove_file(struct kp_columns *columns, const char *path)
 {
-    (void)!columns->os->unlink(columns->os->ctx, path, NULL);
+    kp_files_discard(columns->os, path);
 }
 
 /* ---- sets and columns ---- */
@@ -309,19 +311,18 @@ static bool need_dir(struct kp_columns *columns)
 {
     if (columns->have_dir)
         return true;
-    if (columns->os->mkdir(columns->os->ctx, columns->dir, NULL) != KP_OK)
+    if (kp_files_folder(columns->os, columns->dir, false, NULL) != KP_OK)
         return false;
     if (columns->unsynced) {
         struct kp_buf path = {0};
         struct kp_file *file = NULL;
         kp_buf_printf(&path, "%s/unsynced", columns->dir);
         kp_buf_append_byte(&path, '\0');
-        enum kp_code code =
-            columns->os->open(columns->os->ctx, (const char *)path.data, KP_OPEN_WRITE | KP_OPEN_CREATE, &file, NULL);
+        enum kp_code code = kp_files_create(columns->os, (const char *)path.data, 0, &file, NULL);
         if (code == KP_OK)
             columns->os->close(columns->os->ctx, file);
         if (code == KP_OK)
-            code = columns->os->sync_dir(columns->os->ctx, columns->dir, NULL);
+            code = kp_files_sync(columns->os, columns->dir, NULL);
         kp_buf_finish(&path);
         if (code != KP_OK)
             return false;
@@ -357,10 +358,11 @@ static bool write_at(struct kp_os *os, const char *path, const struct kp_column_
                      const struct kp_buf *chunk, uint64_t offset)
 {
     struct kp_file *file;
-    unsigned flags = KP_OPEN_WRITE | (header ? KP_OPEN_CREATE | KP_OPEN_TRUNCATE : 0);
-    if (os->open(os->ctx, path, flags, &file, NULL) != KP_OK)
+    enum kp_code code =
+        header ? kp_files_create(os, path, 0, &file, NULL) : os->open(os->ctx, path, KP_OPEN_WRITE, &file, NULL);
+    if (code != KP_OK)
         return false;
-    enum kp_code code = header ? os->pwrite(os->ctx, file, header, sizeof *header, 0, NULL) : KP_OK;
+    code = header ? os->pwrite(os->ctx, file, header, sizeof *header, 0, NULL) : KP_OK;
     if (code == KP_OK)
         code = os->pwrite(os->ctx, file, chunk->data, chunk->len, offset, NULL);
     os->close(os->ctx, file);

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "log/files.h"
 
 enum {
     OWN_WINDOWS_BYTES = 32 << 20,
@@ -234,8 +235,8 @@ static enum kp_code open_output(struct kp_extents_writer *writer, struct output 
 {
     struct kp_os *os = writer->os;
     char *path = kp_extent_path(writer->dir, output->number, KP_EXTENT_NEW_SUFFIX);
-    unsigned flags = KP_OPEN_READ | KP_OPEN_WRITE | KP_OPEN_CREATE | KP_OPEN_TRUNCATE;
-    enum kp_code code = os->open(os->ctx, path, flags | (writer->no_sync ? 0 : KP_OPEN_DIRECT), &output->file, err);
+    unsigned direct = writer->no_sync ? 0 : KP_OPEN_DIRECT;
+    enum kp_code code = kp_files_create(os, path, KP_OPEN_READ | direct, &output->file, err);
     kp_free(path);
     KP_TRY(code);
     output->from = KP_SECTOR_BYTES;
@@ -444,7 +445,7 @@ static void close_output(struct kp_extents_writer *writer, struct output *output
     if (!failed)
         return;
     char *path = kp_extent_path(writer->dir, output->number, KP_EXTENT_NEW_SUFFIX);
-    (void)!os->unlink(os->ctx, path, NULL); /* or the next start does */
+    kp_files_discard(os, path);
     kp_free(path);
 }
 

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "log/files.h"
 #include "log/plant.h"
 
 enum kp_log_plant kp_log_planted;
@@ -100,15 +101,14 @@ static enum kp_code make_named(struct kp_journal *journal, const struct kp_file_
     struct kp_os *os = journal->os;
     unsigned direct = journal->unsafe_no_sync ? 0 : KP_OPEN_DIRECT;
     struct kp_file *file;
-    KP_TRY(os->open(os->ctx, new_path, KP_OPEN_READ | KP_OPEN_WRITE | KP_OPEN_CREATE | KP_OPEN_TRUNCATE | direct, &file,
-                    err));
+    KP_TRY(kp_files_create(os, new_path, KP_OPEN_READ | direct, &file, err));
     enum kp_code code = fill_file(journal, file, header, zeros, err);
     os->close(os->ctx, file);
     KP_TRY(code);
-    KP_TRY(os->rename(os->ctx, new_path, path, err));
+    KP_TRY(kp_files_rename(os, new_path, path, err));
     if (journal->unsafe_no_sync || kp_log_planted == KP_PLANT_NO_DIR_SYNC)
         return KP_OK;
-    return os->sync_dir(os->ctx, journal->dir, err);
+    return kp_files_sync(os, journal->dir, err);
 }
 
 static struct kp_file_header file_header(const struct kp_journal *journal, uint64_t number, uint64_t bytes)
@@ -137,8 +137,7 @@ static enum kp_code make_file(struct kp_journal *journal, uint64_t number, uint6
     char *path = kp_journal_path(journal->dir, number, KP_JOURNAL_SUFFIX);
     enum kp_code code = make_named(journal, &header, new_path, path, zeros, err);
     if (code != KP_OK)
-        (void)journal->os->unlink(journal->os->ctx, new_path,
-                                  NULL); /* gives the space back; else the next start does */
+        kp_files_discard(journal->os, new_path); /* gives the space back */
     kp_free(path);
     kp_free(new_path);
     KP_TRY(code);
@@ -210,7 +209,7 @@ static enum kp_code write_file_header(struct kp_journal *journal, const char *pa
 
 static enum kp_code sync_names(struct kp_journal *journal, struct kp_error *err)
 {
-    return journal->unsafe_no_sync ? KP_OK : journal->os->sync_dir(journal->os->ctx, journal->dir, err);
+    return journal->unsafe_no_sync ? KP_OK : kp_files_sync(journal->os, journal->dir, err);
 }
 
 /* Its old name must be gone for certain before the file says another number: a file is what its name says. */
@@ -218,11 +217,11 @@ static enum kp_code renumber(struct kp_journal *journal, const char *old_path, c
                              const struct kp_file_header *header, struct kp_error *err)
 {
     struct kp_os *os = journal->os;
-    KP_TRY(os->rename(os->ctx, old_path, new_path, err));
+    KP_TRY(kp_files_rename(os, old_path, new_path, err));
     if (kp_log_planted != KP_PLANT_RENUMBERED_EARLY)
         KP_TRY(sync_names(journal, err));
     KP_TRY(write_file_header(journal, new_path, header, err));
-    KP_TRY(os->rename(os->ctx, new_path, path, err));
+    KP_TRY(kp_files_rename(os, new_path, path, err));
     return sync_names(journal, err);
 }
 
@@ -236,7 +235,7 @@ static enum kp_code recycle_as(struct kp_journal *journal, uint64_t number, uint
     char *path = kp_journal_path(journal->dir, target, KP_JOURNAL_SUFFIX);
     enum kp_code code = renumber(journal, old_path, new_path, path, &header, err);
     if (code != KP_OK)
-        (void)journal->os->unlink(journal->os->ctx, new_path, NULL); /* or the next start does */
+        kp_files_discard(journal->os, new_path);
     kp_free(path);
     kp_free(new_path);
     kp_free(old_path);
@@ -255,7 +254,7 @@ enum kp_code kp_journal_recycle(struct kp_journal *journal, uint64_t number, str
     kp_mutex_unlock(&journal->mutex);
     if (!keep) {
         char *path = kp_journal_path(journal->dir, number, KP_JOURNAL_SUFFIX);
-        enum kp_code code = journal->os->unlink(journal->os->ctx, path, err);
+        enum kp_code code = kp_files_remove(journal->os, path, err);
         kp_free(path);
         return code;
     }

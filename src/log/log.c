@@ -2,6 +2,7 @@
 #include "log/log.h"
 
 #include "base/limits.h"
+#include "log/files.h"
 #include "log/internal.h"
 #include "log/plant.h"
 #include "log/recover.h"
@@ -9,25 +10,10 @@
 
 /* ---- opening ---- */
 
-static enum kp_code sync_parent(struct kp_os *os, const char *dir, struct kp_error *err)
-{
-    size_t len = strlen(dir);
-    while (len > 1 && dir[len - 1] == '/')
-        len--;
-    while (len > 0 && dir[len - 1] != '/')
-        len--;
-    char *parent = len ? kp_strndup(dir, len) : kp_strdup(".");
-    enum kp_code code = os->sync_dir(os->ctx, parent, err);
-    kp_free(parent);
-    return code;
-}
-
 static enum kp_code lock_dir(struct kp_log *log, const struct kp_log_options *options, struct kp_error *err)
 {
     struct kp_os *os = log->os;
-    KP_TRY(os->mkdir(os->ctx, options->dir, err));
-    if (!options->unsafe_no_sync)
-        KP_TRY(sync_parent(os, options->dir, err));
+    KP_TRY(kp_files_folder(os, options->dir, !options->unsafe_no_sync, err));
     size_t len = strlen(options->dir) + sizeof "/lock";
     char *path = kp_alloc(len);
     memcpy(path, options->dir, len - sizeof "/lock");

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "log/files.h"
 #include "log/plant.h"
 #include "log/snapshot.h"
 
@@ -136,14 +137,13 @@ static enum kp_code add_file(struct kp_journal *journal, uint64_t number, struct
 
 static enum kp_code remove_leftovers(struct kp_journal *journal, const struct kp_buf *names, struct kp_error *err)
 {
-    struct kp_os *os = journal->os;
     struct kp_buf path = {0};
     enum kp_code code = KP_OK;
     for (size_t at = 0; at < names->len && code == KP_OK; at += strlen((const char *)names->data + at) + 1) {
         path.len = 0;
         kp_buf_printf(&path, "%s/%s", journal->dir, (const char *)names->data + at);
         kp_buf_append_byte(&path, 0);
-        code = os->unlink(os->ctx, (const char *)path.data, err);
+        code = kp_files_remove(journal->os, (const char *)path.data, err);
     }
     kp_buf_finish(&path);
     return code;
@@ -570,7 +570,7 @@ enum kp_code kp_recover(struct kp_recovery *recovery, bool *ret_found, struct kp
         for (uint64_t number = KP_MAX(journal->end.file_number - 1, journal->first_number);
              number <= journal->end.file_number; number++)
             KP_TRY(sync_file(journal, number, err));
-        KP_TRY(journal->os->sync_dir(journal->os->ctx, journal->dir, err));
+        KP_TRY(kp_files_sync(journal->os, journal->dir, err));
         journal->durable_sequence = journal->end.sequence;
         journal->durable_position = journal->end.position;
     }

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "log/extent_write.h"
+#include "log/files.h"
 #include "log/internal.h"
 #include "log/plant.h"
 #include "log/state.h"
@@ -319,7 +320,7 @@ void kp_sealing_unlink(struct kp_log *log, const struct kp_buf *numbers)
 {
     for (size_t i = 0; i < kp_folder_count(numbers); i++) {
         char *path = kp_extent_path(log->journal.dir, kp_folder_number(numbers, i), KP_EXTENT_SUFFIX);
-        (void)!log->os->unlink(log->os->ctx, path, NULL); /* or the next start does */
+        kp_files_discard(log->os, path);
         kp_free(path);
     }
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "log/extent_write.h"
+#include "log/files.h"
 #include "log/internal.h"
 #include "log/plant.h"
 #include "log/seal.h"
@@ -148,7 +149,7 @@ static void remove_made(struct kp_log *log, const struct kp_buf *made)
     const struct kp_extent_made *list = (const void *)made->data;
     for (size_t i = 0; i < made->len / sizeof *list; i++) {
         char *path = kp_extent_path(log->journal.dir, list[i].number, KP_EXTENT_SUFFIX);
-        (void)!log->os->unlink(log->os->ctx, path, NULL); /* or the next start does */
+        kp_files_discard(log->os, path);
         kp_free(path);
     }
 }
@@ -161,14 +162,14 @@ static enum kp_code rename_made(struct kp_log *log, const struct kp_buf *made, s
     for (size_t i = 0; i < made->len / sizeof *list && code == KP_OK; i++) {
         char *from = kp_extent_path(log->journal.dir, list[i].number, KP_EXTENT_NEW_SUFFIX);
         char *to = kp_extent_path(log->journal.dir, list[i].number, KP_EXTENT_SUFFIX);
-        code = os->rename(os->ctx, from, to, err);
+        code = kp_files_rename(os, from, to, err);
         if (code != KP_OK)
-            (void)!os->unlink(os->ctx, from, NULL);
+            kp_files_discard(os, from);
         kp_free(to);
         kp_free(from);
     }
     if (code == KP_OK && !log->journal.unsafe_no_sync && kp_log_planted != KP_PLANT_NAMES_UNSYNCED)
-        code = os->sync_dir(os->ctx, log->journal.dir, err);
+        code = kp_files_sync(os, log->journal.dir, err);
     return code;
 }
 
@@ -277,7 +278,7 @@ static enum kp_code load_sets(struct kp_log *log, struct kp_error *err)
 static enum kp_code remove_number(struct kp_log *log, uint64_t number, const char *suffix, struct kp_error *err)
 {
     char *path = kp_journal_path(log->journal.dir, number, suffix);
-    enum kp_code code = log->os->unlink(log->os->ctx, path, err);
+    enum kp_code code = kp_files_remove(log->os, path, err);
     kp_free(path);
     return code;
 }

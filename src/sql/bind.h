@@ -185,6 +185,9 @@ enum kp_code kp_bind_fail(struct binder *binder, int32_t location, enum kp_code 
 enum coercion { COERCE_IMPLICIT, COERCE_ASSIGNMENT, COERCE_EXPLICIT };
 struct kp_expr *kp_bind_new(struct binder *binder, enum kp_expr_kind kind, struct kp_type type, int32_t location,
                             uint32_t arg_count);
+/* A call of a function of ours that has one form, given arguments of its types; not folded. */
+struct kp_expr *kp_bind_call(struct binder *binder, const char *name, struct kp_type type, struct kp_expr **args,
+                             uint32_t count, int32_t location);
 struct kp_expr *kp_bind_column(struct binder *binder, uint32_t column, struct kp_type type, int32_t location);
 struct kp_expr *kp_bind_bool(struct binder *binder, bool value);
 struct kp_expr *kp_bind_text(struct binder *binder, const char *value);

@@ -36,6 +36,20 @@ struct kp_expr *kp_bind_new(struct binder *binder, enum kp_expr_kind kind, struc
     return expr;
 }
 
+struct kp_expr *kp_bind_call(struct binder *binder, const char *name, struct kp_type type, struct kp_expr **args,
+                             uint32_t count, int32_t location)
+{
+    size_t found;
+    const struct kp_func *const *funcs = kp_func_find(KP_FUNC_FUNCTION, kp_str(name), &found);
+    KP_ASSERT(found == 1);
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CALL, type, location, count);
+    expr->func = funcs[0];
+    for (uint32_t i = 0; i < count; i++)
+        expr->args[i] = args[i];
+    kp_expr_settle(expr);
+    return expr;
+}
+
 struct kp_expr *kp_bind_column(struct binder *binder, uint32_t column, struct kp_type type, int32_t location)
 {
     struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_COLUMN, type, location, 0);

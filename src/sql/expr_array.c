@@ -10,21 +10,6 @@
 #include "sql/bind.h"
 #include "vec/array.h"
 
-static enum kp_code make_call(struct binder *binder, const char *name, struct kp_type type, struct kp_expr **args,
-                              uint32_t count, int32_t location, struct kp_expr **ret_expr)
-{
-    size_t found;
-    const struct kp_func *const *funcs = kp_func_find(KP_FUNC_FUNCTION, kp_str(name), &found);
-    KP_ASSERT(found == 1);
-    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CALL, type, location, count);
-    expr->func = funcs[0];
-    for (uint32_t i = 0; i < count; i++)
-        expr->args[i] = args[i];
-    kp_expr_settle(expr);
-    *ret_expr = kp_bind_fold(binder, expr);
-    return KP_OK;
-}
-
 static enum kp_code empty_array(struct binder *binder, struct kp_type target, int32_t location,
                                 struct kp_expr **ret_expr)
 {
@@ -32,7 +17,8 @@ static enum kp_code empty_array(struct binder *binder, struct kp_type target, in
         kp_bind_fail(binder, location, KP_INVALID, "42P18", "cannot determine type of empty array");
         return kp_error_hint(binder->err, "Explicitly cast to the desired type, for example ARRAY[]::integer[].");
     }
-    return make_call(binder, "kp_array", target, NULL, 0, location, ret_expr);
+    *ret_expr = kp_bind_fold(binder, kp_bind_call(binder, "kp_array", target, NULL, 0, location));
+    return KP_OK;
 }
 
 enum kp_code kp_bind_array(struct binder *binder, const struct expr_place *place, const PgQuery__AArrayExpr *node,
@@ -68,7 +54,9 @@ enum kp_code kp_bind_array(struct binder *binder, const struct expr_place *place
             return kp_bind_fail(binder, node->location, KP_NOT_FOUND, "42704",
                                 "could not find array type for data type %s", kp_type_info(common.id)->name);
     }
-    return make_call(binder, nested ? "kp_array_nest" : "kp_array", type, args, count, node->location, ret_expr);
+    *ret_expr = kp_bind_fold(
+        binder, kp_bind_call(binder, nested ? "kp_array_nest" : "kp_array", type, args, count, node->location));
+    return KP_OK;
 }
 
 /* ---- subscripts ---- */
@@ -108,11 +96,16 @@ static enum kp_code apply_subscripts(struct binder *binder, const struct expr_pl
     given[marks] = '\0';
     args[0] = array;
     args[1] = kp_bind_text(binder, given);
-    if (slice)
-        return make_call(binder, "kp_array_slice", array->type, args, arg_count, array->location, ret_expr);
+    if (slice) {
+        *ret_expr =
+            kp_bind_fold(binder, kp_bind_call(binder, "kp_array_slice", array->type, args, arg_count, array->location));
+        return KP_OK;
+    }
     args[1] = array;
     struct kp_type element = {kp_type_element(array->type.id), array->type.mod};
-    return make_call(binder, "kp_array_at", element, args + 1, arg_count - 1, array->location, ret_expr);
+    *ret_expr =
+        kp_bind_fold(binder, kp_bind_call(binder, "kp_array_at", element, args + 1, arg_count - 1, array->location));
+    return KP_OK;
 }
 
 /* j['a'][0] is j #> ARRAY['a', '0']. */
@@ -135,7 +128,8 @@ static enum kp_code subscript_jsonb(struct binder *binder, const struct expr_pla
         }
         KP_TRY(kp_bind_coerce(binder, path[i], KP_TYPE(KP_TEXT), COERCE_EXPLICIT, &path[i]));
     }
-    KP_TRY(make_call(binder, "kp_array", KP_TYPE(KP_TEXT_ARRAY), path, (uint32_t)count, value->location, &array));
+    array = kp_bind_fold(
+        binder, kp_bind_call(binder, "kp_array", KP_TYPE(KP_TEXT_ARRAY), path, (uint32_t)count, value->location));
     return kp_bind_operator(binder, "#>", value, array, value->location, ret_expr);
 }
 

@@ -71,21 +71,6 @@ enum kp_code kp_bind_type(struct binder *binder, const PgQuery__TypeName *name, 
     return KP_OK;
 }
 
-static enum kp_code make_call(struct binder *binder, const char *name, struct kp_type type, struct kp_expr **args,
-                              uint32_t count, int32_t location, struct kp_expr **ret_expr)
-{
-    size_t found;
-    const struct kp_func *const *funcs = kp_func_find(KP_FUNC_FUNCTION, kp_str(name), &found);
-    KP_ASSERT(found == 1);
-    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CALL, type, location, count);
-    expr->func = funcs[0];
-    for (uint32_t i = 0; i < count; i++)
-        expr->args[i] = args[i];
-    kp_expr_settle(expr);
-    *ret_expr = kp_bind_fold(binder, expr);
-    return KP_OK;
-}
-
 /* ---- a bound body, its columns replaced ---- */
 
 struct replacement {
@@ -151,7 +136,8 @@ static enum kp_code check_one(struct binder *binder, const struct kp_relation *d
     KP_TRY(kp_bind_to_bool(binder, body, "CHECK", &body));
     KP_TRY(substitute(binder, body, &value, 1, location, &condition));
     struct kp_expr *args[] = {value, condition, kp_bind_text(binder, domain->name), kp_bind_text(binder, name)};
-    return make_call(binder, "kp_domain_check", value->type, args, 4, location, ret_value);
+    *ret_value = kp_bind_fold(binder, kp_bind_call(binder, "kp_domain_check", value->type, args, 4, location));
+    return KP_OK;
 }
 
 enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relation *domain, struct kp_expr *value,
@@ -166,7 +152,7 @@ enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relation *dom
         const PgQuery__Constraint *constraint = create->constraints[i]->constraint;
         if (constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_NOTNULL) {
             struct kp_expr *args[] = {value, kp_bind_text(binder, domain->name)};
-            KP_TRY(make_call(binder, "kp_domain_not_null", value->type, args, 2, location, &value));
+            value = kp_bind_fold(binder, kp_bind_call(binder, "kp_domain_not_null", value->type, args, 2, location));
         } else if (constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_CHECK) {
             const char *name = constraint->conname;
             if (!name[0]) {

@@ -13,20 +13,6 @@
 #include "sql/object.h"
 #include "vec/made.h"
 
-static struct kp_expr *make_call(struct binder *binder, const char *name, struct kp_type type, struct kp_expr **args,
-                                 uint32_t count, int32_t location)
-{
-    size_t found;
-    const struct kp_func *const *funcs = kp_func_find(KP_FUNC_FUNCTION, kp_str(name), &found);
-    KP_ASSERT(found == 1);
-    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CALL, type, location, count);
-    expr->func = funcs[0];
-    for (uint32_t i = 0; i < count; i++)
-        expr->args[i] = args[i];
-    kp_expr_settle(expr);
-    return expr;
-}
-
 static bool is_row(const struct kp_expr *expr)
 {
     return expr->kind == KP_EXPR_CALL && strcmp(expr->func->name, "kp_row") == 0;
@@ -48,7 +34,7 @@ static enum kp_type_id record_of(struct binder *binder, struct kp_expr *const *f
 static struct kp_expr *row_of(struct binder *binder, struct kp_expr **fields, const char *const *names, uint32_t count,
                               int32_t location)
 {
-    return make_call(binder, "kp_row", KP_TYPE(record_of(binder, fields, names, count)), fields, count, location);
+    return kp_bind_call(binder, "kp_row", KP_TYPE(record_of(binder, fields, names, count)), fields, count, location);
 }
 
 /* ---- ROW(…) ---- */
@@ -134,7 +120,7 @@ static struct kp_expr *field_at(struct binder *binder, struct kp_expr *row, uint
     struct kp_expr *at = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(KP_INT4), location, 0);
     at->datum.type = at->type;
     at->datum.i32 = (int32_t)number;
-    return kp_bind_fold(binder, make_call(binder, "kp_row_field", type, (struct kp_expr *[]){row, at}, 2, location));
+    return kp_bind_fold(binder, kp_bind_call(binder, "kp_row_field", type, (struct kp_expr *[]){row, at}, 2, location));
 }
 
 enum kp_code kp_bind_field(struct binder *binder, struct kp_expr *row, const char *name, struct kp_expr **ret_expr)
@@ -183,7 +169,7 @@ enum kp_code kp_bind_row_star(struct binder *binder, const struct expr_place *pl
 
 struct kp_expr *kp_bind_row_null_test(struct binder *binder, struct kp_expr *row, bool null, int32_t location)
 {
-    return make_call(binder, null ? "kp_row_is_null" : "kp_row_is_not_null", KP_TYPE(KP_BOOL), &row, 1, location);
+    return kp_bind_call(binder, null ? "kp_row_is_null" : "kp_row_is_not_null", KP_TYPE(KP_BOOL), &row, 1, location);
 }
 
 static enum kp_code cannot(struct binder *binder, const struct kp_expr *expr, const struct kp_made *to,
@@ -214,7 +200,7 @@ enum kp_code kp_bind_coerce_row(struct binder *binder, struct kp_expr *expr, str
                                           i + 1));
         KP_TRY(kp_bind_coerce(binder, field, made->types[i], how, &fields[i]));
     }
-    struct kp_expr *made_row = make_call(binder, "kp_row", to, fields, made->count, expr->location);
+    struct kp_expr *made_row = kp_bind_call(binder, "kp_row", to, fields, made->count, expr->location);
     *ret_expr = row ? made_row : null_when(binder, none_is_there(binder, &expr, 1, expr->location), made_row);
     return KP_OK;
 }
