@@ -26,10 +26,13 @@
  *   28  4  column, 0xffffffff: the rows            16  8  end: position
  *   32 16  set                                     24  4  rows
  *   48  4  file number, from 1                     28  4  of these NULL
- *   52  4  version of the decoder; 56  8  zero                                    32  8  payload bytes, padding
- * included 64 64  the field's name, zeros behind          40  4  CRC-32C of the payload 128 64  its type's name, zeros
- * behind           44  4  Bloom filter's bytes: 0 or a power of two, 64 at least 192 60  zero 48  4  CRC-32C of the
- * Bloom filter 252  4  CRC-32C of bytes 0 to 251               52  4  width: bits of a code 56  8  base 64  8  factor
+ *   52  4  version of the decoder                  32  8  payload bytes, padding included
+ *   56  8  zero                                    40  4  CRC-32C of the payload
+ *   64 64  the field's name, zeros behind          44  4  Bloom filter's bytes: 0 or a power of two, 64 at least
+ *  128 64  its type's name, zeros behind           48  4  CRC-32C of the Bloom filter
+ *  192 60  zero                                    52  4  width: bits of a code
+ *  252  4  CRC-32C of bytes 0 to 251               56  8  base
+ *                                                  64  8  factor
  *                                                  72  4  entries of the dictionary; of a rows' chunk: batches
  *                                                  76  4  of a rows' chunk: dead letters
  *                                                  80  4  where in the payload NULLs are, 0xffffffff: none
@@ -58,11 +61,22 @@
  *             entries + 1 packed offsets into the heap
  *   STRINGS   rows + 1 packed offsets into the heap; no codes
  *   DIGITS    like STRINGS; the heap has decimals as text: for those that do not fit 64 bits
- *   ROW_MAP   of the rows file: row i is the record at position begin + i + code i. NULLs are tombstones there, bit set
- * = deletes. The dictionary is the record batches of the range in order, 32 bytes each: partition 4, records 4, base
- * offset 8, position 8, log time 8. The heap has the dead letters: position 8, offset 8, partition 4, SQLSTATE 5, zero
- * 3, bytes of reason, key and value 4 each (0xffffffff: NULL), zero 8, then those bytes CUT       of the rows file,
- * without rows: every chunk before it in the file that begins before `end` is forgotten; the records were taken away
+ *   ROW_MAP   of the rows file: row i is the record at position begin + i + code i. NULLs are tombstones there, bit
+ *             set = deletes. The dictionary is the record batches of the range in order; the heap has the dead letters
+ *   CUT       of the rows file, without rows: every chunk before it in the file that begins before `end` is forgotten;
+ *             the records were taken away
+ *
+ *   record batch, in a ROW_MAP's dictionary        dead letter, in its heap
+ *    0  4  partition                                0  8  position
+ *    4  4  records                                  8  8  offset
+ *    8  8  base offset                             16  4  partition
+ *   16  8  position                                20  5  SQLSTATE
+ *   24  8  log time: µs since 1970                 25  3  zero
+ *                                                  28  4  bytes of the reason
+ *                                                  32  4  bytes of the key, 0xffffffff: NULL
+ *                                                  36  4  bytes of the value, likewise
+ *                                                  40  8  zero
+ *                                                  48     reason, key, value
  *
  * Least and largest are of the values that are not NULL: integers in 8 bytes; strings as their first 32 bytes, largest
  * only if it is no longer than that. The Bloom filter answers whether a value may be there: log/column_bloom.c.

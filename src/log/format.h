@@ -23,7 +23,7 @@
  *
  *   file header                            block header                              entry header
  *    0  8  magic "KAPPAJNL"                 0  4  magic "KPBK"                        0  4  bytes, header and padding
- * too 8  4  format = 1                       4  2  format = 1                          4  1  kind (enum kp_entry_kind)
+ *    8  4  format = 1                       4  2  format = 1                          4  1  kind (enum kp_entry_kind)
  *   12  4  4096: bytes of this header       6  2  flags (enum kp_block_flags)         5  1  flags (enum kp_entry_flags)
  *   16  8  generation                       8  8  generation: the log's, random       6  2  zero
  *   24  8  file number                     16  8  sequence: 1 for the log's first     8  4  topic
@@ -76,9 +76,9 @@
  * RECOVERY walks the chain, from the beginning or from a snapshot's place, to the first place where there is no valid
  * next block. What is there is told apart:
  *   - a block beyond it, anywhere in this file or at the start of a later one, is valid by its header and says that the
- *     missing sequence is durable (`durable sequence`): the missing block was acknowledged and is ROTTEN. It stays as
- * it is, a hole (log/hole.h): recovery goes on behind it, readers of what it held get an error. Only without a witness,
- *     when everything behind has rotted too, can it not be told from the next.
+ *     missing sequence is durable (`durable sequence`): the missing block was acknowledged and is ROTTEN. It stays
+ *     as it is, a hole (log/hole.h): recovery goes on behind it, readers of what it held get an error. Only without
+ *     a witness, when everything behind has rotted too, can it not be told from the next.
  *   - otherwise it was being written when the power went: TORN, or never there. Nobody was told that it was durable.
  *   - blocks of the chain that belong to a group without its last block are cut too: their group was not acknowledged.
  * Cutting zeroes the header sectors of all blocks found beyond the end, the last one first and each synced, so that no

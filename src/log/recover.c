@@ -4,7 +4,7 @@
  *   1. List the folder, remove files being prepared, read every file's header; numbers must have no gap. When the first
  *      files were sealed, an extent's header says what the first one left follows (log/extent.h).
  *   2. Walk the chain, from a snapshot's place if there is one (log/snapshot.h). A group of one block is applied at
- * once; of a longer one the walk first looks ahead to its last block, and applies it only if it is there.
+ *      once; of a longer one the walk first looks ahead to its last block, and applies it only if it is there.
  *   3. At the end of the chain, look beyond it for blocks that are valid by their header. One that knows the missing
  *      block as durable: it has rotted, so note the hole and walk on behind it. Else zero their headers, last first.
  *   4. Sync what was read: a block may have been written, and survived a kill, without its sync.

@@ -14,16 +14,16 @@
  *
  *   header                                              sections
  *    0  8  magic "KAPPASNP"                             1  state     topics and partitions (log/state.h)
- *    8  4  version = 1                                  2  files     u64 each: where the last block ends in the journal
- *   12  4  sections                                                  files from `first file` to the one before the
- * end's 16  8  generation: the log's                        3  indexes   per partition with one: topic 4, partition 4,
- *   24  8  bytes of the sections                                     entries 8, then the entries (struct
- *   32  8  first file: the first one that counts                     kp_index_entry, 32 bytes each)
- *   40  8  end: file number                             4  marks     struct kp_log_mark, 24 bytes each
- *   48  8  end: byte in it, behind the last block       5  sealed    the newest KP_ENTRY_SEALED's payload
- *   56  8  sequence of the last block
- *   64  8  position behind its last record
- *   72  8  its log time                                 6  holes     per hole struct hole_head, then its ranges (struct
+ *    8  4  version = 1                                  2  files     u64 each: where the last block ends in the
+ *   12  4  sections                                                  journal files from `first file` to the one
+ *   16  8  generation: the log's                                     before the end's
+ *   24  8  bytes of the sections                        3  indexes   per partition with one: topic 4, partition 4,
+ *   32  8  first file: the first one that counts                     entries 8, then the entries (struct
+ *   40  8  end: file number                                          kp_index_entry, 32 bytes each)
+ *   48  8  end: byte in it, behind the last block       4  marks     struct kp_log_mark, 24 bytes each
+ *   56  8  sequence of the last block                   5  sealed    the newest KP_ENTRY_SEALED's payload
+ *   64  8  position behind its last record              6  holes     per hole: location, its end, position, its end,
+ *   72  8  its log time                                              ranges, 8 bytes each; then the ranges (struct
  *   80  8  byte where it begins, in the end's file                   kp_hole_range, 32 bytes each)
  *   88  4  CRC of its header
  *   92  4  flags: 1: something was trimmed or dropped
