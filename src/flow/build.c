@@ -21,6 +21,7 @@ struct build {
     bool scans_ready; /* resolve gives nodes that have just the scan's columns */
     const struct loop *loops;
     bool drop_late;           /* below an EMIT: windows leave late rows out */
+    uint32_t end;             /* the column of the plan being built that an EMIT above waits for; UINT32_MAX: none */
     struct kp_node **by_plan; /* by plan id; NULL: nobody asks */
 };
 
@@ -188,6 +189,45 @@ static enum kp_code build_recursion(struct build *build, const struct kp_plan *p
     return code;
 }
 
+static uint32_t passed_on(const struct kp_expr *expr)
+{
+    return expr->kind == KP_EXPR_COLUMN ? expr->column : UINT32_MAX;
+}
+
+/* The column of an input that a plan passes on as its column `end`; UINT32_MAX: it comes from elsewhere. */
+static uint32_t end_below(const struct kp_plan *plan, uint32_t input, uint32_t end)
+{
+    uint32_t left = plan->input_count ? plan->inputs[0]->col_count : 0;
+    if (plan->kind == KP_PLAN_EMIT && !input)
+        return plan->emit.window_end_column;
+    if (end == UINT32_MAX)
+        return UINT32_MAX;
+    switch (plan->kind) {
+    case KP_PLAN_FILTER:
+    case KP_PLAN_REPEAT:
+    case KP_PLAN_TOPN:
+    case KP_PLAN_SORT:
+    case KP_PLAN_UNION:
+        return end;
+    case KP_PLAN_PROJECT:
+        return passed_on(plan->project.exprs[end]);
+    case KP_PLAN_AGGREGATE:
+        return end < plan->aggregate.group_count ? passed_on(plan->aggregate.groups[end]) : UINT32_MAX;
+    case KP_PLAN_SCAN:
+        return plan->scan.columns[end];
+    case KP_PLAN_OVER:
+    case KP_PLAN_EXPAND:
+    case KP_PLAN_WINDOW:
+    case KP_PLAN_ASOF:
+    case KP_PLAN_JOIN:
+        if (end < left)
+            return input == 0 ? end : UINT32_MAX;
+        return input == 1 ? end - left : UINT32_MAX;
+    default:
+        return UINT32_MAX;
+    }
+}
+
 static enum kp_code build_any(struct build *build, const struct kp_plan *plan, struct kp_node **ret_node,
                               struct kp_error *err)
 {
@@ -211,11 +251,18 @@ static enum kp_code build_any(struct build *build, const struct kp_plan *plan, s
     enum kp_code code = KP_OK;
     bool drop_late = build->drop_late;
     build->drop_late |= plan->kind == KP_PLAN_EMIT && !build->graph->bounded;
-    for (uint32_t i = 0; code == KP_OK && i < plan->input_count; i++)
+    uint32_t end = build->graph->bounded ? UINT32_MAX : build->end;
+    for (uint32_t i = 0; code == KP_OK && i < plan->input_count; i++) {
+        build->end = end_below(plan, i, end);
         code = build_plan(build, plan->inputs[i], &inputs[i], err);
+    }
     build->drop_late = drop_late;
+    build->end = end;
+    build->graph->end_out = end;
+    build->graph->end_in = plan->kind == KP_PLAN_JOIN ? end : end_below(plan, 0, end);
     if (code == KP_OK)
         code = build_from_input(build, plan, inputs, ret_node, err);
+    build->graph->end_in = build->graph->end_out = UINT32_MAX;
     kp_free(inputs);
     return code;
 }
@@ -234,6 +281,7 @@ static enum kp_code add_plan(struct build *build, const struct kp_plan *plan, st
 {
     kp_graph_step_release(build->graph);
     struct kp_node *node;
+    build->end = UINT32_MAX;
     enum kp_code code = build_plan(build, plan, &node, err);
     if (code != KP_OK) {
         kp_graph_sweep(build->graph);

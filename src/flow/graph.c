@@ -22,6 +22,7 @@ enum kp_code kp_graph_create(const struct kp_graph_options *options, struct kp_g
         graph->options.parallel_rows_min = PARALLEL_ROWS_MIN;
     graph->workers = options->workers;
     graph->lanes_count = workers;
+    graph->end_in = graph->end_out = UINT32_MAX;
     graph->parts = parts;
     graph->part_shift = 64;
     for (uint32_t p = parts; p > 1; p /= 2)
@@ -126,6 +127,8 @@ struct kp_node *kp_node_create(struct kp_graph *graph, const struct kp_node_ops 
     node->input_count = input_count;
     node->inputs = kp_calloc(input_count + 1, sizeof *node->inputs);
     node->bounded = graph->bounded && !graph->looping;
+    node->end_in = graph->end_in;
+    node->end_out = graph->end_out;
     node->growing = true;
     for (uint32_t i = 0; i < input_count; i++) {
         node->inputs[i] = inputs[i];
@@ -151,7 +154,7 @@ static bool may_share(const struct kp_node *node)
 static bool does_the_same(const struct kp_node *a, const struct kp_node *b)
 {
     if (a->ops != b->ops || !a->ops->same || a->input_count != b->input_count || a->col_count != b->col_count ||
-        a->settings.zone != b->settings.zone)
+        a->settings.zone != b->settings.zone || a->end_in != b->end_in || a->end_out != b->end_out)
         return false;
     for (uint32_t i = 0; i < a->input_count; i++)
         if (a->inputs[i] != b->inputs[i])

@@ -24,6 +24,7 @@ enum { KP_LANES_MAX = 64 };
 struct kp_lane_error {
     const struct kp_node *node;
     struct kp_flow_error error;
+    int64_t window_end; /* of the failed row below an EMIT ON WINDOW CLOSE; INT64_MIN: of no window */
     struct kp_lane_error *next;
 };
 struct kp_lane {
@@ -83,14 +84,15 @@ struct kp_node {
     uint32_t place; /* in graph->nodes */
     uint32_t col_count;
     struct kp_type *types;
-    bool bounded;                         /* has one turn: of an ad-hoc query, and in no loop */
-    bool growing;                         /* yields insertions only */
-    bool consolidated;                    /* yields no row twice in a step */
-    bool touched;                         /* has had rows: a new user would miss them */
-    bool skips_errors;                    /* error rows from before it are not told behind it */
-    bool pinned;                          /* a relation or input: kept without users */
-    _Atomic bool failed;                  /* over its budget, or downstream of one that is: takes no rows any more */
-    struct kp_error *failure;             /* why; in the arena; fail_lock, read between steps */
+    bool bounded;             /* has one turn: of an ad-hoc query, and in no loop */
+    bool growing;             /* yields insertions only */
+    bool consolidated;        /* yields no row twice in a step */
+    bool touched;             /* has had rows: a new user would miss them */
+    bool skips_errors;        /* error rows from before it are not told behind it */
+    bool pinned;              /* a relation or input: kept without users */
+    uint32_t end_in, end_out; /* below an emit: the column of the input, the output that is its window_end */
+    _Atomic bool failed;      /* over its budget, or downstream of one that is: takes no rows any more */
+    struct kp_error *failure; /* why; in the arena; fail_lock, read between steps */
     bool uses_positions, uses_watermarks; /* someone downstream reads them before the next stateful node */
     uint32_t users;                       /* plans and outputs that hold it, beside consumers */
     uint32_t input_count;
@@ -117,8 +119,9 @@ struct kp_graph {
     uint32_t node_count, node_cap, next_id;
     struct kp_output **outputs;
     uint32_t output_count;
-    bool bounded; /* one step only: an ad-hoc query */
-    bool looping; /* nodes made now are inside a recursion: they have many turns in a step */
+    bool bounded;             /* one step only: an ad-hoc query */
+    bool looping;             /* nodes made now are inside a recursion: they have many turns in a step */
+    uint32_t end_in, end_out; /* of nodes made now */
     bool poisoned, parallel;
     const struct kp_step *step; /* while stepping */
     struct kp_mutex dead_lock, fail_lock;
@@ -144,8 +147,16 @@ void kp_node_fail(struct kp_node *node, const struct kp_error *why);
 /* Diverts a row's failure to every output downstream. The message is copied. */
 void kp_node_error(struct kp_node *node, struct kp_lane *lane, int64_t weight, int64_t log_position,
                    const char *sqlstate, const char *message);
+/* The same below an emit: it is told when the row's window is closed. */
+void kp_node_error_in(struct kp_node *node, struct kp_lane *lane, int64_t weight, int64_t log_position,
+                      int64_t window_end, const char *sqlstate, const char *message);
 /* Diverts all failed rows of an evaluation over `in`; afterwards eval->errors are first errors in order of rows. */
 void kp_node_divert(struct kp_node *node, struct kp_lane *lane, struct kp_eval *eval, const struct kp_flow *in);
+/* The step's errors so far that are told behind this node, in the first lane's arena. Before the node's turn. */
+const struct kp_lane_error **kp_node_errors_before(const struct kp_node *node, size_t *ret_count);
+/* A window_end as microseconds; a NULL closes never, before the end of all input: INT64_MAX. */
+int64_t kp_window_end_us(const struct kp_vec *vec, uint32_t row);
+extern const struct kp_node_ops kp_emit_ops;
 /* Some rows of a flow. */
 struct kp_flow kp_flow_gather(const struct kp_flow *in, const uint32_t *index, uint32_t n,
                               struct kp_arena *arena); /* a subset */

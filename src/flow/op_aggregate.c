@@ -237,7 +237,10 @@ static void update_agg(struct op_aggregate *op, struct kp_lane *lane, struct sha
     agg->impl->update(&call, states, args, weights, n);
     for (uint32_t i = 0; i < call.call.error_count; i++) {
         const struct kp_row_error *error = &call.call.errors[i];
-        kp_node_error(&op->node, lane, weights ? weights[error->row] : 1, -1, error->sqlstate, error->message);
+        uint32_t row = index ? index[error->row] : error->row, end = op->node.end_out;
+        kp_node_error_in(&op->node, lane, weights ? weights[error->row] : 1, -1,
+                         end < op->group_count ? kp_window_end_us(&batch->vecs[end], row) : INT64_MIN, error->sqlstate,
+                         error->message);
     }
 }
 
@@ -337,11 +340,18 @@ static enum kp_code send_groups(struct op_aggregate *op, struct kp_lane *lane, s
     return kp_node_send(&op->node, lane, &out, err);
 }
 
-static void send_errors(struct op_aggregate *op, struct kp_lane *lane, const struct kp_row_error *errors,
-                        uint32_t count, int64_t weight)
+static void send_errors(struct op_aggregate *op, struct kp_lane *lane, const struct shard *shard, const uint32_t *ids,
+                        const struct kp_row_error *errors, uint32_t count, int64_t weight)
 {
-    for (uint32_t i = 0; i < count; i++)
-        kp_node_error(&op->node, lane, weight, -1, errors[i].sqlstate, errors[i].message);
+    for (uint32_t i = 0; i < count; i++) {
+        struct kp_vec end;
+        int64_t window_end = INT64_MIN;
+        if (op->node.end_out < op->group_count) {
+            kp_table_load(&shard->table, op->node.end_out, &ids[errors[i].row], 1, &lane->arena, &end);
+            window_end = kp_window_end_us(&end, 0);
+        }
+        kp_node_error_in(&op->node, lane, weight, -1, window_end, errors[i].sqlstate, errors[i].message);
+    }
 }
 
 static void remove_group(struct op_aggregate *op, struct kp_lane *lane, struct shard *shard, uint32_t id)
@@ -386,10 +396,10 @@ static enum kp_code emit_chunk(struct op_aggregate *op, struct kp_lane *lane, st
         has_new[row] = 0;
         errors.errors[kept++] = errors.errors[i];
     }
-    send_errors(op, lane, errors.errors, kept, 1);
+    send_errors(op, lane, shard, chunk->ids, errors.errors, kept, 1);
     for (uint32_t i = 0; i < chunk->old_error_count; i++)
         has_old[chunk->old_errors[i].row] = 0;
-    send_errors(op, lane, chunk->old_errors, chunk->old_error_count, -1);
+    send_errors(op, lane, shard, chunk->ids, chunk->old_errors, chunk->old_error_count, -1);
     uint32_t *old_index = kp_arena_alloc(arena, n * sizeof *old_index),
              *new_index = kp_arena_alloc(arena, n * sizeof *new_index);
     uint32_t old_count = 0, new_count = 0;

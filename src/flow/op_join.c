@@ -166,7 +166,16 @@ static enum kp_code join_push(struct kp_node *node, struct kp_lane *lane, uint32
     for (uint32_t x = 0; x < input->extra_count; x++)
         kp_eval(&eval, input->extra[x], in->batch, &batch->vecs[input->col_count + x]);
     if (eval.error_count) {
-        kp_node_divert(node, lane, &eval, in);
+        uint32_t end = node->end_in, left = op->inputs[0].col_count;
+        struct kp_flow all = *in;
+        if (end != UINT32_MAX) { /* node->end_in is a column of the joined row */
+            bool mine = (end < left) == (port == 0);
+            all.batch = kp_batch_create(&lane->arena, mine ? end + 1 : 0, in->batch->rows);
+            all.batch->weights = in->batch->weights;
+            if (mine)
+                all.batch->vecs[end] = in->batch->vecs[port ? end - left : end];
+        }
+        kp_node_divert(node, lane, &eval, &all);
         uint32_t *index = kp_arena_alloc(&lane->arena, batch->rows * sizeof *index);
         uint32_t n = kp_eval_good_rows(&eval, batch->rows, index);
         batch = kp_batch_gather(batch, index, n, &lane->arena);

@@ -129,13 +129,21 @@ struct side {
     int64_t weight;
 };
 
-static void add_place(struct op_over *op, struct kp_lane *lane, struct side *side, uint32_t place)
+static void add_place(struct op_over *op, struct kp_lane *lane, const struct kp_keyed_part *part, struct side *side,
+                      uint32_t place)
 {
     const struct kp_row_error *error = side->answer->errors ? side->answer->errors[place] : NULL;
-    if (error)
-        kp_node_error(&op->node, lane, side->weight, -1, error->sqlstate, error->message);
-    else
+    if (!error) {
         side->index[side->count++] = place;
+        return;
+    }
+    struct kp_vec end;
+    int64_t window_end = INT64_MIN;
+    if (op->node.end_in < op->keyed.row_cols) {
+        kp_table_load(&part->rows, op->node.end_in, &side->answer->ids[place], 1, &lane->arena, &end);
+        window_end = kp_window_end_us(&end, 0);
+    }
+    kp_node_error_in(&op->node, lane, side->weight, -1, window_end, error->sqlstate, error->message);
 }
 
 static bool same_values(const struct op_over *op, const struct kp_over_answer *a, uint32_t i,
@@ -190,9 +198,9 @@ static void compare(struct op_over *op, struct kp_lane *lane, const struct kp_ke
             if (was && is && same_values(op, a, i + copy, b, state->first + copy))
                 continue;
             if (was)
-                add_place(op, lane, old, i + copy);
+                add_place(op, lane, part, old, i + copy);
             if (is)
-                add_place(op, lane, new, state->first + copy);
+                add_place(op, lane, part, new, state->first + copy);
         }
         state->count = 0;
     }
@@ -201,7 +209,7 @@ static void compare(struct op_over *op, struct kp_lane *lane, const struct kp_ke
         if (state->count == 0)
             continue;
         for (uint32_t copy = 0; copy < state->count; copy++)
-            add_place(op, lane, new, i + copy);
+            add_place(op, lane, part, new, i + copy);
         i += state->count - 1;
         state->count = 0;
     }

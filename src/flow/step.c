@@ -146,10 +146,17 @@ enum kp_code kp_node_send(struct kp_node *node, struct kp_lane *lane, const stru
 void kp_node_error(struct kp_node *node, struct kp_lane *lane, int64_t weight, int64_t log_position,
                    const char *sqlstate, const char *message)
 {
+    kp_node_error_in(node, lane, weight, log_position, INT64_MIN, sqlstate, message);
+}
+
+void kp_node_error_in(struct kp_node *node, struct kp_lane *lane, int64_t weight, int64_t log_position,
+                      int64_t window_end, const char *sqlstate, const char *message)
+{
     struct kp_lane_error *error = kp_arena_calloc(&lane->arena, sizeof *error);
     error->node = node;
     error->error.weight = weight;
     error->error.log_position = log_position;
+    error->window_end = window_end;
     memcpy(error->error.sqlstate, sqlstate, sizeof error->error.sqlstate - 1);
     error->error.message = kp_arena_strdup(&lane->arena, message);
     error->next = lane->errors;
@@ -161,8 +168,11 @@ void kp_node_divert(struct kp_node *node, struct kp_lane *lane, struct kp_eval *
     kp_eval_first_errors(eval);
     for (uint32_t i = 0; i < eval->error_count; i++) {
         const struct kp_row_error *error = &eval->errors[i];
-        kp_node_error(node, lane, in->batch->weights ? in->batch->weights[error->row] : 1,
-                      in->positions ? in->positions[error->row] : -1, error->sqlstate, error->message);
+        int64_t window_end = INT64_MIN;
+        if (node->end_in < in->batch->cols)
+            window_end = kp_window_end_us(&in->batch->vecs[node->end_in], error->row);
+        kp_node_error_in(node, lane, in->batch->weights ? in->batch->weights[error->row] : 1,
+                         in->positions ? in->positions[error->row] : -1, window_end, error->sqlstate, error->message);
     }
 }
 
@@ -195,8 +205,32 @@ static void mark_before(const struct kp_node *node, uint8_t *marks)
     if (marks[node->place])
         return;
     marks[node->place] = 1;
-    for (uint32_t i = 0; !node->skips_errors && i < node->input_count; i++)
+    if (node->skips_errors || node->ops == &kp_emit_ops) /* an emit tells those from before it itself */
+        return;
+    for (uint32_t i = 0; i < node->input_count; i++)
         mark_before(node->inputs[i], marks);
+}
+
+const struct kp_lane_error **kp_node_errors_before(const struct kp_node *node, size_t *ret_count)
+{
+    struct kp_graph *graph = node->graph;
+    size_t count = 0;
+    for (uint32_t l = 0; l < graph->lanes_count; l++)
+        for (const struct kp_lane_error *at = graph->lanes[l].errors; at; at = at->next)
+            count++;
+    *ret_count = 0;
+    if (count == 0)
+        return NULL;
+    struct kp_arena *arena = &graph->lanes[0].arena;
+    const struct kp_lane_error **errors = kp_arena_alloc(arena, count * sizeof *errors);
+    uint8_t *marks = kp_arena_calloc(arena, graph->node_count);
+    for (uint32_t i = 0; i < node->input_count; i++)
+        mark_before(node->inputs[i], marks);
+    for (uint32_t l = 0; l < graph->lanes_count; l++)
+        for (const struct kp_lane_error *at = graph->lanes[l].errors; at; at = at->next)
+            if (marks[at->node->place])
+                errors[(*ret_count)++] = at;
+    return errors;
 }
 
 static int compare_flow_errors(const void *a, const void *b)
