@@ -225,6 +225,10 @@ KP_MUST enum kp_code kp_bind_function(struct binder *binder, const char *name, s
 bool kp_bind_is_aggregate(const char *name);
 KP_MUST enum kp_code kp_bind_aggregate(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
                                        int32_t location, struct kp_plan_agg *ret_agg);
+/* rank(direct…) WITHIN GROUP (ORDER BY keys…): args are both; each direct argument and its key become one type. */
+KP_MUST enum kp_code kp_bind_hypothetical(struct binder *binder, const char *name, struct kp_expr **args,
+                                          uint32_t direct, uint32_t keys, int32_t location,
+                                          struct kp_plan_agg *ret_agg);
 
 /* ---- expr_bind.c, expr_call.c ---- */
 KP_MUST enum kp_code kp_bind_expr(struct binder *binder, const struct expr_place *place, const PgQuery__Node *node,
@@ -429,6 +433,9 @@ struct targets {
     uint32_t count, cap;
 };
 void kp_targets_add(struct binder *binder, struct targets *targets, struct target target);
+/* The items of a select list or of RETURNING, * among them. */
+KP_MUST enum kp_code kp_bind_targets(struct binder *binder, const struct expr_place *place, PgQuery__Node *const *list,
+                                     size_t count, bool keep_unknown, struct targets *targets);
 struct grouping {
     struct kp_expr **groups;
     uint32_t cap, set_count;

@@ -78,6 +78,13 @@ static uint32_t keep_aggregate(struct binder *binder, struct agg_list *list, con
     return list->count++;
 }
 
+static bool is_function(struct binder *binder, const char *name)
+{
+    size_t count;
+    kp_func_find(KP_FUNC_FUNCTION, kp_str(name), &count);
+    return count || kp_bind_is_over(name) || kp_bind_is_set_function(name) || kp_bind_find_function(binder, name);
+}
+
 static enum kp_code refuse_parts(struct binder *binder, const PgQuery__FuncCall *call, const char *name, bool aggregate)
 {
     const char *what = NULL;
@@ -93,7 +100,7 @@ static enum kp_code refuse_parts(struct binder *binder, const PgQuery__FuncCall 
         what = "ORDER BY";
     else if (call->agg_filter)
         what = "FILTER";
-    if (!aggregate && what)
+    if (!aggregate && what && is_function(binder, name)) /* else there is none at all */
         return kp_bind_fail(binder, call->location, KP_INVALID, "42809",
                             "%s specified, but %s is not an aggregate function", what, name);
     return KP_OK;
@@ -118,14 +125,17 @@ static enum kp_code bind_agg_order(struct binder *binder, const struct expr_plac
     return KP_OK;
 }
 
-/* ORDER BY goes with the aggregate only if it sees the order; of DISTINCT the keys must be among the arguments. */
+/*
+ * ORDER BY goes with the aggregate only if it sees the order; of DISTINCT the keys must be among the arguments as they
+ * were written: before they became what the aggregate takes.
+ */
 static enum kp_code add_keys(struct binder *binder, const PgQuery__FuncCall *call, struct kp_plan_agg *agg,
-                             struct kp_expr **keys)
+                             struct kp_expr *const *written, struct kp_expr **keys)
 {
     for (size_t k = 0; call->agg_distinct && k < call->n_agg_order; k++) {
         bool found = false;
         for (uint32_t a = 0; !found && a < agg->arg_count; a++)
-            found = kp_expr_equal(agg->args[a], keys[k]);
+            found = kp_expr_equal(written[a], keys[k]);
         if (!found)
             return kp_bind_fail(binder, keys[k]->location, KP_INVALID, "42P10",
                                 "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list");
@@ -153,6 +163,12 @@ static enum kp_code check_within(struct binder *binder, const PgQuery__FuncCall 
                         "%s is not an ordered-set aggregate, so it cannot have WITHIN GROUP", name);
 }
 
+static bool is_hypothetical(const char *name)
+{
+    size_t count;
+    return kp_agg_find(kp_str(name), &count)[0]->flags & KP_AGG_HYPOTHETICAL;
+}
+
 /* ---- whose aggregate it is ---- */
 
 /* The nearest query that a column is of: 0: the one that it stands in; UINT32_MAX: there is no column. */
@@ -172,6 +188,32 @@ static uint32_t level_of(const struct kp_plan_agg *agg)
     if (agg->filter)
         kp_expr_walk(agg->filter, note_level, &level);
     return level == UINT32_MAX ? 0 : level;
+}
+
+/* An aggregate of the query of that level. */
+struct nested {
+    uint32_t level;
+    const struct kp_expr *found;
+};
+
+static bool look_for_nested(const struct kp_expr *expr, void *arg)
+{
+    struct nested *nested = arg;
+    if (expr->kind == KP_EXPR_COLUMN && kp_is_outer(expr->column) && kp_outer_level(expr->column) == nested->level &&
+        kp_outer_column(expr->column) >= KP_OUTER_AGG)
+        nested->found = expr;
+    return !nested->found;
+}
+
+/* The aggregate of the same query that it is over; NULL: it is over none. */
+static const struct kp_expr *nested_in(const struct kp_plan_agg *agg, uint32_t level)
+{
+    struct nested nested = {level, NULL};
+    for (uint32_t i = 0; i < agg->arg_count && !nested.found; i++)
+        kp_expr_walk(agg->args[i], look_for_nested, &nested);
+    if (agg->filter && !nested.found)
+        kp_expr_walk(agg->filter, look_for_nested, &nested);
+    return nested.found;
 }
 
 static struct kp_expr *outwards(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
@@ -196,6 +238,9 @@ static enum kp_code aggregate_outside(struct binder *binder, const struct expr_p
     if (!scope->aggs)
         return kp_bind_fail(binder, location, KP_INVALID, "42803",
                             "aggregate functions are not allowed in this clause of the query whose columns they read");
+    const struct kp_expr *nested = nested_in(agg, level);
+    if (nested)
+        return kp_bind_fail(binder, nested->location, KP_INVALID, "42803", "aggregate function calls cannot be nested");
     for (uint32_t i = 0; i < agg->arg_count; i++)
         agg->args[i] = kp_expr_copy(agg->args[i], binder->arena, outwards, &level);
     agg->filter = kp_expr_copy(agg->filter, binder->arena, outwards, &level);
@@ -243,12 +288,16 @@ static enum kp_code bind_aggregate(struct binder *binder, const struct expr_plac
     struct kp_expr **own = kp_arena_calloc(binder->arena, (KP_FUNCTION_ARGS_MAX + 1) * sizeof *own);
     memcpy(own, args, count * sizeof *own);
     struct kp_plan_agg agg;
-    KP_TRY(kp_bind_aggregate(binder, name, own, count, call->location, &agg));
+    if (is_hypothetical(name))
+        KP_TRY(kp_bind_hypothetical(binder, name, own, (uint32_t)call->n_args, (uint32_t)call->n_agg_order,
+                                    call->location, &agg));
+    else
+        KP_TRY(kp_bind_aggregate(binder, name, own, count, call->location, &agg));
     agg.distinct = call->agg_distinct;
     agg.order_count = (uint32_t)call->n_agg_order;
     memcpy(agg.orders, orders, sizeof orders);
     if (!call->agg_within_group)
-        KP_TRY(add_keys(binder, call, &agg, keys));
+        KP_TRY(add_keys(binder, call, &agg, args, keys));
     if (call->agg_filter) {
         inside.clause = "FILTER";
         KP_TRY(kp_bind_expr(binder, &inside, call->agg_filter, &agg.filter));

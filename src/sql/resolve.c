@@ -492,6 +492,29 @@ enum kp_code kp_bind_aggregate(struct binder *binder, const char *name, struct k
     return KP_OK;
 }
 
+enum kp_code kp_bind_hypothetical(struct binder *binder, const char *name, struct kp_expr **args, uint32_t direct,
+                                  uint32_t keys, int32_t location, struct kp_plan_agg *ret_agg)
+{
+    size_t found;
+    const struct kp_agg *agg = kp_agg_find(kp_str(name), &found)[0];
+    if (direct != keys) {
+        (void)no_function(binder, NONE_FITS, name, args, direct + keys, true, location);
+        return kp_error_hint(binder->err,
+                             "To use the hypothetical-set aggregate %s, the number of hypothetical direct arguments "
+                             "(here %u) must match the number of ordering columns (here %u).",
+                             name, direct, keys);
+    }
+    for (uint32_t k = 0; k < keys; k++) {
+        struct kp_expr *both[] = {args[keys + k], args[k]};
+        struct kp_type type;
+        KP_TRY(kp_bind_common_type(binder, both, 2, "WITHIN GROUP", &type));
+        KP_TRY(kp_bind_coerce(binder, args[k], type, COERCE_IMPLICIT, &args[k]));
+        KP_TRY(kp_bind_coerce(binder, args[keys + k], type, COERCE_IMPLICIT, &args[keys + k]));
+    }
+    *ret_agg = (struct kp_plan_agg){.agg = agg, .args = args, .arg_count = 2 * keys, .type = KP_TYPE(agg->ret)};
+    return KP_OK;
+}
+
 bool kp_bind_is_set_function(const char *name)
 {
     size_t count;

@@ -22,22 +22,11 @@ static void add_row(struct binder *binder, struct scope *scope, const struct kp_
 static enum kp_code bind_list(struct binder *binder, const struct expr_place *place, PgQuery__Node *const *list,
                               size_t count, struct targets *targets)
 {
-    for (size_t i = 0; i < count; i++) {
-        const PgQuery__ResTarget *item = list[i]->res_target;
-        if (kp_bind_is_star(item->val)) {
-            KP_TRY(kp_bind_star(binder, item->val->column_ref, place->scope, targets));
-            continue;
-        }
-        struct kp_expr *expr;
-        KP_TRY(kp_bind_expr(binder, place, item->val, &expr));
-        KP_TRY(kp_bind_settle_unknown(binder, expr, &expr));
-        if (kp_type_is_reg(expr->type.id))
-            KP_TRY(kp_bind_coerce(binder, expr, KP_TYPE(KP_TEXT), COERCE_EXPLICIT, &expr));
-        kp_targets_add(binder, targets,
-                       (struct target){expr, item->name[0] ? item->name : kp_bind_output_name(item->val), item->val});
-        if (targets->count > KP_COLUMNS_MAX)
-            return kp_bind_fail(binder, item->location, KP_LIMIT, "54011", "target lists can have at most %d entries",
-                                KP_COLUMNS_MAX);
+    KP_TRY(kp_bind_targets(binder, place, list, count, false, targets));
+    for (uint32_t i = 0; i < targets->count; i++) {
+        struct kp_expr **expr = &targets->items[i].expr;
+        if (kp_type_is_reg((*expr)->type.id))
+            KP_TRY(kp_bind_coerce(binder, *expr, KP_TYPE(KP_TEXT), COERCE_EXPLICIT, expr));
     }
     return KP_OK;
 }

@@ -55,11 +55,11 @@ bool kp_bind_is_star(const PgQuery__Node *node)
            node->column_ref->fields[node->column_ref->n_fields - 1]->node_case == PG_QUERY__NODE__NODE_A_STAR;
 }
 
-static enum kp_code bind_targets(struct binder *binder, const PgQuery__SelectStmt *select,
-                                 const struct expr_place *place, bool keep_unknown, struct targets *targets)
+enum kp_code kp_bind_targets(struct binder *binder, const struct expr_place *place, PgQuery__Node *const *list,
+                             size_t count, bool keep_unknown, struct targets *targets)
 {
-    for (size_t i = 0; i < select->n_target_list; i++) {
-        const PgQuery__ResTarget *item = select->target_list[i]->res_target;
+    for (size_t i = 0; i < count; i++) {
+        const PgQuery__ResTarget *item = list[i]->res_target;
         if (kp_bind_is_star(item->val)) {
             KP_TRY(kp_bind_star(binder, item->val->column_ref, place->scope, targets));
             continue;
@@ -459,7 +459,8 @@ static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStm
     place.groupings = &query->groupings;
     place.overs = &query->overs;
     query->overs.select = select;
-    KP_TRY(bind_targets(binder, select, &place, query->keep_unknown, &query->targets));
+    KP_TRY(kp_bind_targets(binder, &place, select->target_list, select->n_target_list, query->keep_unknown,
+                           &query->targets));
     query->visible = query->targets.count;
     if (select->having_clause) {
         place.clause = "HAVING";

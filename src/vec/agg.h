@@ -22,10 +22,11 @@ struct kp_agg_order {
  * its own; of a WITHIN one, agg(direct…) WITHIN GROUP (ORDER BY keys…), its own last ones. Ties follow the values.
  */
 enum kp_agg_flags {
-    KP_AGG_SKIP_NULLS = 1, /* rows where one of its own arguments (not a key) is NULL do not count */
-    KP_AGG_ORDERED = 2,    /* sees its values in the order of the keys; without keys in the values' own order */
-    KP_AGG_WITHIN = 4      /* WITHIN GROUP */
-};                         /* neither of the last two: the order does not matter, keys are dropped */
+    KP_AGG_SKIP_NULLS = 1,  /* rows where one of its own arguments (not a key) is NULL do not count */
+    KP_AGG_ORDERED = 2,     /* sees its values in the order of the keys; without keys in the values' own order */
+    KP_AGG_WITHIN = 4,      /* WITHIN GROUP */
+    KP_AGG_HYPOTHETICAL = 8 /* with WITHIN: as many direct arguments as keys, each of its key's type */
+};                          /* neither ORDERED nor WITHIN: the order does not matter, keys are dropped */
 
 struct kp_agg_call {
     struct kp_call call;      /* arena (step), settings, errors by row */

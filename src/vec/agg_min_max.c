@@ -4,8 +4,7 @@
  *
  * Of equal values that look different (1.0 and 1.00) both forms give the one whose text is least.
  */
-#include "vec/agg_exact.h"
-#include "vec/multiset.h"
+#include "vec/agg_values.h"
 
 /* ---- growing: numbers of up to 8 bytes, kept in 64 bits ---- */
 
@@ -91,12 +90,6 @@ MERGE_SMALL(merge_max_int, i64, GREATER)
 MERGE_SMALL(merge_min_float, f64, float_before)
 MERGE_SMALL(merge_max_float, f64, float_after)
 
-static void set_null(struct kp_agg_call *call, uint32_t rows, struct kp_vec *out, uint32_t row)
-{
-    kp_vec_need_valid(out, call->call.arena, rows);
-    kp_vec_set_null(out, row);
-}
-
 #define FINALIZE_SMALL(name, type, field)                                                                              \
     static void name(struct kp_agg_call *call, void *const *states, uint32_t rows, struct kp_vec *out)                 \
     {                                                                                                                  \
@@ -104,7 +97,7 @@ static void set_null(struct kp_agg_call *call, uint32_t rows, struct kp_vec *out
             const struct small *state = states[i];                                                                     \
             ((type *)out->data)[i] = (type)state->value.field;                                                         \
             if (!state->count)                                                                                         \
-                set_null(call, rows, out, i);                                                                          \
+                agg_set_null(call, rows, out, i);                                                                      \
         }                                                                                                              \
     }
 FINALIZE_SMALL(finalize_i16, int16_t, i64)
@@ -223,7 +216,7 @@ static void finalize_large(struct kp_agg_call *call, void *const *states, uint32
             kp_value_copy_arena(out->type.id, state->value, call->call.arena, to);
         } else {
             memset(to, 0, width);
-            set_null(call, rows, out, i);
+            agg_set_null(call, rows, out, i);
         }
     }
 }
@@ -235,79 +228,10 @@ static const struct kp_agg_impl growing_max_large = {sizeof(struct large), updat
 
 /* ---- retractable ---- */
 
-struct all {
-    struct kp_multiset *values;
-};
-
-static void update_all(struct kp_agg_call *call, void *const *states, const struct kp_vec *const *args,
-                       const int64_t *weights, uint32_t rows)
-{
-    int64_t gained = 0;
-    for (uint32_t i = 0; i < rows; i++) {
-        struct all *all = states[i];
-        gained += kp_multiset_add(&all->values, args[0]->type.id, kp_vec_at(args[0], i), weights ? weights[i] : 1);
-    }
-    agg_account(call, gained);
-}
-
-static void merge_all(struct kp_agg_call *call, void *const *into, void *const *from, uint32_t rows)
-{
-    enum kp_type_id type = call->arg_types[0].id;
-    int64_t gained = 0;
-    for (uint32_t i = 0; i < rows; i++) {
-        struct all *to = into[i], *source = from[i];
-        uint64_t at = 0;
-        const struct kp_multiset_entry *entry;
-        while ((entry = kp_multiset_next(source->values, &at)))
-            gained += kp_multiset_add(&to->values, type, entry->value, entry->weight);
-        gained -= (int64_t)kp_multiset_bytes(source->values, type);
-        kp_multiset_destroy(source->values, type);
-        source->values = NULL;
-    }
-    agg_account(call, gained);
-}
-
-static void finalize_all(struct kp_agg_call *call, void *const *states, uint32_t rows, struct kp_vec *out, bool max)
-{
-    size_t width = kp_vec_width(out);
-    enum kp_type_id type = out->type.id;
-    for (uint32_t i = 0; i < rows; i++) {
-        const struct all *all = states[i];
-        void *to = (char *)out->data + i * width;
-        const struct kp_multiset_entry *entry =
-            max ? kp_multiset_last(all->values, type) : kp_multiset_first(all->values);
-        if (entry) {
-            kp_value_copy_arena(type, entry->value, call->call.arena, to);
-        } else {
-            memset(to, 0, width);
-            set_null(call, rows, out, i);
-        }
-    }
-}
-
-static void finalize_min_all(struct kp_agg_call *call, void *const *states, uint32_t rows, struct kp_vec *out)
-{
-    finalize_all(call, states, rows, out, false);
-}
-
-static void finalize_max_all(struct kp_agg_call *call, void *const *states, uint32_t rows, struct kp_vec *out)
-{
-    finalize_all(call, states, rows, out, true);
-}
-
-static void destroy_all(struct kp_agg_call *call, void *state)
-{
-    struct all *all = state;
-    enum kp_type_id type = call->arg_types[0].id;
-    agg_account(call, -(int64_t)kp_multiset_bytes(all->values, type));
-    kp_multiset_destroy(all->values, type);
-    all->values = NULL;
-}
-
-static const struct kp_agg_impl retractable_min = {sizeof(struct all), update_all, merge_all, finalize_min_all,
-                                                   destroy_all};
-static const struct kp_agg_impl retractable_max = {sizeof(struct all), update_all, merge_all, finalize_max_all,
-                                                   destroy_all};
+static const struct kp_agg_impl retractable_min = {sizeof(struct agg_values), kp_agg_values_update, kp_agg_values_merge,
+                                                   kp_agg_values_least, kp_agg_values_destroy};
+static const struct kp_agg_impl retractable_max = {sizeof(struct agg_values), kp_agg_values_update, kp_agg_values_merge,
+                                                   kp_agg_values_greatest, kp_agg_values_destroy};
 
 #define MIN_MAX(type, suffix)                                                                                          \
     {"min", 1, {type}, type, true, &growing_min_##suffix, &retractable_min, "least"},                                  \

@@ -68,20 +68,12 @@ void kp_agg_rows_add(struct kp_agg_call *call, struct agg_rows *rows, const stru
 
 void kp_agg_rows_merge(struct kp_agg_call *call, struct agg_rows *into, struct agg_rows *from)
 {
-    uint64_t at = 0;
-    int64_t gained = 0;
-    const struct kp_multiset_entry *entry;
-    while ((entry = kp_multiset_next(from->rows, &at)))
-        gained += kp_multiset_add(&into->rows, KP_BYTEA, entry->value, entry->weight);
-    agg_account(call, gained);
-    kp_agg_rows_finish(call, from);
+    kp_agg_multiset_merge(call, KP_BYTEA, &into->rows, &from->rows);
 }
 
 void kp_agg_rows_finish(struct kp_agg_call *call, struct agg_rows *rows)
 {
-    agg_account(call, -(int64_t)kp_multiset_bytes(rows->rows, KP_BYTEA));
-    kp_multiset_destroy(rows->rows, KP_BYTEA);
-    rows->rows = NULL;
+    kp_agg_multiset_finish(call, KP_BYTEA, &rows->rows);
 }
 
 bool kp_agg_rows_next(const struct agg_rows *rows, struct agg_rows_cursor *cursor)

@@ -11,8 +11,7 @@
 #ifndef KP_VEC_AGG_ROWS_H
 #define KP_VEC_AGG_ROWS_H
 
-#include "vec/agg_exact.h"
-#include "vec/multiset.h"
+#include "vec/agg_values.h"
 
 struct agg_rows {
     struct kp_multiset *rows;
@@ -39,11 +38,5 @@ void kp_agg_rows_update(struct kp_agg_call *call, void *const *states, const str
                         const int64_t *weights, uint32_t rows);
 void kp_agg_rows_merge_all(struct kp_agg_call *call, void *const *into, void *const *from, uint32_t rows);
 void kp_agg_rows_destroy(struct kp_agg_call *call, void *state);
-
-static inline void agg_set_null(struct kp_agg_call *call, uint32_t rows, struct kp_vec *out, uint32_t row)
-{
-    kp_vec_need_valid(out, call->call.arena, rows);
-    kp_vec_set_null(out, row);
-}
 
 #endif

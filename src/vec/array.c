@@ -11,13 +11,6 @@ static bool is_fixed(enum kp_type_id element)
     return !kp_type_info(element)->string && element != KP_NUMERIC;
 }
 
-static uint32_t load32(const uint8_t *at)
-{
-    uint32_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
 void kp_array_read(enum kp_type_id array_type, const struct kp_text *text, struct kp_array *ret_array)
 {
     const uint8_t *at = (const uint8_t *)kp_text_bytes(text);
@@ -26,12 +19,12 @@ void kp_array_read(enum kp_type_id array_type, const struct kp_text *text, struc
     if (text->len < HEADER_BYTES)
         return; /* what lies under a NULL */
     ret_array->dimensions = at[0];
-    ret_array->count = load32(at + 4);
+    ret_array->count = kp_load_u32(at + 4);
     bool nulls = at[1] & HAS_NULLS;
     at += HEADER_BYTES;
     for (uint32_t d = 0; d < ret_array->dimensions; d++, at += 8) {
-        ret_array->lengths[d] = (int32_t)load32(at);
-        ret_array->lows[d] = (int32_t)load32(at + 4);
+        ret_array->lengths[d] = (int32_t)kp_load_u32(at);
+        ret_array->lows[d] = (int32_t)kp_load_u32(at + 4);
     }
     if (nulls) {
         ret_array->valid = at;
@@ -76,7 +69,8 @@ bool kp_array_get(const struct kp_array *array, uint32_t at, struct kp_arena *ar
         memcpy(ret_value, array->values + at * array->width, array->width);
         return true;
     }
-    uint32_t start = at ? load32(array->ends + (size_t)(at - 1) * 4) : 0, end = load32(array->ends + (size_t)at * 4);
+    uint32_t start = at ? kp_load_u32(array->ends + (size_t)(at - 1) * 4) : 0,
+             end = kp_load_u32(array->ends + (size_t)at * 4);
     kp_element_read(array->element, array->values + start, end - start, arena, ret_value);
     return true;
 }

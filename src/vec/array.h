@@ -30,6 +30,14 @@ struct kp_array {
     const uint8_t *ends, *values;
 };
 
+/* From bytes that are not aligned. */
+static inline uint32_t kp_load_u32(const uint8_t *at)
+{
+    uint32_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
 /* Borrows the text's bytes; an inline text must stay where it is. */
 void kp_array_read(enum kp_type_id array_type, const struct kp_text *text, struct kp_array *ret_array);
 static inline bool kp_array_is_null(const struct kp_array *array, uint32_t at)

@@ -6,13 +6,6 @@
 
 enum { HEADER_BYTES = 8, NULL_FIELD_HASH = 0x4e554c4d };
 
-static uint32_t load32(const uint8_t *at)
-{
-    uint32_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
 void kp_composite_read(enum kp_type_id type, const struct kp_text *text, struct kp_composite *ret_row)
 {
     const uint8_t *at = (const uint8_t *)kp_text_bytes(text);
@@ -20,7 +13,7 @@ void kp_composite_read(enum kp_type_id type, const struct kp_text *text, struct 
     ret_row->type = kp_made_of(type);
     if (text->len < HEADER_BYTES)
         return; /* what lies under a NULL */
-    ret_row->count = load32(at);
+    ret_row->count = kp_load_u32(at);
     ret_row->ends = at + HEADER_BYTES;
     ret_row->valid = ret_row->ends + (size_t)ret_row->count * 4;
     ret_row->values = ret_row->valid + ((size_t)ret_row->count + 7) / 8;
@@ -30,7 +23,8 @@ bool kp_composite_get(const struct kp_composite *row, uint32_t at, struct kp_are
 {
     if (at >= row->count || !(row->valid[at >> 3] >> (at & 7) & 1))
         return false;
-    uint32_t start = at ? load32(row->ends + (size_t)(at - 1) * 4) : 0, end = load32(row->ends + (size_t)at * 4);
+    uint32_t start = at ? kp_load_u32(row->ends + (size_t)(at - 1) * 4) : 0,
+             end = kp_load_u32(row->ends + (size_t)at * 4);
     kp_element_read(row->type->types[at].id, row->values + start, end - start, arena, ret_value);
     return true;
 }

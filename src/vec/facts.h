@@ -46,5 +46,7 @@ struct kp_catalog_facts {
 bool kp_name_parse(struct kp_str text, struct kp_arena *arena, struct kp_str *ret_schema, struct kp_str *ret_name);
 /* Appends the name, in quotes where SQL needs them. */
 void kp_name_quote(struct kp_str name, struct kp_buf *out);
+/* A text as an SQL literal, E'…' if it has backslashes. */
+void kp_literal_quote(struct kp_str text, struct kp_buf *out);
 
 #endif

@@ -130,20 +130,6 @@ static bool take_spec(struct kp_call *call, const struct kp_vec *const *args, ui
     return true;
 }
 
-static void append_literal(struct kp_str text, struct kp_buf *out)
-{
-    bool backslash = text.len && memchr(text.ptr, '\\', text.len);
-    if (backslash)
-        kp_buf_append_byte(out, 'E');
-    kp_buf_append_byte(out, '\'');
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '\'' || text.ptr[i] == '\\')
-            kp_buf_append_byte(out, (uint8_t)text.ptr[i]);
-        kp_buf_append_byte(out, (uint8_t)text.ptr[i]);
-    }
-    kp_buf_append_byte(out, '\'');
-}
-
 static void append_value(struct kp_call *call, const struct kp_vec *vec, uint32_t row, struct kp_buf *out)
 {
     kp_value_print(vec->type, kp_vec_at(vec, row), fn_zone(call), out);
@@ -163,7 +149,7 @@ static bool append_spec(struct kp_call *call, const struct kp_vec *const *args, 
         if (null)
             kp_buf_append_text(&shown, "NULL");
         else
-            append_literal(text, &shown);
+            kp_literal_quote(text, &shown);
     } else if (null) {
         kp_buf_finish(&value);
         kp_call_fail(call, row, "22004", "null values cannot be formatted as an SQL identifier");
@@ -246,7 +232,7 @@ static void quote_nullable(struct kp_call *call, const struct kp_vec *const *arg
         if (kp_vec_is_null(args[0], i))
             kp_buf_append_text(&buf, "NULL");
         else
-            append_literal(kp_text_str(&FN_AT(struct kp_text, 0, i)), &buf);
+            kp_literal_quote(kp_text_str(&FN_AT(struct kp_text, 0, i)), &buf);
         ((struct kp_text *)out->data)[i] = fn_text(call, buf.data, buf.len);
     }
     kp_buf_finish(&buf);

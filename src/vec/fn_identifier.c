@@ -1,6 +1,7 @@
 /* Text that SQL itself reads: parse_ident, unistr, quote_literal and quote_nullable of any value. */
 #include "base/utf8.h"
 #include "vec/array.h"
+#include "vec/facts.h"
 #include "vec/fn.h"
 
 /* ---- parse_ident ---- */
@@ -163,7 +164,7 @@ static void unistr(struct kp_call *call, const struct kp_vec *const *args, struc
 
 /* ---- literals ---- */
 
-static void append_literal(struct kp_str text, struct kp_buf *out)
+void kp_literal_quote(struct kp_str text, struct kp_buf *out)
 {
     bool backslash = text.len && memchr(text.ptr, '\\', text.len);
     if (backslash)
@@ -190,7 +191,7 @@ static void quote_value(struct kp_call *call, const struct kp_vec *const *args, 
                 kp_buf_append_text(&shown, FN_AT(uint8_t, 0, i) ? "true" : "false");
             else
                 kp_value_print(args[0]->type, kp_vec_at(args[0], i), fn_zone(call), &shown);
-            append_literal((struct kp_str){shown.data ? (const char *)shown.data : "", shown.len}, &quoted);
+            kp_literal_quote((struct kp_str){shown.data ? (const char *)shown.data : "", shown.len}, &quoted);
         }
         ((struct kp_text *)out->data)[i] = fn_text(call, quoted.data, quoted.len);
     }

@@ -34,47 +34,51 @@ bool kp_path_call_row(struct kp_path_call *state, struct kp_call *call, const st
     return code == KP_OK;
 }
 
-/* NULL where it fails in silence. In lax mode what was found before an error is enough. */
-static void path_exists(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, bool silent)
+enum answer { NO, YES, NEITHER /* NULL, unless an error was noted */ };
+
+/* In lax mode what was found before an error is enough. */
+static enum answer path_exists(struct kp_path_call *state, struct kp_call *call, const struct kp_vec *const *args,
+                               uint32_t row, bool silent)
 {
-    struct kp_path_call state = {0};
-    bool owned = false;
-    for (uint32_t i = 0; i < call->rows; i++) {
-        struct kp_path_items items;
-        uint8_t *to = (uint8_t *)out->data + i;
-        uint32_t errors = call->error_count;
-        *to = 0;
-        if (kp_vec_is_null(out, i))
-            continue;
-        bool good = kp_path_call_row(&state, call, args, i, silent, true, &items);
-        *to = items.count > 0;
-        if (!good && items.count && !state.path.strict)
-            call->error_count = errors;
-        else if (!good && call->error_count == errors)
-            fn_set_null(call, out, i, &owned);
-    }
+    struct kp_path_items items;
+    uint32_t errors = call->error_count;
+    bool good = kp_path_call_row(state, call, args, row, silent, true, &items);
+    if (!good && items.count && !state->path.strict)
+        call->error_count = errors;
+    else if (!good)
+        return NEITHER;
+    return items.count > 0 ? YES : NO;
 }
 
-static void path_match(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, bool silent)
+static enum answer path_match(struct kp_path_call *state, struct kp_call *call, const struct kp_vec *const *args,
+                              uint32_t row, bool silent)
+{
+    struct kp_path_items items;
+    bool good = kp_path_call_row(state, call, args, row, silent, false, &items);
+    enum kp_jsonb_kind kind = good && items.count == 1 ? kp_jsonb_kind(items.items[0]) : KP_JSONB_OBJECT;
+    if (kind == KP_JSONB_BOOL)
+        return items.items[0].ptr[0] == 't' ? YES : NO;
+    if (good && kind != KP_JSONB_NULL && !silent && !(call->arg_count > 3 && FN_AT(uint8_t, 3, row)))
+        kp_call_fail(call, row, "22038", "single boolean result is expected");
+    return NEITHER;
+}
+
+/* NULL where it fails in silence. */
+static void ask_rows(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, bool silent,
+                     enum answer (*ask)(struct kp_path_call *, struct kp_call *, const struct kp_vec *const *, uint32_t,
+                                        bool))
 {
     struct kp_path_call state = {0};
     bool owned = false;
     for (uint32_t i = 0; i < call->rows; i++) {
-        struct kp_path_items items;
-        uint8_t *to = (uint8_t *)out->data + i;
         uint32_t errors = call->error_count;
+        uint8_t *to = (uint8_t *)out->data + i;
         *to = 0;
         if (kp_vec_is_null(out, i))
             continue;
-        bool good = kp_path_call_row(&state, call, args, i, silent, false, &items);
-        enum kp_jsonb_kind kind = good && items.count == 1 ? kp_jsonb_kind(items.items[0]) : KP_JSONB_OBJECT;
-        if (kind == KP_JSONB_BOOL) {
-            *to = items.items[0].ptr[0] == 't';
-            continue;
-        }
-        if (good && kind != KP_JSONB_NULL && !silent && !(call->arg_count > 3 && FN_AT(uint8_t, 3, i)))
-            kp_call_fail(call, i, "22038", "single boolean result is expected");
-        if (call->error_count == errors)
+        enum answer answer = ask(&state, call, args, i, silent);
+        *to = answer == YES;
+        if (answer == NEITHER && call->error_count == errors)
             fn_set_null(call, out, i, &owned);
     }
 }
@@ -82,11 +86,11 @@ static void path_match(struct kp_call *call, const struct kp_vec *const *args, s
 #define SILENT_KERNELS(name)                                                                                           \
     static void name##_said(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)                \
     {                                                                                                                  \
-        name(call, args, out, false);                                                                                  \
+        ask_rows(call, args, out, false, name);                                                                        \
     }                                                                                                                  \
     static void name##_silent(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)              \
     {                                                                                                                  \
-        name(call, args, out, true);                                                                                   \
+        ask_rows(call, args, out, true, name);                                                                         \
     }
 SILENT_KERNELS(path_exists)
 SILENT_KERNELS(path_match)

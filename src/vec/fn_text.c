@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "vec/facts.h"
 #include "vec/fn.h"
 #include "vec/unicode.h"
 
@@ -456,16 +457,7 @@ TEXT_KERNEL(to_hex64, {
     *to = fn_text(call, buf.data, buf.len);
 })
 TEXT_KERNEL(quote_literal, {
-    struct kp_str text = text_at(args, 0, i);
-    if (text.len && memchr(text.ptr, '\\', text.len))
-        kp_buf_append_byte(&buf, 'E');
-    kp_buf_append_byte(&buf, '\'');
-    for (size_t n = 0; n < text.len; n++) {
-        if (text.ptr[n] == '\'' || text.ptr[n] == '\\')
-            kp_buf_append_byte(&buf, (uint8_t)text.ptr[n]);
-        kp_buf_append_byte(&buf, (uint8_t)text.ptr[n]);
-    }
-    kp_buf_append_byte(&buf, '\'');
+    kp_literal_quote(text_at(args, 0, i), &buf);
     *to = fn_text(call, buf.data, buf.len);
 })
 

@@ -529,15 +529,17 @@ static bool read_moment(struct reader *r, const char *text, struct moment *ret_m
     return true;
 }
 
-/* The template of a row, read once if it is constant; the text with a NUL behind it. */
-static const char *begin_row(struct kp_call *call, const struct kp_vec *const *args, uint32_t row,
-                             struct kp_time_format *format, struct reader *ret_reader)
+/* What a row's text means; the template is read once if it is constant. False: NULL, or it failed, which is noted. */
+static bool read_row(struct kp_call *call, const struct kp_vec *const *args, const struct kp_vec *out, uint32_t row,
+                     struct kp_time_format *format, struct reader *ret_reader, struct moment *ret_moment)
 {
+    if (kp_vec_is_null(out, row))
+        return false;
     struct kp_str text = kp_text_str(&FN_AT(struct kp_text, 0, row));
     if (!args[1]->constant || !format->pieces)
         kp_time_format_read(kp_text_str(&FN_AT(struct kp_text, 1, row)), call->arena, format);
     *ret_reader = (struct reader){.call = call, .row = row, .format = format};
-    return kp_arena_strndup(call->arena, text.ptr, text.len);
+    return read_moment(ret_reader, kp_arena_strndup(call->arena, text.ptr, text.len), ret_moment);
 }
 
 static void to_timestamp(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
@@ -548,10 +550,7 @@ static void to_timestamp(struct kp_call *call, const struct kp_vec *const *args,
         struct reader reader;
         struct moment m;
         to[i] = 0;
-        if (kp_vec_is_null(out, i))
-            continue;
-        const char *text = begin_row(call, args, i, &format, &reader);
-        if (!read_moment(&reader, text, &m))
+        if (!read_row(call, args, out, i, &format, &reader, &m))
             continue;
         const struct fields *f = &reader.fields;
         int64_t us, day = kp_days_from_civil(m.year, m.month, m.day);
@@ -579,14 +578,12 @@ static void to_date(struct kp_call *call, const struct kp_vec *const *args, stru
         struct reader reader;
         struct moment m;
         to[i] = 0;
-        if (kp_vec_is_null(out, i))
+        if (!read_row(call, args, out, i, &format, &reader, &m))
             continue;
-        const char *text = begin_row(call, args, i, &format, &reader);
-        if (!read_moment(&reader, text, &m))
-            continue;
+        struct kp_str text = kp_text_str(&FN_AT(struct kp_text, 0, i));
         int64_t day = kp_days_from_civil(m.year, m.month, m.day);
         if (day < KP_DATE_MIN || day >= KP_DATE_END)
-            kp_call_fail(call, i, "22008", "date out of range: \"%s\"", text);
+            kp_call_fail(call, i, "22008", "date out of range: \"%.*s\"", (int)text.len, text.ptr);
         else
             to[i] = (int32_t)day;
     }

@@ -1,5 +1,6 @@
 """Runs statements of PostgreSQL's regression tests on kappa and on PostgreSQL 15; README.md tells what counts."""
 import collections
+import io
 import os
 import re
 import sys
@@ -18,33 +19,37 @@ FILES = ["boolean", "char", "name", "varchar", "text", "int2", "int4", "int8", "
          "arrays", "json", "jsonb", "jsonb_jsonpath", "json_encoding", "aggregates", "case", "regex", "unicode", "expressions"]
 # Of `make test`; the rest at KAPPA_TEST_SCALE above 1, or by name.
 QUICK = ["boolean", "varchar", "int4", "int8", "float8", "uuid", "enum", "strings", "date", "interval", "arrays", "json_encoding"]
-COUNTED = re.compile(r"(?i)^\s*(select|with|values|table|insert|update|delete|create\s+(table|type|domain|function|view|or)|drop)\b")
-WRITES = re.compile(r"(?i)^\s*(insert|update|delete|create|drop)\b")
+COUNTED = re.compile(r"(?i)^\s*(select|with|values|table|insert|update|delete|create\s+(table|temp|temporary|type|domain|function|view|or)|alter\s+(type|domain)|drop)\b")
+DATA = ""  # the folder of the tests' own data files
 psycopg2.extensions.register_type(psycopg2.extensions.new_type(tuple(range(16, 100000)), "TEXT", lambda value, cursor: value))
 
 
 def statements(text):
-    """Statements of a psql script; backslash commands and COPY's inline data are left out."""
-    out, at, start = [], 0, 0
+    """Statements of a psql script as (text, COPY's data or None); psql's own commands are left out, but for the file that COPY reads."""
+    out, at, start, path = [], 0, 0, None
     token = re.compile(r"'(?:[^'\\]|''|\\.)*'|\"(?:[^\"]|\"\")*\"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/|;|\\\w[^\n]*", re.S)
     while True:
         found = token.search(text, at)
         if not found:
             return out
         at = found.end()
-        if found.group().startswith("\\"):
-            if not text[start:found.start()].strip():
-                start = at
-            else:  # \gset and its like end a statement
-                start = at
+        if found.group().startswith("\\"):  # alone, or behind a statement that it ends, as \gset does
+            named = re.match(r"\\set filename :abs_srcdir '([^']+)'", found.group())
+            path = named.group(1) if named else path
+            start = at
         elif found.group() == ";":
             statement = re.sub(r"--[^\n]*", "", text[start:found.start()]).strip()
             start = at
             if re.match(r"(?is)copy\b.*\bstdin\b", statement):
                 end = text.find("\n\\.", at)
+                data = text[text.find("\n", at) + 1:end + 1] if end >= 0 else ""
                 at = start = end + 3 if end >= 0 else len(text)
+                out.append((statement, data))
+            elif re.match(r"(?is)copy\b.*\bfrom\s+:'filename'", statement) and path:
+                with open(DATA + path.replace("/data", "", 1), encoding="utf-8", errors="replace") as file:
+                    out.append((statement.replace(":'filename'", "STDIN"), file.read()))
             elif statement:
-                out.append(statement)
+                out.append((statement, None))
 
 
 def run(connection, statement):
@@ -96,10 +101,16 @@ def reason(ours, theirs):
     return "accepted, where PostgreSQL fails" if isinstance(theirs, tuple) else "a different answer"
 
 
-def for_kappa(statement):
-    """A table without a key is a source here: rows are only added."""
-    if re.match(r"(?i)create\s+table\s", statement) and not re.search(r"(?i)primary\s+key", statement):
+def for_kappa(statement, sources):
+    """A table without a key is a source here: rows are only added. What is temporary stays."""
+    statement = re.sub(r"(?i)^create\s+(temp|temporary)\s", "CREATE ", statement)
+    made = re.match(r"(?i)create\s+table\s+(\w+)", statement)
+    if made and not re.search(r"(?i)primary\s+key", statement):
+        sources.add(made.group(1).lower())
         return re.sub(r"(?i)^create\s+table", "CREATE SOURCE", statement)
+    dropped = re.match(r"(?i)drop\s+table\s+(?:if\s+exists\s+)?(\w+)", statement)
+    if dropped and dropped.group(1).lower() in sources:
+        return re.sub(r"(?i)^drop\s+table", "DROP SOURCE", statement)
     return statement
 
 
@@ -109,6 +120,7 @@ class Kappa:
     def __init__(self, low):
         self.low, self.folder = low, tempfile.TemporaryDirectory(prefix="kappa-regress.")
         self.server = server.Server(os.path.join(self.folder.name, "data"))
+        self.sources = set()
         self.connect()
 
     def connect(self):
@@ -116,10 +128,11 @@ class Kappa:
         prepare(self.connection)
 
     def run(self, statement):
-        answer = run(self.connection, for_kappa(statement))
+        answer = run(self.connection, for_kappa(statement, self.sources))
         if self.connection.closed:
             self.low.append("the server went away at: " + statement)
             print(self.server.said())
+            self.server.process.kill()
             self.server.process.wait(30)
             self.server.start()
             self.connect()
@@ -136,11 +149,42 @@ def prepare(connection):
     run(connection, "SET statement_timeout = '10s'")
 
 
-def run_file(folder, name, kappa, oracle, why, show):
+def load(connection, statement, data):
+    try:
+        connection.cursor().copy_expert(statement, io.StringIO(data))
+    except psycopg2.Error:
+        pass  # what reads it will tell
+
+
+def read_script(folder, name):
     with open(os.path.join(folder, name + ".sql"), encoding="utf-8", errors="replace") as file:
-        text = file.read()
+        return file.read()
+
+
+def set_up(folder, text, kappa, oracle):
+    """The tables of PostgreSQL's test_setup that a file reads."""
+    for statement, data in statements(read_script(folder, "test_setup")):
+        table = re.match(r"(?i)(?:create\s+table|insert\s+into|copy)\s+(\w+)", statement)
+        if not table or not re.search(rf"(?i)\b{table.group(1)}\b", text) or " INHERITS " in statement:
+            continue
+        if re.search(rf"(?i)\bcreate\s+(temp\s+|temporary\s+)?table\s+{table.group(1)}\b", text):
+            continue  # it makes its own
+        if data is not None:
+            load(kappa.connection, statement, data)
+            load(oracle, statement, data)
+        else:
+            kappa.run(statement)
+            run(oracle, statement)
+
+
+def run_file(folder, name, kappa, oracle, why, show):
+    text = read_script(folder, name)
     counted = agreed = 0
-    for statement in statements(text):
+    set_up(folder, text, kappa, oracle)
+    for statement, data in statements(text):
+        if data is not None:
+            load(kappa.connection, statement, data)
+            load(oracle, statement, data)
         if not COUNTED.match(statement):
             continue
         theirs = run(oracle, statement)
@@ -163,7 +207,9 @@ def floors():
 
 def main():
     scale = float(os.environ.get("KAPPA_TEST_SCALE", "1"))
+    global DATA
     folder, wanted = sys.argv[1], sys.argv[2:] or (FILES if scale > 1 else QUICK)
+    DATA = os.path.join(folder, "..", "unpacked", "data")
     show = bool(os.environ.get("KAPPA_REGRESS_SHOW"))
     oracle_server = postgres.Postgres()
     total = total_agreed = 0
