@@ -238,6 +238,8 @@ struct kp_node *kp_op_session(struct kp_graph *graph, const struct kp_plan *plan
 KP_MUST enum kp_code kp_op_topn(struct kp_graph *graph, const struct kp_plan *plan,
                                 const struct kp_session_settings *settings, struct kp_node *input,
                                 struct kp_node **ret_node, struct kp_error *err);
+/* How many rows are enough for it, whichever they are; UINT64_MAX: all are wanted, or it is no top-N. */
+uint64_t kp_op_topn_wanted(const struct kp_node *node);
 KP_MUST enum kp_code kp_op_over(struct kp_graph *graph, const struct kp_plan *plan,
                                 const struct kp_session_settings *settings, struct kp_node *input,
                                 struct kp_node **ret_node, struct kp_error *err);

@@ -384,6 +384,25 @@ static bool is_pending(const struct op_recurse *op)
     return op->lowest < op->level_count;
 }
 
+/* An ad-hoc LIMIT without an order, which alone reads what is found, has rows enough: as in PostgreSQL what has no end
+ * is then left. */
+static bool is_enough(const struct op_recurse *op)
+{
+    const struct kp_node *node = &op->node;
+    if (!node->bounded)
+        return false;
+    while (node->consumer_count == 1 && !node->users) {
+        const struct kp_node *reader = node->consumers[0].node;
+        uint64_t wanted = kp_op_topn_wanted(reader);
+        if (wanted != UINT64_MAX)
+            return kp_inbox_rows(&reader->inboxes[0]) >= wanted;
+        if (reader->ops->part || reader->input_count != 1)
+            return false;
+        node = reader;
+    }
+    return false;
+}
+
 static enum kp_code recurse_part(struct kp_node *node, struct kp_lane *lane, uint32_t part, struct kp_error *err)
 {
     struct op_recurse *op = (struct op_recurse *)node;
@@ -393,7 +412,7 @@ static enum kp_code recurse_part(struct kp_node *node, struct kp_lane *lane, uin
     op->found_count = 0;
     if (!kp_graph_step_final(node->graph))
         return KP_OK;
-    while (is_pending(op) && !op->found_count) {
+    while (is_pending(op) && !op->found_count && !is_enough(op)) {
         uint32_t iteration = op->lowest++;
         if (level_any(&op->levels[iteration]))
             KP_TRY(run_iteration(op, lane, iteration, err));

@@ -285,6 +285,13 @@ static const struct kp_node_ops topn_ops = {.kind = "topn",
                                             .same = topn_same,
                                             .stats = topn_stats};
 
+uint64_t kp_op_topn_wanted(const struct kp_node *node)
+{
+    const struct op_topn *op = (const struct op_topn *)node;
+    bool any = node->ops == &topn_ops && node->bounded && !op->key_count && op->limit != INT64_MAX;
+    return any ? (uint64_t)places(op) : UINT64_MAX;
+}
+
 static enum kp_code read_count(const struct kp_expr *expr, const struct kp_session_settings *settings, int64_t none,
                                const char *what, const char *sqlstate, int64_t *ret_count, struct kp_error *err)
 {

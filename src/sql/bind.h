@@ -7,8 +7,8 @@
  *   over.c  OVER, DISTINCT ON     order.c  ORDER BY, LIMIT     match_bind.c, match_nav.c  MATCH_RECOGNIZE
  *   cte.c  WITH, WITH RECURSIVE
  *   sets.c  set-returning functions, in FROM and in the select list
- *   sublink.c  IN, EXISTS, scalars: pull.c, unnest.c, single.c, outer.c     push.c  joins and where predicates go
- * prune.c  columns nobody reads write.c, create.c  the other statements
+ *   sublink.c  IN, EXISTS, scalars: guard.c, pull.c, unnest.c, single.c, outer.c     push.c  joins and where predicates
+ * go prune.c  columns nobody reads write.c, create.c  the other statements
  */
 #ifndef KP_SQL_BIND_H
 #define KP_SQL_BIND_H
@@ -70,6 +70,7 @@ struct sub {
     struct kp_type type;
     int32_t location;
     struct kp_expr *value; /* over the plan that it has been joined to; NULL: not yet */
+    struct kp_expr *guard; /* over that plan: rows for which it is computed at all; NULL: all, or it cannot fail */
 };
 struct sub_list {
     struct sub *items;
@@ -508,6 +509,9 @@ KP_MUST enum kp_code kp_subs_apply(struct binder *binder, struct sub_list *subs,
 KP_MUST enum kp_code kp_subs_filter(struct binder *binder, struct sub_list *subs, const struct conjuncts *conditions,
                                     struct kp_plan **plan);
 
+/* guard.c: whether computing the plan's rows can fail. */
+bool kp_plan_can_fail(const struct kp_plan *plan);
+
 /* What kp_pull took out as conditions of the join with the rows around; tests: what KP_TEST_BASE stands for. */
 void kp_join_pulled(struct binder *binder, struct kp_expr *const *tests, struct kp_plan *join,
                     const struct conjuncts *conds);
@@ -543,6 +547,8 @@ bool kp_correlated_equality(const struct kp_expr *expr, struct kp_expr **ret_out
 /* A TOPN as a filter over row numbers, a limit for each value of the partition columns. */
 struct kp_plan *kp_topn_by_partition(struct binder *binder, const struct kp_plan *topn, struct kp_plan *input,
                                      uint32_t shift, const uint32_t *partitions, uint32_t partition_count);
+/* A TOPN's input with row_number() and rank() behind its columns. */
+struct kp_plan *kp_topn_numbers(struct binder *binder, const struct kp_plan *topn);
 /* FETCH … WITH TIES: a TOPN as a filter over rank(). */
 struct kp_plan *kp_topn_with_ties(struct binder *binder, const struct kp_plan *topn);
 
@@ -550,12 +556,14 @@ struct kp_plan *kp_topn_with_ties(struct binder *binder, const struct kp_plan *t
 /* The different values that the rows of a plan give to the outer columns that another one reads. */
 struct domain {
     struct kp_plan *plan;                  /* distinct; copied at each use */
+    bool guarded;                          /* what can fail is computed for its rows only */
     struct kp_expr **values;               /* its columns, over the rows' plan */
     uint32_t width, ref_count, *refs, *at; /* outer column refs[i] is the domain's column at[i] */
 };
 enum { KP_TEST_BASE = 1 << 19 }; /* + index: an outer column that is not the plan's, but one of `tests` */
+/* guard: only of rows for which it is true; NULL: all. */
 KP_MUST enum kp_code kp_domain_make(struct binder *binder, const struct kp_plan *rows, struct kp_expr *const *tests,
-                                    const struct kp_plan *reader, struct domain *ret_domain);
+                                    const struct kp_plan *reader, struct kp_expr *guard, struct domain *ret_domain);
 /* For each row of the domain what the plan yields for it: the domain's columns, then the plan's. */
 KP_MUST enum kp_code kp_unnest(struct binder *binder, const struct domain *domain, struct kp_plan *plan,
                                struct kp_plan **ret_plan);

@@ -637,9 +637,24 @@ enum kp_code kp_bind_expr(struct binder *binder, const struct expr_place *place,
     return bind_node(binder, place, node, ret_expr);
 }
 
-const char *kp_bind_output_name(const PgQuery__Node *node)
+/* The output of a scalar subquery. */
+static const char *name_of_first(const PgQuery__SelectStmt *select)
+{
+    while (select->op != PG_QUERY__SET_OPERATION__SETOP_NONE)
+        select = select->larg;
+    if (select->n_values_lists)
+        return "column1";
+    if (select->n_target_list != 1)
+        return "?column?";
+    const PgQuery__ResTarget *target = select->target_list[0]->res_target;
+    return target->name[0] ? target->name : kp_bind_output_name(target->val);
+}
+
+/* *ret_weak: a name that a better one around it replaces, as PostgreSQL has it: a cast's type, "case". */
+static const char *name_of(const PgQuery__Node *node, bool *ret_weak)
 {
     const char *schema;
+    *ret_weak = false;
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_COLUMN_REF: {
         const PgQuery__Node *last = node->column_ref->fields[node->column_ref->n_fields - 1];
@@ -650,16 +665,17 @@ const char *kp_bind_output_name(const PgQuery__Node *node)
     case PG_QUERY__NODE__NODE_FUNC_CALL:
         return kp_tree_name(node->func_call->funcname, node->func_call->n_funcname, &schema);
     case PG_QUERY__NODE__NODE_TYPE_CAST: {
-        const char *name = kp_bind_output_name(node->type_cast->arg);
-        if (strcmp(name, "?column?") != 0)
+        const char *name = name_of(node->type_cast->arg, ret_weak);
+        if (!*ret_weak)
             return name;
         return kp_tree_name(node->type_cast->type_name->names, node->type_cast->type_name->n_names, &schema);
     }
     case PG_QUERY__NODE__NODE_COLLATE_CLAUSE:
-        return kp_bind_output_name(node->collate_clause->arg);
+        return name_of(node->collate_clause->arg, ret_weak);
     case PG_QUERY__NODE__NODE_CASE_EXPR: {
-        const char *name = node->case_expr->defresult ? kp_bind_output_name(node->case_expr->defresult) : "?column?";
-        return strcmp(name, "?column?") == 0 ? "case" : name;
+        *ret_weak = true;
+        const char *name = node->case_expr->defresult ? name_of(node->case_expr->defresult, ret_weak) : "case";
+        return *ret_weak ? "case" : name;
     }
     case PG_QUERY__NODE__NODE_A_ARRAY_EXPR:
         return "array";
@@ -669,7 +685,7 @@ const char *kp_bind_output_name(const PgQuery__Node *node)
         for (size_t i = node->a_indirection->n_indirection; i-- > 0;)
             if (node->a_indirection->indirection[i]->node_case == PG_QUERY__NODE__NODE_STRING)
                 return node->a_indirection->indirection[i]->string->sval;
-        return kp_bind_output_name(node->a_indirection->arg);
+        return name_of(node->a_indirection->arg, ret_weak);
     }
     case PG_QUERY__NODE__NODE_COALESCE_EXPR:
         return "coalesce";
@@ -678,7 +694,8 @@ const char *kp_bind_output_name(const PgQuery__Node *node)
     case PG_QUERY__NODE__NODE_MIN_MAX_EXPR:
         return node->min_max_expr->op == PG_QUERY__MIN_MAX_OP__IS_GREATEST ? "greatest" : "least";
     case PG_QUERY__NODE__NODE_A_EXPR:
-        return node->a_expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF ? "nullif" : "?column?";
+        *ret_weak = node->a_expr->kind != PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF;
+        return *ret_weak ? "?column?" : "nullif";
     case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION: {
         static const char *const names[] = {
             "",          "current_date", "current_time",    "current_time",   "current_timestamp", "current_timestamp",
@@ -689,13 +706,20 @@ const char *kp_bind_output_name(const PgQuery__Node *node)
     case PG_QUERY__NODE__NODE_SUB_LINK:
         if (node->sub_link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK)
             return "exists";
-        if (node->sub_link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK &&
-            node->sub_link->subselect->select_stmt->n_target_list == 1) {
-            const PgQuery__ResTarget *target = node->sub_link->subselect->select_stmt->target_list[0]->res_target;
-            return target->name[0] ? target->name : kp_bind_output_name(target->val);
-        }
+        if (node->sub_link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK)
+            return "array";
+        if (node->sub_link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK)
+            return name_of_first(node->sub_link->subselect->select_stmt);
+        *ret_weak = true;
         return "?column?";
     default:
+        *ret_weak = true;
         return "?column?";
     }
+}
+
+const char *kp_bind_output_name(const PgQuery__Node *node)
+{
+    bool weak;
+    return name_of(node, &weak);
 }

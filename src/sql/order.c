@@ -151,40 +151,44 @@ static struct kp_plan *sort_node(struct binder *binder, enum kp_plan_kind kind, 
     return plan;
 }
 
-static enum kp_code int8_or(struct binder *binder, struct kp_expr *expr, int64_t value, struct kp_expr **ret_expr)
+/* The limit and the offset, which must not be negative, as the columns of one row. */
+static enum kp_code count_row(struct binder *binder, struct sub_list *subs, struct kp_expr *limit,
+                              struct kp_expr *offset, struct kp_plan **ret_plan)
 {
-    struct kp_expr *constant = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(KP_INT8), -1, 0);
-    constant->datum.type = KP_TYPE(KP_INT8);
-    constant->datum.i64 = value;
-    kp_expr_settle(constant);
-    *ret_expr = constant;
-    if (!expr)
-        return KP_OK;
-    *ret_expr = kp_bind_new(binder, KP_EXPR_COALESCE, KP_TYPE(KP_INT8), -1, 2);
-    (*ret_expr)->args[0] = expr;
-    (*ret_expr)->args[1] = constant;
-    kp_expr_settle(*ret_expr);
+    struct kp_plan *row = kp_bind_node(binder, KP_PLAN_VALUES, -1, 0, 0);
+    struct kp_expr **counts = kp_arena_calloc(binder->arena, 2 * sizeof *counts), **slots[2];
+    static const char *const names[2] = {"limit", "offset"}, *const checks[2] = {"kp_limit_rows", "kp_offset_rows"};
+    row->values.rows = 1;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct kp_expr *given = i ? offset : limit;
+        counts[i] = given ? given : kp_bind_null(binder, KP_TYPE(KP_INT8));
+        slots[i] = &counts[i];
+    }
+    KP_TRY(kp_subs_apply(binder, subs, slots, 2, &row));
+    for (uint32_t i = 0; i < 2; i++)
+        KP_TRY(kp_bind_function(binder, checks[i], &counts[i], 1, -1, &counts[i]));
+    *ret_plan = kp_bind_project(binder, row, counts, names, 2);
     return KP_OK;
 }
 
 /* LIMIT (SELECT …), or of a column of a query around: rows are numbered and compared with it. */
 static enum kp_code limit_by_number(struct binder *binder, struct sub_list *subs, struct kp_expr *limit,
-                                    struct kp_expr *offset, const struct order *order, struct kp_plan **plan)
+                                    struct kp_expr *offset, bool ties, const struct order *order, struct kp_plan **plan)
 {
-    struct kp_plan *input = *plan, *sort = sort_node(binder, KP_PLAN_TOPN, input, order);
-    struct kp_expr *skipped, *most, *number, *behind, *keep;
-    struct conjuncts conditions = {0};
-    *plan = kp_topn_by_partition(binder, sort, input, 0, NULL, 0);
+    struct kp_plan *input = *plan, *sort = sort_node(binder, KP_PLAN_TOPN, input, order), *counts;
+    struct kp_expr *number, *last, *behind, *keep;
+    KP_TRY(count_row(binder, subs, limit, offset, &counts));
+    *plan = ties ? kp_topn_numbers(binder, sort) : kp_topn_by_partition(binder, sort, input, 0, NULL, 0);
+    uint32_t numbered = (*plan)->col_count;
+    *plan = kp_bind_join(binder, KP_JOIN_INNER, *plan, counts);
     number = kp_bind_column(binder, input->col_count, KP_TYPE(KP_INT8), -1);
-    KP_TRY(int8_or(binder, offset, 0, &skipped));
-    KP_TRY(int8_or(binder, limit, INT64_MAX, &most));
+    last = kp_bind_column(binder, numbered - 1, KP_TYPE(KP_INT8), -1); /* with ties the rank */
+    struct kp_expr *skipped = kp_bind_column(binder, numbered + 1, KP_TYPE(KP_INT8), -1);
     KP_TRY(kp_bind_operator(binder, ">", number, skipped, -1, &keep));
-    kp_conjuncts_add(binder, &conditions, keep);
-    KP_TRY(kp_bind_operator(binder, "-", number, skipped, -1, &behind));
-    KP_TRY(kp_bind_operator(binder, "<=", behind, most, -1, &keep));
-    kp_conjuncts_add(binder, &conditions, keep);
-    KP_TRY(kp_subs_filter(binder, subs, &conditions, plan));
-    *plan = kp_bind_first_columns(binder, *plan, input->col_count);
+    *plan = kp_bind_filter(binder, *plan, keep);
+    KP_TRY(kp_bind_operator(binder, "-", last, skipped, -1, &behind));
+    KP_TRY(kp_bind_operator(binder, "<=", behind, kp_bind_column(binder, numbered, KP_TYPE(KP_INT8), -1), -1, &keep));
+    *plan = kp_bind_first_columns(binder, kp_bind_filter(binder, *plan, keep), input->col_count);
     return KP_OK;
 }
 
@@ -205,10 +209,7 @@ enum kp_code kp_bind_order_plan(struct binder *binder, const PgQuery__SelectStmt
         return kp_error_hint(binder->err, "Which rows remain would be an accident: say ORDER BY.");
     }
     if (!is_constant(limit) || !is_constant(offset)) {
-        if (ties)
-            return kp_bind_fail(binder, kp_tree_location(select->limit_count), KP_UNSUPPORTED, NULL,
-                                "WITH TIES needs a constant");
-        KP_TRY(limit_by_number(binder, &subs, limit, offset, order, plan));
+        KP_TRY(limit_by_number(binder, &subs, limit, offset, ties && limit, order, plan));
     } else if (limit || offset) {
         *plan = sort_node(binder, KP_PLAN_TOPN, *plan, order);
         (*plan)->topn.limit = limit;

@@ -603,7 +603,7 @@ static void number_rows(struct kp_plan *over, struct kp_plan *input, enum kp_ove
     over->cols[input->col_count] = (struct kp_column){rules[kind].name, KP_TYPE(KP_INT8), true};
 }
 
-struct kp_plan *kp_topn_with_ties(struct binder *binder, const struct kp_plan *topn)
+struct kp_plan *kp_topn_numbers(struct binder *binder, const struct kp_plan *topn)
 {
     struct kp_plan *input = topn->inputs[0],
                    *over = over_node(binder, input, 2, 0, topn->topn.key_count + topn->col_count);
@@ -615,14 +615,21 @@ struct kp_plan *kp_topn_with_ties(struct binder *binder, const struct kp_plan *t
     add_ties(over, ties, topn->col_count);
     over->over.call_count = 2;
     finish_node(over, input);
-    for (uint32_t i = 0; i < 2; i++) { /* the offset counts rows, the limit leaves peers together */
+    for (uint32_t i = 0; i < 2; i++) {
         enum kp_over_kind kind = i ? KP_OVER_RANK : KP_OVER_ROW_NUMBER;
         over->over.calls[i].kind = kind;
         over->over.calls[i].type = KP_TYPE(KP_INT8);
         over->cols[input->col_count + i] = (struct kp_column){rules[kind].name, KP_TYPE(KP_INT8), true};
     }
-    struct kp_expr *number = kp_bind_column(binder, input->col_count, KP_TYPE(KP_INT8), -1), *keep;
-    struct kp_expr *rank = kp_bind_column(binder, input->col_count + 1, KP_TYPE(KP_INT8), -1);
+    return over;
+}
+
+struct kp_plan *kp_topn_with_ties(struct binder *binder, const struct kp_plan *topn)
+{
+    struct kp_plan *over = kp_topn_numbers(binder, topn); /* the offset counts rows, the limit leaves peers together */
+    uint32_t count = topn->col_count;
+    struct kp_expr *number = kp_bind_column(binder, count, KP_TYPE(KP_INT8), -1), *keep;
+    struct kp_expr *rank = kp_bind_column(binder, count + 1, KP_TYPE(KP_INT8), -1);
     enum kp_code code = KP_OK;
     if (topn->topn.offset)
         code = kp_bind_operator(binder, "-", rank, topn->topn.offset, -1, &rank);
@@ -635,7 +642,7 @@ struct kp_plan *kp_topn_with_ties(struct binder *binder, const struct kp_plan *t
         KP_ASSERT(code == KP_OK);
         plan = kp_bind_filter(binder, plan, keep);
     }
-    return kp_bind_first_columns(binder, plan, topn->col_count);
+    return kp_bind_first_columns(binder, plan, count);
 }
 
 struct kp_plan *kp_topn_by_partition(struct binder *binder, const struct kp_plan *topn, struct kp_plan *input,

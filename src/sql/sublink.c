@@ -12,7 +12,8 @@
  *   x op ANY (…), x op ALL (…)      how often the comparison is true, how often NULL: an aggregate
  *
  * What connects a subquery with the query around is taken out of its plan if it can be (pull.c), else the subquery is
- * unnested over the different values that it reads (unnest.c).
+ * unnested over the different values that it reads (unnest.c). So is one that can fail where it need not be computed
+ * for every row (guard.c).
  */
 #include "sql/sublink.h"
 
@@ -175,7 +176,8 @@ static enum kp_code join_value(struct binder *binder, struct sub *sub, struct kp
         return kp_sub_exists(binder, sub, rows);
     if (sub->kind == SUB_SCALAR)
         return kp_sub_scalar(binder, sub, rows);
-    if (is_equal(sub) && sub->test_count == 1 && !kp_plan_reads_level(sub->plan, 1))
+    bool guarded = sub->guard && kp_plan_can_fail(sub->plan);
+    if (is_equal(sub) && sub->test_count == 1 && !guarded && !kp_plan_reads_level(sub->plan, 1))
         return kp_sub_one_of(binder, sub, rows);
     return kp_sub_compared(binder, sub, rows);
 }
@@ -195,7 +197,13 @@ static bool note_sub(const struct kp_expr *expr, void *arg)
 static struct kp_expr *sub_value(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
 {
     const struct sub_list *subs = arg;
-    return is_sub(expr) ? kp_expr_copy(subs->items[expr->column - KP_SUB_BASE].value, arena, NULL, NULL) : NULL;
+    const struct kp_expr *value = is_sub(expr) ? subs->items[expr->column - KP_SUB_BASE].value : NULL;
+    return value ? kp_expr_copy(value, arena, NULL, NULL) : NULL;
+}
+
+struct kp_expr *kp_subs_values(struct binder *binder, const struct sub_list *subs, const struct kp_expr *expr)
+{
+    return kp_expr_copy(expr, binder->arena, sub_value, (void *)(uintptr_t)subs);
 }
 
 enum kp_code kp_subs_apply(struct binder *binder, struct sub_list *subs, struct kp_expr **const *exprs, uint32_t count,
@@ -217,11 +225,12 @@ enum kp_code kp_subs_apply(struct binder *binder, struct sub_list *subs, struct 
         if (!wanted.items[i] || sub->value)
             continue;
         for (uint32_t t = 0; t < sub->test_count; t++)
-            sub->tests[t] = kp_expr_copy(sub->tests[t], binder->arena, sub_value, subs);
+            sub->tests[t] = kp_subs_values(binder, subs, sub->tests[t]);
+        kp_sub_guard(binder, subs, i, exprs, count, plan);
         KP_TRY(join_value(binder, sub, plan));
     }
     for (uint32_t i = 0; i < count; i++)
-        *exprs[i] = kp_expr_copy(*exprs[i], binder->arena, sub_value, subs);
+        *exprs[i] = kp_subs_values(binder, subs, *exprs[i]);
     return KP_OK;
 }
 

@@ -27,6 +27,16 @@ KP_MUST enum kp_code kp_sub_scalar(struct binder *binder, struct sub *sub, struc
 KP_MUST enum kp_code kp_sub_compared(struct binder *binder, struct sub *sub, struct kp_plan **rows);
 KP_MUST enum kp_code kp_sub_one_of(struct binder *binder, struct sub *sub, struct kp_plan **rows);
 
+/* CASE WHEN condition THEN yes ELSE no END. */
+struct kp_expr *kp_bind_choice(struct binder *binder, struct kp_expr *condition, struct kp_expr *yes,
+                               struct kp_expr *no);
+/* The expression with the values of those subqueries that are joined already. */
+struct kp_expr *kp_subs_values(struct binder *binder, const struct sub_list *subs, const struct kp_expr *expr);
+/* guard.c: finds the subquery's guard, over *rows, if it can fail; its tests become NULL where they are not computed.
+ */
+void kp_sub_guard(struct binder *binder, struct sub_list *subs, uint32_t number, struct kp_expr **const *exprs,
+                  uint32_t count, struct kp_plan **rows);
+
 /* ARRAY(SELECT …), as a scalar subquery. */
 KP_MUST enum kp_code kp_bind_array_sublink(struct binder *binder, const struct expr_place *place,
                                            const PgQuery__SubLink *link, struct kp_expr **ret_expr);

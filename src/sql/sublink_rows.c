@@ -166,7 +166,7 @@ static enum kp_code unnest_rows(struct binder *binder, struct sub *sub, const st
                                 struct domain *ret_domain, struct kp_plan **ret_plan)
 {
     struct kp_plan *reader = sub->test_count ? sub->plan : only_rows(sub->plan), *plan;
-    KP_TRY(kp_domain_make(binder, rows, sub->tests, reader, ret_domain));
+    KP_TRY(kp_domain_make(binder, rows, sub->tests, reader, sub->guard, ret_domain));
     KP_TRY(kp_unnest(binder, ret_domain, reader, &plan));
     uint32_t count = ret_domain->width + sub->test_count;
     struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
@@ -228,8 +228,9 @@ enum kp_code kp_sub_exists(struct binder *binder, struct sub *sub, struct kp_pla
     bool done;
     struct kp_plan *plan, *join;
     struct conjuncts conds;
+    bool guarded = sub->guard && kp_plan_can_fail(sub->test_count ? sub->plan : only_rows(sub->plan));
     KP_TRY(pull_rows(binder, sub, true, &done, &plan, &conds));
-    if (done) {
+    if (done && !guarded) {
         plan = kp_bind_distinct(binder, kp_sub_keys(binder, plan, &conds, true));
         join = kp_bind_join(binder, KP_JOIN_LEFT, *rows, plan);
         kp_join_pulled(binder, sub->tests, join, &conds);

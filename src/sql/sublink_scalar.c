@@ -8,7 +8,8 @@
 
 /* ---- scalars ---- */
 
-static struct kp_expr *choice(struct binder *binder, struct kp_expr *condition, struct kp_expr *yes, struct kp_expr *no)
+struct kp_expr *kp_bind_choice(struct binder *binder, struct kp_expr *condition, struct kp_expr *yes,
+                               struct kp_expr *no)
 {
     struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CASE, yes->type, yes->location, 3);
     expr->args[0] = condition;
@@ -59,8 +60,8 @@ static struct kp_expr *one_row_value(struct binder *binder, const struct sub *su
 {
     struct kp_expr *value = kp_sub_above(binder, sub->tests, left, one->value);
     for (uint32_t i = one->conditions.count; i-- > 0;)
-        value = choice(binder, kp_sub_above(binder, sub->tests, left, one->conditions.exprs[i]), value,
-                       kp_bind_null(binder, value->type));
+        value = kp_bind_choice(binder, kp_sub_above(binder, sub->tests, left, one->conditions.exprs[i]), value,
+                               kp_bind_null(binder, value->type));
     return value;
 }
 
@@ -112,7 +113,7 @@ static struct kp_expr *of_keys(struct binder *binder, const struct one_row *one,
         struct kp_expr *column = kp_bind_column(binder, first + a, one->aggregate->cols[a].type, -1);
         exprs[a] = nothing->datum.null
                        ? column
-                       : choice(binder, kp_bind_column(binder, mark, KP_TYPE(KP_BOOL), -1), column, nothing);
+                       : kp_bind_choice(binder, kp_bind_column(binder, mark, KP_TYPE(KP_BOOL), -1), column, nothing);
     }
     return kp_expr_copy(expr, binder->arena, in_place_of, exprs);
 }
@@ -136,13 +137,14 @@ static enum kp_code aggregate_value(struct binder *binder, struct sub *sub, stru
     struct kp_plan *aggregate = one->aggregate, *plan, *join;
     struct conjuncts conds;
     uint32_t left = (*rows)->col_count;
-    if (!kp_plan_reads_level(aggregate, 1)) {
+    bool guarded = sub->guard && kp_plan_can_fail(aggregate);
+    if (!guarded && !kp_plan_reads_level(aggregate, 1)) {
         kp_plan_shift_levels(binder, aggregate, 1, -1);
         *rows = kp_bind_join(binder, KP_JOIN_INNER, *rows, aggregate);
         sub->value = one_row_value(binder, sub, one, left);
         return KP_OK;
     }
-    if (!kp_node_reads_level(aggregate, 1) && !shows_failing(aggregate) &&
+    if (!guarded && !kp_node_reads_level(aggregate, 1) && !shows_failing(aggregate) &&
         kp_pull(binder, aggregate->inputs[0], true, &plan, &conds)) {
         uint32_t keys = conds.count, mark = keys + aggregate->aggregate.agg_count;
         plan = by_keys(binder, aggregate, plan, &conds);
@@ -157,7 +159,7 @@ static enum kp_code aggregate_value(struct binder *binder, struct sub *sub, stru
         return KP_OK;
     }
     struct domain domain;
-    KP_TRY(kp_domain_make(binder, *rows, sub->tests, aggregate, &domain));
+    KP_TRY(kp_domain_make(binder, *rows, sub->tests, aggregate, guarded ? sub->guard : NULL, &domain));
     KP_TRY(kp_unnest(binder, &domain, aggregate, &plan));
     *rows = kp_domain_join(binder, KP_JOIN_LEFT, *rows, &domain, plan); /* the domain has a row for each */
     sub->value = one_row_value(binder, sub, one, left + domain.width);
@@ -220,7 +222,7 @@ static enum kp_code checked_value(struct binder *binder, struct sub *sub, const 
     for (uint32_t i = 0; i < shown->count; i++)
         map[shown->columns[i]] = at + 1 + i;
     struct kp_expr *value = kp_sub_above(binder, sub->tests, 0, kp_expr_remap(binder, shown->value, map));
-    sub->value = choice(binder, one, value, kp_bind_null(binder, sub->type));
+    sub->value = kp_bind_choice(binder, one, value, kp_bind_null(binder, sub->type));
     return KP_OK;
 }
 
@@ -258,8 +260,8 @@ static bool look_up(struct binder *binder, struct sub *sub, const struct shown *
     *rows = join;
     sub->value = kp_sub_above(binder, sub->tests, left, shown->value);
     if (!column)
-        sub->value = choice(binder, kp_bind_column(binder, left + count, KP_TYPE(KP_BOOL), -1), sub->value,
-                            kp_bind_null(binder, sub->type));
+        sub->value = kp_bind_choice(binder, kp_bind_column(binder, left + count, KP_TYPE(KP_BOOL), -1), sub->value,
+                                    kp_bind_null(binder, sub->type));
     return true;
 }
 
@@ -291,16 +293,17 @@ enum kp_code kp_sub_scalar(struct binder *binder, struct sub *sub, struct kp_pla
     if (find_one_row(binder, sub->plan, &one))
         return aggregate_value(binder, sub, &one, rows);
     struct shown shown = find_shown(binder, sub->plan);
-    if (look_up(binder, sub, &shown, rows))
+    bool guarded = sub->guard && kp_plan_can_fail(shown.plan);
+    if (!guarded && look_up(binder, sub, &shown, rows))
         return KP_OK;
-    if (!kp_plan_reads_level(shown.plan, 1)) {
+    if (!guarded && !kp_plan_reads_level(shown.plan, 1)) {
         KP_TRY(count_and_values(binder, shown.plan, 0, &shown, &aggregate));
         aggregate->inputs[0] = shown.plan;
         kp_plan_shift_levels(binder, aggregate, 1, -1);
         *rows = kp_bind_join(binder, KP_JOIN_INNER, *rows, aggregate);
         return checked_value(binder, sub, &shown, left);
     }
-    if (!shows_failing(shown.plan) && kp_pull(binder, shown.plan, true, &plan, &conds)) {
+    if (!guarded && !shows_failing(shown.plan) && kp_pull(binder, shown.plan, true, &plan, &conds)) {
         uint32_t keys = conds.count;
         KP_TRY(count_and_values(binder, plan, 0, &shown, &aggregate));
         plan = by_keys(binder, aggregate, plan, &conds);
@@ -310,7 +313,7 @@ enum kp_code kp_sub_scalar(struct binder *binder, struct sub *sub, struct kp_pla
         *rows = join;
         return checked_value(binder, sub, &shown, left + keys);
     }
-    KP_TRY(kp_domain_make(binder, *rows, sub->tests, shown.plan, &domain));
+    KP_TRY(kp_domain_make(binder, *rows, sub->tests, shown.plan, guarded ? sub->guard : NULL, &domain));
     KP_TRY(kp_unnest(binder, &domain, shown.plan, &plan));
     KP_TRY(count_and_values(binder, plan, domain.width, &shown, &aggregate));
     *rows = kp_domain_join(binder, KP_JOIN_LEFT, *rows, &domain, by_first(binder, aggregate, plan, domain.width));
@@ -374,8 +377,9 @@ enum kp_code kp_sub_compared(struct binder *binder, struct sub *sub, struct kp_p
     KP_TRY(above_zero(binder, 0, &decided));
     KP_TRY(above_zero(binder, 1, &unknown));
     struct one_row one = {.aggregate = plan};
-    one.value = choice(binder, decided, kp_bind_bool(binder, any),
-                       choice(binder, unknown, kp_bind_null(binder, KP_TYPE(KP_BOOL)), kp_bind_bool(binder, !any)));
+    one.value = kp_bind_choice(
+        binder, decided, kp_bind_bool(binder, any),
+        kp_bind_choice(binder, unknown, kp_bind_null(binder, KP_TYPE(KP_BOOL)), kp_bind_bool(binder, !any)));
     return aggregate_value(binder, sub, &one, rows);
 }
 
@@ -411,8 +415,9 @@ enum kp_code kp_sub_one_of(struct binder *binder, struct sub *sub, struct kp_pla
     struct kp_expr *null = kp_bind_null(binder, KP_TYPE(KP_BOOL)), *no = kp_bind_bool(binder, false);
     struct kp_expr *is_null = is(binder, KP_EXPR_IS_NULL, sub->tests[0]);
     struct kp_expr *has_null = kp_bind_column(binder, left + 3, KP_TYPE(KP_BOOL), -1);
-    sub->value = choice(binder, kp_sub_found(binder, left + 1), kp_bind_bool(binder, true),
-                        choice(binder, kp_bind_column(binder, left + 2, KP_TYPE(KP_BOOL), -1),
-                               choice(binder, is_null, null, choice(binder, has_null, null, no)), no));
+    sub->value = kp_bind_choice(
+        binder, kp_sub_found(binder, left + 1), kp_bind_bool(binder, true),
+        kp_bind_choice(binder, kp_bind_column(binder, left + 2, KP_TYPE(KP_BOOL), -1),
+                       kp_bind_choice(binder, is_null, null, kp_bind_choice(binder, has_null, null, no)), no));
     return KP_OK;
 }

@@ -13,6 +13,8 @@
  *   TopN, Over              one for each row of the domain
  *   Scan                    Cross Join with the domain
  *
+ * A guarded domain (guard.c) is joined in below what can fail too, whether that reads it or not.
+ *
  * Rows of the domain are told apart as they print: types with equal values that print differently (1.0 and 1.00) have
  * their text as one more column. NULL is a value like any other.
  *
@@ -83,7 +85,7 @@ static const struct kp_plan *rows_below(struct binder *binder, const struct kp_p
 static enum kp_code domain_values(struct binder *binder, const struct kp_plan *rows, struct kp_expr *const *tests,
                                   const struct refs *refs, struct domain *domain)
 {
-    domain->values = kp_arena_alloc(binder->arena, (refs->count * 2 + 1) * sizeof(struct kp_expr *));
+    domain->values = kp_arena_alloc(binder->arena, (refs->count * 2 + 2) * sizeof(struct kp_expr *));
     for (uint32_t i = 0; i < refs->count; i++) {
         uint32_t column = kp_outer_column(refs->columns[i]->column);
         struct kp_type type = refs->columns[i]->type;
@@ -101,6 +103,8 @@ static enum kp_code domain_values(struct binder *binder, const struct kp_plan *r
         if (kp_type_has_faces(domain->values[i]->type.id))
             KP_TRY(kp_bind_coerce(binder, domain->values[i], KP_TYPE(KP_TEXT), COERCE_EXPLICIT,
                                   &domain->values[domain->width++]));
+    if (!domain->width) /* a row if there are any */
+        domain->values[domain->width++] = kp_bind_bool(binder, true);
     return KP_OK;
 }
 
@@ -113,20 +117,24 @@ static uint32_t count_nodes(const struct kp_plan *plan)
 }
 
 enum kp_code kp_domain_make(struct binder *binder, const struct kp_plan *rows, struct kp_expr *const *tests,
-                            const struct kp_plan *reader, struct domain *ret_domain)
+                            const struct kp_plan *reader, struct kp_expr *guard, struct domain *ret_domain)
 {
     struct refs refs = {.binder = binder};
     collect((struct kp_plan *)(uintptr_t)reader, &refs); /* looks only */
-    struct domain domain = {.ref_count = refs.count};
+    struct domain domain = {.ref_count = refs.count, .guarded = guard != NULL};
     domain.refs = kp_arena_calloc(binder->arena, (refs.count + 1) * sizeof *domain.refs);
     domain.at = kp_arena_calloc(binder->arena, (refs.count + 1) * sizeof *domain.at);
     KP_TRY(domain_values(binder, rows, tests, &refs, &domain));
     const struct kp_plan *below = rows_below(binder, rows, domain.values, domain.width);
+    if (guard)
+        below = rows;
     binder->domain_nodes += count_nodes(below);
     if (binder->domain_nodes > KP_DOMAIN_NODES_MAX)
         return kp_bind_fail(binder, -1, KP_LIMIT, "54001",
                             "the query's subqueries are nested too deeply to be unnested");
     struct kp_plan *source = kp_plan_copy(below, binder->arena);
+    if (guard)
+        source = kp_bind_filter(binder, source, kp_expr_copy(guard, binder->arena, NULL, NULL));
     struct kp_expr **exprs = kp_arena_alloc(binder->arena, (domain.width + 1) * sizeof *exprs);
     for (uint32_t i = 0; i < domain.width; i++)
         exprs[i] = kp_expr_copy(domain.values[i], binder->arena, NULL, NULL);
@@ -178,6 +186,26 @@ struct unnest {
 };
 
 static enum kp_code unnest(const struct unnest *self, struct kp_plan *plan, struct kp_plan **ret_plan);
+
+/* It reads the domain; or it can fail, and is to be computed for the domain's rows only, and can be. */
+static bool needs_domain(const struct unnest *self, const struct kp_plan *plan)
+{
+    if (kp_plan_reads_level(plan, 1))
+        return true;
+    if (!self->domain->guarded || !kp_plan_can_fail(plan))
+        return false;
+    switch (plan->kind) {
+    case KP_PLAN_SCAN:
+    case KP_PLAN_ASOF:
+    case KP_PLAN_RECURSE:
+    case KP_PLAN_WORK:
+    case KP_PLAN_MATCH:
+    case KP_PLAN_EMIT:
+        return false;
+    default:
+        return true;
+    }
+}
 
 struct rewriting {
     const struct unnest *self;
@@ -337,13 +365,15 @@ static struct kp_plan *unnest_aggregate(const struct unnest *self, const struct 
 /* ---- joins ---- */
 
 /* Which sides must carry the domain. */
-static void sides_that_read(const struct kp_plan *plan, bool *ret_left, bool *ret_right)
+static void sides_that_read(const struct unnest *self, const struct kp_plan *plan, bool *ret_left, bool *ret_right)
 {
-    *ret_left = kp_plan_reads_level(plan->inputs[0], 1);
-    *ret_right = kp_plan_reads_level(plan->inputs[1], 1);
+    bool guarded = self->domain->guarded;
+    *ret_left = needs_domain(self, plan->inputs[0]);
+    *ret_right = needs_domain(self, plan->inputs[1]);
     for (uint32_t k = 0; k < plan->join.key_count; k++) {
-        *ret_left |= kp_expr_reads_level(plan->join.left_keys[k], 1);
-        *ret_right |= kp_expr_reads_level(plan->join.right_keys[k], 1);
+        const struct kp_expr *left = plan->join.left_keys[k], *right = plan->join.right_keys[k];
+        *ret_left |= kp_expr_reads_level(left, 1) || (guarded && left->can_fail);
+        *ret_right |= kp_expr_reads_level(right, 1) || (guarded && right->can_fail);
     }
     bool residual = plan->join.residual && kp_expr_reads_level(plan->join.residual, 1);
     if (plan->join.kind == KP_JOIN_FULL || plan->join.kind == KP_JOIN_RIGHT)
@@ -400,7 +430,7 @@ static enum kp_code unnest_join(const struct unnest *self, struct kp_plan *plan,
     uint32_t left = plan->inputs[0]->col_count, right = plan->inputs[1]->col_count, width = self->width;
     bool on_left, on_right, narrow = kind == KP_JOIN_SEMI || kind == KP_JOIN_ANTI;
     struct kp_plan *left_plan, *right_plan;
-    sides_that_read(plan, &on_left, &on_right);
+    sides_that_read(self, plan, &on_left, &on_right);
     KP_TRY(side(self, plan->inputs[0], on_left, &left_plan));
     KP_TRY(side(self, plan->inputs[1], on_right, &right_plan));
     uint32_t *map = kp_arena_alloc(binder->arena, (left + right + 1) * sizeof *map), *own = map;
@@ -536,7 +566,7 @@ static struct kp_plan *unnest_window(const struct unnest *self, const struct kp_
 
 static enum kp_code unnest(const struct unnest *self, struct kp_plan *plan, struct kp_plan **ret_plan)
 {
-    if (!kp_plan_reads_level(plan, 1)) {
+    if (!needs_domain(self, plan)) {
         *ret_plan = cross(self, plan);
         return KP_OK;
     }
@@ -609,7 +639,7 @@ enum kp_code kp_bind_lateral(struct binder *binder, enum kp_join_kind kind, stru
         kp_join_pulled(binder, NULL, join, &conds);
     } else {
         struct domain domain;
-        KP_TRY(kp_domain_make(binder, rows, NULL, plan, &domain));
+        KP_TRY(kp_domain_make(binder, rows, NULL, plan, NULL, &domain));
         KP_TRY(kp_unnest(binder, &domain, plan, &pulled));
         join = kp_domain_join(binder, kind, rows, &domain, pulled);
         first += domain.width;
