@@ -24,6 +24,11 @@ KP_MUST enum kp_code kp_ddl_run(struct kp_ddl *ddl, const struct kp_statement *s
 /* True for the kinds that kp_ddl_run takes. */
 bool kp_ddl_is(const struct kp_statement *statement);
 
+/* The statement with the schemas that it names by file in its text (schema_files.c); itself if there are none. */
+KP_MUST enum kp_code kp_ddl_inline_schemas(struct kp_db *db, const struct kp_statement *statement,
+                                           struct kp_arena *arena, const struct kp_statement **ret_statement,
+                                           struct kp_error *err);
+
 /* ---- between ddl.c and versions.c; ddl_mutex is held ---- */
 
 /* Writes the catalog record unless replaying; afterwards the effect must not fail for reasons of its own. */

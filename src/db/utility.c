@@ -203,16 +203,22 @@ static enum kp_code run_ddl(struct kp_cursor *cursor, struct kp_error *err)
     struct kp_session *session = cursor->session;
     struct kp_sql_context context;
     kp_session_context(session, &context);
-    struct kp_ddl ddl = {.db = session->db,
-                         .settings = session->values,
-                         .record = {.text = kp_str(cursor->prepared->statement->text),
-                                    .time_zone = kp_str(kp_settings_get(session, "TimeZone")),
-                                    .user = kp_str(session->user)},
-                         .cancel = &session->cancelled,
-                         .notice = session->options.notice,
-                         .notice_arg = session->options.arg,
-                         .context = &context};
-    KP_TRY(kp_ddl_run(&ddl, cursor->prepared->statement, err));
+    struct kp_ddl ddl = {
+        .db = session->db,
+        .settings = session->values,
+        .record = {.time_zone = kp_str(kp_settings_get(session, "TimeZone")), .user = kp_str(session->user)},
+        .cancel = &session->cancelled,
+        .notice = session->options.notice,
+        .notice_arg = session->options.arg,
+        .context = &context};
+    struct kp_arena arena = {0};
+    const struct kp_statement *statement;
+    enum kp_code code = kp_ddl_inline_schemas(session->db, cursor->prepared->statement, &arena, &statement, err);
+    ddl.record.text = code == KP_OK ? kp_str(statement->text) : (struct kp_str){NULL, 0};
+    if (code == KP_OK)
+        code = kp_ddl_run(&ddl, statement, err);
+    kp_arena_finish(&arena);
+    KP_TRY(code);
     cursor->position = ddl.position;
     return KP_OK;
 }

@@ -1,47 +1,24 @@
 /*
- * Avro records by their writer's schema: each is written as JSON, which then goes the way of all JSON. So paths into
- * records, arrays and maps as json columns, and missing fields mean the same in both formats.
+ * Avro records by a schema, or by their writer's and a reader's (avro_resolve.c): each is written as JSON, which then
+ * goes the way of all JSON. So paths into records, arrays and maps as json columns, and missing fields mean the same in
+ * both formats.
  *
  *   binary, in the schema's order       int, long: zigzag varint     float, double: little endian
  *   bytes, string: long, then bytes     union: long branch, value    enum: int
  *   array, map: blocks | long count (negative: its size in bytes follows) | items … | until a count of 0
  *
- * Logical types become the texts of their columns: date, time-*, timestamp-*, decimal, uuid. Bytes are written as bytea
- * is, "\x0aff". A union's branch is not named.
+ * Logical types become the texts of their columns: date, time-*, timestamp-*, decimal, uuid, duration. Bytes are
+ * written as bytea is, "\x0aff". A union's branch is not named.
  */
-#include "decode/transcode.h"
+#include "decode/avro.h"
 
 #include <stdio.h>
 
 #include "base/utf8.h"
 
-enum avro_kind {
-    AVRO_NULL,
-    AVRO_BOOLEAN,
-    AVRO_INT,
-    AVRO_LONG,
-    AVRO_FLOAT,
-    AVRO_DOUBLE,
-    AVRO_BYTES,
-    AVRO_STRING,
-    AVRO_RECORD,
-    AVRO_ENUM,
-    AVRO_ARRAY,
-    AVRO_MAP,
-    AVRO_UNION,
-    AVRO_FIXED
-};
-enum avro_logical { LOGICAL_NONE, LOGICAL_DATE, LOGICAL_TIME, LOGICAL_TIMESTAMP, LOGICAL_LOCAL, LOGICAL_DECIMAL };
-
-struct kp_avro {
-    enum avro_kind kind;
-    enum avro_logical logical;
-    int64_t unit_us; /* of TIME and TIMESTAMP: microseconds of one; 0: thousandths of one */
-    uint32_t scale;  /* of DECIMAL */
-    uint32_t size;   /* of FIXED */
-    uint32_t count;  /* fields, branches, symbols; of ARRAY and MAP 1 */
-    struct kp_str *names;
-    const struct kp_avro **types;
+enum {
+    SCALE_MAX = 1000,
+    DECIMAL_BYTES_MAX = 1024 /* dividing takes the square of it; numeric's 131,072 digits would be 54,000 bytes */
 };
 
 /* ---- the schema ---- */
@@ -75,8 +52,7 @@ static int64_t number_member(struct kp_str object, const char *name)
     return number;
 }
 
-/* The elements of a JSON array. */
-static uint32_t elements(struct kp_str array, struct kp_arena *arena, struct kp_str **ret_items)
+uint32_t kp_avro_elements(struct kp_str array, struct kp_arena *arena, struct kp_str **ret_items)
 {
     const uint8_t *p = (const uint8_t *)array.ptr, *end = p + array.len, *bad;
     uint32_t count = 0;
@@ -95,21 +71,25 @@ static uint32_t elements(struct kp_str array, struct kp_arena *arena, struct kp_
     return count;
 }
 
+static bool is_last_part(struct kp_str part, struct kp_str name)
+{
+    if (part.len > name.len || memcmp(name.ptr + name.len - part.len, part.ptr, part.len) != 0)
+        return false;
+    return part.len == name.len || name.ptr[name.len - part.len - 1] == '.';
+}
+
 static const struct kp_avro *primitive(struct schema *schema, struct kp_str name)
 {
     static const char *const names[] = {"null", "boolean", "int", "long", "float", "double", "bytes", "string"};
     for (size_t i = 0; i < KP_COUNT(names); i++)
         if (kp_str_equal(name, kp_str(names[i]))) {
             struct kp_avro *type = kp_arena_calloc(schema->arena, sizeof *type);
-            type->kind = (enum avro_kind)i;
+            type->kind = (enum kp_avro_kind)i;
             return type;
         }
-    for (const struct named *at = schema->named; at; at = at->next) {
-        bool last_part = at->name.len < name.len && name.ptr[name.len - at->name.len - 1] == '.' &&
-                         memcmp(name.ptr + name.len - at->name.len, at->name.ptr, at->name.len) == 0;
-        if (kp_str_equal(at->name, name) || last_part)
+    for (const struct named *at = schema->named; at; at = at->next)
+        if (is_last_part(at->name, name) || is_last_part(name, at->name)) /* one may name its namespace */
             return at->type;
-    }
     return NULL;
 }
 
@@ -117,7 +97,7 @@ static void set_logical(struct kp_avro *type, struct kp_str object)
 {
     static const struct {
         const char *name;
-        enum avro_logical logical;
+        enum kp_avro_logical logical;
         int64_t unit_us;
     } kinds[] = {{"date", LOGICAL_DATE, 0},
                  {"time-millis", LOGICAL_TIME, 1000},
@@ -128,7 +108,9 @@ static void set_logical(struct kp_avro *type, struct kp_str object)
                  {"local-timestamp-millis", LOGICAL_LOCAL, 1000},
                  {"local-timestamp-micros", LOGICAL_LOCAL, 1},
                  {"local-timestamp-nanos", LOGICAL_LOCAL, 0},
-                 {"decimal", LOGICAL_DECIMAL, 0}};
+                 {"decimal", LOGICAL_DECIMAL, 0},
+                 {"uuid", LOGICAL_UUID, 0},
+                 {"duration", LOGICAL_DURATION, 0}};
     struct kp_str logical = text_member(object, "logicalType");
     for (size_t i = 0; logical.ptr && i < KP_COUNT(kinds); i++)
         if (kp_str_equal(logical, kp_str(kinds[i].name))) {
@@ -136,9 +118,12 @@ static void set_logical(struct kp_avro *type, struct kp_str object)
             type->unit_us = kinds[i].unit_us;
         }
     type->scale = (uint32_t)number_member(object, "scale");
-    bool number = type->kind == AVRO_INT || type->kind == AVRO_LONG;
-    bool digits = type->kind == AVRO_BYTES || type->kind == AVRO_FIXED;
-    if (type->logical == LOGICAL_DECIMAL ? !digits || type->scale > 1000 : !number)
+    bool fits = type->kind == AVRO_INT || type->kind == AVRO_LONG;
+    if (type->logical == LOGICAL_DECIMAL)
+        fits = (type->kind == AVRO_BYTES || type->kind == AVRO_FIXED) && type->scale <= SCALE_MAX;
+    if (type->logical == LOGICAL_UUID || type->logical == LOGICAL_DURATION) /* a text is one as it is */
+        fits = type->kind == AVRO_FIXED && type->size == (type->logical == LOGICAL_UUID ? 16 : 12);
+    if (!fits)
         type->logical = LOGICAL_NONE;
 }
 
@@ -149,17 +134,38 @@ static enum kp_code read_parts(struct schema *schema, struct kp_avro *type, stru
                                struct kp_error *err)
 {
     struct kp_str *items;
-    type->count = elements(list, schema->arena, &items);
+    type->count = kp_avro_elements(list, schema->arena, &items);
     type->names = kp_arena_calloc(schema->arena, (type->count + 1) * sizeof *type->names);
     type->types = kp_arena_calloc(schema->arena, (type->count + 1) * sizeof(struct kp_avro *));
+    type->defaults = kp_arena_calloc(schema->arena, (type->count + 1) * sizeof *type->defaults);
+    type->field_aliases = kp_arena_calloc(schema->arena, (type->count + 1) * sizeof *type->field_aliases);
     for (uint32_t i = 0; i < type->count; i++) {
         struct kp_str part = items[i];
         if (fields) {
             type->names[i] = text_member(items[i], "name");
             if (!type->names[i].ptr || !kp_json_member(items[i], KP_STR("type"), &part))
                 return kp_fail(err, KP_INVALID, "22023", "a field of the Avro schema has no name or type");
+            if (!kp_json_member(items[i], KP_STR("default"), &type->defaults[i]))
+                type->defaults[i] = (struct kp_str){NULL, 0};
+            if (!kp_json_member(items[i], KP_STR("aliases"), &type->field_aliases[i]))
+                type->field_aliases[i] = (struct kp_str){NULL, 0};
         }
         KP_TRY(read_type(schema, part, &type->types[i], err));
+    }
+    return KP_OK;
+}
+
+/* Or what a value is would not be known, and bringing two schemas together could take for ever. */
+static enum kp_code check_union(const struct kp_avro *type, struct kp_error *err)
+{
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < type->count; i++) {
+        enum kp_avro_kind kind = type->types[i]->kind;
+        if (kind == AVRO_UNION || (seen >> kind & 1))
+            return kp_fail(err, KP_INVALID, "22023", "a union of the Avro schema %s",
+                           kind == AVRO_UNION ? "holds another union" : "has two branches of one type");
+        if (kind != AVRO_RECORD && kind != AVRO_ENUM && kind != AVRO_FIXED)
+            seen |= 1u << kind;
     }
     return KP_OK;
 }
@@ -177,13 +183,18 @@ static enum kp_code read_complex(struct schema *schema, struct kp_str object, st
         schema->named = named;
     }
     *ret_type = type;
+    type->name = named->name;
+    if (!kp_json_member(object, KP_STR("aliases"), &type->aliases))
+        type->aliases = (struct kp_str){NULL, 0};
     if (kp_str_equal(kind, KP_STR("record")) && kp_json_member(object, KP_STR("fields"), &part)) {
         type->kind = AVRO_RECORD;
         return read_parts(schema, type, part, true, err);
     }
     if (kp_str_equal(kind, KP_STR("enum")) && kp_json_member(object, KP_STR("symbols"), &part)) {
         type->kind = AVRO_ENUM;
-        type->count = elements(part, schema->arena, &type->names);
+        type->count = kp_avro_elements(part, schema->arena, &type->names);
+        if (!kp_json_member(object, KP_STR("default"), &type->symbol_default) || type->symbol_default.ptr[0] != '"')
+            type->symbol_default = (struct kp_str){NULL, 0};
         return KP_OK;
     }
     bool array = kp_str_equal(kind, KP_STR("array"));
@@ -219,6 +230,8 @@ static enum kp_code read_type(struct schema *schema, struct kp_str text, const s
         type->kind = AVRO_UNION;
         *ret_type = type;
         code = read_parts(schema, type, text, false, err);
+        if (code == KP_OK)
+            code = check_union(type, err);
     } else if (text.len > 2 && text.ptr[0] == '"') {
         struct kp_str name = {text.ptr + 1, text.len - 2};
         *ret_type = primitive(schema, name);
@@ -276,23 +289,35 @@ static enum kp_code read_blob(struct kp_bytes *in, int64_t len, struct kp_str *r
     return KP_OK;
 }
 
+/* Big endian, two's complement, any length: divided by ten until nothing is left. */
 static enum kp_code put_decimal(struct kp_str blob, uint32_t scale, struct kp_buf *out, struct kp_error *err)
 {
-    if (blob.len > 16)
-        return kp_fail(err, KP_UNSUPPORTED, "0A000", "an Avro decimal of %zu bytes is longer than 16", blob.len);
-    unsigned __int128 value = blob.len && (blob.ptr[0] & 0x80) ? ~(unsigned __int128)0 : 0;
-    for (size_t i = 0; i < blob.len; i++)
-        value = value << 8 | (uint8_t)blob.ptr[i];
-    bool negative = value >> 127;
-    if (negative)
-        value = -value;
-    char digits[48 + 1024];
-    size_t at = sizeof digits;
-    for (uint32_t n = 0; value || n <= scale; n++) {
+    uint8_t bytes[DECIMAL_BYTES_MAX];
+    char digits[DECIMAL_BYTES_MAX * 5 / 2 + SCALE_MAX + 2];
+    if (blob.len > sizeof bytes)
+        return kp_fail(err, KP_UNSUPPORTED, "0A000", "an Avro decimal of %zu bytes is longer than %zu", blob.len,
+                       sizeof bytes);
+    bool negative = blob.len && (blob.ptr[0] & 0x80);
+    unsigned carry = negative;
+    for (size_t i = blob.len; i-- > 0;) { /* the magnitude: of a negative one the complement, plus one */
+        unsigned byte = (uint8_t)blob.ptr[i];
+        carry += negative ? byte ^ 0xff : byte;
+        bytes[i] = (uint8_t)carry;
+        carry >>= 8;
+    }
+    size_t at = sizeof digits, first = 0;
+    for (uint32_t n = 0; first < blob.len || n <= scale; n++) {
         if (n == scale && scale)
             digits[--at] = '.';
-        digits[--at] = (char)('0' + (unsigned)(value % 10));
-        value /= 10;
+        unsigned rest = 0;
+        for (size_t i = first; i < blob.len; i++) {
+            rest = rest << 8 | bytes[i];
+            bytes[i] = (uint8_t)(rest / 10);
+            rest %= 10;
+        }
+        while (first < blob.len && bytes[first] == 0)
+            first++;
+        digits[--at] = (char)('0' + rest);
     }
     kp_buf_append_text(out, negative ? "\"-" : "\"");
     kp_buf_append(out, digits + at, sizeof digits - at);
@@ -300,10 +325,64 @@ static enum kp_code put_decimal(struct kp_str blob, uint32_t scale, struct kp_bu
     return KP_OK;
 }
 
-static enum kp_code put_number(const struct kp_avro *avro, int64_t value, struct kp_buf *out, struct kp_error *err)
+static void put_uuid(struct kp_str blob, struct kp_buf *out)
+{
+    kp_buf_append_byte(out, '"');
+    for (size_t i = 0; i < blob.len; i++)
+        kp_buf_printf(out, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", (uint8_t)blob.ptr[i]);
+    kp_buf_append_byte(out, '"');
+}
+
+/* Months, days, milliseconds, four bytes each, little endian. */
+static void put_duration(struct kp_str blob, struct kp_buf *out)
+{
+    uint32_t parts[3];
+    memcpy(parts, blob.ptr, sizeof parts);
+    kp_buf_printf(out, "\"%u months %u days %u milliseconds\"", parts[0], parts[1], parts[2]);
+}
+
+enum kp_code kp_avro_put_bytes(const struct kp_avro *avro, struct kp_str bytes, struct kp_buf *out,
+                               struct kp_error *err)
+{
+    if (avro->as == AVRO_STRING || (avro->kind == AVRO_STRING && avro->as != AVRO_BYTES))
+        return kp_transcode_text(bytes, out, err);
+    switch (avro->logical) {
+    case LOGICAL_DECIMAL:
+        return put_decimal(bytes, avro->scale, out, err);
+    case LOGICAL_UUID:
+        put_uuid(bytes, out);
+        return KP_OK;
+    case LOGICAL_DURATION:
+        put_duration(bytes, out);
+        return KP_OK;
+    default:
+        kp_transcode_bytes(bytes, out);
+        return KP_OK;
+    }
+}
+
+static void put_float(double value, bool wide, struct kp_buf *out)
+{
+    float narrow = (float)value;
+    uint8_t bytes[8];
+    if (wide)
+        memcpy(bytes, &value, sizeof value);
+    else
+        memcpy(bytes, &narrow, sizeof narrow);
+    kp_transcode_float(bytes, wide, out);
+}
+
+enum kp_code kp_avro_put_number(const struct kp_avro *avro, int64_t value, struct kp_buf *out, struct kp_error *err)
 {
     static const int64_t epoch_us = 946684800000000;
     int64_t us = avro->unit_us ? 0 : value / 1000;
+    if (avro->as == AVRO_FLOAT || avro->as == AVRO_DOUBLE) {
+        if (avro->as == AVRO_FLOAT) /* rounded once, not by way of a double */
+            put_float((double)(float)value, false, out);
+        else
+            put_float((double)value, true, out);
+        return KP_OK;
+    }
     if (avro->logical == LOGICAL_NONE) {
         kp_buf_printf(out, "%lld", (long long)value);
         return KP_OK;
@@ -329,17 +408,29 @@ static enum kp_code put_value(const struct kp_avro *avro, struct kp_bytes *in, u
 static enum kp_code put_record(const struct kp_avro *avro, struct kp_bytes *in, unsigned depth, struct kp_buf *out,
                                struct kp_error *err)
 {
+    bool first = true;
+    kp_buf_append_byte(out, '{');
     for (uint32_t i = 0; i < avro->count; i++) {
-        kp_buf_append_byte(out, i ? ',' : '{');
-        kp_buf_append_json_string(out, avro->names[i]);
+        struct kp_str name = avro->names[i];
+        size_t before = out->len;
+        if (!first)
+            kp_buf_append_byte(out, ',');
+        kp_buf_append_json_string(out, name);
         kp_buf_append_byte(out, ':');
         enum kp_code code = put_value(avro->types[i], in, depth, out, err);
         if (code != KP_OK) {
-            kp_error_context(err, "field \"%.*s\"", (int)avro->names[i].len, avro->names[i].ptr);
+            kp_error_context(err, "field \"%.*s\"", (int)name.len, name.ptr ? name.ptr : "");
             return code;
         }
+        if (name.ptr)
+            first = false;
+        else
+            out->len = before; /* read, since it lies in the way, but not shown */
     }
-    kp_buf_append_text(out, avro->count ? "}" : "{}");
+    if (avro->added.len && !first)
+        kp_buf_append_byte(out, ',');
+    kp_buf_append_str(out, avro->added);
+    kp_buf_append_byte(out, '}');
     return KP_OK;
 }
 
@@ -388,31 +479,35 @@ static enum kp_code put_scalar(const struct kp_avro *avro, struct kp_bytes *in, 
     case AVRO_FLOAT:
     case AVRO_DOUBLE:
         KP_TRY(read_blob(in, avro->kind == AVRO_FLOAT ? 4 : 8, &blob, err));
-        kp_transcode_float((const uint8_t *)blob.ptr, avro->kind == AVRO_DOUBLE, out);
+        if (avro->as == AVRO_DOUBLE) {
+            float narrow;
+            memcpy(&narrow, blob.ptr, sizeof narrow);
+            put_float((double)narrow, true, out);
+        } else {
+            kp_transcode_float((const uint8_t *)blob.ptr, avro->kind == AVRO_DOUBLE, out);
+        }
         return KP_OK;
     case AVRO_FIXED:
     case AVRO_BYTES:
+    case AVRO_STRING:
         number = avro->size;
-        if (avro->kind == AVRO_BYTES)
+        if (avro->kind != AVRO_FIXED)
             KP_TRY(read_long(in, &number, err));
         KP_TRY(read_blob(in, number, &blob, err));
-        if (avro->logical == LOGICAL_DECIMAL)
-            return put_decimal(blob, avro->scale, out, err);
-        kp_transcode_bytes(blob, out);
-        return KP_OK;
-    case AVRO_STRING:
-        KP_TRY(read_long(in, &number, err));
-        KP_TRY(read_blob(in, number, &blob, err));
-        return kp_transcode_text(blob, out, err);
+        return kp_avro_put_bytes(avro, blob, out, err);
     case AVRO_ENUM:
         KP_TRY(read_long(in, &number, err));
         if (number < 0 || number >= avro->count)
             return kp_fail(err, KP_INVALID, "22P04", "the Avro record has a symbol that its schema does not have");
+        if (!avro->names[number].ptr)
+            return kp_fail(err, KP_INVALID, "22P02",
+                           "the Avro record has a symbol that the reader's schema does not "
+                           "have, and that has no default");
         kp_buf_append_str(out, avro->names[number]); /* with its quotes, as in the schema */
         return KP_OK;
     default:
         KP_TRY(read_long(in, &number, err));
-        return put_number(avro, number, out, err);
+        return kp_avro_put_number(avro, number, out, err);
     }
 }
 
@@ -431,6 +526,8 @@ static enum kp_code put_value(const struct kp_avro *avro, struct kp_bytes *in, u
         if (branch < 0 || branch >= avro->count)
             return kp_fail(err, KP_INVALID, "22P04", "the Avro record has a branch that its schema does not have");
         return put_value(avro->types[branch], in, depth - 1, out, err);
+    case AVRO_MISMATCH:
+        return kp_fail(err, KP_INVALID, "22P02", "%s", avro->problem);
     case AVRO_RECORD:
         return put_record(avro, in, depth - 1, out, err);
     case AVRO_ARRAY:

@@ -9,7 +9,7 @@
 #include "vec/vec.h"
 
 /* Counts up with every change of what a record's bytes mean: history columns of another version are not read. */
-enum { KP_DECODER_VERSION = 1 };
+enum { KP_DECODER_VERSION = 2 };
 
 enum kp_format {
     KP_FORMAT_JSON,
@@ -60,10 +60,12 @@ struct kp_decoder_options {
      * (struct kp_decode_notes). At most KP_DECODE_RIVALS_MAX; copied. */
     const char *const *rivals;
     uint32_t rival_count;
-    const char *pattern;  /* TEXT: a regular expression (RE2) that the whole record must match; columns take the groups
-                             (?P<name>…) of their name; NULL: every column is the whole record */
-    const char *schema;   /* AVRO: the writer's schema, JSON; PROTOBUF: the text of a .proto file */
-    const char *message;  /* PROTOBUF: the message's name; NULL: the first one of the schema */
+    const char *pattern; /* TEXT: a regular expression (RE2) that the whole record must match; columns take the groups
+                            (?P<name>…) of their name; NULL: every column is the whole record */
+    const char *schema;  /* AVRO: the reader's schema, JSON; PROTOBUF: the text of a .proto file */
+    const char *writer_schema;  /* AVRO: that of all records; NULL: the reader's */
+    const char *writer_schemas; /* AVRO: a JSON object, by the number in a registry's header; NULL: none */
+    const char *message;        /* PROTOBUF: the message's name; NULL: the first one of the schema */
     bool confluent;       /* AVRO, PROTOBUF: a schema registry's header stands before each record, and is passed over */
     bool missing_fails;   /* JSON: a record that lacks a declared field is a dead letter, not a row with NULL */
     bool extra_fails;     /* JSON: a record whose row has a member that no field takes is a dead letter */

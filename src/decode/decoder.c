@@ -309,10 +309,13 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
         decoder->rivals[i] = kp_str(kp_arena_strdup(&decoder->arena, options->rivals[i]));
     enum kp_code code = add_columns(decoder, options, err);
     bool avro = options->format == KP_FORMAT_AVRO, protobuf = options->format == KP_FORMAT_PROTOBUF;
-    if (code == KP_OK && (avro || protobuf) && !options->schema)
-        code = kp_fail(err, KP_INVALID, "22023", "format %s needs the option schema", avro ? "avro" : "protobuf");
+    if (code == KP_OK && !avro && (options->writer_schema || options->writer_schemas))
+        code = kp_fail(err, KP_INVALID, NULL, "option \"writer_schema%s\" is for format avro",
+                       options->writer_schema ? "" : "s");
+    if (code == KP_OK && protobuf && !options->schema)
+        code = kp_fail(err, KP_INVALID, "22023", "format protobuf needs the option schema");
     if (code == KP_OK && avro)
-        code = kp_avro_create(options->schema, &decoder->arena, &decoder->avro, err);
+        code = kp_avro_prepare(decoder, options, err);
     if (code == KP_OK && protobuf)
         code = kp_protobuf_create(options->schema, options->message, &decoder->arena, &decoder->protobuf, err);
     if (code == KP_OK &&

@@ -66,7 +66,9 @@ struct kp_decoder {
     uint64_t *value_mask;    /* columns of the batch that come from the value */
     uint64_t *declared_mask; /* the same with those that are only checked */
     bool missing_fails, extra_fails;
-    const struct kp_avro *avro;
+    const struct kp_avro *avro; /* of all records; or by the number that stands before each: */
+    const struct kp_avro_writer *avro_writers;
+    uint32_t avro_writer_count;
     const struct kp_protobuf *protobuf;
     bool confluent;
     struct kp_regex *pattern; /* TEXT; NULL: none */
@@ -267,9 +269,19 @@ bool kp_json_member(struct kp_str object, struct kp_str name, struct kp_str *ret
 
 /* ---- binary formats with a schema (transcode.h) ---- */
 struct kp_avro;
+struct kp_avro_writer {
+    uint32_t id;
+    const struct kp_avro *avro;
+};
 KP_MUST enum kp_code kp_avro_create(const char *text, struct kp_arena *arena, const struct kp_avro **ret_avro,
                                     struct kp_error *err);
 KP_MUST enum kp_code kp_avro_to_json(const struct kp_avro *avro, struct kp_str bytes, struct kp_buf *out,
+                                     struct kp_error *err);
+/* What reads the writer's records and shows them as the reader has declared them. Both must stay. */
+KP_MUST enum kp_code kp_avro_resolve(const struct kp_avro *writer, const struct kp_avro *reader, struct kp_arena *arena,
+                                     const struct kp_avro **ret_avro, struct kp_error *err);
+/* The decoder's Avro types by its options (avro_resolve.c). */
+KP_MUST enum kp_code kp_avro_prepare(struct kp_decoder *decoder, const struct kp_decoder_options *options,
                                      struct kp_error *err);
 struct kp_protobuf;
 KP_MUST enum kp_code kp_protobuf_create(const char *text, const char *message, struct kp_arena *arena,

@@ -55,9 +55,14 @@ void kp_transcode_float(const uint8_t *bytes, bool wide, struct kp_buf *out)
 }
 
 /* Magic byte and schema number; of Protobuf then the message's place: a count of indexes and the indexes. */
-static enum kp_code skip_header(const struct kp_decoder *decoder, struct kp_bytes *in, struct kp_error *err)
+static enum kp_code take_header(const struct kp_decoder *decoder, struct kp_bytes *in, uint32_t *ret_id,
+                                struct kp_error *err)
 {
     bool well = in->end - in->at >= 5 && in->at[0] == 0;
+    uint32_t id_be = 0;
+    if (well)
+        memcpy(&id_be, in->at + 1, sizeof id_be);
+    *ret_id = __builtin_bswap32(id_be);
     in->at += well ? 5 : 0;
     if (well && decoder->protobuf) {
         uint64_t count = 0, index;
@@ -68,6 +73,15 @@ static enum kp_code skip_header(const struct kp_decoder *decoder, struct kp_byte
     return well ? KP_OK : kp_fail(err, KP_INVALID, "22P04", "the record has no schema registry's header");
 }
 
+/* What reads the record: by the number before it, or all the same. */
+static const struct kp_avro *avro_of(const struct kp_decoder *decoder, uint32_t id)
+{
+    for (uint32_t i = 0; i < decoder->avro_writer_count; i++)
+        if (decoder->avro_writers[i].id == id)
+            return decoder->avro_writers[i].avro;
+    return decoder->avro_writer_count ? NULL : decoder->avro;
+}
+
 enum kp_code kp_transcode(struct kp_decode_state *state, struct kp_str bytes, struct kp_str *ret_json,
                           struct kp_error *err)
 {
@@ -75,11 +89,14 @@ enum kp_code kp_transcode(struct kp_decode_state *state, struct kp_str bytes, st
     struct kp_bytes in = {(const uint8_t *)bytes.ptr, (const uint8_t *)bytes.ptr + bytes.len};
     struct kp_buf *out = &state->scratch;
     out->len = 0;
+    uint32_t id = 0;
     if (decoder->confluent)
-        KP_TRY(skip_header(decoder, &in, err));
+        KP_TRY(take_header(decoder, &in, &id, err));
     bytes = (struct kp_str){(const char *)in.at, (size_t)(in.end - in.at)};
-    KP_TRY(decoder->avro ? kp_avro_to_json(decoder->avro, bytes, out, err)
-                         : kp_protobuf_to_json(decoder->protobuf, bytes, out, err));
+    const struct kp_avro *avro = decoder->protobuf ? NULL : avro_of(decoder, id);
+    if (!avro && !decoder->protobuf)
+        return kp_fail(err, KP_INVALID, "22023", "schema %u is not among writer_schemas", id);
+    KP_TRY(avro ? kp_avro_to_json(avro, bytes, out, err) : kp_protobuf_to_json(decoder->protobuf, bytes, out, err));
     char *json = kp_arena_alloc(state->arena, out->len + KP_JSON_PADDING);
     memcpy(json, out->data, out->len);
     memset(json + out->len, 0, KP_JSON_PADDING);

@@ -13,6 +13,12 @@ static const char avro_schema[] =
     "{\"name\":\"d\",\"type\":{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"scale\":3}},"
     "{\"name\":\"e\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}},"
     "{\"name\":\"f\",\"type\":{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"X\",\"Y\"]}}]}";
+/* What a reader may make of it. */
+static const char reader_schema[] =
+    "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"alpha\",\"aliases\":[\"a\"],\"type\":[\"null\",\"R\","
+    "\"bytes\"]},{\"name\":\"b\",\"type\":{\"type\":\"array\",\"items\":[\"float\"]}},"
+    "{\"name\":\"f\",\"type\":{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"Y\"]}},"
+    "{\"name\":\"e\",\"type\":\"double\"},{\"name\":\"g\",\"type\":\"bytes\",\"default\":\"\\u00ff\"}]}";
 static const char proto_schema[] =
     "syntax = \"proto3\"; message R { R a = 1; repeated sint32 b = 2; map<string, bytes> c = 3; map<int32, R> d = 4; "
     "google.protobuf.Timestamp e = 5; enum E { X = 0; Y = 1; } repeated E f = 6; float g = 7; optional string h = 8; "
@@ -32,25 +38,32 @@ static void must_be_json(const struct kp_buf *out)
 static void fuzz_schema(const char *text, bool avro)
 {
     struct kp_arena arena = {0};
-    const struct kp_avro *avro_made;
+    const struct kp_avro *avro_made = NULL, *resolved;
     const struct kp_protobuf *protobuf_made;
     (void)!(avro ? kp_avro_create(text, &arena, &avro_made, NULL)
                  : kp_protobuf_create(text, NULL, &arena, &protobuf_made, NULL));
+    if (avro_made) /* every schema can read itself */
+        KP_ASSERT(kp_avro_resolve(avro_made, avro_made, &arena, &resolved, NULL) != KP_CORRUPT);
     kp_arena_finish(&arena);
 }
 
 static void fuzz_record(struct kp_str bytes, bool avro)
 {
     static struct kp_arena arena;
-    static const struct kp_avro *of_avro;
+    static const struct kp_avro *of_avro, *of_reader, *resolved;
     static const struct kp_protobuf *of_protobuf;
     if (!of_avro) {
         KP_ASSERT(kp_avro_create(avro_schema, &arena, &of_avro, NULL) == KP_OK);
+        KP_ASSERT(kp_avro_create(reader_schema, &arena, &of_reader, NULL) == KP_OK);
+        KP_ASSERT(kp_avro_resolve(of_avro, of_reader, &arena, &resolved, NULL) == KP_OK);
         KP_ASSERT(kp_protobuf_create(proto_schema, "R", &arena, &of_protobuf, NULL) == KP_OK);
     }
     struct kp_buf out = {0};
     if ((avro ? kp_avro_to_json(of_avro, bytes, &out, NULL) : kp_protobuf_to_json(of_protobuf, bytes, &out, NULL)) ==
         KP_OK)
+        must_be_json(&out);
+    out.len = 0;
+    if (avro && kp_avro_to_json(resolved, bytes, &out, NULL) == KP_OK)
         must_be_json(&out);
     kp_buf_finish(&out);
 }

@@ -90,20 +90,89 @@ static void test_avro(void **state)
         "{\"name\":\"l\",\"type\":{\"type\":\"long\",\"logicalType\":\"local-timestamp-micros\"}},"
         "{\"name\":\"m\",\"type\":{\"type\":\"int\",\"logicalType\":\"time-millis\"}},"
         "{\"name\":\"n\",\"type\":{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":5,\"scale\":2}},"
-        "{\"name\":\"z\",\"type\":{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":5,\"scale\":2}}]}";
-    expect_avro(logical,
-                BYTES("\x02"
-                      "\xd0\x0f"
-                      "\x02"
-                      "\xd0\x0f"
-                      "\x04\xcf\xc7"
-                      "\x02\x05"),
-                "{\"d\":\"1970-01-02\",\"t\":\"1970-01-01 00:00:01+00\",\"l\":\"1970-01-01 00:00:00.000001\","
-                "\"m\":\"00:00:01\",\"n\":\"-123.45\",\"z\":\"0.05\"}");
+        "{\"name\":\"z\",\"type\":{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":5,\"scale\":2}},"
+        "{\"name\":\"u\",\"type\":{\"type\":\"fixed\",\"name\":\"U\",\"size\":16,\"logicalType\":\"uuid\"}},"
+        "{\"name\":\"p\",\"type\":{\"type\":\"fixed\",\"name\":\"P\",\"size\":12,\"logicalType\":\"duration\"}},"
+        "{\"name\":\"w\",\"type\":{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":60}}]}";
+    expect_avro(
+        logical,
+        BYTES("\x02"
+              "\xd0\x0f"
+              "\x02"
+              "\xd0\x0f"
+              "\x04\xcf\xc7"
+              "\x02\x05"
+              "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff"
+              "\x0e\x00\x00\x00\x03\x00\x00\x00\xdc\x05\x00\x00"
+              "\x24\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"),
+        "{\"d\":\"1970-01-02\",\"t\":\"1970-01-01 00:00:01+00\",\"l\":\"1970-01-01 00:00:00.000001\","
+        "\"m\":\"00:00:01\",\"n\":\"-123.45\",\"z\":\"0.05\",\"u\":\"00112233-4455-6677-8899-aabbccddeeff\","
+        "\"p\":\"14 months 3 days 1500 milliseconds\",\"w\":\"-11150372599265311570767859136324180752990208\"}");
     static const char tree[] = "{\"type\":\"record\",\"name\":\"Tree\",\"fields\":[{\"name\":\"v\",\"type\":\"int\"},"
                                "{\"name\":\"kids\",\"type\":{\"type\":\"array\",\"items\":\"Tree\"}}]}";
     expect_avro(tree, BYTES("\x02\x04\x04\x00\x06\x00\x00"),
                 "{\"v\":1,\"kids\":[{\"v\":2,\"kids\":[]},{\"v\":3,\"kids\":[]}]}");
+}
+
+/* As the reader declares it. */
+static void expect_resolved(const char *writer, const char *reader, const char *bytes, size_t len, const char *json)
+{
+    struct kp_arena arena = {0};
+    struct kp_buf out = {0};
+    struct kp_error err;
+    const struct kp_avro *avro;
+    if (kp_avro_resolve(avro_of(writer, &arena), avro_of(reader, &arena), &arena, &avro, &err) != KP_OK ||
+        kp_avro_to_json(avro, (struct kp_str){bytes, len}, &out, &err) != KP_OK) {
+        out.len = 0;
+        kp_buf_append_text(&out, err.message);
+    }
+    kp_buf_append_byte(&out, 0);
+    assert_string_equal((const char *)out.data, json);
+    kp_buf_finish(&out);
+    kp_arena_finish(&arena);
+}
+
+#define RECORD(fields)               "{\"type\":\"record\",\"name\":\"n.R\",\"fields\":[" fields "]}"
+#define FIELD(name, type)            "{\"name\":\"" name "\",\"type\":" type "}"
+#define DEFAULTED(name, type, value) "{\"name\":\"" name "\",\"type\":" type ",\"default\":" value "}"
+#define LOGICAL(of, name)            "{\"type\":\"" of "\",\"logicalType\":\"" name "\"}"
+#define DECIMAL                      "{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":60,\"scale\":2}"
+#define FIXED(name, size)            "{\"type\":\"fixed\",\"name\":\"" name "\",\"size\":" size "}"
+#define TREE(more)                   RECORD(FIELD("v", "\"int\"") more "," FIELD("kids", "{\"type\":\"array\",\"items\":\"R\"}"))
+
+/* tests/formats compares the rest with fastavro. */
+static void test_avro_resolution(void **state)
+{
+    static const char empty[] = RECORD(FIELD("gone", "\"int\""));
+    expect_resolved(empty, RECORD(DEFAULTED("b", "\"bytes\"", "\"\\u00ff\\u0000\\n\xc3\xa9\"")), BYTES("\x02"),
+                    "{\"b\":\"\\\\xff000ae9\"}");
+    expect_resolved(empty, RECORD(DEFAULTED("d", DECIMAL, "\"\\u00cf\\u00c7\"")), BYTES("\x02"), "{\"d\":\"-123.45\"}");
+    expect_resolved(empty, RECORD(DEFAULTED("f", FIXED("F", "2"), "\"ab\"")), BYTES("\x02"), "{\"f\":\"\\\\x6162\"}");
+    expect_resolved(empty, RECORD(DEFAULTED("t", LOGICAL("long", "timestamp-millis"), "1000")), BYTES("\x02"),
+                    "{\"t\":\"1970-01-01 00:00:01+00\"}");
+    expect_resolved(empty, RECORD(DEFAULTED("u", "[\"null\",\"long\"]", "-9223372036854775808")), BYTES("\x02"),
+                    "{\"u\":-9223372036854775808}");
+    expect_resolved(
+        empty, RECORD(DEFAULTED("r", RECORD(FIELD("x", "\"int\"") "," DEFAULTED("y", "\"int\"", "2")), "{\"x\":1}")),
+        BYTES("\x02"), "{\"r\":{\"x\":1,\"y\":2}}");
+    expect_resolved(empty, RECORD(FIELD("gone", "\"long\"") "," FIELD("x", "\"int\"")), BYTES("\x02"),
+                    "field \"x\": the writer's Avro schema lacks it, and it has no default");
+    expect_resolved(empty, RECORD(DEFAULTED("x", "\"int\"", "2147483648")), BYTES("\x02"),
+                    "field \"x\": a default in the Avro schema is not of its field's type");
+    expect_resolved(empty, RECORD(DEFAULTED("x", "\"bytes\"", "\"\\u0100\"")), BYTES("\x02"),
+                    "field \"x\": a default in the Avro schema is not of its field's type");
+    expect_resolved(empty, RECORD(FIELD("gone", "\"string\"")), BYTES("\x02"),
+                    "field \"gone\": Avro's int cannot be read as string");
+    expect_resolved(RECORD(FIELD("a", FIXED("F", "2"))), RECORD(FIELD("a", FIXED("F", "3"))), BYTES("ab"),
+                    "field \"a\": Avro's fixed F cannot be read as fixed F");
+    expect_resolved(RECORD(FIELD("a", "[\"int\",\"string\"]")), RECORD(FIELD("a", "\"long\"")), BYTES("\x00\x02"),
+                    "{\"a\":1}");
+    expect_resolved(RECORD(FIELD("a", "[\"int\",\"string\"]")), RECORD(FIELD("a", "\"long\"")), BYTES("\x02\x02x"),
+                    "field \"a\": Avro's string cannot be read as long");
+    /* schemas that hold themselves, with a field less and a field more at every level */
+    expect_resolved(TREE("," FIELD("w", "\"string\"")), TREE("," DEFAULTED("new", "\"int\"", "9")),
+                    BYTES("\x02\x02x\x04\x04\x02y\x00\x06\x02z\x00\x00"),
+                    "{\"v\":1,\"kids\":[{\"v\":2,\"kids\":[],\"new\":9},{\"v\":3,\"kids\":[],\"new\":9}],\"new\":9}");
 }
 
 static void refuse_avro(const char *schema, const char *part)
@@ -121,6 +190,8 @@ static void test_avro_schemas(void **state)
     refuse_avro("{\"type\":\"record\"", "not valid JSON");
     refuse_avro("\"string\"", "no record");
     refuse_avro("{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"a\",\"type\":\"strung\"}]}", "strung");
+    refuse_avro(RECORD(FIELD("a", "[\"int\",[\"null\",\"string\"]]")), "holds another union");
+    refuse_avro(RECORD(FIELD("a", "[\"int\",\"null\",\"int\"]")), "two branches of one type");
     refuse_avro("{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"type\":\"int\"}]}", "no name");
 }
 
@@ -305,8 +376,11 @@ static void test_rows(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_avro), cmocka_unit_test(test_avro_schemas),
-                                       cmocka_unit_test(test_protobuf), cmocka_unit_test(test_protobuf_schemas),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_avro),
+                                       cmocka_unit_test(test_avro_schemas),
+                                       cmocka_unit_test(test_avro_resolution),
+                                       cmocka_unit_test(test_protobuf),
+                                       cmocka_unit_test(test_protobuf_schemas),
                                        cmocka_unit_test(test_rows)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,6 +74,8 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
                                          .field_count = field_count,
                                          .path = kp_relation_option(relation, "path"),
                                          .schema = kp_relation_option(relation, "schema"),
+                                         .writer_schema = kp_relation_option(relation, "writer_schema"),
+                                         .writer_schemas = kp_relation_option(relation, "writer_schemas"),
                                          .message = kp_relation_option(relation, "message"),
                                          .confluent = framing && strcmp(framing, "confluent") == 0,
                                          .pattern = kp_relation_option(relation, "pattern"),

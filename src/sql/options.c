@@ -27,6 +27,8 @@ static const struct option_rule {
     {"header", KP_OPTION_SOURCE, VALUE_BOOL, 0, 0, NULL},
     {"pattern", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
     {"schema", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
+    {"writer_schema", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
+    {"writer_schemas", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
     {"message", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
     {"framing", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "none confluent"},
     {"missing", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "null error"},
