@@ -56,6 +56,8 @@ enum kp_code kp_log_apply(struct kp_log *log, const struct kp_block_header *bloc
     if (wrong || records != block->records)
         return kp_fail(err, KP_CORRUPT, NULL, "%s", wrong ? wrong : "its count of records is wrong");
     add_mark(log, block, location);
+    if (!log->read_only)
+        kp_seal_notes_add(&log->sealing.notes, block);
     log->log_time_us = block->log_time_us;
     log->durable_last = block->file_offset;
     log->durable_end = (struct kp_journal_end){.file_number = block->file_number,

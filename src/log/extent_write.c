@@ -1,7 +1,8 @@
 /*
- * A set's files are written front to back, each through a window of memory. The mixed extent's data is filled in any
- * order within a window, and all batches are asked for once per window; the extents of one partition take theirs in
- * order, all of them while the first window is filled.
+ * All batches are asked for once, in the order of the log. The extents of one partition take theirs in order and are
+ * written front to back, each through a window of memory. So is the mixed extent when a window holds all its data,
+ * which is filled in any order then. Else its data is *scattered*: each run is gathered in a little memory of its own
+ * and written to its place through the page cache, which makes large writes of it at the sync.
  */
 #include "log/extent_write.h"
 
@@ -15,8 +16,9 @@
 enum {
     OWN_WINDOWS_BYTES = 32 << 20,
     OWN_WINDOW_BYTES_MIN = 64 << 10,
-    OWN_WINDOW_BYTES_MAX = 1 << 20,
+    OWN_WINDOW_BYTES_MAX = 4 << 20,
     MIXED_WINDOW_BYTES_MIN = 64 << 10,
+    PIECE_BYTES_MAX = 256 << 10, /* of a run that is scattered: gathered for one write */
     STRAY = UINT32_MAX
 };
 
@@ -223,20 +225,28 @@ struct output {
     uint64_t from, window_bytes, until; /* until: where its data ends */
 };
 
+/* What is gathered of a run that is scattered: `len` bytes that go to `place`. */
+struct piece {
+    uint8_t *bytes;
+    uint64_t place;
+    size_t len;
+};
+
 struct outputs {
     struct output mixed;
     struct output *own; /* in order of number */
     size_t own_count, next_item;
-    bool own_done;
+    struct piece *pieces; /* a run each; NULL: the mixed extent is not scattered */
+    size_t piece_bytes;
 };
 
 static enum kp_code open_output(struct kp_extents_writer *writer, struct output *output, uint64_t file_bytes,
-                                struct kp_error *err)
+                                bool direct, struct kp_error *err)
 {
     struct kp_os *os = writer->os;
     char *path = kp_extent_path(writer->dir, output->number, KP_EXTENT_NEW_SUFFIX);
-    unsigned direct = writer->no_sync ? 0 : KP_OPEN_DIRECT;
-    enum kp_code code = kp_files_create(os, path, KP_OPEN_READ | direct, &output->file, err);
+    unsigned cache = direct && !writer->no_sync ? KP_OPEN_DIRECT : 0;
+    enum kp_code code = kp_files_create(os, path, KP_OPEN_READ | cache, &output->file, err);
     kp_free(path);
     KP_TRY(code);
     output->from = KP_SECTOR_BYTES;
@@ -247,15 +257,16 @@ static enum kp_code open_output(struct kp_extents_writer *writer, struct output 
     return os->allocate(os->ctx, output->file, 0, file_bytes, err);
 }
 
-/* Writes the window as far as the data goes, and moves it on. */
+/* Writes the window as far as the data goes, and moves it on. All of it was filled. */
 static enum kp_code flush(struct kp_extents_writer *writer, struct output *output, struct kp_error *err)
 {
     uint64_t end = KP_SECTOR_BYTES + kp_sector_ceil(output->until - KP_SECTOR_BYTES);
     uint64_t len = KP_MIN(output->window_bytes, end - output->from);
+    if (len && output->from + len > output->until)
+        memset(output->window + (output->until - output->from), 0, (size_t)(output->from + len - output->until));
     if (len)
         KP_TRY(writer->os->pwrite(writer->os->ctx, output->file, output->window, (size_t)len, output->from, err));
     output->from += len;
-    memset(output->window, 0, (size_t)output->window_bytes);
     return KP_OK;
 }
 
@@ -268,6 +279,68 @@ static void put_part(struct output *output, uint64_t place, const void *bytes, u
         memcpy(output->window + (begin - output->from), (const uint8_t *)bytes + (begin - place),
                (size_t)(end - begin));
 }
+
+/* An item: its header, its batch, and the zeros behind it. */
+struct parts {
+    struct kp_extent_item header;
+    const void *batch;
+    uint64_t bytes; /* of all */
+};
+static const uint8_t no_bytes[8];
+
+static void put_parts(struct output *output, uint64_t place, const struct parts *parts)
+{
+    uint64_t end = sizeof parts->header + parts->header.bytes;
+    put_part(output, place, &parts->header, sizeof parts->header);
+    put_part(output, place + sizeof parts->header, parts->batch, parts->header.bytes);
+    put_part(output, place + end, no_bytes, parts->bytes - end);
+}
+
+/* ---- scattered ---- */
+
+static enum kp_code write_piece(struct kp_extents_writer *writer, struct outputs *outputs, struct piece *piece,
+                                struct kp_error *err)
+{
+    struct kp_os *os = writer->os;
+    if (piece->len)
+        KP_TRY(os->pwrite(os->ctx, outputs->mixed.file, piece->bytes, piece->len, piece->place, err));
+    piece->place += piece->len;
+    piece->len = 0;
+    return KP_OK;
+}
+
+static enum kp_code add_bytes(struct kp_extents_writer *writer, struct outputs *outputs, struct piece *piece,
+                              const void *bytes, size_t len, struct kp_error *err)
+{
+    if (piece->len + len > outputs->piece_bytes)
+        KP_TRY(write_piece(writer, outputs, piece, err));
+    if (len > outputs->piece_bytes) {
+        KP_TRY(writer->os->pwrite(writer->os->ctx, outputs->mixed.file, bytes, len, piece->place, err));
+        piece->place += len;
+        return KP_OK;
+    }
+    if (!piece->bytes)
+        piece->bytes = kp_alloc(outputs->piece_bytes);
+    if (len)
+        memcpy(piece->bytes + piece->len, bytes, len);
+    piece->len += len;
+    return KP_OK;
+}
+
+static enum kp_code scatter(struct kp_extents_writer *writer, struct outputs *outputs, struct piece *piece,
+                            uint64_t place, const struct parts *parts, struct kp_error *err)
+{
+    if (piece->place + piece->len != place) {
+        KP_TRY(write_piece(writer, outputs, piece, err));
+        piece->place = place;
+    }
+    KP_TRY(add_bytes(writer, outputs, piece, &parts->header, sizeof parts->header, err));
+    KP_TRY(add_bytes(writer, outputs, piece, parts->batch, parts->header.bytes, err));
+    return add_bytes(writer, outputs, piece, no_bytes,
+                     (size_t)(parts->bytes - sizeof parts->header - parts->header.bytes), err);
+}
+
+/* ---- batches ---- */
 
 static size_t find_item(const struct kp_extents_writer *writer, size_t hint, int64_t position)
 {
@@ -310,17 +383,18 @@ enum kp_code kp_extents_put(struct kp_extents_writer *writer, void *put_arg, int
         return KP_OK;
     uint64_t extent = writer->sorted[item->run].extent;
     struct output *output = extent ? own_output(outputs, extent) : &outputs->mixed;
-    if (!output || (extent && outputs->own_done))
+    if (!output) /* it lies in an extent that stays */
         return KP_OK;
     if (item->bytes != bytes) /* the order of the set that it comes from says so */
         return kp_fail(err, KP_CORRUPT, NULL, "another record batch lies at position %lld than its set says",
                        (long long)position);
-    struct kp_extent_item header = {bytes, 0, item->position, item->log_time_us};
-    header.crc = kp_extent_item_crc(&header, batch);
+    struct parts parts = {{bytes, 0, item->position, item->log_time_us}, batch, kp_extent_item_bytes(bytes)};
+    parts.header.crc = kp_extent_item_crc(&parts.header, batch);
+    if (!extent && outputs->pieces)
+        return scatter(writer, outputs, &outputs->pieces[item->run], item->place, &parts, err);
     for (;;) { /* the mixed window stands; the others move with their data */
-        put_part(output, item->place, &header, sizeof header);
-        put_part(output, item->place + sizeof header, batch, bytes);
-        if (!extent || item->place + sizeof header + bytes <= output->from + output->window_bytes)
+        put_parts(output, item->place, &parts);
+        if (!extent || item->place + parts.bytes <= output->from + output->window_bytes)
             return KP_OK;
         KP_TRY(flush(writer, output, err));
     }
@@ -381,17 +455,13 @@ static enum kp_code complete(struct kp_extents_writer *writer, struct output *ou
     return KP_OK;
 }
 
-static enum kp_code write_mixed(struct kp_extents_writer *writer, struct outputs *outputs,
-                                const struct kp_extents_source *source, struct kp_error *err)
+static enum kp_code write_data(struct kp_extents_writer *writer, struct outputs *outputs,
+                               const struct kp_extents_source *source, struct kp_error *err)
 {
-    struct output *mixed = &outputs->mixed;
-    do {
-        outputs->next_item = 0;
-        KP_TRY(source->each(source->arg, writer, outputs, err));
-        outputs->own_done = true;
-        KP_TRY(flush(writer, mixed, err));
-    } while (mixed->from < mixed->until);
-    return KP_OK;
+    KP_TRY(source->each(source->arg, writer, outputs, err));
+    for (size_t i = 0; outputs->pieces && i < writer->run_count; i++)
+        KP_TRY(write_piece(writer, outputs, &outputs->pieces[i], err));
+    return outputs->pieces ? KP_OK : flush(writer, &outputs->mixed, err);
 }
 
 static enum kp_code write_sections(struct kp_extents_writer *writer, struct output *mixed, const struct kp_buf *state,
@@ -416,9 +486,10 @@ static enum kp_code write_all(struct kp_extents_writer *writer, struct outputs *
 {
     struct kp_extent_header *header = &writer->header;
     for (size_t i = 0; i < outputs->own_count; i++)
-        KP_TRY(open_output(writer, &outputs->own[i], KP_SECTOR_BYTES + kp_sector_ceil(outputs->own[i].until), err));
-    KP_TRY(open_output(writer, &outputs->mixed, header->file_bytes, err));
-    KP_TRY(write_mixed(writer, outputs, source, err));
+        KP_TRY(
+            open_output(writer, &outputs->own[i], KP_SECTOR_BYTES + kp_sector_ceil(outputs->own[i].until), true, err));
+    KP_TRY(open_output(writer, &outputs->mixed, header->file_bytes, !outputs->pieces, err));
+    KP_TRY(write_data(writer, outputs, source, err));
     for (size_t i = 0; i < outputs->own_count; i++) {
         struct output *own = &outputs->own[i];
         KP_TRY(flush(writer, own, err));
@@ -449,6 +520,35 @@ static void close_output(struct kp_extents_writer *writer, struct output *output
     kp_free(path);
 }
 
+/* How the data goes into files. */
+static void plan_outputs(const struct kp_extents_writer *writer, struct outputs *outputs)
+{
+    const struct kp_extent_header *header = &writer->header;
+    size_t mixed_runs = 1;
+    for (size_t i = 0; i < writer->run_count; i++) {
+        outputs->own_count += writer->sorted[i].extent && !writer->runs[i].elsewhere;
+        mixed_runs += !writer->sorted[i].extent;
+    }
+    outputs->own = kp_calloc(outputs->own_count + 1, sizeof *outputs->own);
+    uint64_t share = OWN_WINDOWS_BYTES / KP_MAX(outputs->own_count, (size_t)1);
+    share = KP_MIN(KP_MAX(share, (uint64_t)OWN_WINDOW_BYTES_MIN), (uint64_t)OWN_WINDOW_BYTES_MAX);
+    struct output *own = outputs->own;
+    for (size_t i = 0; i < writer->run_count; i++)
+        if (writer->sorted[i].extent && !writer->runs[i].elsewhere)
+            *own++ = (struct output){.number = writer->sorted[i].extent,
+                                     .window_bytes = kp_sector_ceil(share),
+                                     .until = KP_SECTOR_BYTES + writer->sorted[i].bytes};
+    uint64_t window_bytes = kp_sector_ceil(KP_MIN(writer->window_bytes, header->data_bytes));
+    if (header->data_bytes > writer->window_bytes) {
+        outputs->pieces = kp_calloc(writer->run_count, sizeof *outputs->pieces);
+        outputs->piece_bytes = KP_MIN((size_t)writer->window_bytes / mixed_runs, (size_t)PIECE_BYTES_MAX);
+        window_bytes = 0;
+    }
+    outputs->mixed = (struct output){.number = header->number,
+                                     .window_bytes = KP_MAX(window_bytes, (uint64_t)MIXED_WINDOW_BYTES_MIN),
+                                     .until = KP_SECTOR_BYTES + header->data_bytes};
+}
+
 enum kp_code kp_extents_write(struct kp_extents_writer *writer, const struct kp_extents_source *source,
                               const struct kp_buf *state, struct kp_error *err)
 {
@@ -458,26 +558,14 @@ enum kp_code kp_extents_write(struct kp_extents_writer *writer, const struct kp_
     header->state_bytes = (uint32_t)state->len;
     header->state_crc = kp_crc32c(0, state->data, state->len);
     header->file_bytes = header->state_at + kp_sector_ceil(state->len);
-    for (size_t i = 0; i < writer->run_count; i++)
-        outputs.own_count += writer->sorted[i].extent && !writer->runs[i].elsewhere;
-    outputs.own = kp_calloc(outputs.own_count + 1, sizeof *outputs.own);
-    uint64_t share = OWN_WINDOWS_BYTES / KP_MAX(outputs.own_count, (size_t)1);
-    share = KP_MIN(KP_MAX(share, (uint64_t)OWN_WINDOW_BYTES_MIN), (uint64_t)OWN_WINDOW_BYTES_MAX);
-    struct output *own = outputs.own;
-    for (size_t i = 0; i < writer->run_count; i++)
-        if (writer->sorted[i].extent && !writer->runs[i].elsewhere)
-            *own++ = (struct output){.number = writer->sorted[i].extent,
-                                     .window_bytes = share,
-                                     .until = KP_SECTOR_BYTES + writer->sorted[i].bytes};
-    outputs.mixed =
-        (struct output){.number = header->number,
-                        .window_bytes = KP_MAX(kp_sector_ceil(KP_MIN(writer->window_bytes, header->data_bytes)),
-                                               (uint64_t)MIXED_WINDOW_BYTES_MIN),
-                        .until = KP_SECTOR_BYTES + header->data_bytes};
+    plan_outputs(writer, &outputs);
     enum kp_code code = write_all(writer, &outputs, source, state, err);
     for (size_t i = 0; i < outputs.own_count; i++)
         close_output(writer, &outputs.own[i], code != KP_OK);
     close_output(writer, &outputs.mixed, code != KP_OK);
+    for (size_t i = 0; outputs.pieces && i < writer->run_count; i++)
+        kp_free(outputs.pieces[i].bytes);
+    kp_free(outputs.pieces);
     kp_free(outputs.own);
     return code;
 }

@@ -3,8 +3,8 @@
  *
  *   1. kp_extents_add for every batch, in the order of the log: it notes what goes where.
  *   2. kp_extents_lay_out sorts the runs, decides which get an extent of their own, gives every batch its place.
- *   3. kp_extents_write asks for the batches again, as often as it takes to fill the data in windows of memory, and
- * leaves whole files under their .new names, synced.
+ *   3. kp_extents_write asks for the batches again, in the order of the log, and copies them to their places, and
+ *      leaves whole files under their .new names, synced.
  *
  * One thread. Memory: 48 bytes a batch, and the windows.
  */

@@ -66,6 +66,7 @@ static enum kp_code recover(struct kp_log *log, struct kp_error *err)
 {
     struct kp_recovery recovery = {.journal = &log->journal,
                                    .read_only = log->read_only,
+                                   .threads = !log->read_only && !log->no_threads,
                                    .resume = resume_recovered,
                                    .begin = begin_recovered,
                                    .apply = apply_recovered,

@@ -20,7 +20,7 @@
 #include "log/plant.h"
 #include "log/snapshot.h"
 
-enum { SCAN_READ_BYTES = 8 << 20, SEARCH_READ_BYTES = 1 << 20, READ_ONLY_TRIES = 100, COMMIT_BYTES_MAX = 4 << 20 };
+enum { SCAN_READ_BYTES = 4 << 20, SEARCH_READ_BYTES = 1 << 20, READ_ONLY_TRIES = 100, COMMIT_BYTES_MAX = 4 << 20 };
 
 /* ---- files ---- */
 
@@ -562,6 +562,8 @@ enum kp_code kp_recover(struct kp_recovery *recovery, bool *ret_found, struct kp
         KP_TRY(recovery->begin(recovery->arg, anchor, err));
     struct kp_block_scan scan;
     kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SCAN_READ_BYTES);
+    if (recovery->threads)
+        kp_block_scan_read_ahead(&scan);
     enum kp_code code = walk_all(recovery, &scan, err);
     kp_block_scan_finish(&scan);
     KP_TRY(code);

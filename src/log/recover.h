@@ -31,6 +31,7 @@ static inline uint64_t kp_folder_number(const struct kp_buf *numbers, size_t i)
 struct kp_recovery {
     struct kp_journal *journal;
     bool read_only; /* nothing is changed on disk */
+    bool threads;   /* one may read ahead */
     /* Called when the files are known: is there a snapshot to go on from? Then begin is not called. NULL: none. */
     bool (*resume)(void *arg, struct kp_journal_end *ret_end);
     /* Called first when the journal's beginning was sealed: the extent that ends where its files begin. */

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "log/plant.h"
+#include "log/scan_ahead.h"
 
 enum { DIRECT_BYTES_MIN = 1 << 20 }; /* a scan that reads so much at once goes past the page cache */
 
@@ -66,13 +67,20 @@ void kp_block_scan_init(struct kp_block_scan *scan, struct kp_os *os, const char
         .os = os, .dir = dir, .generation = generation, .read_bytes = (size_t)kp_sector_ceil(read_bytes)};
 }
 
+void kp_block_scan_read_ahead(struct kp_block_scan *scan)
+{
+    scan->ahead = kp_scan_ahead_create(scan->os, scan->read_bytes);
+}
+
 void kp_block_scan_finish(struct kp_block_scan *scan)
 {
+    kp_scan_ahead_destroy(scan->ahead);
     if (scan->file)
         scan->os->close(scan->os->ctx, scan->file);
-    kp_free(scan->buffer);
+    kp_free(scan->memory);
+    scan->ahead = NULL;
     scan->file = NULL;
-    scan->buffer = NULL;
+    scan->memory = scan->buffer = NULL;
 }
 
 enum kp_code kp_block_scan_seek(struct kp_block_scan *scan, uint64_t file_number, uint64_t offset, struct kp_error *err)
@@ -91,6 +99,8 @@ enum kp_code kp_block_scan_seek(struct kp_block_scan *scan, uint64_t file_number
             os->close(os->ctx, file);
             return code;
         }
+        if (scan->ahead)
+            kp_scan_ahead_start(scan->ahead, file, offset, bytes);
         os->close(os->ctx, scan->file);
         scan->file = file;
         scan->file_number = file_number;
@@ -101,27 +111,57 @@ enum kp_code kp_block_scan_seek(struct kp_block_scan *scan, uint64_t file_number
     return KP_OK;
 }
 
+/* How many bytes the buffer holds from scan->offset on. */
+static size_t buffered(const struct kp_block_scan *scan)
+{
+    uint64_t end = scan->buffer_offset + scan->buffer_len;
+    return scan->buffer_len && scan->offset >= scan->buffer_offset && scan->offset < end ? (size_t)(end - scan->offset)
+                                                                                         : 0;
+}
+
+/* Takes the piece that was read in advance, behind the bytes that are kept. */
+static void take_ahead(struct kp_block_scan *scan, const uint8_t *kept, size_t kept_bytes)
+{
+    uint64_t at = scan->offset + kept_bytes;
+    bool alike = scan->memory_bytes == KP_SCAN_HEADROOM + scan->read_bytes; /* of a piece's size */
+    uint8_t *memory = alike ? scan->memory : NULL;
+    size_t got;
+    if (!scan->ahead || kept_bytes > KP_SCAN_HEADROOM || at >= scan->file_bytes)
+        return;
+    if (!kp_scan_ahead_take(scan->ahead, at, kept, kept_bytes, &memory, &got)) {
+        kp_scan_ahead_start(scan->ahead, scan->file, at, scan->file_bytes);
+        if (!kp_scan_ahead_take(scan->ahead, at, kept, kept_bytes, &memory, &got))
+            return;
+    }
+    if (!alike)
+        kp_free(scan->memory);
+    scan->memory = memory;
+    scan->memory_bytes = KP_SCAN_HEADROOM + scan->read_bytes;
+    scan->buffer = memory + KP_SCAN_HEADROOM - kept_bytes;
+    scan->buffer_offset = scan->offset;
+    scan->buffer_len = kept_bytes + got;
+}
+
 /* Makes the buffer hold `need` bytes from scan->offset on, as far as the file goes. */
 static enum kp_code fill(struct kp_block_scan *scan, size_t need, size_t *ret_have, struct kp_error *err)
 {
-    uint64_t end = scan->buffer_offset + scan->buffer_len;
-    if (scan->buffer_len && scan->offset >= scan->buffer_offset && scan->offset + need <= end) {
-        *ret_have = (size_t)(end - scan->offset);
+    size_t kept = *ret_have = buffered(scan);
+    if (kept >= need)
         return KP_OK;
-    }
-    size_t kept = 0;
-    if (scan->buffer_len && scan->offset >= scan->buffer_offset && scan->offset < end) {
-        kept = (size_t)(end - scan->offset);
-        memmove(scan->buffer, scan->buffer + (scan->offset - scan->buffer_offset), kept);
-    }
+    take_ahead(scan, kept ? scan->buffer + (scan->offset - scan->buffer_offset) : NULL, kept);
+    kept = *ret_have = buffered(scan);
+    if (kept >= need)
+        return KP_OK;
     size_t want = KP_MAX(need, scan->read_bytes);
-    if (want > scan->buffer_cap) {
+    if (kept)
+        memmove(scan->buffer, scan->buffer + (scan->offset - scan->buffer_offset), kept);
+    if (want > scan->memory_bytes - (size_t)(scan->buffer - scan->memory)) {
         uint8_t *bigger = kp_alloc_aligned(KP_SECTOR_BYTES, want);
         if (kept)
             memcpy(bigger, scan->buffer, kept);
-        kp_free(scan->buffer);
-        scan->buffer = bigger;
-        scan->buffer_cap = want;
+        kp_free(scan->memory);
+        scan->memory = scan->buffer = bigger;
+        scan->memory_bytes = want;
     }
     scan->buffer_offset = scan->offset;
     scan->buffer_len = kept;

@@ -37,15 +37,20 @@ struct kp_block_scan {
     struct kp_file *file;
     uint64_t file_number, file_bytes;
     uint64_t offset; /* of the next block */
+    uint8_t *memory; /* in which the buffer lies */
+    size_t memory_bytes;
     uint8_t *buffer; /* aligned; holds the file's bytes from buffer_offset on */
     uint64_t buffer_offset;
-    size_t buffer_len, buffer_cap;
-    size_t read_bytes; /* how much is read at once */
+    size_t buffer_len;
+    size_t read_bytes;           /* how much is read at once */
+    struct kp_scan_ahead *ahead; /* NULL: nothing is read in advance */
 };
 
 /* generation: as found in the first file's header; the file is opened by seek. */
 void kp_block_scan_init(struct kp_block_scan *scan, struct kp_os *os, const char *dir, uint64_t generation,
                         size_t read_bytes);
+/* While a file is walked its next pieces are read by another thread: nobody writes to it. */
+void kp_block_scan_read_ahead(struct kp_block_scan *scan);
 void kp_block_scan_finish(struct kp_block_scan *scan);
 KP_MUST enum kp_code kp_block_scan_seek(struct kp_block_scan *scan, uint64_t file_number, uint64_t offset,
                                         struct kp_error *err);

@@ -1,9 +1,10 @@
 /*
  * Sealing a stretch of journal files. In steps:
  *
- *   1. Walk the full files that were not sealed yet, as many as make seal_bytes, and note every batch. What was
- *      trimmed or dropped by now is left out. The state behind the last record is computed from the previous set's.
- *   2. Write the set's extents (log/extent_write.h), reading the journal again; rename them; sync the folder.
+ *   1. Walk the full files that were not sealed yet, as many as make seal_bytes, and note every batch: by what was
+ *      noted of their blocks when they became durable (log/seal_notes.h), else on disk. What was trimmed or dropped by
+ *      now is left out. The state behind the last record is computed from the previous set's.
+ *   2. Write the set's extents (log/extent_write.h), reading the journal; rename them; sync the folder.
  *   3. Append KP_ENTRY_SEALED with the list of all extents that count. When it is durable, its publishing makes the set
  *      visible and forgets the journal's indexes for what it holds (log/sets.c).
  *   4. Wait until no reader is left that may have looked before that. Then recycle the files.
@@ -38,6 +39,7 @@ struct stretch {
                          int64_t position, struct kp_error *err);
     bool (*file_done)(void *arg); /* false: no more files; NULL: all */
     void *arg;
+    bool noted;           /* what is in notes is not read: only entries' headers are wanted */
     uint64_t block_bytes; /* out */
 };
 
@@ -55,32 +57,79 @@ static enum kp_code wrong_block(const struct stretch *stretch, uint64_t number, 
                    (unsigned long long)offset, wrong);
 }
 
+static enum kp_code check_stop(const struct stretch *stretch, struct kp_error *err)
+{
+    bool stop = atomic_load_explicit(&stretch->log->sealing.stop, memory_order_relaxed);
+    return stop ? kp_fail(err, KP_CANCELLED, NULL, "the log is closing") : KP_OK;
+}
+
+static void pass_block(struct stretch *stretch, const struct kp_block_header *block)
+{
+    stretch->at.sequence = block->sequence;
+    stretch->at.previous_crc = block->header_crc;
+    stretch->at.position = block->position + block->records;
+    stretch->at.log_time_us = block->log_time_us;
+    stretch->block_bytes += kp_block_bytes(block);
+}
+
 static enum kp_code walk_block(struct stretch *stretch, const struct kp_block_header *block, struct kp_error *err)
 {
     struct kp_entry_walk walk = kp_entry_walk_start(block);
     const struct kp_entry_header *entry;
     const char *wrong;
     int64_t position = block->position;
-    if (atomic_load_explicit(&stretch->log->sealing.stop, memory_order_relaxed))
-        return kp_fail(err, KP_CANCELLED, NULL, "the log is closing");
+    KP_TRY(check_stop(stretch, err));
     while (kp_entry_walk_next(&walk, &entry, &wrong)) {
         KP_TRY(stretch->each(stretch->arg, block, entry, position, err));
         position += entry->kind == KP_ENTRY_BATCH ? entry->records : 0;
     }
     if (wrong)
         return wrong_block(stretch, block->file_number, block->file_offset, wrong, err);
-    stretch->at.sequence = block->sequence;
-    stretch->at.previous_crc = block->header_crc;
-    stretch->at.position = block->position + block->records;
-    stretch->at.log_time_us = block->log_time_us;
-    stretch->block_bytes += kp_block_bytes(block);
+    pass_block(stretch, block);
     return KP_OK;
+}
+
+static enum kp_code walk_notes(struct stretch *stretch, const struct kp_buf *notes, struct kp_error *err)
+{
+    for (size_t at = 0; at < notes->len;) {
+        const struct kp_block_header *block = (const void *)(notes->data + at);
+        int64_t position = block->position;
+        KP_TRY(check_stop(stretch, err));
+        KP_ASSERT(block->sequence == stretch->at.sequence + 1 && block->previous_crc == stretch->at.previous_crc);
+        at += sizeof *block;
+        for (uint32_t i = 0; i < block->entries; i++) {
+            const struct kp_entry_header *entry = (const void *)(notes->data + at);
+            KP_TRY(stretch->each(stretch->arg, block, entry, position, err));
+            position += entry->kind == KP_ENTRY_BATCH ? entry->records : 0;
+            at += kp_seal_note_bytes(entry);
+        }
+        pass_block(stretch, block);
+    }
+    return KP_OK;
+}
+
+static bool take_notes(const struct stretch *stretch, uint64_t number, struct kp_buf *ret_notes)
+{
+    struct kp_log *log = stretch->log;
+    if (!stretch->noted)
+        return false;
+    uint64_t end = kp_journal_file_get(&log->journal, number).end;
+    kp_rwlock_write(&log->lock);
+    bool all = kp_seal_notes_take(&log->sealing.notes, number, end, ret_notes);
+    kp_rwlock_unlock(&log->lock);
+    return all;
 }
 
 static enum kp_code walk_file(struct stretch *stretch, struct kp_block_scan *scan, uint64_t number,
                               struct kp_error *err)
 {
     uint64_t file_end = kp_journal_file_get(&stretch->log->journal, number).end;
+    struct kp_buf notes;
+    if (take_notes(stretch, number, &notes)) {
+        enum kp_code code = walk_notes(stretch, &notes, err);
+        kp_buf_finish(&notes);
+        return code;
+    }
     KP_TRY(kp_block_scan_seek(scan, number, KP_SECTOR_BYTES, err));
     while (scan->offset < file_end) {
         const struct kp_block_header *block;
@@ -102,6 +151,8 @@ static enum kp_code walk_stretch(struct stretch *stretch, struct kp_error *err)
     struct kp_block_scan scan;
     enum kp_code code = KP_OK;
     kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SCAN_READ_BYTES);
+    if (!stretch->log->no_threads)
+        kp_block_scan_read_ahead(&scan);
     for (uint64_t number = stretch->first; number < stretch->end && code == KP_OK; number++) {
         code = walk_file(stretch, &scan, number, err);
         if (stretch->file_done && !stretch->file_done(stretch->arg))
@@ -176,6 +227,7 @@ static enum kp_code put_all(void *arg, struct kp_extents_writer *writer, void *p
     again.at = job->start;
     again.each = put_entry;
     again.file_done = NULL;
+    again.noted = false;
     job->put_arg = put_arg;
     return walk_stretch(&again, err);
 }
@@ -216,6 +268,7 @@ static enum kp_code gather(struct job *job, struct kp_error *err)
     job->stretch.each = note_entry;
     job->stretch.file_done = more_items;
     job->stretch.arg = job;
+    job->stretch.noted = true;
     KP_TRY(walk_stretch(&job->stretch, err));
     const struct kp_journal_end *at = &job->stretch.at;
     job->writer.header.generation = log->journal.generation;

@@ -15,6 +15,7 @@
 
 #include "log/extent.h"
 #include "log/recover.h"
+#include "log/seal_notes.h"
 #include "os/thread.h"
 
 struct kp_log;
@@ -35,6 +36,7 @@ struct kp_sealing {
     size_t set_count;
     struct kp_sealed_head head;       /* (lock) file_next 0: nothing was ever sealed */
     struct kp_sealed_extent *extents; /* (lock) */
+    struct kp_seal_notes notes;       /* (lock) */
     struct kp_extent_set *arriving;   /* (mutex) of the entry on its way */
     uint64_t unsealed_bytes;          /* (mutex) of journal, in files that are full */
     struct kp_error failure;          /* (mutex) of the last step; KP_OK */

@@ -36,6 +36,7 @@ void kp_sealing_finish(struct kp_log *log)
         kp_extent_set_free(sealing->sets[i]);
     for (size_t i = 0; i < sealing->retired_sets.len / sizeof(struct kp_extent_set *); i++)
         kp_extent_set_free(((struct kp_extent_set **)(void *)sealing->retired_sets.data)[i]);
+    kp_seal_notes_finish(&sealing->notes);
     kp_free(sealing->sets);
     kp_free(sealing->extents);
     kp_buf_finish(&sealing->retired_sets);
@@ -84,6 +85,7 @@ static void forget_journal(struct kp_log *log, uint64_t file_next)
     while (marks < log->mark_count && log->marks[marks].location < location)
         marks++;
     log->mark_count -= marks;
+    kp_seal_notes_forget(&log->sealing.notes, file_next);
     if (marks)
         memmove(log->marks, log->marks + marks, log->mark_count * sizeof *log->marks);
     for (uint32_t id = 1; id <= log->topics.id_count; id++) {
