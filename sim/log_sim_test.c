@@ -765,7 +765,7 @@ static const struct plant {
     {KP_PLANT_GOES_ON, "a failed write taken for a full disk", {3, 2, 4}},
     {KP_PLANT_CLOCK_BACK, "log time follows the clock back", {2}},
     {KP_PLANT_VOUCHES_EARLY, "a block vouches for itself", {1}},
-    {KP_PLANT_RENUMBERED_EARLY, "recycled under two names", {58, 2}},
+    {KP_PLANT_RENUMBERED_EARLY, "recycled under two names", {57, 58, 2}},
     {KP_PLANT_NAMES_UNSYNCED, "extents' names not synced", {1}},
     {KP_PLANT_REMOVED_FIRST, "merged extents removed before it was recorded", {1, 7}},
     {KP_PLANT_REMOVED_EARLY, "merged extents removed before the readers were gone", {1, 7}},
