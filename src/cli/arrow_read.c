@@ -12,6 +12,7 @@
 
 #include "base/limits.h"
 #include "cli/transfer.h"
+#include "log/record_headers.h"
 
 enum { METADATA_BYTES_MAX = 16 << 20, FIELDS_MAX = 64, ROWS_MAX = 1 << 26 };
 static const int64_t BODY_BYTES_MAX = (int64_t)2 << 30;
@@ -367,10 +368,10 @@ static void take_headers(struct batch *batch, const struct columns *columns, int
         return;
     }
     out->len = 0;
-    kp_headers_put_count(out, (int64_t)(to - from));
+    kp_record_headers_put_count(out, (int64_t)(to - from));
     for (uint64_t i = from; i < to; i++) {
         struct kp_str name = bytes_at(batch, &columns->name, (int64_t)i);
-        kp_headers_put(out, name, bytes_at(batch, &columns->header, (int64_t)i));
+        kp_record_headers_put(out, name, bytes_at(batch, &columns->header, (int64_t)i));
     }
     if (to > from)
         *ret_headers = (struct kp_str){(char *)out->data, out->len};

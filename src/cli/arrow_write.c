@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "cli/transfer.h"
+#include "log/record_headers.h"
 
 enum { BATCH_ROWS = 65536, BATCH_BYTES = 32 << 20, SLOTS_MAX = 8 };
 
@@ -357,8 +358,8 @@ void kp_arrow_write(struct kp_arrow_writer *writer, const struct kp_transfer_rec
     put_fixed(&writer->log_time, &record->log_time_us, 8);
     put_bytes(&writer->key, record->key);
     put_bytes(&writer->value, record->value);
-    bool well = kp_headers_begin(&headers, &count);
-    for (int64_t i = 0; well && i < count && kp_headers_next(&headers, &name, &value); i++) {
+    bool well = kp_record_headers_begin(&headers, &count);
+    for (int64_t i = 0; well && i < count && kp_record_headers_next(&headers, &name, &value); i++) {
         put_bytes(&writer->name, name);
         put_bytes(&writer->header, value);
         writer->item.rows++;

@@ -244,3 +244,26 @@ void kp_output_end(struct kp_output *output)
     kp_arena_finish(&output->arena);
     fflush(output->file);
 }
+
+enum kp_code kp_output_cursor(struct kp_session *session, const struct kp_prepared *prepared, struct kp_cursor *cursor,
+                              enum kp_output_format format, struct kp_error *err)
+{
+    const struct kp_column *cols;
+    uint32_t count;
+    if (!kp_prepared_columns(prepared, &cols, &count))
+        return KP_OK;
+    struct kp_output output;
+    kp_output_begin(&output, format, stdout, cols, count, kp_session_zone(session));
+    bool done = false;
+    enum kp_code code = KP_OK;
+    while (code == KP_OK && !done) {
+        struct kp_batch *batch;
+        code = kp_cursor_next(cursor, 0, -1, &batch, &done, err);
+        if (code == KP_OK && batch)
+            kp_output_batch(&output, batch);
+        if (kp_prepared_is_subscribe(prepared))
+            fflush(stdout);
+    }
+    kp_output_end(&output);
+    return code;
+}

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "db/db.h"
 #include "sql/plan.h"
 
 enum kp_output_format { KP_OUTPUT_TABLE, KP_OUTPUT_CSV, KP_OUTPUT_NDJSON };
@@ -32,5 +33,9 @@ void kp_output_row(struct kp_output *output, const struct kp_str *cells);
 /* All rows of a batch; a row of weight n is printed n times, of none or less not at all. */
 void kp_output_batch(struct kp_output *output, const struct kp_batch *batch);
 void kp_output_end(struct kp_output *output); /* prints what waits, "(n rows)" under a table; frees */
+
+/* All that a cursor has, to standard output; a subscription's changes as they come. Nothing if it has no columns. */
+KP_MUST enum kp_code kp_output_cursor(struct kp_session *session, const struct kp_prepared *prepared,
+                                      struct kp_cursor *cursor, enum kp_output_format format, struct kp_error *err);
 
 #endif

@@ -83,27 +83,6 @@ static int line_of(const struct kp_buf *script, const char *at)
     return line;
 }
 
-static enum kp_code print_result(struct kp_cursor *cursor, const struct kp_prepared *prepared,
-                                 struct kp_session *session, enum kp_output_format format, struct kp_error *err)
-{
-    const struct kp_column *cols;
-    uint32_t count;
-    if (!kp_prepared_columns(prepared, &cols, &count))
-        return KP_OK;
-    struct kp_output output;
-    kp_output_begin(&output, format, stdout, cols, count, kp_session_zone(session));
-    bool done = false;
-    enum kp_code code = KP_OK;
-    while (code == KP_OK && !done) {
-        struct kp_batch *batch;
-        code = kp_cursor_next(cursor, 0, -1, &batch, &done, err);
-        if (code == KP_OK && batch)
-            kp_output_batch(&output, batch);
-    }
-    kp_output_end(&output);
-    return code;
-}
-
 static enum kp_code run_statement(struct kp_session *session, struct kp_str text, bool print,
                                   enum kp_output_format format, struct kp_error *err)
 {
@@ -112,7 +91,7 @@ static enum kp_code run_statement(struct kp_session *session, struct kp_str text
     struct kp_cursor *cursor = NULL;
     enum kp_code code = kp_execute(session, prepared, NULL, 0, &cursor, err);
     if (code == KP_OK && print)
-        code = print_result(cursor, prepared, session, format, err);
+        code = kp_output_cursor(session, prepared, cursor, format, err);
     kp_cursor_close(cursor);
     kp_prepared_destroy(prepared);
     return code;

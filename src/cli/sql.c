@@ -79,31 +79,6 @@ static void notice(void *arg, const char *severity, const struct kp_error *text)
 
 /* ---- here ---- */
 
-static enum kp_code print_rows(struct kp_session *session, struct kp_cursor *cursor, const struct kp_prepared *prepared,
-                               enum kp_output_format format, struct kp_error *err)
-{
-    const struct kp_column *cols;
-    uint32_t count;
-    if (!kp_prepared_columns(prepared, &cols, &count)) {
-        fprintf(stderr, "%s\n", kp_cursor_tag(cursor));
-        return KP_OK;
-    }
-    struct kp_output output;
-    kp_output_begin(&output, format, stdout, cols, count, kp_session_zone(session));
-    bool done = false;
-    enum kp_code code = KP_OK;
-    while (code == KP_OK && !done) {
-        struct kp_batch *batch;
-        code = kp_cursor_next(cursor, 0, -1, &batch, &done, err);
-        if (code == KP_OK && batch)
-            kp_output_batch(&output, batch);
-        if (kp_prepared_is_subscribe(prepared))
-            fflush(stdout);
-    }
-    kp_output_end(&output);
-    return code;
-}
-
 static enum kp_code run_here(struct kp_session *session, struct kp_str statement, enum kp_output_format format,
                              struct kp_error *err)
 {
@@ -113,8 +88,12 @@ static enum kp_code run_here(struct kp_session *session, struct kp_str statement
     enum kp_code code = kp_prepared_copy(prepared) == KP_COPY_IN
                             ? kp_fail(err, KP_UNSUPPORTED, NULL, "COPY FROM STDIN needs a server and psql")
                             : kp_execute(session, prepared, NULL, 0, &cursor, err);
-    if (code == KP_OK)
-        code = print_rows(session, cursor, prepared, format, err);
+    const struct kp_column *cols;
+    uint32_t count;
+    if (code == KP_OK && kp_prepared_columns(prepared, &cols, &count))
+        code = kp_output_cursor(session, prepared, cursor, format, err);
+    else if (code == KP_OK)
+        fprintf(stderr, "%s\n", kp_cursor_tag(cursor));
     kp_cursor_close(cursor);
     kp_prepared_destroy(prepared);
     return code;

@@ -20,14 +20,6 @@ struct kp_transfer_record {
     struct kp_str headers;         /* as a record batch has them, count included; empty: none */
 };
 
-/* ---- headers, in a record batch's form ---- */
-
-/* Takes the count off; then each header. False: malformed, or no more. */
-bool kp_headers_begin(struct kp_str *headers, int64_t *ret_count);
-bool kp_headers_next(struct kp_str *headers, struct kp_str *ret_name, struct kp_str *ret_value);
-void kp_headers_put_count(struct kp_buf *out, int64_t count);
-void kp_headers_put(struct kp_buf *out, struct kp_str name, struct kp_str value);
-
 /* ---- writing ---- */
 
 struct kp_arrow_writer;

@@ -11,65 +11,10 @@
 
 #include "base/utf8.h"
 #include "cli/transfer.h"
+#include "log/record_headers.h"
 #include "serve/http/http_impl.h"
 
 enum { LINE_BYTES_MAX = 64 << 20 };
-
-/* ---- headers ---- */
-
-static bool take_varint(struct kp_str *in, int64_t *ret_value)
-{
-    uint64_t zigzag = 0;
-    for (unsigned shift = 0; in->len > 0 && shift < 64; shift += 7) {
-        uint8_t byte = (uint8_t)*in->ptr;
-        in->ptr++;
-        in->len--;
-        zigzag |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80)) {
-            *ret_value = (int64_t)(zigzag >> 1) ^ -(int64_t)(zigzag & 1);
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool take_bytes(struct kp_str *in, struct kp_str *ret_bytes)
-{
-    int64_t len;
-    if (!take_varint(in, &len) || len < -1 || (len > 0 && (uint64_t)len > in->len))
-        return false;
-    *ret_bytes = (struct kp_str){len < 0 ? NULL : in->ptr, len < 0 ? 0 : (size_t)len};
-    in->ptr += ret_bytes->len;
-    in->len -= ret_bytes->len;
-    return true;
-}
-
-bool kp_headers_begin(struct kp_str *headers, int64_t *ret_count)
-{
-    *ret_count = 0;
-    return headers->len == 0 || (take_varint(headers, ret_count) && *ret_count >= 0);
-}
-
-bool kp_headers_next(struct kp_str *headers, struct kp_str *ret_name, struct kp_str *ret_value)
-{
-    return headers->len > 0 && take_bytes(headers, ret_name) && ret_name->ptr && take_bytes(headers, ret_value);
-}
-
-void kp_headers_put_count(struct kp_buf *out, int64_t count)
-{
-    uint64_t zigzag = ((uint64_t)count << 1) ^ (uint64_t)(count >> 63);
-    for (; zigzag >= 0x80; zigzag >>= 7)
-        kp_buf_append_byte(out, (uint8_t)(zigzag | 0x80));
-    kp_buf_append_byte(out, (uint8_t)zigzag);
-}
-
-void kp_headers_put(struct kp_buf *out, struct kp_str name, struct kp_str value)
-{
-    kp_headers_put_count(out, (int64_t)name.len);
-    kp_buf_append_str(out, name);
-    kp_headers_put_count(out, value.ptr ? (int64_t)value.len : -1);
-    kp_buf_append_str(out, value);
-}
 
 /* ---- base64 ---- */
 
@@ -133,10 +78,10 @@ static void put_headers(struct kp_buf *out, struct kp_str headers)
 {
     int64_t count;
     struct kp_str name, value;
-    if (!kp_headers_begin(&headers, &count) || count == 0)
+    if (!kp_record_headers_begin(&headers, &count) || count == 0)
         return;
     kp_buf_append_text(out, ",\"headers\":[");
-    for (int64_t i = 0; i < count && kp_headers_next(&headers, &name, &value); i++) {
+    for (int64_t i = 0; i < count && kp_record_headers_next(&headers, &name, &value); i++) {
         kp_buf_append_text(out, i ? ",{" : "{");
         put_bytes(out, "name", name);
         kp_buf_append_byte(out, ',');
@@ -210,11 +155,11 @@ static bool take_headers(struct kp_str object, struct kp_arena *arena, struct kp
         struct kp_str name = {NULL, 0}, value = {NULL, 0};
         well = well && take_member(each, "name", arena, &name) && name.ptr && take_member(each, "value", arena, &value);
         if (well)
-            kp_headers_put(&body, name, value);
+            kp_record_headers_put(&body, name, value);
         count++;
     }
     out->len = 0;
-    kp_headers_put_count(out, count);
+    kp_record_headers_put_count(out, count);
     kp_buf_append(out, body.data, body.len);
     kp_buf_finish(&body);
     *ret_headers = (struct kp_str){(char *)out->data, out->len};

@@ -5,59 +5,12 @@
  *   key      "statement"
  *   value    the statement's text, as it was sent
  *   headers  TimeZone, user: the settings that are frozen into it; topic: the number of the topic that it is about
- *
- * Record headers are Kafka's: varint count, then for each varint length, name, varint length, value (zigzag varints).
  */
 #include "db/instance.h"
 
 #include <stdio.h>
 
-static void put_varint(struct kp_buf *buf, int64_t value)
-{
-    uint64_t zigzag = ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
-    for (; zigzag >= 0x80; zigzag >>= 7)
-        kp_buf_append_byte(buf, (uint8_t)(zigzag | 0x80));
-    kp_buf_append_byte(buf, (uint8_t)zigzag);
-}
-
-static bool take_varint(struct kp_str *in, int64_t *ret_value)
-{
-    uint64_t zigzag = 0;
-    for (unsigned shift = 0; in->len > 0 && shift < 64; shift += 7) {
-        uint8_t byte = (uint8_t)*in->ptr;
-        in->ptr++;
-        in->len--;
-        zigzag |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80)) {
-            *ret_value = (int64_t)(zigzag >> 1) ^ -(int64_t)(zigzag & 1);
-            return true;
-        }
-    }
-    return false;
-}
-
-static void put_string(struct kp_buf *buf, struct kp_str text)
-{
-    put_varint(buf, (int64_t)text.len);
-    kp_buf_append_str(buf, text);
-}
-
-static bool take_string(struct kp_str *in, struct kp_str *ret_text)
-{
-    int64_t len;
-    if (!take_varint(in, &len) || len < 0 || (uint64_t)len > in->len)
-        return false;
-    *ret_text = (struct kp_str){in->ptr, (size_t)len};
-    in->ptr += len;
-    in->len -= (size_t)len;
-    return true;
-}
-
-static void put_header(struct kp_buf *buf, struct kp_str name, struct kp_str value)
-{
-    put_string(buf, name);
-    put_string(buf, value);
-}
+#include "log/record_headers.h"
 
 enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_record *record, int64_t *ret_position,
                                    struct kp_error *err)
@@ -65,11 +18,11 @@ enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_rec
     struct kp_buf headers = {0}, batch = {0};
     char topic[16];
     int topic_len = snprintf(topic, sizeof topic, "%u", record->topic);
-    put_varint(&headers, record->topic ? 3 : 2);
-    put_header(&headers, KP_STR("TimeZone"), record->time_zone);
-    put_header(&headers, KP_STR("user"), record->user);
+    kp_record_headers_put_count(&headers, record->topic ? 3 : 2);
+    kp_record_headers_put(&headers, KP_STR("TimeZone"), record->time_zone);
+    kp_record_headers_put(&headers, KP_STR("user"), record->user);
     if (record->topic)
-        put_header(&headers, KP_STR("topic"), (struct kp_str){topic, (size_t)topic_len});
+        kp_record_headers_put(&headers, KP_STR("topic"), (struct kp_str){topic, (size_t)topic_len});
     struct kp_record_batch_builder builder = {0};
     kp_record_batch_add(&builder, db->os->wall_us(db->os->ctx) / 1000, KP_STR("statement"), record->text,
                         (struct kp_str){(const char *)headers.data, headers.len});
@@ -99,9 +52,9 @@ static enum kp_code decode(const struct kp_record *record, struct kp_catalog_rec
     *ret = (struct kp_catalog_record){.text = record->value, .time_zone = KP_STR("UTC"), .user = KP_STR("kappa")};
     struct kp_str in = record->headers, name, value;
     int64_t count = 0;
-    bool well = in.len == 0 || take_varint(&in, &count);
+    bool well = kp_record_headers_begin(&in, &count);
     for (int64_t i = 0; well && i < count; i++) {
-        well = take_string(&in, &name) && take_string(&in, &value);
+        well = kp_record_headers_next(&in, &name, &value) && value.ptr;
         if (well && kp_str_equal(name, KP_STR("TimeZone")))
             ret->time_zone = value;
         if (well && kp_str_equal(name, KP_STR("user")))

@@ -13,6 +13,7 @@
 #include "decode/internal.h"
 
 #include "base/utf8.h"
+#include "log/record_headers.h"
 
 enum outcome { ROW, EMPTY, DEAD };
 
@@ -197,76 +198,45 @@ static enum kp_code fill_from_key(struct kp_decode_state *state, uint32_t column
 
 /* ---- columns that do not come from the value ---- */
 
-static bool read_varint(const uint8_t **at, const uint8_t *end, int64_t *ret_value)
-{
-    uint64_t zigzag = 0;
-    for (unsigned shift = 0; shift < 64 && *at < end; shift += 7) {
-        uint8_t byte = *(*at)++;
-        zigzag |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            *ret_value = (int64_t)(zigzag >> 1) ^ -(int64_t)(zigzag & 1);
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Headers as [{"key":"k","value":"v"},…]; a value that is not UTF-8 is written as bytea is: "\x0aff". */
 static struct kp_str headers_json(struct kp_decode_state *state, struct kp_str headers)
 {
-    const uint8_t *at = (const uint8_t *)headers.ptr, *end = at + headers.len;
-    int64_t count = 0, len;
     struct kp_buf *out = &state->scratch;
+    struct kp_str name, value;
+    int64_t count;
     out->len = 0;
     kp_buf_append_byte(out, '[');
-    bool ok = read_varint(&at, end, &count);
-    for (int64_t i = 0; ok && i < count; i++) {
-        if (!read_varint(&at, end, &len) || len < 0 || len > end - at)
-            break;
-        struct kp_str key = {(const char *)at, kp_utf8_valid_prefix((const char *)at, (size_t)len)};
-        at += len;
-        if (!read_varint(&at, end, &len) || len > end - at)
-            break;
+    bool well = kp_record_headers_begin(&headers, &count);
+    for (int64_t i = 0; well && i < count && kp_record_headers_next(&headers, &name, &value); i++) {
+        name.len = kp_utf8_valid_prefix(name.ptr, name.len);
         kp_buf_append_text(out, i ? ",{\"key\":" : "{\"key\":");
-        kp_buf_append_json_string(out, key);
+        kp_buf_append_json_string(out, name);
         kp_buf_append_text(out, ",\"value\":");
-        if (len < 0) {
-            kp_buf_append_text(out, "null}");
-            continue;
-        }
-        if (kp_utf8_valid((const char *)at, (size_t)len)) {
-            kp_buf_append_json_string(out, (struct kp_str){(const char *)at, (size_t)len});
+        if (!value.ptr) {
+            kp_buf_append_text(out, "null");
+        } else if (kp_utf8_valid(value.ptr, value.len)) {
+            kp_buf_append_json_string(out, value);
         } else {
             kp_buf_append_text(out, "\"\\\\x");
-            for (int64_t k = 0; k < len; k++)
-                kp_buf_printf(out, "%02x", at[k]);
+            for (size_t k = 0; k < value.len; k++)
+                kp_buf_printf(out, "%02x", (uint8_t)value.ptr[k]);
             kp_buf_append_byte(out, '"');
         }
         kp_buf_append_byte(out, '}');
-        at += len;
     }
     kp_buf_append_byte(out, ']');
     return (struct kp_str){kp_arena_strndup(state->arena, (const char *)out->data, out->len), out->len};
 }
 
 /* The value of the last header of that name; text.ptr NULL if there is none, or it is null. */
-static struct kp_str find_header(struct kp_str headers, const char *name)
+static struct kp_str find_header(struct kp_str headers, const char *wanted)
 {
-    const uint8_t *at = (const uint8_t *)headers.ptr, *end = at + headers.len;
-    int64_t count = 0, len;
-    struct kp_str found = {NULL, 0};
-    bool ok = read_varint(&at, end, &count);
-    for (int64_t i = 0; ok && i < count; i++) {
-        if (!read_varint(&at, end, &len) || len < 0 || len > end - at)
-            break;
-        bool wanted = (size_t)len == strlen(name) && memcmp(at, name, (size_t)len) == 0;
-        at += len;
-        if (!read_varint(&at, end, &len) || len > end - at)
-            break;
-        if (wanted)
-            found = len < 0 ? (struct kp_str){NULL, 0} : (struct kp_str){(const char *)at, (size_t)len};
-        at += len < 0 ? 0 : len;
-    }
+    struct kp_str found = {NULL, 0}, name, value;
+    int64_t count;
+    bool well = kp_record_headers_begin(&headers, &count);
+    for (int64_t i = 0; well && i < count && kp_record_headers_next(&headers, &name, &value); i++)
+        if (kp_str_equal(name, kp_str(wanted)))
+            found = value;
     return found;
 }
 

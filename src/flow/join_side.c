@@ -176,18 +176,10 @@ static void unlink_row(struct kp_join_rows *rows, uint32_t id, uint64_t hash)
         kp_index_remove(&rows->keys, hash, id);
 }
 
-static void time_key(int64_t time_us, uint32_t id, uint8_t *key)
-{
-    uint64_t time_be = __builtin_bswap64((uint64_t)time_us ^ (uint64_t)1 << 63);
-    uint32_t id_be = __builtin_bswap32(id);
-    memcpy(key, &time_be, 8);
-    memcpy(key + 8, &id_be, 4);
-}
-
 int64_t kp_join_rows_first_us(const struct kp_join_rows *rows)
 {
     const struct kp_ordered_entry *first = kp_ordered_first(&rows->by_time);
-    return first ? (int64_t)(first->prefix ^ (uint64_t)1 << 63) : INT64_MAX;
+    return first ? kp_ordered_time(first) : INT64_MAX;
 }
 
 void kp_join_rows_forget(struct kp_join_rows *rows, int64_t limit_us)
@@ -217,8 +209,8 @@ static uint32_t make_row(struct kp_join_rows *rows, const struct kp_batch *batch
     if (rows->side->counts_matches)
         *kp_join_matches(rows, row) = matches[i];
     if (rows->side->frees && !kp_vec_is_null(&batch->vecs[rows->side->time_column], i)) {
-        uint8_t key[12];
-        time_key(*(const int64_t *)kp_vec_at(&batch->vecs[rows->side->time_column], i), id, key);
+        uint8_t key[KP_ORDERED_WAIT_BYTES];
+        kp_ordered_wait_key(*(const int64_t *)kp_vec_at(&batch->vecs[rows->side->time_column], i), id, key);
         kp_ordered_insert(&rows->by_time, key, sizeof key, id);
     }
     return id;

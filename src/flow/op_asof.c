@@ -153,21 +153,10 @@ static inline struct asof_key **key_slot(const struct shard *shard, uint32_t id)
     return kp_table_payload(&shard->keys, kp_table_row(&shard->keys, id));
 }
 
-static void put_time(int64_t time, uint8_t *bytes)
-{
-    uint64_t big = __builtin_bswap64((uint64_t)time ^ (uint64_t)1 << 63);
-    memcpy(bytes, &big, sizeof big);
-}
-
-static inline int64_t time_of(const struct kp_ordered_entry *entry)
-{
-    return (int64_t)(entry->prefix ^ (uint64_t)1 << 63);
-}
-
 static void row_key(const struct kp_vec *vecs, uint32_t cols, uint32_t row, int64_t time, struct kp_buf *key)
 {
     uint8_t bytes[8];
-    put_time(time, bytes);
+    kp_ordered_time_put(time, bytes);
     key->len = 0;
     kp_buf_append(key, bytes, sizeof bytes);
     kp_order_key_append(NULL, 0, vecs, cols, row, key);
@@ -247,7 +236,7 @@ static uint64_t seek_time(const struct kp_ordered *side, int64_t time, bool behi
         memset(bytes, 0xff, sizeof bytes);
         return kp_ordered_seek(side, bytes, sizeof bytes);
     }
-    put_time(time + behind, bytes);
+    kp_ordered_time_put(time + behind, bytes);
     return kp_ordered_seek(side, bytes, 8);
 }
 
@@ -269,7 +258,7 @@ static uint32_t find_match(const struct op_asof *op, const struct shard *shard, 
     uint64_t at = seek_time(side, time, op->forward == op->strict);
     const struct kp_ordered_entry *entry = step_to_row(shard, side, &at, !op->forward);
     if (entry && !op->forward) { /* of those at its time the first */
-        at = seek_time(side, time_of(entry), false);
+        at = seek_time(side, kp_ordered_time(entry), false);
         entry = step_to_row(shard, side, &at, false);
     }
     return entry ? entry->id : KP_ROW_NONE;
@@ -285,13 +274,13 @@ static void queue_around(const struct op_asof *op, const struct shard *shard, st
     while ((entry = op->forward ? kp_ordered_prev(right, &at) : kp_ordered_next(right, &at))) {
         const struct right_state *state = right_of(shard, entry->id);
         if (state->weight > 0 && state->was > 0) {
-            bound = time_of(entry);
+            bound = kp_ordered_time(entry);
             break;
         }
     }
     at = seek_time(left, time, op->forward);
     while ((entry = op->forward ? kp_ordered_prev(left, &at) : kp_ordered_next(left, &at))) {
-        if (op->forward ? time_of(entry) < bound : time_of(entry) > bound)
+        if (op->forward ? kp_ordered_time(entry) < bound : kp_ordered_time(entry) > bound)
             break;
         if (!left_of(shard, entry->id)->queued++)
             ids_add(&key->left, entry->id);
@@ -436,7 +425,7 @@ static int64_t last_time(const struct asof_key *key)
     int64_t last = INT64_MIN;
     for (uint32_t side = 0; side < 2; side++)
         if (key->sides[side].count)
-            last = KP_MAX(last, time_of(kp_ordered_last(&key->sides[side])));
+            last = KP_MAX(last, kp_ordered_time(kp_ordered_last(&key->sides[side])));
     return last;
 }
 
@@ -447,7 +436,7 @@ static void queue_key(struct shard *shard, struct asof_key *key)
     if (key->queued)
         return;
     key->queued = true;
-    put_time(last_time(key), bytes);
+    kp_ordered_time_put(last_time(key), bytes);
     memcpy(bytes + 8, &id, sizeof id);
     kp_ordered_insert(&shard->queue, bytes, sizeof bytes, key->id);
 }
@@ -456,9 +445,9 @@ static void forget_before(struct op_asof *op, struct kp_lane *lane, struct shard
                           uint32_t side, int64_t time, struct kp_buf *bytes)
 {
     for (const struct kp_ordered_entry *first; (first = kp_ordered_first(&key->sides[side]));) {
-        if (time_of(first) >= time)
+        if (kp_ordered_time(first) >= time)
             return;
-        remove_row(op, lane, shard, key, side, first->id, time_of(first), bytes);
+        remove_row(op, lane, shard, key, side, first->id, kp_ordered_time(first), bytes);
     }
 }
 
@@ -470,7 +459,7 @@ static void forget_rows(struct op_asof *op, struct kp_lane *lane, struct shard *
     uint64_t at = seek_time(&key->sides[RIGHT], KP_MIN(least[LEFT], least[RIGHT]), false);
     const struct kp_ordered_entry *version = kp_ordered_prev(&key->sides[RIGHT], &at);
     if (version)
-        forget_before(op, lane, shard, key, RIGHT, time_of(version), &bytes);
+        forget_before(op, lane, shard, key, RIGHT, kp_ordered_time(version), &bytes);
     kp_buf_finish(&bytes);
 }
 
@@ -478,7 +467,7 @@ static void forget_keys(struct op_asof *op, struct kp_lane *lane, struct shard *
 {
     int64_t least[2] = {least_to_come(op, LEFT), least_to_come(op, RIGHT)}, limit = KP_MIN(least[LEFT], least[RIGHT]);
     for (const struct kp_ordered_entry *first; (first = kp_ordered_first(&shard->queue));) {
-        if (time_of(first) >= limit)
+        if (kp_ordered_time(first) >= limit)
             return;
         struct asof_key *key = *key_slot(shard, first->id);
         kp_ordered_remove(&shard->queue, first->key, first->key_bytes);
@@ -526,7 +515,8 @@ static bool asof_wants(const struct kp_node *node, uint32_t part)
     if (!kp_graph_step_final(node->graph))
         return false;
     const struct kp_ordered_entry *first = op->frees ? kp_ordered_first(&shard->queue) : NULL;
-    return shard->touched || (first && time_of(first) < KP_MIN(least_to_come(op, LEFT), least_to_come(op, RIGHT)));
+    return shard->touched ||
+           (first && kp_ordered_time(first) < KP_MIN(least_to_come(op, LEFT), least_to_come(op, RIGHT)));
 }
 
 /* ---- building ---- */

@@ -60,19 +60,11 @@ int64_t kp_window_end_us(const struct kp_vec *vec, uint32_t row)
     return ((const int64_t *)vec->data)[row];
 }
 
-static void end_key(int64_t end_us, uint32_t id, uint8_t *key)
-{
-    uint64_t end_be = __builtin_bswap64((uint64_t)end_us ^ (uint64_t)1 << 63);
-    uint32_t id_be = __builtin_bswap32(id);
-    memcpy(key, &end_be, 8);
-    memcpy(key + 8, &id_be, 4);
-}
-
 static void drop_row(struct shard *shard, uint32_t id, int64_t end_us)
 {
-    uint8_t key[12];
+    uint8_t key[KP_ORDERED_WAIT_BYTES];
     uint64_t hash;
-    end_key(end_us, id, key);
+    kp_ordered_wait_key(end_us, id, key);
     kp_ordered_remove(&shard->by_end, key, sizeof key);
     kp_table_hashes(&shard->table, &id, 1, &hash);
     kp_table_remove(&shard->table, id, hash);
@@ -87,8 +79,8 @@ static void hold_rows(struct kp_lane *lane, struct shard *shard, const struct kp
     const struct kp_vec *ends = &batch->vecs[shard->end_column];
     kp_table_probe(&shard->table, batch->vecs, hashes, rows, true, ids, new_rows, &made);
     for (uint32_t i = 0; i < made; i++) {
-        uint8_t key[12];
-        end_key(kp_window_end_us(ends, new_rows[i]), ids[new_rows[i]], key);
+        uint8_t key[KP_ORDERED_WAIT_BYTES];
+        kp_ordered_wait_key(kp_window_end_us(ends, new_rows[i]), ids[new_rows[i]], key);
         kp_ordered_insert(&shard->by_end, key, sizeof key, ids[new_rows[i]]);
     }
     for (uint32_t i = 0; i < rows; i++)
@@ -144,9 +136,9 @@ static enum kp_code take_piece(struct op_emit *op, struct kp_lane *lane, struct 
 /* Those that wait for windows that are closed now, taken out; the next call gives more of them. */
 static struct kp_batch *take_closed(struct kp_lane *lane, struct shard *shard, int64_t watermark)
 {
-    uint8_t limit[12];
+    uint8_t limit[KP_ORDERED_WAIT_BYTES];
     uint32_t n = 0, cols = shard->table.layout->col_count, *ids = NULL, cap = 0;
-    end_key(watermark, UINT32_MAX, limit);
+    kp_ordered_wait_key(watermark, UINT32_MAX, limit);
     uint64_t at = 0;
     for (const struct kp_ordered_entry *entry;
          n < KP_BATCH_ROWS_MAX && (entry = kp_ordered_next(&shard->by_end, &at));) {
@@ -269,8 +261,8 @@ static bool any_closed(const struct kp_node *node, const struct shard *shard)
     const struct kp_ordered_entry *first = kp_ordered_first(&shard->by_end);
     if (!first || !kp_graph_step_final(node->graph))
         return false;
-    uint8_t limit[12];
-    end_key(watermark_of(node), UINT32_MAX, limit);
+    uint8_t limit[KP_ORDERED_WAIT_BYTES];
+    kp_ordered_wait_key(watermark_of(node), UINT32_MAX, limit);
     return kp_ordered_compare(limit, sizeof limit, first) >= 0;
 }
 

@@ -603,21 +603,13 @@ static int64_t last_time(struct scan *scan, const struct partition *partition)
     return time_of_row(scan, kp_ordered_last(&partition->group.rows)->id);
 }
 
-static void queue_key(int64_t time_us, uint32_t id, uint8_t *key)
-{
-    uint64_t time_be = __builtin_bswap64((uint64_t)time_us ^ (uint64_t)1 << 63);
-    uint32_t id_be = __builtin_bswap32(id);
-    memcpy(key, &time_be, 8);
-    memcpy(key + 8, &id_be, 4);
-}
-
 static void queue_partition(struct scan *scan, struct kp_ordered *queue, struct partition *partition)
 {
-    uint8_t key[12];
+    uint8_t key[KP_ORDERED_WAIT_BYTES];
     if (partition->queued || partition->group.rows.count == 0)
         return;
     partition->queued = true;
-    queue_key(last_time(scan, partition), partition->group.id, key);
+    kp_ordered_wait_key(last_time(scan, partition), partition->group.id, key);
     kp_ordered_insert(queue, key, sizeof key, partition->group.id);
 }
 
@@ -691,7 +683,7 @@ static void forget_partitions(struct scan *scan, struct kp_ordered *queue)
 {
     int64_t limit_us = forget_limit(scan->op);
     for (const struct kp_ordered_entry *first; (first = kp_ordered_first(queue));) {
-        if ((int64_t)(first->prefix ^ (uint64_t)1 << 63) > limit_us)
+        if (kp_ordered_time(first) > limit_us)
             return;
         struct kp_table *keys = &scan->part->keys;
         struct partition *partition = *(struct partition **)kp_table_payload(keys, kp_table_row(keys, first->id));
@@ -739,7 +731,7 @@ static bool match_wants(const struct kp_node *node, uint32_t part)
     if (!kp_graph_step_final(node->graph))
         return false;
     const struct kp_ordered_entry *first = op->match.plan->frees ? kp_ordered_first(&op->queues[part]) : NULL;
-    return op->keyed.parts[part].touched || (first && (int64_t)(first->prefix ^ (uint64_t)1 << 63) <= forget_limit(op));
+    return op->keyed.parts[part].touched || (first && kp_ordered_time(first) <= forget_limit(op));
 }
 
 /* ---- building ---- */

@@ -60,21 +60,10 @@ static inline struct row_state *state_of(const struct kp_keyed_part *part, uint3
     return kp_keyed_payload(part, id);
 }
 
-static void put_time(int64_t time_us, uint8_t *bytes)
-{
-    uint64_t big = __builtin_bswap64((uint64_t)time_us ^ (uint64_t)1 << 63);
-    memcpy(bytes, &big, sizeof big);
-}
-
-static inline int64_t time_of(const struct kp_ordered_entry *entry)
-{
-    return (int64_t)(entry->prefix ^ (uint64_t)1 << 63);
-}
-
 static void row_key(const struct kp_vec *vecs, uint32_t cols, uint32_t row, int64_t time_us, struct kp_buf *key)
 {
     uint8_t bytes[8];
-    put_time(time_us, bytes);
+    kp_ordered_time_put(time_us, bytes);
     key->len = 0;
     kp_buf_append(key, bytes, sizeof bytes);
     kp_order_key_append(NULL, 0, vecs, cols, row, key);
@@ -167,12 +156,12 @@ static void put_change(struct outbox *out, struct row_state *state, uint32_t id,
 static uint64_t run_start(const struct op_session *op, const struct session_key *key, int64_t time_us)
 {
     uint8_t bytes[8];
-    put_time(time_us, bytes);
+    kp_ordered_time_put(time_us, bytes);
     uint64_t start = kp_ordered_seek(&key->group.rows, bytes, sizeof bytes), at = start;
     for (const struct kp_ordered_entry *entry; (entry = kp_ordered_prev(&key->group.rows, &at));) {
-        if (time_us - time_of(entry) >= op->gap_us)
+        if (time_us - kp_ordered_time(entry) >= op->gap_us)
             break;
-        time_us = time_of(entry);
+        time_us = kp_ordered_time(entry);
         start = at;
     }
     return start;
@@ -183,10 +172,10 @@ static int64_t session_end(const struct op_session *op, const struct kp_keyed_pa
                            uint64_t at, int64_t time_us)
 {
     for (const struct kp_ordered_entry *entry; (entry = kp_ordered_next(&key->group.rows, &at));) {
-        if (time_of(entry) - time_us >= op->gap_us)
+        if (kp_ordered_time(entry) - time_us >= op->gap_us)
             break;
         if (state_of(part, entry->id)->weight)
-            time_us = time_of(entry);
+            time_us = kp_ordered_time(entry);
     }
     return time_us + op->gap_us;
 }
@@ -199,7 +188,7 @@ static enum kp_code walk_run(struct op_session *op, struct kp_lane *lane, const 
     int64_t start_us = INT64_MIN, end_us = INT64_MIN, last_us = INT64_MIN;
     const struct kp_ordered_entry *entry;
     while ((entry = kp_ordered_next(&key->group.rows, &at))) {
-        int64_t time_us = time_of(entry);
+        int64_t time_us = kp_ordered_time(entry);
         struct row_state *state = state_of(part, entry->id);
         if (last_us != INT64_MIN && time_us - last_us >= op->gap_us)
             break;

@@ -173,14 +173,6 @@ static void find_flips(const struct op_temporal *op, struct kp_lane *lane, const
 
 /* ---- rows in ---- */
 
-static void flip_key(int64_t flip_us, uint32_t id, uint8_t *key)
-{
-    uint64_t flip_be = __builtin_bswap64((uint64_t)flip_us ^ (uint64_t)1 << 63);
-    uint32_t id_be = __builtin_bswap32(id);
-    memcpy(key, &flip_be, 8);
-    memcpy(key + 8, &id_be, 4);
-}
-
 static inline struct wait_state *state_of(const struct shard *shard, uint32_t id)
 {
     return kp_table_payload(&shard->table, kp_table_row(&shard->table, id));
@@ -188,9 +180,9 @@ static inline struct wait_state *state_of(const struct shard *shard, uint32_t id
 
 static void drop_row(struct shard *shard, uint32_t id)
 {
-    uint8_t key[12];
+    uint8_t key[KP_ORDERED_WAIT_BYTES];
     uint64_t hash;
-    flip_key(state_of(shard, id)->flip_us, id, key);
+    kp_ordered_wait_key(state_of(shard, id)->flip_us, id, key);
     kp_ordered_remove(&shard->flips, key, sizeof key);
     kp_table_hashes(&shard->table, &id, 1, &hash);
     kp_table_remove(&shard->table, id, hash);
@@ -206,9 +198,9 @@ static void hold_rows(struct kp_lane *lane, struct shard *shard, const struct kp
     kp_table_probe(&shard->table, batch->vecs, hashes, rows, true, ids, new_rows, &made);
     for (uint32_t i = 0; i < made; i++) {
         uint32_t row = new_rows[i], id = ids[row];
-        uint8_t key[12];
+        uint8_t key[KP_ORDERED_WAIT_BYTES];
         *state_of(shard, id) = (struct wait_state){0, flips[row], visible[row]};
-        flip_key(flips[row], id, key);
+        kp_ordered_wait_key(flips[row], id, key);
         kp_ordered_insert(&shard->flips, key, sizeof key, id);
     }
     for (uint32_t i = 0; i < rows; i++)
@@ -286,8 +278,8 @@ static enum kp_code send_flipped(struct op_temporal *op, struct kp_lane *lane, s
 
 static enum kp_code flip_due(struct op_temporal *op, struct kp_lane *lane, struct shard *shard, struct kp_error *err)
 {
-    uint8_t limit[12];
-    flip_key(op->now_us, UINT32_MAX, limit);
+    uint8_t limit[KP_ORDERED_WAIT_BYTES];
+    kp_ordered_wait_key(op->now_us, UINT32_MAX, limit);
     uint32_t n, *ids = kp_arena_alloc(&lane->arena, KP_BATCH_ROWS_MAX * sizeof *ids);
     do {
         uint64_t at = 0;
@@ -326,8 +318,8 @@ static bool temporal_wants(const struct kp_node *node, uint32_t part)
 {
     const struct op_temporal *op = (const struct op_temporal *)node;
     const struct kp_ordered_entry *first = kp_ordered_first(&op->shards[part].flips);
-    uint8_t limit[12];
-    flip_key(op->now_us, UINT32_MAX, limit);
+    uint8_t limit[KP_ORDERED_WAIT_BYTES];
+    kp_ordered_wait_key(op->now_us, UINT32_MAX, limit);
     return first && kp_ordered_compare(limit, sizeof limit, first) >= 0;
 }
 
@@ -338,7 +330,7 @@ static int64_t temporal_due(const struct kp_node *node)
     for (uint32_t part = 0; part < node->graph->parts; part++) {
         const struct kp_ordered_entry *first = kp_ordered_first(&op->shards[part].flips);
         if (first)
-            due_us = KP_MIN(due_us, (int64_t)(first->prefix ^ (uint64_t)1 << 63));
+            due_us = KP_MIN(due_us, kp_ordered_time(first));
     }
     return due_us;
 }

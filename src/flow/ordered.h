@@ -10,6 +10,8 @@
 #ifndef KP_FLOW_ORDERED_H
 #define KP_FLOW_ORDERED_H
 
+#include <string.h>
+
 #include "base/buf.h"
 
 struct kp_ordered_entry {
@@ -40,6 +42,24 @@ const struct kp_ordered_entry *kp_ordered_next(const struct kp_ordered *ordered,
 uint64_t kp_ordered_seek(const struct kp_ordered *ordered, const uint8_t *key, size_t key_bytes);
 /* The entry before the place, which becomes its place; NULL at the beginning. */
 const struct kp_ordered_entry *kp_ordered_prev(const struct kp_ordered *ordered, uint64_t *at);
+/* Keys that begin with a time sort by it: eight bytes; and the time that such an entry's key begins with. */
+static inline void kp_ordered_time_put(int64_t time_us, uint8_t *bytes)
+{
+    uint64_t big = __builtin_bswap64((uint64_t)time_us ^ (uint64_t)1 << 63);
+    memcpy(bytes, &big, sizeof big);
+}
+static inline int64_t kp_ordered_time(const struct kp_ordered_entry *entry)
+{
+    return (int64_t)(entry->prefix ^ (uint64_t)1 << 63);
+}
+/* A key for what waits for a time: the time, then a number to tell those of one time apart. */
+enum { KP_ORDERED_WAIT_BYTES = 12 };
+static inline void kp_ordered_wait_key(int64_t time_us, uint32_t id, uint8_t *key)
+{
+    uint32_t id_be = __builtin_bswap32(id);
+    kp_ordered_time_put(time_us, key);
+    memcpy(key + 8, &id_be, sizeof id_be);
+}
 /* <0, 0, >0: a key against an entry's. */
 int kp_ordered_compare(const uint8_t *key, size_t key_bytes, const struct kp_ordered_entry *entry);
 
