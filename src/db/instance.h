@@ -65,6 +65,8 @@ struct kp_sink {
     uint32_t resume_version; /* of the view, then */
     _Atomic int64_t marked;  /* the same, of what was appended; -1: nothing */
     _Atomic uint64_t rows;   /* written so far by this process */
+    int64_t taken;           /* all before this position is out of the subscription; engine thread */
+    _Atomic int64_t through; /* and all before this one is in the log */
     char error[512];         /* why it waits or has stopped; engine thread, under db->mutex for others */
     struct kp_sink *next_sink;
 };

@@ -136,6 +136,13 @@ static void on_written(void *arg, int64_t position_end, const struct kp_error *e
     kp_mutex_unlock(&db->mutex);
 }
 
+/* Nothing is under way: what was taken from the subscriptions is in the log. Engine thread. */
+static void settle(struct kp_db *db)
+{
+    for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink)
+        atomic_store(&sink->through, sink->taken);
+}
+
 /* Takes what is written from the queue, and sends its first. Engine thread. */
 static enum kp_code pump(struct kp_db *db, struct kp_error *err)
 {
@@ -148,10 +155,13 @@ static enum kp_code pump(struct kp_db *db, struct kp_error *err)
         if (send)
             write->under_way = true;
         kp_mutex_unlock(&db->mutex);
-        if (written)
+        if (written) {
             write_free(write);
-        else
-            return send ? kp_log_append_async(db->log, write->entries, write->count, on_written, write, err) : KP_OK;
+            continue;
+        }
+        if (!write)
+            settle(db);
+        return send ? kp_log_append_async(db->log, write->entries, write->count, on_written, write, err) : KP_OK;
     }
 }
 
@@ -498,6 +508,8 @@ static void emit(struct kp_db *db, struct writer *writer, struct kp_sink *sink)
     } else if (code != KP_OK && code != KP_INVALID) {
         stop_sink(db, sink, &why);
     }
+    if (code == KP_OK)
+        sink->taken = kp_view_clock_position(db->clock);
 }
 
 enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err)
@@ -511,7 +523,8 @@ enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err)
     for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink)
         if (sink->subscription)
             emit(db, &writer, sink);
-    return finish(&writer, true, err);
+    KP_TRY(finish(&writer, true, err));
+    return pump(db, err);
 }
 
 /* ---- following ---- */

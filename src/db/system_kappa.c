@@ -193,13 +193,15 @@ static enum kp_code fill_lag(struct kp_session *session, struct kp_system_rows *
     kp_catalog_read(db->catalog);
     for (size_t i = 0; i < kp_catalog_count(db->catalog); i++) {
         struct kp_relation *relation = kp_catalog_at(db->catalog, i);
-        if (relation->kind != KP_RELATION_VIEW && relation->kind != KP_RELATION_TABLE)
+        struct kp_sink *sink = relation->kind == KP_RELATION_SINK ? relation->attached : NULL;
+        if (relation->kind != KP_RELATION_VIEW && relation->kind != KP_RELATION_TABLE && !sink)
             continue;
+        int64_t at = sink ? KP_MIN(atomic_load(&sink->through), position) : position;
         kp_system_put_text(rows, relation->name);
         kp_system_put_int(rows, relation->version);
-        kp_system_put_int(rows, position);
+        kp_system_put_int(rows, at);
         kp_system_put_int(rows, log_position);
-        kp_system_put_int(rows, log_position - position);
+        kp_system_put_int(rows, log_position - at);
         kp_system_put_float(rows, (double)(kp_log_time_us(db->log) - kp_view_clock_time_us(db->clock)) / 1000.0);
     }
     kp_catalog_unlock(db->catalog);
