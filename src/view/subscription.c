@@ -304,8 +304,12 @@ static enum kp_code take(struct kp_subscription *subscription, struct kp_arena *
         kp_snapshot_release(store->clock, &snapshot);
         return code;
     }
-    if (store->closed)
-        return kp_fail(err, KP_CLOSED, "57P01", "the relation was dropped");
+    if (store->closed) {
+        const struct kp_error *failed = atomic_load(&store->failed);
+        if (failed && err)
+            *err = *failed;
+        return failed ? failed->code : kp_fail(err, KP_CLOSED, "57P01", "the relation was dropped");
+    }
     if (!subscription->changes_only && store->complete_position > subscription->position) {
         subscription->position = store->complete_position;
         *ret_item = (struct kp_subscription_item){

@@ -129,7 +129,7 @@ struct kp_subscription_item {
 /*
  * Takes the next item, waiting at most timeout_us (0: not at all; negative: for ever). *ret_ready false: nothing yet.
  * KP_LIMIT: cut off for being too slow, hint names the position to resume from. An error row of the view: its error,
- * before that position's rows. KP_CLOSED: the view was dropped. Batches live in arena.
+ * before that position's rows. KP_CLOSED: the view was dropped; if it has stopped, the cause. Batches live in arena.
  */
 KP_MUST enum kp_code kp_subscription_next(struct kp_subscription *subscription, int64_t timeout_us,
                                           struct kp_arena *arena, struct kp_subscription_item *ret_item,

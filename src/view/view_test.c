@@ -648,6 +648,25 @@ static void test_notify(void **state)
     world_finish(&world);
 }
 
+/* A view that has stopped was not dropped: its subscribers are told the cause. */
+static void test_subscription_stopped(void **state)
+{
+    static struct world world;
+    struct kp_error err, cause;
+    world_init(&world, true, 3);
+    struct follower f = {0};
+    follower_begin(&world, &f, false, -1);
+    world_step(&world);
+    assert_int_equal(kp_fail(&cause, KP_BUDGET, "53200", "memory is spent"), KP_BUDGET);
+    kp_store_fail(world.store, &cause);
+    kp_store_close_subscriptions(world.store);
+    assert_int_equal(follow(&f, &err), KP_BUDGET);
+    assert_string_equal(err.sqlstate, "53200");
+    kp_unsubscribe(f.subscription);
+    model_finish(&f.sum);
+    world_finish(&world);
+}
+
 /* Errors hold a subscriber back; when they are gone it goes on as if nothing had been. */
 static void test_subscription_errors(void **state)
 {
@@ -741,6 +760,7 @@ int main(void)
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_subscriptions),
         cmocka_unit_test(test_notify),
+        cmocka_unit_test(test_subscription_stopped),
         cmocka_unit_test(test_subscription_errors),
         cmocka_unit_test(test_cut_off),
         cmocka_unit_test(test_torn_resume),

@@ -136,14 +136,13 @@ static inline char *fill_form(struct maker *maker, const struct scope *scope, st
 }
 
 /* One of a table that the engine takes, of the type (TYPES: any) and without the flags; NULL if there is none. */
-static inline struct form *pick_form(struct maker *maker, struct form *forms, unsigned count, enum type type,
-                                     unsigned not_flags)
+static inline struct form *pick_form(struct maker *maker, struct form_table *table, enum type type, unsigned not_flags)
 {
-    struct form *found[256];
+    struct form *found[FORMS_IN_TABLE_MAX];
     unsigned n = 0;
-    for (unsigned i = 0; i < count && n < KP_COUNT(found); i++)
-        if (!forms[i].refused && !(forms[i].flags & not_flags) && (type == TYPES || forms[i].type == type))
-            found[n++] = &forms[i];
+    for (struct form *form = table->forms; form < table->forms + table->count; form++)
+        if (!form->refused && !(form->flags & not_flags) && (type == TYPES || form->type == type))
+            found[n++] = form;
     return n ? found[roll(maker->dice, n)] : NULL;
 }
 
@@ -186,7 +185,7 @@ static inline char *make_predicate(struct maker *maker, const struct scope *scop
     if (!chance(maker->dice, 25))
         return make_comparison(maker, scope, depth);
     unsigned flags = 0;
-    struct form *form = pick_form(maker, predicate_forms, KP_COUNT(predicate_forms), TYPES, 0);
+    struct form *form = pick_form(maker, &predicates, TYPES, 0);
     return fill_form(maker, scope, form, depth, LOOSE, &flags);
 }
 
@@ -242,7 +241,7 @@ static inline char *make_call(struct maker *maker, const struct scope *scope, en
         return risk;
     if (type == T_BOOL)
         return SAY("(%s)", make_predicate(maker, scope, depth));
-    struct form *form = pick_form(maker, function_forms, KP_COUNT(function_forms), type, not &LOOSE ? F_LOOSE : 0);
+    struct form *form = pick_form(maker, &functions, type, not &LOOSE ? F_LOOSE : 0);
     return form ? fill_form(maker, scope, form, depth, not, flags) : NULL;
 }
 

@@ -10,6 +10,8 @@
 enum { SUB_PAIRS_MAX = 20000 }; /* that PostgreSQL's nested loop looks at */
 
 static struct query make_query(struct maker *maker, unsigned depth);
+static char *make_sub_predicate(struct maker *maker, const struct scope *scope, double rows, unsigned depth,
+                                bool *risky);
 
 /* ---- one relation ---- */
 
@@ -110,6 +112,15 @@ static inline char *with_predicate(struct maker *maker, const struct scope *scop
     return on;
 }
 
+static inline char *with_subquery(struct maker *maker, const struct scope *scope, struct from *from, char *on)
+{
+    char *sub = make_sub_predicate(maker, scope, from->rows * 10, 0, &from->risky);
+    if (!sub)
+        return on;
+    made(P_ON_SUBQUERY);
+    return SAY("%s AND %s", on, sub);
+}
+
 static const struct join_kind {
     enum production production;
     const char *text;
@@ -124,6 +135,7 @@ static const struct join_kind {
     {P_JOIN_COMMA, ",", true},
     {P_JOIN_CROSS, "CROSS JOIN", false},
     {P_JOIN_USING, "JOIN", true},
+    {P_JOIN_FULL_USING, "FULL JOIN", true},
     {P_JOIN_UNEQUAL, "JOIN", false},
     {P_JOIN_LEFT_UNEQUAL, "LEFT JOIN", false},
     {P_BAND, "JOIN", false},
@@ -210,8 +222,11 @@ static inline bool join(struct maker *maker, struct from *from, const struct fro
     char *on = kind->production == P_BAND ? make_band(maker, left, right) : make_on(maker, left, right, kind->equal);
     if (!on)
         return false;
-    if (kind->production == P_JOIN_USING && !(names_once(left, "k") && names_once(right, "k")))
+    bool using = kind->production == P_JOIN_USING || kind->production == P_JOIN_FULL_USING;
+    if (using && !(names_once(left, "k") && names_once(right, "k"))) {
         kind = &join_kinds[0];
+        using = false;
+    }
     made(kind->production);
     from->rows = KP_MAX(from->rows * with->rows / (kind->equal ? 10 : kind->production == P_JOIN_CROSS ? 1 : 2), 5);
     from->risky |= with->risky;
@@ -221,17 +236,35 @@ static inline bool join(struct maker *maker, struct from *from, const struct fro
         from->postgres = SAY("%s, %s", from->postgres, with->postgres);
         return true;
     }
-    if (kind->production == P_JOIN_CROSS || kind->production == P_JOIN_USING) {
-        const char *tail = kind->production == P_JOIN_USING ? " USING (k)" : "";
+    if (kind->production == P_JOIN_CROSS || using) {
+        const char *tail = using ? " USING (k)" : "";
         from->kappa = SAY("%s %s %s%s", from->kappa, kind->text, with->kappa, tail);
         from->postgres = SAY("%s %s %s%s", from->postgres, kind->text, with->postgres, tail);
         return true;
     }
     if (kind->production != P_JOIN_FULL && chance(maker->dice, 30)) /* PostgreSQL: FULL only with equalities */
         on = with_predicate(maker, both, on);
+    else if (kind->production <= P_JOIN_RIGHT && allowed(P_ON_SUBQUERY) && chance(maker->dice, 6))
+        on = with_subquery(maker, both, from, on);
     from->kappa = SAY("%s %s %s ON %s", from->kappa, kind->text, with->kappa, on);
     from->postgres = SAY("%s %s %s ON %s", from->postgres, kind->text, with->postgres, on);
     return true;
+}
+
+/* How often each k of a relation is there, found by the only name that both sides have. */
+static inline void add_natural(struct maker *maker, struct from *from, struct scope *scope)
+{
+    const struct relation *relation = &maker->relations[roll(maker->dice, maker->relation_count)];
+    struct column cols[] = {{"n", T_INT8, DERIVED}};
+    if (relation->view || !allowed(P_NATURAL) || !names_once(scope, "k") || scope->count == KP_COUNT(scope->cols))
+        return;
+    made(P_NATURAL);
+    char *alias = SAY("a%u", ++maker->aliases % 100);
+    char *tail = SAY(" NATURAL %sJOIN (SELECT k, count(*) AS n FROM %s GROUP BY k) AS %s",
+                     ((const char *[]){"", "LEFT ", "FULL "})[roll(maker->dice, 3)], relation->name, alias);
+    from->kappa = SAY("%s%s", from->kappa, tail);
+    from->postgres = SAY("%s%s", from->postgres, tail);
+    scope_add(scope, alias, cols, 1);
 }
 
 /* LATERAL over a relation: an aggregate, or the first rows, of what belongs to each row. */
@@ -275,26 +308,46 @@ static inline void add_set(struct maker *maker, struct from *from, struct scope 
 {
     static const struct {
         enum production production;
-        enum type argument, type;
-        const char *call, *names;
-    } kinds[] = {{P_SERIES, T_INT4, T_INT4, "generate_series(1, %s % 4)", "l0"},
-                 {P_UNNEST, T_TEXT, T_TEXT, "unnest(string_to_array(%s, 'a'))", "l0"},
-                 {P_UNNEST_ARRAY, T_INTS, T_INT4, "unnest(%s)", "l0"},
-                 {P_UNNEST_ARRAY, T_TEXTS, T_TEXT, "unnest(%s)", "l0"},
-                 {P_ORDINALITY, T_TEXTS, T_TEXT, "unnest(%s) WITH ORDINALITY", "l0, l1"}};
-    unsigned flags = 0, at = roll(maker->dice, KP_COUNT(kinds));
-    char *column = pick_column(maker, scope, kinds[at].argument, BIG | LOOSE, &flags);
-    if (!allowed(kinds[at].production) || !column || scope->count + 2 > KP_COUNT(scope->cols) || from->rows > 1000)
+        const char *args, *before, *call, *after, *names, *cols; /* args, cols: types by their codes */
+    } kinds[] = {
+        {P_SERIES, "i", ", ", "generate_series(1, $1 % 4)", "", "l0", "i"},
+        {P_UNNEST, "t", ", ", "unnest(string_to_array($1, 'a'))", "", "l0", "t"},
+        {P_UNNEST_ARRAY, "a", ", ", "unnest($1)", "", "l0", "i"},
+        {P_UNNEST_ARRAY, "x", ", ", "unnest($1)", "", "l0", "t"},
+        {P_ORDINALITY, "x", ", ", "unnest($1) WITH ORDINALITY", "", "l0, l1", "tl"},
+        {P_SERIES, "i", ", ", "generate_series($1 % 3, 4, 2)", "", "l0", "i"},
+        {P_SERIES, "d", ", ", "generate_series($1::timestamp, $1 + 2, INTERVAL '1 day')", "", "l0", "m"},
+        {P_UNNEST, "t", ", ", "regexp_split_to_table($1, '[ab]')", "", "l0", "t"},
+        {P_UNNEST, "j", ", ", "jsonb_path_query($1, '$.b[*]')", "", "l0", "j"},
+        {P_UNNEST, "a", ", ", "generate_subscripts($1, 1)", "", "l0", "i"},
+        {P_ORDINALITY, "ax", ", ", "unnest($1, $2) WITH ORDINALITY", "", "l0, l1, l2", "itl"},
+        {P_SET_LEFT, "x", " LEFT JOIN LATERAL ", "unnest($1)", " ON true", "l0", "t"},
+        {P_SET_LEFT, "i", " LEFT JOIN LATERAL ", "generate_series(1, $1 % 3) WITH ORDINALITY", " ON true", "l0, l1",
+         "il"},
+        {P_ROWS_FROM, "ax", ", ", "ROWS FROM (unnest($1), unnest($2))", "", "l0, l1", "it"},
+        {P_ROWS_FROM, "ia", ", ", "ROWS FROM (generate_series(1, $1 % 3), unnest($2))", "", "l0, l1", "ii"},
+    };
+    unsigned flags = 0, at = roll(maker->dice, KP_COUNT(kinds)), count = (unsigned)strlen(kinds[at].cols);
+    char *args[2] = {0}, *call = "";
+    for (unsigned i = 0; kinds[at].args[i]; i++)
+        if (!(args[i] = pick_column(maker, scope, type_of_code(kinds[at].args[i]), BIG | LOOSE, &flags)))
+            return;
+    if (!allowed(kinds[at].production) || scope->count + count > KP_COUNT(scope->cols) || from->rows > 1000)
         return;
     made(kinds[at].production);
-    const char *split = strstr(kinds[at].call, "%s");
+    for (const char *c = kinds[at].call; *c; c++)
+        call = *c == '$' && (c[1] == '1' || c[1] == '2') ? SAY("%s%s", call, args[*++c - '1']) : SAY("%s%c", call, *c);
     char *alias = SAY("a%u", ++maker->aliases % 100);
-    char *call = SAY("%.*s%s%s", (int)(split - kinds[at].call), kinds[at].call, column, split + 2);
-    from->kappa = SAY("%s, %s AS %s (%s)", from->kappa, call, alias, kinds[at].names);
-    from->postgres = SAY("%s, %s AS %s (%s)", from->postgres, call, alias, kinds[at].names);
+    char *tail = SAY("%s%s AS %s (%s)%s", kinds[at].before, call, alias, kinds[at].names, kinds[at].after);
+    from->kappa = SAY("%s%s", from->kappa, tail);
+    from->postgres = SAY("%s%s", from->postgres, tail);
     from->rows *= 2;
-    struct column cols[2] = {{"l0", kinds[at].type, DERIVED}, {"l1", T_INT8, DERIVED}};
-    scope_add(scope, alias, cols, kinds[at].production == P_ORDINALITY ? 2 : 1);
+    struct column cols[3];
+    for (unsigned i = 0; i < count; i++) {
+        cols[i] = (struct column){"", type_of_code(kinds[at].cols[i]), DERIVED};
+        snprintf(cols[i].name, sizeof cols[i].name, "l%u", i);
+    }
+    scope_add(scope, alias, cols, count);
 }
 
 static inline struct from make_from(struct maker *maker, unsigned depth, struct scope *scope)
@@ -316,8 +369,10 @@ static inline struct from make_from(struct maker *maker, unsigned depth, struct 
         return from;
     if (chance(maker->dice, 5))
         add_lateral(maker, &from, scope);
-    else if (chance(maker->dice, 6))
+    else if (chance(maker->dice, 8))
         add_set(maker, &from, scope);
+    else if (chance(maker->dice, 3))
+        add_natural(maker, &from, scope);
     return from;
 }
 

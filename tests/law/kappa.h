@@ -56,7 +56,7 @@ static inline char *record_print(const struct kp_batch *batch, uint32_t row, con
         for (size_t c = 0; c < field.len; c++) {
             if (field.data[c] == '"' || field.data[c] == '\\')
                 kp_buf_append_byte(&out, field.data[c]);
-            kp_buf_append_byte(&out, field.data[c]);
+            kp_buf_append_byte(&out, field.data[c] == '\n' ? 1 : field.data[c]);
         }
         if (quote)
             kp_buf_append_byte(&out, '"');

@@ -5,7 +5,8 @@
  *                     the test ends
  *   test ──► script file ──► psql \i ──► pipe ──► test: rows, each a line; "=end" closes an answer
  *
- * Every statement goes through a function that catches errors and returns "!" and the SQLSTATE instead.
+ * A newline within a value travels as \1. Every statement goes through a function that catches errors and returns "!"
+ * and the SQLSTATE instead.
  */
 #ifndef KP_TESTS_LAW_ORACLE_H
 #define KP_TESTS_LAW_ORACLE_H
@@ -178,9 +179,13 @@ static const char oracle_start[] =
 
 static const char oracle_functions[] =
     "CREATE FUNCTION law_rows(q text) RETURNS SETOF text LANGUAGE plpgsql AS $f$ BEGIN "
-    "RETURN QUERY EXECUTE 'SELECT law_q::text FROM (' || q || ') law_q'; "
+    "RETURN QUERY EXECUTE 'SELECT translate(law_q::text, E''\\n'', E''\\x01'') FROM (' || q || ') law_q'; "
     "EXCEPTION WHEN query_canceled OR OTHERS THEN RETURN NEXT '!' || SQLSTATE || ' ' || SQLERRM; END $f$;\n"
     "SET statement_timeout = '5s';\n"
+    "CREATE FUNCTION law_returned(q text) RETURNS SETOF text LANGUAGE plpgsql AS $f$ DECLARE r record; BEGIN FOR r IN "
+    "EXECUTE q LOOP RETURN NEXT translate(r::text, E'\\n', E'\\x01'); END LOOP; EXCEPTION WHEN OTHERS THEN RETURN NEXT "
+    "'!' || SQLSTATE || ' ' || "
+    "SQLERRM; END $f$;\n"
     "CREATE FUNCTION law_run(q text) RETURNS SETOF text LANGUAGE plpgsql AS $f$ BEGIN EXECUTE q; "
     "EXCEPTION WHEN OTHERS THEN RETURN NEXT '!' || SQLSTATE || ' ' || SQLERRM; END $f$;\n";
 
@@ -249,9 +254,10 @@ static inline void oracle_close(struct oracle *oracle)
 }
 
 /* Adds to the script, which is sent by oracle_flush; each of these makes one answer. */
-static inline void oracle_run(struct oracle *oracle, const char *statements)
+static inline void oracle_run(struct oracle *oracle, const char *statements, bool returns)
 {
-    kp_buf_printf(&oracle->script, "SELECT law_run($law$%s$law$);\n\\echo =end\n", statements);
+    kp_buf_printf(&oracle->script, "SELECT %s($law$%s$law$);\n\\echo =end\n", returns ? "law_returned" : "law_run",
+                  statements);
 }
 static inline void oracle_ask(struct oracle *oracle, const char *query)
 {

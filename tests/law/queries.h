@@ -30,7 +30,7 @@ static inline char *make_aggregate(struct maker *maker, const struct scope *scop
     struct form *form = NULL;
     enum type type = pick_type(maker, scope);
     for (unsigned tries = 0; !form || (*form->args && tries++ < 12 && form->args[0] != type_codes[type]);)
-        form = pick_form(maker, aggregate_forms, KP_COUNT(aggregate_forms), TYPES, 0);
+        form = pick_form(maker, &aggregates, TYPES, 0);
     bool distinct = !(form->flags & (F_PLAIN | F_ORDER)) && chance(dice, 15);
     unsigned flags = 0;
     char *call = fill_form(maker, scope, form, 2, distinct ? LOOSE : 0, &flags), *open = strchr(call, '(');
@@ -64,6 +64,15 @@ static inline char *make_having(struct maker *maker, const struct scope *scope, 
         made(P_NOW_HAVING);
         return SAY(" HAVING %s(%s) %s now() - INTERVAL '%u days'", chance(maker->dice, 50) ? "max" : "min", time,
                    chance(maker->dice, 50) ? "<" : ">=", roll(maker->dice, 30));
+    }
+    if (allowed(P_HAVING_SUBQUERY) && chance(maker->dice, 15)) {
+        const struct relation *relation = pick_relation(maker);
+        if (!relation->risky) {
+            made(P_HAVING_SUBQUERY);
+            return SAY(" HAVING count(*) %s (SELECT count(*) / %u FROM %s AS a%u)",
+                       chance(maker->dice, 50) ? ">" : "<=", 4 + roll(maker->dice, 20), relation->name,
+                       ++maker->aliases % 100);
+        }
     }
     char *aggregate = make_aggregate(maker, scope, &type, &flags);
     return flags & LOOSE
@@ -145,6 +154,18 @@ static inline struct query make_grouped(struct maker *maker, const struct scope 
         list = list_add(maker, list, SAY("grouping(%s) AS c%u", names, query.col_count));
         query_column(&query, T_INT4, 0);
     }
+    if (!sets && !from->late && allowed(P_OVER_GROUPED) && from->rows < 500 && chance(maker->dice, 12)) {
+        made(P_OVER_GROUPED);
+        char *first = keys && reads_column(names) ? SAY("PARTITION BY %.*s", (int)strcspn(names, ","), names) : "";
+        if (strpbrk(first, "('")) /* more than a column */
+            first = "";
+        unsigned kind = roll(maker->dice, 3);
+        char *over = kind == 0   ? SAY("rank() OVER (%s ORDER BY count(*) DESC)", first)
+                     : kind == 1 ? SAY("sum(count(*)) OVER (%s)", first)
+                                 : SAY("max(count(*)) OVER (%s ORDER BY count(*) RANGE 1 PRECEDING)", first);
+        list = list_add(maker, list, SAY("%s AS c%u", over, query.col_count));
+        query_column(&query, kind == 1 ? T_NUMERIC : T_INT8, BIG);
+    }
     char *having = chance(maker->dice, 20) ? make_having(maker, scope, !from->late) : "";
     char *tail = SAY("%s%s%s", where, group, having);
     query.kappa = SAY("SELECT %s FROM %s%s", list, from->kappa, tail);
@@ -172,12 +193,12 @@ static inline char *make_over(struct maker *maker, const struct scope *scope, en
     char *by = pick_column(maker, scope, pick_type(maker, scope), LOOSE, &flags);
     if (!key || !by || !allowed(P_OVER))
         return NULL;
-    struct form *form = pick_form(maker, window_forms, KP_COUNT(window_forms), TYPES, 0);
+    struct form *form = pick_form(maker, &window_functions, TYPES, 0);
     bool framed = !(form->flags & (W_RANK | W_ROW));
     struct form *frame = NULL;
     while (framed && (!frame || (form->flags & W_VALUE && (!(frame->flags & W_VALUE) || *frame->args)) ||
                       (*frame->args && type_of_code(*frame->args) != key_type)))
-        frame = pick_form(maker, frame_forms, KP_COUNT(frame_forms), TYPES, 0);
+        frame = pick_form(maker, &frames, TYPES, 0);
     for (unsigned i = 0; form->args[i]; i++)
         if (!pick_column(maker, scope, type_of_code(form->args[i]), BIG, &flags))
             return NULL; /* of constants PostgreSQL may make something else */
@@ -290,6 +311,10 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
                                   ? make_sub_value(maker, scope, from->rows, &type, &risky)
                                   : make_subquery_column(maker, scope, from->rows, &type, &flags, &risky);
             query.over_risky |= risky;
+        }
+        if (expr && allowed(P_CASE_SUBQUERY) && strncmp(expr, "(SELECT", 7) == 0 && chance(maker->dice, 15)) {
+            made(P_CASE_SUBQUERY);
+            expr = postgres = SAY("CASE WHEN %s THEN %s END", make_predicate(maker, scope, 1), expr);
         }
         if (!expr) {
             flags = 0;
@@ -480,6 +505,25 @@ static inline struct query make_set_operation(struct maker *maker, struct query 
     return query;
 }
 
+/* A third operand, or an order and a limit. */
+static inline struct query make_set_tail(struct maker *maker, struct query query)
+{
+    char *order = NULL;
+    for (unsigned i = 0; i < query.col_count; i++) {
+        if (query.cols[i].type == T_NUMERIC || query.cols[i].type == T_FLOAT8 || query.cols[i].flags & LOOSE)
+            return query;
+        order = list_add(maker, order, SAY("%u", i + 1));
+    }
+    if (!allowed(P_SET_TOP))
+        return query;
+    made(P_SET_TOP);
+    unsigned most = 1 + roll(maker->dice, 8);
+    query.kappa = SAY("%s ORDER BY %s LIMIT %u", query.kappa, order, most);
+    query.postgres = SAY("%s ORDER BY %s LIMIT %u", query.postgres, order, most);
+    query.rows = most;
+    return query;
+}
+
 /* WITH: a query that another one reads, often twice. */
 static inline struct query make_with(struct maker *maker, unsigned depth)
 {
@@ -502,26 +546,68 @@ static inline struct query make_with(struct maker *maker, unsigned depth)
 /* What can be reached from some rows of a table by its k: a graph, with cycles. */
 static inline struct query make_recursive(struct maker *maker, const struct relation *table)
 {
-    struct query query = {.rows = table->rows};
-    query_column(&query, T_INT4, BIG);
-    query_column(&query, T_INT4, BIG);
-    unsigned below = 1 + roll(maker->dice, 8);
-    made(P_WITH_RECURSIVE);
-    query.kappa = query.postgres = SAY(
-        "WITH RECURSIVE r AS (SELECT a1.id, a1.k FROM %s AS a1 WHERE a1.k < %u UNION SELECT a2.id, a2.k FROM %s AS a2 "
-        "JOIN r ON a2.id = r.k) SELECT id AS c0, k AS c1 FROM r",
-        table->name, below, table->name);
+    static const struct {
+        enum production production;
+        const char *text, *cols; /* %T: the table, %N: a number */
+    } kinds[] = {
+        {P_WITH_RECURSIVE,
+         "WITH RECURSIVE r AS (SELECT a1.id, a1.k FROM %T AS a1 WHERE a1.k < %N UNION SELECT a2.id, a2.k "
+         "FROM %T AS a2 JOIN r ON a2.id = r.k) SELECT id AS c0, k AS c1 FROM r",
+         "ii"},
+        {P_RECURSIVE_ALL,
+         "WITH RECURSIVE r AS (SELECT id, k, 1 AS d FROM %T AS a1 WHERE k < %N UNION ALL SELECT a2.id, a2.k, "
+         "d + 1 FROM %T AS a2 JOIN r ON a2.id = r.k WHERE d < 5) SELECT id AS c0, k AS c1, d AS c2 FROM r",
+         "iii"},
+        {P_RECURSIVE_GROUPED,
+         "WITH RECURSIVE r AS (SELECT id, k::int AS k, 1 AS d FROM %T AS a1 UNION ALL SELECT id, k - 1, d + 1 FROM "
+         "r WHERE d < %N) SELECT k AS c0, max(d) AS c1, count(*) AS c2 FROM r GROUP BY 1",
+         "iil"},
+        {P_RECURSIVE_PATH,
+         "WITH RECURSIVE r AS (SELECT id, k, id::text AS p FROM %T AS a1 UNION ALL SELECT a2.id, a2.k, r.p "
+         "|| '/' || a2.id FROM %T AS a2 JOIN r ON a2.id = r.k WHERE length(r.p) < 12) SELECT p AS c0, "
+         "count(*) AS c1 FROM r GROUP BY 1",
+         "tl"},
+        {P_RECURSIVE_SEARCH,
+         "WITH RECURSIVE r AS (SELECT id, k FROM %T AS a1 UNION ALL SELECT a2.id, a2.k FROM %T AS a2 JOIN "
+         "r ON a2.id = r.k AND a2.id < r.id) SEARCH DEPTH FIRST BY id SET o SELECT id AS c0, k AS c1, "
+         "o::text AS c2 FROM r",
+         "iit"},
+        {P_RECURSIVE_CYCLE,
+         "WITH RECURSIVE r AS (SELECT id, k FROM %T AS a1 WHERE k < %N UNION ALL SELECT a2.id, a2.k FROM %T "
+         "AS a2 JOIN r ON a2.id = r.k) CYCLE id SET c USING o SELECT id AS c0, k AS c1, c AS c2 FROM r",
+         "iib"},
+    };
+    unsigned at = roll(maker->dice, KP_COUNT(kinds)), number = 1 + roll(maker->dice, 5);
+    if (!allowed(kinds[at].production))
+        at = 0;
+    struct query query = {.rows = table->rows * 3};
+    for (const char *col = kinds[at].cols; *col; col++)
+        query_column(&query, type_of_code(*col), BIG);
+    made(kinds[at].production);
+    query.kappa = "";
+    for (const char *c = kinds[at].text; *c; c++)
+        query.kappa = *c != '%'     ? SAY("%s%c", query.kappa, *c)
+                      : *++c == 'T' ? SAY("%s%s", query.kappa, table->name)
+                                    : SAY("%s%u", query.kappa, number);
+    query.postgres = query.kappa;
     return query;
 }
 
 static struct query make_query(struct maker *maker, unsigned depth)
 {
-    if (allowed(P_WITH_RECURSIVE) && chance(maker->dice, 2))
+    if (allowed(P_WITH_RECURSIVE) && chance(maker->dice, 3))
         for (unsigned i = 0; i < maker->relation_count; i++)
             if (strcmp(maker->relations[i].cols[0].name, "id") == 0)
                 return make_recursive(maker, &maker->relations[i]);
     struct query query = chance(maker->dice, 6) ? make_with(maker, depth) : make_select(maker, depth);
-    return chance(maker->dice, 14) ? make_set_operation(maker, query) : query;
+    if (!chance(maker->dice, 14))
+        return query;
+    query = make_set_operation(maker, query);
+    if (allowed(P_SET_OF_SETS) && chance(maker->dice, 20)) {
+        made(P_SET_OF_SETS);
+        query = make_set_operation(maker, query);
+    }
+    return chance(maker->dice, 15) && !strstr(query.kappa, " ORDER BY ") ? make_set_tail(maker, query) : query;
 }
 
 #endif

@@ -51,9 +51,6 @@ static inline char *correlation(struct maker *maker, const struct scope *scope, 
     return NULL;
 }
 
-static char *make_sub_predicate(struct maker *maker, const struct scope *scope, double rows, unsigned depth,
-                                bool *risky);
-
 static inline char *sub_where(struct maker *maker, const struct scope *scope, const struct inner *inner, unsigned depth,
                               bool *risky)
 {
@@ -97,7 +94,10 @@ static char *make_sub_predicate(struct maker *maker, const struct scope *scope, 
     const char *not = chance(maker->dice, 35) ? "NOT " : "", *compare = compares[roll(maker->dice, KP_COUNT(compares))];
     if (chance(maker->dice, 35) || !sub_columns(maker, scope, &inner, &outer, &own, &type))
         return SAY("%sEXISTS (SELECT 1 FROM %s%s)", not, inner.from, where);
-    switch (roll(maker->dice, 6)) {
+    unsigned flags = 0;
+    char *key = pick_column(maker, scope, T_INT4, BIG, &flags);
+    bool keyed = key && strcmp(inner.own.cols[0].name, "id") == 0;
+    switch (roll(maker->dice, 8)) {
     case 0:
     case 1:
         return SAY("%s %sIN (SELECT %s FROM %s%s)", outer, not, own, inner.from, where);
@@ -108,6 +108,17 @@ static char *make_sub_predicate(struct maker *maker, const struct scope *scope, 
     case 3:
         return SAY("%s %s %s (SELECT %s FROM %s%s)", outer, compare, chance(maker->dice, 50) ? "ANY" : "ALL", own,
                    inner.from, where);
+    case 6:
+        if (!keyed || !allowed(P_ROW_SUBQUERY) || !sub_columns(maker, scope, &inner, &outer2, &own2, &type))
+            return SAY("%s = (SELECT max(%s) FROM %s%s)", outer, own, inner.from, where);
+        made(P_ROW_SUBQUERY);
+        return SAY("(%s, %s) %s (SELECT %s, %s FROM %s WHERE %sid = %s)", outer, outer2,
+                   chance(maker->dice, 70) ? "=" : "<>", own, own2, inner.from, inner.own.prefix[0], key);
+    case 7:
+        if (!allowed(P_ANY_ARRAY) || (type != T_INT4 && type != T_TEXT))
+            return SAY("%sEXISTS (SELECT 1 FROM %s%s)", not, inner.from, where);
+        made(P_ANY_ARRAY);
+        return SAY("%s = ANY (ARRAY(SELECT %s FROM %s%s))", outer, own, inner.from, where);
     case 4:
         return SAY("(%s %s (SELECT %s(%s) FROM %s%s)) IS %sTRUE", outer, compare,
                    chance(maker->dice, 50) ? "min" : "max", own, inner.from, where, not );
@@ -154,6 +165,25 @@ static inline char *make_sub_value(struct maker *maker, const struct scope *scop
     }
 }
 
+/* Another LATERAL item within the one around, which reads both the query's rows and its own. */
+static inline void deepen(struct maker *maker, struct inner *inner, bool *risky)
+{
+    struct inner deep;
+    char *outer, *own;
+    enum type type;
+    if (!allowed(P_LATERAL_DEEP) || !sub_from(maker, &inner->both, inner->pairs, risky, &deep) ||
+        !sub_columns(maker, &inner->both, &deep, &outer, &own, &type) ||
+        inner->both.count == KP_COUNT(inner->both.cols))
+        return;
+    made(P_LATERAL_DEEP);
+    struct column cols[] = {{"m", type, DERIVED | BIG}};
+    char *alias = SAY("a%u", ++maker->aliases % 100), *where = sub_where(maker, &inner->both, &deep, 0, risky);
+    inner->from =
+        SAY("%s CROSS JOIN LATERAL (SELECT max(%s) AS m FROM %s%s) AS %s", inner->from, own, deep.from, where, alias);
+    scope_add(&inner->own, alias, cols, 1);
+    scope_add(&inner->both, alias, cols, 1);
+}
+
 /* A LATERAL item behind FROM's. */
 static inline void add_sub_lateral(struct maker *maker, struct scope *scope, struct from *from)
 {
@@ -164,6 +194,8 @@ static inline void add_sub_lateral(struct maker *maker, struct scope *scope, str
     if (scope->count + 2 > KP_COUNT(scope->cols) || !sub_from(maker, scope, from->rows, &from->risky, &inner) ||
         !sub_columns(maker, scope, &inner, &outer, &own, &type))
         return;
+    if (chance(maker->dice, 25))
+        deepen(maker, &inner, &from->risky);
     char *where = sub_where(maker, scope, &inner, 0, &from->risky);
     cols[1].type = type;
     alias = SAY("a%u", ++maker->aliases % 100);

@@ -3,7 +3,7 @@
  *
  * A column is `big` if it holds extremes (no arithmetic on it, or every answer is an overflow) and `loose` if equal
  * values may be printed differently or differ in their last bits (numeric of mixed scale, inexact floats): those are
- * neither keys nor order nor compared.
+ * neither keys nor order nor compared. `narrow` columns have few values, so that keys and times meet.
  */
 #ifndef KP_TESTS_LAW_VALUES_H
 #define KP_TESTS_LAW_VALUES_H
@@ -98,7 +98,7 @@ static inline enum type type_of_code(char code)
     return TYPES;
 }
 
-enum { BIG = 1, LOOSE = 2, DERIVED = 4 /* by a query: PostgreSQL may know its value */ };
+enum { BIG = 1, LOOSE = 2, DERIVED = 4 /* by a query: PostgreSQL may know its value */, NARROW = 8 };
 
 struct column {
     char name[24];
@@ -131,7 +131,8 @@ static inline void value_make(struct dice *dice, struct kp_arena *arena, const s
                               char **ret_json)
 {
     bool big = column->flags & BIG;
-    int n = (int)roll(dice, 25) - 12;
+    bool narrow = column->flags & NARROW;
+    int n = narrow ? (int)roll(dice, 5) - 2 : (int)roll(dice, 25) - 12;
     char *text = NULL;
     bool bare = false; /* in JSON: a number or word */
     if (chance(dice, 12)) {
@@ -184,15 +185,22 @@ static inline void value_make(struct dice *dice, struct kp_arena *arena, const s
         text = (char *)(uintptr_t)texts[roll(dice, KP_COUNT(texts))];
         break;
     case T_DATE:
-        text = big && chance(dice, 30)
-                   ? kp_arena_strdup(
-                         arena, ((const char *[]){"0001-01-01", "9999-12-31", "infinity", "-infinity"})[roll(dice, 4)])
-                   : kp_arena_printf(arena, "2024-0%u-%02u", 1 + roll(dice, 3), 1 + roll(dice, 28));
+        if (narrow)
+            text = kp_arena_printf(arena, "2024-02-%02u", 1 + roll(dice, 4));
+        else
+            text = big && chance(dice, 30)
+                       ? kp_arena_strdup(arena, ((const char *[]){"0001-01-01", "9999-12-31", "infinity",
+                                                                  "-infinity"})[roll(dice, 4)])
+                       : kp_arena_printf(arena, "2024-0%u-%02u", 1 + roll(dice, 3), 1 + roll(dice, 28));
         break;
     case T_TIMESTAMP:
     case T_TIMESTAMPTZ:
         if (big && chance(dice, 15)) {
             text = kp_arena_strdup(arena, chance(dice, 50) ? "infinity" : "-infinity");
+            break;
+        }
+        if (narrow) {
+            text = kp_arena_printf(arena, "2024-01-27 0%u:00:%u0", roll(dice, 2), roll(dice, 3));
             break;
         }
         text = kp_arena_printf(arena, "2024-0%u-%02u %02u:%02u:%02u%s%s", 1 + roll(dice, 3), 27 + roll(dice, 2),

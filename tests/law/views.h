@@ -4,7 +4,7 @@
 #ifndef KP_TESTS_LAW_VIEWS_H
 #define KP_TESTS_LAW_VIEWS_H
 
-#include "tests/law/world.h"
+#include "tests/law/life.h"
 
 /* Other queries may read it from now on. */
 static void name_view(struct world *world, const struct view *view)
@@ -51,8 +51,11 @@ static void add_view(struct world *world, bool materialize)
         return;
     }
     struct answer answer;
-    char *create =
-        kp_arena_printf(&world->arena, "CREATE MATERIALIZED VIEW v%u AS %s", world->view_count, view->query.kappa);
+    view->plain = !view->query.view_only && chance(&dice, 6);
+    if (view->plain)
+        made(P_PLAIN_VIEW);
+    char *create = kp_arena_printf(&world->arena, "CREATE %sVIEW v%u AS %s", view->plain ? "" : "MATERIALIZED ",
+                                   world->view_count, view->query.kappa);
     kappa_ask(&world->kappa, create, &answer, NULL);
     if (world->print)
         printf("%s;\n", create);
@@ -67,8 +70,7 @@ static void add_view(struct world *world, bool materialize)
     }
     snprintf(view->name, sizeof view->name, "v%u", world->view_count);
     char *postgres = kp_arena_printf(&world->arena, "CREATE VIEW %s AS %s", view->name, view->query.postgres);
-    if (world->state_count < 10000)
-        write_postgres(world, &(struct write){.source = -1, .postgres = postgres}, "");
+    write_postgres(world, &(struct write){.source = -1, .postgres = postgres}, "", NULL);
     name_view(world, view);
 }
 
@@ -84,13 +86,14 @@ static struct view *pick_view(struct world *world)
 {
     unsigned at = world->view_count ? roll(&world->dice, world->view_count) : 0;
     struct view *view = &world->views[at];
-    return at < world->view_count && view->name[0] && !view->refused && !view->query.view_only ? view : NULL;
+    bool usable = at < world->view_count && view->name[0] && !view->refused && !view->plain;
+    return usable && !view->query.view_only ? view : NULL;
 }
 
 static void replace_in_postgres(struct world *world, const struct view *view)
 {
     char *text = kp_arena_printf(&world->arena, "CREATE OR REPLACE VIEW %s AS %s", view->name, view->query.postgres);
-    write_postgres(world, &(struct write){.source = -1, .postgres = text}, "");
+    write_postgres(world, &(struct write){.source = -1, .postgres = text}, "", NULL);
 }
 
 /* Gives a view another query beside the one it has: fewer of its rows. */
@@ -146,12 +149,16 @@ static void promote_view(struct world *world)
     view->query = world->next;
     if (back) {
         statement(world, kp_arena_printf(arena, "ALTER MATERIALIZED VIEW %s ROLLBACK", view->name), &answer);
-        if (answer.sqlstate[0])
+        bool spent = is_spent(world, answer.sqlstate); /* then the second version stays */
+        if (answer.sqlstate[0] && !spent)
             fail_world(world, "ROLLBACK fails", view->query.kappa, "", kp_arena_strdup(arena, answer.message));
-        view->query = first;
-    } else {
-        replace_in_postgres(world, view);
+        totals.spent += spent;
+        back = !spent;
     }
+    if (back)
+        view->query = first;
+    else
+        replace_in_postgres(world, view);
 }
 
 static bool reads(const struct query *query, const char *name)
@@ -194,7 +201,7 @@ static void drop_view(struct world *world)
     if (answer.sqlstate[0])
         fail_world(world, "DROP fails", text, "", kp_arena_strdup(&world->arena, answer.message));
     text = kp_arena_printf(&world->arena, "DROP VIEW %s CASCADE", view->name);
-    write_postgres(world, &(struct write){.source = -1, .postgres = text}, "");
+    write_postgres(world, &(struct write){.source = -1, .postgres = text}, "", NULL);
     forget_view(world, view);
 }
 

@@ -1,0 +1,39 @@
+/*
+ * For law_test.c only: statements that write, as a table. A line here is all that a new one needs to be in the law.
+ *
+ * %T: the table, %O: a table, perhaps another one, %R: a row, %C: a column, %E: a value for it, %P: a predicate, %I: an
+ * id, %N: a number.
+ */
+#ifndef KP_TESTS_LAW_STATEMENTS_H
+#define KP_TESTS_LAW_STATEMENTS_H
+
+#include "tests/law/forms.h"
+
+enum { INSERT_FORMS = 2 }; /* the first ones, which fill tables; a source takes the very first only */
+
+static struct form_table statements = {
+    .name = "statements",
+    .text =
+        "b .   S   INSERT INTO %T VALUES (%R)\nb .   S   INSERT INTO %T VALUES (%R), (%R)\nb .   S   INSERT INTO %T "
+        "VALUES (%R) ON CONFLICT DO NOTHING\nb .   S   INSERT INTO %T VALUES (%R) ON CONFLICT (id) DO UPDATE SET k = "
+        "EXCLUDED.k WHERE %T.k IS DISTINCT FROM 3\nb .   S   INSERT INTO %T (id, k) SELECT id + %I, k FROM %O WHERE id "
+        "% 4 = 1 ON CONFLICT (id) DO UPDATE SET k = coalesce(EXCLUDED.k, %T.k, 0)\nb .   S   INSERT INTO %T (id, k) "
+        "SELECT %I + row_number() OVER (ORDER BY o.id), o.k FROM %O AS o WHERE o.k < %N\nb .   S   DELETE FROM %T "
+        "WHERE %P AND id % 3 = 1\nb .   S   DELETE FROM %T WHERE id = %I\nb .   S   DELETE FROM %T WHERE id = %I OR k "
+        "= %N\nb .   S   DELETE FROM %T USING %O AS o WHERE o.id = %T.id AND o.k = %N\nb .   S   DELETE FROM %T WHERE "
+        "EXISTS (SELECT 1 FROM %O AS o WHERE o.k = %T.id AND o.k > %N)\nb .   S   DELETE FROM %T WHERE id NOT IN "
+        "(SELECT id FROM %O) AND id % 7 = 2\nb .   S   UPDATE %T SET %C = %E WHERE %P\nb .   S   UPDATE %T SET %C = %E "
+        "WHERE id = %I\nb .   S   UPDATE %T SET id = %I WHERE id = %I\nb .   S   UPDATE %T SET k = k + 1 WHERE %P\nb . "
+        "  S   UPDATE %T SET k = o.k FROM %O AS o WHERE o.id = %T.id AND o.k > %N\nb .   S   UPDATE %T SET k = (SELECT "
+        "max(o.k) FROM %O AS o WHERE o.id < %T.id) WHERE id = %I\nb .   S   UPDATE %T SET (k, %C) = (SELECT o.k, %T.%C "
+        "FROM %O AS o WHERE o.id = %T.id) WHERE id = %I\nb .   .   MERGE INTO %T AS t USING (SELECT id + 1 AS id, k "
+        "FROM %O WHERE id % 3 = 1) AS o ON t.id = o.id WHEN MATCHED AND o.k < 0 THEN DELETE WHEN MATCHED THEN UPDATE "
+        "SET k = o.k WHEN NOT MATCHED AND o.k > 5 THEN INSERT (id, k) VALUES (o.id, o.k)\nb .   .   MERGE INTO %T AS t "
+        "USING (SELECT k, max(id) AS id FROM %O GROUP BY k) AS o ON t.id = o.k WHEN MATCHED AND t.k IS NULL THEN "
+        "UPDATE SET k = 0 WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED AND o.k % 9 = 4 THEN INSERT (id, k) VALUES "
+        "(o.id + 7000, o.k)\nb .   .   WITH gone AS (DELETE FROM %T WHERE id = %I RETURNING id, k) INSERT INTO %O (id, "
+        "k) SELECT id + 5000, k FROM gone ON CONFLICT DO NOTHING\nb .   .   WITH made AS (INSERT INTO %T (id, k) "
+        "SELECT %I + 9000, max(k) FROM %O RETURNING id) DELETE FROM %O WHERE id IN (SELECT id - 9000 FROM made)\n",
+};
+
+#endif

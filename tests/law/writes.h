@@ -1,0 +1,325 @@
+/*
+ * For law_test.c only: what a world writes: records, statements, transactions, thousands of records at once; given to
+ * kappa and to PostgreSQL alike. Its clock.
+ */
+#ifndef KP_TESTS_LAW_WRITES_H
+#define KP_TESTS_LAW_WRITES_H
+
+#include "tests/law/world.h"
+
+/* ---- rows ---- */
+
+static char *time_text(struct world *world, int64_t at)
+{
+    return kp_arena_printf(&world->arena, "2024-01-%02d %02d:%02d:%02d", 1 + (int)(at / 86400), (int)(at / 3600 % 24),
+                           (int)(at / 60 % 60), (int)(at % 60));
+}
+
+static char *event_time(struct world *world, int64_t *ret_seconds)
+{
+    int64_t late = chance(&world->dice, 15) ? roll(&world->dice, 400) : 0;
+    world->event_seconds += world->coarse ? 5 * (int64_t)roll(&world->dice, 4) : roll(&world->dice, 20);
+    int64_t at = world->event_seconds - late;
+    if (world->coarse) /* as far from a window's end as the watermark is behind, or not at all */
+        at -= at % 5 - (chance(&world->dice, 30) ? 4 : 0);
+    *ret_seconds = KP_MAX(at, 0);
+    return time_text(world, *ret_seconds);
+}
+
+/* One row's values as a SQL list and as a JSON object. */
+static void make_row(struct world *world, const struct relation *relation, char **ret_sql, char **ret_json,
+                     int64_t *ret_seconds)
+{
+    *ret_seconds = -1;
+    struct kp_arena *arena = &world->arena;
+    char *sql = NULL, *json = NULL;
+    for (unsigned i = 0; i < relation->col_count; i++) {
+        const struct column *column = &relation->cols[i];
+        char *value, *field;
+        value_make(&world->dice, arena, column, &value, &field);
+        if (strcmp(column->name, "ts") == 0 && field) {
+            field = event_time(world, ret_seconds);
+            value = kp_arena_printf(arena, "'%s'", field);
+            field = kp_arena_printf(arena, "\"%s\"", field);
+        } else if (strcmp(column->name, "id") == 0) {
+            value = field = kp_arena_printf(
+                arena, "%u", chance(&world->dice, 3) ? roll(&world->dice, world->next_id + 1) : ++world->next_id);
+        }
+        sql = kp_arena_printf(arena, "%s%s%s", sql ? sql : "", sql ? ", " : "", value);
+        if (field || chance(&world->dice, 50))
+            json = kp_arena_printf(arena, "%s%s\"%s\":%s", json ? json : "", json ? "," : "", column->name,
+                                   field ? field : "null");
+    }
+    *ret_sql = sql;
+    *ret_json = kp_arena_printf(arena, "{%s}", json ? json : "");
+}
+
+/* ---- statements ---- */
+
+/* What stands for a letter of a statement's form; "" for one that is none. */
+static char *statement_part(struct world *world, char letter, const struct relation *table,
+                            const struct relation *other, const struct column *column)
+{
+    struct kp_arena *arena = &world->arena;
+    struct dice *dice = &world->dice;
+    struct maker maker = {.dice = dice, .arena = arena};
+    struct scope scope = {0};
+    unsigned flags = 0;
+    char *sql, *json;
+    int64_t seconds;
+    for (unsigned i = 0; i < table->col_count; i++)
+        scope.cols[scope.count++] = table->cols[i];
+    switch (letter) {
+    case 'T':
+        return kp_arena_strdup(arena, table->name);
+    case 'O':
+        return kp_arena_strdup(arena, other->name);
+    case 'R':
+        make_row(world, table, &sql, &json, &seconds);
+        return sql;
+    case 'C':
+        return kp_arena_strdup(arena, column->name);
+    case 'E':
+        return make_expr(&maker, &scope, column->type, 1, BIG | LOOSE, &flags);
+    case 'P':
+        return make_predicate(&maker, &scope, 1);
+    case 'I':
+        return kp_arena_printf(arena, "%u", 1 + roll(dice, world->next_id + 1));
+    default:
+        return kp_arena_printf(arena, "%d", (int)roll(dice, 20) - 10);
+    }
+}
+
+static char *fill_statement(struct world *world, struct form *form, const struct relation *table)
+{
+    struct dice *dice = &world->dice;
+    const struct column *column = &table->cols[2 + roll(dice, table->col_count - 2)];
+    const struct relation *other;
+    char *out = "";
+    do
+        other = &world->relations[roll(dice, world->base_count)];
+    while (other->source);
+    form->made++;
+    for (const char *at = form->text; *at;) {
+        size_t len = strcspn(at, "%");
+        out = kp_arena_printf(&world->arena, "%s%.*s", out, (int)len, at);
+        at += len;
+        if (!*at)
+            break;
+        bool part = at[1] >= 'A' && at[1] <= 'Z';
+        out = kp_arena_printf(&world->arena, "%s%s", out,
+                              part ? statement_part(world, at[1], table, other, column) : "%");
+        at += part ? 2 : 1;
+    }
+    return out;
+}
+
+/* ret_returns: it says what it wrote. */
+static char *make_dml(struct world *world, const struct relation *table, bool *ret_returns)
+{
+    struct kp_arena *arena = &world->arena;
+    struct dice *dice = &world->dice;
+    struct form *form = &statements.forms[roll(dice, INSERT_FORMS)];
+    if (table->source)
+        form = &statements.forms[0];
+    else if (!chance(dice, 55))
+        form = pick_form(&(struct maker){.dice = dice}, &statements, TYPES, 0);
+    char *text = fill_statement(world, form, table);
+    *ret_returns = *ret_returns && form->flags & S_RETURNS && allowed(P_RETURNING) && chance(dice, 20);
+    if (!*ret_returns)
+        return text;
+    made(P_RETURNING);
+    static const char *const lists[] = {"*", "*, k + 1 AS more", "k"};
+    return kp_arena_printf(arena, "%s RETURNING %s", text, table->source ? "k" : lists[roll(dice, KP_COUNT(lists))]);
+}
+
+/* ---- writes ---- */
+
+static struct write make_write(struct world *world, bool marked)
+{
+    struct kp_arena *arena = &world->arena;
+    struct dice *dice = &world->dice;
+    struct write write = {.source = -1};
+    const struct relation *relation = &world->relations[roll(dice, world->base_count)];
+    if (relation->source && (world->closes ? !marked : !marked && chance(dice, 80))) {
+        write.source = (int)(relation - world->relations);
+        write.partition = roll(dice, relation->partitions);
+        write.json = "";
+        char *json;
+        for (unsigned i = 1 + roll(dice, 8); i; i--) {
+            make_row(world, relation, &write.rows[write.row_count], &json, &write.seconds[write.row_count]);
+            write.json = kp_arena_printf(arena, "%s%s\n", write.json, json);
+            write.row_count++;
+        }
+        if (chance(dice, 5)) /* dead letters: nothing in any view */
+            write.json =
+                kp_arena_printf(arena, "%s%s\n", write.json, chance(dice, 50) ? "{\"k\":1" : "{\"k\":\"one\"}");
+        return write;
+    }
+    unsigned count = marked || chance(dice, 40) ? 1 + roll(dice, STATEMENTS_MAX - 1) : 1;
+    write.postgres = "";
+    for (unsigned i = 0; i < count; i++) {
+        const struct relation *target;
+        do
+            target = &world->relations[roll(dice, world->base_count)];
+        while (world->closes && target->source);
+        write.returns = !marked && count == 1;
+        write.statements[write.count++] = make_dml(world, target, &write.returns);
+    }
+    if (marked)
+        write.statements[write.count++] = kp_arena_printf(arena, "INSERT INTO marks VALUES (%u)", ++world->marks);
+    for (unsigned i = 0; i < write.count; i++)
+        write.postgres = kp_arena_printf(arena, "%s%s; ", write.postgres, write.statements[i]);
+    return write;
+}
+
+/* Runs it on kappa; the SQLSTATE, "" if it succeeded; what it returned, NULL if nothing was asked. */
+static void write_kappa(struct kappa *kappa, const struct world *world, const struct write *write, char *ret_state,
+                        struct answer **ret_returned)
+{
+    struct answer answer = {0};
+    ret_state[0] = 0;
+    *ret_returned = NULL;
+    if (write->source >= 0) {
+        kappa_append(kappa, world->relations[write->source].name, write->partition, write->json);
+        return;
+    }
+    if (write->count > 1)
+        kappa_ask(kappa, "BEGIN", &answer, NULL);
+    for (unsigned i = 0; i < write->count && !ret_state[0]; i++) {
+        kappa_ask(kappa, write->statements[i], &answer, NULL);
+        snprintf(ret_state, 6, "%s", answer.sqlstate);
+        if (world->print && ret_state[0])
+            printf("-- %s: %s\n", write->statements[i], answer.message);
+        if (write->returns) {
+            *ret_returned = kp_alloc(sizeof answer);
+            **ret_returned = answer;
+        } else {
+            answer_finish(&answer);
+        }
+    }
+    if (write->count > 1) {
+        kappa_ask(kappa, ret_state[0] ? "ROLLBACK" : "COMMIT", &answer, NULL);
+        if (!ret_state[0])
+            snprintf(ret_state, 6, "%s", answer.sqlstate);
+        answer_finish(&answer);
+    }
+}
+
+/* Rows with the watermark each of them met, and the watermark behind them: that of the partition furthest behind. */
+static char *records_for_postgres(struct world *world, const struct write *write)
+{
+    const struct relation *relation = &world->relations[write->source];
+    struct kp_arena *arena = &world->arena;
+    struct mark *mark = &world->marks_of[write->source];
+    char *rows = NULL;
+    for (unsigned i = 0; i < write->row_count; i++) {
+        char *met = mark->watermark < 0 ? "NULL" : kp_arena_printf(arena, "'%s'", time_text(world, mark->watermark));
+        rows = kp_arena_printf(arena, "%s%s(%s, %s)", rows ? rows : "", rows ? ", " : "", write->rows[i], met);
+        if (!mark->seen[write->partition]) {
+            mark->seen[write->partition] = true;
+            mark->time_max[write->partition] = -1;
+        }
+        mark->time_max[write->partition] = KP_MAX(mark->time_max[write->partition], write->seconds[i]);
+        int64_t least = INT64_MAX;
+        for (unsigned p = 0; p < relation->partitions; p++)
+            if (mark->seen[p])
+                least = KP_MIN(least, mark->time_max[p]);
+        if (least >= 4) /* the first seconds of the year have no earlier watermark that would matter */
+            mark->watermark = KP_MAX(mark->watermark, least - 4);
+    }
+    char *now = mark->watermark < 0 ? "NULL" : kp_arena_printf(arena, "'%s'", time_text(world, mark->watermark));
+    return kp_arena_printf(arena, "INSERT INTO %s VALUES %s; UPDATE law_mark SET w = %s WHERE source = '%s'",
+                           relation->name, rows, now, relation->name);
+}
+
+/* returned: what kappa said, which PostgreSQL's answer is compared with; the world's from now on. */
+static void write_postgres(struct world *world, const struct write *write, const char *state, struct answer *returned)
+{
+    char *text = write->source >= 0 ? records_for_postgres(world, write) : write->postgres;
+    if (world->state_count == world->state_cap) {
+        world->state_cap = world->state_cap ? world->state_cap * 2 : 64;
+        world->states = kp_realloc(world->states, world->state_cap * sizeof *world->states);
+        world->state_texts = kp_realloc(world->state_texts, world->state_cap * sizeof *world->state_texts);
+        world->returned = kp_realloc(world->returned, world->state_cap * sizeof *world->returned);
+    }
+    snprintf(world->states[world->state_count], 6, "%s", state);
+    world->returned[world->state_count] = returned;
+    world->state_texts[world->state_count++] = text;
+    oracle_run(world->oracle, text, returned != NULL);
+    totals.writes++;
+    if (world->print)
+        printf("%s%s-- %s\n", write->source >= 0 ? write->json : text, write->source >= 0 ? "" : " ", state);
+}
+
+/* Thousands of records at once. */
+static void write_bulk(struct world *world)
+{
+    const struct relation *relation = &world->relations[0];
+    struct kp_buf json = {0}, sql = {0};
+    unsigned records = 6000 + roll(&world->dice, 12000), batch = 500 + roll(&world->dice, 4000);
+    for (unsigned i = 1; i <= records; i++) {
+        char *row, *object;
+        int64_t seconds;
+        make_row(world, relation, &row, &object, &seconds);
+        kp_buf_printf(&json, "%s\n", object);
+        kp_buf_printf(&sql, "%s(%s)", sql.len ? ", " : "", row);
+        if (i % batch == 0 || i == records) {
+            kp_buf_append_byte(&json, 0);
+            kp_buf_append_byte(&sql, 0);
+            kappa_append(&world->kappa, relation->name, roll(&world->dice, relation->partitions), (char *)json.data);
+            kp_buf_printf(&world->oracle->script, "INSERT INTO %s VALUES %s;\n", relation->name, (char *)sql.data);
+            json.len = sql.len = 0;
+        }
+    }
+    kp_buf_finish(&json);
+    kp_buf_finish(&sql);
+}
+
+static void returned_free(struct answer *returned)
+{
+    if (returned)
+        answer_finish(returned);
+    kp_free(returned);
+}
+
+static bool is_spent(const struct world *world, const char *sqlstate)
+{
+    return world->tight && strcmp(sqlstate, "53200") == 0;
+}
+
+static void write_both(struct world *world)
+{
+    struct write write = make_write(world, false);
+    unsigned at = world->writes++;
+    char state[6];
+    if (at < WRITES_MAX && world->cuts->write[at])
+        return;
+    struct answer *returned;
+    write_kappa(&world->kappa, world, &write, state, &returned);
+    if (!is_spent(world, state)) {
+        write_postgres(world, &write, state, returned);
+        return;
+    }
+    totals.spent++;
+    returned_free(returned);
+}
+
+static void oracle_clock(struct world *world)
+{
+    kp_buf_printf(&world->oracle->script,
+                  "UPDATE law_clock SET t = TIMESTAMPTZ 'epoch' + INTERVAL '%lld microseconds';\n",
+                  (long long)atomic_load(&law_clock_us));
+}
+
+/* Moves the clock, and with a record the log's time. */
+static void pass_time(struct world *world, unsigned hours_max)
+{
+    atomic_fetch_add(&law_clock_us, (int64_t)(1 + roll(&world->dice, hours_max)) * 3600000000);
+    kappa_append(&world->kappa, "law_time", 0, "{}");
+    oracle_clock(world);
+    if (world->print)
+        printf("-- the clock is at %lld\n", (long long)atomic_load(&law_clock_us));
+}
+
+#endif
