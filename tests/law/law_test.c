@@ -32,6 +32,7 @@ static void run_phases(struct world *world)
     world->bulk = chance(dice, 10);
     world->closes = !world->bulk && chance(dice, 40);
     world->coarse = chance(dice, 50);
+    world->ancient = chance(dice, 15);
     for (unsigned i = 0; i < KP_COUNT(world->marks_of); i++)
         world->marks_of[i].watermark = -1;
     for (unsigned i = 0, n = 1 + roll(dice, 2); i < n; i++)

@@ -431,16 +431,20 @@ static inline struct query make_closed(struct maker *maker)
     char *alias = SAY("a%u", ++maker->aliases % 100);
     scope_add(&scope, alias, cols, count);
     struct from from = make_window(maker, relation, alias, true);
+    bool risk = maker->risk;
+    maker->risk = false;
     char *where = chance(maker->dice, 30) ? SAY(" WHERE %s", make_predicate(maker, &scope, 1)) : "";
     const char *window = NULL;
-    maker->risk = false; /* a row that fails is told when it comes, not when its window closes */
     for (unsigned tries = 0; tries < 100; tries++) { /* a window's end or start has to be among the columns */
+        maker->risk = risk;
         query = !chance(maker->dice, 25) ? make_grouped(maker, &scope, &from, where)
                                          : make_plain(maker, &scope, &from, where);
         window = strstr(query.kappa, from.ends ? SAY("%s.window_end AS c", alias) : SAY("%s.window_", alias));
         if (window && window < strstr(query.kappa, " FROM "))
             break;
     }
+    query.risky |= risk && !maker->risk;
+    maker->risk = false;
     query.view_only = true;
     query.late = *where ? NULL : from.late;
     query.kappa = SAY("%s EMIT ON WINDOW CLOSE", query.kappa);

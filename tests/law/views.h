@@ -96,6 +96,26 @@ static void replace_in_postgres(struct world *world, const struct view *view)
     write_postgres(world, &(struct write){.source = -1, .postgres = text}, "", NULL);
 }
 
+static bool reads(const struct query *query, const char *name)
+{
+    char token[32], late[32];
+    snprintf(token, sizeof token, " %s AS a", name);
+    snprintf(late, sizeof late, "late(%s)", name);
+    return strstr(query->kappa, token) || strstr(query->kappa, late);
+}
+
+/* Whether the view, or one that reads it and would change with it, may fail. */
+static bool closure_risky(const struct world *world, const struct view *view)
+{
+    if (view->query.risky || view->query.over_risky)
+        return true;
+    for (unsigned i = 0; i < world->view_count; i++)
+        if (world->views[i].name[0] && reads(&world->views[i].query, view->name) &&
+            closure_risky(world, &world->views[i]))
+            return true;
+    return false;
+}
+
 /* Gives a view another query beside the one it has: fewer of its rows. */
 static void alter_view(struct world *world)
 {
@@ -122,8 +142,7 @@ static void alter_view(struct world *world)
     totals.altered++;
     if (!answer.sqlstate[0])
         world->altered = view;
-    else if (!view->query.risky && !view->query.over_risky && strcmp(answer.sqlstate, "0A000") &&
-             !is_spent(world, answer.sqlstate))
+    else if (!closure_risky(world, view) && strcmp(answer.sqlstate, "0A000") && !is_spent(world, answer.sqlstate))
         fail_world(world, "ALTER fails", world->next.kappa, "", kp_arena_strdup(arena, answer.message));
 }
 
@@ -140,7 +159,7 @@ static void promote_view(struct world *world)
     struct answer answer;
     statement(world, kp_arena_printf(arena, "ALTER MATERIALIZED VIEW %s PROMOTE", view->name), &answer);
     if (answer.sqlstate[0]) { /* views that were made meanwhile read the first version */
-        if (strcmp(answer.sqlstate, "2BP01") && !world->next.over_risky && !is_spent(world, answer.sqlstate))
+        if (strcmp(answer.sqlstate, "2BP01") && !closure_risky(world, view) && !is_spent(world, answer.sqlstate))
             fail_world(world, "PROMOTE fails", world->next.kappa, "", kp_arena_strdup(arena, answer.message));
         return;
     }
@@ -159,14 +178,6 @@ static void promote_view(struct world *world)
         view->query = first;
     else
         replace_in_postgres(world, view);
-}
-
-static bool reads(const struct query *query, const char *name)
-{
-    char token[32], late[32];
-    snprintf(token, sizeof token, " %s AS a", name);
-    snprintf(late, sizeof late, "late(%s)", name);
-    return strstr(query->kappa, token) || strstr(query->kappa, late);
 }
 
 /* Takes a dropped view, and what reads it, out of the world. */

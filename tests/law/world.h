@@ -76,9 +76,10 @@ struct world {
     bool print;
     unsigned writes, next_id, marks;
     int64_t event_seconds;
-    bool coarse; /* event times meet one another and the ends of windows and gaps */
-    bool bulk;   /* a source of thousands of records: steps that many workers share */
-    bool closes; /* windows that close: sources are written by records only, each with its watermark */
+    bool ancient; /* event times on both sides of 1970 */
+    bool coarse;  /* event times meet one another and the ends of windows and gaps */
+    bool bulk;    /* a source of thousands of records: steps that many workers share */
+    bool closes;  /* windows that close: sources are written by records only, each with its watermark */
     struct mark marks_of[4];
     char (*states)[6]; /* kappa's SQLSTATEs of the writes whose answers PostgreSQL owes */
     char **state_texts;

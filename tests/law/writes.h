@@ -5,14 +5,20 @@
 #ifndef KP_TESTS_LAW_WRITES_H
 #define KP_TESTS_LAW_WRITES_H
 
+#include <time.h>
+
 #include "tests/law/world.h"
 
 /* ---- rows ---- */
 
 static char *time_text(struct world *world, int64_t at)
 {
-    return kp_arena_printf(&world->arena, "2024-01-%02d %02d:%02d:%02d", 1 + (int)(at / 86400), (int)(at / 3600 % 24),
-                           (int)(at / 60 % 60), (int)(at % 60));
+    time_t seconds = (time_t)(world->ancient ? at - 900 : at + 1704067200); /* from 1969-12-31 23:45, from 2024-01-01 */
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    char text[32];
+    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm);
+    return kp_arena_strdup(&world->arena, text);
 }
 
 static char *event_time(struct world *world, int64_t *ret_seconds)

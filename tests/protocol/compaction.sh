@@ -1,12 +1,6 @@
 #!/bin/bash
 # A compacted topic through Kafka clients, SQL and the command line: what is left, where it lies, and over a restart's view.
-set -eu
-kc() { timeout 30 kcat -q -b "$KAFKA" "$@"; }
-sql() { psql -XAtq -v ON_ERROR_STOP=1 "$@"; }
-same() { # what, expected, found
-    [ "$2" = "$3" ] || { printf '%s: expected\n%s\nfound\n%s\n' "$1" "$2" "$3" >&2; exit 1; }
-}
-command -v kcat >/dev/null || exit 77
+. "${0%/*}/_kcat.sh"
 
 sql -c "CREATE TOPIC users WITH (partitions = 2, cleanup = 'compact', delete_retention = '0 seconds')" \
     -c "CREATE TABLE users (id int PRIMARY KEY, city text) WITH (topic = 'users')" \

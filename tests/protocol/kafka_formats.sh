@@ -1,13 +1,7 @@
 #!/bin/bash
 # Every format: what a record carries beside its value (key, headers, partition, offset, times) as columns, INCLUDEd and hidden, in a
 # view and asked for; and a record without key and headers.
-set -eu
-kc() { timeout 30 kcat -q -b "$KAFKA" "$@"; }
-sql() { psql -XAtq -v ON_ERROR_STOP=1 "$@"; }
-same() { # what, expected, found
-    [ "$2" = "$3" ] || { printf '%s: expected\n%s\nfound\n%s\n' "$1" "$2" "$3" >&2; exit 1; }
-}
-command -v kcat >/dev/null || exit 77
+. "${0%/*}/_kcat.sh"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 include="INCLUDE key AS k INCLUDE header 'trace' AS trace INCLUDE headers AS heads INCLUDE partition AS part INCLUDE offset AS at_offset

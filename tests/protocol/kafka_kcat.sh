@@ -1,12 +1,6 @@
 #!/bin/bash
 # kcat against a server: every codec, a view over what was produced, offsets and times, what must be refused.
-set -eu
-kc() { timeout 30 kcat -q -b "$KAFKA" "$@"; }
-sql() { psql -XAtq -v ON_ERROR_STOP=1 "$@"; }
-same() { # what, expected, found
-    [ "$2" = "$3" ] || { printf '%s: expected\n%s\nfound\n%s\n' "$1" "$2" "$3" >&2; exit 1; }
-}
-command -v kcat >/dev/null || exit 77
+. "${0%/*}/_kcat.sh"
 
 sql -c "CREATE SOURCE orders (id bigint, city text) WITH (topic = 'orders', format = 'json')" \
     -c "CREATE MATERIALIZED VIEW cities AS SELECT city, count(*) AS n, sum(id) AS total FROM orders GROUP BY city"

@@ -9,20 +9,9 @@ import urllib.request
 import psycopg2
 
 import _wire
+from _session import connection, cursor, expect, run
 
 HTTP = os.environ["HTTP"]
-connection = psycopg2.connect("")
-connection.autocommit = True
-cursor = connection.cursor()
-
-
-def run(sql):
-    cursor.execute(sql)
-    return cursor.fetchall() if cursor.description else None
-
-
-def expect(got, wanted):
-    assert got == wanted, "got %r, wanted %r" % (got, wanted)
 
 
 def cancelled(work, seconds, reason):

@@ -3,18 +3,7 @@ import re
 
 import psycopg2
 
-connection = psycopg2.connect("")
-connection.autocommit = True
-cursor = connection.cursor()
-
-
-def run(sql):
-    cursor.execute(sql)
-    return cursor.fetchall() if cursor.description else None
-
-
-def expect(got, wanted):
-    assert got == wanted, "got %r, wanted %r" % (got, wanted)
+from _session import cursor, expect, run
 
 
 def lines(sql):

@@ -7,6 +7,8 @@ import threading
 import psycopg2
 import psycopg2.extras
 
+from _wire import expect
+
 connection = psycopg2.connect("")
 cursor = connection.cursor()
 
@@ -14,10 +16,6 @@ cursor = connection.cursor()
 def rows(sql, *args):
     cursor.execute(sql, args or None)
     return cursor.fetchall()
-
-
-def expect(got, wanted):
-    assert got == wanted, "got %r, wanted %r" % (got, wanted)
 
 
 def define(sql):

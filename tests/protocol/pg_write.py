@@ -5,19 +5,7 @@ import psycopg2
 import psycopg2.extras
 
 import _wire
-
-connection = psycopg2.connect("")
-connection.autocommit = True
-cursor = connection.cursor()
-
-
-def run(sql, *args):
-    cursor.execute(sql, args or None)
-    return cursor.fetchall() if cursor.description else None
-
-
-def expect(got, wanted):
-    assert got == wanted, "got %r, wanted %r" % (got, wanted)
+from _session import connection, cursor, expect, run
 
 
 def fresh(sql):
