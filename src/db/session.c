@@ -119,8 +119,10 @@ enum kp_code kp_session_snapshot(struct kp_session *session, struct kp_snapshot 
     }
     if (session->read_after >= 0)
         KP_TRY(wait_until_visible(session, session->read_after, err));
-    kp_snapshot_acquire(session->db->clock, ret_snapshot);
     *ret_own = session->transaction == KP_TRANSACTION_NONE && !session->keeps_snapshot;
+    if (!*ret_own) /* a block that begins with what reads nothing would read before all that the log holds */
+        KP_TRY(kp_session_wait_replayed(session, err));
+    kp_snapshot_acquire(session->db->clock, ret_snapshot);
     if (!*ret_own) {
         session->snapshot = *ret_snapshot;
         session->has_snapshot = true;

@@ -66,13 +66,14 @@ struct kp_decoder_options {
     const char *writer_schema;  /* AVRO: that of all records; NULL: the reader's */
     const char *writer_schemas; /* AVRO: a JSON object, by the number in a registry's header; NULL: none */
     const char *message;        /* PROTOBUF: the message's name; NULL: the first one of the schema */
-    bool confluent;       /* AVRO, PROTOBUF: a schema registry's header stands before each record, and is passed over */
-    bool missing_fails;   /* JSON: a record that lacks a declared field is a dead letter, not a row with NULL */
-    bool extra_fails;     /* JSON: a record whose row has a member that no field takes is a dead letter */
-    bool keyed;           /* a table: records with a null value are tombstones; else they make no row */
-    char csv_delimiter;   /* 0: comma */
-    bool csv_header;      /* the record at offset 0 of a partition is a header: no row */
-    const char *csv_null; /* NULL: an empty unquoted field is NULL */
+    bool confluent;     /* AVRO, PROTOBUF: a schema registry's header stands before each record, and is passed over */
+    bool missing_fails; /* JSON, CSV: a record that lacks a declared field is a dead letter, not a row with NULL */
+    bool extra_fails;   /* JSON, CSV: a record whose row has a member that no field takes is a dead letter */
+    bool keyed;         /* a table: records with a null value are tombstones; else they make no row */
+    char csv_delimiter; /* 0: comma */
+    char csv_quote, csv_escape; /* 0: the double quote; as the quote */
+    bool csv_header;            /* the record at offset 0 of a partition is a header: no row */
+    const char *csv_null;       /* NULL: an empty unquoted field is NULL */
     const struct kp_zone *zone; /* for timestamptz without offset */
 };
 

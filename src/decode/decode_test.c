@@ -516,7 +516,8 @@ static void test_csv(void **unused)
 {
     static const struct kp_field fields[] = {{.name = "b", .type = {KP_TEXT, -1}, .csv_index = 2},
                                              {.name = "a", .type = {KP_INT8, -1}, .csv_index = 0}};
-    const struct kp_decoder_options options = {.format = KP_FORMAT_CSV, .fields = fields, .field_count = 2};
+    const struct kp_decoder_options options = {
+        .format = KP_FORMAT_CSV, .fields = fields, .field_count = 2, .missing_fails = true};
     EXPECT(&options,
            "50 {\"b\":\"x\",\"a\":1}\n"
            "51 {\"b\":\"a,\\\"b\\\"\\nc\",\"a\":2}\n"
@@ -527,12 +528,20 @@ static void test_csv(void **unused)
            "1006 22P02 field \"a\": invalid input syntax for type bigint: \"q\"\n"
            "1007 22P04 a second CSV row in one record, at byte 7\n"
            "1008 22021 field \"b\": invalid byte sequence for encoding \"UTF8\": 0xff at byte 1\n"
-           "1009 22P04 a quote inside an unquoted CSV field, at byte 2 of the row\n",
+           "1009 22P04 unterminated CSV quoted field\n",
            {NULL, "1,,x"}, {NULL, "2,z,\"a,\"\"b\"\"\nc\"\r\n"}, {NULL, ",,\"\",more"}, {NULL, "3,,\n"}, {NULL, "1,2"},
            {NULL, "1,2,\"x"}, {NULL, "q,,x"}, {NULL, "1,2,3\n4,5,6"}, {NULL, "1,,\xff"}, {NULL, "1\"2,,"});
     const struct kp_decoder_options tabs = {
         .format = KP_FORMAT_CSV, .fields = fields, .field_count = 2, .csv_delimiter = '\t', .csv_null = "\\N"};
-    EXPECT(&tabs, "50 {\"b\":\"\",\"a\":null}\n", "", {NULL, "\\N\t\t"});
+    EXPECT(&tabs, "50 {\"b\":\"\",\"a\":null}\n51 {\"b\":null,\"a\":1}\n", "", {NULL, "\\N\t\t"}, {NULL, "1"});
+    const struct kp_decoder_options strange = {.format = KP_FORMAT_CSV,
+                                               .fields = fields,
+                                               .field_count = 2,
+                                               .csv_quote = '\'',
+                                               .csv_escape = '\\',
+                                               .extra_fails = true};
+    EXPECT(&strange, "50 {\"b\":\"a,'b\\\\c\\\\d\",\"a\":12}\n", "1001 22P04 extra data after last expected column\n",
+           {NULL, "1'2',,a',\\'b'\\c'\\\\d'"}, {NULL, "1,2,3,4"});
 }
 
 static void test_checked(void **unused)

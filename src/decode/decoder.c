@@ -291,8 +291,20 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
         options->format != KP_FORMAT_PROTOBUF)
         return kp_fail(err, KP_INVALID, NULL, "option \"path\" is for format json");
     char delimiter = options->csv_delimiter ? options->csv_delimiter : ',';
-    if (options->format == KP_FORMAT_CSV && (delimiter == '"' || delimiter == '\n' || delimiter == '\r'))
-        return kp_fail(err, KP_INVALID, NULL, "the delimiter of CSV cannot be a quote or a line end");
+    char quote = options->csv_quote ? options->csv_quote : '"',
+         escape = options->csv_escape ? options->csv_escape : quote;
+    if (options->format == KP_FORMAT_CSV) {
+        bool line_end = delimiter == '\n' || delimiter == '\r' || quote == '\n' || quote == '\r';
+        if (line_end || delimiter == quote || delimiter == escape)
+            return kp_fail(err, KP_INVALID, NULL,
+                           "the delimiter of CSV must be neither its quote nor its escape, and none "
+                           "of them a line end");
+        const char *null = options->csv_null ? options->csv_null : "";
+        if (strchr(null, delimiter) || strchr(null, quote))
+            return kp_fail(err, KP_INVALID, NULL, "the null text of CSV can hold neither its delimiter nor its quote");
+    } else if (options->csv_quote || options->csv_escape) {
+        return kp_fail(err, KP_INVALID, NULL, "options \"quote\" and \"escape\" are for format csv");
+    }
     struct kp_decoder *decoder = kp_calloc(1, sizeof *decoder);
     decoder->format = options->format;
     decoder->keyed = options->keyed;
@@ -301,6 +313,8 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
     decoder->confluent = options->confluent;
     decoder->zone = options->zone;
     decoder->csv_delimiter = delimiter;
+    decoder->csv_quote = quote;
+    decoder->csv_escape = escape;
     decoder->csv_header = options->csv_header && options->format == KP_FORMAT_CSV;
     decoder->csv_null = options->csv_null ? kp_arena_strdup(&decoder->arena, options->csv_null) : NULL;
     decoder->rivals = kp_arena_alloc(&decoder->arena, (options->rival_count + 1) * sizeof *decoder->rivals);

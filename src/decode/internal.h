@@ -85,7 +85,7 @@ struct kp_decoder {
                                 KP_JSON_DEPTH_MAX */
     uint32_t *csv_order;     /* columns that come from the value, by csv_index */
     uint32_t csv_count;
-    char csv_delimiter;
+    char csv_delimiter, csv_quote, csv_escape;
     bool csv_header;
     char *csv_null;
     const struct kp_zone *zone;

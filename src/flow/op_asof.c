@@ -1,13 +1,14 @@
 /*
  * As-of join: each row of the left input with the row of equal keys on the right whose time is nearest on the asked
- * side; of several at that time the least row. LEFT keeps left rows that find none.
+ * side; of several at that time the least row, or the one that was logged last. LEFT keeps left rows that find none.
  *
  *   l.t >= r.t   right  ·r1      ·r2         ·r3         what comes or goes at r2 changes the left rows
  *                left      ·  ·     ·  ·  ·     ·        between r2 and r3, and no others
  *                                   |-----|
  *
- * Both sides of a key lie in ordered maps by (time, whole row). Left rows remember what they were sent with; at
- * emission those that came, went, or lie where something changed on the right look again, and what differs is sent.
+ * Both sides of a key lie in ordered maps by (time, whole row), or (time, position downwards, whole row). Left rows
+ * remember what they were sent with; at emission those that came, went, or lie where something changed on the right
+ * look again, and what differs is sent.
  *
  * Where the plan says so, left rows that no right row can come before any more go, and of the right rows of a key that
  * lie behind both watermarks all but the last: what was sent is final. A queue of keys by their last time wakes them.
@@ -58,8 +59,9 @@ struct shard {
 
 struct op_asof {
     struct kp_node node;
-    bool outer, strict, forward, frees;
-    int64_t lateness[2]; /* in the time's unit */
+    bool outer, strict, forward, frees, latest;
+    uint32_t version_column; /* of the right side, if latest */
+    int64_t lateness[2];     /* in the time's unit */
     uint32_t key_count, *key_columns[2], time_column[2], cols[2];
     struct kp_row_layout key_layout, layouts[2];
     struct shard *shards;
@@ -153,13 +155,18 @@ static inline struct asof_key **key_slot(const struct shard *shard, uint32_t id)
     return kp_table_payload(&shard->keys, kp_table_row(&shard->keys, id));
 }
 
-static void row_key(const struct kp_vec *vecs, uint32_t cols, uint32_t row, int64_t time, struct kp_buf *key)
+static void row_key(const struct op_asof *op, uint32_t side, const struct kp_vec *vecs, uint32_t row, int64_t time,
+                    struct kp_buf *key)
 {
     uint8_t bytes[8];
     kp_ordered_time_put(time, bytes);
     key->len = 0;
     kp_buf_append(key, bytes, sizeof bytes);
-    kp_order_key_append(NULL, 0, vecs, cols, row, key);
+    if (side == RIGHT && op->latest) {
+        kp_ordered_time_put(-*(const int64_t *)kp_vec_at(&vecs[op->version_column], row), bytes);
+        kp_buf_append(key, bytes, sizeof bytes);
+    }
+    kp_order_key_append(NULL, 0, vecs, op->cols[side], row, key);
 }
 
 static void take_row(struct op_asof *op, struct shard *shard, struct asof_key *key, uint32_t side,
@@ -167,7 +174,7 @@ static void take_row(struct op_asof *op, struct shard *shard, struct asof_key *k
 {
     struct kp_table *table = &shard->rows[side];
     int64_t time = time_at(&batch->vecs[op->time_column[side]], i), weight = batch->weights ? batch->weights[i] : 1;
-    row_key(batch->vecs, op->cols[side], i, time, bytes);
+    row_key(op, side, batch->vecs, i, time, bytes);
     const struct kp_ordered_entry *entry = kp_ordered_find(&key->sides[side], bytes->data, bytes->len);
     uint32_t id = entry ? entry->id : KP_ROW_NONE;
     if (!entry) {
@@ -331,7 +338,7 @@ static void remove_row(struct op_asof *op, struct kp_lane *lane, struct shard *s
     struct kp_vec *vecs = kp_arena_alloc(&lane->arena, (op->cols[side] + 1) * sizeof *vecs);
     int64_t before = key->sides[side].bytes;
     load_side(op, lane, shard, side, &id, 1, vecs);
-    row_key(vecs, op->cols[side], 0, time, bytes);
+    row_key(op, side, vecs, 0, time, bytes);
     kp_ordered_remove(&key->sides[side], bytes->data, bytes->len);
     kp_table_free_row(&shard->rows[side], id);
     shard->more_bytes += key->sides[side].bytes - before;
@@ -573,7 +580,8 @@ static bool asof_same(const struct kp_node *a, const struct kp_node *b)
     const struct op_asof *x = (const struct op_asof *)a, *y = (const struct op_asof *)b;
     bool same = x->frees == y->frees && x->lateness[LEFT] == y->lateness[LEFT] &&
                 x->lateness[RIGHT] == y->lateness[RIGHT] && x->outer == y->outer && x->strict == y->strict &&
-                x->forward == y->forward && x->key_count == y->key_count && x->cols[LEFT] == y->cols[LEFT];
+                x->forward == y->forward && x->key_count == y->key_count && x->cols[LEFT] == y->cols[LEFT] &&
+                x->latest == y->latest && x->version_column == y->version_column;
     for (uint32_t side = 0; same && side < 2; side++) {
         same = x->time_column[side] == y->time_column[side];
         for (uint32_t k = 0; same && k < x->key_count; k++)
@@ -612,6 +620,8 @@ struct kp_node *kp_op_asof(struct kp_graph *graph, const struct kp_plan *plan, s
     op->outer = plan->asof.outer;
     op->strict = plan->asof.strict;
     op->forward = plan->asof.forward;
+    op->latest = plan->asof.latest;
+    op->version_column = plan->asof.version;
     op->frees = plan->asof.frees && !graph->bounded;
     memcpy(op->lateness, plan->asof.lateness_us, sizeof op->lateness);
     op->key_count = plan->asof.key_count;

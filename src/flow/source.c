@@ -67,6 +67,8 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
         fields[field_count++].checked = true;
     }
     const char *delimiter = kp_relation_option(relation, "delimiter");
+    const char *quote = kp_relation_option(relation, "quote"), *escape = kp_relation_option(relation, "escape");
+    bool csv = format_of(relation) == KP_FORMAT_CSV;
     const char *framing = kp_relation_option(relation, "framing");
     const char *missing = kp_relation_option(relation, "missing"), *extra = kp_relation_option(relation, "extra");
     struct kp_decoder_options options = {.format = format_of(relation),
@@ -79,12 +81,14 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
                                          .message = kp_relation_option(relation, "message"),
                                          .confluent = framing && strcmp(framing, "confluent") == 0,
                                          .pattern = kp_relation_option(relation, "pattern"),
-                                         .missing_fails = missing && strcmp(missing, "error") == 0,
+                                         .missing_fails = missing ? strcmp(missing, "error") == 0 : csv,
                                          .extra_fails = extra && strcmp(extra, "error") == 0,
                                          .rivals = rivals,
                                          .rival_count = rival_count,
                                          .keyed = relation->kind == KP_RELATION_TABLE,
                                          .csv_delimiter = delimiter ? delimiter[0] : '\0',
+                                         .csv_quote = quote ? quote[0] : '\0',
+                                         .csv_escape = escape ? escape[0] : '\0',
                                          .csv_header = csv_header,
                                          .csv_null = kp_relation_option(relation, "null"),
                                          .zone = zone};

@@ -5,6 +5,9 @@
  *
  *   orders o JOIN rates FOR SYSTEM_TIME AS OF o.at AS r ON r.currency = o.currency      = … AND o.at >= r.at, its time
  *
+ * Of several right rows at one time an ASOF JOIN takes the least, as ORDER BY over the whole row would; of two versions
+ * since one moment the later record corrects the earlier.
+ *
  * The grammar's copy of the text has the word blanked out (grammar.c); what remembers it is the place of the item to
  * the right of JOIN. What the condition compares becomes columns of the two sides, if it is none yet.
  */
@@ -20,12 +23,16 @@ static const struct sql_temporal *find_temporal(const struct binder *binder, con
     return NULL;
 }
 
-/* The column that says since when a version holds: its event time, or, found by log time, its log time. */
+/* The column that says since when a version holds: its event time, or, found by log time, its log time. And its
+ * position. */
 static enum kp_code version_time(struct binder *binder, const struct sql_temporal *temporal, const struct kp_plan *plan,
-                                 bool by_log, uint32_t *ret_column)
+                                 bool by_log, uint32_t *ret_column, uint32_t *ret_version)
 {
     const struct kp_relation *relation = plan->kind == KP_PLAN_SCAN ? plan->scan.relation : NULL;
     if (relation && relation->kind == KP_RELATION_SOURCE) {
+        for (uint32_t i = 0; i < plan->col_count; i++)
+            if (strcmp(plan->cols[i].name, "_position") == 0) /* hidden ones come last */
+                *ret_version = i;
         for (uint32_t i = 0; i < plan->col_count; i++)
             if (by_log ? strcmp(plan->cols[i].name, "_log_time") == 0
                        : relation->watermark_column >= 0 &&
@@ -43,7 +50,7 @@ static enum kp_code version_time(struct binder *binder, const struct sql_tempora
 
 enum kp_code kp_bind_temporal(struct binder *binder, const PgQuery__Node *right, const struct scope *scope,
                               const struct kp_plan *left, const struct kp_plan *right_plan,
-                              struct kp_expr **ret_condition)
+                              struct kp_expr **ret_condition, uint32_t *ret_version)
 {
     const struct sql_temporal *temporal = find_temporal(binder, right);
     *ret_condition = NULL;
@@ -59,7 +66,7 @@ enum kp_code kp_bind_temporal(struct binder *binder, const PgQuery__Node *right,
                             "FOR SYSTEM_TIME AS OF takes a column of the left side");
     uint32_t column;
     bool by_log = strcmp(left->cols[time->column].name, "_log_time") == 0;
-    KP_TRY(version_time(binder, temporal, right_plan, by_log, &column));
+    KP_TRY(version_time(binder, temporal, right_plan, by_log, &column, ret_version));
     return kp_bind_operator(
         binder, ">=", time,
         kp_bind_column(binder, left->col_count + column, right_plan->cols[column].type, temporal->location),
@@ -174,7 +181,7 @@ static struct kp_plan *without_added(struct binder *binder, struct kp_plan *plan
 
 /* The equalities are sorted out as a join's are, by making one; what remains of its condition is the comparison. */
 enum kp_code kp_bind_asof(struct binder *binder, bool outer, struct kp_plan *left, struct kp_plan *right,
-                          const struct conjuncts *conditions, struct kp_plan **ret_plan)
+                          const struct conjuncts *conditions, const uint32_t *version, struct kp_plan **ret_plan)
 {
     uint32_t left_cols = left->col_count, right_cols = right->col_count;
     struct kp_plan *join = kp_bind_join(binder, KP_JOIN_LEFT, left, right);
@@ -220,6 +227,8 @@ enum kp_code kp_bind_asof(struct binder *binder, bool outer, struct kp_plan *lef
     }
     plan->asof.times[0] = side_column(&sides[0], kp_expr_copy(left_time, binder->arena, NULL, NULL));
     plan->asof.times[1] = side_column(&sides[1], of_right_time);
+    plan->asof.latest = version != NULL;
+    plan->asof.version = version ? *version : 0;
     for (uint32_t s = 0; s < 2; s++)
         plan->inputs[s] = side_finish(binder, &sides[s]);
     uint32_t left_all = sides[0].count;

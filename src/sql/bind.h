@@ -368,13 +368,14 @@ KP_MUST enum kp_code kp_joins_finish(struct binder *binder, struct query_joins *
 /* True if the word ASOF stood before the JOIN whose right item this is. */
 bool kp_bind_is_asof(const struct binder *binder, const PgQuery__Node *right);
 /* FOR SYSTEM_TIME AS OF behind the right item: the condition that it stands for, over both sides; NULL: it is not
- * there. */
+ * there. ret_version: the right side's column that says which of two versions since one moment was logged later. */
 KP_MUST enum kp_code kp_bind_temporal(struct binder *binder, const PgQuery__Node *right, const struct scope *scope,
                                       const struct kp_plan *left, const struct kp_plan *right_plan,
-                                      struct kp_expr **ret_condition);
-/* Conditions over left's then right's columns, which are the plan's. */
+                                      struct kp_expr **ret_condition, uint32_t *ret_version);
+/* Conditions over left's then right's columns, which are the plan's. version: NULL, or as above. */
 KP_MUST enum kp_code kp_bind_asof(struct binder *binder, bool outer, struct kp_plan *left, struct kp_plan *right,
-                                  const struct conjuncts *conditions, struct kp_plan **ret_plan);
+                                  const struct conjuncts *conditions, const uint32_t *version,
+                                  struct kp_plan **ret_plan);
 /* ---- match_bind.c, match_nav.c ---- */
 /* The MATCH_RECOGNIZE that stands behind the relation, if one does, over its plan. */
 KP_MUST enum kp_code kp_bind_match(struct binder *binder, const PgQuery__RangeVar *range, struct kp_plan **plan);

@@ -751,14 +751,16 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
         KP_TRY(join_by_subs(binder, &outer, lateral, &plan));
     } else if (asof) {
         struct kp_expr *version;
-        KP_TRY(kp_bind_temporal(binder, join->rarg, own, outer.left, outer.right, &version));
+        uint32_t logged;
+        KP_TRY(kp_bind_temporal(binder, join->rarg, own, outer.left, outer.right, &version, &logged));
         if (version && (outer.swap || full))
             return kp_bind_fail(binder, version->location, KP_UNSUPPORTED, NULL,
                                 "FOR SYSTEM_TIME AS OF is for JOIN and LEFT JOIN");
         if (version)
             kp_conjuncts_add(binder, &outer.conditions, version);
         bool keeps = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT;
-        KP_TRY(kp_bind_asof(binder, keeps, outer.left, outer.right, &outer.conditions, &plan));
+        KP_TRY(
+            kp_bind_asof(binder, keeps, outer.left, outer.right, &outer.conditions, version ? &logged : NULL, &plan));
     } else if (lateral) {
         KP_TRY(kp_bind_lateral(binder, KP_JOIN_LEFT, outer.left, outer.right, &outer.conditions, &plan));
     } else {

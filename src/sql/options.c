@@ -23,6 +23,8 @@ static const struct option_rule {
     {"format", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "json csv text raw debezium avro protobuf"},
     {"path", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
     {"delimiter", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHAR, 0, 0, NULL},
+    {"quote", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHAR, 0, 0, NULL},
+    {"escape", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHAR, 0, 0, NULL},
     {"null", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
     {"header", KP_OPTION_SOURCE, VALUE_BOOL, 0, 0, NULL},
     {"pattern", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},

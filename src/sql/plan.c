@@ -332,7 +332,8 @@ static bool asof_equal(const struct kp_plan *a, const struct kp_plan *b)
 {
     bool same = a->asof.outer == b->asof.outer && a->asof.strict == b->asof.strict &&
                 a->asof.forward == b->asof.forward && a->asof.key_count == b->asof.key_count &&
-                a->asof.frees == b->asof.frees;
+                a->asof.frees == b->asof.frees && a->asof.latest == b->asof.latest &&
+                a->asof.version == b->asof.version;
     for (uint32_t s = 0; same && s < 2; s++)
         same =
             a->asof.times[s] == b->asof.times[s] && a->asof.lateness_us[s] == b->asof.lateness_us[s] &&

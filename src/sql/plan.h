@@ -176,6 +176,8 @@ struct kp_plan {
             bool outer;           /* rows that find none are kept, with NULLs */
             bool strict, forward; /* >=; strict: >; forward: <=, <: of the left time to the right one */
             uint32_t key_count, *keys[2], times[2]; /* columns of the left and the right input */
+            bool latest;            /* of right rows at one time the one that was logged last; else the least row */
+            uint32_t version;       /* latest: the right input's column with the position of its record */
             bool frees;             /* backward, over sources without late rows: what no later row concerns can go */
             int64_t lateness_us[2]; /* no row of a side comes before its watermark less this */
         } asof;

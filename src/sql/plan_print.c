@@ -59,6 +59,8 @@ static void print_asof(const struct kp_plan *plan, struct kp_buf *out)
         kp_buf_printf(out, " %s = %s,", left[plan->asof.keys[0][k]].name, right[plan->asof.keys[1][k]].name);
     kp_buf_printf(out, " %s %s %s", left[plan->asof.times[0]].name, names[2 * plan->asof.forward + plan->asof.strict],
                   right[plan->asof.times[1]].name);
+    if (plan->asof.latest)
+        kp_buf_append_text(out, ", of equal ones the last logged");
     kp_buf_append_text(out, plan->asof.frees
                                 ? "  [state: of each key what lies behind the watermark, and the version before]"
                                 : "  [state: all rows of both inputs]");

@@ -295,7 +295,7 @@ static struct pruned prune_join(struct binder *binder, struct kp_plan *plan, con
 static uint32_t visible_columns(const struct kp_plan *plan)
 {
     const struct kp_plan *scan = plan;
-    while (scan->kind == KP_PLAN_FILTER)
+    while (scan->kind == KP_PLAN_FILTER || (scan->kind == KP_PLAN_WINDOW && scan->window.kind == KP_WINDOW_LATENESS))
         scan = scan->inputs[0];
     bool all = scan->kind == KP_PLAN_SCAN && scan->col_count == scan->scan.relation->col_count;
     return all ? plan->col_count - scan->scan.relation->hidden_count : plan->col_count;
@@ -310,16 +310,20 @@ static struct pruned prune_asof(struct binder *binder, struct kp_plan *plan, con
         /* Of right rows at one time the least is taken, by all of its columns but hidden ones that nobody reads. */
         bool *below = flags(binder, cols, false);
         for (uint32_t i = 0; i < cols; i++)
-            below[i] = needed[base + i] || (s == 1 && i < visible_columns(plan->inputs[s]));
+            below[i] = needed[base + i] || (s == 1 && !plan->asof.latest && i < visible_columns(plan->inputs[s]));
         for (uint32_t k = 0; k < plan->asof.key_count; k++)
             below[plan->asof.keys[s][k]] = true;
         below[plan->asof.times[s]] = true;
+        if (s == 1 && plan->asof.latest)
+            below[plan->asof.version] = true;
         sides[s] = prune(binder, plan->inputs[s], below);
         for (uint32_t i = 0; i < cols; i++)
             map[base + i] = sides[s].map[i] == NONE ? NONE : count + sides[s].map[i];
         for (uint32_t k = 0; k < plan->asof.key_count; k++)
             plan->asof.keys[s][k] = sides[s].map[plan->asof.keys[s][k]];
         plan->asof.times[s] = sides[s].map[plan->asof.times[s]];
+        if (s == 1 && plan->asof.latest)
+            plan->asof.version = sides[s].map[plan->asof.version];
         plan->inputs[s] = sides[s].plan;
         base += cols;
         count += sides[s].plan->col_count;

@@ -16,8 +16,10 @@ import uuid
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), os.path.join(HERE, "..", "..", "build", "pypi")]
 import fastavro
+import csv_lines
 import protobufs
 from avro_schemas import Schemas
+from postgres import Postgres
 from server import Server, rows
 
 
@@ -77,16 +79,16 @@ def quoted(text):
     return "'" + text.replace("'", "''") + "'"
 
 
-def read_rows(connection, source, columns, position):
+def read_rows(connection, source, columns, position, read):
     rows(connection, f"SET kappa.read_after = {position}")
     named = ", ".join(f'"{column}"::text' for column in columns)
     found = rows(connection, f'SELECT _offset, {named} FROM {source} ORDER BY _offset')
-    return {row[0]: {c: None if v is None else json.loads(v) for c, v in zip(columns, row[1:])} for row in found}
+    return {row[0]: {c: None if v is None else read(v) for c, v in zip(columns, row[1:])} for row in found}
 
 
-def compare(connection, source, columns, expected, position, done):
+def compare(connection, source, columns, expected, position, done, read=json.loads):
     """expected: by offset the record's top fields, or None of one that the library refuses, too."""
-    got = read_rows(connection, source, columns, position)
+    got = read_rows(connection, source, columns, position, read)
     dead = {row[0]: row[1] for row in rows(connection, f'SELECT "offset", reason FROM kappa.dead_letters WHERE source = {quoted(source)}')}
     for offset, want in enumerate(expected):
         done["records"] += 1
@@ -161,6 +163,26 @@ def protobuf_round(connection, doors, folder, seed, done):
     return True
 
 
+def csv_round(connection, doors, postgres, seed, done):
+    dice = random.Random(seed)
+    dialect = csv_lines.Dialect(dice)
+    source = f"csv{seed}"
+    said = f"CREATE SOURCE {source} (a text, b text, c text) WITH (topic = '{source}', format = 'csv', extra = 'error', {dialect.options(' = ')})"
+    rows(connection, said)
+    expected, lines, position = [], [], 0
+    while len(expected) < 40:
+        line = dialect.line(dice)
+        if not line or line.startswith("\\."):
+            continue
+        lines.append(line)
+        expected.append(csv_lines.by_copy(postgres, dialect, line))
+        position = doors.append(source, line.encode())
+    if not compare(connection, source, ["a", "b", "c"], expected, position, done, str):
+        print(f"seed {seed}: {said}\n{lines}")
+        return False
+    return True
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=40)
@@ -168,13 +190,15 @@ def main():
     arguments = parser.parse_args()
     done = collections.Counter()
     with tempfile.TemporaryDirectory(prefix="kappa-formats-") as folder:
-        server = Server(os.path.join(folder, "data"))
+        server, oracle = Server(os.path.join(folder, "data")), Postgres()
+        postgres = oracle.connect()
         connection, doors = server.connect(), Doors(server)
         seeds = range(arguments.seed, arguments.seed + arguments.rounds)
         for number, seed in enumerate(seeds):
-            for round_of in (avro_round, protobuf_round):
-                if not round_of(connection, doors, folder, seed, done):
+            for round_of, by in ((avro_round, folder), (protobuf_round, folder), (csv_round, postgres)):
+                if not round_of(connection, doors, by, seed, done):
                     server.end()
+                    oracle.close()
                     return 1
             if number == len(seeds) // 2:  # the files are gone, the declarations must not be
                 connection.close()
@@ -182,8 +206,9 @@ def main():
                 connection, doors = server.connect(), Doors(server)
         connection.close()
         server.end()
-    print(f"formats: {arguments.rounds} schemas of Avro with three writers each, as many of Protobuf; {done['records']} records read as "
-          f"their libraries read them, {done['refused']} of them refused by both")
+        oracle.close()
+    print(f"formats: {arguments.rounds} schemas of Avro with three writers each, as many of Protobuf and dialects of CSV; "
+          f"{done['records']} records read as their libraries and COPY read them, {done['refused']} of them refused by both")
     return 0
 
 
