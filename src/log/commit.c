@@ -228,8 +228,10 @@ static void announce(struct kp_log *log, struct kp_open_block *done, size_t byte
         kp_cond_broadcast(&log->space);
     if (done)
         kp_cond_broadcast(&log->committed);
-    for (const struct kp_open_block *block = done; block; block = block->next)
+    for (const struct kp_open_block *block = done; block; block = block->next) {
         kp_snapshots_note(log, kp_block_bytes(block->header));
+        atomic_fetch_add_explicit(&log->appended_bytes, kp_block_bytes(block->header), memory_order_relaxed);
+    }
     size_t listeners = done ? log->listener_count : 0;
     kp_mutex_unlock(&log->mutex);
     finish_blocks(log, done, NULL);

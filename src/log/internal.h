@@ -112,6 +112,7 @@ struct kp_log {
     uint64_t durable_last;             /* where that block begins in its file */
     struct kp_open_block *held;        /* durable blocks of a group whose end is not, in order (the committer's) */
     _Atomic int64_t position;          /* durable */
+    _Atomic uint64_t appended_bytes;   /* of journal, durable since the log was opened */
     _Atomic bool gaps;                 /* something was trimmed or dropped: readers look which batches are gone */
 
     struct kp_sealing sealing;

@@ -407,8 +407,10 @@ int64_t kp_log_time_us(struct kp_log *log)
 int64_t kp_log_wait(struct kp_log *log, int64_t position, int64_t timeout_us)
 {
     int64_t until_ns = timeout_us >= 0 ? log->os->mono_ns(log->os->ctx) + timeout_us * 1000 : 0;
-    if (kp_log_position(log) <= position && atomic_exchange_explicit(&log->disk_reads, false, memory_order_relaxed))
-        kp_slab_trim(); /* who waits for commits has caught up: an idle log gives its memory back */
+    if (kp_log_position(log) <= position && atomic_exchange_explicit(&log->disk_reads, false, memory_order_relaxed)) {
+        kp_prefetch_drop(&log->prefetch); /* who waits for commits has caught up: an idle log gives its memory back */
+        kp_slab_trim();
+    }
     kp_mutex_lock(&log->mutex);
     uint64_t wakes = log->wakes;
     while (kp_log_position(log) <= position && !log->stopping && log->wakes == wakes && log->failure.code == KP_OK) {

@@ -2,8 +2,9 @@
  * Reading by position from a set of extents.
  *
  * The set's order is walked from the position on and says which batches are wanted; that costs no look at those which
- * are not. Their items are then read file by file, near ones with one read, into one slab, and checked; the chunks are
- * made in the order of the log.
+ * are not. Their items are then read file by file, near ones with one read, and checked, while the next read is on its
+ * way (log/prefetch.h): the piece's own, and behind the last one what its reader will want next. The chunks are made in
+ * the order of the log.
  */
 #include "log/probe.h"
 #include "log/read.h"
@@ -12,13 +13,15 @@
 
 enum {
     NEAR_BYTES = 64 << 10, /* a gap between two items that is read along with them */
-    PICKS_MAX = 256 << 10  /* of one piece: they are held in memory */
+    PICKS_MAX = 256 << 10, /* of one piece: they are held in memory */
+    READ_AHEAD_BYTES_MIN = 512 << 10
 };
 
 /* A batch that is wanted. */
 struct pick {
     struct kp_order_entry entry;
     const struct kp_extent_item *item; /* once read */
+    const char *wrong;                 /* with it */
     uint32_t skip;                     /* of its first records: trimmed */
     int64_t group_position;            /* of its group's first one */
     bool group_end;
@@ -143,14 +146,15 @@ static uint64_t item_end(const struct pick *pick)
     return pick->entry.place + sizeof(struct kp_extent_item) + pick->entry.bytes;
 }
 
-/* How many picks from `first` on are read at once, and which bytes of their file. */
-static size_t near(const struct picks *picks, struct pick *const *order, size_t first, uint64_t *ret_from,
-                   uint64_t *ret_until)
+/* How many picks from `first` on are read at once, at most `most` bytes but for a single one; which bytes of their
+ * file. */
+static size_t near(const struct picks *picks, struct pick *const *order, size_t first, uint64_t most,
+                   uint64_t *ret_from, uint64_t *ret_until)
 {
     uint64_t from = order[first]->entry.place & ~(uint64_t)(KP_SECTOR_BYTES - 1), until = item_end(order[first]);
     size_t i = first + 1;
     for (; i < picks->whole_count && extent_of(picks, order[i]) == extent_of(picks, order[first]) &&
-           order[i]->entry.place <= until + NEAR_BYTES;
+           order[i]->entry.place <= until + NEAR_BYTES && kp_sector_ceil(item_end(order[i])) - from <= most;
          i++)
         until = item_end(order[i]);
     *ret_from = from;
@@ -158,28 +162,81 @@ static size_t near(const struct picks *picks, struct pick *const *order, size_t 
     return i - first;
 }
 
+/* A read of some picks. */
+struct stretch {
+    size_t first, count;
+    uint64_t extent, from, until;
+};
+
+static struct stretch next_stretch(const struct picks *picks, struct pick *const *order, size_t first)
+{
+    struct stretch stretch = {.first = first};
+    if (first == picks->whole_count)
+        return stretch;
+    stretch.extent = extent_of(picks, order[first]);
+    uint64_t begin = order[first]->entry.place & ~(uint64_t)(KP_SECTOR_BYTES - 1);
+    uint64_t asked = kp_prefetch_asked(&picks->build->log->prefetch, stretch.extent, begin);
+    uint64_t most = asked ? asked : (uint64_t)KP_SLAB_READ_BYTES; /* what is on its way goes as far as it goes */
+    stretch.count = near(picks, order, first, most, &stretch.from, &stretch.until);
+    return stretch;
+}
+
+/* Asks for what follows the last stretch of the piece in its extent, if the piece ended for its size. */
+static void read_on(const struct picks *picks, struct pick *const *order, const struct stretch *last)
+{
+    const struct pick *pick = order[last->first + last->count - 1];
+    const struct kp_extent_run *run = &picks->set->runs[pick->entry.run];
+    uint64_t end = run->place + run->bytes, at = item_end(pick) & ~(uint64_t)(KP_SECTOR_BYTES - 1);
+    if (!picks->done || picks->build->stop || end <= item_end(pick) || last->until - last->from < READ_AHEAD_BYTES_MIN)
+        return;
+    uint64_t bytes = KP_MIN(kp_sector_ceil(end) - at, (uint64_t)KP_SLAB_READ_BYTES);
+    kp_prefetch_want_extent(&picks->build->log->prefetch, last->extent, at, (size_t)bytes);
+}
+
+static enum kp_code read_stretch(struct picks *picks, struct pick *const *order, struct kp_extent_file *file,
+                                 const struct stretch *stretch, const struct stretch *next, struct kp_error *err)
+{
+    struct kp_prefetch *prefetch = &picks->build->log->prefetch;
+    size_t bytes = (size_t)(stretch->until - stretch->from), got = 0;
+    struct kp_slab *slab = kp_prefetch_take_extent(prefetch, stretch->extent, stretch->from, &got);
+    if (next->count && next->until - next->from >= READ_AHEAD_BYTES_MIN)
+        kp_prefetch_want_extent(prefetch, next->extent, next->from, (size_t)(next->until - next->from));
+    if (slab && got < bytes) { /* one batch that is larger than what was read */
+        kp_slab_release(slab);
+        slab = NULL;
+    }
+    if (!slab) {
+        slab = kp_read_slab(bytes);
+        enum kp_code code = kp_extent_file_read(file, stretch->extent, slab->memory, stretch->from, bytes, err);
+        if (code != KP_OK) {
+            kp_slab_release(slab);
+            return code;
+        }
+    }
+    for (size_t i = stretch->first; i < stretch->first + stretch->count; i++) {
+        order[i]->item = (const void *)(slab->memory + (order[i]->entry.place - stretch->from));
+        order[i]->wrong = kp_extent_item_wrong(order[i]->item, sizeof *order[i]->item + order[i]->entry.bytes);
+    }
+    kp_build_keep(picks->build, slab);
+    return KP_OK;
+}
+
 static enum kp_code read_picks(struct picks *picks, struct pick **order, struct kp_error *err)
 {
     struct kp_log *log = picks->build->log;
     struct kp_extent_file file;
-    uint64_t total = 0, from, until;
-    for (size_t i = 0; i < picks->whole_count;) {
-        i += near(picks, order, i, &from, &until);
-        total += until - from;
-    }
-    struct kp_slab *slab = kp_slab_create((size_t)total);
-    uint8_t *at = slab->memory;
     enum kp_code code = KP_OK;
     kp_extent_file_init(&file, log->os, log->journal.dir, !log->journal.unsafe_no_sync);
-    for (size_t i = 0; i < picks->whole_count && code == KP_OK;) {
-        size_t count = near(picks, order, i, &from, &until);
-        code = kp_extent_file_read(&file, extent_of(picks, order[i]), at, from, (size_t)(until - from), err);
-        for (size_t end = i + count; i < end; i++)
-            order[i]->item = (const void *)(at + (order[i]->entry.place - from));
-        at += until - from;
+    struct stretch stretch = next_stretch(picks, order, 0);
+    while (stretch.count && code == KP_OK) {
+        struct stretch next = next_stretch(picks, order, stretch.first + stretch.count);
+        code = read_stretch(picks, order, &file, &stretch, &next, err);
+        if (!next.count && code == KP_OK)
+            read_on(picks, order, &stretch);
+        stretch = next;
     }
     kp_extent_file_finish(&file);
-    kp_build_keep(picks->build, slab);
+    atomic_store_explicit(&log->disk_reads, true, memory_order_relaxed);
     return code;
 }
 
@@ -206,7 +263,7 @@ static enum kp_code make_chunks(struct picks *picks, struct kp_error *err)
     for (size_t i = 0; i < picks->whole_count; i++) {
         const struct pick *pick = &picks->list[i];
         const struct kp_extent_run *run = &picks->set->runs[pick->entry.run];
-        const char *wrong = kp_extent_item_wrong(pick->item, sizeof *pick->item + pick->entry.bytes);
+        const char *wrong = pick->wrong;
         if (!wrong && (pick->item->bytes != pick->entry.bytes || pick->item->position != pick->entry.position))
             wrong = "another record batch lies there";
         if (wrong && build->whole_count == 0)

@@ -10,6 +10,9 @@
  *   4. Wait until no reader is left that may have looked before that. Then recycle the files.
  *
  * A crash before 3 leaves extents that do not count, one after it files that do not: the next start removes either.
+ *
+ * Sealing shares the disk with appends, and can wait where they cannot. While much is appended (BUSY_BYTES_S) it gives
+ * way, until three quarters of what may be unsealed is; from there on it seals less at once, so that nobody waits long.
  */
 #include "log/seal.h"
 
@@ -25,7 +28,9 @@ enum {
     SCAN_READ_BYTES = 4 << 20,
     ITEMS_MAX = 512 << 10, /* batches of a set, about: they are held in memory while it is written */
     WINDOW_BYTES = 32 << 20,
-    RETRY_US = 1000000 /* after a step that failed */
+    RETRY_US = 1000000, /* after a step that failed */
+    BUSY_BYTES_S = 64 << 20,
+    BUSY_LOOK_US = 100000
 };
 
 /* ---- the journal's blocks, in order ---- */
@@ -413,17 +418,23 @@ enum kp_code kp_sealing_retire(struct kp_log *log, bool *ret_did, struct kp_erro
 
 /* ---- steps ---- */
 
+/* So much journal is sealed at once: of a file that ends a little early too. */
+static uint64_t stretch_bytes(const struct kp_sealing *sealing)
+{
+    return atomic_load(&sealing->urgent) ? sealing->seal_bytes / 32 * 7 : sealing->seal_bytes;
+}
+
 /* The files to be sealed now; an empty stretch if there are not enough. */
 static void choose(struct kp_log *log, uint64_t least_bytes, uint64_t *ret_first, uint64_t *ret_end)
 {
     struct kp_journal *journal = &log->journal;
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, most = stretch_bytes(&log->sealing);
     kp_rwlock_read(&log->lock);
     uint64_t first = kp_sealing_file_next(&log->sealing), end = first;
     kp_rwlock_unlock(&log->lock);
     uint64_t hole = kp_holes_first_file(log); /* it cannot be copied, and must not be cut */
     kp_mutex_lock(&journal->mutex);
-    for (; end < KP_MIN(journal->current, hole) && bytes < log->sealing.seal_bytes; end++)
+    for (; end < KP_MIN(journal->current, hole) && bytes < most; end++)
         bytes += journal->files[end - journal->first_number].end;
     kp_mutex_unlock(&journal->mutex);
     *ret_first = first;
@@ -436,7 +447,7 @@ static enum kp_code step(struct kp_log *log, bool *ret_did, struct kp_error *err
     if (log->sealing.retiring)
         return kp_sealing_retire(log, ret_did, err);
     uint64_t first, end;
-    choose(log, log->sealing.seal_bytes, &first, &end);
+    choose(log, stretch_bytes(&log->sealing), &first, &end);
     if (first == end)
         return kp_sealing_tidy(log, ret_did, err);
     *ret_did = true;
@@ -518,13 +529,39 @@ void kp_sealing_gap(struct kp_log *log)
     kp_cond_signal(&log->sealing.work); /* extents may be empty now */
 }
 
+/* How much was appended when the sealer last looked. */
+struct pace {
+    int64_t at_ns;
+    uint64_t bytes;
+    bool busy;
+};
+
+/* Is the disk better left to appends? Locked: mutex; the sealer. */
+static bool gives_way(struct kp_log *log, struct pace *pace)
+{
+    struct kp_sealing *sealing = &log->sealing;
+    int64_t at_ns = kp_thread_now_ns();
+    uint64_t bytes = atomic_load_explicit(&log->appended_bytes, memory_order_relaxed);
+    if (at_ns - pace->at_ns >= BUSY_LOOK_US / 2 * (int64_t)1000) { /* less tells nothing */
+        double seconds = (double)(at_ns - pace->at_ns) * 1e-9;
+        *pace = (struct pace){at_ns, bytes, (double)(bytes - pace->bytes) > BUSY_BYTES_S * seconds};
+    }
+    atomic_store(&sealing->urgent, sealing->unsealed_bytes >= sealing->limit_bytes / 4 * 3);
+    return pace->busy && !sealing->retiring && !atomic_load(&sealing->urgent);
+}
+
 void kp_sealing_run(void *arg)
 {
     struct kp_log *log = arg;
     struct kp_sealing *sealing = &log->sealing;
     kp_mutex_lock(&log->mutex);
+    struct pace pace = {kp_thread_now_ns(), atomic_load(&log->appended_bytes), false};
     while (!log->stopping && log->failure.code == KP_OK) {
         bool did;
+        if (gives_way(log, &pace)) {
+            (void)kp_cond_wait_us(&sealing->work, &log->mutex, BUSY_LOOK_US);
+            continue;
+        }
         struct kp_error err;
         kp_mutex_unlock(&log->mutex);
         enum kp_code code = kp_sealing_step(log, &did, &err);

@@ -43,6 +43,7 @@ struct kp_sealing {
     struct kp_log_readers readers;
 
     uint64_t seal_bytes;            /* so much journal in full files is sealed at once */
+    _Atomic bool urgent;            /* much of what may be unsealed is: a quarter at once */
     uint64_t limit_bytes;           /* of unsealed journal */
     uint64_t own_bytes;             /* a partition with so much in a set gets its own extent */
     struct kp_mutex step;           /* one step at a time: whoever holds it is the sealer. Before kp_log.mutex */
