@@ -37,6 +37,8 @@ bench: all ## every figure that exists, beside its yardstick (BENCH_FLAGS=--quic
 	@bench/run $(BENCH_FLAGS)
 
 soak: all tests-built ## long campaigns: random histories and queries at scale (KAPPA_SOAK_SCALE, default 100)
+	@cmake --preset soak > /dev/null
+	@cmake --build build/soak -j $(JOBS) --target test_tests_law_law
 	@KAPPA_TEST_SCALE=$${KAPPA_SOAK_SCALE:-100} tests/run --soak
 
 install: all ## install into PREFIX (default /usr/local)

@@ -204,7 +204,8 @@ static void table_hash(const void *arg, const uint32_t *ids, uint32_t n, uint64_
 static inline bool key_equal(const struct kp_table *table, uint32_t id, const struct kp_vec *keys, uint32_t i)
 {
     const void *row = kp_table_row(table, id);
-    if (table->single_i64) { /* NULL bits, if any, are compared below */
+    bool null = table->layout->nulls && table->single_i64 && kp_vec_is_null(&keys[0], i);
+    if (table->single_i64 && !null) { /* of NULL the bytes are no value; whether the row's is NULL is seen below */
         uint64_t a, b;
         memcpy(&a, (const char *)row + table->layout->cols[0].offset, 8);
         memcpy(&b, (const char *)keys[0].data + (keys[0].constant ? 0 : (size_t)i) * 8, 8);
