@@ -155,6 +155,14 @@ static struct kp_batch *to_batch(const struct kp_system_rows *rows)
 
 /* ---- relations ---- */
 
+const char *kp_system_doc(const struct kp_relation *relation, int32_t sub)
+{
+    if (relation->kind != KP_RELATION_SYSTEM || sub < 0 || (uint32_t)sub > relation->col_count)
+        return NULL;
+    const struct kp_system_table *table = table_of(relation);
+    return sub == 0 ? table->doc : table->spec ? NULL : table->cols[sub - 1].doc;
+}
+
 static enum kp_code scan(void *session, const struct kp_relation *relation, struct kp_arena *arena,
                          struct kp_batch **ret_batch, struct kp_error *err)
 {

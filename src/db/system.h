@@ -38,6 +38,7 @@ void kp_system_set_int(struct kp_system_rows *rows, const char *column, int64_t 
 struct kp_system_column {
     const char *name;
     enum kp_type_id type;
+    const char *doc; /* NULL: its name says it */
 };
 struct kp_system_table {
     const char *schema, *name;
@@ -47,12 +48,16 @@ struct kp_system_table {
     const char *spec;     /* instead of cols: "oid oid, nspname name, nspacl text never", never: always NULL */
     const char *key;      /* columns that are unique together, "adrelid adnum"; NULL: none */
     const char *name_key; /* a column that is unique by itself besides; NULL: none */
+    const char *doc;      /* NULL: as PostgreSQL's of this name */
 };
 
 extern const struct kp_system_table kp_system_kappa[], kp_system_pg[], kp_system_proc[], kp_system_info[],
     kp_system_never[];
 extern const size_t kp_system_kappa_count, kp_system_pg_count, kp_system_proc_count, kp_system_info_count,
     kp_system_never_count;
+
+/* What is said about a system table, or its sub-th column; NULL: nothing. */
+const char *kp_system_doc(const struct kp_relation *relation, int32_t sub);
 
 /* kappa.history: system_history.c */
 KP_MUST enum kp_code kp_system_fill_history(struct kp_session *session, struct kp_system_rows *rows,

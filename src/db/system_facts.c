@@ -128,6 +128,11 @@ static bool relation_text(const struct kp_catalog *catalog, enum kp_fact fact, u
             kp_buf_append_byte(out, ')');
         }
         return key;
+    case KP_FACT_RELATION_DESCRIPTION: {
+        const char *doc = key ? NULL : kp_system_doc(relation, sub);
+        kp_buf_append_text(out, doc ? doc : "");
+        return doc;
+    }
     default:
         return false;
     }

@@ -18,38 +18,65 @@ static const struct option_rule {
     enum value_kind kind;
     int64_t min, max;    /* of VALUE_INT */
     const char *choices; /* of VALUE_CHOICE, and words that a duration may be: separated by blanks */
+    const char *doc;
 } rules[] = {
-    {"topic", KP_OPTION_SOURCE | KP_OPTION_TABLE | KP_OPTION_SINK, VALUE_TEXT, 0, 0, NULL},
-    {"format", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "json csv text raw debezium avro protobuf"},
-    {"path", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
-    {"delimiter", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHAR, 0, 0, NULL},
-    {"quote", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHAR, 0, 0, NULL},
-    {"escape", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHAR, 0, 0, NULL},
-    {"null", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
-    {"header", KP_OPTION_SOURCE, VALUE_BOOL, 0, 0, NULL},
-    {"pattern", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
-    {"schema", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
-    {"writer_schema", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
-    {"writer_schemas", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
-    {"message", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL},
-    {"framing", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "none confluent"},
-    {"missing", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "null error"},
-    {"extra", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "ignore error"},
-    {"max_ahead", KP_OPTION_SOURCE, VALUE_DURATION, 0, 0, "none"},
-    {"idle_timeout", KP_OPTION_SOURCE, VALUE_DURATION, 0, 0, NULL},
+    {"topic", KP_OPTION_SOURCE | KP_OPTION_TABLE | KP_OPTION_SINK, VALUE_TEXT, 0, 0, NULL,
+     "the topic; else the object's name; made with one partition if it is missing"},
+    {"format", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "json csv text raw debezium avro protobuf",
+     "how a record is written; else json; text and raw: the whole record is each column's value; debezium, of a table: "
+     "change events; avro, protobuf: by the option schema"},
+    {"path", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL,
+     "a member of each JSON record whose object makes the row; absent or null: no row"},
+    {"delimiter", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHAR, 0, 0, NULL, "of CSV; else a comma"},
+    {"quote", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHAR, 0, 0, NULL, "of CSV; else the double quote"},
+    {"escape", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHAR, 0, 0, NULL,
+     "of CSV: what stands before a quote in a quoted field; else the quote itself"},
+    {"null", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL,
+     "of CSV: the text that means NULL; else the empty field without quotes"},
+    {"header", KP_OPTION_SOURCE, VALUE_BOOL, 0, 0, NULL, "of CSV: the first record of each partition is no row"},
+    {"pattern", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL,
+     "of text: a regular expression (RE2) that the whole record must match; columns take the groups (?P<name>…) of "
+     "their name, NULL where a group took no part; what does not match is a dead letter"},
+    {"schema", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL,
+     "of avro: the schema, as JSON; of protobuf: the text of a .proto file; or 'file:path'"},
+    {"writer_schema", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL,
+     "of avro: how records were written, if not as schema says"},
+    {"writer_schemas", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL,
+     "of avro: the same, as a JSON object of schemas by the id in the registry's header"},
+    {"message", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL,
+     "of protobuf: the message's name; else the first of the file"},
+    {"framing", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "none confluent",
+     "of avro and protobuf: whether a schema registry's header (a zero byte and the schema's id) stands before each "
+     "record; else none"},
+    {"missing", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "null error",
+     "a declared field that a record lacks is NULL (else this, of JSON), or makes the record a dead letter (of CSV)"},
+    {"extra", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "ignore error",
+     "a member or field that no column takes is ignored (else this), or makes the record a dead letter"},
+    {"max_ahead", KP_OPTION_SOURCE, VALUE_DURATION, 0, 0, "none",
+     "with a watermark: how far an event time may be ahead of the log's time, else a day (kappa run: none); beyond it "
+     "the record is a dead letter, so that one wrong clock does not make all others late"},
+    {"idle_timeout", KP_OPTION_SOURCE, VALUE_DURATION, 0, 0, NULL,
+     "with a watermark: a partition in which nothing has come for so long, while something came in another, no longer "
+     "holds the watermark up; else it always does"},
     {"partitions", KP_OPTION_SOURCE | KP_OPTION_TABLE | KP_OPTION_SINK | KP_OPTION_TOPIC, VALUE_INT, 1,
-     KP_PARTITIONS_MAX, NULL},
-    {"retention", KP_OPTION_TOPIC, VALUE_DURATION, 0, 0, "forever"},
-    {"retention_bytes", KP_OPTION_TOPIC, VALUE_BYTES, 0, 0, NULL},
-    {"compact", KP_OPTION_TOPIC, VALUE_BOOL, 0, 0, NULL},
-    {"cleanup", KP_OPTION_TOPIC, VALUE_CHOICE, 0, 0, "delete compact compact,delete delete,compact"},
-    {"delete_retention", KP_OPTION_TOPIC, VALUE_DURATION, 0, 0, "forever"},
-    {"compaction_lag", KP_OPTION_TOPIC, VALUE_DURATION, 0, 0, NULL},
-    {"format", KP_OPTION_SINK, VALUE_CHOICE, 0, 0, "changes upsert debezium"},
-    {"partition_by", KP_OPTION_SINK, VALUE_TEXT, 0, 0, NULL},
-    {"lateness", KP_OPTION_VIEW, VALUE_DURATION, 0, 0, NULL},
-    {"progress", KP_OPTION_SUBSCRIBE, VALUE_BOOL, 0, 0, NULL},
-    {"snapshot", KP_OPTION_SUBSCRIBE, VALUE_BOOL, 0, 0, NULL},
+     KP_PARTITIONS_MAX, NULL, "of a topic that is made; else 1"},
+    {"retention", KP_OPTION_TOPIC, VALUE_DURATION, 0, 0, "forever",
+     "how long after it was logged a record is kept; else for ever"},
+    {"retention_bytes", KP_OPTION_TOPIC, VALUE_BYTES, 0, 0, NULL, "how much is kept at least; else all"},
+    {"compact", KP_OPTION_TOPIC, VALUE_BOOL, 0, 0, NULL,
+     "of each key only the latest record is kept: cleanup = 'compact'"},
+    {"cleanup", KP_OPTION_TOPIC, VALUE_CHOICE, 0, 0, "delete compact compact,delete delete,compact",
+     "whether old records go (else this), of each key only the latest record is kept, or both"},
+    {"delete_retention", KP_OPTION_TOPIC, VALUE_DURATION, 0, 0, "forever",
+     "compacted: how old a deletion must be to go, too; else a day"},
+    {"compaction_lag", KP_OPTION_TOPIC, VALUE_DURATION, 0, 0, NULL, "compacted: younger records stay; else none do"},
+    {"format", KP_OPTION_SINK, VALUE_CHOICE, 0, 0, "changes upsert debezium", "how changes are written; else changes"},
+    {"partition_by", KP_OPTION_SINK, VALUE_TEXT, 0, 0, NULL,
+     "of changes: the columns that decide a record's partition"},
+    {"lateness", KP_OPTION_VIEW, VALUE_DURATION, 0, 0, NULL,
+     "rows of its sources that come later than this after the watermark are left out; else none are"},
+    {"progress", KP_OPTION_SUBSCRIBE, VALUE_BOOL, 0, 0, NULL, "whether positions without changes are told, too"},
+    {"snapshot", KP_OPTION_SUBSCRIBE, VALUE_BOOL, 0, 0, NULL, "whether the rows that are there come first"},
 };
 
 enum kp_code kp_sql_option_bool(const char *name, const char *value, bool *ret_value, struct kp_error *err)
@@ -197,4 +224,39 @@ enum kp_code kp_sql_check_options(const struct kp_statement *statement, enum kp_
 enum kp_code kp_sql_check_topic(const struct kp_statement *statement, struct kp_error *err)
 {
     return kp_sql_check_options(statement, KP_OPTION_TOPIC, err);
+}
+
+static void print_owners(unsigned owners, struct kp_buf *out)
+{
+    static const char *const names[] = {"source", "table", "view", "sink", "topic", "subscribe"};
+    const char *comma = "";
+    for (size_t i = 0; i < KP_COUNT(names); i++)
+        if (owners & 1u << i) {
+            kp_buf_printf(out, "%s%s", comma, names[i]);
+            comma = ", ";
+        }
+}
+
+static void print_value(const struct option_rule *rule, struct kp_buf *out)
+{
+    static const char *const kinds[] = {"text", "boolean", "integer", "duration", "size", "one character", ""};
+    kp_buf_append_text(out, kinds[rule->kind]);
+    if (rule->kind == VALUE_INT)
+        kp_buf_printf(out, ", %lld to %lld", (long long)rule->min, (long long)rule->max);
+    if (rule->kind == VALUE_DURATION && rule->choices)
+        kp_buf_append_text(out, " or ");
+    for (const char *at = rule->choices ? rule->choices : ""; *at; at++)
+        *at == ' ' ? kp_buf_append_text(out, " | ") : kp_buf_append_byte(out, (uint8_t)*at);
+}
+
+bool kp_sql_option_describe(size_t index, const char **ret_name, struct kp_buf *owners, struct kp_buf *value,
+                            const char **ret_doc)
+{
+    if (index >= KP_COUNT(rules))
+        return false;
+    *ret_name = rules[index].name;
+    *ret_doc = rules[index].doc;
+    print_owners(rules[index].owners, owners);
+    print_value(&rules[index], value);
+    return true;
 }

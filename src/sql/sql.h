@@ -118,4 +118,11 @@ KP_MUST enum kp_code kp_sql_option_bytes(const char *name, const char *value, in
 /* Levenshtein distance of two names, ASCII case ignored: suggestions. */
 size_t kp_sql_distance(struct kp_str a, struct kp_str b);
 
+/*
+ * The index-th option there is, for people: what it is an option of, what its value may be (both appended), what it
+ * does. False: no more.
+ */
+bool kp_sql_option_describe(size_t index, const char **ret_name, struct kp_buf *owners, struct kp_buf *value,
+                            const char **ret_doc);
+
 #endif

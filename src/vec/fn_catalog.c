@@ -42,16 +42,29 @@ FACT_KERNEL(constraint_definition, KP_FACT_CONSTRAINT_DEFINITION, false)
 FACT_KERNEL(function_result, KP_FACT_FUNCTION_RESULT, false)
 FACT_KERNEL(function_arguments, KP_FACT_FUNCTION_ARGUMENTS, false)
 
-/* obj_description(oid, catalog): only functions have one. */
+FACT_KERNEL(column_description, KP_FACT_RELATION_DESCRIPTION, true)
+
+/* obj_description(oid, catalog): functions and system tables have one. */
 static void object_description(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
-    fact_text(call, args, out, KP_FACT_FUNCTION_DESCRIPTION, false);
+    const struct kp_catalog_facts *facts = facts_of(call);
+    struct kp_buf buf = {0};
+    struct kp_text *to = out->data;
     bool owned = false;
     for (uint32_t i = 0; i < call->rows; i++) {
         struct kp_text catalog = FN_AT(struct kp_text, 1, i);
-        if (!kp_vec_is_null(out, i) && !kp_str_equal(kp_text_str(&catalog), KP_STR("pg_proc")))
+        bool null = kp_vec_is_null(out, i) || !facts;
+        bool function = !null && kp_str_equal(kp_text_str(&catalog), KP_STR("pg_proc"));
+        bool relation = !null && kp_str_equal(kp_text_str(&catalog), KP_STR("pg_class"));
+        buf.len = 0;
+        bool known = (function || relation) &&
+                     facts->text(facts->arg, function ? KP_FACT_FUNCTION_DESCRIPTION : KP_FACT_RELATION_DESCRIPTION,
+                                 FN_AT(uint32_t, 0, i), 0, &buf);
+        to[i] = fn_text(call, buf.data, buf.len);
+        if (!known)
             fn_set_null(call, out, i, &owned);
     }
+    kp_buf_finish(&buf);
 }
 
 /* There is no such thing here to be described. */
@@ -427,7 +440,7 @@ static const struct kp_func funcs[] = {
     ASKS("pg_get_statisticsobjdef_columns", KP_TEXT, nothing, "NULL: there are no statistics objects", 1, KP_OID),
     ASKS("obj_description", KP_TEXT, object_description, "what is said about an object", 2, KP_OID, KP_NAME),
     ASKS("obj_description", KP_TEXT, nothing, "NULL: it does not say of what", 1, KP_OID),
-    ASKS("col_description", KP_TEXT, nothing, "NULL: columns have no comments", 2, KP_OID, KP_INT4),
+    ASKS("col_description", KP_TEXT, column_description, "what is said about a column", 2, KP_OID, KP_INT4),
     ASKS("shobj_description", KP_TEXT, nothing, "NULL: databases and roles have no comments", 2, KP_OID, KP_NAME),
     ASKS("pg_table_is_visible", KP_BOOL, table_is_visible, "whether the name alone leads to it", 1, KP_OID),
     ASKS("pg_relation_size", KP_INT8, relation_bytes, "memory of its rows, or bytes of its topic", 1, KP_REGCLASS),

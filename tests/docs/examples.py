@@ -1,9 +1,8 @@
 #!/usr/bin/python3
-"""Runs the examples of docs/SQL.md in order on one empty folder, and holds its system tables against the catalog.
+"""Runs the examples of docs/guide.md in order on one empty folder.
 
 A block ```sql must succeed; in a block ```sql fails each line is a statement whose comment is its SQLSTATE.
 Usage: examples.py KAPPA DOCUMENT"""
-import json
 import re
 import subprocess
 import sys
@@ -42,12 +41,4 @@ with tempfile.TemporaryDirectory() as scratch:
         done = run(block)
         if done.returncode != 0:
             complain(f"{block}\n{done.stderr}")
-    columns = run("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'kappa'", "--format", "ndjson")
-    for line in columns.stdout.splitlines():
-        row = json.loads(line)
-        documented = re.search(rf"^\| `kappa\.{row['table_name']}` \|.*$", text, re.M)
-        if not documented or f"`{row['column_name']}`" not in documented.group(0):
-            complain(f"kappa.{row['table_name']}.{row['column_name']} is not described")
-    if not columns.stdout:
-        complain("no system tables: " + columns.stderr)
 sys.exit(wrong > 0)

@@ -4,8 +4,8 @@ set -u
 cd "$(dirname "$0")/../.."
 kappa=${KAPPA_BUILD:-build}/kappa
 diff -u docs/CONFIG.md <("$kappa" help config --markdown) || { echo "docs/CONFIG.md is old: run make docs"; exit 1; }
-diff -u docs/FUNCTIONS.md <(/usr/bin/python3 tools/functions-doc "$kappa") || { echo "docs/FUNCTIONS.md is old: run make docs"; exit 1; }
-/usr/bin/python3 tests/docs/examples.py "$kappa" docs/SQL.md || exit 1
+diff -u docs/sql.md <(/usr/bin/python3 tools/sql-doc "$kappa") || { echo "docs/sql.md is old: run make docs"; exit 1; }
+/usr/bin/python3 tests/docs/examples.py "$kappa" docs/guide.md || exit 1
 /usr/bin/python3 tests/docs/log.py "$kappa" docs/log.md || exit 1
 for verb in server run sql log backup restore; do
     "$kappa" help $verb | grep -q "usage: kappa $verb" || { echo "kappa help $verb says nothing"; exit 1; }

@@ -1,4 +1,4 @@
-"""What views over windows must show, by the definitions of docs/SQL.md, over the records in the order of the log."""
+"""What views over windows must show, by the definitions of docs/guide.md, over the records in the order of the log."""
 import collections
 
 NEVER = float("-inf")
