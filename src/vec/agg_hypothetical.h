@@ -27,7 +27,7 @@ struct agg_standing kp_agg_hypothetical_find(const struct agg_hypothetical *stat
 void kp_agg_hypothetical_update(struct kp_agg_call *call, void *const *states, const struct kp_vec *const *args,
                                 const int64_t *weights, uint32_t rows);
 void kp_agg_hypothetical_merge(struct kp_agg_call *call, void *const *into, void *const *from, uint32_t rows);
-void kp_agg_hypothetical_destroy(struct kp_agg_call *call, void *state);
+void kp_agg_hypothetical_destroy(struct kp_agg_call *call, void *of);
 
 #define AGG_HYPOTHETICAL(name, ret_type, finalize, doc)                                                                \
     static const struct kp_agg_impl impl = {sizeof(struct agg_hypothetical), kp_agg_hypothetical_update,               \

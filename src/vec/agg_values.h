@@ -19,7 +19,7 @@ void kp_agg_values_merge(struct kp_agg_call *call, void *const *into, void *cons
 /* The least value, and the first of the greatest that are equal; NULL: there is none. */
 void kp_agg_values_least(struct kp_agg_call *call, void *const *states, uint32_t rows, struct kp_vec *out);
 void kp_agg_values_greatest(struct kp_agg_call *call, void *const *states, uint32_t rows, struct kp_vec *out);
-void kp_agg_values_destroy(struct kp_agg_call *call, void *state);
+void kp_agg_values_destroy(struct kp_agg_call *call, void *of);
 
 /* Multisets of other states. */
 void kp_agg_multiset_merge(struct kp_agg_call *call, enum kp_type_id type, struct kp_multiset **into,
