@@ -1,6 +1,6 @@
 #include "flow/join_side.h"
 
-enum { FIND_BLOCK_ROWS = 32 };
+enum { FIND_BLOCK_ROWS = 32, BUILD_BLOCK_ROWS = 4096 };
 
 struct links {
     uint32_t next, prev; /* row number + 1, 0: none */
@@ -44,6 +44,8 @@ void kp_join_rows_finish(struct kp_join_rows *rows)
         kp_free(ids);
     }
     kp_ordered_finish(&rows->by_time);
+    kp_band_finish(&rows->index.rows);
+    kp_band_finish(&rows->index.odd);
     kp_index_finish(&rows->keys);
     kp_index_finish(&rows->whole);
     kp_table_finish(&rows->table);
@@ -51,7 +53,7 @@ void kp_join_rows_finish(struct kp_join_rows *rows)
 
 int64_t kp_join_rows_more_bytes(const struct kp_join_rows *rows)
 {
-    int64_t bytes = rows->by_time.bytes;
+    int64_t bytes = rows->by_time.bytes + rows->index.rows.bytes + rows->index.odd.bytes;
     if (rows->keys.bits)
         bytes += ((int64_t)1 << rows->keys.bits) * 4;
     if (rows->whole.bits)
@@ -88,7 +90,7 @@ static void hash_whole(const void *arg, const uint32_t *ids, uint32_t n, uint64_
 
 /* ---- finding ---- */
 
-static bool keys_equal(const struct kp_join_rows *rows, uint32_t id, const struct kp_vec *const *keys, uint32_t i)
+bool kp_join_rows_key_equal(const struct kp_join_rows *rows, uint32_t id, const struct kp_vec *const *keys, uint32_t i)
 {
     const struct kp_join_side *side = rows->side;
     const char *row = kp_table_row(&rows->table, id);
@@ -117,7 +119,7 @@ static uint32_t find_head(const struct kp_join_rows *rows, const struct kp_vec *
     struct kp_index_cursor cursor;
     kp_index_begin(&rows->keys, hash, &cursor);
     uint32_t id;
-    while ((id = kp_index_next(&cursor)) != KP_ROW_NONE && !keys_equal(rows, id, keys, i))
+    while ((id = kp_index_next(&cursor)) != KP_ROW_NONE && !kp_join_rows_key_equal(rows, id, keys, i))
         ;
     return id;
 }
@@ -176,25 +178,92 @@ static void unlink_row(struct kp_join_rows *rows, uint32_t id, uint64_t hash)
         kp_index_remove(&rows->keys, hash, id);
 }
 
+/* ---- the index by what the condition bounds ---- */
+
+static void index_row(struct kp_join_rows *rows, uint32_t id, uint64_t hash, const struct kp_band_images *images,
+                      uint32_t i, bool add)
+{
+    if (!rows->index.built || images->states[i] == KP_BAND_NONE)
+        return;
+    bool odd = images->states[i] == KP_BAND_ODD;
+    struct kp_band *band = odd ? &rows->index.odd : &rows->index.rows;
+    struct kp_band_entry entry = {odd ? 0 : images->orders[i], odd ? 0 : images->highs[i], kp_join_group(hash), id};
+    if (add)
+        kp_band_insert(band, &entry);
+    else
+        kp_band_remove(band, &entry);
+}
+
+static struct kp_band_images images_of(const struct kp_join_rows *rows, const struct kp_batch *batch,
+                                       const struct kp_session_settings *settings, struct kp_arena *arena)
+{
+    struct kp_eval eval = {.arena = arena, .settings = settings};
+    return rows->index.built ? kp_band_images(rows->side->band, &eval, batch) : (struct kp_band_images){0};
+}
+
+/* Stored rows as a batch. */
+static struct kp_batch *load_rows(const struct kp_join_rows *rows, const uint32_t *ids, uint32_t n,
+                                  struct kp_arena *arena)
+{
+    struct kp_batch *batch = kp_batch_create(arena, rows->side->layout.col_count, n);
+    for (uint32_t c = 0; c < rows->side->layout.col_count; c++)
+        kp_table_load(&rows->table, c, ids, n, arena, &batch->vecs[c]);
+    return batch;
+}
+
+void kp_join_rows_build(struct kp_join_rows *rows, const struct kp_session_settings *settings)
+{
+    uint32_t count, *ids = kp_join_rows_all(rows, &count);
+    struct kp_band_entry *entries = kp_alloc(((size_t)count + 1) * sizeof *entries);
+    uint64_t hashes[BUILD_BLOCK_ROWS], n = 0;
+    struct kp_arena arena = {0};
+    rows->index.built = true;
+    for (uint32_t start = 0; start < count; start += BUILD_BLOCK_ROWS) {
+        uint32_t some = KP_MIN(count - start, (uint32_t)BUILD_BLOCK_ROWS);
+        struct kp_batch *batch = load_rows(rows, ids + start, some, &arena);
+        struct kp_band_images images = images_of(rows, batch, settings, &arena);
+        hash_keys(rows, ids + start, some, hashes);
+        for (uint32_t i = 0; i < some; i++) {
+            if (images.states[i] == KP_BAND_RANGE)
+                entries[n++] =
+                    (struct kp_band_entry){images.orders[i], images.highs[i], kp_join_group(hashes[i]), ids[start + i]};
+            else
+                index_row(rows, ids[start + i], hashes[i], &images, i, true);
+        }
+        kp_arena_reset(&arena);
+    }
+    kp_band_build(&rows->index.rows, entries, n);
+    kp_arena_finish(&arena);
+    kp_free(entries);
+    kp_free(ids);
+}
+
 int64_t kp_join_rows_first_us(const struct kp_join_rows *rows)
 {
     const struct kp_ordered_entry *first = kp_ordered_first(&rows->by_time);
     return first ? kp_ordered_time(first) : INT64_MAX;
 }
 
-void kp_join_rows_forget(struct kp_join_rows *rows, int64_t limit_us)
+void kp_join_rows_forget(struct kp_join_rows *rows, int64_t limit_us, const struct kp_session_settings *settings)
 {
+    struct kp_arena arena = {0};
     while (kp_join_rows_first_us(rows) <= limit_us) {
         const struct kp_ordered_entry *first = kp_ordered_first(&rows->by_time);
         if (!first)
-            return;
+            break;
         uint32_t id = first->id;
         uint64_t hash;
         hash_keys(rows, &id, 1, &hash);
+        if (rows->index.built) {
+            struct kp_band_images images = images_of(rows, load_rows(rows, &id, 1, &arena), settings, &arena);
+            index_row(rows, id, hash, &images, 0, false);
+            kp_arena_reset(&arena);
+        }
         unlink_row(rows, id, hash);
         kp_table_free_row(&rows->table, id);
         kp_ordered_remove(&rows->by_time, first->key, first->key_bytes);
     }
+    kp_arena_finish(&arena);
 }
 
 static uint32_t make_row(struct kp_join_rows *rows, const struct kp_batch *batch, uint32_t i, int64_t weight,
@@ -228,7 +297,8 @@ static uint32_t find_whole(const struct kp_join_rows *rows, const struct kp_batc
 }
 
 static void change_row(struct kp_join_rows *rows, const struct kp_batch *batch, const struct kp_vec *const *keys,
-                       uint32_t i, uint64_t hash, uint64_t whole, const int64_t *matches)
+                       uint32_t i, uint64_t hash, uint64_t whole, const int64_t *matches,
+                       const struct kp_band_images *images)
 {
     int64_t weight = batch->weights ? batch->weights[i] : 1;
     uint32_t id = find_whole(rows, batch, i, whole);
@@ -236,6 +306,7 @@ static void change_row(struct kp_join_rows *rows, const struct kp_batch *batch, 
         uint32_t head = find_head(rows, keys, hash, i);
         id = make_row(rows, batch, i, weight, matches);
         link_row(rows, id, head, hash);
+        index_row(rows, id, hash, images, i, true);
         kp_index_reserve(&rows->whole, 1, rows->table.row_end, hash_whole, rows);
         kp_index_insert(&rows->whole, whole, id);
         return;
@@ -244,20 +315,23 @@ static void change_row(struct kp_join_rows *rows, const struct kp_batch *batch, 
     *stored += weight;
     if (*stored)
         return;
+    index_row(rows, id, hash, images, i, false);
     unlink_row(rows, id, hash);
     kp_index_remove(&rows->whole, whole, id);
     kp_table_free_row(&rows->table, id);
 }
 
 void kp_join_rows_add(struct kp_join_rows *rows, const struct kp_batch *batch, const uint64_t *hashes,
-                      const uint64_t *whole, const int64_t *matches, struct kp_arena *arena)
+                      const uint64_t *whole, const int64_t *matches, const struct kp_session_settings *settings,
+                      struct kp_arena *arena)
 {
+    struct kp_band_images images = images_of(rows, batch, settings, arena);
     const struct kp_vec **keys = kp_arena_alloc(arena, (rows->side->key_count + 1) * sizeof *keys);
     for (uint32_t k = 0; k < rows->side->key_count; k++)
         keys[k] = &batch->vecs[rows->side->key_columns[k]];
     if (!rows->side->growing) {
         for (uint32_t i = 0; i < batch->rows; i++)
-            change_row(rows, batch, keys, i, hashes[i], whole[i], matches);
+            change_row(rows, batch, keys, i, hashes[i], whole[i], matches, &images);
         return;
     }
     for (uint32_t start = 0; start < batch->rows; start += FIND_BLOCK_ROWS) {
@@ -268,7 +342,9 @@ void kp_join_rows_add(struct kp_join_rows *rows, const struct kp_batch *batch, c
         for (uint32_t i = start; i < start + n; i++)
             for (int64_t copies = batch->weights ? batch->weights[i] : 1; copies > 0; copies--) {
                 uint32_t head = find_head(rows, keys, hashes[i], i);
-                link_row(rows, make_row(rows, batch, i, 1, matches), head, hashes[i]);
+                uint32_t id = make_row(rows, batch, i, 1, matches);
+                link_row(rows, id, head, hashes[i]);
+                index_row(rows, id, hashes[i], &images, i, true);
             }
     }
 }

@@ -7,10 +7,14 @@
  * whose rows can be taken away keeps a weight per row and a second index by whole row, so that a row is found at once
  * however long its chain is; a growing side has neither: a row that comes n times is there n times. `matches` (outer,
  * semi and anti joins) is the sum of the weights of the other side's rows that the row matches.
+ *
+ * Where the join's condition says how values of the two sides lie to each other (join_band.h) and many rows were met in
+ * vain, the rows of the side get an index by these values too.
  */
 #ifndef KP_FLOW_JOIN_SIDE_H
 #define KP_FLOW_JOIN_SIDE_H
 
+#include "flow/join_band.h"
 #include "flow/ordered.h"
 #include "flow/table.h"
 
@@ -22,6 +26,14 @@ struct kp_join_side {
     bool frees; /* of a growing side: rows go by their time (kp_join_rows_forget) */
     uint32_t time_column;
     uint32_t payload_bytes;
+    const struct kp_band_side *band; /* what orders the rows; NULL: nothing */
+};
+
+/* The rows by the values that the condition bounds. */
+struct kp_join_index {
+    bool built;
+    uint64_t vain; /* rows met that did not match, while there was no index */
+    struct kp_band rows, odd;
 };
 
 /* A shard's part of a side. */
@@ -30,6 +42,7 @@ struct kp_join_rows {
     struct kp_table table;
     struct kp_index keys, whole;
     struct kp_ordered by_time; /* of a side that frees: (time, row) */
+    struct kp_join_index index;
 };
 
 void kp_join_rows_init(struct kp_join_rows *rows, const struct kp_join_side *side, struct kp_budget *budget);
@@ -45,9 +58,18 @@ void kp_join_rows_find(const struct kp_join_rows *rows, const struct kp_vec *con
  * growing side not read), matches[i] what row i matches now (NULL: not counted).
  */
 void kp_join_rows_add(struct kp_join_rows *rows, const struct kp_batch *batch, const uint64_t *hashes,
-                      const uint64_t *whole, const int64_t *matches, struct kp_arena *arena);
+                      const uint64_t *whole, const int64_t *matches, const struct kp_session_settings *settings,
+                      struct kp_arena *arena);
+/* Makes the index of what is there; later changes keep it. */
+void kp_join_rows_build(struct kp_join_rows *rows, const struct kp_session_settings *settings);
+/* A row of the batch's key against a row's. */
+bool kp_join_rows_key_equal(const struct kp_join_rows *rows, uint32_t id, const struct kp_vec *const *keys, uint32_t i);
+static inline uint32_t kp_join_group(uint64_t hash)
+{
+    return (uint32_t)(hash >> 24);
+}
 /* Lets go of rows whose time is at or before limit_us. */
-void kp_join_rows_forget(struct kp_join_rows *rows, int64_t limit_us);
+void kp_join_rows_forget(struct kp_join_rows *rows, int64_t limit_us, const struct kp_session_settings *settings);
 /* The least time of a row that may be let go; INT64_MAX: none. */
 int64_t kp_join_rows_first_us(const struct kp_join_rows *rows);
 /* All rows' numbers, the caller's to kp_free. */

@@ -16,6 +16,9 @@
  * stored row is right whenever no piece is in work; 3. in a bounded step only the right side is stored, and its
  * unmatched rows are shown at the end, so that nothing is ever taken back.
  *
+ * Where the condition bounds one side's values by the other's, a row looks only where rows that match it may be, as
+ * soon as many were met in vain (join_band.h). Else it meets all rows of its key.
+ *
  * A join whose condition bounds how far its rows' times lie apart, over sources whose late rows are left out, lets rows
  * go when the other side's watermark has passed all that they could match (sql/lateness.c): what they were shown with
  * is final, so nothing is sent. That is done behind the step's rows, for those were not late at their own positions.
@@ -26,7 +29,13 @@
 #include "flow/join_side.h"
 #include "flow/op_source.h"
 
-enum { PAIRS_MIN = 64, PAIRS_MAX = 8192 }; /* joined rows made at a time: their columns fit the cache */
+enum {
+    PAIRS_MIN = 64,
+    PAIRS_MAX = 8192, /* joined rows made at a time: their columns fit the cache */
+    FOUND_MAX = 256,  /* rows taken from an index at a time */
+    VAIN_MIN = 256,   /* pairs refused before an index is made, and as many as a side has rows VAIN_TIMES */
+    VAIN_TIMES = 4
+};
 
 struct join_input {
     struct kp_join_side side;
@@ -46,6 +55,8 @@ struct op_join {
     struct join_input inputs[2];
     uint32_t key_count;
     struct kp_expr *residual;
+    bool *residual_reads; /* of the joined columns */
+    struct kp_join_bands bands;
     bool narrow; /* semi, anti: the left columns only */
     struct shard *shards;
 };
@@ -200,21 +211,28 @@ struct pairs {
     int s; /* the side whose changes come */
     const struct kp_batch *batch;
     uint32_t count, cap;
-    uint32_t *index;    /* rows of the batch */
-    const void **rows;  /* rows of the other side */
-    int64_t *matches;   /* per row of the batch; NULL: not counted */
-    struct alone alone; /* rows of the other side that change */
+    uint32_t *index;         /* rows of the batch */
+    const void **rows;       /* rows of the other side */
+    uint32_t *good;          /* room for the pairs that pass */
+    int64_t *matches;        /* per row of the batch; NULL: not counted */
+    struct alone alone;      /* rows of the other side that change */
+    struct kp_arena scratch; /* of one chunk of pairs: what the condition needs */
+    bool probed;
+    struct kp_band_probes probes; /* where the batch's rows look, once probed */
 };
 
-static struct kp_batch *joined_batch(struct pairs *pairs, const int64_t *weights)
+/* The pairs' columns, or those that are flagged. */
+static struct kp_batch *joined_batch(const struct pairs *pairs, const int64_t *weights, const bool *wanted,
+                                     struct kp_arena *arena)
 {
     struct op_join *op = pairs->op;
-    struct kp_arena *arena = &pairs->lane->arena;
     uint32_t left = op->inputs[0].col_count, right = op->inputs[1].col_count;
     struct kp_batch *batch = kp_batch_create(arena, left + right, pairs->count);
     for (uint32_t c = 0; c < left + right; c++) {
         int of = c < left ? 0 : 1;
         uint32_t column = of ? c - left : c;
+        if (wanted && !wanted[c])
+            continue;
         if (of == pairs->s)
             kp_vec_gather(&pairs->batch->vecs[column], pairs->index, pairs->count, arena, &batch->vecs[c]);
         else
@@ -225,30 +243,32 @@ static struct kp_batch *joined_batch(struct pairs *pairs, const int64_t *weights
 }
 
 /* The pairs that pass the residual, ascending; failed ones are diverted. */
-static uint32_t passing(struct pairs *pairs, const struct kp_batch *joined, uint32_t *index)
+static uint32_t passing(struct pairs *pairs, const int64_t *weights)
 {
     struct op_join *op = pairs->op;
     if (!op->residual) {
         for (uint32_t i = 0; i < pairs->count; i++)
-            index[i] = i;
+            pairs->good[i] = i;
         return pairs->count;
     }
     struct kp_eval eval = kp_lane_eval(pairs->lane, &op->node);
     struct kp_vec is;
+    eval.arena = &pairs->scratch;
+    struct kp_batch *joined = joined_batch(pairs, weights, op->residual_reads, &pairs->scratch);
     kp_eval(&eval, op->residual, joined, &is);
-    struct kp_flow in = {.batch = (struct kp_batch *)(uintptr_t)joined};
+    struct kp_flow in = {.batch = joined};
     kp_node_divert(&op->node, pairs->lane, &eval, &in);
-    return kp_eval_true_rows(&eval, &is, pairs->count, index);
+    return kp_eval_true_rows(&eval, &is, pairs->count, pairs->good);
 }
 
-static void count_matches(struct pairs *pairs, const uint32_t *index, uint32_t n)
+static void count_matches(struct pairs *pairs, uint32_t n)
 {
     struct op_join *op = pairs->op;
     struct kp_join_rows *others = &pairs->shard->rows[1 - pairs->s];
     bool others_count = op->inputs[1 - pairs->s].preserved, bounded = op->node.bounded;
     for (uint32_t i = 0; i < n; i++) {
-        void *row = (void *)(uintptr_t)pairs->rows[index[i]];
-        uint32_t mine = pairs->index[index[i]];
+        void *row = (void *)(uintptr_t)pairs->rows[pairs->good[i]];
+        uint32_t mine = pairs->index[pairs->good[i]];
         if (pairs->matches)
             pairs->matches[mine] += kp_join_weight(others, row);
         if (!others_count)
@@ -261,54 +281,134 @@ static void count_matches(struct pairs *pairs, const uint32_t *index, uint32_t n
     }
 }
 
+static enum kp_code pair_weights(struct pairs *pairs, int64_t **ret_weights, struct kp_error *err)
+{
+    const struct kp_join_rows *others = &pairs->shard->rows[1 - pairs->s];
+    *ret_weights = NULL;
+    if (!pairs->batch->weights && others->side->growing)
+        return KP_OK;
+    int64_t *weights = kp_arena_alloc(&pairs->scratch, pairs->count * sizeof *weights);
+    for (uint32_t i = 0; i < pairs->count; i++) {
+        int64_t mine = pairs->batch->weights ? pairs->batch->weights[pairs->index[i]] : 1;
+        if (__builtin_mul_overflow(mine, kp_join_weight(others, pairs->rows[i]), &weights[i]))
+            return kp_fail(err, KP_LIMIT, "54000", "a row of a join occurs more than 2^63 times");
+    }
+    *ret_weights = weights;
+    return KP_OK;
+}
+
+/* Only what passes takes memory of the step: a condition that refuses nearly all can look at any number of pairs. */
+static enum kp_code send_passing(struct pairs *pairs, uint32_t n, const int64_t *weights, struct kp_error *err)
+{
+    struct kp_arena *arena = &pairs->lane->arena;
+    int64_t *kept = weights ? kp_arena_alloc(arena, n * sizeof *kept) : NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = pairs->good[i];
+        pairs->index[i] = pairs->index[at];
+        pairs->rows[i] = pairs->rows[at];
+        if (kept)
+            kept[i] = weights[at];
+    }
+    pairs->count = n;
+    struct kp_flow out = {.batch = joined_batch(pairs, kept, NULL, arena)};
+    return kp_node_send(&pairs->op->node, pairs->lane, &out, err);
+}
+
 static enum kp_code flush_pairs(struct pairs *pairs, struct kp_error *err)
 {
     struct op_join *op = pairs->op;
-    uint32_t n = pairs->count;
-    if (n == 0)
+    struct kp_join_rows *others = &pairs->shard->rows[1 - pairs->s];
+    int64_t *weights;
+    if (pairs->count == 0)
         return KP_OK;
-    struct kp_arena *arena = &pairs->lane->arena;
-    const struct kp_join_rows *others = &pairs->shard->rows[1 - pairs->s];
-    int64_t *weights = NULL;
-    if (pairs->batch->weights || !others->side->growing) {
-        weights = kp_arena_alloc(arena, n * sizeof *weights);
-        for (uint32_t i = 0; i < n; i++) {
-            int64_t mine = pairs->batch->weights ? pairs->batch->weights[pairs->index[i]] : 1;
-            if (__builtin_mul_overflow(mine, kp_join_weight(others, pairs->rows[i]), &weights[i]))
-                return kp_fail(err, KP_LIMIT, "54000", "a row of a join occurs more than 2^63 times");
-        }
-    }
-    struct kp_batch *joined = op->narrow && !op->residual ? NULL : joined_batch(pairs, weights);
-    uint32_t *index = kp_arena_alloc(arena, n * sizeof *index);
-    n = passing(pairs, joined, index);
-    count_matches(pairs, index, n);
-    uint32_t all = pairs->count;
-    pairs->count = 0;
+    KP_TRY(pair_weights(pairs, &weights, err));
+    uint32_t n = passing(pairs, weights);
+    others->index.vain += others->side->band ? pairs->count - n : 0;
+    count_matches(pairs, n);
     if (op->narrow || n == 0)
-        return kp_lane_check(op->node.graph, pairs->lane, err);
-    struct kp_flow out = {.batch = n == all ? joined : kp_batch_gather(joined, index, n, arena)};
-    return kp_node_send(&op->node, pairs->lane, &out, err);
+        KP_TRY(kp_lane_check(op->node.graph, pairs->lane, err));
+    else
+        KP_TRY(send_passing(pairs, n, weights, err));
+    pairs->count = 0;
+    kp_arena_reset(&pairs->scratch);
+    return KP_OK;
 }
 
 /* ---- the part's turn ---- */
 
+static enum kp_code add_pair(struct pairs *pairs, const struct kp_join_rows *others, uint32_t i, uint32_t id,
+                             struct kp_error *err)
+{
+    pairs->index[pairs->count] = i;
+    pairs->rows[pairs->count++] = kp_table_row(&others->table, id);
+    return pairs->count == pairs->cap ? flush_pairs(pairs, err) : KP_OK;
+}
+
+static enum kp_code meet_chain(struct pairs *pairs, const struct kp_join_rows *others, uint32_t i, uint32_t head,
+                               struct kp_error *err)
+{
+    for (uint32_t id = head; id != KP_ROW_NONE; id = kp_join_next(others, id))
+        KP_TRY(add_pair(pairs, others, i, id, err));
+    return KP_OK;
+}
+
+static enum kp_code meet_range(struct pairs *pairs, const struct kp_join_rows *others, const struct kp_band *band,
+                               const struct kp_band_range *range, const struct kp_vec *const *keys, uint32_t i,
+                               struct kp_error *err)
+{
+    uint32_t ids[FOUND_MAX], n = FOUND_MAX;
+    for (struct kp_band_place place = {0}; n == FOUND_MAX;) {
+        n = kp_band_find(band, range, &place, ids, FOUND_MAX);
+        for (uint32_t k = 0; k < n; k++)
+            if (!pairs->op->key_count || kp_join_rows_key_equal(others, ids[k], keys, i))
+                KP_TRY(add_pair(pairs, others, i, ids[k], err));
+    }
+    return KP_OK;
+}
+
+static enum kp_code meet_index(struct pairs *pairs, const struct kp_join_rows *others, const struct kp_piece *piece,
+                               const struct kp_vec *const *keys, uint32_t i, uint32_t head, struct kp_error *err)
+{
+    const struct kp_band_side *side = &pairs->op->bands.sides[pairs->s];
+    if (!pairs->probed) {
+        struct kp_eval eval = kp_lane_eval(pairs->lane, &pairs->op->node);
+        pairs->probes = kp_band_probes(side, &eval, piece->batch);
+        pairs->probed = true;
+    }
+    struct kp_band_range range = pairs->probes.ranges[i], all = {0, 0, UINT64_MAX, 0};
+    uint64_t first, last;
+    range.group = all.group = kp_join_group(piece->hashes[i]);
+    bool odd = pairs->probes.states[i] == KP_BAND_ODD;
+    if (!odd && kp_band_side_overflows(side) && kp_band_ends(&others->index.rows, range.group, &first, &last))
+        odd = kp_band_probe_overflows(side, &pairs->probes, i, first, last);
+    if (odd)
+        return meet_chain(pairs, others, i, head, err);
+    if (pairs->probes.states[i] == KP_BAND_RANGE)
+        KP_TRY(meet_range(pairs, others, &others->index.rows, &range, keys, i, err));
+    return meet_range(pairs, others, &others->index.odd, &all, keys, i, err);
+}
+
 static enum kp_code meet(struct pairs *pairs, const struct kp_piece *piece, struct kp_error *err)
 {
     struct op_join *op = pairs->op;
-    const struct kp_join_rows *others = &pairs->shard->rows[1 - pairs->s];
+    struct kp_join_rows *others = &pairs->shard->rows[1 - pairs->s];
     struct kp_arena *arena = &pairs->lane->arena;
     uint32_t rows = piece->batch->rows, *heads = kp_arena_alloc(arena, rows * sizeof *heads);
     const struct kp_vec **keys = kp_arena_alloc(arena, (op->key_count + 1) * sizeof *keys);
     for (uint32_t k = 0; k < op->key_count; k++)
         keys[k] = &piece->batch->vecs[op->inputs[pairs->s].side.key_columns[k]];
     kp_join_rows_find(others, keys, piece->hashes, rows, heads);
-    for (uint32_t i = 0; i < rows; i++)
-        for (uint32_t id = heads[i]; id != KP_ROW_NONE; id = kp_join_next(others, id)) {
-            pairs->index[pairs->count] = i;
-            pairs->rows[pairs->count++] = kp_table_row(&others->table, id);
-            if (pairs->count == pairs->cap)
-                KP_TRY(flush_pairs(pairs, err));
-        }
+    for (uint32_t i = 0; i < rows; i++) {
+        if (heads[i] == KP_ROW_NONE)
+            continue;
+        struct kp_join_index *index = &others->index;
+        if (!index->built && index->vain > VAIN_MIN && index->vain / VAIN_TIMES > others->table.live)
+            kp_join_rows_build(others, &op->node.settings);
+        if (index->built)
+            KP_TRY(meet_index(pairs, others, piece, keys, i, heads[i], err));
+        else
+            KP_TRY(meet_chain(pairs, others, i, heads[i], err));
+    }
     return flush_pairs(pairs, err);
 }
 
@@ -336,6 +436,8 @@ static enum kp_code take_piece(struct pairs *pairs, const struct kp_piece *piece
     pairs->cap = KP_MIN(KP_MAX(piece->batch->rows * 2, (uint32_t)PAIRS_MIN), (uint32_t)PAIRS_MAX);
     pairs->index = kp_arena_alloc(arena, pairs->cap * sizeof *pairs->index);
     pairs->rows = kp_arena_alloc(arena, pairs->cap * sizeof *pairs->rows);
+    pairs->good = kp_arena_alloc(arena, pairs->cap * sizeof *pairs->good);
+    pairs->probed = false;
     pairs->alone = (struct alone){0};
     pairs->matches = preserved ? kp_arena_calloc(arena, piece->batch->rows * sizeof *pairs->matches) : NULL;
     KP_TRY(meet(pairs, piece, err));
@@ -352,7 +454,7 @@ static enum kp_code take_piece(struct pairs *pairs, const struct kp_piece *piece
         for (uint32_t c = 0; c < piece->batch->cols; c++)
             kp_vec_hash(&piece->batch->vecs[c], piece->batch->rows, whole, c == 0);
     }
-    kp_join_rows_add(mine, piece->batch, piece->hashes, whole, pairs->matches, arena);
+    kp_join_rows_add(mine, piece->batch, piece->hashes, whole, pairs->matches, &op->node.settings, arena);
     return kp_table_settle(&mine->table, kp_join_rows_more_bytes(mine), err);
 }
 
@@ -395,7 +497,7 @@ static enum kp_code forget_rows(struct op_join *op, struct shard *shard, struct 
     for (int s = 0; s < 2; s++) {
         if (!op->inputs[s].side.frees)
             continue;
-        kp_join_rows_forget(&shard->rows[s], forget_limit(op, s));
+        kp_join_rows_forget(&shard->rows[s], forget_limit(op, s), &op->node.settings);
         KP_TRY(kp_table_settle(&shard->rows[s].table, kp_join_rows_more_bytes(&shard->rows[s]), err));
     }
     return KP_OK;
@@ -404,17 +506,17 @@ static enum kp_code forget_rows(struct op_join *op, struct shard *shard, struct 
 static enum kp_code join_part(struct kp_node *node, struct kp_lane *lane, uint32_t part, struct kp_error *err)
 {
     struct op_join *op = (struct op_join *)node;
-    struct pairs *pairs = kp_arena_alloc(&lane->arena, sizeof *pairs);
-    pairs->op = op;
-    pairs->lane = lane;
-    pairs->shard = &op->shards[part];
-    pairs->count = 0;
-    for (pairs->s = 1; pairs->s >= 0; pairs->s--)
-        for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[pairs->s], part); piece; piece = piece->next)
-            KP_TRY(take_piece(pairs, piece, err));
+    struct pairs pairs = {.op = op, .lane = lane, .shard = &op->shards[part]};
+    enum kp_code code = KP_OK;
+    for (pairs.s = 1; pairs.s >= 0; pairs.s--)
+        for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[pairs.s], part); code == KP_OK && piece;
+             piece = piece->next)
+            code = take_piece(&pairs, piece, err);
+    kp_arena_finish(&pairs.scratch);
+    KP_TRY(code);
     if (node->bounded && op->inputs[1].preserved)
-        return show_unmatched(op, lane, pairs->shard, err);
-    return forget_rows(op, pairs->shard, err);
+        return show_unmatched(op, lane, pairs.shard, err);
+    return forget_rows(op, pairs.shard, err);
 }
 
 /* ---- building ---- */
@@ -516,6 +618,13 @@ static enum kp_code common_key_type(const struct kp_expr *left, const struct kp_
                    kp_type_info(left->type.id)->name, kp_type_info(right->type.id)->name);
 }
 
+static bool note_column(const struct kp_expr *expr, void *arg)
+{
+    if (expr->kind == KP_EXPR_COLUMN)
+        ((bool *)arg)[expr->column] = true;
+    return true;
+}
+
 static enum kp_code define_input(struct op_join *op, int s, const struct kp_plan *plan, struct kp_node *node,
                                  struct kp_error *err)
 {
@@ -579,6 +688,13 @@ enum kp_code kp_op_join(struct kp_graph *graph, const struct kp_plan *plan, cons
     op->inputs[0].preserved = op->kind == KP_JOIN_LEFT || op->kind == KP_JOIN_FULL || op->narrow;
     op->inputs[1].preserved = op->kind == KP_JOIN_RIGHT || op->kind == KP_JOIN_FULL;
     op->residual = kp_expr_own(plan->join.residual, &op->node.arena);
+    uint32_t left_cols = inputs[0]->col_count;
+    op->residual_reads = kp_arena_calloc(&op->node.arena, left_cols + inputs[1]->col_count + 1);
+    if (op->residual)
+        kp_expr_walk(op->residual, note_column, op->residual_reads);
+    if (kp_join_bands_define(&op->bands, op->residual, left_cols, &op->node.arena))
+        for (int s = 0; s < 2; s++)
+            op->inputs[s].side.band = &op->bands.sides[s];
     enum kp_code code = define_input(op, 0, plan, inputs[0], err);
     if (code == KP_OK)
         code = define_input(op, 1, plan, inputs[1], err);
