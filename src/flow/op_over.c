@@ -7,7 +7,12 @@
  * row, copy by copy.
  *
  *   partition:  | partition columns | → ordered map of rows, the old answer |
- *   row:        | columns | weight | first, count: its places in the new answer | noted |
+ *   row:        | columns | weight | first, count: its places in the new answer | noted | peer_bytes |
+ *
+ * Where only the first rows are read (ROW_NUMBER() … <= n, and RANK, DENSE_RANK) the answer ends behind them, so a
+ * change costs what it shows and not the whole partition; over an input that only grows, rows behind them are let go.
+ *
+ * A partition of a window that has closed is let go too: it changes no more, and what it has shown stays.
  *
  * Invariants: beside those of keyed.h, a row stays stored until the emission at which its weight is 0, so old answers
  * stay readable. A failing aggregate makes its row an error row for as long as it fails.
@@ -15,6 +20,7 @@
 #include <stdio.h>
 
 #include "flow/keyed.h"
+#include "flow/op_source.h"
 #include "flow/order.h"
 #include "flow/over.h"
 
@@ -22,12 +28,14 @@ struct row_state {
     int64_t weight;
     uint32_t first, count; /* in the new answer, while it is compared; count 0: not there */
     uint32_t noted;        /* in the partition's zeros */
+    uint32_t peer_bytes;   /* of its order key, which its peers have too; 0: nobody asks */
 };
 
 struct partition {
     struct kp_keyed_group group;
     struct kp_over_answer *old;            /* NULL: the partition is new */
     uint32_t *zeros, zero_count, zero_cap; /* rows that have had weight 0 */
+    bool queued;                           /* in the part's queue */
 };
 
 struct op_over {
@@ -35,6 +43,13 @@ struct op_over {
     struct kp_over over;
     struct kp_keyed keyed;
     struct kp_arena *pending; /* old answers, one a part */
+    int64_t top;              /* 0: all rows are read */
+    enum kp_over_kind top_kind;
+    bool lean;  /* rows behind the first ones are not kept */
+    bool frees; /* partitions of closed windows are not kept */
+    uint32_t time_key;
+    int64_t lateness_us;
+    struct kp_ordered *queues; /* of partitions, by (time, number), one a part */
 };
 
 static enum kp_code over_push(struct kp_node *node, struct kp_lane *lane, uint32_t port, const struct kp_flow *in,
@@ -51,27 +66,59 @@ static inline struct row_state *state_of(const struct kp_keyed_part *part, uint3
 
 /* ---- answers ---- */
 
+/* How many of the first rows are read, while they are walked. */
+struct first_rows {
+    uint64_t total, groups; /* rows, runs of peers so far */
+    const struct kp_ordered_entry *last;
+    uint32_t last_bytes;
+};
+
+static bool are_peers(const struct first_rows *first, const struct kp_ordered_entry *entry, uint32_t bytes)
+{
+    return first->last && first->last_bytes == bytes && memcmp(first->last->key, entry->key, bytes) == 0;
+}
+
+/* Whether the row is among them; if so it counts. */
+static bool is_first_row(const struct op_over *op, const struct kp_keyed_part *part, struct first_rows *first,
+                         const struct kp_ordered_entry *entry)
+{
+    const struct row_state *state = state_of(part, entry->id);
+    if (state->weight == 0)
+        return true;
+    bool peer = op->top && op->top_kind != KP_OVER_ROW_NUMBER && are_peers(first, entry, state->peer_bytes);
+    uint64_t before = op->top_kind == KP_OVER_DENSE_RANK ? first->groups : first->total;
+    if (op->top && !peer && before >= (uint64_t)op->top)
+        return false;
+    first->groups += !peer;
+    first->total += (uint64_t)state->weight;
+    first->last = entry;
+    first->last_bytes = state->peer_bytes;
+    return true;
+}
+
 /* The partition's rows in order, each as often as it is there, and the functions' values. */
 static enum kp_code compute(struct op_over *op, struct kp_keyed_part *part, struct partition *partition,
                             struct kp_arena *arena, struct kp_over_answer **ret_answer, struct kp_error *err)
 {
-    uint64_t total = 0, at = 0;
+    uint64_t at = 0, total;
+    struct first_rows first = {0}, again = {0};
     const struct kp_ordered_entry *entry;
     while ((entry = kp_ordered_next(&partition->group.rows, &at))) {
-        int64_t weight = state_of(part, entry->id)->weight;
-        if (weight < 0)
+        if (state_of(part, entry->id)->weight < 0)
             return kp_fail(err, KP_CORRUPT, "XX000", "a row has been taken away more often than it came");
-        total += (uint64_t)weight;
-        if (total > KP_OVER_ROWS_MAX)
+        if (!is_first_row(op, part, &first, entry))
+            break;
+        if (first.total > KP_OVER_ROWS_MAX)
             return kp_fail(err, KP_LIMIT, "54000", "a window function's partition has more than %u rows",
                            (unsigned)KP_OVER_ROWS_MAX);
     }
+    total = first.total;
     struct kp_over_answer *answer = kp_arena_calloc(arena, sizeof *answer);
     answer->count = (uint32_t)total;
     answer->ids = kp_arena_alloc(arena, (total + 1) * sizeof *answer->ids);
     uint32_t n = 0;
     at = 0;
-    while ((entry = kp_ordered_next(&partition->group.rows, &at)))
+    while ((entry = kp_ordered_next(&partition->group.rows, &at)) && is_first_row(op, part, &again, entry))
         for (int64_t copy = state_of(part, entry->id)->weight; copy > 0; copy--)
             answer->ids[n++] = entry->id;
     struct kp_vec *vecs = kp_arena_calloc(arena, (op->keyed.row_cols + 1) * sizeof *vecs);
@@ -85,13 +132,35 @@ static enum kp_code compute(struct op_over *op, struct kp_keyed_part *part, stru
 
 /* ---- rows in ---- */
 
+/* Behind the last row kept there are enough before it. */
+static bool is_behind(const struct op_over *op, const struct kp_keyed_part *part, const struct partition *partition,
+                      const struct kp_buf *key, uint32_t peer_bytes)
+{
+    const struct kp_ordered_entry *last = kp_ordered_last(&partition->group.rows);
+    if (!op->lean || op->top_kind == KP_OVER_DENSE_RANK || partition->group.rows.count < (uint64_t)op->top)
+        return false;
+    struct first_rows first = {.last = last, .last_bytes = state_of(part, last->id)->peer_bytes};
+    struct kp_ordered_entry entry = {.key = key->data};
+    bool peer = op->top_kind != KP_OVER_ROW_NUMBER && are_peers(&first, &entry, peer_bytes);
+    return !peer && kp_ordered_compare(key->data, key->len, last) > 0;
+}
+
 static void take_row(struct op_over *op, struct kp_keyed_part *part, struct partition *partition,
                      const struct kp_batch *batch, uint32_t i, struct kp_buf *key)
 {
+    uint32_t peer_bytes = 0;
     key->len = 0;
+    if (op->top && op->top_kind != KP_OVER_ROW_NUMBER) {
+        kp_order_key_append(op->over.keys, op->over.order_count, batch->vecs, 0, i, key);
+        peer_bytes = (uint32_t)key->len;
+        key->len = 0;
+    }
     kp_order_key_append(op->over.keys, op->over.key_count, batch->vecs, batch->cols, i, key);
+    if (is_behind(op, part, partition, key, peer_bytes))
+        return;
     uint32_t id = kp_keyed_take(&op->keyed, part, &partition->group, key, batch, i);
     struct row_state *state = state_of(part, id);
+    state->peer_bytes = peer_bytes;
     state->weight += batch->weights ? batch->weights[i] : 1;
     if (state->weight || state->noted)
         return;
@@ -215,32 +284,105 @@ static void compare(struct op_over *op, struct kp_lane *lane, const struct kp_ke
     }
 }
 
-static void free_zeros(struct op_over *op, struct kp_keyed_part *part, struct partition *partition,
-                       struct kp_arena *arena)
-{
-    struct kp_buf key = {0};
-    struct kp_vec *vecs = kp_arena_alloc(arena, (op->keyed.row_cols + 1) * sizeof *vecs);
-    for (uint32_t i = 0; i < partition->zero_count; i++) {
-        uint32_t id = partition->zeros[i];
-        struct row_state *state = state_of(part, id);
-        state->noted = 0;
-        if (state->weight)
-            continue;
-        kp_keyed_load(&op->keyed, part, id, arena, vecs);
-        key.len = 0;
-        kp_order_key_append(op->over.keys, op->over.key_count, vecs, op->keyed.row_cols, 0, &key);
-        kp_keyed_remove(part, &partition->group, &key, id);
-    }
-    partition->zero_count = 0;
-    kp_buf_finish(&key);
-}
-
 static void partition_finish(struct kp_keyed_group *group)
 {
     kp_free(((struct partition *)group)->zeros);
 }
 
-static enum kp_code emit(struct op_over *op, struct kp_lane *lane, struct kp_keyed_part *part,
+static void remove_row(struct op_over *op, struct kp_keyed_part *part, struct partition *partition, uint32_t id,
+                       struct kp_buf *key, struct kp_arena *arena)
+{
+    struct kp_vec *vecs = kp_arena_alloc(arena, (op->keyed.row_cols + 1) * sizeof *vecs);
+    kp_keyed_load(&op->keyed, part, id, arena, vecs);
+    key->len = 0;
+    kp_order_key_append(op->over.keys, op->over.key_count, vecs, op->keyed.row_cols, 0, key);
+    kp_keyed_remove(part, &partition->group, key, id);
+}
+
+static void free_zeros(struct op_over *op, struct kp_keyed_part *part, struct partition *partition,
+                       struct kp_arena *arena)
+{
+    struct kp_buf key = {0};
+    for (uint32_t i = 0; i < partition->zero_count; i++) {
+        uint32_t id = partition->zeros[i];
+        struct row_state *state = state_of(part, id);
+        state->noted = 0;
+        if (!state->weight)
+            remove_row(op, part, partition, id, &key, arena);
+    }
+    partition->zero_count = 0;
+    kp_buf_finish(&key);
+}
+
+/* Rows behind those that are read; no answer names them any more. */
+static void free_behind(struct op_over *op, struct kp_keyed_part *part, struct partition *partition,
+                        struct kp_arena *arena)
+{
+    struct first_rows first = {0};
+    struct kp_buf key = {0};
+    uint64_t at = 0, kept = 0;
+    const struct kp_ordered_entry *entry;
+    while ((entry = kp_ordered_next(&partition->group.rows, &at)) && is_first_row(op, part, &first, entry))
+        kept++;
+    while (partition->group.rows.count > kept)
+        remove_row(op, part, partition, kp_ordered_last(&partition->group.rows)->id, &key, arena);
+    kp_buf_finish(&key);
+}
+
+/* ---- partitions of closed windows ---- */
+
+/* Puts a partition that has rows into the queue, takes one without out of it. A NULL time never closes. */
+static void queue_partition(struct op_over *op, struct kp_keyed_part *part, struct kp_ordered *queue,
+                            struct partition *partition, struct kp_arena *arena)
+{
+    bool wanted = partition->group.rows.count > 0;
+    uint8_t key[KP_ORDERED_WAIT_BYTES];
+    struct kp_vec time;
+    if (partition->queued == wanted)
+        return;
+    kp_table_load(&part->keys, op->time_key, &partition->group.id, 1, arena, &time);
+    if (kp_vec_is_null(&time, 0))
+        return;
+    kp_ordered_wait_key(*(const int64_t *)kp_vec_at(&time, 0), partition->group.id, key);
+    partition->queued = wanted;
+    if (wanted)
+        kp_ordered_insert(queue, key, sizeof key, partition->group.id);
+    else
+        kp_ordered_remove(queue, key, sizeof key);
+}
+
+static int64_t closed_us(const struct op_over *op)
+{
+    int64_t watermark = kp_node_watermark_above(op->node.inputs[0]), limit_us;
+    return watermark == INT64_MIN || __builtin_sub_overflow(watermark, op->lateness_us, &limit_us) ? INT64_MIN
+                                                                                                   : limit_us;
+}
+
+static int64_t queue_first_us(const struct kp_ordered *queue)
+{
+    const struct kp_ordered_entry *first = kp_ordered_first(queue);
+    return first ? kp_ordered_time(first) : INT64_MAX;
+}
+
+static void forget_closed(struct op_over *op, struct kp_keyed_part *part, struct kp_ordered *queue,
+                          struct kp_arena *arena)
+{
+    int64_t limit_us = closed_us(op);
+    struct kp_buf key = {0};
+    while (queue->count && queue_first_us(queue) <= limit_us) {
+        const struct kp_ordered_entry *first = kp_ordered_first(queue), *last;
+        struct kp_table *keys = &part->keys;
+        struct partition *partition = *(struct partition **)kp_table_payload(keys, kp_table_row(keys, first->id));
+        kp_ordered_remove(queue, first->key, first->key_bytes);
+        while ((last = kp_ordered_last(&partition->group.rows)))
+            remove_row(op, part, partition, last->id, &key, arena);
+        kp_keyed_settle_group(&op->keyed, part, &partition->group);
+    }
+    kp_buf_finish(&key);
+}
+
+/* queue NULL: closed windows are kept. */
+static enum kp_code emit(struct op_over *op, struct kp_lane *lane, struct kp_keyed_part *part, struct kp_ordered *queue,
                          struct partition *partition, struct kp_error *err)
 {
     struct kp_arena *arena = &lane->arena;
@@ -253,7 +395,11 @@ static enum kp_code emit(struct op_over *op, struct kp_lane *lane, struct kp_key
     KP_TRY(send_side(op, lane, part, &old, err));
     KP_TRY(send_side(op, lane, part, &new, err));
     free_zeros(op, part, partition, arena);
+    if (op->lean)
+        free_behind(op, part, partition, arena);
     partition->old = NULL;
+    if (queue)
+        queue_partition(op, part, queue, partition, arena);
     kp_keyed_settle_group(&op->keyed, part, &partition->group);
     return KP_OK;
 }
@@ -266,14 +412,19 @@ static enum kp_code over_part(struct kp_node *node, struct kp_lane *lane, uint32
         KP_TRY(take_piece(op, lane, part, &op->pending[number], piece, err));
     if (!kp_graph_step_final(node->graph))
         return KP_OK;
+    struct kp_ordered *queue = op->frees ? &op->queues[number] : NULL;
     for (struct kp_keyed_group *group; (group = kp_keyed_next_touched(part));)
-        KP_TRY(emit(op, lane, part, (struct partition *)group, err));
-    return KP_OK;
+        KP_TRY(emit(op, lane, part, queue, (struct partition *)group, err));
+    if (queue)
+        forget_closed(op, part, queue, &lane->arena);
+    return kp_keyed_charge(part, (int64_t)op->pending[number].bytes, err);
 }
 
 static bool over_wants(const struct kp_node *node, uint32_t part)
 {
-    return ((const struct op_over *)node)->keyed.parts[part].touched && kp_graph_step_final(node->graph);
+    const struct op_over *op = (const struct op_over *)node;
+    bool closed = op->frees && op->queues[part].count && queue_first_us(&op->queues[part]) <= closed_us(op);
+    return (op->keyed.parts[part].touched || closed) && kp_graph_step_final(node->graph);
 }
 
 /* ---- building ---- */
@@ -283,14 +434,18 @@ static void over_start(struct kp_node *node)
     struct op_over *op = (struct op_over *)node;
     kp_keyed_start(&op->keyed, node);
     op->pending = kp_calloc(node->graph->parts, sizeof *op->pending);
+    op->queues = kp_calloc(node->graph->parts, sizeof *op->queues);
 }
 
 static void over_finish(struct kp_node *node)
 {
     struct op_over *op = (struct op_over *)node;
-    for (uint32_t part = 0; op->pending && part < node->graph->parts; part++)
+    for (uint32_t part = 0; op->pending && part < node->graph->parts; part++) {
         kp_arena_finish(&op->pending[part]);
+        kp_ordered_finish(&op->queues[part]);
+    }
     kp_free(op->pending);
+    kp_free(op->queues);
     kp_keyed_finish(&op->keyed, node);
 }
 
@@ -306,7 +461,9 @@ static void over_release(struct kp_node *node)
 static bool over_same(const struct kp_node *a, const struct kp_node *b)
 {
     const struct op_over *x = (const struct op_over *)a, *y = (const struct op_over *)b;
-    return kp_keyed_same(&x->keyed, &y->keyed) && kp_over_same(&x->over, &y->over);
+    return kp_keyed_same(&x->keyed, &y->keyed) && kp_over_same(&x->over, &y->over) && x->top == y->top &&
+           x->top_kind == y->top_kind && x->frees == y->frees && x->time_key == y->time_key &&
+           x->lateness_us == y->lateness_us;
 }
 
 static void over_stats(const struct kp_node *node, struct kp_node_stats *stats)
@@ -336,6 +493,13 @@ enum kp_code kp_op_over(struct kp_graph *graph, const struct kp_plan *plan, cons
     kp_over_define(&op->over, plan, arena);
     kp_keyed_define(&op->keyed, arena, input->types, input->col_count, plan->over.partitions,
                     plan->over.partition_count);
+    op->top = plan->over.top;
+    op->top_kind = op->top ? plan->over.calls[plan->over.top_call].kind : KP_OVER_ROW_NUMBER;
+    op->lean = op->top && input->growing;
+    op->frees = plan->over.frees && !op->node.bounded;
+    op->lateness_us = op->frees ? plan->over.lateness_us : 0;
+    while (op->frees && plan->over.partitions[op->time_key] != plan->over.time)
+        op->time_key++;
     op->keyed.group_bytes = sizeof(struct partition);
     op->keyed.payload_bytes = sizeof(struct row_state);
     op->keyed.group_finish = partition_finish;

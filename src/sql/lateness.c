@@ -11,6 +11,11 @@
  *                W(a) - lateness only the last of each key is still found
  *   MATCH_RECOGNIZE … WITHIN w: no later row can be in a match with one whose time + w ≤ W - lateness
  *
+ *   OVER (PARTITION BY window_end …)   no row comes to a window that ends at or before W - lateness; below an EMIT ON
+ *                WINDOW CLOSE, which leaves out what comes later than W itself, to one that ends at or before W
+ *
+ * Besides, a condition rn <= n above window functions that number rows says that they need not number more.
+ *
  * The bound of a join is taken from conditions that compare a time column of either side, plus or minus a constant
  * interval.
  */
@@ -188,14 +193,132 @@ static void bound_asof(struct kp_plan *plan)
                             is_bounded_time(plan->inputs[s], plan->asof.times[s], &plan->asof.lateness_us[s]);
 }
 
-void kp_plan_bound_joins(struct kp_plan *plan)
+/* ---- window functions ---- */
+
+static bool is_not_now(const struct kp_expr *expr, void *arg)
+{
+    (void)arg;
+    return expr->kind != KP_EXPR_NOW;
+}
+
+/* A column that is the end of a window which gets no rows any more, and loses none, once the watermark is lateness_us
+ * behind it. closes: an EMIT is above, so late rows are left out. */
+static bool is_closing(const struct kp_plan *plan, uint32_t column, bool closes, int64_t *ret_lateness_us)
+{
+    const struct kp_plan *input = plan->input_count ? plan->inputs[0] : NULL;
+    switch (plan->kind) {
+    case KP_PLAN_FILTER:
+        return kp_expr_walk(plan->filter.predicate, is_not_now, NULL) &&
+               is_closing(input, column, closes, ret_lateness_us);
+    case KP_PLAN_PROJECT:
+    case KP_PLAN_AGGREGATE: {
+        bool project = plan->kind == KP_PLAN_PROJECT;
+        if (!project && column >= plan->aggregate.group_count)
+            return false;
+        const struct kp_expr *expr = project ? plan->project.exprs[column] : plan->aggregate.groups[column];
+        return expr->kind == KP_EXPR_COLUMN && is_closing(input, expr->column, closes, ret_lateness_us);
+    }
+    case KP_PLAN_OVER:
+        return column < input->col_count && is_closing(input, column, closes, ret_lateness_us);
+    case KP_PLAN_EMIT:
+        return is_closing(input, column, true, ret_lateness_us);
+    case KP_PLAN_WINDOW:
+        *ret_lateness_us = 0;
+        if (plan->window.kind == KP_WINDOW_SESSION || plan->window.kind == KP_WINDOW_LATENESS)
+            return false;
+        return column == input->col_count + 1 &&
+               (closes || is_bounded_time(input, plan->window.time_column, ret_lateness_us));
+    default:
+        return false;
+    }
+}
+
+static void bound_over(struct kp_plan *plan, bool closes)
+{
+    for (uint32_t i = 0; i < plan->over.partition_count && !plan->over.frees; i++) {
+        uint32_t column = plan->over.partitions[i];
+        enum kp_type_id type = plan->inputs[0]->cols[column].type.id;
+        plan->over.time = column;
+        plan->over.frees = (type == KP_TIMESTAMP || type == KP_TIMESTAMPTZ) &&
+                           is_closing(plan->inputs[0], column, closes, &plan->over.lateness_us);
+    }
+    if (!plan->over.frees) {
+        plan->over.time = 0;
+        plan->over.lateness_us = 0;
+    }
+}
+
+static bool is_order(const struct kp_expr *expr, const char *name)
+{
+    return expr->kind == KP_EXPR_CALL && expr->func->kind == KP_FUNC_OPERATOR && expr->arg_count == 2 &&
+           strncmp(expr->func->name, name, 1) == 0 && (!expr->func->name[1] || strcmp(expr->func->name + 1, "=") == 0);
+}
+
+static bool int_constant(const struct kp_expr *expr, int64_t *ret_value)
+{
+    enum kp_type_id type = expr->type.id;
+    if (expr->kind != KP_EXPR_CONST || expr->datum.null || (type != KP_INT2 && type != KP_INT4 && type != KP_INT8))
+        return false;
+    *ret_value = type == KP_INT2 ? expr->datum.i16 : type == KP_INT4 ? expr->datum.i32 : expr->datum.i64;
+    return true;
+}
+
+/* number <= n, number < n, number = n, and the other way round. */
+static void note_top(struct kp_plan *over, const struct kp_expr *condition)
+{
+    if (condition->kind == KP_EXPR_AND)
+        for (uint32_t i = 0; i < condition->arg_count; i++)
+            note_top(over, condition->args[i]);
+    bool less = is_order(condition, "<"), more = is_order(condition, ">"), equal = is_order(condition, "=");
+    if (!less && !more && !equal)
+        return;
+    const struct kp_expr *number = condition->args[more ? 1 : 0], *bound = condition->args[more ? 0 : 1];
+    int64_t most;
+    if (equal && number->kind == KP_EXPR_CONST) {
+        number = condition->args[1];
+        bound = condition->args[0];
+    }
+    uint32_t first = over->inputs[0]->col_count;
+    if (number->kind != KP_EXPR_COLUMN || number->column < first || !int_constant(bound, &most))
+        return;
+    if (!equal && !condition->func->name[1])
+        most -= most > INT64_MIN;
+    most = KP_MAX(most, 1); /* of none the first one is kept, and the condition refuses it */
+    if (over->over.top && over->over.top <= most)
+        return;
+    over->over.top = most;
+    over->over.top_call = number->column - first;
+}
+
+/* Functions whose value for a row hangs on the rows before it alone. */
+static void bound_top(struct kp_plan *filter)
+{
+    struct kp_plan *over = filter->inputs[0];
+    if (over->kind != KP_PLAN_OVER)
+        return;
+    for (uint32_t i = 0; i < over->over.call_count; i++)
+        if (over->over.calls[i].kind > KP_OVER_DENSE_RANK)
+            return;
+    note_top(over, filter->filter.predicate);
+}
+
+static void bound(struct kp_plan *plan, bool closes)
 {
     for (uint32_t i = 0; i < plan->input_count; i++)
-        kp_plan_bound_joins(plan->inputs[i]);
+        bound(plan->inputs[i], closes || plan->kind == KP_PLAN_EMIT);
     if (plan->kind == KP_PLAN_JOIN && plan->join.residual && plan->inputs[0]->growing && plan->inputs[1]->growing)
         note_condition(plan, plan->join.residual);
     if (plan->kind == KP_PLAN_MATCH)
         bound_match(plan);
     if (plan->kind == KP_PLAN_ASOF)
         bound_asof(plan);
+    if (plan->kind == KP_PLAN_OVER)
+        bound_over(plan, closes);
+    if (plan->kind == KP_PLAN_FILTER)
+        bound_top(plan);
+}
+
+void kp_plan_bound_joins(struct kp_plan *plan)
+{
+    bound(plan, false);
 }

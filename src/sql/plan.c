@@ -250,7 +250,9 @@ bool kp_plan_over_call_equal(const struct kp_plan_over_call *a, const struct kp_
 static bool over_equal(const struct kp_plan *a, const struct kp_plan *b)
 {
     if (a->over.partition_count != b->over.partition_count || a->over.order_count != b->over.order_count ||
-        a->over.key_count != b->over.key_count || a->over.call_count != b->over.call_count)
+        a->over.key_count != b->over.key_count || a->over.call_count != b->over.call_count ||
+        a->over.top != b->over.top || a->over.top_call != b->over.top_call || a->over.frees != b->over.frees ||
+        a->over.time != b->over.time || a->over.lateness_us != b->over.lateness_us)
         return false;
     if (a->over.partition_count &&
         memcmp(a->over.partitions, b->over.partitions, a->over.partition_count * sizeof(uint32_t)) != 0)

@@ -193,6 +193,13 @@ struct kp_plan {
             struct kp_sort_key *keys;
             uint32_t call_count;
             struct kp_plan_over_call *calls;
+            int64_t
+                top; /* only rows whose call top_call, a number or rank as all are, is at most this are read; 0: all */
+            uint32_t top_call;
+            bool
+                frees; /* no row comes to a partition whose column `time` is lateness_us or more behind the watermark */
+            uint32_t time;
+            int64_t lateness_us;
         } over;
         struct kp_plan_match *match;
         struct {

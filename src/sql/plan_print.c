@@ -241,7 +241,15 @@ static void print_over(const struct kp_plan *plan, struct kp_buf *out)
     if (plan->over.key_count > plan->over.order_count)
         kp_buf_append_text(out, " then ");
     print_keys(plan, plan->over.keys + plan->over.order_count, plan->over.key_count - plan->over.order_count, out);
-    kp_buf_append_text(out, "  [state: all rows]");
+    bool few = plan->over.top && plan->inputs[0]->growing;
+    kp_buf_append_text(out, "  [state: ");
+    if (few)
+        kp_buf_printf(out, "the first %lld of each partition", (long long)plan->over.top);
+    else
+        kp_buf_append_text(out, plan->over.top ? "all rows, the first ones of each partition numbered" : "all rows");
+    if (plan->over.frees)
+        kp_buf_printf(out, ", until the watermark passes %s", plan->inputs[0]->cols[plan->over.time].name);
+    kp_buf_append_byte(out, ']');
 }
 
 static void print_sort(const struct kp_plan *plan, struct kp_buf *out)
