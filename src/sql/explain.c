@@ -80,8 +80,9 @@ static bool state_unbounded(const struct kp_plan *plan)
         return !(plan->join.frees[0] && plan->join.frees[1]) && inputs_unbounded(plan);
     case KP_PLAN_MATCH:
         return !plan->match->frees && inputs_unbounded(plan);
-    case KP_PLAN_ASOF:
     case KP_PLAN_OVER:
+        return !plan->over.frees && inputs_unbounded(plan);
+    case KP_PLAN_ASOF:
     case KP_PLAN_RECURSE:
         return inputs_unbounded(plan);
     case KP_PLAN_WINDOW:

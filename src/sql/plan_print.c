@@ -246,7 +246,7 @@ static void print_over(const struct kp_plan *plan, struct kp_buf *out)
     if (few)
         kp_buf_printf(out, "the first %lld of each partition", (long long)plan->over.top);
     else
-        kp_buf_append_text(out, plan->over.top ? "all rows, the first ones of each partition numbered" : "all rows");
+        kp_buf_append_text(out, "all rows");
     if (plan->over.frees)
         kp_buf_printf(out, ", until the watermark passes %s", plan->inputs[0]->cols[plan->over.time].name);
     kp_buf_append_byte(out, ']');
