@@ -53,11 +53,12 @@ struct history {
     struct topic topics[TOPICS_MAX];
     size_t topic_count;
     int64_t log_time_us;
-    bool calm;                                           /* no faults but those planned outside */
-    enum { FILES_SMALL, FILES_TINY, FILES_LARGE } files; /* tiny ones are sealed often; large: many blocks a group */
-    bool broken;                                         /* a call failed: only a restart helps */
-    char failure[1200];                                  /* the first thing that is not as it should be */
-    unsigned crashes, acknowledged, steps, resumed;      /* resumed: restarts from a recovery snapshot */
+    bool calm;  /* no faults but those planned outside */
+    bool tight; /* the disk is full at any moment, and has room again */
+    enum { FILES_SMALL, FILES_TINY, FILES_MIDDLE, FILES_LARGE } files; /* tiny: sealed often; large: groups of blocks */
+    bool broken;                                                       /* a call failed: only a restart helps */
+    char failure[1200];                                                /* the first thing that is not as it should be */
+    unsigned crashes, acknowledged, steps, resumed;                    /* resumed: restarts from a recovery snapshot */
 };
 
 /* Set while the log is being read: by pread_beside. */
@@ -104,7 +105,8 @@ static void end_reading(void)
 /* Small files, sealed soon; some partitions get extents of their own. Little stays in memory. */
 static struct kp_log_options log_options(struct history *history)
 {
-    static const uint64_t file_bytes[] = {[FILES_SMALL] = 48 << 10, [FILES_TINY] = 16 << 10, [FILES_LARGE] = 4 << 20};
+    static const uint64_t file_bytes[] = {
+        [FILES_SMALL] = 48 << 10, [FILES_TINY] = 16 << 10, [FILES_MIDDLE] = 256 << 10, [FILES_LARGE] = 4 << 20};
     struct kp_os *os = kp_sim_os(history->sim);
     if (os->pread != pread_beside) {
         plain_pread = os->pread;
@@ -402,7 +404,8 @@ static void note_sent(struct history *history, const struct kp_log_entry *entry,
     };
 }
 
-static void append_group(struct history *history)
+/* True: a full disk refused it. */
+static bool append_group(struct history *history)
 {
     struct kp_sim *sim = history->sim;
     struct topic *topics[GROUP_MAX];
@@ -412,7 +415,7 @@ static void append_group(struct history *history)
     bool big = kp_sim_below(sim, history->files == FILES_LARGE ? 5 : 20) == 0; /* of several blocks */
     for (size_t i = 0; i < count; i++)
         if (!(topics[i] = some_topic(history)))
-            return;
+            return false;
     for (size_t i = 0; i < count; i++) {
         batches[i] = make_batch(history, big ? 300000 + (size_t)kp_sim_below(sim, 200000)
                                              : (size_t)kp_sim_below(sim, kp_sim_below(sim, 8) ? 300 : 12000));
@@ -428,7 +431,8 @@ static void append_group(struct history *history)
     enum kp_code code = kp_log_append(history->log, entries, count, &end, &err);
     bool refused = history->broken;
     CHECK(history, !refused || code == KP_CLOSED, "an append after a failure gives %d", (int)code);
-    refused |= code == KP_FULL && err.retriable; /* a full disk: not there, and the log goes on */
+    bool full = code == KP_FULL && err.retriable; /* not there, and the log goes on */
+    refused |= full;
     for (size_t i = 0; i < count && !refused; i++) {
         struct kp_record_batch_info info = {0};
         assert_int_equal(kp_record_batch_check(batches[i].data, batches[i].len, false, &info, NULL), KP_OK);
@@ -450,6 +454,7 @@ static void append_group(struct history *history)
     }
     for (size_t i = 0; i < count; i++)
         kp_buf_finish(&batches[i]);
+    return full;
 }
 
 static void make_topic(struct history *history)
@@ -526,6 +531,8 @@ static void operate(struct history *history)
 {
     struct kp_sim *sim = history->sim;
     uint64_t choice = kp_sim_below(sim, 100);
+    if (history->tight && kp_sim_below(sim, 20) == 0)
+        kp_sim_set_capacity(sim, kp_sim_below(sim, 2) ? 0 : (100 << 10) + kp_sim_below(sim, 1 << 20));
     if (kp_sim_below(sim, 4) == 0) {
         if (kp_sim_below(sim, 6) == 0) /* within sealing, merging, recycling */
             kp_sim_plan_cut(sim, 1 + kp_sim_below(sim, 20), some_cut(history));
@@ -574,6 +581,7 @@ static bool run_history(uint64_t seed, int operations, char *ret_failure, size_t
 {
     struct history *history = kp_calloc(1, sizeof *history);
     history->sim = kp_sim_create(seed);
+    history->tight = seed % 8 == 7;
     history->files = seed % 4 == 0 ? FILES_LARGE : seed % 4 < 3 ? FILES_TINY : FILES_SMALL;
     restart(history, true);
     for (int i = 0; i < operations && !failed(history); i++) {
@@ -662,6 +670,84 @@ static void full_disk(void **state)
     kp_sim_destroy(history->sim);
     kp_free(history->sent);
     kp_free(history);
+}
+
+/* Fills the disk until nothing more goes in; returns how many appends were refused. */
+static unsigned fill_disk(struct history *history)
+{
+    unsigned refused = 0;
+    for (int i = 0; i < 3000 && refused < 8 && !failed(history); i++) {
+        refused += append_group(history);
+        if (i % 7 == 0)
+            maintain(history);
+    }
+    return refused;
+}
+
+/* On a full disk what takes something away works, what it took away makes room, and writes go on by themselves: in
+ * the same process, and in one that was started on the full disk. */
+static void full_disk_frees(uint64_t seed, bool drops, unsigned *ret_gained)
+{
+    struct history *history = kp_calloc(1, sizeof *history);
+    history->sim = kp_sim_create(seed);
+    history->calm = true;
+    history->files = FILES_MIDDLE;
+    restart(history, false);
+    for (int i = 0; i < 8; i++)
+        make_topic(history);
+    kp_sim_set_capacity(history->sim, (3 << 20) + kp_sim_below(history->sim, 1 << 20));
+    for (int round = 0; round < 4 && !failed(history); round++) {
+        CHECK(history, fill_disk(history) == 8, "the disk is never full");
+        if (round % 2) { /* and it is full for the next process, too */
+            crash(history);
+            kp_sim_power_on(history->sim, KP_SIM_CUT_RANDOM);
+            restart(history, false);
+        }
+        size_t found = failed(history) ? 0 : check_reads(history);
+        CHECK(history, found == history->sent_count, "%zu entries of %zu on a full disk", found, history->sent_count);
+        for (size_t i = 0; i < history->topic_count && !failed(history); i++) {
+            struct topic *topic = &history->topics[i];
+            struct kp_error err = {0};
+            enum kp_code code = KP_OK;
+            if (drops && i % 4 == (size_t)round && topic->alive) {
+                code = kp_log_topic_drop(history->log, topic->id, &err);
+                topic->alive = false;
+            }
+            for (uint32_t p = 0; p < PARTITIONS && topic->alive && code == KP_OK; p++) {
+                code = kp_log_trim(history->log, topic->id, p, topic->next_offset[p], &err);
+                topic->start_offset[p] = topic->next_offset[p];
+            }
+            CHECK(history, code == KP_OK, "on a full disk: %s (%s)", err.message, err.detail);
+        }
+        for (int i = 0; i < 60 && !failed(history); i++)
+            maintain(history);
+        make_topic(history);
+        unsigned before = history->acknowledged, refused = 0;
+        for (int i = 0; i < 6 && !failed(history); i++)
+            refused += append_group(history);
+        CHECK(history, refused <= 2, "%u of 6 appends refused after all was taken away", refused); /* some are huge */
+        *ret_gained += history->acknowledged - before;
+    }
+    CHECK(history, !history->broken, "a full disk poisoned the log");
+    if (failed(history))
+        fail_msg("seed %llu: %s", (unsigned long long)seed, history->failure);
+    crash(history);
+    kp_sim_power_on(history->sim, KP_SIM_CUT_RANDOM);
+    restart(history, false);
+    if (failed(history))
+        fail_msg("seed %llu: %s", (unsigned long long)seed, history->failure);
+    kp_log_close(history->log);
+    kp_sim_destroy(history->sim);
+    kp_free(history->sent);
+    kp_free(history);
+}
+
+static void full_disk_makes_room(void **state)
+{
+    unsigned gained = 0;
+    for (uint64_t seed = 1; seed <= 4 * setting("KAPPA_TEST_SCALE", 1); seed++)
+        full_disk_frees(seed, seed % 3 == 0, &gained);
+    print_message("%u appends on disks that had been full\n", gained);
 }
 
 /* ---- every call ---- */
@@ -824,7 +910,8 @@ static void planted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(histories), cmocka_unit_test(full_disk),
-                                       cmocka_unit_test(every_call), cmocka_unit_test(planted)};
+                                       cmocka_unit_test(full_disk_makes_room), cmocka_unit_test(every_call),
+                                       cmocka_unit_test(planted)};
     const char *filter = getenv("KAPPA_TEST_ONLY");
     if (filter)
         cmocka_set_test_filter(filter);

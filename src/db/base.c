@@ -297,7 +297,8 @@ static enum kp_code append(struct writer *writer, struct kp_error *err)
         return KP_OK;
     struct kp_buf batch = {0};
     enum kp_code code = kp_record_batch_build(&writer->builder, KP_CODEC_ZSTD, &batch, err);
-    struct kp_log_entry entry = {.topic = writer->topic, .batch = batch.data, .bytes = batch.len, .trusted = true};
+    struct kp_log_entry entry = {
+        .topic = writer->topic, .batch = batch.data, .bytes = batch.len, .trusted = true, .frees_room = true};
     if (code == KP_OK)
         code = kp_log_append(writer->maker->db->log, &entry, 1, NULL, err);
     kp_buf_finish(&batch);

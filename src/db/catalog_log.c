@@ -9,8 +9,18 @@
 #include "db/instance.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 #include "log/record_headers.h"
+
+/* Does it take something away, or change what is kept? Then a full disk does not stop it. */
+static bool frees_room(struct kp_str text)
+{
+    while (text.len && (*text.ptr == ' ' || *text.ptr == '\n'))
+        text = (struct kp_str){text.ptr + 1, text.len - 1};
+    return (text.len > 5 && strncasecmp(text.ptr, "DROP ", 5) == 0) ||
+           (text.len > 6 && strncasecmp(text.ptr, "ALTER ", 6) == 0);
+}
 
 enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_record *record, int64_t *ret_position,
                                    struct kp_error *err)
@@ -28,6 +38,7 @@ enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_rec
                         (struct kp_str){(const char *)headers.data, headers.len});
     enum kp_code code = kp_record_batch_build(&builder, KP_CODEC_NONE, &batch, err);
     struct kp_log_entry entry = {.topic = db->catalog_topic, .batch = batch.data, .bytes = batch.len, .trusted = true};
+    entry.frees_room = frees_room(record->text);
     int64_t end = 0;
     if (code == KP_OK)
         code = kp_log_append(db->log, &entry, 1, &end, err);

@@ -131,7 +131,8 @@ static enum kp_code log_decision(struct kp_db *db, struct run *run, struct kp_er
                         (struct kp_str){(char *)value.data, value.len}, (struct kp_str){NULL, 0});
     int64_t end;
     enum kp_code code = kp_record_batch_build(&builder, KP_CODEC_NONE, &batch, err);
-    struct kp_log_entry entry = {.topic = run->topic, .batch = batch.data, .bytes = batch.len, .trusted = true};
+    struct kp_log_entry entry = {
+        .topic = run->topic, .batch = batch.data, .bytes = batch.len, .trusted = true, .frees_room = true};
     if (code == KP_OK)
         code = kp_log_append(db->log, &entry, 1, &end, err);
     run->position = entry.position;

@@ -161,7 +161,14 @@ static enum kp_code pump(struct kp_db *db, struct kp_error *err)
         }
         if (!write)
             settle(db);
-        return send ? kp_log_append_async(db->log, write->entries, write->count, on_written, write, err) : KP_OK;
+        enum kp_code code =
+            send ? kp_log_append_async(db->log, write->entries, write->count, on_written, write, err) : KP_OK;
+        if (code != KP_FULL)
+            return code;
+        kp_mutex_lock(&db->mutex);
+        write->under_way = false; /* refused at once: as if later */
+        kp_mutex_unlock(&db->mutex);
+        return KP_OK;
     }
 }
 

@@ -33,6 +33,18 @@ void kp_open_block_free(struct kp_open_block *block)
     kp_free(block);
 }
 
+enum kp_code kp_log_check_room(struct kp_log *log, struct kp_error *err)
+{
+    if (!kp_reserve_given(&log->journal.reserve))
+        return KP_OK;
+    kp_fail(err, KP_FULL, NULL, "the disk of \"%s\" is full: what is left is kept for what frees room",
+            log->journal.dir);
+    if (err)
+        err->retriable = true;
+    return kp_error_hint(err,
+                         "Make room on the disk, drop topics or delete their old records: nothing else is needed.");
+}
+
 /* ---- blocks ---- */
 
 void kp_open_block_seal(struct kp_log *log, struct kp_open_block *block)
@@ -231,6 +243,7 @@ static enum kp_code refuse_unsealed(struct kp_log *log, struct kp_error *err)
 static enum kp_code prepare(struct kp_log *log, struct kp_log_entry *entries, size_t count, struct kp_log_piece *pieces,
                             struct kp_error *err)
 {
+    bool frees = entries[0].frees_room; /* what is full does not stop it: it is what helps */
     size_t total = 0;
     for (size_t i = 0; i < count; i++) {
         struct kp_record_batch_info info;
@@ -249,16 +262,20 @@ static enum kp_code prepare(struct kp_log *log, struct kp_log_entry *entries, si
     if (total > (size_t)KP_RECORD_BATCH_BYTES_MAX * 4)
         return kp_fail(err, KP_LIMIT, NULL, "an append of %zu bytes: at most %zu are taken as one group", total,
                        (size_t)KP_RECORD_BATCH_BYTES_MAX * 4);
+    if (log->no_threads) /* else the sealer does */
+        (void)kp_reserve_take(&log->journal.reserve);
     kp_mutex_lock(&log->mutex);
     while (((log->queued_bytes && log->queued_bytes + total > KP_LOG_QUEUE_BYTES_MAX) ||
-            (unsealed_full(log) && log->sealing.failure.code == KP_OK)) &&
+            (unsealed_full(log) && log->sealing.failure.code == KP_OK && !frees)) &&
            log->failure.code == KP_OK && !log->stopping) {
         log->space_waiters++;
         kp_cond_wait(&log->space, &log->mutex);
         log->space_waiters--;
     }
     enum kp_code code = kp_log_check(log, err);
-    if (code == KP_OK && unsealed_full(log) && log->sealing.failure.code == KP_FULL)
+    if (code == KP_OK && !frees)
+        code = kp_log_check_room(log, err);
+    if (code == KP_OK && unsealed_full(log) && log->sealing.failure.code == KP_FULL && !frees)
         code = refuse_unsealed(log, err);
     for (size_t i = 0; i < count && code == KP_OK; i++)
         code = check_target(log, &entries[i], err);
@@ -282,12 +299,16 @@ enum kp_code kp_log_append(struct kp_log *log, struct kp_log_entry *entries, siz
 {
     struct kp_log_piece local[PIECES_ON_STACK];
     struct kp_log_piece *pieces = count <= PIECES_ON_STACK ? local : kp_alloc(count * sizeof *pieces);
-    enum kp_code code = count ? prepare(log, entries, count, pieces, err)
-                              : kp_fail(err, KP_INVALID, NULL, "an append needs at least one record batch");
-    if (code == KP_OK) {
-        code = kp_log_enqueue_and_wait(log, pieces, count, ret_position, err);
-        kp_mutex_unlock(&log->mutex);
-    }
+    struct kp_room room = {.log = log};
+    enum kp_code code;
+    do {
+        code = count ? prepare(log, entries, count, pieces, err)
+                     : kp_fail(err, KP_INVALID, NULL, "an append needs at least one record batch");
+        if (code == KP_OK) {
+            code = kp_log_enqueue_and_wait(log, pieces, count, ret_position, err);
+            kp_mutex_unlock(&log->mutex);
+        }
+    } while (count && entries[0].frees_room && kp_room_make(&room, code));
     if (pieces != local)
         kp_free(pieces);
     return code;

@@ -209,6 +209,8 @@ static void refuse_all(struct kp_log *log, struct kp_open_block *unwritten, stru
             topic->dropping = false;
     }
     kp_cond_broadcast(&log->space);
+    log->sealing.full = true; /* it may free something now */
+    kp_cond_signal(&log->sealing.work);
     kp_mutex_unlock(&log->mutex);
     err->retriable = true;
     kp_error_hint(err, "Make room on the disk: nothing else is needed.");
@@ -378,8 +380,10 @@ void kp_log_commit_some(struct kp_log *log)
     } else if (code != KP_OK) { /* also when a group was written in part: what follows it could not be told apart */
         fail_all(log, refused ? unwritten : joined(done, unwritten), &err);
     }
-    if (log->journal.end.file_number != file_number)
+    if (log->journal.end.file_number != file_number) {
+        log->sealing.full = false;
         kp_sealing_file_full(log);
+    }
     log->committing = false;
 }
 

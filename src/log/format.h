@@ -9,6 +9,7 @@
  *     00000005.journal.new  a file being prepared: removed at the next start
  *     00000001.extent       what was sealed (log/extent.h)
  *     snapshot              a cache: what recovery would make of the journal up to a place (log/snapshot.h)
+ *     reserve               never written: room for what frees room (log/reserve.h)
  *
  * A file is made under its .new name, given its full size, its header written, synced, renamed, and the folder synced;
  * only then is it used. It never changes its size. A file that was sealed is RECYCLED as one of the next: renamed to

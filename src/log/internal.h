@@ -155,6 +155,8 @@ KP_MUST enum kp_code kp_log_enqueue_and_wait(struct kp_log *log, struct kp_log_p
                                              int64_t *ret_position, struct kp_error *err);
 /* KP_CLOSED with the cause when poisoned. Locked: mutex. */
 KP_MUST enum kp_code kp_log_check(struct kp_log *log, struct kp_error *err);
+/* KP_FULL, retriable, while what is left of the disk is kept for what frees room (log/reserve.h). Any thread. */
+KP_MUST enum kp_code kp_log_check_room(struct kp_log *log, struct kp_error *err);
 /* Takes no more entries: pads to whole sectors, and gives the rest of the slab back. Locked: mutex. */
 void kp_open_block_seal(struct kp_log *log, struct kp_open_block *block);
 void kp_open_block_free(struct kp_open_block *block);

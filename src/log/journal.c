@@ -31,7 +31,7 @@ enum {
 };
 
 void kp_journal_init(struct kp_journal *journal, struct kp_os *os, const char *dir, uint64_t file_bytes,
-                     bool unsafe_no_sync)
+                     bool unsafe_no_sync, bool writes)
 {
     memset(journal, 0, sizeof *journal);
     journal->os = os;
@@ -41,6 +41,7 @@ void kp_journal_init(struct kp_journal *journal, struct kp_os *os, const char *d
     journal->first_number = 1;
     kp_mutex_init(&journal->mutex);
     kp_cond_init(&journal->changed);
+    kp_reserve_init(&journal->reserve, os, journal->dir, unsafe_no_sync || !writes);
 }
 
 void kp_journal_finish(struct kp_journal *journal)
@@ -56,6 +57,7 @@ void kp_journal_finish(struct kp_journal *journal)
         journal->os->close(journal->os->ctx, journal->file);
     kp_cond_finish(&journal->changed);
     kp_mutex_finish(&journal->mutex);
+    kp_reserve_finish(&journal->reserve);
     kp_free(journal->files);
     kp_free(journal->dir);
 }
@@ -126,13 +128,11 @@ static struct kp_file_header file_header(const struct kp_journal *journal, uint6
     return header;
 }
 
-/* Makes file `number` of at least bytes_min, durably; replaces an empty one of that name. No lock held. */
-static enum kp_code make_file(struct kp_journal *journal, uint64_t number, uint64_t bytes_min, bool zeros,
-                              uint64_t *ret_bytes, struct kp_error *err)
+/* Makes file `number` durably; replaces an empty one of that name. No lock held. */
+static enum kp_code make_sized(struct kp_journal *journal, uint64_t number, uint64_t bytes, bool zeros,
+                               struct kp_error *err)
 {
-    static const uint64_t first_bytes[] = {FIRST_FILE_BYTES, SECOND_FILE_BYTES};
-    uint64_t bytes = journal->file_bytes ? journal->file_bytes : number <= 2 ? first_bytes[number - 1] : FILE_BYTES;
-    struct kp_file_header header = file_header(journal, number, KP_MAX(bytes, bytes_min));
+    struct kp_file_header header = file_header(journal, number, bytes);
     char *new_path = kp_journal_path(journal->dir, number, KP_JOURNAL_NEW_SUFFIX);
     char *path = kp_journal_path(journal->dir, number, KP_JOURNAL_SUFFIX);
     enum kp_code code = make_named(journal, &header, new_path, path, zeros, err);
@@ -140,9 +140,33 @@ static enum kp_code make_file(struct kp_journal *journal, uint64_t number, uint6
         kp_files_discard(journal->os, new_path); /* gives the space back */
     kp_free(path);
     kp_free(new_path);
-    KP_TRY(code);
-    *ret_bytes = header.file_bytes;
-    return KP_OK;
+    return code;
+}
+
+/*
+ * Makes file `number` of at least bytes_min: as large as it is due, or, when there is no room for that and for what
+ * sealing it takes, smaller; a small one in the room that the reserve left.
+ */
+static enum kp_code make_file(struct kp_journal *journal, uint64_t number, uint64_t bytes_min, bool zeros,
+                              uint64_t *ret_bytes, struct kp_error *err)
+{
+    static const uint64_t sizes[] = {FILE_BYTES, SECOND_FILE_BYTES, FIRST_FILE_BYTES};
+    size_t at = journal->file_bytes ? KP_COUNT(sizes) - 1 : number < KP_COUNT(sizes) ? KP_COUNT(sizes) - number : 0;
+    if (kp_reserve_given(&journal->reserve)) {
+        uint64_t small = journal->file_bytes ? journal->file_bytes : (uint64_t)KP_RESERVE_FILE_BYTES;
+        *ret_bytes = KP_MAX(KP_MIN(small, (uint64_t)KP_RESERVE_FILE_BYTES), bytes_min);
+        return make_sized(journal, number, *ret_bytes, false, err);
+    }
+    for (;; at++) {
+        uint64_t bytes = KP_MAX(journal->file_bytes ? journal->file_bytes : sizes[at], bytes_min);
+        enum kp_code code = kp_reserve_keep(&journal->reserve, bytes, err);
+        if (code == KP_OK)
+            code = make_sized(journal, number, bytes, zeros, err);
+        if (code == KP_OK)
+            *ret_bytes = bytes;
+        if (code != KP_FULL || at + 1 >= KP_COUNT(sizes))
+            return code;
+    }
 }
 
 enum kp_code kp_journal_create(struct kp_journal *journal, struct kp_error *err)
@@ -182,7 +206,8 @@ static void run_preparer(void *arg)
             continue;
         }
         journal->wanted = false; /* once for each file: on a full disk the commit reports it */
-        prepare_next(journal);
+        if (!kp_reserve_given(&journal->reserve))
+            prepare_next(journal);
     }
     kp_mutex_unlock(&journal->mutex);
 }
@@ -248,7 +273,7 @@ enum kp_code kp_journal_recycle(struct kp_journal *journal, uint64_t number, str
     while (journal->preparing)
         kp_cond_wait(&journal->changed, &journal->mutex);
     uint64_t last = kp_journal_last_number(journal), bytes = journal->files[number - journal->first_number].bytes;
-    bool keep = last - journal->current < SPARE_FILES_MAX &&
+    bool keep = last - journal->current < SPARE_FILES_MAX && !kp_reserve_given(&journal->reserve) &&
                 bytes == (journal->file_bytes ? journal->file_bytes : (uint64_t)FILE_BYTES);
     journal->preparing = keep;
     kp_mutex_unlock(&journal->mutex);

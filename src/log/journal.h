@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "log/format.h"
+#include "log/reserve.h"
 #include "log/scan.h"
 #include "os/thread.h"
 
@@ -46,6 +47,7 @@ struct kp_journal {
     _Atomic bool roll; /* the next block begins a new file */
     bool threaded, preparing, stopping;
     struct kp_thread preparer;
+    struct kp_reserve reserve;
 
     struct kp_file *file; /* the current one, open for writing */
     struct kp_journal_end end;
@@ -56,9 +58,9 @@ struct kp_journal {
     uint64_t block_count, block_bytes; /* written to the current file: does the load write small blocks? */
 };
 
-/* Sets up; no files yet: recovery (log/recover.h) or kp_journal_create fills the table. */
+/* Sets up; no files yet: recovery (log/recover.h) or kp_journal_create fills the table. writes: blocks will be. */
 void kp_journal_init(struct kp_journal *journal, struct kp_os *os, const char *dir, uint64_t file_bytes,
-                     bool unsafe_no_sync);
+                     bool unsafe_no_sync, bool writes);
 /* Stops the preparer, closes. */
 void kp_journal_finish(struct kp_journal *journal);
 

@@ -100,6 +100,17 @@ static enum kp_code recover(struct kp_log *log, struct kp_error *err)
     return KP_OK;
 }
 
+/* Of the journal's files that are not sealed. */
+static uint64_t largest_file(const struct kp_log *log)
+{
+    const struct kp_journal *journal = &log->journal;
+    uint64_t bytes = 0;
+    for (uint64_t number = KP_MAX(kp_sealing_file_next(&log->sealing), journal->first_number);
+         number <= kp_journal_last_number(journal); number++)
+        bytes = KP_MAX(bytes, journal->files[number - journal->first_number].bytes);
+    return bytes;
+}
+
 static enum kp_code open_into(struct kp_log *log, const struct kp_log_options *options, struct kp_error *err)
 {
     if (!log->read_only)
@@ -108,6 +119,7 @@ static enum kp_code open_into(struct kp_log *log, const struct kp_log_options *o
     if (log->read_only)
         return KP_OK;
     KP_TRY(kp_journal_start(&log->journal, !log->no_threads, err));
+    kp_reserve_open(&log->journal.reserve, largest_file(log));
     if (log->holes.count)
         (void)kp_log_commit_closing(log); /* vouches for the last blocks: should they rot too, they are not cut */
     if (!log->no_threads) {
@@ -131,7 +143,8 @@ enum kp_code kp_log_open(const struct kp_log_options *options, struct kp_log **r
     log->read_only = options->read_only;
     log->no_threads = options->no_threads;
     log->tail.bytes_max = options->tail_bytes ? options->tail_bytes : KP_LOG_TAIL_BYTES;
-    kp_journal_init(&log->journal, options->os, options->dir, options->journal_file_bytes, options->unsafe_no_sync);
+    kp_journal_init(&log->journal, options->os, options->dir, options->journal_file_bytes, options->unsafe_no_sync,
+                    !options->read_only);
     kp_mutex_init(&log->mutex);
     kp_cond_init(&log->work);
     kp_cond_init(&log->space);
@@ -230,10 +243,18 @@ static enum kp_code name_free(struct kp_log *log, const char *name, struct kp_er
     return taken ? kp_fail(err, KP_EXISTS, NULL, "topic \"%s\" exists already", name) : KP_OK;
 }
 
+/* A topic of kappa's own: decisions of what goes are logged there. */
+static bool is_own(const char *name)
+{
+    return strncmp(name, "__kappa_", 8) == 0;
+}
+
 static enum kp_code create_locked(struct kp_log *log, const char *name, uint32_t partitions, uint32_t *ret_id,
                                   struct kp_error *err)
 {
     KP_TRY(kp_log_check(log, err));
+    if (!is_own(name))
+        KP_TRY(kp_log_check_room(log, err));
     KP_TRY(name_free(log, name, err));
     struct kp_log_pending_name pending = {log->pending, name};
     log->pending = &pending;
@@ -263,9 +284,13 @@ enum kp_code kp_log_topic_create(struct kp_log *log, const char *name, uint32_t 
     if (partitions < 1 || partitions > KP_PARTITIONS_MAX)
         return kp_fail(err, KP_INVALID, NULL, "a topic has 1 to %d partitions, not %u", (int)KP_PARTITIONS_MAX,
                        partitions);
-    kp_mutex_lock(&log->mutex);
-    enum kp_code code = create_locked(log, name, partitions, ret_id, err);
-    kp_mutex_unlock(&log->mutex);
+    struct kp_room room = {.log = log};
+    enum kp_code code;
+    do {
+        kp_mutex_lock(&log->mutex);
+        code = create_locked(log, name, partitions, ret_id, err);
+        kp_mutex_unlock(&log->mutex);
+    } while (is_own(name) && kp_room_make(&room, code));
     return code;
 }
 
@@ -274,7 +299,7 @@ static enum kp_code no_topic(uint32_t id, struct kp_error *err)
     return kp_fail(err, KP_NOT_FOUND, NULL, "topic %u does not exist", id);
 }
 
-enum kp_code kp_log_topic_drop(struct kp_log *log, uint32_t id, struct kp_error *err)
+static enum kp_code drop(struct kp_log *log, uint32_t id, struct kp_error *err)
 {
     kp_mutex_lock(&log->mutex);
     struct kp_topic *topic = kp_topics_get(&log->topics, id);
@@ -287,6 +312,16 @@ enum kp_code kp_log_topic_drop(struct kp_log *log, uint32_t id, struct kp_error 
         code = kp_log_enqueue_and_wait(log, &piece, 1, NULL, err);
     }
     kp_mutex_unlock(&log->mutex);
+    return code;
+}
+
+enum kp_code kp_log_topic_drop(struct kp_log *log, uint32_t id, struct kp_error *err)
+{
+    struct kp_room room = {.log = log};
+    enum kp_code code;
+    do
+        code = drop(log, id, err);
+    while (kp_room_make(&room, code));
     return code;
 }
 
@@ -325,9 +360,13 @@ static enum kp_code trim_locked(struct kp_log *log, uint32_t id, uint32_t partit
 enum kp_code kp_log_trim(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t before_offset,
                          struct kp_error *err)
 {
-    kp_mutex_lock(&log->mutex);
-    enum kp_code code = trim_locked(log, topic, partition, before_offset, err);
-    kp_mutex_unlock(&log->mutex);
+    struct kp_room room = {.log = log};
+    enum kp_code code;
+    do {
+        kp_mutex_lock(&log->mutex);
+        code = trim_locked(log, topic, partition, before_offset, err);
+        kp_mutex_unlock(&log->mutex);
+    } while (kp_room_make(&room, code));
     return code;
 }
 

@@ -9,7 +9,8 @@
  * Threads: every function may be called from any thread unless it says otherwise. After the first failed write or
  * sync the log is poisoned: appends fail with KP_CLOSED and the first cause; reads of durable data go on. A full disk
  * poisons nothing when it is met where room for more is asked for: what was queued fails with KP_FULL, marked
- * retriable, and is not in the log; later appends succeed once there is room.
+ * retriable, and is not in the log; later appends succeed once there is room. Trims, drops and what else frees room
+ * have a reserve for then (log/reserve.h).
  */
 #ifndef KP_LOG_LOG_H
 #define KP_LOG_LOG_H
@@ -126,7 +127,8 @@ struct kp_log_entry {
     uint32_t topic, partition;
     const uint8_t *batch;
     size_t bytes;
-    bool trusted;        /* built by kp_record_batch_build in this process: skip decompression and the walk */
+    bool trusted;    /* built by kp_record_batch_build in this process: skip decompression and the walk */
+    bool frees_room; /* kp_log_append, of its first: it says what goes, and may take the disk reserve (log/reserve.h) */
     int64_t base_offset; /* out */
     int64_t position;    /* out: of its first record */
 };

@@ -388,10 +388,14 @@ static enum kp_code tidy(struct kp_log *log, struct kp_topics *current, bool *re
         code = kp_sealing_count(log, NULL, &sealing->head, &gone, err);
     kp_buf_finish(&gone);
     size_t count = *ret_did || sealing->merges_off ? 0 : find_alike(sealing, current, &first);
-    if (!count)
+    if (!count || (count > 1 && kp_reserve_given(&log->journal.reserve))) /* the room is for what frees some */
         return code;
     *ret_did = true;
-    return merge_sets(log, sealing->sets + first, count, current, err);
+    struct kp_room room = {.log = log};
+    do
+        code = merge_sets(log, sealing->sets + first, count, current, err);
+    while (count == 1 && kp_room_make(&room, code));
+    return code;
 }
 
 enum kp_code kp_sealing_topics(struct kp_log *log, struct kp_topics *ret_topics, struct kp_error *err)

@@ -13,6 +13,10 @@
  *
  * Sealing shares the disk with appends, and can wait where they cannot. While much is appended (BUSY_BYTES_S) it gives
  * way, until three quarters of what may be unsealed is; from there on it seals less at once, so that nobody waits long.
+ *
+ * On a full disk sealing what is all wanted gains nothing. But when something was trimmed or dropped, all files are
+ * sealed to leave it out, one at a time, in the room of the reserve (log/reserve.h); the newest one, too: it is ended
+ * for that.
  */
 #include "log/seal.h"
 
@@ -30,7 +34,8 @@ enum {
     WINDOW_BYTES = 32 << 20,
     RETRY_US = 1000000, /* after a step that failed */
     BUSY_BYTES_S = 64 << 20,
-    BUSY_LOOK_US = 100000
+    BUSY_LOOK_US = 100000,
+    ROOM_US = 250000 /* the disk is full: is it still? */
 };
 
 /* ---- the journal's blocks, in order ---- */
@@ -428,17 +433,30 @@ static uint64_t stretch_bytes(const struct kp_sealing *sealing)
 static void choose(struct kp_log *log, uint64_t least_bytes, uint64_t *ret_first, uint64_t *ret_end)
 {
     struct kp_journal *journal = &log->journal;
-    uint64_t bytes = 0, most = stretch_bytes(&log->sealing);
+    uint64_t bytes = 0;
     kp_rwlock_read(&log->lock);
     uint64_t first = kp_sealing_file_next(&log->sealing), end = first;
     kp_rwlock_unlock(&log->lock);
     uint64_t hole = kp_holes_first_file(log); /* it cannot be copied, and must not be cut */
+    bool eager = first < log->sealing.eager_end;
+    uint64_t most_bytes = eager ? 1 : stretch_bytes(&log->sealing);
+    if (eager)
+        least_bytes = 1;
     kp_mutex_lock(&journal->mutex);
-    for (; end < KP_MIN(journal->current, hole) && bytes < most; end++)
+    for (; end < KP_MIN(journal->current, hole) && bytes < most_bytes; end++)
         bytes += journal->files[end - journal->first_number].end;
     kp_mutex_unlock(&journal->mutex);
     *ret_first = first;
     *ret_end = bytes >= least_bytes ? end : first;
+}
+
+/* The list of extents is logged again, as it is: a block that can begin a file. */
+static enum kp_code begin_file(struct kp_log *log, struct kp_error *err)
+{
+    struct kp_sealed_head head = log->sealing.head;
+    head.file_next = KP_MAX(head.file_next, (uint64_t)1);
+    atomic_store(&log->journal.roll, true);
+    return kp_sealing_count(log, NULL, &head, NULL, err);
 }
 
 static enum kp_code step(struct kp_log *log, bool *ret_did, struct kp_error *err)
@@ -446,18 +464,32 @@ static enum kp_code step(struct kp_log *log, bool *ret_did, struct kp_error *err
     *ret_did = false;
     if (log->sealing.retiring)
         return kp_sealing_retire(log, ret_did, err);
+    if ((log->sealing.full || kp_reserve_given(&log->journal.reserve)) && atomic_exchange(&log->sealing.gap, false)) {
+        *ret_did = true;
+        kp_mutex_lock(&log->journal.mutex);
+        log->sealing.eager_end = log->journal.current + 1;
+        kp_mutex_unlock(&log->journal.mutex);
+        return begin_file(log, err);
+    }
     uint64_t first, end;
     choose(log, stretch_bytes(&log->sealing), &first, &end);
     if (first == end)
         return kp_sealing_tidy(log, ret_did, err);
     *ret_did = true;
-    return seal(log, first, end, err);
+    struct kp_room room = {.log = log};
+    enum kp_code code;
+    do
+        code = seal(log, first, end, err);
+    while (first < log->sealing.eager_end && kp_room_make(&room, code));
+    return code;
 }
 
 enum kp_code kp_sealing_step(struct kp_log *log, bool *ret_did, struct kp_error *err)
 {
     kp_mutex_lock(&log->sealing.step);
     enum kp_code code = step(log, ret_did, err);
+    if (!log->sealing.retiring && kp_reserve_given(&log->journal.reserve) && kp_reserve_take(&log->journal.reserve))
+        log->sealing.full = false;
     kp_mutex_unlock(&log->sealing.step);
     return code;
 }
@@ -471,15 +503,6 @@ static enum kp_code finish_retiring(struct kp_log *log, struct kp_error *err)
             return kp_fail(err, KP_BUSY, NULL, "the log is being read");
     }
     return KP_OK;
-}
-
-/* The list of extents is logged again, as it is: a block that can begin a file. */
-static enum kp_code begin_file(struct kp_log *log, struct kp_error *err)
-{
-    struct kp_sealed_head head = log->sealing.head;
-    head.file_next = KP_MAX(head.file_next, (uint64_t)1);
-    atomic_store(&log->journal.roll, true);
-    return kp_sealing_count(log, NULL, &head, NULL, err);
 }
 
 static enum kp_code seal_all(struct kp_log *log, struct kp_error *err)
@@ -526,6 +549,7 @@ void kp_sealing_file_full(struct kp_log *log)
 void kp_sealing_gap(struct kp_log *log)
 {
     atomic_store_explicit(&log->gaps, true, memory_order_release);
+    log->sealing.gap = true;
     kp_cond_signal(&log->sealing.work); /* extents may be empty now */
 }
 
@@ -576,7 +600,7 @@ void kp_sealing_run(void *arg)
         if (code != KP_OK)
             (void)kp_cond_wait_us(&sealing->work, &log->mutex, RETRY_US);
         else if (!did)
-            kp_cond_wait(&sealing->work, &log->mutex);
+            (void)kp_cond_wait_us(&sealing->work, &log->mutex, kp_reserve_given(&log->journal.reserve) ? ROOM_US : -1);
     }
     kp_mutex_unlock(&log->mutex);
 }

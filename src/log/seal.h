@@ -40,6 +40,8 @@ struct kp_sealing {
     struct kp_extent_set *arriving;   /* (mutex) of the entry on its way */
     uint64_t unsealed_bytes;          /* (mutex) of journal, in files that are full */
     struct kp_error failure;          /* (mutex) of the last step; KP_OK */
+    _Atomic bool full;                /* there was no room for the journal's next file */
+    _Atomic bool gap; /* something was trimmed or dropped since the journal's last file was begun for it */
     struct kp_log_readers readers;
 
     uint64_t seal_bytes;            /* so much journal in full files is sealed at once */
@@ -50,7 +52,8 @@ struct kp_sealing {
     uint64_t next_number;           /* of the next extent (the sealer's, as are those below) */
     _Atomic uint64_t compact_bytes; /* written by compaction since the log was opened */
 
-    bool merges_off; /* one met damage: they wait for the next start */
+    bool merges_off;    /* one met damage: they wait for the next start */
+    uint64_t eager_end; /* journal files before it are sealed as soon as they are full, one at a time */
     bool retiring;
     uint64_t recycle_first, recycle_end; /* journal files */
     struct kp_buf retired_sets;          /* pointers; (mutex) */

@@ -175,7 +175,22 @@ static enum kp_code rename_made(struct kp_log *log, const struct kp_buf *made, s
     return code;
 }
 
-/* Appends the entry and waits for it. Its publishing takes `set`; else it is freed. */
+/* Appends the entry and waits for it. Its publishing takes *set. */
+static enum kp_code append_sealed(struct kp_log *log, struct kp_log_piece *piece, struct kp_extent_set **set,
+                                  struct kp_error *err)
+{
+    kp_mutex_lock(&log->mutex);
+    log->sealing.arriving = *set;
+    enum kp_code code = kp_log_check(log, err);
+    if (code == KP_OK)
+        code = kp_log_enqueue_and_wait(log, piece, 1, NULL, err);
+    *set = log->sealing.arriving;
+    log->sealing.arriving = NULL;
+    kp_mutex_unlock(&log->mutex);
+    return code;
+}
+
+/* The same on a full disk, too. If it fails the set is freed. */
 static enum kp_code record(struct kp_log *log, const struct kp_sealed_head *head, const struct kp_buf *extents,
                            struct kp_extent_set *set, struct kp_error *err)
 {
@@ -184,14 +199,14 @@ static enum kp_code record(struct kp_log *log, const struct kp_sealed_head *head
     kp_buf_append(&payload, extents->data, extents->len);
     struct kp_log_piece piece = {.header = {.kind = KP_ENTRY_SEALED, .payload_bytes = (uint32_t)payload.len},
                                  .payload = payload.data};
-    kp_mutex_lock(&log->mutex);
-    log->sealing.arriving = set;
-    enum kp_code code = kp_log_check(log, err);
-    if (code == KP_OK)
-        code = kp_log_enqueue_and_wait(log, &piece, 1, NULL, err);
-    kp_extent_set_free(log->sealing.arriving);
-    log->sealing.arriving = NULL;
-    kp_mutex_unlock(&log->mutex);
+    struct kp_room room = {.log = log};
+    bool roll = atomic_load(&log->journal.roll);
+    enum kp_code code;
+    do {
+        atomic_store(&log->journal.roll, roll); /* the block that could not be written took it */
+        code = append_sealed(log, &piece, &set, err);
+    } while (kp_room_make(&room, code));
+    kp_extent_set_free(set);
     kp_buf_finish(&payload);
     return code;
 }

@@ -174,8 +174,11 @@ enum kp_code kp_snapshot_write(struct kp_log *log, struct kp_error *err)
     struct kp_buf out = {0};
     uint64_t bytes;
     enum kp_code code = KP_OK;
-    if (take(log, &out, &bytes))
-        code = kp_files_put(log->os, log->journal.dir, KP_SNAPSHOT_NAME, out.data, out.len, err);
+    struct kp_room room = {.log = log};
+    bool any = take(log, &out, &bytes);
+    do
+        code = any ? kp_files_put(log->os, log->journal.dir, KP_SNAPSHOT_NAME, out.data, out.len, err) : KP_OK;
+    while (kp_room_make(&room, code));
     size_t len = out.len;
     kp_buf_finish(&out);
     kp_mutex_lock(&log->mutex);
