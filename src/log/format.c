@@ -16,6 +16,8 @@ uint32_t kp_block_header_crc(const struct kp_block_header *header)
     return kp_crc32c(0, header, offsetof(struct kp_block_header, header_crc));
 }
 
+const char kp_block_format_unknown[] = "its format is unknown";
+
 const char *kp_block_header_wrong(const struct kp_block_header *header, uint64_t generation, uint64_t file_number,
                                   uint64_t file_offset, uint64_t file_bytes)
 {
@@ -29,7 +31,7 @@ const char *kp_block_header_wrong(const struct kp_block_header *header, uint64_t
         (header->file_number != file_number || header->file_offset != file_offset))
         return "it belongs to another place";
     if (header->format != KP_JOURNAL_FORMAT)
-        return "its format is unknown";
+        return kp_block_format_unknown;
     if (header->payload_bytes > KP_BLOCK_BYTES_LIMIT - sizeof *header || file_offset > file_bytes ||
         kp_block_bytes(header) > file_bytes - file_offset)
         return "it is longer than its file";

@@ -64,6 +64,10 @@
  *   32  8  log time of that block
  *   40 32  bytes so far: of the record batches sealed, of journal for them, of extents, of merges
  *
+ * VERSIONS. A later version of kappa that writes other bytes gives them another format, in the file's header or in the
+ * block's. Neither is read, cut or written over by this one: opening such a log is KP_UNSUPPORTED. An entry of an
+ * unknown kind likewise. Files of every format that was released are kept and opened by a test (tests/kept).
+ *
  * VALID. A block is the log's next one iff its magic, format and header CRC are right; generation, file number and
  * offset are those of the place it lies in; its sequence is the previous one plus 1 and `previous` is the previous
  * block's header CRC (0 for the first); sizes fit; and its payload's CRC is right. The next block lies right behind
@@ -245,7 +249,9 @@ static inline uint32_t kp_entry_bytes(uint32_t payload_bytes)
 uint32_t kp_file_header_crc(const struct kp_file_header *header);
 uint32_t kp_block_header_crc(const struct kp_block_header *header);
 
-/* Why the bytes at a place are not a usable block header there, or NULL. */
+/* Why the bytes at a place are not a usable block header there, or NULL. Of a later version's block, whose checksum,
+ * log and place are right: kp_block_format_unknown. */
+extern const char kp_block_format_unknown[];
 const char *kp_block_header_wrong(const struct kp_block_header *header, uint64_t generation, uint64_t file_number,
                                   uint64_t file_offset, uint64_t file_bytes);
 

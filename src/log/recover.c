@@ -492,6 +492,31 @@ static enum kp_code pass_hole(struct kp_recovery *recovery, uint64_t beyond, str
 
 /* ---- the end ---- */
 
+/* A later version of kappa has written on: what it wrote is not torn. */
+static enum kp_code refuse_newer(struct kp_journal *journal, const struct kp_journal_end *end, struct kp_error *err)
+{
+    struct kp_block_scan scan;
+    enum kp_code code = KP_OK;
+    kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, KP_SECTOR_BYTES);
+    for (uint64_t number = end->file_number;
+         code == KP_OK && number <= KP_MIN(end->file_number + 1, kp_journal_last_number(journal)); number++) {
+        const struct kp_block_header *block;
+        const char *wrong;
+        code = kp_block_scan_seek(&scan, number, number > end->file_number ? KP_SECTOR_BYTES : end->offset, err);
+        if (code == KP_OK)
+            code = kp_block_scan_peek_header(&scan, &block, &wrong, err);
+        if (code == KP_OK && !block && wrong == kp_block_format_unknown) {
+            code = kp_fail(err, KP_UNSUPPORTED, NULL,
+                           "file %llu in \"%s\" holds a block of the journal format %u; this version of kappa knows %d",
+                           (unsigned long long)number, journal->dir, kp_block_scan_raw(&scan)->format,
+                           (int)KP_JOURNAL_FORMAT);
+            kp_error_hint(err, "Use the version of kappa that wrote it, or a later one.");
+        }
+    }
+    kp_block_scan_finish(&scan);
+    return code;
+}
+
 /* At the place where the chain breaks: *ret_beyond is the first block behind it when what is missing was acknowledged;
  * else 0, and what lies beyond is cut. */
 static enum kp_code settle_end(struct kp_recovery *recovery, uint64_t *ret_beyond, struct kp_error *err)
@@ -500,6 +525,8 @@ static enum kp_code settle_end(struct kp_recovery *recovery, uint64_t *ret_beyon
     struct beyond beyond = {0};
     struct kp_journal_end chain = journal->end;
     enum kp_code code = chain_behind(journal, &chain, &beyond, err);
+    if (code == KP_OK)
+        code = refuse_newer(journal, &chain, err);
     if (code == KP_OK)
         code = search(journal, &chain, &beyond, err);
     *ret_beyond = beyond.rotten && kp_log_planted != KP_PLANT_ROTTEN_CUT ? beyond.first : 0;

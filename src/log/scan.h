@@ -64,4 +64,10 @@ KP_MUST enum kp_code kp_block_scan_peek(struct kp_block_scan *scan, const struct
 KP_MUST enum kp_code kp_block_scan_peek_header(struct kp_block_scan *scan, const struct kp_block_header **ret_header,
                                                const char **ret_wrong, struct kp_error *err);
 
+/* What lies there as a header, right or wrong: behind a peek that found a whole sector. */
+static inline const struct kp_block_header *kp_block_scan_raw(const struct kp_block_scan *scan)
+{
+    return (const void *)(scan->buffer + (scan->offset - scan->buffer_offset));
+}
+
 #endif

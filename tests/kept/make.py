@@ -1,0 +1,77 @@
+#!/usr/bin/python3
+"""Makes a set of files of the current formats: make.py NUMBER writes the folder NUMBER, which must not be there.
+
+What is in it: journal files, extents of both kinds (also thinned ones, by compaction), a recovery snapshot, history
+columns; topics with several partitions, one dropped, one trimmed below a view that keeps a base, one compacted; record
+batches of every codec; transactions over topics; dead letters; a sink. expected.json says what must come out of it."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import _kept
+
+
+def kcat(server, topic, text, *more):
+    subprocess.run(["kcat", "-q", "-b", server.kafka, "-P", "-t", topic, *more], input=text, text=True, check=True)
+
+
+def fill(server):
+    sql = server.sql
+    sql("CREATE TOPIC ev WITH (partitions = 2)")
+    sql("CREATE SOURCE ev (id bigint, city text, price numeric, at timestamp) WITH (topic = 'ev', format = 'json')")
+    sql("CREATE TOPIC users WITH (partitions = 2, cleanup = 'compact', delete_retention = '0 seconds')")
+    sql("CREATE TABLE users (id int PRIMARY KEY, city text) WITH (topic = 'users')")
+    sql("CREATE TABLE orders (id int PRIMARY KEY, note text)")
+    sql("CREATE SOURCE old (k int, v numeric) WITH (topic = 'old')")
+    sql("CREATE MATERIALIZED VIEW sums AS SELECT k, sum(v) AS total FROM old GROUP BY k")
+    sql("CREATE MATERIALIZED VIEW cities AS SELECT city, count(*) AS n, sum(price) AS price FROM ev GROUP BY city")
+    sql("CREATE SINK out FROM cities WITH (topic = 'out')")
+    sql("CREATE SOURCE many (id int) WITH (topic = 'many')")
+    sql("CREATE TOPIC gone")
+    for n, codec in enumerate(("none", "gzip", "snappy", "lz4", "zstd")):
+        kcat(server, "ev", "".join(_kept.event(60 * n + i) for i in range(60)), "-z", codec, "-p", str(n % 2))
+        kcat(server, "users", "".join(f'{i}|{{"city": "{codec}{i % 7}"}}\n' for i in range(40)), "-K", "|", "-z", codec)
+        kcat(server, "gone", "nothing\n" * 500)
+    kcat(server, "users", "".join(f"{i}|\n" for i in range(0, 40, 5)), "-K", "|", "-Z")
+    kcat(server, "ev", "not JSON\n" + '{"id": "no number"}\n')
+    for i in range(8):
+        sql(f"BEGIN; INSERT INTO orders VALUES ({i}, '{'x' * (i * 300)}'); INSERT INTO old VALUES ({i % 3}, {i}.50); COMMIT")
+    kcat(server, "many", "".join(f'{{"id":{i % 16}}}\n' for i in range(66000)), "-z", "zstd")
+    sql("DROP TOPIC gone")
+    sql("ALTER TOPIC old DELETE BEFORE END")
+    sql("INSERT INTO old VALUES (1, 100)")
+    sql("ALTER TOPIC users COMPACT")
+    sql("SELECT sum(id) FROM many")  # makes history columns
+
+
+def main():
+    target = os.path.join(os.path.dirname(os.path.abspath(__file__)), sys.argv[1])
+    if os.path.exists(target):
+        sys.exit(f"{target} is there already: what was released once is never made again")
+    with tempfile.TemporaryDirectory() as scratch:
+        server = _kept.Server(scratch + "/data").start()
+        fill(server)
+        server.stop()
+        server.start()  # so that it is replayed once, and the newest snapshot and columns are of the whole
+        for i in range(1000, 1010):
+            server.post("ev", [json.loads(_kept.event(i))])
+        queries = {query: server.sql_text(query) for query in _kept.QUERIES}
+        server.stop()
+        os.makedirs(target)
+        for name in ("lock", "reserve"):
+            if os.path.exists(f"{scratch}/data/{name}"):
+                os.remove(f"{scratch}/data/{name}")
+        exports = {topic: _kept.export(scratch + "/data", topic) for topic in _kept.TOPICS}
+        for name in ("lock", "reserve"):
+            if os.path.exists(f"{scratch}/data/{name}"):
+                os.remove(f"{scratch}/data/{name}")
+        shutil.copytree(scratch + "/data", target + "/data")
+    with open(target + "/expected.json", "w", encoding="utf-8") as file:
+        json.dump({"queries": queries, "exports": exports}, file, separators=(",", ":"))
+        file.write("\n")
+
+
+main()
