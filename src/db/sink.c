@@ -161,8 +161,9 @@ static enum kp_code pump(struct kp_db *db, struct kp_error *err)
         }
         if (!write)
             settle(db);
-        enum kp_code code =
-            send ? kp_log_append_async(db->log, write->entries, write->count, on_written, write, err) : KP_OK;
+        if (!send)
+            return KP_OK;
+        enum kp_code code = kp_log_append_async(db->log, write->entries, write->count, on_written, write, err);
         if (code != KP_FULL)
             return code;
         kp_mutex_lock(&db->mutex);

@@ -95,3 +95,20 @@ enum kp_code kp_files_put(struct kp_os *os, const char *dir, const char *name, c
     kp_free(from);
     return code;
 }
+
+enum kp_code kp_files_hold(struct kp_os *os, const char *path, uint64_t before, uint64_t bytes, struct kp_error *err)
+{
+    struct kp_file *file = NULL;
+    uint64_t size = 0;
+    enum kp_code code = os->open(os->ctx, path, KP_OPEN_READ | KP_OPEN_WRITE | KP_OPEN_CREATE, &file, err);
+    if (code == KP_OK)
+        code = os->allocate(os->ctx, file, 0, bytes, err);
+    if (code == KP_OK && os->size(os->ctx, file, &size, NULL) == KP_OK && size > bytes)
+        (void)!os->truncate(os->ctx, file, bytes, NULL);
+    if (code != KP_OK && file && before) /* what was allocated of it before there was no more room */
+        (void)!os->truncate(os->ctx, file, before, NULL);
+    os->close(os->ctx, file);
+    if (code != KP_OK && !before)
+        kp_files_discard(os, path);
+    return code;
+}

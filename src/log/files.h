@@ -35,6 +35,10 @@ KP_MUST enum kp_code kp_files_folder(struct kp_os *os, const char *dir, bool syn
 /* Makes DIR/NAME hold these bytes, or leaves it as it was: by way of DIR/NAME.new. */
 KP_MUST enum kp_code kp_files_put(struct kp_os *os, const char *dir, const char *name, const void *bytes, size_t len,
                                   struct kp_error *err);
+/* Makes a file hold so many allocated bytes of the disk, of which it had `before` (0: it is made, or was left by
+ * another process); on failure it has them still. It is not synced. */
+KP_MUST enum kp_code kp_files_hold(struct kp_os *os, const char *path, uint64_t before, uint64_t bytes,
+                                   struct kp_error *err);
 /* DIR/NAME<suffix>, to kp_free. */
 char *kp_files_path(const char *dir, const char *name, const char *suffix);
 

@@ -26,20 +26,8 @@ static uint64_t bytes_for(uint64_t file_bytes)
 /* Allocates the file; on failure it is as it was. Locked: mutex. */
 static enum kp_code hold(struct kp_reserve *reserve, uint64_t bytes, struct kp_error *err)
 {
-    struct kp_os *os = reserve->os;
     char *path = kp_files_path(reserve->dir, KP_RESERVE_NAME, "");
-    struct kp_file *file = NULL;
-    uint64_t before = reserve->held_bytes, size = 0;
-    enum kp_code code = os->open(os->ctx, path, KP_OPEN_READ | KP_OPEN_WRITE | KP_OPEN_CREATE, &file, err);
-    if (code == KP_OK)
-        code = os->allocate(os->ctx, file, 0, bytes, err);
-    if (code == KP_OK && os->size(os->ctx, file, &size, NULL) == KP_OK && size > bytes)
-        (void)!os->truncate(os->ctx, file, bytes, NULL);
-    if (code != KP_OK && file && before) /* what was allocated of it before there was no more room */
-        (void)!os->truncate(os->ctx, file, before, NULL);
-    os->close(os->ctx, file);
-    if (code != KP_OK && !before)
-        kp_files_discard(os, path);
+    enum kp_code code = kp_files_hold(reserve->os, path, reserve->held_bytes, bytes, err);
     kp_free(path);
     if (code == KP_OK)
         reserve->held_bytes = bytes;

@@ -154,7 +154,7 @@ def main():
         count, more = lives_on(number, expected)
         refused(number, "journal", "journal format 99", newer_journal)
         refused(number, "block", "journal format 99", newer_block)
-        refused(number, "extent", "extent format 99", newer_extent)
+        refused(number, "extent", "has the format 99", newer_extent)
         made_anew(number, expected)
         print(f"kept: set {number}: opened, compared, {more} records behind it, sealed: {count} files; later ones refused")
 
