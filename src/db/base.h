@@ -12,6 +12,7 @@
  *
  * that count if a decision (db/expiry.h) names their number. Each decision adds the rows that it makes expire. After a
  * restart a view is computed from its base's rows and the records that are left: the same operators, the same answer.
+ * When a view is dropped its base goes, too, as soon as no base before it in the topic is of a view that is there.
  *
  * A view declared ON EXPIRY RETRACT keeps none: the rows are taken away from it at the decision's position.
  */
@@ -68,6 +69,10 @@ struct kp_base_reader {
 KP_MUST enum kp_code kp_base_read(struct kp_db *db, const struct kp_base_reader *reader, struct kp_error *err);
 /* Into the live graph, with the times. Engine thread, before the replay. */
 KP_MUST enum kp_code kp_base_restore(struct kp_db *db, struct kp_error *err);
+
+/* Lets go of bases whose views were dropped, up to the first one that is needed: a decision like any other
+ * (db/expiry.h), of the topic __kappa_bases. ddl_mutex is held. */
+KP_MUST enum kp_code kp_base_free(struct kp_db *db, struct kp_error *err);
 
 /* ---- making them ---- */
 

@@ -126,30 +126,44 @@ static enum kp_code read_rows(const struct kp_base_reader *reader, const struct 
     return code;
 }
 
-static enum kp_code read_record(struct kp_db *db, const struct kp_base_reader *reader, const struct kp_record *record,
-                                struct kp_arena *arena, struct kp_error *err)
+/* ---- the topic's records ---- */
+
+/* One record's key: which decision, view and source it is of. */
+struct base_key {
+    int64_t number;
+    uint32_t view, source;
+};
+
+/* Looks at a record; *ret_stop: that is enough. */
+typedef enum kp_code (*base_each)(void *arg, const struct base_key *key, struct kp_str value, int64_t offset,
+                                  bool *ret_stop, struct kp_error *err);
+
+static struct base_key read_key(struct kp_str text, struct kp_arena *arena)
 {
-    char *at = kp_arena_strndup(arena, record->key.ptr, record->key.len);
-    int64_t number = strtoll(at, &at, 10);
-    uint32_t view = (uint32_t)strtoul(at, &at, 10), source = (uint32_t)strtoul(at, &at, 10);
-    if (!kp_retention_knows_base(db, number))
-        return KP_OK; /* the power went before its decision */
-    const struct kp_expired *expired = reader->node_of(reader->arg, view, source);
-    return expired ? read_rows(reader, expired, record->value, err) : KP_OK;
+    struct base_key key;
+    char *at = kp_arena_strndup(arena, text.ptr, text.len);
+    key.number = strtoll(at, &at, 10);
+    key.view = (uint32_t)strtoul(at, &at, 10);
+    key.source = (uint32_t)strtoul(at, &at, 10);
+    return key;
 }
 
-static enum kp_code read_batches(struct kp_db *db, const struct kp_base_reader *reader, const struct kp_buf *bytes,
-                                 int64_t *offset, struct kp_error *err)
+static enum kp_code each_of_bytes(const struct kp_buf *bytes, int64_t *offset, base_each each, void *arg, bool *stop,
+                                  struct kp_error *err)
 {
-    for (size_t at = 0; at < bytes->len;) {
+    for (size_t at = 0; at < bytes->len && !*stop;) {
         struct kp_arena arena = {0};
         struct kp_record_reader records;
         struct kp_record record;
         enum kp_code code = kp_record_reader_init(&records, bytes->data + at, bytes->len - at, &arena, err);
         struct kp_error why;
         kp_error_clear(&why);
-        while (code == KP_OK && kp_record_reader_next(&records, &record, &why))
-            code = read_record(db, reader, &record, &arena, err);
+        while (code == KP_OK && !*stop && kp_record_reader_next(&records, &record, &why)) {
+            struct base_key key = read_key(record.key, &arena);
+            int64_t record_offset = records.info.base_offset + record.offset_delta;
+            if (record_offset >= *offset) /* the first ones of a batch may be trimmed */
+                code = each(arg, &key, record.value, record_offset, stop, err);
+        }
         if (code == KP_OK) {
             at += records.info.bytes;
             *offset = records.info.base_offset + records.info.last_offset_delta + 1;
@@ -160,26 +174,85 @@ static enum kp_code read_batches(struct kp_db *db, const struct kp_base_reader *
     return KP_OK;
 }
 
+/* All records that there are, in order. */
+static enum kp_code each_record(struct kp_db *db, const struct kp_topic_info *info, base_each each, void *arg,
+                                struct kp_error *err)
+{
+    struct kp_partition_info partition;
+    KP_TRY(kp_log_partition(db->log, info->id, 0, &partition, err));
+    struct kp_buf bytes = {0};
+    enum kp_code code = KP_OK;
+    bool stop = false;
+    for (int64_t offset = partition.start_offset; code == KP_OK && !stop && offset < partition.end_offset;) {
+        bytes.len = 0;
+        code = kp_log_fetch(db->log, info->id, 0, offset, FETCH_BYTES, &bytes, err);
+        if (code == KP_OK)
+            code = each_of_bytes(&bytes, &offset, each, arg, &stop, err);
+    }
+    kp_buf_finish(&bytes);
+    return code;
+}
+
+struct reading {
+    struct kp_db *db;
+    const struct kp_base_reader *reader;
+};
+
+static enum kp_code read_record(void *arg, const struct base_key *key, struct kp_str value, int64_t offset,
+                                bool *ret_stop, struct kp_error *err)
+{
+    const struct reading *reading = arg;
+    if (!kp_retention_knows_base(reading->db, key->number))
+        return KP_OK; /* the power went before its decision */
+    const struct kp_expired *expired = reading->reader->node_of(reading->reader->arg, key->view, key->source);
+    return expired ? read_rows(reading->reader, expired, value, err) : KP_OK;
+}
+
 enum kp_code kp_base_read(struct kp_db *db, const struct kp_base_reader *reader, struct kp_error *err)
 {
+    struct reading reading = {db, reader};
     struct kp_topic_info info;
     struct kp_error none;
     if (kp_log_topic_find(db->log, "__kappa_bases", &info, &none) != KP_OK)
         return KP_OK;
-    struct kp_partition_info partition;
-    KP_TRY(kp_log_partition(db->log, info.id, 0, &partition, err));
-    struct kp_buf bytes = {0};
-    enum kp_code code = KP_OK;
-    for (int64_t offset = partition.start_offset; code == KP_OK && offset < partition.end_offset;) {
-        bytes.len = 0;
-        code = kp_log_fetch(db->log, info.id, 0, offset, FETCH_BYTES, &bytes, err);
-        if (code == KP_OK)
-            code = read_batches(db, reader, &bytes, &offset, err);
-    }
-    kp_buf_finish(&bytes);
+    enum kp_code code = each_record(db, &info, read_record, &reading, err);
     if (code != KP_OK)
         kp_error_context(err, "reading the bases of views");
     return code;
+}
+
+/* ---- bases that nobody needs any more ---- */
+
+struct needed {
+    struct kp_db *db;
+    int64_t before; /* no record before this offset is needed */
+};
+
+/* Stops at the first record of a view that is there. */
+static enum kp_code find_needed(void *arg, const struct base_key *key, struct kp_str value, int64_t offset,
+                                bool *ret_stop, struct kp_error *err)
+{
+    struct needed *needed = arg;
+    kp_catalog_read(needed->db->catalog);
+    for (size_t i = 0; !*ret_stop && i < kp_catalog_count(needed->db->catalog); i++)
+        *ret_stop = kp_catalog_at(needed->db->catalog, i)->id == key->view;
+    kp_catalog_unlock(needed->db->catalog);
+    needed->before = *ret_stop ? offset : offset + 1;
+    return KP_OK;
+}
+
+enum kp_code kp_base_free(struct kp_db *db, struct kp_error *err)
+{
+    struct kp_expiry expiry = {.horizon = -1, .why = "dropped"};
+    struct needed needed = {.db = db};
+    struct kp_partition_info partition;
+    struct kp_error none;
+    if (kp_log_topic_find(db->log, "__kappa_bases", &expiry.topic, &none) != KP_OK)
+        return KP_OK;
+    KP_TRY(each_record(db, &expiry.topic, find_needed, &needed, err));
+    KP_TRY(kp_log_partition(db->log, expiry.topic.id, 0, &partition, err));
+    expiry.before = &needed.before;
+    return needed.before > partition.start_offset ? kp_expiry_run(db, &expiry, err) : KP_OK;
 }
 
 /* ---- the live graph ---- */

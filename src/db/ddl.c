@@ -362,6 +362,8 @@ void kp_ddl_remove(struct kp_ddl *ddl, struct kp_relation *relation)
         kp_mutex_unlock(&db->mutex);
         kp_live_drop(db, live);
     }
+    if (relation->kind == KP_RELATION_VIEW && !ddl->replaying)
+        kp_retention_dropped(db);
     kp_relation_unref(relation);
 }
 

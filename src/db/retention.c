@@ -40,6 +40,7 @@ struct kp_retention {
     struct kp_times *times;
     size_t time_count;
     bool threaded;
+    _Atomic bool dropped; /* bases may have lost their views */
     _Atomic bool stop;
     struct kp_thread thread;
 };
@@ -518,6 +519,25 @@ static void run_all(struct kp_retention *retention)
     }
 }
 
+/* What cannot go now is looked at again. */
+static void free_bases(struct kp_retention *retention)
+{
+    struct kp_error err;
+    if (atomic_exchange(&retention->dropped, false) && kp_base_free(retention->db, &err) != KP_OK)
+        atomic_store(&retention->dropped, true);
+}
+
+void kp_retention_dropped(struct kp_db *db)
+{
+    struct kp_retention *retention = db->retention;
+    if (!kp_retention_has_bases(db))
+        return;
+    atomic_store(&retention->dropped, true);
+    if (!retention->threaded)
+        free_bases(retention);
+    kp_cond_signal(&retention->wake);
+}
+
 static void run_thread(void *arg)
 {
     struct kp_retention *retention = arg;
@@ -525,8 +545,12 @@ static void run_thread(void *arg)
     while (!retention->stop) {
         kp_cond_wait_us(&retention->wake, &retention->mutex, ROUND_US);
         kp_mutex_unlock(&retention->mutex);
-        if (kp_db_wait_ready(retention->db, 0))
+        if (kp_db_wait_ready(retention->db, 0)) {
             run_all(retention);
+            kp_mutex_lock(&retention->db->ddl_mutex);
+            free_bases(retention);
+            kp_mutex_unlock(&retention->db->ddl_mutex);
+        }
         kp_mutex_lock(&retention->mutex);
     }
     kp_mutex_unlock(&retention->mutex);
@@ -545,6 +569,7 @@ struct kp_retention *kp_retention_create(struct kp_db *db)
 void kp_retention_start(struct kp_retention *retention)
 {
     retention->threaded = true;
+    atomic_store(&retention->dropped, true); /* somebody may have gone before the last end */
     kp_thread_start(&retention->thread, "kappa-retention", 2 << 20, run_thread, retention);
 }
 

@@ -37,6 +37,9 @@ KP_MUST enum kp_code kp_retention_try(const struct kp_option *options, uint32_t 
 KP_MUST enum kp_code kp_retention_configure(struct kp_db *db, uint32_t topic, const struct kp_option *options,
                                             uint32_t option_count, struct kp_error *err);
 void kp_retention_get(struct kp_db *db, uint32_t topic, struct kp_topic_retention *ret_retention);
+/* Relations were dropped: their bases may go, in the thread's next round, or at once if there is none. ddl_mutex is
+ * held. */
+void kp_retention_dropped(struct kp_db *db);
 /* One round for a topic, now; KP_OK when it was held back, too: kp_retention_get says so. ddl_mutex is held. */
 KP_MUST enum kp_code kp_retention_run(struct kp_db *db, uint32_t topic, struct kp_error *err);
 /* A decision about compaction, or what came of it. */
