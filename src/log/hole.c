@@ -170,7 +170,10 @@ void kp_holes_lost(struct kp_log *log, const struct kp_block_header *block, bool
             continue;
         kp_hole_range_add(holes->pending, entry->topic, entry->partition, entry->base_offset,
                           entry->base_offset + entry->records, false);
-        if (holes->records) /* it may have lost others before */
+        if (entry->base_offset > partition->end_offset) /* what lacks before it was here, too, or in an earlier hole */
+            kp_hole_range_add(holes->pending, entry->topic, entry->partition, partition->end_offset, entry->base_offset,
+                              holes->records > 0);
+        if (holes->records)
             kp_holes_explain(log, entry);
         go_on(kp_topics_get(&log->topics, entry->topic), entry->partition, entry->base_offset + entry->records,
               location);
@@ -184,7 +187,7 @@ void kp_holes_found(struct kp_log *log, const struct kp_hole *found)
     holes->pending = NULL;
     int64_t told = 0;
     for (size_t i = 0; i < hole->range_count; i++)
-        told += hole->ranges[i].offset_end - hole->ranges[i].offset;
+        told += hole->ranges[i].maybe ? 0 : hole->ranges[i].offset_end - hole->ranges[i].offset;
     hole->location = found->location;
     hole->location_end = found->location_end;
     hole->position = found->position;
@@ -209,7 +212,7 @@ void kp_holes_explain(struct kp_log *log, const struct kp_entry_header *entry)
         return;
     int64_t gap = entry->base_offset - partition->end_offset;
     if (gap > 0 && gap <= 2 * (holes->records + 1)) /* a longer one is of kp_holes_settle, and tells nothing */
-        lose(log, entry->topic, entry->partition, entry->base_offset, gap > holes->records);
+        lose(log, entry->topic, entry->partition, entry->base_offset, gap > holes->records || holes->pending);
     seen(holes, entry->topic, kp_topics_get(&log->topics, entry->topic)->partition_count)[entry->partition] =
         (uint32_t)holes->count;
 }
