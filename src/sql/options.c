@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "sql/elsewhere.h"
 #include "sql/parse.h"
 #include "sql/sql.h"
 
@@ -203,6 +204,8 @@ static enum kp_code check_option(const struct kp_statement *statement, uint32_t 
         }
     }
     kp_fail(err, KP_INVALID, "22023", "unrecognized parameter \"%s\"", option->name);
+    if (kp_elsewhere_option(option->name, err))
+        return KP_INVALID;
     if (like && best <= strlen(option->name) / 3 + 1)
         kp_error_hint(err, "Perhaps you meant \"%s\".", like);
     return KP_INVALID;

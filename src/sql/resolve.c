@@ -8,6 +8,7 @@
  *   3. unknown literals taken as the type that all known arguments have
  */
 #include "sql/bind.h"
+#include "sql/elsewhere.h"
 
 /* What functions and aggregates have in common. */
 struct candidate {
@@ -426,6 +427,8 @@ static enum kp_code no_function(struct binder *binder, enum outcome outcome, con
                              "Could not choose a best candidate function. You might need to add explicit type casts.");
     }
     kp_bind_fail(binder, location, KP_NOT_FOUND, "42883", "function %s does not exist", text);
+    if (!name_known && binder->err && kp_elsewhere_function(name, binder->err))
+        return KP_NOT_FOUND;
     const char *like = name_known ? NULL : similar_function(name);
     if (like)
         return kp_error_hint(binder->err, "Perhaps you meant the function \"%s\".", like);

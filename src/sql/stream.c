@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "sql/elsewhere.h"
 #include "sql/parse.h"
 #include "sql/sql.h"
 
@@ -772,7 +773,11 @@ enum kp_code kp_sql_parse(struct kp_str text, struct kp_arena *arena, struct kp_
         return KP_OK;
     }
     struct kp_statement *statement;
-    KP_TRY(kp_statement_from_range(&parser, &statement));
+    enum kp_code code = kp_statement_from_range(&parser, &statement);
+    if (code != KP_OK) {
+        kp_elsewhere_syntax(parser.text, parser.err);
+        return code;
+    }
     *ret_statement = statement;
     return KP_OK;
 }

@@ -1,0 +1,92 @@
+/*
+ * What people write who come from Flink SQL, RisingWave or Materialize, and what it is called here: one table of names,
+ * looked at only when a statement has failed.
+ */
+#include "sql/elsewhere.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum kind { OPTION, FUNCTION, WORD };
+
+#define OWN_LOG "Topics lie in kappa's own log: leave it out, and say topic and format."
+#define IN_FROM                                                                                                        \
+    "Windows stand in FROM: SELECT window_start … FROM tumble(relation, time, INTERVAL '10 seconds') GROUP BY "      \
+    "window_start."
+#define LOG_TIME "Processing time is the log's: the column _log_time, or INCLUDE append_time AS a name of yours."
+
+static const struct {
+    enum kind kind;
+    const char *name, *beside, *hint; /* beside: what the text must hold, too; NULL: nothing */
+} known[] = {
+    {OPTION, "connector", NULL, OWN_LOG},
+    {OPTION, "properties.bootstrap.server", NULL, OWN_LOG},
+    {OPTION, "properties.bootstrap.servers", NULL, OWN_LOG},
+    {OPTION, "properties.group.id", NULL, OWN_LOG},
+    {OPTION, "scan.startup.mode", NULL, "A view begins with the first record of the log: leave it out."},
+    {OPTION, "value.format", NULL, "Write format = 'json'."},
+    {OPTION, "key.format", NULL, "A table's key is found in its records by itself: leave it out."},
+    {OPTION, "schema.registry", NULL, "Give schemas by the options schema and writer_schemas."},
+    {FUNCTION, "tumble", NULL, IN_FROM},
+    {FUNCTION, "hop", NULL, IN_FROM},
+    {FUNCTION, "session", NULL, IN_FROM},
+    {FUNCTION, "cumulate", NULL, IN_FROM},
+    {FUNCTION, "tumble_start", NULL, IN_FROM},
+    {FUNCTION, "tumble_end", NULL, IN_FROM},
+    {FUNCTION, "hop_start", NULL, IN_FROM},
+    {FUNCTION, "hop_end", NULL, IN_FROM},
+    {FUNCTION, "session_start", NULL, IN_FROM},
+    {FUNCTION, "session_end", NULL, IN_FROM},
+    {FUNCTION, "mz_now", NULL, "Write now(): rows come and go as the log's time passes it."},
+    {FUNCTION, "proctime", NULL, LOG_TIME},
+    {WORD, "table", "descriptor", "Write tumble(relation, time, INTERVAL '10 seconds'), without TABLE and DESCRIPTOR."},
+    {WORD, "as", "proctime", LOG_TIME},
+    {WORD, "emit", "update", "Leave it out: a view without EMIT ON WINDOW CLOSE changes with every record."},
+    {WORD, "emit", "changes", "Leave it out: a view without EMIT ON WINDOW CLOSE changes with every record."},
+    {WORD, "format", "encode", "Write WITH (format = 'json')."},
+    {WORD, "metadata", NULL,
+     "Write INCLUDE timestamp AS a name behind the columns; also key, partition, offset, headers."},
+    {WORD, "enforced", NULL, "Leave NOT ENFORCED out: of each key there is one row."},
+};
+
+static bool holds_word(const char *text, const char *word)
+{
+    size_t len = strlen(word);
+    for (; *text; text++)
+        if (strncasecmp(text, word, len) == 0)
+            return true;
+    return false;
+}
+
+static bool give_hint(enum kind kind, const char *name, size_t len, const char *text, struct kp_error *err)
+{
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (known[i].kind != kind || strlen(known[i].name) != len || strncasecmp(known[i].name, name, len) != 0)
+            continue;
+        if (known[i].beside && !holds_word(text, known[i].beside))
+            continue;
+        kp_error_hint(err, "%s", known[i].hint);
+        return true;
+    }
+    return false;
+}
+
+bool kp_elsewhere_option(const char *name, struct kp_error *err)
+{
+    return give_hint(OPTION, name, strlen(name), "", err);
+}
+
+bool kp_elsewhere_function(const char *name, struct kp_error *err)
+{
+    return give_hint(FUNCTION, name, strlen(name), "", err);
+}
+
+void kp_elsewhere_syntax(const char *text, struct kp_error *err)
+{
+    static const char near[] = "at or near \"";
+    const char *word = strstr(err->message, near);
+    if (strcmp(err->sqlstate, "42601") != 0 || err->hint[0] || !word)
+        return;
+    word += sizeof near - 1;
+    give_hint(WORD, word, strcspn(word, "\""), text, err);
+}
