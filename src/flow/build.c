@@ -21,6 +21,7 @@ struct build {
     bool scans_ready; /* resolve gives nodes that have just the scan's columns */
     const struct loop *loops;
     bool drop_late;           /* below an EMIT: windows leave late rows out */
+    bool positions;           /* something above the plan being built may fail and has not lost sight of its rows */
     uint32_t end;             /* the column of the plan being built that an EMIT above waits for; UINT32_MAX: none */
     struct kp_node **by_plan; /* by plan id; NULL: nobody asks */
 };
@@ -82,12 +83,19 @@ static enum kp_code build_emit(struct build *build, const struct kp_plan *plan, 
     if (!count)
         return kp_fail(err, KP_INVALID, "42809", "EMIT ON WINDOW CLOSE needs a source with a watermark");
     struct kp_node **inputs = kp_calloc(count + 1, sizeof *inputs);
-    inputs[0] = input;
+    struct kp_arena arena = {0};
+    /* A group has no position. */
+    bool stamps = build->positions && plan->inputs[0]->kind != KP_PLAN_AGGREGATE;
+    struct kp_plan stamped = stamps ? kp_op_stamped_plan(plan, plan->col_count, &arena) : *plan;
+    inputs[0] = stamps ? kp_op_stamp(build->graph, plan->inputs[0], input) : input;
     enum kp_code code = KP_OK;
     for (uint32_t i = 0; code == KP_OK && i < count; i++)
         code = find_source(build, plan->emit.sources[i], &inputs[i + 1], err);
     if (code == KP_OK)
-        *ret_node = kp_op_emit(build->graph, plan, inputs, count + 1);
+        *ret_node = kp_op_emit(build->graph, &stamped, inputs, count + 1);
+    if (code == KP_OK && stamps)
+        *ret_node = kp_op_unstamp(build->graph, plan, plan->col_count, *ret_node);
+    kp_arena_finish(&arena);
     kp_free(inputs);
     return code;
 }
@@ -116,6 +124,23 @@ static struct kp_node *build_filter(struct build *build, const struct kp_plan *p
             node = kp_op_temporal(build->graph, plan, all[i], build->settings, node);
     kp_free(rest.args);
     return node;
+}
+
+static enum kp_code build_session(struct build *build, const struct kp_plan *plan, struct kp_node *input,
+                                  struct kp_node **ret_node, struct kp_error *err)
+{
+    struct kp_graph *graph = build->graph;
+    struct kp_arena arena = {0};
+    uint32_t at = plan->inputs[0]->col_count;
+    struct kp_plan stamped = build->positions ? kp_op_stamped_plan(plan, at, &arena) : *plan;
+    struct kp_node *node = build->positions ? kp_op_stamp(graph, plan->inputs[0], input) : input;
+    enum kp_code code = kp_op_window(graph, &stamped, node, build->drop_late, &node, err);
+    if (code == KP_OK) {
+        node = kp_op_session(graph, &stamped, node);
+        *ret_node = build->positions ? kp_op_unstamp(graph, plan, at, node) : node;
+    }
+    kp_arena_finish(&arena);
+    return code;
 }
 
 static enum kp_code build_from_input(struct build *build, const struct kp_plan *plan, struct kp_node *const *inputs,
@@ -158,10 +183,9 @@ static enum kp_code build_from_input(struct build *build, const struct kp_plan *
         *ret_node = kp_op_expand(graph, plan, build->settings, input);
         return KP_OK;
     case KP_PLAN_WINDOW:
-        KP_TRY(kp_op_window(graph, plan, input, build->drop_late, ret_node, err));
         if (plan->window.kind == KP_WINDOW_SESSION && !plan->window.late_only)
-            *ret_node = kp_op_session(graph, plan, *ret_node);
-        return KP_OK;
+            return build_session(build, plan, input, ret_node, err);
+        return kp_op_window(graph, plan, input, build->drop_late, ret_node, err);
     case KP_PLAN_TOPN:
         return kp_op_topn(graph, plan, build->settings, input, ret_node, err);
     case KP_PLAN_EMIT:
@@ -187,6 +211,44 @@ static enum kp_code build_recursion(struct build *build, const struct kp_plan *p
     if (code == KP_OK)
         *ret_node = kp_op_recurse(graph, plan, inputs, loop.work);
     return code;
+}
+
+static bool any_can_fail(struct kp_expr *const *exprs, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (exprs[i]->can_fail)
+            return true;
+    return false;
+}
+
+/* Whether the positions of a plan's input rows are wanted by it, or by what it passes them on to. */
+static bool wants_positions(const struct kp_plan *plan, bool above)
+{
+    bool any = false;
+    switch (plan->kind) {
+    case KP_PLAN_FILTER:
+        return above || plan->filter.predicate->can_fail;
+    case KP_PLAN_PROJECT:
+        return above || any_can_fail(plan->project.exprs, plan->col_count);
+    case KP_PLAN_AGGREGATE:
+        for (uint32_t a = 0; a < plan->aggregate.agg_count; a++)
+            any |= any_can_fail(plan->aggregate.aggs[a].args, plan->aggregate.aggs[a].arg_count) ||
+                   (plan->aggregate.aggs[a].filter && plan->aggregate.aggs[a].filter->can_fail);
+        return any || any_can_fail(plan->aggregate.groups, plan->aggregate.group_count);
+    case KP_PLAN_JOIN:
+        return any_can_fail(plan->join.left_keys, plan->join.key_count) ||
+               any_can_fail(plan->join.right_keys, plan->join.key_count);
+    case KP_PLAN_EXPAND:
+        return true;
+    case KP_PLAN_SCAN:
+    case KP_PLAN_EMIT:
+    case KP_PLAN_UNION:
+    case KP_PLAN_REPEAT:
+    case KP_PLAN_WINDOW:
+        return above;
+    default:
+        return false;
+    }
 }
 
 static uint32_t passed_on(const struct kp_expr *expr)
@@ -252,12 +314,15 @@ static enum kp_code build_any(struct build *build, const struct kp_plan *plan, s
     bool drop_late = build->drop_late;
     build->drop_late |= plan->kind == KP_PLAN_EMIT && !build->graph->bounded;
     uint32_t end = build->graph->bounded ? UINT32_MAX : build->end;
+    bool positions = build->positions;
     for (uint32_t i = 0; code == KP_OK && i < plan->input_count; i++) {
         build->end = end_below(plan, i, end);
+        build->positions = wants_positions(plan, positions);
         code = build_plan(build, plan->inputs[i], &inputs[i], err);
     }
     build->drop_late = drop_late;
     build->end = end;
+    build->positions = positions;
     build->graph->end_out = end;
     build->graph->end_in = plan->kind == KP_PLAN_JOIN ? end : end_below(plan, 0, end);
     if (code == KP_OK)
@@ -282,6 +347,7 @@ static enum kp_code add_plan(struct build *build, const struct kp_plan *plan, st
     kp_graph_step_release(build->graph);
     struct kp_node *node;
     build->end = UINT32_MAX;
+    build->positions = false;
     enum kp_code code = build_plan(build, plan, &node, err);
     if (code != KP_OK) {
         kp_graph_sweep(build->graph);

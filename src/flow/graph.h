@@ -245,6 +245,12 @@ KP_MUST enum kp_code kp_op_over(struct kp_graph *graph, const struct kp_plan *pl
                                 struct kp_node **ret_node, struct kp_error *err);
 struct kp_node *kp_op_match(struct kp_graph *graph, const struct kp_plan *plan,
                             const struct kp_session_settings *settings, struct kp_node *input);
+/* The input with its rows' positions as a last column; what takes that column out again; and the plan of what stands
+ * between, with the column (op_stamp.c). */
+struct kp_node *kp_op_stamp(struct kp_graph *graph, const struct kp_plan *input_plan, struct kp_node *input);
+struct kp_node *kp_op_unstamp(struct kp_graph *graph, const struct kp_plan *plan, uint32_t column,
+                              struct kp_node *input);
+struct kp_plan kp_op_stamped_plan(const struct kp_plan *plan, uint32_t column, struct kp_arena *arena);
 /* inputs[0] has the rows; the others are the sources whose watermarks close. */
 struct kp_node *kp_op_emit(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *const *inputs,
                            uint32_t input_count);

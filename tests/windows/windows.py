@@ -158,9 +158,7 @@ def check(connection, sources, views, done):
             want, errors = view.expected(every, watermark)
             asked = [(f"SELECT * FROM {view.name}", "22012" if errors and view.form != "skips" else want)]
             if view.form in ("risky", "skips"):
-                known = view.kind != "session"  # where a session's row came from is not remembered
-                asked.append((f"SELECT position FROM {view.name}_errors",
-                              collections.Counter((p if known else None,) for p in errors.elements())))
+                asked.append((f"SELECT position FROM {view.name}_errors", collections.Counter((p,) for p in errors.elements())))
             if view.form != "live":
                 asked.append((f"SELECT window_start, window_end, k, v FROM {view.name}_late", view.late(every)))
             for sql, wanted in asked:
