@@ -4,18 +4,7 @@
  * at positions from the horizon on, too. Keys of records come in several spellings of the table's key, with the key in
  * the value or not, with values that cannot be decoded, in several partitions. KAPPA_SEED chooses the rounds.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "base/buf.h"
-#include "kappa.h"
+#include "db/sides.h"
 
 enum { STEPS = 16, ROUNDS = 4, KEYS = 7 };
 
@@ -28,75 +17,6 @@ static const struct {
     {"ranks", "SELECT k, rank() OVER (ORDER BY v) AS r FROM tab"},
     {"over", "SELECT n, count(*) AS c FROM agg GROUP BY n"},
 };
-
-static uint64_t seed;
-static int64_t answered_at; /* position of the last answer */
-
-static uint32_t draw(uint32_t below)
-{
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(seed >> 33) % below;
-}
-
-struct side {
-    char dir[64];
-    struct kp_instance *kappa;
-};
-
-static void side_open(struct side *side)
-{
-    struct kp_failure failure;
-    struct kp_instance_options options = {.workers = 1 + draw(2), .unsafe_no_sync = true};
-    if (!kp_instance_open(side->dir, &options, &side->kappa, &failure))
-        fail_msg("%s", failure.message);
-}
-
-static void run(struct side *side, const char *sql)
-{
-    struct kp_failure failure;
-    if (!kp_instance_run(side->kappa, sql, NULL, &failure))
-        fail_msg("%s: %s", sql, failure.message);
-}
-
-static int compare_lines(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* All rows, sorted, in one text; the caller's to free. */
-static char *answer(struct side *side, const char *sql)
-{
-    struct kp_rows *rows;
-    struct kp_failure failure;
-    if (!kp_instance_run(side->kappa, sql, &rows, &failure))
-        fail_msg("%s: %s", sql, failure.message);
-    char **lines = NULL;
-    size_t count = 0, total = 1;
-    while (kp_rows_next(rows, &failure)) {
-        struct kp_buf line = {0};
-        for (uint32_t c = 0; c < kp_rows_columns(rows); c++) {
-            const char *value = kp_rows_text(rows, c);
-            kp_buf_printf(&line, "%s|", value ? value : "null");
-        }
-        kp_buf_append(&line, "\n", 2);
-        lines = realloc(lines, (count + 1) * sizeof *lines);
-        lines[count++] = strdup((char *)line.data);
-        total += line.len;
-        kp_buf_finish(&line);
-    }
-    assert_string_equal(failure.message, "");
-    answered_at = kp_rows_position(rows);
-    kp_rows_close(rows);
-    if (count)
-        qsort(lines, count, sizeof *lines, compare_lines);
-    char *all = calloc(1, total);
-    for (size_t i = 0, at = 0; i < count; i++) {
-        at += (size_t)sprintf(all + at, "%s", lines[i]);
-        free(lines[i]);
-    }
-    free(lines);
-    return all;
-}
 
 static void assert_same(struct side *a, const char *sql_a, struct side *b, const char *sql_b, uint64_t round)
 {
@@ -224,7 +144,7 @@ static void play(uint64_t round)
     int64_t position = 0;
     for (int i = 0; i < 2; i++) {
         assert_non_null(mkdtemp(sides[i].dir));
-        side_open(&sides[i]);
+        side_open(&sides[i], true);
         run(&sides[i], "CREATE TOPIC t WITH (partitions = 3);"
                        "CREATE TABLE tab (k int PRIMARY KEY, v int, t text) WITH (topic = 't')");
         for (size_t v = 0; v < sizeof views / sizeof *views; v++) {
@@ -242,7 +162,7 @@ static void play(uint64_t round)
             run(&sides[0], "ALTER TOPIC t COMPACT");
         if (draw(5) == 0) {
             kp_instance_close(sides[0].kappa);
-            side_open(&sides[0]);
+            side_open(&sides[0], true);
         }
         if (draw(6) == 0) {
             snprintf(name, sizeof name, "later%u", made);
@@ -284,7 +204,7 @@ static void test_pins(void **state)
     struct kp_failure failure;
     char command[96];
     assert_non_null(mkdtemp(side.dir));
-    side_open(&side);
+    side_open(&side, true);
     run(&side, "CREATE TABLE tab (k int PRIMARY KEY, v int) WITH (topic = 't');"
                "CREATE SOURCE every (k int, v int) WITH (topic = 't');"
                "CREATE MATERIALIZED VIEW all_of_it AS SELECT v, count(*) AS n FROM every GROUP BY v");

@@ -3,19 +3,9 @@
  * again, by position or by offset, and it is opened again now and then. Views that keep a base must answer as those of
  * the other one; views that retract as their query does over the records that are left. KAPPA_SEED chooses the rounds.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "base/buf.h"
-#include "kappa.h"
+#include "db/sides.h"
 
 enum { STEPS = 14, ROUNDS = 3 };
 
@@ -36,73 +26,6 @@ static const struct {
 static const char closed[] =
     "CREATE MATERIALIZED VIEW closed AS SELECT window_start, k, count(*) AS n FROM tumble(s, at, INTERVAL '10 "
     "seconds') GROUP BY window_start, k EMIT ON WINDOW CLOSE";
-
-static uint64_t seed;
-
-static uint32_t draw(uint32_t below)
-{
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(seed >> 33) % below;
-}
-
-struct side {
-    char dir[64];
-    struct kp_instance *kappa;
-};
-
-static void side_open(struct side *side)
-{
-    struct kp_failure failure;
-    struct kp_instance_options options = {.workers = 1 + draw(2)};
-    if (!kp_instance_open(side->dir, &options, &side->kappa, &failure))
-        fail_msg("%s", failure.message);
-}
-
-static void run(struct side *side, const char *sql)
-{
-    struct kp_failure failure;
-    if (!kp_instance_run(side->kappa, sql, NULL, &failure))
-        fail_msg("%s: %s", sql, failure.message);
-}
-
-static int compare_lines(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* All rows, sorted, in one text; the caller's to free. */
-static char *answer(struct side *side, const char *sql)
-{
-    struct kp_rows *rows;
-    struct kp_failure failure;
-    if (!kp_instance_run(side->kappa, sql, &rows, &failure))
-        fail_msg("%s: %s", sql, failure.message);
-    char **lines = NULL;
-    size_t count = 0, total = 1;
-    while (kp_rows_next(rows, &failure)) {
-        struct kp_buf line = {0};
-        for (uint32_t c = 0; c < kp_rows_columns(rows); c++) {
-            const char *value = kp_rows_text(rows, c);
-            kp_buf_printf(&line, "%s|", value ? value : "null");
-        }
-        kp_buf_append(&line, "\n", 2);
-        lines = realloc(lines, (count + 1) * sizeof *lines);
-        lines[count++] = strdup((char *)line.data);
-        total += line.len;
-        kp_buf_finish(&line);
-    }
-    assert_string_equal(failure.message, "");
-    kp_rows_close(rows);
-    if (count)
-        qsort(lines, count, sizeof *lines, compare_lines);
-    char *all = calloc(1, total);
-    for (size_t i = 0, at = 0; i < count; i++) {
-        at += (size_t)sprintf(all + at, "%s", lines[i]);
-        free(lines[i]);
-    }
-    free(lines);
-    return all;
-}
 
 static void assert_same(struct side *a, const char *sql_a, struct side *b, const char *sql_b, uint64_t round)
 {
@@ -206,7 +129,7 @@ static void play(uint64_t round)
     int now_s = 0;
     for (int i = 0; i < 2; i++) {
         assert_non_null(mkdtemp(sides[i].dir));
-        side_open(&sides[i]);
+        side_open(&sides[i], false);
         declare(&sides[i], i == 0, windows);
     }
     for (int step = 0; step < STEPS; step++) {
@@ -216,7 +139,7 @@ static void play(uint64_t round)
         if (draw(4) == 0) {
             int i = draw(4) == 0;
             kp_instance_close(sides[i].kappa);
-            side_open(&sides[i]);
+            side_open(&sides[i], false);
         }
         if (draw(3) == 0 || step == STEPS - 1)
             compare(sides, windows, round);
@@ -273,7 +196,7 @@ static void test_dropped(void **state)
     struct side side = {.dir = "/tmp/kappa-expiry-c-XXXXXX"};
     static const char totals[] = "SELECT * FROM b", lost[] = "SELECT * FROM c";
     assert_non_null(mkdtemp(side.dir));
-    side_open(&side);
+    side_open(&side, false);
     run(&side, "CREATE SOURCE s (k int, v int) WITH (topic = 's')");
     run(&side, "CREATE MATERIALIZED VIEW a AS SELECT k, v FROM s");
     run(&side, "CREATE MATERIALIZED VIEW b AS SELECT k, sum(v) AS total FROM s GROUP BY k");
@@ -290,7 +213,7 @@ static void test_dropped(void **state)
     assert_answer(&side, lost, "3|\n");
     run(&side, "INSERT INTO s VALUES (4, 4)");
     kp_instance_close(side.kappa);
-    side_open(&side);
+    side_open(&side, false);
     assert_answer(&side, lost, "4|\n");
     run(&side, "VERIFY MATERIALIZED VIEW c");
     assert_int_equal(base_records(&side), 1);
@@ -298,7 +221,7 @@ static void test_dropped(void **state)
     assert_int_equal(base_records(&side), 3);
     run(&side, "DROP MATERIALIZED VIEW c");
     kp_instance_close(side.kappa); /* perhaps before it is done: then the next start does it */
-    side_open(&side);
+    side_open(&side, false);
     wait_for_records(&side, 1);
     assert_answer(&side, totals, "1|\n");
     run(&side, "DROP MATERIALIZED VIEW b");

@@ -464,7 +464,7 @@ static inline void prefetch_index(const struct kp_rows *rows, uint64_t hash)
 static inline void prefetch_slot(const struct kp_rows *rows, uint64_t hash)
 {
     uint64_t entry = rows->index[(uint32_t)(hash >> 32) & rows->index_mask];
-    if (entry >> 32 != hash >> 32)
+    if (!entry || entry >> 32 != hash >> 32) /* the hash of a row of zeros is 0, as an empty place is */
         return;
     uint32_t row;
     const struct kp_page *page = kp_rows_at(rows, (uint32_t)entry - 1, &row);

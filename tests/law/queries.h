@@ -176,16 +176,16 @@ static inline struct query make_grouped(struct maker *maker, const struct scope 
 
 /* ---- OVER ---- */
 
-/* A window function; for PostgreSQL the order is told down to the whole row where that decides. NULL where columns may
- * print differently. */
+/* A window function; for PostgreSQL the order is told down to the whole row where that decides. NULL where that cannot
+ * be told, since columns may print differently. */
 static inline char *make_over(struct maker *maker, const struct scope *scope, enum type *ret_type, char **ret_postgres)
 {
     struct dice *dice = maker->dice;
     char *ties = "";
     unsigned flags = 0;
+    bool loose = false;
     for (unsigned i = 0; i < scope->count; i++) {
-        if (scope->cols[i].flags & LOOSE)
-            return NULL;
+        loose |= (scope->cols[i].flags & LOOSE) != 0;
         ties = SAY("%s, %s%s", ties, scope->prefix[i], scope->cols[i].name);
     }
     enum type key_type = pick_type(maker, scope);
@@ -200,14 +200,14 @@ static inline char *make_over(struct maker *maker, const struct scope *scope, en
                       (*frame->args && type_of_code(*frame->args) != key_type)))
         frame = pick_form(maker, &frames, TYPES, 0);
     for (unsigned i = 0; form->args[i]; i++)
-        if (!pick_column(maker, scope, type_of_code(form->args[i]), BIG, &flags))
+        if (!pick_column(maker, scope, type_of_code(form->args[i]), BIG | LOOSE, &flags))
             return NULL; /* of constants PostgreSQL may make something else */
-    char *call = fill_form(maker, scope, form, 0, BIG, &flags);
+    char *call = fill_form(maker, scope, form, 0, BIG | LOOSE, &flags);
     char *partition = chance(dice, 70) ? SAY("PARTITION BY %s ", by) : "";
     char *order = SAY("%sORDER BY %s%s", partition, key,
                       ((const char *[]){"", " DESC", " DESC NULLS LAST", " NULLS FIRST"})[roll(dice, 4)]);
     bool whole = form->flags & (W_ROW | W_VALUE) || (frame && frame->flags & W_VALUE && !*frame->args);
-    if (whole && maker->ordered_over)
+    if (whole && (maker->ordered_over || loose))
         return NULL;
     maker->ordered_over |= whole;
     char *frame_text = frame && *frame->text ? SAY(" %s", frame->text) : "";

@@ -321,7 +321,11 @@ static void oracle_clock(struct world *world)
 /* Moves the clock, and with a record the log's time. */
 static void pass_time(struct world *world, unsigned hours_max)
 {
-    atomic_fetch_add(&law_clock_us, (int64_t)(1 + roll(&world->dice, hours_max)) * 3600000000);
+    static const int64_t hour_us = 3600000000, day_us = 24 * hour_us;
+    int64_t now_us = atomic_load(&law_clock_us) + (int64_t)(1 + roll(&world->dice, hours_max)) * hour_us;
+    if (chance(&world->dice, 40)) /* to midnight, when times a number of days ago fall due at once */
+        now_us += (day_us - now_us % day_us) % day_us;
+    atomic_store(&law_clock_us, now_us);
     kappa_append(&world->kappa, "law_time", 0, "{}");
     oracle_clock(world);
     if (world->print)
