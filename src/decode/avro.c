@@ -258,9 +258,11 @@ enum kp_code kp_avro_create(const char *text, struct kp_arena *arena, const stru
     struct schema schema = {.arena = arena};
     struct kp_str json;
     KP_TRY(kp_transcode_schema(text, arena, &json, err));
-    KP_TRY(read_type(&schema, json, ret_avro, err));
-    if ((*ret_avro)->kind != AVRO_RECORD)
+    const struct kp_avro *made;
+    KP_TRY(read_type(&schema, json, &made, err));
+    if (made->kind != AVRO_RECORD)
         return kp_fail(err, KP_INVALID, "22023", "the Avro schema describes no record");
+    *ret_avro = made;
     return KP_OK;
 }
 
