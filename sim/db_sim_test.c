@@ -1,5 +1,6 @@
 /*
  * Whole instances in the simulator (sim/db/world.h): random histories with crashes, and that a seed repeats exactly.
+ * KAPPA_PLANT=3 runs them with the third of the planted bugs (log/plant.h).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "log/plant.h"
 #include "sim/campaign.h"
 #include "sim/db/world.h"
 
@@ -23,6 +25,7 @@ static void histories(void **state)
                                 .cases = 5,
                                 .limit = 10000};
     campaign_begin(&campaign);
+    kp_log_planted = (enum kp_log_plant)campaign_setting("KAPPA_PLANT", KP_PLANT_NONE);
     for (uint64_t seed; campaign_next(&campaign, &seed);) {
         struct world_options options = {
             .seed = seed, .episodes = EPISODES, .operations = OPERATIONS, .crashes_min = CRASHES};

@@ -860,7 +860,7 @@ static const struct plant {
     {KP_PLANT_SNAPSHOT_GAPS, "a trim forgotten by a snapshot", {1}},
     {KP_PLANT_TRIM_WIDE, "more trimmed than was asked for", {4, 1}},
 };
-static_assert(KP_COUNT(plants) == KP_PLANT_COUNT - 4, "all but KP_PLANT_NONE and what only a flipped bit shows");
+static_assert(KP_COUNT(plants) == KP_PLANT_COMPACT_ALL - 1, "all that the log alone shows");
 
 /* One history in a process of its own: a bug may end it in a broken invariant. False: caught. */
 static bool run_in_child(uint64_t seed, char *shared, size_t shared_bytes)

@@ -251,8 +251,10 @@ static bool draw_dml(struct world *world, struct item *items, char *ret_sql, siz
     }
 }
 
-/* A statement or a block of some. *ret_certain false: it may have happened or not. Returns whether it has. */
-static bool transact(struct world *world, struct kp_session *session, struct item *items, bool *ret_certain)
+/* A statement or a block of some. *ret_certain false: it may have happened or not. Returns whether it has, and behind
+ * which position. */
+static bool transact(struct world *world, struct kp_session *session, struct item *items, bool *ret_certain,
+                     int64_t *ret_end)
 {
     bool block = below(world, 3) == 0, commit = below(world, 6) != 0;
     int statements = block ? 1 + (int)below(world, 3) : 1;
@@ -262,7 +264,7 @@ static bool transact(struct world *world, struct kp_session *session, struct ite
     for (int i = 0; code == KP_OK && i < statements; i++) {
         char sql[128];
         clash = !draw_dml(world, items, sql, sizeof sql);
-        code = run(session, sql, NULL, NULL, &err);
+        code = run(session, sql, NULL, ret_end, &err);
         if (clash && code != KP_OK && strcmp(err.sqlstate, "23505") == 0)
             break;
         CHECK(world, !(clash && code == KP_OK), "\"%s\" succeeds", sql);
@@ -276,7 +278,7 @@ static bool transact(struct world *world, struct kp_session *session, struct ite
         return false;
     }
     if (block) {
-        code = run(session, "COMMIT", NULL, NULL, &err);
+        code = run(session, "COMMIT", NULL, ret_end, &err);
         if (code != KP_OK)
             world_surprise(world, "COMMIT", &err);
     }
@@ -284,6 +286,19 @@ static bool transact(struct world *world, struct kp_session *session, struct ite
         return true;
     *ret_certain = clash || (code == KP_FULL && err.retriable);
     return false;
+}
+
+void world_note_items(struct world *world, int64_t end)
+{
+    if (!world->compacts)
+        return;
+    if (world->version_count == world->version_cap) {
+        world->version_cap = world->version_cap ? 2 * world->version_cap : 64;
+        world->versions = kp_realloc(world->versions, world->version_cap * sizeof *world->versions);
+    }
+    struct item_version *version = &world->versions[world->version_count++];
+    version->end = end;
+    memcpy(version->items, world->items[0], sizeof version->items);
 }
 
 static void write_items(void *arg)
@@ -297,11 +312,16 @@ static void write_items(void *arg)
     }
     while (world->item_states == 1 && go_on(world)) {
         bool certain;
+        int64_t end = -1;
         memcpy(world->items[1], world->items[0], sizeof world->items[0]);
-        bool happened = transact(world, session, world->items[1], &certain);
+        bool happened = transact(world, session, world->items[1], &certain, &end);
+        bool changed = !world_items_equal(world->items[0], world->items[1]);
         if (happened)
             memcpy(world->items[0], world->items[1], sizeof world->items[0]);
-        else if (!certain)
+        CHECK(world, !happened || !changed || end > 0, "a transaction does not say where it is");
+        if (happened && changed)
+            world_note_items(world, end);
+        else if (!happened && !certain)
             world->item_states = 2; /* no more until the log says which */
         world->did.transactions++;
     }
@@ -514,11 +534,22 @@ static void trim(struct world *world)
     }
 }
 
+static void compact(struct world *world)
+{
+    static const char sql[] = "ALTER TOPIC item COMPACT";
+    struct kp_error err;
+    enum kp_code code = world_query(world, sql, NULL, NULL, &err);
+    if (code != KP_OK && code != KP_BUSY) /* something that is being built holds it back */
+        world_surprise(world, sql, &err);
+}
+
 static void own(void *arg)
 {
     struct world *world = arg;
     while (world->trims && !world->trim_unsure && go_on(world)) {
-        if (below(world, 5) < 2)
+        if (world->compacts && below(world, 4) == 0)
+            compact(world);
+        else if (below(world, 5) < 2)
             make_side(world, (int)below(world, SIDE_VIEWS));
         else
             trim(world);
@@ -526,7 +557,10 @@ static void own(void *arg)
         kp_sim_tasks_sleep((int64_t)below(world, 3000));
     }
     while (!world->trims && go_on(world)) {
-        switch (below(world, 5)) {
+        switch (world->compacts && below(world, 2) ? 5 : below(world, 5)) {
+        case 5:
+            compact(world);
+            break;
         case 0:
         case 1:
             make_side(world, (int)below(world, SIDE_VIEWS));
@@ -554,7 +588,7 @@ void world_clients_run(struct world *world)
     kp_thread_start(&threads[count++], "reader", 2 << 20, read_views, world);
     if (below(world, 2))
         kp_thread_start(&threads[count++], "consumer", 2 << 20, consume, world);
-    if (below(world, 3) == 0 || world->trims)
+    if (below(world, 3) == 0 || world->trims || world->compacts)
         kp_thread_start(&threads[count++], "owner", 2 << 20, own, world);
     for (size_t i = 0; i < count; i++)
         kp_thread_join(&threads[i]);

@@ -84,20 +84,30 @@ static void go_down(struct world *world, bool crash)
 
 /* ---- starting ---- */
 
-static const char *const setup[] = {
-    "CREATE SOURCE IF NOT EXISTS ev (k int, x bigint, id bigint) WITH (topic = 'ev', partitions = 2)",
-    "CREATE TABLE IF NOT EXISTS item (id int PRIMARY KEY, name text, n bigint)",
-    "CREATE MATERIALIZED VIEW IF NOT EXISTS agg AS SELECT k, count(*) AS n, sum(x) AS s, max(x) AS m FROM ev "
-    "WHERE x >= 0 GROUP BY k",
-    "CREATE MATERIALIZED VIEW IF NOT EXISTS dist AS SELECT n, count(*) AS c FROM agg GROUP BY n",
-    "CREATE MATERIALIZED VIEW IF NOT EXISTS joined AS SELECT i.name, count(*) AS n, sum(e.x) AS s FROM ev e "
-    "JOIN item i ON e.k = i.id GROUP BY i.name",
-    "CREATE MATERIALIZED VIEW IF NOT EXISTS top AS SELECT k, x, id FROM ev ORDER BY x DESC, id LIMIT 3",
-    "CREATE SINK IF NOT EXISTS out FROM agg WITH (topic = 'out')",
-    /* in worlds that trim */
-    "CREATE MATERIALIZED VIEW IF NOT EXISTS recent AS SELECT k, count(*) AS n, sum(x) AS s FROM ev GROUP BY k "
-    "ON EXPIRY RETRACT",
+enum { ALWAYS, IF_TRIMS, IF_COMPACTS };
+static const struct {
+    int when;
+    const char *sql;
+} setup[] = {
+    {ALWAYS, "CREATE SOURCE IF NOT EXISTS ev (k int, x bigint, id bigint) WITH (topic = 'ev', partitions = 2)"},
+    {ALWAYS, "CREATE TABLE IF NOT EXISTS item (id int PRIMARY KEY, name text, n bigint)"},
+    {ALWAYS, "CREATE MATERIALIZED VIEW IF NOT EXISTS agg AS SELECT k, count(*) AS n, sum(x) AS s, max(x) AS m FROM ev "
+             "WHERE x >= 0 GROUP BY k"},
+    {ALWAYS, "CREATE MATERIALIZED VIEW IF NOT EXISTS dist AS SELECT n, count(*) AS c FROM agg GROUP BY n"},
+    {ALWAYS, "CREATE MATERIALIZED VIEW IF NOT EXISTS joined AS SELECT i.name, count(*) AS n, sum(e.x) AS s FROM ev e "
+             "JOIN item i ON e.k = i.id GROUP BY i.name"},
+    {ALWAYS, "CREATE MATERIALIZED VIEW IF NOT EXISTS top AS SELECT k, x, id FROM ev ORDER BY x DESC, id LIMIT 3"},
+    {ALWAYS, "CREATE SINK IF NOT EXISTS out FROM agg WITH (topic = 'out')"},
+    {IF_TRIMS, "CREATE MATERIALIZED VIEW IF NOT EXISTS recent AS SELECT k, count(*) AS n, sum(x) AS s FROM ev GROUP BY "
+               "k ON EXPIRY RETRACT"},
+    {IF_COMPACTS, "CREATE SINK IF NOT EXISTS joined_out FROM joined WITH (topic = 'joined_out')"},
+    {IF_COMPACTS, "ALTER TOPIC item SET (cleanup = 'compact', delete_retention = '0 seconds')"},
 };
+
+static bool is_wanted(const struct world *world, int when)
+{
+    return when == ALWAYS || (when == IF_TRIMS ? world->trims : world->compacts);
+}
 
 /* Opens, waits for the replay, makes what is missing. False: a fault came in between. */
 static bool try_start(struct world *world)
@@ -111,8 +121,9 @@ static bool try_start(struct world *world)
     }
     (void)kp_db_wait_ready(world->db, -1);
     code = kp_db_health(world->db, &err);
-    for (size_t i = 0; code == KP_OK && i < KP_COUNT(setup) - !world->trims; i++)
-        code = world_query(world, setup[i], NULL, NULL, &err);
+    for (size_t i = 0; code == KP_OK && i < KP_COUNT(setup); i++)
+        if (is_wanted(world, setup[i].when))
+            code = world_query(world, setup[i].sql, NULL, NULL, &err);
     if (code != KP_OK)
         world_surprise(world, "start", &err);
     return code == KP_OK;
@@ -277,6 +288,8 @@ static void live(void *arg)
     struct kp_error err;
     enum kp_code code = kp_inspect_verify(kp_sim_os(world->sim), WORLD_DIR, keep_problem, world, &report, &err);
     CHECK(world, code == KP_OK, "verify: %s", err.message);
+    if (world->rots && !world->failure[0])
+        world_rot(world);
     running->trace = kp_sim_tasks_trace();
 }
 
@@ -290,6 +303,7 @@ static void finish(struct world *world)
     for (size_t i = 0; i < world->answer_count; i++)
         kp_free(world->answers[i].text);
     kp_free(world->answers);
+    kp_free(world->versions);
     world_history_finish(&world->history);
     kp_buf_finish(&world->complaint);
     kp_sim_destroy(world->sim);
@@ -312,6 +326,8 @@ void world_run(const struct world_options *options, struct world_result *ret_res
     }
     bool tiny = !options->reference && below(world, 2); /* sealed often */
     world->trims = !options->reference && below(world, 2);
+    world->compacts = !options->reference && below(world, 2);
+    world->rots = !options->reference && below(world, 2);
     world->huge = !options->reference && below(world, 3) == 0;
     world->options = (struct kp_db_options){
         .os = kp_sim_os(world->sim),
@@ -324,6 +340,9 @@ void world_run(const struct world_options *options, struct world_result *ret_res
                       : below(world, 2) ? 0
                                         : 64 << 10,
         .extent_own_bytes = 16 << 10,
+        .snapshot_bytes = below(world, 2) ? 0 : 24 << 10,
+        .columns_chunk_rows = below(world, 2) ? 0 : 10 + (uint32_t)below(world, 100),
+        .columns_pool_bytes = below(world, 2) ? 0 : 1,
         .notice = note_complaint,
         .arg = world,
     };

@@ -10,9 +10,10 @@
  *                                              position, also of answers given before a crash
  *   an owner    CREATE, DROP, ALTER, PROMOTE   what was acknowledged is so after a restart
  *               or, in other worlds, DELETE    records before an offset are gone for ever, views keep or retract them
- * by their declaration, at the decision's position a consumer  fetches by offset              each record is where it
- * was acknowledged a sink      agg's changes into a topic     its records add up to agg's rows, at each position that
- * it gives
+ * by their declaration, at the decision's position or COMPACT                     of the table's records each key's
+ * last stays; no answer changes a consumer  fetches by offset              each record is where it was acknowledged
+ *   sinks       a view's changes in a topic    its records add up to the view's rows, at each position that it gives
+ *   rot         a bit of a file, at the end    answers are right or errors, right if it was of a cache; appends go on
  *
  * and the log seen before a restart is the beginning of the log after it; positions and log time never go back.
  */
@@ -32,6 +33,7 @@ enum {
     DEFINITIONS = 6, /* of agg: thresholds */
     SIDE_VIEWS = 4,
     EV_PARTITIONS = 2,
+    SINKS = 2, /* of agg; of joined, in worlds that compact */
     NO_DEFINITION = 1 << DEFINITIONS
 };
 #define WORLD_DIR "data"
@@ -66,6 +68,12 @@ struct item {
     int64_t n;
 };
 
+/* The table behind a transaction: compaction takes the records that said so. */
+struct item_version {
+    int64_t end;
+    struct item items[KEYS + 1];
+};
+
 struct answer {
     int64_t position;
     unsigned definitions; /* of agg, one of which it was given with */
@@ -89,6 +97,7 @@ struct expiry {
 struct batch {
     uint64_t hash;
     int64_t position, position_end;
+    bool of_item;
 };
 struct gap {
     int64_t from, to;
@@ -106,13 +115,17 @@ struct out_change {
 struct history {
     struct event *events;
     struct item_change *items;
-    struct out_change *outs;
+    struct outs {
+        struct out_change *list;
+        size_t count, cap;
+    } outs[SINKS];
     struct expiry *expiries;
     struct batch *batches;
     struct gap *gaps;
-    size_t event_count, event_cap, item_count, item_cap, out_count, out_cap, batch_count, batch_cap;
+    size_t event_count, event_cap, item_count, item_cap, batch_count, batch_cap;
     size_t expiry_count, expiry_cap, gap_count, gap_cap;
     int64_t start[EV_PARTITIONS]; /* of ev */
+    int64_t compacted;            /* before it records of item may have gone */
     int64_t position, log_time_us;
 };
 
@@ -123,10 +136,15 @@ struct world {
     struct producer producers[PRODUCERS];
     struct item items[2][KEYS + 1]; /* what the table may be: the second after a transaction whose end is unknown */
     int item_states;
+    struct item_version *versions; /* in worlds that compact */
+    size_t version_count, version_cap;
     unsigned active, other; /* sets of definitions: the promoted one is in `active`, the one beside it in `other` */
     enum side_state side[SIDE_VIEWS];
     int64_t floors[SIDE_VIEWS][EV_PARTITIONS]; /* what was gone when it was made */
     bool trims;                                /* records of ev are deleted; definitions stay as they are */
+    bool compacts;                             /* the table's topic */
+    bool rots;                                 /* at the end */
+    char rotten[160];                          /* what did; "": nothing yet */
     bool huge;                                 /* groups of many blocks, now and then */
     bool trim_unsure;                          /* until the next restart */
     int64_t trim_acked[EV_PARTITIONS], trim_tried[EV_PARTITIONS];
@@ -177,11 +195,18 @@ enum kp_code world_query(struct world *world, const char *sql, struct kp_buf *re
                          struct kp_error *err);
 void world_read(struct world *world); /* asks all views in one query and keeps the answer */
 int64_t world_threshold(int definition);
+void world_note_items(struct world *world, int64_t end); /* the table as it is from this position on */
 
 /* oracle.c */
 char *world_sorted_lines(struct kp_buf *text); /* in order of their bytes; takes the buffer */
 void world_check(struct world *world);         /* after a restart, with nothing running */
+/* What world_read must give at a position, as sorted lines. The caller's to free. */
+char *world_expected(const struct world *world, int64_t position, int definition);
+bool world_items_equal(const struct item *left, const struct item *right); /* KEYS + 1 of them */
 void world_history_finish(struct history *history);
+
+/* rot.c: closed, all of it synced: a bit turns over */
+void world_rot(struct world *world);
 
 /* With KAPPA_SIM_TRACE set, what happens is printed as it happens. */
 void world_tell(const struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));

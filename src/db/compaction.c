@@ -288,7 +288,7 @@ struct round {
     uint32_t expiry_topic;
 };
 
-/* On the engine thread: what sinks have marked is in the log before it. */
+/* On the engine thread. */
 static enum kp_code log_record(struct kp_db *db, void *arg, struct kp_error *err)
 {
     struct round *round = arg;
@@ -310,6 +310,13 @@ static enum kp_code log_record(struct kp_db *db, void *arg, struct kp_error *err
     kp_buf_finish(&value);
     kp_buf_finish(&batch);
     return code;
+}
+
+/* Engine thread. What sinks have marked, which limits the horizon, is in the log before it. */
+static enum kp_code log_decision(struct kp_db *db, void *arg, struct kp_error *err)
+{
+    KP_TRY(kp_sinks_settle(db, false, err));
+    return log_record(db, arg, err);
 }
 
 void kp_compaction_redo(struct kp_db *db, uint32_t topic, const char *value, int64_t position)
@@ -355,7 +362,7 @@ static enum kp_code decide(struct kp_db *db, struct round *round, struct kp_erro
     KP_TRY(kp_expiry_topic(db, topic_name, &round->expiry_topic, err));
     round->what = "compact";
     kp_retention_write_past(db);
-    enum kp_code code = kp_engine_call(db, log_record, round, err);
+    enum kp_code code = kp_engine_call(db, log_decision, round, err);
     if (code == KP_OK) {
         kp_retention_note_compaction(db, round->topic.id, round->horizon, 0, true, round->position);
         if (db->columns)

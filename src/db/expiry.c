@@ -149,6 +149,7 @@ static enum kp_code decide(struct kp_db *db, void *arg, struct kp_error *err)
 {
     struct run *run = arg;
     struct kp_step_input *inputs;
+    KP_TRY(kp_sinks_settle(db, true, err));
     size_t count = kp_base_retractions(run->maker, &inputs);
     enum kp_code code = log_decision(db, run, err);
     if (code == KP_OK && count) {

@@ -223,6 +223,12 @@ KP_MUST enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err);
 /* Engine thread: waits until what was emitted is in the log; a full disk ends the waiting, and it is tried again later.
  */
 KP_MUST enum kp_code kp_sinks_wait(struct kp_db *db, struct kp_error *err);
+/*
+ * Engine thread, before records go: what sinks have taken is in the log, and all of them are marked at the published
+ * position, or KP_BUSY (all: also when one of them stopped or waits). A restart begins with what was kept of the
+ * records, so a sink that had left off before them would miss what they changed.
+ */
+KP_MUST enum kp_code kp_sinks_settle(struct kp_db *db, bool all, struct kp_error *err);
 bool kp_sinks_pending(struct kp_db *db); /* something emitted is not known to be in the log; engine thread */
 void kp_sinks_finish(struct kp_db *db);  /* forgets what is not written; the log is closed */
 KP_MUST enum kp_code kp_sink_check(const struct kp_relation *relation, struct kp_error *err); /* options */

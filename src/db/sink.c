@@ -23,6 +23,7 @@
 
 #include "base/hash.h"
 #include "db/ddl.h"
+#include "log/plant.h"
 #include "sql/sql.h"
 
 enum envelope { ENVELOPE_CHANGES, ENVELOPE_UPSERT, ENVELOPE_DEBEZIUM };
@@ -164,12 +165,12 @@ static enum kp_code pump(struct kp_db *db, struct kp_error *err)
         if (!send)
             return KP_OK;
         enum kp_code code = kp_log_append_async(db->log, write->entries, write->count, on_written, write, err);
-        if (code != KP_FULL)
-            return code;
-        kp_mutex_lock(&db->mutex);
-        write->under_way = false; /* refused at once: as if later */
-        kp_mutex_unlock(&db->mutex);
-        return KP_OK;
+        if (code != KP_OK) { /* on_written is not called */
+            kp_mutex_lock(&db->mutex);
+            write->under_way = false;
+            kp_mutex_unlock(&db->mutex);
+        }
+        return code == KP_FULL ? KP_OK : code; /* refused at once: as if later */
     }
 }
 
@@ -182,6 +183,21 @@ enum kp_code kp_sinks_wait(struct kp_db *db, struct kp_error *err)
     kp_mutex_unlock(&db->mutex);
     KP_TRY(code);
     return kp_db_health(db, err);
+}
+
+/* The same until nothing is left. KP_BUSY: a full disk refuses it. */
+static enum kp_code wait_written(struct kp_db *db, struct kp_error *err)
+{
+    for (;;) {
+        KP_TRY(kp_sinks_wait(db, err));
+        kp_mutex_lock(&db->mutex);
+        bool left = db->sink_writes, refused = left && !db->sink_writes->written;
+        kp_mutex_unlock(&db->mutex);
+        if (!left)
+            return KP_OK;
+        if (refused)
+            return kp_fail(err, KP_BUSY, NULL, "the disk is full, and sinks have not written all");
+    }
 }
 
 bool kp_sinks_pending(struct kp_db *db)
@@ -466,14 +482,16 @@ static enum kp_code drain_items(struct encoder *encoder, struct gathered *gather
     }
 }
 
-/* What was complete before an error is written, and the mark says so. */
-static enum kp_code drain(struct writer *writer, struct kp_sink *sink, struct kp_error *err)
+/* What was complete before an error is written, and the mark says so; with `mark`, also that nothing came. */
+static enum kp_code drain(struct writer *writer, struct kp_sink *sink, bool mark, struct kp_error *err)
 {
     struct encoder encoder;
     KP_TRY(encoder_init(&encoder, writer, sink, err));
     struct gathered gathered = {0};
     int64_t position = -1;
     enum kp_code code = drain_items(&encoder, &gathered, &position, err);
+    if (mark && code == KP_OK && atomic_load(&sink->marked) < kp_view_clock_position(writer->db->clock))
+        position = kp_view_clock_position(writer->db->clock);
     kp_arena_finish(&gathered.arena);
     kp_free(gathered.batches);
     encoder_finish(&encoder);
@@ -504,10 +522,10 @@ static void stop_sink(struct kp_db *db, struct kp_sink *sink, struct kp_error *w
 }
 
 /* While an error row stands in its view, a sink waits before that position; when it is gone, it goes on. */
-static void emit(struct kp_db *db, struct writer *writer, struct kp_sink *sink)
+static void emit(struct kp_db *db, struct writer *writer, struct kp_sink *sink, bool mark)
 {
     struct kp_error why;
-    enum kp_code code = drain(writer, sink, &why);
+    enum kp_code code = drain(writer, sink, mark, &why);
     if (code == KP_INVALID && !*sink->error) {
         kp_error_context(&why, "sink \"%s\" waits", sink->relation->name);
         set_error(db, sink, &why);
@@ -520,7 +538,7 @@ static void emit(struct kp_db *db, struct writer *writer, struct kp_sink *sink)
         sink->taken = kp_view_clock_position(db->clock);
 }
 
-enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err)
+static enum kp_code emit_all(struct kp_db *db, bool mark, struct kp_error *err)
 {
     if (!db->sinks)
         return KP_OK;
@@ -530,9 +548,28 @@ enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err)
     struct writer writer = {.db = db, .now_ms = kp_view_clock_time_us(db->clock) / 1000};
     for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink)
         if (sink->subscription)
-            emit(db, &writer, sink);
+            emit(db, &writer, sink, mark);
     KP_TRY(finish(&writer, true, err));
     return pump(db, err);
+}
+
+enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err)
+{
+    return emit_all(db, false, err);
+}
+
+enum kp_code kp_sinks_settle(struct kp_db *db, bool all, struct kp_error *err)
+{
+    if (kp_log_planted == KP_PLANT_SINKS_UNSETTLED)
+        return KP_OK;
+    KP_TRY(wait_written(db, err));
+    KP_TRY(emit_all(db, true, err));
+    KP_TRY(wait_written(db, err));
+    for (const struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink)
+        if (all &&
+            (!sink->subscription || *sink->error || atomic_load(&sink->marked) < kp_view_clock_position(db->clock)))
+            return kp_fail(err, KP_BUSY, NULL, "sink \"%s\" has not written all", sink->relation->name);
+    return KP_OK;
 }
 
 /* ---- following ---- */
@@ -671,7 +708,7 @@ static enum kp_code put_difference(struct writer *writer, struct kp_sink *sink, 
 static enum kp_code switch_sink(struct kp_db *db, struct kp_sink *sink, struct kp_live *to, struct kp_error *err)
 {
     struct writer writer = {.db = db, .now_ms = kp_view_clock_time_us(db->clock) / 1000};
-    enum kp_code code = drain(&writer, sink, err);
+    enum kp_code code = drain(&writer, sink, false, err);
     if (code == KP_OK)
         code = put_difference(&writer, sink, to, err);
     kp_unsubscribe(sink->subscription);

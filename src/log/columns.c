@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "log/files.h"
+#include "log/plant.h"
 
 /* ---- names ---- */
 
@@ -428,7 +429,7 @@ bool kp_column_append(struct kp_column *column, const struct kp_column_field *fi
 
 void kp_columns_forget(struct kp_columns *columns, uint32_t topic, int64_t before)
 {
-    if (!columns || before <= 0)
+    if (!columns || before <= 0 || kp_log_planted == KP_PLANT_COLUMNS_KEPT)
         return;
     struct kp_column_chunk_header header = {.encoding = KP_COLUMN_CUT, .end = before, .factor = 1};
     struct kp_buf payload = {0}, chunk = {0};

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "log/merge.h"
+#include "log/plant.h"
 #include "log/record_batch.h"
 
 enum {
@@ -241,6 +242,8 @@ static enum kp_code walk(struct compact *compact, int64_t position, bool until_f
 static bool superseded(const struct compact *compact, const struct seen *seen)
 {
     const struct slot *latest = keys_find(&compact->latest, seen->key);
+    if (kp_log_planted == KP_PLANT_COMPACT_ALL)
+        return latest;
     return latest && latest->position > seen->position;
 }
 
@@ -248,6 +251,8 @@ static bool tombstone_goes(const struct compact *compact, const struct seen *see
 {
     bool last = seen->position == compact->last[partition];
     const struct slot *slot = seen->tombstone && !last ? keys_find(&compact->tombstones, seen->key) : NULL;
+    if (slot && kp_log_planted == KP_PLANT_TOMBSTONES_EARLY)
+        return true;
     if (!slot || slot->position != seen->position)
         return false;
     slot = compact->request->identify ? keys_find(&compact->tombstones, id_hash(seen->id)) : slot;

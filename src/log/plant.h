@@ -31,7 +31,13 @@ enum kp_log_plant {
     KP_PLANT_TRIM_FORGOTTEN,   /* what is sealed forgets what was trimmed */
     KP_PLANT_TRIM_WIDE,        /* a batch of which the beginning is trimmed is left out of extents */
     KP_PLANT_SNAPSHOT_GAPS,    /* a recovery snapshot forgets that something was trimmed */
+    /* what whole instances show: of compaction, of history columns, of a decision beside sinks */
+    KP_PLANT_COMPACT_ALL,      /* of a key not even the last record stays */
+    KP_PLANT_TOMBSTONES_EARLY, /* a tombstone goes while what it deleted is there */
+    KP_PLANT_COLUMNS_KEPT,     /* history columns keep what has gone from the log */
+    KP_PLANT_SINKS_UNSETTLED,  /* records go before sinks have written what they changed */
     /* what only a flipped bit shows */
+    KP_PLANT_COLUMN_UNCHECKED,   /* a chunk of history columns is believed without its checksum */
     KP_PLANT_ITEM_UNCHECKED,     /* a batch in an extent is believed without its checksum */
     KP_PLANT_SNAPSHOT_UNCHECKED, /* a recovery snapshot is believed without its checksum */
     KP_PLANT_ROTTEN_CUT,         /* what has rotted is taken for torn, and cut */

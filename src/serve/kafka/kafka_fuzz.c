@@ -23,16 +23,32 @@ static enum kp_code start_on_log(struct kp_net *net, void *host, const struct kp
 
 #define MUST(call) KP_ASSERT((call) == KP_OK)
 
+static char dir[] = "/tmp/kappa-kafka-fuzz-XXXXXX";
+
+static void remove_file(void *arg, const char *name)
+{
+    char path[sizeof dir + 300];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    (void)unlink(path);
+}
+
+/* At exit, with the log still open: its files have no names then. */
+static void remove_folder(void)
+{
+    struct kp_os *os = kp_os_real();
+    (void)!os->list(os->ctx, dir, remove_file, NULL, NULL);
+    (void)rmdir(dir);
+}
+
 static void start(void)
 {
     static struct kp_door door;
-    static char dir[] = "/tmp/kappa-kafka-fuzz-XXXXXX";
     struct kp_error err;
     struct kp_log *log;
     struct kp_net *net;
     struct kp_address address;
     uint32_t id;
-    KP_ASSERT(mkdtemp(dir));
+    KP_ASSERT(mkdtemp(dir) && atexit(remove_folder) == 0);
     struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .unsafe_no_sync = true};
     MUST(kp_log_open(&options, &log, &err));
     MUST(kp_log_topic_create(log, "t", 3, &id, &err));
