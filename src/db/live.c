@@ -139,9 +139,9 @@ static enum kp_code leave_graph(struct kp_db *db, void *arg, struct kp_error *er
 
 void kp_live_drop(struct kp_db *db, struct kp_live *live)
 {
-    struct kp_error ignored; /* when the engine has not started or has stopped there is no graph to leave */
-    if (live->node && kp_engine_call(db, leave_graph, live, &ignored) != KP_OK)
-        live->output = NULL;
+    struct kp_error why;
+    if (live->node && kp_engine_call(db, leave_graph, live, &why) != KP_OK)
+        return; /* broken or closing: the engine may be in a step with it. kp_live_destroy_all takes it */
     kp_store_close_subscriptions(live->store);
     kp_mutex_lock(&db->mutex);
     live->dropped = true;
