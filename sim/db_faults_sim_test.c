@@ -20,7 +20,7 @@
 #include "sim/campaign.h"
 #include "sim/db/world.h"
 
-enum { PLANTS_CAUGHT_MIN = 16, SEARCHED_SEEDS = 2 };
+enum { PLANTS_CAUGHT_MIN = 14, SEARCHED_SEEDS = 2 };
 enum { REFERENCE_SEED = 4, OPERATIONS = 60, EPISODES = 2 };
 
 static struct world_options reference(void)
@@ -119,12 +119,12 @@ static void every_allocation(void **state)
 
 /* Seeds that met them; of those without one a few are tried, more in soaks. */
 static const uint8_t met_by[KP_PLANT_COUNT] = {
-    [KP_PLANT_ACK_BEFORE_SYNC] = 1, [KP_PLANT_RETRY_SYNC] = 8,      [KP_PLANT_NO_DIR_SYNC] = 1,
-    [KP_PLANT_CUT_EARLY] = 2,       [KP_PLANT_STALE_TAKEN] = 1,     [KP_PLANT_RECYCLE_EARLY] = 7,
-    [KP_PLANT_RECYCLE_FIRST] = 1,   [KP_PLANT_EXTENT_UNSYNCED] = 1, [KP_PLANT_OFFSETS_REUSED] = 1,
-    [KP_PLANT_GOES_ON] = 1,         [KP_PLANT_CLOCK_BACK] = 2,      [KP_PLANT_NAMES_UNSYNCED] = 3,
-    [KP_PLANT_REMOVED_FIRST] = 3,   [KP_PLANT_REMOVED_EARLY] = 1,   [KP_PLANT_MERGED_STATE] = 1,
-    [KP_PLANT_SNAPSHOT_GAPS] = 1,   [KP_PLANT_COMPACT_ALL] = 5,     [KP_PLANT_ITEM_UNCHECKED] = 5,
+    [KP_PLANT_ACK_BEFORE_SYNC] = 1, [KP_PLANT_NO_DIR_SYNC] = 2,    [KP_PLANT_CUT_EARLY] = 2,
+    [KP_PLANT_STALE_TAKEN] = 1,     [KP_PLANT_RECYCLE_EARLY] = 8,  [KP_PLANT_RECYCLE_FIRST] = 1,
+    [KP_PLANT_EXTENT_UNSYNCED] = 1, [KP_PLANT_OFFSETS_REUSED] = 1, [KP_PLANT_GOES_ON] = 1,
+    [KP_PLANT_CLOCK_BACK] = 2,      [KP_PLANT_NAMES_UNSYNCED] = 3, [KP_PLANT_REMOVED_FIRST] = 3,
+    [KP_PLANT_REMOVED_EARLY] = 1,   [KP_PLANT_MERGED_STATE] = 1,   [KP_PLANT_SNAPSHOT_GAPS] = 1,
+    [KP_PLANT_COMPACT_ALL] = 5,
 };
 
 /*
