@@ -507,6 +507,13 @@ static void promote(struct world *world)
     }
 }
 
+/* Where faults are expected the power goes during what follows, now and then. */
+static void cut_soon(struct world *world)
+{
+    if (world->faults && below(world, 4) == 0)
+        kp_sim_plan_cut(world->sim, 1 + below(world, 40), KP_SIM_CUT_RANDOM);
+}
+
 /* Deletes records of a partition before an offset. When it is not known whether they are gone, it is after a restart.
  */
 static void trim(struct world *world)
@@ -521,6 +528,8 @@ static void trim(struct world *world)
         kp_log_partition(log, topic.id, partition, &info, &err) != KP_OK || info.end_offset == info.start_offset)
         return;
     int64_t before = info.start_offset + 1 + (int64_t)below(world, (uint64_t)(info.end_offset - info.start_offset));
+    before = below(world, 3) ? before : info.end_offset;
+    cut_soon(world);
     snprintf(sql, sizeof sql, "ALTER TOPIC ev DELETE BEFORE OFFSET %lld PARTITION %u", (long long)before, partition);
     world->trim_tried[partition] = before;
     enum kp_code code = world_query(world, sql, NULL, NULL, &err);
@@ -538,6 +547,7 @@ static void compact(struct world *world)
 {
     static const char sql[] = "ALTER TOPIC item COMPACT";
     struct kp_error err;
+    cut_soon(world);
     enum kp_code code = world_query(world, sql, NULL, NULL, &err);
     if (code != KP_OK && code != KP_BUSY) /* something that is being built holds it back */
         world_surprise(world, sql, &err);
