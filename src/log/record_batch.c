@@ -136,6 +136,8 @@ enum kp_code kp_record_reader_init(struct kp_record_reader *reader, const uint8_
     size_t left = info.bytes - KP_RECORD_BATCH_HEADER_BYTES;
     if (info.codec != KP_CODEC_NONE)
         KP_TRY(kp_codec_decompress(info.codec, at, left, arena, &at, &left, err));
+    if (left == 0) /* nothing was compressed: there is no memory either */
+        at = batch;
     *reader = (struct kp_record_reader){info, at, at + left, info.records};
     return KP_OK;
 }
