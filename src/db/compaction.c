@@ -286,6 +286,7 @@ struct round {
     int64_t horizon;
     int64_t position; /* of the record */
     uint32_t expiry_topic;
+    uint64_t removed_records, removed_bytes;
 };
 
 /* On the engine thread. */
@@ -297,6 +298,9 @@ static enum kp_code log_record(struct kp_db *db, void *arg, struct kp_error *err
     int64_t end;
     kp_buf_printf(&key, "%u", round->topic.id);
     kp_buf_printf(&value, "2 %lld %s", (long long)round->horizon, round->what);
+    if (round->removed_records)
+        kp_buf_printf(&value, " %llu %llu", (unsigned long long)round->removed_records,
+                      (unsigned long long)round->removed_bytes);
     kp_record_batch_add(&builder, db->os->wall_us(db->os->ctx) / 1000, (struct kp_str){(char *)key.data, key.len},
                         (struct kp_str){(char *)value.data, value.len}, (struct kp_str){NULL, 0});
     enum kp_code code = kp_record_batch_build(&builder, KP_CODEC_NONE, &batch, err);
@@ -324,7 +328,12 @@ void kp_compaction_redo(struct kp_db *db, uint32_t topic, const char *value, int
     char *what;
     int64_t horizon = strtoll(value, &what, 10);
     what += strspn(what, " ");
-    kp_retention_note_compaction(db, topic, horizon, strcmp(what, "compacted") == 0 ? horizon : 0, false, position);
+    bool done = strncmp(what, "compacted", 9) == 0;
+    if (done) {
+        uint64_t records = strtoull(what + 9, &what, 10);
+        kp_retention_note_removed(db, topic, records, strtoull(what, NULL, 10));
+    }
+    kp_retention_note_compaction(db, topic, horizon, done ? horizon : 0, false, position);
 }
 
 /* How far the policy reaches; *ret_due: and it is worth it. */
@@ -391,6 +400,8 @@ static enum kp_code carry_out(struct kp_db *db, struct round *round, struct iden
         compaction.tombstones_before_us = db->os->wall_us(db->os->ctx) - delete_us;
     for (;;) {
         KP_TRY(kp_log_compact(db->log, &compaction, err));
+        round->removed_records += compaction.records_removed;
+        round->removed_bytes += compaction.bytes_removed;
         if (compaction.done == round->horizon || compaction.done == compaction.clean)
             break;
         compaction.clean = compaction.done;
@@ -416,6 +427,7 @@ static enum kp_code run(struct kp_db *db, struct round *round, bool now, const _
         round->what = "compacted";
         if (code == KP_OK)
             code = kp_engine_call(db, log_record, round, err);
+        kp_retention_note_removed(db, round->topic.id, round->removed_records, round->removed_bytes);
         kp_retention_note_compaction(db, round->topic.id, decided, code == KP_OK ? round->horizon : 0, false,
                                      round->position);
     }

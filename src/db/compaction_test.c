@@ -107,6 +107,8 @@ static void compare(struct side *sides, unsigned made, uint64_t round)
     }
 }
 
+static const char kept_records[] = "SELECT records FROM kappa.topics WHERE name = 't'";
+
 /* From the horizon on the past is what it was: compared with what the live views answered there. */
 static void compare_past(struct side *side, int64_t position, const char *then, uint64_t round)
 {
@@ -161,8 +163,11 @@ static void play(uint64_t round)
         if (draw(3) == 0)
             run(&sides[0], "ALTER TOPIC t COMPACT");
         if (draw(5) == 0) {
+            int64_t kept = number(&sides[0], kept_records);
             kp_instance_close(sides[0].kappa);
             side_open(&sides[0], true);
+            assert_int_equal(number(&sides[0], kept_records), kept);
+            assert_in_range(kept, 0, number(&sides[1], kept_records)); /* which is never compacted */
         }
         if (draw(6) == 0) {
             snprintf(name, sizeof name, "later%u", made);

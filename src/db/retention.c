@@ -186,6 +186,15 @@ void kp_retention_note_compaction(struct kp_db *db, uint32_t topic, int64_t hori
     kp_mutex_unlock(&retention->mutex);
 }
 
+void kp_retention_note_removed(struct kp_db *db, uint32_t topic, uint64_t records, uint64_t bytes)
+{
+    kp_mutex_lock(&db->retention->mutex);
+    struct topic *at = find_or_add(db->retention, topic);
+    at->now.removed_records += records;
+    at->now.removed_bytes += bytes;
+    kp_mutex_unlock(&db->retention->mutex);
+}
+
 /* ---- what decisions say for views ---- */
 
 void kp_retention_add_base(struct kp_db *db, int64_t number)

@@ -22,7 +22,8 @@ struct kp_topic_retention {
     int64_t compact_horizon; /* by decision: before it of each key only the latest may be left; 0: all are */
     int64_t compacted;       /* so far that was done */
     bool compacting;         /* at present */
-    char held_back_by[512];  /* why the horizon is not as far as the policy says; "": it is */
+    uint64_t removed_records, removed_bytes; /* that compaction took; less than it did when a crash cut a round off */
+    char held_back_by[512];                  /* why the horizon is not as far as the policy says; "": it is */
 };
 
 struct kp_retention *kp_retention_create(struct kp_db *db);
@@ -42,6 +43,8 @@ void kp_retention_get(struct kp_db *db, uint32_t topic, struct kp_topic_retentio
 void kp_retention_dropped(struct kp_db *db);
 /* One round for a topic, now; KP_OK when it was held back, too: kp_retention_get says so. ddl_mutex is held. */
 KP_MUST enum kp_code kp_retention_run(struct kp_db *db, uint32_t topic, struct kp_error *err);
+/* So much more was taken by a round of compaction. */
+void kp_retention_note_removed(struct kp_db *db, uint32_t topic, uint64_t records, uint64_t bytes);
 /* A decision about compaction, or what came of it. */
 void kp_retention_note_compaction(struct kp_db *db, uint32_t topic, int64_t horizon, int64_t compacted, bool compacting,
                                   int64_t decided_at);

@@ -50,8 +50,10 @@ static enum kp_code fill_topics(struct kp_session *session, struct kp_system_row
         kp_system_put_text(rows, topics[i].name);
         kp_system_put_int(rows, topics[i].partitions);
         kp_system_put_int(rows, topics[i].internal);
-        kp_system_put_int(rows, (int64_t)topics[i].records);
-        kp_system_put_int(rows, (int64_t)topics[i].bytes);
+        struct kp_topic_retention now;
+        kp_retention_get(session->db, topics[i].id, &now); /* what was trimmed may have been compacted before */
+        kp_system_put_int(rows, (int64_t)(topics[i].records - KP_MIN(topics[i].records, now.removed_records)));
+        kp_system_put_int(rows, (int64_t)(topics[i].bytes - KP_MIN(topics[i].bytes, now.removed_bytes)));
         kp_system_put_time(rows, topics[i].created_us);
         put_retention(session->db, rows, &topics[i]);
     }

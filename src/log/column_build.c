@@ -164,13 +164,20 @@ static uint32_t code_of(struct kp_column_builder *builder, struct kp_str text)
     return append_distinct(builder, text);
 }
 
+/* Do so few of the strings before `rows` come twice that no others need be looked for? */
+static void note_listed(struct kp_column_builder *builder, uint32_t rows)
+{
+    builder->listed |= rows >= LISTED_ROWS_MIN && builder->distinct > rows / 4 * 3;
+}
+
 static void add_strings(struct kp_column_builder *builder, const struct kp_vec *vec, uint32_t rows)
 {
     uint32_t *codes = (uint32_t *)(void *)kp_buf_reserve(&builder->values, rows * sizeof *codes);
     const struct kp_text *texts = vec->data, *last = NULL;
     uint32_t last_code = 0;
-    builder->listed |= builder->rows >= LISTED_ROWS_MIN && builder->distinct > builder->rows / 4 * 3;
     for (uint32_t i = 0; i < rows; i++) {
+        if (i % LISTED_ROWS_MIN == 0)
+            note_listed(builder, builder->rows + i);
         if (kp_vec_is_null(vec, i) || builder->heap.len > HEAP_BYTES_MAX) {
             codes[i] = 0;
             continue;

@@ -35,6 +35,8 @@ rows=$(awk '{ end[$1] = NR; line[NR] = $0; full[NR] = NF > 3 }
             END { for (i = 1; i <= NR; i++) { split(line[i], f, " "); if (full[i] || end[f[1]] == i) print line[i] } }' <<<"$left")
 same "without tombstones" "$rows" "$(kc -C -t users -e -o beginning -f '%p %o %k %s\n' | sort -n -k1 -k2)"
 
+same "the records that are left" "$(wc -l <<<"$rows")" "$(sql -c "SELECT records FROM kappa.topics WHERE name = 'users'")"
+
 # From an offset that is no more, and from one that is.
 from=$(awk '$1 == 0 { print $2 - 1; exit }' <<<"$rows")
 same "from within a gap" "$(awk '$1 == 0' <<<"$rows")" "$(kc -C -t users -p 0 -o "$from" -e -f '%p %o %k %s\n')"
