@@ -5,7 +5,7 @@
  *   expr_bind.c, expr_call.c  expressions                                        scope.c   names to columns
  *   select.c  one SELECT     setop.c  UNION and its like     from.c  FROM     group.c  GROUP BY
  *   over.c  OVER, DISTINCT ON     order.c  ORDER BY, LIMIT     match_bind.c, match_nav.c  MATCH_RECOGNIZE
- *   cte.c  WITH, WITH RECURSIVE
+ *   cte.c  WITH, WITH RECURSIVE     search_cycle.c  its SEARCH and CYCLE
  *   sets.c  set-returning functions, in FROM and in the select list
  *   sublink.c  IN, EXISTS, scalars: guard.c, pull.c, unnest.c, single.c, outer.c     push.c  joins and where predicates
  * go prune.c  columns nobody reads write.c, create.c  the other statements
@@ -150,6 +150,7 @@ struct cte {
     struct kp_plan *work;      /* what stands for itself there */
     const struct scope *round; /* around the recursive term: its one column is the iteration */
     uint32_t references;       /* to itself */
+    const struct cte *within;  /* the query of WITH in which its own WITH stands; NULL: none */
     bool writes;               /* an INSERT, UPDATE or DELETE */
     struct kp_relation *given; /* what it returns; NULL: nothing */
 };
@@ -273,6 +274,12 @@ KP_MUST enum kp_code kp_bind_no_column(struct binder *binder, const struct scope
 KP_MUST enum kp_code kp_bind_with(struct binder *binder, const PgQuery__WithClause *with);
 /* One of them where it is used. */
 KP_MUST enum kp_code kp_bind_cte(struct binder *binder, struct cte *cte, int32_t location, struct kp_plan **ret_plan);
+
+/* search_cycle.c: SEARCH and CYCLE of a recursive query whose non-recursive term is `base`, as columns of its terms;
+ * the last *ret_hidden of them are not its own. */
+KP_MUST enum kp_code kp_bind_search_cycle(struct binder *binder, const PgQuery__CommonTableExpr *def,
+                                          const struct kp_plan *base, PgQuery__SelectStmt **select,
+                                          uint32_t *ret_hidden);
 
 /* ---- now.c ---- */
 bool kp_expr_reads_now(const struct kp_expr *expr);

@@ -22,6 +22,7 @@ static enum kp_code add_query(struct binder *binder, const PgQuery__WithClause *
     struct cte *cte = kp_arena_calloc(binder->arena, sizeof *cte);
     cte->def = def;
     cte->around = binder->around;
+    cte->within = binder->innermost;
     cte->recursive = with->recursive;
     cte->next = binder->ctes;
     cte->writes = def->ctequery->node_case != PG_QUERY__NODE__NODE_SELECT_STMT;
@@ -86,6 +87,24 @@ static enum kp_code bind_self(struct binder *binder, struct cte *cte, int32_t lo
 
 /* ---- the recursive term ---- */
 
+/* The term for all iterations that there are, as a subquery for the rows around it: where it is more than the condition
+ * that reads the iteration. */
+static enum kp_code unnest_round(struct binder *binder, const struct cte *cte, struct kp_plan *term,
+                                 struct kp_plan **ret_plan)
+{
+    uint32_t first = 0, count = term->col_count;
+    struct kp_expr *round = kp_bind_column(binder, cte->work->col_count - 1, KP_TYPE(KP_INT8), -1);
+    struct kp_plan *rounds = kp_bind_project(binder, kp_plan_copy(cte->work, binder->arena), &round, NULL, 1), *plan;
+    struct domain domain = {
+        .plan = kp_bind_distinct(binder, rounds), .width = 1, .ref_count = 1, .refs = &first, .at = &first};
+    KP_TRY(kp_unnest(binder, &domain, term, &plan));
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
+    for (uint32_t i = 0; i <= count; i++)
+        exprs[i] = kp_bind_column(binder, i < count ? i + 1 : 0, plan->cols[i < count ? i + 1 : 0].type, -1);
+    *ret_plan = kp_bind_project(binder, plan, exprs, NULL, count + 1);
+    return KP_OK;
+}
+
 /* The iteration as the last column. */
 static enum kp_code pull_round(struct binder *binder, const struct cte *cte, struct kp_plan *term,
                                struct kp_plan **ret_plan)
@@ -93,12 +112,8 @@ static enum kp_code pull_round(struct binder *binder, const struct cte *cte, str
     struct conjuncts conds;
     struct kp_plan *plan;
     uint32_t count = term->col_count;
-    if (!kp_pull(binder, term, true, &plan, &conds)) {
-        kp_bind_fail(binder, term->location, KP_UNSUPPORTED, NULL,
-                     "this form of the recursive query \"%s\" is not supported", cte->def->ctename);
-        return kp_error_hint(binder->err, "Its recursive term may filter and join its own rows, but not limit them or "
-                                          "use them in correlated subqueries.");
-    }
+    if (!kp_pull(binder, term, true, &plan, &conds))
+        return unnest_round(binder, cte, term, ret_plan);
     kp_plan_shift_levels(binder, plan, 1, -1);
     struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs), *round = NULL, *outer, *own;
     for (uint32_t i = 0; i < conds.count; i++) {
@@ -164,10 +179,6 @@ static enum kp_code refuse_clauses(struct binder *binder, const struct cte *cte,
     if (what)
         return kp_bind_fail(binder, kp_tree_location(at), KP_UNSUPPORTED, NULL,
                             "%s in a recursive query is not implemented", what);
-    if (cte->def->search_clause || cte->def->cycle_clause)
-        return kp_bind_fail(binder, cte->def->location, KP_UNSUPPORTED, NULL,
-                            "%s of a recursive query is not supported: add a column for it",
-                            cte->def->search_clause ? "SEARCH" : "CYCLE");
     return KP_OK;
 }
 
@@ -215,15 +226,19 @@ static enum kp_code make_recursion(struct binder *binder, const struct cte *cte,
 }
 
 /* *ret_plan NULL: it does not refer to itself. */
-static enum kp_code bind_union(struct binder *binder, struct cte *cte, const PgQuery__SelectStmt *select,
+static enum kp_code bind_union(struct binder *binder, struct cte *cte, PgQuery__SelectStmt *select,
                                struct kp_plan **ret_plan)
 {
     const struct scope round = {.outer = cte->around};
     struct kp_plan *base, *term;
-    uint32_t count;
+    uint32_t count, hidden = 0;
     KP_TRY(kp_bind_with(binder, select->with_clause));
     cte->state = CTE_BASE;
     KP_TRY(kp_bind_select(binder, select->larg, false, &base, &count));
+    if (cte->def->search_clause || cte->def->cycle_clause) {
+        KP_TRY(kp_bind_search_cycle(binder, cte->def, base, &select, &hidden));
+        KP_TRY(kp_bind_select(binder, select->larg, false, &base, &count));
+    }
     if (base->col_count == 0)
         return kp_bind_fail(binder, cte->def->location, KP_UNSUPPORTED, NULL,
                             "the recursive query \"%s\" has no columns", cte->def->ctename);
@@ -239,14 +254,25 @@ static enum kp_code bind_union(struct binder *binder, struct cte *cte, const PgQ
         *ret_plan = NULL;
         return KP_OK;
     }
-    return make_recursion(binder, cte, select, base, term, ret_plan);
+    KP_TRY(make_recursion(binder, cte, select, base, term, ret_plan));
+    *ret_plan = kp_bind_first_columns(binder, *ret_plan, (*ret_plan)->col_count - hidden);
+    return KP_OK;
+}
+
+/* The query of WITH is being bound, and this reference is inside it: in itself, or in a WITH of its own. */
+static bool is_inside(const struct binder *binder, const struct cte *cte)
+{
+    const struct cte *inner = binder->innermost;
+    while (inner && inner != cte)
+        inner = inner->within;
+    return inner == cte;
 }
 
 /* ---- any of them ---- */
 
 static enum kp_code bind_query(struct binder *binder, struct cte *cte, struct kp_plan **ret_plan)
 {
-    const PgQuery__SelectStmt *select = cte->def->ctequery->select_stmt;
+    PgQuery__SelectStmt *select = cte->def->ctequery->select_stmt;
     const struct cte *visible = cte->recursive ? cte->visible : cte->next;
     const char *no_self = binder->no_self;
     uint32_t count;
@@ -261,6 +287,8 @@ static enum kp_code bind_query(struct binder *binder, struct cte *cte, struct kp
     binder->ctes = visible;
     binder->around = cte->around;
     cte->state = CTE_PLAIN;
+    if (!*ret_plan && (cte->def->search_clause || cte->def->cycle_clause))
+        return kp_bind_fail(binder, cte->def->location, KP_INVALID, "42601", "WITH query is not recursive");
     return *ret_plan ? KP_OK : kp_bind_select(binder, select, false, ret_plan, &count);
 }
 
@@ -285,7 +313,7 @@ enum kp_code kp_bind_cte(struct binder *binder, struct cte *cte, int32_t locatio
         *ret_plan = kp_bind_scan(binder, cte->given, location);
         return name_columns(binder, cte, *ret_plan);
     }
-    if (cte->state != CTE_IDLE && binder->innermost != cte)
+    if (cte->state != CTE_IDLE && !is_inside(binder, cte))
         return kp_bind_fail(binder, cte->def->location, KP_UNSUPPORTED, NULL,
                             "mutual recursion between WITH items is not implemented");
     if (cte->state == CTE_WORK)

@@ -11,6 +11,7 @@
  *   Aggregate by g          by the domain and g; without g: a domain's row that finds nothing has its row all the same
  *   Join                    of the sides that read it; if both do, also on the domain's columns
  *   TopN, Over              one for each row of the domain
+ *   Recurse                 the domain's columns go round in its rows
  *   Scan                    Cross Join with the domain
  *
  * A guarded domain (guard.c) is joined in below what can fail too, whether that reads it or not.
@@ -179,18 +180,37 @@ struct kp_expr *kp_agg_of_nothing(struct binder *binder, const struct kp_plan_ag
 
 /* ---- unnesting ---- */
 
+/* A recursion that carries the domain's columns in its own rows. */
+struct unnest_loop {
+    uint32_t id;
+    const struct unnest_loop *around;
+};
+
 struct unnest {
     struct binder *binder;
     const struct domain *domain;
     uint32_t width; /* of the domain */
+    const struct unnest_loop *loops;
 };
 
 static enum kp_code unnest(const struct unnest *self, struct kp_plan *plan, struct kp_plan **ret_plan);
 
+/* The rows of such a recursion are among its rows. */
+static bool carries_already(const struct unnest *self, const struct kp_plan *plan)
+{
+    for (const struct unnest_loop *loop = self->loops; loop && plan->kind == KP_PLAN_WORK; loop = loop->around)
+        if (loop->id == plan->recurse.id)
+            return true;
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        if (carries_already(self, plan->inputs[i]))
+            return true;
+    return false;
+}
+
 /* It reads the domain; or it can fail, and is to be computed for the domain's rows only, and can be. */
 static bool needs_domain(const struct unnest *self, const struct kp_plan *plan)
 {
-    if (kp_plan_reads_level(plan, 1))
+    if (kp_plan_reads_level(plan, 1) || carries_already(self, plan))
         return true;
     if (!self->domain->guarded || !kp_plan_can_fail(plan))
         return false;
@@ -564,6 +584,29 @@ static struct kp_plan *unnest_window(const struct unnest *self, const struct kp_
     return copy;
 }
 
+/* Each row of the recursion carries the domain's row that it was found for. */
+static enum kp_code unnest_recurse(const struct unnest *self, const struct kp_plan *plan, struct kp_plan **ret_plan)
+{
+    struct unnest_loop loop = {plan->recurse.id, self->loops};
+    struct unnest inside = *self;
+    struct kp_plan *base, *term;
+    inside.loops = &loop;
+    KP_TRY(unnest(self, plan->inputs[0], &base));
+    KP_TRY(unnest(&inside, plan->inputs[1], &term));
+    *ret_plan = wider(self, plan, base);
+    (*ret_plan)->inputs[1] = term;
+    return KP_OK;
+}
+
+static struct kp_plan *unnest_work(const struct unnest *self, const struct kp_plan *plan)
+{
+    struct kp_plan *work = kp_bind_node(self->binder, KP_PLAN_WORK, -1, self->width + plan->col_count, 0);
+    work->recurse = plan->recurse;
+    memcpy(work->cols, self->domain->plan->cols, self->width * sizeof *work->cols);
+    memcpy(work->cols + self->width, plan->cols, plan->col_count * sizeof *work->cols);
+    return work;
+}
+
 static enum kp_code unnest(const struct unnest *self, struct kp_plan *plan, struct kp_plan **ret_plan)
 {
     if (!needs_domain(self, plan)) {
@@ -578,6 +621,12 @@ static enum kp_code unnest(const struct unnest *self, struct kp_plan *plan, stru
         return unnest_join(self, plan, ret_plan);
     if (plan->kind == KP_PLAN_UNION)
         return unnest_union(self, plan, ret_plan);
+    if (plan->kind == KP_PLAN_RECURSE)
+        return unnest_recurse(self, plan, ret_plan);
+    if (plan->kind == KP_PLAN_WORK) {
+        *ret_plan = unnest_work(self, plan);
+        return KP_OK;
+    }
     struct kp_plan *input;
     KP_TRY(unnest(self, plan->inputs[0], &input));
     switch (plan->kind) {
@@ -618,7 +667,7 @@ static enum kp_code unnest(const struct unnest *self, struct kp_plan *plan, stru
 enum kp_code kp_unnest(struct binder *binder, const struct domain *domain, struct kp_plan *plan,
                        struct kp_plan **ret_plan)
 {
-    struct unnest self = {binder, domain, domain->width};
+    struct unnest self = {binder, domain, domain->width, NULL};
     return unnest(&self, plan, ret_plan);
 }
 
