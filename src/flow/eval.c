@@ -455,14 +455,23 @@ static void eval_distinct(struct kp_eval *eval, const struct kp_expr *expr, cons
 
 enum { IN_LINEAR_MAX = 8 };
 
-static uint32_t *in_set_build(struct kp_eval *eval, const struct kp_expr *expr, uint32_t *ret_mask)
+/* Of an expression that an operator owns (kp_expr_own) it is made once. */
+struct in_set {
+    uint32_t *places; /* number of the argument, 0: empty */
+    uint32_t mask;
+    bool null; /* there is one in the list */
+};
+
+static struct in_set *in_set_build(struct kp_arena *arena, const struct kp_expr *expr)
 {
     uint32_t cap = 16;
     while (cap < expr->arg_count * 2)
         cap *= 2;
-    uint32_t *set = kp_arena_calloc(eval->arena, cap * sizeof *set); /* number of the argument, 0: empty */
+    uint32_t *set = kp_arena_calloc(arena, cap * sizeof *set);
+    struct in_set *made = kp_arena_calloc(arena, sizeof *made);
     for (uint32_t a = 1; a < expr->arg_count; a++) {
         const struct kp_datum *datum = &expr->args[a]->datum;
+        made->null |= datum->null;
         if (datum->null)
             continue;
         uint32_t at = (uint32_t)kp_value_hash(datum->type.id, datum->raw) & (cap - 1);
@@ -470,12 +479,12 @@ static uint32_t *in_set_build(struct kp_eval *eval, const struct kp_expr *expr, 
             at = (at + 1) & (cap - 1);
         set[at] = a;
     }
-    *ret_mask = cap - 1;
-    return set;
+    made->places = set;
+    made->mask = cap - 1;
+    return made;
 }
 
-static bool in_contains(const struct kp_expr *expr, const uint32_t *set, uint32_t mask, enum kp_type_id type,
-                        const void *value)
+static bool in_contains(const struct kp_expr *expr, const struct in_set *set, enum kp_type_id type, const void *value)
 {
     if (!set) {
         for (uint32_t a = 1; a < expr->arg_count; a++)
@@ -483,8 +492,9 @@ static bool in_contains(const struct kp_expr *expr, const uint32_t *set, uint32_
                 return true;
         return false;
     }
-    for (uint32_t at = (uint32_t)kp_value_hash(type, value) & mask; set[at]; at = (at + 1) & mask)
-        if (kp_value_equal(type, value, expr->args[set[at]]->datum.raw))
+    const uint32_t *places = set->places, mask = set->mask;
+    for (uint32_t at = (uint32_t)kp_value_hash(type, value) & mask; places[at]; at = (at + 1) & mask)
+        if (kp_value_equal(type, value, expr->args[places[at]]->datum.raw))
             return true;
     return false;
 }
@@ -494,17 +504,19 @@ static void eval_in(struct kp_eval *eval, const struct kp_expr *expr, const stru
 {
     struct kp_vec vec;
     kp_eval(eval, expr->args[0], batch, &vec);
-    uint32_t rows = vec.constant ? 1 : batch->rows, mask = 0;
+    uint32_t rows = vec.constant ? 1 : batch->rows;
     enum kp_type_id type = expr->args[0]->type.id;
-    bool null_in_list = false;
-    for (uint32_t a = 1; a < expr->arg_count; a++)
+    const struct in_set *set = expr->prepared;
+    if (!set && expr->arg_count - 1 > IN_LINEAR_MAX && rows > 1)
+        set = in_set_build(eval->arena, expr);
+    bool null_in_list = set && set->null;
+    for (uint32_t a = 1; !set && a < expr->arg_count; a++)
         null_in_list |= expr->args[a]->datum.null;
-    uint32_t *set = expr->arg_count - 1 > IN_LINEAR_MAX && rows > 1 ? in_set_build(eval, expr, &mask) : NULL;
     uint8_t *logic = kp_arena_alloc(eval->arena, rows);
     for (uint32_t i = 0; i < rows; i++) {
         if (kp_vec_is_null(&vec, i))
             logic[i] = LOGIC_NULL;
-        else if (in_contains(expr, set, mask, type, kp_vec_at(&vec, i)))
+        else if (in_contains(expr, set, type, kp_vec_at(&vec, i)))
             logic[i] = LOGIC_TRUE;
         else
             logic[i] = null_in_list ? LOGIC_NULL : LOGIC_FALSE;
@@ -594,6 +606,8 @@ static void prepare(struct kp_expr *expr, struct kp_arena *arena)
         if (i < KP_FUNCTION_ARGS_MAX && expr->args[i]->kind == KP_EXPR_CONST)
             constants[i] = &expr->args[i]->datum;
     }
+    if (expr->kind == KP_EXPR_IN)
+        expr->prepared = expr->arg_count - 1 > IN_LINEAR_MAX ? in_set_build(arena, expr) : NULL;
     if (expr->kind == KP_EXPR_CALL && expr->func->prepare)
         expr->prepared = expr->func->prepare(arena, constants, KP_MIN(expr->arg_count, (uint32_t)KP_FUNCTION_ARGS_MAX));
 }

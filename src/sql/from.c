@@ -514,11 +514,47 @@ static enum kp_code bind_join_quals(struct binder *binder, const PgQuery__JoinEx
     return KP_OK;
 }
 
-/* JOIN … AS alias: all columns are the alias's. */
-static void alias_join(const PgQuery__JoinExpr *join, struct scope *scope, uint32_t from)
+static bool is_merged(const struct scope *scope, uint32_t from, uint32_t column)
 {
-    for (uint32_t i = from; join->alias && i < scope->count; i++)
-        scope->cols[i].relation = join->alias->aliasname;
+    for (uint32_t i = from; i < scope->count; i++)
+        if (i != column && scope->cols[i].qualified_only && !scope->cols[column].qualified_only &&
+            strcmp(scope->cols[i].name, scope->cols[column].name) == 0)
+            return true;
+    return false;
+}
+
+/* JOIN … USING (…) AS alias: the merged columns by that name too. JOIN … AS alias (names): all columns are the alias's,
+ * as * shows them, and have the names as far as there are some. */
+static enum kp_code alias_join(struct binder *binder, const PgQuery__JoinExpr *join, struct scope *scope, uint32_t from)
+{
+    const PgQuery__Alias *alias = join->alias;
+    uint32_t count = scope->count, visible = 0, *order = kp_arena_calloc(binder->arena, (count + 1) * sizeof *order);
+    for (uint32_t i = from; join->join_using_alias && i < count; i++) {
+        struct scope_column column = scope->cols[i];
+        bool used = false;
+        for (size_t k = 0; k < join->n_using_clause; k++)
+            used |= strcmp(join->using_clause[k]->string->sval, column.name) == 0;
+        if (!used || column.qualified_only || column.hidden)
+            continue;
+        column.relation = join->join_using_alias->aliasname;
+        column.qualified_only = true;
+        kp_scope_add(binder, scope, column);
+    }
+    if (!alias)
+        return KP_OK;
+    for (int merged = 1; merged >= 0; merged--)
+        for (uint32_t i = from; i < count; i++)
+            if (!scope->cols[i].hidden && !scope->cols[i].qualified_only && is_merged(scope, from, i) == (merged == 1))
+                order[visible++] = i;
+    if (alias->n_colnames > visible)
+        return kp_bind_fail(binder, -1, KP_INVALID, "42P10",
+                            "join expression \"%s\" has %u columns available but %zu columns specified",
+                            alias->aliasname, visible, alias->n_colnames);
+    for (uint32_t i = from; i < count; i++)
+        scope->cols[i].relation = scope->cols[i].qualified_only ? NULL : alias->aliasname;
+    for (size_t i = 0; i < alias->n_colnames; i++)
+        scope->cols[order[i]].name = alias->colnames[i]->string->sval;
+    return KP_OK;
 }
 
 /* An inner join's sides are items of the same list. */
@@ -533,8 +569,7 @@ static enum kp_code bind_inner(struct binder *binder, const PgQuery__JoinExpr *j
     KP_TRY(bind_join_quals(binder, join, &sides, &joins->subs, &conditions));
     for (uint32_t i = 0; i < conditions.count; i++)
         kp_joins_condition(binder, joins, conditions.exprs[i]);
-    alias_join(join, scope, from);
-    return KP_OK;
+    return alias_join(binder, join, scope, from);
 }
 
 /* base: the number of the side's first column in the join. */
@@ -769,7 +804,7 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
     }
     if (sides.merged)
         plan = add_merged(binder, plan, sides.merged, own);
-    alias_join(join, own, 0);
+    KP_TRY(alias_join(binder, join, own, 0));
     for (uint32_t i = 0; i < own->count; i++) {
         struct scope_column column = own->cols[i];
         column.not_null = plan->cols[column.index].not_null;

@@ -204,6 +204,17 @@ enum kp_code kp_bind_groups(struct binder *binder, const PgQuery__SelectStmt *se
                 KP_TRY(add_set(&grouper, &both, all.masks[a] | item.masks[b]));
         all = both;
     }
+    if (select->group_distinct) { /* GROUP BY DISTINCT */
+        uint32_t kept = 0;
+        for (uint32_t a = 0; a < all.count; a++) {
+            bool known = false;
+            for (uint32_t b = 0; b < kept; b++)
+                known |= all.masks[b] == all.masks[a];
+            if (!known)
+                all.masks[kept++] = all.masks[a];
+        }
+        all.count = kept;
+    }
     grouping->sets = all.masks;
     grouping->set_count = all.count;
     return KP_OK;

@@ -88,10 +88,15 @@ enum kp_code kp_bind_order(struct binder *binder, const PgQuery__SelectStmt *sel
         const PgQuery__SortBy *by = select->sort_clause[i]->sort_by;
         const PgQuery__Node *node = by->node;
         struct kp_sort_key *key = &order.keys[order.count];
-        if (by->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_USING)
-            return kp_bind_fail(binder, by->location, KP_UNSUPPORTED, NULL, "ORDER BY … USING is not supported");
+        const char *using = by->n_use_op ? by->use_op[by->n_use_op - 1]->string->sval : NULL; /* < and > alone order */
+        if (using && strcmp(using, "<") != 0 && strcmp(using, ">") != 0) {
+            kp_bind_fail(binder, by->location, KP_INVALID, "42809", "operator %s is not a valid ordering operator",
+                         using);
+            return kp_error_hint(binder->err,
+                                 "Ordering operators must be \"<\" or \">\" members of btree operator families.");
+        }
         KP_TRY(kp_bind_order_column(binder, node, "ORDER BY", place, targets, visible, distinct, &key->column));
-        key->descending = by->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
+        key->descending = by->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC || (using && using[0] == '>');
         key->nulls_first = by->sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST ||
                            (key->descending && by->sortby_nulls != PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_LAST);
         bool known = false; /* a later key on the same column never decides */

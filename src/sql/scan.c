@@ -284,10 +284,12 @@ static enum kp_code keep_tokens(struct parser *parser, const PgQueryProtobuf *by
     ProtobufCAllocator allocator = {arena_alloc, arena_free, &scratch};
     PgQuery__ScanResult *scan = pg_query__scan_result__unpack(&allocator, bytes->len, (const uint8_t *)bytes->data);
     KP_ASSERT(scan);
-    size_t count = scan->n_tokens;
+    size_t count = 0; /* of words: what parts a list's items is none, so a list may have KP_SQL_TOKENS_MAX items */
+    for (size_t i = 0; i < scan->n_tokens; i++)
+        count += (int)scan->tokens[i]->token != ',';
     if (count <= KP_SQL_TOKENS_MAX) {
-        parser->tokens = kp_arena_alloc(parser->arena, (count + 1) * sizeof *parser->tokens);
-        for (size_t i = 0; i < count; i++) {
+        parser->tokens = kp_arena_alloc(parser->arena, (scan->n_tokens + 1) * sizeof *parser->tokens);
+        for (size_t i = 0; i < scan->n_tokens; i++) {
             const PgQuery__ScanToken *token = scan->tokens[i];
             if (token->token == PG_QUERY__TOKEN__SQL_COMMENT || token->token == PG_QUERY__TOKEN__C_COMMENT)
                 continue;
