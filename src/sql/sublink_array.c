@@ -1,7 +1,10 @@
 /*
  * ARRAY(SELECT x FROM … ORDER BY y) is coalesce((SELECT array_agg(x ORDER BY y) FROM …), '{}'): rewritten before it is
- * bound, so that all that scalar subqueries can do works here too. A subquery that groups, limits or joins sets would
- * need its rows in order first; it is refused.
+ * bound, so that all that scalar subqueries can do works here too. A subquery that groups, limits or joins sets stays
+ * whole below the aggregate, and shows what it is ordered by behind its column:
+ *
+ *   ARRAY(SELECT x FROM … ORDER BY y LIMIT 3)   array_agg(item ORDER BY key1) of (SELECT x, y FROM … ORDER BY y LIMIT
+ * 3)
  */
 #include "sql/sublink.h"
 
@@ -21,8 +24,21 @@ static PgQuery__Node **make_list(struct binder *binder, PgQuery__Node *first, Pg
     return list;
 }
 
+/* max(x), row_number() OVER (): what array_agg could not take as its argument. */
+static bool is_computed_of_rows(const PgQuery__SelectStmt *select)
+{
+    const PgQuery__Node *value = select->n_target_list ? select->target_list[0]->res_target->val : NULL;
+    const char *schema;
+    if (!value || value->node_case != PG_QUERY__NODE__NODE_FUNC_CALL)
+        return false;
+    return value->func_call->over ||
+           kp_bind_is_aggregate(kp_tree_name(value->func_call->funcname, value->func_call->n_funcname, &schema));
+}
+
 static bool is_plain(const PgQuery__SelectStmt *select)
 {
+    if (is_computed_of_rows(select))
+        return false;
     for (size_t i = 0; i < select->n_sort_clause; i++) /* ORDER BY 1: of the column, which array_agg does not know */
         if (select->sort_clause[i]->sort_by->node->node_case == PG_QUERY__NODE__NODE_A_CONST)
             return false;
@@ -54,17 +70,103 @@ static PgQuery__Node *gathered(struct binder *binder, const PgQuery__SelectStmt 
     return make_node(binder, PG_QUERY__NODE__NODE_SELECT_STMT, made);
 }
 
+/* ---- of a query that stays whole ---- */
+
+static PgQuery__Node *name_node(struct binder *binder, const char *text)
+{
+    PgQuery__String *name = kp_arena_calloc(binder->arena, sizeof *name);
+    name->sval = kp_arena_strdup(binder->arena, text);
+    return make_node(binder, PG_QUERY__NODE__NODE_STRING, name);
+}
+
+static PgQuery__Node *column_node(struct binder *binder, const char *name)
+{
+    PgQuery__ColumnRef *ref = kp_arena_calloc(binder->arena, sizeof *ref);
+    ref->n_fields = 2;
+    ref->fields = make_list(binder, name_node(binder, "*array*"), name_node(binder, name));
+    ref->location = -1;
+    return make_node(binder, PG_QUERY__NODE__NODE_COLUMN_REF, ref);
+}
+
+/* ORDER BY 1, or of the output's name: the column itself. */
+static bool is_output(const PgQuery__SelectStmt *select, const PgQuery__Node *key)
+{
+    if (select->op != PG_QUERY__SET_OPERATION__SETOP_NONE || select->n_distinct_clause || select->n_values_lists ||
+        key->node_case == PG_QUERY__NODE__NODE_A_CONST)
+        return true;
+    if (key->node_case != PG_QUERY__NODE__NODE_COLUMN_REF || key->column_ref->n_fields != 1)
+        return false;
+    const PgQuery__ResTarget *target = select->target_list[0]->res_target;
+    const char *name = target->name[0] ? target->name : kp_bind_output_name(target->val);
+    const PgQuery__Node *field = key->column_ref->fields[0];
+    return field->node_case == PG_QUERY__NODE__NODE_STRING && strcmp(field->string->sval, name) == 0;
+}
+
+/* SELECT the query's column and keys as a FROM item of the outer select, whose array_agg they order. */
+static PgQuery__Node *gathered_whole(struct binder *binder, const PgQuery__SelectStmt *select, int32_t location)
+{
+    size_t keys = select->n_sort_clause, shown = 1;
+    PgQuery__SelectStmt *inner = kp_arena_alloc(binder->arena, sizeof *inner);
+    PgQuery__SelectStmt *outer = kp_arena_alloc(binder->arena, sizeof *outer);
+    PgQuery__Alias *alias = kp_arena_calloc(binder->arena, sizeof *alias);
+    PgQuery__Node **targets = kp_arena_calloc(binder->arena, (keys + 1) * sizeof *targets);
+    PgQuery__Node **sorts = kp_arena_calloc(binder->arena, (keys + 1) * sizeof *sorts);
+    *inner = *select;
+    pg_query__select_stmt__init(outer);
+    alias->aliasname = kp_arena_strdup(binder->arena, "*array*");
+    alias->colnames = kp_arena_calloc(binder->arena, (keys + 1) * sizeof *alias->colnames);
+    alias->colnames[0] = name_node(binder, "item");
+    targets[0] = select->n_target_list ? select->target_list[0] : NULL;
+    for (size_t i = 0; i < keys; i++) {
+        PgQuery__SortBy *sort = kp_arena_alloc(binder->arena, sizeof *sort);
+        *sort = *select->sort_clause[i]->sort_by;
+        const char *name = "item";
+        if (!is_output(select, sort->node)) {
+            PgQuery__ResTarget *target = kp_arena_calloc(binder->arena, sizeof *target);
+            name = kp_arena_printf(binder->arena, "key%zu", i + 1);
+            target->name = kp_arena_strdup(binder->arena, name);
+            target->val = sort->node;
+            target->location = -1;
+            alias->colnames[shown] = name_node(binder, name);
+            targets[shown++] = make_node(binder, PG_QUERY__NODE__NODE_RES_TARGET, target);
+        }
+        sort->node = column_node(binder, name);
+        sorts[i] = make_node(binder, PG_QUERY__NODE__NODE_SORT_BY, sort);
+    }
+    alias->n_colnames = shown;
+    if (shown > 1) {
+        inner->n_target_list = shown;
+        inner->target_list = targets;
+    }
+    PgQuery__RangeSubselect *from = kp_arena_calloc(binder->arena, sizeof *from);
+    from->subquery = make_node(binder, PG_QUERY__NODE__NODE_SELECT_STMT, inner);
+    from->alias = alias;
+    PgQuery__ResTarget *item = kp_arena_calloc(binder->arena, sizeof *item);
+    item->name = kp_arena_strdup(binder->arena, "");
+    item->val = column_node(binder, "item");
+    item->location = -1;
+    outer->n_target_list = 1;
+    outer->target_list = make_list(binder, make_node(binder, PG_QUERY__NODE__NODE_RES_TARGET, item), NULL);
+    outer->n_from_clause = 1;
+    outer->from_clause = make_list(binder, make_node(binder, PG_QUERY__NODE__NODE_RANGE_SUBSELECT, from), NULL);
+    outer->n_sort_clause = keys;
+    outer->sort_clause = sorts;
+    outer->op = PG_QUERY__SET_OPERATION__SETOP_NONE;
+    return gathered(binder, outer, location);
+}
+
 enum kp_code kp_bind_array_sublink(struct binder *binder, const struct expr_place *place, const PgQuery__SubLink *link,
                                    struct kp_expr **ret_expr)
 {
-    if (link->subselect->node_case != PG_QUERY__NODE__NODE_SELECT_STMT || !is_plain(link->subselect->select_stmt)) {
-        kp_bind_fail(binder, link->location, KP_UNSUPPORTED, NULL, "this ARRAY(SELECT …) is not supported");
-        return kp_error_hint(binder->err, "Write (SELECT array_agg(x ORDER BY y) FROM (SELECT …) AS rows).");
-    }
+    const PgQuery__SelectStmt *select = link->subselect->select_stmt;
+    bool simple = select->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !select->n_values_lists;
+    if (simple && select->n_target_list != 1)
+        return kp_bind_fail(binder, link->location, KP_INVALID, "42601", "subquery must return only one column");
     PgQuery__SubLink *scalar = kp_arena_calloc(binder->arena, sizeof *scalar);
     *scalar = *link;
     scalar->sub_link_type = PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK;
-    scalar->subselect = gathered(binder, link->subselect->select_stmt, link->location);
+    scalar->subselect =
+        is_plain(select) ? gathered(binder, select, link->location) : gathered_whole(binder, select, link->location);
     PgQuery__String *text = kp_arena_calloc(binder->arena, sizeof *text);
     text->sval = kp_arena_strdup(binder->arena, "{}");
     PgQuery__AConst *empty = kp_arena_calloc(binder->arena, sizeof *empty);
