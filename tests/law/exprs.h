@@ -175,11 +175,11 @@ static inline char *make_comparison(struct maker *maker, const struct scope *sco
     }
 }
 
-static inline char *make_predicate(struct maker *maker, const struct scope *scope, unsigned depth)
+static inline char *make_sure_predicate(struct maker *maker, const struct scope *scope, unsigned depth)
 {
     if (depth > 1 && chance(maker->dice, 25)) {
-        char *left = make_predicate(maker, scope, depth - 1);
-        char *right = make_predicate(maker, scope, depth - 1);
+        char *left = make_sure_predicate(maker, scope, depth - 1);
+        char *right = make_sure_predicate(maker, scope, depth - 1);
         return SAY("(%s %s %s)", left, chance(maker->dice, 50) ? "AND" : "OR", right);
     }
     if (!chance(maker->dice, 25))
@@ -187,6 +187,16 @@ static inline char *make_predicate(struct maker *maker, const struct scope *scop
     unsigned flags = 0;
     struct form *form = pick_form(maker, &predicates, TYPES, 0);
     return fill_form(maker, scope, form, depth, LOOSE, &flags);
+}
+
+/* Nothing in it may fail: PostgreSQL knows what x > NULL is without asking for x. */
+static inline char *make_predicate(struct maker *maker, const struct scope *scope, unsigned depth)
+{
+    bool risk = maker->risk;
+    maker->risk = false;
+    char *predicate = make_sure_predicate(maker, scope, depth);
+    maker->risk = risk;
+    return predicate;
 }
 
 /* What changes once as the log's time passes; NULL if no column is a time. */
