@@ -17,7 +17,8 @@ struct kp_write_target {
     bool own_snapshot;
     uint32_t topic, partitions;
     const char **names;
-    size_t first; /* of the statement's own writes */
+    struct kp_checks *checks; /* NULL: any row may be there */
+    size_t first;             /* of the statement's own writes */
 };
 
 /* Fails if the relation cannot be written; finish in any case. */
@@ -40,7 +41,8 @@ KP_MUST enum kp_code kp_target_key(struct kp_write_target *target, const struct 
 /* The row that is there of a taken key: all visible columns, in arena. */
 KP_MUST enum kp_code kp_target_existing(struct kp_write_target *target, const struct kp_write_key *key,
                                         struct kp_arena *arena, struct kp_batch **ret_row, struct kp_error *err);
-/* The row may be there: 23502. rows' columns are the relation's, here and below. Before its key is read. */
+/* The row may be there: 23502, 23514, or what a condition fails with. rows' columns are the relation's, here and below.
+ * Before its key is read. */
 KP_MUST enum kp_code kp_target_check(struct kp_write_target *target, const struct kp_batch *rows, uint32_t row,
                                      struct kp_error *err);
 /* Puts a row that was checked at its key (NULL: of a source). */

@@ -1,6 +1,7 @@
 /* One row after the other into a transaction's writes: checks, keys, the row as a record; see dml.h. */
 #include "db/dml.h"
 
+#include "flow/check.h"
 #include "flow/row.h"
 #include "vec/multiset.h"
 
@@ -38,6 +39,7 @@ enum kp_code kp_target_init(struct kp_write_target *target, struct kp_session *s
         KP_TRY(kp_live_pin(session->db, relation, &session->cancelled, &target->live, err));
         KP_TRY(kp_session_snapshot(session, &target->snapshot, &target->own_snapshot, err));
     }
+    target->checks = kp_checks_create(relation);
     target->names = kp_calloc(relation->col_count + 1, sizeof(char *));
     for (uint32_t i = 0; i < relation->col_count; i++)
         target->names[i] = relation->cols[i].name;
@@ -51,6 +53,7 @@ void kp_target_finish(struct kp_write_target *target)
     if (target->live)
         kp_live_unpin(target->session->db, target->live);
     kp_free(target->names);
+    kp_checks_destroy(target->checks);
 }
 
 /* ---- keys ---- */
@@ -115,20 +118,34 @@ static void failing_row(struct kp_session *session, const struct kp_batch *rows,
     kp_buf_finish(&text);
 }
 
+static enum kp_code check_part(struct kp_write_target *target, unsigned parts, const struct kp_batch *rows,
+                               struct kp_error *err)
+{
+    struct kp_row_error *errors;
+    uint32_t count;
+    struct kp_arena arena = {0};
+    kp_checks_run(target->checks, parts, rows, &arena, &errors, &count);
+    if (count) {
+        (void)kp_fail(err, KP_INVALID, errors[0].sqlstate, "%s", errors[0].message);
+        if (parts == KP_CHECKS_ROW)
+            failing_row(target->session, rows, 0, err);
+    }
+    kp_arena_finish(&arena);
+    return count ? KP_INVALID : KP_OK;
+}
+
 enum kp_code kp_target_check(struct kp_write_target *target, const struct kp_batch *rows, uint32_t row,
                              struct kp_error *err)
 {
-    const struct kp_relation *relation = target->relation;
-    for (uint32_t i = 0; i < rows->cols; i++) {
-        if (!relation->cols[i].not_null || !kp_vec_is_null(&rows->vecs[i], row))
-            continue;
-        (void)kp_fail(err, KP_INVALID, "23502",
-                      "null value in column \"%s\" of relation \"%s\" violates not-null constraint",
-                      relation->cols[i].name, relation->name);
-        failing_row(target->session, rows, row, err);
-        return KP_INVALID;
-    }
-    return KP_OK;
+    if (!target->checks)
+        return KP_OK;
+    struct kp_arena arena = {0};
+    const struct kp_batch *one = rows->rows == 1 ? rows : kp_batch_gather(rows, &row, 1, &arena);
+    enum kp_code code = check_part(target, KP_CHECKS_DOMAINS, one, err);
+    if (code == KP_OK)
+        code = check_part(target, KP_CHECKS_ROW, one, err);
+    kp_arena_finish(&arena);
+    return code;
 }
 
 /* The row as JSON, inside the source's path. */

@@ -5,6 +5,9 @@
  * that fails half way leaves nothing behind. A batch is as large as the records still to come allow, at most
  * KP_BATCH_ROWS_MAX.
  *
+ * A decoder with a check has a full batch checked before anyone gets it: the rows that may not be are taken out and
+ * become dead letters, in order of the log among those that could not be decoded.
+ *
  * Invariants:
  *   1. Values in batches point into the inputs or the arena, never into the state.
  *   2. A value decoded in place has KP_JSON_PADDING readable bytes behind it; one at the end of its batch is copied.
@@ -89,20 +92,80 @@ static void start_batch(struct run *run)
     }
     state->positions = kp_arena_alloc(state->arena, rows * sizeof *state->positions);
     state->tombstones = decoder->keyed ? kp_arena_alloc(state->arena, rows) : NULL;
+    state->origins = decoder->check ? kp_arena_alloc(state->arena, rows * sizeof *state->origins) : NULL;
+    state->waiting = NULL;
+    state->waiting_end = &state->waiting;
     state->row = 0;
     state->row_limit = rows;
     run->any_tombstone = false;
 }
 
+static void give_dead(struct run *run, const struct kp_dead_letter *letter)
+{
+    if (run->dead)
+        run->dead(run->arg, letter);
+}
+
+static void give_waiting(struct run *run, int64_t position_end)
+{
+    struct kp_decode_state *state = run->state;
+    for (; state->waiting && state->waiting->letter.position < position_end; state->waiting = state->waiting->next)
+        give_dead(run, &state->waiting->letter);
+}
+
+/* Takes the rows out of the batch that may not be. */
+static void check_batch(struct run *run)
+{
+    struct kp_decode_state *state = run->state;
+    struct kp_row_error *errors;
+    uint32_t count, kept = 0, at = 0, rows = state->row;
+    state->decoder->check(state->decoder->check_arg, state->batch, state->arena, &errors, &count);
+    if (count == 0)
+        return;
+    uint32_t *index = kp_arena_alloc(state->arena, rows * sizeof *index);
+    for (uint32_t row = 0; row < rows; row++) {
+        bool failed = at < count && errors[at].row == row;
+        const struct kp_row_error *error = &errors[at];
+        at += failed;
+        if (!failed || (state->tombstones && state->tombstones[row])) {
+            state->positions[kept] = state->positions[row];
+            if (state->tombstones)
+                state->tombstones[kept] = state->tombstones[row];
+            index[kept++] = row;
+            continue;
+        }
+        const struct kp_decode_origin *origin = &state->origins[row];
+        struct kp_dead_letter letter = {.partition = origin->partition,
+                                        .offset = origin->offset,
+                                        .position = state->positions[row],
+                                        .reason = error->message,
+                                        .key = origin->key,
+                                        .value = origin->value};
+        memcpy(letter.sqlstate, error->sqlstate, sizeof letter.sqlstate);
+        give_waiting(run, letter.position);
+        give_dead(run, &letter);
+    }
+    state->counts.rows -= rows - kept;
+    state->counts.dead += rows - kept;
+    state->row = kept;
+    if (kept < rows)
+        state->batch = kp_batch_gather(state->batch, index, kept, state->arena);
+}
+
 static enum kp_code end_batch(struct run *run, struct kp_error *err)
 {
     struct kp_decode_state *state = run->state;
-    struct kp_batch *batch = state->batch;
-    if (!batch)
+    if (!state->batch)
         return KP_OK;
+    state->batch->rows = state->row;
+    if (state->decoder->check && state->row)
+        check_batch(run);
+    give_waiting(run, INT64_MAX);
+    struct kp_batch *batch = state->batch;
     state->batch = NULL;
     if (state->row == 0)
         return KP_OK;
+    batch->cols = state->decoder->given_columns;
     batch->rows = state->row;
     const struct kp_decoded decoded = {batch, state->positions, run->any_tombstone ? state->tombstones : NULL};
     return run->emit(run->arg, &decoded, err);
@@ -456,7 +519,8 @@ static enum kp_code decode_record(struct kp_decode_state *state, const struct kp
 static void report_dead(struct run *run, const struct kp_decode_input *input, const struct kp_record *record,
                         int64_t position, const struct kp_error *err)
 {
-    run->state->counts.dead++;
+    struct kp_decode_state *state = run->state;
+    state->counts.dead++;
     if (!run->dead)
         return;
     struct kp_dead_letter letter = {.partition = input->partition,
@@ -465,9 +529,16 @@ static void report_dead(struct run *run, const struct kp_decode_input *input, co
                                     .key = record->key,
                                     .value = record->value};
     memcpy(letter.sqlstate, err->sqlstate, sizeof letter.sqlstate);
-    letter.reason = err->detail[0] ? kp_arena_printf(run->state->arena, "%s (%s)", err->message, err->detail)
-                                   : kp_arena_strdup(run->state->arena, err->message);
-    run->dead(run->arg, &letter);
+    letter.reason = err->detail[0] ? kp_arena_printf(state->arena, "%s (%s)", err->message, err->detail)
+                                   : kp_arena_strdup(state->arena, err->message);
+    if (!state->origins) {
+        give_dead(run, &letter);
+        return;
+    }
+    struct kp_decode_waiting *waiting = kp_arena_alloc(state->arena, sizeof *waiting);
+    *waiting = (struct kp_decode_waiting){letter, NULL};
+    *state->waiting_end = waiting;
+    state->waiting_end = &waiting->next;
 }
 
 /* A record that failed may have set validity bits of its row; the next record starts clean. */
@@ -524,6 +595,9 @@ static enum kp_code decode_input(struct run *run, const struct kp_decode_input *
         }
         state->counts.rows++;
         state->positions[state->row] = position;
+        if (state->origins)
+            state->origins[state->row] = (struct kp_decode_origin){
+                record.key, record.value, input->base_offset + record.offset_delta, input->partition};
         if (state->tombstones) {
             state->tombstones[state->row] = state->deleted;
             run->any_tombstone |= state->deleted;

@@ -6,6 +6,7 @@
 #define KP_DECODE_DECODE_H
 
 #include "log/record_batch.h"
+#include "vec/func.h"
 #include "vec/vec.h"
 
 /* Counts up with every change of what a record's bytes mean: history columns of another version are not read. */
@@ -50,10 +51,21 @@ struct kp_field {
                      Of fields of the value only; behind all others */
 };
 
+/*
+ * What rows must be besides of their types: notes the rows of a batch that may not be, ascending, each once, in arena.
+ * The columns are the options' fields that are not only checked. Called by many threads.
+ */
+typedef void (*kp_decode_check)(const void *arg, const struct kp_batch *batch, struct kp_arena *arena,
+                                struct kp_row_error **ret_errors, uint32_t *ret_count);
+
 struct kp_decoder_options {
     enum kp_format format;
     const struct kp_field *fields; /* copied */
     uint32_t field_count;
+    uint32_t extra_count;  /* the last ones that are not only checked: columns for `check`, not for readers */
+    kp_decode_check check; /* NULL: rows need only be of their types; deletions are not checked */
+    void *check_arg;       /* the decoder's once it is made: */
+    void (*check_destroy)(void *arg);
     const char
         *path; /* JSON: object in each record that makes the row, dotted; NULL: the record. Absent or null: no row */
     /* JSON with a path: other members of the record, by name, of which it is noted whether they are there and not null
@@ -131,11 +143,11 @@ void kp_decode_state_set_general_only(struct kp_decode_state *state, bool genera
 
 /*
  * Decodes inputs into batches of at most KP_BATCH_ROWS_MAX rows, given to emit in order. Columns are the options'
- * fields that are not only checked. Strings point into the inputs' bytes where they can, else into arena: inputs must
- * live as long as the arena. Keyed tables: records with a null value give `tombstone` rows: all value fields NULL, key
- * fields from the key, which is a JSON array of the key's values, a JSON string, or plain text. A record that cannot be
- * decoded goes to dead (may be NULL) and makes no row. Control batches are skipped. Fails only if emit does, or if a
- * batch is malformed.
+ * fields that are not only checked, without the extra ones. Strings point into the inputs' bytes where they can, else
+ * into arena: inputs must live as long as the arena. Keyed tables: records with a null value give `tombstone` rows: all
+ * value fields NULL, key fields from the key, which is a JSON array of the key's values, a JSON string, or plain text.
+ * A record that cannot be decoded goes to dead (may be NULL) and makes no row. Control batches are skipped. Fails only
+ * if emit does, or if a batch is malformed.
  */
 struct kp_decoded {
     struct kp_batch *batch;

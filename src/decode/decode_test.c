@@ -567,6 +567,48 @@ static void test_checked(void **unused)
     assert_int_equal(kp_decoder_create(&wrong, &decoder, &err), KP_INVALID);
 }
 
+/* The extra column, a row's last one, may not be negative. */
+static void check_extra(const void *arg, const struct kp_batch *batch, struct kp_arena *arena,
+                        struct kp_row_error **ret_errors, uint32_t *ret_count)
+{
+    struct kp_row_error *errors = kp_arena_calloc(arena, batch->rows * sizeof *errors);
+    uint32_t count = 0;
+    assert_int_equal(batch->cols, 2);
+    for (uint32_t row = 0; row < batch->rows; row++)
+        if (!kp_vec_is_null(&batch->vecs[1], row) && *(const int32_t *)kp_vec_at(&batch->vecs[1], row) < 0)
+            errors[count++] = (struct kp_row_error){row, "23514", "negative"};
+    *ret_errors = errors;
+    *ret_count = count;
+}
+
+static bool destroyed;
+static void destroy_check(void *arg)
+{
+    destroyed = true;
+}
+
+static void test_check(void **unused)
+{
+    const struct kp_field fields[] = {{.name = "k", .type = KP_TYPE(KP_INT4), .key_part = 1},
+                                      {.name = "n", .type = KP_TYPE(KP_INT4)},
+                                      {.name = "c", .type = KP_TYPE(KP_INT4), .checked = true}};
+    struct kp_decoder_options options = {.format = KP_FORMAT_JSON,
+                                         .fields = fields,
+                                         .field_count = 3,
+                                         .extra_count = 1,
+                                         .check = check_extra,
+                                         .check_destroy = destroy_check,
+                                         .keyed = true};
+    /* dead letters of both kinds in order; a deletion is not checked; the extra column is not given */
+    EXPECT(&options, "50 {\"k\":1}\n54- {\"k\":5}\n56 {\"k\":7}\n",
+           "1001 23514 negative\n1002 22P02 field \"n\": invalid input syntax for type integer: \"x\"\n"
+           "1003 23514 negative\n1005 22P02 field \"c\": a JSON boolean cannot be integer: true\n",
+           {NULL, "{\"k\":1,\"n\":0}"}, {NULL, "{\"k\":2,\"n\":-1}"}, {NULL, "{\"k\":3,\"n\":\"x\"}"},
+           {NULL, "{\"k\":4,\"n\":-1}"}, {"5", NULL}, {NULL, "{\"k\":6,\"n\":-1,\"c\":true}"}, {NULL, "{\"k\":7}"});
+    EXPECT(&options, "", "1000 23514 negative\n", {NULL, "{\"k\":2,\"n\":-1}"});
+    assert_true(destroyed);
+}
+
 static void test_text(void **unused)
 {
     static const struct kp_field fields[] = {{.name = "line", .type = {KP_TEXT, -1}}};
@@ -583,6 +625,6 @@ int main(void)
         cmocka_unit_test(test_path),    cmocka_unit_test(test_strings), cmocka_unit_test(test_integers),
         cmocka_unit_test(test_grammar), cmocka_unit_test(test_depth),   cmocka_unit_test(test_keys),
         cmocka_unit_test(test_origins), cmocka_unit_test(test_csv),     cmocka_unit_test(test_checked),
-        cmocka_unit_test(test_text),    cmocka_unit_test(test_rivals)};
+        cmocka_unit_test(test_check),   cmocka_unit_test(test_text),    cmocka_unit_test(test_rivals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

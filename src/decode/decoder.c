@@ -267,6 +267,7 @@ static enum kp_code add_columns(struct kp_decoder *decoder, const struct kp_deco
             decoder->any_other = true;
         decoder->key_parts = KP_MAX(decoder->key_parts, field->key_part);
     }
+    decoder->given_columns = decoder->batch_columns - KP_MIN(options->extra_count, decoder->batch_columns);
     decoder->column_count = options->field_count;
     decoder->csv_order = kp_arena_alloc(&decoder->arena, (options->field_count + 1) * sizeof *decoder->csv_order);
     for (uint32_t i = 0; i < options->field_count; i++) {
@@ -341,6 +342,9 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
         kp_decoder_destroy(decoder);
         return code;
     }
+    decoder->check = options->check;
+    decoder->check_arg = options->check_arg;
+    decoder->check_destroy = options->check_destroy;
     *ret_decoder = decoder;
     return KP_OK;
 }
@@ -349,6 +353,8 @@ void kp_decoder_destroy(struct kp_decoder *decoder)
 {
     if (!decoder)
         return;
+    if (decoder->check_destroy)
+        decoder->check_destroy(decoder->check_arg);
     kp_regex_destroy(decoder->pattern);
     kp_arena_finish(&decoder->arena);
     kp_free(decoder);

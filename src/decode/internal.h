@@ -62,7 +62,11 @@ struct kp_decoder {
     enum kp_format format;
     struct kp_decode_column *columns;
     uint32_t column_count;
-    uint32_t batch_columns;  /* the first ones: the others are only checked */
+    uint32_t batch_columns; /* the first ones: the others are only checked */
+    uint32_t given_columns; /* of these the first ones: readers get them */
+    kp_decode_check check;  /* NULL: there is none */
+    void *check_arg;
+    void (*check_destroy)(void *arg);
     uint64_t *value_mask;    /* columns of the batch that come from the value */
     uint64_t *declared_mask; /* the same with those that are only checked */
     bool missing_fails, extra_fails;
@@ -106,6 +110,18 @@ struct kp_decode_minute {
     uint32_t len; /* of the last timestamp as a whole */
 };
 
+/* Of a row that is to be checked: should it become a dead letter. */
+struct kp_decode_origin {
+    struct kp_str key, value;
+    int64_t offset;
+    uint32_t partition;
+};
+/* Waits for its place among the rows that a check will refuse. */
+struct kp_decode_waiting {
+    struct kp_dead_letter letter;
+    struct kp_decode_waiting *next;
+};
+
 struct kp_decode_state {
     const struct kp_decoder *decoder;
     struct kp_arena *arena; /* of the running call */
@@ -115,6 +131,8 @@ struct kp_decode_state {
     _Alignas(16) uint8_t checked_slot[16]; /* where values go that are only checked */
     int64_t *positions;
     uint8_t *tombstones;
+    struct kp_decode_origin *origins; /* of the batch's rows; NULL: nothing is checked */
+    struct kp_decode_waiting *waiting, **waiting_end;
     uint64_t present[KP_COLUMNS_MAX / 64]; /* per column: has a value or an explicit null in this record */
     uint64_t nulls[KP_COLUMNS_MAX / 64];   /* per column: of these, null; valid if any_null */
     bool any_null;

@@ -57,6 +57,8 @@ KP_MUST enum kp_code kp_graph_relation(struct kp_graph *graph, struct kp_relatio
                                        struct kp_error *err);
 /* An input of ready batches with these columns. */
 struct kp_node *kp_graph_input(struct kp_graph *graph, const struct kp_column *cols, uint32_t col_count, bool growing);
+/* A bigint column of an input says from which record each row is: for the error rows made of it. */
+void kp_node_input_positions(struct kp_node *node, uint32_t column);
 
 /* Finds the node for a SCAN of a relation; NULL: kp_graph_relation is used (sources and tables), else an error. */
 typedef struct kp_node *(*kp_scan_resolve)(void *arg, struct kp_relation *relation);
@@ -115,6 +117,7 @@ void kp_node_times_set(struct kp_node *node, int64_t watermark, const struct kp_
 struct kp_flow_error { /* an error row: a source row whose expression failed */
     int64_t weight;
     int64_t log_position; /* of the source record, -1 if not known */
+    uint64_t origin;      /* the node where it failed: the same number for all views behind it, as long as it lives */
     char sqlstate[6];
     const char *message;
 };
@@ -138,6 +141,8 @@ void kp_graph_drop_output(struct kp_graph *graph, struct kp_output *output);
 /* Between steps: the node takes no rows any more, and it and all downstream of it fail with this reason at the next
  * step (kp_output_check). For input that cannot be read. */
 void kp_graph_fail(struct kp_node *node, const struct kp_error *why);
+/* Error rows of `node` are told at the output. */
+bool kp_output_tells_errors(const struct kp_output *output, const struct kp_node *node);
 const struct kp_changes *kp_output_changes(const struct kp_output *output);
 /* Why the output has no changes any more: an operator before it spent its budget. KP_OK if all is well. */
 KP_MUST enum kp_code kp_output_check(const struct kp_output *output, struct kp_error *err);

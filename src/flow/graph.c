@@ -116,8 +116,10 @@ static void append_node(struct kp_graph *graph, struct kp_node *node)
 struct kp_node *kp_node_create(struct kp_graph *graph, const struct kp_node_ops *ops, const struct kp_column *cols,
                                uint32_t col_count, struct kp_node *const *inputs, uint32_t input_count)
 {
+    static _Atomic uint64_t origins;
     struct kp_node *node = kp_calloc(1, ops->bytes);
     node->ops = ops;
+    node->origin = atomic_fetch_add(&origins, 1);
     node->graph = graph;
     node->id = graph->next_id++;
     node->col_count = col_count;

@@ -81,7 +81,8 @@ struct kp_node {
     struct kp_graph *graph;
     struct kp_arena arena; /* definition: expressions, types */
     uint32_t id;
-    uint32_t place; /* in graph->nodes */
+    uint32_t place;  /* in graph->nodes */
+    uint64_t origin; /* of its error rows: no other node's, in whatever graph, and kept when graphs are merged */
     uint32_t col_count;
     struct kp_type *types;
     bool bounded;             /* has one turn: of an ad-hoc query, and in no loop */

@@ -3,12 +3,22 @@
  */
 #include "flow/graph.h"
 
+struct op_input {
+    struct kp_node node;
+    int32_t position_column; /* holds the positions of the rows' records; -1: they are not known */
+};
+
 static enum kp_code send_batch(void *arg, struct kp_lane *lane, uint32_t task, struct kp_error *err)
 {
     void *const *both = arg;
     struct kp_node *node = both[0];
     const struct kp_step_input *input = both[1];
     struct kp_flow out = {.batch = input->batches[task]};
+    int32_t column = ((struct op_input *)node)->position_column;
+    if (column >= 0) {
+        struct kp_vec positions = kp_vec_flatten(&out.batch->vecs[column], &lane->arena, out.batch->rows);
+        out.positions = positions.data;
+    }
     return kp_node_send(node, lane, &out, err);
 }
 
@@ -24,13 +34,20 @@ static enum kp_code input_bring(struct kp_node *node, const struct kp_step_input
     return kp_graph_parallel(node->graph, (uint32_t)input->batch_count, send_batch, both, err);
 }
 
-const struct kp_node_ops kp_input_ops = {.kind = "input", .bytes = sizeof(struct kp_node), .bring = input_bring};
+const struct kp_node_ops kp_input_ops = {.kind = "input", .bytes = sizeof(struct op_input), .bring = input_bring};
 
 struct kp_node *kp_op_input(struct kp_graph *graph, const struct kp_column *cols, uint32_t col_count, bool growing)
 {
     struct kp_node *node = kp_node_create(graph, &kp_input_ops, cols, col_count, NULL, 0);
     node->growing = growing || graph->bounded;
+    ((struct op_input *)node)->position_column = -1;
     return node;
+}
+
+void kp_node_input_positions(struct kp_node *node, uint32_t column)
+{
+    KP_ASSERT(node->ops == &kp_input_ops && node->types[column].id == KP_INT8);
+    ((struct op_input *)node)->position_column = (int32_t)column;
 }
 
 /* ---- VALUES ---- */

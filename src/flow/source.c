@@ -1,6 +1,7 @@
 /* The declaration's options and columns, as the decoder wants them. */
 #include "flow/source.h"
 
+#include "flow/check.h"
 #include "sql/sql.h"
 
 static enum kp_format format_of(const struct kp_relation *relation)
@@ -43,6 +44,70 @@ static struct kp_field field_of(const struct kp_relation *relation, uint32_t col
     return field;
 }
 
+/* ---- what rows must be ---- */
+
+struct row_check {
+    struct kp_checks *checks;
+    uint32_t col_count, *places; /* where in the batch a column is that is checked; indexed by the relation's columns */
+};
+
+static void row_check_destroy(void *arg)
+{
+    struct row_check *check = arg;
+    kp_checks_destroy(check->checks);
+    kp_free(check->places);
+    kp_free(check);
+}
+
+static void row_check_run(const void *arg, const struct kp_batch *batch, struct kp_arena *arena,
+                          struct kp_row_error **ret_errors, uint32_t *ret_count)
+{
+    const struct row_check *check = arg;
+    struct kp_batch row = {.rows = batch->rows, .cols = check->col_count};
+    const uint32_t *columns;
+    uint32_t count = kp_checks_columns(check->checks, &columns);
+    row.vecs = kp_arena_calloc(arena, (check->col_count + 1) * sizeof *row.vecs);
+    for (uint32_t i = 0; i < count; i++)
+        row.vecs[columns[i]] = batch->vecs[check->places[columns[i]]];
+    kp_checks_run(check->checks, KP_CHECKS_DOMAINS | KP_CHECKS_ROW, &row, arena, ret_errors, ret_count);
+}
+
+/* Adds the columns that only the check reads behind those that are wanted. */
+static struct row_check *add_check(const struct kp_relation *relation, struct kp_field *fields, const uint32_t *wanted,
+                                   uint32_t count, struct kp_decoder_options *options)
+{
+    struct kp_checks *checks = kp_checks_create(relation);
+    const uint32_t *columns;
+    if (!checks)
+        return NULL;
+    struct row_check *check = kp_calloc(1, sizeof *check);
+    *check = (struct row_check){checks, relation->col_count, kp_calloc(relation->col_count, sizeof *check->places)};
+    uint32_t read = kp_checks_columns(checks, &columns);
+    for (uint32_t i = 0; i < read; i++) {
+        uint32_t at = 0;
+        while (at < count && wanted[at] != columns[i])
+            at++;
+        if (at == count) {
+            at = options->field_count++;
+            options->extra_count++;
+            fields[at] = field_of(relation, columns[i]);
+        }
+        check->places[columns[i]] = at;
+    }
+    options->check = row_check_run;
+    options->check_arg = check;
+    options->check_destroy = row_check_destroy;
+    return check;
+}
+
+static bool is_among(uint32_t column, const uint32_t *columns, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (columns[i] == column)
+            return true;
+    return false;
+}
+
 enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_t *columns, uint32_t count,
                                const struct kp_zone *zone, const char *const *rivals, uint32_t rival_count,
                                struct kp_decoder **ret_decoder, struct kp_error *err)
@@ -52,47 +117,47 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
     if (header)
         KP_TRY(kp_sql_option_bool("header", header, &csv_header, err));
     struct kp_field *fields = kp_calloc(count + relation->col_count + 1, sizeof *fields);
-    uint32_t field_count = count;
+    struct kp_decoder_options options = {.fields = fields, .field_count = count};
     for (uint32_t c = 0; c < count; c++)
         fields[c] = field_of(relation, columns[c]);
+    struct row_check *check = add_check(relation, fields, columns, count, &options);
+    const uint32_t *checked = NULL;
+    uint32_t checked_count = check ? kp_checks_columns(check->checks, &checked) : 0;
     /* The other declared columns are checked too: which records are dead letters is the source's affair, not the
      * reader's. */
     for (uint32_t c = 0; c < relation->col_count; c++) {
-        bool wanted = relation->origins && relation->origins[c] != KP_FIELD_VALUE;
-        for (uint32_t i = 0; i < count && !wanted; i++)
-            wanted = columns[i] == c;
-        if (wanted)
+        bool other = relation->origins && relation->origins[c] != KP_FIELD_VALUE;
+        if (other || is_among(c, columns, count) || is_among(c, checked, checked_count))
             continue;
-        fields[field_count] = field_of(relation, c);
-        fields[field_count++].checked = true;
+        fields[options.field_count] = field_of(relation, c);
+        fields[options.field_count++].checked = true;
     }
     const char *delimiter = kp_relation_option(relation, "delimiter");
     const char *quote = kp_relation_option(relation, "quote"), *escape = kp_relation_option(relation, "escape");
-    bool csv = format_of(relation) == KP_FORMAT_CSV;
     const char *framing = kp_relation_option(relation, "framing");
     const char *missing = kp_relation_option(relation, "missing"), *extra = kp_relation_option(relation, "extra");
-    struct kp_decoder_options options = {.format = format_of(relation),
-                                         .fields = fields,
-                                         .field_count = field_count,
-                                         .path = kp_relation_option(relation, "path"),
-                                         .schema = kp_relation_option(relation, "schema"),
-                                         .writer_schema = kp_relation_option(relation, "writer_schema"),
-                                         .writer_schemas = kp_relation_option(relation, "writer_schemas"),
-                                         .message = kp_relation_option(relation, "message"),
-                                         .confluent = framing && strcmp(framing, "confluent") == 0,
-                                         .pattern = kp_relation_option(relation, "pattern"),
-                                         .missing_fails = missing ? strcmp(missing, "error") == 0 : csv,
-                                         .extra_fails = extra && strcmp(extra, "error") == 0,
-                                         .rivals = rivals,
-                                         .rival_count = rival_count,
-                                         .keyed = relation->kind == KP_RELATION_TABLE,
-                                         .csv_delimiter = delimiter ? delimiter[0] : '\0',
-                                         .csv_quote = quote ? quote[0] : '\0',
-                                         .csv_escape = escape ? escape[0] : '\0',
-                                         .csv_header = csv_header,
-                                         .csv_null = kp_relation_option(relation, "null"),
-                                         .zone = zone};
+    options.format = format_of(relation);
+    options.path = kp_relation_option(relation, "path");
+    options.schema = kp_relation_option(relation, "schema");
+    options.writer_schema = kp_relation_option(relation, "writer_schema");
+    options.writer_schemas = kp_relation_option(relation, "writer_schemas");
+    options.message = kp_relation_option(relation, "message");
+    options.confluent = framing && strcmp(framing, "confluent") == 0;
+    options.pattern = kp_relation_option(relation, "pattern");
+    options.missing_fails = missing ? strcmp(missing, "error") == 0 : options.format == KP_FORMAT_CSV;
+    options.extra_fails = extra && strcmp(extra, "error") == 0;
+    options.rivals = rivals;
+    options.rival_count = rival_count;
+    options.keyed = relation->kind == KP_RELATION_TABLE;
+    options.csv_delimiter = delimiter ? delimiter[0] : '\0';
+    options.csv_quote = quote ? quote[0] : '\0';
+    options.csv_escape = escape ? escape[0] : '\0';
+    options.csv_header = csv_header;
+    options.csv_null = kp_relation_option(relation, "null");
+    options.zone = zone;
     enum kp_code code = kp_decoder_create(&options, ret_decoder, err);
+    if (code != KP_OK && check)
+        row_check_destroy(check);
     kp_free(fields);
     return code;
 }
@@ -100,6 +165,25 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
 static void put_text(struct kp_buf *out, const char *text)
 {
     kp_buf_append(out, text ? text : "", text ? strlen(text) + 1 : 1);
+}
+
+/* Also their order and what they are called: reasons of dead letters are kept with the columns. */
+static void put_checks(const struct kp_relation *relation, struct kp_buf *out)
+{
+    bool any = relation->check_count > 0;
+    for (uint32_t c = 0; c < relation->col_count; c++) {
+        if (!relation->cols[c].not_null)
+            continue;
+        any = true;
+        kp_buf_append_be32(out, c);
+        kp_buf_append_text(out, "not null");
+    }
+    for (uint32_t i = 0; i < relation->check_count; i++) {
+        kp_expr_print(relation->checks[i].expr, relation->cols, out);
+        put_text(out, relation->checks[i].name);
+    }
+    if (any)
+        put_text(out, relation->name);
 }
 
 /* Types by their names, not numbers: those may change from release to release. */
@@ -117,6 +201,7 @@ struct kp_hash128 kp_source_declaration(const struct kp_relation *relation)
     }
     for (uint32_t k = 0; k < relation->key_count; k++)
         kp_buf_append_be32(&all, relation->keys[k]);
+    put_checks(relation, &all);
     for (uint32_t i = 0; i < relation->option_count; i++)
         if (strcmp(relation->options[i].name, "topic") != 0 && strcmp(relation->options[i].name, "max_ahead") != 0 &&
             strcmp(relation->options[i].name, "idle_timeout") != 0) {

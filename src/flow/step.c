@@ -157,6 +157,7 @@ void kp_node_error_in(struct kp_node *node, struct kp_lane *lane, int64_t weight
     error->error.weight = weight;
     error->error.log_position = log_position;
     error->window_end = window_end;
+    error->error.origin = node->origin;
     memcpy(error->error.sqlstate, sqlstate, sizeof error->error.sqlstate - 1);
     error->error.message = kp_arena_strdup(&lane->arena, message);
     error->next = lane->errors;
@@ -239,7 +240,18 @@ static int compare_flow_errors(const void *a, const void *b)
     if (x->log_position != y->log_position)
         return x->log_position < y->log_position ? -1 : 1;
     int order = strcmp(x->sqlstate, y->sqlstate);
-    return order ? order : strcmp(x->message, y->message);
+    order = order ? order : strcmp(x->message, y->message);
+    return order ? order : (x->origin > y->origin) - (x->origin < y->origin);
+}
+
+bool kp_output_tells_errors(const struct kp_output *output, const struct kp_node *node)
+{
+    struct kp_arena arena = {0};
+    uint8_t *marks = kp_arena_calloc(&arena, node->graph->node_count);
+    mark_before(output->node, marks);
+    bool tells = marks[node->place];
+    kp_arena_finish(&arena);
+    return tells;
 }
 
 static void collect_errors(struct kp_graph *graph, struct kp_output *output)

@@ -9,6 +9,8 @@
  */
 #include "replay/backfill.h"
 
+#include <stdlib.h>
+
 #include "os/os.h"
 
 /* A live relation that the new plans read. */
@@ -49,6 +51,9 @@ static struct kp_node *feed_node(struct kp_backfill *backfill, struct kp_relatio
     bool growing = relation->kind == KP_RELATION_VIEW && relation->plan->plan->growing;
     *feed = (struct feed){.relation = kp_relation_ref(relation), .store = store};
     feed->input = kp_graph_input(backfill->graph, relation->cols, relation->col_count, growing);
+    for (uint32_t c = 0; relation->origins && c < relation->col_count; c++)
+        if (relation->origins[c] == KP_FIELD_POSITION)
+            kp_node_input_positions(feed->input, c);
     return feed->input;
 }
 
@@ -169,7 +174,8 @@ enum kp_code kp_backfill_begin(struct kp_backfill *backfill, struct kp_error *er
 {
     backfill->begun_ns = kp_os_real()->mono_ns(NULL);
     for (size_t i = 0; i < backfill->feed_count; i++) {
-        struct kp_subscription_options options = {.snapshot = true, .resume = -1, .queue_bytes_max = (uint64_t)1 << 30};
+        struct kp_subscription_options options = {
+            .snapshot = true, .past_errors = true, .resume = -1, .queue_bytes_max = (uint64_t)1 << 30};
         enum kp_code code = kp_subscribe(backfill->feeds[i].store, &options, &backfill->feeds[i].subscription, err);
         if (code != KP_OK)
             kp_error_context(err, "reading \"%s\"", backfill->feeds[i].relation->name);
@@ -313,11 +319,61 @@ static struct kp_node *map_node(void *arg, struct kp_node *input, struct kp_rela
     return NULL;
 }
 
+static int compare_errors(const void *a, const void *b)
+{
+    const struct kp_flow_error *x = a, *y = b;
+    if (x->log_position != y->log_position)
+        return x->log_position < y->log_position ? -1 : 1;
+    if (x->origin != y->origin)
+        return x->origin < y->origin ? -1 : 1;
+    int order = strcmp(x->sqlstate, y->sqlstate);
+    return order ? order : strcmp(x->message, y->message);
+}
+
+/*
+ * A view has the error rows of what it reads. Those of live views came with none of their rows: they are taken from
+ * their stores at the meeting position. Two feeds that lie behind the same operator both have its error rows, equally
+ * often, and the view has them once.
+ */
+static enum kp_code take_errors(struct kp_backfill *backfill, const struct kp_backfill_target *target, int64_t position,
+                                struct kp_error *err)
+{
+    struct kp_arena arena = {0};
+    struct kp_flow_error *all = NULL;
+    size_t count = 0, kept = 0;
+    for (size_t i = 0; i < backfill->feed_count; i++) {
+        struct kp_flow_error *some;
+        size_t more;
+        if (!kp_output_tells_errors(target->output, backfill->feeds[i].input))
+            continue;
+        kp_store_errors(backfill->feeds[i].store, &arena, &some, &more);
+        if (more == 0)
+            continue;
+        struct kp_flow_error *grown = kp_arena_alloc(&arena, (count + more) * sizeof *grown);
+        if (count)
+            memcpy(grown, all, count * sizeof *grown);
+        memcpy(grown + count, some, more * sizeof *grown);
+        all = grown;
+        count += more;
+    }
+    if (count > 1)
+        qsort(all, count, sizeof *all, compare_errors);
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || compare_errors(&all[kept - 1], &all[i]) != 0)
+            all[kept++] = all[i];
+    const struct kp_changes changes = {.errors = all, .error_count = kept};
+    enum kp_code code = kept ? kp_store_apply(target->store, &changes, position, err) : KP_OK;
+    kp_arena_finish(&arena);
+    return code;
+}
+
 enum kp_code kp_backfill_meet(struct kp_backfill *backfill, int64_t position, struct kp_graph *live,
                               struct kp_node *(*live_node)(void *arg, struct kp_relation *relation), void *arg,
                               struct kp_error *err)
 {
     KP_TRY(kp_backfill_advance(backfill, position, err));
+    for (size_t i = 0; i < backfill->options.target_count; i++)
+        KP_TRY(take_errors(backfill, &backfill->options.targets[i], position, err));
     for (size_t i = 0; i < backfill->options.target_count; i++)
         kp_store_set_start(backfill->options.targets[i].store, position);
     struct meeting meeting = {.backfill = backfill, .live_node = live_node, .arg = arg};

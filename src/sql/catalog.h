@@ -30,6 +30,13 @@ struct kp_option {
     const char *name, *value;
 };
 
+/* What a row of a source or table must be (flow/check.h). */
+struct kp_check {
+    const char *name;     /* CHECK: of the constraint */
+    struct kp_expr *expr; /* over the relation's columns: may not be false; of a domain: fails itself */
+    bool domain;          /* a column's; these come first, the others by name */
+};
+
 /* What a view does about records of its sources that expire (db/retention.h). */
 enum kp_on_expiry {
     KP_ON_EXPIRY_KEEP,    /* not said: their rows stay in its answer, as a logged base */
@@ -81,8 +88,11 @@ struct kp_relation {
 
     /* types, domains: the type, or the base type; functions: the result's */
     struct kp_type made;
-    struct kp_relation **domains; /* tables: the domain of each column or NULL; borrowed from `uses` */
-    uint32_t use_count;           /* types, domains and functions that this uses; referenced */
+    struct kp_relation *
+        *domains;         /* sources, tables: the domain of each column or NULL; borrowed from `uses`; NULL: none */
+    uint32_t check_count; /* sources, tables */
+    struct kp_check *checks;
+    uint32_t use_count; /* types, domains and functions that this uses; referenced */
     struct kp_relation **uses;
 
     struct kp_arena arena; /* holds all of the above */

@@ -99,8 +99,8 @@ static enum kp_code column_constraint(struct binder *binder, struct kp_relation 
         return add_key(binder, relation, relation->cols[column].name, constraint->location);
     case PG_QUERY__CONSTR_TYPE__CONSTR_UNIQUE:
         return unsupported(binder, constraint->location, "UNIQUE constraints are", NULL);
-    case PG_QUERY__CONSTR_TYPE__CONSTR_CHECK:
-        return unsupported(binder, constraint->location, "CHECK constraints are", NULL);
+    case PG_QUERY__CONSTR_TYPE__CONSTR_CHECK: /* when all columns are known: kp_bind_checks */
+        return KP_OK;
     case PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN:
         return unsupported(binder, constraint->location, "FOREIGN KEY constraints are", NULL);
     case PG_QUERY__CONSTR_TYPE__CONSTR_GENERATED:
@@ -139,9 +139,6 @@ static enum kp_code add_column(struct binder *binder, struct kp_relation *relati
     column->not_null = def->is_not_null;
     struct kp_relation *domain;
     KP_TRY(kp_bind_type(binder, def->type_name, &column->type, &domain));
-    if (domain && relation->kind != KP_RELATION_TABLE)
-        return unsupported(binder, def->type_name->location, "domains in a source are",
-                           "Use the base type, and cast to the domain in a view.");
     if (domain && !relation->domains)
         relation->domains = kp_arena_calloc(binder->arena, KP_COLUMNS_MAX * sizeof(struct kp_relation *));
     if (domain)
@@ -329,6 +326,7 @@ static enum kp_code bind_stored(struct binder *binder, struct kp_relation *relat
     KP_TRY(add_included(binder, relation));
     KP_TRY(bind_watermark(binder, relation));
     KP_TRY(kp_sql_check_options(statement, table ? KP_OPTION_TABLE : KP_OPTION_SOURCE, binder->err));
+    KP_TRY(kp_bind_checks(binder, relation, statement->tree->create_stmt));
     add_hidden(binder, relation);
     const char *topic = kp_relation_option(relation, "topic");
     relation->topic = topic ? topic : relation->name;

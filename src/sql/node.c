@@ -106,14 +106,6 @@ struct kp_plan *kp_bind_distinct(struct binder *binder, struct kp_plan *input)
     return plan;
 }
 
-static bool is_key(const struct kp_relation *relation, uint32_t column)
-{
-    for (uint32_t k = 0; k < relation->key_count; k++)
-        if (relation->keys[k] == column)
-            return true;
-    return false;
-}
-
 struct kp_plan *kp_bind_scan(struct binder *binder, struct kp_relation *relation, int32_t location)
 {
     struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_SCAN, location, relation->col_count, 0);
@@ -122,8 +114,6 @@ struct kp_plan *kp_bind_scan(struct binder *binder, struct kp_relation *relation
     for (uint32_t i = 0; i < relation->col_count; i++) {
         plan->scan.columns[i] = i;
         plan->cols[i] = relation->cols[i];
-        if (relation->kind == KP_RELATION_SOURCE || relation->kind == KP_RELATION_TABLE)
-            plan->cols[i].not_null &= is_key(relation, i); /* records of producers need not keep what INSERT does */
     }
     return plan;
 }

@@ -20,6 +20,9 @@ KP_MUST enum kp_code kp_bind_type(struct binder *binder, const PgQuery__TypeName
 /* The value, which is of the base type, with the domain's constraints checked: 23502, 23514. */
 KP_MUST enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relation *domain, struct kp_expr *value,
                                           int32_t location, struct kp_expr **ret_value);
+/* What rows of a source or table must be: its domains, and CHECK (check.c). Its columns are known. */
+KP_MUST enum kp_code kp_bind_checks(struct binder *binder, struct kp_relation *relation,
+                                    const PgQuery__CreateStmt *create);
 /* NULL if there is none. */
 struct kp_relation *kp_bind_find_function(struct binder *binder, const char *name);
 /* The place, from 0, of a function's parameter; left as it is if there is none of that name. */

@@ -287,9 +287,6 @@ enum kp_code kp_sql_bind_copy(const struct kp_sql_context *context, const struct
     KP_TRY(kp_write_target(&write, copy->relation, "copy to", false));
     struct kp_relation *relation = bound.relation; /* referenced */
     enum kp_code code = KP_OK;
-    if (relation->domains)
-        code = kp_bind_fail(&binder, -1, KP_UNSUPPORTED, NULL,
-                            "COPY into a table with columns of a domain is not supported: use INSERT");
     uint32_t count = statement->column_name_count ? statement->column_name_count : kp_write_width(relation);
     uint32_t *columns = kp_arena_calloc(statement->arena, (count + 1) * sizeof *columns);
     for (uint32_t i = 0; code == KP_OK && i < count; i++) {

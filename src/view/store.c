@@ -10,11 +10,12 @@
 enum { CHANGES_BYTES_DEFAULT = 16 << 20 };
 
 /* An error row's columns; their order is the order in which the first one is chosen. */
-enum { ERROR_POSITION, ERROR_MESSAGE, ERROR_SQLSTATE, ERROR_COLUMNS };
+enum { ERROR_POSITION, ERROR_MESSAGE, ERROR_SQLSTATE, ERROR_ORIGIN, ERROR_COLUMNS };
 static const struct kp_column error_columns[ERROR_COLUMNS] = {
     [ERROR_POSITION] = {"log_position", {KP_INT8, -1}, true},
     [ERROR_MESSAGE] = {"message", {KP_TEXT, -1}, true},
     [ERROR_SQLSTATE] = {"sqlstate", {KP_TEXT, -1}, true},
+    [ERROR_ORIGIN] = {"origin", {KP_INT8, -1}, true},
 };
 
 struct kp_store *kp_store_create(const struct kp_store_options *options)
@@ -129,6 +130,7 @@ static void apply_errors(struct kp_store *store, const struct kp_changes *change
             const struct kp_flow_error *error = &changes->errors[from + i];
             weights[i] = error->weight;
             ((int64_t *)batch->vecs[ERROR_POSITION].data)[i] = error->log_position;
+            ((int64_t *)batch->vecs[ERROR_ORIGIN].data)[i] = (int64_t)error->origin;
             ((struct kp_text *)batch->vecs[ERROR_MESSAGE].data)[i] =
                 kp_text_make(error->message, strlen(error->message));
             ((struct kp_text *)batch->vecs[ERROR_SQLSTATE].data)[i] =
@@ -320,7 +322,7 @@ enum kp_code kp_store_readable(struct kp_store *store, int64_t position, struct 
 static const struct kp_batch *first_error(const struct kp_rows *errors, int64_t position, struct kp_arena *arena,
                                           uint32_t *ret_row)
 {
-    static const uint32_t columns[ERROR_COLUMNS] = {ERROR_POSITION, ERROR_MESSAGE, ERROR_SQLSTATE};
+    static const uint32_t columns[ERROR_COLUMNS] = {ERROR_POSITION, ERROR_MESSAGE, ERROR_SQLSTATE, ERROR_ORIGIN};
     const struct kp_batch *best = NULL;
     uint32_t pages = kp_rows_page_count(errors);
     for (uint32_t page = 0; page < pages; page++) {
@@ -389,4 +391,37 @@ enum kp_code kp_store_scan_errors(struct kp_store *store, const struct kp_snapsh
         KP_TRY(emit(arg, batch, err));
     }
     return KP_OK;
+}
+
+void kp_store_errors(struct kp_store *store, struct kp_arena *arena, struct kp_flow_error **ret_errors,
+                     size_t *ret_count)
+{
+    static const uint32_t columns[ERROR_COLUMNS] = {ERROR_POSITION, ERROR_MESSAGE, ERROR_SQLSTATE, ERROR_ORIGIN};
+    const struct kp_rows *rows = atomic_load_explicit(&store->errors, memory_order_relaxed);
+    uint32_t pages = rows && !store->skip_errors ? kp_rows_page_count(rows) : 0;
+    struct kp_flow_error *errors = NULL;
+    size_t count = 0, cap = 0;
+    for (uint32_t page = 0; page < pages; page++) {
+        const struct kp_batch *batch =
+            kp_page_scan(rows, page, kp_view_clock_position(store->clock), columns, ERROR_COLUMNS, arena);
+        for (uint32_t i = 0; batch && i < batch->rows; i++) {
+            if (count == cap) {
+                struct kp_flow_error *grown = kp_arena_alloc(arena, (cap = cap * 2 + 16) * sizeof *grown);
+                if (count)
+                    memcpy(grown, errors, count * sizeof *grown);
+                errors = grown;
+            }
+            struct kp_str message = kp_text_str(kp_vec_at(&batch->vecs[ERROR_MESSAGE], i));
+            struct kp_str state = kp_text_str(kp_vec_at(&batch->vecs[ERROR_SQLSTATE], i));
+            struct kp_flow_error *error = &errors[count++];
+            *error =
+                (struct kp_flow_error){.weight = batch->weights ? batch->weights[i] : 1,
+                                       .log_position = *(const int64_t *)kp_vec_at(&batch->vecs[ERROR_POSITION], i),
+                                       .origin = (uint64_t) * (const int64_t *)kp_vec_at(&batch->vecs[ERROR_ORIGIN], i),
+                                       .message = kp_arena_strndup(arena, message.ptr, message.len)};
+            memcpy(error->sqlstate, state.ptr, KP_MIN(state.len, sizeof error->sqlstate - 1));
+        }
+    }
+    *ret_errors = errors;
+    *ret_count = count;
 }

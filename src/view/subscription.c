@@ -17,7 +17,7 @@ enum { QUEUE_BYTES_DEFAULT = 64 << 20 };
 struct kp_subscription {
     struct kp_subscription *next; /* store->lock, as all below but for what only the subscriber's thread touches */
     struct kp_store *store;
-    bool changes_only;
+    bool changes_only, past_errors;
     uint64_t queue_bytes_max;
     void (*notify)(void *arg);
     void *arg;
@@ -62,11 +62,12 @@ enum kp_code kp_subscribe(struct kp_store *store, const struct kp_subscription_o
 {
     struct kp_snapshot snapshot;
     kp_snapshot_acquire(store->clock, &snapshot);
-    enum kp_code code =
-        options->resume < 0 ? kp_store_check(store, &snapshot, err) : kp_store_readable(store, snapshot.position, err);
+    enum kp_code code = options->resume < 0 && !options->past_errors ? kp_store_check(store, &snapshot, err)
+                                                                     : kp_store_readable(store, snapshot.position, err);
     struct kp_subscription *subscription = kp_calloc(1, sizeof *subscription);
     subscription->store = store;
     subscription->changes_only = options->changes_only;
+    subscription->past_errors = options->past_errors;
     subscription->queue_bytes_max = options->queue_bytes_max ? options->queue_bytes_max : QUEUE_BYTES_DEFAULT;
     subscription->notify = options->notify;
     subscription->arg = options->arg;
@@ -236,7 +237,7 @@ static bool next_change(struct kp_subscription *subscription, struct kp_arena *a
             return false;
         }
         struct kp_change_item *until = item;
-        while (until && (until->errors_standing || !until->last))
+        while (until && ((until->errors_standing && !subscription->past_errors) || !until->last))
             until = until->next;
         if (!until)
             return false; /* error rows stand: the caller says which */
@@ -297,7 +298,8 @@ static enum kp_code take(struct kp_subscription *subscription, struct kp_arena *
     if (subscription->torn)
         return fail_cut(subscription, false, err);
     *ret_ready = false;
-    if (subscription->cursor->next) { /* held back: the errors that stand now stand since then */
+    if (subscription->cursor->next &&
+        !subscription->past_errors) { /* held back: the errors that stand now stand since then */
         struct kp_snapshot snapshot;
         kp_snapshot_acquire(store->clock, &snapshot);
         enum kp_code code = kp_store_check(store, &snapshot, err);

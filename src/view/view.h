@@ -83,6 +83,11 @@ KP_MUST enum kp_code kp_store_scan_errors(struct kp_store *store, const struct k
                                           enum kp_code (*emit)(void *arg, struct kp_batch *batch, struct kp_error *err),
                                           void *arg, struct kp_error *err);
 
+/* The same as the flow gave them, with their multiplicities as weights, at the published position; none of a view that
+ * skips them. Engine thread. Messages are in arena. */
+void kp_store_errors(struct kp_store *store, struct kp_arena *arena, struct kp_flow_error **ret_errors,
+                     size_t *ret_count);
+
 /* All rows at the snapshot, in batches with weights where a multiplicity is not 1; columns: indexes wanted. Batches and
  * strings are copied into arena, so they outlive the snapshot. */
 typedef enum kp_code (*kp_store_emit)(void *arg, struct kp_batch *batch, struct kp_error *err);
@@ -107,6 +112,7 @@ struct kp_subscription;
 struct kp_subscription_options {
     bool snapshot;            /* begin with all rows at the start position; without effect if resume is given */
     int64_t resume;           /* -1: from now; else changes after this position: KP_LIMIT if they are no longer kept */
+    bool past_errors;         /* error rows hold nothing back; kp_store_errors tells them */
     bool changes_only;        /* no items of mere progress, and no wake-ups for it */
     uint64_t queue_bytes_max; /* 0: 64 MiB; a subscriber further behind is cut off */
     /* Called on the engine thread when something became ready after kp_subscription_next had found nothing; must not
