@@ -17,6 +17,7 @@ struct kp_write_target {
     bool own_snapshot;
     uint32_t topic, partitions;
     const char **names;
+    bool whole;               /* its records must have all fields */
     struct kp_checks *checks; /* NULL: any row may be there */
     size_t first;             /* of the statement's own writes */
 };

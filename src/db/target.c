@@ -3,6 +3,7 @@
 
 #include "flow/check.h"
 #include "flow/row.h"
+#include "vec/jsonb.h"
 #include "vec/multiset.h"
 
 enum { TRANSACTION_BYTES_MAX = 256 << 20, FAILING_ROW_BYTES_MAX = 1000 };
@@ -40,6 +41,8 @@ enum kp_code kp_target_init(struct kp_write_target *target, struct kp_session *s
         KP_TRY(kp_session_snapshot(session, &target->snapshot, &target->own_snapshot, err));
     }
     target->checks = kp_checks_create(relation);
+    const char *missing = kp_relation_option(relation, "missing");
+    target->whole = missing && strcmp(missing, "error") == 0;
     target->names = kp_calloc(relation->col_count + 1, sizeof(char *));
     for (uint32_t i = 0; i < relation->col_count; i++)
         target->names[i] = relation->cols[i].name;
@@ -137,6 +140,14 @@ static enum kp_code check_part(struct kp_write_target *target, unsigned parts, c
 enum kp_code kp_target_check(struct kp_write_target *target, const struct kp_batch *rows, uint32_t row,
                              struct kp_error *err)
 {
+    for (uint32_t i = 0; target->whole && i < rows->cols; i++)
+        if (kp_type_is_json(rows->vecs[i].type.id) && kp_vec_is_null(&rows->vecs[i], row)) {
+            (void)kp_fail(err, KP_UNSUPPORTED, NULL, "column \"%s\" of \"%s\" cannot be NULL",
+                          target->relation->cols[i].name, target->relation->name);
+            return kp_error_hint(err,
+                                 "A record that lacks a field is refused (missing = 'error'), and a json field that "
+                                 "is null is 'null'::json.");
+        }
     if (!target->checks)
         return KP_OK;
     struct kp_arena arena = {0};

@@ -311,7 +311,8 @@ static enum kp_code convert_element(struct kp_decode_state *state, struct nest *
 {
     struct kp_json_value value = kp_json_value_of(item);
     uint64_t slot[2] = {0};
-    if (value.kind == KP_JSON_NULL) {
+    bool json_null = state->decoder->format == KP_FORMAT_JSON && kp_type_is_json(nest->element.type.id);
+    if (value.kind == KP_JSON_NULL && !json_null) {
         kp_array_add(&nest->builder, NULL);
         return KP_OK;
     }
@@ -326,7 +327,7 @@ static enum kp_code convert_level(struct kp_decode_state *state, const struct ta
                                   struct kp_str text, uint32_t level, struct kp_error *err)
 {
     enum kp_type_id element = nest->element.type.id;
-    bool json = element == KP_JSON || element == KP_JSONB; /* whose elements may be arrays themselves */
+    bool json = kp_type_is_json(element); /* whose elements may be arrays themselves */
     if (level == KP_ARRAY_DIMENSIONS_MAX)
         return kp_fail(err, KP_INVALID, "54000", "number of array dimensions (%u) exceeds the maximum allowed (%d)",
                        level + 1, KP_ARRAY_DIMENSIONS_MAX);

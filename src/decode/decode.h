@@ -10,7 +10,7 @@
 #include "vec/vec.h"
 
 /* Counts up with every change of what a record's bytes mean: history columns of another version are not read. */
-enum { KP_DECODER_VERSION = 2 };
+enum { KP_DECODER_VERSION = 3 };
 
 enum kp_format {
     KP_FORMAT_JSON,
@@ -37,7 +37,8 @@ enum kp_field_origin {
 
 /*
  * JSON: a column takes the field of exactly its name, else the only one that matches but for ASCII case (columns that
- * differ only by case match exactly); of a repeated one the last counts; a dotted name reaches into nested objects.
+ * differ only by case match exactly); of a repeated one the last counts; a dotted name reaches into nested objects. A
+ * field that is null is NULL, but json's and jsonb's null: of those a field that is not there is NULL.
  */
 struct kp_field {
     const char *name; /* the field's name in JSON or CSV's header; may be a dotted path */
@@ -160,7 +161,8 @@ KP_MUST enum kp_code kp_decode(struct kp_decode_state *state, const struct kp_de
                                void (*dead)(void *arg, const struct kp_dead_letter *letter), void *arg,
                                struct kp_error *err);
 
-/* Encodes rows as JSON objects, for INSERT and sinks: appends one object for `row`. */
+/* Encodes rows as JSON objects, for INSERT and sinks: appends one object for `row`. What is NULL is null, of json and
+ * jsonb left out. */
 void kp_encode_json(const struct kp_batch *batch, const char *const *names, uint32_t row, const struct kp_zone *zone,
                     struct kp_buf *out);
 

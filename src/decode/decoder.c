@@ -8,6 +8,7 @@
  * named so as a whole come before those of dotted names.
  */
 #include "decode/internal.h"
+#include "vec/jsonb.h"
 #include "vec/regex_shim.h"
 
 enum { SEGMENT_BYTES_MAX = 255 };
@@ -255,7 +256,8 @@ static enum kp_code add_columns(struct kp_decoder *decoder, const struct kp_deco
             .conv = kp_decode_conv_of(field->type),
             .csv_index = field->csv_index,
             .key_part = field->key_part,
-            .width = field->checked ? 0 : kp_type_info(field->type.id)->bytes};
+            .width = field->checked ? 0 : kp_type_info(field->type.id)->bytes,
+            .json_null = in_value && options->format == KP_FORMAT_JSON && kp_type_is_json(field->type.id)};
         decoder->batch_columns += !field->checked;
         if (in_value)
             kp_decode_mask_set(decoder->declared_mask, i);

@@ -34,6 +34,7 @@ struct kp_decode_column {
     int32_t group;  /* of the pattern; -1: none */
     char *header;   /* of KP_FIELD_HEADER */
     uint32_t width; /* 0: only checked, all rows write to one slot */
+    bool json_null; /* null in the record is a value: json's */
 };
 
 /* ---- the tree of wanted members ---- */

@@ -274,6 +274,9 @@ static __attribute__((noinline)) const uint8_t *read_slow(struct kp_decode_state
     struct kp_json_value value = {KP_JSON_NUMBER, 0, {(const char *)p, (size_t)(behind - p)}};
     switch (*p) {
     case 'n':
+        value.kind = KP_JSON_NULL;
+        if (state->decoder->columns[column].json_null)
+            break;
         kp_decode_set_null(state, column);
         return behind;
     case 't':

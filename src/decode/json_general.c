@@ -239,6 +239,8 @@ static struct kp_json_value taken_value(const struct kp_json_general *general, u
         const uint8_t *behind = kp_json_skip(start, start + KP_RECORD_BYTES_MAX, KP_JSON_DEPTH_MAX, &bad);
         value.text.len = (size_t)(behind - start);
     }
+    if (value.kind == KP_JSON_NULL)
+        value.text = KP_STR("null");
     return value;
 }
 
@@ -252,7 +254,7 @@ static enum kp_code convert_values(struct kp_decode_state *state, struct kp_erro
         if (!general->ranks[column])
             continue;
         struct kp_json_value value = taken_value(general, column);
-        if (value.kind == KP_JSON_NULL)
+        if (value.kind == KP_JSON_NULL && !decoder->columns[column].json_null)
             kp_decode_set_null(state, column);
         else if (kp_decode_convert(state, column, &value, NULL) == KP_OK)
             kp_decode_mask_set(state->present, column);

@@ -7,6 +7,12 @@
 
 #include "vec/vec.h"
 
+/* Whose values JSON's null is one of. */
+static inline bool kp_type_is_json(enum kp_type_id id)
+{
+    return id == KP_JSON || id == KP_JSONB;
+}
+
 /* In jsonb's order. */
 enum kp_jsonb_kind { KP_JSONB_NULL, KP_JSONB_STRING, KP_JSONB_NUMBER, KP_JSONB_BOOL, KP_JSONB_ARRAY, KP_JSONB_OBJECT };
 enum kp_jsonb_kind kp_jsonb_kind(struct kp_str value);
