@@ -76,9 +76,11 @@ enum {
     KP_OID_KAPPA = 16000,
     KP_OID_OWNER = 10,
     KP_OID_DATABASE = 5,
-    KP_OID_COLLATION = 100,   /* of all text: "default", which is C */
-    KP_OID_LANGUAGE = 12,     /* internal */
-    KP_OID_KEYS = 0x20000000, /* + a table's: the index and constraint of its primary key */
+    KP_OID_COLLATION = 100,     /* of all text: "default", which is C */
+    KP_OID_LANGUAGE = 12,       /* internal */
+    KP_OID_KEYS = 0x20000000,   /* + a table's: the index and constraint of its primary key */
+    KP_OID_CHECKS = 0x30000000, /* + KP_OID_CHECKS_EACH times a relation's or domain's, + which of its CHECKs */
+    KP_OID_CHECKS_EACH = 2048,
     KP_OID_FUNCTIONS = 0x50000000
 };
 uint32_t kp_system_namespace(const char *schema);
@@ -106,6 +108,10 @@ struct kp_system_function {
 bool kp_system_function(uint32_t n, struct kp_system_function *ret_function);
 /* Appends "1 3" or "a, b": positions or names of the key's columns. */
 void kp_system_key_print(const struct kp_relation *relation, bool names, const char *between, struct kp_buf *out);
+/* What a domain's declaration says: ret_not_null, and the n-th CHECK, its name and "CHECK (…)" appended; false behind
+ * the last. */
+bool kp_system_domain_check(const struct kp_relation *domain, uint32_t n, bool *ret_not_null, struct kp_buf *ret_name,
+                            struct kp_buf *ret_text);
 /* Appends CREATE UNIQUE INDEX … of a table's key. */
 void kp_system_index_print(const struct kp_relation *relation, struct kp_buf *out);
 /* The query of a view, without the CREATE before it. */

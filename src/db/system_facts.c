@@ -1,6 +1,10 @@
 /* What the functions about the catalog ask: names of numbers, definitions, sizes. */
 #include "db/system.h"
 
+#include <strings.h>
+
+enum { TRIGGER = 2279 };
+
 /* ---- definitions ---- */
 
 /* Past a string, a quoted name or a comment that begins at `at`; at itself if there is none. */
@@ -52,6 +56,83 @@ struct kp_str kp_system_query_of(const struct kp_relation *relation)
     while (len && strchr("; \t\r\n", at[len - 1]))
         len--;
     return (struct kp_str){at, len};
+}
+
+/* The word, quoted name, or other byte at `at`; behind it. */
+static const char *next_token(const char *at, struct kp_str *ret_token)
+{
+    const char *end = skip_quoted(at);
+    if (end == at)
+        while (is_word_byte(*end))
+            end++;
+    end += end == at && *at;
+    *ret_token = (struct kp_str){at, (size_t)(end - at)};
+    return end;
+}
+
+static bool is_word(struct kp_str token, const char *word)
+{
+    return token.len == strlen(word) && strncasecmp(token.ptr, word, token.len) == 0;
+}
+
+/* Behind the parenthesis that closes the one at `at`. */
+static const char *skip_parentheses(const char *at)
+{
+    struct kp_str token;
+    int depth = 0;
+    do {
+        at = next_token(at, &token);
+        depth += token.len == 1 ? (token.ptr[0] == '(') - (token.ptr[0] == ')') : 0;
+    } while (*at && depth > 0);
+    return at;
+}
+
+static void name_check(const struct kp_relation *domain, struct kp_str given, uint32_t unnamed, struct kp_buf *out)
+{
+    if (!given.len && unnamed)
+        kp_buf_printf(out, "%s_check%u", domain->name, unnamed);
+    else if (!given.len)
+        kp_buf_printf(out, "%s_check", domain->name);
+    else if (given.ptr[0] == '"')
+        kp_buf_append(out, given.ptr + 1, given.len - 2);
+    else
+        for (size_t i = 0; i < given.len; i++)
+            kp_buf_append_byte(
+                out, (uint8_t)(given.ptr[i] >= 'A' && given.ptr[i] <= 'Z' ? given.ptr[i] | 0x20 : given.ptr[i]));
+}
+
+bool kp_system_domain_check(const struct kp_relation *domain, uint32_t n, bool *ret_not_null, struct kp_buf *ret_name,
+                            struct kp_buf *ret_text)
+{
+    const char *at = domain->text ? domain->text : "";
+    struct kp_str token, before = {0}, name = {0};
+    bool naming = false, found = false;
+    uint32_t unnamed = 0;
+    *ret_not_null = false;
+    while (*at) {
+        const char *begin = at;
+        at = next_token(at, &token);
+        if (strchr(" \t\r\n", token.ptr[0]) || (token.len > 1 && (token.ptr[0] == '-' || token.ptr[0] == '/')))
+            continue;
+        *ret_not_null |= is_word(token, "null") && is_word(before, "not");
+        if (naming)
+            name = token;
+        naming = is_word(token, "constraint");
+        if (token.ptr[0] == '(')
+            at = skip_parentheses(begin);
+        if (is_word(before, "check") && token.ptr[0] == '(') {
+            if (n-- == 0) {
+                name_check(domain, name, unnamed, ret_name);
+                kp_buf_append_text(ret_text, "CHECK ");
+                kp_buf_append(ret_text, begin, (size_t)(at - begin));
+                found = true;
+            }
+            unnamed += name.len == 0;
+            name.len = 0;
+        }
+        before = token;
+    }
+    return found;
 }
 
 static void print_relation(const struct kp_relation *relation, bool qualified, const char *suffix, struct kp_buf *out)
@@ -138,6 +219,36 @@ static bool relation_text(const struct kp_catalog *catalog, enum kp_fact fact, u
     }
 }
 
+/* A CHECK by its number. */
+static bool check_text(const struct kp_catalog *catalog, uint32_t oid, struct kp_buf *out)
+{
+    if (oid < KP_OID_CHECKS || oid >= KP_OID_FUNCTIONS)
+        return false;
+    const struct kp_relation *relation = kp_catalog_find_id(catalog, (oid - KP_OID_CHECKS) / KP_OID_CHECKS_EACH);
+    uint32_t n = (oid - KP_OID_CHECKS) % KP_OID_CHECKS_EACH;
+    struct kp_buf name = {0};
+    bool not_null, known = false;
+    if (relation && relation->kind == KP_RELATION_DOMAIN) {
+        known = kp_system_domain_check(relation, n, &not_null, &name, out);
+    } else if (relation && n < relation->check_count && !relation->checks[n].domain) {
+        kp_buf_append_text(out, "CHECK (");
+        kp_expr_print(relation->checks[n].expr, relation->cols, out);
+        kp_buf_append_byte(out, ')');
+        known = true;
+    }
+    kp_buf_finish(&name);
+    return known;
+}
+
+static bool domain_name(const struct kp_catalog *catalog, uint32_t oid, struct kp_buf *out)
+{
+    const struct kp_relation *domain = kp_catalog_find_id(catalog, oid);
+    if (!domain || domain->kind != KP_RELATION_DOMAIN)
+        return false;
+    kp_name_quote(kp_str(domain->name), out);
+    return true;
+}
+
 /* ---- functions ---- */
 
 static const char *type_text(enum kp_type_id id)
@@ -190,9 +301,10 @@ static bool text(void *arg, enum kp_fact fact, uint32_t oid, int32_t sub, struct
     struct kp_session *session = arg;
     switch (fact) {
     case KP_FACT_TYPE:
-        if (kp_type_by_oid(oid) != KP_TYPE_NONE)
-            kp_buf_append_text(out, kp_type_info(kp_type_by_oid(oid))->name);
-        return kp_type_by_oid(oid) != KP_TYPE_NONE;
+        if (kp_type_by_oid(oid) == KP_TYPE_NONE)
+            break;
+        kp_buf_append_text(out, kp_type_info(kp_type_by_oid(oid))->name);
+        return true;
     case KP_FACT_NAMESPACE:
         return namespace_text(oid, out);
     case KP_FACT_ROLE:
@@ -208,7 +320,10 @@ static bool text(void *arg, enum kp_fact fact, uint32_t oid, int32_t sub, struct
         break;
     }
     kp_catalog_read(session->db->catalog);
-    bool known = relation_text(session->db->catalog, fact, oid, sub, out);
+    bool known = fact == KP_FACT_TYPE ? domain_name(session->db->catalog, oid, out)
+                                      : relation_text(session->db->catalog, fact, oid, sub, out);
+    if (!known && fact == KP_FACT_CONSTRAINT_DEFINITION)
+        known = check_text(session->db->catalog, oid, out);
     kp_catalog_unlock(session->db->catalog);
     return known;
 }
@@ -317,6 +432,9 @@ static bool find(void *arg, enum kp_fact fact, struct kp_str name, uint32_t *ret
         enum kp_type_id type = fact == KP_FACT_TYPE ? kp_type_by_name(last) : KP_TYPE_NONE;
         if (type != KP_TYPE_NONE) {
             *ret_oid = kp_type_info(type)->oid;
+            known = true;
+        } else if (!known && fact == KP_FACT_TYPE && kp_str_equal(last, KP_STR("trigger"))) {
+            *ret_oid = TRIGGER; /* psql leaves functions out that return it */
             known = true;
         }
     }

@@ -147,11 +147,20 @@ static void put_class_of(struct kp_system_rows *rows, uint32_t oid, const char *
     kp_system_set_int(rows, "relispopulated", 1);
 }
 
+static int check_count(const struct kp_relation *relation)
+{
+    int count = 0;
+    for (uint32_t i = 0; i < relation->check_count; i++)
+        count += !relation->checks[i].domain;
+    return count;
+}
+
 static void put_class(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
 {
     bool stored = relation->kind == KP_RELATION_VIEW || relation->kind == KP_RELATION_TABLE ||
                   relation->kind == KP_RELATION_SOURCE;
     put_class_of(rows, relation->id, relation->name, relation->schema, relkind(relation));
+    kp_system_set_int(rows, "relchecks", check_count(relation));
     kp_system_set_int(rows, "relam", stored ? ACCESS_TABLE : 0);
     kp_system_set_int(rows, "relnatts", kp_system_columns(relation));
     kp_system_set_int(rows, "relhasindex", kp_system_has_key(relation));
@@ -212,6 +221,10 @@ static void put_attributes(struct kp_session *session, struct kp_system_rows *ro
 {
     for (uint32_t i = 0; i < kp_system_columns(relation); i++) {
         put_attribute(rows, relation->id, (int)i + 1, &relation->cols[i]);
+        if (relation->domains && relation->domains[i]) {
+            kp_system_set_int(rows, "atttypid", relation->domains[i]->id);
+            kp_system_set_int(rows, "atttypmod", -1);
+        }
         kp_system_set_int(rows, "attnotnull", in_key(relation, i) || (is_base(relation) && relation->cols[i].not_null));
         kp_system_set_int(rows, "atthasdef", relation->defaults && relation->defaults[i]);
     }
@@ -303,9 +316,70 @@ static void put_constraint(struct kp_session *session, struct kp_system_rows *ro
     kp_buf_finish(&keys);
 }
 
+static void put_check(struct kp_system_rows *rows, uint32_t oid, const char *name, uint32_t relation, uint32_t type,
+                      const char *columns)
+{
+    kp_system_row(rows);
+    kp_system_set_int(rows, "oid", oid);
+    kp_system_set_text(rows, "conname", name);
+    kp_system_set_int(rows, "connamespace", KP_OID_PUBLIC);
+    kp_system_set_text(rows, "contype", "c");
+    kp_system_set_int(rows, "convalidated", 1);
+    kp_system_set_int(rows, "conrelid", relation);
+    kp_system_set_int(rows, "contypid", type);
+    kp_system_set_int(rows, "conislocal", 1);
+    kp_system_set_text(rows, "conkey", columns);
+}
+
+static bool mark_column(const struct kp_expr *expr, void *arg)
+{
+    if (expr->kind == KP_EXPR_COLUMN)
+        ((bool *)arg)[expr->column] = true;
+    return true;
+}
+
+static void put_checks(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    for (uint32_t i = 0; i < relation->check_count; i++) {
+        if (relation->checks[i].domain)
+            continue;
+        bool *read = kp_arena_calloc(rows->arena, relation->col_count);
+        struct kp_buf columns = {0};
+        (void)kp_expr_walk(relation->checks[i].expr, mark_column, read);
+        for (uint32_t c = 0; c < relation->col_count; c++)
+            if (read[c])
+                kp_buf_printf(&columns, "%c%u", columns.len ? ',' : '{', c + 1);
+        kp_buf_append_text(&columns, columns.len ? "}" : "{}");
+        kp_buf_append_byte(&columns, 0);
+        put_check(rows, KP_OID_CHECKS + relation->id * KP_OID_CHECKS_EACH + i, relation->checks[i].name, relation->id,
+                  0, (const char *)columns.data);
+        kp_buf_finish(&columns);
+    }
+}
+
+static void put_domain_checks(struct kp_system_rows *rows, const struct kp_relation *domain)
+{
+    struct kp_buf name = {0}, text = {0};
+    bool not_null;
+    for (uint32_t n = 0; kp_system_domain_check(domain, n, &not_null, &name, &text); n++) {
+        kp_buf_append_byte(&name, 0);
+        put_check(rows, KP_OID_CHECKS + domain->id * KP_OID_CHECKS_EACH + n, (const char *)name.data, 0, domain->id,
+                  NULL);
+        name.len = text.len = 0;
+    }
+    kp_buf_finish(&name);
+    kp_buf_finish(&text);
+}
+
 static enum kp_code fill_constraint(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
     kp_system_each_relation(session, rows, put_constraint);
+    kp_system_each_relation(session, rows, put_checks);
+    kp_catalog_read(session->db->catalog);
+    for (size_t i = 0; i < kp_catalog_count(session->db->catalog); i++)
+        if (kp_catalog_at(session->db->catalog, i)->kind == KP_RELATION_DOMAIN)
+            put_domain_checks(rows, kp_catalog_at(session->db->catalog, i));
+    kp_catalog_unlock(session->db->catalog);
     return KP_OK;
 }
 
@@ -409,6 +483,12 @@ static void fill_domain(struct kp_system_rows *rows, const struct kp_relation *d
     kp_system_set_text(rows, "typdelim", ",");
     kp_system_set_int(rows, "typbasetype", base->oid);
     kp_system_set_int(rows, "typtypmod", domain->made.mod);
+    bool not_null;
+    struct kp_buf name = {0}, text = {0};
+    (void)kp_system_domain_check(domain, 0, &not_null, &name, &text);
+    kp_system_set_int(rows, "typnotnull", not_null);
+    kp_buf_finish(&name);
+    kp_buf_finish(&text);
 }
 
 static enum kp_code fill_type(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)

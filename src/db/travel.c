@@ -165,6 +165,7 @@ static enum kp_code build(struct kp_travel *travel, int64_t position, struct kp_
                                           .budget = &db->query_memory,
                                           .step_bytes_max = db->options.step_bytes_max,
                                           .max_ahead_us = db->max_ahead_us,
+                                          .cancel = &travel->session->cancelled,
                                           .targets = travel->targets,
                                           .target_count = travel->count,
                                           .live_store = nothing_lives,
@@ -182,14 +183,10 @@ static enum kp_code build(struct kp_travel *travel, int64_t position, struct kp_
     struct kp_base_reader reader = {find_expired, bring, travel};
     KP_TRY(kp_base_read(db, &reader, err));
     KP_TRY(kp_backfill_begin(travel->backfill, err));
-    enum { SLICE_RECORDS = 200000 }; /* between looks at the cancel flag */
-    for (int64_t at = 0; at < position; at += SLICE_RECORDS) {
-        if (atomic_load(&travel->session->cancelled))
-            return kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
-        if (position - at > SLICE_RECORDS)
-            KP_TRY(kp_backfill_read(travel->backfill, at + SLICE_RECORDS, err));
-    }
-    return kp_backfill_advance(travel->backfill, position, err);
+    enum kp_code code = kp_backfill_advance(travel->backfill, position, err);
+    if (code == KP_CANCELLED) /* what was stopped is the statement */
+        return kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
+    return code;
 }
 
 /* Goes there, or destroys what could not. */

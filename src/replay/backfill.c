@@ -194,7 +194,7 @@ static enum kp_code step(struct kp_backfill *backfill, const struct kp_step_inpu
                            .position_end = position,
                            .log_time_us = log_time_us,
                            .partial = partial,
-                           .cancel = &backfill->cancelled,
+                           .cancel = backfill->options.cancel ? backfill->options.cancel : &backfill->cancelled,
                            .dead = backfill->options.dead,
                            .arg = backfill->options.arg};
     KP_TRY(kp_graph_step(backfill->graph, &step, err));
@@ -241,7 +241,7 @@ static enum kp_code wait_while_paused(struct kp_backfill *backfill, struct kp_er
     struct kp_os *os = kp_os_real();
     while (atomic_load(&backfill->paused) && !atomic_load(&backfill->cancelled))
         os->sleep_us(os->ctx, 20000);
-    if (atomic_load(&backfill->cancelled))
+    if (atomic_load(&backfill->cancelled) || (backfill->options.cancel && atomic_load(backfill->options.cancel)))
         return kp_fail(err, KP_CANCELLED, NULL, "the replay was cancelled");
     return KP_OK;
 }

@@ -43,6 +43,7 @@ struct kp_backfill_options {
     struct kp_budget *budget;
     uint64_t step_bytes_max;
     int64_t max_ahead_us;               /* as of the live graph */
+    const _Atomic bool *cancel;         /* stops it, besides kp_backfill_cancel, within a step too; NULL: nobody's */
     struct kp_backfill_target *targets; /* borrowed; in order of dependence */
     size_t target_count;
     /* The live store of a relation that a plan reads, or NULL if it is not live. */

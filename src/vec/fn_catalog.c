@@ -2,6 +2,8 @@
  * Functions over the catalog's own values, which clients call to describe what they see: psql's \d and \gdesc,
  * information that drivers gather. What they say about the instance comes from kp_catalog_facts (vec/facts.h).
  */
+#include <strings.h>
+
 #include "vec/facts.h"
 #include "vec/fn.h"
 
@@ -366,6 +368,18 @@ static void current_setting(struct kp_call *call, const struct kp_vec *const *ar
     }
 }
 
+/* pg_char_to_encoding(name): text is UTF-8 here, and nothing else. */
+static void encoding_number(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_text name = FN_AT(struct kp_text, 0, i);
+        struct kp_str text = kp_text_str(&name);
+        bool utf8 = (text.len == 4 && strncasecmp(text.ptr, "utf8", 4) == 0) ||
+                    (text.len == 5 && strncasecmp(text.ptr, "utf-8", 5) == 0);
+        ((int32_t *)out->data)[i] = utf8 ? 6 : -1;
+    }
+}
+
 static void encoding_name(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     static const char *const names[] = {
@@ -453,6 +467,8 @@ static const struct kp_func funcs[] = {
     ASKS("pg_get_expr", KP_TEXT, expression_text, "an expression of the catalog as text", 3, KP_TEXT, KP_OID, KP_BOOL),
     FACT("pg_size_pretty", 0, KP_TEXT, size_pretty, "bytes as a person reads them", 1, KP_INT8),
     FACT("pg_encoding_to_char", 0, KP_TEXT, encoding_name, "an encoding's name", 1, KP_INT4),
+    FACT("pg_char_to_encoding", 0, KP_INT4, encoding_number, "an encoding's number, -1 if it is not UTF8", 1, KP_NAME),
+    ASKS("pg_tablespace_size", KP_INT8, database_bytes, "bytes of the log", 1, KP_OID),
     FACT("current_setting", KP_VOLATILE | KP_CAN_FAIL, KP_TEXT, current_setting, "a setting's value", 1, KP_TEXT),
     ASKS("array_to_string", KP_TEXT, array_to_string, "elements joined, NULLs left out", 2, KP_TEXT, KP_TEXT),
     ASKS("array_to_string", KP_TEXT, array_to_string, "elements joined, NULLs as given", 3, KP_TEXT, KP_TEXT, KP_TEXT),
