@@ -226,14 +226,18 @@ static bool check_text(const struct kp_catalog *catalog, uint32_t oid, struct kp
         return false;
     const struct kp_relation *relation = kp_catalog_find_id(catalog, (oid - KP_OID_CHECKS) / KP_OID_CHECKS_EACH);
     uint32_t n = (oid - KP_OID_CHECKS) % KP_OID_CHECKS_EACH;
-    struct kp_buf name = {0};
+    struct kp_buf name = {0}; /* or the condition */
     bool not_null, known = false;
     if (relation && relation->kind == KP_RELATION_DOMAIN) {
         known = kp_system_domain_check(relation, n, &not_null, &name, out);
     } else if (relation && n < relation->check_count && !relation->checks[n].domain) {
-        kp_buf_append_text(out, "CHECK (");
-        kp_expr_print(relation->checks[n].expr, relation->cols, out);
-        kp_buf_append_byte(out, ')');
+        kp_expr_print(relation->checks[n].expr, relation->cols, &name);
+        kp_buf_append_byte(&name, 0);
+        const char *condition = (const char *)name.data;
+        bool around = condition[0] == '(' && !*skip_parentheses(condition); /* it has its own */
+        kp_buf_append_text(out, around ? "CHECK " : "CHECK (");
+        kp_buf_append_text(out, condition);
+        kp_buf_append_text(out, around ? "" : ")");
         known = true;
     }
     kp_buf_finish(&name);

@@ -483,6 +483,7 @@ static void fill_domain(struct kp_system_rows *rows, const struct kp_relation *d
     kp_system_set_text(rows, "typdelim", ",");
     kp_system_set_int(rows, "typbasetype", base->oid);
     kp_system_set_int(rows, "typtypmod", domain->made.mod);
+    kp_system_set_int(rows, "typcollation", base->category == 'S' ? KP_OID_COLLATION : 0);
     bool not_null;
     struct kp_buf name = {0}, text = {0};
     (void)kp_system_domain_check(domain, 0, &not_null, &name, &text);

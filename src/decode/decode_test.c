@@ -171,11 +171,11 @@ static void test_dotted(void **unused)
                                              {.name = "x.y", .type = {KP_INT8, -1}}};
     const struct kp_decoder_options options = {.format = KP_FORMAT_JSON, .fields = fields, .field_count = 4};
     EXPECT(&options,
-           "50 {\"a.b.c\":1,\"a.d\":\"t\",\"x\":null,\"x.y\":null}\n"
+           "50 {\"a.b.c\":1,\"a.d\":\"t\",\"x.y\":null}\n"
            "51 {\"a.b.c\":null,\"a.d\":\"{}\",\"x\":{ \"y\": 4 },\"x.y\":4}\n"
-           "52 {\"a.b.c\":9,\"a.d\":null,\"x\":null,\"x.y\":null}\n"
+           "52 {\"a.b.c\":9,\"a.d\":null,\"x.y\":null}\n"
            "53 {\"a.b.c\":null,\"a.d\":\"s\",\"x\":[],\"x.y\":null}\n"
-           "54 {\"a.b.c\":5,\"a.d\":null,\"x\":null,\"x.y\":null}\n",
+           "54 {\"a.b.c\":5,\"a.d\":null,\"x.y\":null}\n",
            "", {NULL, "{\"a\":{\"b\":{\"c\":1,\"z\":2},\"d\":\"t\"}}"},
            {NULL, "{\"a\":{\"b\":7,\"d\":{}},\"x\":{ \"y\": 4 }}"}, {NULL, "{\"a\":{\"b\":{\"c\":1}},\"a.b.c\":9}"},
            {NULL, "{\"a\":{\"b\":{\"c\":1}},\"a\":{\"d\":\"s\"},\"x\":[]}"}, {NULL, "{\"A\":{\"b\":{\"C\":5}}}"});

@@ -212,10 +212,11 @@ static void format_type(struct kp_call *call, const struct kp_vec *const *args, 
         enum kp_type_id id = kp_type_by_oid(oid);
         int32_t mod = kp_vec_is_null(args[1], i) ? -1 : FN_AT(int32_t, 1, i);
         buf.len = 0;
-        if (id == KP_TYPE_NONE)
-            kp_buf_append_text(&buf, oid ? "???" : "-");
-        else
+        const struct kp_catalog_facts *facts = facts_of(call);
+        if (id != KP_TYPE_NONE)
             kp_type_print((struct kp_type){id, mod}, &buf);
+        else if (!oid || !facts || !facts->text(facts->arg, KP_FACT_TYPE, oid, 0, &buf)) /* a domain? */
+            kp_buf_append_text(&buf, oid ? "???" : "-");
         to[i] = kp_text_make(kp_arena_strndup(call->arena, (const char *)buf.data, buf.len), buf.len);
     }
     kp_buf_finish(&buf);
@@ -424,6 +425,7 @@ static void encoding_name(struct kp_call *call, const struct kp_vec *const *args
 static const struct kp_func funcs[] = {
     {.name = "format_type",
      .kind = KP_FUNC_FUNCTION,
+     .flags = KP_STABLE, /* domains come and go */
      .arg_count = 2,
      .args = {KP_OID, KP_INT4},
      .ret = KP_TEXT,

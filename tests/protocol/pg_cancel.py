@@ -52,6 +52,21 @@ def test_timeout():
     expect(run("SELECT 1"), [(1,)])
 
 
+def test_replays():
+    """Views that are made, and the past that is computed again, stop within a step: nothing of them stays."""
+    pairs = "AS SELECT count(*) AS n FROM big AS a, big AS b WHERE a.n * b.n % 7 = 100"
+    run("CREATE MATERIALIZED VIEW pairs " + pairs)
+    position = run("SELECT max(position) FROM kappa.views")[0][0]
+    run("SET statement_timeout = '100ms'")
+    for sql in ("CREATE MATERIALIZED VIEW more " + pairs, "SELECT * FROM pairs AS OF POSITION %d" % position, "VERIFY MATERIALIZED VIEW pairs"):
+        print(sql, flush=True)
+        cancelled(lambda: run(sql), 5, "statement timeout")
+    run("SET statement_timeout = 0")
+    expect(run("SELECT name FROM kappa.views WHERE name = 'more'"), [])
+    expect(run("SELECT * FROM pairs"), [(0,)])
+    run("DROP MATERIALIZED VIEW pairs")
+
+
 def test_cancel():
     for what, sql in sorted(ENDLESS.items()):
         print(what, flush=True)

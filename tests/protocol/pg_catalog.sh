@@ -140,3 +140,32 @@ bid' "SELECT pg_catalog.quote_ident(c.relname) FROM pg_catalog.pg_class c WHERE 
 # a view depends on its records only
 sql -v VERBOSITY=sqlstate -c "CREATE MATERIALIZED VIEW of_catalog AS SELECT count(*) AS n FROM pg_class" 2>"$SCRATCH/error" && fail "a view of pg_class"
 grep -q 0A000 "$SCRATCH/error" || fail "$(cat "$SCRATCH/error")"
+
+# what rows must be
+sql <<'EOT' || fail "create checked"
+CREATE DOMAIN percent AS int CHECK (VALUE BETWEEN 0 AND 100);
+CREATE DOMAIN code AS varchar(4) NOT NULL CONSTRAINT "Upper" CHECK (VALUE = upper(VALUE));
+CREATE TABLE checked (id int PRIMARY KEY, price numeric CHECK (price > 0), share percent, c code, low int, high int,
+  CONSTRAINT span CHECK (low < high));
+EOT
+describes 'Table "public.checked"
+Column|Type|Collation|Nullable|Default
+id|integer||not null|
+price|numeric|||
+share|percent|||
+c|code|||
+low|integer|||
+high|integer|||
+Indexes:
+    "checked_pkey" PRIMARY KEY, hash (id)
+Check constraints:
+    "checked_price_check" CHECK (price > 0)
+    "span" CHECK (low < high)' '\d checked'
+expect "public|code|character varying(4)||not null||CHECK (VALUE = upper(VALUE))
+public|percent|integer||||CHECK (VALUE BETWEEN 0 AND 100)" '\dD'
+expect 'checked_pkey|p|checked|{1}
+checked_price_check|c|checked|{2}
+span|c|checked|{5,6}' "SELECT conname, contype, conrelid::regclass, conkey FROM pg_constraint WHERE conrelid = 'checked'::regclass ORDER BY 1"
+expect 'Upper|c|code
+percent_check|c|percent' "SELECT conname, contype, format_type(contypid, NULL) FROM pg_constraint WHERE contypid <> 0 ORDER BY 1"
+works '\d+ checked' '\dD+' '\dO' '\db+' '\dfn' '\dfa' '\dT+ code' '\z checked'
