@@ -298,9 +298,12 @@ static uint64_t find_location(struct kp_log *log, int64_t position)
             block_bytes = log->hints[i].block_bytes;
         }
     kp_mutex_unlock(&log->hint_mutex);
-    if (location)
-        return kp_journal_following(&log->journal, location, block_bytes);
     kp_rwlock_read(&log->lock);
+    /* A hint of a file that was sealed since leads nowhere: the file may be gone, and what follows is in the next. */
+    if (location && kp_location_file(location) >= kp_sealing_file_next(&log->sealing)) {
+        kp_rwlock_unlock(&log->lock);
+        return kp_journal_following(&log->journal, location, block_bytes);
+    }
     if (kp_sealing_set_at(&log->sealing, position)) { /* its marks are forgotten */
         kp_rwlock_unlock(&log->lock);
         return 0;
