@@ -297,9 +297,9 @@ uint32_t kp_band_find(const struct kp_band *band, const struct kp_band_range *ra
     struct search self = {.from = {.order = range->low, .group = range->group},
                           .to = {.order = range->top, .group = range->group, .id = UINT32_MAX},
                           .least = range->least,
-                          .ids = ids,
                           .cap = cap,
                           .place = place};
+    self.ids = ids; /* written to: not a const pointer */
     if (place->begun) {
         self.from.order = place->order;
         self.from.id = place->id + 1; /* row numbers end below UINT32_MAX */
