@@ -194,13 +194,18 @@ static bool populate(struct kp_call *call, const struct kp_vec *const *args, uin
 static void populate_record(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     struct kp_text *to = out->data;
+    bool composite = kp_type_is_composite(args[0]->type.id);
+    if (!composite) /* a value may be narrower than a row's */
+        memset(out->data, 0, call->rows * kp_vec_width(out));
     for (uint32_t i = 0; i < call->rows; i++) {
         bool null = false;
-        to[i] = kp_text_make("", 0);
-        if (!kp_type_is_composite(args[0]->type.id)) {
+        if (!composite) {
             kp_call_fail(call, i, "42804", "first argument of %s must be a row type",
                          args[1]->type.id == KP_JSONB ? "jsonb_populate_record" : "json_populate_record");
-        } else if (populate(call, args, i, &to[i], &null) && null) {
+            continue;
+        }
+        to[i] = kp_text_make("", 0);
+        if (populate(call, args, i, &to[i], &null) && null) {
             kp_vec_need_valid(out, call->arena, call->rows);
             kp_vec_set_null(out, i);
         }
