@@ -92,8 +92,9 @@ const struct kp_system_table kp_system_never[] = {
      .key = "partrelid"},
     {.schema = "pg_catalog",
      .name = "pg_policy",
-     .spec = "oid oid, polname name, polrelid oid, polcmd text, polpermissive bool, polroles oid[], polqual text never, "
-             "polwithcheck text never",
+     .spec =
+         "oid oid, polname name, polrelid oid, polcmd text, polpermissive bool, polroles oid[], polqual text never, "
+         "polwithcheck text never",
      .key = "oid"},
     {.schema = "pg_catalog",
      .name = "pg_prepared_statements",

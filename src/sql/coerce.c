@@ -116,31 +116,6 @@ bool kp_can_coerce(enum kp_type_id from, enum kp_type_id to, enum coercion how)
     return how == COERCE_EXPLICIT || cast->flags & (KP_CAST_IMPLICIT | KP_CAST_ASSIGNMENT);
 }
 
-/* INTERVAL '10' MINUTE: a bare number takes its unit from the type. */
-static struct kp_str interval_text(struct binder *binder, struct kp_str text, struct kp_type *type)
-{
-    static const struct {
-        int32_t mask;
-        const char *unit;
-    } units[] = {{1 << 2, "years"},  {1 << 1, "months"},   {1 << 3, "days"},
-                 {1 << 10, "hours"}, {1 << 11, "minutes"}, {1 << 12, "seconds"}};
-    int32_t fields = type->mod & 0x7fff;
-    size_t digits = 0;
-    bool number = text.len > 0;
-    for (size_t i = 0; i < text.len; i++) {
-        digits += text.ptr[i] >= '0' && text.ptr[i] <= '9';
-        number &= (text.ptr[i] >= '0' && text.ptr[i] <= '9') || text.ptr[i] == '-' || text.ptr[i] == '+' ||
-                  text.ptr[i] == '.' || text.ptr[i] == ' ';
-    }
-    for (size_t i = 0; i < KP_COUNT(units) && number && digits; i++) {
-        if (fields == units[i].mask) {
-            type->mod = -1;
-            return kp_str(kp_arena_printf(binder->arena, "%.*s %s", (int)text.len, text.ptr, units[i].unit));
-        }
-    }
-    return text;
-}
-
 static struct kp_expr *call(struct binder *binder, const struct kp_func *func, struct kp_expr *arg, struct kp_type type)
 {
     struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CALL, type, arg->location, 1);
@@ -202,11 +177,8 @@ static enum kp_code literal(struct binder *binder, const struct kp_expr *expr, s
     value->datum.null = expr->datum.null;
     if (!expr->datum.null) {
         struct kp_str text = kp_text_str(&expr->datum.text);
-        struct kp_type parse_as = to;
-        if (to.id == KP_INTERVAL && to.mod != -1)
-            text = interval_text(binder, text, &parse_as);
         const struct kp_zone *zone = binder->context->settings ? binder->context->settings->zone : NULL;
-        enum kp_code code = kp_value_parse(parse_as, text, zone, binder->arena, value->datum.raw, binder->err);
+        enum kp_code code = kp_value_parse(to, text, zone, binder->arena, value->datum.raw, binder->err);
         if (code != KP_OK) {
             kp_error_at(binder->err, binder->text, expr->location);
             return code;

@@ -2,7 +2,7 @@
  * Type names of the parse tree to types with PostgreSQL's modifiers, and small questions about the tree.
  *
  *   varchar(n), char(n): n + 4      numeric(p, s): (p << 16 | s) + 4      timestamp(p), time(p): p
- *   interval: fields' mask | precision << 16
+ *   interval: fields' mask << 16 | precision, 0xffff if none is asked for
  */
 #include "sql/parse.h"
 
@@ -61,8 +61,8 @@ static enum kp_code modifier(const PgQuery__TypeName *name, const char *text, st
         type->mod = KP_MAX(0, KP_MIN(mods[0], 6));
         return KP_OK;
     case KP_INTERVAL:
-        type->mod =
-            (int32_t)(((uint32_t)(name->n_typmods > 1 ? mods[1] : 0xffff) << 16) | ((uint32_t)mods[0] & 0x7fff));
+        type->mod = (int32_t)(((uint32_t)mods[0] & 0x7fff) << 16 |
+                              (name->n_typmods > 1 ? (uint32_t)KP_MAX(0, KP_MIN(mods[1], 6)) : 0xffff));
         return KP_OK;
     default:
         return fail_at(err, text, name->location, KP_INVALID, "42601", "type modifier is not allowed for type \"%s\"",

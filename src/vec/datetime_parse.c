@@ -631,6 +631,8 @@ enum kp_code kp_time_parse(struct kp_str text, int32_t mod, int64_t *ret_us, str
     if (f.special)
         return fail(OUTCOME_SYNTAX, text, text, "time", err);
     int64_t us = f.civil.hour * KP_HOUR_US + f.civil.minute * KP_MINUTE_US + f.civil.second * KP_SECOND_US + f.civil.us;
+    if (us > KP_DAY_US) /* 23:59:60.5 */
+        return fail(OUTCOME_RANGE, text, text, "time", err);
     *ret_us = mod >= 0 ? kp_us_round(us, mod) : us;
     return KP_OK;
 }

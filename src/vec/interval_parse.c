@@ -3,7 +3,8 @@
  * ISO 8601's ('P1Y2M3DT4H5M6S', 'P0001-02-03T04:05:06'), and mixtures.
  *
  * Fractions spill downwards as in PostgreSQL 15: of years into whole months, of months into days (30 a month), of days
- * and weeks into time. A number without unit takes the smallest unit that the modifier asks for, seconds without one.
+ * and weeks into time. A number without unit takes it from what stands behind it, at the end the smallest unit that the
+ * modifier asks for, seconds without one.
  */
 #include <ctype.h>
 #include <math.h>
@@ -27,6 +28,7 @@ enum unit {
     UNIT_DECADE,
     UNIT_CENTURY,
     UNIT_MILLENNIUM,
+    UNIT_CLOCK, /* hours, minutes and seconds with colons */
     UNIT_AGO
 };
 
@@ -50,16 +52,12 @@ static const struct {
     {"usecs", UNIT_US},
     {"usecond", UNIT_US},
     {"useconds", UNIT_US},
-    {"microsecond", UNIT_US},
-    {"microseconds", UNIT_US},
     {"microsecon", UNIT_US},
     {"ms", UNIT_MS},
     {"msec", UNIT_MS},
     {"msecs", UNIT_MS},
     {"msecond", UNIT_MS},
     {"mseconds", UNIT_MS},
-    {"millisecond", UNIT_MS},
-    {"milliseconds", UNIT_MS},
     {"millisecon", UNIT_MS},
     {"s", UNIT_SECOND},
     {"sec", UNIT_SECOND},
@@ -106,8 +104,10 @@ static const struct {
     {"ago", UNIT_AGO},
 };
 
+/* Of a longer word the first ten letters count, as in PostgreSQL. */
 static enum unit unit_of(const char *at, size_t len)
 {
+    len = KP_MIN(len, (size_t)10);
     for (size_t i = 0; i < KP_COUNT(units); i++)
         if (strlen(units[i].name) == len && strncasecmp(units[i].name, at, len) == 0)
             return units[i].unit;
@@ -121,6 +121,14 @@ struct sum {
 };
 
 enum outcome { OUTCOME_OK, OUTCOME_SYNTAX, OUTCOME_RANGE };
+
+enum { QUANTITIES_MAX = 25 };
+
+struct quantity {
+    enum unit unit;
+    int64_t value, parts[3]; /* parts: of a clock, signed alike */
+    double fraction;
+};
 
 static void add_scaled(int64_t *to, int64_t value, int64_t scale, bool *overflow)
 {
@@ -237,11 +245,12 @@ static bool take_decimal(struct scanner *s, bool negative, int64_t *ret_value, d
 }
 
 /* h:mm[:ss[.f]], or mm:ss with a fraction or when the modifier says minute to second; the hours are read. */
-static enum outcome take_clock(struct scanner *s, bool negative, int64_t hours, int32_t fields, struct sum *sum)
+static enum outcome take_clock(struct scanner *s, bool negative, int64_t hours, int32_t fields, struct quantity *ret)
 {
-    int64_t parts[3] = {hours, 0, 0};
+    int64_t *parts = ret->parts;
     double fraction = 0;
     int count = 1;
+    parts[0] = hours;
     while (count < 3 && s->at < s->end && *s->at == ':') {
         s->at++;
         if (s->at == s->end || !is_digit(*s->at))
@@ -259,11 +268,17 @@ static enum outcome take_clock(struct scanner *s, bool negative, int64_t hours, 
     }
     if (llabs(parts[1]) > 59 || llabs(parts[2]) > 60)
         return OUTCOME_RANGE;
-    add_scaled(&sum->us, parts[0], KP_HOUR_US, &sum->overflow);
-    add_scaled(&sum->us, parts[1], KP_MINUTE_US, &sum->overflow);
-    add_scaled(&sum->us, parts[2], KP_SECOND_US, &sum->overflow);
-    add_scaled(&sum->us, (int64_t)rint(fraction * 1000000), 1, &sum->overflow);
+    ret->unit = UNIT_CLOCK;
+    ret->fraction = fraction;
     return OUTCOME_OK;
+}
+
+static void add_clock(struct sum *sum, const struct quantity *clock)
+{
+    add_scaled(&sum->us, clock->parts[0], KP_HOUR_US, &sum->overflow);
+    add_scaled(&sum->us, clock->parts[1], KP_MINUTE_US, &sum->overflow);
+    add_scaled(&sum->us, clock->parts[2], KP_SECOND_US, &sum->overflow);
+    add_scaled(&sum->us, (int64_t)rint(clock->fraction * 1000000), 1, &sum->overflow);
 }
 
 static enum unit default_unit(int32_t fields)
@@ -281,28 +296,28 @@ static enum unit default_unit(int32_t fields)
     return fields & FIELD_YEAR ? UNIT_YEAR : UNIT_SECOND;
 }
 
-/* A number and what it counts. */
-static enum outcome take_quantity(struct scanner *s, int32_t fields, struct sum *sum)
+/* A number and what it counts; UNIT_NONE if it stands alone. */
+static enum outcome take_quantity(struct scanner *s, int32_t fields, struct quantity *ret)
 {
     bool negative = false;
+    *ret = (struct quantity){.unit = UNIT_NONE};
     if (*s->at == '-' || *s->at == '+')
         negative = *s->at++ == '-';
     skip_spaces(s);
-    int64_t value;
-    double fraction;
     if (s->at == s->end || !(is_digit(*s->at) || *s->at == '.'))
         return OUTCOME_SYNTAX;
-    if (!take_decimal(s, negative, &value, &fraction))
+    if (!take_decimal(s, negative, &ret->value, &ret->fraction))
         return OUTCOME_RANGE;
     if (s->at < s->end && *s->at == ':')
-        return take_clock(s, negative, value, fields, sum);
-    if (s->at + 1 < s->end && *s->at == '-' && is_digit(s->at[1]) && fraction == 0) { /* years-months */
+        return ret->fraction != 0 ? OUTCOME_SYNTAX : take_clock(s, negative, ret->value, fields, ret);
+    if (s->at + 1 < s->end && *s->at == '-' && is_digit(s->at[1]) && ret->fraction == 0) { /* years-months */
         int64_t months;
         s->at++;
-        if (!take_decimal(s, negative, &months, &fraction) || llabs(months) > 11)
+        if (!take_decimal(s, negative, &months, &ret->fraction) || llabs(months) > 11 ||
+            __builtin_mul_overflow(ret->value, 12, &ret->value) ||
+            __builtin_add_overflow(ret->value, months, &ret->value))
             return OUTCOME_RANGE;
-        add_unit(sum, UNIT_YEAR, value, 0);
-        add_unit(sum, UNIT_MONTH, months, fraction);
+        ret->unit = UNIT_MONTH;
         return OUTCOME_OK;
     }
     struct scanner behind = *s;
@@ -310,28 +325,55 @@ static enum outcome take_quantity(struct scanner *s, int32_t fields, struct sum 
     const char *word = behind.at;
     while (behind.at < behind.end && isalpha((unsigned char)*behind.at))
         behind.at++;
-    if (behind.at > word) {
-        enum unit unit = unit_of(word, (size_t)(behind.at - word));
-        if (unit == UNIT_NONE)
-            return OUTCOME_SYNTAX;
-        if (unit != UNIT_AGO) {
-            *s = behind;
-            add_unit(sum, unit, value, fraction);
-            return OUTCOME_OK;
-        }
-    } else if (word < s->end && (is_digit(*word) || *word == '+' || *word == '-') &&
-               memchr(word, ':', (size_t)(s->end - word)) && fields == FIELDS_ALL) {
-        add_unit(sum, UNIT_DAY, value, fraction); /* '3 4:05:06' */
+    if (behind.at == word)
         return OUTCOME_OK;
+    ret->unit = unit_of(word, (size_t)(behind.at - word));
+    if (ret->unit == UNIT_NONE)
+        return OUTCOME_SYNTAX;
+    if (ret->unit == UNIT_AGO)
+        ret->unit = UNIT_NONE;
+    else
+        *s = behind;
+    return OUTCOME_OK;
+}
+
+/*
+ * Adds what was read, from the last to the first, as a number without a unit takes it from what stands behind it: days
+ * before hours or a clock, else the same unit; the last one by the modifier. No unit may come twice.
+ */
+static enum outcome add_all(struct sum *sum, const struct quantity *quantities, size_t count, int32_t fields)
+{
+    enum unit behind = UNIT_NONE;
+    uint32_t seen = 0;
+    for (size_t i = count; i-- > 0;) {
+        const struct quantity *quantity = &quantities[i];
+        enum unit unit = quantity->unit;
+        if (unit == UNIT_NONE)
+            unit = behind == UNIT_NONE                           ? default_unit(fields)
+                   : behind == UNIT_CLOCK || behind == UNIT_HOUR ? UNIT_DAY
+                                                                 : behind;
+        uint32_t bits = 1u << unit, parts = 1u << UNIT_MS | 1u << UNIT_US;
+        if (unit == UNIT_CLOCK)
+            bits = 1u << UNIT_HOUR | 1u << UNIT_MINUTE | 1u << UNIT_SECOND | parts;
+        else if (unit == UNIT_SECOND && quantity->fraction != 0)
+            bits |= parts;
+        if (seen & bits)
+            return OUTCOME_SYNTAX;
+        seen |= bits;
+        behind = unit;
+        if (unit == UNIT_CLOCK)
+            add_clock(sum, quantity);
+        else
+            add_unit(sum, unit, quantity->value, quantity->fraction);
     }
-    add_unit(sum, fields & FIELD_DAY && word < s->end && fields != FIELDS_ALL ? UNIT_DAY : default_unit(fields), value,
-             fraction);
     return OUTCOME_OK;
 }
 
 static enum outcome parse_verbose(struct scanner *s, int32_t fields, struct sum *sum)
 {
-    bool any = false, ago = false;
+    struct quantity quantities[QUANTITIES_MAX];
+    size_t count = 0;
+    bool ago = false;
     for (;;) {
         skip_spaces(s);
         if (s->at < s->end && *s->at == '@') {
@@ -344,22 +386,26 @@ static enum outcome parse_verbose(struct scanner *s, int32_t fields, struct sum 
             const char *word = s->at;
             while (s->at < s->end && isalpha((unsigned char)*s->at))
                 s->at++;
-            if (!any || ago || unit_of(word, (size_t)(s->at - word)) != UNIT_AGO)
+            if (!count || ago || unit_of(word, (size_t)(s->at - word)) != UNIT_AGO)
                 return OUTCOME_SYNTAX;
             ago = true;
             continue;
         }
-        enum outcome outcome = ago ? OUTCOME_SYNTAX : take_quantity(s, fields, sum);
+        if (ago || count == QUANTITIES_MAX)
+            return OUTCOME_SYNTAX;
+        enum outcome outcome = take_quantity(s, fields, &quantities[count++]);
         if (outcome != OUTCOME_OK)
             return outcome;
-        any = true;
     }
+    enum outcome outcome = add_all(sum, quantities, count, fields);
+    if (outcome != OUTCOME_OK)
+        return outcome;
     if (ago) {
         sum->overflow |= sum->months == INT64_MIN || sum->days == INT64_MIN || sum->us == INT64_MIN;
         if (!sum->overflow)
             sum->months = -sum->months, sum->days = -sum->days, sum->us = -sum->us;
     }
-    return any ? OUTCOME_OK : OUTCOME_SYNTAX;
+    return count ? OUTCOME_OK : OUTCOME_SYNTAX;
 }
 
 /* Behind 'P': numbers with designators; or dates and times with separators (the alternative format). */
@@ -382,19 +428,23 @@ static enum outcome parse_iso(struct scanner *s, struct sum *sum)
         any = true;
         char designator = s->at < s->end ? *s->at : 0;
         if (time && designator == ':') {
-            enum outcome outcome = take_clock(s, negative, value, FIELDS_ALL, sum);
+            struct quantity clock = {.unit = UNIT_CLOCK};
+            enum outcome outcome = take_clock(s, negative, value, FIELDS_ALL, &clock);
+            add_clock(sum, &clock);
+            add_fraction_us(sum, fraction, KP_HOUR_US);
             return outcome != OUTCOME_OK ? outcome : s->at == s->end ? OUTCOME_OK : OUTCOME_SYNTAX;
         }
         if (!time && designator == '-') {
             int64_t months, days = 0;
+            double of_month, of_day = 0;
             s->at++;
-            if (!take_decimal(s, negative, &months, &fraction))
+            if (!take_decimal(s, negative, &months, &of_month))
                 return OUTCOME_SYNTAX;
-            if (s->at < s->end && *s->at == '-' && (s->at++, !take_decimal(s, negative, &days, &fraction)))
+            if (s->at < s->end && *s->at == '-' && (s->at++, !take_decimal(s, negative, &days, &of_day)))
                 return OUTCOME_SYNTAX;
-            add_unit(sum, UNIT_YEAR, value, 0);
-            add_unit(sum, UNIT_MONTH, months, 0);
-            add_unit(sum, UNIT_DAY, days, fraction);
+            add_unit(sum, UNIT_YEAR, value, fraction);
+            add_unit(sum, UNIT_MONTH, months, of_month);
+            add_unit(sum, UNIT_DAY, days, of_day);
             continue;
         }
         static const char date_letters[] = "YMWD", time_letters[] = "HMS";
