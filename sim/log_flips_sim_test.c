@@ -18,6 +18,7 @@
 #include "log/log.h"
 #include "log/plant.h"
 #include "log/record_batch.h"
+#include "log/reserve.h"
 #include "sim/campaign.h"
 #include "sim/sim.h"
 
@@ -118,8 +119,8 @@ static struct kp_sim *make_log(uint64_t seed)
 static void note_file(void *arg, const char *name)
 {
     struct files *files = arg;
-    if (strcmp(name, "lock") == 0)
-        return; /* nothing is read of it */
+    if (strcmp(name, "lock") == 0 || strcmp(name, KP_RESERVE_NAME) == 0)
+        return; /* nothing is read of them */
     assert_true(files->count < FILES_MAX);
     snprintf(files->names[files->count++], sizeof files->names[0], "%s/%s", DIR, name);
 }
