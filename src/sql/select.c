@@ -126,6 +126,38 @@ struct kp_plan *kp_bind_aggregate_node(struct binder *binder, struct kp_plan *in
     return plan;
 }
 
+/* The first column that is of no group's expression; NULL: there is none. */
+static const struct kp_expr *ungrouped(const struct kp_expr *expr, const struct grouping *grouping)
+{
+    for (uint32_t g = 0; g < grouping->count; g++)
+        if (kp_expr_equal(expr, grouping->groups[g]))
+            return NULL;
+    if (expr->kind == KP_EXPR_COLUMN)
+        return kp_is_outer(expr->column) ? NULL : expr;
+    const struct kp_expr *found = NULL;
+    for (uint32_t i = 0; i < expr->arg_count && !found; i++)
+        found = ungrouped(expr->args[i], grouping);
+    return found;
+}
+
+/* f(direct) WITHIN GROUP (…): what is direct is one value for the group. */
+static enum kp_code check_direct(struct binder *binder, const struct grouping *grouping)
+{
+    for (uint32_t a = 0; a < grouping->aggs->count; a++) {
+        const struct kp_plan_agg *agg = &grouping->aggs->aggs[a];
+        for (uint32_t i = 0; agg->agg->flags & KP_AGG_WITHIN && i + agg->order_count < agg->arg_count; i++) {
+            const struct kp_expr *column = ungrouped(agg->args[i], grouping);
+            if (!column)
+                continue;
+            kp_bind_fail(binder, column->location, KP_INVALID, "42803",
+                         "a column must appear in the GROUP BY clause or be used in an aggregate function");
+            return kp_error_detail(binder->err,
+                                   "Direct arguments of an ordered-set aggregate must use only grouped columns.");
+        }
+    }
+    return KP_OK;
+}
+
 /* One SELECT while it is being bound. */
 struct query {
     struct query_joins joins;
@@ -327,6 +359,7 @@ static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt
         kp_bind_dependent_groups(binder, *plan, query->having, &grouping, written);
     KP_TRY(subs_below_groups(binder, query, &grouping, plan));
     KP_TRY(kp_bind_check_groupings(binder, &grouping));
+    KP_TRY(check_direct(binder, &grouping));
     for (uint32_t i = 0; i < query->targets.count; i++)
         KP_TRY(kp_bind_above_groups(binder, &grouping, query->targets.items[i].expr, &query->targets.items[i].expr));
     KP_TRY(sets_above_groups(binder, &grouping, query));
