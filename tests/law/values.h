@@ -228,7 +228,8 @@ static inline void value_make(struct dice *dice, struct kp_arena *arena, const s
     case T_JSONB: {
         static const char *const documents[] = {"1",      "{\"a\": 1}", "{\"a\": \"x\", \"b\": [true, null]}",
                                                 "[1, 2]", "-2.5",       "true",
-                                                "{}",     "[]",         "{\"a\": {\"a\": 1}}"};
+                                                "{}",     "[]",         "{\"a\": {\"a\": 1}}",
+                                                "null"};
         text = (char *)(uintptr_t)documents[roll(dice, KP_COUNT(documents))];
         *ret_sql = kp_arena_printf(arena, "'%s'", text);
         *ret_json = text;

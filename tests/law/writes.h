@@ -52,7 +52,8 @@ static void make_row(struct world *world, const struct relation *relation, char 
                 arena, "%u", chance(&world->dice, 3) ? roll(&world->dice, world->next_id + 1) : ++world->next_id);
         }
         sql = kp_arena_printf(arena, "%s%s%s", sql ? sql : "", sql ? ", " : "", value);
-        if (field || chance(&world->dice, 50))
+        bool left_out = column->type == T_JSONB || chance(&world->dice, 50); /* else null, which is a value of jsonb */
+        if (field || !left_out)
             json = kp_arena_printf(arena, "%s%s\"%s\":%s", json ? json : "", json ? "," : "", column->name,
                                    field ? field : "null");
     }
