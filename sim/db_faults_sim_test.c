@@ -20,7 +20,7 @@
 #include "sim/campaign.h"
 #include "sim/db/world.h"
 
-enum { PLANTS_CAUGHT_MIN = 11, SEARCHED_SEEDS = 2 };
+enum { PLANTS_CAUGHT_MIN = 14, SEARCHED_SEEDS = 2 };
 enum { REFERENCE_SEED = 4, OPERATIONS = 60, EPISODES = 2 };
 
 static struct world_options reference(void)
