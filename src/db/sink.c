@@ -238,8 +238,9 @@ static enum kp_code finish(struct writer *writer, bool write, struct kp_error *e
     enum kp_code code = KP_OK;
     for (size_t i = 0; write && code == KP_OK && i < writer->slot_count; i++)
         code = flush(writer, &writer->slots[i], err);
-    if (write && code == KP_OK && writer->entry_count) {
-        enqueue(writer);
+    if (write && code == KP_OK) {
+        if (writer->entry_count)
+            enqueue(writer);
         code = pump(writer->db, err);
     }
     for (size_t i = 0; i < writer->slot_count; i++)
@@ -549,8 +550,7 @@ static enum kp_code emit_all(struct kp_db *db, bool mark, struct kp_error *err)
     for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink)
         if (sink->subscription)
             emit(db, &writer, sink, mark);
-    KP_TRY(finish(&writer, true, err));
-    return pump(db, err);
+    return finish(&writer, true, err);
 }
 
 enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err)
