@@ -198,11 +198,11 @@ def refused_by_sql(server):
         raise AssertionError("an INSERT into a full disk went through")
 
 
-def written(server, first):
+def written(server, first, pad=""):
     """Posts 100 records once there is room: that is found within a second or two."""
     until = time.monotonic() + 20
     while True:
-        status, answer = post(server, "ev", lines(first, 100))
+        status, answer = post(server, "ev", lines(first, 100, pad))
         if status == 200:
             return 100
         assert status in (503, 507) and "53100" in answer and time.monotonic() < until, (status, answer)
@@ -224,8 +224,11 @@ def full_disk_frees():
 
 
 def fill_up(server, first):
-    """Posts until it is refused three times; what was acknowledged."""
-    acked, refusals = [], 0
+    """Posts until it is refused three times; what was acknowledged. What a file of journal takes is room that sealing
+    gives back by and by: the first may have to wait for it."""
+    written(server, first, "x" * 1000)
+    acked, refusals = list(range(first, first + 100)), 0
+    first += 100
     while refusals < 3:
         status, answer = post(server, "ev", lines(first, 100, "x" * 1000))
         if status == 200:
