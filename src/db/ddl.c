@@ -262,6 +262,9 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
         kp_ddl_notice(ddl, "42P07", "relation \"%s\" already exists, skipping", statement->name.name);
     else
         code = kp_sql_bind_create(ddl->context, statement, &relation, err);
+    if (code == KP_OK &&
+        statement->relation_kind == KP_RELATION_FUNCTION) /* known by the types of its parameters too */
+        there = kp_catalog_find(db->catalog, schema, kp_str(relation->name));
     kp_catalog_unlock(db->catalog);
     if (code != KP_OK || !relation)
         return code;
@@ -382,6 +385,12 @@ static size_t closure(struct kp_catalog *catalog, struct kp_relation *on, struct
     return count;
 }
 
+/* What DROP calls it: a function without the types of its parameters. */
+static const char *named(const struct kp_relation *relation)
+{
+    return relation->kind == KP_RELATION_FUNCTION ? relation->function : relation->name;
+}
+
 static bool is_named_before(struct kp_relation *const *all, size_t index)
 {
     for (size_t i = 0; i < index; i++)
@@ -438,6 +447,12 @@ static enum kp_code drop_set(struct kp_ddl *ddl, const struct kp_statement *stat
         schema = kp_str(kp_relation_schema(statement->relation_kind));
     struct kp_relation *relation = kp_catalog_find(catalog, schema, kp_str(name->name));
     *ret_count = 0;
+    if (statement->relation_kind == KP_RELATION_FUNCTION) {
+        enum kp_code code = kp_sql_find_function(ddl->context, name->name,
+                                                 statement->name_args[name - statement->names], &relation, err);
+        if (code != KP_OK && (code != KP_NOT_FOUND || !statement->if_exists))
+            return code;
+    }
     if (!relation) {
         if (statement->if_exists) {
             kp_ddl_notice(ddl, "00000", "%s \"%s\" does not exist, skipping", kind_name(statement->relation_kind),
@@ -535,7 +550,7 @@ static enum kp_code drop(struct kp_ddl *ddl, const struct kp_statement *statemen
         size_t count;
         code = drop_set(ddl, statement, &statement->names[n], all + total, &count, err);
         for (size_t i = 0; code == KP_OK && i < count; i++)
-            if (strcmp(all[total + i]->name, statement->names[n].name) != 0 && !is_named_before(all + total, i) &&
+            if (strcmp(named(all[total + i]), statement->names[n].name) != 0 && !is_named_before(all + total, i) &&
                 !is_companion(all[total + i], statement->names[n].name))
                 kp_ddl_notice(ddl, "00000", "drop cascades to %s %s", kind_name(all[total + i]->kind),
                               all[total + i]->name);

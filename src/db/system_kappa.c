@@ -395,6 +395,11 @@ static enum kp_code fill_functions(struct kp_session *session, struct kp_system_
     const struct kp_agg *const *aggs = kp_agg_all(&count);
     for (size_t i = 0; i < count; i++)
         put_signature(rows, aggs[i]->name, "aggregate", aggs[i]->args, aggs[i]->arg_count, aggs[i]->ret, aggs[i]->doc);
+    const char *name;
+    for (uint32_t n = 0; kp_sql_window_function(n, &name); n++)
+        put_signature(rows, name, "window function", NULL, 0, KP_ANY, NULL);
+    for (uint32_t n = 0; kp_sql_session_function(n, &name); n++)
+        put_signature(rows, name, "session function", NULL, 0, KP_ANY, NULL);
     return KP_OK;
 }
 

@@ -577,6 +577,9 @@ void kp_eval(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_b
     case KP_EXPR_ALL:
         kp_eval_any_all(eval, expr, batch, ret_vec);
         return;
+    case KP_EXPR_SPREAD:
+        kp_eval_spread(eval, expr, batch, ret_vec);
+        return;
     case KP_EXPR_ARRAY_COERCE:
         kp_eval_array_coerce(eval, expr, batch, ret_vec);
         return;

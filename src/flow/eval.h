@@ -19,11 +19,13 @@ struct kp_eval {
 
 /* ret_vec has batch->rows values or is constant; it may share memory with the batch's columns. */
 void kp_eval(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch, struct kp_vec *ret_vec);
-/* Of arrays (eval_array.c): ANY, ALL, a cast of the elements. */
+/* Of arrays (eval_array.c): ANY, ALL, a cast of the elements, elements as arguments. */
 void kp_eval_any_all(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
                      struct kp_vec *ret_vec);
 void kp_eval_array_coerce(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
                           struct kp_vec *ret_vec);
+void kp_eval_spread(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
+                    struct kp_vec *ret_vec);
 /* Adds errors found elsewhere. */
 void kp_eval_note(struct kp_eval *eval, const struct kp_row_error *errors, uint32_t count);
 /* Keeps of the noted errors the first of each row, in order of rows. */

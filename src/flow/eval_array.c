@@ -1,5 +1,5 @@
 /*
- * Expressions over the elements of arrays: x op ANY (array), x op ALL (array), a cast of every element.
+ * Expressions over the elements of arrays: x op ANY (array), x op ALL (array), a cast of every element, f(VARIADIC x).
  *
  * The elements of all rows become one vector, the operator or cast runs over it once, and its results are put together
  * row by row. A row fails by the first element whose result is needed and failed: ANY stops at the first true one.
@@ -160,4 +160,80 @@ void kp_eval_array_coerce(struct kp_eval *eval, const struct kp_expr *expr, cons
         }
     }
     kp_array_builder_finish(&builder);
+}
+
+/* ---- VARIADIC ---- */
+
+/* The rows whose arrays have as many elements as the first one that is left; returns how many, *left becomes fewer. */
+static uint32_t take_equal(const struct elements *elements, uint32_t *index, uint32_t *left, uint32_t *taken)
+{
+    uint32_t count = 0, kept = 0, length = 0;
+    for (uint32_t i = 0; i < *left; i++) {
+        uint32_t row = index[i], is = elements->starts[row + 1] - elements->starts[row];
+        if (i == 0)
+            length = is;
+        if (is == length)
+            taken[count++] = row;
+        else
+            index[kept++] = row;
+    }
+    *left = kept;
+    return count;
+}
+
+/* The function over these rows, whose arrays have `length` elements each. */
+static void spread_rows(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_vec *fixed,
+                        const struct elements *elements, const uint32_t *index, uint32_t rows, uint32_t length,
+                        struct kp_vec *out, uint32_t out_rows)
+{
+    uint32_t own = expr->arg_count - 1;
+    struct kp_vec *vecs = kp_arena_calloc(eval->arena, ((size_t)own + length + 1) * sizeof *vecs), result;
+    const struct kp_vec **args = kp_arena_calloc(eval->arena, ((size_t)own + length + 1) * sizeof *args);
+    uint32_t *at = kp_arena_alloc(eval->arena, ((size_t)rows + 1) * sizeof *at);
+    for (uint32_t a = 0; a < own + length; a++) {
+        for (uint32_t i = 0; i < rows && a >= own; i++)
+            at[i] = elements->starts[index[i]] + (a - own);
+        kp_vec_gather(a < own ? &fixed[a] : &elements->values, a < own ? index : at, rows, eval->arena, &vecs[a]);
+        args[a] = &vecs[a];
+    }
+    const struct kp_row_error **failed = run(eval, expr->func, expr->type, args, own + length, rows, &result);
+    kp_vec_scatter(out, out_rows, &result, index, rows, eval->arena);
+    for (uint32_t i = 0; i < rows; i++)
+        if (failed[i])
+            fail_row(eval, failed[i], index[i]);
+}
+
+/*
+ * f(a, VARIADIC array): rows whose arrays are of one length run together, an element an argument. A NULL array makes
+ * the result NULL; format() takes it for no arguments, as in PostgreSQL.
+ */
+void kp_eval_spread(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
+                    struct kp_vec *ret_vec)
+{
+    uint32_t rows = batch->rows, own = expr->arg_count - 1, left = 0;
+    struct kp_vec *fixed = kp_arena_calloc(eval->arena, (own + 1) * sizeof *fixed), arrays;
+    for (uint32_t a = 0; a < own; a++)
+        kp_eval(eval, expr->args[a], batch, &fixed[a]);
+    kp_eval(eval, expr->args[own], batch, &arrays);
+    struct kp_vec flat = kp_vec_flatten(&arrays, eval->arena, rows);
+    struct elements elements;
+    take_elements(eval, &flat, rows, &elements);
+    kp_vec_init(ret_vec, eval->arena, expr->type, rows);
+    memset(ret_vec->data, 0, rows * kp_vec_width(ret_vec));
+    uint32_t *index = kp_arena_alloc(eval->arena, ((size_t)rows + 1) * sizeof *index);
+    uint32_t *taken = kp_arena_alloc(eval->arena, ((size_t)rows + 1) * sizeof *taken);
+    bool null_is_none = strcmp(expr->func->name, "format") == 0;
+    for (uint32_t i = 0; i < rows; i++) {
+        if (null_is_none || !kp_vec_is_null(&flat, i)) {
+            index[left++] = i;
+            continue;
+        }
+        kp_vec_need_valid(ret_vec, eval->arena, rows);
+        kp_vec_set_null(ret_vec, i);
+    }
+    while (left) {
+        uint32_t count = take_equal(&elements, index, &left, taken);
+        uint32_t length = elements.starts[taken[0] + 1] - elements.starts[taken[0]];
+        spread_rows(eval, expr, fixed, &elements, taken, count, length, ret_vec, rows);
+    }
 }

@@ -174,6 +174,7 @@ struct binder {
     bool now_allowed;                  /* of the expression being bound: a condition of a view's WHERE or HAVING */
     struct use_list *uses;             /* where objects that it uses are noted; NULL: nobody asks */
     const struct scope *inline_params; /* $n is the n-th column there: a function's body */
+    uint32_t inline_depth;             /* of functions' bodies within each other */
     uint32_t domain_nodes;             /* of plans copied so far to make domains (unnest.c) */
     bool keep_unknown;                 /* its literals may stay unknown: the caller gives them their type */
     struct write_list *writes;         /* of the WITH to be bound next: those that write go here; NULL: they may not */
@@ -227,6 +228,24 @@ KP_MUST enum kp_code kp_bind_function(struct binder *binder, const char *name, s
 bool kp_bind_is_aggregate(const char *name);
 KP_MUST enum kp_code kp_bind_aggregate(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
                                        int32_t location, struct kp_plan_agg *ret_agg);
+/* What polymorphic types stand for in one call; UNKNOWN if no argument says. */
+struct kp_poly {
+    enum kp_type_id element, compatible;
+};
+/* The type that one of a signature stands for. */
+enum kp_type_id kp_poly_meant(enum kp_type_id want, const struct kp_poly *poly);
+/* What may be called with some arguments: the types that it takes for these. */
+struct kp_signature {
+    const void *what;
+    const enum kp_type_id *types;
+};
+/* Which of them is meant; the arguments are cast to its types. 42883, 42725. */
+KP_MUST enum kp_code kp_bind_choose(struct binder *binder, const char *name, const struct kp_signature *signatures,
+                                    uint32_t signature_count, struct kp_expr **args, uint32_t count, int32_t location,
+                                    uint32_t *ret_at, struct kp_poly *ret_poly);
+/* f(…, VARIADIC array) of a built-in function. */
+KP_MUST enum kp_code kp_bind_spread(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
+                                    int32_t location, struct kp_expr **ret_expr);
 /* rank(direct…) WITHIN GROUP (ORDER BY keys…): args are both; each direct argument and its key become one type. */
 KP_MUST enum kp_code kp_bind_hypothetical(struct binder *binder, const char *name, struct kp_expr **args,
                                           uint32_t direct, uint32_t keys, int32_t location,
@@ -509,6 +528,8 @@ KP_MUST enum kp_code kp_bind_where(struct binder *binder, const struct expr_plac
 KP_MUST enum kp_code kp_bind_sublink(struct binder *binder, const struct expr_place *place,
                                      const PgQuery__SubLink *link, struct kp_expr **ret_expr);
 bool kp_expr_reads_subs(const struct kp_expr *expr);
+/* Its number in the list: KP_SUB_BASE + that is its value until then. */
+uint32_t kp_sub_keep(struct binder *binder, struct sub_list *list, const struct sub *sub);
 /* Joins the subqueries that the expressions read to the plan, whose columns stay the first ones, and puts their values
  * into the expressions. */
 KP_MUST enum kp_code kp_subs_apply(struct binder *binder, struct sub_list *subs, struct kp_expr **const *exprs,

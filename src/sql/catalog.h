@@ -88,6 +88,7 @@ struct kp_relation {
 
     /* types, domains: the type, or the base type; functions: the result's */
     struct kp_type made;
+    const char *function; /* functions: the name; `name` has the types of its parameters too */
     struct kp_relation *
         *domains;         /* sources, tables: the domain of each column or NULL; borrowed from `uses`; NULL: none */
     uint32_t check_count; /* sources, tables */

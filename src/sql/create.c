@@ -526,9 +526,6 @@ static enum kp_code check_name(struct binder *binder, const struct kp_statement 
         return KP_OK;
     const struct kp_relation *there = kp_catalog_find(
         binder->context->catalog, kp_str(kp_relation_schema(statement->relation_kind)), kp_str(name->name));
-    if (there && statement->relation_kind == KP_RELATION_FUNCTION && !statement->or_replace)
-        return kp_bind_fail(binder, name->location, KP_EXISTS, "42723",
-                            "function \"%s\" already exists with same argument types", name->name);
     if (there && (statement->relation_kind == KP_RELATION_TYPE || statement->relation_kind == KP_RELATION_DOMAIN))
         return kp_bind_fail(binder, name->location, KP_EXISTS, "42710", "type \"%s\" already exists", name->name);
     bool replaced = statement->relation_kind == KP_RELATION_PLAIN_VIEW && statement->or_replace;

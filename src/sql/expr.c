@@ -172,6 +172,15 @@ void kp_expr_print(const struct kp_expr *expr, const struct kp_column *cols, str
         kp_expr_print(expr->args[1], cols, out);
         kp_buf_append_text(out, "))");
         return;
+    case KP_EXPR_SPREAD:
+        kp_buf_printf(out, "%s(", expr->func->name);
+        for (uint32_t i = 0; i < expr->arg_count; i++) {
+            kp_buf_append_text(out, i ? ", " : "");
+            kp_buf_append_text(out, i + 1 == expr->arg_count ? "VARIADIC " : "");
+            kp_expr_print(expr->args[i], cols, out);
+        }
+        kp_buf_append_byte(out, ')');
+        return;
     case KP_EXPR_ARRAY_COERCE:
         kp_expr_print(expr->args[0], cols, out);
         kp_buf_append_text(out, "::");

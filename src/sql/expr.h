@@ -32,6 +32,7 @@ enum kp_expr_kind {
     KP_EXPR_ANY, /* args[0] `func` any element of the array args[1]; three-valued */
     KP_EXPR_ALL,
     KP_EXPR_ARRAY_COERCE, /* the array args[0] with the cast `func` applied to its elements */
+    KP_EXPR_SPREAD,       /* `func`(args), the last one an array whose elements are arguments: VARIADIC */
     KP_EXPR_NOW           /* log time at the step's position, timestamptz */
 };
 
@@ -66,7 +67,7 @@ struct kp_expr *kp_expr_copy(const struct kp_expr *expr, struct kp_arena *arena,
 static inline bool kp_expr_calls(const struct kp_expr *expr)
 {
     return expr->kind == KP_EXPR_CALL || expr->kind == KP_EXPR_DISTINCT ||
-           (expr->kind >= KP_EXPR_ANY && expr->kind <= KP_EXPR_ARRAY_COERCE);
+           (expr->kind >= KP_EXPR_ANY && expr->kind <= KP_EXPR_SPREAD);
 }
 /* Settles can_fail and stable from the arguments and the function; for nodes made by hand. */
 void kp_expr_settle(struct kp_expr *expr);

@@ -75,12 +75,16 @@ static enum kp_code bind_constant(struct binder *binder, const PgQuery__AConst *
     }
 }
 
-static enum kp_code bind_param(struct binder *binder, const PgQuery__ParamRef *node, struct kp_expr **ret_expr)
+static enum kp_code bind_param(struct binder *binder, const struct expr_place *place, const PgQuery__ParamRef *node,
+                               struct kp_expr **ret_expr)
 {
     const struct scope *params = binder->inline_params;
     if (params && node->number >= 1 && (uint32_t)node->number <= params->count) {
-        *ret_expr =
-            kp_bind_column(binder, (uint32_t)node->number - 1, params->cols[node->number - 1].type, node->location);
+        uint32_t level = 0, column = (uint32_t)node->number - 1;
+        for (const struct scope *scope = place->scope; scope && scope != params; scope = scope->outer)
+            level++;
+        *ret_expr = kp_bind_column(binder, level ? KP_OUTER_BASE + (level - 1) * KP_OUTER_LEVEL + column : column,
+                                   params->cols[column].type, node->location);
         return KP_OK;
     }
     if (node->number < 1 || (uint32_t)node->number > binder->param_count)
@@ -586,7 +590,7 @@ static enum kp_code bind_node(struct binder *binder, const struct expr_place *pl
     case PG_QUERY__NODE__NODE_A_CONST:
         return bind_constant(binder, node->a_const, ret_expr);
     case PG_QUERY__NODE__NODE_PARAM_REF:
-        return bind_param(binder, node->param_ref, ret_expr);
+        return bind_param(binder, place, node->param_ref, ret_expr);
     case PG_QUERY__NODE__NODE_A_EXPR:
         return bind_a_expr(binder, place, node->a_expr, ret_expr);
     case PG_QUERY__NODE__NODE_BOOL_EXPR:

@@ -4,8 +4,7 @@
  * now() and its like are the log's time at the position. In a view they may stand in conditions that flip once (now.c);
  * elsewhere a view refuses them, as it refuses volatile functions.
  */
-#include "sql/bind.h"
-#include "sql/object.h"
+#include "sql/function.h"
 
 static enum kp_code bind_now(struct binder *binder, const char *name, enum kp_type_id type, int32_t mod,
                              int32_t location, struct kp_expr **ret_expr)
@@ -88,8 +87,9 @@ static bool is_function(struct binder *binder, const char *name)
 static enum kp_code refuse_parts(struct binder *binder, const PgQuery__FuncCall *call, const char *name, bool aggregate)
 {
     const char *what = NULL;
-    if (call->func_variadic)
-        return kp_bind_fail(binder, call->location, KP_UNSUPPORTED, NULL, "VARIADIC arguments: not supported");
+    if (call->func_variadic && (aggregate || kp_bind_is_set_function(name)))
+        return kp_bind_fail(binder, call->location, KP_UNSUPPORTED, NULL,
+                            "VARIADIC arguments of an aggregate or set-returning function: not supported");
     if (call->agg_star)
         what = "*";
     else if (call->agg_distinct)
@@ -364,9 +364,14 @@ enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *p
     struct kp_relation *own = schema && strcmp(schema, "pg_catalog") == 0 ? NULL : kp_bind_find_function(binder, name);
     struct kp_expr **args;
     uint32_t count;
-    KP_TRY(kp_bind_call_args(binder, place, call, name, own, &args, &count));
-    if (own) /* no built-in function has its name */
-        return kp_bind_inline(binder, own, args, count, call->location, ret_expr);
+    if (own) { /* no built-in function has its name */
+        struct sql_function function;
+        KP_TRY(kp_function_choose(binder, place, call, name, &function, &args));
+        return kp_function_value(binder, place, &function, args, call->location, ret_expr);
+    }
+    KP_TRY(kp_bind_call_args(binder, place, call, name, &args, &count));
+    if (call->func_variadic)
+        return kp_bind_spread(binder, name, args, count, call->location, ret_expr);
     if (strcmp(name, "age") == 0 && count == 1)
         return bind_age_today(binder, args[0], call->location, ret_expr);
     enum kp_code code = kp_bind_session_function(binder, name, args, count, call->location, ret_expr);

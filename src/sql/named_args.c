@@ -1,8 +1,7 @@
 /*
  * The arguments of a call: by their places, then by their names (f(a, x => 1)), then defaults.
  *
- * Built-in functions have the names and defaults that PostgreSQL documents, for those where people use them; functions
- * that statements made have their parameters' names.
+ * Built-in functions have the names and defaults that PostgreSQL documents, for those where people use them.
  */
 #include "sql/bind.h"
 #include "sql/object.h"
@@ -25,6 +24,10 @@ static const struct named {
     {"make_timestamptz", {"year", "month", "mday", "hour", "min", "sec", "timezone"}, {NULL}, false},
     {"parse_ident", {"str", "strict"}, {NULL, "true"}, false},
     {"jsonb_set", {"jsonb_in", "path", "replacement", "create_if_missing"}, {NULL}, false},
+    {"jsonb_set_lax",
+     {"jsonb_in", "path", "replacement", "create_if_missing", "null_value_treatment"},
+     {NULL, NULL, NULL, "true", "use_json_null"},
+     true},
     {"jsonb_insert", {"jsonb_in", "path", "replacement", "insert_after"}, {NULL}, false},
     {"json_populate_record", {"base", "from_json"}, {NULL}, false},
     {"jsonb_path_exists", {"target", "path", "vars", "silent"}, {NULL, NULL, "{}", "false"}, false},
@@ -43,16 +46,12 @@ static const struct named *find(const char *function)
 }
 
 /* The place of a name; NAMED_MAX: there is none. */
-static enum kp_code place_of(struct binder *binder, const struct named *builtin, const struct kp_relation *own,
-                             const char *name, uint32_t *ret_at)
+static uint32_t place_of(const struct named *builtin, const char *name)
 {
-    *ret_at = NAMED_MAX;
-    if (own)
-        return kp_bind_param_place(binder, own, name, ret_at);
     for (uint32_t i = 0; builtin && i < NAMED_MAX && builtin->names[i]; i++)
         if (strcmp(builtin->names[i], name) == 0)
-            *ret_at = i;
-    return KP_OK;
+            return i;
+    return NAMED_MAX;
 }
 
 static struct kp_expr *literal(struct binder *binder, const char *text)
@@ -82,11 +81,10 @@ static enum kp_code fill(struct binder *binder, const struct named *builtin, con
 }
 
 enum kp_code kp_bind_call_args(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
-                               const char *name, const struct kp_relation *own, struct kp_expr ***ret_args,
-                               uint32_t *ret_count)
+                               const char *name, struct kp_expr ***ret_args, uint32_t *ret_count)
 {
     struct kp_expr **args = kp_arena_calloc(binder->arena, (call->n_args + NAMED_MAX + 1) * sizeof *args);
-    const struct named *builtin = own ? NULL : find(name);
+    const struct named *builtin = find(name);
     uint32_t count = 0;
     bool by_name = false;
     for (size_t i = 0; i < call->n_args; i++) {
@@ -99,9 +97,8 @@ enum kp_code kp_bind_call_args(struct binder *binder, const struct expr_place *p
             continue;
         }
         const PgQuery__NamedArgExpr *argument = node->named_arg_expr;
-        uint32_t at;
+        uint32_t at = place_of(builtin, argument->name);
         by_name = true;
-        KP_TRY(place_of(binder, builtin, own, argument->name, &at));
         if (at >= NAMED_MAX)
             return kp_bind_fail(binder, argument->location, KP_NOT_FOUND, "42883",
                                 "function %s does not exist with an argument named \"%s\"", name, argument->name);

@@ -6,11 +6,9 @@
  *
  *   enum, row   a type id (vec/made.h)
  *   domain      its base type; a value becomes one through kp_domain_not_null and kp_domain_check(value, condition, …)
- *   function    its body, one SELECT without FROM or RETURN, put in the place of the call: parameters are columns of a
- *               scope while the body is bound, then the arguments take their place
+ *   function    function.c, inline.c
  */
-#include "sql/bind.h"
-#include "sql/object.h"
+#include "sql/function.h"
 
 enum { INLINE_NODES_MAX = 100000 };
 
@@ -95,8 +93,8 @@ static bool count_node(const struct kp_expr *expr, void *arg)
     return ++*(uint32_t *)arg <= INLINE_NODES_MAX;
 }
 
-static enum kp_code substitute(struct binder *binder, const struct kp_expr *body, struct kp_expr *const *args,
-                               uint32_t arg_count, int32_t location, struct kp_expr **ret_expr)
+enum kp_code kp_bind_substitute(struct binder *binder, const struct kp_expr *body, struct kp_expr *const *args,
+                                uint32_t arg_count, int32_t location, struct kp_expr **ret_expr)
 {
     struct replacement replacement = {args, arg_count, 0};
     struct kp_expr *expr = kp_expr_copy(body, binder->arena, replace_column, &replacement);
@@ -109,15 +107,14 @@ static enum kp_code substitute(struct binder *binder, const struct kp_expr *body
     return KP_OK;
 }
 
-/* Binds an expression of another text over a scope of its own. */
-static enum kp_code bind_body(struct binder *binder, const struct scope *scope, const char *text,
-                              const PgQuery__Node *node, const char *clause, const struct scope *params,
-                              struct kp_expr **ret_expr)
+/* Binds a domain's condition, which is part of another text, over a scope of its own. */
+static enum kp_code bind_condition(struct binder *binder, const struct scope *scope, const char *text,
+                                   const PgQuery__Node *node, struct kp_expr **ret_expr)
 {
     struct binder inner = *binder;
-    struct expr_place place = {.scope = scope, .clause = clause};
+    struct expr_place place = {.scope = scope, .clause = "check constraints"};
     inner.text = text;
-    inner.inline_params = params;
+    inner.inline_params = NULL;
     inner.around = NULL;
     inner.ctes = NULL;
     return kp_bind_expr(&inner, &place, node, ret_expr);
@@ -132,9 +129,9 @@ static enum kp_code check_one(struct binder *binder, const struct kp_relation *d
     struct scope scope = {0};
     struct kp_expr *body, *condition;
     kp_scope_add(binder, &scope, (struct scope_column){.name = "value", .type = domain->made, .index = 0});
-    KP_TRY(bind_body(binder, &scope, domain->text, constraint->raw_expr, "check constraints", NULL, &body));
+    KP_TRY(bind_condition(binder, &scope, domain->text, constraint->raw_expr, &body));
     KP_TRY(kp_bind_to_bool(binder, body, "CHECK", &body));
-    KP_TRY(substitute(binder, body, &value, 1, location, &condition));
+    KP_TRY(kp_bind_substitute(binder, body, &value, 1, location, &condition));
     struct kp_expr *args[] = {value, condition, kp_bind_text(binder, domain->name), kp_bind_text(binder, name)};
     *ret_value = kp_bind_fold(binder, kp_bind_call(binder, "kp_domain_check", value->type, args, 4, location));
     return KP_OK;
@@ -167,184 +164,15 @@ enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relation *dom
     return KP_OK;
 }
 
-/* ---- functions ---- */
-
-struct function {
-    const PgQuery__CreateFunctionStmt *create;
-    uint32_t arg_count;
-    struct kp_type args[KP_FUNCTION_ARGS_MAX * 4], ret;
-    struct scope params;
-    const PgQuery__Node *body; /* an expression */
-    const char *body_text;
-    bool strict;
-};
-
-static enum kp_code refuse(struct binder *binder, const char *what)
-{
-    kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "%s: not supported", what);
-    return kp_error_hint(binder->err, "A function is one expression: … LANGUAGE sql AS 'SELECT …', or RETURN ….");
-}
-
-static enum kp_code read_params(struct binder *binder, struct function *function)
-{
-    const PgQuery__CreateFunctionStmt *create = function->create;
-    struct kp_relation *domain;
-    for (size_t i = 0; i < create->n_parameters; i++) {
-        const PgQuery__FunctionParameter *param = create->parameters[i]->function_parameter;
-        if (param->mode != PG_QUERY__FUNCTION_PARAMETER_MODE__FUNC_PARAM_IN &&
-            param->mode != PG_QUERY__FUNCTION_PARAMETER_MODE__FUNC_PARAM_DEFAULT)
-            return refuse(binder, "OUT, INOUT, VARIADIC and TABLE parameters");
-        if (param->defexpr)
-            return refuse(binder, "DEFAULT of a parameter");
-        if (function->arg_count == KP_COUNT(function->args))
-            return kp_bind_fail(binder, -1, KP_LIMIT, "54023", "functions cannot have more than %zu arguments",
-                                KP_COUNT(function->args));
-        struct kp_type *type = &function->args[function->arg_count];
-        KP_TRY(kp_bind_type(binder, param->arg_type, type, &domain));
-        type->mod = -1;
-        const char *name = param->name && param->name[0] ? param->name : "";
-        kp_scope_add(binder, &function->params,
-                     (struct scope_column){.name = name, .type = *type, .index = function->arg_count});
-        function->arg_count++;
-    }
-    if (!create->return_type || create->return_type->setof)
-        return refuse(binder, "a function without a scalar result");
-    KP_TRY(kp_bind_type(binder, create->return_type, &function->ret, &domain));
-    return domain ? refuse(binder, "a domain as a result") : KP_OK;
-}
-
-/* The one expression of SELECT expression. */
-static enum kp_code body_of_select(struct binder *binder, const PgQuery__Node *tree, const PgQuery__Node **ret_body)
-{
-    const PgQuery__SelectStmt *select =
-        tree && tree->node_case == PG_QUERY__NODE__NODE_SELECT_STMT ? tree->select_stmt : NULL;
-    if (!select || select->op != PG_QUERY__SET_OPERATION__SETOP_NONE || select->n_target_list != 1 ||
-        select->n_from_clause || select->where_clause || select->n_group_clause || select->having_clause ||
-        select->n_distinct_clause || select->limit_count || select->limit_offset || select->with_clause)
-        return refuse(binder, "a body that is more than SELECT and one expression");
-    *ret_body = select->target_list[0]->res_target->val;
-    return KP_OK;
-}
-
-static const char *trimmed(struct binder *binder, const char *text)
-{
-    size_t len = strlen(text);
-    while (len && strchr(" \t\r\n;", text[len - 1]))
-        len--;
-    return kp_arena_strndup(binder->arena, text, len);
-}
-
-static enum kp_code read_body(struct binder *binder, struct function *function, const char *text)
-{
-    const PgQuery__CreateFunctionStmt *create = function->create;
-    bool sql = false;
-    const char *source = NULL;
-    for (size_t i = 0; i < create->n_options; i++) {
-        const PgQuery__DefElem *option = create->options[i]->def_elem;
-        if (strcmp(option->defname, "language") == 0)
-            sql = strcasecmp(option->arg->string->sval, "sql") == 0;
-        else if (strcmp(option->defname, "as") == 0 && option->arg->list->n_items == 1)
-            source = option->arg->list->items[0]->string->sval;
-        else if (strcmp(option->defname, "strict") == 0)
-            function->strict = option->arg->boolean->boolval;
-    }
-    if (!sql && !create->sql_body)
-        return refuse(binder, "a language other than sql");
-    if (create->sql_body && create->sql_body->node_case == PG_QUERY__NODE__NODE_RETURN_STMT) {
-        function->body = create->sql_body->return_stmt->returnval;
-        function->body_text = text;
-        return KP_OK;
-    }
-    if (!source)
-        return refuse(binder, "BEGIN ATOMIC");
-    struct kp_statement *statement;
-    function->body_text = trimmed(binder, source);
-    KP_TRY(kp_sql_parse(kp_str(function->body_text), binder->arena, &statement, binder->err));
-    return body_of_select(binder, statement->tree, &function->body);
-}
-
-static enum kp_code read_function(struct binder *binder, const PgQuery__CreateFunctionStmt *create, const char *text,
-                                  struct function *ret_function)
-{
-    *ret_function = (struct function){.create = create};
-    if (create->is_procedure)
-        return refuse(binder, "CREATE PROCEDURE");
-    KP_TRY(read_params(binder, ret_function));
-    return read_body(binder, ret_function, text);
-}
-
-/* The body over the parameters, of the declared type. */
-static enum kp_code bind_function_body(struct binder *binder, const struct function *function, const char *name,
-                                       struct kp_expr **ret_expr)
-{
-    struct kp_expr *body;
-    KP_TRY(bind_body(binder, &function->params, function->body_text, function->body, "a function's body",
-                     &function->params, &body));
-    if (!kp_can_coerce(body->type.id, function->ret.id, COERCE_ASSIGNMENT)) {
-        kp_bind_fail(binder, -1, KP_INVALID, "42P13", "return type mismatch in function declared to return %s",
-                     kp_type_info(function->ret.id)->name);
-        return kp_error_detail(binder->err, "The body of %s yields %s.", name, kp_type_info(body->type.id)->name);
-    }
-    return kp_bind_coerce(binder, body, function->ret, COERCE_ASSIGNMENT, ret_expr);
-}
-
 struct kp_relation *kp_bind_find_function(struct binder *binder, const char *name)
 {
-    return find_object(binder, KP_RELATION_FUNCTION, name);
-}
-
-enum kp_code kp_bind_param_place(struct binder *binder, const struct kp_relation *function, const char *name,
-                                 uint32_t *ret_at)
-{
-    const PgQuery__Node *tree;
-    KP_TRY(reread(binder, function, &tree));
-    const PgQuery__CreateFunctionStmt *create = tree->create_function_stmt;
-    for (size_t i = 0; i < create->n_parameters; i++) {
-        const char *own = create->parameters[i]->function_parameter->name;
-        if (own && strcmp(own, name) == 0)
-            *ret_at = (uint32_t)i;
+    const struct kp_catalog *catalog = binder->context->catalog;
+    for (size_t i = 0; i < kp_catalog_count(catalog); i++) {
+        struct kp_relation *object = kp_catalog_at(catalog, i);
+        if (object->kind == KP_RELATION_FUNCTION && strcmp(object->function, name) == 0)
+            return object;
     }
-    return KP_OK;
-}
-
-enum kp_code kp_bind_inline(struct binder *binder, struct kp_relation *object, struct kp_expr **args, uint32_t count,
-                            int32_t location, struct kp_expr **ret_expr)
-{
-    const PgQuery__Node *tree;
-    struct function function;
-    struct kp_expr *body;
-    KP_TRY(reread(binder, object, &tree));
-    kp_bind_use(binder, object);
-    KP_TRY(read_function(binder, tree->create_function_stmt, object->text, &function));
-    bool fits = count == function.arg_count;
-    for (uint32_t i = 0; fits && i < count; i++)
-        fits = kp_can_coerce(args[i]->type.id, function.args[i].id, COERCE_IMPLICIT);
-    if (!fits) {
-        kp_bind_fail(binder, location, KP_NOT_FOUND, "42883", "function %s does not take these arguments",
-                     object->name);
-        return kp_error_hint(binder->err, "You might need to add explicit type casts.");
-    }
-    for (uint32_t i = 0; i < count; i++)
-        KP_TRY(kp_bind_coerce(binder, args[i], function.args[i], COERCE_IMPLICIT, &args[i]));
-    KP_TRY(bind_function_body(binder, &function, object->name, &body));
-    KP_TRY(substitute(binder, body, args, count, location, &body));
-    if (function.strict && count) { /* CASE WHEN a IS NULL OR b IS NULL THEN NULL ELSE body END */
-        struct kp_expr *any = kp_bind_new(binder, KP_EXPR_OR, KP_TYPE(KP_BOOL), location, count);
-        for (uint32_t i = 0; i < count; i++) {
-            any->args[i] = kp_bind_new(binder, KP_EXPR_IS_NULL, KP_TYPE(KP_BOOL), location, 1);
-            any->args[i]->args[0] = args[i];
-            kp_expr_settle(any->args[i]);
-        }
-        kp_expr_settle(any);
-        struct kp_expr *guard = kp_bind_new(binder, KP_EXPR_CASE, body->type, location, 3);
-        guard->args[0] = count == 1 ? any->args[0] : any;
-        guard->args[1] = kp_bind_null(binder, body->type);
-        guard->args[2] = body;
-        kp_expr_settle(guard);
-        body = guard;
-    }
-    *ret_expr = body;
-    return KP_OK;
+    return NULL;
 }
 
 /* ---- CREATE ---- */
@@ -390,17 +218,27 @@ static enum kp_code create_domain(struct binder *binder, struct kp_relation *rel
 static enum kp_code create_function(struct binder *binder, struct kp_relation *relation,
                                     const PgQuery__CreateFunctionStmt *create)
 {
-    struct function function;
-    struct kp_expr *body;
+    struct sql_function function;
     size_t builtin, aggregate;
     kp_func_find(KP_FUNC_FUNCTION, kp_str(relation->name), &builtin);
     kp_agg_find(kp_str(relation->name), &aggregate);
     if (builtin || aggregate || kp_bind_is_set_function(relation->name))
         return kp_bind_fail(binder, -1, KP_EXISTS, "42723", "function \"%s\" is built in: choose another name",
                             relation->name);
-    KP_TRY(read_function(binder, create, binder->text, &function));
+    KP_TRY(kp_function_read(binder, create, binder->text, &function));
+    relation->function = relation->name;
+    relation->name = kp_arena_strdup(&relation->arena, kp_function_signature(binder, &function));
     relation->made = function.ret;
-    return bind_function_body(binder, &function, relation->name, &body);
+    const struct kp_relation *there =
+        kp_catalog_find(binder->context->catalog, kp_str(relation->schema), kp_str(relation->name));
+    if (there && !create->replace)
+        return kp_bind_fail(binder, binder->statement->name.location, KP_EXISTS, "42723",
+                            "function \"%s\" already exists with same argument types", relation->function);
+    if (there && there->made.id != function.ret.id) {
+        kp_bind_fail(binder, -1, KP_INVALID, "42P13", "cannot change return type of existing function");
+        return kp_error_hint(binder->err, "Use DROP FUNCTION %s first.", relation->name);
+    }
+    return kp_function_check(binder, &function);
 }
 
 enum kp_code kp_bind_create_object(struct binder *binder, struct kp_relation *relation)

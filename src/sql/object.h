@@ -23,19 +23,17 @@ KP_MUST enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relat
 /* What rows of a source or table must be: its domains, and CHECK (check.c). Its columns are known. */
 KP_MUST enum kp_code kp_bind_checks(struct binder *binder, struct kp_relation *relation,
                                     const PgQuery__CreateStmt *create);
-/* NULL if there is none. */
+/* One of that name; NULL: there is none. */
 struct kp_relation *kp_bind_find_function(struct binder *binder, const char *name);
-/* The place, from 0, of a function's parameter; left as it is if there is none of that name. */
-KP_MUST enum kp_code kp_bind_param_place(struct binder *binder, const struct kp_relation *function, const char *name,
-                                         uint32_t *ret_at);
-/* named_args.c: a call's arguments by places and names, defaults filled in. own: the function if a statement made it.
- */
+/* named_args.c: a call's arguments by places and names, defaults filled in; of built-in functions. */
 KP_MUST enum kp_code kp_bind_call_args(struct binder *binder, const struct expr_place *place,
-                                       const PgQuery__FuncCall *call, const char *name, const struct kp_relation *own,
-                                       struct kp_expr ***ret_args, uint32_t *ret_count);
-/* The function's body in the place of a call. */
-KP_MUST enum kp_code kp_bind_inline(struct binder *binder, struct kp_relation *object, struct kp_expr **args,
-                                    uint32_t count, int32_t location, struct kp_expr **ret_expr);
+                                       const PgQuery__FuncCall *call, const char *name, struct kp_expr ***ret_args,
+                                       uint32_t *ret_count);
+/* A bound expression, its columns replaced by the arguments; 54001 if it grows too large. */
+KP_MUST enum kp_code kp_bind_substitute(struct binder *binder, const struct kp_expr *body, struct kp_expr *const *args,
+                                        uint32_t arg_count, int32_t location, struct kp_expr **ret_expr);
+/* row.c: the row's field of that number. */
+struct kp_expr *kp_bind_row_field(struct binder *binder, struct kp_expr *row, uint32_t number, int32_t location);
 /* CREATE TYPE, DOMAIN, FUNCTION. */
 KP_MUST enum kp_code kp_bind_create_object(struct binder *binder, struct kp_relation *relation);
 

@@ -58,6 +58,14 @@ static const struct over_rule *find_rule(const char *name)
     return NULL;
 }
 
+bool kp_sql_window_function(uint32_t n, const char **ret_name)
+{
+    if (n >= KP_COUNT(rules))
+        return false;
+    *ret_name = rules[n].name;
+    return true;
+}
+
 bool kp_bind_is_over(const char *name)
 {
     return find_rule(name) != NULL;

@@ -28,11 +28,6 @@ static bool is_any(enum kp_type_id id)
     return id >= KP_ANY && id <= KP_ANYCOMPATIBLEARRAY;
 }
 
-/* What KP_ANYELEMENT and KP_ANYCOMPATIBLE stand for in one call; UNKNOWN if no argument says. */
-struct poly {
-    enum kp_type_id element, compatible;
-};
-
 /* The type that both become; NONE if there is none. */
 static enum kp_type_id common(enum kp_type_id a, enum kp_type_id b)
 {
@@ -55,9 +50,9 @@ static bool arity_fits(const struct candidate *candidate, uint32_t count)
 
 /* All KP_ANYELEMENT arguments must be of one type, all KP_ANYCOMPATIBLE ones become one. */
 static bool elements_agree(const struct candidate *candidate, const enum kp_type_id *types, uint32_t count,
-                           struct poly *ret_poly)
+                           struct kp_poly *ret_poly)
 {
-    struct poly poly = {KP_UNKNOWN, KP_UNKNOWN};
+    struct kp_poly poly = {KP_UNKNOWN, KP_UNKNOWN};
     for (uint32_t i = 0; i < count; i++) {
         enum kp_type_id want = takes(candidate, i), is = types[i];
         if (is == KP_UNKNOWN)
@@ -97,7 +92,7 @@ static enum kp_type_id *types_of(struct kp_expr *const *args, uint32_t count, st
 
 static bool fits(const struct candidate *candidate, const enum kp_type_id *types, uint32_t count)
 {
-    struct poly poly;
+    struct kp_poly poly;
     if (!arity_fits(candidate, count) || !elements_agree(candidate, types, count, &poly))
         return false;
     for (uint32_t i = 0; i < count; i++)
@@ -263,8 +258,7 @@ static enum outcome choose(struct candidate *candidates, uint32_t count, struct 
     return AMBIGUOUS;
 }
 
-/* The type that a signature's one stands for. */
-static enum kp_type_id meant(enum kp_type_id want, const struct poly *poly)
+enum kp_type_id kp_poly_meant(enum kp_type_id want, const struct kp_poly *poly)
 {
     switch (want) {
     case KP_ANYELEMENT:
@@ -294,9 +288,9 @@ static struct kp_type a_row(struct kp_expr *const *args, uint32_t count)
 /* Casts the arguments to what the candidate takes. ret_type: what its result `ret` is; of KP_ANY the first argument's.
  */
 static enum kp_code cast_args(struct binder *binder, const struct candidate *candidate, struct kp_expr **args,
-                              uint32_t count, struct poly *ret_poly)
+                              uint32_t count, struct kp_poly *ret_poly)
 {
-    struct poly poly;
+    struct kp_poly poly;
     bool agree = elements_agree(candidate, types_of(args, count, binder->arena), count, &poly);
     KP_ASSERT(agree);
     if (poly.element == KP_UNKNOWN)
@@ -305,7 +299,7 @@ static enum kp_code cast_args(struct binder *binder, const struct candidate *can
         poly.compatible = KP_TEXT;
     for (uint32_t i = 0; i < count; i++) {
         enum kp_type_id want = takes(candidate, i);
-        struct kp_type to = KP_TYPE(meant(want, &poly));
+        struct kp_type to = KP_TYPE(kp_poly_meant(want, &poly));
         if (want == KP_ANYRECORD)
             to = a_row(args, count);
         bool row = want == KP_ANYRECORD && kp_type_is_composite(args[i]->type.id);
@@ -333,7 +327,7 @@ static enum kp_code make_call(struct binder *binder, const struct candidate *can
                               uint32_t count, int32_t location, struct kp_expr **ret_expr)
 {
     const struct kp_func *func = candidate->what;
-    struct poly poly;
+    struct kp_poly poly;
     KP_TRY(cast_args(binder, candidate, args, count, &poly));
     if (binder->for_view && func->flags & KP_VOLATILE) {
         kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "function %s is volatile and cannot be used in a view",
@@ -341,7 +335,7 @@ static enum kp_code make_call(struct binder *binder, const struct candidate *can
         return kp_error_hint(binder->err,
                              "A view must give the same rows each time it is computed. Put the value into the record.");
     }
-    struct kp_type type = KP_TYPE(meant(func->ret, &poly));
+    struct kp_type type = KP_TYPE(kp_poly_meant(func->ret, &poly));
     struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CALL, type, location, count);
     expr->func = func;
     for (uint32_t i = 0; i < count; i++)
@@ -463,6 +457,60 @@ enum kp_code kp_bind_function(struct binder *binder, const char *name, struct kp
     return no_function(binder, outcome, name, args, count, found > 0, location);
 }
 
+enum kp_code kp_bind_choose(struct binder *binder, const char *name, const struct kp_signature *signatures,
+                            uint32_t signature_count, struct kp_expr **args, uint32_t count, int32_t location,
+                            uint32_t *ret_at, struct kp_poly *ret_poly)
+{
+    struct candidate *candidates = kp_arena_calloc(binder->arena, (signature_count + 1) * sizeof *candidates);
+    const struct candidate *chosen;
+    for (uint32_t i = 0; i < signature_count; i++)
+        candidates[i] = (struct candidate){&signatures[i], signatures[i].types, count, false};
+    enum outcome outcome = choose(candidates, signature_count, args, count, false, &chosen, binder->arena);
+    if (outcome != RESOLVED)
+        return no_function(binder, outcome, name, args, count, true, location);
+    KP_TRY(cast_args(binder, chosen, args, count, ret_poly));
+    *ret_at = (uint32_t)((const struct kp_signature *)chosen->what - signatures);
+    return KP_OK;
+}
+
+/*
+ * f(…, VARIADIC array): the function whose last argument repeats, with an array in its place. Its own arguments before
+ * that must all be there.
+ */
+enum kp_code kp_bind_spread(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
+                            int32_t location, struct kp_expr **ret_expr)
+{
+    struct candidate *candidates;
+    uint32_t found = func_candidates(binder, KP_FUNC_FUNCTION, name, &candidates), kept = 0;
+    for (uint32_t i = 0; i < found; i++) {
+        struct candidate candidate = candidates[i];
+        if (!candidate.variadic || candidate.arg_count != count)
+            continue;
+        if (candidate.args[count - 1] == KP_ANY && !kp_type_is_array(args[count - 1]->type.id))
+            return kp_bind_fail(binder, args[count - 1]->location, KP_INVALID, "42804",
+                                "VARIADIC argument must be an array");
+        enum kp_type_id *types = kp_arena_calloc(binder->arena, (count + 1) * sizeof *types);
+        memcpy(types, candidate.args, count * sizeof *types);
+        enum kp_type_id last = types[count - 1];
+        types[count - 1] = last == KP_ANY ? KP_ANYARRAY : kp_type_array_of(last);
+        candidates[kept++] = (struct candidate){candidate.what, types, count, false};
+    }
+    const struct candidate *chosen;
+    enum outcome outcome = choose(candidates, kept, args, count, false, &chosen, binder->arena);
+    if (outcome != RESOLVED)
+        return no_function(binder, outcome, name, args, count, true, location);
+    struct kp_poly poly;
+    KP_TRY(cast_args(binder, chosen, args, count, &poly));
+    const struct kp_func *func = chosen->what;
+    struct kp_expr *expr =
+        kp_bind_new(binder, KP_EXPR_SPREAD, KP_TYPE(kp_poly_meant(func->ret, &poly)), location, count);
+    expr->func = func;
+    memcpy(expr->args, args, count * sizeof *expr->args);
+    kp_expr_settle(expr);
+    *ret_expr = expr;
+    return KP_OK;
+}
+
 bool kp_bind_is_aggregate(const char *name)
 {
     size_t count;
@@ -482,10 +530,10 @@ enum kp_code kp_bind_aggregate(struct binder *binder, const char *name, struct k
     enum outcome outcome = choose(candidates, (uint32_t)found, args, count, false, &chosen, binder->arena);
     if (outcome != RESOLVED)
         return no_function(binder, outcome, name, args, count, true, location);
-    struct poly poly;
+    struct kp_poly poly;
     KP_TRY(cast_args(binder, chosen, args, count, &poly));
     const struct kp_agg *agg = chosen->what;
-    struct kp_type type = KP_TYPE(meant(agg->ret, &poly));
+    struct kp_type type = KP_TYPE(kp_poly_meant(agg->ret, &poly));
     for (uint32_t i = 0; i < count && agg->ret == KP_ANYELEMENT; i++)
         if (agg->args[i] == KP_ANYELEMENT && args[i]->type.id == type.id) {
             type = args[i]->type; /* with its modifier */
@@ -538,7 +586,7 @@ enum kp_code kp_bind_set_function(struct binder *binder, const char *name, struc
     enum outcome outcome = choose(candidates, (uint32_t)found, args, count, false, &chosen, binder->arena);
     if (outcome != RESOLVED)
         return no_function(binder, outcome, name, args, count, found > 0, location);
-    struct poly poly;
+    struct kp_poly poly;
     KP_TRY(cast_args(binder, chosen, args, count, &poly));
     const struct kp_set_func *func = chosen->what;
     if (binder->for_view && func->flags & KP_VOLATILE)
@@ -546,6 +594,6 @@ enum kp_code kp_bind_set_function(struct binder *binder, const char *name, struc
                             "function %s is volatile and cannot be used in a view", func->name);
     *ret_call = (struct set_call){.func = func, .args = args, .arg_count = count};
     for (uint32_t c = 0; c < func->col_count; c++)
-        ret_call->types[c] = KP_TYPE(meant(func->cols[c].type, &poly));
+        ret_call->types[c] = KP_TYPE(kp_poly_meant(func->cols[c].type, &poly));
     return KP_OK;
 }

@@ -112,7 +112,7 @@ struct kp_expr *kp_bind_whole_row(struct binder *binder, const struct scope *sco
 
 /* ---- fields ---- */
 
-static struct kp_expr *field_at(struct binder *binder, struct kp_expr *row, uint32_t number, int32_t location)
+struct kp_expr *kp_bind_row_field(struct binder *binder, struct kp_expr *row, uint32_t number, int32_t location)
 {
     struct kp_type type = kp_made_of(row->type.id)->types[number];
     if (is_row(row) && row->args[number]->type.id == type.id)
@@ -132,7 +132,7 @@ enum kp_code kp_bind_field(struct binder *binder, struct kp_expr *row, const cha
     const struct kp_made *made = kp_made_of(row->type.id);
     for (uint32_t i = 0; i < made->count; i++)
         if (strcmp(made->names[i], name) == 0) {
-            *ret_expr = field_at(binder, row, i, row->location);
+            *ret_expr = kp_bind_row_field(binder, row, i, row->location);
             return KP_OK;
         }
     if (made->info.category == 'P')
@@ -161,7 +161,8 @@ enum kp_code kp_bind_row_star(struct binder *binder, const struct expr_place *pl
                             kp_type_info(row->type.id)->name);
     const struct kp_made *made = kp_made_of(row->type.id);
     for (uint32_t i = 0; i < made->count; i++)
-        kp_targets_add(binder, targets, (struct target){field_at(binder, row, i, row->location), made->names[i], NULL});
+        kp_targets_add(binder, targets,
+                       (struct target){kp_bind_row_field(binder, row, i, row->location), made->names[i], NULL});
     return KP_OK;
 }
 
@@ -192,7 +193,7 @@ enum kp_code kp_bind_coerce_row(struct binder *binder, struct kp_expr *expr, str
         return cannot(binder, expr, made,
                       from->count < made->count ? "Input has too few columns." : "Input has too many columns.");
     for (uint32_t i = 0; i < made->count; i++) {
-        struct kp_expr *field = row ? expr->args[i] : field_at(binder, expr, i, expr->location);
+        struct kp_expr *field = row ? expr->args[i] : kp_bind_row_field(binder, expr, i, expr->location);
         if (!kp_can_coerce(field->type.id, made->types[i].id, how))
             return cannot(binder, expr, made,
                           kp_arena_printf(binder->arena, "Cannot cast type %s to %s in column %u.",

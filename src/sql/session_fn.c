@@ -131,6 +131,17 @@ static enum kp_code find(struct binder *binder, const char *name, struct kp_expr
     return KP_OK;
 }
 
+bool kp_sql_session_function(uint32_t n, const char **ret_name)
+{
+    static const char *const others[] = {
+        "current_database",      "pg_get_userbyid",    "current_setting", "set_config", "now",
+        "transaction_timestamp", "statement_timestamp"};
+    if (n >= KP_COUNT(fixed) + KP_COUNT(others))
+        return false;
+    *ret_name = n < KP_COUNT(fixed) ? fixed[n].name : others[n - KP_COUNT(fixed)];
+    return true;
+}
+
 enum kp_code kp_bind_session_function(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
                                       int32_t location, struct kp_expr **ret_expr)
 {

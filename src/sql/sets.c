@@ -8,8 +8,7 @@
  * In FROM the calls of an item are one Expand of a single row, whose level 1 is the FROM list; where that is read, the
  * Expand stands over the rows of the list.
  */
-#include "sql/bind.h"
-#include "sql/object.h"
+#include "sql/function.h"
 
 static enum kp_code refuse(struct binder *binder, const struct expr_place *place, int32_t location)
 {
@@ -93,7 +92,7 @@ static enum kp_code bind_call(struct binder *binder, const struct expr_place *pl
         return refuse(binder, place, node->location);
     struct kp_expr **args;
     uint32_t count;
-    KP_TRY(kp_bind_call_args(binder, place, node, name, NULL, &args, &count));
+    KP_TRY(kp_bind_call_args(binder, place, node, name, &args, &count));
     return kp_bind_set_function(binder, name, args, count, node->location, ret_call);
 }
 
@@ -321,6 +320,40 @@ static enum kp_code declare_columns(struct binder *binder, PgQuery__Node *const 
     return KP_OK;
 }
 
+/* The fields of a row type as columns: what a function returns rows of. */
+static struct kp_column *columns_of(struct binder *binder, enum kp_type_id type, struct kp_plan_set *call)
+{
+    const struct kp_made *made = kp_made_of(type);
+    struct kp_column *cols = kp_arena_calloc(binder->arena, (made->count + 1) * sizeof *cols);
+    const char **names = kp_arena_calloc(binder->arena, (made->count + 1) * sizeof *names);
+    for (uint32_t i = 0; i < made->count; i++) {
+        names[i] = cols[i].name = made->names[i];
+        cols[i].type = made->types[i];
+    }
+    call->names = names;
+    call->col_count = made->count;
+    return cols;
+}
+
+/* The columns that the query declares for rows like the first argument are its fields. */
+static enum kp_code check_record(struct binder *binder, const PgQuery__FuncCall *node, enum kp_type_id base,
+                                 PgQuery__Node *const *defs, size_t def_count)
+{
+    const struct kp_made *made = kp_made_of(base);
+    struct kp_plan_set call;
+    struct kp_column *cols;
+    if (made->info.category != 'P')
+        return kp_bind_fail(binder, defs[0]->column_def->location, KP_INVALID, "42601",
+                            "a column definition list is redundant for a function returning a named composite type");
+    KP_TRY(declare_columns(binder, defs, def_count, &call, &cols));
+    bool same = call.col_count == made->count;
+    for (uint32_t i = 0; same && i < made->count; i++)
+        same = cols[i].type.id == made->types[i].id;
+    return same ? KP_OK
+                : kp_bind_fail(binder, node->location, KP_INVALID, "42804",
+                               "function return row and query-specified return row do not match");
+}
+
 static enum kp_code add_set_call(struct binder *binder, const PgQuery__FuncCall *node, const char *name,
                                  struct kp_expr **args, uint32_t arg_count, const char *known_as,
                                  PgQuery__Node *const *defs, size_t def_count, struct table *table)
@@ -339,11 +372,21 @@ static enum kp_code add_set_call(struct binder *binder, const PgQuery__FuncCall 
     if (func->col_count && def_count)
         return kp_bind_fail(binder, node->location, KP_INVALID, "42601",
                             "a column definition list is only allowed for functions returning \"record\"");
-    if (!func->col_count && !def_count)
+    bool base = !func->col_count && arg_count == 2, rows_of = base && !def_count;
+    if (base && !kp_type_is_composite(found.args[0]->type.id))
+        return kp_bind_fail(binder, node->location, KP_INVALID, "42804",
+                            "could not determine row type for result of %s", name);
+    if (base && def_count)
+        KP_TRY(check_record(binder, node, found.args[0]->type.id, defs, def_count));
+    if (rows_of)
+        cols = columns_of(binder, found.args[0]->type.id, &call);
+    else if (!func->col_count && !def_count)
         return kp_bind_fail(binder, node->location, KP_INVALID, "42601",
                             "a column definition list is required for functions returning \"record\"");
     if (def_count)
         KP_TRY(declare_columns(binder, defs, def_count, &call, &cols));
+    if (base) /* members are found by the fields' names, whatever the query calls them */
+        call.names = kp_made_of(found.args[0]->type.id)->names;
     for (uint32_t c = 0; c < func->col_count; c++)
         own[c] = (struct kp_column){func->cols[c].name ? func->cols[c].name : known_as, found.types[c], false};
     add_call(binder, table, &call, cols);
@@ -372,11 +415,14 @@ static enum kp_code add_function(struct binder *binder, const struct expr_place 
         name = kp_tree_name(call->funcname, call->n_funcname, &schema);
     bool set = call && (kp_bind_is_set_function(name) || strcmp(name, "aclexplode") == 0 ||
                         strcmp(name, "pg_options_to_table") == 0);
+    if (!set && def_count)
+        return kp_bind_fail(binder, defs[0]->column_def->location, KP_INVALID, "42601",
+                            "a column definition list is only allowed for functions returning \"record\"");
     if (!set)
         return add_value(binder, place, node, known_as, table);
     struct kp_expr **args;
     uint32_t count;
-    KP_TRY(kp_bind_call_args(binder, place, call, name, NULL, &args, &count));
+    KP_TRY(kp_bind_call_args(binder, place, call, name, &args, &count));
     if (count < 2 || strcmp(name, "unnest") != 0)
         return add_set_call(binder, call, name, args, count, known_as, defs, def_count, table);
     for (size_t i = 0; i < call->n_args; i++) /* unnest(a, b): side by side */
@@ -431,6 +477,51 @@ static struct kp_plan *plan_nothing(struct binder *binder, const struct table *t
     return plan;
 }
 
+/* A function that a statement made, alone in FROM; *ret_plan NULL: it is none that has rows or a query. */
+static enum kp_code own_rows(struct binder *binder, const PgQuery__RangeFunction *range, const struct expr_place *place,
+                             const char **ret_name, struct kp_plan **ret_plan)
+{
+    const PgQuery__Node *node = range->functions[0]->list->items[0];
+    const char *schema, *name;
+    *ret_plan = NULL;
+    if (node->node_case != PG_QUERY__NODE__NODE_FUNC_CALL)
+        return KP_OK;
+    name = kp_tree_name(node->func_call->funcname, node->func_call->n_funcname, &schema);
+    if (!kp_bind_find_function(binder, name) || (schema && strcmp(schema, "public") != 0))
+        return KP_OK;
+    struct sql_function function;
+    struct kp_expr **args;
+    KP_TRY(kp_function_choose(binder, place, node->func_call, name, &function, &args));
+    if (function.value && !kp_type_is_composite(function.ret.id))
+        return KP_OK;
+    if (range->n_functions > 1 || range->is_rowsfrom || range->ordinality || range->n_coldeflist)
+        return kp_bind_fail(binder, node->func_call->location, KP_UNSUPPORTED, NULL,
+                            "function %s stands alone in FROM: not in ROWS FROM, and without ordinality", name);
+    if (function.value)
+        return KP_OK;
+    *ret_name = name;
+    return kp_function_rows(binder, &function, args, range->alias ? range->alias->aliasname : NULL,
+                            node->func_call->location, ret_plan);
+}
+
+/* A function whose value is a row, in FROM: the first column's fields, and what stands behind it. */
+static struct kp_plan *fields_of(struct binder *binder, struct kp_plan *plan)
+{
+    const struct kp_made *made = kp_made_of(plan->cols[0].type.id);
+    uint32_t count = made->count + plan->col_count - 1;
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
+    const char **names = kp_arena_alloc(binder->arena, (count + 1) * sizeof *names);
+    struct kp_expr *row = kp_bind_column(binder, 0, plan->cols[0].type, -1);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t behind = i - made->count + 1;
+        bool field = i < made->count;
+        exprs[i] =
+            field ? kp_bind_row_field(binder, row, i, -1) : kp_bind_column(binder, behind, plan->cols[behind].type, -1);
+        names[i] = field ? made->names[i] : plan->cols[behind].name;
+    }
+    return kp_bind_project(binder, plan, exprs, names, count);
+}
+
 enum kp_code kp_bind_set_table(struct binder *binder, const PgQuery__RangeFunction *range, const struct scope *scope,
                                const char **ret_name, struct kp_plan **ret_plan)
 {
@@ -440,6 +531,9 @@ enum kp_code kp_bind_set_table(struct binder *binder, const PgQuery__RangeFuncti
         .scope = &nothing, .clause = "functions in FROM", .subs = &table.subs, .no_sets = "FROM"};
     const char *alias = range->alias && range->n_functions == 1 ? range->alias->aliasname : NULL;
     bool nothing_only = !range->ordinality;
+    KP_TRY(own_rows(binder, range, &place, ret_name, ret_plan));
+    if (*ret_plan)
+        return KP_OK;
     for (size_t i = 0; i < range->n_functions; i++) {
         const PgQuery__List *item = range->functions[i]->list;
         bool own = item->n_items > 1 && item->items[1]->node_case == PG_QUERY__NODE__NODE_LIST;
@@ -455,7 +549,10 @@ enum kp_code kp_bind_set_table(struct binder *binder, const PgQuery__RangeFuncti
         *ret_plan = plan_nothing(binder, &table);
         return KP_OK;
     }
-    return plan_table(binder, &table, range->ordinality, ret_plan);
+    KP_TRY(plan_table(binder, &table, range->ordinality, ret_plan));
+    if (table.call_count == 1 && !table.calls[0].func && kp_type_is_composite(table.cols[0].type.id))
+        *ret_plan = fields_of(binder, *ret_plan);
+    return KP_OK;
 }
 
 /* ---- over the rows of the FROM list ---- */
@@ -471,8 +568,40 @@ static struct kp_expr *lower_level(const struct kp_expr *expr, struct kp_arena *
     return copy;
 }
 
+/* The fields of a row as columns (fields_of) over the rows' expansion: NULLs where there is no row. */
+static struct kp_plan *expand_fields(struct binder *binder, const struct kp_plan *plan, struct kp_plan *rows,
+                                     bool outer)
+{
+    for (uint32_t i = 0; i < plan->col_count; i++) {
+        const struct kp_expr *expr = plan->project.exprs[i];
+        if (expr->kind != KP_EXPR_COLUMN &&
+            (expr->kind != KP_EXPR_CALL || strcmp(expr->func->name, "kp_row_field") != 0 ||
+             expr->args[0]->kind != KP_EXPR_COLUMN))
+            return NULL;
+        if (!kp_expr_reads_own(expr) || kp_expr_reads_level(expr, 1))
+            return NULL;
+    }
+    struct kp_plan *over = kp_expand_rows(binder, plan->inputs[0], rows, outer);
+    if (!over)
+        return NULL;
+    uint32_t left = rows->col_count, count = left + plan->col_count, inner = plan->inputs[0]->col_count;
+    uint32_t *map = kp_arena_alloc(binder->arena, (inner + 1) * sizeof *map);
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
+    const char **names = kp_arena_alloc(binder->arena, (count + 1) * sizeof *names);
+    for (uint32_t i = 0; i < inner; i++)
+        map[i] = left + i;
+    for (uint32_t i = 0; i < count; i++) {
+        exprs[i] = i < left ? kp_bind_column(binder, i, over->cols[i].type, -1)
+                            : kp_expr_remap(binder, plan->project.exprs[i - left], map);
+        names[i] = i < left ? over->cols[i].name : plan->cols[i - left].name;
+    }
+    return kp_bind_project(binder, over, exprs, names, count);
+}
+
 struct kp_plan *kp_expand_rows(struct binder *binder, const struct kp_plan *plan, struct kp_plan *rows, bool outer)
 {
+    if (plan->kind == KP_PLAN_PROJECT && plan->inputs[0]->kind == KP_PLAN_EXPAND)
+        return expand_fields(binder, plan, rows, outer);
     if (plan->kind != KP_PLAN_EXPAND || plan->inputs[0]->kind != KP_PLAN_VALUES || plan->inputs[0]->col_count ||
         plan->inputs[0]->values.rows != 1)
         return NULL;

@@ -4,10 +4,12 @@
  * The splitter is a small lexer of its own and not pg_query_scan: a script may end in the middle of a statement, be of
  * any size, and hold statements that PostgreSQL's scanner has never heard of. It knows what may hide a semicolon:
  *
- *   'text'   E'text\''   "name"   $tag$ … $tag$   -- comment   / * nested comment * /   ( … ; … )
+ *   'text'   E'text\''   "name"   $tag$ … $tag$   -- comment   / * nested comment * /   ( … ; … )   BEGIN ATOMIC …; END
  *
  * One pass over the bytes, no memory.
  */
+#include <strings.h>
+
 #include "sql/sql.h"
 
 static bool is_word(char c)
@@ -109,6 +111,30 @@ static size_t skip_token(struct kp_str text, size_t at)
     return end;
 }
 
+/* BEGIN ATOMIC … END of a function's body, in which a semicolon does not end the statement. */
+struct atomic {
+    bool begun; /* the last word was BEGIN */
+    uint32_t depth;
+};
+
+static bool is_the_word(struct kp_str token, const char *word)
+{
+    return token.len == strlen(word) && strncasecmp(token.ptr, word, token.len) == 0;
+}
+
+static void note_word(struct atomic *atomic, struct kp_str token)
+{
+    if (atomic->depth) {
+        if (is_the_word(token, "case"))
+            atomic->depth++;
+        else if (is_the_word(token, "end"))
+            atomic->depth--;
+    } else if (atomic->begun && is_the_word(token, "atomic")) {
+        atomic->depth = 1;
+    }
+    atomic->begun = is_the_word(token, "begin");
+}
+
 void kp_sql_split(struct kp_str script, size_t *ret_start, size_t *ret_len, size_t *ret_next)
 {
     size_t start = 0; /* of the first token */
@@ -122,16 +148,20 @@ void kp_sql_split(struct kp_str script, size_t *ret_start, size_t *ret_len, size
     }
     size_t at = start, end = start; /* end: behind the last token */
     int depth = 0;
-    while (at < script.len && !(script.ptr[at] == ';' && depth <= 0)) {
+    struct atomic atomic = {0};
+    while (at < script.len && !(script.ptr[at] == ';' && depth <= 0 && !atomic.depth)) {
         if (is_blank(script.ptr[at])) {
             at++;
             continue;
         }
         depth += (script.ptr[at] == '(') - (script.ptr[at] == ')');
         bool comment = skip_comment(script, at) != at;
+        size_t from = at;
         at = skip_token(script, at);
-        if (!comment)
-            end = at;
+        if (comment)
+            continue;
+        end = at;
+        note_word(&atomic, (struct kp_str){script.ptr + from, at - from});
     }
     *ret_start = start;
     *ret_len = end - start;

@@ -98,6 +98,12 @@ KP_MUST enum kp_code kp_sql_bind_copy(const struct kp_sql_context *context, cons
  */
 KP_MUST enum kp_code kp_sql_bind_create(const struct kp_sql_context *context, const struct kp_statement *statement,
                                         struct kp_relation **ret_relation, struct kp_error *err);
+/* The function of a name, and of these parameter types in parentheses; args NULL: the only one. 42883, 42725. */
+KP_MUST enum kp_code kp_sql_find_function(const struct kp_sql_context *context, const char *name, const char *args,
+                                          struct kp_relation **ret_function, struct kp_error *err);
+/* The n-th name of the functions that are no kernels: of the session, and of windows only. False: there are fewer. */
+bool kp_sql_session_function(uint32_t n, const char **ret_name);
+bool kp_sql_window_function(uint32_t n, const char **ret_name);
 /* CREATE TOPIC's and ALTER TOPIC's options are known and well formed. */
 KP_MUST enum kp_code kp_sql_check_topic(const struct kp_statement *statement, struct kp_error *err);
 

@@ -102,6 +102,7 @@ struct kp_statement {
 
     uint32_t name_count; /* DROP, TRUNCATE */
     struct kp_name *names;
+    const char **name_args; /* DROP FUNCTION f (types): with the parentheses; NULL: not said */
     bool drop_topic, if_exists, cascade;
 
     enum kp_alter_kind alter;

@@ -565,10 +565,16 @@ static enum kp_code read_drop(struct parser *parser, struct kp_statement **ret_s
         statement->drop_topic = kinds[i].topic;
         statement->if_exists = kp_parser_accept(parser, "if exists");
         statement->names = kp_arena_calloc(parser->arena, (parser->end - parser->at + 1) * sizeof *statement->names);
+        statement->name_args = kp_arena_calloc(parser->arena, (parser->end - parser->at + 1) * sizeof(char *));
         do {
             KP_TRY(kp_parser_name(parser, &statement->names[statement->name_count++]));
-            if (statement->relation_kind == KP_RELATION_FUNCTION && kp_parser_is_char(parser, parser->at, '('))
-                parser->at = kp_parser_behind_parens(parser, parser->at); /* one function has the name */
+            if (statement->relation_kind == KP_RELATION_FUNCTION && kp_parser_is_char(parser, parser->at, '(')) {
+                struct parser args = *parser;
+                args.end = parser->at = kp_parser_behind_parens(parser, parser->at);
+                statement->name_args[statement->name_count - 1] =
+                    kp_arena_strndup(parser->arena, parser->text + parser->tokens[args.at].start,
+                                     (size_t)(parser->tokens[args.end - 1].end - parser->tokens[args.at].start));
+            }
         } while (kp_parser_is_char(parser, parser->at, ',') && parser->at++ < parser->end);
         statement->name = statement->names[0];
         statement->cascade = kp_parser_accept(parser, "cascade");

@@ -66,7 +66,7 @@ static enum kp_code value_of_nothing(struct binder *binder, const PgQuery__SubLi
     return KP_OK;
 }
 
-static uint32_t keep_sub(struct binder *binder, struct sub_list *list, const struct sub *sub)
+uint32_t kp_sub_keep(struct binder *binder, struct sub_list *list, const struct sub *sub)
 {
     if (list->count == list->cap) {
         list->cap = list->cap ? list->cap * 2 : 4;
@@ -128,7 +128,7 @@ enum kp_code kp_bind_sublink(struct binder *binder, const struct expr_place *pla
         sub.operator_name = link->n_oper_name ? link->oper_name[link->n_oper_name - 1]->string->sval : "=";
         KP_TRY(bind_tests(binder, place, link->testexpr, &sub));
     }
-    *ret_expr = kp_bind_column(binder, KP_SUB_BASE + keep_sub(binder, place->subs, &sub), sub.type, link->location);
+    *ret_expr = kp_bind_column(binder, KP_SUB_BASE + kp_sub_keep(binder, place->subs, &sub), sub.type, link->location);
     return KP_OK;
 }
 

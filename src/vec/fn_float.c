@@ -191,6 +191,7 @@ static const struct kp_func funcs[] = {
     FN_UNARY("@", KP_FUNC_OPERATOR, KP_STRICT, KP_FLOAT4, KP_FLOAT4, float_abs, "absolute value"),
     FN_UNARY("@", KP_FUNC_OPERATOR, KP_STRICT, KP_FLOAT8, KP_FLOAT8, math_abs, "absolute value"),
     FN_UNARY("|/", KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_FLOAT8, KP_FLOAT8, math_sqrt, "square root"),
+    FN_UNARY("||/", KP_FUNC_OPERATOR, KP_STRICT, KP_FLOAT8, KP_FLOAT8, math_cbrt, "cube root"),
     FN_UNARY("abs", KP_FUNC_FUNCTION, KP_STRICT, KP_FLOAT4, KP_FLOAT4, float_abs, "absolute value"),
     FUNCTION("abs", 0, math_abs, "absolute value"),
     FUNCTION("ceil", KP_MONOTONE, math_ceil, "least integer not below"),

@@ -26,8 +26,13 @@ static bool append_key(struct kp_call *call, const struct kp_vec *const *args, u
             kp_call_fail(call, row, "22023", "argument %u cannot be null", arg + 1);
         return false;
     }
+    enum kp_type_id type = args[arg]->type.id;
+    if (kp_type_is_array(type) || kp_type_is_composite(type) || type == KP_JSON || type == KP_JSONB) {
+        kp_call_fail(call, row, "22023", "key value must be scalar, not array, composite, or json");
+        return false;
+    }
     key->len = 0;
-    if (args[arg]->type.id == KP_BOOL)
+    if (type == KP_BOOL)
         kp_buf_append_text(key, *(const uint8_t *)kp_vec_at(args[arg], row) ? "true" : "false");
     else
         kp_value_print(args[arg]->type, kp_vec_at(args[arg], row), fn_zone(call), key);
@@ -192,11 +197,9 @@ static void object_of_arrays(struct kp_call *call, const struct kp_vec *const *a
         .ret = ret_, .kernel = kernel_, .doc = doc_                                                                    \
     }
 #define BUILDERS(prefix, ret)                                                                                          \
-    BUILD(prefix "_build_object", KP_VARIADIC | KP_STABLE | KP_CAN_FAIL, 2, KP_ANY, KP_ANY, ret, build_object,         \
+    BUILD(prefix "_build_object", KP_VARIADIC | KP_STABLE | KP_CAN_FAIL, 1, KP_ANY, KP_TYPE_NONE, ret, build_object,   \
           "an object of keys and values in turn"),                                                                     \
         BUILD(prefix "_build_object", KP_STABLE, 0, KP_TYPE_NONE, KP_TYPE_NONE, ret, build_object, "{}"),              \
-        BUILD(prefix "_build_object", KP_STABLE | KP_CAN_FAIL, 1, KP_ANY, KP_TYPE_NONE, ret, build_object,             \
-              "fails: keys and values come in pairs"),                                                                 \
         BUILD(prefix "_build_array", KP_VARIADIC | KP_STABLE | KP_CAN_FAIL, 1, KP_ANY, KP_TYPE_NONE, ret, build_array, \
               "an array of values"),                                                                                   \
         BUILD(prefix "_build_array", KP_STABLE, 0, KP_TYPE_NONE, KP_TYPE_NONE, ret, build_array, "[]"),                \

@@ -505,6 +505,54 @@ static void to_scalar(struct kp_call *call, const struct kp_vec *const *args, st
 #define OPERATOR(name, arg_b, kernel, doc)                                                                             \
     FN_BINARY(name, KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_JSONB, arg_b, KP_JSONB, kernel, doc)
 
+/* What jsonb_set_lax does about a NULL value; false: the word is none of them. */
+static bool lax_treatment(struct kp_str word, bool creates, enum edit_kind *ret_kind, bool *ret_raise, bool *ret_keep)
+{
+    *ret_kind = kp_str_equal(word, KP_STR("delete_key")) ? EDIT_DELETE : creates ? EDIT_CREATE : EDIT_SET;
+    *ret_raise = kp_str_equal(word, KP_STR("raise_exception"));
+    *ret_keep = kp_str_equal(word, KP_STR("return_target"));
+    return *ret_raise || *ret_keep || *ret_kind == EDIT_DELETE || kp_str_equal(word, KP_STR("use_json_null"));
+}
+
+/* jsonb_set_lax(target, path, value, create, treatment): jsonb_set, but a NULL value has a meaning of its own. */
+static void set_lax(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    struct kp_datum null = {.type = KP_TYPE(KP_JSONB), .text = kp_text_make("null", 4)};
+    struct kp_vec json_null;
+    struct kp_buf buf = {0};
+    kp_vec_init_constant(&json_null, call->arena, &null);
+    const struct kp_vec *instead[] = {args[0], args[1], &json_null};
+    for (uint32_t i = 0; i < call->rows; i++) {
+        enum edit_kind kind;
+        bool raise, keep, value = !kp_vec_is_null(args[2], i);
+        ((struct kp_text *)out->data)[i] = kp_text_make("", 0);
+        if (kp_vec_is_null(args[0], i) || kp_vec_is_null(args[1], i) || kp_vec_is_null(args[3], i)) {
+            kp_vec_need_valid(out, call->arena, call->rows);
+            kp_vec_set_null(out, i);
+            continue;
+        }
+        bool creates = FN_AT(uint8_t, 3, i);
+        if (!value && kp_vec_is_null(args[4], i)) {
+            kp_call_fail(call, i, "22023",
+                         "null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or "
+                         "\"raise_exception\"");
+        } else if (value) {
+            run_edit(call, args, out, i, creates ? EDIT_CREATE : EDIT_SET, &buf);
+        } else if (!lax_treatment(kp_text_str(&FN_AT(struct kp_text, 4, i)), creates, &kind, &raise, &keep)) {
+            kp_call_fail(call, i, "22023",
+                         "null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or "
+                         "\"raise_exception\"");
+        } else if (raise) {
+            kp_call_fail(call, i, "22004", "JSON value must not be null");
+        } else if (keep) {
+            ((struct kp_text *)out->data)[i] = FN_AT(struct kp_text, 0, i);
+        } else {
+            run_edit(call, instead, out, i, kind, &buf);
+        }
+    }
+    kp_buf_finish(&buf);
+}
+
 static const struct kp_func funcs[] = {
     OPERATOR("||", KP_JSONB, concatenate, "objects merged, or items joined"),
     OPERATOR("-", KP_TEXT, delete_by_name, "without a key, or string item"),
@@ -519,6 +567,14 @@ static const struct kp_func funcs[] = {
     EDIT("jsonb_set", 4, KP_BOOL, set_path, "another value at a path, made if asked"),
     EDIT("jsonb_insert", 3, KP_TYPE_NONE, insert_path, "a value more at a path"),
     EDIT("jsonb_insert", 4, KP_BOOL, insert_path, "a value more at a path, perhaps behind"),
+    {.name = "jsonb_set_lax",
+     .kind = KP_FUNC_FUNCTION,
+     .flags = KP_CAN_FAIL,
+     .arg_count = 5,
+     .args = {KP_JSONB, KP_TEXT_ARRAY, KP_JSONB, KP_BOOL, KP_TEXT},
+     .ret = KP_JSONB,
+     .kernel = set_lax,
+     .doc = "another value at a path, or for NULL what is asked"},
     FN_UNARY("json_strip_nulls", KP_FUNC_FUNCTION, KP_STRICT, KP_JSON, KP_JSON, strip_nulls, "without null members"),
     FN_UNARY("jsonb_strip_nulls", KP_FUNC_FUNCTION, KP_STRICT, KP_JSONB, KP_JSONB, strip_nulls, "without null members"),
     FN_UNARY("jsonb_pretty", KP_FUNC_FUNCTION, KP_STRICT, KP_JSONB, KP_TEXT, pretty_kernel, "in indented lines"),
