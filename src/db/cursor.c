@@ -13,7 +13,8 @@
 static enum kp_code check_transaction(struct kp_session *session, const struct kp_statement *statement,
                                       struct kp_error *err)
 {
-    bool ends = statement->kind == KP_STATEMENT_COMMIT || statement->kind == KP_STATEMENT_ROLLBACK;
+    bool ends = statement->kind == KP_STATEMENT_COMMIT || statement->kind == KP_STATEMENT_ROLLBACK ||
+                statement->kind == KP_STATEMENT_ROLLBACK_TO;
     if (session->transaction == KP_TRANSACTION_FAILED && !ends)
         return kp_fail(err, KP_INVALID, "25P02",
                        "current transaction is aborted, commands ignored until end of transaction block");

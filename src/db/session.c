@@ -137,6 +137,7 @@ static void forget(struct kp_session *session)
     if (session->has_snapshot)
         kp_snapshot_release(session->db->clock, &session->snapshot);
     session->has_snapshot = false;
+    kp_savepoints_forget(session);
     kp_writes_forget(session);
 }
 
@@ -155,7 +156,8 @@ char kp_session_status(const struct kp_session *session)
 void kp_session_fail_transaction(struct kp_session *session)
 {
     if (session->transaction == KP_TRANSACTION_BLOCK || session->transaction == KP_TRANSACTION_FAILED) {
-        forget(session);
+        if (!session->savepoints) /* else ROLLBACK TO may go on with what was before one */
+            forget(session);
         session->transaction = KP_TRANSACTION_FAILED;
     } else {
         forget(session);

@@ -64,6 +64,8 @@ struct kp_session {
     bool keeps_snapshot; /* the next snapshot is kept until the statement's writes are committed */
     bool lost;           /* a commit failed since somebody else had written the same keys */
 
+    struct kp_savepoint *savepoints; /* of the block, innermost first */
+
     struct kp_prepared *named; /* PREPARE's, a list */
     uint32_t cursors;          /* open ones */
 };
@@ -130,6 +132,10 @@ KP_MUST enum kp_code kp_settings_reset(struct kp_session *session, const char *n
 KP_MUST enum kp_code kp_settings_set_local(struct kp_session *session, const char *name, const char *value,
                                            struct kp_error *err);
 void kp_settings_end_local(struct kp_session *session);
+/* All values as they are, for kp_settings_restore; discard: NULL is fine. */
+char **kp_settings_copy(struct kp_session *session);
+void kp_settings_restore(struct kp_session *session, char *const *values);
+void kp_settings_discard(char **values);
 /* Calls each for every setting: name, value, what it is. */
 void kp_settings_each(struct kp_session *session,
                       void (*each)(void *arg, const char *name, const char *value, const char *doc), void *arg);
@@ -155,6 +161,12 @@ KP_MUST enum kp_code kp_session_autocommit(struct kp_session *session, struct kp
 KP_MUST enum kp_code kp_transaction_begin(struct kp_session *session, bool read_only, struct kp_error *err);
 KP_MUST enum kp_code kp_transaction_commit(struct kp_session *session, struct kp_error *err);
 void kp_transaction_rollback(struct kp_session *session);
+
+/* ---- savepoint.c ---- */
+KP_MUST enum kp_code kp_savepoint_set(struct kp_session *session, const char *name, struct kp_error *err);
+KP_MUST enum kp_code kp_savepoint_release(struct kp_session *session, const char *name, struct kp_error *err);
+KP_MUST enum kp_code kp_savepoint_rollback(struct kp_session *session, const char *name, struct kp_error *err);
+void kp_savepoints_forget(struct kp_session *session);
 
 /* ---- query.c ---- */
 /* Runs a plan at the session's position; batches in arena. */
@@ -200,6 +212,8 @@ const struct kp_pending_write *kp_writes_find(const struct kp_session *session, 
 /* Adds one, as the last of its key; the relation is referenced. What it points to lives in writes_arena. */
 void kp_writes_add(struct kp_session *session, struct kp_pending_write write);
 void kp_writes_forget(struct kp_session *session);
+/* Leaves the first `count`, which held `bytes`. */
+void kp_writes_truncate(struct kp_session *session, size_t count, size_t bytes);
 /* Whether a row of a table (all columns in `batch`) is hidden by the transaction's own writes. */
 bool kp_writes_hide(struct kp_session *session, const struct kp_relation *relation, const struct kp_batch *batch,
                     uint32_t row);

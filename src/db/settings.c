@@ -240,6 +240,32 @@ void kp_settings_end_local(struct kp_session *session)
     }
 }
 
+char **kp_settings_copy(struct kp_session *session)
+{
+    char **values = kp_calloc(KP_COUNT(table), sizeof *values);
+    for (size_t i = 0; i < KP_COUNT(table); i++)
+        values[i] = session->settings[i] ? kp_strdup(session->settings[i]) : NULL;
+    return values;
+}
+
+void kp_settings_restore(struct kp_session *session, char *const *values)
+{
+    struct kp_error ignored;
+    for (size_t i = 0; i < KP_COUNT(table); i++) {
+        const char *before = values[i] ? values[i] : table[i].standard;
+        bool same = strcmp(value_of(session, i), before) == 0 || (!values[i] && !session->settings[i]);
+        if (!same && kp_session_set(session, table[i].name, before, &ignored) != KP_OK)
+            KP_ASSERT(false); /* it was the setting's value */
+    }
+}
+
+void kp_settings_discard(char **values)
+{
+    for (size_t i = 0; values && i < KP_COUNT(table); i++)
+        kp_free(values[i]);
+    kp_free(values);
+}
+
 enum kp_code kp_settings_reset(struct kp_session *session, const char *name, struct kp_error *err)
 {
     bool all = strcasecmp(name, "all") == 0;

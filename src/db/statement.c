@@ -157,7 +157,7 @@ enum kp_code kp_prepare(struct kp_session *session, struct kp_str text, const en
     enum kp_code code = kp_sql_parse(text, &prepared->arena, &prepared->statement, err);
     enum kp_statement_kind kind = code == KP_OK ? prepared->statement->kind : KP_STATEMENT_EMPTY;
     if (code == KP_OK && session->transaction == KP_TRANSACTION_FAILED && kind != KP_STATEMENT_ROLLBACK &&
-        kind != KP_STATEMENT_COMMIT)
+        kind != KP_STATEMENT_ROLLBACK_TO && kind != KP_STATEMENT_COMMIT)
         code = kp_fail(err, KP_INVALID, "25P02",
                        "current transaction is aborted, commands ignored until end of transaction block");
     if (code == KP_OK && kind == KP_STATEMENT_COPY_OUT) {

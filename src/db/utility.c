@@ -271,6 +271,12 @@ enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *par
     case KP_STATEMENT_ROLLBACK:
         kp_transaction_rollback(session);
         return KP_OK;
+    case KP_STATEMENT_SAVEPOINT:
+        return kp_savepoint_set(session, statement->name.name, err);
+    case KP_STATEMENT_RELEASE:
+        return kp_savepoint_release(session, statement->name.name, err);
+    case KP_STATEMENT_ROLLBACK_TO:
+        return kp_savepoint_rollback(session, statement->name.name, err);
     case KP_STATEMENT_EXPLAIN:
         return kp_explain_run(cursor, err);
     case KP_STATEMENT_PREPARE:

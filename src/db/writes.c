@@ -74,6 +74,16 @@ static size_t *place_of(const struct kp_session *session, const struct kp_relati
     }
 }
 
+/* Into an index that is empty. */
+static void fill_index(struct kp_session *session)
+{
+    for (size_t i = 0; i < session->write_count; i++) {
+        const struct kp_pending_write *write = &session->writes[i];
+        if (write->key.ptr)
+            *place_of(session, write->relation, write->key, write->key_hash) = i + 1;
+    }
+}
+
 static void grow_index(struct kp_session *session)
 {
     if (session->write_index_cap > 2 * session->write_count)
@@ -81,11 +91,7 @@ static void grow_index(struct kp_session *session)
     kp_free(session->write_index);
     session->write_index_cap = session->write_index_cap ? session->write_index_cap * 4 : INDEX_CAP_MIN;
     session->write_index = kp_calloc(session->write_index_cap, sizeof *session->write_index);
-    for (size_t i = 0; i < session->write_count; i++) {
-        const struct kp_pending_write *write = &session->writes[i];
-        if (write->key.ptr)
-            *place_of(session, write->relation, write->key, write->key_hash) = i + 1;
-    }
+    fill_index(session);
 }
 
 const struct kp_pending_write *kp_writes_find(const struct kp_session *session, const struct kp_relation *relation,
@@ -129,6 +135,21 @@ void kp_writes_forget(struct kp_session *session)
     session->write_count = 0;
     session->write_bytes = 0;
     kp_arena_reset(&session->writes_arena);
+}
+
+void kp_writes_truncate(struct kp_session *session, size_t count, size_t bytes)
+{
+    if (count == session->write_count)
+        return;
+    for (size_t i = count; i < session->write_count; i++)
+        kp_relation_unref(session->writes[i].relation);
+    session->write_count = count;
+    session->write_bytes = bytes;
+    for (size_t i = 0; i < count; i++)
+        if (session->writes[i].replaced_by != SIZE_MAX && session->writes[i].replaced_by >= count)
+            session->writes[i].replaced_by = SIZE_MAX;
+    memset(session->write_index, 0, session->write_index_cap * sizeof *session->write_index);
+    fill_index(session);
 }
 
 /* ---- own reads ---- */

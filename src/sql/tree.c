@@ -221,6 +221,15 @@ static enum kp_code from_set(struct parser *parser, struct kp_statement *stateme
     return KP_OK;
 }
 
+static void from_savepoint(struct kp_statement *statement, const PgQuery__TransactionStmt *transaction)
+{
+    bool sets = transaction->kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_SAVEPOINT;
+    bool releases = transaction->kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_RELEASE;
+    statement->kind = sets ? KP_STATEMENT_SAVEPOINT : releases ? KP_STATEMENT_RELEASE : KP_STATEMENT_ROLLBACK_TO;
+    statement->tag = sets ? "SAVEPOINT" : releases ? "RELEASE" : "ROLLBACK";
+    statement->name = (struct kp_name){NULL, transaction->savepoint_name, -1};
+}
+
 static enum kp_code from_transaction(struct parser *parser, struct kp_statement *statement,
                                      const PgQuery__TransactionStmt *transaction)
 {
@@ -248,7 +257,8 @@ static enum kp_code from_transaction(struct parser *parser, struct kp_statement 
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_SAVEPOINT:
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_RELEASE:
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_TO:
-        return unsupported(parser, "SAVEPOINT", "A transaction commits or rolls back as a whole.");
+        from_savepoint(statement, transaction);
+        return KP_OK;
     default:
         return unsupported(parser, "two-phase commit", NULL);
     }

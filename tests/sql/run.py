@@ -323,7 +323,7 @@ class Ways:
             first = text.split(None, 1)[0].upper().rstrip(";") if text.strip() else ""
             if first in ("BEGIN", "START"):
                 self.in_transaction = True
-            elif first in ("COMMIT", "ROLLBACK", "END", "ABORT"):
+            elif first in ("COMMIT", "ROLLBACK", "END", "ABORT") and not re.search(r"\bTO\b", text, re.I):
                 self.in_transaction = False
             if re.match(r"\s*SET (SESSION )?(TIME ZONE|TimeZone)\b", text, re.I):
                 self.elsewhere = "UTC" not in text
