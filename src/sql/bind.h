@@ -152,6 +152,7 @@ struct cte {
     uint32_t references;       /* to itself */
     const struct cte *within;  /* the query of WITH in which its own WITH stands; NULL: none */
     bool writes;               /* an INSERT, UPDATE or DELETE */
+    bool used;                 /* something names it */
     struct kp_relation *given; /* what it returns; NULL: nothing */
 };
 
@@ -292,6 +293,8 @@ KP_MUST enum kp_code kp_bind_no_column(struct binder *binder, const struct scope
 /* The queries of WITH become visible; binder->ctes is to be set back behind it. */
 KP_MUST enum kp_code kp_bind_with(struct binder *binder, const PgQuery__WithClause *with);
 /* One of them where it is used. */
+/* Those behind `before` that nothing names have to be right too; what they read is in use. */
+KP_MUST enum kp_code kp_bind_unused_with(struct binder *binder, const struct cte *before);
 KP_MUST enum kp_code kp_bind_cte(struct binder *binder, struct cte *cte, int32_t location, struct kp_plan **ret_plan);
 
 /* search_cycle.c: SEARCH and CYCLE of a recursive query whose non-recursive term is `base`, as columns of its terms;

@@ -11,6 +11,7 @@
  * refused.
  */
 #include "sql/bind.h"
+#include "sql/object.h"
 
 static enum kp_code add_query(struct binder *binder, const PgQuery__WithClause *with,
                               const PgQuery__CommonTableExpr *def, const struct cte *before, struct write_list *writes)
@@ -306,6 +307,7 @@ static enum kp_code name_columns(struct binder *binder, const struct cte *cte, s
 enum kp_code kp_bind_cte(struct binder *binder, struct cte *cte, int32_t location, struct kp_plan **ret_plan)
 {
     const struct cte *ctes = binder->ctes;
+    cte->used = true;
     if (cte->writes && !cte->given)
         return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL,
                             "WITH query \"%s\" does not have a RETURNING clause", cte->def->ctename);
@@ -335,4 +337,24 @@ enum kp_code kp_bind_cte(struct binder *binder, struct cte *cte, int32_t locatio
     if (deeper && cte->around)
         kp_plan_shift_levels(binder, *ret_plan, 0, deeper);
     return name_columns(binder, cte, *ret_plan);
+}
+
+static void use_scans(struct binder *binder, const struct kp_plan *plan)
+{
+    if (plan->kind == KP_PLAN_SCAN)
+        kp_bind_use(binder, plan->scan.relation);
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        use_scans(binder, plan->inputs[i]);
+}
+
+enum kp_code kp_bind_unused_with(struct binder *binder, const struct cte *before)
+{
+    for (const struct cte *cte = binder->ctes; cte != before; cte = cte->next) {
+        struct kp_plan *plan;
+        if (cte->used || cte->writes)
+            continue;
+        KP_TRY(kp_bind_cte(binder, (struct cte *)(uintptr_t)cte, cte->def->location, &plan));
+        use_scans(binder, plan);
+    }
+    return KP_OK;
 }

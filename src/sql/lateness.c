@@ -201,6 +201,14 @@ static bool is_not_now(const struct kp_expr *expr, void *arg)
     return expr->kind != KP_EXPR_NOW;
 }
 
+static bool is_partition(const struct kp_plan *over, uint32_t column)
+{
+    for (uint32_t i = 0; i < over->over.partition_count; i++)
+        if (over->over.partitions[i] == column)
+            return true;
+    return false;
+}
+
 /* A column that is the end of a window which gets no rows any more, and loses none, once the watermark is lateness_us
  * behind it. closes: an EMIT is above, so late rows are left out. */
 static bool is_closing(const struct kp_plan *plan, uint32_t column, bool closes, int64_t *ret_lateness_us)
@@ -218,8 +226,8 @@ static bool is_closing(const struct kp_plan *plan, uint32_t column, bool closes,
         const struct kp_expr *expr = project ? plan->project.exprs[column] : plan->aggregate.groups[column];
         return expr->kind == KP_EXPR_COLUMN && is_closing(input, expr->column, closes, ret_lateness_us);
     }
-    case KP_PLAN_OVER:
-        return column < input->col_count && is_closing(input, column, closes, ret_lateness_us);
+    case KP_PLAN_OVER: /* in partitions of another kind a later window changes what the rows of this one are told */
+        return is_partition(plan, column) && is_closing(input, column, closes, ret_lateness_us);
     case KP_PLAN_EMIT:
         return is_closing(input, column, true, ret_lateness_us);
     case KP_PLAN_WINDOW:

@@ -720,6 +720,8 @@ enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *se
     binder->now_allowed = false;
     if (code == KP_OK)
         code = bind_by_kind(binder, select, root, ret_plan, ret_count);
+    if (code == KP_OK)
+        code = kp_bind_unused_with(binder, ctes);
     binder->now_allowed = now_allowed;
     binder->ctes = ctes;
     return code;

@@ -163,7 +163,7 @@ bool kp_statement_writes(const struct kp_statement *statement)
     }
 }
 
-static enum kp_code bind_tree(struct write *write, const PgQuery__Node *tree)
+static enum kp_code bind_with_tree(struct write *write, const PgQuery__Node *tree)
 {
     struct binder *binder = write->binder;
     switch (tree->node_case) {
@@ -189,6 +189,13 @@ static enum kp_code bind_tree(struct write *write, const PgQuery__Node *tree)
     default:
         return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "this statement cannot stand here");
     }
+}
+
+static enum kp_code bind_tree(struct write *write, const PgQuery__Node *tree)
+{
+    const struct cte *before = write->binder->ctes;
+    KP_TRY(bind_with_tree(write, tree));
+    return kp_bind_unused_with(write->binder, before);
 }
 
 /* The plans' last passes, when the whole statement has said what its parameters are. */
