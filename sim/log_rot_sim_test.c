@@ -242,7 +242,7 @@ struct place {
 struct places {
     struct place list[400];
     size_t count;
-    struct place last; /* it vouches for the others: what rots to the very end of the log leaves no witness */
+    struct place last; /* it vouches for the others, when no snapshot does */
 };
 
 /* Blocks with records: those that made the topics stay. */
@@ -256,7 +256,8 @@ static bool note_block(void *arg, const struct kp_inspect_block *block)
     return true;
 }
 
-static void rot(struct world *world)
+/* vouched: a snapshot knows all of the log; else what rots to its very end leaves no witness. */
+static void rot(struct world *world, bool vouched)
 {
     struct kp_sim *sim = world->sim;
     struct places places = {.last = {0}};
@@ -268,15 +269,17 @@ static void rot(struct world *world)
         uint64_t choice = kp_sim_below(sim, 3);
         uint64_t from = choice == 0 ? kp_sim_below(sim, place->bytes) : 0; /* a bit anywhere; of the header; more */
         uint64_t until = choice == 0 ? from + 1 : choice == 1 ? 128 : 1 + kp_sim_below(sim, 3 * place->bytes);
-        uint64_t end = place->file_number == places.last.file_number ? places.last.offset : 2 << 20;
+        uint64_t end = !vouched && place->file_number == places.last.file_number ? places.last.offset : 2 << 20;
         for (uint64_t at = place->offset + from; at < KP_MIN(place->offset + until, end); at += choice == 2 ? 64 : 31)
             kp_sim_flip(sim, path, 8 * at + kp_sim_below(sim, 8));
     }
 }
 
-static void stop(struct world *world)
+/* Does a snapshot know all that was in the log? */
+static bool stop(struct world *world)
 {
-    if (kp_sim_below(world->sim, 2)) {
+    bool vouched = kp_sim_below(world->sim, 2);
+    if (vouched) {
         kp_log_close(world->log);
     } else {
         kp_sim_kill(world->sim);
@@ -284,8 +287,10 @@ static void stop(struct world *world)
         kp_sim_power_on(world->sim, KP_SIM_CUT_RANDOM);
     }
     world->log = NULL;
-    if (kp_sim_below(world->sim, 2))
+    bool remove = kp_sim_below(world->sim, 2);
+    if (remove)
         remove_snapshot(world);
+    return vouched && !remove;
 }
 
 static bool run(uint64_t seed, char *ret_failure, size_t failure_bytes, size_t *ret_lost)
@@ -301,9 +306,9 @@ static bool run(uint64_t seed, char *ret_failure, size_t failure_bytes, size_t *
         struct kp_error err;
         while (did && !world->failure[0])
             CHECK(world, kp_log_maintain(world->log, &did, &err) == KP_OK, "maintain: %s", err.message);
-        stop(world);
+        bool vouched = stop(world);
         if (round < 3 && kp_sim_below(world->sim, 2))
-            rot(world);
+            rot(world, vouched);
         open_log(world);
         if (!world->failure[0])
             check(world, &lost);

@@ -841,7 +841,7 @@ static const struct plant {
     {KP_PLANT_NO_RECOVERY_SYNC, "recovered blocks not synced", {7, 14}},
     {KP_PLANT_CUT_EARLY, "tail cut too early", {1}},
     {KP_PLANT_PARTIAL_GROUP, "part of a group kept", {12, 3}},
-    {KP_PLANT_STALE_LEFT, "stale blocks left behind a cut", {8, 252}},
+    {KP_PLANT_STALE_LEFT, "stale blocks left behind a cut", {132, 8}},
     {KP_PLANT_STALE_TAKEN, "stale blocks taken for live ones", {1}},
     {KP_PLANT_RECYCLE_EARLY, "recycled before the readers were gone", {4, 12, 1}},
     {KP_PLANT_RECYCLE_FIRST, "recycled before it was recorded", {4, 3, 1}},

@@ -57,9 +57,9 @@ static void hole_recovered(void *arg, const struct kp_hole *hole)
     kp_holes_found(arg, hole);
 }
 
-static bool resume_recovered(void *arg, struct kp_journal_end *ret_end)
+static bool resume_recovered(void *arg, struct kp_journal_end *ret_end, struct kp_journal_end *ret_witness)
 {
-    return kp_snapshot_resume(arg, ret_end);
+    return kp_snapshot_resume(arg, ret_end, ret_witness);
 }
 
 static enum kp_code recover(struct kp_log *log, struct kp_error *err)

@@ -22,6 +22,8 @@
 
 enum { SCAN_READ_BYTES = 4 << 20, SEARCH_READ_BYTES = 1 << 20, READ_ONLY_TRIES = 100, COMMIT_BYTES_MAX = 4 << 20 };
 
+#define BEYOND_WITNESS UINT64_MAX /* in the place of a block's location: behind what a snapshot knows as durable */
+
 /* ---- files ---- */
 
 static void list_one(void *arg, const char *name)
@@ -338,8 +340,9 @@ static enum kp_code search(struct kp_journal *journal, const struct kp_journal_e
 {
     struct kp_block_scan scan;
     kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SEARCH_READ_BYTES);
-    /* Behind a closing block nothing was in flight: one sector is enough to see that nothing follows. */
-    uint64_t span = end->closed ? (uint64_t)KP_SECTOR_BYTES : UINT64_MAX;
+    /* Behind a closing block nothing was in flight: if anything follows, the log was opened again, and its next block
+     * has rotted. Another one lies near, as a rule; not all of a large file is read at every start to see that. */
+    uint64_t span = end->closed ? (uint64_t)KP_BLOCK_BYTES_LIMIT + COMMIT_BYTES_MAX : UINT64_MAX;
     enum kp_code code = search_file(&scan, end->file_number, end->offset, span, end, beyond, err);
     span = KP_MIN(span, (uint64_t)COMMIT_BYTES_MAX + KP_SECTOR_BYTES); /* of many blocks; one alone lies at the start */
     for (uint64_t number = end->file_number + 1; code == KP_OK && number <= kp_journal_last_number(journal); number++)
@@ -422,7 +425,8 @@ static enum kp_code next_header(struct kp_journal *journal, struct kp_block_scan
     return KP_OK;
 }
 
-/* Moves *at behind the missing block: behind it, if its header is right; else before the first one found beyond. */
+/* Moves *at behind the missing block: behind it, if its header is right; else before the first one found beyond, or to
+ * where the witness says that the journal went on. */
 static enum kp_code pass_missing(struct kp_recovery *recovery, struct kp_block_scan *scan, uint64_t beyond,
                                  struct kp_journal_end *at, uint64_t *hole_location, const char **hole_wrong,
                                  struct kp_error *err)
@@ -444,6 +448,13 @@ static enum kp_code pass_missing(struct kp_recovery *recovery, struct kp_block_s
     if (!*hole_location)
         *hole_location = at->offset < file->bytes ? kp_location(at->file_number, at->offset)
                                                   : kp_location(at->file_number + 1, KP_SECTOR_BYTES);
+    const struct kp_journal_end *witness = &recovery->witness;
+    if (beyond == BEYOND_WITNESS) {
+        for (uint64_t number = at->file_number; number < witness->file_number; number++)
+            journal->files[number - journal->first_number].end = journal->files[number - journal->first_number].bytes;
+        *at = *witness;
+        return KP_OK;
+    }
     KP_TRY(kp_block_scan_seek(scan, kp_location_file(beyond), kp_location_offset(beyond), err));
     KP_TRY(kp_block_scan_peek_header(scan, &block, &wrong, err));
     if (!block)
@@ -529,7 +540,12 @@ static enum kp_code settle_end(struct kp_recovery *recovery, uint64_t *ret_beyon
         code = refuse_newer(journal, &chain, err);
     if (code == KP_OK)
         code = search(journal, &chain, &beyond, err);
-    *ret_beyond = beyond.rotten && kp_log_planted != KP_PLANT_ROTTEN_CUT ? beyond.first : 0;
+    bool vouched = chain.sequence < recovery->witness.sequence; /* a snapshot knows what is missing */
+    *ret_beyond = beyond.rotten || vouched ? beyond.first : 0;
+    if (vouched && !beyond.first)
+        *ret_beyond = BEYOND_WITNESS;
+    if (kp_log_planted == KP_PLANT_ROTTEN_CUT)
+        *ret_beyond = 0;
     if (code == KP_OK && !*ret_beyond && !recovery->read_only && kp_log_planted != KP_PLANT_STALE_LEFT)
         code = cut(journal, &beyond, err);
     kp_buf_finish(&beyond.locations);
@@ -584,7 +600,7 @@ enum kp_code kp_recover(struct kp_recovery *recovery, bool *ret_found, struct kp
                                            .previous_crc = anchor->previous_crc,
                                            .position = anchor->position_end,
                                            .log_time_us = anchor->log_time_us};
-    bool resumed = recovery->resume && recovery->resume(recovery->arg, &journal->end);
+    bool resumed = recovery->resume && recovery->resume(recovery->arg, &journal->end, &recovery->witness);
     if (anchor->number && !resumed)
         KP_TRY(recovery->begin(recovery->arg, anchor, err));
     struct kp_block_scan scan;

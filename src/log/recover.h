@@ -32,8 +32,9 @@ struct kp_recovery {
     struct kp_journal *journal;
     bool read_only; /* nothing is changed on disk */
     bool threads;   /* one may read ahead */
-    /* Called when the files are known: is there a snapshot to go on from? Then begin is not called. NULL: none. */
-    bool (*resume)(void *arg, struct kp_journal_end *ret_end);
+    /* Called when the files are known: is there a snapshot to go on from? Then begin is not called. NULL: none. If not,
+     * *ret_witness may be set to a place up to which the journal was durable once. */
+    bool (*resume)(void *arg, struct kp_journal_end *ret_end, struct kp_journal_end *ret_witness);
     /* Called first when the journal's beginning was sealed: the extent that ends where its files begin. */
     enum kp_code (*begin)(void *arg, const struct kp_extent_header *anchor, struct kp_error *err);
     /* Called for every block of a finished group, in order. */
@@ -44,7 +45,8 @@ struct kp_recovery {
     void (*hole)(void *arg, const struct kp_hole *hole);
     void *arg;
 
-    struct kp_folder folder; /* out; to finish */
+    struct kp_journal_end witness; /* sequence 0: none */
+    struct kp_folder folder;       /* out; to finish */
 };
 
 /*

@@ -460,24 +460,48 @@ void kp_log_recovered(struct kp_log *log, struct kp_log_recovered *ret_recovered
     kp_mutex_unlock(&log->mutex);
 }
 
-bool kp_snapshot_resume(struct kp_log *log, struct kp_journal_end *ret_end)
+/* Does no other block lie in the place of its last one? In a folder that was set back to an earlier time one may. */
+static bool witnesses(const struct kp_journal *journal, const struct header *header)
+{
+    if (header->file_number < journal->first_number || header->file_number > kp_journal_last_number(journal) ||
+        header->last_offset >= header->offset ||
+        header->offset > journal->files[header->file_number - journal->first_number].bytes)
+        return false;
+    struct kp_block_scan scan;
+    const struct kp_block_header *block = NULL;
+    const char *wrong;
+    kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, KP_SECTOR_BYTES);
+    bool good = kp_block_scan_seek(&scan, header->file_number, header->last_offset, NULL) == KP_OK &&
+                kp_block_scan_peek_header(&scan, &block, &wrong, NULL) == KP_OK;
+    good = good && (!block || (block->sequence == header->sequence && block->header_crc == header->last_crc));
+    kp_block_scan_finish(&scan);
+    return good;
+}
+
+bool kp_snapshot_resume(struct kp_log *log, struct kp_journal_end *ret_end, struct kp_journal_end *ret_witness)
 {
     struct kp_buf bytes = {0};
     struct header header;
     bool good = read_file(log, &bytes);
     if (good)
         memcpy(&header, bytes.data, sizeof header);
-    good = good && intact(&bytes, &header, log->journal.generation) && fits(&log->journal, &header) &&
-           take_up(log, &bytes, &header);
+    bool whole = good && intact(&bytes, &header, log->journal.generation);
+    good = whole && fits(&log->journal, &header) && take_up(log, &bytes, &header);
     kp_buf_finish(&bytes);
-    if (!good)
+    struct kp_journal_end end = {0};
+    if (whole)
+        end = (struct kp_journal_end){.file_number = header.file_number,
+                                      .offset = header.offset,
+                                      .sequence = header.sequence,
+                                      .previous_crc = header.last_crc,
+                                      .position = header.position,
+                                      .log_time_us = header.log_time_us};
+    if (!good) {
+        if (whole && witnesses(&log->journal, &header))
+            *ret_witness = end;
         return false;
-    *ret_end = (struct kp_journal_end){.file_number = header.file_number,
-                                       .offset = header.offset,
-                                       .sequence = header.sequence,
-                                       .previous_crc = header.last_crc,
-                                       .position = header.position,
-                                       .log_time_us = header.log_time_us};
+    }
+    *ret_end = end;
     log->durable_end = *ret_end;
     log->durable_last = header.last_offset;
     log->snapshots.resumed = true;

@@ -9,6 +9,9 @@
  * so is one whose last block does not lie in the journal as the snapshot says: then the journal is walked from its
  * beginning. What comes out is the same.
  *
+ * It is a witness, too: its last block was durable when it was written. If the walk does not come so far, what lacks
+ * has rotted. Else it could be taken for torn, when all behind it has rotted as well.
+ *
  *     file      | header 128 | section | section | …
  *     section   | kind 4 | zero 4 | bytes of its content 8 | content, zeros up to a multiple of 8 |
  *
@@ -79,7 +82,8 @@ KP_MUST enum kp_code kp_snapshot_write(struct kp_log *log, struct kp_error *err)
 void kp_snapshot_run(void *arg);
 
 /* Takes up the snapshot, if there is one that fits the journal files that were found: the log's state is then that at
- * *ret_end. False: nothing was changed. Before any other thread. */
-bool kp_snapshot_resume(struct kp_log *log, struct kp_journal_end *ret_end);
+ * *ret_end. False: nothing was changed; *ret_witness is then a place that was durable once, sequence 0: none is known.
+ * Before any other thread. */
+bool kp_snapshot_resume(struct kp_log *log, struct kp_journal_end *ret_end, struct kp_journal_end *ret_witness);
 
 #endif

@@ -282,6 +282,72 @@ static void written(void **state)
     kp_log_close(log);
 }
 
+/* The log's last blocks rot, and nothing behind tells: the snapshot does. */
+static void vouches(void **state)
+{
+    for (int how = 0; how < 3; how++) { /* entries; header; all of it, zeros */
+        struct kp_error err;
+        struct kp_log_span span;
+        struct kp_log_damage *damages;
+        struct kp_partition_info before[PARTITIONS], after;
+        size_t count;
+        struct kp_log *log = open_log(false);
+        fill(log, how);
+        uint32_t topic = 0;
+        struct kp_topic_info info;
+        char name[32], file[128];
+        snprintf(name, sizeof name, "t%d", how);
+        assert_int_equal(kp_log_topic_find(log, name, &info, &err), KP_OK);
+        topic = info.id;
+        append(log, topic, 2, 7);
+        for (uint32_t p = 0; p < PARTITIONS; p++)
+            assert_int_equal(kp_log_partition(log, topic, p, &before[p], &err), KP_OK);
+        int64_t end = kp_log_position(log);
+        uint64_t number = log->durable_end.file_number, at = log->durable_last, behind = log->durable_end.offset;
+        assert_int_equal(kp_snapshot_write(log, &err), KP_OK);
+        kp_log_close(log);
+        snprintf(file, sizeof file, "%s/%08llu.journal", dir, (unsigned long long)number);
+        FILE *journal = fopen(file, "r+b");
+        static const char rot[3][8192 + 4096] = {{0}};
+        assert_non_null(journal);
+        uint64_t from = how == 0 ? at + 600 : at;
+        assert_int_equal(fseek(journal, (long)from, SEEK_SET), 0);
+        assert_int_equal(fwrite(rot[how], how == 2 ? behind - from : 20, 1, journal), 1);
+        assert_int_equal(fseek(journal, (long)behind, SEEK_SET), 0); /* the closing block */
+        assert_int_equal(fwrite(rot[how], 4096, 1, journal), 1);
+        fclose(journal);
+
+        log = open_log(false);
+        assert_int_equal(kp_log_position(log), end);
+        kp_log_damages(log, &damages, &count);
+        const struct kp_log_damage *told = NULL; /* others may be told of, too: nothing says whose records it held */
+        for (size_t i = 0; i < count; i++)
+            if (damages[i].topic == topic && damages[i].partition == 2 && damages[i].offset < before[2].end_offset &&
+                damages[i].offset_end >= before[2].end_offset)
+                told = &damages[i];
+        assert_non_null(told);
+        assert_int_equal(kp_log_read(log, told->position, INT64_MAX, 1, &topic, 1, &span, &err), KP_CORRUPT);
+        assert_non_null(strstr(err.message, name));
+        kp_free(damages);
+        assert_int_equal(kp_log_partition(log, topic, 2, &after, &err), KP_OK);
+        int64_t next = after.end_offset;
+        assert_true(next >= before[2].end_offset);
+        append(log, topic, 2, 8);
+        kp_log_close(log);
+        unlink(path); /* what was written behind tells, too */
+        log = open_log(false);
+        assert_int_equal(kp_log_partition(log, topic, 2, &after, &err), KP_OK);
+        assert_true(after.end_offset > next);
+        struct kp_buf out = {0};
+        assert_int_equal(kp_log_fetch(log, topic, 2, next, 1, &out, &err), KP_OK);
+        assert_true(out.len > 0);
+        kp_buf_finish(&out);
+        assert_int_equal(kp_log_fetch(log, topic, 2, before[2].end_offset - 1, 1, &out, &err), KP_CORRUPT);
+        kp_buf_finish(&out);
+        kp_log_close(log);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +355,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(sealed, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(foreign, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(written, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(vouches, fresh_dir, remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
