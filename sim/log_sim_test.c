@@ -843,8 +843,8 @@ static const struct plant {
     {KP_PLANT_PARTIAL_GROUP, "part of a group kept", {12, 3}},
     {KP_PLANT_STALE_LEFT, "stale blocks left behind a cut", {132, 8}},
     {KP_PLANT_STALE_TAKEN, "stale blocks taken for live ones", {1}},
-    {KP_PLANT_RECYCLE_EARLY, "recycled before the readers were gone", {4, 12, 1}},
-    {KP_PLANT_RECYCLE_FIRST, "recycled before it was recorded", {4, 3, 1}},
+    {KP_PLANT_RECYCLE_EARLY, "recycled before the readers were gone", {28, 4, 12}},
+    {KP_PLANT_RECYCLE_FIRST, "recycled before it was recorded", {10, 4, 3}},
     {KP_PLANT_EXTENT_UNSYNCED, "extents not synced", {1}},
     {KP_PLANT_CRC_UNCHECKED, "entries believed without their checksum", {2, 1}},
     {KP_PLANT_OFFSETS_REUSED, "offsets given twice", {1}},
@@ -858,7 +858,7 @@ static const struct plant {
     {KP_PLANT_MERGED_STATE, "a merged set with an old state", {1}},
     {KP_PLANT_TRIM_FORGOTTEN, "a trim forgotten by sealing", {2, 1}},
     {KP_PLANT_SNAPSHOT_GAPS, "a trim forgotten by a snapshot", {1}},
-    {KP_PLANT_TRIM_WIDE, "more trimmed than was asked for", {4, 1}},
+    {KP_PLANT_TRIM_WIDE, "more trimmed than was asked for", {7, 4}},
 };
 static_assert(KP_COUNT(plants) == KP_PLANT_COMPACT_ALL - 1, "all that the log alone shows");
 

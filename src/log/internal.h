@@ -17,6 +17,7 @@
 #include "log/journal.h"
 #include "log/log.h"
 #include "log/prefetch.h"
+#include "log/producers.h"
 #include "log/seal.h"
 #include "log/snapshot.h"
 #include "log/tail.h"
@@ -118,6 +119,7 @@ struct kp_log {
     struct kp_sealing sealing;
     struct kp_snapshots snapshots;
     struct kp_holes holes;
+    struct kp_producers producers; /* (lock) */
     struct kp_prefetch prefetch;
     _Atomic bool disk_reads; /* since the last wait for commits: slabs may be kept for more of them */
     struct kp_mutex hint_mutex;

@@ -208,6 +208,7 @@ void kp_log_close(struct kp_log *log)
     kp_slab_release(log->slab);
     kp_slab_trim();
     kp_topics_finish(&log->topics);
+    kp_producers_finish(&log->producers);
     kp_free(log->marks);
     kp_mutex_finish(&log->hint_mutex);
     kp_rwlock_finish(&log->lock);

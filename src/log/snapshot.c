@@ -11,7 +11,16 @@
 enum { RETRY_US = 1000000, BYTES_MAX_SHIFT = 32 };
 #define MAGIC "KAPPASNP"
 
-enum { SECTION_STATE = 1, SECTION_FILES, SECTION_INDEXES, SECTION_MARKS, SECTION_SEALED, SECTION_HOLES, SECTION_COUNT };
+enum {
+    SECTION_STATE = 1,
+    SECTION_FILES,
+    SECTION_INDEXES,
+    SECTION_MARKS,
+    SECTION_SEALED,
+    SECTION_HOLES,
+    SECTION_PRODUCERS,
+    SECTION_COUNT
+};
 enum { FLAG_GAPS = 1 };
 
 struct header {
@@ -135,6 +144,9 @@ static void put_sections(struct kp_log *log, const struct header *header, struct
     end_section(out, at);
     at = begin_section(out, SECTION_HOLES);
     put_holes(&log->holes, out);
+    end_section(out, at);
+    at = begin_section(out, SECTION_PRODUCERS);
+    kp_buf_append(out, log->producers.list, log->producers.count * sizeof *log->producers.list);
     end_section(out, at);
 }
 
@@ -425,7 +437,8 @@ static bool take_up(struct kp_log *log, const struct kp_buf *bytes, const struct
                 (header->file_first <= journal->first_number || header->file_first == head.file_next) &&
                 kp_state_read(contents[SECTION_STATE], sizes[SECTION_STATE], &topics, NULL) == KP_OK &&
                 read_indexes(contents[SECTION_INDEXES], sizes[SECTION_INDEXES], header, &topics) &&
-                read_holes(contents[SECTION_HOLES], sizes[SECTION_HOLES], &topics, NULL);
+                read_holes(contents[SECTION_HOLES], sizes[SECTION_HOLES], &topics, NULL) &&
+                kp_producers_take(&log->producers, contents[SECTION_PRODUCERS], sizes[SECTION_PRODUCERS]);
     if (!good) {
         kp_topics_finish(&topics);
         return false;

@@ -17,7 +17,7 @@
  *
  *   header                                              sections
  *    0  8  magic "KAPPASNP"                             1  state     topics and partitions (log/state.h)
- *    8  4  version = 1                                  2  files     u64 each: where the last block ends in the
+ *    8  4  version = 2                                  2  files     u64 each: where the last block ends in the
  *   12  4  sections                                                  journal files from `first file` to the one
  *   16  8  generation: the log's                                     before the end's
  *   24  8  bytes of the sections                        3  indexes   per partition with one: topic 4, partition 4,
@@ -28,8 +28,8 @@
  *   64  8  position behind its last record              6  holes     per hole: location, its end, position, its end,
  *   72  8  its log time                                              ranges, 8 bytes each; then the ranges (struct
  *   80  8  byte where it begins, in the end's file                   kp_hole_range, 32 bytes each)
- *   88  4  CRC of its header
- *   92  4  flags: 1: something was trimmed or dropped
+ *   88  4  CRC of its header                           7  producers struct kp_log_producer, 144 bytes each
+ *   92  4  flags: 1: something was trimmed or dropped            (log/producers.h)
  *   96 24  zero
  *  120  4  CRC-32C of the sections
  *  124  4  CRC-32C of bytes 0 to 123
@@ -49,7 +49,7 @@
 struct kp_log;
 
 enum {
-    KP_SNAPSHOT_VERSION = 1,
+    KP_SNAPSHOT_VERSION = 2,
     KP_SNAPSHOT_EVERY_US = 60 * 1000000,
     KP_SNAPSHOT_BYTES_MIN = 1 << 20 /* so little journal is read again rather than snapshot */
 };

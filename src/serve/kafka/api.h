@@ -127,7 +127,7 @@ bool kp_kafka_wait(struct kp_kafka_request *request, const struct kp_kafka_watch
 /* ---- idempotent producers (producer_id.c) ---- */
 
 struct kp_kafka_producers;
-struct kp_kafka_producers *kp_kafka_producers_create(void);
+struct kp_kafka_producers *kp_kafka_producers_create(struct kp_log *log);
 void kp_kafka_producers_destroy(struct kp_kafka_producers *producers);
 struct kp_kafka_producers *kp_kafka_producers_of(struct kp_kafka *kafka);
 

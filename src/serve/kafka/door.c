@@ -478,7 +478,7 @@ struct kp_kafka *kp_kafka_create(struct kp_net *net, struct kp_log *log, struct 
     kafka->net = net;
     kafka->log = log;
     kafka->db = db;
-    kafka->producers = kp_kafka_producers_create();
+    kafka->producers = kp_kafka_producers_create(log);
     kp_mutex_init(&kafka->lock);
     kp_cond_init(&kafka->work);
     kp_thread_start(&kafka->watcher, "kafka-watch", 0, watch, kafka);

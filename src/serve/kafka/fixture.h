@@ -31,13 +31,12 @@ static enum kp_code start_on_log(struct kp_net *of, void *host, const struct kp_
     return KP_OK;
 }
 
-static int setup(void **state)
+/* Opens the log in dir, and the door on it. snapshot_bytes: of the log's; 0: as ever. */
+static void start(uint64_t snapshot_bytes)
 {
     struct kp_error err;
     struct kp_address address;
-    snprintf(dir, sizeof dir, "/tmp/kappa-kafka-XXXXXX");
-    assert_non_null(mkdtemp(dir));
-    struct kp_log_options options = {.os = kp_os_real(), .dir = dir};
+    struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .snapshot_bytes = snapshot_bytes};
     assert_int_equal(kp_log_open(&options, &the_log, &err), KP_OK);
     assert_int_equal(kp_address_parse("127.0.0.1:0", &address, &err), KP_OK);
     assert_int_equal(kp_net_create(NULL, &net, &err), KP_OK);
@@ -45,6 +44,13 @@ static int setup(void **state)
     assert_int_equal(kp_net_listen(net, &door, the_log, &address, &bound, &err), KP_OK);
     kp_net_start(net);
     kp_address_print(&bound, broker);
+}
+
+static int setup(void **state)
+{
+    snprintf(dir, sizeof dir, "/tmp/kappa-kafka-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    start(0);
     return 0;
 }
 

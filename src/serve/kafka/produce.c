@@ -204,7 +204,7 @@ static void append_in_turn(struct produce *produce, struct part *part, struct kp
         return;
     }
     append_alone(produce, part, pending);
-    kp_producer_turn_end(producers, &batch, &part->turn, part->appended ? &part->entry : NULL);
+    kp_producer_turn_end(producers, &batch, part->appended ? &part->entry : NULL);
 }
 
 /* One group if that works; it is what makes a request of many partitions cheap. */

@@ -1,6 +1,7 @@
 #include "serve/kafka/producer_id.h"
 
 #include "base/hash.h"
+#include "log/producers.h"
 #include "os/thread.h"
 
 enum { STRIPES = 16, SLOTS_FIRST = 64, KNOWN_MAX = 65536 /* of a stripe */, BATCHES = 5 };
@@ -28,14 +29,6 @@ struct kp_kafka_producers {
     struct stripe stripes[STRIPES];
 };
 
-struct kp_kafka_producers *kp_kafka_producers_create(void)
-{
-    struct kp_kafka_producers *producers = kp_calloc(1, sizeof *producers);
-    for (int i = 0; i < STRIPES; i++)
-        kp_mutex_init(&producers->stripes[i].lock);
-    return producers;
-}
-
 void kp_kafka_producers_destroy(struct kp_kafka_producers *producers)
 {
     for (int i = 0; i < STRIPES; i++) {
@@ -43,6 +36,11 @@ void kp_kafka_producers_destroy(struct kp_kafka_producers *producers)
         kp_free(producers->stripes[i].slots);
     }
     kp_free(producers);
+}
+
+static struct stripe *stripe_of(struct kp_kafka_producers *producers, int64_t producer_id)
+{
+    return &producers->stripes[(uint32_t)kp_hash_u64((uint64_t)producer_id) % STRIPES];
 }
 
 static uint32_t hash_of(int64_t producer_id, uint32_t topic, uint32_t partition)
@@ -106,11 +104,42 @@ static int32_t sequence_add(int32_t sequence, int32_t n)
     return (int32_t)(((uint32_t)sequence + (uint32_t)n) & INT32_MAX);
 }
 
+/* ---- beginning ---- */
+
+static void take_known(struct kp_kafka_producers *producers, const struct kp_log_producer *from)
+{
+    struct kp_producer_batch batch = {
+        .producer_id = from->producer_id, .epoch = from->epoch, .topic = from->topic, .partition = from->partition};
+    struct known *known = slot_take(stripe_of(producers, from->producer_id), &batch);
+    for (uint16_t i = 0; i < from->count; i++) {
+        known->batches[i].first = from->batches[i].first;
+        known->batches[i].last = from->batches[i].last;
+        known->batches[i].offset = from->batches[i].offset;
+        known->batches[i].position = from->batches[i].position;
+    }
+    known->count = (uint8_t)from->count;
+    known->newest = (uint8_t)(from->count - 1);
+}
+
+struct kp_kafka_producers *kp_kafka_producers_create(struct kp_log *log)
+{
+    struct kp_kafka_producers *producers = kp_calloc(1, sizeof *producers);
+    struct kp_buf known = {0};
+    for (int i = 0; i < STRIPES; i++)
+        kp_mutex_init(&producers->stripes[i].lock);
+    kp_log_producers(log, &known);
+    for (size_t at = 0; at < known.len; at += sizeof(struct kp_log_producer))
+        take_known(producers, (const void *)(known.data + at));
+    kp_buf_finish(&known);
+    return producers;
+}
+
+/* ---- turns ---- */
+
 bool kp_producer_turn_begin(struct kp_kafka_producers *producers, const struct kp_producer_batch *batch,
                             struct kp_producer_turn *ret_turn, enum kp_kafka_error *ret_error)
 {
-    ret_turn->stripe = (uint32_t)kp_hash_u64((uint64_t)batch->producer_id) % STRIPES;
-    struct stripe *stripe = &producers->stripes[ret_turn->stripe];
+    struct stripe *stripe = stripe_of(producers, batch->producer_id);
     kp_mutex_lock(&stripe->lock);
     struct known *known = slot_take(stripe, batch);
     *ret_error = KP_KAFKA_NONE;
@@ -138,9 +167,9 @@ bool kp_producer_turn_begin(struct kp_kafka_producers *producers, const struct k
 }
 
 void kp_producer_turn_end(struct kp_kafka_producers *producers, const struct kp_producer_batch *batch,
-                          struct kp_producer_turn *turn, const struct kp_log_entry *entry)
+                          const struct kp_log_entry *entry)
 {
-    struct stripe *stripe = &producers->stripes[turn->stripe];
+    struct stripe *stripe = stripe_of(producers, batch->producer_id);
     if (entry) {
         struct known *known = slot_find(stripe, batch->producer_id, batch->topic, batch->partition);
         known->newest = (uint8_t)(known->count ? (known->newest + 1) % BATCHES : 0);

@@ -3,7 +3,8 @@
  *
  * Per (producer, partition) the last five batches are remembered, as many as a producer may have under way. A repeated
  * one gets the offset it has; one that does not follow the last is refused. What is remembered lives in memory and is
- * bounded: a producer that is not known (any more) may begin with any number.
+ * bounded: a producer that is not known (any more) may begin with any number. It begins with what the log knows of
+ * those that appended before the start (log/producers.h).
  *
  * Threads: any. A turn holds a lock of its producer, so that check, append and note are one.
  */
@@ -19,7 +20,6 @@ struct kp_producer_batch {
     int32_t sequence, records;
 };
 struct kp_producer_turn {
-    uint32_t stripe;
     int64_t known_offset, known_position; /* of a batch that was appended before */
 };
 
@@ -28,6 +28,6 @@ struct kp_producer_turn {
 bool kp_producer_turn_begin(struct kp_kafka_producers *producers, const struct kp_producer_batch *batch,
                             struct kp_producer_turn *ret_turn, enum kp_kafka_error *ret_error);
 void kp_producer_turn_end(struct kp_kafka_producers *producers, const struct kp_producer_batch *batch,
-                          struct kp_producer_turn *turn, const struct kp_log_entry *entry);
+                          const struct kp_log_entry *entry);
 
 #endif

@@ -291,6 +291,48 @@ static void test_sequences(void **state)
     kp_socket_close(fd);
 }
 
+/* The same behind a restart: from the journal, from a snapshot, and from one with more journal behind it. */
+static void test_sequences_restarted(void **state)
+{
+    create_topic("kept", 1);
+    struct kp_buf batch = {0};
+    int64_t offset, appended = 0;
+    make_batch(&batch, "only once", KP_CODEC_NONE);
+    for (int round = 0; round < 3; round++) {
+        int fd = dial();
+        for (int i = 0; i < 4; i++, appended++) {
+            put_sequence(&batch, 4712, 3, (int32_t)appended);
+            assert_int_equal(produce_raw(fd, 3, "kept", batch.data, batch.len, &offset), 0);
+            assert_int_equal(offset, appended);
+        }
+        kp_socket_close(fd);
+        kp_net_destroy(net);
+        kp_log_close(the_log);
+        start(round == 0 ? 1 : UINT64_MAX); /* the second close writes a snapshot */
+        struct kp_log_recovered recovered;
+        kp_log_recovered(the_log, &recovered);
+        assert_int_equal(recovered.snapshot, round > 0);
+        fd = dial();
+        for (int32_t back = 5; back > 0; back--)
+            if (appended >= back) {
+                put_sequence(&batch, 4712, 3, (int32_t)appended - back);
+                assert_int_equal(produce_raw(fd, 3, "kept", batch.data, batch.len, &offset), 0);
+                assert_int_equal(offset, appended - back);
+            }
+        put_sequence(&batch, 4712, 3, (int32_t)appended + 1);
+        assert_int_equal(produce_raw(fd, 3, "kept", batch.data, batch.len, &offset), KP_KAFKA_OUT_OF_ORDER_SEQUENCE);
+        put_sequence(&batch, 4712, 2, (int32_t)appended);
+        assert_int_equal(produce_raw(fd, 3, "kept", batch.data, batch.len, &offset), KP_KAFKA_INVALID_PRODUCER_EPOCH);
+        kp_socket_close(fd);
+    }
+    struct kp_partition_info info;
+    struct kp_topic_info topic;
+    assert_int_equal(kp_log_topic_find(the_log, "kept", &topic, NULL), KP_OK);
+    assert_int_equal(kp_log_partition(the_log, topic.id, 0, &info, NULL), KP_OK);
+    assert_int_equal(info.end_offset, appended);
+    kp_buf_finish(&batch);
+}
+
 /* What old producers send, old consumers and new ones read. */
 static void test_message_sets(void **state)
 {
@@ -463,8 +505,13 @@ static void test_document(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_document),  cmocka_unit_test(test_versions),     cmocka_unit_test(test_bad_batches),
-        cmocka_unit_test(test_sequences), cmocka_unit_test(test_message_sets), cmocka_unit_test(test_waiting),
+        cmocka_unit_test(test_document),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_bad_batches),
+        cmocka_unit_test(test_sequences),
+        cmocka_unit_test(test_sequences_restarted),
+        cmocka_unit_test(test_message_sets),
+        cmocka_unit_test(test_waiting),
         cmocka_unit_test(test_nonsense),
     };
     if (argc > 1)
