@@ -26,13 +26,6 @@ enum kp_code kp_log_check(struct kp_log *log, struct kp_error *err)
     return KP_OK;
 }
 
-void kp_open_block_free(struct kp_open_block *block)
-{
-    kp_slab_release(block->slab);
-    kp_free(block->completions);
-    kp_free(block);
-}
-
 enum kp_code kp_log_check_room(struct kp_log *log, struct kp_error *err)
 {
     if (!kp_reserve_given(&log->journal.reserve))
@@ -146,54 +139,114 @@ void kp_log_enqueue(struct kp_log *log, struct kp_log_piece *pieces, size_t coun
         for (const struct kp_open_block *at = first; at != block; at = at->next)
             first->room += kp_sector_ceil(at->used);
     }
-    add_completion(block, (struct kp_completion){done, arg, log->next_position});
-    kp_cond_signal(&log->work);
+    if (done)
+        add_completion(block, (struct kp_completion){done, arg, log->next_position});
 }
 
 /* ---- waiting ---- */
 
-struct waiter {
-    struct kp_log *log;
-    struct kp_cond cond;
-    bool done;
-    int64_t position;
-    enum kp_code code;
-    struct kp_error *err;
-};
-
-static void wake_waiter(void *arg, int64_t position_end, const struct kp_error *err)
+static struct kp_block_ack *hold_ack(struct kp_open_block *block)
 {
-    struct waiter *waiter = arg;
-    struct kp_mutex *mutex = &waiter->log->mutex;
-    kp_mutex_lock(mutex);
-    waiter->code = err ? err->code : KP_OK;
-    if (err && waiter->err)
-        *waiter->err = *err;
-    waiter->position = position_end;
-    waiter->done = true;
-    kp_cond_signal(&waiter->cond);
-    kp_mutex_unlock(mutex);
+    struct kp_block_ack *ack = block->ack;
+    if (!ack) {
+        ack = block->ack = kp_calloc(1, sizeof *ack);
+        kp_mutex_init(&ack->mutex);
+        kp_cond_init(&ack->told);
+        ack->refs = 1;
+    }
+    kp_mutex_lock(&ack->mutex);
+    ack->refs++;
+    kp_mutex_unlock(&ack->mutex);
+    return ack;
 }
 
+/* Locked: its mutex, unlocked on return. */
+static void release_ack(struct kp_block_ack *ack)
+{
+    bool last = --ack->refs == 0;
+    kp_mutex_unlock(&ack->mutex);
+    if (!last)
+        return;
+    kp_cond_finish(&ack->told);
+    kp_mutex_finish(&ack->mutex);
+    kp_free(ack);
+}
+
+void kp_open_block_tell(struct kp_open_block *block, const struct kp_error *err)
+{
+    struct kp_block_ack *ack = block->ack;
+    if (!ack)
+        return;
+    block->ack = NULL;
+    kp_mutex_lock(&ack->mutex);
+    if (err)
+        ack->err = *err;
+    ack->done = true;
+    kp_cond_broadcast(&ack->told);
+    release_ack(ack);
+}
+
+void kp_open_block_free(struct kp_open_block *block)
+{
+    KP_ASSERT(!block->ack); /* they were told */
+    kp_slab_release(block->slab);
+    kp_free(block->completions);
+    kp_free(block);
+}
+
+/* Commits in this thread where no other does. Locked: mutex, released meanwhile. */
 static void commit_all(struct kp_log *log)
 {
     while (log->no_threads && log->first && !log->committing)
         kp_log_commit_some(log);
 }
 
+/*
+ * May this thread commit what it just put there? It saves two changes of threads, of which a lone append feels each.
+ * Nobody else may wait for the block: what they have called then would run under this thread's locks. Locked: mutex.
+ */
+static bool may_commit_own(const struct kp_log *log)
+{
+    const struct kp_open_block *block = log->first;
+    return log->writer_runs && !log->committing && !log->syncing.busy && !log->stopping && block == log->last &&
+           block->completion_count == 0 && block->ack->refs == 2;
+}
+
+/* As kp_log_enqueue_and_wait, but on return the mutex is not held. */
+static enum kp_code enqueue_and_wait(struct kp_log *log, struct kp_log_piece *pieces, size_t count,
+                                     int64_t *ret_position, struct kp_error *err)
+{
+    kp_log_enqueue(log, pieces, count, NULL, NULL);
+    struct kp_block_ack *ack = hold_ack(log->last);
+    int64_t position = log->next_position;
+    if (may_commit_own(log)) {
+        kp_log_commit_some(log);
+        if (log->first || log->stopping) /* the writer left it alone meanwhile */
+            kp_cond_signal(&log->work);
+    } else if (log->no_threads) {
+        commit_all(log);
+    } else {
+        kp_cond_signal(&log->work);
+    }
+    kp_mutex_unlock(&log->mutex);
+    kp_mutex_lock(&ack->mutex);
+    while (!ack->done)
+        kp_cond_wait(&ack->told, &ack->mutex);
+    enum kp_code code = ack->err.code;
+    if (code != KP_OK && err)
+        *err = ack->err;
+    release_ack(ack);
+    if (code == KP_OK && ret_position)
+        *ret_position = position;
+    return code;
+}
+
 enum kp_code kp_log_enqueue_and_wait(struct kp_log *log, struct kp_log_piece *pieces, size_t count,
                                      int64_t *ret_position, struct kp_error *err)
 {
-    struct waiter waiter = {.log = log, .err = err};
-    kp_cond_init(&waiter.cond);
-    kp_log_enqueue(log, pieces, count, wake_waiter, &waiter);
-    commit_all(log);
-    while (!waiter.done)
-        kp_cond_wait(&waiter.cond, &log->mutex);
-    kp_cond_finish(&waiter.cond);
-    if (waiter.code == KP_OK && ret_position)
-        *ret_position = waiter.position;
-    return waiter.code;
+    enum kp_code code = enqueue_and_wait(log, pieces, count, ret_position, err);
+    kp_mutex_lock(&log->mutex);
+    return code;
 }
 
 /* ---- the public calls ---- */
@@ -304,10 +357,8 @@ enum kp_code kp_log_append(struct kp_log *log, struct kp_log_entry *entries, siz
     do {
         code = count ? prepare(log, entries, count, pieces, err)
                      : kp_fail(err, KP_INVALID, NULL, "an append needs at least one record batch");
-        if (code == KP_OK) {
-            code = kp_log_enqueue_and_wait(log, pieces, count, ret_position, err);
-            kp_mutex_unlock(&log->mutex);
-        }
+        if (code == KP_OK)
+            code = enqueue_and_wait(log, pieces, count, ret_position, err);
     } while (count && entries[0].frees_room && kp_room_make(&room, code));
     if (pieces != local)
         kp_free(pieces);
@@ -323,6 +374,7 @@ enum kp_code kp_log_append_async(struct kp_log *log, struct kp_log_entry *entrie
                               : kp_fail(err, KP_INVALID, NULL, "an append needs at least one record batch");
     if (code == KP_OK) {
         kp_log_enqueue(log, pieces, count, done, arg);
+        kp_cond_signal(&log->work);
         commit_all(log);
         kp_mutex_unlock(&log->mutex);
     }

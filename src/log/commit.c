@@ -134,6 +134,7 @@ static void finish_blocks(struct kp_log *log, struct kp_open_block *blocks, cons
         struct kp_open_block *next = blocks->next;
         for (size_t i = 0; i < blocks->completion_count; i++)
             blocks->completions[i].done(blocks->completions[i].arg, blocks->completions[i].position_end, err);
+        kp_open_block_tell(blocks, err);
         kp_open_block_free(blocks);
         blocks = next;
     }
@@ -394,9 +395,9 @@ void kp_log_run_writer(void *arg)
     struct kp_log *log = arg;
     kp_mutex_lock(&log->mutex);
     for (;;) {
-        if (log->first)
+        if (log->first && !log->committing)
             kp_log_commit_some(log);
-        else if (log->stopping)
+        else if (log->stopping && !log->committing)
             break;
         else
             kp_cond_wait(&log->work, &log->mutex);

@@ -39,6 +39,16 @@ struct kp_completion {
     int64_t position_end;
 };
 
+/* What the threads that wait for one block wait on: all of them are woken at once, and none by the log's own mutex,
+ * which they would only queue for. */
+struct kp_block_ack {
+    struct kp_mutex mutex;
+    struct kp_cond told;
+    size_t refs; /* who waits, and the block */
+    bool done;
+    struct kp_error err; /* KP_OK: durable */
+};
+
 /* A block being filled or waiting to be written. */
 struct kp_open_block {
     struct kp_open_block *next; /* newer */
@@ -49,6 +59,7 @@ struct kp_open_block {
     uint64_t room;    /* bytes that must be left in its file: of the whole group, when one of many blocks begins here */
     struct kp_completion *completions;
     size_t completion_count, completion_cap;
+    struct kp_block_ack *ack; /* one reference; NULL: no thread waits */
 };
 
 /* The commit that is written and being synced while the next one is written (log/commit.c). Guarded by kp_log.mutex. */
@@ -151,6 +162,7 @@ struct kp_log_piece {
     const void *payload;
     int64_t *ret_position;
 };
+/* done NULL: nobody is called. */
 void kp_log_enqueue(struct kp_log *log, struct kp_log_piece *pieces, size_t count, kp_log_done done, void *arg);
 /* Enqueues under the mutex (held), and returns when the group is durable. */
 KP_MUST enum kp_code kp_log_enqueue_and_wait(struct kp_log *log, struct kp_log_piece *pieces, size_t count,
@@ -162,5 +174,7 @@ KP_MUST enum kp_code kp_log_check_room(struct kp_log *log, struct kp_error *err)
 /* Takes no more entries: pads to whole sectors, and gives the rest of the slab back. Locked: mutex. */
 void kp_open_block_seal(struct kp_log *log, struct kp_open_block *block);
 void kp_open_block_free(struct kp_open_block *block);
+/* Wakes the threads that wait for the block. err NULL: it is durable. No lock held. */
+void kp_open_block_tell(struct kp_open_block *block, const struct kp_error *err);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * The log beside the bare disk, in one run on the same file system: ratios, not rates, are the result.
+ * The log beside the bare disk, in one run on the same file system: ratios, not rates, are the result. Appends are
+ * measured in rounds, one with the disk and one with the log by turns; the median is told, of ratios too.
  *
  *     log_bench [DIR] [MiB]      a folder on the disk to measure (default: .), the size of a burst (default: 1024)
  *     log_bench DIR MiB GiB      only this: so much appended, with sealing, and retention that keeps a quarter, at most
@@ -11,15 +12,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "log/format.h"
 #include "log/internal.h"
 #include "log/log.h"
 #include "log/record_batch.h"
 
-enum { BLOCK_BYTES = 1 << 20, SMALL_APPENDS = 2000, APPENDERS = 64, APPENDS_EACH = 100, PARTITIONS = 10000 };
+enum {
+    BLOCK_BYTES = 1 << 20,
+    SMALL_APPENDS = 2000,
+    APPENDERS = 64,
+    APPENDS_EACH = 500,
+    ROUNDS = 3,
+    PARTITIONS = 10000
+};
 
 static struct kp_os *os;
 static char dir[256], file_path[300];
+static volatile uint32_t looked_at; /* what was read is used */
 
 static void must(enum kp_code code, const struct kp_error *err)
 {
@@ -129,9 +139,9 @@ static void bare_acks(double *ret_p50, double *ret_p99)
 
 /* ---- the log ---- */
 
-static struct kp_log *open_log(uint32_t *ret_topic)
+static struct kp_log *open_log_keeping(uint64_t tail_bytes, uint32_t *ret_topic)
 {
-    struct kp_log_options options = {.os = os, .dir = dir};
+    struct kp_log_options options = {.os = os, .dir = dir, .tail_bytes = tail_bytes};
     struct kp_log *log;
     struct kp_error err;
     must(kp_log_open(&options, &log, &err), &err);
@@ -141,6 +151,11 @@ static struct kp_log *open_log(uint32_t *ret_topic)
     else
         must(kp_log_topic_create(log, "bench", 1, ret_topic, &err), &err);
     return log;
+}
+
+static struct kp_log *open_log(uint32_t *ret_topic)
+{
+    return open_log_keeping(0, ret_topic);
 }
 
 static struct kp_buf make_batch(int records, size_t record_bytes)
@@ -231,22 +246,27 @@ static double concurrent_rate(struct kp_log *log, uint32_t topic)
     return APPENDERS * APPENDS_EACH / (seconds() - start);
 }
 
-static double read_rate(struct kp_log *log)
+/* Bytes a second; with look, each byte is looked at (what comes from the disk was, by its checksum). */
+static double read_rate(struct kp_log *log, bool look)
 {
     uint64_t bytes = 0;
+    uint32_t crc = 0;
     struct kp_error err;
     double start = seconds();
     for (int64_t position = 0;;) {
         struct kp_log_span span;
         must(kp_log_read(log, position, INT64_MAX, 8 << 20, NULL, 0, &span, &err), &err);
-        for (size_t i = 0; i < span.count; i++)
+        for (size_t i = 0; i < span.count; i++) {
             bytes += span.chunks[i].bytes;
+            crc = look ? kp_crc32c(crc, span.chunks[i].batch, span.chunks[i].bytes) : 0;
+        }
         bool end = span.position_end == position;
         position = span.position_end;
         kp_log_span_release(&span);
         if (end)
             break;
     }
+    looked_at = crc;
     return (double)bytes / (seconds() - start);
 }
 
@@ -348,6 +368,57 @@ static void bench_sustained(uint64_t burst_bytes, uint64_t bytes)
            (double)sealed.merge_bytes / batch_bytes);
 }
 
+/* ---- small appends ---- */
+
+/* Of ROUNDS rows of `columns` numbers: the median of column a, or of a / b when those are two. */
+static double median(const double *rows, int columns, int a, int b)
+{
+    double values[ROUNDS];
+    for (int i = 0; i < ROUNDS; i++)
+        values[i] = a == b ? rows[i * columns + a] : rows[i * columns + a] / rows[i * columns + b];
+    qsort(values, ROUNDS, sizeof *values, by_value);
+    return values[ROUNDS / 2];
+}
+
+static void bench_small(void)
+{
+    enum { BARE_P50, BARE_P99, P50, P99, ONE, MANY, COLUMNS };
+    double rows[ROUNDS][COLUMNS];
+    for (int i = 0; i < ROUNDS; i++) {
+        double *row = rows[i];
+        uint32_t topic;
+        bare_acks(&row[BARE_P50], &row[BARE_P99]);
+        struct kp_log *log = open_log(&topic);
+        log_acks(log, topic, &row[P50], &row[P99], &row[ONE]);
+        row[MANY] = concurrent_rate(log, topic);
+        kp_log_close(log);
+        clear_dir();
+    }
+    double values[COLUMNS];
+    for (int i = 0; i < COLUMNS; i++)
+        values[i] = median(rows[0], COLUMNS, i, i);
+    printf("ack of a small append    p50 %6.0f us, bare %6.0f us: %5.2f x   p99 %6.0f us, bare %6.0f us: %+.2f ms\n",
+           values[P50] * 1e6, values[BARE_P50] * 1e6, median(rows[0], COLUMNS, P50, BARE_P50), values[P99] * 1e6,
+           values[BARE_P99] * 1e6, (values[P99] - values[BARE_P99]) * 1e3);
+    printf("64 appenders             %8.0f /s, one %8.0f /s: %5.1f x\n", values[MANY], values[ONE],
+           median(rows[0], COLUMNS, MANY, ONE));
+}
+
+/* ---- what is still in memory ---- */
+
+static double memory_rate(uint64_t bytes)
+{
+    uint32_t topic;
+    struct kp_log *log = open_log_keeping(bytes * 2, &topic);
+    (void)append_rate(log, topic, bytes, false);
+    double rates[ROUNDS];
+    for (int i = 0; i < ROUNDS; i++)
+        rates[i] = read_rate(log, true);
+    kp_log_close(log);
+    clear_dir();
+    return median(rates, 1, 0, 0);
+}
+
 int main(int argc, char **argv)
 {
     os = kp_os_real();
@@ -362,26 +433,27 @@ int main(int argc, char **argv)
         return 0;
     }
 
-    double bare_p50, bare_p99, p50, p99, single;
+    bench_small();
+    double burst[ROUNDS][3];
     uint32_t topic;
-    bare_acks(&bare_p50, &bare_p99);
-    struct kp_log *log = open_log(&topic);
-    log_acks(log, topic, &p50, &p99, &single);
-    printf("ack of a small append    p50 %6.0f us, bare %6.0f us: %5.2f x   p99 %6.0f us, bare %6.0f us: +%.2f ms\n",
-           p50 * 1e6, bare_p50 * 1e6, p50 / bare_p50, p99 * 1e6, bare_p99 * 1e6, (p99 - bare_p99) * 1e3);
-    double many = concurrent_rate(log, topic);
-    printf("64 appenders             %8.0f /s, one %8.0f /s: %5.1f x\n", many, single, many / single);
-    kp_log_close(log);
-    clear_dir();
-
-    double bare = bare_rate(bytes, false), bare_synced = bare_rate(bytes, true);
-    log = open_log(&topic);
-    double append = append_rate(log, topic, bytes, false);
+    struct kp_log *log = NULL;
+    for (int i = 0; i < ROUNDS; i++) {
+        burst[i][0] = bare_rate(bytes, false);
+        burst[i][1] = bare_rate(bytes, true);
+        log = open_log(&topic);
+        burst[i][2] = append_rate(log, topic, bytes, false);
+        if (i + 1 == ROUNDS)
+            break; /* this one is read below */
+        kp_log_close(log);
+        clear_dir();
+    }
+    double bare = median(burst[0], 3, 0, 0), bare_synced = median(burst[0], 3, 1, 1),
+           append = median(burst[0], 3, 2, 2);
     printf(
         "append, validated        %8.0f MB/s, bare write %8.0f MB/s: %5.2f x   bare write+sync %8.0f MB/s: %5.2f x\n",
-        append / 1e6, bare / 1e6, append / bare, bare_synced / 1e6, append / bare_synced);
-    (void)read_rate(log); /* the memory is the machine's own by now, which it is not at first */
-    double tail = read_rate(log), warm = read_rate(log);
+        append / 1e6, bare / 1e6, median(burst[0], 3, 2, 0), bare_synced / 1e6, median(burst[0], 3, 2, 1));
+    (void)read_rate(log, false); /* the memory is the machine's own by now, which it is not at first */
+    double tail = read_rate(log, false), warm = read_rate(log, false);
     kp_log_close(log);
     double start = seconds();
     log = open_log(&topic);
@@ -392,7 +464,7 @@ int main(int argc, char **argv)
     (void)!os->unlink(os->ctx, snapshot, NULL);
     start = seconds();
     log = open_log(&topic);
-    double recovery = seconds() - start, again = read_rate(log);
+    double recovery = seconds() - start, again = read_rate(log, false);
     double disk = bare_read_rate(bytes);
     printf(
         "read by position         %8.0f MB/s, bare read %8.0f MB/s: %5.2f x   again %8.0f MB/s, reopened %8.0f MB/s\n",
@@ -401,6 +473,7 @@ int main(int argc, char **argv)
            (unsigned long long)(bytes >> 20), resumed * 1e3);
     kp_log_close(log);
     clear_dir();
+    printf("read from memory         %8.0f MB/s\n", memory_rate(KP_MIN(bytes / 4, (uint64_t)512 << 20)) / 1e6);
     bench_partitions(bytes / 4);
     return 0;
 }
