@@ -121,9 +121,28 @@ static void read_out(struct world *world, struct outs *outs, const char *value, 
         (struct out_change){.at = at, .diff = diff, .row = kp_strndup(row + 6, strlen(row + 6) - 1)};
 }
 
+static const struct {
+    const char *topic;
+    enum { OF_AGG, OF_JOINED, OF_RECENT } view;
+} sinks[SINKS] = {{"out", OF_AGG}, {"joined_out", OF_JOINED}, {"recent_out", OF_RECENT}};
+
+static bool has_sink(const struct world *world, int sink)
+{
+    return sinks[sink].view == OF_AGG || (sinks[sink].view == OF_JOINED ? world->compacts : world->trims);
+}
+
 struct topics {
     uint32_t ev, item, out[SINKS], expiry; /* 0: not there */
 };
+
+/* -1: the topic is none of a sink. */
+static int sink_of(const struct topics *topics, uint32_t topic)
+{
+    for (int sink = 0; sink < SINKS; sink++)
+        if (topics->out[sink] == topic)
+            return sink;
+    return -1;
+}
 
 /* A decision: `1 HORIZON WHY PARTITIONS OFFSET OFFSET`, its key the topic. */
 static void read_expiry(struct world *world, struct history *history, const struct topics *topics, const char *key,
@@ -147,8 +166,8 @@ static void read_record(struct world *world, struct history *history, const stru
         read_event(world, history, value, position, chunk->partition, chunk->base_offset + record->offset_delta);
     else if (chunk->topic == topics->item)
         read_item(world, history, record, value, position);
-    else if (chunk->topic == topics->out[0] || chunk->topic == topics->out[1])
-        read_out(world, &history->outs[chunk->topic == topics->out[1]], value, position);
+    else if (sink_of(topics, chunk->topic) >= 0)
+        read_out(world, &history->outs[sink_of(topics, chunk->topic)], value, position);
     else
         read_expiry(world, history, topics, kp_arena_strndup(arena, record->key.ptr, record->key.len), value, position);
 }
@@ -169,8 +188,8 @@ static void read_chunk(struct world *world, struct history *history, const struc
     hash = hash * 31 + (uint64_t)chunk->base_offset * 3;
     *PUSH(history->batches, history->batch_count, history->batch_cap) =
         (struct batch){hash, chunk->position, history->position, chunk->topic == topics->item};
-    if (chunk->topic != topics->ev && chunk->topic != topics->item && chunk->topic != topics->out[0] &&
-        chunk->topic != topics->out[1] && chunk->topic != topics->expiry)
+    if (chunk->topic != topics->ev && chunk->topic != topics->item && chunk->topic != topics->expiry &&
+        sink_of(topics, chunk->topic) < 0)
         return;
     struct kp_arena arena = {0};
     struct kp_record_reader reader;
@@ -209,11 +228,24 @@ static enum kp_code read_horizons(void *arg, const struct kp_log_chunk *chunk, s
     return code;
 }
 
+/* How many records of what views gave up have been trimmed: by the background, too. */
+static int64_t retractions_gone(struct world *world)
+{
+    struct kp_log *log = kp_db_log(world->db);
+    struct kp_topic_info topic;
+    struct kp_partition_info partition;
+    return kp_log_topic_find(log, "__kappa_retractions", &topic, NULL) == KP_OK &&
+                   kp_log_partition(log, topic.id, 0, &partition, NULL) == KP_OK
+               ? partition.start_offset
+               : 0;
+}
+
 static void read_log(struct world *world, struct history *history)
 {
-    struct topics topics = {topic_id(world, "ev"), topic_id(world, "item"), {topic_id(world, "out"), UINT32_MAX}, 0};
-    if (world->compacts)
-        topics.out[1] = topic_id(world, "joined_out");
+    history->retractions_gone[0] = retractions_gone(world);
+    struct topics topics = {topic_id(world, "ev"), topic_id(world, "item"), {0}, 0};
+    for (int sink = 0; sink < SINKS; sink++)
+        topics.out[sink] = has_sink(world, sink) ? topic_id(world, sinks[sink].topic) : UINT32_MAX;
     struct kp_topic_info expiry;
     if (kp_log_topic_find(kp_db_log(world->db), "__kappa_expiry", &expiry, NULL) == KP_OK)
         topics.expiry = expiry.id;
@@ -234,6 +266,7 @@ static void read_log(struct world *world, struct history *history)
         if (stuck)
             break;
     }
+    history->retractions_gone[1] = retractions_gone(world);
     CHECK(world, history->position <= end, "the log ends at %lld, its records at %lld", (long long)end,
           (long long)history->position);
     if (topics.expiry && !world->failure[0]) {
@@ -283,20 +316,26 @@ static void add_trimmed(struct world *world, struct history *history)
         qsort(history->events, history->event_count, sizeof *history->events, by_position);
 }
 
-/* Positions of which nothing is left are those of records that were deleted or replaced, and of nothing else. */
+/* Positions of which nothing is left are those of records that were deleted or replaced, and of what sinks needed to
+ * follow that; and of nothing else. */
 static void check_gaps(struct world *world, const struct history *history)
 {
     size_t event = 0;
+    int64_t others = 0;
     for (size_t i = 0; i < history->gap_count; i++)
         for (int64_t at = history->gaps[i].from; at < history->gaps[i].to && !world->failure[0]; at++) {
             while (event < history->event_count && history->events[event].position < at)
                 event++;
             bool is_event = event < history->event_count && history->events[event].position == at;
+            others += !is_event && at >= history->compacted;
             CHECK(world,
                   is_event ? history->events[event].offset < history->start[history->events[event].partition]
-                           : at < history->compacted,
+                           : others <= history->retractions_gone[1],
                   "nothing is left at %lld, and nothing was deleted there", (long long)at);
         }
+    CHECK(world, world->compacts || others >= history->retractions_gone[0],
+          "%lld records of what views gave up left %lld positions empty", (long long)history->retractions_gone[0],
+          (long long)others);
 }
 
 /* Decisions are in force, those that were acknowledged are there, and no others than were asked for. */
@@ -416,19 +455,25 @@ static void agg_at(const struct history *history, int64_t position, int definiti
 }
 
 /* The events of ev without those that had been deleted by then. */
-static void put_recent(const struct history *history, int64_t position, struct kp_buf *text)
+static void recent_at(const struct history *history, int64_t position, struct group *ret_groups)
 {
     long long before[EV_PARTITIONS] = {0};
-    struct group groups[KEYS + 3] = {0};
+    memset(ret_groups, 0, (KEYS + 3) * sizeof *ret_groups);
     for (size_t i = 0; i < history->expiry_count && history->expiries[i].position < position; i++)
         memcpy(before, history->expiries[i].before, sizeof before);
     for (size_t i = 0; i < history->event_count && history->events[i].position < position; i++) {
         const struct event *event = &history->events[i];
         if (event->offset < before[event->partition])
             continue;
-        groups[event->k].n++;
-        groups[event->k].s += event->x;
+        ret_groups[event->k].n++;
+        ret_groups[event->k].s += event->x;
     }
+}
+
+static void put_recent(const struct history *history, int64_t position, struct kp_buf *text)
+{
+    struct group groups[KEYS + 3];
+    recent_at(history, position, groups);
     for (int k = 1; k < KEYS + 3; k++)
         if (groups[k].n)
             kp_buf_printf(text, "recent|%d|%lld|%lld|\n", k, (long long)groups[k].n, (long long)groups[k].s);
@@ -552,7 +597,7 @@ static void check_now(struct world *world)
     if (world->failure[0] || !world->answer_count)
         return;
     unsigned fit = fitting(world, &world->answers[0]);
-    bool on = world->compacts && world->answers[0].position > world->history.position; /* a round has come meanwhile */
+    bool on = (world->compacts || world->trims) && world->answers[0].position > world->history.position; /* a round */
     CHECK(world, on || world->answers[0].position == world->history.position,
           "the views are at %lld, the log ends at %lld", (long long)world->answers[0].position,
           (long long)world->history.position);
@@ -666,6 +711,22 @@ static bool bag_is_agg(const struct bag *bag, const struct group *groups)
     return rows == bag->count;
 }
 
+static bool bag_is_recent(const struct bag *bag, const struct group *groups)
+{
+    size_t rows = 0;
+    for (int k = 1; k < KEYS + 3; k++) {
+        char row[LINE_BYTES];
+        if (!groups[k].n)
+            continue;
+        snprintf(row, sizeof row, "{\"k\":%d,\"n\":%lld,\"s\":\"%lld\"}", k, (long long)groups[k].n,
+                 (long long)groups[k].s);
+        rows++;
+        if (!bag_has(bag, row))
+            return false;
+    }
+    return rows == bag->count;
+}
+
 static bool bag_is_joined(const struct bag *bag, const struct group *groups)
 {
     size_t rows = 0;
@@ -701,7 +762,11 @@ static void check_out_at(struct world *world, int sink, const struct bag *bag, s
 {
     bool fits = false;
     tally_to(tally, &world->history, at);
-    if (sink == 0) {
+    if (sinks[sink].view == OF_RECENT) {
+        struct group groups[KEYS + 3];
+        recent_at(&world->history, at, groups);
+        fits = bag_is_recent(bag, groups);
+    } else if (sinks[sink].view == OF_AGG) {
         for (int definition = 0; definition < DEFINITIONS && !fits; definition++)
             fits = definitions & 1u << definition && bag_is_agg(bag, tally->groups[definition]);
     } else {
@@ -711,8 +776,8 @@ static void check_out_at(struct world *world, int sink, const struct bag *bag, s
         joined_of(tally->groups[0], items, groups);
         fits = bag_is_joined(bag, groups);
     }
-    CHECK(world, fits, "sink %d's changes up to %lld do not add up to its view: %zu rows, the first %s", sink,
-          (long long)at, bag->count, bag->count ? bag->rows[0] : "");
+    CHECK(world, fits, "%s: the changes up to %lld do not add up to its view: %zu rows, the first %s",
+          sinks[sink].topic, (long long)at, bag->count, bag->count ? bag->rows[0] : "");
 }
 
 static void check_out(struct world *world, int sink)
@@ -723,7 +788,7 @@ static void check_out(struct world *world, int sink)
     for (size_t i = 0; i < outs->count && !world->failure[0]; i++) {
         const struct out_change *change = &outs->list[i];
         bool last = i + 1 == outs->count;
-        CHECK(world, i == 0 || change->at >= outs->list[i - 1].at, "sink %d goes back to %lld", sink,
+        CHECK(world, i == 0 || change->at >= outs->list[i - 1].at, "%s goes back to %lld", sinks[sink].topic,
               (long long)change->at);
         bag_add(&bag, change->row, change->diff);
         if (last || outs->list[i + 1].at != change->at)
@@ -761,7 +826,7 @@ void world_check(struct world *world)
     if (!world->failure[0])
         check_now(world);
     check_sides(world);
-    check_out(world, 0);
-    if (world->compacts)
-        check_out(world, 1);
+    for (int sink = 0; sink < SINKS; sink++)
+        if (has_sink(world, sink))
+            check_out(world, sink);
 }

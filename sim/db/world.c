@@ -100,6 +100,7 @@ static const struct {
     {ALWAYS, "CREATE SINK IF NOT EXISTS out FROM agg WITH (topic = 'out')"},
     {IF_TRIMS, "CREATE MATERIALIZED VIEW IF NOT EXISTS recent AS SELECT k, count(*) AS n, sum(x) AS s FROM ev GROUP BY "
                "k ON EXPIRY RETRACT"},
+    {IF_TRIMS, "CREATE SINK IF NOT EXISTS recent_out FROM recent WITH (topic = 'recent_out')"},
     {IF_COMPACTS, "CREATE SINK IF NOT EXISTS joined_out FROM joined WITH (topic = 'joined_out')"},
     {IF_COMPACTS, "ALTER TOPIC item SET (cleanup = 'compact', delete_retention = '0 seconds')"},
 };

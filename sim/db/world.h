@@ -33,7 +33,7 @@ enum {
     DEFINITIONS = 6, /* of agg: thresholds */
     SIDE_VIEWS = 4,
     EV_PARTITIONS = 2,
-    SINKS = 2, /* of agg; of joined, in worlds that compact */
+    SINKS = 3, /* of agg; of joined, in worlds that compact; of recent, in worlds that trim */
     NO_DEFINITION = 1 << DEFINITIONS
 };
 #define WORLD_DIR "data"
@@ -125,6 +125,7 @@ struct history {
     size_t event_count, event_cap, item_count, item_cap, batch_count, batch_cap;
     size_t expiry_count, expiry_cap, gap_count, gap_cap;
     int64_t start[EV_PARTITIONS]; /* of ev */
+    int64_t retractions_gone[2];  /* records of __kappa_retractions: before the log was read, and after */
     int64_t compacted;            /* before it records of item may have gone */
     int64_t position, log_time_us;
 };

@@ -16,8 +16,9 @@ struct part {
     struct kp_relation *view, *source; /* ddl_mutex is held: they stay */
     uint32_t *columns, count;
     struct kp_output *output;
-    struct kp_buf lines; /* KEEP: each ends with \n */
+    struct kp_buf lines; /* KEEP, or a sink follows: each ends with \n */
     size_t line_count;
+    bool followed;         /* by a sink */
     struct kp_arena arena; /* RETRACT: the batches */
     struct kp_batch **batches;
     size_t batch_count, batch_cap;
@@ -32,6 +33,7 @@ struct kp_base_maker {
     struct part *parts;
     size_t part_count;
     int64_t number;
+    bool retracts; /* rows are in __kappa_retractions */
 };
 
 /* ---- hooks ---- */
@@ -84,6 +86,35 @@ static bool needs_watermarks(const struct kp_plan *plan)
     return false;
 }
 
+/* Is the relation, whatever its version, this view or one that reads it? */
+static bool is_or_reads(const struct kp_relation *relation, const struct kp_relation *view);
+
+static bool plan_reads(const struct kp_plan *plan, const struct kp_relation *view)
+{
+    bool reads = plan->kind == KP_PLAN_SCAN && is_or_reads(plan->scan.relation, view);
+    for (uint32_t i = 0; i < plan->input_count && !reads; i++)
+        reads = plan_reads(plan->inputs[i], view);
+    return reads;
+}
+
+static bool is_or_reads(const struct kp_relation *relation, const struct kp_relation *view)
+{
+    if (strcmp(relation->schema, view->schema) == 0 && strcmp(relation->name, view->name) == 0)
+        return true;
+    return relation->kind == KP_RELATION_VIEW && relation->plan && plan_reads(relation->plan->plan, view);
+}
+
+/* Does a sink write what becomes of the view? */
+static bool is_followed(struct kp_db *db, const struct kp_relation *view)
+{
+    for (size_t i = 0; i < kp_catalog_count(db->catalog); i++) {
+        const struct kp_relation *sink = kp_catalog_at(db->catalog, i);
+        if (sink->kind == KP_RELATION_SINK && is_or_reads(sink->sink_from, view))
+            return true;
+    }
+    return false;
+}
+
 static enum kp_code add_feed(struct kp_base_maker *maker, struct kp_relation *source, struct kp_error *err)
 {
     for (size_t i = 0; i < maker->feed_count; i++)
@@ -107,7 +138,7 @@ static enum kp_code add_part(struct kp_base_maker *maker, struct kp_relation *vi
     KP_TRY(add_feed(maker, source, err));
     maker->parts = kp_realloc(maker->parts, (maker->part_count + 1) * sizeof *maker->parts);
     struct part *part = &maker->parts[maker->part_count++];
-    *part = (struct part){.view = view, .source = source};
+    *part = (struct part){.view = view, .source = source, .followed = is_followed(maker->db, view)};
     part->columns = kp_calloc(source->col_count + 1, sizeof *part->columns);
     part->count = kp_plan_source_columns(view->plan->plan, source, part->columns);
     struct kp_node *node;
@@ -186,11 +217,13 @@ static enum kp_code take_rows(struct kp_base_maker *maker, struct kp_error *err)
         struct part *part = &maker->parts[i];
         KP_TRY(kp_output_check(part->output, err));
         const struct kp_changes *changes = kp_output_changes(part->output);
-        for (size_t b = 0; b < changes->batch_count; b++)
-            if (part->view->on_expiry == KP_ON_EXPIRY_RETRACT)
+        bool retracts = part->view->on_expiry == KP_ON_EXPIRY_RETRACT;
+        for (size_t b = 0; b < changes->batch_count; b++) {
+            if (retracts)
                 keep_batch(part, changes->batches[b]);
-            else
+            if (!retracts || part->followed)
                 keep_lines(part, changes->batches[b]);
+        }
     }
     return KP_OK;
 }
@@ -368,17 +401,16 @@ static enum kp_code log_part(struct writer *writer, const struct part *part, str
     return code == KP_OK ? end_record(writer, err) : code;
 }
 
-enum kp_code kp_base_log(struct kp_base_maker *maker, int64_t *ret_number, struct kp_error *err)
+/* The rows of views that keep them, or of those that give them up. */
+static enum kp_code log_parts(struct kp_base_maker *maker, bool retracts, bool *ret_any, struct kp_error *err)
 {
     struct writer writer = {.maker = maker};
-    maker->number = kp_log_position(maker->db->log) + 1; /* no two decisions have the same */
-    *ret_number = 0;
     enum kp_code code = KP_OK;
     for (size_t i = 0; code == KP_OK && i < maker->part_count; i++) {
-        if (maker->parts[i].line_count == 0)
+        if (maker->parts[i].line_count == 0 || (maker->parts[i].view->on_expiry == KP_ON_EXPIRY_RETRACT) != retracts)
             continue;
         if (!writer.topic)
-            code = kp_expiry_topic(maker->db, "__kappa_bases", &writer.topic, err);
+            code = kp_expiry_topic(maker->db, retracts ? KP_RETRACTIONS_TOPIC : KP_BASES_TOPIC, &writer.topic, err);
         if (code == KP_OK)
             code = log_part(&writer, &maker->parts[i], err);
     }
@@ -387,12 +419,24 @@ enum kp_code kp_base_log(struct kp_base_maker *maker, int64_t *ret_number, struc
     kp_record_batch_builder_finish(&writer.builder);
     kp_buf_finish(&writer.value);
     KP_TRY(code);
-    *ret_number = writer.topic ? maker->number : 0;
+    *ret_any = writer.topic;
+    return KP_OK;
+}
+
+enum kp_code kp_base_log(struct kp_base_maker *maker, int64_t *ret_number, struct kp_error *err)
+{
+    bool any;
+    maker->number = kp_log_position(maker->db->log) + 1; /* no two decisions have the same */
+    KP_TRY(log_parts(maker, true, &maker->retracts, err));
+    KP_TRY(log_parts(maker, false, &any, err));
+    *ret_number = any ? maker->number : 0;
     return KP_OK;
 }
 
 void kp_base_describe(const struct kp_base_maker *maker, struct kp_buf *out)
 {
+    if (maker->retracts)
+        kp_buf_printf(out, "\nretractions %lld", (long long)maker->number);
     for (size_t i = 0; i < maker->feed_count; i++) {
         if (maker->feeds[i].relation->watermark_column < 0)
             continue;
@@ -407,8 +451,10 @@ void kp_base_describe(const struct kp_base_maker *maker, struct kp_buf *out)
     }
 }
 
-void kp_base_note(struct kp_base_maker *maker)
+void kp_base_note(struct kp_base_maker *maker, int64_t position)
 {
+    if (maker->retracts)
+        kp_retention_put_retractions(maker->db, (struct kp_retractions){maker->number, position});
     for (size_t i = 0; i < maker->feed_count; i++) {
         struct kp_times times = {.relation = maker->feeds[i].relation->id};
         if (maker->feeds[i].relation->watermark_column < 0)

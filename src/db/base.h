@@ -14,12 +14,18 @@
  * restart a view is computed from its base's rows and the records that are left: the same operators, the same answer.
  * When a view is dropped its base goes, too, as soon as no base before it in the topic is of a view that is there.
  *
- * A view declared ON EXPIRY RETRACT keeps none: the rows are taken away from it at the decision's position.
+ * A view declared ON EXPIRY RETRACT keeps none: the rows are taken away from it at the decision's position. If a sink
+ * follows it, the power may go before the sink has written that; so those rows are logged before the decision, too, in
+ * the same form, in __kappa_retractions: after such a start the view has them again until the sink has taken up where
+ * it left off. They are forgotten when all sinks have come by.
  */
 #ifndef KP_DB_BASE_H
 #define KP_DB_BASE_H
 
 #include "db/expiry.h"
+
+#define KP_BASES_TOPIC       "__kappa_bases"
+#define KP_RETRACTIONS_TOPIC "__kappa_retractions"
 
 /* Where a view's plan takes expired rows of its sources: nodes of one graph. */
 struct kp_expired {
@@ -46,6 +52,12 @@ bool kp_base_may_have(struct kp_db *db, const struct kp_relation *view);
 bool kp_retention_has_bases(struct kp_db *db);
 bool kp_retention_knows_base(struct kp_db *db, int64_t number);
 void kp_retention_add_base(struct kp_db *db, int64_t number);
+/* The last decision that took rows from views that sinks follow: the number of those rows; position -1: none did. */
+struct kp_retractions {
+    int64_t number, position;
+};
+void kp_retention_put_retractions(struct kp_db *db, struct kp_retractions retractions);
+struct kp_retractions kp_retention_retractions(struct kp_db *db);
 
 /* What sources have seen of time, at the last decision: restored into nodes before they read what is left. */
 struct kp_times {
@@ -69,6 +81,10 @@ struct kp_base_reader {
 KP_MUST enum kp_code kp_base_read(struct kp_db *db, const struct kp_base_reader *reader, struct kp_error *err);
 /* Into the live graph, with the times. Engine thread, before the replay. */
 KP_MUST enum kp_code kp_base_restore(struct kp_db *db, struct kp_error *err);
+/* The same for what the last decision took from RETRACT views (back: it goes again). Engine thread, in the replay. */
+KP_MUST enum kp_code kp_base_restore_retractions(struct kp_db *db, bool back, struct kp_error *err);
+/* Trims __kappa_retractions if sinks have come by, and marks them there; else KP_BUSY. ddl_mutex is held. */
+KP_MUST enum kp_code kp_base_forget_retractions(struct kp_db *db, struct kp_error *err);
 
 /* Lets go of bases whose views were dropped, up to the first one that is needed: a decision like any other
  * (db/expiry.h), of the topic __kappa_bases. ddl_mutex is held. */
@@ -84,7 +100,7 @@ void kp_base_maker_destroy(struct kp_base_maker *maker); /* NULL is fine */
 /* Logs the bases; *ret_number 0: there are none. Then what the decision must say about bases and times. */
 KP_MUST enum kp_code kp_base_log(struct kp_base_maker *maker, int64_t *ret_number, struct kp_error *err);
 void kp_base_describe(const struct kp_base_maker *maker, struct kp_buf *out);
-void kp_base_note(struct kp_base_maker *maker); /* the decision is logged: times hold */
+void kp_base_note(struct kp_base_maker *maker, int64_t position); /* the decision is logged, there: times hold */
 /* What is to be taken away from RETRACT views: inputs of the live graph's nodes. Engine thread. */
 size_t kp_base_retractions(const struct kp_base_maker *maker, struct kp_step_input **ret_inputs);
 

@@ -113,7 +113,7 @@ static enum kp_code read_rows(const struct kp_base_reader *reader, const struct 
         cols[i] = (struct kp_column){.name = "base", .type = KP_TYPE(KP_TEXT)};
     rows.places = kp_calloc(rows.field_count, sizeof *rows.places);
     struct kp_copy_reader *fields =
-        kp_copy_reader_create(&copy, "__kappa_bases", cols, rows.field_count, take_row, &rows);
+        kp_copy_reader_create(&copy, KP_BASES_TOPIC, cols, rows.field_count, take_row, &rows);
     enum kp_code code = kp_copy_reader_feed(fields, value, err);
     if (code == KP_OK)
         code = kp_copy_reader_end(fields, err);
@@ -196,26 +196,33 @@ static enum kp_code each_record(struct kp_db *db, const struct kp_topic_info *in
 struct reading {
     struct kp_db *db;
     const struct kp_base_reader *reader;
+    int64_t number; /* of the retractions that are meant; 0: bases that decisions have named */
 };
 
 static enum kp_code read_record(void *arg, const struct base_key *key, struct kp_str value, int64_t offset,
                                 bool *ret_stop, struct kp_error *err)
 {
     const struct reading *reading = arg;
-    if (!kp_retention_knows_base(reading->db, key->number))
+    if (reading->number ? key->number != reading->number : !kp_retention_knows_base(reading->db, key->number))
         return KP_OK; /* the power went before its decision */
     const struct kp_expired *expired = reading->reader->node_of(reading->reader->arg, key->view, key->source);
     return expired ? read_rows(reading->reader, expired, value, err) : KP_OK;
 }
 
-enum kp_code kp_base_read(struct kp_db *db, const struct kp_base_reader *reader, struct kp_error *err)
+static enum kp_code read_topic(struct kp_db *db, const char *topic, int64_t number, const struct kp_base_reader *reader,
+                               struct kp_error *err)
 {
-    struct reading reading = {db, reader};
+    struct reading reading = {db, reader, number};
     struct kp_topic_info info;
     struct kp_error none;
-    if (kp_log_topic_find(db->log, "__kappa_bases", &info, &none) != KP_OK)
+    if (kp_log_topic_find(db->log, topic, &info, &none) != KP_OK)
         return KP_OK;
-    enum kp_code code = each_record(db, &info, read_record, &reading, err);
+    return each_record(db, &info, read_record, &reading, err);
+}
+
+enum kp_code kp_base_read(struct kp_db *db, const struct kp_base_reader *reader, struct kp_error *err)
+{
+    enum kp_code code = read_topic(db, KP_BASES_TOPIC, 0, reader, err);
     if (code != KP_OK)
         kp_error_context(err, "reading the bases of views");
     return code;
@@ -247,7 +254,7 @@ enum kp_code kp_base_free(struct kp_db *db, struct kp_error *err)
     struct needed needed = {.db = db};
     struct kp_partition_info partition;
     struct kp_error none;
-    if (kp_log_topic_find(db->log, "__kappa_bases", &expiry.topic, &none) != KP_OK)
+    if (kp_log_topic_find(db->log, KP_BASES_TOPIC, &expiry.topic, &none) != KP_OK)
         return KP_OK;
     KP_TRY(each_record(db, &expiry.topic, find_needed, &needed, err));
     KP_TRY(kp_log_partition(db->log, expiry.topic.id, 0, &partition, err));
@@ -278,4 +285,47 @@ enum kp_code kp_base_restore(struct kp_db *db, struct kp_error *err)
         kp_retention_restore_times(db, db->feeds[i].relation, db->feeds[i].node);
     struct kp_base_reader reader = {live_node, live_step, db};
     return kp_base_read(db, &reader, err);
+}
+
+/* ---- retractions that a sink may not have written ---- */
+
+static enum kp_code take_back(void *arg, struct kp_node *node, struct kp_batch *batch, struct kp_error *err)
+{
+    int64_t *weights = kp_alloc((batch->rows + (size_t)1) * sizeof *weights);
+    for (uint32_t i = 0; i < batch->rows; i++)
+        weights[i] = -1;
+    batch->weights = weights;
+    enum kp_code code = kp_engine_bring(arg, node, batch, err);
+    batch->weights = NULL;
+    kp_free(weights);
+    return code;
+}
+
+enum kp_code kp_base_restore_retractions(struct kp_db *db, bool back, struct kp_error *err)
+{
+    struct kp_base_reader reader = {live_node, back ? take_back : live_step, db};
+    enum kp_code code = read_topic(db, KP_RETRACTIONS_TOPIC, kp_retention_retractions(db).number, &reader, err);
+    if (code != KP_OK)
+        kp_error_context(err, "reading what views have given up");
+    return code;
+}
+
+static enum kp_code pass(struct kp_db *db, void *arg, struct kp_error *err)
+{
+    return kp_sinks_pass(db, *(const int64_t *)arg, err);
+}
+
+enum kp_code kp_base_forget_retractions(struct kp_db *db, struct kp_error *err)
+{
+    struct kp_topic_info info;
+    struct kp_partition_info partition;
+    struct kp_error none;
+    int64_t position = kp_retention_retractions(db).position;
+    if (position < 0 || kp_log_topic_find(db->log, KP_RETRACTIONS_TOPIC, &info, &none) != KP_OK)
+        return KP_OK;
+    KP_TRY(kp_log_partition(db->log, info.id, 0, &partition, err));
+    if (partition.start_offset == partition.end_offset)
+        return KP_OK;
+    KP_TRY(kp_engine_call(db, pass, &position, err));
+    return kp_log_trim(db->log, info.id, 0, partition.end_offset, err);
 }

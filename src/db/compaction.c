@@ -16,6 +16,7 @@
 #include "log/columns.h"
 #include "log/record_batch.h"
 
+enum { WAIT_US = 50000 };
 static const char topic_name[] = "__kappa_expiry";
 
 /* ---- who needs every record ---- */
@@ -101,7 +102,7 @@ static bool plan_reads(const struct kp_plan *plan, const char *topic)
     return reads;
 }
 
-static bool relation_reads(const struct kp_relation *relation, const char *topic)
+bool kp_relation_reads(const struct kp_relation *relation, const char *topic)
 {
     if (relation->kind == KP_RELATION_VIEW)
         return plan_reads(relation->plan->plan, topic);
@@ -112,14 +113,14 @@ static enum kp_code check_sink(struct kp_db *db, const struct kp_relation *relat
                                int64_t *horizon, struct kp_error *err)
 {
     const struct kp_sink *sink = relation->attached;
-    if (!relation_reads(relation->sink_from, topic))
+    if (!kp_relation_reads(relation->sink_from, topic))
         return KP_OK;
     kp_mutex_lock(&db->mutex);
     bool behind = !sink || !sink->subscription || *sink->error;
     int64_t marked = sink ? atomic_load(&sink->marked) : -1;
     kp_mutex_unlock(&db->mutex);
     if (behind)
-        return kp_fail(err, KP_BUSY, NULL, "sink \"%s\" has not written all", relation->name);
+        return kp_sink_is_behind(relation, err);
     if (marked >= 0) /* there it would go on */
         *horizon = KP_MIN(*horizon, marked);
     return KP_OK;
@@ -133,7 +134,7 @@ static enum kp_code check_relation(struct kp_db *db, const struct kp_relation *r
     const char *reason = NULL;
     if (relation->kind == KP_RELATION_SINK)
         return check_sink(db, relation, topic, horizon, err);
-    bool reads = relation_reads(relation, topic);
+    bool reads = kp_relation_reads(relation, topic);
     if (relation->kind == KP_RELATION_VIEW)
         reason = plan_needs(&meant, relation->plan->plan, false, &arena);
     else if (reads && relation->watermark_column >= 0)
@@ -319,7 +320,7 @@ static enum kp_code log_record(struct kp_db *db, void *arg, struct kp_error *err
 /* Engine thread. What sinks have marked, which limits the horizon, is in the log before it. */
 static enum kp_code log_decision(struct kp_db *db, void *arg, struct kp_error *err)
 {
-    KP_TRY(kp_sinks_settle(db, false, err));
+    KP_TRY(kp_sinks_settle(db, NULL, err));
     return log_record(db, arg, err);
 }
 
@@ -435,6 +436,20 @@ static enum kp_code run(struct kp_db *db, struct round *round, bool now, const _
     return code;
 }
 
+/* Another one's round goes on: until its end, ddl_mutex is not held. */
+static enum kp_code wait_round(struct kp_db *db, uint32_t topic, const _Atomic bool *cancel, struct kp_error *err)
+{
+    kp_mutex_unlock(&db->ddl_mutex);
+    enum kp_code code = KP_OK;
+    while (code == KP_OK && !kp_retention_wait_compacted(db, topic, WAIT_US)) {
+        code = kp_db_health(db, err);
+        if (code == KP_OK && cancel && atomic_load(cancel))
+            code = kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
+    }
+    kp_mutex_lock(&db->ddl_mutex);
+    return code;
+}
+
 enum kp_code kp_compaction_run(struct kp_db *db, uint32_t topic, bool now, const _Atomic bool *cancel,
                                struct kp_error *err)
 {
@@ -442,12 +457,17 @@ enum kp_code kp_compaction_run(struct kp_db *db, uint32_t topic, bool now, const
     struct kp_topic_retention retention;
     struct kp_error held;
     bool due = false;
-    KP_TRY(kp_log_topic_get(db->log, topic, &round.topic, err));
-    kp_retention_get(db, topic, &retention);
-    if (round.topic.internal)
-        return kp_fail(err, KP_FORBIDDEN, NULL, "topic \"%s\" is kappa's own", round.topic.name);
-    if (retention.compacting)
-        return now ? kp_fail(err, KP_BUSY, "55006", "topic \"%s\" is being compacted", round.topic.name) : KP_OK;
+    for (;;) {
+        KP_TRY(kp_log_topic_get(db->log, topic, &round.topic, err));
+        if (round.topic.internal)
+            return kp_fail(err, KP_FORBIDDEN, NULL, "topic \"%s\" is kappa's own", round.topic.name);
+        kp_retention_get(db, topic, &retention);
+        if (!retention.compacting)
+            break;
+        if (!now)
+            return KP_OK;
+        KP_TRY(wait_round(db, topic, cancel, err));
+    }
     KP_TRY(find_horizon(db, &round.topic, now, &round.horizon, &due, err));
     if (!due)
         return KP_OK;

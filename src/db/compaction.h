@@ -25,10 +25,12 @@
 
 #include "db/instance.h"
 
-/* One round for a topic. now: whatever its size, with the journal sealed for it, and 55006 when something holds it
- * back; else kp_retention_get says so. */
+/* One round for a topic. now: whatever its size, with the journal sealed for it, behind the end of one that goes on,
+ * and 55006 when something holds it back; else kp_retention_get says so. */
 KP_MUST enum kp_code kp_compaction_run(struct kp_db *db, uint32_t topic, bool now, const _Atomic bool *cancel,
                                        struct kp_error *err);
+/* Does the table or view come of the topic's records? */
+bool kp_relation_reads(const struct kp_relation *relation, const char *topic);
 /* 55006 when the relation, which is about to be made, does not go with compaction of what it reads. */
 KP_MUST enum kp_code kp_compaction_admits(struct kp_db *db, const struct kp_relation *relation, struct kp_error *err);
 /* A decision of a former life; value: behind the format. */

@@ -12,6 +12,8 @@
 #include "db/compaction.h"
 #include "db/retention.h"
 
+enum { WAIT_US = 50000 };
+
 void kp_ddl_notice(struct kp_ddl *ddl, const char *sqlstate, const char *format, ...)
 {
     if (!ddl->notice)
@@ -595,12 +597,25 @@ static void undo_create(struct kp_ddl *ddl, const struct kp_statement *statement
 
 /* ---- all of them ---- */
 
+/* Records go when views and sinks have come to where they were. */
+static enum kp_code wait_replayed(struct kp_ddl *ddl, struct kp_error *err)
+{
+    while (!kp_db_wait_ready(ddl->db, WAIT_US)) {
+        KP_TRY(kp_db_health(ddl->db, err));
+        if (ddl->cancel && atomic_load(ddl->cancel))
+            return kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
+    }
+    return KP_OK;
+}
+
 enum kp_code kp_ddl_run(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err)
 {
     struct kp_db *db = ddl->db;
     struct kp_job *job = NULL;
     bool late = false;
     enum kp_code code;
+    if (statement->kind == KP_STATEMENT_ALTER_TOPIC && !ddl->replaying)
+        KP_TRY(wait_replayed(ddl, err));
     kp_mutex_lock(&db->ddl_mutex);
     switch (statement->kind) {
     case KP_STATEMENT_CREATE:

@@ -270,7 +270,10 @@ static enum kp_code advance(struct kp_db *db, int64_t limit, bool *ret_moved, st
 enum kp_code kp_engine_bring(struct kp_db *db, struct kp_node *node, struct kp_batch *batch, struct kp_error *err)
 {
     struct kp_step_input input = {.node = node, .batches = &batch, .batch_count = 1};
-    return step_graph(db, &input, 1, db->position, 0, true, false, err);
+    int64_t log_time_us = 0;
+    if (db->position)
+        KP_TRY(kp_log_time_at(db->log, db->position, &log_time_us, err));
+    return step_graph(db, &input, 1, db->position, log_time_us, true, false, err);
 }
 
 static enum kp_code step_beside(struct kp_db *db, const struct kp_log_span *span, const struct kp_step_input *more,
@@ -356,8 +359,16 @@ static enum kp_code attach_sinks(struct kp_db *db, struct kp_error *err)
 
 static enum kp_code replay_all(struct kp_db *db, struct kp_error *err)
 {
+    int64_t decided = kp_retention_retractions(db).position; /* what went there, sinks may not have written */
+    bool owed = kp_sinks_owe(db, decided);
     KP_TRY(kp_base_restore(db, err));
+    if (owed)
+        KP_TRY(kp_base_restore_retractions(db, false, err));
     for (size_t i = 0; i < db->cut_count; i++) {
+        if (owed && db->cuts[i] > decided) {
+            KP_TRY(kp_base_restore_retractions(db, true, err));
+            owed = false;
+        }
         if (db->cuts[i] < 0 || (i > 0 && db->cuts[i] == db->cuts[i - 1]))
             continue; /* never wrote: it begins with all rows, at the end; or several sinks left off here */
         KP_TRY(replay_to(db, db->cuts[i], err));
@@ -365,6 +376,8 @@ static enum kp_code replay_all(struct kp_db *db, struct kp_error *err)
             if (sink->resume == db->cuts[i] && !sink->subscription) /* cuts may be equal */
                 KP_TRY(kp_sink_attach(db, sink->relation, err));
     }
+    if (owed)
+        KP_TRY(kp_base_restore_retractions(db, true, err));
     do
         KP_TRY(replay_to(db, kp_log_position(db->log), err));
     while (db->position < kp_log_position(db->log) && !db->stop);

@@ -72,10 +72,12 @@ static enum kp_code check_relation(struct kp_db *db, struct kp_relation *relatio
         return kp_fail(err, KP_BUSY, NULL, "the rows of table \"%s\" are the topic's records", relation->name);
     if (relation->kind == KP_RELATION_SINK) {
         const struct kp_sink *sink = relation->attached;
+        if (!kp_relation_reads(relation->sink_from, expiry->topic.name))
+            return KP_OK;
         kp_mutex_lock(&db->mutex);
         bool behind = !sink || !sink->subscription || *sink->error;
         kp_mutex_unlock(&db->mutex);
-        return behind ? kp_fail(err, KP_BUSY, NULL, "sink \"%s\" has not written all", relation->name) : KP_OK;
+        return behind ? kp_sink_is_behind(relation, err) : KP_OK;
     }
     if (relation->kind != KP_RELATION_VIEW || !source_read(relation->plan->plan, expiry->topic.name))
         return KP_OK;
@@ -149,7 +151,7 @@ static enum kp_code decide(struct kp_db *db, void *arg, struct kp_error *err)
 {
     struct run *run = arg;
     struct kp_step_input *inputs;
-    KP_TRY(kp_sinks_settle(db, true, err));
+    KP_TRY(kp_sinks_settle(db, run->expiry->topic.name, err));
     size_t count = kp_base_retractions(run->maker, &inputs);
     enum kp_code code = log_decision(db, run, err);
     if (code == KP_OK && count) {
@@ -174,7 +176,7 @@ static enum kp_code run_locked(struct kp_db *db, struct run *run, int64_t end, s
     KP_TRY(kp_base_log(run->maker, &run->base, err));
     KP_TRY(kp_expiry_topic(db, topic_name, &run->topic, err));
     KP_TRY(kp_engine_call(db, decide, run, err));
-    kp_base_note(run->maker);
+    kp_base_note(run->maker, run->position);
     if (run->base)
         kp_retention_add_base(db, run->base);
     kp_retention_note(db, run->expiry->topic.id, run->expiry->horizon, run->position);
@@ -185,6 +187,7 @@ enum kp_code kp_expiry_run(struct kp_db *db, const struct kp_expiry *expiry, str
 {
     struct run run = {.expiry = expiry};
     int64_t end = expiry->horizon;
+    KP_TRY(kp_base_forget_retractions(db, err));
     if (end < 0) { /* up to the last record: views must have seen it */
         end = kp_log_position(db->log);
         if (!kp_view_clock_wait(db->clock, end, WAIT_US))
@@ -208,13 +211,16 @@ static int64_t take_number(const char **at)
 }
 
 /* The further lines of a decision. */
-static void redo_views(struct kp_db *db, const char *at)
+static void redo_views(struct kp_db *db, const char *at, int64_t position)
 {
     for (at = strchr(at, '\n'); at; at = strchr(at, '\n')) {
         at++;
         if (strncmp(at, "base ", 5) == 0) {
             at += 5;
             kp_retention_add_base(db, take_number(&at));
+        } else if (strncmp(at, "retractions ", 12) == 0) {
+            at += 12;
+            kp_retention_put_retractions(db, (struct kp_retractions){take_number(&at), position});
         } else if (strncmp(at, "times ", 6) == 0) {
             at += 6;
             struct kp_times times = {.relation = (uint32_t)take_number(&at)};
@@ -255,7 +261,7 @@ static enum kp_code redo(struct kp_db *db, const struct kp_record *record, int64
     expiry.before = kp_arena_calloc(arena, expiry.topic.partitions * sizeof *expiry.before);
     for (int64_t p = 0; p < partitions && p < (int64_t)expiry.topic.partitions; p++)
         expiry.before[p] = take_number(&value);
-    redo_views(db, value);
+    redo_views(db, value, position);
     kp_retention_note(db, expiry.topic.id, expiry.horizon, position);
     return db->options.read_only ? KP_OK : trim(db, &expiry, err);
 }

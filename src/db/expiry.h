@@ -7,6 +7,8 @@
  *   value   lines:   <format = 1> <horizon, or -1> <why> <partitions> <offset of partition 0> <of 1> …
  *                    base <number>                       rows of __kappa_bases that are true from now on (db/base.h)
  *                    times <source> <watermark> <partitions> <partition> <largest event time> …
+ *                    retractions <number>                rows of __kappa_retractions that go from views here
+ * (db/base.h)
  *
  * Format 2 is compaction's (db/compaction.h).
  *

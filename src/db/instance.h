@@ -148,7 +148,7 @@ KP_MUST enum kp_code kp_engine_feed_plan(struct kp_db *db, const struct kp_plan 
 KP_MUST enum kp_code kp_engine_feed_relation(struct kp_db *db, struct kp_relation *relation, struct kp_error *err);
 /* Forgets the feeds whose nodes have left the graph; to be called when something was dropped from it. Engine thread. */
 void kp_engine_prune_feeds(struct kp_db *db);
-/* Brings rows to an input of the live graph before the replay. Engine thread. */
+/* Brings rows to an input of the live graph, before the replay or where it stands. Engine thread. */
 KP_MUST enum kp_code kp_engine_bring(struct kp_db *db, struct kp_node *node, struct kp_batch *batch,
                                      struct kp_error *err);
 /* Goes to `position` and takes the one group that begins there in a step together with these inputs. Engine thread. */
@@ -224,11 +224,17 @@ KP_MUST enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err);
  */
 KP_MUST enum kp_code kp_sinks_wait(struct kp_db *db, struct kp_error *err);
 /*
- * Engine thread, before records go: what sinks have taken is in the log, and all of them are marked at the published
- * position, or KP_BUSY (all: also when one of them stopped or waits). A restart begins with what was kept of the
- * records, so a sink that had left off before them would miss what they changed.
+ * Engine thread, before records go: what sinks have taken is in the log, if need be in the room of the disk's reserve,
+ * and all of them are marked at the published position, or KP_BUSY: the disk is full, or one that follows what comes of
+ * the topic (NULL: of none) has stopped or waits. A restart begins with what was kept of the records, so a sink that
+ * had left off before them would miss what they changed.
  */
-KP_MUST enum kp_code kp_sinks_settle(struct kp_db *db, bool all, struct kp_error *err);
+KP_MUST enum kp_code kp_sinks_settle(struct kp_db *db, const char *topic, struct kp_error *err);
+/* Engine thread: the same for a restart's sake: none would go on from `position` or before it; else KP_BUSY. */
+KP_MUST enum kp_code kp_sinks_pass(struct kp_db *db, int64_t position, struct kp_error *err);
+/* While opening: would one go on from `position` or before it? */
+bool kp_sinks_owe(const struct kp_db *db, int64_t position);
+KP_MUST enum kp_code kp_sink_is_behind(const struct kp_relation *sink, struct kp_error *err); /* KP_BUSY, and why */
 bool kp_sinks_pending(struct kp_db *db); /* something emitted is not known to be in the log; engine thread */
 void kp_sinks_finish(struct kp_db *db);  /* forgets what is not written; the log is closed */
 KP_MUST enum kp_code kp_sink_check(const struct kp_relation *relation, struct kp_error *err); /* options */

@@ -32,13 +32,14 @@ struct kp_retention {
     struct kp_db *db;
     struct kp_rwlock past; /* read: somebody computes from the log; written: records go */
     struct kp_mutex mutex; /* what follows; short */
-    struct kp_cond wake;
+    struct kp_cond wake, compacted;
     struct topic *topics;
     size_t count, cap;
     int64_t *bases; /* numbers that decisions have named, ascending */
     size_t base_count, base_cap;
     struct kp_times *times;
     size_t time_count;
+    struct kp_retractions retractions;
     bool threaded;
     _Atomic bool dropped; /* bases may have lost their views */
     _Atomic bool stop;
@@ -183,7 +184,23 @@ void kp_retention_note_compaction(struct kp_db *db, uint32_t topic, int64_t hori
         at->now.compact_horizon = horizon;
         add_decision(at, (struct decision){decided_at, horizon, true});
     }
+    kp_cond_broadcast(&retention->compacted);
     kp_mutex_unlock(&retention->mutex);
+}
+
+bool kp_retention_wait_compacted(struct kp_db *db, uint32_t topic, int64_t timeout_us)
+{
+    struct kp_retention *retention = db->retention;
+    kp_mutex_lock(&retention->mutex);
+    const struct topic *at = find(retention, topic);
+    bool in_time = true;
+    while (in_time && at && at->now.compacting) {
+        in_time = kp_cond_wait_us(&retention->compacted, &retention->mutex, timeout_us);
+        at = find(retention, topic); /* the array may have moved */
+    }
+    bool over = !at || !at->now.compacting;
+    kp_mutex_unlock(&retention->mutex);
+    return over;
 }
 
 void kp_retention_note_removed(struct kp_db *db, uint32_t topic, uint64_t records, uint64_t bytes)
@@ -207,6 +224,21 @@ void kp_retention_add_base(struct kp_db *db, int64_t number)
     }
     retention->bases[retention->base_count++] = number;
     kp_mutex_unlock(&retention->mutex);
+}
+
+void kp_retention_put_retractions(struct kp_db *db, struct kp_retractions retractions)
+{
+    kp_mutex_lock(&db->retention->mutex);
+    db->retention->retractions = retractions;
+    kp_mutex_unlock(&db->retention->mutex);
+}
+
+struct kp_retractions kp_retention_retractions(struct kp_db *db)
+{
+    kp_mutex_lock(&db->retention->mutex);
+    struct kp_retractions retractions = db->retention->retractions;
+    kp_mutex_unlock(&db->retention->mutex);
+    return retractions;
 }
 
 bool kp_retention_knows_base(struct kp_db *db, int64_t number)
@@ -558,6 +590,7 @@ static void run_thread(void *arg)
             run_all(retention);
             kp_mutex_lock(&retention->db->ddl_mutex);
             free_bases(retention);
+            (void)!kp_base_forget_retractions(retention->db, NULL); /* or in a later round */
             kp_mutex_unlock(&retention->db->ddl_mutex);
         }
         kp_mutex_lock(&retention->mutex);
@@ -569,8 +602,10 @@ struct kp_retention *kp_retention_create(struct kp_db *db)
 {
     struct kp_retention *retention = kp_calloc(1, sizeof *retention);
     retention->db = db;
+    retention->retractions.position = -1;
     kp_mutex_init(&retention->mutex);
     kp_cond_init(&retention->wake);
+    kp_cond_init(&retention->compacted);
     kp_rwlock_init(&retention->past);
     return retention;
 }
@@ -607,6 +642,7 @@ void kp_retention_destroy(struct kp_retention *retention)
     kp_free(retention->bases);
     kp_mutex_finish(&retention->mutex);
     kp_cond_finish(&retention->wake);
+    kp_cond_finish(&retention->compacted);
     kp_free(retention->topics);
     kp_rwlock_finish(&retention->past);
     kp_free(retention);

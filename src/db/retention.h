@@ -48,6 +48,8 @@ void kp_retention_note_removed(struct kp_db *db, uint32_t topic, uint64_t record
 /* A decision about compaction, or what came of it. */
 void kp_retention_note_compaction(struct kp_db *db, uint32_t topic, int64_t horizon, int64_t compacted, bool compacting,
                                   int64_t decided_at);
+/* True: no round of compaction goes on, at once or within the time. */
+bool kp_retention_wait_compacted(struct kp_db *db, uint32_t topic, int64_t timeout_us);
 void kp_retention_note_held(struct kp_db *db, uint32_t topic, const char *reason);
 /* Deletes a topic's records before an offset (-1: all there are) of one partition (-1: each). 55006 when somebody
  * needs them. ddl_mutex is held. */

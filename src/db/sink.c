@@ -22,12 +22,14 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "db/compaction.h"
 #include "db/ddl.h"
 #include "log/plant.h"
+#include "log/reserve.h"
 #include "sql/sql.h"
 
 enum envelope { ENVELOPE_CHANGES, ENVELOPE_UPSERT, ENVELOPE_DEBEZIUM };
-enum { BATCH_BYTES_MAX = 512 << 10 };
+enum { BATCH_BYTES_MAX = 512 << 10, RESERVE_BYTES_MAX = KP_RESERVE_FILE_BYTES / 2 };
 
 static enum envelope envelope_of(const struct kp_relation *relation)
 {
@@ -185,8 +187,8 @@ enum kp_code kp_sinks_wait(struct kp_db *db, struct kp_error *err)
     return kp_db_health(db, err);
 }
 
-/* The same until nothing is left. KP_BUSY: a full disk refuses it. */
-static enum kp_code wait_written(struct kp_db *db, struct kp_error *err)
+/* The same until nothing is left. KP_FULL: a full disk refuses it. */
+static enum kp_code wait_all(struct kp_db *db, struct kp_error *err)
 {
     for (;;) {
         KP_TRY(kp_sinks_wait(db, err));
@@ -196,8 +198,38 @@ static enum kp_code wait_written(struct kp_db *db, struct kp_error *err)
         if (!left)
             return KP_OK;
         if (refused)
-            return kp_fail(err, KP_BUSY, NULL, "the disk is full, and sinks have not written all");
+            return kp_fail(err, KP_FULL, NULL, "the disk is full, and sinks have not written all");
     }
+}
+
+/* What is little may have the reserve. */
+static void allow_reserve(struct kp_db *db)
+{
+    kp_mutex_lock(&db->mutex);
+    for (struct kp_sink_write *write = db->sink_writes; write; write = write->next) {
+        size_t bytes = 0;
+        for (size_t i = 0; i < write->count; i++)
+            bytes += write->entries[i].bytes;
+        if (!write->under_way)
+            write->entries[0].frees_room = bytes <= RESERVE_BYTES_MAX;
+    }
+    kp_mutex_unlock(&db->mutex);
+}
+
+/* Records wait for it that are to go: on a full disk it is what frees room. */
+static enum kp_code wait_written(struct kp_db *db, struct kp_error *err)
+{
+    struct kp_room room = {.log = db->log};
+    enum kp_code code;
+    do {
+        allow_reserve(db);
+        code = wait_all(db, err);
+    } while (kp_room_make(&room, code));
+    if (code != KP_FULL)
+        return code;
+    (void)kp_fail(err, KP_BUSY, NULL, "the disk is full, and sinks have not written all");
+    return kp_error_hint(err,
+                         "Make room on the disk, or drop what they write into, or the sinks: kappa.sinks has them.");
 }
 
 bool kp_sinks_pending(struct kp_db *db)
@@ -558,7 +590,13 @@ enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err)
     return emit_all(db, false, err);
 }
 
-enum kp_code kp_sinks_settle(struct kp_db *db, bool all, struct kp_error *err)
+enum kp_code kp_sink_is_behind(const struct kp_relation *sink, struct kp_error *err)
+{
+    (void)kp_fail(err, KP_BUSY, NULL, "sink \"%s\" has not written all", sink->name);
+    return kp_error_hint(err, "kappa.sinks says why it waits; a sink that nobody needs can be dropped.");
+}
+
+enum kp_code kp_sinks_settle(struct kp_db *db, const char *topic, struct kp_error *err)
 {
     if (kp_log_planted == KP_PLANT_SINKS_UNSETTLED)
         return KP_OK;
@@ -566,10 +604,29 @@ enum kp_code kp_sinks_settle(struct kp_db *db, bool all, struct kp_error *err)
     KP_TRY(emit_all(db, true, err));
     KP_TRY(wait_written(db, err));
     for (const struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink)
-        if (all &&
+        if (topic && kp_relation_reads(sink->relation->sink_from, topic) &&
             (!sink->subscription || *sink->error || atomic_load(&sink->marked) < kp_view_clock_position(db->clock)))
-            return kp_fail(err, KP_BUSY, NULL, "sink \"%s\" has not written all", sink->relation->name);
+            return kp_sink_is_behind(sink->relation, err);
     return KP_OK;
+}
+
+enum kp_code kp_sinks_pass(struct kp_db *db, int64_t position, struct kp_error *err)
+{
+    KP_TRY(kp_sinks_settle(db, NULL, err));
+    for (const struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink) {
+        int64_t marked = atomic_load(&sink->marked);
+        if (marked >= 0 && marked <= position)
+            return kp_sink_is_behind(sink->relation, err);
+    }
+    return KP_OK;
+}
+
+bool kp_sinks_owe(const struct kp_db *db, int64_t position)
+{
+    for (const struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink)
+        if (sink->resume >= 0 && sink->resume <= position)
+            return true;
+    return false;
 }
 
 /* ---- following ---- */

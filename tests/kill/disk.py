@@ -244,6 +244,9 @@ def free_again(folder):
     server = Server(folder + "/data").start()
     server.sql("CREATE SOURCE ev (id bigint) WITH (topic = 'ev', format = 'json')")
     server.sql("CREATE MATERIALIZED VIEW n AS SELECT count(*) AS n, max(id) AS id FROM ev")
+    server.sql("CREATE MATERIALIZED VIEW tenth AS SELECT id FROM ev WHERE id % 10 = 0 ON EXPIRY RETRACT")
+    server.sql("CREATE SINK out FROM n WITH (topic = 'out')")  # records go when sinks have written what came of them
+    server.sql("CREATE SINK tenth_out FROM tenth WITH (topic = 'tenth_out')")
     first, total = 0, 0
     for how in ("delete", "restart", "delete", "drop"):
         acked = fill_up(server, first)
@@ -261,9 +264,28 @@ def free_again(folder):
             assert server.sql("SELECT n FROM n") == [(total,)], how  # the view keeps its base
             first = acked[-1] + 1
             total += written(server, first)
+            wait_sinks(server, total, first)
             first += 100
     server.stop()
     print(f"disk: {total} records through a disk that was full four times")
+
+
+def wait_sinks(server, total, first):
+    """What sinks wrote adds up to the views: one holds all that ever came, the other what is left."""
+    until = time.monotonic() + 20
+    while True:
+        sums = [{}, {}]
+        for number, topic in enumerate(("out", "tenth_out")):
+            for _, value in server.records(topic):
+                change = json.loads(value)
+                row = json.dumps(change["row"])
+                sums[number][row] = sums[number].get(row, 0) + change["diff"]
+        rows = [{row: count for row, count in one.items() if count} for one in sums]
+        if rows == [{json.dumps({"n": total, "id": first + 99}): 1},
+                    {json.dumps({"id": i}): 1 for i in range(first, first + 100, 10)}]:
+            return
+        assert time.monotonic() < until, [list(one.items())[:5] for one in rows]
+        time.sleep(0.2)
 
 
 def wait_room(server):
