@@ -70,6 +70,7 @@ struct sub {
     struct kp_type type;
     int32_t location;
     struct kp_expr *value; /* over the plan that it has been joined to; NULL: not yet */
+    bool filters;          /* its value decides whether rows are kept, and may become a join's key */
     struct kp_expr *guard; /* over that plan: rows for which it is computed at all; NULL: all, or it cannot fail */
 };
 struct sub_list {
@@ -150,6 +151,8 @@ struct cte {
     struct kp_plan *work;      /* what stands for itself there */
     const struct scope *round; /* around the recursive term: its one column is the iteration */
     uint32_t references;       /* to itself */
+    const char *no_self;       /* of the binder, where it is defined */
+    bool bound;                /* at a use before: what it refers to counts once */
     const struct cte *within;  /* the query of WITH in which its own WITH stands; NULL: none */
     bool writes;               /* an INSERT, UPDATE or DELETE */
     bool used;                 /* something names it */
@@ -166,6 +169,7 @@ struct binder {
     const struct cte *ctes;
     const struct scope *around;  /* of the query around the one being bound */
     const struct cte *innermost; /* query of WITH that is being bound */
+    bool bound_again;            /* one of WITH that was bound before is */
     const char *no_self;         /* where a recursive query may not refer to itself; NULL: it may */
     uint32_t recursions;         /* numbered so far */
     uint32_t param_count;
@@ -530,6 +534,10 @@ KP_MUST enum kp_code kp_bind_where(struct binder *binder, const struct expr_plac
 /* A column of KP_SUB_BASE in place->subs. */
 KP_MUST enum kp_code kp_bind_sublink(struct binder *binder, const struct expr_place *place,
                                      const PgQuery__SubLink *link, struct kp_expr **ret_expr);
+/* The columns of (SELECT x, y …), which a row of `count` values is compared with. */
+KP_MUST enum kp_code kp_bind_row_sublink(struct binder *binder, const struct expr_place *place,
+                                         const PgQuery__SubLink *link, uint32_t count, int32_t location,
+                                         struct kp_expr **exprs);
 bool kp_expr_reads_subs(const struct kp_expr *expr);
 /* Its number in the list: KP_SUB_BASE + that is its value until then. */
 uint32_t kp_sub_keep(struct binder *binder, struct sub_list *list, const struct sub *sub);
@@ -623,6 +631,12 @@ KP_MUST enum kp_code kp_bind_star(struct binder *binder, const PgQuery__ColumnRe
 /* INSERT, UPDATE or DELETE in a WITH: done before the statement around it, from the same rows. */
 KP_MUST enum kp_code kp_bind_with_write(struct binder *binder, struct cte *cte);
 
+/* ---- sample.c: TABLESAMPLE ---- */
+KP_MUST enum kp_code kp_bind_sample(struct binder *binder, const PgQuery__RangeTableSample *sample,
+                                    struct kp_plan **plan);
+/* Of what is not a table or view. */
+KP_MUST enum kp_code kp_bind_sample_refuse(struct binder *binder, const PgQuery__RangeTableSample *sample);
+
 /* ---- never.c ---- */
 /* A SELECT whose FROM never has rows; *ret_done false if it has one all the same (an aggregate). */
 KP_MUST enum kp_code kp_bind_never(struct binder *binder, const struct expr_place *place,
@@ -638,6 +652,8 @@ struct kp_expr *kp_bind_whole_row(struct binder *binder, const struct scope *sco
                                   int32_t location);
 KP_MUST enum kp_code kp_bind_field(struct binder *binder, struct kp_expr *row, const char *name,
                                    struct kp_expr **ret_expr);
+/* A record of these values. */
+struct kp_expr *kp_bind_row_of(struct binder *binder, struct kp_expr **fields, uint32_t count, int32_t location);
 /* (x).* of the select list. */
 bool kp_bind_is_row_star(const PgQuery__Node *node);
 KP_MUST enum kp_code kp_bind_row_star(struct binder *binder, const struct expr_place *place,

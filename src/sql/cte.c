@@ -24,6 +24,7 @@ static enum kp_code add_query(struct binder *binder, const PgQuery__WithClause *
     cte->def = def;
     cte->around = binder->around;
     cte->within = binder->innermost;
+    cte->no_self = binder->no_self;
     cte->recursive = with->recursive;
     cte->next = binder->ctes;
     cte->writes = def->ctequery->node_case != PG_QUERY__NODE__NODE_SELECT_STMT;
@@ -72,7 +73,7 @@ static enum kp_code bind_self(struct binder *binder, struct cte *cte, int32_t lo
         return kp_bind_fail(binder, location, KP_INVALID, "42P19",
                             "recursive reference to query \"%s\" must not appear within %s", cte->def->ctename,
                             binder->no_self);
-    if (cte->references++)
+    if (cte->references++ && !binder->bound_again)
         return kp_bind_fail(binder, location, KP_INVALID, "42P19",
                             "recursive reference to query \"%s\" must not appear more than once", cte->def->ctename);
     uint32_t level = 0, count = cte->work->col_count - 1;
@@ -283,14 +284,16 @@ static enum kp_code bind_query(struct binder *binder, struct cte *cte, struct kp
     if (cte->recursive && select->op == PG_QUERY__SET_OPERATION__SETOP_UNION) {
         binder->no_self = NULL;
         KP_TRY(bind_union(binder, cte, select, ret_plan));
-        binder->no_self = no_self;
     }
     binder->ctes = visible;
     binder->around = cte->around;
+    binder->no_self = cte->no_self; /* whatever it is used in */
     cte->state = CTE_PLAIN;
     if (!*ret_plan && (cte->def->search_clause || cte->def->cycle_clause))
         return kp_bind_fail(binder, cte->def->location, KP_INVALID, "42601", "WITH query is not recursive");
-    return *ret_plan ? KP_OK : kp_bind_select(binder, select, false, ret_plan, &count);
+    enum kp_code code = *ret_plan ? KP_OK : kp_bind_select(binder, select, false, ret_plan, &count);
+    binder->no_self = no_self;
+    return code;
 }
 
 static enum kp_code name_columns(struct binder *binder, const struct cte *cte, struct kp_plan *plan)
@@ -327,8 +330,12 @@ enum kp_code kp_bind_cte(struct binder *binder, struct cte *cte, int32_t locatio
     int deeper = 0;
     for (const struct scope *scope = around; scope && scope != cte->around; scope = scope->outer)
         deeper++;
+    bool again = binder->bound_again;
     binder->innermost = cte;
+    binder->bound_again |= cte->bound;
     enum kp_code code = bind_query(binder, cte, ret_plan);
+    cte->bound = true;
+    binder->bound_again = again;
     cte->state = CTE_IDLE;
     binder->ctes = ctes;
     binder->around = around;

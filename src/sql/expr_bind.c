@@ -238,10 +238,50 @@ static enum kp_code both_sides(struct binder *binder, const struct expr_place *p
     return kp_bind_expr(binder, place, node->rexpr, ret_right);
 }
 
+static enum kp_code and_or(struct binder *binder, enum kp_expr_kind kind, struct kp_expr *a, struct kp_expr *b,
+                           int32_t location, struct kp_expr **ret_expr)
+{
+    struct kp_expr *expr = kp_bind_new(binder, kind, KP_TYPE(KP_BOOL), location, 2);
+    expr->args[0] = a;
+    expr->args[1] = b;
+    kp_expr_settle(expr);
+    *ret_expr = expr;
+    return KP_OK;
+}
+
+static enum kp_code bind_distinct(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
+                                  struct kp_expr **ret_expr);
+
+/* (a, b) IS DISTINCT FROM (c, d): any pair is. */
+static enum kp_code bind_rows_distinct(struct binder *binder, const struct expr_place *place,
+                                       const PgQuery__AExpr *node, struct kp_expr **ret_expr)
+{
+    const PgQuery__RowExpr *left = node->lexpr->row_expr, *right = node->rexpr->row_expr;
+    bool negated = node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT;
+    if (left->n_args != right->n_args)
+        return kp_bind_fail(binder, node->location, KP_INVALID, "42601",
+                            "unequal number of entries in row expressions");
+    *ret_expr = left->n_args ? NULL : kp_bind_bool(binder, negated);
+    for (size_t i = 0; i < left->n_args; i++) {
+        struct kp_expr *one;
+        PgQuery__AExpr pair = *node;
+        pair.lexpr = left->args[i];
+        pair.rexpr = right->args[i];
+        KP_TRY(bind_distinct(binder, place, &pair, &one));
+        if (*ret_expr)
+            KP_TRY(and_or(binder, negated ? KP_EXPR_AND : KP_EXPR_OR, *ret_expr, one, node->location, &one));
+        *ret_expr = one;
+    }
+    return KP_OK;
+}
+
 static enum kp_code bind_distinct(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
                                   struct kp_expr **ret_expr)
 {
     struct kp_expr *left, *right, *equal;
+    if (node->lexpr->node_case == PG_QUERY__NODE__NODE_ROW_EXPR &&
+        node->rexpr->node_case == PG_QUERY__NODE__NODE_ROW_EXPR)
+        return bind_rows_distinct(binder, place, node, ret_expr);
     KP_TRY(both_sides(binder, place, node, &left, &right));
     if ((left->kind == KP_EXPR_CONST && left->datum.null) || (right->kind == KP_EXPR_CONST && right->datum.null)) {
         struct kp_expr *tested = right->kind == KP_EXPR_CONST && right->datum.null ? left : right;
@@ -397,17 +437,6 @@ static enum kp_code bind_any_all(struct binder *binder, const struct expr_place 
     return KP_OK;
 }
 
-static enum kp_code and_or(struct binder *binder, enum kp_expr_kind kind, struct kp_expr *a, struct kp_expr *b,
-                           int32_t location, struct kp_expr **ret_expr)
-{
-    struct kp_expr *expr = kp_bind_new(binder, kind, KP_TYPE(KP_BOOL), location, 2);
-    expr->args[0] = a;
-    expr->args[1] = b;
-    kp_expr_settle(expr);
-    *ret_expr = expr;
-    return KP_OK;
-}
-
 static enum kp_code between(struct binder *binder, struct kp_expr *x, struct kp_expr *low, struct kp_expr *high,
                             int32_t location, struct kp_expr **ret_expr)
 {
@@ -495,6 +524,23 @@ static enum kp_code bind_row_compare(struct binder *binder, const struct expr_pl
     return kp_bind_rows_compare(binder, name, lefts, rights, count, location, ret_expr);
 }
 
+static bool is_scalar_sublink(const PgQuery__Node *node)
+{
+    return node->node_case == PG_QUERY__NODE__NODE_SUB_LINK &&
+           node->sub_link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK;
+}
+
+/* (a, b) = (SELECT x, y …): NULL if it has no row. */
+static enum kp_code bind_row_sublink(struct binder *binder, const struct expr_place *place, const PgQuery__RowExpr *row,
+                                     const PgQuery__SubLink *link, const char *name, int32_t location,
+                                     struct kp_expr **ret_expr)
+{
+    struct kp_expr **lefts, **rights = kp_arena_calloc(binder->arena, (row->n_args + 1) * sizeof *rights);
+    KP_TRY(bind_row(binder, place, row, &lefts));
+    KP_TRY(kp_bind_row_sublink(binder, place, link, (uint32_t)row->n_args, location, rights));
+    return kp_bind_rows_compare(binder, name, lefts, rights, (uint32_t)row->n_args, location, ret_expr);
+}
+
 /* (a, b) IN ((c, d), …): the comparisons' OR. */
 static enum kp_code bind_row_in(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
                                 bool negated, struct kp_expr **ret_expr)
@@ -522,6 +568,9 @@ static enum kp_code bind_operation(struct binder *binder, const struct expr_plac
     if (node->lexpr && node->lexpr->node_case == PG_QUERY__NODE__NODE_ROW_EXPR &&
         node->rexpr->node_case == PG_QUERY__NODE__NODE_ROW_EXPR)
         return bind_row_compare(binder, place, node->lexpr, node->rexpr, name, node->location, ret_expr);
+    if (node->lexpr && node->lexpr->node_case == PG_QUERY__NODE__NODE_ROW_EXPR && is_scalar_sublink(node->rexpr))
+        return bind_row_sublink(binder, place, node->lexpr->row_expr, node->rexpr->sub_link, name, node->location,
+                                ret_expr);
     struct kp_expr *left, *right;
     KP_TRY(both_sides(binder, place, node, &left, &right));
     return kp_bind_operator(binder, name, left, right, node->location, ret_expr);

@@ -320,7 +320,8 @@ static enum kp_code add_item(struct binder *binder, struct kp_plan *plan, const 
     return KP_OK;
 }
 
-static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVar *range, struct query_joins *joins,
+static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVar *range,
+                                   const PgQuery__RangeTableSample *sample, struct query_joins *joins,
                                    struct scope *scope)
 {
     struct kp_plan *plan;
@@ -330,6 +331,8 @@ static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVa
                 continue;
             KP_TRY(kp_bind_cte(binder, (struct cte *)cte, range->location, &plan));
             joins->recursive |= cte->state == CTE_WORK;
+            if (sample)
+                return kp_bind_sample_refuse(binder, sample);
             KP_TRY(kp_bind_match(binder, range, &plan));
             return add_item(binder, plan, range->relname, range->alias, range->location, false, joins, scope);
         }
@@ -347,6 +350,8 @@ static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVa
         KP_TRY(kp_bind_plain_view(binder, relation, range->location, &plan));
     else
         plan = kp_bind_scan(binder, relation, range->location);
+    if (sample)
+        KP_TRY(kp_bind_sample(binder, sample, &plan));
     KP_TRY(kp_bind_match(binder, range, &plan));
     return add_item(binder, plan, range->relname, range->alias, range->location, false, joins, scope);
 }
@@ -819,7 +824,12 @@ static enum kp_code bind_item(struct binder *binder, const PgQuery__Node *node, 
 {
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_RANGE_VAR:
-        return bind_range_var(binder, node->range_var, joins, scope);
+        return bind_range_var(binder, node->range_var, NULL, joins, scope);
+    case PG_QUERY__NODE__NODE_RANGE_TABLE_SAMPLE:
+        if (node->range_table_sample->relation->node_case != PG_QUERY__NODE__NODE_RANGE_VAR)
+            return kp_bind_sample_refuse(binder, node->range_table_sample);
+        return bind_range_var(binder, node->range_table_sample->relation->range_var, node->range_table_sample, joins,
+                              scope);
     case PG_QUERY__NODE__NODE_RANGE_SUBSELECT:
         return bind_subselect(binder, node->range_subselect, joins, scope);
     case PG_QUERY__NODE__NODE_RANGE_FUNCTION:

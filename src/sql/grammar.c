@@ -39,7 +39,7 @@ static const char *sqlstate_of(const char *message)
         return "0A000";
     if (strstr(message, "nicode") && strstr(message, "escape"))
         return "22025";
-    return "42601";
+    return strncmp(message, "frame ", 6) == 0 ? "42P20" : "42601";
 }
 
 static void run(void *arg)

@@ -37,6 +37,11 @@ static struct kp_expr *row_of(struct binder *binder, struct kp_expr **fields, co
     return kp_bind_call(binder, "kp_row", KP_TYPE(record_of(binder, fields, names, count)), fields, count, location);
 }
 
+struct kp_expr *kp_bind_row_of(struct binder *binder, struct kp_expr **fields, uint32_t count, int32_t location)
+{
+    return row_of(binder, fields, NULL, count, location);
+}
+
 /* ---- ROW(…) ---- */
 
 enum kp_code kp_bind_row_value(struct binder *binder, const struct expr_place *place, const PgQuery__RowExpr *row,

@@ -15,6 +15,7 @@
  * unnested over the different values that it reads (unnest.c). So is one that can fail where it need not be computed
  * for every row (guard.c).
  */
+#include "sql/object.h"
 #include "sql/sublink.h"
 
 /* ---- binding ---- */
@@ -129,6 +130,30 @@ enum kp_code kp_bind_sublink(struct binder *binder, const struct expr_place *pla
         KP_TRY(bind_tests(binder, place, link->testexpr, &sub));
     }
     *ret_expr = kp_bind_column(binder, KP_SUB_BASE + kp_sub_keep(binder, place->subs, &sub), sub.type, link->location);
+    return KP_OK;
+}
+
+enum kp_code kp_bind_row_sublink(struct binder *binder, const struct expr_place *place, const PgQuery__SubLink *link,
+                                 uint32_t count, int32_t location, struct kp_expr **exprs)
+{
+    struct sub sub = {.kind = SUB_SCALAR, .location = link->location};
+    KP_TRY(bind_inner(binder, place, link, &sub.plan));
+    if (sub.plan->col_count != count)
+        return kp_bind_fail(binder, location, KP_INVALID, "42601", "subquery has too %s columns",
+                            sub.plan->col_count > count ? "many" : "few");
+    if (!place->subs)
+        return kp_bind_fail(binder, link->location, KP_UNSUPPORTED, NULL, "cannot use a subquery in %s", place->clause);
+    struct kp_expr **columns = kp_arena_alloc(binder->arena, (count + 1) * sizeof *columns);
+    struct kp_expr **shown = kp_arena_alloc(binder->arena, sizeof *shown);
+    for (uint32_t i = 0; i < count; i++)
+        columns[i] = kp_bind_column(binder, i, sub.plan->cols[i].type, link->location);
+    shown[0] = kp_bind_row_of(binder, columns, count, link->location);
+    sub.plan = kp_bind_project(binder, sub.plan, shown, NULL, 1);
+    sub.type = shown[0]->type;
+    uint32_t number = kp_sub_keep(binder, place->subs, &sub);
+    struct kp_expr *row = kp_bind_column(binder, KP_SUB_BASE + number, sub.type, link->location);
+    for (uint32_t i = 0; i < count; i++)
+        exprs[i] = kp_bind_row_field(binder, row, i, link->location);
     return KP_OK;
 }
 
@@ -269,6 +294,8 @@ enum kp_code kp_subs_filter(struct binder *binder, struct sub_list *subs, const 
     struct kp_expr ***slots = kp_arena_alloc(binder->arena, (rest.count + 1) * sizeof *slots);
     for (uint32_t i = 0; i < rest.count; i++)
         slots[i] = &rest.exprs[i];
+    for (uint32_t i = 0; i < subs->count; i++)
+        subs->items[i].filters = true;
     KP_TRY(kp_subs_apply(binder, subs, slots, rest.count, plan));
     *plan = kp_push_all(binder, *plan, &rest);
     return KP_OK;

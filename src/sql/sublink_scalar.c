@@ -132,6 +132,43 @@ static bool shows_failing(const struct kp_plan *plan)
     return fails;
 }
 
+/* ---- what reads nothing around it, and may fail ---- */
+
+static bool never_empty(const struct kp_plan *rows)
+{
+    while (rows->kind == KP_PLAN_PROJECT)
+        rows = rows->inputs[0];
+    return (rows->kind == KP_PLAN_VALUES && rows->values.rows) ||
+           (rows->kind == KP_PLAN_AGGREGATE && !rows->aggregate.group_count);
+}
+
+/*
+ * The one row of a plan whose value can fail, joined with the rows around. The condition above may become a key, and
+ * the value be computed on this side of the join: so it is there only if there are rows that need it. Its columns begin
+ * at *ret_at.
+ */
+static enum kp_code join_one_row(struct binder *binder, bool fails, struct kp_plan *plan, struct kp_plan **rows,
+                                 uint32_t *ret_at)
+{
+    struct domain domain = {0};
+    if (fails && !never_empty(*rows)) {
+        KP_TRY(kp_domain_make(binder, *rows, NULL, kp_bind_node(binder, KP_PLAN_VALUES, -1, 0, 0),
+                              kp_bind_bool(binder, true), &domain));
+        plan = kp_bind_join(binder, KP_JOIN_INNER, domain.plan, plan);
+    }
+    *ret_at = (*rows)->col_count + domain.width;
+    *rows = kp_bind_join(binder, KP_JOIN_INNER, *rows, plan);
+    return KP_OK;
+}
+
+static bool value_can_fail(const struct one_row *one)
+{
+    bool fails = one->value->can_fail;
+    for (uint32_t i = 0; i < one->conditions.count; i++)
+        fails |= one->conditions.exprs[i]->can_fail;
+    return fails;
+}
+
 static enum kp_code aggregate_value(struct binder *binder, struct sub *sub, struct one_row *one, struct kp_plan **rows)
 {
     struct kp_plan *aggregate = one->aggregate, *plan, *join;
@@ -140,7 +177,7 @@ static enum kp_code aggregate_value(struct binder *binder, struct sub *sub, stru
     bool guarded = sub->guard && kp_plan_can_fail(aggregate);
     if (!guarded && !kp_plan_reads_level(aggregate, 1)) {
         kp_plan_shift_levels(binder, aggregate, 1, -1);
-        *rows = kp_bind_join(binder, KP_JOIN_INNER, *rows, aggregate);
+        KP_TRY(join_one_row(binder, sub->filters && value_can_fail(one), aggregate, rows, &left));
         sub->value = one_row_value(binder, sub, one, left);
         return KP_OK;
     }
@@ -300,7 +337,7 @@ enum kp_code kp_sub_scalar(struct binder *binder, struct sub *sub, struct kp_pla
         KP_TRY(count_and_values(binder, shown.plan, 0, &shown, &aggregate));
         aggregate->inputs[0] = shown.plan;
         kp_plan_shift_levels(binder, aggregate, 1, -1);
-        *rows = kp_bind_join(binder, KP_JOIN_INNER, *rows, aggregate);
+        KP_TRY(join_one_row(binder, sub->filters, aggregate, rows, &left));
         return checked_value(binder, sub, &shown, left);
     }
     if (!guarded && !shows_failing(shown.plan) && kp_pull(binder, shown.plan, true, &plan, &conds)) {
@@ -383,6 +420,20 @@ enum kp_code kp_sub_compared(struct binder *binder, struct sub *sub, struct kp_p
     return aggregate_value(binder, sub, &one, rows);
 }
 
+/* A cast of the column that x is compared with, if it can fail, is computed below the join, as every row is compared.
+ */
+static enum kp_code cast_compared(struct binder *binder, struct sub *sub)
+{
+    struct kp_expr *equal, **exprs = kp_arena_alloc(binder->arena, sizeof *exprs);
+    KP_TRY(kp_bind_operator(binder, "=", kp_sub_test(binder, sub, 0),
+                            kp_bind_column(binder, 0, sub->plan->cols[0].type, sub->location), sub->location, &equal));
+    if (equal->kind != KP_EXPR_CALL || equal->arg_count != 2 || !equal->args[1]->can_fail)
+        return KP_OK;
+    exprs[0] = equal->args[1];
+    sub->plan = kp_bind_project(binder, sub->plan, exprs, NULL, 1);
+    return KP_OK;
+}
+
 /*
  * x = ANY (…) that reads nothing of the query around: a left join with the distinct values and, in one row, whether
  * there are rows and whether one is NULL.
@@ -391,6 +442,7 @@ enum kp_code kp_sub_one_of(struct binder *binder, struct sub *sub, struct kp_pla
 {
     struct conjuncts conds = {0};
     struct kp_expr *some, *nulls, **flags = kp_arena_alloc(binder->arena, 2 * sizeof *flags);
+    KP_TRY(cast_compared(binder, sub));
     struct kp_plan *counts = kp_bind_node(binder, KP_PLAN_AGGREGATE, sub->plan->location, 2, 1);
     kp_plan_shift_levels(binder, sub->plan, 1, -1);
     counts->inputs[0] = kp_plan_copy(sub->plan, binder->arena);
