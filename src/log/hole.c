@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "log/internal.h"
 #include "log/probe.h"
 
@@ -65,6 +66,24 @@ void kp_holes_add(struct kp_log *log, struct kp_hole *hole)
 }
 
 /* ---- recovery ---- */
+
+enum { LANDINGS = 1024 };
+
+/* Where partitions go on of which it is not known how much they lost. One in LANDINGS of other offsets is such, too:
+ * then a loss is told of as one that may have been. */
+static int64_t landing(uint32_t topic, uint32_t partition)
+{
+    return (int64_t)(kp_hash_combine(topic, partition) % LANDINGS);
+}
+static int64_t landing_behind(uint32_t topic, uint32_t partition, int64_t offset)
+{
+    int64_t rest = (landing(topic, partition) - offset % LANDINGS + LANDINGS) % LANDINGS;
+    return offset + rest;
+}
+static bool is_landing(uint32_t topic, uint32_t partition, int64_t offset)
+{
+    return offset % LANDINGS == landing(topic, partition);
+}
 
 static struct kp_partition *partition_of(struct kp_log *log, const struct kp_entry_header *entry)
 {
@@ -211,8 +230,9 @@ void kp_holes_explain(struct kp_log *log, const struct kp_entry_header *entry)
     if (entry->kind != KP_ENTRY_BATCH || !partition)
         return;
     int64_t gap = entry->base_offset - partition->end_offset;
-    if (gap > 0 && gap <= 2 * (holes->records + 1)) /* a longer one is of kp_holes_settle, and tells nothing */
-        lose(log, entry->topic, entry->partition, entry->base_offset, gap > holes->records || holes->pending);
+    bool landed = is_landing(entry->topic, entry->partition, entry->base_offset);
+    if (gap > 0 && gap <= 2 * (holes->records + LANDINGS)) /* a longer one cannot be */
+        lose(log, entry->topic, entry->partition, entry->base_offset, landed || gap > holes->records || holes->pending);
     seen(holes, entry->topic, kp_topics_get(&log->topics, entry->topic)->partition_count)[entry->partition] =
         (uint32_t)holes->count;
 }
@@ -234,7 +254,7 @@ void kp_holes_settle(struct kp_log *log)
             for (size_t i = from; i < holes->count && !any; i++)
                 any = candidate(holes, i, from);
             if (any)
-                lose(log, id, p, topic->partitions[p].end_offset + holes->records + 1, true);
+                lose(log, id, p, landing_behind(id, p, topic->partitions[p].end_offset + holes->records + 1), true);
         }
     }
 }

@@ -16,8 +16,9 @@
  *   - offsets have no gaps: where a partition's next batch begins later than its last one ended, the records between
  *     were in the hole;
  *   - what recovery cannot tell by that, it bounds: no partition can have lost more records than the holes held. So
- *     that no offset is ever given twice, partitions that nothing was appended to since go on behind as many and one
- *     more (`maybe`): such a gap is longer than a loss, so that it is not taken for one later.
+ *     that no offset is ever given twice, partitions that nothing was appended to since go on behind as many and some
+ *     more (`maybe`): at an offset that is known for that, modulo LANDINGS, so that a later recovery, which may meet
+ *     more and larger holes, does not take such a gap for a loss.
  *
  * Holes are found by recovery, or by the first who reads there. A snapshot has them; else the journal tells again.
  *
