@@ -99,6 +99,7 @@ static enum kp_code walk_files(struct walk *walk, struct kp_error *err)
             code = kp_fail(err, KP_UNSUPPORTED, NULL, "%s", wrong.message);
         else if (code == KP_OK) {
             give(walk, 0, KP_SECTOR_BYTES, NULL, KP_INSPECT_GAP, "the file's header is damaged");
+            (void)kp_file_header_rotten(os, walk->scan.file, number, walk->scan.file_bytes, &walk->scan.generation);
         }
         kp_free(path);
         KP_TRY(code);

@@ -177,6 +177,53 @@ static void damaged(void **state)
         }
 }
 
+static int64_t count_records(struct kp_log *log)
+{
+    int64_t count = 0;
+    for (int64_t position = 0; position < kp_log_position(log);) {
+        struct kp_log_span span;
+        struct kp_error err;
+        assert_int_equal(kp_log_read(log, position, INT64_MAX, 1 << 20, NULL, 0, &span, &err), KP_OK);
+        for (size_t i = 0; i < span.count; i++)
+            count += span.chunks[i].records;
+        position = span.position_end;
+        kp_log_span_release(&span);
+    }
+    return count;
+}
+
+/* Files' own headers rot: their blocks say what they are, and all is read; told of. Not without a block. */
+static void file_headers(void **state)
+{
+    static const uint64_t places[] = {0, 20, 30, 60}; /* magic, generation, number, checksum */
+    struct places blocks = {0};
+    struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .journal_file_bytes = 64 << 10};
+    struct kp_log *log;
+    struct kp_error err;
+    assert_int_equal(kp_inspect_blocks(kp_os_real(), dir, note_block, &blocks, &err), KP_OK);
+    uint64_t last = blocks.files[blocks.count - 1];
+    for (size_t i = 0; i < KP_COUNT(places); i++) {
+        char text[600] = "";
+        struct kp_inspect_report report;
+        options.read_only = i == 0;
+        flip(1, places[i]);
+        flip(last, places[i]);
+        assert_int_equal(kp_inspect_verify(kp_os_real(), dir, keep_text, text, &report, &err), KP_OK);
+        assert_non_null(strstr(text, "the file's header is damaged"));
+        assert_int_equal(report.problems, 2);
+        assert_int_equal(report.records, TAGS * RECORDS);
+        assert_int_equal(kp_log_open(&options, &log, &err), KP_OK);
+        assert_int_equal(count_records(log), TAGS * RECORDS);
+        kp_log_close(log);
+        flip(1, places[i]);
+        flip(last, places[i]);
+    }
+    flip(last, 60);
+    flip(last, 4096);
+    assert_int_equal(kp_log_open(&options, &log, &err), KP_CORRUPT);
+    assert_non_null(strstr(err.message, "its header fails its checksum"));
+}
+
 static void note_extent(void *arg, const char *name)
 {
     char(*names)[400] = arg;
@@ -233,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(intact, make_log, remove_log),
         cmocka_unit_test_setup_teardown(damaged, make_log, remove_log),
+        cmocka_unit_test_setup_teardown(file_headers, make_log, remove_log),
         cmocka_unit_test_setup_teardown(sealed, make_sealed_log, remove_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,11 +117,15 @@ static enum kp_code add_file(struct kp_journal *journal, uint64_t number, struct
     struct kp_file *file;
     enum kp_code code = os->open(os->ctx, path, KP_OPEN_READ, &file, err);
     if (code == KP_OK) {
-        struct kp_file_header header;
+        struct kp_file_header header = {.file_number = number};
         uint64_t bytes;
-        code = kp_file_header_read(os, file, path, number, &header, err);
+        code = os->size(os->ctx, file, &bytes, err);
         if (code == KP_OK)
-            code = os->size(os->ctx, file, &bytes, err);
+            code = kp_file_header_read(os, file, path, number, &header, err);
+        if (code == KP_CORRUPT && kp_file_header_rotten(os, file, number, bytes, &header.generation)) {
+            header.file_bytes = bytes; /* it never changes its size */
+            code = KP_OK;
+        }
         os->close(os->ctx, file);
         if (code == KP_OK && journal->generation && header.generation != journal->generation)
             code = kp_fail(err, KP_CORRUPT, NULL, "\"%s\" belongs to another log", path);

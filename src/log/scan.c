@@ -60,6 +60,25 @@ enum kp_code kp_file_header_read(struct kp_os *os, struct kp_file *file, const c
     return KP_OK;
 }
 
+bool kp_file_header_rotten(struct kp_os *os, struct kp_file *file, uint64_t file_number, uint64_t file_bytes,
+                           uint64_t *ret_generation)
+{
+    uint8_t *sectors = kp_alloc_aligned(KP_SECTOR_BYTES, 2 * KP_SECTOR_BYTES);
+    size_t got = 0;
+    bool rotten =
+        os->pread(os->ctx, file, sectors, 2 * KP_SECTOR_BYTES, 0, &got, NULL) == KP_OK && got == 2 * KP_SECTOR_BYTES;
+    const struct kp_file_header *header = (const void *)sectors;
+    const struct kp_block_header *block = (const void *)(sectors + KP_SECTOR_BYTES);
+    bool intact =
+        memcmp(header->magic, KP_JOURNAL_MAGIC, sizeof header->magic) == 0 && header->crc == kp_file_header_crc(header);
+    rotten =
+        rotten && !intact && !kp_block_header_wrong(block, block->generation, file_number, KP_SECTOR_BYTES, file_bytes);
+    if (rotten)
+        *ret_generation = block->generation;
+    kp_free(sectors);
+    return rotten;
+}
+
 void kp_block_scan_init(struct kp_block_scan *scan, struct kp_os *os, const char *dir, uint64_t generation,
                         size_t read_bytes)
 {

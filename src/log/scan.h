@@ -28,6 +28,9 @@ uint64_t kp_journal_name_number(const char *name, const char *suffix);
 /* Reads and checks a file's header. KP_UNSUPPORTED for an unknown format, KP_CORRUPT for damage. */
 KP_MUST enum kp_code kp_file_header_read(struct kp_os *os, struct kp_file *file, const char *path, uint64_t file_number,
                                          struct kp_file_header *ret_header, struct kp_error *err);
+/* Is the file's header damaged, while its first block lies where it should? Then that says which log's it is. */
+bool kp_file_header_rotten(struct kp_os *os, struct kp_file *file, uint64_t file_number, uint64_t file_bytes,
+                           uint64_t *ret_generation);
 
 /* One thread. */
 struct kp_block_scan {
