@@ -9,7 +9,7 @@ static const struct kp_kafka_api apis[] = {
     {0, 0, 9, 9, "Produce", kp_kafka_produce,
      "Every acks value but 0 answers after fdatasync; 0 has no answer. Batches are kept as sent (gzip, snappy, lz4, "
      "zstd); "
-     "message sets of versions 0 to 2 become record batches. Idempotent producers are checked while the server runs."},
+     "message sets of versions 0 to 2 become record batches. Idempotent producers are checked, also across a restart."},
     {1, 0, 11, 12, "Fetch", kp_kafka_fetch,
      "Long poll by min_bytes and max_wait. Versions before 4 get message sets. Fetch sessions are not kept: every "
      "fetch is "
