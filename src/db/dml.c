@@ -409,6 +409,7 @@ static void tag(struct kp_cursor *cursor, const struct write_run *run)
     uint64_t rows = run->written.rows;
     for (size_t i = 0; run->write->kind == KP_WRITE_QUERY && i < run->batch_count; i++)
         rows += run->batches[i]->rows;
+    cursor->written = rows;
     snprintf(cursor->tag, sizeof cursor->tag, "%s%llu", words[run->write->kind], (unsigned long long)rows);
 }
 

@@ -1,7 +1,7 @@
 /*
- * EXPLAIN: of a statement its plan; with ANALYZE a query is run and each operator's rows, time and state are told. Of a
- * materialized view that lives, the operators of the live graph behind it with their counters since the server's start,
- * and with whom they are shared.
+ * EXPLAIN: of a statement its plan; with ANALYZE it is run, as in PostgreSQL also one that writes, and each operator's
+ * rows, time and state are told. Of a materialized view that lives, the operators of the live graph behind it with
+ * their counters since the server's start, and with whom they are shared.
  */
 #include "sql/explain.h"
 
@@ -39,27 +39,58 @@ static enum kp_code bind(struct kp_session *session, const struct kp_statement *
     return code;
 }
 
-/* Runs the query; measures by plan id. */
-static enum kp_code analyze(struct kp_cursor *cursor, const struct kp_plan *plan, struct kp_explain *explain,
+/* Does what the statement does; what it returns is not shown. */
+static enum kp_code run_write(struct kp_cursor *cursor, struct kp_bound_write *write, struct kp_explain *explain,
+                              struct kp_error *err)
+{
+    struct kp_prepared *prepared = cursor->prepared, inner = {.session = cursor->session, .write = write};
+    char tag[sizeof cursor->tag];
+    memcpy(tag, cursor->tag, sizeof tag);
+    cursor->prepared = &inner;
+    cursor->session->stats_plan = write->root->plan;
+    enum kp_code code = kp_write_run(cursor, NULL, 0, err);
+    cursor->session->stats_plan = NULL;
+    cursor->prepared = prepared;
+    memcpy(cursor->tag, tag, sizeof tag);
+    cursor->batches = NULL;
+    cursor->batch_count = 0;
+    explain->rows = cursor->written;
+    return code;
+}
+
+static enum kp_code run_query(struct kp_cursor *cursor, const struct kp_plan *plan, struct kp_explain *explain,
+                              struct kp_error *err)
+{
+    struct kp_batch **batches;
+    size_t count;
+    KP_TRY(kp_query_run(cursor->session, plan, &cursor->arena, &batches, &count, &cursor->position, err));
+    for (size_t i = 0; i < count; i++)
+        explain->rows += batches[i]->rows;
+    return KP_OK;
+}
+
+/* Runs the statement; measures by plan id. */
+static enum kp_code analyze(struct kp_cursor *cursor, const struct bound *bound, struct kp_explain *explain,
                             struct kp_error *err)
 {
+    const struct kp_plan_root *root = bound->root ? bound->root : bound->write->root;
+    const struct kp_plan *plan = root->plan;
+    if (root->param_count)
+        return kp_fail(err, KP_INVALID, "42P02", "there is no parameter $%u", root->param_count);
     struct kp_session *session = cursor->session;
     const struct kp_os *os = session->db->os;
     uint32_t count = kp_plan_node_count(plan);
     struct kp_node_stats *stats = kp_arena_calloc(&cursor->arena, count * sizeof *stats);
     struct kp_plan_measure *measures = kp_arena_calloc(&cursor->arena, count * sizeof *measures);
-    struct kp_batch **batches;
-    size_t batch_count;
     int64_t started_ns = os->mono_ns(os->ctx);
     session->stats = stats;
     session->stats_count = count;
-    enum kp_code code = kp_query_run(session, plan, &cursor->arena, &batches, &batch_count, &cursor->position, err);
+    enum kp_code code =
+        bound->write ? run_write(cursor, bound->write, explain, err) : run_query(cursor, plan, explain, err);
     session->stats = NULL;
     session->stats_count = 0;
     KP_TRY(code);
     explain->ms = (double)(os->mono_ns(os->ctx) - started_ns) / 1e6;
-    for (size_t i = 0; i < batch_count; i++)
-        explain->rows += batches[i]->rows;
     for (uint32_t id = 0; id < count; id++)
         if (stats[id].kind)
             measures[id] = (struct kp_plan_measure){true,         stats[id].rows_in,    stats[id].rows_out,
@@ -77,15 +108,14 @@ static const char *write_title(const struct kp_bound_write *write)
 }
 
 /* What a statement that writes does around its plan. */
-static void print_write(const struct kp_bound_write *write, struct kp_buf *out)
+static void print_write(const struct kp_bound_write *write, const struct kp_explain *explain, struct kp_buf *out)
 {
-    static const struct kp_explain plain = {.position = -1};
     if (write_title(write))
         kp_buf_printf(out, "%s %s%s\n", write_title(write), write->relation->name,
                       write->on_conflict == KP_CONFLICT_NOTHING  ? ", on conflict nothing"
                       : write->on_conflict == KP_CONFLICT_UPDATE ? ", on conflict update"
                                                                  : "");
-    kp_plan_explain(write->root->plan, &plain, out);
+    kp_plan_explain(write->root->plan, explain, out);
     if (write->conflict.root) {
         kp_buf_append_text(out, "On conflict\n");
         kp_plan_print(write->conflict.root->plan, out);
@@ -99,16 +129,15 @@ static void print_write(const struct kp_bound_write *write, struct kp_buf *out)
 static enum kp_code explain_statement(struct kp_cursor *cursor, struct kp_buf *out, struct kp_error *err)
 {
     const struct kp_statement *statement = cursor->prepared->statement;
+    static const struct kp_explain plain = {.position = -1};
     struct kp_explain explain = {.json = statement->explain_json, .position = -1};
     bool analyzes = statement->explain == KP_EXPLAIN_ANALYZE;
     struct bound bound = {0};
     enum kp_code code = bind(cursor->session, statement->inner, &bound, err);
-    if (code == KP_OK && analyzes && !bound.root)
-        code = kp_fail(err, KP_UNSUPPORTED, NULL, "EXPLAIN ANALYZE runs queries only");
-    if (code == KP_OK && analyzes && bound.root->param_count)
-        code = kp_fail(err, KP_INVALID, "42P02", "there is no parameter $%u", bound.root->param_count);
+    if (code == KP_OK && analyzes && bound.relation)
+        code = kp_fail(err, KP_UNSUPPORTED, NULL, "EXPLAIN ANALYZE runs queries and statements that write rows only");
     if (code == KP_OK && analyzes)
-        code = analyze(cursor, bound.root->plan, &explain, err);
+        code = analyze(cursor, &bound, &explain, err);
     const struct kp_plan_root *root = bound.root       ? bound.root
                                       : bound.write    ? bound.write->root
                                       : bound.relation ? bound.relation->plan
@@ -117,8 +146,8 @@ static enum kp_code explain_statement(struct kp_cursor *cursor, struct kp_buf *o
         code = kp_fail(err, KP_INVALID, "42809", "\"%s\" has no plan", bound.relation->name);
     else if (code == KP_OK && bound.write && !explain.json) {
         for (uint32_t i = 0; i < bound.write->with_count; i++)
-            print_write(bound.write->withs[i], out);
-        print_write(bound.write, out);
+            print_write(bound.write->withs[i], &plain, out);
+        print_write(bound.write, &explain, out);
     } else if (code == KP_OK)
         kp_plan_explain(root->plan, &explain, out);
     bound_release(&bound);

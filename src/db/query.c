@@ -274,11 +274,12 @@ static enum kp_code run_at(struct run *run, struct kp_arena *arena, struct kp_ba
     if (run->travel)
         KP_TRY(kp_log_time_at(session->db->log, run->snapshot.position, &log_time_us, err));
     settings.now_us = log_time_us - 946684800000000;
+    bool measured = !session->stats_plan || session->stats_plan == run->plan;
     struct kp_query_options options = {.budget = &session->db->query_memory,
                                        .settings = &settings,
                                        .cancel = &session->cancelled,
-                                       .stats = session->stats,
-                                       .stats_count = session->stats_count};
+                                       .stats = measured ? session->stats : NULL,
+                                       .stats_count = measured ? session->stats_count : 0};
     return kp_flow_query(run->plan, &options, scan_rows, run, arena, ret_batches, ret_count, err);
 }
 

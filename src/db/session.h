@@ -61,8 +61,9 @@ struct kp_session {
     struct kp_given_rows *given; /* newest first */
     struct kp_node_stats *stats; /* EXPLAIN ANALYZE: takes what the operators did, by plan id; NULL: nobody asks */
     uint32_t stats_count;
-    bool keeps_snapshot; /* the next snapshot is kept until the statement's writes are committed */
-    bool lost;           /* a commit failed since somebody else had written the same keys */
+    const struct kp_plan *stats_plan; /* of which alone, of the plans that a statement runs; NULL: all */
+    bool keeps_snapshot;              /* the next snapshot is kept until the statement's writes are committed */
+    bool lost;                        /* a commit failed since somebody else had written the same keys */
 
     struct kp_savepoint *savepoints; /* of the block, innermost first */
 
@@ -110,6 +111,7 @@ struct kp_cursor {
     size_t batch_count, batch_at;
     uint32_t row_at;
     uint64_t rows;
+    uint64_t written; /* rows, by a statement that writes */
     char tag[96];
     int64_t position;
     bool done, ended, timed; /* timed: the statement's deadline runs on until it is closed */
