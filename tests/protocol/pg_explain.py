@@ -50,7 +50,15 @@ document, = run("EXPLAIN (ANALYZE, FORMAT JSON) MATERIALIZED VIEW v")[0]
 expect((document[0]["Rows"], document[0]["State Rows"]), (2, 2))
 expect([n["Shared With"] for n in nodes(document[0]["Plan"]) if n["Node Type"] == "source"], ["w"])
 
-for sql, code in (("EXPLAIN ANALYZE INSERT INTO item VALUES (9, 'x')", "0A000"), ("EXPLAIN ANALYZE SELECT $1::int", "42P02"),
+# what it says of a statement that writes has been written
+wrote = lines("EXPLAIN ANALYZE INSERT INTO item VALUES (9, 'x')")
+expect(wrote[:2], ["Insert into item", "Values: 1 row (9, 'x')  (rows=1 #)"])
+assert wrote[2].startswith("Rows: 1 at position ") and wrote[3] == "Execution #", wrote
+expect(cursor.statusmessage, "EXPLAIN")
+expect(run("SELECT name FROM item WHERE id = 9"), [("x",)])
+run("DELETE FROM item WHERE id = 9")
+
+for sql, code in (("EXPLAIN ANALYZE CREATE MATERIALIZED VIEW x AS SELECT 1", "0A000"), ("EXPLAIN ANALYZE SELECT $1::int", "42P02"),
                   ("EXPLAIN ANALYZE SELECT 1 / (auction - 1) FROM bid", "22012")):
     try:
         run(sql)
