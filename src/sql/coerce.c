@@ -233,15 +233,16 @@ enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct 
         expr->type = *param;
     }
     if (expr->type.id != to.id) {
+        bool rows = kp_type_is_composite(expr->type.id) && kp_type_is_composite(to.id);
+        if (!rows && !kp_can_coerce(expr->type.id, to.id, how))
+            return cannot(binder, expr, to);
         if (expr->kind == KP_EXPR_CONST && expr->datum.null) {
             *ret_expr = kp_bind_null(binder, to);
             return KP_OK;
         }
-        if (kp_type_is_composite(expr->type.id) && kp_type_is_composite(to.id))
+        if (rows)
             return kp_bind_coerce_row(binder, expr, to, how, ret_expr);
         const struct kp_func *cast = kp_func_find_cast(expr->type.id, to.id);
-        if (!kp_can_coerce(expr->type.id, to.id, how))
-            return cannot(binder, expr, to);
         if (kp_type_is_array(expr->type.id) && kp_type_is_array(to.id)) {
             cast = kp_func_find_cast(kp_type_element(expr->type.id), kp_type_element(to.id));
             expr = coerce_array(binder, cast, expr, KP_TYPE(to.id));

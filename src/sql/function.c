@@ -166,6 +166,30 @@ static bool is_value(const PgQuery__SelectStmt *select)
     return !kp_bind_is_star(value) && !has_subquery(&value->base);
 }
 
+/*
+ * A function of one value or record means its query's first row, where ORDER BY says which that is: LIMIT 1. In a view
+ * no other row is the first: the query must have one, else the call fails (21000).
+ */
+static const PgQuery__SelectStmt *first_row(struct binder *binder, const PgQuery__SelectStmt *select)
+{
+    if (!select->n_sort_clause || select->limit_count)
+        return select;
+    PgQuery__SelectStmt *limited = kp_arena_alloc(binder->arena, sizeof *limited);
+    *limited = *select;
+    PgQuery__Node *node = kp_arena_alloc(binder->arena, sizeof *node);
+    pg_query__node__init(node);
+    node->node_case = PG_QUERY__NODE__NODE_A_CONST;
+    node->a_const = kp_arena_alloc(binder->arena, sizeof *node->a_const);
+    pg_query__a__const__init(node->a_const);
+    node->a_const->val_case = PG_QUERY__A__CONST__VAL_IVAL;
+    node->a_const->ival = kp_arena_alloc(binder->arena, sizeof *node->a_const->ival);
+    pg_query__integer__init(node->a_const->ival);
+    node->a_const->ival->ival = 1;
+    limited->limit_count = node;
+    limited->limit_option = PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_COUNT;
+    return limited;
+}
+
 static enum kp_code take_query(struct binder *binder, const PgQuery__Node *tree, struct sql_function *function)
 {
     if (!tree || tree->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
@@ -174,7 +198,7 @@ static enum kp_code take_query(struct binder *binder, const PgQuery__Node *tree,
     if (!function->set && !function->out_count && is_value(select))
         function->value = select->target_list[0]->res_target->val;
     else
-        function->query = select;
+        function->query = function->set ? select : first_row(binder, select);
     return KP_OK;
 }
 

@@ -6,6 +6,8 @@
  */
 #include <math.h>
 
+#include "base/limits.h"
+#include "base/utf8.h"
 #include "vec/datetime.h"
 #include "vec/fn.h"
 #include "vec/io.h"
@@ -182,6 +184,8 @@ static void text_name(struct kp_call *call, const struct kp_vec *const *args, st
     for (uint32_t i = 0; i < call->rows; i++) {
         struct kp_str text = kp_text_str(&FN_AT(struct kp_text, 0, i));
         struct kp_error err;
+        while (args[0]->type.id == KP_BPCHAR && text.len && text.ptr[text.len - 1] == ' ')
+            text.len--;
         if (kp_value_parse(KP_TYPE(KP_NAME), text, NULL, call->arena, &to[i], &err) != KP_OK)
             fn_fail(call, out, i, &err);
     }
@@ -199,12 +203,14 @@ static void print_any(struct kp_call *call, const struct kp_vec *const *args, st
         text.len = 0;
         if (kp_vec_is_null(out, i))
             continue;
-        if (type.id == KP_BOOL)
+        if (type.id == KP_BOOL && call->type.id != KP_NAME)
             kp_buf_append_text(&text, FN_AT(uint8_t, 0, i) ? "true" : "false");
         else
             kp_value_print(type, kp_vec_at(args[0], i), zone, &text);
         struct kp_text made;
         struct kp_error err;
+        if (call->type.id == KP_NAME)
+            text.len = kp_utf8_valid_prefix((const char *)text.data, KP_MIN(text.len, (size_t)KP_NAME_BYTES_MAX));
         if (kp_string_apply_mod(call->type, (struct kp_str){(const char *)text.data, text.len}, true, call->arena,
                                 &made, &err) != KP_OK) {
             fn_fail(call, out, i, &err);
@@ -238,7 +244,8 @@ static void parse_any(struct kp_call *call, const struct kp_vec *const *args, st
 #define PRINTED(from, flags)                                                                                           \
     CAST("text", ASSIGNMENT | (flags), from, KP_TEXT, print_any, "its text"),                                          \
         CAST("varchar", ASSIGNMENT | (flags), from, KP_VARCHAR, print_any, "its text"),                                \
-        CAST("bpchar", ASSIGNMENT | (flags), from, KP_BPCHAR, print_any, "its text")
+        CAST("bpchar", ASSIGNMENT | (flags), from, KP_BPCHAR, print_any, "its text"),                                  \
+        CAST("name", ASSIGNMENT | (flags), from, KP_NAME, print_any, "its text, cut to 63 bytes")
 #define PARSED(target, to, flags)                                                                                      \
     CAST(target, EXPLICIT | KP_CAN_FAIL | (flags), KP_TEXT, to, parse_any, "read from text"),                          \
         CAST(target, EXPLICIT | KP_CAN_FAIL | (flags), KP_VARCHAR, to, parse_any, "read from text"),                   \
@@ -282,6 +289,7 @@ static const struct kp_func funcs[] = {
     CAST("float8", IMPLICIT | KP_CAN_FAIL, KP_NUMERIC, KP_FLOAT8, numeric_float8, "nearest"),
     CAST("numeric", IMPLICIT | KP_CAN_FAIL, KP_NUMERIC, KP_NUMERIC, numeric_numeric, "rounded to its modifier"),
     CAST("oid", IMPLICIT, KP_INT4, KP_OID, int4_same, "the same bits"),
+    CAST("oid", IMPLICIT, KP_INT2, KP_OID, int2_int4, "the same bits, widened"),
     CAST("oid", IMPLICIT | KP_CAN_FAIL, KP_INT8, KP_OID, int8_oid, "if in range"),
     CAST("int4", ASSIGNMENT, KP_OID, KP_INT4, int4_same, "the same bits"),
     CAST("int8", ASSIGNMENT, KP_OID, KP_INT8, oid_int8, "widened"),
@@ -302,6 +310,7 @@ static const struct kp_func funcs[] = {
     CAST("bpchar", IMPLICIT, KP_UNKNOWN, KP_BPCHAR, string_string, "cut or padded to length"),
     CAST("name", IMPLICIT, KP_TEXT, KP_NAME, text_name, "cut to 63 bytes"),
     CAST("name", IMPLICIT, KP_VARCHAR, KP_NAME, text_name, "cut to 63 bytes"),
+    CAST("name", IMPLICIT, KP_BPCHAR, KP_NAME, text_name, "without padding, cut to 63 bytes"),
     CAST("name", IMPLICIT, KP_UNKNOWN, KP_NAME, text_name, "cut to 63 bytes"),
     FN_UNARY("kp_assign_length", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_VARCHAR, KP_VARCHAR, assign_length,
              "as assigned to varchar(n): 22001 if too long"),

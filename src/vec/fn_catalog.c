@@ -2,7 +2,7 @@
  * Functions over the catalog's own values, which clients call to describe what they see: psql's \d and \gdesc,
  * information that drivers gather. What they say about the instance comes from kp_catalog_facts (vec/facts.h).
  */
-#include <strings.h>
+#include <ctype.h>
 
 #include "vec/facts.h"
 #include "vec/fn.h"
@@ -369,30 +369,66 @@ static void current_setting(struct kp_call *call, const struct kp_vec *const *ar
     }
 }
 
-/* pg_char_to_encoding(name): text is UTF-8 here, and nothing else. */
+/* PostgreSQL's encodings, by number. */
+static const char *const encodings[] = {
+    "SQL_ASCII",     "EUC_JP",  "EUC_CN",  "EUC_KR",  "EUC_TW",     "EUC_JIS_2004", "UTF8",
+    "MULE_INTERNAL", "LATIN1",  "LATIN2",  "LATIN3",  "LATIN4",     "LATIN5",       "LATIN6",
+    "LATIN7",        "LATIN8",  "LATIN9",  "LATIN10", "WIN1256",    "WIN1258",      "WIN866",
+    "WIN874",        "KOI8R",   "WIN1251", "WIN1252", "ISO_8859_5", "ISO_8859_6",   "ISO_8859_7",
+    "ISO_8859_8",    "WIN1250", "WIN1253", "WIN1254", "WIN1255",    "WIN1257",      "KOI8U",
+    "SJIS",          "BIG5",    "GBK",     "UHC",     "GB18030",    "JOHAB",        "SHIFT_JIS_2004"};
+
+/* Whether letters and digits are the same, case aside. */
+static bool is_encoding(struct kp_str text, const char *name)
+{
+    size_t at = 0;
+    for (; *name; name++) {
+        if (!isalnum((unsigned char)*name))
+            continue;
+        while (at < text.len && !isalnum((unsigned char)text.ptr[at]))
+            at++;
+        if (at == text.len || tolower((unsigned char)text.ptr[at]) != tolower((unsigned char)*name))
+            return false;
+        at++;
+    }
+    while (at < text.len && !isalnum((unsigned char)text.ptr[at]))
+        at++;
+    return at == text.len;
+}
+
+/* pg_char_to_encoding(name) */
 static void encoding_number(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
+    static const struct {
+        const char *name;
+        int32_t number;
+    } others[] = {
+        {"unicode", 6},      {"iso88591", 8},     {"iso88592", 9},     {"iso88593", 10},    {"iso88594", 11},
+        {"iso88599", 12},    {"iso885910", 13},   {"iso885913", 14},   {"iso885914", 15},   {"iso885915", 16},
+        {"iso885916", 17},   {"windows1256", 18}, {"abc", 19},         {"tcvn", 19},        {"tcvn5712", 19},
+        {"vscii", 19},       {"windows1258", 19}, {"alt", 20},         {"windows866", 20},  {"windows874", 21},
+        {"koi8", 22},        {"win", 23},         {"windows1251", 23}, {"windows1252", 24}, {"windows1250", 29},
+        {"windows1253", 30}, {"windows1254", 31}, {"windows1255", 32}, {"windows1257", 33}, {"mskanji", 35},
+        {"shiftjis", 35},    {"win932", 35},      {"windows932", 35},  {"win950", 36},      {"windows950", 36},
+        {"win936", 37},      {"windows936", 37},  {"win949", 38},      {"windows949", 38}};
     for (uint32_t i = 0; i < call->rows; i++) {
-        struct kp_text name = FN_AT(struct kp_text, 0, i);
-        struct kp_str text = kp_text_str(&name);
-        bool utf8 = (text.len == 4 && strncasecmp(text.ptr, "utf8", 4) == 0) ||
-                    (text.len == 5 && strncasecmp(text.ptr, "utf-8", 5) == 0);
-        ((int32_t *)out->data)[i] = utf8 ? 6 : -1;
+        struct kp_str text = kp_text_str(&FN_AT(struct kp_text, 0, i));
+        int32_t number = -1;
+        for (size_t n = 0; n < KP_COUNT(encodings); n++)
+            if (is_encoding(text, encodings[n]))
+                number = (int32_t)n;
+        for (size_t n = 0; n < KP_COUNT(others); n++)
+            if (is_encoding(text, others[n].name))
+                number = others[n].number;
+        ((int32_t *)out->data)[i] = number;
     }
 }
 
 static void encoding_name(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
-    static const char *const names[] = {
-        "SQL_ASCII",     "EUC_JP",  "EUC_CN",  "EUC_KR",  "EUC_TW",     "EUC_JIS_2004", "UTF8",
-        "MULE_INTERNAL", "LATIN1",  "LATIN2",  "LATIN3",  "LATIN4",     "LATIN5",       "LATIN6",
-        "LATIN7",        "LATIN8",  "LATIN9",  "LATIN10", "WIN1256",    "WIN1258",      "WIN866",
-        "WIN874",        "KOI8R",   "WIN1251", "WIN1252", "ISO_8859_5", "ISO_8859_6",   "ISO_8859_7",
-        "ISO_8859_8",    "WIN1250", "WIN1253", "WIN1254", "WIN1255",    "WIN1257",      "KOI8U",
-        "SJIS",          "BIG5",    "GBK",     "UHC",     "GB18030",    "JOHAB",        "SHIFT_JIS_2004"};
     for (uint32_t i = 0; i < call->rows; i++) {
         uint32_t encoding = FN_AT(uint32_t, 0, i);
-        const char *name = encoding < KP_COUNT(names) ? names[encoding] : "";
+        const char *name = encoding < KP_COUNT(encodings) ? encodings[encoding] : "";
         ((struct kp_text *)out->data)[i] = fn_text(call, name, strlen(name));
     }
 }
@@ -469,7 +505,7 @@ static const struct kp_func funcs[] = {
     ASKS("pg_get_expr", KP_TEXT, expression_text, "an expression of the catalog as text", 3, KP_TEXT, KP_OID, KP_BOOL),
     FACT("pg_size_pretty", 0, KP_TEXT, size_pretty, "bytes as a person reads them", 1, KP_INT8),
     FACT("pg_encoding_to_char", 0, KP_TEXT, encoding_name, "an encoding's name", 1, KP_INT4),
-    FACT("pg_char_to_encoding", 0, KP_INT4, encoding_number, "an encoding's number, -1 if it is not UTF8", 1, KP_NAME),
+    FACT("pg_char_to_encoding", 0, KP_INT4, encoding_number, "an encoding's number, -1 if there is none", 1, KP_NAME),
     ASKS("pg_tablespace_size", KP_INT8, database_bytes, "bytes of the log", 1, KP_OID),
     FACT("current_setting", KP_VOLATILE | KP_CAN_FAIL, KP_TEXT, current_setting, "a setting's value", 1, KP_TEXT),
     ASKS("array_to_string", KP_TEXT, array_to_string, "elements joined, NULLs left out", 2, KP_TEXT, KP_TEXT),

@@ -7,7 +7,7 @@
 #include "vec/datetime.h"
 #include "vec/fn.h"
 
-enum verdict { VERDICT_OK, VERDICT_NULL, VERDICT_UNSUPPORTED, VERDICT_UNRECOGNIZED };
+enum verdict { VERDICT_OK, VERDICT_NULL, VERDICT_UNSUPPORTED, VERDICT_UNRECOGNIZED, VERDICT_RANGE };
 
 /* A number: coef / 10^scale; infinite -1 or 1 for the parts of infinity; or, for julian, day and fraction. */
 struct part {
@@ -274,7 +274,10 @@ static enum verdict part_of_row(struct kp_call *call, const struct kp_vec *const
         int32_t date = FN_AT(int32_t, 1, row);
         if (!float_result)
             return date_part(unit, date, ret_part);
-        int64_t us = !kp_date_is_finite(date) ? (date < 0 ? INT64_MIN : INT64_MAX) : date * KP_DAY_US;
+        int64_t us = date < 0 ? INT64_MIN : INT64_MAX;
+        if (kp_date_is_finite(date) &&
+            (__builtin_mul_overflow((int64_t)date, KP_DAY_US, &us) || !kp_timestamp_in_range(us)))
+            return VERDICT_RANGE;
         return timestamp_part(unit, us, NULL, false, ret_part);
     }
     }
@@ -313,6 +316,9 @@ static void extract(struct kp_call *call, const struct kp_vec *const *args, stru
             break;
         case VERDICT_NULL:
             fn_set_null(call, out, i, &owned);
+            break;
+        case VERDICT_RANGE:
+            kp_call_fail(call, i, "22008", "date out of range for timestamp");
             break;
         case VERDICT_UNSUPPORTED:
         case VERDICT_UNRECOGNIZED:

@@ -532,7 +532,7 @@ static void set_lax(struct kp_call *call, const struct kp_vec *const *args, stru
             continue;
         }
         bool creates = FN_AT(uint8_t, 3, i);
-        if (!value && kp_vec_is_null(args[4], i)) {
+        if (kp_vec_is_null(args[4], i)) {
             kp_call_fail(call, i, "22023",
                          "null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or "
                          "\"raise_exception\"");

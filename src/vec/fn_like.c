@@ -58,10 +58,10 @@ static int match_general(struct kp_str text, struct kp_str pattern)
         } else {
             const char *literal = p;
             if (*p == '\\') {
-                if (++literal == p_end)
+                if (++literal == p_end && t < t_end)
                     return -1;
             }
-            if (t < t_end && *t == *literal) {
+            if (t < t_end && literal < p_end && *t == *literal) {
                 t++;
                 p = literal + 1;
                 fits = true;

@@ -317,6 +317,8 @@ static enum outcome take_quantity(struct scanner *s, int32_t fields, struct quan
             __builtin_mul_overflow(ret->value, 12, &ret->value) ||
             __builtin_add_overflow(ret->value, months, &ret->value))
             return OUTCOME_RANGE;
+        if (s->at < s->end && *s->at == '-') /* a date */
+            return OUTCOME_SYNTAX;
         ret->unit = UNIT_MONTH;
         return OUTCOME_OK;
     }
