@@ -19,6 +19,7 @@
 
 #include "log/inspect.h"
 #include "log/log.h"
+#include "log/plant.h"
 #include "log/record_batch.h"
 #include "sim/sim.h"
 
@@ -478,8 +479,36 @@ static void test_every_call(void **state)
     assert_true(runs > 50);
 }
 
+/* Planted bugs of compaction, each to be caught by one of a few histories. */
+static void test_planted(void **state)
+{
+    enum { SEEDS = 30 };
+    static const enum kp_log_plant plants[] = {KP_PLANT_COMPACT_ALL, KP_PLANT_TOMBSTONES_EARLY};
+    for (size_t i = 0; i < KP_COUNT(plants); i++) {
+        bool caught = false;
+        for (uint64_t seed = 1; seed <= SEEDS && !caught; seed++) {
+            struct history history;
+            begin(&history, seed);
+            kp_log_planted = plants[i];
+            for (int o = 0; o < OPERATIONS && !history.failure[0]; o++)
+                operate(&history, false);
+            if (!history.failure[0])
+                restart(&history);
+            kp_log_planted = KP_PLANT_NONE;
+            caught = history.failure[0];
+            if (caught)
+                printf("planted bug %d: caught by seed %llu: %.100s\n", (int)plants[i], (unsigned long long)seed,
+                       history.failure);
+            history.failure[0] = 0;
+            finish(&history, seed);
+        }
+        assert_true(caught);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_histories), cmocka_unit_test(test_every_call)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_histories), cmocka_unit_test(test_every_call),
+                                       cmocka_unit_test(test_planted)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

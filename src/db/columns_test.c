@@ -1,7 +1,8 @@
 /*
  * History columns end to end: the same answers with them and without, also when their files are gone or damaged. A
  * topic with good records, bad ones, other events, late ones and ones from far ahead is read by views that a replay
- * fills; each answer is compared with that of an instance that keeps no columns.
+ * fills; each answer is compared with that of an instance that keeps no columns. What was trimmed or compacted away is
+ * gone from columns, too; two bugs are planted to see them caught.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,11 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <dirent.h>
 
 #include "db/instance.h"
+#include "log/plant.h"
 #include "log/record_batch.h"
 
 struct fixture {
@@ -287,8 +292,125 @@ static void test_same_answers(void **state)
     }
 }
 
+/* ---- what has gone, and bugs planted to see them caught ---- */
+
+/* Trimmed and compacted: each behind a replay that made columns of it. */
+static void let_go(struct fixture *fixture)
+{
+    must(fixture, "CREATE SOURCE ev (k int, v int) WITH (topic = 'ev');"
+                  "CREATE TABLE item (id int PRIMARY KEY, n int) WITH (topic = 'keyed');"
+                  "CREATE SOURCE raw (id int, n int) WITH (topic = 'keyed');"
+                  "CREATE SOURCE calm (v int) WITH (topic = 'calm'); INSERT INTO calm SELECT g * 7919 % 1000003 FROM "
+                  "generate_series(1, 3000) AS g;"
+                  "INSERT INTO ev SELECT g % 7, g * 7919 % 1000003 FROM generate_series(1, 1500) AS g;"
+                  "INSERT INTO item SELECT g, g FROM generate_series(1, 300) AS g;"
+                  "UPDATE item SET n = n + 1; UPDATE item SET n = n * 2 WHERE id % 3 = 0;"
+                  "DELETE FROM item WHERE id % 5 = 0;"
+                  "CREATE MATERIALIZED VIEW of_ev AS SELECT k, sum(v) AS s FROM ev GROUP BY k;"
+                  "CREATE MATERIALIZED VIEW of_raw AS SELECT count(*) AS c, sum(n) AS s, sum(id) AS i FROM raw;"
+                  "DROP MATERIALIZED VIEW of_ev; DROP MATERIALIZED VIEW of_raw;"
+                  "ALTER TOPIC ev DELETE BEFORE OFFSET 700;"
+                  "ALTER TOPIC keyed SET (cleanup = 'compact', delete_retention = '0 seconds');"
+                  "ALTER TOPIC keyed COMPACT");
+}
+
+static void what_is_left(struct fixture *fixture, struct kp_buf *out)
+{
+    static const char *const left[] = {"SELECT k, count(*), sum(v) FROM ev GROUP BY k ORDER BY k",
+                                       "SELECT count(*), sum(n), sum(id) FROM raw",
+                                       "SELECT count(*), min(v) FROM ev WHERE v < 69000",
+                                       "SELECT count(*), sum(n), sum(id) FROM item",
+                                       "SELECT count(*), sum(v) FROM calm",
+                                       "CREATE MATERIALIZED VIEW again AS SELECT k, sum(v) AS s FROM ev GROUP BY k",
+                                       "SELECT * FROM again ORDER BY k",
+                                       "DROP MATERIALIZED VIEW again"};
+    struct kp_buf answer = {0};
+    out->len = 0;
+    for (size_t i = 0; i < KP_COUNT(left); i++) {
+        run(fixture, left[i], &answer);
+        kp_buf_printf(out, "%s: %s\n", left[i], (char *)answer.data);
+    }
+    kp_buf_append_byte(out, '\0');
+    kp_buf_finish(&answer);
+}
+
+/* A bit of the largest file. */
+static void flip_largest(const char *dir, uint64_t *seed)
+{
+    char path[512], largest[512] = "";
+    long most = 0;
+    snprintf(path, sizeof path, "%s/columns", dir);
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        struct stat status;
+        snprintf(path, sizeof path, "%s/columns/%s", dir, entry->d_name);
+        if (stat(path, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= most)
+            continue;
+        most = status.st_size;
+        memcpy(largest, path, sizeof path);
+    }
+    closedir(folder);
+    *seed = kp_hash_u64(*seed + 1);
+    FILE *file = fopen(largest, "r+b");
+    fseek(file, (long)(*seed % (uint64_t)most), SEEK_SET);
+    int byte = fgetc(file);
+    fseek(file, -1, SEEK_CUR);
+    fputc(byte ^ 1 << (*seed >> 60 & 7), file);
+    fclose(file);
+}
+
+/* In a process of its own, which a bug may end: what has gone, then rotten columns, are asked for. */
+enum { ROUNDS = 20 };
+static bool answers_alike(const char *want, enum kp_log_plant plant)
+{
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        struct fixture fixture = {.dir = "/tmp/kappa-columns-XXXXXX", .options = {.columns_chunk_rows = 500}};
+        struct kp_buf got = {0};
+        uint64_t seed = 7;
+        bool alike = mkdtemp(fixture.dir);
+        kp_log_planted = plant;
+        if (plant != KP_PLANT_NONE)
+            (void)!freopen("/dev/null", "w", stderr);
+        open_db(&fixture);
+        let_go(&fixture);
+        for (int round = 0; round < ROUNDS && alike; round++) {
+            what_is_left(&fixture, &got);
+            alike = strcmp((char *)got.data, want) == 0;
+            close_db(&fixture);
+            if (round)
+                flip_largest(fixture.dir, &seed);
+            open_db(&fixture);
+        }
+        close_db(&fixture);
+        shell("rm -r %s", fixture.dir);
+        kp_buf_finish(&got);
+        _exit(alike ? 0 : 1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status == 0;
+}
+
+static void test_gone(void **state)
+{
+    struct fixture without = {.dir = "/tmp/kappa-columns-XXXXXX", .options = {.no_columns = true}};
+    struct kp_buf want = {0};
+    assert_non_null(mkdtemp(without.dir));
+    open_db(&without);
+    let_go(&without);
+    what_is_left(&without, &want);
+    close_db(&without);
+    shell("rm -r %s", without.dir);
+    assert_true(answers_alike((char *)want.data, KP_PLANT_NONE));
+    assert_false(answers_alike((char *)want.data, KP_PLANT_COLUMNS_KEPT));
+    assert_false(answers_alike((char *)want.data, KP_PLANT_COLUMN_UNCHECKED));
+    kp_buf_finish(&want);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_answers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_answers), cmocka_unit_test(test_gone)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

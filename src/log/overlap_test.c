@@ -18,7 +18,7 @@
 #include "log/record_batch.h"
 #include "os/thread.h"
 
-enum { APPENDERS = 3, APPENDS = 60, RECORDS = 20, RECORD_BYTES = 20000 };
+enum { APPENDERS = 3, APPENDS = 60, RECORDS = 20, RECORD_BYTES = 20000, PATIENCE = 200 };
 
 static struct kp_os os;
 static _Atomic int syncing, overlapped, syncs, fail_at, fail_write_at, writes, failures;
@@ -26,9 +26,11 @@ static _Atomic int64_t durable_position; /* the largest that was acknowledged */
 
 static enum kp_code slow_sync(void *ctx, struct kp_file *file, struct kp_error *err)
 {
-    int number = atomic_fetch_add(&syncs, 1) + 1;
+    int number = atomic_fetch_add(&syncs, 1) + 1, before = atomic_load(&overlapped);
     atomic_fetch_add(&syncing, 1);
     usleep(3000);
+    for (int i = 0; i < PATIENCE && atomic_load(&overlapped) == before; i++)
+        usleep(1000); /* on a slow machine the next write takes longer to come */
     enum kp_code code = kp_os_real()->sync(ctx, file, err);
     atomic_fetch_sub(&syncing, 1);
     if (number == atomic_load(&fail_at)) {
