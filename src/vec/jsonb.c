@@ -339,17 +339,90 @@ void kp_jsonb_sort_key(struct kp_buf *key, struct kp_str value)
     }
 }
 
-int kp_jsonb_compare(struct kp_str a, struct kp_str b)
+static int compare_strings(struct kp_str a, struct kp_str b)
 {
-    if (kp_str_equal(a, b))
-        return 0;
+    if (!memchr(a.ptr, '\\', a.len) && !memchr(b.ptr, '\\', b.len))
+        return kp_str_compare((struct kp_str){a.ptr + 1, a.len - 2}, (struct kp_str){b.ptr + 1, b.len - 2});
     struct kp_buf left = {0}, right = {0};
-    kp_jsonb_sort_key(&left, a);
-    kp_jsonb_sort_key(&right, b);
+    append_string(&left, a);
+    append_string(&right, b);
     int order = kp_str_compare((struct kp_str){(const char *)left.data, left.len},
                                (struct kp_str){(const char *)right.data, right.len});
     kp_buf_finish(&left);
     kp_buf_finish(&right);
+    return order;
+}
+
+static int compare_numbers(struct kp_str a, struct kp_str b)
+{
+    struct kp_arena arena = {0};
+    struct kp_numeric left, right;
+    int order = 0;
+    if (kp_numeric_parse(a, &arena, &left, NULL) == KP_OK && kp_numeric_parse(b, &arena, &right, NULL) == KP_OK)
+        order = kp_numeric_compare(&left, &right);
+    kp_arena_finish(&arena);
+    return order;
+}
+
+static int compare_inside(struct kp_str a, struct kp_str b);
+
+/* Of two arrays or two objects: the longer one is greater. */
+static int compare_items(struct kp_str a, struct kp_str b)
+{
+    struct kp_jsonb_items left, right;
+    struct kp_str left_name, right_name, left_item, right_item;
+    uint32_t left_count = kp_jsonb_item_count(a), right_count = kp_jsonb_item_count(b);
+    int order = (left_count > right_count) - (left_count < right_count);
+    kp_jsonb_items_begin(&left, a);
+    kp_jsonb_items_begin(&right, b);
+    while (order == 0 && kp_jsonb_items_next(&left, &left_name, &left_item) &&
+           kp_jsonb_items_next(&right, &right_name, &right_item)) {
+        if (left.object)
+            order = compare_strings(left_name, right_name);
+        if (order == 0)
+            order = compare_inside(left_item, right_item);
+    }
+    return order;
+}
+
+static int compare_inside(struct kp_str a, struct kp_str b)
+{
+    enum kp_jsonb_kind kind = kp_jsonb_kind(a), other = kp_jsonb_kind(b);
+    if (kind != other)
+        return kind < other ? -1 : 1;
+    switch (kind) {
+    case KP_JSONB_STRING:
+        return compare_strings(a, b);
+    case KP_JSONB_NUMBER:
+        return compare_numbers(a, b);
+    case KP_JSONB_BOOL:
+        return (a.ptr[0] == 't') - (b.ptr[0] == 't');
+    case KP_JSONB_ARRAY:
+    case KP_JSONB_OBJECT:
+        return compare_items(a, b);
+    case KP_JSONB_NULL:
+        break;
+    }
+    return 0;
+}
+
+/* The first byte of its sort key. */
+static int class_of(struct kp_str value)
+{
+    enum kp_jsonb_kind kind = kp_jsonb_kind(value);
+    if (kind == KP_JSONB_ARRAY)
+        return kp_jsonb_item_count(value) ? 2 : 0;
+    return kind < KP_JSONB_ARRAY ? 1 : 3;
+}
+
+/* As the sort keys, which need not be made: most differ early. */
+int kp_jsonb_compare(struct kp_str a, struct kp_str b)
+{
+    if (kp_str_equal(a, b))
+        return 0;
+    int order = class_of(a) - class_of(b);
+    if (order == 0)
+        order = kp_jsonb_kind(a) < KP_JSONB_ARRAY ? compare_inside(a, b) : compare_items(a, b);
     return (order > 0) - (order < 0);
 }
 

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "vec/agg.h"
+#include "vec/jsonb.h"
 #include "vec/numeric.h"
 
 static void noop_kernel(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
@@ -181,13 +182,60 @@ static void test_order(void **state)
     assert_int_equal(kp_numeric_compare(&numerics[2], &numerics[14]), 0);
 }
 
+/* Comparing two values of jsonb and their sort keys is the same. */
+static void test_jsonb_order(void **state)
+{
+    static const char *const values[] = {"null",
+                                         "true",
+                                         "false",
+                                         "\"\"",
+                                         "\"a\"",
+                                         "\"ab\"",
+                                         "\"a\\\"\"",
+                                         "\"a\\u0001\"",
+                                         "0",
+                                         "-1",
+                                         "1.0",
+                                         "1",
+                                         "10",
+                                         "1e2",
+                                         "100",
+                                         "[]",
+                                         "[null]",
+                                         "[1, 2]",
+                                         "[2]",
+                                         "[1, 3]",
+                                         "[[]]",
+                                         "[[1]]",
+                                         "[\"a\", 1]",
+                                         "{}",
+                                         "{\"a\": 1}",
+                                         "{\"a\": 2}",
+                                         "{\"b\": 1}",
+                                         "{\"a\": 1, \"b\": []}",
+                                         "{\"a\": {\"a\": 1}}",
+                                         "{\"a\": [1, {}]}",
+                                         "[true]",
+                                         "[false]",
+                                         "[{\"a\": 1}]"};
+    for (size_t i = 0; i < KP_COUNT(values); i++)
+        for (size_t k = 0; k < KP_COUNT(values); k++) {
+            struct kp_buf a = {0}, b = {0};
+            kp_jsonb_sort_key(&a, kp_str(values[i]));
+            kp_jsonb_sort_key(&b, kp_str(values[k]));
+            int order = kp_str_compare((struct kp_str){(const char *)a.data, a.len},
+                                       (struct kp_str){(const char *)b.data, b.len});
+            assert_int_equal(kp_jsonb_compare(kp_str(values[i]), kp_str(values[k])), (order > 0) - (order < 0));
+            kp_buf_finish(&a);
+            kp_buf_finish(&b);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_registry),
-        cmocka_unit_test(test_types),
-        cmocka_unit_test(test_gather_scatter),
-        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_registry), cmocka_unit_test(test_types),       cmocka_unit_test(test_gather_scatter),
+        cmocka_unit_test(test_order),    cmocka_unit_test(test_jsonb_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

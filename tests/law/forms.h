@@ -234,6 +234,13 @@ static struct form_table functions = {
     "v v   .   date_trunc('hour', $1)\n"
     "v h   .   $1::interval\n"
     "v i   .   make_interval(hours => $1)\n"
+    "v v   .   $1::interval(0) ;; $1::interval hour to minute ;; $1::interval day to second(1)\n"
+    "v i   .   (abs($1) % 50)::text::interval minute ;; INTERVAL '1:02:03.456' HOUR TO SECOND(2) * ($1 % 5)\n"
+    "t t   .   law_twice($1)\n"
+    "i i   .   ($1 % 100)::small\n"
+    "t t   .   left($1, 9)::word\n"
+    "j j   .   jsonb_path_query_array($1, '$.b[last]') ;; jsonb_path_query_first($1, '$.a ? (@ like_regex \"^x\")')\n"
+    "j ji  .   jsonb_path_query_array($1, '$[*] ? (@ > $n)', jsonb_build_object('n', $2))\n"
     /* uuid, jsonb */
     "u t   .   md5($1)::uuid\n"
     "j j   .   ($1 -> 'a') ;; ($1 -> 0)\n"
@@ -362,7 +369,10 @@ static struct form_table predicates = {
             "b iti B   ($1, $2) IN ((1, 'a'), (2, 'b'), ($3, NULL))\n"
             "b ia  B   $1 = ALL ($2) ;; $1 <> ANY ($2)\n"
             "b ttt .   $1 BETWEEN $2 AND $3\n"
-            "b b   .   $1 IS NOT UNKNOWN\n",
+            "b b   .   $1 IS NOT UNKNOWN\n"
+            "b i   .   law_near($1) ;; law_near(y => $1, x => 7)\n"
+            "b ii  .   law_near($1, $2)\n"
+            "b ji  .   jsonb_path_exists($1, '$.** ? (@ == $n)', jsonb_build_object('n', $2))\n",
 };
 
 static struct form_table aggregates = {
@@ -464,7 +474,11 @@ static struct form_table aggregates = {
             "l i   BT  sum($1) + count(*)\n"
             "i i   .   max($1) - min($1)\n"
             "b ii  B   bool_or($1 > $2)\n"
-            "v v   OL  percentile_cont(0.5) WITHIN GROUP (ORDER BY $1)\n",
+            "v v   OL  percentile_cont(0.5) WITHIN GROUP (ORDER BY $1)\n"
+            "l w   PB  count(DISTINCT $1)\n"
+            "l it  PB  count(DISTINCT ROW($1, $2)::pair)\n"
+            "t iw  OB  array_agg(($2).b ORDER BY $1, $2)::text\n"
+            "f ii  OB  cume_dist(1, 2) WITHIN GROUP (ORDER BY $1, $2 DESC)\n",
 };
 
 /* Those without W or R that are aggregates go with all frames. */

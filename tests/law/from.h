@@ -139,6 +139,7 @@ static const struct join_kind {
     {P_JOIN_UNEQUAL, "JOIN", false},
     {P_JOIN_LEFT_UNEQUAL, "LEFT JOIN", false},
     {P_BAND, "JOIN", false},
+    {P_BAND_LEFT, "LEFT JOIN", false},
     {P_ASOF, "ASOF JOIN", true},
     {P_ASOF, "ASOF JOIN", true},
     {P_ASOF_LEFT, "ASOF LEFT JOIN", true},
@@ -219,7 +220,8 @@ static inline bool join(struct maker *maker, struct from *from, const struct fro
         kind = &join_kinds[0];
     if (kind->production == P_ASOF || kind->production == P_ASOF_LEFT)
         return join_asof(maker, from, with, left, right, kind->production == P_ASOF_LEFT);
-    char *on = kind->production == P_BAND ? make_band(maker, left, right) : make_on(maker, left, right, kind->equal);
+    bool band = kind->production == P_BAND || kind->production == P_BAND_LEFT;
+    char *on = band ? make_band(maker, left, right) : make_on(maker, left, right, kind->equal);
     if (!on)
         return false;
     bool using = kind->production == P_JOIN_USING || kind->production == P_JOIN_FULL_USING;
@@ -325,6 +327,15 @@ static inline void add_set(struct maker *maker, struct from *from, struct scope 
         {P_SET_LEFT, "i", " LEFT JOIN LATERAL ", "generate_series(1, $1 % 3) WITH ORDINALITY", " ON true", "l0, l1",
          "il"},
         {P_ROWS_FROM, "ax", ", ", "ROWS FROM (unnest($1), unnest($2))", "", "l0, l1", "it"},
+        {P_FUNCTION_ROWS, "i", ", ", "law_steps($1 % 3)", "", "l0, l1", "it"},
+        {P_FUNCTION_ROWS, "i", " LEFT JOIN LATERAL ", "law_steps($1 % 3)", " ON true", "l0, l1", "it"},
+        {P_FUNCTION_ROWS, "t", ", ", "string_to_table($1, 'b')", "", "l0", "t"},
+        {P_FUNCTION_ROWS, "t", ", ", "regexp_matches($1, '[ab]', 'g')", "", "l0", "x"},
+        {P_JSON_ROWS, "j", ", ", "jsonb_each(CASE WHEN jsonb_typeof($1) = 'object' THEN $1 END)", "", "l0, l1", "tj"},
+        {P_JSON_ROWS, "j", " LEFT JOIN LATERAL ",
+         "jsonb_array_elements_text(CASE WHEN jsonb_typeof($1) = 'array' THEN $1 END)", " ON true", "l0", "t"},
+        {P_JSON_RECORD, "j", ", ", "jsonb_to_record(CASE WHEN jsonb_typeof($1) = 'object' THEN $1 END)", "",
+         "l0 text, l1 jsonb", "tj"},
         {P_ROWS_FROM, "ia", ", ", "ROWS FROM (generate_series(1, $1 % 3), unnest($2))", "", "l0, l1", "ii"},
     };
     unsigned flags = 0, at = roll(maker->dice, KP_COUNT(kinds)), count = (unsigned)strlen(kinds[at].cols);

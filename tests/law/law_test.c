@@ -92,10 +92,9 @@ static void begin_world(struct world *world)
     oracle_clock(world);
     choose_options(world);
     kappa_open(&world->kappa);
-    const char *const setup[] = {law_types, law_composite, law_domain_int, law_domain_text, law_function};
-    for (unsigned i = 0; i < KP_COUNT(setup); i++) {
-        kappa_ask(&world->kappa, setup[i], &answer, NULL);
-        kp_buf_printf(&world->oracle->script, "%s;\n", setup[i]);
+    for (unsigned i = 0; i < KP_COUNT(law_setup); i++) {
+        kappa_ask(&world->kappa, law_setup[i], &answer, NULL);
+        kp_buf_printf(&world->oracle->script, "%s;\n", law_setup[i]);
     }
     kappa_ask(&world->kappa, "CREATE TOPIC law_time WITH (partitions = 1)", &answer, NULL);
     kappa_ask(&world->kappa, "CREATE TABLE marks (id int PRIMARY KEY)", &answer, NULL);

@@ -114,6 +114,15 @@ static inline char *make_group_by(struct maker *maker, unsigned keys, bool may_s
         kind = P_GROUP;
     made(kind);
     *ret_sets = kind != P_GROUP;
+    bool mixed = keys > 1 && chance(maker->dice, 40);
+    if (mixed && kind == P_ROLLUP && allowed(P_GROUPING_MIXED)) {
+        made(P_GROUPING_MIXED);
+        return SAY(" GROUP BY 1, %s (%s)", chance(maker->dice, 50) ? "ROLLUP" : "CUBE", list + 3);
+    }
+    if (mixed && kind == P_GROUPING_SETS && allowed(P_GROUPING_NESTED)) {
+        made(P_GROUPING_NESTED);
+        return SAY(" GROUP BY GROUPING SETS (ROLLUP (%s), CUBE (%u), ())", list, keys);
+    }
     switch (kind) {
     case P_ROLLUP:
         return SAY(" GROUP BY ROLLUP (%s)", list);
@@ -256,8 +265,17 @@ static inline struct tail make_top(struct maker *maker, unsigned count, double *
         return (struct tail){"", text, text};
     }
     bool offset = chance(maker->dice, 20);
+    char *limit = SAY(" LIMIT %u", most);
+    if (offset) /* now and then behind all rows */
+        limit = SAY("%s OFFSET %u", limit, chance(maker->dice, 80) ? 1 + roll(maker->dice, 6) : 1000);
     made(offset ? P_OFFSET : P_LIMIT);
-    char *limit = SAY(" LIMIT %u%s", most, offset ? " OFFSET 2" : "");
+    if (allowed(P_LIMIT_NONE) && chance(maker->dice, 3)) {
+        made(P_LIMIT_NONE);
+        limit = " LIMIT 0";
+    } else if (allowed(P_OFFSET_ALONE) && chance(maker->dice, 6)) {
+        made(P_OFFSET_ALONE);
+        limit = SAY(" OFFSET %u", roll(maker->dice, 30));
+    }
     return (struct tail){"", SAY(" ORDER BY %s%s", keys, limit), SAY(" ORDER BY %s, %s%s", keys, rest, limit)};
 }
 
@@ -291,6 +309,26 @@ static inline void add_set_column(struct maker *maker, const struct scope *scope
     query->rows *= 2;
 }
 
+/* "a3.*": all columns of the one relation that is read; NULL if there are more, or a source, of which PostgreSQL's copy
+ * has more columns. */
+static inline char *make_star(struct maker *maker, const struct scope *scope, struct query *query)
+{
+    if (!allowed(P_STAR) || !chance(maker->dice, 5) || scope->count + 6 > COLUMNS_MAX)
+        return NULL;
+    for (unsigned i = 0; i < scope->count; i++) {
+        const struct column *column = &scope->cols[i];
+        if (strcmp(scope->prefix[i], scope->prefix[0]) || column->flags & LOOSE || strstr(column->name, "window_") ||
+            column->name[0] == '_' || (i == 0 && strcmp(column->name, "ts") == 0))
+            return NULL;
+        query->cols[i] = *column;
+    }
+    if (!scope->count)
+        return NULL;
+    made(P_STAR);
+    query->col_count = scope->count;
+    return SAY("%s*", scope->prefix[0]);
+}
+
 static inline struct query make_plain(struct maker *maker, const struct scope *scope, const struct from *from,
                                       const char *where)
 {
@@ -303,12 +341,15 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
     bool ordered_over = maker->ordered_over;
     maker->window_kappa = maker->window_postgres = NULL;
     maker->ordered_over = false;
-    for (unsigned i = 0; i < count; i++) {
+    if (!from->late && (list = postgres_list = make_star(maker, scope, &query)))
+        first = SAY("%s%s", scope->prefix[0], scope->cols[0].name);
+    for (unsigned i = query.col_count, end = i + count; i < end; i++) {
         unsigned flags = 0;
         enum type type = i == 0 ? T_INT4 : pick_type(maker, scope);
         char *postgres = NULL, *expr = NULL;
         if (i > 0 && from->rows < 500 && chance(maker->dice, 18)) {
-            expr = make_over(maker, scope, &type, &postgres);
+            for (unsigned tries = 0; !expr && tries < 4; tries++)
+                expr = make_over(maker, scope, &type, &postgres);
             flags = BIG;
         } else if (i > 0 && chance(maker->dice, 9)) {
             bool risky = false;

@@ -80,9 +80,19 @@ static const char type_codes[TYPES] = {'b', 's', 'i', 'l', 'f', 'n', 't', 'd', '
 static const char law_types[] = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy', 'a b')";
 static const char law_composite[] = "CREATE TYPE pair AS (a integer, b text)";
 static const char law_domain_int[] = "CREATE DOMAIN small AS integer CHECK (VALUE < 1000)";
-static const char law_function[] =
-    "CREATE FUNCTION law_twice(x integer) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 2 * x::bigint'";
 static const char law_domain_text[] = "CREATE DOMAIN word AS text CHECK (length(VALUE) < 50)";
+static const char *const law_setup[] = {
+    law_types,
+    law_composite,
+    law_domain_int,
+    law_domain_text,
+    "CREATE FUNCTION law_twice(x integer) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 2 * x::bigint'",
+    "CREATE FUNCTION law_twice(x text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT x || x'",
+    "CREATE FUNCTION law_near(x integer, y integer DEFAULT 3) RETURNS boolean LANGUAGE sql IMMUTABLE"
+    " AS 'SELECT abs(x % 100 - y) < 4'",
+    "CREATE FUNCTION law_steps(n integer) RETURNS TABLE (a integer, b text) LANGUAGE sql IMMUTABLE"
+    " AS 'SELECT g, repeat(''a'', g) FROM generate_series(1, n) AS g'",
+};
 
 /* Of these there is no min. */
 static inline bool type_has_min(enum type type)
@@ -201,6 +211,11 @@ static inline void value_make(struct dice *dice, struct kp_arena *arena, const s
         }
         if (narrow) {
             text = kp_arena_printf(arena, "2024-01-27 0%u:00:%u0", roll(dice, 2), roll(dice, 3));
+            break;
+        }
+        if (chance(dice, 15)) { /* when the clock stands there, and with it now() */
+            text = kp_arena_printf(arena, "2024-0%u-%02u %02u:00:00%s", 1 + roll(dice, 3), 1 + roll(dice, 28),
+                                   chance(dice, 60) ? 0 : roll(dice, 24), column->type == T_TIMESTAMPTZ ? "+00" : "");
             break;
         }
         text = kp_arena_printf(arena, "2024-0%u-%02u %02u:%02u:%02u%s%s", 1 + roll(dice, 3), 27 + roll(dice, 2),
