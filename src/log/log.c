@@ -32,7 +32,16 @@ static enum kp_code apply_recovered(void *arg, const struct kp_block_header *blo
 {
     struct kp_log *log = arg;
     log->snapshots.recovered_bytes += kp_block_bytes(block);
-    return kp_log_apply(log, block, location, err);
+    enum kp_code code = kp_log_apply(log, block, location, err);
+    if (code == KP_CORRUPT && log->holes.count) { /* which topics it made is not known without what has rotted */
+        const struct kp_hole *hole = log->holes.list[0];
+        kp_error_detail(err, "Blocks before it have rotted, in file %llu from byte %llu on: %s.",
+                        (unsigned long long)kp_location_file(hole->location),
+                        (unsigned long long)kp_location_offset(hole->location), hole->wrong);
+        kp_error_hint(err, "Restore the log from a backup: one of them has made a topic, or changed one. They stay as "
+                           "they are; `kappa log verify` shows what is damaged.");
+    }
+    return code;
 }
 
 /* The journal's beginning is sealed: its state is in the extent. */
