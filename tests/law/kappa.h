@@ -19,7 +19,7 @@ struct kappa {
 static inline void kappa_open(struct kappa *kappa)
 {
     struct kp_error err;
-    if (kp_db_open(&kappa->options, &kappa->db, &err) || !kp_db_wait_ready(kappa->db, 60000000)) {
+    if (kp_db_open(&kappa->options, &kappa->db, &err) || !kp_db_wait_ready(kappa->db, 600000000)) {
         fprintf(stderr, "open: %s\n", err.message);
         abort();
     }
