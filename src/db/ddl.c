@@ -1,5 +1,5 @@
 /*
- * CREATE and DROP. A statement is checked, written to the log as a catalog record (from then on it has happened, crash
+ * CREATE. A statement is checked, written to the log as a catalog record (from then on it has happened, crash
  * or not), and takes effect: in the catalog, and for tables and views as a backfill job that the statement waits for.
  */
 #include "db/ddl.h"
@@ -38,6 +38,7 @@ bool kp_ddl_is(const struct kp_statement *statement)
     case KP_STATEMENT_ALTER_VIEW:
     case KP_STATEMENT_ALTER_SOURCE:
     case KP_STATEMENT_REFRESH:
+    case KP_STATEMENT_ALTER_OBJECT:
         return true;
     default:
         return false;
@@ -138,13 +139,6 @@ static enum kp_code need_topic(struct kp_ddl *ddl, const struct kp_relation *rel
 }
 
 /* ---- CREATE ---- */
-
-static const char *kind_name(enum kp_relation_kind kind)
-{
-    static const char *const names[] = {"source", "table",  "materialized view", "view", "sink", "system table",
-                                        "type",   "domain", "function"};
-    return names[kind];
-}
 
 static enum kp_code attach_sink(struct kp_db *db, void *arg, struct kp_error *err)
 {
@@ -336,242 +330,6 @@ static enum kp_code create_late(const struct kp_ddl *ddl, const struct kp_statem
     return code;
 }
 
-/* ---- DROP ---- */
-
-static enum kp_code detach_sink(struct kp_db *db, void *arg, struct kp_error *err)
-{
-    kp_sink_detach(db, arg);
-    return KP_OK;
-}
-
-void kp_ddl_remove(struct kp_ddl *ddl, struct kp_relation *relation)
-{
-    struct kp_db *db = ddl->db;
-    kp_relation_ref(relation);
-    kp_catalog_write(db->catalog);
-    kp_catalog_remove(db->catalog, relation);
-    kp_catalog_unlock(db->catalog);
-    struct kp_error ignored; /* a broken instance: nothing is written any more */
-    if (relation->kind == KP_RELATION_SINK && !ddl->replaying) {
-        (void)!kp_engine_call(db, detach_sink, relation, &ignored);
-    } else if (kp_live_of(relation)) {
-        struct kp_live *live = kp_live_of(relation);
-        kp_mutex_lock(&db->mutex); /* its job, if it is still being built, must let go first */
-        if (live->job) {
-            atomic_store(&live->job->cancelled, true);
-            if (live->job->backfill)
-                kp_backfill_cancel(live->job->backfill);
-        }
-        while (live->job)
-            kp_cond_wait_us(&db->idle, &db->mutex, 50000);
-        kp_mutex_unlock(&db->mutex);
-        kp_live_drop(db, live);
-    }
-    if (relation->kind == KP_RELATION_VIEW && !ddl->replaying)
-        kp_retention_dropped(db);
-    kp_relation_unref(relation);
-}
-
-/* Everything that reads `on`, directly or not, and all versions of it; dependents before what they read. */
-static size_t closure(struct kp_catalog *catalog, struct kp_relation *on, struct kp_relation **out, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (out[i] == on)
-            return count;
-    for (size_t i = kp_catalog_count(catalog); i-- > 0;) {
-        struct kp_relation *relation = kp_catalog_at(catalog, i);
-        if (relation != on && (relation->sink_from == on || kp_relation_depends_on(relation, on)))
-            count = closure(catalog, relation, out, count);
-    }
-    out[count++] = on;
-    return count;
-}
-
-/* What DROP calls it: a function without the types of its parameters. */
-static const char *named(const struct kp_relation *relation)
-{
-    return relation->kind == KP_RELATION_FUNCTION ? relation->function : relation->name;
-}
-
-static bool is_named_before(struct kp_relation *const *all, size_t index)
-{
-    for (size_t i = 0; i < index; i++)
-        if (strcmp(all[i]->name, all[index]->name) == 0)
-            return true;
-    return false;
-}
-
-static enum kp_code refuse_dependents(const struct kp_relation *relation, struct kp_relation *const *all, size_t count,
-                                      struct kp_error *err)
-{
-    (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop %s %s because other objects depend on it",
-                  kind_name(relation->kind), relation->name);
-    char list[400];
-    size_t at = 0;
-    list[0] = '\0';
-    for (size_t i = 0; i < count && at < sizeof list - 100; i++)
-        if (all[i] != relation && (relation->kind >= KP_RELATION_TYPE || strcmp(all[i]->name, relation->name) != 0) &&
-            !is_named_before(all, i)) /* versions share a name */
-            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s %s depends on %s %s", at ? "\n" : "",
-                                   kind_name(all[i]->kind), all[i]->name, kind_name(relation->kind), relation->name);
-    (void)kp_error_detail(err, "%s", list);
-    return kp_error_hint(err, "Use DROP ... CASCADE to drop the dependent objects too.");
-}
-
-/* Made with the view, it goes with it: <view>_late. */
-static bool is_companion(const struct kp_relation *relation, const char *of)
-{
-    size_t len = strlen(of);
-    return relation->late_of && strcmp(relation->late_of->name, of) == 0 && strncmp(relation->name, of, len) == 0 &&
-           strcmp(relation->name + len, "_late") == 0;
-}
-
-static const char *missing_code(enum kp_relation_kind kind)
-{
-    switch (kind) {
-    case KP_RELATION_TYPE:
-    case KP_RELATION_DOMAIN:
-        return "42704";
-    case KP_RELATION_FUNCTION:
-        return "42883";
-    default:
-        return "42P01";
-    }
-}
-
-/* The relations that one name of a DROP takes away, in order; *ret_count 0 if it does not exist and need not. */
-static enum kp_code drop_set(struct kp_ddl *ddl, const struct kp_statement *statement, const struct kp_name *name,
-                             struct kp_relation **out, size_t *ret_count, struct kp_error *err)
-{
-    struct kp_catalog *catalog = ddl->db->catalog;
-    struct kp_str schema = {name->schema, name->schema ? strlen(name->schema) : 0};
-    if (statement->relation_kind >= KP_RELATION_TYPE)
-        schema = kp_str(kp_relation_schema(statement->relation_kind));
-    struct kp_relation *relation = kp_catalog_find(catalog, schema, kp_str(name->name));
-    *ret_count = 0;
-    if (statement->relation_kind == KP_RELATION_FUNCTION) {
-        enum kp_code code = kp_sql_find_function(ddl->context, name->name,
-                                                 statement->name_args[name - statement->names], &relation, err);
-        if (code != KP_OK && (code != KP_NOT_FOUND || !statement->if_exists))
-            return code;
-    }
-    if (!relation) {
-        if (statement->if_exists) {
-            kp_ddl_notice(ddl, "00000", "%s \"%s\" does not exist, skipping", kind_name(statement->relation_kind),
-                          name->name);
-            return KP_OK;
-        }
-        (void)kp_fail(err, KP_NOT_FOUND, missing_code(statement->relation_kind), "%s \"%s\" does not exist",
-                      kind_name(statement->relation_kind), name->name);
-        const char *near[1];
-        return kp_catalog_suggest(catalog, kp_str(name->name), near, 1)
-                   ? kp_error_hint(err, "Perhaps you meant \"%s\".", near[0])
-                   : KP_NOT_FOUND;
-    }
-    if (relation->kind == KP_RELATION_SYSTEM)
-        return kp_fail(err, KP_FORBIDDEN, NULL, "permission denied: \"%s\" is a system table", relation->name);
-    if (relation->kind != statement->relation_kind) {
-        (void)kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a %s", relation->name,
-                      kind_name(statement->relation_kind));
-        return kp_error_hint(err, "Use DROP %s to remove a %s.",
-                             relation->kind == KP_RELATION_VIEW     ? "MATERIALIZED VIEW"
-                             : relation->kind == KP_RELATION_TABLE  ? "TABLE"
-                             : relation->kind == KP_RELATION_SINK   ? "SINK"
-                             : relation->kind == KP_RELATION_SOURCE ? "SOURCE"
-                             : relation->kind == KP_RELATION_TYPE   ? "TYPE"
-                             : relation->kind == KP_RELATION_DOMAIN ? "DOMAIN"
-                                                                    : "VIEW",
-                             kind_name(relation->kind));
-    }
-    size_t count = 0;
-    bool versions = relation->kind < KP_RELATION_TYPE;
-    for (uint32_t version = 1; versions && version <= relation->version + 1; version++) {
-        struct kp_relation *other = kp_catalog_find_version(catalog, kp_str(relation->name), version);
-        if (other && other != relation)
-            count = closure(catalog, other, out, count);
-    }
-    count = closure(catalog, relation, out, count);
-    bool alone = true;
-    for (size_t i = 0; i < count; i++)
-        alone &= out[i] == relation || (versions && strcmp(out[i]->name, relation->name) == 0) ||
-                 is_companion(out[i], relation->name);
-    if (!alone && !statement->cascade && !ddl->replaying)
-        return refuse_dependents(relation, out, count, err);
-    if (!alone && !statement->cascade) { /* a log from when plain views could go from under others */
-        size_t kept = 0;
-        for (size_t i = 0; i < count; i++)
-            if (out[i] == relation || (versions && strcmp(out[i]->name, relation->name) == 0))
-                out[kept++] = out[i];
-        count = kept;
-    }
-    *ret_count = count;
-    return KP_OK;
-}
-
-static enum kp_code drop_topic(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err)
-{
-    struct kp_db *db = ddl->db;
-    if (ddl->replaying)
-        return KP_OK;
-    for (uint32_t n = 0; n < statement->name_count; n++) {
-        const char *name = statement->names[n].name;
-        for (size_t i = 0; i < kp_catalog_count(db->catalog); i++) {
-            struct kp_relation *relation = kp_catalog_at(db->catalog, i);
-            if (relation->topic && strcmp(relation->topic, name) == 0) {
-                (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop topic %s because %s %s depends on it", name,
-                              kind_name(relation->kind), relation->name);
-                return kp_error_hint(err, "Drop the %s first.", kind_name(relation->kind));
-            }
-        }
-        struct kp_topic_info info;
-        enum kp_code code = kp_log_topic_find(db->log, name, &info, err);
-        if (code == KP_NOT_FOUND && statement->if_exists) {
-            kp_ddl_notice(ddl, "00000", "topic \"%s\" does not exist, skipping", name);
-            continue;
-        }
-        KP_TRY(code);
-        if (info.internal)
-            return kp_fail(err, KP_FORBIDDEN, NULL, "topic \"%s\" is kappa's own", name);
-        KP_TRY(kp_log_topic_drop(db->log, info.id, err));
-        kp_columns_forget(db->columns, info.id, INT64_MAX);
-    }
-    return KP_OK;
-}
-
-static enum kp_code drop(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err)
-{
-    if (statement->drop_topic)
-        return drop_topic(ddl, statement, err);
-    struct kp_db *db = ddl->db;
-    struct kp_relation **all =
-        kp_calloc(statement->name_count * (kp_catalog_count(db->catalog) + 1), sizeof(struct kp_relation *));
-    size_t total = 0;
-    enum kp_code code = KP_OK;
-    kp_catalog_read(db->catalog);
-    for (uint32_t n = 0; code == KP_OK && n < statement->name_count; n++) {
-        size_t count;
-        code = drop_set(ddl, statement, &statement->names[n], all + total, &count, err);
-        for (size_t i = 0; code == KP_OK && i < count; i++)
-            if (strcmp(named(all[total + i]), statement->names[n].name) != 0 && !is_named_before(all + total, i) &&
-                !is_companion(all[total + i], statement->names[n].name))
-                kp_ddl_notice(ddl, "00000", "drop cascades to %s %s", kind_name(all[total + i]->kind),
-                              all[total + i]->name);
-        total += code == KP_OK ? count : 0;
-    }
-    kp_catalog_unlock(db->catalog);
-    if (code == KP_OK && total > 0)
-        code = kp_ddl_log(ddl, err);
-    for (size_t i = 0; code == KP_OK && i < total; i++) {
-        bool seen = false;
-        for (size_t k = 0; k < i; k++)
-            seen |= all[k] == all[i];
-        if (!seen)
-            kp_ddl_remove(ddl, all[i]);
-    }
-    kp_free(all);
-    return code;
-}
-
 /* A CREATE whose backfill failed or was cancelled leaves nothing: a DROP is written behind its record. */
 static void undo_create(struct kp_ddl *ddl, const struct kp_statement *statement)
 {
@@ -588,7 +346,7 @@ static void undo_create(struct kp_ddl *ddl, const struct kp_statement *statement
     undo.record.text = (struct kp_str){(const char *)text.data, text.len};
     kp_mutex_lock(&db->ddl_mutex);
     if (kp_sql_parse(undo.record.text, &arena, &drop_statement, &ignored) == KP_OK)
-        (void)!drop(&undo, drop_statement, &ignored);
+        (void)!kp_ddl_drop(&undo, drop_statement, &ignored);
     atomic_fetch_add(&db->catalog_generation, 1);
     kp_mutex_unlock(&db->ddl_mutex);
     kp_arena_finish(&arena);
@@ -628,7 +386,10 @@ enum kp_code kp_ddl_run(struct kp_ddl *ddl, const struct kp_statement *statement
         code = alter_topic(ddl, statement, err);
         break;
     case KP_STATEMENT_DROP:
-        code = drop(ddl, statement, err);
+        code = kp_ddl_drop(ddl, statement, err);
+        break;
+    case KP_STATEMENT_ALTER_OBJECT:
+        code = kp_ddl_alter_object(ddl, statement, err);
         break;
     default:
         code = kp_ddl_alter(ddl, statement, &job, err);

@@ -42,6 +42,7 @@ static const struct setting {
     {"lc_messages", "C", 0, NULL, "Language of messages: English."},
     {"lock_timeout", "0", 0, check_timeout, "Longest wait of a COMMIT for its turn to write; 0: no limit."},
     {"max_identifier_length", "63", FIXED, NULL, "Longest identifier, bytes."},
+    {"max_index_keys", "32", FIXED, NULL, "What PostgreSQL says: JDBC asks for it."},
     {"row_security", "on", 0, NULL, "Accepted for compatibility."},
     {"search_path", "public", 0, NULL, "Schemas searched for names."},
     {"server_encoding", "UTF8", REPORTED | FIXED, NULL, "The server's character set."},

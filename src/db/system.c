@@ -94,7 +94,9 @@ void kp_system_row(struct kp_system_rows *rows)
     for (uint32_t c = 0; c < rows->col_count; c++) {
         struct kp_datum *datum = cell(rows);
         datum->null = nulls || (relation->never_values && relation->never_values[c]);
-        if (kp_type_info(datum->type.id)->string)
+        if (kp_type_is_array(datum->type.id))
+            datum->null = true;
+        else if (kp_type_info(datum->type.id)->string)
             datum->text = kp_text_make("", 0);
         if (relation->hidden_count && c == rows->col_count - 1) { /* tableoid */
             datum->null = false;
@@ -116,8 +118,10 @@ void kp_system_set_text(struct kp_system_rows *rows, const char *column, const c
     struct kp_datum *datum = named(rows, column);
     KP_ASSERT(kp_type_info(datum->type.id)->string);
     datum->null = !text;
-    if (text)
+    if (text && !kp_type_is_array(datum->type.id))
         datum->text = kp_text_make(kp_arena_strdup(rows->arena, text), strlen(text));
+    else if (text && kp_value_parse(datum->type, kp_str(text), NULL, rows->arena, datum->raw, NULL) != KP_OK)
+        kp_fatal("a system table's array", text, 0);
 }
 
 void kp_system_set_buf(struct kp_system_rows *rows, const char *column, const struct kp_buf *text)

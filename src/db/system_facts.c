@@ -263,6 +263,10 @@ static const char *type_text(enum kp_type_id id)
 static bool function_text(enum kp_fact fact, uint32_t oid, struct kp_buf *out)
 {
     struct kp_system_function function;
+    if (oid == KP_OID_ARRAY_IN && fact == KP_FACT_FUNCTION) {
+        kp_buf_append_text(out, "array_in");
+        return true;
+    }
     if (oid < KP_OID_FUNCTIONS || !kp_system_function(oid - KP_OID_FUNCTIONS, &function))
         return false;
     switch (fact) {
@@ -411,6 +415,9 @@ static bool find_in(struct kp_session *session, enum kp_fact fact, struct kp_str
         *ret_oid = KP_OID_OWNER;
         return kp_str_equal(name, kp_str(session->user));
     case KP_FACT_FUNCTION:
+        *ret_oid = KP_OID_ARRAY_IN; /* JDBC knows types of arrays by it */
+        if (kp_str_equal(name, KP_STR("array_in")))
+            return true;
         for (uint32_t n = 0; kp_system_function(n, &function); n++)
             if (kp_str_equal(name, kp_str(function.name))) {
                 *ret_oid = KP_OID_FUNCTIONS + n;

@@ -270,9 +270,13 @@ static void put_index(struct kp_session *session, struct kp_system_rows *rows, c
     struct kp_buf keys = {0}, zeros = {0};
     if (!kp_system_has_key(relation))
         return;
-    kp_system_key_print(relation, false, " ", &keys);
+    kp_buf_printf(&keys, "[0:%u]={", relation->key_count - 1); /* PostgreSQL's vectors begin at 0 */
+    kp_buf_append(&zeros, keys.data, keys.len);
+    kp_system_key_print(relation, false, ",", &keys);
     for (uint32_t k = 0; k < relation->key_count; k++)
-        kp_buf_append_text(&zeros, k ? " 0" : "0");
+        kp_buf_append_text(&zeros, k ? ",0" : "0");
+    kp_buf_append_byte(&keys, '}');
+    kp_buf_append_byte(&zeros, '}');
     kp_system_row(rows);
     kp_system_set_int(rows, "indexrelid", KP_OID_KEYS + relation->id);
     kp_system_set_int(rows, "indrelid", relation->id);
@@ -457,6 +461,7 @@ static void fill_one_type(struct kp_system_rows *rows, enum kp_type_id id, uint3
     kp_system_set_int(rows, "typisdefined", 1);
     kp_system_set_text(rows, "typdelim", ",");
     kp_system_set_int(rows, "typelem", array ? kp_type_info(kp_type_element(id))->oid : 0);
+    kp_system_set_int(rows, "typinput", array ? KP_OID_ARRAY_IN : 0);
     bool has_array = !array && (id >= KP_MADE_BASE || id < KP_TYPE_COUNT) &&
                      kp_type_is_array(kp_type_info(kp_type_array_of(id))->id);
     kp_system_set_int(rows, "typarray", has_array ? kp_type_info(kp_type_array_of(id))->oid : 0);
@@ -525,12 +530,13 @@ static enum kp_code fill_enum(struct kp_session *session, struct kp_system_rows 
         if (object->kind != KP_RELATION_TYPE)
             continue;
         const struct kp_made *type = kp_made_of(object->made.id);
-        for (uint32_t label = 0; !type->types && label < type->count; label++) {
+        const struct kp_enum_labels *labels = type->types ? NULL : kp_enum_labels(object->made.id);
+        for (uint32_t label = 0; labels && label < labels->count; label++) {
             kp_system_row(rows);
             kp_system_set_int(rows, "oid", type->info.oid + 2 + label);
             kp_system_set_int(rows, "enumtypid", type->info.oid);
             kp_system_set_int(rows, "enumsortorder", label + 1);
-            kp_system_set_text(rows, "enumlabel", type->names[label]);
+            kp_system_set_text(rows, "enumlabel", labels->names[label]);
         }
     }
     kp_catalog_unlock(catalog);
@@ -727,7 +733,7 @@ const struct kp_system_table kp_system_pg[] = {
      .spec = "oid oid, conname name, connamespace oid, contype text, condeferrable bool, condeferred bool, "
              "convalidated bool, conrelid oid, contypid oid, conindid oid, conparentid oid, confrelid oid, confupdtype "
              "text, confdeltype text, confmatchtype text, conislocal bool, coninhcount int4, connoinherit bool, conkey "
-             "text, confkey text never, conpfeqop text never, conppeqop text never, conffeqop text never, "
+             "_int2, confkey _int2 never, conpfeqop _oid never, conppeqop _oid never, conffeqop _oid never, "
              "confdelsetcols text never, conexclop text never, conbin text never",
      .key = "oid",
      .fill = fill_constraint},
@@ -760,8 +766,8 @@ const struct kp_system_table kp_system_pg[] = {
      .name = "pg_index",
      .spec = "indexrelid oid, indrelid oid, indnatts int2, indnkeyatts int2, indisunique bool, indnullsnotdistinct "
              "bool, indisprimary bool, indisexclusion bool, indimmediate bool, indisclustered bool, indisvalid bool, "
-             "indcheckxmin bool, indisready bool, indislive bool, indisreplident bool, indkey text, indcollation text, "
-             "indclass text, indoption text, indexprs text never, indpred text never",
+             "indcheckxmin bool, indisready bool, indislive bool, indisreplident bool, indkey _int2, indcollation "
+             "_oid, indclass _oid, indoption _int2, indexprs text never, indpred text never",
      .key = "indexrelid",
      .fill = fill_index},
     {.schema = "pg_catalog",

@@ -172,7 +172,7 @@ const struct kp_system_table kp_system_proc[] = {
      .spec = "oid oid, proname name, pronamespace oid, proowner oid, prolang oid, procost float4, prorows float4, "
              "provariadic oid, prosupport oid, prokind text, prosecdef bool, proleakproof bool, proisstrict bool, "
              "proretset bool, provolatile text, proparallel text, pronargs int2, pronargdefaults int2, prorettype oid, "
-             "proargtypes text, proallargtypes text never, proargmodes text never, proargnames text never, "
+             "proargtypes text, proallargtypes _oid never, proargmodes _text never, proargnames _text never, "
              "proargdefaults text never, protrftypes text never, prosrc text, probin text never, prosqlbody text "
              "never, proconfig text never, proacl text never",
      .key = "oid",

@@ -13,6 +13,7 @@
 #include "decode/internal.h"
 #include "vec/array.h"
 #include "vec/composite.h"
+#include "vec/made.h"
 #include "vec/jsonb.h"
 
 enum { SHOWN_BYTES_MAX = 64 };
@@ -254,6 +255,9 @@ static enum kp_code convert_string(struct kp_decode_state *state, const struct t
     default:
         break;
     }
+    if (kp_type_is_enum(column->type.id) &&
+        (kp_enum_find(column->type.id, text, slot) || kp_enum_find_former(column->type.id, text, -1, slot)))
+        return KP_OK; /* records keep the label that was written before ALTER TYPE renamed it */
     return kp_value_parse(column->type, text, state->decoder->zone, state->arena, slot, err);
 }
 

@@ -286,8 +286,9 @@ static enum kp_code add_columns(struct kp_decoder *decoder, const struct kp_deco
 enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct kp_decoder **ret_decoder,
                                struct kp_error *err)
 {
-    if (options->field_count > KP_COLUMNS_MAX)
-        return kp_fail(err, KP_LIMIT, "54011", "%u columns are more than %d", options->field_count, KP_COLUMNS_MAX);
+    if (options->field_count > KP_DECODE_FIELDS_MAX)
+        return kp_fail(err, KP_LIMIT, "54011", "%u columns are more than %d", options->field_count,
+                       KP_DECODE_FIELDS_MAX);
     if (options->pattern && options->format != KP_FORMAT_TEXT)
         return kp_fail(err, KP_INVALID, NULL, "option \"pattern\" is for format text");
     if (options->path && *options->path && options->format != KP_FORMAT_JSON && options->format != KP_FORMAT_AVRO &&

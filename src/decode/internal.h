@@ -10,6 +10,8 @@
 #include "decode/json_scan.h"
 
 /* How the fast path writes a column; the rest goes through kp_decode_convert. */
+enum { KP_DECODE_FIELDS_MAX = KP_COLUMNS_MAX + 64 }; /* the hidden columns of a relation stand beside its own */
+
 enum kp_decode_conv {
     KP_CONV_PARSE, /* kp_value_parse on the text */
     KP_CONV_BOOL,
@@ -134,8 +136,8 @@ struct kp_decode_state {
     uint8_t *tombstones;
     struct kp_decode_origin *origins; /* of the batch's rows; NULL: nothing is checked */
     struct kp_decode_waiting *waiting, **waiting_end;
-    uint64_t present[KP_COLUMNS_MAX / 64]; /* per column: has a value or an explicit null in this record */
-    uint64_t nulls[KP_COLUMNS_MAX / 64];   /* per column: of these, null; valid if any_null */
+    uint64_t present[KP_DECODE_FIELDS_MAX / 64]; /* per column: has a value or an explicit null in this record */
+    uint64_t nulls[KP_DECODE_FIELDS_MAX / 64];   /* per column: of these, null; valid if any_null */
     bool any_null;
     bool deleted; /* the record says that its row goes (Debezium) */
     struct kp_decode_minute *minutes;

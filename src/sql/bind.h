@@ -648,6 +648,9 @@ bool kp_plan_is_never(const struct kp_plan *plan);
 KP_MUST enum kp_code kp_bind_row_value(struct binder *binder, const struct expr_place *place,
                                        const PgQuery__RowExpr *row, struct kp_expr **ret_expr);
 /* The relation's visible columns in this scope as one value; base: KP_OUTER_BASE of a scope around, or 0. */
+/* A record of these fields; names NULL: f1, f2 … */
+struct kp_expr *kp_bind_record(struct binder *binder, struct kp_expr **fields, const char *const *names, uint32_t count,
+                               int32_t location);
 struct kp_expr *kp_bind_whole_row(struct binder *binder, const struct scope *scope, const char *relation, uint32_t base,
                                   int32_t location);
 KP_MUST enum kp_code kp_bind_field(struct binder *binder, struct kp_expr *row, const char *name,

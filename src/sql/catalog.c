@@ -236,6 +236,15 @@ void kp_catalog_remove(struct kp_catalog *catalog, struct kp_relation *relation)
     }
 }
 
+void kp_catalog_rename(struct kp_catalog *catalog, struct kp_relation *relation, const char *name)
+{
+    relation->name = kp_arena_strdup(&relation->arena, name);
+    for (size_t i = 0; i < catalog->count; i++)
+        if (catalog->entries[i].relation == relation)
+            catalog->entries[i].hash = name_hash(kp_str(name));
+    reindex(catalog);
+}
+
 void kp_catalog_promote(struct kp_catalog *catalog, struct kp_relation *relation)
 {
     for (size_t i = 0; i < catalog->count; i++) {

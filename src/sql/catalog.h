@@ -124,6 +124,8 @@ const char *kp_relation_option(const struct kp_relation *relation, const char *n
 KP_MUST enum kp_code kp_catalog_add(struct kp_catalog *catalog, struct kp_relation *relation, bool hidden,
                                     struct kp_error *err);
 void kp_catalog_remove(struct kp_catalog *catalog, struct kp_relation *relation);
+/* The name must be free. */
+void kp_catalog_rename(struct kp_catalog *catalog, struct kp_relation *relation, const char *name);
 /* Makes this version the one that the name leads to. */
 void kp_catalog_promote(struct kp_catalog *catalog, struct kp_relation *relation);
 /* schema NULL or "": the search path (pg_catalog, public, kappa). NULL if not found. Borrowed: under the lock, or ref

@@ -140,7 +140,8 @@ static enum kp_code add_column(struct binder *binder, struct kp_relation *relati
     struct kp_relation *domain;
     KP_TRY(kp_bind_type(binder, def->type_name, &column->type, &domain));
     if (domain && !relation->domains)
-        relation->domains = kp_arena_calloc(binder->arena, KP_COLUMNS_MAX * sizeof(struct kp_relation *));
+        relation->domains =
+            kp_arena_calloc(binder->arena, (KP_COLUMNS_MAX + KP_COUNT(hidden_columns)) * sizeof(struct kp_relation *));
     if (domain)
         relation->domains[relation->col_count] = domain;
     if (kp_type_is_reg(column->type.id))
@@ -282,8 +283,11 @@ static enum kp_code bind_watermark(struct binder *binder, struct kp_relation *re
 
 static enum kp_code bind_columns(struct binder *binder, struct kp_relation *relation, const PgQuery__CreateStmt *create)
 {
-    size_t max = create->n_table_elts + binder->statement->include_count + KP_COUNT(hidden_columns);
-    if (max > KP_COLUMNS_MAX)
+    size_t declared = binder->statement->include_count,
+           max = create->n_table_elts + declared + KP_COUNT(hidden_columns);
+    for (size_t i = 0; i < create->n_table_elts; i++)
+        declared += create->table_elts[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF;
+    if (declared > KP_COLUMNS_MAX)
         return kp_bind_fail(binder, -1, KP_LIMIT, "54011", "tables can have at most %d columns", KP_COLUMNS_MAX);
     relation->cols = kp_arena_calloc(binder->arena, max * sizeof *relation->cols);
     relation->origins = kp_arena_calloc(binder->arena, max);

@@ -335,7 +335,8 @@ enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *p
                                struct kp_expr **ret_expr)
 {
     const char *schema, *name = kp_tree_name(call->funcname, call->n_funcname, &schema);
-    if (schema && strcmp(schema, "pg_catalog") != 0 &&
+    bool inner = schema && strcmp(schema, "information_schema") == 0 && strncmp(name, "_pg_", 4) == 0;
+    if (schema && !inner && strcmp(schema, "pg_catalog") != 0 &&
         (strcmp(schema, "public") != 0 || !kp_bind_find_function(binder, name)))
         return kp_bind_fail(binder, call->location, KP_NOT_FOUND, "42883", "function %s.%s does not exist", schema,
                             name);

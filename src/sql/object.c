@@ -192,7 +192,8 @@ static enum kp_code create_enum(struct binder *binder, struct kp_relation *relat
                 return kp_bind_fail(binder, -1, KP_INVALID, "23505", "enum label \"%s\" used more than once",
                                     labels[i]);
     }
-    relation->made = KP_TYPE(kp_made_intern(relation->name, labels, NULL, (uint32_t)create->n_vals));
+    relation->made =
+        KP_TYPE(kp_enum_intern(binder->context->catalog, relation->name, labels, (uint32_t)create->n_vals));
     return KP_OK;
 }
 
@@ -205,10 +206,17 @@ static enum kp_code create_domain(struct binder *binder, struct kp_relation *rel
         return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "a domain over a domain is not supported");
     for (size_t i = 0; i < create->n_constraints; i++) {
         enum _PgQuery__ConstrType type = create->constraints[i]->constraint->contype;
-        if (type != PG_QUERY__CONSTR_TYPE__CONSTR_NOTNULL && type != PG_QUERY__CONSTR_TYPE__CONSTR_NULL &&
-            type != PG_QUERY__CONSTR_TYPE__CONSTR_CHECK)
+        if (type == PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT) {
+            if (relation->defaults)
+                return kp_bind_fail(binder, -1, KP_INVALID, "42601", "multiple default expressions");
+            relation->defaults = kp_arena_calloc(binder->arena, sizeof(struct kp_expr *));
+            KP_TRY(kp_bind_domain_default(binder, relation, create->constraints[i]->constraint->raw_expr,
+                                          &relation->defaults[0]));
+        } else if (type != PG_QUERY__CONSTR_TYPE__CONSTR_NOTNULL && type != PG_QUERY__CONSTR_TYPE__CONSTR_NULL &&
+                   type != PG_QUERY__CONSTR_TYPE__CONSTR_CHECK) {
             return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL,
-                                "of a domain's constraints only NOT NULL and CHECK are supported");
+                                "of a domain's constraints only NOT NULL, CHECK and DEFAULT are supported");
+        }
     }
     /* the constraints are sound if they can be bound */
     struct kp_expr *value = kp_bind_column(binder, 0, relation->made, -1), *checked;

@@ -34,6 +34,9 @@ KP_MUST enum kp_code kp_bind_substitute(struct binder *binder, const struct kp_e
                                         uint32_t arg_count, int32_t location, struct kp_expr **ret_expr);
 /* row.c: the row's field of that number. */
 struct kp_expr *kp_bind_row_field(struct binder *binder, struct kp_expr *row, uint32_t number, int32_t location);
+/* alter.c: the value of DEFAULT, of the domain's base type. */
+KP_MUST enum kp_code kp_bind_domain_default(struct binder *binder, const struct kp_relation *domain,
+                                            const PgQuery__Node *value, struct kp_expr **ret_value);
 /* CREATE TYPE, DOMAIN, FUNCTION. */
 KP_MUST enum kp_code kp_bind_create_object(struct binder *binder, struct kp_relation *relation);
 

@@ -31,15 +31,15 @@ static enum kp_type_id record_of(struct binder *binder, struct kp_expr *const *f
     return kp_made_intern(NULL, all, types, count);
 }
 
-static struct kp_expr *row_of(struct binder *binder, struct kp_expr **fields, const char *const *names, uint32_t count,
-                              int32_t location)
+struct kp_expr *kp_bind_record(struct binder *binder, struct kp_expr **fields, const char *const *names, uint32_t count,
+                               int32_t location)
 {
     return kp_bind_call(binder, "kp_row", KP_TYPE(record_of(binder, fields, names, count)), fields, count, location);
 }
 
 struct kp_expr *kp_bind_row_of(struct binder *binder, struct kp_expr **fields, uint32_t count, int32_t location)
 {
-    return row_of(binder, fields, NULL, count, location);
+    return kp_bind_record(binder, fields, NULL, count, location);
 }
 
 /* ---- ROW(…) ---- */
@@ -66,7 +66,7 @@ enum kp_code kp_bind_row_value(struct binder *binder, const struct expr_place *p
         if (exprs[i]->type.id == KP_UNKNOWN && exprs[i]->kind == KP_EXPR_PARAM)
             KP_TRY(kp_bind_settle_unknown(binder, exprs[i], &exprs[i]));
     }
-    *ret_expr = row_of(binder, exprs, NULL, fields.count, row->location);
+    *ret_expr = kp_bind_record(binder, exprs, NULL, fields.count, row->location);
     return KP_OK;
 }
 
@@ -111,7 +111,7 @@ struct kp_expr *kp_bind_whole_row(struct binder *binder, const struct scope *sco
         columns[count++] = column->never ? kp_bind_null(binder, column->type)
                                          : kp_bind_column(binder, base + column->index, column->type, location);
     }
-    struct kp_expr *row = row_of(binder, columns, names, count, location);
+    struct kp_expr *row = kp_bind_record(binder, columns, names, count, location);
     return there || !count ? row : null_when(binder, none_is_there(binder, columns, count, location), row);
 }
 

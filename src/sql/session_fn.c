@@ -107,6 +107,21 @@ static struct kp_expr *fixed_value(struct binder *binder, const struct fixed *ru
     return NULL;
 }
 
+/* current_schemas(with those that are searched without being said). */
+static enum kp_code current_schemas(struct binder *binder, struct kp_expr **args, int32_t location,
+                                    struct kp_expr **ret_expr)
+{
+    struct kp_type names = KP_TYPE(kp_type_array_of(KP_NAME));
+    if (args[0]->kind != KP_EXPR_CONST || args[0]->type.id != KP_BOOL)
+        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "current_schemas() needs a constant");
+    if (args[0]->datum.null) {
+        *ret_expr = kp_bind_null(binder, names);
+        return KP_OK;
+    }
+    return kp_bind_coerce(binder, kp_bind_text(binder, args[0]->datum.b ? "{pg_catalog,public}" : "{public}"), names,
+                          COERCE_EXPLICIT, ret_expr);
+}
+
 static enum kp_code find(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
                          int32_t location, struct kp_expr **ret_expr)
 {
@@ -123,6 +138,8 @@ static enum kp_code find(struct binder *binder, const char *name, struct kp_expr
         *ret_expr = kp_bind_text(binder, context->user ? context->user : "kappa");
     else if (strcmp(name, "current_setting") == 0 && (count == 1 || count == 2))
         return current_setting(binder, args, count, location, ret_expr);
+    else if (strcmp(name, "current_schemas") == 0 && count == 1)
+        return current_schemas(binder, args, location, ret_expr);
     else if (strcmp(name, "set_config") == 0 &&
              count == 3) /* answers as if set: search_path and its like have no effect here */
         return kp_bind_coerce(binder, args[1], KP_TYPE(KP_TEXT), COERCE_IMPLICIT, ret_expr);
@@ -133,9 +150,9 @@ static enum kp_code find(struct binder *binder, const char *name, struct kp_expr
 
 bool kp_sql_session_function(uint32_t n, const char **ret_name)
 {
-    static const char *const others[] = {
-        "current_database",      "pg_get_userbyid",    "current_setting", "set_config", "now",
-        "transaction_timestamp", "statement_timestamp"};
+    static const char *const others[] = {"current_database",      "pg_get_userbyid",    "current_setting",
+                                         "current_schemas",       "set_config",         "now",
+                                         "transaction_timestamp", "statement_timestamp"};
     if (n >= KP_COUNT(fixed) + KP_COUNT(others))
         return false;
     *ret_name = n < KP_COUNT(fixed) ? fixed[n].name : others[n - KP_COUNT(fixed)];

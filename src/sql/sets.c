@@ -105,13 +105,30 @@ static struct kp_expr *value_of(struct binder *binder, struct set_list *list, co
     return kp_bind_column(binder, KP_SET_BASE + keep_value(binder, list, value), call->types[field], location);
 }
 
+/* All columns of a row that it returns, as one value. */
+static struct kp_expr *record_of(struct binder *binder, struct set_list *list, const struct set_call *call,
+                                 int32_t location)
+{
+    struct kp_expr *fields[KP_SET_COLUMNS_MAX];
+    const char *names[KP_SET_COLUMNS_MAX];
+    for (uint32_t i = 0; i < call->func->col_count; i++) {
+        fields[i] = value_of(binder, list, call, i, location);
+        names[i] = call->func->cols[i].name;
+    }
+    return kp_bind_record(binder, fields, names, call->func->col_count, location);
+}
+
 enum kp_code kp_bind_set_value(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *node,
                                const char *field, struct kp_expr **ret_expr)
 {
     struct set_call call;
     KP_TRY(bind_call(binder, place, node, &call));
     const struct kp_set_func *func = call.func;
-    if (!field && func->col_count != 1) {
+    if (!field && func->col_count > 1) {
+        *ret_expr = record_of(binder, place->sets, &call, node->location);
+        return KP_OK;
+    }
+    if (!field && func->col_count == 0) {
         kp_bind_fail(binder, node->location, KP_UNSUPPORTED, NULL, "the record that %s() returns cannot be one value",
                      func->name);
         return kp_error_hint(binder->err, "Write (%s(…)).* or .%s, or call it in FROM.", func->name,

@@ -354,6 +354,28 @@ static enum kp_code from_object(struct parser *parser, struct kp_statement *stat
     return KP_OK;
 }
 
+static enum kp_code from_alter_object(struct kp_statement *statement, enum kp_relation_kind kind,
+                                      PgQuery__Node *const *names, size_t count)
+{
+    const char *schema, *name = kp_tree_name(names, count, &schema);
+    statement->kind = KP_STATEMENT_ALTER_OBJECT;
+    statement->relation_kind = kind;
+    statement->tag = kind == KP_RELATION_TYPE ? "ALTER TYPE" : "ALTER DOMAIN";
+    statement->name = (struct kp_name){schema, name, -1};
+    return KP_OK;
+}
+
+/* ALTER TYPE, ALTER DOMAIN … RENAME TO; everything else that has a name keeps it. */
+static enum kp_code from_rename(struct parser *parser, struct kp_statement *statement,
+                                const PgQuery__RenameStmt *rename)
+{
+    bool type = rename->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_TYPE;
+    if (!type && rename->rename_type != PG_QUERY__OBJECT_TYPE__OBJECT_DOMAIN)
+        return refuse(parser);
+    const PgQuery__List *names = rename->object->list;
+    return from_alter_object(statement, type ? KP_RELATION_TYPE : KP_RELATION_DOMAIN, names->items, names->n_items);
+}
+
 static enum kp_code from_session(struct parser *parser, struct kp_statement *statement, const PgQuery__Node *tree)
 {
     switch (tree->node_case) {
@@ -443,6 +465,14 @@ enum kp_code kp_statement_from_tree(struct parser *parser, struct kp_statement *
     case PG_QUERY__NODE__NODE_CREATE_DOMAIN_STMT:
         return from_object(parser, statement, KP_RELATION_DOMAIN, "CREATE DOMAIN", tree->create_domain_stmt->domainname,
                            tree->create_domain_stmt->n_domainname);
+    case PG_QUERY__NODE__NODE_ALTER_ENUM_STMT:
+        return from_alter_object(statement, KP_RELATION_TYPE, tree->alter_enum_stmt->type_name,
+                                 tree->alter_enum_stmt->n_type_name);
+    case PG_QUERY__NODE__NODE_ALTER_DOMAIN_STMT:
+        return from_alter_object(statement, KP_RELATION_DOMAIN, tree->alter_domain_stmt->type_name,
+                                 tree->alter_domain_stmt->n_type_name);
+    case PG_QUERY__NODE__NODE_RENAME_STMT:
+        return from_rename(parser, statement, tree->rename_stmt);
     case PG_QUERY__NODE__NODE_CREATE_FUNCTION_STMT:
         statement->or_replace = tree->create_function_stmt->replace;
         return from_object(parser, statement, KP_RELATION_FUNCTION, "CREATE FUNCTION",

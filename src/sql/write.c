@@ -83,6 +83,9 @@ enum kp_code kp_write_assign(struct binder *binder, const struct kp_relation *re
 struct kp_expr *kp_write_default(struct binder *binder, const struct kp_relation *relation, uint32_t column)
 {
     const struct kp_expr *value = relation->defaults ? relation->defaults[column] : NULL;
+    const struct kp_relation *domain = relation->domains ? relation->domains[column] : NULL;
+    if (!value && domain && domain->defaults)
+        value = domain->defaults[0];
     return value ? kp_expr_copy(value, binder->arena, NULL, NULL) : kp_bind_null(binder, relation->cols[column].type);
 }
 

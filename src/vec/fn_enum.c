@@ -18,9 +18,10 @@ COMPARE(enum_ge, >=)
 /* Their argument says only which type, and is NULL mostly. */
 static void edge(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, bool last)
 {
-    const struct kp_made *type = kp_made_of(args[0]->type.id);
+    const struct kp_enum_labels *labels = kp_enum_labels(args[0]->type.id);
+    int32_t number = labels->count ? labels->numbers[last ? labels->count - 1 : 0] : 0;
     for (uint32_t i = 0; i < call->rows; i++)
-        ((int32_t *)out->data)[i] = last ? (int32_t)type->count - 1 : 0;
+        ((int32_t *)out->data)[i] = number;
 }
 static void enum_first(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
@@ -34,16 +35,17 @@ static void enum_last(struct kp_call *call, const struct kp_vec *const *args, st
 /* enum_range(anyenum): all labels; (first, last): those between, NULL for the ends. */
 static void enum_range(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
-    const struct kp_made *type = kp_made_of(args[0]->type.id);
+    const struct kp_enum_labels *labels = kp_enum_labels(args[0]->type.id);
     struct kp_array_builder builder = {.element = args[0]->type.id};
     for (uint32_t i = 0; i < call->rows; i++) {
-        int32_t first = 0, last = (int32_t)type->count - 1;
+        int32_t first = INT32_MIN, last = INT32_MAX;
         if (call->arg_count > 1 && !kp_vec_is_null(args[0], i))
             first = FN_AT(int32_t, 0, i);
         if (call->arg_count > 1 && !kp_vec_is_null(args[1], i))
             last = FN_AT(int32_t, 1, i);
-        for (int32_t label = first; label <= last; label++)
-            kp_array_add(&builder, &label);
+        for (uint32_t label = 0; label < labels->count; label++)
+            if (labels->numbers[label] >= first && labels->numbers[label] <= last)
+                kp_array_add(&builder, &labels->numbers[label]);
         ((struct kp_text *)out->data)[i] = kp_array_make(&builder, call->arena);
     }
     kp_array_builder_finish(&builder);

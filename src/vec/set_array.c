@@ -17,6 +17,23 @@ static bool unnest(struct kp_call *call, const struct kp_vec *const *args, uint3
     return true;
 }
 
+/* What PostgreSQL's information_schema and JDBC ask of keys: elements with their places from 1. */
+static bool expand_array(struct kp_call *call, const struct kp_vec *const *args, uint32_t row, uint64_t from,
+                         struct kp_set *set)
+{
+    struct kp_array array;
+    kp_array_read(args[0]->type.id, &FN_AT(struct kp_text, 0, row), &array);
+    for (uint64_t i = from; i < array.count; i++) {
+        uint64_t value[2];
+        int32_t number = (int32_t)i + 1;
+        if (!kp_set_add(set))
+            return false;
+        kp_set_put(set, 0, kp_array_get(&array, (uint32_t)i, call->arena, value) ? value : NULL);
+        kp_set_put(set, 1, &number);
+    }
+    return true;
+}
+
 static bool subscripts(struct kp_call *call, const struct kp_vec *const *args, uint32_t row, uint64_t from,
                        struct kp_set *set)
 {
@@ -38,6 +55,14 @@ static bool subscripts(struct kp_call *call, const struct kp_vec *const *args, u
 
 static const struct kp_set_func funcs[] = {
     {"unnest", KP_STRICT, 1, {KP_ANYARRAY}, 1, {{KP_ANYELEMENT, NULL}}, unnest, "an array's elements"},
+    {"_pg_expandarray",
+     KP_STRICT,
+     1,
+     {KP_ANYARRAY},
+     2,
+     {{KP_ANYELEMENT, "x"}, {KP_INT4, "n"}},
+     expand_array,
+     "an array's elements with their places from 1: of information_schema"},
     {"generate_subscripts",
      KP_STRICT,
      2,

@@ -1,0 +1,413 @@
+/*
+ * DROP: what is named, and with CASCADE everything that was made with it or reads it, directly or not.
+ *
+ * What a DROP takes is gathered first, dependents before what they read, and that is the order in which it goes; people
+ * are told in the other order, as by PostgreSQL. Rows of a table or source do not go with a type or function:
+ * PostgreSQL would drop a column or a constraint, which cannot be done to what is in the log.
+ */
+#include <stdio.h>
+
+#include "db/ddl.h"
+#include "db/retention.h"
+#include "sql/alter.h"
+
+enum { LINE_BYTES = 160 };
+
+static enum kp_code detach_sink(struct kp_db *db, void *arg, struct kp_error *err)
+{
+    kp_sink_detach(db, arg);
+    return KP_OK;
+}
+
+void kp_ddl_remove(struct kp_ddl *ddl, struct kp_relation *relation)
+{
+    struct kp_db *db = ddl->db;
+    kp_relation_ref(relation);
+    kp_catalog_write(db->catalog);
+    kp_catalog_remove(db->catalog, relation);
+    kp_catalog_unlock(db->catalog);
+    struct kp_error ignored; /* a broken instance: nothing is written any more */
+    if (relation->kind == KP_RELATION_SINK && !ddl->replaying) {
+        (void)!kp_engine_call(db, detach_sink, relation, &ignored);
+    } else if (kp_live_of(relation)) {
+        struct kp_live *live = kp_live_of(relation);
+        kp_mutex_lock(&db->mutex); /* its job, if it is still being built, must let go first */
+        if (live->job) {
+            atomic_store(&live->job->cancelled, true);
+            if (live->job->backfill)
+                kp_backfill_cancel(live->job->backfill);
+        }
+        while (live->job)
+            kp_cond_wait_us(&db->idle, &db->mutex, 50000);
+        kp_mutex_unlock(&db->mutex);
+        kp_live_drop(db, live);
+    }
+    if (relation->kind == KP_RELATION_VIEW && !ddl->replaying)
+        kp_retention_dropped(db);
+    kp_relation_unref(relation);
+}
+
+/* Everything that reads `on`, directly or not, and all versions of it; dependents before what they read. */
+static size_t closure(struct kp_catalog *catalog, struct kp_relation *on, struct kp_relation **out, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (out[i] == on)
+            return count;
+    for (size_t i = kp_catalog_count(catalog); i-- > 0;) {
+        struct kp_relation *relation = kp_catalog_at(catalog, i);
+        if (relation != on && (relation->sink_from == on || kp_relation_depends_on(relation, on)))
+            count = closure(catalog, relation, out, count);
+    }
+    out[count++] = on;
+    return count;
+}
+
+/* Made with the view, it goes with it: <view>_late. */
+static bool is_companion(const struct kp_relation *relation, const char *of)
+{
+    size_t len = strlen(of);
+    return relation->late_of && strcmp(relation->late_of->name, of) == 0 && strncmp(relation->name, of, len) == 0 &&
+           strcmp(relation->name + len, "_late") == 0;
+}
+
+static const char *missing_code(enum kp_relation_kind kind)
+{
+    switch (kind) {
+    case KP_RELATION_TYPE:
+    case KP_RELATION_DOMAIN:
+        return "42704";
+    case KP_RELATION_FUNCTION:
+        return "42883";
+    default:
+        return "42P01";
+    }
+}
+
+/* A relation that a DROP takes. */
+struct dropping {
+    struct kp_relation *relation;
+    bool named; /* by the statement, or it is another version or the late rows of what is */
+};
+
+struct drop_list {
+    struct dropping *items;
+    size_t count;
+};
+
+/* ---- what there is to drop ---- */
+
+static enum kp_code no_such(const struct kp_ddl *ddl, const struct kp_statement *statement, const struct kp_name *name,
+                            struct kp_error *err)
+{
+    (void)kp_fail(err, KP_NOT_FOUND, missing_code(statement->relation_kind), "%s \"%s\" does not exist",
+                  kp_relation_kind_name(statement->relation_kind), name->name);
+    const char *near[1];
+    return kp_catalog_suggest(ddl->db->catalog, kp_str(name->name), near, 1)
+               ? kp_error_hint(err, "Perhaps you meant \"%s\".", near[0])
+               : KP_NOT_FOUND;
+}
+
+static enum kp_code wrong_kind(const struct kp_relation *relation, enum kp_relation_kind wanted, struct kp_error *err)
+{
+    static const char *const words[] = {
+        [KP_RELATION_SOURCE] = "SOURCE",   [KP_RELATION_TABLE] = "TABLE",   [KP_RELATION_VIEW] = "MATERIALIZED VIEW",
+        [KP_RELATION_PLAIN_VIEW] = "VIEW", [KP_RELATION_SINK] = "SINK",     [KP_RELATION_SYSTEM] = "VIEW",
+        [KP_RELATION_TYPE] = "TYPE",       [KP_RELATION_DOMAIN] = "DOMAIN", [KP_RELATION_FUNCTION] = "FUNCTION"};
+    if (relation->kind == KP_RELATION_SYSTEM)
+        return kp_fail(err, KP_FORBIDDEN, NULL, "permission denied: \"%s\" is a system table", relation->name);
+    (void)kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a %s", relation->name, kp_relation_kind_name(wanted));
+    return kp_error_hint(err, "Use DROP %s to remove a %s.", words[relation->kind],
+                         kp_relation_kind_name(relation->kind));
+}
+
+/* *ret_relation NULL: it does not exist and need not. */
+static enum kp_code find(struct kp_ddl *ddl, const struct kp_statement *statement, size_t n,
+                         struct kp_relation **ret_relation, struct kp_error *err)
+{
+    const struct kp_name *name = &statement->names[n];
+    struct kp_str schema = {name->schema, name->schema ? strlen(name->schema) : 0};
+    if (statement->relation_kind >= KP_RELATION_TYPE)
+        schema = kp_str(kp_relation_schema(statement->relation_kind));
+    struct kp_relation *relation = kp_catalog_find(ddl->db->catalog, schema, kp_str(name->name));
+    *ret_relation = NULL;
+    if (statement->relation_kind == KP_RELATION_FUNCTION) {
+        enum kp_code code = kp_sql_find_function(ddl->context, name->name, statement->name_args[n], &relation, err);
+        if (code != KP_OK && (code != KP_NOT_FOUND || !statement->if_exists))
+            return code;
+    }
+    if (!relation && !statement->if_exists)
+        return no_such(ddl, statement, name, err);
+    if (!relation)
+        kp_ddl_notice(ddl, "00000", "%s \"%s\" does not exist, skipping",
+                      kp_relation_kind_name(statement->relation_kind), name->name);
+    else if (relation->kind != statement->relation_kind)
+        return wrong_kind(relation, statement->relation_kind, err);
+    *ret_relation = relation;
+    return KP_OK;
+}
+
+/* Takes what reads it, and it itself. */
+static void take(struct kp_ddl *ddl, struct drop_list *list, struct kp_relation *target, struct kp_relation **scratch)
+{
+    struct kp_catalog *catalog = ddl->db->catalog;
+    for (size_t i = 0; i < list->count; i++)
+        scratch[i] = list->items[i].relation;
+    size_t count = list->count;
+    bool versions = target->kind < KP_RELATION_TYPE;
+    for (uint32_t version = 1; versions && version <= target->version + 1; version++) {
+        struct kp_relation *other = kp_catalog_find_version(catalog, kp_str(target->name), version);
+        if (other && other != target)
+            count = closure(catalog, other, scratch, count);
+    }
+    count = closure(catalog, target, scratch, count);
+    for (; list->count < count; list->count++)
+        list->items[list->count] = (struct dropping){scratch[list->count], false};
+    for (size_t i = 0; i < count; i++)
+        list->items[i].named |=
+            scratch[i] == target ||
+            (versions && scratch[i]->kind < KP_RELATION_TYPE && strcmp(scratch[i]->name, target->name) == 0) ||
+            is_companion(scratch[i], target->name);
+}
+
+/* ---- what else goes ---- */
+
+static bool scans(const struct kp_plan *plan, const struct kp_relation *on)
+{
+    if (plan->kind == KP_PLAN_SCAN && plan->scan.relation == on)
+        return true;
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        if (scans(plan->inputs[i], on))
+            return true;
+    return false;
+}
+
+static bool reads_directly(const struct kp_relation *relation, const struct kp_relation *on)
+{
+    if (relation->sink_from == on || relation->late_of == on)
+        return true;
+    for (uint32_t i = 0; i < relation->use_count; i++)
+        if (relation->uses[i] == on)
+            return true;
+    return relation->plan && scans(relation->plan->plan, on);
+}
+
+/* What of the list it reads itself, the nearest. */
+static const struct dropping *read_by(const struct drop_list *list, size_t at)
+{
+    for (size_t i = at + 1; i < list->count; i++)
+        if (reads_directly(list->items[at].relation, list->items[i].relation))
+            return &list->items[i];
+    return &list->items[list->count - 1];
+}
+
+/* Versions share a name: the last of the list stands for all. What reads a table of a type is not for the type. */
+static bool is_told(const struct drop_list *list, size_t at)
+{
+    const struct dropping *on = read_by(list, at);
+    if (list->items[at].named || (!on->named && on->relation->kind <= KP_RELATION_TABLE))
+        return false;
+    for (size_t i = at + 1; i < list->count; i++)
+        if (list->items[i].relation->kind == list->items[at].relation->kind &&
+            strcmp(list->items[i].relation->name, list->items[at].relation->name) == 0)
+            return false;
+    return true;
+}
+
+static size_t count_others(const struct drop_list *list)
+{
+    size_t others = 0;
+    for (size_t i = 0; i < list->count; i++)
+        others += is_told(list, i);
+    return others;
+}
+
+/* "view b depends on view a", for what of the list it reads itself; columns of a type one by one. */
+static void print_dependence(const struct drop_list *list, size_t at, struct kp_buf *out)
+{
+    const struct kp_relation *relation = list->items[at].relation, *on = read_by(list, at)->relation;
+    const char *kind = kp_relation_kind_name(relation->kind), *on_kind = kp_relation_kind_name(on->kind);
+    bool columns = false;
+    for (uint32_t c = 0; c < relation->col_count && relation->kind <= KP_RELATION_TABLE; c++) {
+        bool of_type = on->kind == KP_RELATION_TYPE && kp_type_involves(relation->cols[c].type.id, on->made.id);
+        if (!of_type && !(relation->domains && relation->domains[c] == on))
+            continue;
+        kp_buf_printf(out, "%scolumn %s of %s %s depends on %s %s", columns ? "\n" : "", relation->cols[c].name, kind,
+                      relation->name, on_kind, on->name);
+        columns = true;
+    }
+    if (!columns)
+        kp_buf_printf(out, "%s %s depends on %s %s", kind, relation->name, on_kind, on->name);
+}
+
+/* One line for each other object, in the order in which they were made; what does not fit is counted. */
+static void print_others(const struct drop_list *list, bool cascades, char *out, size_t bytes)
+{
+    size_t at = 0, left = count_others(list);
+    out[0] = '\0';
+    for (size_t i = list->count; i-- > 0;) {
+        struct kp_buf line = {0};
+        if (!is_told(list, i))
+            continue;
+        if (cascades)
+            kp_buf_printf(&line, "drop cascades to %s %s", kp_relation_kind_name(list->items[i].relation->kind),
+                          list->items[i].relation->name);
+        else
+            print_dependence(list, i, &line);
+        bool fits = at + line.len + LINE_BYTES / 2 < bytes;
+        if (fits)
+            at += (size_t)snprintf(out + at, bytes - at, "%s%.*s", at ? "\n" : "", (int)line.len,
+                                   (const char *)line.data);
+        else
+            at += (size_t)snprintf(out + at, bytes - at, "%sand %zu other %s", at ? "\n" : "", left,
+                                   left == 1 ? "object" : "objects");
+        kp_buf_finish(&line);
+        left--;
+        if (!fits)
+            return;
+    }
+}
+
+static enum kp_code refuse_dependents(const struct drop_list *list, struct kp_error *err)
+{
+    char lines[sizeof err->detail];
+    const struct kp_relation *target = NULL;
+    size_t targets = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        bool again = target && strcmp(target->name, list->items[i].relation->name) == 0;
+        if (!list->items[i].named || list->items[i].relation->late_of || again)
+            continue;
+        target = list->items[i].relation;
+        targets++;
+    }
+    if (targets == 1)
+        (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop %s %s because other objects depend on it",
+                      kp_relation_kind_name(target->kind), target->name);
+    else
+        (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop desired object(s) because other objects depend on them");
+    print_others(list, false, lines, sizeof lines);
+    (void)kp_error_detail(err, "%s", lines);
+    return kp_error_hint(err, "Use DROP ... CASCADE to drop the dependent objects too.");
+}
+
+/* Rows do not go with a type, a domain or a function. */
+static enum kp_code keep_rows(const struct kp_statement *statement, const struct drop_list *list, struct kp_error *err)
+{
+    if (statement->relation_kind < KP_RELATION_TYPE)
+        return KP_OK;
+    for (size_t i = list->count; i-- > 0;) {
+        const struct kp_relation *relation = list->items[i].relation;
+        if (relation->kind != KP_RELATION_TABLE && relation->kind != KP_RELATION_SOURCE)
+            continue;
+        struct kp_buf line = {0};
+        print_dependence(list, i, &line);
+        (void)kp_fail(err, KP_UNSUPPORTED, NULL, "DROP %s ... CASCADE would take %s \"%s\" with all its rows",
+                      statement->relation_kind == KP_RELATION_TYPE     ? "TYPE"
+                      : statement->relation_kind == KP_RELATION_DOMAIN ? "DOMAIN"
+                                                                       : "FUNCTION",
+                      kp_relation_kind_name(relation->kind), relation->name);
+        (void)kp_error_detail(err, "%.*s", (int)line.len, (const char *)line.data);
+        kp_buf_finish(&line);
+        return kp_error_hint(err, "A column or constraint cannot be dropped. Drop the %s first.",
+                             kp_relation_kind_name(relation->kind));
+    }
+    return KP_OK;
+}
+
+static void tell_others(struct kp_ddl *ddl, const struct drop_list *list)
+{
+    struct kp_error notice;
+    char lines[sizeof notice.detail];
+    size_t others = count_others(list);
+    if (!ddl->notice || others == 0)
+        return;
+    print_others(list, true, lines, sizeof lines);
+    if (others == 1) {
+        kp_ddl_notice(ddl, "00000", "%s", lines);
+        return;
+    }
+    (void)kp_fail(&notice, KP_OK, "00000", "drop cascades to %zu other objects", others);
+    (void)kp_error_detail(&notice, "%s", lines);
+    ddl->notice(ddl->notice_arg, "NOTICE", &notice);
+}
+
+/* ---- DROP ---- */
+
+static enum kp_code gather(struct kp_ddl *ddl, const struct kp_statement *statement, struct drop_list *list,
+                           struct kp_relation **scratch, struct kp_error *err)
+{
+    for (size_t n = 0; n < statement->name_count; n++) {
+        struct kp_relation *target;
+        KP_TRY(find(ddl, statement, n, &target, err));
+        if (target)
+            take(ddl, list, target, scratch);
+    }
+    bool others = false;
+    for (size_t i = 0; i < list->count; i++)
+        others |= !list->items[i].named;
+    if (!others)
+        return KP_OK;
+    if (!ddl->replaying && !statement->cascade)
+        return refuse_dependents(list, err);
+    if (!ddl->replaying)
+        KP_TRY(keep_rows(statement, list, err));
+    if (!ddl->replaying)
+        tell_others(ddl, list);
+    if (!statement->cascade) { /* a log from when plain views could go from under others */
+        size_t kept = 0;
+        for (size_t i = 0; i < list->count; i++)
+            if (list->items[i].named)
+                list->items[kept++] = list->items[i];
+        list->count = kept;
+    }
+    return KP_OK;
+}
+
+static enum kp_code drop_topic(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err)
+{
+    struct kp_db *db = ddl->db;
+    if (ddl->replaying)
+        return KP_OK;
+    for (uint32_t n = 0; n < statement->name_count; n++) {
+        const char *name = statement->names[n].name;
+        for (size_t i = 0; i < kp_catalog_count(db->catalog); i++) {
+            struct kp_relation *relation = kp_catalog_at(db->catalog, i);
+            if (relation->topic && strcmp(relation->topic, name) == 0) {
+                (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop topic %s because %s %s depends on it", name,
+                              kp_relation_kind_name(relation->kind), relation->name);
+                return kp_error_hint(err, "Drop the %s first.", kp_relation_kind_name(relation->kind));
+            }
+        }
+        struct kp_topic_info info;
+        enum kp_code code = kp_log_topic_find(db->log, name, &info, err);
+        if (code == KP_NOT_FOUND && statement->if_exists) {
+            kp_ddl_notice(ddl, "00000", "topic \"%s\" does not exist, skipping", name);
+            continue;
+        }
+        KP_TRY(code);
+        if (info.internal)
+            return kp_fail(err, KP_FORBIDDEN, NULL, "topic \"%s\" is kappa's own", name);
+        KP_TRY(kp_log_topic_drop(db->log, info.id, err));
+        kp_columns_forget(db->columns, info.id, INT64_MAX);
+    }
+    return KP_OK;
+}
+
+enum kp_code kp_ddl_drop(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err)
+{
+    if (statement->drop_topic)
+        return drop_topic(ddl, statement, err);
+    struct kp_db *db = ddl->db;
+    size_t most = kp_catalog_count(db->catalog) + 1;
+    struct drop_list list = {kp_calloc(most, sizeof *list.items), 0};
+    struct kp_relation **scratch = kp_calloc(most, sizeof(struct kp_relation *));
+    kp_catalog_read(db->catalog);
+    enum kp_code code = gather(ddl, statement, &list, scratch, err);
+    kp_catalog_unlock(db->catalog);
+    if (code == KP_OK && list.count > 0)
+        code = kp_ddl_log(ddl, err);
+    for (size_t i = 0; code == KP_OK && i < list.count; i++)
+        kp_ddl_remove(ddl, list.items[i].relation);
+    kp_free(list.items);
+    kp_free(scratch);
+    return code;
+}

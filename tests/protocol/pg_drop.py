@@ -1,0 +1,77 @@
+"""DROP: what else goes is said as PostgreSQL says it, RESTRICT names who depends on what, rows do not go with a type."""
+import psycopg2
+
+from _session import connection, cursor, expect, run
+
+
+def notices(sql):
+    del connection.notices[:]
+    run(sql)
+    return "".join(connection.notices)
+
+
+def error(sql):
+    try:
+        run(sql)
+    except psycopg2.Error as wrong:
+        return wrong.pgcode, wrong.diag.message_primary, wrong.diag.message_detail, wrong.diag.message_hint
+    raise AssertionError("no error")
+
+
+def names():
+    return [row[0] for row in run("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind <> 'i' ORDER BY 1")]
+
+
+HINT = "Use DROP ... CASCADE to drop the dependent objects too."
+run("CREATE TABLE t (id int PRIMARY KEY, n int)")
+run("CREATE VIEW a AS SELECT id, n FROM t")
+run("CREATE VIEW b AS SELECT id FROM a")
+run("CREATE MATERIALIZED VIEW m AS SELECT count(*) AS n FROM t")
+expect(error("DROP TABLE t"), ("2BP01", "cannot drop table t because other objects depend on it",
+                               "view a depends on table t\nview b depends on view a\nmaterialized view m depends on table t", HINT))
+expect(error("DROP VIEW a"), ("2BP01", "cannot drop view a because other objects depend on it", "view b depends on view a", HINT))
+expect(error("DROP VIEW a RESTRICT")[0], "2BP01")
+expect(notices("DROP VIEW a, b"), "")
+run("CREATE VIEW a AS SELECT id, n FROM t")
+run("CREATE VIEW b AS SELECT id FROM a")
+expect(notices("DROP VIEW a CASCADE"), "NOTICE:  drop cascades to view b\n")
+run("CREATE VIEW a AS SELECT id, n FROM t")
+run("CREATE VIEW b AS SELECT id FROM a")
+run("CREATE SINK s FROM m WITH (topic = 'm_out')")
+expect(notices("DROP TABLE t CASCADE"),
+       "NOTICE:  drop cascades to 4 other objects\nDETAIL:  drop cascades to materialized view m\ndrop cascades to view a\n"
+       "drop cascades to view b\ndrop cascades to sink s\n")
+expect(names(), [])
+
+# types, domains, functions: rows stay
+run("CREATE TYPE mood AS ENUM ('sad', 'ok')")
+run("CREATE DOMAIN positive AS int CHECK (VALUE > 0)")
+run("CREATE FUNCTION twice(x int) RETURNS int LANGUAGE sql AS 'SELECT x * 2'")
+run("CREATE TABLE t (id int PRIMARY KEY, m mood, p positive)")
+run("CREATE VIEW doubled AS SELECT twice(id) AS two FROM t")
+expect(error("DROP TYPE mood"), ("2BP01", "cannot drop type mood because other objects depend on it",
+                                 "column m of table t depends on type mood", HINT))
+for kind, name, column in (("TYPE", "mood", "m"), ("DOMAIN", "positive", "p")):
+    code, message, detail, hint = error(f"DROP {kind} {name} CASCADE")
+    expect((code, message), ("0A000", f'DROP {kind} ... CASCADE would take table "t" with all its rows'))
+    expect(detail, f"column {column} of table t depends on {kind.lower()} {name}")
+    expect(hint, "A column or constraint cannot be dropped. Drop the table first.")
+expect(error("DROP FUNCTION twice"), ("2BP01", "cannot drop function twice(integer) because other objects depend on it",
+                                      "view doubled depends on function twice(integer)", HINT))
+expect(notices("DROP FUNCTION twice CASCADE"), "NOTICE:  drop cascades to view doubled\n")
+expect(names(), ["t"])
+run("DROP TABLE t")
+run("DROP TYPE mood")
+run("DROP DOMAIN positive")
+expect(notices("DROP TABLE IF EXISTS t"), 'NOTICE:  table "t" does not exist, skipping\n')
+
+# more than fits is counted
+run("CREATE TABLE base (id int PRIMARY KEY)")
+for number in range(40):
+    run(f"CREATE VIEW over_{number} AS SELECT id FROM base")
+detail = error("DROP TABLE base")[2]
+assert detail.startswith("view over_0 depends on table base\nview over_1 "), detail
+assert detail.endswith(" other objects"), detail
+shown = notices("DROP TABLE base CASCADE")
+assert shown.startswith("NOTICE:  drop cascades to 40 other objects\nDETAIL:  drop cascades to view over_0\n"), shown
+expect(names(), [])
