@@ -78,6 +78,7 @@ enum {
     KP_OID_DATABASE = 5,
     KP_OID_COLLATION = 100,     /* of all text: "default", which is C */
     KP_OID_LANGUAGE = 12,       /* internal */
+    KP_OID_SQL = 14,            /* the language of functions that statements made */
     KP_OID_ARRAY_IN = 750,      /* what reads arrays, as in PostgreSQL */
     KP_OID_KEYS = 0x20000000,   /* + a table's: the index and constraint of its primary key */
     KP_OID_CHECKS = 0x30000000, /* + KP_OID_CHECKS_EACH times a relation's or domain's, + which of its CHECKs */

@@ -1,5 +1,6 @@
 /* What the functions about the catalog ask: names of numbers, definitions, sizes. */
 #include "db/system.h"
+#include "sql/describe.h"
 
 #include <strings.h>
 
@@ -277,6 +278,7 @@ static bool function_text(enum kp_fact fact, uint32_t oid, struct kp_buf *out)
         kp_buf_append_text(out, type_text(function.ret));
         return true;
     case KP_FACT_FUNCTION_ARGUMENTS:
+    case KP_FACT_FUNCTION_IDENTITY:
         for (uint32_t i = 0; i < function.arg_count; i++)
             kp_buf_printf(out, "%s%s%s", i ? ", " : "",
                           function.flags & KP_VARIADIC && i + 1 == function.arg_count ? "VARIADIC " : "",
@@ -284,11 +286,76 @@ static bool function_text(enum kp_fact fact, uint32_t oid, struct kp_buf *out)
         if (function.aggregate && function.arg_count == 0)
             kp_buf_append_byte(out, '*');
         return true;
+    case KP_FACT_FUNCTION_DEFINITION: /* built in */
+        return false;
     default:
         if (function.doc)
             kp_buf_append_text(out, function.doc);
         return function.doc;
     }
+}
+
+/* Of one that a statement made. */
+static bool own_function_text(struct kp_session *session, enum kp_fact fact, uint32_t oid, struct kp_buf *out)
+{
+    struct kp_sql_context context;
+    struct kp_function_facts facts;
+    struct kp_error ignored;
+    struct kp_arena arena = {0};
+    kp_session_context(session, &context);
+    kp_catalog_read(session->db->catalog);
+    const struct kp_relation *object = kp_catalog_find_id(session->db->catalog, oid);
+    bool known = object && object->kind == KP_RELATION_FUNCTION &&
+                 kp_sql_describe_function(&context, object, &arena, &facts, &ignored) == KP_OK;
+    if (known)
+        kp_buf_append_text(out, fact == KP_FACT_FUNCTION              ? facts.name
+                                : fact == KP_FACT_FUNCTION_RESULT     ? facts.result
+                                : fact == KP_FACT_FUNCTION_ARGUMENTS  ? facts.arguments
+                                : fact == KP_FACT_FUNCTION_IDENTITY   ? facts.identity
+                                : fact == KP_FACT_FUNCTION_DEFINITION ? facts.definition
+                                                                      : "");
+    kp_catalog_unlock(session->db->catalog);
+    kp_arena_finish(&arena);
+    return known && fact != KP_FACT_FUNCTION_DESCRIPTION;
+}
+
+/* Its number by its name, or name and types; false: there is none, or there are several. */
+static bool find_own_function(struct kp_session *session, struct kp_str name, uint32_t *ret_oid)
+{
+    struct kp_catalog *catalog = session->db->catalog;
+    uint32_t found = 0;
+    kp_catalog_read(catalog);
+    for (size_t i = 0; i < kp_catalog_count(catalog); i++) {
+        const struct kp_relation *object = kp_catalog_at(catalog, i);
+        if (object->kind != KP_RELATION_FUNCTION || !kp_str_equal(name, kp_str(object->function)))
+            continue;
+        *ret_oid = object->id;
+        found++;
+    }
+    kp_catalog_unlock(catalog);
+    return found == 1;
+}
+
+/* name(types): the types by any of their names. */
+static bool find_signature(struct kp_session *session, struct kp_str text, uint32_t *ret_oid)
+{
+    struct kp_sql_context context;
+    struct kp_relation *function;
+    struct kp_error ignored;
+    struct kp_arena arena = {0};
+    struct kp_str schema, last;
+    const char *open = memchr(text.ptr, '(', text.len);
+    kp_session_context(session, &context);
+    kp_catalog_read(session->db->catalog);
+    bool known = kp_name_parse((struct kp_str){text.ptr, (size_t)(open - text.ptr)}, &arena, &schema, &last) &&
+                 kp_sql_find_function(&context, kp_arena_strndup(&arena, last.ptr, last.len),
+                                      kp_arena_strndup(&arena, open, text.len - (size_t)(open - text.ptr)), &function,
+                                      &ignored) == KP_OK;
+    if (known)
+        *ret_oid = function->id;
+    kp_catalog_unlock(session->db->catalog);
+    kp_arena_finish(&arena);
+    return known;
 }
 
 /* ---- the callbacks ---- */
@@ -323,7 +390,10 @@ static bool text(void *arg, enum kp_fact fact, uint32_t oid, int32_t sub, struct
     case KP_FACT_FUNCTION_RESULT:
     case KP_FACT_FUNCTION_ARGUMENTS:
     case KP_FACT_FUNCTION_DESCRIPTION:
-        return function_text(fact, oid, out);
+    case KP_FACT_FUNCTION_DEFINITION:
+    case KP_FACT_FUNCTION_IDENTITY:
+        return oid < KP_OID_FUNCTIONS && oid != KP_OID_ARRAY_IN ? own_function_text(session, fact, oid, out)
+                                                                : function_text(fact, oid, out);
     default:
         break;
     }
@@ -423,7 +493,7 @@ static bool find_in(struct kp_session *session, enum kp_fact fact, struct kp_str
                 *ret_oid = KP_OID_FUNCTIONS + n;
                 return true;
             }
-        return false;
+        return find_own_function(session, name, ret_oid);
     default:
         return false;
     }
@@ -438,7 +508,9 @@ static bool find(void *arg, enum kp_fact fact, struct kp_str name, uint32_t *ret
         *ret_oid = kp_type_info(kp_type_by_name(name))->oid;
         return true;
     }
-    if (kp_name_parse(name, &arena, &schema, &last)) {
+    if (fact == KP_FACT_FUNCTION && name.len && memchr(name.ptr, '(', name.len)) {
+        known = find_signature(arg, name, ret_oid);
+    } else if (kp_name_parse(name, &arena, &schema, &last)) {
         known = find_in(arg, fact, schema, last, ret_oid);
         enum kp_type_id type = fact == KP_FACT_TYPE ? kp_type_by_name(last) : KP_TYPE_NONE;
         if (type != KP_TYPE_NONE) {

@@ -1,5 +1,6 @@
 /* pg_catalog: functions, aggregates, operators and casts, from the registry of vec/. */
 #include "db/system.h"
+#include "sql/describe.h"
 
 static bool is_shown(const struct kp_func *func)
 {
@@ -32,6 +33,48 @@ static uint32_t type_oid(enum kp_type_id id)
     return kp_type_info(id)->oid;
 }
 
+/* A function that a statement made; its number is the catalog's. */
+static void put_own(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *object)
+{
+    struct kp_sql_context context;
+    struct kp_function_facts facts;
+    struct kp_error ignored;
+    char letter[2] = {0};
+    kp_session_context(session, &context);
+    if (kp_sql_describe_function(&context, object, rows->arena, &facts, &ignored) != KP_OK)
+        return; /* what it was made with is no more as it was: a call would say so */
+    letter[0] = facts.volatility;
+    kp_system_row(rows);
+    kp_system_set_int(rows, "oid", object->id);
+    kp_system_set_text(rows, "proname", facts.name);
+    kp_system_set_int(rows, "pronamespace", KP_OID_PUBLIC);
+    kp_system_set_int(rows, "proowner", KP_OID_OWNER);
+    kp_system_set_int(rows, "prolang", KP_OID_SQL);
+    kp_system_set_int(rows, "procost", 100);
+    kp_system_set_int(rows, "prorows", facts.set ? 1000 : 0);
+    kp_system_set_int(rows, "provariadic", facts.variadic_oid);
+    kp_system_set_text(rows, "prokind", "f");
+    kp_system_set_int(rows, "proisstrict", facts.strict);
+    kp_system_set_int(rows, "proretset", facts.set);
+    kp_system_set_text(rows, "provolatile", letter);
+    kp_system_set_text(rows, "proparallel", "u");
+    kp_system_set_int(rows, "pronargs", facts.arg_count);
+    kp_system_set_int(rows, "pronargdefaults", facts.default_count);
+    kp_system_set_int(rows, "prorettype", facts.result_oid);
+    kp_system_set_text(rows, "proargtypes", facts.arg_oids);
+    kp_system_set_text(rows, "prosrc", facts.body ? facts.body : "");
+}
+
+static void put_own_functions(struct kp_session *session, struct kp_system_rows *rows)
+{
+    struct kp_catalog *catalog = session->db->catalog;
+    kp_catalog_read(catalog);
+    for (size_t i = 0; i < kp_catalog_count(catalog); i++)
+        if (kp_catalog_at(catalog, i)->kind == KP_RELATION_FUNCTION)
+            put_own(session, rows, kp_catalog_at(catalog, i));
+    kp_catalog_unlock(catalog);
+}
+
 static enum kp_code fill_proc(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
     struct kp_system_function function;
@@ -60,6 +103,7 @@ static enum kp_code fill_proc(struct kp_session *session, struct kp_system_rows 
         kp_system_set_text(rows, "prosrc", function.name);
     }
     kp_buf_finish(&types);
+    put_own_functions(session, rows);
     return KP_OK;
 }
 
@@ -82,6 +126,11 @@ static enum kp_code fill_language(struct kp_session *session, struct kp_system_r
     kp_system_set_int(rows, "oid", KP_OID_LANGUAGE);
     kp_system_set_text(rows, "lanname", "internal");
     kp_system_set_int(rows, "lanowner", KP_OID_OWNER);
+    kp_system_row(rows);
+    kp_system_set_int(rows, "oid", KP_OID_SQL);
+    kp_system_set_text(rows, "lanname", "sql");
+    kp_system_set_int(rows, "lanowner", KP_OID_OWNER);
+    kp_system_set_int(rows, "lanpltrusted", 1);
     return KP_OK;
 }
 

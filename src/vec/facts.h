@@ -25,6 +25,8 @@ enum kp_fact {
     KP_FACT_FUNCTION_RESULT,
     KP_FACT_FUNCTION_ARGUMENTS,
     KP_FACT_FUNCTION_DESCRIPTION,
+    KP_FACT_FUNCTION_DEFINITION,
+    KP_FACT_FUNCTION_IDENTITY,    /* its parameters without defaults */
     KP_FACT_RELATION_DESCRIPTION, /* sub: of that column, 0 for the whole */
     /* numbers */
     KP_FACT_RELATION_VISIBLE, /* 0 or 1 */

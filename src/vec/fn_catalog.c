@@ -43,6 +43,8 @@ FACT_KERNEL(index_column, KP_FACT_INDEX_DEFINITION, true)
 FACT_KERNEL(constraint_definition, KP_FACT_CONSTRAINT_DEFINITION, false)
 FACT_KERNEL(function_result, KP_FACT_FUNCTION_RESULT, false)
 FACT_KERNEL(function_arguments, KP_FACT_FUNCTION_ARGUMENTS, false)
+FACT_KERNEL(function_identity, KP_FACT_FUNCTION_IDENTITY, false)
+FACT_KERNEL(function_definition, KP_FACT_FUNCTION_DEFINITION, false)
 
 FACT_KERNEL(column_description, KP_FACT_RELATION_DESCRIPTION, true)
 
@@ -480,9 +482,9 @@ static const struct kp_func funcs[] = {
     ASKS("pg_get_constraintdef", KP_TEXT, constraint_definition, "a constraint as SQL", 2, KP_OID, KP_BOOL),
     ASKS("pg_get_function_result", KP_TEXT, function_result, "what a function yields", 1, KP_OID),
     ASKS("pg_get_function_arguments", KP_TEXT, function_arguments, "what a function takes", 1, KP_OID),
-    ASKS("pg_get_function_identity_arguments", KP_TEXT, function_arguments, "what a function takes", 1, KP_OID),
+    ASKS("pg_get_function_identity_arguments", KP_TEXT, function_identity, "what a function takes", 1, KP_OID),
     ASKS("pg_get_function_sqlbody", KP_TEXT, nothing, "NULL: no function is written in SQL", 1, KP_OID),
-    ASKS("pg_get_functiondef", KP_TEXT, nothing, "NULL: functions are built in", 1, KP_OID),
+    ASKS("pg_get_functiondef", KP_TEXT, function_definition, "the statement that makes a function", 1, KP_OID),
     ASKS("pg_get_ruledef", KP_TEXT, nothing, "NULL: there are no rules", 1, KP_OID),
     ASKS("pg_get_ruledef", KP_TEXT, nothing, "NULL: there are no rules", 2, KP_OID, KP_BOOL),
     ASKS("pg_get_triggerdef", KP_TEXT, nothing, "NULL: there are no triggers", 1, KP_OID),

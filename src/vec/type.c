@@ -98,6 +98,8 @@ static const struct {
     {"dec", KP_NUMERIC},
     {"float", KP_FLOAT8},
     {"string", KP_TEXT},
+    {"regprocedure", KP_REGPROC}, /* psql's and JDBC's casts; it shows the name alone */
+    {"regoperator", KP_REGPROC},
     {"time", KP_TIME},
     {"timestamp", KP_TIMESTAMP},
     {"timestamp without time zone", KP_TIMESTAMP},
