@@ -20,7 +20,7 @@
 #include "sim/campaign.h"
 #include "sim/db/world.h"
 
-enum { PLANTS_CAUGHT_MIN = 14, SEARCHED_SEEDS = 2 };
+enum { PLANTS_CAUGHT_MIN = 15, SEARCHED_SEEDS = 2 };
 enum { REFERENCE_SEED = 4, OPERATIONS = 60, EPISODES = 2 };
 
 static struct world_options reference(void)
@@ -124,7 +124,7 @@ static const uint8_t met_by[KP_PLANT_COUNT] = {
     [KP_PLANT_EXTENT_UNSYNCED] = 1, [KP_PLANT_OFFSETS_REUSED] = 1, [KP_PLANT_GOES_ON] = 1,
     [KP_PLANT_CLOCK_BACK] = 2,      [KP_PLANT_NAMES_UNSYNCED] = 3, [KP_PLANT_REMOVED_FIRST] = 3,
     [KP_PLANT_REMOVED_EARLY] = 1,   [KP_PLANT_MERGED_STATE] = 1,   [KP_PLANT_SNAPSHOT_GAPS] = 1,
-    [KP_PLANT_COMPACT_ALL] = 5,
+    [KP_PLANT_COMPACT_ALL] = 5,     [KP_PLANT_ROTTEN_CUT] = 23,
 };
 
 /*
