@@ -29,15 +29,13 @@ with open(scratch + "/conf", "w") as conf:
     conf.write("pg = 127.0.0.1:0\nfoo = 3\n")
 refuse('line 2: there is no setting "foo"', "--config", scratch + "/conf")
 
-# Another format, and a damaged header.
-for name, offset, byte, pattern in (("newer", 8, b"\x09", "has the journal format 9"), ("rotten", 20, b"\xff", "fails its checksum"),
-                                    ("foreign", 0, b"X", "does not begin with a journal file's header")):
-    folder = f"{scratch}/{name}"
-    shutil.copytree(other, folder)
-    with open(folder + "/00000001.journal", "r+b") as journal:
-        journal.seek(offset)
-        journal.write(byte)
-    refuse(pattern, "--data", folder, *doors)
+# Another format. (A header that has rotted keeps no log from opening: its blocks say whose the file is.)
+folder = f"{scratch}/newer"
+shutil.copytree(other, folder)
+with open(folder + "/00000001.journal", "r+b") as journal:
+    journal.seek(8)
+    journal.write(b"\x09")
+refuse("has the journal format 9", "--data", folder, *doors)
 
 # A client that stops in the middle of a message holds up nobody, at no door, and not the end of the server either.
 server.sql("CREATE SOURCE ev (id bigint) WITH (topic = 'ev')")
