@@ -207,7 +207,8 @@ static enum kp_code check_late_name(struct kp_ddl *ddl, const struct kp_relation
     enum kp_code code = KP_OK;
     if (kp_catalog_find(ddl->db->catalog, KP_STR("public"), kp_str(name))) {
         (void)kp_fail(err, KP_EXISTS, "42P07", "relation \"%s\" already exists", name);
-        code = kp_error_detail(err, "It would hold the late rows of \"%s\".", view->name);
+        (void)kp_error_detail(err, "It would hold the late rows of \"%s\".", view->name);
+        code = kp_error_hint(err, "Name the view otherwise, or drop \"%s\" first.", name);
     }
     kp_catalog_unlock(ddl->db->catalog);
     kp_arena_finish(&arena);

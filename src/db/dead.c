@@ -2,11 +2,14 @@
  * Dead letters: records that a source could not decode. The record itself stays in the log for ever; this is the list
  * that kappa.dead_letters shows, rebuilt by any replay, so it may forget: the newest DEAD_LETTERS_MAX are kept, all are
  * counted. A record may be met twice (by the live graph and by a backfill); it is known by relation and position and
- * counted once.
+ * counted once. Letters of rows that were decoded, and are refused all the same (an event time too far ahead, a key
+ * that is null), come without their record's bytes, which history columns do not have: they are read from the log when
+ * somebody looks.
  */
 #include "db/dead.h"
 
 #include "base/hash.h"
+#include "log/record_batch.h"
 
 enum { DEAD_LETTERS_MAX = 10000, SAMPLE_BYTES_MAX = 4096 };
 
@@ -89,6 +92,11 @@ void kp_dead_letter_note(void *arg, const struct kp_relation *relation, const st
                                                .partition = letter->partition,
                                                .offset = letter->offset,
                                                .position = letter->position};
+        struct kp_topic_info topic;
+        struct kp_error none;
+        entry->bare = !letter->key.ptr && !letter->value.ptr &&
+                      kp_log_topic_find(db->log, relation->topic, &topic, &none) == KP_OK;
+        entry->topic_id = entry->bare ? topic.id : 0;
         memcpy(entry->sqlstate, letter->sqlstate, sizeof entry->sqlstate);
         kp_buf_append(&entry->key, letter->key.ptr, KP_MIN(letter->key.len, (size_t)SAMPLE_BYTES_MAX));
         kp_buf_append(&entry->value, letter->value.ptr, KP_MIN(letter->value.len, (size_t)SAMPLE_BYTES_MAX));
@@ -112,4 +120,105 @@ void kp_dead_letters_each(struct kp_dead_letters *dead,
     for (uint64_t i = first; i < dead->next; i++)
         each(arg, &dead->ring[i % DEAD_LETTERS_MAX]);
     kp_mutex_unlock(&dead->mutex);
+}
+
+/* ---- bytes ---- */
+
+struct wanted {
+    uint64_t number; /* of the entry */
+    uint32_t topic, partition;
+    int64_t offset;
+    struct kp_buf key, value;
+};
+
+/* One record batch being read. */
+struct reading {
+    const struct wanted *at; /* the record that was sought last */
+    struct kp_buf bytes;
+    struct kp_arena arena;
+    struct kp_record_reader reader;
+    bool open;
+};
+
+static void read_batch(struct kp_log *log, struct reading *reading, const struct wanted *wanted)
+{
+    struct kp_error none;
+    reading->bytes.len = 0;
+    kp_arena_reset(&reading->arena);
+    reading->open =
+        kp_log_fetch(log, wanted->topic, wanted->partition, wanted->offset, 1, &reading->bytes, &none) == KP_OK &&
+        reading->bytes.len > 0 &&
+        kp_record_reader_init(&reading->reader, reading->bytes.data, reading->bytes.len, &reading->arena, &none) ==
+            KP_OK;
+}
+
+/* A record that is gone, or cannot be read, leaves the bytes empty. */
+static void read_record(struct kp_log *log, struct reading *reading, struct wanted *wanted)
+{
+    const struct wanted *last = reading->at;
+    const struct kp_record_batch_info *info = &reading->reader.info;
+    bool same = reading->open && last->topic == wanted->topic && last->partition == wanted->partition &&
+                last->offset < wanted->offset && wanted->offset <= info->base_offset + info->last_offset_delta;
+    if (!same)
+        read_batch(log, reading, wanted);
+    reading->at = wanted;
+    struct kp_record record;
+    struct kp_error none;
+    while (reading->open && kp_record_reader_next(&reading->reader, &record, &none)) {
+        if (info->base_offset + record.offset_delta < wanted->offset)
+            continue;
+        if (info->base_offset + record.offset_delta > wanted->offset)
+            break; /* compaction took it */
+        kp_buf_append(&wanted->key, record.key.ptr, KP_MIN(record.key.len, (size_t)SAMPLE_BYTES_MAX));
+        kp_buf_append(&wanted->value, record.value.ptr, KP_MIN(record.value.len, (size_t)SAMPLE_BYTES_MAX));
+        return;
+    }
+    reading->open = false;
+}
+
+/* Entries without bytes, noted so that the log is read outside of the lock. */
+static struct wanted *list_bare(struct kp_dead_letters *dead, size_t *ret_count)
+{
+    struct wanted *list = NULL;
+    size_t count = 0, cap = 0;
+    kp_mutex_lock(&dead->mutex);
+    for (uint64_t i = dead->next > DEAD_LETTERS_MAX ? dead->next - DEAD_LETTERS_MAX : 0; i < dead->next; i++) {
+        const struct kp_dead_letter_entry *entry = &dead->ring[i % DEAD_LETTERS_MAX];
+        if (!entry->bare)
+            continue;
+        if (count == cap)
+            list = kp_realloc(list, (cap = KP_MAX(2 * cap, (size_t)64)) * sizeof *list);
+        list[count++] = (struct wanted){
+            .number = i, .topic = entry->topic_id, .partition = entry->partition, .offset = entry->offset};
+    }
+    kp_mutex_unlock(&dead->mutex);
+    *ret_count = count;
+    return list;
+}
+
+void kp_dead_letters_read(struct kp_db *db)
+{
+    struct kp_dead_letters *dead = db->dead;
+    size_t count;
+    struct wanted *list = list_bare(dead, &count);
+    struct reading reading = {0};
+    for (size_t i = 0; i < count; i++)
+        read_record(db->log, &reading, &list[i]);
+    kp_mutex_lock(&dead->mutex);
+    for (size_t i = 0; i < count; i++) {
+        struct kp_dead_letter_entry *entry = &dead->ring[list[i].number % DEAD_LETTERS_MAX];
+        bool still = dead->next <= list[i].number + DEAD_LETTERS_MAX && entry->bare;
+        if (still) {
+            entry->key = list[i].key;
+            entry->value = list[i].value;
+            entry->bare = false;
+        } else {
+            kp_buf_finish(&list[i].key);
+            kp_buf_finish(&list[i].value);
+        }
+    }
+    kp_mutex_unlock(&dead->mutex);
+    kp_buf_finish(&reading.bytes);
+    kp_arena_finish(&reading.arena);
+    kp_free(list);
 }

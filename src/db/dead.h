@@ -10,9 +10,13 @@ struct kp_dead_letter_entry {
     int64_t offset, position;
     char sqlstate[6];
     struct kp_buf key, value; /* the first bytes of the record */
+    bool bare;                /* they are not read yet (kp_dead_letters_read) from this topic: */
+    uint32_t topic_id;
 };
 
 uint64_t kp_dead_letters_count(struct kp_dead_letters *dead); /* all so far, forgotten ones too */
+/* Reads from the log what entries came without. Any thread. */
+void kp_dead_letters_read(struct kp_db *db);
 /* Calls each for every entry still kept, oldest first, under the lock. */
 void kp_dead_letters_each(struct kp_dead_letters *dead,
                           void (*each)(void *arg, const struct kp_dead_letter_entry *entry), void *arg);

@@ -313,6 +313,7 @@ static enum kp_code fill_dead_letters(struct kp_session *session, struct kp_syst
 {
     KP_TRY(kp_session_wait_replayed(session, err)); /* the list is found again by the replay after a start */
     struct dead_rows dead = {session->db, rows};
+    kp_dead_letters_read(session->db);
     kp_catalog_read(session->db->catalog);
     kp_dead_letters_each(session->db->dead, put_dead, &dead);
     kp_catalog_unlock(session->db->catalog);

@@ -119,11 +119,17 @@ static struct kp_node *build_filter(struct build *build, const struct kp_plan *p
     struct kp_plan below = *plan;
     below.filter.predicate = still == 1 ? rest.args[0] : &rest;
     struct kp_node *node = still ? kp_op_filter(build->graph, &below, build->settings, input) : input;
+    struct kp_arena arena = {0};
+    uint32_t at = plan->col_count;
+    struct kp_plan stamped = build->positions ? kp_op_stamped_plan(plan, at, &arena) : *plan;
+    if (build->positions)
+        node = kp_op_stamp(build->graph, plan, node);
     for (uint32_t i = 0; i < count; i++)
         if (kp_expr_has(all[i], KP_EXPR_NOW))
-            node = kp_op_temporal(build->graph, plan, all[i], build->settings, node);
+            node = kp_op_temporal(build->graph, &stamped, all[i], build->settings, node);
+    kp_arena_finish(&arena);
     kp_free(rest.args);
-    return node;
+    return build->positions ? kp_op_unstamp(build->graph, plan, at, node) : node;
 }
 
 static enum kp_code build_session(struct build *build, const struct kp_plan *plan, struct kp_node *input,

@@ -141,8 +141,15 @@ void kp_graph_drop_output(struct kp_graph *graph, struct kp_output *output);
 /* Between steps: the node takes no rows any more, and it and all downstream of it fail with this reason at the next
  * step (kp_output_check). For input that cannot be read. */
 void kp_graph_fail(struct kp_node *node, const struct kp_error *why);
-/* Error rows of `node` are told at the output. */
-bool kp_output_tells_errors(const struct kp_output *output, const struct kp_node *node);
+/* A way on which error rows of a node reach an output. */
+struct kp_error_way {
+    bool told_on;    /* by an EMIT ON WINDOW CLOSE, as its own error rows: */
+    uint64_t origin; /* theirs */
+    int64_t times;   /* how often */
+};
+/* All ways from `node`, in the arena; a node that tells none at the output has none. */
+uint32_t kp_output_error_ways(const struct kp_output *output, const struct kp_node *node, struct kp_arena *arena,
+                              struct kp_error_way **ret_ways);
 const struct kp_changes *kp_output_changes(const struct kp_output *output);
 /* Why the output has no changes any more: an operator before it spent its budget. KP_OK if all is well. */
 KP_MUST enum kp_code kp_output_check(const struct kp_output *output, struct kp_error *err);

@@ -344,19 +344,6 @@ const struct kp_node_ops kp_emit_ops = {.kind = "emit",
                                         .same = emit_same,
                                         .stats = emit_stats};
 
-/* Over sources alone a closed window never changes: its late pairs were left out. */
-static bool reads_growing(const struct kp_node *node)
-{
-    if (node->input_count == 0)
-        return node->growing;
-    if (node->ops == &kp_upsert_ops)
-        return false;
-    for (uint32_t i = 0; i < node->input_count; i++)
-        if (!reads_growing(node->inputs[i]))
-            return false;
-    return true;
-}
-
 struct kp_node *kp_op_emit(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *const *inputs,
                            uint32_t input_count)
 {
@@ -364,8 +351,8 @@ struct kp_node *kp_op_emit(struct kp_graph *graph, const struct kp_plan *plan, s
     struct op_emit *op =
         (struct op_emit *)kp_node_create(graph, &kp_emit_ops, plan->cols, plan->col_count, inputs, input_count);
     op->end_column = plan->emit.window_end_column;
-    op->node.uses_watermarks = true; /* of the sources, at each row: between steps the watermark could go back */
-    op->node.growing = reads_growing(inputs[0]);
+    op->node.uses_watermarks = true;  /* of the sources, at each row: between steps the watermark could go back */
+    op->node.growing = plan->growing; /* a closed window that changes all the same is told of (send_closed) */
     kp_row_layout_init(&op->layout, &op->node.arena, op->node.types, op->node.col_count, true, 0);
     static const struct kp_type types[ERROR_COLUMNS] = {KP_TYPE(KP_TIMESTAMP), KP_TYPE(KP_INT8), KP_TYPE(KP_TEXT),
                                                         KP_TYPE(KP_TEXT)};

@@ -244,14 +244,37 @@ static int compare_flow_errors(const void *a, const void *b)
     return order ? order : (x->origin > y->origin) - (x->origin < y->origin);
 }
 
-bool kp_output_tells_errors(const struct kp_output *output, const struct kp_node *node)
+/* How often an emit tells each error row of `node`. */
+static int64_t times_told(const struct kp_node *emit, const struct kp_node *node, struct kp_arena *arena)
 {
-    struct kp_arena arena = {0};
-    uint8_t *marks = kp_arena_calloc(&arena, node->graph->node_count);
+    const struct kp_graph *graph = node->graph;
+    uint8_t *marks = kp_arena_calloc(arena, graph->node_count);
+    for (uint32_t i = 0; i < emit->input_count; i++)
+        mark_before(emit->inputs[i], marks);
+    int64_t times = marks[node->place];
+    for (uint32_t i = 0; i < graph->node_count; i++)
+        if (marks[i] && graph->nodes[i]->ops == &kp_emit_ops)
+            times += times_told(graph->nodes[i], node, arena);
+    return times;
+}
+
+uint32_t kp_output_error_ways(const struct kp_output *output, const struct kp_node *node, struct kp_arena *arena,
+                              struct kp_error_way **ret_ways)
+{
+    const struct kp_graph *graph = node->graph;
+    uint8_t *marks = kp_arena_calloc(arena, graph->node_count);
     mark_before(output->node, marks);
-    bool tells = marks[node->place];
-    kp_arena_finish(&arena);
-    return tells;
+    struct kp_error_way *ways = *ret_ways = kp_arena_alloc(arena, (graph->node_count + (size_t)1) * sizeof *ways);
+    uint32_t count = 0;
+    if (marks[node->place])
+        ways[count++] = (struct kp_error_way){.times = 1};
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        const struct kp_node *emit = graph->nodes[i];
+        int64_t times = marks[i] && emit->ops == &kp_emit_ops ? times_told(emit, node, arena) : 0;
+        if (times)
+            ways[count++] = (struct kp_error_way){true, emit->origin, times};
+    }
+    return count;
 }
 
 static void collect_errors(struct kp_graph *graph, struct kp_output *output)

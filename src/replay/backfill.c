@@ -319,15 +319,47 @@ static struct kp_node *map_node(void *arg, struct kp_node *input, struct kp_rela
     return NULL;
 }
 
-static int compare_errors(const void *a, const void *b)
+/* An error row of a feed, and whose it is at the target: its own node's, or an emit's that tells it on. */
+struct taken {
+    struct kp_flow_error error;
+    uint64_t origin;
+    int64_t times;
+};
+
+static int compare_taken(const void *a, const void *b)
 {
-    const struct kp_flow_error *x = a, *y = b;
-    if (x->log_position != y->log_position)
-        return x->log_position < y->log_position ? -1 : 1;
+    const struct taken *x = a, *y = b;
+    if (x->error.log_position != y->error.log_position)
+        return x->error.log_position < y->error.log_position ? -1 : 1;
+    if (x->error.origin != y->error.origin)
+        return x->error.origin < y->error.origin ? -1 : 1;
     if (x->origin != y->origin)
         return x->origin < y->origin ? -1 : 1;
-    int order = strcmp(x->sqlstate, y->sqlstate);
-    return order ? order : strcmp(x->message, y->message);
+    int order = strcmp(x->error.sqlstate, y->error.sqlstate);
+    return order ? order : strcmp(x->error.message, y->error.message);
+}
+
+/* Appends the error rows that a feed's view has, once for each way on which the target is told of them. */
+static void take_feed_errors(const struct feed *feed, const struct kp_output *output, struct kp_arena *arena,
+                             struct taken **all, size_t *count)
+{
+    struct kp_flow_error *errors;
+    struct kp_error_way *ways;
+    size_t more;
+    uint32_t way_count = kp_output_error_ways(output, feed->input, arena, &ways);
+    if (way_count == 0)
+        return;
+    kp_store_errors(feed->store, arena, &errors, &more);
+    if (more == 0)
+        return;
+    struct taken *grown = kp_arena_alloc(arena, (*count + more * way_count) * sizeof *grown);
+    if (*count)
+        memcpy(grown, *all, *count * sizeof *grown);
+    for (size_t i = 0; i < more; i++)
+        for (uint32_t w = 0; w < way_count; w++)
+            grown[(*count)++] =
+                (struct taken){errors[i], ways[w].told_on ? ways[w].origin : errors[i].origin, ways[w].times};
+    *all = grown;
 }
 
 /*
@@ -339,29 +371,21 @@ static enum kp_code take_errors(struct kp_backfill *backfill, const struct kp_ba
                                 struct kp_error *err)
 {
     struct kp_arena arena = {0};
-    struct kp_flow_error *all = NULL;
+    struct taken *all = NULL;
     size_t count = 0, kept = 0;
-    for (size_t i = 0; i < backfill->feed_count; i++) {
-        struct kp_flow_error *some;
-        size_t more;
-        if (!kp_output_tells_errors(target->output, backfill->feeds[i].input))
-            continue;
-        kp_store_errors(backfill->feeds[i].store, &arena, &some, &more);
-        if (more == 0)
-            continue;
-        struct kp_flow_error *grown = kp_arena_alloc(&arena, (count + more) * sizeof *grown);
-        if (count)
-            memcpy(grown, all, count * sizeof *grown);
-        memcpy(grown + count, some, more * sizeof *grown);
-        all = grown;
-        count += more;
-    }
+    for (size_t i = 0; i < backfill->feed_count; i++)
+        take_feed_errors(&backfill->feeds[i], target->output, &arena, &all, &count);
     if (count > 1)
-        qsort(all, count, sizeof *all, compare_errors);
-    for (size_t i = 0; i < count; i++)
-        if (kept == 0 || compare_errors(&all[kept - 1], &all[i]) != 0)
-            all[kept++] = all[i];
-    const struct kp_changes changes = {.errors = all, .error_count = kept};
+        qsort(all, count, sizeof *all, compare_taken);
+    struct kp_flow_error *errors = kp_arena_alloc(&arena, (count + 1) * sizeof *errors);
+    for (size_t i = 0; i < count; i++) {
+        if (i && compare_taken(&all[i - 1], &all[i]) == 0)
+            continue;
+        errors[kept] = all[i].error;
+        errors[kept].origin = all[i].origin;
+        errors[kept++].weight *= all[i].times;
+    }
+    const struct kp_changes changes = {.errors = errors, .error_count = kept};
     enum kp_code code = kept ? kp_store_apply(target->store, &changes, position, err) : KP_OK;
     kp_arena_finish(&arena);
     return code;

@@ -348,6 +348,8 @@ struct kp_plan *kp_bind_distinct(struct binder *binder, struct kp_plan *input);
 struct kp_plan *kp_bind_scan(struct binder *binder, struct kp_relation *relation, int32_t location);
 /* growing of every node, from the leaves; the last pass. */
 void kp_plan_settle_growing(struct kp_plan *plan);
+/* Its rows are records of sources one by one, so each has its own watermark. `growing` is settled. */
+bool kp_plan_is_stateless(const struct kp_plan *plan);
 
 /* ---- diff.c ---- */
 /* kappa.diff('view', a, b). */

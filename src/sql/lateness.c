@@ -63,19 +63,23 @@ enum kp_code kp_bind_lateness(struct binder *binder, struct kp_plan **plan)
 {
     const struct kp_statement *statement = binder->statement;
     const char *text = NULL;
-    for (uint32_t i = 0; i < statement->option_count; i++)
-        if (strcmp(statement->options[i].name, "lateness") == 0)
-            text = statement->options[i].value;
+    int32_t location = -1;
+    for (uint32_t i = 0; i < statement->option_count; i++) {
+        if (strcmp(statement->options[i].name, "lateness") != 0)
+            continue;
+        text = statement->options[i].value;
+        location = statement->option_locations[i];
+    }
     if (!text)
         return KP_OK;
     struct kp_interval lateness;
     KP_TRY(kp_value_parse(KP_TYPE(KP_INTERVAL), kp_str(text), NULL, binder->arena, &lateness, binder->err));
     if (lateness.months || lateness.us < 0 || lateness.days < 0)
-        return kp_bind_fail(binder, -1, KP_INVALID, "22023",
+        return kp_bind_fail(binder, location, KP_INVALID, "22023",
                             "lateness must be an interval of days or less, not negative");
     if (wrap_scans(binder, plan, lateness))
         return KP_OK;
-    kp_bind_fail(binder, -1, KP_INVALID, "42P10", "lateness needs a source with a watermark");
+    kp_bind_fail(binder, location, KP_INVALID, "42P10", "lateness needs a source with a watermark");
     return kp_error_hint(binder->err, "Read a source directly whose declaration has WATERMARK FOR a column.");
 }
 

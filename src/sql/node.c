@@ -141,6 +141,64 @@ static bool distinct_grows(const struct kp_plan *plan)
     return true;
 }
 
+static uint32_t column_of(const struct kp_expr *expr)
+{
+    return expr->kind == KP_EXPR_COLUMN ? expr->column : UINT32_MAX;
+}
+
+static bool is_final(const struct kp_plan *plan, uint32_t end);
+
+/* Windows that are joined one by one: equal ends are a condition. */
+static bool joins_ends(const struct kp_plan *plan, uint32_t end)
+{
+    uint32_t left = plan->inputs[0]->col_count;
+    for (uint32_t i = 0; i < plan->join.key_count; i++) {
+        uint32_t ends[2] = {column_of(plan->join.left_keys[i]), column_of(plan->join.right_keys[i])};
+        if ((end == ends[0] || (ends[1] != UINT32_MAX && end == ends[1] + left)) &&
+            is_final(plan->inputs[0], ends[0]) && is_final(plan->inputs[1], ends[1]))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Below an EMIT ON WINDOW CLOSE: rows whose column `end`, a window's end, the watermark has passed never change again.
+ * Late pairs were left out where the windows are made; what else is joined or added up may change at any time.
+ */
+static bool is_final(const struct kp_plan *plan, uint32_t end)
+{
+    bool all = plan->input_count > 0;
+    if (end >= plan->col_count)
+        return false;
+    switch (plan->kind) {
+    case KP_PLAN_WINDOW:
+        return end == plan->inputs[0]->col_count + 1 && plan->window.source_count &&
+               kp_plan_is_stateless(plan->inputs[0]);
+    case KP_PLAN_FILTER:
+        return kp_expr_walk(plan->filter.predicate, is_not_now, NULL) && is_final(plan->inputs[0], end);
+    case KP_PLAN_PROJECT:
+        return is_final(plan->inputs[0], column_of(plan->project.exprs[end]));
+    case KP_PLAN_EXPAND:
+    case KP_PLAN_REPEAT:
+        return is_final(plan->inputs[0], end);
+    case KP_PLAN_UNION:
+        for (uint32_t i = 0; i < plan->input_count; i++)
+            all &= is_final(plan->inputs[i], end);
+        return all;
+    case KP_PLAN_AGGREGATE:
+        return end < plan->aggregate.group_count && is_final(plan->inputs[0], column_of(plan->aggregate.groups[end]));
+    case KP_PLAN_OVER:
+        for (uint32_t i = 0; i < plan->over.partition_count; i++)
+            if (plan->over.partitions[i] == end)
+                return is_final(plan->inputs[0], end);
+        return false;
+    case KP_PLAN_JOIN:
+        return joins_ends(plan, end);
+    default:
+        return false;
+    }
+}
+
 void kp_plan_settle_growing(struct kp_plan *plan)
 {
     bool inputs = true;
@@ -182,7 +240,7 @@ void kp_plan_settle_growing(struct kp_plan *plan)
         plan->growing = false;
         break;
     case KP_PLAN_EMIT: /* each row once, when its window closes */
-        plan->growing = true;
+        plan->growing = inputs || is_final(plan->inputs[0], plan->emit.window_end_column);
         break;
     case KP_PLAN_SORT:
         plan->growing = inputs;

@@ -171,7 +171,7 @@ enum kp_code kp_plan_check_now(struct binder *binder, const struct kp_plan *plan
         return kp_bind_fail(binder, plan->location, KP_UNSUPPORTED, NULL,
                             "now() can be used in a view in WHERE and HAVING only, and not across a join's sides");
     if (plan->kind == KP_PLAN_EMIT && filters_by_now(plan))
-        return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL,
+        return kp_bind_fail(binder, binder->statement->emit_location, KP_UNSUPPORTED, NULL,
                             "now() below EMIT ON WINDOW CLOSE is not supported: closed windows would change");
     for (uint32_t i = 0; i < plan->input_count; i++)
         KP_TRY(kp_plan_check_now(binder, plan->inputs[i]));

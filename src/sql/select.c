@@ -367,7 +367,7 @@ static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt
         KP_TRY(over_above_groups(binder, &grouping, &query->overs.items[i]));
     query->group_count = grouping.count;
     if (query->emit && grouping.set_count)
-        return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL,
+        return kp_bind_fail(binder, binder->statement->emit_location, KP_UNSUPPORTED, NULL,
                             "GROUPING SETS with EMIT ON WINDOW CLOSE are not supported");
     *plan = grouping.set_count ? kp_bind_grouping_sets(binder, *plan, &grouping)
                                : kp_bind_aggregate_node(binder, *plan, &grouping);

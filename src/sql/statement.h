@@ -101,6 +101,7 @@ struct kp_statement {
     int32_t *option_locations;
 
     bool emit_on_close, skip_errors; /* CREATE / ALTER … MATERIALIZED VIEW */
+    int32_t emit_location;           /* of EMIT ON WINDOW CLOSE in the text */
     enum kp_on_expiry on_expiry;     /* likewise */
     struct kp_name sink_from;        /* CREATE SINK s FROM v */
 

@@ -376,6 +376,8 @@ static void take_view_tail(struct parser *parser, struct kp_statement *statement
         if (i >= 2)
             statement->on_expiry = tails[i].on_expiry;
         parser->end -= tails[i].count;
+        if (tails[i].emit)
+            statement->emit_location = parser->tokens[parser->end].start;
         blank(parser, sql, parser->end, before);
         i = SIZE_MAX; /* others may stand before it */
     }

@@ -348,14 +348,15 @@ enum kp_code kp_bind_emit(struct binder *binder, struct kp_plan *plan, struct kp
     if (!find_bound(plan, 1, groups, &end, &window)) {
         added = aggregate && add_end_to_groups(binder, plan, &end, &window);
         if (!added) {
-            kp_bind_fail(binder, -1, KP_INVALID, "42P10",
+            kp_bind_fail(binder, binder->statement->emit_location, KP_INVALID, "42P10",
                          "EMIT ON WINDOW CLOSE needs a window's end in the rows or in GROUP BY");
             return kp_error_hint(binder->err, "Read from tumble, hop, cumulate or session and group by window_end.");
         }
     }
     struct sources sources = {0};
     if (!window->window.source_count || !all_sources(binder, plan, &sources)) {
-        kp_bind_fail(binder, -1, KP_INVALID, "42P10", "EMIT ON WINDOW CLOSE needs a watermark on the window's time");
+        kp_bind_fail(binder, binder->statement->emit_location, KP_INVALID, "42P10",
+                     "EMIT ON WINDOW CLOSE needs a watermark on the window's time");
         return kp_error_hint(binder->err, "Declare WATERMARK FOR the column in CREATE SOURCE.");
     }
     struct kp_plan *emit = kp_bind_node(binder, KP_PLAN_EMIT, plan->location, plan->col_count, 1);
@@ -390,16 +391,21 @@ enum kp_code kp_bind_late(struct binder *binder, const PgQuery__FuncCall *call, 
     struct kp_relation *view;
     struct kp_name name = {NULL, ref->fields[ref->n_fields - 1]->string->sval, ref->location};
     KP_TRY(kp_bind_relation(binder, name, &view));
-    if (!binder->for_view) {
-        kp_bind_fail(binder, call->location, KP_UNSUPPORTED, NULL, "late() can be used in a materialized view only");
-        return kp_error_hint(binder->err, "Read %s_late.", view->name);
-    }
-    const struct kp_plan *late = kp_plan_late_window(view->plan->plan);
+    const struct kp_plan *late = view->kind == KP_RELATION_VIEW ? kp_plan_late_window(view->plan->plan) : NULL;
     if (!late) {
         kp_bind_fail(binder, ref->location, KP_INVALID, "42809",
-                     "\"%s\" has no late rows: it is no view with EMIT ON WINDOW CLOSE or lateness over one source",
+                     "\"%s\" has no late rows: it is no view with EMIT ON WINDOW CLOSE or lateness over one window",
                      view->name);
-        return kp_error_hint(binder->err, "Drop \"%s_late\" first if the view is to have none.", view->name);
+        return kp_error_hint(binder->err,
+                             "Of a view over several windows nobody can tell which one a row was late for: "
+                             "make a view of each.");
+    }
+    if (!binder->for_view) {
+        kp_bind_fail(binder, call->location, KP_UNSUPPORTED, NULL, "late() can be used in a materialized view only");
+        const char *beside = kp_arena_printf(binder->arena, "%s_late", view->name);
+        bool there = kp_catalog_find(binder->context->catalog, KP_STR("public"), kp_str(beside));
+        return kp_error_hint(binder->err, there ? "Read %s." : "Create a materialized view %s of it, and read that.",
+                             beside);
     }
     struct kp_plan *plan = kp_plan_copy(late, binder->arena), *window = plan;
     while (window->kind == KP_PLAN_FILTER)
@@ -414,18 +420,17 @@ enum kp_code kp_bind_late(struct binder *binder, const PgQuery__FuncCall *call, 
 
 /* ---- views below a window ---- */
 
-/* Its rows are a source's records one by one, so each has its own watermark. */
-static bool is_stateless(const struct kp_plan *plan)
+bool kp_plan_is_stateless(const struct kp_plan *plan)
 {
     switch (plan->kind) {
     case KP_PLAN_SCAN:
         return plan->scan.relation->kind == KP_RELATION_SOURCE ||
-               (plan->scan.relation->kind == KP_RELATION_VIEW && is_stateless(plan->scan.relation->plan->plan));
+               (plan->scan.relation->kind == KP_RELATION_VIEW && kp_plan_is_stateless(plan->scan.relation->plan->plan));
     case KP_PLAN_FILTER:
     case KP_PLAN_PROJECT:
     case KP_PLAN_UNION:
         for (uint32_t i = 0; i < plan->input_count; i++)
-            if (!is_stateless(plan->inputs[i]))
+            if (!kp_plan_is_stateless(plan->inputs[i]))
                 return false;
         return plan->growing;
     default:
@@ -437,7 +442,7 @@ static void expand(struct binder *binder, struct kp_plan *plan, bool below_windo
 {
     below_window |= plan->kind == KP_PLAN_WINDOW;
     bool view = plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind == KP_RELATION_VIEW;
-    if (below_window && view && !plan->input_count && is_stateless(plan)) {
+    if (below_window && view && !plan->input_count && kp_plan_is_stateless(plan)) {
         plan->inputs = kp_arena_alloc(binder->arena, sizeof *plan->inputs);
         plan->inputs[0] = kp_plan_copy(plan->scan.relation->plan->plan, binder->arena);
         plan->input_count = 1;
