@@ -4,18 +4,22 @@
  * The files are read once, when the statement is run, and stand in its text from then on, as if they had been written
  * there: the catalog's record must not depend on files that may change or go. Paths are the server's; a file's text
  * appears in no error message.
+ *
+ * What a .proto file imports, but for google/protobuf, is put behind it, each file once, and its import made a comment.
+ * As protoc's --proto_path would have it, an import's path begins at the file's folder or at one around it.
  */
 #include "db/ddl.h"
 
 #include <stdio.h>
 
+enum { PROTO_FILES_MAX = 200, PATH_BYTES_MAX = 1024 };
 enum { SCHEMA_BYTES_MAX = 1 << 20 }; /* of a file: the largest schemas in use are a tenth of it */
 
 static const char PREFIX[] = "file:";
 
 static enum kp_code read_file(struct kp_db *db, struct kp_str path, struct kp_buf *out, struct kp_error *err)
 {
-    char name[1024];
+    char name[PATH_BYTES_MAX];
     struct kp_file *file;
     uint64_t bytes;
     size_t len = 0;
@@ -65,6 +69,127 @@ static enum kp_code read_members(struct kp_db *db, const char *json, struct kp_b
     return KP_OK;
 }
 
+/* ---- what a .proto file imports ---- */
+
+struct imports {
+    struct kp_str folder; /* of the file that the declaration names */
+    struct kp_arena arena;
+    const char *names[PROTO_FILES_MAX];
+    uint32_t count;
+};
+
+static enum kp_code read_import(struct kp_db *db, const struct imports *imports, const char *name, struct kp_buf *out,
+                                struct kp_error *err)
+{
+    struct kp_str folder = imports->folder;
+    for (;;) {
+        char path[2 * PATH_BYTES_MAX];
+        snprintf(path, sizeof path, "%.*s%s%s", (int)folder.len, folder.ptr, folder.len ? "/" : "", name);
+        enum kp_code code = read_file(db, kp_str(path), out, err);
+        if (code != KP_NOT_FOUND || folder.len == 0)
+            return code;
+        while (folder.len && folder.ptr[folder.len - 1] != '/')
+            folder.len--;
+        folder.len -= folder.len > 0;
+    }
+}
+
+static void note_import(struct imports *imports, struct kp_str name)
+{
+    for (uint32_t i = 0; i < imports->count; i++)
+        if (kp_str_equal(name, kp_str(imports->names[i])))
+            return;
+    if (imports->count < PROTO_FILES_MAX)
+        imports->names[imports->count++] = kp_arena_strndup(&imports->arena, name.ptr, name.len);
+}
+
+/* Behind blanks, comments, and a string or a word if there is one. */
+static const char *proto_token(const char *at, struct kp_str *ret_token)
+{
+    for (;;) {
+        at += strspn(at, " \t\r\n");
+        const char *end = at[0] == '/' && at[1] == '*' ? strstr(at + 2, "*/") : NULL;
+        if (end)
+            at = end + 2;
+        else if (at[0] == '/' && at[1] == '/')
+            at += strcspn(at, "\n");
+        else
+            break;
+    }
+    const char *begin = at;
+    if (*at == '"' || *at == '\'') {
+        for (at++; *at && *at != *begin; at++)
+            at += at[0] == '\\' && at[1];
+        at += *at != '\0';
+    } else {
+        at += strcspn(at, " \t\r\n;{}[]()<>=,\"'/");
+        at += at == begin && *at;
+    }
+    *ret_token = (struct kp_str){begin, (size_t)(at - begin)};
+    return at;
+}
+
+/* Appends a file's text with its imports made comments, and notes them. */
+static void take_imports(const char *text, struct imports *imports, struct kp_buf *out)
+{
+    struct kp_str token, name;
+    unsigned depth = 0;
+    for (const char *at = text, *behind; *at; at = behind) {
+        behind = proto_token(at, &token);
+        depth += kp_str_equal(token, KP_STR("{"));
+        depth -= kp_str_equal(token, KP_STR("}")) && depth;
+        const char *end = behind;
+        bool import = depth == 0 && kp_str_equal(token, KP_STR("import"));
+        if (import) {
+            end = proto_token(end, &name);
+            if (kp_str_equal(name, KP_STR("public")) || kp_str_equal(name, KP_STR("weak")))
+                end = proto_token(end, &name);
+            import = name.len > 2 && (name.len < 17 || memcmp(name.ptr + 1, "google/protobuf/", 16) != 0);
+        }
+        if (!import) {
+            kp_buf_append(out, at, (size_t)(behind - at));
+            continue;
+        }
+        kp_buf_append(out, at, (size_t)(token.ptr - at));
+        kp_buf_append_text(out, "// ");
+        kp_buf_append(out, token.ptr, (size_t)(end - token.ptr));
+        kp_buf_append_text(out, "\n");
+        note_import(imports, (struct kp_str){name.ptr + 1, name.len - 2});
+        behind = end;
+    }
+}
+
+static enum kp_code read_proto(struct kp_db *db, const char *path, struct kp_buf *out, struct kp_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    struct imports imports = {.folder = {path, slash ? (size_t)(slash - path) : 0}};
+    struct kp_buf text = {0};
+    enum kp_code code = read_file(db, kp_str(path), &text, err);
+    for (uint32_t i = 0; code == KP_OK; i++) {
+        kp_buf_append_byte(&text, 0);
+        take_imports((const char *)text.data, &imports, out);
+        if (i == imports.count)
+            break;
+        kp_buf_printf(out, "\n// %s\nsyntax = \"proto2\";\n", imports.names[i]); /* if it does not say another */
+        text.len = 0;
+        code = read_import(db, &imports, imports.names[i], &text, err);
+        if (code == KP_OK && out->len > SCHEMA_BYTES_MAX)
+            code = kp_fail(err, KP_LIMIT, "54000", "the schema \"%s\" and its imports are longer than %d bytes", path,
+                           SCHEMA_BYTES_MAX);
+    }
+    kp_buf_finish(&text);
+    kp_arena_finish(&imports.arena);
+    return code;
+}
+
+static bool is_proto(const struct kp_statement *statement)
+{
+    for (uint32_t i = 0; i < statement->option_count; i++)
+        if (strcmp(statement->options[i].name, "format") == 0)
+            return strcmp(statement->options[i].value, "protobuf") == 0;
+    return false;
+}
+
 static bool names_file(const struct kp_option *option)
 {
     if (strcmp(option->name, "writer_schemas") == 0)
@@ -98,9 +223,10 @@ static enum kp_code inline_option(struct kp_db *db, const struct kp_statement *s
         kp_fail(err, KP_INVALID, "22023", "the option \"%s\" names a file", statement->options[option].name);
         return kp_error_hint(err, "Write it as a plain string: 'file:…'.");
     }
-    enum kp_code code = strncmp(value, PREFIX, strlen(PREFIX)) == 0
-                            ? read_file(db, kp_str(value + strlen(PREFIX)), &schema, err)
-                            : read_members(db, value, &schema, err);
+    bool named = strncmp(value, PREFIX, strlen(PREFIX)) == 0;
+    enum kp_code code = !named                ? read_members(db, value, &schema, err)
+                        : is_proto(statement) ? read_proto(db, value + strlen(PREFIX), &schema, err)
+                                              : read_file(db, kp_str(value + strlen(PREFIX)), &schema, err);
     kp_buf_append(text, *at, (size_t)(begin - *at));
     kp_buf_append_byte(text, '\'');
     for (size_t i = 0; i < schema.len; i++) {

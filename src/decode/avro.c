@@ -16,11 +16,6 @@
 
 #include "base/utf8.h"
 
-enum {
-    SCALE_MAX = 1000,
-    DECIMAL_BYTES_MAX = 1024 /* dividing takes the square of it; numeric's 131,072 digits would be 54,000 bytes */
-};
-
 /* ---- the schema ---- */
 
 struct named {
@@ -120,7 +115,7 @@ static void set_logical(struct kp_avro *type, struct kp_str object)
     type->scale = (uint32_t)number_member(object, "scale");
     bool fits = type->kind == AVRO_INT || type->kind == AVRO_LONG;
     if (type->logical == LOGICAL_DECIMAL)
-        fits = (type->kind == AVRO_BYTES || type->kind == AVRO_FIXED) && type->scale <= SCALE_MAX;
+        fits = (type->kind == AVRO_BYTES || type->kind == AVRO_FIXED) && type->scale <= KP_TRANSCODE_SCALE_MAX;
     if (type->logical == LOGICAL_UUID || type->logical == LOGICAL_DURATION) /* a text is one as it is */
         fits = type->kind == AVRO_FIXED && type->size == (type->logical == LOGICAL_UUID ? 16 : 12);
     if (!fits)
@@ -291,42 +286,6 @@ static enum kp_code read_blob(struct kp_bytes *in, int64_t len, struct kp_str *r
     return KP_OK;
 }
 
-/* Big endian, two's complement, any length: divided by ten until nothing is left. */
-static enum kp_code put_decimal(struct kp_str blob, uint32_t scale, struct kp_buf *out, struct kp_error *err)
-{
-    uint8_t bytes[DECIMAL_BYTES_MAX];
-    char digits[DECIMAL_BYTES_MAX * 5 / 2 + SCALE_MAX + 2];
-    if (blob.len > sizeof bytes)
-        return kp_fail(err, KP_UNSUPPORTED, "0A000", "an Avro decimal of %zu bytes is longer than %zu", blob.len,
-                       sizeof bytes);
-    bool negative = blob.len && (blob.ptr[0] & 0x80);
-    unsigned carry = negative;
-    for (size_t i = blob.len; i-- > 0;) { /* the magnitude: of a negative one the complement, plus one */
-        unsigned byte = (uint8_t)blob.ptr[i];
-        carry += negative ? byte ^ 0xff : byte;
-        bytes[i] = (uint8_t)carry;
-        carry >>= 8;
-    }
-    size_t at = sizeof digits, first = 0;
-    for (uint32_t n = 0; first < blob.len || n <= scale; n++) {
-        if (n == scale && scale)
-            digits[--at] = '.';
-        unsigned rest = 0;
-        for (size_t i = first; i < blob.len; i++) {
-            rest = rest << 8 | bytes[i];
-            bytes[i] = (uint8_t)(rest / 10);
-            rest %= 10;
-        }
-        while (first < blob.len && bytes[first] == 0)
-            first++;
-        digits[--at] = (char)('0' + rest);
-    }
-    kp_buf_append_text(out, negative ? "\"-" : "\"");
-    kp_buf_append(out, digits + at, sizeof digits - at);
-    kp_buf_append_byte(out, '"');
-    return KP_OK;
-}
-
 static void put_uuid(struct kp_str blob, struct kp_buf *out)
 {
     kp_buf_append_byte(out, '"');
@@ -350,7 +309,7 @@ enum kp_code kp_avro_put_bytes(const struct kp_avro *avro, struct kp_str bytes, 
         return kp_transcode_text(bytes, out, err);
     switch (avro->logical) {
     case LOGICAL_DECIMAL:
-        return put_decimal(bytes, avro->scale, out, err);
+        return kp_transcode_decimal(bytes, avro->scale, out, err);
     case LOGICAL_UUID:
         put_uuid(bytes, out);
         return KP_OK;

@@ -5,7 +5,8 @@
  * …}
  *
  * The row is "after"; of a delete ("op" is "d", or "after" is null) it is "before", which names the row that goes; if
- * that is null too, the record's key does. A truncation ("t") takes many rows away, and is refused.
+ * that is null too, the record's key does. A truncation ("t") takes many rows away, and is refused: a dead letter says
+ * that the table is no longer the database's. What values look like: debezium_values.c.
  */
 #include "decode/internal.h"
 
@@ -47,7 +48,8 @@ static bool is_object(const struct kp_str *value)
     return value->ptr && value->ptr[0] == '{';
 }
 
-enum kp_code kp_debezium_row(struct kp_str text, struct kp_str *ret_row, bool *ret_deleted, struct kp_error *err)
+enum kp_code kp_debezium_row(struct kp_str text, struct kp_str *ret_row, struct kp_str *ret_schema, bool *ret_deleted,
+                             struct kp_error *err)
 {
     const uint8_t *begin = (const uint8_t *)text.ptr, *end = begin + text.len, *bad = begin;
     const uint8_t *start = skip_space(begin, end);
@@ -56,15 +58,19 @@ enum kp_code kp_debezium_row(struct kp_str text, struct kp_str *ret_row, bool *r
         return kp_fail(err, KP_INVALID, "22P02", "invalid JSON");
     struct kp_str envelope = {(const char *)start, (size_t)(behind - start)}, inner = {NULL, 0};
     struct kp_str before = {NULL, 0}, after = {NULL, 0}, op = {NULL, 0};
-    if (kp_json_member(envelope, KP_STR("payload"), &inner) && is_object(&inner))
+    *ret_schema = (struct kp_str){NULL, 0};
+    if (kp_json_member(envelope, KP_STR("payload"), &inner) && is_object(&inner)) {
+        if (!kp_json_member(envelope, KP_STR("schema"), ret_schema) || !is_object(ret_schema))
+            ret_schema->ptr = NULL;
         envelope = inner;
+    }
     bool has_op = kp_json_member(envelope, KP_STR("op"), &op);
     bool has_after = kp_json_member(envelope, KP_STR("after"), &after);
     kp_json_member(envelope, KP_STR("before"), &before);
     if (!has_op || (!has_after && !is_object(&before)))
         return kp_fail(err, KP_INVALID, "22023", "the record is no change event: it has no \"op\" and \"after\"");
     if (kp_str_equal(op, KP_STR("\"t\"")))
-        return kp_fail(err, KP_UNSUPPORTED, "0A000", "a truncation cannot be followed");
+        return kp_fail(err, KP_UNSUPPORTED, "0A000", "a truncation cannot be followed: the table keeps its rows");
     bool deleted = kp_str_equal(op, KP_STR("\"d\"")) || !is_object(&after);
     *ret_row = deleted ? before : after;
     if (!is_object(ret_row))

@@ -55,6 +55,8 @@ void kp_decode_state_destroy(struct kp_decode_state *state)
     kp_json_general_destroy(state->general);
     kp_free(state->data);
     kp_free(state->minutes);
+    kp_debezium_schema_destroy(state->row_schema);
+    kp_debezium_schema_destroy(state->key_schema);
     kp_buf_finish(&state->scratch);
     kp_free(state);
 }
@@ -211,19 +213,25 @@ static bool key_element(struct kp_str key, uint32_t parts, uint32_t part, struct
 }
 
 /* A key that is a JSON object, as Debezium and our own sinks write it: its member of the column's name. */
-static bool key_member(struct kp_str key, const struct kp_decode_column *column, struct kp_json_value *ret_value)
+static enum kp_code key_member(struct kp_decode_state *state, struct kp_str key, uint32_t column, bool *ret_found,
+                               struct kp_json_value *ret_value, struct kp_error *err)
 {
-    struct kp_str inner, member;
+    struct kp_str inner, member, schema = {NULL, 0};
     const uint8_t *bad, *end = (const uint8_t *)key.ptr + key.len;
+    *ret_found = false;
     if (kp_json_skip((const uint8_t *)key.ptr, end, KP_JSON_DEPTH_MAX, &bad) != end)
-        return false;
+        return KP_OK;
     if (kp_json_member(key, KP_STR("payload"), &inner) && inner.ptr[0] == '{' &&
-        kp_json_member(key, KP_STR("schema"), &member))
+        kp_json_member(key, KP_STR("schema"), &schema))
         key = inner;
-    if (!kp_json_member(key, kp_str(column->name), &member))
-        return false;
+    if (!kp_json_member(key, kp_str(state->decoder->columns[column].name), &member))
+        return KP_OK;
+    if (state->decoder->rewrites)
+        KP_TRY(kp_debezium_key_value(state, schema.ptr && schema.ptr[0] == '{' ? schema : (struct kp_str){NULL, 0},
+                                     column, &member, err));
     *ret_value = kp_json_value_of(member);
-    return true;
+    *ret_found = true;
+    return KP_OK;
 }
 
 /* A key column from the record's key; leaves it unfilled if the key is null or says null. */
@@ -240,7 +248,14 @@ static enum kp_code fill_from_key(struct kp_decode_state *state, uint32_t column
     const uint8_t *bad, *end = (const uint8_t *)padded + key.len;
     struct kp_json_value value = {KP_JSON_STRING, KP_JSON_ESCAPED, key};
     bool array = *padded == '[' && key_element(key, decoder->key_parts, decoder->columns[column].key_part, &value);
-    bool object = *padded == '{' && key_member(key, &decoder->columns[column], &value);
+    bool object = false;
+    if (*padded == '{') {
+        code = key_member(state, key, column, &object, &value, err);
+        if (code) {
+            kp_error_context(err, "key column \"%s\"", decoder->columns[column].name);
+            return code;
+        }
+    }
     if ((array || object) && value.kind == KP_JSON_NULL)
         return KP_OK;
     if (array || object || (*padded == '"' && kp_json_skip((const uint8_t *)padded, end, 1, &bad) == end))
@@ -388,8 +403,12 @@ static enum kp_code decode_json(struct kp_decode_state *state, struct kp_str tex
 static enum kp_code decode_debezium(struct kp_decode_state *state, struct kp_str text, const uint8_t *readable_end,
                                     enum kp_decode_outcome *ret_outcome, struct kp_error *err)
 {
-    struct kp_str row;
-    KP_TRY(kp_debezium_row(text, &row, &state->deleted, err));
+    struct kp_str row, schema;
+    KP_TRY(kp_debezium_row(text, &row, &schema, &state->deleted, err));
+    if (row.ptr && state->decoder->rewrites) {
+        KP_TRY(kp_debezium_values(state, schema, &row, err));
+        readable_end = (const uint8_t *)row.ptr + row.len + KP_JSON_PADDING;
+    }
     return row.ptr ? decode_json(state, row, readable_end, ret_outcome, err) : KP_OK;
 }
 

@@ -10,7 +10,7 @@
 #include "vec/vec.h"
 
 /* Counts up with every change of what a record's bytes mean: history columns of another version are not read. */
-enum { KP_DECODER_VERSION = 3 };
+enum { KP_DECODER_VERSION = 4 };
 
 enum kp_format {
     KP_FORMAT_JSON,
@@ -20,6 +20,13 @@ enum kp_format {
     KP_FORMAT_DEBEZIUM,
     KP_FORMAT_AVRO,
     KP_FORMAT_PROTOBUF
+};
+
+/* How a connector of Debezium writes times, by its time.precision.mode. */
+enum kp_time_precision {
+    KP_TIME_PRECISION_ADAPTIVE, /* up to precision 3 in milliseconds, else in microseconds */
+    KP_TIME_PRECISION_MICROS,   /* the same, but times of day always in microseconds */
+    KP_TIME_PRECISION_CONNECT   /* always in milliseconds */
 };
 
 /* Where a column's value comes from. */
@@ -79,7 +86,9 @@ struct kp_decoder_options {
     const char *writer_schema;  /* AVRO: that of all records; NULL: the reader's */
     const char *writer_schemas; /* AVRO: a JSON object, by the number in a registry's header; NULL: none */
     const char *message;        /* PROTOBUF: the message's name; NULL: the first one of the schema */
-    bool confluent;     /* AVRO, PROTOBUF: a schema registry's header stands before each record, and is passed over */
+    bool confluent; /* AVRO, PROTOBUF: a schema registry's header stands before each record, and is passed over */
+    enum kp_time_precision time_precision; /* DEBEZIUM without schemas in the records */
+    bool decimals_precise;                 /* likewise: numerics are base64, of the column's scale */
     bool missing_fails; /* JSON, CSV: a record that lacks a declared field is a dead letter, not a row with NULL */
     bool extra_fails;   /* JSON, CSV: a record whose row has a member that no field takes is a dead letter */
     bool keyed;         /* a table: records with a null value are tombstones; else they make no row */

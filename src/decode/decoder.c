@@ -315,6 +315,8 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
     decoder->missing_fails = options->missing_fails;
     decoder->extra_fails = options->extra_fails;
     decoder->confluent = options->confluent;
+    decoder->time_precision = options->time_precision;
+    decoder->decimals_precise = options->decimals_precise;
     decoder->zone = options->zone;
     decoder->csv_delimiter = delimiter;
     decoder->csv_quote = quote;
@@ -339,6 +341,8 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
     if (code == KP_OK &&
         (options->format == KP_FORMAT_JSON || options->format == KP_FORMAT_DEBEZIUM || avro || protobuf))
         code = build_tree(decoder, options->path, err);
+    for (uint32_t i = 0; code == KP_OK && options->format == KP_FORMAT_DEBEZIUM && i < decoder->column_count; i++)
+        decoder->rewrites |= kp_debezium_needs(decoder->columns[i].type);
     if (code == KP_OK && options->pattern)
         code = kp_pattern_prepare(decoder, options->pattern, err);
     if (code != KP_OK) {

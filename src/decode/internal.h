@@ -78,6 +78,9 @@ struct kp_decoder {
     uint32_t avro_writer_count;
     const struct kp_protobuf *protobuf;
     bool confluent;
+    enum kp_time_precision time_precision;
+    bool decimals_precise;
+    bool rewrites;            /* DEBEZIUM: a column's values may be written otherwise than PostgreSQL reads them */
     struct kp_regex *pattern; /* TEXT; NULL: none */
     uint32_t mask_words;
     bool keyed, any_other;       /* any_other: a column that does not come from the value */
@@ -147,7 +150,8 @@ struct kp_decode_state {
     uint32_t rivals_seen; /* a bit a rival: in this record it may be there */
     const struct kp_decode_notes *notes;
     struct kp_decode_counts counts;
-    struct kp_buf scratch; /* CSV fields without their quotes; headers */
+    struct kp_debezium_schema *row_schema, *key_schema; /* the last ones that were read */
+    struct kp_buf scratch;                              /* CSV fields without their quotes; headers */
 };
 
 static inline void kp_decode_mask_set(uint64_t *mask, uint32_t column)
@@ -281,10 +285,21 @@ bool kp_json_unescape(struct kp_str inside, char *out, size_t *ret_len, const ch
 /* ---- Debezium ---- */
 /*
  * The object that holds the row of a change event: "after", of a delete "before" (*ret_deleted). An envelope under
- * "payload" is looked through. *ret_row.ptr NULL: the event has neither, and the key must say which row goes.
+ * "payload" is looked through; *ret_schema is its "schema", ptr NULL: it has none. *ret_row.ptr NULL: the event has
+ * neither, and the key must say which row goes.
  */
-KP_MUST enum kp_code kp_debezium_row(struct kp_str text, struct kp_str *ret_row, bool *ret_deleted,
-                                     struct kp_error *err);
+KP_MUST enum kp_code kp_debezium_row(struct kp_str text, struct kp_str *ret_row, struct kp_str *ret_schema,
+                                     bool *ret_deleted, struct kp_error *err);
+/* A column of the type may need its values rewritten (debezium_values.c). */
+bool kp_debezium_needs(struct kp_type type);
+/* The row with values as PostgreSQL writes them, padded, in the state's arena. */
+KP_MUST enum kp_code kp_debezium_values(struct kp_decode_state *state, struct kp_str schema, struct kp_str *row,
+                                        struct kp_error *err);
+/* The same for the value that a record's key has for a column. */
+KP_MUST enum kp_code kp_debezium_key_value(struct kp_decode_state *state, struct kp_str schema, uint32_t column,
+                                           struct kp_str *value, struct kp_error *err);
+struct kp_debezium_schema;
+void kp_debezium_schema_destroy(struct kp_debezium_schema *schema);
 /* The value of a member of a valid object (the last of that name); false if there is none. */
 bool kp_json_member(struct kp_str object, struct kp_str name, struct kp_str *ret_value);
 

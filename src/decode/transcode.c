@@ -5,6 +5,8 @@
 
 #include "base/utf8.h"
 
+enum { DECIMAL_BYTES_MAX = 1024 }; /* dividing takes the square of it; numeric's 131,072 digits would be 54,000 bytes */
+
 enum kp_code kp_transcode_schema(const char *text, struct kp_arena *arena, struct kp_str *ret_json,
                                  struct kp_error *err)
 {
@@ -52,6 +54,43 @@ void kp_transcode_float(const uint8_t *bytes, bool wide, struct kp_buf *out)
         kp_value_print(KP_TYPE(KP_FLOAT4), &narrow_value, NULL, out);
     if (!isfinite(value))
         kp_buf_append_byte(out, '"');
+}
+
+/* Big endian, two's complement, any length: divided by ten until nothing is left. */
+enum kp_code kp_transcode_decimal(struct kp_str blob, uint32_t scale, struct kp_buf *out, struct kp_error *err)
+{
+    uint8_t bytes[DECIMAL_BYTES_MAX];
+    char digits[DECIMAL_BYTES_MAX * 5 / 2 + KP_TRANSCODE_SCALE_MAX + 2];
+    if (blob.len > sizeof bytes || scale > KP_TRANSCODE_SCALE_MAX)
+        return kp_fail(err, KP_UNSUPPORTED, "0A000",
+                       "a decimal of %zu bytes and scale %u is longer than %zu bytes or scale %d", blob.len, scale,
+                       sizeof bytes, KP_TRANSCODE_SCALE_MAX);
+    bool negative = blob.len && (blob.ptr[0] & 0x80);
+    unsigned carry = negative;
+    for (size_t i = blob.len; i-- > 0;) { /* the magnitude: of a negative one the complement, plus one */
+        unsigned byte = (uint8_t)blob.ptr[i];
+        carry += negative ? byte ^ 0xff : byte;
+        bytes[i] = (uint8_t)carry;
+        carry >>= 8;
+    }
+    size_t at = sizeof digits, first = 0;
+    for (uint32_t n = 0; first < blob.len || n <= scale; n++) {
+        if (n == scale && scale)
+            digits[--at] = '.';
+        unsigned rest = 0;
+        for (size_t i = first; i < blob.len; i++) {
+            rest = rest << 8 | bytes[i];
+            bytes[i] = (uint8_t)(rest / 10);
+            rest %= 10;
+        }
+        while (first < blob.len && bytes[first] == 0)
+            first++;
+        digits[--at] = (char)('0' + rest);
+    }
+    kp_buf_append_text(out, negative ? "\"-" : "\"");
+    kp_buf_append(out, digits + at, sizeof digits - at);
+    kp_buf_append_byte(out, '"');
+    return KP_OK;
 }
 
 /* Magic byte and schema number; of Protobuf then the message's place: a count of indexes and the indexes. */

@@ -9,6 +9,7 @@
 
 enum {
     KP_TRANSCODE_DEPTH_MAX = 64,
+    KP_TRANSCODE_SCALE_MAX = 1000,
     KP_TRANSCODE_EMPTY_MAX = 1024 /* items that take no bytes, in one block */
 };
 
@@ -36,6 +37,9 @@ KP_MUST enum kp_code kp_transcode_schema(const char *text, struct kp_arena *aren
 KP_MUST enum kp_code kp_transcode_text(struct kp_str text, struct kp_buf *out, struct kp_error *err);
 /* A JSON string of bytes as bytea is written. */
 void kp_transcode_bytes(struct kp_str bytes, struct kp_buf *out);
+/* A JSON string of a number: the bytes are big endian, two's complement, of any length. */
+KP_MUST enum kp_code kp_transcode_decimal(struct kp_str bytes, uint32_t scale, struct kp_buf *out,
+                                          struct kp_error *err);
 /* Four or eight bytes, little endian: a number, or the string that names what JSON has no number for. */
 void kp_transcode_float(const uint8_t *bytes, bool wide, struct kp_buf *out);
 

@@ -284,7 +284,10 @@ static void test_protobuf_schemas(void **state)
                {"message A { int32 x; }", NULL, "\";\""},
                {"message A {", NULL, "ends too soon"},
                {"import \"other.proto\";", NULL, "import"},
-               {"service S { }", NULL, "service"},
+               {"service S { rpc R (A) returns (A) { option x = 1; } }", NULL, "no message"},
+               {"message A { optional group G = 1 { } }", NULL, "groups"},
+               {"message A { } enum A { X = 0; }", NULL, "two types"},
+               {"message A { optional int32 x = 1 [default = y]; }", NULL, "default"},
                {"", NULL, "no message"}};
     for (size_t i = 0; i < KP_COUNT(bad); i++) {
         struct kp_arena arena = {0};

@@ -143,6 +143,12 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
     options.writer_schemas = kp_relation_option(relation, "writer_schemas");
     options.message = kp_relation_option(relation, "message");
     options.confluent = framing && strcmp(framing, "confluent") == 0;
+    const char *precision = kp_relation_option(relation, "time_precision_mode");
+    const char *decimals = kp_relation_option(relation, "decimal_handling_mode");
+    options.time_precision = !precision || strcmp(precision, "adaptive") == 0 ? KP_TIME_PRECISION_ADAPTIVE
+                             : strcmp(precision, "connect") == 0              ? KP_TIME_PRECISION_CONNECT
+                                                                              : KP_TIME_PRECISION_MICROS;
+    options.decimals_precise = decimals && strcmp(decimals, "precise") == 0;
     options.pattern = kp_relation_option(relation, "pattern");
     options.missing_fails = missing ? strcmp(missing, "error") == 0 : options.format == KP_FORMAT_CSV;
     options.extra_fails = extra && strcmp(extra, "error") == 0;

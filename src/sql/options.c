@@ -49,6 +49,12 @@ static const struct option_rule {
     {"framing", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "none confluent",
      "of avro and protobuf: whether a schema registry's header (a zero byte and the schema's id) stands before each "
      "record; else none"},
+    {"time_precision_mode", KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "adaptive adaptive_time_microseconds connect",
+     "of debezium, for records without their schema: as the connector's time.precision.mode; else adaptive"},
+    {"decimal_handling_mode", KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "string double precise",
+     "of debezium, for records without their schema: as the connector's decimal.handling.mode; precise: numeric "
+     "columns "
+     "need their scale; else numbers are JSON's, or texts"},
     {"missing", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "null error",
      "a declared field that a record lacks is NULL (else this, of JSON), or makes the record a dead letter (of CSV)"},
     {"extra", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "ignore error",

@@ -16,6 +16,7 @@ import uuid
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), os.path.join(HERE, "..", "..", "build", "pypi")]
 import fastavro
+import connect
 import csv_lines
 import events
 import protobufs
@@ -157,6 +158,7 @@ def protobuf_round(connection, doors, folder, seed, done):
     said = (f"CREATE SOURCE {source} ({', '.join(f'{c} json' for c in columns)}) WITH (topic = '{source}', format = 'protobuf', "
             f"message = 'Main', schema = 'file:{proto.path}')")
     rows(connection, said)
+    os.unlink(proto.path)
     expected, position = [], 0
     for _ in range(12):
         record, shown = proto.value()
@@ -215,6 +217,23 @@ def debezium_round(connection, doors, _, seed, done):
     return True
 
 
+def connect_round(connection, doors, _, seed, done):
+    values, table = connect.Values(random.Random(seed)), f"values{seed}"
+    said = values.sql(table)
+    rows(connection, said)
+    sent, want = values.records(20)
+    for key, value in sent:
+        position = doors.append(table, value if value is None else value.encode(), key)
+    rows(connection, f"SET kappa.read_after = {position}")
+    found = collections.Counter(rows(connection, f"SELECT {', '.join(name + '::text' for name in values.columns)} FROM {table}"))
+    dead = rows(connection, f"SELECT reason, key, value FROM kappa.dead_letters WHERE source = '{table}'")
+    done["records"] += len(sent)
+    if dead or found != collections.Counter(want):
+        print(f"seed {seed}: {said}\nmissing {collections.Counter(want) - found}\ntoo much {found - collections.Counter(want)}\n{dead[:2]}")
+        return False
+    return True
+
+
 def mended_rounds(connection, doors):
     """Bad records are read again at their place by a mended declaration, of every format."""
     for name, first, mended, records, want in events.MENDED:
@@ -257,7 +276,7 @@ def main():
             return 1
         seeds = range(arguments.seed, arguments.seed + arguments.rounds)
         for number, seed in enumerate(seeds):
-            for round_of, by in ((avro_round, folder), (protobuf_round, folder), (csv_round, postgres), (debezium_round, None)):
+            for round_of, by in ((avro_round, folder), (protobuf_round, folder), (csv_round, postgres), (debezium_round, None), (connect_round, None)):
                 if not round_of(connection, doors, by, seed, done):
                     server.end()
                     oracle.close()

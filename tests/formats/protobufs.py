@@ -4,28 +4,56 @@ import os
 import subprocess
 import sys
 
+from google.protobuf import json_format
+
 SCALARS = ["double", "float", "int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32", "fixed64", "sfixed32",
            "sfixed64", "bool", "string", "bytes"]
+DEFAULTS = {"double": ["1.5", "-2e3", "inf"], "float": ["0.25"], "int32": ["-7", "0x10"], "int64": ["-9223372036854775808"],
+            "uint32": ["4294967295"], "uint64": ["18446744073709551615"], "sint64": ["-1"], "fixed32": ["8"], "bool": ["true", "false"],
+            "string": ['"a \\"quoted\\" \\101\\x42\\n]"', "'it'"], "bytes": ['"\\000\\xff!"'], "Top": ["TOP_ONE", "TOP_LESS"]}
 KEYS = ["int32", "uint64", "sint64", "string", "bool"]
 EPOCH_TEXT = "google.protobuf.Timestamp"
+PACKAGE = "google.protobuf."
+WRAPPERS = {"DoubleValue": "double", "FloatValue": "float", "Int64Value": "int64", "UInt64Value": "uint64", "Int32Value": "int32",
+            "UInt32Value": "uint32", "BoolValue": "bool", "StringValue": "string", "BytesValue": "bytes"}
+WELL_KNOWN = [PACKAGE + name for name in ["Duration", "Struct", "Value", "ListValue", "Empty"] + list(WRAPPERS)]
+FILES = {  # as the library has them
+    "timestamp": "message Timestamp { int64 seconds = 1; int32 nanos = 2; }",
+    "duration": "message Duration { int64 seconds = 1; int32 nanos = 2; }",
+    "empty": "message Empty { }",
+    "wrappers": " ".join(f"message {name} {{ {kind} value = 1; }}" for name, kind in WRAPPERS.items()),
+    "struct": "message Struct { map<string, Value> fields = 1; } enum NullValue { NULL_VALUE = 0; } "
+              "message ListValue { repeated Value values = 1; } message Value { oneof kind { NullValue null_value = 1; "
+              "double number_value = 2; string string_value = 3; bool bool_value = 4; Struct struct_value = 5; ListValue list_value = 6; } }"}
+SHARED = """// What several files use. import "nothing.proto";
+syntax = "proto3"; package some.common;
+message Money { int64 units = 1; string currency = 2; enum Kind { CASH = 0; CARD = 1; } Kind kind = 3; }
+service Bank { rpc Pay (Money) returns (Money) { option deprecated = true; } }
+"""
 
 
 class Proto:
     def __init__(self, dice, folder, seed):
         self.dice, self.count, self.enums, self.messages = dice, 0, [], []
-        self.path = os.path.join(folder, f"p{seed}.proto")
+        self.path = os.path.join(folder, f"shops/p{seed}.proto")
+        self.proto2 = dice.random() < 0.4
+        self.money = f"some.common{seed}.Money"
         body = self.message("Main", 2)
-        self.text = ('syntax = "proto3";\npackage some.shop' + str(seed) + ';\nimport "google/protobuf/timestamp.proto";\n'
+        imports = "".join(f'import "google/protobuf/{name}.proto";\n' for name in FILES)
+        self.text = (f'syntax = "proto{3 - self.proto2}";\npackage some.shop{seed};\n{imports}import "common/shared{seed}.proto";\n'
                      "enum Top { TOP_NONE = 0; TOP_ONE = 1; TOP_LESS = -5; }\n" + body)
-        with open(self.path, "w", encoding="utf-8") as file:
-            file.write(self.text)
-        well_known = os.path.join(folder, "google", "protobuf")
-        os.makedirs(well_known, exist_ok=True)
-        with open(os.path.join(well_known, "timestamp.proto"), "w", encoding="utf-8") as file:
-            file.write('syntax = "proto3"; package google.protobuf; message Timestamp { int64 seconds = 1; int32 nanos = 2; }')
-        subprocess.run(["protoc", f"--proto_path={folder}", f"--python_out={folder}", self.path],
-                       check=True, stderr=subprocess.DEVNULL)
-        made = importlib.util.spec_from_file_location(f"p{seed}_pb2", os.path.join(folder, f"p{seed}_pb2.py"))
+        texts = {f"google/protobuf/{name}.proto": f'syntax = "proto3"; package google.protobuf; {text}' for name, text in FILES.items()}
+        texts[f"common/shared{seed}.proto"] = SHARED.replace("some.common", f"some.common{seed}")
+        texts[self.path] = self.text
+        for path, text in texts.items():
+            os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
+            with open(os.path.join(folder, path), "w", encoding="utf-8") as file:
+                file.write(text)
+        for name in (self.path, os.path.join(folder, f"common/shared{seed}.proto")):
+            subprocess.run(["protoc", f"--proto_path={folder}", f"--python_out={folder}", name], check=True, stderr=subprocess.DEVNULL)
+        if folder not in sys.path:
+            sys.path.append(folder)
+        made = importlib.util.spec_from_file_location(f"p{seed}_pb2", os.path.join(folder, f"shops/p{seed}_pb2.py"))
         module = importlib.util.module_from_spec(made)
         sys.modules[made.name] = module
         made.loader.exec_module(module)
@@ -36,7 +64,7 @@ class Proto:
         return f"{prefix}{self.count}"
 
     def message(self, name, depth):
-        dice, parts, types = self.dice, [], SCALARS + ["Top", EPOCH_TEXT]
+        dice, parts, types = self.dice, [], SCALARS + ["Top", EPOCH_TEXT, self.money] + self.dice.sample(WELL_KNOWN, 4)
         number = 0
         if depth:
             for _ in range(dice.randint(0, 2)):
@@ -57,9 +85,13 @@ class Proto:
                 parts.append(f"oneof {field} {{ {one} }}")
                 number += 3
             else:
-                label = dice.choice(["", "", "repeated ", "optional "])
-                packed = " [packed = false]" if label == "repeated " and of in SCALARS[:13] and dice.random() < 0.3 else ""
-                parts.append(f"{label}{of} {field} = {number}{packed};")
+                label = dice.choice(["", "", "repeated ", "optional "]) if not self.proto2 else dice.choice(["repeated ", "optional ", "optional "])
+                options = []
+                if label == "repeated " and of in SCALARS[:13] and dice.random() < 0.3:
+                    options = ["packed = false"]
+                elif self.proto2 and label == "optional " and of in DEFAULTS and dice.random() < 0.6:
+                    options = [dice.choice(["deprecated = true, ", ""]) + f"default = {dice.choice(DEFAULTS[of])}"]
+                parts.append(f"{label}{of} {field} = {number}{''.join(f' [{option}]' for option in options)};")
         return f"message {name} {{ // fields\n" + "\n".join(parts) + "\n}\n"
 
     def columns(self):
@@ -85,6 +117,7 @@ class Proto:
     def fill(self, message):
         """Sets fields at random; returns what kappa shows."""
         dice, shown = self.dice, {}
+        ours = not message.DESCRIPTOR.full_name.startswith((PACKAGE, "some.common"))
         chosen = {one.name: dice.choice(list(one.fields) + [None]) for one in message.DESCRIPTOR.oneofs}
         for field in message.DESCRIPTOR.fields:
             one = field.containing_oneof
@@ -100,6 +133,8 @@ class Proto:
             else:
                 value = self.scalar(field)
                 if one is None and dice.random() < 0.3:
+                    if ours and self.proto2 and not field.has_default_value:
+                        continue
                     value = getattr(message, field.name)  # left as it is: the default
                 else:
                     setattr(message, field.name, value)
@@ -130,6 +165,19 @@ class Proto:
 
     def inside(self, message):
         message.SetInParent()
+        name = message.DESCRIPTOR.full_name.removeprefix(PACKAGE)
+        if name in WRAPPERS:
+            return self.fill(message).get("value")
+        if name == "Duration":
+            seconds = self.dice.randint(-10**9, 10**9)
+            message.FromMicroseconds(seconds * 1000000)
+            sign, rest = "-" if seconds < 0 else "", abs(seconds)
+            return f"{sign}{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
+        if name in ("Struct", "Value", "ListValue"):
+            said = {"Struct": {"a": [1.5, None, {"b": "é"}], "c": True}, "ListValue": ["x", [], 2.0],
+                    "Value": self.dice.choice([None, 1.0, "text", False, {"k": None}, [1.0]])}[name]
+            json_format.ParseDict(said, message)
+            return said
         if message.DESCRIPTOR.full_name == EPOCH_TEXT:
             micros = self.dice.randint(-2**50, 2**52)
             message.FromMicroseconds(micros)
@@ -142,6 +190,8 @@ class Proto:
     def show(field, value):
         if field.enum_type is not None:
             return field.enum_type.values_by_number[value].name
+        if value == float("inf"):
+            return "Infinity"
         return "\\x" + value.hex() if isinstance(value, bytes) else value
 
     def value(self):
