@@ -1,17 +1,15 @@
 """Rounds of random patterns over random changes; README.md tells what is compared."""
-import argparse
 import collections
 import datetime
 import os
 import random
 import signal
 import sys
-import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import reference
 from pattern import Clause
-from server import Server, rows
+from server import rows, run_rounds
 
 BEGIN = datetime.datetime(2024, 1, 1)
 
@@ -65,8 +63,8 @@ def found(connection, sql):
     return collections.Counter(tuple(text_of(v) for v in row) for row in rows(connection, sql))
 
 
-def run_round(server, connection, seed, done):
-    dice = random.Random(seed)
+def run_round(server, seed, done):
+    dice, connection = random.Random(seed), server.connect()
     table = Table(dice, f"t{seed}")
     said = [f"CREATE TABLE {table.name} (id int PRIMARY KEY, k text, at timestamp, v int)",
             f"CREATE MATERIALIZED VIEW d AS SELECT k, at, v FROM {table.name}"]
@@ -105,39 +103,21 @@ def run_round(server, connection, seed, done):
                 done["rows"] += sum(want.values())
                 if got != want:
                     print(";\n".join(said) + f";\n{sql};", f"\nseed {seed}: missing {want - got}, too much {got - want}", sep="")
-                    return connection, False
+                    return False
     for i in range(len(clauses)):
         rows(connection, f"VERIFY MATERIALIZED VIEW m{i}")
         rows(connection, f"DROP MATERIALIZED VIEW m{i}")
     rows(connection, "DROP MATERIALIZED VIEW d")
     rows(connection, f"DROP TABLE {table.name}")
-    return connection, True
+    connection.close()
+    return True
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--seed", type=int, default=int(os.environ.get("KAPPA_SEED", "1")))
-    arguments = parser.parse_args()
-    done = collections.Counter()
-    with tempfile.TemporaryDirectory(prefix="kappa-match-") as folder:
-        server = Server(os.path.join(folder, "data"))
-        connection = server.connect()
-        for seed in range(arguments.seed, arguments.seed + arguments.rounds):
-            try:
-                connection, good = run_round(server, connection, seed, done)
-            except Exception:
-                print(f"seed {seed}:", server.said())
-                raise
-            if not good:
-                server.end()
-                return 1
-        connection.close()
-        server.end()
-    print(f"match: {arguments.rounds} rounds, {done['answers']} answers of {done['rows']} rows equal the reference's, "
+    rounds, done = run_rounds("match", 12, run_round)
+    print(f"match: {rounds} rounds, {done['answers']} answers of {done['rows']} rows equal the reference's, "
           f"{done['starts']} starts with other workers and steps in between")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

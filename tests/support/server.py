@@ -1,9 +1,13 @@
-"""A kappa server on a folder of its own: started, stopped, killed and started again."""
+"""A kappa server on a folder of its own: started, stopped, killed and started again; rounds of random tests on one."""
+import argparse
+import collections
 import http.client
 import json
 import os
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 
 import psycopg2
@@ -78,3 +82,29 @@ def wait_for(what, condition, seconds=60):
         if time.monotonic() > until:
             raise RuntimeError(f"waited {seconds} s for {what}")
         time.sleep(0.02)
+
+
+def run_rounds(name, usual, run_round):
+    """
+    Calls run_round(server, seed, done) for each seed of --seed and --rounds, all on one server. A round that returns False has said
+    what differs. Returns how many rounds there were, and the counter `done`.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=usual)
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("KAPPA_SEED", "1")))
+    arguments = parser.parse_args()
+    done = collections.Counter()
+    with tempfile.TemporaryDirectory(prefix=f"kappa-{name}-") as folder:
+        server = Server(os.path.join(folder, "data"))
+        for seed in range(arguments.seed, arguments.seed + arguments.rounds):
+            try:
+                good = run_round(server, seed, done)
+            except BaseException:
+                print(f"seed {seed}:", server.said())
+                server.process.kill()
+                raise
+            if not good:
+                server.end()
+                sys.exit(1)
+        server.end()
+    return arguments.rounds, done

@@ -1,5 +1,4 @@
 """Rounds of random windows over sources with partitions, idle ones among them; README.md tells what is compared."""
-import argparse
 import collections
 import datetime
 import json
@@ -7,7 +6,6 @@ import os
 import random
 import signal
 import sys
-import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -15,7 +13,7 @@ sys.path[:0] = [os.path.join(HERE, "..", "support")]
 import psycopg2
 
 import model
-from server import Server, rows, wait_for
+from server import rows, run_rounds, wait_for
 
 SECOND = 1000000
 EPOCH = datetime.datetime(1970, 1, 1)
@@ -93,6 +91,49 @@ class View:
         return found
 
 
+class Joined:
+    """Windows of one source joined with windows of the other, which close together, or with all its rows, which correct what is closed."""
+
+    def __init__(self, dice, name, sources):
+        self.name, self.sources, self.form = name, [source.name for source in sources], "joined"
+        self.size = dice.choice([2, 5, 10]) * SECOND
+        self.windows = dice.random() < 0.5
+        self.outer = dice.random() < 0.5
+        self.above = f"SELECT k, count(*) AS n, sum(w) AS w FROM {name} GROUP BY k"
+
+    def window(self, source):
+        return f"tumble({source}, at, INTERVAL '{self.size // SECOND} seconds')"
+
+    def sql(self):
+        right = self.window(self.sources[1]) if self.windows else self.sources[1]
+        ends = " AND a.window_end = b.window_end" if self.windows else ""
+        return (f"CREATE MATERIALIZED VIEW {self.name} AS SELECT a.window_end, a.k, a.v, b.v AS w FROM {self.window(self.sources[0])} a "
+                f"{'LEFT ' * self.outer}JOIN {right} b ON a.k = b.k{ends} EMIT ON WINDOW CLOSE")
+
+    def expected(self, models):
+        (left, watermark), (right, other) = (models[name] for name in self.sources)
+        watermark = min(watermark, other) if self.windows else watermark
+        found, partners = collections.Counter(), collections.defaultdict(list)
+        if self.windows:
+            for row, _, end in model.pairs(right, "tumble", self.size, self.size, False):
+                partners[row.k, end].append(row.v)
+        else:
+            for row in right:
+                partners[row.k, None].append(row.v)
+        for row, _, end in model.pairs(left, "tumble", self.size, self.size, False):
+            if end <= watermark:
+                values = partners[row.k, end if self.windows else None]
+                found.update((moment(end), row.k, row.v, w) for w in values or [None] * self.outer)
+        return found
+
+    def expected_above(self, found):
+        groups = collections.defaultdict(list)
+        for row, times in found.items():
+            groups[row[1]] += [row[3]] * times
+        return collections.Counter((k, len(ws), sum(w for w in ws if w is not None) if any(w is not None for w in ws) else None)
+                                   for k, ws in groups.items())
+
+
 class Source:
     def __init__(self, dice, name):
         self.dice, self.name = dice, name
@@ -148,9 +189,26 @@ def ask(connection, sql):
         return "22012"
 
 
-def check(connection, sources, views, done):
+def check_joined(connection, joined, models, patience, done):
+    for view in joined:
+        want = view.expected(models)
+        for sql, wanted in ((f"SELECT * FROM {view.name}", want), (f"SELECT * FROM {view.name}_above", view.expected_above(want))):
+            try:
+                wait_for("", lambda: ask(connection, sql) == wanted, patience)
+            except RuntimeError:
+                got = ask(connection, sql)
+                print(f"{sql}\n{view.sql()}\nmissing", wanted - got if got != "22012" else wanted, "\ntoo much", got)
+                return False
+            done["answers"] += 1
+    return True
+
+
+def check(connection, sources, views, joined, done):
+    models = {source.name: read_model(connection, source) for source in sources}
+    if not check_joined(connection, joined, models, 20 if any(source.idle for source in sources) else 0, done):
+        return False
     for source in sources:
-        every, watermark = read_model(connection, source)
+        every, watermark = models[source.name]
         done["rows"] += len(every)
         for view in views:
             if view.source != source.name:
@@ -163,7 +221,7 @@ def check(connection, sources, views, done):
                 asked.append((f"SELECT window_start, window_end, k, v FROM {view.name}_late", view.late(every)))
             for sql, wanted in asked:
                 try:  # a partition becomes idle by a tick, which is written when it is due
-                    wait_for("", lambda: ask(connection, sql) == wanted, 3 if source.idle else 0)
+                    wait_for("", lambda: ask(connection, sql) == wanted, 20 if source.idle else 0)
                 except RuntimeError:
                     got = ask(connection, sql)
                     print(f"{sql}\n{view.sql()}\nwatermark {moment(watermark) if watermark != model.NEVER else None}")
@@ -182,6 +240,9 @@ def run_round(server, seed, done):
     views = [View(dice, f"v{seed}_{i}", dice.choice(sources).name) for i in range(10)]
     said = [sql for source in sources for sql in source.sql()]
     said += [view.sql() for view in views[:7]]
+    joined = [Joined(dice, f"j{seed}_{i}", dice.sample(sources, 2)) for i in range(3)]
+    for view in joined[:2]:
+        said += [view.sql(), f"CREATE MATERIALIZED VIEW {view.name}_above AS {view.above}"]
     for sql in said:
         rows(connection, sql)
     for turn in range(4):
@@ -193,40 +254,33 @@ def run_round(server, seed, done):
         if turn == 1:
             for view in views[7:]:
                 rows(connection, view.sql())
+            rows(connection, joined[2].sql())
+            rows(connection, f"CREATE MATERIALIZED VIEW {joined[2].name}_above AS {joined[2].above}")
         if turn == 2:
             connection.close()
             server.flags = ("--workers", str(dice.choice([1, 2, 7])), "--step-bytes", dice.choice(["64KiB", "32MiB"]))
             server.again(dice.choice([signal.SIGTERM, signal.SIGKILL]))
             connection = server.connect()
         made = views if turn >= 1 else views[:7]
-        if not check(connection, sources, made, done):
+        if not check(connection, sources, made, joined if turn >= 1 else joined[:2], done):
             print(f"seed {seed}, turn {turn}: sources", *(source.sql()[1] for source in sources), sep="\n")
             return False
     for view in views:
         if view.form != "risky":
             rows(connection, f"VERIFY MATERIALIZED VIEW {view.name}")
         rows(connection, f"DROP MATERIALIZED VIEW {view.name} CASCADE")
+    for view in joined:
+        rows(connection, f"VERIFY MATERIALIZED VIEW {view.name}_above")
+        rows(connection, f"DROP MATERIALIZED VIEW {view.name} CASCADE")
     connection.close()
     return True
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--seed", type=int, default=int(os.environ.get("KAPPA_SEED", "1")))
-    arguments = parser.parse_args()
-    done = collections.Counter()
-    with tempfile.TemporaryDirectory(prefix="kappa-windows-") as folder:
-        server = Server(os.path.join(folder, "data"))
-        for seed in range(arguments.seed, arguments.seed + arguments.rounds):
-            if not run_round(server, seed, done):
-                server.end()
-                return 1
-        server.end()
-    print(f"windows: {arguments.rounds} rounds, {done['answers']} answers equal the model's over {done['rows']} rows; "
+    rounds, done = run_rounds("windows", 6, run_round)
+    print(f"windows: {rounds} rounds, {done['answers']} answers equal the model's over {done['rows']} rows; "
           f"{done['late']} late pairs and {done['errors']} error rows among them")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
