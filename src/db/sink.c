@@ -643,9 +643,13 @@ static struct kp_sink *sink_add(struct kp_db *db, struct kp_relation *relation, 
     return sink;
 }
 
+/* The version that the name leads to. Statements change the catalog meanwhile. */
 static struct kp_relation *promoted(struct kp_db *db, const struct kp_relation *relation)
 {
-    return kp_catalog_find(db->catalog, kp_str(relation->schema), kp_str(relation->name));
+    kp_catalog_read(db->catalog);
+    struct kp_relation *found = kp_catalog_find(db->catalog, kp_str(relation->schema), kp_str(relation->name));
+    kp_catalog_unlock(db->catalog);
+    return found;
 }
 
 static enum kp_code follow(struct kp_db *db, struct kp_sink *sink, struct kp_live *live, bool snapshot,
@@ -672,7 +676,9 @@ enum kp_code kp_sink_attach(struct kp_db *db, struct kp_relation *relation, stru
     struct kp_relation *from = promoted(db, relation->sink_from);
     if (from && sink->resume >= 0 && from->version != sink->resume_version) {
         /* The promotion is in the log, the difference that it makes is not: kp_sinks_switch writes it. */
+        kp_catalog_read(db->catalog);
         struct kp_relation *other = kp_ddl_other_version(db->catalog, from);
+        kp_catalog_unlock(db->catalog);
         from = other && other->version == sink->resume_version ? other : from;
     }
     KP_ASSERT(from && kp_live_of(from));
