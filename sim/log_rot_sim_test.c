@@ -21,7 +21,7 @@
 #include "log/record_batch.h"
 #include "sim/sim.h"
 
-enum { TOPICS = 3, PARTITIONS = 2, SENT_MAX = 2000 };
+enum { TOPICS = 3, PARTITIONS = 2, SENT_MAX = 2000, SNAPSHOT_BYTES = 100 << 10 };
 #define DIR "data/log"
 
 struct sent {
@@ -107,7 +107,7 @@ static void open_log(struct world *world)
                                      .tail_bytes = 1,
                                      .journal_file_bytes = 2 << 20,
                                      .seal_bytes = 1 << 30,
-                                     .snapshot_bytes = 100 << 10};
+                                     .snapshot_bytes = SNAPSHOT_BYTES};
     struct kp_error err = {0};
     enum kp_code code = kp_log_open(&options, &world->log, &err);
     CHECK(world, code == KP_OK, "open: %s (%s)", err.message, err.detail);
@@ -280,6 +280,9 @@ static bool stop(struct world *world)
 {
     bool vouched = kp_sim_below(world->sim, 2);
     if (vouched) {
+        struct kp_log_recovered recovered;
+        kp_log_recovered(world->log, &recovered);
+        vouched = recovered.ahead_bytes >= SNAPSHOT_BYTES; /* else none is written */
         kp_log_close(world->log);
     } else {
         kp_sim_kill(world->sim);
