@@ -209,6 +209,9 @@ KP_MUST enum kp_code kp_bind_common_type(struct binder *binder, struct kp_expr *
 /* To boolean, or 42804 'argument of WHERE must be type boolean, not type integer'. */
 KP_MUST enum kp_code kp_bind_to_bool(struct binder *binder, struct kp_expr *expr, const char *what,
                                      struct kp_expr **ret_expr);
+/* 42883 for what has no order, json and jsonpath: what is "equality" (groups, DISTINCT) or "ordering". */
+KP_MUST enum kp_code kp_bind_must_compare(struct binder *binder, enum kp_type_id type, const char *what,
+                                          int32_t location);
 /* Unknown literals and parameters become text: outputs of a query. */
 KP_MUST enum kp_code kp_bind_settle_unknown(struct binder *binder, struct kp_expr *expr, struct kp_expr **ret_expr);
 /* The value now, if all arguments are constants and the function is immutable; the expression itself else. */

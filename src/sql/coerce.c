@@ -272,6 +272,18 @@ enum kp_code kp_bind_to_bool(struct binder *binder, struct kp_expr *expr, const 
     return kp_bind_coerce(binder, expr, KP_TYPE(KP_BOOL), COERCE_IMPLICIT, ret_expr);
 }
 
+enum kp_code kp_bind_must_compare(struct binder *binder, enum kp_type_id type, const char *what, int32_t location)
+{
+    enum kp_type_id id = kp_type_is_array(type) ? kp_type_element(type) : type;
+    if (id != KP_JSON && id != KP_JSONPATH)
+        return KP_OK;
+    kp_bind_fail(binder, location, KP_INVALID, "42883", "could not identify an %s operator for type %s", what,
+                 kp_type_info(type)->name);
+    if (id == KP_JSON)
+        return kp_error_hint(binder->err, "Cast it to jsonb.");
+    return KP_INVALID;
+}
+
 enum kp_code kp_bind_settle_unknown(struct binder *binder, struct kp_expr *expr, struct kp_expr **ret_expr)
 {
     if (expr->type.id == KP_UNKNOWN)

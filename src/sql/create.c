@@ -147,6 +147,9 @@ static enum kp_code add_column(struct binder *binder, struct kp_relation *relati
     if (kp_type_is_reg(column->type.id))
         return unsupported(binder, def->type_name->location, "columns that name things of the catalog are",
                            "Keep the name as text.");
+    if (column->type.id == KP_JSONPATH || column->type.id == kp_type_array_of(KP_JSONPATH))
+        return unsupported(binder, def->type_name->location, "columns of type jsonpath are",
+                           "Keep the path as text and cast it where it is used.");
     relation->col_count++;
     return KP_OK;
 }

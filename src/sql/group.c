@@ -51,7 +51,8 @@ static enum kp_code bind_group(struct binder *binder, const PgQuery__Node *node,
     if (!kp_expr_walk(*ret_expr, has_aggregate, NULL))
         return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42803",
                             "aggregate functions are not allowed in GROUP BY");
-    return kp_bind_settle_unknown(binder, *ret_expr, ret_expr);
+    KP_TRY(kp_bind_settle_unknown(binder, *ret_expr, ret_expr));
+    return kp_bind_must_compare(binder, (*ret_expr)->type.id, "equality", kp_tree_location(node));
 }
 
 static uint32_t keep_group(struct binder *binder, struct grouping *grouping, struct kp_expr *group)

@@ -96,6 +96,8 @@ enum kp_code kp_bind_order(struct binder *binder, const PgQuery__SelectStmt *sel
                                  "Ordering operators must be \"<\" or \">\" members of btree operator families.");
         }
         KP_TRY(kp_bind_order_column(binder, node, "ORDER BY", place, targets, visible, distinct, &key->column));
+        KP_TRY(kp_bind_must_compare(binder, targets->items[key->column].expr->type.id, "ordering",
+                                    kp_tree_location(node)));
         key->descending = by->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC || (using && using[0] == '>');
         key->nulls_first = by->sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST ||
                            (key->descending && by->sortby_nulls != PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_LAST);

@@ -510,6 +510,9 @@ static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStm
     place.overs = &query->overs;
     place.sets = &query->sets;
     KP_TRY(kp_bind_order(binder, select, &place, &query->targets, query->distinct, &query->order));
+    for (uint32_t i = 0; query->distinct && i < query->visible; i++)
+        KP_TRY(kp_bind_must_compare(binder, query->targets.items[i].expr->type.id, "equality",
+                                    query->targets.items[i].expr->location));
     if (select->n_distinct_clause && !query->distinct)
         KP_TRY(bind_distinct_on(binder, select, &place, query));
     if (query->aggs.count && query->joins.recursive)

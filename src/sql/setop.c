@@ -197,6 +197,10 @@ enum kp_code kp_bind_set_operation(struct binder *binder, const PgQuery__SelectS
     KP_TRY(kp_union_columns(binder, left, right, name, plan->cols));
     KP_TRY(kp_union_branch(binder, left, plan->cols, &left));
     KP_TRY(kp_union_branch(binder, right, plan->cols, &right));
+    for (uint32_t i = 0; !(is_union && select->all) && i < left->col_count; i++)
+        KP_TRY(kp_bind_must_compare(
+            binder, plan->cols[i].type.id, "equality",
+            select->larg->n_target_list == left->col_count ? kp_tree_location(select->larg->target_list[i]) : -1));
     if (is_union) {
         adopt(binder, plan, left, right);
         *ret_plan = select->all ? plan : kp_bind_distinct(binder, plan);

@@ -87,6 +87,7 @@ int kp_value_compare(enum kp_type_id type, const void *a, const void *b)
     case KP_BYTEA:
     case KP_JSON:
     case KP_NAME:
+    case KP_JSONPATH:
     case KP_UNKNOWN:
         return sign_of(kp_text_compare(a, b));
     case KP_JSONB:
@@ -110,6 +111,7 @@ bool kp_value_equal(enum kp_type_id type, const void *a, const void *b)
     case KP_BYTEA:
     case KP_JSON:
     case KP_NAME:
+    case KP_JSONPATH:
     case KP_UNKNOWN:
         return kp_text_equal(a, b);
     case KP_NUMERIC:
@@ -186,6 +188,7 @@ uint64_t kp_value_hash(enum kp_type_id type, const void *value)
     case KP_BYTEA:
     case KP_JSON:
     case KP_NAME:
+    case KP_JSONPATH:
     case KP_UNKNOWN:
         return hash_text(value);
     case KP_JSONB:

@@ -337,6 +337,7 @@ static const struct kp_func funcs[] = {
     PRINTED(KP_UUID, 0),
     PRINTED(KP_JSON, 0),
     PRINTED(KP_JSONB, 0),
+    PRINTED(KP_JSONPATH, 0),
     PARSED("bool", KP_BOOL, 0),
     PARSED("int2", KP_INT2, 0),
     PARSED("int4", KP_INT4, 0),
@@ -354,5 +355,6 @@ static const struct kp_func funcs[] = {
     PARSED("uuid", KP_UUID, 0),
     PARSED("json", KP_JSON, 0),
     PARSED("jsonb", KP_JSONB, 0),
+    PARSED("jsonpath", KP_JSONPATH, 0),
 };
 KP_FUNCTIONS(cast, funcs);

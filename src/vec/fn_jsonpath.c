@@ -1,5 +1,5 @@
 /*
- * jsonb_path_exists, jsonb_path_match, jsonb_path_query_array, jsonb_path_query_first, @?, @@: paths are texts
+ * jsonb_path_exists, jsonb_path_match, jsonb_path_query_array, jsonb_path_query_first, @?, @@
  * (vec/jsonpath.h).
  */
 #include "vec/jsonb.h"
@@ -137,7 +137,7 @@ static void path_first(struct kp_call *call, const struct kp_vec *const *args, s
 #define FORM(name_, count_, ret_, kernel_, doc_)                                                                       \
     {                                                                                                                  \
         .name = name_, .kind = KP_FUNC_FUNCTION, .flags = KP_STRICT | KP_CAN_FAIL, .arg_count = count_,                \
-        .args = {KP_JSONB, KP_TEXT, count_ > 2 ? KP_JSONB : KP_TYPE_NONE, count_ > 3 ? KP_BOOL : KP_TYPE_NONE},        \
+        .args = {KP_JSONB, KP_JSONPATH, count_ > 2 ? KP_JSONB : KP_TYPE_NONE, count_ > 3 ? KP_BOOL : KP_TYPE_NONE},    \
         .ret = ret_, .kernel = kernel_, .doc = doc_                                                                    \
     }
 #define FORMS(name, ret, kernel, doc)                                                                                  \
@@ -145,9 +145,9 @@ static void path_first(struct kp_call *call, const struct kp_vec *const *args, s
         FORM(name, 4, ret, kernel, doc ", variables given, perhaps silent about errors")
 
 static const struct kp_func funcs[] = {
-    FN_BINARY("@?", KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_JSONB, KP_TEXT, KP_BOOL, path_exists_silent,
+    FN_BINARY("@?", KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_JSONB, KP_JSONPATH, KP_BOOL, path_exists_silent,
               "a JSON path finds something; NULL on an error"),
-    FN_BINARY("@@", KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_JSONB, KP_TEXT, KP_BOOL, path_match_silent,
+    FN_BINARY("@@", KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_JSONB, KP_JSONPATH, KP_BOOL, path_match_silent,
               "what a JSON path's predicate says; NULL on an error"),
     FORMS("jsonb_path_exists", KP_BOOL, path_exists_said, "whether a JSON path finds something"),
     FORMS("jsonb_path_match", KP_BOOL, path_match_said, "what a JSON path's predicate says"),

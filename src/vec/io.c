@@ -15,6 +15,7 @@
 #include "vec/float.h"
 #include "vec/io.h"
 #include "vec/json.h"
+#include "vec/jsonpath.h"
 #include "vec/numeric.h"
 #include "vec/vec.h"
 
@@ -312,6 +313,18 @@ enum kp_code kp_string_apply_mod(struct kp_type type, struct kp_str text, bool e
     return KP_OK;
 }
 
+static enum kp_code parse_path(struct kp_str text, struct kp_arena *arena, struct kp_text *ret_text,
+                               struct kp_error *err)
+{
+    struct kp_path path;
+    struct kp_buf out = {0};
+    KP_TRY(kp_path_parse(text, arena, &path, err));
+    kp_path_print(&path, &out);
+    *ret_text = kp_text_make(kp_arena_strndup(arena, (const char *)out.data, out.len), out.len);
+    kp_buf_finish(&out);
+    return KP_OK;
+}
+
 static enum kp_code parse_string(struct kp_type type, struct kp_str text, struct kp_arena *arena,
                                  struct kp_text *ret_text, struct kp_error *err)
 {
@@ -320,6 +333,8 @@ static enum kp_code parse_string(struct kp_type type, struct kp_str text, struct
     KP_TRY(kp_string_check(type.id, text, err));
     if (type.id == KP_JSON || type.id == KP_JSONB)
         return kp_json_parse(type.id, text, arena, ret_text, err);
+    if (type.id == KP_JSONPATH)
+        return parse_path(text, arena, ret_text, err);
     if (type.id == KP_NAME && text.len > KP_NAME_BYTES_MAX) {
         size_t len = KP_NAME_BYTES_MAX;
         text.len = kp_utf8_valid_prefix(text.ptr, len);
@@ -447,6 +462,7 @@ void kp_value_print_json(struct kp_type type, const void *value, const struct kp
     case KP_VARCHAR:
     case KP_BPCHAR:
     case KP_NAME:
+    case KP_JSONPATH:
     case KP_UNKNOWN:
         kp_buf_append_json_string(out, kp_text_str(value));
         return;

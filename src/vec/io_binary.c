@@ -103,6 +103,7 @@ void kp_value_send(struct kp_type type, const void *value, struct kp_buf *out)
         kp_buf_append(out, value, 16);
         break;
     case KP_JSONB:
+    case KP_JSONPATH:
         kp_buf_append_byte(out, 1);
         kp_buf_append_str(out, kp_text_str(value));
         break;
@@ -193,7 +194,7 @@ static enum kp_code receive_string(struct kp_type type, struct kp_str bytes, str
         *ret_text = kp_text_make(kp_arena_strndup(arena, bytes.ptr, bytes.len), bytes.len);
         return KP_OK;
     }
-    if (type.id == KP_JSONB) {
+    if (type.id == KP_JSONB || type.id == KP_JSONPATH) { /* a version, and the text */
         if (bytes.len == 0 || bytes.ptr[0] != 1)
             return bad_format(type, err);
         bytes.ptr++, bytes.len--;

@@ -9,6 +9,7 @@
 #ifndef KP_VEC_JSONPATH_H
 #define KP_VEC_JSONPATH_H
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "vec/numeric.h"
 
@@ -86,6 +87,9 @@ struct kp_path {
 /* In the arena. 42601, 22P02, 0A000. */
 KP_MUST enum kp_code kp_path_parse(struct kp_str text, struct kp_arena *arena, struct kp_path *ret_path,
                                    struct kp_error *err);
+
+/* Appends the path's canonical text. */
+void kp_path_print(const struct kp_path *path, struct kp_buf *out);
 
 /* Values found, as jsonb; slices of the document or in the arena. */
 struct kp_path_items {

@@ -193,6 +193,29 @@ static enum kp_code take_quoted(struct parser *p, struct kp_str *ret_text)
     return KP_OK;
 }
 
+/* A name without quotes, which may have escapes; no digit begins it. */
+static enum kp_code take_name(struct parser *p, struct kp_str *ret_name)
+{
+    struct kp_buf name = {0};
+    const char *start = p->at;
+    bool good = p->at < p->end && !isdigit((unsigned char)*p->at);
+    while (good && p->at < p->end && (in_name(p->at, p->end) || *p->at == '\\')) {
+        char c = *p->at++;
+        if (c != '\\')
+            kp_buf_append_byte(&name, (uint8_t)c);
+        else
+            good = take_escape(p, &name);
+    }
+    if (good && name.len)
+        *ret_name = (struct kp_str){kp_arena_strndup(p->arena, (const char *)name.data, name.len), name.len};
+    good &= name.len > 0;
+    kp_buf_finish(&name);
+    if (good)
+        return KP_OK;
+    p->at = start;
+    return wrong(p);
+}
+
 static struct kp_str as_json(struct parser *p, struct kp_str text)
 {
     struct kp_buf json = {0};
@@ -341,10 +364,7 @@ static enum kp_code parse_member(struct parser *p, struct kp_path_node **ret_nod
     if (p->at < p->end && *p->at == '"') {
         KP_TRY(take_quoted(p, &name));
     } else {
-        name = peek_word(p);
-        if (!name.len || isdigit((unsigned char)name.ptr[0]))
-            return wrong(p);
-        p->at += name.len;
+        KP_TRY(take_name(p, &name));
         const char *behind = p->at;
         if (take(p, "(")) {
             p->at = behind;
@@ -481,6 +501,23 @@ static enum kp_code parse_primary(struct parser *p, struct kp_path_node **ret_no
 
 /* ---- operators ---- */
 
+/* A sign before a number alone is the number's. */
+static enum kp_code signed_number(struct parser *p, bool minus, struct kp_path_node *number,
+                                  struct kp_path_node **ret_node)
+{
+    struct kp_numeric n;
+    KP_TRY(kp_numeric_parse(number->text, p->arena, &n, p->err));
+    if (minus) {
+        struct kp_buf text = {0};
+        n = kp_numeric_negate(&n, p->arena);
+        kp_numeric_print(&n, &text);
+        number->text = (struct kp_str){kp_arena_strndup(p->arena, (const char *)text.data, text.len), text.len};
+        kp_buf_finish(&text);
+    }
+    *ret_node = number;
+    return KP_OK;
+}
+
 static enum kp_code parse_sign(struct parser *p, struct kp_path_node **ret_node)
 {
     bool plus = take(p, "+"), minus = !plus && take(p, "-");
@@ -490,7 +527,10 @@ static enum kp_code parse_sign(struct parser *p, struct kp_path_node **ret_node)
         struct kp_path_node *operand;
         KP_TRY(parse_sign(p, &operand));
         KP_TRY(must_be(p, operand, false));
-        *ret_node = make2(p, plus ? KP_PATH_PLUS : KP_PATH_MINUS, operand, NULL);
+        if (operand->kind != KP_PATH_NUMBER || operand->next)
+            *ret_node = make2(p, plus ? KP_PATH_PLUS : KP_PATH_MINUS, operand, NULL);
+        else
+            KP_TRY(signed_number(p, minus, operand, ret_node));
     } else {
         KP_TRY(parse_primary(p, ret_node));
         KP_TRY(parse_steps(p, *ret_node));

@@ -437,8 +437,7 @@ static void make_argument(const struct kp_func *func, unsigned n, char *text, si
         do
             snprintf(text, size, "%s", n ? PICK(formats) : whole ? PICK(wholes) : PICK(numbers));
         while (n == 0 && single && strlen(text) > 5);
-    } else if (type == KP_TEXT && n == 1 &&
-               (!strncmp(func->name, "jsonb_path_", 11) || !strcmp(func->name, "@?") || !strcmp(func->name, "@@"))) {
+    } else if (type == KP_JSONPATH) {
         static const char *const paths[] = {"$",
                                             "$.a",
                                             "strict $.a",

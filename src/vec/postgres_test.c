@@ -38,22 +38,6 @@ static void append_literal(struct kp_buf *sql, const char *text, enum kp_type_id
     kp_buf_printf(sql, "' AS %s)", type == KP_BPCHAR ? "bpchar" : kp_type_info(type)->name);
 }
 
-/* Paths are texts here, of a type of their own there. */
-static bool is_path(const struct kp_func *func, unsigned n)
-{
-    return n == 1 &&
-           (!strncmp(func->name, "jsonb_path_", 11) || !strcmp(func->name, "@?") || !strcmp(func->name, "@@"));
-}
-
-static void append_argument(struct kp_buf *sql, const struct kp_func *func, unsigned n, char (*literals)[160])
-{
-    append_literal(sql, literals[n], func->args[n]);
-    if (is_path(func, n)) {
-        sql->len -= strlen("text)");
-        kp_buf_append_text(sql, "jsonpath)");
-    }
-}
-
 static void append_expression(struct kp_buf *sql, const struct kp_func *func, char (*literals)[160])
 {
     if (func->kind == KP_FUNC_CAST) {
@@ -68,14 +52,14 @@ static void append_expression(struct kp_buf *sql, const struct kp_func *func, ch
             kp_buf_append_byte(sql, ' ');
         }
         kp_buf_printf(sql, "%s ", func->name);
-        append_argument(sql, func, func->arg_count - 1u, literals);
+        append_literal(sql, literals[func->arg_count - 1u], func->args[func->arg_count - 1u]);
         return;
     }
     kp_buf_printf(sql, "pg_catalog.\"%s\"(", func->name);
     for (unsigned n = 0; n < func->arg_count; n++) {
         if (n)
             kp_buf_append_text(sql, ", ");
-        append_argument(sql, func, n, literals);
+        append_literal(sql, literals[n], func->args[n]);
     }
     kp_buf_append_byte(sql, ')');
 }

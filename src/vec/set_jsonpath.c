@@ -20,7 +20,7 @@ static bool path_query(struct kp_call *call, const struct kp_vec *const *args, u
 #define FORM(count_, doc_)                                                                                             \
     {                                                                                                                  \
         .name = "jsonb_path_query", .flags = KP_STRICT | KP_CAN_FAIL, .arg_count = count_,                             \
-        .args = {KP_JSONB, KP_TEXT, count_ > 2 ? KP_JSONB : KP_TYPE_NONE, count_ > 3 ? KP_BOOL : KP_TYPE_NONE},        \
+        .args = {KP_JSONB, KP_JSONPATH, count_ > 2 ? KP_JSONB : KP_TYPE_NONE, count_ > 3 ? KP_BOOL : KP_TYPE_NONE},    \
         .col_count = 1, .cols = {{KP_JSONB, NULL}}, .expand = path_query, .doc = doc_                                  \
     }
 

@@ -39,6 +39,7 @@ static const struct kp_type_info types[KP_TYPE_COUNT] = {
     {KP_REGNAMESPACE, "regnamespace", "regnamespace", 4089, 4, 4, 'N', false, false},
     {KP_REGPROC, "regproc", "regproc", 24, 4, 4, 'N', false, false},
     {KP_REGROLE, "regrole", "regrole", 4096, 4, 4, 'N', false, false},
+    {KP_JSONPATH, "jsonpath", "jsonpath", 4072, -1, 16, 'U', false, true},
     {KP_UNKNOWN, "unknown", "unknown", 705, -2, 16, 'X', false, true},
 };
 
@@ -74,6 +75,7 @@ static const struct kp_type_info arrays[KP_TYPE_COUNT] = {
     [KP_REGNAMESPACE] = ARRAY_OF(KP_REGNAMESPACE, "regnamespace[]", "_regnamespace", 4090),
     [KP_REGPROC] = ARRAY_OF(KP_REGPROC, "regproc[]", "_regproc", 1008),
     [KP_REGROLE] = ARRAY_OF(KP_REGROLE, "regrole[]", "_regrole", 4097),
+    [KP_JSONPATH] = ARRAY_OF(KP_JSONPATH, "jsonpath[]", "_jsonpath", 4073),
 };
 
 /* Of signatures, from KP_ANY on. */

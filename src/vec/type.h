@@ -18,6 +18,7 @@
  *   interval      16    struct kp_interval
  *   uuid          16    bytes
  *   json, jsonb   16    struct kp_text: the text; jsonb in its canonical form
+ *   jsonpath      16    struct kp_text: the path's canonical text
  *   arrays        16    struct kp_text: the bytes of vec/array.h
  *   enums          4    int32_t: the label's number (vec/made.h)
  *   composite     16    struct kp_text: the bytes of vec/composite.h
@@ -64,7 +65,8 @@ enum kp_type_id {
     KP_REGNAMESPACE,
     KP_REGPROC,
     KP_REGROLE,
-    KP_UNKNOWN, /* a literal not yet typed: text */
+    KP_JSONPATH, /* a path's canonical text (vec/jsonpath.h); in expressions and views, never a declared column's */
+    KP_UNKNOWN,  /* a literal not yet typed: text */
     KP_TYPE_COUNT,
     KP_ANY,                /* in signatures only: any type */
     KP_ANYELEMENT,         /* in signatures only: all of these are one type */
