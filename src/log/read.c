@@ -224,6 +224,19 @@ static enum kp_code take_bytes(struct kp_build *build, const uint8_t *bytes, siz
     return KP_OK;
 }
 
+/* How many bytes from location on there are to be read: as far as blocks go, since behind them the newest file is
+ * pre-written. All of the file when the location is not before that: something has rotted there. */
+static uint64_t written_from(struct kp_log *log, uint64_t location)
+{
+    uint64_t number = kp_location_file(location), offset = kp_location_offset(location);
+    kp_rwlock_read(&log->lock);
+    struct kp_journal_end durable = log->durable_end;
+    kp_rwlock_unlock(&log->lock);
+    struct kp_journal_file file = kp_journal_file_get(&log->journal, number);
+    uint64_t end = KP_MIN(number == durable.file_number ? durable.offset : file.end, file.bytes);
+    return offset < end ? end - offset : file.bytes - KP_MIN(offset, file.bytes);
+}
+
 /* Asks for what a sequential reader will want next, if it will have to come from disk. */
 static void read_ahead(const struct kp_build *build, uint64_t location, uint64_t want)
 {
@@ -233,9 +246,8 @@ static void read_ahead(const struct kp_build *build, uint64_t location, uint64_t
     kp_rwlock_read(&log->lock);
     bool in_tail = log->tail.count && kp_tail_get(&log->tail, 0)->location <= location;
     kp_rwlock_unlock(&log->lock);
-    struct kp_journal_file file = kp_journal_file_get(&log->journal, kp_location_file(location));
     if (!in_tail)
-        kp_prefetch_want(&log->prefetch, location, (size_t)KP_MIN(want, file.bytes - kp_location_offset(location)));
+        kp_prefetch_want(&log->prefetch, location, (size_t)KP_MIN(want, written_from(log, location)));
 }
 
 /* Takes what was read in advance, if anything was. Some of its blocks may have been written since: those are read
@@ -270,7 +282,7 @@ static enum kp_code take_disk(struct kp_build *build, uint64_t *location, struct
 {
     uint64_t before = *location, missing;
     uint64_t file_bytes = kp_journal_file_get(&build->log->journal, kp_location_file(before)).bytes;
-    uint64_t left = file_bytes - KP_MIN(kp_location_offset(before), file_bytes);
+    uint64_t left = written_from(build->log, before);
     uint64_t piece =
         kp_sector_ceil(KP_MAX(KP_MIN(build->bytes_max, (size_t)KP_SLAB_READ_BYTES), (size_t)READ_BYTES_MIN));
     if (!take_prefetched(build, location, file_bytes)) {
