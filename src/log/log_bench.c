@@ -4,7 +4,9 @@
  *
  *     log_bench [DIR] [MiB]      a folder on the disk to measure (default: .), the size of a burst (default: 1024)
  *     log_bench DIR MiB GiB      only this: so much appended, with sealing, and retention that keeps a quarter, at most
- *                                8 GiB; the bare disk before and after, for bursts of MiB
+ *                                8 GiB; the bare disk before and after: for bursts of MiB, and as much in all, over as
+ *                                much of the disk as the log keeps again and again, since a disk that is written for
+ *                                long may be slower than one that is written for a second
  *
  * Bare writes go through the same table (os/os.h), O_DIRECT, one block a call, with and without a sync each.
  */
@@ -81,22 +83,30 @@ static struct kp_file *bare_file(uint64_t bytes, bool zeros)
     return file;
 }
 
-static double bare_rate(uint64_t bytes, bool sync)
+/* So many bytes, into a file of `span` bytes again and again. */
+static double bare_rate_over(uint64_t span, uint64_t bytes, bool sync)
 {
     struct kp_error err;
-    struct kp_file *file = bare_file(bytes, false);
+    struct kp_file *file = bare_file(span, false);
     uint8_t *block = kp_alloc_aligned(KP_SECTOR_BYTES, BLOCK_BYTES);
     memset(block, 'x', BLOCK_BYTES);
     double start = seconds();
-    for (uint64_t at = 0; at < bytes; at += BLOCK_BYTES)
+    for (uint64_t done = 0; done < bytes; done += BLOCK_BYTES) {
+        uint64_t at = done % span;
         must(sync ? os->pwrite_sync(os->ctx, file, block, BLOCK_BYTES, at, &err)
                   : os->pwrite(os->ctx, file, block, BLOCK_BYTES, at, &err),
              &err);
+    }
     double rate = (double)bytes / (seconds() - start);
     kp_free(block);
     os->close(os->ctx, file);
     clear_dir();
     return rate;
+}
+
+static double bare_rate(uint64_t bytes, bool sync)
+{
+    return bare_rate_over(bytes, bytes, sync);
 }
 
 static double bare_read_rate(uint64_t bytes)
@@ -343,7 +353,7 @@ static void keep_newest(struct kp_log *log, uint32_t topic, uint64_t bytes)
 static void bench_sustained(uint64_t burst_bytes, uint64_t bytes)
 {
     uint64_t keep = KP_MIN(bytes / 4, (uint64_t)8 << 30), piece = (uint64_t)256 << 20;
-    double bare = bare_rate(burst_bytes, false);
+    double burst = bare_rate(burst_bytes, false), bare = bare_rate_over(keep, bytes / 2, false);
     uint32_t topic;
     struct kp_log *log = open_log(&topic);
     struct kp_log_sealed sealed;
@@ -358,14 +368,16 @@ static void bench_sustained(uint64_t burst_bytes, uint64_t bytes)
     kp_log_sealed(log, &sealed);
     kp_log_close(log);
     clear_dir();
-    bare = (bare + bare_rate(burst_bytes, false)) / 2;
+    burst = (burst + bare_rate(burst_bytes, false)) / 2;
+    bare = 2 / (1 / bare + 1 / bare_rate_over(keep, bytes / 2, false));
     double batch_bytes = (double)KP_MAX(sealed.batch_bytes, (uint64_t)1);
     double written = (double)(sealed.journal_bytes + sealed.extent_bytes + sealed.merge_bytes);
-    printf("sustained, %llu GiB %8.0f MB/s, bare write %8.0f MB/s: %5.2f x   slowest quarter GiB %.1f s   written %.2f "
-           "times: journal %.2f, extents %.2f, merges %.2f\n",
-           (unsigned long long)(bytes >> 30), rate / 1e6, bare / 1e6, rate / bare, slowest, written / batch_bytes,
-           (double)sealed.journal_bytes / batch_bytes, (double)sealed.extent_bytes / batch_bytes,
-           (double)sealed.merge_bytes / batch_bytes);
+    printf(
+        "sustained, %llu GiB %8.0f MB/s, bare write of as much %8.0f MB/s: %5.2f x   of bursts %8.0f MB/s: %5.2f x   "
+        "slowest quarter GiB %.1f s   written %.2f times: journal %.2f, extents %.2f, merges %.2f\n",
+        (unsigned long long)(bytes >> 30), rate / 1e6, bare / 1e6, rate / bare, burst / 1e6, rate / burst, slowest,
+        written / batch_bytes, (double)sealed.journal_bytes / batch_bytes, (double)sealed.extent_bytes / batch_bytes,
+        (double)sealed.merge_bytes / batch_bytes);
 }
 
 /* ---- small appends ---- */
