@@ -152,12 +152,12 @@ static enum kp_code make_file(struct kp_journal *journal, uint64_t number, uint6
 {
     static const uint64_t sizes[] = {FILE_BYTES, SECOND_FILE_BYTES, FIRST_FILE_BYTES};
     size_t at = journal->file_bytes ? KP_COUNT(sizes) - 1 : number < KP_COUNT(sizes) ? KP_COUNT(sizes) - number : 0;
-    if (kp_reserve_given(&journal->reserve)) {
-        uint64_t small = journal->file_bytes ? journal->file_bytes : (uint64_t)KP_RESERVE_FILE_BYTES;
-        *ret_bytes = KP_MAX(KP_MIN(small, (uint64_t)KP_RESERVE_FILE_BYTES), bytes_min);
-        return make_sized(journal, number, *ret_bytes, false, err);
-    }
     for (;; at++) {
+        if (kp_reserve_given(&journal->reserve)) { /* it may be at any time */
+            uint64_t small = journal->file_bytes ? journal->file_bytes : (uint64_t)KP_RESERVE_FILE_BYTES;
+            *ret_bytes = KP_MAX(KP_MIN(small, (uint64_t)KP_RESERVE_FILE_BYTES), bytes_min);
+            return make_sized(journal, number, *ret_bytes, false, err);
+        }
         uint64_t bytes = KP_MAX(journal->file_bytes ? journal->file_bytes : sizes[at], bytes_min);
         enum kp_code code = kp_reserve_keep(&journal->reserve, bytes, err);
         if (code == KP_OK)

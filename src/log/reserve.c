@@ -41,7 +41,7 @@ enum kp_code kp_reserve_keep(struct kp_reserve *reserve, uint64_t file_bytes, st
     uint64_t bytes = bytes_for(file_bytes);
     if (!reserve->off && !reserve->given && bytes > reserve->held_bytes)
         code = hold(reserve, bytes, err);
-    if (code == KP_OK)
+    if (code == KP_OK && !reserve->given) /* else it was not held: more than the disk has would be wanted for ever */
         reserve->wanted_bytes = KP_MAX(reserve->wanted_bytes, bytes);
     kp_mutex_unlock(&reserve->mutex);
     return code == KP_FULL ? code : KP_OK; /* another failure is the reserve's alone */
