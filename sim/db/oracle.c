@@ -695,31 +695,18 @@ static bool bag_has(const struct bag *bag, const char *row)
     return i < bag->count;
 }
 
-static bool bag_is_agg(const struct bag *bag, const struct group *groups)
+/* The rows of agg, which has a maximum, too, or of recent. */
+static bool bag_is_groups(const struct bag *bag, const struct group *groups, bool has_max)
 {
     size_t rows = 0;
     for (int k = 1; k < KEYS + 3; k++) {
-        char row[LINE_BYTES];
+        char row[LINE_BYTES], max[32] = "";
         if (!groups[k].n)
             continue;
-        snprintf(row, sizeof row, "{\"k\":%d,\"n\":%lld,\"s\":\"%lld\",\"m\":%lld}", k, (long long)groups[k].n,
-                 (long long)groups[k].s, (long long)groups[k].m);
-        rows++;
-        if (!bag_has(bag, row))
-            return false;
-    }
-    return rows == bag->count;
-}
-
-static bool bag_is_recent(const struct bag *bag, const struct group *groups)
-{
-    size_t rows = 0;
-    for (int k = 1; k < KEYS + 3; k++) {
-        char row[LINE_BYTES];
-        if (!groups[k].n)
-            continue;
-        snprintf(row, sizeof row, "{\"k\":%d,\"n\":%lld,\"s\":\"%lld\"}", k, (long long)groups[k].n,
-                 (long long)groups[k].s);
+        if (has_max)
+            snprintf(max, sizeof max, ",\"m\":%lld", (long long)groups[k].m);
+        snprintf(row, sizeof row, "{\"k\":%d,\"n\":%lld,\"s\":\"%lld\"%s}", k, (long long)groups[k].n,
+                 (long long)groups[k].s, max);
         rows++;
         if (!bag_has(bag, row))
             return false;
@@ -765,10 +752,10 @@ static void check_out_at(struct world *world, int sink, const struct bag *bag, s
     if (sinks[sink].view == OF_RECENT) {
         struct group groups[KEYS + 3];
         recent_at(&world->history, at, groups);
-        fits = bag_is_recent(bag, groups);
+        fits = bag_is_groups(bag, groups, false);
     } else if (sinks[sink].view == OF_AGG) {
         for (int definition = 0; definition < DEFINITIONS && !fits; definition++)
-            fits = definitions & 1u << definition && bag_is_agg(bag, tally->groups[definition]);
+            fits = definitions & 1u << definition && bag_is_groups(bag, tally->groups[definition], true);
     } else {
         struct item items[KEYS + 1];
         struct group groups[NAMES];

@@ -659,6 +659,14 @@ static void damage_beside(void **state)
     kp_log_close(log);
 }
 
+/* Where a partition goes on that may have lost all records before `offset`, as log/hole.h has it. */
+static int64_t landing_from(uint32_t topic, uint32_t partition, int64_t offset)
+{
+    while (offset % 1024 != (int64_t)(kp_hash_combine(topic, partition) % 1024))
+        offset++;
+    return offset;
+}
+
 /* The last blocks before the end of the log rot, and nothing behind tells whose records they held. */
 static void damage_unknown(void **state)
 {
@@ -673,25 +681,21 @@ static void damage_unknown(void **state)
         append(log, topic, 0, tag, 2, 2500);
     append(log, cold, 0, 6, 2, 2500);
     kp_log_close(log);
-    blank(1, (3 << 12) + 5 * (2 << 12), 4 << 12); /* t's last, and cold's */
-    int64_t end = 0, cold_end = 0;
+    blank(1, (3 << 12) + 5 * (2 << 12), 4 << 12);                                  /* t's last, and cold's */
+    int64_t end = landing_from(topic, 0, 15), cold_end = landing_from(cold, 0, 5); /* four may have been of either */
     for (int restarts = 0; restarts < 3; restarts++) {
         log = open_log(options);
         assert_int_equal(kp_log_position(log), 14 + 2 * restarts);
         assert_int_equal(kp_log_partition(log, topic, 0, &info, &err), KP_OK);
-        end = restarts ? end + 2 : info.end_offset;
-        assert_in_range(end, 15,
-                        15 + 1024 + 2 * restarts); /* four may have been its, and where it goes on tells that */
         assert_int_equal(info.end_offset, end);
         struct kp_buf out = {0};
         assert_int_equal(kp_log_fetch(log, topic, 0, 8, 1, &out, &err), KP_OK);
         assert_int_equal(kp_log_fetch(log, topic, 0, 10, 1, &out, &err), KP_CORRUPT);
         assert_int_equal(kp_log_partition(log, cold, 0, &info, &err), KP_OK);
-        cold_end = restarts ? cold_end : info.end_offset;
-        assert_in_range(cold_end, 5, 5 + 1024);
         assert_int_equal(info.end_offset, cold_end);
         append(log, topic, 0, 7, 2, 10);
         assert_int_equal(kp_log_fetch(log, topic, 0, end, 1, &out, &err), KP_OK);
+        end += 2;
         kp_buf_finish(&out);
         kp_log_close(log);
     }
