@@ -43,6 +43,7 @@ struct history {
     int64_t clean[TOPICS], horizon[TOPICS]; /* horizon: the furthest asked for */
     int64_t tombstones_before_us[TOPICS];
     int32_t value;
+    uint32_t adopt_per_cent; /* 0: no journal file is adopted */
     bool broken;
     char failure[1200];
     unsigned crashes, compactions;
@@ -63,7 +64,9 @@ static struct kp_log_options log_options(struct history *history)
                                    .no_threads = true,
                                    .journal_file_bytes = 48 << 10,
                                    .seal_bytes = 64 << 10,
-                                   .extent_own_bytes = 16 << 10};
+                                   .extent_own_bytes = 16 << 10,
+                                   .adopt_block_bytes = history->adopt_per_cent ? 1 : 0,
+                                   .adopt_per_cent = history->adopt_per_cent};
 }
 
 /* Two bytes of text for keys that look alike, so that ids matter: "1" and "01" are one id. */
@@ -390,7 +393,7 @@ static void compact(struct history *history)
 
 static void begin(struct history *history, uint64_t seed)
 {
-    *history = (struct history){.sim = kp_sim_create(seed)};
+    *history = (struct history){.sim = kp_sim_create(seed), .adopt_per_cent = seed % 2 ? 20 : 0};
     struct kp_log_options options = log_options(history);
     struct kp_error err;
     assert_int_equal(kp_log_open(&options, &history->log, &err), KP_OK);

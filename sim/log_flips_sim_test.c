@@ -56,6 +56,8 @@ static struct kp_log_options options(struct kp_sim *sim)
                                    .seal_bytes = 60 << 10,
                                    .snapshot_bytes = 40 << 10,
                                    .extent_own_bytes = 24 << 10,
+                                   .adopt_block_bytes = 1,
+                                   .adopt_per_cent = 50,
                                    .tail_bytes = 1};
 }
 

@@ -56,6 +56,7 @@ struct history {
     bool calm;  /* no faults but those planned outside */
     bool tight; /* the disk is full at any moment, and has room again */
     enum { FILES_SMALL, FILES_TINY, FILES_MIDDLE, FILES_LARGE } files; /* tiny: sealed often; large: groups of blocks */
+    uint32_t adopt_per_cent;                                           /* 0: no journal file is adopted */
     bool broken;                                                       /* a call failed: only a restart helps */
     char failure[1200];                                                /* the first thing that is not as it should be */
     unsigned crashes, acknowledged, steps, resumed;                    /* resumed: restarts from a recovery snapshot */
@@ -120,7 +121,9 @@ static struct kp_log_options log_options(struct history *history)
                                    .journal_file_bytes = file_bytes[history->files],
                                    .seal_bytes = history->files == FILES_TINY ? 20 << 10 : 64 << 10,
                                    .snapshot_bytes = 40 << 10,
-                                   .extent_own_bytes = 16 << 10};
+                                   .extent_own_bytes = 16 << 10,
+                                   .adopt_block_bytes = history->adopt_per_cent ? 1 : 0,
+                                   .adopt_per_cent = history->adopt_per_cent};
 }
 
 /* Most of the time the power goes; else the process is killed, and what it wrote may still be lost later. */
@@ -575,6 +578,8 @@ static void operate(struct history *history)
     }
 }
 
+static const uint32_t adopt_per_cents[] = {0, 1, 30};
+
 /* One history from a seed; false and why when the log did wrong. */
 static bool run_history(uint64_t seed, int operations, char *ret_failure, size_t failure_bytes, unsigned *ret_crashes,
                         unsigned *ret_steps, unsigned *ret_resumed)
@@ -583,6 +588,7 @@ static bool run_history(uint64_t seed, int operations, char *ret_failure, size_t
     history->sim = kp_sim_create(seed);
     history->tight = seed % 8 == 7;
     history->files = seed % 4 == 0 ? FILES_LARGE : seed % 4 < 3 ? FILES_TINY : FILES_SMALL;
+    history->adopt_per_cent = adopt_per_cents[seed / 8 % KP_COUNT(adopt_per_cents)];
     restart(history, true);
     for (int i = 0; i < operations && !failed(history); i++) {
         if (history->broken && kp_sim_powered(history->sim) && kp_sim_below(history->sim, 3)) {
@@ -692,6 +698,7 @@ static void full_disk_frees(uint64_t seed, bool drops, unsigned *ret_gained)
     history->sim = kp_sim_create(seed);
     history->calm = true;
     history->files = FILES_MIDDLE;
+    history->adopt_per_cent = seed % 2 ? 0 : 30;
     restart(history, false);
     for (int i = 0; i < 8; i++)
         make_topic(history);
@@ -859,6 +866,8 @@ static const struct plant {
     {KP_PLANT_TRIM_FORGOTTEN, "a trim forgotten by sealing", {2, 1}},
     {KP_PLANT_SNAPSHOT_GAPS, "a trim forgotten by a snapshot", {1}},
     {KP_PLANT_TRIM_WIDE, "more trimmed than was asked for", {7, 4}},
+    {KP_PLANT_ADOPTED_SHARED, "an adopted file used again that others share", {11}},
+    {KP_PLANT_ADOPTED_UNNAMED, "an adopted file removed by its old name", {14}},
 };
 static_assert(KP_COUNT(plants) == KP_PLANT_COMPACT_ALL - 1, "all that the log alone shows");
 

@@ -332,6 +332,7 @@ void world_run(const struct world_options *options, struct world_result *ret_res
     world->compacts = !options->reference && below(world, 2);
     world->rots = !options->reference && below(world, 2);
     world->huge = !options->reference && below(world, 3) == 0;
+    bool adopts = 1u << options->seed % 8 & (1u << 4 | 1u << 6 | 1u << 7);
     world->options = (struct kp_db_options){
         .os = kp_sim_os(world->sim),
         .dir = WORLD_DIR,
@@ -343,6 +344,8 @@ void world_run(const struct world_options *options, struct world_result *ret_res
                       : below(world, 2) ? 0
                                         : 64 << 10,
         .extent_own_bytes = 16 << 10,
+        .adopt_block_bytes = adopts ? 1 : 0, /* journal files are adopted as extents when half of one is worth it */
+        .adopt_per_cent = adopts ? 50 : 101,
         .snapshot_bytes = below(world, 2) ? 0 : 24 << 10,
         .columns_chunk_rows = below(world, 2) ? 0 : 10 + (uint32_t)below(world, 100),
         .columns_pool_bytes = below(world, 2) ? 0 : 1,

@@ -40,10 +40,19 @@ static bool has_suffix(const char *name, const char *suffix)
     return len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
 }
 
+static bool is_journal(const char *name)
+{
+    return has_suffix(name, ".journal");
+}
+static bool is_extent(const char *name)
+{
+    return has_suffix(name, ".extent") || has_suffix(name, ".adopted");
+}
+
 static void add_name(void *arg, const char *name)
 {
     struct names *names = arg;
-    if (!has_suffix(name, ".journal") && !has_suffix(name, ".extent"))
+    if (!is_journal(name) && !is_extent(name))
         return;
     names->items = kp_realloc(names->items, (names->count + 1) * sizeof(char *));
     names->items[names->count++] = kp_strdup(name);
@@ -139,12 +148,12 @@ static enum kp_code copy_file(const char *from_path, const char *to_path, struct
     return code;
 }
 
-static enum kp_code copy_named(const char *from, const char *to, const struct names *names, const char *suffix,
-                               struct kp_error *err)
+static enum kp_code copy_named(const char *from, const char *to, const struct names *names,
+                               bool (*wanted)(const char *name), struct kp_error *err)
 {
     enum kp_code code = KP_OK;
     for (size_t i = names->count; code == KP_OK && i-- > 0;) { /* the newest first */
-        if (!has_suffix(names->items[i], suffix))
+        if (!wanted(names->items[i]))
             continue;
         char *from_path = join(from, names->items[i]), *to_path = join(to, names->items[i]);
         code = copy_file(from_path, to_path, err);
@@ -154,12 +163,13 @@ static enum kp_code copy_named(const char *from, const char *to, const struct na
     return code;
 }
 
-/* Extents by other names, so that they stay while journal files are copied. */
+/* Extents by other names, so that they stay while journal files are copied: adopted ones, too, which are not used again
+ * while the folder of links is there (log/journal.h). */
 static bool link_extents(const char *dir, const char *links, const struct names *names)
 {
     bool done = true;
     for (size_t i = 0; done && i < names->count; i++) {
-        if (!has_suffix(names->items[i], ".extent"))
+        if (!is_extent(names->items[i]))
             continue;
         char *from = join(dir, names->items[i]), *to = join(links, names->items[i]);
         done = link(from, to) == 0;
@@ -181,7 +191,7 @@ static enum kp_code try_copy(const char *dir, const char *links, const char *par
     *ret_stable = code == KP_OK && (!links || link_extents(dir, links, &before));
     if (*ret_stable) {
         struct kp_error why;
-        *ret_stable = copy_named(dir, partial, &before, ".journal", &why) == KP_OK;
+        *ret_stable = copy_named(dir, partial, &before, is_journal, &why) == KP_OK;
         if (!*ret_stable && why.code == KP_FULL) {
             code = why.code;
             *err = why;
@@ -191,7 +201,7 @@ static enum kp_code try_copy(const char *dir, const char *links, const char *par
         code = list(dir, &after, err);
     *ret_stable = *ret_stable && code == KP_OK && still_there(&before, &after);
     if (*ret_stable)
-        code = copy_named(links ? links : dir, partial, &before, ".extent", err);
+        code = copy_named(links ? links : dir, partial, &before, is_extent, err);
     names_finish(&before);
     names_finish(&after);
     return code;
@@ -226,7 +236,7 @@ static enum kp_code copy_log(const char *dir, bool in_use, const char *partial, 
 {
     if (access(dir, R_OK) != 0)
         return kp_fail(err, KP_NOT_FOUND, "58P01", "there is no folder \"%s\"", dir);
-    char *links = in_use ? join(dir, "backup.links") : NULL;
+    char *links = in_use ? join(dir, KP_FILES_LINKS) : NULL;
     enum kp_code code = KP_OK;
     bool stable = false, sound = false;
     for (int tries = 0; code == KP_OK && !sound && tries < TRIES; tries++) {

@@ -25,7 +25,8 @@ struct kp_db_options {
     uint64_t log_tail_bytes;   /* the log's newest blocks in memory; 0: 64 MiB */
     uint64_t step_records_max; /* 0: no limit: for tests of the law */
     /* Of the log; 0: its own choice. */
-    uint64_t journal_file_bytes, unsealed_bytes_max, seal_bytes, extent_own_bytes, snapshot_bytes;
+    uint64_t journal_file_bytes, unsealed_bytes_max, seal_bytes, extent_own_bytes, snapshot_bytes, adopt_block_bytes;
+    uint32_t adopt_per_cent;
     uint64_t columns_pool_bytes; /* of history columns in memory; 0: 256 MiB */
     uint64_t columns_disk_bytes; /* of history columns on disk; 0: 64 GiB */
     uint32_t columns_chunk_rows; /* 0: 65,536; less for tests */

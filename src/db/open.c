@@ -103,6 +103,8 @@ static enum kp_code open_log(struct kp_db *db, struct kp_error *err)
                                      .seal_bytes = db->options.seal_bytes,
                                      .snapshot_bytes = db->options.snapshot_bytes,
                                      .extent_own_bytes = db->options.extent_own_bytes,
+                                     .adopt_block_bytes = db->options.adopt_block_bytes,
+                                     .adopt_per_cent = db->options.adopt_per_cent,
                                      .unsafe_no_sync = db->options.unsafe_no_sync};
     KP_TRY(kp_log_open(&options, &db->log, err));
     KP_TRY(internal_topic(db, "__kappa_catalog", &db->catalog_topic, err));

@@ -142,10 +142,12 @@ static enum kp_code damaged(const struct kp_batches *batches, const char *wrong,
     bool known = kp_log_topic_get(batches->cursor.log, batches->topic, &info, NULL) == KP_OK;
     kp_fail(err, KP_CORRUPT, NULL, "topic \"%s\", partition %u is damaged at or behind offset %lld: %s",
             known ? info.name : "", batches->partition, (long long)batches->offset, wrong);
-    if (batches->run)
-        kp_error_detail(err, "It lies in extent %llu of \"%s\", at byte %llu.",
-                        (unsigned long long)batches->file.number, batches->cursor.log->journal.dir,
-                        (unsigned long long)batches->place);
+    if (batches->run) {
+        uint64_t extent = batches->run->extent ? batches->run->extent : batches->set->header.number;
+        kp_error_detail(err, "It lies in extent %llu%s of \"%s\", at byte %llu.",
+                        (unsigned long long)kp_extent_shown(extent), kp_extent_suffix(extent),
+                        batches->cursor.log->journal.dir, (unsigned long long)batches->place);
+    }
     return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup.");
 }
 
@@ -200,6 +202,44 @@ static enum kp_code run_next(struct kp_batches *batches, struct kp_found *ret_fo
         *ret_found = (struct kp_found){info.base_offset, item->position, kp_record_batch_span(&info), item->bytes,
                                        (const uint8_t *)(item + 1)};
         *ret_any = info.base_offset + kp_record_batch_span(&info) > batches->offset;
+    }
+    return KP_OK;
+}
+
+/* The same of a run that lies in an adopted journal file: place is a block's. */
+static enum kp_code adopted_next(struct kp_batches *batches, struct kp_found *ret_found, bool *ret_any,
+                                 struct kp_error *err)
+{
+    const struct kp_extent_run *run = batches->run;
+    for (*ret_any = false; batches->place < kp_extent_run_end(run);) {
+        const struct kp_entry_header *entry;
+        const char *wrong = NULL;
+        if (!batches->block) {
+            KP_TRY(kp_cursor_get(&batches->cursor, kp_location(run->extent - KP_ADOPTED, batches->place),
+                                 &batches->block, &wrong, err));
+            if (wrong) {
+                batches->block = NULL;
+                return damaged(batches, wrong, err);
+            }
+            batches->walk = kp_entry_walk_start(batches->block);
+            batches->position = batches->block->position;
+        }
+        while (kp_entry_walk_next(&batches->walk, &entry, &wrong)) {
+            if (entry->kind != KP_ENTRY_BATCH)
+                continue;
+            batches->position += entry->records;
+            if (entry->topic != run->topic || entry->partition != run->partition ||
+                entry->base_offset + entry->records <= batches->offset)
+                continue;
+            *ret_found = (struct kp_found){entry->base_offset, batches->position - entry->records, entry->records,
+                                           entry->payload_bytes, (const uint8_t *)(entry + 1)};
+            *ret_any = true;
+            return KP_OK;
+        }
+        if (wrong)
+            return damaged(batches, wrong, err);
+        batches->place += kp_block_bytes(batches->block);
+        batches->block = NULL;
     }
     return KP_OK;
 }
@@ -298,7 +338,9 @@ enum kp_code kp_batches_next(struct kp_batches *batches, struct kp_found *ret_fo
         int64_t offset = batches->offset;
         uint64_t location = batches->location;
         bool in_run = batches->run;
-        if (in_run)
+        if (in_run && kp_extent_adopted(batches->run->extent))
+            KP_TRY(adopted_next(batches, ret_found, ret_any, err));
+        else if (in_run)
             KP_TRY(run_next(batches, ret_found, ret_any, err));
         else
             KP_TRY(journal_next(batches, ret_found, ret_any, err));

@@ -35,14 +35,14 @@ struct kp_batches {
     bool blocked;               /* with hop: another one ended the search */
 
     uint64_t location, entry_location;
-    const struct kp_block_header *block; /* of the journal: at location, once read */
+    const struct kp_block_header *block; /* of the journal: at location, or at place if it was adopted, once read */
     struct kp_entry_walk walk;
     int64_t position; /* behind the entries of the block that were looked at */
 
     struct kp_extent_file file; /* of the run being read, if `run` is set */
     const struct kp_extent_set *set;
     const struct kp_extent_run *run;
-    uint64_t place; /* of the next item */
+    uint64_t place; /* of the next item; in an adopted file of the block */
     uint8_t *buffer;
     uint64_t buffer_number, buffer_from; /* of which extent it holds bytes, from where on */
     size_t buffer_len, buffer_cap;

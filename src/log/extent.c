@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "log/plant.h"
+#include "log/record_batch.h"
 
 #define PLACE_MAX ((uint64_t)1 << 56) /* bytes of a file: sums of some do not overflow */
 
@@ -22,7 +23,8 @@ uint32_t kp_extent_item_crc(const struct kp_extent_item *item, const void *batch
 
 char *kp_extent_path(const char *dir, uint64_t number, const char *suffix)
 {
-    return kp_journal_path(dir, number, suffix);
+    return kp_extent_adopted(number) ? kp_journal_path(dir, number - KP_ADOPTED, KP_ADOPTED_SUFFIX)
+                                     : kp_journal_path(dir, number, suffix);
 }
 
 const char *kp_extent_item_wrong(const struct kp_extent_item *item, size_t have)
@@ -32,6 +34,54 @@ const char *kp_extent_item_wrong(const struct kp_extent_item *item, size_t have)
     if (kp_extent_item_crc(item, item + 1) != item->crc && kp_log_planted != KP_PLANT_ITEM_UNCHECKED)
         return "a record batch fails its checksum";
     return NULL;
+}
+
+static const char other[] = "another record batch lies there";
+
+bool kp_extent_adoptable(const uint8_t *batch, uint32_t bytes, uint32_t *ret_flags)
+{
+    if (bytes < KP_RECORD_BATCH_HEADER_BYTES)
+        return false;
+    uint32_t epoch = kp_load_be32(batch + 12);
+    *ret_flags = epoch == 0 ? KP_ORDER_EPOCH_ZERO : 0;
+    return epoch == 0 || epoch == UINT32_MAX;
+}
+
+/* An adopted file's: a journal entry. */
+static const char *journal_entry_wrong(const struct kp_extent_run *run, const struct kp_order_entry *entry,
+                                       const struct kp_entry_header *at)
+{
+    struct kp_entry_header want = {.bytes = kp_entry_bytes(entry->bytes),
+                                   .kind = KP_ENTRY_BATCH,
+                                   .flags = entry->flags & KP_ORDER_GROUP_END ? KP_ENTRY_GROUP_END : 0,
+                                   .topic = run->topic,
+                                   .partition = run->partition,
+                                   .base_offset = entry->base_offset,
+                                   .records = entry->records,
+                                   .payload_bytes = entry->bytes};
+    const uint8_t *batch = (const uint8_t *)(at + 1);
+    struct kp_record_batch_info info;
+    uint32_t flags;
+    if (memcmp(at, &want, sizeof want) != 0)
+        return other;
+    if (kp_record_batch_check(batch, entry->bytes, kp_log_planted != KP_PLANT_ITEM_UNCHECKED, &info, NULL) != KP_OK)
+        return "a record batch fails its checksum";
+    if (info.bytes != entry->bytes || info.base_offset != entry->base_offset ||
+        !kp_extent_adoptable(batch, entry->bytes, &flags) || flags != (entry->flags & KP_ORDER_EPOCH_ZERO))
+        return other;
+    return NULL;
+}
+
+const char *kp_extent_entry_wrong(const struct kp_extent_run *run, const struct kp_order_entry *entry,
+                                  const void *bytes, size_t have)
+{
+    if (have < kp_extent_head_bytes(run) + entry->bytes)
+        return "a record batch does not fit";
+    if (kp_extent_adopted(run->extent))
+        return journal_entry_wrong(run, entry, bytes);
+    const struct kp_extent_item *item = bytes;
+    const char *wrong = kp_extent_item_wrong(item, have);
+    return wrong ? wrong : item->position != entry->position || item->bytes != entry->bytes ? other : NULL;
 }
 
 /* ---- files ---- */
@@ -54,10 +104,15 @@ static enum kp_code open_number(struct kp_extent_file *file, uint64_t number, st
     if (file->file && file->number == number)
         return KP_OK;
     kp_extent_file_finish(file);
-    char *path = kp_extent_path(file->dir, number, KP_EXTENT_SUFFIX);
-    enum kp_code code =
-        file->os->open(file->os->ctx, path, KP_OPEN_READ | (file->direct ? KP_OPEN_DIRECT : 0), &file->file, err);
-    kp_free(path);
+    unsigned flags = KP_OPEN_READ | (file->direct ? KP_OPEN_DIRECT : 0);
+    enum kp_code code;
+    if (kp_extent_adopted(number)) {
+        code = kp_adopted_open(file->os, file->dir, number - KP_ADOPTED, flags, &file->file, err);
+    } else {
+        char *path = kp_extent_path(file->dir, number, KP_EXTENT_SUFFIX);
+        code = file->os->open(file->os->ctx, path, flags, &file->file, err);
+        kp_free(path);
+    }
     if (code == KP_OK)
         file->number = number;
     return code;
@@ -66,8 +121,8 @@ static enum kp_code open_number(struct kp_extent_file *file, uint64_t number, st
 static enum kp_code damaged(const struct kp_extent_file *file, uint64_t number, uint64_t place, const char *what,
                             struct kp_error *err)
 {
-    kp_fail(err, KP_CORRUPT, NULL, "the log in \"%s\" is damaged: extent %llu at byte %llu: %s", file->dir,
-            (unsigned long long)number, (unsigned long long)place, what);
+    kp_fail(err, KP_CORRUPT, NULL, "the log in \"%s\" is damaged: extent %llu%s at byte %llu: %s", file->dir,
+            (unsigned long long)kp_extent_shown(number), kp_extent_suffix(number), (unsigned long long)place, what);
     return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup.");
 }
 
@@ -103,12 +158,12 @@ static enum kp_code check_header(const struct kp_extent_file *file, const struct
 {
     if (memcmp(header->magic, KP_EXTENT_MAGIC, sizeof header->magic) != 0)
         return damaged(file, number, 0, "it does not begin with an extent's header", err);
-    if (header->format != KP_EXTENT_FORMAT && header->format != KP_EXTENT_FORMAT_THINNED) {
+    if (header->format < KP_EXTENT_FORMAT || header->format > KP_EXTENT_FORMAT_ADOPTED) {
         /* before the CRC: another format may keep it elsewhere */
         kp_fail(err, KP_UNSUPPORTED, NULL,
-                "extent %llu in \"%s\" has the format %u; this version of kappa knows %d and %d",
+                "extent %llu in \"%s\" has the format %u; this version of kappa knows %d to %d",
                 (unsigned long long)number, file->dir, header->format, (int)KP_EXTENT_FORMAT,
-                (int)KP_EXTENT_FORMAT_THINNED);
+                (int)KP_EXTENT_FORMAT_ADOPTED);
         return kp_error_hint(err, "Use the version of kappa that wrote it, or a later one.");
     }
     if (header->crc != kp_extent_header_crc(header))

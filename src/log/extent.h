@@ -3,9 +3,11 @@
  *
  *     00000001.extent       extents, numbered from 1 in the order of their making; a number is never used again
  *     00000002.extent.new   one being written: removed at the next start
+ *     00000003.adopted      a journal file that was adopted as an extent: its bytes are what they were
  *
  * Sealing turns a stretch of whole journal files into a *set*: one mixed extent, which also holds the order of all
- * records of the stretch, and for each large partition an extent of its own. Record batches are copied as they are.
+ * records of the stretch, and for each large partition an extent of its own. Record batches are copied as they are;
+ * or, where a journal file holds little else than large partitions', not at all (ADOPTED).
  *
  *     mixed  | header 4096 | data | runs | order | index | state |
  *     own    | header 4096 | data |
@@ -18,7 +20,8 @@
  *
  *   extent header                          run                                   order entry
  *    0  8  magic "KAPPAEXT"                 0  4  topic                           0  8  position
- *    8  4  format = 1, or 2 (THINNED)       4  4  partition                       8  8  base offset
+ *    8  4  format = 1, 2 (THINNED)          4  4  partition                       8  8  base offset
+ *           or 3 (ADOPTED)
  *   12  4  kind (enum kp_extent_kind)       8  8  base offset                    16  8  byte of its item
  *   16  8  generation: the log's           16  8  end offset                     24  8  log time: µs since 1970
  *   24  8  extent number                   24  8  byte of its first item         32  4  bytes of the batch
@@ -30,8 +33,8 @@
  *   72  8  its first journal file          56  4  its first index entry           0  4  magic "KPOR"
  *   80  8  its last journal file           60  4  its count of index entries      4  4  CRC-32C of bytes 8 to 16383
  *   88  8  sequence of the last block      64  4  CRC-32C of them                 8  4  entries
- *   96  4  CRC of that block's header      68  4  zero                           12  4  zero
- *  100  4  runs                                                                  16  8  position of the first
+ *   96  4  CRC of that block's header                                            12  4  zero
+ *  100  4  runs                           68  4  adopted: sectors of its blocks    16  8  position of the first
  *  104  8  bytes of data                   index entry                           24  8  log time of the first
  *  112  8  byte where the runs begin        0  8  base offset
  *  120  8  byte where the order begins      8  8  byte of its item               item
@@ -56,6 +59,20 @@
  * GONE. Batches that were wholly trimmed, and those of dropped topics, are left out; only their entries in the order
  * stay, with the run 0xffffffff. So positions and groups are always told, and the log time at every position.
  *
+ * ADOPTED. A run may lie in a journal file (log/format.h) that counts as an extent: its number is that of the file plus
+ * 0x80000000, its kind 3, its bytes up to the end of its last block, its CRC that of the file's header. Nothing is
+ * copied, and nothing in the file changes. The place of a run, and those in its index, are of blocks there; those in
+ * the order are of the entry, behind whose header the batch lies. The bytes of a run are those of its batches. A
+ * partition has one such run, at most, for each file; batches of small partitions in it are copied as ever, and what
+ * the file holds of them is dead. The file is found under its old name until nobody can be left who reads it as
+ * journal; then it is renamed. So a crash changes nothing: before KP_ENTRY_SEALED is durable it is journal, from then
+ * on an extent, whatever its name; and a file that has its new name is no part of the journal any more. When nothing in
+ * it is left it is recycled like any journal file that was sealed; when most is dead the rest is copied first
+ * (log/merge.c). A batch is checked by its entry's header, which says what the order does, and by its own checksum,
+ * which covers all but its first 21 bytes: base offset, length, leader epoch (0 or -1, as a flag in the order says;
+ * else it is not adopted), magic and checksum. By offset, blocks are read, with theirs. Sets with such runs have format
+ * 3, which earlier versions of kappa do not read.
+ *
  * THINNED. Compaction (log/compact.c) writes a set anew and takes records out of a topic's batches. A batch of which
  * some are left is rewritten: their offsets, its base offset and its last offset stay, so its count of records is less
  * than what it spans; `records` in the order is the span, as ever. Of a batch without records only the entry in the
@@ -73,7 +90,8 @@
 enum {
     KP_EXTENT_FORMAT = 1,
     KP_EXTENT_FORMAT_THINNED = 2,
-    KP_ORDER_MAGIC = 0x524f504b, /* "KPOR" */
+    KP_EXTENT_FORMAT_ADOPTED = 3, /* perhaps thinned, too */
+    KP_ORDER_MAGIC = 0x524f504b,  /* "KPOR" */
     KP_ORDER_PAGE_BYTES = 16384,
     KP_ORDER_PAGE_ENTRIES = 340,
     KP_EXTENT_INDEX_GAP_BYTES = 128 << 10
@@ -82,9 +100,14 @@ enum {
 #define KP_EXTENT_MAGIC      "KAPPAEXT"
 #define KP_EXTENT_SUFFIX     ".extent"
 #define KP_EXTENT_NEW_SUFFIX ".extent.new"
+#define KP_ADOPTED           ((uint64_t)1 << 31) /* plus the journal file's number: the adopted extent's */
 
-enum kp_extent_kind { KP_EXTENT_MIXED = 1, KP_EXTENT_OWN = 2 };
-enum kp_order_flags { KP_ORDER_GROUP_END = 1, KP_ORDER_GROUP_FIRST = 2 };
+enum kp_extent_kind { KP_EXTENT_MIXED = 1, KP_EXTENT_OWN = 2, KP_EXTENT_ADOPTED = 3 };
+enum kp_order_flags {
+    KP_ORDER_GROUP_END = 1,
+    KP_ORDER_GROUP_FIRST = 2,
+    KP_ORDER_EPOCH_ZERO = 4 /* adopted: its leader epoch is 0, not -1 */
+};
 
 struct kp_extent_header {
     char magic[8];
@@ -119,7 +142,7 @@ struct kp_extent_run {
     uint32_t extent;
     uint32_t batches;
     uint32_t index_first, index_count, index_crc;
-    uint32_t zero;
+    uint32_t sectors; /* adopted: from its first block to behind its last; else 0 */
 };
 
 struct kp_order_entry {
@@ -176,6 +199,7 @@ static_assert(offsetof(struct kp_extent_run, place) == 24, "run");
 static_assert(offsetof(struct kp_extent_run, max_timestamp_ms) == 40, "run");
 static_assert(offsetof(struct kp_extent_run, index_first) == 56, "run");
 static_assert(offsetof(struct kp_extent_run, index_crc) == 64, "run");
+static_assert(offsetof(struct kp_extent_run, sectors) == 68, "run");
 static_assert(sizeof(struct kp_order_entry) == 48, "order entry");
 static_assert(offsetof(struct kp_order_entry, log_time_us) == 24, "order entry");
 static_assert(offsetof(struct kp_order_entry, run) == 40, "order entry");
@@ -193,6 +217,29 @@ uint32_t kp_extent_header_crc(const struct kp_extent_header *header);
 /* An item's CRC, over its header from `position` on and the batch behind it. */
 uint32_t kp_extent_item_crc(const struct kp_extent_item *item, const void *batch);
 char *kp_extent_path(const char *dir, uint64_t number, const char *suffix);
+static inline bool kp_extent_adopted(uint64_t number)
+{
+    return number >= KP_ADOPTED;
+}
+/* How an extent's number is shown: "extent 3", "extent 3 (adopted)". */
+static inline uint64_t kp_extent_shown(uint64_t number)
+{
+    return kp_extent_adopted(number) ? number - KP_ADOPTED : number;
+}
+static inline const char *kp_extent_suffix(uint64_t number)
+{
+    return kp_extent_adopted(number) ? " (adopted)" : "";
+}
+/* Bytes before a run's batches where the order says that they lie. */
+static inline size_t kp_extent_head_bytes(const struct kp_extent_run *run)
+{
+    return kp_extent_adopted(run->extent) ? sizeof(struct kp_entry_header) : sizeof(struct kp_extent_item);
+}
+/* Behind the last byte of the run in its file. */
+static inline uint64_t kp_extent_run_end(const struct kp_extent_run *run)
+{
+    return run->place + (kp_extent_adopted(run->extent) ? (uint64_t)run->sectors * KP_SECTOR_BYTES : run->bytes);
+}
 
 /* A set as it is known in memory: its mixed extent's header and runs. Immutable but for its links. */
 struct kp_extent_set {
@@ -243,5 +290,11 @@ KP_MUST enum kp_code kp_extent_index_read(struct kp_extent_file *file, const str
                                           struct kp_error *err);
 /* Why the bytes are not a whole item with a batch of that size, or NULL. */
 const char *kp_extent_item_wrong(const struct kp_extent_item *item, size_t have);
+/* Why the bytes at the place of the run's entry are not what lies before its batch, and the batch, as the order has it;
+ * or NULL. have: kp_extent_head_bytes and the batch's. */
+const char *kp_extent_entry_wrong(const struct kp_extent_run *run, const struct kp_order_entry *entry,
+                                  const void *bytes, size_t have);
+/* Can the batch be checked where an adopted file has it? Its first bytes; *ret_flags: for the order. */
+bool kp_extent_adoptable(const uint8_t *batch, uint32_t bytes, uint32_t *ret_flags);
 
 #endif

@@ -31,6 +31,7 @@ void kp_extents_writer_finish(struct kp_extents_writer *writer)
     kp_free(writer->slots);
     kp_free(writer->sorted);
     kp_buf_finish(&writer->made);
+    kp_buf_finish(&writer->adopted);
 }
 
 /* ---- gathering ---- */
@@ -78,10 +79,17 @@ static uint32_t run_for(struct kp_extents_writer *writer, const struct kp_extent
     if (writer->slots[slot]) {
         uint32_t number = writer->slots[slot] - 1;
         const struct kp_extents_run *newest = &writer->runs[number];
-        if (newest->run.end_offset == batch->base_offset || (batch->source && newest->source == batch->source))
+        if ((newest->adopted ? newest->run.extent : 0) == batch->adopted &&
+            (newest->run.end_offset == batch->base_offset || (batch->source && newest->source == batch->source)))
             return number;
     }
     struct kp_extents_run *run = new_run(writer);
+    run->adopted = batch->adopted;
+    if (run->adopted) {
+        run->run.extent = (uint32_t)batch->adopted;
+        run->run.place = batch->block;
+        writer->adopts = true;
+    }
     run->run.topic = batch->topic;
     run->run.partition = batch->partition;
     run->run.base_offset = batch->base_offset;
@@ -95,6 +103,7 @@ uint32_t kp_extents_add_run(struct kp_extents_writer *writer, const struct kp_ex
     struct kp_extents_run *added = new_run(writer);
     added->run = *run;
     added->elsewhere = true;
+    writer->adopts |= kp_extent_adopted(run->extent);
     kp_buf_append(&added->index, index, run->index_count * sizeof *index);
     return (uint32_t)writer->run_count;
 }
@@ -103,9 +112,10 @@ static void note_index(struct kp_extents_run *run, const struct kp_extents_batch
 {
     struct kp_extent_index *last = (void *)run->index.data;
     size_t count = run->index.len / sizeof *last;
+    uint64_t place = run->adopted ? batch->block : run->run.bytes;
     last = count ? last + count - 1 : NULL;
-    if (!last || run->run.bytes - last->place >= KP_EXTENT_INDEX_GAP_BYTES) {
-        struct kp_extent_index entry = {batch->base_offset, run->run.bytes, batch->max_timestamp_ms};
+    if (!last || place - last->place >= KP_EXTENT_INDEX_GAP_BYTES) {
+        struct kp_extent_index entry = {batch->base_offset, place, batch->max_timestamp_ms};
         kp_buf_append(&run->index, &entry, sizeof entry);
     } else {
         last->max_timestamp_ms = batch->max_timestamp_ms;
@@ -123,20 +133,23 @@ void kp_extents_add(struct kp_extents_writer *writer, const struct kp_extents_ba
     writer->items[writer->item_count++] = (struct kp_order_entry){
         .position = batch->position,
         .base_offset = batch->base_offset,
-        .place = batch->elsewhere ? batch->place
-                 : run            ? run->run.bytes
-                                  : 0,
+        .place = batch->elsewhere || batch->adopted ? batch->place
+                 : run                              ? run->run.bytes
+                                                    : 0,
         .log_time_us = batch->log_time_us,
         .bytes = batch->bytes,
         .records = batch->records,
         .run = number,
-        .flags = (writer->group_open ? 0 : KP_ORDER_GROUP_FIRST) | (batch->group_end ? KP_ORDER_GROUP_END : 0),
+        .flags = (writer->group_open ? 0 : KP_ORDER_GROUP_FIRST) | (batch->group_end ? KP_ORDER_GROUP_END : 0) |
+                 (run ? batch->more_flags : 0),
     };
     writer->group_open = !batch->group_end;
     if (!run || batch->elsewhere)
         return;
     note_index(run, batch);
-    run->run.bytes += kp_extent_item_bytes(batch->bytes);
+    run->run.bytes += run->adopted ? batch->bytes : kp_extent_item_bytes(batch->bytes);
+    if (run->adopted)
+        run->run.sectors = (uint32_t)((batch->block_end - run->run.place) / KP_SECTOR_BYTES);
     run->run.end_offset = batch->base_offset + batch->records;
     run->run.max_timestamp_ms = batch->max_timestamp_ms;
     run->run.batches++;
@@ -160,7 +173,7 @@ static int by_offset(const void *a, const void *b)
 static void place_run(struct kp_extents_writer *writer, struct kp_extents_run *run)
 {
     struct kp_extent_header *header = &writer->header;
-    if (!run->elsewhere) {
+    if (!run->elsewhere && !run->adopted) {
         bool own = run->run.bytes >= writer->own_bytes;
         run->run.extent = own ? (uint32_t)writer->next_number++ : 0;
         run->run.place = KP_SECTOR_BYTES + (own ? 0 : header->data_bytes);
@@ -194,7 +207,7 @@ void kp_extents_lay_out(struct kp_extents_writer *writer)
         if (writer->items[i].run == KP_ORDER_NO_RUN)
             continue;
         const struct kp_extents_run *run = &writer->runs[writer->items[i].run];
-        writer->items[i].place += run->elsewhere ? 0 : run->run.place;
+        writer->items[i].place += run->elsewhere || run->adopted ? 0 : run->run.place;
         writer->items[i].run = sorted_at[writer->items[i].run];
     }
     struct kp_extents_run *runs = kp_alloc((writer->run_count + 1) * sizeof *runs); /* the indexes in the runs' order */
@@ -442,7 +455,9 @@ static enum kp_code complete(struct kp_extents_writer *writer, struct output *ou
                              struct kp_error *err)
 {
     memcpy(header->magic, KP_EXTENT_MAGIC, sizeof header->magic);
-    header->format = writer->thinned ? KP_EXTENT_FORMAT_THINNED : KP_EXTENT_FORMAT;
+    header->format = writer->adopts    ? KP_EXTENT_FORMAT_ADOPTED
+                     : writer->thinned ? KP_EXTENT_FORMAT_THINNED
+                                       : KP_EXTENT_FORMAT;
     header->created_us = writer->os->wall_us(writer->os->ctx);
     header->crc = kp_extent_header_crc(header);
     memset(output->window, 0, KP_SECTOR_BYTES);
@@ -520,13 +535,19 @@ static void close_output(struct kp_extents_writer *writer, struct output *output
     kp_free(path);
 }
 
+/* Does the run get an extent of its own, to be written? */
+static bool to_own(const struct kp_extents_writer *writer, size_t run)
+{
+    return writer->sorted[run].extent && !writer->runs[run].elsewhere && !writer->runs[run].adopted;
+}
+
 /* How the data goes into files. */
 static void plan_outputs(const struct kp_extents_writer *writer, struct outputs *outputs)
 {
     const struct kp_extent_header *header = &writer->header;
     size_t mixed_runs = 1;
     for (size_t i = 0; i < writer->run_count; i++) {
-        outputs->own_count += writer->sorted[i].extent && !writer->runs[i].elsewhere;
+        outputs->own_count += to_own(writer, i);
         mixed_runs += !writer->sorted[i].extent;
     }
     outputs->own = kp_calloc(outputs->own_count + 1, sizeof *outputs->own);
@@ -534,7 +555,7 @@ static void plan_outputs(const struct kp_extents_writer *writer, struct outputs 
     share = KP_MIN(KP_MAX(share, (uint64_t)OWN_WINDOW_BYTES_MIN), (uint64_t)OWN_WINDOW_BYTES_MAX);
     struct output *own = outputs->own;
     for (size_t i = 0; i < writer->run_count; i++)
-        if (writer->sorted[i].extent && !writer->runs[i].elsewhere)
+        if (to_own(writer, i))
             *own++ = (struct output){.number = writer->sorted[i].extent,
                                      .window_bytes = kp_sector_ceil(share),
                                      .until = KP_SECTOR_BYTES + writer->sorted[i].bytes};

@@ -24,6 +24,7 @@ struct kp_extents_run {
     struct kp_extent_run run; /* places count from its first item until it is laid out */
     struct kp_buf index;      /* of struct kp_extent_index, likewise */
     bool elsewhere;           /* its items lie in an extent of an older set */
+    bool adopted;             /* they lie in a journal file, run.extent */
     uint32_t source;          /* of the batch added last */
 };
 
@@ -36,6 +37,7 @@ struct kp_extents_writer {
     uint64_t window_bytes;          /* data gathered in memory at once */
     bool no_sync;
     bool thinned; /* records were taken out of batches: KP_EXTENT_FORMAT_THINNED */
+    bool adopts;  /* some runs lie in adopted journal files: KP_EXTENT_FORMAT_ADOPTED */
 
     struct kp_order_entry *items; /* by position */
     size_t item_count, item_cap;
@@ -46,6 +48,7 @@ struct kp_extents_writer {
     bool group_open;
     struct kp_extent_run *sorted; /* when laid out */
     struct kp_buf made;           /* of struct kp_extent_made */
+    struct kp_buf adopted;        /* likewise: journal files that become extents, by the caller */
 };
 
 /* A batch as kp_extents_add wants it. */
@@ -58,6 +61,9 @@ struct kp_extents_batch {
     uint32_t source;    /* not 0: the old run that it comes from; what lacks between two of one is gone */
     uint32_t elsewhere; /* run + 1, from kp_extents_add_run, and its place there; 0: to be copied */
     uint64_t place;
+    uint64_t adopted; /* not 0: it stays, in the journal file that is this extent, at `place` in a block */
+    uint64_t block, block_end;
+    uint32_t more_flags; /* of the order: KP_ORDER_EPOCH_ZERO */
 };
 
 void kp_extents_writer_finish(struct kp_extents_writer *writer);

@@ -17,6 +17,8 @@
 
 #include "os/os.h"
 
+#define KP_FILES_LINKS "backup.links" /* a folder in the log's: files by other names, while a backup copies them */
+
 /* A new empty file, or one of that name emptied. more: further flags of os/os.h. */
 KP_MUST enum kp_code kp_files_create(struct kp_os *os, const char *path, unsigned more, struct kp_file **ret_file,
                                      struct kp_error *err);

@@ -8,12 +8,14 @@
  *     00000004.journal      …
  *     00000005.journal.new  a file being prepared: removed at the next start
  *     00000001.extent       what was sealed (log/extent.h)
+ *     00000002.adopted      a sealed journal file that became an extent as it is
  *     snapshot              a cache: what recovery would make of the journal up to a place (log/snapshot.h)
  *     reserve               never written: room for what frees room (log/reserve.h)
  *
  * A file is made under its .new name, given its full size, its header written, synced, renamed, and the folder synced;
  * only then is it used. It never changes its size. A file that was sealed is RECYCLED as one of the next: renamed to
- * the new number's .new, the folder synced, the new header written, synced, renamed, the folder synced. So a file is
+ * the new number's .new, the folder synced, the new header written, synced, renamed, the folder synced. (One that was
+ * ADOPTED, log/extent.h, later, when it does not count as an extent any more.) So a file is
  * always what its name says, and the blocks that it still holds are another file number's: STALE. Its first sector is
  * the file's header (struct kp_file_header), then blocks follow, each beginning at a multiple of 4096 bytes. What lies
  * behind the last block is zeros or unwritten.
@@ -56,7 +58,7 @@
  * met before a group's first block. A group's entry is never split: a block with a large batch is as large as it.
  *
  *   sealed head                                        sealed extent
- *    0  8  first journal file that still counts         0  8  number
+ *    0  8  first journal file that still counts         0  8  number (log/extent.h: of an adopted file, too)
  *    8  8  sequence of the last block before it         8  8  bytes of the file
  *   16  4  CRC of that block's header                  16  4  kind (log/extent.h)
  *   20  4  extents                                     20  4  CRC of its header

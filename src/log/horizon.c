@@ -156,10 +156,18 @@ static enum kp_code walk_to(struct kp_batches *batches, int64_t position, int64_
     }
 }
 
+/* The position of the item at place; in an adopted file that of the block there: at or before the batch's. */
 static enum kp_code item_position(struct kp_batches *batches, const struct kp_extent_run *run, uint64_t place,
                                   int64_t *ret_position, struct kp_error *err)
 {
     struct kp_extent_item item;
+    struct kp_block_header block;
+    if (kp_extent_adopted(run->extent)) {
+        KP_TRY(kp_extent_file_read(&batches->file, run->extent, &block, place, sizeof block, err));
+        bool whole = block.header_crc == kp_block_header_crc(&block);
+        *ret_position = whole ? block.position : INT64_MAX; /* who walks there is told */
+        return KP_OK;
+    }
     uint64_t number = run->extent ? run->extent : batches->set->header.number;
     KP_TRY(kp_extent_file_read(&batches->file, number, &item, place, sizeof item, err));
     *ret_position = item.position;
@@ -183,9 +191,13 @@ static enum kp_code seek_run(struct kp_batches *batches, const struct kp_extent_
         else
             high = middle;
     }
+    *ret_before = low > 0;
+    /* The last of those may be behind position itself, in its block. Before an adopted run's first block there is
+     * nothing of its partition that is not before position, too: other runs lie in files before it. */
+    if (low > 1 && kp_extent_adopted(run->extent))
+        low--;
     if (low)
         batches->offset = index[low - 1].base_offset;
-    *ret_before = low > 0;
     kp_free(index);
     return code;
 }

@@ -314,16 +314,17 @@ static bool verify_item(void *arg, const struct kp_inspect_item *item)
     struct kp_error err;
     verify->report->batches++;
     verify->report->extent_bytes += kp_extent_item_bytes(entry->bytes);
-    if (!wrong &&
-        kp_record_batch_validate_thinned((const uint8_t *)(item->item + 1), entry->bytes, &info, &err) != KP_OK)
+    if (!wrong && kp_record_batch_validate_thinned(item->batch, entry->bytes, &info, &err) != KP_OK)
         wrong = err.message;
     verify->report->records += wrong ? entry->records : (uint64_t)info.records;
     if (!wrong && (info.base_offset != entry->base_offset || kp_record_batch_span(&info) != entry->records))
         wrong = "another record batch lies there";
     if (wrong)
-        problem(verify, "topic \"%s\", partition %u, offset %lld, position %lld: extent %llu, byte %llu, %u bytes: %s",
+        problem(verify,
+                "topic \"%s\", partition %u, offset %lld, position %lld: extent %llu%s, byte %llu, %u bytes: %s",
                 topic ? topic->name : "", item->partition, (long long)entry->base_offset, (long long)entry->position,
-                (unsigned long long)item->extent, (unsigned long long)entry->place, entry->bytes, wrong);
+                (unsigned long long)kp_extent_shown(item->extent), kp_extent_suffix(item->extent),
+                (unsigned long long)entry->place, entry->bytes, wrong);
     return true;
 }
 
@@ -453,9 +454,9 @@ static bool dump_item(void *arg, const struct kp_inspect_item *item)
                           .base_offset = item->entry->base_offset,
                           .position = item->entry->position,
                           .log_time_us = item->entry->log_time_us,
-                          .file_number = item->extent,
+                          .file_number = kp_extent_shown(item->extent),
                           .offset = item->entry->place,
-                          .batch = (const uint8_t *)(item->item + 1)};
+                          .batch = item->batch};
     struct stop *stop = arg;
     stop->stopped = !item->wrong && !dump_batch(stop->dump, &place);
     return !stop->stopped;

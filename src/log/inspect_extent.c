@@ -7,6 +7,8 @@
 
 #include "log/recover.h"
 
+enum { BLOCKS_READ_BYTES = 1 << 20 };
+
 /* ---- what counts ---- */
 
 static bool look_block(void *arg, const struct kp_inspect_block *block)
@@ -108,7 +110,7 @@ static void give_item(struct items *items, const struct kp_extent_set *set, cons
                                    .partition = run->partition,
                                    .entry = entry,
                                    .extent = run->extent ? run->extent : set->header.number};
-    size_t bytes = sizeof *item.item + entry->bytes;
+    size_t head_bytes = kp_extent_head_bytes(run), bytes = head_bytes + entry->bytes;
     if (bytes > items->buffer_cap) {
         kp_free(items->buffer);
         items->buffer = kp_alloc(bytes);
@@ -118,10 +120,8 @@ static void give_item(struct items *items, const struct kp_extent_set *set, cons
     if (kp_extent_file_read(file, item.extent, items->buffer, entry->place, bytes, NULL) != KP_OK) {
         item.wrong = "it cannot be read";
     } else {
-        item.item = (const void *)items->buffer;
-        item.wrong = kp_extent_item_wrong(item.item, bytes);
-        if (!item.wrong && (item.item->position != entry->position || item.item->bytes != entry->bytes))
-            item.wrong = "another record batch lies there";
+        item.batch = items->buffer + head_bytes;
+        item.wrong = kp_extent_entry_wrong(run, entry, items->buffer, bytes);
     }
     items->stopped |= !items->each(items->arg, &item);
 }
@@ -153,7 +153,55 @@ static void walk_set(struct items *items, const struct kp_extent_set *set)
     kp_free(page);
 }
 
-/* Loads the set of a mixed extent, looks at an own one's header. */
+static void block_problem(struct items *items, uint64_t number, uint64_t offset, const char *wrong)
+{
+    char text[200];
+    snprintf(text, sizeof text, "extent %llu%s, byte %llu: %s", (unsigned long long)kp_extent_shown(number),
+             kp_extent_suffix(number), (unsigned long long)offset, wrong);
+    items->problem(items->arg, text);
+}
+
+/* The blocks of an adopted file, which readers by offset come to. */
+static enum kp_code walk_adopted(struct items *items, const struct kp_sealed_extent *extent, uint64_t generation,
+                                 struct kp_error *err)
+{
+    uint64_t number = extent->number, until = extent->bytes;
+    struct kp_block_scan scan;
+    bool lost = false;
+    kp_block_scan_init(&scan, items->os, items->dir, generation, BLOCKS_READ_BYTES);
+    enum kp_code code = kp_block_scan_seek(&scan, number - KP_ADOPTED, KP_SECTOR_BYTES, err);
+    while (code == KP_OK && scan.offset < until) {
+        const struct kp_block_header *block = NULL;
+        const char *wrong = NULL;
+        code = kp_block_scan_peek(&scan, &block, &wrong, err);
+        if (code == KP_OK && wrong && !lost)
+            block_problem(items, number, scan.offset, wrong);
+        lost = !block;
+        scan.offset += block ? kp_block_bytes(block) : KP_SECTOR_BYTES;
+    }
+    kp_block_scan_finish(&scan);
+    return code;
+}
+
+/* Looks at an adopted journal file: its header, and its blocks, which readers by offset come to. */
+static enum kp_code adopted_read(struct items *items, const struct kp_sealed_extent *extent, uint32_t *ret_crc,
+                                 struct kp_error *err)
+{
+    struct kp_file *file;
+    struct kp_file_header header;
+    char *path = kp_extent_path(items->dir, extent->number, KP_EXTENT_SUFFIX);
+    enum kp_code code = kp_adopted_open(items->os, items->dir, extent->number - KP_ADOPTED, KP_OPEN_READ, &file, err);
+    if (code == KP_OK) {
+        code = kp_file_header_read(items->os, file, path, extent->number - KP_ADOPTED, &header, err);
+        items->os->close(items->os->ctx, file);
+    }
+    kp_free(path);
+    KP_TRY(code);
+    *ret_crc = header.crc;
+    return walk_adopted(items, extent, header.generation, err);
+}
+
+/* Loads the set of a mixed extent, looks at another one's header. */
 static void load_extent(struct items *items, const struct kp_sealed_extent *extent)
 {
     struct kp_extent_header header;
@@ -161,7 +209,9 @@ static void load_extent(struct items *items, const struct kp_sealed_extent *exte
     struct kp_error err;
     char text[200];
     enum kp_code code;
-    if (extent->kind == KP_EXTENT_MIXED)
+    if (extent->kind == KP_EXTENT_ADOPTED)
+        code = adopted_read(items, extent, &header.crc, &err);
+    else if (extent->kind == KP_EXTENT_MIXED)
         code = kp_extent_set_load(items->os, items->dir, extent->number, &set, &err);
     else
         code = kp_extent_header_read(items->os, items->dir, extent->number, &header, &err);
@@ -170,7 +220,8 @@ static void load_extent(struct items *items, const struct kp_sealed_extent *exte
     if (code != KP_OK) {
         items->problem(items->arg, err.message);
     } else if (header.crc != extent->header_crc) {
-        snprintf(text, sizeof text, "extent %llu is not the one that was sealed", (unsigned long long)extent->number);
+        snprintf(text, sizeof text, "extent %llu%s is not the one that was sealed",
+                 (unsigned long long)kp_extent_shown(extent->number), kp_extent_suffix(extent->number));
         items->problem(items->arg, text);
     }
     if (set)

@@ -23,8 +23,8 @@ struct kp_inspect_item {
     uint32_t topic, partition;
     const struct kp_order_entry *entry;
     uint64_t extent;
-    const struct kp_extent_item *item; /* NULL when it could not be read */
-    const char *wrong;                 /* NULL: it is whole */
+    const uint8_t *batch; /* NULL when it could not be read */
+    const char *wrong;    /* NULL: it is whole */
 };
 
 /*

@@ -251,11 +251,10 @@ static enum kp_code renumber(struct kp_journal *journal, const char *old_path, c
 }
 
 /* preparing is set: no other file is made meanwhile. */
-static enum kp_code recycle_as(struct kp_journal *journal, uint64_t number, uint64_t target, uint64_t bytes,
+static enum kp_code recycle_as(struct kp_journal *journal, const char *old_path, uint64_t target, uint64_t bytes,
                                struct kp_error *err)
 {
     struct kp_file_header header = file_header(journal, target, bytes);
-    char *old_path = kp_journal_path(journal->dir, number, KP_JOURNAL_SUFFIX);
     char *new_path = kp_journal_path(journal->dir, target, KP_JOURNAL_NEW_SUFFIX);
     char *path = kp_journal_path(journal->dir, target, KP_JOURNAL_SUFFIX);
     enum kp_code code = renumber(journal, old_path, new_path, path, &header, err);
@@ -263,33 +262,75 @@ static enum kp_code recycle_as(struct kp_journal *journal, uint64_t number, uint
         kp_files_discard(journal->os, new_path);
     kp_free(path);
     kp_free(new_path);
-    kp_free(old_path);
     return code;
 }
 
-enum kp_code kp_journal_recycle(struct kp_journal *journal, uint64_t number, struct kp_error *err)
+static enum kp_code recycle(struct kp_journal *journal, const char *path, uint64_t bytes, struct kp_error *err)
 {
     kp_mutex_lock(&journal->mutex);
     while (journal->preparing)
         kp_cond_wait(&journal->changed, &journal->mutex);
-    uint64_t last = kp_journal_last_number(journal), bytes = journal->files[number - journal->first_number].bytes;
+    uint64_t last = kp_journal_last_number(journal);
     bool keep = last - journal->current < SPARE_FILES_MAX && !kp_reserve_given(&journal->reserve) &&
                 bytes == (journal->file_bytes ? journal->file_bytes : (uint64_t)FILE_BYTES);
     journal->preparing = keep;
     kp_mutex_unlock(&journal->mutex);
-    if (!keep) {
-        char *path = kp_journal_path(journal->dir, number, KP_JOURNAL_SUFFIX);
-        enum kp_code code = kp_files_remove(journal->os, path, err);
-        kp_free(path);
-        return code;
-    }
-    enum kp_code code = recycle_as(journal, number, last + 1, bytes, err);
+    if (!keep)
+        return kp_files_remove(journal->os, path, err);
+    enum kp_code code = recycle_as(journal, path, last + 1, bytes, err);
     kp_mutex_lock(&journal->mutex);
     if (code == KP_OK)
         kp_journal_file_add(journal, bytes);
     journal->preparing = false;
     kp_cond_broadcast(&journal->changed);
     kp_mutex_unlock(&journal->mutex);
+    return code;
+}
+
+enum kp_code kp_journal_recycle(struct kp_journal *journal, uint64_t number, struct kp_error *err)
+{
+    char *path = kp_journal_path(journal->dir, number, KP_JOURNAL_SUFFIX);
+    uint64_t bytes = kp_journal_file_get(journal, number).bytes;
+    enum kp_code code = recycle(journal, path, bytes, err);
+    kp_free(path);
+    return code;
+}
+
+enum kp_code kp_journal_adopt(struct kp_journal *journal, uint64_t number, struct kp_error *err)
+{
+    char *from = kp_journal_path(journal->dir, number, KP_JOURNAL_SUFFIX);
+    char *to = kp_journal_path(journal->dir, number, KP_ADOPTED_SUFFIX);
+    enum kp_code code = kp_files_rename(journal->os, from, to, err);
+    kp_free(to);
+    kp_free(from);
+    return code;
+}
+
+/* Bytes of the adopted file; 0: it is not to be used again. */
+static uint64_t usable_bytes(struct kp_journal *journal, const char *path)
+{
+    struct kp_os *os = journal->os;
+    struct kp_file *file;
+    char *links = kp_files_path(journal->dir, KP_FILES_LINKS, ""); /* a backup has the file by another name */
+    bool copied = os->open(os->ctx, links, KP_OPEN_READ, &file, NULL) == KP_OK;
+    kp_free(links);
+    if (copied)
+        os->close(os->ctx, file);
+    uint64_t bytes = 0;
+    if (copied || os->open(os->ctx, path, KP_OPEN_READ, &file, NULL) != KP_OK)
+        return 0;
+    if (os->size(os->ctx, file, &bytes, NULL) != KP_OK)
+        bytes = 0;
+    os->close(os->ctx, file);
+    return bytes;
+}
+
+enum kp_code kp_journal_recycle_adopted(struct kp_journal *journal, uint64_t number, struct kp_error *err)
+{
+    (void)!kp_journal_adopt(journal, number, NULL); /* it kept its old name if that failed */
+    char *path = kp_journal_path(journal->dir, number, KP_ADOPTED_SUFFIX);
+    enum kp_code code = recycle(journal, path, usable_bytes(journal, path), err);
+    kp_free(path);
     return code;
 }
 

@@ -84,6 +84,13 @@ struct kp_journal_file kp_journal_file_get(struct kp_journal *journal, uint64_t 
  * removes it.
  */
 KP_MUST enum kp_code kp_journal_recycle(struct kp_journal *journal, uint64_t number, struct kp_error *err);
+/*
+ * A sealed file that counts as an extent gets the name of one, once nobody reads it as journal (log/extent.h). The
+ * folder is to be synced before the file is used again. The sealer.
+ */
+KP_MUST enum kp_code kp_journal_adopt(struct kp_journal *journal, uint64_t number, struct kp_error *err);
+/* kp_journal_recycle of an adopted file. It is removed while a backup copies the log. */
+KP_MUST enum kp_code kp_journal_recycle_adopted(struct kp_journal *journal, uint64_t number, struct kp_error *err);
 
 /* Bytes that are left of the current file. The committer. */
 uint64_t kp_journal_left(struct kp_journal *journal);

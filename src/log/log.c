@@ -162,7 +162,7 @@ enum kp_code kp_log_open(const struct kp_log_options *options, struct kp_log **r
     kp_rwlock_init(&log->lock);
     kp_mutex_init(&log->hint_mutex);
     kp_sealing_init(log);
-    kp_sealing_settings(&log->sealing, options->seal_bytes, options->unsealed_bytes_max, options->extent_own_bytes);
+    kp_sealing_settings(&log->sealing, options);
     kp_holes_init(&log->holes);
     kp_snapshots_init(log, options->snapshot_bytes);
     kp_prefetch_init(&log->prefetch, &log->journal, !options->no_threads);

@@ -32,9 +32,13 @@ struct kp_log_options {
     uint64_t unsealed_bytes_max; /* of journal not yet in extents: appends wait beyond; 0: the default */
     uint64_t seal_bytes;         /* so much full journal is sealed at once; 0: the default */
     uint64_t extent_own_bytes;   /* a partition with so much of it gets an extent of its own; 0: the default */
-    uint64_t snapshot_bytes;     /* so much journal is read again at most by the next start; 0: the default */
-    bool unsafe_no_sync;         /* relaxed durability, under its own name: for `kappa run` and tests */
-    bool no_threads;             /* the caller's thread commits: simulation and `kappa run` */
+    /* A full journal file becomes an extent as it is, and is not copied (log/extent.h, ADOPTED), when its blocks have
+     * so many bytes on average and so much of it are batches of large partitions; 0: the default of each. */
+    uint64_t adopt_block_bytes;
+    uint32_t adopt_per_cent; /* above 100: never */
+    uint64_t snapshot_bytes; /* so much journal is read again at most by the next start; 0: the default */
+    bool unsafe_no_sync;     /* relaxed durability, under its own name: for `kappa run` and tests */
+    bool no_threads;         /* the caller's thread commits: simulation and `kappa run` */
 };
 
 /* Opens or makes a log, recovers it: keeps every acknowledged record, cuts only a torn tail. */

@@ -418,7 +418,7 @@ static void amplification(void **state)
 /* Many small sets become few; what is dropped or trimmed gives its extents back; what is left reads as before. */
 static void merged(void **state)
 {
-    struct kp_log *log = open_log((struct kp_log_options){.journal_file_bytes = 32 << 10});
+    struct kp_log *log = open_log((struct kp_log_options){.journal_file_bytes = 32 << 10, .adopt_per_cent = 101});
     struct kp_error err;
     struct kp_log_sealed so_far;
     uint32_t kept, dropped;
@@ -454,7 +454,7 @@ static void merged(void **state)
         }
         kp_buf_finish(&out);
         kp_log_close(log);
-        log = open_log((struct kp_log_options){.journal_file_bytes = 32 << 10});
+        log = open_log((struct kp_log_options){.journal_file_bytes = 32 << 10, .adopt_per_cent = 101});
     }
     kp_log_close(log);
 }

@@ -1,8 +1,9 @@
 /*
- * Fewer and smaller extents. Extents of one partition of which all is gone are taken off the list. Four sets one behind
- * the other that are of like size become one: their mixed extents' data is merged, extents of one partition stay as
- * they are, and what was trimmed or dropped meanwhile is left out. A set most of whose own data is gone is written
- * anew.
+ * Fewer and smaller extents. Extents of one partition and adopted journal files of which all is gone are taken off the
+ * list. Four sets one behind the other that are of like size become one: their mixed extents' data is merged, other
+ * extents stay as they are, and what was trimmed or dropped meanwhile is left out. A set most of whose own data is gone
+ * is written anew; and one with an adopted file that is mostly dead, what is left of that copied into it. A run that is
+ * trimmed does not count as dead while others of its topic in the file live: they are likely to follow.
  *
  * Merging like with like writes a byte again once per factor of four; and it stops when what merges wrote exceeds a
  * share of what was sealed, so that the whole log is written little more than twice (MERGED_PER_CENT). A hot partition
@@ -19,6 +20,8 @@ enum {
     ALIKE = 6,             /* the largest has at most so many times the bytes of the smallest, above the slack */
     SLACK_BYTES = 4 << 20, /* small logs may merge */
     MERGED_PER_CENT = 12,
+    PARTS = 8, /* what is kept is in so many sets at least: retention by size goes by whole ones */
+    PART_BYTES_MIN = 256 << 20,
     READ_BYTES = 1 << 20,
     WINDOW_BYTES = 32 << 20
 };
@@ -46,6 +49,19 @@ static bool thins(const struct kp_merge *merge, uint32_t topic)
     return merge->thin && merge->thin->topic == topic;
 }
 
+static bool has_number(const struct kp_buf *numbers, uint64_t number)
+{
+    for (size_t i = 0; numbers && i < kp_folder_count(numbers); i++)
+        if (kp_folder_number(numbers, i) == number)
+            return true;
+    return false;
+}
+
+static bool rewrites(const struct kp_merge *merge, const struct kp_extent_run *run)
+{
+    return kp_extent_adopted(run->extent) && has_number(merge->rewritten, run->extent);
+}
+
 static enum kp_code load_runs(struct kp_merge *merge, const struct kp_extent_set *set, struct old_runs *runs,
                               struct kp_error *err)
 {
@@ -53,9 +69,7 @@ static enum kp_code load_runs(struct kp_merge *merge, const struct kp_extent_set
         if (kp_merge_run_gone(&merge->current, &set->runs[r]))
             continue;
         KP_TRY(kp_extent_index_read(&merge->file, set, &set->runs[r], &runs->index[r], err));
-        if (set->runs[r].extent && thins(merge, set->runs[r].topic))
-            kp_buf_append(&merge->without, &(uint64_t){set->runs[r].extent}, sizeof(uint64_t));
-        else if (set->runs[r].extent)
+        if (set->runs[r].extent && !thins(merge, set->runs[r].topic) && !rewrites(merge, &set->runs[r]))
             runs->elsewhere[r] = kp_extents_add_run(&merge->writer, &set->runs[r], runs->index[r]);
     }
     return KP_OK;
@@ -65,18 +79,16 @@ static enum kp_code load_runs(struct kp_merge *merge, const struct kp_extent_set
 static enum kp_code read_pick(struct kp_merge *merge, const struct kp_merge_pick *pick, const uint8_t **ret_batch,
                               struct kp_error *err)
 {
-    size_t bytes = sizeof(struct kp_extent_item) + pick->entry.bytes;
+    size_t head_bytes = kp_extent_head_bytes(pick->run), bytes = head_bytes + pick->entry.bytes;
     merge->thin_buffer.len = 0;
-    const struct kp_extent_item *item = (const void *)kp_buf_reserve(&merge->thin_buffer, bytes);
+    const uint8_t *at = kp_buf_reserve(&merge->thin_buffer, bytes);
     KP_TRY(
         kp_extent_file_read(&merge->thin_file, pick->extent, merge->thin_buffer.data, pick->entry.place, bytes, err));
-    const char *wrong = kp_extent_item_wrong(item, bytes);
-    if (!wrong && (item->position != pick->entry.position || item->bytes != pick->entry.bytes))
-        wrong = "another record batch lies there";
+    const char *wrong = kp_extent_entry_wrong(pick->run, &pick->entry, at, bytes);
     if (wrong)
-        return kp_fail(err, KP_CORRUPT, NULL, "extent %llu cannot be compacted: %s", (unsigned long long)pick->extent,
-                       wrong);
-    *ret_batch = (const uint8_t *)(item + 1);
+        return kp_fail(err, KP_CORRUPT, NULL, "extent %llu%s cannot be written anew: %s",
+                       (unsigned long long)kp_extent_shown(pick->extent), kp_extent_suffix(pick->extent), wrong);
+    *ret_batch = at + head_bytes;
     return KP_OK;
 }
 
@@ -125,8 +137,13 @@ static enum kp_code add_entry(struct kp_merge *merge, const struct kp_extent_set
         batch.place = entry->place;
         batch.gone = !batch.elsewhere && kp_topics_gone(&merge->current, run->topic, run->partition, entry->base_offset,
                                                         entry->records) == entry->records;
-        if (!batch.gone && thins(merge, run->topic))
+        batch.more_flags = batch.elsewhere ? entry->flags & KP_ORDER_EPOCH_ZERO : 0;
+        if (!batch.gone && thins(merge, run->topic)) {
             KP_TRY(thin_entry(merge, set, run, entry, &batch, err));
+        } else if (!batch.gone && rewrites(merge, run)) {
+            struct kp_merge_pick pick = {run->extent, run, *entry};
+            kp_buf_append(&merge->picks, &pick, sizeof pick);
+        }
     }
     kp_extents_add(&merge->writer, &batch);
     return KP_OK;
@@ -147,6 +164,20 @@ static enum kp_code gather_set(struct kp_merge *merge, const struct kp_extent_se
     return code;
 }
 
+/* Extents of old runs that no new one lies in do not count any more. */
+static void leave_out(struct kp_merge *merge)
+{
+    for (size_t i = 0; i < merge->count; i++)
+        for (uint32_t r = 0; r < merge->sets[i]->header.runs; r++) {
+            uint64_t number = merge->sets[i]->runs[r].extent;
+            bool kept = !number || has_number(&merge->without, number);
+            for (size_t k = 0; k < merge->writer.run_count && !kept; k++)
+                kept = merge->writer.runs[k].elsewhere && merge->writer.runs[k].run.extent == number;
+            if (!kept)
+                kp_buf_append(&merge->without, &number, sizeof number);
+        }
+}
+
 enum kp_code kp_merge_gather(struct kp_merge *merge, struct kp_error *err)
 {
     enum kp_code code = KP_OK;
@@ -157,7 +188,7 @@ enum kp_code kp_merge_gather(struct kp_merge *merge, struct kp_error *err)
                                 kp_calloc(count + 1, sizeof(struct kp_extent_index *)),
                                 kp_calloc(count + 1, sizeof *runs.at), base};
         base += count;
-        merge->writer.thinned |= merge->sets[i]->header.format == KP_EXTENT_FORMAT_THINNED;
+        merge->writer.thinned |= merge->sets[i]->header.format != KP_EXTENT_FORMAT; /* one that adopts may be, too */
         kp_buf_append(&merge->without, &merge->sets[i]->header.number, sizeof(uint64_t));
         code = gather_set(merge, merge->sets[i], &runs, err);
         for (uint32_t r = 0; r < count; r++)
@@ -167,6 +198,7 @@ enum kp_code kp_merge_gather(struct kp_merge *merge, struct kp_error *err)
         kp_free(runs.elsewhere);
     }
     KP_TRY(code);
+    leave_out(merge);
     const struct kp_extent_header *first = &merge->sets[0]->header, *last = &merge->sets[merge->count - 1]->header;
     struct kp_extent_header *header = &merge->writer.header;
     header->generation = last->generation;
@@ -241,16 +273,19 @@ static enum kp_code put_set(struct kp_merge *merge, const struct kp_extent_set *
     return put_range(merge, set, until, end, put_arg, buffer, err);
 }
 
-/* The thinned topic's batches, in order: extents of one partition are filled front to back. */
+/* The thinned topic's batches, and those of adopted files, in order: extents of one partition are filled front to
+ * back. */
 static enum kp_code put_picks(struct kp_merge *merge, void *put_arg, struct kp_error *err)
 {
     const struct kp_merge_pick *picks = (const void *)merge->picks.data;
     for (size_t i = 0; i < merge->picks.len / sizeof *picks; i++) {
-        enum kp_thinned thinned;
+        enum kp_thinned thinned = KP_THIN_KEPT;
         const uint8_t *batch;
-        const struct kp_buf *rewritten;
+        const struct kp_buf *rewritten = NULL;
         KP_TRY(read_pick(merge, &picks[i], &batch, err));
-        KP_TRY(merge->thin->thin(merge->thin->arg, picks[i].run, &picks[i].entry, batch, &thinned, &rewritten, err));
+        if (thins(merge, picks[i].run->topic))
+            KP_TRY(
+                merge->thin->thin(merge->thin->arg, picks[i].run, &picks[i].entry, batch, &thinned, &rewritten, err));
         KP_ASSERT(thinned != KP_THIN_GONE);
         bool whole = thinned == KP_THIN_KEPT;
         KP_TRY(kp_extents_put(&merge->writer, put_arg, picks[i].entry.position, whole ? batch : rewritten->data,
@@ -268,7 +303,7 @@ static enum kp_code put_all(void *arg, struct kp_extents_writer *writer, void *p
         code = atomic_load(&merge->log->sealing.stop) ? kp_fail(err, KP_CANCELLED, NULL, "the log is closing")
                                                       : put_set(merge, merge->sets[i], put_arg, &buffer, err);
     kp_buf_finish(&buffer);
-    return code == KP_OK && merge->thin ? put_picks(merge, put_arg, err) : code;
+    return code == KP_OK ? put_picks(merge, put_arg, err) : code;
 }
 
 void kp_merge_init(struct kp_merge *merge, struct kp_log *log, struct kp_extent_set *const *sets, size_t count,
@@ -315,10 +350,11 @@ enum kp_code kp_merge_write(struct kp_merge *merge, struct kp_error *err)
 }
 
 static enum kp_code merge_sets(struct kp_log *log, struct kp_extent_set *const *sets, size_t count,
-                               struct kp_topics *current, struct kp_error *err)
+                               struct kp_topics *current, const struct kp_buf *rewritten, struct kp_error *err)
 {
     struct kp_merge merge;
     kp_merge_init(&merge, log, sets, count, current, UINT64_MAX);
+    merge.rewritten = rewritten;
     enum kp_code code = kp_merge_gather(&merge, err);
     if (code == KP_OK)
         code = kp_merge_write(&merge, err);
@@ -329,19 +365,78 @@ static enum kp_code merge_sets(struct kp_log *log, struct kp_extent_set *const *
 
 /* ---- what is to be done ---- */
 
-/* Numbers of extents of one partition of which nothing is left. */
-static void find_gone(const struct kp_sealing *sealing, const struct kp_topics *current, struct kp_buf *numbers)
+/* An extent that holds a partition's run, or an adopted file with some: what of it is there still. */
+struct use {
+    uint64_t number, bytes;
+    uint64_t live_bytes;
+    bool some_gone;
+    uint64_t kept_bytes; /* with runs that are gone while others of their topic are not: they will be soon */
+    size_t set;
+};
+
+static int use_by_number(const void *a, const void *b)
 {
+    uint64_t left = ((const struct use *)a)->number, right = ((const struct use *)b)->number;
+    return (left > right) - (left < right);
+}
+
+/* Has the set a run of the topic in the extent that is not gone? */
+static bool lives_on(const struct kp_extent_set *set, const struct kp_topics *current, const struct kp_extent_run *of)
+{
+    for (uint32_t r = 0; r < set->header.runs; r++)
+        if (set->runs[r].topic == of->topic && set->runs[r].extent == of->extent &&
+            !kp_merge_run_gone(current, &set->runs[r]))
+            return true;
+    return false;
+}
+
+static void count_use(struct use *use, const struct kp_extent_set *set, size_t at, const struct kp_topics *current,
+                      const struct kp_extent_run *run)
+{
+    bool gone = kp_merge_run_gone(current, run);
+    use->set = at;
+    use->some_gone |= gone;
+    use->live_bytes += gone ? 0 : run->bytes;
+    use->kept_bytes += gone && !(kp_extent_adopted(run->extent) && lives_on(set, current, run)) ? 0 : run->bytes;
+}
+
+/* All that are listed but mixed extents, by number; to kp_free. */
+static struct use *find_uses(const struct kp_sealing *sealing, const struct kp_topics *current, size_t *ret_count)
+{
+    struct use *uses = kp_calloc(sealing->head.extents + 1, sizeof *uses);
+    size_t count = 0;
+    for (size_t i = 0; i < sealing->head.extents; i++)
+        if (sealing->extents[i].kind != KP_EXTENT_MIXED)
+            uses[count++] = (struct use){.number = sealing->extents[i].number, .bytes = sealing->extents[i].bytes};
+    qsort(uses, count, sizeof *uses, use_by_number);
     for (size_t i = 0; i < sealing->set_count; i++)
         for (uint32_t r = 0; r < sealing->sets[i]->header.runs; r++) {
             const struct kp_extent_run *run = &sealing->sets[i]->runs[r];
-            uint64_t number = run->extent;
-            bool counts = false;
-            for (size_t k = 0; k < sealing->head.extents && number && !counts; k++)
-                counts = sealing->extents[k].number == number;
-            if (counts && kp_merge_run_gone(current, run))
-                kp_buf_append(numbers, &number, sizeof number);
+            const struct use key = {.number = run->extent};
+            struct use *use = run->extent ? bsearch(&key, uses, count, sizeof *uses, use_by_number) : NULL;
+            if (use)
+                count_use(use, sealing->sets[i], i, current, run);
         }
+    *ret_count = count;
+    return uses;
+}
+
+/* Numbers of extents of which nothing is left. */
+static void find_gone(const struct use *uses, size_t count, struct kp_buf *numbers)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!uses[i].live_bytes || (uses[i].some_gone && kp_log_planted == KP_PLANT_ADOPTED_SHARED))
+            kp_buf_append(numbers, &uses[i].number, sizeof uses[i].number);
+}
+
+/* An adopted file of which most is dead; NULL: none is. On a full disk less is enough, and nothing is waited for. */
+static const struct use *find_dead(const struct use *uses, size_t count, bool full)
+{
+    for (size_t i = 0; i < count; i++)
+        if (kp_extent_adopted(uses[i].number) &&
+            (full ? uses[i].live_bytes < uses[i].bytes / 8 * 5 : uses[i].kept_bytes < uses[i].bytes / 2))
+            return &uses[i];
+    return NULL;
 }
 
 /* Is most of the set's own data gone? */
@@ -353,10 +448,22 @@ static bool mostly_gone(const struct kp_extent_set *set, const struct kp_topics 
     return bytes > set->header.data_bytes / 2;
 }
 
+/* Of record batches that are not gone, in sets from `first` to before `end`. */
+static uint64_t live_bytes(const struct kp_sealing *sealing, const struct kp_topics *current, size_t first, size_t end)
+{
+    uint64_t bytes = 0;
+    for (size_t i = first; i < end; i++)
+        for (uint32_t r = 0; r < sealing->sets[i]->header.runs; r++)
+            if (!kp_merge_run_gone(current, &sealing->sets[i]->runs[r]))
+                bytes += sealing->sets[i]->runs[r].bytes;
+    return bytes;
+}
+
 /* Sets to be made one: how many from *ret_first on; 0: none. */
 static size_t find_alike(const struct kp_sealing *sealing, const struct kp_topics *current, size_t *ret_first)
 {
     uint64_t allowed = SLACK_BYTES + sealing->head.batch_bytes / 100 * MERGED_PER_CENT;
+    uint64_t together = KP_MAX(live_bytes(sealing, current, 0, sealing->set_count) / PARTS, (uint64_t)PART_BYTES_MIN);
     for (size_t first = 0; first < sealing->set_count; first++) {
         uint64_t least = UINT64_MAX, most = 0, sum = 0;
         *ret_first = first;
@@ -370,31 +477,51 @@ static size_t find_alike(const struct kp_sealing *sealing, const struct kp_topic
             most = KP_MAX(most, bytes);
             sum += bytes;
         }
-        if (most <= least * ALIKE && sealing->head.merge_bytes + sum <= allowed)
+        if (most <= least * ALIKE && sealing->head.merge_bytes + sum <= allowed &&
+            live_bytes(sealing, current, first, first + SETS) <= together)
             return SETS;
     }
     return 0;
 }
 
+/* Writes sets anew as one; a single one, to make room, on a full disk, too. */
+static enum kp_code write_anew(struct kp_log *log, size_t first, size_t count, struct kp_topics *current,
+                               const struct kp_buf *rewritten, struct kp_error *err)
+{
+    struct kp_room room = {.log = log};
+    enum kp_code code;
+    do
+        code = merge_sets(log, log->sealing.sets + first, count, current, rewritten, err);
+    while (count == 1 && kp_room_make(&room, code));
+    return code;
+}
+
 static enum kp_code tidy(struct kp_log *log, struct kp_topics *current, bool *ret_did, struct kp_error *err)
 {
     struct kp_sealing *sealing = &log->sealing; /* its sets change only by the sealer's own entries */
-    struct kp_buf gone = {0};
-    size_t first;
-    find_gone(sealing, current, &gone);
+    struct kp_buf numbers = {0};
+    size_t use_count, first = 0, count = 0;
+    bool full = kp_reserve_given(&log->journal.reserve);
+    struct use *uses = find_uses(sealing, current, &use_count);
     enum kp_code code = KP_OK;
-    *ret_did = gone.len > 0;
-    if (*ret_did)
-        code = kp_sealing_count(log, NULL, &sealing->head, &gone, err);
-    kp_buf_finish(&gone);
-    size_t count = *ret_did || sealing->merges_off ? 0 : find_alike(sealing, current, &first);
-    if (!count || (count > 1 && kp_reserve_given(&log->journal.reserve))) /* the room is for what frees some */
-        return code;
-    *ret_did = true;
-    struct kp_room room = {.log = log};
-    do
-        code = merge_sets(log, sealing->sets + first, count, current, err);
-    while (count == 1 && kp_room_make(&room, code));
+    find_gone(uses, use_count, &numbers);
+    *ret_did = numbers.len > 0;
+    const struct use *dead = *ret_did || sealing->merges_off ? NULL : find_dead(uses, use_count, full);
+    if (*ret_did) {
+        code = kp_sealing_count(log, NULL, &sealing->head, &numbers, err);
+    } else if (dead) {
+        kp_buf_append(&numbers, &dead->number, sizeof dead->number);
+        first = dead->set;
+        count = 1;
+    } else if (!sealing->merges_off) {
+        count = find_alike(sealing, current, &first);
+    }
+    kp_free(uses);
+    if (count && (count == 1 || !full)) { /* the room is for what frees some */
+        *ret_did = true;
+        code = write_anew(log, first, count, current, &numbers, err);
+    }
+    kp_buf_finish(&numbers);
     return code;
 }
 

@@ -20,7 +20,7 @@ struct kp_merge_thin {
     void *arg;
 };
 
-/* A batch of the thinned topic: where it lay. */
+/* A batch of the thinned topic, or of an adopted file that is copied: where it lay. */
 struct kp_merge_pick {
     uint64_t extent;
     const struct kp_extent_run *run;
@@ -35,6 +35,7 @@ struct kp_merge {
     struct kp_extents_writer writer;
     struct kp_extent_file file;
     const struct kp_merge_thin *thin; /* NULL: nothing is */
+    const struct kp_buf *rewritten;   /* borrowed, u64: adopted extents whose batches are copied; NULL: none */
     struct kp_extent_file thin_file;
     struct kp_buf thin_buffer, picks; /* picks: of struct kp_merge_pick, by position */
     struct kp_buf without;            /* numbers of extents that do not count any more */

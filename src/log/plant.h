@@ -31,6 +31,8 @@ enum kp_log_plant {
     KP_PLANT_TRIM_FORGOTTEN,   /* what is sealed forgets what was trimmed */
     KP_PLANT_TRIM_WIDE,        /* a batch of which the beginning is trimmed is left out of extents */
     KP_PLANT_SNAPSHOT_GAPS,    /* a recovery snapshot forgets that something was trimmed */
+    KP_PLANT_ADOPTED_SHARED,   /* an adopted file is used again when one of its partitions is gone */
+    KP_PLANT_ADOPTED_UNNAMED,  /* a start removes adopted files that have their old name still */
     /* what whole instances show: of compaction, of history columns, of a decision beside sinks */
     KP_PLANT_COMPACT_ALL,      /* of a key not even the last record stays */
     KP_PLANT_TOMBSTONES_EARLY, /* a tombstone goes while what it deleted is there */

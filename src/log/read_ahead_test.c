@@ -146,9 +146,10 @@ static void run_reader(void *arg)
     assert_int_equal(read_all(arg, 1 << 20, 0, NULL, 0), BATCHES * RECORDS);
 }
 
-static void same_records(void **state)
+static void read_in_steps(bool adopts)
 {
     struct kp_log_options options = {.os = &os,
+                                     .adopt_block_bytes = adopts ? 1 : 0,
                                      .dir = dir,
                                      .tail_bytes = 1,
                                      .journal_file_bytes = 2 << 20,
@@ -202,11 +203,23 @@ static void small_log(void **state)
     kp_log_close(log);
 }
 
+static void same_records(void **state)
+{
+    read_in_steps(false);
+}
+
+/* From journal files that are extents. */
+static void same_records_adopted(void **state)
+{
+    read_in_steps(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(same_records, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(small_log, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(same_records_adopted, fresh_dir, remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,10 +20,10 @@ enum {
 /* A batch that is wanted. */
 struct pick {
     struct kp_order_entry entry;
-    const struct kp_extent_item *item; /* once read */
-    const char *wrong;                 /* with it */
-    uint32_t skip;                     /* of its first records: trimmed */
-    int64_t group_position;            /* of its group's first one */
+    const uint8_t *batch;   /* once read */
+    const char *wrong;      /* with it */
+    uint32_t skip;          /* of its first records: trimmed */
+    int64_t group_position; /* of its group's first one */
     bool group_end;
 };
 
@@ -37,11 +37,17 @@ struct picks {
     int64_t group_position;
     uint64_t bytes;
     bool in_group, done;
+    struct kp_order_entry next; /* behind the last one taken, if it is of the same page; else its run is none */
 };
+
+static const struct kp_extent_run *run_of(const struct picks *picks, const struct pick *pick)
+{
+    return &picks->set->runs[pick->entry.run];
+}
 
 static uint64_t extent_of(const struct picks *picks, const struct pick *pick)
 {
-    uint32_t extent = picks->set->runs[pick->entry.run].extent;
+    uint32_t extent = run_of(picks, pick)->extent;
     return extent ? extent : picks->set->header.number;
 }
 
@@ -102,11 +108,14 @@ static enum kp_code take_entry(struct picks *picks, const struct kp_order_entry 
 
 static enum kp_code take_page(struct picks *picks, const struct kp_order_page *page, struct kp_error *err)
 {
+    picks->next.run = KP_ORDER_NO_RUN;
     for (uint32_t i = 0; i < page->count && !picks->done; i++) {
         if (page->entries[i].run >= picks->set->header.runs && page->entries[i].run != KP_ORDER_NO_RUN)
             return kp_fail(err, KP_CORRUPT, NULL, "extent %llu names a run that it does not have",
                            (unsigned long long)picks->set->header.number);
         KP_TRY(take_entry(picks, &page->entries[i], err));
+        if (picks->done && i + 1 < page->count)
+            picks->next = page->entries[i + 1];
     }
     return KP_OK;
 }
@@ -141,9 +150,9 @@ static int by_place(const void *a, const void *b, void *arg)
     return (left->entry.place > right->entry.place) - (left->entry.place < right->entry.place);
 }
 
-static uint64_t item_end(const struct pick *pick)
+static uint64_t item_end(const struct picks *picks, const struct pick *pick)
 {
-    return pick->entry.place + sizeof(struct kp_extent_item) + pick->entry.bytes;
+    return pick->entry.place + kp_extent_head_bytes(run_of(picks, pick)) + pick->entry.bytes;
 }
 
 /* How many picks from `first` on are read at once, at most `most` bytes but for a single one; which bytes of their
@@ -151,12 +160,12 @@ static uint64_t item_end(const struct pick *pick)
 static size_t near(const struct picks *picks, struct pick *const *order, size_t first, uint64_t most,
                    uint64_t *ret_from, uint64_t *ret_until)
 {
-    uint64_t from = order[first]->entry.place & ~(uint64_t)(KP_SECTOR_BYTES - 1), until = item_end(order[first]);
+    uint64_t from = order[first]->entry.place & ~(uint64_t)(KP_SECTOR_BYTES - 1), until = item_end(picks, order[first]);
     size_t i = first + 1;
     for (; i < picks->whole_count && extent_of(picks, order[i]) == extent_of(picks, order[first]) &&
-           order[i]->entry.place <= until + NEAR_BYTES && kp_sector_ceil(item_end(order[i])) - from <= most;
+           order[i]->entry.place <= until + NEAR_BYTES && kp_sector_ceil(item_end(picks, order[i])) - from <= most;
          i++)
-        until = item_end(order[i]);
+        until = item_end(picks, order[i]);
     *ret_from = from;
     *ret_until = kp_sector_ceil(until);
     return i - first;
@@ -185,10 +194,16 @@ static struct stretch next_stretch(const struct picks *picks, struct pick *const
 static void read_on(const struct picks *picks, struct pick *const *order, const struct stretch *last)
 {
     const struct pick *pick = order[last->first + last->count - 1];
-    const struct kp_extent_run *run = &picks->set->runs[pick->entry.run];
-    uint64_t end = run->place + run->bytes, at = item_end(pick) & ~(uint64_t)(KP_SECTOR_BYTES - 1);
-    if (!picks->done || picks->build->stop || end <= item_end(pick) || last->until - last->from < READ_AHEAD_BYTES_MIN)
+    const struct kp_extent_run *run = run_of(picks, pick);
+    uint64_t end = kp_extent_run_end(run), at = item_end(picks, pick);
+    if (kp_extent_adopted(run->extent)) { /* the next one may lie in another block */
+        bool here =
+            picks->next.run < picks->set->header.runs && picks->set->runs[picks->next.run].extent == run->extent;
+        at = here ? picks->next.place : end;
+    }
+    if (!picks->done || picks->build->stop || end <= at || last->until - last->from < READ_AHEAD_BYTES_MIN)
         return;
+    at &= ~(uint64_t)(KP_SECTOR_BYTES - 1);
     uint64_t bytes = KP_MIN(kp_sector_ceil(end) - at, (uint64_t)KP_SLAB_READ_BYTES);
     kp_prefetch_want_extent(&picks->build->log->prefetch, last->extent, at, (size_t)bytes);
 }
@@ -214,8 +229,11 @@ static enum kp_code read_stretch(struct picks *picks, struct pick *const *order,
         }
     }
     for (size_t i = stretch->first; i < stretch->first + stretch->count; i++) {
-        order[i]->item = (const void *)(slab->memory + (order[i]->entry.place - stretch->from));
-        order[i]->wrong = kp_extent_item_wrong(order[i]->item, sizeof *order[i]->item + order[i]->entry.bytes);
+        const struct kp_extent_run *run = run_of(picks, order[i]);
+        const uint8_t *at = slab->memory + (order[i]->entry.place - stretch->from);
+        order[i]->batch = at + kp_extent_head_bytes(run);
+        order[i]->wrong =
+            kp_extent_entry_wrong(run, &order[i]->entry, at, kp_extent_head_bytes(run) + order[i]->entry.bytes);
     }
     kp_build_keep(picks->build, slab);
     return KP_OK;
@@ -251,8 +269,10 @@ static enum kp_code damaged(const struct picks *picks, const struct pick *pick, 
             known ? info.name : "", run->partition, (long long)pick->entry.base_offset,
             (long long)pick->entry.base_offset + pick->entry.records - 1, (long long)pick->entry.position,
             (long long)pick->entry.position + pick->entry.records - 1, wrong);
-    kp_error_detail(err, "It lies in extent %llu of \"%s\", at byte %llu.", (unsigned long long)extent_of(picks, pick),
-                    log->journal.dir, (unsigned long long)pick->entry.place);
+    uint64_t extent = extent_of(picks, pick);
+    kp_error_detail(err, "It lies in extent %llu%s of \"%s\", at byte %llu.",
+                    (unsigned long long)kp_extent_shown(extent), kp_extent_suffix(extent), log->journal.dir,
+                    (unsigned long long)pick->entry.place);
     return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup.");
 }
 
@@ -263,12 +283,9 @@ static enum kp_code make_chunks(struct picks *picks, struct kp_error *err)
     for (size_t i = 0; i < picks->whole_count; i++) {
         const struct pick *pick = &picks->list[i];
         const struct kp_extent_run *run = &picks->set->runs[pick->entry.run];
-        const char *wrong = pick->wrong;
-        if (!wrong && (pick->item->bytes != pick->entry.bytes || pick->item->position != pick->entry.position))
-            wrong = "another record batch lies there";
-        if (wrong && build->whole_count == 0)
-            return damaged(picks, pick, wrong, err);
-        if (wrong) {
+        if (pick->wrong && build->whole_count == 0)
+            return damaged(picks, pick, pick->wrong, err);
+        if (pick->wrong) {
             build->chunk_count = build->whole_count;
             build->position = pick->group_position;
             return KP_OK;
@@ -281,7 +298,7 @@ static enum kp_code make_chunks(struct picks *picks, struct kp_error *err)
             .records = pick->entry.records,
             .skip = pick->skip,
             .log_time_us = pick->entry.log_time_us,
-            .batch = (const uint8_t *)(pick->item + 1),
+            .batch = pick->batch,
             .bytes = pick->entry.bytes,
             .group_end = pick->group_end,
         };
@@ -340,17 +357,15 @@ static void put_batch(struct kp_extent_file *file, const struct kp_extent_set *s
                                    .offset = entry->base_offset,
                                    .offset_end = entry->base_offset + entry->records,
                                    .wrong = "a record batch of its group is damaged"};
-    size_t bytes = sizeof(struct kp_extent_item) + entry->bytes;
-    struct kp_extent_item *item = kp_alloc(bytes);
-    const char *wrong = kp_extent_file_read(file, number, item, entry->place, bytes, NULL) == KP_OK
-                            ? kp_extent_item_wrong(item, bytes)
+    size_t bytes = kp_extent_head_bytes(run) + entry->bytes;
+    uint8_t *at = kp_alloc(bytes);
+    const char *wrong = kp_extent_file_read(file, number, at, entry->place, bytes, NULL) == KP_OK
+                            ? kp_extent_entry_wrong(run, entry, at, bytes)
                             : "it cannot be read";
-    if (!wrong && (item->bytes != entry->bytes || item->position != entry->position))
-        wrong = "another record batch lies there";
     if (wrong)
         damage.wrong = wrong;
     *ret_rotten |= wrong != NULL;
-    kp_free(item);
+    kp_free(at);
     kp_buf_append(out, &damage, sizeof damage);
 }
 

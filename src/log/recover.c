@@ -35,6 +35,9 @@ static void list_one(void *arg, const char *name)
     number = kp_journal_name_number(name, KP_EXTENT_SUFFIX);
     if (number)
         kp_buf_append(&folder->extents, &number, sizeof number);
+    number = kp_journal_name_number(name, KP_ADOPTED_SUFFIX) | KP_ADOPTED;
+    if (number != KP_ADOPTED)
+        kp_buf_append(&folder->extents, &number, sizeof number);
     if (kp_journal_name_number(name, KP_JOURNAL_NEW_SUFFIX) || kp_journal_name_number(name, KP_EXTENT_NEW_SUFFIX) ||
         strcmp(name, KP_SNAPSHOT_NAME ".new") == 0)
         kp_buf_append(&folder->leftovers, name, strlen(name) + 1);
@@ -62,6 +65,8 @@ static enum kp_code find_anchor(struct kp_os *os, const char *dir, struct kp_fol
 {
     for (size_t i = 0; i < kp_folder_count(&folder->extents); i++) {
         struct kp_extent_header header;
+        if (kp_extent_adopted(kp_folder_number(&folder->extents, i)))
+            continue;
         enum kp_code code = kp_extent_header_read(os, dir, kp_folder_number(&folder->extents, i), &header, err);
         if (code == KP_CORRUPT) /* if it is the one, it will be missed */
             continue;

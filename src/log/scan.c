@@ -29,6 +29,24 @@ uint64_t kp_journal_name_number(const char *name, const char *suffix)
     return end - name >= 8 && strcmp(end, suffix) == 0 ? number : 0;
 }
 
+enum kp_code kp_adopted_open(struct kp_os *os, const char *dir, uint64_t file_number, unsigned flags,
+                             struct kp_file **ret_file, struct kp_error *err)
+{
+    char *path = kp_journal_path(dir, file_number, KP_JOURNAL_SUFFIX);
+    struct kp_error failed;
+    enum kp_code code = os->open(os->ctx, path, flags, ret_file, &failed);
+    kp_free(path);
+    if (code != KP_NOT_FOUND) {
+        if (code != KP_OK && err)
+            *err = failed;
+        return code;
+    }
+    path = kp_journal_path(dir, file_number, KP_ADOPTED_SUFFIX);
+    code = os->open(os->ctx, path, flags, ret_file, err);
+    kp_free(path);
+    return code;
+}
+
 enum kp_code kp_file_header_read(struct kp_os *os, struct kp_file *file, const char *path, uint64_t file_number,
                                  struct kp_file_header *ret_header, struct kp_error *err)
 {
@@ -106,14 +124,11 @@ enum kp_code kp_block_scan_seek(struct kp_block_scan *scan, uint64_t file_number
 {
     struct kp_os *os = scan->os;
     if (!scan->file || scan->file_number != file_number) {
-        char *path = kp_journal_path(scan->dir, file_number, KP_JOURNAL_SUFFIX);
         struct kp_file *file;
         uint64_t bytes;
         unsigned direct = scan->read_bytes >= DIRECT_BYTES_MIN ? KP_OPEN_DIRECT : 0;
-        enum kp_code code = os->open(os->ctx, path, KP_OPEN_READ | direct, &file, err);
-        kp_free(path);
-        KP_TRY(code);
-        code = os->size(os->ctx, file, &bytes, err);
+        KP_TRY(kp_adopted_open(os, scan->dir, file_number, KP_OPEN_READ | direct, &file, err));
+        enum kp_code code = os->size(os->ctx, file, &bytes, err);
         if (code != KP_OK) {
             os->close(os->ctx, file);
             return code;

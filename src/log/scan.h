@@ -25,6 +25,11 @@ uint64_t kp_journal_name_number(const char *name, const char *suffix);
 #define KP_JOURNAL_SUFFIX     ".journal"
 #define KP_JOURNAL_NEW_SUFFIX ".journal.new"
 
+#define KP_ADOPTED_SUFFIX ".adopted" /* log/extent.h: one that counts as an extent, whichever name it has */
+/* Opens a journal file that may have been adopted: renamed, if so, at any moment. */
+KP_MUST enum kp_code kp_adopted_open(struct kp_os *os, const char *dir, uint64_t file_number, unsigned flags,
+                                     struct kp_file **ret_file, struct kp_error *err);
+
 /* Reads and checks a file's header. KP_UNSUPPORTED for an unknown format, KP_CORRUPT for damage. */
 KP_MUST enum kp_code kp_file_header_read(struct kp_os *os, struct kp_file *file, const char *path, uint64_t file_number,
                                          struct kp_file_header *ret_header, struct kp_error *err);

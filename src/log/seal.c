@@ -4,10 +4,13 @@
  *   1. Walk the full files that were not sealed yet, as many as make seal_bytes, and note every batch: by what was
  *      noted of their blocks when they became durable (log/seal_notes.h), else on disk. What was trimmed or dropped by
  *      now is left out. The state behind the last record is computed from the previous set's.
- *   2. Write the set's extents (log/extent_write.h), reading the journal; rename them; sync the folder.
+ *      A file that holds little else than large partitions' is adopted (log/adopt.h): those stay where they are.
+ *   2. Write the set's extents (log/extent_write.h), reading the journal as far as it is copied; rename them; sync the
+ *      folder.
  *   3. Append KP_ENTRY_SEALED with the list of all extents that count. When it is durable, its publishing makes the set
  *      visible and forgets the journal's indexes for what it holds (log/sets.c).
- *   4. Wait until no reader is left that may have looked before that. Then recycle the files.
+ *   4. Wait until no reader is left that may have looked before that. Then recycle the files; those that were adopted
+ *      get the name of extents.
  *
  * A crash before 3 leaves extents that do not count, one after it files that do not: the next start removes either.
  *
@@ -22,7 +25,7 @@
 
 #include <stdlib.h>
 
-#include "log/extent_write.h"
+#include "log/adopt.h"
 #include "log/files.h"
 #include "log/internal.h"
 #include "log/plant.h"
@@ -31,6 +34,7 @@
 enum {
     SCAN_READ_BYTES = 4 << 20,
     ITEMS_MAX = 512 << 10, /* batches of a set, about: they are held in memory while it is written */
+    PICKS_MAX = 1024,      /* batches read one by one of an adopted file: more are read with the whole of it */
     WINDOW_BYTES = 32 << 20,
     RETRY_US = 1000000, /* after a step that failed */
     BUSY_BYTES_S = 64 << 20,
@@ -44,10 +48,11 @@ struct stretch {
     struct kp_log *log;
     uint64_t first, end; /* files; end is behind the last */
     struct kp_journal_end at;
-    /* Called for every batch; position of its first record. */
+    /* Called for every entry; position of its first record; place: where it lies in its file. */
     enum kp_code (*each)(void *arg, const struct kp_block_header *block, const struct kp_entry_header *entry,
-                         int64_t position, struct kp_error *err);
-    bool (*file_done)(void *arg); /* false: no more files; NULL: all */
+                         int64_t position, uint64_t place, struct kp_error *err);
+    /* Called behind every file; start: what its first block follows. False: no more files. NULL: all. */
+    bool (*file_done)(void *arg, uint64_t number, const struct kp_journal_end *start);
     void *arg;
     bool noted;           /* what is in notes is not read: only entries' headers are wanted */
     uint64_t block_bytes; /* out */
@@ -90,7 +95,8 @@ static enum kp_code walk_block(struct stretch *stretch, const struct kp_block_he
     int64_t position = block->position;
     KP_TRY(check_stop(stretch, err));
     while (kp_entry_walk_next(&walk, &entry, &wrong)) {
-        KP_TRY(stretch->each(stretch->arg, block, entry, position, err));
+        uint64_t place = block->file_offset + (uint64_t)((const uint8_t *)entry - (const uint8_t *)block);
+        KP_TRY(stretch->each(stretch->arg, block, entry, position, place, err));
         position += entry->kind == KP_ENTRY_BATCH ? entry->records : 0;
     }
     if (wrong)
@@ -107,9 +113,11 @@ static enum kp_code walk_notes(struct stretch *stretch, const struct kp_buf *not
         KP_TRY(check_stop(stretch, err));
         KP_ASSERT(block->sequence == stretch->at.sequence + 1 && block->previous_crc == stretch->at.previous_crc);
         at += sizeof *block;
+        uint64_t place = block->file_offset + sizeof *block;
         for (uint32_t i = 0; i < block->entries; i++) {
             const struct kp_entry_header *entry = (const void *)(notes->data + at);
-            KP_TRY(stretch->each(stretch->arg, block, entry, position, err));
+            KP_TRY(stretch->each(stretch->arg, block, entry, position, place, err));
+            place += entry->bytes;
             position += entry->kind == KP_ENTRY_BATCH ? entry->records : 0;
             at += kp_seal_note_bytes(entry);
         }
@@ -164,8 +172,9 @@ static enum kp_code walk_stretch(struct stretch *stretch, struct kp_error *err)
     if (!stretch->log->no_threads)
         kp_block_scan_read_ahead(&scan);
     for (uint64_t number = stretch->first; number < stretch->end && code == KP_OK; number++) {
+        struct kp_journal_end start = stretch->at;
         code = walk_file(stretch, &scan, number, err);
-        if (stretch->file_done && !stretch->file_done(stretch->arg))
+        if (code == KP_OK && stretch->file_done && !stretch->file_done(stretch->arg, number, &start))
             stretch->end = number + 1;
     }
     kp_block_scan_finish(&scan);
@@ -181,13 +190,14 @@ struct job {
     struct kp_topics state;   /* as of where the walk is */
     struct kp_topics current; /* as of now: what is gone */
     struct kp_extents_writer writer;
+    struct kp_adopt adopt;
     struct kp_sealed_head head;
     uint64_t batch_bytes;
     void *put_arg;
 };
 
 static enum kp_code note_entry(void *arg, const struct kp_block_header *block, const struct kp_entry_header *entry,
-                               int64_t position, struct kp_error *err)
+                               int64_t position, uint64_t place, struct kp_error *err)
 {
     struct job *job = arg;
     if (entry->kind == KP_ENTRY_SEALED)
@@ -209,20 +219,24 @@ static enum kp_code note_entry(void *arg, const struct kp_block_header *block, c
         .max_timestamp_ms = topic->partitions[entry->partition].max_timestamp_ms,
         .gone = gone == entry->records || (gone && kp_log_planted == KP_PLANT_TRIM_WIDE),
         .group_end = entry->flags & KP_ENTRY_GROUP_END,
+        .place = place,
+        .block = block->file_offset,
+        .block_end = block->file_offset + kp_block_bytes(block),
     };
-    kp_extents_add(&job->writer, &batch);
+    kp_adopt_add(&job->adopt, &batch, (const uint8_t *)(entry + 1));
     job->batch_bytes += entry->payload_bytes;
     return KP_OK;
 }
 
-static bool more_items(void *arg)
+static bool file_noted(void *arg, uint64_t number, const struct kp_journal_end *start)
 {
-    const struct job *job = arg;
+    struct job *job = arg;
+    kp_adopt_file_done(&job->adopt, number, start);
     return job->writer.item_count < ITEMS_MAX;
 }
 
 static enum kp_code put_entry(void *arg, const struct kp_block_header *block, const struct kp_entry_header *entry,
-                              int64_t position, struct kp_error *err)
+                              int64_t position, uint64_t place, struct kp_error *err)
 {
     struct job *job = arg;
     if (entry->kind != KP_ENTRY_BATCH)
@@ -230,16 +244,45 @@ static enum kp_code put_entry(void *arg, const struct kp_block_header *block, co
     return kp_extents_put(&job->writer, job->put_arg, position, entry + 1, entry->payload_bytes, err);
 }
 
-static enum kp_code put_all(void *arg, struct kp_extents_writer *writer, void *put_arg, struct kp_error *err)
+/* Files from `first` to before `end`, of the list: all are read. */
+static enum kp_code put_files(struct job *job, size_t first, size_t end, struct kp_error *err)
 {
-    struct job *job = arg;
     struct stretch again = job->stretch;
-    again.at = job->start;
+    again.first = kp_adopt_file_get(&job->adopt, first)->number;
+    again.end = again.first + (end - first);
+    again.at = kp_adopt_file_get(&job->adopt, first)->start;
     again.each = put_entry;
     again.file_done = NULL;
     again.noted = false;
-    job->put_arg = put_arg;
     return walk_stretch(&again, err);
+}
+
+static enum kp_code put_picks(struct job *job, const struct kp_adopt_file *file, struct kp_error *err)
+{
+    uint64_t block;
+    const char *wrong;
+    KP_TRY(check_stop(&job->stretch, err));
+    KP_TRY(kp_adopt_put(&job->adopt, file, job->put_arg, &block, &wrong, err));
+    return wrong ? wrong_block(&job->stretch, file->number, block, wrong, err) : KP_OK;
+}
+
+static bool is_read_whole(const struct kp_adopt_file *file)
+{
+    return file->adopted ? file->copied > PICKS_MAX : file->copied > 0;
+}
+
+static enum kp_code put_all(void *arg, struct kp_extents_writer *writer, void *put_arg, struct kp_error *err)
+{
+    struct job *job = arg;
+    size_t count = kp_adopt_file_count(&job->adopt), i = 0;
+    job->put_arg = put_arg;
+    while (i < count) {
+        size_t first = i;
+        while (i < count && is_read_whole(kp_adopt_file_get(&job->adopt, i)))
+            i++;
+        KP_TRY(i > first ? put_files(job, first, i, err) : put_picks(job, kp_adopt_file_get(&job->adopt, i++), err));
+    }
+    return KP_OK;
 }
 
 /* The state that the stretch begins with: the newest set's. And what is known now. */
@@ -276,7 +319,7 @@ static enum kp_code gather(struct job *job, struct kp_error *err)
                                          .log_time_us = job->head.log_time_us};
     job->stretch.at = job->start;
     job->stretch.each = note_entry;
-    job->stretch.file_done = more_items;
+    job->stretch.file_done = file_noted;
     job->stretch.arg = job;
     job->stretch.noted = true;
     KP_TRY(walk_stretch(&job->stretch, err));
@@ -336,12 +379,15 @@ static enum kp_code seal(struct kp_log *log, uint64_t first, uint64_t end, struc
     job.writer.own_bytes = sealing->own_bytes;
     job.writer.window_bytes = KP_MIN((uint64_t)WINDOW_BYTES, 4 * sealing->own_bytes);
     job.writer.no_sync = log->journal.unsafe_no_sync || kp_log_planted == KP_PLANT_EXTENT_UNSYNCED;
+    job.adopt = (struct kp_adopt){.log = log, .current = &job.current, .writer = &job.writer};
+    job.adopt.off = first < sealing->eager_end || kp_reserve_given(&log->journal.reserve); /* room is wanted */
     enum kp_code code = run_job(&job, err);
     if (code == KP_OK) {
         sealing->recycle_first = first;
         sealing->recycle_end = kp_log_planted == KP_PLANT_RECYCLE_FIRST ? first : job.stretch.end;
     }
     kp_extents_writer_finish(&job.writer);
+    kp_adopt_finish(&job.adopt);
     kp_topics_finish(&job.state);
     kp_topics_finish(&job.current);
     return code;
@@ -388,18 +434,36 @@ void kp_sealing_unlink(struct kp_log *log, const struct kp_buf *numbers)
     }
 }
 
-static void free_retired(struct kp_log *log)
+static enum kp_code free_retired(struct kp_log *log, struct kp_error *err)
 {
     struct kp_sealing *sealing = &log->sealing;
     kp_mutex_lock(&log->mutex);
-    struct kp_buf sets = sealing->retired_sets, extents = sealing->retired_extents;
-    sealing->retired_sets = sealing->retired_extents = (struct kp_buf){0};
+    struct kp_buf sets = sealing->retired_sets, extents = sealing->retired_extents, adopted = sealing->retired_adopted;
+    sealing->retired_sets = sealing->retired_extents = sealing->retired_adopted = (struct kp_buf){0};
     kp_mutex_unlock(&log->mutex);
     for (size_t i = 0; i < sets.len / sizeof(struct kp_extent_set *); i++)
         kp_extent_set_free(((struct kp_extent_set **)(void *)sets.data)[i]);
     kp_sealing_unlink(log, &extents);
+    const uint64_t *files = (const void *)adopted.data;
+    enum kp_code code = KP_OK;
+    for (size_t i = 0; i < adopted.len / sizeof *files && code == KP_OK; i++)
+        code = kp_journal_recycle_adopted(&log->journal, files[i] - KP_ADOPTED, err);
     kp_buf_finish(&sets);
     kp_buf_finish(&extents);
+    kp_buf_finish(&adopted);
+    return code;
+}
+
+/* Journal files that were sealed: extents from now on, or journal again. What is left the next start finishes. */
+static enum kp_code recycle_files(struct kp_log *log, uint64_t first, uint64_t end, struct kp_error *err)
+{
+    bool renamed = false;
+    for (uint64_t number = first; number < end; number++) {
+        bool adopted = kp_sealing_adopted(log, number);
+        KP_TRY(adopted ? kp_journal_adopt(&log->journal, number, err) : kp_journal_recycle(&log->journal, number, err));
+        renamed |= adopted;
+    }
+    return renamed && !log->journal.unsafe_no_sync ? kp_files_sync(log->os, log->journal.dir, err) : KP_OK;
 }
 
 enum kp_code kp_sealing_retire(struct kp_log *log, bool *ret_did, struct kp_error *err)
@@ -410,15 +474,12 @@ enum kp_code kp_sealing_retire(struct kp_log *log, bool *ret_did, struct kp_erro
         kp_sealing_unlink(log, &sealing->retired_extents);
     if (!*ret_did && kp_log_planted != KP_PLANT_RECYCLE_EARLY)
         return KP_OK;
-    if (*ret_did) {
+    if (*ret_did)
         sealing->retiring = false;
-        free_retired(log);
-    }
     uint64_t first = sealing->recycle_first, end = sealing->recycle_end;
     sealing->recycle_first = sealing->recycle_end = 0;
-    for (uint64_t number = first; number < end; number++)
-        KP_TRY(kp_journal_recycle(&log->journal, number, err)); /* what is left the next start removes */
-    return KP_OK;
+    KP_TRY(recycle_files(log, first, end, err));
+    return *ret_did ? free_retired(log, err) : KP_OK;
 }
 
 /* ---- steps ---- */

@@ -48,6 +48,8 @@ struct kp_sealing {
     _Atomic bool urgent;            /* much of what may be unsealed is: a quarter at once */
     uint64_t limit_bytes;           /* of unsealed journal */
     uint64_t own_bytes;             /* a partition with so much in a set gets its own extent */
+    uint64_t adopt_block_bytes;     /* a journal file with blocks so large on average may be adopted, */
+    uint32_t adopt_per_cent;        /* when so much of it is of large partitions */
     struct kp_mutex step;           /* one step at a time: whoever holds it is the sealer. Before kp_log.mutex */
     uint64_t next_number;           /* of the next extent (the sealer's, as are those below) */
     _Atomic uint64_t compact_bytes; /* written by compaction since the log was opened */
@@ -58,6 +60,7 @@ struct kp_sealing {
     uint64_t recycle_first, recycle_end; /* journal files */
     struct kp_buf retired_sets;          /* pointers; (mutex) */
     struct kp_buf retired_extents;       /* numbers; (mutex) */
+    struct kp_buf retired_adopted;       /* likewise, of adopted files; (mutex) */
 
     _Atomic bool stop;   /* the log is closing: what is being written is given up */
     struct kp_cond work; /* with kp_log.mutex */
@@ -66,8 +69,8 @@ struct kp_sealing {
 };
 
 void kp_sealing_init(struct kp_log *log);
-/* 0: the default of each. */
-void kp_sealing_settings(struct kp_sealing *sealing, uint64_t seal_bytes, uint64_t limit_bytes, uint64_t own_bytes);
+struct kp_log_options;
+void kp_sealing_settings(struct kp_sealing *sealing, const struct kp_log_options *options);
 void kp_sealing_finish(struct kp_log *log); /* the thread has ended */
 /* After recovery: loads the sets, forgets and removes what does not count. */
 KP_MUST enum kp_code kp_sealing_open(struct kp_log *log, const struct kp_recovery *recovery, struct kp_error *err);
@@ -90,6 +93,8 @@ struct kp_extents_writer;
 KP_MUST enum kp_code kp_sealing_count(struct kp_log *log, struct kp_extents_writer *writer,
                                       const struct kp_sealed_head *head, const struct kp_buf *without,
                                       struct kp_error *err);
+/* Is the journal file one of the extents that count? Any thread. */
+bool kp_sealing_adopted(struct kp_log *log, uint64_t file_number);
 /* Unlinks extents, best effort: what is left the next start removes. numbers: u64. */
 void kp_sealing_unlink(struct kp_log *log, const struct kp_buf *numbers);
 /* Finishes what is retired, if readers are gone; waits for them unless the log has no threads. The sealer. */

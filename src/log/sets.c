@@ -9,7 +9,12 @@
 #include "log/plant.h"
 #include "log/seal.h"
 
-enum { SEAL_BYTES = 1 << 30, OWN_BYTES = 8 << 20 };
+enum {
+    SEAL_BYTES = 1 << 30,
+    OWN_BYTES = 8 << 20,
+    ADOPT_BLOCK_BYTES = 256 << 10, /* files of smaller blocks are pre-written (log/journal.c): they are best recycled */
+    ADOPT_PER_CENT = 75
+};
 #define LIMIT_BYTES ((uint64_t)4 << 30)
 
 void kp_sealing_init(struct kp_log *log)
@@ -22,11 +27,14 @@ void kp_sealing_init(struct kp_log *log)
     kp_cond_init(&sealing->work);
 }
 
-void kp_sealing_settings(struct kp_sealing *sealing, uint64_t seal_bytes, uint64_t limit_bytes, uint64_t own_bytes)
+void kp_sealing_settings(struct kp_sealing *sealing, const struct kp_log_options *options)
 {
-    sealing->limit_bytes = limit_bytes ? limit_bytes : LIMIT_BYTES;
-    sealing->seal_bytes = seal_bytes ? seal_bytes : KP_MIN((uint64_t)SEAL_BYTES, sealing->limit_bytes / 4);
-    sealing->own_bytes = own_bytes ? own_bytes : (uint64_t)OWN_BYTES;
+    sealing->limit_bytes = options->unsealed_bytes_max ? options->unsealed_bytes_max : LIMIT_BYTES;
+    sealing->seal_bytes =
+        options->seal_bytes ? options->seal_bytes : KP_MIN((uint64_t)SEAL_BYTES, sealing->limit_bytes / 4);
+    sealing->own_bytes = options->extent_own_bytes ? options->extent_own_bytes : (uint64_t)OWN_BYTES;
+    sealing->adopt_block_bytes = options->adopt_block_bytes ? options->adopt_block_bytes : (uint64_t)ADOPT_BLOCK_BYTES;
+    sealing->adopt_per_cent = options->adopt_per_cent ? options->adopt_per_cent : (uint32_t)ADOPT_PER_CENT;
 }
 
 void kp_sealing_finish(struct kp_log *log)
@@ -41,6 +49,7 @@ void kp_sealing_finish(struct kp_log *log)
     kp_free(sealing->extents);
     kp_buf_finish(&sealing->retired_sets);
     kp_buf_finish(&sealing->retired_extents);
+    kp_buf_finish(&sealing->retired_adopted);
     kp_cond_finish(&sealing->work);
     kp_cond_finish(&sealing->readers.drained);
     kp_mutex_finish(&sealing->readers.mutex);
@@ -68,6 +77,14 @@ static bool listed(const struct kp_sealed_extent *extents, size_t count, uint64_
         if (extents[i].number == number)
             return true;
     return false;
+}
+
+bool kp_sealing_adopted(struct kp_log *log, uint64_t file_number)
+{
+    kp_rwlock_read(&log->lock);
+    bool adopted = listed(log->sealing.extents, log->sealing.head.extents, file_number | KP_ADOPTED);
+    kp_rwlock_unlock(&log->lock);
+    return adopted;
 }
 
 static int by_position(const void *a, const void *b)
@@ -116,7 +133,9 @@ static void exchange_sets(struct kp_sealing *sealing, const struct kp_sealed_ext
     qsort(sets, set_count, sizeof(struct kp_extent_set *), by_position);
     for (size_t i = 0; i < sealing->head.extents; i++)
         if (!listed(extents, count, sealing->extents[i].number))
-            kp_buf_append(&sealing->retired_extents, &sealing->extents[i].number, sizeof(uint64_t));
+            kp_buf_append(kp_extent_adopted(sealing->extents[i].number) ? &sealing->retired_adopted
+                                                                        : &sealing->retired_extents,
+                          &sealing->extents[i].number, sizeof(uint64_t));
     kp_free(sealing->sets);
     sealing->sets = sets;
     sealing->set_count = set_count;
@@ -244,6 +263,8 @@ static enum kp_code count_made(struct kp_log *log, struct kp_extents_writer *wri
     keep_extents(log, without, &extents);
     if (writer)
         add_extents(&writer->made, &extents);
+    if (writer)
+        add_extents(&writer->adopted, &extents);
     head.extents = (uint32_t)(extents.len / sizeof(struct kp_sealed_extent));
     enum kp_code code = record(log, &head, &extents, writer ? kp_extents_take(writer) : NULL, err);
     kp_buf_finish(&extents);
@@ -276,14 +297,16 @@ static enum kp_code load_sets(struct kp_log *log, struct kp_error *err)
     sealing->sets = kp_calloc(sealing->head.extents + 1, sizeof(struct kp_extent_set *));
     for (size_t i = 0; i < sealing->head.extents; i++) {
         const struct kp_sealed_extent *extent = &sealing->extents[i];
-        sealing->next_number = KP_MAX(sealing->next_number, extent->number + 1);
+        if (!kp_extent_adopted(extent->number))
+            sealing->next_number = KP_MAX(sealing->next_number, extent->number + 1);
         if (extent->kind != KP_EXTENT_MIXED)
             continue;
         struct kp_extent_set *set;
         KP_TRY(kp_extent_set_load(log->os, log->journal.dir, extent->number, &set, err));
         sealing->sets[sealing->set_count++] = set;
         for (uint32_t r = 0; r < set->header.runs; r++) /* of extents that are gone, too: no number comes again */
-            sealing->next_number = KP_MAX(sealing->next_number, (uint64_t)set->runs[r].extent + 1);
+            if (!kp_extent_adopted(set->runs[r].extent))
+                sealing->next_number = KP_MAX(sealing->next_number, (uint64_t)set->runs[r].extent + 1);
         if (set->header.crc != extent->header_crc || set->header.generation != log->journal.generation)
             return kp_fail(err, KP_CORRUPT, NULL, "extent %llu in \"%s\" is not the one that was sealed",
                            (unsigned long long)extent->number, log->journal.dir);
@@ -292,31 +315,39 @@ static enum kp_code load_sets(struct kp_log *log, struct kp_error *err)
     return KP_OK;
 }
 
-static enum kp_code remove_number(struct kp_log *log, uint64_t number, const char *suffix, struct kp_error *err)
+static enum kp_code remove_path(struct kp_log *log, char *path, struct kp_error *err)
 {
-    char *path = kp_journal_path(log->journal.dir, number, suffix);
     enum kp_code code = kp_files_remove(log->os, path, err);
     kp_free(path);
     return code;
 }
 
-/* Removes extents and journal files that do not count. */
+/* Removes extents and journal files that do not count; gives those that were adopted their name. */
 static enum kp_code remove_rest(struct kp_log *log, const struct kp_recovery *recovery, struct kp_error *err)
 {
     struct kp_sealing *sealing = &log->sealing;
     const struct kp_folder *folder = &recovery->folder;
     for (size_t i = 0; i < kp_folder_count(&folder->extents); i++) {
         uint64_t number = kp_folder_number(&folder->extents, i);
-        sealing->next_number = KP_MAX(sealing->next_number, number + 1);
+        if (!kp_extent_adopted(number))
+            sealing->next_number = KP_MAX(sealing->next_number, number + 1);
         if (!listed(sealing->extents, sealing->head.extents, number))
-            KP_TRY(remove_number(log, number, KP_EXTENT_SUFFIX, err));
+            KP_TRY(remove_path(log, kp_extent_path(log->journal.dir, number, KP_EXTENT_SUFFIX), err));
     }
+    bool adopted = false;
     for (size_t i = 0; i < kp_folder_count(&folder->journals); i++) {
         uint64_t number = kp_folder_number(&folder->journals, i);
-        if (number < kp_sealing_file_next(sealing))
-            KP_TRY(remove_number(log, number, KP_JOURNAL_SUFFIX, err));
+        if (number >= kp_sealing_file_next(sealing))
+            continue;
+        if (!listed(sealing->extents, sealing->head.extents, number | KP_ADOPTED) ||
+            kp_log_planted == KP_PLANT_ADOPTED_UNNAMED) {
+            KP_TRY(remove_path(log, kp_journal_path(log->journal.dir, number, KP_JOURNAL_SUFFIX), err));
+            continue;
+        }
+        KP_TRY(kp_journal_adopt(&log->journal, number, err));
+        adopted = true;
     }
-    return KP_OK;
+    return adopted && !log->journal.unsafe_no_sync ? kp_files_sync(log->os, log->journal.dir, err) : KP_OK;
 }
 
 enum kp_code kp_sealing_open(struct kp_log *log, const struct kp_recovery *recovery, struct kp_error *err)
