@@ -39,6 +39,9 @@ static const struct {
                             "--log-unsealed if that is less."},
     [KP_CONFIG_LOG_EXTENT] = {"log-extent", "KAPPA_LOG_EXTENT", "8MiB", "SIZE", SIZE,
                               "A partition with so much of what is sealed at once gets an extent of its own."},
+    [KP_CONFIG_LOG_ADOPT] = {"log-adopt", "KAPPA_LOG_ADOPT", "256KiB", "SIZE", SIZE,
+                             "A full journal file with commits so large on average, of large partitions, becomes an "
+                             "extent as it is; others are copied."},
     [KP_CONFIG_LOG_SNAPSHOT] = {"log-snapshot", "KAPPA_LOG_SNAPSHOT", "1GiB", "SIZE", SIZE,
                                 "A recovery snapshot every so much journal, and every minute: a start reads no more."},
     [KP_CONFIG_COLUMNS_MEMORY] = {"columns-memory", "KAPPA_COLUMNS_MEMORY", "256MiB", "SIZE", SIZE,

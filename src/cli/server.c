@@ -65,6 +65,7 @@ static enum kp_code serve(const struct kp_config *config, const sigset_t *signal
                                     .unsealed_bytes_max = (uint64_t)kp_config_int(config, KP_CONFIG_LOG_UNSEALED),
                                     .seal_bytes = (uint64_t)kp_config_int(config, KP_CONFIG_LOG_SEAL),
                                     .extent_own_bytes = (uint64_t)kp_config_int(config, KP_CONFIG_LOG_EXTENT),
+                                    .adopt_block_bytes = (uint64_t)kp_config_int(config, KP_CONFIG_LOG_ADOPT),
                                     .snapshot_bytes = (uint64_t)kp_config_int(config, KP_CONFIG_LOG_SNAPSHOT),
                                     .columns_pool_bytes = (uint64_t)kp_config_int(config, KP_CONFIG_COLUMNS_MEMORY),
                                     .columns_disk_bytes = (uint64_t)kp_config_int(config, KP_CONFIG_COLUMNS_DISK),

@@ -7,9 +7,9 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "protocol"))
 import _server  # pylint: disable=wrong-import-position
 
-FLAGS = ("--log-file", "32KiB", "--log-seal", "64KiB", "--log-unsealed", "256KiB", "--log-extent", "16KiB",
+FLAGS = ("--log-file", "32KiB", "--log-seal", "64KiB", "--log-unsealed", "256KiB", "--log-extent", "16KiB", "--log-adopt", "4KiB",
          "--log-snapshot", "64KiB", "--log-tail", "64KiB")
-TOPICS = ("ev", "users", "orders", "old", "out")
+TOPICS = ("ev", "users", "orders", "old", "out", "wide")
 QUERIES = (
     "SELECT * FROM cities ORDER BY city",
     "SELECT * FROM users ORDER BY id",

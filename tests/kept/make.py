@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Makes a set of files of the current formats: make.py NUMBER writes the folder NUMBER, which must not be there.
 
-What is in it: journal files, extents of both kinds (also thinned ones, by compaction), a recovery snapshot, history
-columns; topics with several partitions, one dropped, one trimmed below a view that keeps a base, one compacted; record
+What is in it: journal files, extents of both kinds (also thinned ones, by compaction), adopted journal files (from set 2
+on), a recovery snapshot, history columns; topics with several partitions, one dropped, one trimmed below a view that keeps a base, one compacted; record
 batches of every codec; transactions over topics; dead letters; a sink. expected.json says what must come out of it."""
 import json
 import os
@@ -44,6 +44,11 @@ def fill(server):
     sql("ALTER TOPIC old DELETE BEFORE END")
     sql("INSERT INTO old VALUES (1, 100)")
     sql("ALTER TOPIC users COMPACT")
+    sql("CREATE SOURCE wide (id int, pad text) WITH (topic = 'wide', format = 'json')")
+    for i in range(24):  # large commits, and small ones of other partitions between them
+        server.post("wide", [{"id": i, "pad": f"{i:x}" * 7000}])
+        if i % 5 == 0:
+            sql(f"INSERT INTO orders VALUES ({100 + i}, 'between')")
     sql("SELECT sum(id) FROM many")  # makes history columns
 
 

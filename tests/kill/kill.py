@@ -17,6 +17,9 @@ import psycopg2
 from _server import Server
 
 KILLS, KILLS_A_FOLDER, PRODUCERS = 8, 40, 2
+# For every other folder: what a large log does now and then, a small one does all the time.
+SMALL = ("--log-file", "32KiB", "--log-seal", "64KiB", "--log-unsealed", "256KiB", "--log-extent", "8KiB", "--log-adopt", "1KiB",
+         "--log-snapshot", "64KiB", "--log-tail", "64KiB")
 
 
 class Load:
@@ -97,9 +100,9 @@ class Load:
         return sum(counts.values()) + len(pairs)
 
 
-def fresh(folder):
+def fresh(folder, flags):
     shutil.rmtree(folder, ignore_errors=True)
-    server = Server(folder).start()
+    server = Server(folder, *flags).start()
     server.sql("CREATE SOURCE ev (who int, id bigint) WITH (topic = 'ev', format = 'json')")
     server.sql("CREATE TABLE pair (id bigint PRIMARY KEY, half int)")
     server.sql("CREATE MATERIALIZED VIEW per_who AS SELECT who, count(*) AS n FROM ev GROUP BY who")
@@ -136,11 +139,13 @@ def main():
     state = os.environ.get("KAPPA_SOAK_STATE")
     path = os.path.join(state, "kills") if state else None
     before = int(open(path).read()) if path and os.path.exists(path) else 0
-    goal, kills, records = KILLS * int(os.environ.get("KAPPA_TEST_SCALE", 1)), 0, 0
+    goal, kills, records, sealed = KILLS * int(os.environ.get("KAPPA_TEST_SCALE", 1)), 0, 0, 0
+    small = False
     try:
         while kills < goal:
-            server = fresh(os.environ["SCRATCH"] + "/data")
-            load, until = Load(server), min(goal, kills + KILLS_A_FOLDER)
+            small = not small
+            server = fresh(os.environ["SCRATCH"] + "/data", SMALL if small else ())
+            load, until = Load(server), min(goal, kills + min(KILLS_A_FOLDER, goal // 2))
             while kills < until:
                 load.run(random.uniform(0.05, 0.6))
                 kills += 1 + start_through_kills(server)
@@ -149,11 +154,12 @@ def main():
                     with open(path, "w", encoding="utf-8") as file:
                         file.write(str(before + kills))
             records += seen
+            sealed += int(server.sql("SELECT sealed_position FROM kappa.log")[0][0])
             server.stop()
     except BaseException:
         print(f"after {kills} kills, seed {seed}", file=sys.stderr)
         raise
-    print(f"kill: {kills} kills, {records} records and rows" + (f", {before + kills} kills in all soaks" if path else ""))
+    print(f"kill: {kills} kills, {records} records and rows, {sealed} of the log's sealed" + (f", {before + kills} kills in all soaks" if path else ""))
 
 
 main()
