@@ -493,20 +493,29 @@ static void drop_topic(struct history *history)
         topic->maybe = history->broken = true;
 }
 
-static void trim_partition(struct history *history)
+/* Of one partition, or some of a topic's in one commit. */
+static void trim_partitions(struct history *history)
 {
     struct topic *topic = some_topic(history);
-    uint32_t p = (uint32_t)kp_sim_below(history->sim, PARTITIONS);
-    if (!topic || history->broken || topic->next_offset[p] == topic->start_offset[p])
+    uint32_t one = (uint32_t)kp_sim_below(history->sim, PARTITIONS);
+    bool all = kp_sim_below(history->sim, 3) == 0;
+    if (!topic || history->broken || (!all && topic->next_offset[one] == topic->start_offset[one]))
         return;
     struct kp_error err;
-    uint64_t there = (uint64_t)(topic->next_offset[p] - topic->start_offset[p]);
-    int64_t before = topic->start_offset[p] + 1 + (int64_t)kp_sim_below(history->sim, there);
-    enum kp_code code = kp_log_trim(history->log, topic->id, p, before, &err);
+    int64_t before[PARTITIONS];
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        uint64_t there = (uint64_t)(topic->next_offset[p] - topic->start_offset[p]);
+        before[p] = topic->start_offset[p];
+        if (there && (all || p == one))
+            before[p] += 1 + (int64_t)kp_sim_below(history->sim, there);
+    }
+    enum kp_code code = all ? kp_log_trim_partitions(history->log, topic->id, before, PARTITIONS, &err)
+                            : kp_log_trim(history->log, topic->id, one, before[one], &err);
     if (code == KP_OK) {
-        topic->start_offset[p] = before;
+        memcpy(topic->start_offset, before, sizeof before);
     } else if (code != KP_FULL || !err.retriable) {
-        topic->maybe_start[p] = before;
+        for (uint32_t p = 0; p < PARTITIONS; p++)
+            topic->maybe_start[p] = before[p] > topic->start_offset[p] ? before[p] : topic->maybe_start[p];
         history->broken = true;
     }
 }
@@ -552,7 +561,7 @@ static void operate(struct history *history)
     } else if (choice < 78) {
         drop_topic(history);
     } else if (choice < 80) {
-        trim_partition(history);
+        trim_partitions(history);
     } else if (choice < 82) { /* a clean restart */
         kp_log_close(history->log);
         history->log = NULL;
@@ -720,10 +729,9 @@ static void full_disk_frees(uint64_t seed, bool drops, unsigned *ret_gained)
                 code = kp_log_topic_drop(history->log, topic->id, &err);
                 topic->alive = false;
             }
-            for (uint32_t p = 0; p < PARTITIONS && topic->alive && code == KP_OK; p++) {
-                code = kp_log_trim(history->log, topic->id, p, topic->next_offset[p], &err);
-                topic->start_offset[p] = topic->next_offset[p];
-            }
+            if (topic->alive)
+                code = kp_log_trim_partitions(history->log, topic->id, topic->next_offset, PARTITIONS, &err);
+            memcpy(topic->start_offset, topic->next_offset, sizeof topic->start_offset);
             CHECK(history, code == KP_OK, "on a full disk: %s (%s)", err.message, err.detail);
         }
         for (int i = 0; i < 60 && !failed(history); i++)

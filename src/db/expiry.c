@@ -165,9 +165,7 @@ static enum kp_code decide(struct kp_db *db, void *arg, struct kp_error *err)
 
 static enum kp_code trim(struct kp_db *db, const struct kp_expiry *expiry, struct kp_error *err)
 {
-    for (uint32_t p = 0; p < expiry->topic.partitions; p++)
-        KP_TRY(kp_log_trim(db->log, expiry->topic.id, p, expiry->before[p], err));
-    return KP_OK;
+    return kp_log_trim_partitions(db->log, expiry->topic.id, expiry->before, expiry->topic.partitions, err);
 }
 
 static enum kp_code run_locked(struct kp_db *db, struct run *run, int64_t end, struct kp_error *err)

@@ -8,6 +8,8 @@
 #include "log/recover.h"
 #include "log/state.h"
 
+enum { TRIMS_AT_ONCE = 512 };
+
 /* ---- opening ---- */
 
 static enum kp_code lock_dir(struct kp_log *log, const struct kp_log_options *options, struct kp_error *err)
@@ -341,43 +343,71 @@ static enum kp_code no_partition(const struct kp_topic *topic, uint32_t partitio
                    topic->partition_count);
 }
 
-/* Locked: mutex. */
-static enum kp_code trim_locked(struct kp_log *log, uint32_t id, uint32_t partition, int64_t before_offset,
-                                struct kp_error *err)
+/* What trims a partition; *ret_piece has no kind if there is nothing to trim. Locked: mutex. */
+static enum kp_code trim_piece(struct kp_log *log, const struct kp_topic *topic, uint32_t partition,
+                               int64_t before_offset, struct kp_log_piece *ret_piece, struct kp_error *err)
 {
-    KP_TRY(kp_log_check(log, err));
-    const struct kp_topic *topic = kp_topics_get(&log->topics, id);
-    if (!topic || topic->dropping)
-        return no_topic(id, err);
     if (partition >= topic->partition_count)
         return no_partition(topic, partition, err);
     kp_rwlock_read(&log->lock);
     int64_t start_offset = topic->partitions[partition].start_offset;
     int64_t end_offset = topic->partitions[partition].end_offset;
     kp_rwlock_unlock(&log->lock);
+    *ret_piece = (struct kp_log_piece){.payload = ""};
     if (before_offset <= start_offset)
         return KP_OK;
     if (before_offset > end_offset)
         return kp_fail(err, KP_LIMIT, NULL,
                        "cannot trim topic \"%s\", partition %u before offset %lld: it ends at %lld", topic->name,
                        partition, (long long)before_offset, (long long)end_offset);
-    struct kp_log_piece piece = {
-        .header = {.kind = KP_ENTRY_TRIM, .topic = id, .partition = partition, .base_offset = before_offset},
-        .payload = ""};
-    return kp_log_enqueue_and_wait(log, &piece, 1, NULL, err);
+    ret_piece->header = (struct kp_entry_header){
+        .kind = KP_ENTRY_TRIM, .topic = topic->id, .partition = partition, .base_offset = before_offset};
+    return KP_OK;
 }
 
-enum kp_code kp_log_trim(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t before_offset,
-                         struct kp_error *err)
+/* Partitions from `first` on, in one commit. Locked: mutex. */
+static enum kp_code trim_locked(struct kp_log *log, uint32_t id, uint32_t first, const int64_t *before_offsets,
+                                uint32_t count, struct kp_error *err)
+{
+    KP_TRY(kp_log_check(log, err));
+    const struct kp_topic *topic = kp_topics_get(&log->topics, id);
+    if (!topic || topic->dropping)
+        return no_topic(id, err);
+    struct kp_log_piece pieces[TRIMS_AT_ONCE];
+    size_t used = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        KP_TRY(trim_piece(log, topic, first + i, before_offsets[i], &pieces[used], err));
+        used += pieces[used].header.kind == KP_ENTRY_TRIM;
+    }
+    return used ? kp_log_enqueue_and_wait(log, pieces, used, NULL, err) : KP_OK;
+}
+
+static enum kp_code trim_some(struct kp_log *log, uint32_t topic, uint32_t first, const int64_t *before_offsets,
+                              uint32_t count, struct kp_error *err)
 {
     struct kp_room room = {.log = log};
     enum kp_code code;
     do {
         kp_mutex_lock(&log->mutex);
-        code = trim_locked(log, topic, partition, before_offset, err);
+        code = trim_locked(log, topic, first, before_offsets, count, err);
         kp_mutex_unlock(&log->mutex);
     } while (kp_room_make(&room, code));
     return code;
+}
+
+enum kp_code kp_log_trim(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t before_offset,
+                         struct kp_error *err)
+{
+    return trim_some(log, topic, partition, &before_offset, 1, err);
+}
+
+enum kp_code kp_log_trim_partitions(struct kp_log *log, uint32_t topic, const int64_t *before_offsets, uint32_t count,
+                                    struct kp_error *err)
+{
+    for (uint32_t first = 0; first < count; first += TRIMS_AT_ONCE)
+        KP_TRY(
+            trim_some(log, topic, first, before_offsets + first, KP_MIN(count - first, (uint32_t)TRIMS_AT_ONCE), err));
+    return KP_OK;
 }
 
 enum kp_code kp_log_topic_find(struct kp_log *log, const char *name, struct kp_topic_info *ret_info,

@@ -90,6 +90,9 @@ KP_MUST enum kp_code kp_log_partition(struct kp_log *log, uint32_t topic, uint32
  */
 KP_MUST enum kp_code kp_log_trim(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t before_offset,
                                  struct kp_error *err);
+/* Likewise, partitions 0 to count - 1 of a topic, hundreds in a commit: after a crash a first part of them may be. */
+KP_MUST enum kp_code kp_log_trim_partitions(struct kp_log *log, uint32_t topic, const int64_t *before_offsets,
+                                            uint32_t count, struct kp_error *err);
 
 /*
  * Compaction of a keyed topic: of the records of one key in a partition the latest stays. Records before the horizon

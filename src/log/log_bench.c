@@ -7,6 +7,7 @@
  *                                8 GiB; the bare disk before and after: for bursts of MiB, and as much in all, over as
  *                                much of the disk as the log keeps again and again, since a disk that is written for
  *                                long may be slower than one that is written for a second
+ *     log_bench DIR MiB GiB N    likewise, batches of 16 KiB to N partitions in turn: what sealing copies, and sorts
  *
  * Bare writes go through the same table (os/os.h), O_DIRECT, one block a call, with and without a sync each.
  */
@@ -149,7 +150,7 @@ static void bare_acks(double *ret_p50, double *ret_p99)
 
 /* ---- the log ---- */
 
-static struct kp_log *open_log_keeping(uint64_t tail_bytes, uint32_t *ret_topic)
+static struct kp_log *open_log_keeping(uint64_t tail_bytes, uint32_t partitions, uint32_t *ret_topic)
 {
     struct kp_log_options options = {.os = os, .dir = dir, .tail_bytes = tail_bytes};
     struct kp_log *log;
@@ -159,13 +160,13 @@ static struct kp_log *open_log_keeping(uint64_t tail_bytes, uint32_t *ret_topic)
     if (kp_log_topic_find(log, "bench", &info, NULL) == KP_OK)
         *ret_topic = info.id;
     else
-        must(kp_log_topic_create(log, "bench", 1, ret_topic, &err), &err);
+        must(kp_log_topic_create(log, "bench", partitions, ret_topic, &err), &err);
     return log;
 }
 
 static struct kp_log *open_log(uint32_t *ret_topic)
 {
-    return open_log_keeping(0, ret_topic);
+    return open_log_keeping(0, 1, ret_topic);
 }
 
 static struct kp_buf make_batch(int records, size_t record_bytes)
@@ -187,17 +188,20 @@ static void ignore_done(void *arg, int64_t position_end, const struct kp_error *
 {
 }
 
-static double append_rate(struct kp_log *log, uint32_t topic, uint64_t bytes, bool trusted)
+/* To so many partitions in turn. */
+static double append_rate(struct kp_log *log, uint32_t topic, uint32_t partitions, uint64_t bytes)
 {
-    struct kp_buf batch = make_batch(250, 1024);
+    int records = partitions > 1 ? 16 : 250;
+    struct kp_buf batch = make_batch(records, 1024);
     struct kp_error err;
     int64_t end = kp_log_position(log);
     uint64_t sent = 0;
     double start = seconds();
-    for (; sent < bytes; sent += batch.len) {
-        struct kp_log_entry entry = {.topic = topic, .batch = batch.data, .bytes = batch.len, .trusted = trusted};
+    for (uint32_t i = 0; sent < bytes; sent += batch.len, i++) {
+        struct kp_log_entry entry = {
+            .topic = topic, .partition = i % partitions, .batch = batch.data, .bytes = batch.len};
         must(kp_log_append_async(log, &entry, 1, ignore_done, NULL, &err), &err);
-        end = entry.position + 250;
+        end = entry.position + records;
     }
     while (kp_log_wait(log, end - 1, -1) < end)
         ;
@@ -319,14 +323,14 @@ static void bench_partitions(uint64_t bytes)
 {
     uint32_t topic;
     struct kp_log *log = open_log(&topic);
-    double alone = append_rate(log, topic, bytes, false);
+    double alone = append_rate(log, topic, 1, bytes);
     kp_log_close(log);
     clear_dir();
     uint64_t before = resident_bytes();
     log = open_log(&topic);
     touch_partitions(log);
     uint64_t state = resident_bytes() - KP_MIN(before, resident_bytes());
-    double hot = append_rate(log, topic, bytes, false);
+    double hot = append_rate(log, topic, 1, bytes);
     kp_log_close(log);
     int files = 0;
     (void)!os->list(os->ctx, dir, count_name, &files, NULL);
@@ -341,27 +345,29 @@ static void bench_partitions(uint64_t bytes)
 
 /* ---- more than the journal may hold: sealed and trimmed on the way ---- */
 
-static void keep_newest(struct kp_log *log, uint32_t topic, uint64_t bytes)
+static void keep_newest(struct kp_log *log, uint32_t topic, uint32_t partitions, uint64_t bytes)
 {
     struct kp_error err;
-    int64_t position, offset;
+    int64_t position, *offsets = kp_alloc(partitions * sizeof *offsets);
     must(kp_log_position_keeping(log, topic, bytes, &position, &err), &err);
-    must(kp_log_offset_behind(log, topic, 0, position, &offset, &err), &err);
-    must(kp_log_trim(log, topic, 0, offset, &err), &err);
+    for (uint32_t p = 0; p < partitions; p++)
+        must(kp_log_offset_behind(log, topic, p, position, &offsets[p], &err), &err);
+    must(kp_log_trim_partitions(log, topic, offsets, partitions, &err), &err);
+    kp_free(offsets);
 }
 
-static void bench_sustained(uint64_t burst_bytes, uint64_t bytes)
+static void bench_sustained(uint64_t burst_bytes, uint64_t bytes, uint32_t partitions)
 {
     uint64_t keep = KP_MIN(bytes / 4, (uint64_t)8 << 30), piece = (uint64_t)256 << 20;
     double burst = bare_rate(burst_bytes, false), bare = bare_rate_over(keep, bytes / 2, false);
     uint32_t topic;
-    struct kp_log *log = open_log(&topic);
+    struct kp_log *log = open_log_keeping(0, partitions, &topic);
     struct kp_log_sealed sealed;
     double start = seconds(), slowest = 0;
     for (uint64_t sent = 0; sent < bytes; sent += piece) {
         double at = seconds();
-        (void)append_rate(log, topic, piece, false);
-        keep_newest(log, topic, keep);
+        (void)append_rate(log, topic, partitions, piece);
+        keep_newest(log, topic, partitions, keep);
         slowest = KP_MAX(slowest, seconds() - at);
     }
     double rate = (double)bytes / (seconds() - start);
@@ -421,8 +427,8 @@ static void bench_small(void)
 static double memory_rate(uint64_t bytes)
 {
     uint32_t topic;
-    struct kp_log *log = open_log_keeping(bytes * 2, &topic);
-    (void)append_rate(log, topic, bytes, false);
+    struct kp_log *log = open_log_keeping(bytes * 2, 1, &topic);
+    (void)append_rate(log, topic, 1, bytes);
     double rates[ROUNDS];
     for (int i = 0; i < ROUNDS; i++)
         rates[i] = read_rate(log, true);
@@ -441,7 +447,7 @@ int main(int argc, char **argv)
     must(os->mkdir(os->ctx, dir, &err), &err);
     clear_dir();
     if (argc > 3) {
-        bench_sustained(bytes, strtoull(argv[3], NULL, 10) << 30);
+        bench_sustained(bytes, strtoull(argv[3], NULL, 10) << 30, argc > 4 ? (uint32_t)strtoul(argv[4], NULL, 10) : 1);
         return 0;
     }
 
@@ -453,7 +459,7 @@ int main(int argc, char **argv)
         burst[i][0] = bare_rate(bytes, false);
         burst[i][1] = bare_rate(bytes, true);
         log = open_log(&topic);
-        burst[i][2] = append_rate(log, topic, bytes, false);
+        burst[i][2] = append_rate(log, topic, 1, bytes);
         if (i + 1 == ROUNDS)
             break; /* this one is read below */
         kp_log_close(log);

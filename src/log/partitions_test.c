@@ -1,7 +1,7 @@
 /*
- * Ten thousand partitions that stand still beside a hot one: what they cost is bounded by work, not by the clock. The
- * hot one's appends write as many bytes with as many calls as alone; all of it takes few files and little memory; a
- * start reads a bounded piece of journal behind a snapshot, or behind what is sealed.
+ * Ten thousand partitions: what they cost is bounded by work, not by the clock. Where they stand still beside a hot
+ * one, the hot one's appends write as many bytes with as many calls as alone; all of it takes few files and little
+ * memory; a start reads a bounded piece of journal behind a snapshot, or behind what is sealed.
  */
 #include <malloc.h>
 #include <setjmp.h>
@@ -244,10 +244,42 @@ static void cold_partitions_cost_little(void **state)
     kp_log_close(log);
 }
 
+/* All partitions of a topic are trimmed by a few commits, not by one each; so they stay. */
+static void partitions_are_trimmed_together(void **state)
+{
+    struct kp_log *log = open_log(false);
+    uint32_t topic = make_topic(log, "cold", PARTITIONS);
+    touch_all(log, topic);
+    touch_all(log, topic);
+    static int64_t before[PARTITIONS];
+    for (int p = 0; p < PARTITIONS; p++)
+        before[p] = p % 3;
+    memset(&work, 0, sizeof work);
+    struct kp_error err;
+    assert_int_equal(kp_log_trim_partitions(log, topic, before, PARTITIONS, &err), KP_OK);
+    assert_in_range(work.writes, 1, PARTITIONS / 100);
+    for (int restarted = 0; restarted < 2; restarted++) {
+        for (uint32_t p = 0; p < PARTITIONS; p++) {
+            struct kp_partition_info info;
+            assert_int_equal(kp_log_partition(log, topic, p, &info, &err), KP_OK);
+            assert_int_equal(info.start_offset, before[p]);
+        }
+        kp_log_close(log);
+        log = open_log(false);
+    }
+    memset(before, 0, sizeof before); /* nothing to do */
+    assert_int_equal(kp_log_trim_partitions(log, topic, before, PARTITIONS, &err), KP_OK);
+    before[PARTITIONS - 1] = 3;
+    assert_int_equal(kp_log_trim_partitions(log, topic, before, PARTITIONS, &err), KP_LIMIT);
+    assert_int_equal(kp_log_trim_partitions(log, topic + 1, before, PARTITIONS, &err), KP_NOT_FOUND);
+    kp_log_close(log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(cold_partitions_cost_little, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(partitions_are_trimmed_together, fresh_dir, remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
