@@ -78,6 +78,8 @@ static const char *plan_needs(struct meant *meant, const struct kp_plan *plan, b
         bool there = relation->topic && is_meant(meant, relation->topic);
         if (relation->kind == KP_RELATION_VIEW && relation->plan)
             reason = plan_needs(meant, relation->plan->plan, remembers, arena);
+        else if (there && relation->versions_of)
+            reason = kp_arena_printf(arena, "reads the versions of table \"%s\"", relation->versions_of->name);
         else if (there && relation->kind == KP_RELATION_SOURCE)
             reason = kp_arena_printf(arena, "reads every record of topic \"%s\" by source \"%s\"", relation->topic,
                                      relation->name);

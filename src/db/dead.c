@@ -81,6 +81,8 @@ void kp_dead_letter_note(void *arg, const struct kp_relation *relation, const st
 {
     struct kp_db *db = arg;
     struct kp_dead_letters *dead = db->dead;
+    if (relation->versions_of) /* the table notes it */
+        return;
     kp_mutex_lock(&dead->mutex);
     if (note_seen(dead, kp_hash_combine(relation->id, (uint64_t)letter->position))) {
         struct kp_dead_letter_entry *entry = &dead->ring[dead->next++ % DEAD_LETTERS_MAX];

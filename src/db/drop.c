@@ -173,7 +173,7 @@ static void take(struct kp_ddl *ddl, struct drop_list *list, struct kp_relation 
 
 static bool scans(const struct kp_plan *plan, const struct kp_relation *on)
 {
-    if (plan->kind == KP_PLAN_SCAN && plan->scan.relation == on)
+    if (plan->kind == KP_PLAN_SCAN && kp_relation_is_of(plan->scan.relation, on))
         return true;
     for (uint32_t i = 0; i < plan->input_count; i++)
         if (scans(plan->inputs[i], on))

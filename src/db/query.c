@@ -4,6 +4,7 @@
  */
 #include "db/system.h"
 
+#include "db/retention.h"
 #include "db/source_scan.h"
 #include "db/travel.h"
 
@@ -185,6 +186,8 @@ static enum kp_code scan_store(struct run *run, struct kp_live *live, struct emi
 
 static enum kp_code scan_source(struct run *run, struct emit *emit, struct kp_error *err)
 {
+    if (emit->relation->versions_of) /* all of them are wanted */
+        KP_TRY(kp_retention_check_past(run->session->db, emit->relation, 0, err));
     const struct kp_plan *filter = parent_of(run->plan, emit->scan);
     const struct kp_source_scan scan = {.session = run->session,
                                         .relation = emit->relation,

@@ -339,6 +339,9 @@ static enum kp_code fill_other(struct kp_decode_state *state, uint32_t column, c
     case KP_FIELD_POSITION:
         *(int64_t *)slot = position;
         return KP_OK;
+    case KP_FIELD_DELETED:
+        *(uint8_t *)slot = state->deleted;
+        return KP_OK;
     case KP_FIELD_HEADERS:
         text = headers_json(state, record->headers);
         return kp_value_parse(state->decoder->columns[column].type, text, state->decoder->zone, state->arena, slot,

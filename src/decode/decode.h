@@ -39,7 +39,8 @@ enum kp_field_origin {
     KP_FIELD_LOG_TIME,  /* timestamptz: of the block */
     KP_FIELD_POSITION,  /* bigint */
     KP_FIELD_HEADERS,   /* json text */
-    KP_FIELD_HEADER     /* text: the last header of the name in `path`; NULL: there is none */
+    KP_FIELD_HEADER,    /* text: the last header of the name in `path`; NULL: there is none */
+    KP_FIELD_DELETED    /* boolean: a tombstone */
 };
 
 /*

@@ -223,6 +223,8 @@ static enum kp_type_id origin_type(enum kp_field_origin origin)
     case KP_FIELD_TIMESTAMP:
     case KP_FIELD_LOG_TIME:
         return KP_TIMESTAMPTZ;
+    case KP_FIELD_DELETED:
+        return KP_BOOL;
     default:
         return KP_TYPE_NONE;
     }

@@ -459,7 +459,8 @@ static void cut_morsels(struct op_source *op, const struct kp_step_input *input)
 static const char *path_head(const struct kp_relation *relation, struct kp_arena *arena)
 {
     const char *format = kp_relation_option(relation, "format"), *path = kp_relation_option(relation, "path");
-    if (relation->kind != KP_RELATION_SOURCE || (format && strcmp(format, "json") != 0) || !path || !*path)
+    if (relation->kind != KP_RELATION_SOURCE || relation->versions_of || (format && strcmp(format, "json") != 0) ||
+        !path || !*path)
         return NULL;
     return kp_arena_strndup(arena, path, strcspn(path, "."));
 }

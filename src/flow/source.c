@@ -4,6 +4,12 @@
 #include "flow/check.h"
 #include "sql/sql.h"
 
+/* Records with a null value delete. */
+static bool is_keyed(const struct kp_relation *relation)
+{
+    return relation->kind == KP_RELATION_TABLE || relation->versions_of;
+}
+
 static enum kp_format format_of(const struct kp_relation *relation)
 {
     const char *format = kp_relation_option(relation, "format");
@@ -154,7 +160,7 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
     options.extra_fails = extra && strcmp(extra, "error") == 0;
     options.rivals = rivals;
     options.rival_count = rival_count;
-    options.keyed = relation->kind == KP_RELATION_TABLE;
+    options.keyed = is_keyed(relation);
     options.csv_delimiter = delimiter ? delimiter[0] : '\0';
     options.csv_quote = quote ? quote[0] : '\0';
     options.csv_escape = escape ? escape[0] : '\0';
@@ -197,7 +203,7 @@ struct kp_hash128 kp_source_declaration(const struct kp_relation *relation)
 {
     struct kp_buf all = {0};
     kp_buf_append_be32(&all, KP_DECODER_VERSION);
-    kp_buf_append_byte(&all, relation->kind == KP_RELATION_TABLE);
+    kp_buf_append_byte(&all, is_keyed(relation));
     for (uint32_t c = 0; c < relation->col_count; c++) {
         put_text(&all, relation->cols[c].name);
         kp_type_print(relation->cols[c].type, &all);

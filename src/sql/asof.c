@@ -13,16 +13,6 @@
  */
 #include "sql/bind.h"
 
-static const struct sql_temporal *find_temporal(const struct binder *binder, const PgQuery__Node *right)
-{
-    const struct kp_sql_marks *marks = binder->statement->marks;
-    int32_t location = right->node_case == PG_QUERY__NODE__NODE_RANGE_VAR ? right->range_var->location : -1;
-    for (uint32_t i = 0; marks && location >= 0 && i < marks->temporal_count; i++)
-        if (marks->temporals[i].relation == location)
-            return &marks->temporals[i];
-    return NULL;
-}
-
 /* The column that says since when a version holds: its event time, or, found by log time, its log time. And its
  * position. */
 static enum kp_code version_time(struct binder *binder, const struct sql_temporal *temporal, const struct kp_plan *plan,
@@ -42,40 +32,43 @@ static enum kp_code version_time(struct binder *binder, const struct sql_tempora
             }
     }
     kp_bind_fail(binder, temporal->location, KP_UNSUPPORTED, NULL,
-                 "FOR SYSTEM_TIME AS OF needs the versions of a source with a watermark");
-    return kp_error_hint(binder->err,
-                         "A table keeps the latest row of each key only: declare a source with WATERMARK FOR "
-                         "its time over the same topic.");
+                 "FOR SYSTEM_TIME AS OF a column needs a table, or the versions of a source with a watermark");
+    return kp_error_hint(binder->err, "Views keep no versions: a table of their changes has them (CREATE SINK, and a "
+                                      "table over its topic).");
 }
 
-enum kp_code kp_bind_temporal(struct binder *binder, const PgQuery__Node *right, const struct scope *scope,
-                              const struct kp_plan *left, const struct kp_plan *right_plan,
-                              struct kp_expr **ret_condition, uint32_t *ret_version)
+enum kp_code kp_bind_temporal(struct binder *binder, const PgQuery__JoinExpr *join, const struct scope *scope,
+                              struct kp_plan *left, struct kp_plan *right, struct conjuncts *conditions,
+                              struct kp_plan **ret_plan)
 {
-    const struct sql_temporal *temporal = find_temporal(binder, right);
-    *ret_condition = NULL;
+    const struct sql_temporal *temporal = kp_bind_find_temporal(binder, join->rarg);
+    bool outer = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT;
     if (!temporal)
-        return KP_OK;
-    if (!temporal->time || temporal->time->node_case != PG_QUERY__NODE__NODE_COLUMN_REF)
-        return kp_bind_fail(binder, temporal->location, KP_UNSUPPORTED, NULL,
-                            "FOR SYSTEM_TIME AS OF takes a column of the left side");
-    struct kp_expr *time;
+        return kp_bind_asof(binder, outer, left, right, conditions, NULL, ret_plan);
+    struct kp_expr *time, *since;
     KP_TRY(kp_scope_find(binder, scope, temporal->time->column_ref, &time));
     if (time->kind != KP_EXPR_COLUMN || time->column >= left->col_count)
         return kp_bind_fail(binder, temporal->location, KP_UNSUPPORTED, NULL,
                             "FOR SYSTEM_TIME AS OF takes a column of the left side");
-    uint32_t column;
+    if (!outer && join->jointype != PG_QUERY__JOIN_TYPE__JOIN_INNER)
+        return kp_bind_fail(binder, time->location, KP_UNSUPPORTED, NULL,
+                            "FOR SYSTEM_TIME AS OF is for JOIN and LEFT JOIN");
+    if (right->kind == KP_PLAN_SCAN && right->scan.relation->versions_of)
+        return kp_bind_versioned(binder, temporal, outer, time, left, right, conditions, ret_plan);
+    uint32_t column, version;
     bool by_log = strcmp(left->cols[time->column].name, "_log_time") == 0;
-    KP_TRY(version_time(binder, temporal, right_plan, by_log, &column, ret_version));
-    return kp_bind_operator(
-        binder, ">=", time,
-        kp_bind_column(binder, left->col_count + column, right_plan->cols[column].type, temporal->location),
-        temporal->location, ret_condition);
+    KP_TRY(version_time(binder, temporal, right, by_log, &column, &version));
+    KP_TRY(
+        kp_bind_operator(binder, ">=", time,
+                         kp_bind_column(binder, left->col_count + column, right->cols[column].type, temporal->location),
+                         temporal->location, &since));
+    kp_conjuncts_add(binder, conditions, since);
+    return kp_bind_asof(binder, outer, left, right, conditions, &version, ret_plan);
 }
 
 bool kp_bind_is_asof(const struct binder *binder, const PgQuery__Node *right)
 {
-    if (find_temporal(binder, right))
+    if (kp_bind_find_temporal(binder, right))
         return true;
     int32_t location = right->node_case == PG_QUERY__NODE__NODE_RANGE_VAR ? right->range_var->location : -1;
     if (right->node_case == PG_QUERY__NODE__NODE_RANGE_FUNCTION && right->range_function->n_functions) {

@@ -402,15 +402,29 @@ void kp_joins_condition(struct binder *binder, struct query_joins *joins, struct
 /* One plan of all items, its columns in the order written (behind them what subqueries gave), all conditions applied.
  */
 KP_MUST enum kp_code kp_joins_finish(struct binder *binder, struct query_joins *joins, struct kp_plan **ret_plan);
+/* ---- system_time.c ---- */
+/* FOR SYSTEM_TIME AS OF at a constant behind the item of FROM, over its plan: the rows of then. At a column of a join's
+ * left side: a table becomes its versions. Nothing if it is not there. */
+KP_MUST enum kp_code kp_bind_system_time(struct binder *binder, const PgQuery__RangeVar *range, struct kp_plan **plan);
+/* It may not stand behind a query of WITH. */
+KP_MUST enum kp_code kp_bind_no_system_time(struct binder *binder, const PgQuery__RangeVar *range);
+/* What stands behind that item and names a column of a join's left side; NULL: nothing. */
+const struct sql_temporal *kp_bind_find_temporal(const struct binder *binder, const PgQuery__Node *right);
+/* Each left row with the version of a table's key that held at `time`, a column of the left side. */
+KP_MUST enum kp_code kp_bind_versioned(struct binder *binder, const struct sql_temporal *temporal, bool outer,
+                                       struct kp_expr *time, struct kp_plan *left, struct kp_plan *right,
+                                       const struct conjuncts *conditions, struct kp_plan **ret_plan);
+/* The versions of a table being created. */
+void kp_bind_versions(struct kp_relation *table);
 /* ---- asof.c ---- */
 /* True if the word ASOF stood before the JOIN whose right item this is. */
 bool kp_bind_is_asof(const struct binder *binder, const PgQuery__Node *right);
-/* FOR SYSTEM_TIME AS OF behind the right item: the condition that it stands for, over both sides; NULL: it is not
- * there. ret_version: the right side's column that says which of two versions since one moment was logged later. */
-KP_MUST enum kp_code kp_bind_temporal(struct binder *binder, const PgQuery__Node *right, const struct scope *scope,
-                                      const struct kp_plan *left, const struct kp_plan *right_plan,
-                                      struct kp_expr **ret_condition, uint32_t *ret_version);
-/* Conditions over left's then right's columns, which are the plan's. version: NULL, or as above. */
+/* The join of two sides whose right item stands behind ASOF JOIN or has FOR SYSTEM_TIME AS OF behind it. */
+KP_MUST enum kp_code kp_bind_temporal(struct binder *binder, const PgQuery__JoinExpr *join, const struct scope *scope,
+                                      struct kp_plan *left, struct kp_plan *right, struct conjuncts *conditions,
+                                      struct kp_plan **ret_plan);
+/* Conditions over left's then right's columns, which are the plan's. version: the right side's column that says which
+ * of two rows at one time was logged later; NULL: the least counts. */
 KP_MUST enum kp_code kp_bind_asof(struct binder *binder, bool outer, struct kp_plan *left, struct kp_plan *right,
                                   const struct conjuncts *conditions, const uint32_t *version,
                                   struct kp_plan **ret_plan);

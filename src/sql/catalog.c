@@ -94,12 +94,15 @@ struct kp_relation *kp_relation_create(void)
 
 struct kp_relation *kp_relation_ref(struct kp_relation *relation)
 {
-    atomic_fetch_add_explicit(&relation->references, 1, memory_order_relaxed);
+    struct kp_relation *held = relation->versions_of ? relation->versions_of : relation;
+    atomic_fetch_add_explicit(&held->references, 1, memory_order_relaxed);
     return relation;
 }
 
 void kp_relation_unref(struct kp_relation *relation)
 {
+    if (relation && relation->versions_of)
+        relation = relation->versions_of;
     if (!relation || atomic_fetch_sub_explicit(&relation->references, 1, memory_order_acq_rel) != 1)
         return;
     kp_plan_release(relation->plan);
@@ -108,6 +111,10 @@ void kp_relation_unref(struct kp_relation *relation)
     kp_relation_unref(relation->errors);
     for (uint32_t i = 0; i < relation->use_count; i++)
         kp_relation_unref(relation->uses[i]);
+    if (relation->versions) {
+        kp_arena_finish(&relation->versions->arena);
+        kp_free(relation->versions);
+    }
     kp_arena_finish(&relation->arena);
     kp_free(relation);
 }
@@ -285,7 +292,7 @@ size_t kp_catalog_suggest(const struct kp_catalog *catalog, struct kp_str name, 
 static bool plan_reads(const struct kp_plan *plan, const struct kp_relation *on)
 {
     if (plan->kind == KP_PLAN_SCAN)
-        return plan->scan.relation == on || kp_relation_depends_on(plan->scan.relation, on);
+        return kp_relation_is_of(plan->scan.relation, on) || kp_relation_depends_on(plan->scan.relation, on);
     for (uint32_t i = 0; i < plan->input_count; i++)
         if (plan_reads(plan->inputs[i], on))
             return true;

@@ -67,6 +67,11 @@ struct kp_relation {
     int32_t watermark_column; /* -1: none */
     int64_t watermark_delay_us;
 
+    /* tables: every record as a row, a source of its own over the same topic (sql/system_time.c). Behind the table's
+     * columns its own: kp_version_column. Who holds it holds the table; in no catalog */
+    struct kp_relation *versions;    /* owned */
+    struct kp_relation *versions_of; /* of such a relation: the table */
+
     /* views */
     const char *text;          /* the statement that made it, as it was sent */
     struct kp_plan_root *plan; /* owned */
@@ -138,6 +143,15 @@ size_t kp_catalog_count(const struct kp_catalog *catalog);
 struct kp_relation *kp_catalog_at(const struct kp_catalog *catalog, size_t index);
 /* The names most like `name` (edit distance), for hints: fills at most max, returns how many. */
 size_t kp_catalog_suggest(const struct kp_catalog *catalog, struct kp_str name, const char **ret_names, size_t max);
+/* What a table's relation of versions has behind the table's columns. */
+enum kp_version_column { KP_VERSION_POSITION, KP_VERSION_LOG_TIME, KP_VERSION_TIMESTAMP, KP_VERSION_DELETED };
+
+/* True for `on` itself and, of a table, its versions. */
+static inline bool kp_relation_is_of(const struct kp_relation *relation, const struct kp_relation *on)
+{
+    return relation == on || (relation->versions_of && relation->versions_of == on);
+}
+
 /* True if `relation`'s plan reads `on`, directly or through other views. */
 bool kp_relation_depends_on(const struct kp_relation *relation, const struct kp_relation *on);
 

@@ -338,6 +338,8 @@ static enum kp_code bind_stored(struct binder *binder, struct kp_relation *relat
     const char *topic = kp_relation_option(relation, "topic");
     relation->topic = topic ? topic : relation->name;
     const char *format = kp_relation_option(relation, "format");
+    if (table)
+        kp_bind_versions(relation);
     if (!table && format && strcmp(format, "debezium") == 0) {
         kp_bind_fail(binder, statement->name.location, KP_INVALID, "22023",
                      "format debezium describes a table's changes");

@@ -331,6 +331,7 @@ static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVa
                 continue;
             KP_TRY(kp_bind_cte(binder, (struct cte *)cte, range->location, &plan));
             joins->recursive |= cte->state == CTE_WORK;
+            KP_TRY(kp_bind_no_system_time(binder, range));
             if (sample)
                 return kp_bind_sample_refuse(binder, sample);
             KP_TRY(kp_bind_match(binder, range, &plan));
@@ -350,6 +351,7 @@ static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVa
         KP_TRY(kp_bind_plain_view(binder, relation, range->location, &plan));
     else
         plan = kp_bind_scan(binder, relation, range->location);
+    KP_TRY(kp_bind_system_time(binder, range, &plan));
     if (sample)
         KP_TRY(kp_bind_sample(binder, sample, &plan));
     KP_TRY(kp_bind_match(binder, range, &plan));
@@ -790,17 +792,7 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
     if (outer.subs.count) {
         KP_TRY(join_by_subs(binder, &outer, lateral, &plan));
     } else if (asof) {
-        struct kp_expr *version;
-        uint32_t logged;
-        KP_TRY(kp_bind_temporal(binder, join->rarg, own, outer.left, outer.right, &version, &logged));
-        if (version && (outer.swap || full))
-            return kp_bind_fail(binder, version->location, KP_UNSUPPORTED, NULL,
-                                "FOR SYSTEM_TIME AS OF is for JOIN and LEFT JOIN");
-        if (version)
-            kp_conjuncts_add(binder, &outer.conditions, version);
-        bool keeps = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT;
-        KP_TRY(
-            kp_bind_asof(binder, keeps, outer.left, outer.right, &outer.conditions, version ? &logged : NULL, &plan));
+        KP_TRY(kp_bind_temporal(binder, join, own, outer.left, outer.right, &outer.conditions, &plan));
     } else if (lateral) {
         KP_TRY(kp_bind_lateral(binder, KP_JOIN_LEFT, outer.left, outer.right, &outer.conditions, &plan));
     } else {

@@ -97,27 +97,52 @@ static enum kp_code take_asofs(struct parser *parser, const char **sql)
     return KP_OK;
 }
 
-/* relation FOR SYSTEM_TIME AS OF column: `at` is FOR's token. Notes the relation and the column. */
+/* A word or sign behind which the time of FOR SYSTEM_TIME AS OF cannot go on. */
+static bool ends_time(const struct parser *parser, uint32_t at)
+{
+    static const char *const words[] = {
+        "as",     "on",    "using",     "join",        "inner",           "left",     "right",
+        "full",   "cross", "natural",   "asof",        "where",           "group",    "having",
+        "window", "order", "limit",     "offset",      "fetch",           "for",      "union",
+        "except", "emit",  "intersect", "tablesample", "match_recognize", "returning"};
+    for (size_t i = 0; i < KP_COUNT(words); i++)
+        if (kp_parser_is(parser, at, words[i]))
+            return true;
+    return kp_parser_is_char(parser, at, ',') || kp_parser_is_char(parser, at, ')') ||
+           kp_parser_is_char(parser, at, ';');
+}
+
+/* The token behind the expression at `at`. A name behind what could be the end of one is the relation's alias. */
+static uint32_t behind_time(const struct parser *parser, uint32_t at)
+{
+    uint32_t end = at;
+    while (end < parser->end && !ends_time(parser, end))
+        end = kp_parser_is_char(parser, end, '(') ? kp_parser_behind_parens(parser, end) : end + 1;
+    if (end < at + 2 || parser->tokens[end - 1].kind != PG_QUERY__TOKEN__IDENT)
+        return end;
+    int32_t before = parser->tokens[end - 2].kind;
+    bool operand = before == PG_QUERY__TOKEN__IDENT || before == PG_QUERY__TOKEN__SCONST ||
+                   before == PG_QUERY__TOKEN__ICONST || before == PG_QUERY__TOKEN__PARAM ||
+                   kp_parser_is_char(parser, end - 2, ')') ||
+                   (parser->text[parser->tokens[end - 2].start] | 32) >= 'a'; /* a name that is a keyword elsewhere */
+    return operand ? end - 1 : end;
+}
+
+/* relation FOR SYSTEM_TIME AS OF time: `at` is FOR's token. Notes the relation and the time. */
 static enum kp_code take_temporal(struct parser *parser, uint32_t at, char *copy)
 {
     struct kp_sql_marks *marks = parser->marks;
-    uint32_t name = at ? at - 1 : 0, time = at + 4, end = time + 1;
+    uint32_t name = at ? at - 1 : 0, time = at + 4, end = behind_time(parser, time);
     if (name >= 2 && kp_parser_is_char(parser, name - 1, '.'))
         name -= 2;
-    if (name == 0 || !kp_parser_is(parser, name - 1, "join")) {
-        kp_fail(parser->err, KP_UNSUPPORTED, NULL, "FOR SYSTEM_TIME AS OF stands behind the relation that is joined");
-        kp_error_hint(parser->err, "Write JOIN rates FOR SYSTEM_TIME AS OF o.at AS r ON r.currency = o.currency.");
-        return kp_error_at(parser->err, parser->text, parser->tokens[at].start);
-    }
-    while (kp_parser_is_char(parser, end, '.') && end + 1 < parser->end)
-        end += 2;
     const PgQuery__SelectStmt *select;
-    KP_TRY(kp_parser_select(parser, time, KP_MIN(end, parser->end), "SELECT ", &select));
+    KP_TRY(kp_parser_select(parser, time, end, "SELECT ", &select));
     if (!marks->temporals)
         marks->temporals = kp_arena_alloc(parser->arena, parser->count * sizeof *marks->temporals);
     marks->temporals[marks->temporal_count++] =
         (struct sql_temporal){.relation = parser->tokens[name].start,
                               .location = parser->tokens[at].start,
+                              .joined = name > 0 && kp_parser_is(parser, name - 1, "join"),
                               .time = select->n_target_list ? select->target_list[0]->res_target->val : NULL};
     memset(copy + parser->tokens[at].start, ' ', (size_t)(parser->tokens[end - 1].end - parser->tokens[at].start));
     return KP_OK;

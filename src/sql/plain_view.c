@@ -12,6 +12,7 @@ static bool is_current(const struct kp_catalog *catalog, const struct kp_relatio
 {
     if (relation->kind == KP_RELATION_SYSTEM)
         return true;
+    relation = relation->versions_of ? relation->versions_of : relation;
     return kp_catalog_find(catalog, kp_str(relation->schema), kp_str(relation->name)) == relation;
 }
 

@@ -81,6 +81,7 @@ struct kp_sql_marks {
     struct sql_temporal {
         int32_t relation; /* first byte of the name that FOR SYSTEM_TIME AS OF stands behind */
         int32_t location;
+        bool joined; /* JOIN stands before the name */
         const struct PgQuery__Node *time;
     } * temporals;
     uint32_t match_count;

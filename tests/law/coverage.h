@@ -12,7 +12,7 @@
 #include "tests/law/kappa.h"
 #include "tests/law/statements.h"
 
-enum { PRODUCTIONS_MIN = 109, FORMS_MIN = 600 };
+enum { PRODUCTIONS_MIN = 110, FORMS_MIN = 600 };
 
 #define PRODUCTIONS(X)                                                                                                 \
     X(P_WHERE, "SELECT i FROM p WHERE i > 1")                                                                          \
@@ -88,6 +88,7 @@ enum { PRODUCTIONS_MIN = 109, FORMS_MIN = 600 };
     X(P_LATE, "SELECT count(*) FROM late(q)")                                                                          \
     X(P_ASOF, "SELECT a.i, b.t FROM p a ASOF JOIN p b ON a.i = b.i AND a.m >= b.m")                                    \
     X(P_ASOF_LEFT, "SELECT a.i, b.t FROM p a ASOF LEFT JOIN p b ON a.i = b.i AND a.m < b.m AND b.s > 1")               \
+    X(P_SYSTEM_TIME, "SELECT i FROM p FOR SYSTEM_TIME AS OF 1000000000000")                                            \
     X(P_BAND, "SELECT a.i FROM p a JOIN p b ON a.m >= b.m AND a.m <= b.m + INTERVAL '1 minute'")                       \
     X(P_NOW, "SELECT i FROM p WHERE m > now() - INTERVAL '1 hour'")                                                    \
     X(P_NOW_HAVING, "SELECT i FROM p GROUP BY i HAVING max(z) < now() - INTERVAL '1 hour'")                            \

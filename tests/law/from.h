@@ -69,6 +69,10 @@ static inline struct from make_from_one(struct maker *maker, unsigned depth, str
         window_columns(cols, &count);
     } else {
         from.kappa = from.postgres = SAY("%s AS %s", relation->name, alias);
+        if (allowed(P_SYSTEM_TIME) && !relation->view && relation != maker->with && chance(maker->dice, 8)) {
+            made(P_SYSTEM_TIME); /* all its versions, and so the rows of now */
+            from.kappa = SAY("%s FOR SYSTEM_TIME AS OF 1000000000000 AS %s", relation->name, alias);
+        }
         if (relation->source && allowed(P_LOG_TIME) && chance(maker->dice, 15)) {
             made(P_LOG_TIME);
             cols[count++] = (struct column){"_log_time", T_TIMESTAMPTZ, 0};
