@@ -153,5 +153,7 @@ int main(int argc, char **argv)
     printf("%zu files, %llu mutations\n", input_count, (unsigned long long)done);
     for (size_t i = 0; i < input_count; i++)
         free(inputs[i].bytes);
+    if (!input_count)
+        fprintf(stderr, "no corpus: %s is empty; `%s --seeds` or tests/fuzz/make-corpus makes one\n", CORPUS, argv[0]);
     return input_count ? 0 : 1;
 }
