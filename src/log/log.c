@@ -95,7 +95,7 @@ static enum kp_code recover(struct kp_log *log, struct kp_error *err)
     if (!found)
         KP_TRY(kp_journal_create(&log->journal, err));
     kp_holes_settle(log);
-    atomic_store(&log->snapshots.journal_bytes, log->snapshots.recovered_bytes);
+    kp_snapshots_recovered(log);
     for (uint32_t id = 1; id <= log->topics.id_count; id++) {
         struct kp_topic *topic = kp_topics_get(&log->topics, id);
         for (uint32_t i = 0; topic && i < topic->partition_count; i++)

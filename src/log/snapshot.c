@@ -216,6 +216,13 @@ void kp_snapshots_init(struct kp_log *log, uint64_t every_bytes)
     kp_cond_init(&snapshots->work);
 }
 
+void kp_snapshots_recovered(struct kp_log *log)
+{
+    struct kp_snapshots *snapshots = &log->snapshots;
+    atomic_store(&snapshots->journal_bytes, snapshots->recovered_bytes);
+    snapshots->last_us -= snapshots->every_us; /* how old it is nobody knows: due, if it is worth one */
+}
+
 void kp_snapshots_finish(struct kp_log *log)
 {
     kp_cond_finish(&log->snapshots.work);

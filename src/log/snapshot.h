@@ -1,6 +1,7 @@
 /*
  * Recovery snapshots: what the log derives from its entries, as of a place in the journal, so that a start reads the
- * journal from there on. Written every gigabyte or minute of journal, and when a log is closed; independent of sealing.
+ * journal from there on. Written every gigabyte or minute of journal, when a log is closed, and behind a start that had
+ * more to read than a little: of a process that is killed every few seconds too. Independent of sealing.
  *
  *     snapshot        the newest one
  *     snapshot.new    one being written: removed at the next start
@@ -72,6 +73,8 @@ struct kp_snapshots {
 
 void kp_snapshots_init(struct kp_log *log, uint64_t every_bytes);
 void kp_snapshots_finish(struct kp_log *log);
+/* The start has walked recovered_bytes of journal behind the newest one. Before any other thread. */
+void kp_snapshots_recovered(struct kp_log *log);
 /* So much more journal is durable. Locked: mutex. */
 void kp_snapshots_note(struct kp_log *log, uint64_t bytes);
 /* Is one due by size? */
