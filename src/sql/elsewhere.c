@@ -15,6 +15,8 @@ enum kind { OPTION, FUNCTION, WORD };
     "window_start."
 #define LOG_TIME "Processing time is the log's: the column _log_time, or INCLUDE append_time AS a name of yours."
 
+#define KEEP_TIME "Write OFFSET n PARTITION p, or END; by time: ALTER TOPIC … SET (retention = '1 day')."
+
 static const struct {
     enum kind kind;
     const char *name, *beside, *hint; /* beside: what the text must hold, too; NULL: nothing */
@@ -43,6 +45,8 @@ static const struct {
     {WORD, "as", "proctime", LOG_TIME},
     {WORD, "emit", "update", "Leave it out: a view without EMIT ON WINDOW CLOSE changes with every record."},
     {WORD, "emit", "changes", "Leave it out: a view without EMIT ON WINDOW CLOSE changes with every record."},
+    {WORD, "time", "delete before", KEEP_TIME},
+    {WORD, "timestamp", "delete before", KEEP_TIME},
     {WORD, "format", "encode", "Write WITH (format = 'json')."},
     {WORD, "metadata", NULL,
      "Write INCLUDE timestamp AS a name behind the columns; also key, partition, offset, headers."},

@@ -4,6 +4,7 @@
 #include "sql/options.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -192,6 +193,32 @@ static enum kp_code check_value(const struct option_rule *rule, const char *valu
     return KP_OK;
 }
 
+/* A parameter that something else has: what, and else which ones this has. */
+static void hint_owner(const char *name, enum kp_option_owner owner, struct kp_error *err)
+{
+    static const struct {
+        enum kp_option_owner owner;
+        const char *words;
+    } owners[] = {{KP_OPTION_TOPIC, "a topic: CREATE TOPIC … WITH (…), ALTER TOPIC … SET (…)"},
+                  {KP_OPTION_TABLE, "a table: CREATE TABLE … WITH (…)"},
+                  {KP_OPTION_SOURCE, "a source: CREATE SOURCE … WITH (…)"},
+                  {KP_OPTION_VIEW, "a view: CREATE MATERIALIZED VIEW … WITH (…)"},
+                  {KP_OPTION_SINK, "a sink: CREATE SINK … WITH (…)"},
+                  {KP_OPTION_SUBSCRIBE, "a subscription: SUBSCRIBE … WITH (…)"}};
+    char all[512] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < KP_COUNT(rules); i++) {
+        for (size_t o = 0; strcmp(rules[i].name, name) == 0 && o < KP_COUNT(owners); o++)
+            if (rules[i].owners & (unsigned)owners[o].owner) {
+                kp_error_hint(err, "It is a parameter of %s.", owners[o].words);
+                return;
+            }
+        if (rules[i].owners & (unsigned)owner && used < sizeof all)
+            used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", used ? ", " : "", rules[i].name);
+    }
+    kp_error_hint(err, "Available parameters: %s.", all);
+}
+
 static enum kp_code check_option(const struct kp_statement *statement, uint32_t index, enum kp_option_owner owner,
                                  struct kp_error *err)
 {
@@ -214,6 +241,8 @@ static enum kp_code check_option(const struct kp_statement *statement, uint32_t 
         return KP_INVALID;
     if (like && best <= strlen(option->name) / 3 + 1)
         kp_error_hint(err, "Perhaps you meant \"%s\".", like);
+    else
+        hint_owner(option->name, owner, err);
     return KP_INVALID;
 }
 
