@@ -145,31 +145,21 @@ void kp_log_enqueue(struct kp_log *log, struct kp_log_piece *pieces, size_t coun
 
 /* ---- waiting ---- */
 
+/* Locked: mutex. */
 static struct kp_block_ack *hold_ack(struct kp_open_block *block)
 {
-    struct kp_block_ack *ack = block->ack;
-    if (!ack) {
-        ack = block->ack = kp_calloc(1, sizeof *ack);
-        kp_mutex_init(&ack->mutex);
-        kp_cond_init(&ack->told);
-        ack->refs = 1;
+    if (!block->ack) {
+        block->ack = kp_calloc(1, sizeof *block->ack);
+        block->ack->refs = 1;
     }
-    kp_mutex_lock(&ack->mutex);
-    ack->refs++;
-    kp_mutex_unlock(&ack->mutex);
-    return ack;
+    block->ack->refs++;
+    return block->ack;
 }
 
-/* Locked: its mutex, unlocked on return. */
 static void release_ack(struct kp_block_ack *ack)
 {
-    bool last = --ack->refs == 0;
-    kp_mutex_unlock(&ack->mutex);
-    if (!last)
-        return;
-    kp_cond_finish(&ack->told);
-    kp_mutex_finish(&ack->mutex);
-    kp_free(ack);
+    if (--ack->refs == 0)
+        kp_free(ack);
 }
 
 void kp_open_block_tell(struct kp_open_block *block, const struct kp_error *err)
@@ -178,11 +168,9 @@ void kp_open_block_tell(struct kp_open_block *block, const struct kp_error *err)
     if (!ack)
         return;
     block->ack = NULL;
-    kp_mutex_lock(&ack->mutex);
     if (err)
         ack->err = *err;
-    ack->done = true;
-    kp_cond_broadcast(&ack->told);
+    kp_latch_open(&ack->told);
     release_ack(ack);
 }
 
@@ -229,9 +217,7 @@ static enum kp_code enqueue_and_wait(struct kp_log *log, struct kp_log_piece *pi
         kp_cond_signal(&log->work);
     }
     kp_mutex_unlock(&log->mutex);
-    kp_mutex_lock(&ack->mutex);
-    while (!ack->done)
-        kp_cond_wait(&ack->told, &ack->mutex);
+    kp_latch_wait(&ack->told);
     enum kp_code code = ack->err.code;
     if (code != KP_OK && err)
         *err = ack->err;

@@ -42,10 +42,8 @@ struct kp_completion {
 /* What the threads that wait for one block wait on: all of them are woken at once, and none by the log's own mutex,
  * which they would only queue for. */
 struct kp_block_ack {
-    struct kp_mutex mutex;
-    struct kp_cond told;
-    size_t refs; /* who waits, and the block */
-    bool done;
+    _Atomic uint32_t refs; /* who waits, and the block */
+    struct kp_latch told;
     struct kp_error err; /* KP_OK: durable */
 };
 

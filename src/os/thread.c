@@ -1,10 +1,14 @@
 #include "os/thread.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -132,6 +136,25 @@ void kp_cond_broadcast(struct kp_cond *cond)
         simulated->wake(cond, true);
     else
         MUST(pthread_cond_broadcast(&cond->impl));
+}
+
+void kp_latch_wait(struct kp_latch *latch)
+{
+    int32_t held = -1; /* by whoever waits: nothing is locked */
+    while (!atomic_load_explicit(&latch->open, memory_order_acquire)) {
+        if (simulated)
+            (void)simulated->wait(latch, &held, -1);
+        else
+            (void)syscall(SYS_futex, &latch->open, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0); /* or it is open by now */
+    }
+}
+void kp_latch_open(struct kp_latch *latch)
+{
+    atomic_store_explicit(&latch->open, 1, memory_order_release);
+    if (simulated)
+        simulated->wake(latch, true);
+    else
+        (void)syscall(SYS_futex, &latch->open, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
 struct start {

@@ -4,6 +4,7 @@
 #define KP_OS_THREAD_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,6 +54,15 @@ void kp_cond_wait(struct kp_cond *cond, struct kp_mutex *mutex);
 bool kp_cond_wait_us(struct kp_cond *cond, struct kp_mutex *mutex, int64_t timeout_us);
 void kp_cond_signal(struct kp_cond *cond);
 void kp_cond_broadcast(struct kp_cond *cond);
+
+/* Opened once, for ever (zero: closed). Who waits goes on at once: unlike behind a condition, none queues for a lock.
+ */
+struct kp_latch {
+    _Atomic uint32_t open;
+};
+void kp_latch_wait(struct kp_latch *latch);
+/* What was written before is seen by who waited. The latch must stay until this has returned. */
+void kp_latch_open(struct kp_latch *latch);
 
 /* Starts a thread with signals blocked and a stack of stack_bytes (0: 1 MiB). name: at most 15 bytes. */
 void kp_thread_start(struct kp_thread *thread, const char *name, size_t stack_bytes, void (*run)(void *arg), void *arg);
