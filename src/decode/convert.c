@@ -4,8 +4,8 @@
  *
  * JSON to SQL: a string is read by the column type's input function (the common forms of integers and timestamps by
  * hand); a number goes to the number types (to integers only if it is whole) and as its text to text; true and false to
- * boolean and text; anything to json, jsonb and text as its JSON text; an array to arrays, item by item. Everything
- * else is a wrong type: 22P02.
+ * boolean and text; where the source says what they count, numbers to timestamps, too; anything to json, jsonb and text
+ * as its JSON text; an array to arrays, item by item. Everything else is a wrong type: 22P02.
  */
 #include <stdlib.h>
 
@@ -13,6 +13,7 @@
 #include "decode/internal.h"
 #include "vec/array.h"
 #include "vec/composite.h"
+#include "vec/datetime.h"
 #include "vec/made.h"
 #include "vec/jsonb.h"
 
@@ -39,7 +40,7 @@ static enum kp_code fail_type(const struct kp_decode_column *column, const struc
             kp_type_info(column->type.id)->name, (int)kp_decode_shown(value->text).len, value->text.ptr,
             shown_more(value->text));
     if (value->kind == KP_JSON_NUMBER && column->conv == KP_CONV_TIMESTAMP)
-        return kp_error_hint(err, "Declare the column bigint and use to_timestamp in a view.");
+        return kp_error_hint(err, "Declare the source WITH (epoch = 'milliseconds') if that is what numbers count.");
     return err ? err->code : KP_INVALID;
 }
 
@@ -198,6 +199,27 @@ static struct target target_of(struct kp_decode_state *state, uint32_t index)
     return (struct target){&state->decoder->columns[index], &state->minutes[index], kp_decode_slot(state, index)};
 }
 
+static bool is_timestamp(const struct kp_decode_column *column)
+{
+    return column->type.id == KP_TIMESTAMP || column->type.id == KP_TIMESTAMPTZ;
+}
+
+/* False: the text is no number, so it is not meant as one. */
+static bool convert_epoch(struct kp_decode_state *state, const struct target *target, struct kp_str number,
+                          enum kp_code *ret_code, struct kp_error *err)
+{
+    int64_t *slot = target->slot;
+    bool range;
+    if (!kp_decode_epoch(state->decoder->epoch, number, slot, &range))
+        return false;
+    if (range)
+        *ret_code = kp_fail(err, KP_INVALID, "22008", "timestamp out of range: %.*s%s",
+                            (int)kp_decode_shown(number).len, number.ptr, shown_more(number));
+    else
+        *ret_code = kp_timestamp_apply_mod(*slot, target->column->type.mod, slot, err);
+    return true;
+}
+
 static enum kp_code convert_number(struct kp_decode_state *state, const struct target *target,
                                    const struct kp_json_value *value, struct kp_error *err)
 {
@@ -219,6 +241,11 @@ static enum kp_code convert_number(struct kp_decode_state *state, const struct t
     case KP_CONV_NUMERIC:
         return kp_value_parse(column->type, value->text, state->decoder->zone, state->arena, slot, err);
     default:
+        if (state->decoder->epoch && is_timestamp(column)) {
+            enum kp_code code;
+            if (convert_epoch(state, target, value->text, &code, err))
+                return code;
+        }
         if (column->type.id == KP_NUMERIC || column->type.id == KP_OID)
             return kp_value_parse(column->type, value->text, state->decoder->zone, state->arena, slot, err);
         return fail_type(column, value, err);
@@ -234,6 +261,9 @@ static enum kp_code convert_string(struct kp_decode_state *state, const struct t
     const struct kp_decode_column *column = target->column;
     void *slot = target->slot;
     int64_t integer;
+    enum kp_code code;
+    if (state->decoder->epoch && is_timestamp(column) && convert_epoch(state, target, text, &code, err))
+        return code;
     switch (column->conv) {
     case KP_CONV_TEXT:
         *(struct kp_text *)slot = kp_text_make(text.ptr, text.len);

@@ -29,6 +29,15 @@ enum kp_time_precision {
     KP_TIME_PRECISION_CONNECT   /* always in milliseconds */
 };
 
+/* What a number in a timestamp's place counts since 1970-01-01 00:00 UTC. */
+enum kp_epoch_unit {
+    KP_EPOCH_NONE, /* nothing: the record is a dead letter */
+    KP_EPOCH_SECONDS,
+    KP_EPOCH_MILLISECONDS,
+    KP_EPOCH_MICROSECONDS,
+    KP_EPOCH_NANOSECONDS
+};
+
 /* Where a column's value comes from. */
 enum kp_field_origin {
     KP_FIELD_VALUE,     /* a field of the value */
@@ -90,6 +99,7 @@ struct kp_decoder_options {
     bool confluent; /* AVRO, PROTOBUF: a schema registry's header stands before each record, and is passed over */
     enum kp_time_precision time_precision; /* DEBEZIUM without schemas in the records */
     bool decimals_precise;                 /* likewise: numerics are base64, of the column's scale */
+    enum kp_epoch_unit epoch;              /* not of DEBEZIUM, which has ways of its own */
     bool missing_fails; /* JSON, CSV: a record that lacks a declared field is a dead letter, not a row with NULL */
     bool extra_fails;   /* JSON, CSV: a record whose row has a member that no field takes is a dead letter */
     bool keyed;         /* a table: records with a null value are tombstones; else they make no row */

@@ -319,6 +319,7 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
     decoder->confluent = options->confluent;
     decoder->time_precision = options->time_precision;
     decoder->decimals_precise = options->decimals_precise;
+    decoder->epoch = options->epoch;
     decoder->zone = options->zone;
     decoder->csv_delimiter = delimiter;
     decoder->csv_quote = quote;
@@ -330,6 +331,10 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
     for (uint32_t i = 0; i < decoder->rival_count; i++)
         decoder->rivals[i] = kp_str(kp_arena_strdup(&decoder->arena, options->rivals[i]));
     enum kp_code code = add_columns(decoder, options, err);
+    if (code == KP_OK && options->epoch && options->format == KP_FORMAT_DEBEZIUM) {
+        code = kp_fail(err, KP_INVALID, "22023", "option \"epoch\" is not for format debezium");
+        kp_error_hint(err, "Its times are read as time_precision_mode says.");
+    }
     bool avro = options->format == KP_FORMAT_AVRO, protobuf = options->format == KP_FORMAT_PROTOBUF;
     if (code == KP_OK && !avro && (options->writer_schema || options->writer_schemas))
         code = kp_fail(err, KP_INVALID, NULL, "option \"writer_schema%s\" is for format avro",

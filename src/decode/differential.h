@@ -57,6 +57,7 @@ static inline void differential_init(struct differential *both, const char *path
     const struct kp_decoder_options options = {.format = KP_FORMAT_JSON,
                                                .fields = differential_fields,
                                                .field_count = KP_COUNT(differential_fields),
+                                               .epoch = path ? KP_EPOCH_MILLISECONDS : KP_EPOCH_NONE,
                                                .path = path};
     *both = (struct differential){0};
     KP_ASSERT(kp_decoder_create(&options, &both->decoder, NULL) == KP_OK);

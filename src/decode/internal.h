@@ -80,6 +80,7 @@ struct kp_decoder {
     bool confluent;
     enum kp_time_precision time_precision;
     bool decimals_precise;
+    enum kp_epoch_unit epoch;
     bool rewrites;            /* DEBEZIUM: a column's values may be written otherwise than PostgreSQL reads them */
     struct kp_regex *pattern; /* TEXT; NULL: none */
     uint32_t mask_words;
@@ -214,6 +215,9 @@ struct kp_json_value kp_json_value_of(struct kp_str token);
 KP_MUST enum kp_code kp_decode_convert(struct kp_decode_state *state, uint32_t column,
                                        const struct kp_json_value *value, struct kp_error *err);
 /* The same for plain text: CSV fields, TEXT, keys. The text is checked to be UTF-8 without NUL here. */
+/* epoch.c: the timestamp that a decimal number is, rounded to microseconds; false: the text is no number.
+ * *ret_range: no timestamp is so far away. */
+bool kp_decode_epoch(enum kp_epoch_unit unit, struct kp_str number, int64_t *ret_us, bool *ret_range);
 KP_MUST enum kp_code kp_decode_convert_text(struct kp_decode_state *state, uint32_t column, struct kp_str text,
                                             struct kp_error *err);
 /*

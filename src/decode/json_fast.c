@@ -153,7 +153,7 @@ static uint8_t action_of(const struct kp_decoder *decoder, uint32_t column)
     case KP_CONV_TEXT:
         return ACTION_TEXT;
     case KP_CONV_TIMESTAMP:
-        return ACTION_TIMESTAMP;
+        return decoder->epoch ? ACTION_SLOW : ACTION_TIMESTAMP;
     default:
         return ACTION_SLOW;
     }

@@ -26,6 +26,16 @@ static enum kp_format format_of(const struct kp_relation *relation)
     return strcmp(format, "text") == 0 ? KP_FORMAT_TEXT : KP_FORMAT_RAW;
 }
 
+static enum kp_epoch_unit epoch_of(const struct kp_relation *relation)
+{
+    static const char *const units[] = {NULL, "seconds", "milliseconds", "microseconds", "nanoseconds"};
+    const char *unit = kp_relation_option(relation, "epoch");
+    for (size_t i = 1; unit && i < KP_COUNT(units); i++)
+        if (strcmp(unit, units[i]) == 0)
+            return (enum kp_epoch_unit)i;
+    return KP_EPOCH_NONE;
+}
+
 /* A column's place among those that come from the value. */
 static uint32_t csv_index(const struct kp_relation *relation, uint32_t column)
 {
@@ -155,6 +165,7 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
                              : strcmp(precision, "connect") == 0              ? KP_TIME_PRECISION_CONNECT
                                                                               : KP_TIME_PRECISION_MICROS;
     options.decimals_precise = decimals && strcmp(decimals, "precise") == 0;
+    options.epoch = epoch_of(relation);
     options.pattern = kp_relation_option(relation, "pattern");
     options.missing_fails = missing ? strcmp(missing, "error") == 0 : options.format == KP_FORMAT_CSV;
     options.extra_fails = extra && strcmp(extra, "error") == 0;

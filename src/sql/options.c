@@ -56,6 +56,9 @@ static const struct option_rule {
      "of debezium, for records without their schema: as the connector's decimal.handling.mode; precise: numeric "
      "columns "
      "need their scale; else numbers are JSON's, or texts"},
+    {"epoch", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "seconds milliseconds microseconds nanoseconds",
+     "what a number in the place of a timestamp counts since 1970-01-01 00:00 UTC; else it makes the record a dead "
+     "letter"},
     {"missing", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "null error",
      "a declared field that a record lacks is NULL (else this, of JSON), or makes the record a dead letter (of CSV)"},
     {"extra", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "ignore error",

@@ -139,10 +139,27 @@ uint32_t kp_parser_behind_parens(const struct parser *parser, uint32_t at)
     return parser->end;
 }
 
+/* E'…': PostgreSQL's parser knows what its escapes mean. */
+static enum kp_code read_escaped(struct parser *parser, const char **ret_text)
+{
+    const struct token *token = &parser->tokens[parser->at];
+    const PgQuery__Node *tree;
+    const char *sql =
+        kp_arena_printf(parser->arena, "SELECT %.*s", (int)(token->end - token->start), parser->text + token->start);
+    KP_TRY(kp_grammar_parse(parser, sql, &tree));
+    const PgQuery__Node *value = tree->select_stmt->target_list[0]->res_target->val;
+    *ret_text = kp_arena_strdup(parser->arena, value->a_const->sval->sval);
+    parser->at++;
+    return KP_OK;
+}
+
 enum kp_code kp_parser_string(struct parser *parser, const char **ret_text)
 {
-    if (parser->at >= parser->end || parser->tokens[parser->at].kind != PG_QUERY__TOKEN__SCONST ||
-        parser->text[parser->tokens[parser->at].start] != '\'')
+    bool is_string = parser->at < parser->end && parser->tokens[parser->at].kind == PG_QUERY__TOKEN__SCONST;
+    char first = is_string ? parser->text[parser->tokens[parser->at].start] : 0;
+    if (first == 'e' || first == 'E')
+        return read_escaped(parser, ret_text);
+    if (first != '\'')
         return kp_parser_syntax_error(parser, parser->at);
     const struct token *token = &parser->tokens[parser->at++];
     size_t len = (size_t)(token->end - token->start), to = 0;
