@@ -6,9 +6,12 @@
  *
  * The row is "after"; of a delete ("op" is "d", or "after" is null) it is "before", which names the row that goes; if
  * that is null too, the record's key does. A truncation ("t") takes many rows away, and is refused: a dead letter says
- * that the table is no longer the database's. What values look like: debezium_values.c.
+ * that the table is no longer the database's. What a connector writes besides changes makes no row, where it comes into
+ * the table's topic: logical messages ("op" is "m"), heartbeats ({"ts_ms": …}), the transactions' ({"status": "BEGIN",
+ * "id": …}) and the schema's ({"ddl": …, "tableChanges": …}). What values look like: debezium_values.c.
  */
 #include "decode/internal.h"
+#include "vec/jsonb.h"
 
 static const uint8_t *skip_space(const uint8_t *p, const uint8_t *end)
 {
@@ -48,8 +51,23 @@ static bool is_object(const struct kp_str *value)
     return value->ptr && value->ptr[0] == '{';
 }
 
+/* What a connector writes that is no change. */
+static bool is_notice(struct kp_str envelope, struct kp_str op)
+{
+    struct kp_str value;
+    if (op.ptr)
+        return kp_str_equal(op, KP_STR("\"m\""));
+    if (kp_json_member(envelope, KP_STR("after"), &value) || kp_json_member(envelope, KP_STR("before"), &value))
+        return false;
+    if (kp_json_member(envelope, KP_STR("tableChanges"), &value) || kp_json_member(envelope, KP_STR("ddl"), &value))
+        return true;
+    if (kp_json_member(envelope, KP_STR("status"), &value))
+        return kp_str_equal(value, KP_STR("\"BEGIN\"")) || kp_str_equal(value, KP_STR("\"END\""));
+    return kp_json_member(envelope, KP_STR("ts_ms"), &value) && kp_jsonb_item_count(envelope) <= 3; /* ts_us, ts_ns */
+}
+
 enum kp_code kp_debezium_row(struct kp_str text, struct kp_str *ret_row, struct kp_str *ret_schema, bool *ret_deleted,
-                             struct kp_error *err)
+                             bool *ret_notice, struct kp_error *err)
 {
     const uint8_t *begin = (const uint8_t *)text.ptr, *end = begin + text.len, *bad = begin;
     const uint8_t *start = skip_space(begin, end);
@@ -67,6 +85,11 @@ enum kp_code kp_debezium_row(struct kp_str text, struct kp_str *ret_row, struct 
     bool has_op = kp_json_member(envelope, KP_STR("op"), &op);
     bool has_after = kp_json_member(envelope, KP_STR("after"), &after);
     kp_json_member(envelope, KP_STR("before"), &before);
+    *ret_deleted = false;
+    *ret_row = (struct kp_str){NULL, 0};
+    *ret_notice = is_object(&envelope) && is_notice(envelope, op);
+    if (*ret_notice)
+        return KP_OK;
     if (!has_op || (!has_after && !is_object(&before)))
         return kp_fail(err, KP_INVALID, "22023", "the record is no change event: it has no \"op\" and \"after\"");
     if (kp_str_equal(op, KP_STR("\"t\"")))

@@ -8,7 +8,7 @@
  *   MicroDuration, NanoDuration                 µs, ns                         "01:00:00"
  *   connect.data.Decimal                        base64, scale in the schema    "12.50"
  *   VariableScaleDecimal                        {"scale":2,"value":base64}     "12.50"
- *   bytes without a name                        base64                         "\x0aff"
+ *   bytes without a name                        base64, or as binary_handling_mode says    "\x0aff"
  *   debezium.data.Json                          a string of JSON               the JSON
  *
  * A record without its schema is read by the column's type, as a connector writes a column of that type: whole numbers
@@ -325,11 +325,27 @@ static enum kp_code put_variable(struct kp_decode_state *state, struct kp_str ob
     return put_decimal(state, value, (uint32_t)number, out, err);
 }
 
-static enum kp_code put_bytes(struct kp_str value, struct kp_buf *out, struct kp_error *err)
+static bool is_hex(struct kp_str digits)
+{
+    for (size_t i = 0; i < digits.len; i++)
+        if (!strchr("0123456789abcdefABCDEF", digits.ptr[i]))
+            return false;
+    return digits.len % 2 == 0;
+}
+
+static enum kp_code put_bytes(const struct kp_decoder *decoder, struct kp_str value, struct kp_buf *out,
+                              struct kp_error *err)
 {
     struct kp_buf bytes = {0};
     if (value.len > 3 && value.ptr[1] == '\\' && value.ptr[2] == '\\') { /* "\\x0aff" already */
         kp_buf_append_str(out, value);
+        return KP_OK;
+    }
+    if (decoder->bytes_hex) {
+        if (!is_hex((struct kp_str){value.ptr + 1, value.len - 2}))
+            return kp_fail(err, KP_INVALID, "22P02", "invalid hexadecimal digits: %.*s",
+                           (int)kp_decode_shown(value).len, value.ptr);
+        kp_buf_printf(out, "\"\\\\x%.*s", (int)value.len - 1, value.ptr + 1);
         return KP_OK;
     }
     enum kp_code code = read_base64(value, &bytes, err);
@@ -404,7 +420,7 @@ static enum kp_code put_value(struct kp_decode_state *state, const struct encodi
     if (wanted && encoding.meaning == VARIABLE_DECIMAL && value.ptr[0] == '{')
         return put_variable(state, value, out, err);
     if (wanted && encoding.meaning == BYTES && string)
-        return put_bytes(value, out, err);
+        return put_bytes(state->decoder, value, out, err);
     if (wanted && encoding.meaning == JSON && string)
         return put_json(state, value, out, err);
     kp_buf_append_str(out, value);

@@ -407,7 +407,12 @@ static enum kp_code decode_debezium(struct kp_decode_state *state, struct kp_str
                                     enum kp_decode_outcome *ret_outcome, struct kp_error *err)
 {
     struct kp_str row, schema;
-    KP_TRY(kp_debezium_row(text, &row, &schema, &state->deleted, err));
+    bool notice;
+    KP_TRY(kp_debezium_row(text, &row, &schema, &state->deleted, &notice, err));
+    if (notice) {
+        *ret_outcome = KP_DECODED_NONE;
+        return KP_OK;
+    }
     if (row.ptr && state->decoder->rewrites) {
         KP_TRY(kp_debezium_values(state, schema, &row, err));
         readable_end = (const uint8_t *)row.ptr + row.len + KP_JSON_PADDING;

@@ -10,7 +10,7 @@
 #include "vec/vec.h"
 
 /* Counts up with every change of what a record's bytes mean: history columns of another version are not read. */
-enum { KP_DECODER_VERSION = 4 };
+enum { KP_DECODER_VERSION = 5 };
 
 enum kp_format {
     KP_FORMAT_JSON,
@@ -99,6 +99,7 @@ struct kp_decoder_options {
     bool confluent; /* AVRO, PROTOBUF: a schema registry's header stands before each record, and is passed over */
     enum kp_time_precision time_precision; /* DEBEZIUM without schemas in the records */
     bool decimals_precise;                 /* likewise: numerics are base64, of the column's scale */
+    bool bytes_hex;                        /* DEBEZIUM: bytes are hexadecimal digits, not base64 */
     enum kp_epoch_unit epoch;              /* not of DEBEZIUM, which has ways of its own */
     bool missing_fails; /* JSON, CSV: a record that lacks a declared field is a dead letter, not a row with NULL */
     bool extra_fails;   /* JSON, CSV: a record whose row has a member that no field takes is a dead letter */

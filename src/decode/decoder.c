@@ -320,6 +320,7 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
     decoder->time_precision = options->time_precision;
     decoder->decimals_precise = options->decimals_precise;
     decoder->epoch = options->epoch;
+    decoder->bytes_hex = options->bytes_hex;
     decoder->zone = options->zone;
     decoder->csv_delimiter = delimiter;
     decoder->csv_quote = quote;

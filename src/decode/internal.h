@@ -80,6 +80,7 @@ struct kp_decoder {
     bool confluent;
     enum kp_time_precision time_precision;
     bool decimals_precise;
+    bool bytes_hex;
     enum kp_epoch_unit epoch;
     bool rewrites;            /* DEBEZIUM: a column's values may be written otherwise than PostgreSQL reads them */
     struct kp_regex *pattern; /* TEXT; NULL: none */
@@ -290,10 +291,10 @@ bool kp_json_unescape(struct kp_str inside, char *out, size_t *ret_len, const ch
 /*
  * The object that holds the row of a change event: "after", of a delete "before" (*ret_deleted). An envelope under
  * "payload" is looked through; *ret_schema is its "schema", ptr NULL: it has none. *ret_row.ptr NULL: the event has
- * neither, and the key must say which row goes.
+ * neither, and the key must say which row goes. *ret_notice: it is no change, and makes no row.
  */
 KP_MUST enum kp_code kp_debezium_row(struct kp_str text, struct kp_str *ret_row, struct kp_str *ret_schema,
-                                     bool *ret_deleted, struct kp_error *err);
+                                     bool *ret_deleted, bool *ret_notice, struct kp_error *err);
 /* A column of the type may need its values rewritten (debezium_values.c). */
 bool kp_debezium_needs(struct kp_type type);
 /* The row with values as PostgreSQL writes them, padded, in the state's arena. */

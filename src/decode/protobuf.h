@@ -43,7 +43,8 @@ enum proto_shown {
     SHOWN_DURATION
 };
 struct proto_type {
-    struct kp_str name; /* dotted, without the package */
+    struct kp_str name;  /* dotted, with the package */
+    struct kp_str local; /* the end of it: without the package */
     bool is_enum, is_map_entry;
     enum proto_shown shown;
     struct proto_field *fields; /* of an enum: names and numbers of its values */

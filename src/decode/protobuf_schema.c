@@ -34,7 +34,7 @@ static const char well_known[] =
 struct file {
     struct kp_arena *arena;
     const char *at;
-    struct kp_str token;
+    struct kp_str token, package;
     struct proto_type *types;
     bool proto3;
     uint32_t oneofs; /* so far */
@@ -121,13 +121,21 @@ static void skip_statement(struct file *file)
     }
 }
 
+/* outer: the full name of the message around it; empty: there is none. */
 static struct proto_type *add_type(struct file *file, struct kp_str outer, struct kp_str name)
 {
     struct proto_type *type = kp_arena_calloc(file->arena, sizeof *type);
     const char *dotted =
         outer.len ? kp_arena_printf(file->arena, "%.*s.%.*s", (int)outer.len, outer.ptr, (int)name.len, name.ptr)
                   : kp_arena_strndup(file->arena, name.ptr, name.len);
-    type->name = kp_str(dotted);
+    type->name = type->local = kp_str(dotted);
+    if (file->package.len) {
+        size_t skip = file->package.len + 1;
+        if (!outer.len)
+            type->name =
+                kp_str(kp_arena_printf(file->arena, "%.*s.%s", (int)file->package.len, file->package.ptr, dotted));
+        type->local = (struct kp_str){type->name.ptr + skip, type->name.len - skip};
+    }
     type->next = file->types;
     file->types = type;
     return type;
@@ -309,9 +317,14 @@ static enum kp_code read_file(struct file *file)
         if (eat(file, "syntax")) {
             KP_TRY(expect(file, "="));
             file->proto3 = file->token.len == 8 && memcmp(file->token.ptr + 1, "proto3", 6) == 0;
+            file->package = (struct kp_str){"", 0}; /* another file begins: db/schema_files.c */
             next(file);
             KP_TRY(expect(file, ";"));
-        } else if (is(file, "package") || is(file, "option") || is(file, "service") || is(file, "extend")) {
+        } else if (eat(file, "package")) {
+            file->package = file->token;
+            next(file);
+            KP_TRY(expect(file, ";"));
+        } else if (is(file, "option") || is(file, "service") || is(file, "extend")) {
             skip_statement(file);
         } else if (eat(file, "import")) {
             if (!eat(file, "public"))
@@ -333,27 +346,26 @@ static enum kp_code read_file(struct file *file)
     return KP_OK;
 }
 
-/* A name as it is written in a message: there, or in one around it; a package before it is passed over. */
+/* A name as it is written in a message: there, or in what is around it, to the outermost package; from there only if it
+ * begins with a dot. */
 static const struct proto_type *find_type(const struct file *file, struct kp_str scope, struct kp_str name)
 {
     char dotted[600];
-    for (struct kp_str rest = name;; rest = (struct kp_str){rest.ptr + 1, rest.len - 1}) {
-        for (struct kp_str around = scope;;) {
-            snprintf(dotted, sizeof dotted, "%.*s%s%.*s", (int)around.len, around.ptr, around.len ? "." : "",
-                     (int)rest.len, rest.ptr);
-            for (const struct proto_type *type = file->types; type; type = type->next)
-                if (!type->is_map_entry && kp_str_equal(type->name, kp_str(dotted)))
-                    return type;
-            if (!around.len)
-                break;
-            while (around.len && around.ptr[around.len - 1] != '.')
-                around.len--;
-            around.len -= around.len > 0;
-        }
-        while (rest.len && rest.ptr[0] != '.')
-            rest = (struct kp_str){rest.ptr + 1, rest.len - 1};
-        if (!rest.len)
+    if (name.ptr[0] == '.') {
+        name = (struct kp_str){name.ptr + 1, name.len - 1};
+        scope.len = 0;
+    }
+    for (;;) {
+        snprintf(dotted, sizeof dotted, "%.*s%s%.*s", (int)scope.len, scope.ptr, scope.len ? "." : "", (int)name.len,
+                 name.ptr);
+        for (const struct proto_type *type = file->types; type; type = type->next)
+            if (!type->is_map_entry && kp_str_equal(type->name, kp_str(dotted)))
+                return type;
+        if (!scope.len)
             return NULL;
+        while (scope.len && scope.ptr[scope.len - 1] != '.')
+            scope.len--;
+        scope.len -= scope.len > 0;
     }
 }
 
@@ -446,7 +458,6 @@ static enum kp_code resolve(struct file *file)
     return KP_OK;
 }
 
-/* Packages are not told apart, so what two of them call the same is not known. */
 static enum kp_code check_names(const struct file *file)
 {
     for (const struct proto_type *type = file->types; type; type = type->next)
@@ -462,6 +473,7 @@ static enum kp_code add_well_known(struct file *file)
 {
     const struct proto_type *last = file->types;
     file->at = well_known;
+    file->package = (struct kp_str){"", 0};
     KP_TRY(read_file(file));
     for (struct proto_type *type = file->types; type != last; type = type->next) {
         const char *name = type->name.ptr + strlen(PACKAGE);
@@ -481,6 +493,33 @@ static bool is_well_known(const struct proto_type *type)
     return type->name.len > strlen(PACKAGE) && memcmp(type->name.ptr, PACKAGE, strlen(PACKAGE)) == 0;
 }
 
+/* By its full name, or without its package if no other is called so; NULL: the first one, of types listed backwards. */
+static enum kp_code find_message(const struct file *file, const char *name, const struct proto_type **ret_message)
+{
+    const struct proto_type *found = NULL, *other = NULL;
+    for (const struct proto_type *type = file->types; type; type = type->next) {
+        if (type->is_enum || type->is_map_entry || (!name && is_well_known(type)))
+            continue;
+        if (!name || kp_str_equal(type->name, kp_str(name)) || kp_str_equal(type->local, kp_str(name))) {
+            other = found;
+            found = type;
+        }
+        if (name && kp_str_equal(type->name, kp_str(name))) {
+            other = NULL;
+            break;
+        }
+    }
+    if (!found)
+        return kp_fail(file->err, KP_INVALID, "22023", "the Protobuf schema has no message \"%s\"", name ? name : "");
+    if (name && other) {
+        kp_fail(file->err, KP_INVALID, "22023", "the Protobuf schema has two messages \"%s\"", name);
+        return kp_error_hint(file->err, "Name one with its package: \"%.*s\" or \"%.*s\".", (int)found->name.len,
+                             found->name.ptr, (int)other->name.len, other->name.ptr);
+    }
+    *ret_message = found;
+    return KP_OK;
+}
+
 enum kp_code kp_protobuf_create(const char *text, const char *message, struct kp_arena *arena,
                                 const struct kp_protobuf **ret_protobuf, struct kp_error *err)
 {
@@ -490,11 +529,7 @@ enum kp_code kp_protobuf_create(const char *text, const char *message, struct kp
     KP_TRY(check_names(&file));
     KP_TRY(resolve(&file));
     struct kp_protobuf *protobuf = kp_arena_calloc(arena, sizeof *protobuf);
-    for (const struct proto_type *type = file.types; type; type = type->next)
-        if (!type->is_enum && !type->is_map_entry && (!message || kp_str_equal(type->name, kp_str(message))))
-            protobuf->message = type; /* without a name the first one: types are listed backwards */
-    if (!protobuf->message || (!message && is_well_known(protobuf->message)))
-        return kp_fail(err, KP_INVALID, "22023", "the Protobuf schema has no message \"%s\"", message ? message : "");
+    KP_TRY(find_message(&file, message, &protobuf->message));
     *ret_protobuf = protobuf;
     return KP_OK;
 }

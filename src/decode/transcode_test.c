@@ -287,6 +287,9 @@ static void test_protobuf_schemas(void **state)
                {"service S { rpc R (A) returns (A) { option x = 1; } }", NULL, "no message"},
                {"message A { optional group G = 1 { } }", NULL, "groups"},
                {"message A { } enum A { X = 0; }", NULL, "two types"},
+               {"package p; message A { } syntax = 'proto3'; package q; message A { }", "A", "two messages"},
+               {"package p; message A { } syntax = 'proto3'; package q; message A { }", "r.A", "no message"},
+               {"package p; message A { } syntax = 'proto3'; message B { p.B x = 1; }", "B", "no type \"p.B\""},
                {"message A { optional int32 x = 1 [default = y]; }", NULL, "default"},
                {"", NULL, "no message"}};
     for (size_t i = 0; i < KP_COUNT(bad); i++) {

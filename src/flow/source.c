@@ -165,6 +165,8 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
                              : strcmp(precision, "connect") == 0              ? KP_TIME_PRECISION_CONNECT
                                                                               : KP_TIME_PRECISION_MICROS;
     options.decimals_precise = decimals && strcmp(decimals, "precise") == 0;
+    const char *binaries = kp_relation_option(relation, "binary_handling_mode");
+    options.bytes_hex = binaries && strcmp(binaries, "hex") == 0;
     options.epoch = epoch_of(relation);
     options.pattern = kp_relation_option(relation, "pattern");
     options.missing_fails = missing ? strcmp(missing, "error") == 0 : options.format == KP_FORMAT_CSV;

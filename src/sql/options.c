@@ -46,7 +46,7 @@ static const struct option_rule {
     {"writer_schemas", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL,
      "of avro: the same, as a JSON object of schemas by the id in the registry's header"},
     {"message", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL,
-     "of protobuf: the message's name; else the first of the file"},
+     "of protobuf: the message's name, with its package or without; else the first of the file"},
     {"framing", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "none confluent",
      "of avro and protobuf: whether a schema registry's header (a zero byte and the schema's id) stands before each "
      "record; else none"},
@@ -56,6 +56,8 @@ static const struct option_rule {
      "of debezium, for records without their schema: as the connector's decimal.handling.mode; precise: numeric "
      "columns "
      "need their scale; else numbers are JSON's, or texts"},
+    {"binary_handling_mode", KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "bytes base64 base64-url-safe hex",
+     "of debezium: as the connector's binary.handling.mode; else bytes, which is base64 in JSON"},
     {"epoch", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_CHOICE, 0, 0, "seconds milliseconds microseconds nanoseconds",
      "what a number in the place of a timestamp counts since 1970-01-01 00:00 UTC; else it makes the record a dead "
      "letter"},

@@ -26,6 +26,7 @@ class Values:
         self.wrapped = dice.random() < 0.6
         self.mode = dice.choice(["adaptive", "adaptive_time_microseconds", "connect"])
         self.precise = dice.random() < 0.5
+        self.binary = dice.choice([None, "bytes", "base64", "base64-url-safe", "hex", "hex"])
         self.key = dice.choice([("id",), ("id", "day"), ("price",)])
         self.columns = {"id": "int", "day": "date", "tod": "time", "tod3": "time(3)", "at": "timestamp", "at3": "timestamp(3)",
                         "atz": "timestamptz", "dur": "interval", "price": "numeric(12,2)", "free": "numeric", "blob": "bytea",
@@ -36,6 +37,8 @@ class Values:
         options = f"topic = '{table}', format = 'debezium'"
         if not self.wrapped:
             options += f", time_precision_mode = '{self.mode}', decimal_handling_mode = '{'precise' if self.precise else 'string'}'"
+        if self.binary:
+            options += f", binary_handling_mode = '{self.binary}'"
         return f"CREATE TABLE {table} ({declared}, PRIMARY KEY ({', '.join(self.key)})) WITH ({options})"
 
     def precision(self, name):
@@ -98,7 +101,12 @@ class Values:
             return {"type": "struct", "name": "io.debezium.data.VariableScaleDecimal"}, {"scale": scale, "value": based(number, scale)}, f"{number:f}"
         if name == "blob":
             blob = dice.randbytes(dice.randint(0, 7))
-            return {"type": "bytes"}, base64.b64encode(blob).decode(), "\\x" + blob.hex()
+            shown = "\\x" + blob.hex()
+            if self.binary == "hex":
+                return {"type": "string"}, blob.hex(), shown
+            if self.binary == "base64-url-safe":
+                return {"type": "string"}, base64.urlsafe_b64encode(blob).decode(), shown
+            return {"type": "string" if self.binary == "base64" else "bytes"}, base64.b64encode(blob).decode(), shown
         if name == "doc":
             doc = dice.choice([{"a": [1, "é\n", None]}, [], "text", 12, True])
             shown = {"a": '{"a": [1, "é\\n", null]}'} if isinstance(doc, dict) else {}

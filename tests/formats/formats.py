@@ -156,7 +156,7 @@ def protobuf_round(connection, doors, folder, seed, done):
     source = f"proto{seed}"
     columns = proto.columns()
     said = (f"CREATE SOURCE {source} ({', '.join(f'{c} json' for c in columns)}) WITH (topic = '{source}', format = 'protobuf', "
-            f"message = 'Main', schema = 'file:{proto.path}')")
+            f"message = '{proto.name_of_main}', schema = 'file:{proto.path}')")
     rows(connection, said)
     os.unlink(proto.path)
     expected, position = [], 0

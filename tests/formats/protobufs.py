@@ -27,7 +27,9 @@ FILES = {  # as the library has them
               "double number_value = 2; string string_value = 3; bool bool_value = 4; Struct struct_value = 5; ListValue list_value = 6; } }"}
 SHARED = """// What several files use. import "nothing.proto";
 syntax = "proto3"; package some.common;
-message Money { int64 units = 1; string currency = 2; enum Kind { CASH = 0; CARD = 1; } Kind kind = 3; }
+enum Top { TOP_OTHER = 0; TOP_FAR = 9; } // as in the files that import this one
+message Main { Top top = 1; bool on = 2; }
+message Money { Main main = 4; .some.common.Top top = 5; int64 units = 1; string currency = 2; enum Kind { CASH = 0; CARD = 1; } Kind kind = 3; }
 service Bank { rpc Pay (Money) returns (Money) { option deprecated = true; } }
 """
 
@@ -37,7 +39,8 @@ class Proto:
         self.dice, self.count, self.enums, self.messages = dice, 0, [], []
         self.path = os.path.join(folder, f"shops/p{seed}.proto")
         self.proto2 = dice.random() < 0.4
-        self.money = f"some.common{seed}.Money"
+        self.money, self.name_of_main = f"some.common{seed}.Money", f"some.shop{seed}.Main"
+        self.others = [f"some.common{seed}.Main", f"common{seed}.Top"]
         body = self.message("Main", 2)
         imports = "".join(f'import "google/protobuf/{name}.proto";\n' for name in FILES)
         self.text = (f'syntax = "proto{3 - self.proto2}";\npackage some.shop{seed};\n{imports}import "common/shared{seed}.proto";\n'
@@ -64,7 +67,7 @@ class Proto:
         return f"{prefix}{self.count}"
 
     def message(self, name, depth):
-        dice, parts, types = self.dice, [], SCALARS + ["Top", EPOCH_TEXT, self.money] + self.dice.sample(WELL_KNOWN, 4)
+        dice, parts, types = self.dice, [], SCALARS + ["Top", EPOCH_TEXT, self.money] + self.others + self.dice.sample(WELL_KNOWN, 4)
         number = 0
         if depth:
             for _ in range(dice.randint(0, 2)):

@@ -342,11 +342,18 @@ static inline void add_set(struct maker *maker, struct from *from, struct scope 
          "l0 text, l1 jsonb", "tj"},
         {P_ROWS_FROM, "ia", ", ", "ROWS FROM (generate_series(1, $1 % 3), unnest($2))", "", "l0, l1", "ii"},
     };
-    unsigned flags = 0, at = roll(maker->dice, KP_COUNT(kinds)), count = (unsigned)strlen(kinds[at].cols);
+    unsigned flags = 0, at = 0, count = 0;
     char *args[2] = {0}, *call = "";
-    for (unsigned i = 0; kinds[at].args[i]; i++)
-        if (!(args[i] = pick_column(maker, scope, type_of_code(kinds[at].args[i]), BIG | LOOSE, &flags)))
-            return;
+    bool fits = false;
+    for (unsigned tries = 0; !fits && tries < 6; tries++) { /* few relations have columns for each kind */
+        at = roll(maker->dice, KP_COUNT(kinds));
+        fits = true;
+        for (unsigned i = 0; fits && kinds[at].args[i]; i++)
+            fits = (args[i] = pick_column(maker, scope, type_of_code(kinds[at].args[i]), BIG | LOOSE, &flags));
+    }
+    if (!fits)
+        return;
+    count = (unsigned)strlen(kinds[at].cols);
     if (!allowed(kinds[at].production) || scope->count + count > KP_COUNT(scope->cols) || from->rows > 1000)
         return;
     made(kinds[at].production);

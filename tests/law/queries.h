@@ -623,6 +623,11 @@ static inline struct query make_recursive(struct maker *maker, const struct rela
          "r ON a2.id = r.k AND a2.id < r.id) SEARCH DEPTH FIRST BY id SET o SELECT id AS c0, k AS c1, "
          "o::text AS c2 FROM r",
          "iit"},
+        {P_RECURSIVE_BREADTH,
+         "WITH RECURSIVE r AS (SELECT id, k FROM %T AS a1 UNION ALL SELECT a2.id, a2.k FROM %T AS a2 JOIN "
+         "r ON a2.id = r.k AND a2.id < r.id) SEARCH BREADTH FIRST BY id, k SET o SELECT id AS c0, k AS c1, "
+         "o::text AS c2 FROM r",
+         "iit"},
         {P_RECURSIVE_CYCLE,
          "WITH RECURSIVE r AS (SELECT id, k FROM %T AS a1 WHERE k < %N UNION ALL SELECT a2.id, a2.k FROM %T "
          "AS a2 JOIN r ON a2.id = r.k) CYCLE id SET c USING o SELECT id AS c0, k AS c1, c AS c2 FROM r",
@@ -646,7 +651,7 @@ static inline struct query make_recursive(struct maker *maker, const struct rela
 
 static struct query make_query(struct maker *maker, unsigned depth)
 {
-    if (allowed(P_WITH_RECURSIVE) && chance(maker->dice, 3))
+    if (allowed(P_WITH_RECURSIVE) && chance(maker->dice, 5))
         for (unsigned i = 0; i < maker->relation_count; i++)
             if (strcmp(maker->relations[i].cols[0].name, "id") == 0)
                 return make_recursive(maker, &maker->relations[i]);

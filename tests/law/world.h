@@ -85,6 +85,7 @@ struct world {
     char **state_texts;
     struct answer **returned; /* what a statement with RETURNING said; NULL: it has none */
     unsigned state_count, state_cap;
+    bool dense;       /* every view is computed again at every position */
     bool tight, lean; /* tight: memory for some of the views only, at present; lean: now and then */
     struct past past;
     struct kp_os os;
@@ -94,7 +95,7 @@ struct world {
 
 static struct totals {
     unsigned worlds, queries, asked, recomputed, verified, past, altered, compared, errors, refused, views, crashes,
-        reopens, writes, slow, tight, spent, recovered, returned;
+        reopens, writes, slow, tight, spent, recovered, returned, positions;
 } totals;
 
 /* The log's clock: it stands still between writes, so that what now() brings about is known. */

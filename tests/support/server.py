@@ -29,7 +29,7 @@ class Server:
         if not line.startswith("ready "):
             raise RuntimeError("the server did not start: " + self.said())
         where = dict(word.split("=", 1) for word in line.split()[1:])
-        self.pg, self.http = where["pg"], where["http"]
+        self.pg, self.http, self.kafka = where["pg"], where["http"], where["kafka"]
 
     def said(self):
         with open(self.folder + ".err", errors="replace") as file:
