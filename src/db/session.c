@@ -27,6 +27,7 @@ void kp_session_close(struct kp_session *session)
         return;
     KP_ASSERT(session->cursors == 0);
     kp_deadline_end(session);
+    session->options.setting_changed = NULL; /* nobody is there to be told */
     kp_transaction_rollback(session);
     for (struct kp_prepared *named = session->named, *next; named; named = next) {
         next = named->next_named;
@@ -132,6 +133,11 @@ enum kp_code kp_session_snapshot(struct kp_session *session, struct kp_snapshot 
 
 /* ---- transactions ---- */
 
+bool kp_session_read_only(const struct kp_session *session)
+{
+    return session->transaction == KP_TRANSACTION_BLOCK ? session->read_only : session->default_read_only;
+}
+
 static void forget(struct kp_session *session)
 {
     if (session->has_snapshot)
@@ -202,15 +208,16 @@ enum kp_code kp_transaction_commit(struct kp_session *session, struct kp_error *
     }
     session->transaction = KP_TRANSACTION_NONE;
     session->read_only = false;
-    kp_settings_end_local(session);
-    return commit_writes(session, err);
+    enum kp_code code = commit_writes(session, err);
+    kp_settings_end(session, code == KP_OK);
+    return code;
 }
 
 void kp_transaction_rollback(struct kp_session *session)
 {
     session->transaction = KP_TRANSACTION_NONE;
     session->read_only = false;
-    kp_settings_end_local(session);
+    kp_settings_end(session, false);
     forget(session);
 }
 
@@ -230,9 +237,9 @@ enum kp_code kp_session_implicit_end(struct kp_session *session, bool commit, st
     if (session->transaction != KP_TRANSACTION_IMPLICIT)
         return KP_OK;
     session->transaction = KP_TRANSACTION_NONE;
-    kp_settings_end_local(session);
-    if (commit)
-        return commit_writes(session, err);
-    forget(session);
-    return KP_OK;
+    enum kp_code code = commit ? commit_writes(session, err) : KP_OK;
+    kp_settings_end(session, commit && code == KP_OK);
+    if (!commit)
+        forget(session);
+    return code;
 }

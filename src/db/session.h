@@ -45,10 +45,13 @@ struct kp_session {
     struct kp_deadline deadline;
     int64_t statement_timeout_ms, lock_timeout_ms, idle_timeout_ms; /* 0: none */
     char **outer_settings; /* SET LOCAL: the values before it, by index; an entry NULL: not set so */
+    char **block_settings; /* all values before the transaction's first SET, for ROLLBACK; NULL: it has set nothing */
+    char **first_settings; /* what the client asked for when it connected: RESET goes back to it; NULL: nothing */
     int64_t read_after;
 
     enum kp_transaction transaction;
-    bool read_only;
+    bool read_only;         /* the block */
+    bool default_read_only; /* a statement by itself, and a block that does not say */
     bool has_snapshot;
     struct kp_snapshot snapshot;
     struct kp_arena writes_arena;
@@ -129,12 +132,15 @@ struct kp_cursor {
 void kp_settings_init(struct kp_session *session);
 void kp_settings_finish(struct kp_session *session);
 const char *kp_settings_get(void *arg, const char *name); /* kp_sql_context's setting callback */
+/* With a session's first statement: what it has now is what RESET goes back to. */
+void kp_settings_keep_first(struct kp_session *session);
 KP_MUST enum kp_code kp_settings_reset(struct kp_session *session, const char *name, struct kp_error *err);
 /* SET LOCAL: until the transaction ends. */
 KP_MUST enum kp_code kp_settings_set_local(struct kp_session *session, const char *name, const char *value,
                                            struct kp_error *err);
-void kp_settings_end_local(struct kp_session *session);
-/* All values as they are, for kp_settings_restore; discard: NULL is fine. */
+/* The transaction ends: what SET LOCAL set is undone, and if it was rolled back what SET did, too. */
+void kp_settings_end(struct kp_session *session, bool committed);
+/* All values as they are, and which of them SET LOCAL set, for kp_settings_restore; discard: NULL is fine. */
 char **kp_settings_copy(struct kp_session *session);
 void kp_settings_restore(struct kp_session *session, char *const *values);
 void kp_settings_discard(char **values);
@@ -150,6 +156,8 @@ KP_MUST enum kp_code kp_prepared_refresh(struct kp_prepared *prepared, struct kp
 void kp_session_context(struct kp_session *session, struct kp_sql_context *ret_context);
 /* The code, told why the statement was cancelled if it was. */
 enum kp_code kp_session_told(struct kp_session *session, enum kp_code code, struct kp_error *err);
+/* Whether what runs now may not write. */
+bool kp_session_read_only(const struct kp_session *session);
 /* KP_CANCELLED if it was. */
 KP_MUST enum kp_code kp_session_check(struct kp_session *session, struct kp_error *err);
 /* Waits until the replay after a start has met the log's end; ends with the statement's cancellation. */

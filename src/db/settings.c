@@ -14,6 +14,7 @@ static enum kp_code check_encoding(struct kp_session *session, const char *value
 static enum kp_code check_timeout(struct kp_session *session, const char *value, struct kp_error *err);
 static void take_timeout(struct kp_session *session, const char *name, char **value);
 static enum kp_code check_read_after(struct kp_session *session, const char *value, struct kp_error *err);
+static enum kp_code check_read_only(struct kp_session *session, const char *value, struct kp_error *err);
 
 static const struct setting {
     const char *name, *standard;
@@ -28,7 +29,8 @@ static const struct setting {
     {"DateStyle", "ISO, MDY", REPORTED | FIXED, NULL, "Form of dates: always ISO."},
     {"default_table_access_method", "kappa", FIXED, NULL, "How tables are kept: one way."},
     {"default_transaction_isolation", "serializable", 0, NULL, "Transactions read at one position."},
-    {"default_transaction_read_only", "off", REPORTED, NULL, "Accepted for compatibility."},
+    {"default_transaction_read_only", "off", REPORTED, check_read_only,
+     "Whether transactions may not write unless they say so."},
     {"extra_float_digits", "1", 0, NULL, "Accepted for compatibility; floats are printed exactly."},
     {"idle_in_transaction_session_timeout", "0", 0, check_timeout,
      "Ends a session of the PostgreSQL door that waits so long inside a transaction; 0: never."},
@@ -55,7 +57,7 @@ static const struct setting {
     {"synchronous_commit", "on", FIXED, NULL, "Acknowledged means on disk."},
     {"TimeZone", "UTC", REPORTED, check_zone, "Time zone of timestamptz text."},
     {"transaction_isolation", "serializable", 0, NULL, "Transactions read at one position."},
-    {"transaction_read_only", "off", 0, NULL, "Accepted for compatibility."},
+    {"transaction_read_only", "off", 0, check_read_only, "Whether this transaction may not write."},
 };
 
 static size_t find(const char *name)
@@ -138,6 +140,35 @@ static void take_timeout(struct kp_session *session, const char *name, char **va
         session->idle_timeout_ms = ms;
 }
 
+/* 1, 0, or -1 if it is no boolean. */
+static int boolean(const char *value)
+{
+    static const char *const words[] = {"on", "true", "yes", "1", "off", "false", "no", "0"};
+    for (size_t i = 0; i < KP_COUNT(words); i++)
+        if (strcasecmp(value, words[i]) == 0)
+            return i < 4;
+    return -1;
+}
+
+static enum kp_code check_read_only(struct kp_session *session, const char *value, struct kp_error *err)
+{
+    if (boolean(value) >= 0)
+        return KP_OK;
+    return kp_fail(err, KP_INVALID, NULL, "a parameter of read-only transactions requires a Boolean value");
+}
+
+/* The setting's value as PostgreSQL shows it; the block's own setting is of the block alone. */
+static void take_read_only(struct kp_session *session, const char *name, char **value)
+{
+    bool on = boolean(*value) == 1;
+    kp_free(*value);
+    *value = kp_strdup(on ? "on" : "off");
+    if (strcmp(name, "default_transaction_read_only") == 0)
+        session->default_read_only = on;
+    else if (session->transaction == KP_TRANSACTION_BLOCK)
+        session->read_only = on;
+}
+
 static enum kp_code check_read_after(struct kp_session *session, const char *value, struct kp_error *err)
 {
     char *end;
@@ -161,12 +192,22 @@ void kp_settings_finish(struct kp_session *session)
         kp_free(session->settings[i]);
     kp_free(session->settings);
     kp_free(session->outer_settings);
+    kp_settings_discard(session->block_settings);
+    kp_settings_discard(session->first_settings);
+}
+
+void kp_settings_keep_first(struct kp_session *session)
+{
+    if (!session->first_settings)
+        session->first_settings = kp_settings_copy(session);
 }
 
 static const char *value_of(struct kp_session *session, size_t i)
 {
     if (strcmp(table[i].name, "session_authorization") == 0)
         return session->user;
+    if (strcmp(table[i].name, "transaction_read_only") == 0)
+        return kp_session_read_only(session) ? "on" : "off";
     return session->settings[i] ? session->settings[i] : table[i].standard;
 }
 
@@ -181,7 +222,15 @@ const char *kp_session_get(struct kp_session *session, const char *name)
     return kp_settings_get(session, name);
 }
 
-enum kp_code kp_session_set(struct kp_session *session, const char *name, const char *value, struct kp_error *err)
+/* Before a setting changes inside a transaction: what ROLLBACK goes back to. */
+static void note_block(struct kp_session *session)
+{
+    bool inside = session->transaction == KP_TRANSACTION_BLOCK || session->transaction == KP_TRANSACTION_IMPLICIT;
+    if (inside && !session->block_settings)
+        session->block_settings = kp_settings_copy(session);
+}
+
+static enum kp_code change(struct kp_session *session, const char *name, const char *value, struct kp_error *err)
 {
     size_t i = find(name);
     if (i == KP_COUNT(table)) {
@@ -200,10 +249,24 @@ enum kp_code kp_session_set(struct kp_session *session, const char *name, const 
         KP_TRY(table[i].check(session, value, err));
     kp_free(session->settings[i]);
     session->settings[i] = kp_strdup(value);
+    if (table[i].check == check_read_only)
+        take_read_only(session, table[i].name, &session->settings[i]);
     if (table[i].check == check_timeout)
         take_timeout(session, table[i].name, &session->settings[i]);
     if ((table[i].flags & REPORTED) && session->options.setting_changed)
         session->options.setting_changed(session->options.arg, table[i].name, value);
+    return KP_OK;
+}
+
+enum kp_code kp_session_set(struct kp_session *session, const char *name, const char *value, struct kp_error *err)
+{
+    size_t i = find(name);
+    note_block(session);
+    KP_TRY(change(session, name, value, err));
+    if (session->outer_settings && i < KP_COUNT(table)) { /* it holds beyond the transaction, whatever SET LOCAL said */
+        kp_free(session->outer_settings[i]);
+        session->outer_settings[i] = NULL;
+    }
     return KP_OK;
 }
 
@@ -218,8 +281,9 @@ enum kp_code kp_settings_set_local(struct kp_session *session, const char *name,
             session->options.notice(session->options.arg, "WARNING", &notice);
         return KP_OK;
     }
+    note_block(session);
     char *before = i < KP_COUNT(table) ? kp_strdup(value_of(session, i)) : NULL;
-    enum kp_code code = kp_session_set(session, name, value, err);
+    enum kp_code code = change(session, name, value, err);
     if (!session->outer_settings)
         session->outer_settings = kp_calloc(KP_COUNT(table), sizeof *session->outer_settings);
     if (code == KP_OK && before && !session->outer_settings[i])
@@ -229,40 +293,53 @@ enum kp_code kp_settings_set_local(struct kp_session *session, const char *name,
     return code;
 }
 
-void kp_settings_end_local(struct kp_session *session)
+void kp_settings_end(struct kp_session *session, bool committed)
 {
     struct kp_error ignored;
+    char **before = session->block_settings;
+    session->block_settings = NULL;
+    if (before && !committed)
+        kp_settings_restore(session, before);
+    kp_settings_discard(before);
     for (size_t i = 0; session->outer_settings && i < KP_COUNT(table); i++) {
-        char *before = session->outer_settings[i];
+        char *outer = session->outer_settings[i];
         session->outer_settings[i] = NULL;
-        if (before && kp_session_set(session, table[i].name, before, &ignored) != KP_OK)
+        if (outer && change(session, table[i].name, outer, &ignored) != KP_OK)
             KP_ASSERT(false); /* it was the setting's value */
-        kp_free(before);
+        kp_free(outer);
     }
 }
 
+/* The values, and behind them those before SET LOCAL. */
 char **kp_settings_copy(struct kp_session *session)
 {
-    char **values = kp_calloc(KP_COUNT(table), sizeof *values);
-    for (size_t i = 0; i < KP_COUNT(table); i++)
+    char **values = kp_calloc(2 * KP_COUNT(table), sizeof *values), **outer = values + KP_COUNT(table);
+    for (size_t i = 0; i < KP_COUNT(table); i++) {
         values[i] = session->settings[i] ? kp_strdup(session->settings[i]) : NULL;
+        outer[i] = session->outer_settings && session->outer_settings[i] ? kp_strdup(session->outer_settings[i]) : NULL;
+    }
     return values;
 }
 
 void kp_settings_restore(struct kp_session *session, char *const *values)
 {
     struct kp_error ignored;
+    char *const *outer = values + KP_COUNT(table);
     for (size_t i = 0; i < KP_COUNT(table); i++) {
         const char *before = values[i] ? values[i] : table[i].standard;
         bool same = strcmp(value_of(session, i), before) == 0 || (!values[i] && !session->settings[i]);
-        if (!same && kp_session_set(session, table[i].name, before, &ignored) != KP_OK)
+        if (!same && change(session, table[i].name, before, &ignored) != KP_OK)
             KP_ASSERT(false); /* it was the setting's value */
+        if (session->outer_settings) {
+            kp_free(session->outer_settings[i]);
+            session->outer_settings[i] = outer[i] ? kp_strdup(outer[i]) : NULL;
+        }
     }
 }
 
 void kp_settings_discard(char **values)
 {
-    for (size_t i = 0; values && i < KP_COUNT(table); i++)
+    for (size_t i = 0; values && i < 2 * KP_COUNT(table); i++)
         kp_free(values[i]);
     kp_free(values);
 }
@@ -275,8 +352,10 @@ enum kp_code kp_settings_reset(struct kp_session *session, const char *name, str
                    ? KP_OK
                    : kp_fail(err, KP_NOT_FOUND, NULL, "unrecognized configuration parameter \"%s\"", name);
     for (size_t i = 0; i < KP_COUNT(table); i++)
-        if (session->settings[i] && (all || strcasecmp(table[i].name, name) == 0))
-            KP_TRY(kp_session_set(session, table[i].name, table[i].standard, err));
+        if (session->settings[i] && (all || strcasecmp(table[i].name, name) == 0)) {
+            const char *first = session->first_settings ? session->first_settings[i] : NULL;
+            KP_TRY(kp_session_set(session, table[i].name, first ? first : table[i].standard, err));
+        }
     return KP_OK;
 }
 

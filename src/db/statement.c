@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "sql/names.h"
+
 bool kp_statement_next(struct kp_str *text, struct kp_str *ret_statement)
 {
     while (text->len > 0) {
@@ -147,15 +149,27 @@ static enum kp_code bind_locked(struct kp_prepared *prepared, const enum kp_type
     return code;
 }
 
+/* Names longer than PostgreSQL's are cut: it says so, and so do we. */
+static void tell_long_name(void *arg, const char *written, const char *cut)
+{
+    struct kp_session *session = arg;
+    struct kp_error notice;
+    (void)kp_fail(&notice, KP_OK, "42622", "identifier \"%s\" will be truncated to \"%s\"", written, cut);
+    session->options.notice(session->options.arg, "NOTICE", &notice);
+}
+
 enum kp_code kp_prepare(struct kp_session *session, struct kp_str text, const enum kp_type_id *param_types,
                         uint32_t param_count, struct kp_prepared **ret_prepared, struct kp_error *err)
 {
     KP_TRY(kp_db_health(session->db, err));
     atomic_store(&session->cancelled, false);
+    kp_settings_keep_first(session);
     struct kp_prepared *prepared = kp_calloc(1, sizeof *prepared);
     prepared->session = session;
     enum kp_code code = kp_sql_parse(text, &prepared->arena, &prepared->statement, err);
     enum kp_statement_kind kind = code == KP_OK ? prepared->statement->kind : KP_STATEMENT_EMPTY;
+    if (code == KP_OK && session->options.notice)
+        kp_sql_long_names(text, tell_long_name, session);
     if (code == KP_OK && session->transaction == KP_TRANSACTION_FAILED && kind != KP_STATEMENT_ROLLBACK &&
         kind != KP_STATEMENT_ROLLBACK_TO && kind != KP_STATEMENT_COMMIT)
         code = kp_fail(err, KP_INVALID, "25P02",

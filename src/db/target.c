@@ -13,7 +13,7 @@ enum { TRANSACTION_BYTES_MAX = 256 << 20, FAILING_ROW_BYTES_MAX = 1000 };
 static enum kp_code check_writable(const struct kp_session *session, const struct kp_relation *relation,
                                    struct kp_error *err)
 {
-    if (session->read_only)
+    if (kp_session_read_only(session))
         return kp_fail(err, KP_FORBIDDEN, "25006", "cannot write to \"%s\" in a read-only transaction", relation->name);
     for (uint32_t c = 0; c < relation->col_count - relation->hidden_count; c++)
         if (relation->paths[c] || relation->origins[c] != KP_FIELD_VALUE)

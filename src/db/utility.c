@@ -201,6 +201,9 @@ static enum kp_code deallocate(struct kp_session *session, const char *name, str
 static enum kp_code run_ddl(struct kp_cursor *cursor, struct kp_error *err)
 {
     struct kp_session *session = cursor->session;
+    if (kp_session_read_only(session))
+        return kp_fail(err, KP_FORBIDDEN, "25006", "cannot execute %s in a read-only transaction",
+                       cursor->prepared->statement->tag);
     struct kp_sql_context context;
     kp_session_context(session, &context);
     struct kp_ddl ddl = {
@@ -258,7 +261,7 @@ enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *par
     case KP_STATEMENT_SHOW:
         return show(cursor, err);
     case KP_STATEMENT_BEGIN:
-        return kp_transaction_begin(session, statement->read_only, err);
+        return kp_transaction_begin(session, statement->value ? statement->read_only : session->default_read_only, err);
     case KP_STATEMENT_COMMIT:
         if (session->transaction == KP_TRANSACTION_FAILED) {
             kp_transaction_rollback(session);

@@ -349,12 +349,14 @@ static bool any_null(const struct kp_expr *expr)
     return false;
 }
 
+enum { PLAN_BYTES_MAX = 256 << 20 }; /* of a statement whose calls are still folded: each may be short and make much */
+
 /*
  * Runs the kernel on one row. A call that fails stays as it is: it fails when, and only if, its row is reached.
  */
 struct kp_expr *kp_bind_fold(struct binder *binder, struct kp_expr *expr)
 {
-    if (!foldable(expr))
+    if (!foldable(expr) || binder->arena->bytes > PLAN_BYTES_MAX)
         return expr;
     if (expr->func->flags & KP_STRICT && any_null(expr)) {
         struct kp_expr *null = kp_bind_null(binder, expr->type);

@@ -205,6 +205,10 @@ enum kp_code kp_parser_select(const struct parser *parser, uint32_t from, uint32
     range.end = to;
     if (from >= to)
         return kp_parser_syntax_error(&range, from);
+    if (parser->len > KP_SQL_BYTES_MAX)
+        return kp_fail(parser->err, KP_LIMIT, "54000",
+                       "statement of %zu bytes is longer than the limit of %d for what streams add to SQL", parser->len,
+                       KP_SQL_BYTES_MAX);
     int32_t start = parser->tokens[from].start, end = parser->tokens[to - 1].end;
     char *sql = kp_arena_alloc(parser->arena, parser->len + 1);
     memset(sql, ' ', parser->len);

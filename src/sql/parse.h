@@ -16,6 +16,10 @@ struct token {
 };
 
 /* One text being parsed. Sub-statements are ranges of its tokens. */
+/* A statement whose clauses are parsed by themselves (kp_parser_select: each is a copy) has at most KP_SQL_BYTES_MAX;
+ * a plain one may carry a record's values as literals, what a message of the PostgreSQL door holds. */
+enum { STATEMENT_BYTES_MAX = 64 << 20 };
+
 struct parser {
     struct kp_arena *arena;
     const char *text; /* terminated */
@@ -28,6 +32,8 @@ struct parser {
     struct kp_error *err;
 };
 
+/* split.c: tokens and comments, about: an operator counts by its characters. It stops at `limit`; no memory. */
+size_t kp_sql_token_count(const char *text, size_t len, size_t limit);
 /* scan.c: fills tokens; checks size, encoding, nesting. */
 KP_MUST enum kp_code kp_parser_scan(struct parser *parser);
 /* Fails with PostgreSQL's 'syntax error at or near "…"' at the token (the range's end: "at end of input"). */

@@ -133,8 +133,9 @@ static void reads_settings(void **state)
     } cases[] = {{"SET extra_float_digits = 3", "extra_float_digits", "3"},
                  {"SET TIME ZONE 'Europe/Berlin'", "timezone", "Europe/Berlin"},
                  {"SET search_path TO a, \"B\"", "search_path", "a, B"},
-                 {"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED", "transaction_isolation",
-                  "read committed"},
+                 {"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED",
+                  "default_transaction_isolation", "read committed"},
+                 {"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY", "transaction_read_only", "1"},
                  {"SET x TO DEFAULT", "x", NULL},
                  {"RESET ALL", "all", NULL},
                  {"SHOW TRANSACTION ISOLATION LEVEL", "transaction_isolation", NULL}};
@@ -245,7 +246,7 @@ static void refuses_bad_bytes(void **state)
     assert_int_not_equal(kp_sql_parse(KP_STR("SELECT '\xff'"), &arena, &statement, &err), KP_OK);
     assert_string_equal(err.sqlstate, "22021");
     struct kp_buf text = {0};
-    repeat(&text, "SELECT '", "xxxxxxxxxxxxxxxx", 70000, "'");
+    repeat(&text, "SELECT '", "xxxxxxxxxxxxxxxx", 4 << 20, "'"); /* of 64 MiB and a little more */
     assert_int_not_equal(kp_sql_parse((struct kp_str){(char *)text.data, text.len - 1}, &arena, &statement, &err),
                          KP_OK);
     assert_string_equal(err.sqlstate, "54000");

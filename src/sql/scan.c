@@ -83,11 +83,9 @@ static const char *cut_name(struct kp_arena *arena, char *name, size_t len)
     return name;
 }
 
-enum kp_code kp_parser_identifier(struct parser *parser, const char **ret_name)
+/* What an identifier's token means, uncut: unquoted, or folded. */
+static char *read_name(const struct parser *parser, const struct token *token, size_t *ret_len)
 {
-    if (parser->at >= parser->end)
-        return kp_parser_syntax_error(parser, parser->at);
-    const struct token *token = &parser->tokens[parser->at];
     const char *from = parser->text + token->start;
     size_t len = (size_t)(token->end - token->start), to = 0;
     char *name = kp_arena_alloc(parser->arena, len + 1);
@@ -98,13 +96,25 @@ enum kp_code kp_parser_identifier(struct parser *parser, const char **ret_name)
                 i++;
         }
     } else {
-        bool letter = (from[0] | 32) >= 'a' && (from[0] | 32) <= 'z';
-        if (!letter && from[0] != '_' && !(from[0] & 0x80))
-            return kp_parser_syntax_error(parser, parser->at);
         for (; to < len; to++)
             name[to] = from[to] >= 'A' && from[to] <= 'Z' ? (char)(from[to] - 'A' + 'a') : from[to];
     }
     name[to] = 0;
+    *ret_len = to;
+    return name;
+}
+
+enum kp_code kp_parser_identifier(struct parser *parser, const char **ret_name)
+{
+    if (parser->at >= parser->end)
+        return kp_parser_syntax_error(parser, parser->at);
+    const struct token *token = &parser->tokens[parser->at];
+    char first = parser->text[token->start];
+    bool letter = (first | 32) >= 'a' && (first | 32) <= 'z';
+    if (first != '"' && !letter && first != '_' && !(first & 0x80))
+        return kp_parser_syntax_error(parser, parser->at);
+    size_t to;
+    char *name = read_name(parser, token, &to);
     if (to == 0) {
         kp_fail(parser->err, KP_INVALID, "42601", "zero-length delimited identifier");
         kp_error_at(parser->err, parser->text, token->start);
@@ -272,11 +282,25 @@ static enum kp_code check_depth(struct parser *parser)
     return KP_OK;
 }
 
+/* Tokens and comments that PostgreSQL's scanner is given at most: it takes memory for each before they can be counted.
+ */
+enum { ROUGH_TOKENS_MAX = 4 * KP_SQL_TOKENS_MAX };
+
+static enum kp_code too_many_words(struct parser *parser)
+{
+    kp_fail(parser->err, KP_LIMIT, "54000", "statement has more than %d words", KP_SQL_TOKENS_MAX);
+    return kp_error_hint(parser->err, "COPY brings any number of rows; a long list can be one array parameter.");
+}
+
 static enum kp_code check_text(struct parser *parser)
 {
-    if (parser->len > KP_SQL_BYTES_MAX)
-        return kp_fail(parser->err, KP_LIMIT, "54000", "statement of %zu bytes is longer than the limit of %d",
-                       parser->len, KP_SQL_BYTES_MAX);
+    if (parser->len > STATEMENT_BYTES_MAX) {
+        kp_fail(parser->err, KP_LIMIT, "54000", "statement of %zu bytes is longer than the limit of %d", parser->len,
+                STATEMENT_BYTES_MAX);
+        return kp_error_hint(parser->err, "COPY brings any number of rows; or write them by several statements.");
+    }
+    if (kp_sql_token_count(parser->text, parser->len, ROUGH_TOKENS_MAX) >= ROUGH_TOKENS_MAX)
+        return too_many_words(parser);
     size_t valid = kp_utf8_valid_prefix(parser->text, parser->len);
     const char *nul = memchr(parser->text, 0, valid);
     if (nul)
@@ -319,7 +343,7 @@ static enum kp_code keep_tokens(struct parser *parser, const PgQueryProtobuf *by
     }
     kp_arena_finish(&scratch);
     if (count > KP_SQL_TOKENS_MAX)
-        return kp_fail(parser->err, KP_LIMIT, "54000", "statement has more than %d words", KP_SQL_TOKENS_MAX);
+        return too_many_words(parser);
     if (parser->param_max > 65535)
         return kp_fail(parser->err, KP_LIMIT, "54000", "parameter $%u is beyond the limit of 65535", parser->param_max);
     while (parser->count && parser->tokens[parser->count - 1].kind == ';')

@@ -10,6 +10,9 @@
  */
 #include <strings.h>
 
+#include "base/utf8.h"
+#include "sql/names.h"
+#include "sql/parse.h"
 #include "sql/sql.h"
 
 static bool is_word(char c)
@@ -168,9 +171,60 @@ void kp_sql_split(struct kp_str script, size_t *ret_start, size_t *ret_len, size
     *ret_next = at < script.len ? at + 1 : script.len;
 }
 
+size_t kp_sql_token_count(const char *text, size_t len, size_t limit)
+{
+    struct kp_str script = {text, len};
+    size_t count = 0;
+    for (size_t at = 0; at < len && count < limit;) {
+        if (is_blank(text[at])) {
+            at++;
+            continue;
+        }
+        at = skip_token(script, at);
+        count++;
+    }
+    return count;
+}
+
 static char fold(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+enum { LONG_NAMES_MAX = 100 }; /* of a statement, that are told */
+
+static void take_name(struct kp_str token, struct kp_buf *ret_name)
+{
+    bool quoted = token.ptr[0] == '"';
+    ret_name->len = 0;
+    for (size_t i = quoted; i < token.len - quoted; i++) {
+        kp_buf_append_byte(ret_name, (uint8_t)(quoted ? token.ptr[i] : fold(token.ptr[i])));
+        i += quoted && token.ptr[i] == '"';
+    }
+}
+
+void kp_sql_long_names(struct kp_str text, void (*each)(void *arg, const char *written, const char *cut), void *arg)
+{
+    struct kp_buf name = {0}, cut = {0};
+    for (size_t at = 0, told = 0; at < text.len && told < LONG_NAMES_MAX;) {
+        struct kp_str token = {text.ptr + at, 1};
+        bool named = token.ptr[0] == '"' || (is_word(token.ptr[0]) && !(token.ptr[0] >= '0' && token.ptr[0] <= '9'));
+        at = is_blank(token.ptr[0]) ? at + 1 : skip_token(text, at);
+        token.len = (size_t)(text.ptr + at - token.ptr);
+        if (!named || token.len <= KP_NAME_BYTES_MAX || token.ptr[token.len - 1] == '\'') /* E'…' is a literal */
+            continue;
+        take_name(token, &name);
+        if (name.len <= KP_NAME_BYTES_MAX)
+            continue;
+        cut.len = 0;
+        kp_buf_append(&cut, name.data, kp_utf8_valid_prefix((const char *)name.data, KP_NAME_BYTES_MAX));
+        kp_buf_append_byte(&cut, 0);
+        kp_buf_append_byte(&name, 0);
+        each(arg, (const char *)name.data, (const char *)cut.data);
+        told++;
+    }
+    kp_buf_finish(&name);
+    kp_buf_finish(&cut);
 }
 
 size_t kp_sql_distance(struct kp_str a, struct kp_str b)

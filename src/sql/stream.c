@@ -774,7 +774,7 @@ enum kp_code kp_sql_parse(struct kp_str text, struct kp_arena *arena, struct kp_
     struct parser parser = {.arena = arena, .len = text.len, .err = err ? err : &unseen};
     kp_error_clear(parser.err);
     parser.marks = kp_arena_calloc(arena, sizeof *parser.marks);
-    parser.text = text.len <= KP_SQL_BYTES_MAX ? kp_arena_strndup(arena, text.ptr, text.len) : "";
+    parser.text = text.len <= STATEMENT_BYTES_MAX ? kp_arena_strndup(arena, text.ptr, text.len) : "";
     KP_TRY(kp_parser_scan(&parser));
     if (parser.count == 0) {
         *ret_statement = new_statement(&parser, KP_STATEMENT_EMPTY, "");

@@ -204,12 +204,17 @@ static enum kp_code from_set(struct parser *parser, struct kp_statement *stateme
         statement->tag = "RESET";
     if (set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI && set->n_args) {
         /* SET TRANSACTION ISOLATION LEVEL …, SET SESSION CHARACTERISTICS AS TRANSACTION … */
-        const PgQuery__DefElem *mode =
-            set->args[0]->node_case == PG_QUERY__NODE__NODE_DEF_ELEM ? set->args[0]->def_elem : NULL;
-        if (!mode)
-            return unsupported(parser, "SET TRANSACTION SNAPSHOT", NULL);
-        statement->setting = mode->defname;
-        statement->value = text_of(parser, mode->arg);
+        bool session = strcmp(set->name, "SESSION CHARACTERISTICS") == 0;
+        for (size_t i = 0; i < set->n_args; i++) { /* isolation has one level here: READ ONLY counts before it */
+            const PgQuery__DefElem *mode =
+                set->args[i]->node_case == PG_QUERY__NODE__NODE_DEF_ELEM ? set->args[i]->def_elem : NULL;
+            if (!mode)
+                return unsupported(parser, "SET TRANSACTION SNAPSHOT", NULL);
+            if (i && strcmp(mode->defname, "transaction_read_only") != 0)
+                continue;
+            statement->setting = session ? kp_arena_printf(parser->arena, "default_%s", mode->defname) : mode->defname;
+            statement->value = text_of(parser, mode->arg);
+        }
         return KP_OK;
     }
     if (set->kind != PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE)
@@ -239,12 +244,13 @@ static enum kp_code from_transaction(struct parser *parser, struct kp_statement 
         statement->kind = KP_STATEMENT_BEGIN;
         statement->tag =
             transaction->kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN ? "BEGIN" : "START TRANSACTION";
-        for (size_t i = 0; i < transaction->n_options; i++) {
+        for (size_t i = 0; i < transaction->n_options; i++) { /* value: READ ONLY or READ WRITE; NULL: not said */
             const PgQuery__DefElem *option = transaction->options[i]->def_elem;
             if (strcmp(option->defname, "transaction_read_only") == 0)
-                statement->read_only =
-                    strcmp(text_of(parser, option->arg), "1") == 0 || strcmp(text_of(parser, option->arg), "true") == 0;
+                statement->value = text_of(parser, option->arg);
         }
+        statement->read_only =
+            statement->value && (strcmp(statement->value, "1") == 0 || strcmp(statement->value, "true") == 0);
         return KP_OK;
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT:
         statement->kind = KP_STATEMENT_COMMIT;

@@ -270,6 +270,8 @@ static bool read_int4s(struct kp_call *call, const struct kp_vec *vec, uint32_t 
     return true;
 }
 
+enum { ARRAY_BYTES_MAX = 4 * KP_RECORD_BYTES_MAX }; /* of what few bytes can ask for */
+
 static bool fill_row(struct kp_call *call, const struct kp_vec *const *args, uint32_t row,
                      struct kp_array_builder *builder, struct kp_text *ret_text)
 {
@@ -305,8 +307,15 @@ static bool fill_row(struct kp_call *call, const struct kp_vec *const *args, uin
             kp_call_fail(call, row, "54000", "array lower bound is too large: %d", lows[d]);
             return false;
         }
-    for (uint64_t e = 0; e < count; e++)
+    for (uint64_t e = 0; e < count; e++) {
         kp_array_add(builder, kp_vec_is_null(args[0], row) ? NULL : kp_vec_at(args[0], row));
+        if (kp_array_builder_bytes(builder) > ARRAY_BYTES_MAX) {
+            kp_call_fail(call, row, "54000", "array size exceeds the maximum allowed (%d bytes)", ARRAY_BYTES_MAX);
+            kp_array_builder_finish(builder);
+            *builder = (struct kp_array_builder){.element = kp_type_element(call->type.id)};
+            return false;
+        }
+    }
     *ret_text = kp_array_make_shaped(builder, dimensions, lengths, lows, call->arena);
     return true;
 }

@@ -22,7 +22,8 @@ static bool too_long(struct kp_call *call, const struct kp_vec *out, uint32_t ro
 {
     if (bytes <= TEXT_BYTES_MAX)
         return false;
-    fn_fail_text(call, out, row, "54000", "requested length too large");
+    if (!kp_vec_is_null(out, row))
+        kp_call_fail(call, row, "54000", "requested length too large: a text has at most %d bytes", TEXT_BYTES_MAX);
     return true;
 }
 

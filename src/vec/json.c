@@ -15,6 +15,7 @@ struct parser {
     struct kp_buf *out; /* jsonb: the canonical text; NULL: only check */
     int depth;
     bool nul; /* met \\u0000, which jsonb cannot hold */
+    bool deep;
 };
 
 static bool parse_value(struct parser *p);
@@ -222,7 +223,9 @@ static bool parse_word(struct parser *p, const char *word)
 static bool parse_value(struct parser *p)
 {
     skip_spaces(p);
-    if (p->at == p->end || p->depth >= KP_SQL_DEPTH_MAX)
+    if (p->depth >= KP_SQL_DEPTH_MAX)
+        p->deep = true;
+    if (p->at == p->end || p->deep)
         return false;
     p->depth++;
     bool good;
@@ -256,13 +259,16 @@ enum kp_code kp_json_parse(enum kp_type_id type, struct kp_str text, struct kp_a
                            struct kp_error *err)
 {
     struct kp_buf out = {0};
-    struct parser p = {text.ptr, text.ptr + text.len, arena, type == KP_JSONB ? &out : NULL, 0, false};
+    struct parser p = {
+        .at = text.ptr, .end = text.ptr + text.len, .arena = arena, .out = type == KP_JSONB ? &out : NULL};
     bool good = parse_value(&p);
     skip_spaces(&p);
     if (!good || p.at != p.end) {
         kp_buf_finish(&out);
         if (p.nul)
             return kp_fail(err, KP_INVALID, "22P05", "unsupported Unicode escape sequence");
+        if (p.deep)
+            return kp_fail(err, KP_LIMIT, "54001", "JSON is nested too deeply: at most %d levels", KP_SQL_DEPTH_MAX);
         return kp_fail(err, KP_INVALID, "22P02", "invalid input syntax for type json");
     }
     struct kp_str result = type == KP_JSONB ? (struct kp_str){(const char *)out.data, out.len} : text;

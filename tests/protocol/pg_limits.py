@@ -54,5 +54,54 @@ check("a table too wide", "CREATE TABLE wider (k int PRIMARY KEY, %s)" % listed(
 check("a join", "SELECT count(*) FROM t AS t0 JOIN " + listed("t AS u%d USING (a)", 60, " JOIN "), 1000, 60)
 check("a text", "SELECT length(repeat('x', 50000000))", 50000000)
 check("too long a text", "SELECT length(repeat('x', 2000000000))", "54000")
+check("a text of a GB", "SELECT length(repeat('x', 1000000000))", "54000")
+check("an array of long texts", "SELECT array_fill(repeat('x', 1000000), ARRAY[100000]) IS NULL", "54000")
+check("deep jsonb", "SELECT pg_typeof(%s::jsonb)::text" % ("'" + "[" * 400 + "]" * 400 + "'"), "jsonb")
+check("too deep jsonb", "SELECT %s::jsonb" % ("'" + "[" * 100000 + "]" * 100000 + "'"), "54001")
+check("a view too wide", "CREATE MATERIALIZED VIEW w AS SELECT " + listed("a AS c%d", 1601) + " FROM t", "54011")
+check("a join of a hundred", "SELECT count(*) FROM " + listed("t AS u%d", 100) + " WHERE " +
+      listed("u%d.a = u0.a", 100, " AND "), 1000)
+check("a hundred left joins live", "CREATE MATERIALIZED VIEW joined AS SELECT count(*) AS n FROM t AS t0 LEFT JOIN " +
+      listed("t AS u%d USING (a)", 40, " LEFT JOIN "), None)
+check("its answer", "SELECT n FROM joined", 1000)
+
+# long statements: what a record may hold goes in as a literal; a longer one is refused, and the session goes on
+check("a text of 10 MiB", "INSERT INTO t VALUES (-1, '%s')" % ("x" * (10 << 20)), None)
+check("is there", "SELECT length(b) FROM t WHERE a = -1", 10 << 20)
+check("a record too long", "INSERT INTO t VALUES (-2, '%s')" % ("x" * (17 << 20)), "54000")
+check("a message too long", "SELECT '%s'" % ("x" * (65 << 20)), "54000")
+check("too many tokens", "SELECT " + "." * (4 << 20), "54000")
+
+# names
+check("a long name", "CREATE TABLE %s (a int PRIMARY KEY)" % ("ab" * 40), None)
+assert connection.notices[-1].strip() == \
+    'NOTICE:  identifier "%s" will be truncated to "%s"' % ("ab" * 40, ("ab" * 40)[:63]), connection.notices
+check("is one by its whole name, too", "DROP TABLE %s" % ("ab" * 40), None)
+del connection.notices[:]
+check("a long quoted name", "SELECT 1 AS \"%s\", 'a%s'" % ("\u00e4\"\"" * 30, "b" * 100), 1)
+assert len(connection.notices) == 1 and ' to "%s"' % ("\u00e4\"" * 21) in connection.notices[0], connection.notices
+
+# parameters
+wire = _wire.Wire()
+for count, wanted in ((65535, None), (65536, "54000")):
+    sql = "SELECT 1 WHERE 65535 IN (%s)" % listed("$%d", count + 1)[4:]
+    parts = _wire.parse(sql)
+    if not wanted:
+        parts += _wire.bind([str(i) for i in range(1, count + 1)]) + _wire.execute()
+    messages = wire.ask(parts + _wire.SYNC)
+    got = [_wire.fields(body)["C"] for kind, body in messages if kind == "E"]
+    assert got == [wanted] * bool(wanted) and ("D" in _wire.kinds(messages)) == (not wanted), (count, got)
+wire.finish()
+
+# many of everything
+sessions = [_wire.Wire() for _ in range(300)]
+for number, session in enumerate(sessions):
+    session.send(_wire.query("SELECT %d + count(*) FROM t WHERE a > 0" % number))
+for number, session in enumerate(sessions):
+    rows = [_wire.row(body) for kind, body in session.until("Z") if kind == "D"]
+    assert rows == [[str(1000 + number)]], (number, rows)
+for session in sessions:
+    session.finish()
+
 check("it lives", "SELECT 1", 1)
 print("limits: ok")
