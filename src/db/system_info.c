@@ -52,12 +52,33 @@ static void set_numbers(struct kp_system_rows *rows, struct kp_type type)
             kp_system_set_int(rows, "numeric_scale", (((type.mod - 4) & 0x7ff) ^ 1024) - 1024);
         }
     }
-    if ((type.id == KP_VARCHAR || type.id == KP_BPCHAR) && type.mod >= 0)
+    bool limited = (type.id == KP_VARCHAR || type.id == KP_BPCHAR) && type.mod >= 0;
+    if (limited)
         kp_system_set_int(rows, "character_maximum_length", type.mod - 4);
+    if (limited || type.id == KP_TEXT || type.id == KP_VARCHAR) /* a character has four bytes at most */
+        kp_system_set_int(rows, "character_octet_length", limited ? 4 * (int64_t)(type.mod - 4) : 1 << 30);
     if (type.id == KP_TIME || type.id == KP_TIMESTAMP || type.id == KP_TIMESTAMPTZ)
         kp_system_set_int(rows, "datetime_precision", type.mod >= 0 ? type.mod : 6);
     if (type.id == KP_DATE)
         kp_system_set_int(rows, "datetime_precision", 0);
+}
+
+/* What the standard calls a type: those that it does not know have two names for all of them. */
+static const char *standard_name(enum kp_type_id type)
+{
+    if (kp_type_is_array(type))
+        return "ARRAY";
+    return kp_type_is_enum(type) || kp_type_is_composite(type) ? "USER-DEFINED" : kp_type_info(type)->name;
+}
+
+static void set_type(struct kp_session *session, struct kp_system_rows *rows, enum kp_type_id type)
+{
+    enum kp_type_id element = kp_type_is_array(type) ? kp_type_element(type) : type;
+    bool made = kp_type_is_enum(element) || kp_type_is_composite(element);
+    kp_system_set_text(rows, "data_type", standard_name(type));
+    kp_system_set_text(rows, "udt_catalog", database(session));
+    kp_system_set_text(rows, "udt_schema", made ? "public" : "pg_catalog");
+    kp_system_set_text(rows, "udt_name", kp_type_info(type)->short_name);
 }
 
 static void put_columns(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
@@ -66,7 +87,6 @@ static void put_columns(struct kp_session *session, struct kp_system_rows *rows,
     bool base = relation->kind == KP_RELATION_TABLE || relation->kind == KP_RELATION_SOURCE;
     for (uint32_t i = 0; i < kp_system_columns(relation); i++) {
         const struct kp_column *column = &relation->cols[i];
-        const struct kp_type_info *info = kp_type_info(column->type.id);
         bool key = false;
         for (uint32_t k = 0; kp_system_has_key(relation) && k < relation->key_count; k++)
             key |= relation->keys[k] == i;
@@ -82,14 +102,17 @@ static void put_columns(struct kp_session *session, struct kp_system_rows *rows,
             kp_system_set_buf(rows, "column_default", &text);
         }
         kp_system_set_text(rows, "is_nullable", key || (base && column->not_null) ? "NO" : "YES");
-        kp_system_set_text(rows, "data_type", info->name);
+        set_type(session, rows, column->type.id);
         set_numbers(rows, column->type);
-        kp_system_set_text(rows, "udt_catalog", database(session));
-        kp_system_set_text(rows, "udt_schema", "pg_catalog");
-        kp_system_set_text(rows, "udt_name", info->short_name);
+        if (relation->domains && relation->domains[i]) {
+            kp_system_set_text(rows, "domain_catalog", database(session));
+            kp_system_set_text(rows, "domain_schema", relation->domains[i]->schema);
+            kp_system_set_text(rows, "domain_name", relation->domains[i]->name);
+        }
         kp_system_set_text(rows, "dtd_identifier", kp_arena_printf(rows->arena, "%u", i + 1));
         kp_system_set_text(rows, "is_self_referencing", "NO");
         kp_system_set_text(rows, "is_identity", "NO");
+        kp_system_set_text(rows, "identity_cycle", "NO");
         kp_system_set_text(rows, "is_generated", "NEVER");
         kp_system_set_text(rows, "is_updatable", base ? "YES" : "NO");
     }
@@ -150,15 +173,50 @@ static void set_key(struct kp_session *session, struct kp_system_rows *rows, con
     kp_system_set_text(rows, "table_name", relation->name);
 }
 
-static void put_constraint(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+static void set_constraint(struct kp_system_rows *rows, const char *type)
 {
-    if (!kp_system_has_key(relation))
-        return;
-    set_key(session, rows, relation);
-    kp_system_set_text(rows, "constraint_type", "PRIMARY KEY");
+    kp_system_set_text(rows, "constraint_type", type);
     kp_system_set_text(rows, "is_deferrable", "NO");
     kp_system_set_text(rows, "initially_deferred", "NO");
     kp_system_set_text(rows, "enforced", "YES");
+}
+
+static void put_constraint(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    if (kp_system_has_key(relation)) {
+        set_key(session, rows, relation);
+        set_constraint(rows, "PRIMARY KEY");
+    }
+    for (uint32_t i = 0; i < relation->check_count; i++) {
+        if (relation->checks[i].domain)
+            continue;
+        set_key(session, rows, relation);
+        kp_system_set_text(rows, "constraint_name", relation->checks[i].name);
+        set_constraint(rows, "CHECK");
+    }
+}
+
+static void put_checks(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    for (uint32_t i = 0; i < relation->check_count; i++) {
+        if (relation->checks[i].domain)
+            continue;
+        struct kp_buf text = {0};
+        kp_expr_print(relation->checks[i].expr, relation->cols, &text);
+        kp_system_row(rows);
+        kp_system_set_text(rows, "constraint_catalog", database(session));
+        kp_system_set_text(rows, "constraint_schema", relation->schema);
+        kp_system_set_text(rows, "constraint_name", relation->checks[i].name);
+        kp_system_set_buf(rows, "check_clause", &text);
+        kp_buf_finish(&text);
+    }
+}
+
+static enum kp_code fill_check_constraints(struct kp_session *session, struct kp_system_rows *rows,
+                                           struct kp_error *err)
+{
+    kp_system_each_relation(session, rows, put_checks);
+    return KP_OK;
 }
 
 static enum kp_code fill_table_constraints(struct kp_session *session, struct kp_system_rows *rows,
@@ -215,6 +273,10 @@ static enum kp_code fill_enabled_roles(struct kp_session *session, struct kp_sys
 }
 
 const struct kp_system_table kp_system_info[] = {
+    {.schema = "information_schema",
+     .name = "check_constraints",
+     .spec = "constraint_catalog name, constraint_schema name, constraint_name name, check_clause text",
+     .fill = fill_check_constraints},
     {.schema = "information_schema",
      .name = "columns",
      .spec = "table_catalog name, table_schema name, table_name name, column_name name, ordinal_position int4, "

@@ -151,6 +151,13 @@ const struct kp_system_table kp_system_never[] = {
      .spec = "pid int4, ssl bool, version text, cipher text, bits int4, client_dn text, client_serial text, issuer_dn "
              "text"},
     {.schema = "pg_catalog",
+     .name = "pg_stat_user_tables",
+     .spec = "relid oid, schemaname name, relname name, seq_scan int8, seq_tup_read int8, idx_scan int8, idx_tup_fetch "
+             "int8, n_tup_ins int8, n_tup_upd int8, n_tup_del int8, n_tup_hot_upd int8, n_live_tup int8, n_dead_tup "
+             "int8, n_mod_since_analyze int8, n_ins_since_vacuum int8, last_vacuum timestamptz, last_autovacuum "
+             "timestamptz, last_analyze timestamptz, last_autoanalyze timestamptz, vacuum_count int8, "
+             "autovacuum_count int8, analyze_count int8, autoanalyze_count int8"},
+    {.schema = "pg_catalog",
      .name = "pg_statistic_ext",
      .spec = "oid oid, stxrelid oid, stxname name, stxnamespace oid, stxowner oid, stxstattarget int4, stxkeys text, "
              "stxkind text[], stxexprs text never",
@@ -190,9 +197,6 @@ const struct kp_system_table kp_system_never[] = {
     {.schema = "information_schema",
      .name = "applicable_roles",
      .spec = "grantee name, role_name name, is_grantable text"},
-    {.schema = "information_schema",
-     .name = "check_constraints",
-     .spec = "constraint_catalog name, constraint_schema name, constraint_name name, check_clause text"},
     {.schema = "information_schema",
      .name = "element_types",
      .spec = "object_catalog name, object_schema name, object_name name, object_type text, collection_type_identifier "

@@ -129,6 +129,28 @@ region|2' "SELECT column_name, ordinal_position FROM information_schema.key_colu
 expect 'best|SELECT auction, max(price) AS top FROM bid GROUP BY auction' \
     "SELECT table_name, trim(view_definition) FROM information_schema.views WHERE table_name = 'best'"
 
+sql <<'EOT' || fail made types
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE DOMAIN small AS int CHECK (VALUE < 10);
+CREATE TABLE made (k int PRIMARY KEY, m mood, d small, a int[], ma mood[], s varchar(7), CHECK (k > 0));
+EOT
+expect 'k|integer|pg_catalog|int4||
+m|USER-DEFINED|public|mood||
+d|integer|pg_catalog|int4|small|
+a|ARRAY|pg_catalog|_int4||
+ma|ARRAY|public|_mood||
+s|character varying|pg_catalog|varchar||28' "SELECT column_name, data_type, udt_schema, udt_name, domain_name, character_octet_length
+        FROM information_schema.columns WHERE table_name = 'made' ORDER BY ordinal_position"
+expect 'made_k_check|CHECK|(k > 0)
+made_pkey|PRIMARY KEY|' "SELECT constraint_name, constraint_type, check_clause FROM information_schema.table_constraints
+        LEFT JOIN information_schema.check_constraints USING (constraint_schema, constraint_name)
+        WHERE table_name = 'made' ORDER BY 1"
+# Metabase's list of tables
+expect 'made|' "SELECT c.relname, NULLIF(stat.n_live_tup, 0) FROM pg_catalog.pg_class AS c
+        JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid LEFT JOIN pg_stat_user_tables AS stat
+        ON n.nspname = stat.schemaname AND c.relname = stat.relname WHERE c.relkind = 'r' AND c.relname = 'made'"
+works 'DROP TABLE made' 'DROP DOMAIN small' 'DROP TYPE mood'
+
 # what psql asks for while a name is typed
 expect 'account
 best
