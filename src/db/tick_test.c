@@ -244,8 +244,30 @@ static void test_now(void **state)
     close_world(&world);
 }
 
+/* A row comes and goes at the very microsecond of its condition: the position of that log time shows it already. */
+static void test_exact(void **state)
+{
+    struct world world;
+    open_world(&world);
+    assert_true(kp_db_wait_ready(world.db, 20000000));
+    run(&world, "CREATE TABLE moment (id int PRIMARY KEY, at timestamptz)");
+    run(&world, "CREATE MATERIALIZED VIEW come AS SELECT id FROM moment WHERE at <= now()");
+    run(&world, "CREATE MATERIALIZED VIEW gone AS SELECT id FROM moment WHERE at > now() - INTERVAL '1 second'");
+    run(&world, "INSERT INTO moment VALUES (1, now() + INTERVAL '2 seconds'), (2, now() + INTERVAL '1 second'), "
+                "(3, now() + INTERVAL '2 seconds 1 microsecond')");
+    atomic_fetch_add(&clock_us, 2000000);
+    run(&world, "INSERT INTO moment VALUES (4, NULL)");
+    char *come = ask(&world, "SELECT * FROM come ORDER BY 1", NULL);
+    char *gone = ask(&world, "SELECT * FROM gone ORDER BY 1", NULL);
+    assert_string_equal(come, "1\n2\n");
+    assert_string_equal(gone, "1\n3\n");
+    kp_free(come);
+    kp_free(gone);
+    close_world(&world);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_now)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_now), cmocka_unit_test(test_exact)};
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
