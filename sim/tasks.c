@@ -8,6 +8,7 @@
  */
 #include "sim/tasks.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -389,6 +390,25 @@ static int64_t now_ns(void)
     return running->sim->mono_ns += 100;
 }
 
+/* ---- what ends a task ---- */
+
+/* A test's own handlers would leave a broken task by a jump to another stack, and lose what there is to say. So tasks
+ * run with those that the process began with: the sanitizer's, or none. */
+static const int deadly[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+static struct sigaction first_handlers[KP_COUNT(deadly)];
+
+__attribute__((constructor)) static void note_handlers(void)
+{
+    for (size_t i = 0; i < KP_COUNT(deadly); i++)
+        (void)sigaction(deadly[i], NULL, &first_handlers[i]);
+}
+
+static void exchange_handlers(const struct sigaction *handlers, struct sigaction *ret_before)
+{
+    for (size_t i = 0; i < KP_COUNT(deadly); i++)
+        (void)sigaction(deadly[i], &handlers[i], ret_before ? &ret_before[i] : NULL);
+}
+
 /* ---- outside ---- */
 
 bool kp_sim_tasks_run(struct kp_sim *sim, void (*fn)(void *arg), void *arg)
@@ -406,7 +426,10 @@ bool kp_sim_tasks_run(struct kp_sim *sim, void (*fn)(void *arg), void *arg)
     kp_thread_simulate(&table);
     struct task *first = create("main", 8 << 20, fn, arg);
     void *fake_stack = NULL;
+    struct sigaction handlers[KP_COUNT(deadly)];
+    exchange_handlers(first_handlers, handlers);
     swap(&scheduler.outside, &fake_stack, first);
+    exchange_handlers(handlers, NULL);
     for (size_t i = 1; i < scheduler.count; i++)
         KP_ASSERT(!scheduler.tasks[i] || scheduler.abandoned);
     if (!scheduler.abandoned) {
