@@ -22,13 +22,20 @@ class Server:
              "--kafka", "127.0.0.1:0", *self.flags], stdout=subprocess.PIPE, stderr=self.errors, text=True)
         line = self.process.stdout.readline()
         if not line.startswith("ready "):
-            raise AssertionError("the server did not start: " + open(self.folder + ".err").read()[-2000:])
+            raise AssertionError(f"the server did not start: {self.said()}")
         where = dict(word.split("=", 1) for word in line.split()[1:])
         self.pg, self.http, self.kafka = where["pg"], where["http"], where["kafka"]
         return self
 
+    def said(self):
+        """The end of what it wrote to its standard error, of this and former starts."""
+        with open(self.folder + ".err", encoding="utf-8", errors="replace") as file:
+            return file.read()[-4000:]
+
     def kill(self):
-        """As a power cut for the process: kill -9."""
+        """As a power cut for the process: kill -9. It must not have ended by itself before."""
+        status = self.process.poll()
+        assert status is None, f"the server ended by itself with status {status}: {self.said()}"
         self.process.kill()
         self.process.wait()
 
@@ -36,9 +43,9 @@ class Server:
         """SIGTERM; the exit status must be 0 within 20 s."""
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(timeout=20)
-        text = open(self.folder + ".err").read()
-        assert status == 0, f"exit status {status}: {text[-2000:]}"
-        assert "Sanitizer" not in text and "runtime error" not in text, text[-4000:]
+        text = self.said()
+        assert status == 0, f"exit status {status}: {text}"
+        assert "Sanitizer" not in text and "runtime error" not in text, text
 
     def connect(self):
         host, port = self.pg.rsplit(":", 1)
