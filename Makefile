@@ -40,7 +40,7 @@ soak: all tests-built ## long campaigns: random histories and queries at scale (
 	@cmake --preset soak > /dev/null
 	@cmake --build build/soak -j $(JOBS) --target test_tests_law_law test_sim_db_sim test_sim_db_faults_sim \
 		test_sim_log_sim test_sim_log_flips_sim test_sim_log_rot_sim test_sim_log_compact_sim \
-		test_sim_log_pace_sim test_sim_db_columns_sim
+		test_sim_log_pace_sim test_sim_db_columns_sim test_sim_db_expiry_sim
 	@KAPPA_TEST_SCALE=$${KAPPA_SOAK_SCALE:-100} tests/run --soak
 
 install: all ## install into PREFIX (default /usr/local)
