@@ -22,6 +22,9 @@ psycopg2.extensions.register_type(psycopg2.extensions.new_type(
     lambda value, cursor: value))
 
 
+EVENTUALLY_S = 20  # for what happens by itself behind a statement: what a sink writes
+
+
 class Block:
     """One piece of a file: comments before it, its first line, its text, its expected answer (None: not given)."""
 
@@ -171,7 +174,12 @@ def subscribed(server, block):
 def run_block(server, block):
     """What came, or None if the block asks nothing."""
     if block.kind in ("statement", "query"):
-        got = answer_of(server.connection(block.connection), "\n".join(block.text), block.sort)
+        until = time.monotonic() + EVENTUALLY_S if "eventually" in block.words else 0
+        while True:
+            got = answer_of(server.connection(block.connection), "\n".join(block.text), block.sort)
+            if same(block, block.answer, got) or time.monotonic() >= until:
+                break
+            time.sleep(0.05)
         return ["ok"] if block.kind == "statement" and not (got and got[0].startswith("error ")) else got
     if block.kind == "append":
         try:
