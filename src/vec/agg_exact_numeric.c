@@ -2,6 +2,11 @@
  * Exact sums of numerics. Per scale: how many values, and the sum of their coefficients, SMALL ones in 128 bits, BIG
  * ones in a GMP integer. A scale whose count is zero holds nothing, so the scale of the sum is the largest scale with
  * a count, whatever came and went before.
+ *
+ * The state itself holds the SMALL ones of one scale, `more` the others. Invariant: a scale is in one of both places
+ * only, so that what goes is taken from where it was added: else 21 would stay there when 7 comes and 21 goes here, a
+ * count of zero with a sum of -14. So the state, once empty, takes another scale only if `more` has not that one, and
+ * gives its own up when `more` needs it.
  */
 #include <stdlib.h>
 
@@ -49,6 +54,12 @@ static struct scale_sum *find_scale(struct kp_agg_call *call, struct agg_numeric
     more->scale_count++;
     memset(&more->scales[at], 0, sizeof more->scales[at]);
     more->scales[at].scale = scale;
+    if (sum->scale == scale) { /* it moves here */
+        more->scales[at].count = sum->count;
+        more->scales[at].coef = sum->coef;
+        sum->count = 0;
+        agg_i128_set(&sum->coef, 0);
+    }
     return &more->scales[at];
 }
 
@@ -69,14 +80,25 @@ static void add_big(struct kp_agg_call *call, struct agg_numeric_sum *sum, const
     scale->count += weight;
 }
 
+static bool more_has(const struct agg_numeric_sum *sum, uint32_t scale)
+{
+    for (uint32_t i = 0; sum->more && i < sum->more->scale_count; i++)
+        if (sum->more->scales[i].scale == scale)
+            return true;
+    return false;
+}
+
+static bool is_empty(const struct agg_numeric_sum *sum)
+{
+    return sum->count == 0 && agg_i128_get(&sum->coef) == 0;
+}
+
 static void add_small(struct kp_agg_call *call, struct agg_numeric_sum *sum, __int128 coef, uint32_t scale,
                       int64_t count)
 {
-    if (sum->count == 0 && sum->scale != scale) { /* nothing is here: it may take another scale */
+    if (sum->scale != scale && is_empty(sum) && !more_has(sum, scale)) /* it may take another scale */
         sum->scale = scale;
-        agg_i128_set(&sum->coef, 0);
-    }
-    if (sum->scale == scale) {
+    if (sum->scale == scale && !more_has(sum, scale)) {
         agg_i128_add(&sum->coef, coef);
         sum->count += count;
         return;
@@ -110,7 +132,7 @@ void kp_agg_numeric_add(struct kp_agg_call *call, struct agg_numeric_sum *sum, c
 
 void kp_agg_numeric_merge(struct kp_agg_call *call, struct agg_numeric_sum *into, struct agg_numeric_sum *from)
 {
-    if (from->count)
+    if (!is_empty(from))
         add_small(call, into, agg_i128_get(&from->coef), (uint32_t)from->scale, from->count);
     struct agg_numeric_more *more = from->more;
     if (more) {
