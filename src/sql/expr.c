@@ -257,6 +257,24 @@ bool kp_expr_walk(const struct kp_expr *expr, bool (*visit)(const struct kp_expr
     return true;
 }
 
+static bool overflows_only(const struct kp_expr *expr)
+{
+    const char *name = expr->func->name;
+    if (expr->func->kind == KP_FUNC_CAST)
+        return !kp_type_info(expr->args[0]->type.id)->string;
+    return expr->func->kind == KP_FUNC_OPERATOR && (*name == '+' || *name == '-' || *name == '*') && !name[1];
+}
+
+static bool fails_by_overflow(const struct kp_expr *expr, void *arg)
+{
+    return !kp_expr_calls(expr) || !(expr->func->flags & KP_CAN_FAIL) || overflows_only(expr);
+}
+
+bool kp_expr_fails_by_value(const struct kp_expr *expr)
+{
+    return expr->can_fail && !kp_expr_walk(expr, fails_by_overflow, NULL);
+}
+
 void kp_expr_settle(struct kp_expr *expr)
 {
     bool calls = kp_expr_calls(expr);

@@ -71,6 +71,9 @@ static inline bool kp_expr_calls(const struct kp_expr *expr)
 }
 /* Settles can_fail and stable from the arguments and the function; for nodes made by hand. */
 void kp_expr_settle(struct kp_expr *expr);
+/* Whether it can fail by a value that is there (a division, a cast from text …), not only by a sum, difference or
+ * product that overflows. */
+bool kp_expr_fails_by_value(const struct kp_expr *expr);
 /* Calls visit for every node, parents first; stops when it returns false. */
 bool kp_expr_walk(const struct kp_expr *expr, bool (*visit)(const struct kp_expr *expr, void *arg), void *arg);
 

@@ -7,6 +7,10 @@
  *   a OR b AND (SELECT …)                             guard:  a IS NOT TRUE AND b IS NOT FALSE
  *   COALESCE(a, (SELECT …))                           guard:  a IS NULL
  *
+ * A subquery elsewhere that reads nothing around it is computed once, for all rows. If it can fail by a value, it is
+ * put over a domain of one row, which is there if any row comes to it: where none does, nothing of it is computed.
+ * Conditions that read subqueries alone are asked before there are rows, as PostgreSQL does.
+ *
  * The guard of a subquery that stands in several places is their OR. What a guard itself needs of other subqueries is
  * there if they were joined before; a condition that reads one which is not, or a window function, is left out, and the
  * guard holds for more rows than it had to.
@@ -150,6 +154,27 @@ bool kp_plan_can_fail(const struct kp_plan *plan)
     return fails;
 }
 
+static void note_failing_by_value(struct kp_expr **slot, void *arg)
+{
+    *(bool *)arg |= kp_expr_fails_by_value(*slot);
+}
+
+static bool fails_by_value(const struct kp_plan *plan)
+{
+    bool fails = false;
+    kp_plan_each_expr((struct kp_plan *)(uintptr_t)plan, note_failing_by_value, &fails); /* looks only */
+    for (uint32_t i = 0; !fails && i < plan->input_count; i++)
+        fails = fails_by_value(plan->inputs[i]);
+    return fails;
+}
+
+/* There may be no row around it: a SELECT without FROM has one. */
+static bool may_be_empty(const struct kp_plan *rows)
+{
+    return rows->kind == KP_PLAN_PROJECT ? may_be_empty(rows->inputs[0])
+                                         : rows->kind != KP_PLAN_VALUES || rows->values.rows == 0;
+}
+
 /* ---- into the plan ---- */
 
 /* The guard as a column behind the others: where it fails, its row fails once. */
@@ -165,6 +190,61 @@ static struct kp_expr *guard_column(struct binder *binder, struct kp_expr *guard
     return kp_bind_column(binder, count, KP_TYPE(KP_BOOL), -1);
 }
 
+void kp_sub_if_any(struct binder *binder, struct sub *sub, const struct kp_plan *rows)
+{
+    struct kp_plan *plan = sub->plan;
+    if (kp_plan_reads_level(plan, 1) || !may_be_empty(rows))
+        return;
+    if (sub->kind == SUB_EXISTS && plan->kind == KP_PLAN_PROJECT) /* its select list is not computed */
+        plan = plan->inputs[0];
+    if (!fails_by_value(plan))
+        return;
+    struct domain domain;
+    struct kp_error unused = {0}, *err = binder->err;
+    uint32_t count = plan->col_count;
+    plan = kp_plan_copy(plan, binder->arena);
+    binder->err = &unused;
+    enum kp_code code = kp_domain_make(binder, rows, sub->tests, plan, kp_bind_bool(binder, true), &domain);
+    if (code == KP_OK)
+        code = kp_unnest(binder, &domain, plan, &plan);
+    binder->err = err;
+    if (code != KP_OK)
+        return;
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
+    const char **names = kp_arena_alloc(binder->arena, (count + 1) * sizeof *names);
+    for (uint32_t i = 0; i < count; i++) {
+        exprs[i] = kp_bind_column(binder, domain.width + i, plan->cols[domain.width + i].type, -1);
+        names[i] = plan->cols[domain.width + i].name;
+    }
+    sub->plan = kp_bind_project(binder, plan, exprs, names, count);
+    kp_plan_shift_levels(binder, sub->plan, 0, 1); /* it stands in a query of its own again */
+}
+
+struct reading {
+    uint32_t column;
+    bool sub, row;
+};
+
+static bool note_reading(const struct kp_expr *expr, void *arg)
+{
+    struct reading *reading = arg;
+    reading->sub |= expr->kind == KP_EXPR_COLUMN && expr->column == reading->column;
+    reading->row |= expr->kind == KP_EXPR_COLUMN && expr->column < KP_GROUPING_BASE;
+    return true;
+}
+
+/* A condition on the subquery that no row has a part in. */
+static bool is_asked_once(const struct sub *sub, uint32_t number, struct kp_expr **const *exprs, uint32_t count)
+{
+    bool once = false;
+    for (uint32_t i = 0; sub->filters && !sub->test_count && i < count; i++) {
+        struct reading reading = {KP_SUB_BASE + number, false, false};
+        kp_expr_walk(*exprs[i], note_reading, &reading);
+        once |= reading.sub && !reading.row;
+    }
+    return once;
+}
+
 void kp_sub_guard(struct binder *binder, struct sub_list *subs, uint32_t number, struct kp_expr **const *exprs,
                   uint32_t count, struct kp_plan **rows)
 {
@@ -173,6 +253,8 @@ void kp_sub_guard(struct binder *binder, struct sub_list *subs, uint32_t number,
     for (uint32_t t = 0; t < sub->test_count; t++)
         tests |= sub->tests[t]->can_fail;
     sub->guard = tests || kp_plan_can_fail(sub->plan) ? find_guard(binder, subs, number, exprs, count) : NULL;
+    if (!sub->guard && !is_asked_once(sub, number, exprs, count))
+        kp_sub_if_any(binder, sub, *rows);
     if (!sub->guard)
         return;
     if (sub->guard->can_fail)

@@ -286,10 +286,13 @@ enum kp_code kp_subs_filter(struct binder *binder, struct sub_list *subs, const 
     for (uint32_t i = 0; i < conditions->count; i++) {
         bool negated;
         struct sub *sub = as_filter(subs, conditions->exprs[i], *plan, &negated);
-        if (sub)
+        if (sub) {
+            if (sub->kind != SUB_EXISTS) /* that is asked once, before any row, if it reads none */
+                kp_sub_if_any(binder, sub, *plan);
             KP_TRY(kp_sub_filter_rows(binder, sub, negated, plan));
-        else
+        } else {
             kp_conjuncts_add(binder, &rest, conditions->exprs[i]);
+        }
     }
     struct kp_expr ***slots = kp_arena_alloc(binder->arena, (rest.count + 1) * sizeof *slots);
     for (uint32_t i = 0; i < rest.count; i++)

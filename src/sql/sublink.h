@@ -32,6 +32,9 @@ struct kp_expr *kp_bind_choice(struct binder *binder, struct kp_expr *condition,
                                struct kp_expr *no);
 /* The expression with the values of those subqueries that are joined already. */
 struct kp_expr *kp_subs_values(struct binder *binder, const struct sub_list *subs, const struct kp_expr *expr);
+/* guard.c: a plan that reads nothing around it and can fail by a value becomes one that computes nothing where there
+ * are no rows; it stays what it is if that cannot be. */
+void kp_sub_if_any(struct binder *binder, struct sub *sub, const struct kp_plan *rows);
 /* guard.c: finds the subquery's guard, over *rows, if it can fail; its tests become NULL where they are not computed.
  */
 void kp_sub_guard(struct binder *binder, struct sub_list *subs, uint32_t number, struct kp_expr **const *exprs,

@@ -21,7 +21,7 @@
  *
  * Levels: the plan's outer columns of level 2 and more become one level less on the way, each expression once.
  */
-#include "sql/bind.h"
+#include "sql/sublink.h"
 
 /* ---- the domain ---- */
 
@@ -671,6 +671,34 @@ enum kp_code kp_unnest(struct binder *binder, const struct domain *domain, struc
     return unnest(&self, plan, ret_plan);
 }
 
+/* What a LATERAL item's select list can fail at is computed above the join, for the rows that it is joined with. */
+static enum kp_code compute_above(struct binder *binder, struct kp_plan *rows, struct kp_plan *project,
+                                  const struct conjuncts *on, struct kp_plan **ret_plan)
+{
+    struct kp_plan *join;
+    uint32_t left = rows->col_count, count = left + project->col_count;
+    KP_TRY(kp_bind_lateral(binder, KP_JOIN_INNER, rows, project->inputs[0], NULL, &join));
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
+    const char **names = kp_arena_alloc(binder->arena, (count + 1) * sizeof *names);
+    for (uint32_t i = 0; i < count; i++) {
+        exprs[i] = i < left ? kp_bind_column(binder, i, join->cols[i].type, -1)
+                            : kp_sub_above(binder, NULL, left, project->project.exprs[i - left]);
+        names[i] = i < left ? join->cols[i].name : project->cols[i - left].name;
+    }
+    *ret_plan = kp_bind_project(binder, join, exprs, names, count);
+    if (on)
+        *ret_plan = kp_push_all(binder, *ret_plan, on);
+    return KP_OK;
+}
+
+static bool list_fails(const struct kp_plan *plan)
+{
+    for (uint32_t i = 0; plan->kind == KP_PLAN_PROJECT && i < plan->col_count; i++)
+        if (kp_expr_fails_by_value(plan->project.exprs[i]))
+            return true;
+    return false;
+}
+
 enum kp_code kp_bind_lateral(struct binder *binder, enum kp_join_kind kind, struct kp_plan *rows, struct kp_plan *plan,
                              const struct conjuncts *on, struct kp_plan **ret_plan)
 {
@@ -682,6 +710,8 @@ enum kp_code kp_bind_lateral(struct binder *binder, enum kp_join_kind kind, stru
         *ret_plan = join;
         return KP_OK;
     }
+    if (kind == KP_JOIN_INNER && list_fails(plan) && kp_plan_reads_level(plan->inputs[0], 1))
+        return compute_above(binder, rows, plan, on, ret_plan);
     if (kp_pull(binder, plan, false, &pulled, &conds)) {
         kp_plan_shift_levels(binder, pulled, 1, -1);
         join = kp_bind_join(binder, kind, rows, pulled);
