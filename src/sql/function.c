@@ -167,8 +167,8 @@ static bool is_value(const PgQuery__SelectStmt *select)
 }
 
 /*
- * A function of one value or record means its query's first row, where ORDER BY says which that is: LIMIT 1. In a view
- * no other row is the first: the query must have one, else the call fails (21000).
+ * A function of one value or record means its query's first row, where ORDER BY says which that is: LIMIT 1. Else it is
+ * the least (inline.c).
  */
 static const PgQuery__SelectStmt *first_row(struct binder *binder, const PgQuery__SelectStmt *select)
 {

@@ -82,6 +82,23 @@ static enum kp_code bind_value(struct binder *binder, const struct sql_function 
     return leave(binder, &inner, function, code);
 }
 
+/* A function of one value or record means the first row of its query; without ORDER BY that is the least one here. */
+static struct kp_plan *first_row(struct binder *binder, struct kp_plan *rows)
+{
+    for (uint32_t i = 0; i < rows->col_count; i++)
+        if (rows->cols[i].type.id == KP_JSON || rows->cols[i].type.id == KP_JSONPATH) /* they have no order */
+            return rows;
+    if (kp_plan_is_single(binder, rows, NULL))
+        return rows;
+    struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_TOPN, -1, rows->col_count, 1);
+    plan->inputs[0] = rows;
+    memcpy(plan->cols, rows->cols, rows->col_count * sizeof *rows->cols);
+    plan->topn.limit = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(KP_INT8), -1, 0);
+    plan->topn.limit->datum.type = KP_TYPE(KP_INT8);
+    plan->topn.limit->datum.i64 = 1;
+    return plan;
+}
+
 /* The query's rows as the declared columns; level 1: the parameters. */
 static enum kp_code bind_rows(struct binder *binder, const struct sql_function *function, struct kp_plan **ret_plan)
 {
@@ -102,7 +119,8 @@ static enum kp_code bind_rows(struct binder *binder, const struct sql_function *
         code = to_result(&inner, function, kp_bind_column(&inner, i, plan->cols[i].type, -1), outs[i].type, &exprs[i]);
     }
     KP_TRY(leave(binder, &inner, function, code));
-    *ret_plan = kp_bind_project(binder, plan, exprs, names, wanted);
+    plan = kp_bind_project(binder, plan, exprs, names, wanted);
+    *ret_plan = function->set ? plan : first_row(binder, plan);
     return KP_OK;
 }
 

@@ -351,7 +351,10 @@ static enum kp_code bind_aggregate(struct binder *binder, const struct expr_plac
     item->call.agg = agg.agg;
     item->call.type = agg.type;
     if (call->agg_filter) {
-        KP_TRY(kp_bind_expr(binder, inside, call->agg_filter, &item->filter));
+        struct expr_place filter = *inside;
+        filter.clause = "FILTER";
+        filter.aggs = NULL;
+        KP_TRY(kp_bind_expr(binder, &filter, call->agg_filter, &item->filter));
         KP_TRY(kp_bind_to_bool(binder, item->filter, "FILTER", &item->filter));
     }
     return KP_OK;

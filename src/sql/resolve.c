@@ -9,6 +9,7 @@
  */
 #include "sql/bind.h"
 #include "sql/elsewhere.h"
+#include "vec/datetime.h"
 
 /* What functions and aggregates have in common. */
 struct candidate {
@@ -345,6 +346,27 @@ static enum kp_code make_call(struct binder *binder, const struct candidate *can
     return KP_OK;
 }
 
+/* A constant date behind all timestamps is compared with them as what is less than infinity only. */
+static struct kp_expr *bound_of(struct binder *binder, const char *name, const struct kp_expr *chosen_like,
+                                struct kp_expr *date)
+{
+    static const char *const compares[] = {"=", "<>", "<", "<=", ">", ">="};
+    enum kp_type_id type = chosen_like->type.id;
+    bool compare = false;
+    for (size_t i = 0; i < KP_COUNT(compares); i++)
+        compare |= strcmp(name, compares[i]) == 0;
+    if (!compare || date->kind != KP_EXPR_CONST || date->type.id != KP_DATE || date->datum.null ||
+        (type != KP_TIMESTAMP && type != KP_TIMESTAMPTZ) || !kp_date_is_finite(date->datum.i32))
+        return date;
+    int64_t us;
+    if (!__builtin_mul_overflow((int64_t)date->datum.i32, KP_DAY_US, &us) && kp_timestamp_in_range(us))
+        return date;
+    struct kp_expr *bound = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(type), date->location, 0);
+    bound->datum.type = bound->type;
+    bound->datum.i64 = INT64_MAX - 1;
+    return bound;
+}
+
 enum kp_code kp_bind_operator(struct binder *binder, const char *name, struct kp_expr *left, struct kp_expr *right,
                               int32_t location, struct kp_expr **ret_expr)
 {
@@ -352,6 +374,10 @@ enum kp_code kp_bind_operator(struct binder *binder, const char *name, struct kp
     uint32_t count = left ? 2 : 1;
     if (strcmp(name, "!=") == 0)
         name = "<>";
+    if (left) {
+        both[0] = bound_of(binder, name, right, left);
+        both[1] = bound_of(binder, name, left, right);
+    }
     struct candidate *candidates;
     uint32_t found = func_candidates(binder, KP_FUNC_OPERATOR, name, &candidates);
     const struct candidate *chosen;

@@ -102,9 +102,49 @@ static bool is_output(const PgQuery__SelectStmt *select, const PgQuery__Node *ke
     return field->node_case == PG_QUERY__NODE__NODE_STRING && strcmp(field->string->sval, name) == 0;
 }
 
+/* VALUES (c), (a), (b) as VALUES (c, 1), (a, 2), (b, 3): in the order written. */
+static PgQuery__SelectStmt *numbered(struct binder *binder, const PgQuery__SelectStmt *values)
+{
+    PgQuery__SelectStmt *copy = kp_arena_alloc(binder->arena, sizeof *copy);
+    *copy = *values;
+    copy->values_lists = kp_arena_alloc(binder->arena, values->n_values_lists * sizeof *copy->values_lists);
+    for (size_t i = 0; i < values->n_values_lists; i++) {
+        PgQuery__List *list = kp_arena_alloc(binder->arena, sizeof *list);
+        PgQuery__AConst *number = kp_arena_calloc(binder->arena, sizeof *number);
+        pg_query__a__const__init(number);
+        number->val_case = PG_QUERY__A__CONST__VAL_IVAL;
+        number->ival = kp_arena_calloc(binder->arena, sizeof *number->ival);
+        pg_query__integer__init(number->ival);
+        number->ival->ival = (int32_t)i;
+        number->location = -1;
+        *list = *values->values_lists[i]->list;
+        list->items = make_list(binder, list->items[0], make_node(binder, PG_QUERY__NODE__NODE_A_CONST, number));
+        list->n_items = 2;
+        copy->values_lists[i] = make_node(binder, PG_QUERY__NODE__NODE_LIST, list);
+    }
+    PgQuery__SortBy *sort = kp_arena_calloc(binder->arena, sizeof *sort);
+    pg_query__sort_by__init(sort);
+    sort->sortby_dir = PG_QUERY__SORT_BY_DIR__SORTBY_DEFAULT;
+    sort->sortby_nulls = PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_DEFAULT;
+    copy->n_sort_clause = 1;
+    copy->sort_clause = make_list(binder, make_node(binder, PG_QUERY__NODE__NODE_SORT_BY, sort), NULL);
+    return copy;
+}
+
+/* One column, no order of their own. */
+static bool is_bare_values(const PgQuery__SelectStmt *select)
+{
+    bool bare = select->n_values_lists && !select->n_sort_clause && !select->limit_count && !select->limit_offset;
+    for (size_t i = 0; bare && i < select->n_values_lists; i++)
+        bare = select->values_lists[i]->list->n_items == 1;
+    return bare;
+}
+
 /* SELECT the query's column and keys as a FROM item of the outer select, whose array_agg they order. */
 static PgQuery__Node *gathered_whole(struct binder *binder, const PgQuery__SelectStmt *select, int32_t location)
 {
+    bool values = is_bare_values(select);
+    select = values ? numbered(binder, select) : select;
     size_t keys = select->n_sort_clause, shown = 1;
     PgQuery__SelectStmt *inner = kp_arena_alloc(binder->arena, sizeof *inner);
     PgQuery__SelectStmt *outer = kp_arena_alloc(binder->arena, sizeof *outer);
@@ -112,6 +152,7 @@ static PgQuery__Node *gathered_whole(struct binder *binder, const PgQuery__Selec
     PgQuery__Node **targets = kp_arena_calloc(binder->arena, (keys + 1) * sizeof *targets);
     PgQuery__Node **sorts = kp_arena_calloc(binder->arena, (keys + 1) * sizeof *sorts);
     *inner = *select;
+    inner->n_sort_clause = values ? 0 : keys;
     pg_query__select_stmt__init(outer);
     alias->aliasname = kp_arena_strdup(binder->arena, "*array*");
     alias->colnames = kp_arena_calloc(binder->arena, (keys + 1) * sizeof *alias->colnames);
@@ -120,8 +161,10 @@ static PgQuery__Node *gathered_whole(struct binder *binder, const PgQuery__Selec
     for (size_t i = 0; i < keys; i++) {
         PgQuery__SortBy *sort = kp_arena_alloc(binder->arena, sizeof *sort);
         *sort = *select->sort_clause[i]->sort_by;
-        const char *name = "item";
-        if (!is_output(select, sort->node)) {
+        const char *name = values ? "number" : "item";
+        if (values) {
+            alias->colnames[shown++] = name_node(binder, name);
+        } else if (!is_output(select, sort->node)) {
             PgQuery__ResTarget *target = kp_arena_calloc(binder->arena, sizeof *target);
             name = kp_arena_printf(binder->arena, "key%zu", i + 1);
             target->name = kp_arena_strdup(binder->arena, name);
@@ -134,7 +177,7 @@ static PgQuery__Node *gathered_whole(struct binder *binder, const PgQuery__Selec
         sorts[i] = make_node(binder, PG_QUERY__NODE__NODE_SORT_BY, sort);
     }
     alias->n_colnames = shown;
-    if (shown > 1) {
+    if (shown > 1 && !values) {
         inner->n_target_list = shown;
         inner->target_list = targets;
     }
@@ -160,13 +203,25 @@ enum kp_code kp_bind_array_sublink(struct binder *binder, const struct expr_plac
 {
     const PgQuery__SelectStmt *select = link->subselect->select_stmt;
     bool simple = select->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !select->n_values_lists;
+    bool star = simple && select->n_target_list == 1 && kp_bind_is_star(select->target_list[0]->res_target->val);
     if (simple && select->n_target_list != 1)
         return kp_bind_fail(binder, link->location, KP_INVALID, "42601", "subquery must return only one column");
+    if (star) {
+        struct kp_plan *plan;
+        uint32_t columns;
+        const struct scope *around = binder->around;
+        binder->around = place->scope;
+        enum kp_code code = kp_bind_select(binder, select, false, &plan, &columns);
+        binder->around = around;
+        KP_TRY(code);
+        if (columns != 1)
+            return kp_bind_fail(binder, link->location, KP_INVALID, "42601", "subquery must return only one column");
+    }
     PgQuery__SubLink *scalar = kp_arena_calloc(binder->arena, sizeof *scalar);
     *scalar = *link;
     scalar->sub_link_type = PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK;
-    scalar->subselect =
-        is_plain(select) ? gathered(binder, select, link->location) : gathered_whole(binder, select, link->location);
+    scalar->subselect = is_plain(select) && !star ? gathered(binder, select, link->location)
+                                                  : gathered_whole(binder, select, link->location);
     PgQuery__String *text = kp_arena_calloc(binder->arena, sizeof *text);
     text->sval = kp_arena_strdup(binder->arena, "{}");
     PgQuery__AConst *empty = kp_arena_calloc(binder->arena, sizeof *empty);
