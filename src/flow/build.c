@@ -20,9 +20,10 @@ struct build {
     void *expired_arg;
     bool scans_ready; /* resolve gives nodes that have just the scan's columns */
     const struct loop *loops;
-    bool drop_late;           /* below an EMIT: windows leave late rows out */
-    bool positions;           /* something above the plan being built may fail and has not lost sight of its rows */
-    uint32_t end;             /* the column of the plan being built that an EMIT above waits for; UINT32_MAX: none */
+    bool drop_late; /* below an EMIT: windows leave late rows out */
+    bool positions; /* something above the plan being built may fail and has not lost sight of its rows */
+    bool sought;    /* the same, and it fails by values of single rows: worth to carry positions through state */
+    uint32_t end;   /* the column of the plan being built that an EMIT above waits for; UINT32_MAX: none */
     struct kp_node **by_plan; /* by plan id; NULL: nobody asks */
 };
 
@@ -149,9 +150,181 @@ static enum kp_code build_session(struct build *build, const struct kp_plan *pla
     return code;
 }
 
+/* ---- positions through operators that keep rows (op_stamp.c) ---- */
+
+/* Of a joined row with the left side's position behind its columns. */
+static struct kp_expr *behind_left(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
+{
+    const uint32_t *left = arg;
+    if (expr->kind != KP_EXPR_COLUMN)
+        return NULL;
+    struct kp_expr *moved = kp_arena_alloc(arena, sizeof *moved);
+    *moved = *expr;
+    moved->column += expr->column >= *left;
+    return moved;
+}
+
+static const struct kp_agg *max_of_positions(void)
+{
+    size_t count;
+    const struct kp_agg *const *all = kp_agg_find(KP_STR("max"), &count);
+    for (size_t i = 0; i < count; i++)
+        if (all[i]->arg_count == 1 && all[i]->args[0] == KP_INT8)
+            return all[i];
+    KP_ASSERT(false);
+    return NULL;
+}
+
+/* Where only sums and products overflow no row is made to carry its position through state. */
+static bool fails(const struct kp_expr *expr)
+{
+    return expr && kp_expr_fails_by_value(expr);
+}
+
+static bool any_fails(struct kp_expr *const *exprs, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (fails(exprs[i]))
+            return true;
+    return false;
+}
+
+/* A group's last row can be told: they only grow, and there is more to it than DISTINCT. */
+static bool groups_keep(const struct kp_plan *plan)
+{
+    return plan->aggregate.agg_count > 0 && plan->inputs[0]->growing;
+}
+
+/* Whether the positions of a plan's input rows are worth being carried; above: those of its own are. */
+static bool seeks_positions(const struct kp_plan *plan, bool above)
+{
+    bool any = false;
+    switch (plan->kind) {
+    case KP_PLAN_FILTER:
+        return above || fails(plan->filter.predicate);
+    case KP_PLAN_PROJECT:
+        return above || any_fails(plan->project.exprs, plan->col_count);
+    case KP_PLAN_AGGREGATE:
+        for (uint32_t a = 0; a < plan->aggregate.agg_count; a++)
+            any |= any_fails(plan->aggregate.aggs[a].args, plan->aggregate.aggs[a].arg_count) ||
+                   fails(plan->aggregate.aggs[a].filter);
+        return any || any_fails(plan->aggregate.groups, plan->aggregate.group_count) || (above && groups_keep(plan));
+    case KP_PLAN_JOIN:
+        return above || any_fails(plan->join.left_keys, plan->join.key_count) ||
+               any_fails(plan->join.right_keys, plan->join.key_count);
+    case KP_PLAN_ASOF:
+    case KP_PLAN_OVER:
+    case KP_PLAN_TOPN:
+    case KP_PLAN_EXPAND:
+    case KP_PLAN_SCAN:
+    case KP_PLAN_EMIT:
+    case KP_PLAN_UNION:
+    case KP_PLAN_REPEAT:
+    case KP_PLAN_WINDOW:
+        return above;
+    default:
+        return false;
+    }
+}
+
+/* Joins: both sides' positions, if both are given on. */
+static enum kp_code build_stamped_join(struct build *build, const struct kp_plan *plan, struct kp_node *const *inputs,
+                                       struct kp_node **ret_node, struct kp_error *err)
+{
+    struct kp_graph *graph = build->graph;
+    struct kp_arena arena = {0};
+    uint32_t left = plan->inputs[0]->col_count, end_in = graph->end_in;
+    bool both = plan->col_count > left;
+    struct kp_node *stamped[2] = {kp_op_stamp(graph, plan->inputs[0], inputs[0]),
+                                  both ? kp_op_stamp(graph, plan->inputs[1], inputs[1]) : inputs[1]};
+    struct kp_plan one = kp_op_stamped_plan(plan, left, &arena),
+                   joined = both ? kp_op_stamped_plan(&one, one.col_count, &arena) : one;
+    const uint32_t columns[2] = {left, plan->col_count + 1};
+    graph->end_in += end_in != UINT32_MAX && end_in >= left;
+    enum kp_code code = KP_OK;
+    struct kp_node *node = NULL;
+    if (plan->kind == KP_PLAN_ASOF) {
+        node = kp_op_asof(graph, &joined, stamped);
+    } else {
+        if (joined.join.residual)
+            joined.join.residual = kp_expr_copy(plan->join.residual, &arena, behind_left, &left);
+        code = kp_op_join(graph, &joined, build->settings, stamped, &node, err);
+    }
+    graph->end_in = end_in;
+    if (code == KP_OK)
+        *ret_node = kp_op_unstamp_both(graph, plan, columns, both ? 2 : 1, node);
+    kp_arena_finish(&arena);
+    return code;
+}
+
+/* Window functions and top-N keep whole rows. */
+static enum kp_code build_stamped_rows(struct build *build, const struct kp_plan *plan, struct kp_node *input,
+                                       struct kp_node **ret_node, struct kp_error *err)
+{
+    struct kp_graph *graph = build->graph;
+    struct kp_arena arena = {0};
+    uint32_t at = plan->inputs[0]->col_count;
+    struct kp_plan stamped = kp_op_stamped_plan(plan, at, &arena);
+    struct kp_node *node = kp_op_stamp(graph, plan->inputs[0], input);
+    enum kp_code code = plan->kind == KP_PLAN_OVER ? kp_op_over(graph, &stamped, build->settings, node, &node, err)
+                                                   : kp_op_topn(graph, &stamped, build->settings, node, &node, err);
+    if (code == KP_OK)
+        *ret_node = kp_op_unstamp(graph, plan, at, node);
+    kp_arena_finish(&arena);
+    return code;
+}
+
+/* Groups of rows that only grow: the position of the last one. */
+static enum kp_code build_stamped_groups(struct build *build, const struct kp_plan *plan, struct kp_node *input,
+                                         struct kp_node **ret_node, struct kp_error *err)
+{
+    struct kp_graph *graph = build->graph;
+    struct kp_arena arena = {0};
+    uint32_t at = plan->inputs[0]->col_count, aggs = plan->aggregate.agg_count;
+    struct kp_plan stamped = kp_op_stamped_plan(plan, plan->col_count, &arena);
+    struct kp_expr *position = kp_arena_calloc(&arena, sizeof *position);
+    *position = (struct kp_expr){.kind = KP_EXPR_COLUMN, .type = KP_TYPE(KP_INT8), .location = -1, .column = at};
+    stamped.aggregate.aggs = kp_arena_calloc(&arena, (aggs + 1) * sizeof *stamped.aggregate.aggs);
+    memcpy(stamped.aggregate.aggs, plan->aggregate.aggs, aggs * sizeof *stamped.aggregate.aggs);
+    stamped.aggregate.aggs[aggs] =
+        (struct kp_plan_agg){.agg = max_of_positions(), .args = &position, .arg_count = 1, .type = KP_TYPE(KP_INT8)};
+    stamped.aggregate.agg_count++;
+    struct kp_node *node = kp_op_stamp(graph, plan->inputs[0], input);
+    enum kp_code code = kp_op_aggregate(graph, &stamped, build->settings, node, &node, err);
+    if (code == KP_OK)
+        *ret_node = kp_op_unstamp(graph, plan, plan->col_count, node);
+    kp_arena_finish(&arena);
+    return code;
+}
+
+/* *ret_node NULL: positions end here. */
+static enum kp_code build_stamped(struct build *build, const struct kp_plan *plan, struct kp_node *const *inputs,
+                                  struct kp_node **ret_node, struct kp_error *err)
+{
+    *ret_node = NULL;
+    if (!build->sought || build->graph->bounded || build->graph->looping)
+        return KP_OK;
+    switch (plan->kind) {
+    case KP_PLAN_JOIN:
+    case KP_PLAN_ASOF:
+        return build_stamped_join(build, plan, inputs, ret_node, err);
+    case KP_PLAN_OVER:
+    case KP_PLAN_TOPN:
+        return build_stamped_rows(build, plan, inputs[0], ret_node, err);
+    case KP_PLAN_AGGREGATE:
+        return groups_keep(plan) && inputs[0]->growing ? build_stamped_groups(build, plan, inputs[0], ret_node, err)
+                                                       : KP_OK;
+    default:
+        return KP_OK;
+    }
+}
+
 static enum kp_code build_from_input(struct build *build, const struct kp_plan *plan, struct kp_node *const *inputs,
                                      struct kp_node **ret_node, struct kp_error *err)
 {
+    KP_TRY(build_stamped(build, plan, inputs, ret_node, err));
+    if (*ret_node)
+        return KP_OK;
     struct kp_graph *graph = build->graph;
     struct kp_node *input = inputs[0];
     switch (plan->kind) {
@@ -309,8 +482,12 @@ static enum kp_code build_any(struct build *build, const struct kp_plan *plan, s
         *ret_node = loop->work;
         return KP_OK;
     }
-    if (plan->kind == KP_PLAN_SCAN && (!plan->input_count || build->scans_ready))
-        return build_scan(build, plan, ret_node, err);
+    if (plan->kind == KP_PLAN_SCAN && (!plan->input_count || build->scans_ready)) {
+        KP_TRY(build_scan(build, plan, ret_node, err));
+        if (build->sought && !build->graph->bounded && plan->scan.relation->kind == KP_RELATION_VIEW)
+            *ret_node = kp_op_forget_positions(build->graph, plan, *ret_node);
+        return KP_OK;
+    }
     if (plan->kind == KP_PLAN_VALUES) {
         *ret_node = kp_op_values(build->graph, plan, build->settings);
         return KP_OK;
@@ -320,15 +497,17 @@ static enum kp_code build_any(struct build *build, const struct kp_plan *plan, s
     bool drop_late = build->drop_late;
     build->drop_late |= plan->kind == KP_PLAN_EMIT && !build->graph->bounded;
     uint32_t end = build->graph->bounded ? UINT32_MAX : build->end;
-    bool positions = build->positions;
+    bool positions = build->positions, sought = build->sought;
     for (uint32_t i = 0; code == KP_OK && i < plan->input_count; i++) {
         build->end = end_below(plan, i, end);
-        build->positions = wants_positions(plan, positions);
+        build->sought = seeks_positions(plan, sought);
+        build->positions = wants_positions(plan, positions) || build->sought;
         code = build_plan(build, plan->inputs[i], &inputs[i], err);
     }
     build->drop_late = drop_late;
     build->end = end;
     build->positions = positions;
+    build->sought = sought;
     build->graph->end_out = end;
     build->graph->end_in = plan->kind == KP_PLAN_JOIN ? end : end_below(plan, 0, end);
     if (code == KP_OK)
@@ -343,7 +522,7 @@ static enum kp_code build_plan(struct build *build, const struct kp_plan *plan, 
 {
     KP_TRY(build_any(build, plan, ret_node, err));
     if (build->by_plan)
-        build->by_plan[plan->id] = *ret_node;
+        build->by_plan[plan->id] = kp_op_unstamped(*ret_node);
     return KP_OK;
 }
 
@@ -353,7 +532,7 @@ static enum kp_code add_plan(struct build *build, const struct kp_plan *plan, st
     kp_graph_step_release(build->graph);
     struct kp_node *node;
     build->end = UINT32_MAX;
-    build->positions = false;
+    build->positions = build->sought = false;
     enum kp_code code = build_plan(build, plan, &node, err);
     if (code != KP_OK) {
         kp_graph_sweep(build->graph);

@@ -251,6 +251,14 @@ struct kp_node *kp_op_match(struct kp_graph *graph, const struct kp_plan *plan,
 struct kp_node *kp_op_stamp(struct kp_graph *graph, const struct kp_plan *input_plan, struct kp_node *input);
 struct kp_node *kp_op_unstamp(struct kp_graph *graph, const struct kp_plan *plan, uint32_t column,
                               struct kp_node *input);
+/* Two such columns: the greater position counts. */
+struct kp_node *kp_op_unstamp_both(struct kp_graph *graph, const struct kp_plan *plan, const uint32_t *columns,
+                                   uint32_t count, struct kp_node *input);
+/* The input's rows without positions: those of a view are known while it runs, but not to who reads its store, and a
+ * row that goes must have the position that it came with. */
+struct kp_node *kp_op_forget_positions(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input);
+/* The node that gives an unstamp its rows; any other node itself. */
+struct kp_node *kp_op_unstamped(struct kp_node *node);
 struct kp_plan kp_op_stamped_plan(const struct kp_plan *plan, uint32_t column, struct kp_arena *arena);
 /* inputs[0] has the rows; the others are the sources whose watermarks close. */
 struct kp_node *kp_op_emit(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *const *inputs,

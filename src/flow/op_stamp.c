@@ -5,14 +5,20 @@
  *   rows ─► stamp ─► window, session ─► unstamp ─► what may fail, and names the row's record
  *        cols, position           cols, position, window
  *
+ *   rows ─► stamp ─┐
+ *                   join ─► unstamp: of a joined row the later of both positions is its own
+ *   rows ─► stamp ─┘
+ *   rows ─► stamp ─► aggregate, max(position) ─► unstamp: of a group that only grows its last row's
+ *
  * It is done only below what may fail (build.c): the operator keeps eight bytes more of each row. A row whose position
- * is not known has -1.
+ * is not known has -1. What a row's position is depends on the rows that it is made of alone, not on when they came.
  */
 #include "flow/graph.h"
 
 struct op_unstamp {
     struct kp_node node;
-    uint32_t column; /* of the input */
+    uint32_t columns[2]; /* of the input, ascending */
+    uint32_t count;
 };
 
 static enum kp_code stamp_push(struct kp_node *node, struct kp_lane *lane, uint32_t port, const struct kp_flow *in,
@@ -30,16 +36,38 @@ static enum kp_code stamp_push(struct kp_node *node, struct kp_lane *lane, uint3
     return kp_node_send(node, lane, &out, err);
 }
 
+/* NULL, of the side of an outer join that is not there, is not known. */
+static void take_positions(const struct kp_vec *vec, uint32_t rows, int64_t *positions)
+{
+    for (uint32_t i = 0; i < rows; i++)
+        if (!kp_vec_is_null(vec, i))
+            positions[i] = KP_MAX(positions[i], *(const int64_t *)kp_vec_at(vec, i));
+}
+
 static enum kp_code unstamp_push(struct kp_node *node, struct kp_lane *lane, uint32_t port, const struct kp_flow *in,
                                  struct kp_error *err)
 {
-    uint32_t column = ((const struct op_unstamp *)node)->column, rest = in->batch->cols - column - 1;
-    struct kp_batch *batch = kp_batch_create(&lane->arena, node->col_count, in->batch->rows);
-    memcpy(batch->vecs, in->batch->vecs, column * sizeof *batch->vecs);
-    memcpy(batch->vecs + column, in->batch->vecs + column + 1, rest * sizeof *batch->vecs);
+    const struct op_unstamp *op = (const struct op_unstamp *)node;
+    uint32_t rows = in->batch->rows, kept = 0;
+    struct kp_batch *batch = kp_batch_create(&lane->arena, node->col_count, rows);
+    int64_t *positions = kp_arena_alloc(&lane->arena, (rows + 1) * sizeof *positions);
+    for (uint32_t i = 0; i < rows; i++)
+        positions[i] = -1;
+    for (uint32_t c = 0; c < in->batch->cols; c++) {
+        if (c == op->columns[0] || (op->count > 1 && c == op->columns[1]))
+            take_positions(&in->batch->vecs[c], rows, positions);
+        else
+            batch->vecs[kept++] = in->batch->vecs[c];
+    }
     batch->weights = in->batch->weights;
-    struct kp_vec positions = kp_vec_flatten(&in->batch->vecs[column], &lane->arena, in->batch->rows);
-    struct kp_flow out = {.batch = batch, .positions = positions.data};
+    struct kp_flow out = {.batch = batch, .positions = positions};
+    return kp_node_send(node, lane, &out, err);
+}
+
+static enum kp_code forget_push(struct kp_node *node, struct kp_lane *lane, uint32_t port, const struct kp_flow *in,
+                                struct kp_error *err)
+{
+    struct kp_flow out = {.batch = in->batch, .watermarks = in->watermarks};
     return kp_node_send(node, lane, &out, err);
 }
 
@@ -50,13 +78,17 @@ static bool stamp_same(const struct kp_node *a, const struct kp_node *b)
 
 static bool unstamp_same(const struct kp_node *a, const struct kp_node *b)
 {
-    return ((const struct op_unstamp *)a)->column == ((const struct op_unstamp *)b)->column;
+    const struct op_unstamp *x = (const struct op_unstamp *)a, *y = (const struct op_unstamp *)b;
+    return x->count == y->count && memcmp(x->columns, y->columns, sizeof x->columns) == 0;
 }
 
 static const struct kp_node_ops stamp_ops = {
     .kind = "stamp", .bytes = sizeof(struct kp_node), .push = stamp_push, .same = stamp_same};
 static const struct kp_node_ops unstamp_ops = {
     .kind = "unstamp", .bytes = sizeof(struct op_unstamp), .push = unstamp_push, .same = unstamp_same};
+
+static const struct kp_node_ops forget_ops = {
+    .kind = "forget", .bytes = sizeof(struct kp_node), .push = forget_push, .same = stamp_same};
 
 struct kp_plan kp_op_stamped_plan(const struct kp_plan *plan, uint32_t column, struct kp_arena *arena)
 {
@@ -79,11 +111,28 @@ struct kp_node *kp_op_stamp(struct kp_graph *graph, const struct kp_plan *input_
     return kp_node_share(node);
 }
 
-struct kp_node *kp_op_unstamp(struct kp_graph *graph, const struct kp_plan *plan, uint32_t column,
-                              struct kp_node *input)
+struct kp_node *kp_op_unstamp_both(struct kp_graph *graph, const struct kp_plan *plan, const uint32_t *columns,
+                                   uint32_t count, struct kp_node *input)
 {
     struct op_unstamp *op =
         (struct op_unstamp *)kp_node_create(graph, &unstamp_ops, plan->cols, plan->col_count, &input, 1);
-    op->column = column;
+    memcpy(op->columns, columns, count * sizeof *columns);
+    op->count = count;
     return kp_node_share(&op->node);
+}
+
+struct kp_node *kp_op_unstamp(struct kp_graph *graph, const struct kp_plan *plan, uint32_t column,
+                              struct kp_node *input)
+{
+    return kp_op_unstamp_both(graph, plan, &column, 1, input);
+}
+
+struct kp_node *kp_op_forget_positions(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *input)
+{
+    return kp_node_share(kp_node_create(graph, &forget_ops, plan->cols, plan->col_count, &input, 1));
+}
+
+struct kp_node *kp_op_unstamped(struct kp_node *node)
+{
+    return node->ops == &unstamp_ops ? node->inputs[0] : node;
 }
