@@ -43,6 +43,12 @@ void kp_adopt_add(struct kp_adopt *adopt, struct kp_extents_batch *batch, const 
         pass_on(adopt);
 }
 
+void kp_adopt_hole(struct kp_adopt *adopt)
+{
+    adopt->unfit = true; /* readers by offset walk its blocks */
+    pass_on(adopt);
+}
+
 /* ---- a file's end ---- */
 
 /* Bytes in the file by topic and partition. */
@@ -137,7 +143,7 @@ void kp_adopt_file_done(struct kp_adopt *adopt, uint64_t number, const struct kp
     const struct kp_sealing *sealing = &adopt->log->sealing;
     struct kp_adopt_file file = {.number = number, .start = *start};
     uint64_t end = kp_journal_file_get(&adopt->log->journal, number).end;
-    bool fit = !adopt->unfit && adopt->blocks && number < KP_ADOPTED &&
+    bool fit = !adopt->unfit && adopt->blocks && number < KP_ADOPTED - 1 &&
                (end - KP_SECTOR_BYTES) / adopt->blocks >= sealing->adopt_block_bytes;
     struct tally tally = fit ? count_bytes(adopt) : (struct tally){0};
     if (fit && large_enough(adopt, &tally, end) && enlist(adopt, number, end))

@@ -42,6 +42,8 @@ struct kp_adopt {
 void kp_adopt_finish(struct kp_adopt *adopt);
 /* A batch, in order; its place and block are set. head: its first bytes. */
 void kp_adopt_add(struct kp_adopt *adopt, struct kp_extents_batch *batch, const uint8_t *head);
+/* Behind the batches so far is a hole (log/hole.h): the file is not adopted. */
+void kp_adopt_hole(struct kp_adopt *adopt);
 /* The batches so far were those of a file. */
 void kp_adopt_file_done(struct kp_adopt *adopt, uint64_t number, const struct kp_journal_end *start);
 /*

@@ -261,11 +261,12 @@ static enum kp_code check_target(struct kp_log *log, const struct kp_log_entry *
     return KP_OK;
 }
 
-/* Is there as much journal as there may be that is not sealed? Locked: mutex. */
+/* Is there as much journal as there may be that is not sealed? What rotten blocks hold back does not count: they end
+ * nothing else. Locked: mutex. */
 static bool unsealed_full(const struct kp_log *log)
 {
     return !log->no_threads && log->sealing.unsealed_bytes >= log->sealing.limit_bytes &&
-           !atomic_load_explicit(&log->holes.any, memory_order_relaxed); /* which ends sealing, but nothing else */
+           !atomic_load_explicit(&log->sealing.stuck, memory_order_relaxed) && log->sealing.failure.code != KP_CORRUPT;
 }
 
 /* Sealing found the disk full, and the journal may not grow for ever. Locked: mutex. */

@@ -244,6 +244,20 @@ static enum kp_code adopted_next(struct kp_batches *batches, struct kp_found *re
     return KP_OK;
 }
 
+/* Records that were lost before they were sealed. */
+static enum kp_code lost_next(struct kp_batches *batches, struct kp_found *ret_found, bool *ret_any,
+                              struct kp_error *err)
+{
+    const struct kp_extent_run *run = batches->run;
+    struct kp_log_damage damage = kp_hole_sealed(run);
+    if (!batches->told_lost)
+        return kp_log_damage_error(batches->cursor.log, &damage, err);
+    *ret_found =
+        (struct kp_found){.base_offset = KP_MAX(run->base_offset, batches->offset), .position = damage.position};
+    *ret_any = true;
+    return KP_OK;
+}
+
 /* Goes on at `next`; false when the index entry covers no block from there on. */
 static bool covered(struct kp_batches *batches, uint64_t next)
 {
@@ -338,6 +352,12 @@ enum kp_code kp_batches_next(struct kp_batches *batches, struct kp_found *ret_fo
         int64_t offset = batches->offset;
         uint64_t location = batches->location;
         bool in_run = batches->run;
+        if (in_run && kp_extent_run_lost(batches->run)) {
+            int64_t behind = batches->run->end_offset;
+            KP_TRY(lost_next(batches, ret_found, ret_any, err));
+            batches->offset = behind;
+            return kp_batches_seek(batches, err);
+        }
         if (in_run && kp_extent_adopted(batches->run->extent))
             KP_TRY(adopted_next(batches, ret_found, ret_any, err));
         else if (in_run)

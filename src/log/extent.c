@@ -8,6 +8,8 @@
 #include "log/plant.h"
 #include "log/record_batch.h"
 
+const char kp_extent_lost_wrong[] = "its blocks had rotted before they were sealed";
+
 #define PLACE_MAX ((uint64_t)1 << 56) /* bytes of a file: sums of some do not overflow */
 
 uint32_t kp_extent_header_crc(const struct kp_extent_header *header)
@@ -158,12 +160,11 @@ static enum kp_code check_header(const struct kp_extent_file *file, const struct
 {
     if (memcmp(header->magic, KP_EXTENT_MAGIC, sizeof header->magic) != 0)
         return damaged(file, number, 0, "it does not begin with an extent's header", err);
-    if (header->format < KP_EXTENT_FORMAT || header->format > KP_EXTENT_FORMAT_ADOPTED) {
+    if (header->format < KP_EXTENT_FORMAT || header->format > KP_EXTENT_FORMAT_LOST) {
         /* before the CRC: another format may keep it elsewhere */
-        kp_fail(err, KP_UNSUPPORTED, NULL,
-                "extent %llu in \"%s\" has the format %u; this version of kappa knows %d to %d",
-                (unsigned long long)number, file->dir, header->format, (int)KP_EXTENT_FORMAT,
-                (int)KP_EXTENT_FORMAT_ADOPTED);
+        kp_fail(
+            err, KP_UNSUPPORTED, NULL, "extent %llu in \"%s\" has the format %u; this version of kappa knows %d to %d",
+            (unsigned long long)number, file->dir, header->format, (int)KP_EXTENT_FORMAT, (int)KP_EXTENT_FORMAT_LOST);
         return kp_error_hint(err, "Use the version of kappa that wrote it, or a later one.");
     }
     if (header->crc != kp_extent_header_crc(header))

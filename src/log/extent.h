@@ -21,7 +21,7 @@
  *   extent header                          run                                   order entry
  *    0  8  magic "KAPPAEXT"                 0  4  topic                           0  8  position
  *    8  4  format = 1, 2 (THINNED)          4  4  partition                       8  8  base offset
- *           or 3 (ADOPTED)
+ *           3 (ADOPTED), 4 (LOST)
  *   12  4  kind (enum kp_extent_kind)       8  8  base offset                    16  8  byte of its item
  *   16  8  generation: the log's           16  8  end offset                     24  8  log time: µs since 1970
  *   24  8  extent number                   24  8  byte of its first item         32  4  bytes of the batch
@@ -73,6 +73,14 @@
  * else it is not adopted), magic and checksum. By offset, blocks are read, with theirs. Sets with such runs have format
  * 3, which earlier versions of kappa do not read.
  *
+ * LOST. Records that had rotted in the journal before they were sealed (log/hole.h) are known for ever: for every range
+ * of a partition's offsets in a hole there is a run of the extent 0xffffffff, which is no file. Its place is the hole's
+ * first position, its `batches` the number of its positions, its sectors 1 when they may have been other partitions'
+ * records; its bytes and its index are nothing. In the order the hole is one group of entries with KP_ORDER_LOST: the
+ * first (more, if that is too many) has its positions and no run; then there is one for each run, which has no records
+ * and the position behind the hole: who begins to read within it meets them, too. A run of which all was trimmed or
+ * dropped is left out like any other. Such sets have format 4.
+ *
  * THINNED. Compaction (log/compact.c) writes a set anew and takes records out of a topic's batches. A batch of which
  * some are left is rewritten: their offsets, its base offset and its last offset stay, so its count of records is less
  * than what it spans; `records` in the order is the span, as ever. Of a batch without records only the entry in the
@@ -91,6 +99,7 @@ enum {
     KP_EXTENT_FORMAT = 1,
     KP_EXTENT_FORMAT_THINNED = 2,
     KP_EXTENT_FORMAT_ADOPTED = 3, /* perhaps thinned, too */
+    KP_EXTENT_FORMAT_LOST = 4,    /* perhaps both */
     KP_ORDER_MAGIC = 0x524f504b,  /* "KPOR" */
     KP_ORDER_PAGE_BYTES = 16384,
     KP_ORDER_PAGE_ENTRIES = 340,
@@ -101,12 +110,14 @@ enum {
 #define KP_EXTENT_SUFFIX     ".extent"
 #define KP_EXTENT_NEW_SUFFIX ".extent.new"
 #define KP_ADOPTED           ((uint64_t)1 << 31) /* plus the journal file's number: the adopted extent's */
+#define KP_EXTENT_LOST       UINT32_MAX          /* in the place of the extent that a run lies in */
 
 enum kp_extent_kind { KP_EXTENT_MIXED = 1, KP_EXTENT_OWN = 2, KP_EXTENT_ADOPTED = 3 };
 enum kp_order_flags {
     KP_ORDER_GROUP_END = 1,
     KP_ORDER_GROUP_FIRST = 2,
-    KP_ORDER_EPOCH_ZERO = 4 /* adopted: its leader epoch is 0, not -1 */
+    KP_ORDER_EPOCH_ZERO = 4, /* adopted: its leader epoch is 0, not -1 */
+    KP_ORDER_LOST = 8
 };
 
 struct kp_extent_header {
@@ -219,8 +230,14 @@ uint32_t kp_extent_item_crc(const struct kp_extent_item *item, const void *batch
 char *kp_extent_path(const char *dir, uint64_t number, const char *suffix);
 static inline bool kp_extent_adopted(uint64_t number)
 {
-    return number >= KP_ADOPTED;
+    return number >= KP_ADOPTED && number != KP_EXTENT_LOST;
 }
+/* Is the run one of records that had rotted before they were sealed? */
+static inline bool kp_extent_run_lost(const struct kp_extent_run *run)
+{
+    return run->extent == KP_EXTENT_LOST;
+}
+extern const char kp_extent_lost_wrong[]; /* what is wrong with them */
 /* How an extent's number is shown: "extent 3", "extent 3 (adopted)". */
 static inline uint64_t kp_extent_shown(uint64_t number)
 {

@@ -104,7 +104,9 @@ uint32_t kp_extents_add_run(struct kp_extents_writer *writer, const struct kp_ex
     added->run = *run;
     added->elsewhere = true;
     writer->adopts |= kp_extent_adopted(run->extent);
-    kp_buf_append(&added->index, index, run->index_count * sizeof *index);
+    writer->loses |= kp_extent_run_lost(run);
+    if (run->index_count)
+        kp_buf_append(&added->index, index, run->index_count * sizeof *index);
     return (uint32_t)writer->run_count;
 }
 
@@ -141,8 +143,9 @@ void kp_extents_add(struct kp_extents_writer *writer, const struct kp_extents_ba
         .records = batch->records,
         .run = number,
         .flags = (writer->group_open ? 0 : KP_ORDER_GROUP_FIRST) | (batch->group_end ? KP_ORDER_GROUP_END : 0) |
-                 (run ? batch->more_flags : 0),
+                 (batch->more_flags & (run ? UINT32_MAX : KP_ORDER_LOST)),
     };
+    writer->loses |= batch->more_flags & KP_ORDER_LOST;
     writer->group_open = !batch->group_end;
     if (!run || batch->elsewhere)
         return;
@@ -156,6 +159,60 @@ void kp_extents_add(struct kp_extents_writer *writer, const struct kp_extents_ba
     run->source = batch->source;
 }
 
+/* Room for `count` items before item `at`. */
+static struct kp_order_entry *insert_items(struct kp_extents_writer *writer, size_t at, size_t count)
+{
+    if (writer->item_count + count > writer->item_cap) {
+        writer->item_cap = 2 * writer->item_cap + count;
+        writer->items = kp_realloc(writer->items, writer->item_cap * sizeof *writer->items);
+    }
+    struct kp_order_entry *items = writer->items + at;
+    memmove(items + count, items, (writer->item_count - at) * sizeof *items);
+    memset(items, 0, count * sizeof *items);
+    writer->item_count += count;
+    return items;
+}
+
+static uint32_t lost_run(struct kp_extents_writer *writer, int64_t position, int64_t position_end,
+                         const struct kp_extents_lost *range)
+{
+    int64_t positions = position_end - position;
+    const struct kp_extent_run run = {.topic = range->topic,
+                                      .partition = range->partition,
+                                      .base_offset = range->offset,
+                                      .end_offset = range->offset_end,
+                                      .place = (uint64_t)position,
+                                      .max_timestamp_ms = range->max_timestamp_ms,
+                                      .extent = KP_EXTENT_LOST,
+                                      .batches = (uint32_t)KP_MIN(positions, (int64_t)UINT32_MAX),
+                                      .sectors = range->maybe};
+    return kp_extents_add_run(writer, &run, NULL) - 1;
+}
+
+void kp_extents_lose(struct kp_extents_writer *writer, size_t at, int64_t position, int64_t position_end,
+                     int64_t log_time_us, const struct kp_extents_lost *ranges, size_t count)
+{
+    size_t pieces = (size_t)((position_end - position + INT32_MAX - 1) / INT32_MAX);
+    struct kp_order_entry *items = insert_items(writer, at, pieces + count);
+    int64_t from = position;
+    for (size_t i = 0; i < pieces + count; i++) {
+        int64_t records = i < pieces ? KP_MIN(position_end - from, (int64_t)INT32_MAX) : 0;
+        items[i].position = from;
+        items[i].records = (uint32_t)records;
+        items[i].log_time_us = log_time_us;
+        items[i].run = KP_ORDER_NO_RUN;
+        items[i].flags = KP_ORDER_LOST;
+        from += records;
+    }
+    for (size_t i = 0; i < count; i++) {
+        items[pieces + i].base_offset = ranges[i].offset;
+        items[pieces + i].run = lost_run(writer, position, position_end, &ranges[i]);
+    }
+    items[0].flags |= KP_ORDER_GROUP_FIRST;
+    items[pieces + count - 1].flags |= KP_ORDER_GROUP_END;
+    writer->loses = true;
+}
+
 /* ---- laying out ---- */
 
 static int by_offset(const void *a, const void *b)
@@ -166,7 +223,9 @@ static int by_offset(const void *a, const void *b)
         return left->topic < right->topic ? -1 : 1;
     if (left->partition != right->partition)
         return left->partition < right->partition ? -1 : 1;
-    return (left->base_offset > right->base_offset) - (left->base_offset < right->base_offset);
+    if (left->base_offset != right->base_offset)
+        return left->base_offset < right->base_offset ? -1 : 1;
+    return (left->end_offset > right->end_offset) - (left->end_offset < right->end_offset); /* both may be lost */
 }
 
 /* Where a run begins: behind the mixed extent's data so far, or in a file of its own. */
@@ -357,7 +416,8 @@ static enum kp_code scatter(struct kp_extents_writer *writer, struct outputs *ou
 
 static size_t find_item(const struct kp_extents_writer *writer, size_t hint, int64_t position)
 {
-    if (hint < writer->item_count && writer->items[hint].position == position)
+    if (hint < writer->item_count && writer->items[hint].position == position &&
+        !(writer->items[hint].flags & KP_ORDER_LOST))
         return hint;
     size_t low = 0, high = writer->item_count;
     while (low < high) {
@@ -367,6 +427,8 @@ static size_t find_item(const struct kp_extents_writer *writer, size_t hint, int
         else
             high = middle;
     }
+    while (low < writer->item_count && (writer->items[low].flags & KP_ORDER_LOST)) /* they end where it begins */
+        low++;
     return low < writer->item_count && writer->items[low].position == position ? low : STRAY;
 }
 
@@ -455,7 +517,8 @@ static enum kp_code complete(struct kp_extents_writer *writer, struct output *ou
                              struct kp_error *err)
 {
     memcpy(header->magic, KP_EXTENT_MAGIC, sizeof header->magic);
-    header->format = writer->adopts    ? KP_EXTENT_FORMAT_ADOPTED
+    header->format = writer->loses     ? KP_EXTENT_FORMAT_LOST
+                     : writer->adopts  ? KP_EXTENT_FORMAT_ADOPTED
                      : writer->thinned ? KP_EXTENT_FORMAT_THINNED
                                        : KP_EXTENT_FORMAT;
     header->created_us = writer->os->wall_us(writer->os->ctx);
@@ -485,7 +548,8 @@ static enum kp_code write_sections(struct kp_extents_writer *writer, struct outp
     struct kp_extent_header *header = &writer->header;
     struct kp_buf index = {0};
     for (size_t i = 0; i < writer->run_count; i++)
-        kp_buf_append(&index, writer->runs[i].index.data, writer->runs[i].index.len);
+        if (writer->runs[i].index.len)
+            kp_buf_append(&index, writer->runs[i].index.data, writer->runs[i].index.len);
     enum kp_code code =
         write_section(writer, mixed, header->runs_at, writer->sorted, header->runs * sizeof *writer->sorted, err);
     if (code == KP_OK)

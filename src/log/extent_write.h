@@ -38,6 +38,7 @@ struct kp_extents_writer {
     bool no_sync;
     bool thinned; /* records were taken out of batches: KP_EXTENT_FORMAT_THINNED */
     bool adopts;  /* some runs lie in adopted journal files: KP_EXTENT_FORMAT_ADOPTED */
+    bool loses;   /* records of some had rotted: KP_EXTENT_FORMAT_LOST */
 
     struct kp_order_entry *items; /* by position */
     size_t item_count, item_cap;
@@ -63,7 +64,16 @@ struct kp_extents_batch {
     uint64_t place;
     uint64_t adopted; /* not 0: it stays, in the journal file that is this extent, at `place` in a block */
     uint64_t block, block_end;
-    uint32_t more_flags; /* of the order: KP_ORDER_EPOCH_ZERO */
+    uint32_t more_flags; /* of the order: KP_ORDER_EPOCH_ZERO; KP_ORDER_LOST, then `gone` may be set, too */
+};
+
+/* Offsets of a partition that rotten blocks held. */
+struct kp_extents_lost {
+    uint32_t topic, partition;
+    int64_t offset, offset_end;
+    int64_t max_timestamp_ms; /* of the partition's batches before them */
+    bool maybe;
+    size_t hole; /* the caller's */
 };
 
 void kp_extents_writer_finish(struct kp_extents_writer *writer);
@@ -72,6 +82,9 @@ void kp_extents_add(struct kp_extents_writer *writer, const struct kp_extents_ba
  */
 uint32_t kp_extents_add_run(struct kp_extents_writer *writer, const struct kp_extent_run *run,
                             const struct kp_extent_index *index);
+/* The positions before those of item `at` were lost, and these ranges with them (log/extent.h, LOST). */
+void kp_extents_lose(struct kp_extents_writer *writer, size_t at, int64_t position, int64_t position_end,
+                     int64_t log_time_us, const struct kp_extents_lost *ranges, size_t count);
 void kp_extents_lay_out(struct kp_extents_writer *writer);
 
 /* Gives every batch to kp_extents_put; more of them than were added is fine. */

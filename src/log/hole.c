@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "log/internal.h"
 #include "log/probe.h"
+#include "log/state.h"
 
 void kp_holes_init(struct kp_holes *holes)
 {
@@ -231,32 +232,83 @@ void kp_holes_explain(struct kp_log *log, const struct kp_entry_header *entry)
         return;
     int64_t gap = entry->base_offset - partition->end_offset;
     bool landed = is_landing(entry->topic, entry->partition, entry->base_offset);
-    if (gap > 0 && gap <= 2 * (holes->records + LANDINGS)) /* a longer one cannot be */
+    if (gap > 0 && gap <= ((int64_t)holes->count + 1) * (holes->records + LANDINGS)) /* a longer one cannot be */
         lose(log, entry->topic, entry->partition, entry->base_offset, landed || gap > holes->records || holes->pending);
     seen(holes, entry->topic, kp_topics_get(&log->topics, entry->topic)->partition_count)[entry->partition] =
         (uint32_t)holes->count;
 }
 
-void kp_holes_settle(struct kp_log *log)
+/* Forgets holes, or what of them, lies in files that are sealed: what they held is told by the extents. */
+static size_t forget_sealed(struct kp_log *log)
 {
     struct kp_holes *holes = &log->holes;
-    uint64_t sealed = kp_location(kp_sealing_file_next(&log->sealing), KP_SECTOR_BYTES);
-    while (holes->count && holes->list[0]->location_end <= sealed) { /* what it held is in extents */
-        kp_hole_free(holes->list[0]);
-        holes->count--;
-        memmove(holes->list, holes->list + 1, holes->count * sizeof(struct kp_hole *));
+    uint64_t behind = kp_location(kp_sealing_file_next(&log->sealing), KP_SECTOR_BYTES);
+    size_t gone = 0;
+    while (gone < holes->count && holes->list[gone]->location_end <= behind)
+        kp_hole_free(holes->list[gone++]);
+    holes->count -= gone;
+    if (gone)
+        memmove(holes->list, holes->list + gone, holes->count * sizeof(struct kp_hole *));
+    if (holes->count && holes->list[0]->location < behind) {
+        holes->list[0]->location = behind;
+        holes->list[0]->position = KP_MAX(holes->list[0]->position, log->sealing.head.position);
     }
+    return gone;
+}
+
+/* No partition ends before what the newest extents know of it: the journal that they were made of may have rotted
+ * since. */
+static enum kp_code take_sealed_ends(struct kp_log *log, struct kp_error *err)
+{
+    struct kp_buf bytes;
+    struct kp_topics state = {0};
+    if (!log->sealing.set_count || !log->holes.records)
+        return KP_OK;
+    KP_TRY(kp_extent_state_read(log->os, log->journal.dir, &log->sealing.sets[log->sealing.set_count - 1]->header,
+                                &bytes, err));
+    enum kp_code code = kp_state_read(bytes.data, bytes.len, &state, err);
+    kp_buf_finish(&bytes);
+    for (uint32_t id = 1; code == KP_OK && id <= log->topics.id_count; id++) {
+        struct kp_topic *topic = kp_topics_get(&log->topics, id);
+        const struct kp_topic *sealed = kp_topics_get(&state, id);
+        for (uint32_t p = 0; topic && sealed && p < topic->partition_count; p++) {
+            int64_t lack = sealed->partitions[p].end_offset - topic->partitions[p].end_offset;
+            topic->records += (uint64_t)KP_MAX(lack, 0);
+            topic->partitions[p].end_offset += KP_MAX(lack, 0);
+        }
+    }
+    kp_topics_finish(&state);
+    return code;
+}
+
+/* Behind all that the partition may have had: behind each of the holes it may have landed, and gone on to the next. */
+static int64_t unknown_end(const struct kp_holes *holes, const struct kp_topic *topic, uint32_t partition,
+                           uint32_t from)
+{
+    int64_t end = topic->partitions[partition].end_offset;
+    for (size_t i = from; i < holes->count; i++)
+        end = landing_behind(topic->id, partition, end + holes->records + 1);
+    return end;
+}
+
+enum kp_code kp_holes_settle(struct kp_log *log, struct kp_error *err)
+{
+    struct kp_holes *holes = &log->holes;
+    size_t gone = forget_sealed(log);
+    KP_TRY(take_sealed_ends(log, err));
     for (uint32_t id = 1; holes->count && id <= log->topics.id_count; id++) {
         const struct kp_topic *topic = kp_topics_get(&log->topics, id);
         for (uint32_t p = 0; topic && p < topic->partition_count; p++) {
-            uint32_t from = seen(holes, id, topic->partition_count)[p];
+            uint32_t *from_at = &seen(holes, id, topic->partition_count)[p];
+            uint32_t from = *from_at -= (uint32_t)KP_MIN((size_t)*from_at, gone);
             bool any = false;
             for (size_t i = from; i < holes->count && !any; i++)
                 any = candidate(holes, i, from);
             if (any)
-                lose(log, id, p, landing_behind(id, p, topic->partitions[p].end_offset + holes->records + 1), true);
+                lose(log, id, p, unknown_end(holes, topic, p, from), true);
         }
     }
+    return KP_OK;
 }
 
 /* ---- readers ---- */
@@ -319,16 +371,6 @@ enum kp_code kp_log_damage_error(struct kp_log *log, const struct kp_log_damage 
                               "records up to there with ALTER TOPIC … DELETE BEFORE.");
 }
 
-uint64_t kp_holes_first_file(struct kp_log *log)
-{
-    uint64_t number = UINT64_MAX;
-    kp_rwlock_read(&log->lock);
-    if (log->holes.count)
-        number = kp_location_file(log->holes.list[0]->location);
-    kp_rwlock_unlock(&log->lock);
-    return number;
-}
-
 static void put_damage(const struct kp_hole *hole, struct kp_buf *out)
 {
     for (size_t i = 0; i < hole->range_count; i++) {
@@ -337,12 +379,49 @@ static void put_damage(const struct kp_hole *hole, struct kp_buf *out)
     }
 }
 
+/* Is it the extents' by now? Locked: lock. */
+static bool is_sealed(const struct kp_log *log, const struct kp_hole *hole)
+{
+    return hole->location_end <= kp_location(kp_sealing_file_next(&log->sealing), KP_SECTOR_BYTES);
+}
+
+bool kp_holes_unsealed(const struct kp_log *log)
+{
+    for (size_t i = 0; i < log->holes.count; i++)
+        if (!is_sealed(log, log->holes.list[i]))
+            return true;
+    return false;
+}
+
+/* Those of the list that were not given up. Locked: lock. */
+static void drop_gone(const struct kp_log *log, struct kp_buf *damages)
+{
+    struct kp_log_damage *list = (void *)damages->data;
+    size_t count = damages->len / sizeof *list, kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct kp_topic *topic = kp_topics_get(&log->topics, list[i].topic);
+        if (topic && topic->partitions[list[i].partition].start_offset < list[i].offset_end)
+            list[kept++] = list[i];
+    }
+    damages->len = kept * sizeof *list;
+}
+
 void kp_log_damages(struct kp_log *log, struct kp_log_damage **ret_damages, size_t *ret_count)
 {
     struct kp_buf out = {0};
     kp_rwlock_read(&log->lock);
+    for (size_t i = 0; i < log->sealing.set_count; i++) {
+        const struct kp_extent_set *set = log->sealing.sets[i];
+        for (uint32_t r = 0; r < set->header.runs; r++)
+            if (kp_extent_run_lost(&set->runs[r])) {
+                struct kp_log_damage damage = kp_hole_sealed(&set->runs[r]);
+                kp_buf_append(&out, &damage, sizeof damage);
+            }
+    }
     for (size_t i = 0; i < log->holes.count; i++)
-        put_damage(log->holes.list[i], &out);
+        if (!is_sealed(log, log->holes.list[i]))
+            put_damage(log->holes.list[i], &out);
+    drop_gone(log, &out);
     kp_rwlock_unlock(&log->lock);
     *ret_damages = (void *)out.data;
     *ret_count = out.len / sizeof **ret_damages;
@@ -353,7 +432,8 @@ bool kp_log_damage_at(struct kp_log *log, int64_t position, struct kp_log_damage
     struct kp_buf out = {0};
     kp_rwlock_read(&log->lock);
     for (size_t i = 0; i < log->holes.count; i++)
-        if (log->holes.list[i]->position <= position && position < log->holes.list[i]->position_end)
+        if (log->holes.list[i]->position <= position && position < log->holes.list[i]->position_end &&
+            !is_sealed(log, log->holes.list[i]))
             put_damage(log->holes.list[i], &out);
     kp_rwlock_unlock(&log->lock);
     if (!out.len)

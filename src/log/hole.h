@@ -3,9 +3,9 @@
  *
  * A hole covers whole groups: from the beginning of the group with the first rotten block up to the next intact block
  * that begins one. It is known by its place (where readers come to it, and where they go on), by its positions, and by
- * its *ranges*: of which partitions it held which offsets. It is never cut, overwritten or sealed: readers that want
+ * its *ranges*: of which partitions it held which offsets. It is never cut or overwritten: readers that want
  * none of its ranges pass over it, others get an error that names topic and offsets; appends go on behind the log's
- * end.
+ * end. When the files that it lies in are sealed, its ranges go on in the extents (log/seal_lost.h), with that error.
  *
  *     journal   | block | block | ROTTEN | group goes on | block | block |
  *                       ^ location                       ^ location_end      the second block began the group
@@ -71,8 +71,9 @@ void kp_holes_lost(struct kp_log *log, const struct kp_block_header *block, bool
 void kp_holes_found(struct kp_log *log, const struct kp_hole *found);
 /* Before an entry is applied that lies behind a hole: what its offset says of the hole. */
 void kp_holes_explain(struct kp_log *log, const struct kp_entry_header *entry);
-/* At the end: partitions that may have been in a hole go on behind what it may have held. */
-void kp_holes_settle(struct kp_log *log);
+/* At the end, when the extents are known: partitions that may have been in a hole go on behind what it may have held.
+ */
+KP_MUST enum kp_code kp_holes_settle(struct kp_log *log, struct kp_error *err);
 
 /* ---- reading ---- */
 
@@ -86,7 +87,22 @@ const struct kp_hole_range *kp_hole_wanted(struct kp_log *log, const struct kp_h
 /* KP_CORRUPT, in words: topic, offsets, positions, place. */
 KP_MUST enum kp_code kp_hole_error(struct kp_log *log, const struct kp_hole *hole, const struct kp_hole_range *range,
                                    struct kp_error *err);
-/* The journal file with the first hole, from which on nothing is sealed; UINT64_MAX: none. Any thread. */
-uint64_t kp_holes_first_file(struct kp_log *log);
+/* The hole that is known at the location; NULL: none. Any thread. */
+const struct kp_hole *kp_hole_known(struct kp_log *log, uint64_t location);
+
+/* ---- sealing ---- */
+
+struct kp_extent_run;
+/* What a run of lost records (log/extent.h) tells. */
+struct kp_log_damage kp_hole_sealed(const struct kp_extent_run *run);
+/* Of the files from first to before *end, those that can be sealed as to their holes, each of which must be sealed
+ * whole and have a block behind it: *end may move, up to `most`. False: files are left because of that. Any thread. */
+bool kp_holes_fit(struct kp_log *log, uint64_t first, uint64_t most, uint64_t *end);
+/* Where the block behind the hole lies, if there is one: a hole may end with its file. Any thread. */
+uint64_t kp_hole_end(struct kp_log *log, const struct kp_hole *hole);
+/* Are there holes that are not sealed? Locked: lock, or no other thread yet. */
+bool kp_holes_unsealed(const struct kp_log *log);
+/* Does a hole touch the file? Any thread. */
+bool kp_holes_touch(struct kp_log *log, uint64_t file_number);
 
 #endif

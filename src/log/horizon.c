@@ -145,13 +145,17 @@ static uint32_t entries_before(const struct kp_partition *partition, uint64_t lo
 
 static enum kp_code walk_to(struct kp_batches *batches, int64_t position, int64_t *ret_offset, struct kp_error *err)
 {
+    batches->told_lost = true;
     KP_TRY(kp_batches_seek(batches, err));
     for (;;) {
         struct kp_found found;
         bool any;
         KP_TRY(kp_batches_next(batches, &found, &any, err));
-        *ret_offset = any ? found.base_offset + KP_MAX(position - found.position, 0) : batches->end_offset;
-        if (!any || found.position + found.records > position)
+        if (any && !found.batch && found.position < position) /* which positions those records had is not known */
+            continue;
+        *ret_offset =
+            any ? found.base_offset + (found.batch ? KP_MAX(position - found.position, 0) : 0) : batches->end_offset;
+        if (!any || !found.batch || found.position + found.records > position)
             return KP_OK;
     }
 }
@@ -179,6 +183,11 @@ static enum kp_code seek_run(struct kp_batches *batches, const struct kp_extent_
                              bool *ret_before, struct kp_error *err)
 {
     struct kp_extent_index *index;
+    if (kp_extent_run_lost(run)) {
+        *ret_before = (int64_t)run->place <= position;
+        batches->offset = *ret_before ? run->base_offset : batches->offset;
+        return KP_OK;
+    }
     KP_TRY(kp_extent_index_read(&batches->file, batches->set, run, &index, err));
     uint32_t low = 0, high = run->index_count; /* the first entry behind position */
     enum kp_code code = KP_OK;

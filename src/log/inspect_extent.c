@@ -99,11 +99,31 @@ static bool counts(const struct kp_inspect_sealed *sealed, uint64_t number)
     return false;
 }
 
+/* Records that were lost before they were sealed, unless they were given up since. */
+static void give_lost(struct items *items, const struct kp_extent_set *set, const struct kp_extent_run *run)
+{
+    uint32_t records = (uint32_t)KP_MIN(run->end_offset - run->base_offset, (int64_t)UINT32_MAX);
+    const struct kp_order_entry entry = {
+        .position = (int64_t)run->place, .base_offset = run->base_offset, .records = records};
+    const struct kp_inspect_item item = {.topic = run->topic,
+                                         .partition = run->partition,
+                                         .entry = &entry,
+                                         .extent = set->header.number,
+                                         .wrong = kp_extent_lost_wrong};
+    if (kp_topics_gone(&items->sealed->topics, run->topic, run->partition, run->end_offset - records, records) <
+        records)
+        items->stopped |= !items->each(items->arg, &item);
+}
+
 static void give_item(struct items *items, const struct kp_extent_set *set, const struct kp_order_entry *entry)
 {
     if (entry->run >= set->header.runs)
         return;
     const struct kp_extent_run *run = &set->runs[entry->run];
+    if (kp_extent_run_lost(run)) {
+        give_lost(items, set, run);
+        return;
+    }
     if (run->extent && !counts(items->sealed, run->extent))
         return; /* all of it was given up */
     struct kp_inspect_item item = {.topic = run->topic,

@@ -94,7 +94,7 @@ static enum kp_code recover(struct kp_log *log, struct kp_error *err)
         return kp_fail(err, KP_NOT_FOUND, "58P01", "there is no log in \"%s\"", log->journal.dir);
     if (!found)
         KP_TRY(kp_journal_create(&log->journal, err));
-    kp_holes_settle(log);
+    KP_TRY(kp_holes_settle(log, err));
     kp_snapshots_recovered(log);
     for (uint32_t id = 1; id <= log->topics.id_count; id++) {
         struct kp_topic *topic = kp_topics_get(&log->topics, id);

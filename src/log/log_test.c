@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/limits.h"
+#include "log/files.h"
 #include "log/format.h"
 #include "log/log.h"
 #include "log/record_batch.h"
@@ -648,14 +649,37 @@ static void damage_beside(void **state)
             append(log, topic, 0, 20 + i, 2, 2500);
         assert_int_equal(read_beside(log), lost);
         assert_int_equal(fetch_beside(log), lost);
-        for (bool did = true; did;) /* nothing behind it is sealed */
+        for (bool did = true; did;) /* it is sealed, as a hole */
             assert_int_equal(kp_log_maintain(log, &did, &err), KP_OK);
+        struct kp_log_sealed known;
+        kp_log_sealed(log, &known);
+        assert_true(known.position >= 24);
         assert_int_equal(read_beside(log), lost);
+        assert_int_equal(fetch_beside(log), lost);
+        int64_t offset;
+        for (int64_t position = 0; position < kp_log_position(log); position += 2) {
+            enum kp_code code = kp_log_offset_behind(log, topic, 0, position, &offset, &err);
+            assert_true(code == KP_OK);
+            assert_true(offset == position || (position > 0 && position < 2 + lost));
+        }
         kp_log_close(log);
+        if (restarts == 1) { /* the extents alone know */
+            char *path = kp_files_path(dir, "snapshot", "");
+            unlink(path);
+            kp_free(path);
+        }
     }
     log = open_log(options);
+    struct kp_log_damage *damages;
+    size_t count;
+    kp_log_damages(log, &damages, &count);
+    assert_true(count > 0);
+    kp_free(damages);
     assert_int_equal(kp_log_trim(log, topic, 0, 20, &err), KP_OK);
-    read_all(log, 20000, NULL, 0); /* who wants nothing of it passes */
+    read_all(log, 20000, NULL, 0);         /* who wants nothing of it passes */
+    kp_log_damages(log, &damages, &count); /* it was given up */
+    assert_int_equal(count, 0);
+    kp_free(damages);
     kp_log_close(log);
 }
 

@@ -69,7 +69,9 @@ static enum kp_code load_runs(struct kp_merge *merge, const struct kp_extent_set
         if (kp_merge_run_gone(&merge->current, &set->runs[r]))
             continue;
         KP_TRY(kp_extent_index_read(&merge->file, set, &set->runs[r], &runs->index[r], err));
-        if (set->runs[r].extent && !thins(merge, set->runs[r].topic) && !rewrites(merge, &set->runs[r]))
+        bool stays =
+            kp_extent_run_lost(&set->runs[r]) || !(thins(merge, set->runs[r].topic) || rewrites(merge, &set->runs[r]));
+        if (set->runs[r].extent && stays)
             runs->elsewhere[r] = kp_extents_add_run(&merge->writer, &set->runs[r], runs->index[r]);
     }
     return KP_OK;
@@ -122,6 +124,7 @@ static enum kp_code add_entry(struct kp_merge *merge, const struct kp_extent_set
         .log_time_us = entry->log_time_us,
         .gone = true,
         .group_end = entry->flags & KP_ORDER_GROUP_END,
+        .more_flags = entry->flags & KP_ORDER_LOST,
     };
     if (entry->run < set->header.runs && runs->index[entry->run]) {
         const struct kp_extent_run *run = &set->runs[entry->run];
@@ -137,8 +140,10 @@ static enum kp_code add_entry(struct kp_merge *merge, const struct kp_extent_set
         batch.place = entry->place;
         batch.gone = !batch.elsewhere && kp_topics_gone(&merge->current, run->topic, run->partition, entry->base_offset,
                                                         entry->records) == entry->records;
-        batch.more_flags = batch.elsewhere ? entry->flags & KP_ORDER_EPOCH_ZERO : 0;
-        if (!batch.gone && thins(merge, run->topic)) {
+        batch.more_flags |= batch.elsewhere ? entry->flags & KP_ORDER_EPOCH_ZERO : 0;
+        if (kp_extent_run_lost(run)) {
+            batch.gone = false;
+        } else if (!batch.gone && thins(merge, run->topic)) {
             KP_TRY(thin_entry(merge, set, run, entry, &batch, err));
         } else if (!batch.gone && rewrites(merge, run)) {
             struct kp_merge_pick pick = {run->extent, run, *entry};
@@ -170,7 +175,7 @@ static void leave_out(struct kp_merge *merge)
     for (size_t i = 0; i < merge->count; i++)
         for (uint32_t r = 0; r < merge->sets[i]->header.runs; r++) {
             uint64_t number = merge->sets[i]->runs[r].extent;
-            bool kept = !number || has_number(&merge->without, number);
+            bool kept = !number || number == KP_EXTENT_LOST || has_number(&merge->without, number);
             for (size_t k = 0; k < merge->writer.run_count && !kept; k++)
                 kept = merge->writer.runs[k].elsewhere && merge->writer.runs[k].run.extent == number;
             if (!kept)

@@ -24,9 +24,11 @@ struct probe {
     struct kp_hole *hole;
 };
 
-static const struct kp_hole *known(struct kp_log *log, uint64_t location)
+const struct kp_hole *kp_hole_known(struct kp_log *log, uint64_t location)
 {
     const struct kp_hole *found = NULL;
+    if (!atomic_load(&log->holes.any))
+        return NULL;
     kp_rwlock_read(&log->lock);
     for (size_t i = 0; i < log->holes.count && !found; i++)
         if (log->holes.list[i]->location <= location && location < log->holes.list[i]->location_end)
@@ -107,7 +109,7 @@ static enum kp_code find_start(struct probe *probe, uint64_t location, struct kp
     while (probe->location < location) {
         const struct kp_block_header *block;
         const char *wrong;
-        const struct kp_hole *before = known(log, probe->location);
+        const struct kp_hole *before = kp_hole_known(log, probe->location);
         if (before) {
             probe->location = before->location_end;
             probe->position = before->position_end;
@@ -268,15 +270,15 @@ static enum kp_code probe_hole(struct kp_log *log, uint64_t location, const char
 enum kp_code kp_hole_find(struct kp_log *log, uint64_t location, const char *wrong, const struct kp_hole **ret_hole,
                           struct kp_error *err)
 {
-    const struct kp_hole *hole = known(log, location);
+    const struct kp_hole *hole = kp_hole_known(log, location);
     enum kp_code code = KP_OK;
     if (!hole) {
         kp_mutex_lock(&log->holes.probing);
-        hole = known(log, location); /* another may have looked */
+        hole = kp_hole_known(log, location); /* another may have looked */
         if (!hole)
             code = probe_hole(log, location, wrong, err);
         if (!hole && code == KP_OK)
-            hole = known(log, location);
+            hole = kp_hole_known(log, location);
         kp_mutex_unlock(&log->holes.probing);
     }
     KP_TRY(code);

@@ -33,6 +33,7 @@ struct picks {
     struct kp_extent_file order; /* through the page cache: it is walked in small pieces, and found by halving */
     struct pick *list;
     size_t count, cap, whole_count; /* whole: of finished groups */
+    size_t read_count;              /* of those: what is to be read */
     size_t group_first;
     int64_t group_position;
     uint64_t bytes;
@@ -53,21 +54,33 @@ static uint64_t extent_of(const struct picks *picks, const struct pick *pick)
 
 /* ---- what is wanted ---- */
 
+/* Were all those lost records given up? */
+static bool lost_gone(const struct kp_build *build, const struct kp_extent_run *run)
+{
+    uint32_t last = (uint32_t)KP_MIN(run->end_offset - run->base_offset, (int64_t)UINT32_MAX);
+    return kp_build_gone(build, run->topic, run->partition, run->end_offset - last, last) == last;
+}
+
 static void pick_entry(struct picks *picks, const struct kp_order_entry *entry)
 {
     if (entry->run == KP_ORDER_NO_RUN)
         return;
     const struct kp_extent_run *run = &picks->set->runs[entry->run];
-    if (!kp_build_wants(picks->build, run->topic))
+    bool lost = kp_extent_run_lost(run);
+    if (!kp_build_wants(picks->build, run->topic) || (lost && lost_gone(picks->build, run)))
         return;
-    uint32_t skip = kp_build_gone(picks->build, run->topic, run->partition, entry->base_offset, entry->records);
-    if (skip == entry->records)
+    uint32_t skip =
+        lost ? 0 : kp_build_gone(picks->build, run->topic, run->partition, entry->base_offset, entry->records);
+    if (!lost && skip == entry->records)
         return;
     if (picks->count == picks->cap) {
         picks->cap = KP_MAX(picks->cap * 2, (size_t)64);
         picks->list = kp_realloc(picks->list, picks->cap * sizeof *picks->list);
     }
-    picks->list[picks->count++] = (struct pick){.entry = *entry, .skip = skip, .group_position = picks->group_position};
+    picks->list[picks->count++] = (struct pick){.entry = *entry,
+                                                .wrong = lost ? kp_extent_lost_wrong : NULL,
+                                                .skip = skip,
+                                                .group_position = picks->group_position};
     picks->bytes += entry->bytes;
 }
 
@@ -88,7 +101,8 @@ static enum kp_code take_entry(struct picks *picks, const struct kp_order_entry 
             build->stop = picks->done = true;
             return KP_OK;
         }
-        if (entry->position < build->position || !(entry->flags & KP_ORDER_GROUP_FIRST))
+        bool begins = entry->position >= build->position && entry->flags & KP_ORDER_GROUP_FIRST;
+        if (!begins && !(entry->flags & KP_ORDER_LOST)) /* what groups those were is not known */
             return kp_fail(err, KP_INVALID, NULL, "position %lld is not the start of a group of records",
                            (long long)build->position);
         picks->group_first = picks->count;
@@ -162,7 +176,7 @@ static size_t near(const struct picks *picks, struct pick *const *order, size_t 
 {
     uint64_t from = order[first]->entry.place & ~(uint64_t)(KP_SECTOR_BYTES - 1), until = item_end(picks, order[first]);
     size_t i = first + 1;
-    for (; i < picks->whole_count && extent_of(picks, order[i]) == extent_of(picks, order[first]) &&
+    for (; i < picks->read_count && extent_of(picks, order[i]) == extent_of(picks, order[first]) &&
            order[i]->entry.place <= until + NEAR_BYTES && kp_sector_ceil(item_end(picks, order[i])) - from <= most;
          i++)
         until = item_end(picks, order[i]);
@@ -180,7 +194,7 @@ struct stretch {
 static struct stretch next_stretch(const struct picks *picks, struct pick *const *order, size_t first)
 {
     struct stretch stretch = {.first = first};
-    if (first == picks->whole_count)
+    if (first == picks->read_count)
         return stretch;
     stretch.extent = extent_of(picks, order[first]);
     uint64_t begin = order[first]->entry.place & ~(uint64_t)(KP_SECTOR_BYTES - 1);
@@ -264,6 +278,10 @@ static enum kp_code damaged(const struct picks *picks, const struct pick *pick, 
     const struct kp_extent_run *run = &picks->set->runs[pick->entry.run];
     struct kp_topic_info info;
     bool known = kp_log_topic_get(log, run->topic, &info, NULL) == KP_OK;
+    if (kp_extent_run_lost(run)) {
+        struct kp_log_damage damage = kp_hole_sealed(run);
+        return kp_log_damage_error(log, &damage, err);
+    }
     kp_fail(err, KP_CORRUPT, NULL,
             "topic \"%s\", partition %u is damaged at offsets %lld to %lld (positions %lld to %lld): %s",
             known ? info.name : "", run->partition, (long long)pick->entry.base_offset,
@@ -276,14 +294,14 @@ static enum kp_code damaged(const struct picks *picks, const struct pick *pick, 
     return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup.");
 }
 
-/* Makes chunks of the picks, up to the group with the first damaged one; fails when that is the first group. */
+/* Makes chunks of the picks, up to the group with the first damaged one; fails when that is where the read begins. */
 static enum kp_code make_chunks(struct picks *picks, struct kp_error *err)
 {
     struct kp_build *build = picks->build;
     for (size_t i = 0; i < picks->whole_count; i++) {
         const struct pick *pick = &picks->list[i];
         const struct kp_extent_run *run = &picks->set->runs[pick->entry.run];
-        if (pick->wrong && build->whole_count == 0)
+        if (pick->wrong && build->whole_count == 0 && pick->group_position <= build->start)
             return damaged(picks, pick, pick->wrong, err);
         if (pick->wrong) {
             build->chunk_count = build->whole_count;
@@ -315,8 +333,9 @@ static enum kp_code take_picks(struct picks *picks, struct kp_error *err)
         return KP_OK;
     struct pick **order = kp_alloc(picks->whole_count * sizeof(struct pick *));
     for (size_t i = 0; i < picks->whole_count; i++)
-        order[i] = &picks->list[i];
-    qsort_r(order, picks->whole_count, sizeof(struct pick *), by_place, picks);
+        if (!picks->list[i].wrong)
+            order[picks->read_count++] = &picks->list[i];
+    qsort_r(order, picks->read_count, sizeof(struct pick *), by_place, picks);
     enum kp_code code = read_picks(picks, order, err);
     kp_free(order);
     KP_TRY(code);
@@ -352,6 +371,12 @@ static void put_batch(struct kp_extent_file *file, const struct kp_extent_set *s
         return;
     const struct kp_extent_run *run = &set->runs[entry->run];
     uint64_t number = run->extent ? run->extent : set->header.number;
+    if (kp_extent_run_lost(run)) {
+        *ret_rotten = true;
+        struct kp_log_damage lost = kp_hole_sealed(run);
+        kp_buf_append(out, &lost, sizeof lost);
+        return;
+    }
     struct kp_log_damage damage = {.topic = run->topic,
                                    .partition = run->partition,
                                    .offset = entry->base_offset,

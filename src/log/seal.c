@@ -17,6 +17,8 @@
  * Sealing shares the disk with appends, and can wait where they cannot. While much is appended (BUSY_BYTES_S) it gives
  * way, until three quarters of what may be unsealed is; from there on it seals less at once, so that nobody waits long.
  *
+ * Holes (log/hole.h) are passed: what was lost in them is told by the extents (log/seal_lost.h).
+ *
  * On a full disk sealing what is all wanted gains nothing. But when something was trimmed or dropped, all files are
  * sealed to leave it out, one at a time, in the room of the reserve (log/reserve.h); the newest one, too: it is ended
  * for that.
@@ -29,6 +31,7 @@
 #include "log/files.h"
 #include "log/internal.h"
 #include "log/plant.h"
+#include "log/seal_lost.h"
 #include "log/state.h"
 
 enum {
@@ -53,12 +56,15 @@ struct stretch {
                          int64_t position, uint64_t place, struct kp_error *err);
     /* Called behind every file; start: what its first block follows. False: no more files. NULL: all. */
     bool (*file_done)(void *arg, uint64_t number, const struct kp_journal_end *start);
+    /* Called at every hole; at.position is its first. NULL: none. */
+    void (*hole)(void *arg, const struct kp_hole *hole);
     void *arg;
     bool noted;           /* what is in notes is not read: only entries' headers are wanted */
+    uint64_t passed;      /* holes end there: a location */
     uint64_t block_bytes; /* out */
 };
 
-/* The next step seals what lies before it. */
+/* The next try passes it. */
 static enum kp_code wrong_block(const struct stretch *stretch, uint64_t number, uint64_t offset, const char *wrong,
                                 struct kp_error *err)
 {
@@ -129,13 +135,42 @@ static enum kp_code walk_notes(struct stretch *stretch, const struct kp_buf *not
 static bool take_notes(const struct stretch *stretch, uint64_t number, struct kp_buf *ret_notes)
 {
     struct kp_log *log = stretch->log;
-    if (!stretch->noted)
+    if (!stretch->noted || kp_holes_touch(log, number))
         return false;
     uint64_t end = kp_journal_file_get(&log->journal, number).end;
     kp_rwlock_write(&log->lock);
     bool all = kp_seal_notes_take(&log->sealing.notes, number, end, ret_notes);
     kp_rwlock_unlock(&log->lock);
     return all;
+}
+
+/* Passes the hole at the location, and those right behind it: the block that follows says what it follows. */
+static enum kp_code pass_holes(struct stretch *stretch, struct kp_block_scan *scan, const struct kp_hole *hole,
+                               struct kp_error *err)
+{
+    struct kp_log *log = stretch->log;
+    const struct kp_block_header *block;
+    const char *wrong = "it is not where a hole ends";
+    uint64_t location = 0;
+    for (; hole; hole = kp_hole_known(log, location)) {
+        bool whole = !stretch->noted || hole->position == stretch->at.position;
+        if (whole && stretch->hole)
+            stretch->hole(stretch->arg, hole);
+        stretch->at.position = hole->position_end;
+        location = kp_hole_end(log, hole);
+        if (!whole || kp_location_file(location) > stretch->end) /* it was found just now */
+            return kp_fail(err, KP_CORRUPT, NULL, "the log in \"%s\" is damaged before position %lld: %s",
+                           log->journal.dir, (long long)hole->position_end, hole->wrong);
+    }
+    stretch->passed = location;
+    KP_TRY(kp_block_scan_seek(scan, kp_location_file(location), kp_location_offset(location), err));
+    KP_TRY(kp_block_scan_peek(scan, &block, &wrong, err));
+    if (wrong || block->position != stretch->at.position)
+        return wrong_block(stretch, kp_location_file(location), kp_location_offset(location),
+                           wrong ? wrong : "its position is not where a hole ends", err);
+    stretch->at.sequence = block->sequence - 1;
+    stretch->at.previous_crc = block->previous_crc;
+    return KP_OK;
 }
 
 static enum kp_code walk_file(struct stretch *stretch, struct kp_block_scan *scan, uint64_t number,
@@ -148,16 +183,23 @@ static enum kp_code walk_file(struct stretch *stretch, struct kp_block_scan *sca
         kp_buf_finish(&notes);
         return code;
     }
-    KP_TRY(kp_block_scan_seek(scan, number, KP_SECTOR_BYTES, err));
-    while (scan->offset < file_end) {
+    uint64_t offset = KP_SECTOR_BYTES;
+    while (offset < file_end) {
         const struct kp_block_header *block;
         const char *wrong;
+        const struct kp_hole *hole = kp_hole_known(stretch->log, kp_location(number, offset));
+        if (hole && kp_location(number, offset) >= stretch->passed)
+            KP_TRY(pass_holes(stretch, scan, hole, err));
+        if (kp_location_file(stretch->passed) > number)
+            return KP_OK;
+        offset = KP_MAX(offset, kp_location_file(stretch->passed) == number ? kp_location_offset(stretch->passed) : 0);
+        KP_TRY(kp_block_scan_seek(scan, number, offset, err));
         KP_TRY(kp_block_scan_peek(scan, &block, &wrong, err));
         if (!wrong && (block->sequence != stretch->at.sequence + 1 || block->previous_crc != stretch->at.previous_crc))
             wrong = "it does not follow the block before it";
         if (wrong)
-            return wrong_block(stretch, number, scan->offset, wrong, err);
-        scan->offset += kp_block_bytes(block);
+            return wrong_block(stretch, number, offset, wrong, err);
+        offset += kp_block_bytes(block);
         KP_TRY(walk_block(stretch, block, err));
     }
     return KP_OK;
@@ -174,7 +216,8 @@ static enum kp_code walk_stretch(struct stretch *stretch, struct kp_error *err)
     for (uint64_t number = stretch->first; number < stretch->end && code == KP_OK; number++) {
         struct kp_journal_end start = stretch->at;
         code = walk_file(stretch, &scan, number, err);
-        if (code == KP_OK && stretch->file_done && !stretch->file_done(stretch->arg, number, &start))
+        bool more = code != KP_OK || !stretch->file_done || stretch->file_done(stretch->arg, number, &start);
+        if (!more && stretch->passed <= kp_location(number + 1, KP_SECTOR_BYTES))
             stretch->end = number + 1;
     }
     kp_block_scan_finish(&scan);
@@ -191,6 +234,7 @@ struct job {
     struct kp_topics current; /* as of now: what is gone */
     struct kp_extents_writer writer;
     struct kp_adopt adopt;
+    struct kp_seal_lost lost;
     struct kp_sealed_head head;
     uint64_t batch_bytes;
     void *put_arg;
@@ -202,6 +246,8 @@ static enum kp_code note_entry(void *arg, const struct kp_block_header *block, c
     struct job *job = arg;
     if (entry->kind == KP_ENTRY_SEALED)
         return KP_OK;
+    if (job->lost.passed.len)
+        kp_seal_lost_explain(&job->lost, entry);
     if (entry->kind != KP_ENTRY_TRIM || kp_log_planted != KP_PLANT_TRIM_FORGOTTEN)
         KP_TRY(kp_topics_apply(&job->state, entry, 0, err));
     if (entry->kind != KP_ENTRY_BATCH)
@@ -226,6 +272,13 @@ static enum kp_code note_entry(void *arg, const struct kp_block_header *block, c
     kp_adopt_add(&job->adopt, &batch, (const uint8_t *)(entry + 1));
     job->batch_bytes += entry->payload_bytes;
     return KP_OK;
+}
+
+static void note_hole(void *arg, const struct kp_hole *hole)
+{
+    struct job *job = arg;
+    kp_adopt_hole(&job->adopt);
+    kp_seal_lost_hole(&job->lost, hole, job->writer.item_count, job->stretch.at.log_time_us);
 }
 
 static bool file_noted(void *arg, uint64_t number, const struct kp_journal_end *start)
@@ -253,6 +306,8 @@ static enum kp_code put_files(struct job *job, size_t first, size_t end, struct 
     again.at = kp_adopt_file_get(&job->adopt, first)->start;
     again.each = put_entry;
     again.file_done = NULL;
+    again.hole = NULL;
+    again.passed = 0;
     again.noted = false;
     return walk_stretch(&again, err);
 }
@@ -320,9 +375,12 @@ static enum kp_code gather(struct job *job, struct kp_error *err)
     job->stretch.at = job->start;
     job->stretch.each = note_entry;
     job->stretch.file_done = file_noted;
+    job->stretch.hole = note_hole;
     job->stretch.arg = job;
     job->stretch.noted = true;
     KP_TRY(walk_stretch(&job->stretch, err));
+    kp_seal_lost_settle(&job->lost, job->stretch.end);
+    kp_seal_lost_put(&job->lost, &job->writer);
     const struct kp_journal_end *at = &job->stretch.at;
     job->writer.header.generation = log->journal.generation;
     job->writer.header.position = job->head.position;
@@ -380,6 +438,7 @@ static enum kp_code seal(struct kp_log *log, uint64_t first, uint64_t end, struc
     job.writer.window_bytes = KP_MIN((uint64_t)WINDOW_BYTES, 4 * sealing->own_bytes);
     job.writer.no_sync = log->journal.unsafe_no_sync || kp_log_planted == KP_PLANT_EXTENT_UNSYNCED;
     job.adopt = (struct kp_adopt){.log = log, .current = &job.current, .writer = &job.writer};
+    job.lost = (struct kp_seal_lost){.log = log, .state = &job.state, .current = &job.current};
     job.adopt.off = first < sealing->eager_end || kp_reserve_given(&log->journal.reserve); /* room is wanted */
     enum kp_code code = run_job(&job, err);
     if (code == KP_OK) {
@@ -388,6 +447,7 @@ static enum kp_code seal(struct kp_log *log, uint64_t first, uint64_t end, struc
     }
     kp_extents_writer_finish(&job.writer);
     kp_adopt_finish(&job.adopt);
+    kp_seal_lost_finish(&job.lost);
     kp_topics_finish(&job.state);
     kp_topics_finish(&job.current);
     return code;
@@ -498,17 +558,38 @@ static void choose(struct kp_log *log, uint64_t least_bytes, uint64_t *ret_first
     kp_rwlock_read(&log->lock);
     uint64_t first = kp_sealing_file_next(&log->sealing), end = first;
     kp_rwlock_unlock(&log->lock);
-    uint64_t hole = kp_holes_first_file(log); /* it cannot be copied, and must not be cut */
     bool eager = first < log->sealing.eager_end;
     uint64_t most_bytes = eager ? 1 : stretch_bytes(&log->sealing);
     if (eager)
         least_bytes = 1;
     kp_mutex_lock(&journal->mutex);
-    for (; end < KP_MIN(journal->current, hole) && bytes < most_bytes; end++)
+    uint64_t current = journal->current;
+    for (; end < current && bytes < most_bytes; end++)
         bytes += journal->files[end - journal->first_number].end;
     kp_mutex_unlock(&journal->mutex);
+    atomic_store(&log->sealing.stuck, !kp_holes_fit(log, first, current, &end));
     *ret_first = first;
     *ret_end = bytes >= least_bytes ? end : first;
+}
+
+static size_t hole_count(struct kp_log *log)
+{
+    kp_rwlock_read(&log->lock);
+    size_t count = log->holes.count;
+    kp_rwlock_unlock(&log->lock);
+    return count;
+}
+
+/* Seals the stretch; where it comes to rotten blocks of which nobody knew, it begins again, and passes them. */
+static enum kp_code seal_known(struct kp_log *log, uint64_t *first, uint64_t *end, struct kp_error *err)
+{
+    for (;;) {
+        size_t before = hole_count(log);
+        enum kp_code code = *first < *end ? seal(log, *first, *end, err) : KP_OK;
+        if (code != KP_CORRUPT || hole_count(log) == before)
+            return code;
+        atomic_store(&log->sealing.stuck, !kp_holes_fit(log, *first, *end, end));
+    }
 }
 
 /* The list of extents is logged again, as it is: a block that can begin a file. */
@@ -540,7 +621,7 @@ static enum kp_code step(struct kp_log *log, bool *ret_did, struct kp_error *err
     struct kp_room room = {.log = log};
     enum kp_code code;
     do
-        code = seal(log, first, end, err);
+        code = seal_known(log, &first, &end, err);
     while (first < log->sealing.eager_end && kp_room_make(&room, code));
     return code;
 }
@@ -576,7 +657,7 @@ static enum kp_code seal_all(struct kp_log *log, struct kp_error *err)
         choose(log, 1, &first, &end);
         if (first == end)
             return KP_OK;
-        KP_TRY(seal(log, first, end, err));
+        KP_TRY(seal_known(log, &first, &end, err));
     }
 }
 

@@ -40,6 +40,7 @@ struct kp_sealing {
     struct kp_extent_set *arriving;   /* (mutex) of the entry on its way */
     uint64_t unsealed_bytes;          /* (mutex) of journal, in files that are full */
     struct kp_error failure;          /* (mutex) of the last step; KP_OK */
+    _Atomic bool stuck;               /* a hole that goes on to the journal's end is not sealed yet */
     _Atomic bool full;                /* there was no room for the journal's next file */
     _Atomic bool gap; /* something was trimmed or dropped since the journal's last file was begun for it */
     struct kp_log_readers readers;

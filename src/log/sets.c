@@ -305,7 +305,7 @@ static enum kp_code load_sets(struct kp_log *log, struct kp_error *err)
         KP_TRY(kp_extent_set_load(log->os, log->journal.dir, extent->number, &set, err));
         sealing->sets[sealing->set_count++] = set;
         for (uint32_t r = 0; r < set->header.runs; r++) /* of extents that are gone, too: no number comes again */
-            if (!kp_extent_adopted(set->runs[r].extent))
+            if (set->runs[r].extent < KP_ADOPTED)
                 sealing->next_number = KP_MAX(sealing->next_number, (uint64_t)set->runs[r].extent + 1);
         if (set->header.crc != extent->header_crc || set->header.generation != log->journal.generation)
             return kp_fail(err, KP_CORRUPT, NULL, "extent %llu in \"%s\" is not the one that was sealed",
@@ -360,8 +360,8 @@ enum kp_code kp_sealing_open(struct kp_log *log, const struct kp_recovery *recov
             log->journal.dir, (unsigned long long)log->journal.first_number);
     KP_TRY(load_sets(log, err));
     forget_journal(log, kp_sealing_file_next(sealing));
-    /* What a hole held may have been a newer list. */
-    return log->read_only || log->holes.count ? KP_OK : remove_rest(log, recovery, err);
+    /* What a hole held may have been a newer list, if it lies behind the files of this one. */
+    return log->read_only || kp_holes_unsealed(log) ? KP_OK : remove_rest(log, recovery, err);
 }
 
 void kp_log_sealed(struct kp_log *log, struct kp_log_sealed *ret_sealed)

@@ -91,7 +91,7 @@ void kp_topics_skip_ids(struct kp_topics *topics, uint32_t id_count)
 struct kp_topic *kp_topics_add(struct kp_topics *topics, uint32_t id, const char *name, size_t len, uint32_t partitions,
                                int64_t created_us)
 {
-    KP_ASSERT(id > topics->id_count && !kp_topics_find(topics, name, len));
+    KP_ASSERT(!kp_topics_get(topics, id) && !kp_topics_find(topics, name, len));
     struct kp_topic *topic = kp_calloc(1, sizeof *topic + partitions * sizeof topic->partitions[0]);
     topic->id = id;
     topic->partition_count = partitions;

@@ -52,7 +52,7 @@ struct kp_topics {
 void kp_topics_finish(struct kp_topics *topics);
 struct kp_topic *kp_topics_get(const struct kp_topics *topics, uint32_t id);
 struct kp_topic *kp_topics_find(const struct kp_topics *topics, const char *name, size_t len);
-/* The name must be free and the id new. */
+/* The name must be free and the id no topic's. */
 struct kp_topic *kp_topics_add(struct kp_topics *topics, uint32_t id, const char *name, size_t len, uint32_t partitions,
                                int64_t created_us);
 void kp_topics_remove(struct kp_topics *topics, uint32_t id);
