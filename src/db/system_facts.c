@@ -274,6 +274,12 @@ static bool function_text(enum kp_fact fact, uint32_t oid, struct kp_buf *out)
     case KP_FACT_FUNCTION:
         kp_buf_append_text(out, function.name);
         return true;
+    case KP_FACT_FUNCTION_SIGNATURE:
+        kp_buf_append_text(out, function.name);
+        for (uint32_t i = 0; i < function.arg_count; i++)
+            kp_buf_printf(out, "%c%s", i ? ',' : '(', type_text(function.args[i]));
+        kp_buf_append_text(out, function.arg_count ? ")" : "()");
+        return true;
     case KP_FACT_FUNCTION_RESULT:
         kp_buf_append_text(out, type_text(function.ret));
         return true;
@@ -295,6 +301,20 @@ static bool function_text(enum kp_fact fact, uint32_t oid, struct kp_buf *out)
     }
 }
 
+/* name(type,type) of numbers parted by blanks. */
+static void print_signature(const struct kp_function_facts *facts, struct kp_buf *out)
+{
+    const char *at = facts->arg_oids;
+    kp_buf_append_text(out, facts->name);
+    kp_buf_append_byte(out, '(');
+    for (uint32_t i = 0; i < facts->arg_count; i++) {
+        char *end;
+        kp_buf_printf(out, "%s%s", i ? "," : "", type_text(kp_type_by_oid((uint32_t)strtoul(at, &end, 10))));
+        at = end;
+    }
+    kp_buf_append_byte(out, ')');
+}
+
 /* Of one that a statement made. */
 static bool own_function_text(struct kp_session *session, enum kp_fact fact, uint32_t oid, struct kp_buf *out)
 {
@@ -307,7 +327,9 @@ static bool own_function_text(struct kp_session *session, enum kp_fact fact, uin
     const struct kp_relation *object = kp_catalog_find_id(session->db->catalog, oid);
     bool known = object && object->kind == KP_RELATION_FUNCTION &&
                  kp_sql_describe_function(&context, object, &arena, &facts, &ignored) == KP_OK;
-    if (known)
+    if (known && fact == KP_FACT_FUNCTION_SIGNATURE)
+        print_signature(&facts, out);
+    else if (known)
         kp_buf_append_text(out, fact == KP_FACT_FUNCTION              ? facts.name
                                 : fact == KP_FACT_FUNCTION_RESULT     ? facts.result
                                 : fact == KP_FACT_FUNCTION_ARGUMENTS  ? facts.arguments
@@ -334,6 +356,37 @@ static bool find_own_function(struct kp_session *session, struct kp_str name, ui
     }
     kp_catalog_unlock(catalog);
     return found == 1;
+}
+
+/* One of the engine's own by name(types). */
+static bool find_built_in(struct kp_str text, uint32_t *ret_oid)
+{
+    enum kp_type_id types[KP_FUNCTION_ARGS_MAX];
+    struct kp_system_function function;
+    uint32_t count = 0;
+    const char *at = memchr(text.ptr, '(', text.len), *end = text.ptr + text.len;
+    struct kp_str name = {text.ptr, (size_t)(at - text.ptr)};
+    while (at < end && *at != ')') {
+        const char *start = ++at;
+        while (at < end && *at != ',' && *at != ')')
+            at++;
+        struct kp_str type = {start, (size_t)(at - start)};
+        while (type.len && type.ptr[0] == ' ')
+            type.ptr++, type.len--;
+        while (type.len && type.ptr[type.len - 1] == ' ')
+            type.len--;
+        if (type.len == 0 && count == 0)
+            break;
+        if (count == KP_FUNCTION_ARGS_MAX || (types[count++] = kp_type_by_name(type)) == KP_TYPE_NONE)
+            return false;
+    }
+    for (uint32_t n = 0; at + 1 == end && kp_system_function(n, &function); n++)
+        if (function.arg_count == count && kp_str_equal(name, kp_str(function.name)) &&
+            memcmp(types, function.args, count * sizeof *types) == 0) {
+            *ret_oid = KP_OID_FUNCTIONS + n;
+            return true;
+        }
+    return false;
 }
 
 /* name(types): the types by any of their names. */
@@ -391,6 +444,7 @@ static bool text(void *arg, enum kp_fact fact, uint32_t oid, int32_t sub, struct
     case KP_FACT_FUNCTION_ARGUMENTS:
     case KP_FACT_FUNCTION_DESCRIPTION:
     case KP_FACT_FUNCTION_DEFINITION:
+    case KP_FACT_FUNCTION_SIGNATURE:
     case KP_FACT_FUNCTION_IDENTITY:
         return oid < KP_OID_FUNCTIONS && oid != KP_OID_ARRAY_IN ? own_function_text(session, fact, oid, out)
                                                                 : function_text(fact, oid, out);
@@ -509,7 +563,7 @@ static bool find(void *arg, enum kp_fact fact, struct kp_str name, uint32_t *ret
         return true;
     }
     if (fact == KP_FACT_FUNCTION && name.len && memchr(name.ptr, '(', name.len)) {
-        known = find_signature(arg, name, ret_oid);
+        known = find_built_in(name, ret_oid) || find_signature(arg, name, ret_oid);
     } else if (kp_name_parse(name, &arena, &schema, &last)) {
         known = find_in(arg, fact, schema, last, ret_oid);
         enum kp_type_id type = fact == KP_FACT_TYPE ? kp_type_by_name(last) : KP_TYPE_NONE;

@@ -57,7 +57,7 @@ static void set_numbers(struct kp_system_rows *rows, struct kp_type type)
         kp_system_set_int(rows, "character_maximum_length", type.mod - 4);
     if (limited || type.id == KP_TEXT || type.id == KP_VARCHAR) /* a character has four bytes at most */
         kp_system_set_int(rows, "character_octet_length", limited ? 4 * (int64_t)(type.mod - 4) : 1 << 30);
-    if (type.id == KP_TIME || type.id == KP_TIMESTAMP || type.id == KP_TIMESTAMPTZ)
+    if (type.id == KP_TIME || type.id == KP_TIMETZ || type.id == KP_TIMESTAMP || type.id == KP_TIMESTAMPTZ)
         kp_system_set_int(rows, "datetime_precision", type.mod >= 0 ? type.mod : 6);
     if (type.id == KP_DATE)
         kp_system_set_int(rows, "datetime_precision", 0);

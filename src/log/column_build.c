@@ -37,6 +37,7 @@ enum kp_column_physical kp_column_physical(enum kp_type_id type)
     case KP_FLOAT8:
         return KP_PHYSICAL_F64;
     case KP_INTERVAL:
+    case KP_TIMETZ:
     case KP_UUID:
         return KP_PHYSICAL_FIXED16;
     case KP_NUMERIC:

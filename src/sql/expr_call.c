@@ -32,6 +32,9 @@ enum kp_code kp_bind_value_function(struct binder *binder, const PgQuery__SQLVal
     case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP:
     case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP_N:
         return bind_now(binder, "LOCALTIMESTAMP", KP_TIMESTAMP, function->typmod, function->location, ret_expr);
+    case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIME:
+    case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIME_N:
+        return bind_now(binder, "CURRENT_TIME", KP_TIMETZ, function->typmod, function->location, ret_expr);
     case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIME:
     case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIME_N:
         return bind_now(binder, "LOCALTIME", KP_TIME, function->typmod, function->location, ret_expr);
@@ -48,7 +51,7 @@ enum kp_code kp_bind_value_function(struct binder *binder, const PgQuery__SQLVal
         *ret_expr = kp_bind_text(binder, user);
         return KP_OK;
     default:
-        return kp_bind_fail(binder, function->location, KP_UNSUPPORTED, NULL, "CURRENT_TIME is not supported");
+        return kp_bind_fail(binder, function->location, KP_UNSUPPORTED, NULL, "this value function is not supported");
     }
 }
 

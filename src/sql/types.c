@@ -58,6 +58,7 @@ static enum kp_code modifier(const PgQuery__TypeName *name, const char *text, st
     case KP_TIMESTAMP:
     case KP_TIMESTAMPTZ:
     case KP_TIME:
+    case KP_TIMETZ:
         type->mod = KP_MAX(0, KP_MIN(mods[0], 6));
         return KP_OK;
     case KP_INTERVAL:

@@ -250,6 +250,7 @@ static const struct kp_agg aggs[] = {
     MIN_MAX(KP_BPCHAR, large),
     MIN_MAX(KP_DATE, i32),
     MIN_MAX(KP_TIME, i64),
+    MIN_MAX(KP_TIMETZ, large),
     MIN_MAX(KP_TIMESTAMP, i64),
     MIN_MAX(KP_TIMESTAMPTZ, i64),
     MIN_MAX(KP_INTERVAL, large),

@@ -376,12 +376,17 @@ static enum kp_code bad_binary(struct kp_error *err)
     return kp_fail(err, KP_INVALID, "22P03", "incorrect binary data format for an array");
 }
 
+static enum kp_code too_short(struct kp_error *err)
+{
+    return kp_fail(err, KP_INVALID, "08P01", "insufficient data left in message");
+}
+
 static enum kp_code receive_elements(struct kp_type element, struct kp_str bytes, size_t at, uint64_t count,
                                      struct kp_array_builder *builder, struct kp_arena *arena, struct kp_error *err)
 {
     for (uint64_t i = 0; i < count; i++) {
         if (bytes.len - at < 4)
-            return bad_binary(err);
+            return too_short(err);
         int32_t len = (int32_t)kp_load_be32(bytes.ptr + at);
         at += 4;
         if (len < 0) {
@@ -389,7 +394,7 @@ static enum kp_code receive_elements(struct kp_type element, struct kp_str bytes
             continue;
         }
         if (bytes.len - at < (size_t)len)
-            return bad_binary(err);
+            return too_short(err);
         uint64_t value[2] = {0};
         KP_TRY(kp_value_receive(element, (struct kp_str){bytes.ptr + at, (size_t)len}, arena, value, err));
         kp_array_add(builder, value);
@@ -403,10 +408,16 @@ enum kp_code kp_array_receive(struct kp_type type, struct kp_str bytes, struct k
 {
     struct kp_type element = {kp_type_element(type.id), type.mod};
     if (bytes.len < 12)
+        return too_short(err);
+    uint32_t dimensions = kp_load_be32(bytes.ptr), flags = kp_load_be32(bytes.ptr + 4),
+             oid = kp_load_be32(bytes.ptr + 8);
+    if (dimensions > KP_ARRAY_DIMENSIONS_MAX)
+        return kp_fail(err, KP_INVALID, "54000", "number of array dimensions (%u) exceeds the maximum allowed (%d)",
+                       dimensions, KP_ARRAY_DIMENSIONS_MAX);
+    if (flags > 1)
         return bad_binary(err);
-    uint32_t dimensions = kp_load_be32(bytes.ptr), oid = kp_load_be32(bytes.ptr + 8);
-    if (dimensions > KP_ARRAY_DIMENSIONS_MAX || bytes.len < 12 + (size_t)dimensions * 8)
-        return bad_binary(err);
+    if (bytes.len < 12 + (size_t)dimensions * 8)
+        return too_short(err);
     if (oid != kp_type_info(element.id)->oid)
         return kp_fail(err, KP_INVALID, "42804", "binary data has array element type %u instead of expected %u", oid,
                        kp_type_info(element.id)->oid);
@@ -417,7 +428,8 @@ enum kp_code kp_array_receive(struct kp_type type, struct kp_str bytes, struct k
         lows[d] = (int32_t)kp_load_be32(bytes.ptr + 16 + 8 * d);
         if (lengths[d] < 0 || __builtin_mul_overflow(count, (uint64_t)lengths[d], &count) ||
             count > KP_ARRAY_ELEMENTS_MAX)
-            return bad_binary(err);
+            return kp_fail(err, KP_INVALID, "54000", "array size exceeds the maximum allowed (%d)",
+                           KP_ARRAY_ELEMENTS_MAX);
     }
     struct kp_array_builder builder = {.element = element.id};
     enum kp_code code = receive_elements(element, bytes, 12 + (size_t)dimensions * 8, count, &builder, arena, err);

@@ -76,6 +76,8 @@ int kp_value_compare(enum kp_type_id type, const void *a, const void *b)
         return compare_float(LOAD(double, a), LOAD(double, b));
     case KP_NUMERIC:
         return kp_numeric_compare(a, b);
+    case KP_TIMETZ:
+        return ORDER(kp_timetz_key(a), kp_timetz_key(b));
     case KP_INTERVAL:
         return compare_interval(a, b);
     case KP_UUID:
@@ -175,6 +177,8 @@ uint64_t kp_value_hash(enum kp_type_id type, const void *value)
         return hash_float(LOAD(double, value));
     case KP_NUMERIC:
         return kp_numeric_hash(value);
+    case KP_TIMETZ:
+        return hash_int(kp_timetz_key(value));
     case KP_INTERVAL:
         return hash_interval(value);
     case KP_UUID:
@@ -325,6 +329,9 @@ static void append_key(struct kp_buf *key, enum kp_type_id type, const void *val
         break;
     case KP_NUMERIC:
         kp_numeric_sort_key(value, key);
+        break;
+    case KP_TIMETZ:
+        append_int(key, kp_timetz_key(value));
         break;
     case KP_INTERVAL: {
         unsigned __int128 span = (unsigned __int128)interval_span(value) ^ (unsigned __int128)1 << 127;

@@ -186,7 +186,7 @@ static enum kp_code receive_fields(const struct kp_made *made, struct kp_str byt
             continue;
         }
         if ((size_t)(end - at) < len)
-            return kp_fail(err, KP_INVALID, "22P03", "insufficient data left in message");
+            return kp_fail(err, KP_INVALID, "08P01", "insufficient data left in message");
         KP_TRY(kp_value_receive(made->types[i], (struct kp_str){at, len}, arena, value, err));
         kp_composite_add(builder, made->types[i].id, value);
         at += len;

@@ -168,6 +168,28 @@ void kp_time_print(int64_t us, struct kp_buf *out)
                  (int32_t)(us % KP_SECOND_US));
 }
 
+/* +05, +05:30, -00:52:58 */
+static void append_offset(int32_t offset, struct kp_buf *out)
+{
+    int32_t magnitude = abs(offset);
+    kp_buf_append_byte(out, offset < 0 ? '-' : '+');
+    append_two(out, magnitude / 3600);
+    if (magnitude % 3600) {
+        kp_buf_append_byte(out, ':');
+        append_two(out, magnitude / 60 % 60);
+    }
+    if (magnitude % 60) {
+        kp_buf_append_byte(out, ':');
+        append_two(out, magnitude % 60);
+    }
+}
+
+void kp_timetz_print(const struct kp_timetz *value, struct kp_buf *out)
+{
+    kp_time_print(value->us, out);
+    append_offset(-value->west_s, out);
+}
+
 static bool append_infinity(int64_t us, struct kp_buf *out)
 {
     if (kp_timestamp_is_finite(us))
@@ -201,18 +223,9 @@ void kp_timestamptz_print(int64_t us, const struct kp_zone *zone, char separator
     bool bc;
     if (append_infinity(us, out))
         return;
-    int32_t offset = kp_zone_offset_at(zone, us, NULL), magnitude = abs(offset);
+    int32_t offset = kp_zone_offset_at(zone, us, NULL);
     append_timestamp(us + offset * KP_SECOND_US, separator, out, &bc);
-    kp_buf_append_byte(out, offset < 0 ? '-' : '+');
-    append_two(out, magnitude / 3600);
-    if (magnitude % 3600) {
-        kp_buf_append_byte(out, ':');
-        append_two(out, magnitude / 60 % 60);
-    }
-    if (magnitude % 60) {
-        kp_buf_append_byte(out, ':');
-        append_two(out, magnitude % 60);
-    }
+    append_offset(offset, out);
     if (bc)
         kp_buf_append_text(out, " BC");
 }

@@ -70,6 +70,9 @@ int64_t kp_us_round(int64_t us, int precision);
 
 KP_MUST enum kp_code kp_date_parse(struct kp_str text, int32_t *ret_date, struct kp_error *err);
 KP_MUST enum kp_code kp_time_parse(struct kp_str text, int32_t mod, int64_t *ret_us, struct kp_error *err);
+/* Without an offset, a zone or a date that tells which offset holds it is in `zone`, which must have one only. */
+KP_MUST enum kp_code kp_timetz_parse(struct kp_str text, int32_t mod, const struct kp_zone *zone,
+                                     struct kp_timetz *ret_value, struct kp_error *err);
 KP_MUST enum kp_code kp_timestamp_parse(struct kp_str text, int32_t mod, int64_t *ret_us, struct kp_error *err);
 KP_MUST enum kp_code kp_timestamptz_parse(struct kp_str text, int32_t mod, const struct kp_zone *zone, int64_t *ret_us,
                                           struct kp_error *err);
@@ -83,6 +86,7 @@ KP_MUST enum kp_code kp_timestamp_apply_mod(int64_t us, int32_t mod, int64_t *re
 
 void kp_date_print(int32_t date, struct kp_buf *out);
 void kp_time_print(int64_t us, struct kp_buf *out);
+void kp_timetz_print(const struct kp_timetz *value, struct kp_buf *out);
 void kp_timestamp_print(int64_t us, char separator, struct kp_buf *out);
 void kp_timestamptz_print(int64_t us, const struct kp_zone *zone, char separator, struct kp_buf *out);
 /* With T, and Z or +hh:mm, as JSON and RFC 3339 want it. */

@@ -428,6 +428,8 @@ static enum outcome take_word(struct scanner *s)
     }
     if (take_special(f, word))
         return OUTCOME_OK;
+    if (word.len == 1 && (*start | 32) != 'z') /* a unit, as in m2, is no zone */
+        return OUTCOME_SYNTAX;
     return take_zone_name(s, start);
 }
 
@@ -607,33 +609,64 @@ enum kp_code kp_date_parse(struct kp_str text, int32_t *ret_date, struct kp_erro
     return KP_OK;
 }
 
-enum kp_code kp_time_parse(struct kp_str text, int32_t mod, int64_t *ret_us, struct kp_error *err)
+/* A time of day; the zone in it must have one offset, or there must be the date. */
+static enum kp_code read_time(struct kp_str text, const char *type, struct fields *f, int64_t *ret_us,
+                              struct kp_error *err)
 {
-    struct fields f;
-    enum kp_code code = KP_OK;
     struct kp_str rest = text;
     while (rest.len && isspace((unsigned char)rest.ptr[0]))
         rest.ptr++, rest.len--;
     size_t digits = 0;
     while (digits < rest.len && is_digit(rest.ptr[digits]))
         digits++;
-    bool packed = (digits == 6 || digits == 4) && (digits == rest.len || rest.ptr[digits] == '.');
-    if (packed) { /* 040506: as if behind a T */
-        char copy[32];
-        size_t len = KP_MIN(rest.len, sizeof copy - 1);
+    char copy[64];
+    bool packed = (digits == 6 || digits == 4) && (digits == rest.len || !strchr("-/:", rest.ptr[digits]));
+    if (packed && rest.len < sizeof copy) { /* 040506: as if behind a T */
         copy[0] = 'T';
-        memcpy(copy + 1, rest.ptr, len);
-        code = read_fields((struct kp_str){copy, len + 1}, "time", false, &f, err);
+        memcpy(copy + 1, rest.ptr, rest.len);
+        KP_TRY(read_fields((struct kp_str){copy, rest.len + 1}, type, false, f, err));
     } else {
-        code = read_fields(text, "time", false, &f, err);
+        KP_TRY(read_fields(text, type, false, f, err));
     }
-    KP_TRY(code);
-    if (f.special)
-        return fail(OUTCOME_SYNTAX, text, text, "time", err);
-    int64_t us = f.civil.hour * KP_HOUR_US + f.civil.minute * KP_MINUTE_US + f.civil.second * KP_SECOND_US + f.civil.us;
+    bool date_known = f->has_year && f->has_month && f->has_day;
+    if (f->special || (f->zone && !date_known && !kp_zone_is_fixed(f->zone)))
+        return fail(OUTCOME_SYNTAX, text, text, type, err);
+    int64_t us =
+        f->civil.hour * KP_HOUR_US + f->civil.minute * KP_MINUTE_US + f->civil.second * KP_SECOND_US + f->civil.us;
     if (us > KP_DAY_US) /* 23:59:60.5 */
-        return fail(OUTCOME_RANGE, text, text, "time", err);
+        return fail(OUTCOME_RANGE, text, text, type, err);
+    *ret_us = us;
+    return KP_OK;
+}
+
+enum kp_code kp_time_parse(struct kp_str text, int32_t mod, int64_t *ret_us, struct kp_error *err)
+{
+    struct fields f;
+    int64_t us;
+    KP_TRY(read_time(text, "time", &f, &us, err));
     *ret_us = mod >= 0 ? kp_us_round(us, mod) : us;
+    return KP_OK;
+}
+
+enum kp_code kp_timetz_parse(struct kp_str text, int32_t mod, const struct kp_zone *zone, struct kp_timetz *ret_value,
+                             struct kp_error *err)
+{
+    struct fields f;
+    int64_t us, local = 0;
+    KP_TRY(read_time(text, "time with time zone", &f, &us, err));
+    int32_t offset = f.offset;
+    if (!f.has_offset) {
+        bool dated = f.has_year && f.has_month && f.has_day && kp_timestamp_from_civil(&f.civil, &local);
+        zone = f.zone ? f.zone : zone;
+        if (!dated && !kp_zone_is_fixed(zone)) {
+            kp_fail(err, KP_UNSUPPORTED, NULL, "the offset of \"%.*s\" in time zone \"%s\" depends on when it is read",
+                    (int)KP_MIN(text.len, (size_t)64), text.ptr, kp_zone_name(zone));
+            kp_error_hint(err, "Write the offset, as in '04:05:06+02', or the date.");
+            return KP_UNSUPPORTED;
+        }
+        offset = kp_zone_offset_of_local(zone, local);
+    }
+    *ret_value = (struct kp_timetz){mod >= 0 ? kp_us_round(us, mod) : us, -offset, 0};
     return KP_OK;
 }
 

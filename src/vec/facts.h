@@ -26,6 +26,7 @@ enum kp_fact {
     KP_FACT_FUNCTION_ARGUMENTS,
     KP_FACT_FUNCTION_DESCRIPTION,
     KP_FACT_FUNCTION_DEFINITION,
+    KP_FACT_FUNCTION_SIGNATURE,   /* name(type,type), as a regprocedure shows it */
     KP_FACT_FUNCTION_IDENTITY,    /* its parameters without defaults */
     KP_FACT_RELATION_DESCRIPTION, /* sub: of that column, 0 for the whole */
     /* numbers */

@@ -196,6 +196,31 @@ REG_KERNELS(regnamespace, 2)
 REG_KERNELS(regproc, 3)
 REG_KERNELS(regrole, 4)
 
+static void regprocedure_text(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    reg_text(call, args, out, KP_FACT_FUNCTION_SIGNATURE);
+}
+static void find_regprocedure(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, bool strict)
+{
+    for (uint32_t i = 0; strict && i < call->rows; i++) {
+        struct kp_text argument = FN_AT(struct kp_text, 0, i);
+        struct kp_str name = kp_text_str(&argument);
+        if (!kp_vec_is_null(out, i) && !all_digits(name) && !kp_str_equal(name, KP_STR("-")) &&
+            (name.len == 0 || !memchr(name.ptr, '(', name.len)))
+            kp_call_fail(call, i, "22P02", "expected a left parenthesis");
+    }
+    if (!call->error_count)
+        find_reg(call, args, out, 3, strict);
+}
+static void text_regprocedure(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    find_regprocedure(call, args, out, true);
+}
+static void to_regprocedure(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    find_regprocedure(call, args, out, false);
+}
+
 /* ---- types ---- */
 
 /* format_type(oid, typmod): a type as SQL writes it. A NULL typmod: without one. */
@@ -474,6 +499,7 @@ static const struct kp_func funcs[] = {
     REG(KP_REGNAMESPACE, regnamespace),
     REG(KP_REGPROC, regproc),
     REG(KP_REGROLE, regrole),
+    REG(KP_REGPROCEDURE, regprocedure),
     ASKS("pg_get_viewdef", KP_TEXT, view_definition, "a view's query", 1, KP_REGCLASS),
     ASKS("pg_get_viewdef", KP_TEXT, view_definition, "a view's query", 2, KP_REGCLASS, KP_BOOL),
     ASKS("pg_get_indexdef", KP_TEXT, index_definition, "an index as SQL", 1, KP_OID),

@@ -142,6 +142,13 @@ ORDER_KERNELS(numeric_numeric, struct kp_numeric, numeric_order)
 ORDER_KERNELS(interval_interval, struct kp_interval, interval_order)
 ORDER_KERNELS(jsonb_jsonb, struct kp_text, jsonb_order)
 ORDER_KERNELS(bpchar_bpchar, struct kp_text, bpchar_order)
+static inline int timetz_order(const struct kp_timetz *a, const struct kp_timetz *b)
+{
+    int64_t x = kp_timetz_key(a), y = kp_timetz_key(b);
+    return (x > y) - (x < y);
+}
+
+ORDER_KERNELS(timetz_timetz, struct kp_timetz, timetz_order)
 ORDER_KERNELS(uuid_uuid, struct uuid, uuid_order)
 
 #define OPERATOR(symbol, type_a, type_b, kernel, doc)                                                                  \
@@ -173,6 +180,7 @@ static const struct kp_func funcs[] = {
     OPERATORS(KP_JSONB, KP_JSONB, jsonb_jsonb),
     OPERATORS(KP_DATE, KP_DATE, int4_int4),
     OPERATORS(KP_TIME, KP_TIME, int8_int8),
+    OPERATORS(KP_TIMETZ, KP_TIMETZ, timetz_timetz),
     OPERATORS(KP_TIMESTAMP, KP_TIMESTAMP, int8_int8),
     OPERATORS(KP_TIMESTAMPTZ, KP_TIMESTAMPTZ, int8_int8),
     OPERATORS(KP_INTERVAL, KP_INTERVAL, interval_interval),

@@ -179,6 +179,17 @@ static void time_plus_date(struct kp_call *call, const struct kp_vec *const *arg
         date_at_time(call, out, i, FN_AT(int32_t, 1, i), FN_AT(int64_t, 0, i));
 }
 
+/* timestamptz(date, time): in the session's zone. */
+static void local_date_at_time(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    int64_t *to = out->data;
+    for (uint32_t i = 0; i < call->rows; i++) {
+        date_at_time(call, out, i, FN_AT(int32_t, 0, i), FN_AT(int64_t, 1, i));
+        if (!kp_timestamp_to_utc(to[i], fn_zone(call), &to[i]))
+            timestamp_range(call, out, i);
+    }
+}
+
 /* ---- time of day ---- */
 
 static int64_t wrap_day(int64_t us)
@@ -652,6 +663,9 @@ static const struct kp_func funcs[] = {
     FUNCTION2("timezone", FAIL, KP_INTERVAL, KP_TIMESTAMP, KP_TIMESTAMPTZ, at_offset, "AT TIME ZONE"),
     FUNCTION2("timezone", FAIL, KP_INTERVAL, KP_TIMESTAMPTZ, KP_TIMESTAMP, at_offset, "AT TIME ZONE"),
     FUNCTION1("isfinite", KP_STRICT, KP_INTERVAL, KP_BOOL, is_finite_interval, "not infinity"),
+    FUNCTION2("timestamp", FAIL, KP_DATE, KP_TIME, KP_TIMESTAMP, date_plus_time, "that day at that time"),
+    FUNCTION2("timestamptz", FAIL | KP_STABLE, KP_DATE, KP_TIME, KP_TIMESTAMPTZ, local_date_at_time,
+              "that day at that time in the session's zone"),
     {.name = "make_date",
      .kind = KP_FUNC_FUNCTION,
      .flags = FAIL,

@@ -199,6 +199,26 @@ static enum verdict time_part(enum kp_time_unit unit, int64_t us, struct part *r
     }
 }
 
+static enum verdict timetz_part(enum kp_time_unit unit, const struct kp_timetz *value, struct part *ret_part)
+{
+    switch (unit) {
+    case KP_UNIT_TIMEZONE:
+        *ret_part = (struct part){.coef = -value->west_s};
+        return VERDICT_OK;
+    case KP_UNIT_TIMEZONE_HOUR:
+        *ret_part = (struct part){.coef = -value->west_s / 3600};
+        return VERDICT_OK;
+    case KP_UNIT_TIMEZONE_MINUTE:
+        *ret_part = (struct part){.coef = -value->west_s / 60 % 60};
+        return VERDICT_OK;
+    case KP_UNIT_EPOCH:
+        *ret_part = (struct part){.coef = value->us + value->west_s * KP_SECOND_US, .scale = 6};
+        return VERDICT_OK;
+    default:
+        return time_part(unit, value->us, ret_part);
+    }
+}
+
 static enum verdict interval_part(enum kp_time_unit unit, const struct kp_interval *interval, struct part *ret_part)
 {
     int64_t years = interval->months / 12, seconds;
@@ -268,6 +288,8 @@ static enum verdict part_of_row(struct kp_call *call, const struct kp_vec *const
         return timestamp_part(unit, FN_AT(int64_t, 1, row), fn_zone(call), true, ret_part);
     case KP_TIME:
         return time_part(unit, FN_AT(int64_t, 1, row), ret_part);
+    case KP_TIMETZ:
+        return timetz_part(unit, &FN_AT(struct kp_timetz, 1, row), ret_part);
     case KP_INTERVAL:
         return interval_part(unit, &FN_AT(struct kp_interval, 1, row), ret_part);
     default: {
@@ -530,6 +552,7 @@ static const struct kp_func funcs[] = {
     EXTRACT(KP_TIMESTAMPTZ, KP_STABLE),
     EXTRACT(KP_DATE, 0),
     EXTRACT(KP_TIME, 0),
+    EXTRACT(KP_TIMETZ, 0),
     EXTRACT(KP_INTERVAL, 0),
     FN_BINARY("date_trunc", KP_FUNC_FUNCTION, FAIL, KP_TEXT, KP_TIMESTAMP, KP_TIMESTAMP, trunc_timestamp,
               "cut to a unit"),

@@ -27,8 +27,12 @@ bool kp_path_call_row(struct kp_path_call *state, struct kp_call *call, const st
         }
     }
     silent |= call->arg_count > 3 && FN_AT(uint8_t, 3, row);
-    enum kp_code code = kp_path_run(&state->path, kp_text_str(&FN_AT(struct kp_text, 0, row)), vars, exists_only,
-                                    call->arena, ret_items, &err);
+    struct kp_path_input input = {.document = kp_text_str(&FN_AT(struct kp_text, 0, row)),
+                                  .vars = vars,
+                                  .exists_only = exists_only,
+                                  .zoned = state->zoned,
+                                  .zone = fn_zone(call)};
+    enum kp_code code = kp_path_run(&state->path, &input, call->arena, ret_items, &err);
     if (code != KP_OK && (!silent || code == KP_UNSUPPORTED))
         kp_call_fail(call, row, err.sqlstate, "%s", err.message);
     return code == KP_OK;
@@ -64,11 +68,11 @@ static enum answer path_match(struct kp_path_call *state, struct kp_call *call, 
 }
 
 /* NULL where it fails in silence. */
-static void ask_rows(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, bool silent,
-                     enum answer (*ask)(struct kp_path_call *, struct kp_call *, const struct kp_vec *const *, uint32_t,
-                                        bool))
+static void
+ask_rows(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, bool silent, bool zoned,
+         enum answer (*ask)(struct kp_path_call *, struct kp_call *, const struct kp_vec *const *, uint32_t, bool))
 {
-    struct kp_path_call state = {0};
+    struct kp_path_call state = {.zoned = zoned};
     bool owned = false;
     for (uint32_t i = 0; i < call->rows; i++) {
         uint32_t errors = call->error_count;
@@ -86,18 +90,25 @@ static void ask_rows(struct kp_call *call, const struct kp_vec *const *args, str
 #define SILENT_KERNELS(name)                                                                                           \
     static void name##_said(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)                \
     {                                                                                                                  \
-        ask_rows(call, args, out, false, name);                                                                        \
+        ask_rows(call, args, out, false, false, name);                                                                 \
     }                                                                                                                  \
     static void name##_silent(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)              \
     {                                                                                                                  \
-        ask_rows(call, args, out, true, name);                                                                         \
+        ask_rows(call, args, out, true, false, name);                                                                  \
     }
+#define ZONED_KERNEL(name)                                                                                             \
+    static void name##_tz(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)                  \
+    {                                                                                                                  \
+        ask_rows(call, args, out, false, true, name);                                                                  \
+    }
+ZONED_KERNEL(path_exists)
+ZONED_KERNEL(path_match)
 SILENT_KERNELS(path_exists)
 SILENT_KERNELS(path_match)
 
-static void path_array(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+static void path_array_in(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, bool zoned)
 {
-    struct kp_path_call state = {0};
+    struct kp_path_call state = {.zoned = zoned};
     struct kp_buf buf = {0};
     for (uint32_t i = 0; i < call->rows; i++) {
         struct kp_path_items items = {0};
@@ -115,9 +126,9 @@ static void path_array(struct kp_call *call, const struct kp_vec *const *args, s
     kp_buf_finish(&buf);
 }
 
-static void path_first(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+static void path_first_in(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, bool zoned)
 {
-    struct kp_path_call state = {0};
+    struct kp_path_call state = {.zoned = zoned};
     bool owned = false;
     for (uint32_t i = 0; i < call->rows; i++) {
         struct kp_path_items items = {0};
@@ -134,24 +145,38 @@ static void path_first(struct kp_call *call, const struct kp_vec *const *args, s
     }
 }
 
-#define FORM(name_, count_, ret_, kernel_, doc_)                                                                       \
+#define QUERY_KERNELS(name)                                                                                            \
+    static void name(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)                       \
     {                                                                                                                  \
-        .name = name_, .kind = KP_FUNC_FUNCTION, .flags = KP_STRICT | KP_CAN_FAIL, .arg_count = count_,                \
+        name##_in(call, args, out, false);                                                                             \
+    }                                                                                                                  \
+    static void name##_tz(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)                  \
+    {                                                                                                                  \
+        name##_in(call, args, out, true);                                                                              \
+    }
+QUERY_KERNELS(path_array)
+QUERY_KERNELS(path_first)
+
+#define FORM(name_, count_, flags_, ret_, kernel_, doc_)                                                               \
+    {                                                                                                                  \
+        .name = name_, .kind = KP_FUNC_FUNCTION, .flags = KP_STRICT | KP_CAN_FAIL | (flags_), .arg_count = count_,     \
         .args = {KP_JSONB, KP_JSONPATH, count_ > 2 ? KP_JSONB : KP_TYPE_NONE, count_ > 3 ? KP_BOOL : KP_TYPE_NONE},    \
         .ret = ret_, .kernel = kernel_, .doc = doc_                                                                    \
     }
-#define FORMS(name, ret, kernel, doc)                                                                                  \
-    FORM(name, 2, ret, kernel, doc), FORM(name, 3, ret, kernel, doc ", variables given"),                              \
-        FORM(name, 4, ret, kernel, doc ", variables given, perhaps silent about errors")
+#define FORMS_OF(name, flags, ret, kernel, doc)                                                                        \
+    FORM(name, 2, flags, ret, kernel, doc), FORM(name, 3, flags, ret, kernel, doc ", variables given"),                \
+        FORM(name, 4, flags, ret, kernel, doc ", variables given, perhaps silent about errors")
+#define FORMS(name, ret, kernel, kernel_tz, doc)                                                                       \
+    FORMS_OF(name, 0, ret, kernel, doc), FORMS_OF(name "_tz", KP_STABLE, ret, kernel_tz, doc ", in the session's zone")
 
 static const struct kp_func funcs[] = {
     FN_BINARY("@?", KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_JSONB, KP_JSONPATH, KP_BOOL, path_exists_silent,
               "a JSON path finds something; NULL on an error"),
     FN_BINARY("@@", KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_JSONB, KP_JSONPATH, KP_BOOL, path_match_silent,
               "what a JSON path's predicate says; NULL on an error"),
-    FORMS("jsonb_path_exists", KP_BOOL, path_exists_said, "whether a JSON path finds something"),
-    FORMS("jsonb_path_match", KP_BOOL, path_match_said, "what a JSON path's predicate says"),
-    FORMS("jsonb_path_query_array", KP_JSONB, path_array, "all that a JSON path finds, as an array"),
-    FORMS("jsonb_path_query_first", KP_JSONB, path_first, "the first that a JSON path finds"),
+    FORMS("jsonb_path_exists", KP_BOOL, path_exists_said, path_exists_tz, "whether a JSON path finds something"),
+    FORMS("jsonb_path_match", KP_BOOL, path_match_said, path_match_tz, "what a JSON path's predicate says"),
+    FORMS("jsonb_path_query_array", KP_JSONB, path_array, path_array_tz, "all that a JSON path finds, as an array"),
+    FORMS("jsonb_path_query_first", KP_JSONB, path_first, path_first_tz, "the first that a JSON path finds"),
 };
 KP_FUNCTIONS(jsonpath, funcs);

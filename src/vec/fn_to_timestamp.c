@@ -40,7 +40,7 @@ struct reader {
     const struct kp_time_format *format;
     struct fields fields;
     int extra;
-    bool exact;
+    bool exact, standard; /* standard: as SQL/JSON has it, where nothing may differ */
 };
 
 static bool fail_value(struct reader *r, const struct kp_time_piece *piece, const char *value, size_t len)
@@ -349,6 +349,19 @@ static bool take_key(struct reader *r, const struct kp_time_piece *piece)
     }
 }
 
+/* What is no keyword has to be there as it is. */
+static bool take_same(struct reader *r, const struct kp_time_piece *piece)
+{
+    size_t len = piece->text.len;
+    if (strncmp(r->at, piece->text.ptr, len) != 0) {
+        kp_call_fail(r->call, r->row, "22007", "unmatched format %s \"%.*s\"",
+                     piece->quoted ? "character" : "separator", (int)len, piece->text.ptr);
+        return false;
+    }
+    r->at += len;
+    return true;
+}
+
 static void take_other(struct reader *r, const struct kp_time_piece *piece)
 {
     if (r->exact) {
@@ -367,13 +380,17 @@ static void take_other(struct reader *r, const struct kp_time_piece *piece)
 
 static bool take_all(struct reader *r)
 {
-    for (uint32_t i = 0; i < r->format->count && *r->at; i++) {
+    uint32_t i = 0;
+    for (; i < r->format->count && *r->at; i++) {
         const struct kp_time_piece *piece = &r->format->pieces[i];
         bool key = piece->kind == KP_PIECE_KEY;
         if (!r->exact && (key ? piece->key != KP_KEY_FX : i == 0))
             skip_spaces(r, true);
         if (!key) {
-            take_other(r, piece);
+            if (r->standard && !take_same(r, piece))
+                return false;
+            if (!r->standard)
+                take_other(r, piece);
             continue;
         }
         if (!take_key(r, piece))
@@ -385,7 +402,14 @@ static bool take_all(struct reader *r)
             skip_spaces(r, true);
         }
     }
-    return true;
+    if (!r->standard)
+        return true;
+    if (i < r->format->count)
+        kp_call_fail(r->call, r->row, "22007", "input string is too short for datetime format");
+    skip_spaces(r, false);
+    if (i == r->format->count && *r->at)
+        kp_call_fail(r->call, r->row, "22007", "trailing characters remain in input string after datetime format");
+    return i == r->format->count && !*r->at;
 }
 
 /* ---- fields to a moment ---- */
@@ -542,6 +566,21 @@ static bool read_row(struct kp_call *call, const struct kp_vec *const *args, con
     return read_moment(ret_reader, kp_arena_strndup(call->arena, text.ptr, text.len), ret_moment);
 }
 
+static int64_t offset_s(const struct fields *f)
+{
+    return f->zone_sign * (f->zone_hour * INT64_C(3600) + f->zone_minute * INT64_C(60));
+}
+
+/* The day and time of a moment as microseconds; false: out of range. */
+static bool local_us(const struct moment *m, int64_t *ret_us)
+{
+    int64_t day = kp_days_from_civil(m->year, m->month, m->day);
+    if (day < KP_DATE_MIN || day > KP_TIMESTAMP_END / KP_DAY_US)
+        return false;
+    *ret_us = day * KP_DAY_US + m->hour * KP_HOUR_US + m->minute * KP_MINUTE_US + m->second * KP_SECOND_US + m->us;
+    return true;
+}
+
 static void to_timestamp(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     struct kp_time_format format = {0};
@@ -553,16 +592,13 @@ static void to_timestamp(struct kp_call *call, const struct kp_vec *const *args,
         if (!read_row(call, args, out, i, &format, &reader, &m))
             continue;
         const struct fields *f = &reader.fields;
-        int64_t us, day = kp_days_from_civil(m.year, m.month, m.day);
+        int64_t us;
         struct kp_error err;
-        bool good = day >= KP_DATE_MIN && day <= KP_TIMESTAMP_END / KP_DAY_US;
-        if (good) {
-            us = day * KP_DAY_US + m.hour * KP_HOUR_US + m.minute * KP_MINUTE_US + m.second * KP_SECOND_US + m.us;
-            if (f->zone_sign)
-                us -= f->zone_sign * (f->zone_hour * KP_HOUR_US + f->zone_minute * KP_MINUTE_US);
-            else
-                good = kp_timestamp_to_utc(us, fn_zone(call), &us);
-        }
+        bool good = local_us(&m, &us);
+        if (good && f->zone_sign)
+            us -= offset_s(f) * KP_SECOND_US;
+        else if (good)
+            good = kp_timestamp_to_utc(us, fn_zone(call), &us);
         if (!good || !kp_timestamp_in_range(us))
             kp_call_fail(call, i, "22008", "timestamp out of range");
         else if (kp_timestamp_apply_mod(us, f->precision ? f->precision : -1, &to[i], &err) != KP_OK)
@@ -587,6 +623,113 @@ static void to_date(struct kp_call *call, const struct kp_vec *const *args, stru
         else
             to[i] = (int32_t)day;
     }
+}
+
+/* ---- SQL/JSON's datetime(template) ---- */
+
+/* What a template speaks of. */
+struct speaks {
+    bool dated, timed, zoned;
+};
+
+static bool read_standard_format(struct kp_call *call, struct kp_str text, struct kp_time_format *ret_format,
+                                 struct speaks *ret_speaks)
+{
+    kp_time_format_read(text, call->arena, ret_format);
+    *ret_speaks = (struct speaks){false, false, false};
+    for (uint32_t i = 0; i < ret_format->count; i++) {
+        const struct kp_time_piece *piece = &ret_format->pieces[i];
+        if (piece->kind != KP_PIECE_KEY) {
+            if (piece->quoted || (piece->text.len == 1 && strchr("-./,':; ", piece->text.ptr[0])))
+                continue;
+            kp_call_fail(call, 0, "22007", "invalid datetime format separator: \"%.*s\"", (int)piece->text.len,
+                         piece->text.ptr);
+            return false;
+        }
+        switch (piece->key) {
+        case KP_KEY_FX:
+            break;
+        case KP_KEY_AM:
+        case KP_KEY_AM_DOTS:
+        case KP_KEY_FF:
+        case KP_KEY_HH12:
+        case KP_KEY_HH24:
+        case KP_KEY_MI:
+        case KP_KEY_MS:
+        case KP_KEY_SS:
+        case KP_KEY_SSSS:
+        case KP_KEY_US:
+            ret_speaks->timed = true;
+            break;
+        case KP_KEY_OF:
+        case KP_KEY_TZ:
+        case KP_KEY_TZH:
+        case KP_KEY_TZM:
+            ret_speaks->zoned = true;
+            break;
+        default:
+            ret_speaks->dated = true;
+        }
+    }
+    return true;
+}
+
+/* The time of day alone, or the moment, of a template that has times; rounded as its FF1 to FF6 say. */
+static bool standard_moment(struct reader *r, const struct moment *m, struct speaks speaks,
+                            struct kp_time_moment *ret_moment)
+{
+    static const char *const messages[] = {"timestamp out of range", "timestamptz out of range"};
+    const struct fields *f = &r->fields;
+    int precision = f->precision ? f->precision : 6;
+    int64_t us = m->hour * KP_HOUR_US + m->minute * KP_MINUTE_US + m->second * KP_SECOND_US + m->us;
+    *ret_moment = (struct kp_time_moment){.offset_s = (int32_t)offset_s(f)};
+    if (!speaks.dated) {
+        ret_moment->type = speaks.zoned ? KP_TIMETZ : KP_TIME;
+        ret_moment->value = kp_us_round(us, precision);
+        return true;
+    }
+    bool good = local_us(m, &us);
+    us = good ? us - offset_s(f) * KP_SECOND_US : 0;
+    if (!good || !kp_timestamp_in_range(us)) {
+        kp_call_fail(r->call, r->row, "22008", "%s", messages[speaks.zoned]);
+        return false;
+    }
+    ret_moment->type = speaks.zoned ? KP_TIMESTAMPTZ : KP_TIMESTAMP;
+    ret_moment->value = kp_us_round(us, precision);
+    return true;
+}
+
+bool kp_time_read_exact(struct kp_call *call, struct kp_str text, struct kp_str format_text,
+                        struct kp_time_moment *ret_moment)
+{
+    struct kp_time_format format;
+    struct speaks speaks;
+    struct moment m;
+    if (!read_standard_format(call, format_text, &format, &speaks))
+        return false;
+    struct reader reader = {.call = call, .format = &format, .exact = true, .standard = true};
+    if (!read_moment(&reader, kp_arena_strndup(call->arena, text.ptr, text.len), &m))
+        return false;
+    const char *wrong = !speaks.dated && !speaks.timed  ? "datetime format is not dated and not timed"
+                        : speaks.zoned && !speaks.timed ? "datetime format is zoned but not timed"
+                        : speaks.zoned && !reader.fields.zone_sign && !speaks.dated
+                            ? "missing time zone in input string for type timetz"
+                        : speaks.zoned && !reader.fields.zone_sign
+                            ? "missing time zone in input string for type timestamptz"
+                            : NULL;
+    if (wrong) {
+        kp_call_fail(call, 0, "22007", "%s", wrong);
+        return false;
+    }
+    if (speaks.timed)
+        return standard_moment(&reader, &m, speaks, ret_moment);
+    int64_t day = kp_days_from_civil(m.year, m.month, m.day);
+    if (day < KP_DATE_MIN || day >= KP_DATE_END) {
+        kp_call_fail(call, 0, "22008", "date out of range: \"%.*s\"", (int)text.len, text.ptr);
+        return false;
+    }
+    *ret_moment = (struct kp_time_moment){.type = KP_DATE, .value = day};
+    return true;
 }
 
 static const struct kp_func funcs[] = {

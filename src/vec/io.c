@@ -113,6 +113,9 @@ void kp_value_print(struct kp_type type, const void *value, const struct kp_zone
     case KP_TIME:
         kp_time_print(LOAD(int64_t), out);
         break;
+    case KP_TIMETZ:
+        kp_timetz_print(value, out);
+        break;
     case KP_TIMESTAMP:
         kp_timestamp_print(LOAD(int64_t), ' ', out);
         break;
@@ -389,6 +392,8 @@ enum kp_code kp_value_parse(struct kp_type type, struct kp_str text, const struc
         return kp_date_parse(text, ret_value, err);
     case KP_TIME:
         return kp_time_parse(text, type.mod, ret_value, err);
+    case KP_TIMETZ:
+        return kp_timetz_parse(text, type.mod, zone, ret_value, err);
     case KP_TIMESTAMP:
         return kp_timestamp_parse(text, type.mod, ret_value, err);
     case KP_TIMESTAMPTZ:

@@ -2,7 +2,7 @@
  * PostgreSQL's binary forms, big-endian. numeric on the wire is digits of base 10000:
  *
  *   int16 count | int16 weight of the first (exponent of 10000) | uint16 sign | int16 display scale | int16 digits…
- *   sign: 0000 positive, 4000 negative, c000 NaN, d000 infinity, f000 -infinity
+ *   sign: 0000 positive, 4000 negative, c000 NaN, d000 infinity, f000 -infinity (whose scale PostgreSQL sends as 32)
  */
 #include <stdlib.h>
 
@@ -19,7 +19,8 @@ enum {
     SIGN_NEGATIVE = 0x4000,
     SIGN_NAN = 0xc000,
     SIGN_INFINITY = 0xd000,
-    SIGN_NEG_INFINITY = 0xf000
+    SIGN_NEG_INFINITY = 0xf000,
+    INFINITE_SCALE = 32
 };
 
 static void send_numeric(const struct kp_numeric *n, struct kp_buf *out)
@@ -28,7 +29,7 @@ static void send_numeric(const struct kp_numeric *n, struct kp_buf *out)
         [KP_NUMERIC_NAN] = SIGN_NAN, [KP_NUMERIC_POS_INF] = SIGN_INFINITY, [KP_NUMERIC_NEG_INF] = SIGN_NEG_INFINITY};
     if (!kp_numeric_is_finite(n)) {
         kp_buf_append_be32(out, 0);
-        kp_buf_append_be32(out, (uint32_t)signs[n->kind] << 16);
+        kp_buf_append_be32(out, (uint32_t)signs[n->kind] << 16 | (n->kind == KP_NUMERIC_NAN ? 0 : INFINITE_SCALE));
         return;
     }
     mpz_t coef;
@@ -99,6 +100,10 @@ void kp_value_send(struct kp_type type, const void *value, struct kp_buf *out)
         kp_buf_append_be32(out, (uint32_t)LOAD(struct kp_interval).days);
         kp_buf_append_be32(out, (uint32_t)LOAD(struct kp_interval).months);
         break;
+    case KP_TIMETZ:
+        kp_buf_append_be64(out, (uint64_t)LOAD(struct kp_timetz).us);
+        kp_buf_append_be32(out, (uint32_t)LOAD(struct kp_timetz).west_s);
+        break;
     case KP_UUID:
         kp_buf_append(out, value, 16);
         break;
@@ -128,6 +133,13 @@ void kp_value_send(struct kp_type type, const void *value, struct kp_buf *out)
 static enum kp_code bad_format(struct kp_type type, struct kp_error *err)
 {
     return kp_fail(err, KP_INVALID, "22P03", "incorrect binary data format for type %s", kp_type_info(type.id)->name);
+}
+
+/* Of a value that has to have `len` bytes. */
+static enum kp_code bad_length(struct kp_type type, struct kp_str bytes, size_t len, struct kp_error *err)
+{
+    return bytes.len < len ? kp_fail(err, KP_INVALID, "08P01", "insufficient data left in message")
+                           : bad_format(type, err);
 }
 
 static enum kp_code receive_digits(struct kp_str bytes, uint16_t count, int16_t weight, bool negative, uint16_t scale,
@@ -161,10 +173,12 @@ static enum kp_code receive_numeric(struct kp_type type, struct kp_str bytes, st
                                     struct kp_numeric *ret_n, struct kp_error *err)
 {
     if (bytes.len < 8)
-        return bad_format(type, err);
+        return bad_length(type, bytes, 8, err);
     uint16_t count = kp_load_be16(bytes.ptr), sign = kp_load_be16(bytes.ptr + 4), scale = kp_load_be16(bytes.ptr + 6);
     int16_t weight = (int16_t)kp_load_be16(bytes.ptr + 2);
-    if (bytes.len != 8 + (size_t)count * 2 || scale > KP_NUMERIC_SCALE_MAX)
+    if (bytes.len != 8 + (size_t)count * 2)
+        return bad_length(type, bytes, 8 + (size_t)count * 2, err);
+    if (scale > KP_NUMERIC_SCALE_MAX)
         return bad_format(type, err);
     struct kp_numeric n;
     switch (sign) {
@@ -215,6 +229,21 @@ static enum kp_code receive_moment(struct kp_type type, int64_t us, int64_t *ret
     return kp_timestamp_apply_mod(us, type.mod, ret_us, err);
 }
 
+static enum kp_code receive_timetz(struct kp_type type, struct kp_str bytes, struct kp_timetz *ret_value,
+                                   struct kp_error *err)
+{
+    if (bytes.len != 12)
+        return bad_length(type, bytes, 12, err);
+    struct kp_timetz value = {(int64_t)kp_load_be64(bytes.ptr), (int32_t)kp_load_be32(bytes.ptr + 8), 0};
+    if (value.us < 0 || value.us > KP_DAY_US)
+        return kp_fail(err, KP_INVALID, "22008", "time out of range");
+    if (value.west_s <= -KP_ZONE_SECONDS_END || value.west_s >= KP_ZONE_SECONDS_END)
+        return kp_fail(err, KP_INVALID, "22009", "time zone displacement out of range");
+    value.us = type.mod >= 0 ? kp_us_round(value.us, type.mod) : value.us;
+    *ret_value = value;
+    return KP_OK;
+}
+
 enum kp_code kp_value_receive(struct kp_type type, struct kp_str bytes, struct kp_arena *arena, void *ret_value,
                               struct kp_error *err)
 {
@@ -229,8 +258,10 @@ enum kp_code kp_value_receive(struct kp_type type, struct kp_str bytes, struct k
         return kp_value_parse(type, bytes, NULL, arena, ret_value, err);
     if (type.id == KP_NUMERIC)
         return receive_numeric(type, bytes, arena, ret_value, err);
+    if (type.id == KP_TIMETZ)
+        return receive_timetz(type, bytes, ret_value, err);
     if (bytes.len != info->bytes)
-        return bad_format(type, err);
+        return bad_length(type, bytes, info->bytes, err);
     uint16_t half;
     uint32_t word;
     uint64_t bits;

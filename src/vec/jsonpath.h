@@ -4,7 +4,7 @@
  * A path is a chain of steps, each applied to what the one before yields. In lax mode (the default) a step that wants
  * an object or a scalar looks into arrays, one that wants an array takes a value as an array of one, and what is not
  * there yields nothing; in strict mode those are errors. Predicates are true, false or unknown; an error inside of one
- * makes it unknown. Of the language .datetime() and .keyvalue() are refused.
+ * makes it unknown.
  */
 #ifndef KP_VEC_JSONPATH_H
 #define KP_VEC_JSONPATH_H
@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "vec/numeric.h"
+#include "vec/zone.h"
 
 enum kp_path_kind {
     /* what begins a chain */
@@ -56,7 +57,18 @@ enum kp_path_kind {
     KP_PATH_DOUBLE,
     KP_PATH_CEILING,
     KP_PATH_FLOOR,
-    KP_PATH_ABS
+    KP_PATH_ABS,
+    KP_PATH_DATETIME, /* left: the template, NULL if there is none */
+    KP_PATH_KEYVALUE
+};
+
+/* Flags of LIKE_REGEX, in `first`. */
+enum kp_path_regex_flags {
+    KP_PATH_REGEX_FOLD = 1,     /* i */
+    KP_PATH_REGEX_DOT = 2,      /* s: a point is a line's end, too */
+    KP_PATH_REGEX_LINES = 4,    /* m: ^ and $ are of lines */
+    KP_PATH_REGEX_EXPANDED = 8, /* x: nothing beside q, and refused without it */
+    KP_PATH_REGEX_QUOTE = 16    /* q: no character is special */
 };
 
 static inline bool kp_path_is_predicate(enum kp_path_kind kind)
@@ -73,7 +85,7 @@ struct kp_path_node {
     struct kp_path_node *left, *right; /* operands; of a filter the predicate is left */
     struct kp_path_node *next;         /* the step behind it */
     struct kp_str text;                /* a string as JSON; a key or variable as plain text; a pattern */
-    bool flag;                         /* a boolean's value; LIKE_REGEX: case is ignored */
+    bool flag;                         /* a boolean's value */
     uint32_t first, last;
     struct kp_path_subscript *subscripts;
     uint32_t subscript_count;
@@ -96,12 +108,17 @@ struct kp_path_items {
     struct kp_str *items;
     uint32_t count, cap;
 };
+struct kp_path_input {
+    struct kp_str document, vars; /* vars: an object with what $name stands for; ptr NULL: none */
+    bool exists_only;             /* it matters only whether there is anything */
+    bool zoned;                   /* what has no zone may be compared with what has one, in `zone` (NULL: UTC) */
+    const struct kp_zone *zone;
+};
 /*
- * All that the path yields for the document (exists_only: it matters only whether there is anything); vars an object
- * with what $name stands for (ptr NULL: none). On an error ret_items has what was found before it. KP_UNSUPPORTED: not
+ * All that the path yields for the document. On an error ret_items has what was found before it. KP_UNSUPPORTED: not
  * to be silenced.
  */
-enum kp_code kp_path_run(const struct kp_path *path, struct kp_str document, struct kp_str vars, bool exists_only,
-                         struct kp_arena *arena, struct kp_path_items *ret_items, struct kp_error *err);
+enum kp_code kp_path_run(const struct kp_path *path, const struct kp_path_input *input, struct kp_arena *arena,
+                         struct kp_path_items *ret_items, struct kp_error *err);
 
 #endif

@@ -9,6 +9,7 @@
 struct kp_path_call {
     struct kp_path path;
     bool read;
+    bool zoned; /* one of the functions _tz: the session's time zone may be used */
 };
 
 /*

@@ -7,6 +7,8 @@
  *   chain: primary { .key | .* | .** | .method() | [ … ] | ?( … ) }
  */
 #include "vec/jsonpath.h"
+#include "vec/jsonpath_item.h"
+#include "vec/regex.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -331,21 +333,37 @@ static enum kp_code parse_subscripts(struct parser *p, struct kp_path_node **ret
     return take(p, "]") ? KP_OK : wrong(p);
 }
 
+/* datetime() or datetime("template") */
+static enum kp_code parse_datetime(struct parser *p, struct kp_path_node **ret_node)
+{
+    struct kp_path_node *node = make(p, KP_PATH_DATETIME);
+    if (!take(p, "("))
+        return wrong(p);
+    skip_blanks(p);
+    if (p->at < p->end && *p->at == '"') {
+        KP_TRY(take_quoted(p, &node->text));
+        node->left = make(p, KP_PATH_STRING);
+        node->left->text = as_json(p, node->text);
+    }
+    *ret_node = node;
+    return take(p, ")") ? KP_OK : wrong(p);
+}
+
 static enum kp_code parse_method(struct parser *p, struct kp_str name, struct kp_path_node **ret_node)
 {
     static const struct {
         const char *name;
         enum kp_path_kind kind;
-    } methods[] = {{"type", KP_PATH_TYPE},       {"size", KP_PATH_SIZE},   {"double", KP_PATH_DOUBLE},
-                   {"ceiling", KP_PATH_CEILING}, {"floor", KP_PATH_FLOOR}, {"abs", KP_PATH_ABS}};
+    } methods[] = {{"type", KP_PATH_TYPE},        {"size", KP_PATH_SIZE},   {"double", KP_PATH_DOUBLE},
+                   {"ceiling", KP_PATH_CEILING},  {"floor", KP_PATH_FLOOR}, {"abs", KP_PATH_ABS},
+                   {"keyvalue", KP_PATH_KEYVALUE}};
     for (size_t i = 0; i < KP_COUNT(methods); i++)
         if (kp_str_equal(name, kp_str(methods[i].name))) {
             *ret_node = make(p, methods[i].kind);
             return take(p, "(") && take(p, ")") ? KP_OK : wrong(p);
         }
-    if (kp_str_equal(name, KP_STR("datetime")) || kp_str_equal(name, KP_STR("keyvalue")))
-        return kp_fail(p->err, KP_UNSUPPORTED, NULL, "jsonpath item method .%.*s() is not supported", (int)name.len,
-                       name.ptr);
+    if (kp_str_equal(name, KP_STR("datetime")))
+        return parse_datetime(p, ret_node);
     return wrong(p);
 }
 
@@ -575,6 +593,18 @@ static enum kp_code parse_sum(struct parser *p, struct kp_path_node **ret_node)
     }
 }
 
+/* What is no pattern is refused before it is used; what is one, but not ours, when it is. */
+static enum kp_code check_pattern(struct parser *p, const struct kp_path_node *like)
+{
+    struct kp_pattern pattern = {0};
+    struct kp_call call = {.arena = p->arena, .rows = 1};
+    enum kp_code code = KP_OK;
+    if (!kp_path_pattern_compile(&call, like, &pattern) && strcmp(call.errors[0].sqlstate, "0A000") != 0)
+        code = kp_fail(p->err, KP_INVALID, call.errors[0].sqlstate, "%s", call.errors[0].message);
+    kp_pattern_finish(&pattern);
+    return code;
+}
+
 static enum kp_code parse_like(struct parser *p, struct kp_path_node **node)
 {
     struct kp_str flags = {0};
@@ -583,12 +613,16 @@ static enum kp_code parse_like(struct parser *p, struct kp_path_node **node)
     if (take_word(p, "flag"))
         KP_TRY(take_quoted(p, &flags));
     for (size_t i = 0; i < flags.len; i++) {
-        if (!strchr("ismxq", flags.ptr[i]))
+        static const char letters[] = "ismxq"; /* in the order of their bits */
+        const char *known = memchr(letters, flags.ptr[i], sizeof letters - 1);
+        if (!known)
             return kp_fail(p->err, KP_INVALID, "42601", "invalid input syntax for type jsonpath");
-        if (flags.ptr[i] != 'i')
-            return kp_fail(p->err, KP_UNSUPPORTED, NULL, "flag \"%c\" of like_regex is not supported", flags.ptr[i]);
-        like->flag = true;
+        like->first |= 1u << (known - letters);
     }
+    if ((like->first & (KP_PATH_REGEX_EXPANDED | KP_PATH_REGEX_QUOTE)) == KP_PATH_REGEX_EXPANDED)
+        return kp_fail(p->err, KP_UNSUPPORTED, NULL,
+                       "XQuery \"x\" flag (expanded regular expressions) is not implemented");
+    KP_TRY(check_pattern(p, like));
     *node = like;
     return KP_OK;
 }

@@ -99,7 +99,13 @@ static void print_like(const struct kp_path_node *node, struct kp_buf *out)
     print_operand(node->left, node->kind, out);
     kp_buf_append_text(out, " like_regex ");
     kp_buf_append_json_string(out, node->text);
-    kp_buf_append_text(out, node->flag ? " flag \"i\"" : "");
+    if (node->first == 0)
+        return;
+    kp_buf_append_text(out, " flag \"");
+    for (unsigned i = 0; i < 5; i++)
+        if (node->first & 1u << i)
+            kp_buf_append_byte(out, (uint8_t) "ismxq"[i]);
+    kp_buf_append_byte(out, '"');
 }
 
 static void print_operator(const struct kp_path_node *node, struct kp_buf *out)
@@ -160,8 +166,9 @@ static void print_start(const struct kp_path_node *node, struct kp_buf *out)
 static void print_step(const struct kp_path_node *node, struct kp_buf *out)
 {
     static const char *const methods[] = {
-        [KP_PATH_TYPE] = ".type()",       [KP_PATH_SIZE] = ".size()",   [KP_PATH_DOUBLE] = ".double()",
-        [KP_PATH_CEILING] = ".ceiling()", [KP_PATH_FLOOR] = ".floor()", [KP_PATH_ABS] = ".abs()"};
+        [KP_PATH_TYPE] = ".type()",        [KP_PATH_SIZE] = ".size()",   [KP_PATH_DOUBLE] = ".double()",
+        [KP_PATH_CEILING] = ".ceiling()",  [KP_PATH_FLOOR] = ".floor()", [KP_PATH_ABS] = ".abs()",
+        [KP_PATH_KEYVALUE] = ".keyvalue()"};
     switch (node->kind) {
     case KP_PATH_KEY:
         kp_buf_append_byte(out, '.');
@@ -182,6 +189,11 @@ static void print_step(const struct kp_path_node *node, struct kp_buf *out)
         break;
     case KP_PATH_FILTER:
         print_within("?(", node->left, ")", out);
+        break;
+    case KP_PATH_DATETIME:
+        kp_buf_append_text(out, ".datetime(");
+        kp_buf_append_str(out, node->left ? node->left->text : (struct kp_str){"", 0});
+        kp_buf_append_byte(out, ')');
         break;
     default:
         kp_buf_append_text(out, methods[node->kind]);

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "vec/jsonb.h"
 #include "vec/jsonpath.h"
+#include "vec/jsonpath_item.h"
 #include "vec/regex.h"
 
 enum truth { TRUTH_FALSE, TRUTH_TRUE, TRUTH_UNKNOWN };
@@ -22,7 +23,11 @@ struct run {
     bool lax, forgiving; /* forgiving: what is not there is no error */
     int64_t last;        /* of the array whose subscripts are being evaluated */
     uint32_t depth;
-    bool skim;    /* it only matters whether the chain finds anything: signs pass over what is no number */
+    bool skim;  /* it only matters whether the chain finds anything: signs pass over what is no number */
+    bool zoned; /* the session's time zone may be used */
+    const struct kp_zone *zone;
+    struct kp_str base; /* the document, object of variables or made object that values are slices of */
+    int64_t base_id, made;
     bool refused; /* what no predicate may hide: refusal has it */
     struct kp_error refusal;
 };
@@ -42,6 +47,14 @@ static enum truth refuse(struct run *run, const char *sqlstate, const char *mess
 {
     if (!run->refused)
         (void)kp_fail(&run->refusal, KP_UNSUPPORTED, sqlstate, "%s", message);
+    run->refused = true;
+    return TRUTH_UNKNOWN;
+}
+
+static enum truth refuse_for(struct run *run, const struct kp_error *err)
+{
+    if (!run->refused)
+        run->refusal = *err;
     run->refused = true;
     return TRUTH_UNKNOWN;
 }
@@ -69,14 +82,21 @@ static bool next(struct run *run, const struct kp_path_node *node, struct kp_str
     return node->next ? step(run, node->next, value, run->lax, found) : append(run, found, value);
 }
 
+/* Of a moment KIND_MOMENT, which is none of JSON's. */
+enum { KIND_MOMENT = KP_JSONB_OBJECT + 1 };
+static unsigned kind_of(struct kp_str value)
+{
+    return kp_path_is_moment(value) ? (unsigned)KIND_MOMENT : (unsigned)kp_jsonb_kind(value);
+}
+
 static bool is_array(struct kp_str value)
 {
-    return kp_jsonb_kind(value) == KP_JSONB_ARRAY;
+    return kind_of(value) == KP_JSONB_ARRAY;
 }
 
 static bool is_container(struct kp_str value)
 {
-    return is_array(value) || kp_jsonb_kind(value) == KP_JSONB_OBJECT;
+    return is_array(value) || kind_of(value) == KP_JSONB_OBJECT;
 }
 
 /* The same step on each item of an array, looking no deeper. */
@@ -97,7 +117,7 @@ static bool step_into(struct run *run, const struct kp_path_node *node, struct k
 static bool number_of(struct run *run, struct kp_str value, struct kp_numeric *ret_n)
 {
     struct kp_error ignored;
-    return kp_jsonb_kind(value) == KP_JSONB_NUMBER && kp_numeric_parse(value, run->arena, ret_n, &ignored) == KP_OK;
+    return kind_of(value) == KP_JSONB_NUMBER && kp_numeric_parse(value, run->arena, ret_n, &ignored) == KP_OK;
 }
 
 static struct kp_str number_text(struct run *run, const struct kp_numeric *n)
@@ -196,11 +216,13 @@ static bool step_sign(struct run *run, const struct kp_path_node *node, struct k
 
 /* ---- methods ---- */
 
-static const char *type_name(struct kp_str value)
+static struct kp_str type_name(struct run *run, struct kp_str value)
 {
+    if (kp_path_is_moment(value))
+        return kp_path_moment_type(value, run->arena);
     static const char *const names[] = {"\"null\"",    "\"string\"", "\"number\"",
                                         "\"boolean\"", "\"array\"",  "\"object\""};
-    return names[kp_jsonb_kind(value)];
+    return kp_str(names[kind_of(value)]);
 }
 
 static bool step_size(struct run *run, const struct kp_path_node *node, struct kp_str value,
@@ -224,7 +246,7 @@ static bool step_double(struct run *run, const struct kp_path_node *node, struct
                         "numeric argument of jsonpath item method .double() is out of range for type double precision");
         return next(run, node, value, found);
     }
-    if (kp_jsonb_kind(value) != KP_JSONB_STRING)
+    if (kind_of(value) != KP_JSONB_STRING)
         return fail(run, "22036", "jsonpath item method .double() can only be applied to a string or numeric value");
     struct kp_buf text = {0};
     kp_jsonb_string_text(value, &text);
@@ -258,13 +280,52 @@ static bool step_round(struct run *run, const struct kp_path_node *node, struct 
     return next(run, node, number_text(run, &result), found);
 }
 
+static bool step_datetime(struct run *run, const struct kp_path_node *node, struct kp_str value,
+                          struct kp_path_items *found)
+{
+    struct kp_str item;
+    if (kind_of(value) != KP_JSONB_STRING)
+        return fail(run, "22031", "jsonpath item method .datetime() can only be applied to a string");
+    struct kp_buf text = {0};
+    kp_jsonb_string_text(value, &text);
+    kp_buf_reserve(&text, 1);
+    enum kp_code code =
+        kp_path_moment_read((struct kp_str){(const char *)text.data, text.len},
+                            node->left ? node->text : (struct kp_str){NULL, 0}, run->arena, &item, run->err);
+    kp_buf_finish(&text);
+    return code == KP_OK && next(run, node, item, found);
+}
+
+/* An object {"id", "key", "value"} for each member; the id tells whose member it is. */
+static bool step_keyvalue(struct run *run, const struct kp_path_node *node, struct kp_str value,
+                          struct kp_path_items *found)
+{
+    struct kp_jsonb_items items;
+    struct kp_str key, item;
+    if (kind_of(value) != KP_JSONB_OBJECT)
+        return fail(run, "2203C", "jsonpath item method .keyvalue() can only be applied to an object");
+    struct kp_str base = run->base;
+    int64_t base_id = run->base_id, id = base_id * INT64_C(10000000000) + kp_path_binary_offset(base, value);
+    bool good = true;
+    kp_jsonb_items_begin(&items, value);
+    while (good && kp_jsonb_items_next(&items, &key, &item)) {
+        run->base = kp_str(kp_arena_printf(run->arena, "{\"id\": %lld, \"key\": %.*s, \"value\": %.*s}", (long long)id,
+                                           (int)key.len, key.ptr, (int)item.len, item.ptr));
+        run->base_id = run->made++;
+        good = next(run, node, run->base, found);
+    }
+    run->base = base;
+    run->base_id = base_id;
+    return good;
+}
+
 /* ---- members, items ---- */
 
 static bool step_key(struct run *run, const struct kp_path_node *node, struct kp_str value, bool unwrap,
                      struct kp_path_items *found)
 {
     struct kp_str member;
-    if (kp_jsonb_kind(value) == KP_JSONB_OBJECT) {
+    if (kind_of(value) == KP_JSONB_OBJECT) {
         if (kp_jsonb_member(value, node->text, &member))
             return next(run, node, member, found);
         if (run->forgiving)
@@ -293,7 +354,7 @@ static bool each_child(struct run *run, const struct kp_path_node *node, struct 
 static bool step_any_key(struct run *run, const struct kp_path_node *node, struct kp_str value, bool unwrap,
                          struct kp_path_items *found)
 {
-    if (kp_jsonb_kind(value) == KP_JSONB_OBJECT)
+    if (kind_of(value) == KP_JSONB_OBJECT)
         return each_child(run, node, value, found);
     if (unwrap && is_array(value))
         return step_into(run, node, value, found);
@@ -405,11 +466,25 @@ static bool step_any(struct run *run, const struct kp_path_node *node, struct kp
     return !is_container(value) || below(run, node, value, 1, found);
 }
 
+/* The rest of a chain that begins in another document. */
+static bool next_in(struct run *run, const struct kp_path_node *node, struct kp_str base, int64_t base_id,
+                    struct kp_str value, struct kp_path_items *found)
+{
+    struct kp_str around = run->base;
+    int64_t around_id = run->base_id;
+    run->base = base;
+    run->base_id = base_id;
+    bool good = next(run, node, value, found);
+    run->base = around;
+    run->base_id = around_id;
+    return good;
+}
+
 static bool step_variable(struct run *run, const struct kp_path_node *node, struct kp_path_items *found)
 {
     struct kp_str value;
     if (run->vars.ptr && kp_jsonb_member(run->vars, node->text, &value))
-        return next(run, node, value, found);
+        return next_in(run, node, run->vars, 1, value, found);
     (void)refuse(
         run, "42704",
         kp_arena_printf(run->arena, "could not find jsonpath variable \"%.*s\"", (int)node->text.len, node->text.ptr));
@@ -433,7 +508,7 @@ static bool step_node(struct run *run, const struct kp_path_node *node, struct k
 {
     switch (node->kind) {
     case KP_PATH_ROOT:
-        return next(run, node, run->document, found);
+        return next_in(run, node, run->document, 0, run->document, found);
     case KP_PATH_CURRENT:
         return next(run, node, run->current, found);
     case KP_PATH_LAST:
@@ -463,11 +538,15 @@ static bool step_node(struct run *run, const struct kp_path_node *node, struct k
     case KP_PATH_FILTER:
         return step_filter(run, node, value, unwrap, found);
     case KP_PATH_TYPE:
-        return next(run, node, kp_str(type_name(value)), found);
+        return next(run, node, type_name(run, value), found);
     case KP_PATH_SIZE:
         return step_size(run, node, value, found);
     case KP_PATH_DOUBLE:
         return unwrap && is_array(value) ? step_into(run, node, value, found) : step_double(run, node, value, found);
+    case KP_PATH_DATETIME:
+        return unwrap && is_array(value) ? step_into(run, node, value, found) : step_datetime(run, node, value, found);
+    case KP_PATH_KEYVALUE:
+        return unwrap && is_array(value) ? step_into(run, node, value, found) : step_keyvalue(run, node, value, found);
     case KP_PATH_CEILING:
     case KP_PATH_FLOOR:
     case KP_PATH_ABS:
@@ -507,7 +586,7 @@ static enum truth of_bool(bool value)
 
 static enum truth compare(const struct kp_path_node *node, struct run *run, struct kp_str a, struct kp_str b)
 {
-    enum kp_jsonb_kind left = kp_jsonb_kind(a), right = kp_jsonb_kind(b);
+    unsigned left = kind_of(a), right = kind_of(b);
     int order;
     if (left != right) /* a null is unequal to all else, and nothing more; other kinds cannot be compared */
         return left == KP_JSONB_NULL || right == KP_JSONB_NULL ? of_bool(node->kind == KP_PATH_NE) : TRUTH_UNKNOWN;
@@ -523,6 +602,13 @@ static enum truth compare(const struct kp_path_node *node, struct run *run, stru
             kp_str_compare((struct kp_str){(const char *)x.data, x.len}, (struct kp_str){(const char *)y.data, y.len});
         kp_buf_finish(&x);
         kp_buf_finish(&y);
+    } else if (left == KIND_MOMENT) {
+        bool comparable;
+        struct kp_error err;
+        if (kp_path_moment_compare(a, b, run->zoned, run->zone, &order, &comparable, &err) != KP_OK)
+            return refuse_for(run, &err);
+        if (!comparable)
+            return TRUTH_UNKNOWN;
     } else if (left == KP_JSONB_BOOL) {
         order = (a.ptr[0] == 't') - (b.ptr[0] == 't');
     } else {
@@ -550,7 +636,7 @@ static enum truth compare(const struct kp_path_node *node, struct run *run, stru
 static enum truth starts_with(struct kp_str whole, struct kp_str initial)
 {
     struct kp_buf x = {0}, y = {0};
-    if (kp_jsonb_kind(whole) != KP_JSONB_STRING || kp_jsonb_kind(initial) != KP_JSONB_STRING)
+    if (kind_of(whole) != KP_JSONB_STRING || kind_of(initial) != KP_JSONB_STRING)
         return TRUTH_UNKNOWN;
     kp_jsonb_string_text(whole, &x);
     kp_jsonb_string_text(initial, &y);
@@ -560,18 +646,9 @@ static enum truth starts_with(struct kp_str whole, struct kp_str initial)
     return of_bool(starts);
 }
 
-/* Lines are where this differs from ~: . and [^x] stop at their end. */
-static bool minds_lines(struct kp_str pattern)
-{
-    for (size_t i = 0; i < pattern.len; i++)
-        if (pattern.ptr[i] == '.' || (pattern.ptr[i] == '[' && i + 1 < pattern.len && pattern.ptr[i + 1] == '^'))
-            return true;
-    return false;
-}
-
 static enum truth like_regex(struct run *run, const struct kp_path_node *node, struct kp_str value)
 {
-    if (kp_jsonb_kind(value) != KP_JSONB_STRING)
+    if (kind_of(value) != KP_JSONB_STRING)
         return TRUTH_UNKNOWN;
     struct kp_buf text = {0};
     struct kp_pattern pattern = {0};
@@ -579,10 +656,8 @@ static enum truth like_regex(struct run *run, const struct kp_path_node *node, s
     enum truth truth = TRUTH_UNKNOWN;
     kp_jsonb_string_text(value, &text);
     kp_buf_reserve(&text, 1);
-    if (!kp_pattern_compile(&call, NULL, 0, node->text, node->flag, &pattern))
+    if (!kp_path_pattern_compile(&call, node, &pattern))
         truth = refuse(run, call.errors[0].sqlstate, call.errors[0].message);
-    else if (minds_lines(node->text) && text.len && memchr(text.data, '\n', text.len))
-        truth = refuse(run, "0A000", "like_regex of a text of several lines is not supported");
     else
         truth = of_bool(kp_regex_search(pattern.regex, (const char *)text.data, text.len, 0, NULL, 0));
     kp_pattern_finish(&pattern);
@@ -665,19 +740,27 @@ static enum truth test(struct run *run, const struct kp_path_node *node, struct 
     return truth;
 }
 
-enum kp_code kp_path_run(const struct kp_path *path, struct kp_str document, struct kp_str vars, bool exists_only,
-                         struct kp_arena *arena, struct kp_path_items *ret_items, struct kp_error *err)
+enum kp_code kp_path_run(const struct kp_path *path, const struct kp_path_input *input, struct kp_arena *arena,
+                         struct kp_path_items *ret_items, struct kp_error *err)
 {
+    struct kp_str document = input->document;
     struct run run = {.arena = arena,
                       .err = err,
                       .document = document,
                       .current = document,
-                      .vars = vars,
+                      .base = document,
+                      .made = 2, /* 1: the variables, of which there are always some in PostgreSQL's functions */
+                      .vars = input->vars,
+                      .zoned = input->zoned,
+                      .zone = input->zone,
                       .lax = !path->strict,
                       .forgiving = !path->strict,
-                      .skim = exists_only && !path->strict};
+                      .skim = input->exists_only && !path->strict};
     *ret_items = (struct kp_path_items){0};
     bool good = step(&run, path->root, document, run.lax, ret_items);
+    for (uint32_t i = 0; i < ret_items->count; i++)
+        if (kp_path_is_moment(ret_items->items[i]))
+            ret_items->items[i] = kp_path_moment_print(ret_items->items[i], arena);
     if (!run.refused)
         return good ? KP_OK : KP_INVALID;
     ret_items->count = 0;

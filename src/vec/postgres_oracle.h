@@ -184,6 +184,14 @@ static void make_time(char *text, size_t size)
         snprintf(text, size, "%02u:%02u:%02u.%0*u", below(24), below(60), below(60), 6, below(1000000));
 }
 
+static void make_timetz(char *text, size_t size)
+{
+    static const char *const offsets[] = {"+00", "+02", "-08", "+05:30", "-03:30:15", "+15:59:59", " EST", " UTC"};
+    char time[64];
+    make_time(time, sizeof time);
+    snprintf(text, size, "%s%s", time, offsets[below(8)]);
+}
+
 static void make_timestamp(char *text, size_t size)
 {
     char day[32], clock[32];
@@ -307,6 +315,9 @@ static bool make_literal(enum kp_type_id type, char *text, size_t size)
         return true;
     case KP_TIME:
         make_time(text, size);
+        return true;
+    case KP_TIMETZ:
+        make_timetz(text, size);
         return true;
     case KP_TIMESTAMP:
     case KP_TIMESTAMPTZ:

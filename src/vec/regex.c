@@ -27,6 +27,14 @@ static bool translate_escape(struct kp_str pattern, size_t *at, bool in_class, s
         kp_buf_append_text(out, in_class ? "\\p{L}\\p{N}_" : "[\\p{L}\\p{N}_]");
     } else if (next == 'W' && !in_class) {
         kp_buf_append_text(out, "[^\\p{L}\\p{N}_]");
+    } else if (next == 'b') { /* backspace, also outside of brackets */
+        kp_buf_append_text(out, "\\x08");
+    } else if (next == 'B') {
+        kp_buf_append_text(out, "\\\\");
+    } else if (next == 'e') {
+        kp_buf_append_text(out, "\\x1b");
+    } else if ((next == 'A' || next == 'Z') && !in_class) { /* the text's ends */
+        kp_buf_append_text(out, next == 'A' ? "\\A" : "\\z");
     } else if (next == 0 || (next && strchr("WmMyYbBAZzQECGpPKcxuU0123456789", next))) {
         return false;
     } else {
@@ -112,12 +120,14 @@ bool kp_pattern_compile(struct kp_call *call, const struct kp_vec *out, uint32_t
     if (compiled->set && compiled->fold == fold && kp_str_equal(compiled->pattern, pattern))
         return compiled->regex != NULL;
     kp_regex_destroy(compiled->regex);
-    *compiled = (struct kp_pattern){.pattern = pattern, .fold = fold, .set = false};
+    *compiled = (struct kp_pattern){.pattern = pattern, .fold = fold, .set = false, .lines = compiled->lines};
     if (out && kp_vec_is_null(out, row))
         return false;
     struct kp_buf translated = {0};
     kp_buf_reserve(&translated, 1);
+    kp_buf_append_text(&translated, compiled->lines ? "(?m:" : "");
     const char *construct = translate(pattern, &translated);
+    kp_buf_append_text(&translated, compiled->lines ? ")" : "");
     char error[128];
     if (!construct)
         compiled->regex = kp_regex_create((const char *)translated.data, translated.len, fold, error, sizeof error);

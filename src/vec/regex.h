@@ -12,6 +12,7 @@ struct kp_pattern {
     struct kp_regex *regex;
     struct kp_str pattern;
     bool fold, set;
+    bool lines; /* given: ^ and $ are of lines */
 };
 
 /* False, with the row's error unless the row is NULL anyway, if it cannot be compiled. */

@@ -128,7 +128,7 @@ static bool read_key(struct kp_str *rest, struct kp_time_piece *ret_piece)
 
 static struct kp_time_piece text_piece(struct kp_str *rest, bool quoted)
 {
-    struct kp_time_piece piece = {.kind = KP_PIECE_TEXT, .text = {rest->ptr, character_len(*rest)}};
+    struct kp_time_piece piece = {.kind = KP_PIECE_TEXT, .text = {rest->ptr, character_len(*rest)}, .quoted = quoted};
     if (!quoted && kp_time_is_separator(rest->ptr[0]))
         piece.kind = KP_PIECE_SEPARATOR;
     else if (!quoted && isspace((unsigned char)rest->ptr[0]))

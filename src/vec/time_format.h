@@ -63,12 +63,22 @@ enum kp_time_calendar { KP_CALENDAR_ANY, KP_CALENDAR_GREGORIAN, KP_CALENDAR_ISO_
 
 enum kp_time_letters { KP_LETTERS_UPPER, KP_LETTERS_CAPITAL, KP_LETTERS_LOWER };
 
+/* A date (days since 2000), a time of day, or a moment (its UTC), with what a template says of its zone. */
+struct kp_time_moment {
+    enum kp_type_id type;
+    int32_t offset_s; /* east of UTC */
+    int64_t value;
+};
+
+struct kp_call;
+
 struct kp_time_piece {
     enum { KP_PIECE_KEY, KP_PIECE_TEXT, KP_PIECE_SEPARATOR, KP_PIECE_SPACE } kind;
     struct kp_str text; /* of the template: the keyword as written, or one character */
     enum kp_time_key key;
     enum kp_time_letters letters; /* how the keyword is written */
     enum kp_time_calendar calendar;
+    bool quoted;
     bool digits;       /* the keyword stands for digits */
     bool fill;         /* without FM */
     bool ordinal;      /* TH or th */
@@ -82,6 +92,12 @@ struct kp_time_format {
 
 /* The pieces borrow the template's text. */
 void kp_time_format_read(struct kp_str text, struct kp_arena *arena, struct kp_time_format *ret_format);
+/*
+ * As SQL/JSON reads it: nothing loosely, the whole text by the whole template, whose fields decide of what type the
+ * result is. False: why is noted in the call's row 0. (fn_to_timestamp.c)
+ */
+bool kp_time_read_exact(struct kp_call *call, struct kp_str text, struct kp_str format,
+                        struct kp_time_moment *ret_moment);
 /* A mark that reading takes loosely. */
 static inline bool kp_time_is_separator(char c)
 {

@@ -40,6 +40,8 @@ static const struct kp_type_info types[KP_TYPE_COUNT] = {
     {KP_REGPROC, "regproc", "regproc", 24, 4, 4, 'N', false, false},
     {KP_REGROLE, "regrole", "regrole", 4096, 4, 4, 'N', false, false},
     {KP_JSONPATH, "jsonpath", "jsonpath", 4072, -1, 16, 'U', false, true},
+    {KP_TIMETZ, "time with time zone", "timetz", 1266, 12, 16, 'D', false, false},
+    {KP_REGPROCEDURE, "regprocedure", "regprocedure", 2202, 4, 4, 'N', false, false},
     {KP_UNKNOWN, "unknown", "unknown", 705, -2, 16, 'X', false, true},
 };
 
@@ -76,6 +78,8 @@ static const struct kp_type_info arrays[KP_TYPE_COUNT] = {
     [KP_REGPROC] = ARRAY_OF(KP_REGPROC, "regproc[]", "_regproc", 1008),
     [KP_REGROLE] = ARRAY_OF(KP_REGROLE, "regrole[]", "_regrole", 4097),
     [KP_JSONPATH] = ARRAY_OF(KP_JSONPATH, "jsonpath[]", "_jsonpath", 4073),
+    [KP_TIMETZ] = ARRAY_OF(KP_TIMETZ, "time with time zone[]", "_timetz", 1270),
+    [KP_REGPROCEDURE] = ARRAY_OF(KP_REGPROCEDURE, "regprocedure[]", "_regprocedure", 2207),
 };
 
 /* Of signatures, from KP_ANY on. */
@@ -100,8 +104,7 @@ static const struct {
     {"dec", KP_NUMERIC},
     {"float", KP_FLOAT8},
     {"string", KP_TEXT},
-    {"regprocedure", KP_REGPROC}, /* psql's and JDBC's casts; it shows the name alone */
-    {"regoperator", KP_REGPROC},
+    {"regoperator", KP_REGPROC}, /* psql's and JDBC's casts; it shows the name alone */
     {"time", KP_TIME},
     {"timestamp", KP_TIMESTAMP},
     {"timestamp without time zone", KP_TIMESTAMP},
@@ -196,6 +199,9 @@ void kp_type_print(struct kp_type type, struct kp_buf *out)
     }
     case KP_TIME:
         kp_buf_printf(out, "time(%d) without time zone", type.mod);
+        break;
+    case KP_TIMETZ:
+        kp_buf_printf(out, "time(%d) with time zone", type.mod);
         break;
     case KP_TIMESTAMP:
         kp_buf_printf(out, "timestamp(%d) without time zone", type.mod);

@@ -15,6 +15,7 @@
  *   time           8    int64_t microseconds since midnight
  *   timestamp      8    int64_t microseconds since 2000-01-01; INT64_MIN/MAX are -/+infinity
  *   timestamptz    8    the same, in UTC
+ *   timetz        16    struct kp_timetz
  *   interval      16    struct kp_interval
  *   uuid          16    bytes
  *   json, jsonb   16    struct kp_text: the text; jsonb in its canonical form
@@ -66,7 +67,9 @@ enum kp_type_id {
     KP_REGPROC,
     KP_REGROLE,
     KP_JSONPATH, /* a path's canonical text (vec/jsonpath.h); in expressions and views, never a declared column's */
-    KP_UNKNOWN,  /* a literal not yet typed: text */
+    KP_TIMETZ,   /* time with time zone: struct kp_timetz */
+    KP_REGPROCEDURE,
+    KP_UNKNOWN, /* a literal not yet typed: text */
     KP_TYPE_COUNT,
     KP_ANY,                /* in signatures only: any type */
     KP_ANYELEMENT,         /* in signatures only: all of these are one type */
@@ -146,10 +149,11 @@ static inline bool kp_type_has_faces(enum kp_type_id id)
     case KP_REGTYPE:                                                                                                   \
     case KP_REGNAMESPACE:                                                                                              \
     case KP_REGPROC:                                                                                                   \
-    case KP_REGROLE
+    case KP_REGROLE:                                                                                                   \
+    case KP_REGPROCEDURE
 static inline bool kp_type_is_reg(enum kp_type_id id)
 {
-    return id >= KP_REGCLASS && id <= KP_REGROLE;
+    return (id >= KP_REGCLASS && id <= KP_REGROLE) || id == KP_REGPROCEDURE;
 }
 static inline bool kp_type_equal(struct kp_type a, struct kp_type b)
 {
@@ -218,6 +222,22 @@ struct kp_interval {
 };
 _Static_assert(sizeof(struct kp_interval) == 16, "an interval is 16 bytes");
 
+/* A time of day and the zone it is told in: seconds west of UTC, as PostgreSQL keeps them. */
+struct kp_timetz {
+    int64_t us; /* since midnight there */
+    int32_t west_s;
+    int32_t zero; /* always zero: equal values have equal bytes */
+};
+_Static_assert(sizeof(struct kp_timetz) == 16, "a time with its zone is 16 bytes");
+enum { KP_ZONE_SECONDS_END = 16 * 3600 }; /* a zone's distance from UTC is less */
+
+/* In PostgreSQL's order, by the instant and then by the zone: one number for each value. Of any bytes, under NULLs. */
+static inline int64_t kp_timetz_key(const struct kp_timetz *value)
+{
+    uint64_t instant_us = (uint64_t)value->us + (uint64_t)value->west_s * 1000000;
+    return (int64_t)(instant_us * 131072 + (uint64_t)value->west_s + KP_ZONE_SECONDS_END);
+}
+
 /*
  * Exact decimals in 16 bytes. `kind` SMALL: the value is coef × 10^-scale, scale being PostgreSQL's display scale
  * (0 to 18 for SMALL). BIG: digits behind `big`, immutable, living as long as the vector's strings (vec/numeric.h).
@@ -248,6 +268,7 @@ struct kp_datum {
         struct kp_numeric numeric;
         struct kp_text text;
         struct kp_interval interval;
+        struct kp_timetz timetz;
         uint8_t raw[16];
     };
 };

@@ -305,6 +305,18 @@ int32_t kp_zone_offset_of_local(const struct kp_zone *zone, int64_t local_us)
     return local - before > local - after ? before : after;
 }
 
+bool kp_zone_is_fixed(const struct kp_zone *zone)
+{
+    if (!zone)
+        return true;
+    if (zone->transition_count == 0 && zone->has_rule)
+        return !zone->rule.has_daylight;
+    for (uint32_t i = 0; i < zone->transition_count; i++)
+        if (zone->types[zone->transition_types[i]].offset != zone->first.offset)
+            return false;
+    return !zone->has_rule || (!zone->rule.has_daylight && zone->rule.standard_offset == zone->first.offset);
+}
+
 /* ---- files ---- */
 
 struct header {

@@ -21,6 +21,8 @@ const char *kp_zone_name(const struct kp_zone *zone);
 int32_t kp_zone_offset_at(const struct kp_zone *zone, int64_t utc_us, const char **ret_abbreviation);
 /* The offset that a local time means: before the change if it is skipped, after it if it comes twice. */
 int32_t kp_zone_offset_of_local(const struct kp_zone *zone, int64_t local_us);
+/* Whether it has had one offset for all time. */
+bool kp_zone_is_fixed(const struct kp_zone *zone);
 /* The offset of an abbreviation ("EST", "cest"); false if there is none. */
 bool kp_zone_abbreviation(struct kp_str name, int32_t *ret_offset);
 
