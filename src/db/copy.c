@@ -4,10 +4,8 @@
 enum kp_code kp_copy_check(const struct kp_copy_options *options, struct kp_error *err)
 {
     bool csv = options->format == KP_COPY_CSV;
-    if (options->format == KP_COPY_BINARY) {
-        (void)kp_fail(err, KP_UNSUPPORTED, NULL, "COPY in binary format is not supported");
-        return kp_error_hint(err, "Use FORMAT text or FORMAT csv.");
-    }
+    if (options->format == KP_COPY_BINARY)
+        return KP_OK;
     if (options->delimiter == '\n' || options->delimiter == '\r' || options->delimiter == '\0')
         return kp_fail(err, KP_INVALID, NULL, "COPY delimiter cannot be newline or carriage return");
     if (!csv && strchr("\\.abcdefghijklmnopqrstuvwxyz0123456789", options->delimiter))

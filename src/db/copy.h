@@ -1,13 +1,14 @@
 /*
- * COPY's text and CSV forms, both ways, as PostgreSQL writes and reads them.
+ * COPY's forms, both ways, as PostgreSQL writes and reads them.
  *
  *   text  fields by a delimiter (tab), rows by \n; \b \f \n \r \t \v \\ and \ before the delimiter are escapes;
  *         NULL is \N; a line of \. ends the data
  *   csv   RFC 4180: fields in quotes where needed, the quote escaped by `escape`; NULL is the empty field
  *         without quotes
+ *   binary  db/copy_binary.h
  *
  * Reading is a push parser: bytes come in pieces cut anywhere, whole rows go out. Line ends \n, \r\n and \r are taken,
- * but one kind in one input. Binary is not here: kp_copy_check refuses it.
+ * but one kind in one input.
  *
  * Threads: none of its own; a reader is used by one thread at a time.
  */
@@ -22,6 +23,11 @@ KP_MUST enum kp_code kp_copy_check(const struct kp_copy_options *options, struct
 
 /* ---- out ---- */
 
+/* Appends what comes before the rows: the header line (column names) if it is asked for, binary's signature. */
+void kp_copy_write_begin(const struct kp_copy_options *options, const struct kp_column *cols, uint32_t col_count,
+                         struct kp_buf *out);
+/* Appends what comes behind them: binary's marker. */
+void kp_copy_write_end(const struct kp_copy_options *options, struct kp_buf *out);
 /* Appends the header line (column names). */
 void kp_copy_write_header(const struct kp_copy_options *options, const struct kp_column *cols, uint32_t col_count,
                           struct kp_buf *out);
@@ -31,7 +37,8 @@ void kp_copy_write_row(const struct kp_copy_options *options, const struct kp_ba
 
 /* ---- in ---- */
 
-/* A row of fields; ptr NULL: NULL. Borrowed until the call returns. line: 1-based, where the row began. */
+/* A row of fields, as text or in binary; ptr NULL: NULL. Borrowed until the call returns. line: 1-based, where the row
+ * began; of binary the row's number. */
 typedef enum kp_code (*kp_copy_row)(void *arg, const struct kp_str *fields, uint32_t count, uint64_t line,
                                     struct kp_error *err);
 

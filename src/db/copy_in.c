@@ -6,7 +6,10 @@ static enum kp_code parse_field(struct kp_cursor *cursor, const struct kp_column
                                 struct kp_arena *arena, struct kp_vec *vec, struct kp_error *err)
 {
     struct kp_datum datum = {.type = col->type, .null = field.ptr == NULL};
-    if (!datum.null)
+    bool binary = cursor->prepared->statement->copy.format == KP_COPY_BINARY;
+    if (!datum.null && binary)
+        KP_TRY(kp_value_receive(col->type, field, arena, datum.raw, err));
+    else if (!datum.null)
         KP_TRY(kp_value_parse(col->type, field, cursor->session->zone, arena, datum.raw, err));
     kp_vec_init_constant(vec, arena, &datum);
     return KP_OK;

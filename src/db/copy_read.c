@@ -1,5 +1,5 @@
 /*
- * COPY IN: a push parser for text and CSV.
+ * COPY IN: a push parser for text and CSV; binary has its own (db/copy_binary.h).
  *
  * Two passes over each row. The first finds where the row ends, carrying its state (escaped, in quotes) from piece to
  * piece, so that bytes are looked at once however they are cut. The second splits the row into fields; fields without
@@ -15,6 +15,7 @@
 
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "db/copy_binary.h"
 
 enum line_end { LINE_END_UNKNOWN, LINE_END_NL, LINE_END_CR, LINE_END_CRNL };
 
@@ -38,6 +39,7 @@ struct kp_copy_reader {
 
     struct kp_str *fields; /* col_count */
     struct kp_buf scratch;
+    struct kp_copy_binary binary;
 };
 
 struct kp_copy_reader *kp_copy_reader_create(const struct kp_copy_options *options, const char *relation,
@@ -65,6 +67,7 @@ void kp_copy_reader_destroy(struct kp_copy_reader *reader)
         return;
     kp_buf_finish(&reader->pending);
     kp_buf_finish(&reader->scratch);
+    kp_copy_binary_finish(&reader->binary);
     kp_free(reader->fields);
     kp_free(reader->null);
     kp_free(reader);
@@ -340,6 +343,12 @@ enum kp_code kp_copy_reader_feed(struct kp_copy_reader *reader, struct kp_str by
 {
     if (reader->ended || !bytes.len)
         return KP_OK;
+    if (reader->options.format == KP_COPY_BINARY) {
+        enum kp_code code = kp_copy_binary_feed(&reader->binary, bytes, reader->col_count, reader->fields, reader->each,
+                                                reader->arg, err);
+        reader->line = reader->binary.rows;
+        return code == KP_OK ? KP_OK : at_line(reader, err, code);
+    }
     size_t used;
     if (reader->pending.len) {
         kp_buf_append_str(&reader->pending, bytes);
@@ -361,6 +370,10 @@ enum kp_code kp_copy_reader_feed(struct kp_copy_reader *reader, struct kp_str by
 enum kp_code kp_copy_reader_end(struct kp_copy_reader *reader, struct kp_error *err)
 {
     size_t used;
+    if (reader->options.format == KP_COPY_BINARY) {
+        enum kp_code code = kp_copy_binary_end(&reader->binary, err);
+        return code == KP_OK ? KP_OK : at_line(reader, err, code);
+    }
     struct kp_str all = {(const char *)reader->pending.data, reader->pending.len};
     KP_TRY(take_rows(reader, all, true, &used, err));
     if (reader->quoted)

@@ -1,10 +1,12 @@
 /*
- * COPY OUT: rows to text or CSV.
+ * COPY OUT: rows to text or CSV, or, by db/copy_binary.h, to binary.
  *
  * A value is printed where it will stand and then looked at: only if it holds a byte that must be escaped is it written
  * once more. Most values are not.
  */
 #include "db/copy.h"
+
+#include "db/copy_binary.h"
 
 /* The letter that stands for a control byte behind a backslash, 0 if it has none. */
 static char control_letter(uint8_t byte)
@@ -96,9 +98,28 @@ void kp_copy_write_header(const struct kp_copy_options *options, const struct kp
     kp_buf_append_byte(out, '\n');
 }
 
+void kp_copy_write_begin(const struct kp_copy_options *options, const struct kp_column *cols, uint32_t col_count,
+                         struct kp_buf *out)
+{
+    if (options->format == KP_COPY_BINARY)
+        kp_copy_binary_write_header(out);
+    else if (options->header)
+        kp_copy_write_header(options, cols, col_count, out);
+}
+
+void kp_copy_write_end(const struct kp_copy_options *options, struct kp_buf *out)
+{
+    if (options->format == KP_COPY_BINARY)
+        kp_copy_binary_write_end(out);
+}
+
 void kp_copy_write_row(const struct kp_copy_options *options, const struct kp_batch *batch, uint32_t row,
                        const struct kp_zone *zone, struct kp_buf *out)
 {
+    if (options->format == KP_COPY_BINARY) {
+        kp_copy_binary_write_row(batch, row, out);
+        return;
+    }
     for (uint32_t i = 0; i < batch->cols; i++) {
         const struct kp_vec *vec = &batch->vecs[i];
         if (i)

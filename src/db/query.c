@@ -273,10 +273,12 @@ static enum kp_code run_at(struct run *run, struct kp_arena *arena, struct kp_ba
     struct kp_catalog_facts facts;
     kp_system_facts(session, &facts);
     settings.facts = &facts;
-    int64_t log_time_us = kp_view_clock_time_us(session->db->clock);
-    if (run->travel)
+    settings.now_us = kp_session_now_us(session);
+    if (run->travel) {
+        int64_t log_time_us;
         KP_TRY(kp_log_time_at(session->db->log, run->snapshot.position, &log_time_us, err));
-    settings.now_us = log_time_us - 946684800000000;
+        settings.now_us = log_time_us - 946684800000000;
+    }
     bool measured = !session->stats_plan || session->stats_plan == run->plan;
     struct kp_query_options options = {.budget = &session->db->query_memory,
                                        .settings = &settings,

@@ -81,9 +81,20 @@ void kp_session_read_after(struct kp_session *session, int64_t position)
     session->read_after = KP_MAX(session->read_after, position);
 }
 
+static int64_t moment(const struct kp_session *session)
+{
+    struct kp_os *os = session->db->os;
+    return KP_MAX(kp_view_clock_time_us(session->db->clock), os->wall_us(os->ctx)) - 946684800000000;
+}
+
+int64_t kp_session_now_us(const struct kp_session *session)
+{
+    return session->transaction == KP_TRANSACTION_NONE ? moment(session) : session->began_us;
+}
+
 void kp_session_context(struct kp_session *session, struct kp_sql_context *ret_context)
 {
-    session->values.now_us = kp_view_clock_time_us(session->db->clock) - 946684800000000;
+    session->values.now_us = kp_session_now_us(session);
     *ret_context = (struct kp_sql_context){.catalog = session->db->catalog,
                                            .settings = &session->values,
                                            .user = session->user,
@@ -194,6 +205,8 @@ enum kp_code kp_transaction_begin(struct kp_session *session, bool read_only, st
         (void)kp_fail(&notice, KP_OK, "25001", "there is already a transaction in progress");
         session->options.notice(session->options.arg, "WARNING", &notice);
     }
+    if (session->transaction == KP_TRANSACTION_NONE)
+        session->began_us = moment(session);
     session->transaction = KP_TRANSACTION_BLOCK;
     session->read_only = read_only;
     return KP_OK;
@@ -228,8 +241,10 @@ enum kp_code kp_session_autocommit(struct kp_session *session, struct kp_error *
 
 void kp_session_implicit_begin(struct kp_session *session)
 {
-    if (session->transaction == KP_TRANSACTION_NONE)
+    if (session->transaction == KP_TRANSACTION_NONE) {
+        session->began_us = moment(session);
         session->transaction = KP_TRANSACTION_IMPLICIT;
+    }
 }
 
 enum kp_code kp_session_implicit_end(struct kp_session *session, bool commit, struct kp_error *err)

@@ -2,6 +2,7 @@
 #include "db/system.h"
 #include "sql/describe.h"
 
+#include <stdlib.h>
 #include <strings.h>
 
 enum { TRIGGER = 2279 };
@@ -365,7 +366,9 @@ static bool find_built_in(struct kp_str text, uint32_t *ret_oid)
     struct kp_system_function function;
     uint32_t count = 0;
     const char *at = memchr(text.ptr, '(', text.len), *end = text.ptr + text.len;
-    struct kp_str name = {text.ptr, (size_t)(at - text.ptr)};
+    struct kp_str name = {text.ptr, (size_t)(at - text.ptr)}, schema = KP_STR("pg_catalog.");
+    if (name.len > schema.len && memcmp(name.ptr, schema.ptr, schema.len) == 0)
+        name.ptr += schema.len, name.len -= schema.len;
     while (at < end && *at != ')') {
         const char *start = ++at;
         while (at < end && *at != ',' && *at != ')')

@@ -137,6 +137,14 @@ static enum kp_code copy_option(struct parser *parser, struct kp_statement *stat
     const char *name = option->defname, *value = text_of(parser, option->arg);
     if (strcmp(name, "format") == 0 || strcmp(name, "encoding") == 0 || strcmp(name, "freeze") == 0)
         return KP_OK;
+    bool binary = options->format == KP_COPY_BINARY;
+    if (binary && (strcmp(name, "delimiter") == 0 || strcmp(name, "null") == 0))
+        return kp_fail(parser->err, KP_INVALID, "42601", "cannot specify %s in BINARY mode",
+                       name[0] == 'd' ? "DELIMITER" : "NULL");
+    if (binary && (strcmp(name, "quote") == 0 || strcmp(name, "escape") == 0))
+        return kp_fail(parser->err, KP_UNSUPPORTED, NULL, "COPY %s available only in CSV mode", name);
+    if (binary && strcmp(name, "header") == 0)
+        return kp_fail(parser->err, KP_UNSUPPORTED, NULL, "cannot specify HEADER in BINARY mode");
     if (strcmp(name, "delimiter") == 0)
         return copy_char(parser, "delimiter", value, &options->delimiter);
     if (strcmp(name, "quote") == 0) {

@@ -322,7 +322,9 @@ enum kp_time_unit kp_time_unit_find(struct kp_str name)
         {"epoch", KP_UNIT_EPOCH},
         {"timezone", KP_UNIT_TIMEZONE},
         {"timezone_hour", KP_UNIT_TIMEZONE_HOUR},
+        {"timezone_h", KP_UNIT_TIMEZONE_HOUR},
         {"timezone_minute", KP_UNIT_TIMEZONE_MINUTE},
+        {"timezone_m", KP_UNIT_TIMEZONE_MINUTE},
     };
     for (size_t i = 0; i < KP_COUNT(units); i++)
         if (strlen(units[i].name) == name.len && strncasecmp(units[i].name, name.ptr, name.len) == 0)

@@ -261,8 +261,8 @@ static enum outcome assign_date(struct fields *f, const struct date_part *p, int
         month = 1, day = 0;
         if (p[0].len >= 3)
             year = 0, day = 2;
-    } else if (named == 2) {
-        month = 2, day = 1, year = 0;
+    } else if (named == 2) { /* behind two numbers there is no name */
+        return OUTCOME_SYNTAX;
     } else if (p[0].len >= 3) {
         year = 0, month = 1, day = 2;
     }
@@ -302,6 +302,31 @@ static enum outcome take_joined_date(struct scanner *s)
     return assign_date(s->f, parts, count);
 }
 
+/* A number alone is what is still missing, as month, day, year, or as day and year beside a month's name. */
+static enum outcome place_number(struct fields *f, int64_t value, size_t len)
+{
+    struct kp_civil *c = &f->civil;
+    if (f->has_year && !f->has_month && !f->has_day && len == 3 && value >= 1 && value <= 366) { /* 1999 008 */
+        f->day_of_year = (int)value;
+    } else if (!f->has_year &&
+               ((f->has_month && f->has_day) || (len >= 3 && !f->has_day && (!f->has_month || f->month_by_name)))) {
+        set_year(f, value, len);
+    } else if (f->has_year && f->month_by_name && !f->has_day && len >= 3 && f->two_digit_year) {
+        c->day = c->year; /* what was taken for a year came before the month */
+        f->has_day = true;
+        set_year(f, value, len);
+    } else if (!f->has_month) {
+        c->month = (int32_t)value;
+        f->has_month = true;
+    } else if (!f->has_day) {
+        c->day = (int32_t)value;
+        f->has_day = true;
+    } else {
+        return OUTCOME_SYNTAX;
+    }
+    return OUTCOME_OK;
+}
+
 /* A bare number: packed date or time, or a part of a date with a named month. */
 static enum outcome take_number(struct scanner *s)
 {
@@ -330,22 +355,7 @@ static enum outcome take_number(struct scanner *s)
         f->has_month = f->has_day = true;
         return OUTCOME_OK;
     }
-    int64_t value = number_of(start, len);
-    if (!f->has_year && (len >= 3 || f->has_day)) {
-        set_year(f, value, len);
-    } else if (!f->has_day && f->has_month) {
-        f->civil.day = (int32_t)value;
-        f->has_day = true;
-    } else if (!f->has_month && f->has_year) {
-        f->civil.month = (int32_t)value;
-        f->has_month = true;
-    } else if (!f->has_day && len <= 2) { /* 8 Jan 1999 */
-        f->civil.day = (int32_t)value;
-        f->has_day = true;
-    } else {
-        return OUTCOME_SYNTAX;
-    }
-    return OUTCOME_OK;
+    return place_number(f, number_of(start, len), len);
 }
 
 static enum outcome take_zone_name(struct scanner *s, const char *start)
@@ -389,9 +399,11 @@ static enum outcome take_word(struct scanner *s)
             s->at = start;
             return take_joined_date(s);
         }
-        if (f->has_month) {
-            /* a number came first and was taken for the month: it is the day */
+        if (f->has_month && (f->month_by_name || f->has_day || f->civil.month < 1 || f->civil.month > 31))
             return OUTCOME_SYNTAX;
+        if (f->has_month) { /* a number came first and was taken for the month: it is the day */
+            f->civil.day = f->civil.month;
+            f->has_day = true;
         }
         f->civil.month = month;
         f->has_month = f->month_by_name = true;
@@ -445,7 +457,9 @@ static enum outcome take_token(struct scanner *s)
             return take_clock(s);
         bool joined =
             behind + 1 < s->end && strchr("-/.", *behind) && (is_digit(behind[1]) || isalpha((unsigned char)behind[1]));
-        bool packed_time = (f->has_t || (f->has_year && f->has_month)) && *behind == '.';
+        bool date_known = f->has_year && f->has_month && f->has_day;
+        bool packed_time = ((f->has_t || (f->has_year && f->has_month)) && *behind == '.') ||
+                           (date_known && !f->has_time && *behind == '-'); /* 040506-08 */
         if (joined && !packed_time && !(f->has_t && (*behind == '-' || *behind == '+')))
             return take_joined_date(s);
         return take_number(s);
@@ -462,8 +476,8 @@ static enum outcome take_token(struct scanner *s)
             return take_offset(&s->at, s->end, &f->offset);
         }
         struct kp_str rest = {s->at + 1, (size_t)(s->end - s->at - 1)};
-        if (rest.len >= 8 && strncasecmp(rest.ptr, "infinity", 8) == 0) {
-            f->special = c == '-' ? SPECIAL_NEG_INFINITY : SPECIAL_INFINITY;
+        if (c == '-' && rest.len >= 8 && strncasecmp(rest.ptr, "infinity", 8) == 0) {
+            f->special = SPECIAL_NEG_INFINITY;
             s->at += 9;
             return OUTCOME_OK;
         }

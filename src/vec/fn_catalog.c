@@ -361,27 +361,6 @@ static void array_remove(struct kp_call *call, const struct kp_vec *const *args,
 }
 
 /* 10 kB and more in the next unit, halves rounded up. */
-static void size_pretty(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
-{
-    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB"};
-    struct kp_buf buf = {0};
-    for (uint32_t i = 0; i < call->rows; i++) {
-        int64_t size = FN_AT(int64_t, 0, i);
-        uint64_t magnitude = size < 0 ? -(uint64_t)size : (uint64_t)size;
-        size_t unit = 0;
-        for (uint64_t limit = 10 << 10; unit + 1 < KP_COUNT(units) && magnitude >= limit; unit++) {
-            magnitude >>= unit == 0 ? 9 : 10; /* the last bit below the unit is kept, to round by */
-            limit = 20 << 10;
-        }
-        if (unit)
-            magnitude = (magnitude + 1) / 2;
-        buf.len = 0;
-        kp_buf_printf(&buf, "%s%llu %s", size < 0 ? "-" : "", (unsigned long long)magnitude, units[unit]);
-        ((struct kp_text *)out->data)[i] = fn_text(call, buf.data, buf.len);
-    }
-    kp_buf_finish(&buf);
-}
-
 /* Of a name that is no constant; others are known when the query is bound. */
 static void current_setting(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
@@ -531,7 +510,6 @@ static const struct kp_func funcs[] = {
     ASKS("pg_database_size", KP_INT8, database_bytes, "bytes of the log", 1, KP_OID),
     ASKS("pg_get_expr", KP_TEXT, expression_text, "an expression of the catalog as text", 2, KP_TEXT, KP_OID),
     ASKS("pg_get_expr", KP_TEXT, expression_text, "an expression of the catalog as text", 3, KP_TEXT, KP_OID, KP_BOOL),
-    FACT("pg_size_pretty", 0, KP_TEXT, size_pretty, "bytes as a person reads them", 1, KP_INT8),
     FACT("pg_encoding_to_char", 0, KP_TEXT, encoding_name, "an encoding's name", 1, KP_INT4),
     FACT("pg_char_to_encoding", 0, KP_INT4, encoding_number, "an encoding's number, -1 if there is none", 1, KP_NAME),
     ASKS("pg_tablespace_size", KP_INT8, database_bytes, "bytes of the log", 1, KP_OID),

@@ -1,6 +1,6 @@
 /*
  * Regular expressions with positions, groups and pieces: regexp_match, regexp_count, regexp_instr, regexp_substr,
- * regexp_replace from a position, regexp_split_to_array, and SIMILAR TO's patterns as regular expressions.
+ * regexp_replace from a position, regexp_split_to_array.
  */
 #include "base/utf8.h"
 #include "vec/array.h"
@@ -237,84 +237,6 @@ static void replace_from(struct kp_call *call, const struct kp_vec *const *args,
     kp_pattern_finish(&compiled);
 }
 
-/* ---- SIMILAR TO ---- */
-
-/*
- * SQL's pattern as a regular expression: % is any text, _ any character, ^ $ . \ are themselves, an escape before a
- * double quote parts the pattern for substring(… SIMILAR …) into three.
- */
-static bool similar(struct kp_str pattern, struct kp_str escape, struct kp_buf *out, const char **ret_failure)
-{
-    bool in_brackets = false, after_escape = false;
-    int quotes = 0;
-    kp_buf_append_text(out, "^(?:");
-    for (size_t i = 0; i < pattern.len; i++) {
-        char c = pattern.ptr[i];
-        bool is_escape =
-            escape.len && i + escape.len <= pattern.len && memcmp(pattern.ptr + i, escape.ptr, escape.len) == 0;
-        if (after_escape) {
-            if (c == '"' && !in_brackets) {
-                if (quotes == 0)
-                    kp_buf_append_text(out, "){1,1}?(");
-                else if (quotes == 1)
-                    kp_buf_append_text(out, "){1,1}(?:");
-                else {
-                    *ret_failure =
-                        "SQL regular expression may not contain more than two escape-double-quote separators";
-                    return false;
-                }
-                quotes++;
-            } else {
-                kp_buf_append_byte(out, '\\');
-                kp_buf_append_byte(out, (uint8_t)c);
-            }
-            after_escape = false;
-        } else if (is_escape) {
-            after_escape = true;
-            i += escape.len - 1;
-        } else if (in_brackets) {
-            if (c == '\\')
-                kp_buf_append_byte(out, '\\');
-            kp_buf_append_byte(out, (uint8_t)c);
-            in_brackets = c != ']';
-        } else if (c == '[') {
-            kp_buf_append_byte(out, (uint8_t)c);
-            in_brackets = true;
-        } else if (c == '%') {
-            kp_buf_append_text(out, ".*");
-        } else if (c == '_') {
-            kp_buf_append_byte(out, '.');
-        } else if (c == '(') {
-            kp_buf_append_text(out, "(?:");
-        } else if (c == '\\' || c == '.' || c == '^' || c == '$') {
-            kp_buf_append_byte(out, '\\');
-            kp_buf_append_byte(out, (uint8_t)c);
-        } else {
-            kp_buf_append_byte(out, (uint8_t)c);
-        }
-    }
-    kp_buf_append_text(out, ")$");
-    return true;
-}
-
-static void similar_to_escape(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
-{
-    struct kp_buf buf = {0};
-    for (uint32_t i = 0; i < call->rows; i++) {
-        struct kp_str escape = KP_STR("\\");
-        const char *failure = NULL;
-        if (call->arg_count > 1)
-            escape = text_at(args, 1, i);
-        buf.len = 0;
-        if (escape.len && kp_utf8_length(escape.ptr, escape.len) > 1)
-            fn_fail_text(call, out, i, "22025", "invalid escape string");
-        else if (!similar(text_at(args, 0, i), escape, &buf, &failure))
-            fn_fail_text(call, out, i, "2200C", failure);
-        ((struct kp_text *)out->data)[i] = fn_text(call, buf.data, buf.len);
-    }
-    kp_buf_finish(&buf);
-}
-
 #define FUNCTION(name_, count_, ret_, kernel_, doc_, ...)                                                              \
     {                                                                                                                  \
         .name = name_, .kind = KP_FUNC_FUNCTION, .flags = KP_STRICT | KP_CAN_FAIL, .arg_count = count_,                \
@@ -347,9 +269,5 @@ static const struct kp_func funcs[] = {
              KP_INT4),
     FUNCTION("regexp_replace", 6, KP_TEXT, replace_from, "the n-th match by another text, 0: all", KP_TEXT, KP_INT4,
              KP_INT4, KP_TEXT),
-    FN_UNARY("similar_to_escape", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, similar_to_escape,
-             "SIMILAR TO's pattern as a regular expression"),
-    FN_BINARY("similar_to_escape", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, KP_TEXT,
-              similar_to_escape, "SIMILAR TO's pattern as a regular expression"),
 };
 KP_FUNCTIONS(regex_more, funcs);

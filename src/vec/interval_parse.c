@@ -329,8 +329,12 @@ static enum outcome take_quantity(struct scanner *s, int32_t fields, struct quan
         behind.at++;
     if (behind.at == word)
         return OUTCOME_OK;
-    ret->unit = unit_of(word, (size_t)(behind.at - word));
+    size_t word_len = (size_t)(behind.at - word);
+    ret->unit = unit_of(word, word_len);
     if (ret->unit == UNIT_NONE)
+        return OUTCOME_SYNTAX;
+    if (word_len > 1 && behind.at < behind.end && isdigit((unsigned char)*behind.at) &&
+        !(word_len == 2 && strncasecmp(word, "mm", 2) == 0)) /* 1d2h, but not 1day2hours */
         return OUTCOME_SYNTAX;
     if (ret->unit == UNIT_AGO)
         ret->unit = UNIT_NONE;

@@ -1,4 +1,4 @@
-"""Binary forms: what kappa sends and takes as binary results and parameters, byte by byte as PostgreSQL 15 does."""
+"""Binary forms: what kappa sends and takes as binary results, parameters and COPY, byte by byte as PostgreSQL 15 does."""
 import os
 import sys
 
@@ -157,12 +157,65 @@ def test_tables(wrong):
         same(wrong, f"min and max of {type_name}", f"SELECT array_agg(k ORDER BY v, k) FROM holder{table}")
 
 
+def copied_out(connection, statement):
+    """The bytes of a COPY TO STDOUT, or its SQLSTATE."""
+    try:
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            return b"".join(bytes(piece) for piece in copy)
+    except psycopg.Error as error:
+        return error.sqlstate
+
+
+def copied_in(connection, statement, data, piece):
+    """How a COPY FROM STDIN of pieces ends: its SQLSTATE, or None."""
+    try:
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for at in range(0, len(data), piece):
+                copy.write(data[at:at + piece])
+    except psycopg.Error as error:
+        return error.sqlstate
+    return None
+
+
+def test_copy(wrong):
+    """COPY … (FORMAT binary), both ways: of every type, of rows, and of what is no such data."""
+    for type_name, texts in VALUES.items():
+        rows = ", ".join(f"({n}, {quoted(text)}::{type_name})" for n, text in enumerate(texts))
+        statement = f"COPY (SELECT * FROM (VALUES {rows}, ({len(texts)}, NULL)) v (k, v) ORDER BY k) TO STDOUT (FORMAT binary)"
+        here, there = copied_out(HERE, statement), copied_out(THERE, statement)
+        if here != there:
+            wrong.append(f"COPY of {type_name}\n  PostgreSQL {there[:300]!r}\n  kappa      {here[:300]!r}")
+    for connection in (HERE, THERE):
+        connection.execute("CREATE TABLE copied (k int PRIMARY KEY, t text, n numeric, a int[], z timetz)")
+        connection.execute("CREATE TABLE target (k int PRIMARY KEY, t text, n numeric, a int[], z timetz)")
+        connection.execute("INSERT INTO copied SELECT g, repeat('x', g), g / 7.0, ARRAY[g, NULL], '10:00+02' FROM generate_series(1, 500) g")
+    data = copied_out(THERE, "COPY (SELECT * FROM copied ORDER BY k) TO STDOUT (FORMAT binary)")
+    expect(copied_out(HERE, "COPY (SELECT * FROM copied ORDER BY k) TO STDOUT (FORMAT binary)"), data)
+    expect(copied_in(HERE, "COPY target FROM STDIN (FORMAT binary)", data, 1000), None)
+    same(wrong, "what was copied", "SELECT * FROM target ORDER BY k") if copied_in(THERE, "COPY target FROM STDIN (FORMAT binary)", data, 7) is None else None
+    expect(copied_in(HERE, "COPY target (t, k) FROM STDIN (FORMAT binary)", data[:19] + b"\0\2\xff\xff\xff\xff\0\0\0\4\0\0\xff\xff", 1), None)
+    expect(HERE.execute("SELECT * FROM target WHERE k = 65535").fetchone(), (65535, None, None, None, None))
+    head, row = data[:19], b"\0\2\0\0\0\4\0\1\0\0\0\0\0\1x"
+    for broken in (b"", data[:5], data[:15], data[:18], b"x" + data[1:], data[:11] + b"\0\1\0\0" + data[15:19], data[:11] + b"\0\2\0\0" + data[15:19],
+                   head, head + b"\0", head + b"\0\3", head + row[:-1], head + b"\0\2\0\0\0\3\0\1\0\0\0\0\1x", head + b"\0\2\xff\xff\xff\xfe",
+                   head + row + b"\xff\xff" + b"x", head + row + row, head + b"\0\2\0\0\0\4\0\2\0\0\0\0\0\1\xff", head + row + b"\xff\xff",
+                   data[:15] + b"\0\0\0\3abc" + b"\xff\xff", data[:15] + b"\0\0\0\3a"):
+        for connection in (HERE, THERE):
+            connection.execute("DELETE FROM target")
+        for piece in (1, 1000):
+            here, there = (copied_in(connection, "COPY target (k, t) FROM STDIN (FORMAT binary)", broken, piece) for connection in (HERE, THERE))
+            if here != there:
+                wrong.append(f"COPY FROM {broken!r} by {piece}: PostgreSQL {there}, kappa {here}")
+    for options in ("FORMAT binary, DELIMITER ','", "FORMAT binary, NULL 'x'", "FORMAT binary, HEADER", "FORMAT binary, QUOTE '\"'"):
+        expect(copied_out(HERE, f"COPY copied TO STDOUT ({options})"), copied_out(THERE, f"COPY copied TO STDOUT ({options})"))
+
+
 try:
     for statement in MADE:
         HERE.execute(statement)
         THERE.execute(statement)
     found = []
-    for test in (test_results, test_parameters, test_bad, test_tables):
+    for test in (test_results, test_parameters, test_bad, test_tables, test_copy):
         test(found)
     for difference in found:
         print(difference)

@@ -52,10 +52,11 @@ enum kp_code kp_pg_copy_out(struct kp_pg *pg, struct kp_pg_portal *portal, struc
     uint64_t rows = 0;
     char tag[32];
     KP_TRY(kp_copy_check(options, err));
-    kp_pg_put_copy_response(out, 'H', col_count);
-    if (options->header) {
+    bool binary = options->format == KP_COPY_BINARY;
+    kp_pg_put_copy_response(out, 'H', col_count, binary);
+    if (options->header || binary) {
         size_t begun = kp_pg_begin(out, 'd');
-        kp_copy_write_header(options, cols, col_count, out);
+        kp_copy_write_begin(options, cols, col_count, out);
         kp_pg_end(out, begun);
     }
     struct kp_pg_fetch fetch = {.wait = KP_PG_WAIT_ALL};
@@ -66,6 +67,11 @@ enum kp_code kp_pg_copy_out(struct kp_pg *pg, struct kp_pg_portal *portal, struc
         rows += put_copy_rows(pg, portal, options, zone);
         if (kp_conn_unsent(pg->conn) >= KP_PG_FLUSH_BYTES)
             KP_TRY(kp_pg_flush(pg, err));
+    }
+    if (binary) {
+        size_t begun = kp_pg_begin(out, 'd');
+        kp_copy_write_end(options, out);
+        kp_pg_end(out, begun);
     }
     kp_pg_put_bare(out, 'c');
     portal->ended = true;
@@ -78,7 +84,8 @@ enum kp_code kp_pg_copy_out(struct kp_pg *pg, struct kp_pg_portal *portal, struc
 void kp_pg_copy_in_begin(struct kp_pg *pg, struct kp_pg_portal *portal)
 {
     const struct kp_column *cols;
-    kp_pg_put_copy_response(&pg->conn->out, 'G', copy_columns(portal, &cols));
+    const struct kp_copy_options *options = kp_prepared_copy_options(portal->statement->prepared);
+    kp_pg_put_copy_response(&pg->conn->out, 'G', copy_columns(portal, &cols), options->format == KP_COPY_BINARY);
     pg->copying = portal;
     pg->phase = KP_PG_COPY_IN;
 }

@@ -237,12 +237,12 @@ void kp_pg_put_row_description(struct kp_buf *out, const struct kp_column *cols,
     kp_pg_end(out, begun);
 }
 
-void kp_pg_put_copy_response(struct kp_buf *out, char type, uint32_t col_count)
+void kp_pg_put_copy_response(struct kp_buf *out, char type, uint32_t col_count, bool binary)
 {
     size_t begun = kp_pg_begin(out, type);
-    kp_buf_append_byte(out, 0);
+    kp_buf_append_byte(out, binary);
     kp_buf_append_be16(out, (uint16_t)col_count);
     for (uint32_t i = 0; i < col_count; i++)
-        kp_buf_append_be16(out, 0);
+        kp_buf_append_be16(out, binary);
     kp_pg_end(out, begun);
 }
