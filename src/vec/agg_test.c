@@ -251,8 +251,8 @@ static void test_random(void **state)
     for (size_t i = 0; i < count; i++) {
         enum kp_type_id type = aggs[i]->args[0];
         if (aggs[i]->arg_count != 1 || type == KP_ANYARRAY || type == KP_ANYENUM || type == KP_JSONB ||
-            type == KP_DATE || type == KP_TIME || type == KP_TIMESTAMP || type == KP_TIMESTAMPTZ || type == KP_OID ||
-            type == KP_BPCHAR)
+            type == KP_DATE || type == KP_TIME || type == KP_TIMETZ || type == KP_TIMESTAMP || type == KP_TIMESTAMPTZ ||
+            type == KP_OID || type == KP_BPCHAR)
             continue;
         for (int round = 0; round < 5; round++)
             check_random(aggs[i]);

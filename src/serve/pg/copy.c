@@ -21,9 +21,18 @@ static uint32_t copy_columns(const struct kp_pg_portal *portal, const struct kp_
     return col_count;
 }
 
+/* Binary's signature stands in the first message, before a row or the end, as PostgreSQL sends it: clients count on it.
+ */
+static void put_signature(const struct kp_copy_options *options, bool *pending, struct kp_buf *out)
+{
+    if (*pending)
+        kp_copy_write_begin(options, NULL, 0, out);
+    *pending = false;
+}
+
 /* Appends rows of the portal's batch until the buffer holds enough to be sent; returns how many. */
 static uint64_t put_copy_rows(struct kp_pg *pg, struct kp_pg_portal *portal, const struct kp_copy_options *options,
-                              const struct kp_zone *zone)
+                              const struct kp_zone *zone, bool *signature_pending)
 {
     struct kp_buf *out = &pg->conn->out;
     const struct kp_batch *batch = portal->batch;
@@ -34,6 +43,7 @@ static uint64_t put_copy_rows(struct kp_pg *pg, struct kp_pg_portal *portal, con
         KP_ASSERT(weight >= 0);
         for (int64_t i = 0; i < weight; i++) {
             size_t begun = kp_pg_begin(out, 'd');
+            put_signature(options, signature_pending, out);
             kp_copy_write_row(options, batch, portal->row, zone, out);
             kp_pg_end(out, begun);
             rows++;
@@ -52,9 +62,9 @@ enum kp_code kp_pg_copy_out(struct kp_pg *pg, struct kp_pg_portal *portal, struc
     uint64_t rows = 0;
     char tag[32];
     KP_TRY(kp_copy_check(options, err));
-    bool binary = options->format == KP_COPY_BINARY;
+    bool binary = options->format == KP_COPY_BINARY, signature_pending = binary;
     kp_pg_put_copy_response(out, 'H', col_count, binary);
-    if (options->header || binary) {
+    if (options->header) {
         size_t begun = kp_pg_begin(out, 'd');
         kp_copy_write_begin(options, cols, col_count, out);
         kp_pg_end(out, begun);
@@ -64,12 +74,13 @@ enum kp_code kp_pg_copy_out(struct kp_pg *pg, struct kp_pg_portal *portal, struc
         KP_TRY(kp_pg_portal_fetch(pg, portal, UINT64_MAX, &fetch, err));
         if (!portal->batch)
             break;
-        rows += put_copy_rows(pg, portal, options, zone);
+        rows += put_copy_rows(pg, portal, options, zone, &signature_pending);
         if (kp_conn_unsent(pg->conn) >= KP_PG_FLUSH_BYTES)
             KP_TRY(kp_pg_flush(pg, err));
     }
     if (binary) {
         size_t begun = kp_pg_begin(out, 'd');
+        put_signature(options, &signature_pending, out);
         kp_copy_write_end(options, out);
         kp_pg_end(out, begun);
     }
