@@ -82,9 +82,9 @@ class Server:
         self.position = max(self.position, json.loads(answer)["position"])
         return self.position
 
-    def records(self, topic):
-        """All records of a topic as (key, value), by kcat; a null is None."""
-        out = subprocess.run(["kcat", "-q", "-b", self.kafka, "-C", "-t", topic, "-o", "beginning", "-e", "-Z", "-K", "\t"],
+    def records(self, topic, first="beginning"):
+        """All records of a topic as (key, value), by kcat, or those from an offset of its one partition on; a null is None."""
+        out = subprocess.run(["kcat", "-q", "-b", self.kafka, "-C", "-t", topic, "-o", str(first), "-e", "-Z", "-K", "\t"],
                              stdout=subprocess.PIPE, text=True, timeout=60, check=True).stdout
         rows = (line.split("\t", 1) for line in out.splitlines())
         return [tuple(None if part == "NULL" else part for part in row) for row in rows]

@@ -87,7 +87,7 @@ run_script() {
         *.py) runner=/usr/bin/python3 ;; # Debian's: it has Debian's packages
         *) runner=bash ;;
         esac
-        (cd "$here" && exec timeout "${TEST_SECONDS:-120}" "$runner" "$script") >"$dir/output" 2>&1
+        (cd "$here" && exec timeout "${TEST_SECONDS:-240}" "$runner" "$script") >"$dir/output" 2>&1
         status=$?
         [ $status -eq 124 ] && echo "timed out" >>"$dir/output"
         if ! stop_server "$dir" >>"$dir/output" && { [ $status -eq 0 ] || [ $status -eq 77 ]; }; then
