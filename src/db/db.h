@@ -76,6 +76,13 @@ const char *kp_session_get(struct kp_session *session, const char *name); /* NUL
 const struct kp_zone *kp_session_zone(struct kp_session *session);
 /* 'I' idle, 'T' in a transaction block, 'E' in a failed one: PostgreSQL's ReadyForQuery. */
 char kp_session_status(const struct kp_session *session);
+/*
+ * Savepoints are numbered by their session. The innermost one's number, 0 if there is none: what begins now is undone
+ * with it. And the least one gone back to since this was asked last: what belongs to it and to later ones is undone;
+ * UINT64_MAX: nothing is.
+ */
+uint64_t kp_session_savepoint(const struct kp_session *session);
+uint64_t kp_session_take_undone(struct kp_session *session);
 /* Tells the session that a protocol error ended the transaction block's luck. */
 void kp_session_fail_transaction(struct kp_session *session);
 /*

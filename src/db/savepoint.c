@@ -17,6 +17,7 @@ struct kp_savepoint {
     char **settings;
     struct kp_savepoint *outer;
     uint32_t depth;
+    uint64_t number;
 };
 
 static void destroy(struct kp_savepoint *savepoint)
@@ -75,7 +76,8 @@ enum kp_code kp_savepoint_set(struct kp_session *session, const char *name, stru
                                        .write_bytes = session->write_bytes,
                                        .settings = kp_settings_copy(session),
                                        .outer = session->savepoints,
-                                       .depth = depth};
+                                       .depth = depth,
+                                       .number = ++session->savepoint_number};
     session->savepoints = savepoint;
     return KP_OK;
 }
@@ -100,5 +102,19 @@ enum kp_code kp_savepoint_rollback(struct kp_session *session, const char *name,
     kp_writes_truncate(session, savepoint->write_count, savepoint->write_bytes);
     kp_settings_restore(session, savepoint->settings);
     session->transaction = KP_TRANSACTION_BLOCK;
+    if (!session->undone_from || savepoint->number < session->undone_from)
+        session->undone_from = savepoint->number;
     return KP_OK;
+}
+
+uint64_t kp_session_savepoint(const struct kp_session *session)
+{
+    return session->savepoints ? session->savepoints->number : 0;
+}
+
+uint64_t kp_session_take_undone(struct kp_session *session)
+{
+    uint64_t from = session->undone_from ? session->undone_from : UINT64_MAX;
+    session->undone_from = 0;
+    return from;
 }

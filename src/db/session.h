@@ -70,6 +70,8 @@ struct kp_session {
     bool lost;                        /* a commit failed since somebody else had written the same keys */
 
     struct kp_savepoint *savepoints; /* of the block, innermost first */
+    uint64_t savepoint_number;       /* of the last one that was set */
+    uint64_t undone_from;            /* for kp_session_take_undone: the number, 0: nothing is undone */
 
     struct kp_prepared *named; /* PREPARE's, a list */
     uint32_t cursors;          /* open ones */

@@ -135,6 +135,8 @@ STEPS = [
     ("FETCH young", 2),
     ("ROLLBACK TO a", None),
     ("FETCH old", 2),
+    ("FETCH young", "34000"),
+    ("ROLLBACK TO a", None),
     ("ROLLBACK", None),
     ("FETCH old", "34000"),
     ("BEGIN", None),

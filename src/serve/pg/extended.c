@@ -284,6 +284,7 @@ void kp_pg_handle_sync(struct kp_pg *pg)
     struct kp_error err;
     bool failed = pg->skipping;
     pg->skipping = false;
+    kp_pg_portal_drop_undone(pg);
     if (kp_session_status(pg->session) == 'I')
         kp_pg_portal_drop_all(pg, false, NULL);
     if (pg->implicit) {

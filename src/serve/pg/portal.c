@@ -284,6 +284,7 @@ enum kp_code kp_pg_portal_create(struct kp_pg *pg, const char *name, struct kp_p
         pg->portals = insert(pg->portals, &pg->portal_count, &pg->portal_cap, at, portal);
     }
     kp_pg_portal_start(portal, statement);
+    portal->savepoint = kp_session_savepoint(pg->session);
     *ret_portal = portal;
     return KP_OK;
 }
@@ -303,6 +304,19 @@ bool kp_pg_portal_drop(struct kp_pg *pg, const char *name)
     pg->portal_count--;
     memmove(place, place + 1, (pg->portal_count - at) * sizeof(struct kp_pg_portal *));
     return true;
+}
+
+void kp_pg_portal_drop_undone(struct kp_pg *pg)
+{
+    uint64_t from = kp_session_take_undone(pg->session);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < pg->portal_count; i++) {
+        if (pg->portals[i]->savepoint < from)
+            pg->portals[kept++] = pg->portals[i];
+        else
+            destroy_portal(pg->portals[i]);
+    }
+    pg->portal_count = kept;
 }
 
 void kp_pg_portal_drop_all(struct kp_pg *pg, bool all, const struct kp_pg_portal *running)

@@ -61,10 +61,11 @@ struct kp_pg_portal {
     struct kp_batch *batch;   /* rows fetched and not yet sent, from `row`, of which `repeats` were sent */
     uint32_t row;
     int64_t repeats;
-    bool done;      /* the cursor has no more */
-    bool ended;     /* CommandComplete was sent */
-    bool suspended; /* once at least: its tag counts what came since */
-    bool hold;      /* outlives its transaction */
+    bool done;          /* the cursor has no more */
+    bool ended;         /* CommandComplete was sent */
+    bool suspended;     /* once at least: its tag counts what came since */
+    bool hold;          /* outlives its transaction */
+    uint64_t savepoint; /* in which it was made: goes with it */
 };
 
 enum kp_pg_phase { KP_PG_STARTUP, KP_PG_READY, KP_PG_COPY_IN };
@@ -164,6 +165,8 @@ void kp_pg_portal_clear(struct kp_pg_portal *portal); /* free again, keeps its m
 bool kp_pg_portal_drop(struct kp_pg *pg, const char *name);
 /* At the end of a transaction: those without HOLD; `all`: with them. But for `running` (may be NULL). */
 void kp_pg_portal_drop_all(struct kp_pg *pg, bool all, const struct kp_pg_portal *running);
+/* After a statement: those made since a savepoint that it went back to. */
+void kp_pg_portal_drop_undone(struct kp_pg *pg);
 
 /* ---- execute.c ---- */
 

@@ -79,6 +79,7 @@ void kp_pg_query_go_on(struct kp_pg *pg)
         if (outcome == KP_PG_COPYING)
             return;
         kp_pg_portal_clear(&pg->query_portal);
+        kp_pg_portal_drop_undone(pg);
         if (in_block && kp_session_status(pg->session) == 'I')
             kp_pg_portal_drop_all(pg, false, NULL);
     }
