@@ -129,7 +129,10 @@ static enum kp_code pull_round(struct binder *binder, const struct cte *cte, str
             round = own;
         }
     }
-    KP_ASSERT(round); /* there is a reference */
+    if (!round) /* what refers to itself is in a part that has no rows (never.c), beside others that may have some */
+        return kp_bind_fail(binder, cte->def->location, KP_UNSUPPORTED, NULL,
+                            "the recursive term of \"%s\" reads nothing of it: it joins what never has rows",
+                            cte->def->ctename);
     for (uint32_t i = 0; i < count; i++)
         exprs[i] = kp_bind_column(binder, i, plan->cols[i].type, -1);
     exprs[count] = round;
@@ -199,6 +202,15 @@ static struct kp_plan *work_of(struct binder *binder, const struct cte *cte, con
     return work;
 }
 
+/* A term that never has rows (a join with pg_auth_members: pgAdmin asks so) adds nothing. */
+static struct kp_plan *base_alone(struct binder *binder, const struct cte *cte, bool all, struct kp_plan *base)
+{
+    struct kp_plan *plan = kp_bind_first_columns(binder, all ? base : kp_bind_distinct(binder, base), base->col_count);
+    for (uint32_t i = 0; i < plan->col_count; i++)
+        plan->cols[i].name = cte->work->cols[i].name;
+    return plan;
+}
+
 /* The terms' columns become one. */
 static enum kp_code make_recursion(struct binder *binder, const struct cte *cte, const PgQuery__SelectStmt *select,
                                    struct kp_plan *base, struct kp_plan *term, struct kp_plan **ret_plan)
@@ -211,6 +223,10 @@ static enum kp_code make_recursion(struct binder *binder, const struct cte *cte,
     struct kp_column *cols = kp_arena_calloc(binder->arena, (count + 1) * sizeof *cols);
     KP_TRY(kp_union_columns(binder, base, term, "UNION", cols));
     KP_TRY(check_types(binder, cte, base, cols));
+    if (kp_plan_is_never(term)) {
+        *ret_plan = base_alone(binder, cte, select->all, base);
+        return KP_OK;
+    }
     KP_TRY(kp_union_branch(binder, term, cols, &term));
     KP_TRY(pull_round(binder, cte, term, &term));
     if (binder->for_view && reads_now(term))

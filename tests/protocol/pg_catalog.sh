@@ -151,6 +151,18 @@ expect 'made|' "SELECT c.relname, NULLIF(stat.n_live_tup, 0) FROM pg_catalog.pg_
         ON n.nspname = stat.schemaname AND c.relname = stat.relname WHERE c.relkind = 'r' AND c.relname = 'made'"
 works 'DROP TABLE made' 'DROP DOMAIN small' 'DROP TYPE mood'
 
+# pgAdmin's question about its role: a recursive query that joins what never has rows
+expect 'kappa|f' "SELECT roles.rolname, 'pg_signal_backend' = ANY (ARRAY(WITH RECURSIVE cte AS (
+        SELECT pg_roles.oid, pg_roles.rolname FROM pg_roles WHERE pg_roles.oid = roles.oid UNION ALL
+        SELECT m.roleid, pgr.rolname FROM cte cte_1 JOIN pg_auth_members m ON m.member = cte_1.oid
+        JOIN pg_roles pgr ON pgr.oid = m.roleid) SELECT rolname FROM cte)) FROM pg_catalog.pg_roles AS roles
+        WHERE rolname = current_user"
+expect '7' "WITH RECURSIVE r (n) AS (SELECT 7::oid UNION SELECT m.roleid FROM r JOIN pg_auth_members m ON m.member = r.n) TABLE r"
+got=$(sql -At -c "WITH RECURSIVE r (n) AS (SELECT 7::oid UNION ALL SELECT p.oid FROM (SELECT m.roleid FROM r
+        JOIN pg_auth_members m ON m.member = r.n) x RIGHT JOIN pg_roles p ON p.oid = x.roleid) TABLE r" 2>&1)
+case $got in *'it joins what never has rows'*) ;; *) fail "a recursive term without its query: $got" ;; esac
+expect 1 'SELECT 1'
+
 # what psql asks for while a name is typed
 expect 'account
 best
