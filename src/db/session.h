@@ -50,7 +50,7 @@ struct kp_session {
     int64_t read_after;
 
     enum kp_transaction transaction;
-    int64_t began_us; /* of the transaction: what now() is in all its statements */
+    int64_t began_us;       /* of the transaction: what now() is in all its statements */
     bool read_only;         /* the block */
     bool default_read_only; /* a statement by itself, and a block that does not say */
     bool has_snapshot;

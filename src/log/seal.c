@@ -581,14 +581,14 @@ static size_t hole_count(struct kp_log *log)
 }
 
 /* Seals the stretch; where it comes to rotten blocks of which nobody knew, it begins again, and passes them. */
-static enum kp_code seal_known(struct kp_log *log, uint64_t *first, uint64_t *end, struct kp_error *err)
+static enum kp_code seal_known(struct kp_log *log, uint64_t first, uint64_t *end, struct kp_error *err)
 {
     for (;;) {
         size_t before = hole_count(log);
-        enum kp_code code = *first < *end ? seal(log, *first, *end, err) : KP_OK;
+        enum kp_code code = first < *end ? seal(log, first, *end, err) : KP_OK;
         if (code != KP_CORRUPT || hole_count(log) == before)
             return code;
-        atomic_store(&log->sealing.stuck, !kp_holes_fit(log, *first, *end, end));
+        atomic_store(&log->sealing.stuck, !kp_holes_fit(log, first, *end, end));
     }
 }
 
@@ -621,7 +621,7 @@ static enum kp_code step(struct kp_log *log, bool *ret_did, struct kp_error *err
     struct kp_room room = {.log = log};
     enum kp_code code;
     do
-        code = seal_known(log, &first, &end, err);
+        code = seal_known(log, first, &end, err);
     while (first < log->sealing.eager_end && kp_room_make(&room, code));
     return code;
 }
@@ -657,7 +657,7 @@ static enum kp_code seal_all(struct kp_log *log, struct kp_error *err)
         choose(log, 1, &first, &end);
         if (first == end)
             return KP_OK;
-        KP_TRY(seal_known(log, &first, &end, err));
+        KP_TRY(seal_known(log, first, &end, err));
     }
 }
 
