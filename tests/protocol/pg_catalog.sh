@@ -158,8 +158,8 @@ expect 'kappa|f' "SELECT roles.rolname, 'pg_signal_backend' = ANY (ARRAY(WITH RE
         JOIN pg_roles pgr ON pgr.oid = m.roleid) SELECT rolname FROM cte)) FROM pg_catalog.pg_roles AS roles
         WHERE rolname = current_user"
 expect '7' "WITH RECURSIVE r (n) AS (SELECT 7::oid UNION SELECT m.roleid FROM r JOIN pg_auth_members m ON m.member = r.n) TABLE r"
-got=$(sql -At -c "WITH RECURSIVE r (n) AS (SELECT 7::oid UNION ALL SELECT p.oid FROM (SELECT m.roleid FROM r
-        JOIN pg_auth_members m ON m.member = r.n) x RIGHT JOIN pg_roles p ON p.oid = x.roleid) TABLE r" 2>&1)
+got=$(sql -At -c "WITH RECURSIVE r (n) AS (SELECT 7::oid UNION (SELECT m.roleid FROM r JOIN pg_auth_members m ON m.member = r.n
+        UNION ALL SELECT 8::oid)) TABLE r" 2>&1)
 case $got in *'it joins what never has rows'*) ;; *) fail "a recursive term without its query: $got" ;; esac
 expect 1 'SELECT 1'
 
