@@ -58,6 +58,12 @@ void kp_buf_append_json_string(struct kp_buf *buf, struct kp_str text)
             escape[1] = (char)c;
             kp_buf_append(buf, escape, 2);
             break;
+        case '\b':
+            kp_buf_append(buf, "\\b", 2);
+            break;
+        case '\f':
+            kp_buf_append(buf, "\\f", 2);
+            break;
         case '\n':
             kp_buf_append(buf, "\\n", 2);
             break;

@@ -263,7 +263,7 @@ static void test_rivals(void **unused)
 static void test_strings(void **unused)
 {
     EXPECT(&ab,
-           "50 {\"a\":null,\"b\":\"\\\"\\\\/\\u0008\\u000c\\n\\r\\t\"}\n"
+           "50 {\"a\":null,\"b\":\"\\\"\\\\/\\b\\f\\n\\r\\t\"}\n"
            "51 {\"a\":null,\"b\":\"é€😀\"}\n"
            "52 {\"a\":null,\"b\":\"é€😀 and some more behind it, to leave the inline form\"}\n"
            "53 {\"a\":12,\"b\":\"true\"}\n"

@@ -15,7 +15,7 @@ import postgres  # noqa: E402
 import server  # noqa: E402
 
 FILES = ["boolean", "char", "name", "varchar", "text", "int2", "int4", "int8", "oid", "float4", "float8", "numeric", "uuid",
-         "enum", "domain", "strings", "numerology", "date", "time", "timestamp", "timestamptz", "interval", "horology",
+         "enum", "domain", "strings", "numerology", "date", "time", "timetz", "timestamp", "timestamptz", "interval", "horology",
          "arrays", "json", "jsonb", "jsonpath", "jsonb_jsonpath", "json_encoding", "aggregates", "case", "regex", "unicode", "expressions"]
 # Of `make test`; the rest at KAPPA_TEST_SCALE above 1, or by name.
 QUICK = ["boolean", "varchar", "int4", "int8", "float8", "uuid", "enum", "strings", "date", "interval", "arrays", "json_encoding"]
