@@ -23,6 +23,7 @@
 #include "log/log.h"
 #include "log/plant.h"
 #include "log/record_batch.h"
+#include "sim/campaign.h"
 #include "sim/sim.h"
 
 enum { TOPICS_MAX = 400, PARTITIONS = 3, GROUP_MAX = 5, OPERATIONS = 200 };
@@ -632,25 +633,26 @@ static bool run_history(uint64_t seed, int operations, char *ret_failure, size_t
     return good;
 }
 
-static uint64_t setting(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text ? strtoull(text, NULL, 10) : otherwise;
-}
-
 static void histories(void **state)
 {
-    uint64_t only = setting("KAPPA_SEED", 0), seeds = 24 * setting("KAPPA_TEST_SCALE", 1);
+    struct campaign campaign = {.name = "log",
+                                .what = "histories of 200 operations of a log",
+                                .totals = {"crashes", "steps of sealing", "restarts from a snapshot"},
+                                .cases = 24};
     unsigned crashes = 0, steps = 0, resumed = 0;
-    for (uint64_t seed = only ? only : 1; seed <= (only ? only : seeds); seed++) {
+    uint64_t seeds = 0;
+    campaign_begin(&campaign);
+    for (uint64_t seed; campaign_next(&campaign, &seed); seeds++) {
         char failure[1200];
         if (!run_history(seed, OPERATIONS, failure, sizeof failure, &crashes, &steps, &resumed))
             fail_msg("seed %llu: %s (KAPPA_SEED=%llu repeats it)", (unsigned long long)seed, failure,
                      (unsigned long long)seed);
     }
-    print_message("%llu histories of %d operations, %u crashes, %u steps of sealing, %u restarts from a snapshot\n",
-                  (unsigned long long)(only ? 1 : seeds), OPERATIONS, crashes, steps, resumed);
-    assert_true(only || resumed > seeds);
+    campaign.counts[0] += crashes;
+    campaign.counts[1] += steps;
+    campaign.counts[2] += resumed;
+    campaign_end(&campaign);
+    assert_true(seeds < 24 || resumed > seeds);
 }
 
 /* A full disk refuses appends and nothing more: reads go on, and writes as soon as there is room. */
@@ -760,7 +762,7 @@ static void full_disk_frees(uint64_t seed, bool drops, unsigned *ret_gained)
 static void full_disk_makes_room(void **state)
 {
     unsigned gained = 0;
-    for (uint64_t seed = 1; seed <= 4 * setting("KAPPA_TEST_SCALE", 1); seed++)
+    for (uint64_t seed = 1; seed <= 4 * campaign_setting("KAPPA_TEST_SCALE", 1); seed++)
         full_disk_frees(seed, seed % 3 == 0, &gained);
     print_message("%u appends on disks that had been full\n", gained);
 }
@@ -824,7 +826,7 @@ static void every_call(void **state)
 {
     char failure[1200];
     uint64_t at = 1;
-    uint64_t stride = setting("KAPPA_TEST_SCALE", 1) < 8 ? 6 : 1; /* in the soak each call in each mode */
+    uint64_t stride = campaign_setting("KAPPA_TEST_SCALE", 1) < 8 ? 6 : 1; /* in the soak each call in each mode */
     for (int mode = KP_SIM_CUT_RANDOM; mode < KP_SIM_CUT_MODES; mode++)
         for (at = 1 + (uint64_t)mode % stride; run_reference(at, (enum kp_sim_cut)mode, KP_OK, failure, sizeof failure);
              at += stride)
@@ -901,7 +903,7 @@ static void planted(void **state)
     enum { FAILURE_BYTES = 1200 };
     char *shared = mmap(NULL, FAILURE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(shared != MAP_FAILED);
-    uint64_t only = setting("KAPPA_PLANT", KP_PLANT_NONE);
+    uint64_t only = campaign_setting("KAPPA_PLANT", KP_PLANT_NONE);
     assert_true(only < KP_PLANT_COUNT);
     for (size_t i = 0; i < KP_COUNT(plants); i++) {
         const struct plant *plant = &plants[i];

@@ -234,6 +234,18 @@ static char *read_file(const char *path)
     return (char *)buf.data;
 }
 
+/* psql ended early: a lost connection is explained by nobody but the server. */
+static void fail_with_log(int status)
+{
+    enum { TAIL_BYTES = 3000 };
+    char path[128];
+    snprintf(path, sizeof path, "%s/log", cluster);
+    char *log = read_file(path);
+    size_t len = strlen(log);
+    fail_msg("psql ended with status %d; PostgreSQL's log ends:\n%s", status,
+             len > TAIL_BYTES ? log + len - TAIL_BYTES : log);
+}
+
 /* Runs the SQL through psql and compares its lines with our answers; returns how many differ. */
 static size_t compare(struct kp_buf *sql, struct kp_buf *answers, struct kp_buf *expressions, size_t *ret_compared)
 {
@@ -245,10 +257,11 @@ static size_t compare(struct kp_buf *sql, struct kp_buf *answers, struct kp_buf 
     assert_non_null(file);
     fwrite(sql->data, 1, sql->len, file);
     fclose(file);
-    assert_int_equal(run("cd %s && chmod a+r in.sql 2>/dev/null; %s/psql -h %s -d postgres -q -At -v ON_ERROR_STOP=1 "
-                         "-f in.sql -o out.txt",
-                         cluster, bin, cluster),
-                     0);
+    int status = run("cd %s && chmod a+r in.sql 2>/dev/null; %s/psql -h %s -d postgres -q -At -v ON_ERROR_STOP=1 "
+                     "-f in.sql -o out.txt",
+                     cluster, bin, cluster);
+    if (status != 0)
+        fail_with_log(status);
     snprintf(path, sizeof path, "%s/out.txt", cluster);
     char *theirs = read_file(path), *their_at = theirs, *our_at = (char *)answers->data,
          *expression_at = (char *)expressions->data;
