@@ -10,7 +10,7 @@
 #include "vec/vec.h"
 
 /* Counts up with every change of what a record's bytes mean: history columns of another version are not read. */
-enum { KP_DECODER_VERSION = 5 };
+enum { KP_DECODER_VERSION = 6 };
 
 enum kp_format {
     KP_FORMAT_JSON,
