@@ -30,6 +30,7 @@ struct kp_db_options {
     uint64_t columns_pool_bytes; /* of history columns in memory; 0: 256 MiB */
     uint64_t columns_disk_bytes; /* of history columns on disk; 0: 64 GiB */
     uint32_t columns_chunk_rows; /* 0: 65,536; less for tests */
+    uint64_t sink_bytes_max;     /* of records that a sink writes of one position; 0: 1 GiB */
     bool no_columns;             /* history columns are neither read nor made */
     bool unsafe_no_sync;
     bool read_only;

@@ -215,6 +215,7 @@ KP_MUST enum kp_code kp_ddl_replay(struct kp_db *db, const struct kp_catalog_rec
 
 /* Reads how far each sink has written. While opening. */
 KP_MUST enum kp_code kp_sinks_recover(struct kp_db *db, struct kp_error *err);
+struct kp_sink *kp_sink_add(struct kp_db *db, struct kp_relation *relation, int64_t resume); /* not attached yet */
 /* Engine thread: begins to follow its view, from its last record or with all rows. */
 KP_MUST enum kp_code kp_sink_attach(struct kp_db *db, struct kp_relation *relation, struct kp_error *err);
 void kp_sink_detach(struct kp_db *db, struct kp_relation *relation); /* engine thread */

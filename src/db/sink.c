@@ -9,6 +9,8 @@
  *
  * so after a crash the replay stops at that position, takes up the subscription there, and nothing is written twice. If
  * the view's other version was promoted since, the difference between the two is written when the replay has ended.
+ * What is much is written as several groups, each up to a position with its mark. One position's records (a snapshot
+ * of the view, at first) are one group: a sink of which they are more than POSITION_BYTES stops, with an error.
  * Formats, all JSON:
  *
  *   changes   {"diff":1,"position":"42","row":{…}}; key null, or the JSON object of the columns
@@ -27,9 +29,17 @@
 #include "log/plant.h"
 #include "log/reserve.h"
 #include "sql/sql.h"
+#include "view/identity.h"
 
 enum envelope { ENVELOPE_CHANGES, ENVELOPE_UPSERT, ENVELOPE_DEBEZIUM };
-enum { BATCH_BYTES_MAX = 512 << 10, RESERVE_BYTES_MAX = KP_RESERVE_FILE_BYTES / 2 };
+enum {
+    BATCH_BYTES_MAX = 512 << 10,
+    RESERVE_BYTES_MAX = KP_RESERVE_FILE_BYTES / 2,
+    GROUP_BYTES = 64 << 20,  /* positions are written as one group up to so much */
+    LITTLE_BYTES = 4 << 20,  /* a position with less rows does not pass the bound */
+    POSITION_BYTES = 1 << 30 /* one position's, which are one group */
+};
+static_assert(POSITION_BYTES + ((size_t)GROUP_BYTES << 1) <= KP_LOG_GROUP_BYTES_LARGE, "the log takes them");
 
 static enum envelope envelope_of(const struct kp_relation *relation)
 {
@@ -65,6 +75,7 @@ struct writer {
     struct kp_log_entry *entries;
     struct kp_buf *bytes; /* of the entries */
     size_t entry_count;
+    uint64_t total_bytes; /* of records since the last cut */
     int64_t now_ms;
 };
 
@@ -99,6 +110,7 @@ static enum kp_code put(struct writer *writer, uint32_t topic, uint32_t partitio
         *slot = (struct slot){.topic = topic, .partition = partition};
     }
     kp_record_batch_add(&slot->builder, writer->now_ms, key, value, (struct kp_str){NULL, 0});
+    writer->total_bytes += key.len + value.len;
     return kp_record_batch_builder_bytes(&slot->builder) > BATCH_BYTES_MAX ? flush(writer, slot, err) : KP_OK;
 }
 
@@ -252,6 +264,7 @@ void kp_sinks_finish(struct kp_db *db)
 static void enqueue(struct writer *writer)
 {
     struct kp_sink_write *write = kp_calloc(1, sizeof *write), **end = &writer->db->sink_writes;
+    writer->entries[0].large = true;
     *write = (struct kp_sink_write){
         .db = writer->db, .entries = writer->entries, .bytes = writer->bytes, .count = writer->entry_count};
     writer->entries = NULL;
@@ -264,7 +277,34 @@ static void enqueue(struct writer *writer)
     kp_mutex_unlock(&writer->db->mutex);
 }
 
-/* Sends everything as one group and frees the writer. */
+/* What was put so far is a group. */
+static enum kp_code cut(struct writer *writer, struct kp_error *err)
+{
+    for (size_t i = 0; i < writer->slot_count; i++)
+        KP_TRY(flush(writer, &writer->slots[i], err));
+    if (writer->entry_count)
+        enqueue(writer);
+    writer->total_bytes = 0;
+    return KP_OK;
+}
+
+static uint64_t bytes_max(const struct kp_db *db)
+{
+    return db->options.sink_bytes_max ? db->options.sink_bytes_max : (uint64_t)POSITION_BYTES;
+}
+
+/* What was put since the last cut is not written. */
+static void discard(struct writer *writer)
+{
+    for (size_t i = 0; i < writer->slot_count; i++)
+        kp_record_batch_builder_finish(&writer->slots[i].builder);
+    for (size_t i = 0; i < writer->entry_count; i++)
+        kp_buf_finish(&writer->bytes[i]);
+    writer->slot_count = writer->entry_count = 0;
+    writer->total_bytes = 0;
+}
+
+/* Sends everything and frees the writer. */
 static enum kp_code finish(struct writer *writer, bool write, struct kp_error *err)
 {
     enum kp_code code = KP_OK;
@@ -275,10 +315,7 @@ static enum kp_code finish(struct writer *writer, bool write, struct kp_error *e
             enqueue(writer);
         code = pump(writer->db, err);
     }
-    for (size_t i = 0; i < writer->slot_count; i++)
-        kp_record_batch_builder_finish(&writer->slots[i].builder);
-    for (size_t i = 0; i < writer->entry_count; i++)
-        kp_buf_finish(&writer->bytes[i]);
+    discard(writer);
     kp_free(writer->slots);
     kp_free(writer->entries);
     kp_free(writer->bytes);
@@ -483,14 +520,36 @@ static void gather(struct gathered *gathered, struct kp_batch *batch)
     gathered->batches[gathered->count++] = batch;
 }
 
-static enum kp_code put_gathered(struct encoder *encoder, struct gathered *gathered, int64_t position,
+/* Was what came behind the last cut too much? Then nothing of it is written. */
+static enum kp_code check_bytes(struct writer *writer, int64_t position, struct kp_error *err)
+{
+    uint64_t bytes = writer->total_bytes, most = bytes_max(writer->db);
+    if (bytes <= most)
+        return KP_OK;
+    discard(writer);
+    kp_fail(err, KP_LIMIT, "54000", "the changes at position %lld have %llu bytes: at most %llu are written at once",
+            (long long)position, (unsigned long long)bytes, (unsigned long long)most);
+    return kp_error_hint(err, "Make the sink FROM a view with fewer rows or columns, or several for parts of it.");
+}
+
+/* One position's rows; written: up to which one the sink's are put, -1: none. */
+static enum kp_code put_gathered(struct encoder *encoder, struct gathered *gathered, int64_t position, int64_t written,
                                  struct kp_error *err)
 {
     struct kp_batch *all = kp_batch_concat_all(gathered->batches, gathered->count, &gathered->arena);
-    enum kp_code code = all ? put_batch(encoder, all, position, err) : KP_OK;
+    struct writer *writer = encoder->writer;
+    uint64_t most = bytes_max(writer->db), bytes = writer->total_bytes;
+    bool cuts = all && bytes &&
+                (bytes > KP_MIN((uint64_t)GROUP_BYTES, most / 2) ||
+                 kp_identity_batch_bytes(all) > KP_MIN((uint64_t)LITTLE_BYTES, most / 16));
+    enum kp_code code = cuts && written >= 0 ? put_mark(writer, encoder->sink, written, err) : KP_OK;
+    if (code == KP_OK && cuts)
+        code = cut(writer, err);
+    if (code == KP_OK && all)
+        code = put_batch(encoder, all, position, err);
     gathered->count = 0;
     kp_arena_reset(&gathered->arena);
-    return code;
+    return code == KP_OK ? check_bytes(writer, position, err) : code;
 }
 
 /* Takes everything that the sink's subscription has, position by position. *ret_position: the last complete one, -1 if
@@ -509,7 +568,7 @@ static enum kp_code drain_items(struct encoder *encoder, struct gathered *gather
         if (!item.last_of_position)
             continue;
         bool any = gathered->count || item.is_snapshot;
-        KP_TRY(put_gathered(encoder, gathered, item.position, err));
+        KP_TRY(put_gathered(encoder, gathered, item.position, *ret_position, err));
         if (any)
             *ret_position = item.position;
     }
@@ -631,7 +690,7 @@ bool kp_sinks_owe(const struct kp_db *db, int64_t position)
 
 /* ---- following ---- */
 
-static struct kp_sink *sink_add(struct kp_db *db, struct kp_relation *relation, int64_t resume)
+struct kp_sink *kp_sink_add(struct kp_db *db, struct kp_relation *relation, int64_t resume)
 {
     struct kp_sink *sink = kp_calloc(1, sizeof *sink);
     sink->relation = kp_relation_ref(relation);
@@ -669,7 +728,7 @@ static enum kp_code follow(struct kp_db *db, struct kp_sink *sink, struct kp_liv
 
 enum kp_code kp_sink_attach(struct kp_db *db, struct kp_relation *relation, struct kp_error *err)
 {
-    struct kp_sink *sink = relation->attached ? relation->attached : sink_add(db, relation, -1);
+    struct kp_sink *sink = relation->attached ? relation->attached : kp_sink_add(db, relation, -1);
     struct kp_topic_info info;
     KP_TRY(kp_log_topic_find(db->log, relation->topic, &info, err));
     sink->topic = info.id;
@@ -774,6 +833,8 @@ static enum kp_code switch_sink(struct kp_db *db, struct kp_sink *sink, struct k
     enum kp_code code = drain(&writer, sink, false, err);
     if (code == KP_OK)
         code = put_difference(&writer, sink, to, err);
+    if (code == KP_OK)
+        code = check_bytes(&writer, kp_view_clock_position(db->clock), err);
     kp_unsubscribe(sink->subscription);
     sink->subscription = NULL;
     if (code == KP_OK)
@@ -796,59 +857,5 @@ enum kp_code kp_sinks_switch(struct kp_db *db, struct kp_error *err)
         if (switch_sink(db, sink, kp_live_of(now), &why) != KP_OK)
             stop_sink(db, sink, &why);
     }
-    return KP_OK;
-}
-
-/* ---- recovery ---- */
-
-static struct kp_sink *sink_by_id(struct kp_db *db, unsigned long id)
-{
-    for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink)
-        if (sink->relation->id == id)
-            return sink;
-    return NULL;
-}
-
-static enum kp_code read_marks(void *context, const struct kp_log_chunk *chunk, struct kp_error *err)
-{
-    struct kp_db *db = context;
-    struct kp_arena arena = {0};
-    struct kp_record_reader reader;
-    enum kp_code code = kp_record_reader_init(&reader, chunk->batch, chunk->bytes, &arena, err);
-    struct kp_record record;
-    while (code == KP_OK && kp_record_reader_next(&reader, &record, err)) {
-        char *key = kp_arena_strndup(&arena, record.key.ptr, record.key.len);
-        char *value = kp_arena_strndup(&arena, record.value.ptr, record.value.len);
-        struct kp_sink *sink = sink_by_id(db, strtoul(key, NULL, 10));
-        char *rest;
-        if (sink) {
-            sink->resume = strtoll(value, &rest, 10);
-            atomic_store(&sink->marked, sink->resume);
-            sink->resume_version = (uint32_t)strtoul(rest, NULL, 10);
-        }
-    }
-    kp_arena_finish(&arena);
-    return code;
-}
-
-static int compare_positions(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
-enum kp_code kp_sinks_recover(struct kp_db *db, struct kp_error *err)
-{
-    for (size_t i = 0; i < kp_catalog_count(db->catalog); i++)
-        if (kp_catalog_at(db->catalog, i)->kind == KP_RELATION_SINK)
-            sink_add(db, kp_catalog_at(db->catalog, i), -1);
-    if (!db->sinks)
-        return KP_OK;
-    KP_TRY(kp_log_each(db->log, db->sinks_topic, read_marks, db, err));
-    for (struct kp_sink *sink = db->sinks; sink; sink = sink->next_sink) {
-        db->cuts = kp_realloc(db->cuts, (db->cut_count + 1) * sizeof *db->cuts);
-        db->cuts[db->cut_count++] = sink->resume;
-    }
-    qsort(db->cuts, db->cut_count, sizeof *db->cuts, compare_positions);
     return KP_OK;
 }

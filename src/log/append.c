@@ -299,9 +299,9 @@ static enum kp_code prepare(struct kp_log *log, struct kp_log_entry *entries, si
         };
         total += info.bytes;
     }
-    if (total > (size_t)KP_RECORD_BATCH_BYTES_MAX * 4)
-        return kp_fail(err, KP_LIMIT, NULL, "an append of %zu bytes: at most %zu are taken as one group", total,
-                       (size_t)KP_RECORD_BATCH_BYTES_MAX * 4);
+    size_t most = entries[0].large ? KP_LOG_GROUP_BYTES_LARGE : KP_LOG_GROUP_BYTES_MAX;
+    if (total > most)
+        return kp_fail(err, KP_LIMIT, NULL, "an append of %zu bytes: at most %zu are taken as one group", total, most);
     if (log->no_threads) /* else the sealer does */
         (void)kp_reserve_take(&log->journal.reserve);
     kp_mutex_lock(&log->mutex);

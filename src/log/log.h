@@ -129,12 +129,17 @@ void kp_log_stored(struct kp_log *log, uint32_t topic, int64_t position, uint64_
 
 /* ---- append ---- */
 
+/* Bytes of the batches of one group: what is held in memory to write it, and to read it. */
+#define KP_LOG_GROUP_BYTES_MAX   ((size_t)256 << 20)
+#define KP_LOG_GROUP_BYTES_LARGE ((size_t)5 << 28) /* what the instance makes itself */
+
 /* One record batch for one partition. bytes are validated, copied before the call returns. */
 struct kp_log_entry {
     uint32_t topic, partition;
     const uint8_t *batch;
     size_t bytes;
     bool trusted;    /* built by kp_record_batch_build in this process: skip decompression and the walk */
+    bool large;      /* of its first: the group may have KP_LOG_GROUP_BYTES_LARGE */
     bool frees_room; /* kp_log_append, of its first: it says what goes, and may take the disk reserve (log/reserve.h) */
     int64_t base_offset; /* out */
     int64_t position;    /* out: of its first record */

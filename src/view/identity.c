@@ -17,6 +17,16 @@ size_t kp_identity_extra_bytes(enum kp_type_id type, const void *value)
     return text->len <= KP_TEXT_INLINE_BYTES ? 0 : ((size_t)text->len + 7) & ~(size_t)7;
 }
 
+uint64_t kp_identity_batch_bytes(const struct kp_batch *batch)
+{
+    uint64_t bytes = 16 * (uint64_t)batch->rows * batch->cols;
+    for (uint32_t c = 0; c < batch->cols; c++)
+        for (uint32_t row = 0; row < batch->rows && kp_identity_has_extra(batch->vecs[c].type.id); row++)
+            if (!kp_vec_is_null(&batch->vecs[c], row))
+                bytes += kp_identity_extra_bytes(batch->vecs[c].type.id, kp_vec_at(&batch->vecs[c], row));
+    return bytes;
+}
+
 void kp_identity_copy(enum kp_type_id type, const void *value, void *to, uint8_t **memory)
 {
     size_t extra = kp_identity_extra_bytes(type, value);

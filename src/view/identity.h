@@ -1,7 +1,7 @@
 /*
  * Identity of values: the same to the last bit of what a reader is shown. 1.0 and 1.00, -0 and 0, '24h' and '1 day'
  * are equal in SQL but not identical, so a view that takes 1.00 away must not take 1.0. All NaNs are one value.
- * Inside view/ only. Thread safe: pure functions.
+ * Thread safe: pure functions.
  */
 #ifndef KP_VIEW_IDENTITY_H
 #define KP_VIEW_IDENTITY_H
@@ -18,6 +18,8 @@ bool kp_identity_equal(enum kp_type_id type, const void *a, const void *b);
 bool kp_identity_has_extra(enum kp_type_id type);
 /* Bytes of that part, a multiple of 8; 0 if there is none. */
 size_t kp_identity_extra_bytes(enum kp_type_id type, const void *value);
+/* About how many bytes its values take. */
+uint64_t kp_identity_batch_bytes(const struct kp_batch *batch);
 /* Copies a value of 16 bytes; its outside part goes to *memory, which moves behind it. */
 void kp_identity_copy(enum kp_type_id type, const void *value, void *to, uint8_t **memory);
 
