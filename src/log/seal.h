@@ -105,6 +105,9 @@ KP_MUST enum kp_code kp_sealing_topics(struct kp_log *log, struct kp_topics *ret
 /* merge.c: removes extents of which all is gone, or merges small sets; *ret_did is false if there is nothing to do. */
 KP_MUST enum kp_code kp_sealing_tidy(struct kp_log *log, bool *ret_did, struct kp_error *err);
 
+/* relist.c: makes the list of what counts again from the extents that are there. Before any other thread. */
+KP_MUST enum kp_code kp_sealing_relist(struct kp_log *log, const struct kp_folder *folder, struct kp_error *err);
+
 /* sets.c: what of a position, or of a partition's offset, lies in extents. */
 
 /* The set that holds the first sealed record at or behind position; NULL if none does. Locked: lock. */

@@ -315,6 +315,15 @@ static enum kp_code load_sets(struct kp_log *log, struct kp_error *err)
     return KP_OK;
 }
 
+static void forget_sets(struct kp_sealing *sealing)
+{
+    for (size_t i = 0; i < sealing->set_count; i++)
+        kp_extent_set_free(sealing->sets[i]);
+    kp_free(sealing->sets);
+    sealing->sets = NULL;
+    sealing->set_count = 0;
+}
+
 static enum kp_code remove_path(struct kp_log *log, char *path, struct kp_error *err)
 {
     enum kp_code code = kp_files_remove(log->os, path, err);
@@ -329,8 +338,6 @@ static enum kp_code remove_rest(struct kp_log *log, const struct kp_recovery *re
     const struct kp_folder *folder = &recovery->folder;
     for (size_t i = 0; i < kp_folder_count(&folder->extents); i++) {
         uint64_t number = kp_folder_number(&folder->extents, i);
-        if (!kp_extent_adopted(number))
-            sealing->next_number = KP_MAX(sealing->next_number, number + 1);
         if (!listed(sealing->extents, sealing->head.extents, number))
             KP_TRY(remove_path(log, kp_extent_path(log->journal.dir, number, KP_EXTENT_SUFFIX), err));
     }
@@ -353,12 +360,24 @@ static enum kp_code remove_rest(struct kp_log *log, const struct kp_recovery *re
 enum kp_code kp_sealing_open(struct kp_log *log, const struct kp_recovery *recovery, struct kp_error *err)
 {
     struct kp_sealing *sealing = &log->sealing;
-    if (recovery->folder.anchor.number && sealing->head.file_next <= recovery->folder.anchor.file_last)
+    bool missing = recovery->folder.anchor.number && sealing->head.file_next <= recovery->folder.anchor.file_last;
+    if (missing && !log->holes.count)
         return kp_fail(
             err, KP_CORRUPT, NULL,
             "journal files are missing in \"%s\": none from file %llu on says that those before it are sealed",
             log->journal.dir, (unsigned long long)log->journal.first_number);
-    KP_TRY(load_sets(log, err));
+    enum kp_code code = missing ? KP_CORRUPT : load_sets(log, err);
+    if (code != KP_OK && log->holes.count) { /* the newest list has rotted */
+        forget_sets(sealing);
+        KP_TRY(kp_sealing_relist(log, &recovery->folder, err));
+        code = load_sets(log, err);
+    }
+    KP_TRY(code);
+    for (size_t i = 0; i < kp_folder_count(&recovery->folder.extents); i++) {
+        uint64_t number = kp_folder_number(&recovery->folder.extents, i);
+        if (!kp_extent_adopted(number))
+            sealing->next_number = KP_MAX(sealing->next_number, number + 1);
+    }
     forget_journal(log, kp_sealing_file_next(sealing));
     /* What a hole held may have been a newer list, if it lies behind the files of this one. */
     return log->read_only || kp_holes_unsealed(log) ? KP_OK : remove_rest(log, recovery, err);

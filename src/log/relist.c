@@ -1,0 +1,187 @@
+/*
+ * The list of extents that count, made again from the extents themselves: where the newest KP_ENTRY_SEALED has rotted,
+ * older ones name extents that were merged away, or end before the journal's first file.
+ *
+ * Every mixed extent says which journal files it was made of. Those that count form a chain: from the log's first file
+ * to the one before the journal begins, each behind the other. There may be several chains, since what did not count
+ * yet or any more when the power went may have stayed; whichever is whole holds every record, since an extent has its
+ * name only when it is complete. Of two that begin alike the longer is taken, then the newer: what was merged or
+ * compacted. Extents of one partition and adopted files count if a set of the chain has a run in them.
+ */
+#include "log/internal.h"
+
+struct candidate {
+    struct kp_extent_header header;
+    bool good; /* a chain leads from it to the end */
+};
+
+struct relist {
+    struct kp_log *log;
+    const struct kp_folder *folder;
+    uint64_t end; /* the first file that is journal */
+    struct candidate *list;
+    size_t count;
+    struct kp_buf extents; /* of struct kp_sealed_extent */
+};
+
+static enum kp_code read_headers(struct relist *relist, struct kp_error *err)
+{
+    struct kp_log *log = relist->log;
+    size_t count = kp_folder_count(&relist->folder->extents);
+    relist->list = kp_calloc(count + 1, sizeof *relist->list);
+    for (size_t i = 0; i < count; i++) {
+        struct kp_extent_header header;
+        uint64_t number = kp_folder_number(&relist->folder->extents, i);
+        if (kp_extent_adopted(number))
+            continue;
+        enum kp_code code = kp_extent_header_read(log->os, log->journal.dir, number, &header, err);
+        if (code == KP_CORRUPT) /* if it is needed, it will be missed */
+            continue;
+        KP_TRY(code);
+        if (header.generation == log->journal.generation)
+            relist->list[relist->count++].header = header;
+    }
+    return KP_OK;
+}
+
+static bool follows(const struct kp_extent_header *next, const struct kp_extent_header *header)
+{
+    return next->kind == KP_EXTENT_MIXED && next->file_first == header->file_last + 1 &&
+           next->position == header->position_end;
+}
+
+static void find_good(struct relist *relist)
+{
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t i = 0; i < relist->count; i++) {
+            struct candidate *at = &relist->list[i];
+            bool good = at->header.file_last + 1 == relist->end;
+            for (size_t k = 0; k < relist->count && !good; k++)
+                good = relist->list[k].good && follows(&relist->list[k].header, &at->header);
+            if (at->header.kind != KP_EXTENT_MIXED || at->good || !good)
+                continue;
+            at->good = more = true;
+        }
+    }
+}
+
+/* The best of those that follow; NULL: none leads to the end. */
+static const struct kp_extent_header *next_of(const struct relist *relist, const struct kp_extent_header *header)
+{
+    const struct kp_extent_header *best = NULL;
+    for (size_t i = 0; i < relist->count; i++) {
+        const struct kp_extent_header *at = &relist->list[i].header;
+        if (relist->list[i].good && follows(at, header) &&
+            (!best || at->file_last > best->file_last ||
+             (at->file_last == best->file_last && at->number > best->number)))
+            best = at;
+    }
+    return best;
+}
+
+static bool has(const struct kp_buf *numbers, uint64_t number)
+{
+    for (size_t i = 0; i < kp_folder_count(numbers); i++)
+        if (kp_folder_number(numbers, i) == number)
+            return true;
+    return false;
+}
+
+static struct kp_sealed_extent *listed(const struct relist *relist, uint64_t number)
+{
+    struct kp_sealed_extent *list = (void *)relist->extents.data;
+    for (size_t i = 0; i < relist->extents.len / sizeof *list; i++)
+        if (list[i].number == number)
+            return &list[i];
+    return NULL;
+}
+
+static void add_header(struct relist *relist, const struct kp_extent_header *header)
+{
+    const struct kp_sealed_extent extent = {header->number, header->file_bytes, header->kind, header->crc};
+    kp_buf_append(&relist->extents, &extent, sizeof extent);
+}
+
+static void add_adopted(struct relist *relist, const struct kp_extent_run *run)
+{
+    struct kp_log *log = relist->log;
+    struct kp_file *file;
+    struct kp_file_header header = {.crc = 0};
+    uint64_t number = run->extent - KP_ADOPTED;
+    if (!has(&relist->folder->extents, run->extent) && !has(&relist->folder->journals, number))
+        return;
+    if (kp_adopted_open(log->os, log->journal.dir, number, KP_OPEN_READ, &file, NULL) == KP_OK) {
+        char *path = kp_extent_path(log->journal.dir, run->extent, KP_EXTENT_SUFFIX);
+        (void)!kp_file_header_read(log->os, file, path, number, &header, NULL);
+        kp_free(path);
+        log->os->close(log->os->ctx, file);
+    }
+    const struct kp_sealed_extent extent = {run->extent, kp_extent_run_end(run), KP_EXTENT_ADOPTED, header.crc};
+    kp_buf_append(&relist->extents, &extent, sizeof extent);
+}
+
+/* The set, and what its runs lie in. What is not there any more was wholly given up. */
+static enum kp_code add_set(struct relist *relist, const struct kp_extent_header *header, struct kp_error *err)
+{
+    struct kp_extent_set *set;
+    KP_TRY(kp_extent_set_load(relist->log->os, relist->log->journal.dir, header->number, &set, err));
+    add_header(relist, header);
+    for (uint32_t r = 0; r < set->header.runs; r++) {
+        const struct kp_extent_run *run = &set->runs[r];
+        struct kp_sealed_extent *known = listed(relist, run->extent);
+        if (known && kp_extent_adopted(run->extent))
+            known->bytes = KP_MAX(known->bytes, kp_extent_run_end(run));
+        if (!run->extent || kp_extent_run_lost(run) || known)
+            continue;
+        if (kp_extent_adopted(run->extent))
+            add_adopted(relist, run);
+        for (size_t i = 0; i < relist->count; i++)
+            if (relist->list[i].header.number == run->extent)
+                add_header(relist, &relist->list[i].header);
+    }
+    kp_extent_set_free(set);
+    return KP_OK;
+}
+
+static enum kp_code make_list(struct relist *relist, struct kp_extent_header *ret_last, struct kp_error *err)
+{
+    struct kp_extent_header at = {.file_last = 0};
+    KP_TRY(read_headers(relist, err));
+    find_good(relist);
+    while (at.file_last + 1 < relist->end) {
+        const struct kp_extent_header *next = next_of(relist, &at);
+        if (!next)
+            return kp_fail(err, KP_CORRUPT, NULL,
+                           "journal files are missing in \"%s\": none from file %llu on says that those before it are "
+                           "sealed, and extents are missing behind file %llu",
+                           relist->log->journal.dir, (unsigned long long)relist->end, (unsigned long long)at.file_last);
+        KP_TRY(add_set(relist, next, err));
+        at = *next;
+    }
+    *ret_last = at;
+    return KP_OK;
+}
+
+enum kp_code kp_sealing_relist(struct kp_log *log, const struct kp_folder *folder, struct kp_error *err)
+{
+    struct kp_sealing *sealing = &log->sealing;
+    struct relist relist = {.log = log, .folder = folder};
+    struct kp_extent_header last;
+    relist.end = KP_MAX(kp_sealing_file_next(sealing), folder->anchor.number ? folder->anchor.file_last + 1 : 1);
+    enum kp_code code = make_list(&relist, &last, err);
+    kp_free(relist.list);
+    if (code != KP_OK) {
+        kp_buf_finish(&relist.extents);
+        return code;
+    }
+    kp_free(sealing->extents);
+    sealing->extents = (void *)relist.extents.data;
+    sealing->head.extents = (uint32_t)(relist.extents.len / sizeof *sealing->extents);
+    sealing->head.file_next = relist.end;
+    sealing->head.sequence = last.sequence;
+    sealing->head.previous_crc = last.previous_crc;
+    sealing->head.position = last.position_end;
+    sealing->head.log_time_us = last.log_time_us;
+    return KP_OK;
+}
