@@ -501,7 +501,9 @@ static enum kp_code write_anew(struct kp_log *log, size_t first, size_t count, s
     return code;
 }
 
-static enum kp_code tidy(struct kp_log *log, struct kp_topics *current, bool *ret_did, struct kp_error *err)
+/* Takes files off the list of which nothing is left; with only_gone, no more than that. */
+static enum kp_code tidy(struct kp_log *log, struct kp_topics *current, bool only_gone, bool *ret_did,
+                         struct kp_error *err)
 {
     struct kp_sealing *sealing = &log->sealing; /* its sets change only by the sealer's own entries */
     struct kp_buf numbers = {0};
@@ -511,14 +513,15 @@ static enum kp_code tidy(struct kp_log *log, struct kp_topics *current, bool *re
     enum kp_code code = KP_OK;
     find_gone(uses, use_count, &numbers);
     *ret_did = numbers.len > 0;
-    const struct use *dead = *ret_did || sealing->merges_off ? NULL : find_dead(uses, use_count, full);
+    bool writes = !*ret_did && !only_gone && !sealing->merges_off;
+    const struct use *dead = writes ? find_dead(uses, use_count, full) : NULL;
     if (*ret_did) {
         code = kp_sealing_count(log, NULL, &sealing->head, &numbers, err);
     } else if (dead) {
         kp_buf_append(&numbers, &dead->number, sizeof dead->number);
         first = dead->set;
         count = 1;
-    } else if (!sealing->merges_off) {
+    } else if (writes) {
         count = find_alike(sealing, current, &first);
     }
     kp_free(uses);
@@ -541,7 +544,7 @@ enum kp_code kp_sealing_topics(struct kp_log *log, struct kp_topics *ret_topics,
     return code;
 }
 
-enum kp_code kp_sealing_tidy(struct kp_log *log, bool *ret_did, struct kp_error *err)
+enum kp_code kp_sealing_tidy(struct kp_log *log, bool only_gone, bool *ret_did, struct kp_error *err)
 {
     struct kp_topics current = {0};
     *ret_did = false;
@@ -549,7 +552,7 @@ enum kp_code kp_sealing_tidy(struct kp_log *log, bool *ret_did, struct kp_error 
         return KP_OK;
     enum kp_code code = kp_sealing_topics(log, &current, err);
     if (code == KP_OK)
-        code = tidy(log, &current, ret_did, err);
+        code = tidy(log, &current, only_gone, ret_did, err);
     kp_topics_finish(&current);
     return code;
 }

@@ -616,7 +616,13 @@ static enum kp_code step(struct kp_log *log, bool *ret_did, struct kp_error *err
     uint64_t first, end;
     choose(log, stretch_bytes(&log->sealing), &first, &end);
     if (first == end)
-        return kp_sealing_tidy(log, ret_did, err);
+        return kp_sealing_tidy(log, false, ret_did, err);
+    log->sealing.frees = !log->sealing.frees; /* by turns: there may always be something to seal */
+    if (log->sealing.frees) {
+        KP_TRY(kp_sealing_tidy(log, true, ret_did, err));
+        if (*ret_did)
+            return KP_OK;
+    }
     *ret_did = true;
     struct kp_room room = {.log = log};
     enum kp_code code;

@@ -56,6 +56,7 @@ struct kp_sealing {
     _Atomic uint64_t compact_bytes; /* written by compaction since the log was opened */
 
     bool merges_off;    /* one met damage: they wait for the next start */
+    bool frees;         /* the step looks for what can be removed before it seals */
     uint64_t eager_end; /* journal files before it are sealed as soon as they are full, one at a time */
     bool retiring;
     uint64_t recycle_first, recycle_end; /* journal files */
@@ -102,8 +103,9 @@ void kp_sealing_unlink(struct kp_log *log, const struct kp_buf *numbers);
 KP_MUST enum kp_code kp_sealing_retire(struct kp_log *log, bool *ret_did, struct kp_error *err);
 /* merge.c: the topics as they are now, to finish whatever is returned. */
 KP_MUST enum kp_code kp_sealing_topics(struct kp_log *log, struct kp_topics *ret_topics, struct kp_error *err);
-/* merge.c: removes extents of which all is gone, or merges small sets; *ret_did is false if there is nothing to do. */
-KP_MUST enum kp_code kp_sealing_tidy(struct kp_log *log, bool *ret_did, struct kp_error *err);
+/* merge.c: removes extents of which all is gone, or, unless only_gone, merges small sets; *ret_did is false if there is
+ * nothing to do. */
+KP_MUST enum kp_code kp_sealing_tidy(struct kp_log *log, bool only_gone, bool *ret_did, struct kp_error *err);
 
 /* relist.c: makes the list of what counts again from the extents that are there. Before any other thread. */
 KP_MUST enum kp_code kp_sealing_relist(struct kp_log *log, const struct kp_folder *folder, struct kp_error *err);
