@@ -159,19 +159,43 @@ static void fail_all(struct kp_log *log, struct kp_open_block *blocks, const str
     kp_mutex_lock(&log->mutex);
 }
 
+/*
+ * The blocks from the first on that are written at once: they lie one behind another in memory, as blocks of one slab
+ * do, and in what is left of the file. *ret_room: what their file must have left.
+ */
+static size_t run_length(struct kp_log *log, const struct kp_open_block *first, uint64_t *ret_room)
+{
+    uint64_t bytes = kp_block_bytes(first->header), left = kp_journal_left(&log->journal);
+    size_t count = 1;
+    *ret_room = KP_MAX(first->room, bytes);
+    for (const struct kp_open_block *block = first->next; block; block = block->next, count++) {
+        uint64_t room = bytes + KP_MAX(kp_block_bytes(block->header), block->room);
+        if ((const uint8_t *)block->header != (const uint8_t *)first->header + bytes || KP_MAX(*ret_room, room) > left)
+            break;
+        *ret_room = KP_MAX(*ret_room, room);
+        bytes += kp_block_bytes(block->header);
+    }
+    return count;
+}
+
 /* Writes and, with sync, syncs. *ret_unwritten: on failure, the blocks that were not written; those before them may
  * have been. */
 static enum kp_code write_blocks(struct kp_log *log, struct kp_open_block **blocks, bool sync,
                                  struct kp_open_block **ret_unwritten, struct kp_error *err)
 {
-    for (struct kp_open_block **at = blocks; *at; at = &(*at)->next) {
-        enum kp_code code =
-            kp_journal_write(&log->journal, (*at)->header, (*at)->room, sync && (*at)->next == NULL, err);
+    for (struct kp_open_block **at = blocks; *at;) {
+        uint64_t room;
+        size_t count = run_length(log, *at, &room);
+        struct kp_open_block **behind = at;
+        for (size_t i = 0; i < count; i++)
+            behind = &(*behind)->next;
+        enum kp_code code = kp_journal_write(&log->journal, (*at)->header, count, room, sync && *behind == NULL, err);
         if (code != KP_OK) {
             *ret_unwritten = *at;
             *at = NULL;
             return code;
         }
+        at = behind;
     }
     return KP_OK;
 }
@@ -416,7 +440,7 @@ bool kp_log_commit_closing(struct kp_log *log)
     memset(block, 0, KP_SECTOR_BYTES);
     block->position = end->position;
     block->flags = KP_BLOCK_CLOSED;
-    enum kp_code code = kp_journal_write(&log->journal, block, 0, true, NULL);
+    enum kp_code code = kp_journal_write(&log->journal, block, 1, 0, true, NULL);
     kp_free(block);
     return code == KP_OK; /* else nothing is lost: it only vouches for what is durable already */
 }

@@ -436,13 +436,13 @@ uint64_t kp_journal_left(struct kp_journal *journal)
     return kp_journal_file_get(journal, journal->end.file_number).bytes - journal->end.offset;
 }
 
-static enum kp_code write_block(struct kp_journal *journal, const struct kp_block_header *block, size_t bytes,
-                                bool sync, struct kp_error *err)
+static enum kp_code write_bytes(struct kp_journal *journal, const void *bytes, size_t len, uint64_t offset, bool sync,
+                                struct kp_error *err)
 {
     struct kp_os *os = journal->os;
     if (!sync || kp_log_planted == KP_PLANT_ACK_BEFORE_SYNC)
-        return os->pwrite(os->ctx, journal->file, block, bytes, journal->end.offset, err);
-    enum kp_code code = os->pwrite_sync(os->ctx, journal->file, block, bytes, journal->end.offset, err);
+        return os->pwrite(os->ctx, journal->file, bytes, len, offset, err);
+    enum kp_code code = os->pwrite_sync(os->ctx, journal->file, bytes, len, offset, err);
     if (code != KP_OK && kp_log_planted == KP_PLANT_RETRY_SYNC)
         return os->sync(os->ctx, journal->file, err);
     return code;
@@ -467,29 +467,51 @@ static void complete_header(struct kp_journal *journal, struct kp_block_header *
     block->header_crc = kp_block_header_crc(block);
 }
 
-enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header *block, uint64_t room, bool sync,
-                              struct kp_error *err)
+/* Gives the block its place behind all others. */
+static void place_block(struct kp_journal *journal, struct kp_block_header *block)
 {
     struct kp_journal_end *end = &journal->end;
-    uint64_t bytes = kp_block_bytes(block);
-    journal->refused = false;
-    uint64_t file_bytes = kp_journal_file_get(journal, end->file_number).bytes;
-    bool roll =
-        !(block->flags & KP_BLOCK_CONTINUED) && atomic_exchange(&journal->roll, false) && end->offset > KP_SECTOR_BYTES;
-    if (roll || KP_MAX(bytes, room) > file_bytes - end->offset) {
-        KP_TRY(switch_file(journal, KP_MAX(bytes, room), err));
-        file_bytes = kp_journal_file_get(journal, end->file_number).bytes;
-    }
     complete_header(journal, block);
-    sync = sync && !journal->unsafe_no_sync;
-    KP_TRY(write_block(journal, block, (size_t)bytes, sync, err));
-    end->offset += bytes;
+    end->offset += kp_block_bytes(block);
     end->sequence = block->sequence;
     end->previous_crc = block->header_crc;
     end->position += block->records;
     end->log_time_us = block->log_time_us;
     end->closed = block->flags & KP_BLOCK_CLOSED;
-    journal->block_count++;
+}
+
+static uint64_t bytes_together(const struct kp_block_header *blocks, size_t count)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += kp_block_bytes((const void *)((const uint8_t *)blocks + bytes));
+    return bytes;
+}
+
+enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header *blocks, size_t count, uint64_t room,
+                              bool sync, struct kp_error *err)
+{
+    struct kp_journal_end *end = &journal->end;
+    uint64_t bytes = bytes_together(blocks, count);
+    journal->refused = false;
+    uint64_t file_bytes = kp_journal_file_get(journal, end->file_number).bytes;
+    bool roll = !(blocks->flags & KP_BLOCK_CONTINUED) && atomic_exchange(&journal->roll, false) &&
+                end->offset > KP_SECTOR_BYTES;
+    if (roll || KP_MAX(bytes, room) > file_bytes - end->offset) {
+        KP_TRY(switch_file(journal, KP_MAX(bytes, room), err));
+        file_bytes = kp_journal_file_get(journal, end->file_number).bytes;
+    }
+    struct kp_journal_end before = *end;
+    for (struct kp_block_header *block = blocks; end->offset < before.offset + bytes;
+         block = (void *)((uint8_t *)blocks + (end->offset - before.offset)))
+        place_block(journal, block);
+    sync = sync && !journal->unsafe_no_sync;
+    enum kp_code code = write_bytes(journal, blocks, (size_t)bytes, before.offset, sync, err);
+    if (code != KP_OK) {
+        *end = before;
+        return code;
+    }
+    journal->block_count += count;
     journal->block_bytes += bytes;
     journal->unsynced = !sync && !journal->unsafe_no_sync;
     if (sync) {

@@ -96,12 +96,12 @@ KP_MUST enum kp_code kp_journal_recycle_adopted(struct kp_journal *journal, uint
 uint64_t kp_journal_left(struct kp_journal *journal);
 
 /*
- * Completes the header of the block (payload and its counts and CRC are set), writes it, and with `sync` makes it and
- * all blocks before it durable. room: bytes that its file must have left, if more than its own: a group lies in one
- * file. block: aligned, whole sectors. On success the journal's end is behind it. A failure leaves the journal unusable
- * for writing, unless journal->refused is set.
+ * Completes the headers of `count` blocks (payload and its counts and CRC are set), which lie one behind another in
+ * memory, writes them at once, and with `sync` makes them and all blocks before them durable. room: bytes that their
+ * file must have left, if more than their own: a group lies in one file. blocks: aligned, whole sectors. On success the
+ * journal's end is behind them. A failure leaves the journal unusable for writing, unless journal->refused is set.
  */
-KP_MUST enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header *block, uint64_t room,
-                                      bool sync, struct kp_error *err);
+KP_MUST enum kp_code kp_journal_write(struct kp_journal *journal, struct kp_block_header *blocks, size_t count,
+                                      uint64_t room, bool sync, struct kp_error *err);
 
 #endif

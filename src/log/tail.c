@@ -6,13 +6,14 @@
 #include "base/mem.h"
 #include "os/pages.h"
 
-/* Freed slabs of one size wait here for their next use, whoever makes it. */
+/* Freed slabs of one size wait here for their next use, whoever makes it: of small ones as many as a full queue fills.
+ */
 struct spares {
     size_t bytes;
     size_t count;
-    _Atomic(struct kp_slab *) slabs[4];
+    _Atomic(struct kp_slab *) slabs[8];
 };
-static struct spares spares[] = {{KP_SLAB_BYTES, 4, {NULL}}, {KP_SLAB_READ_BYTES, 2, {NULL}}};
+static struct spares spares[] = {{KP_SLAB_BYTES, 8, {NULL}}, {KP_SLAB_READ_BYTES, 2, {NULL}}};
 
 static struct spares *spares_of(size_t bytes)
 {
