@@ -128,6 +128,8 @@ enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared
         code = run(cursor, cursor->prepared, params, param_count, err);
         code = commit_statement(cursor, code, err);
     }
+    if (session->transaction == KP_TRANSACTION_NONE) /* of what set_config did */
+        kp_settings_end(session, code == KP_OK);
     code = kp_session_told(session, code, err);
     cursor->timed = code == KP_OK && (cursor->subscription || cursor->copy);
     if (!cursor->timed)

@@ -39,6 +39,7 @@ bool kp_ddl_is(const struct kp_statement *statement)
     case KP_STATEMENT_ALTER_SOURCE:
     case KP_STATEMENT_REFRESH:
     case KP_STATEMENT_ALTER_OBJECT:
+    case KP_STATEMENT_COMMENT:
         return true;
     default:
         return false;
@@ -391,6 +392,9 @@ enum kp_code kp_ddl_run(struct kp_ddl *ddl, const struct kp_statement *statement
         break;
     case KP_STATEMENT_ALTER_OBJECT:
         code = kp_ddl_alter_object(ddl, statement, err);
+        break;
+    case KP_STATEMENT_COMMENT:
+        code = kp_ddl_comment(ddl, statement, err);
         break;
     default:
         code = kp_ddl_alter(ddl, statement, &job, err);

@@ -40,6 +40,8 @@ KP_MUST enum kp_code kp_ddl_drop(struct kp_ddl *ddl, const struct kp_statement *
 /* ALTER TYPE, ALTER DOMAIN (alter.c). */
 KP_MUST enum kp_code kp_ddl_alter_object(struct kp_ddl *ddl, const struct kp_statement *statement,
                                          struct kp_error *err);
+/* COMMENT ON (comment.c). */
+KP_MUST enum kp_code kp_ddl_comment(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err);
 /* Whether the engine can run a view's plan: refused here, before anything is written. */
 KP_MUST enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relation, struct kp_error *err);
 /* Whether a decoder can be made of a source's or table's declaration. */

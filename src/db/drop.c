@@ -10,6 +10,7 @@
 #include "db/ddl.h"
 #include "db/retention.h"
 #include "sql/alter.h"
+#include "sql/comment.h"
 
 enum { LINE_BYTES = 160 };
 
@@ -405,6 +406,10 @@ enum kp_code kp_ddl_drop(struct kp_ddl *ddl, const struct kp_statement *statemen
     kp_catalog_unlock(db->catalog);
     if (code == KP_OK && list.count > 0)
         code = kp_ddl_log(ddl, err);
+    kp_catalog_write(db->catalog);
+    for (size_t i = 0; code == KP_OK && i < list.count; i++)
+        kp_comments_forget(db->catalog, list.items[i].relation);
+    kp_catalog_unlock(db->catalog);
     for (size_t i = 0; code == KP_OK && i < list.count; i++)
         kp_ddl_remove(ddl, list.items[i].relation);
     kp_free(list.items);

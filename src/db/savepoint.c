@@ -14,7 +14,7 @@ enum { SAVEPOINTS_MAX = 65536 }; /* of a block: each keeps a copy of the setting
 struct kp_savepoint {
     char *name;
     size_t write_count, write_bytes;
-    char **settings;
+    struct kp_setting_values *settings;
     struct kp_savepoint *outer;
     uint32_t depth;
     uint64_t number;

@@ -51,7 +51,8 @@ void kp_session_cancel(struct kp_session *session)
 
 int64_t kp_session_idle_timeout_us(const struct kp_session *session)
 {
-    return session->idle_timeout_ms * 1000;
+    bool inside = session->transaction == KP_TRANSACTION_BLOCK || session->transaction == KP_TRANSACTION_FAILED;
+    return (inside ? session->idle_timeout_ms : session->idle_session_timeout_ms) * 1000;
 }
 
 void kp_session_resume(struct kp_session *session)
@@ -98,9 +99,7 @@ void kp_session_context(struct kp_session *session, struct kp_sql_context *ret_c
     *ret_context = (struct kp_sql_context){.catalog = session->db->catalog,
                                            .settings = &session->values,
                                            .user = session->user,
-                                           .database = session->database,
-                                           .setting = kp_settings_get,
-                                           .setting_arg = session};
+                                           .database = session->database};
 }
 
 /* ---- the position to read at ---- */

@@ -38,15 +38,20 @@ struct kp_session {
     struct kp_db *db;
     struct kp_session_options options;
     char *user, *database;
-    char **settings; /* values by index of the table in settings.c; NULL: the default */
+    char **settings; /* values by index of the table in settings.c, behind them the custom ones; NULL: the default */
+    char **custom_names; /* settings with a dot in their name */
+    size_t custom_count;
+    struct kp_mutex settings_lock; /* for functions of a running query; all else is on the session's thread */
     const struct kp_zone *zone;
     struct kp_session_settings values;
     _Atomic bool cancelled;
     struct kp_deadline deadline;
-    int64_t statement_timeout_ms, lock_timeout_ms, idle_timeout_ms; /* 0: none */
+    int64_t statement_timeout_ms, lock_timeout_ms, idle_timeout_ms, idle_session_timeout_ms; /* 0: none */
     char **outer_settings; /* SET LOCAL: the values before it, by index; an entry NULL: not set so */
-    char **block_settings; /* all values before the transaction's first SET, for ROLLBACK; NULL: it has set nothing */
-    char **first_settings; /* what the client asked for when it connected: RESET goes back to it; NULL: nothing */
+    struct kp_setting_values
+        *block_settings; /* all values before the transaction's first SET, for ROLLBACK; NULL: it has set nothing */
+    struct kp_setting_values
+        *first_settings; /* what the client asked for when it connected: RESET goes back to it; NULL: nothing */
     int64_t read_after;
 
     enum kp_transaction transaction;
@@ -134,7 +139,11 @@ struct kp_cursor {
 /* ---- settings.c ---- */
 void kp_settings_init(struct kp_session *session);
 void kp_settings_finish(struct kp_session *session);
-const char *kp_settings_get(void *arg, const char *name); /* kp_sql_context's setting callback */
+const char *kp_settings_get(struct kp_session *session, const char *name); /* NULL: unknown */
+/* For kp_catalog_facts; arg is the session. */
+bool kp_settings_ask(void *arg, const char *name, struct kp_buf *out);
+KP_MUST enum kp_code kp_settings_config(void *arg, const char *name, const char *value, bool local, struct kp_buf *out,
+                                        struct kp_error *err);
 /* With a session's first statement: what it has now is what RESET goes back to. */
 void kp_settings_keep_first(struct kp_session *session);
 KP_MUST enum kp_code kp_settings_reset(struct kp_session *session, const char *name, struct kp_error *err);
@@ -144,10 +153,10 @@ KP_MUST enum kp_code kp_settings_set_local(struct kp_session *session, const cha
 /* The transaction ends: what SET LOCAL set is undone, and if it was rolled back what SET did, too. */
 void kp_settings_end(struct kp_session *session, bool committed);
 /* All values as they are, and which of them SET LOCAL set, for kp_settings_restore; discard: NULL is fine. */
-char **kp_settings_copy(struct kp_session *session);
-void kp_settings_restore(struct kp_session *session, char *const *values);
-void kp_settings_discard(char **values);
-/* Calls each for every setting: name, value, what it is. */
+struct kp_setting_values *kp_settings_copy(struct kp_session *session);
+void kp_settings_restore(struct kp_session *session, const struct kp_setting_values *copy);
+void kp_settings_discard(struct kp_setting_values *copy);
+/* Calls each for every setting but custom ones: name, value, what it is. */
 void kp_settings_each(struct kp_session *session,
                       void (*each)(void *arg, const char *name, const char *value, const char *doc), void *arg);
 

@@ -1,4 +1,8 @@
-/* Session settings: what SET, SHOW and clients at connection ask for, in one table. */
+/*
+ * Session settings: what SET, SHOW, set_config and clients at connection ask for, in one table; and behind it those
+ * with a dot in their name, which are whatever an application makes of them: a session knows one from the first time it
+ * is set, and then it has a value, perhaps "".
+ */
 #include "db/session.h"
 
 #include <stdio.h>
@@ -34,6 +38,8 @@ static const struct setting {
     {"extra_float_digits", "1", 0, NULL, "Accepted for compatibility; floats are printed exactly."},
     {"idle_in_transaction_session_timeout", "0", 0, check_timeout,
      "Ends a session of the PostgreSQL door that waits so long inside a transaction; 0: never."},
+    {"idle_session_timeout", "0", 0, check_timeout,
+     "Ends a session of the PostgreSQL door that waits so long outside of transactions; 0: never."},
     {"in_hot_standby", "off", REPORTED | FIXED, NULL, "Always off."},
     {"integer_datetimes", "on", REPORTED | FIXED, NULL, "Always on."},
     {"IntervalStyle", "postgres", REPORTED | FIXED, NULL, "Form of intervals."},
@@ -60,12 +66,78 @@ static const struct setting {
     {"transaction_read_only", "off", 0, check_read_only, "Whether this transaction may not write."},
 };
 
-static size_t find(const char *name)
+enum { SETTINGS_MAX = 100000 }; /* of a session, custom ones included: each is kept until it ends */
+
+static size_t count_of(const struct kp_session *session)
 {
-    for (size_t i = 0; i < KP_COUNT(table); i++)
-        if (strcasecmp(table[i].name, name) == 0)
+    return KP_COUNT(table) + session->custom_count;
+}
+
+static const char *name_of(const struct kp_session *session, size_t i)
+{
+    return i < KP_COUNT(table) ? table[i].name : session->custom_names[i - KP_COUNT(table)];
+}
+
+static const char *standard_of(size_t i)
+{
+    return i < KP_COUNT(table) ? table[i].standard : "";
+}
+
+/* Behind the last if it is not known. */
+static size_t find(const struct kp_session *session, const char *name)
+{
+    size_t count = count_of(session);
+    for (size_t i = 0; i < count; i++)
+        if (strcasecmp(name_of(session, i), name) == 0)
             return i;
-    return KP_COUNT(table);
+    return count;
+}
+
+/* Identifiers with dots between. */
+static bool is_custom_name(const char *name)
+{
+    bool begins = true, dots = false;
+    for (const char *at = name; *at; at++) {
+        bool letter = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || *at == '_' || (*at & 0x80);
+        bool more = (*at >= '0' && *at <= '9') || *at == '$';
+        if (*at == '.' ? begins : !(letter || (more && !begins)))
+            return false;
+        begins = *at == '.';
+        dots |= begins;
+    }
+    return dots && !begins;
+}
+
+static enum kp_code unknown(const char *name, struct kp_error *err)
+{
+    return kp_fail(err, KP_NOT_FOUND, "42704", "unrecognized configuration parameter \"%s\"", name);
+}
+
+/* A place for a setting of some application's own. */
+static enum kp_code add_custom(struct kp_session *session, const char *name, struct kp_error *err)
+{
+    if (!strchr(name, '.'))
+        return unknown(name, err);
+    bool reserved = strncasecmp(name, "kappa.", 6) == 0;
+    if (reserved || !is_custom_name(name)) {
+        (void)kp_fail(err, KP_INVALID, "42602", "invalid configuration parameter name \"%s\"", name);
+        return kp_error_detail(err, reserved ? "\"kappa\" is a reserved prefix."
+                                             : "Custom parameter names must be two or more simple identifiers "
+                                               "separated by dots.");
+    }
+    size_t count = count_of(session);
+    if (count >= SETTINGS_MAX)
+        return kp_fail(err, KP_LIMIT, "54000", "a session can have at most %d settings", SETTINGS_MAX);
+    session->custom_names =
+        kp_realloc(session->custom_names, (session->custom_count + 1) * sizeof *session->custom_names);
+    session->custom_names[session->custom_count++] = kp_strdup(name);
+    session->settings = kp_realloc(session->settings, (count + 1) * sizeof *session->settings);
+    session->settings[count] = NULL;
+    if (session->outer_settings) {
+        session->outer_settings = kp_realloc(session->outer_settings, (count + 1) * sizeof *session->outer_settings);
+        session->outer_settings[count] = NULL;
+    }
+    return KP_OK;
 }
 
 static enum kp_code check_zone(struct kp_session *session, const char *value, struct kp_error *err)
@@ -136,6 +208,8 @@ static void take_timeout(struct kp_session *session, const char *name, char **va
         session->statement_timeout_ms = ms;
     else if (strcmp(name, "lock_timeout") == 0)
         session->lock_timeout_ms = ms;
+    else if (strcmp(name, "idle_session_timeout") == 0)
+        session->idle_session_timeout_ms = ms;
     else
         session->idle_timeout_ms = ms;
 }
@@ -182,18 +256,26 @@ static enum kp_code check_read_after(struct kp_session *session, const char *val
 void kp_settings_init(struct kp_session *session)
 {
     session->settings = kp_calloc(KP_COUNT(table), sizeof *session->settings);
+    kp_mutex_init(&session->settings_lock);
     session->zone = kp_zone_utc();
     session->values = (struct kp_session_settings){.zone = session->zone};
 }
 
 void kp_settings_finish(struct kp_session *session)
 {
-    for (size_t i = 0; i < KP_COUNT(table); i++)
+    for (size_t i = 0; i < count_of(session); i++) {
         kp_free(session->settings[i]);
+        if (session->outer_settings)
+            kp_free(session->outer_settings[i]);
+    }
+    for (size_t i = 0; i < session->custom_count; i++)
+        kp_free(session->custom_names[i]);
+    kp_free(session->custom_names);
     kp_free(session->settings);
     kp_free(session->outer_settings);
     kp_settings_discard(session->block_settings);
     kp_settings_discard(session->first_settings);
+    kp_mutex_finish(&session->settings_lock);
 }
 
 void kp_settings_keep_first(struct kp_session *session)
@@ -204,17 +286,17 @@ void kp_settings_keep_first(struct kp_session *session)
 
 static const char *value_of(struct kp_session *session, size_t i)
 {
-    if (strcmp(table[i].name, "session_authorization") == 0)
+    if (i < KP_COUNT(table) && strcmp(table[i].name, "session_authorization") == 0)
         return session->user;
-    if (strcmp(table[i].name, "transaction_read_only") == 0)
+    if (i < KP_COUNT(table) && strcmp(table[i].name, "transaction_read_only") == 0)
         return kp_session_read_only(session) ? "on" : "off";
-    return session->settings[i] ? session->settings[i] : table[i].standard;
+    return session->settings[i] ? session->settings[i] : standard_of(i);
 }
 
-const char *kp_settings_get(void *arg, const char *name)
+const char *kp_settings_get(struct kp_session *session, const char *name)
 {
-    size_t i = find(name);
-    return i < KP_COUNT(table) ? value_of(arg, i) : NULL;
+    size_t i = find(session, name);
+    return i < count_of(session) ? value_of(session, i) : NULL;
 }
 
 const char *kp_session_get(struct kp_session *session, const char *name)
@@ -225,30 +307,41 @@ const char *kp_session_get(struct kp_session *session, const char *name)
 /* Before a setting changes inside a transaction: what ROLLBACK goes back to. */
 static void note_block(struct kp_session *session)
 {
-    bool inside = session->transaction == KP_TRANSACTION_BLOCK || session->transaction == KP_TRANSACTION_IMPLICIT;
-    if (inside && !session->block_settings)
+    if (!session->block_settings)
         session->block_settings = kp_settings_copy(session);
+}
+
+static void note_transaction(struct kp_session *session)
+{
+    if (session->transaction == KP_TRANSACTION_BLOCK || session->transaction == KP_TRANSACTION_IMPLICIT)
+        note_block(session);
+}
+
+static enum kp_code change_fixed(struct kp_session *session, size_t i, const char *value, struct kp_error *err)
+{
+    bool date_style = strcmp(table[i].name, "DateStyle") == 0;
+    if (!date_style && strncasecmp(value, value_of(session, i), strlen(value)) != 0)
+        return kp_fail(err, KP_INVALID, "55P02", "parameter \"%s\" cannot be changed", table[i].name);
+    if (date_style && strncasecmp(value, "iso", 3) != 0)
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "DateStyle \"%s\" is not supported: dates are ISO", value);
+    return KP_OK;
 }
 
 static enum kp_code change(struct kp_session *session, const char *name, const char *value, struct kp_error *err)
 {
-    size_t i = find(name);
-    if (i == KP_COUNT(table)) {
-        if (strchr(name, '.'))
-            return KP_OK; /* a custom setting of some tool: without meaning here, as in PostgreSQL */
-        return kp_fail(err, KP_NOT_FOUND, NULL, "unrecognized configuration parameter \"%s\"", name);
-    }
-    if (table[i].flags & FIXED) {
-        if (strncasecmp(value, value_of(session, i), strlen(value)) == 0 || strcasecmp(name, "DateStyle") == 0)
-            return strncasecmp(value, "iso", 3) == 0 || strcasecmp(name, "DateStyle") != 0
-                       ? KP_OK
-                       : kp_fail(err, KP_UNSUPPORTED, NULL, "DateStyle \"%s\" is not supported: dates are ISO", value);
-        return kp_fail(err, KP_INVALID, "55P02", "parameter \"%s\" cannot be changed", table[i].name);
-    }
-    if (table[i].check)
+    size_t i = find(session, name);
+    if (i == count_of(session))
+        KP_TRY(add_custom(session, name, err));
+    bool custom = i >= KP_COUNT(table);
+    if (!custom && table[i].flags & FIXED)
+        return change_fixed(session, i, value, err);
+    if (!custom && table[i].check)
         KP_TRY(table[i].check(session, value, err));
-    kp_free(session->settings[i]);
-    session->settings[i] = kp_strdup(value);
+    char *before = session->settings[i];
+    session->settings[i] = kp_strdup(value); /* it may be the value before */
+    kp_free(before);
+    if (custom)
+        return KP_OK;
     if (table[i].check == check_read_only)
         take_read_only(session, table[i].name, &session->settings[i]);
     if (table[i].check == check_timeout)
@@ -258,22 +351,40 @@ static enum kp_code change(struct kp_session *session, const char *name, const c
     return KP_OK;
 }
 
-enum kp_code kp_session_set(struct kp_session *session, const char *name, const char *value, struct kp_error *err)
+static enum kp_code set_session(struct kp_session *session, const char *name, const char *value, struct kp_error *err)
 {
-    size_t i = find(name);
-    note_block(session);
     KP_TRY(change(session, name, value, err));
-    if (session->outer_settings && i < KP_COUNT(table)) { /* it holds beyond the transaction, whatever SET LOCAL said */
+    if (session->outer_settings) { /* it holds beyond the transaction, whatever SET LOCAL said */
+        size_t i = find(session, name);
         kp_free(session->outer_settings[i]);
         session->outer_settings[i] = NULL;
     }
     return KP_OK;
 }
 
+static enum kp_code set_local(struct kp_session *session, const char *name, const char *value, struct kp_error *err)
+{
+    size_t i = find(session, name);
+    char *before = kp_strdup(i < count_of(session) ? value_of(session, i) : "");
+    enum kp_code code = change(session, name, value, err);
+    if (!session->outer_settings)
+        session->outer_settings = kp_calloc(count_of(session), sizeof *session->outer_settings);
+    if (code == KP_OK && !session->outer_settings[i])
+        session->outer_settings[i] = before;
+    else
+        kp_free(before);
+    return code;
+}
+
+enum kp_code kp_session_set(struct kp_session *session, const char *name, const char *value, struct kp_error *err)
+{
+    note_transaction(session);
+    return set_session(session, name, value, err);
+}
+
 enum kp_code kp_settings_set_local(struct kp_session *session, const char *name, const char *value,
                                    struct kp_error *err)
 {
-    size_t i = find(name);
     if (session->transaction != KP_TRANSACTION_BLOCK) {
         struct kp_error notice;
         (void)kp_fail(&notice, KP_OK, "25P01", "SET LOCAL can only be used in transaction blocks");
@@ -281,89 +392,126 @@ enum kp_code kp_settings_set_local(struct kp_session *session, const char *name,
             session->options.notice(session->options.arg, "WARNING", &notice);
         return KP_OK;
     }
-    note_block(session);
-    char *before = i < KP_COUNT(table) ? kp_strdup(value_of(session, i)) : NULL;
-    enum kp_code code = change(session, name, value, err);
-    if (!session->outer_settings)
-        session->outer_settings = kp_calloc(KP_COUNT(table), sizeof *session->outer_settings);
-    if (code == KP_OK && before && !session->outer_settings[i])
-        session->outer_settings[i] = before;
-    else
-        kp_free(before);
-    return code;
+    note_transaction(session);
+    return set_local(session, name, value, err);
 }
 
 void kp_settings_end(struct kp_session *session, bool committed)
 {
     struct kp_error ignored;
-    char **before = session->block_settings;
+    struct kp_setting_values *before = session->block_settings;
     session->block_settings = NULL;
     if (before && !committed)
         kp_settings_restore(session, before);
     kp_settings_discard(before);
-    for (size_t i = 0; session->outer_settings && i < KP_COUNT(table); i++) {
+    for (size_t i = 0; session->outer_settings && i < count_of(session); i++) {
         char *outer = session->outer_settings[i];
         session->outer_settings[i] = NULL;
-        if (outer && change(session, table[i].name, outer, &ignored) != KP_OK)
+        if (outer && change(session, name_of(session, i), outer, &ignored) != KP_OK)
             KP_ASSERT(false); /* it was the setting's value */
         kp_free(outer);
     }
 }
 
-/* The values, and behind them those before SET LOCAL. */
-char **kp_settings_copy(struct kp_session *session)
+/* ---- all values, to go back to ---- */
+
+struct kp_setting_values {
+    size_t count;
+    char **values, **outer; /* outer: those before SET LOCAL */
+};
+
+struct kp_setting_values *kp_settings_copy(struct kp_session *session)
 {
-    char **values = kp_calloc(2 * KP_COUNT(table), sizeof *values), **outer = values + KP_COUNT(table);
-    for (size_t i = 0; i < KP_COUNT(table); i++) {
-        values[i] = session->settings[i] ? kp_strdup(session->settings[i]) : NULL;
-        outer[i] = session->outer_settings && session->outer_settings[i] ? kp_strdup(session->outer_settings[i]) : NULL;
+    struct kp_setting_values *copy = kp_calloc(1, sizeof *copy);
+    copy->count = count_of(session);
+    copy->values = kp_calloc(2 * copy->count, sizeof *copy->values);
+    copy->outer = copy->values + copy->count;
+    for (size_t i = 0; i < copy->count; i++) {
+        const char *outer = session->outer_settings ? session->outer_settings[i] : NULL;
+        copy->values[i] = session->settings[i] ? kp_strdup(session->settings[i]) : NULL;
+        copy->outer[i] = outer ? kp_strdup(outer) : NULL;
     }
-    return values;
+    return copy;
 }
 
-void kp_settings_restore(struct kp_session *session, char *const *values)
+void kp_settings_restore(struct kp_session *session, const struct kp_setting_values *copy)
 {
     struct kp_error ignored;
-    char *const *outer = values + KP_COUNT(table);
-    for (size_t i = 0; i < KP_COUNT(table); i++) {
-        const char *before = values[i] ? values[i] : table[i].standard;
-        bool same = strcmp(value_of(session, i), before) == 0 || (!values[i] && !session->settings[i]);
-        if (!same && change(session, table[i].name, before, &ignored) != KP_OK)
+    for (size_t i = 0; i < count_of(session); i++) {
+        const char *value = i < copy->count ? copy->values[i] : NULL, *outer = i < copy->count ? copy->outer[i] : NULL;
+        const char *before = value ? value : standard_of(i);
+        bool same = strcmp(value_of(session, i), before) == 0 || (!value && !session->settings[i]);
+        if (!same && change(session, name_of(session, i), before, &ignored) != KP_OK)
             KP_ASSERT(false); /* it was the setting's value */
         if (session->outer_settings) {
             kp_free(session->outer_settings[i]);
-            session->outer_settings[i] = outer[i] ? kp_strdup(outer[i]) : NULL;
+            session->outer_settings[i] = outer ? kp_strdup(outer) : NULL;
         }
     }
 }
 
-void kp_settings_discard(char **values)
+void kp_settings_discard(struct kp_setting_values *copy)
 {
-    for (size_t i = 0; values && i < 2 * KP_COUNT(table); i++)
-        kp_free(values[i]);
-    kp_free(values);
+    for (size_t i = 0; copy && i < 2 * copy->count; i++)
+        kp_free(copy->values[i]);
+    if (copy)
+        kp_free(copy->values);
+    kp_free(copy);
+}
+
+/* What RESET goes back to. */
+static const char *first_of(const struct kp_session *session, size_t i)
+{
+    const struct kp_setting_values *first = session->first_settings;
+    return first && i < first->count && first->values[i] ? first->values[i] : standard_of(i);
 }
 
 enum kp_code kp_settings_reset(struct kp_session *session, const char *name, struct kp_error *err)
 {
     bool all = strcasecmp(name, "all") == 0;
-    if (!all && find(name) == KP_COUNT(table))
-        return strchr(name, '.')
-                   ? KP_OK
-                   : kp_fail(err, KP_NOT_FOUND, NULL, "unrecognized configuration parameter \"%s\"", name);
-    for (size_t i = 0; i < KP_COUNT(table); i++)
-        if (session->settings[i] && (all || strcasecmp(table[i].name, name) == 0)) {
-            const char *first = session->first_settings ? session->first_settings[i] : NULL;
-            KP_TRY(kp_session_set(session, table[i].name, first ? first : table[i].standard, err));
-        }
+    if (!all && find(session, name) == count_of(session)) {
+        note_transaction(session);
+        return add_custom(session, name, err);
+    }
+    for (size_t i = 0; i < count_of(session); i++)
+        if (session->settings[i] && (all || strcasecmp(name_of(session, i), name) == 0))
+            KP_TRY(kp_session_set(session, name_of(session, i), first_of(session, i), err));
     return KP_OK;
 }
 
 void kp_settings_each(struct kp_session *session,
                       void (*each)(void *arg, const char *name, const char *value, const char *doc), void *arg)
 {
-    for (size_t i = 0; i < KP_COUNT(table); i++)
+    for (size_t i = 0; i < KP_COUNT(table); i++) /* PostgreSQL does not show custom ones either */
         each(arg, table[i].name, value_of(session, i), table[i].doc);
+}
+
+/* ---- current_setting, set_config: while a query runs, on any of its threads ---- */
+
+bool kp_settings_ask(void *arg, const char *name, struct kp_buf *out)
+{
+    struct kp_session *session = arg;
+    kp_mutex_lock(&session->settings_lock);
+    const char *value = kp_settings_get(session, name);
+    kp_buf_append_text(out, value ? value : "");
+    kp_mutex_unlock(&session->settings_lock);
+    return value;
+}
+
+/* A statement by itself is a transaction: kp_execute ends it for the settings. */
+enum kp_code kp_settings_config(void *arg, const char *name, const char *value, bool local, struct kp_buf *out,
+                                struct kp_error *err)
+{
+    struct kp_session *session = arg;
+    kp_mutex_lock(&session->settings_lock);
+    size_t i = find(session, name);
+    const char *to = value ? value : i < count_of(session) ? first_of(session, i) : "";
+    note_block(session);
+    enum kp_code code = local ? set_local(session, name, to, err) : set_session(session, name, to, err);
+    if (code == KP_OK)
+        kp_buf_append_text(out, value_of(session, find(session, name)));
+    kp_mutex_unlock(&session->settings_lock);
+    return code;
 }
 
 const struct kp_zone *kp_session_zone(struct kp_session *session)

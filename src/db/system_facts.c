@@ -214,7 +214,7 @@ static bool relation_text(const struct kp_catalog *catalog, enum kp_fact fact, u
     case KP_FACT_RELATION_DESCRIPTION: {
         const char *doc = key ? NULL : kp_system_doc(relation, sub);
         kp_buf_append_text(out, doc ? doc : "");
-        return doc;
+        return doc != NULL;
     }
     default:
         return false;
@@ -337,9 +337,11 @@ static bool own_function_text(struct kp_session *session, enum kp_fact fact, uin
                                 : fact == KP_FACT_FUNCTION_IDENTITY   ? facts.identity
                                 : fact == KP_FACT_FUNCTION_DEFINITION ? facts.definition
                                                                       : "");
+    if (fact == KP_FACT_FUNCTION_DESCRIPTION)
+        known = kp_system_comment(session, fact, oid, 0, out);
     kp_catalog_unlock(session->db->catalog);
     kp_arena_finish(&arena);
-    return known && fact != KP_FACT_FUNCTION_DESCRIPTION;
+    return known;
 }
 
 /* Its number by its name, or name and types; false: there is none, or there are several. */
@@ -456,7 +458,8 @@ static bool text(void *arg, enum kp_fact fact, uint32_t oid, int32_t sub, struct
     }
     kp_catalog_read(session->db->catalog);
     bool known = fact == KP_FACT_TYPE ? domain_name(session->db->catalog, oid, out)
-                                      : relation_text(session->db->catalog, fact, oid, sub, out);
+                                      : relation_text(session->db->catalog, fact, oid, sub, out) ||
+                                            kp_system_comment(session, fact, oid, sub, out);
     if (!known && fact == KP_FACT_CONSTRAINT_DEFINITION)
         known = check_text(session->db->catalog, oid, out);
     kp_catalog_unlock(session->db->catalog);
@@ -556,22 +559,44 @@ static bool find_in(struct kp_session *session, enum kp_fact fact, struct kp_str
     }
 }
 
+/* One that a statement made, or an array of it. */
+static bool find_made_type(struct kp_session *session, struct kp_str schema, struct kp_str name, bool array,
+                           uint32_t *ret_oid)
+{
+    struct kp_catalog *catalog = session->db->catalog;
+    if (schema.len && !kp_str_equal(schema, KP_STR("public")))
+        return false;
+    kp_catalog_read(catalog);
+    const struct kp_relation *type = kp_catalog_find(catalog, kp_str(kp_relation_schema(KP_RELATION_TYPE)), name);
+    bool domain = type && type->kind == KP_RELATION_DOMAIN, known = type && !(domain && array);
+    if (known)
+        *ret_oid = domain  ? type->id
+                   : array ? kp_type_info(kp_type_array_of(type->made.id))->oid
+                           : kp_type_info(type->made.id)->oid;
+    kp_catalog_unlock(catalog);
+    return known;
+}
+
 static bool find(void *arg, enum kp_fact fact, struct kp_str name, uint32_t *ret_oid)
 {
     struct kp_arena arena = {0};
     struct kp_str schema, last;
-    bool known = false;
+    bool known = false, array = name.len > 2 && memcmp(name.ptr + name.len - 2, "[]", 2) == 0;
     if (fact == KP_FACT_TYPE && kp_type_by_name(name) != KP_TYPE_NONE) { /* "double precision" is one name */
         *ret_oid = kp_type_info(kp_type_by_name(name))->oid;
         return true;
     }
+    if (fact == KP_FACT_TYPE && array)
+        name.len -= 2;
     if (fact == KP_FACT_FUNCTION && name.len && memchr(name.ptr, '(', name.len)) {
         known = find_built_in(name, ret_oid) || find_signature(arg, name, ret_oid);
     } else if (kp_name_parse(name, &arena, &schema, &last)) {
         known = find_in(arg, fact, schema, last, ret_oid);
         enum kp_type_id type = fact == KP_FACT_TYPE ? kp_type_by_name(last) : KP_TYPE_NONE;
         if (type != KP_TYPE_NONE) {
-            *ret_oid = kp_type_info(type)->oid;
+            *ret_oid = kp_type_info(array ? kp_type_array_of(type) : type)->oid;
+            known = true;
+        } else if (fact == KP_FACT_TYPE && find_made_type(arg, schema, last, array, ret_oid)) {
             known = true;
         } else if (!known && fact == KP_FACT_TYPE && kp_str_equal(last, KP_STR("trigger"))) {
             *ret_oid = TRIGGER; /* psql leaves functions out that return it */
@@ -588,6 +613,7 @@ void kp_system_facts(struct kp_session *session, struct kp_catalog_facts *ret_fa
                                            .os = session->db->os,
                                            .text = text,
                                            .number = number,
-                                           .setting = kp_settings_get,
+                                           .setting = kp_settings_ask,
+                                           .set = kp_settings_config,
                                            .find = find};
 }

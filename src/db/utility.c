@@ -254,7 +254,6 @@ enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *par
         return run_ddl(cursor, err);
     switch (statement->kind) {
     case KP_STATEMENT_EMPTY:
-    case KP_STATEMENT_COMMENT:
         return KP_OK;
     case KP_STATEMENT_SET:
         return set(session, statement, err);

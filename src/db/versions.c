@@ -125,6 +125,7 @@ static enum kp_code bind_versions(struct kp_ddl *ddl, const struct kp_statement 
             break;
         const struct kp_relation *other = kp_ddl_other_version(catalog, old[bound]);
         fresh[bound]->version = 1 + (other ? KP_MAX(other->version, old[bound]->version) : old[bound]->version);
+        fresh[bound]->id = ddl->db->next_relation_id + (uint32_t)bound; /* the catalog keeps the order of ids */
         code = kp_ddl_try_plan(ddl, fresh[bound], err);
         if (code != KP_OK) {
             kp_relation_unref(fresh[bound]);
@@ -179,7 +180,8 @@ static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *stat
         kp_ddl_remove(ddl, others[i]);
     kp_catalog_write(db->catalog); /* they can be seen already */
     for (size_t i = 0; code == KP_OK && i < count; i++) {
-        fresh[i]->id = db->next_relation_id++;
+        KP_ASSERT(fresh[i]->id == db->next_relation_id);
+        db->next_relation_id++;
         fresh[i]->position = ddl->position;
         if (fresh[i]->kind == KP_RELATION_SOURCE)
             continue;

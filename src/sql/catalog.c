@@ -10,7 +10,7 @@
 
 #include "base/hash.h"
 #include "os/thread.h"
-#include "sql/sql.h"
+#include "sql/comment.h"
 
 struct entry {
     struct kp_relation *relation;
@@ -24,6 +24,7 @@ struct kp_catalog {
     size_t count, cap;
     uint32_t *buckets; /* power of two; index + 1 of the first entry with this hash, then linear probing */
     size_t bucket_count;
+    struct kp_comments comments;
 };
 
 static const char *const search_path[] = {"pg_catalog", "public", "kappa"};
@@ -67,8 +68,14 @@ void kp_catalog_destroy(struct kp_catalog *catalog)
         kp_relation_unref(catalog->entries[i].relation);
     kp_free(catalog->entries);
     kp_free(catalog->buckets);
+    kp_comments_finish(&catalog->comments);
     kp_rwlock_finish(&catalog->lock);
     kp_free(catalog);
+}
+
+struct kp_comments *kp_catalog_comments(const struct kp_catalog *catalog)
+{
+    return (struct kp_comments *)(uintptr_t)&catalog->comments;
 }
 
 void kp_catalog_read(struct kp_catalog *catalog)
@@ -245,6 +252,7 @@ void kp_catalog_remove(struct kp_catalog *catalog, struct kp_relation *relation)
 
 void kp_catalog_rename(struct kp_catalog *catalog, struct kp_relation *relation, const char *name)
 {
+    kp_comments_rename(&catalog->comments, relation, name);
     relation->name = kp_arena_strdup(&relation->arena, name);
     for (size_t i = 0; i < catalog->count; i++)
         if (catalog->entries[i].relation == relation)

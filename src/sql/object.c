@@ -137,6 +137,32 @@ static enum kp_code check_one(struct binder *binder, const struct kp_relation *d
     return KP_OK;
 }
 
+/* A CHECK's name, as PostgreSQL chooses it if none is given. *unnamed counts those. */
+static const char *check_name(struct binder *binder, const struct kp_relation *domain,
+                              const PgQuery__Constraint *constraint, uint32_t *unnamed)
+{
+    if (constraint->conname[0])
+        return constraint->conname;
+    uint32_t n = (*unnamed)++;
+    return n ? kp_arena_printf(binder->arena, "%s_check%u", domain->name, n)
+             : kp_arena_printf(binder->arena, "%s_check", domain->name);
+}
+
+enum kp_code kp_bind_domain_has(struct binder *binder, const struct kp_relation *domain, const char *name,
+                                bool *ret_has)
+{
+    const PgQuery__Node *tree;
+    uint32_t unnamed = 0;
+    KP_TRY(reread(binder, domain, &tree));
+    *ret_has = false;
+    for (size_t i = 0; i < tree->create_domain_stmt->n_constraints; i++) {
+        const PgQuery__Constraint *constraint = tree->create_domain_stmt->constraints[i]->constraint;
+        *ret_has |= constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_CHECK &&
+                    strcmp(check_name(binder, domain, constraint, &unnamed), name) == 0;
+    }
+    return KP_OK;
+}
+
 enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relation *domain, struct kp_expr *value,
                                   int32_t location, struct kp_expr **ret_value)
 {
@@ -151,12 +177,7 @@ enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relation *dom
             struct kp_expr *args[] = {value, kp_bind_text(binder, domain->name)};
             value = kp_bind_fold(binder, kp_bind_call(binder, "kp_domain_not_null", value->type, args, 2, location));
         } else if (constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_CHECK) {
-            const char *name = constraint->conname;
-            if (!name[0]) {
-                name = unnamed ? kp_arena_printf(binder->arena, "%s_check%u", domain->name, unnamed)
-                               : kp_arena_printf(binder->arena, "%s_check", domain->name);
-                unnamed++;
-            }
+            const char *name = check_name(binder, domain, constraint, &unnamed);
             KP_TRY(check_one(binder, domain, constraint, name, value, location, &value));
         }
     }

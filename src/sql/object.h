@@ -20,6 +20,9 @@ KP_MUST enum kp_code kp_bind_type(struct binder *binder, const PgQuery__TypeName
 /* The value, which is of the base type, with the domain's constraints checked: 23502, 23514. */
 KP_MUST enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relation *domain, struct kp_expr *value,
                                           int32_t location, struct kp_expr **ret_value);
+/* Whether it has a CHECK of this name. */
+KP_MUST enum kp_code kp_bind_domain_has(struct binder *binder, const struct kp_relation *domain, const char *name,
+                                        bool *ret_has);
 /* What rows of a source or table must be: its domains, and CHECK (check.c). Its columns are known. */
 KP_MUST enum kp_code kp_bind_checks(struct binder *binder, struct kp_relation *relation,
                                     const PgQuery__CreateStmt *create);

@@ -4,35 +4,6 @@
  */
 #include "sql/bind.h"
 
-static const char *constant_text(const struct kp_expr *expr)
-{
-    bool text = expr->kind == KP_EXPR_CONST && !expr->datum.null && kp_type_info(expr->datum.type.id)->string;
-    return text ? kp_text_bytes(&expr->datum.text) : NULL;
-}
-
-static const char *text_argument(struct binder *binder, const struct kp_expr *expr)
-{
-    const char *bytes = constant_text(expr);
-    return bytes ? kp_arena_strndup(binder->arena, bytes, expr->datum.text.len) : NULL;
-}
-
-static enum kp_code current_setting(struct binder *binder, struct kp_expr **args, uint32_t count, int32_t location,
-                                    struct kp_expr **ret_expr)
-{
-    const char *name = text_argument(binder, args[0]);
-    if (!name && count == 1)
-        return KP_NOT_FOUND; /* each row has its own: a function like others */
-    if (!name)
-        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "current_setting() needs a constant name");
-    const char *value = binder->context->setting ? binder->context->setting(binder->context->setting_arg, name) : NULL;
-    bool missing_ok = count > 1 && args[1]->kind == KP_EXPR_CONST && args[1]->type.id == KP_BOOL && args[1]->datum.b;
-    if (!value && !missing_ok)
-        return kp_bind_fail(binder, location, KP_NOT_FOUND, "42704", "unrecognized configuration parameter \"%s\"",
-                            name);
-    *ret_expr = value ? kp_bind_text(binder, value) : kp_bind_null(binder, KP_TYPE(KP_TEXT));
-    return KP_OK;
-}
-
 static struct kp_expr *int4(struct binder *binder, int32_t value)
 {
     struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(KP_INT4), -1, 0);
@@ -136,13 +107,8 @@ static enum kp_code find(struct binder *binder, const char *name, struct kp_expr
         *ret_expr = kp_bind_text(binder, context->database ? context->database : "kappa");
     else if (strcmp(name, "pg_get_userbyid") == 0 && count == 1)
         *ret_expr = kp_bind_text(binder, context->user ? context->user : "kappa");
-    else if (strcmp(name, "current_setting") == 0 && (count == 1 || count == 2))
-        return current_setting(binder, args, count, location, ret_expr);
     else if (strcmp(name, "current_schemas") == 0 && count == 1)
         return current_schemas(binder, args, location, ret_expr);
-    else if (strcmp(name, "set_config") == 0 &&
-             count == 3) /* answers as if set: search_path and its like have no effect here */
-        return kp_bind_coerce(binder, args[1], KP_TYPE(KP_TEXT), COERCE_IMPLICIT, ret_expr);
     else
         return KP_NOT_FOUND;
     return KP_OK;
@@ -150,8 +116,7 @@ static enum kp_code find(struct binder *binder, const char *name, struct kp_expr
 
 bool kp_sql_session_function(uint32_t n, const char **ret_name)
 {
-    static const char *const others[] = {"current_database",      "pg_get_userbyid",    "current_setting",
-                                         "current_schemas",       "set_config",         "now",
+    static const char *const others[] = {"current_database",      "pg_get_userbyid",    "current_schemas", "now",
                                          "transaction_timestamp", "statement_timestamp"};
     if (n >= KP_COUNT(fixed) + KP_COUNT(others))
         return false;

@@ -33,9 +33,7 @@ struct kp_sql_context {
     const struct kp_session_settings *settings; /* for literals: the zone */
     const struct kp_type *param_types;          /* declared types of $1…; id NONE or UNKNOWN: to be inferred */
     uint32_t param_count;
-    const char *user, *database;                         /* NULL: "kappa" */
-    const char *(*setting)(void *arg, const char *name); /* current_setting(): NULL if unknown */
-    void *setting_arg;
+    const char *user, *database; /* NULL: "kappa" */
 };
 
 /*

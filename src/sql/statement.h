@@ -44,7 +44,7 @@ enum kp_statement_kind {
     KP_STATEMENT_DISCARD,      /* `setting`: "all", "plans", "sequences", "temp" */
     KP_STATEMENT_TRUNCATE,     /* `names` */
     KP_STATEMENT_ALTER_OBJECT, /* ALTER TYPE, ALTER DOMAIN: `relation_kind` as it is said, `name`, tree */
-    KP_STATEMENT_COMMENT       /* accepted and without effect: COMMENT ON */
+    KP_STATEMENT_COMMENT       /* COMMENT ON: tree (comment.h), `relation_kind` as it is said of sources and sinks */
 };
 
 enum kp_explain_kind { KP_EXPLAIN_PLAN, KP_EXPLAIN_ANALYZE, KP_EXPLAIN_REPLAY, KP_EXPLAIN_ROW };

@@ -720,6 +720,28 @@ static enum kp_code read_copy_subscribe(struct parser *parser, struct kp_stateme
     return kp_statement_from_tree(parser, statement, tree);
 }
 
+/* COMMENT ON SOURCE, SINK: of a table, a foreign table. */
+static enum kp_code read_comment(struct parser *parser, struct kp_statement **ret_statement)
+{
+    struct kp_statement *statement = new_statement(parser, KP_STATEMENT_EMPTY, "");
+    char *sql = copy_range(parser);
+    uint32_t word = parser->at + 2;
+    bool source = kp_parser_is(parser, word, "source"), sink = kp_parser_is(parser, word, "sink");
+    if (source)
+        put(sql, parser->tokens[word].start, "TABLE ");
+    if (sink)
+        put(sql, parser->tokens[word].start, "VIEW");
+    const PgQuery__Node *tree;
+    KP_TRY(kp_grammar_parse(parser, sql, &tree));
+    *ret_statement = statement;
+    KP_TRY(kp_statement_from_tree(parser, statement, tree));
+    if (source)
+        statement->relation_kind = KP_RELATION_SOURCE;
+    if (sink)
+        statement->relation_kind = KP_RELATION_SINK;
+    return KP_OK;
+}
+
 /* Everything that is PostgreSQL's but for AS OF. */
 static enum kp_code read_postgres(struct parser *parser, struct kp_statement **ret_statement)
 {
@@ -745,6 +767,8 @@ enum kp_code kp_statement_from_range(struct parser *parser, struct kp_statement 
                    {"create materialized view", read_create_view},
                    {"alter materialized view", read_alter_view},
                    {"alter source", read_alter_source},
+                   {"comment on source", read_comment},
+                   {"comment on sink", read_comment},
                    {"subscribe", read_subscribe},
                    {"explain", read_explain}};
     for (size_t i = 0; i < KP_COUNT(readers); i++) {

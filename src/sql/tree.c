@@ -419,6 +419,7 @@ static enum kp_code from_session(struct parser *parser, struct kp_statement *sta
         return from_discard(statement, tree->discard_stmt);
     case PG_QUERY__NODE__NODE_COMMENT_STMT:
         statement->kind = KP_STATEMENT_COMMENT;
+        statement->relation_kind = KP_RELATION_TABLE; /* sources too */
         statement->tag = "COMMENT";
         return KP_OK;
     default:

@@ -6,6 +6,7 @@
 #define KP_VEC_FACTS_H
 
 #include "base/buf.h"
+#include "base/error.h"
 #include "base/mem.h"
 #include "vec/type.h"
 
@@ -29,6 +30,11 @@ enum kp_fact {
     KP_FACT_FUNCTION_SIGNATURE,   /* name(type,type), as a regprocedure shows it */
     KP_FACT_FUNCTION_IDENTITY,    /* its parameters without defaults */
     KP_FACT_RELATION_DESCRIPTION, /* sub: of that column, 0 for the whole */
+    KP_FACT_TYPE_DESCRIPTION,
+    KP_FACT_NAMESPACE_DESCRIPTION,
+    KP_FACT_CONSTRAINT_DESCRIPTION,
+    KP_FACT_DATABASE_DESCRIPTION,
+    KP_FACT_ROLE_DESCRIPTION,
     /* numbers */
     KP_FACT_RELATION_VISIBLE, /* 0 or 1 */
     KP_FACT_RELATION_BYTES,
@@ -42,7 +48,10 @@ struct kp_catalog_facts {
     bool (*text)(void *arg, enum kp_fact fact, uint32_t oid, int32_t sub,
                  struct kp_buf *out); /* false: there is none */
     bool (*number)(void *arg, enum kp_fact fact, uint32_t oid, int64_t *ret_number);
-    const char *(*setting)(void *arg, const char *name); /* NULL: unknown */
+    bool (*setting)(void *arg, const char *name, struct kp_buf *out); /* false: unknown */
+    /* set_config(): a value NULL is the default; appends what the setting has then. */
+    enum kp_code (*set)(void *arg, const char *name, const char *value, bool local, struct kp_buf *out,
+                        struct kp_error *err);
     bool (*find)(void *arg, enum kp_fact fact, struct kp_str name, uint32_t *ret_oid);
 };
 

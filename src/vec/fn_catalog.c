@@ -48,7 +48,19 @@ FACT_KERNEL(function_definition, KP_FACT_FUNCTION_DEFINITION, false)
 
 FACT_KERNEL(column_description, KP_FACT_RELATION_DESCRIPTION, true)
 
-/* obj_description(oid, catalog): functions and system tables have one. */
+static const struct {
+    const char *catalog;
+    enum kp_fact fact;
+} described[] = {{"pg_class", KP_FACT_RELATION_DESCRIPTION},
+                 {"pg_proc", KP_FACT_FUNCTION_DESCRIPTION},
+                 {"pg_type", KP_FACT_TYPE_DESCRIPTION},
+                 {"pg_namespace", KP_FACT_NAMESPACE_DESCRIPTION},
+                 {"pg_constraint", KP_FACT_CONSTRAINT_DESCRIPTION},
+                 {"pg_database", KP_FACT_DATABASE_DESCRIPTION},
+                 {"pg_authid", KP_FACT_ROLE_DESCRIPTION},
+                 {"pg_roles", KP_FACT_ROLE_DESCRIPTION}};
+
+/* obj_description(oid [, catalog]), shobj_description(oid, catalog): without a catalog the first that has it. */
 static void object_description(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     const struct kp_catalog_facts *facts = facts_of(call);
@@ -56,14 +68,15 @@ static void object_description(struct kp_call *call, const struct kp_vec *const 
     struct kp_text *to = out->data;
     bool owned = false;
     for (uint32_t i = 0; i < call->rows; i++) {
-        struct kp_text catalog = FN_AT(struct kp_text, 1, i);
-        bool null = kp_vec_is_null(out, i) || !facts;
-        bool function = !null && kp_str_equal(kp_text_str(&catalog), KP_STR("pg_proc"));
-        bool relation = !null && kp_str_equal(kp_text_str(&catalog), KP_STR("pg_class"));
+        bool known = false;
         buf.len = 0;
-        bool known = (function || relation) &&
-                     facts->text(facts->arg, function ? KP_FACT_FUNCTION_DESCRIPTION : KP_FACT_RELATION_DESCRIPTION,
-                                 FN_AT(uint32_t, 0, i), 0, &buf);
+        for (size_t d = 0; !known && facts && d < KP_COUNT(described) && !kp_vec_is_null(out, i); d++) {
+            struct kp_text catalog = {0};
+            if (call->arg_count > 1)
+                catalog = FN_AT(struct kp_text, 1, i);
+            if (call->arg_count == 1 || kp_str_equal(kp_text_str(&catalog), kp_str(described[d].catalog)))
+                known = facts->text(facts->arg, described[d].fact, FN_AT(uint32_t, 0, i), 0, &buf);
+        }
         to[i] = fn_text(call, buf.data, buf.len);
         if (!known)
             fn_set_null(call, out, i, &owned);
@@ -360,19 +373,56 @@ static void array_remove(struct kp_call *call, const struct kp_vec *const *args,
     kp_buf_finish(&element);
 }
 
-/* 10 kB and more in the next unit, halves rounded up. */
-/* Of a name that is no constant; others are known when the query is bound. */
+static const char *text_at(struct kp_call *call, const struct kp_vec *arg, uint32_t row)
+{
+    const struct kp_text *text = kp_vec_at(arg, row);
+    return kp_arena_strndup(call->arena, kp_text_bytes(text), text->len);
+}
+
+/* current_setting(name [, missing is NULL]) */
 static void current_setting(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     const struct kp_catalog_facts *facts = facts_of(call);
+    struct kp_buf value = {0};
+    bool owned = false;
     for (uint32_t i = 0; i < call->rows; i++) {
-        struct kp_text argument = FN_AT(struct kp_text, 0, i);
-        const char *name = kp_arena_strndup(call->arena, kp_text_bytes(&argument), argument.len);
-        const char *value = facts && !kp_vec_is_null(out, i) ? facts->setting(facts->arg, name) : NULL;
-        ((struct kp_text *)out->data)[i] = fn_text(call, value ? value : "", value ? strlen(value) : 0);
-        if (!value && !kp_vec_is_null(out, i))
+        value.len = 0;
+        ((struct kp_text *)out->data)[i] = kp_text_make("", 0);
+        if (kp_vec_is_null(out, i))
+            continue;
+        const char *name = text_at(call, args[0], i);
+        if (facts && facts->setting(facts->arg, name, &value))
+            ((struct kp_text *)out->data)[i] = fn_text(call, value.data, value.len);
+        else if (call->arg_count > 1 && FN_AT(uint8_t, 1, i))
+            fn_set_null(call, out, i, &owned);
+        else
             kp_call_fail(call, i, "42704", "unrecognized configuration parameter \"%s\"", name);
     }
+    kp_buf_finish(&value);
+}
+
+/* set_config(name, value, for the transaction only); a value of NULL is the default. */
+static void set_config(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    const struct kp_catalog_facts *facts = facts_of(call);
+    struct kp_buf value = {0};
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct kp_error err;
+        value.len = 0;
+        ((struct kp_text *)out->data)[i] = kp_text_make("", 0);
+        if (kp_vec_is_null(args[0], i) || !facts) {
+            kp_call_fail(call, i, "22004", "SET requires parameter name");
+            continue;
+        }
+        bool local = !kp_vec_is_null(args[2], i) && FN_AT(uint8_t, 2, i);
+        const char *to = kp_vec_is_null(args[1], i) ? NULL : text_at(call, args[1], i);
+        kp_error_clear(&err);
+        if (facts->set(facts->arg, text_at(call, args[0], i), to, local, &value, &err) == KP_OK)
+            ((struct kp_text *)out->data)[i] = fn_text(call, value.data, value.len);
+        else
+            kp_call_fail(call, i, err.sqlstate, "%s", err.message);
+    }
+    kp_buf_finish(&value);
 }
 
 /* PostgreSQL's encodings, by number. */
@@ -498,9 +548,9 @@ static const struct kp_func funcs[] = {
     ASKS("pg_get_statisticsobjdef", KP_TEXT, nothing, "NULL: there are no statistics objects", 1, KP_OID),
     ASKS("pg_get_statisticsobjdef_columns", KP_TEXT, nothing, "NULL: there are no statistics objects", 1, KP_OID),
     ASKS("obj_description", KP_TEXT, object_description, "what is said about an object", 2, KP_OID, KP_NAME),
-    ASKS("obj_description", KP_TEXT, nothing, "NULL: it does not say of what", 1, KP_OID),
+    ASKS("obj_description", KP_TEXT, object_description, "what is said about an object", 1, KP_OID),
     ASKS("col_description", KP_TEXT, column_description, "what is said about a column", 2, KP_OID, KP_INT4),
-    ASKS("shobj_description", KP_TEXT, nothing, "NULL: databases and roles have no comments", 2, KP_OID, KP_NAME),
+    ASKS("shobj_description", KP_TEXT, object_description, "what is said about a database or role", 2, KP_OID, KP_NAME),
     ASKS("pg_table_is_visible", KP_BOOL, table_is_visible, "whether the name alone leads to it", 1, KP_OID),
     ASKS("pg_relation_size", KP_INT8, relation_bytes, "memory of its rows, or bytes of its topic", 1, KP_REGCLASS),
     ASKS("pg_table_size", KP_INT8, relation_bytes, "memory of its rows, or bytes of its topic", 1, KP_REGCLASS),
@@ -514,6 +564,16 @@ static const struct kp_func funcs[] = {
     FACT("pg_char_to_encoding", 0, KP_INT4, encoding_number, "an encoding's number, -1 if there is none", 1, KP_NAME),
     ASKS("pg_tablespace_size", KP_INT8, database_bytes, "bytes of the log", 1, KP_OID),
     FACT("current_setting", KP_VOLATILE | KP_CAN_FAIL, KP_TEXT, current_setting, "a setting's value", 1, KP_TEXT),
+    FACT("current_setting", KP_VOLATILE | KP_CAN_FAIL, KP_TEXT, current_setting, "a setting's value, NULL if unknown",
+         2, KP_TEXT, KP_BOOL),
+    {.name = "set_config",
+     .kind = KP_FUNC_FUNCTION,
+     .flags = KP_VOLATILE | KP_CAN_FAIL,
+     .arg_count = 3,
+     .args = {KP_TEXT, KP_TEXT, KP_BOOL},
+     .ret = KP_TEXT,
+     .kernel = set_config,
+     .doc = "sets it, for the session or the transaction"},
     ASKS("array_to_string", KP_TEXT, array_to_string, "elements joined, NULLs left out", 2, KP_TEXT, KP_TEXT),
     ASKS("array_to_string", KP_TEXT, array_to_string, "elements joined, NULLs as given", 3, KP_TEXT, KP_TEXT, KP_TEXT),
     ASKS("array_remove", KP_TEXT, array_remove, "without equal elements", 2, KP_TEXT, KP_TEXT),

@@ -109,6 +109,7 @@ def test_settings():
     expect(run("SHOW statement_timeout"), [("0",)])
     run("SET lock_timeout = '3s'")
     expect(run("SHOW lock_timeout"), [("3s",)])
+    run("RESET lock_timeout")
 
 
 def cpu_ticks():
@@ -146,16 +147,45 @@ def test_idle_in_transaction():
         until_ready("SET idle_in_transaction_session_timeout = '400ms'")
         time.sleep(0.8)  # idle, but in no transaction
         until_ready("BEGIN")
-        for _ in range(3):
-            time.sleep(0.2)
-            until_ready("SELECT 1")
-        data = b""
-        while True:
-            more = wire.recv(65536)
-            if not more:
-                break
-            data += more
+        data = until_closed(wire)
         assert b"FATAL" in data and b"25P03" in data and b"idle-in-transaction timeout" in data, data
+
+
+def until_closed(wire):
+    data = b""
+    while True:
+        more = wire.recv(65536)
+        if not more:
+            return data
+        data += more
+
+
+def test_idle_session():
+    with socket.create_connection((_wire.HOST, _wire.PORT)) as wire:
+        wire.settimeout(20)
+        wire.sendall(_wire.startup(user="kappa", database="kappa"))
+
+        def until_ready(sql, *ends):
+            wire.sendall(_wire.query(sql))
+            data = b""
+            while not data.endswith(ends or (b"Z\0\0\0\5I", b"Z\0\0\0\5T")):
+                data += wire.recv(65536)
+
+        until_ready("SET idle_session_timeout = '300ms'; BEGIN")
+        time.sleep(0.6)  # idle, but in a transaction
+        until_ready("COMMIT; SET idle_session_timeout = 0")
+        time.sleep(0.6)
+        until_ready("SET idle_session_timeout = '300ms'; BEGIN; SET LOCAL idle_in_transaction_session_timeout = '300ms'")
+        wire.sendall(_wire.query("COPY copy FROM STDIN"))  # data may take its time
+        time.sleep(0.6)
+        wire.sendall(b"c\0\0\0\4")
+        data = until_closed(wire)
+        assert b"COPY 0" in data and b"25P03" in data, data
+    with socket.create_connection((_wire.HOST, _wire.PORT)) as wire:
+        wire.settimeout(20)
+        wire.sendall(_wire.startup(user="kappa", database="kappa") + _wire.query("SET idle_session_timeout = '300ms'"))
+        data = until_closed(wire)
+        assert b"FATAL" in data and b"57P05" in data and b"idle-session timeout" in data, data
 
 
 run("CREATE TABLE copy (n bigint PRIMARY KEY)")

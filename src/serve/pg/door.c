@@ -16,14 +16,17 @@ enum {
 
 /* ---- answers that every file needs ---- */
 
-/* idle_in_transaction_session_timeout. What came in the meantime has moved the time. */
+/* idle_in_transaction_session_timeout, idle_session_timeout; unless something came in the meantime. */
 static void idle_timed_out(struct kp_conn *conn)
 {
     struct kp_pg *pg = conn->state;
     if (!pg->idle_until_us || kp_net_now_us(pg->door->net) < pg->idle_until_us)
         return;
     struct kp_error err;
-    (void)kp_fail(&err, KP_CANCELLED, "25P03", "terminating connection due to idle-in-transaction timeout");
+    if (kp_session_status(pg->session) == 'I')
+        (void)kp_fail(&err, KP_CANCELLED, "57P05", "terminating connection due to idle-session timeout");
+    else
+        (void)kp_fail(&err, KP_CANCELLED, "25P03", "terminating connection due to idle-in-transaction timeout");
     kp_pg_fatal(pg, &err);
 }
 
@@ -32,9 +35,9 @@ void kp_pg_ready(struct kp_pg *pg)
     if (pg->ending)
         return;
     char status = kp_session_status(pg->session);
-    int64_t idle_us = status == 'I' ? 0 : kp_session_idle_timeout_us(pg->session);
-    if (idle_us || pg->idle_until_us)
-        kp_conn_set_timer(pg->conn, idle_us ? idle_us : -1, idle_timed_out);
+    int64_t idle_us = kp_session_idle_timeout_us(pg->session);
+    if (idle_us)
+        kp_conn_set_timer(pg->conn, idle_us, idle_timed_out);
     pg->idle_until_us = idle_us ? kp_net_now_us(pg->door->net) + idle_us : 0;
     kp_pg_put_ready(&pg->conn->out, status);
 }
@@ -165,6 +168,7 @@ static void handle_ready(struct kp_pg *pg, const struct kp_pg_message *message)
 
 static void handle(struct kp_pg *pg, const struct kp_pg_message *message)
 {
+    pg->idle_until_us = 0; /* not until the next ReadyForQuery: a COPY may take its time */
     if (pg->phase == KP_PG_STARTUP) {
         kp_pg_handle_first(pg, message->body);
     } else if (message->type == 'X') {

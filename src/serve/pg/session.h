@@ -71,7 +71,7 @@ struct kp_pg_portal {
 enum kp_pg_phase { KP_PG_STARTUP, KP_PG_READY, KP_PG_COPY_IN };
 
 struct kp_pg {
-    int64_t idle_until_us; /* of kp_net_now_us: when waiting inside a transaction ends the session; 0: never */
+    int64_t idle_until_us; /* of kp_net_now_us: when waiting ends the session; 0: never */
     struct kp_conn *conn;
     struct kp_pg_door *door;
     struct kp_session *session;
