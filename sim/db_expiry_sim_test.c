@@ -18,7 +18,6 @@
 #include <cmocka.h>
 
 #include "log/plant.h"
-#include "log/record_batch.h"
 #include "sim/campaign.h"
 #include "sim/db/world.h"
 
@@ -132,19 +131,13 @@ static void on_done(void *arg, int64_t position_end, const struct kp_error *err)
 static bool append(struct rounds *rounds)
 {
     struct kp_log *log = kp_db_log(rounds->world.db);
-    struct kp_record_batch_builder builder = {0};
     struct kp_topic_info topic;
-    struct kp_buf batch = {0};
     struct kp_error err;
     char value[64];
     int len = snprintf(value, sizeof value, "{\"k\":%llu,\"x\":%lld}",
                        (unsigned long long)kp_sim_below(rounds->world.sim, 3), (long long)rounds->sent + 1);
-    kp_record_batch_add(&builder, 1700000000000, (struct kp_str){0}, (struct kp_str){value, (size_t)len},
-                        (struct kp_str){0});
-    enum kp_code code = kp_record_batch_build(&builder, KP_CODEC_NONE, &batch, &err);
-    KP_ASSERT(code == KP_OK);
-    kp_record_batch_builder_finish(&builder);
-    code = kp_log_topic_find(log, "ev", &topic, &err);
+    struct kp_buf batch = world_record((struct kp_str){value, (size_t)len});
+    enum kp_code code = kp_log_topic_find(log, "ev", &topic, &err);
     struct kp_log_entry entry = {.topic = topic.id, .batch = batch.data, .bytes = batch.len, .trusted = true};
     rounds->sent++;
     if (code == KP_OK)

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log/record_batch.h"
 #include "sim/db/world.h"
 
 enum { FILES_MAX = 400, ROT_ID = 999000000, ROT_K = 1, ROT_X = 7 };
@@ -132,20 +131,14 @@ static void check_views(struct world *world, bool may_fail)
 static void append(struct world *world)
 {
     struct kp_log *log = kp_db_log(world->db);
-    struct kp_record_batch_builder builder = {0};
     struct kp_topic_info topic;
-    struct kp_buf batch = {0};
     struct kp_error err;
     struct history *history = &world->history;
     char value[64];
     int64_t end = 0;
     int len = snprintf(value, sizeof value, "{\"k\":%d,\"x\":%d,\"id\":%d}", ROT_K, ROT_X, ROT_ID);
-    kp_record_batch_add(&builder, 1700000000000, (struct kp_str){0}, (struct kp_str){value, (size_t)len},
-                        (struct kp_str){0});
-    enum kp_code code = kp_record_batch_build(&builder, KP_CODEC_NONE, &batch, &err);
-    KP_ASSERT(code == KP_OK);
-    kp_record_batch_builder_finish(&builder);
-    code = kp_log_topic_find(log, "ev", &topic, &err);
+    struct kp_buf batch = world_record((struct kp_str){value, (size_t)len});
+    enum kp_code code = kp_log_topic_find(log, "ev", &topic, &err);
     struct kp_log_entry entry = {.topic = topic.id, .batch = batch.data, .bytes = batch.len, .trusted = true};
     if (code == KP_OK)
         code = kp_log_append(log, &entry, 1, &end, &err);

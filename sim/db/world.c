@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "log/inspect.h"
+#include "log/record_batch.h"
 
 /* Allocations are counted while the reference history runs; one of them may fail. */
 static struct allocations {
@@ -310,6 +311,17 @@ static void finish(struct world *world)
     world_history_finish(&world->history);
     kp_buf_finish(&world->complaint);
     kp_sim_destroy(world->sim);
+}
+
+struct kp_buf world_record(struct kp_str value)
+{
+    struct kp_record_batch_builder builder = {0};
+    struct kp_buf batch = {0};
+    kp_record_batch_add(&builder, 1700000000000, (struct kp_str){0}, value, (struct kp_str){0});
+    enum kp_code code = kp_record_batch_build(&builder, KP_CODEC_NONE, &batch, NULL);
+    KP_ASSERT(code == KP_OK);
+    kp_record_batch_builder_finish(&builder);
+    return batch;
 }
 
 void world_run(const struct world_options *options, struct world_result *ret_result)

@@ -194,7 +194,8 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 void world_clients_run(struct world *world); /* all of them, to their end */
 enum kp_code world_query(struct world *world, const char *sql, struct kp_buf *ret_text, int64_t *ret_position,
                          struct kp_error *err);
-void world_read(struct world *world); /* asks all views in one query and keeps the answer */
+struct kp_buf world_record(struct kp_str value); /* a batch of one record; the caller finishes it */
+void world_read(struct world *world);            /* asks all views in one query and keeps the answer */
 int64_t world_threshold(int definition);
 void world_note_items(struct world *world, int64_t end); /* the table as it is from this position on */
 

@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "vec/datetime.h"
+#include "vec/unicode.h"
 
 enum special { SPECIAL_NONE, SPECIAL_EPOCH, SPECIAL_INFINITY, SPECIAL_NEG_INFINITY };
 
@@ -572,12 +573,9 @@ static enum kp_code fail(enum outcome outcome, struct kp_str text, struct kp_str
     }
 }
 
-static bool moving_word(struct kp_str text)
+static bool moving_word(struct kp_str given)
 {
-    while (text.len && isspace((unsigned char)text.ptr[0]))
-        text.ptr++, text.len--;
-    while (text.len && isspace((unsigned char)text.ptr[text.len - 1]))
-        text.len--;
+    struct kp_str text = kp_text_trim(given);
     return word_is(text, "now") || word_is(text, "today") || word_is(text, "tomorrow") || word_is(text, "yesterday");
 }
 

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "vec/fn.h"
+#include "vec/unicode.h"
 
 static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB"};
 
@@ -111,21 +112,12 @@ static size_t number_end(struct kp_str text)
     return at;
 }
 
-static struct kp_str trimmed(struct kp_str text)
-{
-    while (text.len && isspace((unsigned char)text.ptr[0]))
-        text.ptr++, text.len--;
-    while (text.len && isspace((unsigned char)text.ptr[text.len - 1]))
-        text.len--;
-    return text;
-}
-
 static enum kp_code parse_size(struct kp_call *call, struct kp_str given, int64_t *ret_bytes, struct kp_error *err)
 {
-    struct kp_str text = trimmed(given);
+    struct kp_str text = kp_text_trim(given);
     size_t end = number_end(text), unit = 0;
     struct kp_numeric n, factor, product;
-    struct kp_str name = trimmed((struct kp_str){text.ptr + end, text.len - end});
+    struct kp_str name = kp_text_trim((struct kp_str){text.ptr + end, text.len - end});
     bool known = name.len == 0;
     for (size_t i = 0; !known && i < KP_COUNT(units); i++)
         if (strlen(units[i]) == name.len && strncasecmp(units[i], name.ptr, name.len) == 0) {

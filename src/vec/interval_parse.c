@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "vec/datetime.h"
+#include "vec/unicode.h"
 
 enum unit {
     UNIT_NONE,
@@ -495,11 +496,7 @@ enum kp_code kp_interval_apply_mod(struct kp_interval *interval, int32_t mod, st
 
 enum kp_code kp_interval_parse(struct kp_str given, int32_t mod, struct kp_interval *ret_interval, struct kp_error *err)
 {
-    struct kp_str text = given;
-    while (text.len && isspace((unsigned char)text.ptr[0]))
-        text.ptr++, text.len--;
-    while (text.len && isspace((unsigned char)text.ptr[text.len - 1]))
-        text.len--;
+    struct kp_str text = kp_text_trim(given);
     struct sum sum = {0};
     struct scanner s = {text.ptr, text.ptr + text.len};
     int32_t fields = mod >= 0 ? mod >> 16 & FIELDS_ALL : FIELDS_ALL;

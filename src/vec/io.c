@@ -17,6 +17,7 @@
 #include "vec/json.h"
 #include "vec/jsonpath.h"
 #include "vec/numeric.h"
+#include "vec/unicode.h"
 #include "vec/vec.h"
 
 enum { QUOTED_BYTES_MAX = 256 };
@@ -25,15 +26,6 @@ static enum kp_code bad_syntax(const char *type, struct kp_str text, struct kp_e
 {
     return kp_fail(err, KP_INVALID, "22P02", "invalid input syntax for type %s: \"%.*s\"", type,
                    (int)KP_MIN(text.len, (size_t)QUOTED_BYTES_MAX), text.ptr);
-}
-
-static struct kp_str trimmed(struct kp_str text)
-{
-    while (text.len && isspace((unsigned char)text.ptr[0]))
-        text.ptr++, text.len--;
-    while (text.len && isspace((unsigned char)text.ptr[text.len - 1]))
-        text.len--;
-    return text;
 }
 
 /* ---- text out ---- */
@@ -147,7 +139,7 @@ void kp_value_print(struct kp_type type, const void *value, const struct kp_zone
 
 enum kp_code kp_int_parse(struct kp_str given, enum kp_type_id type, int64_t *ret_value, struct kp_error *err)
 {
-    struct kp_str text = trimmed(given);
+    struct kp_str text = kp_text_trim(given);
     const char *name = kp_type_info(type)->name;
     bool negative = text.len && text.ptr[0] == '-', overflow = false;
     size_t at = negative || (text.len && text.ptr[0] == '+'), start = at;
@@ -185,7 +177,7 @@ enum kp_code kp_bool_parse(struct kp_str given, bool *ret_value, struct kp_error
         bool value;
     } words[] = {{"true", 1, true}, {"false", 1, false}, {"yes", 1, true}, {"no", 1, false},
                  {"on", 2, true},   {"off", 2, false},   {"1", 1, true},   {"0", 1, false}};
-    struct kp_str text = trimmed(given);
+    struct kp_str text = kp_text_trim(given);
     for (size_t i = 0; i < KP_COUNT(words); i++)
         if (text.len >= words[i].least && text.len <= strlen(words[i].word) &&
             strncasecmp(text.ptr, words[i].word, text.len) == 0) {

@@ -4,6 +4,8 @@
  */
 #include "vec/unicode.h"
 
+#include <ctype.h>
+
 #include "base/utf8.h"
 
 enum form { SHIFT, PAIRS };
@@ -82,4 +84,13 @@ void kp_text_upper(struct kp_str text, struct kp_buf *out)
 void kp_text_lower(struct kp_str text, struct kp_buf *out)
 {
     map(text, out, kp_unicode_lower, 'A', 'Z');
+}
+
+struct kp_str kp_text_trim(struct kp_str text)
+{
+    while (text.len && isspace((unsigned char)text.ptr[0]))
+        text.ptr++, text.len--;
+    while (text.len && isspace((unsigned char)text.ptr[text.len - 1]))
+        text.len--;
+    return text;
 }

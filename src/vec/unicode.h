@@ -10,6 +10,8 @@
 uint32_t kp_unicode_upper(uint32_t code_point);
 uint32_t kp_unicode_lower(uint32_t code_point);
 bool kp_unicode_is_alnum(uint32_t code_point); /* letters and digits of those scripts, and all above U+00BF otherwise */
+/* Without the ASCII white space around it, as input of most types is read. */
+struct kp_str kp_text_trim(struct kp_str text);
 /* Valid UTF-8 in other case; appends. */
 void kp_text_upper(struct kp_str text, struct kp_buf *out);
 void kp_text_lower(struct kp_str text, struct kp_buf *out);
