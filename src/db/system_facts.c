@@ -611,6 +611,7 @@ void kp_system_facts(struct kp_session *session, struct kp_catalog_facts *ret_fa
 {
     *ret_facts = (struct kp_catalog_facts){.arg = session,
                                            .os = session->db->os,
+                                           .cancelled = &session->cancelled,
                                            .text = text,
                                            .number = number,
                                            .setting = kp_settings_ask,

@@ -216,6 +216,15 @@ KP_MUST enum kp_code kp_bind_must_compare(struct binder *binder, enum kp_type_id
 KP_MUST enum kp_code kp_bind_settle_unknown(struct binder *binder, struct kp_expr *expr, struct kp_expr **ret_expr);
 /* The value now, if all arguments are constants and the function is immutable; the expression itself else. */
 struct kp_expr *kp_bind_fold(struct binder *binder, struct kp_expr *expr);
+/* row.c: the type, if a row of it has fields of domains, or fields that have; else NULL. */
+struct kp_relation *kp_bind_row_domains(const struct binder *binder, enum kp_type_id id);
+/* The row with the domains of its fields checked; any value as it is. */
+KP_MUST enum kp_code kp_bind_row_check(struct binder *binder, struct kp_expr *row, int32_t location,
+                                       struct kp_expr **ret_row);
+/* moment.c: a literal that could not be read because its value depends on when it is; else the code that it failed
+ * with. */
+KP_MUST enum kp_code kp_bind_moment(struct binder *binder, struct kp_type to, struct kp_str text, void *ret_value,
+                                    enum kp_code refused);
 
 /* ---- resolve.c ---- */
 KP_MUST enum kp_code kp_bind_operator(struct binder *binder, const char *name, struct kp_expr *left,

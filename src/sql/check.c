@@ -80,14 +80,16 @@ static enum kp_code add_condition(struct binder *binder, struct kp_relation *rel
 
 static enum kp_code add_domains(struct binder *binder, struct kp_relation *relation)
 {
-    for (uint32_t c = 0; relation->domains && c < relation->col_count; c++) {
-        if (!relation->domains[c])
-            continue;
+    for (uint32_t c = 0; c < relation->col_count; c++) {
+        struct kp_relation *domain = relation->domains ? relation->domains[c] : NULL;
         struct kp_expr *value = kp_bind_column(binder, c, relation->cols[c].type, -1), *checked;
-        KP_TRY(kp_bind_domain_check(binder, relation->domains[c], value, -1, &checked));
+        KP_TRY(kp_bind_row_check(binder, value, -1, &checked));
+        if (domain)
+            KP_TRY(kp_bind_domain_check(binder, domain, checked, -1, &checked));
         KP_TRY(check_immutable(binder, checked, -1));
         if (checked != value)
-            relation->checks[relation->check_count++] = (struct kp_check){relation->domains[c]->name, checked, true};
+            relation->checks[relation->check_count++] =
+                (struct kp_check){domain ? domain->name : kp_type_info(value->type.id)->name, checked, true};
     }
     return KP_OK;
 }

@@ -179,6 +179,8 @@ static enum kp_code literal(struct binder *binder, const struct kp_expr *expr, s
         struct kp_str text = kp_text_str(&expr->datum.text);
         const struct kp_zone *zone = binder->context->settings ? binder->context->settings->zone : NULL;
         enum kp_code code = kp_value_parse(to, text, zone, binder->arena, value->datum.raw, binder->err);
+        if (code != KP_OK)
+            code = kp_bind_moment(binder, to, text, value->datum.raw, code);
         if (code != KP_OK) {
             kp_error_at(binder->err, binder->text, expr->location);
             return code;
@@ -224,13 +226,17 @@ enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct 
     bool named = kp_type_info(expr->type.id)->string;
     if (kp_type_is_reg(to.id) && named && !(expr->kind == KP_EXPR_CONST && expr->datum.null))
         return to_reg(binder, expr, to, ret_expr);
-    if (expr->type.id == KP_UNKNOWN && expr->kind == KP_EXPR_CONST)
-        return literal(binder, expr, to, how, ret_expr);
+    if (expr->type.id == KP_UNKNOWN && expr->kind == KP_EXPR_CONST) {
+        KP_TRY(literal(binder, expr, to, how, ret_expr));
+        return kp_bind_row_check(binder, *ret_expr, expr->location, ret_expr);
+    }
     if (expr->type.id == KP_UNKNOWN && expr->kind == KP_EXPR_PARAM) {
         struct kp_type *param = &binder->param_types[expr->param - 1];
         if (param->id == KP_UNKNOWN)
             *param = KP_TYPE(to.id);
         expr->type = *param;
+        if (expr->type.id == to.id)
+            KP_TRY(kp_bind_row_check(binder, expr, expr->location, &expr));
     }
     if (expr->type.id != to.id) {
         bool rows = kp_type_is_composite(expr->type.id) && kp_type_is_composite(to.id);
@@ -248,6 +254,7 @@ enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct 
             expr = coerce_array(binder, cast, expr, KP_TYPE(to.id));
         } else if (cast) {
             expr = call(binder, cast, expr, KP_TYPE(to.id));
+            KP_TRY(kp_bind_row_check(binder, expr, expr->location, &expr));
         } else {
             struct kp_expr *same = kp_arena_alloc(binder->arena, sizeof *same);
             *same = *expr;

@@ -63,7 +63,7 @@ enum kp_code kp_bind_type(struct binder *binder, const PgQuery__TypeName *name, 
         *ret_domain = object;
     if (!name->n_array_bounds)
         return KP_OK;
-    if (object->kind == KP_RELATION_DOMAIN)
+    if (object->kind == KP_RELATION_DOMAIN || object->domains)
         return kp_bind_fail(binder, name->location, KP_UNSUPPORTED, NULL, "arrays of domains are not supported");
     ret_type->id = kp_type_array_of(ret_type->id);
     return KP_OK;
@@ -122,7 +122,7 @@ static enum kp_code bind_condition(struct binder *binder, const struct scope *sc
 
 /* ---- domains ---- */
 
-static enum kp_code check_one(struct binder *binder, const struct kp_relation *domain,
+static enum kp_code check_one(struct binder *binder, const struct kp_relation *domain, const char *domain_name,
                               const PgQuery__Constraint *constraint, const char *name, struct kp_expr *value,
                               int32_t location, struct kp_expr **ret_value)
 {
@@ -132,7 +132,7 @@ static enum kp_code check_one(struct binder *binder, const struct kp_relation *d
     KP_TRY(bind_condition(binder, &scope, domain->text, constraint->raw_expr, &body));
     KP_TRY(kp_bind_to_bool(binder, body, "CHECK", &body));
     KP_TRY(kp_bind_substitute(binder, body, &value, 1, location, &condition));
-    struct kp_expr *args[] = {value, condition, kp_bind_text(binder, domain->name), kp_bind_text(binder, name)};
+    struct kp_expr *args[] = {value, condition, kp_bind_text(binder, domain_name), kp_bind_text(binder, name)};
     *ret_value = kp_bind_fold(binder, kp_bind_call(binder, "kp_domain_check", value->type, args, 4, location));
     return KP_OK;
 }
@@ -163,26 +163,39 @@ enum kp_code kp_bind_domain_has(struct binder *binder, const struct kp_relation 
     return KP_OK;
 }
 
-enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relation *domain, struct kp_expr *value,
-                                  int32_t location, struct kp_expr **ret_value)
+/* The domain's own constraints behind those of the domain that it is over; errors name the domain that was asked for.
+ */
+static enum kp_code check_all(struct binder *binder, struct kp_relation *domain, const char *asked_name,
+                              struct kp_expr *value, int32_t location, struct kp_expr **ret_value)
 {
     const PgQuery__Node *tree;
+    struct kp_type base;
+    struct kp_relation *below;
     KP_TRY(reread(binder, domain, &tree));
     const PgQuery__CreateDomainStmt *create = tree->create_domain_stmt;
     uint32_t unnamed = 0;
     kp_bind_use(binder, domain);
+    KP_TRY(kp_bind_type(binder, create->type_name, &base, &below));
+    if (below)
+        KP_TRY(check_all(binder, below, asked_name, value, location, &value));
     for (size_t i = 0; i < create->n_constraints; i++) {
         const PgQuery__Constraint *constraint = create->constraints[i]->constraint;
         if (constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_NOTNULL) {
-            struct kp_expr *args[] = {value, kp_bind_text(binder, domain->name)};
+            struct kp_expr *args[] = {value, kp_bind_text(binder, asked_name)};
             value = kp_bind_fold(binder, kp_bind_call(binder, "kp_domain_not_null", value->type, args, 2, location));
         } else if (constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_CHECK) {
             const char *name = check_name(binder, domain, constraint, &unnamed);
-            KP_TRY(check_one(binder, domain, constraint, name, value, location, &value));
+            KP_TRY(check_one(binder, domain, asked_name, constraint, name, value, location, &value));
         }
     }
     *ret_value = value;
     return KP_OK;
+}
+
+enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relation *domain, struct kp_expr *value,
+                                  int32_t location, struct kp_expr **ret_value)
+{
+    return check_all(binder, domain, domain->name, value, location, ret_value);
 }
 
 struct kp_relation *kp_bind_find_function(struct binder *binder, const char *name)
@@ -223,8 +236,6 @@ static enum kp_code create_domain(struct binder *binder, struct kp_relation *rel
 {
     struct kp_relation *base;
     KP_TRY(kp_bind_type(binder, create->type_name, &relation->made, &base));
-    if (base)
-        return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "a domain over a domain is not supported");
     for (size_t i = 0; i < create->n_constraints; i++) {
         enum _PgQuery__ConstrType type = create->constraints[i]->constraint->contype;
         if (type == PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT) {
@@ -238,6 +249,11 @@ static enum kp_code create_domain(struct binder *binder, struct kp_relation *rel
             return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL,
                                 "of a domain's constraints only NOT NULL, CHECK and DEFAULT are supported");
         }
+    }
+    if (!relation->defaults && base &&
+        base->defaults) { /* what it is now: a later one of the other is not this one's */
+        relation->defaults = kp_arena_calloc(binder->arena, sizeof(struct kp_expr *));
+        relation->defaults[0] = kp_expr_copy(base->defaults[0], binder->arena, NULL, NULL);
     }
     /* the constraints are sound if they can be bound */
     struct kp_expr *value = kp_bind_column(binder, 0, relation->made, -1), *checked;

@@ -343,7 +343,9 @@ static enum kp_code make_call(struct binder *binder, const struct candidate *can
         expr->args[i] = args[i];
     kp_expr_settle(expr);
     *ret_expr = kp_bind_fold(binder, expr);
-    return KP_OK;
+    bool from_json =
+        strcmp(func->name, "json_populate_record") == 0 || strcmp(func->name, "jsonb_populate_record") == 0;
+    return from_json ? kp_bind_row_check(binder, *ret_expr, location, ret_expr) : KP_OK;
 }
 
 /* A constant date behind all timestamps is compared with them as what is less than infinity only. */

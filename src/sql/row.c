@@ -6,6 +6,9 @@
  *   (x).f            kp_row_field(x, number of f); (x).* in the select list: all of them
  *   x::type          field by field: of ROW(…) its arguments, so that literals are read as the fields' types
  *
+ * A field may be of a domain. Such a row is kp_row_checked(row, fields that passed its checks…) where it comes from a
+ * literal, a text, JSON, a parameter; the fields that make one of ROW(…) or a record are checked themselves.
+ *
  * A relation on the side of an outer join that may be missing has no NOT NULL column left; there a whole row without
  * any value is NULL. (So is such a row of a relation that never had one.)
  */
@@ -197,6 +200,7 @@ enum kp_code kp_bind_coerce_row(struct binder *binder, struct kp_expr *expr, str
     if (from->count != made->count)
         return cannot(binder, expr, made,
                       from->count < made->count ? "Input has too few columns." : "Input has too many columns.");
+    struct kp_relation *type = kp_bind_row_domains(binder, to.id);
     for (uint32_t i = 0; i < made->count; i++) {
         struct kp_expr *field = row ? expr->args[i] : kp_bind_row_field(binder, expr, i, expr->location);
         if (!kp_can_coerce(field->type.id, made->types[i].id, how))
@@ -205,9 +209,48 @@ enum kp_code kp_bind_coerce_row(struct binder *binder, struct kp_expr *expr, str
                                           kp_type_info(field->type.id)->name, kp_type_info(made->types[i].id)->name,
                                           i + 1));
         KP_TRY(kp_bind_coerce(binder, field, made->types[i], how, &fields[i]));
+        if (type && type->domains[i])
+            KP_TRY(kp_bind_domain_check(binder, type->domains[i], fields[i], expr->location, &fields[i]));
     }
     struct kp_expr *made_row = kp_bind_call(binder, "kp_row", to, fields, made->count, expr->location);
     *ret_expr = row ? made_row : null_when(binder, none_is_there(binder, &expr, 1, expr->location), made_row);
+    return KP_OK;
+}
+
+/* ---- fields of domains ---- */
+
+struct kp_relation *kp_bind_row_domains(const struct binder *binder, enum kp_type_id id)
+{
+    const struct kp_catalog *catalog = binder->context->catalog;
+    for (size_t i = 0; kp_type_is_composite(id) && i < kp_catalog_count(catalog); i++) {
+        struct kp_relation *object = kp_catalog_at(catalog, i);
+        if (object->kind == KP_RELATION_TYPE && object->made.id == id)
+            return object->domains ? object : NULL;
+    }
+    return NULL;
+}
+
+/* The row behind its checks: a NULL has none. */
+enum kp_code kp_bind_row_check(struct binder *binder, struct kp_expr *row, int32_t location, struct kp_expr **ret_row)
+{
+    const struct kp_relation *type = kp_bind_row_domains(binder, row->type.id);
+    *ret_row = row;
+    if (!type)
+        return KP_OK;
+    const struct kp_made *made = kp_made_of(row->type.id);
+    struct kp_expr **args = kp_arena_alloc(binder->arena, (made->count + 1) * sizeof *args);
+    uint32_t count = 1;
+    args[0] = row;
+    for (uint32_t i = 0; i < made->count; i++) {
+        struct kp_expr *field = kp_bind_row_field(binder, row, i, location), *checked;
+        if (type->domains[i])
+            KP_TRY(kp_bind_domain_check(binder, type->domains[i], field, location, &checked));
+        else
+            KP_TRY(kp_bind_row_check(binder, field, location, &checked));
+        if (checked != field)
+            args[count++] = null_when(binder, none_is_there(binder, &row, 1, location), checked);
+    }
+    *ret_row = kp_bind_call(binder, "kp_row_checked", row->type, args, count, location);
     return KP_OK;
 }
 
@@ -226,9 +269,10 @@ enum kp_code kp_bind_create_composite(struct binder *binder, struct kp_relation 
     for (uint32_t i = 0; i < count; i++) {
         const PgQuery__ColumnDef *def = create->coldeflist[i]->column_def;
         KP_TRY(kp_bind_type(binder, def->type_name, &types[i], &domain));
+        if ((domain || kp_bind_row_domains(binder, types[i].id)) && !relation->domains)
+            relation->domains = kp_arena_calloc(binder->arena, count * sizeof(struct kp_relation *));
         if (domain)
-            return kp_bind_fail(binder, def->location, KP_UNSUPPORTED, NULL,
-                                "a domain as a field of a composite type is not supported");
+            relation->domains[i] = domain;
         names[i] = def->colname;
         for (uint32_t k = 0; k < i; k++)
             if (strcmp(names[k], names[i]) == 0)

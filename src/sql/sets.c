@@ -327,7 +327,7 @@ static enum kp_code declare_columns(struct binder *binder, PgQuery__Node *const 
         struct kp_relation *domain;
         names[i] = cols[i].name = kp_arena_strdup(binder->arena, def->colname);
         KP_TRY(kp_bind_type(binder, def->type_name, &cols[i].type, &domain));
-        if (domain)
+        if (domain || kp_bind_row_domains(binder, cols[i].type.id))
             return kp_bind_fail(binder, def->location, KP_UNSUPPORTED, NULL,
                                 "a column definition list cannot have a domain: use its base type and cast");
     }
@@ -393,6 +393,9 @@ static enum kp_code add_set_call(struct binder *binder, const PgQuery__FuncCall 
     if (base && !kp_type_is_composite(found.args[0]->type.id))
         return kp_bind_fail(binder, node->location, KP_INVALID, "42804",
                             "could not determine row type for result of %s", name);
+    if (base && kp_bind_row_domains(binder, found.args[0]->type.id))
+        return kp_bind_fail(binder, node->location, KP_UNSUPPORTED, NULL,
+                            "%s() of a row with fields of domains is not supported", name);
     if (base && def_count)
         KP_TRY(check_record(binder, node, found.args[0]->type.id, defs, def_count));
     if (rows_of)

@@ -5,6 +5,8 @@
 #ifndef KP_VEC_FACTS_H
 #define KP_VEC_FACTS_H
 
+#include <stdatomic.h>
+
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -44,7 +46,8 @@ enum kp_fact {
 /* Callable on any thread, without locks held. */
 struct kp_catalog_facts {
     void *arg;
-    struct kp_os *os; /* the instance's clock and randomness (fn_random.c) */
+    struct kp_os *os;              /* the instance's clock and randomness (fn_random.c) */
+    const _Atomic bool *cancelled; /* the statement; NULL: never */
     bool (*text)(void *arg, enum kp_fact fact, uint32_t oid, int32_t sub,
                  struct kp_buf *out); /* false: there is none */
     bool (*number)(void *arg, enum kp_fact fact, uint32_t oid, int64_t *ret_number);

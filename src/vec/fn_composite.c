@@ -24,6 +24,14 @@ static void make(struct kp_call *call, const struct kp_vec *const *args, struct 
     kp_composite_builder_finish(&builder);
 }
 
+/* kp_row_checked(row, …): the row itself. What is computed beside it is there to fail. */
+static void checked(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    struct kp_vec flat = kp_vec_flatten(args[0], call->arena, call->rows);
+    memcpy(out->data, flat.data, call->rows * kp_vec_width(out));
+    out->valid = flat.valid;
+}
+
 /* kp_row_field(row, number from 0) */
 static void field(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
@@ -164,6 +172,11 @@ static bool populate(struct kp_call *call, const struct kp_vec *const *args, uin
         return true;
     }
     struct kp_str json = kp_jsonb_trim(kp_text_str(&FN_AT(struct kp_text, 1, row)));
+    const char *sqlstate, *message;
+    if (args[1]->type.id == KP_JSON && !kp_json_is_text(json, &sqlstate, &message)) {
+        kp_call_fail(call, row, sqlstate, "%s", message);
+        return false;
+    }
     if (kp_jsonb_kind(json) != KP_JSONB_OBJECT) {
         kp_call_fail(call, row, "22023", "cannot call populate_composite on %s",
                      kp_jsonb_kind(json) == KP_JSONB_ARRAY ? "an array" : "a scalar");
@@ -218,6 +231,8 @@ static void populate_record(struct kp_call *call, const struct kp_vec *const *ar
 static const struct kp_func funcs[] = {
     FN_UNARY("kp_row", KP_FUNC_FUNCTION, KP_VARIADIC, KP_ANY, KP_ANYRECORD, make, "ROW(…)"),
     FN_BINARY("kp_row_field", KP_FUNC_FUNCTION, KP_STRICT, KP_ANYRECORD, KP_INT4, KP_ANY, field, "(x).field"),
+    FN_UNARY("kp_row_checked", KP_FUNC_FUNCTION, KP_VARIADIC, KP_ANY, KP_ANYRECORD, checked,
+             "the row; the other arguments may fail"),
     FN_UNARY("kp_row_is_null", KP_FUNC_FUNCTION, 0, KP_ANYRECORD, KP_BOOL, is_null_row, "IS NULL"),
     FN_UNARY("kp_row_is_not_null", KP_FUNC_FUNCTION, 0, KP_ANYRECORD, KP_BOOL, is_not_null_row, "IS NOT NULL"),
     COMPARISON("=", row_eq, "equal, field by field"),

@@ -403,8 +403,13 @@ static void strip_nulls(struct kp_call *call, const struct kp_vec *const *args, 
 {
     struct kp_buf buf = {0};
     for (uint32_t i = 0; i < call->rows; i++) {
+        const char *sqlstate, *message;
+        struct kp_str whole = kp_jsonb_trim(kp_text_str(&FN_AT(struct kp_text, 0, i)));
         buf.len = 0;
-        strip(kp_jsonb_trim(kp_text_str(&FN_AT(struct kp_text, 0, i))), args[0]->type.id == KP_JSONB, &buf);
+        if (args[0]->type.id == KP_JSONB || kp_json_is_text(whole, &sqlstate, &message))
+            strip(whole, args[0]->type.id == KP_JSONB, &buf);
+        else
+            fn_fail_text(call, out, i, sqlstate, message);
         ((struct kp_text *)out->data)[i] = fn_text(call, buf.data, buf.len);
     }
     kp_buf_finish(&buf);
@@ -575,7 +580,8 @@ static const struct kp_func funcs[] = {
      .ret = KP_JSONB,
      .kernel = set_lax,
      .doc = "another value at a path, or for NULL what is asked"},
-    FN_UNARY("json_strip_nulls", KP_FUNC_FUNCTION, KP_STRICT, KP_JSON, KP_JSON, strip_nulls, "without null members"),
+    FN_UNARY("json_strip_nulls", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_JSON, KP_JSON, strip_nulls,
+             "without null members"),
     FN_UNARY("jsonb_strip_nulls", KP_FUNC_FUNCTION, KP_STRICT, KP_JSONB, KP_JSONB, strip_nulls, "without null members"),
     FN_UNARY("jsonb_pretty", KP_FUNC_FUNCTION, KP_STRICT, KP_JSONB, KP_TEXT, pretty_kernel, "in indented lines"),
     CAST(KP_BOOL, "bool"),

@@ -36,11 +36,26 @@ static struct kp_str value_at(const struct kp_vec *const *args, uint32_t row)
     return kp_jsonb_trim(kp_text_str(&FN_AT(struct kp_text, 0, row)));
 }
 
+/* Whether row's json can be read as texts, as PostgreSQL reads all of it even for one piece; else the row fails. jsonb
+ * always can. */
+static bool readable(struct kp_call *call, const struct kp_vec *const *args, const struct kp_vec *out, uint32_t row)
+{
+    const char *sqlstate, *message;
+    if (args[0]->type.id != KP_JSON || kp_vec_is_null(out, row) ||
+        kp_json_is_text(kp_text_str(&FN_AT(struct kp_text, 0, row)), &sqlstate, &message))
+        return true;
+    kp_call_fail(call, row, sqlstate, "%s", message);
+    ((struct kp_text *)out->data)[row] = kp_text_make("", 0);
+    return false;
+}
+
 static void by_key(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     bool owned = false;
     for (uint32_t i = 0; i < call->rows; i++) {
         struct kp_str piece = {"", 0};
+        if (!readable(call, args, out, i))
+            continue;
         bool found = kp_jsonb_member(value_at(args, i), kp_text_str(&FN_AT(struct kp_text, 1, i)), &piece);
         store(call, out, i, piece, found, &owned);
     }
@@ -53,6 +68,8 @@ static void by_place(struct kp_call *call, const struct kp_vec *const *args, str
         struct kp_str piece = {"", 0};
         struct kp_str value = value_at(args, i);
         int32_t place = FN_AT(int32_t, 1, i);
+        if (!readable(call, args, out, i))
+            continue;
         bool found = kp_jsonb_item(value, place, &piece);
         if (args[0]->type.id == KP_JSONB && kp_jsonb_kind(value) < KP_JSONB_ARRAY && (place == 0 || place == -1)) {
             piece = value; /* a scalar is an array of itself there */
@@ -98,6 +115,8 @@ static void by_path(struct kp_call *call, const struct kp_vec *const *args, stru
     for (uint32_t i = 0; i < call->rows; i++) {
         struct kp_array path;
         struct kp_str value = value_at(args, i);
+        if (!readable(call, args, out, i))
+            continue;
         kp_array_read(KP_TEXT_ARRAY, &FN_AT(struct kp_text, 1, i), &path);
         bool found = true;
         for (uint32_t e = 0; found && e < path.count; e++) {
@@ -115,6 +134,8 @@ static void extract(struct kp_call *call, const struct kp_vec *const *args, stru
     for (uint32_t i = 0; i < call->rows; i++) {
         struct kp_str value = value_at(args, i);
         bool found = true;
+        if (!readable(call, args, out, i))
+            continue;
         for (uint32_t a = 1; found && a < call->arg_count; a++)
             found = take_step(&value, kp_text_str(&FN_AT(struct kp_text, a, i)));
         store(call, out, i, value, found, &owned);
@@ -251,12 +272,13 @@ static void array_length(struct kp_call *call, const struct kp_vec *const *args,
         .name = name_, .kind = KP_FUNC_FUNCTION, .flags = KP_STRICT | KP_VARIADIC | KP_CAN_FAIL, .arg_count = 2,       \
         .args = {type, KP_TEXT}, .ret = ret_, .kernel = extract, .doc = "the piece at a path"                          \
     }
+#define JSON_FAILS(type) ((type) == KP_JSON ? KP_CAN_FAIL : 0)
 #define READERS(type, prefix)                                                                                          \
-    READ("->", KP_FUNC_OPERATOR, 0, type, KP_TEXT, type, by_key, "the member of a key"),                               \
-        READ("->", KP_FUNC_OPERATOR, 0, type, KP_INT4, type, by_place, "the item at a place from 0"),                  \
+    READ("->", KP_FUNC_OPERATOR, JSON_FAILS(type), type, KP_TEXT, type, by_key, "the member of a key"),                \
+        READ("->", KP_FUNC_OPERATOR, JSON_FAILS(type), type, KP_INT4, type, by_place, "the item at a place from 0"),   \
         READ("->>", KP_FUNC_OPERATOR, KP_CAN_FAIL, type, KP_TEXT, KP_TEXT, by_key, "the member of a key as text"),     \
         READ("->>", KP_FUNC_OPERATOR, KP_CAN_FAIL, type, KP_INT4, KP_TEXT, by_place, "the item at a place as text"),   \
-        READ("#>", KP_FUNC_OPERATOR, 0, type, KP_TEXT_ARRAY, type, by_path, "the piece at a path"),                    \
+        READ("#>", KP_FUNC_OPERATOR, JSON_FAILS(type), type, KP_TEXT_ARRAY, type, by_path, "the piece at a path"),     \
         READ("#>>", KP_FUNC_OPERATOR, KP_CAN_FAIL, type, KP_TEXT_ARRAY, KP_TEXT, by_path,                              \
              "the piece at a path as text"),                                                                           \
         PATH(prefix "_extract_path", type, type), PATH(prefix "_extract_path_text", type, KP_TEXT),                    \

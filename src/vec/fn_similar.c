@@ -3,13 +3,16 @@
  *
  * % is any text, _ any character, ^ $ . \\ are themselves. An escape before a double quote parts the pattern of
  * substring into three: what is before, what is taken, what is behind. Of the ways in which they match the whole text
- * the first has the shortest part before, then the longest taken. RE2 knows the longest only, so each part is a pattern
- * of its own and the places are tried in that order.
+ * the first has the shortest part before, then the longest taken. RE2 knows the longest only, so the parts are patterns
+ * of their own: the first place from which on the rest matches up to the end is asked whether what is before it matches
+ * too, else the next one; likewise the last place where the taken part may end. With % around, as is usual, the first
+ * places asked are right; a pattern that makes a long text be looked at too often is refused.
  */
 #include "base/utf8.h"
 #include "vec/regex.h"
 
-enum { PARTS = 3, PARTED_BYTES_MAX = 1 << 14 /* places are tried in pairs */ };
+enum { PARTS = 3 };
+#define LOOKED_AT_BYTES_MAX (INT64_C(1) << 32) /* of one text, all places together: some seconds */
 
 struct parts {
     struct kp_buf text[PARTS];
@@ -118,8 +121,9 @@ static void similar_to_escape(struct kp_call *call, const struct kp_vec *const *
 
 /* ---- substring ---- */
 
-/* The patterns of a call: each part alone, and what is taken with what is behind. */
-enum { BEFORE, TAKEN, BEHIND, REST, WHOLE, PATTERNS };
+/* The patterns of a call: the whole; a part up to a place, from one on; the rest from a place on, the taken from one.
+ */
+enum { WHOLE, BEFORE, REST, TAKEN, BEHIND, PATTERNS };
 struct search {
     struct kp_regex *regex[PATTERNS];
     struct kp_str pattern, escape; /* of the row before */
@@ -134,19 +138,19 @@ static void close_search(struct search *search)
     *search = (struct search){0};
 }
 
-/* The parts from `first` to before `end`, as a pattern of a whole text. */
+/* The parts from `first` to before `end`, as a pattern that is bound to the text's begin and end, or one of them. */
 static bool compile(struct kp_call *call, const struct kp_vec *out, uint32_t row, const struct parts *parts,
-                    unsigned first, unsigned end, struct kp_regex **ret_regex)
+                    unsigned first, unsigned end, bool from_begin, bool to_end, struct kp_regex **ret_regex)
 {
     struct kp_buf text = {0};
     struct kp_pattern pattern = {0};
-    kp_buf_append_text(&text, "^");
+    kp_buf_append_text(&text, from_begin ? "^" : "");
     for (unsigned p = first; p < end; p++) {
         kp_buf_append_text(&text, "(?:");
         append_part(&text, &parts->text[p]);
         kp_buf_append_text(&text, ")");
     }
-    kp_buf_append_text(&text, "$");
+    kp_buf_append_text(&text, to_end ? "$" : "");
     bool good = kp_pattern_compile(call, out, row, (struct kp_str){(const char *)text.data, text.len}, false, &pattern);
     kp_buf_finish(&text);
     *ret_regex = pattern.regex;
@@ -160,13 +164,16 @@ static bool open_search(struct kp_call *call, const struct kp_vec *out, uint32_t
         return true;
     close_search(search);
     struct parts parts = {0};
+    struct kp_regex **regex = search->regex;
     bool good = part_row(call, out, row, pattern, escape, &parts);
     unsigned count = parts.count;
-    good = good && compile(call, out, row, &parts, 0, count, &search->regex[WHOLE]);
-    for (unsigned p = 0; good && count > 1 && p < count; p++)
-        good = compile(call, out, row, &parts, p, p + 1, &search->regex[p]);
-    if (good && count > 1)
-        good = compile(call, out, row, &parts, 1, count, &search->regex[REST]);
+    good = good && compile(call, out, row, &parts, 0, count, true, true, &regex[WHOLE]);
+    if (count > 1)
+        good = good && compile(call, out, row, &parts, 0, 1, true, true, &regex[BEFORE]) &&
+               compile(call, out, row, &parts, 1, count, false, true, &regex[REST]);
+    if (count > 2)
+        good = good && compile(call, out, row, &parts, 1, 2, true, false, &regex[TAKEN]) &&
+               compile(call, out, row, &parts, 2, 3, true, true, &regex[BEHIND]);
     finish(&parts);
     search->pattern = pattern;
     search->escape = escape;
@@ -175,9 +182,12 @@ static bool open_search(struct kp_call *call, const struct kp_vec *out, uint32_t
     return good;
 }
 
-static bool matches(const struct kp_regex *regex, struct kp_str text, size_t from, size_t to)
+/* Looks at text[from, to), and counts it. False: nothing is found. */
+static bool look(const struct search *search, unsigned pattern, struct kp_str text, size_t from, size_t to,
+                 int64_t *looked_at, size_t *ret_groups)
 {
-    return kp_regex_search(regex, text.ptr + from, to - from, 0, NULL, 0);
+    *looked_at += (int64_t)(to - from) + 1;
+    return kp_regex_search(search->regex[pattern], text.ptr + from, to - from, 0, ret_groups, ret_groups ? 1 : 0);
 }
 
 static bool inside_character(struct kp_str text, size_t at)
@@ -185,21 +195,51 @@ static bool inside_character(struct kp_str text, size_t at)
     return at < text.len && ((unsigned char)text.ptr[at] & 0xc0) == 0x80;
 }
 
-static bool find(const struct search *search, struct kp_str text, struct kp_str *ret_taken)
+enum found { FOUND_NOTHING, FOUND_PART, FOUND_TOO_MUCH };
+
+/* The first place where what is before and the rest match; the whole does. */
+static bool find_begin(const struct search *search, struct kp_str text, int64_t *looked_at, size_t *ret_from)
+{
+    size_t from = 0, groups[2];
+    for (; *looked_at <= LOOKED_AT_BYTES_MAX; from++) {
+        if (inside_character(text, from) || !look(search, REST, text, from, text.len, looked_at, groups))
+            continue;
+        from += groups[0];
+        if (!inside_character(text, from) && look(search, BEFORE, text, 0, from, looked_at, NULL)) {
+            *ret_from = from;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The last place where the taken part and what is behind match. */
+static bool find_end(const struct search *search, struct kp_str text, size_t from, int64_t *looked_at, size_t *ret_to)
+{
+    size_t to = text.len, groups[2];
+    for (; *looked_at <= LOOKED_AT_BYTES_MAX; to--) {
+        if (inside_character(text, to) || !look(search, TAKEN, text, from, to, looked_at, groups))
+            continue;
+        to = from + groups[1];
+        if (look(search, BEHIND, text, to, text.len, looked_at, NULL)) {
+            *ret_to = to;
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum found find(const struct search *search, struct kp_str text, struct kp_str *ret_taken)
 {
     size_t from = 0, to = text.len;
-    if (!matches(search->regex[WHOLE], text, 0, text.len))
-        return false;
-    if (search->parts > 1)
-        while (inside_character(text, from) || !matches(search->regex[BEFORE], text, 0, from) ||
-               !matches(search->regex[REST], text, from, text.len))
-            from++; /* some place does: the whole matches */
-    if (search->parts > 2)
-        while (inside_character(text, to) || !matches(search->regex[TAKEN], text, from, to) ||
-               !matches(search->regex[BEHIND], text, to, text.len))
-            to--;
+    int64_t looked_at = 0;
+    if (!look(search, WHOLE, text, 0, text.len, &looked_at, NULL))
+        return FOUND_NOTHING;
+    if ((search->parts > 1 && !find_begin(search, text, &looked_at, &from)) ||
+        (search->parts > 2 && !find_end(search, text, from, &looked_at, &to)))
+        return FOUND_TOO_MUCH;
     *ret_taken = (struct kp_str){text.ptr + from, to - from};
-    return true;
+    return FOUND_PART;
 }
 
 static void substring_similar(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
@@ -213,13 +253,17 @@ static void substring_similar(struct kp_call *call, const struct kp_vec *const *
         if (kp_vec_is_null(out, i) || !open_search(call, out, i, text_at(args, 1, i), text_at(args, 2, i), &search))
             continue;
         text = text_at(args, 0, i);
-        if (search.parts > 1 && text.len > PARTED_BYTES_MAX)
-            kp_call_fail(call, i, "54000", "substring by SQL's pattern in parts takes at most %d bytes of text",
-                         (int)PARTED_BYTES_MAX);
-        else if (find(&search, text, &taken))
-            *to = fn_text(call, taken.ptr, taken.len);
-        else
+        switch (find(&search, text, &taken)) {
+        case FOUND_NOTHING:
             fn_set_null(call, out, i, &owned);
+            break;
+        case FOUND_PART:
+            *to = fn_text(call, taken.ptr, taken.len);
+            break;
+        case FOUND_TOO_MUCH:
+            kp_call_fail(call, i, "54000", "the parts of SQL's pattern have too many places in a text of %zu bytes",
+                         text.len);
+        }
     }
     close_search(&search);
 }

@@ -2,8 +2,9 @@
  * time with time zone: arithmetic, casts, AT TIME ZONE, OVERLAPS. A value keeps the zone that it was told in; only the
  * instant and then the zone order it (kp_timetz_key).
  *
- * What a time without zone means in the session's depends on the day where a zone has changed its offset: a cast is
- * refused there, AT TIME ZONE takes the offset of now() and is volatile, as PostgreSQL has it.
+ * What a time without zone means in the session's depends on the day where a zone has changed its offset: a cast takes
+ * that of now()'s day, as PostgreSQL does, and is refused in views. AT TIME ZONE takes the offset of now() and is
+ * volatile, as PostgreSQL has it.
  */
 #include "vec/datetime.h"
 #include "vec/fn.h"
@@ -76,11 +77,15 @@ static void timetz_time(struct kp_call *call, const struct kp_vec *const *args, 
 static void time_timetz(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     const struct kp_zone *zone = fn_zone(call);
-    bool fixed = kp_zone_is_fixed(zone);
-    int32_t west_s = -kp_zone_offset_at(zone, 0, NULL);
+    bool fixed = kp_zone_is_fixed(zone), known = fixed || (call->settings && call->settings->facts);
+    int64_t today_us = 0;
+    if (!fixed && known && kp_timestamp_to_local(call->settings->now_us, zone, &today_us))
+        today_us = kp_floor_div(today_us, KP_DAY_US) * KP_DAY_US;
     for (uint32_t i = 0; i < call->rows; i++) {
-        ((struct kp_timetz *)out->data)[i] = (struct kp_timetz){FN_AT(int64_t, 0, i), west_s, 0};
-        if (!fixed && !kp_vec_is_null(out, i))
+        int64_t us = FN_AT(int64_t, 0, i);
+        int32_t west_s = known ? -kp_zone_offset_of_local(zone, today_us + us % (2 * KP_DAY_US)) : 0;
+        ((struct kp_timetz *)out->data)[i] = (struct kp_timetz){us, west_s, 0};
+        if (!known && !kp_vec_is_null(out, i))
             kp_call_fail(call, i, "0A000", "the offset of a time in time zone \"%s\" depends on the day",
                          kp_zone_name(zone));
     }

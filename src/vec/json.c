@@ -14,6 +14,7 @@ struct parser {
     struct kp_arena *arena;
     struct kp_buf *out; /* jsonb: the canonical text; NULL: only check */
     int depth;
+    bool jsonb;
     bool nul; /* met \\u0000, which jsonb cannot hold */
     bool deep;
 };
@@ -54,15 +55,17 @@ static int hex4(const char *at)
     return value;
 }
 
-/* \uXXXX, surrogates in pairs; p->at is behind the u. */
+/* \uXXXX, surrogates in pairs; p->at is behind the u. json keeps any four digits: who asks for the text finds out. */
 static bool take_unicode(struct parser *p, struct kp_buf *text)
 {
     if (p->end - p->at < 4)
         return false;
     int unit = hex4(p->at);
-    if (unit < 0 || (unit >= 0xdc00 && unit < 0xe000))
+    if (unit < 0 || (p->jsonb && unit >= 0xdc00 && unit < 0xe000))
         return false;
     p->at += 4;
+    if (!p->jsonb)
+        return true;
     uint32_t code_point = (uint32_t)unit;
     if (unit >= 0xd800 && unit < 0xdc00) {
         int low = p->end - p->at >= 6 && p->at[0] == '\\' && p->at[1] == 'u' ? hex4(p->at + 2) : -1;
@@ -71,7 +74,7 @@ static bool take_unicode(struct parser *p, struct kp_buf *text)
         p->at += 6;
         code_point = 0x10000 + ((uint32_t)(unit - 0xd800) << 10) + (uint32_t)(low - 0xdc00);
     }
-    if (code_point == 0 && p->out) {
+    if (code_point == 0) {
         p->nul = true;
         return false;
     }
@@ -259,8 +262,11 @@ enum kp_code kp_json_parse(enum kp_type_id type, struct kp_str text, struct kp_a
                            struct kp_error *err)
 {
     struct kp_buf out = {0};
-    struct parser p = {
-        .at = text.ptr, .end = text.ptr + text.len, .arena = arena, .out = type == KP_JSONB ? &out : NULL};
+    struct parser p = {.at = text.ptr,
+                       .end = text.ptr + text.len,
+                       .arena = arena,
+                       .jsonb = type == KP_JSONB,
+                       .out = type == KP_JSONB ? &out : NULL};
     bool good = parse_value(&p);
     skip_spaces(&p);
     if (!good || p.at != p.end) {

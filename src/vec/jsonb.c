@@ -148,6 +148,37 @@ static uint32_t hex4(const char *at)
     return unit;
 }
 
+/* The character of the escape whose four digits are at *at, with its second half if it is the first of a pair. */
+static uint32_t take_unit(const char **at, const char *end)
+{
+    uint32_t point = hex4(*at), low;
+    *at += 4;
+    if (point < 0xd800 || point >= 0xdc00 || end - *at < 6 || (*at)[0] != '\\' || (*at)[1] != 'u')
+        return point;
+    low = hex4(*at + 2);
+    if (low < 0xdc00 || low >= 0xe000)
+        return point;
+    *at += 6;
+    return 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
+}
+
+bool kp_json_is_text(struct kp_str json, const char **ret_sqlstate, const char **ret_message)
+{
+    const char *at = json.ptr, *end = json.ptr + json.len;
+    while (at < end && (at = memchr(at, '\\', (size_t)(end - at)))) {
+        at += 2;
+        if (at[-1] != 'u')
+            continue;
+        uint32_t point = take_unit(&at, end);
+        if (point && (point < 0xd800 || point >= 0xe000))
+            continue;
+        *ret_sqlstate = point ? "22P02" : "22P05";
+        *ret_message = point ? "invalid input syntax for type json" : "unsupported Unicode escape sequence";
+        return false;
+    }
+    return true;
+}
+
 bool kp_jsonb_string_text(struct kp_str quoted, struct kp_buf *out)
 {
     static const char escapes[] = "bfnrt", meanings[] = "\b\f\n\r\t";
@@ -163,13 +194,8 @@ bool kp_jsonb_string_text(struct kp_str quoted, struct kp_buf *out)
             kp_buf_append_byte(out, (uint8_t)(named ? meanings[named - escapes] : escape[1]));
             continue;
         }
-        uint32_t point = hex4(at);
-        at += 4;
-        if (point >= 0xd800 && point < 0xdc00 && end - at >= 6 && at[0] == '\\' && at[1] == 'u') {
-            point = 0x10000 + ((point - 0xd800) << 10) + (hex4(at + 2) - 0xdc00);
-            at += 6;
-        }
-        if (point == 0)
+        uint32_t point = take_unit(&at, end);
+        if (point == 0 || (point >= 0xd800 && point < 0xe000))
             return false;
         char utf8[4];
         kp_buf_append(out, utf8, kp_utf8_encode(point, utf8));

@@ -31,8 +31,12 @@ void kp_jsonb_items_begin(struct kp_jsonb_items *items, struct kp_str value);
 /* ret_key: the key with its quotes, of objects only. False at the end. */
 bool kp_jsonb_items_next(struct kp_jsonb_items *items, struct kp_str *ret_key, struct kp_str *ret_value);
 uint32_t kp_jsonb_item_count(struct kp_str value);
-/* A string's text: without quotes and escapes, appended. False: it has \u0000, which no text holds. */
+/* A string's text: without quotes and escapes, appended. False: it has \u0000 or half a surrogate pair, which no text
+ * holds. */
 bool kp_jsonb_string_text(struct kp_str quoted, struct kp_buf *out);
+/* json only, which keeps all escapes: whether its strings, wherever they are, can all be texts. Else the SQLSTATE and
+ * message that PostgreSQL has for whatever question reads the whole json and means texts. */
+bool kp_json_is_text(struct kp_str json, const char **ret_sqlstate, const char **ret_message);
 /* Whether a quoted key says this name. */
 bool kp_jsonb_key_is(struct kp_str quoted, struct kp_str name);
 

@@ -61,6 +61,16 @@ static bool expand(struct kp_call *call, const struct kp_vec *const *args, uint3
     return true;
 }
 
+/* Whether row's json can be read as texts; else the row fails. */
+static bool readable(struct kp_call *call, const struct kp_vec *const *args, uint32_t row)
+{
+    const char *sqlstate, *message;
+    if (args[0]->type.id != KP_JSON || kp_json_is_text(value_at(args, row), &sqlstate, &message))
+        return true;
+    kp_call_fail(call, row, sqlstate, "%s", message);
+    return false;
+}
+
 static bool refuse(struct kp_call *call, uint32_t row, const char *message)
 {
     kp_call_fail(call, row, "22023", "%s", message);
@@ -78,6 +88,8 @@ static bool refuse(struct kp_call *call, uint32_t row, const char *message)
             return refuse(call, row, "cannot deconstruct an array as an object");                                      \
         if (kind != KP_JSONB_OBJECT)                                                                                   \
             return refuse(call, row, "cannot deconstruct a scalar");                                                   \
+        if (!readable(call, args, row))                                                                                \
+            return true;                                                                                               \
         return expand(call, args, row, from, set, PARTS_MEMBERS);                                                      \
     }
 EACH(each, "jsonb_each")
@@ -96,6 +108,8 @@ EACH(each_text, "jsonb_each_text")
             return refuse(call, row,                                                                                   \
                           jsonb ? "cannot extract elements from an object"                                             \
                                 : "cannot call " sql_name " on a non-array");                                          \
+        if (set->cols[0].type.id == KP_TEXT && !readable(call, args, row)) /* else its pieces stay json */             \
+            return true;                                                                                               \
         return expand(call, args, row, from, set, PARTS_ITEMS);                                                        \
     }
 ELEMENTS(elements, "json_array_elements")
@@ -112,7 +126,7 @@ static bool object_keys(struct kp_call *call, const struct kp_vec *const *args, 
     if (kind == KP_JSONB_ARRAY)
         return refuse(call, row,
                       jsonb ? "cannot call jsonb_object_keys on an array" : "cannot call json_object_keys on an array");
-    return expand(call, args, row, from, set, PARTS_KEYS);
+    return !readable(call, args, row) || expand(call, args, row, from, set, PARTS_KEYS);
 }
 
 #define FLAGS (KP_STRICT | KP_CAN_FAIL)

@@ -44,6 +44,18 @@ static bool refuse(struct kp_call *call, uint32_t row, const char *format, const
     return true;
 }
 
+/* The row's argument `at`; false: the row fails, it is json that holds what no text can. */
+static bool read_json(struct kp_call *call, const struct kp_vec *const *args, unsigned at, uint32_t row,
+                      struct kp_str *ret_value)
+{
+    const char *sqlstate, *message;
+    *ret_value = kp_jsonb_trim(kp_text_str(&FN_AT(struct kp_text, at, row)));
+    if (args[at]->type.id != KP_JSON || kp_json_is_text(*ret_value, &sqlstate, &message))
+        return true;
+    kp_call_fail(call, row, sqlstate, "%s", message);
+    return false;
+}
+
 static bool expand_object(struct kp_call *call, const struct kp_vec *const *args, uint32_t row, uint64_t from,
                           struct kp_set *set)
 {
@@ -51,7 +63,9 @@ static bool expand_object(struct kp_call *call, const struct kp_vec *const *args
         return true;
     if (kp_vec_is_null(args[0], row)) /* one row, of NULLs */
         return kp_set_add(set);
-    struct kp_str value = kp_jsonb_trim(kp_text_str(&FN_AT(struct kp_text, 0, row)));
+    struct kp_str value;
+    if (!read_json(call, args, 0, row, &value))
+        return true;
     enum kp_jsonb_kind kind = kp_jsonb_kind(value);
     if (kind != KP_JSONB_OBJECT)
         return refuse(call, row, kind == KP_JSONB_ARRAY ? "cannot call %s on an array" : "cannot call %s on a scalar",
@@ -87,7 +101,9 @@ static bool expand_array(struct kp_call *call, uint32_t row, uint64_t from, stru
 static bool expand_records(struct kp_call *call, const struct kp_vec *const *args, uint32_t row, uint64_t from,
                            struct kp_set *set)
 {
-    struct kp_str value = kp_jsonb_trim(kp_text_str(&FN_AT(struct kp_text, 0, row)));
+    struct kp_str value;
+    if (!read_json(call, args, 0, row, &value))
+        return true;
     return expand_array(call, row, from, value,
                         args[0]->type.id == KP_JSONB ? "jsonb_to_recordset" : "json_to_recordset", NULL, set);
 }
@@ -100,7 +116,9 @@ static bool populate(struct kp_call *call, const struct kp_vec *const *args, uin
         return true;
     if (!kp_vec_is_null(args[0], row))
         kp_composite_read(args[0]->type.id, kp_vec_at(args[0], row), &base);
-    struct kp_str value = kp_jsonb_trim(kp_text_str(&FN_AT(struct kp_text, 1, row)));
+    struct kp_str value;
+    if (!read_json(call, args, 1, row, &value))
+        return true;
     return expand_array(call, row, from, value,
                         args[1]->type.id == KP_JSONB ? "jsonb_populate_recordset" : "json_populate_recordset", &base,
                         set);

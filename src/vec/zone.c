@@ -47,6 +47,7 @@ struct kp_zone {
     char *abbreviations;
     bool has_rule;
     struct rule rule;
+    const struct kp_zone *whole; /* of an abbreviation: the zone that it stands for; NULL else */
 };
 
 static struct kp_zone utc = {.name = "UTC", .first = {0, "UTC"}};
@@ -293,6 +294,8 @@ int32_t kp_zone_offset_of_local(const struct kp_zone *zone, int64_t local_us)
     if (!zone || zone == &utc)
         return 0;
     int64_t local = unix_seconds(local_us), instant;
+    if (zone->whole) /* when that was is the zone's to say, under whichever name */
+        return type_at(zone, local - kp_zone_offset_of_local(zone->whole, local_us)).offset;
     int64_t earlier = local - DAY_SECONDS; /* as if UTC: before any change that could matter */
     int32_t before = type_at(zone, earlier).offset;
     if (!next_transition(zone, earlier, &instant))
@@ -481,34 +484,50 @@ static struct kp_zone *load(const char *name)
 
 /* ---- names that are not files ---- */
 
-static const struct {
-    const char *name;
-    int16_t minutes;
-} abbreviations[] = {
-    {"utc", 0},    {"gmt", 0},    {"z", 0},      {"zulu", 0},    {"ut", 0},      {"wet", 0},    {"west", 60},
-    {"bst", 60},   {"cet", 60},   {"cest", 120}, {"met", 60},    {"mest", 120},  {"eet", 120},  {"eest", 180},
-    {"msk", 180},  {"msd", 240},  {"est", -300}, {"edt", -240},  {"cst", -360},  {"cdt", -300}, {"mst", -420},
-    {"mdt", -360}, {"pst", -480}, {"pdt", -420}, {"akst", -540}, {"akdt", -480}, {"hst", -600}, {"ast", -240},
-    {"adt", -180}, {"nst", -210}, {"ndt", -150}, {"jst", 540},   {"kst", 540},   {"hkt", 480},  {"sgt", 480},
-    {"ist", 120},  {"idt", 180},  {"aest", 600}, {"aedt", 660},  {"awst", 480},  {"nzst", 720}, {"nzdt", 780},
-};
-
-bool kp_zone_abbreviation(struct kp_str name, int32_t *ret_offset)
+/*
+ * A zone's offsets under one of its names: of its history only the times of that name count, each up to the next one,
+ * the first also before. (A rule for later times goes on with what was before it.) A zone that was never called so has
+ * its own offsets.
+ */
+static struct kp_zone *make_named(const char *name, const struct kp_zone *whole)
 {
-    for (size_t i = 0; i < KP_COUNT(abbreviations); i++)
-        if (strlen(abbreviations[i].name) == name.len && strncasecmp(abbreviations[i].name, name.ptr, name.len) == 0) {
-            *ret_offset = abbreviations[i].minutes * 60;
-            return true;
-        }
-    return false;
+    struct kp_zone *zone = kp_calloc(1, sizeof *zone);
+    char folded[ABBREVIATION_BYTES_MAX];
+    size_t len = strlen(name);
+    uint32_t count = 0;
+    for (size_t i = 0; i <= len && i < sizeof folded; i++)
+        folded[i] = (char)toupper((unsigned char)name[i]);
+    folded[sizeof folded - 1] = 0;
+    snprintf(zone->name, sizeof zone->name, "%s", name);
+    zone->whole = whole;
+    zone->transitions = kp_calloc(whole->transition_count, sizeof *zone->transitions);
+    zone->transition_types = kp_calloc(whole->transition_count, 1);
+    zone->types = whole->types;
+    for (uint32_t i = 0; i < whole->transition_count; i++) {
+        if (strcmp(whole->types[whole->transition_types[i]].abbreviation, folded) != 0)
+            continue;
+        zone->transitions[count] = whole->transitions[i];
+        zone->transition_types[count++] = whole->transition_types[i];
+    }
+    zone->transition_count = count;
+    if (count > 0) {
+        zone->first = zone->types[zone->transition_types[0]];
+        return zone;
+    }
+    kp_free(zone->transitions);
+    kp_free(zone->transition_types);
+    *zone = *whole;
+    snprintf(zone->name, sizeof zone->name, "%s", name);
+    return zone;
 }
 
-/* A zone of one offset, from an abbreviation or a POSIX rule; NULL if the name is neither. */
+/* A zone of one offset, from an abbreviation, or of a POSIX rule; NULL if the name is neither. */
 static struct kp_zone *make_fixed(const char *name)
 {
     struct rule rule;
     int32_t offset;
-    bool abbreviated = kp_zone_abbreviation(kp_str(name), &offset);
+    const char *whole_name;
+    bool abbreviated = kp_zone_abbreviation(kp_str(name), &offset, &whole_name);
     if (!abbreviated && !parse_rule(name, &rule))
         return NULL;
     struct kp_zone *zone = kp_calloc(1, sizeof *zone);
@@ -518,6 +537,29 @@ static struct kp_zone *make_fixed(const char *name)
     } else {
         zone->rule = rule;
         zone->has_rule = true;
+    }
+    return zone;
+}
+
+/* The zone of a name that is in the cache; made if it can be. The cache is the caller's. */
+static struct kp_zone *find_zone(const char *name)
+{
+    struct kp_zone *zone = cache.zones, *whole;
+    const char *whole_name;
+    int32_t offset;
+    while (zone && strcasecmp(zone->name, name) != 0)
+        zone = zone->next;
+    if (zone)
+        return zone;
+    if (!kp_zone_abbreviation(kp_str(name), &offset, &whole_name)) /* PostgreSQL, too, asks abbreviations first */
+        zone = load(name);
+    else if (whole_name && (whole = find_zone(whole_name)))
+        zone = make_named(name, whole);
+    if (!zone)
+        zone = make_fixed(name);
+    if (zone) {
+        zone->next = cache.zones;
+        cache.zones = zone;
     }
     return zone;
 }
@@ -536,19 +578,7 @@ enum kp_code kp_zone_find(struct kp_str name, const struct kp_zone **ret_zone, s
     }
     kp_once_run(&cache.once, init_cache);
     kp_mutex_lock(&cache.mutex);
-    struct kp_zone *zone = cache.zones;
-    while (zone && strcasecmp(zone->name, text) != 0)
-        zone = zone->next;
-    if (!zone) {
-        int32_t offset;
-        zone = kp_zone_abbreviation(name, &offset) ? NULL : load(text); /* PostgreSQL, too, asks abbreviations first */
-        if (!zone)
-            zone = make_fixed(text);
-        if (zone) {
-            zone->next = cache.zones;
-            cache.zones = zone;
-        }
-    }
+    const struct kp_zone *zone = find_zone(text);
     kp_mutex_unlock(&cache.mutex);
     if (!zone)
         return kp_fail(err, KP_INVALID, "22023", "time zone \"%s\" not recognized", text);

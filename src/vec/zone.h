@@ -23,7 +23,8 @@ int32_t kp_zone_offset_at(const struct kp_zone *zone, int64_t utc_us, const char
 int32_t kp_zone_offset_of_local(const struct kp_zone *zone, int64_t local_us);
 /* Whether it has had one offset for all time. */
 bool kp_zone_is_fixed(const struct kp_zone *zone);
-/* The offset of an abbreviation ("EST", "cest"); false if there is none. */
-bool kp_zone_abbreviation(struct kp_str name, int32_t *ret_offset);
+/* What an abbreviation ("EST", "cest") means: an offset, or *ret_zone not NULL and that zone's offset when it was last
+ * called so ("MSK"). False: there is none. zone_names.c */
+bool kp_zone_abbreviation(struct kp_str name, int32_t *ret_offset, const char **ret_zone);
 
 #endif
