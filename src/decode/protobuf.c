@@ -260,7 +260,7 @@ static enum kp_code put_item(const struct proto_field *field, unsigned wire, uin
         kp_buf_append_text(out, (*count)++ ? "," : "");
         return put_entry(field->type, bytes, depth, out, err);
     }
-    if (wire != 2 || wires[field->kind] == 2) {
+    if (wire != 2 || wires[field->kind] == 2 || !field->repeated) { /* only what repeats may be packed */
         kp_buf_append_text(out, (*count)++ ? "," : "");
         return put_one(field, wire, value, bytes, depth, out, err);
     }
