@@ -191,6 +191,8 @@ static enum kp_code step_graph(struct kp_db *db, const struct kp_step_input *inp
     store_changes(db, position);
     kp_graph_step_release(db->graph);
     drop_failed(db);
+    if (!partial)
+        kp_watermarks_note(db);
     int64_t ns = db->os->mono_ns(db->os->ctx) - started_ns;
     atomic_fetch_add(&db->counters.steps, 1);
     atomic_fetch_add(&db->counters.step_ns, (uint64_t)ns);

@@ -74,6 +74,7 @@ struct kp_sink {
 struct kp_sink_write;   /* sink.c */
 struct kp_call_request; /* engine.c */
 struct kp_dead_letters; /* dead.c */
+struct kp_watermarks;   /* watermarks.c */
 struct kp_retention;    /* retention.h */
 struct kp_deadlines;    /* deadline.h */
 struct kp_expired_list; /* base.h */
@@ -124,6 +125,7 @@ struct kp_db {
     struct kp_error poison;
 
     struct kp_dead_letters *dead;
+    struct kp_watermarks *watermarks;
     struct kp_retention *retention;
     struct {
         _Atomic uint64_t steps, records, bytes, step_ns, sessions, statements, queries;
@@ -256,6 +258,12 @@ struct kp_dead_letters *kp_dead_letters_create(void);
 void kp_dead_letters_destroy(struct kp_dead_letters *dead);
 /* Any thread; a record that is there already is not counted again (arg is the db). */
 void kp_dead_letter_note(void *arg, const struct kp_relation *relation, const struct kp_dead_letter *letter);
+
+/* ---- watermarks.c ---- */
+
+struct kp_watermarks *kp_watermarks_create(void);
+void kp_watermarks_destroy(struct kp_watermarks *watermarks);
+void kp_watermarks_note(struct kp_db *db); /* how far sources are now: engine thread, after a step */
 
 /* ---- system.c ---- */
 

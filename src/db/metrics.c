@@ -1,5 +1,6 @@
 /* Counters and gauges of the instance, in Prometheus's terms: one list for /metrics and kappa.metrics. */
 #include "db/dead.h"
+#include "db/watermarks.h"
 
 #include <stdio.h>
 
@@ -89,5 +90,6 @@ void kp_db_metrics(struct kp_db *db, each_fn each, void *arg)
          "Memory charged to a budget.");
     log_metrics(db, each, arg);
     view_metrics(db, each, arg);
+    kp_watermarks_metrics(db, each, arg);
     topic_metrics(db, each, arg);
 }

@@ -173,6 +173,7 @@ static void init(struct kp_db *db, const struct kp_db_options *options)
     db->catalog = kp_catalog_create();
     db->clock = kp_view_clock_create();
     db->dead = kp_dead_letters_create();
+    db->watermarks = kp_watermarks_create();
     db->retention = kp_retention_create(db);
 }
 
@@ -194,6 +195,7 @@ static void finish(struct kp_db *db)
     kp_catalog_destroy(db->catalog);
     kp_view_clock_destroy(db->clock);
     kp_dead_letters_destroy(db->dead);
+    kp_watermarks_destroy(db->watermarks);
     kp_retention_destroy(db->retention);
     kp_mutex_finish(&db->ddl_mutex);
     kp_cond_finish(&db->committed);

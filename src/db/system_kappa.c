@@ -1,7 +1,7 @@
 /* The schema kappa: the system described by itself. */
 #include "db/dead.h"
 #include "db/retention.h"
-#include "db/system.h"
+#include "db/watermarks.h"
 #include "sql/sql.h"
 #include "vec/set.h"
 
@@ -496,6 +496,21 @@ const struct kp_system_table kp_system_kappa[] = {
       {"created_at", KP_INT8, "position of the record that made it"}},
      .fill = fill_sources,
      .doc = "sources and tables"},
+    {"kappa",
+     "watermarks",
+     {{"name", KP_TEXT, "of a source with a watermark, or a view whose windows follow some"},
+      {"version", KP_INT4, NULL},
+      {"kind", KP_TEXT, "source, materialized view"},
+      {"watermark", KP_TIMESTAMPTZ, "windows that end here or before are closed; NULL: none yet, or nobody reads it"},
+      {"newest", KP_TIMESTAMPTZ, "the largest event time seen"},
+      {"ms_behind_newest", KP_FLOAT8, "the declared delay, and what slow partitions add"},
+      {"ms_behind_log", KP_FLOAT8, "of the log's time"},
+      {"held_up_by", KP_TEXT, "the partition, or of a view the source, whose times are least"},
+      {"partitions", KP_INT4, "of the source that have records"},
+      {"idle_partitions", KP_INT4, "which hold nothing up, by idle_timeout"},
+      {"too_far_ahead", KP_INT8, "records that max_ahead has refused since the start"}},
+     .fill = kp_system_fill_watermarks,
+     .doc = "how far event time has come: of a view, that of the source which holds it up"},
     {"kappa",
      "sinks",
      {{"name", KP_TEXT, NULL},

@@ -266,8 +266,90 @@ static void test_exact(void **state)
     close_world(&world);
 }
 
+/*
+ * Windows of the log's time close by ticks, at the moment that the watermark reaches their end and not before, each
+ * with one tick; with a source of event times beside it that one's records close too. A restart, AS OF and VERIFY
+ * agree.
+ */
+static void test_log_time_windows(void **state)
+{
+    static const char *const names[] = {"per_ten", "visit", "either"};
+    struct world world;
+    open_world(&world);
+    assert_true(kp_db_wait_ready(world.db, 20000000));
+    int64_t begin_us = (atomic_load(&clock_us) / 60000000 + 1) * 60000000; /* a minute begins */
+    atomic_store(&clock_us, begin_us);
+    run(&world, "CREATE SOURCE hit (k int, WATERMARK FOR _log_time AS _log_time - INTERVAL '1 second')");
+    run(&world, "CREATE SOURCE event_in (k int, at timestamptz, WATERMARK FOR at AS at)");
+    run(&world, "CREATE MATERIALIZED VIEW per_ten AS SELECT window_start, count(*) AS n FROM tumble(hit, _log_time, "
+                "INTERVAL '10 seconds') GROUP BY window_start, window_end EMIT ON WINDOW CLOSE");
+    run(&world, "CREATE MATERIALIZED VIEW visit AS SELECT k, count(*) AS n, window_end - window_start AS took FROM "
+                "session(hit, _log_time, INTERVAL '3 seconds', k) GROUP BY k, window_start, window_end EMIT ON WINDOW "
+                "CLOSE");
+    run(&world,
+        "CREATE MATERIALIZED VIEW either AS SELECT window_start, count(*) AS n FROM tumble((SELECT _log_time AS t "
+        "FROM hit UNION ALL SELECT at AS t FROM event_in), t, INTERVAL '10 seconds') GROUP BY window_start, "
+        "window_end EMIT ON WINDOW CLOSE");
+    static const struct {
+        int64_t at_ms;
+        const char *sql; /* before the moment is over */
+        const char *counts;
+        int ticks; /* since the moment before */
+    } moments[] = {{1000, "INSERT INTO hit VALUES (1), (2), (1)", "0|0|0\n", 0},
+                   {4999, NULL, "0|0|0\n", 0},
+                   {5000, NULL, "0|2|0\n", 1}, /* 1 s + the gap of 3 s + the delay of 1 s */
+                   {10999, NULL, "0|2|0\n", 0},
+                   {11000, NULL, "1|2|0\n", 1},
+                   {12000, "INSERT INTO event_in VALUES (5, now() + INTERVAL '1 hour')", "1|2|1\n", 0},
+                   {19000, "INSERT INTO hit VALUES (3)", "1|2|1\n", 0},
+                   {60000, NULL, "2|3|2\n", 1},
+                   {600000, NULL, "2|3|2\n", 0}};
+    int64_t positions[KP_COUNT(moments)];
+    for (size_t i = 0; i < KP_COUNT(moments); i++) {
+        int64_t before = kp_log_position(kp_db_log(world.db));
+        atomic_store(&clock_us, begin_us + moments[i].at_ms * 1000);
+        if (moments[i].sql)
+            run(&world, moments[i].sql);
+        settle(&world);
+        char *got = ask(&world,
+                        "SELECT (SELECT count(*) FROM per_ten), (SELECT count(*) FROM visit), (SELECT count(*) FROM "
+                        "either)",
+                        &positions[i]);
+        if (strcmp(got, moments[i].counts) != 0)
+            fail_msg("at %lld ms: %s", (long long)moments[i].at_ms, got);
+        kp_free(got);
+        int64_t ticks = kp_log_position(kp_db_log(world.db)) - before;
+        if (!moments[i].sql && ticks != moments[i].ticks)
+            fail_msg("at %lld ms: %lld ticks", (long long)moments[i].at_ms, (long long)ticks);
+    }
+    close_world(&world);
+    open_world(&world);
+    assert_true(kp_db_wait_ready(world.db, 20000000));
+    for (size_t v = 0; v < KP_COUNT(names); v++) {
+        char sql[200];
+        snprintf(sql, sizeof sql, "VERIFY MATERIALIZED VIEW %s", names[v]);
+        run(&world, sql);
+    }
+    for (size_t i = 0; i < KP_COUNT(moments); i++) {
+        char sql[300];
+        snprintf(
+            sql, sizeof sql,
+            "SELECT (SELECT count(*) FROM per_ten), (SELECT count(*) FROM visit), (SELECT count(*) FROM either) AS "
+            "OF POSITION %lld",
+            (long long)positions[i]);
+        char *then = ask(&world, sql, NULL);
+        assert_string_equal(then, moments[i].counts);
+        kp_free(then);
+    }
+    char *late = ask(&world, "SELECT (SELECT count(*) FROM per_ten_late) + (SELECT count(*) FROM visit_late)", NULL);
+    assert_string_equal(late, "0\n");
+    kp_free(late);
+    close_world(&world);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_now), cmocka_unit_test(test_exact)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_now), cmocka_unit_test(test_exact),
+                                       cmocka_unit_test(test_log_time_windows)};
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

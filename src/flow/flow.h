@@ -222,6 +222,15 @@ uint32_t kp_node_id(const struct kp_node *node); /* as in its stats */
 void kp_graph_stats(const struct kp_graph *graph, struct kp_node_stats **ret_stats, size_t *ret_count);
 /* A source's watermark at the last step's end: PostgreSQL-epoch microseconds, INT64_MIN if none yet. */
 int64_t kp_node_watermark(const struct kp_node *node);
+/* What a source's watermark comes from, between steps. Times in microseconds since 2000, INT64_MIN: none yet. */
+struct kp_source_clock {
+    int64_t watermark, time_max;          /* the largest event time that was seen */
+    uint32_t partitions, idle_partitions; /* that had rows; that hold nothing up by idle_timeout */
+    int64_t slowest;                      /* the partition whose times are least, which holds it up; -1: none */
+    uint64_t too_far_ahead;               /* records refused by max_ahead */
+};
+/* false: the node is no source with a watermark. */
+bool kp_node_clock(const struct kp_node *node, struct kp_source_clock *ret_clock);
 /* What a source's or table's node decodes, in the order of its columns, in an array of col_count of its relation;
  * false: it has no readers. Strings are the relation's. */
 bool kp_node_fields(const struct kp_node *node, struct kp_column_field *ret_fields, uint32_t *ret_count);

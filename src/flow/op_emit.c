@@ -9,13 +9,16 @@
  *
  *   waiting row:  | columns | weight |          found by whole row, and in order of (window_end, row number)
  *
+ * A source's watermark may be for the log's time, and move though nothing comes: then the node is due when that closes
+ * the first window that waits.
+ *
  * Error rows of what lies between the window and this node wait likewise, as rows of a table of their own: they name
  * the window of the row that failed (kp_node_error_in), and whoever is behind is told of them by this node alone.
  * Errors that belong to no window, of what lies before it, go on at once.
  *
  *   waiting error:  | window_end | position | sqlstate | message | weight |
  */
-#include "flow/graph.h"
+#include "flow/op_source.h"
 #include "flow/ordered.h"
 #include "flow/table.h"
 
@@ -274,6 +277,25 @@ static bool emit_wants(const struct kp_node *node, uint32_t part)
     return any_closed(node, &op->shards[part]);
 }
 
+/* The log time at which what waits goes on without a record: when all sources' watermarks are at its window's end. */
+static int64_t first_due(const struct kp_node *node, const struct shard *shard)
+{
+    const struct kp_ordered_entry *first = kp_ordered_first(&shard->by_end);
+    int64_t due_us = INT64_MIN;
+    for (uint32_t i = 1; first && i < node->input_count; i++)
+        due_us = KP_MAX(due_us, kp_node_watermark_log_time(node->inputs[i], kp_ordered_time(first)));
+    return due_us == INT64_MIN ? INT64_MAX : due_us;
+}
+
+static int64_t emit_due(const struct kp_node *node)
+{
+    const struct op_emit *op = (const struct op_emit *)node;
+    int64_t due_us = first_due(node, &op->errors);
+    for (uint32_t part = 0; part < node->graph->parts; part++)
+        due_us = KP_MIN(due_us, first_due(node, &op->shards[part]));
+    return due_us;
+}
+
 static void shard_start(struct shard *shard, const struct kp_row_layout *layout, uint32_t end_column,
                         struct kp_budget *budget)
 {
@@ -338,6 +360,7 @@ const struct kp_node_ops kp_emit_ops = {.kind = "emit",
                                         .begin = emit_begin,
                                         .part = emit_part,
                                         .wants = emit_wants,
+                                        .due = emit_due,
                                         .start = emit_start,
                                         .release = emit_release,
                                         .finish = emit_finish,

@@ -8,6 +8,8 @@
  * Watermark: W(P) = least over the partitions seen of (largest event time before P) minus the declared delay; it never
  * goes back. With idle_timeout, partitions do not count for which nothing has come that long by the log's time, while
  * something came in another; at a row that is the log time of its own block, so that ticks in between change nothing.
+ * Of a source whose watermark is for the append time, W(P) is the log's time at P minus the delay, whatever comes and
+ * wherever: no later record can have an earlier time. It moves by ticks, which op_emit asks for.
  * Only its value at the step's end is needed as long as nobody drops late rows; then each morsel notes the
  * largest time of each partition and the results are joined. If an EMIT ON WINDOW CLOSE reads the source, every row
  * needs W at its own position: morsels are then decoded first, walked in log order by one thread, and only then sent
@@ -80,9 +82,10 @@ struct op_source {
     int64_t max_ahead_us;            /* INT64_MAX: any */
     int64_t idle_us;                 /* after which a partition no longer holds the watermark up; INT64_MAX: never */
     int64_t idle_seen_us;            /* log time up to which idle partitions were looked for */
+    bool by_log_time;                /* the watermark follows the log's time itself */
     struct part_list partitions;
     int64_t watermark;
-    _Atomic uint64_t records, rows, dead_letters;
+    _Atomic uint64_t records, rows, dead_letters, too_far_ahead;
     struct morsel *morsels; /* of the step */
     uint32_t morsel_count;
     struct kp_column_fill *fill;              /* of the step, or NULL */
@@ -139,6 +142,8 @@ static bool is_idle(const struct op_source *op, const struct partition *partitio
 static int64_t watermark_of(const struct op_source *op, int64_t so_far, int64_t now_us)
 {
     int64_t least = INT64_MAX, last_us = last_seen(op);
+    if (op->by_log_time)
+        return now_us <= INT64_MIN / 2 ? so_far : KP_MAX(so_far, now_us - op->relation->watermark_delay_us);
     for (uint32_t i = 0; i < op->partitions.count; i++)
         if (!is_idle(op, &op->partitions.items[i], last_us, now_us))
             least = KP_MIN(least, op->partitions.items[i].time_max);
@@ -231,6 +236,7 @@ static void take_times(struct decode_run *run, struct kp_flow *flow)
                     for (n = 0; n < row; n++)
                         index[n] = n;
                 }
+                atomic_fetch_add_explicit(&op->too_far_ahead, 1, memory_order_relaxed);
                 bury_row(run, flow->positions[row], "22008",
                          "event time is further ahead of the log's time than max_ahead allows");
                 continue;
@@ -535,7 +541,8 @@ static void give_watermarks(struct op_source *op)
             for (uint32_t row = 0; row < rows; row++) {
                 const struct kp_decode_input *chunk = chunk_of(&run, at->flow.positions[row]);
                 int64_t time_us = kp_source_event_time(times, row), now_us = chunk->log_time_us - POSTGRES_EPOCH_US;
-                if (now_us > looked_us && op->idle_us != INT64_MAX) /* others may have become idle until now */
+                bool passes = op->by_log_time || op->idle_us != INT64_MAX; /* others may have become idle until now */
+                if (now_us > looked_us && passes)
                     watermark = watermark_of(op, watermark, now_us);
                 looked_us = now_us;
                 watermarks[row] = watermark;
@@ -643,7 +650,7 @@ static int64_t source_due(const struct kp_node *node)
 {
     const struct op_source *op = (const struct op_source *)node;
     int64_t due_us = INT64_MAX, last_us = last_seen(op);
-    if (op->idle_us == INT64_MAX || !node->uses_watermarks)
+    if (op->idle_us == INT64_MAX || !node->uses_watermarks || op->by_log_time)
         return INT64_MAX;
     for (uint32_t i = 0; i < op->partitions.count; i++) {
         const struct partition *partition = &op->partitions.items[i];
@@ -717,6 +724,7 @@ enum kp_code kp_op_source(struct kp_graph *graph, struct kp_relation *relation, 
         uint32_t column = (uint32_t)relation->watermark_column, at;
         code = kp_op_source_need(&op->node, &column, 1, &at, err);
         op->time_column = 0;
+        op->by_log_time = relation->origins && relation->origins[column] == KP_FIELD_LOG_TIME;
     }
     if (code != KP_OK) {
         kp_graph_drop(graph, &op->node);
@@ -769,6 +777,40 @@ void kp_node_times_set(struct kp_node *node, int64_t watermark, const struct kp_
     op->watermark = KP_MAX(op->watermark, watermark);
     for (uint32_t i = 0; i < count; i++) /* when its last row came is not kept: it is silent until the next one */
         note_rows(&op->partitions, times[i].partition, times[i].time_max, INT64_MIN / 2);
+}
+
+bool kp_node_clock(const struct kp_node *node, struct kp_source_clock *ret_clock)
+{
+    const struct op_source *op = source_of(node);
+    if (!op || op->time_column < 0 || op->relation->kind != KP_RELATION_SOURCE)
+        return false;
+    struct kp_source_clock clock = {.watermark = op->watermark,
+                                    .time_max = INT64_MIN,
+                                    .partitions = op->partitions.count,
+                                    .slowest = -1,
+                                    .too_far_ahead = atomic_load(&op->too_far_ahead)};
+    int64_t last_us = last_seen(op), least = INT64_MAX;
+    for (uint32_t i = 0; i < op->partitions.count; i++) {
+        const struct partition *partition = &op->partitions.items[i];
+        bool idle = is_idle(op, partition, last_us, op->idle_seen_us);
+        clock.time_max = KP_MAX(clock.time_max, partition->time_max);
+        clock.idle_partitions += idle;
+        if (idle || op->by_log_time || partition->time_max >= least)
+            continue;
+        least = partition->time_max;
+        clock.slowest = partition->number;
+    }
+    *ret_clock = clock;
+    return true;
+}
+
+int64_t kp_node_watermark_log_time(const struct kp_node *node, int64_t watermark)
+{
+    const struct op_source *op = source_of(node);
+    if (!op || op->watermark >= watermark)
+        return INT64_MIN;
+    int64_t most_us = INT64_MAX - POSTGRES_EPOCH_US - op->relation->watermark_delay_us;
+    return op->by_log_time && watermark < most_us ? watermark + op->relation->watermark_delay_us : INT64_MAX;
 }
 
 int64_t kp_node_watermark(const struct kp_node *node)

@@ -12,6 +12,9 @@ void kp_op_source_bury(struct kp_node *node, struct kp_lane *lane, int64_t posit
                        const char *reason);
 void kp_op_source_stats(const struct kp_node *node, struct kp_input_stats *stats);
 
+/* The log time at which a source's watermark reaches this one although nothing comes: INT64_MIN if it has, INT64_MAX if
+ * only records bring it there. */
+int64_t kp_node_watermark_log_time(const struct kp_node *node, int64_t watermark);
 /* The least watermark of the sources above a node, or its own. */
 int64_t kp_node_watermark_above(const struct kp_node *node);
 

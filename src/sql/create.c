@@ -331,10 +331,10 @@ static enum kp_code bind_stored(struct binder *binder, struct kp_relation *relat
     }
     KP_TRY(bind_paths(binder, relation));
     KP_TRY(add_included(binder, relation));
-    KP_TRY(bind_watermark(binder, relation));
     KP_TRY(kp_sql_check_options(statement, table ? KP_OPTION_TABLE : KP_OPTION_SOURCE, binder->err));
     KP_TRY(kp_bind_checks(binder, relation, statement->tree->create_stmt));
     add_hidden(binder, relation);
+    KP_TRY(bind_watermark(binder, relation));
     const char *topic = kp_relation_option(relation, "topic");
     relation->topic = topic ? topic : relation->name;
     const char *format = kp_relation_option(relation, "format");

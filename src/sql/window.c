@@ -357,7 +357,9 @@ enum kp_code kp_bind_emit(struct binder *binder, struct kp_plan *plan, struct kp
     if (!window->window.source_count || !all_sources(binder, plan, &sources)) {
         kp_bind_fail(binder, binder->statement->emit_location, KP_INVALID, "42P10",
                      "EMIT ON WINDOW CLOSE needs a watermark on the window's time");
-        return kp_error_hint(binder->err, "Declare WATERMARK FOR the column in CREATE SOURCE.");
+        return kp_error_hint(binder->err,
+                             "Declare WATERMARK FOR the column in CREATE SOURCE; for windows of the clock, that "
+                             "is _log_time: WATERMARK FOR _log_time AS _log_time.");
     }
     struct kp_plan *emit = kp_bind_node(binder, KP_PLAN_EMIT, plan->location, plan->col_count, 1);
     emit->inputs[0] = plan;

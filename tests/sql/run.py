@@ -302,8 +302,12 @@ class Ways:
         self.early = set()
 
     def compare(self, view, block, way):
-        got = answer_of(self.server.connection("main"), f"SELECT * FROM {view}", True)  # it has read its own writes
-        expected = block.answer
+        expected, until = block.answer, time.monotonic() + (EVENTUALLY_S if "eventually" in block.words else 0)
+        while True:
+            got = answer_of(self.server.connection("main"), f"SELECT * FROM {view}", True)  # it has read its own writes
+            if sorted(expected) == got or time.monotonic() >= until:
+                break
+            time.sleep(0.05)
         if got and got[0].startswith("error "):
             if not (expected and expected[0][:11] == got[0][:11]):
                 self.wrong.append(f"{way}: {block.head}\n  " + "\n  ".join(block.text) + "\n gives " + got[0])
