@@ -275,10 +275,10 @@ static enum kp_code convert_string(struct kp_decode_state *state, const struct t
             return store_integer(column->conv, integer, slot) ? KP_OK : fail_range(column, text, err);
         break;
     case KP_CONV_TIMESTAMP:
-        if (text.len >= 19 && text.len <= 27) {
+        if (text.len >= 19 && text.len <= 32) {
             uint8_t padded[KP_JSON_PADDING] = {0}; /* what follows the text may not be readable */
             memcpy(padded, text.ptr, text.len);
-            if (kp_decode_timestamp(target->minute, column->type.id, padded, text.len, slot))
+            if (kp_decode_timestamp(target->minute, column->type, padded, text.len, slot))
                 return KP_OK;
         }
         break;

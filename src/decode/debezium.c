@@ -5,8 +5,8 @@
  * …}
  *
  * The row is "after"; of a delete ("op" is "d", or "after" is null) it is "before", which names the row that goes; if
- * that is null too, the record's key does. A truncation ("t") takes many rows away, and is refused: a dead letter says
- * that the table is no longer the database's. What a connector writes besides changes makes no row, where it comes into
+ * that is null too, the record's key does. A truncation ("t") takes all rows away: it is a deletion that names no key.
+ * What a connector writes besides changes makes no row, where it comes into
  * the table's topic: logical messages ("op" is "m"), heartbeats ({"ts_ms": …}), the transactions' ({"status": "BEGIN",
  * "id": …}) and the schema's ({"ddl": …, "tableChanges": …}). What values look like: debezium_values.c.
  */
@@ -66,8 +66,8 @@ static bool is_notice(struct kp_str envelope, struct kp_str op)
     return kp_json_member(envelope, KP_STR("ts_ms"), &value) && kp_jsonb_item_count(envelope) <= 3; /* ts_us, ts_ns */
 }
 
-enum kp_code kp_debezium_row(struct kp_str text, struct kp_str *ret_row, struct kp_str *ret_schema, bool *ret_deleted,
-                             bool *ret_notice, struct kp_error *err)
+enum kp_code kp_debezium_row(struct kp_str text, struct kp_str *ret_row, struct kp_str *ret_schema,
+                             enum kp_debezium_change *ret_change, struct kp_error *err)
 {
     const uint8_t *begin = (const uint8_t *)text.ptr, *end = begin + text.len, *bad = begin;
     const uint8_t *start = skip_space(begin, end);
@@ -85,19 +85,19 @@ enum kp_code kp_debezium_row(struct kp_str text, struct kp_str *ret_row, struct 
     bool has_op = kp_json_member(envelope, KP_STR("op"), &op);
     bool has_after = kp_json_member(envelope, KP_STR("after"), &after);
     kp_json_member(envelope, KP_STR("before"), &before);
-    *ret_deleted = false;
     *ret_row = (struct kp_str){NULL, 0};
-    *ret_notice = is_object(&envelope) && is_notice(envelope, op);
-    if (*ret_notice)
+    *ret_change = KP_DEBEZIUM_NOTICE;
+    if (is_object(&envelope) && is_notice(envelope, op))
+        return KP_OK;
+    *ret_change = KP_DEBEZIUM_TRUNCATE;
+    if (is_object(&envelope) && kp_str_equal(op, KP_STR("\"t\"")))
         return KP_OK;
     if (!has_op || (!has_after && !is_object(&before)))
         return kp_fail(err, KP_INVALID, "22023", "the record is no change event: it has no \"op\" and \"after\"");
-    if (kp_str_equal(op, KP_STR("\"t\"")))
-        return kp_fail(err, KP_UNSUPPORTED, "0A000", "a truncation cannot be followed: the table keeps its rows");
     bool deleted = kp_str_equal(op, KP_STR("\"d\"")) || !is_object(&after);
     *ret_row = deleted ? before : after;
     if (!is_object(ret_row))
         ret_row->ptr = NULL;
-    *ret_deleted = deleted;
+    *ret_change = deleted ? KP_DEBEZIUM_DELETE : KP_DEBEZIUM_PUT;
     return KP_OK;
 }

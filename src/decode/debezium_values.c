@@ -17,6 +17,9 @@
  * decimal_handling_mode says precise, of the column's scale. What a column of another type holds is left as it is: a
  * bigint takes the milliseconds.
  *
+ * Of Avro the envelope's schema says the same, by "connect.name"; decimals and bytes are written by avro.c as they
+ * should be.
+ *
  * Nothing is rewritten unless a declared column could need it (kp_debezium_needs).
  */
 #include "decode/transcode.h"
@@ -63,7 +66,8 @@ static bool is_text(struct kp_str value, const char *text)
     return value.len == strlen(text) + 2 && memcmp(value.ptr + 1, text, value.len - 2) == 0;
 }
 
-static struct encoding encoding_of(struct kp_str field)
+/* name with its quotes */
+static bool is_named(struct kp_str name, struct encoding *ret_encoding)
 {
     static const struct {
         const char *name;
@@ -83,17 +87,24 @@ static struct encoding encoding_of(struct kp_str field)
                  {"io.debezium.time.NanoDuration", {DURATION, 1000000000, 0}},
                  {"io.debezium.data.VariableScaleDecimal", {VARIABLE_DECIMAL, 0, 0}},
                  {"io.debezium.data.Json", {JSON, 0, 0}}};
-    struct kp_str type, name, parameters, scale;
-    if (kp_json_member(field, KP_STR("name"), &name))
-        for (size_t i = 0; i < KP_COUNT(names); i++) {
-            struct encoding encoding = names[i].encoding;
-            if (!is_text(name, names[i].name))
-                continue;
-            if (encoding.meaning == DECIMAL && kp_json_member(field, KP_STR("parameters"), &parameters) &&
-                kp_json_member(parameters, KP_STR("scale"), &scale))
-                encoding.scale = (uint32_t)strtoul(scale.ptr + (scale.ptr[0] == '"'), NULL, 10);
-            return encoding;
+    for (size_t i = 0; i < KP_COUNT(names); i++)
+        if (is_text(name, names[i].name)) {
+            *ret_encoding = names[i].encoding;
+            return true;
         }
+    return false;
+}
+
+static struct encoding encoding_of(struct kp_str field)
+{
+    struct encoding encoding;
+    struct kp_str type, name, parameters, scale;
+    if (kp_json_member(field, KP_STR("name"), &name) && is_named(name, &encoding)) {
+        if (encoding.meaning == DECIMAL && kp_json_member(field, KP_STR("parameters"), &parameters) &&
+            kp_json_member(parameters, KP_STR("scale"), &scale))
+            encoding.scale = (uint32_t)strtoul(scale.ptr + (scale.ptr[0] == '"'), NULL, 10);
+        return encoding;
+    }
     bool typed = kp_json_member(field, KP_STR("type"), &type);
     struct kp_str items;
     if (typed && is_text(type, "array") && kp_json_member(field, KP_STR("items"), &items) && items.ptr[0] == '{' &&
@@ -140,6 +151,86 @@ static const struct kp_debezium_schema *read_schema(struct kp_debezium_schema **
         schema->count++;
     }
     return schema;
+}
+
+/* ---- by an Avro schema of the envelope ---- */
+
+/*
+ * {"name": "at", "type": ["null", {"type": "long", "connect.name": "io.debezium.time.Timestamp"}]}: a type, or a
+ * union's first one that has such a name; a record that was declared before is there by its name alone. Decimals are
+ * numbers already, by their logicalType.
+ */
+static struct encoding avro_encoding(struct kp_str type)
+{
+    struct encoding encoding = {AS_IT_IS, 0, 0};
+    struct kp_jsonb_items branches;
+    struct kp_str key, item, items, name;
+    if (type.ptr[0] == '[') {
+        kp_jsonb_items_begin(&branches, type);
+        while (encoding.meaning == AS_IT_IS && kp_jsonb_items_next(&branches, &key, &item))
+            if (item.ptr[0] != '[')
+                encoding = avro_encoding(item);
+        return encoding;
+    }
+    bool named = type.ptr[0] == '"' ? is_named(type, &encoding)
+                                    : type.ptr[0] == '{' && kp_json_member(type, KP_STR("connect.name"), &name) &&
+                                          is_named(name, &encoding);
+    if (!named && type.ptr[0] == '{' && kp_json_member(type, KP_STR("items"), &items))
+        return avro_encoding(items);
+    return named && encoding.meaning != DECIMAL ? encoding : (struct encoding){AS_IT_IS, 0, 0};
+}
+
+/* The record among a member's types that declares fields. */
+static bool avro_fields(struct kp_str type, struct kp_str *ret_fields)
+{
+    struct kp_jsonb_items items;
+    struct kp_str key, item;
+    if (type.ptr[0] == '{')
+        return kp_json_member(type, KP_STR("fields"), ret_fields) && ret_fields->ptr[0] == '[';
+    bool found = false;
+    if (type.ptr[0] == '[')
+        for (kp_jsonb_items_begin(&items, type); !found && kp_jsonb_items_next(&items, &key, &item);)
+            found = item.ptr[0] == '{' && avro_fields(item, ret_fields);
+    return found;
+}
+
+/* "before" declares the row's record, and "after" names it. */
+static void avro_row_fields(struct kp_str envelope, struct kp_str *ret_fields)
+{
+    struct kp_jsonb_items items;
+    struct kp_str fields, key, item, name, type;
+    *ret_fields = KP_STR("[]");
+    if (envelope.ptr[0] != '{' || !kp_json_member(envelope, KP_STR("fields"), &fields) || fields.ptr[0] != '[')
+        return;
+    kp_jsonb_items_begin(&items, fields);
+    while (kp_jsonb_items_next(&items, &key, &item)) {
+        bool member = item.ptr[0] == '{' && kp_json_member(item, KP_STR("name"), &name) &&
+                      kp_json_member(item, KP_STR("type"), &type);
+        if (member && (is_text(name, "before") || is_text(name, "after")) && avro_fields(type, ret_fields))
+            return;
+    }
+}
+
+enum kp_code kp_debezium_avro(const char *text, struct kp_arena *arena, const struct kp_debezium_schema **ret_schema,
+                              struct kp_error *err)
+{
+    struct kp_str envelope, fields, key, item, type;
+    struct kp_jsonb_items items;
+    KP_TRY(kp_transcode_schema(text, arena, &envelope, err));
+    avro_row_fields(envelope, &fields);
+    struct kp_debezium_schema *schema = kp_arena_calloc(arena, sizeof *schema);
+    schema->fields = kp_arena_calloc(arena, (kp_jsonb_item_count(fields) + (size_t)1) * sizeof *schema->fields);
+    kp_jsonb_items_begin(&items, fields);
+    while (kp_jsonb_items_next(&items, &key, &item)) {
+        struct field *field = &schema->fields[schema->count];
+        if (item.ptr[0] != '{' || !kp_json_member(item, KP_STR("name"), &field->name) ||
+            !kp_json_member(item, KP_STR("type"), &type))
+            continue;
+        field->encoding = avro_encoding(type);
+        schema->count++;
+    }
+    *ret_schema = schema;
+    return KP_OK;
 }
 
 /* ---- by the column's type ---- */
@@ -300,11 +391,25 @@ static enum kp_code put_time(const struct encoding *encoding, struct kp_type typ
     return KP_OK;
 }
 
+/* "\\\\x0aff" already, as a binary format's transcoding writes bytes */
+static bool is_bytea(struct kp_str value)
+{
+    return value.len > 4 && memcmp(value.ptr + 1, "\\\\x", 3) == 0;
+}
+
+static unsigned hex_digit(char c)
+{
+    return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a' + 10);
+}
+
 static enum kp_code put_decimal(struct kp_decode_state *state, struct kp_str value, uint32_t scale, struct kp_buf *out,
                                 struct kp_error *err)
 {
     struct kp_buf bytes = {0};
-    enum kp_code code = read_base64(value, &bytes, err);
+    bool hex = is_bytea(value); /* Avro's */
+    for (size_t i = 4; hex && i + 2 < value.len; i += 2)
+        kp_buf_append_byte(&bytes, (uint8_t)(hex_digit(value.ptr[i]) << 4 | hex_digit(value.ptr[i + 1])));
+    enum kp_code code = hex ? KP_OK : read_base64(value, &bytes, err);
     if (code == KP_OK)
         code = kp_transcode_decimal((struct kp_str){(const char *)bytes.data, bytes.len}, scale, out, err);
     kp_buf_finish(&bytes);
@@ -337,7 +442,7 @@ static enum kp_code put_bytes(const struct kp_decoder *decoder, struct kp_str va
                               struct kp_error *err)
 {
     struct kp_buf bytes = {0};
-    if (value.len > 3 && value.ptr[1] == '\\' && value.ptr[2] == '\\') { /* "\\x0aff" already */
+    if (value.len > 3 && value.ptr[1] == '\\' && value.ptr[2] == '\\') { /* as bytea is written already */
         kp_buf_append_str(out, value);
         return KP_OK;
     }
@@ -355,12 +460,16 @@ static enum kp_code put_bytes(const struct kp_decoder *decoder, struct kp_str va
     return code;
 }
 
-/* A string that holds JSON. */
+/* A string that holds JSON; or says that the value was not to be seen, which stays a string (flow/op_upsert.c). */
 static enum kp_code put_json(struct kp_decode_state *state, struct kp_str value, struct kp_buf *out,
                              struct kp_error *err)
 {
     struct kp_buf text = {0};
     const uint8_t *bad, *behind = NULL, *end = NULL;
+    if (is_text(value, "__debezium_unavailable_value")) {
+        kp_buf_append_str(out, value);
+        return KP_OK;
+    }
     bool said = kp_jsonb_string_text(value, &text);
     if (said) {
         size_t len = text.len;
@@ -448,7 +557,9 @@ static struct kp_str padded(struct kp_decode_state *state, const struct kp_buf *
 enum kp_code kp_debezium_values(struct kp_decode_state *state, struct kp_str schema, struct kp_str *row,
                                 struct kp_error *err)
 {
-    const struct kp_debezium_schema *known = schema.ptr ? read_schema(&state->row_schema, schema) : NULL;
+    const struct kp_debezium_schema *known = state->decoder->row_schema;
+    if (!known && schema.ptr)
+        known = read_schema(&state->row_schema, schema);
     struct kp_buf *out = &state->scratch;
     struct kp_jsonb_items items;
     struct kp_str key, value;

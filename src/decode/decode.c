@@ -407,12 +407,16 @@ static enum kp_code decode_debezium(struct kp_decode_state *state, struct kp_str
                                     enum kp_decode_outcome *ret_outcome, struct kp_error *err)
 {
     struct kp_str row, schema;
-    bool notice;
-    KP_TRY(kp_debezium_row(text, &row, &schema, &state->deleted, &notice, err));
-    if (notice) {
+    enum kp_debezium_change change;
+    KP_TRY(kp_debezium_row(text, &row, &schema, &change, err));
+    state->deleted = change == KP_DEBEZIUM_DELETE || change == KP_DEBEZIUM_TRUNCATE;
+    state->truncated = change == KP_DEBEZIUM_TRUNCATE;
+    if (change == KP_DEBEZIUM_NOTICE) {
         *ret_outcome = KP_DECODED_NONE;
         return KP_OK;
     }
+    if (state->truncated && !state->decoder->truncates)
+        return kp_fail(err, KP_UNSUPPORTED, "0A000", "a truncation has no versions of its rows");
     if (row.ptr && state->decoder->rewrites) {
         KP_TRY(kp_debezium_values(state, schema, &row, err));
         readable_end = (const uint8_t *)row.ptr + row.len + KP_JSON_PADDING;
@@ -447,6 +451,10 @@ static enum kp_code decode_value(struct kp_decode_state *state, struct kp_str te
     case KP_FORMAT_JSON:
         return decode_json(state, text, readable_end, ret_outcome, err);
     case KP_FORMAT_DEBEZIUM:
+        if (state->decoder->transcodes) {
+            KP_TRY(kp_transcode(state, text, &text, err));
+            readable_end = (const uint8_t *)text.ptr + text.len + KP_JSON_PADDING;
+        }
         return decode_debezium(state, text, readable_end, ret_outcome, err);
     case KP_FORMAT_AVRO:
     case KP_FORMAT_PROTOBUF:
@@ -513,6 +521,16 @@ static enum kp_code check_missing(const struct kp_decode_state *state, struct kp
     return KP_OK;
 }
 
+/* Where a deletion of no key takes all rows away, one whose key is not known must not look like it. */
+static enum kp_code check_key(const struct kp_decode_state *state, struct kp_error *err)
+{
+    const struct kp_decoder *decoder = state->decoder;
+    for (uint32_t column = 0; column < decoder->batch_columns; column++)
+        if (decoder->columns[column].key_part && kp_vec_is_null(&state->batch->vecs[column], state->row))
+            return kp_fail(err, KP_INVALID, "23502", "a column of the primary key is null");
+    return KP_OK;
+}
+
 /* Decodes one record into the current row; the row counts if *ret_outcome says so. */
 static enum kp_code decode_record(struct kp_decode_state *state, const struct kp_decode_input *input,
                                   const struct kp_record *record, int64_t position, const uint8_t *readable_end,
@@ -521,13 +539,14 @@ static enum kp_code decode_record(struct kp_decode_state *state, const struct kp
     const struct kp_decoder *decoder = state->decoder;
     kp_decode_clear(state);
     state->deleted = record->value.ptr == NULL;
+    state->truncated = false;
     state->rivals_seen = UINT32_MAX; /* until it is known better */
     *ret_outcome = KP_DECODED_ROW;
     if (decoder->csv_header && input->base_offset + record->offset_delta == 0) {
         *ret_outcome = KP_DECODED_NONE;
     } else if (record->value.ptr) {
         KP_TRY(decode_value(state, record->value, readable_end, ret_outcome, err));
-    } else if (!decoder->keyed) {
+    } else if (!decoder->keyed || decoder->transcodes) { /* behind a Debezium delete, with a key in Avro */
         *ret_outcome = KP_DECODED_NONE;
     } else if (!record->key.ptr) {
         return kp_fail(err, KP_INVALID, "22004", "a record with neither key nor value deletes nothing");
@@ -537,7 +556,10 @@ static enum kp_code decode_record(struct kp_decode_state *state, const struct kp
     if (decoder->missing_fails && !state->deleted)
         KP_TRY(check_missing(state, err));
     if (any_missing(state))
-        KP_TRY(complete_row(state, record->key, err));
+        KP_TRY(
+            complete_row(state, state->truncated || decoder->transcodes ? (struct kp_str){NULL, 0} : record->key, err));
+    if (decoder->truncates && state->deleted && !state->truncated)
+        KP_TRY(check_key(state, err));
     if (decoder->any_other)
         KP_TRY(fill_others(state, input, record, position, err));
     return KP_OK;

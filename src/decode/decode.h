@@ -10,7 +10,7 @@
 #include "vec/vec.h"
 
 /* Counts up with every change of what a record's bytes mean: history columns of another version are not read. */
-enum { KP_DECODER_VERSION = 6 };
+enum { KP_DECODER_VERSION = 7 };
 
 enum kp_format {
     KP_FORMAT_JSON,
@@ -104,6 +104,7 @@ struct kp_decoder_options {
     bool missing_fails; /* JSON, CSV: a record that lacks a declared field is a dead letter, not a row with NULL */
     bool extra_fails;   /* JSON, CSV: a record whose row has a member that no field takes is a dead letter */
     bool keyed;         /* a table: records with a null value are tombstones; else they make no row */
+    bool truncates;     /* DEBEZIUM: a truncation makes a tombstone whose columns are all NULL; else a dead letter */
     char csv_delimiter; /* 0: comma */
     char csv_quote, csv_escape; /* 0: the double quote; as the quote */
     bool csv_header;            /* the record at offset 0 of a partition is a header: no row */
@@ -167,9 +168,9 @@ void kp_decode_state_set_general_only(struct kp_decode_state *state, bool genera
  * Decodes inputs into batches of at most KP_BATCH_ROWS_MAX rows, given to emit in order. Columns are the options'
  * fields that are not only checked, without the extra ones. Strings point into the inputs' bytes where they can, else
  * into arena: inputs must live as long as the arena. Keyed tables: records with a null value give `tombstone` rows: all
- * value fields NULL, key fields from the key, which is a JSON array of the key's values, a JSON string, or plain text.
- * A record that cannot be decoded goes to dead (may be NULL) and makes no row. Control batches are skipped. Fails only
- * if emit does, or if a batch is malformed.
+ * value fields NULL, key fields from the key (of a truncation NULL too), which is a JSON array of the key's values, a
+ * JSON string, or plain text. A record that cannot be decoded goes to dead (may be NULL) and makes no row. Control
+ * batches are skipped. Fails only if emit does, or if a batch is malformed.
  */
 struct kp_decoded {
     struct kp_batch *batch;

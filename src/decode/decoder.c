@@ -203,7 +203,7 @@ enum kp_decode_conv kp_decode_conv_of(struct kp_type type)
         return type.mod < 0 ? KP_CONV_TEXT : KP_CONV_PARSE;
     case KP_TIMESTAMP:
     case KP_TIMESTAMPTZ:
-        return type.mod < 0 ? KP_CONV_TIMESTAMP : KP_CONV_PARSE;
+        return KP_CONV_TIMESTAMP;
     case KP_JSON:
         return KP_CONV_JSON;
     default:
@@ -314,6 +314,7 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
     struct kp_decoder *decoder = kp_calloc(1, sizeof *decoder);
     decoder->format = options->format;
     decoder->keyed = options->keyed;
+    decoder->truncates = options->truncates && options->format == KP_FORMAT_DEBEZIUM;
     decoder->missing_fails = options->missing_fails;
     decoder->extra_fails = options->extra_fails;
     decoder->confluent = options->confluent;
@@ -337,6 +338,13 @@ enum kp_code kp_decoder_create(const struct kp_decoder_options *options, struct 
         kp_error_hint(err, "Its times are read as time_precision_mode says.");
     }
     bool avro = options->format == KP_FORMAT_AVRO, protobuf = options->format == KP_FORMAT_PROTOBUF;
+    if (code == KP_OK && options->format == KP_FORMAT_DEBEZIUM &&
+        (options->schema || options->writer_schema || options->writer_schemas)) {
+        decoder->transcodes = avro = true;
+        if (options->schema || options->writer_schema)
+            code = kp_debezium_avro(options->schema ? options->schema : options->writer_schema, &decoder->arena,
+                                    &decoder->row_schema, err);
+    }
     if (code == KP_OK && !avro && (options->writer_schema || options->writer_schemas))
         code = kp_fail(err, KP_INVALID, NULL, "option \"writer_schema%s\" is for format avro",
                        options->writer_schema ? "" : "s");

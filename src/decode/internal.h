@@ -8,6 +8,7 @@
 
 #include "decode/decode.h"
 #include "decode/json_scan.h"
+#include "vec/datetime.h"
 
 /* How the fast path writes a column; the rest goes through kp_decode_convert. */
 enum { KP_DECODE_FIELDS_MAX = KP_COLUMNS_MAX + 64 }; /* the hidden columns of a relation stand beside its own */
@@ -78,6 +79,8 @@ struct kp_decoder {
     uint32_t avro_writer_count;
     const struct kp_protobuf *protobuf;
     bool confluent;
+    bool transcodes;                             /* DEBEZIUM: the envelopes are Avro */
+    const struct kp_debezium_schema *row_schema; /* then: what their schema says; NULL: there is none */
     enum kp_time_precision time_precision;
     bool decimals_precise;
     bool bytes_hex;
@@ -85,8 +88,8 @@ struct kp_decoder {
     bool rewrites;            /* DEBEZIUM: a column's values may be written otherwise than PostgreSQL reads them */
     struct kp_regex *pattern; /* TEXT; NULL: none */
     uint32_t mask_words;
-    bool keyed, any_other;       /* any_other: a column that does not come from the value */
-    struct kp_json_node **nodes; /* [0] is the record */
+    bool keyed, truncates, any_other; /* any_other: a column that does not come from the value */
+    struct kp_json_node **nodes;      /* [0] is the record */
     uint32_t node_count, want_count;
     uint32_t path_nodes; /* the first nodes lead from the record to the object that makes the row */
     uint32_t key_parts;
@@ -144,7 +147,8 @@ struct kp_decode_state {
     uint64_t present[KP_DECODE_FIELDS_MAX / 64]; /* per column: has a value or an explicit null in this record */
     uint64_t nulls[KP_DECODE_FIELDS_MAX / 64];   /* per column: of these, null; valid if any_null */
     bool any_null;
-    bool deleted; /* the record says that its row goes (Debezium) */
+    bool deleted;   /* the record says that its row goes (Debezium) */
+    bool truncated; /* and all others with it */
     struct kp_decode_minute *minutes;
     struct kp_json_fast *fast;
     struct kp_json_general *general;
@@ -221,18 +225,35 @@ KP_MUST enum kp_code kp_decode_convert(struct kp_decode_state *state, uint32_t c
 bool kp_decode_epoch(enum kp_epoch_unit unit, struct kp_str number, int64_t *ret_us, bool *ret_range);
 KP_MUST enum kp_code kp_decode_convert_text(struct kp_decode_state *state, uint32_t column, struct kp_str text,
                                             struct kp_error *err);
-/*
- * "YYYY-MM-DD HH:MM:SS[.ffffff]", also with T for the space and a Z behind, into a timestamp or timestamptz. False: not
- * so plain. Reads up to KP_JSON_PADDING bytes from text.
- */
 bool kp_decode_minute_parse(struct kp_decode_minute *minute, const uint8_t *text);
-static KP_ALWAYS_INLINE bool kp_decode_timestamp(struct kp_decode_minute *minute, enum kp_type_id type,
+/* +02:00 */
+static inline bool kp_decode_offset(const uint8_t *text, int64_t *ret_us)
+{
+    unsigned digits[4] = {(unsigned)text[1] - '0', (unsigned)text[2] - '0', (unsigned)text[4] - '0',
+                          (unsigned)text[5] - '0'};
+    unsigned hours = digits[0] * 10 + digits[1];
+    *ret_us = (int64_t)(hours * 60 + digits[2] * 10 + digits[3]) * (text[0] == '-' ? -60000000 : 60000000);
+    return text[3] == ':' && digits[0] <= 1 && digits[1] <= 9 && hours <= 15 && digits[2] <= 5 && digits[3] <= 9;
+}
+/*
+ * "YYYY-MM-DD HH:MM:SS[.ffffff]", also with T for the space and a Z or an offset such as +02:00 behind, into a
+ * timestamp or timestamptz, rounded to the type's precision. False: not so plain. Reads up to KP_JSON_PADDING bytes
+ * from text.
+ */
+static KP_ALWAYS_INLINE bool kp_decode_timestamp(struct kp_decode_minute *minute, struct kp_type type,
                                                  const uint8_t *text, size_t len, int64_t *ret_us)
 {
     static const uint32_t scale[7] = {0, 100000, 10000, 1000, 100, 10, 1};
-    bool utc = len && text[len - 1] == 'Z';
-    len -= utc;
-    if (len < 19 || len == 20 || len > 26 || (!utc && type == KP_TIMESTAMPTZ))
+    int64_t ahead_us = 0; /* of UTC; a timestamp takes the time as it is written */
+    bool zoned = len && text[len - 1] == 'Z';
+    len -= zoned;
+    if (!zoned && len >= 25 && (text[len - 6] == '+' || text[len - 6] == '-')) {
+        if (!kp_decode_offset(text + len - 6, &ahead_us))
+            return false;
+        zoned = true;
+        len -= 6;
+    }
+    if (len < 19 || len == 20 || len > 26 || (!zoned && type.id == KP_TIMESTAMPTZ))
         return false;
     if ((kp_load_le64(text) != kp_load_le64(minute->text) ||
          kp_load_le64(text + 8) != kp_load_le64(minute->text + 8)) &&
@@ -249,7 +270,8 @@ static KP_ALWAYS_INLINE bool kp_decode_timestamp(struct kp_decode_minute *minute
             return false;
         us += kp_digits_8_value(digits << (64 - 8 * count)) * scale[count];
     }
-    *ret_us = minute->us + us;
+    int64_t sum_us = minute->us + us - (type.id == KP_TIMESTAMPTZ ? ahead_us : 0);
+    *ret_us = (uint32_t)type.mod < 6 ? kp_us_round(sum_us, type.mod) : sum_us;
     return true;
 }
 
@@ -288,13 +310,19 @@ bool kp_json_escapes_valid(struct kp_str inside);
 bool kp_json_unescape(struct kp_str inside, char *out, size_t *ret_len, const char **ret_why);
 
 /* ---- Debezium ---- */
+enum kp_debezium_change {
+    KP_DEBEZIUM_PUT,
+    KP_DEBEZIUM_DELETE,
+    KP_DEBEZIUM_TRUNCATE, /* all rows go */
+    KP_DEBEZIUM_NOTICE    /* no change: it makes no row */
+};
 /*
- * The object that holds the row of a change event: "after", of a delete "before" (*ret_deleted). An envelope under
- * "payload" is looked through; *ret_schema is its "schema", ptr NULL: it has none. *ret_row.ptr NULL: the event has
- * neither, and the key must say which row goes. *ret_notice: it is no change, and makes no row.
+ * The object that holds the row of a change event: "after", of a delete "before". An envelope under "payload" is looked
+ * through; *ret_schema is its "schema", ptr NULL: it has none. *ret_row.ptr NULL: the event has neither, and of a
+ * delete the key must say which row goes.
  */
 KP_MUST enum kp_code kp_debezium_row(struct kp_str text, struct kp_str *ret_row, struct kp_str *ret_schema,
-                                     bool *ret_deleted, bool *ret_notice, struct kp_error *err);
+                                     enum kp_debezium_change *ret_change, struct kp_error *err);
 /* A column of the type may need its values rewritten (debezium_values.c). */
 bool kp_debezium_needs(struct kp_type type);
 /* The row with values as PostgreSQL writes them, padded, in the state's arena. */
@@ -304,6 +332,9 @@ KP_MUST enum kp_code kp_debezium_values(struct kp_decode_state *state, struct kp
 KP_MUST enum kp_code kp_debezium_key_value(struct kp_decode_state *state, struct kp_str schema, uint32_t column,
                                            struct kp_str *value, struct kp_error *err);
 struct kp_debezium_schema;
+/* What an Avro schema of the envelope says of the row's fields; in the arena. */
+KP_MUST enum kp_code kp_debezium_avro(const char *text, struct kp_arena *arena,
+                                      const struct kp_debezium_schema **ret_schema, struct kp_error *err);
 void kp_debezium_schema_destroy(struct kp_debezium_schema *schema);
 /* The value of a member of a valid object (the last of that name); false if there is none. */
 bool kp_json_member(struct kp_str object, struct kp_str name, struct kp_str *ret_value);

@@ -433,7 +433,7 @@ static KP_ALWAYS_INLINE const uint8_t *read_timestamp(struct kp_decode_state *st
                                                       const uint8_t *end, int64_t *ret_us)
 {
     struct kp_decode_minute *minute = &state->minutes[column];
-    enum kp_type_id type = state->decoder->columns[column].type.id;
+    struct kp_type type = state->decoder->columns[column].type;
     if (*p != '"')
         return NULL;
     p++;

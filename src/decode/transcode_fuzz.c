@@ -71,10 +71,10 @@ static void fuzz_record(struct kp_str bytes, bool avro)
 static void fuzz_debezium(struct kp_str text)
 {
     struct kp_str row, schema;
-    bool deleted, notice;
+    enum kp_debezium_change change;
     char *copy = kp_calloc(text.len + KP_JSON_PADDING, 1);
     memcpy(copy, text.ptr, text.len);
-    if (kp_debezium_row((struct kp_str){copy, text.len}, &row, &schema, &deleted, &notice, NULL) == KP_OK && row.ptr)
+    if (kp_debezium_row((struct kp_str){copy, text.len}, &row, &schema, &change, NULL) == KP_OK && row.ptr)
         KP_ASSERT(row.ptr >= copy && row.ptr + row.len <= copy + text.len && row.ptr[0] == '{');
     kp_free(copy);
 }

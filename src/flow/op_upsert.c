@@ -8,6 +8,10 @@
  * last of a series of partial ones) is emitted; so however often a key changes in a step, its readers see one -old and
  * one +new. A null value deletes.
  *
+ * Of a database's changes (format debezium) a deletion that names no key takes all rows away, in every part at its
+ * place among the others; and a value that the connector could not see, since the database had not written it again,
+ * leaves the column as it was.
+ *
  * Invariants: 1. a row whose flag `absent` is set was deleted in the running step and is removed at emission;
  * 2. retractions carry the position that came with the insertion, so error rows made of them cancel.
  */
@@ -42,12 +46,21 @@ struct op_upsert {
     uint32_t key_count;
     uint32_t *columns; /* of the relation, as the row has them: keys first */
     uint32_t *places;  /* where column c of the relation is in the row */
+    bool debezium;
     struct kp_row_layout layout;
     struct shard *shards;
 };
 
 /* ---- rows in ---- */
 
+/* Of such a table only a truncation deletes without a key (decode.c sees to it). */
+static bool is_truncation(const struct op_upsert *op, const struct kp_decoded *decoded, uint32_t row)
+{
+    return op->debezium && decoded->tombstones && decoded->tombstones[row] &&
+           kp_vec_is_null(&decoded->batch->vecs[op->columns[0]], row);
+}
+
+/* A truncation is there once for every part. */
 static uint32_t rows_with_key(const struct op_upsert *op, struct kp_lane *lane, const struct kp_decoded *decoded,
                               uint32_t *index)
 {
@@ -56,7 +69,10 @@ static uint32_t rows_with_key(const struct op_upsert *op, struct kp_lane *lane, 
         bool null = false;
         for (uint32_t k = 0; k < op->key_count; k++)
             null |= kp_vec_is_null(&decoded->batch->vecs[op->columns[k]], row);
-        if (!null)
+        if (is_truncation(op, decoded, row))
+            for (uint32_t part = 0; part < op->node.graph->parts; part++)
+                index[n++] = row;
+        else if (!null)
             index[n++] = row;
         else
             kp_op_source_bury(op->node.inputs[0], lane, decoded->positions[row], "23502",
@@ -70,7 +86,10 @@ enum kp_code kp_op_upsert_take(struct kp_node *node, struct kp_lane *lane, const
 {
     struct op_upsert *op = (struct op_upsert *)node;
     const struct kp_batch *from = decoded->batch;
-    uint32_t *index = kp_arena_alloc(&lane->arena, from->rows * sizeof *index);
+    size_t room = from->rows;
+    for (uint32_t row = 0; row < from->rows; row++)
+        room += is_truncation(op, decoded, row) ? node->graph->parts : 0;
+    uint32_t *index = kp_arena_alloc(&lane->arena, room * sizeof *index);
     uint32_t n = rows_with_key(op, lane, decoded, index);
     if (n == 0)
         return KP_OK;
@@ -87,6 +106,12 @@ enum kp_code kp_op_upsert_take(struct kp_node *node, struct kp_lane *lane, const
     }
     for (uint32_t k = 0; k < op->key_count; k++)
         kp_vec_hash(&batch->vecs[k], n, hashes, k == 0);
+    for (uint32_t i = 0, part = 0; i < n && room > from->rows; i++) {
+        if (!is_truncation(op, decoded, index[i]))
+            continue;
+        hashes[i] = node->graph->parts > 1 ? (uint64_t)part << node->graph->part_shift : 0;
+        part = (part + 1) & (node->graph->parts - 1);
+    }
     kp_inbox_send(&node->inboxes[0], lane, batch, hashes, positions);
     return KP_OK;
 }
@@ -148,28 +173,52 @@ static void add_chunk(struct op_upsert *op, struct shard *shard, const uint32_t 
     shard->chunks = chunk;
 }
 
+/*
+ * PostgreSQL writes long values anew only if they change, and an update that leaves one alone does not show it (unless
+ * the table's REPLICA IDENTITY is FULL): then the connector says this instead.
+ */
+static bool is_unavailable(const struct op_upsert *op, const struct kp_vec *vec, uint32_t i)
+{
+    static const struct kp_str plain = {"__debezium_unavailable_value", 28},
+                               quoted = {"\"__debezium_unavailable_value\"", 30};
+    enum kp_type_id id = vec->type.id;
+    bool json = id == KP_JSON || id == KP_JSONB, text = id == KP_TEXT || id == KP_VARCHAR || id == KP_BYTEA;
+    if (!op->debezium || !(json || text) || kp_vec_is_null(vec, i))
+        return false;
+    return kp_str_equal(kp_text_str(&((const struct kp_text *)vec->data)[i]), json ? quoted : plain);
+}
+
+/* What was in the row: nothing, if it is not there or was deleted just now. */
 static void write_row(struct op_upsert *op, struct shard *shard, uint32_t id, const struct kp_piece *piece, uint32_t i)
 {
     void *row = kp_table_row(&shard->table, id);
     struct payload *payload = kp_table_payload(&shard->table, row);
     for (uint32_t c = 0; c < op->node.col_count; c++) { /* the key too: an equal one may look different (1.0, 1.00) */
+        bool unavailable = is_unavailable(op, &piece->batch->vecs[c], i);
+        if (unavailable && !payload->absent)
+            continue;
         kp_row_unset(&op->layout, &shard->table.heap, row, c);
-        kp_row_set(&op->layout, &shard->table.heap, row, c, &piece->batch->vecs[c], i);
+        if (unavailable)
+            kp_row_set_null(&op->layout, row, c);
+        else
+            kp_row_set(&op->layout, &shard->table.heap, row, c, &piece->batch->vecs[c], i);
     }
     payload->absent = ((const uint8_t *)piece->batch->vecs[op->node.col_count].data)[i];
     payload->position = piece->positions[i];
 }
 
-static enum kp_code take_piece(struct op_upsert *op, struct kp_lane *lane, struct shard *shard,
-                               const struct kp_piece *piece, struct kp_error *err)
+static void take_rows(struct op_upsert *op, struct kp_lane *lane, struct shard *shard, const struct kp_piece *piece)
 {
     const struct kp_batch *batch = piece->batch;
     uint32_t *ids = kp_arena_alloc(&lane->arena, batch->rows * sizeof *ids),
              *some = kp_arena_alloc(&lane->arena, batch->rows * sizeof *some);
     uint32_t count = 0;
     kp_table_probe(&shard->table, batch->vecs, piece->hashes, batch->rows, true, ids, some, &count);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         some[i] = ids[some[i]];
+        struct payload *payload = kp_table_payload(&shard->table, kp_table_row(&shard->table, some[i]));
+        payload->absent = 1;
+    }
     add_chunk(op, shard, some, count, true);
     count = 0;
     for (uint32_t i = 0; i < batch->rows; i++) {
@@ -181,6 +230,57 @@ static enum kp_code take_piece(struct op_upsert *op, struct kp_lane *lane, struc
     add_chunk(op, shard, some, count, false);
     for (uint32_t i = 0; i < batch->rows; i++)
         write_row(op, shard, ids[i], piece, i);
+}
+
+static void take_truncation(struct op_upsert *op, struct shard *shard)
+{
+    uint32_t count, n = 0, *ids = kp_table_ids(&shard->table, &count);
+    uint32_t *some = kp_calloc(KP_BATCH_ROWS_MAX, sizeof *some);
+    for (uint32_t i = 0; i < count; i++) {
+        struct payload *payload = kp_table_payload(&shard->table, kp_table_row(&shard->table, ids[i]));
+        payload->absent = 1;
+        if (!payload->touched)
+            some[n++] = ids[i];
+        if (n == KP_BATCH_ROWS_MAX || (i + 1 == count && n)) {
+            add_chunk(op, shard, some, n, false);
+            n = 0;
+        }
+    }
+    kp_free(some);
+    kp_free(ids);
+}
+
+/* Rows begin … end of a piece. */
+static void take_between(struct op_upsert *op, struct kp_lane *lane, struct shard *shard, const struct kp_piece *piece,
+                         uint32_t begin, uint32_t end)
+{
+    if (begin == end)
+        return;
+    uint32_t *index = kp_arena_alloc(&lane->arena, (end - begin) * sizeof *index);
+    for (uint32_t i = begin; i < end; i++)
+        index[i - begin] = i;
+    const struct kp_piece some = {.batch = kp_batch_gather(piece->batch, index, end - begin, &lane->arena),
+                                  .hashes = piece->hashes + begin,
+                                  .positions = piece->positions + begin};
+    take_rows(op, lane, shard, &some);
+}
+
+static enum kp_code take_piece(struct op_upsert *op, struct kp_lane *lane, struct shard *shard,
+                               const struct kp_piece *piece, struct kp_error *err)
+{
+    const struct kp_vec *key = &piece->batch->vecs[0];
+    uint32_t begin = 0;
+    for (uint32_t i = 0; op->debezium && i < piece->batch->rows; i++) {
+        if (!kp_vec_is_null(key, i)) /* rows without a key were left out, but truncations */
+            continue;
+        take_between(op, lane, shard, piece, begin, i);
+        take_truncation(op, shard);
+        begin = i + 1;
+    }
+    if (begin == 0)
+        take_rows(op, lane, shard, piece);
+    else
+        take_between(op, lane, shard, piece, begin, piece->batch->rows);
     return kp_table_settle(&shard->table, (int64_t)shard->pending.bytes, err);
 }
 
@@ -332,6 +432,8 @@ enum kp_code kp_op_upsert(struct kp_graph *graph, struct kp_node *source, struct
     struct op_upsert *op =
         (struct op_upsert *)kp_node_create(graph, &kp_upsert_ops, relation->cols, relation->col_count, &source, 1);
     struct kp_arena *arena = &op->node.arena;
+    const char *format = kp_relation_option(relation, "format");
+    op->debezium = format && strcmp(format, "debezium") == 0;
     op->key_count = relation->key_count;
     op->columns = kp_arena_calloc(arena, (relation->col_count + 1) * sizeof *op->columns);
     op->places = kp_arena_calloc(arena, (relation->col_count + 1) * sizeof *op->places);

@@ -52,6 +52,11 @@ static inline bool kp_row_is_null(const struct kp_row_layout *layout, const void
 {
     return layout->nulls && (((const uint8_t *)row)[layout->nulls_offset + (col >> 3)] >> (col & 7) & 1);
 }
+/* Of a layout with NULL bits; what was there is forgotten, not freed. */
+static inline void kp_row_set_null(const struct kp_row_layout *layout, void *row, uint32_t col)
+{
+    ((uint8_t *)row)[layout->nulls_offset + (col >> 3)] |= (uint8_t)(1u << (col & 7));
+}
 /* Writes a column from row i of a vector; what was there is forgotten, not freed. */
 void kp_row_set(const struct kp_row_layout *layout, struct kp_heap *heap, void *row, uint32_t col,
                 const struct kp_vec *vec, uint32_t i);

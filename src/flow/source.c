@@ -174,6 +174,7 @@ enum kp_code kp_source_decoder(const struct kp_relation *relation, const uint32_
     options.rivals = rivals;
     options.rival_count = rival_count;
     options.keyed = is_keyed(relation);
+    options.truncates = relation->kind == KP_RELATION_TABLE;
     options.csv_delimiter = delimiter ? delimiter[0] : '\0';
     options.csv_quote = quote ? quote[0] : '\0';
     options.csv_escape = escape ? escape[0] : '\0';

@@ -40,7 +40,8 @@ static const struct option_rule {
      "of text: a regular expression (RE2) that the whole record must match; columns take the groups (?P<name>…) of "
      "their name, NULL where a group took no part; what does not match is a dead letter"},
     {"schema", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL,
-     "of avro: the schema, as JSON; of protobuf: the text of a .proto file; or 'file:path'"},
+     "of avro: the schema, as JSON; of debezium: the same, of envelopes in Avro; of protobuf: the text of a .proto "
+     "file; or 'file:path'"},
     {"writer_schema", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL,
      "of avro: how records were written, if not as schema says"},
     {"writer_schemas", KP_OPTION_SOURCE | KP_OPTION_TABLE, VALUE_TEXT, 0, 0, NULL,

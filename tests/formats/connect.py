@@ -1,8 +1,11 @@
-"""Debezium's values as Kafka Connect's JSON has them, with their schema or without, and what PostgreSQL writes for them."""
+"""Debezium's values as Kafka Connect's JSON has them, with their schema or without, or its Avro, and what PostgreSQL writes for them."""
 import base64
 import datetime
 import decimal
+import io
 import json
+
+import fastavro
 
 EPOCH = datetime.datetime(1970, 1, 1)
 CONNECT, TIME = "org.apache.kafka.connect.data.", "io.debezium.time."
@@ -18,12 +21,43 @@ def count_of(us, precision):
     return us * 1000 if precision == "Nano" else us // UNITS[precision]
 
 
+def avro_type(schema):
+    """What Kafka Connect's Avro converter makes of its own schema."""
+    name, plain = schema.get("name"), {"int32": "int", "int64": "long"}.get(schema["type"], schema["type"])
+    if plain == "array":
+        return {"type": "array", "items": avro_type(schema["items"])}
+    if plain == "struct":
+        fields = [{"name": "scale", "type": "int"}, {"name": "value", "type": "bytes"}]
+        return {"type": "record", "name": "VariableScaleDecimal", "namespace": "io.debezium.data", "fields": fields, "connect.name": name}
+    if not name:
+        return plain
+    said = {"type": plain, "connect.version": 1, "connect.name": name}
+    if name == CONNECT + "Decimal":
+        said.update(logicalType="decimal", precision=64, scale=int(schema["parameters"]["scale"]))
+    if name == CONNECT + "Date":
+        said["logicalType"] = "date"
+    if name == CONNECT + "Time":
+        said.update(type="int", logicalType="time-millis")
+    if name == CONNECT + "Timestamp":
+        said["logicalType"] = "timestamp-millis"
+    return said
+
+
+def avro_value(schema, value):
+    if value is None:
+        return None
+    if schema["type"] == "struct":
+        return dict(value, value=base64.b64decode(value["value"]))
+    return base64.b64decode(value) if schema["type"] == "bytes" else value
+
+
 class Values:
     """Columns of a table as a connector of one configuration tells them."""
 
     def __init__(self, dice):
         self.dice = dice
-        self.wrapped = dice.random() < 0.6
+        self.avro = dice.random() < 0.4
+        self.wrapped = self.avro or dice.random() < 0.6
         self.mode = dice.choice(["adaptive", "adaptive_time_microseconds", "connect"])
         self.precise = dice.random() < 0.5
         self.binary = dice.choice([None, "bytes", "base64", "base64-url-safe", "hex", "hex"])
@@ -32,10 +66,42 @@ class Values:
                         "atz": "timestamptz", "dur": "interval", "price": "numeric(12,2)", "free": "numeric", "blob": "bytea",
                         "doc": "jsonb", "raw": "bigint", "days": "date[]", "said": "text", "big": "bigint"}
 
+        if self.avro:
+            self.schemas = {name: self.cell(name)[0] for name in self.columns}
+            while CONNECT in self.schemas["raw"]["name"]:  # which Avro shows as a time, not as a number
+                self.schemas["raw"] = self.cell("raw")[0] if self.mode != "connect" else dict(self.schemas["raw"], name=TIME + "Timestamp")
+            fields = [{"name": name, "type": ["null", avro_type(schema)], "default": None} for name, schema in self.schemas.items()]
+            value = {"type": "record", "name": "Value", "fields": fields, "connect.name": "db.public.t.Value"}
+            if dice.random() < 0.5:  # a record that was declared is named from then on
+                fields.append({"name": "second", "type": ["null", "io.debezium.data.VariableScaleDecimal"], "default": None})
+                self.columns["second"] = "numeric"
+                self.schemas["second"] = self.schemas["free"]
+            self.envelope = {"type": "record", "name": "Envelope", "namespace": "db.public.t", "fields": [
+                {"name": "before", "type": ["null", value], "default": None}, {"name": "after", "type": ["null", "Value"], "default": None},
+                {"name": "op", "type": "string"}, {"name": "ts_ms", "type": ["null", "long"], "default": None}]}
+            self.writer = fastavro.parse_schema(json.loads(json.dumps(self.envelope)), {})
+
+    def told(self, name):
+        """A cell; of Avro, where a schema is for all records, until its schema is that of the column."""
+        while True:
+            cell = self.cell(name)
+            if not self.avro or cell[0] == self.schemas[name] or (name == "raw" and TIME in self.schemas["raw"]["name"]):
+                return cell
+
+    def encode(self, event):
+        """The bytes of a change, in Avro."""
+        out = io.BytesIO()
+        rows = {side: event[side] and {name: avro_value(self.schemas[name], event[side].get(name)) for name in self.schemas}
+                for side in ("before", "after")}
+        fastavro.schemaless_writer(out, self.writer, dict(rows, op=event["op"], ts_ms=None))
+        return out.getvalue()
+
     def sql(self, table):
         declared = ", ".join(f"{name} {type}" for name, type in self.columns.items())
         options = f"topic = '{table}', format = 'debezium'"
-        if not self.wrapped:
+        if self.avro:
+            options += ", schema = '" + json.dumps(self.envelope).replace("'", "''") + "'"
+        elif not self.wrapped:
             options += f", time_precision_mode = '{self.mode}', decimal_handling_mode = '{'precise' if self.precise else 'string'}'"
         if self.binary:
             options += f", binary_handling_mode = '{self.binary}'"
@@ -95,7 +161,7 @@ class Values:
             if self.wrapped or self.precise:
                 return {"type": "bytes", "name": CONNECT + "Decimal", "parameters": {"scale": str(scale)}}, based(number, scale), f"{number:f}"
             return {"type": "string"}, f"{number:f}", f"{number:f}"
-        if name == "free":
+        if name in ("free", "second"):
             scale = dice.randint(0, 8)
             number = decimal.Decimal(dice.randint(-10**20, 10**20)).scaleb(-scale)
             return {"type": "struct", "name": "io.debezium.data.VariableScaleDecimal"}, {"scale": scale, "value": based(number, scale)}, f"{number:f}"
@@ -123,7 +189,12 @@ class Values:
         """([(key, value or None)], rows as text)"""
         sent, rows = [], {}
         for _ in range(count):
-            cells = {name: self.cell(name) for name in self.columns}
+            if self.dice.random() < 0.07:
+                event = {"before": None, "after": None, "op": "t"}
+                plain = json.dumps({"schema": {"type": "struct", "fields": []}, "payload": event} if self.wrapped else event)
+                sent.append((None, self.encode(event) if self.avro else plain))
+                rows = {}
+            cells = {name: self.told(name) for name in self.columns}
             for name in cells:
                 if name not in self.key and self.dice.random() < 0.1:
                     cells[name] = (cells[name][0], None, None)
@@ -135,7 +206,7 @@ class Values:
             row = {name: cell[1] for name, cell in cells.items()}
             key = {name: row[name] for name in self.key}
             gone = at in rows and self.dice.random() < 0.4
-            event = {"before": self.dice.choice([row, key, None]) if gone else None, "after": None if gone else row, "op": "d" if gone else "c"}
+            event = {"before": self.dice.choice([row, key, key if self.avro else None]) if gone else None, "after": None if gone else row, "op": "d" if gone else "c"}
             key_text, value = json.dumps(key), json.dumps(event)
             if self.wrapped:
                 row_schema, _ = self.message(row, {name: cell[0] for name, cell in cells.items()}, "Value")
@@ -144,7 +215,7 @@ class Values:
                             "fields": [dict(row_schema, field="before"), dict(row_schema, field="after"), {"type": "string", "field": "op"}]}
                 value = json.dumps({"schema": envelope, "payload": event})
                 key_text = json.dumps({"schema": key_schema, "payload": key})
-            sent.append((key_text, value))
+            sent.append((key_text, self.encode(event) if self.avro else value))
             if gone:
                 del rows[at]
                 if self.dice.random() < 0.5:

@@ -223,7 +223,7 @@ def connect_round(connection, doors, _, seed, done):
     rows(connection, said)
     sent, want = values.records(20)
     for key, value in sent:
-        position = doors.append(table, value if value is None else value.encode(), key)
+        position = doors.append(table, value.encode() if isinstance(value, str) else value, key)
     rows(connection, f"SET kappa.read_after = {position}")
     found = collections.Counter(rows(connection, f"SELECT {', '.join(name + '::text' for name in values.columns)} FROM {table}"))
     dead = rows(connection, f"SELECT reason, key, value FROM kappa.dead_letters WHERE source = '{table}'")
