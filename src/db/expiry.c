@@ -234,7 +234,8 @@ static void redo_views(struct kp_db *db, const char *at, int64_t position)
     }
 }
 
-/* A decision whose trimming the power may have cut off is carried out again. */
+/* A decision whose trimming the power may have cut off is carried out again; in a log that is only read, too, for who
+ * reads it: what a base has would count twice. */
 static enum kp_code redo(struct kp_db *db, const struct kp_record *record, int64_t position, struct kp_arena *arena,
                          struct kp_error *err)
 {
@@ -261,7 +262,7 @@ static enum kp_code redo(struct kp_db *db, const struct kp_record *record, int64
         expiry.before[p] = take_number(&value);
     redo_views(db, value, position);
     kp_retention_note(db, expiry.topic.id, expiry.horizon, position);
-    return db->options.read_only ? KP_OK : trim(db, &expiry, err);
+    return trim(db, &expiry, err);
 }
 
 static enum kp_code redo_chunk(void *context, const struct kp_log_chunk *chunk, struct kp_error *err)

@@ -53,6 +53,8 @@ enum kp_code kp_log_apply(struct kp_log *log, const struct kp_block_header *bloc
             kp_producers_note(&log->producers, entry, block->position + (int64_t)records);
         if (entry->kind == KP_ENTRY_TRIM || entry->kind == KP_ENTRY_TOPIC_DROP)
             kp_sealing_gap(log);
+        if (entry->kind == KP_ENTRY_TOPIC_CREATE || entry->kind == KP_ENTRY_TOPIC_DROP)
+            kp_snapshots_topics(log);
         records += entry->kind == KP_ENTRY_BATCH ? entry->records : 0;
     }
     if (wrong || records != block->records)

@@ -53,6 +53,11 @@ static enum kp_code begin_recovered(void *arg, const struct kp_extent_header *an
     struct kp_buf state;
     KP_TRY(kp_extent_state_read(log->os, log->journal.dir, anchor, &state, err));
     enum kp_code code = kp_state_read(state.data, state.len, &log->topics, err);
+    size_t len = 0;
+    const uint8_t *producers = code == KP_OK ? kp_state_producers(state.data, state.len, &len) : NULL;
+    if (code == KP_OK && !kp_producers_take(&log->producers, producers, len))
+        code = kp_fail(err, KP_CORRUPT, NULL, "what extent %llu in \"%s\" says of producers is malformed",
+                       (unsigned long long)anchor->number, log->journal.dir);
     kp_buf_finish(&state);
     atomic_store(&log->gaps, true);
     return code;
@@ -205,8 +210,7 @@ void kp_log_close(struct kp_log *log)
         kp_mutex_unlock(&log->mutex);
         kp_thread_join(&log->syncing.thread);
     }
-    if (opened && !log->read_only && kp_log_commit_closing(log) && !log->journal.unsafe_no_sync &&
-        atomic_load(&log->snapshots.journal_bytes) >= log->snapshots.least_bytes)
+    if (opened && !log->read_only && kp_log_commit_closing(log) && kp_snapshot_worth(log))
         (void)!kp_snapshot_write(log, NULL); /* the next start reads less */
     kp_prefetch_finish(&log->prefetch);
     kp_journal_finish(&log->journal);
@@ -382,6 +386,26 @@ static enum kp_code trim_locked(struct kp_log *log, uint32_t id, uint32_t first,
     return used ? kp_log_enqueue_and_wait(log, pieces, used, NULL, err) : KP_OK;
 }
 
+/* Of a log that is only read: for its readers, nothing on disk. Locked: mutex. */
+static enum kp_code trim_seen(struct kp_log *log, uint32_t id, uint32_t first, const int64_t *before_offsets,
+                              uint32_t count, struct kp_error *err)
+{
+    struct kp_topic *topic = kp_topics_get(&log->topics, id);
+    if (!topic)
+        return no_topic(id, err);
+    kp_rwlock_write(&log->lock);
+    for (uint32_t i = 0; i < count && first + i < topic->partition_count; i++) {
+        struct kp_partition *partition = &topic->partitions[first + i];
+        uint64_t records, bytes;
+        kp_partition_trim(partition, KP_MIN(before_offsets[i], partition->end_offset), &records, &bytes);
+        topic->records -= records;
+        topic->bytes -= bytes;
+    }
+    atomic_store(&log->gaps, true);
+    kp_rwlock_unlock(&log->lock);
+    return KP_OK;
+}
+
 static enum kp_code trim_some(struct kp_log *log, uint32_t topic, uint32_t first, const int64_t *before_offsets,
                               uint32_t count, struct kp_error *err)
 {
@@ -389,7 +413,8 @@ static enum kp_code trim_some(struct kp_log *log, uint32_t topic, uint32_t first
     enum kp_code code;
     do {
         kp_mutex_lock(&log->mutex);
-        code = trim_locked(log, topic, first, before_offsets, count, err);
+        code = log->read_only ? trim_seen(log, topic, first, before_offsets, count, err)
+                              : trim_locked(log, topic, first, before_offsets, count, err);
         kp_mutex_unlock(&log->mutex);
     } while (kp_room_make(&room, code));
     return code;

@@ -86,7 +86,8 @@ KP_MUST enum kp_code kp_log_partition(struct kp_log *log, uint32_t topic, uint32
  * Gives up a partition's records before before_offset, for ever: retention and deletion of records. An entry of the
  * log, durable on return. From then on kp_log_fetch and kp_log_offset_at begin there, and kp_log_read leaves out
  * batches that lie wholly before it (of one that begins before and ends behind it the chunk says how many of its
- * records to skip). At or before the start nothing happens; behind the end is KP_LIMIT.
+ * records to skip). At or before the start nothing happens; behind the end is KP_LIMIT. Of a log that was opened to be
+ * read only they are given up for who reads it there, and nothing is written.
  */
 KP_MUST enum kp_code kp_log_trim(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t before_offset,
                                  struct kp_error *err);

@@ -493,6 +493,14 @@ static void bad_input(void **state)
 
 /* ---- damage ---- */
 
+/* What the journal alone tells. */
+static void remove_snapshot(void)
+{
+    char *path = kp_files_path(dir, "snapshot", "");
+    unlink(path);
+    kp_free(path);
+}
+
 static void flip(uint64_t file_number, long offset)
 {
     char *path = kp_journal_path(dir, file_number, KP_JOURNAL_SUFFIX);
@@ -561,8 +569,8 @@ static int64_t fetch_beside(struct kp_log *log)
 
 /*
  * A flip anywhere in what was acknowledged is found. When it is of a block with records, these cannot be read, but all
- * others can; when it is of a file's header, nothing is lost; when it is of the topic's making, the log does not open,
- * and says why. Nothing is changed.
+ * others can; when it is of a file's header, nothing is lost; when it is of the topic's making, and there is no
+ * recovery snapshot that knows the topic, the log does not open, and says why. Nothing is changed.
  */
 static void damage(void **state)
 {
@@ -579,6 +587,7 @@ static void damage(void **state)
     for (long offset = 0; offset < 64 << 10; offset += 331)
         for (uint64_t file = 1; file <= 2; file++) {
             bool unused = offset >= 64 && offset < 4096; /* the rest of the file header's sector */
+            remove_snapshot();
             flip(file, offset);
             enum kp_code code = kp_log_open(&options, &log, &err);
             if (code == KP_OK) {
@@ -600,6 +609,52 @@ static void damage(void **state)
     log = open_log(options);
     assert_int_equal(read_all(log, 1 << 20, NULL, 0), 80);
     kp_log_close(log);
+}
+
+static void count_problem(void *arg, const char *text)
+{
+    ++*(unsigned *)arg;
+}
+
+/*
+ * The block that made a topic rots in a log that is too small for a snapshot by its size: there is one since a topic
+ * was made, written when the log was closed or, as here, a second later. The log opens, tells, and goes on.
+ */
+static void damage_of_topics(void **state)
+{
+    struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .tail_bytes = 1};
+    struct kp_error err;
+    struct kp_log *log = NULL;
+    uint32_t topic;
+    for (int lives = 0; lives < 2; lives++) {
+        char name[16];
+        struct kp_log_recovered recovered = {0};
+        log = open_log(options);
+        snprintf(name, sizeof name, "t%d", lives);
+        assert_int_equal(kp_log_topic_create(log, name, 1, &topic, &err), KP_OK);
+        append(log, topic, 0, lives, 2, 2500);
+        for (int i = 0; recovered.snapshots == 0; i++) {
+            assert_true(i < 60000);
+            usleep(1000);
+            kp_log_recovered(log, &recovered);
+        }
+        append(log, topic, 0, lives, 2, 2500);
+        kp_log_close(log);
+        flip(1, 4096 + 128 + 3); /* what made t0 */
+        log = open_log(options);
+        kp_log_recovered(log, &recovered);
+        assert_true(recovered.snapshot);
+        assert_int_equal(read_all(log, 1 << 20, NULL, 0), 4 * (lives + 1));
+        struct kp_topic_info info;
+        assert_int_equal(kp_log_topic_find(log, "t0", &info, &err), KP_OK);
+        assert_int_equal(info.records, 4);
+        kp_log_close(log);
+        struct kp_inspect_report report;
+        unsigned problems = 0;
+        assert_int_equal(kp_inspect_verify(kp_os_real(), dir, count_problem, &problems, &report, &err), KP_OK);
+        assert_true(problems > 0);
+        flip(1, 4096 + 128 + 3);
+    }
 }
 
 /* Zeros over [offset, offset + bytes) of a file. */
@@ -633,6 +688,7 @@ static void damage_beside(void **state)
     for (int tag = 0; tag < 12; tag++)
         append(log, topic, 0, tag, 2, 2500);
     kp_log_close(log);
+    remove_snapshot();
     blank(1, 4 << 12, 9 << 12); /* three blocks, which cannot tell what they held; others behind tell of t */
     log = open_log(options);
     assert_int_equal(kp_log_position(log), 24);
@@ -665,9 +721,7 @@ static void damage_beside(void **state)
         }
         kp_log_close(log);
         if (restarts == 1) { /* the extents alone know */
-            char *path = kp_files_path(dir, "snapshot", "");
-            unlink(path);
-            kp_free(path);
+            remove_snapshot();
         }
     }
     log = open_log(options);
@@ -723,9 +777,7 @@ static void damage_lists(void **state)
         assert_int_equal(read_all(log, 1 << 20, NULL, 0), total);
         kp_log_close(log);
         int lists = 0;
-        char *path = kp_files_path(dir, "snapshot", "");
-        unlink(path);
-        kp_free(path);
+        remove_snapshot();
         assert_int_equal(kp_inspect_blocks(kp_os_real(), dir, blank_lists, &lists, &err), KP_OK);
         assert_true(lists > 0);
         log = open_log(options);
@@ -756,6 +808,7 @@ static void damage_unknown(void **state)
         append(log, topic, 0, tag, 2, 2500);
     append(log, cold, 0, 6, 2, 2500);
     kp_log_close(log);
+    remove_snapshot();
     blank(1, (3 << 12) + 5 * (2 << 12), 4 << 12);                                  /* t's last, and cold's */
     int64_t end = landing_from(topic, 0, 15), cold_end = landing_from(cold, 0, 5); /* four may have been of either */
     for (int restarts = 0; restarts < 3; restarts++) {
@@ -1044,6 +1097,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(bad_input, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(amplification, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(damage_of_topics, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_beside, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_unknown, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_lists, fresh_dir, remove_dir),

@@ -120,6 +120,17 @@ bool kp_producers_take(struct kp_producers *producers, const uint8_t *bytes, siz
     return good;
 }
 
+void kp_producers_before(const struct kp_producers *producers, int64_t position, struct kp_buf *out)
+{
+    for (uint32_t i = 0; i < producers->count; i++) {
+        struct kp_log_producer known = producers->list[i];
+        while (known.count && known.batches[known.count - 1].position >= position)
+            memset(&known.batches[--known.count], 0, sizeof known.batches[0]);
+        if (known.count)
+            kp_buf_append(out, &known, sizeof known);
+    }
+}
+
 void kp_log_producers(struct kp_log *log, struct kp_buf *out)
 {
     kp_rwlock_read(&log->lock);

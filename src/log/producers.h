@@ -3,9 +3,10 @@
  *
  * Such a producer numbers its records per partition, and sends a batch again until it is answered. Per (producer,
  * partition) the last five batches are remembered, as many as a producer may have under way. It is noted from the
- * batches as they become durable, and by recovery from those that it walks; a snapshot holds it (log/snapshot.h). So
- * it is as of the log's end after every start that had a snapshot, or whose producers' batches are not sealed yet; of
- * others nothing is known. At most KP_LOG_PRODUCERS_MAX are kept, those that appended last.
+ * batches as they become durable, and by recovery from those that it walks; a snapshot holds it (log/snapshot.h), and
+ * so does each set of extents as of its end (log/state.h). So it is as of the log's end after every start, but for
+ * batches that were sealed by an earlier version of kappa and have no snapshot, and those that have rotted. At most
+ * KP_LOG_PRODUCERS_MAX are kept, those that appended last.
  *
  * Threads: changed with kp_log.lock held, or before there is another thread.
  */
@@ -50,6 +51,9 @@ void kp_producers_finish(struct kp_producers *producers);
 void kp_producers_note(struct kp_producers *producers, const struct kp_entry_header *entry, int64_t position);
 /* Takes up what kp_producers wrote: len bytes of struct kp_log_producer. False: they cannot be; nothing was changed. */
 bool kp_producers_take(struct kp_producers *producers, const uint8_t *bytes, size_t len);
+/* What they appended before the position, as far as it is still known, to out: those after that of them will be noted
+ * again when the log is walked from there. */
+void kp_producers_before(const struct kp_producers *producers, int64_t position, struct kp_buf *out);
 
 /* All of them, appended to out as struct kp_log_producer. Any thread. */
 void kp_log_producers(struct kp_log *log, struct kp_buf *out);

@@ -167,7 +167,7 @@ enum kp_code kp_sealing_relist(struct kp_log *log, const struct kp_folder *folde
 {
     struct kp_sealing *sealing = &log->sealing;
     struct relist relist = {.log = log, .folder = folder};
-    struct kp_extent_header last;
+    struct kp_extent_header last = {.file_last = 0};
     relist.end = KP_MAX(kp_sealing_file_next(sealing), folder->anchor.number ? folder->anchor.file_last + 1 : 1);
     enum kp_code code = make_list(&relist, &last, err);
     kp_free(relist.list);

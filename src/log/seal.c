@@ -410,12 +410,25 @@ static enum kp_code make_count(struct job *job, struct kp_error *err)
     return kp_sealing_count(job->log, &job->writer, &head, NULL, err);
 }
 
+/* As of the end of the stretch. What a producer's new life (its epoch) began behind it is known from there on. */
+static void write_state(struct job *job, struct kp_buf *out)
+{
+    struct kp_log *log = job->log;
+    struct kp_buf producers = {0};
+    kp_state_write(&job->state, out);
+    kp_rwlock_read(&log->lock);
+    kp_producers_before(&log->producers, job->stretch.at.position, &producers);
+    kp_rwlock_unlock(&log->lock);
+    kp_state_put_producers(out, &producers);
+    kp_buf_finish(&producers);
+}
+
 static enum kp_code run_job(struct job *job, struct kp_error *err)
 {
     struct kp_log *log = job->log;
     KP_TRY(gather(job, err));
     struct kp_buf state = {0};
-    kp_state_write(&job->state, &state);
+    write_state(job, &state);
     struct kp_extents_source source = {put_all, job};
     enum kp_code code = kp_extents_write(&job->writer, &source, &state, err);
     kp_buf_finish(&state);

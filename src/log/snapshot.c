@@ -159,6 +159,7 @@ static bool take(struct kp_log *log, struct kp_buf *out, uint64_t *ret_bytes)
     kp_rwlock_read(&log->lock);
     const struct kp_journal_end *end = &log->durable_end;
     *ret_bytes = atomic_load(&log->snapshots.journal_bytes);
+    atomic_store(&log->snapshots.topics, false);
     bool any = end->sequence > 0;
     if (any) {
         header.generation = log->journal.generation;
@@ -199,6 +200,8 @@ enum kp_code kp_snapshot_write(struct kp_log *log, struct kp_error *err)
         atomic_fetch_sub(&log->snapshots.journal_bytes, bytes);
         log->snapshots.written++;
         log->snapshots.bytes = len;
+    } else {
+        atomic_store(&log->snapshots.topics, true); /* perhaps */
     }
     kp_mutex_unlock(&log->mutex);
     return code;
@@ -220,6 +223,8 @@ void kp_snapshots_recovered(struct kp_log *log)
 {
     struct kp_snapshots *snapshots = &log->snapshots;
     atomic_store(&snapshots->journal_bytes, snapshots->recovered_bytes);
+    if (!snapshots->resumed && log->topics.live)
+        atomic_store(&snapshots->topics, true);
     snapshots->last_us -= snapshots->every_us; /* how old it is nobody knows: due, if it is worth one */
 }
 
@@ -237,22 +242,55 @@ void kp_snapshots_note(struct kp_log *log, uint64_t bytes)
         kp_cond_signal(&snapshots->work);
 }
 
+void kp_snapshots_topics(struct kp_log *log)
+{
+    atomic_store(&log->snapshots.topics, true);
+    kp_cond_signal(&log->snapshots.work);
+}
+
 bool kp_snapshot_due(const struct kp_log *log)
 {
     return !log->journal.unsafe_no_sync && atomic_load(&log->snapshots.journal_bytes) >= log->snapshots.every_bytes;
+}
+
+bool kp_snapshot_worth(const struct kp_log *log)
+{
+    const struct kp_snapshots *snapshots = &log->snapshots;
+    return !log->journal.unsafe_no_sync &&
+           (atomic_load(&snapshots->topics) || atomic_load(&snapshots->journal_bytes) >= snapshots->least_bytes);
+}
+
+/* How long the next one can wait; negative: none is wanted. *topics_due_us: since topics were seen to have changed; 0:
+ * they have not. Locked: mutex. */
+static int64_t wait_us(struct kp_log *log, int64_t *topics_due_us)
+{
+    const struct kp_snapshots *snapshots = &log->snapshots;
+    uint64_t bytes = atomic_load(&snapshots->journal_bytes);
+    int64_t now_us = log->os->mono_ns(log->os->ctx) / 1000, due_us = INT64_MAX;
+    if (!atomic_load(&snapshots->topics))
+        *topics_due_us = 0;
+    else if (!*topics_due_us)
+        *topics_due_us = now_us + KP_SNAPSHOT_TOPICS_US;
+    if (bytes >= snapshots->every_bytes)
+        return 0;
+    if (bytes >= snapshots->least_bytes)
+        due_us = snapshots->last_us + snapshots->every_us;
+    if (*topics_due_us)
+        due_us = KP_MIN(due_us, *topics_due_us);
+    return due_us == INT64_MAX ? -1 : KP_MAX(due_us - now_us, (int64_t)0);
 }
 
 void kp_snapshot_run(void *arg)
 {
     struct kp_log *log = arg;
     struct kp_snapshots *snapshots = &log->snapshots;
+    int64_t topics_due_us = 0;
     kp_mutex_lock(&log->mutex);
     while (!log->stopping && log->failure.code == KP_OK) {
-        uint64_t bytes = atomic_load(&snapshots->journal_bytes);
-        int64_t left_us = snapshots->last_us + snapshots->every_us - log->os->mono_ns(log->os->ctx) / 1000;
-        if (bytes < snapshots->least_bytes) {
+        int64_t left_us = wait_us(log, &topics_due_us);
+        if (left_us < 0) {
             kp_cond_wait(&snapshots->work, &log->mutex);
-        } else if (bytes < snapshots->every_bytes && left_us > 0) {
+        } else if (left_us > 0) {
             (void)kp_cond_wait_us(&snapshots->work, &log->mutex, left_us);
         } else {
             kp_mutex_unlock(&log->mutex);

@@ -1,7 +1,9 @@
 /*
  * Recovery snapshots: what the log derives from its entries, as of a place in the journal, so that a start reads the
  * journal from there on. Written every gigabyte or minute of journal, when a log is closed, and behind a start that had
- * more to read than a little: of a process that is killed every few seconds too. Independent of sealing.
+ * more to read than a little: of a process that is killed every few seconds too. Independent of sealing. And soon after
+ * topics were made or dropped, in however small a log: the block that made one is all that knows its name until then,
+ * and without it, should it rot, no record of the topic can be placed.
  *
  *     snapshot        the newest one
  *     snapshot.new    one being written: removed at the next start
@@ -52,7 +54,8 @@ struct kp_log;
 enum {
     KP_SNAPSHOT_VERSION = 2,
     KP_SNAPSHOT_EVERY_US = 60 * 1000000,
-    KP_SNAPSHOT_BYTES_MIN = 1 << 20 /* so little journal is read again rather than snapshot */
+    KP_SNAPSHOT_TOPICS_US = 1000000, /* behind topics that were made: many are made at once */
+    KP_SNAPSHOT_BYTES_MIN = 1 << 20  /* so little journal is read again rather than snapshot */
 };
 #define KP_SNAPSHOT_EVERY_BYTES ((uint64_t)1 << 30)
 #define KP_SNAPSHOT_NAME        "snapshot"
@@ -62,6 +65,7 @@ struct kp_snapshots {
     uint64_t every_bytes, least_bytes;
     int64_t every_us;
     _Atomic uint64_t journal_bytes; /* durable since the last one (at a start: that were walked) */
+    _Atomic bool topics;            /* some were made or dropped since */
     int64_t last_us;                /* (mutex) monotonic: when it was written, or the log opened */
     uint64_t written, bytes;        /* (mutex) how many, and how large the last one was */
     uint64_t recovered_bytes;       /* of journal that the start walked */
@@ -77,8 +81,12 @@ void kp_snapshots_finish(struct kp_log *log);
 void kp_snapshots_recovered(struct kp_log *log);
 /* So much more journal is durable. Locked: mutex. */
 void kp_snapshots_note(struct kp_log *log, uint64_t bytes);
+/* Topics were made or dropped. Locked: mutex, or no other thread yet. */
+void kp_snapshots_topics(struct kp_log *log);
 /* Is one due by size? */
 bool kp_snapshot_due(const struct kp_log *log);
+/* Is one worth it when the log is closed? */
+bool kp_snapshot_worth(const struct kp_log *log);
 /* Writes one. A failure is the snapshot's alone. No lock held; one at a time. */
 KP_MUST enum kp_code kp_snapshot_write(struct kp_log *log, struct kp_error *err);
 /* The thread that does so in time; arg is the log. */

@@ -348,9 +348,89 @@ static void vouches(void **state)
     }
 }
 
+/* ---- producers ---- */
+
+static int by_producer(const void *a, const void *b)
+{
+    const struct kp_log_producer *left = a, *right = b;
+    if (left->producer_id != right->producer_id)
+        return left->producer_id < right->producer_id ? -1 : 1;
+    return (left->partition > right->partition) - (left->partition < right->partition);
+}
+
+static struct kp_buf producers_of(struct kp_log *log)
+{
+    struct kp_buf out = {0};
+    kp_log_producers(log, &out);
+    qsort(out.data, out.len / sizeof(struct kp_log_producer), sizeof(struct kp_log_producer), by_producer);
+    return out;
+}
+
+static void append_numbered(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t producer, int16_t epoch,
+                            int32_t sequence)
+{
+    struct kp_record_batch_builder builder = {0};
+    struct kp_buf batch = {0};
+    struct kp_error err;
+    char value[4000] = {'x'};
+    kp_record_batch_add(&builder, 1, (struct kp_str){0}, (struct kp_str){value, sizeof value}, (struct kp_str){0});
+    assert_int_equal(kp_record_batch_build(&builder, KP_CODEC_NONE, &batch, &err), KP_OK);
+    kp_record_batch_builder_finish(&builder);
+    uint64_t id = __builtin_bswap64((uint64_t)producer);
+    uint16_t life = __builtin_bswap16((uint16_t)epoch);
+    uint32_t number = __builtin_bswap32((uint32_t)sequence);
+    memcpy(batch.data + 43, &id, sizeof id);
+    memcpy(batch.data + 51, &life, sizeof life);
+    memcpy(batch.data + 53, &number, sizeof number);
+    uint32_t crc = __builtin_bswap32(kp_crc32c(0, batch.data + 21, batch.len - 21));
+    memcpy(batch.data + 17, &crc, sizeof crc);
+    struct kp_log_entry entry = {.topic = topic, .partition = partition, .batch = batch.data, .bytes = batch.len};
+    assert_int_equal(kp_log_append(log, &entry, 1, NULL, &err), KP_OK);
+    kp_buf_finish(&batch);
+}
+
+/* What idempotent producers sent last is known again when it is sealed and there is no snapshot. */
+static void producers(void **state)
+{
+    struct kp_error err;
+    uint32_t topic;
+    struct kp_log *log = open_log(true);
+    assert_int_equal(kp_log_topic_create(log, "p", 2, &topic, &err), KP_OK);
+    for (int32_t i = 0; i < 700; i++) {
+        if (i < 10) /* never heard of again */
+            append_numbered(log, topic, 1, 55, 0, i);
+        /* some begin a new life: their sequences begin again */
+        append_numbered(log, topic, (uint32_t)i % 2, 100 + i % 7, i % 7 == 3 && i >= 400, i % 400);
+        if (i % 50 == 0)
+            maintain(log);
+        if (i == 400) /* sets that are merged */
+            assert_true(log->sealing.head.merge_bytes > 0);
+    }
+    struct kp_log_sealed sealing;
+    kp_log_sealed(log, &sealing);
+    assert_true(sealing.position > 500 && sealing.position < kp_log_position(log));
+    struct kp_buf before = producers_of(log);
+    assert_int_equal(before.len / sizeof(struct kp_log_producer), 15);
+    for (int round = 0; round < 2; round++) {
+        struct kp_log_recovered recovered;
+        kp_log_close(log);
+        unlink(path);
+        log = open_log(true);
+        kp_log_recovered(log, &recovered);
+        assert_false(recovered.snapshot);
+        struct kp_buf after = producers_of(log);
+        assert_int_equal(after.len, before.len);
+        assert_memory_equal(after.data, before.data, before.len);
+        kp_buf_finish(&after);
+    }
+    kp_buf_finish(&before);
+    kp_log_close(log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(producers, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(equal, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(sealed, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(foreign, fresh_dir, remove_dir),

@@ -2,6 +2,7 @@
 #include "log/state.h"
 
 #include "base/limits.h"
+#include "log/producers.h"
 #include "log/record_batch.h"
 
 enum { TOPIC_IDS_MAX = 1 << 26 }; /* made so far: nobody makes so many, and bytes that say so take no memory */
@@ -83,7 +84,7 @@ enum kp_code kp_topics_apply(struct kp_topics *topics, const struct kp_entry_hea
 /* ---- bytes ---- */
 
 struct state_head {
-    uint32_t version, topics, id_count, zero;
+    uint32_t version, topics, id_count, producers;
 };
 
 struct state_topic {
@@ -178,16 +179,37 @@ enum kp_code kp_state_read(const uint8_t *bytes, size_t len, struct kp_topics *t
     if (len < sizeof head)
         return wrong_state(err);
     memcpy(&head, bytes, sizeof head);
-    if (head.version != KP_STATE_VERSION)
+    if (head.version < KP_STATE_VERSION || head.version > KP_STATE_VERSION_PRODUCERS)
         return kp_fail(err, KP_UNSUPPORTED, NULL, "the state of the log's topics has version %u; this kappa knows %d",
-                       head.version, (int)KP_STATE_VERSION);
-    if (head.id_count > TOPIC_IDS_MAX)
+                       head.version, (int)KP_STATE_VERSION_PRODUCERS);
+    if (head.id_count > TOPIC_IDS_MAX || (head.producers && head.version == KP_STATE_VERSION) ||
+        head.producers > KP_LOG_PRODUCERS_MAX)
         return wrong_state(err);
     const uint8_t *at = bytes + sizeof head, *end = bytes + len;
     for (uint32_t i = 0; i < head.topics; i++)
         KP_TRY(read_topic(&at, end, topics, err));
-    if (at != end || topics->id_count > head.id_count)
+    if ((size_t)(end - at) != head.producers * sizeof(struct kp_log_producer) || topics->id_count > head.id_count)
         return wrong_state(err);
     kp_topics_skip_ids(topics, head.id_count);
     return KP_OK;
+}
+
+void kp_state_put_producers(struct kp_buf *state, const struct kp_buf *producers)
+{
+    struct state_head head;
+    if (!producers->len)
+        return;
+    memcpy(&head, state->data, sizeof head);
+    head.version = KP_STATE_VERSION_PRODUCERS;
+    head.producers = (uint32_t)(producers->len / sizeof(struct kp_log_producer));
+    memcpy(state->data, &head, sizeof head);
+    kp_buf_append(state, producers->data, producers->len);
+}
+
+const uint8_t *kp_state_producers(const uint8_t *bytes, size_t len, size_t *ret_len)
+{
+    struct state_head head;
+    memcpy(&head, bytes, sizeof head);
+    *ret_len = head.producers * sizeof(struct kp_log_producer);
+    return bytes + len - *ret_len;
 }
