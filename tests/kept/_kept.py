@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import psycopg2
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "protocol"))
 import _server  # pylint: disable=wrong-import-position
 
@@ -32,6 +34,21 @@ class Server(_server.Server):
 
     def sql_text(self, query):
         return [[None if value is None else str(value) for value in row] for row in self.sql(query)]
+
+
+def kcat(server, topic, text, *more):
+    subprocess.run(["kcat", "-q", "-b", server.kafka, "-P", "-t", topic, *more], input=text, text=True, check=True)
+
+
+def lost(server):
+    """What had rotted before it was sealed, as who reads it is told: the topic rot has some."""
+    try:
+        server.sql("SELECT count(note) FROM rot")
+    except psycopg2.Error as error:
+        assert 'topic "rot", partition 0 is damaged at offsets' in str(error), error
+    else:
+        raise AssertionError("nobody is told")
+    return [list(row) for row in server.sql("SELECT topic, partition, first_offset, last_offset, certain FROM kappa.damage")]
 
 
 def kappa(*args, status=0):

@@ -2,20 +2,16 @@
 """Makes a set of files of the current formats: make.py NUMBER writes the folder NUMBER, which must not be there.
 
 What is in it: journal files, extents of both kinds (also thinned ones, by compaction), adopted journal files (from set 2
-on), a recovery snapshot, history columns; topics with several partitions, one dropped, one trimmed below a view that keeps a base, one compacted; record
+on), extents that tell of records that had rotted, and that know idempotent producers (from set 3 on), a recovery snapshot,
+history columns; topics with several partitions, one dropped, one trimmed below a view that keeps a base, one compacted; record
 batches of every codec; transactions over topics; dead letters; a sink. expected.json says what must come out of it."""
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 
 import _kept
-
-
-def kcat(server, topic, text, *more):
-    subprocess.run(["kcat", "-q", "-b", server.kafka, "-P", "-t", topic, *more], input=text, text=True, check=True)
 
 
 def fill(server):
@@ -32,14 +28,14 @@ def fill(server):
     sql("CREATE SOURCE many (id int) WITH (topic = 'many')")
     sql("CREATE TOPIC gone")
     for n, codec in enumerate(("none", "gzip", "snappy", "lz4", "zstd")):
-        kcat(server, "ev", "".join(_kept.event(60 * n + i) for i in range(60)), "-z", codec, "-p", str(n % 2))
-        kcat(server, "users", "".join(f'{i}|{{"city": "{codec}{i % 7}"}}\n' for i in range(40)), "-K", "|", "-z", codec)
-        kcat(server, "gone", "nothing\n" * 500)
-    kcat(server, "users", "".join(f"{i}|\n" for i in range(0, 40, 5)), "-K", "|", "-Z")
-    kcat(server, "ev", "not JSON\n" + '{"id": "no number"}\n')
+        _kept.kcat(server, "ev", "".join(_kept.event(60 * n + i) for i in range(60)), "-z", codec, "-p", str(n % 2))
+        _kept.kcat(server, "users", "".join(f'{i}|{{"city": "{codec}{i % 7}"}}\n' for i in range(40)), "-K", "|", "-z", codec)
+        _kept.kcat(server, "gone", "nothing\n" * 500)
+    _kept.kcat(server, "users", "".join(f"{i}|\n" for i in range(0, 40, 5)), "-K", "|", "-Z")
+    _kept.kcat(server, "ev", "not JSON\n" + '{"id": "no number"}\n')
     for i in range(8):
         sql(f"BEGIN; INSERT INTO orders VALUES ({i}, '{'x' * (i * 300)}'); INSERT INTO old VALUES ({i % 3}, {i}.50); COMMIT")
-    kcat(server, "many", "".join(f'{{"id":{i % 16}}}\n' for i in range(66000)), "-z", "zstd")
+    _kept.kcat(server, "many", "".join(f'{{"id":{i % 16}}}\n' for i in range(66000)), "-z", "zstd")
     sql("DROP TOPIC gone")
     sql("ALTER TOPIC old DELETE BEFORE END")
     sql("INSERT INTO old VALUES (1, 100)")
@@ -52,6 +48,19 @@ def fill(server):
     sql("SELECT sum(id) FROM many")  # makes history columns
 
 
+def rot(folder):
+    """One acknowledged record of the journal rots."""
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".journal"):
+            with open(f"{folder}/{name}", "r+b") as file:
+                at = file.read().find(b"needle 3")
+                if at >= 0:
+                    file.seek(at)
+                    file.write(b"noodle")
+                    return
+    raise AssertionError("what was to rot is not in the journal any more")
+
+
 def main():
     target = os.path.join(os.path.dirname(os.path.abspath(__file__)), sys.argv[1])
     if os.path.exists(target):
@@ -59,10 +68,21 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         server = _kept.Server(scratch + "/data").start()
         fill(server)
+        _kept.kcat(server, "ev", "".join(_kept.event(2000 + i) for i in range(40)), "-X", "enable.idempotence=true", "-p", "1")
+        server.sql("CREATE SOURCE rot (id int, note text) WITH (topic = 'rot')")
+        for i in range(6):
+            server.sql(f"INSERT INTO rot VALUES ({i}, 'needle {i}')")
+        server.stop()
+        rot(scratch + "/data")
+        server.start()
+        before = server.sql("SELECT position FROM kappa.log")[0][0]
+        while server.sql("SELECT sealed_position FROM kappa.log")[0][0] < before:  # it is sealed, as lost
+            server.post("wide", [{"id": 100, "pad": "y" * 3000}])
         server.stop()
         server.start()  # so that it is replayed once, and the newest snapshot and columns are of the whole
         for i in range(1000, 1010):
             server.post("ev", [json.loads(_kept.event(i))])
+        lost = _kept.lost(server)
         queries = {query: server.sql_text(query) for query in _kept.QUERIES}
         server.stop()
         os.makedirs(target)
@@ -75,7 +95,7 @@ def main():
                 os.remove(f"{scratch}/data/{name}")
         shutil.copytree(scratch + "/data", target + "/data")
     with open(target + "/expected.json", "w", encoding="utf-8") as file:
-        json.dump({"queries": queries, "exports": exports}, file, separators=(",", ":"))
+        json.dump({"queries": queries, "exports": exports, "lost": lost}, file, separators=(",", ":"))
         file.write("\n")
 
 
