@@ -427,8 +427,8 @@ static enum kp_code convert(struct kp_decode_state *state, const struct target *
         return convert_array(state, target, value->text, err);
     if (value->kind == KP_JSON_OBJECT && kp_type_is_composite(id)) {
         bool null;
-        return kp_json_to_value(column->type, value->text, state->decoder->zone, state->arena, &null, target->slot,
-                                err);
+        return kp_json_to_value(column->type, value->text, NULL, state->decoder->zone, state->arena, &null,
+                                target->slot, err);
     }
     if (column->conv == KP_CONV_BOOL && (value->kind == KP_JSON_TRUE || value->kind == KP_JSON_FALSE)) {
         *(uint8_t *)target->slot = value->kind == KP_JSON_TRUE;

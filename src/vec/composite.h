@@ -57,9 +57,11 @@ void kp_composite_print_json(enum kp_type_id type, const struct kp_text *text, c
                              struct kp_buf *out);
 /*
  * JSON as a value of any type, as json_populate_record reads it: objects as rows (members by the fields' names, missing
- * ones NULL), arrays as arrays, texts and numbers by the type's input. JSON's null is *ret_null.
+ * ones NULL), arrays as arrays, texts and numbers by the type's input. JSON's null is *ret_null. base: of a composite
+ * type, the row that missing members are taken from; NULL: none.
  */
-KP_MUST enum kp_code kp_json_to_value(struct kp_type type, struct kp_str json, const struct kp_zone *zone,
-                                      struct kp_arena *arena, bool *ret_null, void *ret_value, struct kp_error *err);
+KP_MUST enum kp_code kp_json_to_value(struct kp_type type, struct kp_str json, const struct kp_text *base,
+                                      const struct kp_zone *zone, struct kp_arena *arena, bool *ret_null,
+                                      void *ret_value, struct kp_error *err);
 
 #endif

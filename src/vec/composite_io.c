@@ -241,8 +241,8 @@ struct json_reader {
     uint32_t depth;
 };
 
-static enum kp_code take_value(struct json_reader *r, struct kp_type type, struct kp_str json, bool *ret_null,
-                               void *ret_value);
+static enum kp_code take_value(struct json_reader *r, struct kp_type type, struct kp_str json,
+                               const struct kp_text *base, bool *ret_null, void *ret_value);
 
 /* An array's items, of each dimension in turn; the lengths of a dimension must agree. */
 struct shape {
@@ -276,7 +276,7 @@ static enum kp_code take_items(struct json_reader *r, struct shape *shape, uint3
         }
         uint64_t value[2] = {0};
         bool null;
-        KP_TRY(take_value(r, shape->element, item, &null, value));
+        KP_TRY(take_value(r, shape->element, item, NULL, &null, value));
         kp_array_add(&shape->builder, null ? NULL : value);
     }
     if (shape->lengths[level] && shape->lengths[level] != count)
@@ -298,23 +298,30 @@ static enum kp_code take_array(struct json_reader *r, struct kp_type type, struc
 }
 
 static enum kp_code take_fields(struct json_reader *r, const struct kp_made *made, struct kp_str json,
-                                struct kp_composite_builder *builder)
+                                const struct kp_composite *base, struct kp_composite_builder *builder)
 {
     for (uint32_t i = 0; i < made->count; i++) {
-        uint64_t value[2] = {0};
+        uint64_t value[2] = {0}, was[2];
         struct kp_str member;
-        bool null = !kp_jsonb_member(json, kp_str(made->names[i]), &member);
-        if (!null)
-            KP_TRY(take_value(r, made->types[i], member, &null, value));
+        bool null = !base || !kp_composite_get(base, i, r->arena, value);
+        if (kp_jsonb_member(json, kp_str(made->names[i]), &member)) {
+            memcpy(was, value, sizeof was);
+            bool row = !null && kp_type_is_composite(made->types[i].id);
+            KP_TRY(take_value(r, made->types[i], member, row ? (struct kp_text *)was : NULL, &null, value));
+        }
         kp_composite_add(builder, made->types[i].id, null ? NULL : value);
     }
     return KP_OK;
 }
 
-static enum kp_code take_row(struct json_reader *r, struct kp_type type, struct kp_str json, struct kp_text *ret_text)
+static enum kp_code take_row(struct json_reader *r, struct kp_type type, struct kp_str json, const struct kp_text *base,
+                             struct kp_text *ret_text)
 {
     struct kp_composite_builder builder = {0};
-    enum kp_code code = take_fields(r, kp_made_of(type.id), json, &builder);
+    struct kp_composite row;
+    if (base)
+        kp_composite_read(type.id, base, &row);
+    enum kp_code code = take_fields(r, kp_made_of(type.id), json, base ? &row : NULL, &builder);
     if (code == KP_OK)
         *ret_text = kp_composite_make(&builder, r->arena);
     kp_composite_builder_finish(&builder);
@@ -336,8 +343,8 @@ static enum kp_code take_scalar(struct json_reader *r, struct kp_type type, stru
     return code;
 }
 
-static enum kp_code take_value(struct json_reader *r, struct kp_type type, struct kp_str json, bool *ret_null,
-                               void *ret_value)
+static enum kp_code take_value(struct json_reader *r, struct kp_type type, struct kp_str json,
+                               const struct kp_text *base, bool *ret_null, void *ret_value)
 {
     json = kp_jsonb_trim(json);
     enum kp_jsonb_kind kind = kp_jsonb_kind(json);
@@ -349,22 +356,24 @@ static enum kp_code take_value(struct json_reader *r, struct kp_type type, struc
     r->depth++;
     enum kp_code code;
     if (kind == KP_JSONB_OBJECT && kp_type_is_composite(type.id))
-        code = take_row(r, type, json, ret_value);
+        code = take_row(r, type, json, base, ret_value);
     else if (kind == KP_JSONB_ARRAY && kp_type_is_array(type.id))
         code = take_array(r, type, json, ret_value);
     else if (kind == KP_JSONB_OBJECT && kp_type_is_array(type.id))
         code = kp_fail(r->err, KP_INVALID, "22P02", "expected JSON array");
-    else if (kind == KP_JSONB_ARRAY && kp_type_is_composite(type.id))
-        code = kp_fail(r->err, KP_INVALID, "22023", "cannot call populate_composite on an array");
+    else if (kind != KP_JSONB_STRING && kp_type_is_composite(type.id))
+        code = kp_fail(r->err, KP_INVALID, "22023", "cannot call populate_composite on %s",
+                       kind == KP_JSONB_ARRAY ? "an array" : "a scalar");
     else
         code = take_scalar(r, type, json, ret_value);
     r->depth--;
     return code;
 }
 
-enum kp_code kp_json_to_value(struct kp_type type, struct kp_str json, const struct kp_zone *zone,
-                              struct kp_arena *arena, bool *ret_null, void *ret_value, struct kp_error *err)
+enum kp_code kp_json_to_value(struct kp_type type, struct kp_str json, const struct kp_text *base,
+                              const struct kp_zone *zone, struct kp_arena *arena, bool *ret_null, void *ret_value,
+                              struct kp_error *err)
 {
     struct json_reader reader = {.zone = zone, .arena = arena, .err = err};
-    return take_value(&reader, type, json, ret_null, ret_value);
+    return take_value(&reader, type, json, base, ret_null, ret_value);
 }

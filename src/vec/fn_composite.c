@@ -162,8 +162,6 @@ static bool populate(struct kp_call *call, const struct kp_vec *const *args, uin
 {
     struct kp_error err;
     struct kp_type type = args[0]->type;
-    struct kp_composite base = {0};
-    const struct kp_made *made = kp_made_of(type.id);
     bool based = !kp_vec_is_null(args[0], row);
     *ret_null = kp_vec_is_null(args[1], row);
     if (*ret_null) { /* without JSON the base as it is */
@@ -182,26 +180,12 @@ static bool populate(struct kp_call *call, const struct kp_vec *const *args, uin
                      kp_jsonb_kind(json) == KP_JSONB_ARRAY ? "an array" : "a scalar");
         return false;
     }
-    if (based)
-        kp_composite_read(type.id, row_text(args[0], row), &base);
-    struct kp_composite_builder builder = {0};
-    bool good = true;
-    for (uint32_t i = 0; good && i < made->count; i++) {
-        uint64_t value[2] = {0};
-        struct kp_str member;
-        bool null = true;
-        if (kp_jsonb_member(json, kp_str(made->names[i]), &member))
-            good = kp_json_to_value(made->types[i], member, fn_zone(call), call->arena, &null, value, &err) == KP_OK;
-        else if (based)
-            null = !kp_composite_get(&base, i, call->arena, value);
-        kp_composite_add(&builder, made->types[i].id, null ? NULL : value);
-    }
-    if (good)
-        *ret_text = kp_composite_make(&builder, call->arena);
-    else
-        kp_call_fail(call, row, err.sqlstate, "%s", err.message);
-    kp_composite_builder_finish(&builder);
-    return good;
+    bool null;
+    if (kp_json_to_value(type, json, based ? row_text(args[0], row) : NULL, fn_zone(call), call->arena, &null, ret_text,
+                         &err) == KP_OK)
+        return true;
+    kp_call_fail(call, row, err.sqlstate, "%s", err.message);
+    return false;
 }
 
 static void populate_record(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)

@@ -296,6 +296,10 @@ static const struct kp_func funcs[] = {
     READ("@>", KP_FUNC_OPERATOR, 0, KP_JSONB, KP_JSONB, KP_BOOL, contains_kernel, "contains the other"),
     READ("<@", KP_FUNC_OPERATOR, 0, KP_JSONB, KP_JSONB, KP_BOOL, contained_kernel, "is contained in the other"),
     READ("jsonb_contains", KP_FUNC_FUNCTION, 0, KP_JSONB, KP_JSONB, KP_BOOL, contains_kernel, "contains the other"),
+    READ("jsonb_contained", KP_FUNC_FUNCTION, 0, KP_JSONB, KP_JSONB, KP_BOOL, contained_kernel,
+         "is contained in the other"),
+    READ("jsonb_exists_any", KP_FUNC_FUNCTION, 0, KP_JSONB, KP_TEXT_ARRAY, KP_BOOL, exists_any, "has any of the keys"),
+    READ("jsonb_exists_all", KP_FUNC_FUNCTION, 0, KP_JSONB, KP_TEXT_ARRAY, KP_BOOL, exists_all, "has all of the keys"),
     READ("jsonb_exists", KP_FUNC_FUNCTION, 0, KP_JSONB, KP_TEXT, KP_BOOL, exists, "has the key"),
 };
 KP_FUNCTIONS(json_read, funcs);

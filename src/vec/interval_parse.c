@@ -115,9 +115,9 @@ static enum unit unit_of(const char *at, size_t len)
     return UNIT_NONE;
 }
 
-/* What has been read so far; 64 bits so that overflow is seen at the end. */
+/* What has been read so far; 64 bits so that overflow is seen at the end: of each, and of years and months together. */
 struct sum {
-    int64_t months, days, us;
+    int64_t years, months, days, us;
     bool overflow;
 };
 
@@ -194,7 +194,7 @@ static void add_unit(struct sum *sum, enum unit unit, int64_t value, double frac
         add_fraction_days(sum, fraction, 30);
         break;
     default:
-        add_scaled(&sum->months, value, years[unit] * 12, &sum->overflow);
+        add_scaled(&sum->years, value, years[unit], &sum->overflow);
         add_fraction_years(sum, fraction, years[unit]);
     }
 }
@@ -223,7 +223,8 @@ static bool take_decimal(struct scanner *s, bool negative, int64_t *ret_value, d
     int64_t value = 0;
     bool overflow = false;
     for (; s->at < s->end && is_digit(*s->at); s->at++)
-        overflow |= __builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, *s->at - '0', &value);
+        overflow |= __builtin_mul_overflow(value, 10, &value) ||
+                    __builtin_add_overflow(value, negative ? '0' - *s->at : *s->at - '0', &value);
     bool digits = s->at > start;
     double fraction = 0;
     if (s->at < s->end && *s->at == '.') {
@@ -240,7 +241,7 @@ static bool take_decimal(struct scanner *s, bool negative, int64_t *ret_value, d
     }
     if (!digits || overflow)
         return false;
-    *ret_value = negative ? -value : value;
+    *ret_value = value;
     *ret_fraction = negative ? -fraction : fraction;
     return true;
 }
@@ -408,62 +409,116 @@ static enum outcome parse_verbose(struct scanner *s, int32_t fields, struct sum 
     if (outcome != OUTCOME_OK)
         return outcome;
     if (ago) {
-        sum->overflow |= sum->months == INT64_MIN || sum->days == INT64_MIN || sum->us == INT64_MIN;
-        if (!sum->overflow)
-            sum->months = -sum->months, sum->days = -sum->days, sum->us = -sum->us;
+        sum->overflow |=
+            sum->years == INT64_MIN || sum->months == INT64_MIN || sum->days == INT64_MIN || sum->us == INT64_MIN;
+        if (!sum->overflow) {
+            sum->years = -sum->years, sum->months = -sum->months;
+            sum->days = -sum->days, sum->us = -sum->us;
+        }
     }
     return count ? OUTCOME_OK : OUTCOME_SYNTAX;
 }
 
-/* Behind 'P': numbers with designators; or dates and times with separators (the alternative format). */
+/* ---- ISO 8601, behind 'P' ---- */
+
+/* A number as strtod reads it, exponents too, but without spaces; *ret_digits: of its integer part. */
+static enum outcome take_iso_number(struct scanner *s, int64_t *ret_value, double *ret_fraction, size_t *ret_digits)
+{
+    char text[64], *end;
+    size_t len = KP_MIN((size_t)(s->end - s->at), sizeof text - 1);
+    if (len == 0 || !(is_digit(*s->at) || *s->at == '-' || *s->at == '.'))
+        return OUTCOME_SYNTAX;
+    memcpy(text, s->at, len);
+    text[len] = 0;
+    text[strspn(text, "0123456789.eE+-")] = 0;
+    double value = strtod(text, &end);
+    if (end == text)
+        return OUTCOME_SYNTAX;
+    if (!(fabs(value) <= 1e15)) /* its integer part would not be exact */
+        return OUTCOME_RANGE;
+    *ret_digits = strspn(text + (text[0] == '-'), "0123456789");
+    *ret_value = (int64_t)value;
+    *ret_fraction = value - (double)*ret_value;
+    s->at += end - text;
+    return OUTCOME_OK;
+}
+
+/* years-months-days or hours:minutes:seconds, from the second number on; may end behind any. A date ends before T. */
+static enum outcome take_parted(struct scanner *s, char separator, const enum unit *part_units, struct sum *sum)
+{
+    int64_t value;
+    double fraction;
+    size_t digits;
+    for (int i = 0; i < 2; i++) {
+        if (s->at == s->end || (separator == '-' && *s->at == 'T'))
+            return OUTCOME_OK;
+        if (*s->at++ != separator)
+            return OUTCOME_SYNTAX;
+        enum outcome outcome = take_iso_number(s, &value, &fraction, &digits);
+        if (outcome != OUTCOME_OK)
+            return outcome;
+        add_unit(sum, part_units[i], value, fraction);
+    }
+    return s->at == s->end || (separator == '-' && *s->at == 'T') ? OUTCOME_OK : OUTCOME_SYNTAX;
+}
+
+/* 00021015 or 103020: digits alone, in pairs but for the year. */
+static void add_packed(struct sum *sum, const enum unit *whole_units, int64_t value, double fraction)
+{
+    add_unit(sum, whole_units[0], value / 10000, 0);
+    add_unit(sum, whole_units[1], value / 100 % 100, 0);
+    add_unit(sum, whole_units[2], value % 100, whole_units[2] == UNIT_DAY ? fraction : 0);
+    if (whole_units[2] != UNIT_DAY)
+        add_fraction_us(sum, fraction, 1);
+}
+
+/* Numbers with designators, or a date and a time with separators, or packed: PnYnMnWnDTnHnMnS, P0002-10-15T10:30:20,
+ * P00021015T103020. */
 static enum outcome parse_iso(struct scanner *s, struct sum *sum)
 {
-    bool time = false, any = false;
+    static const char *const letters[] = {"YMWD", "HMS"};
+    static const enum unit letter_units[][4] = {{UNIT_YEAR, UNIT_MONTH, UNIT_WEEK, UNIT_DAY},
+                                                {UNIT_HOUR, UNIT_MINUTE, UNIT_SECOND, UNIT_NONE}};
+    static const enum unit whole_units[][3] = {{UNIT_YEAR, UNIT_MONTH, UNIT_DAY},
+                                               {UNIT_HOUR, UNIT_MINUTE, UNIT_SECOND}};
+    bool time = false, any = false; /* any: number of this half */
+    if (s->at == s->end)
+        return OUTCOME_SYNTAX;
     while (s->at < s->end) {
-        if (*s->at == 'T' && !time) {
+        if (*s->at == 'T') {
             time = true;
+            any = false;
             s->at++;
             continue;
         }
-        bool negative = false;
-        if (*s->at == '-' || *s->at == '+')
-            negative = *s->at++ == '-';
         int64_t value;
         double fraction;
-        if (s->at == s->end || !(is_digit(*s->at) || *s->at == '.') || !take_decimal(s, negative, &value, &fraction))
-            return OUTCOME_SYNTAX;
-        any = true;
-        char designator = s->at < s->end ? *s->at : 0;
-        if (time && designator == ':') {
-            struct quantity clock = {.unit = UNIT_CLOCK};
-            enum outcome outcome = take_clock(s, negative, value, FIELDS_ALL, &clock);
-            add_clock(sum, &clock);
-            add_fraction_us(sum, fraction, KP_HOUR_US);
-            return outcome != OUTCOME_OK ? outcome : s->at == s->end ? OUTCOME_OK : OUTCOME_SYNTAX;
-        }
-        if (!time && designator == '-') {
-            int64_t months, days = 0;
-            double of_month, of_day = 0;
+        size_t digits;
+        enum outcome outcome = take_iso_number(s, &value, &fraction, &digits);
+        if (outcome != OUTCOME_OK)
+            return outcome;
+        char designator = s->at < s->end ? *s->at : 0, separator = time ? ':' : '-';
+        const char *found = designator ? strchr(letters[time], designator) : NULL;
+        if (found) {
+            add_unit(sum, letter_units[time][found - letters[time]], value, fraction);
             s->at++;
-            if (!take_decimal(s, negative, &months, &of_month))
-                return OUTCOME_SYNTAX;
-            if (s->at < s->end && *s->at == '-' && (s->at++, !take_decimal(s, negative, &days, &of_day)))
-                return OUTCOME_SYNTAX;
-            add_unit(sum, UNIT_YEAR, value, fraction);
-            add_unit(sum, UNIT_MONTH, months, of_month);
-            add_unit(sum, UNIT_DAY, days, of_day);
+            any = true;
             continue;
         }
-        static const char date_letters[] = "YMWD", time_letters[] = "HMS";
-        static const enum unit date_units[] = {UNIT_YEAR, UNIT_MONTH, UNIT_WEEK, UNIT_DAY};
-        static const enum unit time_units[] = {UNIT_HOUR, UNIT_MINUTE, UNIT_SECOND};
-        const char *found = designator ? strchr(time ? time_letters : date_letters, designator) : NULL;
-        if (!found)
+        bool ends = !designator || (!time && designator == 'T');
+        if (any || (!ends && designator != separator))
             return OUTCOME_SYNTAX;
-        add_unit(sum, time ? time_units[found - time_letters] : date_units[found - date_letters], value, fraction);
-        s->at++;
+        if (ends && digits == (time ? 6 : 8)) {
+            add_packed(sum, whole_units[time], value, fraction);
+            continue;
+        }
+        add_unit(sum, whole_units[time][0], value, fraction);
+        outcome = take_parted(s, separator, whole_units[time] + 1, sum);
+        if (outcome != OUTCOME_OK)
+            return outcome;
+        any = true;
     }
-    return any ? OUTCOME_OK : OUTCOME_SYNTAX;
+    return OUTCOME_OK;
 }
 
 enum kp_code kp_interval_apply_mod(struct kp_interval *interval, int32_t mod, struct kp_error *err)
@@ -510,9 +565,13 @@ enum kp_code kp_interval_parse(struct kp_str given, int32_t mod, struct kp_inter
     int len = (int)KP_MIN(given.len, (size_t)256);
     if (outcome == OUTCOME_SYNTAX)
         return kp_fail(err, KP_INVALID, "22007", "invalid input syntax for type interval: \"%.*s\"", len, given.ptr);
-    if (outcome == OUTCOME_RANGE || sum.overflow || sum.months != (int32_t)sum.months || sum.days != (int32_t)sum.days)
+    if (outcome == OUTCOME_RANGE || sum.overflow || sum.years != (int32_t)sum.years ||
+        sum.months != (int32_t)sum.months || sum.days != (int32_t)sum.days)
         return kp_fail(err, KP_INVALID, "22015", "interval field value out of range: \"%.*s\"", len, given.ptr);
-    struct kp_interval interval = {sum.us, (int32_t)sum.days, (int32_t)sum.months};
+    int64_t months = sum.years * 12 + sum.months;
+    if (months != (int32_t)months)
+        return kp_fail(err, KP_INVALID, "22008", "interval out of range");
+    struct kp_interval interval = {sum.us, (int32_t)sum.days, (int32_t)months};
     KP_TRY(kp_interval_apply_mod(&interval, mod, err));
     *ret_interval = interval;
     return KP_OK;

@@ -20,15 +20,16 @@ static bool add_row(struct kp_call *call, uint32_t row, struct kp_str object, co
     for (uint32_t c = 0; c < set->col_count; c++) {
         struct kp_error err;
         struct kp_str member;
-        uint64_t value[2] = {0};
-        bool null = true;
+        uint64_t value[2] = {0}, was[2];
+        bool based = base && base->type && kp_composite_get(base, c, call->arena, value), null = !based;
         if (kp_jsonb_member(object, kp_str(set->names[c]), &member)) {
-            if (kp_json_to_value(set->cols[c].type, member, fn_zone(call), call->arena, &null, value, &err) != KP_OK) {
+            memcpy(was, value, sizeof was);
+            based &= kp_type_is_composite(set->cols[c].type.id);
+            if (kp_json_to_value(set->cols[c].type, member, based ? (struct kp_text *)was : NULL, fn_zone(call),
+                                 call->arena, &null, value, &err) != KP_OK) {
                 kp_call_fail(call, row, err.sqlstate, "%s", err.message);
                 return true;
             }
-        } else if (base && base->type) {
-            null = !kp_composite_get(base, c, call->arena, value);
         }
         if (!null)
             kp_set_put(set, c, value);
