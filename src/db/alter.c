@@ -98,7 +98,8 @@ static enum kp_code run(struct kp_ddl *ddl, const struct kp_statement *statement
     kp_catalog_unlock(db->catalog);
     KP_TRY(code);
     if (alteration.what == KP_ALTER_NOTHING) {
-        kp_ddl_notice(ddl, "42710", "%s", alteration.notice);
+        if (alteration.notice)
+            kp_ddl_notice(ddl, "42710", "%s", alteration.notice);
         return KP_OK;
     }
     struct altering altering = {ddl, &alteration};

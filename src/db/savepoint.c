@@ -86,7 +86,7 @@ enum kp_code kp_savepoint_release(struct kp_session *session, const char *name, 
 {
     if (session->transaction != KP_TRANSACTION_BLOCK)
         return outside_block(err, "RELEASE SAVEPOINT");
-    struct kp_savepoint *savepoint;
+    struct kp_savepoint *savepoint = NULL;
     KP_TRY(find(session, name, &savepoint, err));
     forget_since(session, savepoint->outer);
     return KP_OK;
@@ -96,7 +96,7 @@ enum kp_code kp_savepoint_rollback(struct kp_session *session, const char *name,
 {
     if (session->transaction != KP_TRANSACTION_BLOCK && session->transaction != KP_TRANSACTION_FAILED)
         return outside_block(err, "ROLLBACK TO SAVEPOINT");
-    struct kp_savepoint *savepoint;
+    struct kp_savepoint *savepoint = NULL;
     KP_TRY(find(session, name, &savepoint, err));
     forget_since(session, savepoint);
     kp_writes_truncate(session, savepoint->write_count, savepoint->write_bytes);

@@ -1,5 +1,5 @@
 /*
- * ALTER TYPE of enums, ALTER DOMAIN … DEFAULT, and new names.
+ * ALTER TYPE of enums, ALTER DOMAIN … DEFAULT, and new names; the rest is in alter_domain.c and alter_composite.c.
  *
  * A view lives on with the rows that it has, while PostgreSQL would ask its query again. So what would change a view's
  * answer is refused and the view named:
@@ -13,6 +13,7 @@
  */
 #include "sql/alter.h"
 
+#include "sql/comment.h"
 #include "sql/object.h"
 #include "vec/jsonb.h"
 
@@ -94,10 +95,10 @@ static bool names_all_values(const struct kp_relation *relation)
     return false;
 }
 
-static bool uses_type(const struct kp_relation *relation, const struct kp_relation *object)
+bool kp_sql_uses(const struct kp_relation *relation, const struct kp_relation *object)
 {
     for (uint32_t i = 0; i < relation->use_count; i++)
-        if (relation->uses[i] == object || uses_type(relation->uses[i], object))
+        if (relation->uses[i] == object || kp_sql_uses(relation->uses[i], object))
             return true;
     return false;
 }
@@ -122,7 +123,7 @@ static enum kp_code check_views(struct binder *binder, const struct kp_relation 
         if (asking.found)
             return refuse_view(binder, type, view,
                                renames ? "makes texts of its values, or values of texts" : "makes values of texts");
-        if (!renames && uses_type(view, type) && names_all_values(view))
+        if (!renames && kp_sql_uses(view, type) && names_all_values(view))
             return refuse_view(binder, type, view, "asks which values it has");
     }
     return KP_OK;
@@ -206,13 +207,15 @@ static enum kp_code bind_rename_value(struct binder *binder, const PgQuery__Alte
 static enum kp_code bind_rename(struct binder *binder, const char *name, bool replaying, struct kp_alteration *to)
 {
     const struct kp_catalog *catalog = binder->context->catalog;
-    const struct kp_relation *object = to->object;
-    *to = (struct kp_alteration){.what = KP_ALTER_RENAME, .object = to->object, .from = object->name, .to = name};
+    struct kp_relation *object = to->object;
+    *to = (struct kp_alteration){.what = KP_ALTER_RENAME, .object = object, .from = object->name, .to = name};
+    if (object->kind == KP_RELATION_DOMAIN) /* constraints are called by what its name was */
+        KP_TRY(kp_bind_domain_text(binder, object, &to->text));
     if (kp_catalog_find(catalog, kp_str(object->schema), kp_str(name)))
         return kp_bind_fail(binder, -1, KP_EXISTS, "42710", "type \"%s\" already exists", name);
     for (size_t i = 0; !replaying && i < kp_catalog_count(catalog); i++) {
         const struct kp_relation *user = kp_catalog_at(catalog, i);
-        if (!uses_type(user, object))
+        if (!kp_sql_uses(user, object))
             continue;
         kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "cannot rename type \"%s\" because %s \"%s\" was made with it",
                      object->name, kp_relation_kind_name(user->kind), user->name);
@@ -237,14 +240,12 @@ enum kp_code kp_bind_domain_default(struct binder *binder, const struct kp_relat
     return kp_bind_coerce(binder, expr, domain->made, COERCE_ASSIGNMENT, ret_value);
 }
 
-static enum kp_code bind_alter_domain(struct binder *binder, const PgQuery__AlterDomainStmt *alter,
+static enum kp_code bind_alter_domain(struct binder *binder, const PgQuery__AlterDomainStmt *alter, bool replaying,
                                       struct kp_alteration *to)
 {
     *to = (struct kp_alteration){.what = KP_ALTER_DEFAULT, .object = to->object};
-    if (alter->subtype[0] != 'T') {
-        kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "ALTER DOMAIN of constraints is not supported");
-        return kp_error_hint(binder->err, "Make a domain with the constraints, and tables with columns of it.");
-    }
+    if (alter->subtype[0] != 'T')
+        return kp_bind_alter_constraints(binder, alter, replaying, to);
     return alter->def ? kp_bind_domain_default(binder, to->object, alter->def, &to->value) : KP_OK;
 }
 
@@ -257,8 +258,13 @@ static enum kp_code find_object(struct binder *binder, bool domain, struct kp_re
     struct kp_relation *object = NULL;
     if (!name->schema || strcmp(name->schema, "public") == 0)
         object = kp_catalog_find(catalog, kp_str(kp_relation_schema(KP_RELATION_TYPE)), kp_str(name->name));
+    const PgQuery__Node *tree = binder->statement->tree;
+    bool attribute = tree->node_case == PG_QUERY__NODE__NODE_ALTER_TABLE_STMT ||
+                     (tree->node_case == PG_QUERY__NODE__NODE_RENAME_STMT &&
+                      tree->rename_stmt->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_ATTRIBUTE);
     if (!object)
-        return kp_bind_fail(binder, -1, KP_NOT_FOUND, "42704", "type \"%s\" does not exist", name->name);
+        return kp_bind_fail(binder, -1, KP_NOT_FOUND, attribute ? "42P01" : "42704", "%s \"%s\" does not exist",
+                            attribute ? "relation" : "type", name->name);
     if (domain && object->kind != KP_RELATION_DOMAIN)
         return kp_bind_fail(binder, -1, KP_INVALID, "42809", "%s is not a domain", object->name);
     *ret_object = object;
@@ -275,9 +281,17 @@ enum kp_code kp_sql_bind_alter(const struct kp_sql_context *context, const struc
     struct kp_alteration alteration = {0};
     KP_TRY(find_object(&binder, statement->relation_kind == KP_RELATION_DOMAIN, &alteration.object));
     if (tree->node_case == PG_QUERY__NODE__NODE_ALTER_DOMAIN_STMT) {
-        KP_TRY(bind_alter_domain(&binder, tree->alter_domain_stmt, &alteration));
+        KP_TRY(bind_alter_domain(&binder, tree->alter_domain_stmt, replaying, &alteration));
+    } else if (tree->node_case == PG_QUERY__NODE__NODE_ALTER_TABLE_STMT) {
+        KP_TRY(kp_bind_alter_composite(&binder, tree->alter_table_stmt, replaying, &alteration));
     } else if (tree->node_case == PG_QUERY__NODE__NODE_RENAME_STMT) {
-        KP_TRY(bind_rename(&binder, tree->rename_stmt->newname, replaying, &alteration));
+        const PgQuery__RenameStmt *rename = tree->rename_stmt;
+        if (rename->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_ATTRIBUTE)
+            KP_TRY(kp_bind_rename_attribute(&binder, rename, replaying, &alteration));
+        else if (rename->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_DOMCONSTRAINT)
+            KP_TRY(kp_bind_rename_constraint(&binder, rename, replaying, &alteration));
+        else
+            KP_TRY(bind_rename(&binder, rename->newname, replaying, &alteration));
     } else {
         if (!kp_type_is_enum(alteration.object->made.id) || alteration.object->kind == KP_RELATION_DOMAIN)
             return kp_bind_fail(&binder, -1, KP_INVALID, "42809", "%s is not an enum", alteration.object->name);
@@ -304,12 +318,24 @@ void kp_sql_alter(struct kp_catalog *catalog, const struct kp_alteration *altera
         break;
     case KP_ALTER_RENAME:
         kp_catalog_rename(catalog, object, alteration->to);
+        if (alteration->text)
+            object->text = kp_arena_strdup(&object->arena, alteration->text);
         if (object->kind == KP_RELATION_TYPE)
             kp_made_rename(object->made.id, object->name);
         break;
     case KP_ALTER_DEFAULT:
         object->defaults = kp_arena_calloc(&object->arena, sizeof(struct kp_expr *));
         object->defaults[0] = alteration->value ? kp_expr_copy(alteration->value, &object->arena, NULL, NULL) : NULL;
+        break;
+    case KP_ALTER_TEXT:
+        object->text = kp_arena_strdup(&object->arena, alteration->text);
+        if (alteration->from)
+            kp_comment_part(catalog, KP_COMMENT_TYPE_CONSTRAINT, object->name, alteration->from, alteration->to);
+        break;
+    case KP_ALTER_FIELDS:
+        object->made = alteration->made;
+        if (alteration->from)
+            kp_comment_part(catalog, KP_COMMENT_TYPE_COLUMN, object->name, alteration->from, alteration->to);
         break;
     }
 }

@@ -6,11 +6,13 @@
 #include "sql/sql.h"
 
 enum kp_alter_object {
-    KP_ALTER_NOTHING, /* IF NOT EXISTS: `notice` says why */
+    KP_ALTER_NOTHING, /* `notice` says why, or NULL */
     KP_ALTER_ADD_VALUE,
     KP_ALTER_RENAME_VALUE,
     KP_ALTER_RENAME,
-    KP_ALTER_DEFAULT
+    KP_ALTER_DEFAULT,
+    KP_ALTER_TEXT,  /* a domain: `text` is its statement from now on; of constraint `from`, which becomes `to` */
+    KP_ALTER_FIELDS /* a composite type: it is `made` from now on; of its field `from`, which becomes `to` */
 };
 
 /* Lives in the arena it was bound in; names are the statement's. */
@@ -21,6 +23,8 @@ struct kp_alteration {
     const char *neighbor;       /* ADD VALUE BEFORE, AFTER; NULL: the last */
     bool after;
     struct kp_expr *value; /* of DEFAULT; NULL: none */
+    const char *text;
+    struct kp_type made;
     const char *notice;
 };
 
@@ -32,5 +36,8 @@ KP_MUST enum kp_code kp_sql_bind_alter(const struct kp_sql_context *context, con
 void kp_sql_alter(struct kp_catalog *catalog, const struct kp_alteration *alteration, int64_t position);
 /* Whether a value of this type is one of `made`, or holds one. */
 bool kp_type_involves(enum kp_type_id type, enum kp_type_id made);
+
+/* Whether it was made with `object`, directly or not. */
+bool kp_sql_uses(const struct kp_relation *relation, const struct kp_relation *object);
 
 #endif

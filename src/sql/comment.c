@@ -127,6 +127,15 @@ void kp_comments_forget(struct kp_catalog *catalog, const struct kp_relation *re
             take_out(comments, i);
 }
 
+void kp_comment_part(struct kp_catalog *catalog, enum kp_comment_class class, const char *object, const char *part,
+                     const char *to)
+{
+    const char *text = kp_comment_find(catalog, class, object, part);
+    if (text && to)
+        kp_comment_put(catalog, &(struct kp_comment){class, object, to, text});
+    kp_comment_put(catalog, &(struct kp_comment){class, object, part, NULL});
+}
+
 static int compare_items(const void *a, const void *b)
 {
     const struct kp_comment *other = b;

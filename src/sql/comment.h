@@ -43,6 +43,9 @@ const char *kp_comment_find(const struct kp_catalog *catalog, enum kp_comment_cl
 /* In order of class, object, part. */
 size_t kp_comment_count(const struct kp_catalog *catalog);
 const struct kp_comment *kp_comment_at(const struct kp_catalog *catalog, size_t index);
+/* What is said of that part is of part `to`; NULL: of none. */
+void kp_comment_part(struct kp_catalog *catalog, enum kp_comment_class class, const char *object, const char *part,
+                     const char *to);
 /* What is said about it and its parts. */
 void kp_comments_forget(struct kp_catalog *catalog, const struct kp_relation *relation);
 

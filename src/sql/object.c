@@ -137,9 +137,8 @@ static enum kp_code check_one(struct binder *binder, const struct kp_relation *d
     return KP_OK;
 }
 
-/* A CHECK's name, as PostgreSQL chooses it if none is given. *unnamed counts those. */
-static const char *check_name(struct binder *binder, const struct kp_relation *domain,
-                              const PgQuery__Constraint *constraint, uint32_t *unnamed)
+const char *kp_bind_check_name(struct binder *binder, const struct kp_relation *domain,
+                               const PgQuery__Constraint *constraint, uint32_t *unnamed)
 {
     if (constraint->conname[0])
         return constraint->conname;
@@ -158,7 +157,7 @@ enum kp_code kp_bind_domain_has(struct binder *binder, const struct kp_relation 
     for (size_t i = 0; i < tree->create_domain_stmt->n_constraints; i++) {
         const PgQuery__Constraint *constraint = tree->create_domain_stmt->constraints[i]->constraint;
         *ret_has |= constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_CHECK &&
-                    strcmp(check_name(binder, domain, constraint, &unnamed), name) == 0;
+                    strcmp(kp_bind_check_name(binder, domain, constraint, &unnamed), name) == 0;
     }
     return KP_OK;
 }
@@ -184,7 +183,7 @@ static enum kp_code check_all(struct binder *binder, struct kp_relation *domain,
             struct kp_expr *args[] = {value, kp_bind_text(binder, asked_name)};
             value = kp_bind_fold(binder, kp_bind_call(binder, "kp_domain_not_null", value->type, args, 2, location));
         } else if (constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_CHECK) {
-            const char *name = check_name(binder, domain, constraint, &unnamed);
+            const char *name = kp_bind_check_name(binder, domain, constraint, &unnamed);
             KP_TRY(check_one(binder, domain, asked_name, constraint, name, value, location, &value));
         }
     }

@@ -20,6 +20,9 @@ KP_MUST enum kp_code kp_bind_type(struct binder *binder, const PgQuery__TypeName
 /* The value, which is of the base type, with the domain's constraints checked: 23502, 23514. */
 KP_MUST enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relation *domain, struct kp_expr *value,
                                           int32_t location, struct kp_expr **ret_value);
+/* A domain's CHECK's name, as PostgreSQL chooses it if none is given. *unnamed counts those. */
+const char *kp_bind_check_name(struct binder *binder, const struct kp_relation *domain,
+                               const PgQuery__Constraint *constraint, uint32_t *unnamed);
 /* Whether it has a CHECK of this name. */
 KP_MUST enum kp_code kp_bind_domain_has(struct binder *binder, const struct kp_relation *domain, const char *name,
                                         bool *ret_has);
@@ -42,5 +45,21 @@ KP_MUST enum kp_code kp_bind_domain_default(struct binder *binder, const struct 
                                             const PgQuery__Node *value, struct kp_expr **ret_value);
 /* CREATE TYPE, DOMAIN, FUNCTION. */
 KP_MUST enum kp_code kp_bind_create_object(struct binder *binder, struct kp_relation *relation);
+
+/* ---- between the files of ALTER: to->object is known ---- */
+struct kp_alteration;
+/* alter_domain.c */
+KP_MUST enum kp_code kp_bind_alter_constraints(struct binder *binder, const PgQuery__AlterDomainStmt *alter,
+                                               bool replaying, struct kp_alteration *to);
+KP_MUST enum kp_code kp_bind_rename_constraint(struct binder *binder, const PgQuery__RenameStmt *rename, bool replaying,
+                                               struct kp_alteration *to);
+/* Its statement with the names of all constraints written. */
+KP_MUST enum kp_code kp_bind_domain_text(struct binder *binder, const struct kp_relation *domain,
+                                         const char **ret_text);
+/* alter_composite.c */
+KP_MUST enum kp_code kp_bind_alter_composite(struct binder *binder, const PgQuery__AlterTableStmt *alter,
+                                             bool replaying, struct kp_alteration *to);
+KP_MUST enum kp_code kp_bind_rename_attribute(struct binder *binder, const PgQuery__RenameStmt *rename, bool replaying,
+                                              struct kp_alteration *to);
 
 #endif

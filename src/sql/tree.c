@@ -379,12 +379,26 @@ static enum kp_code from_alter_object(struct kp_statement *statement, enum kp_re
     return KP_OK;
 }
 
-/* ALTER TYPE, ALTER DOMAIN … RENAME TO; everything else that has a name keeps it. */
+/* ALTER TYPE … ATTRIBUTE. */
+static enum kp_code from_alter_composite(struct kp_statement *statement, const PgQuery__RangeVar *name)
+{
+    statement->kind = KP_STATEMENT_ALTER_OBJECT;
+    statement->relation_kind = KP_RELATION_TYPE;
+    statement->tag = "ALTER TYPE";
+    statement->name = name_of(name);
+    return KP_OK;
+}
+
+/* ALTER TYPE, ALTER DOMAIN … RENAME; everything else that has a name keeps it. */
 static enum kp_code from_rename(struct parser *parser, struct kp_statement *statement,
                                 const PgQuery__RenameStmt *rename)
 {
     bool type = rename->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_TYPE;
-    if (!type && rename->rename_type != PG_QUERY__OBJECT_TYPE__OBJECT_DOMAIN)
+    if (rename->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_ATTRIBUTE &&
+        rename->relation_type == PG_QUERY__OBJECT_TYPE__OBJECT_TYPE)
+        return from_alter_composite(statement, rename->relation);
+    if (!type && rename->rename_type != PG_QUERY__OBJECT_TYPE__OBJECT_DOMAIN &&
+        rename->rename_type != PG_QUERY__OBJECT_TYPE__OBJECT_DOMCONSTRAINT)
         return refuse(parser);
     const PgQuery__List *names = rename->object->list;
     return from_alter_object(statement, type ? KP_RELATION_TYPE : KP_RELATION_DOMAIN, names->items, names->n_items);
@@ -486,6 +500,10 @@ enum kp_code kp_statement_from_tree(struct parser *parser, struct kp_statement *
     case PG_QUERY__NODE__NODE_ALTER_DOMAIN_STMT:
         return from_alter_object(statement, KP_RELATION_DOMAIN, tree->alter_domain_stmt->type_name,
                                  tree->alter_domain_stmt->n_type_name);
+    case PG_QUERY__NODE__NODE_ALTER_TABLE_STMT:
+        return tree->alter_table_stmt->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_TYPE
+                   ? from_alter_composite(statement, tree->alter_table_stmt->relation)
+                   : refuse(parser);
     case PG_QUERY__NODE__NODE_RENAME_STMT:
         return from_rename(parser, statement, tree->rename_stmt);
     case PG_QUERY__NODE__NODE_CREATE_FUNCTION_STMT:
