@@ -438,7 +438,7 @@ static enum kp_code read_overloads(struct binder *binder, const char *name, stru
 enum kp_code kp_function_choose(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
                                 const char *name, struct sql_function *ret_function, struct kp_expr ***ret_args)
 {
-    struct given given;
+    struct given given = {0};
     struct sql_function *functions;
     uint32_t count, fitting = 0, chosen;
     if (binder->inline_depth >= DEPTH_MAX)
