@@ -115,8 +115,8 @@ enum kp_code kp_log_position_at(struct kp_log *log, int64_t time_us, int64_t *re
 
 /* ---- how far back to go ---- */
 
-/* The place of the last mark at or before position. Locked: lock. */
-static uint64_t mark_location(const struct kp_log *log, int64_t position)
+/* How many marks there are at or before position. Locked: lock. */
+static size_t marks_until(const struct kp_log *log, int64_t position)
 {
     size_t low = 0, high = log->mark_count; /* the first mark behind position */
     while (low < high) {
@@ -126,7 +126,14 @@ static uint64_t mark_location(const struct kp_log *log, int64_t position)
         else
             high = middle;
     }
-    return low ? log->marks[low - 1].location : 0;
+    return low;
+}
+
+/* The place of the last mark at or before position. Locked: lock. */
+static uint64_t mark_location(const struct kp_log *log, int64_t position)
+{
+    size_t until = marks_until(log, position);
+    return until ? log->marks[until - 1].location : 0;
 }
 
 /* The number of index entries whose batches begin in blocks before location. */
@@ -141,6 +148,49 @@ static uint32_t entries_before(const struct kp_partition *partition, uint64_t lo
             high = middle;
     }
     return low;
+}
+
+/* The offset at the position by the journal's indexes alone: when none of the partition's batches can lie before its
+ * next entry there. False: they may. Locked: lock. */
+static bool known_in_journal(const struct kp_log *log, const struct kp_partition *at, int64_t position,
+                             int64_t *ret_offset)
+{
+    size_t mark = marks_until(log, position);
+    if (!mark--)
+        return false;
+    uint64_t location = log->marks[mark].location;
+    uint32_t before = entries_before(at, location);
+    const struct kp_index_entry *next = before < at->index_count ? &at->index[before] : NULL;
+    const struct kp_index_entry *last = before ? &at->index[before - 1] : NULL;
+    if (last && kp_location_file(last->location) == kp_location_file(location) &&
+        location - last->location <= KP_INDEX_GAP_BYTES) /* batches behind the mark may have no entry of their own */
+        return false;
+    if (log->marks[mark].position < position && next &&
+        (mark + 1 == log->mark_count || next->location < log->marks[mark + 1].location))
+        return false;
+    *ret_offset = next ? next->base_offset : at->end_offset;
+    return true;
+}
+
+/* The same of the position where a set begins. Locked: lock. */
+static bool known_in_sets(const struct kp_log *log, uint32_t topic, uint32_t partition, const struct kp_partition *at,
+                          int64_t position, int64_t *ret_offset)
+{
+    const struct kp_sealing *sealing = &log->sealing;
+    const struct kp_extent_set *begins = kp_sealing_set_at(sealing, position);
+    if (!begins || begins->header.position != position)
+        return false;
+    for (size_t i = 0; i < sealing->set_count; i++) {
+        const struct kp_extent_set *set = sealing->sets[i];
+        const struct kp_extent_run *run =
+            set->header.position >= position ? kp_extent_run_find(set, topic, partition, at->start_offset) : NULL;
+        if (!run)
+            continue;
+        *ret_offset = run->base_offset;
+        return !kp_extent_run_lost(run);
+    }
+    *ret_offset = kp_partition_journal_offset(at);
+    return true;
 }
 
 static enum kp_code walk_to(struct kp_batches *batches, int64_t position, int64_t *ret_offset, struct kp_error *err)
@@ -224,12 +274,15 @@ static enum kp_code seek_set(struct kp_batches *batches, int64_t position, struc
     return KP_OK;
 }
 
-static enum kp_code seek_position(struct kp_batches *batches, int64_t position, struct kp_error *err)
+/* *ret_exact: the offset is the one that was looked for; else one at or before it. */
+static enum kp_code seek_position(struct kp_batches *batches, int64_t position, bool *ret_exact, struct kp_error *err)
 {
     struct kp_log *log = batches->cursor.log;
     const struct kp_partition *at;
     const char *name;
+    int64_t known = 0;
     batches->set = NULL;
+    *ret_exact = false;
     kp_rwlock_read(&log->lock);
     enum kp_code code = kp_log_find_partition(log, batches->topic, batches->partition, &at, &name, err);
     if (code == KP_OK) {
@@ -240,9 +293,16 @@ static enum kp_code seek_position(struct kp_batches *batches, int64_t position, 
                           : batches->set ? at->start_offset
                                          : KP_MAX(at->start_offset, kp_partition_journal_offset(at));
         batches->offset = KP_MAX(batches->offset, at->start_offset);
+        *ret_exact = !atomic_load(&log->holes.any) &&
+                     (batches->set ? known_in_sets(log, batches->topic, batches->partition, at, position, &known)
+                                   : known_in_journal(log, at, position, &known));
+        if (*ret_exact)
+            batches->offset = KP_MAX(known, at->start_offset);
     }
     kp_rwlock_unlock(&log->lock);
     KP_TRY(code);
+    if (*ret_exact)
+        return KP_OK;
     int64_t start_offset = batches->offset;
     if (batches->set)
         KP_TRY(seek_set(batches, position, err));
@@ -255,9 +315,10 @@ enum kp_code kp_log_offset_behind(struct kp_log *log, uint32_t topic, uint32_t p
 {
     struct kp_batches batches = {.topic = topic, .partition = partition};
     kp_batches_init(&batches, log);
-    enum kp_code code = seek_position(&batches, position, err);
+    bool exact;
+    enum kp_code code = seek_position(&batches, position, &exact, err);
     int64_t offset = batches.offset;
-    if (code == KP_OK && offset < batches.end_offset)
+    if (code == KP_OK && !exact && offset < batches.end_offset)
         code = walk_to(&batches, position, &offset, err);
     kp_batches_finish(&batches);
     KP_TRY(code);

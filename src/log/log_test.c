@@ -326,6 +326,48 @@ static void horizons(void **state)
     kp_log_close(log);
 }
 
+/* Every position's offset in many partitions, frequent and rare ones: indexes tell most of them, also of what is
+ * sealed.
+ */
+static void horizons_of_many(void **state)
+{
+    enum { MANY = 60, BATCHES = 1200 };
+    struct kp_log_options options = {.journal_file_bytes = 1 << 20, .no_threads = true};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    uint32_t topic, seed = 7, partitions[BATCHES];
+    int64_t positions[BATCHES + 1] = {0}, ends[MANY] = {0}, offset;
+    assert_int_equal(kp_log_topic_create(log, "t", MANY, &topic, &err), KP_OK);
+    for (int i = 0; i < BATCHES; i++) {
+        seed = seed * 1664525 + 1013904223;
+        partitions[i] = (seed >> 20) % 4 ? (seed >> 8) % 3 : (seed >> 8) % MANY; /* the first three are frequent */
+        positions[i + 1] = append(log, topic, partitions[i], i, 1 + (int)(seed >> 28) % 3, 3000);
+    }
+    for (int restarts = 0; restarts < 2; restarts++) {
+        memset(ends, 0, sizeof ends);
+        for (int i = 0; i <= BATCHES; i++) { /* ends: before batch i */
+            for (uint32_t p = 0; p < MANY; p += i % 10 ? 7 : 1) {
+                assert_int_equal(kp_log_offset_behind(log, topic, p, positions[i], &offset, &err), KP_OK);
+                assert_int_equal(offset, ends[p]);
+            }
+            if (i == BATCHES)
+                break;
+            assert_int_equal(kp_log_offset_behind(log, topic, partitions[i], positions[i] + 1, &offset, &err), KP_OK);
+            assert_int_equal(offset, ends[partitions[i]] + 1);
+            ends[partitions[i]] += positions[i + 1] - positions[i];
+        }
+        kp_log_close(log);
+        log = open_log(options); /* sealed, if that is wanted */
+    }
+    for (uint32_t p = 0; p < MANY; p += 3) /* what was trimmed is not gone back to */
+        assert_int_equal(kp_log_trim(log, topic, p, ends[p] / 2, &err), KP_OK);
+    for (uint32_t p = 0; p < MANY; p++) {
+        assert_int_equal(kp_log_offset_behind(log, topic, p, 0, &offset, &err), KP_OK);
+        assert_int_equal(offset, p % 3 ? 0 : ends[p] / 2);
+    }
+    kp_log_close(log);
+}
+
 /* What is trimmed is out of range by offset, skipped by position, and stays so; the offsets go on. */
 static void trim(void **state)
 {
@@ -1088,6 +1130,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(sizes, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(by_time, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(horizons, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(horizons_of_many, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(horizons_of_many, fresh_dir_sealed, remove_dir_sealed),
         cmocka_unit_test_setup_teardown(trim, fresh_dir, remove_dir),
         {"sizes, sealed", sizes, fresh_dir_sealed, remove_dir_sealed, NULL},
         {"by_time, sealed", by_time, fresh_dir_sealed, remove_dir_sealed, NULL},
