@@ -279,6 +279,9 @@ KP_MUST enum kp_code kp_bind_value_function(struct binder *binder, const PgQuery
 KP_MUST enum kp_code kp_bind_array(struct binder *binder, const struct expr_place *place,
                                    const PgQuery__AArrayExpr *node, struct kp_type target, struct kp_expr **ret_expr);
 /* x[1], x[1:2], (x).field. */
+/* An array's subscript: an integer. */
+KP_MUST enum kp_code kp_bind_subscript(struct binder *binder, const struct expr_place *place, const PgQuery__Node *node,
+                                       struct kp_expr **ret_expr);
 KP_MUST enum kp_code kp_bind_indirection(struct binder *binder, const struct expr_place *place,
                                          const PgQuery__AIndirection *node, struct kp_expr **ret_expr);
 /* Session functions: KP_NOT_FOUND without an error if it is none. */

@@ -61,8 +61,8 @@ enum kp_code kp_bind_array(struct binder *binder, const struct expr_place *place
 
 /* ---- subscripts ---- */
 
-static enum kp_code bind_subscript(struct binder *binder, const struct expr_place *place, const PgQuery__Node *node,
-                                   struct kp_expr **ret_expr)
+enum kp_code kp_bind_subscript(struct binder *binder, const struct expr_place *place, const PgQuery__Node *node,
+                               struct kp_expr **ret_expr)
 {
     struct kp_expr *expr;
     KP_TRY(kp_bind_expr(binder, place, node, &expr));
@@ -87,9 +87,9 @@ static enum kp_code apply_subscripts(struct binder *binder, const struct expr_pl
     for (size_t i = 0; i < count; i++) {
         const PgQuery__AIndices *indices = nodes[i]->a_indices;
         if (indices->lidx)
-            KP_TRY(bind_subscript(binder, place, indices->lidx, &args[arg_count++]));
+            KP_TRY(kp_bind_subscript(binder, place, indices->lidx, &args[arg_count++]));
         if (indices->uidx)
-            KP_TRY(bind_subscript(binder, place, indices->uidx, &args[arg_count++]));
+            KP_TRY(kp_bind_subscript(binder, place, indices->uidx, &args[arg_count++]));
         given[marks++] = indices->lidx ? 'l' : indices->is_slice ? '-' : '1';
         given[marks++] = indices->uidx ? 'u' : '-';
     }

@@ -76,7 +76,8 @@ static enum kp_code bind_clause(struct merge *merge, size_t index)
     merge->conditions[index] = condition;
     if (when->command_type == PG_QUERY__CMD_TYPE__CMD_UPDATE) {
         place.clause = "UPDATE";
-        KP_TRY(kp_write_assignments(binder, write->relation, when->target_list, when->n_target_list, &place, cells));
+        KP_TRY(kp_write_assignments(binder, write->relation, merge->target, when->target_list, when->n_target_list,
+                                    &place, cells));
         for (uint32_t i = 0; i < width; i++)
             if (!cells[i])
                 cells[i] = target_column(merge, i);

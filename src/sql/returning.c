@@ -143,7 +143,7 @@ static enum kp_code bind_do_update(struct write *write, const PgQuery__OnConflic
     place.subs = &subs;
     struct kp_expr **exprs = kp_arena_calloc(binder->arena, (width + 1) * sizeof *exprs);
     struct kp_expr ***slots = kp_arena_calloc(binder->arena, (width + 1) * sizeof *slots);
-    KP_TRY(kp_write_assignments(binder, relation, clause->target_list, clause->n_target_list, &place, exprs + 1));
+    KP_TRY(kp_write_assignments(binder, relation, 0, clause->target_list, clause->n_target_list, &place, exprs + 1));
     for (uint32_t i = 0; i < width; i++) {
         if (!exprs[1 + i])
             exprs[1 + i] = kp_bind_column(binder, i, relation->cols[i].type, -1);

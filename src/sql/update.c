@@ -105,29 +105,45 @@ static enum kp_code multi_value(struct binder *binder, const struct expr_place *
     return kp_bind_sublink(binder, place, one_column(binder, link, multi->colno, multi->ncolumns), ret_expr);
 }
 
-enum kp_code kp_write_assignments(struct binder *binder, const struct kp_relation *relation,
+enum kp_code kp_write_assignments(struct binder *binder, const struct kp_relation *relation, uint32_t first,
                                   PgQuery__Node *const *targets, size_t count, const struct expr_place *place,
                                   struct kp_expr **cells)
 {
-    for (uint32_t i = 0; i < kp_write_width(relation); i++)
+    uint32_t width = kp_write_width(relation);
+    bool *parts = kp_arena_calloc(binder->arena, width + 1); /* columns whose parts are set, one after the other */
+    for (uint32_t i = 0; i < width; i++)
         cells[i] = NULL;
     for (size_t i = 0; i < count; i++) {
         const PgQuery__ResTarget *target = targets[i]->res_target;
         const PgQuery__Node *value = target->val;
         struct kp_expr *expr = NULL;
         uint32_t column;
-        KP_TRY(kp_write_target_column(binder, relation, target, &column));
-        if (cells[column])
+        KP_TRY(kp_write_column(binder, relation, target->name, target->location, &column));
+        if (cells[column] && !(parts[column] && target->n_indirection))
             return kp_bind_fail(binder, target->location, KP_INVALID, "42601",
                                 "multiple assignments to same column \"%s\"", target->name);
         if (value->node_case == PG_QUERY__NODE__NODE_MULTI_ASSIGN_REF)
             KP_TRY(multi_value(binder, place, value->multi_assign_ref, target->location, &value, &expr));
+        if (value && value->node_case == PG_QUERY__NODE__NODE_SET_TO_DEFAULT && target->n_indirection)
+            return kp_bind_fail(binder, target->location, KP_UNSUPPORTED, NULL,
+                                "a part of column \"%s\" cannot be set to DEFAULT", target->name);
         if (value && value->node_case == PG_QUERY__NODE__NODE_SET_TO_DEFAULT)
             expr = kp_write_default(binder, relation, column);
         else if (value)
             KP_TRY(kp_bind_expr(binder, place, value, &expr));
-        KP_TRY(kp_write_assign(binder, relation, expr, column, &cells[column]));
+        parts[column] = target->n_indirection > 0;
+        if (parts[column]) {
+            struct kp_expr *whole =
+                cells[column] ? cells[column]
+                              : kp_bind_column(binder, first + column, relation->cols[column].type, target->location);
+            KP_TRY(kp_write_assign_part(binder, place, target, whole, expr, &cells[column]));
+        } else {
+            KP_TRY(kp_write_assign(binder, relation, expr, column, &cells[column]));
+        }
     }
+    for (uint32_t i = 0; i < width; i++) /* a domain of the whole holds when all its parts are set */
+        if (parts[i])
+            KP_TRY(kp_write_assign(binder, relation, cells[i], i, &cells[i]));
     return KP_OK;
 }
 
@@ -180,7 +196,7 @@ enum kp_code kp_write_update(struct write *write, const PgQuery__UpdateStmt *upd
     struct expr_place place = {.scope = &scope, .clause = "UPDATE", .subs = &subs};
     for (uint32_t k = 0; k < keys; k++)
         exprs[k] = column_of(binder, relation, relation->keys[k]);
-    KP_TRY(kp_write_assignments(binder, relation, update->target_list, update->n_target_list, &place, exprs + keys));
+    KP_TRY(kp_write_assignments(binder, relation, 0, update->target_list, update->n_target_list, &place, exprs + keys));
     for (uint32_t i = 0; i < width; i++) {
         if (!exprs[keys + i])
             exprs[keys + i] = column_of(binder, relation, i);

@@ -32,7 +32,7 @@ KP_MUST enum kp_code kp_write_target(struct write *write, const PgQuery__RangeVa
 uint32_t kp_write_width(const struct kp_relation *relation); /* its columns that are not hidden */
 KP_MUST enum kp_code kp_write_column(struct binder *binder, const struct kp_relation *relation, const char *name,
                                      int32_t location, uint32_t *ret_column);
-/* The same of INSERT's or SET's list, where parts of a column are refused. */
+/* The same of INSERT's list, where parts of a column are refused. */
 KP_MUST enum kp_code kp_write_target_column(struct binder *binder, const struct kp_relation *relation,
                                             const PgQuery__ResTarget *target, uint32_t *ret_column);
 /* To a column's type as assignment does; the error names the column. */
@@ -51,10 +51,15 @@ KP_MUST enum kp_code kp_write_insert(struct write *write, const PgQuery__InsertS
 KP_MUST enum kp_code kp_write_update(struct write *write, const PgQuery__UpdateStmt *update);
 KP_MUST enum kp_code kp_write_delete(struct write *write, const PgQuery__DeleteStmt *delete);
 KP_MUST enum kp_code kp_write_merge(struct write *write, const PgQuery__MergeStmt *merge);
-/* SET: cells[column] for each column that is set, NULL for the others (they are cleared first). */
-KP_MUST enum kp_code kp_write_assignments(struct binder *binder, const struct kp_relation *relation,
+/* SET: cells[column] for each column that is set, NULL for the others (they are cleared first). The place's row has the
+ * row that is set from column `first` on. */
+KP_MUST enum kp_code kp_write_assignments(struct binder *binder, const struct kp_relation *relation, uint32_t first,
                                           PgQuery__Node *const *targets, size_t count, const struct expr_place *place,
                                           struct kp_expr **cells);
+/* assign.c: the whole value with the part that the target names replaced. */
+KP_MUST enum kp_code kp_write_assign_part(struct binder *binder, const struct expr_place *place,
+                                          const PgQuery__ResTarget *target, struct kp_expr *whole,
+                                          struct kp_expr *value, struct kp_expr **ret_expr);
 /* For each listed column its index; without a list the first ones in order. */
 KP_MUST enum kp_code kp_write_insert_columns(struct binder *binder, const struct kp_relation *relation,
                                              PgQuery__Node *const *cols, size_t col_count, uint32_t **ret_columns,
