@@ -115,7 +115,7 @@ static char *run_world(struct oracle *oracle, uint64_t seed, struct cuts *cuts, 
                           .os = *kp_os_real()};
     world.os.wall_us = law_clock;
     world.lean = seed % 7 == 3;
-    world.dense = seed % 14 == 6;
+    world.dense = seed % 14 == 6 || getenv("KAPPA_SEED") || getenv("KAPPA_SOAK_STATE");
     atomic_store(&law_clock_us, 1705708800000000 + (int64_t)(seed % 40) * 86400000000); /* 2024-01-20 and later */
     snprintf(world.dir, sizeof world.dir, "/tmp/kappa-law.XXXXXX");
     assert_non_null(mkdtemp(world.dir));
