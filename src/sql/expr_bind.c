@@ -341,15 +341,16 @@ static enum kp_code in_list(struct binder *binder, struct kp_expr *left, PgQuery
     struct kp_expr **list = kp_arena_alloc(binder->arena, (count + 1) * sizeof *list);
     list[0] = left;
     KP_TRY(bind_many(binder, place, nodes, count, list + 1));
-    struct kp_type common;
-    KP_TRY(kp_bind_common_type(binder, list, count + 1, "IN", &common));
+    struct kp_type common = left->type;
+    if (count > 1)
+        KP_TRY(kp_bind_common_type(binder, list, count + 1, "IN", &common));
     common.mod = -1;
-    for (uint32_t i = 0; i <= count; i++) {
+    for (uint32_t i = 0; i <= count && count > 1; i++) { /* one alone: the operator says what it is taken as */
         struct kp_type to = i == 0 && list[0]->type.id == common.id ? list[0]->type : common;
         KP_TRY(kp_bind_coerce(binder, list[i], to, COERCE_IMPLICIT, &list[i]));
     }
     struct kp_expr *expr;
-    if (all_constants_of((const struct kp_expr *const *)list + 1, count, common)) {
+    if (count > 1 && all_constants_of((const struct kp_expr *const *)list + 1, count, common)) {
         expr = kp_bind_new(binder, KP_EXPR_IN, KP_TYPE(KP_BOOL), location, count + 1);
         memcpy(expr->args, list, (count + 1) * sizeof *list);
     } else {
@@ -392,7 +393,8 @@ static enum kp_code any_of_constants(struct binder *binder, const struct expr_pl
         return KP_OK;
     struct kp_expr *left;
     KP_TRY(kp_bind_expr(binder, place, node->lexpr, &left));
-    if (kp_type_is_array(left->type.id)) {
+    if (kp_type_is_array(left->type.id) ||
+        left->type.id == KP_FLOAT4) { /* a real is compared as what the array is of */
         *ret_done = false;
         return KP_OK;
     }

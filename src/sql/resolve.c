@@ -369,6 +369,20 @@ static struct kp_expr *bound_of(struct binder *binder, const char *name, const s
     return bound;
 }
 
+static bool is_number(enum kp_type_id id)
+{
+    return id == KP_INT2 || id == KP_INT4 || id == KP_INT8 || id == KP_NUMERIC || id == KP_FLOAT8;
+}
+
+/* A real beside another number is taken as double precision, as by PostgreSQL's operators of the two. */
+static enum kp_code widen_real(struct binder *binder, struct kp_expr **both)
+{
+    for (int i = 0; i < 2; i++)
+        if (both[i]->type.id == KP_FLOAT4 && is_number(both[1 - i]->type.id))
+            return kp_bind_coerce(binder, both[i], KP_TYPE(KP_FLOAT8), COERCE_IMPLICIT, &both[i]);
+    return KP_OK;
+}
+
 enum kp_code kp_bind_operator(struct binder *binder, const char *name, struct kp_expr *left, struct kp_expr *right,
                               int32_t location, struct kp_expr **ret_expr)
 {
@@ -379,6 +393,7 @@ enum kp_code kp_bind_operator(struct binder *binder, const char *name, struct kp
     if (left) {
         both[0] = bound_of(binder, name, right, left);
         both[1] = bound_of(binder, name, left, right);
+        KP_TRY(widen_real(binder, both));
     }
     struct candidate *candidates;
     uint32_t found = func_candidates(binder, KP_FUNC_OPERATOR, name, &candidates);
