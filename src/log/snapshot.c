@@ -159,7 +159,6 @@ static bool take(struct kp_log *log, struct kp_buf *out, uint64_t *ret_bytes)
     kp_rwlock_read(&log->lock);
     const struct kp_journal_end *end = &log->durable_end;
     *ret_bytes = atomic_load(&log->snapshots.journal_bytes);
-    atomic_store(&log->snapshots.topics, false);
     bool any = end->sequence > 0;
     if (any) {
         header.generation = log->journal.generation;
@@ -188,10 +187,10 @@ enum kp_code kp_snapshot_write(struct kp_log *log, struct kp_error *err)
     uint64_t bytes;
     enum kp_code code = KP_OK;
     struct kp_room room = {.log = log};
-    bool any = take(log, &out, &bytes);
+    bool topics = atomic_exchange(&log->snapshots.topics, false), any = take(log, &out, &bytes);
     do
         code = any ? kp_files_put(log->os, log->journal.dir, KP_SNAPSHOT_NAME, out.data, out.len, err) : KP_OK;
-    while (kp_room_make(&room, code));
+    while (bytes >= log->snapshots.least_bytes && kp_room_make(&room, code)); /* the reserve is not for a few topics */
     size_t len = out.len;
     kp_buf_finish(&out);
     kp_mutex_lock(&log->mutex);
@@ -200,8 +199,8 @@ enum kp_code kp_snapshot_write(struct kp_log *log, struct kp_error *err)
         atomic_fetch_sub(&log->snapshots.journal_bytes, bytes);
         log->snapshots.written++;
         log->snapshots.bytes = len;
-    } else {
-        atomic_store(&log->snapshots.topics, true); /* perhaps */
+    } else if (topics) {
+        atomic_store(&log->snapshots.topics, true);
     }
     kp_mutex_unlock(&log->mutex);
     return code;
