@@ -9,6 +9,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), os.path.join(HERE, "..", "match")]
+import psycopg2.errors
 from pattern import Clause
 from server import rows, run_rounds
 
@@ -104,11 +105,19 @@ def run_round(server, seed, done):
         views.append(asked)
         rows(connection, f"CREATE MATERIALIZED VIEW v{i} WITH (lateness = '{lateness} seconds') AS {asked}")
         rows(connection, f"CREATE MATERIALIZED VIEW o{i} AS SELECT l.id AS lid, r.id AS rid FROM {forms[i - 8]('_kept')}")
-    topics = [Topic(dice, lateness) for _ in names]
+    topics, tight = [Topic(dice, lateness) for _ in names], False
     for turn in range(10):
+        if tight:  # with the memory that it needs every view is right again
+            connection.close()
+            server.flags, tight = (), False
+            server.again()
+            connection = server.connect()
         if turn == 6 and seed % 2:  # what is left is what the log gives again, by other workers, in other steps
             connection.close()
             server.flags = ("--workers", str(dice.choice([1, 3, 16])), "--step-bytes", dice.choice(["64KiB", "32MiB"]))
+            memory = [None, "300kB", "600kB", "1MB", "2MB"][seed // 2 % 5]
+            tight = memory is not None
+            server.flags += ("--memory", memory) if tight else ()
             server.again(dice.choice([signal.SIGTERM, signal.SIGKILL]))
             connection = server.connect()
         for name, topic in zip(names, topics):
@@ -120,7 +129,13 @@ def run_round(server, seed, done):
             done["late"] += len(every) - len(kept)
         rows(connection, f"SET kappa.read_after = {position}")
         for i, query in enumerate(views):
-            got, want = (collections.Counter(rows(connection, f"SELECT * FROM {v}{i}")) for v in "vo")
+            try:
+                got, want = (collections.Counter(rows(connection, f"SELECT * FROM {v}{i}")) for v in "vo")
+            except psycopg2.errors.OutOfMemory:
+                if not tight:
+                    raise
+                done["refused"] += 1  # where memory is short an answer may be refused, never wrong
+                continue
             if i == 9:
                 want = versions(*topics, kind)
             done["answers"] += 1
@@ -145,8 +160,10 @@ def main():
     rounds, done = run_rounds("lateness", 6, run_round)
     print(f"lateness: {rounds} rounds, {done['answers']} answers equal over {done['rows']} rows, {done['late']} of them late; "
           f"joins hold {done['joinkept']} rows instead of {done['joinof']}, patterns {done['matchkept']} instead of {done['matchof']}, "
-          f"as-of joins {done['asofkept']} instead of {done['asofof']}")
-    if any(done[kind + "kept"] * 2 > done[kind + "of"] for kind in ("join", "match", "asof")):
+          f"as-of joins {done['asofkept']} instead of {done['asofof']}; "
+          f"{done['refused']} answers refused for want of memory")
+    # What an as-of join has read in one step, as after a start, it lets go when the key is touched again.
+    if any(done[kind + "kept"] * least > done[kind + "of"] for kind, least in (("join", 2), ("match", 2), ("asof", 1.5))):
         print("they do not forget")
         sys.exit(1)
 

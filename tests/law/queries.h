@@ -298,11 +298,15 @@ static inline void add_set_column(struct maker *maker, const struct scope *scope
     enum production kind = chance(maker->dice, 50) ? P_SET_SELECTED : P_SERIES_SELECTED;
     unsigned flags = 0;
     char *column = pick_column(maker, scope, kind == P_SET_SELECTED ? T_INTS : T_INT4, BIG | LOOSE, &flags);
+    bool made_here = !column && kind == P_SET_SELECTED; /* few relations have arrays */
+    if (made_here)
+        column = pick_column(maker, scope, T_INT4, BIG | LOOSE, &flags);
     if (!column || !allowed(kind) || query->rows > 1000)
         return;
     made(kind);
-    char *call = kind == P_SET_SELECTED ? SAY("unnest(%s) AS c%u", column, query->col_count)
-                                        : SAY("generate_series(1, %s %% 3) AS c%u", column, query->col_count);
+    char *call = made_here ? SAY("unnest(ARRAY[%s, 1 - %s %% 7, NULL]) AS c%u", column, column, query->col_count)
+                 : kind == P_SET_SELECTED ? SAY("unnest(%s) AS c%u", column, query->col_count)
+                                          : SAY("generate_series(1, %s %% 3) AS c%u", column, query->col_count);
     *list = list_add(maker, *list, call);
     *postgres_list = list_add(maker, *postgres_list, call);
     query_column(query, T_INT4, 0);
