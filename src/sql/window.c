@@ -328,10 +328,53 @@ static bool add_end_to_groups(struct binder *binder, struct kp_plan *aggregate, 
     return true;
 }
 
+static bool is_below(const struct kp_plan *plan, const struct kp_plan *sought)
+{
+    bool found = plan == sought;
+    for (uint32_t i = 0; !found && i < plan->input_count; i++)
+        found = is_below(plan->inputs[i], sought);
+    return found;
+}
+
+/* Microseconds, if they are the same everywhere: not of months, nor of days where a day may have 23 hours. */
+static bool is_even(const struct kp_interval *interval, enum kp_type_id time, int64_t *ret_us)
+{
+    *ret_us = interval->days * INT64_C(86400000000) + interval->us;
+    return interval->months == 0 && (interval->days == 0 || time == KP_TIMESTAMP);
+}
+
+/* Every tumbling window that starts in one of these ends in it, too. */
+static bool holds_whole(const struct kp_plan *outer, const struct kp_plan *inner)
+{
+    enum kp_type_id time = inner->inputs[0]->cols[inner->window.time_column].type.id;
+    int64_t size_us, slide_us, offset_us, unit_us, shift_us;
+    return inner->window.kind == KP_WINDOW_TUMBLE && is_even(&outer->window.size, time, &size_us) &&
+           is_even(&outer->window.slide, time, &slide_us) && is_even(&outer->window.offset, time, &offset_us) &&
+           is_even(&inner->window.size, time, &unit_us) && is_even(&inner->window.offset, time, &shift_us) &&
+           unit_us > 0 && size_us % unit_us == 0 && slide_us % unit_us == 0 && (offset_us - shift_us) % unit_us == 0;
+}
+
+/*
+ * A window over windows has no watermark of its own, but what falls into it is final when the windows below are that
+ * end in it: its time is their end, or their start and it holds each of them whole. Late pairs are left out below.
+ */
+static bool closes_with_those_below(const struct kp_plan *window)
+{
+    uint32_t at;
+    const struct kp_plan *inner = kp_plan_trace(window->inputs[0], window->window.time_column, &at);
+    if (window->window.source_count)
+        return true;
+    if (window->window.kind == KP_WINDOW_SESSION || inner->kind != KP_PLAN_WINDOW ||
+        !is_below(window->inputs[0], inner) || !closes_with_those_below(inner))
+        return false;
+    uint32_t start = inner->inputs[0]->col_count;
+    return at == start + 1 || (at == start && holds_whole(window, inner));
+}
+
 /* The sources of all windows below; false if one has no watermark. */
 static bool all_sources(struct binder *binder, const struct kp_plan *plan, struct sources *sources)
 {
-    bool all = plan->kind != KP_PLAN_WINDOW || plan->window.source_count;
+    bool all = plan->kind != KP_PLAN_WINDOW || closes_with_those_below(plan);
     for (uint32_t i = 0; plan->kind == KP_PLAN_WINDOW && i < plan->window.source_count; i++)
         add_source(binder, sources, plan->window.sources[i]);
     for (uint32_t i = 0; i < plan->input_count; i++)
@@ -354,12 +397,17 @@ enum kp_code kp_bind_emit(struct binder *binder, struct kp_plan *plan, struct kp
         }
     }
     struct sources sources = {0};
-    if (!window->window.source_count || !all_sources(binder, plan, &sources)) {
+    if (!closes_with_those_below(window) || !all_sources(binder, plan, &sources)) {
+        uint32_t at;
+        bool nested = kp_plan_trace(window->inputs[0], window->window.time_column, &at)->kind == KP_PLAN_WINDOW;
         kp_bind_fail(binder, binder->statement->emit_location, KP_INVALID, "42P10",
                      "EMIT ON WINDOW CLOSE needs a watermark on the window's time");
-        return kp_error_hint(binder->err,
-                             "Declare WATERMARK FOR the column in CREATE SOURCE; for windows of the clock, that "
-                             "is _log_time: WATERMARK FOR _log_time AS _log_time.");
+        return kp_error_hint(
+            binder->err,
+            nested ? "A window over windows of a subquery closes with them if its time is their window_end, or their "
+                     "window_start and its size is a multiple of theirs."
+                   : "Declare WATERMARK FOR the column in CREATE SOURCE; for windows of the clock, that is "
+                     "_log_time: WATERMARK FOR _log_time AS _log_time.");
     }
     struct kp_plan *emit = kp_bind_node(binder, KP_PLAN_EMIT, plan->location, plan->col_count, 1);
     emit->inputs[0] = plan;

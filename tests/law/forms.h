@@ -114,7 +114,7 @@ static struct form_table functions = {
     "f f   BT  floor($1)\n"
     "f f   BLT ceil($1) ;; trunc($1) ;; round($1)\n"
     "f f   T   sign($1)\n"
-    "f f   BL  sqrt(abs($1)) ;; |/ abs($1)\n"
+    "f f   BL  sqrt(abs($1)) ;; (|/ abs($1))\n"
     "f f   L   cbrt($1) ;; exp(greatest(least($1, 20), -20)) ;; ln(abs($1) + 1) ;; log(abs($1) + 1) ;; sin($1) ;; "
     "cos($1)\n"
     "f ff  L   atan2($1, $2)\n"
