@@ -37,8 +37,6 @@ static const char *sqlstate_of(const char *message)
 {
     if (strstr(message, "not supported") || strstr(message, "not implemented"))
         return "0A000";
-    if (strstr(message, "nicode") && strstr(message, "escape"))
-        return "22025";
     return strncmp(message, "frame ", 6) == 0 ? "42P20" : "42601";
 }
 

@@ -358,7 +358,9 @@ enum kp_code kp_parser_scan(struct parser *parser)
     PgQueryScanResult scan = pg_query_scan(parser->text);
     enum kp_code code;
     if (scan.error) {
-        kp_fail(parser->err, KP_INVALID, "42601", "%s", scan.error->message);
+        bool escape =
+            strcmp(scan.error->message, "invalid Unicode escape") == 0; /* of E'…'; the grammar knows of U&'…' */
+        kp_fail(parser->err, KP_INVALID, escape ? "22025" : "42601", "%s", scan.error->message);
         if (parser->err && scan.error->cursorpos > 0)
             parser->err->position = scan.error->cursorpos;
         code = KP_INVALID;

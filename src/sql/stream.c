@@ -27,7 +27,10 @@ static char *copy_range(const struct parser *parser)
     memset(sql, ' ', parser->len);
     sql[parser->len] = 0;
     if (parser->at < parser->end) {
-        int32_t from = parser->tokens[parser->at].start, to = parser->tokens[parser->end - 1].end;
+        /* to the end of the text: the scanner passes over a string with a bad U& escape that comes last, PostgreSQL's
+         * grammar tells of it */
+        int32_t from = parser->tokens[parser->at].start,
+                to = parser->end == parser->count ? (int32_t)parser->len : parser->tokens[parser->end - 1].end;
         memcpy(sql + from, parser->text + from, (size_t)(to - from));
     }
     return sql;
