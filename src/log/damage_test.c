@@ -1,0 +1,386 @@
+/* The log on the real disk, damaged: what is read around it, told of it, and kept. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "log/dir_test.h"
+#include "log/files.h"
+#include "log/format.h"
+#include "log/inspect.h"
+#include "log/scan.h"
+
+/* What the journal alone tells. */
+static void remove_snapshot(void)
+{
+    char *path = kp_files_path(dir, "snapshot", "");
+    unlink(path);
+    kp_free(path);
+}
+
+static void flip(uint64_t file_number, long offset)
+{
+    char *path = kp_journal_path(dir, file_number, KP_JOURNAL_SUFFIX);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    fseek(file, offset, SEEK_SET);
+    int byte = fgetc(file);
+    fseek(file, offset, SEEK_SET);
+    fputc(byte ^ 16, file);
+    fclose(file);
+    kp_free(path);
+}
+
+/* Reads everything that can be read by position; returns how many records cannot. */
+static int64_t read_beside(struct kp_log *log)
+{
+    int64_t lost = 0, position = 0;
+    for (bool more = true; more;) {
+        struct kp_log_span span;
+        struct kp_error err;
+        if (kp_log_read(log, position, INT64_MAX, 20000, NULL, 0, &span, &err) == KP_OK) {
+            for (size_t i = 0; i < span.count; i++)
+                assert_int_equal(span.chunks[i].position, span.chunks[i].base_offset); /* one partition */
+            more = span.position_end > position;
+            position = span.position_end;
+            kp_log_span_release(&span);
+            continue;
+        }
+        struct kp_log_damage *damages;
+        size_t count;
+        assert_int_equal(err.code, KP_CORRUPT);
+        assert_non_null(strstr(err.message, "topic \"t\", partition 0 is damaged at offsets "));
+        assert_true(kp_log_damage_at(log, position, &damages, &count));
+        assert_int_equal(count, 1);
+        assert_int_equal(damages->position, position);
+        assert_int_equal(damages->offset, position);
+        assert_int_equal(damages->offset_end, damages->position_end);
+        lost += damages->position_end - position;
+        position = damages->position_end;
+        kp_free(damages);
+    }
+    assert_int_equal(position, kp_log_position(log));
+    return lost;
+}
+
+/* How many batches of two records cannot be fetched. */
+static int64_t fetch_beside(struct kp_log *log)
+{
+    int64_t lost = 0;
+    for (int64_t offset = 0; offset < kp_log_position(log); offset += 2) {
+        struct kp_buf out = {0};
+        struct kp_record_batch_info info;
+        struct kp_error err;
+        if (kp_log_fetch(log, 1, 0, offset, 1, &out, &err) == KP_OK) {
+            assert_int_equal(kp_record_batch_check(out.data, out.len, true, &info, &err), KP_OK);
+            assert_int_equal(info.base_offset, offset);
+        } else {
+            assert_int_equal(err.code, KP_CORRUPT);
+            assert_non_null(strstr(err.message, "topic \"t\", partition 0 is damaged"));
+            lost += 2;
+        }
+        kp_buf_finish(&out);
+    }
+    return lost;
+}
+
+/*
+ * A flip anywhere in what was acknowledged is found. When it is of a block with records, these cannot be read, but all
+ * others can; when it is of a file's header, nothing is lost; when it is of the topic's making, and there is no
+ * recovery snapshot that knows the topic, the log does not open, and says why. Nothing is changed.
+ */
+static void damage(void **state)
+{
+    struct kp_log_options options = {
+        .os = kp_os_real(), .dir = dir, .journal_file_bytes = 64 << 10, .no_threads = true, .tail_bytes = 1};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    uint32_t topic;
+    assert_int_equal(kp_log_topic_create(log, "t", 1, &topic, &err), KP_OK);
+    for (int tag = 0; tag < 40; tag++)
+        append(log, topic, 0, tag, 2, 2500);
+    kp_log_close(log);
+    int holes = 0;
+    for (long offset = 0; offset < 64 << 10; offset += 331)
+        for (uint64_t file = 1; file <= 2; file++) {
+            bool unused = offset >= 64 && offset < 4096; /* the rest of the file header's sector */
+            remove_snapshot();
+            flip(file, offset);
+            enum kp_code code = kp_log_open(&options, &log, &err);
+            if (code == KP_OK) {
+                assert_int_equal(kp_log_position(log), 80);
+                int64_t lost = read_beside(log);
+                assert_int_equal(fetch_beside(log), lost);
+                assert_true(lost == 0 || (lost == 2 && !unused));
+                holes += lost > 0;
+                kp_log_close(log);
+            } else {
+                assert_int_equal(code, KP_CORRUPT);
+                assert_true(file == 1 && offset >= 4096 && offset < 8192);
+                assert_non_null(strstr(err.message, "which was never made"));
+                assert_non_null(strstr(err.detail, "have rotted, in file 1 from byte 4096 on"));
+            }
+            flip(file, offset);
+        }
+    assert_true(holes > 100);
+    log = open_log(options);
+    assert_int_equal(read_all(log, 1 << 20, NULL, 0), 80);
+    kp_log_close(log);
+}
+
+static void count_problem(void *arg, const char *text)
+{
+    ++*(unsigned *)arg;
+}
+
+/*
+ * The block that made a topic rots in a log that is too small for a snapshot by its size: there is one since a topic
+ * was made, written when the log was closed or, as here, a second later. The log opens, tells, and goes on.
+ */
+static void damage_of_topics(void **state)
+{
+    struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .tail_bytes = 1};
+    struct kp_error err;
+    struct kp_log *log = NULL;
+    uint32_t topic;
+    for (int lives = 0; lives < 2; lives++) {
+        char name[16];
+        struct kp_log_recovered recovered = {0};
+        log = open_log(options);
+        snprintf(name, sizeof name, "t%d", lives);
+        assert_int_equal(kp_log_topic_create(log, name, 1, &topic, &err), KP_OK);
+        append(log, topic, 0, lives, 2, 2500);
+        for (int i = 0; recovered.snapshots == 0; i++) {
+            assert_true(i < 60000);
+            usleep(1000);
+            kp_log_recovered(log, &recovered);
+        }
+        append(log, topic, 0, lives, 2, 2500);
+        kp_log_close(log);
+        flip(1, 4096 + 128 + 3); /* what made t0 */
+        log = open_log(options);
+        kp_log_recovered(log, &recovered);
+        assert_true(recovered.snapshot);
+        assert_int_equal(read_all(log, 1 << 20, NULL, 0), 4 * (lives + 1));
+        struct kp_topic_info info;
+        assert_int_equal(kp_log_topic_find(log, "t0", &info, &err), KP_OK);
+        assert_int_equal(info.records, 4);
+        kp_log_close(log);
+        struct kp_inspect_report report;
+        unsigned problems = 0;
+        assert_int_equal(kp_inspect_verify(kp_os_real(), dir, count_problem, &problems, &report, &err), KP_OK);
+        assert_true(problems > 0);
+        flip(1, 4096 + 128 + 3);
+    }
+}
+
+/* Zeros over [offset, offset + bytes) of a file. */
+static void blank(uint64_t file_number, long offset, size_t bytes)
+{
+    char *path = kp_journal_path(dir, file_number, KP_JOURNAL_SUFFIX);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    fseek(file, offset, SEEK_SET);
+    for (size_t i = 0; i < bytes; i++)
+        fputc(0, file);
+    fclose(file);
+    kp_free(path);
+}
+
+/* Appends go on over damage, no offset is given twice, restarts tell the same, and what was lost can be given up. */
+static void damage_beside(void **state)
+{
+    struct kp_log_options options = {.os = kp_os_real(),
+                                     .dir = dir,
+                                     .journal_file_bytes = 64 << 10,
+                                     .no_threads = true,
+                                     .tail_bytes = 1,
+                                     .seal_bytes = 1};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    struct kp_partition_info info;
+    uint32_t topic, cold;
+    assert_int_equal(kp_log_topic_create(log, "t", 1, &topic, &err), KP_OK);
+    assert_int_equal(kp_log_topic_create(log, "cold", 2, &cold, &err), KP_OK);
+    for (int tag = 0; tag < 12; tag++)
+        append(log, topic, 0, tag, 2, 2500);
+    kp_log_close(log);
+    remove_snapshot();
+    blank(1, 4 << 12, 9 << 12); /* three blocks, which cannot tell what they held; others behind tell of t */
+    log = open_log(options);
+    assert_int_equal(kp_log_position(log), 24);
+    int64_t lost = read_beside(log);
+    assert_true(lost >= 4 && lost <= 10);
+    assert_int_equal(fetch_beside(log), lost);
+    assert_int_equal(kp_log_partition(log, cold, 0, &info, &err), KP_OK);
+    assert_int_equal(info.end_offset, 0); /* all that was lost was of t */
+    append(log, topic, 0, 12, 2, 2500);
+    append(log, topic, 0, 13, 2, 2500);
+    kp_log_close(log);
+    for (int restarts = 0; restarts < 3; restarts++) {
+        log = open_log(options);
+        for (int i = 0; i < 20; i++)
+            append(log, topic, 0, 20 + i, 2, 2500);
+        assert_int_equal(read_beside(log), lost);
+        assert_int_equal(fetch_beside(log), lost);
+        for (bool did = true; did;) /* it is sealed, as a hole */
+            assert_int_equal(kp_log_maintain(log, &did, &err), KP_OK);
+        struct kp_log_sealed known;
+        kp_log_sealed(log, &known);
+        assert_true(known.position >= 24);
+        assert_int_equal(read_beside(log), lost);
+        assert_int_equal(fetch_beside(log), lost);
+        int64_t offset;
+        for (int64_t position = 0; position < kp_log_position(log); position += 2) {
+            enum kp_code code = kp_log_offset_behind(log, topic, 0, position, &offset, &err);
+            assert_true(code == KP_OK);
+            assert_true(offset == position || (position > 0 && position < 2 + lost));
+        }
+        kp_log_close(log);
+        if (restarts == 1) { /* the extents alone know */
+            remove_snapshot();
+        }
+    }
+    log = open_log(options);
+    struct kp_log_damage *damages;
+    size_t count;
+    kp_log_damages(log, &damages, &count);
+    assert_true(count > 0);
+    kp_free(damages);
+    assert_int_equal(kp_log_trim(log, topic, 0, 20, &err), KP_OK);
+    read_all(log, 20000, NULL, 0);         /* who wants nothing of it passes */
+    kp_log_damages(log, &damages, &count); /* it was given up */
+    assert_int_equal(count, 0);
+    kp_free(damages);
+    kp_log_close(log);
+}
+
+static bool blank_lists(void *arg, const struct kp_inspect_block *block)
+{
+    const struct kp_entry_header *entry;
+    const char *wrong;
+    if (block->state != KP_INSPECT_OK)
+        return true;
+    struct kp_entry_walk walk = kp_entry_walk_start(block->header);
+    if (kp_entry_walk_next(&walk, &entry, &wrong) && entry->kind == KP_ENTRY_SEALED) {
+        blank(block->file_number, (long)block->offset, (size_t)block->bytes);
+        ++*(int *)arg;
+    }
+    return true;
+}
+
+/* All that says which extents count rots: they say it themselves. */
+static void damage_lists(void **state)
+{
+    struct kp_log_options options = {.os = kp_os_real(),
+                                     .dir = dir,
+                                     .journal_file_bytes = 64 << 10,
+                                     .no_threads = true,
+                                     .tail_bytes = 1,
+                                     .seal_bytes = 1,
+                                     .extent_own_bytes = 40 << 10};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    uint32_t topics[2];
+    int64_t total = 0;
+    assert_int_equal(kp_log_topic_create(log, "t", 1, &topics[0], &err), KP_OK);
+    assert_int_equal(kp_log_topic_create(log, "u", 1, &topics[1], &err), KP_OK);
+    for (int rounds = 0; rounds < 4; rounds++) {
+        for (int tag = 0; tag < 60; tag++)
+            append(log, topics[tag % 8 == 0], 0, tag, 2, 2500);
+        total += 120;
+        for (bool did = true; did;)
+            assert_int_equal(kp_log_maintain(log, &did, &err), KP_OK);
+        assert_int_equal(read_all(log, 1 << 20, NULL, 0), total);
+        kp_log_close(log);
+        int lists = 0;
+        remove_snapshot();
+        assert_int_equal(kp_inspect_blocks(kp_os_real(), dir, blank_lists, &lists, &err), KP_OK);
+        assert_true(lists > 0);
+        log = open_log(options);
+        assert_int_equal(read_all(log, 1 << 20, NULL, 0), total);
+    }
+    kp_log_close(log);
+}
+
+/* Where a partition goes on that may have lost all records before `offset`, as log/hole.h has it. */
+static int64_t landing_from(uint32_t topic, uint32_t partition, int64_t offset)
+{
+    while (offset % 1024 != (int64_t)(kp_hash_combine(topic, partition) % 1024))
+        offset++;
+    return offset;
+}
+
+/* The last blocks before the end of the log rot, and nothing behind tells whose records they held. */
+static void damage_unknown(void **state)
+{
+    struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .no_threads = true, .tail_bytes = 1};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    struct kp_partition_info info;
+    uint32_t topic, cold;
+    assert_int_equal(kp_log_topic_create(log, "t", 1, &topic, &err), KP_OK);
+    assert_int_equal(kp_log_topic_create(log, "cold", 1, &cold, &err), KP_OK);
+    for (int tag = 0; tag < 6; tag++)
+        append(log, topic, 0, tag, 2, 2500);
+    append(log, cold, 0, 6, 2, 2500);
+    kp_log_close(log);
+    remove_snapshot();
+    blank(1, (3 << 12) + 5 * (2 << 12), 4 << 12);                                  /* t's last, and cold's */
+    int64_t end = landing_from(topic, 0, 15), cold_end = landing_from(cold, 0, 5); /* four may have been of either */
+    for (int restarts = 0; restarts < 3; restarts++) {
+        log = open_log(options);
+        assert_int_equal(kp_log_position(log), 14 + 2 * restarts);
+        assert_int_equal(kp_log_partition(log, topic, 0, &info, &err), KP_OK);
+        assert_int_equal(info.end_offset, end);
+        struct kp_buf out = {0};
+        assert_int_equal(kp_log_fetch(log, topic, 0, 8, 1, &out, &err), KP_OK);
+        assert_int_equal(kp_log_fetch(log, topic, 0, 10, 1, &out, &err), KP_CORRUPT);
+        assert_int_equal(kp_log_partition(log, cold, 0, &info, &err), KP_OK);
+        assert_int_equal(info.end_offset, cold_end);
+        append(log, topic, 0, 7, 2, 10);
+        assert_int_equal(kp_log_fetch(log, topic, 0, end, 1, &out, &err), KP_OK);
+        end += 2;
+        kp_buf_finish(&out);
+        kp_log_close(log);
+    }
+}
+
+static void unknown_format(void **state)
+{
+    struct kp_log_options options = {.os = kp_os_real(), .dir = dir};
+    struct kp_log *log = open_log(options);
+    kp_log_close(log);
+    struct kp_file_header header;
+    char *path = kp_journal_path(dir, 1, KP_JOURNAL_SUFFIX);
+    FILE *file = fopen(path, "r+b");
+    assert_int_equal(fread(&header, sizeof header, 1, file), 1);
+    header.format = 7;
+    header.crc = kp_file_header_crc(&header);
+    fseek(file, 0, SEEK_SET);
+    fwrite(&header, sizeof header, 1, file);
+    fclose(file);
+    kp_free(path);
+    struct kp_error err;
+    assert_int_equal(kp_log_open(&options, &log, &err), KP_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "format 7"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(damage, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(damage_of_topics, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(damage_beside, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(damage_unknown, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(damage_lists, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(unknown_format, fresh_dir, remove_dir),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
