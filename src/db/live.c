@@ -18,10 +18,11 @@ enum kp_code kp_live_create(struct kp_db *db, struct kp_relation *relation, cons
     live->settings = *settings;
     relation->attached = live;
     kp_mutex_lock(&db->mutex);
-    struct kp_live **end = &db->lives; /* in order of creation: a view comes after what it reads */
-    while (*end)
-        end = &(*end)->next_live;
-    *end = live;
+    if (db->last_live) /* in order of creation: a view comes after what it reads */
+        db->last_live->next_live = live;
+    else
+        db->lives = live;
+    db->last_live = live;
     kp_mutex_unlock(&db->mutex);
     *ret_live = live;
     return KP_OK;
@@ -80,12 +81,14 @@ static void destroy(struct kp_live *live)
 static void release_locked(struct kp_db *db, struct kp_live *live)
 {
     bool gone = live->dropped && atomic_load(&live->pins) == 0;
-    if (gone)
-        for (struct kp_live **at = &db->lives; *at; at = &(*at)->next_live)
-            if (*at == live) {
-                *at = live->next_live;
-                break;
-            }
+    struct kp_live *before = NULL;
+    for (struct kp_live *at = db->lives; gone && at; before = at, at = at->next_live)
+        if (at == live) {
+            *(before ? &before->next_live : &db->lives) = live->next_live;
+            if (db->last_live == live)
+                db->last_live = before;
+            break;
+        }
     if (gone)
         live->relation->attached = NULL; /* under the mutex: kp_live_pin looks at it there */
     kp_mutex_unlock(&db->mutex);
@@ -170,6 +173,8 @@ void kp_live_destroy_all(struct kp_db *db)
     while (db->lives) {
         struct kp_live *live = db->lives;
         db->lives = live->next_live;
+        if (!db->lives)
+            db->last_live = NULL;
         kp_store_close_subscriptions(live->store);
         live->relation->attached = NULL;
         destroy(live);

@@ -190,8 +190,10 @@ static void ask_for_watermarks(struct kp_node *node)
 struct kp_node *kp_node_share(struct kp_node *node)
 {
     struct kp_graph *graph = node->graph;
-    for (uint32_t i = 0; i < graph->node_count; i++) {
-        struct kp_node *other = graph->nodes[i];
+    const struct kp_node *input = node->input_count ? node->inputs[0] : NULL; /* an equal node reads it too */
+    uint32_t count = input ? input->consumer_count : graph->node_count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct kp_node *other = input ? input->consumers[i].node : graph->nodes[i];
         if (other == node || !does_the_same(other, node) || !may_share(other))
             continue;
         for (uint32_t k = 0; k < node->input_count; k++)

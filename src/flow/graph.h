@@ -89,6 +89,9 @@ struct kp_node {
     bool growing;             /* yields insertions only */
     bool consolidated;        /* yields no row twice in a step */
     bool touched;             /* has had rows: a new user would miss them */
+    bool settles;             /* wants a turn without rows only for what a partial step held back */
+    bool quiet;               /* it settles, and the last step was final: nothing is held back */
+    _Atomic bool stirred;     /* rows came since the last release */
     bool skips_errors;        /* error rows from before it are not told behind it */
     bool pinned;              /* a relation or input: kept without users */
     uint32_t end_in, end_out; /* below an emit: the column of the input, the output that is its window_end */
@@ -105,6 +108,13 @@ struct kp_node {
     _Atomic uint64_t rows_in, rows_out, batches, ns;
     char detail[128];
 };
+
+/* Rows come to it, whichever way: else it may be passed. On any lane. */
+static inline void kp_node_stir(struct kp_node *node)
+{
+    if (!atomic_load_explicit(&node->stirred, memory_order_relaxed))
+        atomic_store_explicit(&node->stirred, true, memory_order_relaxed);
+}
 
 struct kp_output {
     struct kp_node *node; /* of kind "output" */

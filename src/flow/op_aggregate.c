@@ -687,6 +687,7 @@ enum kp_code kp_op_aggregate(struct kp_graph *graph, const struct kp_plan *plan,
     op->lean = input->growing;
     op->node.growing = op->node.bounded;
     op->node.consolidated = true;
+    op->node.settles = true;
     define(op, plan);
     op->combines = can_combine(op);
     if (op->lean && op->agg_count == 0 && op->group_count > 0) /* DISTINCT: a row comes once and stays */

@@ -172,6 +172,7 @@ struct kp_node *kp_op_output(struct kp_graph *graph, struct kp_node *input)
 {
     struct op_output *op = (struct op_output *)kp_node_create(graph, &kp_output_ops, NULL, 0, &input, 1);
     op->direct = input->growing || input->consolidated;
+    op->node.settles = true;
     output_lanes(&op->node, true);
     return kp_node_share(&op->node);
 }

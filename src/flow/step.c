@@ -138,6 +138,7 @@ enum kp_code kp_node_send(struct kp_node *node, struct kp_lane *lane, const stru
         if (atomic_load_explicit(&consumer->failed, memory_order_relaxed))
             continue;
         atomic_fetch_add_explicit(&consumer->rows_in, rows, memory_order_relaxed);
+        kp_node_stir(consumer);
         KP_TRY(contain(consumer, consumer->ops->push(consumer, lane, node->consumers[i].port, out, err), err));
     }
     return KP_OK;
@@ -283,8 +284,6 @@ static void collect_errors(struct kp_graph *graph, struct kp_output *output)
     for (uint32_t l = 0; l < graph->lanes_count; l++)
         for (const struct kp_lane_error *at = graph->lanes[l].errors; at; at = at->next)
             count++;
-    if (count == 0)
-        return;
     struct kp_arena *arena = &graph->lanes[0].arena;
     uint8_t *marks = kp_arena_calloc(arena, graph->node_count);
     mark_before(output->node, marks);
@@ -320,9 +319,18 @@ static enum kp_code run_part(void *arg, struct kp_lane *lane, uint32_t task, str
     return run->node->ops->part(run->node, lane, run->parts[task], err);
 }
 
+/* Most nodes of a graph of many views have nothing to do in a step: they are passed at once. */
+static bool is_idle(const struct kp_node *node)
+{
+    return node->quiet && !atomic_load_explicit(&node->stirred, memory_order_relaxed);
+}
+
 static enum kp_code run_node(struct kp_graph *graph, struct kp_node *node, struct kp_error *err)
 {
     struct part_run run = {.node = node};
+    if (is_idle(node))
+        return KP_OK;
+    node->quiet = node->settles && kp_graph_step_final(graph);
     if (atomic_load(&node->failed)) {
         for (uint32_t i = 0; i < node->input_count; i++)
             kp_inbox_clear(&node->inboxes[i]);
@@ -341,6 +349,7 @@ static enum kp_code run_node(struct kp_graph *graph, struct kp_node *node, struc
     }
     if (count == 0)
         return KP_OK;
+    kp_node_stir(node); /* what it held back is released with the step */
     int64_t start_ns = kp_os_real()->mono_ns(kp_os_real()->ctx);
     bool parallel = graph->parallel;
     graph->parallel = parallel && rows >= graph->options.parallel_rows_min;
@@ -428,12 +437,17 @@ static enum kp_code run_step(struct kp_graph *graph, const struct kp_step *step,
         } else if (node->ops->part)
             KP_TRY(run_turn(graph, node, err));
     }
+    bool errors = false;
+    for (uint32_t l = 0; l < graph->lanes_count; l++)
+        errors |= graph->lanes[l].errors != NULL;
     for (uint32_t i = 0; i < graph->output_count; i++) {
         struct kp_output *output = graph->outputs[i];
         if (atomic_load(&output->node->failed))
             continue;
-        kp_op_output_collect(output->node, &output->changes);
-        collect_errors(graph, output);
+        if (atomic_load_explicit(&output->node->stirred, memory_order_relaxed))
+            kp_op_output_collect(output->node, &output->changes);
+        if (errors)
+            collect_errors(graph, output);
     }
     return KP_OK;
 }
@@ -470,8 +484,10 @@ void kp_graph_step_release(struct kp_graph *graph)
         struct kp_node *node = graph->nodes[i];
         for (uint32_t k = 0; node->inboxes && graph->poisoned && k < node->input_count; k++)
             kp_inbox_clear(&node->inboxes[k]);
-        if (node->ops->release)
+        bool by_itself = node->ops->begin || node->ops->bring || !node->settles;
+        if (node->ops->release && (by_itself || graph->poisoned || atomic_load(&node->stirred)))
             node->ops->release(node);
+        atomic_store_explicit(&node->stirred, false, memory_order_relaxed);
     }
     for (uint32_t i = 0; i < graph->lanes_count; i++) {
         /* What the step has used is likely what the next one needs; fresh pages from the system cost more than all

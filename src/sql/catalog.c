@@ -20,9 +20,9 @@ struct entry {
 
 struct kp_catalog {
     struct kp_rwlock lock;
-    struct entry *entries;
+    struct entry **entries;
     size_t count, cap;
-    uint32_t *buckets; /* power of two; index + 1 of the first entry with this hash, then linear probing */
+    struct entry **buckets; /* power of two, at most half full; linear probing */
     size_t bucket_count;
     struct kp_comments comments;
 };
@@ -34,7 +34,15 @@ static uint64_t name_hash(struct kp_str name)
     return kp_hash_bytes(name.ptr, name.len);
 }
 
-/* Changes are rare: the whole index is made anew. */
+static void index_entry(struct kp_catalog *catalog, struct entry *entry)
+{
+    size_t at = entry->hash & (catalog->bucket_count - 1);
+    while (catalog->buckets[at])
+        at = (at + 1) & (catalog->bucket_count - 1);
+    catalog->buckets[at] = entry;
+}
+
+/* Other changes than additions are rare: the whole index is made anew. */
 static void reindex(struct kp_catalog *catalog)
 {
     size_t want = 16;
@@ -43,12 +51,8 @@ static void reindex(struct kp_catalog *catalog)
     kp_free(catalog->buckets);
     catalog->buckets = kp_calloc(want, sizeof *catalog->buckets);
     catalog->bucket_count = want;
-    for (size_t i = 0; i < catalog->count; i++) {
-        size_t at = catalog->entries[i].hash & (want - 1);
-        while (catalog->buckets[at])
-            at = (at + 1) & (want - 1);
-        catalog->buckets[at] = (uint32_t)i + 1;
-    }
+    for (size_t i = 0; i < catalog->count; i++)
+        index_entry(catalog, catalog->entries[i]);
 }
 
 struct kp_catalog *kp_catalog_create(void)
@@ -64,8 +68,10 @@ void kp_catalog_destroy(struct kp_catalog *catalog)
     if (!catalog)
         return;
     /* Later relations read earlier ones: let go from the end. */
-    for (size_t i = catalog->count; i-- > 0;)
-        kp_relation_unref(catalog->entries[i].relation);
+    for (size_t i = catalog->count; i-- > 0;) {
+        kp_relation_unref(catalog->entries[i]->relation);
+        kp_free(catalog->entries[i]);
+    }
     kp_free(catalog->entries);
     kp_free(catalog->buckets);
     kp_comments_finish(&catalog->comments);
@@ -139,7 +145,7 @@ static struct entry *find_entry(const struct kp_catalog *catalog, const char *sc
     uint64_t hash = name_hash(name);
     size_t mask = catalog->bucket_count - 1;
     for (size_t at = hash & mask; catalog->buckets[at]; at = (at + 1) & mask) {
-        struct entry *entry = &catalog->entries[catalog->buckets[at] - 1];
+        struct entry *entry = catalog->buckets[at];
         if (!entry->hidden && entry->hash == hash && kp_str_equal(kp_str(entry->relation->name), name) &&
             strcmp(entry->relation->schema, schema) == 0)
             return entry;
@@ -168,8 +174,8 @@ struct kp_relation *kp_catalog_find_version(const struct kp_catalog *catalog, st
 {
     uint64_t hash = name_hash(name);
     for (size_t i = 0; i < catalog->count; i++) {
-        struct kp_relation *relation = catalog->entries[i].relation;
-        if (catalog->entries[i].hash == hash && relation->version == version &&
+        struct kp_relation *relation = catalog->entries[i]->relation;
+        if (catalog->entries[i]->hash == hash && relation->version == version &&
             kp_str_equal(kp_str(relation->name), name) && strcmp(relation->schema, "public") == 0)
             return relation;
     }
@@ -181,12 +187,12 @@ struct kp_relation *kp_catalog_find_id(const struct kp_catalog *catalog, uint32_
     size_t low = 0, high = catalog->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (catalog->entries[middle].relation->id < id)
+        if (catalog->entries[middle]->relation->id < id)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < catalog->count && catalog->entries[low].relation->id == id ? catalog->entries[low].relation : NULL;
+    return low < catalog->count && catalog->entries[low]->relation->id == id ? catalog->entries[low]->relation : NULL;
 }
 
 size_t kp_catalog_count(const struct kp_catalog *catalog)
@@ -196,7 +202,7 @@ size_t kp_catalog_count(const struct kp_catalog *catalog)
 struct kp_relation *kp_catalog_at(const struct kp_catalog *catalog, size_t index)
 {
     KP_ASSERT(index < catalog->count);
-    return catalog->entries[index].relation;
+    return catalog->entries[index]->relation;
 }
 
 const char *kp_relation_schema(enum kp_relation_kind kind)
@@ -228,20 +234,25 @@ enum kp_code kp_catalog_add(struct kp_catalog *catalog, struct kp_relation *rela
         catalog->entries = kp_realloc(catalog->entries, catalog->cap * sizeof *catalog->entries);
     }
     size_t at = catalog->count++;
-    while (at > 0 && catalog->entries[at - 1].relation->id > relation->id) {
+    while (at > 0 && catalog->entries[at - 1]->relation->id > relation->id) {
         catalog->entries[at] = catalog->entries[at - 1];
         at--;
     }
-    catalog->entries[at] = (struct entry){relation, name_hash(name), hidden};
-    reindex(catalog);
+    catalog->entries[at] = kp_alloc(sizeof(struct entry));
+    *catalog->entries[at] = (struct entry){relation, name_hash(name), hidden};
+    if (catalog->bucket_count < catalog->count * 2)
+        reindex(catalog);
+    else
+        index_entry(catalog, catalog->entries[at]);
     return KP_OK;
 }
 
 void kp_catalog_remove(struct kp_catalog *catalog, struct kp_relation *relation)
 {
     for (size_t i = 0; i < catalog->count; i++) {
-        if (catalog->entries[i].relation != relation)
+        if (catalog->entries[i]->relation != relation)
             continue;
+        kp_free(catalog->entries[i]);
         memmove(&catalog->entries[i], &catalog->entries[i + 1], (catalog->count - i - 1) * sizeof *catalog->entries);
         catalog->count--;
         reindex(catalog);
@@ -255,15 +266,15 @@ void kp_catalog_rename(struct kp_catalog *catalog, struct kp_relation *relation,
     kp_comments_rename(&catalog->comments, relation, name);
     relation->name = kp_arena_strdup(&relation->arena, name);
     for (size_t i = 0; i < catalog->count; i++)
-        if (catalog->entries[i].relation == relation)
-            catalog->entries[i].hash = name_hash(kp_str(name));
+        if (catalog->entries[i]->relation == relation)
+            catalog->entries[i]->hash = name_hash(kp_str(name));
     reindex(catalog);
 }
 
 void kp_catalog_promote(struct kp_catalog *catalog, struct kp_relation *relation)
 {
     for (size_t i = 0; i < catalog->count; i++) {
-        struct entry *entry = &catalog->entries[i];
+        struct entry *entry = catalog->entries[i];
         if (strcmp(entry->relation->name, relation->name) == 0 &&
             strcmp(entry->relation->schema, relation->schema) == 0)
             entry->hidden = entry->relation != relation;
@@ -276,8 +287,8 @@ size_t kp_catalog_suggest(const struct kp_catalog *catalog, struct kp_str name, 
     size_t distances[8];
     max = KP_MIN(max, KP_COUNT(distances));
     for (size_t i = 0; i < catalog->count; i++) {
-        const struct kp_relation *relation = catalog->entries[i].relation;
-        if (catalog->entries[i].hidden || strcmp(relation->schema, "pg_catalog") == 0)
+        const struct kp_relation *relation = catalog->entries[i]->relation;
+        if (catalog->entries[i]->hidden || strcmp(relation->schema, "pg_catalog") == 0)
             continue;
         size_t distance = kp_sql_distance(name, kp_str(relation->name));
         if (distance > limit)
