@@ -108,7 +108,7 @@ struct kp_db {
     struct kp_cond engine_wake, idle; /* idle: a call, job or build ended, or ready changed */
     struct kp_call_request *calls, **calls_end;
     struct kp_live *lives, *last_live; /* in order of creation */
-    struct kp_live *fed;   /* engine thread */
+    struct kp_live *fed;               /* engine thread */
     struct kp_job *jobs;
     struct kp_sink *sinks;
     struct kp_sink_write *sink_writes; /* sink.c */

@@ -52,15 +52,19 @@ struct kp_system_table {
 };
 
 extern const struct kp_system_table kp_system_kappa[], kp_system_pg[], kp_system_proc[], kp_system_info[],
-    kp_system_never[], kp_system_comments[];
+    kp_system_never[], kp_system_comments[], kp_system_types[];
 extern const size_t kp_system_kappa_count, kp_system_pg_count, kp_system_proc_count, kp_system_info_count,
-    kp_system_never_count, kp_system_comments_count;
+    kp_system_never_count, kp_system_comments_count, kp_system_types_count;
 
 /* What is said about a system table, or its sub-th column; NULL: nothing. */
 const char *kp_system_doc(const struct kp_relation *relation, int32_t sub);
 
 /* What COMMENT ON said of it: facts of descriptions (comment.c); false: nothing. Under the catalog's lock. */
 bool kp_system_comment(struct kp_session *session, enum kp_fact fact, uint32_t oid, int32_t sub, struct kp_buf *out);
+
+/* information_schema's columns of a type: data_type, <udt>_catalog, _schema, _name; numbers: its limits, too. */
+void kp_system_set_type(struct kp_session *session, struct kp_system_rows *rows, struct kp_type of, const char *udt,
+                        bool numbers);
 
 /* kappa.history: system_history.c */
 KP_MUST enum kp_code kp_system_fill_history(struct kp_session *session, struct kp_system_rows *rows,

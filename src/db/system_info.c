@@ -71,14 +71,31 @@ static const char *standard_name(enum kp_type_id type)
     return kp_type_is_enum(type) || kp_type_is_composite(type) ? "USER-DEFINED" : kp_type_info(type)->name;
 }
 
-static void set_type(struct kp_session *session, struct kp_system_rows *rows, enum kp_type_id type)
+void kp_system_set_type(struct kp_session *session, struct kp_system_rows *rows, struct kp_type of, const char *udt,
+                        bool numbers)
 {
+    enum kp_type_id type = of.id;
     enum kp_type_id element = kp_type_is_array(type) ? kp_type_element(type) : type;
     bool made = kp_type_is_enum(element) || kp_type_is_composite(element);
     kp_system_set_text(rows, "data_type", standard_name(type));
-    kp_system_set_text(rows, "udt_catalog", database(session));
-    kp_system_set_text(rows, "udt_schema", made ? "public" : "pg_catalog");
-    kp_system_set_text(rows, "udt_name", kp_type_info(type)->short_name);
+    kp_system_set_text(rows, kp_arena_printf(rows->arena, "%s_catalog", udt), database(session));
+    kp_system_set_text(rows, kp_arena_printf(rows->arena, "%s_schema", udt), made ? "public" : "pg_catalog");
+    kp_system_set_text(rows, kp_arena_printf(rows->arena, "%s_name", udt), kp_type_info(type)->short_name);
+    if (numbers)
+        set_numbers(rows, of);
+}
+
+/* A domain, or one that it is over, is declared NOT NULL. */
+static bool domain_not_null(const struct kp_relation *domain)
+{
+    struct kp_buf name = {0}, text = {0};
+    bool not_null;
+    (void)kp_system_domain_check(domain, 0, &not_null, &name, &text);
+    kp_buf_finish(&name);
+    kp_buf_finish(&text);
+    for (uint32_t i = 0; i < domain->use_count; i++)
+        not_null |= domain->uses[i]->kind == KP_RELATION_DOMAIN && domain_not_null(domain->uses[i]);
+    return not_null;
 }
 
 static void put_columns(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
@@ -101,9 +118,9 @@ static void put_columns(struct kp_session *session, struct kp_system_rows *rows,
             kp_expr_print(relation->defaults[i], NULL, &text);
             kp_system_set_buf(rows, "column_default", &text);
         }
+        key |= relation->domains && relation->domains[i] && domain_not_null(relation->domains[i]);
         kp_system_set_text(rows, "is_nullable", key || (base && column->not_null) ? "NO" : "YES");
-        set_type(session, rows, column->type.id);
-        set_numbers(rows, column->type);
+        kp_system_set_type(session, rows, column->type, "udt", true);
         if (relation->domains && relation->domains[i]) {
             kp_system_set_text(rows, "domain_catalog", database(session));
             kp_system_set_text(rows, "domain_schema", relation->domains[i]->schema);
