@@ -55,7 +55,7 @@ enum kp_code kp_bind_temporal(struct binder *binder, const PgQuery__JoinExpr *jo
                             "FOR SYSTEM_TIME AS OF is for JOIN and LEFT JOIN");
     if (right->kind == KP_PLAN_SCAN && right->scan.relation->versions_of)
         return kp_bind_versioned(binder, temporal, outer, time, left, right, conditions, ret_plan);
-    uint32_t column, version;
+    uint32_t column = 0, version = 0;
     bool by_log = strcmp(left->cols[time->column].name, "_log_time") == 0;
     KP_TRY(version_time(binder, temporal, right, by_log, &column, &version));
     KP_TRY(

@@ -357,7 +357,7 @@ enum kp_code kp_bind_search_cycle(struct binder *binder, const PgQuery__CommonTa
                                   const struct kp_plan *base, PgQuery__SelectStmt **select, uint32_t *ret_hidden)
 {
     struct clauses self = {binder, def, def->search_clause, def->cycle_clause, NULL, base->col_count};
-    PgQuery__SelectStmt *both = kp_arena_alloc(binder->arena, sizeof *both), *wide;
+    PgQuery__SelectStmt *both = kp_arena_alloc(binder->arena, sizeof *both), *wide = NULL;
     *both = **select;
     self.names = kp_arena_calloc(binder->arena, (self.count + 1) * sizeof *self.names);
     for (uint32_t i = 0; i < self.count; i++)

@@ -321,7 +321,7 @@ static enum kp_code time_condition(struct binder *binder, const struct sql_tempo
 {
     const char *name = left->cols[time->column].name, *compare = ">=";
     uint32_t base = left->col_count;
-    struct kp_expr *since;
+    struct kp_expr *since = NULL;
     if (strcmp(name, "_position") == 0 && time->type.id == KP_INT8) {
         compare = ">";
         since = own_column(binder, right, base, KP_VERSION_POSITION);
