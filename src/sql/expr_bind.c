@@ -7,6 +7,7 @@
 #include "os/thread.h"
 #include "sql/bind.h"
 #include "sql/object.h"
+#include "vec/array.h"
 
 enum { STACK_LEFT_MIN_BYTES = 96 << 10 };
 
@@ -402,6 +403,33 @@ static enum kp_code any_of_constants(struct binder *binder, const struct expr_pl
                    node->location, ret_expr);
 }
 
+enum { ANY_PAIRS_MAX = 8 }; /* elements of a constant array that are compared one by one */
+
+/* x = ANY (constant) with many elements: a hashed test like IN's; x <> ALL (constant) its negation. */
+static struct kp_expr *any_of_many(struct binder *binder, const char *name, bool any, struct kp_expr *left,
+                                   const struct kp_expr *constant, int32_t location)
+{
+    struct kp_array array;
+    enum kp_type_id element = kp_type_element(constant->type.id);
+    if (constant->kind != KP_EXPR_CONST || constant->datum.null || left->type.id != element ||
+        strcmp(name, any ? "=" : "<>") != 0)
+        return NULL;
+    kp_array_read(constant->type.id, &constant->datum.text, &array);
+    if (array.count <= ANY_PAIRS_MAX)
+        return NULL;
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_IN, KP_TYPE(KP_BOOL), location, array.count + 1);
+    expr->args[0] = left;
+    for (uint32_t i = 0; i < array.count; i++) {
+        struct kp_expr *value = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(element), location, 0);
+        value->datum.type = KP_TYPE(element);
+        value->datum.null = !kp_array_get(&array, i, binder->arena, value->datum.raw);
+        kp_expr_settle(value);
+        expr->args[i + 1] = value;
+    }
+    kp_expr_settle(expr);
+    return any ? expr : wrap(binder, KP_EXPR_NOT, expr, location);
+}
+
 /* x op ANY (array), x op ALL (array): the operator is the one of x and the element, whose sides it may cast. */
 static enum kp_code bind_any_all(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
                                  struct kp_expr **ret_expr)
@@ -430,6 +458,11 @@ static enum kp_code bind_any_all(struct binder *binder, const struct expr_place 
         return kp_bind_fail(binder, node->location, KP_INVALID, "42809",
                             "op ANY/ALL (array) requires operator to yield boolean");
     KP_TRY(kp_bind_coerce(binder, array, KP_TYPE(kp_type_array_of(call->args[1]->type.id)), COERCE_IMPLICIT, &array));
+    struct kp_expr *one_of = any_of_many(binder, name, any, call->args[0], array, node->location);
+    if (one_of) {
+        *ret_expr = one_of;
+        return KP_OK;
+    }
     struct kp_expr *expr = kp_bind_new(binder, any ? KP_EXPR_ANY : KP_EXPR_ALL, KP_TYPE(KP_BOOL), node->location, 2);
     expr->func = call->func;
     expr->args[0] = call->args[0];

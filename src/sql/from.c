@@ -7,6 +7,7 @@
  * no cross join. Outer joins are items of their own.
  */
 #include "sql/bind.h"
+#include "sql/on_subs.h"
 
 /* <view>_errors. */
 static struct kp_relation *find_errors(const struct kp_catalog *catalog, struct kp_str schema, const char *name)
@@ -617,92 +618,6 @@ static struct kp_plan *add_merged(struct binder *binder, struct kp_plan *join, c
     return plan;
 }
 
-struct outer_join {
-    enum kp_join_kind kind;
-    bool swap; /* RIGHT: a LEFT JOIN with its sides exchanged */
-    struct kp_plan *left, *right;
-    struct conjuncts conditions;
-    struct sub_list subs;
-};
-
-/*
- * Subqueries in ON: the join becomes one with a LATERAL item, which the whole condition filters; its level 1 is the
- * side that is preserved. What the condition (deep 0) and its subqueries (1), whose level 1 is the join, read of the
- * join becomes a column of the item, or of the preserved side around it.
- */
-struct on_columns {
-    const uint32_t *map; /* of the join's columns: the preserved side's first */
-    uint32_t preserved, deep;
-};
-
-static struct kp_expr *within_item(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
-{
-    const struct on_columns *on = arg;
-    bool outer = kp_is_outer(expr->column);
-    if (expr->kind != KP_EXPR_COLUMN || (!outer && (on->deep || expr->column >= KP_SET_BASE)))
-        return NULL;
-    struct kp_expr *copy = kp_arena_alloc(arena, sizeof *copy);
-    *copy = *expr;
-    if (outer && (!on->deep || kp_outer_level(expr->column) > 1)) { /* beyond the join there is one query more */
-        copy->column = expr->column + KP_OUTER_LEVEL;
-        return copy;
-    }
-    uint32_t column = on->map[outer ? kp_outer_column(expr->column) : expr->column];
-    if (column < on->preserved)
-        copy->column = KP_OUTER_BASE + on->deep * KP_OUTER_LEVEL + column;
-    else
-        copy->column = (on->deep ? KP_OUTER_BASE : 0) + column - on->preserved;
-    return copy;
-}
-
-static enum kp_code filter_item(struct binder *binder, struct outer_join *outer, struct on_columns on,
-                                struct kp_plan **item)
-{
-    struct conjuncts plain = {0}, late = {0};
-    uint32_t cols = (*item)->col_count;
-    on.deep = 0;
-    for (uint32_t i = 0; i < outer->conditions.count; i++) {
-        struct kp_expr *condition = kp_expr_copy(outer->conditions.exprs[i], binder->arena, within_item, &on);
-        kp_conjuncts_add(binder, kp_expr_reads_subs(condition) ? &late : &plain, condition);
-    }
-    for (uint32_t i = 0; i < outer->subs.count; i++) {
-        struct sub *sub = &outer->subs.items[i];
-        on.deep = 0;
-        for (uint32_t t = 0; t < sub->test_count; t++)
-            sub->tests[t] = kp_expr_copy(sub->tests[t], binder->arena, within_item, &on);
-        on.deep = 1;
-        kp_plan_replace(binder, sub->plan, within_item, &on);
-    }
-    *item = kp_push_all(binder, *item, &plain);
-    KP_TRY(kp_subs_filter(binder, &outer->subs, &late, item));
-    *item = kp_bind_first_columns(binder, *item, cols);
-    return KP_OK;
-}
-
-static enum kp_code join_by_subs(struct binder *binder, struct outer_join *outer, bool lateral,
-                                 struct kp_plan **ret_plan)
-{
-    struct kp_plan *rows = outer->swap ? outer->right : outer->left, *item = outer->swap ? outer->left : outer->right;
-    uint32_t left = outer->left->col_count, count = left + outer->right->col_count;
-    uint32_t *map = kp_arena_calloc(binder->arena, (count + 1) * sizeof *map);
-    if (outer->kind == KP_JOIN_FULL)
-        return kp_bind_fail(binder, outer->subs.items[0].location, KP_UNSUPPORTED, NULL,
-                            "a subquery in ON of a FULL JOIN is not supported");
-    for (uint32_t i = 0; i < count; i++)
-        map[i] = !outer->swap ? i : i < left ? count - left + i : i - left;
-    if (!lateral) /* nothing in it reads the other side */
-        kp_plan_shift_levels(binder, item, 0, 1);
-    KP_TRY(filter_item(binder, outer, (struct on_columns){map, rows->col_count, 0}, &item));
-    KP_TRY(kp_bind_lateral(binder, KP_JOIN_LEFT, rows, item, NULL, ret_plan));
-    if (!outer->swap)
-        return KP_OK;
-    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
-    for (uint32_t i = 0; i < count; i++)
-        exprs[i] = kp_bind_column(binder, map[i], (*ret_plan)->cols[map[i]].type, -1);
-    *ret_plan = kp_bind_project(binder, *ret_plan, exprs, NULL, count);
-    return KP_OK;
-}
-
 /* A full join needs an equality of its sides, or no condition but constants. */
 static enum kp_code check_full(struct binder *binder, const struct kp_plan *join)
 {
@@ -713,8 +628,7 @@ static enum kp_code check_full(struct binder *binder, const struct kp_plan *join
     kp_conjuncts_add(binder, &all, join->join.residual);
     for (uint32_t i = 0; i < all.count; i++)
         if (kp_expr_column_range(all.exprs[i], &min, &max))
-            return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL,
-                                "FULL JOIN is only supported with merge-joinable or hash-joinable join conditions");
+            return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, KP_FULL_JOIN_NEEDS);
     return KP_OK;
 }
 
@@ -790,7 +704,7 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
         return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL,
                             "ASOF JOIN takes neither LATERAL items nor subqueries in ON");
     if (outer.subs.count) {
-        KP_TRY(join_by_subs(binder, &outer, lateral, &plan));
+        KP_TRY(kp_on_subs_join(binder, &outer, lateral, &plan));
     } else if (asof) {
         KP_TRY(kp_bind_temporal(binder, join, own, outer.left, outer.right, &outer.conditions, &plan));
     } else if (lateral) {
