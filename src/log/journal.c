@@ -110,7 +110,13 @@ static enum kp_code make_named(struct kp_journal *journal, const struct kp_file_
     KP_TRY(kp_files_rename(os, new_path, path, err));
     if (journal->unsafe_no_sync || kp_log_planted == KP_PLANT_NO_DIR_SYNC)
         return KP_OK;
-    return kp_files_sync(os, journal->dir, err);
+    code = kp_files_sync(os, journal->dir, err);
+    if (code == KP_FULL) { /* the name is of this file or of an empty one that it replaced: nothing may go on there */
+        code = KP_IO;
+        if (err)
+            err->code = code;
+    }
+    return code;
 }
 
 static struct kp_file_header file_header(const struct kp_journal *journal, uint64_t number, uint64_t bytes)

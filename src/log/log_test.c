@@ -372,6 +372,43 @@ static void merged(void **state)
     kp_log_close(log);
 }
 
+static bool folder_full;
+
+static enum kp_code failing_sync_dir(void *ctx, const char *path, struct kp_error *err)
+{
+    if (!folder_full)
+        return kp_os_real()->sync_dir(ctx, path, err);
+    folder_full = false;
+    return kp_fail(err, KP_FULL, NULL, "cannot sync folder \"%s\": No space left on device", path);
+}
+
+/* A sync of the folder that fails is the end, whatever the reason: the new file's name may be undone by a power cut,
+ * and nothing may be acknowledged in it. (A full disk, before that, is no more than a refusal.) */
+static void name_not_synced(void **state)
+{
+    struct kp_os os = *kp_os_real();
+    os.sync_dir = failing_sync_dir;
+    struct kp_log_options options = {.os = &os, .dir = dir, .journal_file_bytes = 64 << 10, .no_threads = true};
+    struct kp_log *log;
+    struct kp_error err;
+    uint32_t topic;
+    assert_int_equal(kp_log_open(&options, &log, &err), KP_OK);
+    assert_int_equal(kp_log_topic_create(log, "t", 1, &topic, &err), KP_OK);
+    append(log, topic, 0, 1, 1, 100);
+    struct kp_buf batch = batch_of(2, 1, 300000);
+    struct kp_log_entry entry = {.topic = topic, .batch = batch.data, .bytes = batch.len};
+    int64_t end;
+    folder_full = true;
+    assert_int_equal(kp_log_append(log, &entry, 1, &end, &err), KP_IO);
+    assert_false(folder_full || err.retriable);
+    assert_int_equal(kp_log_append(log, &entry, 1, &end, &err), KP_CLOSED);
+    kp_log_close(log);
+    assert_int_equal(kp_log_open(&options, &log, &err), KP_OK);
+    assert_int_equal(read_all(log, 1 << 20, NULL, 0), 1);
+    kp_log_close(log);
+    kp_buf_finish(&batch);
+}
+
 static void bad_input(void **state)
 {
     struct kp_log *log = open_log((struct kp_log_options){0});
@@ -447,6 +484,7 @@ int main(void)
         {"horizons, sealed", horizons, fresh_dir_sealed, remove_dir_sealed, NULL},
         {"merged", merged, fresh_dir_sealed, remove_dir_sealed, NULL},
         {"trim, sealed", trim, fresh_dir_sealed, remove_dir_sealed, NULL},
+        cmocka_unit_test_setup_teardown(name_not_synced, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(bad_input, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(amplification, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(many_partitions, fresh_dir, remove_dir),

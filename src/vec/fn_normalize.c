@@ -3,7 +3,6 @@
  * form). libunistring's tables are those of Unicode 14, as PostgreSQL 15's are: a view's answer depends on them.
  * ASCII is normal in every form.
  */
-#include <stdlib.h>
 #include <strings.h>
 #include <uninorm.h>
 
@@ -45,7 +44,7 @@ static bool is_ascii(struct kp_str text)
     return all < 0x80;
 }
 
-/* In libunistring's memory (free); NULL: there is none. */
+/* In libunistring's memory (kp_free); NULL: there is none. */
 static uint8_t *normal_form(struct kp_str text, uninorm_t form, size_t *ret_len)
 {
     return u8_normalize(form, (const uint8_t *)text.ptr, text.len, NULL, ret_len);
@@ -66,7 +65,7 @@ static void normalize(struct kp_call *call, const struct kp_vec *const *args, st
             *to = fn_text(call, normal, len);
         else
             kp_call_fail(call, i, "53200", "out of memory");
-        free(normal);
+        kp_free(normal);
     }
 }
 
@@ -85,7 +84,7 @@ static void is_normalized(struct kp_call *call, const struct kp_vec *const *args
             *to = len == text.len && memcmp(normal, text.ptr, len) == 0;
         else
             kp_call_fail(call, i, "53200", "out of memory");
-        free(normal);
+        kp_free(normal);
     }
 }
 
