@@ -47,6 +47,7 @@ struct scope_column {
     const char *name;
     struct kp_type type;
     bool not_null;
+    bool missing;        /* of a side that an outer join may not have */
     bool hidden;         /* not in *: metadata of records */
     bool qualified_only; /* the other side's column of JOIN … USING */
     bool never;          /* of a system table, and always NULL */

@@ -683,7 +683,8 @@ static enum kp_code bind_sides(struct binder *binder, const PgQuery__JoinExpr *j
 static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *join, struct query_joins *joins,
                                struct scope *scope)
 {
-    bool full = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL;
+    bool full = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL,
+         left = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT;
     struct scope *own = kp_arena_calloc(binder->arena, sizeof *own);
     struct outer_join outer = {.kind = full ? KP_JOIN_FULL : KP_JOIN_LEFT,
                                .swap = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT};
@@ -719,6 +720,8 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
     for (uint32_t i = 0; i < own->count; i++) {
         struct scope_column column = own->cols[i];
         column.not_null = plan->cols[column.index].not_null;
+        column.missing |= full || (outer.swap ? i < sides.left_cols : left && i >= sides.left_cols);
+        column.missing &= !join->alias; /* the rows of the join are all there */
         column.index += joins->base + joins->col_count;
         kp_scope_add(binder, scope, column);
     }

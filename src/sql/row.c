@@ -9,8 +9,8 @@
  * A field may be of a domain. Such a row is kp_row_checked(row, fields that passed its checks…) where it comes from a
  * literal, a text, JSON, a parameter; the fields that make one of ROW(…) or a record are checked themselves.
  *
- * A relation on the side of an outer join that may be missing has no NOT NULL column left; there a whole row without
- * any value is NULL. (So is such a row of a relation that never had one.)
+ * On a side that an outer join may not have, a whole row without any value is NULL. (So is one that is there, if its
+ * relation has no NOT NULL column.)
  */
 #include "sql/bind.h"
 #include "sql/object.h"
@@ -104,18 +104,19 @@ struct kp_expr *kp_bind_whole_row(struct binder *binder, const struct scope *sco
     struct kp_expr **columns = kp_arena_alloc(binder->arena, (scope->count + 1) * sizeof *columns);
     const char **names = kp_arena_alloc(binder->arena, (scope->count + 1) * sizeof *names);
     uint32_t count = 0;
-    bool there = false;
+    bool there = false, missing = true;
     for (uint32_t i = 0; i < scope->count; i++) {
         const struct scope_column *column = &scope->cols[i];
         if (!column->relation || strcmp(column->relation, relation) != 0 || column->hidden)
             continue;
         there |= column->not_null;
+        missing &= column->missing;
         names[count] = column->name;
         columns[count++] = column->never ? kp_bind_null(binder, column->type)
                                          : kp_bind_column(binder, base + column->index, column->type, location);
     }
     struct kp_expr *row = kp_bind_record(binder, columns, names, count, location);
-    return there || !count ? row : null_when(binder, none_is_there(binder, columns, count, location), row);
+    return there || !missing || !count ? row : null_when(binder, none_is_there(binder, columns, count, location), row);
 }
 
 /* ---- fields ---- */
