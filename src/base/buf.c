@@ -77,6 +77,7 @@ void kp_buf_append_json_string(struct kp_buf *buf, struct kp_str text)
             kp_buf_append(buf, escape, 6);
         }
     }
-    kp_buf_append(buf, text.ptr + clean, text.len - clean);
+    if (clean < text.len) /* an empty text may be nowhere */
+        kp_buf_append(buf, text.ptr + clean, text.len - clean);
     kp_buf_append_byte(buf, '"');
 }

@@ -310,7 +310,7 @@ static enum kp_code put_merged(const struct proto_field *field, struct kp_bytes 
             kp_buf_append(&merged, bytes.at, (size_t)(bytes.end - bytes.at));
         only = bytes;
     }
-    if (count > 1)
+    if (count > 1 && merged.len) /* of empty ones the last is as good */
         only = (struct kp_bytes){merged.data, merged.data + merged.len};
     enum kp_code code = count ? put_one(field, 2, 0, only, depth, out, err) : KP_OK;
     kp_buf_finish(&merged);
