@@ -5,6 +5,8 @@
 #include "log/files.h"
 #include "log/internal.h"
 
+enum { ATTEMPTS_MAX = 2 };
+
 void kp_reserve_init(struct kp_reserve *reserve, struct kp_os *os, const char *dir, bool off)
 {
     *reserve = (struct kp_reserve){.os = os, .dir = dir, .off = off};
@@ -95,7 +97,11 @@ bool kp_room_make(struct kp_room *room, enum kp_code code)
 {
     struct kp_log *log = room->log;
     struct kp_reserve *reserve = &log->journal.reserve;
-    if (room->given) {
+    if (room->attempts && room->attempts < ATTEMPTS_MAX && code == KP_FULL) {
+        room->attempts++;
+        return true;
+    }
+    if (room->attempts) {
         kp_mutex_lock(&reserve->mutex);
         reserve->users--;
         kp_mutex_unlock(&reserve->mutex);
@@ -106,7 +112,7 @@ bool kp_room_make(struct kp_room *room, enum kp_code code)
     }
     if (code != KP_FULL || reserve->off)
         return false;
-    room->given = true;
+    room->attempts = 1;
     give_up(reserve);
     return true;
 }

@@ -64,11 +64,13 @@ bool kp_reserve_take(struct kp_reserve *reserve);
  *         code = …;
  *     while (kp_room_make(&room, code));
  *
- * True once at most: code is KP_FULL, and now the reserve is given up. No lock held.
+ * True twice at most: code is KP_FULL, and now the reserve is given up. Twice, because of a commit that found no room
+ * before that: it takes all down that waits behind it (log/commit.c: refuse_all), the first attempt in the room that
+ * the reserve left, too. Before the second one nobody waits any more who was let in earlier. No lock held.
  */
 struct kp_room {
     struct kp_log *log;
-    bool given;
+    unsigned attempts; /* since it was given up */
 };
 bool kp_room_make(struct kp_room *room, enum kp_code code);
 
