@@ -6,10 +6,11 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "db/instance.h"
 #include "log/record_batch.h"
 #include "sim/db/world.h"
 
-enum { TOP_ROWS = 3, LINE_BYTES = 160, NAMES = 3 /* of items: a to c */ };
+enum { TOP_ROWS = 3, LINE_BYTES = 160, NAMES = 3 /* of items: a to c */, SINK_RETRY_US = 200000, PATIENCE = 50 };
 
 #define PUSH(array, count, cap)                                                                                        \
     ((count) == (cap) ? (void)((cap) = (cap) ? 2 * (cap) : 64, (array) = kp_realloc((array), (cap) * sizeof *(array))) \
@@ -791,10 +792,20 @@ static void check_out(struct world *world, int sink)
 
 /* ---- all of it ---- */
 
+/* What sinks have to add is in the log: what a full disk refused is tried again in time. */
+static void settle_sinks(struct world *world)
+{
+    kp_sim_tasks_settle();
+    for (int i = 0; i < PATIENCE && kp_sinks_pending(world->db); i++) {
+        kp_sim_tasks_sleep(SINK_RETRY_US);
+        kp_sim_tasks_settle();
+    }
+}
+
 void world_check(struct world *world)
 {
     struct history history = {0};
-    kp_sim_tasks_settle(); /* what the sink has to add is in the log */
+    settle_sinks(world);
     for (int i = 0; i < PRODUCERS; i++)
         for (uint32_t s = 0; s < world->producers[i].count; s++)
             world->producers[i].sent[s].found = world->producers[i].sent[s].trimmed = false;
