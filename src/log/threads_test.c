@@ -46,6 +46,19 @@ static void run_appender(void *arg)
     }
 }
 
+/* Of a new topic; one for each partition. */
+static uint32_t start_appenders(struct kp_log *log, struct kp_thread *running, struct load *loads, _Atomic int *done)
+{
+    struct kp_error err;
+    uint32_t topic;
+    assert_int_equal(kp_log_topic_create(log, "t", APPENDERS, &topic, &err), KP_OK);
+    for (uint32_t i = 0; i < APPENDERS; i++) {
+        loads[i] = (struct load){log, topic, i, done};
+        kp_thread_start(&running[i], "appender", 0, run_appender, &loads[i]);
+    }
+    return topic;
+}
+
 static int fresh_dir_from_disk(void **state)
 {
     static int yes;
@@ -61,12 +74,7 @@ static void threads(void **state)
     struct kp_thread running[APPENDERS];
     struct load loads[APPENDERS];
     _Atomic int done = 0;
-    uint32_t topic;
-    assert_int_equal(kp_log_topic_create(log, "t", APPENDERS, &topic, &err), KP_OK);
-    for (uint32_t i = 0; i < APPENDERS; i++) {
-        loads[i] = (struct load){log, topic, i, &done};
-        kp_thread_start(&running[i], "appender", 0, run_appender, &loads[i]);
-    }
+    (void)start_appenders(log, running, loads, &done);
     int64_t position = 0, total = 0; /* a reader follows */
     for (int i = 0; i < APPENDS; i++)
         total += APPENDERS * (1 + i % 3);
@@ -143,17 +151,11 @@ static void threads_sealed(void **state)
                                      .unsealed_bytes_max = 1 << 20,
                                      .extent_own_bytes = 60 << 10};
     struct kp_log *log = open_log(options);
-    struct kp_error err;
     struct kp_thread running[APPENDERS], following[2];
     struct load loads[APPENDERS];
     struct follower followers[2];
     _Atomic int done = 0;
-    uint32_t topic;
-    assert_int_equal(kp_log_topic_create(log, "t", APPENDERS, &topic, &err), KP_OK);
-    for (uint32_t i = 0; i < APPENDERS; i++) {
-        loads[i] = (struct load){log, topic, i, &done};
-        kp_thread_start(&running[i], "appender", 0, run_appender, &loads[i]);
-    }
+    uint32_t topic = start_appenders(log, running, loads, &done);
     for (int i = 0; i < 2; i++) {
         followers[i] = (struct follower){.log = log, .topic = topic};
         kp_thread_start(&following[i], "follower", 0, run_follower, &followers[i]);
