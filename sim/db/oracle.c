@@ -588,13 +588,27 @@ static void check_answers(struct world *world)
     world->answer_count = 0;
 }
 
-/* What the views show now, and which definition was promoted if that was not known. */
-static void check_now(struct world *world)
+/* Reads the views. What a round added while the log was read, the engine may not have come to yet: they are read again.
+ */
+static void read_in_time(struct world *world)
 {
     bool faults = world->faults;
     world->faults = false;
     world_read(world);
+    for (int i = 0; i < PATIENCE && !world->failure[0] && world->answer_count &&
+                    world->answers[0].position < world->history.position;
+         i++) {
+        kp_free(world->answers[--world->answer_count].text);
+        kp_sim_tasks_settle();
+        world_read(world);
+    }
     world->faults = faults;
+}
+
+/* What the views show now, and which definition was promoted if that was not known. */
+static void check_now(struct world *world)
+{
+    read_in_time(world);
     if (world->failure[0] || !world->answer_count)
         return;
     unsigned fit = fitting(world, &world->answers[0]);

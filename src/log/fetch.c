@@ -25,9 +25,11 @@ static enum kp_code fetch_into(struct kp_batches *batches, size_t bytes_max, str
 enum kp_code kp_log_fetch(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t offset, size_t bytes_max,
                           struct kp_buf *out, struct kp_error *err)
 {
+    struct kp_batches batches = {.topic = topic, .partition = partition, .offset = offset};
     const struct kp_partition *at;
     const char *name;
     int64_t start_offset = 0, end_offset = 0;
+    kp_batches_init(&batches, log); /* before it is looked what is there: that stays until the end */
     kp_rwlock_read(&log->lock);
     enum kp_code code = kp_log_find_partition(log, topic, partition, &at, &name, err);
     if (code == KP_OK) {
@@ -41,12 +43,10 @@ enum kp_code kp_log_fetch(struct kp_log *log, uint32_t topic, uint32_t partition
         }
     }
     kp_rwlock_unlock(&log->lock);
-    if (code != KP_OK || offset == end_offset)
-        return code;
-    struct kp_batches batches = {.topic = topic, .partition = partition, .offset = offset, .end_offset = end_offset};
-    kp_batches_init(&batches, log);
     size_t before = out->len;
-    code = fetch_into(&batches, bytes_max, out, err);
+    batches.end_offset = end_offset;
+    if (code == KP_OK && offset < end_offset)
+        code = fetch_into(&batches, bytes_max, out, err);
     kp_batches_finish(&batches);
     if (code != KP_OK)
         out->len = before;

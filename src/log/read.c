@@ -400,13 +400,14 @@ enum kp_code kp_log_read(struct kp_log *log, int64_t position, int64_t position_
         .topic_count = topic_count,
         .bytes_max = KP_MAX(bytes_max, (size_t)1),
         .at = position,
-        .gaps = atomic_load_explicit(&log->gaps, memory_order_acquire),
     };
     struct kp_log_span span = {.position = position, .position_end = position};
     if (position < 0 || position > build.durable)
         return kp_fail(err, KP_INVALID, NULL, "position %lld is not in the log: it ends at %lld", (long long)position,
                        (long long)build.durable);
     uint32_t side = kp_sealing_enter(&log->sealing.readers);
+    build.gaps =
+        atomic_load_explicit(&log->gaps, memory_order_acquire); /* what goes from now on, stays until the end */
     enum kp_code code = position < build.durable && position < position_limit ? take_all(&build, err) : KP_OK;
     kp_sealing_leave(&log->sealing.readers, side);
     finish_span(&build, &span);
