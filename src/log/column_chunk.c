@@ -224,38 +224,32 @@ static_assert(offsetof(struct kp_numeric, kind) == 10 && KP_NUMERIC_SMALL == 0, 
 static void slice_decimals(const struct kp_column_chunk *chunk, uint32_t first, uint32_t rows, struct kp_vec *vec)
 {
     const struct kp_column_chunk_header *header = chunk->header;
-    uint64_t *out = vec->data, piece[1024];
-    for (uint32_t at = 0; at < rows; at += (uint32_t)KP_COUNT(piece)) {
-        uint32_t n = KP_MIN(rows - at, (uint32_t)KP_COUNT(piece));
-        kp_unpack_u64(chunk->payload + header->codes_at, header->width, first + at, n, (uint64_t)header->base,
-                      header->factor, piece);
-        for (uint32_t i = 0; i < n; i++) {
-            out[2 * (size_t)(at + i)] = piece[i];
-            out[2 * (size_t)(at + i) + 1] = header->scale;
-        }
-    }
+    kp_unpack_pairs(chunk->payload + header->codes_at, header->width, first, rows, (uint64_t)header->base,
+                    header->factor, header->scale, vec->data);
 }
 
 static void slice_dictionary(const struct kp_column_chunk *chunk, uint32_t bytes, uint32_t first, uint32_t rows,
                              struct kp_vec *vec)
 {
     const struct kp_column_chunk_header *header = chunk->header;
-    const uint8_t *values =
-        chunk->texts ? (const uint8_t *)chunk->texts : chunk->payload + header->offsets_at; /* aligned: see build */
+    const uint8_t *codes = chunk->payload + header->codes_at;
+    const void *values = chunk->texts ? (const void *)chunk->texts
+                                      : (const void *)(chunk->payload + header->offsets_at); /* aligned: see build */
+    if (bytes == 16) {
+        kp_unpack_chosen(codes, header->width, first, rows, values, vec->data);
+        return;
+    }
     uint32_t piece[1024];
     uint8_t *out = vec->data;
     for (uint32_t at = 0; at < rows; at += (uint32_t)KP_COUNT(piece)) {
         uint32_t n = KP_MIN(rows - at, (uint32_t)KP_COUNT(piece));
-        kp_unpack_u32(chunk->payload + header->codes_at, header->width, first + at, n, 0, 1, piece);
-        if (bytes == 16)
+        kp_unpack_u32(codes, header->width, first + at, n, 0, 1, piece);
+        if (bytes == 8)
             for (uint32_t i = 0; i < n; i++)
-                memcpy(out + (size_t)(at + i) * 16, values + (size_t)piece[i] * 16, 16);
-        else if (bytes == 8)
-            for (uint32_t i = 0; i < n; i++)
-                memcpy(out + (size_t)(at + i) * 8, values + (size_t)piece[i] * 8, 8);
+                memcpy(out + (size_t)(at + i) * 8, (const uint8_t *)values + (size_t)piece[i] * 8, 8);
         else
             for (uint32_t i = 0; i < n; i++)
-                memcpy(out + (size_t)(at + i) * 4, values + (size_t)piece[i] * 4, 4);
+                memcpy(out + (size_t)(at + i) * 4, (const uint8_t *)values + (size_t)piece[i] * 4, 4);
     }
 }
 

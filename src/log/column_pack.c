@@ -91,6 +91,51 @@ void kp_unpack_u32(const uint8_t *codes, uint32_t width, uint64_t first, size_t 
         out[i] = base + (uint32_t)kp_pack_get(codes, width, first + i) * factor;
 }
 
+void kp_unpack_pairs(const uint8_t *codes, uint32_t width, uint64_t first, size_t n, uint64_t base, uint64_t factor,
+                     uint64_t second, uint64_t *restrict out)
+{
+    size_t i = 0, head = lone(width, first, n);
+    for (; i < head; i++) {
+        out[2 * i] = base + kp_pack_get(codes, width, first + i) * factor;
+        out[2 * i + 1] = second;
+    }
+    const struct places places = places_of(width);
+    const uint64_t mask = ((uint64_t)1 << (width & 63)) - 1;
+    const uint8_t *at = codes + (first + i) / 8 * width;
+    for (; i + 8 <= n; i += 8, at += width)
+        for (unsigned k = 0; k < 8; k++) {
+            out[2 * (i + k)] = base + (load(at + places.at[k]) >> places.shift[k] & mask) * factor;
+            out[2 * (i + k) + 1] = second;
+        }
+    for (; i < n; i++) {
+        out[2 * i] = base + kp_pack_get(codes, width, first + i) * factor;
+        out[2 * i + 1] = second;
+    }
+}
+
+void kp_unpack_chosen(const uint8_t *codes, uint32_t width, uint64_t first, size_t n, const uint64_t (*values)[2],
+                      uint64_t (*restrict out)[2])
+{
+    size_t i = 0, head = lone(width, first, n);
+    for (; i < head; i++)
+        memcpy(out[i], values[kp_pack_get(codes, width, first + i)], sizeof *out);
+    const struct places places = places_of(width);
+    const uint64_t mask = ((uint64_t)1 << (width & 63)) - 1;
+    const uint8_t *at = codes + (first + i) / 8 * width;
+    if (width < 8) /* eight codes lie in one word */
+        for (; i + 8 <= n; i += 8, at += width) {
+            uint64_t word = load(at);
+            for (unsigned k = 0; k < 8; k++, word >>= width)
+                memcpy(out[i + k], values[word & mask], sizeof *out);
+        }
+    else
+        for (; i + 8 <= n; i += 8, at += width)
+            for (unsigned k = 0; k < 8; k++)
+                memcpy(out[i + k], values[load(at + places.at[k]) >> places.shift[k] & mask], sizeof *out);
+    for (; i < n; i++)
+        memcpy(out[i], values[kp_pack_get(codes, width, first + i)], sizeof *out);
+}
+
 uint64_t kp_pack_max(const uint8_t *codes, uint32_t width, size_t n)
 {
     uint64_t max = 0, piece[512];

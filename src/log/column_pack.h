@@ -38,6 +38,12 @@ void kp_unpack_u64(const uint8_t *codes, uint32_t width, uint64_t first, size_t 
                    uint64_t *restrict out);
 void kp_unpack_u32(const uint8_t *codes, uint32_t width, uint64_t first, size_t n, uint32_t base, uint32_t factor,
                    uint32_t *restrict out);
+/* Values of two words, as vectors hold numerics and texts: out[2 × i] as above with `second` behind it; or the value
+ * that the code chooses. */
+void kp_unpack_pairs(const uint8_t *codes, uint32_t width, uint64_t first, size_t n, uint64_t base, uint64_t factor,
+                     uint64_t second, uint64_t *restrict out);
+void kp_unpack_chosen(const uint8_t *codes, uint32_t width, uint64_t first, size_t n, const uint64_t (*values)[2],
+                      uint64_t (*restrict out)[2]);
 /* The largest of n codes. */
 uint64_t kp_pack_max(const uint8_t *codes, uint32_t width, size_t n);
 

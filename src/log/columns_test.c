@@ -30,9 +30,12 @@ static const enum kp_type_id types[] = {KP_BOOL,    KP_INT2,  KP_INT4,    KP_INT
 
 static void test_pack(void **state)
 {
+    static uint64_t values[1 << 12][2];
+    for (size_t i = 0; i < KP_COUNT(values); i++)
+        values[i][0] = ~(values[i][1] = kp_hash_u64(i));
     for (uint32_t width = 0; width <= 64; width++) {
         enum { N = 203 };
-        uint64_t codes[N], out[N];
+        uint64_t codes[N], out[N], pairs[N][2];
         uint32_t out32[N];
         struct kp_buf packed = {0};
         for (size_t i = 0; i < N; i++)
@@ -52,6 +55,16 @@ static void test_pack(void **state)
                 assert_int_equal(out[i], 7 + 3 * codes[first + i]);
                 assert_int_equal(out32[i], (uint32_t)(7 + 3 * codes[first + i]));
             }
+            kp_unpack_pairs(packed.data, width, first, N - first, 7, 3, 5, pairs[0]);
+            for (size_t i = 0; i < N - first; i++) {
+                assert_int_equal(pairs[i][0], out[i]);
+                assert_int_equal(pairs[i][1], 5);
+            }
+            if (width > 12) /* there are so many values */
+                continue;
+            kp_unpack_chosen(packed.data, width, first, N - first, (const uint64_t(*)[2])values, pairs);
+            for (size_t i = 0; i < N - first; i++)
+                assert_memory_equal(pairs[i], values[codes[first + i]], sizeof *pairs);
         }
         kp_buf_finish(&packed);
     }
