@@ -144,6 +144,16 @@ static void test_as_of(void **state)
         kp_instance_close(kappa);
         kappa = open_instance();
     }
+    run(kappa, "BEGIN; INSERT INTO item VALUES (100, 'a'); INSERT INTO item VALUES (101, 'b'), (102, 'c'); COMMIT");
+    struct kp_rows *rows;
+    assert_true(kp_instance_run(kappa, reads[2], &rows, NULL));
+    long long end = kp_rows_position(rows);
+    kp_rows_close(rows);
+    for (int i = 0; i < 4; i++) { /* between a transaction's records nothing of it counts */
+        char sql[128];
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM item WHERE id >= 100 AS OF POSITION %lld", end - i);
+        expect(kappa, sql, i ? "0;" : "3;");
+    }
     run(kappa, "VERIFY MATERIALIZED VIEW names; VERIFY MATERIALIZED VIEW most");
     struct kp_failure failure;
     assert_false(kp_instance_run(kappa, "VERIFY MATERIALIZED VIEW item", NULL, &failure));

@@ -1,8 +1,9 @@
 /*
  * AS OF: the past is not kept, it is computed again. Tables and views that a query reads, and all that those read, are
  * built from the log in a private graph (replay/backfill.h) that goes as far as the asked position and no further; the
- * query then reads their stores. The answer is what a reader would have got then: only the log decides. Views mean what
- * they mean now: it is their present definition over the past.
+ * query then reads their stores. The answer is what a reader would have got then: only the log decides. At a position
+ * in a group of records (a transaction) that is the answer before the group. Views mean what they mean now: it is their
+ * present definition over the past.
  */
 #include "db/travel.h"
 
@@ -41,8 +42,7 @@ enum kp_code kp_travel_position(struct kp_session *session, const struct kp_stat
                       (long long)position, (long long)end);
         return kp_error_hint(err, "Leave AS OF away to read what is visible now.");
     }
-    *ret_position = position;
-    return KP_OK;
+    return kp_log_group_at(log, position, ret_position, err); /* a group counts whole, at its end */
 }
 
 /* ---- what is to be built ---- */

@@ -1,4 +1,4 @@
-/* Positions by time and by size, and offsets by position: where a look into the past, or retention, begins. */
+/* Positions by time and by size, groups and offsets by position: where a look into the past, or retention, begins. */
 #include "log/batches.h"
 
 /* Walks blocks from location, where groups begin, to the first one at or after time_us; if it goes on with a group,
@@ -113,7 +113,7 @@ enum kp_code kp_log_position_at(struct kp_log *log, int64_t time_us, int64_t *re
     return KP_OK;
 }
 
-/* ---- how far back to go ---- */
+/* ---- groups ---- */
 
 /* How many marks there are at or before position. Locked: lock. */
 static size_t marks_until(const struct kp_log *log, int64_t position)
@@ -135,6 +135,109 @@ static uint64_t mark_location(const struct kp_log *log, int64_t position)
     size_t until = marks_until(log, position);
     return until ? log->marks[until - 1].location : 0;
 }
+
+/* Where a walk of groups is. */
+struct group_walk {
+    int64_t at, begin; /* the next record; where the group that it is in, or the one before it, begins */
+    bool in_group;
+};
+
+/* Takes a block; true when it is known where the group of position begins: walk->begin. */
+static bool groups_pass(struct group_walk *walk, const struct kp_block_header *block, int64_t position)
+{
+    struct kp_entry_walk entries = kp_entry_walk_start(block);
+    const struct kp_entry_header *entry;
+    const char *wrong;
+    walk->at = block->position;
+    while (kp_entry_walk_next(&entries, &entry, &wrong)) {
+        if (!walk->in_group)
+            walk->begin = walk->at;
+        walk->at += entry->kind == KP_ENTRY_BATCH ? entry->records : 0;
+        walk->in_group = !(entry->flags & KP_ENTRY_GROUP_END);
+        if (walk->at > position)
+            return true;
+    }
+    return false;
+}
+
+/* Walks blocks from location, where a group begins. */
+static enum kp_code search_group(struct kp_cursor *cursor, uint64_t location, int64_t position, int64_t *ret_position,
+                                 struct kp_error *err)
+{
+    for (struct group_walk walk = {0};;) {
+        const struct kp_block_header *block;
+        const struct kp_hole *hole;
+        KP_TRY(kp_cursor_pass(cursor, location, &block, &hole, err));
+        if (hole ? hole->position_end > position : groups_pass(&walk, block, position)) {
+            *ret_position = hole ? KP_MIN(hole->position, position) : walk.begin;
+            return KP_OK;
+        }
+        walk.in_group = !hole && walk.in_group; /* a hole is whole groups */
+        location =
+            hole ? hole->location_end : kp_journal_following(&cursor->log->journal, location, kp_block_bytes(block));
+    }
+}
+
+static enum kp_code group_in_pages(struct kp_extent_file *file, const struct kp_extent_set *set,
+                                   struct kp_order_page *page, int64_t position, int64_t *ret_position,
+                                   struct kp_error *err)
+{
+    uint32_t number, i = 0;
+    *ret_position = position;
+    if (!set->header.order_pages)
+        return KP_OK;
+    KP_TRY(kp_order_page_find(file, set, position, false, &number, err));
+    KP_TRY(kp_order_page_read(file, set, number, page, err));
+    while (i < page->count && page->entries[i].position <= position)
+        i++;
+    const struct kp_order_entry *last = i ? &page->entries[i - 1] : NULL;
+    if (!last || (last->flags & KP_ORDER_GROUP_END && last->position + last->records <= position))
+        return KP_OK; /* what is at the position is gone */
+    return group_start(file, set, number, page, i - 1, ret_position, err);
+}
+
+static enum kp_code group_in_set(struct kp_log *log, const struct kp_extent_set *set, int64_t position,
+                                 int64_t *ret_position, struct kp_error *err)
+{
+    struct kp_extent_file file;
+    struct kp_order_page *page = kp_alloc(sizeof *page);
+    kp_extent_file_init(&file, log->os, log->journal.dir, false);
+    enum kp_code code = group_in_pages(&file, set, page, position, ret_position, err);
+    kp_extent_file_finish(&file);
+    kp_free(page);
+    return code;
+}
+
+static enum kp_code find_group(struct kp_log *log, int64_t position, int64_t *ret_position, struct kp_error *err)
+{
+    kp_rwlock_read(&log->lock);
+    const struct kp_extent_set *set = kp_sealing_set_at(&log->sealing, position);
+    uint64_t location = mark_location(log, position);
+    location = location ? location : kp_location(kp_sealing_file_next(&log->sealing), KP_SECTOR_BYTES);
+    kp_rwlock_unlock(&log->lock);
+    if (set)
+        return group_in_set(log, set, position, ret_position, err);
+    struct kp_cursor cursor;
+    kp_cursor_init(&cursor, log);
+    enum kp_code code = search_group(&cursor, location, position, ret_position, err);
+    kp_cursor_finish(&cursor);
+    return code;
+}
+
+enum kp_code kp_log_group_at(struct kp_log *log, int64_t position, int64_t *ret_position, struct kp_error *err)
+{
+    int64_t found = position;
+    uint32_t side = kp_sealing_enter(&log->sealing.readers);
+    enum kp_code code = KP_OK;
+    if (position > 0 && position < kp_log_position(log))
+        code = find_group(log, position, &found, err);
+    kp_sealing_leave(&log->sealing.readers, side);
+    KP_TRY(code);
+    *ret_position = found;
+    return KP_OK;
+}
+
+/* ---- how far back to go ---- */
 
 /* The number of index entries whose batches begin in blocks before location. */
 static uint32_t entries_before(const struct kp_partition *partition, uint64_t location)

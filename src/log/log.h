@@ -282,6 +282,9 @@ KP_MUST enum kp_code kp_log_offset_at(struct kp_log *log, uint32_t topic, uint32
 /* The first position whose block's log time is at or after time_us; the start of the group if it lies in one. */
 KP_MUST enum kp_code kp_log_position_at(struct kp_log *log, int64_t time_us, int64_t *ret_position,
                                         struct kp_error *err);
+/* Where the group that holds the record at a position begins; the position itself behind the log's end, or where what
+ * was there is gone. As of a position in a group nothing of the group counts yet: it is there whole, or not at all. */
+KP_MUST enum kp_code kp_log_group_at(struct kp_log *log, int64_t position, int64_t *ret_position, struct kp_error *err);
 /* The log time at a position: that of the block with the record before it. 0 at position 0. */
 KP_MUST enum kp_code kp_log_time_at(struct kp_log *log, int64_t position, int64_t *ret_time_us, struct kp_error *err);
 

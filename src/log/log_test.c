@@ -157,6 +157,61 @@ static void by_time(void **state)
     kp_log_close(log);
 }
 
+/* One group of up to four batches; begins[position]: where its group begins. */
+static void append_group(struct kp_log *log, uint32_t topic, int tag, int64_t *begins)
+{
+    struct kp_log_entry entries[4];
+    struct kp_buf batches[4];
+    struct kp_error err;
+    int64_t begin = kp_log_position(log), end;
+    size_t count = 1 + (size_t)tag % 4, pad = tag % 7 == 3 ? 400000 : tag % 3 == 0 ? 30000 : 10;
+    for (size_t i = 0; i < count; i++) {
+        batches[i] = batch_of(tag, 1 + (tag + (int)i) % 3, pad);
+        entries[i] = (struct kp_log_entry){
+            .topic = topic, .partition = (uint32_t)i % 2, .batch = batches[i].data, .bytes = batches[i].len};
+    }
+    assert_int_equal(kp_log_append(log, entries, count, &end, &err), KP_OK);
+    for (int64_t position = begin; position < end; position++)
+        begins[position] = begin;
+    for (size_t i = 0; i < count; i++)
+        kp_buf_finish(&batches[i]);
+}
+
+/* Where each position's group begins: in the tail, the journal, extents; the groups of many blocks, too. */
+static void groups(void **state)
+{
+    static int64_t begins[1000];
+    struct kp_log_options options = {.journal_file_bytes = 4 << 20, .no_threads = true};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    uint32_t topic;
+    int64_t position, found;
+    assert_int_equal(kp_log_topic_create(log, "t", 2, &topic, &err), KP_OK);
+    for (int tag = 0; tag < 80; tag++)
+        append_group(log, topic, tag, begins);
+    int64_t end = kp_log_position(log);
+    for (int round = 0; round < 3; round++) {
+        for (position = 0; position < end; position++) {
+            assert_int_equal(kp_log_group_at(log, position, &found, &err), KP_OK);
+            assert_int_equal(found, begins[position]);
+        }
+        for (position = end; position < end + 2; position++) {
+            assert_int_equal(kp_log_group_at(log, position, &found, &err), KP_OK);
+            assert_int_equal(found, position);
+        }
+        kp_log_close(log);
+        options.tail_bytes = 1;
+        options.seal_bytes = 1;
+        log = open_log(options);
+        for (bool more = round > 0; more;)
+            assert_int_equal(kp_log_maintain(log, &more, &err), KP_OK);
+    }
+    struct kp_log_sealed in_extents;
+    kp_log_sealed(log, &in_extents);
+    assert_true(in_extents.position > 0 && in_extents.position < end);
+    kp_log_close(log);
+}
+
 /* Every position's offset in each partition; sizes are told to a megabyte; what is trimmed counts no more. */
 static void horizons(void **state)
 {
@@ -475,6 +530,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(topics, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(sizes, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(by_time, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(groups, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(horizons, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(horizons_of_many, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(horizons_of_many, fresh_dir_sealed, remove_dir_sealed),
