@@ -52,7 +52,7 @@ static void print_datum(const struct kp_datum *datum, struct kp_buf *out)
 static void print_call(const struct kp_expr *expr, const struct kp_column *cols, struct kp_buf *out)
 {
     const struct kp_func *func = expr->func;
-    if (func->kind == KP_FUNC_CAST) {
+    if (func->kind == KP_FUNC_CAST || strncmp(func->name, "kp_date_bound", 13) == 0) {
         kp_expr_print(expr->args[0], cols, out);
         kp_buf_append_text(out, "::");
         kp_type_print(expr->type, out);

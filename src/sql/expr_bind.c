@@ -346,6 +346,7 @@ static enum kp_code in_list(struct binder *binder, struct kp_expr *left, PgQuery
     if (count > 1)
         KP_TRY(kp_bind_common_type(binder, list, count + 1, "IN", &common));
     common.mod = -1;
+    list[0] = kp_bind_bound(binder, common.id, left);
     for (uint32_t i = 0; i <= count && count > 1; i++) { /* one alone: the operator says what it is taken as */
         struct kp_type to = i == 0 && list[0]->type.id == common.id ? list[0]->type : common;
         KP_TRY(kp_bind_coerce(binder, list[i], to, COERCE_IMPLICIT, &list[i]));

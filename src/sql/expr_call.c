@@ -381,5 +381,10 @@ enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *p
     enum kp_code code = kp_bind_session_function(binder, name, args, count, call->location, ret_expr);
     if (code != KP_NOT_FOUND)
         return code;
-    return kp_bind_function(binder, name, args, count, call->location, ret_expr);
+    KP_TRY(kp_bind_function(binder, name, args, count, call->location, ret_expr));
+    if (strcmp(name, "json_populate_record") != 0 && strcmp(name, "jsonb_populate_record") != 0)
+        return KP_OK;
+    struct kp_relation *domain;
+    KP_TRY(kp_bind_domain_of(binder, call->args[0], &domain));
+    return domain ? kp_bind_domain_check(binder, domain, *ret_expr, call->location, ret_expr) : KP_OK;
 }

@@ -69,6 +69,15 @@ enum kp_code kp_bind_type(struct binder *binder, const PgQuery__TypeName *name, 
     return KP_OK;
 }
 
+enum kp_code kp_bind_domain_of(struct binder *binder, const PgQuery__Node *node, struct kp_relation **ret_domain)
+{
+    struct kp_type type;
+    *ret_domain = NULL;
+    return node->node_case == PG_QUERY__NODE__NODE_TYPE_CAST
+               ? kp_bind_type(binder, node->type_cast->type_name, &type, ret_domain)
+               : KP_OK;
+}
+
 /* ---- a bound body, its columns replaced ---- */
 
 struct replacement {

@@ -17,6 +17,9 @@ void kp_bind_use(struct binder *binder, struct kp_relation *object);
 /* A type by any name, built in or made; of a domain its base type, and *ret_domain is the domain (else NULL). */
 KP_MUST enum kp_code kp_bind_type(struct binder *binder, const PgQuery__TypeName *name, struct kp_type *ret_type,
                                   struct kp_relation **ret_domain);
+/* The domain that an expression says it is a value of, by a cast; else NULL. */
+KP_MUST enum kp_code kp_bind_domain_of(struct binder *binder, const PgQuery__Node *node,
+                                       struct kp_relation **ret_domain);
 /* The value, which is of the base type, with the domain's constraints checked: 23502, 23514. */
 KP_MUST enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relation *domain, struct kp_expr *value,
                                           int32_t location, struct kp_expr **ret_value);

@@ -348,25 +348,21 @@ static enum kp_code make_call(struct binder *binder, const struct candidate *can
     return from_json ? kp_bind_row_check(binder, *ret_expr, location, ret_expr) : KP_OK;
 }
 
-/* A constant date behind all timestamps is compared with them as what is less than infinity only. */
-static struct kp_expr *bound_of(struct binder *binder, const char *name, const struct kp_expr *chosen_like,
-                                struct kp_expr *date)
+struct kp_expr *kp_bind_bound(struct binder *binder, enum kp_type_id other, struct kp_expr *date)
+{
+    if (date->type.id != KP_DATE || (other != KP_TIMESTAMP && other != KP_TIMESTAMPTZ))
+        return date;
+    const char *bound = other == KP_TIMESTAMP ? "kp_date_bound" : "kp_date_bound_utc";
+    return kp_bind_fold(binder, kp_bind_call(binder, bound, KP_TYPE(other), &date, 1, date->location));
+}
+
+static bool is_comparison(const char *name)
 {
     static const char *const compares[] = {"=", "<>", "<", "<=", ">", ">="};
-    enum kp_type_id type = chosen_like->type.id;
-    bool compare = false;
     for (size_t i = 0; i < KP_COUNT(compares); i++)
-        compare |= strcmp(name, compares[i]) == 0;
-    if (!compare || date->kind != KP_EXPR_CONST || date->type.id != KP_DATE || date->datum.null ||
-        (type != KP_TIMESTAMP && type != KP_TIMESTAMPTZ) || !kp_date_is_finite(date->datum.i32))
-        return date;
-    int64_t us;
-    if (!__builtin_mul_overflow((int64_t)date->datum.i32, KP_DAY_US, &us) && kp_timestamp_in_range(us))
-        return date;
-    struct kp_expr *bound = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(type), date->location, 0);
-    bound->datum.type = bound->type;
-    bound->datum.i64 = INT64_MAX - 1;
-    return bound;
+        if (strcmp(name, compares[i]) == 0)
+            return true;
+    return false;
 }
 
 static bool is_number(enum kp_type_id id)
@@ -390,9 +386,11 @@ enum kp_code kp_bind_operator(struct binder *binder, const char *name, struct kp
     uint32_t count = left ? 2 : 1;
     if (strcmp(name, "!=") == 0)
         name = "<>";
+    if (left && is_comparison(name)) {
+        both[0] = kp_bind_bound(binder, right->type.id, left);
+        both[1] = kp_bind_bound(binder, left->type.id, right);
+    }
     if (left) {
-        both[0] = bound_of(binder, name, right, left);
-        both[1] = bound_of(binder, name, left, right);
         KP_TRY(widen_real(binder, both));
     }
     struct candidate *candidates;

@@ -393,9 +393,12 @@ static enum kp_code add_set_call(struct binder *binder, const PgQuery__FuncCall 
     if (base && !kp_type_is_composite(found.args[0]->type.id))
         return kp_bind_fail(binder, node->location, KP_INVALID, "42804",
                             "could not determine row type for result of %s", name);
-    if (base && kp_bind_row_domains(binder, found.args[0]->type.id))
-        return kp_bind_fail(binder, node->location, KP_UNSUPPORTED, NULL,
-                            "%s() of a row with fields of domains is not supported", name);
+    struct kp_relation *domain = NULL;
+    if (base)
+        KP_TRY(kp_bind_domain_of(binder, node->args[0], &domain));
+    if (domain || (base && kp_bind_row_domains(binder, found.args[0]->type.id)))
+        return kp_bind_fail(binder, node->location, KP_UNSUPPORTED, NULL, "%s() of a %s is not supported", name,
+                            domain ? "domain" : "row with fields of domains");
     if (base && def_count)
         KP_TRY(check_record(binder, node, found.args[0]->type.id, defs, def_count));
     if (rows_of)

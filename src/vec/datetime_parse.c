@@ -307,6 +307,8 @@ static enum outcome take_joined_date(struct scanner *s)
 static enum outcome place_number(struct fields *f, int64_t value, size_t len)
 {
     struct kp_civil *c = &f->civil;
+    if (f->day_of_year) /* the date is whole */
+        return OUTCOME_SYNTAX;
     if (f->has_year && !f->has_month && !f->has_day && len == 3 && value >= 1 && value <= 366) { /* 1999 008 */
         f->day_of_year = (int)value;
     } else if (!f->has_year &&
@@ -336,7 +338,7 @@ static enum outcome take_number(struct scanner *s)
     while (s->at < s->end && is_digit(*s->at))
         s->at++;
     size_t len = (size_t)(s->at - start);
-    bool date_known = f->has_year && f->has_month && f->has_day;
+    bool date_known = f->has_year && ((f->has_month && f->has_day) || f->day_of_year);
     if ((len == 6 || len == 4) && !f->has_time && (f->has_t || date_known)) {
         f->civil.hour = two(start);
         f->civil.minute = two(start + 2);
@@ -458,8 +460,8 @@ static enum outcome take_token(struct scanner *s)
             return take_clock(s);
         bool joined =
             behind + 1 < s->end && strchr("-/.", *behind) && (is_digit(behind[1]) || isalpha((unsigned char)behind[1]));
-        bool date_known = f->has_year && f->has_month && f->has_day;
-        bool packed_time = ((f->has_t || (f->has_year && f->has_month)) && *behind == '.') ||
+        bool date_known = f->has_year && ((f->has_month && f->has_day) || f->day_of_year);
+        bool packed_time = ((f->has_t || (f->has_year && (f->has_month || f->day_of_year))) && *behind == '.') ||
                            (date_known && !f->has_time && *behind == '-'); /* 040506-08 */
         if (joined && !packed_time && !(f->has_t && (*behind == '-' || *behind == '+')))
             return take_joined_date(s);
