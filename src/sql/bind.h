@@ -285,6 +285,14 @@ KP_MUST enum kp_code kp_bind_array(struct binder *binder, const struct expr_plac
 /* An array's subscript: an integer. */
 KP_MUST enum kp_code kp_bind_subscript(struct binder *binder, const struct expr_place *place, const PgQuery__Node *node,
                                        struct kp_expr **ret_expr);
+/* Subscripts with slices among them: which bounds are given (expr_array.c), then the bounds; at most
+ * 1 + 2 * KP_ARRAY_DIMENSIONS_MAX, count is at most KP_ARRAY_DIMENSIONS_MAX. */
+KP_MUST enum kp_code kp_bind_slice(struct binder *binder, const struct expr_place *place, PgQuery__Node *const *nodes,
+                                   size_t count, struct kp_expr **ret_args, uint32_t *ret_count);
+/* Subscripts of jsonb as a path, text[]; whether the first one is a number. */
+KP_MUST enum kp_code kp_bind_jsonb_path(struct binder *binder, const struct expr_place *place,
+                                        PgQuery__Node *const *nodes, size_t count, int32_t location,
+                                        struct kp_expr **ret_path, bool *ret_number);
 KP_MUST enum kp_code kp_bind_indirection(struct binder *binder, const struct expr_place *place,
                                          const PgQuery__AIndirection *node, struct kp_expr **ret_expr);
 /* Session functions: KP_NOT_FOUND without an error if it is none. */

@@ -71,12 +71,31 @@ enum kp_code kp_bind_subscript(struct binder *binder, const struct expr_place *p
     return kp_bind_coerce(binder, expr, KP_TYPE(KP_INT4), COERCE_ASSIGNMENT, ret_expr);
 }
 
+enum kp_code kp_bind_slice(struct binder *binder, const struct expr_place *place, PgQuery__Node *const *nodes,
+                           size_t count, struct kp_expr **ret_args, uint32_t *ret_count)
+{
+    char given[2 * KP_ARRAY_DIMENSIONS_MAX + 1];
+    uint32_t args = 1, marks = 0;
+    for (size_t i = 0; i < count; i++) {
+        const PgQuery__AIndices *indices = nodes[i]->a_indices;
+        if (indices->lidx)
+            KP_TRY(kp_bind_subscript(binder, place, indices->lidx, &ret_args[args++]));
+        if (indices->uidx)
+            KP_TRY(kp_bind_subscript(binder, place, indices->uidx, &ret_args[args++]));
+        given[marks++] = indices->lidx ? 'l' : indices->is_slice ? '-' : '1';
+        given[marks++] = indices->uidx ? 'u' : '-';
+    }
+    given[marks] = '\0';
+    ret_args[0] = kp_bind_text(binder, given);
+    *ret_count = args;
+    return KP_OK;
+}
+
 static enum kp_code apply_subscripts(struct binder *binder, const struct expr_place *place, struct kp_expr *array,
                                      PgQuery__Node *const *nodes, size_t count, struct kp_expr **ret_expr)
 {
     struct kp_expr *args[2 + 2 * KP_ARRAY_DIMENSIONS_MAX];
-    char given[2 * KP_ARRAY_DIMENSIONS_MAX + 1];
-    uint32_t arg_count = 2, marks = 0;
+    uint32_t arg_count;
     bool slice = false;
     if (count > KP_ARRAY_DIMENSIONS_MAX)
         return kp_bind_fail(binder, array->location, KP_INVALID, "54000",
@@ -84,27 +103,45 @@ static enum kp_code apply_subscripts(struct binder *binder, const struct expr_pl
                             KP_ARRAY_DIMENSIONS_MAX);
     for (size_t i = 0; i < count; i++)
         slice |= nodes[i]->a_indices->is_slice;
-    for (size_t i = 0; i < count; i++) {
-        const PgQuery__AIndices *indices = nodes[i]->a_indices;
-        if (indices->lidx)
-            KP_TRY(kp_bind_subscript(binder, place, indices->lidx, &args[arg_count++]));
-        if (indices->uidx)
-            KP_TRY(kp_bind_subscript(binder, place, indices->uidx, &args[arg_count++]));
-        given[marks++] = indices->lidx ? 'l' : indices->is_slice ? '-' : '1';
-        given[marks++] = indices->uidx ? 'u' : '-';
-    }
-    given[marks] = '\0';
+    KP_TRY(kp_bind_slice(binder, place, nodes, count, args + 1, &arg_count));
     args[0] = array;
-    args[1] = kp_bind_text(binder, given);
     if (slice) {
-        *ret_expr =
-            kp_bind_fold(binder, kp_bind_call(binder, "kp_array_slice", array->type, args, arg_count, array->location));
+        *ret_expr = kp_bind_fold(
+            binder, kp_bind_call(binder, "kp_array_slice", array->type, args, arg_count + 1, array->location));
         return KP_OK;
     }
     args[1] = array;
     struct kp_type element = {kp_type_element(array->type.id), array->type.mod};
     *ret_expr =
-        kp_bind_fold(binder, kp_bind_call(binder, "kp_array_at", element, args + 1, arg_count - 1, array->location));
+        kp_bind_fold(binder, kp_bind_call(binder, "kp_array_at", element, args + 1, arg_count, array->location));
+    return KP_OK;
+}
+
+enum kp_code kp_bind_jsonb_path(struct binder *binder, const struct expr_place *place, PgQuery__Node *const *nodes,
+                                size_t count, int32_t location, struct kp_expr **ret_path, bool *ret_number)
+{
+    struct kp_expr **path = kp_arena_alloc(binder->arena, (count + 1) * sizeof *path);
+    if (count > KP_SQL_DEPTH_MAX)
+        return kp_bind_fail(binder, location, KP_LIMIT, "54001", "more than %d subscripts", KP_SQL_DEPTH_MAX);
+    for (size_t i = 0; i < count; i++) {
+        const PgQuery__AIndices *indices = nodes[i]->a_indices;
+        if (indices->is_slice)
+            return kp_bind_fail(binder, kp_tree_location(indices->uidx ? indices->uidx : indices->lidx), KP_INVALID,
+                                "42804", "jsonb subscript does not support slices");
+        KP_TRY(kp_bind_expr(binder, place, indices->uidx, &path[i]));
+        KP_TRY(kp_bind_settle_unknown(binder, path[i], &path[i]));
+        bool number = kp_can_coerce(path[i]->type.id, KP_INT4, COERCE_IMPLICIT);
+        if (!number && !kp_can_coerce(path[i]->type.id, KP_TEXT, COERCE_IMPLICIT)) {
+            kp_bind_fail(binder, path[i]->location, KP_INVALID, "42804", "subscript type %s is not supported",
+                         kp_type_info(path[i]->type.id)->name);
+            return kp_error_hint(binder->err, "jsonb subscript must be coercible to either integer or text.");
+        }
+        if (i == 0)
+            *ret_number = number;
+        KP_TRY(kp_bind_coerce(binder, path[i], KP_TYPE(KP_TEXT), COERCE_EXPLICIT, &path[i]));
+    }
+    *ret_path =
+        kp_bind_fold(binder, kp_bind_call(binder, "kp_array", KP_TYPE(KP_TEXT_ARRAY), path, (uint32_t)count, location));
     return KP_OK;
 }
 
@@ -112,25 +149,10 @@ static enum kp_code apply_subscripts(struct binder *binder, const struct expr_pl
 static enum kp_code subscript_jsonb(struct binder *binder, const struct expr_place *place, struct kp_expr *value,
                                     PgQuery__Node *const *nodes, size_t count, struct kp_expr **ret_expr)
 {
-    struct kp_expr **path = kp_arena_alloc(binder->arena, (count + 1) * sizeof *path), *array;
-    for (size_t i = 0; i < count; i++) {
-        const PgQuery__AIndices *indices = nodes[i]->a_indices;
-        if (indices->is_slice)
-            return kp_bind_fail(binder, value->location, KP_INVALID, "42804",
-                                "jsonb subscript does not support slices");
-        KP_TRY(kp_bind_expr(binder, place, indices->uidx, &path[i]));
-        KP_TRY(kp_bind_settle_unknown(binder, path[i], &path[i]));
-        if (!kp_can_coerce(path[i]->type.id, KP_INT4, COERCE_IMPLICIT) &&
-            !kp_can_coerce(path[i]->type.id, KP_TEXT, COERCE_IMPLICIT)) {
-            kp_bind_fail(binder, path[i]->location, KP_INVALID, "42804", "subscript type %s is not supported",
-                         kp_type_info(path[i]->type.id)->name);
-            return kp_error_hint(binder->err, "jsonb subscript must be coercible to either integer or text.");
-        }
-        KP_TRY(kp_bind_coerce(binder, path[i], KP_TYPE(KP_TEXT), COERCE_EXPLICIT, &path[i]));
-    }
-    array = kp_bind_fold(
-        binder, kp_bind_call(binder, "kp_array", KP_TYPE(KP_TEXT_ARRAY), path, (uint32_t)count, value->location));
-    return kp_bind_operator(binder, "#>", value, array, value->location, ret_expr);
+    struct kp_expr *path;
+    bool number;
+    KP_TRY(kp_bind_jsonb_path(binder, place, nodes, count, value->location, &path, &number));
+    return kp_bind_operator(binder, "#>", value, path, value->location, ret_expr);
 }
 
 enum kp_code kp_bind_indirection(struct binder *binder, const struct expr_place *place,

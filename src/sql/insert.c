@@ -13,17 +13,18 @@ enum kp_code kp_write_insert_columns(struct binder *binder, const struct kp_rela
 {
     uint32_t count = col_count ? (uint32_t)col_count : kp_write_width(relation);
     uint32_t *columns = kp_arena_calloc(binder->arena, (count + 1) * sizeof *columns);
-    bool *taken = kp_arena_calloc(binder->arena, relation->col_count + 1);
+    const PgQuery__ResTarget **taken = kp_arena_calloc(binder->arena, (relation->col_count + 1) * sizeof *taken);
     for (uint32_t i = 0; i < count; i++) {
         columns[i] = i;
         if (!col_count)
             continue;
         const PgQuery__ResTarget *target = cols[i]->res_target;
-        KP_TRY(kp_write_target_column(binder, relation, target, &columns[i]));
-        if (taken[columns[i]])
+        KP_TRY(kp_write_column(binder, relation, target->name, target->location, &columns[i]));
+        const PgQuery__ResTarget *before = taken[columns[i]];
+        if (before && !(before->n_indirection && target->n_indirection))
             return kp_bind_fail(binder, target->location, KP_INVALID, "42701", "column \"%s\" specified more than once",
                                 target->name);
-        taken[columns[i]] = true;
+        taken[columns[i]] = target;
     }
     *ret_columns = columns;
     *ret_count = count;
@@ -41,24 +42,48 @@ static enum kp_code check_width(struct binder *binder, const PgQuery__InsertStmt
     return KP_OK;
 }
 
-enum kp_code kp_write_insert_row(struct binder *binder, const struct kp_relation *relation,
-                                 const struct expr_place *place, PgQuery__Node *const *items, size_t count,
-                                 const uint32_t *columns, struct kp_expr **cells)
+/* A value for a column, or for the part of it that the list names. */
+static enum kp_code put_value(struct binder *binder, const struct kp_relation *relation, const struct expr_place *place,
+                              const PgQuery__Node *listed, struct kp_expr *value, uint32_t column,
+                              struct kp_expr **cells)
 {
-    uint32_t width = kp_write_width(relation);
-    for (uint32_t i = 0; i < width; i++)
-        cells[i] = NULL;
-    for (size_t i = 0; i < count; i++) {
-        if (items[i]->node_case == PG_QUERY__NODE__NODE_SET_TO_DEFAULT)
-            continue;
-        struct kp_expr *expr;
-        KP_TRY(kp_bind_expr(binder, place, items[i], &expr));
-        KP_TRY(kp_write_assign(binder, relation, expr, columns[i], &cells[columns[i]]));
-    }
-    for (uint32_t i = 0; i < width; i++)
+    if (!listed || !listed->res_target->n_indirection)
+        return kp_write_assign(binder, relation, value, column, &cells[column]);
+    struct kp_expr *whole = cells[column] ? cells[column] : kp_bind_null(binder, relation->cols[column].type);
+    return kp_write_assign_part(binder, place, listed->res_target, whole, value, &cells[column]);
+}
+
+/* What was not given; and a domain of the whole holds when all its parts are set. */
+static enum kp_code finish_row(struct binder *binder, const struct kp_relation *relation, PgQuery__Node *const *list,
+                               size_t listed, const uint32_t *columns, struct kp_expr **cells)
+{
+    for (size_t i = 0; list && i < listed; i++)
+        if (list[i]->res_target->n_indirection && relation->domains && relation->domains[columns[i]])
+            KP_TRY(kp_write_assign(binder, relation, cells[columns[i]], columns[i], &cells[columns[i]]));
+    for (uint32_t i = 0; i < kp_write_width(relation); i++)
         if (!cells[i])
             KP_TRY(kp_write_assign(binder, relation, kp_write_default(binder, relation, i), i, &cells[i]));
     return KP_OK;
+}
+
+enum kp_code kp_write_insert_row(struct binder *binder, const struct kp_relation *relation,
+                                 const struct expr_place *place, PgQuery__Node *const *items, size_t count,
+                                 PgQuery__Node *const *list, const uint32_t *columns, struct kp_expr **cells)
+{
+    for (uint32_t i = 0; i < kp_write_width(relation); i++)
+        cells[i] = NULL;
+    for (size_t i = 0; i < count; i++) {
+        bool otherwise = items[i]->node_case == PG_QUERY__NODE__NODE_SET_TO_DEFAULT;
+        if (otherwise && list && list[i]->res_target->n_indirection)
+            return kp_bind_fail(binder, kp_tree_location(list[i]), KP_UNSUPPORTED, NULL,
+                                "a part of column \"%s\" cannot be set to DEFAULT", list[i]->res_target->name);
+        if (otherwise)
+            continue;
+        struct kp_expr *expr;
+        KP_TRY(kp_bind_expr(binder, place, items[i], &expr));
+        KP_TRY(put_value(binder, relation, place, list ? list[i] : NULL, expr, columns[i], cells));
+    }
+    return finish_row(binder, relation, list, count, columns, cells);
 }
 
 /* ---- VALUES ---- */
@@ -119,7 +144,8 @@ static enum kp_code insert_values(struct binder *binder, const struct kp_relatio
                                 "VALUES lists must all be the same length");
         uint32_t have = (uint32_t)row->n_items;
         KP_TRY(check_width(binder, insert, have, listed, have > listed ? kp_tree_location(row->items[listed]) : -1));
-        KP_TRY(kp_write_insert_row(binder, relation, &place, row->items, row->n_items, columns,
+        KP_TRY(kp_write_insert_row(binder, relation, &place, row->items, row->n_items,
+                                   insert->n_cols ? insert->cols : NULL, columns,
                                    plan->values.exprs + (size_t)r * width));
         any_subs |= subs[r].count > 0;
     }
@@ -136,6 +162,9 @@ static enum kp_code insert_query(struct binder *binder, const struct kp_relation
                                  const PgQuery__InsertStmt *insert, const uint32_t *columns, uint32_t listed,
                                  struct kp_plan **ret_plan)
 {
+    static const struct scope nothing;
+    struct expr_place place = {.scope = &nothing, .clause = "INSERT"};
+    PgQuery__Node *const *list = insert->n_cols ? insert->cols : NULL;
     struct kp_plan *input = NULL;
     uint32_t have = 0, width = kp_write_width(relation);
     if (insert->select_stmt) {
@@ -153,11 +182,9 @@ static enum kp_code insert_query(struct binder *binder, const struct kp_relation
     for (uint32_t i = 0; i < have; i++) {
         bool literal = named->kind == KP_PLAN_PROJECT && input->cols[i].type.id == KP_UNKNOWN;
         struct kp_expr *expr = literal ? named->project.exprs[i] : kp_bind_column(binder, i, input->cols[i].type, -1);
-        KP_TRY(kp_write_assign(binder, relation, expr, columns[i], &exprs[columns[i]]));
+        KP_TRY(put_value(binder, relation, &place, list ? list[i] : NULL, expr, columns[i], exprs));
     }
-    for (uint32_t i = 0; i < width; i++)
-        if (!exprs[i])
-            KP_TRY(kp_write_assign(binder, relation, kp_write_default(binder, relation, i), i, &exprs[i]));
+    KP_TRY(finish_row(binder, relation, list, have, columns, exprs));
     *ret_plan = kp_bind_project(binder, input, exprs, NULL, width);
     kp_write_name_row(*ret_plan, relation, 0);
     return KP_OK;

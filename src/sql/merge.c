@@ -92,7 +92,8 @@ static enum kp_code bind_clause(struct merge *merge, size_t index)
         if (when->n_target_list && have < listed)
             return kp_bind_fail(binder, when->target_list[have]->res_target->location, KP_INVALID, "42601",
                                 "INSERT has more target columns than expressions");
-        KP_TRY(kp_write_insert_row(binder, write->relation, &place, when->values, when->n_values, columns, cells));
+        KP_TRY(kp_write_insert_row(binder, write->relation, &place, when->values, when->n_values,
+                                   when->n_target_list ? when->target_list : NULL, columns, cells));
     }
     return KP_OK;
 }

@@ -55,16 +55,6 @@ enum kp_code kp_write_column(struct binder *binder, const struct kp_relation *re
     return like ? kp_error_hint(binder->err, "Perhaps you meant \"%s\".", like) : KP_NOT_FOUND;
 }
 
-enum kp_code kp_write_target_column(struct binder *binder, const struct kp_relation *relation,
-                                    const PgQuery__ResTarget *target, uint32_t *ret_column)
-{
-    KP_TRY(kp_write_column(binder, relation, target->name, target->location, ret_column));
-    if (target->n_indirection)
-        return kp_bind_fail(binder, target->location, KP_UNSUPPORTED, NULL,
-                            "a part of column \"%s\" cannot be assigned: assign the whole", target->name);
-    return KP_OK;
-}
-
 enum kp_code kp_write_assign(struct binder *binder, const struct kp_relation *relation, struct kp_expr *expr,
                              uint32_t index, struct kp_expr **ret_expr)
 {

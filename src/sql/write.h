@@ -32,9 +32,6 @@ KP_MUST enum kp_code kp_write_target(struct write *write, const PgQuery__RangeVa
 uint32_t kp_write_width(const struct kp_relation *relation); /* its columns that are not hidden */
 KP_MUST enum kp_code kp_write_column(struct binder *binder, const struct kp_relation *relation, const char *name,
                                      int32_t location, uint32_t *ret_column);
-/* The same of INSERT's list, where parts of a column are refused. */
-KP_MUST enum kp_code kp_write_target_column(struct binder *binder, const struct kp_relation *relation,
-                                            const PgQuery__ResTarget *target, uint32_t *ret_column);
 /* To a column's type as assignment does; the error names the column. */
 KP_MUST enum kp_code kp_write_assign(struct binder *binder, const struct kp_relation *relation, struct kp_expr *expr,
                                      uint32_t column, struct kp_expr **ret_expr);
@@ -60,14 +57,14 @@ KP_MUST enum kp_code kp_write_assignments(struct binder *binder, const struct kp
 KP_MUST enum kp_code kp_write_assign_part(struct binder *binder, const struct expr_place *place,
                                           const PgQuery__ResTarget *target, struct kp_expr *whole,
                                           struct kp_expr *value, struct kp_expr **ret_expr);
-/* For each listed column its index; without a list the first ones in order. */
+/* For each listed column its index; without a list the first ones in order. Parts of a column may be listed each. */
 KP_MUST enum kp_code kp_write_insert_columns(struct binder *binder, const struct kp_relation *relation,
                                              PgQuery__Node *const *cols, size_t col_count, uint32_t **ret_columns,
                                              uint32_t *ret_count);
-/* One row of VALUES or of MERGE's INSERT, defaults filled in. */
+/* One row of VALUES or of MERGE's INSERT, defaults filled in; list: what kp_write_insert_columns was given, or NULL. */
 KP_MUST enum kp_code kp_write_insert_row(struct binder *binder, const struct kp_relation *relation,
                                          const struct expr_place *place, PgQuery__Node *const *items, size_t count,
-                                         const uint32_t *columns, struct kp_expr **cells);
+                                         PgQuery__Node *const *list, const uint32_t *columns, struct kp_expr **cells);
 
 /* ---- returning.c ---- */
 KP_MUST enum kp_code kp_write_returning(struct write *write, PgQuery__Node *const *list, size_t count);

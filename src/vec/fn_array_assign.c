@@ -1,7 +1,8 @@
 /*
- * SET x[i][j] = value: the array with another element, under a name that SQL cannot call. As in PostgreSQL a NULL or
- * empty array becomes one of that element alone, with the subscripts as its lower bounds; one of one dimension grows to
- * where the element is, NULLs between; of more dimensions only elements that are there can be set.
+ * SET x[i][j] = value, SET x[i:j] = values: the array with another element or slice, under names that SQL cannot call.
+ * As in PostgreSQL a NULL or empty array becomes one of that element or slice alone, with the subscripts as its lower
+ * bounds; one of one dimension grows to where they are, NULLs between; of more dimensions only elements that are there
+ * can be set. Of the values those that the slice has no place for are left out; NULL instead of values changes nothing.
  */
 #include "vec/array.h"
 #include "vec/fn.h"
@@ -111,6 +112,159 @@ static void assign(struct kp_call *call, const struct kp_vec *const *args, struc
     kp_array_builder_finish(&builder);
 }
 
+/* ---- slices ---- */
+
+struct slice {
+    uint32_t asked; /* dimensions */
+    bool open_low[KP_ARRAY_DIMENSIONS_MAX], open_high[KP_ARRAY_DIMENSIONS_MAX];
+    int64_t low[KP_ARRAY_DIMENSIONS_MAX], high[KP_ARRAY_DIMENSIONS_MAX];
+};
+
+/* Bounds from argument 3 on, as the marks say (sql/expr_array.c). False: one is NULL. */
+static bool read_slice(struct kp_call *call, const struct kp_vec *const *args, uint32_t row, struct slice *ret_slice)
+{
+    struct kp_str given = kp_text_str(&FN_AT(struct kp_text, 2, row));
+    uint32_t arg = 3;
+    *ret_slice = (struct slice){.asked = (uint32_t)given.len / 2};
+    for (size_t i = 0; i < given.len; i++) {
+        bool high = i & 1, asks = given.ptr[i] == (high ? 'u' : 'l');
+        if (asks && kp_vec_is_null(args[arg], row)) {
+            kp_call_fail(call, row, "22004", "array subscript in assignment must not be null");
+            return false;
+        }
+        (high ? ret_slice->high : ret_slice->low)[i / 2] = asks ? FN_AT(int32_t, arg, row) : 1;
+        (high ? ret_slice->open_high : ret_slice->open_low)[i / 2] = given.ptr[i] == '-';
+        arg += asks;
+    }
+    return true;
+}
+
+/* Completes the slice by the array's bounds, and gives the array that it makes: its bounds, perhaps grown. */
+static bool place_slice(struct kp_call *call, uint32_t row, const struct kp_array *array, struct slice *slice,
+                        struct kp_array *ret_whole)
+{
+    struct kp_array whole = *array;
+    bool made = array->dimensions == 0;
+    if (made)
+        whole.dimensions = slice->asked;
+    if (whole.dimensions < slice->asked) {
+        kp_call_fail(call, row, "2202E", "wrong number of array subscripts");
+        return false;
+    }
+    for (uint32_t d = 0; d < whole.dimensions; d++) {
+        bool asked = d < slice->asked;
+        int64_t from = whole.lows[d], end = from + whole.lengths[d];
+        if (made && (slice->open_low[d] || slice->open_high[d])) {
+            kp_call_fail(call, row, "2202E", "array slice subscript must provide both boundaries");
+            return false;
+        }
+        if (!asked || slice->open_low[d])
+            slice->low[d] = from;
+        if (!asked || slice->open_high[d])
+            slice->high[d] = end - 1;
+        if (slice->low[d] > slice->high[d] + made) {
+            if (made)
+                kp_call_fail(call, row, "54000", "array size exceeds the maximum allowed (%d)", KP_ARRAY_ELEMENTS_MAX);
+            else
+                kp_call_fail(call, row, "2202E", "upper bound cannot be less than lower bound");
+            return false;
+        }
+        if (!made && whole.dimensions > 1 && (slice->low[d] < from || slice->high[d] >= end)) {
+            kp_call_fail(call, row, "2202E", "array subscript out of range");
+            return false;
+        }
+        from = made ? slice->low[d] : KP_MIN(from, slice->low[d]);
+        end = made ? slice->high[d] + 1 : KP_MAX(end, slice->high[d] + 1);
+        if (end - from > GROWN_ELEMENTS_MAX || end > INT32_MAX) {
+            kp_call_fail(call, row, "54000", "array size exceeds the maximum allowed (%d)", GROWN_ELEMENTS_MAX);
+            return false;
+        }
+        whole.lows[d] = (int32_t)from;
+        whole.lengths[d] = (int32_t)(end - from);
+    }
+    *ret_whole = whole;
+    return true;
+}
+
+/* The element of the old array at a place of the new one; false: it is none of its. */
+static bool old_place(const struct kp_array *array, const struct kp_array *whole, const int32_t *place,
+                      uint32_t *ret_element)
+{
+    uint32_t element = 0;
+    for (uint32_t d = 0; d < array->dimensions; d++) {
+        int64_t at = (int64_t)whole->lows[d] + place[d] - array->lows[d];
+        if (at < 0 || at >= array->lengths[d])
+            return false;
+        element = element * (uint32_t)array->lengths[d] + (uint32_t)at;
+    }
+    *ret_element = element;
+    return array->dimensions > 0;
+}
+
+static bool in_slice(const struct slice *slice, const struct kp_array *whole, const int32_t *place)
+{
+    for (uint32_t d = 0; d < whole->dimensions; d++) {
+        int64_t at = (int64_t)whole->lows[d] + place[d];
+        if (at < slice->low[d] || at > slice->high[d])
+            return false;
+    }
+    return true;
+}
+
+static bool assign_slice_row(struct kp_call *call, const struct kp_vec *const *args, uint32_t row,
+                             struct kp_array_builder *builder, struct kp_text *ret_text)
+{
+    struct kp_array array = {.element = builder->element}, source, whole;
+    struct slice slice;
+    uint64_t size = 1, items = 1;
+    if (!read_slice(call, args, row, &slice))
+        return false;
+    bool there = !kp_vec_is_null(args[0], row);
+    if (there)
+        kp_array_read(args[0]->type.id, kp_vec_at(args[0], row), &array);
+    if (kp_vec_is_null(args[1], row)) {
+        *ret_text = there ? FN_AT(struct kp_text, 0, row) : kp_array_make(builder, call->arena);
+        return true;
+    }
+    if (!place_slice(call, row, &array, &slice, &whole))
+        return false;
+    kp_array_read(args[1]->type.id, kp_vec_at(args[1], row), &source);
+    for (uint32_t d = 0; d < whole.dimensions; d++) {
+        items =
+            KP_MIN(items * (uint64_t)(slice.high[d] - slice.low[d] + 1), (uint64_t)1 << 36); /* a later one may be 0 */
+        size *= (uint64_t)whole.lengths[d];
+    }
+    if (items > source.count) {
+        kp_call_fail(call, row, "2202E", "source array too small");
+        return false;
+    }
+    int32_t place[KP_ARRAY_DIMENSIONS_MAX] = {0};
+    uint32_t next = 0, element;
+    for (uint64_t n = 0; n < size; n++) {
+        if (in_slice(&slice, &whole, place))
+            add(call, builder, &source, next++);
+        else if (old_place(&array, &whole, place, &element))
+            add(call, builder, &array, element);
+        else
+            kp_array_add(builder, NULL);
+        for (uint32_t d = whole.dimensions; d-- > 0 && ++place[d] == whole.lengths[d];)
+            place[d] = 0;
+    }
+    *ret_text = kp_array_make_shaped(builder, whole.dimensions, whole.lengths, whole.lows, call->arena);
+    return true;
+}
+
+/* kp_array_assign_slice(array, values, which bounds are given, bound, …): not strict. */
+static void assign_slice(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    struct kp_text *to = out->data;
+    struct kp_array_builder builder = {.element = kp_type_element(call->type.id)};
+    for (uint32_t i = 0; i < call->rows; i++)
+        if (!assign_slice_row(call, args, i, &builder, &to[i]))
+            to[i] = kp_text_make("", 0);
+    kp_array_builder_finish(&builder);
+}
+
 static const struct kp_func funcs[] = {
     {.name = "kp_array_assign",
      .kind = KP_FUNC_FUNCTION,
@@ -120,5 +274,13 @@ static const struct kp_func funcs[] = {
      .ret = KP_ANYARRAY,
      .kernel = assign,
      .doc = "SET x[1] = value"},
+    {.name = "kp_array_assign_slice",
+     .kind = KP_FUNC_FUNCTION,
+     .flags = KP_VARIADIC | KP_CAN_FAIL,
+     .arg_count = 4,
+     .args = {KP_ANYARRAY, KP_ANYARRAY, KP_TEXT, KP_INT4},
+     .ret = KP_ANYARRAY,
+     .kernel = assign_slice,
+     .doc = "SET x[1:2] = values"},
 };
 KP_FUNCTIONS(array_assign, funcs);
