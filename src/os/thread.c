@@ -219,6 +219,21 @@ size_t kp_thread_stack_left(void)
     return here > lowest ? here - lowest : 0;
 }
 
+int kp_thread_parser_key(pthread_key_t *ret_key, void (*destroy)(void *value))
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static pthread_key_t key;
+    static bool made;
+    int result = 0;
+    MUST(pthread_mutex_lock(&mutex));
+    if (!made && (result = pthread_key_create(&key, destroy)) == 0)
+        made = true;
+    if (made)
+        *ret_key = key;
+    MUST(pthread_mutex_unlock(&mutex));
+    return result;
+}
+
 int64_t kp_thread_now_ns(void)
 {
     if (simulated)

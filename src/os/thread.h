@@ -69,6 +69,9 @@ void kp_thread_start(struct kp_thread *thread, const char *name, size_t stack_by
 void kp_thread_join(struct kp_thread *thread);
 /* Bytes of the calling thread's stack below the current frame: what a recursion may still use. */
 size_t kp_thread_stack_left(void);
+/* What libpg_query calls instead of pthread_key_create (CMakeLists.txt): the same key in every thread. A process has
+ * 1,024 of them; where none is left, OpenSSL cannot begin. */
+int kp_thread_parser_key(pthread_key_t *ret_key, void (*destroy)(void *value));
 /* Processors this process may use, at least 1. */
 int kp_cpu_count(void);
 /* The clock by which timeouts pass: nanoseconds, never goes back. */

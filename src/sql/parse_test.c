@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <threads.h>
 
 #include <cmocka.h>
 
@@ -203,6 +204,22 @@ static void refuses_explain_of_explain(void **state)
     kp_arena_finish(&p.arena);
 }
 
+/* Long statements are parsed on threads of their own: more of them than a process has thread-specific keys. */
+static void leaves_keys_to_others(void **state)
+{
+    struct kp_buf text = {0};
+    repeat(&text, "SELECT 1 IN (0", ", 1", 100, ")");
+    for (int i = 0; i < 1100; i++) {
+        struct parsed p = parse((char *)text.data);
+        assert_int_equal(p.code, KP_OK);
+        kp_arena_finish(&p.arena);
+    }
+    kp_buf_finish(&text);
+    tss_t key;
+    assert_int_equal(tss_create(&key, NULL), thrd_success);
+    tss_delete(key);
+}
+
 static void takes_long_text(void **state)
 {
     static const struct {
@@ -287,6 +304,7 @@ int main(void)
                                        cmocka_unit_test(reads_settings),
                                        cmocka_unit_test(refuses_deep_text),
                                        cmocka_unit_test(refuses_explain_of_explain),
+                                       cmocka_unit_test(leaves_keys_to_others),
                                        cmocka_unit_test(takes_long_text),
                                        cmocka_unit_test(refuses_bad_bytes),
                                        cmocka_unit_test(positions_count_characters),
