@@ -65,7 +65,7 @@ static enum kp_code take_row(struct kp_copy_binary *binary, struct kp_str bytes,
         if (len < -1)
             return bad(err, "invalid field size");
         if (len > KP_RECORD_BATCH_BYTES_MAX)
-            return kp_fail(err, KP_LIMIT, NULL, "a row of COPY is longer than %d bytes", KP_RECORD_BATCH_BYTES_MAX);
+            return kp_copy_row_too_long(err);
         fields[i] = (struct kp_str){NULL, 0};
         if (len < 0)
             continue;
@@ -76,6 +76,12 @@ static enum kp_code take_row(struct kp_copy_binary *binary, struct kp_str bytes,
     }
     *ret_used = at;
     return KP_OK;
+}
+
+enum kp_code kp_copy_row_too_long(struct kp_error *err)
+{
+    (void)kp_fail(err, KP_LIMIT, NULL, "a row of COPY is longer than %d bytes", KP_RECORD_BATCH_BYTES_MAX);
+    return kp_error_hint(err, "A row becomes a record of at most %d bytes.", KP_RECORD_BYTES_MAX);
 }
 
 /* All that has come whole. */
@@ -124,7 +130,7 @@ enum kp_code kp_copy_binary_feed(struct kp_copy_binary *binary, struct kp_str by
         kp_buf_consume(&binary->pending, used);
     }
     if (binary->pending.len > KP_RECORD_BATCH_BYTES_MAX)
-        return kp_fail(err, KP_LIMIT, NULL, "a row of COPY is longer than %d bytes", KP_RECORD_BATCH_BYTES_MAX);
+        return kp_copy_row_too_long(err);
     return KP_OK;
 }
 

@@ -20,6 +20,8 @@ struct kp_copy_binary {
     uint64_t rows;
 };
 
+/* 54000: a row of COPY, in any form, is too long. */
+KP_MUST enum kp_code kp_copy_row_too_long(struct kp_error *err);
 void kp_copy_binary_finish(struct kp_copy_binary *binary);
 /* Whole rows go to each (line: the row's number); fields has room for col_count. 22P04 with PostgreSQL's words. */
 KP_MUST enum kp_code kp_copy_binary_feed(struct kp_copy_binary *binary, struct kp_str bytes, uint32_t col_count,

@@ -360,9 +360,8 @@ enum kp_code kp_copy_reader_feed(struct kp_copy_reader *reader, struct kp_str by
         kp_buf_append(&reader->pending, bytes.ptr + used, bytes.len - used);
     }
     if (reader->pending.len > KP_RECORD_BATCH_BYTES_MAX) {
-        (void)at_line(reader, err,
-                      kp_fail(err, KP_LIMIT, NULL, "a row of COPY is longer than %d bytes", KP_RECORD_BATCH_BYTES_MAX));
-        return kp_error_hint(err, "Is a closing quote missing?");
+        (void)at_line(reader, err, kp_copy_row_too_long(err));
+        return reader->quoted ? kp_error_hint(err, "Is a closing quote missing?") : KP_LIMIT;
     }
     return KP_OK;
 }

@@ -14,6 +14,8 @@
 
 #include <stdlib.h>
 
+#include "base/limits.h"
+
 /* ---- errors ---- */
 
 void kp_eval_note(struct kp_eval *eval, const struct kp_row_error *errors, uint32_t count)
@@ -378,6 +380,23 @@ static void make_null(struct kp_eval *eval, struct kp_type type, struct kp_vec *
     kp_vec_init_constant(ret_vec, eval->arena, &datum);
 }
 
+/*
+ * No value is longer than VALUE_BYTES_MAX, whatever function made it. Only in an arena of so much memory can there be
+ * one, so rows are looked at hardly ever. It keeps values within the length that a struct kp_text has, as kernels
+ * that multiply (array_to_string, regexp_replace) stop soon behind the limit.
+ */
+enum { VALUE_BYTES_MAX = 4 * KP_RECORD_BYTES_MAX };
+
+static void refuse_long(struct kp_call *call, struct kp_vec *vec)
+{
+    struct kp_text *values = vec->data;
+    for (uint32_t i = 0; i < call->rows; i++)
+        if (!kp_vec_is_null(vec, i) && values[i].len > VALUE_BYTES_MAX) {
+            kp_call_fail(call, i, "54000", "requested length too large: a value has at most %d bytes", VALUE_BYTES_MAX);
+            values[i] = kp_text_make(NULL, 0);
+        }
+}
+
 static void run_kernel(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_func *func, void *prepared,
                        const struct kp_vec *const *args, uint32_t arg_count, uint32_t batch_rows,
                        struct kp_vec *ret_vec)
@@ -403,6 +422,8 @@ static void run_kernel(struct kp_eval *eval, const struct kp_expr *expr, const s
                            .prepared = prepared,
                            .type = expr->type};
     func->kernel(&call, args, ret_vec);
+    if (eval->arena->bytes > VALUE_BYTES_MAX && kp_type_info(expr->type.id)->string)
+        refuse_long(&call, ret_vec);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < call.error_count; i++)
         if (!strict || !ret_vec->valid || (ret_vec->valid[call.errors[i].row >> 6] >> (call.errors[i].row & 63) & 1))

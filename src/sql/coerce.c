@@ -395,6 +395,9 @@ struct kp_expr *kp_bind_fold(struct binder *binder, struct kp_expr *expr)
         return expr;
     struct kp_expr *value = kp_bind_new(binder, KP_EXPR_CONST, expr->type, expr->location, 0);
     value->datum.null = kp_vec_is_null(&out, 0);
+    if (!value->datum.null && kp_type_info(expr->type.id)->string &&
+        ((const struct kp_text *)out.data)->len > 4 * KP_RECORD_BYTES_MAX)
+        return expr; /* too long a value: the evaluator refuses it */
     if (!value->datum.null)
         memcpy(value->datum.raw, out.data, kp_type_info(expr->type.id)->bytes);
     value->datum.type = expr->type;

@@ -332,6 +332,8 @@ static void fill(struct kp_call *call, const struct kp_vec *const *args, struct 
 
 /* ---- text ---- */
 
+enum { VALUE_BYTES_MAX = 4 * KP_RECORD_BYTES_MAX }; /* a longer one is refused behind the kernel (flow/eval.c) */
+
 static void to_string(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     struct kp_text *to = out->data;
@@ -342,7 +344,7 @@ static void to_string(struct kp_call *call, const struct kp_vec *const *args, st
         struct kp_array array;
         read_row(args[0], i, &array);
         buf.len = 0;
-        for (uint32_t e = 0; !null && e < array.count; e++) {
+        for (uint32_t e = 0; !null && e < array.count && buf.len <= VALUE_BYTES_MAX; e++) {
             uint64_t value[2];
             bool is = kp_array_get(&array, e, call->arena, value);
             if (!is && (!shown || kp_vec_is_null(args[2], i)))

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/limits.h"
 #include "vec/array.h"
 #include "vec/fn.h"
 #include "vec/json.h"
@@ -415,6 +416,8 @@ static void strip_nulls(struct kp_call *call, const struct kp_vec *const *args, 
     kp_buf_finish(&buf);
 }
 
+enum { PRETTY_BYTES_MAX = 4 * KP_RECORD_BYTES_MAX }; /* a longer one is refused behind the kernel (flow/eval.c) */
+
 static void pretty(struct kp_str value, unsigned depth, struct kp_buf *out)
 {
     struct kp_jsonb_items items;
@@ -426,7 +429,7 @@ static void pretty(struct kp_str value, unsigned depth, struct kp_buf *out)
     }
     kp_jsonb_items_begin(&items, value);
     kp_buf_append_byte(out, items.object ? '{' : '[');
-    while (kp_jsonb_items_next(&items, &key, &item)) {
+    while (out->len <= PRETTY_BYTES_MAX && kp_jsonb_items_next(&items, &key, &item)) {
         kp_buf_append_text(out, first ? "\n" : ",\n");
         first = false;
         for (unsigned i = 0; i <= depth; i++)

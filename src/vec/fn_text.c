@@ -398,9 +398,13 @@ TEXT_KERNEL(repeat, {
     int64_t count = KP_MAX(FN_AT(int32_t, 1, i), 0);
     if (too_long(call, out, i, (uint64_t)count * text.len))
         continue;
-    for (int64_t n = 0; n < count; n++)
-        kp_buf_append_str(&buf, text);
-    *to = fn_text(call, buf.data, buf.len);
+    size_t wanted = (size_t)count * text.len;
+    char local[KP_TEXT_INLINE_BYTES], *bytes = wanted <= sizeof local ? local : kp_arena_alloc(call->arena, wanted);
+    for (size_t have = 0, step; have < wanted; have += step) { /* what is there is copied behind itself */
+        step = have ? KP_MIN(have, wanted - have) : text.len;
+        memcpy(bytes + have, have ? bytes : text.ptr, step);
+    }
+    *to = kp_text_make(bytes, wanted);
 })
 
 TEXT_KERNEL(reverse, {

@@ -7,7 +7,12 @@
  */
 #include "vec/regex.h"
 
-enum { REPLACEMENT_GROUPS = 10 };
+#include "base/limits.h"
+
+enum {
+    REPLACEMENT_GROUPS = 10,
+    REPLACED_BYTES_MAX = 4 * KP_RECORD_BYTES_MAX /* a longer one is refused behind the kernel (flow/eval.c) */
+};
 
 /* PostgreSQL's classes are Unicode's where RE2's are ASCII's. */
 static const struct {
@@ -202,7 +207,8 @@ void kp_pattern_replace(const struct kp_pattern *compiled, struct kp_str text, s
     unsigned wanted = KP_MIN(kp_regex_groups(compiled->regex) + 1, (unsigned)REPLACEMENT_GROUPS);
     for (size_t g = 0; g < 2 * REPLACEMENT_GROUPS; g++)
         groups[g] = (size_t)-1;
-    for (int32_t found = 1; at <= text.len && kp_regex_search(compiled->regex, text.ptr, text.len, at, groups, wanted);
+    for (int32_t found = 1; at <= text.len && out->len <= REPLACED_BYTES_MAX &&
+                            kp_regex_search(compiled->regex, text.ptr, text.len, at, groups, wanted);
          found++) {
         if (n == 0 || found == n) {
             kp_buf_append(out, text.ptr + copied, groups[0] - copied);

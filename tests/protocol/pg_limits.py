@@ -1,4 +1,9 @@
 """Statements of extreme form: each works in sane time, or a limit says so, with PostgreSQL's code; none ends the server."""
+import json
+import os
+import re
+import socket
+import struct
 import time
 
 import psycopg2
@@ -55,6 +60,9 @@ check("a join", "SELECT count(*) FROM t AS t0 JOIN " + listed("t AS u%d USING (a
 check("a text", "SELECT length(repeat('x', 50000000))", 50000000)
 check("too long a text", "SELECT length(repeat('x', 2000000000))", "54000")
 check("a text of a GB", "SELECT length(repeat('x', 1000000000))", "54000")
+check("a text made of many separators", "SELECT array_to_string(array_fill('x'::text, ARRAY[1000000]), repeat('y', 10000))", "54000")
+check("a text of bytes", "SELECT encode(repeat('x', 50000000)::bytea, 'hex')", "54000")
+check("a text of replacements", "SELECT length(regexp_replace(repeat('x', 200000), 'x', repeat('y', 10000), 'g'))", "54000")
 check("an array of long texts", "SELECT array_fill(repeat('x', 1000000), ARRAY[100000]) IS NULL", "54000")
 check("deep jsonb", "SELECT pg_typeof(%s::jsonb)::text" % ("'" + "[" * 400 + "]" * 400 + "'"), "jsonb")
 check("too deep jsonb", "SELECT %s::jsonb" % ("'" + "[" * 100000 + "]" * 100000 + "'"), "54001")
@@ -71,6 +79,76 @@ check("is there", "SELECT length(b) FROM t WHERE a = -1", 10 << 20)
 check("a record too long", "INSERT INTO t VALUES (-2, '%s')" % ("x" * (17 << 20)), "54000")
 check("a message too long", "SELECT '%s'" % ("x" * (65 << 20)), "54000")
 check("too many tokens", "SELECT " + "." * (4 << 20), "54000")
+
+
+class Gigabyte:
+    """A row of COPY with a text of 1 GiB, as it is read."""
+
+    def __init__(self, head, tail):
+        self.parts = [head] + [b"x" * (1 << 20)] * 1024 + [tail, b""]
+
+    def read(self, _size=-1):
+        return self.parts.pop(0)
+
+
+def memory_mib(what):
+    with open("/proc/%s/status" % os.environ["KAPPA_PID"], encoding="ascii") as status:
+        return int(re.search(what + r":\s+(\d+)", status.read())[1]) >> 10
+
+
+def refused(what, act):
+    """54000 with a hint; others go on, and the server's memory is not what the client sends."""
+    before = memory_mib("VmRSS")
+    with open("/proc/%s/clear_refs" % os.environ["KAPPA_PID"], "w", encoding="ascii") as refs:
+        refs.write("5")
+    code, hint = act()
+    assert code == "54000" and hint, (what, code, hint)
+    assert memory_mib("VmHWM") < before + 600, (what, before, memory_mib("VmHWM"))
+    check("the next statement behind " + what, "SELECT 1", 1)
+
+
+def copied(options, head, tail):
+    try:
+        cursor.copy_expert("COPY t FROM STDIN " + options, Gigabyte(head, tail), 1 << 20)
+    except psycopg2.Error as error:
+        return error.pgcode, error.diag.message_hint
+    return None, None
+
+
+def sent(head, tail, pieces=1000):
+    """A message of 1,000 MiB by the wire."""
+    long = _wire.Wire()
+    long.socket.settimeout(120)
+    long.send(head[:1] + struct.pack("!I", 4 + len(head) - 1 + (pieces << 20) + len(tail)) + head[1:])
+    for _ in range(pieces):
+        long.send(b"x" * (1 << 20))
+    error = _wire.error(long.ask(tail + (_wire.SYNC if head[:1] != b"Q" else b"")))
+    long.finish()
+    return error["C"], error["H"]
+
+
+def posted(path, head, tail):
+    host, port = os.environ["HTTP"].split(":")
+    with socket.create_connection((host, int(port)), timeout=120) as http:
+        http.sendall(b"POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" %
+                     (path, os.environ["HTTP"].encode(), len(head) + (1 << 30) + len(tail)) + head)
+        answer = b""
+        while b"\r\n\r\n" not in answer or b"}}" not in answer:
+            answer += http.recv(65536)
+    answer = json.loads(answer.split(b"\r\n\r\n", 1)[1])["error"]
+    return answer["sqlstate"], answer["hint"]
+
+
+refused("COPY", lambda: copied("", b"-3\t", b"\n"))
+refused("COPY of CSV", lambda: copied("(FORMAT csv)", b"-3,\"", b"\"\n"))
+refused("COPY in binary", lambda: copied("(FORMAT binary)", b"PGCOPY\n\xff\r\n\0" + struct.pack("!IIhiii", 0, 0, 2, 4, -3, 1 << 30), b""))
+refused("a statement of 1,000 MiB", lambda: sent(b"QINSERT INTO t VALUES (-3, '", b"')\0"))
+refused("a parameter of 1,000 MiB", lambda: sent(b"B\0\0" + struct.pack("!HHI", 0, 1, 1000 << 20), b"\0\0"))
+refused("a record by HTTP", lambda: posted(b"/topics/t", b'{"a": -3, "b": "', b'"}'))
+refused("a statement by HTTP", lambda: posted(b"/sql", b'{"sql": "SELECT \'', b'\'"}'))
+check("none of it is there", "SELECT count(*) FROM t WHERE a = -3", 0)
+if int(os.environ.get("KAPPA_TEST_SCALE", "1")) > 1:  # it takes 3 GiB
+    check("a row of a GiB", "SELECT " + listed("repeat('x', 60000000) || '%d'", 18), "54000", 120)
 
 # names
 check("a long name", "CREATE TABLE %s (a int PRIMARY KEY)" % ("ab" * 40), None)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "db/copy.h"
+#include "serve/pg/rows.h"
 
 /* ---- out ---- */
 
@@ -30,7 +31,8 @@ static void put_signature(const struct kp_copy_options *options, bool *pending, 
     *pending = false;
 }
 
-/* Appends rows of the portal's batch until the buffer holds enough to be sent; returns how many. */
+/* Appends rows of the portal's batch until the buffer holds enough to be sent; returns how many, or
+ * KP_PG_ROW_TOO_LONG. */
 static uint64_t put_copy_rows(struct kp_pg *pg, struct kp_pg_portal *portal, const struct kp_copy_options *options,
                               const struct kp_zone *zone, bool *signature_pending)
 {
@@ -45,6 +47,10 @@ static uint64_t put_copy_rows(struct kp_pg *pg, struct kp_pg_portal *portal, con
             size_t begun = kp_pg_begin(out, 'd');
             put_signature(options, signature_pending, out);
             kp_copy_write_row(options, batch, portal->row, zone, out);
+            if (out->len - begun > KP_PG_DISCARD_BYTES_MAX) {
+                kp_pg_forget(out, begun);
+                return KP_PG_ROW_TOO_LONG;
+            }
             kp_pg_end(out, begun);
             rows++;
         }
@@ -74,7 +80,10 @@ enum kp_code kp_pg_copy_out(struct kp_pg *pg, struct kp_pg_portal *portal, struc
         KP_TRY(kp_pg_portal_fetch(pg, portal, UINT64_MAX, &fetch, err));
         if (!portal->batch)
             break;
-        rows += put_copy_rows(pg, portal, options, zone, &signature_pending);
+        uint64_t count = put_copy_rows(pg, portal, options, zone, &signature_pending);
+        if (count == KP_PG_ROW_TOO_LONG)
+            return kp_pg_fail_long_row(err);
+        rows += count;
         if (kp_conn_unsent(pg->conn) >= KP_PG_FLUSH_BYTES)
             KP_TRY(kp_pg_flush(pg, err));
     }

@@ -5,6 +5,7 @@
  */
 #include "serve/pg/pg.h"
 
+#include "base/limits.h"
 #include "serve/pg/session.h"
 
 enum {
@@ -192,6 +193,8 @@ static void refuse_oversized(struct kp_pg *pg, const struct kp_pg_message *messa
     pg->in_query |= message->type == 'Q';
     (void)kp_fail(&err, KP_LIMIT, NULL, "message of type '%c' is longer than %d bytes", message->type,
                   KP_PG_MESSAGE_BYTES_MAX);
+    (void)kp_error_hint(&err, "A row is a record of at most %d bytes; send more in several statements, or by COPY.",
+                        KP_RECORD_BYTES_MAX);
     kp_pg_fail(pg, &err);
 }
 

@@ -96,11 +96,12 @@ static enum kp_code send_rows(struct kp_pg *pg, struct kp_pg_portal *source, con
         KP_TRY(kp_pg_portal_fetch(pg, source, rows_max - sent, &fetch, err));
         if (!source->batch)
             break;
-        if (formats)
-            sent += kp_pg_put_rows(out, source->batch, formats, zone, &source->row, &source->repeats, rows_max - sent,
-                                   out->len + KP_PG_FLUSH_BYTES);
-        else
-            sent += skip_rows(source, rows_max - sent);
+        uint64_t count = formats ? kp_pg_put_rows(out, source->batch, formats, zone, &source->row, &source->repeats,
+                                                  rows_max - sent, out->len + KP_PG_FLUSH_BYTES)
+                                 : skip_rows(source, rows_max - sent);
+        if (count == KP_PG_ROW_TOO_LONG)
+            return kp_pg_fail_long_row(err);
+        sent += count;
         if (kp_conn_unsent(pg->conn) >= KP_PG_FLUSH_BYTES)
             KP_TRY(kp_pg_flush(pg, err));
     }

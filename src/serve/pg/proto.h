@@ -84,6 +84,11 @@ static inline void kp_pg_end(struct kp_buf *out, size_t begun)
     uint32_t be = __builtin_bswap32((uint32_t)(out->len - begun));
     memcpy(out->data + begun, &be, 4);
 }
+/* Instead of kp_pg_end: the message was not begun. */
+static inline void kp_pg_forget(struct kp_buf *out, size_t begun)
+{
+    out->len = begun - 1;
+}
 static inline void kp_pg_put_text(struct kp_buf *out, const char *text)
 {
     kp_buf_append(out, text, strlen(text) + 1);

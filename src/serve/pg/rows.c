@@ -92,7 +92,8 @@ static field_writer choose_writer(enum kp_type_id type, uint8_t format)
     }
 }
 
-static void put_row(struct kp_buf *out, const struct kp_batch *batch, const field_writer *writers,
+/* False: it has no room in a message, and nothing was appended. */
+static bool put_row(struct kp_buf *out, const struct kp_batch *batch, const field_writer *writers,
                     const struct kp_zone *zone, uint32_t row)
 {
     size_t begun = kp_pg_begin(out, 'D');
@@ -110,7 +111,19 @@ static void put_row(struct kp_buf *out, const struct kp_batch *batch, const fiel
         uint32_t be = __builtin_bswap32((uint32_t)(out->len - start));
         memcpy(out->data + start - 4, &be, 4);
     }
+    if (out->len - begun > KP_PG_DISCARD_BYTES_MAX) {
+        kp_pg_forget(out, begun);
+        return false;
+    }
     kp_pg_end(out, begun);
+    return true;
+}
+
+enum kp_code kp_pg_fail_long_row(struct kp_error *err)
+{
+    (void)kp_fail(err, KP_LIMIT, NULL, "a row is longer than the %d bytes that a message may have",
+                  KP_PG_DISCARD_BYTES_MAX);
+    return kp_error_hint(err, "Ask for fewer columns at once.");
 }
 
 uint64_t kp_pg_put_rows(struct kp_buf *out, const struct kp_batch *batch, const struct kp_pg_formats *formats,
@@ -129,7 +142,8 @@ uint64_t kp_pg_put_rows(struct kp_buf *out, const struct kp_batch *batch, const 
             *done = 0;
             continue;
         }
-        put_row(out, batch, writers, zone, *row);
+        if (!put_row(out, batch, writers, zone, *row))
+            return KP_PG_ROW_TOO_LONG;
         ++*done;
         ++written;
     }
