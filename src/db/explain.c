@@ -134,6 +134,7 @@ static enum kp_code explain_statement(struct kp_cursor *cursor, struct kp_buf *o
     bool analyzes = statement->explain == KP_EXPLAIN_ANALYZE;
     struct bound bound = {0};
     enum kp_code code = bind(cursor->session, statement->inner, &bound, err);
+    explain.once = bound.root || bound.write;
     if (code == KP_OK && analyzes && bound.relation)
         code = kp_fail(err, KP_UNSUPPORTED, NULL, "EXPLAIN ANALYZE runs queries and statements that write rows only");
     if (code == KP_OK && analyzes)

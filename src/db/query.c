@@ -109,28 +109,6 @@ static enum kp_code scan_with_writes(struct run *run, struct kp_live *live, stru
 
 /* ---- keys: WHERE k = constant on a relation whose key is known ---- */
 
-static const struct kp_expr *equality_constant(const struct kp_expr *predicate, uint32_t column)
-{
-    if (predicate->kind == KP_EXPR_AND) {
-        for (uint32_t i = 0; i < predicate->arg_count; i++) {
-            const struct kp_expr *found = equality_constant(predicate->args[i], column);
-            if (found)
-                return found;
-        }
-        return NULL;
-    }
-    if (predicate->kind != KP_EXPR_CALL || predicate->func->kind != KP_FUNC_OPERATOR ||
-        strcmp(predicate->func->name, "=") != 0 || predicate->arg_count != 2)
-        return NULL;
-    for (int side = 0; side < 2; side++) {
-        const struct kp_expr *a = predicate->args[side], *b = predicate->args[1 - side];
-        if (a->kind == KP_EXPR_COLUMN && a->column == column && b->kind == KP_EXPR_CONST && !b->datum.null &&
-            b->type.id == a->type.id)
-            return b;
-    }
-    return NULL;
-}
-
 static const struct kp_plan *parent_of(const struct kp_plan *plan, const struct kp_plan *child)
 {
     for (uint32_t i = 0; i < plan->input_count; i++) {
@@ -146,26 +124,18 @@ static const struct kp_plan *parent_of(const struct kp_plan *plan, const struct 
 /* Fills key (in order of the relation's keys) if a filter right above the scan fixes every key column. */
 static bool key_of(const struct run *run, const struct kp_plan *scan, struct kp_datum *key)
 {
-    const struct kp_relation *relation = scan->scan.relation;
-    const struct kp_plan *filter = parent_of(run->plan, scan);
-    if (relation->key_count == 0 || relation->key_count > 32 || !filter || filter->kind != KP_PLAN_FILTER)
+    const struct kp_expr *values[KP_PLAN_KEYS_MAX];
+    if (!kp_plan_key(parent_of(run->plan, scan), scan, values))
         return false;
-    for (uint32_t k = 0; k < relation->key_count; k++) {
-        const struct kp_expr *constant = NULL;
-        for (uint32_t i = 0; i < scan->col_count && !constant; i++)
-            if (scan->scan.columns[i] == relation->keys[k])
-                constant = equality_constant(filter->filter.predicate, i);
-        if (!constant || constant->type.id != relation->cols[relation->keys[k]].type.id)
-            return false;
-        key[k] = constant->datum;
-    }
+    for (uint32_t k = 0; k < scan->scan.relation->key_count; k++)
+        key[k] = values[k]->datum;
     return true;
 }
 
 static enum kp_code scan_store(struct run *run, struct kp_live *live, struct emit *emit, struct kp_error *err)
 {
     struct kp_session *session = run->session;
-    struct kp_datum key[32];
+    struct kp_datum key[KP_PLAN_KEYS_MAX];
     bool by_key = key_of(run, emit->scan, key), touched = kp_writes_touch(session, live->relation);
     if (touched && by_key) {
         struct kp_str text = kp_writes_key(session, live->relation, key, emit->arena);

@@ -171,6 +171,13 @@ void kp_explain_bytes(uint64_t bytes, struct kp_buf *out)
         kp_buf_printf(out, "%.1f %s", size, units[unit]);
 }
 
+static bool looks_up(const struct printing *printing, const struct kp_plan *plan)
+{
+    const struct kp_expr *values[KP_PLAN_KEYS_MAX];
+    return printing->explain->once && plan->kind == KP_PLAN_FILTER && plan->inputs[0]->kind == KP_PLAN_SCAN &&
+           kp_plan_key(plan, plan->inputs[0], values);
+}
+
 /* ---- text ---- */
 
 static void print_measure(const struct kp_plan_measure *measure, struct kp_buf *out)
@@ -202,6 +209,8 @@ static void print_text(struct printing *printing, const struct kp_plan *plan, in
     note_lists(printing, plan, line);
     if (state_unbounded(plan))
         kp_buf_append_text(out, "  [without bound]");
+    if (looks_up(printing, plan))
+        kp_buf_append_text(out, "  [looked up by key]");
     const struct kp_plan_measure *measure = measure_of(printing, plan);
     if (measure)
         print_measure(measure, out);
@@ -243,8 +252,9 @@ static void json_list(const char *key, const struct kp_buf *list, struct kp_buf 
     kp_buf_append_byte(out, ']');
 }
 
-static void json_details(const struct kp_plan *plan, struct kp_buf *out)
+static void json_details(const struct printing *printing, const struct kp_plan *plan)
 {
+    struct kp_buf *out = printing->out;
     struct kp_buf line = {0};
     kp_plan_print_node(plan, &line);
     struct kp_str title = title_of((struct kp_str){(const char *)line.data, line.len});
@@ -268,6 +278,8 @@ static void json_details(const struct kp_plan *plan, struct kp_buf *out)
         kp_buf_append_json_string(out, (struct kp_str){state + 8, end ? (size_t)(end - state - 8) : 0});
         kp_buf_printf(out, ", \"State Without Bound\": %s", state_unbounded(plan) ? "true" : "false");
     }
+    if (looks_up(printing, plan))
+        kp_buf_append_text(out, ", \"Looked Up By Key\": true");
     kp_buf_printf(out, ", \"Only Grows\": %s, \"Columns\": [", plan->growing ? "true" : "false");
     for (uint32_t i = 0; i < plan->col_count; i++) {
         kp_buf_append_text(out, i ? ", " : "");
@@ -283,7 +295,7 @@ static void print_json(struct printing *printing, const struct kp_plan *plan, in
     struct kp_buf line = {0};
     const struct kp_plan *before = seen_before(printing, plan);
     kp_buf_printf(out, "{\"Node\": %u, ", plan->id);
-    json_details(plan, out);
+    json_details(printing, plan);
     if (before) {
         kp_buf_printf(out, ", \"Same As Node\": %u}", before->id);
         return;

@@ -11,7 +11,7 @@ struct kp_plan_measure {
 };
 
 struct kp_explain {
-    bool json;
+    bool json, once; /* once: a query's plan, not a view's: what has a key's values is looked up */
     const struct kp_plan_measure *measures; /* by plan id; NULL: it did not run */
     uint32_t measure_count;
     int64_t position; /* what it ran at; -1: not told */

@@ -245,6 +245,10 @@ void kp_plan_print(const struct kp_plan *plan, struct kp_buf *out);
 bool kp_plan_over_call_equal(const struct kp_plan_over_call *a, const struct kp_plan_over_call *b);
 /* The only WINDOW below an EMIT, with the filters right above it; NULL if there is none, or several. */
 const struct kp_plan *kp_plan_late_window(const struct kp_plan *plan);
+/* Does the filter fix every column of the key of the relation that is scanned right below it? ret_values: the
+ * constants, in the key's order. Then a query that runs once looks the row up. */
+enum { KP_PLAN_KEYS_MAX = 32 };
+bool kp_plan_key(const struct kp_plan *filter, const struct kp_plan *scan, const struct kp_expr **ret_values);
 /* Structural equality and hash of whole sub-plans: sharing. */
 bool kp_plan_equal(const struct kp_plan *a, const struct kp_plan *b);
 uint64_t kp_plan_hash(const struct kp_plan *plan);

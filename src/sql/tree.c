@@ -336,12 +336,39 @@ static enum kp_code from_truncate(struct parser *parser, struct kp_statement *st
     return KP_OK;
 }
 
-/* What the first words of the statement say: for the refusal of all others. */
+/* What to do instead of statements that are refused, by their first words. */
+static const struct {
+    const char *words, *hint;
+} instead[] = {
+    {"ALTER TABLE", "A table stays as it was declared: make another one, and INSERT INTO it SELECT … FROM this one."},
+    {"CREATE INDEX",
+     "Rows are looked up by a table's key, and by what a view groups by, without one: make a view for other "
+     "keys."},
+    {"CREATE UNIQUE", "Declare PRIMARY KEY (…) in the table."},
+    {"CREATE SCHEMA", "There are the schemas public and kappa."},
+    {"CREATE SEQUENCE", "Give keys with the rows, or gen_random_uuid()."},
+    {"CREATE TRIGGER", "What follows from records is a materialized view; a sink sends its changes on."},
+    {"CREATE DATABASE", "A server has one database: start another one with a folder of its own."},
+    {"CREATE ROLE", "Whoever reaches the server may do everything: keep it on loopback, or behind what signs in."},
+    {"CREATE USER", "Whoever reaches the server may do everything: keep it on loopback, or behind what signs in."},
+    {"GRANT", "Whoever reaches the server may do everything: keep it on loopback, or behind what signs in."},
+    {"REVOKE", "Whoever reaches the server may do everything: keep it on loopback, or behind what signs in."},
+    {"LISTEN", "SUBSCRIBE TO a view, or read its events over HTTP."},
+    {"NOTIFY", "INSERT INTO a source: subscribers of its views are told."},
+    {"LOCK", "Transactions that meet are told apart by their rows: one of them gets 40001 and is tried again."},
+    {"VACUUM", "There is nothing to clean: leave it out."},
+    {"ANALYZE", "There are no statistics to gather: leave it out."},
+    {"REINDEX", "There are no indexes to make again: leave it out."},
+    {"CLUSTER", "Rows have no order on disk: leave it out."},
+    {"DO", "Write the statements by themselves."},
+};
+
+/* The refusal of all other statements, by what their first words say. */
 static enum kp_code refuse(struct parser *parser)
 {
     char words[128];
     const struct token *first = &parser->tokens[0], *second = parser->count > 1 ? &parser->tokens[1] : first;
-    bool two = second != first && second->kind >= PG_QUERY__TOKEN__IDENT && second->kind != PG_QUERY__TOKEN__IDENT;
+    bool two = second != first && second->kind >= PG_QUERY__TOKEN__ABORT_P;
     const struct token *last = two ? second : first;
     size_t len = 0;
     for (int32_t i = first->start; i < last->end && len + 1 < sizeof words; i++) {
@@ -351,6 +378,11 @@ static enum kp_code refuse(struct parser *parser)
         words[len++] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
     }
     words[len] = 0;
+    for (size_t i = 0; i < KP_COUNT(instead); i++) {
+        size_t bytes = strlen(instead[i].words);
+        if (strncmp(words, instead[i].words, bytes) == 0 && (words[bytes] == 0 || words[bytes] == ' '))
+            return unsupported(parser, words, instead[i].hint);
+    }
     return unsupported(parser, words, NULL);
 }
 
