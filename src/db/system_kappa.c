@@ -453,7 +453,7 @@ const struct kp_system_table kp_system_kappa[] = {
      .doc = "one row, of the log on disk"},
     {"kappa",
      "damage",
-     {{"topic", KP_TEXT, NULL},
+     {{"topic", KP_TEXT, "none: no records, but what made a topic, or said what is sealed"},
       {"partition", KP_INT4, NULL},
       {"first_offset", KP_INT8, NULL},
       {"last_offset", KP_INT8, NULL},

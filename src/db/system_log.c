@@ -37,9 +37,13 @@ enum kp_code kp_system_fill_damage(struct kp_session *session, struct kp_system_
         struct kp_topic_info topic;
         bool known = kp_log_topic_get(log, damages[i].topic, &topic, NULL) == KP_OK;
         kp_system_put_text(rows, known ? topic.name : NULL);
-        kp_system_put_int(rows, damages[i].partition);
-        kp_system_put_int(rows, damages[i].offset);
-        kp_system_put_int(rows, damages[i].offset_end - 1);
+        for (int c = 0; !damages[i].topic && c < 3; c++)
+            kp_system_put_null(rows);
+        if (damages[i].topic) {
+            kp_system_put_int(rows, damages[i].partition);
+            kp_system_put_int(rows, damages[i].offset);
+            kp_system_put_int(rows, damages[i].offset_end - 1);
+        }
         kp_system_put_int(rows, !damages[i].maybe);
         kp_system_put_int(rows, damages[i].position);
         kp_system_put_int(rows, damages[i].position_end);

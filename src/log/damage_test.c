@@ -171,6 +171,16 @@ static void damage_of_topics(void **state)
         struct kp_topic_info info;
         assert_int_equal(kp_log_topic_find(log, "t0", &info, &err), KP_OK);
         assert_int_equal(info.records, 4);
+        struct kp_log_damage *damages; /* it was met, though it held no records */
+        size_t count;
+        kp_log_damages(log, &damages, &count);
+        assert_int_equal(count, 1);
+        assert_int_equal(damages[0].topic, 0);
+        assert_int_equal(damages[0].file_number, 1);
+        assert_int_equal(damages[0].file_offset, 4096);
+        kp_free(damages);
+        assert_false(kp_log_damage_at(log, 0, &damages, &count)); /* nobody's read fails there */
+        kp_free(damages);
         kp_log_close(log);
         struct kp_inspect_report report;
         unsigned problems = 0;
@@ -298,6 +308,8 @@ static void damage_lists(void **state)
         for (bool did = true; did;)
             assert_int_equal(kp_log_maintain(log, &did, &err), KP_OK);
         assert_int_equal(read_all(log, 1 << 20, NULL, 0), total);
+        struct kp_log_sealed before, after;
+        kp_log_sealed(log, &before);
         kp_log_close(log);
         int lists = 0;
         remove_snapshot();
@@ -305,6 +317,10 @@ static void damage_lists(void **state)
         assert_true(lists > 0);
         log = open_log(options);
         assert_int_equal(read_all(log, 1 << 20, NULL, 0), total);
+        kp_log_sealed(log, &after); /* what was written is counted again, as far as it is there */
+        assert_true(after.batch_bytes > before.batch_bytes / 5 * 4 && after.batch_bytes <= before.batch_bytes / 4 * 5);
+        assert_true(after.journal_bytes > after.batch_bytes && after.extent_bytes > before.extent_bytes / 2);
+        assert_true(kp_log_write_amplification(&after) > 1 && kp_log_write_amplification(&after) < 3);
     }
     kp_log_close(log);
 }

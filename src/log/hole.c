@@ -373,6 +373,11 @@ enum kp_code kp_log_damage_error(struct kp_log *log, const struct kp_log_damage 
 
 static void put_damage(const struct kp_hole *hole, struct kp_buf *out)
 {
+    if (!hole->range_count) { /* no records: what made a topic, or said what is sealed */
+        const struct kp_hole_range none = {0};
+        struct kp_log_damage damage = damage_of(hole, &none);
+        kp_buf_append(out, &damage, sizeof damage);
+    }
     for (size_t i = 0; i < hole->range_count; i++) {
         struct kp_log_damage damage = damage_of(hole, &hole->ranges[i]);
         kp_buf_append(out, &damage, sizeof damage);
@@ -400,7 +405,7 @@ static void drop_gone(const struct kp_log *log, struct kp_buf *damages)
     size_t count = damages->len / sizeof *list, kept = 0;
     for (size_t i = 0; i < count; i++) {
         const struct kp_topic *topic = kp_topics_get(&log->topics, list[i].topic);
-        if (topic && topic->partitions[list[i].partition].start_offset < list[i].offset_end)
+        if (!list[i].topic || (topic && topic->partitions[list[i].partition].start_offset < list[i].offset_end))
             list[kept++] = list[i];
     }
     damages->len = kept * sizeof *list;
@@ -433,7 +438,7 @@ bool kp_log_damage_at(struct kp_log *log, int64_t position, struct kp_log_damage
     kp_rwlock_read(&log->lock);
     for (size_t i = 0; i < log->holes.count; i++)
         if (log->holes.list[i]->position <= position && position < log->holes.list[i]->position_end &&
-            !is_sealed(log, log->holes.list[i]))
+            log->holes.list[i]->range_count && !is_sealed(log, log->holes.list[i]))
             put_damage(log->holes.list[i], &out);
     kp_rwlock_unlock(&log->lock);
     if (!out.len)

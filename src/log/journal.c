@@ -149,19 +149,23 @@ static enum kp_code make_sized(struct kp_journal *journal, uint64_t number, uint
     return code;
 }
 
-/*
- * Makes file `number` of at least bytes_min: as large as it is due, or, when there is no room for that and for what
- * sealing it takes, smaller; a small one in the room that the reserve left.
- */
-static enum kp_code make_file(struct kp_journal *journal, uint64_t number, uint64_t bytes_min, bool zeros,
-                              uint64_t *ret_bytes, struct kp_error *err)
+/* Of a file that is made in the room that the reserve left. */
+static uint64_t small_bytes(const struct kp_journal *journal, uint64_t bytes_min)
+{
+    uint64_t small = journal->file_bytes ? journal->file_bytes : (uint64_t)KP_RESERVE_FILE_BYTES;
+    return KP_MAX(KP_MIN(small, (uint64_t)KP_RESERVE_FILE_BYTES), bytes_min);
+}
+
+/* As large as it is due, or, when there is no room for that and for what sealing it takes, smaller; a small one in the
+ * room that the reserve left. */
+static enum kp_code make_due(struct kp_journal *journal, uint64_t number, uint64_t bytes_min, bool zeros,
+                             uint64_t *ret_bytes, struct kp_error *err)
 {
     static const uint64_t sizes[] = {FILE_BYTES, SECOND_FILE_BYTES, FIRST_FILE_BYTES};
     size_t at = journal->file_bytes ? KP_COUNT(sizes) - 1 : number < KP_COUNT(sizes) ? KP_COUNT(sizes) - number : 0;
     for (;; at++) {
         if (kp_reserve_given(&journal->reserve)) { /* it may be at any time */
-            uint64_t small = journal->file_bytes ? journal->file_bytes : (uint64_t)KP_RESERVE_FILE_BYTES;
-            *ret_bytes = KP_MAX(KP_MIN(small, (uint64_t)KP_RESERVE_FILE_BYTES), bytes_min);
+            *ret_bytes = small_bytes(journal, bytes_min);
             return make_sized(journal, number, *ret_bytes, false, err);
         }
         uint64_t bytes = KP_MAX(journal->file_bytes ? journal->file_bytes : sizes[at], bytes_min);
@@ -173,6 +177,25 @@ static enum kp_code make_file(struct kp_journal *journal, uint64_t number, uint6
         if (code != KP_FULL || at + 1 >= KP_COUNT(sizes))
             return code;
     }
+}
+
+/*
+ * Makes file `number` of at least bytes_min. A large one may have taken some of the room that the reserve left, when
+ * that was given up while it was made: then a small one takes its place, if it can.
+ */
+static enum kp_code make_file(struct kp_journal *journal, uint64_t number, uint64_t bytes_min, bool zeros,
+                              uint64_t *ret_bytes, struct kp_error *err)
+{
+    uint64_t small = small_bytes(journal, bytes_min), bytes = 0;
+    KP_TRY(make_due(journal, number, bytes_min, zeros, &bytes, err));
+    if (bytes > small && kp_reserve_given(&journal->reserve)) {
+        enum kp_code code = make_sized(journal, number, small, false, err);
+        if (code != KP_FULL)
+            KP_TRY(code);
+        bytes = code == KP_OK ? small : bytes;
+    }
+    *ret_bytes = bytes;
+    return KP_OK;
 }
 
 enum kp_code kp_journal_create(struct kp_journal *journal, struct kp_error *err)

@@ -246,7 +246,7 @@ KP_MUST enum kp_code kp_log_each(struct kp_log *log, uint32_t topic,
 /* Records that rotted on disk: those of one partition, in one stretch of the log that cannot be read (log/hole.h). */
 struct kp_log_damage {
     int64_t position, position_end; /* of the stretch: whole groups */
-    uint32_t topic, partition;
+    uint32_t topic, partition;      /* topic 0: no partition's; what rotted made a topic, or the like */
     int64_t offset, offset_end;
     bool maybe;                        /* at most: it may have been other partitions' records */
     uint64_t file_number, file_offset; /* of the journal; 0: it lies in an extent */

@@ -21,7 +21,8 @@ struct relist {
     uint64_t end; /* the first file that is journal */
     struct candidate *list;
     size_t count;
-    struct kp_buf extents; /* of struct kp_sealed_extent */
+    struct kp_buf extents;      /* of struct kp_sealed_extent */
+    struct kp_sealed_head head; /* counters: what was known, and what the sets say that came since */
 };
 
 static enum kp_code read_headers(struct relist *relist, struct kp_error *err)
@@ -121,11 +122,34 @@ static void add_adopted(struct relist *relist, const struct kp_extent_run *run)
     kp_buf_append(&relist->extents, &extent, sizeof extent);
 }
 
+/*
+ * The counters of what was written go on: by what of the set lies behind the place that they were known for. What was
+ * given up since, merged or compacted is counted as it is now.
+ */
+static void count_set(struct relist *relist, const struct kp_extent_set *set, uint64_t file_bytes)
+{
+    struct kp_sealed_head *head = &relist->head;
+    int64_t from = KP_MAX(set->header.position, relist->log->sealing.head.position), end = set->header.position_end;
+    uint64_t bytes = 0, entries = 0;
+    if (from >= end)
+        return;
+    for (uint32_t r = 0; r < set->header.runs; r++) {
+        bool lost = kp_extent_run_lost(&set->runs[r]);
+        bytes += lost ? 0 : set->runs[r].bytes;
+        entries += lost ? 0 : set->runs[r].batches;
+    }
+    double share = (double)(end - from) / (double)(end - set->header.position);
+    head->batch_bytes += (uint64_t)(share * (double)bytes);
+    head->journal_bytes += (uint64_t)(share * (double)(bytes + entries * sizeof(struct kp_entry_header)));
+    head->extent_bytes += (uint64_t)(share * (double)file_bytes);
+}
+
 /* The set, and what its runs lie in. What is not there any more was wholly given up. */
 static enum kp_code add_set(struct relist *relist, const struct kp_extent_header *header, struct kp_error *err)
 {
     struct kp_extent_set *set;
     KP_TRY(kp_extent_set_load(relist->log->os, relist->log->journal.dir, header->number, &set, err));
+    uint64_t file_bytes = header->file_bytes; /* that were written: all but adopted ones */
     add_header(relist, header);
     for (uint32_t r = 0; r < set->header.runs; r++) {
         const struct kp_extent_run *run = &set->runs[r];
@@ -137,9 +161,12 @@ static enum kp_code add_set(struct relist *relist, const struct kp_extent_header
         if (kp_extent_adopted(run->extent))
             add_adopted(relist, run);
         for (size_t i = 0; i < relist->count; i++)
-            if (relist->list[i].header.number == run->extent)
+            if (relist->list[i].header.number == run->extent) {
                 add_header(relist, &relist->list[i].header);
+                file_bytes += relist->list[i].header.file_bytes;
+            }
     }
+    count_set(relist, set, file_bytes);
     kp_extent_set_free(set);
     return KP_OK;
 }
@@ -168,6 +195,7 @@ enum kp_code kp_sealing_relist(struct kp_log *log, const struct kp_folder *folde
     struct kp_sealing *sealing = &log->sealing;
     struct relist relist = {.log = log, .folder = folder};
     struct kp_extent_header last = {.file_last = 0};
+    relist.head = sealing->head;
     relist.end = KP_MAX(kp_sealing_file_next(sealing), folder->anchor.number ? folder->anchor.file_last + 1 : 1);
     enum kp_code code = make_list(&relist, &last, err);
     kp_free(relist.list);
@@ -177,6 +205,7 @@ enum kp_code kp_sealing_relist(struct kp_log *log, const struct kp_folder *folde
     }
     kp_free(sealing->extents);
     sealing->extents = (void *)relist.extents.data;
+    sealing->head = relist.head;
     sealing->head.extents = (uint32_t)(relist.extents.len / sizeof *sealing->extents);
     sealing->head.file_next = relist.end;
     sealing->head.sequence = last.sequence;

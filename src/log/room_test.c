@@ -108,9 +108,48 @@ static void given_up_behind_a_refusal(void **state)
     kp_log_close(the_log);
 }
 
+static bool gives_up; /* while the next journal file is made */
+
+static enum kp_code allocate_and_give_up(void *ctx, struct kp_file *file, uint64_t offset, uint64_t bytes,
+                                         struct kp_error *err)
+{
+    enum kp_code code = kp_os_real()->allocate(ctx, file, offset, bytes, err);
+    if (gives_up && bytes == 2 * KP_RESERVE_FILE_BYTES) {
+        struct kp_room room = {.log = the_log};
+        gives_up = false;
+        assert_true(kp_room_make(&room, KP_FULL)); /* it stays in use */
+    }
+    return code;
+}
+
+/* A large file that was being made when the reserve was given up does not keep the room that it may have taken. */
+static void given_up_beside_a_large_file(void **state)
+{
+    struct kp_error err = {0};
+    os = *kp_os_real();
+    os.allocate = allocate_and_give_up;
+    struct kp_log_options options = {
+        .os = &os, .dir = dir, .no_threads = true, .journal_file_bytes = 2 * KP_RESERVE_FILE_BYTES};
+    assert_int_equal(kp_log_open(&options, &the_log, &err), KP_OK);
+    assert_int_equal(kp_log_topic_create(the_log, "t", 1, &topic, &err), KP_OK);
+    gives_up = true;
+    for (int tag = 0; gives_up; tag++) {
+        assert_true(tag < 100);
+        append(the_log, topic, 0, tag, 1, FILE_BYTES);
+    }
+    assert_int_equal(the_log->journal.current, 2);
+    assert_int_equal(kp_journal_file_get(&the_log->journal, 2).bytes, KP_RESERVE_FILE_BYTES);
+    kp_log_close(the_log);
+    assert_int_equal(kp_log_open(&options, &the_log, &err), KP_OK);
+    assert_int_equal(kp_journal_file_get(&the_log->journal, 2).bytes, KP_RESERVE_FILE_BYTES);
+    assert_true(read_all(the_log, 1 << 20, NULL, 0) > 3);
+    kp_log_close(the_log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(given_up_behind_a_refusal, fresh_dir, remove_dir)};
+        cmocka_unit_test_setup_teardown(given_up_behind_a_refusal, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(given_up_beside_a_large_file, fresh_dir, remove_dir)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,20 +71,42 @@ struct kp_extent_set *kp_sealing_set_at(const struct kp_sealing *sealing, int64_
 
 /* ---- what counts now ---- */
 
-static bool listed(const struct kp_sealed_extent *extents, size_t count, uint64_t number)
-{
-    for (size_t i = 0; i < count; i++)
-        if (extents[i].number == number)
-            return true;
-    return false;
-}
-
 bool kp_sealing_adopted(struct kp_log *log, uint64_t file_number)
 {
+    const struct kp_sealing *sealing = &log->sealing;
+    bool adopted = false;
     kp_rwlock_read(&log->lock);
-    bool adopted = listed(log->sealing.extents, log->sealing.head.extents, file_number | KP_ADOPTED);
+    for (size_t i = 0; i < sealing->head.extents && !adopted; i++)
+        adopted = sealing->extents[i].number == (file_number | KP_ADOPTED);
     kp_rwlock_unlock(&log->lock);
     return adopted;
+}
+
+/* Numbers in order: a log that is kept for ever has very many extents. */
+struct numbers {
+    uint64_t *list;
+    size_t count;
+};
+
+static int compare_numbers(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* The extents' numbers; to kp_free. */
+static struct numbers numbers_of(const struct kp_sealed_extent *extents, size_t count)
+{
+    struct numbers numbers = {kp_alloc((count + 1) * sizeof(uint64_t)), count};
+    for (size_t i = 0; i < count; i++)
+        numbers.list[i] = extents[i].number;
+    qsort(numbers.list, count, sizeof(uint64_t), compare_numbers);
+    return numbers;
+}
+
+static bool listed(const struct numbers *numbers, uint64_t number)
+{
+    return bsearch(&number, numbers->list, numbers->count, sizeof number, compare_numbers);
 }
 
 static int by_position(const void *a, const void *b)
@@ -121,9 +143,10 @@ static void forget_journal(struct kp_log *log, uint64_t file_next)
 static void exchange_sets(struct kp_sealing *sealing, const struct kp_sealed_extent *extents, size_t count)
 {
     struct kp_extent_set **sets = kp_alloc((sealing->set_count + 1) * sizeof(struct kp_extent_set *));
+    struct numbers numbers = numbers_of(extents, count);
     size_t set_count = 0;
     for (size_t i = 0; i < sealing->set_count; i++)
-        if (listed(extents, count, sealing->sets[i]->header.number))
+        if (listed(&numbers, sealing->sets[i]->header.number))
             sets[set_count++] = sealing->sets[i];
         else
             kp_buf_append(&sealing->retired_sets, &sealing->sets[i], sizeof(struct kp_extent_set *));
@@ -132,10 +155,11 @@ static void exchange_sets(struct kp_sealing *sealing, const struct kp_sealed_ext
     sealing->arriving = NULL;
     qsort(sets, set_count, sizeof(struct kp_extent_set *), by_position);
     for (size_t i = 0; i < sealing->head.extents; i++)
-        if (!listed(extents, count, sealing->extents[i].number))
+        if (!listed(&numbers, sealing->extents[i].number))
             kp_buf_append(kp_extent_adopted(sealing->extents[i].number) ? &sealing->retired_adopted
                                                                         : &sealing->retired_extents,
                           &sealing->extents[i].number, sizeof(uint64_t));
+    kp_free(numbers.list);
     kp_free(sealing->sets);
     sealing->sets = sets;
     sealing->set_count = set_count;
@@ -331,23 +355,26 @@ static enum kp_code remove_path(struct kp_log *log, char *path, struct kp_error 
     return code;
 }
 
-/* Removes extents and journal files that do not count; gives those that were adopted their name. */
-static enum kp_code remove_rest(struct kp_log *log, const struct kp_recovery *recovery, struct kp_error *err)
+static enum kp_code remove_extents(struct kp_log *log, const struct kp_folder *folder, const struct numbers *numbers,
+                                   struct kp_error *err)
 {
-    struct kp_sealing *sealing = &log->sealing;
-    const struct kp_folder *folder = &recovery->folder;
     for (size_t i = 0; i < kp_folder_count(&folder->extents); i++) {
         uint64_t number = kp_folder_number(&folder->extents, i);
-        if (!listed(sealing->extents, sealing->head.extents, number))
+        if (!listed(numbers, number))
             KP_TRY(remove_path(log, kp_extent_path(log->journal.dir, number, KP_EXTENT_SUFFIX), err));
     }
+    return KP_OK;
+}
+
+static enum kp_code remove_journals(struct kp_log *log, const struct kp_folder *folder, const struct numbers *numbers,
+                                    struct kp_error *err)
+{
     bool adopted = false;
     for (size_t i = 0; i < kp_folder_count(&folder->journals); i++) {
         uint64_t number = kp_folder_number(&folder->journals, i);
-        if (number >= kp_sealing_file_next(sealing))
+        if (number >= kp_sealing_file_next(&log->sealing))
             continue;
-        if (!listed(sealing->extents, sealing->head.extents, number | KP_ADOPTED) ||
-            kp_log_planted == KP_PLANT_ADOPTED_UNNAMED) {
+        if (!listed(numbers, number | KP_ADOPTED) || kp_log_planted == KP_PLANT_ADOPTED_UNNAMED) {
             KP_TRY(remove_path(log, kp_journal_path(log->journal.dir, number, KP_JOURNAL_SUFFIX), err));
             continue;
         }
@@ -355,6 +382,18 @@ static enum kp_code remove_rest(struct kp_log *log, const struct kp_recovery *re
         adopted = true;
     }
     return adopted && !log->journal.unsafe_no_sync ? kp_files_sync(log->os, log->journal.dir, err) : KP_OK;
+}
+
+/* Removes extents and journal files that do not count; gives those that were adopted their name. */
+static enum kp_code remove_rest(struct kp_log *log, const struct kp_recovery *recovery, struct kp_error *err)
+{
+    const struct kp_sealing *sealing = &log->sealing;
+    struct numbers numbers = numbers_of(sealing->extents, sealing->head.extents);
+    enum kp_code code = remove_extents(log, &recovery->folder, &numbers, err);
+    if (code == KP_OK)
+        code = remove_journals(log, &recovery->folder, &numbers, err);
+    kp_free(numbers.list);
+    return code;
 }
 
 enum kp_code kp_sealing_open(struct kp_log *log, const struct kp_recovery *recovery, struct kp_error *err)

@@ -295,6 +295,7 @@ void kp_snapshot_run(void *arg)
             kp_mutex_unlock(&log->mutex);
             enum kp_code code = kp_snapshot_write(log, NULL);
             kp_mutex_lock(&log->mutex);
+            topics_due_us = 0; /* those that were made meanwhile wait for others, too */
             if (code != KP_OK && !log->stopping)
                 (void)kp_cond_wait_us(&snapshots->work, &log->mutex, RETRY_US);
         }

@@ -46,10 +46,15 @@ struct kp_topic *kp_topics_get(const struct kp_topics *topics, uint32_t id)
     return id >= 1 && id <= topics->id_count ? topics->by_id[id - 1] : NULL;
 }
 
+/* Where the topic is looked for first. */
+static uint32_t slot_home(const struct kp_topic *topic, uint32_t mask)
+{
+    return (uint32_t)kp_hash_bytes(topic->name, strlen(topic->name)) & mask;
+}
+
 static void slot_put(struct kp_topics *topics, const struct kp_topic *topic)
 {
-    uint32_t mask = topics->slot_count - 1;
-    uint32_t at = (uint32_t)kp_hash_bytes(topic->name, strlen(topic->name)) & mask;
+    uint32_t mask = topics->slot_count - 1, at = slot_home(topic, mask);
     while (topics->slots[at])
         at = (at + 1) & mask;
     topics->slots[at] = topic->id;
@@ -109,12 +114,28 @@ struct kp_topic *kp_topics_add(struct kp_topics *topics, uint32_t id, const char
     return topic;
 }
 
+/* Empties the topic's slot, and moves those behind it that are looked for from before there. */
+static void slot_clear(struct kp_topics *topics, const struct kp_topic *topic)
+{
+    uint32_t mask = topics->slot_count - 1, hole = slot_home(topic, mask);
+    while (topics->slots[hole] != topic->id)
+        hole = (hole + 1) & mask;
+    for (uint32_t at = (hole + 1) & mask; topics->slots[at]; at = (at + 1) & mask) {
+        uint32_t home = slot_home(topics->by_id[topics->slots[at] - 1], mask);
+        if (((at - home) & mask) < ((at - hole) & mask))
+            continue;
+        topics->slots[hole] = topics->slots[at];
+        hole = at;
+    }
+    topics->slots[hole] = 0;
+}
+
 void kp_topics_remove(struct kp_topics *topics, uint32_t id)
 {
+    slot_clear(topics, topics->by_id[id - 1]);
     topic_free(topics->by_id[id - 1]);
     topics->by_id[id - 1] = NULL;
     topics->live--;
-    slots_rebuild(topics, topics->slot_count);
 }
 
 void kp_partition_note(struct kp_partition *partition, uint64_t location, int64_t base_offset, uint32_t records,
