@@ -185,18 +185,16 @@ static bool store(struct kp_column_fill *fill)
         chunk.len = 0;
         kp_mutex_lock(&set->columns->mutex);
         struct kp_column *to = kp_column_find(set, column->field.number, true);
-        right = set->forgets == fill->forgets;
         kp_mutex_unlock(&set->columns->mutex);
-        right = right && column->builder.rows == fill->rows.rows &&
+        right = column->builder.rows == fill->rows.rows &&
                 kp_column_builder_encode(&column->builder, fill->begin, fill->position, &chunk) &&
-                kp_column_append(to, &column->field, &chunk);
+                kp_column_append(to, &column->field, &chunk, fill->forgets);
     }
     kp_mutex_lock(&set->columns->mutex);
     struct kp_column *to = kp_column_find(set, KP_COLUMN_ROWS, true);
-    right = right && set->forgets == fill->forgets;
     kp_mutex_unlock(&set->columns->mutex);
     if (right && !fill->end)
-        right = kp_column_append(to, NULL, &rows);
+        right = kp_column_append(to, NULL, &rows, fill->forgets);
     kp_buf_finish(&chunk);
     kp_buf_finish(&rows);
     return right;

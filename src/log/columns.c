@@ -387,7 +387,27 @@ static uint32_t file_for(struct kp_column *column, uint64_t *ret_offset, bool *r
     return last ? last->number + *ret_new : 1;
 }
 
-bool kp_column_append(struct kp_column *column, const struct kp_column_field *field, const struct kp_buf *chunk)
+/* What was written is in the file: notes it. Locked: mutex. */
+static void note_written(struct kp_column *column, const struct kp_column_file_header *header,
+                         const struct kp_buf *chunk, uint64_t offset, bool is_new)
+{
+    struct kp_columns *columns = column->set->columns;
+    uint32_t number = header->file_number;
+    if (is_new) {
+        column->files = kp_realloc(column->files, (column->file_count + 1) * sizeof *column->files);
+        column->files[column->file_count++] = (struct kp_column_file){.number = number};
+        memcpy(column->field, header->field, sizeof column->field);
+        memcpy(column->type, header->type, sizeof column->type);
+        columns->disk_bytes += sizeof *header;
+    }
+    column->files[column->file_count - 1].bytes = offset + chunk->len;
+    columns->disk_bytes += chunk->len;
+    columns->chunks_written++;
+    take_chunk(column, (const void *)chunk->data, number, offset);
+}
+
+bool kp_column_append(struct kp_column *column, const struct kp_column_field *field, const struct kp_buf *chunk,
+                      uint32_t forgets)
 {
     struct kp_columns *columns = column->set->columns;
     struct kp_column_file_header header;
@@ -396,7 +416,8 @@ bool kp_column_append(struct kp_column *column, const struct kp_column_field *fi
     bool is_new;
     kp_mutex_lock(&columns->writing);
     kp_mutex_lock(&columns->mutex);
-    bool right = !columns->write_failed && kp_columns_make_room(columns, column->set, chunk->len);
+    bool right = column->set->forgets == forgets && !columns->write_failed &&
+                 kp_columns_make_room(columns, column->set, chunk->len);
     bool failed = right && !need_dir(columns);
     right = right && !failed && kp_columns_leave_room(columns, chunk->len);
     uint32_t number = file_for(column, &offset, &is_new);
@@ -406,24 +427,18 @@ bool kp_column_append(struct kp_column *column, const struct kp_column_field *fi
         make_header(column, field, number, &header);
         failed = !write_at(columns->os, (const char *)path.data, is_new ? &header : NULL, chunk, offset);
     }
-    kp_buf_finish(&path);
     kp_mutex_lock(&columns->mutex);
-    columns->write_failed |= failed;
-    if (right && !failed) {
-        if (is_new) {
-            column->files = kp_realloc(column->files, (column->file_count + 1) * sizeof *column->files);
-            column->files[column->file_count++] = (struct kp_column_file){.number = number};
-            memcpy(column->field, header.field, sizeof column->field);
-            memcpy(column->type, header.type, sizeof column->type);
-            columns->disk_bytes += sizeof header;
-        }
-        column->files[column->file_count - 1].bytes = offset + chunk->len;
-        columns->disk_bytes += chunk->len;
-        columns->chunks_written++;
-        take_chunk(column, (const void *)chunk->data, number, offset);
+    if (right && column->set->forgets != forgets) { /* meanwhile: the file that was written to may be gone */
+        if (is_new)
+            remove_file(columns, (const char *)path.data);
+        right = failed = false;
     }
+    columns->write_failed |= failed;
+    if (right && !failed)
+        note_written(column, &header, chunk, offset, is_new);
     kp_mutex_unlock(&columns->mutex);
     kp_mutex_unlock(&columns->writing);
+    kp_buf_finish(&path);
     return right && !failed;
 }
 
@@ -445,8 +460,9 @@ void kp_columns_forget(struct kp_columns *columns, uint32_t topic, int64_t befor
         if (all) {
             drop_set(set);
         } else {
+            uint32_t forgets = set->forgets;
             kp_mutex_unlock(&columns->mutex);
-            bool written = kp_column_append(rows, NULL, &chunk);
+            bool written = kp_column_append(rows, NULL, &chunk, forgets);
             kp_mutex_lock(&columns->mutex);
             if (!written)
                 drop_set(set);

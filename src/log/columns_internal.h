@@ -101,8 +101,10 @@ bool kp_columns_make_room(struct kp_columns *columns, const struct kp_column_set
 /* The disk has room for them beside what the log may need. */
 bool kp_columns_leave_room(struct kp_columns *columns, uint64_t bytes);
 
-/* Not locked. Writes a chunk behind the column's last one and notes it. */
-bool kp_column_append(struct kp_column *column, const struct kp_column_field *field, const struct kp_buf *chunk);
+/* Not locked. Writes a chunk behind the column's last one and notes it, unless records were forgotten since the set's
+ * `forgets` was this: then the chunk may tell of them. */
+bool kp_column_append(struct kp_column *column, const struct kp_column_field *field, const struct kp_buf *chunk,
+                      uint32_t forgets);
 
 /* ---- column_pool.c ---- */
 

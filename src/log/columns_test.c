@@ -435,10 +435,59 @@ static void test_budgets(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* Records are forgotten while a chunk of them is being written, to a file that is there or to a new one. */
+static struct shop *forgetful;
+static unsigned writes, forget_at;
+
+static enum kp_code pwrite_and_forget(void *ctx, struct kp_file *file, const void *bytes, size_t len, uint64_t offset,
+                                      struct kp_error *err)
+{
+    if (++writes == forget_at)
+        kp_columns_forget(forgetful->columns, 5, INT64_MAX);
+    return kp_os_real()->pwrite(ctx, file, bytes, len, offset, err);
+}
+
+static void test_forgotten_meanwhile(void **state)
+{
+    for (forget_at = 1; forget_at < 16; forget_at++) {
+        struct shop shop = {.dir = "/tmp/kappa-shop-XXXXXX",
+                            .options = {.position = 100000, .pool_bytes = 1 << 20, .disk_bytes = 1 << 30}};
+        struct kp_columns_totals totals;
+        struct kp_os os = *kp_os_real();
+        assert_non_null(mkdtemp(shop.dir));
+        open_shop(&shop);
+        kp_columns_close(shop.columns);
+        os.pwrite = pwrite_and_forget;
+        shop.options.os = &os;
+        assert_int_equal(kp_columns_open(&shop.options, &shop.columns, NULL), KP_OK);
+        forgetful = &shop;
+        writes = 0;
+        fill(&shop, hash_a, 2, 0, 1000);
+        assert_true(writes > forget_at);
+        for (int restarts = 0; restarts < 2; restarts++) {
+            assert_int_equal(known_until(&shop, hash_a, 2, 0), 0); /* at least the range that was being written */
+            kp_columns_close(shop.columns);
+            assert_int_equal(kp_columns_open(&shop.options, &shop.columns, NULL), KP_OK);
+        }
+        fill(&shop, hash_a, 2, 0, 1000); /* all can be kept again */
+        assert_int_equal(known_until(&shop, hash_a, 2, 0), 1000);
+        kp_columns_totals(shop.columns, &totals);
+        assert_false(totals.write_failed);
+        assert_int_equal(totals.damaged, 0);
+        kp_columns_forget(shop.columns, 5, INT64_MAX);
+        kp_columns_totals(shop.columns, &totals);
+        assert_int_equal(totals.disk_bytes, 0);
+        kp_columns_close(shop.columns);
+        char command[128];
+        snprintf(command, sizeof command, "rmdir %s/columns && rmdir %s", shop.dir, shop.dir); /* no file is left */
+        assert_int_equal(system(command), 0);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pack), cmocka_unit_test(test_chunks),
-                                       cmocka_unit_test(test_bloom), cmocka_unit_test(test_store),
-                                       cmocka_unit_test(test_budgets)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pack),    cmocka_unit_test(test_chunks),
+                                       cmocka_unit_test(test_bloom),   cmocka_unit_test(test_store),
+                                       cmocka_unit_test(test_budgets), cmocka_unit_test(test_forgotten_meanwhile)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
