@@ -73,7 +73,10 @@ void kp_session_resume(struct kp_session *session);
 /* Settings by name, as SET and SHOW: "TimeZone", "application_name", "statement_timeout" … */
 KP_MUST enum kp_code kp_session_set(struct kp_session *session, const char *name, const char *value,
                                     struct kp_error *err);
-const char *kp_session_get(struct kp_session *session, const char *name); /* NULL if unknown; until the next call */
+const char *kp_session_get(struct kp_session *session, const char *name);
+/* Whether client_min_messages lets a notice of this severity ("NOTICE", "WARNING") pass. */
+bool kp_session_wants_notice(struct kp_session *session,
+                             const char *severity); /* NULL if unknown; until the next call */
 const struct kp_zone *kp_session_zone(struct kp_session *session);
 /* 'I' idle, 'T' in a transaction block, 'E' in a failed one: PostgreSQL's ReadyForQuery. */
 char kp_session_status(const struct kp_session *session);

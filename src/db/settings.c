@@ -13,6 +13,11 @@
 
 enum flags { REPORTED = 1, FIXED = 2 };
 
+static enum kp_code check_digits(struct kp_session *session, const char *value, struct kp_error *err);
+static enum kp_code check_flag(struct kp_session *session, const char *value, struct kp_error *err);
+static enum kp_code check_level(struct kp_session *session, const char *value, struct kp_error *err);
+static enum kp_code check_number(struct kp_session *session, const char *value, struct kp_error *err);
+static enum kp_code check_size(struct kp_session *session, const char *value, struct kp_error *err);
 static enum kp_code check_zone(struct kp_session *session, const char *value, struct kp_error *err);
 static enum kp_code check_encoding(struct kp_session *session, const char *value, struct kp_error *err);
 static enum kp_code check_timeout(struct kp_session *session, const char *value, struct kp_error *err);
@@ -27,15 +32,41 @@ static const struct setting {
     const char *doc;
 } table[] = {
     {"application_name", "", REPORTED, NULL, "Name of the client program."},
-    {"bytea_output", "hex", 0, NULL, "Output form of bytea."},
+    {"bytea_output", "hex", FIXED, NULL, "Output form of bytea: always hex."},
+    {"check_function_bodies", "on", 0, check_flag, "Accepted for compatibility: bodies are checked."},
     {"client_encoding", "UTF8", REPORTED, check_encoding, "The client's character set: UTF8."},
-    {"client_min_messages", "notice", 0, NULL, "Accepted for compatibility; all notices are sent."},
+    {"client_min_messages", "notice", 0, check_level, "The least level of notices that are sent."},
+    {"cpu_tuple_cost", "0.01", 0, check_number, "Accepted for compatibility: plans do not depend on it."},
     {"DateStyle", "ISO, MDY", REPORTED | FIXED, NULL, "Form of dates: always ISO."},
     {"default_table_access_method", "kappa", FIXED, NULL, "How tables are kept: one way."},
+    {"default_tablespace", "", 0, NULL, "Accepted for compatibility: there is one place."},
+    {"default_toast_compression", "pglz", 0, NULL, "Accepted for compatibility."},
     {"default_transaction_isolation", "serializable", 0, NULL, "Transactions read at one position."},
     {"default_transaction_read_only", "off", REPORTED, check_read_only,
      "Whether transactions may not write unless they say so."},
-    {"extra_float_digits", "1", 0, NULL, "Accepted for compatibility; floats are printed exactly."},
+    {"effective_cache_size", "4GB", 0, check_size, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_bitmapscan", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_hashagg", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_hashjoin", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_incremental_sort", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_indexonlyscan", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_indexscan", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_material", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_memoize", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_mergejoin", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_nestloop", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_parallel_append", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_parallel_hash", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_partition_pruning", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_partitionwise_aggregate", "off", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_partitionwise_join", "off", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_seqscan", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_sort", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"enable_tidscan", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"escape_string_warning", "on", 0, check_flag, "Accepted for compatibility."},
+    {"extra_float_digits", "1", 0, check_digits, "Accepted for compatibility; floats are printed exactly."},
+    {"from_collapse_limit", "8", 0, check_number, "Accepted for compatibility: plans do not depend on it."},
+    {"geqo", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
     {"idle_in_transaction_session_timeout", "0", 0, check_timeout,
      "Ends a session of the PostgreSQL door that waits so long inside a transaction; 0: never."},
     {"idle_session_timeout", "0", 0, check_timeout,
@@ -44,15 +75,22 @@ static const struct setting {
     {"integer_datetimes", "on", REPORTED | FIXED, NULL, "Always on."},
     {"IntervalStyle", "postgres", REPORTED | FIXED, NULL, "Form of intervals."},
     {"is_superuser", "on", REPORTED | FIXED, NULL, "Whether the user may do everything."},
+    {"jit", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
+    {"join_collapse_limit", "8", 0, check_number, "Accepted for compatibility: plans do not depend on it."},
     {"kappa.read_after", "-1", 0, check_read_after, "Reads wait until this position is visible."},
     {"lc_collate", "C", FIXED, NULL, "Collation: C."},
     {"lc_ctype", "C.UTF-8", FIXED, NULL, "Character classes."},
     {"lc_messages", "C", 0, NULL, "Language of messages: English."},
     {"lock_timeout", "0", 0, check_timeout, "Longest wait of a COMMIT for its turn to write; 0: no limit."},
+    {"maintenance_work_mem", "64MB", 0, check_size, "Accepted for compatibility: plans do not depend on it."},
     {"max_identifier_length", "63", FIXED, NULL, "Longest identifier, bytes."},
     {"max_index_keys", "32", FIXED, NULL, "What PostgreSQL says: JDBC asks for it."},
-    {"row_security", "on", 0, NULL, "Accepted for compatibility."},
+    {"max_parallel_workers_per_gather", "2", 0, check_number, "Accepted for compatibility: plans do not depend on it."},
+    {"quote_all_identifiers", "off", 0, check_flag, "Accepted for compatibility."},
+    {"random_page_cost", "4", 0, check_number, "Accepted for compatibility: plans do not depend on it."},
+    {"row_security", "on", 0, check_flag, "Accepted for compatibility."},
     {"search_path", "public", 0, NULL, "Schemas searched for names."},
+    {"seq_page_cost", "1", 0, check_number, "Accepted for compatibility: plans do not depend on it."},
     {"server_encoding", "UTF8", REPORTED | FIXED, NULL, "The server's character set."},
     {"server_version", "15.0 (kappa " KAPPA_VERSION ")", REPORTED | FIXED, NULL,
      "The PostgreSQL version whose meaning SQL has here."},
@@ -60,10 +98,14 @@ static const struct setting {
     {"session_authorization", "kappa", REPORTED | FIXED, NULL, "The user."},
     {"standard_conforming_strings", "on", REPORTED | FIXED, NULL, "Always on."},
     {"statement_timeout", "0", 0, check_timeout, "Longest time of a statement; 0: no limit."},
+    {"synchronize_seqscans", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
     {"synchronous_commit", "on", FIXED, NULL, "Acknowledged means on disk."},
+    {"temp_buffers", "8MB", 0, check_size, "Accepted for compatibility: plans do not depend on it."},
     {"TimeZone", "UTC", REPORTED, check_zone, "Time zone of timestamptz text."},
     {"transaction_isolation", "serializable", 0, NULL, "Transactions read at one position."},
     {"transaction_read_only", "off", 0, check_read_only, "Whether this transaction may not write."},
+    {"work_mem", "4MB", 0, check_size, "Accepted for compatibility: plans do not depend on it."},
+    {"xmloption", "content", 0, NULL, "Accepted for compatibility: there is no xml."},
 };
 
 enum { SETTINGS_MAX = 100000 }; /* of a session, custom ones included: each is kept until it ends */
@@ -224,6 +266,71 @@ static int boolean(const char *value)
     return -1;
 }
 
+static enum kp_code check_flag(struct kp_session *session, const char *value, struct kp_error *err)
+{
+    return boolean(value) >= 0 ? KP_OK : kp_fail(err, KP_INVALID, NULL, "the parameter requires a Boolean value");
+}
+
+static enum kp_code check_number(struct kp_session *session, const char *value, struct kp_error *err)
+{
+    char *end;
+    (void)strtod(value, &end);
+    return end != value && !*end ? KP_OK
+                                 : kp_fail(err, KP_INVALID, NULL, "the parameter requires a number: \"%s\"", value);
+}
+
+static enum kp_code check_digits(struct kp_session *session, const char *value, struct kp_error *err)
+{
+    char *end;
+    long digits = strtol(value, &end, 10);
+    if (end == value || *end)
+        return kp_fail(err, KP_INVALID, NULL, "invalid value for parameter \"extra_float_digits\": \"%s\"", value);
+    if (digits >= -15 && digits <= 3)
+        return KP_OK;
+    return kp_fail(err, KP_INVALID, NULL,
+                   "%ld is outside the valid range for parameter \"extra_float_digits\" (-15 .. 3)", digits);
+}
+
+/* "64MB", "1000" (kilobytes), "1 GB". */
+static enum kp_code check_size(struct kp_session *session, const char *value, struct kp_error *err)
+{
+    static const char *const units[] = {"", "B", "kB", "MB", "GB", "TB"};
+    char *end;
+    double size = strtod(value, &end);
+    bool number = end != value && size >= 0;
+    end += strspn(end, " ");
+    for (size_t i = 0; number && i < KP_COUNT(units); i++)
+        if (strcmp(end, units[i]) == 0)
+            return KP_OK;
+    (void)kp_fail(err, KP_INVALID, NULL, "invalid value for a size: \"%s\"", value);
+    return kp_error_hint(err, "Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".");
+}
+
+/* Levels of messages in their order: what SET client_min_messages may say. */
+static const char *const levels[] = {"debug5", "debug4", "debug3", "debug2",  "debug1", "debug",
+                                     "log",    "info",   "notice", "warning", "error"};
+
+static size_t level_of(const char *word)
+{
+    size_t i = 0;
+    while (i < KP_COUNT(levels) && strcasecmp(word, levels[i]) != 0)
+        i++;
+    return i;
+}
+
+static enum kp_code check_level(struct kp_session *session, const char *value, struct kp_error *err)
+{
+    if (level_of(value) < KP_COUNT(levels))
+        return KP_OK;
+    (void)kp_fail(err, KP_INVALID, NULL, "invalid value for parameter \"client_min_messages\": \"%s\"", value);
+    return kp_error_hint(err, "Available values: debug5, debug4, debug3, debug2, debug1, log, notice, warning, error.");
+}
+
+bool kp_session_wants_notice(struct kp_session *session, const char *severity)
+{
+    return level_of(severity) >= level_of(kp_settings_get(session, "client_min_messages"));
+}
+
 static enum kp_code check_read_only(struct kp_session *session, const char *value, struct kp_error *err)
 {
     if (boolean(value) >= 0)
@@ -320,6 +427,8 @@ static void note_transaction(struct kp_session *session)
 static enum kp_code change_fixed(struct kp_session *session, size_t i, const char *value, struct kp_error *err)
 {
     bool date_style = strcmp(table[i].name, "DateStyle") == 0;
+    if (strcmp(table[i].name, "bytea_output") == 0 && strcasecmp(value, "hex") != 0)
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "bytea_output \"%s\" is not supported: bytea is shown in hex", value);
     if (!date_style && strncasecmp(value, value_of(session, i), strlen(value)) != 0)
         return kp_fail(err, KP_INVALID, "55P02", "parameter \"%s\" cannot be changed", table[i].name);
     if (date_style && strncasecmp(value, "iso", 3) != 0)

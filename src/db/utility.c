@@ -240,9 +240,32 @@ static enum kp_code set(struct kp_session *session, const struct kp_statement *s
 static enum kp_code discard(struct kp_session *session, const struct kp_statement *statement, struct kp_error *err)
 {
     bool all = strcasecmp(statement->setting, "all") == 0;
+    if (all && session->transaction != KP_TRANSACTION_NONE)
+        return kp_fail(err, KP_INVALID, "25001", "DISCARD ALL cannot run inside a transaction block");
     if (all || strcasecmp(statement->setting, "plans") == 0)
         KP_TRY(deallocate(session, NULL, err));
     return all ? kp_settings_reset(session, "all", err) : KP_OK;
+}
+
+/* COMMIT and ROLLBACK; AND CHAIN: the next transaction begins at once, and is like the one that ends. */
+static enum kp_code end_transaction(struct kp_cursor *cursor, struct kp_error *err)
+{
+    struct kp_session *session = cursor->session;
+    const struct kp_statement *statement = cursor->prepared->statement;
+    bool commit = statement->kind == KP_STATEMENT_COMMIT, read_only = session->read_only;
+    bool block = session->transaction == KP_TRANSACTION_BLOCK || session->transaction == KP_TRANSACTION_FAILED;
+    if (statement->chain && !block)
+        return kp_fail(err, KP_INVALID, "25P01", "%s AND CHAIN can only be used in transaction blocks", statement->tag);
+    if (session->transaction == KP_TRANSACTION_NONE) { /* nothing to end: it warns */
+        KP_TRY(kp_transaction_commit(session, err));
+    } else if (commit && session->transaction != KP_TRANSACTION_FAILED) {
+        KP_TRY(kp_transaction_commit(session, err));
+        cursor->position = session->read_after;
+    } else {
+        kp_transaction_rollback(session);
+        snprintf(cursor->tag, sizeof cursor->tag, "ROLLBACK");
+    }
+    return statement->chain ? kp_transaction_begin(session, read_only, err) : KP_OK;
 }
 
 enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count,
@@ -262,17 +285,8 @@ enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *par
     case KP_STATEMENT_BEGIN:
         return kp_transaction_begin(session, statement->value ? statement->read_only : session->default_read_only, err);
     case KP_STATEMENT_COMMIT:
-        if (session->transaction == KP_TRANSACTION_FAILED) {
-            kp_transaction_rollback(session);
-            snprintf(cursor->tag, sizeof cursor->tag, "ROLLBACK");
-            return KP_OK;
-        }
-        KP_TRY(kp_transaction_commit(session, err));
-        cursor->position = session->read_after;
-        return KP_OK;
     case KP_STATEMENT_ROLLBACK:
-        kp_transaction_rollback(session);
-        return KP_OK;
+        return end_transaction(cursor, err);
     case KP_STATEMENT_SAVEPOINT:
         return kp_savepoint_set(session, statement->name.name, err);
     case KP_STATEMENT_RELEASE:

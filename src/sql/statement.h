@@ -127,6 +127,7 @@ struct kp_statement {
     const char **column_names;
 
     const char *setting, *value;
+    bool chain;     /* COMMIT, ROLLBACK AND CHAIN */
     bool local;     /* SET LOCAL */
     bool read_only; /* BEGIN READ ONLY */
 

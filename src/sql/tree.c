@@ -276,7 +276,8 @@ static enum kp_code from_transaction(struct parser *parser, struct kp_statement 
     default:
         return unsupported(parser, "two-phase commit", NULL);
     }
-    return transaction->chain ? unsupported(parser, "AND CHAIN", NULL) : KP_OK;
+    statement->chain = transaction->chain;
+    return KP_OK;
 }
 
 /* The statement behind PREPARE … AS, at its own place: what stands before it is blank. */
@@ -317,9 +318,11 @@ static enum kp_code from_prepare(struct parser *parser, struct kp_statement *sta
 static enum kp_code from_discard(struct kp_statement *statement, const PgQuery__DiscardStmt *discard)
 {
     static const char *const targets[] = {"all", "all", "plans", "sequences", "temp"};
+    static const char *const tags[] = {"DISCARD ALL", "DISCARD ALL", "DISCARD PLANS", "DISCARD SEQUENCES",
+                                       "DISCARD TEMP"};
     statement->kind = KP_STATEMENT_DISCARD;
     statement->setting = targets[discard->target <= PG_QUERY__DISCARD_MODE__DISCARD_TEMP ? discard->target : 0];
-    statement->tag = discard->target == PG_QUERY__DISCARD_MODE__DISCARD_PLANS ? "DISCARD PLANS" : "DISCARD ALL";
+    statement->tag = tags[discard->target <= PG_QUERY__DISCARD_MODE__DISCARD_TEMP ? discard->target : 0];
     return KP_OK;
 }
 
@@ -463,6 +466,10 @@ static enum kp_code from_session(struct parser *parser, struct kp_statement *sta
         return KP_OK;
     case PG_QUERY__NODE__NODE_DISCARD_STMT:
         return from_discard(statement, tree->discard_stmt);
+    case PG_QUERY__NODE__NODE_UNLISTEN_STMT: /* pools reset a session by it; nothing is ever listened to */
+        statement->kind = KP_STATEMENT_EMPTY;
+        statement->tag = "UNLISTEN";
+        return KP_OK;
     case PG_QUERY__NODE__NODE_COMMENT_STMT:
         statement->kind = KP_STATEMENT_COMMENT;
         statement->relation_kind = KP_RELATION_TABLE; /* sources too */

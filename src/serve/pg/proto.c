@@ -178,6 +178,46 @@ static void put_field(struct kp_buf *out, char field, const char *text)
     kp_pg_put_text(out, text);
 }
 
+/*
+ * What the error of a constraint is about, by names of its own, as drivers and mappers look for them: schema, table,
+ * column, data type, constraint. The message says them in quotes, and always in the same words.
+ */
+static void put_names(struct kp_buf *out, const struct kp_error *err)
+{
+    static const struct {
+        const char *sqlstate, *before, *between, *behind; /* "%s" of the two names */
+        char first, second;
+    } forms[] = {
+        {"23502", "null value in column \"", "\" of relation \"", "\" violates not-null constraint", 'c', 't'},
+        {"23502", "domain ", " does not allow null values", "", 'd', 0},
+        {"23505", "duplicate key value violates unique constraint \"", "_pkey\"", "", 't', 0},
+        {"23514", "new row for relation \"", "\" violates check constraint \"", "\"", 't', 'n'},
+        {"23514", "value for domain ", " violates check constraint \"", "\"", 'd', 'n'},
+    };
+    for (size_t i = 0; i < KP_COUNT(forms); i++) {
+        size_t len = strlen(forms[i].before);
+        const char *from = err->message + len, *to = strstr(err->message, forms[i].between);
+        if (strcmp(err->sqlstate, forms[i].sqlstate) != 0 || strncmp(err->message, forms[i].before, len) != 0 || !to ||
+            to < from)
+            continue;
+        char name[sizeof err->message];
+        put_field(out, 's', "public");
+        snprintf(name, sizeof name, "%.*s", (int)(to - from), from);
+        put_field(out, forms[i].first, name);
+        if (!forms[i].second) {
+            snprintf(name, sizeof name, "%.*s_pkey", (int)(to - from), from);
+            if (forms[i].first == 't')
+                put_field(out, 'n', name);
+            return;
+        }
+        from = to + strlen(forms[i].between);
+        len = strlen(from) - KP_MIN(strlen(from), strlen(forms[i].behind));
+        snprintf(name, sizeof name, "%.*s", (int)len, from);
+        put_field(out, forms[i].second, name);
+        return;
+    }
+}
+
 static void put_report(struct kp_buf *out, char type, const char *severity, const struct kp_error *err)
 {
     char number[40];
@@ -196,6 +236,8 @@ static void put_report(struct kp_buf *out, char type, const char *severity, cons
         snprintf(number, sizeof number, "log position %lld", (long long)err->log_position);
         put_field(out, 'W', number);
     }
+    if (strncmp(err->sqlstate, "235", 3) == 0)
+        put_names(out, err);
     kp_buf_append_byte(out, 0);
     kp_pg_end(out, begun);
 }

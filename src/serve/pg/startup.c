@@ -49,6 +49,8 @@ void kp_pg_setting_changed(void *arg, const char *name, const char *value)
 void kp_pg_notice(void *arg, const char *severity, const struct kp_error *notice)
 {
     struct kp_pg *pg = arg;
+    if (pg->session && !kp_session_wants_notice(pg->session, severity))
+        return;
     kp_pg_put_notice(&pg->conn->out, severity, notice);
 }
 
