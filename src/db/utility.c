@@ -1,5 +1,6 @@
 /* Statements that are neither queries nor writes: SET and SHOW, transactions, EXPLAIN, PREPARE, and the way to DDL. */
 #include "db/session.h"
+#include "sql/elsewhere.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -94,8 +95,11 @@ static enum kp_code show(struct kp_cursor *cursor, struct kp_error *err)
     const char *name = cursor->prepared->statement->setting;
     if (strcasecmp(name, "all") != 0) {
         const char *value = kp_settings_get(cursor->session, name);
-        if (!value)
-            return kp_fail(err, KP_NOT_FOUND, NULL, "unrecognized configuration parameter \"%s\"", name);
+        if (!value) {
+            enum kp_code code = kp_fail(err, KP_NOT_FOUND, NULL, "unrecognized configuration parameter \"%s\"", name);
+            kp_elsewhere_setting(name, err);
+            return code;
+        }
         struct kp_str line = kp_str(value);
         give(cursor, kp_text_batch(&cursor->arena, &line, 1));
         return KP_OK;

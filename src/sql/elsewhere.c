@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum kind { OPTION, FUNCTION, WORD };
+enum kind { OPTION, FUNCTION, COLUMN, SETTING, WORD };
 
 #define OWN_LOG "Topics lie in kappa's own log: leave it out, and say topic and format."
 #define IN_FROM                                                                                                        \
@@ -23,6 +23,14 @@ enum kind { OPTION, FUNCTION, WORD };
 #define AS_TIMES                                                                                                       \
     "Numbers are read as times WITH (epoch = 'milliseconds'), if the column is a timestamp; what has to be computed "  \
     "is computed in a view."
+
+#define COUNTED "Write the unit in the singular: INTERVAL '10' MINUTE, or INTERVAL '10 minutes'."
+#define NO_QUERIES                                                                                                     \
+    "Queries that go on are views and sinks: DROP MATERIALIZED VIEW or DROP SINK ends one; kappa.views shows them."
+#define ONE_PLACE "There is one log and one catalog, here: leave it out."
+#define CLOSED    "Write EMIT ON WINDOW CLOSE, in CREATE MATERIALIZED VIEW."
+#define SUBTRACT  "Subtract: date - date is a number of days, timestamp - timestamp an interval."
+#define VIEWS     "Write SELECT * FROM kappa.views."
 
 #define KEEP_TIME "Write OFFSET n PARTITION p, or END; by time: ALTER TOPIC … SET (retention = '1 day')."
 
@@ -62,6 +70,23 @@ static const struct {
     {FUNCTION, "if", NULL, "Write CASE WHEN … THEN … ELSE … END."},
     {FUNCTION, "ifnull", NULL, "Write coalesce(value, …)."},
     {FUNCTION, "nvl", NULL, "Write coalesce(value, …)."},
+    {FUNCTION, "explode", NULL, "Write unnest(array), among the columns or in FROM."},
+    {FUNCTION, "as_value", NULL, "Leave it out: a column may stand among the keys and the values."},
+    {FUNCTION, "count_star", NULL, "Write count(*)."},
+    {FUNCTION, "histogram", NULL, "GROUP BY the value and count(*); jsonb_object_agg makes one value of them."},
+    {FUNCTION, "ucase", NULL, "Write upper(text)."},
+    {FUNCTION, "lcase", NULL, "Write lower(text)."},
+    {FUNCTION, "len", NULL, "Write length(text)."},
+    {FUNCTION, "instr", NULL, "Write strpos(text, part)."},
+    {FUNCTION, "regexp_extract", NULL, "Write substring(text FROM 'pattern'), or (regexp_match(text, 'pattern'))[1]."},
+    {FUNCTION, "array_contains", NULL, "Write value = ANY (array)."},
+    {FUNCTION, "element_at", NULL, "Write (array)[n]."},
+    {FUNCTION, "json_exists", NULL, "Write jsonb_path_exists(value, '$.a')."},
+    {FUNCTION, "get_json_object", NULL, "Write value::jsonb #>> '{a,b}'."},
+    {FUNCTION, "datediff", NULL, SUBTRACT},
+    {FUNCTION, "timestampdiff", NULL, SUBTRACT},
+    {FUNCTION, "timestampadd", NULL, "Add an interval: time + INTERVAL '1 hour'."},
+    {FUNCTION, "dateadd", NULL, "Add an interval: time + INTERVAL '1 hour'."},
     {FUNCTION, "tumble", NULL, IN_FROM},
     {FUNCTION, "hop", NULL, IN_FROM},
     {FUNCTION, "session", NULL, IN_FROM},
@@ -74,6 +99,21 @@ static const struct {
     {FUNCTION, "session_end", NULL, IN_FROM},
     {FUNCTION, "mz_now", NULL, "Write now(): rows come and go as the log's time passes it."},
     {FUNCTION, "proctime", NULL, LOG_TIME},
+    {COLUMN, "windowstart", NULL, IN_FROM},
+    {COLUMN, "windowend", NULL, IN_FROM},
+    {COLUMN, "rowtime", NULL, "The record's own time is the column _timestamp; when it was logged, _log_time."},
+    {COLUMN, "rowoffset", NULL, "It is the column _offset."},
+    {COLUMN, "rowpartition", NULL, "It is the column _partition."},
+    {COLUMN, "rowkey", NULL, "The record's key is the column _key; a table's key has its own name."},
+    {SETTING, "streams", NULL, "Write SELECT * FROM kappa.sources."},
+    {SETTING, "sources", NULL, "Write SELECT * FROM kappa.sources."},
+    {SETTING, "tables", NULL, "Write psql's \\d, or SELECT * FROM information_schema.tables."},
+    {SETTING, "topics", NULL, "Write SELECT * FROM kappa.topics."},
+    {SETTING, "views", NULL, VIEWS},
+    {SETTING, "queries", NULL, VIEWS},
+    {SETTING, "jobs", NULL, VIEWS},
+    {SETTING, "sinks", NULL, "Write SELECT * FROM kappa.sinks."},
+    {SETTING, "functions", NULL, "Write psql's \\df, or SELECT * FROM kappa.functions."},
     {WORD, "table", "descriptor", "Write tumble(relation, time, INTERVAL '10 seconds'), without TABLE and DESCRIPTOR."},
     {WORD, "as", "proctime", LOG_TIME},
     {WORD, "emit", "update", "Leave it out: a view without EMIT ON WINDOW CLOSE changes with every record."},
@@ -85,6 +125,36 @@ static const struct {
     {WORD, "(", "window session", IN_FROM},
     {WORD, "(", "watermark for", AS_TIMES},
     {WORD, "as", "create source", AS_TIMES},
+    {WORD, "emit", "emit final", CLOSED},
+    {WORD, "final", "emit final", CLOSED},
+    {WORD, "seconds", "interval '", COUNTED},
+    {WORD, "minutes", "interval '", COUNTED},
+    {WORD, "hours", "interval '", COUNTED},
+    {WORD, "days", "interval '", COUNTED},
+    {WORD, "lateral", "lateral view", "Write CROSS JOIN unnest(array) AS name."},
+    {WORD, "within", " join ",
+     "Say it of the times in ON: … AND b.at BETWEEN a.at - INTERVAL '1 hour' AND a.at + INTERVAL '1 hour'."},
+    {WORD, "by", "partition by",
+     "A topic's records are parted where they are written: CREATE SINK … WITH (partition_by = 'column')."},
+    {WORD, "stream", "drop stream", "Write DROP SOURCE, or DROP MATERIALIZED VIEW."},
+    {WORD, "views", "show materialized", VIEWS},
+    {WORD, "create", "show create", "Write SELECT pg_get_viewdef('name')."},
+    {WORD, "list", NULL, "Write SELECT * FROM kappa.topics, kappa.sources, kappa.views or kappa.sinks."},
+    {WORD, "terminate", NULL, NO_QUERIES},
+    {WORD, "pause", NULL, NO_QUERIES},
+    {WORD, "set", "statement set", "Each view and each sink is a statement of its own; they share what they compute."},
+    {WORD, "connection", "create connection", ONE_PLACE},
+    {WORD, "cluster", "create cluster", ONE_PLACE},
+    {WORD, "catalog", "create catalog", ONE_PLACE},
+    {WORD, "use", NULL, ONE_PLACE},
+    {WORD, "'auto.offset.reset'", NULL, "A view begins with the first record of the log: leave it out."},
+    {WORD, "'execution.runtime-mode'", NULL, "Leave it out: every view is kept live."},
+    {WORD, "<", "map<", "A map is jsonb."},
+    {WORD, "<", "struct<", "CREATE TYPE name AS (…) gives rows a name; or declare the column jsonb."},
+    {WORD, "row", "row<", "CREATE TYPE name AS (…) gives rows a name; or declare the column jsonb."},
+    {WORD, "array", "array<", "Write the type of the elements with brackets: text[]."},
+    {WORD, "as", "create table",
+     "What is computed of other columns stands in a view: CREATE MATERIALIZED VIEW … AS SELECT."},
     {WORD, "describe", NULL, "psql's \\d name, or information_schema.columns, show it."},
     {WORD, "print", NULL, "SELECT * FROM the source, or SUBSCRIBE TO it, show its records."},
     {WORD, "'connector'", NULL, OWN_LOG},
@@ -128,6 +198,16 @@ bool kp_elsewhere_option(const char *name, struct kp_error *err)
 bool kp_elsewhere_function(const char *name, struct kp_error *err)
 {
     return give_hint(FUNCTION, name, strlen(name), "", err);
+}
+
+bool kp_elsewhere_column(const char *name, struct kp_error *err)
+{
+    return give_hint(COLUMN, name, strlen(name), "", err);
+}
+
+bool kp_elsewhere_setting(const char *name, struct kp_error *err)
+{
+    return give_hint(SETTING, name, strlen(name), "", err);
 }
 
 void kp_elsewhere_syntax(const char *text, struct kp_error *err)

@@ -2,6 +2,7 @@
  * Names to columns of the input, and what to say when there is none.
  */
 #include "sql/bind.h"
+#include "sql/elsewhere.h"
 
 void kp_scope_add(struct binder *binder, struct scope *scope, struct scope_column column)
 {
@@ -70,6 +71,8 @@ static void suggest(struct binder *binder, const struct scope *scope, const char
 {
     const struct scope_column *like = NULL;
     size_t best = strlen(name) / 2 + 1;
+    if (binder->err && kp_elsewhere_column(name, binder->err))
+        return;
     for (uint32_t i = 0; i < scope->count; i++) {
         const struct scope_column *column = &scope->cols[i];
         size_t distance = kp_sql_distance(kp_str(name), kp_str(column->name));

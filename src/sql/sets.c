@@ -134,12 +134,23 @@ enum kp_code kp_bind_set_value(struct binder *binder, const struct expr_place *p
         return kp_error_hint(binder->err, "Write (%s(…)).* or .%s, or call it in FROM.", func->name,
                              func->col_count ? func->cols[0].name : "field");
     }
+    bool row = func->col_count == 1 && kp_type_is_composite(call.types[0].id);
+    const struct kp_made *made = row && field ? kp_made_of(call.types[0].id) : NULL;
+    for (uint32_t i = 0; made && i < made->count; i++)
+        if (strcmp(made->names[i], field) == 0) {
+            *ret_expr =
+                kp_bind_row_field(binder, value_of(binder, place->sets, &call, 0, node->location), i, node->location);
+            return KP_OK;
+        }
     for (uint32_t i = 0; i < func->col_count; i++) {
         if (field && (!func->cols[i].name || strcmp(func->cols[i].name, field) != 0))
             continue;
         *ret_expr = value_of(binder, place->sets, &call, i, node->location);
         return KP_OK;
     }
+    if (made)
+        return kp_bind_fail(binder, node->location, KP_NOT_FOUND, "42703", "column \"%s\" not found in data type %s",
+                            field, kp_type_info(call.types[0].id)->name);
     if (func->col_count == 1)
         return kp_bind_fail(binder, node->location, KP_INVALID, "42809",
                             "column notation .%s applied to type %s, which is not a composite type", field,
@@ -163,6 +174,14 @@ enum kp_code kp_bind_set_star(struct binder *binder, const struct expr_place *pl
 {
     struct set_call call;
     KP_TRY(bind_call(binder, place, node, &call));
+    if (call.func->col_count == 1 && kp_type_is_composite(call.types[0].id)) {
+        const struct kp_made *made = kp_made_of(call.types[0].id);
+        struct kp_expr *row = value_of(binder, place->sets, &call, 0, node->location);
+        for (uint32_t i = 0; i < made->count; i++)
+            kp_targets_add(binder, targets,
+                           (struct target){kp_bind_row_field(binder, row, i, node->location), made->names[i], NULL});
+        return KP_OK;
+    }
     if (call.func->col_count < 2)
         return kp_bind_fail(binder, node->location, KP_INVALID, "42809", "type %s is not composite",
                             kp_type_info(call.types[0].id)->name);
@@ -527,20 +546,31 @@ static enum kp_code own_rows(struct binder *binder, const PgQuery__RangeFunction
                             node->func_call->location, ret_plan);
 }
 
-/* A function whose value is a row, in FROM: the first column's fields, and what stands behind it. */
-static struct kp_plan *fields_of(struct binder *binder, struct kp_plan *plan)
+/* The call's column is a row, which in FROM stands for its fields: a function's value, or unnest's element. */
+static bool gives_rows(const struct kp_plan_set *call, enum kp_type_id type)
 {
-    const struct kp_made *made = kp_made_of(plan->cols[0].type.id);
-    uint32_t count = made->count + plan->col_count - 1;
+    return kp_type_is_composite(type) && (!call->func || strcmp(call->func->name, "unnest") == 0);
+}
+
+/* Functions whose values are rows, in FROM: their fields, beside all other columns. */
+static struct kp_plan *fields_of(struct binder *binder, const struct table *table, struct kp_plan *plan)
+{
+    uint32_t count = plan->col_count - table->col_count, at = 0;
+    for (uint32_t i = 0, col = 0; i < table->call_count; col += table->calls[i++].col_count)
+        count += gives_rows(&table->calls[i], table->cols[col].type.id) ? kp_made_of(table->cols[col].type.id)->count
+                                                                        : table->calls[i].col_count;
     struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
     const char **names = kp_arena_alloc(binder->arena, (count + 1) * sizeof *names);
-    struct kp_expr *row = kp_bind_column(binder, 0, plan->cols[0].type, -1);
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t behind = i - made->count + 1;
-        bool field = i < made->count;
-        exprs[i] =
-            field ? kp_bind_row_field(binder, row, i, -1) : kp_bind_column(binder, behind, plan->cols[behind].type, -1);
-        names[i] = field ? made->names[i] : plan->cols[behind].name;
+    for (uint32_t i = 0, call = 0, left = 0; i < plan->col_count; i++, left--) {
+        struct kp_expr *column = kp_bind_column(binder, i, plan->cols[i].type, -1);
+        if (i < table->col_count && left == 0)
+            left = table->calls[call++].col_count;
+        bool row = i < table->col_count && gives_rows(&table->calls[call - 1], plan->cols[i].type.id);
+        const struct kp_made *made = row ? kp_made_of(plan->cols[i].type.id) : NULL;
+        for (uint32_t field = 0; field < (row ? made->count : 1); field++) {
+            exprs[at] = row ? kp_bind_row_field(binder, column, field, -1) : column;
+            names[at++] = row ? made->names[field] : plan->cols[i].name;
+        }
     }
     return kp_bind_project(binder, plan, exprs, names, count);
 }
@@ -573,8 +603,11 @@ enum kp_code kp_bind_set_table(struct binder *binder, const PgQuery__RangeFuncti
         return KP_OK;
     }
     KP_TRY(plan_table(binder, &table, range->ordinality, ret_plan));
-    if (table.call_count == 1 && !table.calls[0].func && kp_type_is_composite(table.cols[0].type.id))
-        *ret_plan = fields_of(binder, *ret_plan);
+    for (uint32_t i = 0, col = 0; i < table.call_count; col += table.calls[i++].col_count)
+        if (gives_rows(&table.calls[i], table.cols[col].type.id)) {
+            *ret_plan = fields_of(binder, &table, *ret_plan);
+            break;
+        }
     return KP_OK;
 }
 

@@ -317,7 +317,24 @@ static struct form_table functions = {
     "j x   .   (to_jsonb($1) - 'a')\n"
     "e e   .   (enum_range(NULL::mood))[2]\n"
     "a aa  .   array_cat($1, $2)\n"
-    "a ai  B   array_positions($1, $2)\n",
+    "a ai  B   array_positions($1, $2)\n"
+    /* arrays of enums and of rows */
+    "e k   .   ($1)[1] ;; ($1)[cardinality($1)]\n"
+    "i ke  .   array_position($1, $2)\n"
+    "k kk  .   ($1 || $2)\n"
+    "k ke  .   array_remove($1, $2) ;; array_append($1, $2::mood)\n"
+    "k ee  .   ARRAY[$1::mood, $2]\n"
+    "k k   .   ($1)[2:] ;; $1::text::mood[]\n"
+    "t k   .   array_to_string($1, ',', '?') ;; $1::text\n"
+    "i k   .   cardinality($1)\n"
+    "w p   .   ($1)[1]\n"
+    "i p   .   array_length($1, 1) ;; (($1)[1]).a\n"
+    "t p   .   (($1)[2]).b ;; $1::text\n"
+    "p pw  .   array_append($1, $2::pair)\n"
+    "p pp  .   ($1 || $2)\n"
+    "p it  .   ARRAY[ROW($1, $2)::pair, NULL]\n"
+    "j p   .   to_jsonb($1)\n"
+    "j k   .   to_jsonb($1)\n",
 };
 
 static struct form_table predicates = {
@@ -375,7 +392,11 @@ static struct form_table predicates = {
             "b b   .   $1 IS NOT UNKNOWN\n"
             "b i   .   law_near($1) ;; law_near(y => $1, x => 7)\n"
             "b ii  .   law_near($1, $2)\n"
-            "b ji  .   jsonb_path_exists($1, '$.** ? (@ == $n)', jsonb_build_object('n', $2))\n",
+            "b ji  .   jsonb_path_exists($1, '$.** ? (@ == $n)', jsonb_build_object('n', $2))\n"
+            "b kk  .   $1 @> $2 ;; $1 && $2 ;; $1 < $2\n"
+            "b ek  .   $1 = ANY ($2) ;; $1 > ALL ($2)\n"
+            "b pp  .   $1 = $2 ;; $1 < $2 ;; $1 IS DISTINCT FROM $2\n"
+            "b wp  .   $1 = ANY ($2)\n",
 };
 
 static struct form_table aggregates = {
@@ -481,7 +502,12 @@ static struct form_table aggregates = {
             "l w   PB  count(DISTINCT $1)\n"
             "l it  PB  count(DISTINCT ROW($1, $2)::pair)\n"
             "t iw  OB  array_agg(($2).b ORDER BY $1, $2)::text\n"
-            "f ii  OB  cume_dist(1, 2) WITHIN GROUP (ORDER BY $1, $2 DESC)\n",
+            "f ii  OB  cume_dist(1, 2) WITHIN GROUP (ORDER BY $1, $2 DESC)\n"
+            "k e   O   array_agg($1::mood ORDER BY $1)\n"
+            "p w   O   array_agg($1::pair ORDER BY $1 DESC)\n"
+            "l k   T   count($1)\n"
+            "t ti  BP  arg_min($1, $2::int) ;; arg_max($1, $2::int)\n"
+            "t tm  OB  first($1::text ORDER BY $2, $1) ;; last($1::text ORDER BY $2, $1)\n",
 };
 
 /* Those without W or R that are aggregates go with all frames. */

@@ -45,9 +45,50 @@ static inline struct from make_values(struct maker *maker, const char *alias, st
     return (struct from){.kappa = text, .postgres = text, .rows = rows};
 }
 
+/* The first rows of each k, as top-N and deduplication are written: a window function's number, compared. */
+static inline bool make_ranked(struct maker *maker, const char *alias, struct scope *scope, struct from *ret_from)
+{
+    static const char *const compares[] = {"= 1", "<= 2", "< 4", "BETWEEN 2 AND 3"};
+    const struct relation *relation = &maker->relations[roll(maker->dice, maker->relation_count)];
+    struct column cols[COLUMNS_MAX + 1];
+    unsigned flags = 0;
+    struct scope inner = {0};
+    char *list = "", *ties = "";
+    scope_add(&inner, "az", relation->cols, relation->col_count);
+    char *key = pick_column(maker, &inner, pick_type(maker, &inner), LOOSE, &flags);
+    char *by = pick_column(maker, &inner, chance(maker->dice, 70) ? T_INT4 : pick_type(maker, &inner), LOOSE, &flags);
+    if (!key || !by || relation->rows > 500 || relation->col_count >= COLUMNS_MAX || !allowed(P_RANKED))
+        return false;
+    for (unsigned i = 0; i < relation->col_count; i++) {
+        if (relation->cols[i].flags & LOOSE)
+            return false; /* equal ones that print differently have no order that PostgreSQL knows */
+        list = SAY("%saz.%s, ", list, relation->cols[i].name);
+        ties = SAY("%s, az.%s", ties, relation->cols[i].name);
+    }
+    made(P_RANKED);
+    bool row = chance(maker->dice, 70), down = chance(maker->dice, 50);
+    const char *function = row ? "row_number" : chance(maker->dice, 50) ? "rank" : "dense_rank";
+    const char *compare = compares[roll(maker->dice, KP_COUNT(compares))];
+    char *partition = chance(maker->dice, 80) ? SAY("PARTITION BY %s ", by) : "";
+    char *head =
+        SAY("(SELECT * FROM (SELECT %s%s() OVER (%sORDER BY %s%s", list, function, partition, key, down ? " DESC" : "");
+    char *tail = SAY(") AS n FROM %s AS az) AS y WHERE y.n %s) AS %s", relation->name, compare, alias);
+    memcpy(cols, relation->cols, relation->col_count * sizeof *cols);
+    cols[relation->col_count] = (struct column){"n", T_INT8, DERIVED};
+    scope_add(scope, alias, cols, relation->col_count + 1);
+    *ret_from = (struct from){.kappa = SAY("%s%s", head, tail),
+                              .postgres = SAY("%s%s%s", head, row ? ties : "", tail),
+                              .rows = relation->rows,
+                              .risky = relation->risky};
+    return true;
+}
+
 static inline struct from make_from_one(struct maker *maker, unsigned depth, struct scope *scope)
 {
     char *alias = SAY("a%u", ++maker->aliases % 100);
+    struct from ranked;
+    if (chance(maker->dice, 4) && make_ranked(maker, alias, scope, &ranked))
+        return ranked;
     if (depth && chance(maker->dice, 20)) {
         made(P_FROM_QUERY);
         struct query query = make_query(maker, depth - 1);
@@ -320,6 +361,8 @@ static inline void add_set(struct maker *maker, struct from *from, struct scope 
         {P_UNNEST, "t", ", ", "unnest(string_to_array($1, 'a'))", "", "l0", "t"},
         {P_UNNEST_ARRAY, "a", ", ", "unnest($1)", "", "l0", "i"},
         {P_UNNEST_ARRAY, "x", ", ", "unnest($1)", "", "l0", "t"},
+        {P_UNNEST_ARRAY, "k", ", ", "unnest($1)", "", "l0", "e"},
+        {P_UNNEST_ARRAY, "p", ", ", "unnest($1)", "", "l0, l1", "it"},
         {P_ORDINALITY, "x", ", ", "unnest($1) WITH ORDINALITY", "", "l0, l1", "tl"},
         {P_ORDINALITY, "i", ", ", "generate_series($1 % 3, 3) WITH ORDINALITY", "", "l0, l1", "il"},
         {P_ORDINALITY, "t", ", ", "string_to_table($1, 'b') WITH ORDINALITY", "", "l0, l1", "tl"},
@@ -377,12 +420,34 @@ static inline void add_set(struct maker *maker, struct from *from, struct scope 
     scope_add(scope, alias, cols, count);
 }
 
+/* Joins one more to what a join is to have on its right, in parentheses. */
+static inline void nest(struct maker *maker, unsigned depth, struct from *from, struct scope *scope)
+{
+    struct scope right = {0}, both = *scope;
+    struct from with = make_from_one(maker, depth, &right), joined = *from;
+    if (both.count + right.count > KP_COUNT(both.cols) || with.rows * from->rows > maker->rows_max)
+        return;
+    for (unsigned i = 0; i < right.count; i++) {
+        both.cols[both.count] = right.cols[i];
+        memcpy(both.prefix[both.count++], right.prefix[i], sizeof right.prefix[0]);
+    }
+    if (!join(maker, &joined, &with, scope, &right, &both) || joined.where)
+        return;
+    made(P_JOIN_NESTED);
+    joined.kappa = SAY("( %s)", joined.kappa); /* reads() looks for names behind spaces */
+    joined.postgres = SAY("( %s)", joined.postgres);
+    *from = joined;
+    *scope = both;
+}
+
 static inline struct from make_from(struct maker *maker, unsigned depth, struct scope *scope)
 {
     struct from from = make_from_one(maker, depth, scope);
     for (unsigned more = chance(maker->dice, 35) ? 1 + chance(maker->dice, 15) : 0; more; more--) {
         struct scope right = {0}, both = *scope;
         struct from with = make_from_one(maker, depth, &right);
+        if (allowed(P_JOIN_NESTED) && chance(maker->dice, 12))
+            nest(maker, depth, &with, &right);
         if (from.where || both.count + right.count > KP_COUNT(both.cols) || with.rows * from.rows > maker->rows_max)
             continue;
         for (unsigned i = 0; i < right.count; i++) {

@@ -33,6 +33,7 @@ static void run_phases(struct world *world)
     world->closes = !world->bulk && chance(dice, 40);
     world->coarse = chance(dice, 50);
     world->ancient = chance(dice, 15);
+    world->dense |= !world->bulk;
     for (unsigned i = 0; i < KP_COUNT(world->marks_of); i++)
         world->marks_of[i].watermark = -1;
     for (unsigned i = 0, n = 1 + roll(dice, 2); i < n; i++)
@@ -98,6 +99,7 @@ static void begin_world(struct world *world)
         kappa_ask(&world->kappa, law_setup[i], &answer, NULL);
         kp_buf_printf(&world->oracle->script, "%s;\n", law_setup[i]);
     }
+    kp_buf_append_text(&world->oracle->script, law_lacked);
     kappa_ask(&world->kappa, "CREATE TOPIC law_time WITH (partitions = 1)", &answer, NULL);
     kappa_ask(&world->kappa, "CREATE TABLE marks (id int PRIMARY KEY)", &answer, NULL);
 }
@@ -115,7 +117,7 @@ static char *run_world(struct oracle *oracle, uint64_t seed, struct cuts *cuts, 
                           .os = *kp_os_real()};
     world.os.wall_us = law_clock;
     world.lean = seed % 7 == 3;
-    world.dense = seed % 14 == 6 || getenv("KAPPA_SEED") || getenv("KAPPA_SOAK_STATE");
+    world.dense = seed % 14 == 6 || getenv("KAPPA_SEED") || getenv("KAPPA_SOAK_STATE"); /* thousands of rows, too */
     atomic_store(&law_clock_us, 1705708800000000 + (int64_t)(seed % 40) * 86400000000); /* 2024-01-20 and later */
     snprintf(world.dir, sizeof world.dir, "/tmp/kappa-law.XXXXXX");
     assert_non_null(mkdtemp(world.dir));

@@ -135,6 +135,60 @@ static inline char *make_group_by(struct maker *maker, unsigned keys, bool may_s
     }
 }
 
+/* The alias of a row whose columns print one way; NULL for a source, of which PostgreSQL's copy has more columns. */
+static inline char *pick_row(struct maker *maker, const struct scope *scope)
+{
+    unsigned at = scope->count ? roll(maker->dice, scope->count) : 0;
+    for (unsigned i = 0, first = 1; i < scope->count; i++) {
+        const struct column *column = &scope->cols[i];
+        if (strcmp(scope->prefix[i], scope->prefix[at]))
+            continue;
+        if (column->flags & LOOSE || strstr(column->name, "window_") || column->name[0] == '_' ||
+            column->name[0] == 'l' || (first && strcmp(column->name, "ts") == 0))
+            return NULL;
+        first = 0;
+    }
+    return scope->count ? SAY("%.*s", (int)strcspn(scope->prefix[at], "."), scope->prefix[at]) : NULL;
+}
+
+/* A whole row as a value; NULL if there is none. */
+static inline char *make_whole_row(struct maker *maker, const struct scope *scope, enum type *ret_type)
+{
+    char *row = allowed(P_WHOLE_ROW) ? pick_row(maker, scope) : NULL;
+    if (!row)
+        return NULL;
+    made(P_WHOLE_ROW);
+    unsigned kind = roll(maker->dice, 5);
+    *ret_type = kind < 2 ? T_TEXT : kind == 2 ? T_JSONB : T_BOOL;
+    return kind == 0   ? SAY("%s::text", row)
+           : kind == 1 ? SAY("row_to_json(%s)::text", row)
+           : kind == 2 ? SAY("to_jsonb(%s)", row)
+           : kind == 3 ? SAY("(%s IS %sNULL)", row, chance(maker->dice, 50) ? "NOT " : "")
+                       : SAY("(%s IS %sDISTINCT FROM NULL)", row, chance(maker->dice, 50) ? "NOT " : "");
+}
+
+/* A column of a table whose primary key is a key of the groups: it needs not be one; NULL: the key is none. */
+static inline char *make_dependent(struct maker *maker, const struct scope *scope, const struct from *from,
+                                   const char *key, struct column *ret_column)
+{
+    unsigned found[2 * COLUMNS_MAX], count = 0;
+    size_t prefix = strcspn(key, ".") + 1;
+    if (!allowed(P_DEPENDENT) || key[0] != 'a' || strcmp(key + strcspn(key, "."), ".id"))
+        return NULL;
+    for (unsigned i = 0; i < scope->count; i++)
+        if (strlen(scope->prefix[i]) == prefix && strncmp(scope->prefix[i], key, prefix) == 0)
+            found[count++] = i;
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(scope->cols[found[i]].name, "n") == 0) /* a query's rows, not the table's */
+            return NULL;
+    if (!count || strstr(from->postgres, SAY("(SELECT %.*s*", (int)prefix, key))) /* ASOF's right side */
+        return NULL;
+    made(P_DEPENDENT);
+    unsigned at = found[roll(maker->dice, count)];
+    *ret_column = scope->cols[at];
+    return SAY("%s%s", scope->prefix[at], scope->cols[at].name);
+}
+
 static inline struct query make_grouped(struct maker *maker, const struct scope *scope, const struct from *from,
                                         const char *where)
 {
@@ -163,6 +217,20 @@ static inline struct query make_grouped(struct maker *maker, const struct scope 
         char *aggregate = make_aggregate(maker, scope, &type, &flags);
         query_column(&query, type, flags);
         list = list_add(maker, list, SAY("%s AS c%u", aggregate, keys + i));
+    }
+    struct column dependent;
+    char *free = keys && !sets && chance(maker->dice, 60)
+                     ? make_dependent(maker, scope, from, SAY("%.*s", (int)strcspn(names, ","), names), &dependent)
+                     : NULL;
+    if (free) {
+        list = list_add(maker, list, SAY("%s AS c%u", free, query.col_count));
+        query_column(&query, dependent.type, dependent.flags);
+    }
+    char *row = allowed(P_WHOLE_ROW_COUNT) && chance(maker->dice, 5) ? pick_row(maker, scope) : NULL;
+    if (row) {
+        made(P_WHOLE_ROW_COUNT);
+        list = list_add(maker, list, SAY("count(%s) AS c%u", row, query.col_count));
+        query_column(&query, T_INT8, BIG);
     }
     if (sets && allowed(P_GROUPING) && chance(maker->dice, 50)) {
         made(P_GROUPING);
@@ -203,14 +271,16 @@ static inline char *make_over(struct maker *maker, const struct scope *scope, en
         loose |= (scope->cols[i].flags & LOOSE) != 0;
         ties = SAY("%s, %s%s", ties, scope->prefix[i], scope->cols[i].name);
     }
-    enum type key_type = pick_type(maker, scope);
+    struct form *frame = chance(dice, 40) ? pick_form(maker, &frames, TYPES, 0) : NULL; /* its type, if it has one */
+    enum type key_type = frame && *frame->args ? type_of_code(*frame->args) : pick_type(maker, scope);
     char *key = pick_column(maker, scope, key_type, LOOSE, &flags);
     char *by = pick_column(maker, scope, pick_type(maker, scope), LOOSE, &flags);
     if (!key || !by || !allowed(P_OVER))
         return NULL;
     struct form *form = pick_form(maker, &window_functions, TYPES, 0);
     bool framed = !(form->flags & (W_RANK | W_ROW));
-    struct form *frame = NULL;
+    if (!framed)
+        frame = NULL;
     while (framed && (!frame || (form->flags & W_VALUE && (!(frame->flags & W_VALUE) || *frame->args)) ||
                       (*frame->args && type_of_code(*frame->args) != key_type)))
         frame = pick_form(maker, &frames, TYPES, 0);
@@ -247,9 +317,18 @@ struct tail {
     char *distinct, *kappa, *postgres;
 };
 
-static inline struct tail make_top(struct maker *maker, unsigned count, double *rows)
+static inline struct tail make_top(struct maker *maker, const struct scope *scope, bool distinct, unsigned count,
+                                   double *rows)
 {
     char *keys = NULL, *rest = NULL;
+    unsigned flags = 0;
+    if (!distinct && allowed(P_ORDER_HIDDEN) && chance(maker->dice, 15)) { /* by what is not among the columns */
+        char *hidden = make_expr(maker, scope, pick_type(maker, scope), 1, LOOSE, &flags);
+        if (reads_column(hidden)) {
+            made(P_ORDER_HIDDEN);
+            keys = SAY("%s%s", hidden, chance(maker->dice, 50) ? " DESC" : "");
+        }
+    }
     for (unsigned i = 1 + roll(maker->dice, 2); i; i--)
         keys = list_add(maker, keys,
                         SAY("%u%s", 1 + roll(maker->dice, count),
@@ -351,7 +430,7 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
         unsigned flags = 0;
         enum type type = i == 0 ? T_INT4 : pick_type(maker, scope);
         char *postgres = NULL, *expr = NULL;
-        if (i > 0 && from->rows < 500 && chance(maker->dice, 18)) {
+        if (i > 0 && from->rows < 500 && chance(maker->dice, 22)) {
             for (unsigned tries = 0; !expr && tries < 4; tries++)
                 expr = make_over(maker, scope, &type, &postgres);
             flags = BIG;
@@ -363,6 +442,8 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
                                   : make_subquery_column(maker, scope, from->rows, &type, &flags, &risky);
             query.over_risky |= risky;
         }
+        if (!expr && i > 0 && !distinct && !top && chance(maker->dice, 4))
+            flags = BIG, expr = postgres = make_whole_row(maker, scope, &type);
         if (expr && allowed(P_CASE_SUBQUERY) && strncmp(expr, "(SELECT", 7) == 0 && chance(maker->dice, 15)) {
             made(P_CASE_SUBQUERY);
             expr = postgres = SAY("CASE WHEN %s THEN %s END", make_predicate(maker, scope, 1), expr);
@@ -390,7 +471,7 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
     if (distinct && top && allowed(P_DISTINCT_ON) && reads_column(first))
         tail = make_distinct_on(maker, first, query.col_count);
     else if (top)
-        tail = make_top(maker, query.col_count, &query.rows);
+        tail = make_top(maker, scope, distinct, query.col_count, &query.rows);
     if (distinct && !*tail.distinct) {
         made(P_DISTINCT);
         tail.distinct = "DISTINCT ";
@@ -592,8 +673,13 @@ static inline struct query make_with(struct maker *maker, unsigned depth)
     struct query query = make_select(maker, depth);
     maker->with = outer;
     made(P_WITH);
-    query.kappa = SAY("WITH %s AS (%s) %s", with.name, inner.kappa, query.kappa);
-    query.postgres = SAY("WITH %s AS (%s) %s", with.name, inner.postgres, query.postgres);
+    const char *how = "";
+    if (allowed(P_WITH_MATERIALIZED) && chance(maker->dice, 30)) {
+        made(P_WITH_MATERIALIZED);
+        how = chance(maker->dice, 50) ? "MATERIALIZED " : "NOT MATERIALIZED ";
+    }
+    query.kappa = SAY("WITH %s AS %s(%s) %s", with.name, how, inner.kappa, query.kappa);
+    query.postgres = SAY("WITH %s AS %s(%s) %s", with.name, how, inner.postgres, query.postgres);
     query.over_risky |= with.risky;
     return query;
 }

@@ -33,7 +33,15 @@ static struct form_table statements = {
         "UPDATE SET k = 0 WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED AND o.k % 9 = 4 THEN INSERT (id, k) VALUES "
         "(o.id + 7000, o.k)\nb .   .   WITH gone AS (DELETE FROM %T WHERE id = %I RETURNING id, k) INSERT INTO %O (id, "
         "k) SELECT id + 5000, k FROM gone ON CONFLICT DO NOTHING\nb .   .   WITH made AS (INSERT INTO %T (id, k) "
-        "SELECT %I + 9000, max(k) FROM %O RETURNING id) DELETE FROM %O WHERE id IN (SELECT id - 9000 FROM made)\n",
+        "SELECT %I + 9000, max(k) FROM %O RETURNING id) DELETE FROM %O WHERE id IN (SELECT id - 9000 FROM made)\nb .   "
+        ".   TRUNCATE %T\nb .   .   "
+        "MERGE INTO %T AS t USING (VALUES (%I, %N), (%I + 3, %N)) AS o (id, k) ON t.id = o.id WHEN MATCHED AND o.k < "
+        "t.k "
+        "THEN UPDATE SET k = o.k + t.k WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (k, id) VALUES (o.k, "
+        "o.id)\nb .   S   INSERT INTO %T (id, k) SELECT o.id, count(*) FROM %O AS o JOIN %T AS u ON u.k = o.k GROUP BY "
+        "o.id ON CONFLICT (id) DO UPDATE SET k = EXCLUDED.k + %T.k, %C = %T.%C WHERE EXCLUDED.k > 1\nb .   S   UPDATE "
+        "%T SET k = r.n FROM (SELECT id, rank() OVER (ORDER BY k, id) AS n FROM %O) AS r WHERE r.id = %T.id AND r.n < "
+        "4\n",
 };
 
 #endif

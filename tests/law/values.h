@@ -66,15 +66,17 @@ enum type {
     T_INTS,
     T_TEXTS,
     T_PAIR,
+    T_MOODS,
+    T_PAIRS,
     TYPES
 };
 static const char *const type_names[TYPES] = {"boolean",  "smallint", "integer", "bigint",    "double precision",
                                               "numeric",  "text",     "date",    "timestamp", "timestamptz",
                                               "interval", "real",     "char(5)", "bytea",     "time",
                                               "uuid",     "jsonb",    "mood",    "integer[]", "text[]",
-                                              "pair"};
-static const char type_codes[TYPES] = {'b', 's', 'i', 'l', 'f', 'n', 't', 'd', 'm', 'z', 'v',
-                                       'r', 'c', 'y', 'h', 'u', 'j', 'e', 'a', 'x', 'w'};
+                                              "pair",     "mood[]",   "pair[]"};
+static const char type_codes[TYPES] = {'b', 's', 'i', 'l', 'f', 'n', 't', 'd', 'm', 'z', 'v', 'r',
+                                       'c', 'y', 'h', 'u', 'j', 'e', 'a', 'x', 'w', 'k', 'p'};
 
 /* Types and domains that every world has; a domain is a column's declaration only: its values are of the type below. */
 static const char law_types[] = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy', 'a b')";
@@ -93,6 +95,24 @@ static const char *const law_setup[] = {
     "CREATE FUNCTION law_steps(n integer) RETURNS TABLE (a integer, b text) LANGUAGE sql IMMUTABLE"
     " AS 'SELECT g, repeat(''a'', g) FROM generate_series(1, n) AS g'",
 };
+
+/* What PostgreSQL lacks: kappa's arg_min, arg_max (among equal keys the least value counts), first and last. */
+static const char law_lacked[] =
+    "CREATE FUNCTION law_arg_min(s pair, v text, k integer) RETURNS pair LANGUAGE sql AS 'SELECT CASE WHEN k IS NOT "
+    "NULL "
+    "AND ((s).a IS NULL OR k < (s).a OR (k = (s).a AND (v < (s).b OR (s).b IS NULL))) THEN ROW(k, v)::law.pair ELSE s "
+    "END';"
+    "CREATE FUNCTION law_arg_max(s pair, v text, k integer) RETURNS pair LANGUAGE sql AS 'SELECT CASE WHEN k IS NOT "
+    "NULL "
+    "AND ((s).a IS NULL OR k > (s).a OR (k = (s).a AND (v < (s).b OR (s).b IS NULL))) THEN ROW(k, v)::law.pair ELSE s "
+    "END';"
+    "CREATE FUNCTION law_value(s pair) RETURNS text LANGUAGE sql AS 'SELECT (s).b';"
+    "CREATE FUNCTION law_first(s text[]) RETURNS text LANGUAGE sql AS 'SELECT s[1]';"
+    "CREATE FUNCTION law_last(s text[]) RETURNS text LANGUAGE sql AS 'SELECT s[cardinality(s)]';"
+    "CREATE AGGREGATE arg_min(text, integer) (sfunc = law_arg_min, stype = pair, finalfunc = law_value);"
+    "CREATE AGGREGATE arg_max(text, integer) (sfunc = law_arg_max, stype = pair, finalfunc = law_value);"
+    "CREATE AGGREGATE first(text) (sfunc = array_append, stype = text[], finalfunc = law_first);"
+    "CREATE AGGREGATE last(text) (sfunc = array_append, stype = text[], finalfunc = law_last);\n";
 
 /* Of these there is no min. */
 static inline bool type_has_min(enum type type)
@@ -281,6 +301,24 @@ static inline void value_make(struct dice *dice, struct kp_arena *arena, const s
                                                {"(,)", "{\"a\":null,\"b\":null}"},
                                                {"(-3,\"a b\")", "{\"b\":\"a b\",\"a\":-3}"}};
         const char *const *pair = pairs[roll(dice, KP_COUNT(pairs))];
+        *ret_sql = kp_arena_printf(arena, "'%s'", pair[0]);
+        *ret_json = kp_arena_strdup(arena, pair[1]);
+        return;
+    }
+    case T_MOODS:
+    case T_PAIRS: {
+        static const char *const arrays[2][5][2] = {
+            {{"{}", "[]"},
+             {"{sad}", "[\"sad\"]"},
+             {"{ok,\"a b\"}", "[\"ok\",\"a b\"]"},
+             {"{happy,NULL}", "[\"happy\",null]"},
+             {"{a b,sad,sad}", "[\"a b\",\"sad\",\"sad\"]"}},
+            {{"{}", "[]"},
+             {"{\"(1,a)\"}", "[{\"a\":1,\"b\":\"a\"}]"},
+             {"{\"(2,)\",NULL}", "[{\"a\":2},null]"},
+             {"{\"(1,b)\",\"(1,a)\"}", "[{\"a\":1,\"b\":\"b\"},{\"b\":\"a\",\"a\":1}]"},
+             {"{\"(,)\"}", "[{}]"}}};
+        const char *const *pair = arrays[column->type - T_MOODS][roll(dice, 5)];
         *ret_sql = kp_arena_printf(arena, "'%s'", pair[0]);
         *ret_json = kp_arena_strdup(arena, pair[1]);
         return;
