@@ -80,7 +80,71 @@ struct kp_arena_chunk {
 
 enum { CHUNK_BYTES_MIN = 4096, CHUNK_BYTES_MAX = 1 << 20 };
 
-enum { SPARE_TRIES = 4 };
+enum {
+    SPARE_TRIES = 4,
+    CHARGE_BYTES = 4 << 20,    /* to a budget at a time: small steps never touch it */
+    VALUE_BYTES_MAX = 1 << 30, /* a value's length fits 32 bits; PostgreSQL's limit */
+};
+
+static void charge(struct kp_arena *arena)
+{
+    size_t more = arena->bytes - arena->charged_bytes;
+    if (more < CHARGE_BYTES)
+        return;
+    if (kp_budget_charge(arena->budget, (int64_t)more, NULL) == KP_OK)
+        arena->charged_bytes = arena->bytes;
+    else
+        arena->overspent = true;
+}
+
+/* What is charged for more than the arena has: all of it, if it has nothing. */
+static void uncharge(struct kp_arena *arena)
+{
+    if (arena->charged_bytes <= arena->bytes)
+        return;
+    kp_budget_release(arena->budget, (int64_t)(arena->charged_bytes - arena->bytes));
+    arena->charged_bytes = arena->bytes;
+}
+
+void kp_arena_limit(struct kp_arena *arena, struct kp_budget *budget, const _Atomic bool *stop)
+{
+    KP_ASSERT(!arena->budget || arena->budget == budget);
+    arena->budget = budget;
+    arena->stop = stop;
+    if (budget)
+        charge(arena);
+}
+
+bool kp_arena_may_slow(struct kp_arena *arena, size_t bytes)
+{
+    if (!arena->overspent && bytes < VALUE_BYTES_MAX) {
+        if (!arena->budget)
+            return true;
+        int64_t uncharged = (int64_t)(arena->bytes - arena->charged_bytes);
+        if ((int64_t)bytes <= kp_budget_left(arena->budget) - uncharged)
+            return true;
+    }
+    arena->overspent = true;
+    return false;
+}
+
+enum kp_code kp_arena_check(struct kp_arena *arena, struct kp_error *err)
+{
+    if (arena->stop && atomic_load_explicit(arena->stop, memory_order_relaxed))
+        return kp_fail(err, KP_CANCELLED, NULL, "what was being computed is not wanted any more");
+    if (!arena->overspent)
+        return KP_OK;
+    arena->overspent = false;
+    const struct kp_budget *at = arena->budget;
+    while (at && at->limit_bytes == 0)
+        at = at->parent;
+    if (!at)
+        return kp_fail(err, KP_BUDGET, NULL, "a value is longer than a gibibyte");
+    return kp_fail(err, KP_BUDGET, NULL,
+                   "memory budget \"%s\" is spent: its rows need more than is left, %lld bytes used, limit %lld",
+                   at->name, (long long)atomic_load_explicit(&at->used_bytes, memory_order_relaxed),
+                   (long long)at->limit_bytes);
+}
 
 /* A spare chunk of at least this size (header included), looked for among the first few. */
 static struct kp_arena_chunk *take_spare(struct kp_arena *arena, size_t size)
@@ -110,6 +174,8 @@ void *kp_arena_alloc_slow(struct kp_arena *arena, size_t bytes, size_t alignment
     chunk->older = arena->chunk;
     arena->chunk = chunk;
     arena->bytes += chunk->bytes + sizeof *chunk;
+    if (arena->budget)
+        charge(arena);
     uintptr_t at = ((uintptr_t)(chunk + 1) + alignment - 1) & ~(alignment - 1);
     arena->next = (uint8_t *)(at + bytes);
     arena->end = (uint8_t *)(chunk + 1) + chunk->bytes;
@@ -128,7 +194,23 @@ void kp_arena_finish(struct kp_arena *arena)
 {
     free_chunks(arena->chunk);
     free_chunks(arena->spare);
+    arena->bytes = 0;
+    uncharge(arena);
     memset(arena, 0, sizeof *arena);
+}
+
+void kp_arena_rewind(struct kp_arena *arena, const struct kp_arena_mark *mark)
+{
+    while (arena->chunk != mark->chunk) {
+        struct kp_arena_chunk *chunk = arena->chunk;
+        arena->chunk = chunk->older;
+        arena->bytes -= chunk->bytes + sizeof *chunk;
+        free(chunk);
+    }
+    arena->next = mark->next;
+    arena->end = mark->chunk ? (uint8_t *)(mark->chunk + 1) + mark->chunk->bytes : NULL;
+    arena->overspent = false;
+    uncharge(arena);
 }
 
 void kp_arena_recycle(struct kp_arena *arena, size_t keep_bytes)
@@ -147,8 +229,9 @@ void kp_arena_recycle(struct kp_arena *arena, size_t keep_bytes)
             end = &chunk->older;
         }
     *end = NULL;
-    memset(arena, 0, sizeof *arena);
-    arena->spare = kept;
+    arena->bytes = 0;
+    uncharge(arena);
+    *arena = (struct kp_arena){.spare = kept, .budget = arena->budget, .stop = arena->stop};
 }
 
 void kp_arena_reset(struct kp_arena *arena)
@@ -156,9 +239,13 @@ void kp_arena_reset(struct kp_arena *arena)
     struct kp_arena_chunk *kept = arena->chunk;
     if (!kept)
         return;
+    struct kp_budget *budget = arena->budget;
+    const _Atomic bool *stop = arena->stop;
     arena->chunk = kept->older;
     kp_arena_finish(arena);
     kept->older = NULL;
+    arena->budget = budget;
+    arena->stop = stop;
     arena->chunk = kept;
     arena->bytes = kept->bytes + sizeof *kept;
     arena->next = (uint8_t *)(kept + 1);
@@ -222,6 +309,17 @@ enum kp_code kp_budget_charge(struct kp_budget *budget, int64_t bytes, struct kp
         }
     }
     return KP_OK;
+}
+
+int64_t kp_budget_left(const struct kp_budget *budget)
+{
+    int64_t left = INT64_MAX;
+    for (const struct kp_budget *at = budget; at; at = at->parent)
+        if (at->limit_bytes > 0) {
+            int64_t here = at->limit_bytes - atomic_load_explicit(&at->used_bytes, memory_order_relaxed);
+            left = KP_MIN(left, here);
+        }
+    return left;
 }
 
 void kp_budget_release(struct kp_budget *budget, int64_t bytes)

@@ -5,7 +5,10 @@
 #include <string.h>
 #include <strings.h>
 
-enum type { TEXT, ADDRESS, SIZE, COUNT, SWITCH };
+#include "base/mem.h"
+#include "os/os.h"
+
+enum type { TEXT, ADDRESS, SIZE, SHARE, COUNT, SWITCH };
 
 static const struct {
     const char *name, *variable, *standard, *shape;
@@ -24,8 +27,9 @@ static const struct {
                          "Where Kafka clients connect."},
     [KP_CONFIG_WORKERS] = {"workers", "KAPPA_WORKERS", "0", "N", COUNT,
                            "Threads inside a step of the engine; 0: as many as processors."},
-    [KP_CONFIG_MEMORY] = {"memory", "KAPPA_MEMORY", "0", "SIZE", SIZE,
-                          "Budget of all state and queries, e.g. 8GiB; 0: counted, not limited."},
+    [KP_CONFIG_MEMORY] = {"memory", "KAPPA_MEMORY", "75%", "SIZE", SHARE,
+                          "Budget of all state and queries, e.g. 8GiB, or a share of the memory of the machine or its "
+                          "container; what would go beyond it fails alone. 0: counted, not limited."},
     [KP_CONFIG_STEP_BYTES] = {"step-bytes", "KAPPA_STEP_BYTES", "32MiB", "SIZE", SIZE,
                               "Most record bytes of one step in replay."},
     [KP_CONFIG_LOG_TAIL] = {"log-tail", "KAPPA_LOG_TAIL", "64MiB", "SIZE", SIZE,
@@ -88,6 +92,19 @@ static bool parse_size(const char *text, int64_t *ret)
     return false;
 }
 
+/* A size, or a share of the memory that this process may use. */
+static bool parse_share(const char *text, int64_t *ret)
+{
+    char *end;
+    long percent = strtol(text, &end, 10);
+    if (end == text || strcmp(end, "%") != 0)
+        return parse_size(text, ret);
+    if (percent < 1 || percent > 100)
+        return false;
+    *ret = (int64_t)(kp_os_memory_bytes() / 100 * (uint64_t)percent);
+    return true;
+}
+
 static bool is_true(const char *text)
 {
     return strcasecmp(text, "on") == 0 || strcasecmp(text, "true") == 0 || strcasecmp(text, "yes") == 0 ||
@@ -108,6 +125,11 @@ static enum kp_code set(struct kp_config *config, size_t key, const char *value,
     case SIZE:
         if (!parse_size(value, &number))
             return kp_fail(err, KP_INVALID, NULL, "%s: \"%s\" is no size for %s; write for example 512MiB", where,
+                           value, table[key].name);
+        break;
+    case SHARE:
+        if (!parse_share(value, &number))
+            return kp_fail(err, KP_INVALID, NULL, "%s: \"%s\" is no size for %s; write for example 8GiB or 50%%", where,
                            value, table[key].name);
         break;
     case COUNT:
@@ -278,7 +300,7 @@ bool kp_config_bool(const struct kp_config *config, enum kp_config_key key)
 int64_t kp_config_int(const struct kp_config *config, enum kp_config_key key)
 {
     int64_t number = 0;
-    (void)parse_size(config->values[key], &number);
+    (void)parse_share(config->values[key], &number);
     return number;
 }
 

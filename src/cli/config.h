@@ -49,7 +49,7 @@ KP_MUST enum kp_code kp_config_load(struct kp_config *config, int argc, char **a
 void kp_config_finish(struct kp_config *config);
 const char *kp_config_text(const struct kp_config *config, enum kp_config_key key); /* "" if unset */
 bool kp_config_bool(const struct kp_config *config, enum kp_config_key key);
-/* A number with an optional unit: 64MiB, 2GB, 1000. Checked when loaded. */
+/* A number with an optional unit: 64MiB, 2GB, 1000; a share of the memory: 50%. Checked when loaded. */
 int64_t kp_config_int(const struct kp_config *config, enum kp_config_key key);
 void kp_config_print_flags(FILE *out, unsigned keys); /* for help; keys: bits 1 << enum kp_config_key */
 void kp_config_print_markdown(FILE *out);             /* docs/CONFIG.md */

@@ -287,6 +287,8 @@ enum kp_code kp_query_run(struct kp_session *session, const struct kp_plan *plan
     }
     for (size_t i = 0; code == KP_OK && (run.memory.span_count || run.memory.view_count) && i < *ret_count; i++)
         own_strings((*ret_batches)[i], arena);
+    if (code == KP_OK)
+        code = kp_arena_check(arena, err);
     if (own)
         kp_snapshot_release(session->db->clock, &run.snapshot);
     for (size_t i = 0; i < run.pinned_count; i++)
@@ -310,6 +312,8 @@ enum kp_code kp_query_run_as_of(struct kp_session *session, const struct kp_plan
         code = run_at(&run, arena, ret_batches, ret_count, err);
     for (size_t i = 0; code == KP_OK && (run.memory.span_count || run.memory.view_count) && i < *ret_count; i++)
         own_strings((*ret_batches)[i], arena);
+    if (code == KP_OK)
+        code = kp_arena_check(arena, err);
     kp_travel_destroy(run.travel);
     kp_source_memory_release(&run.memory);
     return code;

@@ -39,6 +39,8 @@ void kp_source_memory_release(struct kp_source_memory *memory)
         kp_column_view_close(&memory->views[i]);
     kp_free(memory->spans);
     kp_free(memory->views);
+    if (memory->budget)
+        kp_budget_release(memory->budget, memory->charged_bytes);
     *memory = (struct kp_source_memory){0};
 }
 
@@ -265,6 +267,19 @@ static enum kp_code decode_span(struct scan *scan, const struct kp_log_span *spa
                      err);
 }
 
+/* The answer's strings point into the records: all of them are held until it is made. */
+static enum kp_code charge_span(struct scan *scan, const struct kp_log_span *span, struct kp_error *err)
+{
+    struct kp_source_memory *memory = scan->options->memory;
+    int64_t bytes = 0;
+    for (size_t i = 0; i < span->count; i++)
+        bytes += (int64_t)span->chunks[i].bytes;
+    memory->budget = &scan->options->session->db->query_memory;
+    KP_TRY(kp_budget_charge(memory->budget, bytes, err));
+    memory->charged_bytes += bytes;
+    return KP_OK;
+}
+
 static enum kp_code decode_some(struct scan *scan, int64_t position, int64_t *ret_end, struct kp_error *err)
 {
     struct kp_source_memory *memory = scan->options->memory;
@@ -275,6 +290,7 @@ static enum kp_code decode_some(struct scan *scan, int64_t position, int64_t *re
     memory->spans = kp_realloc(memory->spans, (memory->span_count + 1) * sizeof *memory->spans);
     memory->spans[memory->span_count++] = span;
     *ret_end = span.position_end;
+    KP_TRY(charge_span(scan, &span, err));
     KP_TRY(decode_span(scan, &span, err));
     if (!scan->fill)
         return KP_OK;

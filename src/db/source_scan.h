@@ -10,6 +10,8 @@ struct kp_source_memory {
     size_t span_count;
     struct kp_column_view *views;
     size_t view_count;
+    struct kp_budget *budget; /* charged for the spans */
+    int64_t charged_bytes;
 };
 void kp_source_memory_release(struct kp_source_memory *memory);
 

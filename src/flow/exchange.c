@@ -44,8 +44,8 @@ static void flatten(struct kp_batch *batch, struct kp_arena *arena)
         batch->vecs[c] = kp_vec_flatten(&batch->vecs[c], arena, batch->rows);
 }
 
-void kp_inbox_send_part(struct kp_inbox *inbox, struct kp_lane *lane, uint32_t part, const struct kp_batch *batch,
-                        const uint64_t *hashes, const int64_t *positions)
+static void send_piece(struct kp_inbox *inbox, struct kp_lane *lane, uint32_t part, const struct kp_batch *batch,
+                       const uint64_t *hashes, const int64_t *positions)
 {
     struct kp_batch *copy = kp_batch_create(&lane->arena, batch->cols, batch->rows);
     memcpy(copy->vecs, batch->vecs, batch->cols * sizeof *copy->vecs);
@@ -56,6 +56,52 @@ void kp_inbox_send_part(struct kp_inbox *inbox, struct kp_lane *lane, uint32_t p
     *piece = (struct kp_piece){*head, copy, hashes, positions};
     *head = piece;
     inbox->rows[lane->index] += batch->rows;
+}
+
+/*
+ * State copies texts, and one long text may stand in all rows of a batch: a join with it, a constant. State is charged
+ * after each piece, so what a piece may bring is bounded.
+ */
+enum { PIECE_TEXT_BYTES_MAX = 64 << 20 };
+
+static uint64_t text_bytes(const struct kp_batch *batch, uint32_t from, uint32_t end)
+{
+    uint64_t bytes = 0;
+    for (uint32_t c = 0; c < batch->cols; c++) {
+        const struct kp_vec *vec = &batch->vecs[c];
+        if (!kp_type_info(vec->type.id)->string)
+            continue;
+        const struct kp_text *texts = vec->data;
+        size_t stride = KP_STRIDE(vec);
+        for (uint32_t i = from; i < end; i++)
+            bytes += texts[i * stride].len;
+    }
+    return bytes;
+}
+
+static void send_light(struct kp_inbox *inbox, struct kp_lane *lane, uint32_t part, const struct kp_batch *batch,
+                       const uint64_t *hashes, const int64_t *positions)
+{
+    uint32_t *index = kp_arena_alloc(&lane->arena, batch->rows * sizeof *index);
+    for (uint32_t i = 0; i < batch->rows; i++)
+        index[i] = i;
+    for (uint32_t from = 0, end; from < batch->rows; from = end) {
+        uint64_t bytes = 0;
+        for (end = from; end < batch->rows && (end == from || bytes < PIECE_TEXT_BYTES_MAX); end++)
+            bytes += text_bytes(batch, end, end + 1);
+        struct kp_batch *some = kp_batch_gather(batch, index + from, end - from, &lane->arena);
+        send_piece(inbox, lane, part, some, hashes + from, positions ? positions + from : NULL);
+    }
+}
+
+void kp_inbox_send_part(struct kp_inbox *inbox, struct kp_lane *lane, uint32_t part, const struct kp_batch *batch,
+                        const uint64_t *hashes, const int64_t *positions)
+{
+    if (kp_budget_left(lane->graph->options.budget) < INT64_MAX &&
+        text_bytes(batch, 0, batch->rows) > PIECE_TEXT_BYTES_MAX)
+        send_light(inbox, lane, part, batch, hashes, positions);
+    else
+        send_piece(inbox, lane, part, batch, hashes, positions);
 }
 
 void kp_inbox_send(struct kp_inbox *inbox, struct kp_lane *lane, const struct kp_batch *batch, const uint64_t *hashes,

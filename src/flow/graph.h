@@ -30,8 +30,7 @@ struct kp_lane_error {
 struct kp_lane {
     uint32_t index;
     struct kp_graph *graph;
-    struct kp_arena arena;
-    size_t charged_bytes; /* of the arena, to the graph's budget */
+    struct kp_arena arena; /* charged to the graph's budget */
     struct kp_lane_error *errors;
 };
 

@@ -300,8 +300,10 @@ static enum kp_code temporal_part(struct kp_node *node, struct kp_lane *lane, ui
     struct op_temporal *op = (struct op_temporal *)node;
     struct shard *shard = &op->shards[part];
     KP_TRY(flip_due(op, lane, shard, err));
-    for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], part); piece; piece = piece->next)
+    for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], part); piece; piece = piece->next) {
         KP_TRY(take_piece(op, lane, shard, piece, err));
+        KP_TRY(kp_table_settle(&shard->table, shard->flips.bytes, err));
+    }
     return kp_table_settle(&shard->table, shard->flips.bytes, err);
 }
 

@@ -221,11 +221,15 @@ static enum kp_code topn_part(struct kp_node *node, struct kp_lane *lane, uint32
 {
     struct op_topn *op = (struct op_topn *)node;
     struct kp_buf key = {0};
-    for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], part); piece; piece = piece->next)
+    enum kp_code code = KP_OK;
+    struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], part);
+    for (; code == KP_OK && piece; piece = piece->next) {
         for (uint32_t i = 0; i < piece->batch->rows; i++)
             take_row(op, piece->batch, i, &key);
+        code = kp_table_settle(&op->table, op->ordered.bytes, err);
+    }
     kp_buf_finish(&key);
-    KP_TRY(kp_table_settle(&op->table, op->ordered.bytes, err));
+    KP_TRY(code);
     return op->changed && kp_graph_step_final(node->graph) ? emit(op, lane, err) : KP_OK;
 }
 

@@ -25,6 +25,7 @@ struct query {
 static enum kp_code collect_batch(void *arg, struct kp_batch *batch, struct kp_error *err)
 {
     struct query *query = arg;
+    KP_TRY(kp_arena_check(query->arena, err));
     if (batch->rows == 0)
         return KP_OK;
     if (query->batch_count == query->batch_cap) {
@@ -240,6 +241,8 @@ static enum kp_code read_answer(struct query *query, const struct kp_plan *plan,
             break;
         batches[batch_count] = make_batch(rows + at, n, part, query->arena);
         code = project_above(plan, part, settings, query->arena, &batches[batch_count++], err);
+        if (code == KP_OK)
+            code = kp_arena_check(query->arena, err);
     }
     kp_arena_finish(&scratch);
     *ret_batches = batches;
@@ -308,6 +311,7 @@ enum kp_code kp_flow_query(const struct kp_plan *plan, const struct kp_query_opt
     struct query query = {.arena = arena, .cancel = options->cancel};
     KP_TRY(kp_graph_create(&graph_options, &query.graph, err));
     query.graph->bounded = true;
+    kp_arena_limit(arena, options->budget, options->cancel);
     enum kp_code code = run_query(&query, plan, options, settings, rows, arg, ret_batches, ret_count, err);
     kp_graph_destroy(query.graph);
     return code;

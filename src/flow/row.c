@@ -223,7 +223,7 @@ void kp_vec_copy_deep(struct kp_vec *vec, uint32_t rows, struct kp_arena *arena)
         for (uint32_t i = 0; i < n; i++)
             if (kp_vec_is_null(&from, i))
                 memset(&texts[i], 0, sizeof texts[i]);
-            else if (texts[i].len > KP_TEXT_INLINE_BYTES)
+            else if (texts[i].len > KP_TEXT_INLINE_BYTES && kp_arena_may(arena, texts[i].len)) /* else in vain */
                 texts[i].ptr = kp_arena_strndup(arena, texts[i].ptr, texts[i].len);
     } else if (from.type.id == KP_NUMERIC) {
         struct kp_numeric *numerics = vec->data;

@@ -69,21 +69,12 @@ bool kp_graph_step_final(const struct kp_graph *graph)
 
 /* ---- rows on their way ---- */
 
-enum {
-    CHARGE_BYTES = 4 << 20,   /* of a lane's arena at a time: small steps never touch the budget */
-    KEEP_BYTES_MAX = 64 << 20 /* of a lane's arena between steps, if the last step used as much */
-};
+enum { KEEP_BYTES_MAX = 64 << 20 }; /* of a lane's arena between steps, if the last step used as much */
 
 enum kp_code kp_lane_check(const struct kp_graph *graph, struct kp_lane *lane, struct kp_error *err)
 {
-    const struct kp_step *step = graph->step;
-    if (step && step->cancel && atomic_load_explicit(step->cancel, memory_order_relaxed))
-        return kp_fail(err, KP_CANCELLED, NULL, "the step was cancelled");
-    if (lane->arena.bytes < lane->charged_bytes + CHARGE_BYTES || !graph->options.budget)
-        return KP_OK;
-    KP_TRY(kp_budget_charge(graph->options.budget, (int64_t)(lane->arena.bytes - lane->charged_bytes), err));
-    lane->charged_bytes = lane->arena.bytes;
-    return KP_OK;
+    (void)graph;
+    return kp_arena_check(&lane->arena, err);
 }
 
 static void fail_downstream(struct kp_node *node, const struct kp_error *why)
@@ -123,14 +114,39 @@ static enum kp_code contain(struct kp_node *node, enum kp_code code, const struc
     return KP_OK;
 }
 
+/*
+ * An operator's work in this lane is done. What it made in vain of texts that the budget refused fails it; if it has
+ * failed, so has all that it sent to, and what they took in this lane since `before` goes back to the budget at once:
+ * others go on.
+ */
+static enum kp_code settle(struct kp_node *node, struct kp_lane *lane, const struct kp_arena_mark *before,
+                           struct kp_lane_error *errors_before, enum kp_code code, struct kp_error *err)
+{
+    if (code == KP_OK && lane->arena.overspent)
+        code = kp_arena_check(&lane->arena, err);
+    code = contain(node, code, err);
+    if (code == KP_OK && atomic_load_explicit(&node->failed, memory_order_relaxed)) {
+        kp_arena_rewind(&lane->arena, before);
+        lane->errors = errors_before;
+    }
+    return code;
+}
+
+static enum kp_code push(const struct kp_consumer *consumer, struct kp_lane *lane, const struct kp_flow *in,
+                         struct kp_error *err)
+{
+    struct kp_arena_mark before = kp_arena_mark(&lane->arena);
+    struct kp_lane_error *errors = lane->errors;
+    enum kp_code code = consumer->node->ops->push(consumer->node, lane, consumer->port, in, err);
+    return settle(consumer->node, lane, &before, errors, code, err);
+}
+
 enum kp_code kp_node_send(struct kp_node *node, struct kp_lane *lane, const struct kp_flow *out, struct kp_error *err)
 {
     uint32_t rows = out->batch->rows;
     if (rows == 0)
         return KP_OK;
-    enum kp_code code = kp_lane_check(node->graph, lane, err);
-    if (code != KP_OK)
-        return contain(node, code, err);
+    KP_TRY(kp_lane_check(node->graph, lane, err));
     atomic_fetch_add_explicit(&node->rows_out, rows, memory_order_relaxed);
     atomic_fetch_add_explicit(&node->batches, 1, memory_order_relaxed);
     for (uint32_t i = 0; i < node->consumer_count; i++) {
@@ -139,7 +155,7 @@ enum kp_code kp_node_send(struct kp_node *node, struct kp_lane *lane, const stru
             continue;
         atomic_fetch_add_explicit(&consumer->rows_in, rows, memory_order_relaxed);
         kp_node_stir(consumer);
-        KP_TRY(contain(consumer, consumer->ops->push(consumer, lane, node->consumers[i].port, out, err), err));
+        KP_TRY(push(&node->consumers[i], lane, out, err));
     }
     return KP_OK;
 }
@@ -316,7 +332,10 @@ struct part_run {
 static enum kp_code run_part(void *arg, struct kp_lane *lane, uint32_t task, struct kp_error *err)
 {
     struct part_run *run = arg;
-    return run->node->ops->part(run->node, lane, run->parts[task], err);
+    struct kp_arena_mark before = kp_arena_mark(&lane->arena);
+    struct kp_lane_error *errors = lane->errors;
+    enum kp_code code = run->node->ops->part(run->node, lane, run->parts[task], err);
+    return settle(run->node, lane, &before, errors, code, err);
 }
 
 /* Most nodes of a graph of many views have nothing to do in a step: they are passed at once. */
@@ -407,7 +426,7 @@ static enum kp_code run_rounds(struct kp_graph *graph, struct kp_node *node, str
         }
         for (uint32_t i = 0; i < count; i++) {
             struct kp_flow flow = {.batch = batches[i]};
-            KP_TRY(kp_node_send(entry, &graph->lanes[0], &flow, err));
+            KP_TRY(contain(entry, kp_node_send(entry, &graph->lanes[0], &flow, err), err));
         }
         for (uint32_t i = first + 1; i < node->place; i++)
             if (marks[i - first] && graph->nodes[i]->ops->part)
@@ -432,7 +451,10 @@ static enum kp_code run_step(struct kp_graph *graph, const struct kp_step *step,
             node->ops->begin(node);
         if (node->ops->bring) {
             int64_t start_ns = kp_os_real()->mono_ns(kp_os_real()->ctx);
-            KP_TRY(contain(node, node->ops->bring(node, find_input(step, node), err), err));
+            enum kp_code code = node->ops->bring(node, find_input(step, node), err);
+            for (uint32_t l = 0; code == KP_OK && l < graph->lanes_count; l++)
+                code = kp_arena_check(&graph->lanes[l].arena, err);
+            KP_TRY(contain(node, code, err));
             node->ns += (uint64_t)(kp_os_real()->mono_ns(kp_os_real()->ctx) - start_ns);
         } else if (node->ops->part)
             KP_TRY(run_turn(graph, node, err));
@@ -468,6 +490,8 @@ enum kp_code kp_graph_step(struct kp_graph *graph, const struct kp_step *step, s
     if (graph->poisoned)
         return kp_fail(err, KP_CLOSED, NULL, "an earlier step of this graph failed; it must be rebuilt");
     kp_graph_step_release(graph);
+    for (uint32_t i = 0; i < graph->lanes_count; i++)
+        kp_arena_limit(&graph->lanes[i].arena, graph->options.budget, step->cancel);
     graph->step = step;
     graph->parallel = is_large(graph, step);
     enum kp_code code = run_step(graph, step, err);
@@ -494,9 +518,6 @@ void kp_graph_step_release(struct kp_graph *graph)
          * else. */
         if (graph->lanes[i].arena.chunk)
             kp_arena_recycle(&graph->lanes[i].arena, KP_MIN(graph->lanes[i].arena.bytes, (size_t)KEEP_BYTES_MAX));
-        if (graph->lanes[i].charged_bytes)
-            kp_budget_release(graph->options.budget, (int64_t)graph->lanes[i].charged_bytes);
-        graph->lanes[i].charged_bytes = 0;
         graph->lanes[i].errors = NULL;
     }
 }

@@ -2,6 +2,7 @@
 #ifndef KP_OS_CALLS_H
 #define KP_OS_CALLS_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 extern struct kp_os_calls {
@@ -10,5 +11,8 @@ extern struct kp_os_calls {
     int (*fdatasync)(int fd);
     int (*fsync)(int fd);
 } kp_os_calls;
+
+/* memory.c: the least limit of the control groups that a file like /proc/self/cgroup names; UINT64_MAX: none. */
+uint64_t kp_os_group_memory_bytes(const char *groups_path, const char *mount);
 
 #endif

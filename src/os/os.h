@@ -76,5 +76,7 @@ struct kp_os *kp_os_real(void);
 /* Whether its pwrite_sync goes through io_uring: by default where there is one. Before files are open. False and why
  * when it is wanted and the system does not give it: then pwrite and fdatasync take its place. */
 bool kp_os_ring_use(bool wanted, struct kp_error *why);
+/* Memory that this process may use: the machine's, or its container's limit. 0: not known. Any thread. */
+uint64_t kp_os_memory_bytes(void);
 
 #endif

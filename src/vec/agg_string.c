@@ -46,7 +46,7 @@ static void finalize(struct kp_agg_call *call, void *const *states, uint32_t row
         join(call, all, &buf);
         if (buf.len > KP_RECORD_BYTES_MAX)
             kp_call_fail(&call->call, i, "54000", "string_agg result exceeds %d bytes", KP_RECORD_BYTES_MAX);
-        else
+        else if (kp_arena_may(call->call.arena, buf.len))
             to[i] = kp_text_make(kp_arena_strndup(call->call.arena, (const char *)buf.data, buf.len), buf.len);
     }
     kp_buf_finish(&buf);

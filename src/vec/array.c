@@ -137,6 +137,10 @@ void kp_array_builder_finish(struct kp_array_builder *builder)
 struct kp_text kp_array_make_shaped(struct kp_array_builder *builder, uint32_t dimensions, const int32_t *lengths,
                                     const int32_t *lows, struct kp_arena *arena)
 {
+    if (!kp_arena_may(arena, kp_array_builder_bytes(builder))) { /* in vain: an empty one */
+        builder->valid.len = builder->ends.len = builder->values.len = 0;
+        builder->count = 0;
+    }
     if (builder->count == 0)
         dimensions = 0;
     size_t valid_bytes = builder->nulls ? builder->valid.len : 0;

@@ -52,6 +52,11 @@ void kp_composite_builder_finish(struct kp_composite_builder *builder)
 
 struct kp_text kp_composite_make(struct kp_composite_builder *builder, struct kp_arena *arena)
 {
+    if (builder->values.len && !kp_arena_may(arena, builder->values.len)) { /* in vain: a row of NULLs */
+        memset(builder->ends.data, 0, builder->ends.len);
+        memset(builder->valid.data, 0, builder->valid.len);
+        builder->values.len = 0;
+    }
     size_t len = HEADER_BYTES + builder->ends.len + builder->valid.len + builder->values.len;
     struct kp_buf *const parts[] = {&builder->ends, &builder->valid, &builder->values};
     uint8_t *bytes = kp_arena_calloc(arena, len), *at = bytes + HEADER_BYTES;

@@ -92,8 +92,11 @@ static inline const struct kp_zone *fn_zone(const struct kp_call *call)
 /* A text result: bytes are copied to the arena if they do not fit inline. */
 static inline struct kp_text fn_text(struct kp_call *call, const void *bytes, size_t len)
 {
-    if (len > KP_TEXT_INLINE_BYTES)
+    if (len > KP_TEXT_INLINE_BYTES) {
+        if (!kp_arena_may(call->arena, len))
+            return kp_text_make(NULL, 0);
         bytes = kp_arena_strndup(call->arena, bytes, len);
+    }
     return kp_text_make(bytes, len);
 }
 

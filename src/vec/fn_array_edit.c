@@ -325,7 +325,7 @@ static void fill(struct kp_call *call, const struct kp_vec *const *args, struct 
     struct kp_text *to = out->data;
     struct kp_array_builder builder = {.element = kp_type_element(call->type.id)};
     for (uint32_t i = 0; i < call->rows; i++)
-        if (!fill_row(call, args, i, &builder, &to[i]))
+        if (call->arena->overspent || !fill_row(call, args, i, &builder, &to[i]))
             to[i] = kp_text_make("", 0);
     kp_array_builder_finish(&builder);
 }

@@ -260,6 +260,8 @@ static void set_byte(struct kp_call *call, const struct kp_vec *const *args, str
     for (uint32_t i = 0; i < call->rows; i++) {
         struct kp_str bytes = bytes_at(args, 0, i);
         int32_t at = FN_AT(int32_t, 1, i);
+        if (!kp_arena_may(call->arena, bytes.len))
+            bytes.len = 0; /* in vain */
         char *copy = kp_arena_strndup(call->arena, bytes.ptr, bytes.len);
         if (inside(call, out, i, at, bytes.len))
             copy[at] = (char)FN_AT(int32_t, 2, i);
@@ -273,6 +275,8 @@ static void set_bit(struct kp_call *call, const struct kp_vec *const *args, stru
         struct kp_str bytes = bytes_at(args, 0, i);
         int64_t at = FN_AT(int64_t, 1, i);
         int32_t bit = FN_AT(int32_t, 2, i);
+        if (!kp_arena_may(call->arena, bytes.len))
+            bytes.len = 0; /* in vain */
         char *copy = kp_arena_strndup(call->arena, bytes.ptr, bytes.len);
         if (inside(call, out, i, at, bytes.len * 8)) {
             if (bit != 0 && bit != 1)

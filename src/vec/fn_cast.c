@@ -217,8 +217,7 @@ static void print_any(struct kp_call *call, const struct kp_vec *const *args, st
             continue;
         }
         struct kp_str str = kp_text_str(&made);
-        to[i] = str.len > KP_TEXT_INLINE_BYTES ? kp_text_make(kp_arena_strndup(call->arena, str.ptr, str.len), str.len)
-                                               : made;
+        to[i] = fn_text(call, str.ptr, str.len);
     }
     kp_buf_finish(&text);
 }

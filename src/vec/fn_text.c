@@ -21,7 +21,7 @@ static inline struct kp_str text_at(const struct kp_vec *const *args, unsigned n
 static bool too_long(struct kp_call *call, const struct kp_vec *out, uint32_t row, uint64_t bytes)
 {
     if (bytes <= TEXT_BYTES_MAX)
-        return false;
+        return bytes > KP_TEXT_INLINE_BYTES && !kp_arena_may(call->arena, bytes);
     if (!kp_vec_is_null(out, row))
         kp_call_fail(call, row, "54000", "requested length too large: a text has at most %d bytes", TEXT_BYTES_MAX);
     return true;
@@ -35,7 +35,7 @@ static bool too_long(struct kp_call *call, const struct kp_vec *out, uint32_t ro
         for (uint32_t i = 0; i < call->rows; i++) {                                                                    \
             struct kp_text *to = (struct kp_text *)out->data + i;                                                      \
             *to = kp_text_make(NULL, 0);                                                                               \
-            if (kp_vec_is_null(out, i))                                                                                \
+            if (kp_vec_is_null(out, i) || call->arena->overspent)                                                      \
                 continue;                                                                                              \
             buf.len = 0;                                                                                               \
             __VA_ARGS__                                                                                                \

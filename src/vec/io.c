@@ -217,6 +217,8 @@ static enum kp_code parse_uuid(struct kp_str given, uint8_t bytes[16], struct kp
 static enum kp_code parse_bytea_hex(struct kp_str text, struct kp_arena *arena, struct kp_text *ret_text,
                                     struct kp_error *err)
 {
+    if (!kp_arena_may(arena, text.len / 2))
+        text.len = 2; /* in vain */
     char *bytes = kp_arena_alloc(arena, text.len / 2 + 1);
     size_t len = 0;
     for (size_t at = 2; at < text.len;) {
@@ -245,6 +247,8 @@ static enum kp_code parse_bytea(struct kp_str text, struct kp_arena *arena, stru
 {
     if (text.len >= 2 && text.ptr[0] == '\\' && text.ptr[1] == 'x')
         return parse_bytea_hex(text, arena, ret_text, err);
+    if (!kp_arena_may(arena, text.len))
+        text.len = 0; /* in vain */
     char *bytes = kp_arena_alloc(arena, text.len + 1);
     size_t len = 0;
     for (size_t at = 0; at < text.len; at++) {
@@ -296,7 +300,7 @@ enum kp_code kp_string_apply_mod(struct kp_type type, struct kp_str text, bool e
         text.len = cut;
     }
     size_t characters = type.id == KP_BPCHAR ? kp_utf8_length(text.ptr, text.len) : limit;
-    if (characters < limit) {
+    if (characters < limit && kp_arena_may(arena, text.len + limit - characters)) {
         size_t padding = limit - characters;
         char *padded = kp_arena_alloc(arena, text.len + padding);
         if (text.len)
@@ -337,7 +341,8 @@ static enum kp_code parse_string(struct kp_type type, struct kp_str text, struct
     struct kp_text made;
     KP_TRY(kp_string_apply_mod(type, text, false, arena, &made, err));
     struct kp_str str = kp_text_str(&made);
-    if (str.len > KP_TEXT_INLINE_BYTES && str.ptr >= text.ptr && str.ptr < text.ptr + text.len)
+    if (str.len > KP_TEXT_INLINE_BYTES && str.ptr >= text.ptr && str.ptr < text.ptr + text.len &&
+        kp_arena_may(arena, str.len))
         made = kp_text_make(kp_arena_strndup(arena, str.ptr, str.len), str.len);
     *ret_text = made;
     return KP_OK;

@@ -185,7 +185,7 @@ static bool take_member(struct parser *p, struct kp_jsonb_object *object)
         good = parse_value(p);
         p->out = out;
     }
-    if (good && out) {
+    if (good && out && kp_arena_may(p->arena, key.len + value.len)) { /* else in vain */
         kp_jsonb_put(object, (struct kp_str){kp_arena_strndup(p->arena, (const char *)key.data, key.len), key.len},
                      (struct kp_str){kp_arena_strndup(p->arena, (const char *)value.data, value.len), value.len});
     }
@@ -278,7 +278,10 @@ enum kp_code kp_json_parse(enum kp_type_id type, struct kp_str text, struct kp_a
         return kp_fail(err, KP_INVALID, "22P02", "invalid input syntax for type json");
     }
     struct kp_str result = type == KP_JSONB ? (struct kp_str){(const char *)out.data, out.len} : text;
-    *ret_text = kp_text_make(kp_arena_strndup(arena, result.ptr, result.len), result.len);
+    if (kp_arena_may(arena, result.len))
+        *ret_text = kp_text_make(kp_arena_strndup(arena, result.ptr, result.len), result.len);
+    else
+        *ret_text = kp_text_make("null", 4); /* in vain */
     kp_buf_finish(&out);
     return KP_OK;
 }

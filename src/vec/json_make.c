@@ -66,6 +66,8 @@ enum kp_code kp_json_take(enum kp_type_id type, struct kp_buf *made, struct kp_a
     struct kp_str text = {made->data ? (const char *)made->data : "", made->len};
     if (type == KP_JSONB)
         return kp_json_parse(type, text, arena, ret_text, err);
+    if (!kp_arena_may(arena, text.len))
+        text = KP_STR("null"); /* in vain */
     *ret_text = kp_text_make(kp_arena_strndup(arena, text.ptr, text.len), text.len);
     return KP_OK;
 }

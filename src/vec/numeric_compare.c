@@ -51,6 +51,8 @@ struct kp_numeric kp_numeric_from_mpz(const mpz_t coef, uint16_t scale, struct k
     if (scale <= KP_NUMERIC_SMALL_SCALE_MAX && mpz_fits_slong_p(coef) && mpz_get_si(coef) != INT64_MIN)
         return kp_numeric_small(mpz_get_si(coef), scale);
     size_t limbs = mpz_size(coef);
+    if (!kp_arena_may(arena, limbs * sizeof(uint64_t)))
+        return kp_numeric_small(0, 0); /* in vain */
     struct kp_numeric_big *big = kp_arena_calloc(arena, sizeof *big + limbs * sizeof big->limbs[0]);
     big->limb_count = (uint32_t)limbs;
     big->negative = mpz_sgn(coef) < 0;

@@ -154,6 +154,37 @@ static enum kp_code charge(struct kp_store *store, struct kp_error *err)
     return KP_OK;
 }
 
+/* Bytes of long texts that the batch would bring; one text may stand in many rows, and each row has its own copy. */
+static int64_t text_bytes(const struct kp_batch *batch)
+{
+    int64_t bytes = 0;
+    for (uint32_t c = 0; c < batch->cols; c++) {
+        const struct kp_vec *vec = &batch->vecs[c];
+        if (!kp_type_info(vec->type.id)->string)
+            continue;
+        const struct kp_text *texts = vec->data;
+        size_t stride = vec->constant ? 0 : 1;
+        for (uint32_t i = 0; i < batch->rows; i++) {
+            bool comes = !batch->weights || batch->weights[i] > 0;
+            bytes += comes && !kp_vec_is_null(vec, i) ? texts[i * stride].len : 0;
+        }
+    }
+    return bytes;
+}
+
+/* Before anything is copied: what one step brings may be more than there is memory. */
+static enum kp_code check_room(const struct kp_store *store, const struct kp_changes *changes, struct kp_error *err)
+{
+    int64_t left = store->rows.has_extra ? kp_budget_left(store->budget) : INT64_MAX, bytes = 0;
+    for (size_t b = 0; left < INT64_MAX && b < changes->batch_count; b++)
+        bytes += text_bytes(changes->batches[b]);
+    if (bytes <= left)
+        return KP_OK;
+    return kp_fail(err, KP_BUDGET, NULL,
+                   "memory budget \"%s\" is spent: the view's new rows take %lld bytes, %lld are left",
+                   store->budget->name, (long long)bytes, (long long)KP_MAX(left, 0));
+}
+
 static void stage(struct kp_store *store, const struct kp_changes *changes)
 {
     uint64_t row_bytes = 8;
@@ -195,14 +226,17 @@ enum kp_code kp_store_apply(struct kp_store *store, const struct kp_changes *cha
             kp_rows_reclaim(&store->rows);
         return KP_OK;
     }
-    kp_rows_apply(&store->rows, changes->batches, changes->batch_count, position_end, changes->workers);
-    if (changes->error_count)
-        apply_errors(store, changes, position_end);
-    if (!store->rows.hidden)
-        stage(store, changes);
     struct kp_error cause;
     kp_error_clear(&cause);
-    enum kp_code code = charge(store, &cause);
+    enum kp_code code = check_room(store, changes, &cause);
+    if (code == KP_OK) {
+        kp_rows_apply(&store->rows, changes->batches, changes->batch_count, position_end, changes->workers);
+        if (changes->error_count)
+            apply_errors(store, changes, position_end);
+        if (!store->rows.hidden)
+            stage(store, changes);
+        code = charge(store, &cause);
+    }
     if (code != KP_OK) {
         kp_store_fail(store, &cause);
         if (err)
