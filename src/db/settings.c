@@ -5,6 +5,7 @@
  */
 #include "db/session.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -192,10 +193,24 @@ static enum kp_code check_zone(struct kp_session *session, const char *value, st
     return KP_OK;
 }
 
+/* An encoding by the letters and digits of its name, as PostgreSQL looks it up: asyncpg asks for "'utf-8'". NULL: not
+ * one of ours. */
+static const char *encoding_of(const char *value)
+{
+    char name[16];
+    size_t len = 0;
+    for (const char *at = value; *at && len + 1 < sizeof name; at++)
+        if (isalnum((unsigned char)*at))
+            name[len++] = (char)tolower((unsigned char)*at);
+    name[len] = 0;
+    if (strcmp(name, "utf8") == 0 || strcmp(name, "unicode") == 0)
+        return "UTF8";
+    return strcmp(name, "sqlascii") == 0 ? "SQL_ASCII" : NULL; /* bytes as they are: psql's where there is no locale */
+}
+
 static enum kp_code check_encoding(struct kp_session *session, const char *value, struct kp_error *err)
 {
-    if (strcasecmp(value, "utf8") == 0 || strcasecmp(value, "utf-8") == 0 || strcasecmp(value, "unicode") == 0 ||
-        strcasecmp(value, "sql_ascii") == 0) /* bytes as they are: what psql asks for where there is no locale */
+    if (encoding_of(value))
         return KP_OK;
     return kp_fail(err, KP_UNSUPPORTED, NULL, "client encoding \"%s\" is not supported: text is UTF8", value);
 }
@@ -447,6 +462,8 @@ static enum kp_code change(struct kp_session *session, const char *name, const c
     if (!custom && table[i].check)
         KP_TRY(table[i].check(session, value, err));
     char *before = session->settings[i];
+    if (!custom && table[i].check == check_encoding)
+        value = encoding_of(value);
     session->settings[i] = kp_strdup(value); /* it may be the value before */
     kp_free(before);
     if (custom)

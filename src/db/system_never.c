@@ -150,6 +150,10 @@ const struct kp_system_table kp_system_never[] = {
              "timestamptz, last_analyze timestamptz, last_autoanalyze timestamptz, vacuum_count int8, "
              "autovacuum_count int8, analyze_count int8, autoanalyze_count int8"},
     {.schema = "pg_catalog",
+     .name = "pg_statio_all_tables",
+     .spec = "relid oid, schemaname name, relname name, heap_blks_read int8, heap_blks_hit int8, idx_blks_read int8, "
+             "idx_blks_hit int8, toast_blks_read int8, toast_blks_hit int8, tidx_blks_read int8, tidx_blks_hit int8"},
+    {.schema = "pg_catalog",
      .name = "pg_statistic_ext",
      .spec = "oid oid, stxrelid oid, stxname name, stxnamespace oid, stxowner oid, stxstattarget int4, stxkeys text, "
              "stxkind text[], stxexprs text never",

@@ -57,6 +57,7 @@ static const struct fixed {
     {"has_database_privilege", 2, 3, FIXED_TRUE, NULL},
     {"pg_advisory_lock", 1, 2, FIXED_NULL, NULL},
     {"pg_advisory_unlock", 1, 2, FIXED_TRUE, NULL},
+    {"pg_advisory_unlock_all", 0, 0, FIXED_NULL, NULL},
 };
 
 static struct kp_expr *fixed_value(struct binder *binder, const struct fixed *rule)

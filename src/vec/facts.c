@@ -86,8 +86,13 @@ bool kp_name_parse(struct kp_str text, struct kp_arena *arena, struct kp_str *re
         *ret_name = first;
         return true;
     }
-    if (text.ptr[at++] != '.' || !part(text, &at, arena, &second) || at != text.len)
+    if (text.ptr[at++] != '.' || !part(text, &at, arena, &second))
         return false;
+    if (at < text.len) { /* the database before it: there is one, whatever a session calls it */
+        first = second;
+        if (text.ptr[at++] != '.' || !part(text, &at, arena, &second) || at != text.len)
+            return false;
+    }
     *ret_schema = first;
     *ret_name = second;
     return true;
