@@ -32,6 +32,10 @@ static inline bool kp_is_outer(uint32_t column)
 {
     return column >= KP_OUTER_BASE && column < KP_AGG_BASE;
 }
+static inline bool kp_is_sub(uint32_t column)
+{
+    return column >= KP_SUB_BASE && column < KP_OUTER_BASE;
+}
 /* 1: the query around, 2: the one around that … */
 static inline uint32_t kp_outer_level(uint32_t column)
 {
@@ -59,6 +63,7 @@ struct scope {
     uint32_t count, cap;
     const struct scope *outer; /* of the query around: columns from there become KP_OUTER_BASE */
     struct agg_list *aggs;     /* where an aggregate over its columns only goes, from subqueries; NULL: it is refused */
+    struct sub_list *subs;     /* and where the subqueries in its arguments go; there if aggs is */
 };
 
 /* A subquery in an expression, until the plan that it is joined to is there (sublink.c). */
@@ -605,6 +610,8 @@ bool kp_expr_reads_level(const struct kp_expr *expr, uint32_t level);
 /* The node itself, or it and all below. */
 bool kp_node_reads_level(const struct kp_plan *plan, uint32_t level);
 bool kp_plan_reads_level(const struct kp_plan *plan, uint32_t level);
+/* The nearest query around that it reads columns of; UINT32_MAX: none. */
+uint32_t kp_plan_nearest_level(const struct kp_plan *plan);
 /* Where in the text a column of level 1 is read, -1 if nowhere. */
 int32_t kp_plan_outer_location(const struct kp_plan *plan);
 /* Some column that is not of a query around. */

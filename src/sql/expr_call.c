@@ -175,22 +175,40 @@ static bool is_hypothetical(const char *name)
 /* ---- whose aggregate it is ---- */
 
 /* The nearest query that a column is of: 0: the one that it stands in; UINT32_MAX: there is no column. */
+struct nearest {
+    const struct sub_list *subs; /* of the place; NULL: none are allowed there */
+    uint32_t level;
+};
+
+static bool is_sub(const struct kp_expr *expr)
+{
+    return expr->kind == KP_EXPR_COLUMN && kp_is_sub(expr->column);
+}
+
 static bool note_level(const struct kp_expr *expr, void *arg)
 {
-    uint32_t *level = arg;
-    if (expr->kind == KP_EXPR_COLUMN)
-        *level = KP_MIN(*level, kp_is_outer(expr->column) ? kp_outer_level(expr->column) : 0);
+    struct nearest *nearest = arg;
+    if (is_sub(expr)) {
+        const struct sub *sub = &nearest->subs->items[expr->column - KP_SUB_BASE];
+        uint32_t level = kp_plan_nearest_level(sub->plan);
+        if (level != UINT32_MAX)
+            nearest->level = KP_MIN(nearest->level, level - 1);
+        for (uint32_t t = 0; t < sub->test_count; t++)
+            kp_expr_walk(sub->tests[t], note_level, arg);
+    } else if (expr->kind == KP_EXPR_COLUMN) {
+        nearest->level = KP_MIN(nearest->level, kp_is_outer(expr->column) ? kp_outer_level(expr->column) : 0);
+    }
     return true;
 }
 
-static uint32_t level_of(const struct kp_plan_agg *agg)
+static uint32_t level_of(const struct kp_plan_agg *agg, const struct sub_list *subs)
 {
-    uint32_t level = UINT32_MAX;
+    struct nearest nearest = {subs, UINT32_MAX};
     for (uint32_t i = 0; i < agg->arg_count; i++)
-        kp_expr_walk(agg->args[i], note_level, &level);
+        kp_expr_walk(agg->args[i], note_level, &nearest);
     if (agg->filter)
-        kp_expr_walk(agg->filter, note_level, &level);
-    return level == UINT32_MAX ? 0 : level;
+        kp_expr_walk(agg->filter, note_level, &nearest);
+    return nearest.level == UINT32_MAX ? 0 : nearest.level;
 }
 
 /* An aggregate of the query of that level. */
@@ -219,21 +237,47 @@ static const struct kp_expr *nested_in(const struct kp_plan_agg *agg, uint32_t l
     return nested.found;
 }
 
+/* On the way to a query around; its subqueries from number sub_from on come along, and are sub_to and on there. */
+struct outwards {
+    uint32_t level, sub_from, sub_to;
+};
+
 static struct kp_expr *outwards(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
 {
-    uint32_t level = *(const uint32_t *)arg;
-    if (expr->kind != KP_EXPR_COLUMN || !kp_is_outer(expr->column))
+    const struct outwards *way = arg;
+    uint32_t level = way->level;
+    if (expr->kind != KP_EXPR_COLUMN || (!kp_is_outer(expr->column) && !is_sub(expr)))
         return NULL;
     struct kp_expr *copy = kp_arena_alloc(arena, sizeof *copy);
     *copy = *expr;
-    copy->column =
-        kp_outer_level(expr->column) == level ? kp_outer_column(expr->column) : expr->column - level * KP_OUTER_LEVEL;
+    if (is_sub(expr))
+        copy->column = expr->column - way->sub_from + way->sub_to;
+    else if (kp_outer_level(expr->column) == level)
+        copy->column = kp_outer_column(expr->column);
+    else
+        copy->column = expr->column - level * KP_OUTER_LEVEL;
     return copy;
+}
+
+/* The subqueries of an aggregate's arguments go where it goes: they are the last ones of the list. */
+static void move_subs(struct binder *binder, struct sub_list *from, struct sub_list *to, struct outwards *way)
+{
+    if (!from)
+        return;
+    way->sub_to = to->count;
+    for (uint32_t i = way->sub_from; i < from->count; i++) {
+        struct sub sub = from->items[i];
+        kp_plan_shift_levels(binder, sub.plan, 0, -(int)way->level);
+        for (uint32_t t = 0; t < sub.test_count; t++)
+            sub.tests[t] = kp_expr_copy(sub.tests[t], binder->arena, outwards, way);
+        (void)kp_sub_keep(binder, to, &sub);
+    }
+    from->count = way->sub_from;
 }
 
 /* An aggregate over columns of queries around only is one of the nearest of these. */
 static enum kp_code aggregate_outside(struct binder *binder, const struct expr_place *place, struct kp_plan_agg *agg,
-                                      uint32_t level, int32_t location, struct kp_expr **ret_expr)
+                                      uint32_t level, uint32_t first_sub, int32_t location, struct kp_expr **ret_expr)
 {
     const struct scope *scope = place->scope;
     for (uint32_t i = 0; i < level; i++)
@@ -244,9 +288,11 @@ static enum kp_code aggregate_outside(struct binder *binder, const struct expr_p
     const struct kp_expr *nested = nested_in(agg, level);
     if (nested)
         return kp_bind_fail(binder, nested->location, KP_INVALID, "42803", "aggregate function calls cannot be nested");
+    struct outwards way = {.level = level, .sub_from = first_sub};
+    move_subs(binder, place->subs, scope->subs, &way);
     for (uint32_t i = 0; i < agg->arg_count; i++)
-        agg->args[i] = kp_expr_copy(agg->args[i], binder->arena, outwards, &level);
-    agg->filter = kp_expr_copy(agg->filter, binder->arena, outwards, &level);
+        agg->args[i] = kp_expr_copy(agg->args[i], binder->arena, outwards, &way);
+    agg->filter = kp_expr_copy(agg->filter, binder->arena, outwards, &way);
     uint32_t index = keep_aggregate(binder, scope->aggs, agg, location);
     *ret_expr = kp_bind_column(binder, KP_OUTER_BASE + (level - 1) * KP_OUTER_LEVEL + KP_OUTER_AGG + index, agg->type,
                                location);
@@ -279,7 +325,7 @@ static enum kp_code bind_aggregate(struct binder *binder, const struct expr_plac
                             KP_FUNCTION_ARGS_MAX);
     struct kp_expr *args[KP_FUNCTION_ARGS_MAX], *keys[KP_FUNCTION_ARGS_MAX];
     struct kp_agg_order orders[KP_FUNCTION_ARGS_MAX] = {{0}};
-    uint32_t count = (uint32_t)call->n_args;
+    uint32_t count = (uint32_t)call->n_args, first_sub = place->subs ? place->subs->count : 0;
     for (size_t i = 0; i < call->n_args; i++)
         KP_TRY(kp_bind_expr(binder, &inside, call->args[i], &args[i]));
     KP_TRY(bind_agg_order(binder, &inside, call, keys, orders));
@@ -306,9 +352,9 @@ static enum kp_code bind_aggregate(struct binder *binder, const struct expr_plac
         KP_TRY(kp_bind_expr(binder, &inside, call->agg_filter, &agg.filter));
         KP_TRY(kp_bind_to_bool(binder, agg.filter, "FILTER", &agg.filter));
     }
-    uint32_t level = level_of(&agg);
+    uint32_t level = level_of(&agg, place->subs);
     if (level)
-        return aggregate_outside(binder, place, &agg, level, call->location, ret_expr);
+        return aggregate_outside(binder, place, &agg, level, first_sub, call->location, ret_expr);
     if (!place->aggs)
         return refuse_aggregate(binder, place, call->location);
     uint32_t index = keep_aggregate(binder, place->aggs, &agg, call->location);

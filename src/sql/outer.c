@@ -109,6 +109,28 @@ bool kp_plan_reads_level(const struct kp_plan *plan, uint32_t level)
     return false;
 }
 
+static bool note_nearest(const struct kp_expr *expr, void *arg)
+{
+    uint32_t *level = arg;
+    if (expr->kind == KP_EXPR_COLUMN && kp_is_outer(expr->column))
+        *level = KP_MIN(*level, kp_outer_level(expr->column));
+    return true;
+}
+
+static void nearest_slot(struct kp_expr **slot, void *arg)
+{
+    kp_expr_walk(*slot, note_nearest, arg);
+}
+
+uint32_t kp_plan_nearest_level(const struct kp_plan *plan)
+{
+    uint32_t level = UINT32_MAX;
+    kp_plan_each_expr((struct kp_plan *)(uintptr_t)plan, nearest_slot, &level); /* looks only */
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        level = KP_MIN(level, kp_plan_nearest_level(plan->inputs[i]));
+    return level;
+}
+
 static bool note_location(const struct kp_expr *expr, void *arg)
 {
     int32_t *location = arg;

@@ -489,6 +489,7 @@ static enum kp_code bind_clauses(struct binder *binder, const PgQuery__SelectStm
     place.subs = &query->subs;
     place.sets = &query->sets;
     place.aggs = query->scope.aggs = &query->aggs;
+    query->scope.subs = &query->subs;
     place.groupings = &query->groupings;
     place.overs = &query->overs;
     query->overs.select = select;

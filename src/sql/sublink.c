@@ -159,7 +159,7 @@ enum kp_code kp_bind_row_sublink(struct binder *binder, const struct expr_place 
 
 static bool is_sub(const struct kp_expr *expr)
 {
-    return expr->kind == KP_EXPR_COLUMN && expr->column >= KP_SUB_BASE && expr->column < KP_OUTER_BASE;
+    return expr->kind == KP_EXPR_COLUMN && kp_is_sub(expr->column);
 }
 
 static bool is_no_sub(const struct kp_expr *expr, void *arg)
