@@ -233,8 +233,8 @@ KP_MUST enum kp_code kp_bind_moment(struct binder *binder, struct kp_type to, st
                                     enum kp_code refused);
 
 /* ---- resolve.c ---- */
-/* A date that is compared with values of the other type: days that no timestamp reaches compare too. */
-struct kp_expr *kp_bind_bound(struct binder *binder, enum kp_type_id other, struct kp_expr *date);
+/* A date or timestamp that is compared with values of the other type: days that no timestamp reaches compare too. */
+struct kp_expr *kp_bind_bound(struct binder *binder, enum kp_type_id other, struct kp_expr *time);
 KP_MUST enum kp_code kp_bind_operator(struct binder *binder, const char *name, struct kp_expr *left,
                                       struct kp_expr *right, int32_t location, struct kp_expr **ret_expr);
 /* A set-returning function's call: which, arguments cast, columns. False if no such function has the name. */

@@ -49,10 +49,16 @@ static void print_datum(const struct kp_datum *datum, struct kp_buf *out)
     kp_buf_finish(&text);
 }
 
+bool kp_expr_casts(const struct kp_expr *expr)
+{
+    return expr->kind == KP_EXPR_CALL &&
+           (expr->func->kind == KP_FUNC_CAST || strncmp(expr->func->name, "kp_bound_", 9) == 0);
+}
+
 static void print_call(const struct kp_expr *expr, const struct kp_column *cols, struct kp_buf *out)
 {
     const struct kp_func *func = expr->func;
-    if (func->kind == KP_FUNC_CAST || strncmp(func->name, "kp_date_bound", 13) == 0) {
+    if (kp_expr_casts(expr)) {
         kp_expr_print(expr->args[0], cols, out);
         kp_buf_append_text(out, "::");
         kp_type_print(expr->type, out);

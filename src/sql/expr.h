@@ -69,6 +69,8 @@ static inline bool kp_expr_calls(const struct kp_expr *expr)
     return expr->kind == KP_EXPR_CALL || expr->kind == KP_EXPR_DISTINCT ||
            (expr->kind >= KP_EXPR_ANY && expr->kind <= KP_EXPR_SPREAD);
 }
+/* Whether it is a call of a cast, or of what a comparison with timestamps has in place of one (vec/fn_bound.c). */
+bool kp_expr_casts(const struct kp_expr *expr);
 /* Settles can_fail and stable from the arguments and the function; for nodes made by hand. */
 void kp_expr_settle(struct kp_expr *expr);
 /* Whether it can fail by a value that is there (a division, a cast from text …), not only by a sum, difference or

@@ -53,7 +53,7 @@ static bool grows(const struct kp_expr *expr, bool fixed_zone)
         return false;
     const char *name = expr->func->name;
     const struct kp_expr *first = expr->args[0], *second = expr->arg_count > 1 ? expr->args[1] : NULL;
-    if (expr->func->kind == KP_FUNC_CAST)
+    if (kp_expr_casts(expr))
         return (fixed_zone || expr->type.id == KP_TIMESTAMPTZ) && is_time(expr->type.id) && is_time(first->type.id) &&
                grows(first, fixed_zone);
     if (expr->func->kind == KP_FUNC_OPERATOR && expr->arg_count == 2 && strcmp(name, "+") == 0) {

@@ -348,12 +348,18 @@ static enum kp_code make_call(struct binder *binder, const struct candidate *can
     return from_json ? kp_bind_row_check(binder, *ret_expr, location, ret_expr) : KP_OK;
 }
 
-struct kp_expr *kp_bind_bound(struct binder *binder, enum kp_type_id other, struct kp_expr *date)
+struct kp_expr *kp_bind_bound(struct binder *binder, enum kp_type_id other, struct kp_expr *time)
 {
-    if (date->type.id != KP_DATE || (other != KP_TIMESTAMP && other != KP_TIMESTAMPTZ))
-        return date;
-    const char *bound = other == KP_TIMESTAMP ? "kp_date_bound" : "kp_date_bound_utc";
-    return kp_bind_fold(binder, kp_bind_call(binder, bound, KP_TYPE(other), &date, 1, date->location));
+    const char *bound = NULL;
+    if (time->type.id == KP_DATE && other == KP_TIMESTAMP)
+        bound = "kp_bound_date";
+    else if (time->type.id == KP_DATE && other == KP_TIMESTAMPTZ)
+        bound = "kp_bound_date_instant";
+    else if (time->type.id == KP_TIMESTAMP && other == KP_TIMESTAMPTZ)
+        bound = "kp_bound_timestamp";
+    if (!bound)
+        return time;
+    return kp_bind_fold(binder, kp_bind_call(binder, bound, KP_TYPE(other), &time, 1, time->location));
 }
 
 static bool is_comparison(const char *name)

@@ -75,7 +75,7 @@ static void finalize_arrays(struct kp_agg_call *call, void *const *states, uint3
     for (uint32_t i = 0; i < rows; i++) {
         struct nest nest = {.builder = {.element = kp_type_element(type)}};
         struct agg_rows_cursor cursor = {0};
-        const char *failure = NULL, *sqlstate = "22004";
+        const char *failure = NULL, *sqlstate;
         while (!failure && kp_agg_rows_next(states[i], &cursor)) {
             struct kp_text value;
             struct kp_array array;
@@ -83,7 +83,7 @@ static void finalize_arrays(struct kp_agg_call *call, void *const *states, uint3
             if (is)
                 kp_array_read(type, &value, &array);
             else
-                failure = "cannot accumulate null arrays";
+                failure = "cannot accumulate null arrays", sqlstate = "22004";
             for (int64_t n = 0; is && !failure && n < cursor.weight; n++)
                 failure = nest_add(&nest, &array, arena, &sqlstate);
         }

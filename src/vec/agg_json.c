@@ -27,16 +27,12 @@ static void finalize_one(struct kp_agg_call *call, const struct agg_rows *rows, 
             if (!object && is && !first && structured)
                 kp_buf_append_text(buf, "\n ");
             first = false;
-            if (object) {
-                struct kp_buf name = {0};
-                if (call->arg_types[0].id == KP_BOOL)
-                    kp_buf_append_text(&name, *(uint8_t *)key ? "true" : "false");
-                else
-                    kp_value_print(call->arg_types[0], key, zone, &name);
-                kp_buf_append_json_string(buf, (struct kp_str){(const char *)name.data, name.len});
-                kp_buf_append_text(buf, " : ");
-                kp_buf_finish(&name);
+            if (object && !kp_json_append_key(call->arg_types[0], key, zone, buf)) {
+                kp_call_fail(&call->call, row, "22023", "key value must be scalar, not array, composite, or json");
+                return;
             }
+            if (object)
+                kp_buf_append_text(buf, " : ");
             if (is)
                 kp_json_append(call->arg_types[object], value, zone, buf);
             else

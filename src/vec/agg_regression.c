@@ -117,6 +117,13 @@ static bool measure_of(const struct pairs *pairs, enum measure measure, double *
     return false;
 }
 
+/* An average of infinities is one of them, no overflow. */
+static bool is_of_infinity(const struct pairs *pairs, enum measure measure)
+{
+    return (measure == REGR_AVGX && kp_agg_float_is_special(&pairs->x)) ||
+           (measure == REGR_AVGY && kp_agg_float_is_special(&pairs->y));
+}
+
 static void finalize(struct kp_agg_call *call, void *const *states, uint32_t rows, struct kp_vec *out,
                      enum measure measure)
 {
@@ -125,7 +132,7 @@ static void finalize(struct kp_agg_call *call, void *const *states, uint32_t row
         to[i] = 0;
         if (!measure_of(states[i], measure, &to[i]))
             agg_set_null(call, rows, out, i);
-        else if (isinf(to[i]))
+        else if (isinf(to[i]) && !is_of_infinity(states[i], measure))
             kp_call_fail(&call->call, i, "22003", "value out of range: overflow");
     }
 }

@@ -244,6 +244,10 @@ void kp_timestamptz_print_json(int64_t us, const struct kp_zone *zone, struct kp
         append_two(out, magnitude / 3600);
         kp_buf_append_byte(out, ':');
         append_two(out, magnitude / 60 % 60);
+        if (magnitude % 60) {
+            kp_buf_append_byte(out, ':');
+            append_two(out, magnitude % 60);
+        }
     }
     if (bc)
         kp_buf_append_text(out, " BC");

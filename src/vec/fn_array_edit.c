@@ -139,9 +139,9 @@ static void position(struct kp_call *call, const struct kp_vec *const *args, str
         bool null = kp_vec_is_null(args[0], i);
         int64_t start = INT64_MIN;
         if (!null && flat(call, &array, i, "searching for elements in")) {
-            if (call->arg_count > 2 && kp_vec_is_null(args[2], i))
+            if (call->arg_count > 2 && array.count && kp_vec_is_null(args[2], i))
                 kp_call_fail(call, i, "22004", "initial position must not be null");
-            else if (call->arg_count > 2)
+            else if (call->arg_count > 2 && array.count)
                 start = FN_AT(int32_t, 2, i);
             for (uint32_t e = 0; !found && e < array.count; e++)
                 if (array.lows[0] + (int64_t)e >= start && is_value(call, &array, e, args[1], i)) {

@@ -17,7 +17,7 @@ static void take(struct kp_call *call, struct kp_vec *out, uint32_t row, struct 
 
 /* A key: the argument's text. False, with the error, for NULL. */
 static bool append_key(struct kp_call *call, const struct kp_vec *const *args, uint32_t arg, uint32_t row,
-                       struct kp_buf *key, struct kp_buf *buf)
+                       struct kp_buf *buf)
 {
     if (kp_vec_is_null(args[arg], row)) {
         if (call->type.id == KP_JSONB)
@@ -26,23 +26,15 @@ static bool append_key(struct kp_call *call, const struct kp_vec *const *args, u
             kp_call_fail(call, row, "22023", "argument %u cannot be null", arg + 1);
         return false;
     }
-    enum kp_type_id type = args[arg]->type.id;
-    if (kp_type_is_array(type) || kp_type_is_composite(type) || type == KP_JSON || type == KP_JSONB) {
-        kp_call_fail(call, row, "22023", "key value must be scalar, not array, composite, or json");
-        return false;
-    }
-    key->len = 0;
-    if (type == KP_BOOL)
-        kp_buf_append_text(key, *(const uint8_t *)kp_vec_at(args[arg], row) ? "true" : "false");
-    else
-        kp_value_print(args[arg]->type, kp_vec_at(args[arg], row), fn_zone(call), key);
-    kp_buf_append_json_string(buf, (struct kp_str){(const char *)key->data, key->len});
-    return true;
+    if (kp_json_append_key(args[arg]->type, kp_vec_at(args[arg], row), fn_zone(call), buf))
+        return true;
+    kp_call_fail(call, row, "22023", "key value must be scalar, not array, composite, or json");
+    return false;
 }
 
 static void build_object(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
-    struct kp_buf buf = {0}, key = {0};
+    struct kp_buf buf = {0};
     for (uint32_t i = 0; i < call->rows; i++) {
         buf.len = 0;
         kp_buf_append_byte(&buf, '{');
@@ -50,7 +42,7 @@ static void build_object(struct kp_call *call, const struct kp_vec *const *args,
             kp_call_fail(call, i, "22023", "argument list must have even number of elements");
         for (uint32_t a = 0; a + 1 < call->arg_count; a += 2) {
             kp_buf_append_text(&buf, a ? ", " : "");
-            if (!append_key(call, args, a, i, &key, &buf)) {
+            if (!append_key(call, args, a, i, &buf)) {
                 buf.len = 1;
                 break;
             }
@@ -61,7 +53,6 @@ static void build_object(struct kp_call *call, const struct kp_vec *const *args,
         take(call, out, i, &buf);
     }
     kp_buf_finish(&buf);
-    kp_buf_finish(&key);
 }
 
 static void build_array(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)

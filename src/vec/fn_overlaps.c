@@ -10,6 +10,12 @@ struct span {
     int64_t start, end;
 };
 
+static int64_t time_at(const struct kp_vec *vec, uint32_t row)
+{
+    const void *value = kp_vec_at(vec, row);
+    return vec->type.id == KP_TIMETZ ? kp_timetz_key(value) : *(const int64_t *)value;
+}
+
 /* False: the end is out of range, which is the row's failure. */
 static bool read_span(struct kp_call *call, const struct kp_vec *const *args, unsigned first, uint32_t row,
                       struct span *ret_span)
@@ -18,7 +24,7 @@ static bool read_span(struct kp_call *call, const struct kp_vec *const *args, un
     struct span span = {.known = !kp_vec_is_null(start, row), .end_known = !kp_vec_is_null(end, row)};
     struct kp_error err;
     if (span.known)
-        span.start = *(const int64_t *)kp_vec_at(start, row);
+        span.start = time_at(start, row);
     if (span.end_known && end->type.id == KP_INTERVAL) {
         const struct kp_interval *by = kp_vec_at(end, row);
         span.end_known = span.known;
@@ -33,7 +39,7 @@ static bool read_span(struct kp_call *call, const struct kp_vec *const *args, un
             }
         }
     } else if (span.end_known) {
-        span.end = *(const int64_t *)kp_vec_at(end, row);
+        span.end = time_at(end, row);
     }
     if (!span.known && span.end_known) {
         span = (struct span){.known = true, .start = span.end};
@@ -90,5 +96,6 @@ static const struct kp_func funcs[] = {
     FORMS(KP_TIMESTAMP, KP_CAN_FAIL),
     FORMS(KP_TIMESTAMPTZ, KP_CAN_FAIL | KP_STABLE),
     FORMS(KP_TIME, 0),
+    OVERLAPS(KP_TIMETZ, 0, KP_TIMETZ, KP_TIMETZ),
 };
 KP_FUNCTIONS(overlaps, funcs);

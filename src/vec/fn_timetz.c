@@ -162,25 +162,6 @@ static void at_offset(struct kp_call *call, const struct kp_vec *const *args, st
     }
 }
 
-/* ---- OVERLAPS ---- */
-
-static void overlaps(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
-{
-    uint8_t *to = out->data;
-    for (uint32_t i = 0; i < call->rows; i++) {
-        int64_t key[4];
-        for (unsigned n = 0; n < 4; n++)
-            key[n] = kp_timetz_key(&FN_AT(struct kp_timetz, n, i));
-        for (unsigned n = 0; n < 4; n += 2)
-            if (key[n] > key[n + 1]) {
-                int64_t later = key[n];
-                key[n] = key[n + 1];
-                key[n + 1] = later;
-            }
-        to[i] = key[0] == key[2] || (key[0] < key[2] ? key[2] < key[1] : key[0] < key[3]);
-    }
-}
-
 #define FAIL (KP_STRICT | KP_CAN_FAIL)
 #define OPERATOR(symbol, flags, a, b, ret, kernel, doc)                                                                \
     FN_BINARY(symbol, KP_FUNC_OPERATOR, flags, a, b, ret, kernel, doc)
@@ -204,13 +185,5 @@ static const struct kp_func funcs[] = {
     FN_BINARY("timezone", KP_FUNC_FUNCTION, FAIL | KP_VOLATILE, KP_TEXT, KP_TIMETZ, KP_TIMETZ, at_zone,
               "AT TIME ZONE, at now()"),
     FN_BINARY("timezone", KP_FUNC_FUNCTION, FAIL, KP_INTERVAL, KP_TIMETZ, KP_TIMETZ, at_offset, "AT TIME ZONE"),
-    {.name = "overlaps",
-     .kind = KP_FUNC_FUNCTION,
-     .flags = KP_STRICT,
-     .arg_count = 4,
-     .args = {KP_TIMETZ, KP_TIMETZ, KP_TIMETZ, KP_TIMETZ},
-     .ret = KP_BOOL,
-     .kernel = overlaps,
-     .doc = "OVERLAPS"},
 };
 KP_FUNCTIONS(timetz, funcs);

@@ -52,6 +52,24 @@ void kp_json_append(struct kp_type type, const void *value, const struct kp_zone
     }
 }
 
+bool kp_json_append_key(struct kp_type type, const void *value, const struct kp_zone *zone, struct kp_buf *out)
+{
+    if (kp_type_is_array(type.id) || kp_type_is_composite(type.id) || type.id == KP_JSON || type.id == KP_JSONB)
+        return false;
+    if (type.id == KP_TIMESTAMP || type.id == KP_TIMESTAMPTZ) { /* with a T, as values are */
+        kp_json_append(type, value, zone, out);
+        return true;
+    }
+    struct kp_buf text = {0};
+    if (type.id == KP_BOOL)
+        kp_buf_append_text(&text, *(const uint8_t *)value ? "true" : "false");
+    else
+        kp_value_print(type, value, zone, &text);
+    kp_buf_append_json_string(out, (struct kp_str){(const char *)text.data, text.len});
+    kp_buf_finish(&text);
+    return true;
+}
+
 void kp_json_append_row(const struct kp_vec *vec, uint32_t row, const struct kp_zone *zone, struct kp_buf *out)
 {
     if (kp_vec_is_null(vec, row))

@@ -11,6 +11,8 @@
 void kp_json_append(struct kp_type type, const void *value, const struct kp_zone *zone, struct kp_buf *out);
 /* The same, or null. */
 void kp_json_append_row(const struct kp_vec *vec, uint32_t row, const struct kp_zone *zone, struct kp_buf *out);
+/* The same as a member's name, a string. False: arrays, rows and json are none. */
+bool kp_json_append_key(struct kp_type type, const void *value, const struct kp_zone *zone, struct kp_buf *out);
 /* The text made so far as a value of json or jsonb (canonical then); bytes in the arena. Fails for what jsonb cannot
  * hold. */
 KP_MUST enum kp_code kp_json_take(enum kp_type_id type, struct kp_buf *made, struct kp_arena *arena,

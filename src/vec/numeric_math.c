@@ -241,6 +241,16 @@ static enum kp_code overflow(struct kp_error *err)
     return kp_fail(err, KP_INVALID, "22003", "value overflows numeric format");
 }
 
+/* As a double; what is beyond them is very large or very small, of its sign. */
+static double to_double(const struct kp_numeric *n, struct kp_arena *arena)
+{
+    double value;
+    if (kp_numeric_to_f64(n, &value, NULL) == KP_OK)
+        return value;
+    struct kp_numeric magnitude = kp_numeric_abs(n, arena), one = kp_numeric_small(1, 0);
+    return kp_numeric_sign(n) * (kp_numeric_compare(&magnitude, &one) < 0 ? 1e-300 : 1e300);
+}
+
 enum kp_code kp_numeric_exp(const struct kp_numeric *n, struct kp_arena *arena, struct kp_numeric *ret_n,
                             struct kp_error *err)
 {
@@ -248,9 +258,7 @@ enum kp_code kp_numeric_exp(const struct kp_numeric *n, struct kp_arena *arena, 
         *ret_n = n->kind == KP_NUMERIC_NEG_INF ? kp_numeric_small(0, 0) : *n;
         return KP_OK;
     }
-    double value = 0;
-    if (kp_numeric_to_f64(n, &value, NULL) != KP_OK)
-        value = kp_numeric_sign(n) * HUGE_VAL;
+    double value = to_double(n, arena);
     double weight = fmin(fmax(value * 0.434294481903252, -RESULT_SCALE_MAX), RESULT_SCALE_MAX);
     int scale = clamp_scale(fmax(MIN_SIGNIFICANT_DIGITS - (int)weight, n->scale));
     if (value > 3.0 * RESULT_SCALE_MAX)
@@ -321,19 +329,13 @@ static bool whole(const struct kp_numeric *n, struct kp_arena *arena)
 }
 
 /* An operand is NaN or infinite: the double's answer, which agrees but for its type. */
-static struct kp_numeric power_special(const struct kp_numeric *base, const struct kp_numeric *exponent)
+static struct kp_numeric power_special(const struct kp_numeric *base, const struct kp_numeric *exponent,
+                                       struct kp_arena *arena)
 {
     static const double specials[] = {
         [KP_NUMERIC_NAN] = (double)NAN, [KP_NUMERIC_POS_INF] = HUGE_VAL, [KP_NUMERIC_NEG_INF] = -HUGE_VAL};
-    double x = 0, y = 0;
-    if (!kp_numeric_is_finite(base))
-        x = specials[base->kind];
-    else if (kp_numeric_to_f64(base, &x, NULL) != KP_OK)
-        x = kp_numeric_sign(base) * 1e300;
-    if (!kp_numeric_is_finite(exponent))
-        y = specials[exponent->kind];
-    else if (kp_numeric_to_f64(exponent, &y, NULL) != KP_OK)
-        y = kp_numeric_sign(exponent) * 1e300;
+    double x = kp_numeric_is_finite(base) ? to_double(base, arena) : specials[base->kind];
+    double y = kp_numeric_is_finite(exponent) ? to_double(exponent, arena) : specials[exponent->kind];
     double result = pow(x, y);
     if (isnan(result))
         return kp_numeric_special(KP_NUMERIC_NAN);
@@ -346,7 +348,7 @@ enum kp_code kp_numeric_power(const struct kp_numeric *base, const struct kp_num
                               struct kp_numeric *ret_n, struct kp_error *err)
 {
     if (kp_numeric_is_nan(base) || kp_numeric_is_nan(exponent)) {
-        *ret_n = power_special(base, exponent);
+        *ret_n = power_special(base, exponent, arena);
         return KP_OK;
     }
     int base_sign = kp_numeric_sign(base), exponent_sign = kp_numeric_sign(exponent);
@@ -357,7 +359,7 @@ enum kp_code kp_numeric_power(const struct kp_numeric *base, const struct kp_num
         return kp_fail(err, KP_INVALID, "2201F",
                        "a negative number raised to a non-integer power yields a complex result");
     if (!kp_numeric_is_finite(base) || !finite_exponent) {
-        *ret_n = power_special(base, exponent);
+        *ret_n = power_special(base, exponent, arena);
         return KP_OK;
     }
     int64_t times = 0;
@@ -369,9 +371,7 @@ enum kp_code kp_numeric_power(const struct kp_numeric *base, const struct kp_num
     if (base_sign == 0 || (multiply && times == 0))
         return kp_numeric_round(multiply && times == 0 ? &one : &zero, scale, KP_ROUND_TRUNC, arena, ret_n, err);
     struct kp_numeric magnitude = kp_numeric_abs(base, arena);
-    double y = 0;
-    if (kp_numeric_to_f64(exponent, &y, NULL) != KP_OK)
-        y = exponent_sign * 1e300;
+    double y = to_double(exponent, arena);
     bool is_one = kp_numeric_compare(&magnitude, &one) == 0; /* an error of its logarithm, however small, times y */
     double value = is_one ? 0 : approximate_ln(&magnitude) * y, weight = value * 0.434294481903252;
     if (value > (multiply ? 302000.0 : RESULT_SCALE_MAX * 3.01))

@@ -159,7 +159,7 @@ size_t kp_pattern_behind(struct kp_str text, const size_t *groups)
     return next;
 }
 
-/* Flags i and g (c and s are what is usual); others are refused. */
+/* Flags i and g (c, s and t are what is usual); others are refused. */
 bool kp_pattern_flags(struct kp_call *call, const struct kp_vec *out, uint32_t row, struct kp_str flags, bool *fold,
                       bool *global)
 {
@@ -171,7 +171,7 @@ bool kp_pattern_flags(struct kp_call *call, const struct kp_vec *out, uint32_t r
             *fold = false;
         else if (c == 'g' && global)
             *global = true;
-        else if (c != 's') {
+        else if (c != 's' && c != 't') {
             size_t len = 1;
             while (i + len < flags.len && ((uint8_t)flags.ptr[i + len] & 0xc0) == 0x80)
                 len++;
