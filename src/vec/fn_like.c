@@ -1,7 +1,7 @@
 /*
- * LIKE and ILIKE (~~, ~~*, and their negations). A constant pattern is read once: an exact text, a prefix, a suffix and
- * a part to be contained have loops of their own; all others are matched by a backtracking scan that resumes at the
- * last %. ILIKE compares both sides in lower case.
+ * LIKE and ILIKE (~~, ~~*, and their negations), of bytes too, where _ is a byte. A constant pattern is read once: an
+ * exact text, a prefix, a suffix and a part to be contained have loops of their own; all others are matched by a
+ * backtracking scan that resumes at the last %. ILIKE compares both sides in lower case.
  */
 #include "base/utf8.h"
 #include "vec/fn.h"
@@ -26,16 +26,16 @@ static struct pattern classify(struct kp_str text)
     return (struct pattern){shape, inner};
 }
 
-static const char *next_character(const char *at, const char *end)
+static const char *next_character(const char *at, const char *end, bool bytes)
 {
     at++;
-    while (at < end && ((unsigned char)*at & 0xc0) == 0x80)
+    while (!bytes && at < end && ((unsigned char)*at & 0xc0) == 0x80)
         at++;
     return at;
 }
 
 /* 1 match, 0 none, -1 the pattern ends with its escape character. */
-static int match_general(struct kp_str text, struct kp_str pattern)
+static int match_general(struct kp_str text, struct kp_str pattern, bool bytes)
 {
     const char *t = text.ptr, *t_end = t + text.len, *p = pattern.ptr, *p_end = p + pattern.len;
     const char *retry_t = NULL, *retry_p = NULL;
@@ -51,7 +51,7 @@ static int match_general(struct kp_str text, struct kp_str pattern)
                 return 1;
         } else if (*p == '_') {
             if (t < t_end) {
-                t = next_character(t, t_end);
+                t = next_character(t, t_end, bytes);
                 p++;
                 fits = true;
             }
@@ -71,13 +71,13 @@ static int match_general(struct kp_str text, struct kp_str pattern)
             continue;
         if (!retry_p || retry_t == t_end)
             return 0;
-        retry_t = next_character(retry_t, t_end);
+        retry_t = next_character(retry_t, t_end, bytes);
         t = retry_t;
         p = retry_p;
     }
 }
 
-static int match(const struct pattern *pattern, struct kp_str text)
+static int match(const struct pattern *pattern, struct kp_str text, bool bytes)
 {
     struct kp_str want = pattern->literal;
     switch (pattern->shape) {
@@ -91,7 +91,7 @@ static int match(const struct pattern *pattern, struct kp_str text)
     case SHAPE_CONTAINS:
         return want.len == 0 || (text.len && memmem(text.ptr, text.len, want.ptr, want.len));
     default:
-        return match_general(text, want);
+        return match_general(text, want, bytes);
     }
 }
 
@@ -116,7 +116,7 @@ static void like(struct kp_call *call, const struct kp_vec *const *args, struct 
             kp_text_lower(text, &folded_text);
             text = (struct kp_str){(const char *)folded_text.data, folded_text.len};
         }
-        int matched = match(&pattern, text);
+        int matched = match(&pattern, text, args[0]->type.id == KP_BYTEA);
         if (matched < 0)
             fn_fail_text(call, out, i, "22025", "LIKE pattern must not end with escape character");
         to[i] = (matched > 0) == wanted;
@@ -146,7 +146,8 @@ static void like_escape(struct kp_call *call, const struct kp_vec *const *args, 
         to[i] = kp_text_make(NULL, 0);
         if (kp_vec_is_null(out, i))
             continue;
-        if (kp_utf8_length(escape.ptr, escape.len) > 1) {
+        bool bytes = args[0]->type.id == KP_BYTEA;
+        if ((bytes ? escape.len : kp_utf8_length(escape.ptr, escape.len)) > 1) {
             kp_call_fail(call, i, "22025", "invalid escape string");
             continue;
         }
@@ -175,13 +176,22 @@ static void like_escape(struct kp_call *call, const struct kp_vec *const *args, 
 #define OPERATOR(symbol, kernel, doc)                                                                                  \
     FN_BINARY(symbol, KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, KP_BOOL, kernel, doc),              \
         FN_BINARY(symbol, KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_BPCHAR, KP_TEXT, KP_BOOL, kernel, doc)
+#define FUNCTIONS(name, kernel, doc)                                                                                   \
+    FN_BINARY(name, KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, KP_BOOL, kernel, doc),                \
+        FN_BINARY(name, KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_BYTEA, KP_BYTEA, KP_BOOL, kernel, doc)
 
 static const struct kp_func funcs[] = {
     OPERATOR("~~", text_like, "LIKE"),
     OPERATOR("!~~", text_not_like, "NOT LIKE"),
     OPERATOR("~~*", text_ilike, "ILIKE"),
     OPERATOR("!~~*", text_not_ilike, "NOT ILIKE"),
+    FN_BINARY("~~", KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_BYTEA, KP_BYTEA, KP_BOOL, text_like, "LIKE"),
+    FN_BINARY("!~~", KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_BYTEA, KP_BYTEA, KP_BOOL, text_not_like, "NOT LIKE"),
+    FUNCTIONS("like", text_like, "LIKE"),
+    FUNCTIONS("notlike", text_not_like, "NOT LIKE"),
     FN_BINARY("like_escape", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, KP_TEXT, like_escape,
+              "a pattern with backslash for its escape character"),
+    FN_BINARY("like_escape", KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_BYTEA, KP_BYTEA, KP_BYTEA, like_escape,
               "a pattern with backslash for its escape character"),
 };
 KP_FUNCTIONS(like, funcs);

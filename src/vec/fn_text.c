@@ -498,6 +498,7 @@ static const struct kp_func funcs[] = {
      .kernel = concat_ws,
      .doc = "all that is not NULL, joined by a separator"},
     FN1("length", 0, KP_TEXT, KP_INT4, text_length, "characters"),
+    FN1("textlen", 0, KP_TEXT, KP_INT4, text_length, "characters"),
     FN1("length", 0, KP_BPCHAR, KP_INT4, bpchar_length, "characters without padding"),
     FN1("length", 0, KP_BYTEA, KP_INT4, byte_length, "bytes"),
     FN1("char_length", 0, KP_TEXT, KP_INT4, text_length, "characters"),
