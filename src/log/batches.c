@@ -47,7 +47,9 @@ enum kp_code kp_cursor_pass(struct kp_cursor *cursor, uint64_t location, const s
                             const struct kp_hole **ret_hole, struct kp_error *err)
 {
     const char *wrong;
-    *ret_hole = NULL;
+    *ret_hole = kp_hole_known(cursor->log, location);
+    if (*ret_hole)
+        return KP_OK;
     KP_TRY(kp_cursor_get(cursor, location, ret_block, &wrong, err));
     return wrong ? kp_hole_find(cursor->log, location, wrong, ret_hole, err) : KP_OK;
 }

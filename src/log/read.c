@@ -205,8 +205,10 @@ static enum kp_code take_bytes(struct kp_build *build, const uint8_t *bytes, siz
             return KP_OK;
         }
         const struct kp_block_header *block = (const void *)bytes;
-        const char *wrong = kp_block_header_wrong(block, log->journal.generation, file_number,
-                                                  kp_location_offset(*location), file_bytes);
+        const struct kp_hole *hole = kp_hole_known(log, *location); /* what looks right in it is not of the chain */
+        const char *wrong = hole ? hole->wrong
+                                 : kp_block_header_wrong(block, log->journal.generation, file_number,
+                                                         kp_location_offset(*location), file_bytes);
         if (wrong)
             return meet_hole(build, location, wrong, err);
         uint64_t block_bytes = kp_block_bytes(block);

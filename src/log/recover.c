@@ -292,6 +292,7 @@ static enum kp_code walk_chain(struct kp_recovery *recovery, struct kp_block_sca
 struct beyond {
     struct kp_buf locations; /* u64 each */
     uint64_t first;          /* of those behind what is missing; 0: none */
+    bool first_is_next;      /* it says that it is the missing one: it is not what it should be */
     bool rotten;             /* one of them knows the missing block as durable */
 };
 
@@ -299,8 +300,11 @@ static void found(struct beyond *beyond, const struct kp_block_header *block, co
 {
     uint64_t location = kp_location(block->file_number, block->file_offset);
     kp_buf_append(&beyond->locations, &location, sizeof location);
-    if (!beyond->first)
+    bool next = block->sequence == end->sequence + 1;
+    if (!beyond->first || (beyond->first_is_next && !next)) {
         beyond->first = location;
+        beyond->first_is_next = next;
+    }
     /* `end` is behind the whole intact chain, also the blocks of a group without its end: so this block says that
      * one is durable which is not there. */
     beyond->rotten |= block->durable_sequence > end->sequence;
