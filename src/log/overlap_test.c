@@ -23,9 +23,29 @@ enum { APPENDERS = 3, APPENDS = 60, APPENDS_MAX = 6000, RECORDS = 20, RECORD_BYT
 static struct kp_os os;
 static _Atomic int syncing, overlapped, syncs, fail_at, fail_write_at, writes, failures;
 static _Atomic int64_t durable_position; /* the largest that was acknowledged */
+static struct kp_file *_Atomic snapshot; /* while it is written: what fails there is no commit's */
+
+static enum kp_code noted_open(void *ctx, const char *path, unsigned flags, struct kp_file **ret_file,
+                               struct kp_error *err)
+{
+    KP_TRY(kp_os_real()->open(ctx, path, flags, ret_file, err));
+    if (strstr(path, "snapshot"))
+        atomic_store(&snapshot, *ret_file);
+    return KP_OK;
+}
+
+static void noted_close(void *ctx, struct kp_file *file)
+{
+    struct kp_file *closed = file;
+    if (file)
+        atomic_compare_exchange_strong(&snapshot, &closed, NULL);
+    kp_os_real()->close(ctx, file);
+}
 
 static enum kp_code slow_sync(void *ctx, struct kp_file *file, struct kp_error *err)
 {
+    if (file == atomic_load(&snapshot))
+        return kp_os_real()->sync(ctx, file, err);
     int number = atomic_fetch_add(&syncs, 1) + 1, before = atomic_load(&overlapped);
     atomic_fetch_add(&syncing, 1);
     usleep(3000);
@@ -43,6 +63,8 @@ static enum kp_code slow_sync(void *ctx, struct kp_file *file, struct kp_error *
 static enum kp_code seen_write(void *ctx, struct kp_file *file, const void *bytes, size_t len, uint64_t offset,
                                struct kp_error *err)
 {
+    if (file == atomic_load(&snapshot))
+        return kp_os_real()->pwrite(ctx, file, bytes, len, offset, err);
     if (atomic_load(&syncing))
         atomic_fetch_add(&overlapped, 1);
     if (atomic_fetch_add(&writes, 1) + 1 == atomic_load(&fail_write_at)) {
@@ -134,6 +156,8 @@ static void play(int sync_number, int write_number)
     struct kp_error err;
     assert_non_null(mkdtemp(dir));
     os = *kp_os_real();
+    os.open = noted_open;
+    os.close = noted_close;
     os.sync = slow_sync;
     os.pwrite = seen_write;
     os.pwrite_sync = write_then_sync;
