@@ -91,6 +91,7 @@ static enum kp_code serve(const struct kp_config *config, const sigset_t *signal
         code = wait_for_end(db, signals, err);
     }
     kp_remote_withdraw(options.dir);
+    kp_db_halt(db); /* or a connection that waits for the engine would wait for its step */
     kp_serve_stop(server);
     kp_db_close(db);
     return code;

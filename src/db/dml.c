@@ -393,6 +393,8 @@ static enum kp_code run_one(struct write_run *run, size_t first, struct kp_error
     run->target.first = first;
     if (code == KP_OK)
         code = write_rows(run, err);
+    if (code == KP_OK) /* what was made in vain must not be written */
+        code = kp_arena_check(&cursor->arena, err);
     kp_target_finish(&run->target);
     KP_TRY(code);
     run->batches = NULL;

@@ -185,6 +185,7 @@ static enum kp_code step_graph(struct kp_db *db, const struct kp_step_input *inp
                            .log_time_us = log_time_us,
                            .partial = partial,
                            .close_windows = close_windows,
+                           .cancel = &db->stop,
                            .dead = kp_dead_letter_note,
                            .arg = db};
     KP_TRY(kp_graph_step(db->graph, &step, err));
@@ -389,6 +390,18 @@ static enum kp_code replay_all(struct kp_db *db, struct kp_error *err)
 
 /* ---- the thread ---- */
 
+static bool stopping(struct kp_db *db)
+{
+    return atomic_load(&db->stop);
+}
+
+/* A step that was stopped with the instance is no fault: its graph goes, and the log has everything. */
+static void poison(struct kp_db *db, const struct kp_error *err)
+{
+    if (!stopping(db))
+        kp_db_poison(db, err);
+}
+
 static void on_commit(void *arg, int64_t position)
 {
     struct kp_db *db = arg;
@@ -396,14 +409,6 @@ static void on_commit(void *arg, int64_t position)
     db->commit_seen = true;
     kp_cond_signal(&db->engine_wake);
     kp_mutex_unlock(&db->mutex);
-}
-
-static bool stopping(struct kp_db *db)
-{
-    kp_mutex_lock(&db->mutex);
-    bool stop = db->stop;
-    kp_mutex_unlock(&db->mutex);
-    return stop;
 }
 
 /* Writes a tick if one is due; returns how long to wait before the next look, negative: there is no timer. */
@@ -439,7 +444,7 @@ static void engine_run(void *arg)
     struct kp_db *db = arg;
     struct kp_error err;
     if (replay_all(db, &err) != KP_OK)
-        kp_db_poison(db, &err);
+        poison(db, &err);
     kp_mutex_lock(&db->mutex);
     db->ready = true;
     kp_cond_broadcast(&db->idle);
@@ -454,7 +459,7 @@ static void engine_run(void *arg)
         kp_mutex_unlock(&db->mutex);
         bool moved = false;
         if (!atomic_load(&db->poisoned) && advance(db, INT64_MAX, &moved, &err) != KP_OK)
-            kp_db_poison(db, &err);
+            poison(db, &err);
         if (moved)
             continue;
         if (!atomic_load(&db->poisoned) && kp_sinks_pending(db) && kp_sinks_emit(db, &err) != KP_OK)
@@ -474,12 +479,19 @@ void kp_engine_start(struct kp_db *db)
     kp_thread_start(&db->engine, "kappa-engine", 2 << 20, engine_run, db);
 }
 
-void kp_engine_stop(struct kp_db *db)
+void kp_db_halt(struct kp_db *db)
 {
+    if (!db)
+        return;
     kp_mutex_lock(&db->mutex);
-    db->stop = true;
+    atomic_store(&db->stop, true);
     kp_cond_signal(&db->engine_wake);
     kp_mutex_unlock(&db->mutex);
+}
+
+void kp_engine_stop(struct kp_db *db)
+{
+    kp_db_halt(db);
     kp_thread_join(&db->engine);
     for (size_t i = 0; i < db->feed_count; i++)
         kp_relation_unref(db->feeds[i].relation);

@@ -113,8 +113,9 @@ struct kp_db {
     struct kp_sink *sinks;
     struct kp_sink_write *sink_writes; /* sink.c */
     void *pinned;                      /* subscriptions of doors with what they pin; open.c */
-    bool commit_seen, stop, ready;
-    bool committing; /* a transaction */
+    bool commit_seen, ready;
+    _Atomic bool stop; /* set under the mutex; a step that is under way ends at it */
+    bool committing;   /* a transaction */
     struct kp_cond committed;
     struct kp_deadlines *deadlines;
     uint32_t next_relation_id;

@@ -248,6 +248,7 @@ void kp_db_close(struct kp_db *db)
 {
     if (!db)
         return;
+    kp_db_halt(db);
     kp_retention_stop(db->retention);
     kp_jobs_cancel_all(db);
     kp_engine_stop(db);

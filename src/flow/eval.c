@@ -402,6 +402,10 @@ static void run_kernel(struct kp_eval *eval, const struct kp_expr *expr, const s
                        struct kp_vec *ret_vec)
 {
     bool strict = func->flags & KP_STRICT, constant = !(func->flags & KP_VOLATILE);
+    if (kp_arena_vain(eval->arena)) { /* nobody waits for it: NULL is valid anywhere */
+        make_null(eval, expr->type, ret_vec);
+        return;
+    }
     for (uint32_t i = 0; i < arg_count; i++) {
         constant = constant && args[i]->constant;
         if (strict && args[i]->constant && kp_vec_is_null(args[i], 0)) {
@@ -421,7 +425,7 @@ static void run_kernel(struct kp_eval *eval, const struct kp_expr *expr, const s
                            .arg_count = arg_count,
                            .prepared = prepared,
                            .type = expr->type};
-    func->kernel(&call, args, ret_vec);
+    kp_eval_kernel(func, &call, args, ret_vec);
     if (eval->arena->bytes > VALUE_BYTES_MAX && kp_type_info(expr->type.id)->string)
         refuse_long(&call, ret_vec);
     uint32_t kept = 0;

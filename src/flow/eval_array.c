@@ -7,35 +7,48 @@
 #include "flow/eval.h"
 #include "vec/array.h"
 
-/* The elements of a vector of arrays, row after row. */
+/* The elements of some rows of a vector of arrays, row after row. */
 struct elements {
-    uint32_t rows, count;
-    uint32_t *starts; /* rows + 1 */
-    uint32_t *owners; /* count */
+    uint32_t from, end; /* the rows */
+    uint32_t count;
+    uint32_t *starts; /* of row from + i; one more than rows */
+    uint32_t *owners; /* count: rows of the vector */
     struct kp_vec values;
 };
 
-static void take_elements(struct kp_eval *eval, const struct kp_vec *arrays, uint32_t rows, struct elements *ret)
+/* Of one round: long arrays in many rows are more than there is room for, and take long. */
+enum { ELEMENTS_MAX = 1 << 20 };
+
+/* Where the rows' elements begin; the rows end before there are too many of them, but one row is always taken. */
+static void count_elements(struct kp_eval *eval, const struct kp_vec *arrays, uint32_t rows, struct elements *ret)
+{
+    struct kp_array array;
+    uint32_t row = ret->from;
+    ret->count = 0;
+    ret->starts = kp_arena_alloc(eval->arena, ((size_t)rows - row + 1) * sizeof *ret->starts);
+    for (; row < rows && (row == ret->from || ret->count < ELEMENTS_MAX); row++) {
+        ret->starts[row - ret->from] = ret->count;
+        if (!kp_vec_is_null(arrays, row)) {
+            kp_array_read(arrays->type.id, kp_vec_at(arrays, row), &array);
+            ret->count += array.count;
+        }
+    }
+    ret->starts[row - ret->from] = ret->count;
+    ret->end = row;
+}
+
+static void take_elements(struct kp_eval *eval, const struct kp_vec *arrays, uint32_t from, uint32_t rows,
+                          struct elements *ret)
 {
     enum kp_type_id type = arrays->type.id;
     struct kp_array array;
-    ret->rows = rows;
-    ret->starts = kp_arena_alloc(eval->arena, ((size_t)rows + 1) * sizeof *ret->starts);
-    uint64_t count = 0;
-    for (uint32_t i = 0; i < rows; i++) {
-        ret->starts[i] = (uint32_t)count;
-        if (!kp_vec_is_null(arrays, i)) {
-            kp_array_read(type, kp_vec_at(arrays, i), &array);
-            count += array.count;
-        }
-    }
-    KP_ASSERT(count < UINT32_MAX);
-    ret->starts[rows] = ret->count = (uint32_t)count;
-    ret->owners = kp_arena_alloc(eval->arena, (count + 1) * sizeof *ret->owners);
+    ret->from = from;
+    count_elements(eval, arrays, rows, ret);
+    ret->owners = kp_arena_alloc(eval->arena, ((size_t)ret->count + 1) * sizeof *ret->owners);
     kp_vec_init(&ret->values, eval->arena, (struct kp_type){kp_type_element(type), arrays->type.mod}, ret->count + 1);
     size_t width = kp_vec_width(&ret->values), at = 0;
-    memset(ret->values.data, 0, width * (count + 1));
-    for (uint32_t i = 0; i < rows; i++) {
+    memset(ret->values.data, 0, width * ((size_t)ret->count + 1));
+    for (uint32_t i = from; i < ret->end; i++) {
         if (kp_vec_is_null(arrays, i))
             continue;
         kp_array_read(type, kp_vec_at(arrays, i), &array);
@@ -71,7 +84,7 @@ static const struct kp_row_error **run(struct kp_eval *eval, const struct kp_fun
         const struct kp_datum *none[KP_FUNCTION_ARGS_MAX] = {NULL};
         call.prepared = func->prepare(eval->arena, none, arg_count);
     }
-    func->kernel(&call, args, ret_vec);
+    kp_eval_kernel(func, &call, args, ret_vec);
     for (uint32_t e = call.error_count; e-- > 0;)
         if (!strict || !kp_vec_is_null(ret_vec, call.errors[e].row))
             failed[call.errors[e].row] = &call.errors[e];
@@ -82,29 +95,26 @@ static void fail_row(struct kp_eval *eval, const struct kp_row_error *error, uin
 {
     struct kp_row_error copy = *error;
     copy.row = row;
+    copy.message = kp_arena_strdup(eval->arena, error->message); /* it may be in a scratch one */
     kp_eval_note(eval, &copy, 1);
 }
 
-void kp_eval_any_all(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
-                     struct kp_vec *ret_vec)
+/* ANY or ALL of the rows whose elements these are; what it needs on its way is in scratch. */
+static void decide_rows(struct kp_eval *eval, struct kp_eval *scratch, const struct kp_expr *expr,
+                        const struct kp_vec *left, const struct kp_vec *arrays, const struct elements *elements,
+                        struct kp_vec *out)
 {
-    struct kp_vec left, arrays, gathered, results;
-    kp_eval(eval, expr->args[0], batch, &left);
-    kp_eval(eval, expr->args[1], batch, &arrays);
-    uint32_t rows = batch->rows;
-    struct kp_vec flat = kp_vec_flatten(&arrays, eval->arena, rows);
-    struct elements elements;
-    take_elements(eval, &flat, rows, &elements);
-    kp_vec_gather(&left, elements.owners, elements.count, eval->arena, &gathered);
-    const struct kp_vec *args[2] = {&gathered, &elements.values};
-    const struct kp_row_error **failed = run(eval, expr->func, KP_TYPE(KP_BOOL), args, 2, elements.count, &results);
-    kp_vec_init(ret_vec, eval->arena, KP_TYPE(KP_BOOL), rows);
-    uint8_t *to = ret_vec->data;
+    struct kp_vec gathered, results;
+    kp_vec_gather(left, elements->owners, elements->count, scratch->arena, &gathered);
+    const struct kp_vec *args[2] = {&gathered, &elements->values};
+    const struct kp_row_error **failed = run(scratch, expr->func, KP_TYPE(KP_BOOL), args, 2, elements->count, &results);
+    uint8_t *to = out->data;
     const uint8_t *from = results.data;
     bool any = expr->kind == KP_EXPR_ANY;
-    for (uint32_t i = 0; i < rows; i++) {
-        bool null = kp_vec_is_null(&flat, i), decided = false;
-        for (uint32_t e = elements.starts[i]; !decided && e < elements.starts[i + 1]; e++) {
+    for (uint32_t i = elements->from; i < elements->end; i++) {
+        bool null = kp_vec_is_null(arrays, i), decided = false;
+        const uint32_t *starts = &elements->starts[i - elements->from];
+        for (uint32_t e = starts[0]; !decided && e < starts[1]; e++) {
             if (failed[e]) {
                 fail_row(eval, failed[e], i);
                 break;
@@ -115,43 +125,61 @@ void kp_eval_any_all(struct kp_eval *eval, const struct kp_expr *expr, const str
                 decided = (from[e] != 0) == any;
         }
         to[i] = decided == any;
-        if (!decided && null) {
-            kp_vec_need_valid(ret_vec, eval->arena, rows);
-            kp_vec_set_null(ret_vec, i);
-        }
+        if (!decided && null)
+            kp_vec_set_null(out, i);
     }
 }
 
-void kp_eval_array_coerce(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
-                          struct kp_vec *ret_vec)
+void kp_eval_any_all(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
+                     struct kp_vec *ret_vec)
 {
-    struct kp_vec arrays, results;
-    kp_eval(eval, expr->args[0], batch, &arrays);
-    uint32_t rows = arrays.constant ? 1 : batch->rows;
-    struct elements elements;
-    take_elements(eval, &arrays, rows, &elements);
+    struct kp_vec left, arrays;
+    kp_eval(eval, expr->args[0], batch, &left);
+    kp_eval(eval, expr->args[1], batch, &arrays);
+    uint32_t rows = batch->rows;
+    struct kp_vec flat = kp_vec_flatten(&arrays, eval->arena, rows);
+    kp_vec_init(ret_vec, eval->arena, KP_TYPE(KP_BOOL), rows);
+    kp_vec_need_valid(ret_vec, eval->arena, rows);
+    memset(ret_vec->data, 0, rows);
+    struct kp_arena arena = {0};
+    kp_arena_limit(&arena, eval->arena->budget, eval->arena->stop);
+    for (uint32_t from = 0; from < rows && !kp_arena_vain(eval->arena);) {
+        struct kp_eval scratch = {.arena = &arena, .settings = eval->settings};
+        struct elements elements;
+        take_elements(&scratch, &flat, from, rows, &elements);
+        decide_rows(eval, &scratch, expr, &left, &flat, &elements, ret_vec);
+        from = elements.end;
+        eval->arena->overspent |= arena.overspent;
+        kp_arena_reset(&arena);
+    }
+    kp_arena_finish(&arena);
+}
+
+/* The arrays of the rows whose elements these are, of coerced elements. */
+static void coerce_rows(struct kp_eval *eval, struct kp_eval *scratch, const struct kp_expr *expr, uint32_t batch_rows,
+                        const struct kp_vec *arrays, const struct elements *elements, struct kp_vec *out)
+{
+    struct kp_vec results;
     struct kp_type type = {kp_type_element(expr->type.id), expr->type.mod};
-    const struct kp_vec *args[1] = {&elements.values};
-    const struct kp_row_error **failed = run(eval, expr->func, type, args, 1, elements.count, &results);
-    kp_vec_init(ret_vec, eval->arena, expr->type, rows);
-    ret_vec->constant = arrays.constant;
-    ret_vec->valid = arrays.valid;
-    struct kp_text *to = ret_vec->data;
+    const struct kp_vec *args[1] = {&elements->values};
+    const struct kp_row_error **failed = run(scratch, expr->func, type, args, 1, elements->count, &results);
+    struct kp_text *to = out->data;
     struct kp_array_builder builder = {.element = type.id};
-    for (uint32_t i = 0; i < rows; i++) {
-        if (kp_vec_is_null(&arrays, i))
+    for (uint32_t i = elements->from; i < elements->end; i++) {
+        if (kp_vec_is_null(arrays, i))
             continue;
         bool good = true;
-        for (uint32_t e = elements.starts[i]; good && e < elements.starts[i + 1]; e++) {
+        const uint32_t *starts = &elements->starts[i - elements->from];
+        for (uint32_t e = starts[0]; good && e < starts[1]; e++) {
             if (failed[e]) {
                 good = false;
-                for (uint32_t r = 0; r < (arrays.constant ? batch->rows : 1); r++)
-                    fail_row(eval, failed[e], arrays.constant ? r : i);
+                for (uint32_t r = 0; r < (arrays->constant ? batch_rows : 1); r++)
+                    fail_row(eval, failed[e], arrays->constant ? r : i);
             }
             kp_array_add(&builder, kp_vec_is_null(&results, e) ? NULL : kp_vec_at(&results, e));
         }
         struct kp_array shape;
-        kp_array_read(arrays.type.id, kp_vec_at(&arrays, i), &shape);
+        kp_array_read(arrays->type.id, kp_vec_at(arrays, i), &shape);
         if (good) {
             to[i] = kp_array_make_shaped(&builder, shape.dimensions, shape.lengths, shape.lows, eval->arena);
         } else {
@@ -162,6 +190,29 @@ void kp_eval_array_coerce(struct kp_eval *eval, const struct kp_expr *expr, cons
     kp_array_builder_finish(&builder);
 }
 
+void kp_eval_array_coerce(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
+                          struct kp_vec *ret_vec)
+{
+    struct kp_vec arrays;
+    kp_eval(eval, expr->args[0], batch, &arrays);
+    uint32_t rows = arrays.constant ? 1 : batch->rows;
+    kp_vec_init(ret_vec, eval->arena, expr->type, rows);
+    ret_vec->constant = arrays.constant;
+    ret_vec->valid = arrays.valid;
+    struct kp_arena arena = {0};
+    kp_arena_limit(&arena, eval->arena->budget, eval->arena->stop);
+    for (uint32_t from = 0; from < rows && !kp_arena_vain(eval->arena);) {
+        struct kp_eval scratch = {.arena = &arena, .settings = eval->settings};
+        struct elements elements;
+        take_elements(&scratch, &arrays, from, rows, &elements);
+        coerce_rows(eval, &scratch, expr, batch->rows, &arrays, &elements, ret_vec);
+        from = elements.end;
+        eval->arena->overspent |= arena.overspent;
+        kp_arena_reset(&arena);
+    }
+    kp_arena_finish(&arena);
+}
+
 /* ---- VARIADIC ---- */
 
 /* The rows whose arrays have as many elements as the first one that is left; returns how many, *left becomes fewer. */
@@ -169,7 +220,7 @@ static uint32_t take_equal(const struct elements *elements, uint32_t *index, uin
 {
     uint32_t count = 0, kept = 0, length = 0;
     for (uint32_t i = 0; i < *left; i++) {
-        uint32_t row = index[i], is = elements->starts[row + 1] - elements->starts[row];
+        uint32_t row = index[i], at = row - elements->from, is = elements->starts[at + 1] - elements->starts[at];
         if (i == 0)
             length = is;
         if (is == length)
@@ -192,7 +243,7 @@ static void spread_rows(struct kp_eval *eval, const struct kp_expr *expr, const 
     uint32_t *at = kp_arena_alloc(eval->arena, ((size_t)rows + 1) * sizeof *at);
     for (uint32_t a = 0; a < own + length; a++) {
         for (uint32_t i = 0; i < rows && a >= own; i++)
-            at[i] = elements->starts[index[i]] + (a - own);
+            at[i] = elements->starts[index[i] - elements->from] + (a - own);
         kp_vec_gather(a < own ? &fixed[a] : &elements->values, a < own ? index : at, rows, eval->arena, &vecs[a]);
         args[a] = &vecs[a];
     }
@@ -210,30 +261,33 @@ static void spread_rows(struct kp_eval *eval, const struct kp_expr *expr, const 
 void kp_eval_spread(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
                     struct kp_vec *ret_vec)
 {
-    uint32_t rows = batch->rows, own = expr->arg_count - 1, left = 0;
+    uint32_t rows = batch->rows, own = expr->arg_count - 1, left;
     struct kp_vec *fixed = kp_arena_calloc(eval->arena, (own + 1) * sizeof *fixed), arrays;
     for (uint32_t a = 0; a < own; a++)
         kp_eval(eval, expr->args[a], batch, &fixed[a]);
     kp_eval(eval, expr->args[own], batch, &arrays);
     struct kp_vec flat = kp_vec_flatten(&arrays, eval->arena, rows);
-    struct elements elements;
-    take_elements(eval, &flat, rows, &elements);
     kp_vec_init(ret_vec, eval->arena, expr->type, rows);
     memset(ret_vec->data, 0, rows * kp_vec_width(ret_vec));
     uint32_t *index = kp_arena_alloc(eval->arena, ((size_t)rows + 1) * sizeof *index);
     uint32_t *taken = kp_arena_alloc(eval->arena, ((size_t)rows + 1) * sizeof *taken);
     bool null_is_none = strcmp(expr->func->name, "format") == 0;
-    for (uint32_t i = 0; i < rows; i++) {
-        if (null_is_none || !kp_vec_is_null(&flat, i)) {
-            index[left++] = i;
-            continue;
+    struct elements elements = {0};
+    for (uint32_t from = 0; from < rows && !kp_arena_vain(eval->arena); from = elements.end) {
+        take_elements(eval, &flat, from, rows, &elements);
+        left = 0;
+        for (uint32_t i = from; i < elements.end; i++) {
+            if (null_is_none || !kp_vec_is_null(&flat, i)) {
+                index[left++] = i;
+                continue;
+            }
+            kp_vec_need_valid(ret_vec, eval->arena, rows);
+            kp_vec_set_null(ret_vec, i);
         }
-        kp_vec_need_valid(ret_vec, eval->arena, rows);
-        kp_vec_set_null(ret_vec, i);
-    }
-    while (left) {
-        uint32_t count = take_equal(&elements, index, &left, taken);
-        uint32_t length = elements.starts[taken[0] + 1] - elements.starts[taken[0]];
-        spread_rows(eval, expr, fixed, &elements, taken, count, length, ret_vec, rows);
+        while (left) {
+            uint32_t count = take_equal(&elements, index, &left, taken), first = taken[0] - from;
+            uint32_t length = elements.starts[first + 1] - elements.starts[first];
+            spread_rows(eval, expr, fixed, &elements, taken, count, length, ret_vec, rows);
+        }
     }
 }

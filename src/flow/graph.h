@@ -146,9 +146,10 @@ struct kp_node *kp_node_create(struct kp_graph *graph, const struct kp_node_ops 
 struct kp_node *kp_node_share(struct kp_node *node);
 /*
  * What a step makes is charged too, or a join of everything with everything would take all memory; and it can be
- * stopped. Sending looks; so does an operator that works long without sending anything. KP_CANCELLED, KP_BUDGET.
+ * stopped. Sending looks; so does an operator between pieces of its input, and where it works long without sending
+ * anything. KP_CANCELLED, KP_BUDGET.
  */
-KP_MUST enum kp_code kp_lane_check(const struct kp_graph *graph, struct kp_lane *lane, struct kp_error *err);
+KP_MUST enum kp_code kp_lane_check(struct kp_lane *lane, struct kp_error *err);
 /* Sends rows to all consumers. Empty batches are not sent. */
 KP_MUST enum kp_code kp_node_send(struct kp_node *node, struct kp_lane *lane, const struct kp_flow *out,
                                   struct kp_error *err);

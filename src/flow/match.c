@@ -507,10 +507,11 @@ enum kp_code kp_match_try(struct kp_match_rows *rows, uint32_t start, int64_t nu
     struct machine machine = {0};
     struct kp_match_attempt *attempt = ret_attempt;
     uint64_t steps = 0;
+    KP_TRY(kp_arena_check(&rows->attempt, err));
     kp_arena_reset(&rows->attempt);
     *attempt = (struct kp_match_attempt){.start = start, .end = start, .reach = start, .number = number};
     push(&machine, 0, start);
-    while (machine.count && !attempt->matched && steps < STEPS_MAX)
+    while (machine.count && !attempt->matched && steps < STEPS_MAX && !kp_arena_vain(&rows->attempt))
         attempt->matched = run(rows, &machine, machine.choices[--machine.count], attempt, &steps);
     kp_free(machine.choices);
     if (steps < STEPS_MAX)

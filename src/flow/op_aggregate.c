@@ -137,16 +137,44 @@ static void **states_of(const struct op_aggregate *op, const struct shard *shard
     return states;
 }
 
+enum { FINAL_GROUPS = 64 }; /* finished at a time: long lists take long. A bitmap's word. */
+
+/* One aggregate's answers, some groups after the other, so that it can be stopped: then the rest is NULL. */
+static void finalize_agg(const struct agg *agg, struct kp_agg_call *call, void **states, uint32_t n,
+                         const struct kp_arena *waiting, struct kp_vec *ret_vec)
+{
+    struct kp_arena *arena = call->call.arena;
+    kp_vec_init(ret_vec, arena, agg->type, n);
+    for (uint32_t from = 0, count; from < n; from += count) {
+        bool vain = kp_arena_vain(waiting);
+        struct kp_vec some = *ret_vec;
+        uint32_t errors = call->call.error_count;
+        count = KP_MIN(n - from, (uint32_t)FINAL_GROUPS);
+        some.data = (char *)ret_vec->data + from * kp_vec_width(ret_vec);
+        some.valid = NULL;
+        call->call.rows = count;
+        if (!vain)
+            agg->impl->finalize(call, states + from, count, &some);
+        for (uint32_t i = errors; i < call->call.error_count; i++)
+            call->call.errors[i].row += from;
+        if (!vain && !some.valid)
+            continue;
+        kp_vec_need_valid(ret_vec, arena, n);
+        ret_vec->valid[from / FINAL_GROUPS] = vain ? 0 : some.valid[0];
+        if (vain)
+            memset(some.data, 0, count * kp_vec_width(ret_vec));
+    }
+}
+
 /* The answers of groups; errors name places in ids. */
-static void finalize(struct op_aggregate *op, struct shard *shard, const uint32_t *ids, uint32_t n,
-                     struct kp_arena *arena, struct kp_vec *ret_vecs, struct kp_eval *errors)
+static void finalize(struct op_aggregate *op, struct kp_lane *lane, struct shard *shard, const uint32_t *ids,
+                     uint32_t n, struct kp_arena *arena, struct kp_vec *ret_vecs, struct kp_eval *errors)
 {
     *errors = (struct kp_eval){.arena = arena, .settings = &op->node.settings};
     for (uint32_t a = 0; a < op->agg_count; a++) {
         struct agg *agg = &op->aggs[a];
         struct kp_agg_call call = agg_call(op, agg, shard, arena, n);
-        kp_vec_init(&ret_vecs[a], arena, agg->type, n);
-        agg->impl->finalize(&call, states_of(op, shard, agg, ids, n, arena), n, &ret_vecs[a]);
+        finalize_agg(agg, &call, states_of(op, shard, agg, ids, n, arena), n, &lane->arena, &ret_vecs[a]);
         kp_eval_note(errors, call.call.errors, call.call.error_count);
     }
     kp_eval_first_errors(errors);
@@ -261,7 +289,8 @@ static bool touch(struct shard *shard, uint32_t id)
     return first;
 }
 
-static void add_chunk(struct op_aggregate *op, struct shard *shard, const uint32_t *ids, uint32_t n, bool is_new)
+static void add_chunk(struct op_aggregate *op, struct kp_lane *lane, struct shard *shard, const uint32_t *ids,
+                      uint32_t n, bool is_new)
 {
     if (n == 0)
         return;
@@ -272,7 +301,7 @@ static void add_chunk(struct op_aggregate *op, struct shard *shard, const uint32
     if (!is_new) {
         struct kp_eval errors;
         chunk->old = kp_arena_calloc(&shard->pending, (op->agg_count + 1) * sizeof *chunk->old);
-        finalize(op, shard, ids, n, &shard->pending, chunk->old, &errors);
+        finalize(op, lane, shard, ids, n, &shard->pending, chunk->old, &errors);
         chunk->old_errors = errors.errors;
         chunk->old_error_count = errors.error_count;
     }
@@ -292,12 +321,12 @@ static enum kp_code take_piece(struct op_aggregate *op, struct kp_lane *lane, st
         some[i] = ids[some[i]];
         touch(shard, some[i]);
     }
-    add_chunk(op, shard, some, made, true);
+    add_chunk(op, lane, shard, some, made, true);
     if (!(op->lean && op->agg_count == 0)) { /* of a growing DISTINCT only new groups matter */
         for (uint32_t i = 0; i < rows; i++)
             if (touch(shard, ids[i]))
                 some[old_count++] = ids[i];
-        add_chunk(op, shard, some, old_count, false);
+        add_chunk(op, lane, shard, some, old_count, false);
     }
     if (!op->lean)
         for (uint32_t i = 0; i < rows; i++)
@@ -387,7 +416,7 @@ static enum kp_code emit_chunk(struct op_aggregate *op, struct kp_lane *lane, st
     }
     struct kp_vec *new = kp_arena_calloc(arena, (op->agg_count + 1) * sizeof *new);
     struct kp_eval errors;
-    finalize(op, shard, chunk->ids, n, arena, new, &errors);
+    finalize(op, lane, shard, chunk->ids, n, arena, new, &errors);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < errors.error_count; i++) {
         uint32_t row = errors.errors[i].row;
@@ -422,8 +451,10 @@ static enum kp_code aggregate_part(struct kp_node *node, struct kp_lane *lane, u
 {
     struct op_aggregate *op = (struct op_aggregate *)node;
     struct shard *shard = &op->shards[part];
-    for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], part); piece; piece = piece->next)
+    for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], part); piece; piece = piece->next) {
+        KP_TRY(kp_lane_check(lane, err));
         KP_TRY(take_piece(op, lane, shard, piece, err));
+    }
     if (!kp_graph_step_final(node->graph))
         return KP_OK;
     if (op->group_count == 0 && !shard->started) {
@@ -433,7 +464,7 @@ static enum kp_code aggregate_part(struct kp_node *node, struct kp_lane *lane, u
             uint32_t id;
             kp_table_probe(&shard->table, NULL, &hash, 1, true, &id, NULL, NULL);
             touch(shard, id);
-            add_chunk(op, shard, &id, 1, true);
+            add_chunk(op, lane, shard, &id, 1, true);
         }
     }
     for (struct chunk *chunk = shard->chunks; chunk; chunk = chunk->next)

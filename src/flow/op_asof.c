@@ -494,8 +494,10 @@ static enum kp_code asof_part(struct kp_node *node, struct kp_lane *lane, uint32
     struct op_asof *op = (struct op_asof *)node;
     struct shard *shard = &op->shards[part];
     for (uint32_t side = 0; side < 2; side++)
-        for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[side], part); piece; piece = piece->next)
+        for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[side], part); piece; piece = piece->next) {
+            KP_TRY(kp_lane_check(lane, err));
             KP_TRY(take_piece(op, lane, shard, side, piece, err));
+        }
     if (!kp_graph_step_final(node->graph))
         return KP_OK;
     struct kp_arena *arena = &lane->arena;

@@ -250,6 +250,7 @@ static enum kp_code emit_part(struct kp_node *node, struct kp_lane *lane, uint32
     /* In a partial step the input's operators still hold changes back, so no window is whole: all wait. */
     int64_t watermark = kp_graph_step_final(node->graph) ? watermark_of(node) : INT64_MIN;
     for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], part); piece; piece = piece->next) {
+        KP_TRY(kp_lane_check(lane, err));
         KP_TRY(take_piece(op, lane, shard, piece, err));
         KP_TRY(kp_table_settle(&shard->table, shard->by_end.bytes, err));
     }

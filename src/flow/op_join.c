@@ -323,10 +323,11 @@ static enum kp_code flush_pairs(struct pairs *pairs, struct kp_error *err)
         return KP_OK;
     KP_TRY(pair_weights(pairs, &weights, err));
     uint32_t n = passing(pairs, weights);
+    KP_TRY(kp_arena_check(&pairs->scratch, err));
     others->index.vain += others->side->band ? pairs->count - n : 0;
     count_matches(pairs, n);
     if (op->narrow || n == 0)
-        KP_TRY(kp_lane_check(op->node.graph, pairs->lane, err));
+        KP_TRY(kp_lane_check(pairs->lane, err));
     else
         KP_TRY(send_passing(pairs, n, weights, err));
     pairs->count = 0;
@@ -508,10 +509,14 @@ static enum kp_code join_part(struct kp_node *node, struct kp_lane *lane, uint32
     struct op_join *op = (struct op_join *)node;
     struct pairs pairs = {.op = op, .lane = lane, .shard = &op->shards[part]};
     enum kp_code code = KP_OK;
+    kp_arena_limit(&pairs.scratch, lane->arena.budget, lane->arena.stop);
     for (pairs.s = 1; pairs.s >= 0; pairs.s--)
         for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[pairs.s], part); code == KP_OK && piece;
-             piece = piece->next)
-            code = take_piece(&pairs, piece, err);
+             piece = piece->next) {
+            code = kp_lane_check(lane, err);
+            if (code == KP_OK)
+                code = take_piece(&pairs, piece, err);
+        }
     kp_arena_finish(&pairs.scratch);
     KP_TRY(code);
     if (node->bounded && op->inputs[1].preserved)

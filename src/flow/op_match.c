@@ -701,12 +701,15 @@ static enum kp_code match_part(struct kp_node *node, struct kp_lane *lane, uint3
 {
     struct op_match *op = (struct op_match *)node;
     struct kp_keyed_part *part = &op->keyed.parts[number];
-    for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], number); piece; piece = piece->next)
+    for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], number); piece; piece = piece->next) {
+        KP_TRY(kp_lane_check(lane, err));
         KP_TRY(take_piece(op, lane, part, &op->sent[number], piece, err));
+    }
     if (!kp_graph_step_final(node->graph))
         return KP_OK;
     struct scan scan = {.op = op, .lane = lane, .part = part, .sent = &op->sent[number]};
     kp_match_rows_init(&scan.rows, &op->match, &part->rows, more_rows, &scan);
+    kp_arena_limit(&scan.rows.attempt, NULL, lane->arena.stop);
     enum kp_code code = KP_OK;
     struct kp_ordered *queue = op->match.plan->frees ? &op->queues[number] : NULL;
     for (struct kp_keyed_group *group; code == KP_OK && (group = kp_keyed_next_touched(part));) {

@@ -408,13 +408,17 @@ static enum kp_code over_part(struct kp_node *node, struct kp_lane *lane, uint32
 {
     struct op_over *op = (struct op_over *)node;
     struct kp_keyed_part *part = &op->keyed.parts[number];
-    for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], number); piece; piece = piece->next)
+    for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], number); piece; piece = piece->next) {
+        KP_TRY(kp_lane_check(lane, err));
         KP_TRY(take_piece(op, lane, part, &op->pending[number], piece, err));
+    }
     if (!kp_graph_step_final(node->graph))
         return KP_OK;
     struct kp_ordered *queue = op->frees ? &op->queues[number] : NULL;
-    for (struct kp_keyed_group *group; (group = kp_keyed_next_touched(part));)
+    for (struct kp_keyed_group *group; (group = kp_keyed_next_touched(part));) {
         KP_TRY(emit(op, lane, part, queue, (struct partition *)group, err));
+        KP_TRY(kp_lane_check(lane, err));
+    }
     if (queue)
         forget_closed(op, part, queue, &lane->arena);
     return kp_keyed_charge(part, (int64_t)op->pending[number].bytes, err);

@@ -407,8 +407,10 @@ static enum kp_code recurse_part(struct kp_node *node, struct kp_lane *lane, uin
 {
     struct op_recurse *op = (struct op_recurse *)node;
     for (uint32_t port = 0; port < 2; port++)
-        for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[port], part); piece; piece = piece->next)
+        for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[port], part); piece; piece = piece->next) {
+            KP_TRY(kp_lane_check(lane, err));
             KP_TRY(take_piece(op, lane, piece, port == 1, err));
+        }
     op->found_count = 0;
     if (!kp_graph_step_final(node->graph))
         return KP_OK;

@@ -272,8 +272,10 @@ static enum kp_code session_part(struct kp_node *node, struct kp_lane *lane, uin
 {
     struct op_session *op = (struct op_session *)node;
     struct kp_keyed_part *part = &op->keyed.parts[number];
-    for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], number); piece; piece = piece->next)
+    for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], number); piece; piece = piece->next) {
+        KP_TRY(kp_lane_check(lane, err));
         KP_TRY(take_piece(op, lane, part, piece, err));
+    }
     return kp_graph_step_final(node->graph) ? emit(op, lane, part, err) : KP_OK;
 }
 

@@ -301,6 +301,7 @@ static enum kp_code temporal_part(struct kp_node *node, struct kp_lane *lane, ui
     struct shard *shard = &op->shards[part];
     KP_TRY(flip_due(op, lane, shard, err));
     for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[0], part); piece; piece = piece->next) {
+        KP_TRY(kp_lane_check(lane, err));
         KP_TRY(take_piece(op, lane, shard, piece, err));
         KP_TRY(kp_table_settle(&shard->table, shard->flips.bytes, err));
     }

@@ -227,6 +227,8 @@ static enum kp_code topn_part(struct kp_node *node, struct kp_lane *lane, uint32
         for (uint32_t i = 0; i < piece->batch->rows; i++)
             take_row(op, piece->batch, i, &key);
         code = kp_table_settle(&op->table, op->ordered.bytes, err);
+        if (code == KP_OK)
+            code = kp_lane_check(lane, err);
     }
     kp_buf_finish(&key);
     KP_TRY(code);

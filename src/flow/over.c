@@ -238,7 +238,7 @@ static void aggregate(const struct kp_over_call *call, const struct kp_over_rows
     struct kp_vec value;
     bool excludes = call->plan.frame.exclude;
     const struct kp_row_error *error = NULL;
-    for (uint32_t i = 0; i < rows->count; i++) {
+    for (uint32_t i = 0; i < rows->count && !kp_arena_vain(arena); i++) {
         uint32_t first = frames.first[i], end = frames.end[i];
         if (excludes && !takes_away(&running)) {
             only_pieces(&running, i, first, end);

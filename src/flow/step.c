@@ -71,9 +71,8 @@ bool kp_graph_step_final(const struct kp_graph *graph)
 
 enum { KEEP_BYTES_MAX = 64 << 20 }; /* of a lane's arena between steps, if the last step used as much */
 
-enum kp_code kp_lane_check(const struct kp_graph *graph, struct kp_lane *lane, struct kp_error *err)
+enum kp_code kp_lane_check(struct kp_lane *lane, struct kp_error *err)
 {
-    (void)graph;
     return kp_arena_check(&lane->arena, err);
 }
 
@@ -146,7 +145,7 @@ enum kp_code kp_node_send(struct kp_node *node, struct kp_lane *lane, const stru
     uint32_t rows = out->batch->rows;
     if (rows == 0)
         return KP_OK;
-    KP_TRY(kp_lane_check(node->graph, lane, err));
+    KP_TRY(kp_lane_check(lane, err));
     atomic_fetch_add_explicit(&node->rows_out, rows, memory_order_relaxed);
     atomic_fetch_add_explicit(&node->batches, 1, memory_order_relaxed);
     for (uint32_t i = 0; i < node->consumer_count; i++) {

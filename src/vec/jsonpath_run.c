@@ -567,6 +567,8 @@ static bool step_node(struct run *run, const struct kp_path_node *node, struct k
 static bool step(struct run *run, const struct kp_path_node *node, struct kp_str value, bool unwrap,
                  struct kp_path_items *found)
 {
+    if (kp_arena_vain(run->arena)) /* nobody waits for it: filters within filters may take hours */
+        return fail(run, "57014", "a jsonpath was stopped");
     if (run->depth == 8 * KP_SQL_DEPTH_MAX) {
         (void)kp_fail(run->err, KP_LIMIT, "54001", "a jsonpath goes too deep");
         return false;
@@ -673,7 +675,7 @@ static enum truth any_pair(struct run *run, const struct kp_path_node *node, str
     if (!operand(run, node->left, value, true, &left) ||
         (!regex && !operand(run, node->right, value, node->kind != KP_PATH_STARTS_WITH, &right)))
         return TRUTH_UNKNOWN;
-    for (uint32_t i = 0; i < left.count; i++)
+    for (uint32_t i = 0; i < left.count && !kp_arena_vain(run->arena); i++)
         for (uint32_t k = 0; k < (regex ? 1 : right.count); k++) {
             enum truth truth = regex                               ? like_regex(run, node, left.items[i])
                                : node->kind == KP_PATH_STARTS_WITH ? starts_with(left.items[i], right.items[k])

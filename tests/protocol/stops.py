@@ -1,0 +1,148 @@
+"""Work that would take hours inside one batch, value, partition or group ends when it is told to: by statement_timeout, by
+a cancel request, by DROP, and by SIGTERM. Bounds are wide: without a stop none of this ends within the test's time."""
+import os
+import shutil
+import tempfile
+import threading
+import time
+
+import psycopg2
+
+from _server import Server, wait_for
+
+SECONDS = 60
+
+ENDLESS = {
+    "powers": "SELECT max(10::numeric ^ 100000 + g) FROM generate_series(1, 60000) AS g",
+    "quotients": "SELECT count(*) FROM generate_series(1, 60000) AS g WHERE 10::numeric ^ 60000 / (g + 10::numeric ^ 30000) < 0",
+    "a pattern": "SELECT count(*) FROM generate_series(1, 60000) AS g "
+                 "WHERE regexp_replace(repeat('ab', 200000) || g, '(a|b)', '\\1', 'g') = ''",
+    "a path": "SELECT count(*) FROM (SELECT jsonb_agg(h) AS all_of FROM generate_series(1, 20000) AS h) AS s, "
+              "generate_series(1, 60000) AS g WHERE jsonb_path_exists(all_of, '$[*] ? (@ < 0 || @ > $[*] && @ < 0)') AND g > 0",
+    "elements": "SELECT count(*) FROM (SELECT array_agg(h) AS all_of FROM generate_series(1, 20000) AS h) AS s, "
+                "generate_series(1, 60000) AS g WHERE -g = ANY (all_of || g)",
+    "elements of one type": "SELECT count(*) FROM (SELECT array_agg(h) AS all_of FROM generate_series(1, 20000) AS h) AS s, "
+                            "generate_series(1, 60000) AS g WHERE ((all_of || g)::text[]::int[])[1] < 0",
+    "pairs": "SELECT count(*) FROM generate_series(1, 1000000) AS a, generate_series(1, 1000000) AS b WHERE a * 1.5 + b < 0",
+    "a recursion": "WITH RECURSIVE r(n) AS (SELECT 1::bigint UNION ALL SELECT n + 1 FROM r WHERE n < 1000000000000) "
+                   "SELECT max(n) FROM r",
+    "frames": "SELECT max(m) FROM (SELECT string_agg(g::text, '') OVER (ORDER BY g ROWS BETWEEN 50000 PRECEDING AND CURRENT ROW "
+              "EXCLUDE TIES) AS m FROM generate_series(1, 200000) AS g) AS s",
+    "series": "SELECT count(*) FROM generate_series(1, 1000000000000) AS g WHERE g % 2 = 2",
+    "series of series": "SELECT count(*) FROM generate_series(1, 1000000) AS g, generate_series(1, g + 1000000) AS h WHERE h < 0",
+}
+
+
+def ended(server, what, sql, message, before=None):
+    """The statement ends with 57014 for that reason; before: what is done on its connection first."""
+    connection = server.connect()
+    try:
+        with connection.cursor() as cursor:
+            if before:
+                before(connection, cursor)
+            cursor.execute(sql)
+        raise AssertionError(f"{what}: it came to an end")
+    except psycopg2.errors.QueryCanceled as error:
+        assert message in str(error), f"{what}: {error}"
+    finally:
+        connection.close()
+
+
+def in_time(what, work):
+    """The work is done within the time; its failure is the test's."""
+    failures = []
+
+    def run():
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+    assert not thread.is_alive(), f"{what}: still busy after {SECONDS} s"
+    if failures:
+        raise failures[0]
+
+
+def try_timeouts(server):
+    for what, sql in ENDLESS.items():
+        print("timeout:", what, flush=True)
+        in_time(what, lambda sql=sql: ended(server, what, sql, "statement timeout",
+                                            lambda _, cursor: cursor.execute("SET statement_timeout = '500ms'")))
+    assert server.sql("SELECT 1") == [(1,)]
+
+
+def try_cancel(server):
+    def cancel_soon(connection, _):
+        threading.Timer(0.5, connection.cancel).start()
+
+    for what in ("powers", "frames"):
+        print("cancel:", what, flush=True)
+        in_time(what, lambda: ended(server, what, ENDLESS[what], "user request", cancel_soon))
+
+
+SLOW = "SELECT k, max(10::numeric ^ 100000 + g) AS m FROM t, generate_series(1, 60000) AS g GROUP BY k"
+
+
+def try_drop(server):
+    """A view whose first replay does not end, dropped from elsewhere; the CREATE says so."""
+    print("drop of a view that is being made", flush=True)
+    server.sql("CREATE TABLE t (k int PRIMARY KEY)")
+    server.sql("INSERT INTO t VALUES (1)")
+    outcomes = []
+
+    def create():
+        try:
+            server.sql("CREATE MATERIALIZED VIEW slow AS " + SLOW)
+        except psycopg2.Error as error:
+            outcomes.append(error)
+
+    thread = threading.Thread(target=create, daemon=True)
+    thread.start()
+    wait_for("the view", lambda: server.sql("SELECT count(*) FROM kappa.views WHERE name = 'slow'") == [(1,)], SECONDS)
+    in_time("drop", lambda: server.sql("DROP MATERIALIZED VIEW slow"))
+    thread.join(SECONDS)
+    assert not thread.is_alive() and len(outcomes) == 1, outcomes
+    assert server.sql("SELECT count(*) FROM kappa.views WHERE name = 'slow'") == [(0,)]
+
+
+def try_stop(server):
+    """All of it at once, and the engine in a step that does not end: SIGTERM ends the server, a restart can be ended too."""
+    print("SIGTERM", flush=True)
+    server.sql("DELETE FROM t")
+    server.sql("CREATE MATERIALIZED VIEW slow AS " + SLOW)
+    server.sql("INSERT INTO t VALUES (2)")
+
+    started = []
+
+    def work(sql):
+        try:
+            with server.connect().cursor() as cursor:
+                started.append(sql)
+                cursor.execute(sql)
+        except psycopg2.Error:
+            pass  # the server has gone
+
+    for sql in list(ENDLESS.values())[:6] + ["SELECT * FROM slow", "DROP MATERIALIZED VIEW slow"]:
+        threading.Thread(target=work, args=(sql,), daemon=True).start()
+    wait_for("the connections", lambda: len(started) == 8, SECONDS)
+    time.sleep(1)  # so that most are at work; those that are not must end as well
+    server.stop()
+    server.start()
+    server.stop()
+
+
+folder = tempfile.mkdtemp(prefix="kappa-stops-")
+server = Server(os.path.join(folder, "data"), "--memory", "2GiB").start()
+try:
+    try_timeouts(server)
+    try_cancel(server)
+    try_drop(server)
+    try_stop(server)
+finally:
+    if server.process.poll() is None:
+        server.process.kill()
+    shutil.rmtree(folder, ignore_errors=True)
+print("stops: %d statements" % len(ENDLESS))
