@@ -24,8 +24,8 @@ ENDLESS = {
     "elements of one type": "SELECT count(*) FROM (SELECT array_agg(h) AS all_of FROM generate_series(1, 20000) AS h) AS s, "
                             "generate_series(1, 60000) AS g WHERE ((all_of || g)::text[]::int[])[1] < 0",
     "pairs": "SELECT count(*) FROM generate_series(1, 1000000) AS a, generate_series(1, 1000000) AS b WHERE a * 1.5 + b < 0",
-    "a recursion": "WITH RECURSIVE r(n) AS (SELECT 1::bigint UNION ALL SELECT n + 1 FROM r WHERE n < 1000000000000) "
-                   "SELECT max(n) FROM r",
+    "a recursion": "WITH RECURSIVE r(n) AS (SELECT 1::bigint UNION ALL SELECT n + 1 FROM r, generate_series(1, 10000) AS g "
+                   "WHERE n < 1000000000000 AND g = 1) SELECT max(n) FROM r",
     "frames": "SELECT max(m) FROM (SELECT string_agg(g::text, '') OVER (ORDER BY g ROWS BETWEEN 50000 PRECEDING AND CURRENT ROW "
               "EXCLUDE TIES) AS m FROM generate_series(1, 200000) AS g) AS s",
     "series": "SELECT count(*) FROM generate_series(1, 1000000000000) AS g WHERE g % 2 = 2",
