@@ -580,6 +580,29 @@ static enum kp_code bind_inner(struct binder *binder, const PgQuery__JoinExpr *j
     return alias_join(binder, join, scope, from);
 }
 
+static struct kp_expr *outer_from_base(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
+{
+    const struct shift *shift = arg;
+    if (expr->kind != KP_EXPR_COLUMN || !kp_is_outer(expr->column) || kp_outer_level(expr->column) != 1)
+        return NULL;
+    struct kp_expr *copy = kp_arena_alloc(arena, sizeof *copy);
+    *copy = *expr;
+    copy->column -= shift->base;
+    return copy;
+}
+
+/* What subqueries of ON read of the side, whose columns begin at base for them, too. */
+static void subs_from_base(struct binder *binder, struct query_joins *joins)
+{
+    struct shift shift = {joins->base};
+    for (uint32_t i = 0; joins->base && i < joins->subs.count; i++) {
+        struct sub *sub = &joins->subs.items[i];
+        for (uint32_t t = 0; t < sub->test_count; t++)
+            sub->tests[t] = kp_expr_copy(sub->tests[t], binder->arena, from_base, &shift);
+        kp_plan_replace(binder, sub->plan, outer_from_base, &shift);
+    }
+}
+
 /* base: the number of the side's first column in the join. */
 static enum kp_code bind_side(struct binder *binder, const PgQuery__Node *node, struct scope *scope, uint32_t base,
                               struct query_joins *around, bool *ret_never, struct kp_plan **ret_plan)
@@ -588,6 +611,7 @@ static enum kp_code bind_side(struct binder *binder, const PgQuery__Node *node, 
     uint32_t count;
     KP_TRY(bind_item(binder, node, &joins, scope));
     count = joins.col_count;
+    subs_from_base(binder, &joins);
     KP_TRY(kp_joins_finish(binder, &joins, ret_plan));
     *ret_never = joins.never;
     around->recursive |= joins.recursive;
