@@ -336,13 +336,12 @@ static inline struct tail make_top(struct maker *maker, const struct scope *scop
     for (unsigned i = 0; i < count; i++)
         rest = list_add(maker, rest, SAY("%u", i + 1));
     unsigned most = 1 + roll(maker->dice, 12);
-    *rows = KP_MIN(*rows, most);
-    if (allowed(P_WITH_TIES) && chance(maker->dice, 15)) {
+    if (allowed(P_WITH_TIES) && chance(maker->dice, 15)) { /* all rows may be tied */
         made(P_WITH_TIES);
-        *rows *= 3;
         char *text = SAY(" ORDER BY %s FETCH FIRST %u ROWS WITH TIES", keys, most);
         return (struct tail){"", text, text};
     }
+    *rows = KP_MIN(*rows, most);
     bool offset = chance(maker->dice, 20);
     char *limit = SAY(" LIMIT %u", most);
     if (offset) /* now and then behind all rows */

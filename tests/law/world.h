@@ -41,6 +41,7 @@ struct view {
     struct query query;
     char name[16];       /* "" if it was never made */
     bool refused, plain; /* plain: not materialized */
+    bool large;          /* of thousands of rows: computed again now and then only */
 };
 
 /* A source's watermark, in seconds of event time. */
