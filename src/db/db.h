@@ -41,12 +41,12 @@ struct kp_db_options {
 };
 /* Opens or makes the folder, recovers the log, rebuilds views by replay in the background (kp_db_ready). */
 KP_MUST enum kp_code kp_db_open(const struct kp_db_options *options, struct kp_db **ret_db, struct kp_error *err);
-/* Ends what runs (sessions must be closed), syncs, closes. NULL is fine. */
 /*
  * The end is near: the engine ends the step it is in and makes no other, so who waits for it need not wait for long.
  * The log and what was published can still be used. Any thread, NULL does nothing; kp_db_close does it first.
  */
 void kp_db_halt(struct kp_db *db);
+/* Ends what runs (sessions must be closed), syncs, closes. NULL is fine. */
 void kp_db_close(struct kp_db *db);
 struct kp_log *kp_db_log(struct kp_db *db);
 struct kp_view_clock *kp_db_clock(struct kp_db *db);

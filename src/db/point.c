@@ -18,29 +18,12 @@ struct kp_point {
 
 /* ---- recognizing it ---- */
 
-/* column = constant or parameter, of the column's type; else NULL. */
-static const struct kp_expr *equality(const struct kp_expr *expr, uint32_t *ret_column)
-{
-    if (expr->kind != KP_EXPR_CALL || expr->func->kind != KP_FUNC_OPERATOR || strcmp(expr->func->name, "=") != 0 ||
-        expr->arg_count != 2)
-        return NULL;
-    for (int side = 0; side < 2; side++) {
-        const struct kp_expr *a = expr->args[side], *b = expr->args[1 - side];
-        if (a->kind == KP_EXPR_COLUMN && (b->kind == KP_EXPR_CONST || b->kind == KP_EXPR_PARAM) &&
-            b->type.id == a->type.id) {
-            *ret_column = a->column;
-            return b;
-        }
-    }
-    return NULL;
-}
-
 /* Takes one condition; false if it is not an equality of a key column that has none yet. */
 static bool take_condition(struct kp_point *point, const struct kp_plan *scan, const struct kp_expr *expr)
 {
     const struct kp_relation *relation = point->relation;
     uint32_t column;
-    const struct kp_expr *value = equality(expr, &column);
+    const struct kp_expr *value = kp_expr_equates(expr, &column);
     for (uint32_t k = 0; value && k < relation->key_count; k++) {
         if (relation->keys[k] != scan->scan.columns[column])
             continue;

@@ -601,17 +601,18 @@ void kp_eval(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_b
     case KP_EXPR_ANY:
     case KP_EXPR_ALL:
         kp_eval_any_all(eval, expr, batch, ret_vec);
-        return;
+        break;
     case KP_EXPR_SPREAD:
         kp_eval_spread(eval, expr, batch, ret_vec);
-        return;
+        break;
     case KP_EXPR_ARRAY_COERCE:
         kp_eval_array_coerce(eval, expr, batch, ret_vec);
-        return;
-    case KP_EXPR_PARAM:
         break;
+    case KP_EXPR_PARAM:
+        kp_fatal("an expression that is not ready to run", __FILE__, __LINE__);
     }
-    kp_fatal("an expression that is not ready to run", __FILE__, __LINE__);
+    if (kp_arena_vain(eval->arena)) /* those that go round by round may have left rows out */
+        make_null(eval, expr->type, ret_vec);
 }
 
 bool kp_expr_has(const struct kp_expr *expr, enum kp_expr_kind kind)

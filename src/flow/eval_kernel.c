@@ -58,12 +58,14 @@ static void run_slice(const struct kp_func *func, struct kp_call *call, const st
     if (!(func->flags & KP_STRICT))
         to.valid = NULL;
     uint64_t *given = to.valid;
+    const void *place = to.data;
     uint32_t errors = call->error_count, all_rows = call->rows;
     call->rows = rows;
     func->kernel(call, slices, &to);
     call->rows = all_rows;
     for (uint32_t i = errors; i < call->error_count; i++)
         call->errors[i].row += from;
+    KP_ASSERT(to.data == place); /* kernels fill the vector that they are given */
     if (!to.valid || to.valid == given)
         return;
     kp_vec_need_valid(out, call->arena, all_rows);

@@ -478,7 +478,7 @@ static void test_forgotten_meanwhile(void **state)
         kp_columns_totals(shop.columns, &totals);
         assert_int_equal(totals.disk_bytes, 0);
         kp_columns_close(shop.columns);
-        char command[128];
+        char command[160];
         snprintf(command, sizeof command, "rmdir %s/columns && rmdir %s", shop.dir, shop.dir); /* no file is left */
         assert_int_equal(system(command), 0);
     }

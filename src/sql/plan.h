@@ -245,6 +245,8 @@ void kp_plan_print(const struct kp_plan *plan, struct kp_buf *out);
 bool kp_plan_over_call_equal(const struct kp_plan_over_call *a, const struct kp_plan_over_call *b);
 /* The only WINDOW below an EMIT, with the filters right above it; NULL if there is none, or several. */
 const struct kp_plan *kp_plan_late_window(const struct kp_plan *plan);
+/* column = constant or parameter, of the column's type; else NULL. *ret_column: the scan's. */
+const struct kp_expr *kp_expr_equates(const struct kp_expr *expr, uint32_t *ret_column);
 /* Does the filter fix every column of the key of the relation that is scanned right below it? ret_values: the
  * constants, in the key's order. Then a query that runs once looks the row up. */
 enum { KP_PLAN_KEYS_MAX = 32 };

@@ -4,27 +4,33 @@
 #include "sql/catalog.h"
 #include "sql/plan.h"
 
-/* The constant that the predicate says the column is, of the column's type; else NULL. */
-static const struct kp_expr *equality_constant(const struct kp_expr *predicate, uint32_t column)
+const struct kp_expr *kp_expr_equates(const struct kp_expr *expr, uint32_t *ret_column)
 {
-    if (predicate->kind == KP_EXPR_AND) {
-        for (uint32_t i = 0; i < predicate->arg_count; i++) {
-            const struct kp_expr *found = equality_constant(predicate->args[i], column);
-            if (found)
-                return found;
-        }
-        return NULL;
-    }
-    if (predicate->kind != KP_EXPR_CALL || predicate->func->kind != KP_FUNC_OPERATOR ||
-        strcmp(predicate->func->name, "=") != 0 || predicate->arg_count != 2)
+    if (expr->kind != KP_EXPR_CALL || expr->func->kind != KP_FUNC_OPERATOR || strcmp(expr->func->name, "=") != 0 ||
+        expr->arg_count != 2)
         return NULL;
     for (int side = 0; side < 2; side++) {
-        const struct kp_expr *a = predicate->args[side], *b = predicate->args[1 - side];
-        if (a->kind == KP_EXPR_COLUMN && a->column == column && b->kind == KP_EXPR_CONST && !b->datum.null &&
-            b->type.id == a->type.id)
+        const struct kp_expr *a = expr->args[side], *b = expr->args[1 - side];
+        if (a->kind == KP_EXPR_COLUMN && (b->kind == KP_EXPR_CONST || b->kind == KP_EXPR_PARAM) &&
+            b->type.id == a->type.id) {
+            *ret_column = a->column;
             return b;
+        }
     }
     return NULL;
+}
+
+/* The constant that the predicate says the column is; else NULL. */
+static const struct kp_expr *equality_constant(const struct kp_expr *predicate, uint32_t column)
+{
+    for (uint32_t i = 0; predicate->kind == KP_EXPR_AND && i < predicate->arg_count; i++) {
+        const struct kp_expr *found = equality_constant(predicate->args[i], column);
+        if (found)
+            return found;
+    }
+    uint32_t of;
+    const struct kp_expr *value = kp_expr_equates(predicate, &of);
+    return value && of == column && value->kind == KP_EXPR_CONST && !value->datum.null ? value : NULL;
 }
 
 bool kp_plan_key(const struct kp_plan *filter, const struct kp_plan *scan, const struct kp_expr **ret_values)
