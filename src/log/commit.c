@@ -9,7 +9,7 @@
  * Invariants:
  *   1. Commits are written, synced and published in their order, at most one of each at a time. A block says which
  *      blocks before it were durable when it was written. What is written and not synced is at most two commits of
- *      KP_LOG_COMMIT_BYTES in one file, or one commit: recovery looks as far (log/recover.c).
+ *      KP_COMMIT_BYTES_MAX in one file, or one commit: recovery looks as far (log/recover.c).
  *   2. Nothing is published or acknowledged before its sync returned. A group is published with its last block.
  *   3. After the first failed write or sync nothing is written any more: every queued group fails.
  */
@@ -117,7 +117,7 @@ static struct kp_open_block *take(struct kp_log *log, size_t *ret_bytes)
     kp_open_block_seal(log, first);
     size_t bytes = first->used;
     *ret_bytes = first->used - sizeof *first->header;
-    while (last->next && last->next->sealed && bytes + last->next->used <= KP_LOG_COMMIT_BYTES) {
+    while (last->next && last->next->sealed && bytes + last->next->used <= KP_COMMIT_BYTES_MAX) {
         last = last->next;
         bytes += last->used;
         *ret_bytes += last->used - sizeof *last->header;
@@ -303,7 +303,7 @@ static bool may_overlap(struct kp_log *log, const struct kp_open_block *blocks)
             return false;
         bytes += kp_sector_ceil(block->used);
     }
-    return bytes <= KP_LOG_COMMIT_BYTES;
+    return bytes <= KP_COMMIT_BYTES_MAX;
 }
 
 /* Writes the blocks and hands them to the syncer. Locked: mutex, released meanwhile. */

@@ -109,7 +109,9 @@ enum {
     KP_BLOCK_MAGIC = 0x4b42504b, /* "KPBK" */
     KP_ENTRY_ALIGN = 8,
     /* the largest block: one entry with the largest batch */
-    KP_BLOCK_BYTES_LIMIT = KP_RECORD_BATCH_BYTES_MAX + KP_SECTOR_BYTES
+    KP_BLOCK_BYTES_LIMIT = KP_RECORD_BATCH_BYTES_MAX + KP_SECTOR_BYTES,
+    /* one sync makes so much durable at most, or one larger block: recovery looks as far behind a gap */
+    KP_COMMIT_BYTES_MAX = 8 << 20
 };
 #define KP_JOURNAL_MAGIC "KAPPAJNL"
 

@@ -24,8 +24,7 @@
 #include "log/topic.h"
 
 enum {
-    KP_LOG_COMMIT_BYTES = 4 << 20,     /* made durable by one sync at most, but for one larger block */
-    KP_LOG_QUEUE_BYTES_MAX = 16 << 20, /* appended and not yet written: back pressure beyond */
+    KP_LOG_QUEUE_BYTES_MAX = 32 << 20, /* appended and not yet durable: back pressure beyond */
     KP_LOG_TAIL_BYTES = 64 << 20,      /* newest blocks kept in memory */
     KP_LOG_MARK_BYTES = 1 << 20,       /* a mark of (position, time, location) every so much of the log */
     KP_LOG_HINTS = 8,                  /* readers that read on where they stopped find their place at once */

@@ -20,7 +20,7 @@
 #include "log/plant.h"
 #include "log/snapshot.h"
 
-enum { SCAN_READ_BYTES = 4 << 20, SEARCH_READ_BYTES = 1 << 20, READ_ONLY_TRIES = 100, COMMIT_BYTES_MAX = 4 << 20 };
+enum { SCAN_READ_BYTES = 4 << 20, SEARCH_READ_BYTES = 1 << 20, READ_ONLY_TRIES = 100 };
 
 #define BEYOND_WITNESS UINT64_MAX /* in the place of a block's location: behind what a snapshot knows as durable */
 
@@ -355,9 +355,10 @@ static enum kp_code search(struct kp_journal *journal, const struct kp_journal_e
     kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SEARCH_READ_BYTES);
     /* Behind a closing block nothing was in flight: if anything follows, the log was opened again, and its next block
      * has rotted. Another one lies near, as a rule; not all of a large file is read at every start to see that. */
-    uint64_t span = end->closed ? (uint64_t)KP_BLOCK_BYTES_LIMIT + COMMIT_BYTES_MAX : UINT64_MAX;
+    uint64_t span = end->closed ? (uint64_t)KP_BLOCK_BYTES_LIMIT + KP_COMMIT_BYTES_MAX : UINT64_MAX;
     enum kp_code code = search_file(&scan, end->file_number, end->offset, span, end, beyond, err);
-    span = KP_MIN(span, (uint64_t)COMMIT_BYTES_MAX + KP_SECTOR_BYTES); /* of many blocks; one alone lies at the start */
+    span =
+        KP_MIN(span, (uint64_t)KP_COMMIT_BYTES_MAX + KP_SECTOR_BYTES); /* of many blocks; one alone lies at the start */
     for (uint64_t number = end->file_number + 1; code == KP_OK && number <= kp_journal_last_number(journal); number++)
         code = search_file(&scan, number, KP_SECTOR_BYTES, span, end, beyond, err);
     kp_block_scan_finish(&scan);

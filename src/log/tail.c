@@ -11,9 +11,9 @@
 struct spares {
     size_t bytes;
     size_t count;
-    _Atomic(struct kp_slab *) slabs[8];
+    _Atomic(struct kp_slab *) slabs[16];
 };
-static struct spares spares[] = {{KP_SLAB_BYTES, 8, {NULL}}, {KP_SLAB_READ_BYTES, 2, {NULL}}};
+static struct spares spares[] = {{KP_SLAB_BYTES, 16, {NULL}}, {KP_SLAB_READ_BYTES, 2, {NULL}}};
 
 static struct spares *spares_of(size_t bytes)
 {
