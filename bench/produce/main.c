@@ -113,37 +113,55 @@ static rd_kafka_t *open_producer(const struct options *options, struct sent *sen
     return kafka;
 }
 
-/* Queues one record, waiting while the queue is full. */
-static int send_one(rd_kafka_t *kafka, const struct options *options, char *value)
+/* Writes record i's value: JSON with its number. */
+static void write_value(char *value, long bytes, long i)
 {
-    for (;;) {
-        rd_kafka_resp_err_t code = rd_kafka_producev(kafka, RD_KAFKA_V_TOPIC(options->topic), RD_KAFKA_V_PARTITION(0),
-                                                     RD_KAFKA_V_VALUE(value, (size_t)options->record_bytes),
-                                                     RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-            return 0;
-        if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-            return fprintf(stderr, "kappa-produce: %s\n", rd_kafka_err2str(code)), 1;
-        rd_kafka_poll(kafka, 10);
+    static const char head[] = "{\"n\":         0,\"x\":\"";
+    memcpy(value, head, sizeof head - 1);
+    for (char *digit = value + sizeof "{\"n\":         0" - 2; i; i /= 10)
+        *digit-- = (char)('0' + i % 10);
+    memset(value + sizeof head - 1, 'x', (size_t)bytes - sizeof head - 1);
+    memcpy(value + bytes - 2, "\"}", 2);
+}
+
+/* Queues `count` records, waiting while the queue is full: those that found it so are given again. */
+static int send_some(rd_kafka_topic_t *topic, rd_kafka_t *kafka, rd_kafka_message_t *messages, int count)
+{
+    while (count) {
+        int left = 0, queued = rd_kafka_produce_batch(topic, 0, RD_KAFKA_MSG_F_COPY, messages, count);
+        for (int i = 0; i < count && queued < count; i++) {
+            rd_kafka_resp_err_t code = messages[i].err;
+            if (code && code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+                return fprintf(stderr, "kappa-produce: %s\n", rd_kafka_err2str(code)), 1;
+            if (code)
+                messages[left++] = (rd_kafka_message_t){.payload = messages[i].payload, .len = messages[i].len};
+        }
+        count = left;
+        rd_kafka_poll(kafka, left ? 10 : 0);
     }
+    return 0;
 }
 
 static int send_all(rd_kafka_t *kafka, const struct options *options)
 {
-    char *value = malloc((size_t)options->record_bytes + 1);
-    if (!value)
-        return 1;
-    memset(value, 'x', (size_t)options->record_bytes);
-    int failed = 0;
-    for (long i = 0; i < options->records && !failed; i++) {
-        int head = snprintf(value, 32, "{\"n\":%10ld,\"x\":\"", i);
-        value[head] = 'x';
-        memcpy(value + options->record_bytes - 2, "\"}", 2);
-        failed = send_one(kafka, options, value);
-        if (i % 1000 == 0)
-            rd_kafka_poll(kafka, 0);
+    enum { TOGETHER = 500 };
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka, options->topic, NULL);
+    size_t bytes = (size_t)options->record_bytes;
+    char *values = malloc(TOGETHER * bytes);
+    int failed = !topic || !values;
+    for (long sent = 0; sent < options->records && !failed;) {
+        rd_kafka_message_t messages[TOGETHER] = {0};
+        int count = (int)(options->records - sent < TOGETHER ? options->records - sent : TOGETHER);
+        for (int i = 0; i < count; i++, sent++) {
+            messages[i].payload = values + (size_t)i * bytes;
+            messages[i].len = bytes;
+            write_value(messages[i].payload, options->record_bytes, sent);
+        }
+        failed = send_some(topic, kafka, messages, count);
     }
-    free(value);
+    free(values);
+    if (topic)
+        rd_kafka_topic_destroy(topic);
     return failed;
 }
 
