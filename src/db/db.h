@@ -119,6 +119,8 @@ void kp_prepared_destroy(struct kp_prepared *prepared); /* NULL is fine */
 uint32_t kp_prepared_params(const struct kp_prepared *prepared, const struct kp_type **ret_types);
 /* Columns of the result; false if the statement returns no rows. */
 bool kp_prepared_columns(const struct kp_prepared *prepared, const struct kp_column **ret_cols, uint32_t *ret_count);
+/* Which columns of relations they are; NULL: all are computed. */
+const struct kp_base_column *kp_prepared_bases(const struct kp_prepared *prepared);
 /*
  * COPY … FROM STDIN / TO STDOUT. OUT: the cursor gives rows and the door writes them as text (db/copy.h). IN: the door
  * feeds bytes as they come and the cursor reads rows from them. kp_prepared_columns are, both ways, the columns moved.

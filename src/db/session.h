@@ -106,6 +106,7 @@ struct kp_prepared {
     struct kp_type *params;
     bool has_columns;
     struct kp_column *cols;
+    const struct kp_base_column *bases; /* NULL: all are computed */
     uint32_t col_count;
     uint64_t generation;        /* of the catalog when it was bound */
     struct kp_prepared *copied; /* COPY … TO: what runs inside */

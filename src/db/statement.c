@@ -30,12 +30,23 @@ static void take_params(struct kp_prepared *prepared, const struct kp_plan_root 
 static void take_columns(struct kp_prepared *prepared, const struct kp_column *cols, uint32_t count)
 {
     prepared->has_columns = true;
+    prepared->bases = NULL;
     prepared->col_count = count;
     prepared->cols = kp_arena_alloc(&prepared->arena, (count + 1) * sizeof *prepared->cols);
     for (uint32_t i = 0; i < count; i++) {
         prepared->cols[i] = cols[i];
         prepared->cols[i].name = kp_arena_strdup(&prepared->arena, cols[i].name);
     }
+}
+
+static void take_result(struct kp_prepared *prepared, const struct kp_plan_root *root)
+{
+    take_columns(prepared, root->plan->cols, root->result_count);
+    if (!root->bases)
+        return;
+    struct kp_base_column *bases = kp_arena_alloc(&prepared->arena, (root->result_count + 1) * sizeof *bases);
+    memcpy(bases, root->bases, root->result_count * sizeof *bases);
+    prepared->bases = bases;
 }
 
 static enum kp_code bind_subscribe(struct kp_prepared *prepared, const struct kp_sql_context *context,
@@ -79,7 +90,7 @@ static enum kp_code bind_write(struct kp_prepared *prepared, const struct kp_sql
     const struct kp_bound_write *write = prepared->write;
     const struct kp_plan_root *rows = write->kind == KP_WRITE_QUERY ? write->root : write->returning.root;
     if (rows)
-        take_columns(prepared, rows->plan->cols, rows->result_count);
+        take_result(prepared, rows);
     return KP_OK;
 }
 
@@ -93,7 +104,7 @@ static enum kp_code bind(struct kp_prepared *prepared, struct kp_sql_context *co
         prepared->kind = KP_PREPARED_QUERY;
         KP_TRY(kp_sql_bind_query(context, statement, &prepared->root, err));
         take_params(prepared, prepared->root);
-        take_columns(prepared, prepared->root->plan->cols, prepared->root->result_count);
+        take_result(prepared, prepared->root);
         prepared->point = statement->as_of == KP_AS_OF_NONE ? kp_point_plan(prepared->root) : NULL;
         return KP_OK;
     case KP_STATEMENT_SUBSCRIBE:
@@ -232,6 +243,11 @@ bool kp_prepared_columns(const struct kp_prepared *prepared, const struct kp_col
     *ret_cols = prepared->cols;
     *ret_count = prepared->col_count;
     return prepared->has_columns;
+}
+
+const struct kp_base_column *kp_prepared_bases(const struct kp_prepared *prepared)
+{
+    return prepared->bases;
 }
 
 enum kp_copy_mode kp_prepared_copy(const struct kp_prepared *prepared)

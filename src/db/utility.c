@@ -66,6 +66,7 @@ bool kp_utility_columns(struct kp_prepared *prepared)
         if (!named || !named->has_columns)
             return false;
         prepared->cols = named->cols;
+        prepared->bases = named->bases;
         prepared->col_count = named->col_count;
         return true;
     }

@@ -82,6 +82,7 @@ enum kp_code kp_bind_finish(struct binder *binder, struct kp_plan *plan, uint32_
         if (binder->param_types[i].id == KP_UNKNOWN)
             return kp_bind_fail(binder, -1, KP_INVALID, "42P18", "could not determine data type of parameter $%u",
                                 i + 1);
+    root->bases = plan->bases;
     if (binder->for_view)
         KP_TRY(kp_bind_lateness(binder, &plan));
     plan = kp_prune(binder, plan);

@@ -56,6 +56,7 @@ struct scope_column {
     bool qualified_only; /* the other side's column of JOIN … USING */
     bool never;          /* of a system table, and always NULL */
     uint32_t index;      /* in the plan's columns */
+    struct kp_base_column base;
 };
 
 struct scope {
@@ -323,6 +324,14 @@ const struct scope_column *kp_scope_lookup(const struct scope *scope, const char
 bool kp_scope_has_relation(const struct scope *scope, const char *relation);
 KP_MUST enum kp_code kp_bind_no_column(struct binder *binder, const struct scope *scope, const char *relation,
                                        const char *name, int32_t location);
+
+/* ---- base_column.c ---- */
+/* The first columns of the plan are those of the relation. */
+void kp_plan_set_bases(struct binder *binder, struct kp_plan *plan, const struct kp_relation *relation);
+/* Which columns of relations the first `count` targets are; NULL: none. Before their expressions are replaced. */
+struct targets;
+const struct kp_base_column *kp_targets_bases(struct binder *binder, const struct targets *targets, uint32_t count,
+                                              const struct scope *scope);
 
 /* ---- cte.c ---- */
 /* The queries of WITH become visible; binder->ctes is to be set back behind it. */

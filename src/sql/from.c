@@ -355,6 +355,7 @@ static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVa
     KP_TRY(kp_bind_system_time(binder, range, &plan));
     if (sample)
         KP_TRY(kp_bind_sample(binder, sample, &plan));
+    kp_plan_set_bases(binder, plan, relation);
     KP_TRY(kp_bind_match(binder, range, &plan));
     return add_item(binder, plan, range->relname, range->alias, range->location, false, joins, scope);
 }

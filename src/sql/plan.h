@@ -21,6 +21,12 @@ struct kp_column {
     bool not_null; /* known never NULL */
 };
 
+/* A column of a relation: which one a column of a result is, as PostgreSQL tells its clients. */
+struct kp_base_column {
+    uint32_t relation; /* its number (pg_class.oid); 0: it is none, but computed */
+    uint16_t number;   /* from 1 (pg_attribute.attnum) */
+};
+
 enum kp_plan_kind {
     KP_PLAN_SCAN,      /* rows of a source, table, view or system table, some of its columns. With an input: of a view
                           that is run here again, from its own plan, so that its rows bring their watermarks */
@@ -125,6 +131,8 @@ struct kp_plan {
     bool growing;
     uint32_t col_count;
     struct kp_column *cols; /* what it yields */
+    const struct kp_base_column
+        *bases; /* of what has a name in a FROM list, while it is bound: col_count; NULL: none */
     uint32_t input_count;
     struct kp_plan **inputs;
     union {
@@ -229,6 +237,7 @@ struct kp_plan_root {
     struct kp_arena arena;
     struct kp_plan *plan;
     uint32_t result_count; /* columns that the client sees: the first ones; any others only order an ad-hoc result */
+    const struct kp_base_column *bases; /* result_count; NULL: all are computed */
     uint32_t param_count;
     struct kp_type *param_types;
 };

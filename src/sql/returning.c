@@ -14,15 +14,15 @@ static void add_row(struct binder *binder, struct scope *scope, const struct kp_
                                            .name = relation->cols[i].name,
                                            .type = relation->cols[i].type,
                                            .not_null = relation->cols[i].not_null,
-                                           .index = base + i});
+                                           .index = base + i,
+                                           .base = {relation->id, (uint16_t)(i + 1)}});
 }
 
 /* ---- RETURNING ---- */
 
-static enum kp_code bind_list(struct binder *binder, const struct expr_place *place, PgQuery__Node *const *list,
-                              size_t count, struct targets *targets)
+/* Values of type regclass and its like leave as names. */
+static enum kp_code name_outputs(struct binder *binder, struct targets *targets)
 {
-    KP_TRY(kp_bind_targets(binder, place, list, count, false, targets));
     for (uint32_t i = 0; i < targets->count; i++) {
         struct kp_expr **expr = &targets->items[i].expr;
         if (kp_type_is_reg((*expr)->type.id))
@@ -54,7 +54,9 @@ enum kp_code kp_write_returning(struct write *write, PgQuery__Node *const *list,
     struct sub_list subs = {0};
     struct targets targets = {0};
     struct expr_place place = {.scope = &scope, .clause = "RETURNING", .subs = &subs};
-    KP_TRY(bind_list(binder, &place, list, count, &targets));
+    KP_TRY(kp_bind_targets(binder, &place, list, count, false, &targets));
+    const struct kp_base_column *bases = kp_targets_bases(binder, &targets, targets.count, &scope);
+    KP_TRY(name_outputs(binder, &targets));
     struct kp_plan *plan = kp_bind_scan(binder, write->bound->returning.rows, -1);
     struct kp_expr **exprs = kp_arena_alloc(binder->arena, (targets.count + 1) * sizeof *exprs);
     struct kp_expr ***slots = kp_arena_alloc(binder->arena, (targets.count + 1) * sizeof *slots);
@@ -69,6 +71,7 @@ enum kp_code kp_write_returning(struct write *write, PgQuery__Node *const *list,
     names[targets.count] = number_column.name;
     plan = kp_bind_project(binder, plan, exprs, names, targets.count + 1);
     write->returning = kp_write_sort(binder, plan, targets.count);
+    write->returning->bases = bases;
     write->returning_count = targets.count;
     return KP_OK;
 }

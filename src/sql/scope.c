@@ -37,6 +37,7 @@ void kp_scope_add_plan(struct binder *binder, struct scope *scope, const char *a
                                            .not_null = plan->cols[i].not_null,
                                            .hidden = i >= visible && i < hidden_end,
                                            .never = never && never[i],
+                                           .base = plan->bases ? plan->bases[i] : (struct kp_base_column){0},
                                            .index = base + i});
 }
 

@@ -173,6 +173,7 @@ struct query {
     bool grouped, distinct, emit, keep_unknown;
     struct order order;
     uint32_t visible, group_count;
+    const struct kp_base_column *bases;
     struct kp_plan *never; /* it has no rows, whatever happens: that is the plan */
 };
 
@@ -575,8 +576,10 @@ static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt 
     binder->keep_unknown = false;
     KP_TRY(refuse_clauses(binder, select));
     KP_TRY(bind_clauses(binder, select, &query));
+    query.bases = kp_targets_bases(binder, &query.targets, query.visible, &query.scope);
     if (query.never) {
         KP_TRY(name_columns(binder, &query.never));
+        query.never->bases = query.bases;
         *ret_plan = query.never;
         *ret_count = query.visible;
         return KP_OK;
@@ -601,6 +604,7 @@ static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt 
         plan = kp_bind_distinct(binder, plan);
     KP_TRY(kp_bind_order_plan(binder, select, &query.order, root, &plan));
     *ret_plan = root ? plan : kp_bind_first_columns(binder, plan, query.visible);
+    (*ret_plan)->bases = query.bases;
     *ret_count = query.visible;
     return KP_OK;
 }

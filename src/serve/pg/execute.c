@@ -109,15 +109,6 @@ static enum kp_code send_rows(struct kp_pg *pg, struct kp_pg_portal *source, con
     return KP_OK;
 }
 
-static void describe_rows(struct kp_pg *pg, const struct kp_pg_statement *statement,
-                          const struct kp_pg_formats *formats)
-{
-    const struct kp_column *cols;
-    uint32_t col_count;
-    if (kp_pg_statement_columns(pg, statement, &cols, &col_count))
-        kp_pg_put_row_description(&pg->conn->out, cols, col_count, formats);
-}
-
 enum kp_code kp_pg_complete(struct kp_pg *pg, const char *tag, struct kp_error *err)
 {
     if (pg->commit_first && pg->implicit) {
@@ -175,7 +166,7 @@ static enum kp_code fetch_or_move(struct kp_pg *pg, struct kp_pg_portal *portal,
     if (!formats.count && source->statement->command.binary)
         formats = (struct kp_pg_formats){&binary_code, 1};
     if (describe && !move)
-        describe_rows(pg, statement, &formats);
+        (void)kp_pg_statement_describe(pg, statement, &formats);
     struct kp_pg_fetch fetch = {.wait = KP_PG_WAIT_ALL,
                                 .until_us = kp_net_now_us(pg->door->net) + statement->timeout_us};
     if (kp_prepared_is_subscribe(source->statement->prepared))
@@ -304,6 +295,6 @@ enum kp_code kp_pg_portal_run(struct kp_pg *pg, struct kp_pg_portal *portal, uin
         break;
     }
     if (describe)
-        describe_rows(pg, statement, &portal->formats);
+        (void)kp_pg_statement_describe(pg, statement, &portal->formats);
     return run_rows(pg, portal, rows_max, ret_outcome, err);
 }

@@ -190,11 +190,7 @@ static enum kp_code find_portal(struct kp_pg *pg, const char *name, struct kp_pg
 
 static void put_columns(struct kp_pg *pg, const struct kp_pg_statement *statement, const struct kp_pg_formats *formats)
 {
-    const struct kp_column *cols;
-    uint32_t col_count;
-    if (kp_pg_statement_columns(pg, statement, &cols, &col_count))
-        kp_pg_put_row_description(&pg->conn->out, cols, col_count, formats);
-    else
+    if (!kp_pg_statement_describe(pg, statement, formats))
         kp_pg_put_bare(&pg->conn->out, 'n');
 }
 

@@ -211,18 +211,37 @@ uint32_t kp_pg_statement_params(const struct kp_pg_statement *statement, const s
     return prepared ? kp_prepared_params(prepared, ret_types) : 0;
 }
 
-bool kp_pg_statement_columns(struct kp_pg *pg, const struct kp_pg_statement *statement,
-                             const struct kp_column **ret_cols, uint32_t *ret_count)
+/* What returns the rows of the statement: of FETCH its cursor's; NULL: there are none. */
+static const struct kp_prepared *rows_of(struct kp_pg *pg, const struct kp_pg_statement *statement)
 {
     if (statement->command.kind == KP_PG_COMMAND_FETCH) {
         struct kp_pg_portal *portal = kp_pg_portal_find(pg, statement->command.name);
         if (!portal || portal->statement->command.kind != KP_PG_COMMAND_NONE)
-            return false;
+            return NULL;
         statement = portal->statement;
     }
     if (!statement->prepared || kp_prepared_copy(statement->prepared) != KP_COPY_NONE)
+        return NULL;
+    return statement->prepared;
+}
+
+bool kp_pg_statement_columns(struct kp_pg *pg, const struct kp_pg_statement *statement,
+                             const struct kp_column **ret_cols, uint32_t *ret_count)
+{
+    const struct kp_prepared *prepared = rows_of(pg, statement);
+    return prepared && kp_prepared_columns(prepared, ret_cols, ret_count);
+}
+
+bool kp_pg_statement_describe(struct kp_pg *pg, const struct kp_pg_statement *statement,
+                              const struct kp_pg_formats *formats)
+{
+    const struct kp_prepared *prepared = rows_of(pg, statement);
+    const struct kp_column *cols;
+    uint32_t count;
+    if (!prepared || !kp_prepared_columns(prepared, &cols, &count))
         return false;
-    return kp_prepared_columns(statement->prepared, ret_cols, ret_count);
+    kp_pg_put_row_description(&pg->conn->out, cols, kp_prepared_bases(prepared), count, formats);
+    return true;
 }
 
 /* ---- portals ---- */

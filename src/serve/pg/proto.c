@@ -261,16 +261,16 @@ void kp_pg_put_parameter_description(struct kp_buf *out, const struct kp_type *t
     kp_pg_end(out, begun);
 }
 
-void kp_pg_put_row_description(struct kp_buf *out, const struct kp_column *cols, uint32_t count,
-                               const struct kp_pg_formats *formats)
+void kp_pg_put_row_description(struct kp_buf *out, const struct kp_column *cols, const struct kp_base_column *bases,
+                               uint32_t count, const struct kp_pg_formats *formats)
 {
     size_t begun = kp_pg_begin(out, 'T');
     kp_buf_append_be16(out, (uint16_t)count);
     for (uint32_t i = 0; i < count; i++) {
         const struct kp_type_info *info = kp_type_info(cols[i].type.id);
         kp_pg_put_text(out, cols[i].name);
-        kp_buf_append_be32(out, 0); /* the table and the column's number in it: not told */
-        kp_buf_append_be16(out, 0);
+        kp_buf_append_be32(out, bases ? bases[i].relation : 0);
+        kp_buf_append_be16(out, bases ? bases[i].number : 0);
         kp_buf_append_be32(out, info->oid);
         kp_buf_append_be16(out, (uint16_t)info->pg_len);
         kp_buf_append_be32(out, (uint32_t)cols[i].type.mod);

@@ -117,8 +117,9 @@ static inline uint8_t kp_pg_format(const struct kp_pg_formats *formats, uint32_t
 {
     return formats->count == 0 ? 0 : formats->codes[formats->count == 1 ? 0 : column];
 }
-void kp_pg_put_row_description(struct kp_buf *out, const struct kp_column *cols, uint32_t count,
-                               const struct kp_pg_formats *formats);
+/* bases: of each column; NULL: all are computed. */
+void kp_pg_put_row_description(struct kp_buf *out, const struct kp_column *cols, const struct kp_base_column *bases,
+                               uint32_t count, const struct kp_pg_formats *formats);
 /* type: 'G' CopyInResponse, 'H' CopyOutResponse; text format. */
 void kp_pg_put_copy_response(struct kp_buf *out, char type, uint32_t col_count, bool binary);
 

@@ -121,8 +121,11 @@ static void test_row_description(void **state)
     static const uint8_t codes[] = {1};
     struct kp_buf out = {0};
     struct kp_column cols[] = {{"n", {KP_INT4, -1}, false}};
-    kp_pg_put_row_description(&out, cols, 1, &(struct kp_pg_formats){codes, 1});
+    struct kp_base_column bases[] = {{0x102, 3}};
+    kp_pg_put_row_description(&out, cols, NULL, 1, &(struct kp_pg_formats){codes, 1});
     EXPECT_BYTES(&out, "T\0\0\0\x1a\0\1n\0\0\0\0\0\0\0\0\0\0\x17\0\4\xff\xff\xff\xff\0\1");
+    kp_pg_put_row_description(&out, cols, bases, 1, &(struct kp_pg_formats){codes, 1});
+    EXPECT_BYTES(&out, "T\0\0\0\x1a\0\1n\0\0\0\1\2\0\3\0\0\0\x17\0\4\xff\xff\xff\xff\0\1");
 }
 
 int main(void)

@@ -155,6 +155,9 @@ uint32_t kp_pg_statement_params(const struct kp_pg_statement *statement, const s
 /* The columns of the result; false: no rows. Of FETCH: its cursor's. */
 bool kp_pg_statement_columns(struct kp_pg *pg, const struct kp_pg_statement *statement,
                              const struct kp_column **ret_cols, uint32_t *ret_count);
+/* Sends RowDescription; false, and nothing is sent: no rows. */
+bool kp_pg_statement_describe(struct kp_pg *pg, const struct kp_pg_statement *statement,
+                              const struct kp_pg_formats *formats);
 
 struct kp_pg_portal *kp_pg_portal_find(struct kp_pg *pg, const char *name);
 /* A portal for the statement (referenced); the unnamed one is emptied first. 42P03, 54000. */

@@ -1,9 +1,10 @@
-// PostgreSQL's JDBC driver: types, RETURNING by getGeneratedKeys, batches, a cursor by setFetchSize, savepoints, metadata.
+// PostgreSQL's JDBC driver: types, RETURNING by getGeneratedKeys, batches, a cursor by setFetchSize, savepoints, metadata, result sets that can be changed.
 import java.math.BigDecimal;
 import java.sql.*;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Properties;
+import org.postgresql.PGResultSetMetaData;
 
 public class Jdbc {
     static Connection connection;
@@ -237,6 +238,41 @@ public class Jdbc {
         connection.setTransactionIsolation(Connection.TRANSACTION_SERIALIZABLE);
     }
 
+    /** Result sets that can be changed: the driver finds the table's key, and the columns by what RowDescription says of them. */
+    static void updatable() throws SQLException {
+        Statement statement = connection.createStatement(ResultSet.TYPE_SCROLL_INSENSITIVE, ResultSet.CONCUR_UPDATABLE);
+        statement.execute("CREATE TABLE stock (id int PRIMARY KEY, name text NOT NULL, price numeric(10,2) DEFAULT 1.50)");
+        statement.execute("INSERT INTO stock VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3)");
+        ResultSet set = statement.executeQuery("SELECT id, name, price FROM stock ORDER BY id");
+        expect(set.getConcurrency(), ResultSet.CONCUR_UPDATABLE);
+        set.next();
+        set.updateString("name", "changed");
+        set.updateBigDecimal(3, new BigDecimal("9.99"));
+        set.updateRow();
+        expect(set.getString(2), "changed");
+        set.next();
+        set.deleteRow();
+        set.moveToInsertRow();
+        set.updateInt(1, 4);
+        set.updateString(2, "new");
+        set.insertRow();
+        set.moveToCurrentRow();
+        set.first();
+        set.refreshRow();
+        expect(set.getBigDecimal(3), new BigDecimal("9.99"));
+        set.close();
+        await("SELECT string_agg(id || name || price, ',' ORDER BY id) FROM stock", "1changed9.99,3c3.00,4new1.50");
+        ResultSetMetaData columns = statement.executeQuery("SELECT id, name AS label, price + 1 AS more FROM stock").getMetaData();
+        PGResultSetMetaData bases = columns.unwrap(PGResultSetMetaData.class);
+        expect(columns.getTableName(2), "stock");
+        expect(bases.getBaseTableName(2) + "." + bases.getBaseColumnName(2) + " as " + columns.getColumnLabel(2), "stock.name as label");
+        expect(bases.getBaseSchemaName(1), "public");
+        expect(columns.getTableName(3) + bases.getBaseColumnName(3), "");
+        expect(columns.isNullable(1) + " " + columns.isNullable(3), ResultSetMetaData.columnNoNulls + " "
+            + ResultSetMetaData.columnNullableUnknown);
+        expect(columns.isAutoIncrement(1), false);
+    }
+
     public static void main(String[] args) throws SQLException {
         connection = connect();
         types();
@@ -244,6 +280,7 @@ public class Jdbc {
         cursor();
         savepoints();
         metadata();
+        updatable();
         connection.close();
     }
 }
