@@ -278,7 +278,7 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
         code = check_late_name(ddl, relation, err);
     if (code == KP_OK && (relation->kind == KP_RELATION_SOURCE || relation->kind == KP_RELATION_TABLE))
         code = kp_ddl_check_format(relation, err);
-    if (relation->kind == KP_RELATION_SINK)
+    if (code == KP_OK && relation->kind == KP_RELATION_SINK && !ddl->replaying)
         code = kp_sink_check(relation, err);
     if (code == KP_OK && relation->kind == KP_RELATION_TABLE && !ddl->replaying)
         code = kp_compaction_admits(db, relation, err);

@@ -51,8 +51,19 @@ static enum envelope envelope_of(const struct kp_relation *relation)
     return ENVELOPE_CHANGES;
 }
 
+/* A source's records are a topic already. */
+static bool has_changes(const struct kp_relation *relation)
+{
+    return relation->kind == KP_RELATION_TABLE || relation->kind == KP_RELATION_VIEW;
+}
+
 enum kp_code kp_sink_check(const struct kp_relation *relation, struct kp_error *err)
 {
+    if (!has_changes(relation->sink_from)) {
+        (void)kp_fail(err, KP_INVALID, "42809", "a sink cannot read from the %s \"%s\"",
+                      kp_relation_kind_name(relation->sink_from->kind), relation->sink_from->name);
+        return kp_error_hint(err, "Create a materialized view and a sink FROM it.");
+    }
     if (envelope_of(relation) == ENVELOPE_UPSERT && relation->sink_from->key_count == 0) {
         (void)kp_fail(err, KP_INVALID, "42P10", "\"%s\" has no unique key, which format upsert needs",
                       relation->sink_from->name);
@@ -607,7 +618,7 @@ static void set_error(struct kp_db *db, struct kp_sink *sink, const struct kp_er
 /* A sink whose view was dropped or that cannot go on; the instance does. */
 static void stop_sink(struct kp_db *db, struct kp_sink *sink, struct kp_error *why)
 {
-    kp_unsubscribe(sink->subscription);
+    kp_unsubscribe(sink->subscription); /* NULL: it never had one */
     sink->subscription = NULL;
     kp_error_context(why, "sink \"%s\" stopped", sink->relation->name);
     set_error(db, sink, why);
@@ -732,6 +743,12 @@ enum kp_code kp_sink_attach(struct kp_db *db, struct kp_relation *relation, stru
     struct kp_topic_info info;
     KP_TRY(kp_log_topic_find(db->log, relation->topic, &info, err));
     sink->topic = info.id;
+    if (!has_changes(relation->sink_from)) { /* a log from when that was let through: it writes nothing */
+        struct kp_error why;
+        (void)!kp_sink_check(relation, &why);
+        stop_sink(db, sink, &why);
+        return KP_OK;
+    }
     struct kp_relation *from = promoted(db, relation->sink_from);
     if (from && sink->resume >= 0 && from->version != sink->resume_version) {
         /* The promotion is in the log, the difference that it makes is not: kp_sinks_switch writes it. */

@@ -4,6 +4,8 @@ import collections
 import json
 import os
 
+import psycopg2
+
 from _server import Server, wait_for
 
 server = Server(os.environ["SCRATCH"] + "/data").start()
@@ -103,6 +105,16 @@ check("t", "g", "q")
 assert len(records("g_upsert")) == before + 1500, len(records("g_upsert")) - before
 server.sql("ALTER MATERIALIZED VIEW g ROLLBACK")
 check("t", "g", "q")
+
+# A source's records are a topic already: such a sink is refused, and leaves nothing.
+server.sql("CREATE SOURCE plain (k int) WITH (topic = 'plain')")
+try:
+    server.sql("CREATE SINK from_source FROM plain WITH (topic = 'from_source')")
+    raise AssertionError("a sink from a source was made")
+except psycopg2.Error as error:
+    assert error.pgcode == "42809" and "source" in str(error), error
+assert server.sql("SELECT count(*) FROM kappa.sinks WHERE name = 'from_source'") == [(0,)]
+server.sql("DROP SOURCE plain")
 server.kill()
 server.start()
 check("t", "g", "q")
