@@ -152,18 +152,24 @@ enum kp_code kp_engine_feed_plan(struct kp_db *db, const struct kp_plan *plan, s
 
 /*
  * Puts the last step's changes into the stores. A view that cannot go on (its operators or its store are over budget)
- * fails alone: it leaves the graph, and its memory with it.
+ * fails alone: it leaves the graph, and its memory with it (drop_failed). True: some did.
  */
-static void store_changes(struct kp_db *db, int64_t position)
+static bool store_changes(struct kp_db *db, int64_t position)
 {
-    for (struct kp_live *live = db->fed; live; live = live->next_fed) {
+    uint32_t count;
+    struct kp_output *const *changed = kp_graph_changed(db->graph, &count);
+    bool failed = false;
+    for (uint32_t i = 0; i < count; i++) {
+        struct kp_live *live = kp_output_owner(changed[i]);
         struct kp_error err;
-        enum kp_code code = kp_output_check(live->output, &err);
+        enum kp_code code = kp_output_check(changed[i], &err);
         if (code == KP_OK)
-            code = kp_store_apply(live->store, kp_output_changes(live->output), position, &err);
+            code = kp_store_apply(live->store, kp_output_changes(changed[i]), position, &err);
         if (code != KP_OK)
             kp_live_fail(db, live, &err);
+        failed |= code != KP_OK;
     }
+    return failed;
 }
 
 static void drop_failed(struct kp_db *db)
@@ -189,9 +195,10 @@ static enum kp_code step_graph(struct kp_db *db, const struct kp_step_input *inp
                            .dead = kp_dead_letter_note,
                            .arg = db};
     KP_TRY(kp_graph_step(db->graph, &step, err));
-    store_changes(db, position);
+    bool failed = store_changes(db, position);
     kp_graph_step_release(db->graph);
-    drop_failed(db);
+    if (failed)
+        drop_failed(db);
     if (!partial)
         kp_watermarks_note(db);
     int64_t ns = db->os->mono_ns(db->os->ctx) - started_ns;

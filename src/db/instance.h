@@ -36,8 +36,8 @@ struct kp_live {
     struct kp_job *job;                  /* while BUILDING; db->mutex */
     _Atomic uint32_t pins;               /* readers and subscriptions that use the store */
     bool dropped;                        /* db->mutex */
-    struct kp_live *next_live;           /* of all: db->mutex */
-    struct kp_live *next_fed;            /* of those that the live graph feeds: engine thread */
+    struct kp_live *next_live, *previous_live; /* of all: db->mutex */
+    struct kp_live *next_fed;                  /* of those that the live graph feeds: engine thread */
 };
 
 /* A running backfill: one thread. */

@@ -18,6 +18,7 @@ enum kp_code kp_live_create(struct kp_db *db, struct kp_relation *relation, cons
     live->settings = *settings;
     relation->attached = live;
     kp_mutex_lock(&db->mutex);
+    live->previous_live = db->last_live;
     if (db->last_live) /* in order of creation: a view comes after what it reads */
         db->last_live->next_live = live;
     else
@@ -81,16 +82,12 @@ static void destroy(struct kp_live *live)
 static void release_locked(struct kp_db *db, struct kp_live *live)
 {
     bool gone = live->dropped && atomic_load(&live->pins) == 0;
-    struct kp_live *before = NULL;
-    for (struct kp_live *at = db->lives; gone && at; before = at, at = at->next_live)
-        if (at == live) {
-            *(before ? &before->next_live : &db->lives) = live->next_live;
-            if (db->last_live == live)
-                db->last_live = before;
-            break;
-        }
-    if (gone)
+    if (gone) {
+        struct kp_live *before = live->previous_live, *after = live->next_live;
+        *(before ? &before->next_live : &db->lives) = after;
+        *(after ? &after->previous_live : &db->last_live) = before;
         live->relation->attached = NULL; /* under the mutex: kp_live_pin looks at it there */
+    }
     kp_mutex_unlock(&db->mutex);
     if (gone)
         destroy(live);
@@ -108,6 +105,7 @@ void kp_live_feed(struct kp_db *db, struct kp_live *live, struct kp_node *node, 
 {
     live->node = node;
     live->output = output;
+    kp_output_set_owner(output, live);
     live->next_fed = db->fed;
     db->fed = live;
     atomic_store(&live->state, KP_LIVE_READY);

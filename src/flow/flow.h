@@ -138,6 +138,9 @@ struct kp_output;
 /* Collects a node's changes from now on. Owned by the graph; kp_graph_drop_output removes it. */
 struct kp_output *kp_graph_add_output(struct kp_graph *graph, struct kp_node *node);
 void kp_graph_drop_output(struct kp_graph *graph, struct kp_output *output);
+/* Whatever the caller wants to find again by an output; NULL at first. */
+void kp_output_set_owner(struct kp_output *output, void *owner);
+void *kp_output_owner(const struct kp_output *output);
 /* Between steps: the node takes no rows any more, and it and all downstream of it fail with this reason at the next
  * step (kp_output_check). For input that cannot be read. */
 void kp_graph_fail(struct kp_node *node, const struct kp_error *why);
@@ -151,6 +154,9 @@ struct kp_error_way {
 uint32_t kp_output_error_ways(const struct kp_output *output, const struct kp_node *node, struct kp_arena *arena,
                               struct kp_error_way **ret_ways);
 const struct kp_changes *kp_output_changes(const struct kp_output *output);
+/* The outputs that may have changes of the last step, and those that failed since the one before; others have none.
+ * Valid until the step is released. */
+struct kp_output *const *kp_graph_changed(const struct kp_graph *graph, uint32_t *ret_count);
 /* Why the output has no changes any more: an operator before it spent its budget. KP_OK if all is well. */
 KP_MUST enum kp_code kp_output_check(const struct kp_output *output, struct kp_error *err);
 
@@ -201,6 +207,8 @@ KP_MUST enum kp_code kp_graph_step(struct kp_graph *graph, const struct kp_step 
  * that leave or come by now(), partitions that become idle. INT64_MAX: never. Between steps.
  */
 int64_t kp_graph_due_us(const struct kp_graph *graph);
+/* How often steps have visited a node so far: what their cost is proportional to, beside the rows. */
+uint64_t kp_graph_visits(const struct kp_graph *graph);
 /* Frees the last step's batches; done by the next step too. */
 void kp_graph_step_release(struct kp_graph *graph);
 

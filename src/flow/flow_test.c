@@ -283,8 +283,59 @@ static void test_budget(void **state)
     kp_arena_finish(&arena);
 }
 
+/* Of a thousand outputs a step visits those that something comes to, and of those that held something back it tells in
+ * the next final step. */
+static void test_awake(void **state)
+{
+    enum { OUTPUTS = 1000 };
+    struct kp_arena arena = {0};
+    struct world world = {.random = {7}, .growing = false};
+    struct kp_graph *graph;
+    struct kp_error err;
+    const struct kp_graph_options options = {0};
+    assert_int_equal(kp_graph_create(&options, &graph, &err), KP_OK);
+    struct kp_node *inputs[OUTPUTS];
+    struct kp_output *outputs[OUTPUTS], *const *changed;
+    for (int i = 0; i < OUTPUTS; i++) {
+        inputs[i] = kp_graph_input(graph, test_columns(), COLS, false);
+        outputs[i] = kp_graph_add_output(graph, inputs[i]);
+        kp_output_set_owner(outputs[i], &inputs[i]);
+    }
+    struct kp_step empty = {.partial = false};
+    assert_int_equal(kp_graph_step(graph, &empty, &err), KP_OK); /* all are new */
+    struct kp_batch *batch = random_changes(&world, &world.tables[0], 50, &arena);
+    struct kp_step_input input = {.batches = &batch, .batch_count = 1};
+    struct kp_step step = {.inputs = &input, .input_count = 1, .partial = true};
+    for (int i = 0; i < OUTPUTS; i += 99) {
+        uint64_t before = kp_graph_visits(graph);
+        uint32_t count;
+        input.node = inputs[i];
+        step.partial = !step.partial;
+        assert_int_equal(kp_graph_step(graph, &step, &err), KP_OK);
+        changed = kp_graph_changed(graph, &count);
+        assert_true(kp_graph_visits(graph) - before <= 3); /* the input, its output, what the last step held back */
+        assert_true(count >= 1 && count <= 2);
+        bool told = false;
+        for (uint32_t k = 0; k < count; k++)
+            told |= changed[k] == outputs[i] && kp_output_owner(changed[k]) == &inputs[i];
+        assert_true(told && kp_output_changes(outputs[i])->rows > 0);
+        assert_int_equal(kp_output_changes(outputs[(i + 1) % OUTPUTS])->rows, 0);
+    }
+    for (int i = 0; i < OUTPUTS; i += 2) /* the others move up, and stay who they are */
+        kp_graph_drop_output(graph, outputs[i]);
+    input.node = inputs[501];
+    uint32_t count;
+    assert_int_equal(kp_graph_step(graph, &step, &err), KP_OK);
+    changed = kp_graph_changed(graph, &count);
+    assert_true(count >= 1 && kp_output_changes(outputs[501])->rows > 0);
+    kp_graph_destroy(graph);
+    table_finish(&world.tables[0]);
+    kp_arena_finish(&arena);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_law), cmocka_unit_test(test_budget)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_law), cmocka_unit_test(test_budget),
+                                       cmocka_unit_test(test_awake)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

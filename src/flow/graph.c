@@ -82,7 +82,12 @@ void kp_graph_destroy(struct kp_graph *graph)
     kp_mutex_finish(&graph->fail_lock);
     kp_free(graph->lanes);
     kp_free(graph->nodes);
+    kp_free((void *)graph->awake);
+    kp_free(graph->ran);
+    kp_free(graph->timers);
+    kp_free(graph->shared);
     kp_free(graph->outputs);
+    kp_free(graph->changed);
     kp_free(graph);
 }
 
@@ -103,14 +108,51 @@ static void remove_consumer(struct kp_node *input, const struct kp_node *node)
     input->consumer_count = kept;
 }
 
+static void grow_nodes(struct kp_graph *graph)
+{
+    uint32_t words = graph->node_cap / 64, more = words ? words : 1;
+    graph->node_cap = (words + more) * 64;
+    graph->nodes = kp_realloc(graph->nodes, graph->node_cap * sizeof *graph->nodes);
+    graph->awake = kp_realloc((void *)graph->awake, (words + more) * sizeof *graph->awake);
+    graph->ran = kp_realloc(graph->ran, (words + more) * sizeof *graph->ran);
+    memset((void *)(graph->awake + words), 0, more * sizeof *graph->awake);
+    memset(graph->ran + words, 0, more * sizeof *graph->ran);
+}
+
+/* A new node is awake: it may have rows without input, and its first step tells when it is due. */
 static void append_node(struct kp_graph *graph, struct kp_node *node)
 {
-    if (graph->node_count == graph->node_cap) {
-        graph->node_cap = graph->node_cap ? graph->node_cap * 2 : 16;
-        graph->nodes = kp_realloc(graph->nodes, graph->node_cap * sizeof *graph->nodes);
-    }
+    if (graph->node_count == graph->node_cap)
+        grow_nodes(graph);
     node->place = graph->node_count;
     graph->nodes[graph->node_count++] = node;
+    kp_node_wake(node);
+}
+
+/* With state: when it is due. */
+static void timer_start(struct kp_node *node)
+{
+    struct kp_graph *graph = node->graph;
+    node->timer = UINT32_MAX;
+    if (!node->ops->due)
+        return;
+    if (graph->timer_count == graph->timer_cap) {
+        graph->timer_cap = graph->timer_cap ? graph->timer_cap * 2 : 16;
+        graph->timers = kp_realloc(graph->timers, graph->timer_cap * sizeof *graph->timers);
+    }
+    node->timer = graph->timer_count;
+    graph->timers[graph->timer_count++] = (struct kp_timer){node, node->ops->due(node)};
+}
+
+static void timer_stop(struct kp_node *node)
+{
+    struct kp_graph *graph = node->graph;
+    if (node->timer == UINT32_MAX)
+        return;
+    struct kp_timer *last = &graph->timers[--graph->timer_count];
+    last->node->timer = node->timer;
+    graph->timers[node->timer] = *last;
+    node->timer = UINT32_MAX;
 }
 
 struct kp_node *kp_node_create(struct kp_graph *graph, const struct kp_node_ops *ops, const struct kp_column *cols,
@@ -122,6 +164,7 @@ struct kp_node *kp_node_create(struct kp_graph *graph, const struct kp_node_ops 
     node->origin = atomic_fetch_add(&origins, 1);
     node->graph = graph;
     node->id = graph->next_id++;
+    node->timer = UINT32_MAX;
     node->col_count = col_count;
     node->types = kp_arena_alloc(&node->arena, (col_count + 1) * sizeof *node->types);
     for (uint32_t c = 0; c < col_count; c++)
@@ -187,15 +230,73 @@ static void ask_for_watermarks(struct kp_node *node)
             ask_for_watermarks(node->inputs[i]);
 }
 
+static void shared_link(struct kp_graph *graph, struct kp_node *node)
+{
+    struct kp_node **chain = &graph->shared[node->share_key & (graph->shared_cap - 1)];
+    node->next_shared = *chain;
+    *chain = node;
+}
+
+static void shared_grow(struct kp_graph *graph)
+{
+    uint32_t old_cap = graph->shared_cap;
+    struct kp_node **old = graph->shared;
+    graph->shared_cap = old_cap ? old_cap * 2 : 64;
+    graph->shared = kp_calloc(graph->shared_cap, sizeof *graph->shared);
+    for (uint32_t i = 0; i < old_cap; i++)
+        for (struct kp_node *node = old[i], *next; node; node = next) {
+            next = node->next_shared;
+            shared_link(graph, node);
+        }
+    kp_free(old);
+}
+
+/* Others find it from now on, by what it is and reads now. */
+static void shared_add(struct kp_node *node)
+{
+    struct kp_graph *graph = node->graph;
+    if (!node->ops->same)
+        return;
+    if (graph->shared_count == graph->shared_cap)
+        shared_grow(graph);
+    node->share_key = kp_hash_combine(node->form, (uint64_t)(uintptr_t)node->ops);
+    for (uint32_t i = 0; i < node->input_count; i++)
+        node->share_key = kp_hash_combine(node->share_key, (uint64_t)(uintptr_t)node->inputs[i]);
+    shared_link(graph, node);
+    graph->shared_count++;
+}
+
+static void shared_remove(struct kp_node *node)
+{
+    struct kp_graph *graph = node->graph;
+    struct kp_node **at = graph->shared ? &graph->shared[node->share_key & (graph->shared_cap - 1)] : NULL;
+    while (at && *at && *at != node)
+        at = &(*at)->next_shared;
+    if (!at || !*at)
+        return; /* it was given up before others could find it, or never to be shared */
+    *at = node->next_shared;
+    graph->shared_count--;
+}
+
+/* Of several the first. */
+static struct kp_node *find_same(const struct kp_node *node)
+{
+    const struct kp_graph *graph = node->graph;
+    struct kp_node *found = NULL, *at = graph->shared[node->share_key & (graph->shared_cap - 1)];
+    for (; at; at = at->next_shared)
+        if (at != node && at->share_key == node->share_key && (!found || at->place < found->place) &&
+            does_the_same(at, node) && may_share(at))
+            found = at;
+    return found;
+}
+
 struct kp_node *kp_node_share(struct kp_node *node)
 {
     struct kp_graph *graph = node->graph;
-    const struct kp_node *input = node->input_count ? node->inputs[0] : NULL; /* an equal node reads it too */
-    uint32_t count = input ? input->consumer_count : graph->node_count;
-    for (uint32_t i = 0; i < count; i++) {
-        struct kp_node *other = input ? input->consumers[i].node : graph->nodes[i];
-        if (other == node || !does_the_same(other, node) || !may_share(other))
-            continue;
+    shared_add(node);
+    struct kp_node *other = node->ops->same ? find_same(node) : NULL;
+    if (other) {
+        shared_remove(node);
         for (uint32_t k = 0; k < node->input_count; k++)
             remove_consumer(node->inputs[k], node);
         KP_ASSERT(node->place == graph->node_count - 1);
@@ -206,6 +307,7 @@ struct kp_node *kp_node_share(struct kp_node *node)
     inboxes_start(node);
     if (node->ops->start)
         node->ops->start(node);
+    timer_start(node);
     for (uint32_t i = 0; i < node->input_count; i++)
         if (node->uses_positions)
             ask_for_positions(node->inputs[i]);
@@ -219,22 +321,63 @@ static void remove_node(struct kp_graph *graph, struct kp_node *node)
 {
     for (uint32_t i = 0; i < node->input_count; i++)
         remove_consumer(node->inputs[i], node);
-    memmove(graph->nodes + node->place, graph->nodes + node->place + 1,
-            (graph->node_count - node->place - 1) * sizeof(struct kp_node *));
-    graph->node_count--;
-    for (uint32_t i = node->place; i < graph->node_count; i++)
-        graph->nodes[i]->place = i;
+    timer_stop(node);
+    shared_remove(node);
+    graph->nodes[node->place] = NULL;
     node_free(node);
+}
+
+/* Moves the nodes from a place on to where there are none, and their bits with them. Nothing waits for its release. */
+static void close_gaps(struct kp_graph *graph, uint32_t place)
+{
+    uint32_t kept = place;
+    for (; place < graph->node_count; place++) {
+        struct kp_node *node = graph->nodes[place];
+        uint64_t awake = atomic_load_explicit(&graph->awake[place / 64], memory_order_relaxed);
+        atomic_store_explicit(&graph->awake[place / 64], awake & ~(UINT64_C(1) << place % 64), memory_order_relaxed);
+        if (!node)
+            continue;
+        node->place = kept;
+        graph->nodes[kept++] = node;
+        if (awake >> place % 64 & 1)
+            kp_node_wake(node);
+    }
+    graph->node_count = kept;
+}
+
+/* Frees the node if nobody needs it, and then what only it needed; the first place that is empty now. */
+static uint32_t drop_useless(struct kp_graph *graph, struct kp_node *node, uint32_t first)
+{
+    if (node->users || node->consumer_count || node->pinned)
+        return first;
+    uint32_t count = node->input_count;
+    struct kp_node **inputs = kp_calloc(count + 1, sizeof *inputs);
+    for (uint32_t i = 0; i < count; i++) {
+        inputs[i] = node->inputs[i];
+        inputs[i]->users++; /* one may read another, or be there twice */
+    }
+    first = KP_MIN(first, node->place);
+    remove_node(graph, node);
+    for (uint32_t i = 0; i < count; i++) {
+        inputs[i]->users--;
+        first = drop_useless(graph, inputs[i], first);
+    }
+    kp_free(inputs);
+    return first;
 }
 
 /* Readers stand behind what they read: one walk from the end frees all that became useless. */
 void kp_graph_sweep(struct kp_graph *graph)
 {
+    uint32_t first = graph->node_count;
     for (uint32_t i = graph->node_count; i-- > 0;) {
         struct kp_node *node = graph->nodes[i];
-        if (!node->users && !node->consumer_count && !node->pinned)
-            remove_node(graph, node);
+        if (node->users || node->consumer_count || node->pinned)
+            continue;
+        remove_node(graph, node);
+        first = i;
     }
+    close_gaps(graph, first);
 }
 
 void kp_graph_drop(struct kp_graph *graph, struct kp_node *node)
@@ -246,7 +389,7 @@ void kp_graph_drop(struct kp_graph *graph, struct kp_node *node)
         node->users--;
     else
         node->pinned = false;
-    kp_graph_sweep(graph);
+    close_gaps(graph, drop_useless(graph, node, graph->node_count));
 }
 
 bool kp_graph_has(const struct kp_graph *graph, const struct kp_node *node)
@@ -278,6 +421,7 @@ enum kp_code kp_graph_relation(struct kp_graph *graph, struct kp_relation *relat
         return kp_fail(err, KP_INVALID, "42809", "\"%s\" has no records of its own", relation->name);
     struct kp_node *node;
     KP_TRY(kp_op_source(graph, relation, &node, err));
+    timer_start(node);
     if (keyed)
         KP_TRY(kp_op_upsert(graph, node, relation, &node, err));
     node->pinned = true;
@@ -292,14 +436,38 @@ struct kp_node *kp_graph_input(struct kp_graph *graph, const struct kp_column *c
     return node;
 }
 
+/* All outputs may change in one step. */
+static void need_outputs(struct kp_graph *graph, uint32_t more)
+{
+    size_t count = graph->output_count + more;
+    graph->outputs = kp_realloc(graph->outputs, count * sizeof(struct kp_output *));
+    graph->changed = kp_realloc(graph->changed, count * sizeof(struct kp_output *));
+}
+
 struct kp_output *kp_graph_add_output(struct kp_graph *graph, struct kp_node *node)
 {
     struct kp_output *output = kp_calloc(1, sizeof *output);
-    output->node = kp_op_output(graph, node);
+    output->node = kp_op_output(graph, node, output);
     output->node->users = 1;
-    graph->outputs = kp_realloc(graph->outputs, (graph->output_count + 1) * sizeof(struct kp_output *));
+    need_outputs(graph, 1);
     graph->outputs[graph->output_count++] = output;
     return output;
+}
+
+void kp_output_set_owner(struct kp_output *output, void *owner)
+{
+    output->owner = owner;
+}
+
+void *kp_output_owner(const struct kp_output *output)
+{
+    return output->owner;
+}
+
+struct kp_output *const *kp_graph_changed(const struct kp_graph *graph, uint32_t *ret_count)
+{
+    *ret_count = graph->changed_count;
+    return graph->changed;
 }
 
 void kp_graph_drop_output(struct kp_graph *graph, struct kp_output *output)
@@ -420,9 +588,10 @@ enum kp_code kp_graph_merge(struct kp_graph *into, struct kp_graph *from,
         inboxes_start(node);
         node->id = into->next_id++;
         append_node(into, node);
+        timer_start(node);
+        shared_add(node);
     }
-    into->outputs =
-        kp_realloc(into->outputs, (into->output_count + from->output_count + 1) * sizeof(struct kp_output *));
+    need_outputs(into, from->output_count + 1);
     for (uint32_t i = 0; i < from->output_count; i++)
         into->outputs[into->output_count++] = from->outputs[i];
     from->node_count = from->output_count = 0;

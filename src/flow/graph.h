@@ -6,6 +6,10 @@
  * before them in topological order are done, the stepper calls `part` for each part with work, on any worker, and what
  * a part sends flows on at once. So a step is one pass over graph->nodes with a barrier per stateful node.
  *
+ * Of a graph of thousands of views most has nothing to do in a step. A node is *awake* when it has: rows came to it, it
+ * holds back what a partial step brought, its time has come (a timer), it is new. Only those are visited, and released
+ * behind the step; a bit for each node, by place, says so.
+ *
  * Invariants: 1. a node's inputs precede it in graph->nodes; 2. a part's state is touched by one worker at a time;
  * 3. what is sent lives in the sending lane's arena (or in state) until the next step; 4. order of batches means
  * nothing, where order matters (keyed tables) it is taken from the rows' positions.
@@ -13,6 +17,7 @@
 #ifndef KP_FLOW_GRAPH_H
 #define KP_FLOW_GRAPH_H
 
+#include "base/hash.h"
 #include "flow/eval.h"
 #include "flow/exchange.h"
 #include "flow/flow.h"
@@ -53,13 +58,14 @@ struct kp_node_ops {
                                  struct kp_error *err);
     /* Stateful: one part's turn. */
     KP_MUST enum kp_code (*part)(struct kp_node *node, struct kp_lane *lane, uint32_t part, struct kp_error *err);
-    /* Before the parts' turns of a step, one thread. NULL: nothing to do. */
+    /* Before the parts' turns of a step in which it is awake, one thread. NULL: nothing to do. */
     void (*begin)(struct kp_node *node);
-    /* When it has something to do although nothing comes in: log time in PostgreSQL's epoch, INT64_MAX: never. */
+    /* When it has something to do although nothing comes in: log time in PostgreSQL's epoch, INT64_MAX: never. It may
+     * change in steps only in which the node is awake. */
     int64_t (*due)(const struct kp_node *node);
-    /* Wants a turn of this part although nothing came in. NULL: never. */
+    /* Wants a turn of this part although nothing came in, while it is awake. NULL: never. */
     bool (*wants)(const struct kp_node *node, uint32_t part);
-    /* Sources and inputs: brings the step's rows. */
+    /* Sources and inputs: brings the step's rows; NULL: the step has none for it. */
     KP_MUST enum kp_code (*bring)(struct kp_node *node, const struct kp_step_input *input, struct kp_error *err);
     /* Of a recursion, between its turns: what the last one found, which ret_entry is to send round; false: nothing. */
     bool (*round)(struct kp_node *node, struct kp_node **ret_entry, struct kp_batch *const **ret_batches,
@@ -88,9 +94,9 @@ struct kp_node {
     bool growing;             /* yields insertions only */
     bool consolidated;        /* yields no row twice in a step */
     bool touched;             /* has had rows: a new user would miss them */
-    bool settles;             /* wants a turn without rows only for what a partial step held back */
-    bool quiet;               /* it settles, and the last step was final: nothing is held back */
-    _Atomic bool stirred;     /* rows came since the last release */
+    bool restless;            /* awake in every step: follows a watermark that is not its own, or the log's time */
+    bool told;                /* it is behind a node with error rows in this step; fail_lock */
+    _Atomic bool erred;       /* it has error rows in this step */
     bool skips_errors;        /* error rows from before it are not told behind it */
     bool pinned;              /* a relation or input: kept without users */
     uint32_t end_in, end_out; /* below an emit: the column of the input, the output that is its window_end */
@@ -98,6 +104,12 @@ struct kp_node {
     struct kp_error *failure; /* why; in the arena; fail_lock, read between steps */
     bool uses_positions, uses_watermarks; /* someone downstream reads them before the next stateful node */
     uint32_t users;                       /* plans and outputs that hold it, beside consumers */
+    uint32_t timer;                       /* its place in graph->timers, UINT32_MAX: none */
+    uint64_t form;                        /* hash of its parameters; 0: the operator tells none */
+    uint64_t share_key;                   /* the form with kind and inputs */
+    struct kp_node *next_shared;          /* in the same chain of graph->shared */
+    uint64_t look;                        /* the last walk that came by (graph->looks) */
+    const struct kp_step_input *input;    /* of an entry, in this step */
     uint32_t input_count;
     struct kp_node **inputs;
     struct kp_consumer *consumers;
@@ -108,16 +120,15 @@ struct kp_node {
     char detail[128];
 };
 
-/* Rows come to it, whichever way: else it may be passed. On any lane. */
-static inline void kp_node_stir(struct kp_node *node)
-{
-    if (!atomic_load_explicit(&node->stirred, memory_order_relaxed))
-        atomic_store_explicit(&node->stirred, true, memory_order_relaxed);
-}
-
 struct kp_output {
     struct kp_node *node; /* of kind "output" */
+    void *owner;
     struct kp_changes changes;
+};
+
+struct kp_timer {
+    struct kp_node *node; /* whose kind has a due */
+    int64_t due_us;       /* PostgreSQL's epoch */
 };
 
 struct kp_graph {
@@ -127,8 +138,17 @@ struct kp_graph {
     struct kp_lane *lanes;
     struct kp_node **nodes; /* in topological order */
     uint32_t node_count, node_cap, next_id;
-    struct kp_output **outputs;
-    uint32_t output_count;
+    _Atomic uint64_t *awake; /* a bit a node, by place: is visited by this step, or the next one */
+    uint64_t *ran;           /* likewise: was visited, and is not released yet */
+    struct kp_node **shared; /* nodes that others may share, chained by share_key; a power of two of chains */
+    uint32_t shared_count, shared_cap;
+    struct kp_timer *timers; /* in no order */
+    uint32_t timer_count, timer_cap;
+    struct kp_output **outputs, **changed; /* changed: by the last step, until it is released */
+    uint32_t output_count, changed_count;
+    bool failing;             /* outputs have failed since the last step's end; fail_lock */
+    uint64_t visits;          /* of nodes, by all steps */
+    uint64_t looks;           /* walks so far, which mark nodes */
     bool bounded;             /* one step only: an ad-hoc query */
     bool looping;             /* nodes made now are inside a recursion: they have many turns in a step */
     uint32_t end_in, end_out; /* of nodes made now */
@@ -139,10 +159,20 @@ struct kp_graph {
 
 /* ---- for operators ---- */
 
+/* It has something to do in this step, or the next one if there is none: rows come, its time has come. Any lane. */
+static inline void kp_node_wake(struct kp_node *node)
+{
+    _Atomic uint64_t *word = &node->graph->awake[node->place / 64];
+    uint64_t bit = UINT64_C(1) << node->place % 64;
+    if (!(atomic_load_explicit(word, memory_order_relaxed) & bit))
+        atomic_fetch_or_explicit(word, bit, memory_order_relaxed);
+}
+
 /* A new node of this kind at the end of the graph, settings taken over; its inputs' consumers know it. */
 struct kp_node *kp_node_create(struct kp_graph *graph, const struct kp_node_ops *ops, const struct kp_column *cols,
                                uint32_t col_count, struct kp_node *const *inputs, uint32_t input_count);
-/* Looks for a node that does the same; if there is one, frees `node` and returns that. Else starts node's state. */
+/* Looks for a node that does the same (of equal form, if the operator has set one); if there is one, frees `node` and
+ * returns that. Else starts node's state. */
 struct kp_node *kp_node_share(struct kp_node *node);
 /*
  * What a step makes is charged too, or a join of everything with everything would take all memory; and it can be
@@ -273,7 +303,8 @@ struct kp_plan kp_op_stamped_plan(const struct kp_plan *plan, uint32_t column, s
 /* inputs[0] has the rows; the others are the sources whose watermarks close. */
 struct kp_node *kp_op_emit(struct kp_graph *graph, const struct kp_plan *plan, struct kp_node *const *inputs,
                            uint32_t input_count);
-struct kp_node *kp_op_output(struct kp_graph *graph, struct kp_node *input);
+struct kp_node *kp_op_output(struct kp_graph *graph, struct kp_node *input, struct kp_output *output);
+struct kp_output *kp_op_output_of(const struct kp_node *node);
 /* The batches of the last step. */
 void kp_op_output_collect(struct kp_node *node, struct kp_changes *changes);
 

@@ -718,9 +718,10 @@ enum kp_code kp_op_aggregate(struct kp_graph *graph, const struct kp_plan *plan,
     op->lean = input->growing;
     op->node.growing = op->node.bounded;
     op->node.consolidated = true;
-    op->node.settles = true;
     define(op, plan);
     op->combines = can_combine(op);
+    for (uint32_t c = 0; c < op->column_count; c++)
+        op->node.form = kp_hash_combine(op->node.form, kp_expr_hash(op->columns[c]));
     if (op->lean && op->agg_count == 0 && op->group_count > 0) /* DISTINCT: a row comes once and stays */
         op->node.growing = true;
     snprintf(op->node.detail, sizeof op->node.detail, "%u keys, %u aggregates", op->group_count, op->agg_count);

@@ -625,7 +625,7 @@ struct kp_node *kp_op_asof(struct kp_graph *graph, const struct kp_plan *plan, s
     op->latest = plan->asof.latest;
     op->version_column = plan->asof.version;
     op->frees = plan->asof.frees && !graph->bounded;
-    op->node.settles = !op->frees;
+    op->node.restless = op->frees;
     memcpy(op->lateness, plan->asof.lateness_us, sizeof op->lateness);
     op->key_count = plan->asof.key_count;
     struct kp_type *types = kp_arena_alloc(arena, (op->key_count + 1) * sizeof *types);

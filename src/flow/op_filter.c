@@ -39,5 +39,6 @@ struct kp_node *kp_op_filter(struct kp_graph *graph, const struct kp_plan *plan,
     op->node.consolidated = input->consolidated;
     op->predicate = kp_expr_own(plan->filter.predicate, &op->node.arena);
     op->node.uses_positions = op->predicate->can_fail;
+    op->node.form = kp_expr_hash(op->predicate);
     return kp_node_share(&op->node);
 }

@@ -707,7 +707,7 @@ enum kp_code kp_op_join(struct kp_graph *graph, const struct kp_plan *plan, cons
         kp_graph_drop(graph, &op->node);
         return code;
     }
-    op->node.settles = !op->inputs[0].side.frees && !op->inputs[1].side.frees;
+    op->node.restless = op->inputs[0].side.frees || op->inputs[1].side.frees;
     bool both = inputs[0]->growing && inputs[1]->growing;
     op->node.growing = op->node.bounded || (both && (op->kind == KP_JOIN_INNER || op->kind == KP_JOIN_SEMI));
     snprintf(op->node.detail, sizeof op->node.detail, "%s, %u keys%s", kinds[op->kind], op->key_count,

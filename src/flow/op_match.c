@@ -832,5 +832,6 @@ struct kp_node *kp_op_match(struct kp_graph *graph, const struct kp_plan *plan,
     kp_row_layout_init(&op->sent_layout, arena, op->node.types, op->node.col_count, true, 0);
     snprintf(op->node.detail, sizeof op->node.detail, "%u partition columns, %u variables, %u measures",
              op->match.plan->partition_count, op->match.plan->variable_count, op->match.plan->measure_count);
+    op->node.restless = op->match.plan->frees;
     return kp_node_share(&op->node);
 }

@@ -17,6 +17,7 @@ struct taken {
 
 struct op_output {
     struct kp_node node;
+    struct kp_output *output;
     bool direct;          /* no consolidation needed */
     struct taken **lanes; /* per lane: batches of the step */
 };
@@ -168,11 +169,16 @@ const struct kp_node_ops kp_output_ops = {.kind = "output",
                                           .lanes = output_lanes,
                                           .release = output_release};
 
-struct kp_node *kp_op_output(struct kp_graph *graph, struct kp_node *input)
+struct kp_output *kp_op_output_of(const struct kp_node *node)
+{
+    return ((const struct op_output *)node)->output;
+}
+
+struct kp_node *kp_op_output(struct kp_graph *graph, struct kp_node *input, struct kp_output *output)
 {
     struct op_output *op = (struct op_output *)kp_node_create(graph, &kp_output_ops, NULL, 0, &input, 1);
     op->direct = input->growing || input->consolidated;
-    op->node.settles = true;
+    op->output = output;
     output_lanes(&op->node, true);
     return kp_node_share(&op->node);
 }

@@ -501,7 +501,7 @@ enum kp_code kp_op_over(struct kp_graph *graph, const struct kp_plan *plan, cons
     op->top_kind = op->top ? plan->over.calls[plan->over.top_call].kind : KP_OVER_ROW_NUMBER;
     op->lean = op->top && input->growing;
     op->frees = plan->over.frees && !op->node.bounded;
-    op->node.settles = !op->frees;
+    op->node.restless = op->frees;
     op->lateness_us = op->frees ? plan->over.lateness_us : 0;
     while (op->frees && plan->over.partitions[op->time_key] != plan->over.time)
         op->time_key++;

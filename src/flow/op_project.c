@@ -49,6 +49,7 @@ struct kp_node *kp_op_project(struct kp_graph *graph, const struct kp_plan *plan
     for (uint32_t c = 0; c < plan->col_count; c++) {
         op->exprs[c] = kp_expr_own(plan->project.exprs[c], &op->node.arena);
         op->node.uses_positions |= op->exprs[c]->can_fail;
+        op->node.form = kp_hash_combine(op->node.form, kp_expr_hash(op->exprs[c]));
     }
     return kp_node_share(&op->node);
 }
@@ -89,6 +90,7 @@ static struct kp_node *make_columns(struct kp_graph *graph, const struct kp_colu
     op->columns = kp_arena_alloc(&op->node.arena, (col_count + 1) * sizeof *op->columns);
     memcpy(op->columns, columns, col_count * sizeof *columns);
     op->node.skips_errors = skips_errors;
+    op->node.form = kp_hash_bytes(columns, col_count * sizeof *columns);
     return kp_node_share(&op->node);
 }
 
@@ -114,4 +116,5 @@ void kp_op_columns_remap(struct kp_node *node, const uint32_t *map)
     struct op_columns *op = (struct op_columns *)node;
     for (uint32_t c = 0; c < node->col_count; c++)
         op->columns[c] = map[op->columns[c]];
+    node->form = kp_hash_bytes(op->columns, node->col_count * sizeof *op->columns);
 }

@@ -328,7 +328,6 @@ struct kp_node *kp_op_session(struct kp_graph *graph, const struct kp_plan *plan
     struct op_session *op =
         (struct op_session *)kp_node_create(graph, &session_ops, plan->cols, plan->col_count, &input, 1);
     op->node.growing = op->node.bounded;
-    op->node.settles = true;
     op->gap_us = plan->window.size.us; /* the binder has made days microseconds, and refused months */
     kp_keyed_define(&op->keyed, &op->node.arena, input->types, plan->col_count - 2, plan->window.keys,
                     plan->window.key_count);

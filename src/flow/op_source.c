@@ -481,6 +481,14 @@ static bool is_rival(const struct op_source *op, const char *head, uint32_t *ret
 
 static enum kp_code make_decoder(struct op_source *op, struct kp_error *err);
 
+/* A source's node, or that which a table decodes with. */
+static const struct op_source *source_of(const struct kp_node *node)
+{
+    if (node->ops == &kp_upsert_ops)
+        node = node->inputs[0];
+    return node->ops == &kp_source_ops ? (const struct op_source *)node : NULL;
+}
+
 /* Later sources that read the same records in this step become rivals; the decoder is made anew for new ones. */
 static enum kp_code find_rivals(struct op_source *op, const struct kp_step_input *input, struct kp_error *err)
 {
@@ -502,10 +510,10 @@ static enum kp_code find_rivals(struct op_source *op, const struct kp_step_input
 static bool use_notes(struct op_source *op, const struct kp_step_input *input, const char *head)
 {
     struct kp_graph *graph = op->node.graph;
-    for (uint32_t i = 0; i < graph->node_count && graph->nodes[i] != &op->node; i++) {
-        const struct op_source *from = (const struct op_source *)graph->nodes[i];
+    for (size_t i = 0; i < graph->step->input_count; i++) {
+        const struct op_source *from = source_of(graph->step->inputs[i].node);
         uint32_t at;
-        if (from->node.ops != &kp_source_ops || from->chunks != input->chunks || !is_rival(from, head, &at))
+        if (!from || from->node.place >= op->node.place || from->chunks != input->chunks || !is_rival(from, head, &at))
             continue;
         for (uint32_t m = 0; m < op->morsel_count; m++)
             op->morsels[m].wanted = from->morsels[m].rivals[at];
@@ -626,6 +634,18 @@ bool kp_node_fields(const struct kp_node *node, struct kp_column_field *ret_fiel
     return true;
 }
 
+/* Whose windows close by its watermark. */
+static void wake_followers(const struct kp_node *source)
+{
+    for (uint32_t i = 0; i < source->consumer_count; i++) {
+        struct kp_node *reader = source->consumers[i].node;
+        if (reader->ops == &kp_emit_ops)
+            kp_node_wake(reader);
+        else if (reader->ops == &kp_upsert_ops)
+            wake_followers(reader);
+    }
+}
+
 static enum kp_code source_bring(struct kp_node *node, const struct kp_step_input *input, struct kp_error *err)
 {
     struct op_source *op = (struct op_source *)node;
@@ -641,7 +661,10 @@ static enum kp_code source_bring(struct kp_node *node, const struct kp_step_inpu
     int64_t now_us = whole ? node->graph->step->log_time_us - POSTGRES_EPOCH_US : last_seen(op);
     now_us = KP_MAX(now_us, INT64_MIN / 2);
     op->idle_seen_us = KP_MAX(op->idle_seen_us, now_us);
+    int64_t before = op->watermark;
     op->watermark = node->graph->step->close_windows ? INT64_MAX : watermark_of(op, op->watermark, now_us);
+    if (op->watermark != before && !op->by_log_time) /* else they have timers (kp_node_watermark_log_time) */
+        wake_followers(node);
     return KP_OK;
 }
 
@@ -726,6 +749,7 @@ enum kp_code kp_op_source(struct kp_graph *graph, struct kp_relation *relation, 
         op->time_column = 0;
         op->by_log_time = relation->origins && relation->origins[column] == KP_FIELD_LOG_TIME;
     }
+    op->node.restless = op->by_log_time || op->idle_us != INT64_MAX;
     if (code != KP_OK) {
         kp_graph_drop(graph, &op->node);
         return code;
@@ -746,16 +770,10 @@ enum kp_code kp_op_source_take_over(struct kp_node *node, struct kp_node *old, s
     if (old->uses_watermarks) { /* it was followed row by row */
         node->uses_watermarks = true;
         ((struct op_source *)node)->watermark = from->watermark;
+        wake_followers(node);
     }
     kp_free(map);
     return code;
-}
-
-static const struct op_source *source_of(const struct kp_node *node)
-{
-    if (node->ops == &kp_upsert_ops)
-        node = node->inputs[0];
-    return node->ops == &kp_source_ops ? (const struct op_source *)node : NULL;
 }
 
 void kp_node_times_get(const struct kp_node *node, int64_t *ret_watermark, struct kp_source_time **ret_times,
@@ -777,6 +795,7 @@ void kp_node_times_set(struct kp_node *node, int64_t watermark, const struct kp_
     op->watermark = KP_MAX(op->watermark, watermark);
     for (uint32_t i = 0; i < count; i++) /* when its last row came is not kept: it is silent until the next one */
         note_rows(&op->partitions, times[i].partition, times[i].time_max, INT64_MIN / 2);
+    wake_followers(&op->node);
 }
 
 bool kp_node_clock(const struct kp_node *node, struct kp_source_clock *ret_clock)

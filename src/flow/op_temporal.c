@@ -426,6 +426,7 @@ struct kp_node *kp_op_temporal(struct kp_graph *graph, const struct kp_plan *pla
     op->node.growing = false;
     op->node.uses_positions = predicate->can_fail;
     op->predicate = kp_expr_own(kp_expr_copy(predicate, arena, now_to_column, &column), arena);
+    op->node.form = kp_expr_hash(op->predicate);
     op->time_column = -1;
     op->now_us = INT64_MIN;
     kp_expr_walk(op->predicate, find_time, op);

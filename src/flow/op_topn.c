@@ -330,7 +330,6 @@ enum kp_code kp_op_topn(struct kp_graph *graph, const struct kp_plan *plan, cons
     op->lean = input->growing;
     op->node.growing = op->node.bounded;
     op->node.consolidated = true;
-    op->node.settles = true;
     op->key_count = plan->topn.key_count;
     op->keys = kp_arena_alloc(arena, (op->key_count + 1) * sizeof *op->keys);
     if (op->key_count)

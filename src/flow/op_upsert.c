@@ -93,7 +93,7 @@ enum kp_code kp_op_upsert_take(struct kp_node *node, struct kp_lane *lane, const
     uint32_t n = rows_with_key(op, lane, decoded, index);
     if (n == 0)
         return KP_OK;
-    kp_node_stir(node);
+    kp_node_wake(node);
     struct kp_batch *batch = kp_batch_create(&lane->arena, node->col_count + 1, n);
     for (uint32_t c = 0; c < node->col_count; c++)
         kp_vec_gather(&from->vecs[op->columns[c]], index, n, &lane->arena, &batch->vecs[c]);
@@ -433,7 +433,6 @@ enum kp_code kp_op_upsert(struct kp_graph *graph, struct kp_node *source, struct
     struct op_upsert *op =
         (struct op_upsert *)kp_node_create(graph, &kp_upsert_ops, relation->cols, relation->col_count, &source, 1);
     struct kp_arena *arena = &op->node.arena;
-    op->node.settles = true;
     const char *format = kp_relation_option(relation, "format");
     op->debezium = format && strcmp(format, "debezium") == 0;
     op->key_count = relation->key_count;

@@ -83,6 +83,7 @@ static void fail_downstream(struct kp_node *node, const struct kp_error *why)
     node->failure = kp_arena_alloc(&node->arena, sizeof *node->failure);
     *node->failure = *why;
     atomic_store(&node->failed, true);
+    node->graph->failing |= node->ops == &kp_output_ops;
     for (uint32_t i = 0; i < node->consumer_count; i++)
         fail_downstream(node->consumers[i].node, why);
 }
@@ -153,7 +154,7 @@ enum kp_code kp_node_send(struct kp_node *node, struct kp_lane *lane, const stru
         if (atomic_load_explicit(&consumer->failed, memory_order_relaxed))
             continue;
         atomic_fetch_add_explicit(&consumer->rows_in, rows, memory_order_relaxed);
-        kp_node_stir(consumer);
+        kp_node_wake(consumer);
         KP_TRY(push(&node->consumers[i], lane, out, err));
     }
     return KP_OK;
@@ -165,9 +166,35 @@ void kp_node_error(struct kp_node *node, struct kp_lane *lane, int64_t weight, i
     kp_node_error_in(node, lane, weight, log_position, INT64_MIN, sqlstate, message);
 }
 
+/* Who is told of error rows of a node, as mark_before has it. With fail_lock. */
+static void wake_behind(struct kp_node *node)
+{
+    for (uint32_t i = 0; i < node->consumer_count; i++) {
+        struct kp_node *consumer = node->consumers[i].node;
+        if (consumer->told)
+            continue;
+        consumer->told = true;
+        kp_node_wake(consumer);
+        if (!consumer->skips_errors && consumer->ops != &kp_emit_ops)
+            wake_behind(consumer);
+    }
+}
+
+static void note_erred(struct kp_node *node)
+{
+    if (atomic_load_explicit(&node->erred, memory_order_relaxed))
+        return;
+    kp_mutex_lock(&node->graph->fail_lock);
+    atomic_store_explicit(&node->erred, true, memory_order_relaxed);
+    kp_node_wake(node);
+    wake_behind(node);
+    kp_mutex_unlock(&node->graph->fail_lock);
+}
+
 void kp_node_error_in(struct kp_node *node, struct kp_lane *lane, int64_t weight, int64_t log_position,
                       int64_t window_end, const char *sqlstate, const char *message)
 {
+    note_erred(node);
     struct kp_lane_error *error = kp_arena_calloc(&lane->arena, sizeof *error);
     error->node = node;
     error->error.weight = weight;
@@ -228,6 +255,18 @@ static void mark_before(const struct kp_node *node, uint8_t *marks)
         mark_before(node->inputs[i], marks);
 }
 
+/* As mark_before: whom the walk comes by has its number. One thread. */
+static void look_before(struct kp_node *node, uint64_t look)
+{
+    if (node->look == look)
+        return;
+    node->look = look;
+    if (node->skips_errors || node->ops == &kp_emit_ops)
+        return;
+    for (uint32_t i = 0; i < node->input_count; i++)
+        look_before(node->inputs[i], look);
+}
+
 const struct kp_lane_error **kp_node_errors_before(const struct kp_node *node, size_t *ret_count)
 {
     struct kp_graph *graph = node->graph;
@@ -240,12 +279,12 @@ const struct kp_lane_error **kp_node_errors_before(const struct kp_node *node, s
         return NULL;
     struct kp_arena *arena = &graph->lanes[0].arena;
     const struct kp_lane_error **errors = kp_arena_alloc(arena, count * sizeof *errors);
-    uint8_t *marks = kp_arena_calloc(arena, graph->node_count);
+    uint64_t look = ++graph->looks;
     for (uint32_t i = 0; i < node->input_count; i++)
-        mark_before(node->inputs[i], marks);
+        look_before(node->inputs[i], look);
     for (uint32_t l = 0; l < graph->lanes_count; l++)
         for (const struct kp_lane_error *at = graph->lanes[l].errors; at; at = at->next)
-            if (marks[at->node->place])
+            if (at->node->look == look)
                 errors[(*ret_count)++] = at;
     return errors;
 }
@@ -300,13 +339,13 @@ static void collect_errors(struct kp_graph *graph, struct kp_output *output)
         for (const struct kp_lane_error *at = graph->lanes[l].errors; at; at = at->next)
             count++;
     struct kp_arena *arena = &graph->lanes[0].arena;
-    uint8_t *marks = kp_arena_calloc(arena, graph->node_count);
-    mark_before(output->node, marks);
+    uint64_t look = ++graph->looks;
+    look_before(output->node, look);
     struct kp_flow_error *errors = kp_arena_alloc(arena, count * sizeof *errors);
     size_t n = 0, kept = 0;
     for (uint32_t l = 0; l < graph->lanes_count; l++)
         for (const struct kp_lane_error *at = graph->lanes[l].errors; at; at = at->next)
-            if (marks[at->node->place])
+            if (at->node->look == look)
                 errors[n++] = at->error;
     qsort(errors, n, sizeof *errors, compare_flow_errors);
     for (size_t i = 0; i < n; i++) {
@@ -337,18 +376,9 @@ static enum kp_code run_part(void *arg, struct kp_lane *lane, uint32_t task, str
     return settle(run->node, lane, &before, errors, code, err);
 }
 
-/* Most nodes of a graph of many views have nothing to do in a step: they are passed at once. */
-static bool is_idle(const struct kp_node *node)
-{
-    return node->quiet && !atomic_load_explicit(&node->stirred, memory_order_relaxed);
-}
-
 static enum kp_code run_node(struct kp_graph *graph, struct kp_node *node, struct kp_error *err)
 {
     struct part_run run = {.node = node};
-    if (is_idle(node))
-        return KP_OK;
-    node->quiet = node->settles && kp_graph_step_final(graph);
     if (atomic_load(&node->failed)) {
         for (uint32_t i = 0; i < node->input_count; i++)
             kp_inbox_clear(&node->inboxes[i]);
@@ -367,7 +397,6 @@ static enum kp_code run_node(struct kp_graph *graph, struct kp_node *node, struc
     }
     if (count == 0)
         return KP_OK;
-    kp_node_stir(node); /* what it held back is released with the step */
     int64_t start_ns = kp_os_real()->mono_ns(kp_os_real()->ctx);
     bool parallel = graph->parallel;
     graph->parallel = parallel && rows >= graph->options.parallel_rows_min;
@@ -380,14 +409,65 @@ static enum kp_code run_node(struct kp_graph *graph, struct kp_node *node, struc
     return contain(node, code, err);
 }
 
-static const struct kp_step_input *find_input(const struct kp_step *step, const struct kp_node *node)
+/* ---- who is awake ---- */
+
+/* The first place from this one on whose node is awake, node_count if there is none. */
+static uint32_t next_awake(const struct kp_graph *graph, uint32_t place)
+{
+    uint32_t words = (graph->node_count + 63) / 64;
+    for (uint32_t w = place / 64, from = place % 64; w < words; w++, from = 0) {
+        uint64_t bits = atomic_load_explicit(&graph->awake[w], memory_order_relaxed) & UINT64_MAX << from;
+        if (bits)
+            return KP_MIN(w * 64 + (uint32_t)__builtin_ctzll(bits), graph->node_count);
+    }
+    return graph->node_count;
+}
+
+/* Likewise of those that were visited and are not released. */
+static uint32_t next_ran(const struct kp_graph *graph, uint32_t place)
+{
+    uint32_t words = (graph->node_count + 63) / 64;
+    for (uint32_t w = place / 64, from = place % 64; w < words; w++, from = 0)
+        if (graph->ran[w] & UINT64_MAX << from)
+            return w * 64 + (uint32_t)__builtin_ctzll(graph->ran[w] & UINT64_MAX << from);
+    return graph->node_count;
+}
+
+/* It is visited now. */
+static void note_visit(struct kp_graph *graph, uint32_t place)
+{
+    uint64_t bit = UINT64_C(1) << place % 64;
+    atomic_fetch_and_explicit(&graph->awake[place / 64], ~bit, memory_order_relaxed);
+    graph->ran[place / 64] |= bit;
+    graph->visits++;
+}
+
+/* Entries that rows are brought to, and those whose time has come; when all input has ended, everybody. */
+static void wake_first(struct kp_graph *graph, const struct kp_step *step)
 {
     for (size_t i = 0; i < step->input_count; i++) {
-        const struct kp_node *given = step->inputs[i].node;
-        if (given == node || (given->ops == &kp_upsert_ops && given->inputs[0] == node))
-            return &step->inputs[i];
+        struct kp_node *given = step->inputs[i].node, *entry = given->ops == &kp_upsert_ops ? given->inputs[0] : given;
+        entry->input = &step->inputs[i];
+        kp_node_wake(entry);
     }
-    return NULL;
+    int64_t now_us = step->log_time_us - POSTGRES_EPOCH_US;
+    for (uint32_t i = 0; i < graph->timer_count; i++)
+        if (graph->timers[i].due_us <= now_us)
+            kp_node_wake(graph->timers[i].node);
+    for (uint32_t i = 0; step->close_windows && i < graph->node_count; i++)
+        kp_node_wake(graph->nodes[i]);
+}
+
+/* Behind the step: when they are due, and who has something to do in the next one already. */
+static void settle_ran(struct kp_graph *graph, const struct kp_step *step)
+{
+    for (uint32_t i = next_ran(graph, 0); i < graph->node_count; i = next_ran(graph, i + 1)) {
+        struct kp_node *node = graph->nodes[i];
+        if (node->timer != UINT32_MAX)
+            graph->timers[node->timer].due_us = node->ops->due(node);
+        if (node->restless || (step->partial && node->ops->part))
+            kp_node_wake(node);
+    }
 }
 
 static bool is_large(const struct kp_graph *graph, const struct kp_step *step)
@@ -427,9 +507,13 @@ static enum kp_code run_rounds(struct kp_graph *graph, struct kp_node *node, str
             struct kp_flow flow = {.batch = batches[i]};
             KP_TRY(contain(entry, kp_node_send(entry, &graph->lanes[0], &flow, err), err));
         }
-        for (uint32_t i = first + 1; i < node->place; i++)
-            if (marks[i - first] && graph->nodes[i]->ops->part)
+        for (uint32_t i = next_awake(graph, first + 1); i < node->place; i = next_awake(graph, i + 1)) {
+            if (!marks[i - first])
+                continue;
+            note_visit(graph, i);
+            if (graph->nodes[i]->ops->part)
                 KP_TRY(run_turn(graph, graph->nodes[i], err));
+        }
         KP_TRY(run_node(graph, node, err));
     }
     return KP_OK;
@@ -441,46 +525,70 @@ static enum kp_code run_turn(struct kp_graph *graph, struct kp_node *node, struc
     return node->ops->round ? run_rounds(graph, node, err) : KP_OK;
 }
 
-static enum kp_code run_step(struct kp_graph *graph, const struct kp_step *step, struct kp_error *err)
+static enum kp_code bring(struct kp_graph *graph, struct kp_node *node, struct kp_error *err)
 {
-    for (uint32_t i = 0; i < graph->node_count; i++) {
-        struct kp_node *node = graph->nodes[i];
-        node->settings.now_us = step->log_time_us - POSTGRES_EPOCH_US;
-        if (node->ops->begin)
-            node->ops->begin(node);
-        if (node->ops->bring) {
-            int64_t start_ns = kp_os_real()->mono_ns(kp_os_real()->ctx);
-            enum kp_code code = node->ops->bring(node, find_input(step, node), err);
-            for (uint32_t l = 0; code == KP_OK && l < graph->lanes_count; l++)
-                code = kp_arena_check(&graph->lanes[l].arena, err);
-            KP_TRY(contain(node, code, err));
-            node->ns += (uint64_t)(kp_os_real()->mono_ns(kp_os_real()->ctx) - start_ns);
-        } else if (node->ops->part)
-            KP_TRY(run_turn(graph, node, err));
-    }
+    int64_t start_ns = kp_os_real()->mono_ns(kp_os_real()->ctx);
+    enum kp_code code = node->ops->bring(node, node->input, err);
+    node->input = NULL;
+    for (uint32_t l = 0; code == KP_OK && l < graph->lanes_count; l++)
+        code = kp_arena_check(&graph->lanes[l].arena, err);
+    KP_TRY(contain(node, code, err));
+    node->ns += (uint64_t)(kp_os_real()->mono_ns(kp_os_real()->ctx) - start_ns);
+    return KP_OK;
+}
+
+/* What the outputs that had a turn have to say, and which have failed. */
+static void collect_outputs(struct kp_graph *graph)
+{
     bool errors = false;
     for (uint32_t l = 0; l < graph->lanes_count; l++)
         errors |= graph->lanes[l].errors != NULL;
-    for (uint32_t i = 0; i < graph->output_count; i++) {
-        struct kp_output *output = graph->outputs[i];
-        if (atomic_load(&output->node->failed))
+    for (uint32_t i = next_ran(graph, 0); i < graph->node_count; i = next_ran(graph, i + 1)) {
+        struct kp_node *node = graph->nodes[i];
+        if (node->ops != &kp_output_ops || atomic_load(&node->failed))
             continue;
-        if (atomic_load_explicit(&output->node->stirred, memory_order_relaxed))
-            kp_op_output_collect(output->node, &output->changes);
+        struct kp_output *output = kp_op_output_of(node);
+        kp_op_output_collect(node, &output->changes);
         if (errors)
             collect_errors(graph, output);
+        graph->changed[graph->changed_count++] = output;
     }
+    for (uint32_t i = 0; graph->failing && i < graph->output_count; i++)
+        if (atomic_load(&graph->outputs[i]->node->failed))
+            graph->changed[graph->changed_count++] = graph->outputs[i];
+    graph->failing = false;
+}
+
+static enum kp_code run_step(struct kp_graph *graph, const struct kp_step *step, struct kp_error *err)
+{
+    wake_first(graph, step);
+    for (uint32_t i = next_awake(graph, 0); i < graph->node_count; i = next_awake(graph, i + 1)) {
+        struct kp_node *node = graph->nodes[i];
+        note_visit(graph, i);
+        node->settings.now_us = step->log_time_us - POSTGRES_EPOCH_US;
+        if (node->ops->begin)
+            node->ops->begin(node);
+        if (node->ops->bring)
+            KP_TRY(bring(graph, node, err));
+        else if (node->ops->part)
+            KP_TRY(run_turn(graph, node, err));
+    }
+    collect_outputs(graph);
+    settle_ran(graph, step);
     return KP_OK;
+}
+
+uint64_t kp_graph_visits(const struct kp_graph *graph)
+{
+    return graph->visits;
 }
 
 int64_t kp_graph_due_us(const struct kp_graph *graph)
 {
     int64_t due_us = INT64_MAX;
-    for (uint32_t i = 0; i < graph->node_count; i++) {
-        const struct kp_node *node = graph->nodes[i];
-        if (node->ops->due && !atomic_load(&node->failed))
-            due_us = KP_MIN(due_us, node->ops->due(node));
-    }
+    for (uint32_t i = 0; i < graph->timer_count; i++)
+        if (!atomic_load(&graph->timers[i].node->failed))
+            due_us = KP_MIN(due_us, graph->timers[i].due_us);
     return due_us == INT64_MAX ? INT64_MAX : due_us + POSTGRES_EPOCH_US;
 }
 
@@ -499,19 +607,36 @@ enum kp_code kp_graph_step(struct kp_graph *graph, const struct kp_step *step, s
     return code;
 }
 
-void kp_graph_step_release(struct kp_graph *graph)
+static void release_node(struct kp_node *node)
 {
-    for (uint32_t i = 0; i < graph->output_count; i++)
-        graph->outputs[i]->changes = (struct kp_changes){0};
+    if (node->ops->release)
+        node->ops->release(node);
+    node->told = false;
+    atomic_store_explicit(&node->erred, false, memory_order_relaxed);
+}
+
+/* Of a step that broke off: whoever has rows. */
+static void release_all(struct kp_graph *graph)
+{
     for (uint32_t i = 0; i < graph->node_count; i++) {
         struct kp_node *node = graph->nodes[i];
-        for (uint32_t k = 0; node->inboxes && graph->poisoned && k < node->input_count; k++)
+        for (uint32_t k = 0; node->inboxes && k < node->input_count; k++)
             kp_inbox_clear(&node->inboxes[k]);
-        bool by_itself = node->ops->begin || node->ops->bring || !node->settles;
-        if (node->ops->release && (by_itself || graph->poisoned || atomic_load(&node->stirred)))
-            node->ops->release(node);
-        atomic_store_explicit(&node->stirred, false, memory_order_relaxed);
+        release_node(node);
     }
+}
+
+void kp_graph_step_release(struct kp_graph *graph)
+{
+    for (uint32_t i = 0; i < graph->changed_count; i++)
+        graph->changed[i]->changes = (struct kp_changes){0};
+    graph->changed_count = 0;
+    if (graph->poisoned)
+        release_all(graph);
+    for (uint32_t i = next_ran(graph, 0); i < graph->node_count; i = next_ran(graph, i + 1))
+        release_node(graph->nodes[i]);
+    if (graph->ran)
+        memset(graph->ran, 0, graph->node_cap / 64 * sizeof *graph->ran);
     for (uint32_t i = 0; i < graph->lanes_count; i++) {
         /* What the step has used is likely what the next one needs; fresh pages from the system cost more than all
          * else. */

@@ -108,6 +108,7 @@ struct kp_view_clock *kp_view_clock_create(void)
     readers_init(&clock->lookups, KP_LOOKUPS_MAX);
     atomic_init(&clock->epoch, 1);
     kp_mutex_init(&clock->stores_lock);
+    kp_mutex_init(&clock->complete_lock);
     kp_mutex_init(&clock->wait_lock);
     kp_cond_init(&clock->moved);
     return clock;
@@ -117,10 +118,11 @@ void kp_view_clock_destroy(struct kp_view_clock *clock)
 {
     if (!clock)
         return;
-    KP_ASSERT(!clock->stores);
+    KP_ASSERT(!clock->store_count);
     readers_finish(&clock->snapshots);
     readers_finish(&clock->lookups);
     kp_mutex_finish(&clock->stores_lock);
+    kp_mutex_finish(&clock->complete_lock);
     kp_mutex_finish(&clock->wait_lock);
     kp_cond_finish(&clock->moved);
     kp_free(clock);
@@ -139,19 +141,70 @@ int64_t kp_view_clock_time_us(struct kp_view_clock *clock)
 void kp_view_clock_add(struct kp_view_clock *clock, struct kp_store *store)
 {
     kp_mutex_lock(&clock->stores_lock);
-    store->next = clock->stores;
-    clock->stores = store;
+    clock->store_count++;
     kp_mutex_unlock(&clock->stores_lock);
 }
 
 void kp_view_clock_remove(struct kp_view_clock *clock, struct kp_store *store)
 {
     kp_mutex_lock(&clock->stores_lock);
-    struct kp_store **at = &clock->stores;
-    while (*at != store)
-        at = &(*at)->next;
-    *at = store->next;
+    KP_ASSERT(!store->watched);
+    struct kp_store **at = &clock->busy;
+    while (store->busy && *at != store)
+        at = &(*at)->next_busy;
+    if (store->busy)
+        *at = store->next_busy;
+    clock->store_count--;
     kp_mutex_unlock(&clock->stores_lock);
+}
+
+void kp_view_clock_note_busy(struct kp_view_clock *clock, struct kp_store *store)
+{
+    if (store->busy)
+        return;
+    kp_mutex_lock(&clock->stores_lock);
+    store->busy = true;
+    store->next_busy = clock->busy;
+    clock->busy = store;
+    kp_mutex_unlock(&clock->stores_lock);
+}
+
+void kp_view_clock_watch(struct kp_view_clock *clock, struct kp_store *store, bool watch)
+{
+    if (store->watched == watch)
+        return;
+    store->watched = watch;
+    if (watch) {
+        store->next_watched = clock->watched;
+        clock->watched = store;
+        return;
+    }
+    struct kp_store **at = &clock->watched;
+    while (*at != store)
+        at = &(*at)->next_watched;
+    *at = store->next_watched;
+}
+
+int64_t kp_view_clock_complete(struct kp_view_clock *clock, int64_t *ret_time_us)
+{
+    kp_mutex_lock(&clock->complete_lock);
+    int64_t position = clock->complete_position;
+    *ret_time_us = clock->complete_time_us;
+    kp_mutex_unlock(&clock->complete_lock);
+    return position;
+}
+
+/* With stores_lock. */
+static void keep_busy(struct kp_view_clock *clock)
+{
+    for (struct kp_store **at = &clock->busy; *at;) {
+        struct kp_store *store = *at;
+        store->busy = !kp_store_settle(store);
+        if (store->busy)
+            at = &store->next_busy;
+        else
+            *at = store->next_busy;
+    }
 }
 
 /* Rows are indexed before they become visible, and subscribers hear after: who hears of a position can read at it. */
@@ -160,12 +213,19 @@ void kp_view_clock_publish(struct kp_view_clock *clock, int64_t position, int64_
     int64_t before = atomic_load(&clock->position);
     KP_ASSERT(position >= before);
     kp_mutex_lock(&clock->stores_lock);
-    for (struct kp_store *store = clock->stores; store; store = store->next)
+    for (struct kp_store *store = clock->busy; store; store = store->next_busy)
         kp_store_before_publish(store);
     atomic_store(&clock->time_us, log_time_us);
     atomic_store(&clock->position, position);
-    for (struct kp_store *store = clock->stores; store; store = store->next)
+    for (struct kp_store *store = clock->busy; store; store = store->next_busy)
         kp_store_after_publish(store, before, position, log_time_us);
+    kp_mutex_lock(&clock->complete_lock);
+    clock->complete_position = position;
+    clock->complete_time_us = log_time_us;
+    kp_mutex_unlock(&clock->complete_lock);
+    for (struct kp_store *store = clock->watched; store; store = store->next_watched)
+        kp_store_tell_progress(store);
+    keep_busy(clock);
     kp_mutex_unlock(&clock->stores_lock);
     if (atomic_load(&clock->waiters)) {
         kp_mutex_lock(&clock->wait_lock);

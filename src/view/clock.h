@@ -36,8 +36,14 @@ struct kp_view_clock {
     _Atomic int64_t epoch;
     struct kp_readers snapshots, lookups;
 
-    struct kp_mutex stores_lock; /* the list of stores */
-    struct kp_store *stores;
+    /* Of thousands of stores few change at a position, and publish looks at no others: those with something applied and
+     * not published, or dead rows that somebody may see (`busy`), and those with subscriptions (`watched`). */
+    struct kp_mutex stores_lock;
+    struct kp_store *busy, *watched;
+    size_t store_count;
+
+    struct kp_mutex complete_lock;               /* behind all other locks */
+    int64_t complete_position, complete_time_us; /* all changes up to here are in the stores' lists */
 
     _Atomic uint32_t waiters;
     struct kp_mutex wait_lock; /* wakes */
@@ -54,8 +60,13 @@ void kp_readers_list(struct kp_readers *readers, int64_t **positions, size_t *co
 /* The least number held; FREE if none. */
 int64_t kp_readers_least(struct kp_readers *readers);
 
-/* Stores are called back by publish: before it (index what becomes visible) and after it (changes to subscribers). */
 void kp_view_clock_add(struct kp_view_clock *clock, struct kp_store *store);
 void kp_view_clock_remove(struct kp_view_clock *clock, struct kp_store *store);
+/* Publish calls it back: before (index what becomes visible) and after (changes to subscribers). Engine thread. */
+void kp_view_clock_note_busy(struct kp_view_clock *clock, struct kp_store *store);
+/* It has its first subscription, or has lost its last. With stores_lock. */
+void kp_view_clock_watch(struct kp_view_clock *clock, struct kp_store *store, bool watch);
+/* Up to where subscribers have heard of everything, and that position's log time. Any thread. */
+int64_t kp_view_clock_complete(struct kp_view_clock *clock, int64_t *ret_time_us);
 
 #endif

@@ -90,6 +90,11 @@ void kp_key_index_reclaim(struct kp_rows *rows, int64_t epoch_least)
     *link = NULL;
 }
 
+bool kp_key_index_has_older(const struct kp_rows *rows)
+{
+    return atomic_load_explicit(&rows->key_index, memory_order_relaxed)->older;
+}
+
 const struct kp_key_index *kp_key_enter(const struct kp_rows *rows, uint32_t *ret_reader)
 {
     int64_t epoch;

@@ -28,6 +28,7 @@ void kp_key_index_link(struct kp_rows *rows, uint32_t slot, uint32_t hash);
 void kp_key_index_unlink(struct kp_rows *rows, uint32_t slot, uint32_t hash);
 /* Frees older generations that nobody is inside any more. */
 void kp_key_index_reclaim(struct kp_rows *rows, int64_t epoch_least);
+bool kp_key_index_has_older(const struct kp_rows *rows);
 
 /* Any thread: *ret_reader is given back to kp_key_leave. Slots reached in between are not reused. */
 const struct kp_key_index *kp_key_enter(const struct kp_rows *rows, uint32_t *ret_reader);

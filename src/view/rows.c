@@ -663,6 +663,12 @@ void kp_rows_reclaim(struct kp_rows *rows)
     kp_key_index_reclaim(rows, epoch_least);
 }
 
+bool kp_rows_has_dead(const struct kp_rows *rows)
+{
+    return rows->dead.count + rows->held.count + rows->limbo.count > 0 ||
+           (rows->key_count && kp_key_index_has_older(rows));
+}
+
 /* ---- init, finish ---- */
 
 void kp_rows_init(struct kp_rows *rows, struct kp_view_clock *clock, const struct kp_column *cols, uint32_t col_count,

@@ -126,6 +126,8 @@ void kp_rows_apply(struct kp_rows *rows, struct kp_batch *const *batches, size_t
 void kp_rows_link(struct kp_rows *rows);
 /* Frees what nobody can see any more. */
 void kp_rows_reclaim(struct kp_rows *rows);
+/* Somebody may see some still. */
+bool kp_rows_has_dead(const struct kp_rows *rows);
 
 /* Inside rows. append: apply, as long as there is no index and nothing is retracted (rows_append.c). */
 void kp_rows_append(struct kp_rows *rows, struct kp_batch *const *batches, size_t count, int64_t position_end,

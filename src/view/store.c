@@ -44,8 +44,7 @@ struct kp_store *kp_store_create(const struct kp_store_options *options)
     kp_mutex_init(&store->lock);
     int64_t published = kp_view_clock_position(store->clock);
     store->oldest = store->tail = kp_change_item_create(store, NULL, 0, true);
-    store->tail->position = store->kept_from = store->complete_position = published;
-    store->complete_time_us = kp_view_clock_time_us(store->clock);
+    store->tail->position = store->kept_from = published;
     kp_view_clock_add(store->clock, store);
     return store;
 }
@@ -221,11 +220,10 @@ enum kp_code kp_store_apply(struct kp_store *store, const struct kp_changes *cha
             *err = *failed;
         return failed->code;
     }
-    if (!changes->batch_count && !changes->error_count) {
-        if (!store->rows.hidden)
-            kp_rows_reclaim(&store->rows);
+    if (!changes->batch_count && !changes->error_count)
         return KP_OK;
-    }
+    if (!store->rows.hidden)
+        kp_view_clock_note_busy(store->clock, store);
     struct kp_error cause;
     kp_error_clear(&cause);
     enum kp_code code = check_room(store, changes, &cause);
@@ -271,9 +269,10 @@ void kp_store_after_publish(struct kp_store *store, int64_t before, int64_t posi
 {
     if (atomic_load_explicit(&store->hidden, memory_order_relaxed))
         return;
-    kp_mutex_lock(&store->lock);
     struct kp_change_item *item = store->staged;
-    bool progress_only = !item;
+    if (!item)
+        return;
+    kp_mutex_lock(&store->lock);
     store->staged = store->staged_tail = NULL;
     for (struct kp_change_item *next; item; item = next) {
         next = item->next;
@@ -284,15 +283,28 @@ void kp_store_after_publish(struct kp_store *store, int64_t before, int64_t posi
         item->last = !next;
         kp_store_append_item(store, item);
     }
-    store->complete_position = position;
-    store->complete_time_us = log_time_us;
-    if (!progress_only) {
-        kp_store_trim(store);
-        stats_take(store);
-    }
+    kp_store_trim(store);
+    stats_take(store);
     if (store->subscriptions)
-        kp_store_wake_subscriptions(store, progress_only);
+        kp_store_wake_subscriptions(store, false);
     kp_mutex_unlock(&store->lock);
+}
+
+void kp_store_tell_progress(struct kp_store *store)
+{
+    if (atomic_load_explicit(&store->hidden, memory_order_relaxed))
+        return;
+    kp_mutex_lock(&store->lock);
+    kp_store_wake_subscriptions(store, true);
+    kp_mutex_unlock(&store->lock);
+}
+
+bool kp_store_settle(struct kp_store *store)
+{
+    if (store->rows.hidden)
+        return true;
+    kp_rows_reclaim(&store->rows);
+    return !kp_rows_has_dead(&store->rows);
 }
 
 void kp_store_set_end(struct kp_store *store)
@@ -309,8 +321,6 @@ void kp_store_set_start(struct kp_store *store, int64_t position)
         if (errors)
             errors->hidden = false;
         kp_rows_link(&store->rows);
-        store->complete_position = kp_view_clock_position(store->clock);
-        store->complete_time_us = kp_view_clock_time_us(store->clock);
         store->tail->errors_standing = errors && !store->skip_errors ? (uint64_t)errors->count : 0;
     }
     store->tail->position = KP_MAX(store->tail->position, position);

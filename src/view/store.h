@@ -34,8 +34,9 @@ struct kp_change_item {
 };
 
 struct kp_store {
-    struct kp_store *next; /* clock->stores_lock */
     struct kp_view_clock *clock;
+    bool busy, watched; /* in the clock's lists; its stores_lock, busy may be read by the engine */
+    struct kp_store *next_busy, *next_watched;
     struct kp_budget *budget;
     struct kp_column *cols;
     uint32_t col_count;
@@ -58,7 +59,6 @@ struct kp_store {
     struct kp_change_item *oldest, *tail; /* never NULL: a list begins with an empty item */
     uint64_t kept_bytes;
     int64_t kept_from; /* all changes after this position are in the list */
-    int64_t complete_position, complete_time_us;
     struct kp_subscription *subscriptions;
     _Atomic uint32_t subscription_count;
     bool closed;
@@ -67,6 +67,10 @@ struct kp_store {
 /* Engine thread, from publish. */
 void kp_store_before_publish(struct kp_store *store);
 void kp_store_after_publish(struct kp_store *store, int64_t before, int64_t position, int64_t log_time_us);
+/* To who wants to hear of a position without changes. */
+void kp_store_tell_progress(struct kp_store *store);
+/* Reuses dead rows; true: nothing is left to do until something is applied. */
+bool kp_store_settle(struct kp_store *store);
 
 /* The store can be read at this snapshot: not hidden, complete there, not broken. Any thread. */
 KP_MUST enum kp_code kp_store_readable(struct kp_store *store, int64_t position, struct kp_error *err);

@@ -71,6 +71,7 @@ enum kp_code kp_subscribe(struct kp_store *store, const struct kp_subscription_o
     subscription->queue_bytes_max = options->queue_bytes_max ? options->queue_bytes_max : QUEUE_BYTES_DEFAULT;
     subscription->notify = options->notify;
     subscription->arg = options->arg;
+    kp_mutex_lock(&store->clock->stores_lock);
     kp_mutex_lock(&store->lock);
     if (code == KP_OK && options->resume >= 0) {
         code = place(subscription, options->resume, err);
@@ -87,8 +88,10 @@ enum kp_code kp_subscribe(struct kp_store *store, const struct kp_subscription_o
         subscription->next = store->subscriptions;
         store->subscriptions = subscription;
         atomic_fetch_add(&store->subscription_count, 1);
+        kp_view_clock_watch(store->clock, store, true);
     }
     kp_mutex_unlock(&store->lock);
+    kp_mutex_unlock(&store->clock->stores_lock);
     if (code != KP_OK || !subscription->snapshotting)
         kp_snapshot_release(store->clock, &snapshot);
     if (code != KP_OK) {
@@ -112,6 +115,7 @@ void kp_unsubscribe(struct kp_subscription *subscription)
     if (!subscription)
         return;
     struct kp_store *store = subscription->store;
+    kp_mutex_lock(&store->clock->stores_lock);
     kp_mutex_lock(&store->lock);
     KP_ASSERT(!subscription->inside);
     struct kp_subscription **at = &store->subscriptions;
@@ -121,7 +125,9 @@ void kp_unsubscribe(struct kp_subscription *subscription)
     atomic_fetch_sub(&store->subscription_count, 1);
     release_snapshot(subscription);
     kp_change_item_unref(subscription->cursor);
+    kp_view_clock_watch(store->clock, store, store->subscriptions);
     kp_mutex_unlock(&store->lock);
+    kp_mutex_unlock(&store->clock->stores_lock);
     kp_cond_finish(&subscription->ready);
     kp_free(subscription);
 }
@@ -201,9 +207,11 @@ static void next_page(struct kp_subscription *subscription, struct kp_arena *are
     }
     kp_mutex_lock(&store->lock);
     subscription->page = page;
+    int64_t log_time_us;
+    (void)kp_view_clock_complete(store->clock, &log_time_us);
     *ret_item = (struct kp_subscription_item){
         .position = subscription->snapshot.position,
-        .log_time_us = store->complete_time_us,
+        .log_time_us = log_time_us,
         .is_snapshot = true,
         .last_of_position = page >= pages,
         .batch = batch,
@@ -312,10 +320,11 @@ static enum kp_code take(struct kp_subscription *subscription, struct kp_arena *
             *err = *failed;
         return failed ? failed->code : kp_fail(err, KP_CLOSED, "57P01", "the relation was dropped");
     }
-    if (!subscription->changes_only && store->complete_position > subscription->position) {
-        subscription->position = store->complete_position;
-        *ret_item = (struct kp_subscription_item){
-            .position = store->complete_position, .log_time_us = store->complete_time_us, .last_of_position = true};
+    int64_t log_time_us, complete = kp_view_clock_complete(store->clock, &log_time_us);
+    if (!subscription->changes_only && complete > subscription->position) {
+        subscription->position = complete;
+        *ret_item =
+            (struct kp_subscription_item){.position = complete, .log_time_us = log_time_us, .last_of_position = true};
         *ret_ready = true;
     }
     return KP_OK;
