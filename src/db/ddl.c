@@ -83,10 +83,20 @@ static bool has_policy(const struct kp_statement *statement)
     return false;
 }
 
+/* What is written there makes the catalog, moves time: rows of anybody else would end the instance. */
+static enum kp_code check_topic_name(const char *name, struct kp_error *err)
+{
+    if (strncmp(name, "__", 2) != 0)
+        return KP_OK;
+    (void)kp_fail(err, KP_INVALID, "42939", "unacceptable topic name \"%s\"", name);
+    return kp_error_detail(err, "The prefix \"__\" is reserved for kappa's own topics.");
+}
+
 static enum kp_code create_topic(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err)
 {
     if (ddl->replaying)
         return ddl->record.topic ? configure_topic(ddl, statement, ddl->record.topic, err) : KP_OK;
+    KP_TRY(check_topic_name(statement->name.name, err));
     KP_TRY(kp_sql_check_topic(statement, err));
     int64_t partitions;
     KP_TRY(option_partitions(statement->options, statement->option_count, &partitions, err));
@@ -128,6 +138,7 @@ static enum kp_code need_topic(struct kp_ddl *ddl, const struct kp_relation *rel
 {
     if (ddl->replaying || !relation->topic)
         return KP_OK;
+    KP_TRY(check_topic_name(relation->topic, err));
     struct kp_topic_info info;
     enum kp_code code = kp_log_topic_find(ddl->db->log, relation->topic, &info, err);
     if (code != KP_NOT_FOUND)
@@ -280,6 +291,8 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
         code = kp_ddl_check_format(relation, err);
     if (code == KP_OK && relation->kind == KP_RELATION_SINK && !ddl->replaying)
         code = kp_sink_check(relation, err);
+    if (code == KP_OK && relation->kind == KP_RELATION_SINK && !ddl->replaying)
+        code = kp_sink_check_loop(db, relation, err);
     if (code == KP_OK && relation->kind == KP_RELATION_TABLE && !ddl->replaying)
         code = kp_compaction_admits(db, relation, err);
     if (code == KP_OK)

@@ -242,6 +242,8 @@ KP_MUST enum kp_code kp_sink_is_behind(const struct kp_relation *sink, struct kp
 bool kp_sinks_pending(struct kp_db *db); /* something emitted is not known to be in the log; engine thread */
 void kp_sinks_finish(struct kp_db *db);  /* forgets what is not written; the log is closed */
 KP_MUST enum kp_code kp_sink_check(const struct kp_relation *relation, struct kp_error *err); /* options */
+/* A sink that is to be made does not feed itself, through other sinks or by itself: it would write without end. */
+KP_MUST enum kp_code kp_sink_check_loop(struct kp_db *db, const struct kp_relation *relation, struct kp_error *err);
 /* Engine thread, after names were switched: sinks go over to the promoted version of their view and write the
  * difference. */
 KP_MUST enum kp_code kp_sinks_switch(struct kp_db *db, struct kp_error *err);

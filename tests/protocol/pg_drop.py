@@ -65,6 +65,17 @@ run("DROP TYPE mood")
 run("DROP DOMAIN positive")
 expect(notices("DROP TABLE IF EXISTS t"), 'NOTICE:  table "t" does not exist, skipping\n')
 
+# kappa's own topics are written by kappa alone: whatever stood in them would be the catalog
+for sql in ("CREATE TOPIC __mine", "CREATE TOPIC IF NOT EXISTS __kappa_catalog", "CREATE TABLE __mine (id int PRIMARY KEY)",
+            "CREATE TABLE mine (id int PRIMARY KEY) WITH (topic = '__kappa_catalog')",
+            "CREATE SOURCE mine (id int) WITH (topic = '__kappa_sinks')"):
+    name = sql.split("'")[1] if "'" in sql else sql.split("(")[0].split()[-1]
+    expect(error(sql), ("42939", f'unacceptable topic name "{name}"', 'The prefix "__" is reserved for kappa\'s own topics.', None))
+run("CREATE TABLE kept (id int PRIMARY KEY)")
+expect(error("CREATE SINK mine FROM kept WITH (topic = '__kappa_catalog')")[0], "42939")
+run("DROP TABLE kept")
+expect(names(), [])
+
 # more than fits is counted
 run("CREATE TABLE base (id int PRIMARY KEY)")
 for number in range(40):

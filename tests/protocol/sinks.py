@@ -115,6 +115,20 @@ except psycopg2.Error as error:
     assert error.pgcode == "42809" and "source" in str(error), error
 assert server.sql("SELECT count(*) FROM kappa.sinks WHERE name = 'from_source'") == [(0,)]
 server.sql("DROP SOURCE plain")
+
+# Nor one that reads what it writes, whichever way: it would never end.
+server.sql("CREATE TABLE ring_a (k int PRIMARY KEY)")
+server.sql("CREATE TABLE ring_b (k int PRIMARY KEY)")
+server.sql("CREATE MATERIALIZED VIEW ring_v AS SELECT k + 1 AS k FROM ring_b")
+server.sql("CREATE SINK ring_1 FROM ring_a WITH (topic = 'ring_b')")
+for view, topic in (("ring_a", "ring_a"), ("ring_v", "ring_a"), ("ring_b", "ring_b"), ("ring_v", "ring_b")):
+    try:
+        server.sql(f"CREATE SINK ring_2 FROM {view} WITH (topic = '{topic}')")
+        raise AssertionError(f"a sink from {view} into {topic} was made")
+    except psycopg2.Error as error:
+        assert error.pgcode == "42P17", error
+server.sql("CREATE SINK ring_2 FROM ring_v WITH (topic = 'ring_c')")
+server.sql("DROP TABLE ring_a, ring_b CASCADE")
 server.kill()
 server.start()
 check("t", "g", "q")
