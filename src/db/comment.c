@@ -17,7 +17,10 @@ enum kp_code kp_ddl_comment(struct kp_ddl *ddl, const struct kp_statement *state
     kp_catalog_unlock(catalog);
     KP_TRY(code);
     if (warning) {
-        kp_ddl_notice(ddl, "3D000", "%s", warning);
+        struct kp_error told;
+        (void)kp_fail(&told, KP_OK, "3D000", "%s", warning);
+        if (ddl->notice)
+            ddl->notice(ddl->notice_arg, "WARNING", &told);
         return KP_OK;
     }
     KP_TRY(kp_ddl_log(ddl, err)); /* until it is written nobody else changes the catalog: ddl_mutex is held */

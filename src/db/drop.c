@@ -97,13 +97,32 @@ struct drop_list {
 
 /* ---- what there is to drop ---- */
 
+/* A domain is a type to who misses it, as in PostgreSQL. */
+static const char *missing_word(enum kp_relation_kind kind)
+{
+    return kp_relation_kind_name(kind == KP_RELATION_DOMAIN ? KP_RELATION_TYPE : kind);
+}
+
+/* Of those that nothing can be made in, too. */
+static bool is_schema(const struct kp_catalog *catalog, const char *name)
+{
+    if (strcmp(name, "public") == 0)
+        return true;
+    for (size_t i = 0; i < kp_catalog_count(catalog); i++)
+        if (strcmp(kp_catalog_at(catalog, i)->schema, name) == 0)
+            return true;
+    return false;
+}
+
 static enum kp_code no_such(const struct kp_ddl *ddl, const struct kp_statement *statement, const struct kp_name *name,
                             struct kp_error *err)
 {
+    if (name->schema && !is_schema(ddl->db->catalog, name->schema))
+        return kp_fail(err, KP_NOT_FOUND, "3F000", "schema \"%s\" does not exist", name->schema);
     (void)kp_fail(err, KP_NOT_FOUND, missing_code(statement->relation_kind), "%s \"%s\" does not exist",
-                  kp_relation_kind_name(statement->relation_kind), name->name);
-    const char *near[1];
-    return kp_catalog_suggest(ddl->db->catalog, kp_str(name->name), near, 1)
+                  missing_word(statement->relation_kind), name->name);
+    const char *near[1]; /* of its name, it is of another kind */
+    return kp_catalog_suggest(ddl->db->catalog, kp_str(name->name), near, 1) && strcmp(near[0], name->name) != 0
                ? kp_error_hint(err, "Perhaps you meant \"%s\".", near[0])
                : KP_NOT_FOUND;
 }
@@ -119,6 +138,20 @@ static enum kp_code wrong_kind(const struct kp_relation *relation, enum kp_relat
     (void)kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a %s", relation->name, kp_relation_kind_name(wanted));
     return kp_error_hint(err, "Use DROP %s to remove a %s.", words[relation->kind],
                          kp_relation_kind_name(relation->kind));
+}
+
+/* It need not exist. */
+static void tell_missing(struct kp_ddl *ddl, const struct kp_statement *statement, size_t n)
+{
+    const struct kp_name *name = &statement->names[n];
+    const char *args = statement->name_args[n] ? statement->name_args[n] : "()";
+    if (name->schema && !is_schema(ddl->db->catalog, name->schema))
+        kp_ddl_notice(ddl, "00000", "schema \"%s\" does not exist, skipping", name->schema);
+    else if (statement->relation_kind == KP_RELATION_FUNCTION)
+        kp_ddl_notice(ddl, "00000", "function %s%s does not exist, skipping", name->name, args);
+    else
+        kp_ddl_notice(ddl, "00000", "%s \"%s\" does not exist, skipping", missing_word(statement->relation_kind),
+                      name->name);
 }
 
 /* *ret_relation NULL: it does not exist and need not. */
@@ -139,9 +172,9 @@ static enum kp_code find(struct kp_ddl *ddl, const struct kp_statement *statemen
     if (!relation && !statement->if_exists)
         return no_such(ddl, statement, name, err);
     if (!relation)
-        kp_ddl_notice(ddl, "00000", "%s \"%s\" does not exist, skipping",
-                      kp_relation_kind_name(statement->relation_kind), name->name);
-    else if (relation->kind != statement->relation_kind)
+        tell_missing(ddl, statement, n);
+    else if (relation->kind != statement->relation_kind &&
+             !(relation->kind == KP_RELATION_DOMAIN && statement->relation_kind == KP_RELATION_TYPE))
         return wrong_kind(relation, statement->relation_kind, err);
     *ret_relation = relation;
     return KP_OK;

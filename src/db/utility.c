@@ -273,6 +273,16 @@ static enum kp_code end_transaction(struct kp_cursor *cursor, struct kp_error *e
     return statement->chain ? kp_transaction_begin(session, read_only, err) : KP_OK;
 }
 
+/* What a statement that does nothing has to say. */
+static void tell(const struct kp_session *session, const struct kp_statement *statement)
+{
+    for (uint32_t i = 0; session->options.notice && i < statement->notice_count; i++) {
+        struct kp_error notice;
+        (void)kp_fail(&notice, KP_OK, statement->notices[i].sqlstate, "%s", statement->notices[i].text);
+        session->options.notice(session->options.arg, "NOTICE", &notice);
+    }
+}
+
 enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *params, uint32_t param_count,
                             struct kp_error *err)
 {
@@ -282,6 +292,7 @@ enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *par
         return run_ddl(cursor, err);
     switch (statement->kind) {
     case KP_STATEMENT_EMPTY:
+        tell(session, statement);
         return KP_OK;
     case KP_STATEMENT_SET:
         return set(session, statement, err);

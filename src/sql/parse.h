@@ -67,6 +67,9 @@ KP_MUST enum kp_code kp_parser_take_matches(struct parser *parser, const char **
 /* tree.c: fills the statement from PostgreSQL's tree; `statement` has what stream words said before. */
 KP_MUST enum kp_code kp_statement_from_tree(struct parser *parser, struct kp_statement *statement,
                                             const PgQuery__Node *tree);
+/* absent.c: a statement that asks for what is so already, or for what there is never; false: it is another one. */
+bool kp_statement_absent(struct parser *parser, struct kp_statement *statement, const PgQuery__Node *tree,
+                         enum kp_code *ret_code);
 /* stream.c: the range at…end of the parser as a statement. */
 KP_MUST enum kp_code kp_statement_from_range(struct parser *parser, struct kp_statement **ret_statement);
 

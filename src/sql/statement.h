@@ -126,6 +126,11 @@ struct kp_statement {
     uint32_t column_name_count; /* COPY t (a, b) */
     const char **column_names;
 
+    uint32_t notice_count; /* EMPTY: what it says */
+    struct kp_sql_notice {
+        const char *sqlstate, *text;
+    } * notices;
+
     const char *setting, *value;
     bool chain;     /* COMMIT, ROLLBACK AND CHAIN */
     bool local;     /* SET LOCAL */

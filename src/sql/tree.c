@@ -441,6 +441,9 @@ static enum kp_code from_rename(struct parser *parser, struct kp_statement *stat
 
 static enum kp_code from_session(struct parser *parser, struct kp_statement *statement, const PgQuery__Node *tree)
 {
+    enum kp_code code;
+    if (kp_statement_absent(parser, statement, tree, &code))
+        return code;
     switch (tree->node_case) {
     case PG_QUERY__NODE__NODE_VARIABLE_SET_STMT:
         return from_set(parser, statement, tree->variable_set_stmt);
