@@ -154,7 +154,8 @@ enum kp_code kp_node_send(struct kp_node *node, struct kp_lane *lane, const stru
         if (atomic_load_explicit(&consumer->failed, memory_order_relaxed))
             continue;
         atomic_fetch_add_explicit(&consumer->rows_in, rows, memory_order_relaxed);
-        kp_node_wake(consumer);
+        if (consumer->ops->part) /* others have no turn: they pass on at once what they are given */
+            kp_node_wake(consumer);
         KP_TRY(push(&node->consumers[i], lane, out, err));
     }
     return KP_OK;
