@@ -128,6 +128,7 @@ struct kp_db {
     struct kp_dead_letters *dead;
     struct kp_watermarks *watermarks;
     struct kp_retention *retention;
+    struct kp_moments *moments;
     struct {
         _Atomic uint64_t steps, records, bytes, step_ns, sessions, statements, queries;
         _Atomic int64_t last_step_ns;

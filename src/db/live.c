@@ -1,5 +1,6 @@
 /* The live part of tables and views: made, waited for, pinned by readers, dropped. See instance.h for its life. */
 #include "db/base.h"
+#include "db/moment.h"
 
 enum kp_code kp_live_create(struct kp_db *db, struct kp_relation *relation, const struct kp_session_settings *settings,
                             bool backfilled, struct kp_live **ret_live, struct kp_error *err)
@@ -16,6 +17,7 @@ enum kp_code kp_live_create(struct kp_db *db, struct kp_relation *relation, cons
     live->store = kp_store_create(&options);
     live->relation = kp_relation_ref(relation);
     live->settings = *settings;
+    live->settings.log = kp_moments_facts(db->moments);
     relation->attached = live;
     kp_mutex_lock(&db->mutex);
     live->previous_live = db->last_live;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "db/base.h"
+#include "db/moment.h"
 #include "db/retention.h"
 
 #include "vec/zone.h"
@@ -175,6 +176,7 @@ static void init(struct kp_db *db, const struct kp_db_options *options)
     db->dead = kp_dead_letters_create();
     db->watermarks = kp_watermarks_create();
     db->retention = kp_retention_create(db);
+    db->moments = kp_moments_create(db);
 }
 
 static void finish(struct kp_db *db)
@@ -197,6 +199,7 @@ static void finish(struct kp_db *db)
     kp_dead_letters_destroy(db->dead);
     kp_watermarks_destroy(db->watermarks);
     kp_retention_destroy(db->retention);
+    kp_moments_destroy(db->moments);
     kp_mutex_finish(&db->ddl_mutex);
     kp_cond_finish(&db->committed);
     kp_deadlines_destroy(db->deadlines);

@@ -4,6 +4,7 @@
  */
 #include "db/system.h"
 
+#include "db/moment.h"
 #include "db/retention.h"
 #include "db/source_scan.h"
 #include "db/travel.h"
@@ -157,7 +158,7 @@ static enum kp_code scan_store(struct run *run, struct kp_live *live, struct emi
 static enum kp_code scan_source(struct run *run, struct emit *emit, struct kp_error *err)
 {
     if (emit->relation->versions_of) /* all of them are wanted */
-        KP_TRY(kp_retention_check_past(run->session->db, emit->relation, 0, err));
+        KP_TRY(kp_retention_check_past(run->session->db, emit->relation->topic, 0, err));
     const struct kp_plan *filter = parent_of(run->plan, emit->scan);
     const struct kp_source_scan scan = {.session = run->session,
                                         .relation = emit->relation,
@@ -228,6 +229,51 @@ static enum kp_code scan_rows(void *arg, const struct kp_plan *scan, struct kp_a
     }
 }
 
+/* ---- moments of FOR SYSTEM_TIME ---- */
+
+struct moments {
+    struct kp_expr **exprs; /* log_position(moment, topic) */
+    uint32_t count;
+    struct kp_arena *arena;
+};
+
+static bool is_no_column(const struct kp_expr *expr, void *arg)
+{
+    return expr->kind != KP_EXPR_COLUMN;
+}
+
+static bool find_moment(const struct kp_expr *expr, void *arg)
+{
+    struct moments *moments = arg;
+    if (expr->kind != KP_EXPR_CALL || expr->arg_count != 2 || strcmp(expr->func->name, "log_position") != 0 ||
+        !kp_expr_walk(expr, is_no_column, NULL))
+        return true;
+    struct kp_expr **exprs = kp_arena_alloc(moments->arena, (moments->count + 1) * sizeof(struct kp_expr *));
+    if (moments->count)
+        memcpy(exprs, moments->exprs, moments->count * sizeof(struct kp_expr *));
+    exprs[moments->count++] = kp_expr_copy(expr, moments->arena, NULL, NULL);
+    moments->exprs = exprs;
+    return true;
+}
+
+static void find_moments(const struct kp_plan *plan, struct moments *moments)
+{
+    if (plan->kind == KP_PLAN_FILTER)
+        (void)kp_expr_walk(plan->filter.predicate, find_moment, moments);
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        find_moments(plan->inputs[i], moments);
+}
+
+/* Whether what they ask of the past is there; also where no record is left to be asked about. */
+static enum kp_code check_moments(const struct kp_plan *plan, const struct kp_session_settings *settings,
+                                  struct kp_arena *arena, struct kp_error *err)
+{
+    struct moments moments = {.arena = arena};
+    find_moments(plan, &moments);
+    struct kp_datum *ends = kp_arena_alloc(arena, (moments.count + 1) * sizeof *ends);
+    return moments.count ? kp_flow_constants(moments.exprs, moments.count, settings, arena, ends, err) : KP_OK;
+}
+
 static enum kp_code run_at(struct run *run, struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count,
                            struct kp_error *err)
 {
@@ -243,12 +289,16 @@ static enum kp_code run_at(struct run *run, struct kp_arena *arena, struct kp_ba
     struct kp_catalog_facts facts;
     kp_system_facts(session, &facts);
     settings.facts = &facts;
+    struct kp_log_facts log;
+    kp_moments_facts_past(session->db, &log);
+    settings.log = &log;
     settings.now_us = kp_session_now_us(session);
     if (run->travel) {
         int64_t log_time_us;
         KP_TRY(kp_log_time_at(session->db->log, run->snapshot.position, &log_time_us, err));
         settings.now_us = log_time_us - 946684800000000;
     }
+    KP_TRY(check_moments(run->plan, &settings, arena, err));
     bool measured = !session->stats_plan || session->stats_plan == run->plan;
     struct kp_query_options options = {.budget = &session->db->query_memory,
                                        .settings = &settings,

@@ -365,12 +365,11 @@ int64_t kp_retention_complete_from(struct kp_db *db, const struct kp_relation *r
     return from;
 }
 
-enum kp_code kp_retention_check_past(struct kp_db *db, const struct kp_relation *source, int64_t position,
-                                     struct kp_error *err)
+enum kp_code kp_retention_check_past(struct kp_db *db, const char *topic, int64_t position, struct kp_error *err)
 {
     struct kp_topic_info info;
     struct kp_topic_retention now;
-    KP_TRY(kp_log_topic_find(db->log, source->topic, &info, err));
+    KP_TRY(kp_log_topic_find(db->log, topic, &info, err));
     kp_retention_get(db, info.id, &now);
     if (now.compact_horizon > position) {
         (void)kp_fail(err, KP_NOT_FOUND, "72000",

@@ -59,9 +59,9 @@ KP_MUST enum kp_code kp_retention_delete(struct kp_db *db, uint32_t topic, int64
 /* The position from which on a view or table knows all of what it reads: what had expired when it was made is not in
  * it. 0: everything. */
 int64_t kp_retention_complete_from(struct kp_db *db, const struct kp_relation *relation);
-/* 72000 when records of the source or table have expired, or were compacted, since `position`: what was there then
- * cannot be computed any more. */
-KP_MUST enum kp_code kp_retention_check_past(struct kp_db *db, const struct kp_relation *source, int64_t position,
+/* 72000 when records of the topic have expired, or were compacted, since `position`: what was there then cannot be
+ * computed any more. */
+KP_MUST enum kp_code kp_retention_check_past(struct kp_db *db, const char *topic, int64_t position,
                                              struct kp_error *err);
 /* Who computes from the log holds this, so that no record goes meanwhile; and who lets them go, alone. */
 void kp_retention_read_past(struct kp_db *db);

@@ -8,6 +8,7 @@
 #include "db/travel.h"
 
 #include "db/base.h"
+#include "db/moment.h"
 #include "db/retention.h"
 
 struct kp_travel {
@@ -26,23 +27,21 @@ struct kp_travel {
 enum kp_code kp_travel_position(struct kp_session *session, const struct kp_statement *statement, int64_t *ret_position,
                                 struct kp_error *err)
 {
-    struct kp_log *log = session->db->log;
-    int64_t end = kp_log_position(log), position = statement->as_of_position;
+    int64_t end = kp_log_position(session->db->log);
+    struct kp_moment moment = {.at = statement->as_of_position};
     if (statement->as_of == KP_AS_OF_TIMESTAMP) {
         struct kp_arena arena = {0};
-        int64_t time_us = 0;
         enum kp_code code = kp_value_parse(KP_TYPE(KP_TIMESTAMPTZ), kp_str(statement->as_of_timestamp), session->zone,
-                                           &arena, &time_us, err);
+                                           &arena, &moment.at, err);
         kp_arena_finish(&arena);
         KP_TRY(code);
-        KP_TRY(kp_log_position_at(log, time_us + 946684800000000 + 1, &position, err)); /* what was logged until then */
-    }
-    if (position < 0 || position > end) {
+        moment.is_time = true;
+    } else if (moment.at < 0 || moment.at > end) {
         (void)kp_fail(err, KP_INVALID, NULL, "position %lld lies in the future: the log has %lld records",
-                      (long long)position, (long long)end);
+                      (long long)moment.at, (long long)end);
         return kp_error_hint(err, "Leave AS OF away to read what is visible now.");
     }
-    return kp_log_group_at(log, position, ret_position, err); /* a group counts whole, at its end */
+    return kp_moment_position(session->db, moment, ret_position, err);
 }
 
 /* ---- what is to be built ---- */
@@ -148,7 +147,7 @@ static enum kp_code check_past(struct kp_travel *travel, const struct kp_plan *p
                                struct kp_error *err)
 {
     if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->topic)
-        KP_TRY(kp_retention_check_past(travel->session->db, plan->scan.relation, position, err));
+        KP_TRY(kp_retention_check_past(travel->session->db, plan->scan.relation->topic, position, err));
     for (uint32_t i = 0; i < plan->input_count; i++)
         KP_TRY(check_past(travel, plan->inputs[i], position, err));
     return KP_OK;
@@ -178,7 +177,7 @@ static enum kp_code build(struct kp_travel *travel, int64_t position, struct kp_
         if (travel->targets[i].relation->plan)
             KP_TRY(check_past(travel, travel->targets[i].relation->plan->plan, position, err));
         else if (travel->targets[i].relation->topic)
-            KP_TRY(kp_retention_check_past(db, travel->targets[i].relation, position, err));
+            KP_TRY(kp_retention_check_past(db, travel->targets[i].relation->topic, position, err));
     KP_TRY(kp_backfill_create(&options, &travel->backfill, err));
     struct kp_base_reader reader = {find_expired, bring, travel};
     KP_TRY(kp_base_read(db, &reader, err));

@@ -134,16 +134,39 @@ static enum kp_code bind_moment(struct binder *binder, const struct sql_temporal
     return kp_bind_coerce(binder, expr, KP_TYPE(KP_TIMESTAMPTZ), COERCE_IMPLICIT, &ret_moment->time);
 }
 
-/* The records of a source or of versions up to the moment. */
+/* log_position(moment, topic): only where the log has come to the moment is it known which records are before it. */
+static struct kp_expr *end_of(struct binder *binder, const struct moment *moment, const char *topic)
+{
+    struct kp_expr *at = moment->position ? moment->position : moment->time;
+    struct kp_expr *end = kp_bind_new(binder, KP_EXPR_CALL, KP_TYPE(KP_INT8), moment->location, 2);
+    size_t count;
+    const struct kp_func *const *funcs = kp_func_find(KP_FUNC_FUNCTION, KP_STR("log_position"), &count);
+    for (size_t i = 0; i < count; i++)
+        if (funcs[i]->arg_count == 2 && funcs[i]->args[0] == at->type.id)
+            end->func = funcs[i];
+    end->args[0] = at;
+    end->args[1] = kp_bind_text(binder, topic);
+    kp_expr_settle(end);
+    return end;
+}
+
+/* The records of a source or of versions up to the moment. The first condition is one that chunks of history can be
+ * ruled out by; the second leaves out what was logged together and ends behind the moment. */
 static enum kp_code records_before(struct binder *binder, struct kp_plan *scan, uint32_t position, uint32_t log_time,
                                    const struct moment *moment, struct kp_plan **ret_plan)
 {
     uint32_t column = moment->position ? position : log_time;
-    struct kp_expr *before;
+    const char *topic = scan->scan.relation->topic;
+    struct kp_expr *before, *whole;
     KP_TRY(kp_bind_operator(binder,
                             moment->position ? "<" : "<=", kp_bind_column(binder, column, scan->cols[column].type, -1),
                             moment->position ? moment->position : moment->time, moment->location, &before));
     *ret_plan = kp_bind_filter(binder, scan, before);
+    if (binder->for_view && moment->time && kp_expr_reads_now(moment->time))
+        return KP_OK; /* the log's time at the end of what was logged together: all of that counts */
+    KP_TRY(kp_bind_operator(binder, "<", kp_bind_column(binder, position, KP_TYPE(KP_INT8), -1),
+                            end_of(binder, moment, topic), moment->location, &whole));
+    *ret_plan = kp_bind_filter(binder, *ret_plan, whole);
     return KP_OK;
 }
 

@@ -58,6 +58,21 @@ struct kp_catalog_facts {
     bool (*find)(void *arg, enum kp_fact fact, struct kp_str name, uint32_t *ret_oid);
 };
 
+/* A moment of the log: a position, or what was logged up to a time of PostgreSQL's epoch. */
+struct kp_moment {
+    int64_t at;
+    bool is_time;
+};
+
+/* What log_position() (fn_moment.c) asks of the log. */
+struct kp_log_facts {
+    void *arg;
+    /* The position at which all that counts as of the moment ends; the log's end, or the position itself, if the moment
+     * is not reached yet. topic: whose records must still be there since then; NULL: nobody's. On any thread. */
+    enum kp_code (*position)(void *arg, struct kp_moment moment, const char *topic, int64_t *ret_position,
+                             struct kp_error *err);
+};
+
 /* schema.name, parts perhaps in quotes, others folded: *ret_schema empty if there is none. False if it is no name. */
 bool kp_name_parse(struct kp_str text, struct kp_arena *arena, struct kp_str *ret_schema, struct kp_str *ret_name);
 /* Appends the name, in quotes where SQL needs them. */

@@ -26,6 +26,7 @@ struct kp_catalog_facts;
 struct kp_session_settings {
     const struct kp_zone *zone;           /* TimeZone */
     const struct kp_catalog_facts *facts; /* of ad-hoc queries (vec/facts.h); NULL else */
+    const struct kp_log_facts *log;       /* of queries and views; NULL else */
     /* log time at the position of the step, for now(); PostgreSQL's epoch, microseconds */
     int64_t now_us;
 };

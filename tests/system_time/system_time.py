@@ -36,6 +36,7 @@ class World:
         self.table, self.source, self.ids = f"t{seed}", f"s{seed}", 0
         self.kappa = server.connect()
         self.moments = []  # (kappa's position, log time, the oracle's number) between writes
+        self.inside = []  # (kappa's position within a write, the oracle's number before it): a write counts whole
         rows(self.kappa, f"CREATE TABLE {self.table} (k int, g text, v int, at timestamp, WATERMARK FOR at AS at, PRIMARY KEY (k, g))")
         rows(self.kappa, f"CREATE SOURCE {self.source} (id int, k int, g text, n int, at timestamp)")
         rows(oracle, "DROP TABLE IF EXISTS h, s; CREATE TABLE h (number int, k int, g text, v int, since timestamp, deleted boolean);"
@@ -56,8 +57,8 @@ class World:
             self.version(key, group, value, since, False)
         self.server.post(self.table, "\n".join(lines))
 
-    def statement(self):
-        key, value, since = self.dice.randint(1, KEYS), self.dice.randint(0, 9), event_time(self.dice)
+    def statement(self, key):
+        value, since = self.dice.randint(0, 9), event_time(self.dice)
         group, how = self.dice.choice(GROUPS[:2]), self.dice.randint(0, 2)
         met = [row for row in self.there() if row[0] == key]
         if how == 0:
@@ -82,12 +83,23 @@ class World:
             rows(self.oracle, f"INSERT INTO s VALUES ({', '.join(quoted(value) for value in row.values())}, {self.number})")
         self.server.post(self.source, "\n".join(lines))
 
+    def block(self):
+        """Several statements, one transaction, which writes one version of a key at most."""
+        with self.kappa.cursor() as cursor:
+            cursor.execute("BEGIN")
+            for key in self.dice.sample(range(1, KEYS + 1), self.dice.randint(2, 4)):
+                self.statement(key)
+            cursor.execute("COMMIT")
+
     def write(self):
         time.sleep(0.002)  # each write has a log time of its own
-        self.dice.choice([self.records, self.records, self.statement, self.source_rows, self.source_rows])()
+        behind, before = self.moments[-1][0] if self.moments else 0, self.number
+        one = lambda: self.statement(self.dice.randint(1, KEYS))
+        self.dice.choice([self.records, self.records, one, self.block, self.source_rows, self.source_rows])()
         position = rows(self.kappa, "SELECT log_position FROM kappa.lag WHERE name = 'total'")[0][0]
         rows(self.kappa, f"SET kappa.read_after = {position}")
         moment = rows(self.kappa, "SELECT now()")[0][0]
+        self.inside += [(at, before) for at in range(behind + 1, position)]
         self.moments.append((position, moment, self.number))
 
 
@@ -125,8 +137,10 @@ def make_view(world, number):
 
 
 def compare_past(world, same):
-    for position, moment, number in world.dice.sample(world.moments, min(12, len(world.moments))):
-        by = world.dice.choice([str(position), f"'{moment}'", f"TIMESTAMPTZ '{moment}'"])
+    asked = [(position, world.dice.choice([str(position), f"'{moment}'", f"TIMESTAMPTZ '{moment}'"]), number)
+             for position, moment, number in world.dice.sample(world.moments, min(12, len(world.moments)))]
+    asked += [(position, str(position), number) for position, number in world.dice.sample(world.inside, min(6, len(world.inside)))]
+    for position, by, number in asked:
         then = f"{world.table} FOR SYSTEM_TIME AS OF {by}"
         total = "SELECT g, sum(v), count(*) FROM {} GROUP BY g"
         if not (same(f"SELECT k, g, v FROM {then}", f"SELECT * FROM {was(number)} AS t") and
@@ -146,6 +160,8 @@ def run_round(server, seed, done):
         same = Compare(world, seed, done)
         rows(world.kappa, f"CREATE MATERIALIZED VIEW total AS SELECT g, sum(v), count(*) FROM {world.table} GROUP BY g")
         wanted = [make_view(world, i) for i in range(3)]
+        ahead = rows(world.kappa, "SELECT log_position FROM kappa.lag WHERE name = 'total'")[0][0] + world.dice.randint(20, 60)
+        rows(world.kappa, f"CREATE MATERIALIZED VIEW was AS SELECT k, g, v FROM {world.table} FOR SYSTEM_TIME AS OF {ahead}")
         for turn in range(8):
             if turn == 3:
                 wanted += [make_view(world, i) for i in range(3, 6)]
@@ -160,10 +176,11 @@ def run_round(server, seed, done):
                 if not same(f"SELECT * FROM v{i}", want):
                     print(rows(world.kappa, f"SELECT definition FROM kappa.views WHERE name = 'v{i}'")[0][0])
                     return False
-        if not compare_past(world, same):
+        number = max((number for position, _, number in world.moments if position <= ahead), default=0)
+        if not same("SELECT * FROM was", f"SELECT * FROM {was(number)} AS t") or not compare_past(world, same):
             return False
-        for i in range(len(wanted)):
-            rows(world.kappa, f"VERIFY MATERIALIZED VIEW v{i}")
+        for view in ["was"] + [f"v{i}" for i in range(len(wanted))]:
+            rows(world.kappa, f"VERIFY MATERIALIZED VIEW {view}")
         done["versions"] += world.number - world.ids
         rows(world.kappa, f"DROP TABLE {world.table} CASCADE")
         world.kappa.close()
