@@ -25,6 +25,7 @@ static enum kp_code check_timeout(struct kp_session *session, const char *value,
 static void take_timeout(struct kp_session *session, const char *name, char **value);
 static enum kp_code check_read_after(struct kp_session *session, const char *value, struct kp_error *err);
 static enum kp_code check_read_only(struct kp_session *session, const char *value, struct kp_error *err);
+static enum kp_code check_block_read_only(struct kp_session *session, const char *value, struct kp_error *err);
 
 static const struct setting {
     const char *name, *standard;
@@ -103,8 +104,9 @@ static const struct setting {
     {"synchronous_commit", "on", FIXED, NULL, "Acknowledged means on disk."},
     {"temp_buffers", "8MB", 0, check_size, "Accepted for compatibility: plans do not depend on it."},
     {"TimeZone", "UTC", REPORTED, check_zone, "Time zone of timestamptz text."},
+    {"transaction_deferrable", "off", 0, check_flag, "Accepted for compatibility: nothing waits for others."},
     {"transaction_isolation", "serializable", 0, NULL, "Transactions read at one position."},
-    {"transaction_read_only", "off", 0, check_read_only, "Whether this transaction may not write."},
+    {"transaction_read_only", "off", 0, check_block_read_only, "Whether this transaction may not write."},
     {"work_mem", "4MB", 0, check_size, "Accepted for compatibility: plans do not depend on it."},
     {"xmloption", "content", 0, NULL, "Accepted for compatibility: there is no xml."},
 };
@@ -351,6 +353,16 @@ static enum kp_code check_read_only(struct kp_session *session, const char *valu
     if (boolean(value) >= 0)
         return KP_OK;
     return kp_fail(err, KP_INVALID, NULL, "a parameter of read-only transactions requires a Boolean value");
+}
+
+/* A block that may write could have written before. */
+static enum kp_code check_block_read_only(struct kp_session *session, const char *value, struct kp_error *err)
+{
+    KP_TRY(check_read_only(session, value, err));
+    if (session->transaction == KP_TRANSACTION_BLOCK && session->read_only && session->has_snapshot &&
+        boolean(value) == 0)
+        return kp_fail(err, KP_INVALID, "25001", "transaction read-write mode must be set before any query");
+    return KP_OK;
 }
 
 /* The setting's value as PostgreSQL shows it; the block's own setting is of the block alone. */

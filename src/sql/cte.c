@@ -267,7 +267,9 @@ static enum kp_code bind_union(struct binder *binder, struct cte *cte, PgQuery__
     cte->references = 0;
     cte->state = CTE_WORK;
     binder->around = &round;
+    binder->keep_unknown = true; /* a literal's type is that of the other term's column */
     KP_TRY(kp_bind_select(binder, select->rarg, false, &term, &count));
+    binder->keep_unknown = false;
     if (!cte->references) {
         *ret_plan = NULL;
         return KP_OK;

@@ -10,13 +10,30 @@
  */
 #include "sql/bind.h"
 
+/* Where an output is written; of a set operation, in its first branch. */
+static int32_t location_of(const struct kp_plan *plan, uint32_t column)
+{
+    for (;;) {
+        const struct kp_expr *expr = NULL;
+        if (plan->kind == KP_PLAN_PROJECT)
+            expr = plan->project.exprs[column];
+        else if (plan->kind == KP_PLAN_AGGREGATE && column < plan->aggregate.group_count)
+            expr = plan->aggregate.groups[column];
+        else if (plan->kind != KP_PLAN_UNION)
+            return -1;
+        if (expr && (expr->location >= 0 || expr->kind != KP_EXPR_COLUMN))
+            return expr->location;
+        column = expr ? expr->column : column;
+        plan = plan->inputs[0];
+    }
+}
+
 /* An output of a branch as an expression that a cast can be put on: a literal itself, else the column. */
 static struct kp_expr *output_of(struct binder *binder, const struct kp_plan *plan, uint32_t column)
 {
     if (plan->kind == KP_PLAN_PROJECT && plan->cols[column].type.id == KP_UNKNOWN)
         return plan->project.exprs[column];
-    int32_t location = plan->kind == KP_PLAN_PROJECT ? plan->project.exprs[column]->location : -1;
-    return kp_bind_column(binder, column, plan->cols[column].type, location);
+    return kp_bind_column(binder, column, plan->cols[column].type, location_of(plan, column));
 }
 
 /* The branch with its columns cast to the common types. */

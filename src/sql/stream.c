@@ -632,9 +632,10 @@ static enum kp_code read_view_command(struct parser *parser, enum kp_statement_k
     return expect_end(parser);
 }
 
-/* (ANALYZE, VERBOSE false, …): only whether ANALYZE is on matters. */
-/* EXPLAIN (ANALYZE, FORMAT JSON …): PostgreSQL's other options are taken and change nothing. */
-static enum kp_code read_explain_option(struct parser *parser, struct kp_statement *statement)
+/* EXPLAIN (ANALYZE, FORMAT JSON …): PostgreSQL's other options are taken and change nothing. *ret_measures: one that is
+ * about what a run takes. */
+static enum kp_code read_explain_option(struct parser *parser, struct kp_statement *statement,
+                                        const char **ret_measures)
 {
     static const char *const known[] = {"analyze",      "format",  "verbose", "costs",  "settings",
                                         "generic_plan", "buffers", "summary", "timing", "wal"};
@@ -653,6 +654,8 @@ static enum kp_code read_explain_option(struct parser *parser, struct kp_stateme
     bool off = strcmp(value, "off") == 0 || strcmp(value, "false") == 0;
     if (strcmp(name, "analyze") == 0)
         statement->explain = off ? KP_EXPLAIN_PLAN : KP_EXPLAIN_ANALYZE;
+    if (strcmp(name, "wal") == 0 || strcmp(name, "timing") == 0)
+        *ret_measures = off ? *ret_measures : name[0] == 'w' ? "WAL" : "TIMING";
     if (strcmp(name, "format") != 0)
         return KP_OK;
     statement->explain_json = strcmp(value, "json") == 0;
@@ -665,13 +668,16 @@ static enum kp_code read_explain_option(struct parser *parser, struct kp_stateme
 
 static enum kp_code read_explain_options(struct parser *parser, struct kp_statement *statement)
 {
+    const char *measures = NULL;
     do {
         parser->at++; /* the parenthesis, then commas */
-        KP_TRY(read_explain_option(parser, statement));
+        KP_TRY(read_explain_option(parser, statement, &measures));
     } while (kp_parser_is_char(parser, parser->at, ','));
     if (!kp_parser_is_char(parser, parser->at, ')'))
         return kp_parser_syntax_error(parser, parser->at);
     parser->at++;
+    if (measures && statement->explain != KP_EXPLAIN_ANALYZE)
+        return kp_fail(parser->err, KP_INVALID, "22023", "EXPLAIN option %s requires ANALYZE", measures);
     return KP_OK;
 }
 
