@@ -68,6 +68,63 @@ struct emit {
     struct kp_arena *arena;
 };
 
+/* ---- moments ---- */
+
+static const struct kp_plan *parent_of(const struct kp_plan *plan, const struct kp_plan *child)
+{
+    for (uint32_t i = 0; i < plan->input_count; i++) {
+        if (plan->inputs[i] == child)
+            return plan;
+        const struct kp_plan *found = parent_of(plan->inputs[i], child);
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+struct moments {
+    struct kp_expr **exprs; /* log_position(moment, topic) */
+    uint32_t count;
+    struct kp_arena *arena;
+};
+
+static bool is_no_column(const struct kp_expr *expr, void *arg)
+{
+    return expr->kind != KP_EXPR_COLUMN;
+}
+
+static bool find_moment(const struct kp_expr *expr, void *arg)
+{
+    struct moments *moments = arg;
+    if (expr->kind != KP_EXPR_CALL || expr->arg_count != 2 || strcmp(expr->func->name, "log_position") != 0 ||
+        !kp_expr_walk(expr, is_no_column, NULL))
+        return true;
+    struct kp_expr **exprs = kp_arena_alloc(moments->arena, (moments->count + 1) * sizeof(struct kp_expr *));
+    if (moments->count)
+        memcpy(exprs, moments->exprs, moments->count * sizeof(struct kp_expr *));
+    exprs[moments->count++] = kp_expr_copy(expr, moments->arena, NULL, NULL);
+    moments->exprs = exprs;
+    return true;
+}
+
+static void find_moments(const struct kp_plan *plan, struct moments *moments)
+{
+    if (plan->kind == KP_PLAN_FILTER)
+        (void)kp_expr_walk(plan->filter.predicate, find_moment, moments);
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        find_moments(plan->inputs[i], moments);
+}
+
+/* Whether filters right above the scan say of which moment its rows are: check_moments has seen to those. */
+static bool is_of_moment(const struct run *run, const struct kp_plan *scan, struct kp_arena *arena)
+{
+    struct moments moments = {.arena = arena};
+    const struct kp_plan *plan = parent_of(run->plan, scan);
+    for (; plan && plan->kind == KP_PLAN_FILTER; plan = parent_of(run->plan, plan))
+        (void)kp_expr_walk(plan->filter.predicate, find_moment, &moments);
+    return moments.count > 0;
+}
+
 /* ---- stores, with the transaction's own writes on top ---- */
 
 static struct kp_batch *pick_columns(const struct kp_batch *batch, const struct kp_plan *scan, struct kp_arena *arena)
@@ -110,18 +167,6 @@ static enum kp_code scan_with_writes(struct run *run, struct kp_live *live, stru
 
 /* ---- keys: WHERE k = constant on a relation whose key is known ---- */
 
-static const struct kp_plan *parent_of(const struct kp_plan *plan, const struct kp_plan *child)
-{
-    for (uint32_t i = 0; i < plan->input_count; i++) {
-        if (plan->inputs[i] == child)
-            return plan;
-        const struct kp_plan *found = parent_of(plan->inputs[i], child);
-        if (found)
-            return found;
-    }
-    return NULL;
-}
-
 /* Fills key (in order of the relation's keys) if a filter right above the scan fixes every key column. */
 static bool key_of(const struct run *run, const struct kp_plan *scan, struct kp_datum *key)
 {
@@ -157,7 +202,7 @@ static enum kp_code scan_store(struct run *run, struct kp_live *live, struct emi
 
 static enum kp_code scan_source(struct run *run, struct emit *emit, struct kp_error *err)
 {
-    if (emit->relation->versions_of) /* all of them are wanted */
+    if (emit->relation->versions_of && !is_of_moment(run, emit->scan, emit->arena)) /* all of them are wanted */
         KP_TRY(kp_retention_check_past(run->session->db, emit->relation->topic, 0, err));
     const struct kp_plan *filter = parent_of(run->plan, emit->scan);
     const struct kp_source_scan scan = {.session = run->session,
@@ -230,39 +275,6 @@ static enum kp_code scan_rows(void *arg, const struct kp_plan *scan, struct kp_a
 }
 
 /* ---- moments of FOR SYSTEM_TIME ---- */
-
-struct moments {
-    struct kp_expr **exprs; /* log_position(moment, topic) */
-    uint32_t count;
-    struct kp_arena *arena;
-};
-
-static bool is_no_column(const struct kp_expr *expr, void *arg)
-{
-    return expr->kind != KP_EXPR_COLUMN;
-}
-
-static bool find_moment(const struct kp_expr *expr, void *arg)
-{
-    struct moments *moments = arg;
-    if (expr->kind != KP_EXPR_CALL || expr->arg_count != 2 || strcmp(expr->func->name, "log_position") != 0 ||
-        !kp_expr_walk(expr, is_no_column, NULL))
-        return true;
-    struct kp_expr **exprs = kp_arena_alloc(moments->arena, (moments->count + 1) * sizeof(struct kp_expr *));
-    if (moments->count)
-        memcpy(exprs, moments->exprs, moments->count * sizeof(struct kp_expr *));
-    exprs[moments->count++] = kp_expr_copy(expr, moments->arena, NULL, NULL);
-    moments->exprs = exprs;
-    return true;
-}
-
-static void find_moments(const struct kp_plan *plan, struct moments *moments)
-{
-    if (plan->kind == KP_PLAN_FILTER)
-        (void)kp_expr_walk(plan->filter.predicate, find_moment, moments);
-    for (uint32_t i = 0; i < plan->input_count; i++)
-        find_moments(plan->inputs[i], moments);
-}
 
 /* Whether what they ask of the past is there; also where no record is left to be asked about. */
 static enum kp_code check_moments(const struct kp_plan *plan, const struct kp_session_settings *settings,
