@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "db/ddl.h"
+#include "db/dependents.h"
 #include "db/retention.h"
 #include "sql/alter.h"
 #include "sql/comment.h"
@@ -48,21 +49,6 @@ void kp_ddl_remove(struct kp_ddl *ddl, struct kp_relation *relation)
     kp_relation_unref(relation);
 }
 
-/* Everything that reads `on`, directly or not, and all versions of it; dependents before what they read. */
-static size_t closure(struct kp_catalog *catalog, struct kp_relation *on, struct kp_relation **out, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (out[i] == on)
-            return count;
-    for (size_t i = kp_catalog_count(catalog); i-- > 0;) {
-        struct kp_relation *relation = kp_catalog_at(catalog, i);
-        if (relation != on && (relation->sink_from == on || kp_relation_depends_on(relation, on)))
-            count = closure(catalog, relation, out, count);
-    }
-    out[count++] = on;
-    return count;
-}
-
 /* Made with the view, it goes with it: <view>_late. */
 static bool is_companion(const struct kp_relation *relation, const char *of)
 {
@@ -92,7 +78,11 @@ struct dropping {
 
 struct drop_list {
     struct dropping *items;
+    struct kp_relation **relations; /* of the items */
     size_t count;
+    bool versioned; /* some of them are another version of another */
+    const struct kp_catalog *catalog;
+    struct kp_dependents *dependents;
 };
 
 /* ---- what there is to drop ---- */
@@ -181,57 +171,46 @@ static enum kp_code find(struct kp_ddl *ddl, const struct kp_statement *statemen
 }
 
 /* Takes what reads it, and it itself. */
-static void take(struct kp_ddl *ddl, struct drop_list *list, struct kp_relation *target, struct kp_relation **scratch)
+static void take(struct drop_list *list, struct kp_relation *target)
 {
-    struct kp_catalog *catalog = ddl->db->catalog;
-    for (size_t i = 0; i < list->count; i++)
-        scratch[i] = list->items[i].relation;
+    const struct kp_catalog *catalog = list->catalog;
     size_t count = list->count;
     bool versions = target->kind < KP_RELATION_TYPE;
     for (uint32_t version = 1; versions && version <= target->version + 1; version++) {
         struct kp_relation *other = kp_catalog_find_version(catalog, kp_str(target->name), version);
         if (other && other != target)
-            count = closure(catalog, other, scratch, count);
+            count = kp_dependents_take(list->dependents, other, list->relations, count);
     }
-    count = closure(catalog, target, scratch, count);
+    count = kp_dependents_take(list->dependents, target, list->relations, count);
     for (; list->count < count; list->count++)
-        list->items[list->count] = (struct dropping){scratch[list->count], false};
-    for (size_t i = 0; i < count; i++)
+        list->items[list->count] = (struct dropping){list->relations[list->count], false};
+    for (size_t i = 0; i < count; i++) {
+        const struct kp_relation *relation = list->relations[i];
+        list->versioned |= relation->version > 1;
         list->items[i].named |=
-            scratch[i] == target ||
-            (versions && scratch[i]->kind < KP_RELATION_TYPE && strcmp(scratch[i]->name, target->name) == 0) ||
-            is_companion(scratch[i], target->name);
+            relation == target ||
+            (versions && relation->kind < KP_RELATION_TYPE && strcmp(relation->name, target->name) == 0) ||
+            is_companion(relation, target->name);
+    }
 }
 
 /* ---- what else goes ---- */
 
-static bool scans(const struct kp_plan *plan, const struct kp_relation *on)
-{
-    if (plan->kind == KP_PLAN_SCAN && kp_relation_is_of(plan->scan.relation, on))
-        return true;
-    for (uint32_t i = 0; i < plan->input_count; i++)
-        if (scans(plan->inputs[i], on))
-            return true;
-    return false;
-}
-
-static bool reads_directly(const struct kp_relation *relation, const struct kp_relation *on)
-{
-    if (relation->sink_from == on || relation->late_of == on)
-        return true;
-    for (uint32_t i = 0; i < relation->use_count; i++)
-        if (relation->uses[i] == on)
-            return true;
-    return relation->plan && scans(relation->plan->plan, on);
-}
-
 /* What of the list it reads itself, the nearest. */
 static const struct dropping *read_by(const struct drop_list *list, size_t at)
 {
-    for (size_t i = at + 1; i < list->count; i++)
-        if (reads_directly(list->items[at].relation, list->items[i].relation))
-            return &list->items[i];
-    return &list->items[list->count - 1];
+    size_t place = kp_dependents_read_by(list->dependents, list->relations[at]);
+    return &list->items[place == SIZE_MAX ? list->count - 1 : place];
+}
+
+/* Most lists have none. */
+static bool has_later_version(const struct drop_list *list, size_t at)
+{
+    for (size_t i = at + 1; list->versioned && i < list->count; i++)
+        if (list->relations[i]->kind == list->relations[at]->kind &&
+            strcmp(list->relations[i]->name, list->relations[at]->name) == 0)
+            return true;
+    return false;
 }
 
 /* Versions share a name: the last of the list stands for all. What reads a table of a type is not for the type. */
@@ -240,11 +219,7 @@ static bool is_told(const struct drop_list *list, size_t at)
     const struct dropping *on = read_by(list, at);
     if (list->items[at].named || (!on->named && on->relation->kind <= KP_RELATION_TABLE))
         return false;
-    for (size_t i = at + 1; i < list->count; i++)
-        if (list->items[i].relation->kind == list->items[at].relation->kind &&
-            strcmp(list->items[i].relation->name, list->items[at].relation->name) == 0)
-            return false;
-    return true;
+    return !has_later_version(list, at);
 }
 
 static size_t count_others(const struct drop_list *list)
@@ -367,13 +342,13 @@ static void tell_others(struct kp_ddl *ddl, const struct drop_list *list)
 /* ---- DROP ---- */
 
 static enum kp_code gather(struct kp_ddl *ddl, const struct kp_statement *statement, struct drop_list *list,
-                           struct kp_relation **scratch, struct kp_error *err)
+                           struct kp_error *err)
 {
     for (size_t n = 0; n < statement->name_count; n++) {
         struct kp_relation *target;
         KP_TRY(find(ddl, statement, n, &target, err));
         if (target)
-            take(ddl, list, target, scratch);
+            take(list, target);
     }
     bool others = false;
     for (size_t i = 0; i < list->count; i++)
@@ -432,10 +407,13 @@ enum kp_code kp_ddl_drop(struct kp_ddl *ddl, const struct kp_statement *statemen
         return drop_topic(ddl, statement, err);
     struct kp_db *db = ddl->db;
     size_t most = kp_catalog_count(db->catalog) + 1;
-    struct drop_list list = {kp_calloc(most, sizeof *list.items), 0};
-    struct kp_relation **scratch = kp_calloc(most, sizeof(struct kp_relation *));
+    struct drop_list list = {.items = kp_calloc(most, sizeof *list.items),
+                             .relations = kp_calloc(most, sizeof(struct kp_relation *)),
+                             .catalog = db->catalog};
     kp_catalog_read(db->catalog);
-    enum kp_code code = gather(ddl, statement, &list, scratch, err);
+    list.dependents = kp_dependents_create(db->catalog);
+    enum kp_code code = gather(ddl, statement, &list, err);
+    kp_dependents_destroy(list.dependents);
     kp_catalog_unlock(db->catalog);
     if (code == KP_OK && list.count > 0)
         code = kp_ddl_log(ddl, err);
@@ -446,6 +424,6 @@ enum kp_code kp_ddl_drop(struct kp_ddl *ddl, const struct kp_statement *statemen
     for (size_t i = 0; code == KP_OK && i < list.count; i++)
         kp_ddl_remove(ddl, list.items[i].relation);
     kp_free(list.items);
-    kp_free(scratch);
+    kp_free(list.relations);
     return code;
 }

@@ -39,8 +39,8 @@ run("CREATE VIEW a AS SELECT id, n FROM t")
 run("CREATE VIEW b AS SELECT id FROM a")
 run("CREATE SINK s FROM m WITH (topic = 'm_out')")
 expect(notices("DROP TABLE t CASCADE"),
-       "NOTICE:  drop cascades to 4 other objects\nDETAIL:  drop cascades to materialized view m\ndrop cascades to view a\n"
-       "drop cascades to view b\ndrop cascades to sink s\n")
+       "NOTICE:  drop cascades to 4 other objects\nDETAIL:  drop cascades to materialized view m\ndrop cascades to sink s\n"
+       "drop cascades to view a\ndrop cascades to view b\n")
 expect(names(), [])
 
 # types, domains, functions: rows stay
