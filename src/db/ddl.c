@@ -237,11 +237,15 @@ enum kp_code kp_ddl_check_format(const struct kp_relation *relation, struct kp_e
 }
 
 /* Plain views over a plain view follow it when it is replaced; what lives does not. */
-static enum kp_code check_replaced(struct kp_ddl *ddl, const struct kp_relation *view, struct kp_error *err)
+static enum kp_code check_replaced(struct kp_ddl *ddl, const struct kp_relation *view, const struct kp_relation *by,
+                                   struct kp_error *err)
 {
     struct kp_catalog *catalog = ddl->db->catalog;
     enum kp_code code = KP_OK;
     kp_catalog_read(catalog);
+    if (kp_relation_depends_on(by, view)) /* PostgreSQL makes it, and says so to whoever reads it */
+        code =
+            kp_fail(err, KP_INVALID, "42P17", "infinite recursion detected in rules for relation \"%s\"", view->name);
     for (size_t i = 0; code == KP_OK && i < kp_catalog_count(catalog); i++) {
         const struct kp_relation *relation = kp_catalog_at(catalog, i);
         if (relation->kind != KP_RELATION_VIEW || !kp_relation_depends_on(relation, view))
@@ -278,7 +282,7 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
     if (code != KP_OK || !relation)
         return code;
     if (there && there->kind == KP_RELATION_PLAIN_VIEW && !ddl->replaying)
-        code = check_replaced(ddl, there, err);
+        code = check_replaced(ddl, there, relation, err);
     if (code != KP_OK) {
         kp_relation_unref(relation);
         return code;

@@ -180,11 +180,15 @@ struct binder {
     const char *no_self;         /* where a recursive query may not refer to itself; NULL: it may */
     uint32_t recursions;         /* numbered so far */
     uint32_t param_count;
-    struct kp_type *param_types;       /* id UNKNOWN: not yet */
-    bool emit_on_close;                /* of the SELECT to be bound next, not of those inside it */
-    struct kp_relation *late_of;       /* the view whose late rows are read; NULL: none */
-    bool now_allowed;                  /* of the expression being bound: a condition of a view's WHERE or HAVING */
-    struct use_list *uses;             /* where objects that it uses are noted; NULL: nobody asks */
+    struct kp_type *param_types; /* id UNKNOWN: not yet */
+    bool emit_on_close;          /* of the SELECT to be bound next, not of those inside it */
+    struct kp_relation *late_of; /* the view whose late rows are read; NULL: none */
+    bool now_allowed;            /* of the expression being bound: a condition of a view's WHERE or HAVING */
+    struct use_list *uses;       /* where objects that it uses are noted; NULL: nobody asks */
+    const struct view_chain {    /* plain views whose texts are being bound, the innermost first */
+        const struct kp_relation *view;
+        const struct view_chain *outer;
+    } * views;
     const struct scope *inline_params; /* $n is the n-th column there: a function's body */
     uint32_t inline_depth;             /* of functions' bodies within each other */
     uint32_t domain_nodes;             /* of plans copied so far to make domains (unnest.c) */

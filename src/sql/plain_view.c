@@ -39,6 +39,7 @@ static enum kp_code bind_again(struct binder *binder, const struct kp_relation *
                                struct kp_statement **ret_statement, uint32_t *ret_count)
 {
     struct binder inner = *binder;
+    const struct view_chain chain = {view, binder->views};
     KP_TRY(kp_sql_parse(kp_str(view->text), binder->arena, ret_statement, binder->err));
     inner.statement = *ret_statement;
     inner.text = (*ret_statement)->text;
@@ -46,6 +47,7 @@ static enum kp_code bind_again(struct binder *binder, const struct kp_relation *
     inner.around = NULL;
     inner.inline_params = NULL;
     inner.writes = NULL;
+    inner.views = &chain;
     inner.for_view = true;
     enum kp_code code = kp_bind_root(&inner, (*ret_statement)->tree, false, ret_plan, ret_count);
     binder->late_of = inner.late_of;
@@ -61,6 +63,10 @@ enum kp_code kp_bind_plain_view(struct binder *binder, struct kp_relation *view,
         *ret_plan = kp_plan_copy(view->plan->plan, binder->arena);
         return KP_OK;
     }
+    for (const struct view_chain *at = binder->views; at; at = at->outer)
+        if (at->view == view) /* a log from when a view could be replaced by one that reads it */
+            return kp_bind_fail(binder, location, KP_INVALID, "42P17",
+                                "infinite recursion detected in rules for relation \"%s\"", view->name);
     struct kp_plan *plan;
     struct kp_statement *statement = NULL;
     uint32_t count;

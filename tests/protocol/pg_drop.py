@@ -76,6 +76,18 @@ expect(error("CREATE SINK mine FROM kept WITH (topic = '__kappa_catalog')")[0], 
 run("DROP TABLE kept")
 expect(names(), [])
 
+# a view that would read itself: it ended the server when it was read
+run("CREATE TABLE t (id int PRIMARY KEY)")
+run("CREATE VIEW a AS SELECT id FROM t")
+run("CREATE VIEW b AS SELECT id FROM a")
+for sql in ("CREATE OR REPLACE VIEW a AS SELECT id FROM a", "CREATE OR REPLACE VIEW a AS SELECT x.id FROM b AS x JOIN t ON x.id = t.id"):
+    expect(error(sql)[:2], ("42P17", 'infinite recursion detected in rules for relation "a"'))
+run("CREATE OR REPLACE VIEW a AS SELECT id + 1 AS id FROM t")
+run("INSERT INTO t VALUES (1)")
+expect(run("SELECT a.id, b.id FROM a, b"), [(2, 2)])
+run("DROP TABLE t CASCADE")
+expect(names(), [])
+
 # more than fits is counted
 run("CREATE TABLE base (id int PRIMARY KEY)")
 for number in range(40):
