@@ -130,7 +130,7 @@ bool kp_arena_may_slow(struct kp_arena *arena, size_t bytes)
 
 enum kp_code kp_arena_check(struct kp_arena *arena, struct kp_error *err)
 {
-    if (arena->stop && atomic_load_explicit(arena->stop, memory_order_relaxed))
+    if (kp_arena_stopped(arena))
         return kp_fail(err, KP_CANCELLED, NULL, "what was being computed is not wanted any more");
     if (!arena->overspent)
         return KP_OK;
@@ -231,7 +231,7 @@ void kp_arena_recycle(struct kp_arena *arena, size_t keep_bytes)
     *end = NULL;
     arena->bytes = 0;
     uncharge(arena);
-    *arena = (struct kp_arena){.spare = kept, .budget = arena->budget, .stop = arena->stop};
+    *arena = (struct kp_arena){.spare = kept, .budget = arena->budget, .stop = arena->stop, .also = arena->also};
 }
 
 void kp_arena_reset(struct kp_arena *arena)
@@ -240,12 +240,13 @@ void kp_arena_reset(struct kp_arena *arena)
     if (!kept)
         return;
     struct kp_budget *budget = arena->budget;
-    const _Atomic bool *stop = arena->stop;
+    const _Atomic bool *stop = arena->stop, *also = arena->also;
     arena->chunk = kept->older;
     kp_arena_finish(arena);
     kept->older = NULL;
     arena->budget = budget;
     arena->stop = stop;
+    arena->also = also;
     arena->chunk = kept;
     arena->bytes = kept->bytes + sizeof *kept;
     arena->next = (uint8_t *)(kept + 1);

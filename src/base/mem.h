@@ -38,6 +38,7 @@ struct kp_arena {
     struct kp_budget *budget;     /* charged for the bytes, some MiB at a time; NULL: nobody counts */
     size_t charged_bytes;
     const _Atomic bool *stop; /* true: whoever works for this arena's owner is to stop; NULL: never */
+    const _Atomic bool *also; /* likewise: of who works with it at present */
     bool overspent;           /* the budget did not give what was taken, or kp_arena_may refused: kp_arena_check */
 };
 
@@ -53,7 +54,13 @@ void *kp_arena_calloc(struct kp_arena *arena, size_t bytes); /* cleared, aligned
  * looks at kp_arena_check between pieces of work.
  */
 void kp_arena_limit(struct kp_arena *arena, struct kp_budget *budget, const _Atomic bool *stop);
-/* KP_BUDGET if what was asked for since the last call is more than the budget has, KP_CANCELLED if `stop` is set. */
+/* Whether one of its flags is set. */
+static inline bool kp_arena_stopped(const struct kp_arena *arena)
+{
+    return (arena->stop && atomic_load_explicit(arena->stop, memory_order_relaxed)) ||
+           (arena->also && atomic_load_explicit(arena->also, memory_order_relaxed));
+}
+/* KP_BUDGET if what was asked for since the last call is more than the budget has, KP_CANCELLED if it is stopped. */
 KP_MUST enum kp_code kp_arena_check(struct kp_arena *arena, struct kp_error *err);
 /*
  * Whether what is being made is made in vain: the next kp_arena_check fails. Asked now and then by loops that may take
@@ -61,7 +68,7 @@ KP_MUST enum kp_code kp_arena_check(struct kp_arena *arena, struct kp_error *err
  */
 static inline bool kp_arena_vain(const struct kp_arena *arena)
 {
-    return arena->overspent || (arena->stop && atomic_load_explicit(arena->stop, memory_order_relaxed));
+    return arena->overspent || kp_arena_stopped(arena);
 }
 bool kp_arena_may_slow(struct kp_arena *arena, size_t bytes);
 /* All that was allocated after a mark is freed and given back to the budget. */

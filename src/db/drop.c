@@ -33,6 +33,7 @@ void kp_ddl_remove(struct kp_ddl *ddl, struct kp_relation *relation)
         (void)!kp_engine_call(db, detach_sink, relation, &ignored);
     } else if (kp_live_of(relation)) {
         struct kp_live *live = kp_live_of(relation);
+        kp_engine_forsake(db, live);
         kp_mutex_lock(&db->mutex); /* its job, if it is still being built, must let go first */
         if (live->job) {
             atomic_store(&live->job->cancelled, true);
@@ -421,6 +422,9 @@ enum kp_code kp_ddl_drop(struct kp_ddl *ddl, const struct kp_statement *statemen
     for (size_t i = 0; code == KP_OK && i < list.count; i++)
         kp_comments_forget(db->catalog, list.items[i].relation);
     kp_catalog_unlock(db->catalog);
+    for (size_t i = 0; code == KP_OK && i < list.count; i++) /* all: a step may be in the last of them */
+        if (kp_live_of(list.items[i].relation))
+            kp_engine_forsake(db, kp_live_of(list.items[i].relation));
     for (size_t i = 0; code == KP_OK && i < list.count; i++)
         kp_ddl_remove(ddl, list.items[i].relation);
     kp_free(list.items);

@@ -181,6 +181,39 @@ static void drop_failed(struct kp_db *db)
     }
 }
 
+/* The step that begins, or is under way, is not for the view. Locked: mutex. */
+static void leave_out(struct kp_live *live)
+{
+    struct kp_error why;
+    (void)kp_fail(&why, KP_NOT_FOUND, "42P01", "relation \"%s\" was dropped", live->relation->name);
+    kp_graph_forsake(live->output, live->node, &why);
+}
+
+void kp_engine_forsake(struct kp_db *db, struct kp_live *live)
+{
+    kp_mutex_lock(&db->mutex);
+    db->forsaken += !live->forsaken;
+    live->forsaken = true;
+    if (db->stepping && live->output)
+        leave_out(live);
+    kp_mutex_unlock(&db->mutex);
+}
+
+static enum kp_code run_step(struct kp_db *db, const struct kp_step *step, struct kp_error *err)
+{
+    kp_mutex_lock(&db->mutex);
+    db->stepping = true;
+    for (struct kp_live *live = db->forsaken ? db->fed : NULL; live; live = live->next_fed)
+        if (live->forsaken)
+            leave_out(live);
+    kp_mutex_unlock(&db->mutex);
+    enum kp_code code = kp_graph_step(db->graph, step, err);
+    kp_mutex_lock(&db->mutex);
+    db->stepping = false;
+    kp_mutex_unlock(&db->mutex);
+    return code;
+}
+
 static enum kp_code step_graph(struct kp_db *db, const struct kp_step_input *inputs, size_t count, int64_t position,
                                int64_t log_time_us, bool partial, bool close_windows, struct kp_error *err)
 {
@@ -194,7 +227,7 @@ static enum kp_code step_graph(struct kp_db *db, const struct kp_step_input *inp
                            .cancel = &db->stop,
                            .dead = kp_dead_letter_note,
                            .arg = db};
-    KP_TRY(kp_graph_step(db->graph, &step, err));
+    KP_TRY(run_step(db, &step, err));
     bool failed = store_changes(db, position);
     kp_graph_step_release(db->graph);
     if (failed)

@@ -35,7 +35,7 @@ struct kp_live {
     struct kp_error error;               /* why it FAILED */
     struct kp_job *job;                  /* while BUILDING; db->mutex */
     _Atomic uint32_t pins;               /* readers and subscriptions that use the store */
-    bool dropped;                        /* db->mutex */
+    bool forsaken, dropped;              /* it is about to be dropped; it was; db->mutex */
     struct kp_live *next_live, *previous_live; /* of all: db->mutex */
     struct kp_live *next_fed;                  /* of those that the live graph feeds: engine thread */
 };
@@ -115,6 +115,8 @@ struct kp_db {
     void *pinned;                      /* subscriptions of doors with what they pin; open.c */
     bool commit_seen, ready;
     _Atomic bool stop; /* set under the mutex; a step that is under way ends at it */
+    bool stepping;     /* the engine is in a step of the live graph: nothing joins or leaves it */
+    uint32_t forsaken; /* how many views are about to be dropped */
     bool committing;   /* a transaction */
     struct kp_cond committed;
     struct kp_deadlines *deadlines;
@@ -139,6 +141,8 @@ struct kp_db {
 
 void kp_engine_start(struct kp_db *db);
 void kp_engine_stop(struct kp_db *db);
+/* The view is about to be dropped: a step that the engine is in ends for it. */
+void kp_engine_forsake(struct kp_db *db, struct kp_live *live);
 /* Runs fn on the engine thread between two steps and waits for it; returns its result. KP_CLOSED when poisoned or
  * stopping. */
 KP_MUST enum kp_code kp_engine_call(struct kp_db *db,

@@ -148,6 +148,7 @@ void kp_live_drop(struct kp_db *db, struct kp_live *live)
     kp_store_close_subscriptions(live->store);
     kp_mutex_lock(&db->mutex);
     live->dropped = true;
+    db->forsaken -= live->forsaken;
     kp_cond_broadcast(&db->idle);
     release_locked(db, live);
 }
@@ -156,12 +157,13 @@ void kp_live_fail(struct kp_db *db, struct kp_live *live, const struct kp_error 
 {
     kp_mutex_lock(&db->mutex);
     live->error = *reason;
+    bool forsaken = live->forsaken;
     atomic_store(&live->state, KP_LIVE_FAILED);
     kp_cond_broadcast(&db->idle);
     kp_mutex_unlock(&db->mutex);
     kp_store_fail(live->store, reason); /* for those who have pinned it already */
     kp_store_close_subscriptions(live->store);
-    if (db->options.notice) {
+    if (db->options.notice && !forsaken) {
         struct kp_error text = *reason;
         kp_error_context(&text, "materialized view \"%s\" stopped", live->relation->name);
         db->options.notice(db->options.arg, 'E', text.message);

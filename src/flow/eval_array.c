@@ -143,6 +143,7 @@ void kp_eval_any_all(struct kp_eval *eval, const struct kp_expr *expr, const str
     memset(ret_vec->data, 0, rows);
     struct kp_arena arena = {0};
     kp_arena_limit(&arena, eval->arena->budget, eval->arena->stop);
+    arena.also = eval->arena->also;
     for (uint32_t from = 0; from < rows && !kp_arena_vain(eval->arena);) {
         struct kp_eval scratch = {.arena = &arena, .settings = eval->settings};
         struct elements elements;
@@ -201,6 +202,7 @@ void kp_eval_array_coerce(struct kp_eval *eval, const struct kp_expr *expr, cons
     ret_vec->valid = arrays.valid;
     struct kp_arena arena = {0};
     kp_arena_limit(&arena, eval->arena->budget, eval->arena->stop);
+    arena.also = eval->arena->also;
     for (uint32_t from = 0; from < rows && !kp_arena_vain(eval->arena);) {
         struct kp_eval scratch = {.arena = &arena, .settings = eval->settings};
         struct elements elements;

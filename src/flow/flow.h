@@ -141,6 +141,10 @@ void kp_graph_drop_output(struct kp_graph *graph, struct kp_output *output);
 /* Whatever the caller wants to find again by an output; NULL at first. */
 void kp_output_set_owner(struct kp_output *output, void *owner);
 void *kp_output_owner(const struct kp_output *output);
+/* The output and its plan's node are about to be dropped: operators that only they need fail with that reason, in the
+ * midst of a step too, so that one which would not end does. Any thread, while nothing is added to the graph or dropped
+ * from it. */
+void kp_graph_forsake(struct kp_output *output, const struct kp_node *node, const struct kp_error *why);
 /* Between steps: the node takes no rows any more, and it and all downstream of it fail with this reason at the next
  * step (kp_output_check). For input that cannot be read. */
 void kp_graph_fail(struct kp_node *node, const struct kp_error *why);

@@ -510,6 +510,7 @@ static enum kp_code join_part(struct kp_node *node, struct kp_lane *lane, uint32
     struct pairs pairs = {.op = op, .lane = lane, .shard = &op->shards[part]};
     enum kp_code code = KP_OK;
     kp_arena_limit(&pairs.scratch, lane->arena.budget, lane->arena.stop);
+    pairs.scratch.also = lane->arena.also;
     for (pairs.s = 1; pairs.s >= 0; pairs.s--)
         for (struct kp_piece *piece = kp_inbox_take(&node->inboxes[pairs.s], part); code == KP_OK && piece;
              piece = piece->next) {

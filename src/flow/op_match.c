@@ -710,6 +710,7 @@ static enum kp_code match_part(struct kp_node *node, struct kp_lane *lane, uint3
     struct scan scan = {.op = op, .lane = lane, .part = part, .sent = &op->sent[number]};
     kp_match_rows_init(&scan.rows, &op->match, &part->rows, more_rows, &scan);
     kp_arena_limit(&scan.rows.attempt, NULL, lane->arena.stop);
+    scan.rows.attempt.also = lane->arena.also;
     enum kp_code code = KP_OK;
     struct kp_ordered *queue = op->match.plan->frees ? &op->queues[number] : NULL;
     for (struct kp_keyed_group *group; code == KP_OK && (group = kp_keyed_next_touched(part));) {

@@ -24,6 +24,11 @@ struct run {
     struct kp_error error;
 };
 
+static bool is_cancelled(const struct kp_step *step)
+{
+    return step && step->cancel && atomic_load_explicit(step->cancel, memory_order_relaxed);
+}
+
 static void run_task(void *arg, uint32_t slot, uint32_t task)
 {
     struct run *run = arg;
@@ -33,7 +38,7 @@ static void run_task(void *arg, uint32_t slot, uint32_t task)
     kp_error_clear(&error);
     const struct kp_step *step = run->graph->step;
     enum kp_code code = KP_OK;
-    if (step && step->cancel && atomic_load_explicit(step->cancel, memory_order_relaxed))
+    if (is_cancelled(step))
         code = kp_fail(&error, KP_CANCELLED, NULL, "the step was cancelled");
     else
         code = run->run(run->arg, &run->graph->lanes[slot], task, &error);
@@ -105,9 +110,40 @@ void kp_graph_fail(struct kp_node *node, const struct kp_error *why)
     kp_mutex_unlock(&node->graph->fail_lock);
 }
 
-/* Only a spent budget is one operator's affair; everything else is the whole graph's. */
+/* Whether all that read it have failed, beside so many users. */
+static bool is_forsaken(const struct kp_node *node, uint32_t users)
+{
+    for (uint32_t i = 0; i < node->consumer_count; i++)
+        if (!atomic_load(&node->consumers[i].node->failed))
+            return false;
+    return !node->pinned && node->users <= users;
+}
+
+/* With fail_lock. */
+static void forsake(struct kp_node *node, const struct kp_node *top, const struct kp_error *why)
+{
+    bool held = node == top || node->ops == &kp_output_ops;
+    if (atomic_load(&node->failed) || !is_forsaken(node, held))
+        return;
+    fail_downstream(node, why);
+    for (uint32_t i = 0; i < node->input_count; i++)
+        forsake(node->inputs[i], top, why);
+}
+
+void kp_graph_forsake(struct kp_output *output, const struct kp_node *node, const struct kp_error *why)
+{
+    struct kp_graph *graph = output->node->graph;
+    kp_mutex_lock(&graph->fail_lock);
+    forsake(output->node, node, why);
+    kp_mutex_unlock(&graph->fail_lock);
+}
+
+/* A spent budget is one operator's affair, and so is that nobody wants its answer any more (kp_graph_forsake);
+ * everything else is the whole graph's. */
 static enum kp_code contain(struct kp_node *node, enum kp_code code, const struct kp_error *err)
 {
+    if (code == KP_CANCELLED && atomic_load(&node->failed) && !is_cancelled(node->graph->step))
+        return KP_OK;
     if (code != KP_BUDGET || !err)
         return code;
     kp_node_fail(node, err);
@@ -137,7 +173,10 @@ static enum kp_code push(const struct kp_consumer *consumer, struct kp_lane *lan
 {
     struct kp_arena_mark before = kp_arena_mark(&lane->arena);
     struct kp_lane_error *errors = lane->errors;
+    const _Atomic bool *also = lane->arena.also;
+    lane->arena.also = &consumer->node->failed;
     enum kp_code code = consumer->node->ops->push(consumer->node, lane, consumer->port, in, err);
+    lane->arena.also = also;
     return settle(consumer->node, lane, &before, errors, code, err);
 }
 
@@ -373,7 +412,9 @@ static enum kp_code run_part(void *arg, struct kp_lane *lane, uint32_t task, str
     struct part_run *run = arg;
     struct kp_arena_mark before = kp_arena_mark(&lane->arena);
     struct kp_lane_error *errors = lane->errors;
+    lane->arena.also = &run->node->failed;
     enum kp_code code = run->node->ops->part(run->node, lane, run->parts[task], err);
+    lane->arena.also = NULL;
     return settle(run->node, lane, &before, errors, code, err);
 }
 
@@ -538,10 +579,11 @@ static enum kp_code bring(struct kp_graph *graph, struct kp_node *node, struct k
     return KP_OK;
 }
 
-/* What the outputs that had a turn have to say, and which have failed. */
+/* What the outputs that had a turn have to say, and which have failed. Which those are does not change meanwhile. */
 static void collect_outputs(struct kp_graph *graph)
 {
     bool errors = false;
+    kp_mutex_lock(&graph->fail_lock);
     for (uint32_t l = 0; l < graph->lanes_count; l++)
         errors |= graph->lanes[l].errors != NULL;
     for (uint32_t i = next_ran(graph, 0); i < graph->node_count; i = next_ran(graph, i + 1)) {
@@ -558,6 +600,7 @@ static void collect_outputs(struct kp_graph *graph)
         if (atomic_load(&graph->outputs[i]->node->failed))
             graph->changed[graph->changed_count++] = graph->outputs[i];
     graph->failing = false;
+    kp_mutex_unlock(&graph->fail_lock);
 }
 
 static enum kp_code run_step(struct kp_graph *graph, const struct kp_step *step, struct kp_error *err)

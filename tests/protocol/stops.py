@@ -108,6 +108,31 @@ def try_drop(server):
     assert server.sql("SELECT count(*) FROM kappa.views WHERE name = 'slow'") == [(0,)]
 
 
+LIVE = {
+    "values": SLOW,
+    "pairs": "SELECT count(*) FROM t, generate_series(1, 1000000) AS a, generate_series(1, 1000000) AS b WHERE a * 1.5 + b + k < 0",
+    "a recursion": "WITH RECURSIVE r(n) AS (SELECT k::bigint FROM t UNION ALL SELECT n + 1 FROM r, generate_series(1, 10000) AS g "
+                   "WHERE n < 1000000000000 AND g = 1) SELECT max(n) FROM r",
+    "frames": "SELECT max(m) FROM (SELECT string_agg(g::text, '') OVER (ORDER BY g ROWS BETWEEN 50000 PRECEDING AND CURRENT ROW "
+              "EXCLUDE TIES) AS m FROM t, generate_series(1, 200000) AS g) AS s",
+}
+
+
+def try_drop_live(server):
+    """A view that an insert gives a step without end, with a view of it: DROP ends the step, and what else it was for goes on."""
+    server.sql("CREATE MATERIALIZED VIEW beside AS SELECT sum(k) AS s FROM t")
+    for number, (what, sql) in enumerate(LIVE.items()):
+        print("drop of a live view:", what, flush=True)
+        server.sql("DELETE FROM t")
+        server.sql(f"CREATE MATERIALIZED VIEW slow AS {sql}")
+        server.sql("CREATE MATERIALIZED VIEW above AS SELECT count(*) FROM slow")
+        server.sql(f"INSERT INTO t VALUES ({number})")
+        time.sleep(0.5)  # so that the engine is at work; if it is not, DROP comes first, which must do as well
+        in_time("drop", lambda: server.sql("DROP MATERIALIZED VIEW slow CASCADE"))
+        wait_for("the view beside", lambda: server.sql("SELECT s FROM beside") == [(number,)], SECONDS)
+    server.sql("DROP MATERIALIZED VIEW beside")
+
+
 def try_stop(server):
     """All of it at once, and the engine in a step that does not end: SIGTERM ends the server, a restart can be ended too."""
     print("SIGTERM", flush=True)
@@ -140,9 +165,10 @@ try:
     try_timeouts(server)
     try_cancel(server)
     try_drop(server)
+    try_drop_live(server)
     try_stop(server)
 finally:
     if server.process.poll() is None:
         server.process.kill()
     shutil.rmtree(folder, ignore_errors=True)
-print("stops: %d statements" % len(ENDLESS))
+print("stops: %d statements" % (len(ENDLESS) + len(LIVE)))
