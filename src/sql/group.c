@@ -325,26 +325,71 @@ struct dependents {
     uint32_t written; /* groups before */
 };
 
+/* The table of which both columns show one row, and as which of its columns the second; NULL: there is none. They are
+ * traced side by side: a plan that is read twice is there once, and its rows are two. */
+static const struct kp_relation *common_table(const struct kp_plan *plan, uint32_t first, uint32_t second,
+                                              uint32_t *ret_second)
+{
+    for (;;) {
+        const struct kp_plan *input = plan->input_count ? plan->inputs[0] : NULL;
+        switch (plan->kind) {
+        case KP_PLAN_FILTER:
+            break;
+        case KP_PLAN_OVER:
+        case KP_PLAN_EXPAND:
+        case KP_PLAN_WINDOW:
+        case KP_PLAN_ASOF:
+            if (KP_MAX(first, second) >= input->col_count)
+                return NULL;
+            break;
+        case KP_PLAN_PROJECT: {
+            const struct kp_expr *one = plan->project.exprs[first], *other = plan->project.exprs[second];
+            if (one->kind != KP_EXPR_COLUMN || other->kind != KP_EXPR_COLUMN ||
+                KP_MAX(one->column, other->column) >= KP_OUTER_BASE)
+                return NULL;
+            first = one->column;
+            second = other->column;
+            break;
+        }
+        case KP_PLAN_JOIN: {
+            uint32_t left = input->col_count;
+            bool right = first >= left;
+            if (right != (second >= left))
+                return NULL;
+            first -= right ? left : 0;
+            second -= right ? left : 0;
+            input = plan->inputs[right];
+            break;
+        }
+        case KP_PLAN_SCAN:
+            *ret_second = plan->scan.columns[second];
+            return plan->scan.relation->kind == KP_RELATION_TABLE ? plan->scan.relation : NULL;
+        default:
+            return NULL;
+        }
+        plan = input;
+    }
+}
+
 /* The key of the column's table is among the groups. */
 static bool key_is_grouped(const struct dependents *self, uint32_t column)
 {
-    uint32_t at, other;
-    const struct kp_plan *scan = kp_plan_trace(self->plan, column, &at);
-    if (scan->kind != KP_PLAN_SCAN || scan->scan.relation->kind != KP_RELATION_TABLE)
-        return false;
-    const struct kp_relation *relation = scan->scan.relation;
-    for (uint32_t k = 0; k < relation->key_count; k++) {
-        bool found = false;
-        for (uint32_t g = 0; g < self->written && !found; g++) {
+    uint32_t found = 0, count = 1, at; /* of the key's columns */
+    for (uint32_t k = 0; k < count; k++)
+        for (uint32_t g = 0; g < self->written; g++) {
             const struct kp_expr *group = self->grouping->groups[g];
-            found = group->kind == KP_EXPR_COLUMN && group->column < self->plan->col_count &&
-                    kp_plan_trace(self->plan, group->column, &other) == scan &&
-                    scan->scan.columns[other] == relation->keys[k];
+            const struct kp_relation *table = NULL;
+            if (group->kind == KP_EXPR_COLUMN && group->column < self->plan->col_count)
+                table = common_table(self->plan, column, group->column, &at);
+            if (!table)
+                continue;
+            count = table->key_count;
+            if (k < count && table->keys[k] == at) {
+                found++;
+                break;
+            }
         }
-        if (!found)
-            return false;
-    }
-    return relation->key_count > 0;
+    return found && found == count;
 }
 
 static bool note_dependent(const struct kp_expr *expr, void *arg)
