@@ -213,6 +213,61 @@ static void check_returned(struct world *world, unsigned at, struct answer *expe
     kp_free(difference);
 }
 
+/* A table's rows, as PostgreSQL is to write them into a file; NULL if there is no table. */
+static char *ask_copied(struct world *world)
+{
+    const struct relation *table = &world->relations[roll(&world->dice, world->base_count)];
+    const struct copy_form *form = &copy_forms[roll(&world->dice, KP_COUNT(copy_forms))];
+    char *cols = NULL;
+    if (table->source)
+        return NULL;
+    for (unsigned i = 0; i < table->col_count; i++) {
+        enum type type = table->cols[i].type;
+        bool array = strstr(type_names[type], "[]"); /* PostgreSQL's tells in binary that it once had NULLs */
+        if (form->production != P_COPY_BINARY || !array)
+            cols = kp_arena_printf(&world->arena, "%s%s%s", cols ? cols : "", cols ? ", " : "", table->cols[i].name);
+    }
+    made(P_COPY_OUT);
+    char *query = kp_arena_printf(&world->arena, "COPY (SELECT %s FROM %s ORDER BY id) TO ", cols, table->name);
+    oracle_run(world->oracle,
+               kp_arena_printf(&world->arena, "%s'%s/copied'%s", query, world->oracle->dir, form->options), false);
+    return kp_arena_printf(&world->arena, "%sSTDOUT%s", query, form->options);
+}
+
+static void check_copied(struct world *world, const char *text)
+{
+    struct kp_buf got = {0};
+    struct answer expected, answer = {0};
+    char *path = kp_arena_printf(&world->arena, "%s/copied", world->oracle->dir);
+    oracle_answer(world->oracle, &expected);
+    if (!world->failure)
+        kappa_copy_out(&world->kappa, text, &got, &answer);
+    FILE *file = fopen(path, "r");
+    size_t size = 0;
+    char *wanted = kp_alloc(got.len + 1);
+    if (file) {
+        size = fread(wanted, 1, got.len + 1, file);
+        fclose(file);
+    }
+    size_t at = 0, least = KP_MIN(size, got.len);
+    while (at < least && wanted[at] == (char)got.data[at])
+        at++;
+    bool same = !expected.sqlstate[0] && !answer.sqlstate[0] && file && size == got.len && at == size;
+    if (!same && !world->failure && !is_spent(world, answer.sqlstate)) {
+        struct kp_buf told = {0};
+        kp_buf_printf(&told, "%s %s %s, byte %zu of %zu, expected and got:", answer.message, expected.sqlstate,
+                      expected.message, at, size);
+        for (size_t i = at - KP_MIN(at, 24); i < at + 16; i++)
+            kp_buf_printf(&told, " %02x%02x", i < size ? (uint8_t)wanted[i] : 0, i < got.len ? got.data[i] : 0);
+        kp_buf_append_byte(&told, 0);
+        fail_world(world, "COPY TO writes something else", text, "", kp_arena_strdup(&world->arena, (char *)told.data));
+        kp_buf_finish(&told);
+    }
+    kp_free(wanted);
+    kp_buf_finish(&got);
+    answer_finish(&expected);
+}
+
 static void check(struct world *world)
 {
     struct oracle *oracle = world->oracle;
@@ -222,6 +277,7 @@ static void check(struct world *world)
             if (world->views[i].query.errors)
                 oracle_ask(oracle, world->views[i].query.errors);
         }
+    char *copied = ask_copied(world);
     oracle_flush(oracle);
     for (unsigned i = 0; i < world->state_count; i++) {
         struct answer answer;
@@ -251,6 +307,8 @@ static void check(struct world *world)
         if (errors)
             check_errors(world, view);
     }
+    if (copied)
+        check_copied(world, copied);
 }
 
 #endif

@@ -154,7 +154,11 @@ enum { PRODUCTIONS_MIN = 118, FORMS_MIN = 660 };
     X(P_DEPENDENT, "SELECT a.id, a.k, count(*) FROM k AS a GROUP BY 1")                                                \
     X(P_ORDER_HIDDEN, "SELECT i FROM p ORDER BY length(t), i LIMIT 3")                                                 \
     X(P_JOIN_NESTED, "SELECT a.i FROM p a LEFT JOIN (k b JOIN k c ON b.id = c.k) ON a.i = b.k")                        \
-    X(P_WITH_MATERIALIZED, "WITH w AS MATERIALIZED (SELECT i FROM p) SELECT a.i FROM w AS a")
+    X(P_WITH_MATERIALIZED, "WITH w AS MATERIALIZED (SELECT i FROM p) SELECT a.i FROM w AS a")                          \
+    X(P_COPY_TEXT, "SELECT i FROM p")                                                                                  \
+    X(P_COPY_CSV, "SELECT i FROM p")                                                                                   \
+    X(P_COPY_BINARY, "SELECT i FROM p")                                                                                \
+    X(P_COPY_OUT, "SELECT i FROM p")
 
 #define PRODUCTION_NAME(name, sample) name,
 enum production { PRODUCTIONS(PRODUCTION_NAME) PRODUCTION_COUNT };
@@ -211,16 +215,19 @@ static inline void probe_form(struct kappa *kappa, struct form *form, const char
     answer_finish(&answer);
 }
 
-/* A statement is tried on a table without rows. */
+/* A statement is tried on a table without rows, which has a column of each type. */
 static inline void probe_statement(struct kappa *kappa, struct form *form)
 {
-    static const char *const samples[] = {['T'] = "k",     ['O'] = "k", ['R'] = "1, 2", ['C'] = "x",
-                                          ['E'] = "k + 1", ['I'] = "1", ['N'] = "2",    ['P'] = "k > 1"};
-    char sql[1024];
+    static const char *const samples[] = {
+        ['T'] = "k", ['O'] = "k",     ['R'] = "1, 2", ['C'] = "x",   ['E'] = "k + 1", ['I'] = "1",
+        ['N'] = "2", ['P'] = "k > 1", ['X'] = "k",    ['Y'] = "'y'", ['Z'] = "1"};
+    char sql[1024], column[] = "x?";
+    column[1] = *form->args;
     size_t len = 0;
     for (const char *at = form->text; *at && len < sizeof sql - 16; at++)
         if (*at == '%' && at[1] >= 'A' && at[1] <= 'Z')
-            len += (size_t)snprintf(sql + len, sizeof sql - len, "%s", samples[(unsigned char)*++at]);
+            len += (size_t)snprintf(sql + len, sizeof sql - len, "%s",
+                                    *++at == 'C' ? column : samples[(unsigned char)*at]);
         else
             sql[len++] = *at;
     sql[len] = 0;
@@ -239,15 +246,19 @@ static inline void coverage_probe(void)
 {
     struct kappa kappa = {.options = {.workers = 1}};
     char dir[] = "/tmp/kappa-law.XXXXXX", text[1024] = "CREATE SOURCE p (";
+    char keyed[1024] = "CREATE TABLE k (id int PRIMARY KEY, k int, x int";
     if (!mkdtemp(dir))
         abort();
     kappa.options.dir = dir;
     kappa_open(&kappa);
-    for (unsigned i = 0; i < TYPES; i++)
+    for (unsigned i = 0; i < TYPES; i++) {
         snprintf(text + strlen(text), sizeof text - strlen(text), "%c %s, ", type_codes[i], type_names[i]);
+        snprintf(keyed + strlen(keyed), sizeof keyed - strlen(keyed), ", x%c %s", type_codes[i], type_names[i]);
+    }
+    snprintf(keyed + strlen(keyed), sizeof keyed - strlen(keyed), ")");
     snprintf(text + strlen(text), sizeof text - strlen(text), "WATERMARK FOR m AS m - INTERVAL '1 second')");
     struct answer answer;
-    const char *const setup[] = {text, "CREATE TABLE k (id int PRIMARY KEY, k int, x int)",
+    const char *const setup[] = {text, keyed,
                                  "CREATE MATERIALIZED VIEW q AS SELECT window_end, i FROM tumble(p, m, INTERVAL '1 "
                                  "minute') EMIT ON WINDOW CLOSE"};
     for (unsigned i = 0; i < KP_COUNT(law_setup) + KP_COUNT(setup); i++) {

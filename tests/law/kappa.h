@@ -5,6 +5,7 @@
 #ifndef KP_TESTS_LAW_KAPPA_H
 #define KP_TESTS_LAW_KAPPA_H
 
+#include "db/copy.h"
 #include "db/db.h"
 #include "log/record_batch.h"
 #include "tests/law/oracle.h"
@@ -104,6 +105,63 @@ static inline void kappa_ask(struct kappa *kappa, const char *text, struct answe
             for (int64_t n = batch->weights ? batch->weights[row] : 1; n > 0; n--)
                 answer_add(ret_answer, record_print(batch, row, kp_session_zone(kappa->session)));
     }
+    kp_cursor_close(cursor);
+    kp_prepared_destroy(prepared);
+}
+
+/* Runs COPY … FROM STDIN and feeds it the bytes, in pieces. */
+static inline void kappa_copy_in(struct kappa *kappa, const char *text, struct kp_str bytes, struct answer *ret_answer)
+{
+    enum { PIECE = 50 };
+    struct kp_error err;
+    struct kp_prepared *prepared = NULL;
+    struct kp_cursor *cursor = NULL;
+    *ret_answer = (struct answer){0};
+    enum kp_code code = kp_prepare(kappa->session, kp_str(text), NULL, 0, &prepared, &err);
+    if (!code)
+        code = kp_execute(kappa->session, prepared, NULL, 0, &cursor, &err);
+    for (size_t at = 0; !code && at < bytes.len; at += PIECE)
+        code = kp_cursor_copy_data(cursor, (struct kp_str){bytes.ptr + at, KP_MIN(bytes.len - at, PIECE)}, &err);
+    if (!code)
+        code = kp_cursor_copy_end(cursor, &err);
+    for (bool done = false; !code && !done;) {
+        struct kp_batch *batch;
+        code = kp_cursor_next(cursor, 0, -1, &batch, &done, &err);
+    }
+    if (code)
+        answer_fail(ret_answer, &err);
+    kp_cursor_close(cursor);
+    kp_prepared_destroy(prepared);
+}
+
+/* Runs COPY … TO STDOUT; what it writes goes behind what `out` has. */
+static inline void kappa_copy_out(struct kappa *kappa, const char *text, struct kp_buf *out, struct answer *ret_answer)
+{
+    struct kp_error err;
+    struct kp_prepared *prepared = NULL;
+    struct kp_cursor *cursor = NULL;
+    const struct kp_copy_options *options = NULL;
+    *ret_answer = (struct answer){0};
+    enum kp_code code = kp_prepare(kappa->session, kp_str(text), NULL, 0, &prepared, &err);
+    if (!code)
+        code = kp_execute(kappa->session, prepared, NULL, 0, &cursor, &err);
+    if (!code) {
+        const struct kp_column *cols = NULL;
+        uint32_t col_count = 0;
+        options = kp_prepared_copy_options(prepared);
+        kp_prepared_columns(prepared, &cols, &col_count);
+        kp_copy_write_begin(options, cols, col_count, out);
+    }
+    for (bool done = false; !code && !done;) {
+        struct kp_batch *batch = NULL;
+        code = kp_cursor_next(cursor, 0, -1, &batch, &done, &err);
+        for (uint32_t row = 0; !code && batch && row < batch->rows; row++)
+            kp_copy_write_row(options, batch, row, kp_session_zone(kappa->session), out);
+    }
+    if (code)
+        answer_fail(ret_answer, &err);
+    else
+        kp_copy_write_end(options, out);
     kp_cursor_close(cursor);
     kp_prepared_destroy(prepared);
 }

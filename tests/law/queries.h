@@ -259,6 +259,21 @@ static inline struct query make_grouped(struct maker *maker, const struct scope 
 
 /* ---- OVER ---- */
 
+/* One whose arguments, at least `least`, are columns in scope; NULL if none is found soon. */
+static inline struct form *pick_fitting(struct maker *maker, const struct scope *scope, struct form_table *table,
+                                        unsigned least)
+{
+    for (unsigned tries = 0; tries < 16; tries++) {
+        unsigned flags = 0, fits = 0;
+        struct form *form = pick_form(maker, table, TYPES, 0);
+        for (const char *arg = form->args; *arg; arg++)
+            fits += pick_column(maker, scope, type_of_code(*arg), BIG | LOOSE, &flags) != NULL;
+        if (fits >= least && fits == strlen(form->args))
+            return form;
+    }
+    return NULL;
+}
+
 /* A window function; for PostgreSQL the order is told down to the whole row where that decides. NULL where that cannot
  * be told, since columns may print differently. */
 static inline char *make_over(struct maker *maker, const struct scope *scope, enum type *ret_type, char **ret_postgres)
@@ -271,22 +286,23 @@ static inline char *make_over(struct maker *maker, const struct scope *scope, en
         loose |= (scope->cols[i].flags & LOOSE) != 0;
         ties = SAY("%s, %s%s", ties, scope->prefix[i], scope->cols[i].name);
     }
-    struct form *frame = chance(dice, 40) ? pick_form(maker, &frames, TYPES, 0) : NULL; /* its type, if it has one */
-    enum type key_type = frame && *frame->args ? type_of_code(*frame->args) : pick_type(maker, scope);
+    struct form *frame = chance(dice, 40) ? pick_fitting(maker, scope, &frames, 1) : NULL; /* its type */
+    enum type key_type = frame ? type_of_code(*frame->args) : pick_type(maker, scope);
     char *key = pick_column(maker, scope, key_type, LOOSE, &flags);
     char *by = pick_column(maker, scope, pick_type(maker, scope), LOOSE, &flags);
     if (!key || !by || !allowed(P_OVER))
         return NULL;
-    struct form *form = pick_form(maker, &window_functions, TYPES, 0);
+    struct form *form = pick_fitting(maker, scope, &window_functions, 0);
+    if (frame && form->flags & (W_RANK | W_ROW | W_VALUE)) /* few orders have a frame of their own */
+        form = pick_fitting(maker, scope, &window_functions, 0);
+    if (!form) /* of constants PostgreSQL may make something else */
+        return NULL;
     bool framed = !(form->flags & (W_RANK | W_ROW));
     if (!framed)
         frame = NULL;
     while (framed && (!frame || (form->flags & W_VALUE && (!(frame->flags & W_VALUE) || *frame->args)) ||
                       (*frame->args && type_of_code(*frame->args) != key_type)))
         frame = pick_form(maker, &frames, TYPES, 0);
-    for (unsigned i = 0; form->args[i]; i++)
-        if (!pick_column(maker, scope, type_of_code(form->args[i]), BIG | LOOSE, &flags))
-            return NULL; /* of constants PostgreSQL may make something else */
     char *call = fill_form(maker, scope, form, 0, BIG | LOOSE, &flags);
     char *partition = chance(dice, 70) ? SAY("PARTITION BY %s ", by) : "";
     char *order = SAY("%sORDER BY %s%s", partition, key,
@@ -446,6 +462,12 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
         if (expr && allowed(P_CASE_SUBQUERY) && strncmp(expr, "(SELECT", 7) == 0 && chance(maker->dice, 15)) {
             made(P_CASE_SUBQUERY);
             expr = postgres = SAY("CASE WHEN %s THEN %s END", make_predicate(maker, scope, 1), expr);
+        }
+        if (!expr && i > 0 && chance(maker->dice, 20)) { /* each function as often, whatever the columns' types */
+            struct form *form = pick_form(maker, &functions, TYPES, distinct || top ? F_LOOSE : 0);
+            type = form->type;
+            flags = 0;
+            expr = postgres = fill_form(maker, scope, form, 2, distinct || top ? LOOSE : 0, &flags);
         }
         if (!expr) {
             flags = 0;

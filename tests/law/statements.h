@@ -2,7 +2,7 @@
  * For law_test.c only: statements that write, as a table. A line here is all that a new one needs to be in the law.
  *
  * %T: the table, %O: a table, perhaps another one, %R: a row, %C: a column, %E: a value for it, %P: a predicate, %I: an
- * id, %N: a number.
+ * id, %N: a number; %X, %Y: an integer, a text of the row; %Z: a subscript. Its argument, if it has one, is %C's type.
  */
 #ifndef KP_TESTS_LAW_STATEMENTS_H
 #define KP_TESTS_LAW_STATEMENTS_H
@@ -41,7 +41,29 @@ static struct form_table statements = {
         "o.id)\nb .   S   INSERT INTO %T (id, k) SELECT o.id, count(*) FROM %O AS o JOIN %T AS u ON u.k = o.k GROUP BY "
         "o.id ON CONFLICT (id) DO UPDATE SET k = EXCLUDED.k + %T.k, %C = %T.%C WHERE EXCLUDED.k > 1\nb .   S   UPDATE "
         "%T SET k = r.n FROM (SELECT id, rank() OVER (ORDER BY k, id) AS n FROM %O) AS r WHERE r.id = %T.id AND r.n < "
-        "4\n",
+        "4\n"
+        /* parts of columns */
+        "b a   S   UPDATE %T SET %C[%Z] = %X WHERE %P ;; UPDATE %T SET %C[%Z] = %N, k = %Z WHERE id = %I\n"
+        "b a   S   UPDATE %T SET %C[1:2] = ARRAY[%X, %N] WHERE id = %I ;; UPDATE %T SET %C[:1] = ARRAY[%X] WHERE %P "
+        "AND "
+        "cardinality(%C) > 0\n"
+        "b a   S   UPDATE %T SET %C[%Z] = o.k, %C[%Z + 1] = o.id FROM %O AS o WHERE o.id = %T.id\n"
+        "b x   S   UPDATE %T SET %C[%Z] = %Y WHERE %P ;; UPDATE %T SET %C[%Z] = NULL WHERE id = %I\n"
+        "b k   S   UPDATE %T SET %C[%Z] = 'ok' WHERE %P\n"
+        "b p   S   UPDATE %T SET %C[%Z].b = %Y WHERE id % 2 = 1 ;; UPDATE %T SET %C[%Z] = ROW(%X, 'b') WHERE id = %I\n"
+        "b w   S   UPDATE %T SET %C.a = %X WHERE %P ;; UPDATE %T SET %C.b = %Y, %C.a = k WHERE id % 3 = 0\n"
+        "b w   S   UPDATE %T SET %C.b = NULL WHERE (%C).a = %N ;; UPDATE %T SET (%C.a, k) = (%N, %X) WHERE id = %I\n"
+        "b j   S   UPDATE %T SET %C['a'] = to_jsonb(%X) WHERE jsonb_typeof(%C) = 'object' ;; UPDATE %T SET %C['b'][%Z] "
+        "= "
+        "'{}' WHERE jsonb_typeof(%C) = 'object' AND id % 2 = 0\n"
+        "b j   S   UPDATE %T SET %C[%Z] = to_jsonb(%Y) WHERE jsonb_typeof(%C) = 'array' ;; UPDATE %T SET %C['a']['a'] "
+        "= "
+        "NULL WHERE id = %I\n"
+        "b a   S   INSERT INTO %T (id, %C[1], %C[3]) VALUES (%I + 20000, %N, %N) ON CONFLICT DO NOTHING\n"
+        "b w   S   INSERT INTO %T (id, %C.b) VALUES (%I + 20000, 'x') ON CONFLICT (id) DO UPDATE SET %C.a = "
+        "EXCLUDED.id\n"
+        "b a   .   MERGE INTO %T AS t USING %O AS o ON t.id = o.id WHEN MATCHED AND o.k > %N THEN UPDATE SET %C[%Z] = "
+        "o.k\n",
 };
 
 #endif

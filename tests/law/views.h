@@ -129,7 +129,7 @@ static void alter_view(struct world *world)
     if (!view || world->altered)
         return;
     for (unsigned i = 0; i < view->query.col_count; i++)
-        list = list_add(&maker, list, kp_arena_printf(arena, "z.c%u", i));
+        list = list_add(&maker, list, kp_arena_printf(arena, "z.%s", view->query.cols[i].name));
     world->next = view->query;
     world->next.kappa = kp_arena_printf(arena, "SELECT %s FROM (%s) AS z WHERE %s", list, view->query.kappa, where);
     world->next.postgres =

@@ -29,6 +29,7 @@ struct write {
     int source; /* -1: statements */
     unsigned partition;
     char *json, *statements[STATEMENTS_MAX];
+    struct kp_str copied[STATEMENTS_MAX]; /* what COPY is fed; ptr NULL: it is none */
     unsigned count;
     char *postgres;
     bool returns;  /* its one statement has RETURNING */

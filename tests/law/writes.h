@@ -32,9 +32,9 @@ static char *event_time(struct world *world, int64_t *ret_seconds)
     return time_text(world, *ret_seconds);
 }
 
-/* One row's values as a SQL list and as a JSON object. */
-static void make_row(struct world *world, const struct relation *relation, char **ret_sql, char **ret_json,
-                     int64_t *ret_seconds)
+/* One row's values: each in SQL (ret_values; NULL: not asked for), as a SQL list, as a JSON object. */
+static void make_row(struct world *world, const struct relation *relation, char **ret_values, char **ret_sql,
+                     char **ret_json, int64_t *ret_seconds)
 {
     *ret_seconds = -1;
     struct kp_arena *arena = &world->arena;
@@ -51,6 +51,8 @@ static void make_row(struct world *world, const struct relation *relation, char 
             value = field = kp_arena_printf(
                 arena, "%u", chance(&world->dice, 3) ? roll(&world->dice, world->next_id + 1) : ++world->next_id);
         }
+        if (ret_values)
+            ret_values[i] = value;
         sql = kp_arena_printf(arena, "%s%s%s", sql ? sql : "", sql ? ", " : "", value);
         bool left_out = column->type == T_JSONB || chance(&world->dice, 50); /* else null, which is a value of jsonb */
         if (field || !left_out)
@@ -59,6 +61,108 @@ static void make_row(struct world *world, const struct relation *relation, char 
     }
     *ret_sql = sql;
     *ret_json = kp_arena_printf(arena, "{%s}", json ? json : "");
+}
+
+/* ---- COPY ---- */
+
+static const struct copy_form {
+    enum production production;
+    const char *options, *null;
+    char delimiter, quote; /* quote 0: text */
+    bool header;
+} copy_forms[] = {
+    {P_COPY_TEXT, "", "\\N", '\t', 0, false},
+    {P_COPY_TEXT, " WITH (DELIMITER '|', NULL 'nil')", "nil", '|', 0, false},
+    {P_COPY_CSV, " WITH (FORMAT csv)", "", ',', '"', false},
+    {P_COPY_CSV, " WITH (FORMAT csv, HEADER, DELIMITER ';', QUOTE '''', NULL 'nil')", "nil", ';', '\'', true},
+    {P_COPY_BINARY, " WITH (FORMAT binary)", "", 0, 0, false},
+};
+
+/* What a SQL value says, without its quotes; NULL for NULL. */
+static char *value_text(struct world *world, const char *sql)
+{
+    if (strcmp(sql, "NULL") == 0)
+        return NULL;
+    char *text = kp_arena_strdup(&world->arena, *sql == '\'' ? sql + 1 : sql), *to = text;
+    if (*sql != '\'')
+        return text;
+    for (const char *from = text; *from && !(*from == '\'' && from[1] != '\''); from++) {
+        *to++ = *from;
+        from += *from == '\'';
+    }
+    *to = 0;
+    return text;
+}
+
+static void put_field(struct world *world, const struct copy_form *form, const char *text, struct kp_buf *out)
+{
+    if (!text) {
+        kp_buf_append_text(out, form->null);
+        return;
+    }
+    bool quoted = form->quote && (strcmp(text, form->null) == 0 || chance(&world->dice, 30));
+    for (const char *c = text; *c; c++)
+        quoted |= form->quote && (*c == form->quote || *c == form->delimiter);
+    if (quoted)
+        kp_buf_append_byte(out, (uint8_t)form->quote);
+    for (const char *c = text; *c; c++) {
+        if (form->quote ? *c == form->quote : *c == '\\' || *c == form->delimiter)
+            kp_buf_append_byte(out, (uint8_t)(form->quote ? form->quote : '\\'));
+        kp_buf_append_byte(out, (uint8_t)*c);
+    }
+    if (quoted)
+        kp_buf_append_byte(out, (uint8_t)form->quote);
+}
+
+/* Rows by COPY: the statement, what it is fed, the INSERT that says the same. */
+static char *make_copy(struct world *world, const struct relation *table, struct kp_str *ret_bytes, char **ret_postgres)
+{
+    struct kp_arena *arena = &world->arena;
+    const struct copy_form *form = &copy_forms[roll(&world->dice, KP_COUNT(copy_forms))];
+    unsigned count = 2 + roll(&world->dice, table->col_count - 1);
+    bool binary = form->production == P_COPY_BINARY;
+    char *cols = "", *rows = "", *typed = "";
+    struct kp_buf bytes = {0};
+    for (unsigned i = 0; i < count; i++)
+        cols = kp_arena_printf(arena, "%s%s%s", cols, i ? ", " : "", table->cols[i].name);
+    if (form->header)
+        kp_buf_append_text(&bytes, "any line\n");
+    for (unsigned n = 1 + roll(&world->dice, 6), row = 0; row < n; row++) {
+        char *values[COLUMNS_MAX], *list = "", *typed_list = "", *sql, *json;
+        int64_t seconds;
+        make_row(world, table, values, &sql, &json, &seconds);
+        for (unsigned i = 0; i < count; i++) {
+            const char *comma = i ? ", " : "";
+            list = kp_arena_printf(arena, "%s%s%s", list, comma, values[i]);
+            typed_list =
+                kp_arena_printf(arena, "%s%s%s::%s", typed_list, comma, values[i], type_names[table->cols[i].type]);
+            if (binary)
+                continue;
+            if (i)
+                kp_buf_append_byte(&bytes, (uint8_t)form->delimiter);
+            put_field(world, form, value_text(world, values[i]), &bytes);
+        }
+        if (!binary)
+            kp_buf_append_byte(&bytes, '\n');
+        rows = kp_arena_printf(arena, "%s%s(%s)", rows, row ? ", " : "", list);
+        typed = kp_arena_printf(arena, "%s%s(%s)", typed, row ? ", " : "", typed_list);
+    }
+    struct answer answer = {0};
+    if (binary)
+        kappa_copy_out(&world->kappa, kp_arena_printf(arena, "COPY (VALUES %s) TO STDOUT (FORMAT binary)", typed),
+                       &bytes, &answer);
+    if (answer.sqlstate[0] && strcmp(answer.sqlstate, "53200"))
+        fail_world(world, "COPY of values fails", typed, "", kp_arena_strdup(arena, answer.message));
+    *ret_postgres = kp_arena_printf(arena, "INSERT INTO %s (%s) VALUES %s", table->name, cols, rows);
+    char *text = *ret_postgres;
+    if (!answer.sqlstate[0]) {
+        made(form->production);
+        text = kp_arena_printf(arena, "COPY %s (%s) FROM STDIN%s", table->name, cols, form->options);
+        *ret_bytes = (struct kp_str){kp_arena_alloc(arena, bytes.len), bytes.len};
+        memcpy((char *)(uintptr_t)ret_bytes->ptr, bytes.data, bytes.len);
+    }
+    kp_buf_finish(&bytes);
+    return text;
 }
 
 /* ---- statements ---- */
@@ -82,7 +186,7 @@ static char *statement_part(struct world *world, char letter, const struct relat
     case 'O':
         return kp_arena_strdup(arena, other->name);
     case 'R':
-        make_row(world, table, &sql, &json, &seconds);
+        make_row(world, table, NULL, &sql, &json, &seconds);
         return sql;
     case 'C':
         return kp_arena_strdup(arena, column->name);
@@ -90,6 +194,12 @@ static char *statement_part(struct world *world, char letter, const struct relat
         return make_expr(&maker, &scope, column->type, 1, BIG | LOOSE, &flags);
     case 'P':
         return make_predicate(&maker, &scope, 1);
+    case 'X':
+        return make_expr(&maker, &scope, T_INT4, 1, BIG | LOOSE, &flags);
+    case 'Y':
+        return make_expr(&maker, &scope, T_TEXT, 1, BIG | LOOSE, &flags);
+    case 'Z':
+        return kp_arena_printf(arena, "%u", 1 + roll(dice, 4));
     case 'I':
         return kp_arena_printf(arena, "%u", 1 + roll(dice, world->next_id + 1));
     default:
@@ -97,10 +207,22 @@ static char *statement_part(struct world *world, char letter, const struct relat
     }
 }
 
-static char *fill_statement(struct world *world, struct form *form, const struct relation *table)
+/* One that the statement may change: of its type, if it asks for one; NULL: the table has none. */
+static const struct column *pick_changed(struct world *world, const struct form *form, const struct relation *table)
+{
+    unsigned others = table->col_count - 2, at = roll(&world->dice, others);
+    for (unsigned i = 0; i < others; i++) {
+        const struct column *column = &table->cols[2 + (at + i) % others];
+        if (!*form->args || column->type == type_of_code(*form->args))
+            return column;
+    }
+    return NULL;
+}
+
+static char *fill_statement(struct world *world, struct form *form, const struct relation *table,
+                            const struct column *column)
 {
     struct dice *dice = &world->dice;
-    const struct column *column = &table->cols[2 + roll(dice, table->col_count - 2)];
     const struct relation *other;
     char *out = "";
     do
@@ -131,7 +253,12 @@ static char *make_dml(struct world *world, const struct relation *table, bool *r
         form = &statements.forms[0];
     else if (!chance(dice, 55))
         form = pick_form(&(struct maker){.dice = dice}, &statements, TYPES, 0);
-    char *text = fill_statement(world, form, table);
+    const struct column *column = pick_changed(world, form, table);
+    while (!column) {
+        form = pick_form(&(struct maker){.dice = dice}, &statements, TYPES, 0);
+        column = pick_changed(world, form, table);
+    }
+    char *text = fill_statement(world, form, table, column);
     *ret_returns = *ret_returns && form->flags & S_RETURNS && allowed(P_RETURNING) && chance(dice, 20);
     if (!*ret_returns)
         return text;
@@ -154,7 +281,7 @@ static struct write make_write(struct world *world, bool marked)
         write.json = "";
         char *json;
         for (unsigned i = 1 + roll(dice, 8); i; i--) {
-            make_row(world, relation, &write.rows[write.row_count], &json, &write.seconds[write.row_count]);
+            make_row(world, relation, NULL, &write.rows[write.row_count], &json, &write.seconds[write.row_count]);
             write.json = kp_arena_printf(arena, "%s%s\n", write.json, json);
             write.row_count++;
         }
@@ -170,13 +297,20 @@ static struct write make_write(struct world *world, bool marked)
         do
             target = &world->relations[roll(dice, world->base_count)];
         while (world->closes && target->source);
-        write.returns = !marked && count == 1;
-        write.statements[write.count++] = make_dml(world, target, &write.returns);
+        char **statement = &write.statements[write.count], *postgres = NULL;
+        bool copies = chance(dice, 8);
+        write.returns = !marked && count == 1 && !copies;
+        if (copies)
+            *statement = make_copy(world, target, &write.copied[write.count], &postgres);
+        else
+            postgres = *statement = make_dml(world, target, &write.returns);
+        write.postgres = kp_arena_printf(arena, "%s%s; ", write.postgres, postgres);
+        write.count++;
     }
-    if (marked)
-        write.statements[write.count++] = kp_arena_printf(arena, "INSERT INTO marks VALUES (%u)", ++world->marks);
-    for (unsigned i = 0; i < write.count; i++)
-        write.postgres = kp_arena_printf(arena, "%s%s; ", write.postgres, write.statements[i]);
+    if (marked) {
+        write.statements[write.count] = kp_arena_printf(arena, "INSERT INTO marks VALUES (%u)", ++world->marks);
+        write.postgres = kp_arena_printf(arena, "%s%s; ", write.postgres, write.statements[write.count++]);
+    }
     return write;
 }
 
@@ -194,7 +328,10 @@ static void write_kappa(struct kappa *kappa, const struct world *world, const st
     if (write->count > 1)
         kappa_ask(kappa, "BEGIN", &answer, NULL);
     for (unsigned i = 0; i < write->count && !ret_state[0]; i++) {
-        kappa_ask(kappa, write->statements[i], &answer, NULL);
+        if (write->copied[i].ptr)
+            kappa_copy_in(kappa, write->statements[i], write->copied[i], &answer);
+        else
+            kappa_ask(kappa, write->statements[i], &answer, NULL);
         snprintf(ret_state, 6, "%s", answer.sqlstate);
         if (world->print && ret_state[0])
             printf("-- %s: %s\n", write->statements[i], answer.message);
@@ -268,7 +405,7 @@ static void write_bulk(struct world *world)
     for (unsigned i = 1; i <= records; i++) {
         char *row, *object;
         int64_t seconds;
-        make_row(world, relation, &row, &object, &seconds);
+        make_row(world, relation, NULL, &row, &object, &seconds);
         kp_buf_printf(&json, "%s\n", object);
         kp_buf_printf(&sql, "%s(%s)", sql.len ? ", " : "", row);
         if (i % batch == 0 || i == records) {
