@@ -278,6 +278,9 @@ static void check(struct world *world)
                 oracle_ask(oracle, world->views[i].query.errors);
         }
     char *copied = ask_copied(world);
+    bool defines = world->defines;
+    if (defines)
+        ask_defined(world);
     oracle_flush(oracle);
     for (unsigned i = 0; i < world->state_count; i++) {
         struct answer answer;
@@ -309,6 +312,8 @@ static void check(struct world *world)
     }
     if (copied)
         check_copied(world, copied);
+    if (defines)
+        check_defined(world);
 }
 
 #endif

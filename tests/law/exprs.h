@@ -30,6 +30,7 @@ struct maker {
     const struct relation *with; /* what WITH of this query names; NULL: nothing */
     unsigned aliases;
     double rows_max;                      /* pairs that a join may look at */
+    int64_t clock_us;                     /* the log's time at present */
     bool risk;                            /* one expression of this query may fail */
     char *window_kappa, *window_postgres; /* what WINDOW names; NULL: nothing */
     bool ordered_over; /* a window function of this SELECT tells equal rows apart: what a second one says of which is

@@ -83,6 +83,73 @@ static inline bool make_ranked(struct maker *maker, const char *alias, struct sc
     return true;
 }
 
+/* ---- versions: a table's history, which PostgreSQL's triggers keep ---- */
+
+static inline char *column_names(struct maker *maker, const struct relation *relation)
+{
+    char *names = "";
+    for (unsigned i = 0; i < relation->col_count; i++)
+        names = SAY("%s%s%s", names, i ? ", " : "", relation->cols[i].name);
+    return names;
+}
+
+/* A relation as it was at a moment: now, or some hours ago. */
+static inline struct from make_past(struct maker *maker, const struct relation *relation, const char *alias)
+{
+    time_t at =
+        (time_t)(maker->clock_us / 1000000 - (chance(maker->dice, 30) ? 0 : 3600 * (int)roll(maker->dice, 400)));
+    struct tm tm;
+    char text[32];
+    gmtime_r(&at, &tm);
+    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S+00", &tm);
+    struct from from = {.rows = relation->rows};
+    from.kappa = SAY("%s FOR SYSTEM_TIME AS OF TIMESTAMPTZ '%s' AS %s", relation->name, text, alias);
+    from.postgres =
+        relation->source
+            ? SAY("(SELECT * FROM %s WHERE _log_time <= '%s') AS %s", relation->name, text, alias)
+            : SAY("(SELECT %s FROM (SELECT DISTINCT ON (id) * FROM law_h_%s WHERE law_t <= '%s' ORDER BY id, law_o "
+                  "DESC) AS law_v WHERE NOT law_gone) AS %s",
+                  column_names(maker, relation), relation->name, text, alias);
+    return from;
+}
+
+/* Each row of a source with the row that a table's key had then. */
+static inline bool make_versions(struct maker *maker, struct scope *scope, struct from *ret_from)
+{
+    const struct relation *source = &maker->relations[roll(maker->dice, maker->relation_count)];
+    const struct relation *table = &maker->relations[roll(maker->dice, maker->relation_count)];
+    struct scope left = {0}, right = {0};
+    struct column cols[COLUMNS_MAX];
+    unsigned flags = 0;
+    if (!source->source || table->source || table->view || !allowed(P_VERSIONS))
+        return false;
+    char *a = SAY("a%u", ++maker->aliases % 100), *b = SAY("a%u", ++maker->aliases % 100);
+    memcpy(cols, table->cols, sizeof cols);
+    for (unsigned i = 0; i < table->col_count; i++)
+        cols[i].flags |= DERIVED;
+    scope_add(&left, a, source->cols, source->col_count);
+    scope_add(&right, b, cols, table->col_count);
+    char *key = pick_column(maker, &left, T_INT4, BIG | LOOSE, &flags);
+    if (!key)
+        return false;
+    made(P_VERSIONS);
+    bool by_time = chance(maker->dice, 50), outer = chance(maker->dice, 50);
+    char *rest = chance(maker->dice, 30) ? make_predicate(maker, &right, 1) : NULL;
+    const char *since = by_time ? SAY("law_h.law_t <= %s._log_time", a) : SAY("law_h.law_o < %s.law_o", a);
+    ret_from->kappa = SAY("%s AS %s %sJOIN %s FOR SYSTEM_TIME AS OF %s.%s AS %s ON %s.id = %s%s%s", source->name, a,
+                          outer ? "LEFT " : "", table->name, a, by_time ? "_log_time" : "_position", b, b, key,
+                          rest ? " AND " : "", rest ? rest : "");
+    ret_from->postgres =
+        SAY("%s AS %s %sJOIN LATERAL (SELECT %s FROM (SELECT * FROM law_h_%s AS law_h WHERE law_h.id = %s AND %s ORDER "
+            "BY law_h.law_o DESC LIMIT 1) AS law_v WHERE NOT law_gone) AS %s ON %s",
+            source->name, a, outer ? "LEFT " : "", column_names(maker, table), table->name, key, since, b,
+            rest ? rest : "true");
+    ret_from->rows = source->rows;
+    scope_add(scope, a, source->cols, source->col_count);
+    scope_add(scope, b, cols, table->col_count);
+    return true;
+}
+
 static inline struct from make_from_one(struct maker *maker, unsigned depth, struct scope *scope)
 {
     char *alias = SAY("a%u", ++maker->aliases % 100);
@@ -113,6 +180,12 @@ static inline struct from make_from_one(struct maker *maker, unsigned depth, str
         if (allowed(P_SYSTEM_TIME) && !relation->view && relation != maker->with && chance(maker->dice, 8)) {
             made(P_SYSTEM_TIME); /* all its versions, and so the rows of now */
             from.kappa = SAY("%s FOR SYSTEM_TIME AS OF 1000000000000 AS %s", relation->name, alias);
+        }
+        if (allowed(P_SYSTEM_TIME_PAST) && !relation->view && relation != maker->with && chance(maker->dice, 4)) {
+            made(P_SYSTEM_TIME_PAST);
+            from = make_past(maker, relation, alias);
+            for (unsigned i = 0; i < count; i++)
+                cols[i].flags |= DERIVED;
         }
         if (relation->source && allowed(P_LOG_TIME) && chance(maker->dice, 15)) {
             made(P_LOG_TIME);
@@ -442,7 +515,9 @@ static inline void nest(struct maker *maker, unsigned depth, struct from *from, 
 
 static inline struct from make_from(struct maker *maker, unsigned depth, struct scope *scope)
 {
-    struct from from = make_from_one(maker, depth, scope);
+    struct from from = {0};
+    if (!chance(maker->dice, 3) || !make_versions(maker, scope, &from))
+        from = make_from_one(maker, depth, scope);
     for (unsigned more = chance(maker->dice, 35) ? 1 + chance(maker->dice, 15) : 0; more; more--) {
         struct scope right = {0}, both = *scope;
         struct from with = make_from_one(maker, depth, &right);

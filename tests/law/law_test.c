@@ -30,6 +30,7 @@ static void run_phases(struct world *world)
 {
     struct dice *dice = &world->dice;
     world->bulk = chance(dice, 10);
+    world->defines = !world->bulk && chance(dice, 25);
     world->closes = !world->bulk && chance(dice, 40);
     world->coarse = chance(dice, 50);
     world->ancient = chance(dice, 15);
@@ -57,6 +58,8 @@ static void run_phases(struct world *world)
             if (chance(dice, 8))
                 pass_time(world, 60);
             write_both(world);
+            if (world->defines && chance(dice, 50))
+                define(world);
             if (world->dense)
                 check_all_recomputed(world);
             else if (chance(dice, 25))
@@ -88,10 +91,12 @@ static void begin_world(struct world *world)
     struct answer answer;
     kp_buf_append_text(&world->oracle->script,
                        "SET client_min_messages = error; DROP SCHEMA IF EXISTS law CASCADE; CREATE SCHEMA law; "
-                       "SET search_path = law, public; CREATE TABLE marks (id int PRIMARY KEY); CREATE TABLE law_mark "
+                       "SET search_path = law, public; CREATE TABLE marks (id int PRIMARY KEY); CREATE SEQUENCE "
+                       "law_order; CREATE TABLE law_mark "
                        "(source text, w timestamp); CREATE TABLE law_clock (t timestamptz); INSERT INTO law_clock "
                        "VALUES (NULL); CREATE FUNCTION now() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT t FROM "
                        "law.law_clock'; SET search_path = law, pg_catalog, public;\n");
+    kp_buf_append_text(&world->oracle->script, law_history);
     oracle_clock(world);
     choose_options(world);
     kappa_open(&world->kappa);

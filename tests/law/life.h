@@ -38,12 +38,6 @@ static void choose_wide(struct world *world)
     world->kappa.options.memory_bytes = 0;
 }
 
-static void end_subscription(struct world *world)
-{
-    sums_close(&world->kappa, &world->sums);
-    world->summed = -1;
-}
-
 /* A child opens the folder and writes; it is killed while it does. What it acknowledged has happened, what it was at
  * may have: a row in `marks` tells. */
 static void crash(struct world *world)

@@ -179,8 +179,8 @@ static inline char *make_dependent(struct maker *maker, const struct scope *scop
         if (strlen(scope->prefix[i]) == prefix && strncmp(scope->prefix[i], key, prefix) == 0)
             found[count++] = i;
     for (unsigned i = 0; i < count; i++)
-        if (strcmp(scope->cols[found[i]].name, "n") == 0) /* a query's rows, not the table's */
-            return NULL;
+        if (strcmp(scope->cols[found[i]].name, "n") == 0 || scope->cols[found[i]].flags & DERIVED)
+            return NULL;                                                          /* a query's rows, not the table's */
     if (!count || strstr(from->postgres, SAY("(SELECT %.*s*", (int)prefix, key))) /* ASOF's right side */
         return NULL;
     made(P_DEPENDENT);
@@ -286,14 +286,14 @@ static inline char *make_over(struct maker *maker, const struct scope *scope, en
         loose |= (scope->cols[i].flags & LOOSE) != 0;
         ties = SAY("%s, %s%s", ties, scope->prefix[i], scope->cols[i].name);
     }
-    struct form *frame = chance(dice, 40) ? pick_fitting(maker, scope, &frames, 1) : NULL; /* its type */
+    struct form *frame = chance(dice, 55) ? pick_fitting(maker, scope, &frames, 1) : NULL; /* its type */
     enum type key_type = frame ? type_of_code(*frame->args) : pick_type(maker, scope);
     char *key = pick_column(maker, scope, key_type, LOOSE, &flags);
     char *by = pick_column(maker, scope, pick_type(maker, scope), LOOSE, &flags);
     if (!key || !by || !allowed(P_OVER))
         return NULL;
     struct form *form = pick_fitting(maker, scope, &window_functions, 0);
-    if (frame && form->flags & (W_RANK | W_ROW | W_VALUE)) /* few orders have a frame of their own */
+    if (form && frame && form->flags & (W_RANK | W_ROW | W_VALUE)) /* few orders have a frame of their own */
         form = pick_fitting(maker, scope, &window_functions, 0);
     if (!form) /* of constants PostgreSQL may make something else */
         return NULL;
@@ -419,6 +419,7 @@ static inline char *make_star(struct maker *maker, const struct scope *scope, st
             column->name[0] == '_' || (i == 0 && strcmp(column->name, "ts") == 0))
             return NULL;
         query->cols[i] = *column;
+        query->cols[i].flags |= DERIVED;
     }
     if (!scope->count)
         return NULL;
@@ -445,7 +446,7 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
         unsigned flags = 0;
         enum type type = i == 0 ? T_INT4 : pick_type(maker, scope);
         char *postgres = NULL, *expr = NULL;
-        if (i > 0 && from->rows < 500 && chance(maker->dice, 22)) {
+        if (i > 0 && from->rows < 500 && chance(maker->dice, 28)) {
             for (unsigned tries = 0; !expr && tries < 4; tries++)
                 expr = make_over(maker, scope, &type, &postgres);
             flags = BIG;

@@ -114,6 +114,14 @@ static const char law_lacked[] =
     "CREATE AGGREGATE first(text) (sfunc = array_append, stype = text[], finalfunc = law_first);"
     "CREATE AGGREGATE last(text) (sfunc = array_append, stype = text[], finalfunc = law_last);\n";
 
+/* What a table had, for FOR SYSTEM_TIME: each version and each row that went, in the order of the writes. */
+static const char law_history[] =
+    "CREATE FUNCTION law_note() RETURNS trigger LANGUAGE plpgsql AS $law$ DECLARE note text := 'INSERT INTO law_h_' || "
+    "TG_TABLE_NAME || ' SELECT %s, nextval(''law_order''), now(), %s'; BEGIN IF TG_OP = 'TRUNCATE' THEN EXECUTE "
+    "format(note || ' FROM %I', '*', 'true', TG_TABLE_NAME); RETURN NULL; END IF; IF TG_OP = 'DELETE' OR (TG_OP = "
+    "'UPDATE' AND OLD.id <> NEW.id) THEN EXECUTE format(note, '($1).*', 'true') USING OLD; END IF; IF TG_OP <> "
+    "'DELETE' THEN EXECUTE format(note, '($1).*', 'false') USING NEW; END IF; RETURN NULL; END $law$;\n";
+
 /* Of these there is no min. */
 static inline bool type_has_min(enum type type)
 {

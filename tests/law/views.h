@@ -4,7 +4,7 @@
 #ifndef KP_TESTS_LAW_VIEWS_H
 #define KP_TESTS_LAW_VIEWS_H
 
-#include "tests/law/life.h"
+#include "tests/law/define.h"
 
 /* Other queries may read it from now on. */
 static void name_view(struct world *world, const struct view *view)
@@ -30,6 +30,7 @@ static void add_view(struct world *world, bool materialize)
         dice.tape->at = 0;
     }
     struct maker maker = {.dice = &dice,
+                          .clock_us = atomic_load(&law_clock_us),
                           .arena = &world->arena,
                           .relations = world->relations,
                           .relation_count = world->relation_count,

@@ -87,6 +87,7 @@ struct world {
     char **state_texts;
     struct answer **returned; /* what a statement with RETURNING said; NULL: it has none */
     unsigned state_count, state_cap;
+    bool defines;     /* types, tables and views come and go */
     bool dense;       /* every view is computed again at every position */
     bool tight, lean; /* tight: memory for some of the views only, at present; lean: now and then */
     struct past past;
@@ -97,7 +98,7 @@ struct world {
 
 static struct totals {
     unsigned worlds, queries, asked, recomputed, verified, past, altered, compared, errors, refused, views, crashes,
-        reopens, writes, slow, tight, spent, recovered, returned, positions;
+        reopens, writes, defined, slow, tight, spent, recovered, returned, positions;
 } totals;
 
 /* The log's clock: it stands still between writes, so that what now() brings about is known. */
@@ -172,12 +173,20 @@ static void make_relation(struct world *world, bool source, unsigned at)
         create = kp_arena_printf(arena, "CREATE SOURCE %s (%s%s) WITH (topic = '%s', format = 'json')", relation->name,
                                  cols, relation->watermark ? ", WATERMARK FOR ts AS ts - INTERVAL '4 seconds'" : "",
                                  relation->name);
-        postgres = kp_arena_printf(arena,
-                                   "CREATE TABLE %s (%s, law_w timestamp, _log_time timestamptz DEFAULT now()); INSERT "
-                                   "INTO law_mark VALUES ('%s', NULL)",
-                                   relation->name, cols, relation->name);
+        postgres =
+            kp_arena_printf(arena,
+                            "CREATE TABLE %s (%s, law_w timestamp, _log_time timestamptz DEFAULT now(), law_o bigint "
+                            "DEFAULT nextval('law_order')); INSERT INTO law_mark VALUES ('%s', NULL)",
+                            relation->name, cols, relation->name);
     } else {
-        create = postgres = kp_arena_printf(arena, "CREATE TABLE %s (%s, PRIMARY KEY (id))", relation->name, cols);
+        create = kp_arena_printf(arena, "CREATE TABLE %s (%s, PRIMARY KEY (id))", relation->name, cols);
+        const char *name = relation->name;
+        postgres = kp_arena_printf(arena,
+                                   "%s; CREATE TABLE law_h_%s (%s, law_o bigint, law_t timestamptz, law_gone boolean); "
+                                   "CREATE TRIGGER law_n AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE "
+                                   "FUNCTION law_note(); CREATE TRIGGER law_e BEFORE TRUNCATE ON %s EXECUTE FUNCTION "
+                                   "law_note()",
+                                   create, name, cols, name, name);
     }
     kappa_ask(&world->kappa, create, &answer, NULL);
     if (answer.sqlstate[0])

@@ -427,6 +427,12 @@ static void returned_free(struct answer *returned)
     kp_free(returned);
 }
 
+static void end_subscription(struct world *world)
+{
+    sums_close(&world->kappa, &world->sums);
+    world->summed = -1;
+}
+
 static bool is_spent(const struct world *world, const char *sqlstate)
 {
     return world->tight && strcmp(sqlstate, "53200") == 0;

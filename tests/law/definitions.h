@@ -1,0 +1,42 @@
+/*
+ * For law_test.c only: what is defined, changed and dropped between the writes, as a table: types, domains, tables and
+ * views of their own. %I: an id, %N: a number.
+ */
+#ifndef KP_TESTS_LAW_DEFINITIONS_H
+#define KP_TESTS_LAW_DEFINITIONS_H
+
+#include "tests/law/forms.h"
+
+static struct form_table definitions = {
+    .name = "definitions",
+    .text =
+        "b . . CREATE TYPE d1 AS ENUM ('a', 'b', 'c')\n"
+        "b . . CREATE TYPE d2 AS (x integer, y text)\n"
+        "b . . CREATE DOMAIN d3 AS integer CHECK (VALUE < 1000)\n"
+        "b . . CREATE TABLE dt1 (id integer PRIMARY KEY, e d1, n integer)\n"
+        "b . . CREATE TABLE dt2 (id integer PRIMARY KEY, r d2, n d3, z integer DEFAULT 7)\n"
+        "b . . INSERT INTO dt1 VALUES (%I, 'b', %N), (%I + 1000, 'c', %N)\n"
+        "b . . INSERT INTO dt1 (id, e) VALUES (%I, 'a') ;; INSERT INTO dt1 (id, e) VALUES (%I, 'new')\n"
+        "b . . INSERT INTO dt2 (id, r, n) VALUES (%I, ROW(%N, 'y'), %N)\n"
+        "b . . INSERT INTO dt2 (id, n) SELECT id, n FROM dt1 ON CONFLICT DO NOTHING\n"
+        "b . . UPDATE dt1 SET n = n + 1, e = 'b' WHERE id % 2 = 0 ;; DELETE FROM dt2 WHERE id % 3 = 0\n"
+        "b . . CREATE MATERIALIZED VIEW dv1 AS SELECT e, count(*) AS n, sum(n) AS s FROM dt1 GROUP BY e\n"
+        "b . . CREATE MATERIALIZED VIEW dv2 AS SELECT a.id, (b.r).x AS x, b.z FROM dt1 AS a JOIN dt2 AS b ON a.id "
+        "= b.id\n"
+        "b . . CREATE MATERIALIZED VIEW dv3 AS SELECT max(e) AS e, count(*) AS n FROM dv1\n"
+        "b . . CREATE VIEW dv4 AS SELECT id, n FROM dt2 WHERE n > 0\n"
+        "b . . CREATE OR REPLACE VIEW dv4 AS SELECT id, n FROM dt2 WHERE n < 5\n"
+        "b . . CREATE MATERIALIZED VIEW dv5 AS SELECT * FROM dt1 WHERE e >= 'b'\n"
+        "b . . DROP MATERIALIZED VIEW dv1 ;; DROP MATERIALIZED VIEW IF EXISTS dv1 CASCADE\n"
+        "b . . DROP MATERIALIZED VIEW dv2 ;; DROP MATERIALIZED VIEW dv3 ;; DROP MATERIALIZED VIEW dv5 ;; DROP VIEW "
+        "dv4\n"
+        "b . . ALTER TYPE d1 ADD VALUE 'new' BEFORE 'b' ;; ALTER TYPE d1 ADD VALUE IF NOT EXISTS 'last'\n"
+        "b . . ALTER TYPE d1 RENAME VALUE 'a' TO 'z' ;; ALTER TYPE d1 RENAME VALUE 'z' TO 'a'\n"
+        "b . . DROP TYPE d1 ;; DROP TYPE d2 ;; DROP DOMAIN d3 ;; DROP TYPE IF EXISTS d1\n"
+        "b . . ALTER TABLE dt2 ADD COLUMN w text ;; ALTER TABLE dt2 DROP COLUMN w ;; ALTER TABLE dt2 RENAME COLUMN "
+        "z TO y ;; ALTER TABLE dt2 RENAME COLUMN y TO z\n"
+        "b . . ALTER DOMAIN d3 ADD CONSTRAINT least CHECK (VALUE > -1000) ;; ALTER DOMAIN d3 DROP CONSTRAINT least\n"
+        "b . . DROP TABLE dt1 ;; DROP TABLE dt2 ;; DROP TABLE IF EXISTS dt1 CASCADE ;; DROP TABLE dt2 CASCADE\n",
+};
+
+#endif
