@@ -147,7 +147,7 @@ static enum kp_code insert_one(struct write_run *run, struct conflicts *conflict
     struct kp_write_target *target = &run->target;
     enum kp_conflict on_conflict = run->write->on_conflict;
     *ret_written = true;
-    if (on_conflict == KP_CONFLICT_ERROR || target->relation->kind != KP_RELATION_TABLE)
+    if (on_conflict == KP_CONFLICT_ERROR || kp_relation_key_count(target->relation) == 0)
         return kp_target_insert(target, batch, row, err);
     struct kp_write_key key;
     KP_TRY(kp_target_check(target, batch, row, err));
@@ -271,7 +271,7 @@ static enum kp_code update_one(struct write_run *run, const struct kp_write_key 
     const struct kp_relation *relation = run->target.relation;
     struct kp_batch rows = new_rows(run, batch, from);
     bool moved = false;
-    for (uint32_t i = 0; i < relation->key_count; i++) {
+    for (uint32_t i = 0; i < kp_relation_key_count(relation); i++) {
         const struct kp_vec *new = &rows.vecs[relation->keys[i]];
         moved |= kp_vec_is_null(new, row) || !kp_value_equal(new->type.id, key->values[i].raw, kp_vec_at(new, row));
     }
@@ -478,7 +478,7 @@ static enum kp_code truncate_table(struct kp_cursor *cursor, struct kp_relation 
         if (own->relation != relation || !own->row || own->replaced_by != SIZE_MAX)
             continue;
         struct kp_write_key key;
-        code = kp_target_key(&target, own->row, relation->keys, 0, &key, err);
+        code = kp_target_key_of(&target, own->key_values, &key, err);
         if (code == KP_OK)
             code = kp_target_remove(&target, &key, err);
     }

@@ -2,6 +2,7 @@
  * Inside db/: a relation being written by one statement (target.c), for dml.c and copy_in.c.
  *
  *   table    key: JSON array of the key columns; value: the row as a JSON object, or null for a delete
+ *            without PRIMARY KEY: the key is a text that INSERT makes up
  *   source   no key; value: the row as a JSON object, inside the objects of the source's `path`
  */
 #ifndef KP_DB_DML_H
@@ -39,6 +40,9 @@ struct kp_write_key {
 /* cols[i] the column of the i-th key column in `batch`. */
 KP_MUST enum kp_code kp_target_key(struct kp_write_target *target, const struct kp_batch *batch, const uint32_t *cols,
                                    uint32_t row, struct kp_write_key *ret_key, struct kp_error *err);
+/* The same of the key's values, which are in writes_arena. */
+KP_MUST enum kp_code kp_target_key_of(struct kp_write_target *target, struct kp_datum *values,
+                                      struct kp_write_key *ret_key, struct kp_error *err);
 /* The row that is there of a taken key: all visible columns, in arena. */
 KP_MUST enum kp_code kp_target_existing(struct kp_write_target *target, const struct kp_write_key *key,
                                         struct kp_arena *arena, struct kp_batch **ret_row, struct kp_error *err);

@@ -19,7 +19,7 @@ struct kp_pending_write {
     uint32_t topic, partition;
     uint64_t key_hash;
     struct kp_str key, value; /* in the session's transaction arena; ptr NULL: none, a delete */
-    struct kp_batch *row;     /* the new row, one row of all visible columns; NULL: a delete */
+    struct kp_batch *row;     /* the new row, one row of all columns; NULL: a delete */
     struct kp_datum *key_values;
     bool existed;       /* the key was there at the snapshot, before this transaction */
     size_t previous;    /* 1 + the write of the same key before this one; 0: none */

@@ -64,7 +64,7 @@ enum kp_code kp_sink_check(const struct kp_relation *relation, struct kp_error *
                       kp_relation_kind_name(relation->sink_from->kind), relation->sink_from->name);
         return kp_error_hint(err, "Create a materialized view and a sink FROM it.");
     }
-    if (envelope_of(relation) == ENVELOPE_UPSERT && relation->sink_from->key_count == 0) {
+    if (envelope_of(relation) == ENVELOPE_UPSERT && kp_relation_key_count(relation->sink_from) == 0) {
         (void)kp_fail(err, KP_INVALID, "42P10", "\"%s\" has no unique key, which format upsert needs",
                       relation->sink_from->name);
         return kp_error_hint(err,
@@ -382,15 +382,16 @@ static const struct kp_relation *keyed_by(const struct kp_sink *sink)
 static struct kp_str encode_key(struct encoder *encoder, const struct kp_batch *batch, uint32_t row)
 {
     const struct kp_relation *from = encoder->sink->from->relation, *by = keyed_by(encoder->sink);
-    if (by->key_count == 0)
+    uint32_t count = kp_relation_key_count(by);
+    if (count == 0)
         return (struct kp_str){NULL, 0};
     struct kp_vec vecs[KP_COLUMNS_MAX];
     const char *names[KP_COLUMNS_MAX];
-    for (uint32_t i = 0; i < by->key_count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         vecs[i] = batch->vecs[by->keys[i]];
         names[i] = from->cols[by->keys[i]].name;
     }
-    struct kp_batch keys = {.rows = batch->rows, .cols = by->key_count, .vecs = vecs};
+    struct kp_batch keys = {.rows = batch->rows, .cols = count, .vecs = vecs};
     encoder->key.len = 0;
     kp_encode_json(&keys, names, row, encoder->sink->from->settings.zone, &encoder->key);
     return (struct kp_str){(const char *)encoder->key.data, encoder->key.len};
@@ -476,7 +477,7 @@ static enum kp_code put_pair(struct encoder *encoder, const struct kp_batch *bat
 static enum kp_code put_sorted(struct encoder *encoder, const struct kp_batch *batch, const struct keyed_row *rows,
                                struct kp_error *err)
 {
-    bool keyed = keyed_by(encoder->sink)->key_count > 0;
+    bool keyed = kp_relation_key_count(keyed_by(encoder->sink)) > 0;
     for (uint32_t i = 0; i < batch->rows;) {
         bool paired = keyed && i + 1 < batch->rows && !rows[i].inserted && rows[i + 1].inserted &&
                       kp_str_equal(rows[i].key, rows[i + 1].key);

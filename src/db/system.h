@@ -95,7 +95,7 @@ enum {
 uint32_t kp_system_namespace(const char *schema);
 static inline bool kp_system_has_key(const struct kp_relation *relation)
 {
-    return relation->kind == KP_RELATION_TABLE && relation->key_count > 0;
+    return relation->kind == KP_RELATION_TABLE && kp_relation_key_count(relation) > 0;
 }
 static inline uint32_t kp_system_columns(const struct kp_relation *relation)
 {

@@ -61,17 +61,12 @@ void kp_target_finish(struct kp_write_target *target)
 
 /* ---- keys ---- */
 
-enum kp_code kp_target_key(struct kp_write_target *target, const struct kp_batch *batch, const uint32_t *cols,
-                           uint32_t row, struct kp_write_key *ret_key, struct kp_error *err)
+enum kp_code kp_target_key_of(struct kp_write_target *target, struct kp_datum *values, struct kp_write_key *ret_key,
+                              struct kp_error *err)
 {
     struct kp_session *session = target->session;
     const struct kp_relation *relation = target->relation;
-    struct kp_write_key key = {.values =
-                                   kp_arena_alloc(&session->writes_arena, relation->key_count * sizeof *key.values)};
-    for (uint32_t i = 0; i < relation->key_count; i++) {
-        kp_vec_get(&batch->vecs[cols[i]], row, &key.values[i]);
-        kp_value_copy_arena(key.values[i].type.id, key.values[i].raw, &session->writes_arena, key.values[i].raw);
-    }
+    struct kp_write_key key = {.values = values};
     key.text = kp_writes_key(session, relation, key.values, &session->writes_arena);
     key.own = kp_writes_find(session, relation, key.text, SIZE_MAX);
     if (key.own) {
@@ -85,6 +80,38 @@ enum kp_code kp_target_key(struct kp_write_target *target, const struct kp_batch
         key.taken = key.existed = state != KP_KEY_MISSING;
     }
     *ret_key = key;
+    return KP_OK;
+}
+
+enum kp_code kp_target_key(struct kp_write_target *target, const struct kp_batch *batch, const uint32_t *cols,
+                           uint32_t row, struct kp_write_key *ret_key, struct kp_error *err)
+{
+    struct kp_arena *arena = &target->session->writes_arena;
+    uint32_t count = target->relation->key_count;
+    struct kp_datum *values = kp_arena_alloc(arena, count * sizeof *values);
+    for (uint32_t i = 0; i < count; i++) {
+        kp_vec_get(&batch->vecs[cols[i]], row, &values[i]);
+        kp_value_copy_arena(values[i].type.id, values[i].raw, arena, values[i].raw);
+    }
+    return kp_target_key_of(target, values, ret_key, err);
+}
+
+/* A key for a new row of a table that has none: random, short enough to lie in a text itself. */
+static enum kp_code make_key(struct kp_write_target *target, struct kp_write_key *ret_key, struct kp_error *err)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz012345";
+    const struct kp_os *os = target->session->db->os;
+    do {
+        uint8_t bits[KP_TEXT_INLINE_BYTES];
+        char text[KP_TEXT_INLINE_BYTES];
+        os->random(os->ctx, bits, sizeof bits);
+        for (size_t i = 0; i < sizeof text; i++)
+            text[i] = letters[bits[i] % (sizeof letters - 1)];
+        struct kp_datum *value = kp_arena_calloc(&target->session->writes_arena, sizeof *value);
+        value->type = KP_TYPE(KP_TEXT);
+        value->text = kp_text_make(text, sizeof text);
+        KP_TRY(kp_target_key_of(target, value, ret_key, err));
+    } while (ret_key->taken || ret_key->own);
     return KP_OK;
 }
 
@@ -181,14 +208,23 @@ static struct kp_str encode_value(struct kp_write_target *target, const struct k
     return value;
 }
 
-/* A copy of one row that lives as long as the transaction. */
-static struct kp_batch *keep_row(struct kp_session *session, const struct kp_batch *rows, uint32_t row)
+/* A copy of one row that lives as long as the transaction. Of the hidden columns only the record's key is known. */
+static struct kp_batch *keep_row(struct kp_write_target *target, const struct kp_write_key *key,
+                                 const struct kp_batch *rows, uint32_t row)
 {
-    struct kp_batch *kept = kp_batch_gather(rows, &row, 1, &session->writes_arena);
-    kept->weights = NULL;
+    const struct kp_relation *relation = target->relation;
+    struct kp_arena *arena = &target->session->writes_arena;
+    const struct kp_batch *visible = kp_batch_gather(rows, &row, 1, arena);
+    struct kp_batch *kept = kp_batch_create(arena, relation->col_count, 1);
     for (uint32_t c = 0; c < kept->cols; c++) {
-        kept->vecs[c] = kp_vec_flatten(&kept->vecs[c], &session->writes_arena, 1);
-        kp_vec_copy_deep(&kept->vecs[c], 1, &session->writes_arena);
+        struct kp_vec hidden;
+        struct kp_datum datum = {.type = relation->cols[c].type, .null = true};
+        if (relation->origins[c] == KP_FIELD_KEY)
+            datum = (struct kp_datum){.type = KP_TYPE(KP_TEXT), .text = kp_text_make(key->text.ptr, key->text.len)};
+        if (c >= visible->cols)
+            kp_vec_init_constant(&hidden, arena, &datum);
+        kept->vecs[c] = kp_vec_flatten(c < visible->cols ? &visible->vecs[c] : &hidden, arena, 1);
+        kp_vec_copy_deep(&kept->vecs[c], 1, arena);
     }
     return kept;
 }
@@ -217,7 +253,7 @@ static enum kp_code add(struct kp_write_target *target, const struct kp_write_ke
 enum kp_code kp_target_put(struct kp_write_target *target, const struct kp_write_key *key, const struct kp_batch *rows,
                            uint32_t row, struct kp_error *err)
 {
-    return add(target, key, encode_value(target, rows, row), key ? keep_row(target->session, rows, row) : NULL, err);
+    return add(target, key, encode_value(target, rows, row), key ? keep_row(target, key, rows, row) : NULL, err);
 }
 
 enum kp_code kp_target_remove(struct kp_write_target *target, const struct kp_write_key *key, struct kp_error *err)
@@ -232,7 +268,10 @@ enum kp_code kp_target_insert(struct kp_write_target *target, const struct kp_ba
     KP_TRY(kp_target_check(target, rows, row, err));
     if (target->relation->kind != KP_RELATION_TABLE)
         return kp_target_put(target, NULL, rows, row, err);
-    KP_TRY(kp_target_key(target, rows, target->relation->keys, row, &key, err));
+    if (kp_relation_keyless(target->relation))
+        KP_TRY(make_key(target, &key, err));
+    else
+        KP_TRY(kp_target_key(target, rows, target->relation->keys, row, &key, err));
     if (key.taken)
         return kp_writes_key_error(target->session, target->relation, key.values, err);
     return kp_target_put(target, &key, rows, row, err);

@@ -22,13 +22,17 @@ struct kp_str kp_writes_key(struct kp_session *session, const struct kp_relation
                             const struct kp_datum *values, struct kp_arena *arena)
 {
     struct kp_buf buf = {0};
-    kp_buf_append_byte(&buf, '[');
-    for (uint32_t i = 0; i < relation->key_count; i++) {
-        if (i)
-            kp_buf_append_byte(&buf, ',');
-        kp_value_print_json(values[i].type, values[i].raw, session->zone, &buf);
+    if (kp_relation_keyless(relation)) {
+        kp_value_print(values[0].type, values[0].raw, session->zone, &buf);
+    } else {
+        kp_buf_append_byte(&buf, '[');
+        for (uint32_t i = 0; i < relation->key_count; i++) {
+            if (i)
+                kp_buf_append_byte(&buf, ',');
+            kp_value_print_json(values[i].type, values[i].raw, session->zone, &buf);
+        }
+        kp_buf_append_byte(&buf, ']');
     }
-    kp_buf_append_byte(&buf, ']');
     struct kp_str key = {kp_arena_strndup(arena, (const char *)buf.data, buf.len), buf.len};
     kp_buf_finish(&buf);
     return key;

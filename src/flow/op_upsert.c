@@ -46,7 +46,7 @@ struct op_upsert {
     uint32_t key_count;
     uint32_t *columns; /* of the relation, as the row has them: keys first */
     uint32_t *places;  /* where column c of the relation is in the row */
-    bool debezium;
+    bool debezium, keyless;
     struct kp_row_layout layout;
     struct shard *shards;
 };
@@ -76,7 +76,8 @@ static uint32_t rows_with_key(const struct op_upsert *op, struct kp_lane *lane, 
             index[n++] = row;
         else
             kp_op_source_bury(op->node.inputs[0], lane, decoded->positions[row], "23502",
-                              "a column of the primary key is null");
+                              op->keyless ? "a table without PRIMARY KEY takes records that have a key"
+                                          : "a column of the primary key is null");
     }
     return n;
 }
@@ -435,6 +436,7 @@ enum kp_code kp_op_upsert(struct kp_graph *graph, struct kp_node *source, struct
     struct kp_arena *arena = &op->node.arena;
     const char *format = kp_relation_option(relation, "format");
     op->debezium = format && strcmp(format, "debezium") == 0;
+    op->keyless = kp_relation_keyless(relation);
     op->key_count = relation->key_count;
     op->columns = kp_arena_calloc(arena, (relation->col_count + 1) * sizeof *op->columns);
     op->places = kp_arena_calloc(arena, (relation->col_count + 1) * sizeof *op->places);

@@ -54,7 +54,7 @@ static struct kp_field field_of(const struct kp_relation *relation, uint32_t col
         field.origin = (enum kp_field_origin)relation->origins[column];
     if (relation->paths && relation->paths[column])
         field.path = relation->paths[column];
-    for (uint32_t k = 0; k < relation->key_count; k++)
+    for (uint32_t k = 0; field.origin == KP_FIELD_VALUE && k < relation->key_count; k++)
         if (relation->keys[k] == column)
             field.key_part = k + 1;
     return field;

@@ -62,7 +62,8 @@ struct kp_relation {
     uint32_t option_count;
     struct kp_option *options; /* WITH (…), names lower case, checked */
     struct kp_expr **defaults; /* col_count, NULL: none; evaluated at INSERT */
-    uint32_t key_count;        /* tables: PRIMARY KEY; views: a known unique key, 0 if none; sinks: the records' */
+    uint32_t key_count; /* tables: PRIMARY KEY, or kp_relation_keyless; views: a known unique key, 0 if none; sinks: the
+                           records' */
     uint32_t *keys;
     int32_t watermark_column; /* -1: none */
     int64_t watermark_delay_us;
@@ -106,6 +107,17 @@ struct kp_relation {
     void *attached; /* db's: graph node, store, versions */
 };
 
+/* A table without PRIMARY KEY: its key is a hidden column, the record's key, which INSERT makes up. */
+static inline bool kp_relation_keyless(const struct kp_relation *relation)
+{
+    return relation->kind == KP_RELATION_TABLE && relation->key_count > 0 &&
+           relation->keys[0] >= relation->col_count - relation->hidden_count;
+}
+/* Columns of the key that was declared, or of a view is known. */
+static inline uint32_t kp_relation_key_count(const struct kp_relation *relation)
+{
+    return kp_relation_keyless(relation) ? 0 : relation->key_count;
+}
 /* Where its names are: "public" of relations. */
 const char *kp_relation_schema(enum kp_relation_kind kind);
 /* "materialized view" and the like, for messages. */

@@ -223,7 +223,7 @@ static const struct kp_relation *table_of_key(const struct kp_catalog *catalog, 
     if (len <= end || strcmp(name + len - end, suffix) != 0)
         return NULL;
     const struct kp_relation *table = kp_catalog_find(catalog, KP_STR("public"), (struct kp_str){name, len - end});
-    return table && table->kind == KP_RELATION_TABLE && table->key_count ? table : NULL;
+    return table && table->kind == KP_RELATION_TABLE && kp_relation_key_count(table) ? table : NULL;
 }
 
 static enum kp_code bind_index(struct binder *binder, const PgQuery__CommentStmt *tree, struct kp_comment *comment)
@@ -285,7 +285,7 @@ static enum kp_code bind_table_constraint(struct binder *binder, const PgQuery__
     const char *schema, *name = kp_tree_name(names->items, names->n_items, &schema);
     struct kp_relation *relation;
     KP_TRY(find_relation(binder, names->items, names->n_items - 1, &relation));
-    bool known = relation->kind == KP_RELATION_TABLE && relation->key_count &&
+    bool known = relation->kind == KP_RELATION_TABLE && kp_relation_key_count(relation) &&
                  strcmp(kp_arena_printf(binder->arena, "%s_pkey", relation->name), name) == 0;
     for (uint32_t i = 0; i < relation->check_count; i++)
         known |= !relation->checks[i].domain && strcmp(relation->checks[i].name, name) == 0;

@@ -229,6 +229,25 @@ static void add_hidden(struct binder *binder, struct kp_relation *relation)
     }
 }
 
+/* A table without PRIMARY KEY is keyed by the records' own keys. */
+static enum kp_code key_by_record(struct binder *binder, struct kp_relation *relation)
+{
+    const struct kp_name *name = &binder->statement->name;
+    const char *format = kp_relation_option(relation, "format");
+    if (format && strcmp(format, "json") != 0)
+        return kp_bind_fail(binder, name->location, KP_UNSUPPORTED, NULL, "a table of format %s needs a PRIMARY KEY",
+                            format);
+    uint32_t column = relation->col_count - relation->hidden_count;
+    while (column < relation->col_count && relation->origins[column] != KP_FIELD_KEY)
+        column++;
+    if (column == relation->col_count)
+        return kp_bind_fail(binder, name->location, KP_UNSUPPORTED, NULL,
+                            "a table with a column \"_key\" needs a PRIMARY KEY");
+    relation->keys[relation->key_count++] = column;
+    relation->cols[column].not_null = true;
+    return KP_OK;
+}
+
 /* ---- WATERMARK FOR column AS column - INTERVAL '…' ---- */
 
 static enum kp_code watermark_delay(struct binder *binder, const PgQuery__Node *node, const char *column,
@@ -324,16 +343,13 @@ static enum kp_code bind_stored(struct binder *binder, struct kp_relation *relat
     if (relation->col_count == 0)
         return kp_bind_fail(binder, statement->name.location, KP_INVALID, "42601", "%s \"%s\" has no columns",
                             table ? "table" : "source", relation->name);
-    if (table && !relation->key_count) {
-        kp_bind_fail(binder, statement->name.location, KP_UNSUPPORTED, NULL, "a table needs a PRIMARY KEY");
-        return kp_error_hint(binder->err,
-                             "Declare PRIMARY KEY (…), or use CREATE SOURCE for rows that are only added.");
-    }
     KP_TRY(bind_paths(binder, relation));
     KP_TRY(add_included(binder, relation));
     KP_TRY(kp_sql_check_options(statement, table ? KP_OPTION_TABLE : KP_OPTION_SOURCE, binder->err));
     KP_TRY(kp_bind_checks(binder, relation, statement->tree->create_stmt));
     add_hidden(binder, relation);
+    if (table && !relation->key_count)
+        KP_TRY(key_by_record(binder, relation));
     KP_TRY(bind_watermark(binder, relation));
     const char *topic = kp_relation_option(relation, "topic");
     relation->topic = topic ? topic : relation->name;
@@ -468,8 +484,8 @@ static enum kp_code bind_sink_key(struct binder *binder, struct kp_relation *rel
             kp_fail(binder->err, KP_INVALID, "22023", "parameter \"partition_by\" is for format = 'changes'");
             return kp_error_hint(binder->err, "With format '%s' the key decides the partition.", format);
         }
-        relation->key_count = from->key_count;
-        memcpy(relation->keys, from->keys, from->key_count * sizeof *relation->keys);
+        relation->key_count = kp_relation_key_count(from);
+        memcpy(relation->keys, from->keys, relation->key_count * sizeof *relation->keys);
     }
     return list ? bind_partition_by(binder, relation, from, list) : KP_OK;
 }
@@ -486,7 +502,7 @@ static enum kp_code bind_sink(struct binder *binder, struct kp_relation *relatio
     }
     KP_TRY(kp_sql_check_options(statement, KP_OPTION_SINK, binder->err));
     const char *format = kp_relation_option(relation, "format"), *topic = kp_relation_option(relation, "topic");
-    if (format && strcmp(format, "upsert") == 0 && !from->key_count) {
+    if (format && strcmp(format, "upsert") == 0 && !kp_relation_key_count(from)) {
         kp_bind_fail(binder, statement->sink_from.location, KP_INVALID, "42P10",
                      "format upsert needs a unique key, and \"%s\" has none known", from->name);
         return kp_error_hint(binder->err, "Use format = 'changes', or GROUP BY the key in the view.");

@@ -92,13 +92,13 @@ static enum kp_code check_target(struct write *write, const PgQuery__InferClause
     struct binder *binder = write->binder;
     const struct kp_relation *relation = write->relation;
     if (infer->conname[0]) {
-        if (relation->key_count &&
+        if (kp_relation_key_count(relation) &&
             strcmp(infer->conname, kp_arena_printf(binder->arena, "%s_pkey", relation->name)) == 0)
             return KP_OK;
         return kp_bind_fail(binder, infer->location, KP_NOT_FOUND, "42704",
                             "constraint \"%s\" for table \"%s\" does not exist", infer->conname, relation->name);
     }
-    bool *named = kp_arena_calloc(binder->arena, relation->col_count + 1), fits = relation->key_count > 0;
+    bool *named = kp_arena_calloc(binder->arena, relation->col_count + 1), fits = kp_relation_key_count(relation) > 0;
     for (size_t i = 0; i < infer->n_index_elems; i++) {
         const PgQuery__IndexElem *elem = infer->index_elems[i]->index_elem;
         uint32_t column = 0;

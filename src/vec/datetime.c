@@ -46,13 +46,20 @@ void kp_timestamp_to_civil(int64_t us, struct kp_civil *ret_civil)
     ret_civil->us = (int32_t)(rest % KP_SECOND_US);
 }
 
-bool kp_timestamp_from_civil(const struct kp_civil *civil, int64_t *ret_us)
+bool kp_civil_us(const struct kp_civil *civil, int64_t *ret_us)
 {
     int64_t days = kp_days_from_civil(civil->year, civil->month, civil->day), us;
     int64_t rest = civil->hour * KP_HOUR_US + civil->minute * KP_MINUTE_US + civil->second * KP_SECOND_US + civil->us;
     if (__builtin_mul_overflow(days, KP_DAY_US, &us) || __builtin_add_overflow(us, rest, &us))
         return false;
-    if (!kp_timestamp_in_range(us))
+    *ret_us = us;
+    return true;
+}
+
+bool kp_timestamp_from_civil(const struct kp_civil *civil, int64_t *ret_us)
+{
+    int64_t us;
+    if (!kp_civil_us(civil, &us) || !kp_timestamp_in_range(us))
         return false;
     *ret_us = us;
     return true;

@@ -58,6 +58,8 @@ void kp_days_to_civil(int64_t days, struct kp_civil *ret_civil); /* sets year, m
 int kp_month_days(int64_t year, int month);
 void kp_timestamp_to_civil(int64_t us, struct kp_civil *ret_civil);
 /* False if out of range. */
+/* The same of any day that fits: what a zone may move into the range. */
+bool kp_civil_us(const struct kp_civil *civil, int64_t *ret_us);
 bool kp_timestamp_from_civil(const struct kp_civil *civil, int64_t *ret_us);
 int kp_iso_week(int32_t year, int month, int day, int32_t *ret_iso_year);
 /* local time <-> UTC; false if the result is out of range. Infinities stay. */

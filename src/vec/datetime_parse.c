@@ -35,6 +35,7 @@ struct scanner {
     const char *at, *end;
     struct fields *f;
     struct kp_str zone_name; /* for the error */
+    bool dated;              /* letters may say what numbers are */
 };
 
 static bool is_digit(char c)
@@ -84,8 +85,10 @@ static enum outcome take_offset(const char **at, const char *end, int32_t *ret_o
     while (*at < end && is_digit(**at))
         ++*at;
     int digits = (int)(*at - start), hours, minutes = 0, seconds = 0;
-    if (digits == 0 || digits > 6)
+    if (digits == 0)
         return OUTCOME_SYNTAX;
+    if (digits > 4)
+        return OUTCOME_ZONE_RANGE;
     int number = 0;
     for (int i = 0; i < digits; i++)
         number = number * 10 + (start[i] - '0');
@@ -99,8 +102,6 @@ static enum outcome take_offset(const char **at, const char *end, int32_t *ret_o
             seconds = two(*at + 1);
             *at += 3;
         }
-    } else if (digits > 4) {
-        hours = number / 10000, minutes = number / 100 % 100, seconds = number % 100;
     } else if (digits > 2) {
         hours = number / 100, minutes = number % 100;
     } else {
@@ -364,7 +365,8 @@ static enum outcome take_number(struct scanner *s)
 static enum outcome take_zone_name(struct scanner *s, const char *start)
 {
     struct fields *f = s->f;
-    while (s->at < s->end && (isalnum((unsigned char)*s->at) || strchr("/_+-", *s->at)))
+    const char *more = s->at < s->end && *s->at == ':' ? "" : "/_+-.:"; /* MST+7:00, but no name goes on with a colon */
+    while (s->at < s->end && (isalnum((unsigned char)*s->at) || strchr(more, *s->at)))
         s->at++;
     struct kp_str name = {start, (size_t)(s->at - start)};
     if (f->has_offset || f->zone)
@@ -386,6 +388,70 @@ static bool take_special(struct fields *f, struct kp_str word)
     else
         return false;
     return true;
+}
+
+/* J2452271.5: the time of day is a fraction of it. */
+static void take_day_fraction(struct scanner *s)
+{
+    char text[40];
+    const char *start = s->at;
+    for (s->at++; s->at < s->end && is_digit(*s->at);)
+        s->at++;
+    size_t len = KP_MIN((size_t)(s->at - start), sizeof text - 1);
+    memcpy(text, start, len);
+    text[len] = 0;
+    int64_t us = (int64_t)(strtod(text, NULL) * (double)KP_DAY_US);
+    s->f->civil.hour = (int32_t)(us / KP_HOUR_US);
+    s->f->civil.minute = (int32_t)(us / KP_MINUTE_US % 60);
+    s->f->civil.second = (int32_t)(us / KP_SECOND_US % 60);
+    s->f->civil.us = (int32_t)(us % KP_SECOND_US);
+    s->f->has_time = true;
+}
+
+/* Y2001M12D27H04M05S06.789: letters say what the numbers behind them are; behind an hour M, and always MM, are minutes.
+ */
+static enum outcome take_labelled(struct scanner *s, struct kp_str word)
+{
+    struct fields *f = s->f;
+    const char *start = s->at;
+    while (s->at < s->end && is_digit(*s->at))
+        s->at++;
+    int64_t value = number_of(start, (size_t)(s->at - start));
+    char label = (char)(*word.ptr | 32);
+    if (label == 'm' && (word.len == 2 || (f->has_month && f->has_time)))
+        label = 'n';
+    switch (label) {
+    case 'y':
+        if (f->has_year)
+            return OUTCOME_SYNTAX;
+        set_year(f, value, 4);
+        return OUTCOME_OK;
+    case 'm':
+        if (f->has_month)
+            return OUTCOME_SYNTAX;
+        f->civil.month = (int32_t)value;
+        f->has_month = true;
+        return OUTCOME_OK;
+    case 'd':
+        if (f->has_day)
+            return OUTCOME_SYNTAX;
+        f->civil.day = (int32_t)value;
+        f->has_day = true;
+        return OUTCOME_OK;
+    case 'h':
+        f->civil.hour = (int32_t)value;
+        break;
+    case 'n':
+        f->civil.minute = (int32_t)value;
+        break;
+    default:
+        f->civil.second = (int32_t)value;
+        if (s->at < s->end && *s->at == '.')
+            f->civil.us = take_fraction(&s->at, s->end);
+        break;
+    }
+    f->has_time = true;
+    return OUTCOME_OK;
 }
 
 static enum outcome take_word(struct scanner *s)
@@ -425,8 +491,12 @@ static enum outcome take_word(struct scanner *s)
             s->at++;
         f->julian = true;
         f->julian_day = number_of(digits, (size_t)(s->at - digits));
+        if (s->at < s->end && *s->at == '.' && !f->has_time)
+            take_day_fraction(s);
         return OUTCOME_OK;
     }
+    if (s->dated && digit_follows && (word_is(word, "mm") || (word.len == 1 && strchr("ymdhs", *start | 32))))
+        return take_labelled(s, word);
     if (word_is(word, "am") || word_is(word, "pm")) {
         f->meridiem = word_is(word, "am") ? 1 : 2;
         return OUTCOME_OK;
@@ -474,7 +544,7 @@ static enum outcome take_token(struct scanner *s)
         return OUTCOME_OK;
     }
     if ((c == '+' || c == '-') && s->at + 1 < s->end) {
-        if (is_digit(s->at[1]) && f->has_time && !f->has_offset) {
+        if (is_digit(s->at[1]) && !f->has_offset && !f->zone) {
             f->has_offset = true;
             return take_offset(&s->at, s->end, &f->offset);
         }
@@ -537,12 +607,12 @@ static enum outcome settle(struct fields *f)
     return OUTCOME_OK;
 }
 
-static enum outcome scan(struct kp_str text, struct fields *f, struct kp_str *ret_zone_name)
+static enum outcome scan(struct kp_str text, bool dated, struct fields *f, struct kp_str *ret_zone_name)
 {
     if (fast_path(text, f))
         return settle(f);
     memset(f, 0, sizeof *f);
-    struct scanner s = {text.ptr, text.ptr + text.len, f, {NULL, 0}};
+    struct scanner s = {text.ptr, text.ptr + text.len, f, {NULL, 0}, dated};
     bool any = false;
     while (s.at < s.end) {
         if (isspace((unsigned char)*s.at) || *s.at == ',') {
@@ -591,7 +661,7 @@ static enum kp_code read_fields(struct kp_str text, const char *type, bool needs
         return KP_UNSUPPORTED;
     }
     struct kp_str zone_name = {NULL, 0};
-    enum outcome outcome = scan(text, f, &zone_name);
+    enum outcome outcome = scan(text, needs_date, f, &zone_name);
     bool date_known = f->has_year && f->has_month && f->has_day;
     if (outcome == OUTCOME_OK && !f->special && (needs_date ? !date_known : !f->has_time))
         outcome = OUTCOME_SYNTAX;
@@ -695,13 +765,10 @@ enum kp_code kp_timestamp_apply_mod(int64_t us, int32_t mod, int64_t *ret_us, st
     return KP_OK;
 }
 
-/* The local timestamp of the fields; their offset or zone is the caller's. */
-static enum kp_code local_timestamp(struct kp_str text, const struct fields *f, int64_t *ret_us, struct kp_error *err)
+static enum kp_code fail_range(struct kp_str text, struct kp_error *err)
 {
-    if (!kp_timestamp_from_civil(&f->civil, ret_us))
-        return kp_fail(err, KP_INVALID, "22008", "timestamp out of range: \"%.*s\"", (int)KP_MIN(text.len, (size_t)256),
-                       text.ptr);
-    return KP_OK;
+    return kp_fail(err, KP_INVALID, "22008", "timestamp out of range: \"%.*s\"", (int)KP_MIN(text.len, (size_t)256),
+                   text.ptr);
 }
 
 static bool special_timestamp(enum special special, int64_t *ret_us)
@@ -729,7 +796,8 @@ enum kp_code kp_timestamp_parse(struct kp_str text, int32_t mod, int64_t *ret_us
     if (special_timestamp(f.special, ret_us))
         return KP_OK;
     int64_t us;
-    KP_TRY(local_timestamp(text, &f, &us, err));
+    if (!kp_timestamp_from_civil(&f.civil, &us))
+        return fail_range(text, err);
     return kp_timestamp_apply_mod(us, mod, ret_us, err);
 }
 
@@ -741,11 +809,10 @@ enum kp_code kp_timestamptz_parse(struct kp_str text, int32_t mod, const struct 
     if (special_timestamp(f.special, ret_us))
         return KP_OK;
     int64_t us;
-    KP_TRY(local_timestamp(text, &f, &us, err));
+    if (!kp_civil_us(&f.civil, &us))
+        return fail_range(text, err);
     int32_t offset = f.has_offset ? f.offset : kp_zone_offset_of_local(f.zone ? f.zone : zone, us);
-    us -= offset * KP_SECOND_US;
-    if (!kp_timestamp_in_range(us))
-        return kp_fail(err, KP_INVALID, "22008", "timestamp out of range: \"%.*s\"", (int)KP_MIN(text.len, (size_t)256),
-                       text.ptr);
+    if (__builtin_sub_overflow(us, offset * KP_SECOND_US, &us) || !kp_timestamp_in_range(us))
+        return fail_range(text, err);
     return kp_timestamp_apply_mod(us, mod, ret_us, err);
 }

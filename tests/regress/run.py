@@ -19,7 +19,7 @@ FILES = ["boolean", "char", "name", "varchar", "text", "int2", "int4", "int8", "
          "arrays", "json", "jsonb", "jsonpath", "jsonb_jsonpath", "json_encoding", "aggregates", "case", "regex", "unicode", "expressions"]
 # Of `make test`; the rest at KAPPA_TEST_SCALE above 1, or by name.
 QUICK = ["boolean", "varchar", "int4", "int8", "float8", "uuid", "enum", "strings", "date", "interval", "arrays", "json_encoding"]
-COUNTED = re.compile(r"(?i)^\s*(select|with|values|table|insert|update|delete|create\s+(table|temp|temporary|type|domain|function|view|or)|alter\s+(type|domain)|drop)\b")
+COUNTED = re.compile(r"(?i)^\s*(select|with|values|table|insert|update|delete|create\s+(table|temp|temporary|type|domain|function|view|or)|alter\s+(type|domain)|drop|truncate)\b")
 EXPLAINED = []
 DATA = ""  # the folder of the tests' own data files
 psycopg2.extensions.register_type(psycopg2.extensions.new_type(tuple(range(16, 100000)), "TEXT", lambda value, cursor: value))
@@ -102,17 +102,9 @@ def reason(ours, theirs):
     return "accepted, where PostgreSQL fails" if isinstance(theirs, tuple) else "a different answer"
 
 
-def for_kappa(statement, sources):
-    """A table without a key is a source here: rows are only added. What is temporary stays."""
-    statement = re.sub(r"(?i)^create\s+(temp|temporary)\s", "CREATE ", statement)
-    made = re.match(r"(?i)create\s+table\s+(\w+)", statement)
-    if made and not re.search(r"(?i)primary\s+key", statement):
-        sources.add(made.group(1).lower())
-        return re.sub(r"(?i)^create\s+table", "CREATE SOURCE", statement)
-    dropped = re.match(r"(?i)drop\s+table\s+(?:if\s+exists\s+)?(\w+)", statement)
-    if dropped and dropped.group(1).lower() in sources:
-        return re.sub(r"(?i)^drop\s+table", "DROP SOURCE", statement)
-    return statement
+def for_kappa(statement):
+    """What is temporary stays."""
+    return re.sub(r"(?i)^create\s+(temp|temporary)\s", "CREATE ", statement)
 
 
 class Kappa:
@@ -121,7 +113,6 @@ class Kappa:
     def __init__(self, low):
         self.low, self.folder = low, tempfile.TemporaryDirectory(prefix="kappa-regress.")
         self.server = server.Server(os.path.join(self.folder.name, "data"))
-        self.sources = set()
         self.connect()
 
     def connect(self):
@@ -129,7 +120,7 @@ class Kappa:
         prepare(self.connection)
 
     def run(self, statement):
-        answer = run(self.connection, for_kappa(statement, self.sources))
+        answer = run(self.connection, for_kappa(statement))
         if self.connection.closed:
             self.low.append("the server went away at: " + statement)
             print(self.server.said())
