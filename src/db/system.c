@@ -116,8 +116,12 @@ static struct kp_datum *named(struct kp_system_rows *rows, const char *column)
 void kp_system_set_text(struct kp_system_rows *rows, const char *column, const char *text)
 {
     struct kp_datum *datum = named(rows, column);
-    KP_ASSERT(kp_type_info(datum->type.id)->string);
+    KP_ASSERT(kp_type_info(datum->type.id)->string || datum->type.id == KP_CHAR);
     datum->null = !text;
+    if (datum->type.id == KP_CHAR) {
+        datum->raw[0] = text ? (uint8_t)text[0] : 0;
+        return;
+    }
     if (text && !kp_type_is_array(datum->type.id))
         datum->text = kp_text_make(kp_arena_strdup(rows->arena, text), strlen(text));
     else if (text && kp_value_parse(datum->type, kp_str(text), NULL, rows->arena, datum->raw, NULL) != KP_OK)
@@ -192,8 +196,8 @@ static void parse_spec(struct kp_relation *relation, const char *spec)
         size_t end = strcspn(spec, ",");
         sscanf(kp_arena_strndup(arena, spec, end), "%63s %63s %63s", words[0], words[1], words[2]);
         struct kp_column *column = &relation->cols[relation->col_count];
-        *column =
-            (struct kp_column){kp_arena_strdup(arena, words[0]), KP_TYPE(kp_type_by_name(kp_str(words[1]))), false};
+        enum kp_type_id type = strcmp(words[1], "char") == 0 ? KP_CHAR : kp_type_by_name(kp_str(words[1]));
+        *column = (struct kp_column){kp_arena_strdup(arena, words[0]), KP_TYPE(type), false};
         KP_ASSERT(column->type.id != KP_TYPE_NONE);
         relation->never_values[relation->col_count++] = strcmp(words[2], "never") == 0;
         spec += end + (spec[end] == ',');

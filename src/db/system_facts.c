@@ -165,6 +165,8 @@ void kp_system_index_print(const struct kp_relation *relation, struct kp_buf *ou
 /* Tables of kappa are found by their name alone, but lists of what a user has (psql's \d) are better without them. */
 static bool is_visible(const struct kp_catalog *catalog, const struct kp_relation *relation)
 {
+    if (relation->kind == KP_RELATION_TYPE)
+        return true;
     return strcmp(relation->schema, "kappa") != 0 &&
            kp_catalog_find(catalog, (struct kp_str){0}, kp_str(relation->name)) == relation;
 }
@@ -515,6 +517,10 @@ static bool find_relation(struct kp_catalog *catalog, struct kp_str schema, stru
     kp_catalog_read(catalog);
     const struct kp_relation *relation = kp_catalog_find(catalog, schema, name);
     uint32_t base = 0;
+    if (!relation && (!schema.len || kp_str_equal(schema, KP_STR("public")))) {
+        relation = kp_catalog_find(catalog, kp_str(kp_relation_schema(KP_RELATION_TYPE)), name);
+        relation = relation && kp_type_is_composite(relation->made.id) ? relation : NULL;
+    }
     if (!relation && name.len > len && memcmp(name.ptr + name.len - len, suffix, len) == 0) {
         relation = kp_catalog_find(catalog, schema, (struct kp_str){name.ptr, name.len - len});
         base = KP_OID_KEYS;

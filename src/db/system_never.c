@@ -7,7 +7,7 @@
 const struct kp_system_table kp_system_never[] = {
     {.schema = "pg_catalog",
      .name = "pg_amop",
-     .spec = "oid oid, amopfamily oid, amoplefttype oid, amoprighttype oid, amopstrategy int2, amoppurpose text, "
+     .spec = "oid oid, amopfamily oid, amoplefttype oid, amoprighttype oid, amopstrategy int2, amoppurpose char, "
              "amopopr oid, amopmethod oid, amopsortfamily oid",
      .key = "oid"},
     {.schema = "pg_catalog",
@@ -32,36 +32,36 @@ const struct kp_system_table kp_system_never[] = {
              "timestamptz"},
     {.schema = "pg_catalog",
      .name = "pg_db_role_setting",
-     .spec = "setdatabase oid, setrole oid, setconfig text never",
+     .spec = "setdatabase oid, setrole oid, setconfig _text never",
      .key = "setdatabase setrole"},
     {.schema = "pg_catalog",
      .name = "pg_default_acl",
-     .spec = "oid oid, defaclrole oid, defaclnamespace oid, defaclobjtype text, defaclacl text",
+     .spec = "oid oid, defaclrole oid, defaclnamespace oid, defaclobjtype char, defaclacl _text",
      .key = "oid"},
     {.schema = "pg_catalog",
      .name = "pg_depend",
-     .spec = "classid oid, objid oid, objsubid int4, refclassid oid, refobjid oid, refobjsubid int4, deptype text"},
+     .spec = "classid oid, objid oid, objsubid int4, refclassid oid, refobjid oid, refobjsubid int4, deptype char"},
     {.schema = "pg_catalog",
      .name = "pg_event_trigger",
-     .spec = "oid oid, evtname name, evtevent name, evtowner oid, evtfoid oid, evtenabled text, evttags text never",
+     .spec = "oid oid, evtname name, evtevent name, evtowner oid, evtfoid oid, evtenabled char, evttags _text never",
      .key = "oid"},
     {.schema = "pg_catalog",
      .name = "pg_extension",
      .spec = "oid oid, extname name, extowner oid, extnamespace oid, extrelocatable bool, extversion text, extconfig "
-             "text never, extcondition text never",
+             "_oid never, extcondition _text never",
      .key = "oid"},
     {.schema = "pg_catalog",
      .name = "pg_file_settings",
      .spec = "sourcefile text never, sourceline int4 never, seqno int4, name text, setting text, applied bool, error "
              "text"},
-    {.schema = "pg_catalog", .name = "pg_group", .spec = "groname name, grosysid oid, grolist text"},
+    {.schema = "pg_catalog", .name = "pg_group", .spec = "groname name, grosysid oid, grolist _oid"},
     {.schema = "pg_catalog",
      .name = "pg_inherits",
      .spec = "inhrelid oid, inhparent oid, inhseqno int4, inhdetachpending bool",
      .key = "inhrelid inhseqno"},
     {.schema = "pg_catalog",
      .name = "pg_largeobject_metadata",
-     .spec = "oid oid, lomowner oid, lomacl text never",
+     .spec = "oid oid, lomowner oid, lomacl _text never",
      .key = "oid"},
     {.schema = "pg_catalog",
      .name = "pg_locks",
@@ -79,22 +79,21 @@ const struct kp_system_table kp_system_never[] = {
      .key = "oid"},
     {.schema = "pg_catalog",
      .name = "pg_parameter_acl",
-     .spec = "oid oid, parname text, paracl text never",
+     .spec = "oid oid, parname text, paracl _text never",
      .key = "oid"},
     {.schema = "pg_catalog",
      .name = "pg_partitioned_table",
-     .spec = "partrelid oid, partstrat text, partnatts int2, partdefid oid, partattrs text, partclass text, "
-             "partcollation text, partexprs text never",
+     .spec = "partrelid oid, partstrat char, partnatts int2, partdefid oid, partattrs int2vector, partclass oidvector, "
+             "partcollation oidvector, partexprs text never",
      .key = "partrelid"},
     {.schema = "pg_catalog",
      .name = "pg_policy",
-     .spec =
-         "oid oid, polname name, polrelid oid, polcmd text, polpermissive bool, polroles oid[], polqual text never, "
-         "polwithcheck text never",
+     .spec = "oid oid, polname name, polrelid oid, polcmd char, polpermissive bool, polroles _oid, polqual text never, "
+             "polwithcheck text never",
      .key = "oid"},
     {.schema = "pg_catalog",
      .name = "pg_prepared_statements",
-     .spec = "name text, statement text, prepare_time timestamptz, parameter_types text, from_sql bool, generic_plans "
+     .spec = "name text, statement text, prepare_time timestamptz, parameter_types _oid, from_sql bool, generic_plans "
              "int8, custom_plans int8"},
     {.schema = "pg_catalog",
      .name = "pg_prepared_xacts",
@@ -110,7 +109,7 @@ const struct kp_system_table kp_system_never[] = {
      .key = "oid"},
     {.schema = "pg_catalog",
      .name = "pg_publication_rel",
-     .spec = "oid oid, prpubid oid, prrelid oid, prqual text never, prattrs text never",
+     .spec = "oid oid, prpubid oid, prrelid oid, prqual text never, prattrs int2vector never",
      .key = "oid"},
     {.schema = "pg_catalog",
      .name = "pg_range",
@@ -119,7 +118,7 @@ const struct kp_system_table kp_system_never[] = {
      .key = "rngtypid"},
     {.schema = "pg_catalog",
      .name = "pg_rewrite",
-     .spec = "oid oid, rulename name, ev_class oid, ev_type text, ev_enabled text, is_instead bool, ev_qual text, "
+     .spec = "oid oid, rulename name, ev_class oid, ev_type char, ev_enabled char, is_instead bool, ev_qual text, "
              "ev_action text",
      .key = "oid"},
     {.schema = "pg_catalog",
@@ -137,11 +136,11 @@ const struct kp_system_table kp_system_never[] = {
              "max_value int8, increment_by int8, cycle bool, cache_size int8, last_value int8"},
     {.schema = "pg_catalog",
      .name = "pg_shdepend",
-     .spec = "dbid oid, classid oid, objid oid, objsubid int4, refclassid oid, refobjid oid, deptype text"},
+     .spec = "dbid oid, classid oid, objid oid, objsubid int4, refclassid oid, refobjid oid, deptype char"},
     {.schema = "pg_catalog",
      .name = "pg_stat_ssl",
-     .spec = "pid int4, ssl bool, version text, cipher text, bits int4, client_dn text, client_serial text, issuer_dn "
-             "text"},
+     .spec = "pid int4, ssl bool, version text, cipher text, bits int4, client_dn text, client_serial numeric, "
+             "issuer_dn text"},
     {.schema = "pg_catalog",
      .name = "pg_stat_user_tables",
      .spec = "relid oid, schemaname name, relname name, seq_scan int8, seq_tup_read int8, idx_scan int8, idx_tup_fetch "
@@ -155,20 +154,21 @@ const struct kp_system_table kp_system_never[] = {
              "idx_blks_hit int8, toast_blks_read int8, toast_blks_hit int8, tidx_blks_read int8, tidx_blks_hit int8"},
     {.schema = "pg_catalog",
      .name = "pg_statistic_ext",
-     .spec = "oid oid, stxrelid oid, stxname name, stxnamespace oid, stxowner oid, stxstattarget int4, stxkeys text, "
-             "stxkind text[], stxexprs text never",
+     .spec = "oid oid, stxrelid oid, stxname name, stxnamespace oid, stxowner oid, stxstattarget int4, stxkeys "
+             "int2vector, stxkind _char, stxexprs text never",
      .key = "oid"},
     {.schema = "pg_catalog",
      .name = "pg_subscription",
      .spec = "oid oid, subdbid oid, subskiplsn text, subname name, subowner oid, subenabled bool, subbinary bool, "
-             "substream bool, subtwophasestate text, subdisableonerr bool, subconninfo text, subslotname name never, "
-             "subsynccommit text, subpublications text",
+             "substream bool, subtwophasestate char, subdisableonerr bool, subconninfo text, subslotname name never, "
+             "subsynccommit text, subpublications _text",
      .key = "oid"},
     {.schema = "pg_catalog",
      .name = "pg_trigger",
-     .spec = "oid oid, tgrelid oid, tgparentid oid, tgname name, tgfoid oid, tgtype int2, tgenabled text, tgisinternal "
+     .spec = "oid oid, tgrelid oid, tgparentid oid, tgname name, tgfoid oid, tgtype int2, tgenabled char, tgisinternal "
              "bool, tgconstrrelid oid, tgconstrindid oid, tgconstraint oid, tgdeferrable bool, tginitdeferred bool, "
-             "tgnargs int2, tgattr text, tgargs text, tgqual text never, tgoldtable name never, tgnewtable name never",
+             "tgnargs int2, tgattr int2vector, tgargs bytea, tgqual text never, tgoldtable name never, tgnewtable name "
+             "never",
      .key = "oid"},
     {.schema = "pg_catalog",
      .name = "pg_ts_config",
@@ -189,7 +189,7 @@ const struct kp_system_table kp_system_never[] = {
      .key = "oid"},
     {.schema = "pg_catalog",
      .name = "pg_user_mappings",
-     .spec = "umid oid, srvid oid, srvname name, umuser oid, usename name, umoptions text"},
+     .spec = "umid oid, srvid oid, srvname name, umuser oid, usename name, umoptions _text"},
     {.schema = "information_schema",
      .name = "applicable_roles",
      .spec = "grantee name, role_name name, is_grantable text"},

@@ -173,9 +173,33 @@ static void put_class(struct kp_session *session, struct kp_system_rows *rows, c
     kp_system_set_text(rows, "relreplident", "n");
 }
 
+/* Composite types and their fields are among relations and columns; such a relation has the number that the type has in
+ * the catalog, which is not pg_type's. */
+static void put_composite_class(struct kp_system_rows *rows, const struct kp_relation *type)
+{
+    put_class_of(rows, type->id, type->name, "public", "c");
+    kp_system_set_int(rows, "reltype", kp_type_info(type->made.id)->oid);
+    kp_system_set_int(rows, "relnatts", kp_made_of(type->made.id)->count);
+    kp_system_set_text(rows, "relreplident", "n");
+}
+
+static void each_composite(struct kp_session *session, struct kp_system_rows *rows,
+                           void (*fn)(struct kp_system_rows *rows, const struct kp_relation *type))
+{
+    struct kp_catalog *catalog = session->db->catalog;
+    kp_catalog_read(catalog);
+    for (size_t i = 0; i < kp_catalog_count(catalog); i++) {
+        const struct kp_relation *type = kp_catalog_at(catalog, i);
+        if (type->kind == KP_RELATION_TYPE && kp_type_is_composite(type->made.id))
+            fn(rows, type);
+    }
+    kp_catalog_unlock(catalog);
+}
+
 static enum kp_code fill_class(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
     kp_system_each_relation(session, rows, put_class);
+    each_composite(session, rows, put_composite_class);
     return KP_OK;
 }
 
@@ -232,9 +256,21 @@ static void put_attributes(struct kp_session *session, struct kp_system_rows *ro
         put_attribute(rows, KP_OID_KEYS + relation->id, (int)k + 1, &relation->cols[relation->keys[k]]);
 }
 
+static void put_fields(struct kp_system_rows *rows, const struct kp_relation *type)
+{
+    const struct kp_made *made = kp_made_of(type->made.id);
+    for (uint32_t i = 0; i < made->count; i++) {
+        struct kp_column column = {.name = made->names[i], .type = made->types[i]};
+        put_attribute(rows, type->id, (int)i + 1, &column);
+        if (type->domains && type->domains[i])
+            kp_system_set_int(rows, "atttypid", type->domains[i]->id);
+    }
+}
+
 static enum kp_code fill_attribute(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
     kp_system_each_relation(session, rows, put_attributes);
+    each_composite(session, rows, put_fields);
     return KP_OK;
 }
 
@@ -270,13 +306,9 @@ static void put_index(struct kp_session *session, struct kp_system_rows *rows, c
     struct kp_buf keys = {0}, zeros = {0};
     if (!kp_system_has_key(relation))
         return;
-    kp_buf_printf(&keys, "[0:%u]={", relation->key_count - 1); /* PostgreSQL's vectors begin at 0 */
-    kp_buf_append(&zeros, keys.data, keys.len);
-    kp_system_key_print(relation, false, ",", &keys);
+    kp_system_key_print(relation, false, " ", &keys);
     for (uint32_t k = 0; k < relation->key_count; k++)
-        kp_buf_append_text(&zeros, k ? ",0" : "0");
-    kp_buf_append_byte(&keys, '}');
-    kp_buf_append_byte(&zeros, '}');
+        kp_buf_append_text(&zeros, k ? " 0" : "0");
     kp_system_row(rows);
     kp_system_set_int(rows, "indexrelid", KP_OID_KEYS + relation->id);
     kp_system_set_int(rows, "indrelid", relation->id);
@@ -461,7 +493,7 @@ static void fill_one_type(struct kp_system_rows *rows, enum kp_type_id id, uint3
     kp_system_set_int(rows, "typisdefined", 1);
     kp_system_set_text(rows, "typdelim", ",");
     kp_system_set_int(rows, "typelem", array ? kp_type_info(kp_type_element(id))->oid : 0);
-    kp_system_set_int(rows, "typinput", array ? KP_OID_ARRAY_IN : 0);
+    kp_system_set_int(rows, "typinput", array && !kp_type_is_vector(id) ? KP_OID_ARRAY_IN : 0);
     bool has_array = !array && (id >= KP_MADE_BASE || id < KP_TYPE_COUNT) &&
                      kp_type_is_array(kp_type_info(kp_type_array_of(id))->id);
     kp_system_set_int(rows, "typarray", has_array ? kp_type_info(kp_type_array_of(id))->oid : 0);
@@ -504,6 +536,8 @@ static enum kp_code fill_type(struct kp_session *session, struct kp_system_rows 
         if (kp_type_is_array(kp_type_info(kp_type_array_of((enum kp_type_id)id))->id))
             fill_one_type(rows, kp_type_array_of((enum kp_type_id)id), KP_OID_PG_CATALOG);
     }
+    fill_one_type(rows, KP_INT2VECTOR, KP_OID_PG_CATALOG);
+    fill_one_type(rows, KP_OIDVECTOR, KP_OID_PG_CATALOG);
     for (int id = KP_ANY; id <= KP_ANYCOMPATIBLEARRAY; id++)
         fill_one_type(rows, (enum kp_type_id)id, KP_OID_PG_CATALOG);
     struct kp_catalog *catalog = session->db->catalog;
@@ -512,6 +546,7 @@ static enum kp_code fill_type(struct kp_session *session, struct kp_system_rows 
         const struct kp_relation *object = kp_catalog_at(catalog, i);
         if (object->kind == KP_RELATION_TYPE) {
             fill_one_type(rows, object->made.id, KP_OID_PUBLIC);
+            kp_system_set_int(rows, "typrelid", kp_type_is_composite(object->made.id) ? object->id : 0);
             fill_one_type(rows, kp_type_array_of(object->made.id), KP_OID_PUBLIC);
         } else if (object->kind == KP_RELATION_DOMAIN) {
             fill_domain(rows, object);
@@ -694,7 +729,7 @@ static enum kp_code fill_indexes(struct kp_session *session, struct kp_system_ro
 const struct kp_system_table kp_system_pg[] = {
     {.schema = "pg_catalog",
      .name = "pg_am",
-     .spec = "oid oid, amname name, amhandler oid, amtype text",
+     .spec = "oid oid, amname name, amhandler oid, amtype char",
      .key = "oid",
      .name_key = "amname",
      .fill = fill_am},
@@ -706,68 +741,68 @@ const struct kp_system_table kp_system_pg[] = {
     {.schema = "pg_catalog",
      .name = "pg_attribute",
      .spec = "attrelid oid, attname name, atttypid oid, attstattarget int4, attlen int2, attnum int2, attndims int4, "
-             "attcacheoff int4, atttypmod int4, attbyval bool, attalign text, attstorage text, attcompression text, "
-             "attnotnull bool, atthasdef bool, atthasmissing bool, attidentity text, attgenerated text, attisdropped "
-             "bool, attislocal bool, attinhcount int4, attcollation oid, attacl text never, attoptions text never, "
-             "attfdwoptions text never, attmissingval text never",
+             "attcacheoff int4, atttypmod int4, attbyval bool, attalign char, attstorage char, attcompression char, "
+             "attnotnull bool, atthasdef bool, atthasmissing bool, attidentity char, attgenerated char, attisdropped "
+             "bool, attislocal bool, attinhcount int4, attcollation oid, attacl _text never, attoptions _text never, "
+             "attfdwoptions _text never, attmissingval text never",
      .key = "attrelid attnum",
      .fill = fill_attribute},
     {.schema = "pg_catalog",
      .name = "pg_class",
      .spec = "oid oid, relname name, relnamespace oid, reltype oid, reloftype oid, relowner oid, relam oid, "
              "relfilenode oid, reltablespace oid, relpages int4, reltuples float4, relallvisible int4, reltoastrelid "
-             "oid, relhasindex bool, relisshared bool, relpersistence text, relkind text, relnatts int2, relchecks "
+             "oid, relhasindex bool, relisshared bool, relpersistence char, relkind char, relnatts int2, relchecks "
              "int2, relhasrules bool, relhastriggers bool, relhassubclass bool, relrowsecurity bool, "
-             "relforcerowsecurity bool, relispopulated bool, relreplident text, relispartition bool, relrewrite oid, "
-             "relfrozenxid oid, relminmxid oid, relacl text never, reloptions text[] never, relpartbound text never",
+             "relforcerowsecurity bool, relispopulated bool, relreplident char, relispartition bool, relrewrite oid, "
+             "relfrozenxid oid, relminmxid oid, relacl _text never, reloptions text[] never, relpartbound text never",
      .key = "oid",
      .fill = fill_class},
     {.schema = "pg_catalog",
      .name = "pg_collation",
-     .spec = "oid oid, collname name, collnamespace oid, collowner oid, collprovider text, collisdeterministic bool, "
+     .spec = "oid oid, collname name, collnamespace oid, collowner oid, collprovider char, collisdeterministic bool, "
              "collencoding int4, collcollate text, collctype text, colliculocale text never, collversion text never",
      .key = "oid",
      .fill = fill_collation},
     {.schema = "pg_catalog",
      .name = "pg_constraint",
-     .spec = "oid oid, conname name, connamespace oid, contype text, condeferrable bool, condeferred bool, "
+     .spec = "oid oid, conname name, connamespace oid, contype char, condeferrable bool, condeferred bool, "
              "convalidated bool, conrelid oid, contypid oid, conindid oid, conparentid oid, confrelid oid, confupdtype "
-             "text, confdeltype text, confmatchtype text, conislocal bool, coninhcount int4, connoinherit bool, conkey "
+             "char, confdeltype char, confmatchtype char, conislocal bool, coninhcount int4, connoinherit bool, conkey "
              "_int2, confkey _int2 never, conpfeqop _oid never, conppeqop _oid never, conffeqop _oid never, "
-             "confdelsetcols text never, conexclop text never, conbin text never",
+             "confdelsetcols _int2 never, conexclop _oid never, conbin text never",
      .key = "oid",
      .fill = fill_constraint},
     {.schema = "pg_catalog",
      .name = "pg_database",
-     .spec = "oid oid, datname name, datdba oid, encoding int4, datlocprovider text, datistemplate bool, datallowconn "
+     .spec = "oid oid, datname name, datdba oid, encoding int4, datlocprovider char, datistemplate bool, datallowconn "
              "bool, datconnlimit int4, datfrozenxid oid, datminmxid oid, dattablespace oid, datcollate text, datctype "
-             "text, daticulocale text never, datcollversion text never, datacl text never",
+             "text, daticulocale text never, datcollversion text never, datacl _text never",
      .key = "oid",
      .name_key = "datname",
      .fill = fill_database},
     {.schema = "pg_catalog",
      .name = "pg_foreign_data_wrapper",
-     .spec = "oid oid, fdwname name, fdwowner oid, fdwhandler oid, fdwvalidator oid, fdwacl text never, fdwoptions "
-             "text never",
+     .spec = "oid oid, fdwname name, fdwowner oid, fdwhandler oid, fdwvalidator oid, fdwacl _text never, fdwoptions "
+             "_text never",
      .key = "oid",
      .fill = fill_foreign_data_wrapper},
     {.schema = "pg_catalog",
      .name = "pg_foreign_server",
-     .spec = "oid oid, srvname name, srvowner oid, srvfdw oid, srvtype text never, srvversion text never, srvacl text "
-             "never, srvoptions text never",
+     .spec = "oid oid, srvname name, srvowner oid, srvfdw oid, srvtype text never, srvversion text never, srvacl _text "
+             "never, srvoptions _text never",
      .key = "oid",
      .fill = fill_foreign_server},
     {.schema = "pg_catalog",
      .name = "pg_foreign_table",
-     .spec = "ftrelid oid, ftserver oid, ftoptions text never",
+     .spec = "ftrelid oid, ftserver oid, ftoptions _text never",
      .key = "ftrelid",
      .fill = fill_foreign_table},
     {.schema = "pg_catalog",
      .name = "pg_index",
      .spec = "indexrelid oid, indrelid oid, indnatts int2, indnkeyatts int2, indisunique bool, indnullsnotdistinct "
              "bool, indisprimary bool, indisexclusion bool, indimmediate bool, indisclustered bool, indisvalid bool, "
-             "indcheckxmin bool, indisready bool, indislive bool, indisreplident bool, indkey _int2, indcollation "
-             "_oid, indclass _oid, indoption _int2, indexprs text never, indpred text never",
+             "indcheckxmin bool, indisready bool, indislive bool, indisreplident bool, indkey int2vector, indcollation "
+             "oidvector, indclass oidvector, indoption int2vector, indexprs text never, indpred text never",
      .key = "indexrelid",
      .fill = fill_index},
     {.schema = "pg_catalog",
@@ -781,7 +816,7 @@ const struct kp_system_table kp_system_pg[] = {
      .fill = fill_matviews},
     {.schema = "pg_catalog",
      .name = "pg_namespace",
-     .spec = "oid oid, nspname name, nspowner oid, nspacl text never",
+     .spec = "oid oid, nspname name, nspowner oid, nspacl _text never",
      .key = "oid",
      .name_key = "nspname",
      .fill = fill_namespace},
@@ -789,14 +824,14 @@ const struct kp_system_table kp_system_pg[] = {
      .name = "pg_roles",
      .spec = "rolname name, rolsuper bool, rolinherit bool, rolcreaterole bool, rolcreatedb bool, rolcanlogin bool, "
              "rolreplication bool, rolconnlimit int4, rolpassword text never, rolvaliduntil timestamptz never, "
-             "rolbypassrls bool, rolconfig text never, oid oid",
+             "rolbypassrls bool, rolconfig _text never, oid oid",
      .key = "oid",
      .name_key = "rolname",
      .fill = fill_roles},
     {.schema = "pg_catalog",
      .name = "pg_settings",
      .spec = "name text, setting text, unit text never, category text, short_desc text, extra_desc text never, context "
-             "text, vartype text, source text, min_val text never, max_val text never, enumvals text never, boot_val "
+             "text, vartype text, source text, min_val text never, max_val text never, enumvals _text never, boot_val "
              "text, reset_val text, sourcefile text never, sourceline int4 never, pending_restart bool",
      .fill = fill_settings},
     {.schema = "pg_catalog",
@@ -814,7 +849,7 @@ const struct kp_system_table kp_system_pg[] = {
      .fill = fill_tables},
     {.schema = "pg_catalog",
      .name = "pg_tablespace",
-     .spec = "oid oid, spcname name, spcowner oid, spcacl text never, spcoptions text never",
+     .spec = "oid oid, spcname name, spcowner oid, spcacl _text never, spcoptions _text never",
      .key = "oid",
      .fill = fill_tablespace},
     {.schema = "pg_catalog",
@@ -824,19 +859,19 @@ const struct kp_system_table kp_system_pg[] = {
      .fill = fill_enum},
     {.schema = "pg_catalog",
      .name = "pg_type",
-     .spec = "oid oid, typname name, typnamespace oid, typowner oid, typlen int2, typbyval bool, typtype text, "
-             "typcategory text, typispreferred bool, typisdefined bool, typdelim text, typrelid oid, typsubscript oid, "
-             "typelem oid, typarray oid, typinput oid, typoutput oid, typreceive oid, typsend oid, typmodin oid, "
-             "typmodout oid, typanalyze oid, typalign text, typstorage text, typnotnull bool, typbasetype oid, "
-             "typtypmod int4, typndims int4, typcollation oid, typdefaultbin text never, typdefault text never, typacl "
-             "text never",
+     .spec =
+         "oid oid, typname name, typnamespace oid, typowner oid, typlen int2, typbyval bool, typtype char, typcategory "
+         "char, typispreferred bool, typisdefined bool, typdelim char, typrelid oid, typsubscript oid, typelem oid, "
+         "typarray oid, typinput oid, typoutput oid, typreceive oid, typsend oid, typmodin oid, typmodout oid, "
+         "typanalyze oid, typalign char, typstorage char, typnotnull bool, typbasetype oid, typtypmod int4, typndims "
+         "int4, typcollation oid, typdefaultbin text never, typdefault text never, typacl _text never",
      .key = "oid",
      .name_key = "typname",
      .fill = fill_type},
     {.schema = "pg_catalog",
      .name = "pg_user",
      .spec = "usename name, usesysid oid, usecreatedb bool, usesuper bool, userepl bool, usebypassrls bool, passwd "
-             "text never, valuntil timestamptz never, useconfig text never",
+             "text never, valuntil timestamptz never, useconfig _text never",
      .fill = fill_user},
     {.schema = "pg_catalog",
      .name = "pg_views",

@@ -191,39 +191,39 @@ static enum kp_code fill_cast(struct kp_session *session, struct kp_system_rows 
 const struct kp_system_table kp_system_proc[] = {
     {.schema = "pg_catalog",
      .name = "pg_aggregate",
-     .spec = "aggfnoid oid, aggkind text, aggnumdirectargs int2, aggtransfn oid, aggfinalfn oid, aggcombinefn oid, "
-             "aggserialfn oid, aggdeserialfn oid, aggmtransfn oid, aggminvtransfn oid, aggmfinalfn oid, aggfinalextra "
-             "bool, aggmfinalextra bool, aggfinalmodify text, aggmfinalmodify text, aggsortop oid, aggtranstype oid, "
-             "aggtransspace int4, aggmtranstype oid, aggmtransspace int4, agginitval text never, aggminitval text "
-             "never",
+     .spec =
+         "aggfnoid oid, aggkind char, aggnumdirectargs int2, aggtransfn oid, aggfinalfn oid, aggcombinefn oid, "
+         "aggserialfn oid, aggdeserialfn oid, aggmtransfn oid, aggminvtransfn oid, aggmfinalfn oid, aggfinalextra "
+         "bool, aggmfinalextra bool, aggfinalmodify char, aggmfinalmodify char, aggsortop oid, aggtranstype oid, "
+         "aggtransspace int4, aggmtranstype oid, aggmtransspace int4, agginitval text never, aggminitval text never",
      .key = "aggfnoid",
      .fill = fill_aggregate},
     {.schema = "pg_catalog",
      .name = "pg_cast",
-     .spec = "oid oid, castsource oid, casttarget oid, castfunc oid, castcontext text, castmethod text",
+     .spec = "oid oid, castsource oid, casttarget oid, castfunc oid, castcontext char, castmethod char",
      .key = "oid",
      .fill = fill_cast},
     {.schema = "pg_catalog",
      .name = "pg_language",
      .spec = "oid oid, lanname name, lanowner oid, lanispl bool, lanpltrusted bool, lanplcallfoid oid, laninline oid, "
-             "lanvalidator oid, lanacl text never",
+             "lanvalidator oid, lanacl _text never",
      .key = "oid",
      .fill = fill_language},
     {.schema = "pg_catalog",
      .name = "pg_operator",
-     .spec = "oid oid, oprname name, oprnamespace oid, oprowner oid, oprkind text, oprcanmerge bool, oprcanhash bool, "
-             "oprleft oid, oprright oid, oprresult oid, oprcom oid, oprnegate oid, oprcode oid, oprrest oid, oprjoin "
-             "oid",
+     .spec =
+         "oid oid, oprname name, oprnamespace oid, oprowner oid, oprkind char, oprcanmerge bool, oprcanhash bool, "
+         "oprleft oid, oprright oid, oprresult oid, oprcom oid, oprnegate oid, oprcode oid, oprrest oid, oprjoin oid",
      .key = "oid",
      .fill = fill_operator},
     {.schema = "pg_catalog",
      .name = "pg_proc",
      .spec = "oid oid, proname name, pronamespace oid, proowner oid, prolang oid, procost float4, prorows float4, "
-             "provariadic oid, prosupport oid, prokind text, prosecdef bool, proleakproof bool, proisstrict bool, "
-             "proretset bool, provolatile text, proparallel text, pronargs int2, pronargdefaults int2, prorettype oid, "
-             "proargtypes text, proallargtypes _oid never, proargmodes _text never, proargnames _text never, "
-             "proargdefaults text never, protrftypes text never, prosrc text, probin text never, prosqlbody text "
-             "never, proconfig text never, proacl text never",
+             "provariadic oid, prosupport oid, prokind char, prosecdef bool, proleakproof bool, proisstrict bool, "
+             "proretset bool, provolatile char, proparallel char, pronargs int2, pronargdefaults int2, prorettype oid, "
+             "proargtypes oidvector, proallargtypes _oid never, proargmodes _char never, proargnames _text never, "
+             "proargdefaults text never, protrftypes _oid never, prosrc text, probin text never, prosqlbody text "
+             "never, proconfig _text never, proacl _text never",
      .key = "oid",
      .fill = fill_proc},
 };

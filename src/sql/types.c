@@ -77,8 +77,9 @@ enum kp_code kp_bind_type_name(const PgQuery__TypeName *name, const char *text, 
     const char *schema, *last = kp_tree_name(name->names, name->n_names, &schema);
     if (schema && strcmp(schema, "pg_catalog") != 0)
         return fail_at(err, text, name->location, KP_NOT_FOUND, "42704", "type \"%s\" does not exist",
-                       schema); /* our types are all PostgreSQL's */
-    struct kp_type type = KP_TYPE(kp_type_by_name(kp_str(last)));
+                       schema);                   /* our types are all PostgreSQL's */
+    bool quoted_char = strcmp(last, "char") == 0; /* without quotes the grammar calls it bpchar */
+    struct kp_type type = KP_TYPE(quoted_char ? KP_CHAR : kp_type_by_name(kp_str(last)));
     if (type.id == KP_TYPE_NONE)
         return fail_at(err, text, name->location, KP_NOT_FOUND, "42704", "type \"%s\" does not exist", last);
     if (name->n_typmods)

@@ -74,6 +74,12 @@ int kp_array_compare(enum kp_type_id array_type, const struct kp_text *a, const 
 uint64_t kp_array_hash(enum kp_type_id array_type, const struct kp_text *text);
 void kp_array_sort_key(struct kp_buf *key, enum kp_type_id array_type, const struct kp_text *text);
 
+/* ---- text of int2vector and oidvector (vector_io.c) ---- */
+
+void kp_vector_print(enum kp_type_id type, const struct kp_text *text, struct kp_buf *out);
+KP_MUST enum kp_code kp_vector_parse(enum kp_type_id type, struct kp_str text, struct kp_arena *arena,
+                                     struct kp_text *ret_text, struct kp_error *err);
+
 /* ---- text, binary, JSON (array_io.c) ---- */
 
 void kp_array_print(struct kp_type type, const struct kp_text *text, const struct kp_zone *zone, struct kp_buf *out);

@@ -104,7 +104,7 @@ void kp_array_print_json(struct kp_type type, const struct kp_text *text, const 
         plain &= array.lows[d] == 1;
     if (exact && !plain) {
         struct kp_buf literal = {0};
-        kp_array_print(type, text, zone, &literal);
+        kp_value_print(type, text, zone, &literal);
         kp_buf_append_json_string(out, (struct kp_str){(const char *)literal.data, literal.len});
         kp_buf_finish(&literal);
         return;

@@ -57,6 +57,7 @@ int kp_value_compare(enum kp_type_id type, const void *a, const void *b)
 {
     switch (type) {
     case KP_BOOL:
+    case KP_CHAR:
         return ORDER(LOAD(uint8_t, a), LOAD(uint8_t, b));
     case KP_INT2:
         return ORDER(LOAD(int16_t, a), LOAD(int16_t, b));
@@ -158,6 +159,7 @@ uint64_t kp_value_hash(enum kp_type_id type, const void *value)
 {
     switch (type) {
     case KP_BOOL:
+    case KP_CHAR:
         return hash_int(LOAD(uint8_t, value));
     case KP_INT2:
         return hash_int(LOAD(int16_t, value));
@@ -303,6 +305,7 @@ static void append_key(struct kp_buf *key, enum kp_type_id type, const void *val
 {
     switch (type) {
     case KP_BOOL:
+    case KP_CHAR:
         kp_buf_append_byte(key, LOAD(uint8_t, value));
         break;
     case KP_INT2:

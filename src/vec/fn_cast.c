@@ -236,6 +236,28 @@ static void parse_any(struct kp_call *call, const struct kp_vec *const *args, st
     }
 }
 
+static void char_int4(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    FN_UNARY_LOOP(uint8_t, int32_t, (int8_t)x);
+}
+
+static void int4_char(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    uint8_t *to = out->data;
+    for (uint32_t i = 0; i < call->rows; i++) {
+        int32_t x = FN_AT(int32_t, 0, i);
+        struct kp_error err;
+        to[i] = (uint8_t)x;
+        if (kp_vec_is_null(out, i) || (x >= 0 && x <= INT8_MAX))
+            continue;
+        if (x < 0 && x >= INT8_MIN)
+            (void)kp_fail(&err, KP_UNSUPPORTED, NULL, "a character beyond ASCII as a \"char\" is not supported");
+        else
+            (void)kp_fail(&err, KP_INVALID, "22003", "\"char\" out of range");
+        fn_fail(call, out, i, &err);
+    }
+}
+
 #define IMPLICIT                                   (KP_STRICT | KP_CAST_IMPLICIT | KP_CAST_ASSIGNMENT)
 #define ASSIGNMENT                                 (KP_STRICT | KP_CAST_ASSIGNMENT)
 #define EXPLICIT                                   KP_STRICT
@@ -338,6 +360,16 @@ static const struct kp_func funcs[] = {
     PRINTED(KP_JSON, 0),
     PRINTED(KP_JSONB, 0),
     PRINTED(KP_JSONPATH, 0),
+    CAST("text", IMPLICIT, KP_CHAR, KP_TEXT, print_any, "its text"),
+    CAST("varchar", ASSIGNMENT, KP_CHAR, KP_VARCHAR, print_any, "its text"),
+    CAST("bpchar", ASSIGNMENT, KP_CHAR, KP_BPCHAR, print_any, "its text"),
+    CAST("name", EXPLICIT, KP_CHAR, KP_NAME, print_any, "its text"),
+    CAST("int4", EXPLICIT, KP_CHAR, KP_INT4, char_int4, "the byte"),
+    CAST("char", ASSIGNMENT | KP_CAN_FAIL, KP_TEXT, KP_CHAR, parse_any, "the first byte"),
+    CAST("char", ASSIGNMENT | KP_CAN_FAIL, KP_VARCHAR, KP_CHAR, parse_any, "the first byte"),
+    CAST("char", ASSIGNMENT | KP_CAN_FAIL, KP_BPCHAR, KP_CHAR, parse_any, "the first byte"),
+    CAST("char", IMPLICIT | KP_CAN_FAIL, KP_UNKNOWN, KP_CHAR, parse_any, "the first byte"),
+    CAST("char", EXPLICIT | KP_CAN_FAIL, KP_INT4, KP_CHAR, int4_char, "the byte of this number, if in range"),
     PARSED("bool", KP_BOOL, 0),
     PARSED("int2", KP_INT2, 0),
     PARSED("int4", KP_INT4, 0),

@@ -160,6 +160,7 @@ ORDER_KERNELS(uuid_uuid, struct uuid, uuid_order)
 
 static const struct kp_func funcs[] = {
     OPERATORS(KP_BOOL, KP_BOOL, bool_bool),
+    OPERATORS(KP_CHAR, KP_CHAR, bool_bool),
     OPERATORS(KP_INT2, KP_INT2, int2_int2),
     OPERATORS(KP_INT2, KP_INT4, int2_int4),
     OPERATORS(KP_INT2, KP_INT8, int2_int8),

@@ -74,6 +74,10 @@ void kp_value_print(struct kp_type type, const void *value, const struct kp_zone
     case KP_BOOL:
         kp_buf_append_byte(out, LOAD(uint8_t) ? 't' : 'f');
         break;
+    case KP_CHAR:
+        if (LOAD(uint8_t))
+            kp_buf_append_byte(out, LOAD(uint8_t));
+        break;
     case KP_INT2:
         kp_int_print(LOAD(int16_t), out);
         break;
@@ -127,7 +131,7 @@ void kp_value_print(struct kp_type type, const void *value, const struct kp_zone
         }
         KP_ASSERT(kp_type_info(type.id)->string);
         if (kp_type_is_array(type.id))
-            kp_array_print(type, value, zone, out);
+            kp_type_is_vector(type.id) ? kp_vector_print(type.id, value, out) : kp_array_print(type, value, zone, out);
         else if (kp_type_is_composite(type.id))
             kp_composite_print(type.id, value, zone, out);
         else
@@ -348,6 +352,16 @@ static enum kp_code parse_string(struct kp_type type, struct kp_str text, struct
     return KP_OK;
 }
 
+/* The first byte; one alone of a longer character would be no text. */
+static enum kp_code parse_char(struct kp_str text, uint8_t *ret_value, struct kp_error *err)
+{
+    uint8_t first = text.len ? (uint8_t)text.ptr[0] : 0;
+    if (first >= 0x80)
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "a character beyond ASCII as a \"char\" is not supported");
+    *ret_value = first;
+    return KP_OK;
+}
+
 static enum kp_code parse_enum(enum kp_type_id type, struct kp_str text, int32_t *ret_value, struct kp_error *err)
 {
     if (kp_enum_find(type, text, ret_value))
@@ -367,6 +381,8 @@ enum kp_code kp_value_parse(struct kp_type type, struct kp_str text, const struc
         KP_TRY(kp_bool_parse(text, &truth, err));
         *(uint8_t *)ret_value = truth;
         return KP_OK;
+    case KP_CHAR:
+        return parse_char(text, ret_value, err);
     case KP_INT2:
         KP_TRY(kp_int_parse(text, type.id, &number, err));
         *(int16_t *)ret_value = (int16_t)number;
@@ -403,6 +419,8 @@ enum kp_code kp_value_parse(struct kp_type type, struct kp_str text, const struc
         if (kp_type_is_enum(type.id))
             return parse_enum(type.id, text, ret_value, err);
         KP_ASSERT(kp_type_info(type.id)->string);
+        if (kp_type_is_vector(type.id))
+            return kp_vector_parse(type.id, text, arena, ret_value, err);
         if (kp_type_is_array(type.id))
             return kp_array_parse(type, text, zone, arena, ret_value, err);
         if (kp_type_is_composite(type.id))
@@ -468,6 +486,7 @@ void kp_value_print_json(struct kp_type type, const void *value, const struct kp
     case KP_UNKNOWN:
         kp_buf_append_json_string(out, kp_text_str(value));
         return;
+    case KP_CHAR:
     case KP_BYTEA: {
         struct kp_buf text = {0};
         kp_value_print(type, value, zone, &text);

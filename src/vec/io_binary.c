@@ -68,6 +68,7 @@ void kp_value_send(struct kp_type type, const void *value, struct kp_buf *out)
     uint32_t word;
     switch (type.id) {
     case KP_BOOL:
+    case KP_CHAR:
         kp_buf_append_byte(out, LOAD(uint8_t));
         break;
     case KP_INT2:
@@ -269,6 +270,8 @@ enum kp_code kp_value_receive(struct kp_type type, struct kp_str bytes, struct k
     case KP_BOOL:
         *(uint8_t *)ret_value = bytes.ptr[0] != 0;
         return KP_OK;
+    case KP_CHAR:
+        return kp_value_parse(type, bytes, NULL, arena, ret_value, err);
     case KP_INT2:
         half = kp_load_be16(bytes.ptr);
         memcpy(ret_value, &half, 2);

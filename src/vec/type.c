@@ -42,6 +42,7 @@ static const struct kp_type_info types[KP_TYPE_COUNT] = {
     {KP_JSONPATH, "jsonpath", "jsonpath", 4072, -1, 16, 'U', false, true},
     {KP_TIMETZ, "time with time zone", "timetz", 1266, 12, 16, 'D', false, false},
     {KP_REGPROCEDURE, "regprocedure", "regprocedure", 2202, 4, 4, 'N', false, false},
+    {KP_CHAR, "\"char\"", "char", 18, 1, 1, 'Z', false, false},
     {KP_UNKNOWN, "unknown", "unknown", 705, -2, 16, 'X', false, true},
 };
 
@@ -80,6 +81,12 @@ static const struct kp_type_info arrays[KP_TYPE_COUNT] = {
     [KP_JSONPATH] = ARRAY_OF(KP_JSONPATH, "jsonpath[]", "_jsonpath", 4073),
     [KP_TIMETZ] = ARRAY_OF(KP_TIMETZ, "time with time zone[]", "_timetz", 1270),
     [KP_REGPROCEDURE] = ARRAY_OF(KP_REGPROCEDURE, "regprocedure[]", "_regprocedure", 2207),
+    [KP_CHAR] = ARRAY_OF(KP_CHAR, "\"char\"[]", "_char", 1002),
+};
+
+static const struct kp_type_info vectors[] = {
+    {KP_INT2VECTOR, "int2vector", "int2vector", 22, -1, 16, 'A', false, true},
+    {KP_OIDVECTOR, "oidvector", "oidvector", 30, -1, 16, 'A', false, true},
 };
 
 /* Of signatures, from KP_ANY on. */
@@ -99,7 +106,7 @@ static const struct {
     enum kp_type_id id;
 } aliases[] = {
     {"int", KP_INT4},
-    {"char", KP_BPCHAR},
+    {"char", KP_BPCHAR}, /* without quotes */
     {"decimal", KP_NUMERIC},
     {"dec", KP_NUMERIC},
     {"float", KP_FLOAT8},
@@ -113,6 +120,8 @@ static const struct {
 
 const struct kp_type_info *kp_type_info(enum kp_type_id id)
 {
+    if (kp_type_is_vector(id))
+        return &vectors[id == KP_OIDVECTOR];
     if (kp_type_is_array(id) && id < KP_MADE_BASE && arrays[kp_type_element(id)].name)
         return &arrays[kp_type_element(id)];
     if (id >= KP_MADE_BASE)
@@ -124,16 +133,19 @@ const struct kp_type_info *kp_type_info(enum kp_type_id id)
 
 enum kp_type_id kp_type_by_name(struct kp_str name)
 {
-    for (unsigned i = 1; i < KP_TYPE_COUNT; i++)
-        if (kp_str_equal(name, kp_str(types[i].short_name)) || kp_str_equal(name, kp_str(types[i].name)))
-            return types[i].id;
     for (size_t i = 0; i < KP_COUNT(aliases); i++)
         if (kp_str_equal(name, kp_str(aliases[i].name)))
             return aliases[i].id;
     for (unsigned i = 1; i < KP_TYPE_COUNT; i++)
+        if (kp_str_equal(name, kp_str(types[i].short_name)) || kp_str_equal(name, kp_str(types[i].name)))
+            return types[i].id;
+    for (unsigned i = 1; i < KP_TYPE_COUNT; i++)
         if (arrays[i].name &&
             (kp_str_equal(name, kp_str(arrays[i].short_name)) || kp_str_equal(name, kp_str(arrays[i].name))))
             return arrays[i].id;
+    for (size_t i = 0; i < KP_COUNT(vectors); i++)
+        if (kp_str_equal(name, kp_str(vectors[i].name)))
+            return vectors[i].id;
     return KP_TYPE_NONE;
 }
 
@@ -144,6 +156,9 @@ enum kp_type_id kp_type_by_oid(uint32_t oid)
             return types[i].id;
         else if (arrays[i].name && arrays[i].oid == oid)
             return arrays[i].id;
+    for (size_t i = 0; i < KP_COUNT(vectors); i++)
+        if (vectors[i].oid == oid)
+            return vectors[i].id;
     return kp_made_by_oid(oid);
 }
 
@@ -178,7 +193,7 @@ static void print_interval_mod(int32_t mod, struct kp_buf *out)
 void kp_type_print(struct kp_type type, struct kp_buf *out)
 {
     const struct kp_type_info *info = kp_type_info(type.id);
-    if (kp_type_is_array(type.id)) {
+    if (kp_type_is_array(type.id) && !kp_type_is_vector(type.id)) {
         kp_type_print((struct kp_type){kp_type_element(type.id), type.mod}, out);
         kp_buf_append_text(out, "[]");
         return;

@@ -23,6 +23,9 @@
  *   arrays        16    struct kp_text: the bytes of vec/array.h
  *   enums          4    int32_t: the label's number (vec/made.h)
  *   composite     16    struct kp_text: the bytes of vec/composite.h
+ *   "char"         1    uint8_t: one byte, 0 for none
+ *   int2vector,   16    struct kp_text: the bytes of vec/array.h; arrays in all but their text
+ *     oidvector
  *
  * An array's type id is its element's plus KP_ARRAY_BASE, so that the two lead to each other by arithmetic.
  *
@@ -69,6 +72,7 @@ enum kp_type_id {
     KP_JSONPATH, /* a path's canonical text (vec/jsonpath.h); in expressions and views, never a declared column's */
     KP_TIMETZ,   /* time with time zone: struct kp_timetz */
     KP_REGPROCEDURE,
+    KP_CHAR,    /* pg_catalog's "char": one byte */
     KP_UNKNOWN, /* a literal not yet typed: text */
     KP_TYPE_COUNT,
     KP_ANY,                /* in signatures only: any type */
@@ -83,6 +87,9 @@ enum kp_type_id {
     KP_INT4_ARRAY = KP_ARRAY_BASE + KP_INT4,
     KP_TEXT_ARRAY = KP_ARRAY_BASE + KP_TEXT,
     KP_ARRAY_END = KP_ARRAY_BASE + KP_TYPE_COUNT,
+    KP_VECTOR_BASE = 2 * KP_ARRAY_BASE, /* + an element's id: pg_catalog's arrays whose text is numbers with spaces */
+    KP_INT2VECTOR = KP_VECTOR_BASE + KP_INT2,
+    KP_OIDVECTOR = KP_VECTOR_BASE + KP_OID,
     KP_MADE_BASE = 4096, /* what comes by CREATE TYPE (vec/made.h): bit 0 of an array, bit 1 of a composite type */
     KP_TYPE_ID_MAX = 1 << 24
 };
@@ -95,9 +102,13 @@ static inline bool kp_type_is_composite(enum kp_type_id id)
 {
     return id >= KP_MADE_BASE && (id & 3) == 2;
 }
+static inline bool kp_type_is_vector(enum kp_type_id id)
+{
+    return id == KP_INT2VECTOR || id == KP_OIDVECTOR;
+}
 static inline bool kp_type_is_array(enum kp_type_id id)
 {
-    return (id > KP_ARRAY_BASE && id < KP_ARRAY_END) || (id >= KP_MADE_BASE && id & 1);
+    return (id > KP_ARRAY_BASE && id < KP_ARRAY_END) || (id >= KP_MADE_BASE && id & 1) || kp_type_is_vector(id);
 }
 static inline enum kp_type_id kp_type_array_of(enum kp_type_id element)
 {
@@ -106,6 +117,8 @@ static inline enum kp_type_id kp_type_array_of(enum kp_type_id element)
 /* Of an array. */
 static inline enum kp_type_id kp_type_element(enum kp_type_id array)
 {
+    if (kp_type_is_vector(array))
+        return (enum kp_type_id)(array - KP_VECTOR_BASE);
     return (enum kp_type_id)(array >= KP_MADE_BASE ? array - 1 : array - KP_ARRAY_BASE);
 }
 

@@ -48,11 +48,32 @@ async def transactions(one):
         expect((error.table_name, error.column_name), ("item", "name"))
 
 
+async def made(one):
+    """Types of statements: asyncpg asks pg_type, pg_class and pg_attribute what they are, by kinds of type "char"."""
+    for statement in ["CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy')", "CREATE TYPE place AS (street text, no int, m mood)",
+                      "CREATE DOMAIN positive AS int CHECK (value > 0)",
+                      "CREATE TABLE made (k int PRIMARY KEY, m mood, a place, ms mood[], p positive, places place[])"]:
+        await one.execute(statement)
+    row = (1, "ok", ("x", 5, "sad"), ["sad", "happy"], 7, [("y", 1, None)])
+    await one.execute("INSERT INTO made VALUES ($1, $2, $3, $4, $5, $6)", *row)
+    read = await one.fetchrow("SELECT * FROM made")
+    expect(tuple(read), row)
+    expect((read["a"]["street"], read["a"]["m"]), ("x", "sad"))
+    statement = await one.prepare("SELECT m, a, ms, p FROM made WHERE m = $1 AND a = $2")
+    expect([(a.name, a.type.name, a.type.kind) for a in statement.get_attributes()],
+           [("m", "mood", "scalar"), ("a", "place", "composite"), ("ms", "mood[]", "array"), ("p", "int4", "scalar")])
+    expect(len(await statement.fetch("ok", ("x", 5, "sad"))), 1)
+    expect(await one.copy_records_to_table("made", records=[(2, "ok", None, None, 3, None)]), "COPY 1")
+    expect(tuple(await one.fetchrow("SELECT relkind, indkey, '1 2'::oidvector FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid "
+                                    "WHERE relname = 'made'")), (b"r", [1], [1, 2]))
+
+
 async def main():
     one = await asyncpg.connect(**WHERE)
     await values(one)
     await copies(one)
     await transactions(one)
+    await made(one)
     await one.execute("CREATE VIEW seen AS SELECT k FROM item")
     statement = await one.prepare("SELECT * FROM seen")
     expect([a.name for a in statement.get_attributes()], ["k"])
