@@ -281,14 +281,16 @@ static bool wait(const void *cond, int32_t *held, int64_t timeout_us)
     struct task *self = running->current;
     self->timed_out = false;
     self->until_ns = timeout_us < 0 ? NEVER : running->sim->mono_ns + timeout_us * 1000;
-    give_up(held);
+    if (held)
+        give_up(held);
     wait_as(TASK_CONDITION, cond);
     bool woken = !self->timed_out;
-    while (*held != 0) {
+    while (held && *held != 0) {
         self->exclusive = true;
         wait_as(TASK_LOCK, held);
     }
-    take(held, false);
+    if (held)
+        take(held, false);
     return woken;
 }
 

@@ -140,10 +140,9 @@ void kp_cond_broadcast(struct kp_cond *cond)
 
 void kp_latch_wait(struct kp_latch *latch)
 {
-    int32_t held = -1; /* by whoever waits: nothing is locked */
     while (!atomic_load_explicit(&latch->open, memory_order_acquire)) {
         if (simulated)
-            (void)simulated->wait(latch, &held, -1);
+            (void)simulated->wait(latch, NULL, -1);
         else
             (void)syscall(SYS_futex, &latch->open, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0); /* or it is open by now */
     }

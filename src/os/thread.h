@@ -84,7 +84,7 @@ int64_t kp_thread_now_ns(void);
 struct kp_thread_table {
     void (*lock)(int32_t *held, bool shared);
     void (*unlock)(int32_t *held);
-    bool (*wait)(const void *cond, int32_t *held, int64_t timeout_us); /* as kp_cond_wait_us */
+    bool (*wait)(const void *cond, int32_t *held, int64_t timeout_us); /* as kp_cond_wait_us; held NULL: no lock */
     void (*wake)(const void *cond, bool all);
     void *(*start)(const char *name, size_t stack_bytes, void (*run)(void *arg), void *arg);
     void (*join)(void *task);
