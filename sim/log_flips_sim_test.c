@@ -203,10 +203,16 @@ static size_t read_from(const struct whole *whole, struct kp_log *log, size_t at
 {
     struct kp_log_span span;
     struct kp_error err;
-    enum kp_code code = kp_log_read(log, whole->batches[at].from, INT64_MAX, bytes_max, NULL, 0, &span, &err);
-    if (code != KP_OK) {
-        look_closer(seen, code, &err);
-        return 0;
+    for (int64_t from = whole->batches[at].from;;) { /* over what was trimmed before it */
+        enum kp_code code = kp_log_read(log, from, INT64_MAX, bytes_max, NULL, 0, &span, &err);
+        if (code != KP_OK) {
+            look_closer(seen, code, &err);
+            return 0;
+        }
+        if (span.count || span.position_end == from)
+            break;
+        from = span.position_end;
+        kp_log_span_release(&span);
     }
     for (size_t i = 0; i < span.count && !seen->wrong[0]; i++) {
         struct batch batch = describe(&span.chunks[i]);

@@ -37,6 +37,7 @@ struct world {
     struct kp_sim *sim;
     struct kp_log *log;
     bool seals;
+    bool making_rotted; /* of a topic: it is told twice, and rots once */
     uint64_t file_bytes;
     int64_t trimmed[TOPICS + 1][PARTITIONS];
     struct sent sent[SENT_MAX];
@@ -292,18 +293,40 @@ struct place {
 struct places {
     struct place list[400];
     size_t count;
+    struct place makings[2 * TOPICS]; /* blocks that made topics: the log's first */
+    size_t making_count;
     struct place last; /* it vouches for the others, when no snapshot does */
 };
 
-/* Blocks with records: those that made the topics stay. */
 static bool note_block(void *arg, const struct kp_inspect_block *block)
 {
     struct places *places = arg;
     if (block->header)
         places->last = (struct place){block->file_number, block->offset, block->bytes};
-    if (block->header && block->header->records && places->count < 400)
+    if (block->header && block->header->sequence <= KP_COUNT(places->makings))
+        places->makings[places->making_count++] = (struct place){block->file_number, block->offset, block->bytes};
+    else if (block->header && places->count < 400)
         places->list[places->count++] = (struct place){block->file_number, block->offset, block->bytes};
     return true;
+}
+
+static void flip_byte(struct world *world, const struct place *place, uint64_t at)
+{
+    char path[64];
+    snprintf(path, sizeof path, DIR "/%08llu.journal", (unsigned long long)place->file_number);
+    kp_sim_flip(world->sim, path, 8 * (place->offset + at) + kp_sim_below(world->sim, 8));
+}
+
+/* One of the blocks that made topics. */
+static void rot_making(struct world *world, const struct places *places)
+{
+    if (!places->making_count || world->making_rotted)
+        return;
+    const struct place *place = &places->makings[kp_sim_below(world->sim, places->making_count)];
+    uint64_t bytes = sizeof(struct kp_block_header) + sizeof(struct kp_entry_header); /* what lies behind is little */
+    for (uint64_t at = kp_sim_below(world->sim, bytes); at < bytes; at += 64)
+        flip_byte(world, place, at);
+    world->making_rotted = true;
 }
 
 /* vouched: a snapshot knows all of the log; else what rots to its very end leaves no witness. */
@@ -311,18 +334,17 @@ static void rot(struct world *world, bool vouched)
 {
     struct kp_sim *sim = world->sim;
     struct places places = {.last = {0}};
-    char path[64];
     assert_int_equal(kp_inspect_blocks(kp_sim_os(sim), DIR, note_block, &places, NULL), KP_OK);
+    rot_making(world, &places);
     for (uint64_t n = 1 + kp_sim_below(sim, 3); n > 0 && places.count; n--) {
         const struct place *place = &places.list[kp_sim_below(sim, places.count)];
-        snprintf(path, sizeof path, DIR "/%08llu.journal", (unsigned long long)place->file_number);
         uint64_t choice = kp_sim_below(sim, 3);
         uint64_t from = choice == 0 ? kp_sim_below(sim, place->bytes) : 0; /* a bit anywhere; of the header; more */
         uint64_t until = choice == 0 ? from + 1 : choice == 1 ? 128 : 1 + kp_sim_below(sim, 3 * place->bytes);
         uint64_t end =
             !vouched && place->file_number == places.last.file_number ? places.last.offset : world->file_bytes;
         for (uint64_t at = place->offset + from; at < KP_MIN(place->offset + until, end); at += choice == 2 ? 64 : 31)
-            kp_sim_flip(sim, path, 8 * at + kp_sim_below(sim, 8));
+            flip_byte(world, place, at - place->offset);
     }
 }
 

@@ -200,11 +200,9 @@ static bool may_commit_own(const struct kp_log *log)
            block->completion_count == 0 && block->ack->refs == 2;
 }
 
-/* As kp_log_enqueue_and_wait, but on return the mutex is not held. */
-static enum kp_code enqueue_and_wait(struct kp_log *log, struct kp_log_piece *pieces, size_t count,
-                                     int64_t *ret_position, struct kp_error *err)
+/* Until what was put there last is durable. Locked: mutex; on return it is not held. */
+static enum kp_code wait_for_last(struct kp_log *log, int64_t *ret_position, struct kp_error *err)
 {
-    kp_log_enqueue(log, pieces, count, NULL, NULL);
     struct kp_block_ack *ack = hold_ack(log->last);
     int64_t position = log->next_position;
     if (may_commit_own(log)) {
@@ -224,6 +222,28 @@ static enum kp_code enqueue_and_wait(struct kp_log *log, struct kp_log_piece *pi
     release_ack(ack);
     if (code == KP_OK && ret_position)
         *ret_position = position;
+    return code;
+}
+
+/* As kp_log_enqueue_and_wait, but on return the mutex is not held. */
+static enum kp_code enqueue_and_wait(struct kp_log *log, struct kp_log_piece *pieces, size_t count,
+                                     int64_t *ret_position, struct kp_error *err)
+{
+    kp_log_enqueue(log, pieces, count, NULL, NULL);
+    return wait_for_last(log, ret_position, err);
+}
+
+enum kp_code kp_log_enqueue_twice_and_wait(struct kp_log *log, struct kp_log_piece *piece, struct kp_error *err)
+{
+    kp_log_enqueue(log, piece, 1, NULL, NULL);
+    struct kp_open_block *first = log->last;
+    kp_open_block_seal(log, first);
+    kp_log_enqueue(log, piece, 1, NULL, NULL);
+    kp_open_block_seal(log, log->last);
+    /* in one file: so a full disk is met before the first */
+    first->room = KP_MAX(first->room, kp_sector_ceil(first->used) + kp_sector_ceil(log->last->used));
+    enum kp_code code = wait_for_last(log, NULL, err);
+    kp_mutex_lock(&log->mutex);
     return code;
 }
 

@@ -190,6 +190,37 @@ static void damage_of_topics(void **state)
     }
 }
 
+/* Of the two blocks that make a topic one rots, and no snapshot knows it. */
+static void damage_of_makings(void **state)
+{
+    struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .no_threads = true, .tail_bytes = 1};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    struct kp_topic_info info;
+    uint32_t topic, other;
+    assert_int_equal(kp_log_topic_create(log, "t", 3, &topic, &err), KP_OK);
+    assert_int_equal(kp_log_topic_create(log, "other", 1, &other, &err), KP_OK);
+    append(log, topic, 2, 0, 2, 2500);
+    append(log, other, 0, 1, 2, 2500);
+    kp_log_close(log);
+    for (uint64_t block = 1; block <= 4; block++) {
+        remove_snapshot();
+        flip(1, block << 12 | (128 + 3));
+        log = open_log(options);
+        assert_int_equal(read_all(log, 1 << 20, NULL, 0), 4);
+        assert_int_equal(kp_log_topic_find(log, "t", &info, &err), KP_OK);
+        assert_true(info.id == topic && info.partitions == 3 && info.records == 2);
+        assert_int_equal(kp_log_topic_find(log, "other", &info, &err), KP_OK);
+        assert_true(info.id == other && info.records == 2);
+        kp_log_close(log);
+        struct kp_inspect_report report;
+        unsigned problems = 0;
+        assert_int_equal(kp_inspect_verify(kp_os_real(), dir, count_problem, &problems, &report, &err), KP_OK);
+        assert_int_equal(problems, 1);
+        flip(1, block << 12 | (128 + 3));
+    }
+}
+
 /* Zeros over [offset, offset + bytes) of a file. */
 static void blank(uint64_t file_number, long offset, size_t bytes)
 {
@@ -348,7 +379,7 @@ static void damage_unknown(void **state)
     append(log, cold, 0, 6, 2, 2500);
     kp_log_close(log);
     remove_snapshot();
-    blank(1, (3 << 12) + 5 * (2 << 12), 4 << 12);                                  /* t's last, and cold's */
+    blank(1, (5 << 12) + 5 * (2 << 12), 4 << 12);                                  /* t's last, and cold's */
     int64_t end = landing_from(topic, 0, 15), cold_end = landing_from(cold, 0, 5); /* four may have been of either */
     for (int restarts = 0; restarts < 3; restarts++) {
         log = open_log(options);
@@ -393,6 +424,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(damage, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_of_topics, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(damage_of_makings, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_beside, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_unknown, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_lists, fresh_dir, remove_dir),

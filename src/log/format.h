@@ -47,9 +47,10 @@
  *
  * An entry's batch carries its base offset too, big-endian, in its own first 8 bytes (log/record_batch.h).
  * Kinds: a record batch; a topic made (payload: its name, `partition` holds the count of partitions, `base offset`
- * the time in µs); a topic dropped (no payload); a partition trimmed (`base offset`: its records before it are gone for
- * readers, for ever; no payload); files sealed (payload: struct kp_sealed_head, and a struct kp_sealed_extent for every
- * extent that counts from then on).
+ * the time in µs; it is written twice, in two blocks one behind the other, so that one that rots takes no topic with
+ * it: the second of two that are equal says nothing); a topic dropped (no payload); a partition trimmed (`base offset`:
+ * its records before it are gone for readers, for ever; no payload); files sealed (payload: struct kp_sealed_head, and
+ * a struct kp_sealed_extent for every extent that counts from then on).
  *
  * GROUPS. One append is one atomic group. The last entry of a group has KP_ENTRY_GROUP_END. A group that does not fit
  * into what is left of a block begins a new one, and when it is larger than a block, every block but its last has

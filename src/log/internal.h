@@ -164,6 +164,9 @@ void kp_log_enqueue(struct kp_log *log, struct kp_log_piece *pieces, size_t coun
 /* Enqueues under the mutex (held), and returns when the group is durable. */
 KP_MUST enum kp_code kp_log_enqueue_and_wait(struct kp_log *log, struct kp_log_piece *pieces, size_t count,
                                              int64_t *ret_position, struct kp_error *err);
+/* Likewise, in two blocks of one commit: should one of them rot, the other tells. */
+KP_MUST enum kp_code kp_log_enqueue_twice_and_wait(struct kp_log *log, struct kp_log_piece *piece,
+                                                   struct kp_error *err);
 /* KP_CLOSED with the cause when poisoned. Locked: mutex. */
 KP_MUST enum kp_code kp_log_check(struct kp_log *log, struct kp_error *err);
 /* KP_FULL, retriable, while what is left of the disk is kept for what frees room (log/reserve.h). Any thread. */

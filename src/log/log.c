@@ -283,7 +283,7 @@ static enum kp_code create_locked(struct kp_log *log, const char *name, uint32_t
                    .payload_bytes = (uint32_t)strlen(name)},
         .payload = name,
     };
-    enum kp_code code = kp_log_enqueue_and_wait(log, &piece, 1, NULL, err);
+    enum kp_code code = kp_log_enqueue_twice_and_wait(log, &piece, err);
     struct kp_log_pending_name **at = &log->pending;
     while (*at != &pending)
         at = &(*at)->next;

@@ -2,8 +2,8 @@
  * Recovery snapshots: what the log derives from its entries, as of a place in the journal, so that a start reads the
  * journal from there on. Written every gigabyte or minute of journal, when a log is closed, and behind a start that had
  * more to read than a little: of a process that is killed every few seconds too. Independent of sealing. And soon after
- * topics were made or dropped, in however small a log: the block that made one is all that knows its name until then,
- * and without it, should it rot, no record of the topic can be placed.
+ * topics were made or dropped, in however small a log: two blocks are all that knows a topic's name until then, and
+ * without either, should both rot, none of its records can be placed.
  *
  *     snapshot        the newest one
  *     snapshot.new    one being written: removed at the next start

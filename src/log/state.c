@@ -35,7 +35,7 @@ static enum kp_code apply_topic(struct kp_topics *topics, const struct kp_entry_
     const struct kp_topic *known = kp_topics_get(topics, entry->topic);
     if (entry->kind == KP_ENTRY_TOPIC_CREATE && known && known->partition_count == entry->partition &&
         known->created_us == entry->base_offset && kp_topics_find(topics, name, entry->payload_bytes) == known)
-        return KP_OK; /* known before: log/seal_lost.h */
+        return KP_OK; /* told again (log/format.h), or known before (log/seal_lost.h) */
     if (entry->kind == KP_ENTRY_TOPIC_DROP) {
         if (!kp_topics_get(topics, entry->topic))
             return kp_fail(err, KP_CORRUPT, NULL, "the log drops topic %u, which does not exist", entry->topic);
