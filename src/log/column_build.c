@@ -200,7 +200,9 @@ static void add_digits(struct kp_column_builder *builder, const struct kp_numeri
         text.len = 0;
         if (!vec || !kp_vec_is_null(vec, i))
             kp_numeric_print(&numbers[vec && vec->constant ? 0 : i], &text);
-        uint32_t code = code_of(builder, (struct kp_str){(const char *)text.data, text.len});
+        uint32_t code = 0;
+        if (builder->heap.len <= HEAP_BYTES_MAX)
+            code = code_of(builder, (struct kp_str){(const char *)text.data, text.len});
         kp_buf_append(&builder->values, &code, sizeof code);
     }
     kp_buf_finish(&text);

@@ -152,7 +152,8 @@ static bool sections_fit(const struct kp_extent_header *header)
            fits(header, header->order_at, header->order_pages, KP_ORDER_PAGE_BYTES) &&
            fits(header, header->index_at, header->index_entries, sizeof(struct kp_extent_index)) &&
            fits(header, header->state_at, header->state_bytes, 1) && header->position >= 0 &&
-           header->position <= header->position_end && header->file_first <= header->file_last;
+           header->position <= header->position_end && (uint64_t)header->position_end < KP_JOURNAL_COUNT_MAX &&
+           header->file_first <= header->file_last;
 }
 
 static enum kp_code check_header(const struct kp_extent_file *file, const struct kp_extent_header *header,
@@ -200,8 +201,8 @@ enum kp_code kp_extent_header_read(struct kp_os *os, const char *dir, uint64_t n
 static bool run_sound(const struct kp_extent_header *header, const struct kp_extent_run *run)
 {
     bool here = run->extent == 0;
-    return run->base_offset >= 0 && run->base_offset <= run->end_offset &&
-           run->bytes <= (here ? header->file_bytes : PLACE_MAX) &&
+    return (run->place % KP_ENTRY_ALIGN == 0 || kp_extent_run_lost(run)) && run->base_offset >= 0 &&
+           run->base_offset <= run->end_offset && run->bytes <= (here ? header->file_bytes : PLACE_MAX) &&
            run->place <= (here ? header->file_bytes : PLACE_MAX) - run->bytes &&
            run->index_count <= header->index_entries && run->index_first <= header->index_entries - run->index_count;
 }
@@ -299,7 +300,7 @@ static bool entries_sound(const struct kp_extent_set *set, const struct kp_order
         const struct kp_order_entry *entry = &page->entries[i];
         if (entry->position < position || entry->position > end || entry->records > end - entry->position ||
             entry->base_offset < 0 || entry->base_offset > INT64_MAX - entry->records ||
-            entry->bytes > KP_RECORD_BATCH_BYTES_MAX || entry->place > PLACE_MAX)
+            entry->bytes > KP_RECORD_BATCH_BYTES_MAX || entry->place > PLACE_MAX || entry->place % KP_ENTRY_ALIGN)
             return false;
         position = entry->position + entry->records;
     }
@@ -339,6 +340,15 @@ enum kp_code kp_order_page_find(struct kp_extent_file *file, const struct kp_ext
     return KP_OK;
 }
 
+/* Its places are those of items, or blocks. */
+static bool index_sound(const struct kp_extent_run *run, const struct kp_extent_index *index)
+{
+    for (uint32_t i = 0; i < run->index_count; i++)
+        if (index[i].place < run->place || index[i].place > PLACE_MAX || index[i].place % KP_ENTRY_ALIGN)
+            return false;
+    return true;
+}
+
 enum kp_code kp_extent_index_read(struct kp_extent_file *file, const struct kp_extent_set *set,
                                   const struct kp_extent_run *run, struct kp_extent_index **ret_index,
                                   struct kp_error *err)
@@ -349,6 +359,8 @@ enum kp_code kp_extent_index_read(struct kp_extent_file *file, const struct kp_e
     enum kp_code code = kp_extent_file_read(file, set->header.number, index, place, bytes, err);
     if (code == KP_OK && kp_crc32c(0, index, bytes) != run->index_crc)
         code = damaged(file, set->header.number, place, "an index fails its checksum", err);
+    if (code == KP_OK && !index_sound(run, index))
+        code = damaged(file, set->header.number, place, "an index says what cannot be", err);
     if (code != KP_OK) {
         kp_free(index);
         return code;

@@ -621,7 +621,7 @@ static void plan_outputs(const struct kp_extents_writer *writer, struct outputs 
     for (size_t i = 0; i < writer->run_count; i++)
         if (to_own(writer, i))
             *own++ = (struct output){.number = writer->sorted[i].extent,
-                                     .window_bytes = kp_sector_ceil(share),
+                                     .window_bytes = kp_sector_ceil(KP_MIN(share, writer->sorted[i].bytes)),
                                      .until = KP_SECTOR_BYTES + writer->sorted[i].bytes};
     uint64_t window_bytes = kp_sector_ceil(KP_MIN(writer->window_bytes, header->data_bytes));
     if (header->data_bytes > writer->window_bytes) {

@@ -35,6 +35,8 @@ const char *kp_block_header_wrong(const struct kp_block_header *header, uint64_t
     if (header->payload_bytes > KP_BLOCK_BYTES_LIMIT - sizeof *header || file_offset > file_bytes ||
         kp_block_bytes(header) > file_bytes - file_offset)
         return "it is longer than its file";
+    if (header->sequence - 1 >= KP_JOURNAL_COUNT_MAX || (uint64_t)header->position >= KP_JOURNAL_COUNT_MAX)
+        return "its sequence or position cannot be";
     return NULL;
 }
 

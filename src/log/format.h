@@ -115,6 +115,8 @@ enum {
     KP_COMMIT_BYTES_MAX = 8 << 20
 };
 #define KP_JOURNAL_MAGIC "KAPPAJNL"
+/* Of blocks, of records: in centuries nobody has so many, and sums do not overflow. */
+#define KP_JOURNAL_COUNT_MAX ((uint64_t)1 << 56)
 
 enum kp_block_flags {
     KP_BLOCK_CONTINUES = 1, /* its last group goes on in the next block */

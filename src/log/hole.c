@@ -98,8 +98,8 @@ static void go_on(struct kp_topic *topic, uint32_t partition, int64_t offset_end
     struct kp_partition *to = &topic->partitions[partition];
     int64_t records = offset_end - to->end_offset;
     topic->records += (uint64_t)records;
-    for (int64_t left = records; left > 0; left -= INT32_MAX) /* with a place in the index: readers come to the hole */
-        kp_partition_note(to, location, to->end_offset, (uint32_t)KP_MIN(left, (int64_t)INT32_MAX), -1, 0);
+    kp_partition_note(to, location, to->end_offset, 0, -1, 0); /* a place in the index: readers come to the hole */
+    to->end_offset = offset_end;
 }
 
 /* How many holes were known when the partition was last told of: what it lost lies in later ones. */

@@ -331,8 +331,20 @@ static enum kp_code chain_behind(struct kp_journal *journal, struct kp_journal_e
     return code;
 }
 
-static enum kp_code search_file(struct kp_block_scan *scan, uint64_t number, uint64_t from, uint64_t span,
-                                const struct kp_journal_end *end, struct beyond *beyond, struct kp_error *err)
+/* A later version of kappa has written on: what it wrote is not torn, nor cut or written over. */
+static enum kp_code refuse_newer(const struct kp_journal *journal, const struct kp_block_scan *scan,
+                                 struct kp_error *err)
+{
+    kp_fail(err, KP_UNSUPPORTED, NULL,
+            "file %llu in \"%s\" holds a block of the journal format %u; this version of kappa knows %d",
+            (unsigned long long)scan->file_number, journal->dir, kp_block_scan_raw(scan)->format,
+            (int)KP_JOURNAL_FORMAT);
+    return kp_error_hint(err, "Use the version of kappa that wrote it, or a later one.");
+}
+
+static enum kp_code search_file(const struct kp_journal *journal, struct kp_block_scan *scan, uint64_t number,
+                                uint64_t from, uint64_t span, const struct kp_journal_end *end, struct beyond *beyond,
+                                struct kp_error *err)
 {
     KP_TRY(kp_block_scan_seek(scan, number, from, err));
     uint64_t until = from + KP_MIN(span, scan->file_bytes - KP_MIN(from, scan->file_bytes));
@@ -340,6 +352,8 @@ static enum kp_code search_file(struct kp_block_scan *scan, uint64_t number, uin
         const struct kp_block_header *block;
         const char *wrong;
         KP_TRY(kp_block_scan_peek_header(scan, &block, &wrong, err));
+        if (!block && wrong == kp_block_format_unknown)
+            return refuse_newer(journal, scan, err);
         if (block && block->sequence > end->sequence)
             found(beyond, block, end);
     }
@@ -356,11 +370,11 @@ static enum kp_code search(struct kp_journal *journal, const struct kp_journal_e
     /* Behind a closing block nothing was in flight: if anything follows, the log was opened again, and its next block
      * has rotted. Another one lies near, as a rule; not all of a large file is read at every start to see that. */
     uint64_t span = end->closed ? (uint64_t)KP_BLOCK_BYTES_LIMIT + KP_COMMIT_BYTES_MAX : UINT64_MAX;
-    enum kp_code code = search_file(&scan, end->file_number, end->offset, span, end, beyond, err);
+    enum kp_code code = search_file(journal, &scan, end->file_number, end->offset, span, end, beyond, err);
     span =
         KP_MIN(span, (uint64_t)KP_COMMIT_BYTES_MAX + KP_SECTOR_BYTES); /* of many blocks; one alone lies at the start */
     for (uint64_t number = end->file_number + 1; code == KP_OK && number <= kp_journal_last_number(journal); number++)
-        code = search_file(&scan, number, KP_SECTOR_BYTES, span, end, beyond, err);
+        code = search_file(journal, &scan, number, KP_SECTOR_BYTES, span, end, beyond, err);
     kp_block_scan_finish(&scan);
     return code;
 }
@@ -501,6 +515,10 @@ static enum kp_code pass_hole(struct kp_recovery *recovery, uint64_t beyond, str
         code = give_lost(recovery, &scan, &at, true, &location, &next_wrong, err);
     kp_block_scan_finish(&scan);
     KP_TRY(code);
+    if (at.position < journal->end.position)
+        return kp_fail(err, KP_CORRUPT, NULL,
+                       "block %llu in \"%s\", behind blocks that have rotted, goes back to position %lld",
+                       (unsigned long long)at.sequence + 1, journal->dir, (long long)at.position);
     struct kp_journal_file *file = &journal->files[at.file_number - journal->first_number];
     struct kp_hole hole = {.location = location,
                            .location_end = at.offset < file->bytes ? kp_location(at.file_number, at.offset)
@@ -517,31 +535,6 @@ static enum kp_code pass_hole(struct kp_recovery *recovery, uint64_t beyond, str
 
 /* ---- the end ---- */
 
-/* A later version of kappa has written on: what it wrote is not torn. */
-static enum kp_code refuse_newer(struct kp_journal *journal, const struct kp_journal_end *end, struct kp_error *err)
-{
-    struct kp_block_scan scan;
-    enum kp_code code = KP_OK;
-    kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, KP_SECTOR_BYTES);
-    for (uint64_t number = end->file_number;
-         code == KP_OK && number <= KP_MIN(end->file_number + 1, kp_journal_last_number(journal)); number++) {
-        const struct kp_block_header *block;
-        const char *wrong;
-        code = kp_block_scan_seek(&scan, number, number > end->file_number ? KP_SECTOR_BYTES : end->offset, err);
-        if (code == KP_OK)
-            code = kp_block_scan_peek_header(&scan, &block, &wrong, err);
-        if (code == KP_OK && !block && wrong == kp_block_format_unknown) {
-            code = kp_fail(err, KP_UNSUPPORTED, NULL,
-                           "file %llu in \"%s\" holds a block of the journal format %u; this version of kappa knows %d",
-                           (unsigned long long)number, journal->dir, kp_block_scan_raw(&scan)->format,
-                           (int)KP_JOURNAL_FORMAT);
-            kp_error_hint(err, "Use the version of kappa that wrote it, or a later one.");
-        }
-    }
-    kp_block_scan_finish(&scan);
-    return code;
-}
-
 /* At the place where the chain breaks: *ret_beyond is the first block behind it when what is missing was acknowledged;
  * else 0, and what lies beyond is cut. */
 static enum kp_code settle_end(struct kp_recovery *recovery, uint64_t *ret_beyond, struct kp_error *err)
@@ -550,8 +543,6 @@ static enum kp_code settle_end(struct kp_recovery *recovery, uint64_t *ret_beyon
     struct beyond beyond = {0};
     struct kp_journal_end chain = journal->end;
     enum kp_code code = chain_behind(journal, &chain, &beyond, err);
-    if (code == KP_OK)
-        code = refuse_newer(journal, &chain, err);
     if (code == KP_OK)
         code = search(journal, &chain, &beyond, err);
     bool vouched = chain.sequence < recovery->witness.sequence; /* a snapshot knows what is missing */

@@ -186,7 +186,8 @@ static enum kp_code fill(struct kp_block_scan *scan, size_t need, size_t *ret_ha
     kept = *ret_have = buffered(scan);
     if (kept >= need)
         return KP_OK;
-    size_t want = KP_MAX(need, scan->read_bytes);
+    uint64_t in_file = scan->offset < scan->file_bytes ? scan->file_bytes - scan->offset : 0;
+    size_t want = (size_t)KP_MIN((uint64_t)KP_MAX(need, scan->read_bytes), kp_sector_ceil(in_file));
     if (kept)
         memmove(scan->buffer, scan->buffer + (scan->offset - scan->buffer_offset), kept);
     if (want > scan->memory_bytes - (size_t)(scan->buffer - scan->memory)) {
@@ -199,7 +200,6 @@ static enum kp_code fill(struct kp_block_scan *scan, size_t need, size_t *ret_ha
     }
     scan->buffer_offset = scan->offset;
     scan->buffer_len = kept;
-    uint64_t in_file = scan->offset < scan->file_bytes ? scan->file_bytes - scan->offset : 0;
     want = (size_t)KP_MIN((uint64_t)want, in_file);
     if (want > kept) {
         size_t got = 0;

@@ -84,6 +84,13 @@ static enum kp_code check_stop(const struct stretch *stretch, struct kp_error *e
     return stop ? kp_fail(err, KP_CANCELLED, NULL, "the log is closing") : KP_OK;
 }
 
+static const char not_following[] = "it does not follow the block before it";
+
+static bool follows(const struct stretch *stretch, const struct kp_block_header *block)
+{
+    return block->sequence == stretch->at.sequence + 1 && block->previous_crc == stretch->at.previous_crc;
+}
+
 static void pass_block(struct stretch *stretch, const struct kp_block_header *block)
 {
     stretch->at.sequence = block->sequence;
@@ -117,7 +124,8 @@ static enum kp_code walk_notes(struct stretch *stretch, const struct kp_buf *not
         const struct kp_block_header *block = (const void *)(notes->data + at);
         int64_t position = block->position;
         KP_TRY(check_stop(stretch, err));
-        KP_ASSERT(block->sequence == stretch->at.sequence + 1 && block->previous_crc == stretch->at.previous_crc);
+        if (!follows(stretch, block))
+            return wrong_block(stretch, block->file_number, block->file_offset, not_following, err);
         at += sizeof *block;
         uint64_t place = block->file_offset + sizeof *block;
         for (uint32_t i = 0; i < block->entries; i++) {
@@ -195,8 +203,8 @@ static enum kp_code walk_file(struct stretch *stretch, struct kp_block_scan *sca
         offset = KP_MAX(offset, kp_location_file(stretch->passed) == number ? kp_location_offset(stretch->passed) : 0);
         KP_TRY(kp_block_scan_seek(scan, number, offset, err));
         KP_TRY(kp_block_scan_peek(scan, &block, &wrong, err));
-        if (!wrong && (block->sequence != stretch->at.sequence + 1 || block->previous_crc != stretch->at.previous_crc))
-            wrong = "it does not follow the block before it";
+        if (!wrong && !follows(stretch, block))
+            wrong = not_following;
         if (wrong)
             return wrong_block(stretch, number, offset, wrong, err);
         offset += kp_block_bytes(block);
@@ -357,7 +365,9 @@ static enum kp_code load_states(struct job *job, struct kp_error *err)
     KP_TRY(code);
     if (!newest.number)
         return KP_OK;
-    KP_ASSERT(newest.file_last + 1 == job->head.file_next && newest.position_end == job->head.position);
+    if (newest.file_last + 1 != job->head.file_next || newest.position_end != job->head.position)
+        return kp_fail(err, KP_CORRUPT, NULL, "extent %llu in \"%s\" does not end where the log says that it does",
+                       (unsigned long long)newest.number, log->journal.dir);
     KP_TRY(kp_extent_state_read(log->os, log->journal.dir, &newest, &bytes, err));
     code = kp_state_read(bytes.data, bytes.len, &job->state, err);
     kp_buf_finish(&bytes);

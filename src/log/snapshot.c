@@ -404,8 +404,40 @@ static bool read_indexes(const uint8_t *at, uint64_t bytes, const struct header 
     return true;
 }
 
+/* Ends of files that readers can come to. */
+static bool files_sound(const uint8_t *at, const struct header *header, const struct kp_journal *journal)
+{
+    uint64_t first = KP_MAX(journal->first_number, header->file_first);
+    for (uint64_t number = first; number < header->file_number; number++) {
+        uint64_t end;
+        memcpy(&end, at + (number - header->file_first) * sizeof end, sizeof end);
+        if (end < KP_SECTOR_BYTES || end > journal->files[number - journal->first_number].bytes)
+            return false;
+    }
+    return true;
+}
+
+static bool hole_sound(const struct hole_head *head, const struct header *header)
+{
+    return head->location < head->location_end &&
+           head->location_end <= kp_location(header->file_number + 1, KP_SECTOR_BYTES) && head->position >= 0 &&
+           head->position <= head->position_end && head->position_end <= header->position;
+}
+
+static bool range_sound(const uint8_t *bytes, const struct kp_topics *topics)
+{
+    struct kp_hole_range range;
+    if (bytes[offsetof(struct kp_hole_range, maybe)] > true)
+        return false;
+    memcpy(&range, bytes, sizeof range);
+    const struct kp_topic *topic = kp_topics_get(topics, range.topic);
+    return range.offset >= 0 && range.offset <= range.offset_end &&
+           (!topic || range.partition < topic->partition_count);
+}
+
 /* Checks, and with `log` takes up. */
-static bool read_holes(const uint8_t *at, uint64_t bytes, const struct kp_topics *topics, struct kp_log *log)
+static bool read_holes(const uint8_t *at, uint64_t bytes, const struct header *header, const struct kp_topics *topics,
+                       struct kp_log *log)
 {
     for (const uint8_t *end = at + bytes; at < end;) {
         struct hole_head head;
@@ -413,7 +445,7 @@ static bool read_holes(const uint8_t *at, uint64_t bytes, const struct kp_topics
             return false;
         memcpy(&head, at, sizeof head);
         at += sizeof head;
-        if (head.ranges > (size_t)(end - at) / sizeof(struct kp_hole_range))
+        if (head.ranges > (size_t)(end - at) / sizeof(struct kp_hole_range) || !hole_sound(&head, header))
             return false;
         struct kp_hole *hole = log ? kp_calloc(1, sizeof *hole) : NULL;
         if (hole)
@@ -424,11 +456,10 @@ static bool read_holes(const uint8_t *at, uint64_t bytes, const struct kp_topics
                                      .wrong = "blocks of it have rotted"};
         for (uint64_t i = 0; i < head.ranges; i++, at += sizeof(struct kp_hole_range)) {
             struct kp_hole_range range;
-            memcpy(&range, at, sizeof range);
-            const struct kp_topic *topic = kp_topics_get(topics, range.topic);
-            if (topic && range.partition >= topic->partition_count)
+            if (!range_sound(at, topics))
                 return false;
-            if (hole && topic)
+            memcpy(&range, at, sizeof range);
+            if (hole && kp_topics_get(topics, range.topic))
                 kp_hole_range_add(hole, range.topic, range.partition, range.offset, range.offset_end, range.maybe);
         }
         if (hole)
@@ -476,13 +507,14 @@ static bool take_up(struct kp_log *log, const struct kp_buf *bytes, const struct
     struct kp_journal *journal = &log->journal;
     bool good = header->sections == SECTION_COUNT - 1 && find_sections(bytes, contents, sizes) &&
                 sizes[SECTION_FILES] == (header->file_number - header->file_first) * sizeof(uint64_t) &&
+                files_sound(contents[SECTION_FILES], header, journal) &&
                 sizes[SECTION_MARKS] % sizeof(struct kp_log_mark) == 0 &&
                 marks_sound(contents[SECTION_MARKS], sizes[SECTION_MARKS], header) &&
                 read_sealed(contents[SECTION_SEALED], sizes[SECTION_SEALED], &head) &&
                 (header->file_first <= journal->first_number || header->file_first == head.file_next) &&
                 kp_state_read(contents[SECTION_STATE], sizes[SECTION_STATE], &topics, NULL) == KP_OK &&
                 read_indexes(contents[SECTION_INDEXES], sizes[SECTION_INDEXES], header, &topics) &&
-                read_holes(contents[SECTION_HOLES], sizes[SECTION_HOLES], &topics, NULL) &&
+                read_holes(contents[SECTION_HOLES], sizes[SECTION_HOLES], header, &topics, NULL) &&
                 kp_producers_take(&log->producers, contents[SECTION_PRODUCERS], sizes[SECTION_PRODUCERS]);
     if (!good) {
         kp_topics_finish(&topics);
@@ -500,7 +532,7 @@ static bool take_up(struct kp_log *log, const struct kp_buf *bytes, const struct
     for (uint64_t number = KP_MAX(journal->first_number, header->file_first); number < header->file_number; number++)
         memcpy(&journal->files[number - journal->first_number].end,
                contents[SECTION_FILES] + (number - header->file_first) * sizeof(uint64_t), sizeof(uint64_t));
-    (void)read_holes(contents[SECTION_HOLES], sizes[SECTION_HOLES], &log->topics, log);
+    (void)read_holes(contents[SECTION_HOLES], sizes[SECTION_HOLES], header, &log->topics, log);
     atomic_store(&log->gaps, header->flags & FLAG_GAPS);
     log->log_time_us = header->log_time_us;
     return true;

@@ -9,11 +9,19 @@
 
 #include "base/mem.h"
 
+#ifdef __SANITIZE_ADDRESS__ /* gcc */
+#define ADDRESS_SANITIZER
+#elif defined(__has_feature) /* clang */
+#if __has_feature(address_sanitizer)
+#define ADDRESS_SANITIZER
+#endif
+#endif
+
 enum { PAGE_BYTES = 4096, HUGE_BYTES = 2 << 20 };
 
 void *kp_pages_alloc(size_t bytes)
 {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef ADDRESS_SANITIZER
     return kp_alloc_aligned(PAGE_BYTES, bytes);
 #else
     kp_mem_ask(bytes);
@@ -37,7 +45,7 @@ void kp_pages_free(void *memory, size_t bytes)
 {
     if (!memory)
         return;
-#ifdef __SANITIZE_ADDRESS__
+#ifdef ADDRESS_SANITIZER
     kp_free(memory);
 #else
     munmap(memory, bytes);
