@@ -21,12 +21,21 @@ static enum kp_code empty_array(struct binder *binder, struct kp_type target, in
     return KP_OK;
 }
 
+/* A vector of the catalog's has one dimension. */
+static enum kp_code invalid_vector(struct binder *binder, struct kp_type target, int32_t location)
+{
+    return kp_bind_fail(binder, location, KP_INVALID, "42804", "array is not a valid %s",
+                        kp_type_info(target.id)->name);
+}
+
 enum kp_code kp_bind_array(struct binder *binder, const struct expr_place *place, const PgQuery__AArrayExpr *node,
                            struct kp_type target, struct kp_expr **ret_expr)
 {
     uint32_t count = (uint32_t)node->n_elements;
     bool nested = false;
     struct kp_type common;
+    if (count == 0 && kp_type_is_vector(target.id))
+        return invalid_vector(binder, target, node->location);
     if (count == 0)
         return empty_array(binder, target, node->location, ret_expr);
     struct kp_expr **args = kp_arena_alloc(binder->arena, count * sizeof *args);
@@ -38,6 +47,8 @@ enum kp_code kp_bind_array(struct binder *binder, const struct expr_place *place
             KP_TRY(kp_bind_expr(binder, place, element, &args[i]));
         nested |= kp_type_is_array(args[i]->type.id);
     }
+    if (nested && kp_type_is_vector(target.id))
+        return invalid_vector(binder, target, node->location);
     if (target.id == KP_TYPE_NONE) {
         KP_TRY(kp_bind_common_type(binder, args, count, "ARRAY", &common));
         nested = kp_type_is_array(common.id);
@@ -48,7 +59,9 @@ enum kp_code kp_bind_array(struct binder *binder, const struct expr_place *place
         KP_TRY(kp_bind_coerce(binder, args[i], common, target.id == KP_TYPE_NONE ? COERCE_IMPLICIT : COERCE_EXPLICIT,
                               &args[i]));
     struct kp_type type = common;
-    if (!nested) {
+    if (kp_type_is_vector(target.id)) {
+        type = target;
+    } else if (!nested) {
         type.id = kp_type_array_of(common.id);
         if (kp_type_info(type.id)->category != 'A')
             return kp_bind_fail(binder, node->location, KP_NOT_FOUND, "42704",
