@@ -246,15 +246,9 @@ static void int4_char(struct kp_call *call, const struct kp_vec *const *args, st
     uint8_t *to = out->data;
     for (uint32_t i = 0; i < call->rows; i++) {
         int32_t x = FN_AT(int32_t, 0, i);
-        struct kp_error err;
         to[i] = (uint8_t)x;
-        if (kp_vec_is_null(out, i) || (x >= 0 && x <= INT8_MAX))
-            continue;
-        if (x < 0 && x >= INT8_MIN)
-            (void)kp_fail(&err, KP_UNSUPPORTED, NULL, "a character beyond ASCII as a \"char\" is not supported");
-        else
-            (void)kp_fail(&err, KP_INVALID, "22003", "\"char\" out of range");
-        fn_fail(call, out, i, &err);
+        if (x < INT8_MIN || x > INT8_MAX)
+            kp_call_fail(call, i, "22003", "\"char\" out of range");
     }
 }
 
@@ -365,10 +359,10 @@ static const struct kp_func funcs[] = {
     CAST("bpchar", ASSIGNMENT, KP_CHAR, KP_BPCHAR, print_any, "its text"),
     CAST("name", EXPLICIT, KP_CHAR, KP_NAME, print_any, "its text"),
     CAST("int4", EXPLICIT, KP_CHAR, KP_INT4, char_int4, "the byte"),
-    CAST("char", ASSIGNMENT | KP_CAN_FAIL, KP_TEXT, KP_CHAR, parse_any, "the first byte"),
-    CAST("char", ASSIGNMENT | KP_CAN_FAIL, KP_VARCHAR, KP_CHAR, parse_any, "the first byte"),
-    CAST("char", ASSIGNMENT | KP_CAN_FAIL, KP_BPCHAR, KP_CHAR, parse_any, "the first byte"),
-    CAST("char", IMPLICIT | KP_CAN_FAIL, KP_UNKNOWN, KP_CHAR, parse_any, "the first byte"),
+    CAST("char", ASSIGNMENT, KP_TEXT, KP_CHAR, parse_any, "the first byte"),
+    CAST("char", ASSIGNMENT, KP_VARCHAR, KP_CHAR, parse_any, "the first byte"),
+    CAST("char", ASSIGNMENT, KP_BPCHAR, KP_CHAR, parse_any, "the first byte"),
+    CAST("char", IMPLICIT, KP_UNKNOWN, KP_CHAR, parse_any, "the first byte"),
     CAST("char", EXPLICIT | KP_CAN_FAIL, KP_INT4, KP_CHAR, int4_char, "the byte of this number, if in range"),
     PARSED("bool", KP_BOOL, 0),
     PARSED("int2", KP_INT2, 0),

@@ -75,7 +75,9 @@ void kp_value_print(struct kp_type type, const void *value, const struct kp_zone
         kp_buf_append_byte(out, LOAD(uint8_t) ? 't' : 'f');
         break;
     case KP_CHAR:
-        if (LOAD(uint8_t))
+        if (LOAD(uint8_t) >= 0x80) /* it may be a part of a character */
+            kp_buf_printf(out, "\\%03o", LOAD(uint8_t));
+        else if (LOAD(uint8_t))
             kp_buf_append_byte(out, LOAD(uint8_t));
         break;
     case KP_INT2:
@@ -352,14 +354,17 @@ static enum kp_code parse_string(struct kp_type type, struct kp_str text, struct
     return KP_OK;
 }
 
-/* The first byte; one alone of a longer character would be no text. */
-static enum kp_code parse_char(struct kp_str text, uint8_t *ret_value, struct kp_error *err)
+static bool is_octal(char c)
 {
-    uint8_t first = text.len ? (uint8_t)text.ptr[0] : 0;
-    if (first >= 0x80)
-        return kp_fail(err, KP_UNSUPPORTED, NULL, "a character beyond ASCII as a \"char\" is not supported");
-    *ret_value = first;
-    return KP_OK;
+    return c >= '0' && c <= '7';
+}
+
+/* The first byte, or \ooo as it is printed. */
+static uint8_t parse_char(struct kp_str text)
+{
+    if (text.len == 4 && text.ptr[0] == '\\' && is_octal(text.ptr[1]) && is_octal(text.ptr[2]) && is_octal(text.ptr[3]))
+        return (uint8_t)((text.ptr[1] - '0') << 6 | (text.ptr[2] - '0') << 3 | (text.ptr[3] - '0'));
+    return text.len ? (uint8_t)text.ptr[0] : 0;
 }
 
 static enum kp_code parse_enum(enum kp_type_id type, struct kp_str text, int32_t *ret_value, struct kp_error *err)
@@ -382,7 +387,8 @@ enum kp_code kp_value_parse(struct kp_type type, struct kp_str text, const struc
         *(uint8_t *)ret_value = truth;
         return KP_OK;
     case KP_CHAR:
-        return parse_char(text, ret_value, err);
+        *(uint8_t *)ret_value = parse_char(text);
+        return KP_OK;
     case KP_INT2:
         KP_TRY(kp_int_parse(text, type.id, &number, err));
         *(int16_t *)ret_value = (int16_t)number;

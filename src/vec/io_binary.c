@@ -271,7 +271,8 @@ enum kp_code kp_value_receive(struct kp_type type, struct kp_str bytes, struct k
         *(uint8_t *)ret_value = bytes.ptr[0] != 0;
         return KP_OK;
     case KP_CHAR:
-        return kp_value_parse(type, bytes, NULL, arena, ret_value, err);
+        *(uint8_t *)ret_value = (uint8_t)bytes.ptr[0];
+        return KP_OK;
     case KP_INT2:
         half = kp_load_be16(bytes.ptr);
         memcpy(ret_value, &half, 2);

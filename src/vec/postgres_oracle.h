@@ -307,6 +307,12 @@ static bool make_literal(enum kp_type_id type, char *text, size_t size)
     case KP_NAME:
         make_text(text, size);
         return true;
+    case KP_CHAR:
+        if (below(4) == 0)
+            snprintf(text, size, "\\%o%o%o", below(8), below(8), below(8));
+        else
+            make_text(text, size);
+        return true;
     case KP_BYTEA:
         snprintf(text, size, "\\x%0*x", 2 + 2 * (int)below(4), below(256));
         return true;
