@@ -172,9 +172,10 @@ struct kp_node *kp_engine_node(void *arg, struct kp_relation *relation);
 KP_MUST enum kp_code kp_live_create(struct kp_db *db, struct kp_relation *relation,
                                     const struct kp_session_settings *settings, bool backfilled,
                                     struct kp_live **ret_live, struct kp_error *err);
+/* NULL: it has none, or not yet; a sink hangs something else there. */
 static inline struct kp_live *kp_live_of(const struct kp_relation *relation)
 {
-    return relation->attached;
+    return relation->kind == KP_RELATION_SINK ? NULL : relation->attached;
 }
 /* Waits until it is READY and keeps it from being freed; the reason if it FAILED or was dropped. */
 KP_MUST enum kp_code kp_live_pin(struct kp_db *db, struct kp_relation *relation, const _Atomic bool *cancel,
