@@ -119,6 +119,8 @@ enum kp_code kp_log_import(const struct kp_transfer_options *options, FILE *in, 
     KP_TRY(kp_log_open(&log_options, &import.log, err));
     enum kp_code code =
         options->arrow ? kp_arrow_read(in, take, &import, err) : kp_json_records_read(in, take, &import, err);
+    if (code == KP_OK && !import.partitions)
+        code = open_topic(&import, 1, err); /* without records it is made all the same */
     for (uint32_t p = 0; code == KP_OK && p < import.partition_count; p++)
         code = flush(&import, p, KP_CODEC_NONE, err);
     for (uint32_t p = 0; p < import.partition_count; p++)

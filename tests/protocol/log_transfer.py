@@ -81,6 +81,11 @@ def check_round_trips():
     # again: the offsets do not go on, and nothing is written
     assert b"goes on at offset" in kappa("import", "t", data=second, stdin=out, status=1)
     assert bare(kappa("export", "t", data=second)) == wanted
+    # a topic without records is one, and a name that cannot be one is none
+    kappa("import", "empty", "--partitions", "2", data=second)
+    assert kappa("export", "empty", data=second) == b""
+    assert b"cannot be a topic's name" in kappa("import", "a/b", data=second, status=1)
+    assert b"nothing" in kappa("export", "nothing", data=second, status=1)
     # damaged files are refused, not believed
     for seed in range(60):
         rng = random.Random(seed)
