@@ -306,8 +306,8 @@ static void add_call(struct binder *binder, struct table *table, const struct kp
 }
 
 /*
- * Catalog queries unnest columns that are always NULL here and have no array type (privileges, options), or call
- * functions on them that there is no need for else: they make no rows.
+ * Catalog queries unnest columns that are always NULL here and have no array type (privileges), or call functions on
+ * them that there is no need for else: they make no rows.
  */
 static bool set_of_nothing(struct binder *binder, const char *name, struct kp_expr *const *args, size_t count,
                            const char *known_as, struct kp_plan_set *ret_call, struct kp_column *cols)
@@ -318,12 +318,16 @@ static bool set_of_nothing(struct binder *binder, const char *name, struct kp_ex
                 {"generate_subscripts", {NULL}},
                 {"pg_options_to_table", {"option_name", "option_value"}},
                 {"aclexplode", {"grantor", "grantee", "privilege_type", "is_grantable"}}};
-    bool null = false;
-    for (size_t i = 0; i < count; i++)
-        null |= args[i]->kind == KP_EXPR_CONST && args[i]->datum.null && !kp_type_is_array(args[i]->type.id);
+    bool null = false, array = false;
+    for (size_t i = 0; i < count; i++) {
+        null |= args[i]->kind == KP_EXPR_CONST && args[i]->datum.null;
+        array |= kp_type_is_array(args[i]->type.id);
+    }
     for (size_t s = 0; null && s < KP_COUNT(sets); s++) {
         if (strcmp(sets[s].name, name) != 0)
             continue;
+        if (array && !sets[s].cols[0]) /* it is a function of arrays */
+            return false;
         uint32_t width = 0;
         for (; width < KP_COUNT(sets[s].cols) && sets[s].cols[width]; width++)
             cols[width] = (struct kp_column){sets[s].cols[width], KP_TYPE(KP_TEXT), false};
