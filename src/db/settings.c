@@ -480,7 +480,7 @@ static enum kp_code change(struct kp_session *session, const char *name, const c
     kp_free(before);
     if (custom)
         return KP_OK;
-    if (table[i].check == check_read_only)
+    if (table[i].check == check_read_only || table[i].check == check_block_read_only)
         take_read_only(session, table[i].name, &session->settings[i]);
     if (table[i].check == check_timeout)
         take_timeout(session, table[i].name, &session->settings[i]);
