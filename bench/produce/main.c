@@ -23,10 +23,12 @@ struct sent {
     char reason[256]; /* of the first failure */
 };
 
+static const long RECORDS_MAX = 10000000000; /* their numbers have ten digits */
+
 static const char usage[] =
     "usage: kappa-produce --broker HOST:PORT --topic NAME [--records N] [--bytes N] [--batch-bytes N]\n"
     "\n"
-    "  --records N      how many are sent (1000000)\n"
+    "  --records N      how many are sent, at most 10000000000 (1000000)\n"
     "  --bytes N        size of a record's value, at least 32 (247)\n"
     "  --batch-bytes N  most bytes of a batch and request (16384)\n"
     "\n"
@@ -68,8 +70,8 @@ static int take_options(int argc, char **argv, struct options *options)
         else
             return fprintf(stderr, "kappa-produce: unknown argument \"%s\"\n%s", name, usage), 2;
     }
-    if (!options->broker || !options->topic || options->records < 0 || options->record_bytes < 32 ||
-        options->batch_bytes < 0)
+    if (!options->broker || !options->topic || options->records < 0 || options->records > RECORDS_MAX ||
+        options->record_bytes < 32 || options->batch_bytes < 0)
         return fputs(usage, stderr), 2;
     return 0;
 }
@@ -149,6 +151,8 @@ static int send_all(rd_kafka_t *kafka, const struct options *options)
     size_t bytes = (size_t)options->record_bytes;
     char *values = malloc(TOGETHER * bytes);
     int failed = !topic || !values;
+    if (failed)
+        fprintf(stderr, "kappa-produce: no memory for %d records of %zu bytes\n", TOGETHER, bytes);
     for (long sent = 0; sent < options->records && !failed;) {
         rd_kafka_message_t messages[TOGETHER] = {0};
         int count = (int)(options->records - sent < TOGETHER ? options->records - sent : TOGETHER);

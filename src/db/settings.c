@@ -12,7 +12,7 @@
 
 #include "vec/zone.h"
 
-enum flags { REPORTED = 1, FIXED = 2 };
+enum flags { REPORTED = 1, FIXED = 2, READ_ONLY = 4 /* taken by take_read_only */ };
 
 static enum kp_code check_digits(struct kp_session *session, const char *value, struct kp_error *err);
 static enum kp_code check_flag(struct kp_session *session, const char *value, struct kp_error *err);
@@ -44,7 +44,7 @@ static const struct setting {
     {"default_tablespace", "", 0, NULL, "Accepted for compatibility: there is one place."},
     {"default_toast_compression", "pglz", 0, NULL, "Accepted for compatibility."},
     {"default_transaction_isolation", "serializable", 0, NULL, "Transactions read at one position."},
-    {"default_transaction_read_only", "off", REPORTED, check_read_only,
+    {"default_transaction_read_only", "off", REPORTED | READ_ONLY, check_read_only,
      "Whether transactions may not write unless they say so."},
     {"effective_cache_size", "4GB", 0, check_size, "Accepted for compatibility: plans do not depend on it."},
     {"enable_bitmapscan", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
@@ -106,7 +106,7 @@ static const struct setting {
     {"TimeZone", "UTC", REPORTED, check_zone, "Time zone of timestamptz text."},
     {"transaction_deferrable", "off", 0, check_flag, "Accepted for compatibility: nothing waits for others."},
     {"transaction_isolation", "serializable", 0, NULL, "Transactions read at one position."},
-    {"transaction_read_only", "off", 0, check_block_read_only, "Whether this transaction may not write."},
+    {"transaction_read_only", "off", READ_ONLY, check_block_read_only, "Whether this transaction may not write."},
     {"work_mem", "4MB", 0, check_size, "Accepted for compatibility: plans do not depend on it."},
     {"xmloption", "content", 0, NULL, "Accepted for compatibility: there is no xml."},
 };
@@ -480,7 +480,7 @@ static enum kp_code change(struct kp_session *session, const char *name, const c
     kp_free(before);
     if (custom)
         return KP_OK;
-    if (table[i].check == check_read_only || table[i].check == check_block_read_only)
+    if (table[i].flags & READ_ONLY)
         take_read_only(session, table[i].name, &session->settings[i]);
     if (table[i].check == check_timeout)
         take_timeout(session, table[i].name, &session->settings[i]);

@@ -371,8 +371,8 @@ static enum kp_code search(struct kp_journal *journal, const struct kp_journal_e
      * has rotted. Another one lies near, as a rule; not all of a large file is read at every start to see that. */
     uint64_t span = end->closed ? (uint64_t)KP_BLOCK_BYTES_LIMIT + KP_COMMIT_BYTES_MAX : UINT64_MAX;
     enum kp_code code = search_file(journal, &scan, end->file_number, end->offset, span, end, beyond, err);
-    span =
-        KP_MIN(span, (uint64_t)KP_COMMIT_BYTES_MAX + KP_SECTOR_BYTES); /* of many blocks; one alone lies at the start */
+    /* A commit of many blocks; one alone lies at the start. */
+    span = KP_MIN(span, (uint64_t)KP_COMMIT_BYTES_MAX + KP_SECTOR_BYTES);
     for (uint64_t number = end->file_number + 1; code == KP_OK && number <= kp_journal_last_number(journal); number++)
         code = search_file(journal, &scan, number, KP_SECTOR_BYTES, span, end, beyond, err);
     kp_block_scan_finish(&scan);

@@ -29,8 +29,7 @@ static const struct kind {
 
 static bool is_schema(const char *name)
 {
-    return strcmp(name, "public") == 0 || strcmp(name, "kappa") == 0 || strcmp(name, "pg_catalog") == 0 ||
-           strcmp(name, "information_schema") == 0;
+    return strcmp(name, "public") == 0 || kp_schema_is_system(name);
 }
 
 /* The index of a primary key is there as long as its table, and plpgsql as far as anybody asks. */

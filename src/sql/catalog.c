@@ -212,6 +212,12 @@ const char *kp_relation_schema(enum kp_relation_kind kind)
                                                                   : "public";
 }
 
+bool kp_schema_is_system(const char *schema)
+{
+    return strcmp(schema, "kappa") == 0 || strcmp(schema, "pg_catalog") == 0 ||
+           strcmp(schema, "information_schema") == 0;
+}
+
 const char *kp_relation_kind_name(enum kp_relation_kind kind)
 {
     static const char *const names[] = {

@@ -120,6 +120,8 @@ static inline uint32_t kp_relation_key_count(const struct kp_relation *relation)
 }
 /* Where its names are: "public" of relations. */
 const char *kp_relation_schema(enum kp_relation_kind kind);
+/* Nobody makes anything there. */
+bool kp_schema_is_system(const char *schema);
 /* "materialized view" and the like, for messages. */
 const char *kp_relation_kind_name(enum kp_relation_kind kind);
 

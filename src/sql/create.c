@@ -539,9 +539,7 @@ static enum kp_code check_name(struct binder *binder, const struct kp_statement 
 {
     const struct kp_name *name = &statement->name;
     if (name->schema && strcmp(name->schema, "public") != 0) {
-        bool ours = strcmp(name->schema, "kappa") == 0 || strcmp(name->schema, "pg_catalog") == 0 ||
-                    strcmp(name->schema, "information_schema") == 0;
-        if (ours)
+        if (kp_schema_is_system(name->schema))
             return kp_bind_fail(binder, name->location, KP_FORBIDDEN, "42501", "permission denied for schema %s",
                                 name->schema);
         return kp_bind_fail(binder, name->location, KP_NOT_FOUND, "3F000", "schema \"%s\" does not exist",
