@@ -62,6 +62,9 @@ static struct kp_ring *ring_of(struct kp_file *file)
 
 /* ---- files ---- */
 
+/* Records are their owner's alone: who else may read them is said where doors ask who somebody is. */
+enum { FILE_MODE = 0600, FOLDER_MODE = 0700 };
+
 static enum kp_code real_open(void *ctx, const char *path, unsigned flags, struct kp_file **ret_file,
                               struct kp_error *err)
 {
@@ -70,9 +73,9 @@ static enum kp_code real_open(void *ctx, const char *path, unsigned flags, struc
             ((flags & KP_OPEN_TRUNCATE) ? O_TRUNC : 0);
     int fd = -1;
     if (flags & KP_OPEN_DIRECT)
-        fd = open(path, mode | O_DIRECT, 0666);
+        fd = open(path, mode | O_DIRECT, FILE_MODE);
     if (fd < 0 && (!(flags & KP_OPEN_DIRECT) || errno == EINVAL))
-        fd = open(path, mode, 0666);
+        fd = open(path, mode, FILE_MODE);
     if (fd < 0 && errno == ENOENT)
         return kp_fail(err, KP_NOT_FOUND, "58P01", "file \"%s\" does not exist", path);
     if (fd < 0 && errno == EEXIST)
@@ -200,7 +203,7 @@ static enum kp_code real_unlink(void *ctx, const char *path, struct kp_error *er
 
 static enum kp_code real_mkdir(void *ctx, const char *path, struct kp_error *err)
 {
-    if (mkdir(path, 0777) != 0 && errno != EEXIST)
+    if (mkdir(path, FOLDER_MODE) != 0 && errno != EEXIST)
         return kp_fail_errno(err, errno, "cannot make the folder \"%s\"", path);
     return KP_OK;
 }

@@ -1,6 +1,6 @@
 /*
- * The real table on real files: contents and errors, short and interrupted calls, the group commit with and without
- * io_uring.
+ * The real table on real files: contents, errors and modes, short and interrupted calls, the group commit with and
+ * without io_uring.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -179,9 +180,32 @@ static void test_errors(void **state)
     (void)kp_os_ring_use(true, &err);
 }
 
+/* What is made is its owner's alone, whatever the umask lets others do. */
+static void test_modes(void **state)
+{
+    struct kp_os *os = kp_os_real();
+    struct kp_error err;
+    struct kp_file *file;
+    struct stat made;
+    char private[96];
+    mode_t before = umask(0);
+    snprintf(private, sizeof private, "%s/file", dir);
+    (void)unlink(private);
+    assert_int_equal(os->open(os->ctx, private, KP_OPEN_WRITE | KP_OPEN_CREATE, &file, &err), KP_OK);
+    os->close(os->ctx, file);
+    assert_int_equal(stat(private, &made), 0);
+    assert_int_equal(made.st_mode & 0777, 0600);
+    snprintf(private, sizeof private, "%s/folder", dir);
+    assert_int_equal(os->mkdir(os->ctx, private, &err), KP_OK);
+    assert_int_equal(stat(private, &made), 0);
+    assert_int_equal(made.st_mode & 0777, 0700);
+    assert_int_equal(rmdir(private), 0);
+    umask(before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_group_commit), cmocka_unit_test(test_short_calls),
-                                       cmocka_unit_test(test_errors)};
+                                       cmocka_unit_test(test_errors), cmocka_unit_test(test_modes)};
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

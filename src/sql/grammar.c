@@ -130,7 +130,10 @@ static uint32_t behind_time(const struct parser *parser, uint32_t at)
 static enum kp_code take_temporal(struct parser *parser, uint32_t at, char *copy)
 {
     struct kp_sql_marks *marks = parser->marks;
-    uint32_t name = at ? at - 1 : 0, time = at + 4, end = behind_time(parser, time);
+    uint32_t name = at ? at - 1 : 0, time = at + 4;
+    if (kp_parser_is(parser, time, "position") && !kp_parser_is_char(parser, time + 1, '('))
+        time++; /* said of a number, as behind a whole query */
+    uint32_t end = behind_time(parser, time);
     if (name >= 2 && kp_parser_is_char(parser, name - 1, '.'))
         name -= 2;
     const PgQuery__SelectStmt *select;

@@ -186,11 +186,11 @@ static bool at_as_of(const struct parser *parser, uint32_t at)
            (kp_parser_is(parser, at + 2, "position") || kp_parser_is(parser, at + 2, "timestamp"));
 }
 
-/* Takes AS OF out of the range wherever it stands: it holds for the whole statement. */
+/* Takes AS OF out of the range wherever it stands, but for FOR SYSTEM_TIME's: it holds for the whole statement. */
 static enum kp_code take_as_of(struct parser *parser, struct kp_statement *statement, char *sql)
 {
     for (uint32_t i = parser->at; i < parser->end; i++) {
-        if (!at_as_of(parser, i))
+        if (!at_as_of(parser, i) || (i > parser->at && kp_parser_is(parser, i - 1, "system_time")))
             continue;
         struct parser clause = *parser;
         clause.at = i;
