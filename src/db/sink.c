@@ -726,7 +726,8 @@ static struct kp_relation *promoted(struct kp_db *db, const struct kp_relation *
 static enum kp_code follow(struct kp_db *db, struct kp_sink *sink, struct kp_live *live, bool snapshot,
                            struct kp_error *err)
 {
-    struct kp_subscription_options options = {.snapshot = snapshot, .resume = -1, .queue_bytes_max = (uint64_t)1 << 30};
+    struct kp_subscription_options options = {
+        .snapshot = snapshot, .any_version = true, .resume = -1, .queue_bytes_max = (uint64_t)1 << 30};
     KP_TRY(kp_subscribe(live->store, &options, &sink->subscription, err));
     if (sink->from != live) {
         atomic_fetch_add(&live->pins, 1);

@@ -3,8 +3,8 @@
  *
  *   ALTER v AS q    v@2 = q, and for every view that reads v a version 2 of its own, bound over the new ones; all are
  * built beside version 1 by one job and live on in the same group, so both answer at the same position PROMOTE one
- * catalog record; v and its dependents' names lead to the newer versions; sinks get the difference ROLLBACK        the
- * same, back
+ * catalog record; v and its dependents' names lead to the newer versions; sinks get the difference, subscriptions end
+ * ROLLBACK        the same, back
  *
  * At most two versions of a view are kept: the promoted one and another; a further ALTER drops the other first.
  */
@@ -202,9 +202,30 @@ static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *stat
 /* ---- PROMOTE, ROLLBACK ---- */
 
 struct switch_over {
-    struct kp_relation **to;
+    struct kp_relation **from, **to;
     size_t count;
 };
+
+/* Whether its rows are no longer what its subscribers asked for: a query's, over what is left, has no other version. */
+static bool is_left(const struct switch_over *over, const struct kp_relation *relation)
+{
+    bool left = !*relation->schema && kp_relation_depends_on(relation, over->from[0]);
+    for (size_t i = 0; !left && i < over->count; i++)
+        left = relation == over->from[i];
+    return left;
+}
+
+static void switch_subscriptions(struct kp_db *db, const struct switch_over *over)
+{
+    kp_mutex_lock(&db->mutex);
+    for (struct kp_live *live = db->lives; live; live = live->next_live)
+        if (is_left(over, live->relation))
+            kp_store_supersede(live->store);
+    kp_mutex_unlock(&db->mutex);
+    for (size_t i = 0; i < over->count; i++)
+        if (over->to[i]->kind != KP_RELATION_SOURCE)
+            kp_store_take_over(kp_live_of(over->to[i])->store);
+}
 
 /* Engine thread, between two steps: the switch happens at one position for all. */
 static enum kp_code switch_names(struct kp_db *db, void *arg, struct kp_error *err)
@@ -214,6 +235,7 @@ static enum kp_code switch_names(struct kp_db *db, void *arg, struct kp_error *e
     for (size_t i = 0; i < over->count; i++)
         kp_catalog_promote(db->catalog, over->to[i]);
     kp_catalog_unlock(db->catalog);
+    switch_subscriptions(db, over);
     return kp_sinks_switch(db, err);
 }
 
@@ -258,7 +280,7 @@ static enum kp_code promote(struct kp_ddl *ddl, struct kp_relation *view, bool b
     }
     if (code == KP_OK)
         code = kp_ddl_log(ddl, err);
-    struct switch_over over = {to, count};
+    struct switch_over over = {old, to, count};
     if (code == KP_OK && ddl->replaying)
         for (size_t i = 0; i < count; i++)
             kp_catalog_promote(db->catalog, to[i]);

@@ -174,8 +174,11 @@ enum kp_code kp_backfill_begin(struct kp_backfill *backfill, struct kp_error *er
 {
     backfill->begun_ns = kp_os_real()->mono_ns(NULL);
     for (size_t i = 0; i < backfill->feed_count; i++) {
-        struct kp_subscription_options options = {
-            .snapshot = true, .past_errors = true, .resume = -1, .queue_bytes_max = (uint64_t)1 << 30};
+        struct kp_subscription_options options = {.snapshot = true,
+                                                  .past_errors = true,
+                                                  .any_version = true,
+                                                  .resume = -1,
+                                                  .queue_bytes_max = (uint64_t)1 << 30};
         enum kp_code code = kp_subscribe(backfill->feeds[i].store, &options, &backfill->feeds[i].subscription, err);
         if (code != KP_OK)
             kp_error_context(err, "reading \"%s\"", backfill->feeds[i].relation->name);

@@ -45,6 +45,7 @@ struct kp_store *kp_store_create(const struct kp_store_options *options)
     int64_t published = kp_view_clock_position(store->clock);
     store->oldest = store->tail = kp_change_item_create(store, NULL, 0, true);
     store->tail->position = store->kept_from = published;
+    store->superseded_at = INT64_MAX;
     kp_view_clock_add(store->clock, store);
     return store;
 }

@@ -58,7 +58,8 @@ struct kp_store {
     struct kp_store_stats stats;          /* at the published position */
     struct kp_change_item *oldest, *tail; /* never NULL: a list begins with an empty item */
     uint64_t kept_bytes;
-    int64_t kept_from; /* all changes after this position are in the list */
+    int64_t kept_from;     /* all changes after this position are in the list */
+    int64_t superseded_at; /* the last position that is told; INT64_MAX: no end */
     struct kp_subscription *subscriptions;
     _Atomic uint32_t subscription_count;
     bool closed;

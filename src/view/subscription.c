@@ -17,7 +17,7 @@ enum { QUEUE_BYTES_DEFAULT = 64 << 20 };
 struct kp_subscription {
     struct kp_subscription *next; /* store->lock, as all below but for what only the subscriber's thread touches */
     struct kp_store *store;
-    bool changes_only, past_errors;
+    bool changes_only, past_errors, any_version;
     uint64_t queue_bytes_max;
     void (*notify)(void *arg);
     void *arg;
@@ -68,6 +68,7 @@ enum kp_code kp_subscribe(struct kp_store *store, const struct kp_subscription_o
     subscription->store = store;
     subscription->changes_only = options->changes_only;
     subscription->past_errors = options->past_errors;
+    subscription->any_version = options->any_version;
     subscription->queue_bytes_max = options->queue_bytes_max ? options->queue_bytes_max : QUEUE_BYTES_DEFAULT;
     subscription->notify = options->notify;
     subscription->arg = options->arg;
@@ -137,6 +138,22 @@ void kp_store_close_subscriptions(struct kp_store *store)
     kp_mutex_lock(&store->lock);
     store->closed = true;
     kp_store_wake_subscriptions(store, false);
+    kp_mutex_unlock(&store->lock);
+}
+
+void kp_store_supersede(struct kp_store *store)
+{
+    kp_mutex_lock(&store->lock);
+    store->superseded_at = kp_view_clock_position(store->clock);
+    kp_store_wake_subscriptions(store, false);
+    kp_mutex_unlock(&store->lock);
+}
+
+void kp_store_take_over(struct kp_store *store)
+{
+    kp_mutex_lock(&store->lock);
+    store->superseded_at = INT64_MAX;
+    store->kept_from = KP_MAX(store->kept_from, kp_view_clock_position(store->clock) + 1);
     kp_mutex_unlock(&store->lock);
 }
 
@@ -230,6 +247,12 @@ static void advance(struct kp_subscription *subscription)
     kp_change_item_unref(from);
 }
 
+/* The last position that it is told. */
+static int64_t end_of(const struct kp_subscription *subscription)
+{
+    return subscription->any_version ? INT64_MAX : subscription->store->superseded_at;
+}
+
 /* With the lock: the next batch of changes that may be seen. False: none. */
 static bool next_change(struct kp_subscription *subscription, struct kp_arena *arena,
                         struct kp_subscription_item *ret_item)
@@ -237,7 +260,7 @@ static bool next_change(struct kp_subscription *subscription, struct kp_arena *a
     while (subscription->cursor->next && subscription->cursor->next->position <= subscription->position)
         advance(subscription);
     struct kp_change_item *item = subscription->cursor->next;
-    if (!item)
+    if (!item || item->position > end_of(subscription))
         return false;
     if (!subscription->until) {
         if (item->after < subscription->position) {
@@ -247,7 +270,7 @@ static bool next_change(struct kp_subscription *subscription, struct kp_arena *a
         struct kp_change_item *until = item;
         while (until && ((until->errors_standing && !subscription->past_errors) || !until->last))
             until = until->next;
-        if (!until)
+        if (!until || until->position > end_of(subscription))
             return false; /* error rows stand: the caller says which */
         subscription->until = until;
     }
@@ -306,6 +329,11 @@ static enum kp_code take(struct kp_subscription *subscription, struct kp_arena *
     if (subscription->torn)
         return fail_cut(subscription, false, err);
     *ret_ready = false;
+    if (end_of(subscription) != INT64_MAX) {
+        kp_fail(err, KP_CLOSED, "55000", "another version of the relation was promoted at position %lld",
+                (long long)end_of(subscription));
+        return kp_error_hint(err, "Subscribe again with a snapshot: its rows are those of that version.");
+    }
     if (subscription->cursor->next &&
         !subscription->past_errors) { /* held back: the errors that stand now stand since then */
         struct kp_snapshot snapshot;

@@ -114,6 +114,7 @@ struct kp_subscription_options {
     int64_t resume;           /* -1: from now; else changes after this position: KP_LIMIT if they are no longer kept */
     bool past_errors;         /* error rows hold nothing back; kp_store_errors tells them */
     bool changes_only;        /* no items of mere progress, and no wake-ups for it */
+    bool any_version;         /* goes on when the store is superseded */
     uint64_t queue_bytes_max; /* 0: 64 MiB; a subscriber further behind is cut off */
     /* Called on the engine thread when something became ready after kp_subscription_next had found nothing; must not
      * block nor call functions of view/. May be NULL. */
@@ -135,12 +136,19 @@ struct kp_subscription_item {
 /*
  * Takes the next item, waiting at most timeout_us (0: not at all; negative: for ever). *ret_ready false: nothing yet.
  * KP_LIMIT: cut off for being too slow, hint names the position to resume from. An error row of the view: its error,
- * before that position's rows. KP_CLOSED: the view was dropped; if it has stopped, the cause. Batches live in arena.
+ * before that position's rows. KP_CLOSED: the view was dropped or superseded; if it has stopped, the cause. Batches
+ * live in arena.
  */
 KP_MUST enum kp_code kp_subscription_next(struct kp_subscription *subscription, int64_t timeout_us,
                                           struct kp_arena *arena, struct kp_subscription_item *ret_item,
                                           bool *ret_ready, struct kp_error *err);
 /* Engine thread or dropper: subscribers get KP_CLOSED after what is queued. */
 void kp_store_close_subscriptions(struct kp_store *store);
+/* Engine thread, between steps: from the published position on, readers are given another store's rows. Subscribers get
+ * what came up to it, then KP_CLOSED. */
+void kp_store_supersede(struct kp_store *store);
+/* Engine thread, between steps: the store from which readers get rows from now on. No subscription resumes from before,
+ * with another one's rows. */
+void kp_store_take_over(struct kp_store *store);
 
 #endif
