@@ -278,6 +278,13 @@ static enum kp_code check_target(struct kp_log *log, const struct kp_log_entry *
     if (entry->partition >= topic->partition_count)
         return kp_fail(err, KP_NOT_FOUND, NULL, "topic \"%s\" has no partition %u: it has %u", topic->name,
                        entry->partition, topic->partition_count);
+    if (entry->follows && entry->follows != log->era) {
+        kp_fail(err, KP_FULL, NULL, "what this append follows was refused: the disk of \"%s\" was full",
+                log->journal.dir);
+        if (err)
+            err->retriable = true;
+        return KP_FULL;
+    }
     return KP_OK;
 }
 
@@ -347,6 +354,7 @@ static enum kp_code prepare(struct kp_log *log, struct kp_log_entry *entries, si
         struct kp_topic *topic = kp_topics_get(&log->topics, entries[i].topic);
         struct kp_partition *partition = &topic->partitions[entries[i].partition];
         entries[i].base_offset = pieces[i].header.base_offset = partition->next_offset;
+        entries[i].era = log->era;
         partition->next_offset += pieces[i].header.records;
     }
     return KP_OK;

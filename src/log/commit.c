@@ -230,6 +230,7 @@ static void refuse_all(struct kp_log *log, struct kp_open_block *unwritten, stru
     log->first = log->last = NULL;
     log->queued_bytes = 0;
     log->next_position = log->journal.end.position;
+    log->era++;
     for (uint32_t id = 1; id <= log->topics.id_count; id++) {
         struct kp_topic *topic = kp_topics_get(&log->topics, id);
         for (uint32_t i = 0; topic && i < topic->partition_count; i++)

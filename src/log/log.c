@@ -109,6 +109,7 @@ static enum kp_code recover(struct kp_log *log, struct kp_error *err)
             topic->partitions[0].next_offset = --topic->partitions[0].end_offset;
     }
     log->next_position = log->journal.end.position;
+    log->era = 1;
     log->log_time_us = log->journal.end.log_time_us;
     log->next_topic = log->topics.id_count + 1;
     atomic_store(&log->position, log->next_position);

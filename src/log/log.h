@@ -142,8 +142,10 @@ struct kp_log_entry {
     bool trusted;    /* built by kp_record_batch_build in this process: skip decompression and the walk */
     bool large;      /* of its first: the group may have KP_LOG_GROUP_BYTES_LARGE */
     bool frees_room; /* kp_log_append, of its first: it says what goes, and may take the disk reserve (log/reserve.h) */
+    uint64_t follows;    /* the era of an append that must stand if this one is to: KP_FULL if it may not; 0: none */
     int64_t base_offset; /* out */
     int64_t position;    /* out: of its first record */
+    uint64_t era;        /* out: the same until appends that wait in the queue are refused for want of room */
 };
 
 typedef void (*kp_log_done)(void *arg, int64_t position_end, const struct kp_error *err); /* err NULL: durable */

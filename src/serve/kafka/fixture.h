@@ -19,6 +19,7 @@
 #include "serve/kafka/kafka.h"
 
 static char dir[64], broker[KP_ADDRESS_TEXT_BYTES];
+static struct kp_os *the_os; /* NULL: the real one */
 static struct kp_log *the_log;
 static struct kp_net *net;
 static struct kp_door door;
@@ -36,7 +37,8 @@ static void start(uint64_t snapshot_bytes)
 {
     struct kp_error err;
     struct kp_address address;
-    struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .snapshot_bytes = snapshot_bytes};
+    struct kp_log_options options = {
+        .os = the_os ? the_os : kp_os_real(), .dir = dir, .snapshot_bytes = snapshot_bytes};
     assert_int_equal(kp_log_open(&options, &the_log, &err), KP_OK);
     assert_int_equal(kp_address_parse("127.0.0.1:0", &address, &err), KP_OK);
     assert_int_equal(kp_net_create(NULL, &net, &err), KP_OK);

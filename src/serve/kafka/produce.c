@@ -180,7 +180,41 @@ static void append_alone(struct produce *produce, struct part *part, struct kp_k
         refuse_err(produce, part, code, &err);
 }
 
-/* Batches with sequences go one by one, in their producer's turn: a repeated one has its answer without an append. */
+/* An append with a sequence, on its way to the disk. */
+struct numbered {
+    struct kp_kafka_producers *producers;
+    struct kp_producer_batch batch;
+    struct kp_kafka_pending *pending;
+};
+
+/* A kp_log_done. The answer goes out last: when the producer sends the batch again, it is known what became of it. */
+static void numbered_done(void *arg, int64_t position_end, const struct kp_error *err)
+{
+    struct numbered *numbered = arg;
+    kp_producer_settled(numbered->producers, &numbered->batch, !err);
+    kp_kafka_defer_done(numbered->pending, position_end, err);
+    kp_free(numbered);
+}
+
+static void append_numbered(struct produce *produce, struct part *part, struct kp_kafka_producers *producers,
+                            const struct kp_producer_batch *batch, struct kp_kafka_pending *pending)
+{
+    struct kp_error err;
+    struct numbered *numbered = kp_alloc(sizeof *numbered);
+    *numbered = (struct numbered){producers, *batch, pending};
+    part->entry.follows = part->turn.follows;
+    kp_kafka_defer_expect(pending);
+    enum kp_code code = kp_log_append_async(produce->request->log, &part->entry, 1, numbered_done, numbered, &err);
+    part->appended = code == KP_OK;
+    if (code == KP_OK)
+        return;
+    refuse_err(produce, part, code, &err);
+    kp_kafka_defer_done(pending, 0, NULL); /* it will not be called */
+    kp_free(numbered);
+}
+
+/* Batches with sequences go one by one, in their producer's turn: a repeated one has its answer without an append.
+ * (With acks 0 nobody would send one again.) */
 static void append_in_turn(struct produce *produce, struct part *part, struct kp_kafka_pending *pending)
 {
     struct kp_producer_batch batch = {
@@ -196,14 +230,14 @@ static void append_in_turn(struct produce *produce, struct part *part, struct kp
     if (!kp_producer_turn_begin(producers, &batch, &part->turn, &error)) {
         if (error)
             refuse(produce, part, error, "the sequence number does not follow the producer's last one");
-        else if (part->turn.known_position >= kp_log_position(produce->request->log))
+        else if (!part->turn.known_durable)
             refuse(produce, part, KP_KAFKA_REQUEST_TIMED_OUT,
                    "the batch was sent before and is not durable yet: try again");
         else
             part->entry.base_offset = part->turn.known_offset;
         return;
     }
-    append_alone(produce, part, pending);
+    append_numbered(produce, part, producers, &batch, pending);
     kp_producer_turn_end(producers, &batch, part->appended ? &part->entry : NULL);
 }
 
@@ -221,7 +255,7 @@ static void append_all(struct produce *produce, struct kp_kafka_pending *pending
                 struct part *part = &produce->topics[t].parts[p];
                 if (part->error)
                     continue;
-                if (part->info.producer_id >= 0 && part->info.base_sequence >= 0) {
+                if (pending && part->info.producer_id >= 0 && part->info.base_sequence >= 0) {
                     if (pass == 1)
                         append_in_turn(produce, part, pending);
                     continue;

@@ -10,17 +10,27 @@ struct known {
     int64_t producer_id; /* -1: free */
     uint32_t topic, partition;
     int16_t epoch;
-    uint8_t count, newest; /* batches[newest] is the last one */
+    uint8_t count, newest; /* batches[newest] is the last one, the one before it lies before it */
+    int32_t next;          /* the sequence that follows; -1: any */
     uint64_t used;         /* the stripe's clock */
     struct {
         int32_t first, last;
-        int64_t offset, position;
+        int64_t offset;
+        uint64_t era; /* of its append; 0: it is durable */
     } batches[BATCHES];
 };
 
+struct settled {
+    struct kp_producer_batch batch;
+    bool durable;
+    struct settled *next;
+};
+
 struct stripe {
-    struct kp_mutex lock;
-    struct known *slots; /* open addressing, linear */
+    struct kp_mutex settled_lock; /* the log's writer takes no other: who has `lock` may wait for it */
+    struct settled *settled;      /* not looked at yet; the newest first */
+    struct kp_mutex lock;         /* of all below */
+    struct known *slots;          /* open addressing, linear */
     uint32_t mask, count;
     uint64_t clock;
 };
@@ -32,6 +42,12 @@ struct kp_kafka_producers {
 void kp_kafka_producers_destroy(struct kp_kafka_producers *producers)
 {
     for (int i = 0; i < STRIPES; i++) {
+        while (producers->stripes[i].settled) {
+            struct settled *settled = producers->stripes[i].settled;
+            producers->stripes[i].settled = settled->next;
+            kp_free(settled);
+        }
+        kp_mutex_finish(&producers->stripes[i].settled_lock);
         kp_mutex_finish(&producers->stripes[i].lock);
         kp_free(producers->stripes[i].slots);
     }
@@ -91,7 +107,8 @@ static struct known *slot_take(struct stripe *stripe, const struct kp_producer_b
         *known = (struct known){.producer_id = batch->producer_id,
                                 .topic = batch->topic,
                                 .partition = batch->partition,
-                                .epoch = batch->epoch};
+                                .epoch = batch->epoch,
+                                .next = -1};
         stripe->count++;
     }
     known->used = ++stripe->clock;
@@ -115,23 +132,86 @@ static void take_known(struct kp_kafka_producers *producers, const struct kp_log
         known->batches[i].first = from->batches[i].first;
         known->batches[i].last = from->batches[i].last;
         known->batches[i].offset = from->batches[i].offset;
-        known->batches[i].position = from->batches[i].position;
     }
     known->count = (uint8_t)from->count;
     known->newest = (uint8_t)(from->count - 1);
+    known->next = sequence_add(known->batches[known->newest].last, 1);
 }
 
 struct kp_kafka_producers *kp_kafka_producers_create(struct kp_log *log)
 {
     struct kp_kafka_producers *producers = kp_calloc(1, sizeof *producers);
     struct kp_buf known = {0};
-    for (int i = 0; i < STRIPES; i++)
+    for (int i = 0; i < STRIPES; i++) {
+        kp_mutex_init(&producers->stripes[i].settled_lock);
         kp_mutex_init(&producers->stripes[i].lock);
+    }
     kp_log_producers(log, &known);
     for (size_t at = 0; at < known.len; at += sizeof(struct kp_log_producer))
         take_known(producers, (const void *)(known.data + at));
     kp_buf_finish(&known);
     return producers;
+}
+
+/* ---- what became of appends ---- */
+
+void kp_producer_settled(struct kp_kafka_producers *producers, const struct kp_producer_batch *batch, bool durable)
+{
+    struct stripe *stripe = stripe_of(producers, batch->producer_id);
+    struct settled *settled = kp_alloc(sizeof *settled);
+    kp_mutex_lock(&stripe->settled_lock);
+    *settled = (struct settled){*batch, durable, stripe->settled};
+    stripe->settled = settled;
+    kp_mutex_unlock(&stripe->settled_lock);
+}
+
+/* The batch of that index, counted back from the newest. */
+static int index_back(const struct known *known, int back)
+{
+    return (known->newest - back + BATCHES) % BATCHES;
+}
+
+/* How far back the batch is; -1: it is not known. */
+static int find_back(const struct known *known, const struct kp_producer_batch *batch)
+{
+    int32_t last = sequence_add(batch->sequence, batch->records - 1);
+    for (int back = 0; back < known->count; back++) {
+        int at = index_back(known, back);
+        if (known->batches[at].first == batch->sequence && known->batches[at].last == last)
+            return back;
+    }
+    return -1;
+}
+
+/* A batch that was refused is forgotten, and those behind it. With the lock. */
+static void settle(struct stripe *stripe, const struct settled *settled)
+{
+    const struct kp_producer_batch *batch = &settled->batch;
+    struct known *known = slot_find(stripe, batch->producer_id, batch->topic, batch->partition);
+    int back = known->producer_id < 0 || known->epoch != batch->epoch ? -1 : find_back(known, batch);
+    if (back < 0)
+        return;
+    if (settled->durable) {
+        known->batches[index_back(known, back)].era = 0;
+        return;
+    }
+    known->newest = (uint8_t)index_back(known, back + 1);
+    known->count = (uint8_t)(known->count - back - 1);
+    known->next = batch->sequence;
+}
+
+static void settle_all(struct stripe *stripe)
+{
+    kp_mutex_lock(&stripe->settled_lock);
+    struct settled *settled = stripe->settled;
+    stripe->settled = NULL;
+    kp_mutex_unlock(&stripe->settled_lock);
+    while (settled) {
+        struct settled *next = settled->next;
+        settle(stripe, settled);
+        kp_free(settled);
+        settled = next;
+    }
 }
 
 /* ---- turns ---- */
@@ -142,25 +222,27 @@ bool kp_producer_turn_begin(struct kp_kafka_producers *producers, const struct k
     struct stripe *stripe = stripe_of(producers, batch->producer_id);
     kp_mutex_lock(&stripe->lock);
     struct known *known = slot_take(stripe, batch);
+    settle_all(stripe);
     *ret_error = KP_KAFKA_NONE;
+    ret_turn->follows = 0;
     if (batch->epoch < known->epoch) {
         *ret_error = KP_KAFKA_INVALID_PRODUCER_EPOCH;
-    } else if (batch->epoch > known->epoch || known->count == 0) {
+    } else if (batch->epoch > known->epoch || known->next < 0) {
         known->epoch = batch->epoch; /* a new life, or one that we have forgotten: it says where it begins */
         known->count = 0;
+        known->next = -1;
         return true;
     } else {
-        int32_t last = sequence_add(batch->sequence, batch->records - 1);
-        for (int i = 0; i < known->count; i++)
-            if (known->batches[i].first == batch->sequence && known->batches[i].last == last) {
-                ret_turn->known_offset = known->batches[i].offset;
-                ret_turn->known_position = known->batches[i].position;
-                kp_mutex_unlock(&stripe->lock);
-                return false;
-            }
-        if (sequence_add(known->batches[known->newest].last, 1) == batch->sequence)
+        int back = find_back(known, batch);
+        if (back >= 0) {
+            ret_turn->known_offset = known->batches[index_back(known, back)].offset;
+            ret_turn->known_durable = !known->batches[index_back(known, back)].era;
+        } else if (known->next == batch->sequence) {
+            ret_turn->follows = known->count ? known->batches[known->newest].era : 0;
             return true;
-        *ret_error = KP_KAFKA_OUT_OF_ORDER_SEQUENCE;
+        } else {
+            *ret_error = KP_KAFKA_OUT_OF_ORDER_SEQUENCE;
+        }
     }
     kp_mutex_unlock(&stripe->lock);
     return false;
@@ -177,7 +259,8 @@ void kp_producer_turn_end(struct kp_kafka_producers *producers, const struct kp_
         known->batches[known->newest].first = batch->sequence;
         known->batches[known->newest].last = sequence_add(batch->sequence, batch->records - 1);
         known->batches[known->newest].offset = entry->base_offset;
-        known->batches[known->newest].position = entry->position;
+        known->batches[known->newest].era = entry->era;
+        known->next = sequence_add(known->batches[known->newest].last, 1);
     }
     kp_mutex_unlock(&stripe->lock);
 }
