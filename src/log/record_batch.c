@@ -150,7 +150,7 @@ static const char *read_record(struct kp_record_reader *reader, struct kp_record
     int64_t delta;
     if (!get_varint(&reader->at, reader->end, &len) || len < 0 || len > reader->end - reader->at)
         return "the length of a record does not fit";
-    if (len > KP_RECORD_BYTES_MAX)
+    if ((size_t)len > KP_RECORD_FRAMED_BYTES_MAX)
         return too_long;
     const uint8_t *at = reader->at, *end = at + len;
     if (at == end)
@@ -330,6 +330,7 @@ void kp_record_batch_add(struct kp_record_batch_builder *builder, int64_t timest
     int64_t key_len = key.ptr ? (int64_t)key.len : -1, value_len = value.ptr ? (int64_t)value.len : -1;
     size_t body = 1 + varlong_bytes(delta) + varlong_bytes(builder->count) + varlong_bytes(key_len) +
                   (key.ptr ? key.len : 0) + varlong_bytes(value_len) + (value.ptr ? value.len : 0) + headers.len;
+    builder->longest = KP_MAX(builder->longest, body);
     uint8_t *start = kp_buf_reserve(&builder->records, body + 10);
     uint8_t *at = put_varlong(start, (int64_t)body);
     *at++ = 0;
@@ -356,6 +357,9 @@ enum kp_code kp_record_batch_build(struct kp_record_batch_builder *builder, enum
 {
     if (builder->count == 0)
         return bad(err, "it holds no records");
+    if (builder->longest > KP_RECORD_FRAMED_BYTES_MAX)
+        return kp_fail(err, KP_LIMIT, NULL, "a record of %zu bytes: the limit is %d", builder->longest,
+                       KP_RECORD_BYTES_MAX);
     if (kp_record_batch_builder_bytes(builder) > KP_RECORD_BATCH_BYTES_MAX)
         return kp_fail(err, KP_LIMIT, NULL, "record batch of %zu bytes: at most %d are taken",
                        kp_record_batch_builder_bytes(builder), (int)KP_RECORD_BATCH_BYTES_MAX);
@@ -383,6 +387,7 @@ enum kp_code kp_record_batch_build(struct kp_record_batch_builder *builder, enum
     uint32_t crc = __builtin_bswap32(kp_crc32c(0, out->data + start + CRC_FROM, out->len - start - CRC_FROM));
     memcpy(out->data + start + CRC_OFFSET, &crc, 4);
     builder->records.len = 0;
+    builder->longest = 0;
     builder->count = 0;
     return KP_OK;
 }

@@ -124,9 +124,14 @@ static inline bool kp_record_reader_step(struct kp_record_reader *reader, struct
     return kp_record_reader_next(reader, ret_record, err);
 }
 
-/* Builds a batch. Zero-initialized is valid; add records, then finish into out (appended) and start again. */
+/* A record as it stands in a batch: KP_RECORD_BYTES_MAX of key, value and headers, and their lengths and times. */
+#define KP_RECORD_FRAMED_BYTES_MAX ((size_t)KP_RECORD_BYTES_MAX + 64)
+
+/* Builds a batch. Zero-initialized is valid; add records, then finish into out (appended) and start again. KP_LIMIT of
+ * a record or batch that is too long: nothing is appended, the records stay. */
 struct kp_record_batch_builder {
     struct kp_buf records;
+    size_t longest; /* framed bytes of a record */
     int32_t count;
     int64_t base_timestamp_ms, max_timestamp_ms;
 };

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <stdio.h>
 
 #include <cmocka.h>
@@ -240,10 +241,42 @@ static void thinned(void **state)
         }
 }
 
+/* What may be built can be read: the limit is of key, value and headers, their lengths come on top. */
+static void limit(void **state)
+{
+    char *value = malloc(KP_RECORD_BYTES_MAX + 65);
+    memset(value, 'x', KP_RECORD_BYTES_MAX + 65);
+    for (size_t more = 0; more <= 65; more += 65) {
+        struct kp_record_batch_builder builder = {0};
+        struct kp_buf batch = {0};
+        struct kp_arena arena = {0};
+        struct kp_record_reader reader;
+        struct kp_record record;
+        struct kp_error err;
+        kp_record_batch_add(&builder, 0, (struct kp_str){0}, (struct kp_str){value, KP_RECORD_BYTES_MAX + more},
+                            (struct kp_str){0});
+        enum kp_code code = kp_record_batch_build(&builder, KP_CODEC_NONE, &batch, &err);
+        assert_int_equal(code, more ? KP_LIMIT : KP_OK);
+        if (code == KP_OK) {
+            assert_int_equal(kp_record_reader_init(&reader, batch.data, batch.len, &arena, &err), KP_OK);
+            assert_true(kp_record_reader_next(&reader, &record, &err));
+            assert_int_equal(record.value.len, KP_RECORD_BYTES_MAX);
+        } else {
+            assert_string_equal(err.message, "a record of 16777290 bytes: the limit is 16777216");
+            assert_int_equal(batch.len, 0);
+        }
+        kp_arena_finish(&arena);
+        kp_buf_finish(&batch);
+        kp_record_batch_builder_finish(&builder);
+    }
+    free(value);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip), cmocka_unit_test(truncated),   cmocka_unit_test(flipped), cmocka_unit_test(bombs),
-        cmocka_unit_test(ratio),      cmocka_unit_test(snappy_java), cmocka_unit_test(thinned)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(limit),       cmocka_unit_test(round_trip),
+                                       cmocka_unit_test(truncated),   cmocka_unit_test(flipped),
+                                       cmocka_unit_test(bombs),       cmocka_unit_test(ratio),
+                                       cmocka_unit_test(snappy_java), cmocka_unit_test(thinned)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
