@@ -157,19 +157,16 @@ static struct kp_batch *slice(struct kp_arena *arena, struct kp_batch *batch, ui
 enum kp_code kp_cursor_next(struct kp_cursor *cursor, uint32_t rows_max, int64_t timeout_us,
                             struct kp_batch **ret_batch, bool *ret_done, struct kp_error *err)
 {
+    struct kp_session *session = cursor->session;
     *ret_batch = NULL;
     *ret_done = false;
     kp_arena_reset(&cursor->item_arena);
     if (cursor->subscription) {
         enum kp_code code = kp_subscribe_next(cursor, rows_max, timeout_us, ret_batch, err);
-        code = kp_session_told(cursor->session, code, err);
+        code = kp_session_told(session, code, err);
         if (code != KP_OK)
-            kp_session_fail_transaction(cursor->session);
+            kp_session_fail_transaction(session);
         return code;
-    }
-    if (atomic_load(&cursor->session->cancelled)) { /* between what is sent of a long answer */
-        kp_session_fail_transaction(cursor->session);
-        return kp_session_told(cursor->session, KP_CANCELLED, err);
     }
     while (cursor->batch_at < cursor->batch_count && cursor->row_at >= cursor->batches[cursor->batch_at]->rows) {
         cursor->batch_at++;
@@ -180,6 +177,11 @@ enum kp_code kp_cursor_next(struct kp_cursor *cursor, uint32_t rows_max, int64_t
         if (cursor->prepared->kind == KP_PREPARED_QUERY)
             snprintf(cursor->tag, sizeof cursor->tag, "SELECT %llu", (unsigned long long)cursor->rows);
         return KP_OK;
+    }
+    bool committed = cursor->prepared->kind == KP_PREPARED_WRITE && session->transaction == KP_TRANSACTION_NONE;
+    if (atomic_load(&session->cancelled) && !committed) { /* between what is sent of a long answer */
+        kp_session_fail_transaction(session);
+        return kp_session_told(session, KP_CANCELLED, err);
     }
     struct kp_batch *batch = cursor->batches[cursor->batch_at];
     uint32_t count = batch->rows - cursor->row_at;

@@ -70,6 +70,8 @@ KP_MUST enum kp_code kp_session_open(struct kp_db *db, const struct kp_session_o
                                      struct kp_session **ret_session, struct kp_error *err);
 void kp_session_close(struct kp_session *session);  /* rolls back; NULL is fine */
 void kp_session_cancel(struct kp_session *session); /* any thread: the running statement fails with 57014 */
+/* Any thread: the same with 57P01, because the server stops. What has been committed is told as such. */
+void kp_session_terminate(struct kp_session *session);
 /* idle_in_transaction_session_timeout, or outside of a block idle_session_timeout; 0: none. For the door to keep. */
 int64_t kp_session_idle_timeout_us(const struct kp_session *session);
 /* Goes on with a statement that was set aside (a cursor): a cancel that came in between was for nobody, and its time

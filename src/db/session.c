@@ -49,6 +49,12 @@ void kp_session_cancel(struct kp_session *session)
     kp_view_clock_wake(session->db->clock);
 }
 
+void kp_session_terminate(struct kp_session *session)
+{
+    atomic_store(&session->terminated, true);
+    kp_session_cancel(session);
+}
+
 int64_t kp_session_idle_timeout_us(const struct kp_session *session)
 {
     bool inside = session->transaction == KP_TRANSACTION_BLOCK || session->transaction == KP_TRANSACTION_FAILED;
@@ -73,6 +79,8 @@ enum kp_code kp_session_told(struct kp_session *session, enum kp_code code, stru
 {
     if (code != KP_CANCELLED || !atomic_load(&session->cancelled) || !err)
         return code;
+    if (atomic_load(&session->terminated))
+        return kp_fail(err, KP_CANCELLED, "57P01", "terminating connection due to administrator command");
     return kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to %s",
                    session->deadline.passed ? "statement timeout" : "user request");
 }

@@ -44,7 +44,7 @@ struct kp_session {
     struct kp_mutex settings_lock; /* for functions of a running query; all else is on the session's thread */
     const struct kp_zone *zone;
     struct kp_session_settings values;
-    _Atomic bool cancelled;
+    _Atomic bool cancelled, terminated;
     struct kp_deadline deadline;
     int64_t statement_timeout_ms, lock_timeout_ms, idle_timeout_ms, idle_session_timeout_ms; /* 0: none */
     char **outer_settings; /* SET LOCAL: the values before it, by index; an entry NULL: not set so */

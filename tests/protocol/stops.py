@@ -1,5 +1,5 @@
 """Work that would take hours inside one batch, value, partition or group ends when it is told to: by statement_timeout, by
-a cancel request, by DROP, and by SIGTERM. Bounds are wide: without a stop none of this ends within the test's time."""
+a cancel request, by DROP, and by SIGTERM, which says of no row that it was not written when it was. Bounds are wide: without a stop none of this ends within the test's time."""
 import os
 import shutil
 import tempfile
@@ -159,6 +159,42 @@ def try_stop(server):
     server.stop()
 
 
+def try_stop_writes(server):
+    """SIGTERM while rows are inserted: who is told 57P01 has written nothing, who is told that it is done has. Who is told
+    nothing, since the connection ended, does not know."""
+    print("SIGTERM under writes", flush=True)
+    server.start()
+    server.sql("CREATE TABLE w (id int PRIMARY KEY)")
+    told = {}
+
+    def write(first):
+        connection = server.connect()
+        for number in range(first, first + 1000000):
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute("INSERT INTO w VALUES (%s)" + (" RETURNING id" if number % 2 else ""), (number,))
+                told[number] = "done"
+            except psycopg2.Error as error:
+                if error.pgcode:
+                    told[number] = error.pgcode
+                return
+
+    threads = [threading.Thread(target=write, args=(1000000 * n,), daemon=True) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    wait_for("rows", lambda: len(told) > 500, SECONDS)
+    server.stop()
+    for thread in threads:
+        thread.join(SECONDS)
+    server.start()
+    there = {number for number, in server.sql("SELECT id FROM w")}
+    server.stop()
+    codes = set(told.values())
+    assert codes <= {"done", "57P01"}, codes
+    wrong = [number for number, what in told.items() if (what == "done") != (number in there)]
+    assert not wrong, [(number, told[number]) for number in wrong]
+
+
 folder = tempfile.mkdtemp(prefix="kappa-stops-")
 server = Server(os.path.join(folder, "data"), "--memory", "2GiB").start()
 try:
@@ -167,6 +203,7 @@ try:
     try_drop(server)
     try_drop_live(server)
     try_stop(server)
+    try_stop_writes(server)
 finally:
     if server.process.poll() is None:
         server.process.kill()

@@ -366,13 +366,13 @@ static void readable(struct kp_conn *conn)
 static void hangup(struct kp_conn *conn)
 {
     struct kp_pg *pg = conn->state;
-    if (atomic_load(&pg->streaming))
-        kp_session_cancel(pg->session);
-    else if (kp_net_is_stopping(conn->net)) {
+    if (kp_net_is_stopping(conn->net)) {
         kp_mutex_lock(&pg->door->mutex); /* whether there is a session */
         if (pg->pid)
-            kp_session_cancel(pg->session);
+            kp_session_terminate(pg->session);
         kp_mutex_unlock(&pg->door->mutex);
+    } else if (atomic_load(&pg->streaming)) {
+        kp_session_cancel(pg->session);
     }
 }
 
