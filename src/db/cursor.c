@@ -99,6 +99,7 @@ enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared
     atomic_store(&session->cancelled, false);
     kp_deadline_begin(session);
     atomic_fetch_add(&session->db->counters.statements, 1);
+    session->running = prepared->statement->text;
     enum kp_code code = check_transaction(session, prepared->statement, err);
     struct kp_cursor *cursor = kp_calloc(1, sizeof *cursor);
     cursor->session = session;
@@ -128,6 +129,7 @@ enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared
         code = run(cursor, cursor->prepared, params, param_count, err);
         code = commit_statement(cursor, code, err);
     }
+    session->running = NULL;
     if (session->transaction == KP_TRANSACTION_NONE) /* of what set_config did */
         kp_settings_end(session, code == KP_OK);
     code = kp_session_told(session, code, err);

@@ -79,6 +79,7 @@ struct kp_session {
     uint64_t undone_from;            /* for kp_session_take_undone: the number, 0: nothing is undone */
 
     struct kp_prepared *named; /* PREPARE's, a list */
+    const char *running;       /* the text of the statement that is being executed; NULL: none is */
     uint32_t cursors;          /* open ones */
 };
 

@@ -52,9 +52,9 @@ struct kp_system_table {
 };
 
 extern const struct kp_system_table kp_system_kappa[], kp_system_pg[], kp_system_proc[], kp_system_info[],
-    kp_system_never[], kp_system_comments[], kp_system_types[];
+    kp_system_never[], kp_system_comments[], kp_system_types[], kp_system_stat[];
 extern const size_t kp_system_kappa_count, kp_system_pg_count, kp_system_proc_count, kp_system_info_count,
-    kp_system_never_count, kp_system_comments_count, kp_system_types_count;
+    kp_system_never_count, kp_system_comments_count, kp_system_types_count, kp_system_stat_count;
 
 /* What is said about a system table, or its sub-th column; NULL: nothing. */
 const char *kp_system_doc(const struct kp_relation *relation, int32_t sub);
@@ -87,6 +87,7 @@ enum {
     KP_OID_LANGUAGE = 12,       /* internal */
     KP_OID_SQL = 14,            /* the language of functions that statements made */
     KP_OID_ARRAY_IN = 750,      /* what reads arrays, as in PostgreSQL */
+    KP_OID_ROWS = 0x10000000,   /* + a relation's: the type of its rows, which pg_type does not have */
     KP_OID_KEYS = 0x20000000,   /* + a table's: the index and constraint of its primary key */
     KP_OID_CHECKS = 0x30000000, /* + KP_OID_CHECKS_EACH times a relation's or domain's, + which of its CHECKs */
     KP_OID_CHECKS_EACH = 2048,

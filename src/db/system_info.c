@@ -289,6 +289,35 @@ static enum kp_code fill_enabled_roles(struct kp_session *session, struct kp_sys
     return KP_OK;
 }
 
+/* ---- privileges: there is one user, and he has them all ---- */
+
+static void put_privileges(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    static const char *const all[] = {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"};
+    size_t count = relation->kind == KP_RELATION_TABLE ? KP_COUNT(all) : relation->kind == KP_RELATION_SOURCE ? 2 : 1;
+    for (size_t i = 0; i < count && relation->kind != KP_RELATION_SINK; i++) {
+        kp_system_row(rows);
+        kp_system_set_text(rows, "grantor", session->user);
+        kp_system_set_text(rows, "grantee", session->user);
+        kp_system_set_text(rows, "table_catalog", database(session));
+        kp_system_set_text(rows, "table_schema", relation->schema);
+        kp_system_set_text(rows, "table_name", relation->name);
+        kp_system_set_text(rows, "privilege_type", all[i]);
+        kp_system_set_text(rows, "is_grantable", "NO");
+        kp_system_set_text(rows, "with_hierarchy", i ? "NO" : "YES");
+    }
+}
+
+static enum kp_code fill_privileges(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_system_each_relation(session, rows, put_privileges);
+    return KP_OK;
+}
+
+#define PRIVILEGE_COLUMNS                                                                                              \
+    "grantor name, grantee name, table_catalog name, table_schema name, table_name name, privilege_type text, "        \
+    "is_grantable text, with_hierarchy text"
+
 const struct kp_system_table kp_system_info[] = {
     {.schema = "information_schema",
      .name = "check_constraints",
@@ -323,6 +352,7 @@ const struct kp_system_table kp_system_info[] = {
      .spec = "constraint_catalog name, constraint_schema name, constraint_name name, table_catalog name, table_schema "
              "name, table_name name, column_name name, ordinal_position int4, position_in_unique_constraint int4",
      .fill = fill_key_column_usage},
+    {.schema = "information_schema", .name = "role_table_grants", .spec = PRIVILEGE_COLUMNS, .fill = fill_privileges},
     {.schema = "information_schema",
      .name = "schemata",
      .spec = "catalog_name name, schema_name name, schema_owner name, default_character_set_catalog name, "
@@ -334,6 +364,7 @@ const struct kp_system_table kp_system_info[] = {
              "name, table_name name, constraint_type text, is_deferrable text, initially_deferred text, enforced text, "
              "nulls_distinct text",
      .fill = fill_table_constraints},
+    {.schema = "information_schema", .name = "table_privileges", .spec = PRIVILEGE_COLUMNS, .fill = fill_privileges},
     {.schema = "information_schema",
      .name = "tables",
      .spec = "table_catalog name, table_schema name, table_name name, table_type text, self_referencing_column_name "

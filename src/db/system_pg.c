@@ -160,6 +160,7 @@ static void put_class(struct kp_session *session, struct kp_system_rows *rows, c
     bool stored = relation->kind == KP_RELATION_VIEW || relation->kind == KP_RELATION_TABLE ||
                   relation->kind == KP_RELATION_SOURCE;
     put_class_of(rows, relation->id, relation->name, relation->schema, relkind(relation));
+    kp_system_set_int(rows, "reltype", KP_OID_ROWS + relation->id);
     kp_system_set_int(rows, "relchecks", check_count(relation));
     kp_system_set_int(rows, "relam", stored ? ACCESS_TABLE : 0);
     kp_system_set_int(rows, "relnatts", kp_system_columns(relation));
@@ -623,21 +624,6 @@ static enum kp_code fill_settings(struct kp_session *session, struct kp_system_r
     return KP_OK;
 }
 
-/* The session that asks; others are not known to it. */
-static enum kp_code fill_stat_activity(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
-{
-    kp_system_row(rows);
-    kp_system_set_int(rows, "datid", KP_OID_DATABASE);
-    kp_system_set_text(rows, "datname", session->database);
-    kp_system_set_int(rows, "pid", 1);
-    kp_system_set_int(rows, "usesysid", KP_OID_OWNER);
-    kp_system_set_text(rows, "usename", session->user);
-    kp_system_set_text(rows, "application_name", kp_session_get(session, "application_name"));
-    kp_system_set_text(rows, "state", "active");
-    kp_system_set_text(rows, "backend_type", "client backend");
-    return KP_OK;
-}
-
 /* ---- PostgreSQL's views of relations ---- */
 
 static void put_table(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
@@ -834,14 +820,6 @@ const struct kp_system_table kp_system_pg[] = {
              "text, vartype text, source text, min_val text never, max_val text never, enumvals _text never, boot_val "
              "text, reset_val text, sourcefile text never, sourceline int4 never, pending_restart bool",
      .fill = fill_settings},
-    {.schema = "pg_catalog",
-     .name = "pg_stat_activity",
-     .spec = "datid oid, datname name, pid int4, leader_pid int4 never, usesysid oid, usename name, application_name "
-             "text, client_addr text never, client_hostname text never, client_port int4, backend_start timestamptz, "
-             "xact_start timestamptz, query_start timestamptz, state_change timestamptz, wait_event_type text, "
-             "wait_event text, state text, backend_xid oid never, backend_xmin oid never, query_id int8 never, query "
-             "text, backend_type text",
-     .fill = fill_stat_activity},
     {.schema = "pg_catalog",
      .name = "pg_tables",
      .spec = "schemaname name, tablename name, tableowner name, tablespace name, hasindexes bool, hasrules bool, "

@@ -57,6 +57,9 @@ static const struct {
     {FUNCTION, "count_distinct", NULL, "Write count(DISTINCT value)."},
     {FUNCTION, "topk", NULL, "Write (array_agg(value ORDER BY value DESC))[1:3]."},
     {FUNCTION, "topkdistinct", NULL, "Write (array_agg(DISTINCT value ORDER BY value DESC))[1:3]."},
+    {FUNCTION, "acldefault", NULL,
+     "pg_dump knows no sources, sinks and views that live on: kappa backup copies all, COPY (…) TO the rows of a "
+     "query, and kappa.views has the texts of views."},
     {FUNCTION, "listagg", NULL, "Write string_agg(value, ',')."},
     {FUNCTION, "extractjsonfield", NULL, "Write value::jsonb #>> '{a,b}'."},
     {FUNCTION, "json_value", NULL, "Write value::jsonb #>> '{a,b}', or jsonb_path_query_first(value, '$.a.b')."},

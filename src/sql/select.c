@@ -578,7 +578,8 @@ static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt 
     KP_TRY(bind_clauses(binder, select, &query));
     query.bases = kp_targets_bases(binder, &query.targets, query.visible, &query.scope);
     if (query.never) {
-        KP_TRY(name_columns(binder, &query.never));
+        if (root)
+            KP_TRY(name_columns(binder, &query.never));
         query.never->bases = query.bases;
         *ret_plan = query.never;
         *ret_count = query.visible;

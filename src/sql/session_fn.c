@@ -16,7 +16,7 @@ static struct kp_expr *int4(struct binder *binder, int32_t value)
 static const struct fixed {
     const char *name;
     uint32_t min_args, max_args;
-    enum { FIXED_TEXT, FIXED_EMPTY, FIXED_NULL, FIXED_TRUE, FIXED_FALSE, FIXED_INT } kind;
+    enum { FIXED_TEXT, FIXED_EMPTY, FIXED_NULL, FIXED_NULL_INT, FIXED_TRUE, FIXED_FALSE, FIXED_INT } kind;
     const char *text;
 } fixed[] = {
     {"version", 0, 0, FIXED_TEXT, "PostgreSQL 15.0 (kappa " KAPPA_VERSION ")"},
@@ -29,6 +29,8 @@ static const struct fixed {
     {"pg_get_serial_sequence", 2, 2, FIXED_NULL, NULL},
     {"inet_server_addr", 0, 0, FIXED_NULL, NULL},
     {"inet_client_addr", 0, 0, FIXED_NULL, NULL},
+    {"inet_server_port", 0, 0, FIXED_NULL_INT, NULL},
+    {"inet_client_port", 0, 0, FIXED_NULL_INT, NULL},
     {"pg_type_is_visible", 1, 1, FIXED_TRUE, NULL},
     {"pg_function_is_visible", 1, 1, FIXED_TRUE, NULL},
     {"pg_operator_is_visible", 1, 1, FIXED_TRUE, NULL},
@@ -69,6 +71,8 @@ static struct kp_expr *fixed_value(struct binder *binder, const struct fixed *ru
         return kp_bind_text(binder, "");
     case FIXED_NULL:
         return kp_bind_null(binder, KP_TYPE(KP_TEXT));
+    case FIXED_NULL_INT:
+        return kp_bind_null(binder, KP_TYPE(KP_INT4));
     case FIXED_TRUE:
         return kp_bind_bool(binder, true);
     case FIXED_FALSE:

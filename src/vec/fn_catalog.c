@@ -94,6 +94,12 @@ static void nothing(struct kp_call *call, const struct kp_vec *const *args, stru
         fn_set_null(call, out, i, &owned);
 }
 
+static void no_bytes(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    (void)args;
+    memset(out->data, 0, call->rows * kp_vec_width(out));
+}
+
 static void fact_number(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out, enum kp_fact fact,
                         bool is_bool)
 {
@@ -556,6 +562,8 @@ static const struct kp_func funcs[] = {
     ASKS("pg_table_size", KP_INT8, relation_bytes, "memory of its rows, or bytes of its topic", 1, KP_REGCLASS),
     ASKS("pg_total_relation_size", KP_INT8, relation_bytes, "memory of its rows, or bytes of its topic", 1,
          KP_REGCLASS),
+    ASKS("pg_indexes_size", KP_INT8, no_bytes, "0: keys lie with the rows", 1, KP_REGCLASS),
+    ASKS("pg_stat_get_numscans", KP_INT8, nothing, "NULL: scans are not counted", 1, KP_OID),
     ASKS("pg_database_size", KP_INT8, database_bytes, "bytes of the log", 1, KP_NAME),
     ASKS("pg_database_size", KP_INT8, database_bytes, "bytes of the log", 1, KP_OID),
     ASKS("pg_get_expr", KP_TEXT, expression_text, "an expression of the catalog as text", 2, KP_TEXT, KP_OID),
