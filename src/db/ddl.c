@@ -134,8 +134,11 @@ static enum kp_code alter_topic(struct kp_ddl *ddl, const struct kp_statement *s
     return configure_topic(ddl, statement, info.id, err);
 }
 
-static enum kp_code need_topic(struct kp_ddl *ddl, const struct kp_relation *relation, struct kp_error *err)
+/* A table's, if it was not told one, is its own from now on: that it was made here is in the catalog record. */
+static enum kp_code need_topic(struct kp_ddl *ddl, struct kp_relation *relation, struct kp_error *err)
 {
+    if (ddl->replaying)
+        relation->made_topic = ddl->record.topic;
     if (ddl->replaying || !relation->topic)
         return KP_OK;
     KP_TRY(check_topic_name(relation->topic, err));
@@ -147,6 +150,8 @@ static enum kp_code need_topic(struct kp_ddl *ddl, const struct kp_relation *rel
     KP_TRY(option_partitions(relation->options, relation->option_count, &partitions, err));
     uint32_t id;
     code = kp_log_topic_create(ddl->db->log, relation->topic, (uint32_t)partitions, &id, err);
+    if (code == KP_OK && relation->kind == KP_RELATION_TABLE && !kp_relation_option(relation, "topic"))
+        ddl->record.topic = relation->made_topic = id;
     return code == KP_EXISTS ? KP_OK : code;
 }
 
@@ -362,6 +367,7 @@ static void undo_create(struct kp_ddl *ddl, const struct kp_statement *statement
     kp_buf_append_text(&text, " CASCADE");
     struct kp_ddl undo = *ddl;
     undo.notice = NULL;
+    undo.record.topic = 0;
     undo.record.text = (struct kp_str){(const char *)text.data, text.len};
     kp_mutex_lock(&db->ddl_mutex);
     if (kp_sql_parse(undo.record.text, &arena, &drop_statement, &ignored) == KP_OK)

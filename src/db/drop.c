@@ -372,6 +372,17 @@ static enum kp_code gather(struct kp_ddl *ddl, const struct kp_statement *statem
     return KP_OK;
 }
 
+/* Who reads or writes a topic, or NULL. */
+static struct kp_relation *topic_user(const struct kp_catalog *catalog, const char *name)
+{
+    for (size_t i = 0; i < kp_catalog_count(catalog); i++) {
+        struct kp_relation *relation = kp_catalog_at(catalog, i);
+        if (relation->topic && strcmp(relation->topic, name) == 0)
+            return relation;
+    }
+    return NULL;
+}
+
 static enum kp_code drop_topic(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err)
 {
     struct kp_db *db = ddl->db;
@@ -379,13 +390,11 @@ static enum kp_code drop_topic(struct kp_ddl *ddl, const struct kp_statement *st
         return KP_OK;
     for (uint32_t n = 0; n < statement->name_count; n++) {
         const char *name = statement->names[n].name;
-        for (size_t i = 0; i < kp_catalog_count(db->catalog); i++) {
-            struct kp_relation *relation = kp_catalog_at(db->catalog, i);
-            if (relation->topic && strcmp(relation->topic, name) == 0) {
-                (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop topic %s because %s %s depends on it", name,
-                              kp_relation_kind_name(relation->kind), relation->name);
-                return kp_error_hint(err, "Drop the %s first.", kp_relation_kind_name(relation->kind));
-            }
+        const struct kp_relation *user = topic_user(db->catalog, name);
+        if (user) {
+            (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop topic %s because %s %s depends on it", name,
+                          kp_relation_kind_name(user->kind), user->name);
+            return kp_error_hint(err, "Drop the %s first.", kp_relation_kind_name(user->kind));
         }
         struct kp_topic_info info;
         enum kp_code code = kp_log_topic_find(db->log, name, &info, err);
@@ -399,6 +408,24 @@ static enum kp_code drop_topic(struct kp_ddl *ddl, const struct kp_statement *st
         KP_TRY(kp_log_topic_drop(db->log, info.id, err));
         kp_columns_forget(db->columns, info.id, INT64_MAX);
     }
+    return KP_OK;
+}
+
+/*
+ * The topic that CREATE TABLE made by itself goes with the table, as its rows do in PostgreSQL, unless somebody else
+ * uses it. While opening it is gone already, or the server ended between the statement's record and the topic's.
+ */
+static enum kp_code drop_made_topic(struct kp_ddl *ddl, const struct kp_relation *table, struct kp_error *err)
+{
+    struct kp_db *db = ddl->db;
+    struct kp_topic_info info;
+    if (!table->made_topic || db->options.read_only || topic_user(db->catalog, table->topic) ||
+        kp_log_topic_get(db->log, table->made_topic, &info, NULL) != KP_OK)
+        return KP_OK;
+    if (strcmp(info.name, table->topic) != 0) /* a log restored to an earlier position gives numbers again */
+        return KP_OK;
+    KP_TRY(kp_log_topic_drop(db->log, info.id, err));
+    kp_columns_forget(db->columns, info.id, INT64_MAX);
     return KP_OK;
 }
 
@@ -425,8 +452,16 @@ enum kp_code kp_ddl_drop(struct kp_ddl *ddl, const struct kp_statement *statemen
     for (size_t i = 0; code == KP_OK && i < list.count; i++) /* all: a step may be in the last of them */
         if (kp_live_of(list.items[i].relation))
             kp_engine_forsake(db, kp_live_of(list.items[i].relation));
-    for (size_t i = 0; code == KP_OK && i < list.count; i++)
-        kp_ddl_remove(ddl, list.items[i].relation);
+    size_t removed = 0;
+    for (; code == KP_OK && removed < list.count; removed++) {
+        kp_relation_ref(list.items[removed].relation);
+        kp_ddl_remove(ddl, list.items[removed].relation);
+    }
+    for (size_t i = 0; i < removed; i++) {
+        if (code == KP_OK)
+            code = drop_made_topic(ddl, list.items[i].relation, err);
+        kp_relation_unref(list.items[i].relation);
+    }
     kp_free(list.items);
     kp_free(list.relations);
     return code;

@@ -59,6 +59,8 @@ struct kp_relation {
 
     /* sources and tables */
     const char *topic;
+    uint32_t made_topic; /* tables: number of the topic that CREATE made for it without being told one, which goes with
+                            it; 0: none */
     uint32_t option_count;
     struct kp_option *options; /* WITH (…), names lower case, checked */
     struct kp_expr **defaults; /* col_count, NULL: none; evaluated at INSERT */

@@ -98,3 +98,35 @@ assert detail.endswith(" other objects"), detail
 shown = notices("DROP TABLE base CASCADE")
 assert shown.startswith("NOTICE:  drop cascades to 40 other objects\nDETAIL:  drop cascades to view over_0\n"), shown
 expect(names(), [])
+
+# a table's own topic goes with it, as its rows do in PostgreSQL: who makes the table again begins without
+def topics():
+    return [row[0] for row in run("SELECT name FROM kappa.topics WHERE NOT internal AND name LIKE 'again%' ORDER BY 1")]
+
+
+for _ in range(2):
+    run("CREATE TABLE again (id int PRIMARY KEY)")
+    run("CREATE MATERIALIZED VIEW many AS SELECT count(*) AS n FROM again")
+    run("INSERT INTO again VALUES (1), (2)")
+    expect(run("SELECT n FROM many"), [(2,)])
+    run("DROP TABLE again CASCADE")
+    expect(topics(), [])
+run("CREATE TABLE again (id int)")
+run("INSERT INTO again VALUES (1)")
+run("CREATE SOURCE again_seen (id int) WITH (topic = 'again')")  # somebody else reads it
+run("DROP TABLE again")
+expect(run("SELECT id FROM again_seen"), [(1,)])
+run("CREATE TABLE again (id int)")  # it was there before: it is not this table's
+expect(run("SELECT id FROM again"), [(1,)])
+run("DROP TABLE again")
+run("DROP SOURCE again_seen")
+expect(topics(), ["again"])
+run("DROP TOPIC again")
+run("CREATE TABLE again (id int PRIMARY KEY) WITH (topic = 'again_named')")  # it has a name: it stays
+run("INSERT INTO again VALUES (7)")
+run("DROP TABLE again")
+expect(topics(), ["again_named"])
+run("CREATE TABLE again (id int PRIMARY KEY) WITH (topic = 'again_named')")
+expect(run("SELECT id FROM again"), [(7,)])
+run("DROP TABLE again")
+run("DROP TOPIC again_named")
