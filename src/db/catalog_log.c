@@ -22,8 +22,9 @@ static bool frees_room(struct kp_str text)
            (text.len > 6 && strncasecmp(text.ptr, "ALTER ", 6) == 0);
 }
 
-enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_record *record, int64_t *ret_position,
-                                   struct kp_error *err)
+enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_record *record,
+                                   const struct kp_log_entry *with, size_t count, int64_t *ret_position,
+                                   int64_t *ret_end, struct kp_error *err)
 {
     struct kp_buf headers = {0}, batch = {0};
     char topic[16];
@@ -37,13 +38,19 @@ enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_rec
     kp_record_batch_add(&builder, db->os->wall_us(db->os->ctx) / 1000, KP_STR("statement"), record->text,
                         (struct kp_str){(const char *)headers.data, headers.len});
     enum kp_code code = kp_record_batch_build(&builder, KP_CODEC_NONE, &batch, err);
-    struct kp_log_entry entry = {.topic = db->catalog_topic, .batch = batch.data, .bytes = batch.len, .trusted = true};
-    entry.frees_room = frees_room(record->text);
-    int64_t end = 0;
+    struct kp_log_entry *entries = kp_calloc(1 + count, sizeof *entries);
+    entries[0] = (struct kp_log_entry){.topic = db->catalog_topic,
+                                       .batch = batch.data,
+                                       .bytes = batch.len,
+                                       .trusted = true,
+                                       .frees_room = frees_room(record->text)};
+    if (count)
+        memcpy(entries + 1, with, count * sizeof *entries);
     if (code == KP_OK)
-        code = kp_log_append(db->log, &entry, 1, &end, err);
+        code = kp_log_append(db->log, entries, 1 + count, ret_end, err);
     if (code == KP_OK)
-        *ret_position = entry.position;
+        *ret_position = entries[0].position;
+    kp_free(entries);
     kp_record_batch_builder_finish(&builder);
     kp_buf_finish(&headers);
     kp_buf_finish(&batch);

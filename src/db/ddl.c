@@ -32,6 +32,7 @@ bool kp_ddl_is(const struct kp_statement *statement)
 {
     switch (statement->kind) {
     case KP_STATEMENT_CREATE:
+    case KP_STATEMENT_CREATE_AS:
     case KP_STATEMENT_CREATE_TOPIC:
     case KP_STATEMENT_ALTER_TOPIC:
     case KP_STATEMENT_DROP:
@@ -50,7 +51,10 @@ enum kp_code kp_ddl_log(struct kp_ddl *ddl, struct kp_error *err)
 {
     if (ddl->replaying)
         return KP_OK;
-    return kp_catalog_log_append(ddl->db, &ddl->record, &ddl->position, err);
+    KP_ASSERT(ddl->row_count == 0 || ddl->record.topic);
+    for (size_t i = 0; i < ddl->row_count; i++)
+        ddl->rows[i].topic = ddl->record.topic;
+    return kp_catalog_log_append(ddl->db, &ddl->record, ddl->rows, ddl->row_count, &ddl->position, &ddl->end, err);
 }
 
 /* ---- topics ---- */
@@ -134,6 +138,19 @@ static enum kp_code alter_topic(struct kp_ddl *ddl, const struct kp_statement *s
     return configure_topic(ddl, statement, info.id, err);
 }
 
+/* Of a statement that ended between the topic and the table, say. */
+static enum kp_code take_empty_topic(struct kp_ddl *ddl, struct kp_relation *relation,
+                                     const struct kp_topic_info *topic, struct kp_error *err)
+{
+    if (topic->records == 0) {
+        ddl->record.topic = relation->made_topic = topic->id;
+        return KP_OK;
+    }
+    (void)kp_fail(err, KP_EXISTS, "42P07", "topic \"%s\" already exists", topic->name);
+    (void)kp_error_detail(err, "Its records would be rows of the table.");
+    return kp_error_hint(err, "Name the table otherwise, or drop the topic first.");
+}
+
 /* A table's, if it was not told one, is its own from now on: that it was made here is in the catalog record. */
 static enum kp_code need_topic(struct kp_ddl *ddl, struct kp_relation *relation, struct kp_error *err)
 {
@@ -144,6 +161,8 @@ static enum kp_code need_topic(struct kp_ddl *ddl, struct kp_relation *relation,
     KP_TRY(check_topic_name(relation->topic, err));
     struct kp_topic_info info;
     enum kp_code code = kp_log_topic_find(ddl->db->log, relation->topic, &info, err);
+    if (code == KP_OK && ddl->fills)
+        return take_empty_topic(ddl, relation, &info, err);
     if (code != KP_NOT_FOUND)
         return code;
     int64_t partitions;
@@ -152,7 +171,7 @@ static enum kp_code need_topic(struct kp_ddl *ddl, struct kp_relation *relation,
     code = kp_log_topic_create(ddl->db->log, relation->topic, (uint32_t)partitions, &id, err);
     if (code == KP_OK && relation->kind == KP_RELATION_TABLE && !kp_relation_option(relation, "topic"))
         ddl->record.topic = relation->made_topic = id;
-    return code == KP_EXISTS ? KP_OK : code;
+    return code == KP_EXISTS && !ddl->fills ? KP_OK : code;
 }
 
 /* ---- CREATE ---- */
@@ -320,8 +339,7 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
     return add_relation(ddl, relation, ret_job, err);
 }
 
-/* A name as a statement writes it. */
-static void put_name(struct kp_buf *text, const char *name, const char *more)
+void kp_ddl_put_name(struct kp_buf *text, const char *name, const char *more)
 {
     kp_buf_append_byte(text, '"');
     for (const char *at = name; *at; at++) {
@@ -340,9 +358,9 @@ static enum kp_code create_late(const struct kp_ddl *ddl, const struct kp_statem
     struct kp_arena arena = {0};
     struct kp_statement *companion;
     kp_buf_append_text(&text, "CREATE MATERIALIZED VIEW ");
-    put_name(&text, statement->name.name, "_late");
+    kp_ddl_put_name(&text, statement->name.name, "_late");
     kp_buf_append_text(&text, " AS SELECT * FROM late(");
-    put_name(&text, statement->name.name, "");
+    kp_ddl_put_name(&text, statement->name.name, "");
     kp_buf_append_byte(&text, ')');
     struct kp_ddl more = *ddl;
     more.record.text = (struct kp_str){(const char *)text.data, text.len};
@@ -363,7 +381,7 @@ static void undo_create(struct kp_ddl *ddl, const struct kp_statement *statement
     struct kp_arena arena = {0};
     struct kp_statement *drop_statement;
     kp_buf_printf(&text, "DROP %s ", statement->relation_kind == KP_RELATION_TABLE ? "TABLE" : "MATERIALIZED VIEW");
-    put_name(&text, statement->name.name, "");
+    kp_ddl_put_name(&text, statement->name.name, "");
     kp_buf_append_text(&text, " CASCADE");
     struct kp_ddl undo = *ddl;
     undo.notice = NULL;

@@ -12,12 +12,21 @@ struct kp_ddl {
     struct kp_catalog_record record;
     bool replaying;
     int64_t position;           /* of the record */
+    int64_t end;                /* behind what was written with it */
     const _Atomic bool *cancel; /* of the session; NULL: never */
     /* NOTICE for the client, or NULL. */
     void (*notice)(void *arg, const char *severity, const struct kp_error *notice);
     void *notice_arg;
     const struct kp_sql_context *context;
+    /* CREATE TABLE AS: the rows, written with the record; their topic is the one that is made, which must be empty */
+    bool fills;
+    struct kp_log_entry *rows;
+    size_t row_count; /* batches of them */
 };
+
+struct kp_session;
+/* For a statement of this session. */
+void kp_ddl_init(struct kp_ddl *ddl, struct kp_session *session, const struct kp_sql_context *context);
 
 /* CREATE …, DROP …, CREATE TOPIC, ALTER …, REFRESH. Returns when the effect is there (a view is READY). */
 KP_MUST enum kp_code kp_ddl_run(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err);
@@ -46,6 +55,8 @@ KP_MUST enum kp_code kp_ddl_comment(struct kp_ddl *ddl, const struct kp_statemen
 KP_MUST enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relation, struct kp_error *err);
 /* Whether a decoder can be made of a source's or table's declaration. */
 KP_MUST enum kp_code kp_ddl_check_format(const struct kp_relation *relation, struct kp_error *err);
+/* Appends a name, and `more` behind it, as a statement writes it. */
+void kp_ddl_put_name(struct kp_buf *text, const char *name, const char *more);
 /* Takes a relation out of the catalog, the graph and memory. */
 void kp_ddl_remove(struct kp_ddl *ddl, struct kp_relation *relation);
 void kp_ddl_notice(struct kp_ddl *ddl, const char *sqlstate, const char *format, ...)

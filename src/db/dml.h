@@ -13,7 +13,7 @@
 struct kp_write_target {
     struct kp_session *session;
     struct kp_relation *relation;
-    struct kp_live *live; /* tables: pinned */
+    struct kp_live *live; /* tables: pinned; NULL of one that is being made */
     struct kp_snapshot snapshot;
     bool own_snapshot;
     uint32_t topic, partitions;
@@ -26,6 +26,8 @@ struct kp_write_target {
 /* Fails if the relation cannot be written; finish in any case. */
 KP_MUST enum kp_code kp_target_init(struct kp_write_target *target, struct kp_session *session,
                                     struct kp_relation *relation, struct kp_error *err);
+/* Of a table that is being made, and has no row and no topic yet. */
+void kp_target_init_new(struct kp_write_target *target, struct kp_session *session, struct kp_relation *relation);
 void kp_target_finish(struct kp_write_target *target);
 
 /* What is known of a key: its last write in this transaction, or the row at the snapshot. */

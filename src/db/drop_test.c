@@ -69,8 +69,8 @@ static void drop_is_finished(void **state)
     assert_true(has_topic(db, "t", &info));
     struct kp_catalog_record record = {
         .text = KP_STR("DROP TABLE t"), .time_zone = KP_STR("UTC"), .user = KP_STR("kappa")};
-    int64_t position;
-    assert_int_equal(kp_catalog_log_append(db, &record, &position, &err), KP_OK);
+    int64_t position, end;
+    assert_int_equal(kp_catalog_log_append(db, &record, NULL, 0, &position, &end, &err), KP_OK);
     kp_db_close(db);
 
     db = open_db();

@@ -208,9 +208,11 @@ struct kp_catalog_record {
     struct kp_str text, time_zone, user;
     uint32_t topic; /* of a statement about one: its number, for a name may be used again; else 0 */
 };
-/* Appends it to the log, durable on return. */
+/* Appends it to the log, and in the same group what comes with it (count 0: nothing), durable on return; *ret_end is
+ * behind all. */
 KP_MUST enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_record *record,
-                                           int64_t *ret_position, struct kp_error *err);
+                                           const struct kp_log_entry *with, size_t count, int64_t *ret_position,
+                                           int64_t *ret_end, struct kp_error *err);
 /* Calls each for every catalog record in order, with its position. */
 KP_MUST enum kp_code kp_catalog_log_read(struct kp_db *db,
                                          enum kp_code (*each)(struct kp_db *db, const struct kp_catalog_record *record,

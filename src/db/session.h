@@ -227,10 +227,21 @@ KP_MUST enum kp_code kp_write_run(struct kp_cursor *cursor, const struct kp_datu
                                   struct kp_error *err);
 KP_MUST enum kp_code kp_write_truncate(struct kp_cursor *cursor, struct kp_error *err);
 KP_MUST enum kp_code kp_copy_in_begin(struct kp_cursor *cursor, struct kp_error *err);
+/* CREATE TABLE AS (create_as.c). */
+KP_MUST enum kp_code kp_create_as_run(struct kp_cursor *cursor, struct kp_error *err);
 
 /* ---- writes.c ---- */
 /* Appends the transaction's writes as one group; *ret_position behind them. Waits for its turn to write. */
 KP_MUST enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position, struct kp_error *err);
+/* The writes from the first-th on as record batches, in their order. Finish in any case. */
+struct kp_write_group {
+    struct kp_log_entry *entries;
+    struct kp_buf *bytes;
+    size_t count;
+};
+KP_MUST enum kp_code kp_writes_group(struct kp_session *session, size_t first, struct kp_write_group *group,
+                                     struct kp_error *err);
+void kp_write_group_finish(struct kp_write_group *group);
 /* A record's key: the JSON array of the values of the relation's key columns. In arena. */
 struct kp_str kp_writes_key(struct kp_session *session, const struct kp_relation *relation,
                             const struct kp_datum *values, struct kp_arena *arena);

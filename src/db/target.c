@@ -27,6 +27,24 @@ static enum kp_code check_writable(const struct kp_session *session, const struc
     return KP_OK;
 }
 
+static void set_up(struct kp_write_target *target)
+{
+    const struct kp_relation *relation = target->relation;
+    target->checks = kp_checks_create(relation);
+    const char *missing = kp_relation_option(relation, "missing");
+    target->whole = missing && strcmp(missing, "error") == 0;
+    target->names = kp_calloc(relation->col_count + 1, sizeof(char *));
+    for (uint32_t i = 0; i < relation->col_count; i++)
+        target->names[i] = relation->cols[i].name;
+}
+
+void kp_target_init_new(struct kp_write_target *target, struct kp_session *session, struct kp_relation *relation)
+{
+    *target = (struct kp_write_target){
+        .session = session, .relation = relation, .partitions = 1, .first = session->write_count};
+    set_up(target);
+}
+
 enum kp_code kp_target_init(struct kp_write_target *target, struct kp_session *session, struct kp_relation *relation,
                             struct kp_error *err)
 {
@@ -40,12 +58,7 @@ enum kp_code kp_target_init(struct kp_write_target *target, struct kp_session *s
         KP_TRY(kp_live_pin(session->db, relation, &session->cancelled, &target->live, err));
         KP_TRY(kp_session_snapshot(session, &target->snapshot, &target->own_snapshot, err));
     }
-    target->checks = kp_checks_create(relation);
-    const char *missing = kp_relation_option(relation, "missing");
-    target->whole = missing && strcmp(missing, "error") == 0;
-    target->names = kp_calloc(relation->col_count + 1, sizeof(char *));
-    for (uint32_t i = 0; i < relation->col_count; i++)
-        target->names[i] = relation->cols[i].name;
+    set_up(target);
     return KP_OK;
 }
 
@@ -73,7 +86,7 @@ enum kp_code kp_target_key_of(struct kp_write_target *target, struct kp_datum *v
         key.taken = key.own->row != NULL;
         key.existed = key.own->existed;
         key.touched = (size_t)(key.own - session->writes) >= target->first;
-    } else {
+    } else if (target->live) {
         enum kp_store_key_state state;
         KP_TRY(kp_store_key_state(target->live->store, &target->snapshot, key.values, target->snapshot.position, &state,
                                   err));

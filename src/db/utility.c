@@ -203,22 +203,30 @@ static enum kp_code deallocate(struct kp_session *session, const char *name, str
 
 /* ---- DDL ---- */
 
-static enum kp_code run_ddl(struct kp_cursor *cursor, struct kp_error *err)
+void kp_ddl_init(struct kp_ddl *ddl, struct kp_session *session, const struct kp_sql_context *context)
 {
-    struct kp_session *session = cursor->session;
-    if (kp_session_read_only(session))
-        return kp_fail(err, KP_FORBIDDEN, "25006", "cannot execute %s in a read-only transaction",
-                       cursor->prepared->statement->tag);
-    struct kp_sql_context context;
-    kp_session_context(session, &context);
-    struct kp_ddl ddl = {
+    *ddl = (struct kp_ddl){
         .db = session->db,
         .settings = session->values,
         .record = {.time_zone = kp_str(kp_settings_get(session, "TimeZone")), .user = kp_str(session->user)},
         .cancel = &session->cancelled,
         .notice = session->options.notice,
         .notice_arg = session->options.arg,
-        .context = &context};
+        .context = context};
+}
+
+static enum kp_code run_ddl(struct kp_cursor *cursor, struct kp_error *err)
+{
+    struct kp_session *session = cursor->session;
+    if (kp_session_read_only(session))
+        return kp_fail(err, KP_FORBIDDEN, "25006", "cannot execute %s in a read-only transaction",
+                       cursor->prepared->statement->tag);
+    if (cursor->prepared->statement->kind == KP_STATEMENT_CREATE_AS)
+        return kp_create_as_run(cursor, err);
+    struct kp_sql_context context;
+    kp_session_context(session, &context);
+    struct kp_ddl ddl;
+    kp_ddl_init(&ddl, session, &context);
     struct kp_arena arena = {0};
     const struct kp_statement *statement;
     enum kp_code code = kp_ddl_inline_schemas(session->db, cursor->prepared->statement, &arena, &statement, err);

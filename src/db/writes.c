@@ -234,21 +234,16 @@ static enum kp_code check_conflicts(struct kp_session *session, struct kp_error 
     return code;
 }
 
-struct group {
-    struct kp_log_entry *entries;
-    struct kp_buf *bytes;
-    size_t count;
-};
-
-/* Record batches in the order of the writes: a run of one partition is one batch. */
-static enum kp_code build_group(struct kp_session *session, struct group *group, struct kp_error *err)
+/* A run of one partition is one batch. */
+enum kp_code kp_writes_group(struct kp_session *session, size_t first, struct kp_write_group *group,
+                             struct kp_error *err)
 {
     int64_t now_ms = session->db->os->wall_us(session->db->os->ctx) / 1000;
     struct kp_record_batch_builder builder = {0};
     enum kp_code code = KP_OK;
-    group->entries = kp_calloc(session->write_count, sizeof *group->entries);
-    group->bytes = kp_calloc(session->write_count, sizeof *group->bytes);
-    for (size_t i = 0; code == KP_OK && i < session->write_count; i++) {
+    group->entries = kp_calloc(session->write_count - first + 1, sizeof *group->entries);
+    group->bytes = kp_calloc(session->write_count - first + 1, sizeof *group->bytes);
+    for (size_t i = first; code == KP_OK && i < session->write_count; i++) {
         const struct kp_pending_write *write = &session->writes[i], *next = write + 1;
         if (write->replaced_by == SIZE_MAX)
             kp_record_batch_add(&builder, now_ms, write->key, write->value, (struct kp_str){NULL, 0});
@@ -266,6 +261,14 @@ static enum kp_code build_group(struct kp_session *session, struct group *group,
     }
     kp_record_batch_builder_finish(&builder);
     return code;
+}
+
+void kp_write_group_finish(struct kp_write_group *group)
+{
+    for (size_t i = 0; i < group->count; i++)
+        kp_buf_finish(&group->bytes[i]);
+    kp_free(group->entries);
+    kp_free(group->bytes);
 }
 
 /* The turn to commit: lock_timeout and cancel end the waiting for it. */
@@ -291,11 +294,11 @@ static enum kp_code wait_turn(struct kp_session *session, struct kp_error *err)
 enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position, struct kp_error *err)
 {
     struct kp_db *db = session->db;
-    struct group group = {0};
+    struct kp_write_group group = {0};
     KP_TRY(wait_turn(session, err));
     enum kp_code code = check_conflicts(session, err);
     if (code == KP_OK)
-        code = build_group(session, &group, err);
+        code = kp_writes_group(session, 0, &group, err);
     *ret_position = kp_log_position(db->log);
     if (code == KP_OK && group.count)
         code = kp_log_append(db->log, group.entries, group.count, ret_position, err);
@@ -303,9 +306,6 @@ enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position,
     db->committing = false;
     kp_cond_signal(&db->committed);
     kp_mutex_unlock(&db->mutex);
-    for (size_t i = 0; i < group.count; i++)
-        kp_buf_finish(&group.bytes[i]);
-    kp_free(group.entries);
-    kp_free(group.bytes);
+    kp_write_group_finish(&group);
     return code;
 }

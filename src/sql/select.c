@@ -574,6 +574,9 @@ static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt 
                                       select->distinct_clause[0]->node_case == PG_QUERY__NODE__NODE__NOT_SET};
     binder->emit_on_close = false;
     binder->keep_unknown = false;
+    if (select->into_clause && select->into_clause != binder->statement->into)
+        return kp_bind_fail(binder, select->into_clause->rel->location, KP_INVALID, "42601",
+                            "SELECT ... INTO is not allowed here");
     KP_TRY(refuse_clauses(binder, select));
     KP_TRY(bind_clauses(binder, select, &query));
     query.bases = kp_targets_bases(binder, &query.targets, query.visible, &query.scope);

@@ -17,9 +17,10 @@ enum kp_statement_kind {
     KP_STATEMENT_UPDATE,
     KP_STATEMENT_DELETE,
     KP_STATEMENT_MERGE,
-    KP_STATEMENT_COPY_IN,  /* COPY t (columns) FROM STDIN */
-    KP_STATEMENT_COPY_OUT, /* COPY t | (query) | (SUBSCRIBE …) TO STDOUT: `inner` is what to run */
-    KP_STATEMENT_CREATE,   /* source, table, view, materialized view, sink: `relation_kind` */
+    KP_STATEMENT_COPY_IN,   /* COPY t (columns) FROM STDIN */
+    KP_STATEMENT_COPY_OUT,  /* COPY t | (query) | (SUBSCRIBE …) TO STDOUT: `inner` is what to run */
+    KP_STATEMENT_CREATE,    /* source, table, view, materialized view, sink: `relation_kind` */
+    KP_STATEMENT_CREATE_AS, /* CREATE TABLE `name` (columns) AS query, SELECT INTO: `inner`, `into`, `no_data` */
     KP_STATEMENT_CREATE_TOPIC,
     KP_STATEMENT_DROP,
     KP_STATEMENT_ALTER_VIEW,   /* of a materialized view: `alter` */
@@ -97,6 +98,7 @@ struct kp_statement {
     struct kp_name name;                 /* CREATE, ALTER, COPY IN, SUBSCRIBE, PREPARE … : the object */
     enum kp_relation_kind relation_kind; /* CREATE; DROP (DROP TOPIC: drop_topic instead) */
     bool if_not_exists, or_replace;
+    bool no_data;          /* CREATE TABLE … AS … WITH NO DATA */
     uint32_t option_count; /* WITH (…): names lower case; values as written, unquoted */
     struct kp_option *options;
     int32_t *option_locations;
@@ -116,7 +118,7 @@ struct kp_statement {
     int64_t partition;     /* -1: every partition */
     enum kp_explain_kind explain;
     bool explain_json;
-    struct kp_statement *inner; /* EXPLAIN, PREPARE, COPY OUT; NULL: EXPLAIN MATERIALIZED VIEW `name` */
+    struct kp_statement *inner; /* EXPLAIN, PREPARE, COPY OUT, CREATE AS; NULL: EXPLAIN MATERIALIZED VIEW `name` */
 
     enum kp_as_of_kind as_of; /* QUERY, SUBSCRIBE */
     int64_t as_of_position;
@@ -155,6 +157,7 @@ struct kp_statement {
 
     /* the binder's: PostgreSQL's parse tree of the statement, and what it does not know */
     const struct PgQuery__Node *tree;
+    const struct PgQuery__IntoClause *into; /* SELECT INTO: where it may stand */
     struct kp_sql_watermark {
         const char *column; /* NULL: none declared */
         const struct PgQuery__Node *expr;

@@ -70,12 +70,37 @@ static enum kp_code from_create_table(struct parser *parser, struct kp_statement
     return KP_OK;
 }
 
+/* CREATE TABLE … AS query, SELECT … INTO. */
+static enum kp_code from_table_as(struct parser *parser, struct kp_statement *statement,
+                                  const PgQuery__IntoClause *into, const PgQuery__Node *query)
+{
+    if (strcmp(into->rel->relpersistence, "t") == 0)
+        return unsupported(parser, "CREATE TEMPORARY TABLE", NULL);
+    if (into->n_options)
+        return unsupported(parser, "CREATE TABLE … WITH (…) AS", "Create the table, and INSERT INTO it SELECT ….");
+    if (query->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
+        return unsupported(parser, "CREATE TABLE AS EXECUTE", "Write the query itself.");
+    if (statement->param_max)
+        return unsupported(parser, "CREATE TABLE AS with parameters", NULL);
+    struct kp_statement *inner = kp_arena_alloc(parser->arena, sizeof *inner);
+    *inner = *statement;
+    inner->kind = KP_STATEMENT_QUERY;
+    inner->tag = "SELECT";
+    inner->tree = query;
+    inner->name = (struct kp_name){.location = -1};
+    inner->column_name_count = 0;
+    statement->kind = KP_STATEMENT_CREATE_AS;
+    statement->relation_kind = KP_RELATION_TABLE;
+    statement->no_data = into->skip_data;
+    statement->inner = inner;
+    return KP_OK;
+}
+
 static enum kp_code from_create_as(struct parser *parser, struct kp_statement *statement,
                                    const PgQuery__CreateTableAsStmt *create)
 {
-    if (create->objtype != PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW)
-        return unsupported(parser, "CREATE TABLE AS", "Create a materialized view, or a table and INSERT INTO it.");
-    if (create->into->skip_data)
+    bool is_view = create->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW;
+    if (is_view && create->into->skip_data)
         return unsupported(parser, "CREATE MATERIALIZED VIEW … WITH NO DATA",
                            "A view is filled from the log by itself.");
     statement->name = name_of(create->into->rel);
@@ -85,7 +110,26 @@ static enum kp_code from_create_as(struct parser *parser, struct kp_statement *s
     for (size_t i = 0; i < create->into->n_col_names; i++)
         statement->column_names[i] = create->into->col_names[i]->string->sval;
     statement->tree = create->query;
-    return KP_OK;
+    if (is_view)
+        return KP_OK;
+    statement->tag = "CREATE TABLE AS";
+    return from_table_as(parser, statement, create->into, create->query);
+}
+
+/* INTO stands in the first SELECT of a UNION. */
+static enum kp_code from_select(struct parser *parser, struct kp_statement *statement, const PgQuery__Node *tree)
+{
+    const PgQuery__SelectStmt *first = tree->select_stmt;
+    while (first->larg)
+        first = first->larg;
+    statement->kind = KP_STATEMENT_QUERY;
+    statement->tag = "SELECT";
+    if (!first->into_clause)
+        return KP_OK;
+    statement->name = name_of(first->into_clause->rel);
+    statement->into = first->into_clause;
+    statement->tag = "SELECT INTO";
+    return from_table_as(parser, statement, first->into_clause, tree);
 }
 
 static enum kp_code from_view(struct parser *parser, struct kp_statement *statement, const PgQuery__ViewStmt *view)
@@ -489,11 +533,7 @@ enum kp_code kp_statement_from_tree(struct parser *parser, struct kp_statement *
         statement->tree = tree;
     switch (tree->node_case) {
     case PG_QUERY__NODE__NODE_SELECT_STMT:
-        if (tree->select_stmt->into_clause)
-            return unsupported(parser, "SELECT INTO", "Create a materialized view, or a table and INSERT INTO it.");
-        statement->kind = KP_STATEMENT_QUERY;
-        statement->tag = "SELECT";
-        return KP_OK;
+        return from_select(parser, statement, tree);
     case PG_QUERY__NODE__NODE_INSERT_STMT:
         statement->kind = KP_STATEMENT_INSERT;
         statement->tag = "INSERT";
