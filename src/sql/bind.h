@@ -211,6 +211,8 @@ struct kp_expr *kp_bind_column(struct binder *binder, uint32_t column, struct kp
 struct kp_expr *kp_bind_bool(struct binder *binder, bool value);
 struct kp_expr *kp_bind_text(struct binder *binder, const char *value);
 struct kp_expr *kp_bind_null(struct binder *binder, struct kp_type type);
+/* What a value of regclass, regtype … or an array of such leaves as, beside numbers inside; others as they are. */
+KP_MUST enum kp_code kp_bind_as_name(struct binder *binder, struct kp_expr *expr, struct kp_expr **ret_expr);
 bool kp_can_coerce(enum kp_type_id from, enum kp_type_id to, enum coercion how);
 KP_MUST enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct kp_type to, enum coercion how,
                                     struct kp_expr **ret_expr);

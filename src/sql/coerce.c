@@ -125,6 +125,21 @@ static struct kp_expr *call(struct binder *binder, const struct kp_func *func, s
     return kp_bind_fold(binder, expr);
 }
 
+static bool is_regs(enum kp_type_id id)
+{
+    return kp_type_is_array(id) && kp_type_is_reg(kp_type_element(id));
+}
+
+enum kp_code kp_bind_as_name(struct binder *binder, struct kp_expr *expr, struct kp_expr **ret_expr)
+{
+    *ret_expr = expr;
+    if (kp_type_is_reg(expr->type.id))
+        return kp_bind_coerce(binder, expr, KP_TYPE(KP_TEXT), COERCE_EXPLICIT, ret_expr);
+    if (is_regs(expr->type.id))
+        return kp_bind_coerce(binder, expr, KP_TYPE(kp_type_array_of(KP_TEXT)), COERCE_EXPLICIT, ret_expr);
+    return KP_OK;
+}
+
 /* The cast applied to each element; no cast: an array of values that lie alike. */
 static struct kp_expr *coerce_array(struct binder *binder, const struct kp_func *func, struct kp_expr *arg,
                                     struct kp_type type)
@@ -220,12 +235,23 @@ static enum kp_code to_reg(struct binder *binder, struct kp_expr *expr, struct k
     return KP_OK;
 }
 
+/* '{t,u}'::regclass[]: names, each of which is looked up. */
+static enum kp_code to_regs(struct binder *binder, struct kp_expr *literal, struct kp_type to,
+                            struct kp_expr **ret_expr)
+{
+    KP_TRY(kp_bind_coerce(binder, literal, KP_TYPE(kp_type_array_of(KP_TEXT)), COERCE_IMPLICIT, &literal));
+    *ret_expr = coerce_array(binder, kp_func_find_cast(KP_TEXT, kp_type_element(to.id)), literal, to);
+    return KP_OK;
+}
+
 enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct kp_type to, enum coercion how,
                             struct kp_expr **ret_expr)
 {
     bool named = kp_type_info(expr->type.id)->string;
     if (kp_type_is_reg(to.id) && named && !(expr->kind == KP_EXPR_CONST && expr->datum.null))
         return to_reg(binder, expr, to, ret_expr);
+    if (is_regs(to.id) && expr->type.id == KP_UNKNOWN && expr->kind == KP_EXPR_CONST && !expr->datum.null)
+        return to_regs(binder, expr, to, ret_expr);
     if (expr->type.id == KP_UNKNOWN && expr->kind == KP_EXPR_CONST) {
         KP_TRY(literal(binder, expr, to, how, ret_expr));
         return kp_bind_row_check(binder, *ret_expr, expr->location, ret_expr);

@@ -286,6 +286,15 @@ static struct kp_type a_row(struct kp_expr *const *args, uint32_t count)
     return KP_TYPE(KP_ANYRECORD);
 }
 
+/* int2vector or oidvector, if one is among them: a literal beside it is written like it. Else NONE. */
+static enum kp_type_id a_vector(struct kp_expr *const *args, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (kp_type_is_vector(args[i]->type.id))
+            return args[i]->type.id;
+    return KP_TYPE_NONE;
+}
+
 /* Casts the arguments to what the candidate takes. ret_type: what its result `ret` is; of KP_ANY the first argument's.
  */
 static enum kp_code cast_args(struct binder *binder, const struct candidate *candidate, struct kp_expr **args,
@@ -298,9 +307,12 @@ static enum kp_code cast_args(struct binder *binder, const struct candidate *can
         poly.element = KP_TEXT;
     if (poly.compatible == KP_UNKNOWN)
         poly.compatible = KP_TEXT;
+    enum kp_type_id vector = a_vector(args, count);
     for (uint32_t i = 0; i < count; i++) {
         enum kp_type_id want = takes(candidate, i);
         struct kp_type to = KP_TYPE(kp_poly_meant(want, &poly));
+        if (want == KP_ANYARRAY && args[i]->type.id == KP_UNKNOWN && vector != KP_TYPE_NONE)
+            KP_TRY(kp_bind_coerce(binder, args[i], KP_TYPE(vector), COERCE_IMPLICIT, &args[i]));
         if (want == KP_ANYRECORD)
             to = a_row(args, count);
         bool row = want == KP_ANYRECORD && kp_type_is_composite(args[i]->type.id);

@@ -25,8 +25,7 @@ static enum kp_code name_outputs(struct binder *binder, struct targets *targets)
 {
     for (uint32_t i = 0; i < targets->count; i++) {
         struct kp_expr **expr = &targets->items[i].expr;
-        if (kp_type_is_reg((*expr)->type.id))
-            KP_TRY(kp_bind_coerce(binder, *expr, KP_TYPE(KP_TEXT), COERCE_EXPLICIT, expr));
+        KP_TRY(kp_bind_as_name(binder, *expr, expr));
     }
     return KP_OK;
 }

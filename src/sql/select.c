@@ -529,9 +529,9 @@ static enum kp_code name_outputs(struct binder *binder, struct query *query)
 {
     for (uint32_t i = 0; i < query->visible; i++) {
         struct kp_expr *number = query->targets.items[i].expr;
-        if (!kp_type_is_reg(number->type.id))
+        KP_TRY(kp_bind_as_name(binder, number, &query->targets.items[i].expr));
+        if (query->targets.items[i].expr == number)
             continue;
-        KP_TRY(kp_bind_coerce(binder, number, KP_TYPE(KP_TEXT), COERCE_EXPLICIT, &query->targets.items[i].expr));
         for (uint32_t k = 0; k < query->order.count; k++) {
             if (query->order.keys[k].column != i)
                 continue;
@@ -554,11 +554,9 @@ static enum kp_code name_columns(struct binder *binder, struct kp_plan **plan)
     bool any = false;
     for (uint32_t i = 0; i < count; i++) {
         names[i] = (*plan)->cols[i].name;
-        exprs[i] = kp_bind_column(binder, i, (*plan)->cols[i].type, -1);
-        if (kp_type_is_reg(exprs[i]->type.id)) {
-            KP_TRY(kp_bind_coerce(binder, exprs[i], KP_TYPE(KP_TEXT), COERCE_EXPLICIT, &exprs[i]));
-            any = true;
-        }
+        struct kp_expr *number = kp_bind_column(binder, i, (*plan)->cols[i].type, -1);
+        KP_TRY(kp_bind_as_name(binder, number, &exprs[i]));
+        any |= exprs[i] != number;
     }
     if (any)
         *plan = kp_bind_project(binder, *plan, exprs, names, count);

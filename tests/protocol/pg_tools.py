@@ -117,6 +117,10 @@ QUERIES = {
         SELECT privilege_type FROM information_schema.role_table_grants WHERE table_name = 'metric' AND privilege_type LIKE '%E'
         SELECT relname, n_live_tup > 0 FROM pg_stat_user_tables WHERE relname = 't'
         SELECT classid, objid FROM pg_depend WHERE false UNION ALL SELECT 'pg_class'::regclass AS classid, amopopr FROM pg_amop WHERE false
+        SELECT indkey = '2 1', '1 2' = indkey, indkey::text, indkey[0] FROM pg_index WHERE indrelid = 'u'::regclass
+        SELECT array_agg(atttypid::regtype ORDER BY attnum) FROM pg_attribute WHERE attrelid = 't'::regclass AND attname IN ('a', 'b', 'c')
+        SELECT '{t,pg_class}'::regclass[], ARRAY['int4'::regtype] = '{integer}', 't'::regclass = ANY ('{t,u}'::regclass[]), ARRAY['text'::regtype]
+        SELECT ARRAY[23, 25]::oid[]::regtype[] UNION ALL SELECT '{bool}'
         SELECT street.attname, street.atttypid::regtype::text FROM pg_type t JOIN pg_class c ON c.reltype = t.oid
             JOIN pg_attribute street ON street.attrelid = c.oid WHERE t.typname = 'place'""",
 }
@@ -137,6 +141,11 @@ def split(text):
     return queries
 
 
+def as_text(value):
+    """PostgreSQL's arrays of regtype come as text, kappa's as arrays of texts."""
+    return "{" + ",".join(map(str, value)) + "}" if isinstance(value, list) else value
+
+
 def answers(connection):
     connection.autocommit = True
     with connection.cursor() as cursor:
@@ -145,7 +154,7 @@ def answers(connection):
         for tool, text in QUERIES.items():
             for query in split(text):
                 cursor.execute(query)
-                yield tool, query, sorted(cursor.fetchall(), key=str)
+                yield tool, query, sorted((tuple(map(as_text, row)) for row in cursor.fetchall()), key=str)
 
 
 def columns(connection, table):
