@@ -583,6 +583,7 @@ enum kp_code kp_graph_merge(struct kp_graph *into, struct kp_graph *from,
             node->ops->lanes(node, false);
         inboxes_finish(node);
         node->graph = into;
+        node->look = 0; /* by a walk of `from`, whose number one of `into` may have, too */
         if (node->ops->lanes)
             node->ops->lanes(node, true);
         inboxes_start(node);

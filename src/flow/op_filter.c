@@ -1,4 +1,5 @@
-/* Filter: the rows for which the predicate is true, compacted. A row whose predicate fails is diverted. */
+/* Filter: the rows for which the predicate is true, compacted. A row whose predicate fails is diverted. What lets no
+ * row pass tells no error either: PostgreSQL does not compute what is below it. */
 #include "flow/graph.h"
 
 struct op_filter {
@@ -39,6 +40,8 @@ struct kp_node *kp_op_filter(struct kp_graph *graph, const struct kp_plan *plan,
     op->node.consolidated = input->consolidated;
     op->predicate = kp_expr_own(plan->filter.predicate, &op->node.arena);
     op->node.uses_positions = op->predicate->can_fail;
+    op->node.skips_errors =
+        op->predicate->kind == KP_EXPR_CONST && (op->predicate->datum.null || !op->predicate->datum.b);
     op->node.form = kp_expr_hash(op->predicate);
     return kp_node_share(&op->node);
 }

@@ -326,6 +326,7 @@ enum kp_code kp_op_topn(struct kp_graph *graph, const struct kp_plan *plan, cons
     struct kp_arena *arena = &op->node.arena;
     op->node.settings = *settings;
     op->limit = limit;
+    op->node.skips_errors = limit == 0; /* PostgreSQL does not compute what is below */
     op->offset = offset;
     op->lean = input->growing;
     op->node.growing = op->node.bounded;

@@ -248,10 +248,9 @@ static inline void probe_statement(struct kappa *kappa, struct form *form)
 static inline void coverage_probe(void)
 {
     struct kappa kappa = {.options = {.workers = 1}};
-    char dir[] = "/tmp/kappa-law.XXXXXX", text[1024] = "CREATE SOURCE p (";
+    char dir[64], text[1024] = "CREATE SOURCE p (";
     char keyed[1024] = "CREATE TABLE k (id int PRIMARY KEY, k int, x int";
-    if (!mkdtemp(dir))
-        abort();
+    folder_make(dir, sizeof dir, "law");
     kappa.options.dir = dir;
     kappa_open(&kappa);
     for (unsigned i = 0; i < TYPES; i++) {

@@ -165,8 +165,8 @@ static void live(uint64_t step_records_max, uint32_t workers, struct stream *ret
 {
     struct kp_os os = *kp_os_real();
     os.wall_us = fixed_clock;
-    char dir[] = "/tmp/kappa-cut.XXXXXX", text[512];
-    assert_non_null(mkdtemp(dir));
+    char dir[64], text[512];
+    folder_make(dir, sizeof dir, "cut");
     struct kappa kappa = {.options = {.os = &os,
                                       .dir = dir,
                                       .workers = workers,

@@ -10,6 +10,16 @@
 
 static const char *const defined[] = {"dt1", "dt2", "dv1", "dv2", "dv3", "dv4", "dv5"};
 
+static void drop_topic(struct world *world, const char *table)
+{
+    struct answer answer;
+    kappa_ask(&world->kappa, kp_arena_printf(&world->arena, "DROP TOPIC IF EXISTS %.3s", table), &answer, NULL);
+    if (answer.sqlstate[0] && !is_spent(world, answer.sqlstate))
+        fail_world(world, "a dropped table's topic cannot be dropped", table, "",
+                   kp_arena_strdup(&world->arena, answer.message));
+    answer_finish(&answer);
+}
+
 static void define(struct world *world)
 {
     struct form *form = pick_form(&(struct maker){.dice = &world->dice}, &definitions, TYPES, 0);
@@ -25,6 +35,9 @@ static void define(struct world *world)
     totals.defined++;
     if (is_spent(world, state) || strcmp(state, "0A000") == 0)
         return;
+    if (!state[0] &&
+        strncmp(text, "DROP TABLE", 10) == 0) /* its records would be those of the next table of its name */
+        drop_topic(world, strstr(text, "dt"));
     text = kp_arena_strdup(&world->arena, text);
     if ((word = strstr(text, "MATERIALIZED ")))
         memmove(word, word + 13, strlen(word + 13) + 1);

@@ -124,8 +124,7 @@ static char *run_world(struct oracle *oracle, uint64_t seed, struct cuts *cuts, 
     world.lean = seed % 7 == 3;
     world.dense = seed % 14 == 6 || getenv("KAPPA_SEED") || getenv("KAPPA_SOAK_STATE"); /* thousands of rows, too */
     atomic_store(&law_clock_us, 1705708800000000 + (int64_t)(seed % 40) * 86400000000); /* 2024-01-20 and later */
-    snprintf(world.dir, sizeof world.dir, "/tmp/kappa-law.XXXXXX");
-    assert_non_null(mkdtemp(world.dir));
+    folder_make(world.dir, sizeof world.dir, "law");
     begin_world(&world);
     struct answer answer;
     run_phases(&world);

@@ -154,6 +154,15 @@ static inline char *answer_difference(struct answer *expected, struct answer *go
 
 /* ---- the cluster ---- */
 
+/* Makes a folder of its own where temporary files go. */
+static inline void folder_make(char *ret_dir, size_t bytes, const char *name)
+{
+    const char *in = getenv("TMPDIR");
+    int len = snprintf(ret_dir, bytes, "%s/kappa-%s.XXXXXX", in && *in ? in : "/tmp", name);
+    if ((size_t)len >= bytes || !mkdtemp(ret_dir))
+        perror(ret_dir), abort();
+}
+
 struct oracle {
     char dir[64];
     int alive;       /* the pipe whose end stops the cluster */
@@ -218,9 +227,7 @@ static inline bool oracle_open(struct oracle *oracle)
     *oracle = (struct oracle){.alive = -1};
     if (access("/usr/lib/postgresql/15/bin/initdb", X_OK))
         return false;
-    snprintf(oracle->dir, sizeof oracle->dir, "/tmp/kappa-law-pg.XXXXXX");
-    if (!mkdtemp(oracle->dir))
-        return false;
+    folder_make(oracle->dir, sizeof oracle->dir, "law-pg");
     int from;
     char *start[] = {"sh", "-c", (char *)(uintptr_t)oracle_start, "sh", oracle->dir, NULL};
     oracle->keeper = child_with_pipes(start, &oracle->alive, &from);

@@ -179,7 +179,8 @@ static inline char *make_dependent(struct maker *maker, const struct scope *scop
         if (strlen(scope->prefix[i]) == prefix && strncmp(scope->prefix[i], key, prefix) == 0)
             found[count++] = i;
     for (unsigned i = 0; i < count; i++)
-        if (strcmp(scope->cols[found[i]].name, "n") == 0 || scope->cols[found[i]].flags & DERIVED)
+        if (strcmp(scope->cols[found[i]].name, "n") == 0 || strcmp(scope->cols[found[i]].name, "window_end") == 0 ||
+            scope->cols[found[i]].flags & DERIVED)
             return NULL;                                                          /* a query's rows, not the table's */
     if (!count || strstr(from->postgres, SAY("(SELECT %.*s*", (int)prefix, key))) /* ASOF's right side */
         return NULL;
