@@ -36,7 +36,8 @@ static enum kp_code read_type(struct binder *binder, const PgQuery__TypeName *na
             return KP_OK;
         }
     KP_TRY(kp_bind_type(binder, name, ret_type, ret_domain));
-    ret_type->mod = -1;
+    if (!*ret_domain) /* a domain's is its own; of a type PostgreSQL forgets it */
+        ret_type->mod = -1;
     return KP_OK;
 }
 
@@ -401,8 +402,10 @@ static enum kp_code fill_params(struct binder *binder, const struct sql_function
     for (uint32_t p = 0; p < function->param_count; p++) {
         if (!args[p])
             KP_TRY(bind_default(binder, function, p, &args[p]));
-        if (function->params[p].domain)
-            KP_TRY(kp_bind_domain_check(binder, function->params[p].domain, args[p], location, &args[p]));
+        if (!function->params[p].domain)
+            continue;
+        KP_TRY(kp_bind_coerce(binder, args[p], function->params[p].type, COERCE_IMPLICIT, &args[p])); /* its length */
+        KP_TRY(kp_bind_domain_check(binder, function->params[p].domain, args[p], location, &args[p]));
     }
     return KP_OK;
 }

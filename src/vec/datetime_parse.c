@@ -700,9 +700,13 @@ static enum kp_code read_time(struct kp_str text, const char *type, struct field
     struct kp_str rest = text;
     while (rest.len && isspace((unsigned char)rest.ptr[0]))
         rest.ptr++, rest.len--;
+    while (rest.len && isspace((unsigned char)rest.ptr[rest.len - 1]))
+        rest.len--;
     size_t digits = 0;
     while (digits < rest.len && is_digit(rest.ptr[digits]))
         digits++;
+    if (digits && digits == rest.len && digits != 4 && digits != 6) /* no part of a date either */
+        return fail(OUTCOME_SYNTAX, text, text, type, err);
     char copy[64];
     bool packed = (digits == 6 || digits == 4) && (digits == rest.len || !strchr("-/:", rest.ptr[digits]));
     if (packed && rest.len < sizeof copy) { /* 040506: as if behind a T */

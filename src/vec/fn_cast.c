@@ -265,6 +265,7 @@ static void int4_char(struct kp_call *call, const struct kp_vec *const *args, st
     CAST(target, EXPLICIT | KP_CAN_FAIL | (flags), KP_TEXT, to, parse_any, "read from text"),                          \
         CAST(target, EXPLICIT | KP_CAN_FAIL | (flags), KP_VARCHAR, to, parse_any, "read from text"),                   \
         CAST(target, EXPLICIT | KP_CAN_FAIL | (flags), KP_BPCHAR, to, parse_any, "read from text"),                    \
+        CAST(target, EXPLICIT | KP_CAN_FAIL | (flags), KP_NAME, to, parse_any, "read from text"),                      \
         CAST(target, IMPLICIT | KP_CAN_FAIL | (flags), KP_UNKNOWN, to, parse_any, "read from a literal")
 
 static const struct kp_func funcs[] = {
@@ -272,6 +273,8 @@ static const struct kp_func funcs[] = {
     PARSED("anyarray", KP_ANYARRAY, KP_STABLE),
     PRINTED(KP_ANYENUM, 0),
     PARSED("anyenum", KP_ANYENUM, 0),
+    PRINTED(KP_ANYRECORD, KP_STABLE),
+    PARSED("record", KP_ANYRECORD, KP_STABLE),
     CAST("int4", IMPLICIT | KP_MONOTONE, KP_INT2, KP_INT4, int2_int4, "widened"),
     CAST("int8", IMPLICIT | KP_MONOTONE, KP_INT2, KP_INT8, int2_int8, "widened"),
     CAST("float4", IMPLICIT | KP_MONOTONE, KP_INT2, KP_FLOAT4, int2_float4, "as a float"),

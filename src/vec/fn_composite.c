@@ -1,5 +1,5 @@
 /*
- * Rows: ROW(…), their fields, comparison, tests for NULL, casts from and to text, row_to_json, json_populate_record.
+ * Rows: ROW(…), their fields, comparison, tests for NULL, row_to_json, json_populate_record.
  *
  * ROW(…), x.field and the tests are functions that SQL cannot name; the binder gives the calls their types (sql/row.c).
  */
@@ -119,30 +119,7 @@ COMPARE_KERNEL(row_le, <=)
 COMPARE_KERNEL(row_gt, >)
 COMPARE_KERNEL(row_ge, >=)
 
-/* ---- text, JSON ---- */
-
-static void to_text(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
-{
-    struct kp_buf buf = {0};
-    for (uint32_t i = 0; i < call->rows; i++) {
-        buf.len = 0;
-        kp_composite_print(args[0]->type.id, row_text(args[0], i), fn_zone(call), &buf);
-        ((struct kp_text *)out->data)[i] = fn_text(call, buf.data, buf.len);
-    }
-    kp_buf_finish(&buf);
-}
-
-static void of_text(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
-{
-    struct kp_text *to = out->data;
-    for (uint32_t i = 0; i < call->rows; i++) {
-        struct kp_error err;
-        to[i] = kp_text_make("", 0);
-        if (!kp_vec_is_null(out, i) && kp_composite_parse(call->type.id, kp_text_str(&FN_AT(struct kp_text, 0, i)),
-                                                          fn_zone(call), call->arena, &to[i], &err) != KP_OK)
-            fn_fail(call, out, i, &err);
-    }
-}
+/* ---- JSON ---- */
 
 static void row_to_json(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
@@ -225,10 +202,6 @@ static const struct kp_func funcs[] = {
     COMPARISON("<=", row_le, "at most"),
     COMPARISON(">", row_gt, "greater"),
     COMPARISON(">=", row_ge, "at least"),
-    FN_UNARY("text", KP_FUNC_CAST, KP_STRICT | KP_STABLE | KP_CAST_ASSIGNMENT, KP_ANYRECORD, KP_TEXT, to_text,
-             "as SQL writes it"),
-    FN_UNARY("record", KP_FUNC_CAST, KP_STRICT | KP_STABLE | KP_CAN_FAIL, KP_TEXT, KP_ANYRECORD, of_text,
-             "read as SQL writes it"),
     FN_UNARY("row_to_json", KP_FUNC_FUNCTION, KP_STRICT | KP_STABLE, KP_ANYRECORD, KP_JSON, row_to_json,
              "the row as an object"),
     FN_BINARY("row_to_json", KP_FUNC_FUNCTION, KP_STRICT | KP_STABLE, KP_ANYRECORD, KP_BOOL, KP_JSON, row_to_json,
