@@ -4,7 +4,8 @@
  * whose block is intact is read by its position and by its offset; of the others each is an error and none is left out
  * in silence; `verify` finds something wrong; appends go on, and no offset is ever given twice. Two worlds of three
  * seal what is full, over what has rotted, merge it, and trim: then the journal does not grow, and what was given up is
- * no damage any more.
+ * no damage any more. Topics are dropped and made again under their names. What says that records go may rot, too: then
+ * they may be there again, and the topic is, until its name is taken again.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +25,7 @@
 #include "sim/campaign.h"
 #include "sim/sim.h"
 
-enum { TOPICS = 3, PARTITIONS = 2, SENT_MAX = 2000, SNAPSHOT_BYTES = 100 << 10, JOURNALS_MAX = 5 };
+enum { TOPICS = 3, PARTITIONS = 2, IDS_MAX = 100, SENT_MAX = 2000, SNAPSHOT_BYTES = 100 << 10, JOURNALS_MAX = 5 };
 #define DIR "data/log"
 
 struct sent {
@@ -37,9 +38,12 @@ struct world {
     struct kp_sim *sim;
     struct kp_log *log;
     bool seals;
-    bool making_rotted; /* of a topic: it is told twice, and rots once */
     uint64_t file_bytes;
-    int64_t trimmed[TOPICS + 1][PARTITIONS];
+    uint32_t topics[TOPICS]; /* ids; 0: dropped, and not made again yet */
+    uint32_t id_last;
+    bool dropped[IDS_MAX];
+    bool making_rotted[IDS_MAX]; /* a topic's making is told twice, and rots once */
+    int64_t trimmed[IDS_MAX][PARTITIONS];
     struct sent sent[SENT_MAX];
     size_t count;
     int64_t position;
@@ -51,6 +55,15 @@ struct world {
         if (!(condition) && !(world)->failure[0])                                                                      \
             snprintf((world)->failure, sizeof(world)->failure, __VA_ARGS__);                                           \
     } while (0)
+
+/* The last one is seldom written. */
+static uint32_t written_topic(const struct world *world)
+{
+    uint32_t id = world->topics[kp_sim_below(world->sim, kp_sim_below(world->sim, 9) ? 2 : TOPICS)];
+    for (size_t i = 0; !id; i++)
+        id = world->topics[i];
+    return id;
+}
 
 static void append_group(struct world *world)
 {
@@ -73,9 +86,8 @@ static void append_group(struct world *world)
         kp_free(value);
         assert_int_equal(kp_record_batch_build(&builder, KP_CODEC_NONE, &batches[i], &err), KP_OK);
         kp_record_batch_builder_finish(&builder);
-        /* the last topic and the last partition are seldom written */
-        entries[i] = (struct kp_log_entry){.topic = 1 + (uint32_t)kp_sim_below(sim, kp_sim_below(sim, 9) ? 2 : TOPICS),
-                                           .partition = kp_sim_below(sim, 8) == 0,
+        entries[i] = (struct kp_log_entry){.topic = written_topic(world),
+                                           .partition = kp_sim_below(sim, 8) == 0, /* seldom the last one */
                                            .batch = batches[i].data,
                                            .bytes = batches[i].len};
     }
@@ -106,6 +118,50 @@ static void append_group(struct world *world)
         kp_buf_finish(&batches[i]);
 }
 
+static void topic_name(size_t i, char name[16])
+{
+    snprintf(name, 16, "t%zu", i + 1);
+}
+
+static void make_topic(struct world *world, size_t i)
+{
+    char name[16];
+    struct kp_error err;
+    topic_name(i, name);
+    enum kp_code code = kp_log_topic_create(world->log, name, PARTITIONS, &world->topics[i], &err);
+    CHECK(world, code == KP_OK, "topic \"%s\" is not made: %s", name, err.message);
+    CHECK(world, world->topics[i] > world->id_last, "topic %u is made twice", world->topics[i]);
+    world->id_last = world->topics[i];
+    assert_true(world->id_last < IDS_MAX);
+}
+
+static void drop_topic(struct world *world, uint32_t id)
+{
+    struct kp_error err;
+    CHECK(world, kp_log_topic_drop(world->log, id, &err) == KP_OK, "topic %u is not dropped: %s", id, err.message);
+    world->dropped[id] = true;
+}
+
+/* Those that there should be are there. One that was dropped may be there again: it is dropped again, or goes with its
+ * name. */
+static void check_topics(struct world *world)
+{
+    for (size_t i = 0; i < TOPICS && !world->failure[0]; i++) {
+        char name[16];
+        struct kp_topic_info info;
+        topic_name(i, name);
+        bool found = kp_log_topic_find(world->log, name, &info, NULL) == KP_OK;
+        if (world->topics[i])
+            CHECK(world, found && info.id == world->topics[i] && info.partitions == PARTITIONS,
+                  "topic \"%s\" is not topic %u", name, world->topics[i]);
+        else if (found)
+            CHECK(world, info.id < IDS_MAX && world->dropped[info.id], "topic \"%s\" is there again as topic %u", name,
+                  info.id);
+        if (!world->topics[i] && found && !world->failure[0])
+            drop_topic(world, info.id);
+    }
+}
+
 static void open_log(struct world *world)
 {
     struct kp_log_options options = {.os = kp_sim_os(world->sim),
@@ -121,28 +177,45 @@ static void open_log(struct world *world)
     CHECK(world, code == KP_OK, "open: %s (%s)", err.message, err.detail);
     if (code != KP_OK)
         world->log = NULL;
-    for (uint32_t id = 1; world->log && id <= TOPICS && kp_log_position(world->log) == 0; id++) {
-        char name[16];
-        snprintf(name, sizeof name, "t%u", id);
-        (void)!kp_log_topic_create(world->log, name, PARTITIONS, &id, NULL);
-    }
+    bool fresh = world->log && !world->id_last;
+    for (size_t i = 0; fresh && i < TOPICS; i++)
+        make_topic(world, i);
+    if (world->log)
+        check_topics(world);
 }
 
-/* Gives up the first records of some partition. What said so may rot, too: then they are there again. */
+/* Drops a topic, or makes one again; or both. */
+static void change_topics(struct world *world)
+{
+    size_t i = (size_t)kp_sim_below(world->sim, TOPICS), there = 0;
+    for (size_t k = 0; k < TOPICS; k++)
+        there += world->topics[k] != 0;
+    if (world->topics[i] && there > 1) {
+        drop_topic(world, world->topics[i]);
+        world->topics[i] = 0;
+        if (kp_sim_below(world->sim, 2))
+            return;
+    }
+    if (!world->topics[i] && !world->failure[0])
+        make_topic(world, i);
+}
+
+/* Gives up the first records of some partition. */
 static void trim(struct world *world)
 {
     struct kp_error err;
     struct kp_partition_info info;
-    uint32_t topic = 1 + (uint32_t)kp_sim_below(world->sim, TOPICS), p = (uint32_t)kp_sim_below(world->sim, PARTITIONS);
+    uint32_t topic = written_topic(world), p = (uint32_t)kp_sim_below(world->sim, PARTITIONS);
     assert_int_equal(kp_log_partition(world->log, topic, p, &info, &err), KP_OK);
-    int64_t offset = (int64_t)kp_sim_below(world->sim, (uint64_t)info.end_offset + 1);
+    bool all = kp_sim_below(world->sim, 3) == 0;
+    int64_t offset = all ? info.end_offset : (int64_t)kp_sim_below(world->sim, (uint64_t)info.end_offset + 1);
     CHECK(world, kp_log_trim(world->log, topic, p, offset, &err) == KP_OK, "trim: %s", err.message);
     world->trimmed[topic][p] = KP_MAX(world->trimmed[topic][p], offset);
 }
 
 static bool given_up(const struct world *world, const struct sent *sent)
 {
-    return sent->base_offset < world->trimmed[sent->topic][sent->partition];
+    return world->dropped[sent->topic] || sent->base_offset < world->trimmed[sent->topic][sent->partition];
 }
 
 static void count_journal(void *arg, const char *name)
@@ -289,44 +362,74 @@ static void check(struct world *world, size_t *ret_lost)
 
 struct place {
     uint64_t file_number, offset, bytes;
+    uint32_t makes; /* the id of the topic that it makes; 0: none */
+    bool decides;   /* that something goes */
 };
 struct places {
     struct place list[400];
     size_t count;
-    struct place makings[2 * TOPICS]; /* blocks that made topics: the log's first */
-    size_t making_count;
     struct place last; /* it vouches for the others, when no snapshot does */
 };
 
 static bool note_block(void *arg, const struct kp_inspect_block *block)
 {
     struct places *places = arg;
-    if (block->header)
-        places->last = (struct place){block->file_number, block->offset, block->bytes};
-    if (block->header && block->header->sequence <= KP_COUNT(places->makings))
-        places->makings[places->making_count++] = (struct place){block->file_number, block->offset, block->bytes};
-    else if (block->header && places->count < 400)
-        places->list[places->count++] = (struct place){block->file_number, block->offset, block->bytes};
+    struct place place = {block->file_number, block->offset, block->bytes, 0, false};
+    if (!block->header)
+        return true;
+    struct kp_entry_walk walk = kp_entry_walk_start(block->header);
+    const struct kp_entry_header *entry;
+    const char *wrong;
+    bool intact = block->state == KP_INSPECT_OK || block->state == KP_INSPECT_JUMP;
+    while (intact && kp_entry_walk_next(&walk, &entry, &wrong)) {
+        place.makes = entry->kind == KP_ENTRY_TOPIC_CREATE ? entry->topic : place.makes;
+        place.decides |= entry->kind == KP_ENTRY_TOPIC_DROP || entry->kind == KP_ENTRY_TRIM;
+    }
+    places->last = place;
+    if (places->count < KP_COUNT(places->list))
+        places->list[places->count++] = place;
     return true;
 }
 
-static void flip_byte(struct world *world, const struct place *place, uint64_t at)
+/* The blocks that make topics rot by themselves. */
+static bool makes_topic(const struct places *places, uint64_t file_number, uint64_t offset)
 {
-    char path[64];
-    snprintf(path, sizeof path, DIR "/%08llu.journal", (unsigned long long)place->file_number);
-    kp_sim_flip(world->sim, path, 8 * (place->offset + at) + kp_sim_below(world->sim, 8));
+    for (size_t i = 0; i < places->count; i++) {
+        const struct place *place = &places->list[i];
+        if (place->makes && place->file_number == file_number && offset >= place->offset &&
+            offset < place->offset + place->bytes)
+            return true;
+    }
+    return false;
 }
 
-/* One of the blocks that made topics. */
-static void rot_making(struct world *world, const struct places *places)
+static void flip_byte(struct world *world, uint64_t file_number, uint64_t at)
 {
-    if (!places->making_count || world->making_rotted)
+    char path[64];
+    snprintf(path, sizeof path, DIR "/%08llu.journal", (unsigned long long)file_number);
+    kp_sim_flip(world->sim, path, 8 * at + kp_sim_below(world->sim, 8));
+}
+
+static void rot_making(struct world *world, const struct place *place)
+{
+    if (world->making_rotted[place->makes])
         return;
-    const struct place *place = &places->makings[kp_sim_below(world->sim, places->making_count)];
     uint64_t bytes = sizeof(struct kp_block_header) + sizeof(struct kp_entry_header); /* what lies behind is little */
     for (uint64_t at = kp_sim_below(world->sim, bytes); at < bytes; at += 64)
-        flip_byte(world, place, at);
-    world->making_rotted = true;
+        flip_byte(world, place->file_number, place->offset + at);
+    world->making_rotted[place->makes] = true;
+}
+
+/* The place, and maybe some of what lies behind it, before `end`. */
+static void rot_place(struct world *world, const struct places *places, const struct place *place, uint64_t end)
+{
+    struct kp_sim *sim = world->sim;
+    uint64_t choice = kp_sim_below(sim, 3);
+    uint64_t from = choice == 0 ? kp_sim_below(sim, place->bytes) : 0; /* a bit anywhere; of the header; more */
+    uint64_t until = choice == 0 ? from + 1 : choice == 1 ? 128 : 1 + kp_sim_below(sim, 3 * place->bytes);
+    for (uint64_t at = place->offset + from; at < KP_MIN(place->offset + until, end); at += choice == 2 ? 64 : 31)
+        if (!makes_topic(places, place->file_number, at))
+            flip_byte(world, place->file_number, at);
 }
 
 /* vouched: a snapshot knows all of the log; else what rots to its very end leaves no witness. */
@@ -335,16 +438,17 @@ static void rot(struct world *world, bool vouched)
     struct kp_sim *sim = world->sim;
     struct places places = {.last = {0}};
     assert_int_equal(kp_inspect_blocks(kp_sim_os(sim), DIR, note_block, &places, NULL), KP_OK);
-    rot_making(world, &places);
     for (uint64_t n = 1 + kp_sim_below(sim, 3); n > 0 && places.count; n--) {
-        const struct place *place = &places.list[kp_sim_below(sim, places.count)];
-        uint64_t choice = kp_sim_below(sim, 3);
-        uint64_t from = choice == 0 ? kp_sim_below(sim, place->bytes) : 0; /* a bit anywhere; of the header; more */
-        uint64_t until = choice == 0 ? from + 1 : choice == 1 ? 128 : 1 + kp_sim_below(sim, 3 * place->bytes);
-        uint64_t end =
-            !vouched && place->file_number == places.last.file_number ? places.last.offset : world->file_bytes;
-        for (uint64_t at = place->offset + from; at < KP_MIN(place->offset + until, end); at += choice == 2 ? 64 : 31)
-            flip_byte(world, place, at - place->offset);
+        size_t first = (size_t)kp_sim_below(sim, places.count), i = first;
+        bool decides = kp_sim_below(sim, 2); /* there are few that do: the next one of them */
+        while (decides && !places.list[i].decides && !places.list[i].makes && (i + 1) % places.count != first)
+            i = (i + 1) % places.count;
+        const struct place *place = &places.list[i];
+        bool bounded = !vouched && place->file_number == places.last.file_number;
+        if (place->makes)
+            rot_making(world, place);
+        else
+            rot_place(world, &places, place, bounded ? places.last.offset : world->file_bytes);
     }
 }
 
@@ -379,7 +483,10 @@ static bool run(uint64_t seed, char *ret_failure, size_t failure_bytes, size_t *
     for (int round = 0; round < 6 && !world->failure[0]; round++) {
         size_t lost = 0;
         for (uint64_t n = 5 + kp_sim_below(world->sim, 30); n > 0 && !world->failure[0]; n--)
-            append_group(world);
+            if (kp_sim_below(world->sim, 16) == 0)
+                change_topics(world);
+            else
+                append_group(world);
         if (world->seals && !world->failure[0] && kp_sim_below(world->sim, 3) == 0)
             trim(world);
         maintain(world);

@@ -21,6 +21,27 @@ static enum kp_code internal_topic(struct kp_db *db, const char *name, uint32_t 
     return KP_OK;
 }
 
+/* Which of a catalog's topics it is that has lost its name cannot be told: none is taken for empty. */
+static enum kp_code check_names(struct kp_db *db, struct kp_error *err)
+{
+    struct kp_topic_info *topics;
+    size_t count, i = 0;
+    enum kp_code code = KP_OK;
+    kp_log_topics(db->log, &topics, &count);
+    while (i < count && !topics[i].nameless)
+        i++;
+    if (i < count) {
+        kp_fail(err, KP_CORRUPT, NULL, "what made topic %u has rotted, and its name with it", topics[i].id);
+        kp_error_detail(err, "Its records are in topic \"%s\".", topics[i].name);
+        code = kp_error_hint(err,
+                             "Restore the log from a backup. `kappa log export %s` reads them, and other topics are "
+                             "read by their names; `kappa log verify` shows what is damaged.",
+                             topics[i].name);
+    }
+    kp_free(topics);
+    return code;
+}
+
 /* ---- the catalog, from its records ---- */
 
 static const int64_t MAX_AHEAD_US = 86400000000; /* a day */
@@ -108,6 +129,7 @@ static enum kp_code open_log(struct kp_db *db, struct kp_error *err)
                                      .adopt_per_cent = db->options.adopt_per_cent,
                                      .unsafe_no_sync = db->options.unsafe_no_sync};
     KP_TRY(kp_log_open(&options, &db->log, err));
+    KP_TRY(check_names(db, err));
     KP_TRY(internal_topic(db, "__kappa_catalog", &db->catalog_topic, err));
     return internal_topic(db, "__kappa_sinks", &db->sinks_topic, err);
 }

@@ -43,7 +43,8 @@ enum kp_code kp_log_apply(struct kp_log *log, const struct kp_block_header *bloc
     const char *wrong;
     uint64_t records = 0;
     while (kp_entry_walk_next(&walk, &entry, &wrong)) {
-        if (log->holes.records && !log->opened)
+        bool gone = kp_topics_meet(&log->topics, entry);
+        if (!log->opened)
             kp_holes_explain(log, entry);
         if (entry->kind == KP_ENTRY_SEALED)
             KP_TRY(kp_log_apply_sealed(log, entry, err));
@@ -51,7 +52,7 @@ enum kp_code kp_log_apply(struct kp_log *log, const struct kp_block_header *bloc
             KP_TRY(kp_topics_apply(&log->topics, entry, location, err));
         if (entry->kind == KP_ENTRY_BATCH)
             kp_producers_note(&log->producers, entry, block->position + (int64_t)records);
-        if (entry->kind == KP_ENTRY_TRIM || entry->kind == KP_ENTRY_TOPIC_DROP)
+        if (gone || entry->kind == KP_ENTRY_TRIM || entry->kind == KP_ENTRY_TOPIC_DROP)
             kp_sealing_gap(log);
         if (entry->kind == KP_ENTRY_TOPIC_CREATE || entry->kind == KP_ENTRY_TOPIC_DROP)
             kp_snapshots_topics(log);

@@ -48,7 +48,8 @@
  * An entry's batch carries its base offset too, big-endian, in its own first 8 bytes (log/record_batch.h).
  * Kinds: a record batch; a topic made (payload: its name, `partition` holds the count of partitions, `base offset`
  * the time in µs; it is written twice, in two blocks one behind the other, so that one that rots takes no topic with
- * it: the second of two that are equal says nothing); a topic dropped (no payload); a partition trimmed (`base offset`:
+ * it: the second of two that are equal says nothing); a topic dropped (no payload; where that has rotted, the next one
+ * of its name says it; of one that is not known it says nothing); a partition trimmed (`base offset`:
  * its records before it are gone for readers, for ever; no payload); files sealed (payload: struct kp_sealed_head, and
  * a struct kp_sealed_extent for every extent that counts from then on).
  *

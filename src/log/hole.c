@@ -26,8 +26,9 @@ void kp_holes_finish(struct kp_holes *holes)
         kp_hole_free(holes->list[i]);
     kp_hole_free(holes->pending);
     for (uint32_t id = 0; id < holes->seen_count; id++)
-        kp_free(holes->seen[id]);
+        kp_free(holes->seen[id].holes);
     kp_free(holes->seen);
+    kp_buf_finish(&holes->untold);
     kp_free(holes->list);
     kp_mutex_finish(&holes->probing);
 }
@@ -103,17 +104,22 @@ static void go_on(struct kp_topic *topic, uint32_t partition, int64_t offset_end
 }
 
 /* How many holes were known when the partition was last told of: what it lost lies in later ones. */
-static uint32_t *seen(struct kp_holes *holes, uint32_t id, uint32_t partitions)
+static uint32_t *seen(struct kp_holes *holes, uint32_t id, uint32_t partition)
 {
     if (id >= holes->seen_count) {
         uint32_t count = KP_MAX(2 * holes->seen_count, id + 1);
-        holes->seen = kp_realloc(holes->seen, count * sizeof(uint32_t *));
-        memset(holes->seen + holes->seen_count, 0, (count - holes->seen_count) * sizeof(uint32_t *));
+        holes->seen = kp_realloc(holes->seen, count * sizeof *holes->seen);
+        memset(holes->seen + holes->seen_count, 0, (count - holes->seen_count) * sizeof *holes->seen);
         holes->seen_count = count;
     }
-    if (!holes->seen[id])
-        holes->seen[id] = kp_calloc(partitions, sizeof(uint32_t));
-    return holes->seen[id];
+    struct kp_holes_seen *topic = &holes->seen[id];
+    if (partition >= topic->count) {
+        uint32_t count = KP_MAX(2 * topic->count, partition + 1);
+        topic->holes = kp_realloc(topic->holes, count * sizeof *topic->holes);
+        memset(topic->holes + topic->count, 0, (count - topic->count) * sizeof *topic->holes);
+        topic->count = count;
+    }
+    return &topic->holes[partition];
 }
 
 /* Could the hole have held records of a partition last told of when there were `from` holes? */
@@ -131,7 +137,7 @@ static void lose(struct kp_log *log, uint32_t id, uint32_t partition, int64_t of
     struct kp_holes *holes = &log->holes;
     struct kp_topic *topic = kp_topics_get(&log->topics, id);
     int64_t offset = topic->partitions[partition].end_offset;
-    uint32_t from = seen(holes, id, topic->partition_count)[partition];
+    uint32_t from = *seen(holes, id, partition);
     size_t first = holes->count, count = 0;
     for (size_t i = 0; i < holes->count; i++)
         if (candidate(holes, i, from) && count++ == 0)
@@ -218,24 +224,58 @@ void kp_holes_found(struct kp_log *log, const struct kp_hole *found)
     kp_holes_add(log, hole);
 }
 
+/* What lacks before the entry, as far as no hole explains it. */
+static void note_untold(struct kp_log *log, const struct kp_entry_header *entry)
+{
+    struct kp_topic *topic = kp_topics_get(&log->topics, entry->topic);
+    struct kp_partition *partition = &topic->partitions[entry->partition];
+    const struct kp_hole_range range = {entry->topic, entry->partition, partition->end_offset, entry->base_offset,
+                                        false};
+    if (partition->end_offset >= entry->base_offset)
+        return;
+    kp_buf_append(&log->holes.untold, &range, sizeof range);
+    topic->records += (uint64_t)(entry->base_offset - partition->end_offset);
+    partition->end_offset = entry->base_offset;
+}
+
+/* When the topic was not dropped further on, that has rotted: a hole, and what was sealed of it is not there. */
+static enum kp_code settle_untold(struct kp_log *log, struct kp_error *err)
+{
+    for (size_t at = 0; at < log->holes.untold.len; at += sizeof(struct kp_hole_range)) {
+        struct kp_hole_range range;
+        memcpy(&range, log->holes.untold.data + at, sizeof range);
+        struct kp_topic *topic = kp_topics_get(&log->topics, range.topic);
+        if (topic && !log->holes.count)
+            return kp_fail(err, KP_CORRUPT, NULL, "topic \"%s\", partition %u goes on at offset %lld instead of %lld",
+                           topic->name, range.partition, (long long)range.offset_end, (long long)range.offset);
+        if (!topic)
+            continue;
+        kp_topic_trim(topic, range.partition, range.offset_end);
+        atomic_store(&log->gaps, true);
+    }
+    return KP_OK;
+}
+
 void kp_holes_explain(struct kp_log *log, const struct kp_entry_header *entry)
 {
     struct kp_holes *holes = &log->holes;
-    if (entry->kind == KP_ENTRY_TOPIC_CREATE && entry->partition <= KP_PARTITIONS_MAX &&
-        entry->topic <= log->topics.id_count + 1) {
-        uint32_t *counts = seen(holes, entry->topic, entry->partition);
-        for (uint32_t p = 0; p < entry->partition; p++) /* it was in no hole before */
-            counts[p] = (uint32_t)holes->count;
+    if (holes->count && entry->kind == KP_ENTRY_TOPIC_CREATE && entry->partition <= KP_PARTITIONS_MAX &&
+        entry->topic == log->topics.id_count + 1) {
+        for (uint32_t p = entry->partition; p-- > 0;) /* it was in no hole before */
+            *seen(holes, entry->topic, p) = (uint32_t)holes->count;
     }
     const struct kp_partition *partition = partition_of(log, entry);
-    if (entry->kind != KP_ENTRY_BATCH || !partition)
+    if ((entry->kind != KP_ENTRY_BATCH && entry->kind != KP_ENTRY_TRIM) || !partition)
         return;
     int64_t gap = entry->base_offset - partition->end_offset;
     bool landed = is_landing(entry->topic, entry->partition, entry->base_offset);
-    if (gap > 0 && gap <= ((int64_t)holes->count + 1) * (holes->records + LANDINGS)) /* a longer one cannot be */
+    if (gap > 0 && holes->records &&
+        gap <= ((int64_t)holes->count + 1) * (holes->records + LANDINGS)) /* a longer one cannot be */
         lose(log, entry->topic, entry->partition, entry->base_offset, landed || gap > holes->records || holes->pending);
-    seen(holes, entry->topic, kp_topics_get(&log->topics, entry->topic)->partition_count)[entry->partition] =
-        (uint32_t)holes->count;
+    if (!holes->pending) /* else it was in that one, too */
+        note_untold(log, entry);
+    if (holes->count && entry->kind == KP_ENTRY_BATCH) /* behind where a trim ends there may have been more */
+        *seen(holes, entry->topic, entry->partition) = (uint32_t)holes->count;
 }
 
 /* Forgets holes, or what of them, lies in files that are sealed: what they held is told by the extents. */
@@ -294,12 +334,13 @@ static int64_t unknown_end(const struct kp_holes *holes, const struct kp_topic *
 enum kp_code kp_holes_settle(struct kp_log *log, struct kp_error *err)
 {
     struct kp_holes *holes = &log->holes;
+    KP_TRY(settle_untold(log, err));
     size_t gone = forget_sealed(log);
     KP_TRY(take_sealed_ends(log, err));
     for (uint32_t id = 1; holes->count && id <= log->topics.id_count; id++) {
         const struct kp_topic *topic = kp_topics_get(&log->topics, id);
         for (uint32_t p = 0; topic && p < topic->partition_count; p++) {
-            uint32_t *from_at = &seen(holes, id, topic->partition_count)[p];
+            uint32_t *from_at = seen(holes, id, p);
             uint32_t from = *from_at -= (uint32_t)KP_MIN((size_t)*from_at, gone);
             bool any = false;
             for (size_t i = from; i < holes->count && !any; i++)

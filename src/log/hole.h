@@ -20,6 +20,9 @@
  *     more (`maybe`): at an offset that is known for that, modulo LANDINGS, so that a later recovery, which may meet
  *     more and larger holes, does not take such a gap for a loss.
  *
+ * A hole may have held what made, dropped or trimmed topics. What follows tells of it (kp_topics_meet, log/state.h), or
+ * what was removed since (log/sets.c); else it is as if it had not been.
+ *
  * Holes are found by recovery, or by the first who reads there. A snapshot has them; else the journal tells again.
  *
  * Threads: the list is guarded by kp_log.lock; a hole in it never changes and lives as long as the log.
@@ -29,6 +32,7 @@
 
 #include <stdatomic.h>
 
+#include "base/buf.h"
 #include "log/format.h"
 #include "log/log.h"
 #include "os/thread.h"
@@ -48,6 +52,11 @@ struct kp_hole {
     size_t range_count, range_cap;
 };
 
+struct kp_holes_seen {
+    uint32_t *holes; /* by partition; those that are not there were never told of */
+    uint32_t count;
+};
+
 struct kp_holes {
     struct kp_hole **list; /* by location */
     size_t count, cap;
@@ -55,9 +64,10 @@ struct kp_holes {
     struct kp_mutex probing; /* one thread looks what a hole held; before any other lock */
     /* Recovery's: the hole being made of blocks; how many there were when a partition was last told of. */
     struct kp_hole *pending;
-    int64_t records; /* of all holes */
-    uint32_t **seen; /* by topic id, then by partition */
+    int64_t records;            /* of all holes */
+    struct kp_holes_seen *seen; /* by topic id */
     uint32_t seen_count;
+    struct kp_buf untold; /* of struct kp_hole_range: what was missing and nothing tells of */
 };
 
 void kp_holes_init(struct kp_holes *holes);
@@ -69,10 +79,11 @@ void kp_holes_finish(struct kp_holes *holes);
 void kp_holes_lost(struct kp_log *log, const struct kp_block_header *block, bool intact, uint64_t location);
 /* The hole's end is known: its location, location_end, positions, wrong. */
 void kp_holes_found(struct kp_log *log, const struct kp_hole *found);
-/* Before an entry is applied that lies behind a hole: what its offset says of the hole. */
+/* Before an entry is applied: what its offset says of the holes before it. What is missing and was in none of them may
+ * have been in one that is sealed, if the topic is dropped further on: then extents need not tell of it. */
 void kp_holes_explain(struct kp_log *log, const struct kp_entry_header *entry);
 /* At the end, when the extents are known: partitions that may have been in a hole go on behind what it may have held.
- */
+ * KP_CORRUPT when records are missing of which nothing tells, and nothing has rotted. */
 KP_MUST enum kp_code kp_holes_settle(struct kp_log *log, struct kp_error *err);
 
 /* ---- reading ---- */

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "log/inspect_extent.h"
 #include "log/recover.h"
+#include "log/state.h"
 
 enum { SCAN_READ_BYTES = 4 << 20 };
 
@@ -165,6 +166,7 @@ static void problem(struct verify *verify, const char *format, ...)
 
 static void verify_batch(struct verify *verify, const struct kp_entry_header *entry, int64_t position)
 {
+    (void)kp_topics_meet(&verify->topics, entry);
     const struct kp_topic *topic = kp_topics_get(&verify->topics, entry->topic);
     if (!topic || entry->partition >= topic->partition_count) {
         problem(verify, "position %lld: records of topic %u, partition %u, which was never made", (long long)position,
@@ -341,6 +343,12 @@ static enum kp_code verify_all(struct verify *verify, struct kp_os *os, const ch
     if (code == KP_OK)
         code = kp_inspect_items(os, dir, &sealed, verify_item, extent_problem, verify, err);
     kp_inspect_sealed_finish(&sealed);
+    for (uint32_t id = 1; code == KP_OK && id <= verify->topics.id_count; id++) {
+        const struct kp_topic *topic = kp_topics_get(&verify->topics, id);
+        if (topic && kp_topic_nameless(topic))
+            problem(verify, "topic %u: what made it is lost, and its name with it; its records are in \"%s\"", id,
+                    topic->name);
+    }
     return code;
 }
 
@@ -431,6 +439,7 @@ static bool dump_block(void *arg, const struct kp_inspect_block *block)
                               .file_number = block->file_number,
                               .offset = block->offset,
                               .batch = (const uint8_t *)(entry + 1)};
+        (void)kp_topics_meet(&dump->topics, entry);
         if (entry->kind == KP_ENTRY_BATCH && block->file_number >= dump->file_next && !dump_batch(dump, &place))
             return false;
         position += entry->kind == KP_ENTRY_BATCH ? entry->records : 0;

@@ -244,6 +244,7 @@ static void fill_info(const struct kp_topic *topic, struct kp_topic_info *ret_in
         .id = topic->id,
         .partitions = topic->partition_count,
         .internal = strncmp(topic->name, "__", 2) == 0,
+        .nameless = kp_topic_nameless(topic),
         .created_us = topic->created_us,
         .records = topic->records,
         .bytes = topic->bytes,
@@ -273,6 +274,8 @@ static enum kp_code create_locked(struct kp_log *log, const char *name, uint32_t
     if (!is_own(name))
         KP_TRY(kp_log_check_room(log, err));
     KP_TRY(name_free(log, name, err));
+    if (log->next_topic > KP_TOPIC_IDS_MAX)
+        return kp_fail(err, KP_LIMIT, NULL, "%d topics were made, which is the most", (int)KP_TOPIC_IDS_MAX);
     struct kp_log_pending_name pending = {log->pending, name};
     log->pending = &pending;
     uint32_t id = log->next_topic++;
@@ -298,6 +301,9 @@ enum kp_code kp_log_topic_create(struct kp_log *log, const char *name, uint32_t 
                                  struct kp_error *err)
 {
     KP_TRY(kp_topic_name_check(name, err));
+    if (strncmp(name, KP_TOPIC_NAMELESS, strlen(KP_TOPIC_NAMELESS)) == 0)
+        return kp_fail(err, KP_INVALID, "42939", "\"%s\" cannot be a topic's name: it would be one that was lost",
+                       name);
     if (partitions < 1 || partitions > KP_PARTITIONS_MAX)
         return kp_fail(err, KP_INVALID, NULL, "a topic has 1 to %d partitions, not %u", (int)KP_PARTITIONS_MAX,
                        partitions);
@@ -395,13 +401,8 @@ static enum kp_code trim_seen(struct kp_log *log, uint32_t id, uint32_t first, c
     if (!topic)
         return no_topic(id, err);
     kp_rwlock_write(&log->lock);
-    for (uint32_t i = 0; i < count && first + i < topic->partition_count; i++) {
-        struct kp_partition *partition = &topic->partitions[first + i];
-        uint64_t records, bytes;
-        kp_partition_trim(partition, KP_MIN(before_offsets[i], partition->end_offset), &records, &bytes);
-        topic->records -= records;
-        topic->bytes -= bytes;
-    }
+    for (uint32_t i = 0; i < count && first + i < topic->partition_count; i++)
+        kp_topic_trim(topic, first + i, before_offsets[i]);
     atomic_store(&log->gaps, true);
     kp_rwlock_unlock(&log->lock);
     return KP_OK;

@@ -254,8 +254,7 @@ static enum kp_code note_entry(void *arg, const struct kp_block_header *block, c
     struct job *job = arg;
     if (entry->kind == KP_ENTRY_SEALED)
         return KP_OK;
-    if (job->lost.passed.len)
-        kp_seal_lost_explain(&job->lost, entry);
+    kp_seal_lost_explain(&job->lost, entry);
     if (entry->kind != KP_ENTRY_TRIM || kp_log_planted != KP_PLANT_TRIM_FORGOTTEN)
         KP_TRY(kp_topics_apply(&job->state, entry, 0, err));
     if (entry->kind != KP_ENTRY_BATCH)

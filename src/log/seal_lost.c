@@ -105,7 +105,8 @@ static void lose(struct kp_seal_lost *lost, struct kp_topic *topic, uint32_t p, 
     bool able = false;
     for (size_t i = 0; i < passed_count(lost); i++)
         able |= has_records(passed_at(lost, i)->hole);
-    if (!able) /* what is wrong is told when the entry is applied */
+    bool dropped = !kp_topics_get(lost->current, topic->id); /* what the extents before it tell ends where it likes */
+    if (!able && !dropped)                                   /* what is wrong is told when the entry is applied */
         return;
     note_told(lost, &all);
     for (int64_t offset = partition->end_offset, next; offset < offset_end;) {
@@ -185,7 +186,8 @@ void kp_seal_lost_settle(struct kp_seal_lost *lost, uint64_t file_end)
         return;
     for (uint32_t id = lost->id_count + 1; id <= lost->current->id_count; id++) {
         const struct kp_topic *topic = kp_topics_get(lost->current, id);
-        if (topic && !kp_topics_get(lost->state, id))
+        /* Some are made behind the files: when one that is there has the name till then, that is so. */
+        if (topic && !kp_topics_get(lost->state, id) && !kp_topics_find(lost->state, topic->name, strlen(topic->name)))
             add_topic(lost, topic);
     }
     kp_rwlock_read(&log->lock);
@@ -196,11 +198,7 @@ void kp_seal_lost_settle(struct kp_seal_lost *lost, uint64_t file_end)
             int64_t next = goes_on(&now->partitions[p], file_end);
             if (next > topic->partitions[p].end_offset)
                 lose(lost, topic, p, next);
-            uint64_t records, bytes;
-            int64_t start = KP_MIN(now->partitions[p].start_offset, topic->partitions[p].end_offset);
-            kp_partition_trim(&topic->partitions[p], start, &records, &bytes); /* a trim may have been lost, too */
-            topic->records -= records;
-            topic->bytes -= bytes;
+            kp_topic_trim(topic, p, now->partitions[p].start_offset); /* a trim may have been lost, too */
         }
     }
     kp_rwlock_unlock(&log->lock);

@@ -396,6 +396,23 @@ static enum kp_code remove_rest(struct kp_log *log, const struct kp_recovery *re
     return code;
 }
 
+/* Extents are removed when all that lies in them was trimmed or dropped: where that is not known any more, because it
+ * has rotted, it is trimmed now. */
+static void give_up_removed(struct kp_log *log)
+{
+    const struct kp_sealing *sealing = &log->sealing;
+    struct numbers numbers = numbers_of(sealing->extents, sealing->head.extents);
+    for (size_t i = 0; i < sealing->set_count; i++)
+        for (uint32_t r = 0; r < sealing->sets[i]->header.runs; r++) {
+            const struct kp_extent_run *run = &sealing->sets[i]->runs[r];
+            struct kp_topic *topic = kp_topics_get(&log->topics, run->topic);
+            if (topic && run->partition < topic->partition_count && !kp_extent_run_lost(run) && run->extent &&
+                !listed(&numbers, run->extent)) /* 0: the set itself */
+                kp_topic_trim(topic, run->partition, run->end_offset);
+        }
+    kp_free(numbers.list);
+}
+
 enum kp_code kp_sealing_open(struct kp_log *log, const struct kp_recovery *recovery, struct kp_error *err)
 {
     struct kp_sealing *sealing = &log->sealing;
@@ -418,6 +435,7 @@ enum kp_code kp_sealing_open(struct kp_log *log, const struct kp_recovery *recov
             sealing->next_number = KP_MAX(sealing->next_number, number + 1);
     }
     forget_journal(log, kp_sealing_file_next(sealing));
+    give_up_removed(log);
     /* What a hole held may have been a newer list, if it lies behind the files of this one. */
     return log->read_only || kp_holes_unsealed(log) ? KP_OK : remove_rest(log, recovery, err);
 }

@@ -1,16 +1,52 @@
 /* Applying entries to the table of topics, and the table's bytes. */
 #include "log/state.h"
 
+#include <stdio.h>
+
 #include "base/limits.h"
 #include "log/producers.h"
 #include "log/record_batch.h"
 
-/* Made so far: nobody makes so many, and bytes that say so take no memory. A fuzzer's bytes say so all the time. */
-#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-enum { TOPIC_IDS_MAX = 1 << 12 };
-#else
-enum { TOPIC_IDS_MAX = 1 << 26 };
-#endif
+/* ---- what was lost ---- */
+
+static void nameless_name(uint32_t id, char name[32])
+{
+    snprintf(name, 32, KP_TOPIC_NAMELESS "%u", id);
+}
+
+bool kp_topic_nameless(const struct kp_topic *topic)
+{
+    char name[32];
+    nameless_name(topic->id, name);
+    return topic->created_us == 0 && strcmp(topic->name, name) == 0;
+}
+
+/* Records of the entry's partition come: it was made. */
+static void meet_records(struct kp_topics *topics, const struct kp_entry_header *entry)
+{
+    struct kp_topic *topic = kp_topics_get(topics, entry->topic);
+    char name[32];
+    nameless_name(entry->topic, name);
+    if (entry->topic < 1 || entry->topic > KP_TOPIC_IDS_MAX || entry->partition >= KP_PARTITIONS_MAX)
+        return;
+    if (topic && kp_topic_nameless(topic) && entry->partition >= topic->partition_count)
+        kp_topics_add_partitions(topics, entry->topic, entry->partition + 1);
+    else if (!topic && !kp_topics_find(topics, name, strlen(name)))
+        kp_topics_add(topics, entry->topic, name, strlen(name), entry->partition + 1, 0);
+}
+
+bool kp_topics_meet(struct kp_topics *topics, const struct kp_entry_header *entry)
+{
+    if (entry->kind == KP_ENTRY_BATCH || entry->kind == KP_ENTRY_TRIM)
+        meet_records(topics, entry);
+    if (entry->kind != KP_ENTRY_TOPIC_CREATE)
+        return false;
+    const struct kp_topic *before = kp_topics_find(topics, (const char *)(entry + 1), entry->payload_bytes);
+    if (!before || before->id == entry->topic)
+        return false;
+    kp_topics_remove(topics, before->id);
+    return true;
+}
 
 /* ---- applying ---- */
 
@@ -42,14 +78,14 @@ static enum kp_code apply_topic(struct kp_topics *topics, const struct kp_entry_
         known->created_us == entry->base_offset && kp_topics_find(topics, name, entry->payload_bytes) == known)
         return KP_OK; /* told again (log/format.h), or known before (log/seal_lost.h) */
     if (entry->kind == KP_ENTRY_TOPIC_DROP) {
-        if (!kp_topics_get(topics, entry->topic))
-            return kp_fail(err, KP_CORRUPT, NULL, "the log drops topic %u, which does not exist", entry->topic);
-        kp_topics_remove(topics, entry->topic);
+        if (known)
+            kp_topics_remove(topics, entry->topic);
+        else if (entry->topic <= KP_TOPIC_IDS_MAX) /* all else that there was of it is lost: its id was given */
+            kp_topics_skip_ids(topics, entry->topic);
         return KP_OK;
     }
-    if (entry->topic <= topics->id_count || entry->topic > TOPIC_IDS_MAX || entry->partition < 1 ||
-        entry->partition > KP_PARTITIONS_MAX || entry->payload_bytes > KP_TOPIC_NAME_BYTES_MAX ||
-        kp_topics_find(topics, name, entry->payload_bytes))
+    if (known || entry->topic < 1 || entry->topic > KP_TOPIC_IDS_MAX || entry->partition < 1 ||
+        entry->partition > KP_PARTITIONS_MAX || entry->payload_bytes > KP_TOPIC_NAME_BYTES_MAX)
         return kp_fail(err, KP_CORRUPT, NULL, "the log makes topic %u, which cannot be", entry->topic);
     kp_topics_add(topics, entry->topic, name, entry->payload_bytes, entry->partition, entry->base_offset);
     return KP_OK;
@@ -63,16 +99,14 @@ static enum kp_code apply_trim(struct kp_topics *topics, const struct kp_entry_h
         return kp_fail(err, KP_CORRUPT, NULL,
                        "the log trims topic %u, partition %u before offset %lld, which cannot be", entry->topic,
                        entry->partition, (long long)entry->base_offset);
-    uint64_t records, bytes;
-    kp_partition_trim(&topic->partitions[entry->partition], entry->base_offset, &records, &bytes);
-    topic->records -= records;
-    topic->bytes -= bytes;
+    kp_topic_trim(topic, entry->partition, entry->base_offset);
     return KP_OK;
 }
 
 enum kp_code kp_topics_apply(struct kp_topics *topics, const struct kp_entry_header *entry, uint64_t location,
                              struct kp_error *err)
 {
+    (void)kp_topics_meet(topics, entry);
     switch (entry->kind) {
     case KP_ENTRY_BATCH:
         return apply_batch(topics, entry, location, err);
@@ -153,7 +187,7 @@ static enum kp_code read_topic(const uint8_t **at, const uint8_t *end, struct kp
     memcpy(&head, *at, sizeof head);
     *at += sizeof head;
     size_t name_bytes = head.name_bytes;
-    if (head.id <= topics->id_count || head.id > TOPIC_IDS_MAX || name_bytes > KP_TOPIC_NAME_BYTES_MAX ||
+    if (head.id <= topics->id_count || head.id > KP_TOPIC_IDS_MAX || name_bytes > KP_TOPIC_NAME_BYTES_MAX ||
         head.partitions > KP_PARTITIONS_MAX ||
         (size_t)(end - *at) < padded(name_bytes) + head.partitions * sizeof(struct state_partition) ||
         kp_topics_find(topics, (const char *)*at, name_bytes))
@@ -187,7 +221,7 @@ enum kp_code kp_state_read(const uint8_t *bytes, size_t len, struct kp_topics *t
     if (head.version < KP_STATE_VERSION || head.version > KP_STATE_VERSION_PRODUCERS)
         return kp_fail(err, KP_UNSUPPORTED, NULL, "the state of the log's topics has version %u; this kappa knows %d",
                        head.version, (int)KP_STATE_VERSION_PRODUCERS);
-    if (head.id_count > TOPIC_IDS_MAX || (head.producers && head.version == KP_STATE_VERSION) ||
+    if (head.id_count > KP_TOPIC_IDS_MAX || (head.producers && head.version == KP_STATE_VERSION) ||
         head.producers > KP_LOG_PRODUCERS_MAX)
         return wrong_state(err);
     const uint8_t *at = bytes + sizeof head, *end = bytes + len;

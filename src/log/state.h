@@ -24,6 +24,13 @@
 
 enum { KP_STATE_VERSION = 1, KP_STATE_VERSION_PRODUCERS = 2 };
 
+/*
+ * What an entry says of topics of which something was lost, before it is applied. One whose name is given to another
+ * has been dropped: it is removed. One whose records come and that is not known was made: it is there under a name of
+ * its own, KP_TOPIC_NAMELESS and its id, with as many partitions as were met. True: a topic was removed.
+ */
+bool kp_topics_meet(struct kp_topics *topics, const struct kp_entry_header *entry);
+bool kp_topic_nameless(const struct kp_topic *topic);
 /* Applies a durable entry that is not KP_ENTRY_SEALED. location: of its block, for the index; 0: no index is kept.
  * KP_CORRUPT when it does not fit what is known, KP_UNSUPPORTED for an unknown kind. */
 KP_MUST enum kp_code kp_topics_apply(struct kp_topics *topics, const struct kp_entry_header *entry, uint64_t location,

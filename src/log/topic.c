@@ -87,31 +87,43 @@ void kp_topics_skip_ids(struct kp_topics *topics, uint32_t id_count)
 {
     if (id_count > topics->id_cap) {
         topics->id_cap = KP_MAX(KP_MAX(topics->id_cap * 2, 16u), id_count);
-        topics->by_id = kp_realloc(topics->by_id, topics->id_cap * sizeof(struct kp_topic *));
+        struct kp_topic **by_id = kp_calloc(topics->id_cap, sizeof *by_id); /* pages that nobody touches cost nothing */
+        if (topics->id_count)
+            memcpy(by_id, topics->by_id, topics->id_count * sizeof *by_id);
+        kp_free(topics->by_id);
+        topics->by_id = by_id;
     }
-    while (topics->id_count < id_count)
-        topics->by_id[topics->id_count++] = NULL;
+    topics->id_count = KP_MAX(topics->id_count, id_count);
 }
 
 struct kp_topic *kp_topics_add(struct kp_topics *topics, uint32_t id, const char *name, size_t len, uint32_t partitions,
                                int64_t created_us)
 {
     KP_ASSERT(!kp_topics_get(topics, id) && !kp_topics_find(topics, name, len));
-    struct kp_topic *topic = kp_calloc(1, sizeof *topic + partitions * sizeof topic->partitions[0]);
+    struct kp_topic *topic = kp_calloc(1, sizeof *topic);
     topic->id = id;
-    topic->partition_count = partitions;
     topic->name = kp_strndup(name, len);
     topic->created_us = created_us;
-    for (uint32_t i = 0; i < partitions; i++)
-        topic->partitions[i].max_timestamp_ms = -1;
     kp_topics_skip_ids(topics, id);
     topics->by_id[id - 1] = topic;
+    kp_topics_add_partitions(topics, id, partitions);
+    topic = topics->by_id[id - 1];
     topics->live++;
     if (topics->live * 2 > topics->slot_count)
         slots_rebuild(topics, topics->slot_count ? topics->slot_count * 2 : 32);
     else
         slot_put(topics, topic);
     return topic;
+}
+
+void kp_topics_add_partitions(struct kp_topics *topics, uint32_t id, uint32_t partitions)
+{
+    struct kp_topic *topic = topics->by_id[id - 1];
+    topic = kp_realloc(topic, sizeof *topic + partitions * sizeof topic->partitions[0]);
+    for (uint32_t i = topic->partition_count; i < partitions; i++)
+        topic->partitions[i] = (struct kp_partition){.max_timestamp_ms = -1};
+    topic->partition_count = partitions;
+    topics->by_id[id - 1] = topic;
 }
 
 /* Empties the topic's slot, and moves those behind it that are looked for from before there. */
@@ -185,16 +197,17 @@ static uint64_t bytes_before(const struct kp_partition *partition, int64_t start
     return partition->bytes_gone + (uint64_t)(share * (double)(sealed - KP_MIN(partition->bytes_gone, sealed)));
 }
 
-void kp_partition_trim(struct kp_partition *partition, int64_t offset, uint64_t *ret_records, uint64_t *ret_bytes)
+void kp_topic_trim(struct kp_topic *topic, uint32_t number, int64_t offset)
 {
-    *ret_records = *ret_bytes = 0;
-    if (offset <= partition->start_offset)
-        return;
+    struct kp_partition *partition = &topic->partitions[number];
     int64_t start_offset = partition->start_offset;
-    *ret_records = (uint64_t)(offset - start_offset);
+    offset = KP_MIN(offset, partition->end_offset);
+    if (offset <= start_offset)
+        return;
     partition->start_offset = offset;
     uint64_t gone = KP_MAX(bytes_before(partition, start_offset, offset), partition->bytes_gone);
-    *ret_bytes = gone - partition->bytes_gone;
+    topic->records -= (uint64_t)(offset - start_offset);
+    topic->bytes -= gone - partition->bytes_gone;
     partition->bytes_gone = gone;
 }
 

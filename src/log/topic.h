@@ -42,6 +42,16 @@ struct kp_topic {
     struct kp_partition partitions[];
 };
 
+/* Ids given so far: nobody makes so many, and bytes that say so take no memory. A fuzzer's bytes say so all the time.
+ */
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+enum { KP_TOPIC_IDS_MAX = 1 << 12 };
+#else
+enum { KP_TOPIC_IDS_MAX = 1 << 26 };
+#endif
+/* Then the topic's id: a topic whose making has rotted, so that its name is not known (log/state.h). */
+#define KP_TOPIC_NAMELESS "__lost_"
+
 struct kp_topics {
     struct kp_topic **by_id; /* id - 1; NULL: never made, or dropped */
     uint32_t id_count, id_cap;
@@ -56,6 +66,8 @@ struct kp_topic *kp_topics_find(const struct kp_topics *topics, const char *name
 struct kp_topic *kp_topics_add(struct kp_topics *topics, uint32_t id, const char *name, size_t len, uint32_t partitions,
                                int64_t created_us);
 void kp_topics_remove(struct kp_topics *topics, uint32_t id);
+/* Nobody else has the topic's place in memory. */
+void kp_topics_add_partitions(struct kp_topics *topics, uint32_t id, uint32_t partitions);
 /* Ids up to this one were given. */
 void kp_topics_skip_ids(struct kp_topics *topics, uint32_t id_count);
 /* How many of a batch's first records are given up: trimmed, or all since their topic was dropped. */
@@ -72,9 +84,9 @@ static inline uint32_t kp_topics_gone(const struct kp_topics *topics, uint32_t i
 /* Notes a durable batch; location 0: not in the index. */
 void kp_partition_note(struct kp_partition *partition, uint64_t location, int64_t base_offset, uint32_t records,
                        int64_t max_timestamp_ms, uint32_t bytes);
-/* What lies before offset is trimmed; in bytes that is rounded down to index entries, and a guess where there are none.
- * *ret_records, *ret_bytes: how much more is gone than before. */
-void kp_partition_trim(struct kp_partition *partition, int64_t offset, uint64_t *ret_records, uint64_t *ret_bytes);
+/* What lies before offset is trimmed, at most all; in bytes that is rounded down to index entries, and a guess where
+ * there are none. */
+void kp_topic_trim(struct kp_topic *topic, uint32_t partition, int64_t offset);
 /* Forgets what the index says of blocks before location. */
 void kp_partition_forget(struct kp_partition *partition, uint64_t location);
 /* The first offset whose place is in the index: those before it lie in extents, or are gone. */
