@@ -89,7 +89,7 @@ static struct seen decode_lines(const char *path, const char *const names[3])
     enum kp_nexmark_kind kind;
     struct seen seen = {.price_min = INT64_MAX};
     for (int i = 0; i < 3; i++)
-        fields[i] = (struct kp_field){.name = names[i], .type = {KP_INT8, -1}};
+        fields[i] = (struct kp_field){.name = names[i], .type = {KP_INT8, -1, 0}};
     const struct kp_decoder_options options = {
         .format = KP_FORMAT_JSON, .fields = fields, .field_count = 3, .path = path};
     assert_int_equal(kp_decoder_create(&options, &decoder, &err), KP_OK);

@@ -377,9 +377,9 @@ static enum kp_code take_columns(struct kp_pgclient *client, const struct answer
         (void)kp_pg_read_u16(&reader);
         if (reader.bad)
             return bad_answer(client, answer, err);
-        client->cols[i] =
-            (struct kp_column){.name = (const char *)client->names.data + name_at,
-                               .type = type == KP_TYPE_NONE ? KP_TYPE(KP_TEXT) : (struct kp_type){type, mod}};
+        client->cols[i] = (struct kp_column){.name = (const char *)client->names.data + name_at,
+                                             .type = type == KP_TYPE_NONE ? KP_TYPE(KP_TEXT)
+                                                                          : (struct kp_type){.id = type, .mod = mod}};
     }
     return handler->columns ? handler->columns(handler->arg, client->cols, count, err) : KP_OK;
 }

@@ -4,7 +4,7 @@
 
 #include "db/copy.h"
 
-static const struct kp_column columns[2] = {{"a", {KP_TEXT, -1}, false}, {"b", {KP_TEXT, -1}, false}};
+static const struct kp_column columns[2] = {{"a", {KP_TEXT, -1, 0}, false}, {"b", {KP_TEXT, -1, 0}, false}};
 
 static enum kp_code collect(void *arg, const struct kp_str *fields, uint32_t count, uint64_t line, struct kp_error *err)
 {

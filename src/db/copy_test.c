@@ -12,7 +12,7 @@
 static const struct kp_copy_options text_options = {KP_COPY_TEXT, '\t', 0, 0, false, "\\N"};
 static const struct kp_copy_options csv_options = {KP_COPY_CSV, ',', '"', '"', false, ""};
 static const struct kp_column three_cols[] = {
-    {"a", {KP_TEXT, -1}, false}, {"b", {KP_TEXT, -1}, false}, {"c", {KP_TEXT, -1}, false}};
+    {"a", {KP_TEXT, -1, 0}, false}, {"b", {KP_TEXT, -1, 0}, false}, {"c", {KP_TEXT, -1, 0}, false}};
 
 /* Prints rows as (a|b|NULL), so that expectations are one string. */
 static enum kp_code print_row(void *arg, const struct kp_str *fields, uint32_t count, uint64_t line,

@@ -62,6 +62,10 @@ const char *kp_system_doc(const struct kp_relation *relation, int32_t sub);
 /* What COMMENT ON said of it: facts of descriptions (comment.c); false: nothing. Under the catalog's lock. */
 bool kp_system_comment(struct kp_session *session, enum kp_fact fact, uint32_t oid, int32_t sub, struct kp_buf *out);
 
+/* The domain that a type, or the elements of an array, are called by; NULL: none. Under the catalog's lock. */
+const struct kp_relation *kp_system_domain(const struct kp_session *session, struct kp_type type);
+/* Its limits, as information_schema has them: length, precision, scale. */
+void kp_system_set_numbers(struct kp_system_rows *rows, struct kp_type type);
 /* information_schema's columns of a type: data_type, <udt>_catalog, _schema, _name; numbers: its limits, too. */
 void kp_system_set_type(struct kp_session *session, struct kp_system_rows *rows, struct kp_type of, const char *udt,
                         bool numbers);

@@ -250,10 +250,12 @@ static bool check_text(const struct kp_catalog *catalog, uint32_t oid, struct kp
 
 static bool domain_name(const struct kp_catalog *catalog, uint32_t oid, struct kp_buf *out)
 {
-    const struct kp_relation *domain = kp_catalog_find_id(catalog, oid);
+    bool array = oid > KP_DOMAIN_ARRAYS;
+    const struct kp_relation *domain = kp_catalog_find_id(catalog, array ? oid - KP_DOMAIN_ARRAYS : oid);
     if (!domain || domain->kind != KP_RELATION_DOMAIN)
         return false;
     kp_name_quote(kp_str(domain->name), out);
+    kp_buf_append_text(out, array ? "[]" : "");
     return true;
 }
 
@@ -574,13 +576,13 @@ static bool find_made_type(struct kp_session *session, struct kp_str schema, str
         return false;
     kp_catalog_read(catalog);
     const struct kp_relation *type = kp_catalog_find(catalog, kp_str(kp_relation_schema(KP_RELATION_TYPE)), name);
-    bool domain = type && type->kind == KP_RELATION_DOMAIN, known = type && !(domain && array);
-    if (known)
-        *ret_oid = domain  ? type->id
+    bool domain = type && type->kind == KP_RELATION_DOMAIN;
+    if (type)
+        *ret_oid = domain  ? type->id + (array ? KP_DOMAIN_ARRAYS : 0)
                    : array ? kp_type_info(kp_type_array_of(type->made.id))->oid
                            : kp_type_info(type->made.id)->oid;
     kp_catalog_unlock(catalog);
-    return known;
+    return type;
 }
 
 static bool find(void *arg, enum kp_fact fact, struct kp_str name, uint32_t *ret_oid)

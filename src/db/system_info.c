@@ -30,7 +30,7 @@ static enum kp_code fill_tables(struct kp_session *session, struct kp_system_row
     return KP_OK;
 }
 
-static void set_numbers(struct kp_system_rows *rows, struct kp_type type)
+void kp_system_set_numbers(struct kp_system_rows *rows, struct kp_type type)
 {
     static const struct {
         enum kp_type_id id;
@@ -71,18 +71,28 @@ static const char *standard_name(enum kp_type_id type)
     return kp_type_is_enum(type) || kp_type_is_composite(type) ? "USER-DEFINED" : kp_type_info(type)->name;
 }
 
+const struct kp_relation *kp_system_domain(const struct kp_session *session, struct kp_type type)
+{
+    uint32_t number = type.domain > KP_DOMAIN_ARRAYS ? type.domain - KP_DOMAIN_ARRAYS : type.domain;
+    return number ? kp_catalog_find_id(session->db->catalog, number) : NULL;
+}
+
 void kp_system_set_type(struct kp_session *session, struct kp_system_rows *rows, struct kp_type of, const char *udt,
                         bool numbers)
 {
     enum kp_type_id type = of.id;
     enum kp_type_id element = kp_type_is_array(type) ? kp_type_element(type) : type;
-    bool made = kp_type_is_enum(element) || kp_type_is_composite(element);
-    kp_system_set_text(rows, "data_type", standard_name(type));
+    const struct kp_relation *domain = kp_system_domain(session, of);
+    bool array = of.domain > KP_DOMAIN_ARRAYS, made = kp_type_is_enum(element) || kp_type_is_composite(element);
+    const char *name = !domain ? kp_type_info(type)->short_name
+                       : array ? kp_arena_printf(rows->arena, "_%s", domain->name)
+                               : domain->name;
+    kp_system_set_text(rows, "data_type", domain && !array ? "USER-DEFINED" : standard_name(type));
     kp_system_set_text(rows, kp_arena_printf(rows->arena, "%s_catalog", udt), database(session));
-    kp_system_set_text(rows, kp_arena_printf(rows->arena, "%s_schema", udt), made ? "public" : "pg_catalog");
-    kp_system_set_text(rows, kp_arena_printf(rows->arena, "%s_name", udt), kp_type_info(type)->short_name);
-    if (numbers)
-        set_numbers(rows, of);
+    kp_system_set_text(rows, kp_arena_printf(rows->arena, "%s_schema", udt), made || domain ? "public" : "pg_catalog");
+    kp_system_set_text(rows, kp_arena_printf(rows->arena, "%s_name", udt), name);
+    if (numbers && !domain)
+        kp_system_set_numbers(rows, of);
 }
 
 /* A domain, or one that it is over, is declared NOT NULL. */
@@ -118,13 +128,15 @@ static void put_columns(struct kp_session *session, struct kp_system_rows *rows,
             kp_expr_print(relation->defaults[i], NULL, &text);
             kp_system_set_buf(rows, "column_default", &text);
         }
-        key |= relation->domains && relation->domains[i] && domain_not_null(relation->domains[i]);
+        const struct kp_relation *domain =
+            column->type.domain < KP_DOMAIN_ARRAYS ? kp_system_domain(session, column->type) : NULL;
+        key |= domain && domain_not_null(domain);
         kp_system_set_text(rows, "is_nullable", key || (base && column->not_null) ? "NO" : "YES");
-        kp_system_set_type(session, rows, column->type, "udt", true);
-        if (relation->domains && relation->domains[i]) {
+        kp_system_set_type(session, rows, domain ? domain->made : column->type, "udt", true);
+        if (domain) {
             kp_system_set_text(rows, "domain_catalog", database(session));
-            kp_system_set_text(rows, "domain_schema", relation->domains[i]->schema);
-            kp_system_set_text(rows, "domain_name", relation->domains[i]->name);
+            kp_system_set_text(rows, "domain_schema", domain->schema);
+            kp_system_set_text(rows, "domain_name", domain->name);
         }
         kp_system_set_text(rows, "dtd_identifier", kp_arena_printf(rows->arena, "%u", i + 1));
         kp_system_set_text(rows, "is_self_referencing", "NO");

@@ -246,8 +246,8 @@ static void put_attributes(struct kp_session *session, struct kp_system_rows *ro
 {
     for (uint32_t i = 0; i < kp_system_columns(relation); i++) {
         put_attribute(rows, relation->id, (int)i + 1, &relation->cols[i]);
-        if (relation->domains && relation->domains[i]) {
-            kp_system_set_int(rows, "atttypid", relation->domains[i]->id);
+        if (relation->cols[i].type.domain) {
+            kp_system_set_int(rows, "atttypid", relation->cols[i].type.domain);
             kp_system_set_int(rows, "atttypmod", -1);
         }
         kp_system_set_int(rows, "attnotnull", in_key(relation, i) || (is_base(relation) && relation->cols[i].not_null));
@@ -264,7 +264,7 @@ static void put_fields(struct kp_system_rows *rows, const struct kp_relation *ty
         struct kp_column column = {.name = made->names[i], .type = made->types[i]};
         put_attribute(rows, type->id, (int)i + 1, &column);
         if (type->domains && type->domains[i])
-            kp_system_set_int(rows, "atttypid", type->domains[i]->id);
+            kp_system_set_int(rows, "atttypid", kp_relation_domain_type(type->domains[i], column.type).domain);
     }
 }
 
@@ -519,7 +519,8 @@ static void fill_domain(struct kp_system_rows *rows, const struct kp_relation *d
     kp_system_set_text(rows, "typcategory", category);
     kp_system_set_int(rows, "typisdefined", 1);
     kp_system_set_text(rows, "typdelim", ",");
-    kp_system_set_int(rows, "typbasetype", base->oid);
+    kp_system_set_int(rows, "typbasetype", domain->made.domain ? domain->made.domain : base->oid);
+    kp_system_set_int(rows, "typarray", kp_type_is_array(base->id) ? 0 : domain->id + KP_DOMAIN_ARRAYS);
     kp_system_set_int(rows, "typtypmod", domain->made.mod);
     kp_system_set_int(rows, "typcollation", base->category == 'S' ? KP_OID_COLLATION : 0);
     bool not_null;
@@ -528,6 +529,17 @@ static void fill_domain(struct kp_system_rows *rows, const struct kp_relation *d
     kp_system_set_int(rows, "typnotnull", not_null);
     kp_buf_finish(&name);
     kp_buf_finish(&text);
+}
+
+/* The arrays of a domain, which lie like those of its base type. */
+static void fill_domain_array(struct kp_system_rows *rows, const struct kp_relation *domain)
+{
+    if (kp_type_is_array(domain->made.id))
+        return;
+    fill_one_type(rows, kp_type_array_of(domain->made.id), KP_OID_PUBLIC);
+    kp_system_set_int(rows, "oid", domain->id + KP_DOMAIN_ARRAYS);
+    kp_system_set_text(rows, "typname", kp_arena_printf(rows->arena, "_%s", domain->name));
+    kp_system_set_int(rows, "typelem", domain->id);
 }
 
 static enum kp_code fill_type(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
@@ -551,6 +563,7 @@ static enum kp_code fill_type(struct kp_session *session, struct kp_system_rows 
             fill_one_type(rows, kp_type_array_of(object->made.id), KP_OID_PUBLIC);
         } else if (object->kind == KP_RELATION_DOMAIN) {
             fill_domain(rows, object);
+            fill_domain_array(rows, object);
         }
     }
     kp_catalog_unlock(catalog);

@@ -89,11 +89,13 @@ static enum kp_code fill_domain_udt_usage(struct kp_session *session, struct kp_
 
 static void put_uses(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
 {
-    for (uint32_t c = 0; relation->domains && c < kp_system_columns(relation); c++) {
-        if (!relation->domains[c])
+    for (uint32_t c = 0; c < kp_system_columns(relation); c++) {
+        struct kp_type type = relation->cols[c].type;
+        const struct kp_relation *domain = type.domain < KP_DOMAIN_ARRAYS ? kp_system_domain(session, type) : NULL;
+        if (!domain)
             continue;
         kp_system_row(rows);
-        set_name(session, rows, "domain", relation->domains[c]->name);
+        set_name(session, rows, "domain", domain->name);
         set_name(session, rows, "table", relation->name);
         kp_system_set_text(rows, "column_name", relation->cols[c].name);
     }
@@ -118,11 +120,9 @@ static void put_attributes(struct kp_session *session, struct kp_system_rows *ro
         kp_system_set_text(rows, "attribute_name", made->names[i]);
         kp_system_set_int(rows, "ordinal_position", i + 1);
         kp_system_set_text(rows, "is_nullable", "YES");
-        kp_system_set_type(session, rows, made->types[i], "attribute_udt", true);
-        if (domain) {
-            kp_system_set_text(rows, "data_type", "USER-DEFINED");
-            set_name(session, rows, "attribute_udt", domain->name);
-        }
+        kp_system_set_type(session, rows, kp_relation_domain_type(domain, made->types[i]), "attribute_udt", true);
+        if (domain && domain->made.id == made->types[i].id && !domain->made.domain)
+            kp_system_set_numbers(rows, domain->made);
         kp_system_set_text(rows, "dtd_identifier", kp_arena_printf(rows->arena, "%u", i + 1));
         kp_system_set_text(rows, "is_derived_reference_attribute", "NO");
     }

@@ -395,7 +395,7 @@ static enum kp_code convert_array(struct kp_decode_state *state, const struct ta
                                   struct kp_error *err)
 {
     static const int32_t ones[KP_ARRAY_DIMENSIONS_MAX] = {1, 1, 1, 1, 1, 1};
-    struct kp_type type = {kp_type_element(target->column->type.id), target->column->type.mod};
+    struct kp_type type = kp_type_to_element(target->column->type);
     struct nest nest = {.element = {.name = target->column->name, .type = type, .conv = kp_decode_conv_of(type)},
                         .builder = {.element = type.id}};
     enum kp_code code = convert_level(state, target, &nest, text, 0, err);

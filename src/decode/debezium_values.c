@@ -492,7 +492,7 @@ static enum kp_code put_value(struct kp_decode_state *state, const struct encodi
 static enum kp_code put_array(struct kp_decode_state *state, const struct encoding *said, struct kp_type type,
                               struct kp_str value, struct kp_buf *out, struct kp_error *err)
 {
-    struct kp_type element = {kp_type_element(type.id), type.mod};
+    struct kp_type element = kp_type_to_element(type);
     struct kp_jsonb_items items;
     struct kp_str key, item;
     bool first = true;

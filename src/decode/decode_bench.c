@@ -295,10 +295,10 @@ static double gb_per_second(const struct contender *contender)
 int main(int argc, char **argv)
 {
     static const struct kp_field fields[KEYS] = {
-        {.name = "auction", .type = {KP_INT8, -1}}, {.name = "bidder", .type = {KP_INT8, -1}},
-        {.name = "price", .type = {KP_INT8, -1}},   {.name = "channel", .type = {KP_TEXT, -1}},
-        {.name = "url", .type = {KP_TEXT, -1}},     {.name = "dateTime", .type = {KP_TIMESTAMP, -1}},
-        {.name = "extra", .type = {KP_TEXT, -1}}};
+        {.name = "auction", .type = {KP_INT8, -1, 0}}, {.name = "bidder", .type = {KP_INT8, -1, 0}},
+        {.name = "price", .type = {KP_INT8, -1, 0}},   {.name = "channel", .type = {KP_TEXT, -1, 0}},
+        {.name = "url", .type = {KP_TEXT, -1, 0}},     {.name = "dateTime", .type = {KP_TIMESTAMP, -1, 0}},
+        {.name = "extra", .type = {KP_TEXT, -1, 0}}};
     const struct kp_decoder_options options = {.format = KP_FORMAT_JSON, .fields = fields, .field_count = KEYS};
     uint64_t records = argc > 1 ? strtoull(argv[1], NULL, 10) : 400000;
     int rounds = argc > 2 ? atoi(argv[2]) : 5;

@@ -117,7 +117,8 @@ static void expect(const struct kp_decoder_options *options, const struct test_r
         expect(options, records_, KP_COUNT(records_), rows, dead);                                                     \
     } while (0)
 
-static const struct kp_field ab_fields[] = {{.name = "a", .type = {KP_INT8, -1}}, {.name = "b", .type = {KP_TEXT, -1}}};
+static const struct kp_field ab_fields[] = {{.name = "a", .type = {KP_INT8, -1, 0}},
+                                            {.name = "b", .type = {KP_TEXT, -1, 0}}};
 static const struct kp_decoder_options ab = {.format = KP_FORMAT_JSON, .fields = ab_fields, .field_count = 2};
 
 static void test_objects(void **unused)
@@ -152,12 +153,12 @@ static void test_names(void **unused)
            "", {NULL, "{\"A\":1}"}, {NULL, "{\"A\":1,\"a\":2}"}, {NULL, "{\"a\":3,\"A\":1}"},
            {NULL, "{\"a\":1,\"a\":4}"}, {NULL, "{\"a\":1,\"B\":\"x\",\"a\":null}"}, {NULL, "{\"a\":\"bad\",\"a\":6}"},
            {NULL, "{\"\\u0061\":7}"}, {NULL, "{\"A\":1,\"A\":8}"});
-    static const struct kp_field fields[] = {{.name = "dateTime", .type = {KP_INT4, -1}},
-                                             {.name = "datetime", .type = {KP_INT4, -1}}};
+    static const struct kp_field fields[] = {{.name = "dateTime", .type = {KP_INT4, -1, 0}},
+                                             {.name = "datetime", .type = {KP_INT4, -1, 0}}};
     const struct kp_decoder_options twins = {.format = KP_FORMAT_JSON, .fields = fields, .field_count = 2};
     EXPECT(&twins, "50 {\"dateTime\":1,\"datetime\":2}\n51 {\"dateTime\":null,\"datetime\":null}\n", "",
            {NULL, "{\"datetime\":2,\"dateTime\":1}"}, {NULL, "{\"DATETIME\":2}"});
-    static const struct kp_field one[] = {{.name = "ab", .type = {KP_INT4, -1}}};
+    static const struct kp_field one[] = {{.name = "ab", .type = {KP_INT4, -1, 0}}};
     const struct kp_decoder_options single = {.format = KP_FORMAT_JSON, .fields = one, .field_count = 1};
     EXPECT(&single, "50 {\"ab\":null}\n51 {\"ab\":3}\n", "", {NULL, "{\"AB\":1,\"Ab\":2}"},
            {NULL, "{\"AB\":1,\"Ab\":2,\"ab\":3,\"aB\":4}"});
@@ -165,10 +166,10 @@ static void test_names(void **unused)
 
 static void test_dotted(void **unused)
 {
-    static const struct kp_field fields[] = {{.name = "a.b.c", .type = {KP_INT8, -1}},
-                                             {.name = "a.d", .type = {KP_TEXT, -1}},
-                                             {.name = "x", .type = {KP_JSON, -1}},
-                                             {.name = "x.y", .type = {KP_INT8, -1}}};
+    static const struct kp_field fields[] = {{.name = "a.b.c", .type = {KP_INT8, -1, 0}},
+                                             {.name = "a.d", .type = {KP_TEXT, -1, 0}},
+                                             {.name = "x", .type = {KP_JSON, -1, 0}},
+                                             {.name = "x.y", .type = {KP_INT8, -1, 0}}};
     const struct kp_decoder_options options = {.format = KP_FORMAT_JSON, .fields = fields, .field_count = 4};
     EXPECT(&options,
            "50 {\"a.b.c\":1,\"a.d\":\"t\",\"x.y\":null}\n"
@@ -206,7 +207,7 @@ static void test_path(void **unused)
 static void test_rivals(void **unused)
 {
     static const char *const heads[] = {"a", "b"};
-    static const struct kp_field field = {.name = "x", .type = {KP_INT8, -1}};
+    static const struct kp_field field = {.name = "x", .type = {KP_INT8, -1, 0}};
     static const struct {
         struct test_record record;
         bool noted; /* when a's reader sees it on the fast path */
@@ -279,9 +280,9 @@ static void test_strings(void **unused)
 
 static void test_integers(void **unused)
 {
-    static const struct kp_field fields[] = {{.name = "s", .type = {KP_INT2, -1}},
-                                             {.name = "i", .type = {KP_INT4, -1}},
-                                             {.name = "l", .type = {KP_INT8, -1}}};
+    static const struct kp_field fields[] = {{.name = "s", .type = {KP_INT2, -1, 0}},
+                                             {.name = "i", .type = {KP_INT4, -1, 0}},
+                                             {.name = "l", .type = {KP_INT8, -1, 0}}};
     const struct kp_decoder_options options = {.format = KP_FORMAT_JSON, .fields = fields, .field_count = 3};
     struct result result;
     const struct test_record good[] = {{NULL, "{\"s\":32767,\"i\":2147483647,\"l\":9007199254740991}"},
@@ -472,8 +473,8 @@ static void test_depth(void **unused)
 
 static void test_keys(void **unused)
 {
-    static const struct kp_field fields[] = {{.name = "k", .type = {KP_INT8, -1}, .key_part = 1},
-                                             {.name = "v", .type = {KP_TEXT, -1}}};
+    static const struct kp_field fields[] = {{.name = "k", .type = {KP_INT8, -1, 0}, .key_part = 1},
+                                             {.name = "v", .type = {KP_TEXT, -1, 0}}};
     const struct kp_decoder_options one = {.format = KP_FORMAT_JSON, .fields = fields, .field_count = 2, .keyed = true};
     EXPECT(&one,
            "50 {\"k\":1,\"v\":\"x\"}\n"
@@ -485,9 +486,9 @@ static void test_keys(void **unused)
            "1006 22004 a record with neither key nor value deletes nothing\n",
            {"[1]", "{\"k\":1,\"v\":\"x\"}"}, {"[1]", NULL}, {"2", NULL}, {"3", "{\"v\":\"y\"}"}, {"\"4\"", NULL},
            {"q", NULL}, {NULL, NULL});
-    static const struct kp_field pair[] = {{.name = "v", .type = {KP_TEXT, -1}},
-                                           {.name = "k1", .type = {KP_TEXT, -1}, .key_part = 1},
-                                           {.name = "k2", .type = {KP_INT4, -1}, .key_part = 2}};
+    static const struct kp_field pair[] = {{.name = "v", .type = {KP_TEXT, -1, 0}},
+                                           {.name = "k1", .type = {KP_TEXT, -1, 0}, .key_part = 1},
+                                           {.name = "k2", .type = {KP_INT4, -1, 0}, .key_part = 2}};
     const struct kp_decoder_options two = {.format = KP_FORMAT_JSON, .fields = pair, .field_count = 3, .keyed = true};
     EXPECT(&two, "50- {\"v\":null,\"k1\":\"a,\\\"]\",\"k2\":2}\n",
            "1001 22P02 key column \"k1\": a key of 2 columns must be a JSON array of them: [1]\n",
@@ -498,12 +499,12 @@ static void test_keys(void **unused)
 
 static void test_origins(void **unused)
 {
-    static const struct kp_field fields[] = {{.name = "a", .type = {KP_INT8, -1}},
-                                             {.name = "o", .type = {KP_INT8, -1}, .origin = KP_FIELD_OFFSET},
-                                             {.name = "p", .type = {KP_INT4, -1}, .origin = KP_FIELD_PARTITION},
-                                             {.name = "k", .type = {KP_TEXT, -1}, .origin = KP_FIELD_KEY},
-                                             {.name = "n", .type = {KP_INT8, -1}, .origin = KP_FIELD_POSITION},
-                                             {.name = "h", .type = {KP_TEXT, -1}, .origin = KP_FIELD_HEADERS}};
+    static const struct kp_field fields[] = {{.name = "a", .type = {KP_INT8, -1, 0}},
+                                             {.name = "o", .type = {KP_INT8, -1, 0}, .origin = KP_FIELD_OFFSET},
+                                             {.name = "p", .type = {KP_INT4, -1, 0}, .origin = KP_FIELD_PARTITION},
+                                             {.name = "k", .type = {KP_TEXT, -1, 0}, .origin = KP_FIELD_KEY},
+                                             {.name = "n", .type = {KP_INT8, -1, 0}, .origin = KP_FIELD_POSITION},
+                                             {.name = "h", .type = {KP_TEXT, -1, 0}, .origin = KP_FIELD_HEADERS}};
     const struct kp_decoder_options options = {.format = KP_FORMAT_JSON, .fields = fields, .field_count = 6};
     EXPECT(&options,
            "50 {\"a\":1,\"o\":1000,\"p\":3,\"k\":\"key\",\"n\":50,\"h\":\"[]\"}\n"
@@ -514,8 +515,8 @@ static void test_origins(void **unused)
 
 static void test_csv(void **unused)
 {
-    static const struct kp_field fields[] = {{.name = "b", .type = {KP_TEXT, -1}, .csv_index = 2},
-                                             {.name = "a", .type = {KP_INT8, -1}, .csv_index = 0}};
+    static const struct kp_field fields[] = {{.name = "b", .type = {KP_TEXT, -1, 0}, .csv_index = 2},
+                                             {.name = "a", .type = {KP_INT8, -1, 0}, .csv_index = 0}};
     const struct kp_decoder_options options = {
         .format = KP_FORMAT_CSV, .fields = fields, .field_count = 2, .missing_fails = true};
     EXPECT(&options,
@@ -547,10 +548,10 @@ static void test_csv(void **unused)
 static void test_checked(void **unused)
 {
     /* A field that is only checked decides whether a record is good, as a wanted one does, and makes no column. */
-    static const struct kp_field fields[] = {{.name = "b", .type = {KP_TEXT, -1}},
-                                             {.name = "a", .type = {KP_INT8, -1}, .checked = true},
-                                             {.name = "t", .type = {KP_TEXT, -1}, .checked = true},
-                                             {.name = "when", .type = {KP_TIMESTAMP, -1}, .checked = true}};
+    static const struct kp_field fields[] = {{.name = "b", .type = {KP_TEXT, -1, 0}},
+                                             {.name = "a", .type = {KP_INT8, -1, 0}, .checked = true},
+                                             {.name = "t", .type = {KP_TEXT, -1, 0}, .checked = true},
+                                             {.name = "when", .type = {KP_TIMESTAMP, -1, 0}, .checked = true}};
     const struct kp_decoder_options options = {.format = KP_FORMAT_JSON, .fields = fields, .field_count = 4};
     EXPECT(&options, "50 {\"b\":\"x\"}\n51 {\"b\":null}\n52 {\"b\":\"y\"}\n",
            "1003 22P02 field \"a\": invalid input syntax for type bigint: \"q\"\n"
@@ -559,8 +560,8 @@ static void test_checked(void **unused)
            {NULL, "{\"a\":1,\"b\":\"x\",\"t\":\"some text that is long\",\"when\":\"2020-01-01 00:00:00\"}"},
            {NULL, "{\"a\":null}"}, {NULL, "{\"b\":\"y\"}"}, {NULL, "{\"a\":\"q\",\"b\":\"z\",\"when\":1}"},
            {NULL, "{\"b\":\"z\",\"t\":\"\\u0000\"}"}, {NULL, "{\"when\":\"soon\",\"a\":[]}"});
-    static const struct kp_field behind[] = {{.name = "a", .type = {KP_INT8, -1}, .checked = true},
-                                             {.name = "b", .type = {KP_TEXT, -1}}};
+    static const struct kp_field behind[] = {{.name = "a", .type = {KP_INT8, -1, 0}, .checked = true},
+                                             {.name = "b", .type = {KP_TEXT, -1, 0}}};
     const struct kp_decoder_options wrong = {.format = KP_FORMAT_JSON, .fields = behind, .field_count = 2};
     struct kp_decoder *decoder;
     struct kp_error err;
@@ -611,7 +612,7 @@ static void test_check(void **unused)
 
 static void test_text(void **unused)
 {
-    static const struct kp_field fields[] = {{.name = "line", .type = {KP_TEXT, -1}}};
+    static const struct kp_field fields[] = {{.name = "line", .type = {KP_TEXT, -1, 0}}};
     const struct kp_decoder_options options = {.format = KP_FORMAT_TEXT, .fields = fields, .field_count = 1};
     EXPECT(&options, "50 {\"line\":\"any text\"}\n51 {\"line\":\"\"}\n",
            "1002 22021 column \"line\": invalid byte sequence for encoding \"UTF8\": 0xff at byte 2\n",

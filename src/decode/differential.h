@@ -8,24 +8,24 @@
 #include "decode/decode.h"
 
 /* Columns of every kind of conversion, by plain, dotted, doubled and missing names. */
-static const struct kp_field differential_fields[] = {{.name = "auction", .type = {KP_INT8, -1}},
-                                                      {.name = "bidder", .type = {KP_INT4, -1}},
-                                                      {.name = "small", .type = {KP_INT2, -1}},
-                                                      {.name = "price", .type = {KP_NUMERIC, -1}},
-                                                      {.name = "channel", .type = {KP_TEXT, -1}},
-                                                      {.name = "dateTime", .type = {KP_TIMESTAMP, -1}},
-                                                      {.name = "at", .type = {KP_TIMESTAMPTZ, -1}},
-                                                      {.name = "ok", .type = {KP_BOOL, -1}},
-                                                      {.name = "ratio", .type = {KP_FLOAT8, -1}},
-                                                      {.name = "real", .type = {KP_FLOAT4, -1}},
-                                                      {.name = "day", .type = {KP_DATE, -1}},
-                                                      {.name = "raw", .type = {KP_JSON, -1}},
-                                                      {.name = "a.b", .type = {KP_INT8, -1}},
-                                                      {.name = "a.c.d", .type = {KP_TEXT, -1}},
-                                                      {.name = "Channel", .type = {KP_TEXT, -1}},
+static const struct kp_field differential_fields[] = {{.name = "auction", .type = {KP_INT8, -1, 0}},
+                                                      {.name = "bidder", .type = {KP_INT4, -1, 0}},
+                                                      {.name = "small", .type = {KP_INT2, -1, 0}},
+                                                      {.name = "price", .type = {KP_NUMERIC, -1, 0}},
+                                                      {.name = "channel", .type = {KP_TEXT, -1, 0}},
+                                                      {.name = "dateTime", .type = {KP_TIMESTAMP, -1, 0}},
+                                                      {.name = "at", .type = {KP_TIMESTAMPTZ, -1, 0}},
+                                                      {.name = "ok", .type = {KP_BOOL, -1, 0}},
+                                                      {.name = "ratio", .type = {KP_FLOAT8, -1, 0}},
+                                                      {.name = "real", .type = {KP_FLOAT4, -1, 0}},
+                                                      {.name = "day", .type = {KP_DATE, -1, 0}},
+                                                      {.name = "raw", .type = {KP_JSON, -1, 0}},
+                                                      {.name = "a.b", .type = {KP_INT8, -1, 0}},
+                                                      {.name = "a.c.d", .type = {KP_TEXT, -1, 0}},
+                                                      {.name = "Channel", .type = {KP_TEXT, -1, 0}},
                                                       {.name = "short", .type = {KP_VARCHAR, 9}},
                                                       {.name = "money", .type = {KP_NUMERIC, (8 << 16 | 2) + 4}},
-                                                      {.name = "canon", .type = {KP_JSONB, -1}}};
+                                                      {.name = "canon", .type = {KP_JSONB, -1, 0}}};
 
 struct differential {
     struct kp_decoder *decoder;

@@ -608,6 +608,9 @@ void kp_eval(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_b
     case KP_EXPR_ARRAY_COERCE:
         kp_eval_array_coerce(eval, expr, batch, ret_vec);
         break;
+    case KP_EXPR_ARRAY_CHECK:
+        kp_eval_array_check(eval, expr, batch, ret_vec);
+        break;
     case KP_EXPR_PARAM:
         kp_fatal("an expression that is not ready to run", __FILE__, __LINE__);
     }
@@ -635,6 +638,8 @@ static void prepare(struct kp_expr *expr, struct kp_arena *arena)
         if (i < KP_FUNCTION_ARGS_MAX && expr->args[i]->kind == KP_EXPR_CONST)
             constants[i] = &expr->args[i]->datum;
     }
+    if (expr->kind == KP_EXPR_ARRAY_CHECK)
+        prepare(expr->each, arena);
     if (expr->kind == KP_EXPR_IN)
         expr->prepared = expr->arg_count - 1 > IN_LINEAR_MAX ? in_set_build(arena, expr) : NULL;
     if (expr->kind == KP_EXPR_CALL && expr->func->prepare)

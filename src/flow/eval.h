@@ -22,11 +22,13 @@ void kp_eval(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_b
 /* A kernel over all rows of a call, whose arguments and result are ready for it, so that it can be stopped. */
 void kp_eval_kernel(const struct kp_func *func, struct kp_call *call, const struct kp_vec *const *args,
                     struct kp_vec *out);
-/* Of arrays (eval_array.c): ANY, ALL, a cast of the elements, elements as arguments. */
+/* Of arrays (eval_array.c): ANY, ALL, a cast or check of the elements, elements as arguments. */
 void kp_eval_any_all(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
                      struct kp_vec *ret_vec);
 void kp_eval_array_coerce(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
                           struct kp_vec *ret_vec);
+void kp_eval_array_check(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
+                         struct kp_vec *ret_vec);
 void kp_eval_spread(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
                     struct kp_vec *ret_vec);
 /* Adds errors found elsewhere. */

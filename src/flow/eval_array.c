@@ -1,5 +1,6 @@
 /*
- * Expressions over the elements of arrays: x op ANY (array), x op ALL (array), a cast of every element, f(VARIADIC x).
+ * Expressions over the elements of arrays: x op ANY (array), x op ALL (array), a cast or a check of every element,
+ * f(VARIADIC x).
  *
  * The elements of all rows become one vector, the operator or cast runs over it once, and its results are put together
  * row by row. A row fails by the first element whose result is needed and failed: ANY stops at the first true one.
@@ -45,7 +46,7 @@ static void take_elements(struct kp_eval *eval, const struct kp_vec *arrays, uin
     ret->from = from;
     count_elements(eval, arrays, rows, ret);
     ret->owners = kp_arena_alloc(eval->arena, ((size_t)ret->count + 1) * sizeof *ret->owners);
-    kp_vec_init(&ret->values, eval->arena, (struct kp_type){kp_type_element(type), arrays->type.mod}, ret->count + 1);
+    kp_vec_init(&ret->values, eval->arena, kp_type_to_element(arrays->type), ret->count + 1);
     size_t width = kp_vec_width(&ret->values), at = 0;
     memset(ret->values.data, 0, width * ((size_t)ret->count + 1));
     for (uint32_t i = from; i < ret->end; i++) {
@@ -161,7 +162,7 @@ static void coerce_rows(struct kp_eval *eval, struct kp_eval *scratch, const str
                         const struct kp_vec *arrays, const struct elements *elements, struct kp_vec *out)
 {
     struct kp_vec results;
-    struct kp_type type = {kp_type_element(expr->type.id), expr->type.mod};
+    struct kp_type type = kp_type_to_element(expr->type);
     const struct kp_vec *args[1] = {&elements->values};
     const struct kp_row_error **failed = run(scratch, expr->func, type, args, 1, elements->count, &results);
     struct kp_text *to = out->data;
@@ -208,6 +209,36 @@ void kp_eval_array_coerce(struct kp_eval *eval, const struct kp_expr *expr, cons
         struct elements elements;
         take_elements(&scratch, &arrays, from, rows, &elements);
         coerce_rows(eval, &scratch, expr, batch->rows, &arrays, &elements, ret_vec);
+        from = elements.end;
+        eval->arena->overspent |= arena.overspent;
+        kp_arena_reset(&arena);
+    }
+    kp_arena_finish(&arena);
+}
+
+/* The array itself; a row fails by its first element that does. */
+void kp_eval_array_check(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
+                         struct kp_vec *ret_vec)
+{
+    kp_eval(eval, expr->args[0], batch, ret_vec);
+    uint32_t rows = ret_vec->constant ? 1 : batch->rows;
+    struct kp_arena arena = {0};
+    kp_arena_limit(&arena, eval->arena->budget, eval->arena->stop);
+    arena.also = eval->arena->also;
+    for (uint32_t from = 0; from < rows && !kp_arena_vain(eval->arena);) {
+        struct kp_eval scratch = {.arena = &arena, .settings = eval->settings};
+        struct elements elements;
+        struct kp_vec ignored;
+        take_elements(&scratch, ret_vec, from, rows, &elements);
+        struct kp_batch each = {.rows = elements.count, .cols = 1, .vecs = &elements.values};
+        if (elements.count)
+            kp_eval(&scratch, expr->each, &each, &ignored);
+        kp_eval_first_errors(&scratch);
+        for (uint32_t e = 0; e < scratch.error_count; e++) {
+            uint32_t owner = elements.owners[scratch.errors[e].row];
+            for (uint32_t row = 0; row < (ret_vec->constant ? batch->rows : 1); row++)
+                fail_row(eval, &scratch.errors[e], ret_vec->constant ? row : owner);
+        }
         from = elements.end;
         eval->arena->overspent |= arena.overspent;
         kp_arena_reset(&arena);

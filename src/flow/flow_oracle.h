@@ -48,11 +48,11 @@ struct table {
 
 static inline struct kp_column *test_columns(void)
 {
-    static struct kp_column cols[COLS] = {{"k", {KP_INT8, -1}, false},
-                                          {"v", {KP_INT8, -1}, false},
-                                          {"i", {KP_INT4, -1}, false},
-                                          {"s", {KP_TEXT, -1}, false},
-                                          {"t", {KP_TIMESTAMP, -1}, false}};
+    static struct kp_column cols[COLS] = {{"k", {KP_INT8, -1, 0}, false},
+                                          {"v", {KP_INT8, -1, 0}, false},
+                                          {"i", {KP_INT4, -1, 0}, false},
+                                          {"s", {KP_TEXT, -1, 0}, false},
+                                          {"t", {KP_TIMESTAMP, -1, 0}, false}};
     return cols;
 }
 

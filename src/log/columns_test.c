@@ -281,7 +281,7 @@ static void open_shop(struct shop *shop)
     assert_int_equal(kp_columns_open(&shop->options, &shop->columns, NULL), KP_OK);
 }
 
-static const struct kp_column_field fields[2] = {{0, "number", {KP_INT8, -1}}, {3, "word", {KP_TEXT, -1}}};
+static const struct kp_column_field fields[2] = {{0, "number", {KP_INT8, -1, 0}}, {3, "word", {KP_TEXT, -1, 0}}};
 static const struct kp_hash128 hash_a = {11, 12}, hash_b = {21, 22};
 
 /* Rows at every second position: number is the position, word its remainder by 10. */

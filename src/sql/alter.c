@@ -54,6 +54,8 @@ static bool shows_labels(enum kp_type_id result, enum kp_type_id type)
 static bool look_at(const struct kp_expr *expr, void *arg)
 {
     struct asking *asking = arg;
+    if (expr->kind == KP_EXPR_ARRAY_CHECK)
+        (void)kp_expr_walk(expr->each, look_at, asking);
     bool call = expr->kind == KP_EXPR_CALL || expr->kind == KP_EXPR_ARRAY_COERCE || expr->kind == KP_EXPR_SPREAD;
     for (uint32_t i = 0; call && i < expr->arg_count; i++) {
         enum kp_type_id given = expr->args[i]->type.id;

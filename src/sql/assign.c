@@ -107,7 +107,7 @@ static enum kp_code assign_element(struct binder *binder, struct part *part, str
         KP_TRY(kp_bind_subscript(binder, part->place, nodes[i]->a_indices->uidx, &args[2 + i]));
         at[1 + i] = args[2 + i];
     }
-    struct kp_type element = {kp_type_element(array->type.id), array->type.mod};
+    struct kp_type element = kp_type_to_element(array->type);
     at[0] = array;
     args[0] = array;
     args[1] = kp_bind_fold(binder, kp_bind_call(binder, "kp_array_at", element, at, (uint32_t)run + 1, part->location));

@@ -200,6 +200,9 @@ struct binder {
 enum kp_code kp_bind_fail(struct binder *binder, int32_t location, enum kp_code code, const char *sqlstate,
                           const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* object.c: a type's name, or its domain's, in messages. */
+const char *kp_bind_type_text(struct binder *binder, struct kp_type type);
+
 /* ---- coerce.c ---- */
 enum coercion { COERCE_IMPLICIT, COERCE_ASSIGNMENT, COERCE_EXPLICIT };
 struct kp_expr *kp_bind_new(struct binder *binder, enum kp_expr_kind kind, struct kp_type type, int32_t location,
@@ -213,6 +216,8 @@ struct kp_expr *kp_bind_text(struct binder *binder, const char *value);
 struct kp_expr *kp_bind_null(struct binder *binder, struct kp_type type);
 /* What a value of regclass, regtype … or an array of such leaves as, beside numbers inside; others as they are. */
 KP_MUST enum kp_code kp_bind_as_name(struct binder *binder, struct kp_expr *expr, struct kp_expr **ret_expr);
+/* The same value, its type called by this domain or none. */
+struct kp_expr *kp_bind_called(struct binder *binder, struct kp_expr *value, uint32_t domain);
 bool kp_can_coerce(enum kp_type_id from, enum kp_type_id to, enum coercion how);
 KP_MUST enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct kp_type to, enum coercion how,
                                     struct kp_expr **ret_expr);

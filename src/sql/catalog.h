@@ -120,6 +120,12 @@ static inline uint32_t kp_relation_key_count(const struct kp_relation *relation)
 {
     return kp_relation_keyless(relation) ? 0 : relation->key_count;
 }
+/* The domain's base type, or an array of it, called by the domain; NULL: by none. */
+static inline struct kp_type kp_relation_domain_type(const struct kp_relation *domain, struct kp_type type)
+{
+    type.domain = !domain ? 0 : domain->id + (type.id == domain->made.id ? 0 : KP_DOMAIN_ARRAYS);
+    return type;
+}
 /* Where its names are: "public" of relations. */
 const char *kp_relation_schema(enum kp_relation_kind kind);
 /* Nobody makes anything there. */

@@ -208,7 +208,7 @@ static enum kp_code literal(struct binder *binder, const struct kp_expr *expr, s
 static enum kp_code cannot(struct binder *binder, const struct kp_expr *expr, struct kp_type to)
 {
     return kp_bind_fail(binder, expr->location, KP_INVALID, "42846", "cannot cast type %s to %s",
-                        kp_type_info(expr->type.id)->name, kp_type_info(to.id)->name);
+                        kp_bind_type_text(binder, expr->type), kp_bind_type_text(binder, to));
 }
 
 /*
@@ -242,6 +242,16 @@ static enum kp_code to_regs(struct binder *binder, struct kp_expr *literal, stru
     KP_TRY(kp_bind_coerce(binder, literal, KP_TYPE(kp_type_array_of(KP_TEXT)), COERCE_IMPLICIT, &literal));
     *ret_expr = coerce_array(binder, kp_func_find_cast(KP_TEXT, kp_type_element(to.id)), literal, to);
     return KP_OK;
+}
+
+struct kp_expr *kp_bind_called(struct binder *binder, struct kp_expr *value, uint32_t domain)
+{
+    if (value->type.domain == domain)
+        return value;
+    struct kp_expr *same = kp_arena_alloc(binder->arena, sizeof *same);
+    *same = *value;
+    same->type.domain = domain;
+    return same;
 }
 
 enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct kp_type to, enum coercion how,
@@ -278,6 +288,7 @@ enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct 
         if (kp_type_is_array(expr->type.id) && kp_type_is_array(to.id)) {
             cast = kp_func_find_cast(kp_type_element(expr->type.id), kp_type_element(to.id));
             expr = coerce_array(binder, cast, expr, KP_TYPE(to.id));
+            KP_TRY(kp_bind_row_check(binder, expr, expr->location, &expr));
         } else if (cast) {
             expr = call(binder, cast, expr, KP_TYPE(to.id));
             KP_TRY(kp_bind_row_check(binder, expr, expr->location, &expr));
@@ -292,7 +303,7 @@ enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct 
     }
     if (to.mod != -1 && expr->type.mod != to.mod)
         expr = apply_modifier(binder, expr, to, how);
-    *ret_expr = expr;
+    *ret_expr = kp_bind_called(binder, expr, to.domain);
     return KP_OK;
 }
 
@@ -301,7 +312,7 @@ enum kp_code kp_bind_to_bool(struct binder *binder, struct kp_expr *expr, const 
     if (expr->type.id != KP_BOOL && expr->type.id != KP_UNKNOWN)
         return kp_bind_fail(binder, expr->location, KP_INVALID, "42804",
                             "argument of %s must be type boolean, not type %s", what,
-                            kp_type_info(expr->type.id)->name);
+                            kp_bind_type_text(binder, expr->type));
     return kp_bind_coerce(binder, expr, KP_TYPE(KP_BOOL), COERCE_IMPLICIT, ret_expr);
 }
 
@@ -329,9 +340,10 @@ enum kp_code kp_bind_common_type(struct binder *binder, struct kp_expr **exprs, 
                                  struct kp_type *ret_type)
 {
     struct kp_type type = KP_TYPE(KP_UNKNOWN);
-    bool same_mod = true;
+    bool same_mod = true, same_domain = true;
     for (uint32_t i = 0; i < count; i++) {
         struct kp_type other = exprs[i]->type;
+        same_domain &= other.id != KP_UNKNOWN && other.domain == exprs[0]->type.domain;
         if (other.id == KP_UNKNOWN) {
             same_mod = false;
             continue;
@@ -356,6 +368,8 @@ enum kp_code kp_bind_common_type(struct binder *binder, struct kp_expr **exprs, 
         type = KP_TYPE(KP_TEXT);
     if (!same_mod)
         type.mod = -1;
+    if (!same_domain)
+        type.domain = 0;
     *ret_type = type;
     return KP_OK;
 }

@@ -394,8 +394,9 @@ static enum kp_code name_view_columns(struct binder *binder, struct kp_relation 
 /* The error rows of a view, under its name and _errors; no relation of the catalog: a name that is taken hides it. */
 static struct kp_relation *errors_of(const char *view)
 {
-    static const struct kp_column cols[] = {
-        {"position", {KP_INT8, -1}, false}, {"sqlstate", {KP_TEXT, -1}, true}, {"message", {KP_TEXT, -1}, true}};
+    static const struct kp_column cols[] = {{"position", {KP_INT8, -1, 0}, false},
+                                            {"sqlstate", {KP_TEXT, -1, 0}, true},
+                                            {"message", {KP_TEXT, -1, 0}, true}};
     struct kp_relation *relation = kp_relation_create();
     relation->kind = KP_RELATION_SYSTEM;
     relation->schema = "public";

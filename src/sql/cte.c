@@ -150,16 +150,24 @@ static bool reads_now(const struct kp_plan *plan)
     return false;
 }
 
+static void print_type(struct binder *binder, struct kp_type type, struct kp_buf *out)
+{
+    if (type.domain)
+        kp_buf_append_text(out, kp_bind_type_text(binder, type));
+    else
+        kp_type_print(type, out);
+}
+
 static enum kp_code check_types(struct binder *binder, const struct cte *cte, const struct kp_plan *base,
                                 const struct kp_column *cols)
 {
     for (uint32_t i = 0; i < base->col_count; i++) {
         struct kp_type was = base->cols[i].type, is = cols[i].type;
-        if (kp_type_equal(was, is))
+        if (kp_type_equal(was, is) && was.domain == is.domain)
             continue;
         struct kp_buf before = {0}, after = {0};
-        kp_type_print(was, &before);
-        kp_type_print(is, &after);
+        print_type(binder, was, &before);
+        print_type(binder, is, &after);
         kp_buf_append_byte(&before, 0);
         kp_buf_append_byte(&after, 0);
         kp_bind_fail(binder, base->kind == KP_PLAN_PROJECT ? base->project.exprs[i]->location : -1, KP_INVALID, "42804",

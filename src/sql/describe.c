@@ -27,7 +27,7 @@ static void put_type(const PgQuery__TypeName *name, struct kp_type type, const s
     if (name->setof)
         kp_buf_append_text(out, "SETOF ");
     if (domain)
-        kp_name_quote(kp_str(domain->name), out);
+        put_name(domain->name, type.domain > KP_DOMAIN_ARRAYS, out);
     else if (kp_type_by_name(kp_str(last)) != KP_TYPE_NONE)
         kp_buf_append_text(out, kp_type_info(type.id)->name);
     else
@@ -149,7 +149,7 @@ enum kp_code kp_sql_describe_function(const struct kp_sql_context *context, cons
     struct kp_buf oids = {0}, arguments = {0}, identity = {0}, result = {0};
     for (uint32_t i = 0; i < function.param_count; i++) {
         const struct sql_param *param = &function.params[i];
-        uint32_t oid = param->domain ? param->domain->id : kp_type_info(param->type.id)->oid;
+        uint32_t oid = param->domain ? param->type.domain : kp_type_info(param->type.id)->oid;
         kp_buf_printf(&oids, "%s%u", i ? " " : "", oid);
         facts.default_count += param->value != NULL;
         if (function.variadic && i + 1 == function.param_count && kp_type_is_array(param->type.id))

@@ -192,6 +192,15 @@ void kp_expr_print(const struct kp_expr *expr, const struct kp_column *cols, str
         kp_buf_append_text(out, "::");
         kp_type_print(expr->type, out);
         return;
+    case KP_EXPR_ARRAY_CHECK: {
+        static const struct kp_column element = {.name = "element"};
+        kp_buf_append_text(out, "kp_array_check(");
+        kp_expr_print(expr->args[0], cols, out);
+        kp_buf_append_text(out, ", ");
+        kp_expr_print(expr->each, &element, out);
+        kp_buf_append_byte(out, ')');
+        return;
+    }
     case KP_EXPR_NOW:
         kp_buf_append_text(out, "now()");
         return;
@@ -230,6 +239,8 @@ bool kp_expr_equal(const struct kp_expr *a, const struct kp_expr *b)
     if (a->kind == KP_EXPR_CONST && !datum_equal(&a->datum, &b->datum))
         return false;
     if (kp_expr_calls(a) && a->func != b->func)
+        return false;
+    if (a->kind == KP_EXPR_ARRAY_CHECK && !kp_expr_equal(a->each, b->each))
         return false;
     for (uint32_t i = 0; i < a->arg_count; i++)
         if (!kp_expr_equal(a->args[i], b->args[i]))
@@ -273,6 +284,8 @@ static bool overflows_only(const struct kp_expr *expr)
 
 static bool fails_by_overflow(const struct kp_expr *expr, void *arg)
 {
+    if (expr->kind == KP_EXPR_ARRAY_CHECK)
+        return false;
     return !kp_expr_calls(expr) || !(expr->func->flags & KP_CAN_FAIL) || overflows_only(expr);
 }
 
@@ -284,7 +297,7 @@ bool kp_expr_fails_by_value(const struct kp_expr *expr)
 void kp_expr_settle(struct kp_expr *expr)
 {
     bool calls = kp_expr_calls(expr);
-    expr->can_fail = calls && expr->func->flags & KP_CAN_FAIL;
+    expr->can_fail = (calls && expr->func->flags & KP_CAN_FAIL) || expr->kind == KP_EXPR_ARRAY_CHECK;
     expr->stable = expr->kind == KP_EXPR_NOW || (calls && expr->func->flags & (KP_STABLE | KP_VOLATILE));
     for (uint32_t i = 0; i < expr->arg_count; i++) {
         expr->can_fail |= expr->args[i]->can_fail;
@@ -324,6 +337,8 @@ struct kp_expr *kp_expr_copy(const struct kp_expr *expr, struct kp_arena *arena,
     copy->prepared = NULL;
     if (copy->kind == KP_EXPR_CONST)
         copy_datum(&copy->datum, arena);
+    if (copy->kind == KP_EXPR_ARRAY_CHECK)
+        copy->each = kp_expr_copy(expr->each, arena, NULL, NULL);
     if (copy->arg_count) {
         copy->args = kp_arena_alloc(arena, copy->arg_count * sizeof(struct kp_expr *));
         for (uint32_t i = 0; i < copy->arg_count; i++)

@@ -32,6 +32,7 @@ enum kp_expr_kind {
     KP_EXPR_ANY, /* args[0] `func` any element of the array args[1]; three-valued */
     KP_EXPR_ALL,
     KP_EXPR_ARRAY_COERCE, /* the array args[0] with the cast `func` applied to its elements */
+    KP_EXPR_ARRAY_CHECK,  /* the array args[0]; fails where `each`, over the batch of its elements, fails */
     KP_EXPR_SPREAD,       /* `func`(args), the last one an array whose elements are arguments: VARIADIC */
     KP_EXPR_NOW           /* log time at the step's position, timestamptz */
 };
@@ -49,6 +50,7 @@ struct kp_expr {
         uint32_t param;
         struct kp_datum datum;
         const struct kp_func *func;
+        struct kp_expr *each; /* column 0 is the element: no argument, its columns are none of the input */
     };
     void *prepared; /* of a CALL, from func->prepare */
 };
@@ -67,7 +69,7 @@ struct kp_expr *kp_expr_copy(const struct kp_expr *expr, struct kp_arena *arena,
 static inline bool kp_expr_calls(const struct kp_expr *expr)
 {
     return expr->kind == KP_EXPR_CALL || expr->kind == KP_EXPR_DISTINCT ||
-           (expr->kind >= KP_EXPR_ANY && expr->kind <= KP_EXPR_SPREAD);
+           (expr->kind >= KP_EXPR_ANY && expr->kind <= KP_EXPR_SPREAD && expr->kind != KP_EXPR_ARRAY_CHECK);
 }
 /* Whether it is a call of a cast, or of what a comparison with timestamps has in place of one (vec/fn_bound.c). */
 bool kp_expr_casts(const struct kp_expr *expr);

@@ -53,16 +53,16 @@ enum kp_code kp_bind_array(struct binder *binder, const struct expr_place *place
         KP_TRY(kp_bind_common_type(binder, args, count, "ARRAY", &common));
         nested = kp_type_is_array(common.id);
     } else {
-        common = nested ? target : (struct kp_type){kp_type_element(target.id), target.mod};
+        common = nested ? target : kp_type_to_element(target);
     }
     for (uint32_t i = 0; i < count; i++)
         KP_TRY(kp_bind_coerce(binder, args[i], common, target.id == KP_TYPE_NONE ? COERCE_IMPLICIT : COERCE_EXPLICIT,
                               &args[i]));
-    struct kp_type type = common;
+    struct kp_type type = kp_type_base(common);
     if (kp_type_is_vector(target.id)) {
         type = target;
     } else if (!nested) {
-        type.id = kp_type_array_of(common.id);
+        type = kp_type_to_array(common);
         if (kp_type_info(type.id)->category != 'A')
             return kp_bind_fail(binder, node->location, KP_NOT_FOUND, "42704",
                                 "could not find array type for data type %s", kp_type_info(common.id)->name);
@@ -119,12 +119,12 @@ static enum kp_code apply_subscripts(struct binder *binder, const struct expr_pl
     KP_TRY(kp_bind_slice(binder, place, nodes, count, args + 1, &arg_count));
     args[0] = array;
     if (slice) {
-        *ret_expr = kp_bind_fold(
-            binder, kp_bind_call(binder, "kp_array_slice", array->type, args, arg_count + 1, array->location));
+        *ret_expr = kp_bind_fold(binder, kp_bind_call(binder, "kp_array_slice", kp_type_base(array->type), args,
+                                                      arg_count + 1, array->location));
         return KP_OK;
     }
     args[1] = array;
-    struct kp_type element = {kp_type_element(array->type.id), array->type.mod};
+    struct kp_type element = kp_type_to_element(array->type);
     *ret_expr =
         kp_bind_fold(binder, kp_bind_call(binder, "kp_array_at", element, args + 1, arg_count, array->location));
     return KP_OK;

@@ -317,7 +317,7 @@ static enum kp_code bind_nullif(struct binder *binder, const struct expr_place *
     if (left->type.id == KP_UNKNOWN) /* it became the type of the right side */
         KP_TRY(kp_bind_coerce(binder, left, equal->kind == KP_EXPR_CALL ? equal->args[0]->type : KP_TYPE(KP_TEXT),
                               COERCE_IMPLICIT, &left));
-    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CASE, left->type, node->location, 3);
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CASE, kp_type_base(left->type), node->location, 3);
     expr->args[0] = equal;
     expr->args[1] = kp_bind_null(binder, left->type);
     expr->args[2] = left;
@@ -643,13 +643,19 @@ static enum kp_code bind_cast(struct binder *binder, const struct expr_place *pl
     struct kp_expr *arg;
     struct kp_relation *domain;
     KP_TRY(kp_bind_type(binder, node->type_name, &type, &domain));
-    if (node->arg->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR && kp_type_is_array(type.id))
-        return kp_bind_array(binder, place, node->arg->a_array_expr, type, ret_expr);
-    KP_TRY(kp_bind_expr(binder, place, node->arg, &arg));
-    enum kp_code code = kp_bind_coerce(binder, arg, type, COERCE_EXPLICIT, ret_expr);
+    enum kp_code code;
+    if (node->arg->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR && kp_type_is_array(type.id)) {
+        code = kp_bind_array(binder, place, node->arg->a_array_expr, type, ret_expr);
+    } else {
+        KP_TRY(kp_bind_expr(binder, place, node->arg, &arg));
+        code = kp_bind_coerce(binder, arg, type, COERCE_EXPLICIT, ret_expr);
+    }
     if (code != KP_OK && binder->err && strcmp(binder->err->sqlstate, "42846") == 0)
         kp_error_at(binder->err, binder->text, node->location);
-    return code == KP_OK && domain ? kp_bind_domain_check(binder, domain, *ret_expr, node->location, ret_expr) : code;
+    if (code != KP_OK || !domain)
+        return code;
+    int32_t location = (*ret_expr)->location >= 0 ? (*ret_expr)->location : node->location;
+    return kp_bind_domain_check(binder, domain, *ret_expr, location, ret_expr);
 }
 
 static enum kp_code unsupported(struct binder *binder, const PgQuery__Node *node)

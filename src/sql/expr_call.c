@@ -16,7 +16,7 @@ static enum kp_code bind_now(struct binder *binder, const char *name, enum kp_ty
     }
     struct kp_expr *now = kp_bind_new(binder, KP_EXPR_NOW, KP_TYPE(KP_TIMESTAMPTZ), location, 0);
     kp_expr_settle(now);
-    return kp_bind_coerce(binder, now, (struct kp_type){type, mod}, COERCE_EXPLICIT, ret_expr);
+    return kp_bind_coerce(binder, now, (struct kp_type){.id = type, .mod = mod}, COERCE_EXPLICIT, ret_expr);
 }
 
 enum kp_code kp_bind_value_function(struct binder *binder, const PgQuery__SQLValueFunction *function,
@@ -380,6 +380,14 @@ static enum kp_code bind_age_today(struct binder *binder, struct kp_expr *arg, i
     return kp_bind_function(binder, "age", both, 2, location, ret_expr);
 }
 
+static struct kp_expr *type_of_domain(struct binder *binder, struct kp_expr *value, int32_t location)
+{
+    struct kp_expr *number = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(KP_OID), location, 0);
+    number->datum = (struct kp_datum){.type = number->type, .i32 = (int32_t)value->type.domain};
+    return kp_bind_call(binder, "kp_typeof_domain", KP_TYPE(KP_REGTYPE), (struct kp_expr *[]){value, number}, 2,
+                        location);
+}
+
 enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
                                struct kp_expr **ret_expr)
 {
@@ -428,6 +436,8 @@ enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *p
     if (code != KP_NOT_FOUND)
         return code;
     KP_TRY(kp_bind_function(binder, name, args, count, call->location, ret_expr));
+    if (strcmp(name, "pg_typeof") == 0 && args[0]->type.domain)
+        *ret_expr = type_of_domain(binder, args[0], call->location);
     if (strcmp(name, "json_populate_record") != 0 && strcmp(name, "jsonb_populate_record") != 0)
         return KP_OK;
     struct kp_relation *domain;

@@ -5,7 +5,8 @@
  * are used; what uses one notes it (use_list), so that DROP knows.
  *
  *   enum, row   a type id (vec/made.h)
- *   domain      its base type; a value becomes one through kp_domain_not_null and kp_domain_check(value, condition, …)
+ *   domain      its base type, which says by which domain it is called (struct kp_type); a value becomes one through
+ *               kp_domain_not_null and kp_domain_check(value, condition, …), an array by that over its elements
  *   function    function.c, inline.c
  */
 #include "sql/function.h"
@@ -59,14 +60,26 @@ enum kp_code kp_bind_type(struct binder *binder, const PgQuery__TypeName *name, 
                             last);
     kp_bind_use(binder, object);
     *ret_type = object->made;
-    if (object->kind == KP_RELATION_DOMAIN)
+    if (object->kind == KP_RELATION_DOMAIN) {
         *ret_domain = object;
+        ret_type->domain = object->id;
+    }
     if (!name->n_array_bounds)
         return KP_OK;
-    if (object->kind == KP_RELATION_DOMAIN || object->domains)
-        return kp_bind_fail(binder, name->location, KP_UNSUPPORTED, NULL, "arrays of domains are not supported");
-    ret_type->id = kp_type_array_of(ret_type->id);
+    if (kp_type_is_array(ret_type->id))
+        return kp_bind_fail(binder, name->location, KP_UNSUPPORTED, NULL,
+                            "arrays of a domain over arrays are not supported");
+    *ret_type = kp_type_to_array(*ret_type);
     return KP_OK;
+}
+
+const char *kp_bind_type_text(struct binder *binder, struct kp_type type)
+{
+    uint32_t number = type.domain > KP_DOMAIN_ARRAYS ? type.domain - KP_DOMAIN_ARRAYS : type.domain;
+    const struct kp_relation *domain = number ? kp_catalog_find_id(binder->context->catalog, number) : NULL;
+    if (domain)
+        return type.domain > KP_DOMAIN_ARRAYS ? kp_arena_printf(binder->arena, "%s[]", domain->name) : domain->name;
+    return kp_type_info(type.id)->name;
 }
 
 enum kp_code kp_bind_domain_of(struct binder *binder, const PgQuery__Node *node, struct kp_relation **ret_domain)
@@ -171,6 +184,9 @@ enum kp_code kp_bind_domain_has(struct binder *binder, const struct kp_relation 
     return KP_OK;
 }
 
+static enum kp_code check_value(struct binder *binder, struct kp_relation *domain, const char *asked_name,
+                                struct kp_expr *value, int32_t location, struct kp_expr **ret_value);
+
 /* The domain's own constraints behind those of the domain that it is over; errors name the domain that was asked for.
  */
 static enum kp_code check_all(struct binder *binder, struct kp_relation *domain, const char *asked_name,
@@ -185,7 +201,8 @@ static enum kp_code check_all(struct binder *binder, struct kp_relation *domain,
     kp_bind_use(binder, domain);
     KP_TRY(kp_bind_type(binder, create->type_name, &base, &below));
     if (below)
-        KP_TRY(check_all(binder, below, asked_name, value, location, &value));
+        KP_TRY(
+            check_value(binder, below, base.id == below->made.id ? asked_name : below->name, value, location, &value));
     for (size_t i = 0; i < create->n_constraints; i++) {
         const PgQuery__Constraint *constraint = create->constraints[i]->constraint;
         if (constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_NOTNULL) {
@@ -200,10 +217,41 @@ static enum kp_code check_all(struct binder *binder, struct kp_relation *domain,
     return KP_OK;
 }
 
+enum kp_code kp_bind_check_elements(struct binder *binder, struct kp_expr *array, const struct kp_expr *element,
+                                    struct kp_expr *each, int32_t location, struct kp_expr **ret_array)
+{
+    *ret_array = array;
+    if (each == element)
+        return KP_OK;
+    if (each->stable)
+        return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL,
+                            "a check of an array's elements that depends on the time or on settings is not supported");
+    struct kp_expr *check = kp_bind_new(binder, KP_EXPR_ARRAY_CHECK, array->type, location, 1);
+    check->args[0] = array;
+    check->each = each;
+    kp_expr_settle(check);
+    *ret_array = check;
+    return KP_OK;
+}
+
+/* A value of the domain's base type, or an array of such. */
+static enum kp_code check_value(struct binder *binder, struct kp_relation *domain, const char *asked_name,
+                                struct kp_expr *value, int32_t location, struct kp_expr **ret_value)
+{
+    if (value->type.id == domain->made.id)
+        return check_all(binder, domain, asked_name, value, location, ret_value);
+    struct kp_expr *element = kp_bind_column(binder, 0, kp_type_to_element(value->type), location), *each;
+    KP_TRY(check_all(binder, domain, asked_name, element, location, &each));
+    return kp_bind_check_elements(binder, value, element, each, location, ret_value);
+}
+
 enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relation *domain, struct kp_expr *value,
                                   int32_t location, struct kp_expr **ret_value)
 {
-    return check_all(binder, domain, domain->name, value, location, ret_value);
+    struct kp_type type = kp_relation_domain_type(domain, value->type);
+    KP_TRY(check_value(binder, domain, domain->name, value, location, &value));
+    *ret_value = kp_bind_called(binder, value, type.domain);
+    return KP_OK;
 }
 
 struct kp_relation *kp_bind_find_function(struct binder *binder, const char *name)
@@ -258,8 +306,8 @@ static enum kp_code create_domain(struct binder *binder, struct kp_relation *rel
                                 "of a domain's constraints only NOT NULL, CHECK and DEFAULT are supported");
         }
     }
-    if (!relation->defaults && base &&
-        base->defaults) { /* what it is now: a later one of the other is not this one's */
+    if (!relation->defaults && base && base->defaults &&
+        relation->made.id == base->made.id) { /* what it is now: a later one of the other is not this one's */
         relation->defaults = kp_arena_calloc(binder->arena, sizeof(struct kp_expr *));
         relation->defaults[0] = kp_expr_copy(base->defaults[0], binder->arena, NULL, NULL);
     }

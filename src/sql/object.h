@@ -14,15 +14,20 @@ struct use_list {
 };
 void kp_bind_use(struct binder *binder, struct kp_relation *object);
 
-/* A type by any name, built in or made; of a domain its base type, and *ret_domain is the domain (else NULL). */
+/* A type by any name, built in or made; of a domain its base type, of an array of a domain the array of that, and
+ * *ret_domain is the domain (else NULL). */
 KP_MUST enum kp_code kp_bind_type(struct binder *binder, const PgQuery__TypeName *name, struct kp_type *ret_type,
                                   struct kp_relation **ret_domain);
 /* The domain that an expression says it is a value of, by a cast; else NULL. */
 KP_MUST enum kp_code kp_bind_domain_of(struct binder *binder, const PgQuery__Node *node,
                                        struct kp_relation **ret_domain);
-/* The value, which is of the base type, with the domain's constraints checked: 23502, 23514. */
+/* The value, which is of the base type or an array of it, with the domain's constraints checked, of an array on each
+ * element: 23502, 23514. */
 KP_MUST enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relation *domain, struct kp_expr *value,
                                           int32_t location, struct kp_expr **ret_value);
+/* The array behind `each`, what checks an element, which is column 0; as it is if that is the element itself. */
+KP_MUST enum kp_code kp_bind_check_elements(struct binder *binder, struct kp_expr *array, const struct kp_expr *element,
+                                            struct kp_expr *each, int32_t location, struct kp_expr **ret_array);
 /* A domain's CHECK's name, as PostgreSQL chooses it if none is given. *unnamed counts those. */
 const char *kp_bind_check_name(struct binder *binder, const struct kp_relation *domain,
                                const PgQuery__Constraint *constraint, uint32_t *unnamed);

@@ -417,10 +417,10 @@ enum kp_code kp_bind_operator(struct binder *binder, const char *name, struct kp
     enum outcome outcome = choose(candidates, found, both, count, true, &chosen, binder->arena);
     if (outcome == RESOLVED)
         return make_call(binder, chosen, both, count, location, ret_expr);
-    const char *left_type = left ? kp_type_info(left->type.id)->name : "";
+    const char *left_type = left ? kp_bind_type_text(binder, left->type) : "";
     kp_bind_fail(binder, location, KP_NOT_FOUND, outcome == AMBIGUOUS ? "42725" : "42883",
                  outcome == AMBIGUOUS ? "operator is not unique: %s%s%s %s" : "operator does not exist: %s%s%s %s",
-                 left_type, left ? " " : "", name, kp_type_info(right->type.id)->name);
+                 left_type, left ? " " : "", name, kp_bind_type_text(binder, right->type));
     return kp_error_hint(
         binder->err,
         outcome == AMBIGUOUS
@@ -434,7 +434,7 @@ static const char *call_text(struct binder *binder, const char *name, struct kp_
     struct kp_buf out = {0};
     kp_buf_printf(&out, "%s(", name);
     for (uint32_t i = 0; i < count; i++)
-        kp_buf_printf(&out, "%s%s", i ? ", " : "", kp_type_info(args[i]->type.id)->name);
+        kp_buf_printf(&out, "%s%s", i ? ", " : "", kp_bind_type_text(binder, args[i]->type));
     kp_buf_append_byte(&out, ')');
     const char *text = kp_arena_strndup(binder->arena, (const char *)out.data, out.len);
     kp_buf_finish(&out);
@@ -595,9 +595,12 @@ enum kp_code kp_bind_aggregate(struct binder *binder, const char *name, struct k
     struct kp_type type = KP_TYPE(kp_poly_meant(agg->ret, &poly));
     for (uint32_t i = 0; i < count && agg->ret == KP_ANYELEMENT; i++)
         if (agg->args[i] == KP_ANYELEMENT && args[i]->type.id == type.id) {
-            type = args[i]->type; /* with its modifier */
+            type = kp_type_base(args[i]->type); /* with its modifier */
             break;
         }
+    if (agg->ret == KP_ANYARRAY)
+        type.domain =
+            kp_type_base(kp_type_is_array(args[0]->type.id) ? args[0]->type : kp_type_to_array(args[0]->type)).domain;
     *ret_agg = (struct kp_plan_agg){.agg = agg, .args = args, .arg_count = count, .type = type};
     return KP_OK;
 }
@@ -654,5 +657,7 @@ enum kp_code kp_bind_set_function(struct binder *binder, const char *name, struc
     *ret_call = (struct set_call){.func = func, .args = args, .arg_count = count};
     for (uint32_t c = 0; c < func->col_count; c++)
         ret_call->types[c] = KP_TYPE(kp_poly_meant(func->cols[c].type, &poly));
+    if (strcmp(func->name, "unnest") == 0)
+        ret_call->types[0].domain = kp_type_to_element(args[0]->type).domain;
     return KP_OK;
 }

@@ -3,7 +3,7 @@
  */
 #include "sql/write.h"
 
-static const struct kp_column number_column = {"number", {KP_INT8, -1}, true};
+static const struct kp_column number_column = {"number", {KP_INT8, -1, 0}, true};
 
 static void add_row(struct binder *binder, struct scope *scope, const struct kp_relation *relation, const char *alias,
                     uint32_t base)

@@ -6,8 +6,9 @@
  *   (x).f            kp_row_field(x, number of f); (x).* in the select list: all of them
  *   x::type          field by field: of ROW(…) its arguments, so that literals are read as the fields' types
  *
- * A field may be of a domain. Such a row is kp_row_checked(row, fields that passed its checks…) where it comes from a
- * literal, a text, JSON, a parameter; the fields that make one of ROW(…) or a record are checked themselves.
+ * A field may be of a domain, or of an array of one. Such a row is kp_row_checked(row, fields that passed its checks…)
+ * where it comes from a literal, a text, JSON, a parameter; the fields that make one of ROW(…) or a record are checked
+ * themselves.
  *
  * On a side that an outer join may not have, a whole row without any value is NULL. (So is one that is there, if its
  * relation has no NOT NULL column.)
@@ -123,7 +124,9 @@ struct kp_expr *kp_bind_whole_row(struct binder *binder, const struct scope *sco
 
 struct kp_expr *kp_bind_row_field(struct binder *binder, struct kp_expr *row, uint32_t number, int32_t location)
 {
-    struct kp_type type = kp_made_of(row->type.id)->types[number];
+    const struct kp_relation *domains = kp_bind_row_domains(binder, row->type.id);
+    struct kp_type type =
+        kp_relation_domain_type(domains ? domains->domains[number] : NULL, kp_made_of(row->type.id)->types[number]);
     if (is_row(row) && row->args[number]->type.id == type.id)
         return row->args[number];
     struct kp_expr *at = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(KP_INT4), location, 0);
@@ -231,11 +234,16 @@ struct kp_relation *kp_bind_row_domains(const struct binder *binder, enum kp_typ
     return NULL;
 }
 
-/* The row behind its checks: a NULL has none. */
+/* The row, or the array of rows, behind its checks: a NULL has none. */
 enum kp_code kp_bind_row_check(struct binder *binder, struct kp_expr *row, int32_t location, struct kp_expr **ret_row)
 {
-    const struct kp_relation *type = kp_bind_row_domains(binder, row->type.id);
     *ret_row = row;
+    if (kp_type_is_array(row->type.id)) {
+        struct kp_expr *element = kp_bind_column(binder, 0, kp_type_to_element(row->type), location), *each;
+        KP_TRY(kp_bind_row_check(binder, element, location, &each));
+        return kp_bind_check_elements(binder, row, element, each, location, ret_row);
+    }
+    const struct kp_relation *type = kp_bind_row_domains(binder, row->type.id);
     if (!type)
         return KP_OK;
     const struct kp_made *made = kp_made_of(row->type.id);
@@ -270,7 +278,8 @@ enum kp_code kp_bind_create_composite(struct binder *binder, struct kp_relation 
     for (uint32_t i = 0; i < count; i++) {
         const PgQuery__ColumnDef *def = create->coldeflist[i]->column_def;
         KP_TRY(kp_bind_type(binder, def->type_name, &types[i], &domain));
-        if ((domain || kp_bind_row_domains(binder, types[i].id)) && !relation->domains)
+        enum kp_type_id element = kp_type_is_array(types[i].id) ? kp_type_element(types[i].id) : types[i].id;
+        if ((domain || kp_bind_row_domains(binder, element)) && !relation->domains)
             relation->domains = kp_arena_calloc(binder->arena, count * sizeof(struct kp_relation *));
         if (domain)
             relation->domains[i] = domain;

@@ -9,6 +9,7 @@
  * Expand stands over the rows of the list.
  */
 #include "sql/function.h"
+#include "sql/object.h"
 
 static enum kp_code refuse(struct binder *binder, const struct expr_place *place, int32_t location)
 {
@@ -289,6 +290,9 @@ struct table {
     uint32_t call_count, call_cap;
     struct kp_column *cols;
     uint32_t col_count;
+    bool made;                      /* some columns are made of JSON: those of domains are yet to be checked */
+    struct kp_relation *row_domain; /* and the row of those of the last call, of this type; NULL: need not be */
+    enum kp_type_id row_of;
     struct sub_list subs;
 };
 
@@ -350,9 +354,6 @@ static enum kp_code declare_columns(struct binder *binder, PgQuery__Node *const 
         struct kp_relation *domain;
         names[i] = cols[i].name = kp_arena_strdup(binder->arena, def->colname);
         KP_TRY(kp_bind_type(binder, def->type_name, &cols[i].type, &domain));
-        if (domain || kp_bind_row_domains(binder, cols[i].type.id))
-            return kp_bind_fail(binder, def->location, KP_UNSUPPORTED, NULL,
-                                "a column definition list cannot have a domain: use its base type and cast");
     }
     call->names = names;
     call->col_count = (uint32_t)count;
@@ -364,11 +365,12 @@ static enum kp_code declare_columns(struct binder *binder, PgQuery__Node *const 
 static struct kp_column *columns_of(struct binder *binder, enum kp_type_id type, struct kp_plan_set *call)
 {
     const struct kp_made *made = kp_made_of(type);
+    const struct kp_relation *row = kp_bind_row_domains(binder, type);
     struct kp_column *cols = kp_arena_calloc(binder->arena, (made->count + 1) * sizeof *cols);
     const char **names = kp_arena_calloc(binder->arena, (made->count + 1) * sizeof *names);
     for (uint32_t i = 0; i < made->count; i++) {
         names[i] = cols[i].name = made->names[i];
-        cols[i].type = made->types[i];
+        cols[i].type = kp_relation_domain_type(row ? row->domains[i] : NULL, made->types[i]);
     }
     call->names = names;
     call->col_count = made->count;
@@ -419,9 +421,6 @@ static enum kp_code add_set_call(struct binder *binder, const PgQuery__FuncCall 
     struct kp_relation *domain = NULL;
     if (base)
         KP_TRY(kp_bind_domain_of(binder, node->args[0], &domain));
-    if (domain || (base && kp_bind_row_domains(binder, found.args[0]->type.id)))
-        return kp_bind_fail(binder, node->location, KP_UNSUPPORTED, NULL, "%s() of a %s is not supported", name,
-                            domain ? "domain" : "row with fields of domains");
     if (base && def_count)
         KP_TRY(check_record(binder, node, found.args[0]->type.id, defs, def_count));
     if (rows_of)
@@ -435,6 +434,11 @@ static enum kp_code add_set_call(struct binder *binder, const PgQuery__FuncCall 
         call.names = kp_made_of(found.args[0]->type.id)->names;
     for (uint32_t c = 0; c < func->col_count; c++)
         own[c] = (struct kp_column){func->cols[c].name ? func->cols[c].name : known_as, found.types[c], false};
+    table->made |= !func->col_count;
+    if (domain) {
+        table->row_domain = domain;
+        table->row_of = found.args[0]->type.id;
+    }
     add_call(binder, table, &call, cols);
     return KP_OK;
 }
@@ -513,6 +517,54 @@ static enum kp_code plan_table(struct binder *binder, struct table *table, bool 
         exprs[i] = kp_bind_column(binder, before + i, plan->cols[before + i].type, -1);
     *ret_plan = kp_bind_project(binder, plan, exprs, NULL, count);
     return KP_OK;
+}
+
+/* The columns of the only function, which are a row of a domain: they as a row, that row checked, its fields. */
+static enum kp_code check_row(struct binder *binder, const struct table *table, struct kp_plan **plan)
+{
+    struct kp_plan *below = *plan;
+    uint32_t width = table->col_count, count = below->col_count;
+    struct kp_expr **cells = kp_arena_alloc(binder->arena, (count + 1) * sizeof *cells), *row;
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (count + 1) * sizeof *exprs);
+    const char **names = kp_arena_alloc(binder->arena, (count + 1) * sizeof *names);
+    for (uint32_t i = 0; i < count; i++)
+        cells[i] = kp_bind_column(binder, i, below->cols[i].type, -1);
+    row = kp_bind_call(binder, "kp_row", KP_TYPE(table->row_of), cells, width, -1);
+    KP_TRY(kp_bind_domain_check(binder, table->row_domain, row, -1, &cells[0]));
+    for (uint32_t i = width; i < count; i++)
+        cells[1 + i - width] = cells[i];
+    struct kp_plan *rows = kp_bind_project(binder, below, cells, NULL, 1 + count - width);
+    row = kp_bind_column(binder, 0, rows->cols[0].type, -1);
+    for (uint32_t i = 0; i < count; i++) {
+        names[i] = below->cols[i].name;
+        exprs[i] = i < width ? kp_bind_row_field(binder, row, i, -1)
+                             : kp_bind_column(binder, 1 + i - width, below->cols[i].type, -1);
+    }
+    *plan = kp_bind_project(binder, rows, exprs, names, count);
+    return KP_OK;
+}
+
+/* The functions' columns behind the checks of their domains. */
+static enum kp_code check_columns(struct binder *binder, const struct table *table, struct kp_plan **plan)
+{
+    struct kp_plan *below = *plan;
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (below->col_count + 1) * sizeof *exprs);
+    const char **names = kp_arena_alloc(binder->arena, (below->col_count + 1) * sizeof *names);
+    bool any = false;
+    for (uint32_t i = 0; i < below->col_count; i++) {
+        struct kp_type type = below->cols[i].type;
+        uint32_t number = type.domain > KP_DOMAIN_ARRAYS ? type.domain - KP_DOMAIN_ARRAYS : type.domain;
+        struct kp_expr *column = kp_bind_column(binder, i, type, -1);
+        KP_TRY(kp_bind_row_check(binder, column, -1, &exprs[i]));
+        if (number && i < table->col_count)
+            KP_TRY(kp_bind_domain_check(binder, kp_catalog_find_id(binder->context->catalog, number), exprs[i], -1,
+                                        &exprs[i]));
+        any |= exprs[i] != column;
+        names[i] = below->cols[i].name;
+    }
+    if (any)
+        *plan = kp_bind_project(binder, below, exprs, names, below->col_count);
+    return table->row_domain ? check_row(binder, table, plan) : KP_OK;
 }
 
 /* Nothing but functions that make no rows: a plan that never has any. */
@@ -607,6 +659,11 @@ enum kp_code kp_bind_set_table(struct binder *binder, const PgQuery__RangeFuncti
         return KP_OK;
     }
     KP_TRY(plan_table(binder, &table, range->ordinality, ret_plan));
+    if (table.row_domain && table.call_count > 1)
+        return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL,
+                            "rows of a domain beside other functions in ROWS FROM are not supported");
+    if (table.made)
+        KP_TRY(check_columns(binder, &table, ret_plan));
     for (uint32_t i = 0, col = 0; i < table.call_count; col += table.calls[i++].col_count)
         if (gives_rows(&table.calls[i], table.cols[col].type.id)) {
             *ret_plan = fields_of(binder, &table, *ret_plan);

@@ -63,7 +63,7 @@ enum kp_code kp_write_assign(struct binder *binder, const struct kp_relation *re
     if (!kp_can_coerce(expr->type.id, column->type.id, COERCE_ASSIGNMENT)) {
         kp_bind_fail(binder, expr->location, KP_INVALID, "42804",
                      "column \"%s\" is of type %s but expression is of type %s", column->name,
-                     kp_type_info(column->type.id)->name, kp_type_info(expr->type.id)->name);
+                     kp_bind_type_text(binder, column->type), kp_bind_type_text(binder, expr->type));
         return kp_error_hint(binder->err, "You will need to rewrite or cast the expression.");
     }
     KP_TRY(kp_bind_coerce(binder, expr, column->type, COERCE_ASSIGNMENT, ret_expr));
@@ -74,7 +74,7 @@ struct kp_expr *kp_write_default(struct binder *binder, const struct kp_relation
 {
     const struct kp_expr *value = relation->defaults ? relation->defaults[column] : NULL;
     const struct kp_relation *domain = relation->domains ? relation->domains[column] : NULL;
-    if (!value && domain && domain->defaults)
+    if (!value && domain && domain->defaults && relation->cols[column].type.id == domain->made.id)
         value = domain->defaults[0];
     return value ? kp_expr_copy(value, binder->arena, NULL, NULL) : kp_bind_null(binder, relation->cols[column].type);
 }

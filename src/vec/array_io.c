@@ -79,7 +79,7 @@ void kp_array_print(struct kp_type type, const struct kp_text *text, const struc
         uint64_t value[2];
         element.len = 0;
         if (kp_array_get(&array, i, &arena, value)) {
-            kp_value_print((struct kp_type){array.element, type.mod}, value, zone, &element);
+            kp_value_print((struct kp_type){.id = array.element, .mod = type.mod}, value, zone, &element);
             print_element((struct kp_str){(const char *)element.data, element.len}, out);
         } else {
             kp_buf_append_text(out, "NULL");
@@ -118,7 +118,7 @@ void kp_array_print_json(struct kp_type type, const struct kp_text *text, const 
             kp_buf_append_byte(out, '[');
         uint64_t value[2];
         if (kp_array_get(&array, i, &arena, value))
-            element((struct kp_type){array.element, type.mod}, value, zone, out);
+            element((struct kp_type){.id = array.element, .mod = type.mod}, value, zone, out);
         else
             kp_buf_append_text(out, "null");
         for (uint32_t n = edges(&array, i + 1); n; n--)
@@ -364,7 +364,7 @@ void kp_array_send(struct kp_type type, const struct kp_text *text, struct kp_bu
         kp_buf_append_be32(out, UINT32_MAX);
         if (!kp_array_get(&array, i, &arena, value))
             continue;
-        kp_value_send((struct kp_type){array.element, type.mod}, value, out);
+        kp_value_send((struct kp_type){.id = array.element, .mod = type.mod}, value, out);
         uint32_t len = __builtin_bswap32((uint32_t)(out->len - start - 4));
         memcpy(out->data + start, &len, 4);
     }
@@ -406,7 +406,7 @@ static enum kp_code receive_elements(struct kp_type element, struct kp_str bytes
 enum kp_code kp_array_receive(struct kp_type type, struct kp_str bytes, struct kp_arena *arena,
                               struct kp_text *ret_text, struct kp_error *err)
 {
-    struct kp_type element = {kp_type_element(type.id), type.mod};
+    struct kp_type element = kp_type_to_element(type);
     if (bytes.len < 12)
         return too_short(err);
     uint32_t dimensions = kp_load_be32(bytes.ptr), flags = kp_load_be32(bytes.ptr + 4),

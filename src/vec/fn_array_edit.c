@@ -353,7 +353,8 @@ static void to_string(struct kp_call *call, const struct kp_vec *const *args, st
                 kp_buf_append_str(&buf, kp_text_str(&FN_AT(struct kp_text, 1, i)));
             first = false;
             if (is)
-                kp_value_print((struct kp_type){array.element, args[0]->type.mod}, value, fn_zone(call), &buf);
+                kp_value_print((struct kp_type){.id = array.element, .mod = args[0]->type.mod}, value, fn_zone(call),
+                               &buf);
             else
                 kp_buf_append_str(&buf, kp_text_str(&FN_AT(struct kp_text, 2, i)));
         }

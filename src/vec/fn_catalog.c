@@ -260,7 +260,7 @@ static void format_type(struct kp_call *call, const struct kp_vec *const *args, 
         buf.len = 0;
         const struct kp_catalog_facts *facts = facts_of(call);
         if (id != KP_TYPE_NONE)
-            kp_type_print((struct kp_type){id, mod}, &buf);
+            kp_type_print((struct kp_type){.id = id, .mod = mod}, &buf);
         else if (!oid || !facts || !facts->text(facts->arg, KP_FACT_TYPE, oid, 0, &buf)) /* a domain? */
             kp_buf_append_text(&buf, oid ? "???" : "-");
         to[i] = kp_text_make(kp_arena_strndup(call->arena, (const char *)buf.data, buf.len), buf.len);

@@ -104,7 +104,7 @@ static void test_numeric(void **state)
     check(KP_NUMERIC, "1e", "!22P02");
     check(KP_NUMERIC, "1.2.3", "!22P02");
     check(KP_NUMERIC, "1e200000", "!22003");
-    struct kp_type money = {KP_NUMERIC, ((5 << 16) | 2) + 4};
+    struct kp_type money = {.id = KP_NUMERIC, .mod = ((5 << 16) | 2) + 4};
     check_mod(money, "123.455", "123.46", NULL);
     check_mod(money, "-123.455", "-123.46", NULL);
     check_mod(money, "999.995", "!22003", NULL);
@@ -117,9 +117,9 @@ static void test_strings(void **state)
     (void)state;
     check(KP_TEXT, "hello, a long text", "hello, a long text");
     check(KP_TEXT, "\xff", "!22021");
-    check_mod((struct kp_type){KP_VARCHAR, 7}, "abc  ", "abc", NULL);
-    check_mod((struct kp_type){KP_VARCHAR, 7}, "abcd", "!22001", NULL);
-    check_mod((struct kp_type){KP_BPCHAR, 9}, "a\xc3\xa4", "a\xc3\xa4   ", NULL);
+    check_mod((struct kp_type){.id = KP_VARCHAR, .mod = 7}, "abc  ", "abc", NULL);
+    check_mod((struct kp_type){.id = KP_VARCHAR, .mod = 7}, "abcd", "!22001", NULL);
+    check_mod((struct kp_type){.id = KP_BPCHAR, .mod = 9}, "a\xc3\xa4", "a\xc3\xa4   ", NULL);
     check(KP_BYTEA, "\\xDEAD beef", "\\xdeadbeef");
     check(KP_BYTEA, "a\\\\b\\001", "\\x615c6201");
     check(KP_BYTEA, "\\xabc", "!22023");
@@ -166,7 +166,8 @@ static void test_dates(void **state)
     check(KP_TIMESTAMP, "2013-01-02 03:04:05.1234567", "2013-01-02 03:04:05.123457");
     check(KP_TIMESTAMP, "-infinity", "-infinity");
     check(KP_TIMESTAMP, "294277-01-01", "!22008");
-    check_mod((struct kp_type){KP_TIMESTAMP, 3}, "2013-01-02 03:04:05.1235", "2013-01-02 03:04:05.124", NULL);
+    check_mod((struct kp_type){.id = KP_TIMESTAMP, .mod = 3}, "2013-01-02 03:04:05.1235", "2013-01-02 03:04:05.124",
+              NULL);
 }
 
 static void test_zones(void **state)
@@ -212,8 +213,8 @@ static void test_intervals(void **state)
     check(KP_INTERVAL, "-00:00:01.5", "-00:00:01.5");
     check(KP_INTERVAL, "hello", "!22007");
     check(KP_INTERVAL, "3000000000 days", "!22015");
-    check_mod((struct kp_type){KP_INTERVAL, (1 << 3) << 16 | 0xffff}, "5", "5 days", NULL);
-    check_mod((struct kp_type){KP_INTERVAL, 0x7fff << 16 | 0}, "1.6 seconds", "00:00:02", NULL);
+    check_mod((struct kp_type){.id = KP_INTERVAL, .mod = (1 << 3) << 16 | 0xffff}, "5", "5 days", NULL);
+    check_mod((struct kp_type){.id = KP_INTERVAL, .mod = 0x7fff << 16 | 0}, "1.6 seconds", "00:00:02", NULL);
 }
 
 static void check_json(enum kp_type_id type, const char *text, const char *wanted)

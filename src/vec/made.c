@@ -93,8 +93,8 @@ static void define(struct kp_made *to, uint32_t index, const char *name, const c
     to->count = count;
     if (types) {
         struct kp_type *copy = kp_calloc(count + 1, sizeof *copy);
-        if (count)
-            memcpy(copy, types, count * sizeof *copy);
+        for (uint32_t i = 0; i < count; i++)
+            copy[i] = (struct kp_type){.id = types[i].id, .mod = types[i].mod};
         to->types = copy;
         to->info = (struct kp_type_info){id, own, own, oid, -1, 16, name ? 'C' : 'P', false, true};
     } else {

@@ -194,7 +194,7 @@ void kp_type_print(struct kp_type type, struct kp_buf *out)
 {
     const struct kp_type_info *info = kp_type_info(type.id);
     if (kp_type_is_array(type.id) && !kp_type_is_vector(type.id)) {
-        kp_type_print((struct kp_type){kp_type_element(type.id), type.mod}, out);
+        kp_type_print(kp_type_to_element(type), out);
         kp_buf_append_text(out, "[]");
         return;
     }

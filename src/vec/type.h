@@ -125,9 +125,32 @@ static inline enum kp_type_id kp_type_element(enum kp_type_id array)
 struct kp_type {
     enum kp_type_id id;
     int32_t mod;
+    uint32_t domain; /* the number of the domain that it is called by, or + KP_DOMAIN_ARRAYS of an array of such; 0: of
+                        none. For those who name types; values are the base type's, and types that differ here equal */
 };
 
-#define KP_TYPE(id) ((struct kp_type){(id), -1})
+/* The number that the catalog gives to arrays of a domain, less the domain's. */
+enum { KP_DOMAIN_ARRAYS = 0x60000000 };
+
+#define KP_TYPE(id) ((struct kp_type){(id), -1, 0})
+/* The array of such elements, which are no arrays; the elements of such an array. */
+static inline struct kp_type kp_type_to_array(struct kp_type element)
+{
+    return (struct kp_type){kp_type_array_of(element.id), element.mod,
+                            element.domain ? element.domain + KP_DOMAIN_ARRAYS : 0};
+}
+static inline struct kp_type kp_type_to_element(struct kp_type array)
+{
+    return (struct kp_type){kp_type_element(array.id), array.mod,
+                            array.domain > KP_DOMAIN_ARRAYS ? array.domain - KP_DOMAIN_ARRAYS : 0};
+}
+/* A type that is called by a domain without the domain. */
+static inline struct kp_type kp_type_base(struct kp_type type)
+{
+    if (type.domain < KP_DOMAIN_ARRAYS)
+        type.domain = 0;
+    return type;
+}
 
 struct kp_type_info {
     enum kp_type_id id;

@@ -61,9 +61,9 @@ static void test_types(void **state)
         assert_int_equal(kp_type_by_name(kp_str(info->name)), id);
     }
     struct kp_buf out = {0};
-    kp_type_print((struct kp_type){KP_NUMERIC, ((12 << 16) | 2) + 4}, &out);
+    kp_type_print((struct kp_type){.id = KP_NUMERIC, .mod = ((12 << 16) | 2) + 4}, &out);
     kp_buf_append_byte(&out, ' ');
-    kp_type_print((struct kp_type){KP_VARCHAR, 14}, &out);
+    kp_type_print((struct kp_type){.id = KP_VARCHAR, .mod = 14}, &out);
     kp_buf_append_byte(&out, 0);
     assert_string_equal((char *)out.data, "numeric(12,2) character varying(10)");
     kp_buf_finish(&out);

@@ -15,7 +15,7 @@
 enum { ACCOUNTS = 300, START = 1000, STEPS = 8000, READERS = 3, TRANSFERS = 8 };
 
 static const struct kp_column columns[3] = {
-    {"k", {KP_INT8, -1}, true}, {"v", {KP_INT8, -1}, true}, {"t", {KP_TEXT, -1}, true}};
+    {"k", {KP_INT8, -1, 0}, true}, {"v", {KP_INT8, -1, 0}, true}, {"t", {KP_TEXT, -1, 0}, true}};
 static const uint32_t all_columns[3] = {0, 1, 2};
 
 static struct kp_view_clock *view_clock;
@@ -117,7 +117,7 @@ static enum kp_code emit(void *arg, struct kp_batch *batch, struct kp_error *err
 
 static void look_up(const struct kp_snapshot *snapshot, int64_t k, struct kp_arena *arena)
 {
-    struct kp_datum key = {.type = {KP_INT8, -1}, .i64 = k};
+    struct kp_datum key = {.type = {KP_INT8, -1, 0}, .i64 = k};
     struct kp_batch *batch;
     struct kp_error err;
     KP_ASSERT(kp_store_lookup(store, snapshot, &key, all_columns, 3, arena, &batch, &err) == KP_OK);

@@ -12,10 +12,10 @@ enum { CHANGES_BYTES_DEFAULT = 16 << 20 };
 /* An error row's columns; their order is the order in which the first one is chosen. */
 enum { ERROR_POSITION, ERROR_MESSAGE, ERROR_SQLSTATE, ERROR_ORIGIN, ERROR_COLUMNS };
 static const struct kp_column error_columns[ERROR_COLUMNS] = {
-    [ERROR_POSITION] = {"log_position", {KP_INT8, -1}, true},
-    [ERROR_MESSAGE] = {"message", {KP_TEXT, -1}, true},
-    [ERROR_SQLSTATE] = {"sqlstate", {KP_TEXT, -1}, true},
-    [ERROR_ORIGIN] = {"origin", {KP_INT8, -1}, true},
+    [ERROR_POSITION] = {"log_position", {KP_INT8, -1, 0}, true},
+    [ERROR_MESSAGE] = {"message", {KP_TEXT, -1, 0}, true},
+    [ERROR_SQLSTATE] = {"sqlstate", {KP_TEXT, -1, 0}, true},
+    [ERROR_ORIGIN] = {"origin", {KP_INT8, -1, 0}, true},
 };
 
 struct kp_store *kp_store_create(const struct kp_store_options *options)

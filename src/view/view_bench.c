@@ -11,7 +11,7 @@
 enum { KEYS = 1000000, BATCH = 50000, UPDATES = 2000000, LOOKUPS = 1000000 };
 
 static const struct kp_column columns[3] = {
-    {"k", {KP_INT8, -1}, true}, {"n", {KP_INT8, -1}, true}, {"t", {KP_TEXT, -1}, true}};
+    {"k", {KP_INT8, -1, 0}, true}, {"n", {KP_INT8, -1, 0}, true}, {"t", {KP_TEXT, -1, 0}, true}};
 static const uint32_t all[3] = {0, 1, 2};
 
 static double seconds_since(int64_t begin_ns)

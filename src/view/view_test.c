@@ -24,10 +24,10 @@ static uint32_t rnd(uint32_t below)
 }
 
 enum { K, TEXT, FLOAT, NUMERIC, COLS };
-static const struct kp_column columns[COLS] = {{"k", {KP_INT8, -1}, true},
-                                               {"t", {KP_TEXT, -1}, false},
-                                               {"f", {KP_FLOAT8, -1}, false},
-                                               {"n", {KP_NUMERIC, -1}, false}};
+static const struct kp_column columns[COLS] = {{"k", {KP_INT8, -1, 0}, true},
+                                               {"t", {KP_TEXT, -1, 0}, false},
+                                               {"f", {KP_FLOAT8, -1, 0}, false},
+                                               {"n", {KP_NUMERIC, -1, 0}, false}};
 static const uint32_t all_columns[COLS] = {K, TEXT, FLOAT, NUMERIC};
 
 struct row { /* the printed form is the identity */

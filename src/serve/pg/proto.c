@@ -268,10 +268,11 @@ void kp_pg_put_row_description(struct kp_buf *out, const struct kp_column *cols,
     kp_buf_append_be16(out, (uint16_t)count);
     for (uint32_t i = 0; i < count; i++) {
         const struct kp_type_info *info = kp_type_info(cols[i].type.id);
+        bool array_of_domain = cols[i].type.domain > KP_DOMAIN_ARRAYS; /* a domain itself is told as its base type */
         kp_pg_put_text(out, cols[i].name);
         kp_buf_append_be32(out, bases ? bases[i].relation : 0);
         kp_buf_append_be16(out, bases ? bases[i].number : 0);
-        kp_buf_append_be32(out, info->oid);
+        kp_buf_append_be32(out, array_of_domain ? cols[i].type.domain : info->oid);
         kp_buf_append_be16(out, (uint16_t)info->pg_len);
         kp_buf_append_be32(out, (uint32_t)cols[i].type.mod);
         kp_buf_append_be16(out, kp_pg_format(formats, i));

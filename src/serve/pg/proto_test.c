@@ -120,7 +120,7 @@ static void test_row_description(void **state)
 {
     static const uint8_t codes[] = {1};
     struct kp_buf out = {0};
-    struct kp_column cols[] = {{"n", {KP_INT4, -1}, false}};
+    struct kp_column cols[] = {{"n", {KP_INT4, -1, 0}, false}};
     struct kp_base_column bases[] = {{0x102, 3}};
     kp_pg_put_row_description(&out, cols, NULL, 1, &(struct kp_pg_formats){codes, 1});
     EXPECT_BYTES(&out, "T\0\0\0\x1a\0\1n\0\0\0\0\0\0\0\0\0\0\x17\0\4\xff\xff\xff\xff\0\1");
