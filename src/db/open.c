@@ -52,7 +52,7 @@ enum kp_code kp_ddl_replay(struct kp_db *db, const struct kp_catalog_record *rec
     struct kp_arena arena = {0};
     struct kp_statement *statement;
     struct kp_session_settings settings = {0};
-    struct kp_sql_context context = {.catalog = db->catalog, .settings = &settings};
+    struct kp_sql_context context = {.catalog = db->catalog, .settings = &settings, .replaying = true};
     struct kp_ddl ddl = {.db = db, .record = *record, .replaying = true, .position = position, .context = &context};
     context.user = kp_arena_strndup(&arena, record->user.ptr, record->user.len);
     enum kp_code code = kp_zone_find(record->time_zone, &settings.zone, err);

@@ -536,6 +536,25 @@ static void copy_declaration(struct kp_relation *relation, const struct kp_state
     }
 }
 
+/* Rows of a table, source or view have a type of its name, a row type is a relation: in PostgreSQL, and so to its
+ * clients. */
+static enum kp_code check_row_type(struct binder *binder, const struct kp_statement *statement)
+{
+    const char *name = statement->name.name;
+    bool type = statement->relation_kind >= KP_RELATION_TYPE;
+    enum kp_relation_kind other = type ? KP_RELATION_TABLE : KP_RELATION_TYPE;
+    const struct kp_relation *there =
+        kp_catalog_find(binder->context->catalog, kp_str(kp_relation_schema(other)), kp_str(name));
+    if (!there || there->kind == KP_RELATION_SINK)
+        return KP_OK;
+    if (!type && kp_type_is_composite(there->made.id) && there->kind == KP_RELATION_TYPE)
+        return kp_bind_fail(binder, -1, KP_EXISTS, "42P07", "relation \"%s\" already exists", name);
+    kp_bind_fail(binder, -1, KP_EXISTS, "42710", "type \"%s\" already exists", name);
+    return type ? KP_EXISTS
+                : kp_error_hint(binder->err, "A relation has an associated type of the same name, so you must use a "
+                                             "name that doesn't conflict with any existing type.");
+}
+
 static enum kp_code check_name(struct binder *binder, const struct kp_statement *statement)
 {
     const struct kp_name *name = &statement->name;
@@ -548,12 +567,15 @@ static enum kp_code check_name(struct binder *binder, const struct kp_statement 
     }
     if (statement->kind != KP_STATEMENT_CREATE)
         return KP_OK;
-    const struct kp_relation *there = kp_catalog_find(
-        binder->context->catalog, kp_str(kp_relation_schema(statement->relation_kind)), kp_str(name->name));
-    if (there && (statement->relation_kind == KP_RELATION_TYPE || statement->relation_kind == KP_RELATION_DOMAIN))
+    enum kp_relation_kind kind = statement->relation_kind;
+    const struct kp_relation *there =
+        kp_catalog_find(binder->context->catalog, kp_str(kp_relation_schema(kind)), kp_str(name->name));
+    if (!there && !binder->context->replaying && kind != KP_RELATION_SINK && kind != KP_RELATION_FUNCTION)
+        KP_TRY(check_row_type(binder, statement));
+    if (there && (kind == KP_RELATION_TYPE || kind == KP_RELATION_DOMAIN))
         return kp_bind_fail(binder, name->location, KP_EXISTS, "42710", "type \"%s\" already exists", name->name);
-    bool replaced = statement->relation_kind == KP_RELATION_PLAIN_VIEW && statement->or_replace;
-    if (there && statement->relation_kind != KP_RELATION_FUNCTION && !replaced)
+    bool replaced = kind == KP_RELATION_PLAIN_VIEW && statement->or_replace;
+    if (there && kind != KP_RELATION_FUNCTION && !replaced)
         return kp_bind_fail(binder, name->location, KP_EXISTS, "42P07", "relation \"%s\" already exists", name->name);
     return KP_OK;
 }

@@ -410,6 +410,57 @@ static enum kp_code fill_params(struct binder *binder, const struct sql_function
     return KP_OK;
 }
 
+static bool same_type(struct kp_type a, struct kp_type b)
+{
+    return a.id == b.id && a.domain == b.domain;
+}
+
+static bool same_outs(const struct sql_function *a, const struct sql_function *b)
+{
+    bool same = a->out_count == b->out_count;
+    for (uint32_t i = 0; same && i < a->out_count; i++)
+        same = same_type(a->outs[i].type, b->outs[i].type) && strcmp(a->outs[i].name, b->outs[i].name) == 0;
+    return same;
+}
+
+static enum kp_code cannot_replace(struct binder *binder, const struct kp_relation *old, const char *what,
+                                   const char *detail)
+{
+    kp_bind_fail(binder, -1, KP_INVALID, "42P13", "cannot %s", what);
+    if (detail)
+        kp_error_detail(binder->err, "%s", detail);
+    char *name = kp_arena_strdup(binder->arena, old->name), *to = name; /* PostgreSQL writes no spaces here */
+    for (const char *from = old->name; *from; from++)
+        if (*from != ' ' || from[-1] != ',')
+            *to++ = *from;
+    *to = '\0';
+    return kp_error_hint(binder->err, "Use DROP FUNCTION %s first.", name);
+}
+
+enum kp_code kp_function_check_replaced(struct binder *binder, const struct kp_relation *old,
+                                        const struct sql_function *function)
+{
+    struct kp_statement *statement;
+    struct sql_function was;
+    KP_TRY(kp_sql_parse(kp_str(old->text), binder->arena, &statement, binder->err));
+    KP_TRY(kp_function_read(binder, statement->tree->create_function_stmt, old->text, &was));
+    bool rows = was.out_count > 0 && function->out_count > 0;
+    if (was.set != function->set || (!rows && !same_type(was.ret, function->ret)))
+        return cannot_replace(binder, old, "change return type of existing function", NULL);
+    if (!same_outs(&was, function))
+        return cannot_replace(binder, old, "change return type of existing function",
+                              "Row type defined by OUT parameters is different.");
+    for (uint32_t p = 0; p < was.param_count; p++) {
+        const struct sql_param *from = &was.params[p], *to = &function->params[p];
+        if (from->name[0] && strcmp(from->name, to->name) != 0)
+            return cannot_replace(
+                binder, old, kp_arena_printf(binder->arena, "change name of input parameter \"%s\"", from->name), NULL);
+        if (from->value && !to->value)
+            return cannot_replace(binder, old, "remove parameter defaults from existing function", NULL);
+    }
+    return KP_OK;
+}
+
 /* All functions of a name. */
 static enum kp_code read_overloads(struct binder *binder, const char *name, struct sql_function **ret_functions,
                                    uint32_t *ret_count)

@@ -48,6 +48,9 @@ KP_MUST enum kp_code kp_function_value(struct binder *binder, const struct expr_
                                        struct kp_expr **ret_expr);
 KP_MUST enum kp_code kp_function_rows(struct binder *binder, const struct sql_function *function, struct kp_expr **args,
                                       const char *alias, int32_t location, struct kp_plan **ret_plan);
+/* That it may take the place of one of the same parameter types, for whoever calls that: 42P13. */
+KP_MUST enum kp_code kp_function_check_replaced(struct binder *binder, const struct kp_relation *old,
+                                                const struct sql_function *function);
 /* The body is sound: of the declared result. Polymorphic ones are looked at when they are called. */
 KP_MUST enum kp_code kp_function_check(struct binder *binder, const struct sql_function *function);
 

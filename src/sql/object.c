@@ -335,10 +335,8 @@ static enum kp_code create_function(struct binder *binder, struct kp_relation *r
     if (there && !create->replace)
         return kp_bind_fail(binder, binder->statement->name.location, KP_EXISTS, "42723",
                             "function \"%s\" already exists with same argument types", relation->function);
-    if (there && there->made.id != function.ret.id) {
-        kp_bind_fail(binder, -1, KP_INVALID, "42P13", "cannot change return type of existing function");
-        return kp_error_hint(binder->err, "Use DROP FUNCTION %s first.", relation->name);
-    }
+    if (there && !binder->context->replaying)
+        KP_TRY(kp_function_check_replaced(binder, there, &function));
     return kp_function_check(binder, &function);
 }
 

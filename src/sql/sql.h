@@ -34,6 +34,7 @@ struct kp_sql_context {
     const struct kp_type *param_types;          /* declared types of $1…; id NONE or UNKNOWN: to be inferred */
     uint32_t param_count;
     const char *user, *database; /* NULL: "kappa" */
+    bool replaying;              /* a statement of the log: what was taken once is, whatever is refused today */
 };
 
 /*
