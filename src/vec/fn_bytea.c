@@ -3,7 +3,9 @@
  *
  * base64 breaks lines at 76 characters, as PostgreSQL's does. Hashes are OpenSSL's.
  */
+#include <ctype.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <strings.h>
 
 #include "vec/fn.h"
@@ -197,32 +199,110 @@ static void decode(struct kp_call *call, const struct kp_vec *const *args, struc
 
 /* ---- text and bytes ---- */
 
-static bool is_utf8(struct kp_call *call, struct kp_vec *out, uint32_t row, struct kp_str name)
+enum encoding { UTF8, LATIN1, OTHER };
+
+/* By its letters and digits, case ignored, as PostgreSQL reads names of encodings. */
+static enum encoding encoding_of(struct kp_str name)
 {
-    if (named(name, "utf8") || named(name, "utf-8") || named(name, "unicode"))
-        return true;
-    if (!kp_vec_is_null(out, row))
-        kp_call_fail(call, row, "0A000", "only the encoding UTF8 is supported, not \"%.*s\"", (int)name.len, name.ptr);
-    return false;
+    static const struct {
+        const char *name;
+        enum encoding encoding;
+    } names[] = {{"utf8", UTF8}, {"unicode", UTF8}, {"latin1", LATIN1}, {"iso88591", LATIN1}};
+    char plain[16];
+    size_t len = 0;
+    for (size_t i = 0; i < name.len && len < sizeof plain; i++)
+        if (isalnum((unsigned char)name.ptr[i]))
+            plain[len++] = name.ptr[i];
+    for (size_t i = 0; i < KP_COUNT(names); i++)
+        if (named((struct kp_str){plain, len}, names[i].name))
+            return names[i].encoding;
+    return OTHER;
+}
+
+/* That the bytes are of the encoding: 22021. */
+static enum kp_code check_encoding(struct kp_str bytes, enum encoding encoding, struct kp_error *err)
+{
+    if (encoding == UTF8)
+        return kp_string_check(KP_TEXT, bytes, err);
+    return bytes.len && memchr(bytes.ptr, 0, bytes.len)
+               ? kp_fail(err, KP_INVALID, "22021", "invalid byte sequence for encoding \"LATIN1\": 0x00")
+               : KP_OK;
+}
+
+static void latin1_to_utf8(struct kp_str bytes, struct kp_buf *out)
+{
+    for (size_t i = 0; i < bytes.len; i++) {
+        uint8_t byte = (uint8_t)bytes.ptr[i];
+        if (byte >= 0x80)
+            kp_buf_append_byte(out, (uint8_t)(0xc0 | byte >> 6));
+        kp_buf_append_byte(out, byte >= 0x80 ? (uint8_t)(0x80 | (byte & 0x3f)) : byte);
+    }
+}
+
+static enum kp_code utf8_to_latin1(struct kp_str text, struct kp_buf *out, struct kp_error *err)
+{
+    for (size_t i = 0; i < text.len;) {
+        uint8_t lead = (uint8_t)text.ptr[i];
+        size_t len = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+        if (lead > 0xc3) {
+            char bytes[4 * 5 + 1] = "";
+            for (size_t b = 0; b < len; b++)
+                snprintf(bytes + 5 * b, sizeof bytes - 5 * b, " 0x%02x", (uint8_t)text.ptr[i + b]);
+            return kp_fail(
+                err, KP_INVALID, "22P05",
+                "character with byte sequence%s in encoding \"UTF8\" has no equivalent in encoding \"LATIN1\"", bytes);
+        }
+        kp_buf_append_byte(out, (uint8_t)(len == 1 ? lead : (lead & 3) << 6 | (text.ptr[i + 1] & 0x3f)));
+        i += len;
+    }
+    return KP_OK;
+}
+
+/* Bytes of one encoding in another. */
+static void recode(struct kp_call *call, struct kp_vec *out, uint32_t row, struct kp_str bytes, enum encoding from,
+                   enum encoding to)
+{
+    struct kp_text *to_text = (struct kp_text *)out->data + row;
+    struct kp_buf buf = {0};
+    struct kp_error err;
+    *to_text = kp_text_make("", 0);
+    if (kp_vec_is_null(out, row))
+        return;
+    enum kp_code code = from == OTHER || to == OTHER
+                            ? kp_fail(&err, KP_UNSUPPORTED, NULL, "only the encodings UTF8 and LATIN1 are supported")
+                            : check_encoding(bytes, from, &err);
+    if (code == KP_OK && from == to) {
+        *to_text = kp_text_make(bytes.ptr, bytes.len);
+        return;
+    }
+    if (code == KP_OK && from == LATIN1)
+        latin1_to_utf8(bytes, &buf);
+    else if (code == KP_OK)
+        code = utf8_to_latin1(bytes, &buf, &err);
+    if (code == KP_OK)
+        *to_text = fn_text(call, buf.data, buf.len);
+    else
+        fn_fail(call, out, row, &err);
+    kp_buf_finish(&buf);
 }
 
 static void convert_from(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
-    for (uint32_t i = 0; i < call->rows; i++) {
-        struct kp_str bytes = bytes_at(args, 0, i);
-        struct kp_error err;
-        ((struct kp_text *)out->data)[i] = FN_AT(struct kp_text, 0, i);
-        if (is_utf8(call, out, i, bytes_at(args, 1, i)) && kp_string_check(KP_TEXT, bytes, &err) != KP_OK)
-            fn_fail(call, out, i, &err);
-    }
+    for (uint32_t i = 0; i < call->rows; i++)
+        recode(call, out, i, bytes_at(args, 0, i), encoding_of(bytes_at(args, 1, i)), UTF8);
 }
 
 static void convert_to(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
-    for (uint32_t i = 0; i < call->rows; i++) {
-        ((struct kp_text *)out->data)[i] = FN_AT(struct kp_text, 0, i);
-        is_utf8(call, out, i, bytes_at(args, 1, i));
-    }
+    for (uint32_t i = 0; i < call->rows; i++)
+        recode(call, out, i, bytes_at(args, 0, i), UTF8, encoding_of(bytes_at(args, 1, i)));
+}
+
+static void convert(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    for (uint32_t i = 0; i < call->rows; i++)
+        recode(call, out, i, bytes_at(args, 0, i), encoding_of(bytes_at(args, 1, i)),
+               encoding_of(bytes_at(args, 2, i)));
 }
 
 /* ---- single bytes and bits ---- */
@@ -407,6 +487,7 @@ static const struct kp_func funcs[] = {
     FUNCTION("sha512", 1, KP_BYTEA, NONE, NONE, KP_BYTEA, sha512, "SHA-512"),
     FUNCTION("encode", 2, KP_BYTEA, KP_TEXT, NONE, KP_TEXT, encode, "as text: base64, hex, escape"),
     FUNCTION("decode", 2, KP_TEXT, KP_TEXT, NONE, KP_BYTEA, decode, "of text: base64, hex, escape"),
+    FUNCTION("convert", 3, KP_BYTEA, KP_TEXT, KP_TEXT, KP_BYTEA, convert, "bytes of an encoding in another"),
     FUNCTION("convert_from", 2, KP_BYTEA, KP_TEXT, NONE, KP_TEXT, convert_from, "bytes as text in an encoding"),
     FUNCTION("convert_to", 2, KP_TEXT, KP_TEXT, NONE, KP_BYTEA, convert_to, "text as bytes in an encoding"),
     FUNCTION("get_byte", 2, KP_BYTEA, KP_INT4, NONE, KP_INT4, get_byte, "a byte"),

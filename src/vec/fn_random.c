@@ -3,6 +3,8 @@
  * a write evaluates them once, so that what they gave is in the record. The instance's randomness and clock come with
  * the settings; without them (a view's, a constant's) there is nothing to answer with, which is the row's failure.
  */
+#include <stdio.h>
+
 #include "os/os.h"
 #include "vec/datetime.h"
 #include "vec/facts.h"
@@ -52,6 +54,29 @@ static void clock_timestamp(struct kp_call *call, const struct kp_vec *const *ar
         ((int64_t *)out->data)[i] = os ? os->wall_us(os->ctx) + KP_UNIX_EPOCH_US : 0;
 }
 
+/* Sun Nov 22 20:13:50.123456 2026 UTC */
+static void timeofday(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    (void)args;
+    static const char *const days[] = {"Sat", "Sun", "Mon", "Tue", "Wed", "Thu", "Fri"}; /* 2000-01-01 was a Saturday */
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const struct kp_os *os = os_of(call);
+    for (uint32_t i = 0; i < call->rows; i++) {
+        const char *zone = "UTC";
+        int64_t now_us = os ? os->wall_us(os->ctx) + KP_UNIX_EPOCH_US : 0;
+        int32_t offset_s = fn_zone(call) ? kp_zone_offset_at(fn_zone(call), now_us, &zone) : 0;
+        int64_t local_us = now_us + (int64_t)offset_s * 1000000, day = kp_floor_div(local_us, KP_DAY_US);
+        struct kp_civil civil;
+        char text[64];
+        kp_timestamp_to_civil(local_us, &civil);
+        int len = snprintf(text, sizeof text, "%s %s %02d %02d:%02d:%02d.%06d %04d %s", days[(day % 7 + 7) % 7],
+                           months[civil.month - 1], civil.day, civil.hour, civil.minute, civil.second, civil.us,
+                           (int)civil.year, zone);
+        ((struct kp_text *)out->data)[i] = fn_text(call, text, (size_t)len);
+    }
+}
+
 #define FUNCTION(name_, ret_, kernel_, doc_)                                                                           \
     {                                                                                                                  \
         .name = name_, .kind = KP_FUNC_FUNCTION, .flags = KP_STRICT | KP_CAN_FAIL | KP_VOLATILE, .ret = ret_,          \
@@ -62,5 +87,6 @@ static const struct kp_func funcs[] = {
     FUNCTION("gen_random_uuid", KP_UUID, gen_random_uuid, "a random UUID, version 4"),
     FUNCTION("random", KP_FLOAT8, random_double, "a random number from 0 to below 1"),
     FUNCTION("clock_timestamp", KP_TIMESTAMPTZ, clock_timestamp, "the clock, at each row"),
+    FUNCTION("timeofday", KP_TEXT, timeofday, "the clock, at each row, as text"),
 };
 KP_FUNCTIONS(random, funcs);
