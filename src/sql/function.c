@@ -122,8 +122,10 @@ static enum kp_code read_result(struct binder *binder, const PgQuery__CreateFunc
     if (!kp_type_is_composite(function->ret.id) || !function->set)
         return KP_OK;
     const struct kp_made *made = kp_made_of(function->ret.id);
+    const struct kp_relation *row = kp_bind_row_domains(binder, function->ret.id);
     for (uint32_t i = 0; i < made->count; i++)
-        add_out(binder, function, made->names[i], made->types[i]);
+        add_out(binder, function, made->names[i],
+                kp_relation_domain_type(row ? row->domains[i] : NULL, made->types[i]));
     return KP_OK;
 }
 

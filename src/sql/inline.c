@@ -78,7 +78,9 @@ static enum kp_code bind_value(struct binder *binder, const struct sql_function 
     struct kp_expr *body;
     enum kp_code code = kp_bind_expr(&inner, &place, function->value, &body);
     if (code == KP_OK)
-        code = to_result(&inner, function, body, function->ret, ret_expr);
+        code = to_result(&inner, function, body, function->ret, &body);
+    if (code == KP_OK)
+        code = kp_bind_type_check(&inner, body, ret_expr);
     return leave(binder, &inner, function, code);
 }
 
@@ -121,7 +123,7 @@ static enum kp_code bind_rows(struct binder *binder, const struct sql_function *
     KP_TRY(leave(binder, &inner, function, code));
     plan = kp_bind_project(binder, plan, exprs, names, wanted);
     *ret_plan = function->set ? plan : first_row(binder, plan);
-    return KP_OK;
+    return kp_bind_check_columns(binder, ret_plan);
 }
 
 /* ---- arguments in the place of parameters ---- */
@@ -211,8 +213,6 @@ enum kp_code kp_function_value(struct binder *binder, const struct expr_place *p
     } else {
         KP_TRY(subquery_value(binder, place, function, args, location, &body));
     }
-    if (function->ret_domain)
-        KP_TRY(kp_bind_domain_check(binder, function->ret_domain, body, location, &body));
     if (function->strict && function->param_count) {
         struct kp_expr *guard = kp_bind_new(binder, KP_EXPR_CASE, body->type, location, 3);
         guard->args[0] = any_null(binder, args, function->param_count, true, location);

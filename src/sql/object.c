@@ -254,6 +254,31 @@ enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relation *dom
     return KP_OK;
 }
 
+enum kp_code kp_bind_type_check(struct binder *binder, struct kp_expr *value, struct kp_expr **ret_value)
+{
+    uint32_t number = value->type.domain % KP_DOMAIN_ARRAYS;
+    KP_TRY(kp_bind_row_check(binder, value, value->location, ret_value));
+    struct kp_relation *domain = number ? kp_catalog_find_id(binder->context->catalog, number) : NULL;
+    return domain ? kp_bind_domain_check(binder, domain, *ret_value, value->location, ret_value) : KP_OK;
+}
+
+enum kp_code kp_bind_check_columns(struct binder *binder, struct kp_plan **plan)
+{
+    struct kp_plan *below = *plan;
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (below->col_count + 1) * sizeof *exprs);
+    const char **names = kp_arena_alloc(binder->arena, (below->col_count + 1) * sizeof *names);
+    bool any = false;
+    for (uint32_t i = 0; i < below->col_count; i++) {
+        struct kp_expr *column = kp_bind_column(binder, i, below->cols[i].type, -1);
+        KP_TRY(kp_bind_type_check(binder, column, &exprs[i]));
+        any |= exprs[i] != column;
+        names[i] = below->cols[i].name;
+    }
+    if (any)
+        *plan = kp_bind_project(binder, below, exprs, names, below->col_count);
+    return KP_OK;
+}
+
 struct kp_relation *kp_bind_find_function(struct binder *binder, const char *name)
 {
     const struct kp_catalog *catalog = binder->context->catalog;

@@ -25,6 +25,10 @@ KP_MUST enum kp_code kp_bind_domain_of(struct binder *binder, const PgQuery__Nod
  * element: 23502, 23514. */
 KP_MUST enum kp_code kp_bind_domain_check(struct binder *binder, struct kp_relation *domain, struct kp_expr *value,
                                           int32_t location, struct kp_expr **ret_value);
+/* The value behind the checks of what its type is called by, and of the domains of its fields. */
+KP_MUST enum kp_code kp_bind_type_check(struct binder *binder, struct kp_expr *value, struct kp_expr **ret_value);
+/* The same of all columns of a plan. */
+KP_MUST enum kp_code kp_bind_check_columns(struct binder *binder, struct kp_plan **plan);
 /* The array behind `each`, what checks an element, which is column 0; as it is if that is the element itself. */
 KP_MUST enum kp_code kp_bind_check_elements(struct binder *binder, struct kp_expr *array, const struct kp_expr *element,
                                             struct kp_expr *each, int32_t location, struct kp_expr **ret_array);

@@ -544,29 +544,6 @@ static enum kp_code check_row(struct binder *binder, const struct table *table, 
     return KP_OK;
 }
 
-/* The functions' columns behind the checks of their domains. */
-static enum kp_code check_columns(struct binder *binder, const struct table *table, struct kp_plan **plan)
-{
-    struct kp_plan *below = *plan;
-    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (below->col_count + 1) * sizeof *exprs);
-    const char **names = kp_arena_alloc(binder->arena, (below->col_count + 1) * sizeof *names);
-    bool any = false;
-    for (uint32_t i = 0; i < below->col_count; i++) {
-        struct kp_type type = below->cols[i].type;
-        uint32_t number = type.domain > KP_DOMAIN_ARRAYS ? type.domain - KP_DOMAIN_ARRAYS : type.domain;
-        struct kp_expr *column = kp_bind_column(binder, i, type, -1);
-        KP_TRY(kp_bind_row_check(binder, column, -1, &exprs[i]));
-        if (number && i < table->col_count)
-            KP_TRY(kp_bind_domain_check(binder, kp_catalog_find_id(binder->context->catalog, number), exprs[i], -1,
-                                        &exprs[i]));
-        any |= exprs[i] != column;
-        names[i] = below->cols[i].name;
-    }
-    if (any)
-        *plan = kp_bind_project(binder, below, exprs, names, below->col_count);
-    return table->row_domain ? check_row(binder, table, plan) : KP_OK;
-}
-
 /* Nothing but functions that make no rows: a plan that never has any. */
 static struct kp_plan *plan_nothing(struct binder *binder, const struct table *table)
 {
@@ -663,7 +640,9 @@ enum kp_code kp_bind_set_table(struct binder *binder, const PgQuery__RangeFuncti
         return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL,
                             "rows of a domain beside other functions in ROWS FROM are not supported");
     if (table.made)
-        KP_TRY(check_columns(binder, &table, ret_plan));
+        KP_TRY(kp_bind_check_columns(binder, ret_plan));
+    if (table.row_domain)
+        KP_TRY(check_row(binder, &table, ret_plan));
     for (uint32_t i = 0, col = 0; i < table.call_count; col += table.calls[i++].col_count)
         if (gives_rows(&table.calls[i], table.cols[col].type.id)) {
             *ret_plan = fields_of(binder, &table, *ret_plan);
