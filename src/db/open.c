@@ -76,6 +76,25 @@ static struct kp_node *resolve(void *arg, struct kp_relation *relation)
     return relation->kind == KP_RELATION_SOURCE || !live ? NULL : live->node;
 }
 
+/*
+ * Fails if something that the plan reads has no rows any more. Nobody can make a catalog with such a view
+ * (db/versions.c), but there are logs from when one could.
+ */
+static enum kp_code check_inputs(const struct kp_plan *plan, struct kp_error *err)
+{
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        KP_TRY(check_inputs(plan->inputs[i], err));
+    if (plan->kind != KP_PLAN_SCAN || plan->scan.relation->kind != KP_RELATION_VIEW)
+        return KP_OK;
+    const struct kp_relation *read = plan->scan.relation;
+    const struct kp_live *live = kp_live_of(read);
+    if (live && atomic_load(&live->state) != KP_LIVE_FAILED)
+        return KP_OK;
+    (void)kp_fail(err, KP_NOT_FOUND, "55000", "version %u of \"%s\", which it reads, %s", read->version, read->name,
+                  live ? "stopped" : "was dropped");
+    return kp_error_hint(err, "ALTER MATERIALIZED VIEW ... AS gives it a definition over what there is.");
+}
+
 static enum kp_code lay_out(struct kp_db *db, struct kp_live *live, struct kp_error *err)
 {
     struct kp_relation *relation = live->relation;
@@ -99,8 +118,14 @@ static enum kp_code build_graph(struct kp_db *db, struct kp_error *err)
     struct kp_graph_options options = {
         .workers = db->workers, .parts = db->parts, .budget = &db->state_memory, .max_ahead_us = db->max_ahead_us};
     KP_TRY(kp_graph_create(&options, &db->graph, err));
-    for (struct kp_live *live = db->lives; live; live = live->next_live)
-        KP_TRY(lay_out(db, live, err));
+    for (struct kp_live *live = db->lives; live; live = live->next_live) {
+        const struct kp_plan_root *root = live->relation->plan;
+        struct kp_error gone;
+        if (root && check_inputs(root->plan, &gone) != KP_OK)
+            kp_live_fail(db, live, &gone);
+        else
+            KP_TRY(lay_out(db, live, err));
+    }
     return KP_OK;
 }
 

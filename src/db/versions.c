@@ -7,6 +7,10 @@
  * ROLLBACK        the same, back
  *
  * At most two versions of a view are kept: the promoted one and another; a further ALTER drops the other first.
+ *
+ * Invariants, since all of the catalog is made again from its records when a folder is opened:
+ *   1. No version of a view reads one of another view that reads it, in any versions: there is an order to build them.
+ *   2. A promoted version reads promoted ones only, so what ALTER drops nobody reads who stays.
  */
 #include "db/ddl.h"
 
@@ -53,6 +57,105 @@ static size_t dependents(struct kp_catalog *catalog, struct kp_relation *view, s
             out[count++] = relation;
     }
     return count;
+}
+
+/* ---- what may read what ---- */
+
+/* A version that is read although its name leads elsewhere, none of `among`; NULL: there is none. */
+static const struct kp_relation *reads_beside(const struct kp_catalog *catalog, const struct kp_plan *plan,
+                                              struct kp_relation *const *among, size_t count)
+{
+    const struct kp_relation *found = NULL;
+    for (uint32_t i = 0; !found && i < plan->input_count; i++)
+        found = reads_beside(catalog, plan->inputs[i], among, count);
+    if (plan->kind != KP_PLAN_SCAN)
+        return found;
+    const struct kp_relation *relation = plan->scan.relation;
+    if (relation->kind != KP_RELATION_SOURCE && relation->kind != KP_RELATION_VIEW)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        if (relation == among[i])
+            return NULL;
+    bool promoted = kp_catalog_find(catalog, kp_str(relation->schema), kp_str(relation->name)) == relation;
+    return promoted ? NULL : relation;
+}
+
+static bool is_version_of(const struct kp_relation *relation, const struct kp_relation *of)
+{
+    return relation->kind == of->kind && strcmp(relation->name, of->name) == 0 &&
+           strcmp(relation->schema, of->schema) == 0;
+}
+
+/* One version of `reader` reads one of `view`. */
+static bool versions_depend(struct kp_catalog *catalog, const struct kp_relation *reader,
+                            const struct kp_relation *view)
+{
+    const struct kp_relation *readers[] = {reader, kp_ddl_other_version(catalog, reader)};
+    const struct kp_relation *views[] = {view, kp_ddl_other_version(catalog, view)};
+    bool depend = false;
+    for (size_t i = 0; i < KP_COUNT(readers); i++)
+        for (size_t k = 0; k < KP_COUNT(views); k++)
+            depend |= readers[i] && views[k] && kp_relation_depends_on(readers[i], views[k]);
+    return depend;
+}
+
+/* Invariant 1: a new definition of the view reads nothing that reads the view, whichever versions are promoted later.
+ */
+static enum kp_code check_cycle(struct kp_catalog *catalog, const struct kp_relation *fresh,
+                                const struct kp_relation *view, struct kp_error *err)
+{
+    for (size_t i = 0; i < kp_catalog_count(catalog); i++) {
+        const struct kp_relation *read = kp_catalog_at(catalog, i);
+        if (read->kind != KP_RELATION_VIEW || !kp_relation_depends_on(fresh, read))
+            continue;
+        bool itself = is_version_of(read, view);
+        if (!itself && !versions_depend(catalog, read, view))
+            continue;
+        (void)kp_fail(err, KP_INVALID, "42P17", "infinite recursion detected in rules for relation \"%s\"", view->name);
+        if (itself)
+            (void)kp_error_detail(err, "Its new definition reads the view itself.");
+        else
+            (void)kp_error_detail(err, "Its new definition reads \"%s\", a version of which reads \"%s\".", read->name,
+                                  view->name);
+        return kp_error_hint(err, "Write it over what these are made of, or make a view of another name.");
+    }
+    return KP_OK;
+}
+
+/* A version that waits for the promotion of something else would go, and then that could not be promoted. */
+static enum kp_code check_waiting(struct kp_catalog *catalog, struct kp_relation *const *old, size_t count,
+                                  struct kp_relation *const *others, size_t other_count, struct kp_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct kp_relation *waiting = kp_ddl_other_version(catalog, old[i]);
+        const struct kp_relation *on = waiting && waiting->plan && waiting->version > old[i]->version
+                                           ? reads_beside(catalog, waiting->plan->plan, others, other_count)
+                                           : NULL;
+        if (!on)
+            continue;
+        (void)kp_fail(err, KP_BUSY, "2BP01",
+                      "cannot alter \"%s\" because version %u of \"%s\" reads version %u of \"%s\"", old[0]->name,
+                      waiting->version, waiting->name, on->version, on->name);
+        (void)kp_error_detail(err, "It waits to be promoted with \"%s\", and would be lost.", on->name);
+        return kp_error_hint(err, "PROMOTE \"%s\" first, or ALTER it again.", on->name);
+    }
+    return KP_OK;
+}
+
+/* Invariant 2. */
+static enum kp_code check_promoted(struct kp_catalog *catalog, struct kp_relation *const *to, size_t count,
+                                   struct kp_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct kp_relation *on = to[i]->plan ? reads_beside(catalog, to[i]->plan->plan, to, count) : NULL;
+        if (!on)
+            continue;
+        (void)kp_fail(err, KP_BUSY, "2BP01", "version %u of \"%s\" reads version %u of \"%s\", which is not promoted",
+                      to[i]->version, to[i]->name, on->version, on->name);
+        return kp_error_hint(err, "Versions of \"%s\" come and go with those of \"%s\" that they read.", to[i]->name,
+                             on->name);
+    }
+    return KP_OK;
 }
 
 /* ---- ALTER … AS ---- */
@@ -126,7 +229,10 @@ static enum kp_code bind_versions(struct kp_ddl *ddl, const struct kp_statement 
         const struct kp_relation *other = kp_ddl_other_version(catalog, old[bound]);
         fresh[bound]->version = 1 + (other ? KP_MAX(other->version, old[bound]->version) : old[bound]->version);
         fresh[bound]->id = ddl->db->next_relation_id + (uint32_t)bound; /* the catalog keeps the order of ids */
-        code = kp_ddl_try_plan(ddl, fresh[bound], err);
+        if (bound == 0 && !ddl->replaying)
+            code = check_cycle(catalog, fresh[0], view, err);
+        if (code == KP_OK)
+            code = kp_ddl_try_plan(ddl, fresh[bound], err);
         if (code != KP_OK) {
             kp_relation_unref(fresh[bound]);
             break;
@@ -168,8 +274,10 @@ static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *stat
     old[0] = view;
     size_t count = 1 + dependents(db->catalog, view, old + 1);
     size_t other_count = other_versions(db->catalog, old, count, others), live_count = 0;
+    enum kp_code code = ddl->replaying ? KP_OK : check_waiting(db->catalog, old, count, others, other_count, err);
     kp_catalog_write(db->catalog);
-    enum kp_code code = bind_versions(ddl, statement, view, old, fresh, count, err);
+    if (code == KP_OK)
+        code = bind_versions(ddl, statement, view, old, fresh, count, err);
     kp_catalog_unlock(db->catalog);
     if (code == KP_OK) {
         code = kp_ddl_log(ddl, err);
@@ -267,9 +375,11 @@ static enum kp_code promote(struct kp_ddl *ddl, struct kp_relation *view, bool b
                 kp_fail(err, KP_BUSY, "2BP01",
                         "materialized view \"%s\" was created on version %u of \"%s\" and has no version on version %u",
                         old[i]->name, view->version, view->name, other->version);
-            (void)kp_error_hint(err, "Drop \"%s\" first, or ALTER \"%s\" again.", old[i]->name, view->name);
+            (void)kp_error_hint(err, "ALTER \"%s\" again: it makes new versions of what reads it.", view->name);
         }
     }
+    if (code == KP_OK && !ddl->replaying)
+        code = check_promoted(db->catalog, to, count, err);
     for (size_t i = 0; code == KP_OK && !ddl->replaying && i < count; i++) {
         struct kp_live *live; /* it must be there before names lead to it */
         if (to[i]->kind == KP_RELATION_SOURCE)
