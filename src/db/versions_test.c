@@ -76,8 +76,8 @@ static void put(struct fixture *fixture, const char *sql)
 {
     struct kp_catalog_record record = {.text = kp_str(sql), .time_zone = KP_STR("UTC"), .user = KP_STR("kappa")};
     struct kp_error err;
-    int64_t position;
-    if (kp_catalog_log_append(fixture->db, &record, &position, &err) != KP_OK)
+    int64_t position, end;
+    if (kp_catalog_log_append(fixture->db, &record, NULL, 0, &position, &end, &err) != KP_OK)
         fail_msg("%s", err.message);
 }
 

@@ -308,7 +308,7 @@ static enum kp_code take_level(struct reader *r, uint32_t level)
 
 static enum kp_code read_array(struct reader *r, struct kp_text *ret_text)
 {
-    uint32_t given_count;
+    uint32_t given_count = 0;
     int32_t given[KP_ARRAY_DIMENSIONS_MAX];
     for (uint32_t d = 0; d < KP_ARRAY_DIMENSIONS_MAX; d++)
         r->lows[d] = 1;

@@ -411,7 +411,7 @@ static enum kp_code parse_filter(struct parser *p, struct kp_path_node **ret_nod
 static enum kp_code parse_steps(struct parser *p, struct kp_path_node *head)
 {
     for (;;) {
-        struct kp_path_node *step;
+        struct kp_path_node *step = NULL;
         if (take(p, "."))
             KP_TRY(parse_member(p, &step));
         else if (take(p, "["))
