@@ -473,21 +473,37 @@ static enum kp_code take_message(struct reader *reader, uint32_t metadata_bytes,
     return kp_fail(err, KP_UNSUPPORTED, NULL, "the Arrow file has dictionaries or tensors");
 }
 
+/* Behind its last message a file has a footer, and ends as it began: else it was not written to its end. */
+static enum kp_code take_footer(FILE *in, struct kp_error *err)
+{
+    enum { MAGIC_BYTES = sizeof KP_ARROW_MAGIC - 1, PIECE_BYTES = 4096 };
+    char bytes[MAGIC_BYTES + PIECE_BYTES];
+    size_t kept = 0, got;
+    while ((got = fread(bytes + kept, 1, PIECE_BYTES, in)) > 0) {
+        size_t len = kept + got;
+        kept = KP_MIN(len, (size_t)MAGIC_BYTES);
+        memmove(bytes, bytes + len - kept, kept);
+    }
+    bool whole = kept == MAGIC_BYTES && memcmp(bytes, KP_ARROW_MAGIC, MAGIC_BYTES) == 0;
+    return whole ? KP_OK : malformed(err, "it ends before its footer");
+}
+
 static enum kp_code read_all(struct reader *reader, struct kp_error *err)
 {
     uint32_t word[2];
     if (fread(word, 4, 2, reader->in) != 2)
         return malformed(err, "it is empty");
-    if (memcmp(word, KP_ARROW_MAGIC "\0\0", 8) == 0 && fread(word, 4, 2, reader->in) != 2) /* else a bare stream */
+    bool file = memcmp(word, KP_ARROW_MAGIC "\0\0", 8) == 0; /* else a bare stream */
+    if (file && fread(word, 4, 2, reader->in) != 2)
         return malformed(err, "it has no schema");
     for (;;) {
         if (word[0] != UINT32_MAX)
             return malformed(err, "a message does not begin where one should");
         if (word[1] == 0)
-            return KP_OK;
+            return file ? take_footer(reader->in, err) : KP_OK;
         KP_TRY(take_message(reader, word[1], err));
         if (fread(word, 4, 2, reader->in) != 2) /* a stream may end so */
-            return KP_OK;
+            return file ? malformed(err, "it ends before its footer") : KP_OK;
     }
 }
 

@@ -238,8 +238,9 @@ static enum kp_code copy_log(const char *dir, bool in_use, const char *partial, 
         return kp_fail(err, KP_NOT_FOUND, "58P01", "there is no folder \"%s\"", dir);
     char *links = in_use ? join(dir, KP_FILES_LINKS) : NULL;
     enum kp_code code = KP_OK;
-    bool stable = false, sound = false;
-    for (int tries = 0; code == KP_OK && !sound && tries < TRIES; tries++) {
+    bool stable = false, sound = false, damaged = false;
+    char before[sizeof err->message] = "";
+    for (int tries = 0; code == KP_OK && !sound && !damaged && tries < TRIES; tries++) {
         if (links)
             remove_folder(links);
         remove_folder(partial);
@@ -249,12 +250,19 @@ static enum kp_code copy_log(const char *dir, bool in_use, const char *partial, 
             code = kp_files_folder(os, links, false, err);
         if (code == KP_OK)
             code = try_copy(dir, links, partial, &stable, err);
-        if (code == KP_OK && stable)
-            sound = check(partial, ret_position, err) == KP_OK; /* else a file was used again while it was read */
+        if (code != KP_OK || !stable)
+            continue;
+        sound = check(partial, ret_position, err) == KP_OK; /* else a file was used again while it was read, */
+        damaged = !sound && (!in_use || strcmp(err->message, before) == 0); /* or it is so there, too */
+        memcpy(before, err->message, sizeof before);
     }
     if (links)
         remove_folder(links);
     kp_free(links);
+    if (damaged) {
+        kp_error_context(err, "the log in \"%s\" is damaged", dir);
+        return kp_error_hint(err, "`kappa log verify` shows all of it; `kappa log export` reads the topics beside it.");
+    }
     if (code == KP_OK && !sound)
         code = stable ? err->code
                       : kp_fail(err, KP_BUSY, NULL, "the log's files went while they were copied, %d times", TRIES);

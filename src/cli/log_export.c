@@ -123,7 +123,7 @@ enum kp_code kp_log_export(const struct kp_transfer_options *options, FILE *out,
     if (options->arrow)
         export.arrow = kp_arrow_writer_create(out);
     enum kp_code code = export_all(&export, err);
-    if (export.arrow)
+    if (export.arrow && code == KP_OK) /* without its end nobody takes it for whole */
         kp_arrow_end(export.arrow);
     if (export.text.len)
         fwrite(export.text.data, 1, export.text.len, out);

@@ -100,7 +100,8 @@ static enum kp_code take(void *arg, const struct kp_transfer_record *record, str
                       (long long)record->offset);
         return kp_error_hint(err, record->offset > partition->next_offset
                                       ? "Records of a compacted topic have gaps between them and cannot be imported."
-                                      : "Import into a topic that is new.");
+                                      : "Import into a topic that is new; or, if an import was stopped there, records "
+                                        "from that offset on.");
     }
     struct kp_str headers = record->headers;
     kp_record_batch_add(&partition->builder, record->timestamp_ms, record->key, record->value, headers);
