@@ -84,9 +84,9 @@ static inline uint32_t kp_topics_gone(const struct kp_topics *topics, uint32_t i
 /* Notes a durable batch; location 0: not in the index. */
 void kp_partition_note(struct kp_partition *partition, uint64_t location, int64_t base_offset, uint32_t records,
                        int64_t max_timestamp_ms, uint32_t bytes);
-/* What lies before offset is trimmed, at most all; in bytes that is rounded down to index entries, and a guess where
- * there are none. */
-void kp_topic_trim(struct kp_topic *topic, uint32_t partition, int64_t offset);
+/* What lies before offset in the partition is trimmed, at most all; in bytes that is rounded down to index entries, and
+ * a guess where there are none. */
+void kp_topic_trim(struct kp_topic *topic, uint32_t number, int64_t offset);
 /* Forgets what the index says of blocks before location. */
 void kp_partition_forget(struct kp_partition *partition, uint64_t location);
 /* The first offset whose place is in the index: those before it lie in extents, or are gone. */
