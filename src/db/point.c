@@ -122,6 +122,7 @@ enum kp_code kp_point_run(struct kp_session *session, const struct kp_point *poi
         return KP_OK;
     struct kp_live *live;
     KP_TRY(kp_live_pin(session->db, point->relation, &session->cancelled, &live, err));
+    kp_reads_note(session, point->relation);
     struct kp_batch **batches = kp_arena_alloc(arena, sizeof(struct kp_batch *));
     enum kp_code code = read_row(session, point, live, key, arena, &batches[0], ret_position, err);
     kp_live_unpin(session->db, live);

@@ -342,6 +342,8 @@ enum kp_code kp_query_run(struct kp_session *session, const struct kp_plan *plan
     bool own = false;
     enum kp_code code = pin_all(&run, plan, err);
     if (code == KP_OK)
+        kp_reads_note_plan(session, plan);
+    if (code == KP_OK)
         code = kp_session_snapshot(session, &run.snapshot, &own, err);
     if (code == KP_OK) {
         *ret_position = run.snapshot.position;

@@ -156,6 +156,11 @@ bool kp_session_read_only(const struct kp_session *session)
     return session->transaction == KP_TRANSACTION_BLOCK ? session->read_only : session->default_read_only;
 }
 
+enum kp_isolation kp_session_isolation(const struct kp_session *session)
+{
+    return session->transaction == KP_TRANSACTION_BLOCK ? session->isolation : session->default_isolation;
+}
+
 static void forget(struct kp_session *session)
 {
     if (session->has_snapshot)
@@ -163,6 +168,7 @@ static void forget(struct kp_session *session)
     session->has_snapshot = false;
     kp_savepoints_forget(session);
     kp_writes_forget(session);
+    kp_reads_forget(session);
 }
 
 char kp_session_status(const struct kp_session *session)
@@ -205,7 +211,7 @@ static enum kp_code commit_writes(struct kp_session *session, struct kp_error *e
     return code;
 }
 
-enum kp_code kp_transaction_begin(struct kp_session *session, bool read_only, struct kp_error *err)
+void kp_transaction_begin(struct kp_session *session, bool read_only, enum kp_isolation isolation)
 {
     if (session->transaction == KP_TRANSACTION_BLOCK && session->options.notice) {
         struct kp_error notice;
@@ -214,9 +220,10 @@ enum kp_code kp_transaction_begin(struct kp_session *session, bool read_only, st
     }
     if (session->transaction == KP_TRANSACTION_NONE)
         session->began_us = moment(session);
+    if (session->transaction != KP_TRANSACTION_BLOCK)
+        session->isolation = isolation;
     session->transaction = KP_TRANSACTION_BLOCK;
     session->read_only = read_only;
-    return KP_OK;
 }
 
 enum kp_code kp_transaction_commit(struct kp_session *session, struct kp_error *err)

@@ -11,6 +11,10 @@
 #include "db/ddl.h"
 #include "db/deadline.h"
 
+/* What is asked for, in PostgreSQL's order and words. The first three read at one position and check what they write;
+ * the last checks what it has read, too (reads.c). */
+enum kp_isolation { KP_READ_UNCOMMITTED, KP_READ_COMMITTED, KP_REPEATABLE_READ, KP_SERIALIZABLE };
+
 enum kp_transaction { KP_TRANSACTION_NONE, KP_TRANSACTION_IMPLICIT, KP_TRANSACTION_BLOCK, KP_TRANSACTION_FAILED };
 
 /* A row written and not yet committed. */
@@ -55,9 +59,11 @@ struct kp_session {
     int64_t read_after;
 
     enum kp_transaction transaction;
-    int64_t began_us;       /* of the transaction: what now() is in all its statements */
-    bool read_only;         /* the block */
-    bool default_read_only; /* a statement by itself, and a block that does not say */
+    int64_t began_us;                    /* of the transaction: what now() is in all its statements */
+    bool read_only;                      /* the block */
+    bool default_read_only;              /* a statement by itself, and a block that does not say */
+    enum kp_isolation isolation;         /* of the block */
+    enum kp_isolation default_isolation; /* of a statement by itself, and a block that does not say */
     bool has_snapshot;
     struct kp_snapshot snapshot;
     struct kp_arena writes_arena;
@@ -66,6 +72,8 @@ struct kp_session {
     size_t write_bytes;
     size_t *write_index; /* by key: 1 + its last write; write_index_cap places, a power of two */
     size_t write_index_cap;
+    struct kp_relation **reads; /* what a serializable transaction has read; referenced */
+    size_t read_count;
     size_t visible_writes;       /* reads see so many of them: a statement does not see its own. SIZE_MAX: all */
     struct kp_given_rows *given; /* newest first */
     struct kp_node_stats *stats; /* EXPLAIN ANALYZE: takes what the operators did, by plan id; NULL: nobody asks */
@@ -110,6 +118,7 @@ struct kp_prepared {
     const struct kp_base_column *bases; /* NULL: all are computed */
     uint32_t col_count;
     uint64_t generation;        /* of the catalog when it was bound */
+    bool locks;                 /* FOR UPDATE and the like stands in it */
     struct kp_prepared *copied; /* COPY … TO: what runs inside */
     char *name;                 /* PREPARE's */
     struct kp_prepared *next_named;
@@ -146,6 +155,8 @@ const char *kp_settings_get(struct kp_session *session, const char *name); /* NU
 bool kp_settings_ask(void *arg, const char *name, struct kp_buf *out);
 KP_MUST enum kp_code kp_settings_config(void *arg, const char *name, const char *value, bool local, struct kp_buf *out,
                                         struct kp_error *err);
+/* A level by its words. */
+KP_MUST enum kp_code kp_settings_isolation(const char *words, enum kp_isolation *ret_isolation, struct kp_error *err);
 /* With a session's first statement: what it has now is what RESET goes back to. */
 void kp_settings_keep_first(struct kp_session *session);
 KP_MUST enum kp_code kp_settings_reset(struct kp_session *session, const char *name, struct kp_error *err);
@@ -175,6 +186,8 @@ int64_t kp_session_now_us(const struct kp_session *session);
 void kp_session_context(struct kp_session *session, struct kp_sql_context *ret_context);
 /* The code, told why the statement was cancelled if it was. */
 enum kp_code kp_session_told(struct kp_session *session, enum kp_code code, struct kp_error *err);
+/* Of what runs now. */
+enum kp_isolation kp_session_isolation(const struct kp_session *session);
 /* Whether what runs now may not write. */
 bool kp_session_read_only(const struct kp_session *session);
 /* KP_CANCELLED if it was. */
@@ -187,7 +200,7 @@ KP_MUST enum kp_code kp_session_snapshot(struct kp_session *session, struct kp_s
                                          struct kp_error *err);
 /* After a statement outside any transaction: commits what it wrote. */
 KP_MUST enum kp_code kp_session_autocommit(struct kp_session *session, struct kp_error *err);
-KP_MUST enum kp_code kp_transaction_begin(struct kp_session *session, bool read_only, struct kp_error *err);
+void kp_transaction_begin(struct kp_session *session, bool read_only, enum kp_isolation isolation);
 KP_MUST enum kp_code kp_transaction_commit(struct kp_session *session, struct kp_error *err);
 void kp_transaction_rollback(struct kp_session *session);
 
@@ -263,6 +276,14 @@ size_t kp_writes_visible(const struct kp_session *session);
 /* 23505. */
 enum kp_code kp_writes_key_error(struct kp_session *session, const struct kp_relation *relation,
                                  const struct kp_datum *values, struct kp_error *err);
+
+/* ---- reads.c ---- */
+/* The transaction reads it, or all that the plan scans: noted if it is serializable. */
+void kp_reads_note(struct kp_session *session, struct kp_relation *relation);
+void kp_reads_note_plan(struct kp_session *session, const struct kp_plan *plan);
+void kp_reads_forget(struct kp_session *session);
+/* 40001 if anything that was noted has changed since the transaction's snapshot. In its turn to commit. */
+KP_MUST enum kp_code kp_reads_check(struct kp_session *session, struct kp_error *err);
 
 /* ---- utility.c ---- */
 /* Result columns of SHOW, EXPLAIN and their like; false if the statement returns no rows. */

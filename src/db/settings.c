@@ -12,7 +12,12 @@
 
 #include "vec/zone.h"
 
-enum flags { REPORTED = 1, FIXED = 2, READ_ONLY = 4 /* taken by take_read_only */ };
+enum flags {
+    REPORTED = 1,
+    FIXED = 2,
+    READ_ONLY = 4 /* taken by take_read_only */,
+    ISOLATION = 8 /* by take_isolation */
+};
 
 static enum kp_code check_digits(struct kp_session *session, const char *value, struct kp_error *err);
 static enum kp_code check_flag(struct kp_session *session, const char *value, struct kp_error *err);
@@ -24,6 +29,8 @@ static enum kp_code check_encoding(struct kp_session *session, const char *value
 static enum kp_code check_timeout(struct kp_session *session, const char *value, struct kp_error *err);
 static void take_timeout(struct kp_session *session, const char *name, char **value);
 static enum kp_code check_read_after(struct kp_session *session, const char *value, struct kp_error *err);
+static enum kp_code check_isolation(struct kp_session *session, const char *value, struct kp_error *err);
+static enum kp_code check_block_isolation(struct kp_session *session, const char *value, struct kp_error *err);
 static enum kp_code check_read_only(struct kp_session *session, const char *value, struct kp_error *err);
 static enum kp_code check_block_read_only(struct kp_session *session, const char *value, struct kp_error *err);
 
@@ -43,7 +50,8 @@ static const struct setting {
     {"default_table_access_method", "kappa", FIXED, NULL, "How tables are kept: one way."},
     {"default_tablespace", "", 0, NULL, "Accepted for compatibility: there is one place."},
     {"default_toast_compression", "pglz", 0, NULL, "Accepted for compatibility."},
-    {"default_transaction_isolation", "serializable", 0, NULL, "Transactions read at one position."},
+    {"default_transaction_isolation", "repeatable read", ISOLATION, check_isolation,
+     "The level of transactions that do not say: lower ones are repeatable read, too."},
     {"default_transaction_read_only", "off", REPORTED | READ_ONLY, check_read_only,
      "Whether transactions may not write unless they say so."},
     {"effective_cache_size", "4GB", 0, check_size, "Accepted for compatibility: plans do not depend on it."},
@@ -105,7 +113,8 @@ static const struct setting {
     {"temp_buffers", "8MB", 0, check_size, "Accepted for compatibility: plans do not depend on it."},
     {"TimeZone", "UTC", REPORTED, check_zone, "Time zone of timestamptz text."},
     {"transaction_deferrable", "off", 0, check_flag, "Accepted for compatibility: nothing waits for others."},
-    {"transaction_isolation", "serializable", 0, NULL, "Transactions read at one position."},
+    {"transaction_isolation", "repeatable read", ISOLATION, check_block_isolation,
+     "The level that was asked for: lower ones are repeatable read, too."},
     {"transaction_read_only", "off", READ_ONLY, check_block_read_only, "Whether this transaction may not write."},
     {"work_mem", "4MB", 0, check_size, "Accepted for compatibility: plans do not depend on it."},
     {"xmloption", "content", 0, NULL, "Accepted for compatibility: there is no xml."},
@@ -377,6 +386,55 @@ static void take_read_only(struct kp_session *session, const char *name, char **
         session->read_only = on;
 }
 
+static const char *const isolations[] = {"read uncommitted", "read committed", "repeatable read", "serializable"};
+
+enum kp_code kp_settings_isolation(const char *words, enum kp_isolation *ret_isolation, struct kp_error *err)
+{
+    for (unsigned i = 0; i < KP_COUNT(isolations); i++)
+        if (strcasecmp(words, isolations[i]) == 0) {
+            *ret_isolation = (enum kp_isolation)i;
+            return KP_OK;
+        }
+    (void)kp_fail(err, KP_INVALID, "22023", "invalid value for parameter \"transaction_isolation\": \"%s\"", words);
+    return kp_error_hint(err, "Available values: serializable, repeatable read, read committed, read uncommitted.");
+}
+
+static enum kp_code check_isolation(struct kp_session *session, const char *value, struct kp_error *err)
+{
+    enum kp_isolation isolation;
+    return kp_settings_isolation(value, &isolation, err);
+}
+
+/* What was read before it was serializable is not known any more. */
+static enum kp_code check_block_isolation(struct kp_session *session, const char *value, struct kp_error *err)
+{
+    enum kp_isolation isolation;
+    KP_TRY(kp_settings_isolation(value, &isolation, err));
+    if (session->transaction != KP_TRANSACTION_BLOCK || isolation == session->isolation)
+        return KP_OK;
+    if (session->has_snapshot || session->write_count)
+        return kp_fail(err, KP_INVALID, "25001", "SET TRANSACTION ISOLATION LEVEL must be called before any query");
+    if (session->savepoints)
+        return kp_fail(err, KP_INVALID, "25001",
+                       "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction");
+    return KP_OK;
+}
+
+/* The block's own level is kept in the session alone: no transaction's end or savepoint goes back to it. */
+static void take_isolation(struct kp_session *session, const char *name, char **value)
+{
+    enum kp_isolation isolation = KP_REPEATABLE_READ;
+    (void)!kp_settings_isolation(*value, &isolation, NULL);
+    kp_free(*value);
+    *value = NULL;
+    if (strcmp(name, "default_transaction_isolation") == 0) {
+        session->default_isolation = isolation;
+        *value = kp_strdup(isolations[isolation]);
+    } else if (session->transaction == KP_TRANSACTION_BLOCK) {
+        session->isolation = isolation;
+    }
+}
+
 static enum kp_code check_read_after(struct kp_session *session, const char *value, struct kp_error *err)
 {
     char *end;
@@ -392,6 +450,7 @@ void kp_settings_init(struct kp_session *session)
     session->settings = kp_calloc(KP_COUNT(table), sizeof *session->settings);
     kp_mutex_init(&session->settings_lock);
     session->zone = kp_zone_utc();
+    session->default_isolation = KP_REPEATABLE_READ;
     session->values = (struct kp_session_settings){.zone = session->zone};
 }
 
@@ -424,6 +483,8 @@ static const char *value_of(struct kp_session *session, size_t i)
         return session->user;
     if (i < KP_COUNT(table) && strcmp(table[i].name, "transaction_read_only") == 0)
         return kp_session_read_only(session) ? "on" : "off";
+    if (i < KP_COUNT(table) && strcmp(table[i].name, "transaction_isolation") == 0)
+        return isolations[kp_session_isolation(session)];
     return session->settings[i] ? session->settings[i] : standard_of(i);
 }
 
@@ -482,6 +543,8 @@ static enum kp_code change(struct kp_session *session, const char *name, const c
         return KP_OK;
     if (table[i].flags & READ_ONLY)
         take_read_only(session, table[i].name, &session->settings[i]);
+    if (table[i].flags & ISOLATION)
+        take_isolation(session, table[i].name, &session->settings[i]);
     if (table[i].check == check_timeout)
         take_timeout(session, table[i].name, &session->settings[i]);
     if ((table[i].flags & REPORTED) && session->options.setting_changed)

@@ -153,6 +153,8 @@ static enum kp_code bind_locked(struct kp_prepared *prepared, const enum kp_type
         types[i] = KP_TYPE(param_types[i]);
     context.param_types = types;
     context.param_count = param_count;
+    prepared->locks = false;
+    context.ret_locks = &prepared->locks;
     kp_catalog_read(session->db->catalog);
     prepared->generation = atomic_load(&session->db->catalog_generation);
     enum kp_code code = bind(prepared, &context, err);

@@ -245,6 +245,11 @@ static enum kp_code set(struct kp_session *session, const struct kp_statement *s
 {
     if (statement->local && statement->value)
         return kp_settings_set_local(session, statement->setting, statement->value, err);
+    if (statement->isolation && !strstr(statement->setting, "isolation")) /* other modes beside it */
+        KP_TRY(kp_session_set(session,
+                              strncmp(statement->setting, "default_", 8) == 0 ? "default_transaction_isolation"
+                                                                              : "transaction_isolation",
+                              statement->isolation, err));
     if (!statement->value)
         return kp_settings_reset(session, statement->setting, err);
     return kp_session_set(session, statement->setting, statement->value, err);
@@ -266,6 +271,7 @@ static enum kp_code end_transaction(struct kp_cursor *cursor, struct kp_error *e
     struct kp_session *session = cursor->session;
     const struct kp_statement *statement = cursor->prepared->statement;
     bool commit = statement->kind == KP_STATEMENT_COMMIT, read_only = session->read_only;
+    enum kp_isolation isolation = session->isolation;
     bool block = session->transaction == KP_TRANSACTION_BLOCK || session->transaction == KP_TRANSACTION_FAILED;
     if (statement->chain && !block)
         return kp_fail(err, KP_INVALID, "25P01", "%s AND CHAIN can only be used in transaction blocks", statement->tag);
@@ -278,7 +284,18 @@ static enum kp_code end_transaction(struct kp_cursor *cursor, struct kp_error *e
         kp_transaction_rollback(session);
         snprintf(cursor->tag, sizeof cursor->tag, "ROLLBACK");
     }
-    return statement->chain ? kp_transaction_begin(session, read_only, err) : KP_OK;
+    if (statement->chain)
+        kp_transaction_begin(session, read_only, isolation);
+    return KP_OK;
+}
+
+static enum kp_code begin(struct kp_session *session, const struct kp_statement *statement, struct kp_error *err)
+{
+    enum kp_isolation isolation = session->default_isolation;
+    if (statement->isolation)
+        KP_TRY(kp_settings_isolation(statement->isolation, &isolation, err));
+    kp_transaction_begin(session, statement->value ? statement->read_only : session->default_read_only, isolation);
+    return KP_OK;
 }
 
 /* What a statement that does nothing has to say. */
@@ -307,7 +324,7 @@ enum kp_code kp_utility_run(struct kp_cursor *cursor, const struct kp_datum *par
     case KP_STATEMENT_SHOW:
         return show(cursor, err);
     case KP_STATEMENT_BEGIN:
-        return kp_transaction_begin(session, statement->value ? statement->read_only : session->default_read_only, err);
+        return begin(session, statement, err);
     case KP_STATEMENT_COMMIT:
     case KP_STATEMENT_ROLLBACK:
         return end_transaction(cursor, err);

@@ -296,7 +296,9 @@ enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position,
     struct kp_db *db = session->db;
     struct kp_write_group group = {0};
     KP_TRY(wait_turn(session, err));
-    enum kp_code code = check_conflicts(session, err);
+    enum kp_code code = kp_reads_check(session, err);
+    if (code == KP_OK)
+        code = check_conflicts(session, err);
     if (code == KP_OK)
         code = kp_writes_group(session, 0, &group, err);
     *ret_position = kp_log_position(db->log);

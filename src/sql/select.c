@@ -437,6 +437,8 @@ static enum kp_code refuse_clauses(struct binder *binder, const PgQuery__SelectS
 {
     if (select->n_locking_clause && binder->for_view)
         return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "FOR UPDATE and FOR SHARE cannot be used in a view");
+    if (select->n_locking_clause && binder->context->ret_locks)
+        *binder->context->ret_locks = true;
     return KP_OK;
 }
 

@@ -35,6 +35,7 @@ struct kp_sql_context {
     uint32_t param_count;
     const char *user, *database; /* NULL: "kappa" */
     bool replaying;              /* a statement of the log: what was taken once is, whatever is refused today */
+    bool *ret_locks;             /* set where FOR UPDATE or the like stands; NULL: nobody asks */
 };
 
 /*

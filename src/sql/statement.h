@@ -134,6 +134,7 @@ struct kp_statement {
     } * notices;
 
     const char *setting, *value;
+    const char *isolation; /* BEGIN, SET: ISOLATION LEVEL, "read committed"; NULL: not said */
     bool chain;     /* COMMIT, ROLLBACK AND CHAIN */
     bool local;     /* SET LOCAL */
     bool read_only; /* BEGIN READ ONLY */

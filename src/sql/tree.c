@@ -257,11 +257,13 @@ static enum kp_code from_set(struct parser *parser, struct kp_statement *stateme
     if (set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI && set->n_args) {
         /* SET TRANSACTION ISOLATION LEVEL …, SET SESSION CHARACTERISTICS AS TRANSACTION … */
         bool session = strcmp(set->name, "SESSION CHARACTERISTICS") == 0;
-        for (size_t i = 0; i < set->n_args; i++) { /* isolation has one level here: READ ONLY counts before it */
+        for (size_t i = 0; i < set->n_args; i++) { /* value: READ ONLY counts before the level and DEFERRABLE */
             const PgQuery__DefElem *mode =
                 set->args[i]->node_case == PG_QUERY__NODE__NODE_DEF_ELEM ? set->args[i]->def_elem : NULL;
             if (!mode)
                 return unsupported(parser, "SET TRANSACTION SNAPSHOT", NULL);
+            if (strcmp(mode->defname, "transaction_isolation") == 0)
+                statement->isolation = text_of(parser, mode->arg);
             if (i && strcmp(mode->defname, "transaction_read_only") != 0)
                 continue;
             statement->setting = session ? kp_arena_printf(parser->arena, "default_%s", mode->defname) : mode->defname;
@@ -300,6 +302,8 @@ static enum kp_code from_transaction(struct parser *parser, struct kp_statement 
             const PgQuery__DefElem *option = transaction->options[i]->def_elem;
             if (strcmp(option->defname, "transaction_read_only") == 0)
                 statement->value = text_of(parser, option->arg);
+            if (strcmp(option->defname, "transaction_isolation") == 0)
+                statement->isolation = text_of(parser, option->arg);
         }
         statement->read_only =
             statement->value && (strcmp(statement->value, "1") == 0 || strcmp(statement->value, "true") == 0);

@@ -100,7 +100,7 @@ def answers(connection):
         for statement in DECLARED:
             cursor.execute(statement)
         cursor.execute("PREPARE ready (int) AS SELECT b, a + $1 FROM t WHERE a = $1")
-    connection.autocommit = False
+    connection.set_session(isolation_level="SERIALIZABLE", autocommit=False)  # FOR UPDATE is refused in others
     with connection.cursor() as cursor:
         cursor.execute("DECLARE walk CURSOR FOR SELECT b, a + 1, a FROM t ORDER BY a")
     return [described(connection, query) for query in QUERIES]

@@ -1,0 +1,89 @@
+/*
+ * What a serializable transaction has read: when it commits what it wrote, nothing of that may have changed since its
+ * snapshot. Then it is as if it had run as a whole at the position of its COMMIT.
+ *
+ * Kept are relations, not rows: of a view what counts are the topics of the sources and tables behind it, as it may
+ * lag. So a transaction can fail although no row that it saw has changed; it is tried again, as after any 40001. One
+ * that writes nothing is at its snapshot, and never fails.
+ */
+#include "db/session.h"
+
+void kp_reads_note(struct kp_session *session, struct kp_relation *relation)
+{
+    bool by_itself = session->transaction == KP_TRANSACTION_NONE && !session->keeps_snapshot; /* it writes nothing */
+    if (by_itself || kp_session_isolation(session) != KP_SERIALIZABLE)
+        return;
+    for (size_t i = 0; i < session->read_count; i++)
+        if (session->reads[i] == relation)
+            return;
+    session->reads = kp_realloc(session->reads, (session->read_count + 1) * sizeof(struct kp_relation *));
+    session->reads[session->read_count++] = kp_relation_ref(relation);
+}
+
+void kp_reads_note_plan(struct kp_session *session, const struct kp_plan *plan)
+{
+    if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind != KP_RELATION_SYSTEM)
+        kp_reads_note(session, plan->scan.relation);
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        kp_reads_note_plan(session, plan->inputs[i]);
+}
+
+void kp_reads_forget(struct kp_session *session)
+{
+    for (size_t i = 0; i < session->read_count; i++)
+        kp_relation_unref(session->reads[i]);
+    kp_free(session->reads);
+    session->reads = NULL;
+    session->read_count = 0;
+}
+
+/* ---- COMMIT ---- */
+
+static enum kp_code check_topic(struct kp_session *session, const char *name, struct kp_error *err)
+{
+    struct kp_log *log = session->db->log;
+    struct kp_topic_info topic;
+    KP_TRY(kp_log_topic_find(log, name, &topic, err));
+    for (uint32_t i = 0; i < topic.partitions; i++) {
+        struct kp_partition_info partition;
+        int64_t offset;
+        KP_TRY(kp_log_partition(log, topic.id, i, &partition, err));
+        KP_TRY(kp_log_offset_behind(log, topic.id, i, session->snapshot.position, &offset, err));
+        if (offset >= partition.end_offset)
+            continue;
+        session->lost = true;
+        (void)kp_fail(err, KP_BUSY, "40001",
+                      "could not serialize access due to read/write dependencies among transactions");
+        (void)kp_error_detail(err, "Topic \"%s\", which was read, has new records.", name);
+        (void)kp_error_hint(err, "The transaction might succeed if retried.");
+        if (err)
+            err->retriable = true;
+        return KP_BUSY;
+    }
+    return KP_OK;
+}
+
+static enum kp_code check_plan(struct kp_session *session, const struct kp_plan *plan, struct kp_error *err);
+
+static enum kp_code check_relation(struct kp_session *session, const struct kp_relation *relation, struct kp_error *err)
+{
+    if (relation->topic)
+        KP_TRY(check_topic(session, relation->topic, err));
+    return relation->plan ? check_plan(session, relation->plan->plan, err) : KP_OK;
+}
+
+static enum kp_code check_plan(struct kp_session *session, const struct kp_plan *plan, struct kp_error *err)
+{
+    if (plan->kind == KP_PLAN_SCAN)
+        KP_TRY(check_relation(session, plan->scan.relation, err));
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        KP_TRY(check_plan(session, plan->inputs[i], err));
+    return KP_OK;
+}
+
+enum kp_code kp_reads_check(struct kp_session *session, struct kp_error *err)
+{
+    for (size_t i = 0; session->has_snapshot && i < session->read_count; i++)
+        KP_TRY(check_relation(session, session->reads[i], err));
+    return KP_OK;
+}
