@@ -15,10 +15,15 @@ static struct form_table definitions = {
         "b . . CREATE DOMAIN d3 AS integer CHECK (VALUE < 1000)\n"
         "b . . CREATE TABLE dt1 (id integer PRIMARY KEY, e d1, n integer)\n"
         "b . . CREATE TABLE dt2 (id integer PRIMARY KEY, r d2, n d3, z integer DEFAULT 7)\n"
+        "b . . CREATE TABLE dt3 (n integer, t text)\n"
         "b . . INSERT INTO dt1 VALUES (%I, 'b', %N), (%I + 1000, 'c', %N)\n"
         "b . . INSERT INTO dt1 (id, e) VALUES (%I, 'a') ;; INSERT INTO dt1 (id, e) VALUES (%I, 'new')\n"
         "b . . INSERT INTO dt2 (id, r, n) VALUES (%I, ROW(%N, 'y'), %N)\n"
         "b . . INSERT INTO dt2 (id, n) SELECT id, n FROM dt1 ON CONFLICT DO NOTHING\n"
+        "b . . INSERT INTO dt3 VALUES (%N, 'x'), (%N, 'x'), (%N, NULL), (NULL, 'x')\n"
+        "b . . INSERT INTO dt3 SELECT n, 'y' FROM dt1\n"
+        "b . . UPDATE dt3 SET n = n + 1 WHERE t = 'x' ;; UPDATE dt3 SET t = 'z' WHERE n < 0\n"
+        "b . . DELETE FROM dt3 WHERE n % 3 = 0 ;; UPDATE dt3 SET n = b.n FROM dt1 AS b WHERE dt3.n = b.id\n"
         "b . . UPDATE dt1 SET n = n + 1, e = 'b' WHERE id % 2 = 0 ;; DELETE FROM dt2 WHERE id % 3 = 0\n"
         "b . . CREATE MATERIALIZED VIEW dv1 AS SELECT e, count(*) AS n, sum(n) AS s FROM dt1 GROUP BY e\n"
         "b . . CREATE MATERIALIZED VIEW dv2 AS SELECT a.id, (b.r).x AS x, b.z FROM dt1 AS a JOIN dt2 AS b ON a.id "
@@ -27,16 +32,21 @@ static struct form_table definitions = {
         "b . . CREATE VIEW dv4 AS SELECT id, n FROM dt2 WHERE n > 0\n"
         "b . . CREATE OR REPLACE VIEW dv4 AS SELECT id, n FROM dt2 WHERE n < 5\n"
         "b . . CREATE MATERIALIZED VIEW dv5 AS SELECT * FROM dt1 WHERE e >= 'b'\n"
+        "b . . CREATE MATERIALIZED VIEW dv6 AS SELECT n, count(*) AS c, count(t) AS t, max(t) AS m FROM dt3 GROUP BY "
+        "n\n"
+        "b . . CREATE MATERIALIZED VIEW dv7 AS SELECT a.n, a.t, b.id FROM dt3 AS a LEFT JOIN dt1 AS b ON a.n = b.id\n"
         "b . . DROP MATERIALIZED VIEW dv1 ;; DROP MATERIALIZED VIEW IF EXISTS dv1 CASCADE\n"
         "b . . DROP MATERIALIZED VIEW dv2 ;; DROP MATERIALIZED VIEW dv3 ;; DROP MATERIALIZED VIEW dv5 ;; DROP VIEW "
         "dv4\n"
+        "b . . DROP MATERIALIZED VIEW dv6 ;; DROP MATERIALIZED VIEW dv7\n"
         "b . . ALTER TYPE d1 ADD VALUE 'new' BEFORE 'b' ;; ALTER TYPE d1 ADD VALUE IF NOT EXISTS 'last'\n"
         "b . . ALTER TYPE d1 RENAME VALUE 'a' TO 'z' ;; ALTER TYPE d1 RENAME VALUE 'z' TO 'a'\n"
         "b . . DROP TYPE d1 ;; DROP TYPE d2 ;; DROP DOMAIN d3 ;; DROP TYPE IF EXISTS d1\n"
         "b . . ALTER TABLE dt2 ADD COLUMN w text ;; ALTER TABLE dt2 DROP COLUMN w ;; ALTER TABLE dt2 RENAME COLUMN "
         "z TO y ;; ALTER TABLE dt2 RENAME COLUMN y TO z\n"
         "b . . ALTER DOMAIN d3 ADD CONSTRAINT least CHECK (VALUE > -1000) ;; ALTER DOMAIN d3 DROP CONSTRAINT least\n"
-        "b . . DROP TABLE dt1 ;; DROP TABLE dt2 ;; DROP TABLE IF EXISTS dt1 CASCADE ;; DROP TABLE dt2 CASCADE\n",
+        "b . . DROP TABLE dt1 ;; DROP TABLE dt2 ;; DROP TABLE dt3 ;; DROP TABLE dt3 CASCADE ;; DROP TABLE IF EXISTS "
+        "dt1 CASCADE ;; DROP TABLE dt2 CASCADE\n",
 };
 
 #endif

@@ -114,13 +114,19 @@ static const char law_lacked[] =
     "CREATE AGGREGATE first(text) (sfunc = array_append, stype = text[], finalfunc = law_first);"
     "CREATE AGGREGATE last(text) (sfunc = array_append, stype = text[], finalfunc = law_last);\n";
 
-/* What a table had, for FOR SYSTEM_TIME: each version and each row that went, in the order of the writes. */
+/*
+ * What a table had, for FOR SYSTEM_TIME: each version and each row that went, in the order of the writes. What a
+ * transaction made of a row before its last write of it is none: only that one is in the log.
+ */
 static const char law_history[] =
-    "CREATE FUNCTION law_note() RETURNS trigger LANGUAGE plpgsql AS $law$ DECLARE note text := 'INSERT INTO law_h_' || "
-    "TG_TABLE_NAME || ' SELECT %s, nextval(''law_order''), now(), %s'; BEGIN IF TG_OP = 'TRUNCATE' THEN EXECUTE "
-    "format(note || ' FROM %I', '*', 'true', TG_TABLE_NAME); RETURN NULL; END IF; IF TG_OP = 'DELETE' OR (TG_OP = "
-    "'UPDATE' AND OLD.id <> NEW.id) THEN EXECUTE format(note, '($1).*', 'true') USING OLD; END IF; IF TG_OP <> "
-    "'DELETE' THEN EXECUTE format(note, '($1).*', 'false') USING NEW; END IF; RETURN NULL; END $law$;\n";
+    "CREATE FUNCTION law_note() RETURNS trigger LANGUAGE plpgsql AS $law$ DECLARE last text := 'DELETE FROM "
+    "law_h_' || TG_TABLE_NAME || ' WHERE law_x = txid_current() AND id = ($1).id'; note text := 'INSERT INTO "
+    "law_h_' || TG_TABLE_NAME || ' SELECT %s, nextval(''law_order''), now(), %s, txid_current()'; BEGIN IF TG_OP "
+    "= 'TRUNCATE' THEN EXECUTE format('DELETE FROM law_h_%1$I WHERE law_x = txid_current() AND id IN (SELECT id "
+    "FROM %1$I)', TG_TABLE_NAME); EXECUTE format(note || ' FROM %I', '*', 'true', TG_TABLE_NAME); RETURN NULL; "
+    "END IF; IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN EXECUTE last USING OLD; EXECUTE "
+    "format(note, '($1).*', 'true') USING OLD; END IF; IF TG_OP <> 'DELETE' THEN EXECUTE last USING NEW; EXECUTE "
+    "format(note, '($1).*', 'false') USING NEW; END IF; RETURN NULL; END $law$;\n";
 
 /* Of these there is no min. */
 static inline bool type_has_min(enum type type)

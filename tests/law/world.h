@@ -181,12 +181,13 @@ static void make_relation(struct world *world, bool source, unsigned at)
     } else {
         create = kp_arena_printf(arena, "CREATE TABLE %s (%s, PRIMARY KEY (id))", relation->name, cols);
         const char *name = relation->name;
-        postgres = kp_arena_printf(arena,
-                                   "%s; CREATE TABLE law_h_%s (%s, law_o bigint, law_t timestamptz, law_gone boolean); "
-                                   "CREATE TRIGGER law_n AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE "
-                                   "FUNCTION law_note(); CREATE TRIGGER law_e BEFORE TRUNCATE ON %s EXECUTE FUNCTION "
-                                   "law_note()",
-                                   create, name, cols, name, name);
+        postgres = kp_arena_printf(
+            arena,
+            "%s; CREATE TABLE law_h_%s (%s, law_o bigint, law_t timestamptz, law_gone boolean, law_x bigint); "
+            "CREATE TRIGGER law_n AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE "
+            "FUNCTION law_note(); CREATE TRIGGER law_e BEFORE TRUNCATE ON %s EXECUTE FUNCTION "
+            "law_note()",
+            create, name, cols, name, name);
     }
     kappa_ask(&world->kappa, create, &answer, NULL);
     if (answer.sqlstate[0])
