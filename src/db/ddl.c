@@ -260,6 +260,37 @@ enum kp_code kp_ddl_check_format(const struct kp_relation *relation, struct kp_e
     return KP_OK;
 }
 
+/* What has the old body in a plan or constraint of its own; plain views take the new one. */
+static bool keeps(const struct kp_relation *relation, const struct kp_relation *old)
+{
+    bool lives = relation->kind == KP_RELATION_VIEW || relation->kind == KP_RELATION_TABLE ||
+                 relation->kind == KP_RELATION_SOURCE;
+    return lives && kp_relation_depends_on(relation, old);
+}
+
+static enum kp_code check_replaced_function(struct kp_ddl *ddl, const struct kp_relation *function,
+                                            struct kp_error *err)
+{
+    struct kp_catalog *catalog = ddl->db->catalog;
+    enum kp_code code = KP_OK;
+    kp_catalog_read(catalog);
+    for (size_t i = 0; code == KP_OK && i < kp_catalog_count(catalog); i++) {
+        const struct kp_relation *relation = kp_catalog_at(catalog, i);
+        if (!keeps(relation, function))
+            continue;
+        (void)kp_fail(err, KP_BUSY, "2BP01", "cannot replace function %s because %s %s uses it", function->name,
+                      kp_relation_kind_name(relation->kind), relation->name);
+        if (relation->kind == KP_RELATION_VIEW)
+            code = kp_error_hint(
+                err, "Create a function of another name, and ALTER MATERIALIZED VIEW %s AS a query with it.",
+                relation->name);
+        else
+            code = kp_error_hint(err, "Create a function of another name.");
+    }
+    kp_catalog_unlock(catalog);
+    return code;
+}
+
 /* Plain views over a plain view follow it when it is replaced; what lives does not. */
 static enum kp_code check_replaced(struct kp_ddl *ddl, const struct kp_relation *view, const struct kp_relation *by,
                                    struct kp_error *err)
@@ -307,6 +338,13 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
         return code;
     if (there && there->kind == KP_RELATION_PLAIN_VIEW && !ddl->replaying)
         code = check_replaced(ddl, there, relation, err);
+    bool replaces = there && there->kind == KP_RELATION_FUNCTION && statement->or_replace && !ddl->replaying;
+    if (replaces && strcmp(there->text, relation->text) == 0) { /* by itself: a schema's file that is run again */
+        kp_relation_unref(relation);
+        return KP_OK;
+    }
+    if (replaces)
+        code = check_replaced_function(ddl, there, err);
     if (code != KP_OK) {
         kp_relation_unref(relation);
         return code;
@@ -335,7 +373,7 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
     }
     *ret_late = late;
     if (there && statement->or_replace)
-        kp_ddl_remove(ddl, there); /* a function: what was bound with it keeps its old body; a view: see plain_view.c */
+        kp_ddl_remove(ddl, there); /* what was bound with it is bound again: plain_view.c */
     return add_relation(ddl, relation, ret_job, err);
 }
 

@@ -2,8 +2,8 @@
  * CREATE VIEW: a query under a name, put in its place where the name is used.
  *
  * Its plan was bound when it was made, with the settings of then. If something that it reads has another declaration
- * since (ALTER SOURCE … PROMOTE, a view replaced), its text is bound again; the columns stay the ones that it was made
- * with, found by their names.
+ * since (ALTER SOURCE … PROMOTE, a view or function replaced), its text is bound again; the columns stay the ones that
+ * it was made with, found by their names.
  */
 #include "sql/bind.h"
 #include "sql/object.h"
@@ -28,10 +28,14 @@ static bool plan_is_current(const struct kp_catalog *catalog, const struct kp_pl
 
 static bool view_is_current(const struct kp_catalog *catalog, const struct kp_relation *view)
 {
-    for (uint32_t i = 0; i < view->use_count; i++)
-        if (view->uses[i]->kind == KP_RELATION_PLAIN_VIEW &&
-            (!is_current(catalog, view->uses[i]) || !view_is_current(catalog, view->uses[i])))
+    for (uint32_t i = 0; i < view->use_count; i++) {
+        const struct kp_relation *used = view->uses[i];
+        bool plain = used->kind == KP_RELATION_PLAIN_VIEW;
+        if ((plain || used->kind == KP_RELATION_FUNCTION) && !is_current(catalog, used))
             return false;
+        if (plain && !view_is_current(catalog, used))
+            return false;
+    }
     return plan_is_current(catalog, view->plan->plan);
 }
 
