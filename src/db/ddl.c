@@ -355,6 +355,8 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
         code = check_late_name(ddl, relation, err);
     if (code == KP_OK && (relation->kind == KP_RELATION_SOURCE || relation->kind == KP_RELATION_TABLE))
         code = kp_ddl_check_format(relation, err);
+    if (code == KP_OK && !ddl->replaying)
+        code = kp_sql_check_fitting(relation, err);
     if (code == KP_OK && relation->kind == KP_RELATION_SINK && !ddl->replaying)
         code = kp_sink_check(relation, err);
     if (code == KP_OK && relation->kind == KP_RELATION_SINK && !ddl->replaying)

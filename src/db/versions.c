@@ -196,6 +196,8 @@ static enum kp_code bind_source(struct kp_ddl *ddl, const struct kp_statement *s
                        source->name, source->topic);
     if (code == KP_OK)
         code = kp_ddl_check_format(fresh, err);
+    if (code == KP_OK && !ddl->replaying)
+        code = kp_sql_check_fitting(fresh, err);
     if (code != KP_OK) {
         kp_relation_unref(fresh);
         return code;

@@ -304,3 +304,37 @@ bool kp_sql_option_describe(size_t index, const char **ret_name, struct kp_buf *
     print_value(&rules[index], value);
     return true;
 }
+
+/* ---- what fits together ---- */
+
+enum kp_code kp_sql_check_fitting(const struct kp_relation *relation, struct kp_error *err)
+{
+    static const struct {
+        const char *option, *formats; /* between blanks; others are the decoder's to refuse */
+    } fitting[] = {{"delimiter", " csv "},
+                   {"null", " csv "},
+                   {"header", " csv "},
+                   {"schema", " avro debezium protobuf "},
+                   {"message", " protobuf "},
+                   {"framing", " avro debezium protobuf "},
+                   {"time_precision_mode", " debezium "},
+                   {"decimal_handling_mode", " debezium "},
+                   {"binary_handling_mode", " debezium "}};
+    static const char *const timing[] = {"max_ahead", "idle_timeout"};
+    const char *format = kp_relation_option(relation, "format");
+    char word[32];
+    if (relation->kind != KP_RELATION_SOURCE && relation->kind != KP_RELATION_TABLE)
+        return KP_OK;
+    snprintf(word, sizeof word, " %s ", format ? format : "json");
+    for (size_t i = 0; i < KP_COUNT(fitting); i++)
+        if (kp_relation_option(relation, fitting[i].option) && !strstr(fitting[i].formats, word))
+            return kp_fail(err, KP_INVALID, "22023", "option \"%s\" is for format%s%.*s", fitting[i].option,
+                           strchr(fitting[i].formats + 1, ' ')[1] ? "s" : "", (int)strlen(fitting[i].formats) - 1,
+                           fitting[i].formats);
+    for (size_t i = 0; i < KP_COUNT(timing); i++)
+        if (kp_relation_option(relation, timing[i]) && relation->watermark_column < 0) {
+            (void)kp_fail(err, KP_INVALID, "22023", "option \"%s\" is for sources with a watermark", timing[i]);
+            return kp_error_hint(err, "WATERMARK FOR column AS column - INTERVAL '…' declares one.");
+        }
+    return KP_OK;
+}

@@ -107,6 +107,9 @@ bool kp_sql_window_function(uint32_t n, const char **ret_name);
 /* CREATE TOPIC's and ALTER TOPIC's options are known and well formed. */
 KP_MUST enum kp_code kp_sql_check_topic(const struct kp_statement *statement, struct kp_error *err);
 
+/* A source's or table's options go with its format and its watermark: else they would do nothing. */
+KP_MUST enum kp_code kp_sql_check_fitting(const struct kp_relation *relation, struct kp_error *err);
+
 /* EXECUTE's arguments as VALUES of one row, cast to the prepared statement's types; bind, run (one row), use as
  * parameters. */
 KP_MUST enum kp_code kp_sql_bind_execute(const struct kp_sql_context *context, const struct kp_statement *statement,
