@@ -95,8 +95,11 @@ static void add_scans(struct kp_dependents *dependents, uint32_t reader, const s
 
 static void add_reads(struct kp_dependents *dependents, uint32_t reader, const struct kp_relation *of)
 {
-    if (of->sink_from)
-        add_read(dependents, reader, of->sink_from);
+    if (of->sink_from) { /* it follows the name: the version that it began with may be gone */
+        const struct kp_relation *from = of->sink_from,
+                                 *now = kp_catalog_find(dependents->catalog, kp_str(from->schema), kp_str(from->name));
+        add_read(dependents, reader, now ? now : from);
+    }
     if (of->late_of)
         add_read(dependents, reader, of->late_of);
     for (uint32_t i = 0; i < of->use_count; i++)

@@ -177,9 +177,10 @@ static void take(struct drop_list *list, struct kp_relation *target)
     const struct kp_catalog *catalog = list->catalog;
     size_t count = list->count;
     bool versions = target->kind < KP_RELATION_TYPE;
-    for (uint32_t version = 1; versions && version <= target->version + 1; version++) {
-        struct kp_relation *other = kp_catalog_find_version(catalog, kp_str(target->name), version);
-        if (other && other != target)
+    for (size_t i = kp_catalog_count(catalog); versions && i-- > 0;) {
+        struct kp_relation *other = kp_catalog_at(catalog, i);
+        if (other != target && other->kind == target->kind && strcmp(other->name, target->name) == 0 &&
+            strcmp(other->schema, target->schema) == 0)
             count = kp_dependents_take(list->dependents, other, list->relations, count);
     }
     count = kp_dependents_take(list->dependents, target, list->relations, count);

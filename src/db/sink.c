@@ -759,8 +759,15 @@ enum kp_code kp_sink_attach(struct kp_db *db, struct kp_relation *relation, stru
         kp_catalog_unlock(db->catalog);
         from = other && other->version == sink->resume_version ? other : from;
     }
-    KP_ASSERT(from && kp_live_of(from));
-    KP_TRY(follow(db, sink, kp_live_of(from), sink->resume < 0, err));
+    struct kp_live *live = from ? kp_live_of(from) : NULL;
+    if (!live ||
+        atomic_load(&live->state) == KP_LIVE_FAILED) { /* a log from when a DROP left it, or open.c failed it */
+        struct kp_error why;
+        (void)kp_fail(&why, KP_NOT_FOUND, "42P01", "relation \"%s\" was dropped", relation->sink_from->name);
+        stop_sink(db, sink, live ? &live->error : &why);
+        return KP_OK;
+    }
+    KP_TRY(follow(db, sink, live, sink->resume < 0, err));
     return kp_sinks_emit(db, err);
 }
 

@@ -131,7 +131,7 @@ static enum kp_code check_waiting(struct kp_catalog *catalog, struct kp_relation
         const struct kp_relation *on = waiting && waiting->plan && waiting->version > old[i]->version
                                            ? reads_beside(catalog, waiting->plan->plan, others, other_count)
                                            : NULL;
-        if (!on)
+        if (!on || kp_catalog_find_id(catalog, on->id) != on) /* gone: it will never be promoted */
             continue;
         (void)kp_fail(err, KP_BUSY, "2BP01",
                       "cannot alter \"%s\" because version %u of \"%s\" reads version %u of \"%s\"", old[0]->name,

@@ -122,10 +122,27 @@ static void together(void **state)
     expect(fixture, "SELECT * FROM a3", "0\n");
 }
 
+/* However many versions came and went: a DROP takes what there is of it, and the sink that followed it. */
+static void dropped(void **state)
+{
+    struct fixture *fixture = *state;
+    must(fixture, "CREATE MATERIALIZED VIEW v AS SELECT a FROM t; CREATE SINK k FROM v WITH (topic = 'k');"
+                  "ALTER MATERIALIZED VIEW v AS SELECT a FROM t WHERE a > 1; ALTER MATERIALIZED VIEW v PROMOTE;"
+                  "ALTER MATERIALIZED VIEW v AS SELECT a FROM t WHERE a > 2;"
+                  "ALTER MATERIALIZED VIEW v AS SELECT a FROM t WHERE a > 3;"
+                  "ALTER MATERIALIZED VIEW v AS SELECT a FROM t WHERE a > 4");
+    expect(fixture, "DROP MATERIALIZED VIEW v", "cannot drop materialized view v because other objects depend on it");
+    must(fixture, "DROP MATERIALIZED VIEW v CASCADE");
+    expect(fixture, "SELECT count(*) FROM kappa.views WHERE name = 'v'", "0\n");
+    expect(fixture, "SELECT count(*) FROM kappa.sinks", "0\n");
+    reopen(fixture);
+    expect(fixture, "SELECT count(*) FROM kappa.views WHERE name = 'v'", "0\n");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(cycles, make, drop),
-                                       cmocka_unit_test_setup_teardown(old_log, make, drop),
-                                       cmocka_unit_test_setup_teardown(together, make, drop)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(cycles, make, drop), cmocka_unit_test_setup_teardown(old_log, make, drop),
+        cmocka_unit_test_setup_teardown(together, make, drop), cmocka_unit_test_setup_teardown(dropped, make, drop)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
