@@ -135,9 +135,9 @@ struct kp_statement {
 
     const char *setting, *value;
     const char *isolation; /* BEGIN, SET: ISOLATION LEVEL, "read committed"; NULL: not said */
-    bool chain;     /* COMMIT, ROLLBACK AND CHAIN */
-    bool local;     /* SET LOCAL */
-    bool read_only; /* BEGIN READ ONLY */
+    bool chain;            /* COMMIT, ROLLBACK AND CHAIN */
+    bool local;            /* SET LOCAL */
+    bool read_only;        /* BEGIN READ ONLY */
 
     uint32_t param_type_count; /* PREPARE p (int, text) */
     struct kp_type *param_types;
