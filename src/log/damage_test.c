@@ -200,7 +200,7 @@ static void damage_of_makings(void **state)
     append(log, topic, 2, 0, 2, 2500);
     append(log, other, 0, 1, 2, 2500);
     kp_log_close(log);
-    for (uint64_t block = 1; block <= 4; block++) {
+    for (long block = 1; block <= 4; block++) {
         remove_snapshot();
         flip(1, block << 12 | (128 + 3));
         log = open_log(options);
