@@ -92,7 +92,7 @@ static enum kp_code walk_files(struct walk *walk, struct kp_error *err)
     for (uint64_t number = walk->folder.first; number <= walk->folder.last && !walk->stopped; number++) {
         enum kp_code code = kp_block_scan_seek(&walk->scan, number, KP_SECTOR_BYTES, err);
         char *path = kp_journal_path(walk->dir, number, KP_JOURNAL_SUFFIX);
-        struct kp_file_header header;
+        struct kp_file_header header = {0};
         struct kp_error wrong;
         if (code == KP_OK && kp_file_header_read(os, walk->scan.file, path, number, &header, &wrong) == KP_OK)
             walk->scan.generation = header.generation;
@@ -106,6 +106,9 @@ static enum kp_code walk_files(struct walk *walk, struct kp_error *err)
         KP_TRY(code);
         if (!walk->stopped)
             KP_TRY(walk_file(walk, err));
+        if (!walk->stopped && walk->scan.file_bytes < header.file_bytes)
+            give(walk, walk->scan.file_bytes, header.file_bytes - walk->scan.file_bytes, NULL, KP_INSPECT_GAP,
+                 "the file ends here: the rest of it is gone");
     }
     return KP_OK;
 }

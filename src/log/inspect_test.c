@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -191,6 +192,54 @@ static int64_t count_records(struct kp_log *log)
     return count;
 }
 
+/* A file that was made shorter, between two of its blocks: what is left is whole, and verify says that there was more.
+ */
+static void shortened(void **state)
+{
+    struct places blocks = {0};
+    struct kp_error err;
+    assert_int_equal(kp_inspect_blocks(kp_os_real(), dir, note_block, &blocks, &err), KP_OK);
+    for (size_t i = blocks.count - 1; i > 0; i--) {
+        char text[600] = "", path[128];
+        struct kp_inspect_report report;
+        if (blocks.files[i] != blocks.files[i - 1])
+            break;
+        snprintf(path, sizeof path, "%s/%08llu.journal", dir, (unsigned long long)blocks.files[i]);
+        assert_int_equal(truncate(path, (off_t)blocks.offsets[i]), 0);
+        assert_int_equal(kp_inspect_verify(kp_os_real(), dir, keep_text, text, &report, &err), KP_OK);
+        assert_int_equal(report.problems, 1);
+        assert_non_null(strstr(text, "the file ends here"));
+    }
+}
+
+/* One before the last has lost its end: the log is refused, and with the size given back it opens and tells the damage.
+ */
+static void given_back(void **state)
+{
+    struct places blocks = {0};
+    struct kp_error err;
+    assert_int_equal(kp_inspect_blocks(kp_os_real(), dir, note_block, &blocks, &err), KP_OK);
+    for (size_t i = 2; i < blocks.count; i++) {
+        struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .journal_file_bytes = 64 << 10};
+        struct kp_log *log;
+        struct stat was;
+        char path[128];
+        if (blocks.files[i] == blocks.files[i - 1] || blocks.files[i] == blocks.files[blocks.count - 1])
+            continue;
+        snprintf(path, sizeof path, "%s/%08llu.journal", dir, (unsigned long long)blocks.files[i - 1]);
+        assert_int_equal(stat(path, &was), 0);
+        assert_int_equal(truncate(path, (off_t)blocks.offsets[i - 1]), 0);
+        assert_int_equal(kp_log_open(&options, &log, &err), KP_CORRUPT);
+        assert_non_null(strstr(err.hint, "give it its size back"));
+        assert_int_equal(truncate(path, was.st_size), 0);
+        assert_int_equal(kp_log_open(&options, &log, &err), KP_OK);
+        assert_int_equal(kp_log_position(log), TAGS * RECORDS);
+        kp_log_close(log);
+        return;
+    }
+    fail_msg("no file that is not the last has two blocks");
+}
+
 /* Files' own headers rot: their blocks say what they are, and all is read; told of. Not without a block. */
 static void file_headers(void **state)
 {
@@ -279,6 +328,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(intact, make_log, remove_log),
         cmocka_unit_test_setup_teardown(damaged, make_log, remove_log),
+        cmocka_unit_test_setup_teardown(shortened, make_log, remove_log),
+        cmocka_unit_test_setup_teardown(given_back, make_log, remove_log),
         cmocka_unit_test_setup_teardown(file_headers, make_log, remove_log),
         cmocka_unit_test_setup_teardown(sealed, make_sealed_log, remove_log),
     };

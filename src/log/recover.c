@@ -115,6 +115,16 @@ void kp_folder_finish(struct kp_folder *folder)
     kp_buf_finish(&folder->leftovers);
 }
 
+static enum kp_code refuse_short(const char *path, uint64_t bytes, uint64_t made, struct kp_error *err)
+{
+    (void)kp_fail(err, KP_CORRUPT, NULL, "\"%s\" is damaged: it has %llu bytes of %llu", path,
+                  (unsigned long long)bytes, (unsigned long long)made);
+    return kp_error_hint(err,
+                         "Restore it from a backup. Or give it its size back (truncate -s %llu): then what is gone is "
+                         "damage that is told, and the rest is read.",
+                         (unsigned long long)made);
+}
+
 static enum kp_code add_file(struct kp_journal *journal, uint64_t number, struct kp_error *err)
 {
     struct kp_os *os = journal->os;
@@ -135,8 +145,7 @@ static enum kp_code add_file(struct kp_journal *journal, uint64_t number, struct
         if (code == KP_OK && journal->generation && header.generation != journal->generation)
             code = kp_fail(err, KP_CORRUPT, NULL, "\"%s\" belongs to another log", path);
         else if (code == KP_OK && bytes < header.file_bytes)
-            code = kp_fail(err, KP_CORRUPT, NULL, "\"%s\" is damaged: it has %llu bytes of %llu", path,
-                           (unsigned long long)bytes, (unsigned long long)header.file_bytes);
+            code = refuse_short(path, bytes, header.file_bytes, err);
         if (code == KP_OK) {
             journal->generation = header.generation;
             kp_journal_file_add(journal, header.file_bytes);
