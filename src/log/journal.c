@@ -169,9 +169,13 @@ static enum kp_code make_due(struct kp_journal *journal, uint64_t number, uint64
             return make_sized(journal, number, *ret_bytes, false, err);
         }
         uint64_t bytes = KP_MAX(journal->file_bytes ? journal->file_bytes : sizes[at], bytes_min);
-        enum kp_code code = kp_reserve_keep(&journal->reserve, bytes, err);
-        if (code == KP_OK)
+        uint64_t before;
+        enum kp_code code = kp_reserve_keep(&journal->reserve, bytes, &before, err);
+        if (code == KP_OK) {
             code = make_sized(journal, number, bytes, zeros, err);
+            if (code == KP_FULL)
+                kp_reserve_lower(&journal->reserve, before);
+        }
         if (code == KP_OK)
             *ret_bytes = bytes;
         if (code != KP_FULL || at + 1 >= KP_COUNT(sizes))

@@ -36,10 +36,21 @@ static enum kp_code hold(struct kp_reserve *reserve, uint64_t bytes, struct kp_e
     return code;
 }
 
-enum kp_code kp_reserve_keep(struct kp_reserve *reserve, uint64_t file_bytes, struct kp_error *err)
+/* Locked: mutex. */
+static void discard(struct kp_reserve *reserve)
+{
+    char *path = kp_files_path(reserve->dir, KP_RESERVE_NAME, "");
+    kp_files_discard(reserve->os, path);
+    kp_free(path);
+    reserve->held_bytes = 0;
+}
+
+enum kp_code kp_reserve_keep(struct kp_reserve *reserve, uint64_t file_bytes, uint64_t *ret_before,
+                             struct kp_error *err)
 {
     enum kp_code code = KP_OK;
     kp_mutex_lock(&reserve->mutex);
+    *ret_before = reserve->wanted_bytes;
     uint64_t bytes = bytes_for(file_bytes);
     if (!reserve->off && !reserve->given && bytes > reserve->held_bytes)
         code = hold(reserve, bytes, err);
@@ -47,6 +58,20 @@ enum kp_code kp_reserve_keep(struct kp_reserve *reserve, uint64_t file_bytes, st
         reserve->wanted_bytes = KP_MAX(reserve->wanted_bytes, bytes);
     kp_mutex_unlock(&reserve->mutex);
     return code == KP_FULL ? code : KP_OK; /* another failure is the reserve's alone */
+}
+
+void kp_reserve_lower(struct kp_reserve *reserve, uint64_t before)
+{
+    kp_mutex_lock(&reserve->mutex);
+    reserve->wanted_bytes = KP_MIN(reserve->wanted_bytes, before);
+    if (reserve->held_bytes > before) {
+        if (before) {
+            (void)!hold(reserve, before, NULL);
+        } else {
+            discard(reserve);
+        }
+    }
+    kp_mutex_unlock(&reserve->mutex);
 }
 
 /* Locked: mutex. */
@@ -83,12 +108,8 @@ static void give_up(struct kp_reserve *reserve)
 {
     kp_mutex_lock(&reserve->mutex);
     reserve->users++;
-    if (reserve->held_bytes) {
-        char *path = kp_files_path(reserve->dir, KP_RESERVE_NAME, "");
-        kp_files_discard(reserve->os, path);
-        kp_free(path);
-    }
-    reserve->held_bytes = 0;
+    if (reserve->held_bytes)
+        discard(reserve);
     atomic_store(&reserve->given, true);
     kp_mutex_unlock(&reserve->mutex);
 }

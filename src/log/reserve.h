@@ -49,8 +49,12 @@ static inline bool kp_reserve_given(const struct kp_reserve *reserve)
 {
     return atomic_load_explicit(&reserve->given, memory_order_relaxed);
 }
-/* A journal file of so many bytes is about to be made: holds what sealing it takes. KP_FULL: there is no room. */
-KP_MUST enum kp_code kp_reserve_keep(struct kp_reserve *reserve, uint64_t file_bytes, struct kp_error *err);
+/* A journal file of so many bytes is about to be made: holds what sealing it takes. KP_FULL: there is no room.
+ * *ret_before: what was wanted before, for kp_reserve_lower. */
+KP_MUST enum kp_code kp_reserve_keep(struct kp_reserve *reserve, uint64_t file_bytes, uint64_t *ret_before,
+                                     struct kp_error *err);
+/* The file was not made: what was held for it is room again. */
+void kp_reserve_lower(struct kp_reserve *reserve, uint64_t before);
 /* At opening: the largest journal file has so many bytes. On a full disk it is given up from the beginning. */
 void kp_reserve_open(struct kp_reserve *reserve, uint64_t file_bytes);
 /* Holds it again, if it was given up, nobody uses it and there is room. True: it is not given up (any more). */
