@@ -340,7 +340,7 @@ static int other(void *arg, int argc, char **argv)
     if (strcmp(argv[0], "--to-position") == 0 && argc > 1) {
         char *rest;
         arguments->to_position = strtoll(argv[1], &rest, 10);
-        return *rest == '\0' && rest != argv[1] && arguments->to_position >= 0 ? 2 : 0;
+        return *rest == '\0' && rest != argv[1] && arguments->to_position >= 0 ? 2 : KP_CONFIG_BAD_VALUE;
     }
     return 0;
 }

@@ -244,7 +244,16 @@ static int take_other(struct kp_config *config, int argc, char **argv, int (*oth
     if (taken != 0 || !equals)
         return taken;
     char *pair[2] = {kp_arena_strndup(&config->arena, argv[0], (size_t)(equals - argv[0])), equals + 1};
-    return other(arg, 2, pair) == 2;
+    taken = other(arg, 2, pair);
+    return taken == KP_CONFIG_BAD_VALUE ? taken : taken == 2;
+}
+
+static enum kp_code refuse_value(char **argv, struct kp_error *err)
+{
+    const char *equals = strchr(argv[0], '=');
+    return kp_fail(err, KP_INVALID, NULL, "%.*s cannot be \"%s\"",
+                   (int)(equals ? equals - argv[0] : (ptrdiff_t)strlen(argv[0])), argv[0],
+                   equals ? equals + 1 : argv[1]);
 }
 
 static enum kp_code load(struct kp_config *config, int argc, char **argv,
@@ -255,6 +264,8 @@ static enum kp_code load(struct kp_config *config, int argc, char **argv,
         KP_TRY(take_flag(config, argc - i, argv + i, &taken, err));
         if (taken == 0 && other)
             taken = take_other(config, argc - i, argv + i, other, arg);
+        if (taken == KP_CONFIG_BAD_VALUE)
+            return refuse_value(argv + i, err);
         if (taken == 0)
             return kp_fail(err, KP_INVALID, NULL, "unknown argument \"%s\"", argv[i]);
         i += taken;

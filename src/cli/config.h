@@ -42,8 +42,10 @@ struct kp_config {
 /*
  * Reads flags from args (--name VALUE, --name=VALUE, switches alone), then variables, then the file. What is not a flag
  * of the table is left to `other`, called with the remaining arguments; it returns how many it took, 0 for none: an
- * error. After an error nothing is owned, and kp_config_finish does nothing.
+ * error, and KP_CONFIG_BAD_VALUE for a flag that it knows with a value that is none of it. After an error nothing is
+ * owned, and kp_config_finish does nothing.
  */
+enum { KP_CONFIG_BAD_VALUE = -1 };
 KP_MUST enum kp_code kp_config_load(struct kp_config *config, int argc, char **argv,
                                     int (*other)(void *arg, int argc, char **argv), void *arg, struct kp_error *err);
 void kp_config_finish(struct kp_config *config);

@@ -27,7 +27,7 @@ static int other(void *arg, int argc, char **argv)
     }
     if (strcmp(argv[0], "--format") == 0 && argc > 1) {
         options->format = argv[1];
-        return strcmp(argv[1], "ndjson") == 0 || strcmp(argv[1], "arrow") == 0 ? 2 : 0;
+        return strcmp(argv[1], "ndjson") == 0 || strcmp(argv[1], "arrow") == 0 ? 2 : KP_CONFIG_BAD_VALUE;
     }
     struct {
         const char *name;
@@ -41,7 +41,7 @@ static int other(void *arg, int argc, char **argv)
         if (strcmp(argv[0], numbers[i].name) == 0 && argc > 1) {
             char *rest;
             *numbers[i].value = strtoll(argv[1], &rest, 10);
-            return *rest == '\0' && rest != argv[1] ? 2 : 0;
+            return *rest == '\0' && rest != argv[1] ? 2 : KP_CONFIG_BAD_VALUE;
         }
     return 0;
 }

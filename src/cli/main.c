@@ -31,7 +31,7 @@ static const struct kp_verb *find(const char *name)
 
 static int help(int argc, char **argv)
 {
-    if (argc == 0) {
+    if (argc == 0 || strcmp(argv[0], "help") == 0) {
         print_overview(stdout);
         return KP_EXIT_OK;
     }

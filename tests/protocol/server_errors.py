@@ -12,8 +12,8 @@ scratch = os.environ["SCRATCH"]
 server = Server(scratch + "/data").start()
 
 
-def refuse(pattern, *flags):
-    done = subprocess.run([os.environ["KAPPA"], "server", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=20)
+def refuse(pattern, *flags, verb=("server",)):
+    done = subprocess.run([os.environ["KAPPA"], *verb, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=20)
     assert done.returncode in (1, 2), done
     assert pattern in done.stderr, f"{flags}: no {pattern!r} in: {done.stderr}"
 
@@ -25,6 +25,9 @@ refuse("is in use by another program", "--data", other, "--pg", server.pg, "--ht
 refuse("is not an address of this machine", "--data", other, "--pg", "8.8.8.8:1", "--http", "off", "--kafka", "off")
 refuse("unknown argument", "--bogus")
 refuse("is no size for memory", "--memory", "12zz")
+refuse('--format cannot be "xml"', "t", "--format", "xml", verb=("log", "export"))
+refuse('--partition cannot be "x"', "--partition=x", verb=("log", "records"))
+refuse('--to-position cannot be "-1"', "b", "--to-position", "-1", verb=("restore",))
 with open(scratch + "/conf", "w") as conf:
     conf.write("pg = 127.0.0.1:0\nfoo = 3\n")
 refuse('line 2: there is no setting "foo"', "--config", scratch + "/conf")
