@@ -199,7 +199,7 @@ static void decode(struct kp_call *call, const struct kp_vec *const *args, struc
 
 /* ---- text and bytes ---- */
 
-enum encoding { UTF8, LATIN1, OTHER };
+enum encoding { UTF8, LATIN1, OTHER, UNKNOWN };
 
 /* By its letters and digits, case ignored, as PostgreSQL reads names of encodings. */
 static enum encoding encoding_of(struct kp_str name)
@@ -208,6 +208,18 @@ static enum encoding encoding_of(struct kp_str name)
         const char *name;
         enum encoding encoding;
     } names[] = {{"utf8", UTF8}, {"unicode", UTF8}, {"latin1", LATIN1}, {"iso88591", LATIN1}};
+    static const char *const others[] = {
+        "abc",         "alt",         "big5",        "euccn",       "eucjis2004",   "eucjp",       "euckr",
+        "euctw",       "gb18030",     "gbk",         "iso88592",    "iso88593",     "iso88594",    "iso88595",
+        "iso88596",    "iso88597",    "iso88598",    "iso88599",    "iso885910",    "iso885913",   "iso885914",
+        "iso885915",   "iso885916",   "johab",       "koi8",        "koi8r",        "koi8u",       "latin2",
+        "latin3",      "latin4",      "latin5",      "latin6",      "latin7",       "latin8",      "latin9",
+        "latin10",     "mskanji",     "shiftjis",    "sjis",        "shiftjis2004", "sqlascii",    "tcvn",
+        "tcvn5712",    "uhc",         "vscii",       "win",         "win866",       "win874",      "win932",
+        "win936",      "win949",      "win950",      "win1250",     "win1251",      "win1252",     "win1253",
+        "win1254",     "win1255",     "win1256",     "win1257",     "win1258",      "windows866",  "windows874",
+        "windows932",  "windows936",  "windows949",  "windows950",  "windows1250",  "windows1251", "windows1252",
+        "windows1253", "windows1254", "windows1255", "windows1256", "windows1257",  "windows1258", "muleinternal"};
     char plain[16];
     size_t len = 0;
     for (size_t i = 0; i < name.len && len < sizeof plain; i++)
@@ -216,7 +228,10 @@ static enum encoding encoding_of(struct kp_str name)
     for (size_t i = 0; i < KP_COUNT(names); i++)
         if (named((struct kp_str){plain, len}, names[i].name))
             return names[i].encoding;
-    return OTHER;
+    for (size_t i = 0; i < KP_COUNT(others); i++)
+        if (named((struct kp_str){plain, len}, others[i]))
+            return OTHER;
+    return UNKNOWN;
 }
 
 /* That the bytes are of the encoding: 22021. */
@@ -258,19 +273,32 @@ static enum kp_code utf8_to_latin1(struct kp_str text, struct kp_buf *out, struc
     return KP_OK;
 }
 
-/* Bytes of one encoding in another. */
-static void recode(struct kp_call *call, struct kp_vec *out, uint32_t row, struct kp_str bytes, enum encoding from,
-                   enum encoding to)
+static enum kp_code check_names(struct kp_str from, struct kp_str to, struct kp_error *err)
 {
+    enum encoding source = encoding_of(from), destination = encoding_of(to);
+    struct kp_str wrong = source == UNKNOWN ? from : to;
+    if (source == UNKNOWN || destination == UNKNOWN)
+        return kp_fail(err, KP_INVALID, "22023", "invalid %s encoding name \"%.*s\"",
+                       source == UNKNOWN ? "source" : "destination", (int)wrong.len, wrong.ptr);
+    return source == OTHER || destination == OTHER
+               ? kp_fail(err, KP_UNSUPPORTED, NULL, "only the encodings UTF8 and LATIN1 are supported")
+               : KP_OK;
+}
+
+/* Bytes of one encoding in another. */
+static void recode(struct kp_call *call, struct kp_vec *out, uint32_t row, struct kp_str bytes, struct kp_str source,
+                   struct kp_str destination)
+{
+    enum encoding from = encoding_of(source), to = encoding_of(destination);
     struct kp_text *to_text = (struct kp_text *)out->data + row;
     struct kp_buf buf = {0};
     struct kp_error err;
     *to_text = kp_text_make("", 0);
     if (kp_vec_is_null(out, row))
         return;
-    enum kp_code code = from == OTHER || to == OTHER
-                            ? kp_fail(&err, KP_UNSUPPORTED, NULL, "only the encodings UTF8 and LATIN1 are supported")
-                            : check_encoding(bytes, from, &err);
+    enum kp_code code = check_names(source, destination, &err);
+    if (code == KP_OK)
+        code = check_encoding(bytes, from, &err);
     if (code == KP_OK && from == to) {
         *to_text = kp_text_make(bytes.ptr, bytes.len);
         return;
@@ -289,20 +317,19 @@ static void recode(struct kp_call *call, struct kp_vec *out, uint32_t row, struc
 static void convert_from(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     for (uint32_t i = 0; i < call->rows; i++)
-        recode(call, out, i, bytes_at(args, 0, i), encoding_of(bytes_at(args, 1, i)), UTF8);
+        recode(call, out, i, bytes_at(args, 0, i), bytes_at(args, 1, i), KP_STR("UTF8"));
 }
 
 static void convert_to(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     for (uint32_t i = 0; i < call->rows; i++)
-        recode(call, out, i, bytes_at(args, 0, i), UTF8, encoding_of(bytes_at(args, 1, i)));
+        recode(call, out, i, bytes_at(args, 0, i), KP_STR("UTF8"), bytes_at(args, 1, i));
 }
 
 static void convert(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     for (uint32_t i = 0; i < call->rows; i++)
-        recode(call, out, i, bytes_at(args, 0, i), encoding_of(bytes_at(args, 1, i)),
-               encoding_of(bytes_at(args, 2, i)));
+        recode(call, out, i, bytes_at(args, 0, i), bytes_at(args, 1, i), bytes_at(args, 2, i));
 }
 
 /* ---- single bytes and bits ---- */
