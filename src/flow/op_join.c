@@ -473,7 +473,7 @@ static enum kp_code show_unmatched(struct op_join *op, struct kp_lane *lane, str
     return send_alone_rows(op, lane, 1, &alone, err);
 }
 
-/* Rows of side s of this time or an earlier one have met all that they can. */
+/* Rows of side s of this time or an earlier one have met all that they can; INT64_MIN: none, not even at -infinity. */
 static int64_t forget_limit(const struct op_join *op, int s)
 {
     int64_t watermark = kp_node_watermark_above(op->node.inputs[1 - s]), limit_us;
@@ -487,18 +487,21 @@ static int64_t forget_limit(const struct op_join *op, int s)
 static bool join_wants(const struct kp_node *node, uint32_t part)
 {
     const struct op_join *op = (const struct op_join *)node;
-    for (int s = 0; s < 2; s++)
-        if (op->inputs[s].side.frees && kp_join_rows_first_us(&op->shards[part].rows[s]) <= forget_limit(op, s))
+    for (int s = 0; s < 2; s++) {
+        int64_t limit_us = op->inputs[s].side.frees ? forget_limit(op, s) : INT64_MIN;
+        if (limit_us != INT64_MIN && kp_join_rows_first_us(&op->shards[part].rows[s]) <= limit_us)
             return true;
+    }
     return false;
 }
 
 static enum kp_code forget_rows(struct op_join *op, struct shard *shard, struct kp_error *err)
 {
     for (int s = 0; s < 2; s++) {
-        if (!op->inputs[s].side.frees)
+        int64_t limit_us = op->inputs[s].side.frees ? forget_limit(op, s) : INT64_MIN;
+        if (limit_us == INT64_MIN)
             continue;
-        kp_join_rows_forget(&shard->rows[s], forget_limit(op, s), &op->node.settings);
+        kp_join_rows_forget(&shard->rows[s], limit_us, &op->node.settings);
         KP_TRY(kp_table_settle(&shard->rows[s].table, kp_join_rows_more_bytes(&shard->rows[s]), err));
     }
     return KP_OK;

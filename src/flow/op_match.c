@@ -588,12 +588,13 @@ static enum kp_code emit(struct scan *scan, struct partition *partition, struct 
 
 /* ---- rows that go ---- */
 
+/* Of a row without a time: no later one ever says that it is old. */
 static int64_t time_of_row(struct scan *scan, uint32_t id)
 {
     struct kp_vec vec;
     kp_table_load(&scan->part->rows, scan->op->match.plan->keys[0].column, &id, 1, &scan->lane->arena, &vec);
     if (kp_vec_is_null(&vec, 0))
-        return INT64_MIN;
+        return INT64_MAX;
     return vec.type.id == KP_DATE ? *(const int32_t *)vec.data * (int64_t)86400000000 : *(const int64_t *)vec.data;
 }
 
@@ -613,7 +614,7 @@ static void queue_partition(struct scan *scan, struct kp_ordered *queue, struct 
     kp_ordered_insert(queue, key, sizeof key, partition->group.id);
 }
 
-/* Rows whose time is this or an earlier one are in no later match. */
+/* Rows whose time is this or an earlier one are in no later match; INT64_MIN: none is known to be. */
 static int64_t forget_limit(const struct op_match *op)
 {
     const struct kp_plan_match *plan = op->match.plan;
@@ -682,6 +683,8 @@ static void forget_old(struct scan *scan, struct partition *partition, int64_t l
 static void forget_partitions(struct scan *scan, struct kp_ordered *queue)
 {
     int64_t limit_us = forget_limit(scan->op);
+    if (limit_us == INT64_MIN) /* a row may be at -infinity */
+        return;
     for (const struct kp_ordered_entry *first; (first = kp_ordered_first(queue));) {
         if (kp_ordered_time(first) > limit_us)
             return;
@@ -735,7 +738,8 @@ static bool match_wants(const struct kp_node *node, uint32_t part)
     if (!kp_graph_step_final(node->graph))
         return false;
     const struct kp_ordered_entry *first = op->match.plan->frees ? kp_ordered_first(&op->queues[part]) : NULL;
-    return op->keyed.parts[part].touched || (first && kp_ordered_time(first) <= forget_limit(op));
+    int64_t limit_us = forget_limit(op);
+    return op->keyed.parts[part].touched || (first && limit_us != INT64_MIN && kp_ordered_time(first) <= limit_us);
 }
 
 /* ---- building ---- */

@@ -9,7 +9,8 @@
  *
  *   session:      |gap|                     here the window that the row would have alone; op_session.c joins them
  *
- * Rows whose time is NULL or infinite belong to no window. Below an EMIT ON WINDOW CLOSE this is the place, the only
+ * Rows whose time is NULL or infinite belong to no window; they pass a lateness window as what is never late, but for
+ * -infinity, which is as soon as there is a watermark. Below an EMIT ON WINDOW CLOSE this is the place, the only
  * one, where late pairs are dropped: those whose window ends at or before the watermark at the row's own position.
  * A lateness window only leaves out: its rows are those whose time is not before the watermark less the lateness.
  * Where a session ends is not known from the row, and any row behind the watermark could join one that is closed: there
@@ -79,7 +80,9 @@ static void add_windows(const struct op_window *op, struct window_pairs *pairs, 
                         int64_t watermark, uint64_t *late, struct kp_arena *arena)
 {
     if (op->kind == KP_WINDOW_LATENESS) {
-        take_pair(op, pairs, row, time_us, time_us + op->size_us, time_us + op->size_us < watermark, late, arena);
+        int64_t last_us; /* the watermark may come to it; beyond the end of time it never does */
+        bool is_late = !__builtin_add_overflow(time_us, op->size_us, &last_us) && last_us < watermark;
+        take_pair(op, pairs, row, time_us, time_us, is_late, late, arena);
         return;
     }
     if (op->kind == KP_WINDOW_SESSION) {
@@ -100,18 +103,27 @@ static void add_windows(const struct op_window *op, struct window_pairs *pairs, 
     }
 }
 
-/* Times near the end of the calendar would overflow: a row's window must lie in it. */
+/* False: NULL. INT64_MIN and INT64_MAX: infinite. A date that is no timestamp is one short of that. */
 static bool time_of(const struct kp_vec *vec, uint32_t row, int64_t *ret_time_us)
 {
     if (kp_vec_is_null(vec, row))
         return false;
-    if (vec->type.id == KP_DATE) {
-        int32_t days = ((const int32_t *)vec->data)[vec->constant ? 0 : row];
-        *ret_time_us = (int64_t)days * DAY_US;
-        return days != INT32_MIN && days != INT32_MAX;
+    uint32_t at = vec->constant ? 0 : row;
+    if (vec->type.id != KP_DATE) {
+        *ret_time_us = ((const int64_t *)vec->data)[at];
+        return true;
     }
-    *ret_time_us = ((const int64_t *)vec->data)[vec->constant ? 0 : row];
-    return *ret_time_us != INT64_MIN && *ret_time_us != INT64_MAX;
+    int32_t days = ((const int32_t *)vec->data)[at];
+    if (days == INT32_MIN || days == INT32_MAX)
+        *ret_time_us = days < 0 ? INT64_MIN : INT64_MAX;
+    else if (__builtin_mul_overflow((int64_t)days, DAY_US, ret_time_us))
+        *ret_time_us = days < 0 ? INT64_MIN + 1 : INT64_MAX - 1;
+    return true;
+}
+
+static bool is_infinite(int64_t time_us)
+{
+    return time_us == INT64_MIN || time_us == INT64_MAX;
 }
 
 static void put_times(struct kp_vec *vec, struct kp_type type, const int64_t *times, uint32_t n, struct kp_arena *arena)
@@ -181,11 +193,14 @@ static enum kp_code window_push(struct kp_node *node, struct kp_lane *lane, uint
                                  kp_arena_alloc(arena, cap * sizeof *pairs.starts),
                                  kp_arena_alloc(arena, cap * sizeof *pairs.ends), 0, cap};
     uint64_t late = 0;
+    bool lateness = op->kind == KP_WINDOW_LATENESS;
     for (uint32_t row = 0; row < rows; row++) {
-        int64_t time_us;
-        if (!time_of(times, row, &time_us))
+        int64_t time_us = INT64_MAX; /* of a row without a time: never late */
+        bool has_time = time_of(times, row, &time_us);
+        if (!lateness && (!has_time || is_infinite(time_us)))
             continue;
-        if (time_us > TIME_LIMIT_US || time_us < -TIME_LIMIT_US) {
+        /* Near the end of the calendar windows would overflow: a row's must lie in it. */
+        if (!lateness && (time_us > TIME_LIMIT_US || time_us < -TIME_LIMIT_US)) {
             kp_node_error(node, lane, in->batch->weights ? in->batch->weights[row] : 1,
                           in->positions ? in->positions[row] : -1, "22008", "timestamp out of range");
             continue;
@@ -197,8 +212,7 @@ static enum kp_code window_push(struct kp_node *node, struct kp_lane *lane, uint
     if (pairs.count == 0)
         return KP_OK;
     struct kp_batch *batch = kp_batch_create(arena, node->col_count, pairs.count);
-    bool lateness = op->kind == KP_WINDOW_LATENESS,
-         once = op->kind == KP_WINDOW_TUMBLE || op->kind == KP_WINDOW_SESSION;
+    bool once = op->kind == KP_WINDOW_TUMBLE || op->kind == KP_WINDOW_SESSION;
     bool same = pairs.count == rows && (once || lateness); /* columns need no copy */
     struct kp_flow some = same ? *in : kp_flow_gather_any(in, pairs.index, pairs.count, arena);
     uint32_t cols = node->col_count - (lateness ? 0 : 2);

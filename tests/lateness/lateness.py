@@ -30,17 +30,19 @@ class Topic:
         for _ in range(count):
             self.now += self.dice.choice([0, 1, 1, 2, 5])
             at = self.now - self.dice.choice([0, 0, 0, 1, 2, 4, 8, 30])
+            text, odd = str(BEGIN + datetime.timedelta(seconds=at)), self.dice.randint(0, 39)
+            if odd <= 2:  # no time is never late, and one before all others is as soon as there are others
+                at, text = (float("-inf"), "-infinity") if odd == 2 else (None, None)
             key = self.dice.randint(1, 3)
-            row = json.dumps({"k": key, "id": self.next_id, "v": self.dice.randint(0, 9),
-                              "at": str(BEGIN + datetime.timedelta(seconds=at))})
-            if self.largest is None or at + self.lateness >= self.largest - DELAY:
-                self.kept.append((key, at, self.next_id))
-            self.next_id += 1
-            late = self.largest is not None and at + self.lateness < self.largest - DELAY
-            self.largest = at if self.largest is None else max(self.largest, at)
+            row = json.dumps({"k": key, "id": self.next_id, "v": self.dice.randint(0, 9), "at": text})
+            late = at is not None and self.largest is not None and at + self.lateness < self.largest - DELAY
+            if at is not None:
+                self.largest = at if self.largest is None else max(self.largest, at)
             every.append(row)
             if not late:
                 kept.append(row)
+                self.kept.append((key, at, self.next_id))
+            self.next_id += 1
         return every, kept
 
 
@@ -60,7 +62,7 @@ def versions(left, right, outer):
     for key, at, number in left.kept:
         best = None
         for other, since, version in right.kept:
-            if other == key and since <= at and (best is None or since >= best[0]):
+            if other == key and None not in (since, at) and since <= at and (best is None or since >= best[0]):
                 best = (since, version)
         if best or outer:
             found[number, best and best[1]] += 1
