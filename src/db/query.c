@@ -374,6 +374,8 @@ enum kp_code kp_query_run_as_of(struct kp_session *session, const struct kp_plan
         code = kp_store_check(kp_travel_store_at(run.travel, i), kp_travel_snapshot(run.travel), err);
     if (code == KP_OK)
         code = run_at(&run, arena, ret_batches, ret_count, err);
+    if (code == KP_OK) /* sources were read as they are: nothing of them has expired until here */
+        code = kp_travel_check(session, plan, position, err);
     for (size_t i = 0; code == KP_OK && (run.memory.span_count || run.memory.view_count) && i < *ret_count; i++)
         own_strings((*ret_batches)[i], arena);
     if (code == KP_OK)

@@ -143,13 +143,13 @@ static void source_made(void *arg, struct kp_relation *source, struct kp_node *n
     kp_retention_restore_times(((struct kp_travel *)arg)->session->db, source, node);
 }
 
-static enum kp_code check_past(struct kp_travel *travel, const struct kp_plan *plan, int64_t position,
-                               struct kp_error *err)
+enum kp_code kp_travel_check(struct kp_session *session, const struct kp_plan *plan, int64_t position,
+                             struct kp_error *err)
 {
     if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->topic)
-        KP_TRY(kp_retention_check_past(travel->session->db, plan->scan.relation->topic, position, err));
+        KP_TRY(kp_retention_check_past(session->db, plan->scan.relation->topic, position, err));
     for (uint32_t i = 0; i < plan->input_count; i++)
-        KP_TRY(check_past(travel, plan->inputs[i], position, err));
+        KP_TRY(kp_travel_check(session, plan->inputs[i], position, err));
     return KP_OK;
 }
 
@@ -175,7 +175,7 @@ static enum kp_code build(struct kp_travel *travel, int64_t position, struct kp_
                                           .source_made = source_made};
     for (size_t i = 0; i < travel->count; i++)
         if (travel->targets[i].relation->plan)
-            KP_TRY(check_past(travel, travel->targets[i].relation->plan->plan, position, err));
+            KP_TRY(kp_travel_check(travel->session, travel->targets[i].relation->plan->plan, position, err));
         else if (travel->targets[i].relation->topic)
             KP_TRY(kp_retention_check_past(db, travel->targets[i].relation->topic, position, err));
     KP_TRY(kp_backfill_create(&options, &travel->backfill, err));

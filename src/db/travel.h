@@ -12,7 +12,11 @@ KP_MUST enum kp_code kp_travel_position(struct kp_session *session, const struct
 /* Replays the log up to `position` for every table and view under the plan, and what those read. */
 KP_MUST enum kp_code kp_travel_create(struct kp_session *session, const struct kp_plan *plan, int64_t position,
                                       struct kp_travel **ret_travel, struct kp_error *err);
-/* The same for one relation and what it reads. */
+/* Whether all records before `position` of the sources that the plan reads are there still: 72000. Who scans them
+ * afterwards asks again behind it. */
+KP_MUST enum kp_code kp_travel_check(struct kp_session *session, const struct kp_plan *plan, int64_t position,
+                                     struct kp_error *err);
+/* The same as kp_travel_create for one relation and what it reads. */
 KP_MUST enum kp_code kp_travel_relation(struct kp_session *session, struct kp_relation *relation, int64_t position,
                                         struct kp_travel **ret_travel, struct kp_error *err);
 void kp_travel_destroy(struct kp_travel *travel); /* NULL is fine */
