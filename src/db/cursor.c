@@ -10,11 +10,9 @@
 #include "db/travel.h"
 
 /* Which statements may run where: inside a block, a DDL would not be undone by ROLLBACK. */
-static enum kp_code check_transaction(struct kp_session *session, const struct kp_prepared *prepared,
+static enum kp_code check_transaction(struct kp_session *session, const struct kp_statement *statement,
                                       struct kp_error *err)
 {
-    const struct kp_statement *statement = prepared->statement;
-    bool locks = (prepared->copied ? prepared->copied : prepared)->locks;
     bool ends = statement->kind == KP_STATEMENT_COMMIT || statement->kind == KP_STATEMENT_ROLLBACK ||
                 statement->kind == KP_STATEMENT_ROLLBACK_TO;
     if (session->transaction == KP_TRANSACTION_FAILED && !ends)
@@ -23,11 +21,6 @@ static enum kp_code check_transaction(struct kp_session *session, const struct k
     if (session->transaction == KP_TRANSACTION_BLOCK && kp_ddl_is(statement)) {
         (void)kp_fail(err, KP_INVALID, "25001", "%s cannot run inside a transaction block", statement->tag);
         return kp_error_hint(err, "A change of the catalog is a record of the log by itself. Run it after COMMIT.");
-    }
-    if (locks && session->transaction == KP_TRANSACTION_BLOCK && session->isolation != KP_SERIALIZABLE) {
-        (void)kp_fail(err, KP_UNSUPPORTED, NULL, "FOR UPDATE and FOR SHARE are not supported here: nothing is locked");
-        return kp_error_hint(err, "BEGIN ISOLATION LEVEL SERIALIZABLE, and COMMIT fails with 40001 if anything that "
-                                  "the transaction has read was changed.");
     }
     return KP_OK;
 }
@@ -107,11 +100,12 @@ enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared
     kp_deadline_begin(session);
     atomic_fetch_add(&session->db->counters.statements, 1);
     session->running = prepared->statement->text;
-    enum kp_code code = check_transaction(session, prepared, err);
+    enum kp_code code = check_transaction(session, prepared->statement, err);
     struct kp_cursor *cursor = kp_calloc(1, sizeof *cursor);
     cursor->session = session;
     cursor->prepared = prepared->copied ? prepared->copied : prepared;
     cursor->position = -1;
+    session->locking = cursor->prepared->locks;
     session->cursors++;
     snprintf(cursor->tag, sizeof cursor->tag, "%s", prepared->statement->tag ? prepared->statement->tag : "");
     const struct kp_type *types;

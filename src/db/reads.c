@@ -1,6 +1,8 @@
 /*
- * What a serializable transaction has read: when it commits what it wrote, nothing of that may have changed since its
- * snapshot. Then it is as if it had run as a whole at the position of its COMMIT.
+ * What a serializable transaction has read, and what any has read FOR UPDATE (or SHARE …): when it commits what it
+ * wrote, nothing of that may have changed since its snapshot. Then it is as if it had run as a whole at the position of
+ * its COMMIT. Of what was locked no other that locked it may have committed either, whatever that one wrote: a lock
+ * keeps two transactions apart that write elsewhere. Nobody waits; the second to commit fails.
  *
  * Kept are relations, not rows: of a view what counts are the topics of the sources and tables behind it, as it may
  * lag. So a transaction can fail although no row that it saw has changed; it is tried again, as after any 40001. One
@@ -11,13 +13,16 @@
 void kp_reads_note(struct kp_session *session, struct kp_relation *relation)
 {
     bool by_itself = session->transaction == KP_TRANSACTION_NONE && !session->keeps_snapshot; /* it writes nothing */
-    if (by_itself || kp_session_isolation(session) != KP_SERIALIZABLE)
+    if (by_itself || (!session->locking && kp_session_isolation(session) != KP_SERIALIZABLE))
         return;
-    for (size_t i = 0; i < session->read_count; i++)
-        if (session->reads[i] == relation)
-            return;
-    session->reads = kp_realloc(session->reads, (session->read_count + 1) * sizeof(struct kp_relation *));
-    session->reads[session->read_count++] = kp_relation_ref(relation);
+    size_t i = 0;
+    while (i < session->read_count && session->reads[i].relation != relation)
+        i++;
+    if (i == session->read_count) {
+        session->reads = kp_realloc(session->reads, (i + 1) * sizeof *session->reads);
+        session->reads[session->read_count++] = (struct kp_read){.relation = kp_relation_ref(relation)};
+    }
+    session->reads[i].locked |= session->locking;
 }
 
 void kp_reads_note_plan(struct kp_session *session, const struct kp_plan *plan)
@@ -31,13 +36,26 @@ void kp_reads_note_plan(struct kp_session *session, const struct kp_plan *plan)
 void kp_reads_forget(struct kp_session *session)
 {
     for (size_t i = 0; i < session->read_count; i++)
-        kp_relation_unref(session->reads[i]);
+        kp_relation_unref(session->reads[i].relation);
     kp_free(session->reads);
     session->reads = NULL;
     session->read_count = 0;
 }
 
 /* ---- COMMIT ---- */
+
+static enum kp_code fail(struct kp_session *session, const char *what, const char *name, const char *change,
+                         struct kp_error *err)
+{
+    session->lost = true;
+    (void)kp_fail(err, KP_BUSY, "40001",
+                  "could not serialize access due to read/write dependencies among transactions");
+    (void)kp_error_detail(err, "%s \"%s\", which was read, %s.", what, name, change);
+    (void)kp_error_hint(err, "The transaction might succeed if retried.");
+    if (err)
+        err->retriable = true;
+    return KP_BUSY;
+}
 
 static enum kp_code check_topic(struct kp_session *session, const char *name, struct kp_error *err)
 {
@@ -49,16 +67,8 @@ static enum kp_code check_topic(struct kp_session *session, const char *name, st
         int64_t offset;
         KP_TRY(kp_log_partition(log, topic.id, i, &partition, err));
         KP_TRY(kp_log_offset_behind(log, topic.id, i, session->snapshot.position, &offset, err));
-        if (offset >= partition.end_offset)
-            continue;
-        session->lost = true;
-        (void)kp_fail(err, KP_BUSY, "40001",
-                      "could not serialize access due to read/write dependencies among transactions");
-        (void)kp_error_detail(err, "Topic \"%s\", which was read, has new records.", name);
-        (void)kp_error_hint(err, "The transaction might succeed if retried.");
-        if (err)
-            err->retriable = true;
-        return KP_BUSY;
+        if (offset < partition.end_offset)
+            return fail(session, "Topic", name, "has new records", err);
     }
     return KP_OK;
 }
@@ -83,7 +93,19 @@ static enum kp_code check_plan(struct kp_session *session, const struct kp_plan 
 
 enum kp_code kp_reads_check(struct kp_session *session, struct kp_error *err)
 {
-    for (size_t i = 0; session->has_snapshot && i < session->read_count; i++)
-        KP_TRY(check_relation(session, session->reads[i], err));
+    for (size_t i = 0; session->has_snapshot && i < session->read_count; i++) {
+        const struct kp_read *read = &session->reads[i];
+        if (read->locked && read->relation->locked_at > session->snapshot.position)
+            return fail(session, kp_relation_kind_name(read->relation->kind), read->relation->name,
+                        "was locked by another transaction, too", err);
+        KP_TRY(check_relation(session, read->relation, err));
+    }
     return KP_OK;
+}
+
+void kp_reads_committed(struct kp_session *session, int64_t position)
+{
+    for (size_t i = 0; i < session->read_count; i++)
+        if (session->reads[i].locked)
+            session->reads[i].relation->locked_at = position;
 }

@@ -38,6 +38,12 @@ struct kp_given_rows {
     struct kp_given_rows *next;
 };
 
+/* A relation that a transaction has read, and COMMIT looks at again (reads.c). */
+struct kp_read {
+    struct kp_relation *relation; /* referenced */
+    bool locked;                  /* by FOR UPDATE or the like */
+};
+
 struct kp_session {
     struct kp_db *db;
     struct kp_session_options options;
@@ -72,8 +78,9 @@ struct kp_session {
     size_t write_bytes;
     size_t *write_index; /* by key: 1 + its last write; write_index_cap places, a power of two */
     size_t write_index_cap;
-    struct kp_relation **reads; /* what a serializable transaction has read; referenced */
+    struct kp_read *reads; /* what COMMIT checks of what the transaction has read */
     size_t read_count;
+    bool locking;                /* the statement says FOR UPDATE or the like */
     size_t visible_writes;       /* reads see so many of them: a statement does not see its own. SIZE_MAX: all */
     struct kp_given_rows *given; /* newest first */
     struct kp_node_stats *stats; /* EXPLAIN ANALYZE: takes what the operators did, by plan id; NULL: nobody asks */
@@ -278,12 +285,14 @@ enum kp_code kp_writes_key_error(struct kp_session *session, const struct kp_rel
                                  const struct kp_datum *values, struct kp_error *err);
 
 /* ---- reads.c ---- */
-/* The transaction reads it, or all that the plan scans: noted if it is serializable. */
+/* The transaction reads it, or all that the plan scans: noted if it is serializable, or if the statement locks. */
 void kp_reads_note(struct kp_session *session, struct kp_relation *relation);
 void kp_reads_note_plan(struct kp_session *session, const struct kp_plan *plan);
 void kp_reads_forget(struct kp_session *session);
-/* 40001 if anything that was noted has changed since the transaction's snapshot. In its turn to commit. */
+/* 40001 if anything that was noted has changed since the transaction's snapshot, or if another one that locked it has
+ * committed. In its turn to commit, as what follows: it has, up to this position. */
 KP_MUST enum kp_code kp_reads_check(struct kp_session *session, struct kp_error *err);
+void kp_reads_committed(struct kp_session *session, int64_t position);
 
 /* ---- utility.c ---- */
 /* Result columns of SHOW, EXPLAIN and their like; false if the statement returns no rows. */

@@ -304,6 +304,8 @@ enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position,
     *ret_position = kp_log_position(db->log);
     if (code == KP_OK && group.count)
         code = kp_log_append(db->log, group.entries, group.count, ret_position, err);
+    if (code == KP_OK)
+        kp_reads_committed(session, *ret_position);
     kp_mutex_lock(&db->mutex);
     db->committing = false;
     kp_cond_signal(&db->committed);

@@ -86,6 +86,8 @@ struct kp_relation {
     /* sinks */
     struct kp_relation *sink_from; /* referenced */
 
+    int64_t locked_at; /* behind the last commit of a transaction that had locked rows of it; db/reads.c */
+
     const char *errors_of; /* system table: the error rows of the view of this name; NULL: of no view */
     bool never_rows;       /* system tables of what there is not: never a row */
     uint32_t also_unique;  /* system tables: 1 + a column that is unique too (names, beside oids); 0: none */

@@ -3,6 +3,7 @@ anything that it has read was changed; the others check what they write. Where P
 that it knows are run there, too."""
 import os
 import sys
+import time
 
 import psycopg2
 
@@ -44,12 +45,21 @@ CASES = {
 }
 # Not as PostgreSQL, which locks the row, or finds the conflict at the UPDATE.
 OURS = {
-    "FOR UPDATE needs a level that checks": ([(0, "BEGIN", None), (0, "SELECT v FROM s WHERE id = 1 FOR UPDATE", "0A000"),
-                                              (0, "ROLLBACK", None),
-                                              (0, "SELECT v FROM s WHERE id = 1 FOR NO KEY UPDATE", 100),
-                                              (0, "BEGIN", None),
-                                              (0, "WITH x AS (SELECT v FROM s WHERE id = 1 FOR SHARE) SELECT v FROM x", "0A000"),
-                                              (0, "ROLLBACK", None)], "1:100 2:100"),
+    "FOR UPDATE in any block": ([(0, "BEGIN", None), (0, "SELECT v FROM s WHERE id = 1 FOR UPDATE", 100),
+                                 (1, "UPDATE s SET v = 0 WHERE id = 1", None), (0, "INSERT INTO other VALUES (1, 1)", None),
+                                 (0, "COMMIT", "40001")], "1:0 2:100"),
+    "FOR UPDATE twice": ([(0, "BEGIN", None), (1, "BEGIN", None),
+                          (0, "SELECT v FROM s WHERE id = 1 FOR UPDATE", 100), (1, "SELECT v FROM s WHERE id = 1 FOR NO KEY UPDATE", 100),
+                          (0, "INSERT INTO other VALUES (1, 1)", None), (1, "INSERT INTO other VALUES (2, 2)", None),
+                          (1, "COMMIT", None), (0, "COMMIT", "40001")], "1:100 2:100"),
+    "FOR SHARE in WITH": ([(0, "BEGIN", None), (0, "WITH x AS (SELECT v FROM s WHERE id = 1 FOR SHARE) SELECT v FROM x", 100),
+                           (1, "DELETE FROM s WHERE id = 2", None), (0, "INSERT INTO other VALUES (1, 1)", None),
+                           (0, "COMMIT", "40001")], "1:100"),
+    "FOR UPDATE that nobody disturbs": ([(0, "BEGIN", None), (0, "SELECT v FROM s WHERE id = 1 FOR UPDATE", 100),
+                                         (1, "INSERT INTO other VALUES (1, 1)", None), (0, "UPDATE s SET v = v + 1 WHERE id = 1", None),
+                                         (0, "COMMIT", None)], "1:101 2:100"),
+    "FOR UPDATE of who writes nothing": ([(0, "BEGIN", None), (0, "SELECT v FROM s WHERE id = 1 FOR UPDATE", 100),
+                                          (1, "UPDATE s SET v = 0 WHERE id = 1", None), (0, "COMMIT", None)], "1:0 2:100"),
     "FOR UPDATE": ([(0, SERIALIZABLE, None), (0, "SELECT v FROM s WHERE id = 1 FOR UPDATE", 100),
                     (1, "UPDATE s SET v = 0 WHERE id = 1", None), (0, "UPDATE s SET v = v + 50 WHERE id = 2", None),
                     (0, "COMMIT", "40001")], "1:0 2:100"),
@@ -72,6 +82,19 @@ def answer(connection, sql):
         return error.pgcode
 
 
+HELD = "SELECT coalesce(string_agg(id || ':' || v, ' ' ORDER BY id), '') FROM s"
+
+
+def settle(session, wanted):
+    """Waits until the session sees what another one has written; what it sees in the end."""
+    until = time.monotonic() + 10
+    while True:
+        held = answer(session, HELD)
+        if held == wanted or time.monotonic() > until:
+            return held
+        time.sleep(0.01)
+
+
 def walk(connect, cases, at_commit):
     """at_commit: a conflict of writes is found there, not by the statement."""
     sessions = [connect() for _ in range(2)]
@@ -80,13 +103,15 @@ def walk(connect, cases, at_commit):
     for name, (steps, wanted) in cases.items():
         for sql in FILL:
             answer(sessions[0], sql)
+        for session in sessions:
+            assert settle(session, "1:100 2:100") == "1:100 2:100"
         for session, sql, expected in steps:
             if name == "lost update" and at_commit:
                 expected = None if expected == "40001" else "40001" if sql == "ROLLBACK" else expected
                 sql = "COMMIT" if sql == "ROLLBACK" else sql
             got = answer(sessions[session], sql)
             assert got == expected, "%s: %s: got %r, wanted %r" % (name, sql, got, expected)
-        held = answer(sessions[0], "SELECT string_agg(id || ':' || v, ' ' ORDER BY id) FROM s")
+        held = settle(sessions[0], wanted)
         assert held == wanted, "%s: %s, wanted %s" % (name, held, wanted)
     for session in sessions:
         session.close()

@@ -170,6 +170,20 @@ void kp_http_events_close(struct kp_conn *conn)
 
 /* ---- the request ---- */
 
+static enum kp_code check_params(struct http_conn *http, struct kp_error *err)
+{
+    struct kp_str name, value;
+    for (size_t i = 0; kp_http_param_at(http, i, &name, &value); i++) {
+        if (kp_str_equal(name, KP_STR("from")) || kp_str_equal(name, KP_STR("snapshot")))
+            continue;
+        kp_fail(err, KP_INVALID, "22023", "events have no parameter \"%.*s\"", (int)KP_MIN(name.len, (size_t)60),
+                name.ptr);
+        return kp_error_hint(err, "Parameters are from and snapshot. The changes are those of all rows: make a view of "
+                                  "the rows that are wanted.");
+    }
+    return KP_OK;
+}
+
 static enum kp_code subscribe(struct kp_conn *conn, struct http_events *events, bool *ret_reset, struct kp_error *err)
 {
     struct http_conn *http = http_of(conn);
@@ -205,7 +219,9 @@ void kp_http_get_events(struct kp_conn *conn)
     events->ref = kp_conn_ref(conn);
     struct kp_error err;
     bool reset = false;
-    enum kp_code code = kp_db_relation(door->db, http->name.ptr, &events->relation, &err);
+    enum kp_code code = check_params(http, &err);
+    if (code == KP_OK)
+        code = kp_db_relation(door->db, http->name.ptr, &events->relation, &err);
     if (code == KP_OK)
         code = subscribe(conn, events, &reset, &err);
     if (code != KP_OK) {

@@ -239,6 +239,7 @@ static void test_errors(void **state)
     has(request(&c, 400, "GET", "/views/v?q=x", "", ""), "22P02");
     has(request(&c, 400, "GET", "/views/v?limit=-1", "", ""), "22023");
     has(request(&c, 400, "GET", "/views/v?format=xml", "", ""), "json, ndjson or csv");
+    has(request(&c, 400, "GET", "/views/v/events?nix=1", "", ""), "events have no parameter");
     has(request(&c, 400, "POST", "/sql", "", "SELECT nix FROM v"), "\"position\":8");
     has(request(&c, 400, "POST", "/sql", "", "SELECT 1; SELEC 2"), "\"position\":11");
     has(request(&c, 400, "POST", "/sql", "", "SELECT '\377'"), "22021");
