@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -369,6 +370,54 @@ static void rot_is_told(void **state)
     kp_buf_finish(&out);
 }
 
+/* Reads all by position; returns how many records cannot be, each of which lies in extent 2. */
+static int64_t read_around(struct kp_log *log)
+{
+    int64_t lost = 0;
+    struct kp_error err;
+    struct kp_log_span span;
+    for (int64_t position = 0; position < kp_log_position(log);) {
+        struct kp_log_damage *damages;
+        size_t count;
+        if (kp_log_read(log, position, INT64_MAX, 1 << 20, NULL, 0, &span, &err) == KP_OK) {
+            position = span.position_end;
+            kp_log_span_release(&span);
+            continue;
+        }
+        assert_int_equal(err.code, KP_CORRUPT);
+        assert_non_null(strstr(err.message, "is damaged at offsets"));
+        assert_non_null(strstr(err.detail, "extent 2 (adopted)"));
+        assert_true(kp_log_damage_at(log, position, &damages, &count));
+        lost += damages[0].position_end - position;
+        position = damages[0].position_end;
+        kp_free(damages);
+    }
+    return lost;
+}
+
+/* A file of the log becomes shorter, and goes: what it held is damaged, all else is read. */
+static void files_go(void **state)
+{
+    struct kp_log *log = fill();
+    struct stat was;
+    char path[400], first[300];
+    int64_t some, all;
+    snprintf(path, sizeof path, "%s/00000002.adopted", dir);
+    kp_log_close(log);
+    assert_int_equal(stat(path, &was), 0);
+    assert_int_equal(truncate(path, was.st_size / 2), 0);
+    assert_true(problems(first) >= 1);
+    log = open_log();
+    some = read_around(log);
+    assert_true(some > 0);
+    kp_log_close(log);
+    assert_int_equal(unlink(path), 0);
+    assert_true(problems(first) >= 1);
+    log = open_log();
+    all = read_around(log);
+    assert_true(all > some && all < kp_log_position(log));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +426,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_goes, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(most_goes, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(rot_is_told, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(files_go, fresh_dir, remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -222,6 +222,46 @@ static void read_on(const struct picks *picks, struct pick *const *order, const 
     kp_prefetch_want_extent(&picks->build->log->prefetch, last->extent, at, (size_t)bytes);
 }
 
+static void take_pick(const struct picks *picks, struct pick *pick, const uint8_t *at)
+{
+    const struct kp_extent_run *run = run_of(picks, pick);
+    pick->batch = at + kp_extent_head_bytes(run);
+    pick->wrong = kp_extent_entry_wrong(run, &pick->entry, at, kp_extent_head_bytes(run) + pick->entry.bytes);
+}
+
+/* The file is gone, or shorter than it was: that is damage of what it held. */
+static bool is_loss(enum kp_code code)
+{
+    return code == KP_NOT_FOUND || code == KP_CORRUPT;
+}
+
+/* The stretch is not there as a whole: batch by batch, each that is not is damaged by itself. */
+static enum kp_code read_one_by_one(struct picks *picks, struct pick *const *order, const struct stretch *stretch,
+                                    struct kp_error *err)
+{
+    struct kp_log *log = picks->build->log;
+    struct kp_extent_file file;
+    enum kp_code code = KP_OK;
+    kp_extent_file_init(&file, log->os, log->journal.dir, false);
+    for (size_t i = stretch->first; i < stretch->first + stretch->count && code == KP_OK; i++) {
+        size_t bytes = (size_t)(item_end(picks, order[i]) - order[i]->entry.place);
+        struct kp_slab *slab = kp_read_slab(kp_sector_ceil(bytes));
+        code = kp_extent_file_read(&file, stretch->extent, slab->memory, order[i]->entry.place, bytes, err);
+        if (code == KP_OK) {
+            take_pick(picks, order[i], slab->memory);
+            kp_build_keep(picks->build, slab);
+            continue;
+        }
+        kp_slab_release(slab);
+        if (is_loss(code)) {
+            order[i]->wrong = code == KP_NOT_FOUND ? "the file is not there" : "the file ends before it";
+            code = KP_OK;
+        }
+    }
+    kp_extent_file_finish(&file);
+    return code;
+}
+
 static enum kp_code read_stretch(struct picks *picks, struct pick *const *order, struct kp_extent_file *file,
                                  const struct stretch *stretch, const struct stretch *next, struct kp_error *err)
 {
@@ -239,16 +279,11 @@ static enum kp_code read_stretch(struct picks *picks, struct pick *const *order,
         enum kp_code code = kp_extent_file_read(file, stretch->extent, slab->memory, stretch->from, bytes, err);
         if (code != KP_OK) {
             kp_slab_release(slab);
-            return code;
+            return is_loss(code) ? read_one_by_one(picks, order, stretch, err) : code;
         }
     }
-    for (size_t i = stretch->first; i < stretch->first + stretch->count; i++) {
-        const struct kp_extent_run *run = run_of(picks, order[i]);
-        const uint8_t *at = slab->memory + (order[i]->entry.place - stretch->from);
-        order[i]->batch = at + kp_extent_head_bytes(run);
-        order[i]->wrong =
-            kp_extent_entry_wrong(run, &order[i]->entry, at, kp_extent_head_bytes(run) + order[i]->entry.bytes);
-    }
+    for (size_t i = stretch->first; i < stretch->first + stretch->count; i++)
+        take_pick(picks, order[i], slab->memory + (order[i]->entry.place - stretch->from));
     kp_build_keep(picks->build, slab);
     return KP_OK;
 }
