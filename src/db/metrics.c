@@ -62,6 +62,9 @@ static void log_metrics(struct kp_db *db, each_fn each, void *arg)
          "How often a sealed byte was written; 0: nothing was sealed.");
     each(arg, "kappa_log_damaged_stretches", "", (double)damaged,
          "Partitions' stretches of the journal that have rotted on disk, as far as they were met (kappa.damage).");
+    each(arg, "kappa_log_disk_full", "", sealed.full, "1: the disk is full, its rest is kept for what frees room.");
+    each(arg, "kappa_log_refusals_total", "", (double)sealed.refusals,
+         "How often appends were refused because the disk had no room.");
 }
 
 void kp_db_metrics(struct kp_db *db, each_fn each, void *arg)

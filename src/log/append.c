@@ -347,6 +347,7 @@ static enum kp_code prepare(struct kp_log *log, struct kp_log_entry *entries, si
     for (size_t i = 0; i < count && code == KP_OK; i++)
         code = check_target(log, &entries[i], err);
     if (code != KP_OK) {
+        log->refusals += code == KP_FULL;
         kp_mutex_unlock(&log->mutex);
         return code;
     }

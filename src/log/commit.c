@@ -232,6 +232,7 @@ static void refuse_all(struct kp_log *log, struct kp_open_block *unwritten, stru
     log->queued_bytes = 0;
     log->next_position = log->journal.end.position;
     log->era++;
+    log->refusals++;
     for (uint32_t id = 1; id <= log->topics.id_count; id++) {
         struct kp_topic *topic = kp_topics_get(&log->topics, id);
         for (uint32_t i = 0; topic && i < topic->partition_count; i++)

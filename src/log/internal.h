@@ -95,7 +95,8 @@ struct kp_log {
     struct kp_open_block *first, *last;    /* the queue: `last` may be open */
     size_t queued_bytes, space_waiters;
     int64_t next_position;
-    uint64_t era; /* 1 + how often what was queued has been refused */
+    uint64_t era;      /* 1 + how often what was queued has been refused */
+    uint64_t refusals; /* for want of room: of what was queued, of what came to be */
     uint32_t next_topic;
     struct kp_log_pending_name *pending; /* topics on their way */
     bool stopping, committing;

@@ -443,7 +443,7 @@ enum kp_code kp_sealing_open(struct kp_log *log, const struct kp_recovery *recov
 void kp_log_sealed(struct kp_log *log, struct kp_log_sealed *ret_sealed)
 {
     kp_mutex_lock(&log->mutex);
-    uint64_t unsealed_bytes = log->sealing.unsealed_bytes;
+    uint64_t unsealed_bytes = log->sealing.unsealed_bytes, refusals = log->refusals;
     kp_mutex_unlock(&log->mutex);
     uint64_t compact_bytes = atomic_load(&log->sealing.compact_bytes);
     kp_rwlock_read(&log->lock);
@@ -457,6 +457,8 @@ void kp_log_sealed(struct kp_log *log, struct kp_log_sealed *ret_sealed)
         .extent_bytes = head->extent_bytes,
         .merge_bytes = head->merge_bytes,
         .compact_bytes = compact_bytes,
+        .refusals = refusals,
+        .full = kp_reserve_given(&log->journal.reserve),
     };
     kp_rwlock_unlock(&log->lock);
 }

@@ -129,6 +129,9 @@ static void test_full_disk(void **state)
     }
     assert_true(atomic_load(&refusals) > 0);
     assert_in_range(acknowledged, 1, MESSAGES - 1);
+    struct kp_log_sealed sealed;
+    kp_log_sealed(the_log, &sealed);
+    assert_true(sealed.refusals > 0);
     atomic_store(&full, false);
     for (int i = 0; i < 600 && acknowledged < MESSAGES; i++) {
         append_beside(&beside);
