@@ -598,10 +598,19 @@ static int64_t time_of_row(struct scan *scan, uint32_t id)
     return vec.type.id == KP_DATE ? *(const int32_t *)vec.data * (int64_t)86400000000 : *(const int64_t *)vec.data;
 }
 
-/* Of the partition's last row. */
+/* Of the partition's last row that has one; INT64_MIN: none has. */
 static int64_t last_time(struct scan *scan, const struct partition *partition)
 {
-    return time_of_row(scan, kp_ordered_last(&partition->group.rows)->id);
+    uint8_t behind[16];
+    memset(behind, 0xff, sizeof behind);
+    uint64_t at = kp_ordered_seek(&partition->group.rows, behind, sizeof behind);
+    const struct kp_ordered_entry *entry;
+    while ((entry = kp_ordered_prev(&partition->group.rows, &at))) {
+        int64_t time = time_of_row(scan, entry->id);
+        if (time != INT64_MAX)
+            return time;
+    }
+    return INT64_MIN;
 }
 
 static void queue_partition(struct scan *scan, struct kp_ordered *queue, struct partition *partition)
