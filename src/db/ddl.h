@@ -61,7 +61,9 @@ void kp_ddl_put_name(struct kp_buf *text, const char *name, const char *more);
 void kp_ddl_remove(struct kp_ddl *ddl, struct kp_relation *relation);
 void kp_ddl_notice(struct kp_ddl *ddl, const char *sqlstate, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The number of versions of that name, and the other one than `relation`, if there is. */
+/* Whether both are versions of one view or source, or the same. */
+bool kp_ddl_is_version_of(const struct kp_relation *relation, const struct kp_relation *of);
+/* The other version of that name; NULL: there is none. */
 struct kp_relation *kp_ddl_other_version(struct kp_catalog *catalog, const struct kp_relation *relation);
 
 #endif

@@ -179,8 +179,7 @@ static void take(struct drop_list *list, struct kp_relation *target)
     bool versions = target->kind < KP_RELATION_TYPE;
     for (size_t i = kp_catalog_count(catalog); versions && i-- > 0;) {
         struct kp_relation *other = kp_catalog_at(catalog, i);
-        if (other != target && other->kind == target->kind && strcmp(other->name, target->name) == 0 &&
-            strcmp(other->schema, target->schema) == 0)
+        if (other != target && kp_ddl_is_version_of(other, target))
             count = kp_dependents_take(list->dependents, other, list->relations, count);
     }
     count = kp_dependents_take(list->dependents, target, list->relations, count);

@@ -10,85 +10,42 @@
 
 #include <cmocka.h>
 
-#include "db/instance.h"
-#include "os/os.h"
+#include "db/statements_test.h"
 
-static char dir[] = "/tmp/kappa-drop-test-XXXXXX";
-
-static int make_dir(void **state)
-{
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_dir(void **state)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command);
-}
-
-static struct kp_db *open_db(void)
-{
-    struct kp_db_options options = {.os = kp_os_real(), .dir = dir, .workers = 1, .parts = 4, .unsafe_no_sync = true};
-    struct kp_db *db;
-    struct kp_error err;
-    if (kp_db_open(&options, &db, &err) != KP_OK)
-        fail_msg("%s", err.message);
-    assert_true(kp_db_wait_ready(db, -1));
-    return db;
-}
-
-static void run(struct kp_db *db, const char *sql)
-{
-    struct kp_session *session;
-    struct kp_prepared *prepared;
-    struct kp_cursor *cursor;
-    struct kp_error err;
-    assert_int_equal(kp_session_open(db, NULL, &session, &err), KP_OK);
-    if (kp_prepare(session, kp_str(sql), NULL, 0, &prepared, &err) != KP_OK ||
-        kp_execute(session, prepared, NULL, 0, &cursor, &err) != KP_OK)
-        fail_msg("%s: %s", sql, err.message);
-    kp_cursor_close(cursor);
-    kp_prepared_destroy(prepared);
-    kp_session_close(session);
-}
-
-static bool has_topic(struct kp_db *db, const char *name, struct kp_topic_info *ret_info)
+static bool has_topic(struct fixture *fixture, const char *name, struct kp_topic_info *ret_info)
 {
     struct kp_error err;
-    return kp_log_topic_find(kp_db_log(db), name, ret_info, &err) == KP_OK;
+    return kp_log_topic_find(kp_db_log(fixture->db), name, ret_info, &err) == KP_OK;
 }
 
 static void drop_is_finished(void **state)
 {
+    struct fixture fixture = {.dir = "/tmp/kappa-drop-test-XXXXXX", .options = {.unsafe_no_sync = true}};
     struct kp_topic_info info;
-    struct kp_error err;
-    struct kp_db *db = open_db();
-    run(db, "CREATE TABLE t (id int PRIMARY KEY)");
-    run(db, "INSERT INTO t VALUES (1)");
-    assert_true(has_topic(db, "t", &info));
-    struct kp_catalog_record record = {
-        .text = KP_STR("DROP TABLE t"), .time_zone = KP_STR("UTC"), .user = KP_STR("kappa")};
-    int64_t position, end;
-    assert_int_equal(kp_catalog_log_append(db, &record, NULL, 0, &position, &end, &err), KP_OK);
-    kp_db_close(db);
+    char command[128];
+    assert_non_null(mkdtemp(fixture.dir));
+    open_db(&fixture);
+    must(&fixture, "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)");
+    assert_true(has_topic(&fixture, "t", &info));
+    put_record(&fixture, "DROP TABLE t");
+    close_db(&fixture);
 
-    db = open_db();
-    assert_false(has_topic(db, "t", &info));
-    run(db, "CREATE TOPIC t");
-    run(db, "CREATE TABLE t (id int PRIMARY KEY)"); /* over what is there */
-    run(db, "INSERT INTO t VALUES (2)");
-    run(db, "DROP TABLE t");
-    kp_db_close(db);
+    open_db(&fixture);
+    assert_false(has_topic(&fixture, "t", &info));
+    must(&fixture, "CREATE TOPIC t; CREATE TABLE t (id int PRIMARY KEY)"); /* over what is there */
+    must(&fixture, "INSERT INTO t VALUES (2); DROP TABLE t");
+    close_db(&fixture);
 
-    db = open_db();
-    assert_true(has_topic(db, "t", &info));
+    open_db(&fixture);
+    assert_true(has_topic(&fixture, "t", &info));
     assert_int_equal(info.records, 1);
-    kp_db_close(db);
+    close_db(&fixture);
+    snprintf(command, sizeof command, "rm -rf %s", fixture.dir);
+    assert_int_equal(system(command), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(drop_is_finished)};
-    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

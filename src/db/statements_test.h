@@ -81,6 +81,16 @@ static inline void must(struct fixture *fixture, const char *sql)
     kp_buf_finish(&out);
 }
 
+/* A statement's catalog record alone, as it is in the log of another kappa, or of one that ended behind it. */
+static inline void put_record(struct fixture *fixture, const char *sql)
+{
+    struct kp_catalog_record record = {.text = kp_str(sql), .time_zone = KP_STR("UTC"), .user = KP_STR("kappa")};
+    struct kp_error err;
+    int64_t position, end;
+    if (kp_catalog_log_append(fixture->db, &record, NULL, 0, &position, &end, &err) != KP_OK)
+        fail_msg("%s", err.message);
+}
+
 /* Waits until the query's answer contains that. */
 static inline void await(struct fixture *fixture, const char *sql, const char *wanted)
 {

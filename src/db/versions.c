@@ -1,10 +1,11 @@
 /*
  * Versions of materialized views and of sources' declarations: ALTER … AS, ALTER SOURCE, PROMOTE, ROLLBACK.
  *
- *   ALTER v AS q    v@2 = q, and for every view that reads v a version 2 of its own, bound over the new ones; all are
- * built beside version 1 by one job and live on in the same group, so both answer at the same position PROMOTE one
- * catalog record; v and its dependents' names lead to the newer versions; sinks get the difference, subscriptions end
- * ROLLBACK        the same, back
+ * - ALTER v AS q: v@2 = q, and for every view that reads v a version 2 of its own, bound over the new ones.
+ *   All are built beside version 1 by one job and live on in the same group: both answer at the same position.
+ * - PROMOTE: one catalog record; v and its dependents' names lead to the newer versions; sinks get the difference,
+ *   subscriptions end.
+ * - ROLLBACK: the same, back.
  *
  * At most two versions of a view are kept: the promoted one and another; a further ALTER drops the other first.
  *
@@ -14,12 +15,17 @@
  */
 #include "db/ddl.h"
 
+bool kp_ddl_is_version_of(const struct kp_relation *relation, const struct kp_relation *of)
+{
+    return relation->kind == of->kind && strcmp(relation->name, of->name) == 0 &&
+           strcmp(relation->schema, of->schema) == 0;
+}
+
 struct kp_relation *kp_ddl_other_version(struct kp_catalog *catalog, const struct kp_relation *relation)
 {
     for (size_t i = 0; i < kp_catalog_count(catalog); i++) {
         struct kp_relation *other = kp_catalog_at(catalog, i);
-        if (other != relation && other->kind == relation->kind && strcmp(other->name, relation->name) == 0 &&
-            strcmp(other->schema, relation->schema) == 0)
+        if (other != relation && kp_ddl_is_version_of(other, relation))
             return other;
     }
     return NULL;
@@ -80,12 +86,6 @@ static const struct kp_relation *reads_beside(const struct kp_catalog *catalog, 
     return promoted ? NULL : relation;
 }
 
-static bool is_version_of(const struct kp_relation *relation, const struct kp_relation *of)
-{
-    return relation->kind == of->kind && strcmp(relation->name, of->name) == 0 &&
-           strcmp(relation->schema, of->schema) == 0;
-}
-
 /* One version of `reader` reads one of `view`. */
 static bool versions_depend(struct kp_catalog *catalog, const struct kp_relation *reader,
                             const struct kp_relation *view)
@@ -108,7 +108,7 @@ static enum kp_code check_cycle(struct kp_catalog *catalog, const struct kp_rela
         const struct kp_relation *read = kp_catalog_at(catalog, i);
         if (read->kind != KP_RELATION_VIEW || !kp_relation_depends_on(fresh, read))
             continue;
-        bool itself = is_version_of(read, view);
+        bool itself = kp_ddl_is_version_of(read, view);
         if (!itself && !versions_depend(catalog, read, view))
             continue;
         (void)kp_fail(err, KP_INVALID, "42P17", "infinite recursion detected in rules for relation \"%s\"", view->name);

@@ -71,24 +71,14 @@ static void cycles(void **state)
     expect(fixture, "SELECT count(*) FROM a1", "4\n");
 }
 
-/* Statements that another kappa accepted. */
-static void put(struct fixture *fixture, const char *sql)
-{
-    struct kp_catalog_record record = {.text = kp_str(sql), .time_zone = KP_STR("UTC"), .user = KP_STR("kappa")};
-    struct kp_error err;
-    int64_t position, end;
-    if (kp_catalog_log_append(fixture->db, &record, NULL, 0, &position, &end, &err) != KP_OK)
-        fail_msg("%s", err.message);
-}
-
 static void old_log(void **state)
 {
     struct fixture *fixture = *state;
     must(fixture, "CREATE MATERIALIZED VIEW over AS SELECT count(*) FROM a1");
-    put(fixture, "ALTER MATERIALIZED VIEW a1 AS SELECT a FROM a2 WHERE a > 30");
-    put(fixture, "ALTER MATERIALIZED VIEW a1 PROMOTE");
-    put(fixture, "ALTER MATERIALIZED VIEW a2 AS SELECT a FROM t WHERE a > 40");
-    put(fixture, "ALTER MATERIALIZED VIEW a2 PROMOTE");
+    put_record(fixture, "ALTER MATERIALIZED VIEW a1 AS SELECT a FROM a2 WHERE a > 30");
+    put_record(fixture, "ALTER MATERIALIZED VIEW a1 PROMOTE");
+    put_record(fixture, "ALTER MATERIALIZED VIEW a2 AS SELECT a FROM t WHERE a > 40");
+    put_record(fixture, "ALTER MATERIALIZED VIEW a2 PROMOTE");
     for (int times = 0; times < 2; times++) {
         reopen(fixture);
         expect(fixture, "SELECT count(*) FROM a2", "1\n");

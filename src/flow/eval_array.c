@@ -20,6 +20,15 @@ struct elements {
 /* Of one round: long arrays in many rows are more than there is room for, and take long. */
 enum { ELEMENTS_MAX = 1 << 20 };
 
+/* For a part of the batch's elements at a time: within the limits of the step's. */
+static struct kp_arena arena_below(const struct kp_eval *eval)
+{
+    struct kp_arena arena = {0};
+    kp_arena_limit(&arena, eval->arena->budget, eval->arena->stop);
+    arena.also = eval->arena->also;
+    return arena;
+}
+
 /* Where the rows' elements begin; the rows end before there are too many of them, but one row is always taken. */
 static void count_elements(struct kp_eval *eval, const struct kp_vec *arrays, uint32_t rows, struct elements *ret)
 {
@@ -142,9 +151,7 @@ void kp_eval_any_all(struct kp_eval *eval, const struct kp_expr *expr, const str
     kp_vec_init(ret_vec, eval->arena, KP_TYPE(KP_BOOL), rows);
     kp_vec_need_valid(ret_vec, eval->arena, rows);
     memset(ret_vec->data, 0, rows);
-    struct kp_arena arena = {0};
-    kp_arena_limit(&arena, eval->arena->budget, eval->arena->stop);
-    arena.also = eval->arena->also;
+    struct kp_arena arena = arena_below(eval);
     for (uint32_t from = 0; from < rows && !kp_arena_vain(eval->arena);) {
         struct kp_eval scratch = {.arena = &arena, .settings = eval->settings};
         struct elements elements;
@@ -201,9 +208,7 @@ void kp_eval_array_coerce(struct kp_eval *eval, const struct kp_expr *expr, cons
     kp_vec_init(ret_vec, eval->arena, expr->type, rows);
     ret_vec->constant = arrays.constant;
     ret_vec->valid = arrays.valid;
-    struct kp_arena arena = {0};
-    kp_arena_limit(&arena, eval->arena->budget, eval->arena->stop);
-    arena.also = eval->arena->also;
+    struct kp_arena arena = arena_below(eval);
     for (uint32_t from = 0; from < rows && !kp_arena_vain(eval->arena);) {
         struct kp_eval scratch = {.arena = &arena, .settings = eval->settings};
         struct elements elements;
@@ -222,9 +227,7 @@ void kp_eval_array_check(struct kp_eval *eval, const struct kp_expr *expr, const
 {
     kp_eval(eval, expr->args[0], batch, ret_vec);
     uint32_t rows = ret_vec->constant ? 1 : batch->rows;
-    struct kp_arena arena = {0};
-    kp_arena_limit(&arena, eval->arena->budget, eval->arena->stop);
-    arena.also = eval->arena->also;
+    struct kp_arena arena = arena_below(eval);
     for (uint32_t from = 0; from < rows && !kp_arena_vain(eval->arena);) {
         struct kp_eval scratch = {.arena = &arena, .settings = eval->settings};
         struct elements elements;
