@@ -30,15 +30,13 @@ const char *kp_codec_name(enum kp_codec codec)
 
 static enum kp_code too_big(const struct output *out, struct kp_error *err)
 {
-    kp_fail(err, KP_LIMIT, NULL, "record batch decompresses (%s) to more than %zu bytes", kp_codec_name(out->codec),
-            out->limit);
-    return kp_error_hint(err, "Send smaller batches.");
+    kp_fail(err, KP_LIMIT, "54000", "bytes decompress (%s) to more than %zu", kp_codec_name(out->codec), out->limit);
+    return kp_error_hint(err, "Send less at a time.");
 }
 
 static enum kp_code malformed(const struct output *out, struct kp_error *err)
 {
-    return kp_fail(err, KP_INVALID, NULL, "record batch does not decompress: its bytes are not valid %s",
-                   kp_codec_name(out->codec));
+    return kp_fail(err, KP_INVALID, NULL, "bytes do not decompress: they are not valid %s", kp_codec_name(out->codec));
 }
 
 /* Makes room for at least one more byte; at least `want` of them if that is within the limit. */

@@ -73,7 +73,13 @@ static const struct http_route *find_route(struct kp_conn *conn)
 
 static void run_handler(struct kp_conn *conn)
 {
-    http_of(conn)->route->handle(conn);
+    struct http_conn *http = http_of(conn);
+    struct kp_error err;
+    enum kp_code code = kp_http_decode_body(http, &err);
+    if (code == KP_OK)
+        http->route->handle(conn);
+    else
+        kp_http_reply_error(conn, code == KP_LIMIT ? 413 : code == KP_UNSUPPORTED ? 415 : 400, &err);
 }
 
 /* ---- the connection ---- */

@@ -88,6 +88,9 @@ void kp_http_request_finish(struct http_conn *http);
 void kp_http_request_reset(struct http_conn *http);
 /* Feeds input to the parser, consumes it; true when a request is whole or refused (refusal set). */
 bool kp_http_request_read(struct kp_conn *conn);
+/* Puts what the body decompresses to, as Content-Encoding says it is (gzip, deflate, zstd), in its place:
+ * KP_UNSUPPORTED for another encoding, KP_LIMIT beyond KP_HTTP_BODY_BYTES_MAX. In a job: it may take long. */
+KP_MUST enum kp_code kp_http_decode_body(struct http_conn *http, struct kp_error *err);
 /* A header's value, ptr NULL if absent; name in any case. Valid until kp_http_done. */
 struct kp_str kp_http_header(const struct http_conn *http, const char *name);
 /* The decoded value of a query parameter; false if absent. "a" and "a=" are empty. */

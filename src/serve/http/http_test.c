@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "log/codec.h"
 #include "serve/serve.h"
 
 static char dir[64];
@@ -229,6 +230,42 @@ static void test_records_to_rows(void **state)
     hang_up(&c);
 }
 
+/* Posts `body`, compressed, to the topic "packed". */
+static const char *post_packed(struct client *c, int status, enum kp_codec codec, const char *encoding,
+                               struct kp_str body)
+{
+    struct kp_buf packed = {0};
+    struct kp_error err;
+    char headers[100];
+    assert_int_equal(kp_codec_compress(codec, (const uint8_t *)body.ptr, body.len, &packed, &err), KP_OK);
+    snprintf(headers, sizeof headers, "Content-Type: application/x-ndjson\r\nContent-Encoding: %s\r\n", encoding);
+    send_request(c, "POST", "/topics/packed", headers, (struct kp_str){(char *)packed.data, packed.len});
+    kp_buf_finish(&packed);
+    read_reply(c);
+    if (c->status != status)
+        fail_msg("%s: %d instead of %d: %s", encoding, c->status, status, c->body);
+    return c->body;
+}
+
+/* A compressed body is what it decompresses to: never are the compressed bytes taken for records. */
+static void test_compressed_bodies(void **state)
+{
+    struct client c = dial();
+    struct kp_str two = KP_STR("{\"a\":1}\n{\"a\":2}\n");
+    has(post_packed(&c, 200, KP_CODEC_GZIP, "gzip", two), "\"offset\":0,\"count\":2}");
+    has(post_packed(&c, 200, KP_CODEC_ZSTD, "ZSTD", two), "\"offset\":2,\"count\":2}");
+    has(post_packed(&c, 415, KP_CODEC_GZIP, "br", two), "Content-Encoding is \\\"br\\\"");
+    has(post_packed(&c, 400, KP_CODEC_ZSTD, "gzip", two), "not valid gzip");
+    char *zeros = kp_calloc(1, (size_t)KP_HTTP_BODY_BYTES_MAX + 1);
+    has(post_packed(&c, 413, KP_CODEC_ZSTD, "zstd", (struct kp_str){zeros, (size_t)KP_HTTP_BODY_BYTES_MAX + 1}),
+        "decompress");
+    kp_free(zeros);
+    has(request(&c, 200, "POST", "/topics/packed", "Content-Encoding: identity\r\n", "{\"a\":3}"),
+        "\"offset\":4,\"count\":1}");
+    has(sql(&c, "CREATE SOURCE packed (a int) WITH (topic = 'packed'); SELECT sum(a) AS s FROM packed"), "{\"s\":9}");
+    hang_up(&c);
+}
+
 static void test_errors(void **state)
 {
     struct client c = dial();
@@ -422,6 +459,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_records_to_rows, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_compressed_bodies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_table_with_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sql, setup, teardown),

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "log/codec.h"
+
 static struct kp_conn *conn_of(const http_parser *parser)
 {
     return parser->data;
@@ -268,6 +270,49 @@ bool kp_http_request_read(struct kp_conn *conn)
         return false;
     split_target(http);
     return true;
+}
+
+/* ---- its body ---- */
+
+static enum kp_code find_codec(struct kp_str encoding, enum kp_codec *ret_codec, struct kp_error *err)
+{
+    static const struct {
+        const char *name;
+        enum kp_codec codec;
+    } known[] = {{"identity", KP_CODEC_NONE},
+                 {"gzip", KP_CODEC_GZIP},
+                 {"x-gzip", KP_CODEC_GZIP},
+                 {"deflate", KP_CODEC_GZIP},
+                 {"zstd", KP_CODEC_ZSTD}}; /* zlib tells deflate from gzip by the first bytes */
+    for (size_t i = 0; i < KP_COUNT(known); i++)
+        if (encoding.len == strlen(known[i].name) && strncasecmp(encoding.ptr, known[i].name, encoding.len) == 0) {
+            *ret_codec = known[i].codec;
+            return KP_OK;
+        }
+    kp_fail(err, KP_UNSUPPORTED, "0A000", "the body's Content-Encoding is \"%.*s\"",
+            (int)KP_MIN(encoding.len, (size_t)40), encoding.ptr);
+    return kp_error_hint(err, "Send it with gzip, deflate, zstd or as it is.");
+}
+
+enum kp_code kp_http_decode_body(struct http_conn *http, struct kp_error *err)
+{
+    static_assert(KP_HTTP_BODY_BYTES_MAX == KP_RECORD_BATCH_BYTES_MAX, "a body decompresses to as much as it may be");
+    struct kp_str encoding = kp_http_header(http, "Content-Encoding");
+    enum kp_codec codec = KP_CODEC_NONE;
+    if (encoding.len)
+        KP_TRY(find_codec(encoding, &codec, err));
+    if (codec == KP_CODEC_NONE || !http->body.len)
+        return KP_OK;
+    struct kp_arena arena = {0};
+    const uint8_t *bytes;
+    size_t len;
+    enum kp_code code = kp_codec_decompress(codec, http->body.data, http->body.len, &arena, &bytes, &len, err);
+    if (code == KP_OK) {
+        http->body.len = 0;
+        kp_buf_append(&http->body, bytes, len);
+    }
+    kp_arena_finish(&arena);
+    return code;
 }
 
 /* ---- looking at it ---- */
