@@ -181,6 +181,9 @@ static inline struct kp_live *kp_live_of(const struct kp_relation *relation)
 KP_MUST enum kp_code kp_live_pin(struct kp_db *db, struct kp_relation *relation, const _Atomic bool *cancel,
                                  struct kp_live **ret_live, struct kp_error *err);
 void kp_live_unpin(struct kp_db *db, struct kp_live *live);
+/* Whether a subscription may wait for what comes after `position` (negative: it does not resume): 55000, KP_LIMIT,
+ * behind the log's end. */
+KP_MUST enum kp_code kp_db_check_resume(struct kp_db *db, int64_t position, struct kp_error *err);
 /* Its node and output in the live graph: from now on its store follows. Engine thread, or while opening. */
 void kp_live_feed(struct kp_db *db, struct kp_live *live, struct kp_node *node, struct kp_output *output);
 /* Takes its node and output out of the live graph, with the state that nobody else needs. Engine thread, between steps.

@@ -388,12 +388,23 @@ struct pinned {
     struct pinned *next;
 };
 
+enum kp_code kp_db_check_resume(struct kp_db *db, int64_t position, struct kp_error *err)
+{
+    int64_t end = kp_log_position(db->log);
+    if (position <= end)
+        return KP_OK;
+    kp_fail(err, KP_LIMIT, "55000", "position %lld is behind the log's end, %lld", (long long)position, (long long)end);
+    return kp_error_hint(err, "Positions of another log, or of this one before it was restored, say nothing here: "
+                              "subscribe again with a snapshot.");
+}
+
 enum kp_code kp_db_subscribe(struct kp_db *db, struct kp_relation *relation,
                              const struct kp_subscription_options *options, struct kp_subscription **ret_subscription,
                              struct kp_error *err)
 {
     if (relation->kind != KP_RELATION_VIEW && relation->kind != KP_RELATION_TABLE)
         return kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a materialized view or table", relation->name);
+    KP_TRY(kp_db_check_resume(db, options->resume, err));
     struct kp_live *live;
     KP_TRY(kp_live_pin(db, relation, NULL, &live, err));
     enum kp_code code = kp_subscribe(live->store, options, ret_subscription, err);

@@ -75,6 +75,7 @@ enum kp_code kp_subscribe_begin(struct kp_cursor *cursor, struct kp_error *err)
     if (statement->as_of == KP_AS_OF_POSITION) {
         options.snapshot = false;
         options.resume = statement->as_of_position;
+        KP_TRY(kp_db_check_resume(session->db, options.resume, err));
     }
     return kp_subscribe(cursor->live->store, &options, &cursor->subscription, err);
 }

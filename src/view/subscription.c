@@ -47,10 +47,17 @@ static enum kp_code place(struct kp_subscription *subscription, int64_t resume, 
     while (kept && item->next && item->next->position <= resume)
         item = item->next;
     /* Torn: one publish covers positions on both sides of `resume` (steps were cut differently before a restart). */
-    if (!kept || (item->next && item->next->after < resume)) {
+    bool torn = kept && item->next && item->next->after < resume;
+    if (!kept) {
         kp_fail(err, KP_LIMIT, "55000", "changes after position %lld are no longer kept", (long long)resume);
         return kp_error_hint(err, "The oldest position to resume from is %lld; subscribe again with a snapshot.",
                              (long long)store->kept_from);
+    }
+    if (torn) {
+        kp_fail(err, KP_LIMIT, "55000", "changes after position %lld are kept only with those before it",
+                (long long)resume);
+        return kp_error_hint(err, "Resume from position %lld or %lld, or subscribe again with a snapshot.",
+                             (long long)item->next->after, (long long)item->next->position);
     }
     subscription->cursor = item;
     subscription->position = resume;
