@@ -5,6 +5,7 @@
 enum {
     KP_BATCH_ROWS_MAX = 65536,      /* rows of a batch: fits L2 for a few columns; row numbers fit 16 bits in history */
     KP_COLUMNS_MAX = 1600,          /* columns of a relation: PostgreSQL's limit */
+    KP_JOIN_COLUMNS_MAX = 65536,    /* of all relations of one FROM, the hidden ones, too: bounds what a plan takes */
     KP_NAME_BYTES_MAX = 63,         /* bytes of an identifier: PostgreSQL's NAMEDATALEN - 1 */
     KP_TOPIC_NAME_BYTES_MAX = 249,  /* Kafka's limit */
     KP_PARTITIONS_MAX = 10000,      /* partitions of a topic */

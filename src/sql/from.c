@@ -316,8 +316,9 @@ static enum kp_code add_item(struct binder *binder, struct kp_plan *plan, const 
     else
         kp_joins_add(binder, joins, plan);
     joins->never |= kp_plan_is_never(plan) || (plan->kind == KP_PLAN_SCAN && plan->scan.relation->never_rows);
-    if (joins->col_count > KP_COLUMNS_MAX)
-        return kp_bind_fail(binder, location, KP_LIMIT, "54011", "joins can have at most %d columns", KP_COLUMNS_MAX);
+    if (joins->col_count > KP_JOIN_COLUMNS_MAX)
+        return kp_bind_fail(binder, location, KP_LIMIT, "54011", "joins can have at most %d columns",
+                            KP_JOIN_COLUMNS_MAX);
     return KP_OK;
 }
 

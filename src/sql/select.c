@@ -80,10 +80,10 @@ enum kp_code kp_bind_targets(struct binder *binder, const struct expr_place *pla
             KP_TRY(kp_bind_settle_unknown(binder, expr, &expr));
         kp_targets_add(binder, targets,
                        (struct target){expr, item->name[0] ? item->name : kp_bind_output_name(item->val), item->val});
-        if (targets->count > KP_COLUMNS_MAX)
-            return kp_bind_fail(binder, item->location, KP_LIMIT, "54011", "target lists can have at most %d entries",
-                                KP_COLUMNS_MAX);
     }
+    if (targets->count > KP_COLUMNS_MAX)
+        return kp_bind_fail(binder, list[count - 1]->res_target->location, KP_LIMIT, "54011",
+                            "target lists can have at most %d entries", KP_COLUMNS_MAX);
     return KP_OK;
 }
 
