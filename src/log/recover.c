@@ -462,6 +462,26 @@ static enum kp_code next_header(struct kp_journal *journal, struct kp_block_scan
     return KP_OK;
 }
 
+static enum kp_code changes(const struct kp_journal *journal, struct kp_error *err)
+{
+    return kp_fail(err, KP_CORRUPT, NULL, "the log in \"%s\" changes while it is read", journal->dir);
+}
+
+/* The block found beyond lies where the missing one was, which no append does: it goes with the hole, for a hole
+ * without a place is met by no reader. *at: before it. */
+static enum kp_code pass_usurper(struct kp_recovery *recovery, struct kp_block_scan *scan, struct kp_journal_end *at,
+                                 const uint64_t *hole_location, struct kp_error *err)
+{
+    const struct kp_block_header *block;
+    const char *wrong;
+    KP_TRY(kp_block_scan_peek(scan, &block, &wrong, err)); /* all of it */
+    if (!block)
+        return changes(recovery->journal, err);
+    recovery->lost(recovery->arg, block, false, *hole_location);
+    advance(at, block);
+    return KP_OK;
+}
+
 /* Moves *at behind the missing block: behind it, if its header is right; else before the first one found beyond, or to
  * where the witness says that the journal went on. */
 static enum kp_code pass_missing(struct kp_recovery *recovery, struct kp_block_scan *scan, uint64_t beyond,
@@ -495,7 +515,7 @@ static enum kp_code pass_missing(struct kp_recovery *recovery, struct kp_block_s
     KP_TRY(kp_block_scan_seek(scan, kp_location_file(beyond), kp_location_offset(beyond), err));
     KP_TRY(kp_block_scan_peek_header(scan, &block, &wrong, err));
     if (!block)
-        return kp_fail(err, KP_CORRUPT, NULL, "the log in \"%s\" changes while it is read", journal->dir);
+        return changes(journal, err);
     for (uint64_t number = at->file_number; number < block->file_number; number++) /* all of it is the hole's */
         journal->files[number - journal->first_number].end = journal->files[number - journal->first_number].bytes;
     *at = (struct kp_journal_end){.file_number = block->file_number,
@@ -504,7 +524,7 @@ static enum kp_code pass_missing(struct kp_recovery *recovery, struct kp_block_s
                                   .previous_crc = block->previous_crc,
                                   .position = block->position,
                                   .log_time_us = at->log_time_us};
-    return KP_OK;
+    return *hole_location == beyond ? pass_usurper(recovery, scan, at, hole_location, err) : KP_OK;
 }
 
 /* Goes on behind acknowledged blocks that have rotted: the journal's end is then before an intact block, or another
@@ -535,6 +555,9 @@ static enum kp_code pass_hole(struct kp_recovery *recovery, uint64_t beyond, str
                            .position = journal->end.position,
                            .position_end = at.position,
                            .wrong = wrong};
+    if (hole.location_end <= location)
+        return kp_fail(err, KP_CORRUPT, NULL, "block %llu in \"%s\", behind blocks that have rotted, lies before them",
+                       (unsigned long long)at.sequence + 1, journal->dir);
     if (kp_location_file(location) != journal->end.file_number) /* the file before it has ended */
         journal->files[journal->end.file_number - journal->first_number].end = journal->end.offset;
     recovery->hole(recovery->arg, &hole);
