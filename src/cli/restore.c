@@ -1,6 +1,7 @@
 /*
- * A log as it was at an earlier position, written anew: every group of records before it is appended again, under a
- * clock that shows each its own log time, so positions, offsets and times come out as they were.
+ * A log as it was at an earlier position, written anew: every group of records before it is appended again, each of its
+ * batches with its own log time, so positions, offsets and times come out as they were: what the blocks of a group have
+ * may differ. Topics are made, and what is gone is trimmed, under a clock that shows the time of what is next.
  *
  * What was trimmed, and what dropped topics held, is not there to be appended, but has its positions and offsets. Empty
  * records take its place, of the partition that it was trimmed from or of a topic that is dropped again, and go the
@@ -225,16 +226,6 @@ static enum kp_code catch_up(struct rewind *rewind, struct kp_error *err)
     return KP_OK;
 }
 
-/* From now on blocks carry this time. What was appended has its own. */
-static enum kp_code set_time(struct rewind *rewind, int64_t time_us, struct kp_error *err)
-{
-    if (time_us == atomic_load(&now_us))
-        return KP_OK;
-    KP_TRY(catch_up(rewind, err));
-    atomic_store(&now_us, time_us);
-    return KP_OK;
-}
-
 static enum kp_code create_dropped(struct rewind *rewind, struct kp_error *err)
 {
     char name[40];
@@ -250,7 +241,7 @@ static enum kp_code make_topics(struct rewind *rewind, uint32_t id, int64_t time
 {
     while (rewind->topic_made < rewind->topic_count && rewind->topics[rewind->topic_made].info.id <= id) {
         const struct kp_topic_info *info = &rewind->topics[rewind->topic_made++].info;
-        KP_TRY(set_time(rewind, KP_MAX(KP_MIN(info->created_us, time_us), atomic_load(&now_us)), err));
+        atomic_store(&now_us, KP_MAX(KP_MIN(info->created_us, time_us), atomic_load(&now_us)));
         while (rewind->next_id < info->id)
             KP_TRY(create_dropped(rewind, err));
         uint32_t made;
@@ -277,10 +268,10 @@ static void ignore_done(void *arg, int64_t position_end, const struct kp_error *
 {
 }
 
-static enum kp_code end_group(struct rewind *rewind, int64_t time_us, struct kp_error *err)
+static enum kp_code end_group(struct rewind *rewind, struct kp_error *err)
 {
-    enum kp_code code = set_time(rewind, time_us, err);
-    if (code == KP_OK && rewind->entry_count)
+    enum kp_code code = KP_OK;
+    if (rewind->entry_count)
         code = kp_log_append_async(rewind->to, rewind->entries, rewind->entry_count, ignore_done, NULL, err);
     rewind->appended = rewind->expected;
     for (size_t i = 0; i < rewind->made_count; i++)
@@ -290,7 +281,7 @@ static enum kp_code end_group(struct rewind *rewind, int64_t time_us, struct kp_
 }
 
 static enum kp_code add_empty(struct rewind *rewind, uint32_t topic, uint32_t partition, uint32_t records,
-                              struct kp_error *err)
+                              int64_t time_us, struct kp_error *err)
 {
     struct kp_record_batch_builder builder = {0};
     struct kp_str none = {NULL, 0};
@@ -301,8 +292,13 @@ static enum kp_code add_empty(struct rewind *rewind, uint32_t topic, uint32_t pa
     *batch = (struct kp_buf){0};
     enum kp_code code = kp_record_batch_build(&builder, KP_CODEC_ZSTD, batch, err);
     kp_record_batch_builder_finish(&builder);
-    struct kp_log_entry entry = {
-        .topic = topic, .partition = partition, .batch = batch->data, .bytes = batch->len, .trusted = true};
+    struct kp_log_entry entry = {.topic = topic,
+                                 .partition = partition,
+                                 .batch = batch->data,
+                                 .bytes = batch->len,
+                                 .trusted = true,
+                                 .large = true,
+                                 .log_time_us = time_us};
     if (code == KP_OK)
         add_entry(rewind, &entry, records);
     return code;
@@ -325,9 +321,10 @@ static enum kp_code make_up(struct rewind *rewind, int64_t position, int64_t tim
             KP_TRY(make_topics(rewind, UINT32_MAX, time_us, err));
             KP_TRY(kp_log_topic_create(rewind->to, filler_name, 1, &rewind->filler, err));
         }
-        KP_TRY(add_empty(rewind, part ? part->topic : rewind->filler, part ? part->partition : 0, (uint32_t)room, err));
+        KP_TRY(add_empty(rewind, part ? part->topic : rewind->filler, part ? part->partition : 0, (uint32_t)room,
+                         time_us, err));
         if (rewind->made_count > 16)
-            KP_TRY(end_group(rewind, time_us, err));
+            KP_TRY(end_group(rewind, err));
     }
     return KP_OK;
 }
@@ -343,10 +340,12 @@ static enum kp_code write_chunk(struct rewind *rewind, struct topic *topic, cons
                                      .partition = chunk->partition,
                                      .batch = chunk->batch,
                                      .bytes = chunk->bytes,
-                                     .trusted = true};
+                                     .trusted = true,
+                                     .large = true,
+                                     .log_time_us = chunk->log_time_us};
         add_entry(rewind, &entry, chunk->records);
     }
-    return chunk->group_end ? end_group(rewind, chunk->log_time_us, err) : KP_OK;
+    return chunk->group_end ? end_group(rewind, err) : KP_OK;
 }
 
 /* What was made up goes again; topics that had no records are made. */
@@ -354,9 +353,11 @@ static enum kp_code settle(struct rewind *rewind, struct kp_error *err)
 {
     int64_t time_us;
     KP_TRY(kp_log_time_at(rewind->from, rewind->position, &time_us, err));
-    KP_TRY(make_up(rewind, rewind->position, KP_MAX(time_us, atomic_load(&now_us)), err));
-    KP_TRY(end_group(rewind, KP_MAX(time_us, atomic_load(&now_us)), err));
+    time_us = KP_MAX(time_us, atomic_load(&now_us));
+    KP_TRY(make_up(rewind, rewind->position, time_us, err));
+    KP_TRY(end_group(rewind, err));
     KP_TRY(catch_up(rewind, err));
+    atomic_store(&now_us, time_us);
     for (size_t i = rewind->topic_made; i < rewind->topic_count; i++)
         if (rewind->topics[i].info.created_us <= time_us)
             KP_TRY(make_topics(rewind, rewind->topics[i].info.id, time_us, err));

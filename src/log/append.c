@@ -52,8 +52,8 @@ void kp_open_block_seal(struct kp_log *log, struct kp_open_block *block)
         log->slab_used += whole;
 }
 
-/* A new open block with room for at least `need` bytes of entries. */
-static struct kp_open_block *open_block(struct kp_log *log, size_t need)
+/* A new open block with room for at least `need` bytes of entries. log_time_us 0: the clock's when it is written. */
+static struct kp_open_block *open_block(struct kp_log *log, size_t need, int64_t log_time_us)
 {
     if (log->last)
         kp_open_block_seal(log, log->last);
@@ -72,6 +72,7 @@ static struct kp_open_block *open_block(struct kp_log *log, size_t need)
     block->used = sizeof *block->header;
     memset(block->header, 0, sizeof *block->header);
     block->header->position = log->next_position;
+    block->header->log_time_us = log_time_us;
     if (log->last)
         log->last->next = block;
     else
@@ -103,6 +104,11 @@ static void put_piece(struct kp_log *log, struct kp_open_block *block, struct kp
     log->next_position += header->records;
 }
 
+static bool same_log_time(const struct kp_open_block *block, const struct kp_log_piece *piece)
+{
+    return block->header->log_time_us == piece->log_time_us;
+}
+
 static void add_completion(struct kp_open_block *block, struct kp_completion completion)
 {
     if (block->completion_count == block->completion_cap) {
@@ -115,21 +121,26 @@ static void add_completion(struct kp_open_block *block, struct kp_completion com
 void kp_log_enqueue(struct kp_log *log, struct kp_log_piece *pieces, size_t count, kp_log_done done, void *arg)
 {
     size_t total = 0;
-    for (size_t i = 0; i < count; i++)
+    bool same_time = true;
+    for (size_t i = 0; i < count; i++) {
         total += kp_entry_bytes(pieces[i].header.payload_bytes);
+        same_time = same_time && pieces[i].log_time_us == pieces[0].log_time_us;
+    }
     struct kp_open_block *block = log->last && !log->last->sealed ? log->last : NULL;
-    if (block && block->cap - block->used < total)
+    if (block && (block->cap - block->used < total || !same_time || !same_log_time(block, &pieces[0])))
         block = NULL;
     if (!block) /* the whole group in one block if a megabyte holds it */
-        block = open_block(log, total + sizeof(struct kp_block_header) <= KP_BLOCK_BYTES_MAX
-                                    ? total
-                                    : kp_entry_bytes(pieces[0].header.payload_bytes));
+        block = open_block(log,
+                           same_time && total + sizeof(struct kp_block_header) <= KP_BLOCK_BYTES_MAX
+                               ? total
+                               : kp_entry_bytes(pieces[0].header.payload_bytes),
+                           pieces[0].log_time_us);
     struct kp_open_block *first = block;
     for (size_t i = 0; i < count; i++) {
         size_t bytes = kp_entry_bytes(pieces[i].header.payload_bytes);
-        if (block->cap - block->used < bytes) {
+        if (block->cap - block->used < bytes || !same_log_time(block, &pieces[i])) {
             block->header->flags |= KP_BLOCK_CONTINUES;
-            block = open_block(log, bytes);
+            block = open_block(log, bytes, pieces[i].log_time_us);
             block->header->flags |= KP_BLOCK_CONTINUED;
         }
         put_piece(log, block, &pieces[i], i + 1 == count);
@@ -322,6 +333,7 @@ static enum kp_code prepare(struct kp_log *log, struct kp_log_entry *entries, si
                        .records = (uint32_t)info.records,
                        .payload_bytes = info.bytes},
             .payload = entries[i].batch,
+            .log_time_us = entries[i].log_time_us,
             .ret_position = &entries[i].position,
         };
         total += info.bytes;

@@ -159,6 +159,7 @@ bool kp_log_commit_closing(struct kp_log *log);
 struct kp_log_piece {
     struct kp_entry_header header;
     const void *payload;
+    int64_t log_time_us; /* as in struct kp_log_entry */
     int64_t *ret_position;
 };
 /* done NULL: nobody is called. */

@@ -484,7 +484,7 @@ static enum kp_code write_bytes(struct kp_journal *journal, const void *bytes, s
 static void complete_header(struct kp_journal *journal, struct kp_block_header *block)
 {
     const struct kp_journal_end *end = &journal->end;
-    int64_t now_us = journal->os->wall_us(journal->os->ctx);
+    int64_t now_us = block->log_time_us ? block->log_time_us : journal->os->wall_us(journal->os->ctx);
     block->magic = KP_BLOCK_MAGIC;
     block->format = KP_JOURNAL_FORMAT;
     block->flags |= journal->unsafe_no_sync ? KP_BLOCK_UNSYNCED : 0;

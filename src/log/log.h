@@ -143,6 +143,7 @@ struct kp_log_entry {
     bool trusted;    /* built by kp_record_batch_build in this process: skip decompression and the walk */
     bool large;      /* of its first: the group may have KP_LOG_GROUP_BYTES_LARGE */
     bool frees_room; /* kp_log_append, of its first: it says what goes, and may take the disk reserve (log/reserve.h) */
+    int64_t log_time_us; /* of the block that takes it, of a log that is written anew; 0: the clock's */
     uint64_t follows;    /* the era of an append that must stand if this one is to: KP_FULL if it may not; 0: none */
     int64_t base_offset; /* out */
     int64_t position;    /* out: of its first record */

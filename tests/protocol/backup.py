@@ -44,6 +44,11 @@ def write_on(stop, seed):
         append("short", [{"v": rng.randrange(10)} for _ in range(3)])
 
 
+def append_long_group():
+    """One group that is written in several commits, so that its blocks have log times of their own."""
+    append("events", [{"k": 5, "v": i, "pad": random.randbytes(2048).hex()} for i in range(5000)])
+
+
 def answers(folder, names):
     """The views' rows and the position, as a fresh instance gives them."""
     out = {}
@@ -60,7 +65,7 @@ def prefix_of(part, whole, folder):
         other = by_position.get(record["position"])
         if record["value"] is None and record["key"] is None and record["timestamp_ms"] == 0:
             continue  # made up for what was trimmed or dropped
-        assert other is not None and record == other, (folder, record, other)
+        assert other is not None and record == other, (folder, str(record)[:300], str(other)[:300])
 
 
 def main():
@@ -90,6 +95,9 @@ def main():
         time.sleep(0.4)
         sql(cursor, "UPDATE people SET name = name || '%d' WHERE id = 1" % i)
         marks.append((int(sql(cursor, "SELECT max(position) FROM kappa.lag")[0][0])))
+    append_long_group()
+    times = {record["log_time_us"] for record in records(DATA) if '"k": 5, "v"' in (record["value"] or "")}
+    assert len(times) > 1, times
     backups = []
     for i in range(3):
         folder = os.path.join(SCRATCH, "backup%d" % i)
