@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -91,22 +90,6 @@ static char *join(const char *dir, const char *name)
     kp_buf_printf(&path, "%s/%s", dir, name);
     kp_buf_append_byte(&path, 0);
     return (char *)path.data;
-}
-
-static void remove_one(void *arg, const char *name)
-{
-    char *path = join(arg, name);
-    unlink(path);
-    kp_free(path);
-}
-
-static void remove_folder(const char *dir)
-{
-    struct kp_os *os = kp_os_real();
-    struct kp_error ignored;
-    if (access(dir, F_OK) == 0)
-        (void)!os->list(os->ctx, dir, remove_one, (void *)(uintptr_t)dir, &ignored);
-    rmdir(dir);
 }
 
 /* ---- files ---- */
@@ -230,21 +213,24 @@ static enum kp_code check(const char *dir, int64_t *ret_position, struct kp_erro
                                           (unsigned long long)report.problems, first);
 }
 
+static enum kp_code check_folder(const char *dir, struct kp_error *err)
+{
+    return access(dir, R_OK) == 0 ? KP_OK : kp_fail(err, KP_NOT_FOUND, "58P01", "there is no folder \"%s\"", dir);
+}
+
 /* in_use: files may go while they are copied. */
 static enum kp_code copy_log(const char *dir, bool in_use, const char *partial, int64_t *ret_position,
                              struct kp_error *err)
 {
-    if (access(dir, R_OK) != 0)
-        return kp_fail(err, KP_NOT_FOUND, "58P01", "there is no folder \"%s\"", dir);
+    struct kp_os *os = kp_os_real();
     char *links = in_use ? join(dir, KP_FILES_LINKS) : NULL;
     enum kp_code code = KP_OK;
     bool stable = false, sound = false, damaged = false;
     char before[sizeof err->message] = "";
     for (int tries = 0; code == KP_OK && !sound && !damaged && tries < TRIES; tries++) {
         if (links)
-            remove_folder(links);
-        remove_folder(partial);
-        struct kp_os *os = kp_os_real();
+            kp_files_discard_folder(os, links);
+        kp_files_discard_folder(os, partial);
         code = kp_files_folder(os, partial, false, err);
         if (code == KP_OK && links)
             code = kp_files_folder(os, links, false, err);
@@ -257,7 +243,7 @@ static enum kp_code copy_log(const char *dir, bool in_use, const char *partial, 
         memcpy(before, err->message, sizeof before);
     }
     if (links)
-        remove_folder(links);
+        kp_files_discard_folder(os, links);
     kp_free(links);
     if (damaged) {
         kp_error_context(err, "the log in \"%s\" is damaged", dir);
@@ -288,7 +274,7 @@ static enum kp_code into_place(const char *to,
     if (code == KP_OK)
         code = kp_files_publish(os, parent ? parent : slash ? "/" : ".", name, to, err);
     if (code != KP_OK)
-        remove_folder(name);
+        kp_files_discard_folder(os, name);
     kp_free(parent);
     kp_buf_finish(&partial);
     return code;
@@ -300,10 +286,25 @@ struct job {
     int64_t position;    /* out */
 };
 
+/* One backup at a time: the links are one backup's. Those of one that was killed are removed by the next, or when the
+ * log is opened. */
 static enum kp_code make_backup(void *arg, const char *partial, struct kp_error *err)
 {
     struct job *job = arg;
-    return copy_log(job->from, true, partial, &job->position, err);
+    struct kp_os *os = kp_os_real();
+    struct kp_file *lock;
+    KP_TRY(check_folder(job->from, err));
+    char *path = join(job->from, KP_FILES_BACKUP_LOCK);
+    enum kp_code code = os->lock(os->ctx, path, &lock, err);
+    kp_free(path);
+    if (code == KP_BUSY) {
+        kp_error_context(err, "a backup of \"%s\" is being taken", job->from);
+        kp_error_hint(err, "Wait until it is done.");
+    }
+    KP_TRY(code);
+    code = copy_log(job->from, true, partial, &job->position, err);
+    os->close(os->ctx, lock);
+    return code;
 }
 
 enum kp_code kp_backup_take(const char *dir, const char *to, int64_t *ret_position, struct kp_error *err)
@@ -317,7 +318,8 @@ enum kp_code kp_backup_take(const char *dir, const char *to, int64_t *ret_positi
 static enum kp_code make_restored(void *arg, const char *partial, struct kp_error *err)
 {
     struct job *job = arg;
-    remove_folder(partial);
+    kp_files_discard_folder(kp_os_real(), partial);
+    KP_TRY(check_folder(job->from, err));
     if (job->to_position >= 0)
         return kp_backup_rewind(job->from, partial, job->to_position, &job->position, err);
     return copy_log(job->from, false, partial, &job->position, err);

@@ -52,6 +52,38 @@ void kp_files_discard(struct kp_os *os, const char *path)
     (void)!os->unlink(os->ctx, path, NULL);
 }
 
+struct folder {
+    struct kp_os *os;
+    const char *dir;
+};
+
+static void discard_one(void *arg, const char *name)
+{
+    const struct folder *folder = arg;
+    char *path = kp_files_path(folder->dir, name, "");
+    kp_files_discard(folder->os, path);
+    kp_free(path);
+}
+
+void kp_files_discard_folder(struct kp_os *os, const char *dir)
+{
+    struct folder folder = {os, dir};
+    if (os->list(os->ctx, dir, discard_one, &folder, NULL) == KP_OK)
+        kp_files_discard(os, dir);
+}
+
+void kp_files_discard_links(struct kp_os *os, const char *dir)
+{
+    char *links = kp_files_path(dir, KP_FILES_LINKS, ""), *path = kp_files_path(dir, KP_FILES_BACKUP_LOCK, "");
+    struct kp_file *folder = NULL, *lock = NULL;
+    if (os->open(os->ctx, links, KP_OPEN_READ, &folder, NULL) == KP_OK && os->lock(os->ctx, path, &lock, NULL) == KP_OK)
+        kp_files_discard_folder(os, links);
+    os->close(os->ctx, lock);
+    os->close(os->ctx, folder);
+    kp_free(path);
+    kp_free(links);
+}
+
 static enum kp_code sync_parent(struct kp_os *os, const char *dir, struct kp_error *err)
 {
     size_t len = strlen(dir);

@@ -17,7 +17,10 @@
 
 #include "os/os.h"
 
-#define KP_FILES_LINKS "backup.links" /* a folder in the log's: files by other names, while a backup copies them */
+/* While a backup copies the log's files: a folder in the log's, that has them by other names, and what the backup
+ * locks, so that another one, and a start, tell whether it goes on or was killed. */
+#define KP_FILES_LINKS       "backup.links"
+#define KP_FILES_BACKUP_LOCK "backup.lock"
 
 /* A new empty file, or one of that name emptied. more: further flags of os/os.h. */
 KP_MUST enum kp_code kp_files_create(struct kp_os *os, const char *path, unsigned more, struct kp_file **ret_file,
@@ -32,6 +35,10 @@ KP_MUST enum kp_code kp_files_sync(struct kp_os *os, const char *dir, struct kp_
 KP_MUST enum kp_code kp_files_remove(struct kp_os *os, const char *path, struct kp_error *err);
 /* Removes what does not count: a failure leaves it to the next start. */
 void kp_files_discard(struct kp_os *os, const char *path);
+/* Removes a folder and the files in it, as far as that goes. */
+void kp_files_discard_folder(struct kp_os *os, const char *dir);
+/* Removes the links of a backup that was killed: what they hold would take room, and never be used again. */
+void kp_files_discard_links(struct kp_os *os, const char *dir);
 /* Makes a folder unless it is there; with sync its name is durable. */
 KP_MUST enum kp_code kp_files_folder(struct kp_os *os, const char *dir, bool sync, struct kp_error *err);
 /* Makes DIR/NAME hold these bytes, or leaves it as it was: by way of DIR/NAME.new. */

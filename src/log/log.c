@@ -135,6 +135,7 @@ static enum kp_code open_into(struct kp_log *log, const struct kp_log_options *o
     KP_TRY(recover(log, err));
     if (log->read_only)
         return KP_OK;
+    kp_files_discard_links(log->os, log->journal.dir);
     KP_TRY(kp_journal_start(&log->journal, !log->no_threads, err));
     kp_reserve_open(&log->journal.reserve, largest_file(log));
     if (log->holes.count)

@@ -54,8 +54,8 @@ struct kp_os {
 
     /* Names. */
     enum kp_code (*rename)(void *ctx, const char *from, const char *to, struct kp_error *err);
-    enum kp_code (*unlink)(void *ctx, const char *path, struct kp_error *err);
-    enum kp_code (*mkdir)(void *ctx, const char *path, struct kp_error *err); /* KP_OK if it is there */
+    enum kp_code (*unlink)(void *ctx, const char *path, struct kp_error *err); /* a file, or an empty folder */
+    enum kp_code (*mkdir)(void *ctx, const char *path, struct kp_error *err);  /* KP_OK if it is there */
     enum kp_code (*sync_dir)(void *ctx, const char *path, struct kp_error *err);
     /* Calls each(arg, name) for every entry but . and .., in byte order of names. */
     enum kp_code (*list)(void *ctx, const char *path, void (*each)(void *arg, const char *name), void *arg,

@@ -195,7 +195,7 @@ static enum kp_code real_rename(void *ctx, const char *from, const char *to, str
 
 static enum kp_code real_unlink(void *ctx, const char *path, struct kp_error *err)
 {
-    if (unlink(path) != 0)
+    if (remove(path) != 0)
         return errno == ENOENT ? kp_fail(err, KP_NOT_FOUND, "58P01", "file \"%s\" does not exist", path)
                                : kp_fail_errno(err, errno, "cannot remove \"%s\"", path);
     return KP_OK;

@@ -3,6 +3,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -56,6 +57,47 @@ def answers(folder, names):
         text = kappa("sql", "--data", folder, "--format", "csv", "-c", "SELECT * FROM %s" % name)
         out[name] = sorted(text.splitlines())
     return out
+
+
+def begin_backup(data, folder):
+    """A backup that has begun to copy, stopped."""
+    links = os.path.join(data, "backup.links")
+    while True:
+        backup = subprocess.Popen([KAPPA, "backup", folder, "--data", data], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        while backup.poll() is None and not os.path.exists(links):
+            time.sleep(0.0005)
+        if backup.poll() is None:
+            backup.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, backup.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            if backup.poll() is None and os.path.exists(links):
+                return backup
+        backup.wait()
+        shutil.rmtree(folder)
+
+
+def killed_backups(data, opened):
+    """What a killed backup leaves is no data, and goes with the next one, or with the next start; not so while it goes on."""
+    links, folder = os.path.join(data, "backup.links"), os.path.join(SCRATCH, "killed")
+    backup = begin_backup(data, folder)
+    assert "is being taken" in kappa("backup", folder + "2", "--data", data, status=1)
+    if opened:
+        opened()
+    assert os.path.exists(links)
+    backup.send_signal(signal.SIGCONT)
+    assert backup.wait() == 0 and not os.path.exists(links)
+    shutil.rmtree(folder)
+    for again in range(2):
+        backup = begin_backup(data, folder)
+        backup.kill()
+        backup.wait()
+        assert os.path.exists(links) and os.path.exists(folder + ".partial") and not os.path.exists(folder)
+        if again and opened:
+            opened()
+        else:
+            kappa("backup", folder, "--data", data)
+            shutil.rmtree(folder)
+            assert not os.path.exists(folder + ".partial")
+        assert not os.path.exists(links)
 
 
 def prefix_of(part, whole, folder):
@@ -148,6 +190,8 @@ def main():
     assert not os.path.exists(os.path.join(SCRATCH, "early")) and not os.path.exists(os.path.join(SCRATCH, "early.partial"))
     kappa("restore", backup, "--data", os.path.join(SCRATCH, "late"), "--to-position", str(end + 1), status=1)
     kappa("restore", backup, "--data", restored, status=1)
+    killed_backups(DATA, None)
+    killed_backups(restored, lambda: answers(restored, VIEWS))
     shutil.rmtree(backup)
 
 
