@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "log/inspect_extent.h"
 #include "log/recover.h"
+#include "log/snapshot.h"
 #include "log/state.h"
 
 enum { SCAN_READ_BYTES = 4 << 20 };
@@ -346,6 +347,12 @@ static enum kp_code verify_all(struct verify *verify, struct kp_os *os, const ch
     if (code == KP_OK)
         code = kp_inspect_items(os, dir, &sealed, verify_item, extent_problem, verify, err);
     kp_inspect_sealed_finish(&sealed);
+    struct kp_error why;
+    const char *damage = kp_snapshot_damage(os, dir, &why);
+    if (damage)
+        problem(verify,
+                "snapshot: %s; no record is lost: a start reads more of the journal instead, and writes a new one",
+                damage);
     for (uint32_t id = 1; code == KP_OK && id <= verify->topics.id_count; id++) {
         const struct kp_topic *topic = kp_topics_get(&verify->topics, id);
         if (topic && kp_topic_nameless(topic))

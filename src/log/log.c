@@ -212,7 +212,7 @@ void kp_log_close(struct kp_log *log)
         kp_mutex_unlock(&log->mutex);
         kp_thread_join(&log->syncing.thread);
     }
-    if (opened && !log->read_only && kp_log_commit_closing(log) && kp_snapshot_worth(log))
+    if (opened && !log->read_only && (kp_log_commit_closing(log) || log->journal.end.closed) && kp_snapshot_worth(log))
         (void)!kp_snapshot_write(log, NULL); /* the next start reads less */
     kp_prefetch_finish(&log->prefetch);
     kp_journal_finish(&log->journal);

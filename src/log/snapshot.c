@@ -305,31 +305,55 @@ void kp_snapshot_run(void *arg)
 
 /* ---- taking up ---- */
 
-static bool read_file(struct kp_log *log, struct kp_buf *out)
+/* KP_NOT_FOUND: there is none. */
+static enum kp_code read_file(struct kp_os *os, const char *dir, struct kp_buf *out, struct kp_error *err)
 {
-    struct kp_os *os = log->os;
-    char *path = kp_files_path(log->journal.dir, KP_SNAPSHOT_NAME, "");
+    char *path = kp_files_path(dir, KP_SNAPSHOT_NAME, "");
     struct kp_file *file = NULL;
     uint64_t bytes = 0;
-    size_t got = 0;
-    bool good = os->open(os->ctx, path, KP_OPEN_READ, &file, NULL) == KP_OK &&
-                os->size(os->ctx, file, &bytes, NULL) == KP_OK && bytes >= sizeof(struct header) &&
-                bytes >> BYTES_MAX_SHIFT == 0 &&
-                os->pread(os->ctx, file, kp_buf_reserve(out, (size_t)bytes), (size_t)bytes, 0, &got, NULL) == KP_OK &&
-                got == bytes;
-    out->len = got;
-    os->close(os->ctx, file);
+    enum kp_code code = os->open(os->ctx, path, KP_OPEN_READ, &file, err);
     kp_free(path);
-    return good;
+    KP_TRY(code);
+    code = os->size(os->ctx, file, &bytes, err);
+    if (code == KP_OK && bytes >> BYTES_MAX_SHIFT)
+        code = kp_fail(err, KP_CORRUPT, NULL, "it is too long to be one");
+    if (code == KP_OK)
+        code = os->pread(os->ctx, file, kp_buf_reserve(out, (size_t)bytes), (size_t)bytes, 0, &out->len, err);
+    os->close(os->ctx, file);
+    return code;
 }
 
-static bool intact(const struct kp_buf *bytes, const struct header *header, uint64_t generation)
+/* Why these bytes are not as they were written, or NULL. */
+static const char *damage(const struct kp_buf *bytes, struct header *ret_header)
 {
-    return memcmp(header->magic, MAGIC, sizeof header->magic) == 0 && header->version == KP_SNAPSHOT_VERSION &&
-           header->crc == kp_crc32c(0, header, offsetof(struct header, crc)) && header->generation == generation &&
-           header->bytes == bytes->len - sizeof *header &&
-           (header->sections_crc == kp_crc32c(0, bytes->data + sizeof *header, header->bytes) ||
-            kp_log_planted == KP_PLANT_SNAPSHOT_UNCHECKED);
+    *ret_header = (struct header){0};
+    if (bytes->len < sizeof *ret_header)
+        return "it is shorter than its header";
+    memcpy(ret_header, bytes->data, sizeof *ret_header);
+    if (memcmp(ret_header->magic, MAGIC, sizeof ret_header->magic) != 0)
+        return "it does not begin with a snapshot's header";
+    if (ret_header->crc != kp_crc32c(0, ret_header, offsetof(struct header, crc)))
+        return "its header fails its checksum";
+    if (ret_header->bytes != bytes->len - sizeof *ret_header)
+        return "its length is not what its header says";
+    if (ret_header->sections_crc != kp_crc32c(0, bytes->data + sizeof *ret_header, ret_header->bytes) &&
+        kp_log_planted != KP_PLANT_SNAPSHOT_UNCHECKED)
+        return "its contents fail their checksum";
+    return NULL;
+}
+
+const char *kp_snapshot_damage(struct kp_os *os, const char *dir, struct kp_error *err)
+{
+    struct kp_buf bytes = {0};
+    struct header header;
+    const char *wrong = NULL;
+    enum kp_code code = read_file(os, dir, &bytes, err);
+    if (code == KP_OK)
+        wrong = damage(&bytes, &header);
+    else if (code != KP_NOT_FOUND)
+        wrong = err->message;
+    kp_buf_finish(&bytes);
+    return wrong;
 }
 
 /* Are the journal files that it counts on there, with its last block where it says? */
@@ -572,11 +596,9 @@ bool kp_snapshot_resume(struct kp_log *log, struct kp_journal_end *ret_end, stru
 {
     struct kp_buf bytes = {0};
     struct header header;
-    bool good = read_file(log, &bytes);
-    if (good)
-        memcpy(&header, bytes.data, sizeof header);
-    bool whole = good && intact(&bytes, &header, log->journal.generation);
-    good = whole && fits(&log->journal, &header) && take_up(log, &bytes, &header);
+    bool whole = read_file(log->os, log->journal.dir, &bytes, NULL) == KP_OK && !damage(&bytes, &header) &&
+                 header.version == KP_SNAPSHOT_VERSION && header.generation == log->journal.generation;
+    bool good = whole && fits(&log->journal, &header) && take_up(log, &bytes, &header);
     kp_buf_finish(&bytes);
     struct kp_journal_end end = {0};
     if (whole)

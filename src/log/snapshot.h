@@ -97,4 +97,8 @@ void kp_snapshot_run(void *arg);
  * Before any other thread. */
 bool kp_snapshot_resume(struct kp_log *log, struct kp_journal_end *ret_end, struct kp_journal_end *ret_witness);
 
+/* Why the snapshot of a folder is not as it was written, in words (the string is constant, or err's); NULL: it is, or
+ * there is none. Needs no log. */
+const char *kp_snapshot_damage(struct kp_os *os, const char *dir, struct kp_error *err);
+
 #endif
