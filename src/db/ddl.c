@@ -158,9 +158,11 @@ static enum kp_code need_topic(struct kp_ddl *ddl, struct kp_relation *relation,
         relation->made_topic = ddl->record.topic;
     if (ddl->replaying || !relation->topic)
         return KP_OK;
-    KP_TRY(check_topic_name(relation->topic, err));
     struct kp_topic_info info;
     enum kp_code code = kp_log_topic_find(ddl->db->log, relation->topic, &info, err);
+    if (code == KP_OK && info.nameless) /* the one name of that kind that is not kappa's */
+        return KP_OK;
+    KP_TRY(check_topic_name(relation->topic, err));
     if (code == KP_OK && ddl->fills)
         return take_empty_topic(ddl, relation, &info, err);
     if (code != KP_NOT_FOUND)

@@ -165,7 +165,9 @@ void kp_live_fail(struct kp_db *db, struct kp_live *live, const struct kp_error 
     kp_store_close_subscriptions(live->store);
     if (db->options.notice && !forsaken) {
         struct kp_error text = *reason;
-        kp_error_context(&text, "materialized view \"%s\" stopped", live->relation->name);
+        kp_error_context(&text, "%s \"%s\" stopped",
+                         live->relation->kind == KP_RELATION_TABLE ? "table" : "materialized view",
+                         live->relation->name);
         db->options.notice(db->options.arg, 'E', text.message);
     }
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "db/base.h"
+#include "db/lost.h"
 #include "db/moment.h"
 #include "db/retention.h"
 
@@ -19,27 +20,6 @@ static enum kp_code internal_topic(struct kp_db *db, const char *name, uint32_t 
     KP_TRY(code);
     *ret_id = info.id;
     return KP_OK;
-}
-
-/* Which of a catalog's topics it is that has lost its name cannot be told: none is taken for empty. */
-static enum kp_code check_names(struct kp_db *db, struct kp_error *err)
-{
-    struct kp_topic_info *topics;
-    size_t count, i = 0;
-    enum kp_code code = KP_OK;
-    kp_log_topics(db->log, &topics, &count);
-    while (i < count && !topics[i].nameless)
-        i++;
-    if (i < count) {
-        kp_fail(err, KP_CORRUPT, NULL, "what made topic %u has rotted, and its name with it", topics[i].id);
-        kp_error_detail(err, "Its records are in topic \"%s\".", topics[i].name);
-        code = kp_error_hint(err,
-                             "Restore the log from a backup. `kappa log export %s` reads them, and other topics are "
-                             "read by their names; `kappa log verify` shows what is damaged.",
-                             topics[i].name);
-    }
-    kp_free(topics);
-    return code;
 }
 
 /* ---- the catalog, from its records ---- */
@@ -77,16 +57,20 @@ static struct kp_node *resolve(void *arg, struct kp_relation *relation)
 }
 
 /*
- * Fails if something that the plan reads has no rows any more. Nobody can make a catalog with such a view
- * (db/versions.c), but there are logs from when one could.
+ * Fails if something that the plan reads has no rows any more: a topic that has lost its name; or a view, of which
+ * nobody can make such a catalog (db/versions.c), but there are logs from when one could.
  */
-static enum kp_code check_inputs(const struct kp_plan *plan, struct kp_error *err)
+static enum kp_code check_inputs(struct kp_db *db, const struct kp_plan *plan, struct kp_error *err)
 {
     for (uint32_t i = 0; i < plan->input_count; i++)
-        KP_TRY(check_inputs(plan->inputs[i], err));
-    if (plan->kind != KP_PLAN_SCAN || plan->scan.relation->kind != KP_RELATION_VIEW)
+        KP_TRY(check_inputs(db, plan->inputs[i], err));
+    if (plan->kind != KP_PLAN_SCAN)
         return KP_OK;
     const struct kp_relation *read = plan->scan.relation;
+    if (read->kind == KP_RELATION_SOURCE || read->kind == KP_RELATION_TABLE)
+        return kp_lost_check_name(db, read->topic, err);
+    if (read->kind != KP_RELATION_VIEW)
+        return KP_OK;
     const struct kp_live *live = kp_live_of(read);
     if (live && atomic_load(&live->state) != KP_LIVE_FAILED)
         return KP_OK;
@@ -121,7 +105,8 @@ static enum kp_code build_graph(struct kp_db *db, struct kp_error *err)
     for (struct kp_live *live = db->lives; live; live = live->next_live) {
         const struct kp_plan_root *root = live->relation->plan;
         struct kp_error gone;
-        if (root && check_inputs(root->plan, &gone) != KP_OK)
+        if ((root ? check_inputs(db, root->plan, &gone) : kp_lost_check_name(db, live->relation->topic, &gone)) !=
+            KP_OK)
             kp_live_fail(db, live, &gone);
         else
             KP_TRY(lay_out(db, live, err));
@@ -154,7 +139,7 @@ static enum kp_code open_log(struct kp_db *db, struct kp_error *err)
                                      .adopt_per_cent = db->options.adopt_per_cent,
                                      .unsafe_no_sync = db->options.unsafe_no_sync};
     KP_TRY(kp_log_open(&options, &db->log, err));
-    KP_TRY(check_names(db, err));
+    KP_TRY(kp_lost_check(db, err));
     KP_TRY(internal_topic(db, "__kappa_catalog", &db->catalog_topic, err));
     return internal_topic(db, "__kappa_sinks", &db->sinks_topic, err);
 }
@@ -337,6 +322,7 @@ enum kp_code kp_db_topic(struct kp_db *db, const char *name, bool create, struct
         return code;
     if (strncmp(name, "__", 2) == 0)
         return kp_fail(err, KP_FORBIDDEN, NULL, "topic names that begin with \"__\" are kappa's own");
+    KP_TRY(kp_lost_check_name(db, name, err));
     uint32_t id;
     code = kp_log_topic_create(db->log, name, 1, &id, err);
     if (code != KP_OK && code != KP_EXISTS)

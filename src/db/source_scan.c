@@ -7,6 +7,7 @@
  */
 #include "db/source_scan.h"
 
+#include "db/lost.h"
 #include "db/retention.h"
 #include "flow/source.h"
 
@@ -372,6 +373,7 @@ static enum kp_code begin(struct scan *scan, struct kp_error *err)
     struct kp_db *db = options->session->db;
     const struct kp_relation *relation = options->relation;
     scan->max_ahead_us = INT64_MAX;
+    KP_TRY(kp_lost_check_name(db, relation->topic, err));
     KP_TRY(kp_log_topic_find(db->log, relation->topic, &scan->topic, err));
     if (relation->watermark_column >= 0)
         KP_TRY(kp_source_max_ahead(relation, db->max_ahead_us, &scan->max_ahead_us, err));

@@ -1,5 +1,6 @@
 /* One row after the other into a transaction's writes: checks, keys, the row as a record; see dml.h. */
 #include "db/dml.h"
+#include "db/lost.h"
 
 #include "flow/check.h"
 #include "flow/row.h"
@@ -51,6 +52,7 @@ enum kp_code kp_target_init(struct kp_write_target *target, struct kp_session *s
     *target = (struct kp_write_target){.session = session, .relation = relation, .first = session->write_count};
     KP_TRY(check_writable(session, relation, err));
     struct kp_topic_info info;
+    KP_TRY(kp_lost_check_name(session->db, relation->topic, err));
     KP_TRY(kp_log_topic_find(session->db->log, relation->topic, &info, err));
     target->topic = info.id;
     target->partitions = info.partitions;

@@ -250,7 +250,7 @@ static void damage_of_names(void **state)
         log = open_log(options);
         assert_int_equal(kp_log_topic_find(log, "t", &info, &err), KP_NOT_FOUND);
         assert_int_equal(kp_log_topic_find(log, "__lost_1", &info, &err), KP_OK);
-        assert_true(info.id == topic && info.nameless && info.internal && info.partitions == 2);
+        assert_true(info.id == topic && info.nameless && !info.internal && info.partitions == 2);
         assert_int_equal(info.records, 6 + 2 * lives);
         assert_int_equal(kp_log_topic_find(log, "other", &info, &err), KP_OK);
         assert_true(info.id == other && info.records == 2 && !info.nameless);

@@ -244,7 +244,7 @@ static void fill_info(const struct kp_topic *topic, struct kp_topic_info *ret_in
     *ret_info = (struct kp_topic_info){
         .id = topic->id,
         .partitions = topic->partition_count,
-        .internal = strncmp(topic->name, "__", 2) == 0,
+        .internal = strncmp(topic->name, "__", 2) == 0 && !kp_topic_nameless(topic),
         .nameless = kp_topic_nameless(topic),
         .created_us = topic->created_us,
         .records = topic->records,

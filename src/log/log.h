@@ -56,7 +56,7 @@ struct kp_topic_info {
     uint32_t id; /* never reused */
     char name[250];
     uint32_t partitions;
-    bool internal; /* name starts with "__" */
+    bool internal; /* kappa's own: its name starts with "__", and it is not nameless */
     bool nameless; /* what made it has rotted, and its name with it: it is "__lost_" and the id here */
     int64_t created_us;
     uint64_t records, bytes;
