@@ -190,8 +190,124 @@ def check_damage():
     kappa("log", "import", "t", "--format", "arrow", "--data", folder("half"), stdin=done.stdout, status=1)
 
 
+def flip(path, at):
+    with open(path, "r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 4]))
+
+
+def sealed_server(data):
+    """A server whose journal becomes extents at once, and small files; where it listens."""
+    server = subprocess.Popen([KAPPA, "server", "--data", data, "--pg", "off", "--kafka", "off", "--http", "127.0.0.1:0",
+                               "--log-file", "256KiB", "--log-seal", "256KiB", "--log-adopt", "64KiB", "--log-extent", "300KiB"],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    ready = next(line for line in server.stdout if line.startswith("ready "))
+    return server, re.search(r"http=(\S+)", ready).group(1)
+
+
+def fill_sealed(data, http):
+    """Records of t and u, which come to lie in extents of every kind; where each of t's is: file, byte."""
+    def post(topic, first, count, size):
+        body = "".join(json.dumps("%s %d %s" % (topic, i, os.urandom(size // 2).hex())) + "\n" for i in range(first, first + count))
+        urllib.request.urlopen(urllib.request.Request("http://%s/topics/%s" % (http, topic), data=body.encode(),
+                                                      headers={"Content-Type": "application/x-ndjson"})).read()
+    for i in range(60):
+        post("t", 4 * i, 4, 400)
+        post("u", 4 * i, 4, 400)
+    for i in range(12):
+        post("t", 240 + 10 * i, 10, 20000)
+    for i in range(60):
+        post("u", 240 + 4 * i, 4, 4000)
+    places = {}
+    for _ in range(600):
+        files = [name for name in os.listdir(data) if name.endswith((".extent", ".adopted"))]
+        for name in files:
+            try:
+                with open(os.path.join(data, name), "rb") as file:
+                    for match in re.finditer(rb'"t (\d+) ', file.read()):
+                        places[int(match.group(1))] = name, match.start()
+            except FileNotFoundError:
+                pass
+        if any(name.endswith(".adopted") for name, _ in places.values()) and any(
+                name.endswith(".extent") for name, _ in places.values()):
+            time.sleep(0.5)  # until all is sealed that will be
+            return {number: place for number, place in places.items() if os.path.exists(os.path.join(data, place[0]))}
+        time.sleep(0.05)
+    raise AssertionError(sorted(os.listdir(data)))
+
+
+def damage_told(data, wrong):
+    """Neither export of t nor a backup takes it for whole; u, which lies beside, is all there if its bytes are."""
+    for form in ("ndjson", "arrow"):
+        done = subprocess.run([KAPPA, "log", "export", "t", "--format", form, "--data", data], capture_output=True, check=False)
+        assert done.returncode == 1 and wrong in done.stderr, (done.returncode, done.stderr)
+    said = kappa("backup", folder("of_rot"), "--data", data, status=1)
+    assert b"is damaged" in said, said
+    for left in (folder("of_rot"), folder("of_rot.partial"), os.path.join(data, "backup.links")):
+        assert not os.path.exists(left), left
+
+
+def check_extents():
+    """Extents that rot, under a server that runs and in a folder at rest."""
+    data = folder("sealed")
+    server, http = sealed_server(data)
+    places = fill_sealed(data, http)
+    kinds = {name.split(".")[1]: (number, name, at) for number, (name, at) in places.items()}
+    assert len(kinds) == 2, kinds
+    whole = kappa("log", "export", "u", "--data", data)
+    for running in (True, False):
+        for number, name, at in kinds.values():
+            path = os.path.join(data, name)
+            flip(path, at + 3)
+            damage_told(data, b'topic "t", partition 0 is damaged at offset')
+            assert kappa("log", "export", "u", "--data", data) == whole
+            if not running:
+                said = kappa("restore", data, "--data", folder("of_rot"), status=1)
+                assert b"is damaged" in said, said
+            flip(path, at + 3)
+            flip(path, 40)  # its header
+            done = subprocess.run([KAPPA, "backup", folder("of_rot"), "--data", data], capture_output=True, check=False)
+            assert done.returncode == 1 and name.split(".")[0].lstrip("0").encode() in done.stderr, done.stderr
+            done = subprocess.run([KAPPA, "log", "export", "t", "--data", data], capture_output=True, check=False)
+            lines = done.stdout.splitlines()
+            assert done.returncode == 1 or len(lines) == 360, (done.returncode, len(lines))
+            assert done.returncode == 0 or done.stderr, done
+            flip(path, 40)
+        if running:
+            server.terminate()
+            assert server.wait() == 0
+    assert len(kappa("log", "export", "t", "--data", data).splitlines()) == 360
+    assert b"sound" in kappa("log", "verify", "--data", data)
+
+
+def check_killed_export():
+    """What a killed export has written is a beginning, and nothing in the folder changes."""
+    data = folder("timed")
+    whole = {form: kappa("log", "export", "t", "--format", form, "--data", data) for form in ("ndjson", "arrow")}
+    before = sorted((name, os.stat(os.path.join(data, name)).st_mtime_ns) for name in os.listdir(data))
+    taken, rng = seconds("log", "export", "t", "--data", data), random.Random(4)
+    for i in range(KILLS):
+        form = ("ndjson", "arrow")[i % 2]
+        with open(folder("out"), "wb") as out, subprocess.Popen([KAPPA, "log", "export", "t", "--format", form, "--data", data],
+                                                                stdout=out) as process:
+            time.sleep(rng.random() * taken)
+            process.kill()
+        with open(folder("out"), "rb") as out:
+            got = out.read()
+        assert whole[form].startswith(got), (form, len(got))
+        if form == "arrow" and len(got) < len(whole[form]):
+            kappa("log", "import", "t", "--format", "arrow", "--data", folder("cut"), stdin=got, status=1)
+            shutil.rmtree(folder("cut"), ignore_errors=True)
+    assert sorted((name, os.stat(os.path.join(data, name)).st_mtime_ns) for name in os.listdir(data)) == before
+    assert kappa("log", "export", "t", "--data", data) == whole["ndjson"]
+
+
 parts = check_import()
 check_export()
+check_killed_export()
+check_extents()
 halves = check_backup()
 check_full_disk()
 check_damage()
