@@ -308,6 +308,7 @@ struct outputs {
     struct output mixed;
     struct output *own; /* in order of number */
     size_t own_count, next_item;
+    uint64_t put_bytes;   /* of items, as far as they were put */
     struct piece *pieces; /* a run each; NULL: the mixed extent is not scattered */
     size_t piece_bytes;
 };
@@ -465,6 +466,7 @@ enum kp_code kp_extents_put(struct kp_extents_writer *writer, void *put_arg, int
                        (long long)position);
     struct parts parts = {{bytes, 0, item->position, item->log_time_us}, batch, kp_extent_item_bytes(bytes)};
     parts.header.crc = kp_extent_item_crc(&parts.header, batch);
+    outputs->put_bytes += parts.bytes;
     if (!extent && outputs->pieces)
         return scatter(writer, outputs, &outputs->pieces[item->run], item->place, &parts, err);
     for (;;) { /* the mixed window stands; the others move with their data */
@@ -533,10 +535,25 @@ static enum kp_code complete(struct kp_extents_writer *writer, struct output *ou
     return KP_OK;
 }
 
+/* Were all batches put that the layout has a place for? Else zeros would be taken for them: a hole was found since they
+ * were added, say. */
+static enum kp_code check_put(const struct kp_extents_writer *writer, const struct outputs *outputs,
+                              struct kp_error *err)
+{
+    uint64_t bytes = writer->header.data_bytes;
+    for (size_t i = 0; i < outputs->own_count; i++)
+        bytes += outputs->own[i].until - KP_SECTOR_BYTES;
+    if (outputs->put_bytes == bytes)
+        return KP_OK;
+    return kp_fail(err, KP_CORRUPT, NULL, "%llu bytes of record batches were to be written to extents, and %llu came",
+                   (unsigned long long)bytes, (unsigned long long)outputs->put_bytes);
+}
+
 static enum kp_code write_data(struct kp_extents_writer *writer, struct outputs *outputs,
                                const struct kp_extents_source *source, struct kp_error *err)
 {
     KP_TRY(source->each(source->arg, writer, outputs, err));
+    KP_TRY(check_put(writer, outputs, err));
     for (size_t i = 0; outputs->pieces && i < writer->run_count; i++)
         KP_TRY(write_piece(writer, outputs, &outputs->pieces[i], err));
     return outputs->pieces ? KP_OK : flush(writer, &outputs->mixed, err);
