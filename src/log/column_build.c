@@ -196,11 +196,16 @@ static void add_digits(struct kp_column_builder *builder, const struct kp_numeri
                        uint32_t rows)
 {
     struct kp_buf text = {0};
+    uint32_t code = 0;
     for (uint32_t i = 0; i < rows; i++) {
+        if (i > 0 && vec && vec->constant) { /* it has the code of the first */
+            kp_buf_append(&builder->values, &code, sizeof code);
+            continue;
+        }
         text.len = 0;
         if (!vec || !kp_vec_is_null(vec, i))
-            kp_numeric_print(&numbers[vec && vec->constant ? 0 : i], &text);
-        uint32_t code = 0;
+            kp_numeric_print(&numbers[i], &text);
+        code = 0;
         if (builder->heap.len <= HEAP_BYTES_MAX)
             code = code_of(builder, (struct kp_str){(const char *)text.data, text.len});
         kp_buf_append(&builder->values, &code, sizeof code);
@@ -529,9 +534,20 @@ void kp_column_chunk_seal(struct kp_column_chunk_header *header, const struct kp
     kp_buf_append(out, payload->data, payload->len);
 }
 
+/* Decimals as text are listed row by row, however often one comes: more bytes than the builder holds. */
+static uint64_t digits_bytes(const struct kp_column_builder *builder)
+{
+    const uint32_t *codes = (const uint32_t *)(const void *)builder->values.data;
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; builder->digits && builder->distinct && i < builder->rows; i++)
+        bytes += row_valid(builder, i) ? kp_column_builder_distinct(builder, codes[i]).len : 0;
+    return bytes;
+}
+
 bool kp_column_builder_encode(struct kp_column_builder *builder, int64_t begin, int64_t end, struct kp_buf *out)
 {
-    if (kp_column_builder_bytes(builder) > HEAP_BYTES_MAX || builder->rows > KP_COLUMN_ROWS_MAX)
+    if (kp_column_builder_bytes(builder) > HEAP_BYTES_MAX || builder->rows > KP_COLUMN_ROWS_MAX ||
+        digits_bytes(builder) > HEAP_BYTES_MAX)
         return false;
     struct kp_column_chunk_header header = {.begin = begin,
                                             .end = end,

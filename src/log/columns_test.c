@@ -230,6 +230,27 @@ static void test_chunks(void **state)
     assert_int_equal(seen, all);
 }
 
+/* A long decimal that comes again and again: not kept, since what is listed would not fit. */
+static void test_long_digits(void **state)
+{
+    enum { DIGITS = 100000, ROWS = 12000 };
+    struct kp_arena arena = {0};
+    struct kp_column_builder builder = {.physical = kp_column_physical(KP_NUMERIC)};
+    struct kp_numeric number;
+    struct kp_buf out = {0};
+    char *digits = kp_arena_alloc(&arena, DIGITS);
+    memset(digits, '7', DIGITS);
+    assert_int_equal(kp_numeric_parse((struct kp_str){digits, DIGITS}, &arena, &number, NULL), KP_OK);
+    struct kp_vec vec = {.type = {.id = KP_NUMERIC}, .data = &number, .constant = true};
+    kp_column_builder_add(&builder, &vec, ROWS);
+    assert_true(kp_column_builder_bytes(&builder) < 1 << 20);
+    assert_false(kp_column_builder_encode(&builder, 1, 1 + ROWS, &out));
+    assert_int_equal(out.len, 0);
+    kp_buf_finish(&out);
+    kp_column_builder_finish(&builder);
+    kp_arena_finish(&arena);
+}
+
 /* What is there is never said to be absent; what is not mostly is. */
 static void test_bloom(void **state)
 {
@@ -486,8 +507,12 @@ static void test_forgotten_meanwhile(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pack),    cmocka_unit_test(test_chunks),
-                                       cmocka_unit_test(test_bloom),   cmocka_unit_test(test_store),
-                                       cmocka_unit_test(test_budgets), cmocka_unit_test(test_forgotten_meanwhile)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pack),
+                                       cmocka_unit_test(test_chunks),
+                                       cmocka_unit_test(test_long_digits),
+                                       cmocka_unit_test(test_bloom),
+                                       cmocka_unit_test(test_store),
+                                       cmocka_unit_test(test_budgets),
+                                       cmocka_unit_test(test_forgotten_meanwhile)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
