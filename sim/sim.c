@@ -269,6 +269,12 @@ static enum kp_code sim_lock(void *ctx, const char *path, struct kp_file **ret_f
     return KP_OK;
 }
 
+static enum kp_code sim_lock_folder(void *ctx, const char *path, struct kp_file **ret_file, struct kp_error *err)
+{
+    *ret_file = NULL; /* the file's lock is enough: nobody removes it here */
+    return KP_OK;
+}
+
 static enum kp_code sim_free_bytes(void *ctx, const char *path, uint64_t *ret_bytes, struct kp_error *err)
 {
     struct kp_sim *sim = ctx;
@@ -324,6 +330,7 @@ struct kp_sim *kp_sim_create(uint64_t seed)
         .sync_dir = sim_sync_dir,
         .list = sim_list,
         .lock = sim_lock,
+        .lock_folder = sim_lock_folder,
         .free_bytes = sim_free_bytes,
         .wall_us = sim_wall_us,
         .mono_ns = sim_mono_ns,

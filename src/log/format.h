@@ -3,7 +3,8 @@
  *
  * A log is a folder:
  *
- *     lock                  flock'ed by the process that has the log open for writing; holds its pid in decimal
+ *     lock                  flock'ed by the process that has the log open for writing; holds its pid in decimal;
+ *                           the folder itself is, too, since a file can be removed and made again
  *     00000003.journal      the journal's files, numbered from 1 without gaps; those that were sealed are gone
  *     00000004.journal      …
  *     00000005.journal.new  a file being prepared: removed at the next start

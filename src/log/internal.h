@@ -85,7 +85,7 @@ struct kp_log_pending_name {
 
 struct kp_log {
     struct kp_os *os;
-    struct kp_file *lock_file;
+    struct kp_file *lock_file, *folder_lock;
     bool read_only, no_threads;
     bool opened; /* recovery is done */
     struct kp_journal journal;

@@ -21,6 +21,8 @@ static enum kp_code lock_dir(struct kp_log *log, const struct kp_log_options *op
     memcpy(path, options->dir, len - sizeof "/lock");
     memcpy(path + len - sizeof "/lock", "/lock", sizeof "/lock");
     enum kp_code code = os->lock(os->ctx, path, &log->lock_file, err);
+    if (code == KP_OK) /* who takes the file for a leftover and removes it does not open the way for a second process */
+        code = os->lock_folder(os->ctx, options->dir, &log->folder_lock, err);
     kp_free(path);
     if (code == KP_BUSY) {
         kp_error_context(err, "the log in \"%s\" is in use", options->dir);
@@ -216,8 +218,8 @@ void kp_log_close(struct kp_log *log)
         (void)!kp_snapshot_write(log, NULL); /* the next start reads less */
     kp_prefetch_finish(&log->prefetch);
     kp_journal_finish(&log->journal);
-    if (log->lock_file)
-        log->os->close(log->os->ctx, log->lock_file);
+    log->os->close(log->os->ctx, log->folder_lock);
+    log->os->close(log->os->ctx, log->lock_file);
     kp_sealing_finish(log);
     kp_snapshots_finish(log);
     kp_holes_finish(&log->holes);

@@ -62,6 +62,9 @@ struct kp_os {
                          struct kp_error *err);
     /* Takes an exclusive lock on a file for this process (made if missing); KP_BUSY names the holder's pid if known. */
     enum kp_code (*lock)(void *ctx, const char *path, struct kp_file **ret_file, struct kp_error *err);
+    /* The same on a folder, which cannot be removed and made again while it is in use, as a file in it can. *ret_file
+     * may be NULL: there is no such lock on this file system. */
+    enum kp_code (*lock_folder)(void *ctx, const char *path, struct kp_file **ret_file, struct kp_error *err);
     enum kp_code (*free_bytes)(void *ctx, const char *path, uint64_t *ret_bytes, struct kp_error *err);
 
     /* Clock and randomness. */

@@ -267,6 +267,24 @@ static enum kp_code real_lock(void *ctx, const char *path, struct kp_file **ret_
     return KP_OK;
 }
 
+static enum kp_code real_lock_folder(void *ctx, const char *path, struct kp_file **ret_file, struct kp_error *err)
+{
+    *ret_file = NULL;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return kp_fail_errno(err, errno, "cannot open the folder \"%s\"", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        bool held = errno == EWOULDBLOCK; /* else a file system without it: some of networks */
+        close(fd);
+        return held ? kp_fail(err, KP_BUSY, NULL, "the folder \"%s\" is locked by another process", path) : KP_OK;
+    }
+    struct kp_file *file = kp_calloc(1, sizeof *file);
+    file->fd = fd;
+    file->path = kp_strdup(path);
+    *ret_file = file;
+    return KP_OK;
+}
+
 static enum kp_code real_free_bytes(void *ctx, const char *path, uint64_t *ret_bytes, struct kp_error *err)
 {
     struct statvfs st;
@@ -326,6 +344,7 @@ struct kp_os *kp_os_real(void)
         .sync_dir = real_sync_dir,
         .list = real_list,
         .lock = real_lock,
+        .lock_folder = real_lock_folder,
         .free_bytes = real_free_bytes,
         .wall_us = real_wall_us,
         .mono_ns = real_mono_ns,
