@@ -147,8 +147,11 @@ struct verify {
     void (*problem)(void *arg, const char *text);
     void *arg;
     struct kp_topics topics;
-    uint64_t file_next; /* journal files before it are sealed */
-    int64_t position;   /* expected of the next block */
+    uint64_t file_next;            /* journal files before it are sealed */
+    int64_t position;              /* expected of the next block */
+    uint64_t sequence;             /* of the last block */
+    uint64_t generation;           /* of the log that the snapshot is of */
+    struct kp_journal_end witness; /* where the journal was durable once; sequence 0: not known */
     bool in_group;
     bool gap;                        /* reported, and nothing valid since */
     struct kp_inspect_block damaged; /* bytes > 0: damage if a later block knows it as durable, else a torn tail */
@@ -244,6 +247,19 @@ static void verify_state(struct verify *verify, const struct kp_inspect_block *b
     }
 }
 
+/* In a folder that was set back to an earlier time other blocks may lie where the snapshot's last one did. */
+static void note_sequence(struct verify *verify, const struct kp_inspect_block *block)
+{
+    if (!block->header)
+        return;
+    verify->sequence = block->header->sequence;
+    const struct kp_journal_end *witness = &verify->witness;
+    bool there = block->file_number == witness->file_number && block->offset < witness->offset &&
+                 block->offset + block->bytes >= witness->offset;
+    if (block->header->generation != verify->generation || (there && verify->sequence != witness->sequence))
+        verify->witness.sequence = 0;
+}
+
 static bool verify_block(void *arg, const struct kp_inspect_block *block)
 {
     struct verify *verify = arg;
@@ -252,6 +268,7 @@ static bool verify_block(void *arg, const struct kp_inspect_block *block)
     if (block->state == KP_INSPECT_STALE)
         return true;
     verify_state(verify, block);
+    note_sequence(verify, block);
     if (block->state != KP_INSPECT_OK && block->state != KP_INSPECT_JUMP)
         return true;
     verify->gap = false;
@@ -301,6 +318,7 @@ static enum kp_code look_around(struct verify *verify, struct kp_os *os, const c
     if (code == KP_OK && folder.anchor.number)
         code = load_topics(os, dir, &folder.anchor, &verify->topics, err);
     verify->position = folder.anchor.position_end;
+    verify->sequence = folder.anchor.sequence;
     kp_folder_finish(&folder);
     return code;
 }
@@ -334,6 +352,24 @@ static bool verify_item(void *arg, const struct kp_inspect_item *item)
     return true;
 }
 
+/* The journal must come as far as the snapshot says: nothing else vouches for its last blocks. */
+static void check_witness(struct verify *verify)
+{
+    const struct kp_journal_end *witness = &verify->witness;
+    if (verify->damaged.bytes && verify->damaged_sequence <= witness->sequence) {
+        bad_block(verify, &verify->damaged, verify->damaged_sequence);
+        verify->damaged.bytes = 0;
+    } else if (verify->sequence < witness->sequence) {
+        problem(
+            verify,
+            "the journal ends behind block %llu, position %lld, and the snapshot knows it up to block %llu, position "
+            "%lld, in file %llu, byte %llu: what was there has rotted, or files are missing",
+            (unsigned long long)verify->sequence, (long long)verify->position, (unsigned long long)witness->sequence,
+            (long long)witness->position, (unsigned long long)witness->file_number,
+            (unsigned long long)witness->offset);
+    }
+}
+
 static enum kp_code verify_all(struct verify *verify, struct kp_os *os, const char *dir, struct kp_error *err)
 {
     struct kp_inspect_sealed sealed;
@@ -347,12 +383,8 @@ static enum kp_code verify_all(struct verify *verify, struct kp_os *os, const ch
     if (code == KP_OK)
         code = kp_inspect_items(os, dir, &sealed, verify_item, extent_problem, verify, err);
     kp_inspect_sealed_finish(&sealed);
-    struct kp_error why;
-    const char *damage = kp_snapshot_damage(os, dir, &why);
-    if (damage)
-        problem(verify,
-                "snapshot: %s; no record is lost: a start reads more of the journal instead, and writes a new one",
-                damage);
+    if (code == KP_OK)
+        check_witness(verify);
     for (uint32_t id = 1; code == KP_OK && id <= verify->topics.id_count; id++) {
         const struct kp_topic *topic = kp_topics_get(&verify->topics, id);
         if (topic && kp_topic_nameless(topic))
@@ -367,6 +399,12 @@ enum kp_code kp_inspect_verify(struct kp_os *os, const char *dir, void (*on_prob
 {
     struct kp_inspect_report report = {0};
     struct verify verify = {.report = &report, .problem = on_problem, .arg = arg};
+    struct kp_error why; /* first: of what a log in use writes meanwhile it knows nothing yet */
+    const char *damage = kp_snapshot_look(os, dir, &verify.generation, &verify.witness, &why);
+    if (damage)
+        problem(&verify,
+                "snapshot: %s; no record is lost: a start reads more of the journal instead, and writes a new one",
+                damage);
     enum kp_code code = look_around(&verify, os, dir, err);
     if (code == KP_OK)
         code = verify_all(&verify, os, dir, err);

@@ -623,6 +623,22 @@ static enum kp_code sync_file(struct kp_journal *journal, uint64_t number, struc
     return code;
 }
 
+/* A snapshot knows a journal file behind the last one that is there, whose blocks were acknowledged. Its owner may have
+ * made it since a reader looked. */
+static enum kp_code check_files(const struct kp_recovery *recovery, struct kp_error *err)
+{
+    const struct kp_journal *journal = recovery->journal;
+    if (recovery->read_only || recovery->witness.file_number <= kp_journal_last_number(journal))
+        return KP_OK;
+    kp_fail(err, KP_CORRUPT, NULL, "journal files are missing in \"%s\" behind file %llu: its snapshot knows file %llu",
+            journal->dir, (unsigned long long)kp_journal_last_number(journal),
+            (unsigned long long)recovery->witness.file_number);
+    return kp_error_hint(err,
+                         "Put the missing files back. Nothing was changed. If the folder was set back to an earlier "
+                         "time on purpose, remove its file \"%s\".",
+                         KP_SNAPSHOT_NAME);
+}
+
 enum kp_code kp_recover(struct kp_recovery *recovery, bool *ret_found, struct kp_error *err)
 {
     struct kp_journal *journal = recovery->journal;
@@ -638,6 +654,7 @@ enum kp_code kp_recover(struct kp_recovery *recovery, bool *ret_found, struct kp
                                            .position = anchor->position_end,
                                            .log_time_us = anchor->log_time_us};
     bool resumed = recovery->resume && recovery->resume(recovery->arg, &journal->end, &recovery->witness);
+    KP_TRY(check_files(recovery, err));
     if (anchor->number && !resumed)
         KP_TRY(recovery->begin(recovery->arg, anchor, err));
     struct kp_block_scan scan;

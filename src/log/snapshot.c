@@ -256,7 +256,7 @@ bool kp_snapshot_worth(const struct kp_log *log)
 {
     const struct kp_snapshots *snapshots = &log->snapshots;
     return !log->journal.unsafe_no_sync &&
-           (atomic_load(&snapshots->topics) || atomic_load(&snapshots->journal_bytes) >= snapshots->least_bytes);
+           (atomic_load(&snapshots->topics) || atomic_load(&snapshots->journal_bytes) > 0);
 }
 
 /* How long the next one can wait; negative: none is wanted. *topics_due_us: since topics were seen to have changed; 0:
@@ -342,17 +342,33 @@ static const char *damage(const struct kp_buf *bytes, struct header *ret_header)
     return NULL;
 }
 
-const char *kp_snapshot_damage(struct kp_os *os, const char *dir, struct kp_error *err)
+static struct kp_journal_end end_of(const struct header *header)
+{
+    return (struct kp_journal_end){.file_number = header->file_number,
+                                   .offset = header->offset,
+                                   .sequence = header->sequence,
+                                   .previous_crc = header->last_crc,
+                                   .position = header->position,
+                                   .log_time_us = header->log_time_us};
+}
+
+const char *kp_snapshot_look(struct kp_os *os, const char *dir, uint64_t *ret_generation,
+                             struct kp_journal_end *ret_witness, struct kp_error *err)
 {
     struct kp_buf bytes = {0};
     struct header header;
     const char *wrong = NULL;
+    *ret_witness = (struct kp_journal_end){0};
     enum kp_code code = read_file(os, dir, &bytes, err);
     if (code == KP_OK)
         wrong = damage(&bytes, &header);
     else if (code != KP_NOT_FOUND)
         wrong = err->message;
     kp_buf_finish(&bytes);
+    if (code == KP_OK && !wrong && header.version == KP_SNAPSHOT_VERSION) {
+        *ret_generation = header.generation;
+        *ret_witness = end_of(&header);
+    }
     return wrong;
 }
 
@@ -577,8 +593,9 @@ void kp_log_recovered(struct kp_log *log, struct kp_log_recovered *ret_recovered
 /* Does no other block lie in the place of its last one? In a folder that was set back to an earlier time one may. */
 static bool witnesses(const struct kp_journal *journal, const struct header *header)
 {
-    if (header->file_number < journal->first_number || header->file_number > kp_journal_last_number(journal) ||
-        header->last_offset >= header->offset ||
+    if (header->file_number > kp_journal_last_number(journal))
+        return true; /* nor does anything */
+    if (header->file_number < journal->first_number || header->last_offset >= header->offset ||
         header->offset > journal->files[header->file_number - journal->first_number].bytes)
         return false;
     struct kp_block_scan scan;
@@ -600,20 +617,12 @@ bool kp_snapshot_resume(struct kp_log *log, struct kp_journal_end *ret_end, stru
                  header.version == KP_SNAPSHOT_VERSION && header.generation == log->journal.generation;
     bool good = whole && fits(&log->journal, &header) && take_up(log, &bytes, &header);
     kp_buf_finish(&bytes);
-    struct kp_journal_end end = {0};
-    if (whole)
-        end = (struct kp_journal_end){.file_number = header.file_number,
-                                      .offset = header.offset,
-                                      .sequence = header.sequence,
-                                      .previous_crc = header.last_crc,
-                                      .position = header.position,
-                                      .log_time_us = header.log_time_us};
     if (!good) {
         if (whole && witnesses(&log->journal, &header))
-            *ret_witness = end;
+            *ret_witness = end_of(&header);
         return false;
     }
-    *ret_end = end;
+    *ret_end = end_of(&header);
     log->durable_end = *ret_end;
     log->durable_last = header.last_offset;
     log->snapshots.resumed = true;

@@ -13,7 +13,8 @@
  * beginning. What comes out is the same.
  *
  * It is a witness, too: its last block was durable when it was written. If the walk does not come so far, what lacks
- * has rotted. Else it could be taken for torn, when all behind it has rotted as well.
+ * has rotted. Else it could be taken for torn, when all behind it has rotted as well. If it lies in a file that is not
+ * there, files are missing: such a log is not opened.
  *
  *     file      | header 128 | section | section | …
  *     section   | kind 4 | zero 4 | bytes of its content 8 | content, zeros up to a multiple of 8 |
@@ -85,7 +86,8 @@ void kp_snapshots_note(struct kp_log *log, uint64_t bytes);
 void kp_snapshots_topics(struct kp_log *log);
 /* Is one due by size? */
 bool kp_snapshot_due(const struct kp_log *log);
-/* Is one worth it when the log is closed? */
+/* Is one worth it when the log is closed? Nothing but a snapshot vouches for the last blocks: whenever there are new
+ * ones. */
 bool kp_snapshot_worth(const struct kp_log *log);
 /* Writes one. A failure is the snapshot's alone. No lock held; one at a time. */
 KP_MUST enum kp_code kp_snapshot_write(struct kp_log *log, struct kp_error *err);
@@ -97,8 +99,12 @@ void kp_snapshot_run(void *arg);
  * Before any other thread. */
 bool kp_snapshot_resume(struct kp_log *log, struct kp_journal_end *ret_end, struct kp_journal_end *ret_witness);
 
-/* Why the snapshot of a folder is not as it was written, in words (the string is constant, or err's); NULL: it is, or
- * there is none. Needs no log. */
-const char *kp_snapshot_damage(struct kp_os *os, const char *dir, struct kp_error *err);
+/*
+ * Looks at the snapshot of a folder, without a log. Returns why it is not as it was written, in words (constant, or
+ * err's); NULL: it is, or there is none. *ret_generation is its log's, and *ret_witness a place up to which that was
+ * durable; sequence 0: it tells of none.
+ */
+const char *kp_snapshot_look(struct kp_os *os, const char *dir, uint64_t *ret_generation,
+                             struct kp_journal_end *ret_witness, struct kp_error *err);
 
 #endif
