@@ -327,11 +327,11 @@ struct taken {
     struct kp_flow_error error;
     uint64_t origin;
     int64_t times;
+    const struct feed *feed;
 };
 
-static int compare_taken(const void *a, const void *b)
+static int compare_errors(const struct taken *x, const struct taken *y)
 {
-    const struct taken *x = a, *y = b;
     if (x->error.log_position != y->error.log_position)
         return x->error.log_position < y->error.log_position ? -1 : 1;
     if (x->error.origin != y->error.origin)
@@ -340,6 +340,13 @@ static int compare_taken(const void *a, const void *b)
         return x->origin < y->origin ? -1 : 1;
     int order = strcmp(x->error.sqlstate, y->error.sqlstate);
     return order ? order : strcmp(x->error.message, y->error.message);
+}
+
+static int compare_taken(const void *a, const void *b)
+{
+    const struct taken *x = a, *y = b;
+    int order = compare_errors(x, y);
+    return order ? order : (x->feed > y->feed) - (x->feed < y->feed);
 }
 
 /* Appends the error rows that a feed's view has, once for each way on which the target is told of them. */
@@ -361,14 +368,14 @@ static void take_feed_errors(const struct feed *feed, const struct kp_output *ou
     for (size_t i = 0; i < more; i++)
         for (uint32_t w = 0; w < way_count; w++)
             grown[(*count)++] =
-                (struct taken){errors[i], ways[w].told_on ? ways[w].origin : errors[i].origin, ways[w].times};
+                (struct taken){errors[i], ways[w].told_on ? ways[w].origin : errors[i].origin, ways[w].times, feed};
     *all = grown;
 }
 
 /*
  * A view has the error rows of what it reads. Those of live views came with none of their rows: they are taken from
  * their stores at the meeting position. Two feeds that lie behind the same operator both have its error rows, equally
- * often, and the view has them once.
+ * often, and the view has them once; of one feed's equal ones, each is one.
  */
 static enum kp_code take_errors(struct kp_backfill *backfill, const struct kp_backfill_target *target, int64_t position,
                                 struct kp_error *err)
@@ -381,12 +388,18 @@ static enum kp_code take_errors(struct kp_backfill *backfill, const struct kp_ba
     if (count > 1)
         qsort(all, count, sizeof *all, compare_taken);
     struct kp_flow_error *errors = kp_arena_alloc(&arena, (count + 1) * sizeof *errors);
+    const struct taken *first = NULL;
     for (size_t i = 0; i < count; i++) {
-        if (i && compare_taken(&all[i - 1], &all[i]) == 0)
+        bool again = first && compare_errors(first, &all[i]) == 0;
+        if (again && all[i].feed != first->feed)
             continue;
-        errors[kept] = all[i].error;
-        errors[kept].origin = all[i].origin;
-        errors[kept++].weight *= all[i].times;
+        if (!again) {
+            first = &all[i];
+            errors[kept] = all[i].error;
+            errors[kept].origin = all[i].origin;
+            errors[kept++].weight = 0;
+        }
+        errors[kept - 1].weight += all[i].error.weight * all[i].times;
     }
     const struct kp_changes changes = {.errors = errors, .error_count = kept};
     enum kp_code code = kept ? kp_store_apply(target->store, &changes, position, err) : KP_OK;
