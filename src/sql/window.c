@@ -280,20 +280,38 @@ enum kp_code kp_bind_window(struct binder *binder, const PgQuery__FuncCall *call
 
 /* ---- EMIT ON WINDOW CLOSE ---- */
 
-/* The plan's column that is a window's end (which 1) or start (which 0). */
+static bool is_below(const struct kp_plan *plan, const struct kp_plan *sought)
+{
+    bool found = plan == sought;
+    for (uint32_t i = 0; !found && i < plan->input_count; i++)
+        found = is_below(plan->inputs[i], sought);
+    return found;
+}
+
+/* The plan's column that is a window's end (which 1) or start (which 0); of windows over windows the outer one's. */
 static bool find_bound(const struct kp_plan *plan, uint32_t which, uint32_t cols, uint32_t *ret_column,
                        const struct kp_plan **ret_window)
 {
+    const struct kp_plan *found = NULL;
     for (uint32_t i = 0; i < cols; i++) {
         uint32_t at;
         const struct kp_plan *origin = kp_plan_trace(plan, i, &at);
-        if (origin->kind == KP_PLAN_WINDOW && at == origin->inputs[0]->col_count + which) {
+        if (origin->kind == KP_PLAN_WINDOW && at == origin->inputs[0]->col_count + which && origin != found &&
+            (!found || is_below(origin, found))) {
             *ret_column = i;
-            *ret_window = origin;
-            return true;
+            *ret_window = found = origin;
         }
     }
-    return false;
+    return found;
+}
+
+/* The groups have the start of a window that is over this one. */
+static bool groups_start_above(const struct kp_plan *aggregate, const struct kp_plan *window)
+{
+    uint32_t start;
+    const struct kp_plan *above;
+    return find_bound(aggregate, 0, aggregate->aggregate.group_count, &start, &above) && above != window &&
+           is_below(above, window);
 }
 
 /*
@@ -305,13 +323,13 @@ static bool add_end_to_groups(struct binder *binder, struct kp_plan *aggregate, 
                               const struct kp_plan **ret_window)
 {
     uint32_t start, groups = aggregate->aggregate.group_count, input_end;
-    const struct kp_plan *window;
-    if (!find_bound(aggregate, 0, groups, &start, ret_window))
+    const struct kp_plan *of_start, *of_end;
+    if (!find_bound(aggregate, 0, groups, &start, &of_start))
         return false;
-    if ((*ret_window)->window.kind != KP_WINDOW_TUMBLE && (*ret_window)->window.kind != KP_WINDOW_HOP)
+    if (of_start->window.kind != KP_WINDOW_TUMBLE && of_start->window.kind != KP_WINDOW_HOP)
         return false;
     const struct kp_plan *input = aggregate->inputs[0];
-    if (!find_bound(input, 1, input->col_count, &input_end, &window) || window != *ret_window)
+    if (!find_bound(input, 1, input->col_count, &input_end, &of_end) || of_end != of_start)
         return false;
     struct kp_expr **exprs = kp_arena_alloc(binder->arena, (groups + 1) * sizeof *exprs);
     struct kp_column *cols = kp_arena_alloc(binder->arena, (aggregate->col_count + 1) * sizeof *cols);
@@ -325,15 +343,8 @@ static bool add_end_to_groups(struct binder *binder, struct kp_plan *aggregate, 
     aggregate->cols = cols;
     aggregate->col_count++;
     *ret_column = groups;
+    *ret_window = of_start;
     return true;
-}
-
-static bool is_below(const struct kp_plan *plan, const struct kp_plan *sought)
-{
-    bool found = plan == sought;
-    for (uint32_t i = 0; !found && i < plan->input_count; i++)
-        found = is_below(plan->inputs[i], sought);
-    return found;
 }
 
 /* Microseconds, if they are the same everywhere: not of months, nor of days where a day may have 23 hours. */
@@ -387,14 +398,13 @@ enum kp_code kp_bind_emit(struct binder *binder, struct kp_plan *plan, struct kp
     bool aggregate = plan->kind == KP_PLAN_AGGREGATE;
     uint32_t end, groups = aggregate ? plan->aggregate.group_count : plan->col_count;
     const struct kp_plan *window;
-    bool added = false;
-    if (!find_bound(plan, 1, groups, &end, &window)) {
-        added = aggregate && add_end_to_groups(binder, plan, &end, &window);
-        if (!added) {
-            kp_bind_fail(binder, binder->statement->emit_location, KP_INVALID, "42P10",
-                         "EMIT ON WINDOW CLOSE needs a window's end in the rows or in GROUP BY");
-            return kp_error_hint(binder->err, "Read from tumble, hop, cumulate or session and group by window_end.");
-        }
+    bool found = find_bound(plan, 1, groups, &end, &window);
+    bool added =
+        aggregate && (!found || groups_start_above(plan, window)) && add_end_to_groups(binder, plan, &end, &window);
+    if (!found && !added) {
+        kp_bind_fail(binder, binder->statement->emit_location, KP_INVALID, "42P10",
+                     "EMIT ON WINDOW CLOSE needs a window's end in the rows or in GROUP BY");
+        return kp_error_hint(binder->err, "Read from tumble, hop, cumulate or session and group by window_end.");
     }
     struct sources sources = {0};
     if (!closes_with_those_below(window) || !all_sources(binder, plan, &sources)) {
