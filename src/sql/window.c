@@ -288,7 +288,8 @@ static bool is_below(const struct kp_plan *plan, const struct kp_plan *sought)
     return found;
 }
 
-/* The plan's column that is a window's end (which 1) or start (which 0); of windows over windows the outer one's. */
+/* The plan's column that is a window's end (which 1) or start (which 0); of windows over windows the outer one's, of
+ * joined ones that of a side which is never missing. */
 static bool find_bound(const struct kp_plan *plan, uint32_t which, uint32_t cols, uint32_t *ret_column,
                        const struct kp_plan **ret_window)
 {
@@ -296,8 +297,10 @@ static bool find_bound(const struct kp_plan *plan, uint32_t which, uint32_t cols
     for (uint32_t i = 0; i < cols; i++) {
         uint32_t at;
         const struct kp_plan *origin = kp_plan_trace(plan, i, &at);
-        if (origin->kind == KP_PLAN_WINDOW && at == origin->inputs[0]->col_count + which && origin != found &&
-            (!found || is_below(origin, found))) {
+        if (origin->kind != KP_PLAN_WINDOW || at != origin->inputs[0]->col_count + which || origin == found)
+            continue;
+        bool surer = found && plan->cols[i].not_null && !plan->cols[*ret_column].not_null && !is_below(found, origin);
+        if (!found || surer || is_below(origin, found)) {
             *ret_column = i;
             *ret_window = found = origin;
         }
