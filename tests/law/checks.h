@@ -61,13 +61,17 @@ static void check_one(struct world *world, struct view *view, const char *what, 
         totals.spent++;
         return;
     }
-    bool pruned = view->query.over_risky && (got.sqlstate[0] || expected->sqlstate[0]);
-    char *difference = pruned ? NULL : answer_difference(expected, &got, floats);
+    char *difference = answer_difference(expected, &got, floats);
+    if (difference && view->query.over_risky && (got.sqlstate[0] || expected->sqlstate[0])) {
+        totals.excused++; /* one of them did not ask the view below for what fails */
+        kp_free(difference);
+        difference = NULL;
+    }
     totals.compared += difference == NULL;
     totals.errors += expected->sqlstate[0] != 0;
     if (difference && strcmp(got.sqlstate, "0A000") == 0 && !view->name[0]) {
         view->refused = true;
-        totals.refused++;
+        count_refused(&got);
         if (getenv("KAPPA_LAW_VERBOSE"))
             printf("refused: %s %s\n  %s\n", got.sqlstate, got.message, text);
     } else if (difference) {
@@ -85,8 +89,12 @@ static void check_one(struct world *world, struct view *view, const char *what, 
 static void check_recomputed_view(struct world *world, unsigned at)
 {
     struct view *view = &world->views[at];
-    if (!view->name[0] || view->refused || view->query.view_only || view->query.over_risky || world->failure)
+    if (!view->name[0] || view->refused || view->query.view_only || world->failure)
         return;
+    if (view->query.over_risky) {
+        totals.not_recomputed++;
+        return;
+    }
     if (view->large && world->writes % 16)
         return;
     struct answer kept, computed;
@@ -219,7 +227,7 @@ static char *ask_copied(struct world *world)
     const struct relation *table = &world->relations[roll(&world->dice, world->base_count)];
     const struct copy_form *form = &copy_forms[roll(&world->dice, KP_COUNT(copy_forms))];
     char *cols = NULL;
-    if (table->source)
+    if (table->source || table->keyless) /* equal ids have no order */
         return NULL;
     for (unsigned i = 0; i < table->col_count; i++) {
         enum type type = table->cols[i].type;

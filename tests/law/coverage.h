@@ -13,7 +13,7 @@
 #include "tests/law/definitions.h"
 #include "tests/law/statements.h"
 
-enum { PRODUCTIONS_MIN = 126, FORMS_MIN = 730 };
+enum { PRODUCTIONS_MIN = 131, FORMS_MIN = 750 };
 
 #define PRODUCTIONS(X)                                                                                                 \
     X(P_WHERE, "SELECT i FROM p WHERE i > 1")                                                                          \
@@ -158,10 +158,21 @@ enum { PRODUCTIONS_MIN = 126, FORMS_MIN = 730 };
     X(P_WITH_MATERIALIZED, "WITH w AS MATERIALIZED (SELECT i FROM p) SELECT a.i FROM w AS a")                          \
     X(P_SYSTEM_TIME_PAST, "SELECT i FROM p FOR SYSTEM_TIME AS OF TIMESTAMPTZ '2024-01-20 00:00:00+00'")                \
     X(P_VERSIONS, "SELECT a.i, b.k FROM p a LEFT JOIN k FOR SYSTEM_TIME AS OF a._log_time AS b ON b.id = a.i")         \
+    X(P_VERSIONS_TIME, "SELECT a.i, b.s FROM p a LEFT JOIN p FOR SYSTEM_TIME AS OF a.m AS b ON b.i = a.i")             \
     X(P_COPY_TEXT, "SELECT i FROM p")                                                                                  \
     X(P_COPY_CSV, "SELECT i FROM p")                                                                                   \
     X(P_COPY_BINARY, "SELECT i FROM p")                                                                                \
-    X(P_COPY_OUT, "SELECT i FROM p")
+    X(P_COPY_OUT, "SELECT i FROM p")                                                                                   \
+    X(P_CLOSE_NESTED,                                                                                                  \
+      "SELECT a.window_end, sum(n) FROM tumble((SELECT window_end AS ts, count(*) AS n FROM tumble(p, m, INTERVAL '10" \
+      " seconds') GROUP BY 1), ts, INTERVAL '1 minute') AS a GROUP BY 1 EMIT ON WINDOW CLOSE")                         \
+    X(P_CLOSE_JOIN, "SELECT a.window_end, a.i FROM tumble(p, m, INTERVAL '1 minute') AS a JOIN tumble(p, m, INTERVAL"  \
+                    " '1 minute') AS b ON a.window_end = b.window_end EMIT ON WINDOW CLOSE")                           \
+    X(P_CLOSE_JOIN_RIGHT,                                                                                              \
+      "SELECT a.window_end, b.i FROM hop(p, m, INTERVAL '1 minute', INTERVAL '2 minutes') AS b RIGHT JOIN tumble(p, "  \
+      "m, INTERVAL '1 minute') AS a ON a.window_end = b.window_end EMIT ON WINDOW CLOSE")                              \
+    X(P_CLOSE_JOIN_TABLE, "SELECT a.window_end, b.k FROM tumble(p, m, INTERVAL '1 minute') AS a LEFT JOIN k AS b ON"   \
+                          " b.id = a.i EMIT ON WINDOW CLOSE")
 
 #define PRODUCTION_NAME(name, sample) name,
 enum production { PRODUCTIONS(PRODUCTION_NAME) PRODUCTION_COUNT };

@@ -20,9 +20,8 @@ static void drop_topic(struct world *world, const char *table)
     answer_finish(&answer);
 }
 
-static void define(struct world *world)
+static void define_form(struct world *world, struct form *form)
 {
-    struct form *form = pick_form(&(struct maker){.dice = &world->dice}, &definitions, TYPES, 0);
     const struct relation *table = &world->relations[world->base_count - 1];
     char *text = fill_statement(world, form, table, NULL), state[6], *word;
     struct answer answer;
@@ -33,6 +32,10 @@ static void define(struct world *world)
         printf("%s; -- %s %s\n", text, state, answer.message);
     answer_finish(&answer);
     totals.defined++;
+    if (!state[0]) {
+        totals.defined_well++;
+        form->succeeded++;
+    }
     if (is_spent(world, state) || strcmp(state, "0A000") == 0)
         return;
     if (!state[0] &&
@@ -42,6 +45,22 @@ static void define(struct world *world)
     if ((word = strstr(text, "MATERIALIZED ")))
         memmove(word, word + 13, strlen(word + 13) + 1);
     write_postgres(world, &(struct write){.source = -1, .postgres = text}, state, NULL);
+}
+
+/* One of them; what takes something away less often, or nothing would be there to be changed. */
+static void define(struct world *world)
+{
+    struct form *form = pick_form(&(struct maker){.dice = &world->dice}, &definitions, TYPES, 0);
+    if (strncmp(form->text, "DROP", 4) || chance(&world->dice, 20))
+        define_form(world, form);
+}
+
+/* All that can be there, in the order in which one needs the other; what is there already is refused. */
+static void define_all(struct world *world)
+{
+    for (unsigned i = 0; i < definitions.count; i++)
+        if (strncmp(definitions.forms[i].text, "CREATE", 6) == 0)
+            define_form(world, &definitions.forms[i]);
 }
 
 static void ask_defined(struct world *world)

@@ -14,7 +14,8 @@ enum { COLUMNS_MAX = 24, RELATIONS_MAX = 48 };
 struct relation {
     char name[16];
     bool source, view, watermark, timed; /* timed: it has a ts */
-    bool risky;                          /* reading it may fail */
+    bool keyless, versioned; /* a table without a key; one whose versions have a time of their own, its ts */
+    bool risky;              /* reading it may fail */
     unsigned partitions;
     struct column cols[COLUMNS_MAX];
     unsigned col_count;

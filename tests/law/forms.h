@@ -29,7 +29,8 @@ struct form {
     const char *text, *args;
     enum type type;
     unsigned flags;
-    unsigned made, refused; /* by this run: how often it stood in a query; refused: the engine does not take it */
+    unsigned made, succeeded; /* by this run: how often it stood in a query; of a definition: how often it succeeded */
+    unsigned refused;         /* the engine does not take it */
 };
 
 enum { FORMS_IN_TABLE_MAX = 400 };

@@ -121,7 +121,7 @@ static inline bool make_versions(struct maker *maker, struct scope *scope, struc
     struct scope left = {0}, right = {0};
     struct column cols[COLUMNS_MAX];
     unsigned flags = 0;
-    if (!source->source || table->source || table->view || !allowed(P_VERSIONS))
+    if (!source->source || table->source || table->view || table->keyless || !allowed(P_VERSIONS))
         return false;
     char *a = SAY("a%u", ++maker->aliases % 100), *b = SAY("a%u", ++maker->aliases % 100);
     memcpy(cols, table->cols, sizeof cols);
@@ -132,18 +132,24 @@ static inline bool make_versions(struct maker *maker, struct scope *scope, struc
     char *key = pick_column(maker, &left, T_INT4, BIG | LOOSE, &flags);
     if (!key)
         return false;
-    made(P_VERSIONS);
+    char *at = table->versioned && allowed(P_VERSIONS_TIME) && chance(maker->dice, 50)
+                   ? pick_column(maker, &left, T_TIMESTAMP, LOOSE, &flags)
+                   : NULL;
+    made(at ? P_VERSIONS_TIME : P_VERSIONS);
     bool by_time = chance(maker->dice, 50), outer = chance(maker->dice, 50);
     char *rest = chance(maker->dice, 30) ? make_predicate(maker, &right, 1) : NULL;
-    const char *since = by_time ? SAY("law_h.law_t <= %s._log_time", a) : SAY("law_h.law_o < %s.law_o", a);
-    ret_from->kappa = SAY("%s AS %s %sJOIN %s FOR SYSTEM_TIME AS OF %s.%s AS %s ON %s.id = %s%s%s", source->name, a,
-                          outer ? "LEFT " : "", table->name, a, by_time ? "_log_time" : "_position", b, b, key,
-                          rest ? " AND " : "", rest ? rest : "");
+    const char *event = "CASE WHEN law_h.law_gone THEN law_h.law_t AT TIME ZONE 'UTC' ELSE law_h.ts END";
+    const char *since = at        ? SAY("%s <= %s", event, at)
+                        : by_time ? SAY("law_h.law_t <= %s._log_time", a)
+                                  : SAY("law_h.law_o < %s.law_o", a);
+    at = at ? at : SAY("%s.%s", a, by_time ? "_log_time" : "_position");
+    ret_from->kappa = SAY("%s AS %s %sJOIN %s FOR SYSTEM_TIME AS OF %s AS %s ON %s.id = %s%s%s", source->name, a,
+                          outer ? "LEFT " : "", table->name, at, b, b, key, rest ? " AND " : "", rest ? rest : "");
     ret_from->postgres =
         SAY("%s AS %s %sJOIN LATERAL (SELECT %s FROM (SELECT * FROM law_h_%s AS law_h WHERE law_h.id = %s AND %s ORDER "
-            "BY law_h.law_o DESC LIMIT 1) AS law_v WHERE NOT law_gone) AS %s ON %s",
-            source->name, a, outer ? "LEFT " : "", column_names(maker, table), table->name, key, since, b,
-            rest ? rest : "true");
+            "BY %slaw_h.law_o DESC LIMIT 1) AS law_v WHERE NOT law_gone) AS %s ON %s",
+            source->name, a, outer ? "LEFT " : "", column_names(maker, table), table->name, key, since,
+            strncmp(since, event, 9) ? "" : SAY("%s DESC, ", event), b, rest ? rest : "true");
     ret_from->rows = source->rows;
     scope_add(scope, a, source->cols, source->col_count);
     scope_add(scope, b, cols, table->col_count);
@@ -173,15 +179,18 @@ static inline struct from make_from_one(struct maker *maker, unsigned depth, str
     memcpy(cols, relation->cols, count * sizeof *cols);
     struct from from = {.rows = relation->rows, .risky = relation->risky};
     if (relation->timed && chance(maker->dice, 30)) {
-        from = make_window(maker, relation, alias, false);
+        from = make_window(maker, relation, alias, NULL);
         window_columns(cols, &count);
     } else {
         from.kappa = from.postgres = SAY("%s AS %s", relation->name, alias);
         if (allowed(P_SYSTEM_TIME) && !relation->view && relation != maker->with && chance(maker->dice, 8)) {
             made(P_SYSTEM_TIME); /* all its versions, and so the rows of now */
             from.kappa = SAY("%s FOR SYSTEM_TIME AS OF 1000000000000 AS %s", relation->name, alias);
+            for (unsigned i = 0; i < count; i++)
+                cols[i].flags |= DERIVED; /* no primary key is known of them */
         }
-        if (allowed(P_SYSTEM_TIME_PAST) && !relation->view && relation != maker->with && chance(maker->dice, 4)) {
+        if (allowed(P_SYSTEM_TIME_PAST) && !relation->view && !relation->keyless && relation != maker->with &&
+            chance(maker->dice, 4)) {
             made(P_SYSTEM_TIME_PAST);
             from = make_past(maker, relation, alias);
             for (unsigned i = 0; i < count; i++)

@@ -46,6 +46,8 @@ static void run_phases(struct world *world)
     for (unsigned phase = 0, phases = 3 + roll(dice, 2); phase < phases && !world->failure; phase++) {
         for (unsigned i = 0, n = phase == 0 ? QUERIES / 2 : QUERIES / 4; i < n && world->view_count < QUERIES; i++)
             add_view(world, !chance(dice, 15));
+        if (world->defines && chance(dice, 80))
+            define_all(world);
         if (!world->bulk && chance(dice, 50))
             subscribe(world);
         if (world->bulk && phase == bulk_phase)
@@ -243,6 +245,22 @@ static void tell_failure(uint64_t seed, char *failure, struct cuts *cuts)
     kp_free(cuts->tape.choices);
 }
 
+static int by_count(const void *a, const void *b)
+{
+    unsigned counts[2] = {((const struct reason *)a)->count, ((const struct reason *)b)->count};
+    return (counts[0] < counts[1]) - (counts[0] > counts[1]);
+}
+
+/* What was refused, and why: the five most frequent reasons. */
+static void print_reasons(void)
+{
+    qsort(reasons, KP_COUNT(reasons), sizeof reasons[0], by_count);
+    printf("law: %u of %u queries refused (%.1f %%)\n", totals.refused, totals.queries,
+           100.0 * totals.refused / KP_MAX(totals.queries, 1));
+    for (unsigned i = 0; i < 5 && reasons[i].count; i++)
+        printf("law: refused %u times: %s\n", reasons[i].count, reasons[i].text);
+}
+
 static void print_totals(void)
 {
     printf("law: %u worlds, %u writes, %u queries, %u of them views (%u refused), %u answers compared with "
@@ -255,6 +273,15 @@ static void print_totals(void)
            totals.verified, totals.past, totals.tight, totals.spent, totals.recovered);
     printf("law: %u answers of RETURNING, %u answers that PostgreSQL did not give within 5 seconds\n", totals.returned,
            totals.slow);
+    printf("law: where a view below may fail: %u answers differ because one side did not ask it for what fails, %u "
+           "recomputations left out\n",
+           totals.excused, totals.not_recomputed);
+    printf("law: %u definitions and writes between them, %u succeeded; never:", totals.defined, totals.defined_well);
+    for (unsigned i = 0; i < definitions.count; i++)
+        if (definitions.forms[i].made && !definitions.forms[i].succeeded)
+            printf(" [%s]", definitions.forms[i].text);
+    printf("\n");
+    print_reasons();
 }
 
 static void test_law(void **state)

@@ -180,7 +180,7 @@ static inline char *make_dependent(struct maker *maker, const struct scope *scop
             found[count++] = i;
     for (unsigned i = 0; i < count; i++)
         if (strcmp(scope->cols[found[i]].name, "n") == 0 || strcmp(scope->cols[found[i]].name, "window_end") == 0 ||
-            scope->cols[found[i]].flags & DERIVED)
+            scope->cols[found[i]].flags & (DERIVED | KEYLESS))
             return NULL;                                                          /* a query's rows, not the table's */
     if (!count || strstr(from->postgres, SAY("(SELECT %.*s*", (int)prefix, key))) /* ASOF's right side */
         return NULL;
@@ -566,26 +566,127 @@ static inline bool make_late(struct maker *maker, struct query *ret_query)
     return false;
 }
 
-/* EMIT ON WINDOW CLOSE over one source. */
-static inline struct query make_closed(struct maker *maker)
+/* A source whose watermark closes windows. */
+static inline const struct relation *pick_marked(struct maker *maker)
 {
-    const struct relation *relation = maker->relations;
-    struct query query;
-    if (chance(maker->dice, 15) && make_late(maker, &query))
-        return query;
     for (unsigned at = roll(maker->dice, maker->relation_count), i = 0; i < maker->relation_count; i++)
-        if (maker->relations[(at + i) % maker->relation_count].watermark) {
-            relation = &maker->relations[(at + i) % maker->relation_count];
-            break;
-        }
+        if (maker->relations[(at + i) % maker->relation_count].watermark)
+            return &maker->relations[(at + i) % maker->relation_count];
+    return maker->relations;
+}
+
+static inline struct from make_closed_window(struct maker *maker, const char *alias, struct scope *scope)
+{
+    const struct relation *relation = pick_marked(maker);
     struct column cols[COLUMNS_MAX + 2];
-    struct scope scope = {0};
     unsigned count = relation->col_count;
     memcpy(cols, relation->cols, count * sizeof *cols);
     window_columns(cols, &count);
+    scope_add(scope, alias, cols, count);
+    return make_window(maker, relation, alias, SAY("'%s'", relation->name));
+}
+
+/* What there was of each k in each window of a source; one without late rows, closed or not. */
+static inline struct from make_counted(struct maker *maker, const struct relation *relation, const char *alias,
+                                       const char *closed)
+{
+    char *inner = SAY("a%u", ++maker->aliases % 100);
+    struct from from = make_window(maker, relation, inner, "");
+    const char *head = SAY("SELECT %s.k, count(*) AS n, %s.window_end", inner, inner);
+    from.kappa = SAY("(%s FROM %s GROUP BY 1, 3) AS %s", head, from.kappa, alias);
+    from.postgres = SAY("(%s FROM %s GROUP BY 1, 3) AS %s", head, from.postgres, alias);
+    if (*closed)
+        from.postgres = only_closed(maker, from.postgres, closed, alias);
+    return from;
+}
+
+/* Windows joined one by one with those of a source, maybe the same, or with a table's rows, which may change when they
+ * are closed. The side whose windows close stands on the right. */
+static inline struct from make_closed_join(struct maker *maker, const char *alias, struct scope *scope)
+{
+    const struct relation *relation = pick_marked(maker), *other = pick_marked(maker);
+    char *left = SAY("a%u", ++maker->aliases % 100), *on;
+    struct column counted[] = {{"k", T_INT4, DERIVED}, {"n", T_INT8, DERIVED}, {"window_end", T_TIMESTAMP, 0}};
+    bool outer = chance(maker->dice, 50), with_table = chance(maker->dice, 30);
+    for (unsigned at = roll(maker->dice, maker->relation_count), i = 0; with_table && i < maker->relation_count; i++)
+        if (!maker->relations[(at + i) % maker->relation_count].source)
+            other = &maker->relations[(at + i) % maker->relation_count];
+    with_table &= !other->source;
+    char *sources = with_table ? SAY("'%s'", relation->name) : SAY("'%s', '%s'", relation->name, other->name);
+    struct from from = make_counted(maker, relation, alias, sources), with = {.rows = other->rows};
+    if (with_table) {
+        unsigned flags = 0;
+        scope_add(scope, left, other->cols, other->col_count);
+        char *key = pick_column(maker, scope, T_INT4, LOOSE, &flags);
+        on = key ? SAY("%s = %s.k", key, alias) : "true";
+        with.kappa = with.postgres = SAY("%s AS %s", other->name, left);
+        from.risky |= other->risky;
+    } else {
+        scope_add(scope, left, counted, KP_COUNT(counted));
+        with = make_counted(maker, other, left, "");
+        on = SAY("%s.window_end = %s.window_end%s", left, alias,
+                 chance(maker->dice, 70) ? SAY(" AND %s.k = %s.k", alias, left) : "");
+    }
+    made(with_table ? P_CLOSE_JOIN_TABLE : outer ? P_CLOSE_JOIN_RIGHT : P_CLOSE_JOIN);
+    from.kappa = SAY("%s %sJOIN %s ON %s", with.kappa, outer ? "RIGHT " : "", from.kappa, on);
+    from.postgres = SAY("%s %sJOIN %s ON %s", with.postgres, outer ? "RIGHT " : "", from.postgres, on);
+    from.late = NULL;
+    from.ends = true;
+    from.rows *= 3;
+    scope_add(scope, alias, counted, KP_COUNT(counted));
+    return from;
+}
+
+/* Windows over windows, by the end of those below, or by their start where each is held whole. */
+static inline struct from make_closed_nested(struct maker *maker, const char *alias, struct scope *scope)
+{
+    static const char *const outer_sizes[] = {"1 minute", "7 minutes", "1 hour"};
+    const struct relation *relation = pick_marked(maker);
+    char *inner = SAY("a%u", ++maker->aliases % 100);
+    bool starts = chance(maker->dice, 50), offset = starts && chance(maker->dice, 30);
+    struct from below = {.rows = relation->rows}, from;
+    if (starts) {
+        const char *size = chance(maker->dice, 50) ? "10 seconds" : "1 minute";
+        make_tumble(maker, (struct windowed){relation->name, relation->name}, inner, size, offset, &below);
+        below.postgres =
+            SAY("(SELECT * FROM %s WHERE law_w IS NULL OR window_end > law_w) AS %s", below.postgres, inner);
+    } else {
+        below = make_window(maker, relation, inner, "");
+    }
+    const char *head = SAY("SELECT %s.window_%s AS ts, %s.k, count(*) AS n", inner, starts ? "start" : "end", inner);
+    const char *tail = SAY("GROUP BY %s.window_start, %s.window_end, %s.k", inner, inner, inner);
+    const struct windowed over = {SAY("(%s FROM %s %s)", head, below.kappa, tail),
+                                  SAY("(%s FROM %s %s)", head, below.postgres, tail)};
+    from = (struct from){.rows = below.rows, .risky = below.risky};
+    unsigned kind = offset ? 0 : roll(maker->dice, 3);
+    if (kind == 0)
+        make_tumble(maker, over, alias, outer_sizes[roll(maker->dice, 3)], offset, &from);
+    else if (kind == 1)
+        make_hop(maker, over, alias, "1 minute", outer_sizes[roll(maker->dice, 2)], &from);
+    else
+        make_cumulate(maker, over, alias, &from);
+    from.ends = kind == 2;
+    from.postgres = only_closed(maker, from.postgres, SAY("'%s'", relation->name), alias);
+    struct column cols[5] = {{"ts", T_TIMESTAMP, DERIVED}, {"k", T_INT4, DERIVED}, {"n", T_INT8, DERIVED}};
+    unsigned count = 3;
+    window_columns(cols, &count);
+    scope_add(scope, alias, cols, count);
+    made(P_CLOSE_NESTED);
+    return from;
+}
+
+/* EMIT ON WINDOW CLOSE. */
+static inline struct query make_closed(struct maker *maker)
+{
+    struct query query;
+    if (chance(maker->dice, 15) && make_late(maker, &query))
+        return query;
+    struct scope scope = {0};
     char *alias = SAY("a%u", ++maker->aliases % 100);
-    scope_add(&scope, alias, cols, count);
-    struct from from = make_window(maker, relation, alias, true);
+    unsigned kind = roll(maker->dice, 8);
+    struct from from = kind == 6 && allowed(P_CLOSE_NESTED) ? make_closed_nested(maker, alias, &scope)
+                       : kind == 7 && allowed(P_CLOSE_JOIN) ? make_closed_join(maker, alias, &scope)
+                                                            : make_closed_window(maker, alias, &scope);
     bool risk = maker->risk;
     maker->risk = false;
     char *where = chance(maker->dice, 30) ? SAY(" WHERE %s", make_predicate(maker, &scope, 1)) : "";

@@ -142,7 +142,13 @@ static inline enum type type_of_code(char code)
     return TYPES;
 }
 
-enum { BIG = 1, LOOSE = 2, DERIVED = 4 /* by a query: PostgreSQL may know its value */, NARROW = 8 };
+enum {
+    BIG = 1,
+    LOOSE = 2,
+    DERIVED = 4, /* by a query: PostgreSQL may know its value */
+    NARROW = 8,
+    KEYLESS = 16 /* an id that is no key */
+};
 
 struct column {
     char name[24];

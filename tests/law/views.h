@@ -63,7 +63,8 @@ static void add_view(struct world *world, bool materialize)
     totals.views++;
     if (answer.sqlstate[0]) {
         view->refused = true;
-        totals.refused += !is_spent(world, answer.sqlstate);
+        if (!is_spent(world, answer.sqlstate))
+            count_refused(&answer);
         if (getenv("KAPPA_LAW_VERBOSE"))
             printf("refused in %llu: %s %s\n  %s\n", (unsigned long long)world->seed, answer.sqlstate, answer.message,
                    view->query.kappa);

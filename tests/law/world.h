@@ -98,8 +98,32 @@ struct world {
 
 static struct totals {
     unsigned worlds, queries, asked, recomputed, verified, past, altered, compared, errors, refused, views, crashes,
-        reopens, writes, defined, slow, tight, spent, recovered, returned, positions;
+        reopens, writes, defined, defined_well, slow, tight, spent, recovered, returned, positions, excused,
+        not_recomputed;
 } totals;
+
+/* What queries were refused for: a message's digits are left out, so that it counts once for all names. */
+static struct reason {
+    char text[128];
+    unsigned count;
+} reasons[64];
+
+static void count_refused(const struct answer *answer)
+{
+    char text[sizeof reasons[0].text];
+    size_t len = (size_t)snprintf(text, sizeof text, "%s ", answer->sqlstate);
+    for (const char *c = answer->message; *c && len + 1 < sizeof text; c++)
+        if (*c < '0' || *c > '9')
+            text[len++] = *c;
+    text[len] = 0;
+    totals.refused++;
+    for (unsigned i = 0; i < KP_COUNT(reasons); i++)
+        if (!reasons[i].count || strcmp(reasons[i].text, text) == 0) {
+            memcpy(reasons[i].text, text, sizeof text);
+            reasons[i].count++;
+            return;
+        }
+}
 
 /* The log's clock: it stands still between writes, so that what now() brings about is known. */
 static _Atomic int64_t law_clock_us;
@@ -142,10 +166,12 @@ static void make_relation(struct world *world, bool source, unsigned at)
                                   .partitions = 1 + roll(&world->dice, 3)};
     relation->watermark = source && (world->closes || chance(&world->dice, 70));
     snprintf(relation->name, sizeof relation->name, "%c%u", source ? 's' : 't', at);
+    relation->keyless = !source && at > 0 && chance(&world->dice, 40);
     relation->cols[relation->col_count++] =
-        source ? (struct column){"ts", T_TIMESTAMP, 0} : (struct column){"id", T_INT4, 0};
+        source ? (struct column){"ts", T_TIMESTAMP, 0} : (struct column){"id", T_INT4, relation->keyless ? KEYLESS : 0};
     relation->cols[relation->col_count++] = (struct column){"k", T_INT4, chance(&world->dice, 40) ? NARROW : 0};
     relation->timed = source || chance(&world->dice, 60);
+    relation->versioned = !source && relation->timed && !relation->keyless && chance(&world->dice, 60);
     if (!source && relation->timed)
         relation->cols[relation->col_count++] = (struct column){"ts", T_TIMESTAMP, 0};
     for (unsigned i = 3 + roll(&world->dice, 8); i; i--) {
@@ -178,16 +204,19 @@ static void make_relation(struct world *world, bool source, unsigned at)
                             "CREATE TABLE %s (%s, law_w timestamp, _log_time timestamptz DEFAULT now(), law_o bigint "
                             "DEFAULT nextval('law_order')); INSERT INTO law_mark VALUES ('%s', NULL)",
                             relation->name, cols, relation->name);
+    } else if (relation->keyless) {
+        create = postgres = kp_arena_printf(arena, "CREATE TABLE %s (%s)", relation->name, cols);
     } else {
-        create = kp_arena_printf(arena, "CREATE TABLE %s (%s, PRIMARY KEY (id))", relation->name, cols);
         const char *name = relation->name;
-        postgres = kp_arena_printf(
-            arena,
-            "%s; CREATE TABLE law_h_%s (%s, law_o bigint, law_t timestamptz, law_gone boolean, law_x bigint); "
-            "CREATE TRIGGER law_n AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE "
-            "FUNCTION law_note(); CREATE TRIGGER law_e BEFORE TRUNCATE ON %s EXECUTE FUNCTION "
-            "law_note()",
-            create, name, cols, name, name);
+        create = kp_arena_printf(arena, "CREATE TABLE %s (%s, PRIMARY KEY (id)%s)", name, cols,
+                                 relation->versioned ? ", WATERMARK FOR ts AS ts - INTERVAL '4 seconds'" : "");
+        postgres = kp_arena_printf(arena,
+                                   "CREATE TABLE %s (%s, PRIMARY KEY (id)); CREATE TABLE law_h_%s (%s, law_o bigint, "
+                                   "law_t timestamptz, law_gone boolean, law_x bigint); "
+                                   "CREATE TRIGGER law_n AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE "
+                                   "FUNCTION law_note(); CREATE TRIGGER law_e BEFORE TRUNCATE ON %s EXECUTE FUNCTION "
+                                   "law_note()",
+                                   name, cols, name, cols, name, name);
     }
     kappa_ask(&world->kappa, create, &answer, NULL);
     if (answer.sqlstate[0])

@@ -227,7 +227,7 @@ static char *fill_statement(struct world *world, struct form *form, const struct
     char *out = "";
     do
         other = &world->relations[roll(dice, world->base_count)];
-    while (other->source);
+    while (other->source || other->keyless); /* of equal ids it would be luck which is taken */
     form->made++;
     for (const char *at = form->text; *at;) {
         size_t len = strcspn(at, "%");
