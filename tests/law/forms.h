@@ -238,7 +238,7 @@ static struct form_table functions = {
     "v v   .   date_trunc('hour', $1)\n"
     "v h   .   $1::interval\n"
     "v i   .   make_interval(hours => $1)\n"
-    "v v   .   $1::interval(0) ;; $1::interval hour to minute ;; $1::interval day to second(1)\n"
+    "v v   .   ($1)::interval(0) ;; ($1)::interval hour to minute ;; ($1)::interval day to second(1)\n"
     "v i   .   (abs($1) % 50)::text::interval minute ;; INTERVAL '1:02:03.456' HOUR TO SECOND(2) * ($1 % 5)\n"
     "t t   .   law_twice($1)\n"
     "i i   .   ($1 % 100)::small\n"
