@@ -21,6 +21,8 @@ enum {
     KP_SUBQUERY_LEVELS_MAX = 64,      /* queries between a column and the subquery that reads it */
     KP_RECURSION_ROUNDS_MAX = 100000, /* iterations of WITH RECURSIVE in one step: one that has no end is told so */
     KP_PARTS_MAX = 256,               /* virtual shards of keyed state; in the state format */
+    KP_ADVISORY_LOCKS_MAX = 10000,    /* advisory locks held in an instance, each by owner and mode */
+    KP_ADVISORY_WAITS_MAX = 128,      /* sessions that wait for one: half of the pool's threads are left to others */
     KP_CONNECTIONS_MAX = 10000,       /* open connections of a server, default of the setting */
     KP_HTTP_HEADER_BYTES_MAX = 64 << 10, /* request line and headers */
     KP_HTTP_BODY_BYTES_MAX = 64 << 20    /* a request's body, default of the setting */

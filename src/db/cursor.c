@@ -37,6 +37,29 @@ static enum kp_code run_as_of(struct kp_cursor *cursor, const struct kp_prepared
     return code;
 }
 
+static bool reads_nothing(const struct kp_plan *plan)
+{
+    bool nothing = plan->kind != KP_PLAN_SCAN;
+    for (uint32_t i = 0; nothing && i < plan->input_count; i++)
+        nothing = reads_nothing(plan->inputs[i]);
+    return nothing;
+}
+
+/* What reads nothing (pg_advisory_xact_lock, which may have waited) does not say where its block reads. */
+static enum kp_code run_query(struct kp_cursor *cursor, const struct kp_prepared *prepared,
+                              const struct kp_datum *params, uint32_t param_count, struct kp_error *err)
+{
+    struct kp_session *session = cursor->session;
+    bool had_snapshot = session->has_snapshot;
+    KP_TRY(kp_query_run_root(session, prepared->root, params, param_count, &cursor->arena, &cursor->batches,
+                             &cursor->batch_count, &cursor->position, err));
+    if (session->has_snapshot && !had_snapshot && reads_nothing(prepared->root->plan)) {
+        kp_snapshot_release(session->db->clock, &session->snapshot);
+        session->has_snapshot = false;
+    }
+    return KP_OK;
+}
+
 static enum kp_code run(struct kp_cursor *cursor, struct kp_prepared *prepared, const struct kp_datum *params,
                         uint32_t param_count, struct kp_error *err)
 {
@@ -52,8 +75,7 @@ static enum kp_code run(struct kp_cursor *cursor, struct kp_prepared *prepared, 
             if (done)
                 return KP_OK;
         }
-        return kp_query_run_root(cursor->session, prepared->root, params, param_count, &cursor->arena, &cursor->batches,
-                                 &cursor->batch_count, &cursor->position, err);
+        return run_query(cursor, prepared, params, param_count, err);
     case KP_PREPARED_WRITE:
         return kp_write_run(cursor, params, param_count, err);
     case KP_PREPARED_COPY_IN:
@@ -131,8 +153,10 @@ enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared
         code = commit_statement(cursor, code, err);
     }
     session->running = NULL;
-    if (session->transaction == KP_TRANSACTION_NONE) /* of what set_config did */
+    if (session->transaction == KP_TRANSACTION_NONE) { /* of what set_config did, and pg_advisory_xact_lock */
         kp_settings_end(session, code == KP_OK);
+        kp_advisory_release_since(session, 0);
+    }
     code = kp_session_told(session, code, err);
     cursor->timed = code == KP_OK && (cursor->subscription || cursor->copy);
     if (!cursor->timed)

@@ -72,6 +72,8 @@ void kp_session_close(struct kp_session *session);  /* rolls back; NULL is fine 
 void kp_session_cancel(struct kp_session *session); /* any thread: the running statement fails with 57014 */
 /* Any thread: the same with 57P01, because the server stops. What has been committed is told as such. */
 void kp_session_terminate(struct kp_session *session);
+/* The number by which clients know it, as pg_backend_pid() says; 0, as it begins: they do not. */
+void kp_session_set_pid(struct kp_session *session, uint32_t pid);
 /* idle_in_transaction_session_timeout, or outside of a block idle_session_timeout; 0: none. For the door to keep. */
 int64_t kp_session_idle_timeout_us(const struct kp_session *session);
 /* Goes on with a statement that was set aside (a cursor): a cancel that came in between was for nobody, and its time

@@ -7,6 +7,7 @@
  *               under `mutex`, so that who waits for its turn can be cancelled
  *   catalog     kp_catalog_read / kp_catalog_write
  *   mutex       calls to the engine, lives, sinks' and jobs' lists; short
+ *   advisory    the table of advisory locks (advisory.c): short, and nothing is taken under it
  * The graph, the feeds and `position` belong to the engine thread.
  *
  * Life of a relation with rows (struct kp_live): BUILDING while a backfill job computes it, READY from the step at
@@ -71,13 +72,14 @@ struct kp_sink {
     struct kp_sink *next_sink;
 };
 
-struct kp_sink_write;   /* sink.c */
-struct kp_call_request; /* engine.c */
-struct kp_dead_letters; /* dead.c */
-struct kp_watermarks;   /* watermarks.c */
-struct kp_retention;    /* retention.h */
-struct kp_deadlines;    /* deadline.h */
-struct kp_expired_list; /* base.h */
+struct kp_sink_write;     /* sink.c */
+struct kp_call_request;   /* engine.c */
+struct kp_dead_letters;   /* dead.c */
+struct kp_watermarks;     /* watermarks.c */
+struct kp_retention;      /* retention.h */
+struct kp_deadlines;      /* deadline.h */
+struct kp_advisory_locks; /* advisory.h */
+struct kp_expired_list;   /* base.h */
 
 struct kp_db {
     struct kp_db_options options;
@@ -120,6 +122,7 @@ struct kp_db {
     bool committing;   /* a transaction */
     struct kp_cond committed;
     struct kp_deadlines *deadlines;
+    struct kp_advisory_locks *advisory;
     uint32_t next_relation_id;
     _Atomic bool poisoned;
     _Atomic int64_t

@@ -198,6 +198,7 @@ static void init(struct kp_db *db, const struct kp_db_options *options)
     kp_mutex_init(&db->ddl_mutex);
     kp_cond_init(&db->committed);
     db->deadlines = kp_deadlines_create();
+    db->advisory = kp_advisory_locks_create();
     kp_mutex_init(&db->mutex);
     kp_cond_init(&db->engine_wake);
     kp_cond_init(&db->idle);
@@ -234,6 +235,7 @@ static void finish(struct kp_db *db)
     kp_moments_destroy(db->moments);
     kp_mutex_finish(&db->ddl_mutex);
     kp_cond_finish(&db->committed);
+    kp_advisory_locks_destroy(db->advisory);
     kp_deadlines_destroy(db->deadlines);
     kp_mutex_finish(&db->mutex);
     kp_cond_finish(&db->engine_wake);

@@ -100,6 +100,7 @@ enum kp_code kp_savepoint_rollback(struct kp_session *session, const char *name,
     KP_TRY(find(session, name, &savepoint, err));
     forget_since(session, savepoint);
     kp_writes_truncate(session, savepoint->write_count, savepoint->write_bytes);
+    kp_advisory_release_since(session, savepoint->number);
     kp_settings_restore(session, savepoint->settings);
     session->transaction = KP_TRANSACTION_BLOCK;
     if (!session->undone_from || savepoint->number < session->undone_from)

@@ -29,6 +29,7 @@ void kp_session_close(struct kp_session *session)
     kp_deadline_end(session);
     session->options.setting_changed = NULL; /* nobody is there to be told */
     kp_transaction_rollback(session);
+    kp_advisory_release_session(session);
     for (struct kp_prepared *named = session->named, *next; named; named = next) {
         next = named->next_named;
         kp_prepared_destroy(named);
@@ -47,6 +48,11 @@ void kp_session_cancel(struct kp_session *session)
 {
     atomic_store(&session->cancelled, true);
     kp_view_clock_wake(session->db->clock);
+}
+
+void kp_session_set_pid(struct kp_session *session, uint32_t pid)
+{
+    session->pid = pid;
 }
 
 void kp_session_terminate(struct kp_session *session)
@@ -107,6 +113,7 @@ void kp_session_context(struct kp_session *session, struct kp_sql_context *ret_c
     *ret_context = (struct kp_sql_context){.catalog = session->db->catalog,
                                            .settings = &session->values,
                                            .user = session->user,
+                                           .pid = session->pid,
                                            .database = session->database};
 }
 
@@ -169,6 +176,7 @@ static void forget(struct kp_session *session)
     kp_savepoints_forget(session);
     kp_writes_forget(session);
     kp_reads_forget(session);
+    kp_advisory_release_since(session, 0);
 }
 
 char kp_session_status(const struct kp_session *session)
@@ -186,8 +194,10 @@ char kp_session_status(const struct kp_session *session)
 void kp_session_fail_transaction(struct kp_session *session)
 {
     if (session->transaction == KP_TRANSACTION_BLOCK || session->transaction == KP_TRANSACTION_FAILED) {
-        if (!session->savepoints) /* else ROLLBACK TO may go on with what was before one */
+        if (!session->savepoints)
             forget(session);
+        else /* ROLLBACK TO may go on with what was before one */
+            kp_advisory_release_since(session, kp_session_savepoint(session));
         session->transaction = KP_TRANSACTION_FAILED;
     } else {
         forget(session);

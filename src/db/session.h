@@ -8,6 +8,7 @@
 #ifndef KP_DB_SESSION_H
 #define KP_DB_SESSION_H
 
+#include "db/advisory.h"
 #include "db/ddl.h"
 #include "db/deadline.h"
 
@@ -48,6 +49,7 @@ struct kp_session {
     struct kp_db *db;
     struct kp_session_options options;
     char *user, *database;
+    uint32_t pid;    /* what clients know it by; 0: nothing */
     char **settings; /* values by index of the table in settings.c, behind them the custom ones; NULL: the default */
     char **custom_names; /* settings with a dot in their name */
     size_t custom_count;
@@ -88,6 +90,9 @@ struct kp_session {
     const struct kp_plan *stats_plan; /* of which alone, of the plans that a statement runs; NULL: all */
     bool keeps_snapshot;              /* the next snapshot is kept until the statement's writes are committed */
     bool lost;                        /* a commit failed since somebody else had written the same keys */
+
+    struct kp_advisory_hold *advisory_holds; /* these two under the lock table's mutex */
+    struct kp_advisory_wait *advisory_wait;  /* NULL: it does not wait */
 
     struct kp_savepoint *savepoints; /* of the block, innermost first */
     uint64_t savepoint_number;       /* of the last one that was set */

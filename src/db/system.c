@@ -141,6 +141,13 @@ void kp_system_set_int(struct kp_system_rows *rows, const char *column, int64_t 
     set_int(datum, value);
 }
 
+void kp_system_set_time(struct kp_system_rows *rows, const char *column, int64_t unix_us)
+{
+    struct kp_datum *datum = named(rows, column);
+    datum->null = false;
+    datum->i64 = unix_us - 946684800000000;
+}
+
 static struct kp_batch *to_batch(const struct kp_system_rows *rows)
 {
     uint32_t count = (uint32_t)(rows->count / rows->col_count);

@@ -624,5 +624,6 @@ void kp_system_facts(struct kp_session *session, struct kp_catalog_facts *ret_fa
                                            .number = number,
                                            .setting = kp_settings_ask,
                                            .set = kp_settings_config,
-                                           .find = find};
+                                           .find = find,
+                                           .advisory = kp_advisory_act};
 }

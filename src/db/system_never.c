@@ -72,11 +72,6 @@ const struct kp_system_table kp_system_never[] = {
      .spec = "oid oid, lomowner oid, lomacl _text never",
      .key = "oid"},
     {.schema = "pg_catalog",
-     .name = "pg_locks",
-     .spec = "locktype text, database oid, relation oid, page int4, tuple int2, virtualxid text, transactionid oid, "
-             "classid oid, objid oid, objsubid int2, virtualtransaction text, pid int4, mode text, granted bool, "
-             "fastpath bool, waitstart timestamptz"},
-    {.schema = "pg_catalog",
      .name = "pg_opclass",
      .spec = "oid oid, opcmethod oid, opcname name, opcnamespace oid, opcowner oid, opcfamily oid, opcintype oid, "
              "opcdefault bool, opckeytype oid",

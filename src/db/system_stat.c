@@ -10,7 +10,7 @@ static enum kp_code fill_activity(struct kp_session *session, struct kp_system_r
     kp_system_row(rows);
     kp_system_set_int(rows, "datid", KP_OID_DATABASE);
     kp_system_set_text(rows, "datname", session->database);
-    kp_system_set_int(rows, "pid", 1);
+    kp_system_set_int(rows, "pid", session->pid);
     kp_system_set_int(rows, "usesysid", KP_OID_OWNER);
     kp_system_set_text(rows, "usename", session->user);
     kp_system_set_text(rows, "application_name", kp_session_get(session, "application_name"));
@@ -57,6 +57,30 @@ static enum kp_code fill_io(struct kp_session *session, struct kp_system_rows *r
     return KP_OK;
 }
 
+static void put_lock(void *arg, const struct kp_advisory_row *lock)
+{
+    struct kp_system_rows *rows = arg;
+    kp_system_row(rows);
+    kp_system_set_text(rows, "locktype", "advisory");
+    kp_system_set_int(rows, "database", KP_OID_DATABASE);
+    kp_system_set_int(rows, "classid", lock->key.high);
+    kp_system_set_int(rows, "objid", lock->key.low);
+    kp_system_set_int(rows, "objsubid", lock->key.pair ? 2 : 1);
+    kp_system_set_int(rows, "pid", lock->pid);
+    kp_system_set_text(rows, "mode", lock->shared ? "ShareLock" : "ExclusiveLock");
+    kp_system_set_int(rows, "granted", lock->granted);
+    kp_system_set_int(rows, "fastpath", false);
+    if (!lock->granted)
+        kp_system_set_time(rows, "waitstart", lock->since_us);
+}
+
+/* Advisory locks; there are no others. */
+static enum kp_code fill_locks(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    kp_advisory_each(session->db->advisory, put_lock, rows);
+    return KP_OK;
+}
+
 #define TABLE_COLUMNS                                                                                                  \
     "relid oid, schemaname name, relname name, seq_scan int8, seq_tup_read int8, idx_scan int8, idx_tup_fetch int8, "  \
     "n_tup_ins int8, n_tup_upd int8, n_tup_del int8, n_tup_hot_upd int8, n_live_tup int8, n_dead_tup int8, "           \
@@ -76,6 +100,12 @@ const struct kp_system_table kp_system_stat[] = {
              "wait_event text, state text, backend_xid oid never, backend_xmin oid never, query_id int8 never, query "
              "text, backend_type text",
      .fill = fill_activity},
+    {.schema = "pg_catalog",
+     .name = "pg_locks",
+     .spec = "locktype text, database oid, relation oid, page int4, tuple int2, virtualxid text, transactionid oid, "
+             "classid oid, objid oid, objsubid int2, virtualtransaction text, pid int4, mode text, granted bool, "
+             "fastpath bool, waitstart timestamptz",
+     .fill = fill_locks},
     {.schema = "pg_catalog", .name = "pg_stat_all_tables", .spec = TABLE_COLUMNS, .fill = fill_tables},
     {.schema = "pg_catalog", .name = "pg_stat_user_tables", .spec = TABLE_COLUMNS, .fill = fill_tables},
     {.schema = "pg_catalog", .name = "pg_statio_all_tables", .spec = IO_COLUMNS, .fill = fill_io},

@@ -262,6 +262,8 @@ static enum kp_code discard(struct kp_session *session, const struct kp_statemen
         return kp_fail(err, KP_INVALID, "25001", "DISCARD ALL cannot run inside a transaction block");
     if (all || strcasecmp(statement->setting, "plans") == 0)
         KP_TRY(deallocate(session, NULL, err));
+    if (all)
+        kp_advisory_release_session(session);
     return all ? kp_settings_reset(session, "all", err) : KP_OK;
 }
 

@@ -16,14 +16,13 @@ static struct kp_expr *int4(struct binder *binder, int32_t value)
 static const struct fixed {
     const char *name;
     uint32_t min_args, max_args;
-    enum { FIXED_TEXT, FIXED_EMPTY, FIXED_NULL, FIXED_NULL_INT, FIXED_TRUE, FIXED_FALSE, FIXED_INT } kind;
+    enum { FIXED_TEXT, FIXED_EMPTY, FIXED_NULL, FIXED_NULL_INT, FIXED_TRUE, FIXED_FALSE } kind;
     const char *text;
 } fixed[] = {
     {"version", 0, 0, FIXED_TEXT, "PostgreSQL 15.0 (kappa " KAPPA_VERSION ")"},
     {"current_schema", 0, 0, FIXED_TEXT, "public"},
     {"pg_is_in_recovery", 0, 0, FIXED_FALSE, NULL},
     {"pg_is_wal_replay_paused", 0, 0, FIXED_FALSE, NULL},
-    {"pg_backend_pid", 0, 0, FIXED_INT, NULL},
     {"pg_client_encoding", 0, 0, FIXED_TEXT, "UTF8"},
     {"getdatabaseencoding", 0, 0, FIXED_TEXT, "UTF8"},
     {"pg_get_serial_sequence", 2, 2, FIXED_NULL, NULL},
@@ -57,9 +56,6 @@ static const struct fixed {
     {"has_schema_privilege", 2, 3, FIXED_TRUE, NULL},
     {"has_table_privilege", 2, 3, FIXED_TRUE, NULL},
     {"has_database_privilege", 2, 3, FIXED_TRUE, NULL},
-    {"pg_advisory_lock", 1, 2, FIXED_NULL, NULL},
-    {"pg_advisory_unlock", 1, 2, FIXED_TRUE, NULL},
-    {"pg_advisory_unlock_all", 0, 0, FIXED_NULL, NULL},
 };
 
 static struct kp_expr *fixed_value(struct binder *binder, const struct fixed *rule)
@@ -77,8 +73,6 @@ static struct kp_expr *fixed_value(struct binder *binder, const struct fixed *ru
         return kp_bind_bool(binder, true);
     case FIXED_FALSE:
         return kp_bind_bool(binder, false);
-    case FIXED_INT:
-        return int4(binder, 1);
     }
     return NULL;
 }
@@ -110,6 +104,8 @@ static enum kp_code find(struct binder *binder, const char *name, struct kp_expr
     }
     if (strcmp(name, "current_database") == 0 && count == 0)
         *ret_expr = kp_bind_text(binder, context->database ? context->database : "kappa");
+    else if (strcmp(name, "pg_backend_pid") == 0 && count == 0)
+        *ret_expr = int4(binder, (int32_t)context->pid);
     else if (strcmp(name, "pg_get_userbyid") == 0 && count == 1)
         *ret_expr = kp_bind_text(binder, context->user ? context->user : "kappa");
     else if (strcmp(name, "current_schemas") == 0 && count == 1)
@@ -121,8 +117,9 @@ static enum kp_code find(struct binder *binder, const char *name, struct kp_expr
 
 bool kp_sql_session_function(uint32_t n, const char **ret_name)
 {
-    static const char *const others[] = {"current_database",      "pg_get_userbyid",    "current_schemas", "now",
-                                         "transaction_timestamp", "statement_timestamp"};
+    static const char *const others[] = {
+        "current_database",      "pg_backend_pid",     "pg_get_userbyid", "current_schemas", "now",
+        "transaction_timestamp", "statement_timestamp"};
     if (n >= KP_COUNT(fixed) + KP_COUNT(others))
         return false;
     *ret_name = n < KP_COUNT(fixed) ? fixed[n].name : others[n - KP_COUNT(fixed)];

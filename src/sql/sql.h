@@ -34,6 +34,7 @@ struct kp_sql_context {
     const struct kp_type *param_types;          /* declared types of $1…; id NONE or UNKNOWN: to be inferred */
     uint32_t param_count;
     const char *user, *database; /* NULL: "kappa" */
+    uint32_t pid;                /* of the session, as its client knows it */
     bool replaying;              /* a statement of the log: what was taken once is, whatever is refused today */
     bool *ret_locks;             /* set where FOR UPDATE or the like stands; NULL: nobody asks */
 };

@@ -43,6 +43,19 @@ enum kp_fact {
     KP_FACT_DATABASE_BYTES
 };
 
+/* An advisory lock: of a bigint's halves, or of two integers (pair). */
+struct kp_advisory_key {
+    uint32_t high, low;
+    bool pair;
+};
+enum kp_advisory_act { KP_ADVISORY_LOCK, KP_ADVISORY_TRY, KP_ADVISORY_UNLOCK, KP_ADVISORY_UNLOCK_ALL };
+struct kp_advisory {
+    enum kp_advisory_act act;
+    struct kp_advisory_key key; /* not of UNLOCK_ALL */
+    bool shared;
+    bool transaction; /* until it ends; else the session's */
+};
+
 /* Callable on any thread, without locks held. */
 struct kp_catalog_facts {
     void *arg;
@@ -56,6 +69,8 @@ struct kp_catalog_facts {
     enum kp_code (*set)(void *arg, const char *name, const char *value, bool local, struct kp_buf *out,
                         struct kp_error *err);
     bool (*find)(void *arg, enum kp_fact fact, struct kp_str name, uint32_t *ret_oid);
+    /* On the session's thread, LOCK waits. done: not refused by TRY, or it was there to be unlocked. */
+    enum kp_code (*advisory)(void *arg, const struct kp_advisory *asked, bool *ret_done, struct kp_error *err);
 };
 
 /* A moment of the log: a position, or what was logged up to a time of PostgreSQL's epoch. */

@@ -191,6 +191,7 @@ static void welcome(struct kp_pg *pg)
         kp_pg_put_parameter_status(out, reported[i].name, value ? value : reported[i].value);
     }
     kp_pg_register(pg);
+    kp_session_set_pid(pg->session, pg->pid);
     kp_pg_put_key_data(out, pg->pid, pg->secret);
     pg->phase = KP_PG_READY;
     kp_conn_set_timer(pg->conn, -1, NULL);
