@@ -77,6 +77,7 @@ struct kp_call_request;   /* engine.c */
 struct kp_dead_letters;   /* dead.c */
 struct kp_watermarks;     /* watermarks.c */
 struct kp_retention;      /* retention.h */
+struct kp_row_locks;      /* row_locks.c */
 struct kp_deadlines;      /* deadline.h */
 struct kp_advisory_locks; /* advisory.h */
 struct kp_expired_list;   /* base.h */
@@ -121,6 +122,7 @@ struct kp_db {
     uint32_t forsaken; /* how many views are about to be dropped */
     bool committing;   /* a transaction */
     struct kp_cond committed;
+    struct kp_row_locks *row_locks; /* in the turn to commit */
     struct kp_deadlines *deadlines;
     struct kp_advisory_locks *advisory;
     uint32_t next_relation_id;

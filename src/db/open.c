@@ -199,6 +199,7 @@ static void init(struct kp_db *db, const struct kp_db_options *options)
     kp_cond_init(&db->committed);
     db->deadlines = kp_deadlines_create();
     db->advisory = kp_advisory_locks_create();
+    db->row_locks = kp_row_locks_create();
     kp_mutex_init(&db->mutex);
     kp_cond_init(&db->engine_wake);
     kp_cond_init(&db->idle);
@@ -236,6 +237,7 @@ static void finish(struct kp_db *db)
     kp_mutex_finish(&db->ddl_mutex);
     kp_cond_finish(&db->committed);
     kp_advisory_locks_destroy(db->advisory);
+    kp_row_locks_destroy(db->row_locks);
     kp_deadlines_destroy(db->deadlines);
     kp_mutex_finish(&db->mutex);
     kp_cond_finish(&db->engine_wake);

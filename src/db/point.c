@@ -112,6 +112,16 @@ static enum kp_code read_row(struct kp_session *session, const struct kp_point *
     return code;
 }
 
+static void note_read(struct kp_session *session, struct kp_relation *relation, const struct kp_datum *key, bool found)
+{
+    if (!kp_reads_are_noted(session))
+        return;
+    bool by_row = session->locking && relation->kind == KP_RELATION_TABLE;
+    bool kept = by_row && (!found || kp_row_locks_add(session, relation, key));
+    if (!kept || kp_session_isolation(session) == KP_SERIALIZABLE)
+        kp_reads_note(session, relation, session->locking && !kept);
+}
+
 enum kp_code kp_point_run(struct kp_session *session, const struct kp_point *point, const struct kp_datum *params,
                           struct kp_arena *arena, struct kp_batch ***ret_batches, size_t *ret_count,
                           int64_t *ret_position, bool *ret_done, struct kp_error *err)
@@ -122,11 +132,11 @@ enum kp_code kp_point_run(struct kp_session *session, const struct kp_point *poi
         return KP_OK;
     struct kp_live *live;
     KP_TRY(kp_live_pin(session->db, point->relation, &session->cancelled, &live, err));
-    kp_reads_note(session, point->relation);
     struct kp_batch **batches = kp_arena_alloc(arena, sizeof(struct kp_batch *));
     enum kp_code code = read_row(session, point, live, key, arena, &batches[0], ret_position, err);
     kp_live_unpin(session->db, live);
     KP_TRY(code);
+    note_read(session, point->relation, key, batches[0] != NULL);
     *ret_batches = batches;
     *ret_count = batches[0] ? 1 : 0;
     return KP_OK;

@@ -334,6 +334,90 @@ static void own_strings(struct kp_batch *batch, struct kp_arena *arena)
     }
 }
 
+/* ---- what COMMIT looks at again ---- */
+
+static bool is_not_volatile(const struct kp_expr *expr, void *arg)
+{
+    return expr->kind != KP_EXPR_CALL || !(expr->func->flags & KP_VOLATILE);
+}
+
+/* The filter right above the scan of a table, if it says which rows are read; NULL: nothing does. */
+static const struct kp_plan *filter_of_rows(const struct run *run, const struct kp_plan *scan)
+{
+    const struct kp_plan *filter = parent_of(run->plan, scan);
+    bool says =
+        filter && filter->kind == KP_PLAN_FILTER && kp_expr_walk(filter->filter.predicate, is_not_volatile, NULL);
+    return says && scan->scan.relation->kind == KP_RELATION_TABLE && scan->scan.relation->key_count ? filter : NULL;
+}
+
+/* The same scan with the key's columns behind its own. */
+static struct kp_plan *scan_with_key(const struct kp_plan *scan, struct kp_arena *arena)
+{
+    const struct kp_relation *relation = scan->scan.relation;
+    uint32_t count = scan->col_count + relation->key_count;
+    struct kp_plan *copy = kp_arena_alloc(arena, sizeof *copy);
+    *copy = *scan;
+    copy->col_count = count;
+    copy->cols = kp_arena_alloc(arena, count * sizeof *copy->cols);
+    copy->scan.columns = kp_arena_alloc(arena, count * sizeof *copy->scan.columns);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t column = i < scan->col_count ? scan->scan.columns[i] : relation->keys[i - scan->col_count];
+        copy->scan.columns[i] = column;
+        copy->cols[i] = i < scan->col_count ? scan->cols[i] : relation->cols[column];
+    }
+    return copy;
+}
+
+/* Locks the rows that the filter lets through; ret_kept false: they are too many. */
+static enum kp_code lock_rows(const struct run *run, const struct kp_plan *filter, struct kp_arena *arena,
+                              bool *ret_kept, struct kp_error *err)
+{
+    struct kp_session *session = run->session;
+    struct kp_relation *relation = filter->inputs[0]->scan.relation;
+    struct kp_plan *scan = scan_with_key(filter->inputs[0], arena), rows = *filter;
+    rows.inputs = &scan;
+    rows.cols = scan->cols;
+    rows.col_count = scan->col_count;
+    struct run again = *run;
+    again.plan = &rows;
+    struct kp_node_stats *stats = session->stats;
+    session->stats = NULL;
+    struct kp_batch **batches;
+    size_t count = 0;
+    enum kp_code code = run_at(&again, arena, &batches, &count, err);
+    session->stats = stats;
+    *ret_kept = true;
+    for (size_t b = 0; code == KP_OK && b < count; b++) {
+        for (uint32_t row = 0; *ret_kept && row < batches[b]->rows; row++) {
+            struct kp_datum key[KP_PLAN_KEYS_MAX];
+            for (uint32_t k = 0; k < relation->key_count; k++)
+                kp_vec_get(&batches[b]->vecs[filter->col_count + k], row, &key[k]);
+            *ret_kept = kp_row_locks_add(session, relation, key);
+        }
+    }
+    return code;
+}
+
+/* Rows that are locked, by their keys where a filter says which they are, and relations that are read. */
+static enum kp_code note_reads(const struct run *run, const struct kp_plan *plan, struct kp_arena *arena,
+                               struct kp_error *err)
+{
+    struct kp_session *session = run->session;
+    if (!kp_reads_are_noted(session))
+        return KP_OK;
+    if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind != KP_RELATION_SYSTEM) {
+        const struct kp_plan *filter = session->locking ? filter_of_rows(run, plan) : NULL;
+        bool kept = false;
+        if (filter)
+            KP_TRY(lock_rows(run, filter, arena, &kept, err));
+        if (!kept || kp_session_isolation(session) == KP_SERIALIZABLE)
+            kp_reads_note(session, plan->scan.relation, session->locking && !kept);
+    }
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        KP_TRY(note_reads(run, plan->inputs[i], arena, err));
+    return KP_OK;
+}
+
 enum kp_code kp_query_run(struct kp_session *session, const struct kp_plan *plan, struct kp_arena *arena,
                           struct kp_batch ***ret_batches, size_t *ret_count, int64_t *ret_position,
                           struct kp_error *err)
@@ -342,13 +426,13 @@ enum kp_code kp_query_run(struct kp_session *session, const struct kp_plan *plan
     bool own = false;
     enum kp_code code = pin_all(&run, plan, err);
     if (code == KP_OK)
-        kp_reads_note_plan(session, plan);
-    if (code == KP_OK)
         code = kp_session_snapshot(session, &run.snapshot, &own, err);
     if (code == KP_OK) {
         *ret_position = run.snapshot.position;
-        code = run_at(&run, arena, ret_batches, ret_count, err);
+        code = note_reads(&run, plan, arena, err);
     }
+    if (code == KP_OK)
+        code = run_at(&run, arena, ret_batches, ret_count, err);
     for (size_t i = 0; code == KP_OK && (run.memory.span_count || run.memory.view_count) && i < *ret_count; i++)
         own_strings((*ret_batches)[i], arena);
     if (code == KP_OK)

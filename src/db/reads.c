@@ -4,17 +4,21 @@
  * its COMMIT. Of what was locked no other that locked it may have committed either, whatever that one wrote: a lock
  * keeps two transactions apart that write elsewhere. Nobody waits; the second to commit fails.
  *
- * Kept are relations, not rows: of a view what counts are the topics of the sources and tables behind it, as it may
- * lag. So a transaction can fail although no row that it saw has changed; it is tried again, as after any 40001. One
- * that writes nothing is at its snapshot, and never fails.
+ * Kept are relations: of a view what counts are the topics of the sources and tables behind it, as it may lag. So a
+ * transaction can fail although no row that it saw has changed; it is tried again, as after any 40001. Only of locked
+ * rows of tables are the keys kept, where a scan's own filter says which they are (row_locks.c). One that writes
+ * nothing is at its snapshot, and never fails.
  */
 #include "db/session.h"
 
-void kp_reads_note(struct kp_session *session, struct kp_relation *relation)
+bool kp_reads_are_noted(const struct kp_session *session)
 {
     bool by_itself = session->transaction == KP_TRANSACTION_NONE && !session->keeps_snapshot; /* it writes nothing */
-    if (by_itself || (!session->locking && kp_session_isolation(session) != KP_SERIALIZABLE))
-        return;
+    return !by_itself && (session->locking || kp_session_isolation(session) == KP_SERIALIZABLE);
+}
+
+void kp_reads_note(struct kp_session *session, struct kp_relation *relation, bool locks)
+{
     size_t i = 0;
     while (i < session->read_count && session->reads[i].relation != relation)
         i++;
@@ -22,15 +26,7 @@ void kp_reads_note(struct kp_session *session, struct kp_relation *relation)
         session->reads = kp_realloc(session->reads, (i + 1) * sizeof *session->reads);
         session->reads[session->read_count++] = (struct kp_read){.relation = kp_relation_ref(relation)};
     }
-    session->reads[i].locked |= session->locking;
-}
-
-void kp_reads_note_plan(struct kp_session *session, const struct kp_plan *plan)
-{
-    if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind != KP_RELATION_SYSTEM)
-        kp_reads_note(session, plan->scan.relation);
-    for (uint32_t i = 0; i < plan->input_count; i++)
-        kp_reads_note_plan(session, plan->inputs[i]);
+    session->reads[i].locked |= locks;
 }
 
 void kp_reads_forget(struct kp_session *session)
@@ -44,8 +40,8 @@ void kp_reads_forget(struct kp_session *session)
 
 /* ---- COMMIT ---- */
 
-static enum kp_code fail(struct kp_session *session, const char *what, const char *name, const char *change,
-                         struct kp_error *err)
+enum kp_code kp_reads_fail(struct kp_session *session, const char *what, const char *name, const char *change,
+                           struct kp_error *err)
 {
     session->lost = true;
     (void)kp_fail(err, KP_BUSY, "40001",
@@ -68,7 +64,7 @@ static enum kp_code check_topic(struct kp_session *session, const char *name, st
         KP_TRY(kp_log_partition(log, topic.id, i, &partition, err));
         KP_TRY(kp_log_offset_behind(log, topic.id, i, session->snapshot.position, &offset, err));
         if (offset < partition.end_offset)
-            return fail(session, "Topic", name, "has new records", err);
+            return kp_reads_fail(session, "Topic", name, "has new records", err);
     }
     return KP_OK;
 }
@@ -95,9 +91,10 @@ enum kp_code kp_reads_check(struct kp_session *session, struct kp_error *err)
 {
     for (size_t i = 0; session->has_snapshot && i < session->read_count; i++) {
         const struct kp_read *read = &session->reads[i];
-        if (read->locked && read->relation->locked_at > session->snapshot.position)
-            return fail(session, kp_relation_kind_name(read->relation->kind), read->relation->name,
-                        "was locked by another transaction, too", err);
+        if (read->locked &&
+            KP_MAX(read->relation->locked_at, read->relation->rows_locked_at) > session->snapshot.position)
+            return kp_reads_fail(session, kp_relation_kind_name(read->relation->kind), read->relation->name,
+                                 "was locked by another transaction, too", err);
         KP_TRY(check_relation(session, read->relation, err));
     }
     return KP_OK;

@@ -176,6 +176,7 @@ static void forget(struct kp_session *session)
     kp_savepoints_forget(session);
     kp_writes_forget(session);
     kp_reads_forget(session);
+    kp_row_locks_forget(session);
     kp_advisory_release_since(session, 0);
 }
 

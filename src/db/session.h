@@ -42,7 +42,7 @@ struct kp_given_rows {
 /* A relation that a transaction has read, and COMMIT looks at again (reads.c). */
 struct kp_read {
     struct kp_relation *relation; /* referenced */
-    bool locked;                  /* by FOR UPDATE or the like */
+    bool locked;                  /* by FOR UPDATE or the like, as a whole */
 };
 
 struct kp_session {
@@ -82,6 +82,8 @@ struct kp_session {
     size_t write_index_cap;
     struct kp_read *reads; /* what COMMIT checks of what the transaction has read */
     size_t read_count;
+    struct kp_locked_row *locked_rows; /* row_locks.c */
+    size_t locked_row_count;
     bool locking;                /* the statement says FOR UPDATE or the like */
     size_t visible_writes;       /* reads see so many of them: a statement does not see its own. SIZE_MAX: all */
     struct kp_given_rows *given; /* newest first */
@@ -290,14 +292,29 @@ enum kp_code kp_writes_key_error(struct kp_session *session, const struct kp_rel
                                  const struct kp_datum *values, struct kp_error *err);
 
 /* ---- reads.c ---- */
-/* The transaction reads it, or all that the plan scans: noted if it is serializable, or if the statement locks. */
-void kp_reads_note(struct kp_session *session, struct kp_relation *relation);
-void kp_reads_note_plan(struct kp_session *session, const struct kp_plan *plan);
+/* Whether what is read now is noted: the transaction is serializable, or the statement locks, and it is not alone. */
+bool kp_reads_are_noted(const struct kp_session *session);
+/* The transaction reads it. locks: as a whole, for who locks rows of it that are not known by their keys. */
+void kp_reads_note(struct kp_session *session, struct kp_relation *relation, bool locks);
 void kp_reads_forget(struct kp_session *session);
+/* 40001: what ("View"), which was read, has changed as it says. */
+enum kp_code kp_reads_fail(struct kp_session *session, const char *what, const char *name, const char *change,
+                           struct kp_error *err);
 /* 40001 if anything that was noted has changed since the transaction's snapshot, or if another one that locked it has
  * committed. In its turn to commit, as what follows: it has, up to this position. */
 KP_MUST enum kp_code kp_reads_check(struct kp_session *session, struct kp_error *err);
 void kp_reads_committed(struct kp_session *session, int64_t position);
+
+/* ---- row_locks.c ---- */
+struct kp_row_locks *kp_row_locks_create(void);
+void kp_row_locks_destroy(struct kp_row_locks *locks);
+/* The statement has read the row of this key, and locks; false: there are too many, the relation is to be locked. */
+bool kp_row_locks_add(struct kp_session *session, struct kp_relation *relation, const struct kp_datum *key);
+void kp_row_locks_forget(struct kp_session *session);
+/* As kp_reads_check and kp_reads_committed; newest: a snapshot with all that was committed. */
+KP_MUST enum kp_code kp_row_locks_check(struct kp_session *session, const struct kp_snapshot *newest,
+                                        struct kp_error *err);
+void kp_row_locks_committed(struct kp_session *session, int64_t position);
 
 /* ---- utility.c ---- */
 /* Result columns of SHOW, EXPLAIN and their like; false if the statement returns no rows. */

@@ -93,8 +93,8 @@ enum kp_code kp_target_key_of(struct kp_write_target *target, struct kp_datum *v
         KP_TRY(kp_store_key_state(target->live->store, &target->snapshot, key.values, target->snapshot.position, &state,
                                   err));
         key.taken = key.existed = state != KP_KEY_MISSING;
-        if (key.taken) /* ON CONFLICT decides by it; a key that is not there is checked as a write */
-            kp_reads_note(session, target->relation);
+        if (key.taken && kp_reads_are_noted(session)) /* ON CONFLICT decides by it; else it is checked as a write */
+            kp_reads_note(session, target->relation, false);
     }
     *ret_key = key;
     return KP_OK;

@@ -213,7 +213,7 @@ static enum kp_code check_write(struct kp_session *session, const struct kp_pend
 static enum kp_code check_conflicts(struct kp_session *session, struct kp_error *err)
 {
     struct kp_db *db = session->db;
-    bool tables = false;
+    bool tables = session->locked_row_count > 0;
     for (size_t i = 0; i < session->write_count; i++)
         tables |= session->writes[i].relation->kind == KP_RELATION_TABLE;
     if (!tables)
@@ -230,6 +230,8 @@ static enum kp_code check_conflicts(struct kp_session *session, struct kp_error 
         if (write->replaced_by == SIZE_MAX && write->key.ptr && kp_live_of(write->relation))
             code = check_write(session, write, read_at, &snapshot, err);
     }
+    if (code == KP_OK)
+        code = kp_row_locks_check(session, &snapshot, err);
     kp_snapshot_release(db->clock, &snapshot);
     return code;
 }
@@ -304,8 +306,10 @@ enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position,
     *ret_position = kp_log_position(db->log);
     if (code == KP_OK && group.count)
         code = kp_log_append(db->log, group.entries, group.count, ret_position, err);
-    if (code == KP_OK)
+    if (code == KP_OK) {
         kp_reads_committed(session, *ret_position);
+        kp_row_locks_committed(session, *ret_position);
+    }
     kp_mutex_lock(&db->mutex);
     db->committing = false;
     kp_cond_signal(&db->committed);

@@ -86,7 +86,8 @@ struct kp_relation {
     /* sinks */
     struct kp_relation *sink_from; /* referenced */
 
-    int64_t locked_at; /* behind the last commit of a transaction that had locked rows of it; db/reads.c */
+    /* behind the last commits of transactions that had locked it as a whole, or rows of it; db/reads.c */
+    int64_t locked_at, rows_locked_at;
 
     const char *errors_of; /* system table: the error rows of the view of this name; NULL: of no view */
     bool never_rows;       /* system tables of what there is not: never a row */
