@@ -187,6 +187,10 @@ void kp_settings_discard(struct kp_setting_values *copy);
 void kp_settings_each(struct kp_session *session,
                       void (*each)(void *arg, const char *name, const char *value, const char *doc), void *arg);
 
+/* ---- zone_setting.c ---- */
+/* Appends the name of the zone that a value of TimeZone means, which need not be there. */
+KP_MUST enum kp_code kp_zone_setting(const char *value, struct kp_buf *out, struct kp_error *err);
+
 /* ---- statement.c ---- */
 /* Binds again what the catalog has left behind. */
 KP_MUST enum kp_code kp_prepared_refresh(struct kp_prepared *prepared, struct kp_error *err);

@@ -524,7 +524,7 @@ static enum kp_code change_fixed(struct kp_session *session, size_t i, const cha
     return KP_OK;
 }
 
-static enum kp_code change(struct kp_session *session, const char *name, const char *value, struct kp_error *err)
+static enum kp_code change_to(struct kp_session *session, const char *name, const char *value, struct kp_error *err)
 {
     size_t i = find(session, name);
     if (i == count_of(session))
@@ -550,6 +550,20 @@ static enum kp_code change(struct kp_session *session, const char *name, const c
     if ((table[i].flags & REPORTED) && session->options.setting_changed)
         session->options.setting_changed(session->options.arg, table[i].name, value);
     return KP_OK;
+}
+
+static enum kp_code change(struct kp_session *session, const char *name, const char *value, struct kp_error *err)
+{
+    size_t i = find(session, name);
+    if (i >= KP_COUNT(table) || table[i].check != check_zone)
+        return change_to(session, name, value, err);
+    struct kp_buf zone = {0};
+    enum kp_code code = kp_zone_setting(value, &zone, err);
+    kp_buf_append_byte(&zone, 0);
+    if (code == KP_OK)
+        code = change_to(session, name, (const char *)zone.data, err);
+    kp_buf_finish(&zone);
+    return code;
 }
 
 static enum kp_code set_session(struct kp_session *session, const char *name, const char *value, struct kp_error *err)

@@ -1,6 +1,8 @@
 /*
  * PostgreSQL's parse tree to a statement: one small function a kind of node. Expressions and queries stay tree.
  */
+#include <stdlib.h>
+
 #include "sql/parse.h"
 
 const char *kp_tree_name(PgQuery__Node *const *names, size_t count, const char **ret_schema)
@@ -244,6 +246,19 @@ static enum kp_code from_copy(struct parser *parser, struct kp_statement *statem
 
 /* ---- sessions ---- */
 
+/* SET TIME ZONE INTERVAL '…' says that it is one; a number alone counts what the interval ends with. */
+static const char *set_text_of(struct parser *parser, const PgQuery__Node *node)
+{
+    enum { HOUR = 1 << 10 }; /* PostgreSQL's INTERVAL_MASK(HOUR) */
+    const char *text = text_of(parser, node);
+    if (node->node_case != PG_QUERY__NODE__NODE_TYPE_CAST)
+        return text;
+    const PgQuery__TypeName *type = node->type_cast->type_name;
+    bool number = type->n_typmods && text[0] && text[strspn(text, "+-0123456789")] == 0;
+    bool hours = number && atoi(text_of(parser, type->typmods[0])) == HOUR;
+    return kp_arena_printf(parser->arena, "INTERVAL '%s%s'", text, hours ? " hours" : number ? " minutes" : "");
+}
+
 static enum kp_code from_set(struct parser *parser, struct kp_statement *statement, const PgQuery__VariableSetStmt *set)
 {
     statement->kind = KP_STATEMENT_SET;
@@ -274,7 +289,7 @@ static enum kp_code from_set(struct parser *parser, struct kp_statement *stateme
     if (set->kind != PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE)
         return KP_OK;
     for (size_t i = 0; i < set->n_args; i++) {
-        const char *value = text_of(parser, set->args[i]);
+        const char *value = set_text_of(parser, set->args[i]);
         statement->value = i ? kp_arena_printf(parser->arena, "%s, %s", statement->value, value) : value;
     }
     return KP_OK;
