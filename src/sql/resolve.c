@@ -397,6 +397,18 @@ static enum kp_code widen_real(struct binder *binder, struct kp_expr **both)
     return KP_OK;
 }
 
+/* Arrays of which one is of a domain: no operator takes both as one type. */
+static bool arrays_differ(const struct candidate *candidate, struct kp_expr *const *both, uint32_t count)
+{
+    struct kp_type types[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        if (i >= count || takes(candidate, i) != KP_ANYARRAY || both[i]->type.id == KP_UNKNOWN)
+            return false;
+        types[i] = kp_type_base(both[i]->type);
+    }
+    return types[0].domain != types[1].domain;
+}
+
 enum kp_code kp_bind_operator(struct binder *binder, const char *name, struct kp_expr *left, struct kp_expr *right,
                               int32_t location, struct kp_expr **ret_expr)
 {
@@ -415,7 +427,7 @@ enum kp_code kp_bind_operator(struct binder *binder, const char *name, struct kp
     uint32_t found = func_candidates(binder, KP_FUNC_OPERATOR, name, &candidates);
     const struct candidate *chosen;
     enum outcome outcome = choose(candidates, found, both, count, true, &chosen, binder->arena);
-    if (outcome == RESOLVED)
+    if (outcome == RESOLVED && !arrays_differ(chosen, both, count))
         return make_call(binder, chosen, both, count, location, ret_expr);
     const char *left_type = left ? kp_bind_type_text(binder, left->type) : "";
     kp_bind_fail(binder, location, KP_NOT_FOUND, outcome == AMBIGUOUS ? "42725" : "42883",
