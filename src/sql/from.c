@@ -391,7 +391,8 @@ static enum kp_code bind_set_table(struct binder *binder, const PgQuery__RangeFu
     KP_TRY(add_item(binder, plan, name, range->alias, kp_tree_location(range->functions[0]->list->items[0]), true,
                     joins, scope));
     const char *known_as = range->alias ? range->alias->aliasname : name;
-    if (plan->col_count == 1 && !range->ordinality && strcmp(known_as, plan->cols[0].name) != 0) /* its whole row */
+    bool scalar = plan->col_count == 1 && !range->ordinality && !range->n_coldeflist; /* it is its whole row, then */
+    if (scalar && strcmp(known_as, plan->cols[0].name) != 0)
         kp_scope_add(binder, scope,
                      (struct scope_column){.name = known_as, .type = plan->cols[0].type, .hidden = true, .index = at});
     return KP_OK;

@@ -267,10 +267,10 @@ static enum kp_code take_items(struct json_reader *r, struct shape *shape, uint3
         bool nested =
             kp_jsonb_kind(item) == KP_JSONB_ARRAY && shape->element.id != KP_JSON && shape->element.id != KP_JSONB;
         bool deeper = first_here && count == 0 ? nested : level + 1 < shape->dimensions;
-        if (nested != deeper)
-            return kp_fail(r->err, KP_INVALID, "22P02", "malformed JSON array");
+        if (deeper && !nested)
+            return kp_fail(r->err, KP_INVALID, "22P02", "expected JSON array");
         count++;
-        if (nested) {
+        if (deeper) {
             KP_TRY(take_items(r, shape, level + 1, item));
             continue;
         }
@@ -359,7 +359,7 @@ static enum kp_code take_value(struct json_reader *r, struct kp_type type, struc
         code = take_row(r, type, json, base, ret_value);
     else if (kind == KP_JSONB_ARRAY && kp_type_is_array(type.id))
         code = take_array(r, type, json, ret_value);
-    else if (kind == KP_JSONB_OBJECT && kp_type_is_array(type.id))
+    else if (kind != KP_JSONB_STRING && kp_type_is_array(type.id))
         code = kp_fail(r->err, KP_INVALID, "22P02", "expected JSON array");
     else if (kind != KP_JSONB_STRING && kp_type_is_composite(type.id))
         code = kp_fail(r->err, KP_INVALID, "22023", "cannot call populate_composite on %s",

@@ -80,6 +80,8 @@ static bool expand_array(struct kp_call *call, uint32_t row, uint64_t from, stru
     struct kp_jsonb_items items;
     struct kp_str key, item;
     enum kp_jsonb_kind kind = kp_jsonb_kind(value);
+    if (kind != KP_JSONB_ARRAY && strncmp(name, "jsonb", 5) == 0)
+        return refuse(call, row, "cannot call %s on a non-array", name);
     if (kind != KP_JSONB_ARRAY)
         return refuse(call, row, kind == KP_JSONB_OBJECT ? "cannot call %s on an object" : "cannot call %s on a scalar",
                       name);
