@@ -324,6 +324,16 @@ static enum kp_code cast_args(struct binder *binder, const struct candidate *can
     return KP_OK;
 }
 
+/* What any type's value is written into, as text or JSON, has names of regclass and its like, not their numbers. */
+static enum kp_code name_args(struct binder *binder, const struct candidate *candidate, enum kp_type_id ret,
+                              struct kp_expr **args, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && (ret == KP_TEXT || ret == KP_JSON || ret == KP_JSONB); i++)
+        if (is_any(takes(candidate, i)))
+            KP_TRY(kp_bind_as_name(binder, args[i], &args[i]));
+    return KP_OK;
+}
+
 static uint32_t func_candidates(struct binder *binder, enum kp_func_kind kind, const char *name,
                                 struct candidate **ret_candidates)
 {
@@ -341,6 +351,7 @@ static enum kp_code make_call(struct binder *binder, const struct candidate *can
 {
     const struct kp_func *func = candidate->what;
     struct kp_poly poly;
+    KP_TRY(name_args(binder, candidate, func->ret, args, count));
     KP_TRY(cast_args(binder, candidate, args, count, &poly));
     if (binder->for_view && func->flags & KP_VOLATILE) {
         kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "function %s is volatile and cannot be used in a view",
@@ -601,9 +612,10 @@ enum kp_code kp_bind_aggregate(struct binder *binder, const char *name, struct k
     enum outcome outcome = choose(candidates, (uint32_t)found, args, count, false, &chosen, binder->arena);
     if (outcome != RESOLVED)
         return no_function(binder, outcome, name, args, count, true, location);
-    struct kp_poly poly;
-    KP_TRY(cast_args(binder, chosen, args, count, &poly));
     const struct kp_agg *agg = chosen->what;
+    struct kp_poly poly;
+    KP_TRY(name_args(binder, chosen, agg->ret, args, count));
+    KP_TRY(cast_args(binder, chosen, args, count, &poly));
     struct kp_type type = KP_TYPE(kp_poly_meant(agg->ret, &poly));
     for (uint32_t i = 0; i < count && agg->ret == KP_ANYELEMENT; i++)
         if (agg->args[i] == KP_ANYELEMENT && args[i]->type.id == type.id) {
