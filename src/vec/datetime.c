@@ -81,8 +81,8 @@ bool kp_timestamp_to_utc(int64_t local_us, const struct kp_zone *zone, int64_t *
 {
     int64_t us = local_us;
     if (kp_timestamp_is_finite(local_us)) {
-        us -= kp_zone_offset_of_local(zone, local_us) * KP_SECOND_US;
-        if (!kp_timestamp_in_range(us))
+        int64_t offset_us = kp_zone_offset_of_local(zone, local_us) * KP_SECOND_US;
+        if (__builtin_sub_overflow(local_us, offset_us, &us) || !kp_timestamp_in_range(us))
             return false;
     }
     *ret_us = us;
@@ -93,8 +93,8 @@ bool kp_timestamp_to_local(int64_t us, const struct kp_zone *zone, int64_t *ret_
 {
     int64_t local = us;
     if (kp_timestamp_is_finite(us)) {
-        local += kp_zone_offset_at(zone, us, NULL) * KP_SECOND_US;
-        if (!kp_timestamp_in_range(local))
+        int64_t offset_us = kp_zone_offset_at(zone, us, NULL) * KP_SECOND_US;
+        if (__builtin_add_overflow(us, offset_us, &local) || !kp_timestamp_in_range(local))
             return false;
     }
     *ret_local_us = local;
