@@ -294,13 +294,15 @@ static bool fill_row(struct kp_call *call, const struct kp_vec *const *args, uin
     }
     uint64_t count = dimensions > 0;
     for (uint32_t d = 0; d < dimensions; d++) {
-        if (lengths[d] < 0 || count * (uint64_t)lengths[d] > KP_RECORD_BYTES_MAX) {
-            bool ours = lengths[d] >= 0 && count * (uint64_t)lengths[d] <= KP_ARRAY_ELEMENTS_MAX;
-            kp_call_fail(call, row, "54000", "array size exceeds the maximum allowed (%d)",
-                         ours ? KP_RECORD_BYTES_MAX : KP_ARRAY_ELEMENTS_MAX);
+        count *= (uint64_t)KP_MAX(lengths[d], 0);
+        if (lengths[d] < 0 || count > KP_ARRAY_ELEMENTS_MAX) {
+            kp_call_fail(call, row, "54000", "array size exceeds the maximum allowed (%d)", KP_ARRAY_ELEMENTS_MAX);
             return false;
         }
-        count *= (uint64_t)lengths[d];
+    }
+    if (count > KP_RECORD_BYTES_MAX) {
+        kp_call_fail(call, row, "54000", "array size exceeds the maximum allowed (%d)", KP_RECORD_BYTES_MAX);
+        return false;
     }
     for (uint32_t d = 0; d < dimensions; d++)
         if ((int64_t)lows[d] + lengths[d] > INT32_MAX) {
