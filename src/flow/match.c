@@ -201,7 +201,7 @@ static struct kp_agg_call agg_call(const struct view *view, const struct kp_matc
     struct kp_agg_call call = {.budget = budget, .arg_count = nav->agg.arg_count};
     for (uint32_t k = 0; k < nav->agg.arg_count; k++)
         call.arg_types[k] = nav->agg.args[k]->type;
-    if (nav->agg.agg->flags & KP_AGG_ORDERED && call.arg_count < KP_FUNCTION_ARGS_MAX) { /* by place in the match */
+    if (nav->agg.agg->flags & KP_AGG_ORDERED) { /* by place in the match */
         call.arg_types[call.arg_count++] = KP_TYPE(KP_INT8);
         call.order_count = 1;
         call.orders = &ascending;
@@ -244,7 +244,7 @@ static void aggregate(const struct view *view, const struct kp_match_nav *nav, s
     for (uint32_t c = 0; c < rows->match->col_count; c++)
         if (used[c])
             kp_table_load(rows->table, c, ids, n, arena, &batch->vecs[c]);
-    struct kp_vec filter = {0}, values[KP_FUNCTION_ARGS_MAX], some[KP_FUNCTION_ARGS_MAX];
+    struct kp_vec filter = {0}, values[KP_AGG_ARGS_MAX], some[KP_AGG_ARGS_MAX];
     if (agg->filter && n)
         kp_eval(eval, agg->filter, batch, &filter);
     for (uint32_t k = 0; n && k < agg->arg_count; k++)
@@ -259,7 +259,7 @@ static void aggregate(const struct view *view, const struct kp_match_nav *nav, s
     struct kp_budget owned;
     kp_budget_init(&owned, "match", 0, NULL);
     struct kp_agg_call call = agg_call(view, nav, &owned, kept);
-    const struct kp_vec *args[KP_FUNCTION_ARGS_MAX];
+    const struct kp_vec *args[KP_AGG_ARGS_MAX];
     for (uint32_t k = 0; k < call.arg_count; k++) {
         if (k < agg->arg_count && kept) {
             struct kp_vec flat = kp_vec_flatten(&values[k], arena, n);

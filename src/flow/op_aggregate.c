@@ -44,9 +44,9 @@ struct agg {
     const struct kp_agg *agg;
     const struct kp_agg_impl *impl;
     struct kp_expr **args, *filter;
-    uint32_t arg_count, arg_columns[KP_FUNCTION_ARGS_MAX], filter_column, state_offset, distinct_index;
+    uint32_t arg_count, arg_columns[KP_AGG_ARGS_MAX], filter_column, state_offset, distinct_index;
     uint32_t order_count;
-    struct kp_agg_order orders[KP_FUNCTION_ARGS_MAX];
+    struct kp_agg_order orders[KP_AGG_ARGS_MAX];
     bool distinct;
     struct kp_type type;
 };
@@ -187,7 +187,7 @@ static uint32_t distinct_changes(struct shard *shard, const struct agg *agg, con
                                  struct kp_arena *arena, int64_t *ret_weights)
 {
     struct kp_table *table = &shard->distinct[agg->distinct_index];
-    struct kp_vec keys[KP_FUNCTION_ARGS_MAX + 1];
+    struct kp_vec keys[KP_AGG_ARGS_MAX + 1];
     kp_vec_init(&keys[0], arena, KP_TYPE(KP_INT4), n);
     for (uint32_t i = 0; i < n; i++)
         ((int32_t *)keys[0].data)[i] = (int32_t)ids[index[i]];
@@ -229,8 +229,8 @@ static void update_agg(struct op_aggregate *op, struct kp_lane *lane, struct sha
     bool some = agg->filter || agg->distinct;
     for (uint32_t k = 0; k < agg->arg_count; k++)
         some |= agg->agg->flags & KP_AGG_SKIP_NULLS && batch->vecs[agg->arg_columns[k]].valid;
-    struct kp_vec vecs[KP_FUNCTION_ARGS_MAX];
-    const struct kp_vec *args[KP_FUNCTION_ARGS_MAX];
+    struct kp_vec vecs[KP_AGG_ARGS_MAX];
+    const struct kp_vec *args[KP_AGG_ARGS_MAX];
     for (uint32_t k = 0; k < agg->arg_count; k++) {
         vecs[k] = batch->vecs[agg->arg_columns[k]];
         args[k] = &vecs[k];
@@ -524,7 +524,7 @@ static void define_agg(struct op_aggregate *op, const struct kp_plan_agg *from, 
     memcpy(agg->orders, from->orders, sizeof agg->orders);
     agg->impl = op->lean ? from->agg->growing : from->agg->retractable;
     agg->args = kp_arena_calloc(arena, (from->arg_count + 1) * sizeof *agg->args);
-    struct kp_type distinct_types[KP_FUNCTION_ARGS_MAX + 1] = {KP_TYPE(KP_INT4)};
+    struct kp_type distinct_types[KP_AGG_ARGS_MAX + 1] = {KP_TYPE(KP_INT4)};
     for (uint32_t k = 0; k < from->arg_count; k++) {
         agg->arg_columns[k] = add_column(op, guarded(arena, from->filter, from->args[k]));
         agg->args[k] = op->columns[agg->arg_columns[k]];
@@ -659,10 +659,14 @@ static void aggregate_release(struct kp_node *node)
 
 static bool same_agg(const struct agg *a, const struct agg *b)
 {
-    if (a->agg != b->agg || a->distinct != b->distinct || a->arg_count != b->arg_count || !a->filter != !b->filter)
+    if (a->agg != b->agg || a->distinct != b->distinct || a->arg_count != b->arg_count ||
+        a->order_count != b->order_count || !a->filter != !b->filter)
         return false;
     for (uint32_t k = 0; k < a->arg_count; k++)
         if (a->arg_columns[k] != b->arg_columns[k])
+            return false;
+    for (uint32_t k = 0; k < a->order_count; k++)
+        if (a->orders[k].descending != b->orders[k].descending || a->orders[k].nulls_first != b->orders[k].nulls_first)
             return false;
     return !a->filter || a->filter_column == b->filter_column;
 }

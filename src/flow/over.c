@@ -92,7 +92,7 @@ struct running {
 /* An aggregate that sees an order sees that of the window: its one key is the row's place in the partition. */
 static bool sees_order(const struct kp_plan_over_call *plan)
 {
-    return plan->agg->flags & KP_AGG_ORDERED && plan->arg_count < KP_FUNCTION_ARGS_MAX;
+    return plan->agg->flags & KP_AGG_ORDERED;
 }
 
 static struct kp_agg_call agg_call(struct running *running, uint32_t rows)
@@ -100,7 +100,7 @@ static struct kp_agg_call agg_call(struct running *running, uint32_t rows)
     static const struct kp_agg_order ascending;
     const struct kp_plan_over_call *plan = &running->call->plan;
     struct kp_agg_call call = {.budget = &running->owned, .arg_count = plan->arg_count};
-    memcpy(call.arg_types, running->call->arg_types, sizeof call.arg_types);
+    memcpy(call.arg_types, running->call->arg_types, sizeof running->call->arg_types);
     if (sees_order(plan)) {
         call.arg_types[call.arg_count++] = KP_TYPE(KP_INT8);
         call.order_count = 1;
@@ -143,8 +143,8 @@ static void add_rows(struct running *running, uint32_t from, uint32_t to, int64_
     }
     if (n == 0)
         return;
-    struct kp_vec vecs[KP_FUNCTION_ARGS_MAX];
-    const struct kp_vec *args[KP_FUNCTION_ARGS_MAX];
+    struct kp_vec vecs[KP_AGG_ARGS_MAX];
+    const struct kp_vec *args[KP_AGG_ARGS_MAX];
     for (uint32_t k = 0; k < plan->arg_count; k++) {
         kp_vec_gather(&rows->vecs[plan->args[k]], index, n, arena, &vecs[k]);
         args[k] = &vecs[k];

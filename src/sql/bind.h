@@ -559,6 +559,8 @@ KP_MUST enum kp_code kp_bind_groups(struct binder *binder, const PgQuery__Select
 /* Columns of the expression that follow from a primary key among the first `written` groups become groups. */
 void kp_bind_dependent_groups(struct binder *binder, const struct kp_plan *plan, const struct kp_expr *expr,
                               struct grouping *grouping, uint32_t written);
+/* Aggregates that see an order, see the rows that it leaves equal in the order of FROM's rows. */
+void kp_bind_order_in_groups(struct binder *binder, const struct grouping *grouping);
 /* select.c: groups, then aggregates. */
 struct kp_plan *kp_bind_aggregate_node(struct binder *binder, struct kp_plan *input, const struct grouping *grouping);
 /* The union of the aggregates by each set, NULL for what is not in it. */

@@ -324,7 +324,7 @@ static enum kp_code bind_aggregate(struct binder *binder, const struct expr_plac
                             "an aggregate can have at most %d arguments and ORDER BY expressions",
                             KP_FUNCTION_ARGS_MAX);
     struct kp_expr *args[KP_FUNCTION_ARGS_MAX], *keys[KP_FUNCTION_ARGS_MAX];
-    struct kp_agg_order orders[KP_FUNCTION_ARGS_MAX] = {{0}};
+    struct kp_agg_order orders[KP_AGG_ARGS_MAX] = {{0}};
     uint32_t count = (uint32_t)call->n_args, first_sub = place->subs ? place->subs->count : 0;
     for (size_t i = 0; i < call->n_args; i++)
         KP_TRY(kp_bind_expr(binder, &inside, call->args[i], &args[i]));
@@ -334,7 +334,7 @@ static enum kp_code bind_aggregate(struct binder *binder, const struct expr_plac
     if (call->n_args == 0 && !call->agg_star && strcmp(name, "count") == 0)
         return kp_bind_fail(binder, call->location, KP_INVALID, "42809",
                             "count(*) must be used to call a parameterless aggregate function");
-    struct kp_expr **own = kp_arena_calloc(binder->arena, (KP_FUNCTION_ARGS_MAX + 1) * sizeof *own);
+    struct kp_expr **own = kp_arena_calloc(binder->arena, (KP_AGG_ARGS_MAX + 1) * sizeof *own);
     memcpy(own, args, count * sizeof *own);
     struct kp_plan_agg agg;
     if (is_hypothetical(name))

@@ -4,6 +4,7 @@
  * column of the input that is left over is error 42803.
  */
 #include "sql/bind.h"
+#include "vec/made.h"
 
 static enum kp_code position_group(struct binder *binder, const PgQuery__AConst *node, const struct targets *targets,
                                    struct kp_expr **ret_expr)
@@ -314,6 +315,61 @@ struct kp_plan *kp_bind_grouping_sets(struct binder *binder, struct kp_plan *inp
         all->cols[i].not_null &= i >= groups;
     }
     return all;
+}
+
+/* ---- the order of rows within groups ---- */
+
+static bool is_key(const struct kp_plan_agg *agg, const struct kp_expr *column)
+{
+    for (uint32_t k = agg->arg_count - agg->order_count; k < agg->arg_count; k++)
+        if (kp_expr_equal(agg->args[k], column))
+            return true;
+    return false;
+}
+
+/* FROM's columns that differ within a group, as one value; one row holds so many only, and the last may be a row. */
+static struct kp_expr *row_of(struct binder *binder, struct kp_expr **columns, uint32_t count)
+{
+    if (count > KP_COMPOSITE_FIELDS_MAX) {
+        uint32_t last = KP_COMPOSITE_FIELDS_MAX - 1;
+        columns[last] = row_of(binder, columns + last, count - last);
+        count = KP_COMPOSITE_FIELDS_MAX;
+    }
+    return count == 1 ? columns[0] : kp_bind_row_of(binder, columns, count, -1);
+}
+
+/* Aggregates that see an order see equals in that of FROM's rows, one for all: so their elements belong together. */
+static void order_by_row(struct binder *binder, const struct grouping *grouping, struct kp_plan_agg *agg)
+{
+    const struct scope *scope = grouping->scope;
+    uint32_t count = 0, values = agg->arg_count - agg->order_count;
+    struct kp_expr **columns = kp_arena_alloc(binder->arena, (scope->count + 1) * sizeof *columns);
+    bool in_values = true; /* which decide last */
+    for (uint32_t i = 0; i < scope->count; i++) {
+        const struct scope_column *of = &scope->cols[i];
+        struct kp_expr *column = kp_bind_column(binder, of->index, of->type, -1);
+        bool same = of->hidden || is_key(agg, column);
+        for (uint32_t g = 0; !same && !grouping->set_count && g < grouping->count; g++)
+            same = kp_expr_equal(grouping->groups[g], column);
+        if (same)
+            continue;
+        in_values &= count < values && kp_expr_equal(agg->args[count], column);
+        columns[count++] = column;
+    }
+    if (in_values)
+        return;
+    agg->args[agg->arg_count++] = row_of(binder, columns, count);
+    agg->orders[agg->order_count++] = (struct kp_agg_order){0};
+    agg->row_last = true;
+}
+
+void kp_bind_order_in_groups(struct binder *binder, const struct grouping *grouping)
+{
+    for (uint32_t a = 0; a < grouping->aggs->count; a++) {
+        struct kp_plan_agg *agg = &grouping->aggs->aggs[a];
+        if (agg->agg->flags & KP_AGG_ORDERED && !agg->distinct) /* of DISTINCT no two values are equal */
+            order_by_row(binder, grouping, agg);
+    }
 }
 
 /* ---- columns that follow from a primary key in GROUP BY ---- */

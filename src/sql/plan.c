@@ -266,8 +266,8 @@ static bool over_equal(const struct kp_plan *a, const struct kp_plan *b)
 bool kp_plan_agg_equal(const struct kp_plan_agg *a, const struct kp_plan_agg *b)
 {
     if (a->agg != b->agg || a->arg_count != b->arg_count || a->distinct != b->distinct ||
-        a->order_count != b->order_count || !exprs_equal(a->args, b->args, a->arg_count) ||
-        !kp_expr_equal(a->filter, b->filter))
+        a->order_count != b->order_count || a->row_last != b->row_last ||
+        !exprs_equal(a->args, b->args, a->arg_count) || !kp_expr_equal(a->filter, b->filter))
         return false;
     for (uint32_t i = 0; i < a->order_count; i++)
         if (a->orders[i].descending != b->orders[i].descending || a->orders[i].nulls_first != b->orders[i].nulls_first)

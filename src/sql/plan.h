@@ -73,7 +73,8 @@ struct kp_plan_agg {
     bool distinct;
     struct kp_type type;
     uint32_t order_count; /* the last arguments are keys of its ORDER BY */
-    struct kp_agg_order orders[KP_FUNCTION_ARGS_MAX];
+    bool row_last;        /* the last of these is the row itself: of equals it decides */
+    struct kp_agg_order orders[KP_AGG_ARGS_MAX];
 };
 /* A set-returning function of an EXPAND; func NULL: one row, with the value of the only argument. */
 struct kp_plan_set {

@@ -109,8 +109,9 @@ static void print_aggregate(const struct kp_plan *plan, struct kp_buf *out)
         else if (!agg->order_count)
             kp_buf_append_byte(out, '*');
         bool within = agg->agg->flags & KP_AGG_WITHIN;
-        kp_buf_append_text(out, within ? ") WITHIN GROUP (ORDER BY " : agg->order_count ? " ORDER BY " : "");
-        for (uint32_t k = 0; k < agg->order_count; k++) {
+        uint32_t written = agg->order_count - agg->row_last;
+        kp_buf_append_text(out, within ? ") WITHIN GROUP (ORDER BY " : written ? " ORDER BY " : "");
+        for (uint32_t k = 0; k < written; k++) {
             const struct kp_agg_order *order = &agg->orders[k];
             kp_buf_append_text(out, k ? ", " : "");
             kp_expr_print(agg->args[agg->arg_count - agg->order_count + k], in, out);

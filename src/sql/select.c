@@ -358,6 +358,7 @@ static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt
             kp_bind_dependent_groups(binder, *plan, query->sets.calls[c].args[a], &grouping, written);
     if (query->having)
         kp_bind_dependent_groups(binder, *plan, query->having, &grouping, written);
+    kp_bind_order_in_groups(binder, &grouping);
     KP_TRY(subs_below_groups(binder, query, &grouping, plan));
     KP_TRY(kp_bind_check_groupings(binder, &grouping));
     KP_TRY(check_direct(binder, &grouping));

@@ -164,7 +164,7 @@ struct kp_expr *kp_agg_of_nothing(struct binder *binder, const struct kp_plan_ag
                                         .rows = 1,
                                         .type = agg->type},
                                .arg_count = agg->arg_count};
-    for (uint32_t i = 0; i < agg->arg_count && i < KP_FUNCTION_ARGS_MAX; i++)
+    for (uint32_t i = 0; i < agg->arg_count; i++)
         call.arg_types[i] = agg->args[i]->type;
     void *state = kp_arena_calloc(binder->arena, impl->state_bytes + 8u);
     struct kp_vec out;

@@ -12,6 +12,8 @@
 
 #include "vec/func.h"
 
+enum { KP_AGG_ARGS_MAX = KP_FUNCTION_ARGS_MAX + 1 }; /* what can be written, and what decides among equals */
+
 /* How one ORDER BY key inside an aggregate sorts. */
 struct kp_agg_order {
     bool descending, nulls_first;
@@ -19,7 +21,8 @@ struct kp_agg_order {
 
 /*
  * What ORDER BY means to an aggregate. Keys are arguments: of an ORDERED one the last order_count of the call's, behind
- * its own; of a WITHIN one, agg(direct…) WITHIN GROUP (ORDER BY keys…), its own last ones. Ties follow the values.
+ * its own; of a WITHIN one, agg(direct…) WITHIN GROUP (ORDER BY keys…), its own last ones. Ties follow the values; the
+ * last key of an ORDERED one is the row, where that is more than the values (sql/group.c), or its place.
  */
 enum kp_agg_flags {
     KP_AGG_SKIP_NULLS = 1,  /* rows where one of its own arguments (not a key) is NULL do not count */
@@ -31,7 +34,7 @@ enum kp_agg_flags {
 struct kp_agg_call {
     struct kp_call call;      /* arena (step), settings, errors by row */
     struct kp_budget *budget; /* for memory that states own */
-    struct kp_type arg_types[KP_FUNCTION_ARGS_MAX];
+    struct kp_type arg_types[KP_AGG_ARGS_MAX];
     uint32_t arg_count; /* with the keys */
     uint32_t order_count;
     const struct kp_agg_order *orders;

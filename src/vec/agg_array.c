@@ -1,5 +1,5 @@
 /*
- * array_agg: all values, NULLs too, in the order of ORDER BY, else in their own. Of arrays it makes one of a dimension
+ * array_agg: all values, NULLs too, in the order of ORDER BY, then of the rows. Of arrays it makes one of a dimension
  * more, if they are of one shape.
  */
 #include "vec/agg_rows.h"

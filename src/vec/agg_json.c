@@ -1,6 +1,6 @@
 /*
  * json_agg, jsonb_agg: an array of all values, NULLs too. json_object_agg, jsonb_object_agg: an object of keys and
- * values; of equal keys jsonb keeps the last. The order is that of ORDER BY, else of the values.
+ * values; of equal keys jsonb keeps the last. The order is that of ORDER BY, then of the rows.
  */
 #include "vec/agg_rows.h"
 #include "vec/json_make.h"

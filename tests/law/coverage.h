@@ -24,6 +24,7 @@ enum { PRODUCTIONS_MIN = 131, FORMS_MIN = 750 };
     X(P_HAVING, "SELECT i FROM p GROUP BY i HAVING count(*) > 1")                                                      \
     X(P_FILTER, "SELECT count(*) FILTER (WHERE i > 1) FROM p")                                                         \
     X(P_AGGREGATE_DISTINCT, "SELECT count(DISTINCT i) FROM p")                                                         \
+    X(P_LISTS, "SELECT array_agg(t) AS t, array_agg(s) AS s FROM p GROUP BY i")                                        \
     X(P_ROLLUP, "SELECT i, s, count(*) FROM p GROUP BY ROLLUP (1, 2)")                                                 \
     X(P_CUBE, "SELECT i, s, count(*) FROM p GROUP BY CUBE (1, 2)")                                                     \
     X(P_GROUPING_SETS, "SELECT i, s, count(*) FROM p GROUP BY GROUPING SETS ((1, 2), (2), ())")                        \
@@ -199,8 +200,8 @@ static bool domains_in_sources; /* the engine takes columns of a domain there */
 
 /* ---- trying them ---- */
 
-static struct form_table *const form_tables[] = {&functions, &predicates, &aggregates, &window_functions,
-                                                 &frames,    &statements, &definitions};
+static struct form_table *const form_tables[] = {&functions,        &predicates, &aggregates, &row_lists,
+                                                 &window_functions, &frames,     &statements, &definitions};
 
 static inline void coverage_told(const char *sql, const struct answer *answer)
 {

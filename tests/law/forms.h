@@ -511,6 +511,20 @@ static struct form_table aggregates = {
             "t tm  OB  first($1::text ORDER BY $2, $1) ;; last($1::text ORDER BY $2, $1)\n",
 };
 
+/* Aggregates that see the order of FROM's rows, of all or of those that ORDER BY leaves equal. It is written in for
+ * PostgreSQL, at the end of the call. */
+static struct form_table row_lists = {
+    .name = "lists",
+    .around = "EXPLAIN SELECT %s FROM p GROUP BY i",
+    .text = "t i   B   array_agg($1)::text ;; array_agg(abs($1 % 3))::text ;; json_agg($1)::text\n"
+            "t t   .   array_agg($1)::text ;; string_agg($1, ',') ;; string_agg($1, ',' ORDER BY length($1))\n"
+            "t d   .   array_agg($1)::text\n"
+            "j b   .   jsonb_agg($1)\n"
+            "j ti  B   jsonb_object_agg(coalesce(left($1, 1), ''), $2)\n"
+            "t ti  B   array_agg($1 ORDER BY $2 % 3 DESC)::text ;; array_agg($2 ORDER BY left($1, 1))::text\n"
+            "t ii  B   array_agg($1 ORDER BY $2 % 3 NULLS FIRST)::text\n",
+};
+
 /* Those without W or R that are aggregates go with all frames. */
 static struct form_table window_functions = {
     .name = "window functions",

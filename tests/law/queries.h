@@ -21,6 +21,12 @@ static inline char *list_add(struct maker *maker, char *list, const char *what)
     return list ? SAY("%s, %s", list, what) : SAY("%s", what);
 }
 
+static inline void add_to_both(struct maker *maker, char **list, char **postgres_list, const char *what)
+{
+    *list = list_add(maker, *list, what);
+    *postgres_list = list_add(maker, *postgres_list, what);
+}
+
 /* ---- GROUP BY ---- */
 
 static inline char *make_aggregate(struct maker *maker, const struct scope *scope, enum type *ret_type,
@@ -49,6 +55,36 @@ static inline char *make_aggregate(struct maker *maker, const struct scope *scop
     made(P_FILTER);
     call = SAY("%s FILTER (WHERE %s)", call, make_predicate(maker, scope, 1));
     maker->risk = risk;
+    return call;
+}
+
+/* The columns of FROM, as PostgreSQL's ORDER BY has them; NULL where some that are equal print differently. */
+static inline char *whole_row(struct maker *maker, const struct scope *scope)
+{
+    char *columns = NULL;
+    for (unsigned i = 0; i < scope->count; i++) {
+        if (scope->cols[i].flags & LOOSE)
+            return NULL;
+        columns = list_add(maker, columns, SAY("%s%s", scope->prefix[i], scope->cols[i].name));
+    }
+    return columns;
+}
+
+/* An aggregate that sees the order of rows; NULL: it cannot be told. */
+static inline char *make_list(struct maker *maker, const struct scope *scope, enum type *ret_type, unsigned *ret_flags,
+                              char **ret_postgres)
+{
+    char *columns = allowed(P_LISTS) ? whole_row(maker, scope) : NULL;
+    struct form *form = columns ? pick_form(maker, &row_lists, TYPES, 0) : NULL;
+    if (!form)
+        return NULL;
+    made(P_LISTS);
+    unsigned flags = 0;
+    char *call = fill_form(maker, scope, form, 1, LOOSE, &flags), *end = strrchr(call, ')');
+    *ret_type = form->type;
+    *ret_flags = flags | BIG;
+    *ret_postgres = SAY("%.*s%s%s%s", (int)(end - call), call, strstr(form->text, " ORDER BY ") ? ", " : " ORDER BY ",
+                        columns, end);
     return call;
 }
 
@@ -194,7 +230,7 @@ static inline struct query make_grouped(struct maker *maker, const struct scope 
                                         const char *where)
 {
     struct query query = {.over_risky = from->risky};
-    char *list = NULL, *names = NULL;
+    char *list = NULL, *postgres_list = NULL, *names = NULL;
     bool sets, may_sets = !from->late;
     double groups = 1;
     unsigned keys = chance(maker->dice, 12) ? 0 : 1 + roll(maker->dice, 3), values = 1 + roll(maker->dice, 3);
@@ -212,30 +248,35 @@ static inline struct query make_grouped(struct maker *maker, const struct scope 
         names = list_add(maker, names, key);
     }
     char *group = make_group_by(maker, keys, may_sets, &sets);
+    bool listed = chance(maker->dice, 15);
+    postgres_list = list;
     for (unsigned i = 0; i < values; i++) {
         enum type type;
         unsigned flags;
-        char *aggregate = make_aggregate(maker, scope, &type, &flags);
+        char *postgres = NULL, *aggregate = listed ? make_list(maker, scope, &type, &flags, &postgres) : NULL;
+        if (!aggregate)
+            aggregate = postgres = make_aggregate(maker, scope, &type, &flags);
         query_column(&query, type, flags);
         list = list_add(maker, list, SAY("%s AS c%u", aggregate, keys + i));
+        postgres_list = list_add(maker, postgres_list, SAY("%s AS c%u", postgres, keys + i));
     }
     struct column dependent;
     char *free = keys && !sets && chance(maker->dice, 60)
                      ? make_dependent(maker, scope, from, SAY("%.*s", (int)strcspn(names, ","), names), &dependent)
                      : NULL;
     if (free) {
-        list = list_add(maker, list, SAY("%s AS c%u", free, query.col_count));
+        add_to_both(maker, &list, &postgres_list, SAY("%s AS c%u", free, query.col_count));
         query_column(&query, dependent.type, dependent.flags);
     }
     char *row = allowed(P_WHOLE_ROW_COUNT) && chance(maker->dice, 5) ? pick_row(maker, scope) : NULL;
     if (row) {
         made(P_WHOLE_ROW_COUNT);
-        list = list_add(maker, list, SAY("count(%s) AS c%u", row, query.col_count));
+        add_to_both(maker, &list, &postgres_list, SAY("count(%s) AS c%u", row, query.col_count));
         query_column(&query, T_INT8, BIG);
     }
     if (sets && allowed(P_GROUPING) && chance(maker->dice, 50)) {
         made(P_GROUPING);
-        list = list_add(maker, list, SAY("grouping(%s) AS c%u", names, query.col_count));
+        add_to_both(maker, &list, &postgres_list, SAY("grouping(%s) AS c%u", names, query.col_count));
         query_column(&query, T_INT4, 0);
     }
     if (!sets && !from->late && allowed(P_OVER_GROUPED) && from->rows < 500 && chance(maker->dice, 12)) {
@@ -247,13 +288,13 @@ static inline struct query make_grouped(struct maker *maker, const struct scope 
         char *over = kind == 0   ? SAY("rank() OVER (%s ORDER BY count(*) DESC)", first)
                      : kind == 1 ? SAY("sum(count(*)) OVER (%s)", first)
                                  : SAY("max(count(*)) OVER (%s ORDER BY count(*) RANGE 1 PRECEDING)", first);
-        list = list_add(maker, list, SAY("%s AS c%u", over, query.col_count));
+        add_to_both(maker, &list, &postgres_list, SAY("%s AS c%u", over, query.col_count));
         query_column(&query, kind == 1 ? T_NUMERIC : T_INT8, BIG);
     }
     char *having = chance(maker->dice, 20) ? make_having(maker, scope, !from->late) : "";
     char *tail = SAY("%s%s%s", where, group, having);
     query.kappa = SAY("SELECT %s FROM %s%s", list, from->kappa, tail);
-    query.postgres = SAY("SELECT %s FROM %s%s", list, from->postgres, tail);
+    query.postgres = SAY("SELECT %s FROM %s%s", postgres_list, from->postgres, tail);
     query.rows = KP_MIN(from->rows, from->rows > 1000 ? groups : 40);
     return query;
 }
@@ -402,8 +443,7 @@ static inline void add_set_column(struct maker *maker, const struct scope *scope
     char *call = made_here ? SAY("unnest(ARRAY[%s, 1 - %s %% 7, NULL]) AS c%u", column, column, query->col_count)
                  : kind == P_SET_SELECTED ? SAY("unnest(%s) AS c%u", column, query->col_count)
                                           : SAY("generate_series(1, %s %% 3) AS c%u", column, query->col_count);
-    *list = list_add(maker, *list, call);
-    *postgres_list = list_add(maker, *postgres_list, call);
+    add_to_both(maker, list, postgres_list, call);
     query_column(query, T_INT4, 0);
     query->rows *= 2;
 }
