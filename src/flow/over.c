@@ -124,14 +124,12 @@ static void empty(struct running *running)
     running->failure = NULL;
 }
 
-/* Takes rows [from, to) in, or with weight -1 out. */
-static void add_rows(struct running *running, uint32_t from, uint32_t to, int64_t weight)
+/* Takes rows [from, to) in, or with weight -1 out; false: an update has failed, which the arena keeps. */
+static bool update_rows(struct running *running, uint32_t from, uint32_t to, int64_t weight)
 {
     const struct kp_plan_over_call *plan = &running->call->plan;
     const struct kp_over_rows *rows = running->rows;
     struct kp_arena *arena = rows->arena;
-    if (from >= to)
-        return;
     uint32_t n = 0, *index = kp_arena_alloc(arena, (to - from) * sizeof *index);
     for (uint32_t i = from; i < to; i++) {
         const struct kp_vec *filter = plan->filtered ? &rows->vecs[plan->filter] : NULL;
@@ -142,7 +140,7 @@ static void add_rows(struct running *running, uint32_t from, uint32_t to, int64_
         n += take;
     }
     if (n == 0)
-        return;
+        return true;
     struct kp_vec vecs[KP_AGG_ARGS_MAX];
     const struct kp_vec *args[KP_AGG_ARGS_MAX];
     for (uint32_t k = 0; k < plan->arg_count; k++) {
@@ -167,6 +165,19 @@ static void add_rows(struct running *running, uint32_t from, uint32_t to, int64_
     running->call->impl->update(&call, states, args, weights, n);
     if (call.call.error_count && !running->failure)
         running->failure = &call.call.errors[0];
+    return call.call.error_count == 0;
+}
+
+/*
+ * The same, and the arena is as it was: states own their memory elsewhere, and what the updates of all rows take would
+ * be rows times frame.
+ */
+static void add_rows(struct running *running, uint32_t from, uint32_t to, int64_t weight)
+{
+    struct kp_arena *arena = running->rows->arena;
+    struct kp_arena_mark before = kp_arena_mark(arena);
+    if (from < to && update_rows(running, from, to, weight) && !kp_arena_vain(arena))
+        kp_arena_rewind(arena, &before);
 }
 
 static bool takes_away(const struct running *running)

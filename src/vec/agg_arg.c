@@ -1,7 +1,7 @@
 /*
  * arg_min(value, key), arg_max(value, key): the value of the row with the least, or greatest, key; rows whose key is
  * NULL do not count. first(value ORDER BY …), last(value ORDER BY …): the first and last value, NULL or not; of event
- * time: first(price ORDER BY at). Of several rows with one key the least value counts, and of last the greatest.
+ * time: first(price ORDER BY at). Of several rows with one key arg_min and arg_max take the least value.
  */
 #include "vec/agg_rows.h"
 
@@ -36,15 +36,11 @@ static void finalize_at(struct kp_agg_call *call, void *const *states, uint32_t 
     size_t width = kp_vec_width(out);
     for (uint32_t i = 0; i < rows; i++) {
         const struct agg_rows *all = states[i];
-        struct agg_rows_cursor cursor = {0}, found = {0};
+        struct agg_rows_cursor found = {0};
         uint64_t value[2] = {0};
-        if (last)
-            while (kp_agg_rows_next(all, &cursor))
-                found = cursor;
-        else if (kp_agg_rows_next(all, &cursor))
-            found = cursor;
+        bool any = last ? kp_agg_rows_last(all, &found) : kp_agg_rows_next(all, &found);
         char *to = (char *)out->data + i * width;
-        if (found.values && kp_agg_rows_value(&found, type, call->call.arena, value)) {
+        if (any && kp_agg_rows_value(&found, type, call->call.arena, value)) {
             kp_value_copy_arena(type, value, call->call.arena, to);
         } else {
             memset(to, 0, width);

@@ -76,9 +76,8 @@ void kp_agg_rows_finish(struct kp_agg_call *call, struct agg_rows *rows)
     kp_agg_multiset_finish(call, KP_BYTEA, &rows->rows);
 }
 
-bool kp_agg_rows_next(const struct agg_rows *rows, struct agg_rows_cursor *cursor)
+static bool stand_at(const struct kp_multiset_entry *entry, struct agg_rows_cursor *cursor)
 {
-    const struct kp_multiset_entry *entry = kp_multiset_next(rows->rows, &cursor->at);
     if (!entry)
         return false;
     struct kp_text text;
@@ -91,6 +90,16 @@ bool kp_agg_rows_next(const struct agg_rows *rows, struct agg_rows_cursor *curso
     cursor->values = bytes + values_at;
     cursor->weight = entry->weight;
     return true;
+}
+
+bool kp_agg_rows_next(const struct agg_rows *rows, struct agg_rows_cursor *cursor)
+{
+    return stand_at(kp_multiset_next(rows->rows, &cursor->at), cursor);
+}
+
+bool kp_agg_rows_last(const struct agg_rows *rows, struct agg_rows_cursor *ret_cursor)
+{
+    return stand_at(kp_multiset_last(rows->rows, KP_BYTEA), ret_cursor);
 }
 
 bool kp_agg_rows_value(struct agg_rows_cursor *cursor, enum kp_type_id type, struct kp_arena *arena, void *ret_value)

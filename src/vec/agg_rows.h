@@ -30,6 +30,8 @@ struct agg_rows_cursor {
 };
 /* The next row in order, from a zeroed cursor; false at the end. */
 bool kp_agg_rows_next(const struct agg_rows *rows, struct agg_rows_cursor *cursor);
+/* The last one, behind which there is none; false if there are none. */
+bool kp_agg_rows_last(const struct agg_rows *rows, struct agg_rows_cursor *ret_cursor);
 /* The row's next value; texts are borrowed from the state, large numerics made in the arena. False: NULL. */
 bool kp_agg_rows_value(struct agg_rows_cursor *cursor, enum kp_type_id type, struct kp_arena *arena, void *ret_value);
 

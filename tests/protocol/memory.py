@@ -63,6 +63,13 @@ QUERIES = [
     ("the answer ordered", f"SELECT repeat('x', 50000) || g {ROWS} ORDER BY g DESC"),
     ("ranked", f"SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY repeat('x', 50000) || g) AS n {ROWS}) AS s"),
 ]
+FRAMED = "SELECT max(v) FROM (SELECT {} OVER (ORDER BY {} {}) AS v FROM generate_series(1, 3000) AS g) AS s"
+WHOLE = "RANGE BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING EXCLUDE"
+FIT = [  # frames that need little beside their rows, however long they are
+    ("what TIES excludes", FRAMED.format("count(g)", "g / 3000", WHOLE + " TIES"), 3000),
+    ("what GROUP excludes", FRAMED.format("sum(g)", "g / 3000", WHOLE + " GROUP"), 4498500),
+    ("what is taken away", FRAMED.format("last(g)", "g", "ROWS 2500 PRECEDING"), 3000),
+]
 VIEWS = [
     ("kept", "SELECT g, v FROM t, generate_series(1, 20000) AS g"),
     ("made", "SELECT k, max(length(v || repeat('y', 50000) || g)) AS m FROM t, generate_series(1, 20000) AS g GROUP BY k"),
@@ -79,6 +86,8 @@ try:
         check(server, what, query, "53200")
         check(server, f"after {what}", "SELECT count(*) FROM t", 0)
         assert held(server, "queries") < 1 << 20, f"{what}: {held(server, 'queries')} bytes are still charged"
+    for what, query, wanted in FIT:
+        check(server, what, query, wanted)
     for what, query in VIEWS:
         server.sql(f"CREATE MATERIALIZED VIEW {what} AS {query}")
     server.sql("INSERT INTO t VALUES (1, repeat('x', 50000))")
