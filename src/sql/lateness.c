@@ -7,6 +7,8 @@
  *   a JOIN b ON a.k = b.k AND a.at BETWEEN b.at - x AND b.at + y
  *                a.at ≤ b.at + y: of b, rows with b.at + y < W(a) - lateness have met all of a; of a likewise
  *
+ *                a.window_end = b.window_end: rows of a window that has closed for b (see OVER) have met all of b
+ *
  *   a ASOF JOIN b ON … a.at >= b.at: rows of a before W(b) - lateness have found theirs; of b's rows before
  *                W(a) - lateness only the last of each key is still found
  *   MATCH_RECOGNIZE … WITHIN w: no later row can be in a match with one whose time + w ≤ W - lateness
@@ -245,6 +247,41 @@ static bool is_closing(const struct kp_plan *plan, uint32_t column, bool closes,
     }
 }
 
+/* Rows come out of it in the step in which they go in, be it a partial one. */
+static bool passes_at_once(const struct kp_plan *plan)
+{
+    switch (plan->kind) {
+    case KP_PLAN_SCAN:
+        return plan->scan.relation->kind == KP_RELATION_SOURCE;
+    case KP_PLAN_FILTER:
+    case KP_PLAN_PROJECT:
+    case KP_PLAN_WINDOW:
+        return passes_at_once(plan->inputs[0]);
+    default:
+        return false;
+    }
+}
+
+/* Rows that meet within a window: those of one that has closed on the other side have met all. */
+static void bound_windows(struct kp_plan *join, bool closes)
+{
+    int64_t lateness_us[2];
+    for (uint32_t k = 0; k < join->join.key_count; k++) {
+        const struct kp_expr *const keys[2] = {join->join.left_keys[k], join->join.right_keys[k]};
+        bool both = keys[0]->type.id == KP_TIMESTAMP || keys[0]->type.id == KP_TIMESTAMPTZ;
+        for (uint32_t s = 0; both && s < 2; s++)
+            both = keys[s]->kind == KP_EXPR_COLUMN && passes_at_once(join->inputs[s]) &&
+                   is_closing(join->inputs[s], keys[s]->column, closes, &lateness_us[s]);
+        for (uint32_t s = 0; both && s < 2; s++) {
+            if (join->join.frees[s] && join->join.reach_us[s] <= lateness_us[1 - s])
+                continue;
+            join->join.frees[s] = true;
+            join->join.times[s] = keys[s]->column;
+            join->join.reach_us[s] = lateness_us[1 - s];
+        }
+    }
+}
+
 static void bound_over(struct kp_plan *plan, bool closes)
 {
     for (uint32_t i = 0; i < plan->over.partition_count && !plan->over.frees; i++) {
@@ -318,8 +355,11 @@ static void bound(struct kp_plan *plan, bool closes)
 {
     for (uint32_t i = 0; i < plan->input_count; i++)
         bound(plan->inputs[i], closes || plan->kind == KP_PLAN_EMIT);
-    if (plan->kind == KP_PLAN_JOIN && plan->join.residual && plan->inputs[0]->growing && plan->inputs[1]->growing)
+    bool grows = plan->kind == KP_PLAN_JOIN && plan->inputs[0]->growing && plan->inputs[1]->growing;
+    if (grows && plan->join.residual)
         note_condition(plan, plan->join.residual);
+    if (grows)
+        bound_windows(plan, closes);
     if (plan->kind == KP_PLAN_MATCH)
         bound_match(plan);
     if (plan->kind == KP_PLAN_ASOF)
