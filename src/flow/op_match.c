@@ -31,6 +31,7 @@
 #include "flow/match.h"
 #include "flow/op_source.h"
 #include "flow/order.h"
+#include "vec/datetime.h"
 
 enum { SEND_ROWS = 8192, MORE_ROWS = 256 };
 
@@ -598,19 +599,18 @@ static int64_t time_of_row(struct scan *scan, uint32_t id)
     return vec.type.id == KP_DATE ? *(const int32_t *)vec.data * (int64_t)86400000000 : *(const int64_t *)vec.data;
 }
 
-/* Of the partition's last row that has one; INT64_MIN: none has. */
+/* Of the partition's last row that has one that passes, before those at infinity and, with NULLS LAST, without any;
+ * INT64_MIN: none has. */
 static int64_t last_time(struct scan *scan, const struct partition *partition)
 {
-    uint8_t behind[16];
-    memset(behind, 0xff, sizeof behind);
-    uint64_t at = kp_ordered_seek(&partition->group.rows, behind, sizeof behind);
-    const struct kp_ordered_entry *entry;
-    while ((entry = kp_ordered_prev(&partition->group.rows, &at))) {
-        int64_t time = time_of_row(scan, entry->id);
-        if (time != INT64_MAX)
-            return time;
-    }
-    return INT64_MIN;
+    enum kp_type_id type = scan->op->node.inputs[0]->types[scan->op->match.plan->keys[0].column].id;
+    int64_t infinity = type == KP_DATE ? KP_DATE_INFINITY : KP_TIMESTAMP_INFINITY, time;
+    struct kp_buf key = {0};
+    kp_sort_key_append(&key, type, &infinity, false, false, false);
+    uint64_t at = kp_ordered_seek(&partition->group.rows, key.data, key.len);
+    kp_buf_finish(&key);
+    const struct kp_ordered_entry *entry = kp_ordered_prev(&partition->group.rows, &at);
+    return entry && (time = time_of_row(scan, entry->id)) != INT64_MAX ? time : INT64_MIN;
 }
 
 static void queue_partition(struct scan *scan, struct kp_ordered *queue, struct partition *partition)
