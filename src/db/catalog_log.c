@@ -5,6 +5,12 @@
  *   key      "statement"
  *   value    the statement's text, as it was sent
  *   headers  TimeZone, user: the settings that are frozen into it; topic: the number of the topic that it is about
+ *
+ * or, written between them by sequence.c:
+ *
+ *   key      "sequence"
+ *   value    the last number that the column may draw, in decimal
+ *   headers  TimeZone, user; table, column: their names
  */
 #include "db/instance.h"
 
@@ -29,13 +35,18 @@ enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_rec
     struct kp_buf headers = {0}, batch = {0};
     char topic[16];
     int topic_len = snprintf(topic, sizeof topic, "%u", record->topic);
-    kp_record_headers_put_count(&headers, record->topic ? 3 : 2);
+    kp_record_headers_put_count(&headers, (record->topic ? 3 : 2) + (record->sequence ? 2 : 0));
     kp_record_headers_put(&headers, KP_STR("TimeZone"), record->time_zone);
     kp_record_headers_put(&headers, KP_STR("user"), record->user);
     if (record->topic)
         kp_record_headers_put(&headers, KP_STR("topic"), (struct kp_str){topic, (size_t)topic_len});
+    if (record->sequence) {
+        kp_record_headers_put(&headers, KP_STR("table"), record->table);
+        kp_record_headers_put(&headers, KP_STR("column"), record->column);
+    }
     struct kp_record_batch_builder builder = {0};
-    kp_record_batch_add(&builder, db->os->wall_us(db->os->ctx) / 1000, KP_STR("statement"), record->text,
+    struct kp_str key = record->sequence ? KP_STR("sequence") : KP_STR("statement");
+    kp_record_batch_add(&builder, db->os->wall_us(db->os->ctx) / 1000, key, record->text,
                         (struct kp_str){(const char *)headers.data, headers.len});
     enum kp_code code = kp_record_batch_build(&builder, KP_CODEC_NONE, &batch, err);
     struct kp_log_entry *entries = kp_calloc(1 + count, sizeof *entries);
@@ -79,8 +90,13 @@ static enum kp_code decode(const struct kp_record *record, struct kp_catalog_rec
             ret->user = value;
         if (well && kp_str_equal(name, KP_STR("topic")))
             ret->topic = number_of(value);
+        if (well && kp_str_equal(name, KP_STR("table")))
+            ret->table = value;
+        if (well && kp_str_equal(name, KP_STR("column")))
+            ret->column = value;
     }
-    if (!well || !kp_str_equal(record->key, KP_STR("statement")))
+    ret->sequence = kp_str_equal(record->key, KP_STR("sequence"));
+    if (!well || !(ret->sequence || kp_str_equal(record->key, KP_STR("statement"))))
         return kp_fail(err, KP_CORRUPT, NULL, "a record of the catalog is not one that this version of kappa writes");
     return KP_OK;
 }

@@ -1,6 +1,7 @@
 /* COPY … FROM STDIN: lines become rows, which are inserted one by one; columns not listed have their defaults. */
 #include "db/copy.h"
 #include "db/dml.h"
+#include "db/sequence.h"
 
 static enum kp_code parse_field(struct kp_cursor *cursor, const struct kp_column *col, struct kp_str field,
                                 struct kp_arena *arena, struct kp_vec *vec, struct kp_error *err)
@@ -15,6 +16,31 @@ static enum kp_code parse_field(struct kp_cursor *cursor, const struct kp_column
     return KP_OK;
 }
 
+static bool is_listed(const struct kp_prepared *prepared, uint32_t column)
+{
+    for (uint32_t i = 0; i < prepared->col_count; i++)
+        if (prepared->copy_columns[i] == column)
+            return true;
+    return false;
+}
+
+/* The next number of a serial or identity column, unless the input has one: *value stays NULL. */
+static enum kp_code draw(struct kp_cursor *cursor, uint32_t column, struct kp_datum *value, struct kp_error *err)
+{
+    int64_t number;
+    if (is_listed(cursor->prepared, column))
+        return KP_OK;
+    KP_TRY(kp_sequence_draw(cursor->session, cursor->prepared->copy_relation->id, column, 1, &number, err));
+    value->null = false;
+    if (value->type.id == KP_INT8)
+        value->i64 = number;
+    else if (value->type.id == KP_INT4)
+        value->i32 = (int32_t)number;
+    else
+        value->i16 = (int16_t)number;
+    return KP_OK;
+}
+
 static enum kp_code copy_row(void *arg, const struct kp_str *fields, uint32_t count, uint64_t line,
                              struct kp_error *err)
 {
@@ -25,9 +51,11 @@ static enum kp_code copy_row(void *arg, const struct kp_str *fields, uint32_t co
     uint32_t visible = relation->col_count - relation->hidden_count;
     struct kp_batch *rows = kp_batch_create(&arena, visible, 1);
     enum kp_code code = KP_OK;
-    for (uint32_t c = 0; c < visible; c++) {
+    for (uint32_t c = 0; code == KP_OK && c < visible; c++) {
         struct kp_datum null = {.type = relation->cols[c].type, .null = true};
-        if (relation->defaults && relation->defaults[c])
+        if (kp_relation_sequence(relation, c))
+            code = draw(cursor, c, &null, err);
+        else if (relation->defaults && relation->defaults[c])
             code = kp_flow_constants(&relation->defaults[c], 1, &session->values, &arena, &null, err);
         if (code == KP_OK)
             kp_vec_init_constant(&rows->vecs[c], &arena, &null);

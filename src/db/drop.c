@@ -10,6 +10,7 @@
 #include "db/ddl.h"
 #include "db/dependents.h"
 #include "db/retention.h"
+#include "db/sequence.h"
 #include "sql/alter.h"
 #include "sql/comment.h"
 
@@ -28,6 +29,7 @@ void kp_ddl_remove(struct kp_ddl *ddl, struct kp_relation *relation)
     kp_catalog_write(db->catalog);
     kp_catalog_remove(db->catalog, relation);
     kp_catalog_unlock(db->catalog);
+    kp_sequence_forget(db);
     struct kp_error ignored; /* a broken instance: nothing is written any more */
     if (relation->kind == KP_RELATION_SINK && !ddl->replaying) {
         (void)!kp_engine_call(db, detach_sink, relation, &ignored);

@@ -107,6 +107,7 @@ struct kp_db {
     size_t cut_count;
 
     struct kp_mutex ddl_mutex;
+    struct kp_mutex sequence_mutex;
     struct kp_mutex mutex;
     struct kp_cond engine_wake, idle; /* idle: a call, job or build ended, or ready changed */
     struct kp_call_request *calls, **calls_end;
@@ -215,6 +216,8 @@ void kp_jobs_cancel_all(struct kp_db *db);
 struct kp_catalog_record {
     struct kp_str text, time_zone, user;
     uint32_t topic; /* of a statement about one: its number, for a name may be used again; else 0 */
+    bool sequence;  /* no statement: text is the last number that the column of the table may draw (sequence.c) */
+    struct kp_str table, column;
 };
 /* Appends it to the log, and in the same group what comes with it (count 0: nothing), durable on return; *ret_end is
  * behind all. */

@@ -8,6 +8,7 @@
 #include "db/lost.h"
 #include "db/moment.h"
 #include "db/retention.h"
+#include "db/sequence.h"
 
 #include "vec/zone.h"
 
@@ -29,6 +30,10 @@ static const int64_t MAX_AHEAD_US = 86400000000; /* a day */
 enum kp_code kp_ddl_replay(struct kp_db *db, const struct kp_catalog_record *record, int64_t position,
                            struct kp_error *err)
 {
+    if (record->sequence) {
+        kp_sequence_replay(db, record);
+        return KP_OK;
+    }
     struct kp_arena arena = {0};
     struct kp_statement *statement;
     struct kp_session_settings settings = {0};
@@ -196,6 +201,7 @@ static void init(struct kp_db *db, const struct kp_db_options *options)
     kp_budget_init(&db->state_memory, "state", 0, &db->memory);
     kp_budget_init(&db->query_memory, "queries", 0, &db->memory);
     kp_mutex_init(&db->ddl_mutex);
+    kp_mutex_init(&db->sequence_mutex);
     kp_cond_init(&db->committed);
     db->deadlines = kp_deadlines_create();
     db->advisory = kp_advisory_locks_create();
@@ -235,6 +241,7 @@ static void finish(struct kp_db *db)
     kp_retention_destroy(db->retention);
     kp_moments_destroy(db->moments);
     kp_mutex_finish(&db->ddl_mutex);
+    kp_mutex_finish(&db->sequence_mutex);
     kp_cond_finish(&db->committed);
     kp_advisory_locks_destroy(db->advisory);
     kp_row_locks_destroy(db->row_locks);

@@ -1,4 +1,5 @@
 /* What the functions about the catalog ask: names of numbers, definitions, sizes. */
+#include "db/sequence.h"
 #include "db/system.h"
 #include "sql/describe.h"
 
@@ -625,5 +626,6 @@ void kp_system_facts(struct kp_session *session, struct kp_catalog_facts *ret_fa
                                            .setting = kp_settings_ask,
                                            .set = kp_settings_config,
                                            .find = find,
-                                           .advisory = kp_advisory_act};
+                                           .advisory = kp_advisory_act,
+                                           .draw = kp_sequence_draw};
 }

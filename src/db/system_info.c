@@ -108,6 +108,28 @@ static bool domain_not_null(const struct kp_relation *domain)
     return not_null;
 }
 
+static void put_identity(struct kp_system_rows *rows, const struct kp_sequence *sequence)
+{
+    bool identity = sequence && sequence->identity;
+    kp_system_set_text(rows, "is_identity", identity ? "YES" : "NO");
+    kp_system_set_text(rows, "identity_cycle", identity && sequence->cycle ? "YES" : "NO");
+    if (sequence && !identity)
+        kp_system_set_text(rows, "column_default",
+                           kp_arena_printf(rows->arena, "nextval('%s'::regclass)", sequence->name));
+    if (!identity)
+        return;
+    const struct {
+        const char *column;
+        int64_t number;
+    } numbers[] = {{"identity_start", sequence->start},
+                   {"identity_increment", sequence->increment},
+                   {"identity_maximum", sequence->max},
+                   {"identity_minimum", sequence->min}};
+    kp_system_set_text(rows, "identity_generation", sequence->always ? "ALWAYS" : "BY DEFAULT");
+    for (size_t i = 0; i < KP_COUNT(numbers); i++)
+        kp_system_set_text(rows, numbers[i].column, kp_arena_printf(rows->arena, "%lld", (long long)numbers[i].number));
+}
+
 static void put_columns(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
 {
     struct kp_buf text = {0};
@@ -140,8 +162,7 @@ static void put_columns(struct kp_session *session, struct kp_system_rows *rows,
         }
         kp_system_set_text(rows, "dtd_identifier", kp_arena_printf(rows->arena, "%u", i + 1));
         kp_system_set_text(rows, "is_self_referencing", "NO");
-        kp_system_set_text(rows, "is_identity", "NO");
-        kp_system_set_text(rows, "identity_cycle", "NO");
+        put_identity(rows, kp_relation_sequence(relation, i));
         kp_system_set_text(rows, "is_generated", "NEVER");
         kp_system_set_text(rows, "is_updatable", base ? "YES" : "NO");
     }

@@ -251,7 +251,10 @@ static void put_attributes(struct kp_session *session, struct kp_system_rows *ro
             kp_system_set_int(rows, "atttypmod", -1);
         }
         kp_system_set_int(rows, "attnotnull", in_key(relation, i) || (is_base(relation) && relation->cols[i].not_null));
+        const struct kp_sequence *sequence = kp_relation_sequence(relation, i);
         kp_system_set_int(rows, "atthasdef", relation->defaults && relation->defaults[i]);
+        if (sequence && sequence->identity)
+            kp_system_set_text(rows, "attidentity", sequence->always ? "a" : "d");
     }
     for (uint32_t k = 0; kp_system_has_key(relation) && k < relation->key_count; k++)
         put_attribute(rows, KP_OID_KEYS + relation->id, (int)k + 1, &relation->cols[relation->keys[k]]);

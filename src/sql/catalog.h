@@ -37,6 +37,21 @@ struct kp_check {
     bool domain;          /* a column's; these come first, the others by name */
 };
 
+/* How a column of a table gets numbers when INSERT gives none: serial and identity columns. Guarded by sequence.c's
+ * mutex but for what CREATE says. A number is of the sequence for good once a record in the log says that it may be
+ * drawn: it is drawn at most once, and not at all if the instance stops before. */
+struct kp_sequence {
+    const char *name; /* table_column_seq, as messages call it */
+    bool identity;    /* GENERATED … AS IDENTITY; false: serial */
+    bool always;      /* of an identity: only OVERRIDING SYSTEM VALUE gives another */
+    bool cycle;
+    int64_t start, increment, min, max;
+    bool begun;       /* `last` has been drawn; false: `start` is next */
+    int64_t last;     /* drawn last */
+    uint32_t left;    /* how many more may be drawn without a record */
+    uint32_t stretch; /* how many the next record takes; 0: the least */
+};
+
 /* What a view does about records of its sources that expire (db/retention.h). */
 enum kp_on_expiry {
     KP_ON_EXPIRY_KEEP,    /* not said: their rows stay in its answer, as a logged base */
@@ -62,8 +77,9 @@ struct kp_relation {
     uint32_t made_topic; /* tables: number of the topic that CREATE made for it without being told one, which goes with
                             it; 0: none */
     uint32_t option_count;
-    struct kp_option *options; /* WITH (…), names lower case, checked */
-    struct kp_expr **defaults; /* col_count, NULL: none; evaluated at INSERT */
+    struct kp_option *options;      /* WITH (…), names lower case, checked */
+    struct kp_expr **defaults;      /* col_count, NULL: none; evaluated at INSERT */
+    struct kp_sequence **sequences; /* tables: the same, of serial and identity columns; NULL: it has none */
     uint32_t key_count; /* tables: PRIMARY KEY, or kp_relation_keyless; views: a known unique key, 0 if none; sinks: the
                            records' */
     uint32_t *keys;
@@ -117,6 +133,11 @@ static inline bool kp_relation_keyless(const struct kp_relation *relation)
 {
     return relation->kind == KP_RELATION_TABLE && relation->key_count > 0 &&
            relation->keys[0] >= relation->col_count - relation->hidden_count;
+}
+/* NULL: the column has none. */
+static inline struct kp_sequence *kp_relation_sequence(const struct kp_relation *relation, uint32_t column)
+{
+    return relation->sequences ? relation->sequences[column] : NULL;
 }
 /* Columns of the key that was declared, or of a view is known. */
 static inline uint32_t kp_relation_key_count(const struct kp_relation *relation)

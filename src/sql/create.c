@@ -13,6 +13,7 @@
 #include "sql/bind.h"
 #include "sql/object.h"
 #include "sql/options.h"
+#include "sql/sequence.h"
 
 static const struct {
     const char *name;
@@ -76,6 +77,8 @@ static enum kp_code bind_default(struct binder *binder, struct kp_relation *rela
     struct kp_expr *expr;
     KP_TRY(kp_bind_expr(binder, &place, constraint->raw_expr, &expr));
     const struct kp_column *target = &relation->cols[column];
+    if (kp_relation_sequence(relation, column))
+        return kp_bind_sequence_twice(binder, relation, column, constraint->location);
     if (!kp_can_coerce(expr->type.id, target->type.id, COERCE_ASSIGNMENT))
         return kp_bind_fail(binder, constraint->location, KP_INVALID, "42804",
                             "column \"%s\" is of type %s but default expression is of type %s", target->name,
@@ -103,8 +106,12 @@ static enum kp_code column_constraint(struct binder *binder, struct kp_relation 
         return KP_OK;
     case PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN:
         return unsupported(binder, constraint->location, "FOREIGN KEY constraints are", NULL);
-    case PG_QUERY__CONSTR_TYPE__CONSTR_GENERATED:
     case PG_QUERY__CONSTR_TYPE__CONSTR_IDENTITY:
+        if (relation->kind == KP_RELATION_SOURCE)
+            return unsupported(binder, constraint->location, "identity columns in a source are",
+                               "Use CREATE TABLE, or give the number in each record.");
+        return kp_bind_identity(binder, relation, column, constraint);
+    case PG_QUERY__CONSTR_TYPE__CONSTR_GENERATED:
         return unsupported(binder, constraint->location, "generated columns are", "Compute the value in a view.");
     default:
         return unsupported(binder, constraint->location, "this constraint is", NULL);
@@ -133,12 +140,19 @@ static enum kp_code add_column(struct binder *binder, struct kp_relation *relati
         return kp_bind_fail(binder, def->location, KP_INVALID, "42601", "column \"%s\" needs a type", def->colname);
     struct kp_column *column = &relation->cols[relation->col_count];
     const char *schema, *type = kp_tree_name(def->type_name->names, def->type_name->n_names, &schema);
-    if (strcmp(type, "serial") == 0 || strcmp(type, "bigserial") == 0)
-        return unsupported(binder, def->type_name->location, "serial columns are", "Give the key in each record.");
+    enum kp_type_id serial = kp_serial_type(type);
+    if (serial != KP_TYPE_NONE && relation->kind == KP_RELATION_SOURCE)
+        return unsupported(binder, def->type_name->location, "serial columns in a source are",
+                           "Use CREATE TABLE, or give the number in each record.");
     column->name = kp_arena_strdup(binder->arena, def->colname);
-    column->not_null = def->is_not_null;
-    struct kp_relation *domain;
-    KP_TRY(kp_bind_type(binder, def->type_name, &column->type, &domain));
+    column->not_null = def->is_not_null || serial != KP_TYPE_NONE;
+    struct kp_relation *domain = NULL;
+    if (serial != KP_TYPE_NONE) {
+        column->type = KP_TYPE(serial);
+        KP_TRY(kp_bind_serial(binder, relation, relation->col_count, def->type_name));
+    } else {
+        KP_TRY(kp_bind_type(binder, def->type_name, &column->type, &domain));
+    }
     if (domain && !relation->domains)
         relation->domains =
             kp_arena_calloc(binder->arena, (KP_COLUMNS_MAX + KP_COUNT(hidden_columns)) * sizeof(struct kp_relation *));

@@ -5,6 +5,7 @@
  * its subqueries yield, and the rows are put into the order written. A query keeps its ORDER BY: rows are written in
  * that order.
  */
+#include "sql/sequence.h"
 #include "sql/write.h"
 
 enum kp_code kp_write_insert_columns(struct binder *binder, const struct kp_relation *relation,
@@ -42,11 +43,16 @@ static enum kp_code check_width(struct binder *binder, const PgQuery__InsertStmt
     return KP_OK;
 }
 
-/* A value for a column, or for the part of it that the list names. */
+/* A value for a column, or for the part of it that the list names. OVERRIDING USER VALUE leaves it out. */
 static enum kp_code put_value(struct binder *binder, const struct kp_relation *relation, const struct expr_place *place,
-                              const PgQuery__Node *listed, struct kp_expr *value, uint32_t column,
-                              struct kp_expr **cells)
+                              const PgQuery__Node *listed, PgQuery__OverridingKind overriding, struct kp_expr *value,
+                              uint32_t column, struct kp_expr **cells)
 {
+    const struct kp_sequence *sequence = kp_relation_sequence(relation, column);
+    if (sequence && sequence->identity && overriding == PG_QUERY__OVERRIDING_KIND__OVERRIDING_USER_VALUE)
+        return KP_OK;
+    if (sequence && sequence->always && overriding != PG_QUERY__OVERRIDING_KIND__OVERRIDING_SYSTEM_VALUE)
+        return kp_bind_always(binder, relation, column, false);
     if (!listed || !listed->res_target->n_indirection)
         return kp_write_assign(binder, relation, value, column, &cells[column]);
     struct kp_expr *whole = cells[column] ? cells[column] : kp_bind_null(binder, relation->cols[column].type);
@@ -68,7 +74,8 @@ static enum kp_code finish_row(struct binder *binder, const struct kp_relation *
 
 enum kp_code kp_write_insert_row(struct binder *binder, const struct kp_relation *relation,
                                  const struct expr_place *place, PgQuery__Node *const *items, size_t count,
-                                 PgQuery__Node *const *list, const uint32_t *columns, struct kp_expr **cells)
+                                 PgQuery__Node *const *list, PgQuery__OverridingKind overriding,
+                                 const uint32_t *columns, struct kp_expr **cells)
 {
     for (uint32_t i = 0; i < kp_write_width(relation); i++)
         cells[i] = NULL;
@@ -81,7 +88,7 @@ enum kp_code kp_write_insert_row(struct binder *binder, const struct kp_relation
             continue;
         struct kp_expr *expr;
         KP_TRY(kp_bind_expr(binder, place, items[i], &expr));
-        KP_TRY(put_value(binder, relation, place, list ? list[i] : NULL, expr, columns[i], cells));
+        KP_TRY(put_value(binder, relation, place, list ? list[i] : NULL, overriding, expr, columns[i], cells));
     }
     return finish_row(binder, relation, list, count, columns, cells);
 }
@@ -145,7 +152,7 @@ static enum kp_code insert_values(struct binder *binder, const struct kp_relatio
         uint32_t have = (uint32_t)row->n_items;
         KP_TRY(check_width(binder, insert, have, listed, have > listed ? kp_tree_location(row->items[listed]) : -1));
         KP_TRY(kp_write_insert_row(binder, relation, &place, row->items, row->n_items,
-                                   insert->n_cols ? insert->cols : NULL, columns,
+                                   insert->n_cols ? insert->cols : NULL, insert->override, columns,
                                    plan->values.exprs + (size_t)r * width));
         any_subs |= subs[r].count > 0;
     }
@@ -182,7 +189,7 @@ static enum kp_code insert_query(struct binder *binder, const struct kp_relation
     for (uint32_t i = 0; i < have; i++) {
         bool literal = named->kind == KP_PLAN_PROJECT && input->cols[i].type.id == KP_UNKNOWN;
         struct kp_expr *expr = literal ? named->project.exprs[i] : kp_bind_column(binder, i, input->cols[i].type, -1);
-        KP_TRY(put_value(binder, relation, &place, list ? list[i] : NULL, expr, columns[i], exprs));
+        KP_TRY(put_value(binder, relation, &place, list ? list[i] : NULL, insert->override, expr, columns[i], exprs));
     }
     KP_TRY(finish_row(binder, relation, list, have, columns, exprs));
     *ret_plan = kp_bind_project(binder, input, exprs, NULL, width);

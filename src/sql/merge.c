@@ -93,7 +93,7 @@ static enum kp_code bind_clause(struct merge *merge, size_t index)
             return kp_bind_fail(binder, when->target_list[have]->res_target->location, KP_INVALID, "42601",
                                 "INSERT has more target columns than expressions");
         KP_TRY(kp_write_insert_row(binder, write->relation, &place, when->values, when->n_values,
-                                   when->n_target_list ? when->target_list : NULL, columns, cells));
+                                   when->n_target_list ? when->target_list : NULL, when->override, columns, cells));
     }
     return KP_OK;
 }

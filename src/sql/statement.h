@@ -112,6 +112,7 @@ struct kp_statement {
     struct kp_name *names;
     const char **name_args; /* DROP FUNCTION f (types): with the parentheses; NULL: not said */
     bool drop_topic, if_exists, cascade;
+    bool restart_identity; /* TRUNCATE */
 
     enum kp_alter_kind alter;
     int64_t before_offset; /* ALTER TOPIC … DELETE BEFORE OFFSET n [PARTITION p]; -1: all there are */

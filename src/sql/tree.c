@@ -394,6 +394,7 @@ static enum kp_code from_truncate(struct parser *parser, struct kp_statement *st
 {
     statement->kind = KP_STATEMENT_TRUNCATE;
     statement->tag = "TRUNCATE TABLE";
+    statement->restart_identity = truncate->restart_seqs;
     statement->cascade = truncate->behavior == PG_QUERY__DROP_BEHAVIOR__DROP_CASCADE;
     statement->name_count = (uint32_t)truncate->n_relations;
     statement->names = kp_arena_calloc(parser->arena, truncate->n_relations * sizeof *statement->names);
@@ -412,7 +413,8 @@ static const struct {
      "keys."},
     {"CREATE UNIQUE", "Declare PRIMARY KEY (…) in the table."},
     {"CREATE SCHEMA", "There are the schemas public and kappa."},
-    {"CREATE SEQUENCE", "Give keys with the rows, or gen_random_uuid()."},
+    {"CREATE SEQUENCE",
+     "A column of type serial, or GENERATED … AS IDENTITY, draws numbers; or use gen_random_uuid()."},
     {"CREATE TRIGGER", "What follows from records is a materialized view; a sink sends its changes on."},
     {"CREATE DATABASE", "A server has one database: start another one with a folder of its own."},
     {"CREATE ROLE", "Whoever reaches the server may do everything: keep it on loopback, or behind what signs in."},

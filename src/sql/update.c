@@ -5,6 +5,7 @@
  * SET (a, b) = (SELECT x, y …) is bound as two subqueries of one column each: SELECT x FROM (SELECT x, y …), and y.
  * They share their plan when it runs.
  */
+#include "sql/sequence.h"
 #include "sql/write.h"
 
 /* ---- SET ---- */
@@ -127,6 +128,9 @@ enum kp_code kp_write_assignments(struct binder *binder, const struct kp_relatio
         if (value && value->node_case == PG_QUERY__NODE__NODE_SET_TO_DEFAULT && target->n_indirection)
             return kp_bind_fail(binder, target->location, KP_UNSUPPORTED, NULL,
                                 "a part of column \"%s\" cannot be set to DEFAULT", target->name);
+        const struct kp_sequence *sequence = kp_relation_sequence(relation, column);
+        if (sequence && sequence->always && (!value || value->node_case != PG_QUERY__NODE__NODE_SET_TO_DEFAULT))
+            return kp_bind_always(binder, relation, column, true);
         if (value && value->node_case == PG_QUERY__NODE__NODE_SET_TO_DEFAULT)
             expr = kp_write_default(binder, relation, column);
         else if (value)

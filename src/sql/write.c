@@ -5,6 +5,7 @@
  * A source can be inserted into as well: its rows become records of its topic. Only keyed tables know the others.
  */
 #include "sql/object.h"
+#include "sql/sequence.h"
 #include "sql/write.h"
 
 /* ---- targets and columns ---- */
@@ -72,6 +73,8 @@ enum kp_code kp_write_assign(struct binder *binder, const struct kp_relation *re
 
 struct kp_expr *kp_write_default(struct binder *binder, const struct kp_relation *relation, uint32_t column)
 {
+    if (kp_relation_sequence(relation, column))
+        return kp_bind_draw(binder, relation, column);
     const struct kp_expr *value = relation->defaults ? relation->defaults[column] : NULL;
     const struct kp_relation *domain = relation->domains ? relation->domains[column] : NULL;
     if (!value && domain && domain->defaults && relation->cols[column].type.id == domain->made.id)

@@ -64,7 +64,8 @@ KP_MUST enum kp_code kp_write_insert_columns(struct binder *binder, const struct
 /* One row of VALUES or of MERGE's INSERT, defaults filled in; list: what kp_write_insert_columns was given, or NULL. */
 KP_MUST enum kp_code kp_write_insert_row(struct binder *binder, const struct kp_relation *relation,
                                          const struct expr_place *place, PgQuery__Node *const *items, size_t count,
-                                         PgQuery__Node *const *list, const uint32_t *columns, struct kp_expr **cells);
+                                         PgQuery__Node *const *list, PgQuery__OverridingKind overriding,
+                                         const uint32_t *columns, struct kp_expr **cells);
 
 /* ---- returning.c ---- */
 KP_MUST enum kp_code kp_write_returning(struct write *write, PgQuery__Node *const *list, size_t count);

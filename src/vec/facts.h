@@ -71,6 +71,9 @@ struct kp_catalog_facts {
     bool (*find)(void *arg, enum kp_fact fact, struct kp_str name, uint32_t *ret_oid);
     /* On the session's thread, LOCK waits. done: not refused by TRY, or it was there to be unlocked. */
     enum kp_code (*advisory)(void *arg, const struct kp_advisory *asked, bool *ret_done, struct kp_error *err);
+    /* The next numbers of a serial or identity column, by the table's number and the column's; each is given once. */
+    enum kp_code (*draw)(void *arg, uint32_t relation, uint32_t column, uint32_t count, int64_t *ret_numbers,
+                         struct kp_error *err);
 };
 
 /* A moment of the log: a position, or what was logged up to a time of PostgreSQL's epoch. */
