@@ -107,6 +107,8 @@ static inline uint32_t kp_system_columns(const struct kp_relation *relation)
 {
     return relation->col_count - relation->hidden_count;
 }
+/* Appends a column's DEFAULT as PostgreSQL shows it, a serial one's too; false: it has none. */
+bool kp_system_default(const struct kp_relation *relation, uint32_t column, struct kp_buf *out);
 /* Calls fn for every relation that a name leads to. */
 void kp_system_each_relation(struct kp_session *session, struct kp_system_rows *rows,
                              void (*fn)(struct kp_session *session, struct kp_system_rows *rows,

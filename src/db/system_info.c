@@ -113,9 +113,6 @@ static void put_identity(struct kp_system_rows *rows, const struct kp_sequence *
     bool identity = sequence && sequence->identity;
     kp_system_set_text(rows, "is_identity", identity ? "YES" : "NO");
     kp_system_set_text(rows, "identity_cycle", identity && sequence->cycle ? "YES" : "NO");
-    if (sequence && !identity)
-        kp_system_set_text(rows, "column_default",
-                           kp_arena_printf(rows->arena, "nextval('%s'::regclass)", sequence->name));
     if (!identity)
         return;
     const struct {
@@ -145,11 +142,9 @@ static void put_columns(struct kp_session *session, struct kp_system_rows *rows,
         kp_system_set_text(rows, "table_name", relation->name);
         kp_system_set_text(rows, "column_name", column->name);
         kp_system_set_int(rows, "ordinal_position", i + 1);
-        if (relation->defaults && relation->defaults[i]) {
-            text.len = 0;
-            kp_expr_print(relation->defaults[i], NULL, &text);
+        text.len = 0;
+        if (kp_system_default(relation, i, &text))
             kp_system_set_buf(rows, "column_default", &text);
-        }
         const struct kp_relation *domain =
             column->type.domain < KP_DOMAIN_ARRAYS ? kp_system_domain(session, column->type) : NULL;
         key |= domain && domain_not_null(domain);

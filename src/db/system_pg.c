@@ -35,6 +35,24 @@ void kp_system_each_relation(struct kp_session *session, struct kp_system_rows *
     kp_catalog_unlock(catalog);
 }
 
+bool kp_system_default(const struct kp_relation *relation, uint32_t column, struct kp_buf *out)
+{
+    const struct kp_sequence *sequence = kp_relation_sequence(relation, column);
+    if (sequence && !sequence->identity) {
+        struct kp_buf name = {0};
+        kp_name_quote(kp_str(sequence->name), &name);
+        kp_buf_append_text(out, "nextval(");
+        kp_literal_quote((struct kp_str){(const char *)name.data, name.len}, out);
+        kp_buf_append_text(out, "::regclass)");
+        kp_buf_finish(&name);
+        return true;
+    }
+    if (!relation->defaults || !relation->defaults[column])
+        return false;
+    kp_expr_print(relation->defaults[column], NULL, out);
+    return true;
+}
+
 void kp_system_key_print(const struct kp_relation *relation, bool names, const char *between, struct kp_buf *out)
 {
     for (uint32_t k = 0; k < relation->key_count; k++) {
@@ -252,7 +270,8 @@ static void put_attributes(struct kp_session *session, struct kp_system_rows *ro
         }
         kp_system_set_int(rows, "attnotnull", in_key(relation, i) || (is_base(relation) && relation->cols[i].not_null));
         const struct kp_sequence *sequence = kp_relation_sequence(relation, i);
-        kp_system_set_int(rows, "atthasdef", relation->defaults && relation->defaults[i]);
+        kp_system_set_int(rows, "atthasdef",
+                          (relation->defaults && relation->defaults[i]) || (sequence && !sequence->identity));
         if (sequence && sequence->identity)
             kp_system_set_text(rows, "attidentity", sequence->always ? "a" : "d");
     }
@@ -281,11 +300,10 @@ static enum kp_code fill_attribute(struct kp_session *session, struct kp_system_
 static void put_defaults(struct kp_session *session, struct kp_system_rows *rows, const struct kp_relation *relation)
 {
     struct kp_buf text = {0};
-    for (uint32_t i = 0; relation->defaults && i < kp_system_columns(relation); i++) {
-        if (!relation->defaults[i])
-            continue;
+    for (uint32_t i = 0; i < kp_system_columns(relation); i++) {
         text.len = 0;
-        kp_expr_print(relation->defaults[i], NULL, &text);
+        if (!kp_system_default(relation, i, &text))
+            continue;
         kp_system_row(rows);
         kp_system_set_int(rows, "oid", relation->id * 1600 + i);
         kp_system_set_int(rows, "adrelid", relation->id);
