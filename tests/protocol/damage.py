@@ -3,6 +3,8 @@ so do inserts; `kappa log verify` and kappa.damage tell of it."""
 import os
 import subprocess
 
+from _server import Server
+
 KAPPA, SCRATCH = os.environ["KAPPA"], os.environ["SCRATCH"]
 DATA = SCRATCH + "/rotten"
 
@@ -39,6 +41,13 @@ assert sql("SELECT s FROM sums_b").split() == ["s", "1380"]
 assert 'offsets 10 to 10' in sql("SELECT s FROM sums_a", status=1)
 verify = subprocess.run([KAPPA, "log", "verify", "--data", DATA], capture_output=True, text=True)
 assert verify.returncode == 1 and "its entries fail their checksum" in verify.stdout, verify
+
+# A Kafka consumer reads what lies before, and is told of what does not.
+server = Server(DATA).start()
+told = subprocess.run(["kcat", "-C", "-b", server.kafka, "-t", "a", "-o", "8", "-c", "4"], capture_output=True, text=True, timeout=60)
+assert [line.split('"t":')[1] for line in told.stdout.splitlines()] == ['"needle 17 of a"}', '"needle 19 of a"}'], told
+assert told.returncode != 0 and "Invalid message" in told.stderr, told
+server.stop()
 
 # What is lost is given up: a view over the rest.
 sql("DROP MATERIALIZED VIEW sums_a", "ALTER TOPIC a DELETE BEFORE END", "INSERT INTO a VALUES (7, 'y')",

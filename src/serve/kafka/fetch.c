@@ -126,7 +126,9 @@ static void one_partition(struct fetch *fetch, const struct kp_topic_info *topic
             code = append_records(fetch, &fetch->watches[fetch->watch_count - 1], take, &err);
         if (code != KP_OK) { /* begin again, with the error */
             out->len = start;
-            error = code == KP_LIMIT ? KP_KAFKA_OFFSET_OUT_OF_RANGE : kp_kafka_error_of(code);
+            error = code == KP_LIMIT     ? KP_KAFKA_OFFSET_OUT_OF_RANGE
+                    : code == KP_CORRUPT ? KP_KAFKA_CORRUPT_MESSAGE /* no client tries that for ever in silence */
+                                         : kp_kafka_error_of(code);
             put_partition(fetch, partition, error, &info);
             length_at = out->len;
             kp_kafka_put_i32(&request->out, 0);
