@@ -464,7 +464,7 @@ const struct kp_system_table kp_system_kappa[] = {
       {"byte", KP_INT8, "place in it"},
       {"problem", KP_TEXT, "what is wrong with the block"}},
      .fill = kp_system_fill_damage,
-     .doc = "records of the journal that have rotted on disk, as far as anybody has met them"},
+     .doc = "records that have rotted on disk, as far as anybody has met them"},
     {"kappa",
      "views",
      {{"name", KP_TEXT, NULL},

@@ -391,6 +391,10 @@ static int64_t read_around(struct kp_log *log)
         lost += damages[0].position_end - position;
         position = damages[0].position_end;
         kp_free(damages);
+        kp_log_damages(log, &damages, &count); /* from now on it is among what was met */
+        assert_true(count > 0);
+        assert_true(damages[count - 1].offset_end > damages[count - 1].offset);
+        kp_free(damages);
     }
     return lost;
 }

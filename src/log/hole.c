@@ -11,6 +11,7 @@
 void kp_holes_init(struct kp_holes *holes)
 {
     kp_mutex_init(&holes->probing);
+    kp_mutex_init(&holes->met_mutex);
 }
 
 void kp_hole_free(struct kp_hole *hole)
@@ -29,7 +30,9 @@ void kp_holes_finish(struct kp_holes *holes)
         kp_free(holes->seen[id].holes);
     kp_free(holes->seen);
     kp_buf_finish(&holes->untold);
+    kp_buf_finish(&holes->met);
     kp_free(holes->list);
+    kp_mutex_finish(&holes->met_mutex);
     kp_mutex_finish(&holes->probing);
 }
 
@@ -69,7 +72,7 @@ void kp_holes_add(struct kp_log *log, struct kp_hole *hole)
 
 /* ---- recovery ---- */
 
-enum { LANDINGS = 1024 };
+enum { LANDINGS = 1024, MET_MAX = 1000 /* rotten batches told of: who has more has read enough */ };
 
 /* Where partitions go on of which it is not known how much they lost. One in LANDINGS of other offsets is such, too:
  * then a loss is told of as one that may have been. */
@@ -452,6 +455,20 @@ static void drop_gone(const struct kp_log *log, struct kp_buf *damages)
     damages->len = kept * sizeof *list;
 }
 
+void kp_damage_note(struct kp_log *log, const struct kp_log_damage *damage)
+{
+    struct kp_holes *holes = &log->holes;
+    kp_mutex_lock(&holes->met_mutex);
+    const struct kp_log_damage *list = (void *)holes->met.data;
+    size_t count = holes->met.len / sizeof *list, at = 0;
+    while (at < count && (list[at].topic != damage->topic || list[at].partition != damage->partition ||
+                          list[at].offset != damage->offset))
+        at++;
+    if (at == count && count < MET_MAX)
+        kp_buf_append(&holes->met, damage, sizeof *damage);
+    kp_mutex_unlock(&holes->met_mutex);
+}
+
 void kp_log_damages(struct kp_log *log, struct kp_log_damage **ret_damages, size_t *ret_count)
 {
     struct kp_buf out = {0};
@@ -467,6 +484,9 @@ void kp_log_damages(struct kp_log *log, struct kp_log_damage **ret_damages, size
     for (size_t i = 0; i < log->holes.count; i++)
         if (!is_sealed(log, log->holes.list[i]))
             put_damage(log->holes.list[i], &out);
+    kp_mutex_lock(&log->holes.met_mutex);
+    kp_buf_append(&out, log->holes.met.data, log->holes.met.len);
+    kp_mutex_unlock(&log->holes.met_mutex);
     drop_gone(log, &out);
     kp_rwlock_unlock(&log->lock);
     *ret_damages = (void *)out.data;

@@ -67,6 +67,9 @@ struct kp_holes {
     int64_t records;            /* of all holes */
     struct kp_holes_seen *seen; /* by topic id */
     uint32_t seen_count;
+    /* Batches in extents that reads by position found rotten: nothing but a read tells of them. */
+    struct kp_mutex met_mutex;
+    struct kp_buf met;    /* of struct kp_log_damage */
     struct kp_buf untold; /* of struct kp_hole_range: what was missing and nothing tells of */
 };
 
@@ -98,6 +101,8 @@ const struct kp_hole_range *kp_hole_wanted(struct kp_log *log, const struct kp_h
 /* KP_CORRUPT, in words: topic, offsets, positions, place. */
 KP_MUST enum kp_code kp_hole_error(struct kp_log *log, const struct kp_hole *hole, const struct kp_hole_range *range,
                                    struct kp_error *err);
+/* A batch in an extent was found rotten: kp_log_damages tells of it from now on, until its records go. No lock held. */
+void kp_damage_note(struct kp_log *log, const struct kp_log_damage *damage);
 /* The hole that is known at the location; NULL: none. Any thread. */
 const struct kp_hole *kp_hole_known(struct kp_log *log, uint64_t location);
 

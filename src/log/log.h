@@ -264,7 +264,7 @@ struct kp_log_damage {
  * begins at or in the stretch (one that begins before it ends there), kp_log_fetch at their offsets. Reads beside them
  * go on, also of other topics in the same stretch, and so do appends.
  *
- * All damage of the journal that was met so far. The array is the caller's to kp_free.
+ * All damage that was met so far: in extents by reads by position. The array is the caller's to kp_free.
  */
 void kp_log_damages(struct kp_log *log, struct kp_log_damage **ret_damages, size_t *ret_count);
 /* The damage because of which kp_log_read fails at a position; all topics of the stretch. False: none is there. To

@@ -322,6 +322,14 @@ static enum kp_code damaged(const struct picks *picks, const struct pick *pick, 
             known ? info.name : "", run->partition, (long long)pick->entry.base_offset,
             (long long)pick->entry.base_offset + pick->entry.records - 1, (long long)pick->entry.position,
             (long long)pick->entry.position + pick->entry.records - 1, wrong);
+    struct kp_log_damage met = {.position = pick->entry.position,
+                                .position_end = pick->entry.position + pick->entry.records,
+                                .topic = run->topic,
+                                .partition = run->partition,
+                                .offset = pick->entry.base_offset,
+                                .offset_end = pick->entry.base_offset + pick->entry.records,
+                                .wrong = wrong};
+    kp_damage_note(log, &met);
     uint64_t extent = extent_of(picks, pick);
     kp_error_detail(err, "It lies in extent %llu%s of \"%s\", at byte %llu.",
                     (unsigned long long)kp_extent_shown(extent), kp_extent_suffix(extent), log->journal.dir,
