@@ -14,7 +14,7 @@
 #include "log/snapshot.h"
 #include "log/state.h"
 
-enum { SCAN_READ_BYTES = 4 << 20 };
+enum { SCAN_READ_BYTES = 4 << 20, VERIFY_TRIES = 20 };
 
 /* ---- blocks ---- */
 
@@ -394,11 +394,18 @@ static enum kp_code verify_all(struct verify *verify, struct kp_os *os, const ch
     return code;
 }
 
-enum kp_code kp_inspect_verify(struct kp_os *os, const char *dir, void (*on_problem)(void *arg, const char *text),
-                               void *arg, struct kp_inspect_report *ret_report, struct kp_error *err)
+static void keep_problem(void *arg, const char *text)
+{
+    struct kp_buf *problems = arg;
+    kp_buf_append(problems, text, strlen(text) + 1);
+}
+
+/* One pass over the files; problems: texts, each with its NUL. */
+static enum kp_code verify_once(struct kp_os *os, const char *dir, struct kp_buf *problems,
+                                struct kp_inspect_report *ret_report, struct kp_error *err)
 {
     struct kp_inspect_report report = {0};
-    struct verify verify = {.report = &report, .problem = on_problem, .arg = arg};
+    struct verify verify = {.report = &report, .problem = keep_problem, .arg = problems};
     struct kp_error why; /* first: of what a log in use writes meanwhile it knows nothing yet */
     const char *damage = kp_snapshot_look(os, dir, &verify.generation, &verify.witness, &why);
     if (damage)
@@ -413,6 +420,33 @@ enum kp_code kp_inspect_verify(struct kp_os *os, const char *dir, void (*on_prob
     report.cut_tail = verify.in_group || verify.damaged.bytes;
     *ret_report = report;
     return KP_OK;
+}
+
+/* Files of a log in use are sealed, used again and removed while they are read: what is wrong then is not so when they
+ * are looked at once more. What rotted is. */
+enum kp_code kp_inspect_verify(struct kp_os *os, const char *dir, void (*on_problem)(void *arg, const char *text),
+                               void *arg, struct kp_inspect_report *ret_report, struct kp_error *err)
+{
+    struct kp_buf problems = {0}, before = {0};
+    enum kp_code code = KP_OK, code_before = KP_OK;
+    for (int tries = 0; tries < VERIFY_TRIES; tries++) {
+        struct kp_buf oldest = before;
+        before = problems;
+        problems = (struct kp_buf){0};
+        kp_buf_finish(&oldest);
+        code_before = code;
+        code = verify_once(os, dir, &problems, ret_report, err);
+        bool same = tries > 0 && code == code_before && problems.len == before.len &&
+                    (!problems.len || memcmp(problems.data, before.data, problems.len) == 0);
+        if ((code == KP_OK && !problems.len) || same)
+            break;
+    }
+    for (size_t at = 0; code == KP_OK && on_problem && at < problems.len;
+         at += strlen((const char *)problems.data + at) + 1)
+        on_problem(arg, (const char *)problems.data + at);
+    kp_buf_finish(&before);
+    kp_buf_finish(&problems);
+    return code;
 }
 
 /* ---- records ---- */

@@ -49,6 +49,7 @@ struct kp_inspect_report {
 /*
  * Verifies everything: headers, checksums, the chain, each record batch down to its records, offsets without gaps, and
  * the snapshot. History columns are a cache that nobody syncs: what a crash tore there is no damage.
+ * The log may be in use: what is wrong is looked at again, until it is not or stays the same.
  * problem(arg, text) is called for each thing wrong, naming file, byte, block and position, or topic and offset.
  * Damage is not an error of this call: look at report.problems.
  */
