@@ -316,44 +316,61 @@ static int64_t horizon_before(struct kp_db *db, const char *topic_name, int64_t 
     return horizon;
 }
 
-/* What was found for views and tables: a view that others read by many ways is looked at once. */
+/* What was found for views, tables and parts of plans: what is read by many ways is looked at once. */
 struct known {
-    struct known_relation {
-        const struct kp_relation *relation;
+    struct known_from {
+        const void *what; /* a relation, or a plan's node */
         int64_t from;
     } * items;
     size_t count, cap;
 };
+
+static bool is_known(const struct known *known, const void *what, int64_t *ret_from)
+{
+    for (size_t i = known->count; i-- > 0;)
+        if (known->items[i].what == what) {
+            *ret_from = known->items[i].from;
+            return true;
+        }
+    return false;
+}
+
+static void remember(struct known *known, const void *what, int64_t from)
+{
+    if (known->count == known->cap) {
+        known->cap = known->cap ? 2 * known->cap : 8;
+        known->items = kp_realloc(known->items, known->cap * sizeof *known->items);
+    }
+    known->items[known->count++] = (struct known_from){what, from};
+}
 
 static int64_t relation_complete_from(struct kp_db *db, const struct kp_relation *relation, struct known *known);
 
 static int64_t plan_complete_from(struct kp_db *db, const struct kp_plan *plan, int64_t position, struct known *known)
 {
     int64_t from = 0;
+    if (is_known(known, plan, &from))
+        return from;
     if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind == KP_RELATION_SOURCE)
         from = horizon_before(db, plan->scan.relation->topic, position, false);
     else if (plan->kind == KP_PLAN_SCAN)
         from = relation_complete_from(db, plan->scan.relation, known);
     for (uint32_t i = 0; i < plan->input_count; i++)
         from = KP_MAX(from, plan_complete_from(db, plan->inputs[i], position, known));
+    remember(known, plan, from);
     return from;
 }
 
 static int64_t relation_complete_from(struct kp_db *db, const struct kp_relation *relation, struct known *known)
 {
-    for (size_t i = 0; i < known->count; i++)
-        if (known->items[i].relation == relation)
-            return known->items[i].from;
     int64_t from = 0;
+    if (is_known(known, relation, &from))
+        return from;
     if (relation->kind == KP_RELATION_VIEW)
         from = plan_complete_from(db, relation->plan->plan, relation->position, known);
     else if (relation->kind == KP_RELATION_TABLE)
         from = horizon_before(db, relation->topic, relation->position, true);
-    if (known->count == known->cap) {
-        known->cap = known->cap ? 2 * known->cap : 8;
-        known->items = kp_realloc(known->items, known->cap * sizeof *known->items);
-    }
-    known->items[known->count++] = (struct known_relation){relation, from};
+    remember(known, relation, from);
     return from;
 }
 
