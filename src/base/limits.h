@@ -16,14 +16,15 @@ enum {
     KP_JSON_PARSER_BYTES_KEPT = 1 << 20,  /* a parser that met a longer record gives its buffers back */
     KP_SQL_BYTES_MAX = 1 << 20,           /* a statement's text */
     KP_SQL_TOKENS_MAX = 200000,           /* tokens of a statement: bounds the parser */
-    KP_SQL_DEPTH_MAX = 500,           /* nesting of parentheses, subqueries and expressions: bounds every recursion */
-    KP_DOMAIN_NODES_MAX = 5000,       /* plan nodes copied to unnest a query's subqueries: each level may double them */
-    KP_SUBQUERY_LEVELS_MAX = 64,      /* queries between a column and the subquery that reads it */
-    KP_RECURSION_ROUNDS_MAX = 100000, /* iterations of WITH RECURSIVE in one step: one that has no end is told so */
-    KP_PARTS_MAX = 256,               /* virtual shards of keyed state; in the state format */
-    KP_ADVISORY_LOCKS_MAX = 10000,    /* advisory locks held in an instance, each by owner and mode */
-    KP_ADVISORY_WAITS_MAX = 128,      /* sessions that wait for one: half of the pool's threads are left to others */
-    KP_CONNECTIONS_MAX = 10000,       /* open connections of a server, default of the setting */
+    KP_SQL_DEPTH_MAX = 500,      /* nesting of parentheses, subqueries and expressions: bounds every recursion */
+    KP_PLAN_NODES_MAX = 20000,   /* nodes made for a statement: a WITH query or plain view is made at each mention */
+    KP_DOMAIN_NODES_MAX = 5000,  /* plan nodes copied to unnest a query's subqueries: each level may double them */
+    KP_SUBQUERY_LEVELS_MAX = 64, /* queries between a column and the subquery that reads it */
+    KP_RECURSION_ROUNDS_MAX = 100000,    /* iterations of WITH RECURSIVE in one step: one that has no end is told so */
+    KP_PARTS_MAX = 256,                  /* virtual shards of keyed state; in the state format */
+    KP_ADVISORY_LOCKS_MAX = 10000,       /* advisory locks held in an instance, each by owner and mode */
+    KP_ADVISORY_WAITS_MAX = 128,         /* sessions that wait for one: half of the pool's threads are left to others */
+    KP_CONNECTIONS_MAX = 10000,          /* open connections of a server, default of the setting */
     KP_HTTP_HEADER_BYTES_MAX = 64 << 10, /* request line and headers */
     KP_HTTP_BODY_BYTES_MAX = 64 << 20    /* a request's body, default of the setting */
 };

@@ -191,6 +191,7 @@ struct binder {
     } * views;
     const struct scope *inline_params; /* $n is the n-th column there: a function's body */
     uint32_t inline_depth;             /* of functions' bodies within each other */
+    uint32_t nodes;                    /* of plans made so far */
     uint32_t domain_nodes;             /* of plans copied so far to make domains (unnest.c) */
     bool keep_unknown;                 /* its literals may stay unknown: the caller gives them their type */
     struct write_list *writes;         /* of the WITH to be bound next: those that write go here; NULL: they may not */

@@ -7,6 +7,7 @@ struct kp_plan *kp_bind_node(struct binder *binder, enum kp_plan_kind kind, int3
                              uint32_t input_count)
 {
     struct kp_plan *plan = kp_arena_calloc(binder->arena, sizeof *plan);
+    binder->nodes++;
     plan->kind = kind;
     plan->location = location;
     plan->col_count = col_count;

@@ -175,7 +175,7 @@ static void shrink(struct oracle *oracle, uint64_t seed, struct cuts *cuts)
             struct cuts tried = *cuts;
             for (unsigned i = at; i < at + size && i < WRITES_MAX; i++)
                 tried.write[i] = true;
-            if (memcmp(&tried, cuts, sizeof tried) && still_fails(oracle, seed, &tried))
+            if (memcmp(tried.write, cuts->write, sizeof tried.write) && still_fails(oracle, seed, &tried))
                 *cuts = tried;
         }
 }

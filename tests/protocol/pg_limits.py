@@ -51,6 +51,13 @@ check("NOTs", "SELECT " + "NOT " * 5000 + "true", "54001")
 check("CASEs", "SELECT " + "CASE WHEN true THEN " * 3000 + "1" + " END" * 3000, "54001")
 check("a union", listed("SELECT %d", 5000, " UNION ALL "), "54001")
 check("subqueries", "SELECT count(*) FROM " + "(SELECT * FROM " * 30 + "t" + ") AS x" * 30, 1000)
+chain = ["q0 AS (SELECT a FROM t)"] + [f"q{i} AS (SELECT a FROM q{i - 1} UNION ALL SELECT a FROM q{i - 1} WHERE a < 0)" for i in range(1, 40)]
+check("queries that double", "WITH %s SELECT count(*) FROM q9" % ", ".join(chain[:10]), 1000)
+check("too often", "WITH %s SELECT count(*) FROM q39" % ", ".join(chain), "54001")
+check("LEFT JOINs", "CREATE MATERIALIZED VIEW lefts AS SELECT count(*) FROM t AS t0 %s" % " ".join(
+    f"LEFT JOIN t AS t{i} ON t{i}.a = t{i - 1}.a" for i in range(1, 60)), None)
+check("are looked at once", "SELECT complete_from FROM kappa.views WHERE name = 'lefts'", 0)
+check("and go", "DROP MATERIALIZED VIEW lefts", None)
 check("columns", "SELECT " + listed("%d", 1600), 0)
 check("too many columns", "SELECT " + listed("%d", 1601), "54011")
 check("a table of as many", "CREATE TABLE widest (c0 int PRIMARY KEY, %s)" % listed("c%d int", 1600)[len("c0 int, "):], None)
