@@ -9,7 +9,7 @@
 #include "log/record_batch.h"
 
 enum { READ_BYTES = 8 << 20, RECORD_BYTES = 512 << 10, APPEND_BYTES = 4 << 20 };
-static const struct kp_copy_options copy = {KP_COPY_TEXT, '\t', '"', '"', false, "\\N"};
+static const struct kp_copy_options copy = {KP_COPY_TEXT, '\t', '"', '"', KP_COPY_NO_HEADER, "\\N"};
 
 /* One view's rows of one source. */
 struct part {

@@ -7,7 +7,7 @@
 #include "sql/sql.h"
 
 enum { FETCH_BYTES = 4 << 20 };
-static const struct kp_copy_options copy = {KP_COPY_TEXT, '\t', '"', '"', false, "\\N"};
+static const struct kp_copy_options copy = {KP_COPY_TEXT, '\t', '"', '"', KP_COPY_NO_HEADER, "\\N"};
 
 /* One record's rows on their way into batches of an expired node: its columns, _position, _watermark. */
 struct rows {

@@ -224,24 +224,57 @@ static uint32_t split_csv(struct kp_copy_reader *reader, struct kp_str row)
 
 /* ---- rows ---- */
 
-static enum kp_code take_fields(struct kp_copy_reader *reader, struct kp_str row, struct kp_error *err)
+/* The row's fields, into reader->fields as many as there are columns; *ret_count of them are there. */
+static enum kp_code split(struct kp_copy_reader *reader, struct kp_str row, uint32_t *ret_count, struct kp_error *err)
 {
     KP_TRY(check_text(reader, row, err));
     reader->scratch.len = 0;
     kp_buf_reserve(&reader->scratch, row.len + 1); /* fields point into it: it must not move, nor be NULL */
-    uint32_t count;
     bool csv = reader->options.format == KP_COPY_CSV, escapes = row.len && memchr(row.ptr, '\\', row.len);
     if (csv)
-        count = split_csv(reader, row);
+        *ret_count = split_csv(reader, row);
     else
-        count = escapes ? split_text_escaped(reader, row) : split_text_plain(reader, row);
+        *ret_count = escapes ? split_text_escaped(reader, row) : split_text_plain(reader, row);
+    return !csv && escapes
+               ? check_text(reader, (struct kp_str){(const char *)reader->scratch.data, reader->scratch.len}, err)
+               : KP_OK;
+}
+
+/* HEADER MATCH: the names must be the columns', in their order. */
+static enum kp_code match_header(struct kp_copy_reader *reader, struct kp_str row, struct kp_error *err)
+{
+    uint32_t count;
+    KP_TRY(split(reader, row, &count, err));
+    if (count != reader->col_count)
+        return at_line(reader, err,
+                       kp_fail(err, KP_INVALID, "22P04", "wrong number of fields in header line: got %u, expected %u",
+                               count, reader->col_count));
+    for (uint32_t i = 0; i < count; i++) {
+        struct kp_str name = reader->fields[i];
+        if (!name.ptr)
+            return at_line(reader, err,
+                           kp_fail(err, KP_INVALID, "22P04",
+                                   "column name mismatch in header line field %u: got null value (\"%s\"), expected "
+                                   "\"%s\"",
+                                   i + 1, reader->null, reader->cols[i].name));
+        if (!kp_str_equal(name, kp_str(reader->cols[i].name)))
+            return at_line(reader, err,
+                           kp_fail(err, KP_INVALID, "22P04",
+                                   "column name mismatch in header line field %u: got \"%.*s\", expected \"%s\"", i + 1,
+                                   (int)KP_MIN(name.len, (size_t)200), name.ptr, reader->cols[i].name));
+    }
+    return KP_OK;
+}
+
+static enum kp_code take_fields(struct kp_copy_reader *reader, struct kp_str row, struct kp_error *err)
+{
+    uint32_t count;
+    KP_TRY(split(reader, row, &count, err));
     if (count < reader->col_count)
         return at_line(reader, err,
                        kp_fail(err, KP_INVALID, "22P04", "missing data for column \"%s\"", reader->cols[count].name));
     if (count > reader->col_count)
         return bad_format(reader, err, "extra data after last expected column");
-    if (!csv && escapes)
-        KP_TRY(check_text(reader, (struct kp_str){(const char *)reader->scratch.data, reader->scratch.len}, err));
     enum kp_code code = reader->each(reader->arg, reader->fields, count, reader->line, err);
     return code == KP_OK ? KP_OK : at_line(reader, err, code);
 }
@@ -250,6 +283,8 @@ static enum kp_code take_row(struct kp_copy_reader *reader, struct kp_str row, s
 {
     if (!reader->header_passed) {
         reader->header_passed = true;
+        if (reader->options.header == KP_COPY_HEADER_MATCH)
+            KP_TRY(match_header(reader, row, err));
     } else if (kp_str_equal(row, KP_STR("\\."))) {
         reader->ended = true;
     } else {

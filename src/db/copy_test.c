@@ -98,7 +98,7 @@ static void test_csv(void **state)
     CHECK(&csv_options, 2, "a\"b,c\"d,e\n", "(ab,cd|e)");
     CHECK(&csv_options, 1, "\"two\nlines\"\r\n\"x\"\r\n", "(two\nlines)(x)");
     struct kp_copy_options header = csv_options;
-    header.header = true;
+    header.header = KP_COPY_HEADER;
     CHECK(&header, 2, "a,b\n1,2\n", "(1|2)");
     struct kp_copy_options odd = {KP_COPY_CSV, ';', '\'', '\\', false, "nil"};
     CHECK(&odd, 2, "'it\\'s';nil\n'nil';\n", "(it's|NULL)(nil|)");

@@ -66,11 +66,14 @@ struct kp_name {
     int32_t location;
 };
 
+/* COPY's header line; MATCH: its names must be the columns'. */
+enum kp_copy_header { KP_COPY_NO_HEADER, KP_COPY_HEADER, KP_COPY_HEADER_MATCH };
+
 /* COPY's options with PostgreSQL's defaults of the format. */
 struct kp_copy_options {
     enum kp_copy_format format;
     char delimiter, quote, escape;
-    bool header;
+    enum kp_copy_header header;
     const char *null; /* text that means NULL */
 };
 

@@ -162,13 +162,13 @@ static enum kp_code copy_char(struct parser *parser, const char *name, const cha
 static enum kp_code copy_format(struct parser *parser, struct kp_statement *statement, const PgQuery__CopyStmt *copy)
 {
     struct kp_copy_options *options = &statement->copy;
-    *options = (struct kp_copy_options){KP_COPY_TEXT, '\t', '"', '"', false, "\\N"};
+    *options = (struct kp_copy_options){KP_COPY_TEXT, '\t', '"', '"', KP_COPY_NO_HEADER, "\\N"};
     for (size_t i = 0; i < copy->n_options; i++) {
         if (strcmp(copy->options[i]->def_elem->defname, "format") != 0)
             continue;
         const char *format = text_of(parser, copy->options[i]->def_elem->arg);
         if (strcmp(format, "csv") == 0)
-            *options = (struct kp_copy_options){KP_COPY_CSV, ',', '"', '"', false, ""};
+            *options = (struct kp_copy_options){KP_COPY_CSV, ',', '"', '"', KP_COPY_NO_HEADER, ""};
         else if (strcmp(format, "binary") == 0)
             options->format = KP_COPY_BINARY;
         else if (strcmp(format, "text") != 0)
@@ -177,7 +177,8 @@ static enum kp_code copy_format(struct parser *parser, struct kp_statement *stat
     return KP_OK;
 }
 
-static enum kp_code copy_option(struct parser *parser, struct kp_statement *statement, const PgQuery__DefElem *option)
+static enum kp_code copy_option(struct parser *parser, struct kp_statement *statement, const PgQuery__DefElem *option,
+                                bool is_from)
 {
     struct kp_copy_options *options = &statement->copy;
     const char *name = option->defname, *value = text_of(parser, option->arg);
@@ -205,7 +206,11 @@ static enum kp_code copy_option(struct parser *parser, struct kp_statement *stat
         return KP_OK;
     }
     if (strcmp(name, "header") == 0) {
-        options->header = strcmp(value, "false") != 0 && strcmp(value, "off") != 0 && strcmp(value, "0") != 0;
+        bool match = strcasecmp(value, "match") == 0;
+        bool none = strcmp(value, "false") == 0 || strcmp(value, "off") == 0 || strcmp(value, "0") == 0;
+        if (match && !is_from)
+            return kp_fail(parser->err, KP_UNSUPPORTED, NULL, "cannot use \"match\" with HEADER in COPY TO");
+        options->header = match ? KP_COPY_HEADER_MATCH : none ? KP_COPY_NO_HEADER : KP_COPY_HEADER;
         return KP_OK;
     }
     kp_fail(parser->err, KP_UNSUPPORTED, NULL, "COPY option \"%s\" is not supported", name);
@@ -221,7 +226,7 @@ static enum kp_code from_copy(struct parser *parser, struct kp_statement *statem
         return unsupported(parser, "COPY … WHERE", NULL);
     KP_TRY(copy_format(parser, statement, copy));
     for (size_t i = 0; i < copy->n_options; i++)
-        KP_TRY(copy_option(parser, statement, copy->options[i]->def_elem));
+        KP_TRY(copy_option(parser, statement, copy->options[i]->def_elem, copy->is_from));
     const char **columns = kp_arena_calloc(parser->arena, (copy->n_attlist + 1) * sizeof(char *));
     for (size_t i = 0; i < copy->n_attlist; i++)
         columns[i] = copy->attlist[i]->string->sval;

@@ -296,6 +296,10 @@ enum kp_code kp_sql_bind_copy(const struct kp_sql_context *context, const struct
         columns[i] = i;
         if (statement->column_name_count)
             code = kp_write_column(&binder, relation, statement->column_names[i], -1, &columns[i]);
+        for (uint32_t k = 0; code == KP_OK && k < i; k++)
+            if (columns[k] == columns[i])
+                code = kp_bind_fail(&binder, -1, KP_INVALID, "42701", "column \"%s\" specified more than once",
+                                    relation->cols[columns[i]].name);
     }
     if (code != KP_OK) {
         kp_relation_unref(relation);

@@ -61,6 +61,12 @@ def main():
         acts += [(sql, lambda cursor, sql=sql: cursor.execute(sql)) for sql in STATEMENTS]
         acts += [("COPY of some columns", lambda cursor: cursor.copy_expert("COPY item (share, id, name) FROM STDIN", io.StringIO("5\t30\tx\n6\t31\ty\n"))),
                  ("COPY with a bad line", lambda cursor: cursor.copy_expert("COPY item (share, id, name) FROM STDIN", io.StringIO("5\t40\tx\n500\t41\ty\n")))]
+        headed = [("", "id,share,name\n"), ("", "name,share,id\n"), ("", "id,share\n"), ("", "\n"), ("", "id,,name\n"), ("(id, name)", "id,name\n50,x\n"),
+                  ("(id, id)", "id,id\n"), ("(id, name)", "\"id\",\"name\"\n51,\"y\"\n"), ("(id, name)", "id,Name\n52,z\n")]
+        acts += [(f"COPY MATCH {columns} {text!r}", lambda cursor, columns=columns, text=text: cursor.copy_expert(
+            f"COPY item {columns} FROM STDIN (FORMAT csv, HEADER match)", io.StringIO(text))) for columns, text in headed]
+        acts += [("text MATCH", lambda cursor: cursor.copy_expert("COPY item (id, name) FROM STDIN (HEADER match)", io.StringIO("id\tname\n53\tx\n"))),
+                 ("COPY TO with MATCH", lambda cursor: cursor.copy_expert("COPY item TO STDOUT (FORMAT csv, HEADER match)", io.StringIO()))]
         wrong = 0
         for name, act in acts:
             ours, theirs = (outcome(connection, act) for connection in connections)
