@@ -512,6 +512,23 @@ static void note_transaction(struct kp_session *session)
         note_block(session);
 }
 
+/* ISO, and month before day: alone or together, in any order. */
+static bool is_own_date_style(const char *value)
+{
+    static const char *const known[] = {"iso", "mdy", "us", "noneuropean", "default"};
+    const char *separators = ", ";
+    while (*(value += strspn(value, separators))) {
+        size_t len = strcspn(value, separators);
+        bool own = false;
+        for (size_t i = 0; i < KP_COUNT(known); i++)
+            own |= strlen(known[i]) == len && strncasecmp(value, known[i], len) == 0;
+        if (!own)
+            return false;
+        value += len;
+    }
+    return true;
+}
+
 static enum kp_code change_fixed(struct kp_session *session, size_t i, const char *value, struct kp_error *err)
 {
     bool date_style = strcmp(table[i].name, "DateStyle") == 0;
@@ -519,8 +536,8 @@ static enum kp_code change_fixed(struct kp_session *session, size_t i, const cha
         return kp_fail(err, KP_UNSUPPORTED, NULL, "bytea_output \"%s\" is not supported: bytea is shown in hex", value);
     if (!date_style && strncasecmp(value, value_of(session, i), strlen(value)) != 0)
         return kp_fail(err, KP_INVALID, "55P02", "parameter \"%s\" cannot be changed", table[i].name);
-    if (date_style && strncasecmp(value, "iso", 3) != 0)
-        return kp_fail(err, KP_UNSUPPORTED, NULL, "DateStyle \"%s\" is not supported: dates are ISO", value);
+    if (date_style && !is_own_date_style(value))
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "DateStyle \"%s\" is not supported: dates are ISO, MDY", value);
     return KP_OK;
 }
 
