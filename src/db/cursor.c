@@ -120,6 +120,7 @@ enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared
     KP_TRY(kp_db_health(session->db, err));
     atomic_store(&session->cancelled, false);
     kp_deadline_begin(session);
+    kp_session_begin_statement(session);
     atomic_fetch_add(&session->db->counters.statements, 1);
     session->running = prepared->statement->text;
     enum kp_code code = check_transaction(session, prepared->statement, err);

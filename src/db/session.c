@@ -104,7 +104,12 @@ static int64_t moment(const struct kp_session *session)
 
 int64_t kp_session_now_us(const struct kp_session *session)
 {
-    return session->transaction == KP_TRANSACTION_NONE ? moment(session) : session->began_us;
+    return session->transaction == KP_TRANSACTION_NONE ? session->statement_us : session->began_us;
+}
+
+void kp_session_begin_statement(struct kp_session *session)
+{
+    session->statement_us = moment(session);
 }
 
 void kp_session_context(struct kp_session *session, struct kp_sql_context *ret_context)

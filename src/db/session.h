@@ -67,6 +67,7 @@ struct kp_session {
     int64_t read_after;
 
     enum kp_transaction transaction;
+    int64_t statement_us;                /* of the statement by itself: what now() is in all of it */
     int64_t began_us;                    /* of the transaction: what now() is in all its statements */
     bool read_only;                      /* the block */
     bool default_read_only;              /* a statement by itself, and a block that does not say */
@@ -201,6 +202,8 @@ KP_MUST enum kp_code kp_prepared_refresh(struct kp_prepared *prepared, struct kp
  * record came now; within a transaction that of its beginning. (AS OF: the log's time at that position.)
  */
 int64_t kp_session_now_us(const struct kp_session *session);
+/* A statement is prepared, or run: now() of one that is by itself is that moment. */
+void kp_session_begin_statement(struct kp_session *session);
 void kp_session_context(struct kp_session *session, struct kp_sql_context *ret_context);
 /* The code, told why the statement was cancelled if it was. */
 enum kp_code kp_session_told(struct kp_session *session, enum kp_code code, struct kp_error *err);

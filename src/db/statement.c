@@ -147,6 +147,7 @@ static enum kp_code bind_locked(struct kp_prepared *prepared, const enum kp_type
 {
     struct kp_session *session = prepared->session;
     struct kp_sql_context context;
+    kp_session_begin_statement(session);
     kp_session_context(session, &context);
     struct kp_type *types = kp_arena_calloc(&prepared->arena, (param_count + 1) * sizeof *types);
     for (uint32_t i = 0; i < param_count; i++)

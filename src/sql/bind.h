@@ -257,6 +257,8 @@ struct set_call {
     uint32_t arg_count;
     struct kp_type types[KP_SET_COLUMNS_MAX]; /* func->col_count */
 };
+/* COLLATE "name": 42704 unless it is one by bytes. */
+KP_MUST enum kp_code kp_bind_collation(struct binder *binder, const PgQuery__CollateClause *clause);
 bool kp_bind_is_set_function(const char *name);
 KP_MUST enum kp_code kp_bind_set_function(struct binder *binder, const char *name, struct kp_expr **args,
                                           uint32_t count, int32_t location, struct set_call *ret_call);

@@ -331,8 +331,12 @@ static enum kp_code bind_columns(struct binder *binder, struct kp_relation *rela
     relation->keys = kp_arena_calloc(binder->arena, max * sizeof *relation->keys);
     relation->defaults = kp_arena_calloc(binder->arena, max * sizeof *relation->defaults);
     for (size_t i = 0; i < create->n_table_elts; i++)
-        if (create->table_elts[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF)
-            KP_TRY(add_column(binder, relation, create->table_elts[i]->column_def));
+        if (create->table_elts[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF) {
+            const PgQuery__ColumnDef *def = create->table_elts[i]->column_def;
+            if (def->coll_clause)
+                KP_TRY(kp_bind_collation(binder, def->coll_clause));
+            KP_TRY(add_column(binder, relation, def));
+        }
     uint32_t column = 0;
     for (size_t i = 0; i < create->n_table_elts; i++) {
         const PgQuery__Node *element = create->table_elts[i];

@@ -34,6 +34,20 @@ static struct kp_expr *unknown_text(struct binder *binder, const char *text, int
     return expr;
 }
 
+/* Every text is compared by its bytes: a collation that says something else is refused. */
+enum kp_code kp_bind_collation(struct binder *binder, const PgQuery__CollateClause *clause)
+{
+    static const char *const known[] = {"C", "POSIX", "default", "ucs_basic", "C.utf8"};
+    const char *schema, *name = kp_tree_name(clause->collname, clause->n_collname, &schema);
+    for (size_t i = 0; i < KP_COUNT(known) && (!schema || strcmp(schema, "pg_catalog") == 0); i++)
+        if (strcmp(name, known[i]) == 0)
+            return KP_OK;
+    kp_bind_fail(binder, clause->location, KP_NOT_FOUND, "42704",
+                 "collation \"%s%s%s\" for encoding \"UTF8\" does not exist", schema ? schema : "", schema ? "." : "",
+                 name);
+    return kp_error_hint(binder->err, "Texts are compared by their bytes, as by collation \"C\".");
+}
+
 /* 123 fits integer; beyond it bigint; all else numeric. */
 static enum kp_code float_constant(struct binder *binder, const PgQuery__AConst *node, struct kp_expr **ret_expr)
 {
@@ -41,6 +55,11 @@ static enum kp_code float_constant(struct binder *binder, const PgQuery__AConst 
     char *end;
     errno = 0;
     long long number = strtoll(text, &end, 10);
+    if (number == INT32_MIN && !*end) { /* the only one of integer's that the grammar gives so: -2147483648 */
+        *ret_expr = constant(binder, KP_INT4, node->location);
+        (*ret_expr)->datum.i32 = INT32_MIN;
+        return KP_OK;
+    }
     if (!*end && !errno) {
         *ret_expr = constant(binder, KP_INT8, node->location);
         (*ret_expr)->datum.i64 = number;
@@ -710,7 +729,8 @@ static enum kp_code bind_node(struct binder *binder, const struct expr_place *pl
                            ret_expr);
     }
     case PG_QUERY__NODE__NODE_COLLATE_CLAUSE:
-        return kp_bind_expr(binder, place, node->collate_clause->arg, ret_expr); /* every collation is C */
+        KP_TRY(kp_bind_collation(binder, node->collate_clause));
+        return kp_bind_expr(binder, place, node->collate_clause->arg, ret_expr);
     case PG_QUERY__NODE__NODE_SUB_LINK:
         return kp_bind_sublink(binder, place, node->sub_link, ret_expr);
     case PG_QUERY__NODE__NODE_ROW_EXPR:

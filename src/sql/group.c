@@ -179,6 +179,21 @@ static enum kp_code sets_of(struct grouper *grouper, const PgQuery__Node *node, 
     return KP_OK;
 }
 
+/* GROUP BY a, (b, c): a list of expressions, whose parentheses mean nothing. ROW(b, c) is one. */
+static enum kp_code bind_plain_group(struct grouper *grouper, const PgQuery__Node *node)
+{
+    if (node->node_case == PG_QUERY__NODE__NODE_ROW_EXPR &&
+        node->row_expr->row_format == PG_QUERY__COERCION_FORM__COERCE_IMPLICIT_CAST) {
+        for (size_t i = 0; i < node->row_expr->n_args; i++)
+            KP_TRY(bind_plain_group(grouper, node->row_expr->args[i]));
+        return KP_OK;
+    }
+    struct kp_expr *group;
+    KP_TRY(bind_group(grouper->binder, node, grouper->place, grouper->targets, &group));
+    keep_group(grouper->binder, grouper->grouping, group);
+    return KP_OK;
+}
+
 enum kp_code kp_bind_groups(struct binder *binder, const PgQuery__SelectStmt *select, const struct expr_place *place,
                             const struct targets *targets, struct grouping *grouping)
 {
@@ -190,11 +205,8 @@ enum kp_code kp_bind_groups(struct binder *binder, const PgQuery__SelectStmt *se
     inside.clause = "GROUP BY";
     for (size_t i = 0; i < select->n_group_clause; i++)
         any |= select->group_clause[i]->node_case == PG_QUERY__NODE__NODE_GROUPING_SET;
-    for (size_t i = 0; !any && i < select->n_group_clause; i++) {
-        struct kp_expr *group;
-        KP_TRY(bind_group(binder, select->group_clause[i], &inside, targets, &group));
-        keep_group(binder, grouping, group);
-    }
+    for (size_t i = 0; !any && i < select->n_group_clause; i++)
+        KP_TRY(bind_plain_group(&grouper, select->group_clause[i]));
     if (!any)
         return KP_OK;
     KP_TRY(add_set(&grouper, &all, 0));
