@@ -1,6 +1,6 @@
 /*
- * Simple case mapping of single characters, from our own tables (unicode.c), so that upper and lower mean the same on
- * every machine and for ever: ASCII, Latin, Greek, Cyrillic, Armenian. Version 1; a view's catalog record freezes it.
+ * Simple case mapping and kinds of single characters, as PostgreSQL has them in the locale C.UTF-8, from a table of our
+ * own (unicode_table.h), so that upper and lower mean the same on every machine and for ever.
  */
 #ifndef KP_VEC_UNICODE_H
 #define KP_VEC_UNICODE_H
@@ -9,7 +9,7 @@
 
 uint32_t kp_unicode_upper(uint32_t code_point);
 uint32_t kp_unicode_lower(uint32_t code_point);
-bool kp_unicode_is_alnum(uint32_t code_point); /* letters and digits of those scripts, and all above U+00BF otherwise */
+bool kp_unicode_is_alnum(uint32_t code_point); /* letters and digits */
 /* Without the ASCII white space around it, as input of most types is read. */
 struct kp_str kp_text_trim(struct kp_str text);
 /* Valid UTF-8 in other case; appends. */
