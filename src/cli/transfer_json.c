@@ -7,6 +7,7 @@
  * A key, value or header that is not UTF-8 has its bytes in base64 under key_base64, value_base64 instead. Headers are
  * left out when there are none.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/utf8.h"
@@ -115,20 +116,28 @@ static bool take_number(struct kp_str object, const char *name, int64_t *ret_num
         return false;
     memcpy(text, value.ptr, value.len);
     text[value.len] = 0;
+    errno = 0;
     *ret_number = strtoll(text, &end, 10);
-    return *end == 0;
+    return *end == 0 && end[-1] >= '0' && end[-1] <= '9' && !errno;
 }
 
-/* name or name_base64; absent is null. */
+static bool is_string(struct kp_str value)
+{
+    return value.len && value.ptr[0] == '"';
+}
+
+/* name or name_base64, not both; absent is null. */
 static bool take_member(struct kp_str object, const char *name, struct kp_arena *arena, struct kp_str *ret_bytes)
 {
-    struct kp_str value, text;
+    struct kp_str value, coded, text;
+    bool there = kp_http_json_member(object, kp_str(name), &value);
     *ret_bytes = (struct kp_str){NULL, 0};
-    if (kp_http_json_member(object, kp_str(kp_arena_printf(arena, "%s_base64", name)), &value))
-        return kp_http_json_text(value, arena, &text) && take_base64(text, arena, ret_bytes);
-    if (!kp_http_json_member(object, kp_str(name), &value) || kp_str_equal(value, KP_STR("null")))
+    if (kp_http_json_member(object, kp_str(kp_arena_printf(arena, "%s_base64", name)), &coded))
+        return !there && is_string(coded) && kp_http_json_text(coded, arena, &text) &&
+               take_base64(text, arena, ret_bytes);
+    if (!there || kp_str_equal(value, KP_STR("null")))
         return true;
-    if (!kp_http_json_text(value, arena, ret_bytes))
+    if (!is_string(value) || !kp_http_json_text(value, arena, ret_bytes))
         return false;
     if (!ret_bytes->ptr)
         ret_bytes->ptr = "";
@@ -166,6 +175,24 @@ static bool take_headers(struct kp_str object, struct kp_arena *arena, struct kp
     return well;
 }
 
+/* One object and nothing behind it. */
+static bool is_object(struct kp_str line)
+{
+    struct kp_str first, second;
+    struct kp_error err;
+    size_t at = 0;
+    bool end = false;
+    return line.ptr[0] == '{' && kp_http_json_next(line, &at, false, &first, &end, &err) == KP_OK && !end &&
+           kp_http_json_next(line, &at, false, &second, &end, &err) == KP_OK && end;
+}
+
+static bool has_value(struct kp_str line)
+{
+    struct kp_str value;
+    return kp_http_json_member(line, KP_STR("value"), &value) ||
+           kp_http_json_member(line, KP_STR("value_base64"), &value);
+}
+
 static enum kp_code read_line(struct kp_str line, uint64_t number, kp_transfer_each each, void *arg,
                               struct kp_error *err)
 {
@@ -174,8 +201,8 @@ static enum kp_code read_line(struct kp_str line, uint64_t number, kp_transfer_e
     struct kp_transfer_record record = {.position = -1, .log_time_us = -1};
     int64_t partition = 0;
     const char *wrong = NULL;
-    if (line.ptr[0] != '{')
-        wrong = "it is no JSON object";
+    if (!is_object(line))
+        wrong = "it is not one JSON object, and nothing else";
     else if (!take_number(line, "offset", &record.offset) || record.offset < 0)
         wrong = "\"offset\" is missing or no number";
     else if (!take_number(line, "timestamp_ms", &record.timestamp_ms))
@@ -183,9 +210,11 @@ static enum kp_code read_line(struct kp_str line, uint64_t number, kp_transfer_e
     else if (!take_number(line, "partition", &partition) || partition < 0 || partition >= KP_PARTITIONS_MAX)
         wrong = "\"partition\" is missing or no partition";
     else if (!take_member(line, "key", &arena, &record.key))
-        wrong = "\"key\" is no string";
+        wrong = "\"key\" is neither a string nor null, or there is a \"key_base64\", too";
+    else if (!has_value(line))
+        wrong = "\"value\" is missing (a record without one has null)";
     else if (!take_member(line, "value", &arena, &record.value))
-        wrong = "\"value\" is no string";
+        wrong = "\"value\" is neither a string nor null, or there is a \"value_base64\", too";
     else if (!take_headers(line, &arena, &headers, &record.headers))
         wrong = "\"headers\" is no list of names and values";
     record.partition = (uint32_t)partition;

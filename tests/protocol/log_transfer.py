@@ -86,6 +86,14 @@ def check_round_trips():
     assert kappa("export", "empty", data=second) == b""
     assert b"cannot be a topic's name" in kappa("import", "a/b", data=second, status=1)
     assert b"nothing" in kappa("export", "nothing", data=second, status=1)
+    # a line is one record, whole: nothing of it is passed over
+    good = '{"partition":0,"offset":0,"timestamp_ms":1,"value":"x"}'
+    for line in (good + good, good + " trailing", good.replace('"timestamp_ms":1', '"timestamp_ms":99999999999999999999'), good.replace("value", "vlaue"),
+                 good.replace('"x"', '{"a":1}'), good.replace('"x"', "12"), good.replace('"x"', '"x","value_base64":"eA=="'), good.replace('"offset":0', '"offset":'),
+                 good.replace('"x"', '"x","key":7'), good[:-1], "[" + good + "]"):
+        assert b"line 1: " in kappa("import", "strict", data=second, stdin=line.encode() + b"\n", status=1), line
+    kappa("import", "strict", data=second, stdin=good.replace('"x"', "null").encode())
+    assert json.loads(kappa("export", "strict", data=second))["value"] is None
     # damaged files are refused, not believed
     for seed in range(60):
         rng = random.Random(seed)
