@@ -15,6 +15,7 @@
 #include "log/files.h"
 #include "log/format.h"
 #include "log/inspect.h"
+#include "log/internal.h"
 #include "log/scan.h"
 
 /* What the journal alone tells. */
@@ -502,6 +503,47 @@ static void damage_unknown(void **state)
     }
 }
 
+/* The header of the next file, which holds no block yet, rots: nothing is lost, and the log goes on. */
+static void unused_file(void **state)
+{
+    struct kp_log_options options = {.no_threads = true, .journal_file_bytes = 256 << 10};
+    struct kp_error err;
+    uint32_t topic;
+    struct kp_log *log = open_log(options);
+    assert_int_equal(kp_log_topic_create(log, "t", 1, &topic, &err), KP_OK);
+    append(log, topic, 0, 1, 3, 100000);
+    uint64_t next = log->journal.end.file_number + 1;
+    char *path = kp_journal_path(dir, next, KP_JOURNAL_SUFFIX);
+    kp_log_close(log);
+    if (access(path, F_OK) != 0) { /* as the thread prepares it */
+        char *last = kp_journal_path(dir, next - 1, KP_JOURNAL_SUFFIX);
+        FILE *from = fopen(last, "rb"), *to = fopen(path, "wb");
+        static char bytes[512 << 10];
+        size_t got = fread(bytes, 1, sizeof bytes, from);
+        memset(bytes + KP_SECTOR_BYTES, 0, got - KP_SECTOR_BYTES);
+        assert_int_equal(fwrite(bytes, 1, got, to), got);
+        fclose(from);
+        fclose(to);
+        kp_free(last);
+    }
+    FILE *file = fopen(path, "r+b");
+    assert_int_equal(fseek(file, 21, SEEK_SET), 0);
+    assert_int_equal(fputc(0x55, file), 0x55);
+    fclose(file);
+    struct kp_inspect_report report;
+    unsigned problems = 0;
+    assert_int_equal(kp_inspect_verify(kp_os_real(), dir, count_problem, &problems, &report, &err), KP_OK);
+    assert_true(problems > 0);
+    for (int round = 0; round < 3; round++) {
+        log = open_log(options);
+        assert_int_equal(read_all(log, 1 << 20, NULL, 0), 3 + 6 * round);
+        append(log, topic, 0, 2, 3, 100000);
+        append(log, topic, 0, 3, 3, 100000);
+        kp_log_close(log);
+    }
+    kp_free(path);
+}
+
 static void unknown_format(void **state)
 {
     struct kp_log_options options = {.os = kp_os_real(), .dir = dir};
@@ -533,6 +575,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(damage_meanwhile, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_unknown, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_lists, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(unused_file, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(unknown_format, fresh_dir, remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,7 +125,36 @@ static enum kp_code refuse_short(const char *path, uint64_t bytes, uint64_t made
                          (unsigned long long)made);
 }
 
-static enum kp_code add_file(struct kp_journal *journal, uint64_t number, struct kp_error *err)
+/* Does a file, whose header has rotted, hold no block at all? Then it was prepared, and never used. */
+static bool is_unused(const struct kp_journal *journal, uint64_t number)
+{
+    struct kp_block_scan scan;
+    const struct kp_block_header *block = NULL;
+    const char *wrong;
+    kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SEARCH_READ_BYTES);
+    enum kp_code code = kp_block_scan_seek(&scan, number, KP_SECTOR_BYTES, NULL);
+    for (; code == KP_OK && !block && scan.offset < scan.file_bytes; scan.offset += KP_SECTOR_BYTES)
+        code = kp_block_scan_peek_header(&scan, &block, &wrong, NULL);
+    kp_block_scan_finish(&scan);
+    return code == KP_OK && !block;
+}
+
+static enum kp_code take_file(struct kp_journal *journal, const char *path, const struct kp_file_header *header,
+                              uint64_t bytes, struct kp_error *err)
+{
+    if (journal->generation && header->generation != journal->generation)
+        return kp_fail(err, KP_CORRUPT, NULL, "\"%s\" belongs to another log", path);
+    if (bytes < header->file_bytes)
+        return refuse_short(path, bytes, header->file_bytes, err);
+    journal->generation = header->generation;
+    kp_journal_file_add(journal, header->file_bytes);
+    return KP_OK;
+}
+
+/* *ret_unused: the newest file of several is not added, since it holds nothing but a header, which has rotted. If it
+ * was used after all, and all of it has rotted, the snapshot knows (check_files). */
+static enum kp_code add_file(struct kp_journal *journal, uint64_t number, bool newest, bool *ret_unused,
+                             struct kp_error *err)
 {
     struct kp_os *os = journal->os;
     char *path = kp_journal_path(journal->dir, number, KP_JOURNAL_SUFFIX);
@@ -141,16 +170,21 @@ static enum kp_code add_file(struct kp_journal *journal, uint64_t number, struct
             header.file_bytes = bytes; /* it never changes its size */
             code = KP_OK;
         }
+        *ret_unused = code == KP_CORRUPT && newest && is_unused(journal, number);
         os->close(os->ctx, file);
-        if (code == KP_OK && journal->generation && header.generation != journal->generation)
-            code = kp_fail(err, KP_CORRUPT, NULL, "\"%s\" belongs to another log", path);
-        else if (code == KP_OK && bytes < header.file_bytes)
-            code = refuse_short(path, bytes, header.file_bytes, err);
-        if (code == KP_OK) {
-            journal->generation = header.generation;
-            kp_journal_file_add(journal, header.file_bytes);
-        }
+        if (*ret_unused)
+            code = KP_OK;
+        else if (code == KP_OK)
+            code = take_file(journal, path, &header, bytes, err);
     }
+    kp_free(path);
+    return code;
+}
+
+static enum kp_code remove_unused(const struct kp_journal *journal, uint64_t number, struct kp_error *err)
+{
+    char *path = kp_journal_path(journal->dir, number, KP_JOURNAL_SUFFIX);
+    enum kp_code code = kp_files_remove(journal->os, path, err);
     kp_free(path);
     return code;
 }
@@ -180,8 +214,12 @@ static enum kp_code find_files(struct kp_recovery *recovery, struct kp_error *er
         return KP_OK;
     journal->first_number = folder->first;
     journal->generation = folder->anchor.generation;
-    for (uint64_t number = folder->first; number <= folder->last; number++)
-        KP_TRY(add_file(journal, number, err));
+    for (uint64_t number = folder->first; number <= folder->last; number++) {
+        bool unused = false, newest = number == folder->last && number > folder->first;
+        KP_TRY(add_file(journal, number, newest, &unused, err));
+        if (unused && !recovery->read_only)
+            KP_TRY(remove_unused(journal, number, err));
+    }
     return KP_OK;
 }
 
@@ -623,12 +661,11 @@ static enum kp_code sync_file(struct kp_journal *journal, uint64_t number, struc
     return code;
 }
 
-/* A snapshot knows a journal file behind the last one that is there, whose blocks were acknowledged. Its owner may have
- * made it since a reader looked. */
+/* A snapshot knows a journal file behind the last one that is there, whose blocks were acknowledged. */
 static enum kp_code check_files(const struct kp_recovery *recovery, struct kp_error *err)
 {
     const struct kp_journal *journal = recovery->journal;
-    if (recovery->read_only || recovery->witness.file_number <= kp_journal_last_number(journal))
+    if (recovery->witness.file_number <= kp_journal_last_number(journal))
         return KP_OK;
     kp_fail(err, KP_CORRUPT, NULL, "journal files are missing in \"%s\" behind file %llu: its snapshot knows file %llu",
             journal->dir, (unsigned long long)kp_journal_last_number(journal),

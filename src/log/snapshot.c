@@ -591,10 +591,11 @@ void kp_log_recovered(struct kp_log *log, struct kp_log_recovered *ret_recovered
 }
 
 /* Does no other block lie in the place of its last one? In a folder that was set back to an earlier time one may. */
-static bool witnesses(const struct kp_journal *journal, const struct header *header)
+static bool witnesses(const struct kp_log *log, const struct header *header)
 {
+    const struct kp_journal *journal = &log->journal;
     if (header->file_number > kp_journal_last_number(journal))
-        return true; /* nor does anything */
+        return !log->read_only; /* nor does anything; for a reader its owner may have made the file meanwhile */
     if (header->file_number < journal->first_number || header->last_offset >= header->offset ||
         header->offset > journal->files[header->file_number - journal->first_number].bytes)
         return false;
@@ -618,7 +619,7 @@ bool kp_snapshot_resume(struct kp_log *log, struct kp_journal_end *ret_end, stru
     bool good = whole && fits(&log->journal, &header) && take_up(log, &bytes, &header);
     kp_buf_finish(&bytes);
     if (!good) {
-        if (whole && witnesses(&log->journal, &header))
+        if (whole && witnesses(log, &header))
             *ret_witness = end_of(&header);
         return false;
     }
