@@ -14,7 +14,7 @@ struct export
     FILE *out;
     struct kp_arrow_writer *arrow; /* NULL: NDJSON */
     struct kp_buf text;
-    int64_t position, end; /* where it has come to, of how far it goes; end -1: not known yet */
+    int64_t position, end; /* where it has come to, of how far it goes */
     bool final;            /* opening the log again would not help */
 };
 
@@ -66,13 +66,14 @@ static enum kp_code put_chunk(void *context, const struct kp_log_chunk *chunk, s
     return code;
 }
 
-/* From where the export has come to, as far as the log went at first. */
+/* From where the export has come to, as far as the log goes now: what was compacted since it was opened before may
+ * stand behind its end then. */
 static enum kp_code export_on(struct export *export, struct kp_log *log, struct kp_error *err)
 {
     struct kp_topic_info info;
     export->final = true; /* what is not about files that went */
     KP_TRY(kp_log_topic_find(log, export->options->topic, &info, err));
-    export->end = export->end < 0 ? kp_log_position(log) : export->end;
+    export->end = kp_log_position(log);
     while (export->position < export->end) {
         struct kp_log_span span;
         export->final = false;
@@ -117,7 +118,7 @@ static enum kp_code export_all(struct export *export, struct kp_error *err)
 
 enum kp_code kp_log_export(const struct kp_transfer_options *options, FILE *out, struct kp_error *err)
 {
-    struct export export = {.options = options, .out = out, .end = -1};
+    struct export export = {.options = options, .out = out};
     struct kp_error local;
     err = err ? err : &local;
     if (options->arrow)
