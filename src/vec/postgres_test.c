@@ -282,6 +282,8 @@ static size_t compare(struct kp_buf *sql, struct kp_buf *answers, struct kp_buf 
         odd |=
             of_path && !strncmp(their_at, "!42601", 6) && !strncmp(our_at, "!42601", 6); /* the grammar's own words */
         odd |= !strncmp(their_at, "!2201B", 6) && !strncmp(our_at, "!2201B", 6); /* RE2's message is in other words */
+        /* wrong, and of a kind that is not supported: which is told first is each one's own */
+        odd |= !strncmp(their_at, "!2201B", 6) && !strncmp(our_at, "!0A000 regular expression", 25);
         bool same = odd || strcmp(their_at, our_at) == 0 ||
                     (*expression_at == 'f' && close_enough(their_at, our_at, 1e-12)) ||
                     (*expression_at == 's' && close_enough(their_at, our_at, 1e-5));
