@@ -195,17 +195,15 @@ static bool path_step(struct edit *edit, uint32_t level, struct kp_text *ret_ste
     return false;
 }
 
-static void edit_object(struct edit *edit, struct kp_str value, uint32_t level, struct kp_buf *out)
+static void edit_object(struct edit *edit, struct kp_str value, uint32_t level, const struct kp_text *step,
+                        struct kp_buf *out)
 {
     struct kp_jsonb_object object = {{0}};
     struct kp_jsonb_items items;
     struct kp_str key, item;
-    struct kp_text step;
-    if (!path_step(edit, level, &step))
-        return;
     bool last = level + 1 == edit->path.count, found = false;
     for (kp_jsonb_items_begin(&items, value); kp_jsonb_items_next(&items, &key, &item);) {
-        if (!kp_jsonb_key_is(key, kp_text_str(&step))) {
+        if (!kp_jsonb_key_is(key, kp_text_str(step))) {
             kp_jsonb_put(&object, key_name(edit->call, key), item);
             continue;
         }
@@ -226,7 +224,7 @@ static void edit_object(struct edit *edit, struct kp_str value, uint32_t level, 
         kp_buf_finish(&inner);
     }
     if (!found && last && edit->kind >= EDIT_CREATE) {
-        struct kp_str name = kp_text_str(&step);
+        struct kp_str name = kp_text_str(step);
         kp_jsonb_put(&object, (struct kp_str){kp_arena_strndup(edit->call->arena, name.ptr, name.len), name.len},
                      edit->value);
     }
@@ -234,7 +232,7 @@ static void edit_object(struct edit *edit, struct kp_str value, uint32_t level, 
     kp_jsonb_object_finish(&object);
 }
 
-static bool array_place(struct edit *edit, struct kp_text *step, uint32_t level, int64_t *ret_place)
+static bool array_place(struct edit *edit, const struct kp_text *step, uint32_t level, int64_t *ret_place)
 {
     struct kp_str text = kp_text_str(step);
     char digits[24], *end;
@@ -251,14 +249,14 @@ static bool array_place(struct edit *edit, struct kp_text *step, uint32_t level,
     return false;
 }
 
-static void edit_array(struct edit *edit, struct kp_str value, uint32_t level, struct kp_buf *out)
+static void edit_array(struct edit *edit, struct kp_str value, uint32_t level, const struct kp_text *step,
+                       struct kp_buf *out)
 {
     struct kp_jsonb_items items;
     struct kp_str key, item;
-    struct kp_text step;
     int64_t place, count = kp_jsonb_item_count(value), at = 0;
     bool first = true, last = level + 1 == edit->path.count, creates = edit->kind >= EDIT_CREATE && last;
-    if (!path_step(edit, level, &step) || !array_place(edit, &step, level, &place))
+    if (!array_place(edit, step, level, &place))
         return;
     if (place < 0)
         place = place + count < 0 ? INT64_MIN : place + count;
@@ -294,10 +292,13 @@ static void edit_array(struct edit *edit, struct kp_str value, uint32_t level, s
 static void edit_value(struct edit *edit, struct kp_str value, uint32_t level, struct kp_buf *out)
 {
     enum kp_jsonb_kind kind = kp_jsonb_kind(value);
+    struct kp_text step;
+    if (!path_step(edit, level, &step)) /* of a scalar too, which no step changes */
+        return;
     if (kind == KP_JSONB_OBJECT)
-        edit_object(edit, value, level, out);
+        edit_object(edit, value, level, &step, out);
     else if (kind == KP_JSONB_ARRAY)
-        edit_array(edit, value, level, out);
+        edit_array(edit, value, level, &step, out);
     else
         kp_buf_append_str(out, value);
 }
