@@ -303,7 +303,7 @@ static enum kp_code check_target(struct kp_log *log, const struct kp_log_entry *
  * nothing else. Locked: mutex. */
 static bool unsealed_full(const struct kp_log *log)
 {
-    return !log->no_threads && log->sealing.unsealed_bytes >= log->sealing.limit_bytes &&
+    return !log->no_threads && log->sealing.unsealed_bytes >= kp_sealing_limit_bytes(&log->sealing) &&
            !atomic_load_explicit(&log->sealing.stuck, memory_order_relaxed) && log->sealing.failure.code != KP_CORRUPT;
 }
 

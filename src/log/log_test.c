@@ -12,6 +12,7 @@
 
 #include "base/limits.h"
 #include "log/dir_test.h"
+#include "log/format.h"
 
 static void topics(void **state)
 {
@@ -360,6 +361,76 @@ static long extents_size(void)
     return bytes;
 }
 
+/* Steps until there is nothing to do; at most so many. */
+static int maintained(struct kp_log *log, int most)
+{
+    struct kp_error err;
+    bool more = true;
+    int steps = 0;
+    for (; more && steps < most; steps++)
+        assert_int_equal(kp_log_maintain(log, &more, &err), KP_OK);
+    return steps;
+}
+
+/* The list of extents becomes longer than what is sealed at once, and is logged whenever something is: sealing comes
+ * to an end all the same. */
+static void long_list(void **state)
+{
+    enum { PARTITIONS = 24, ROUNDS = 150, STEPS = 4000 };
+    struct kp_log *log = open_log((struct kp_log_options){.no_threads = true,
+                                                          .unsafe_no_sync = true,
+                                                          .journal_file_bytes = 64 << 10,
+                                                          .seal_bytes = 64 << 10,
+                                                          .unsealed_bytes_max = 512 << 10,
+                                                          .extent_own_bytes = 4 << 10,
+                                                          .adopt_per_cent = 101});
+    struct kp_error err;
+    struct kp_log_sealed so_far;
+    uint32_t topic;
+    assert_int_equal(kp_log_topic_create(log, "t", PARTITIONS, &topic, &err), KP_OK);
+    for (int tag = 0; tag < ROUNDS * PARTITIONS; tag++)
+        append(log, topic, (uint32_t)tag % PARTITIONS, tag, 1, 5000);
+    int steps = maintained(log, STEPS);
+    kp_log_sealed(log, &so_far);
+    print_message("%llu extents, %d steps\n", (unsigned long long)so_far.extents, steps);
+    assert_true(steps < STEPS);
+    assert_true(so_far.extents > (64 << 10) / sizeof(struct kp_sealed_extent));
+    assert_int_equal(read_all(log, 1 << 20, NULL, 0), ROUNDS * PARTITIONS);
+    kp_log_close(log);
+}
+
+/* Sets that are small beside what is sealed at once are merged also when merges wrote more than their share. */
+static void small_sets(void **state)
+{
+    enum { BATCHES = 1500, FEW = 20 };
+    struct kp_log_options options = {.no_threads = true,
+                                     .unsafe_no_sync = true,
+                                     .journal_file_bytes = 32 << 10,
+                                     .seal_bytes = 1,
+                                     .adopt_per_cent = 101};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    struct kp_log_sealed so_far;
+    uint32_t topic;
+    assert_int_equal(kp_log_topic_create(log, "t", 1, &topic, &err), KP_OK);
+    for (int tag = 0; tag < BATCHES; tag++) {
+        append(log, topic, 0, tag, 1, 20000);
+        (void)maintained(log, 100);
+    }
+    kp_log_sealed(log, &so_far);
+    print_message("%llu extents\n", (unsigned long long)so_far.extents);
+    assert_true(so_far.extents > 2 * FEW);
+    kp_log_close(log);
+    options.seal_bytes = 256 << 20;
+    log = open_log(options);
+    assert_true(maintained(log, BATCHES) < BATCHES);
+    kp_log_sealed(log, &so_far);
+    print_message("%llu extents\n", (unsigned long long)so_far.extents);
+    assert_true(so_far.extents <= FEW);
+    assert_int_equal(read_all(log, 1 << 20, NULL, 0), BATCHES);
+    kp_log_close(log);
+}
+
 /* Journal, extents and merges together are written little more than twice what was appended: hot and cold partitions,
  * sealed in small steps and merged. */
 static void amplification(void **state)
@@ -546,6 +617,8 @@ int main(void)
         {"trim, sealed", trim, fresh_dir_sealed, remove_dir_sealed, NULL},
         cmocka_unit_test_setup_teardown(name_not_synced, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(bad_input, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(long_list, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(small_sets, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(amplification, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(many_partitions, fresh_dir, remove_dir),
     };

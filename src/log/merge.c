@@ -7,7 +7,9 @@
  *
  * Merging like with like writes a byte again once per factor of four; and it stops when what merges wrote exceeds a
  * share of what was sealed, so that the whole log is written little more than twice (MERGED_PER_CENT). A hot partition
- * beside many cold ones merges the cold ones' little data only.
+ * beside many cold ones merges the cold ones' little data only. Sets that are small beside what is sealed at once are
+ * merged whatever that share is, many at a time: their number costs more than their bytes, as the list of extents is
+ * logged at every step. When the list is long what is small is more.
  */
 #include <stdlib.h>
 
@@ -16,7 +18,9 @@
 #include "log/state.h"
 
 enum {
-    SETS = 4,              /* merged into one */
+    SETS = 4,              /* merged into one, */
+    SMALL_SETS = 256,      /* or so many of small ones */
+    SMALL_PARTS = 64,      /* together they are such a part of what is sealed at once */
     ALIKE = 6,             /* the largest has at most so many times the bytes of the smallest, above the slack */
     SLACK_BYTES = 4 << 20, /* small logs may merge */
     MERGED_PER_CENT = 12,
@@ -464,27 +468,39 @@ static uint64_t live_bytes(const struct kp_sealing *sealing, const struct kp_top
     return bytes;
 }
 
+/* How many sets from `first` on are of like size: up to SETS, and more of them while they are small together. */
+static size_t count_alike(const struct kp_sealing *sealing, size_t first, uint64_t small_bytes, uint64_t *ret_sum)
+{
+    uint64_t least = UINT64_MAX, most = 0, sum = 0;
+    size_t end = first;
+    for (; end < sealing->set_count && end - first < SMALL_SETS; end++) {
+        uint64_t bytes = sealing->sets[end]->header.file_bytes;
+        least = KP_MIN(least, bytes);
+        most = KP_MAX(most, bytes);
+        if (most > least * ALIKE || (end - first >= SETS && sum + bytes > small_bytes))
+            break;
+        sum += bytes;
+    }
+    *ret_sum = sum;
+    return end - first;
+}
+
 /* Sets to be made one: how many from *ret_first on; 0: none. */
 static size_t find_alike(const struct kp_sealing *sealing, const struct kp_topics *current, size_t *ret_first)
 {
+    bool list_long = kp_sealing_list_long(sealing);
     uint64_t allowed = SLACK_BYTES + sealing->head.batch_bytes / 100 * MERGED_PER_CENT;
     uint64_t together = KP_MAX(live_bytes(sealing, current, 0, sealing->set_count) / PARTS, (uint64_t)PART_BYTES_MIN);
+    uint64_t small = KP_MAX(sealing->seal_bytes / SMALL_PARTS, list_long ? 4 * kp_sealing_list_bytes(sealing) : 0);
     for (size_t first = 0; first < sealing->set_count; first++) {
-        uint64_t least = UINT64_MAX, most = 0, sum = 0;
+        uint64_t sum;
         *ret_first = first;
         if (mostly_gone(sealing->sets[first], current))
             return 1;
-        if (sealing->set_count - first < SETS)
-            continue;
-        for (size_t i = first; i < first + SETS; i++) {
-            uint64_t bytes = sealing->sets[i]->header.file_bytes;
-            least = KP_MIN(least, bytes);
-            most = KP_MAX(most, bytes);
-            sum += bytes;
-        }
-        if (most <= least * ALIKE && sealing->head.merge_bytes + sum <= allowed &&
-            live_bytes(sealing, current, first, first + SETS) <= together)
-            return SETS;
+        size_t count = count_alike(sealing, first, small, &sum);
+        if (count >= SETS && (sum <= small || list_long || sealing->head.merge_bytes + sum <= allowed) &&
+            live_bytes(sealing, current, first, first + count) <= together)
+            return count;
     }
     return 0;
 }

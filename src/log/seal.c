@@ -566,10 +566,12 @@ enum kp_code kp_sealing_retire(struct kp_log *log, bool *ret_did, struct kp_erro
 
 /* ---- steps ---- */
 
-/* So much journal is sealed at once: of a file that ends a little early too. */
+/* So much journal is sealed at once: of a file that ends a little early too; and a few times what is logged for it, or
+ * sealing would make more journal than it takes away. */
 static uint64_t stretch_bytes(const struct kp_sealing *sealing)
 {
-    return atomic_load(&sealing->urgent) ? sealing->seal_bytes / 32 * 7 : sealing->seal_bytes;
+    uint64_t bytes = atomic_load(&sealing->urgent) ? sealing->seal_bytes / 32 * 7 : sealing->seal_bytes;
+    return KP_MAX(bytes, 4 * kp_sealing_list_bytes(sealing));
 }
 
 /* The files to be sealed now; an empty stretch if there are not enough. */
@@ -641,7 +643,7 @@ static enum kp_code step(struct kp_log *log, bool *ret_did, struct kp_error *err
         return kp_sealing_tidy(log, false, ret_did, err);
     log->sealing.frees = !log->sealing.frees; /* by turns: there may always be something to seal */
     if (log->sealing.frees) {
-        KP_TRY(kp_sealing_tidy(log, true, ret_did, err));
+        KP_TRY(kp_sealing_tidy(log, !kp_sealing_list_long(&log->sealing), ret_did, err));
         if (*ret_did)
             return KP_OK;
     }
@@ -740,7 +742,7 @@ static bool gives_way(struct kp_log *log, struct pace *pace)
         double seconds = (double)(at_ns - pace->at_ns) * 1e-9;
         *pace = (struct pace){at_ns, bytes, (double)(bytes - pace->bytes) > BUSY_BYTES_S * seconds};
     }
-    atomic_store(&sealing->urgent, sealing->unsealed_bytes >= sealing->limit_bytes / 4 * 3);
+    atomic_store(&sealing->urgent, sealing->unsealed_bytes >= kp_sealing_limit_bytes(sealing) / 4 * 3);
     return pace->busy && !sealing->retiring && !atomic_load(&sealing->urgent);
 }
 

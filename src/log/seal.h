@@ -114,6 +114,21 @@ KP_MUST enum kp_code kp_sealing_relist(struct kp_log *log, const struct kp_folde
 
 /* The set that holds the first sealed record at or behind position; NULL if none does. Locked: lock. */
 struct kp_extent_set *kp_sealing_set_at(const struct kp_sealing *sealing, int64_t position);
+/* What the list of extents takes of the journal whenever it is logged. The sealer, or locked: mutex or lock. */
+static inline uint64_t kp_sealing_list_bytes(const struct kp_sealing *sealing)
+{
+    return sizeof(struct kp_sealed_head) + sealing->head.extents * sizeof(struct kp_sealed_extent);
+}
+/* Unsealed journal that appends do not wait for: lists that are in it cannot take all of that. Locked: mutex. */
+static inline uint64_t kp_sealing_limit_bytes(const struct kp_sealing *sealing)
+{
+    return KP_MAX(sealing->limit_bytes, 8 * kp_sealing_list_bytes(sealing));
+}
+/* Is the list so long that making it shorter comes before what merges may write? The sealer. */
+static inline bool kp_sealing_list_long(const struct kp_sealing *sealing)
+{
+    return kp_sealing_list_bytes(sealing) > sealing->limit_bytes / 128;
+}
 /* Journal file numbers below are sealed. Locked: lock. */
 static inline uint64_t kp_sealing_file_next(const struct kp_sealing *sealing)
 {
