@@ -187,7 +187,7 @@ static void from_logic(struct kp_eval *eval, const uint8_t *logic, uint32_t rows
 static void eval_and_or(struct kp_eval *eval, const struct kp_expr *expr, const struct kp_batch *batch,
                         struct kp_vec *ret_vec)
 {
-    bool is_and = expr->kind == KP_EXPR_AND;
+    bool is_and = expr->kind == KP_EXPR_AND, conditions = is_and && expr->list.conditions;
     uint32_t rows = batch->rows;
     uint8_t done = is_and ? LOGIC_FALSE : LOGIC_TRUE;
     uint8_t *logic = kp_arena_alloc(eval->arena, rows), *more = kp_arena_alloc(eval->arena, rows);
@@ -209,7 +209,7 @@ static void eval_and_or(struct kp_eval *eval, const struct kp_expr *expr, const 
         }
         uint32_t *index = kp_arena_alloc(eval->arena, rows * sizeof *index), n = 0;
         for (uint32_t i = 0; i < rows; i++)
-            if (logic[i] != done)
+            if (conditions ? logic[i] == LOGIC_TRUE : logic[i] != done)
                 index[n++] = i;
         if (n == 0)
             break;

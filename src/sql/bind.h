@@ -416,6 +416,8 @@ struct conjuncts {
 };
 void kp_conjuncts_add(struct binder *binder, struct conjuncts *list,
                       struct kp_expr *expr); /* splits ANDs, drops TRUE */
+/* A list of conditions (NULL: none yet), none of it but what this function returned, with one more in its place. */
+struct kp_expr *kp_conditions_add(struct binder *binder, struct kp_expr *list, struct kp_expr *condition);
 /* The plan with the predicate applied as far down as it may be. */
 struct kp_plan *kp_push_predicate(struct binder *binder, struct kp_plan *plan, struct kp_expr *predicate);
 struct kp_plan *kp_push_all(struct binder *binder, struct kp_plan *plan, const struct conjuncts *list);

@@ -339,6 +339,8 @@ struct kp_expr *kp_expr_copy(const struct kp_expr *expr, struct kp_arena *arena,
         copy_datum(&copy->datum, arena);
     if (copy->kind == KP_EXPR_ARRAY_CHECK)
         copy->each = kp_expr_copy(expr->each, arena, NULL, NULL);
+    if (copy->kind == KP_EXPR_AND)
+        copy->list.cap = copy->arg_count;
     if (copy->arg_count) {
         copy->args = kp_arena_alloc(arena, copy->arg_count * sizeof(struct kp_expr *));
         for (uint32_t i = 0; i < copy->arg_count; i++)

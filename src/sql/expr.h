@@ -51,6 +51,10 @@ struct kp_expr {
         struct kp_datum datum;
         const struct kp_func *func;
         struct kp_expr *each; /* column 0 is the element: no argument, its columns are none of the input */
+        struct {
+            bool conditions; /* of WHERE, HAVING or ON: what is NULL in one is gone for those behind it */
+            uint32_t cap;    /* of args */
+        } list;              /* of an AND */
     };
     void *prepared; /* of a CALL, from func->prepare */
 };

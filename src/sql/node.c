@@ -73,23 +73,12 @@ struct kp_plan *kp_bind_filter(struct binder *binder, struct kp_plan *input, str
     if (predicate->kind == KP_EXPR_CONST && !predicate->datum.null && predicate->datum.b)
         return input;
     if (input->kind == KP_PLAN_FILTER) {
-        struct kp_expr *both = kp_bind_new(binder, KP_EXPR_AND, KP_TYPE(KP_BOOL), -1, 0);
-        const struct kp_expr *first = input->filter.predicate;
-        uint32_t a = first->kind == KP_EXPR_AND ? first->arg_count : 1;
-        uint32_t b = predicate->kind == KP_EXPR_AND ? predicate->arg_count : 1;
-        both->arg_count = a + b;
-        both->args = kp_arena_alloc(binder->arena, (a + b) * sizeof(struct kp_expr *));
-        memcpy(both->args, first->kind == KP_EXPR_AND ? first->args : &input->filter.predicate,
-               a * sizeof(struct kp_expr *));
-        memcpy(both->args + a, predicate->kind == KP_EXPR_AND ? predicate->args : &predicate,
-               b * sizeof(struct kp_expr *));
-        kp_expr_settle(both);
-        input->filter.predicate = both;
+        input->filter.predicate = kp_conditions_add(binder, input->filter.predicate, predicate);
         return input;
     }
     struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_FILTER, predicate->location, input->col_count, 1);
     plan->inputs[0] = input;
-    plan->filter.predicate = predicate;
+    plan->filter.predicate = kp_conditions_add(binder, NULL, predicate);
     memcpy(plan->cols, input->cols, input->col_count * sizeof *plan->cols);
     return plan;
 }

@@ -16,6 +16,15 @@ void kp_conjuncts_add(struct binder *binder, struct conjuncts *list, struct kp_e
             kp_conjuncts_add(binder, list, expr->args[i]);
         return;
     }
+    if (expr->kind == KP_EXPR_NOT && expr->args[0]->kind == KP_EXPR_OR) { /* none of them is */
+        for (uint32_t i = 0; i < expr->args[0]->arg_count; i++) {
+            struct kp_expr *none = kp_bind_new(binder, KP_EXPR_NOT, expr->type, expr->location, 1);
+            none->args[0] = expr->args[0]->args[i];
+            kp_expr_settle(none);
+            kp_conjuncts_add(binder, list, none);
+        }
+        return;
+    }
     if (expr->kind == KP_EXPR_CONST && !expr->datum.null && expr->datum.b)
         return;
     if (list->count == list->cap) {
@@ -26,6 +35,64 @@ void kp_conjuncts_add(struct binder *binder, struct conjuncts *list, struct kp_e
         list->exprs = more;
     }
     list->exprs[list->count++] = expr;
+}
+
+/* A cast from or to text makes two of them in PostgreSQL: out and in. */
+static bool count_call(const struct kp_expr *expr, void *arg)
+{
+    bool texts =
+        kp_expr_casts(expr) && kp_type_info(expr->type.id)->string != kp_type_info(expr->args[0]->type.id)->string;
+    *(uint32_t *)arg += kp_expr_calls(expr) + texts;
+    return true;
+}
+
+/* What cannot fail comes first, then what calls less, as in PostgreSQL: a condition may keep a row from another that it
+ * would make fail, wherever they are written. */
+static uint32_t condition_rank(const struct kp_expr *condition)
+{
+    uint32_t calls = 0;
+    if (condition->can_fail)
+        kp_expr_walk(condition, count_call, &calls);
+    return condition->can_fail ? 1 + calls : 0;
+}
+
+static struct kp_expr *condition_list(struct binder *binder, struct kp_expr *first)
+{
+    enum { ROOM = 8 };
+    struct kp_expr *list = kp_bind_new(binder, KP_EXPR_AND, KP_TYPE(KP_BOOL), -1, ROOM);
+    list->list.conditions = true;
+    list->list.cap = ROOM;
+    list->args[0] = first;
+    list->arg_count = 1;
+    kp_expr_settle(list);
+    return list;
+}
+
+struct kp_expr *kp_conditions_add(struct binder *binder, struct kp_expr *list, struct kp_expr *condition)
+{
+    if (condition->kind == KP_EXPR_AND) {
+        for (uint32_t i = 0; i < condition->arg_count; i++)
+            list = kp_conditions_add(binder, list, condition->args[i]);
+        return list;
+    }
+    if (!list)
+        return condition;
+    if (list->kind != KP_EXPR_AND)
+        list = condition_list(binder, list);
+    KP_ASSERT(list->list.conditions);
+    if (list->arg_count == list->list.cap) {
+        struct kp_expr **more = kp_arena_alloc(binder->arena, 2 * (size_t)list->list.cap * sizeof *more);
+        memcpy(more, list->args, list->arg_count * sizeof *more);
+        list->args = more;
+        list->list.cap *= 2;
+    }
+    uint32_t rank = condition_rank(condition), at = list->arg_count++;
+    for (; at && condition_rank(list->args[at - 1]) > rank; at--)
+        list->args[at] = list->args[at - 1];
+    list->args[at] = condition;
+    list->can_fail |= condition->can_fail;
+    list->stable |= condition->stable;
+    return list;
 }
 
 static struct kp_expr *remap_node(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
@@ -216,21 +283,6 @@ void kp_join_same(struct binder *binder, struct kp_plan *join, struct kp_expr *l
     add_key(binder, join, equal->func, equal->args[0], equal->args[1], left_null && right_null);
 }
 
-static void add_residual(struct binder *binder, struct kp_plan *join, struct kp_expr *condition)
-{
-    if (!join->join.residual) {
-        join->join.residual = condition;
-        return;
-    }
-    struct conjuncts all = {0};
-    kp_conjuncts_add(binder, &all, join->join.residual);
-    kp_conjuncts_add(binder, &all, condition);
-    struct kp_expr *both = kp_bind_new(binder, KP_EXPR_AND, KP_TYPE(KP_BOOL), condition->location, all.count);
-    memcpy(both->args, all.exprs, all.count * sizeof *all.exprs);
-    kp_expr_settle(both);
-    join->join.residual = both;
-}
-
 void kp_join_condition(struct binder *binder, struct kp_plan *join, struct kp_expr *condition)
 {
     enum side side = side_of(join, condition);
@@ -243,7 +295,7 @@ void kp_join_condition(struct binder *binder, struct kp_plan *join, struct kp_ex
         struct kp_expr *there = shift_down(binder, condition, join->inputs[0]->col_count, join->inputs[1]->col_count);
         join->inputs[1] = kp_push_predicate(binder, join->inputs[1], there);
     } else if (side != SIDE_BOTH || !try_key(binder, join, condition)) {
-        add_residual(binder, join, condition);
+        join->join.residual = kp_conditions_add(binder, join->join.residual, condition);
     }
 }
 
