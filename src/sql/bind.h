@@ -47,6 +47,7 @@ static inline uint32_t kp_outer_column(uint32_t column)
 }
 
 struct scope_column {
+    const char *schema;   /* that may stand before the relation's name: it has no alias; NULL: none */
     const char *relation; /* the alias it can be qualified with; NULL: none */
     const char *name;
     struct kp_type type;
@@ -65,6 +66,15 @@ struct scope {
     const struct scope *outer; /* of the query around: columns from there become KP_OUTER_BASE */
     struct agg_list *aggs;     /* where an aggregate over its columns only goes, from subqueries; NULL: it is refused */
     struct sub_list *subs;     /* and where the subqueries in its arguments go; there if aggs is */
+    const char *no_columns;    /* the clause, LIMIT, that must not read them; NULL: they may be read */
+};
+
+/* The FROM lists around what is being bound, for those who name a relation that is out of reach (scope.c). */
+struct from_list {
+    const PgQuery__RangeVar *target; /* of UPDATE, DELETE …; NULL: none */
+    PgQuery__Node *const *items;
+    size_t count;
+    const struct from_list *outer;
 };
 
 /* A subquery in an expression, until the plan that it is joined to is there (sublink.c). */
@@ -147,8 +157,9 @@ struct cte {
     const PgQuery__CommonTableExpr *def;
     const struct cte *next;     /* visible behind it */
     const struct scope *around; /* where it is defined */
-    bool recursive;             /* of WITH RECURSIVE: */
-    const struct cte *visible;  /* all of them, and itself */
+    const struct from_list *from;
+    bool recursive;            /* of WITH RECURSIVE: */
+    const struct cte *visible; /* all of them, and itself */
     enum cte_state {
         CTE_IDLE,
         CTE_PLAIN, /* being bound: a reference would be recursive, */
@@ -174,7 +185,8 @@ struct binder {
     struct kp_error *err;
     bool for_view;
     const struct cte *ctes;
-    const struct scope *around;  /* of the query around the one being bound */
+    const struct scope *around; /* of the query around the one being bound */
+    const struct from_list *from;
     const struct cte *innermost; /* query of WITH that is being bound */
     bool bound_again;            /* one of WITH that was bound before is */
     const char *no_self;         /* where a recursive query may not refer to itself; NULL: it may */
@@ -296,6 +308,9 @@ KP_MUST enum kp_code kp_bind_expr(struct binder *binder, const struct expr_place
                                   struct kp_expr **ret_expr);
 KP_MUST enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *place,
                                        const PgQuery__FuncCall *call, struct kp_expr **ret_expr);
+/* DISTINCT, ORDER BY, FILTER and such in the call of what is no aggregate. */
+KP_MUST enum kp_code kp_bind_refuse_parts(struct binder *binder, const PgQuery__FuncCall *call, const char *name,
+                                          bool aggregate);
 KP_MUST enum kp_code kp_bind_value_function(struct binder *binder, const PgQuery__SQLValueFunction *function,
                                             struct kp_expr **ret_expr);
 /* ARRAY[…] (expr_array.c); target: the type it is cast to, NONE if to none. */
@@ -336,6 +351,12 @@ KP_MUST enum kp_code kp_scope_find(struct binder *binder, const struct scope *sc
 const struct scope_column *kp_scope_lookup(const struct scope *scope, const char *relation, const char *name,
                                            bool *ret_ambiguous);
 bool kp_scope_has_relation(const struct scope *scope, const char *relation);
+/* The relation of ref, which ends in *: NULL without a name. 42P01. */
+KP_MUST enum kp_code kp_scope_star(struct binder *binder, const struct scope *scope, const PgQuery__ColumnRef *ref,
+                                   const char **ret_relation);
+/* 42P01 for a relation that is none of FROM's, or out of reach. */
+KP_MUST enum kp_code kp_bind_no_relation(struct binder *binder, const struct scope *scope, const char *relation,
+                                         int32_t location);
 KP_MUST enum kp_code kp_bind_no_column(struct binder *binder, const struct scope *scope, const char *relation,
                                        const char *name, int32_t location);
 
@@ -587,8 +608,10 @@ KP_MUST enum kp_code kp_bind_order_column(struct binder *binder, const PgQuery__
                                           const struct expr_place *place, struct targets *targets, uint32_t visible,
                                           bool distinct, uint32_t *ret_column);
 /* SORT or TOPN over the plan as the clauses say. */
+/* scope: FROM's, whose columns LIMIT and OFFSET must not read; NULL: there is none. */
 KP_MUST enum kp_code kp_bind_order_plan(struct binder *binder, const PgQuery__SelectStmt *select,
-                                        const struct order *order, bool root, struct kp_plan **plan);
+                                        const struct scope *scope, const struct order *order, bool root,
+                                        struct kp_plan **plan);
 /* over.c: a call with OVER, as a column of KP_OVER_BASE. */
 bool kp_bind_is_over(const char *name);
 KP_MUST enum kp_code kp_bind_over(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
@@ -597,9 +620,10 @@ KP_MUST enum kp_code kp_bind_over(struct binder *binder, const struct expr_place
  * apart. */
 struct kp_plan *kp_bind_overs(struct binder *binder, struct over_list *list, const uint32_t *ties, uint32_t tie_count,
                               struct targets *targets, struct kp_plan *plan);
-/* The first row, in order, of those that are equal in these columns. */
+/* The first row, in order, of those that are equal in these columns; ties: the columns that tell rows apart. */
 KP_MUST enum kp_code kp_bind_distinct_on(struct binder *binder, const uint32_t *columns, uint32_t count,
-                                         const struct order *order, uint32_t visible, struct kp_plan **plan);
+                                         const struct order *order, const uint32_t *ties, uint32_t tie_count,
+                                         struct kp_plan **plan);
 /* WHERE as conditions of the joins. */
 KP_MUST enum kp_code kp_bind_where(struct binder *binder, const struct expr_place *place, const PgQuery__Node *where,
                                    struct query_joins *joins);

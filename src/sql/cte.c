@@ -23,6 +23,7 @@ static enum kp_code add_query(struct binder *binder, const PgQuery__WithClause *
     struct cte *cte = kp_arena_calloc(binder->arena, sizeof *cte);
     cte->def = def;
     cte->around = binder->around;
+    cte->from = binder->from;
     cte->within = binder->innermost;
     cte->no_self = binder->no_self;
     cte->recursive = with->recursive;
@@ -353,13 +354,16 @@ enum kp_code kp_bind_cte(struct binder *binder, struct cte *cte, int32_t locatio
         return refuse_reference(binder, cte, location);
     const struct scope *around = binder->around;
     const struct cte *innermost = binder->innermost;
+    const struct from_list *from = binder->from;
     int deeper = 0;
     for (const struct scope *scope = around; scope && scope != cte->around; scope = scope->outer)
         deeper++;
     bool again = binder->bound_again;
     binder->innermost = cte;
     binder->bound_again |= cte->bound;
+    binder->from = cte->from;
     enum kp_code code = bind_query(binder, cte, ret_plan);
+    binder->from = from;
     cte->bound = true;
     binder->bound_again = again;
     cte->state = CTE_IDLE;

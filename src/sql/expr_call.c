@@ -87,7 +87,8 @@ static bool is_function(struct binder *binder, const char *name)
     return count || kp_bind_is_over(name) || kp_bind_is_set_function(name) || kp_bind_find_function(binder, name);
 }
 
-static enum kp_code refuse_parts(struct binder *binder, const PgQuery__FuncCall *call, const char *name, bool aggregate)
+enum kp_code kp_bind_refuse_parts(struct binder *binder, const PgQuery__FuncCall *call, const char *name,
+                                  bool aggregate)
 {
     const char *what = NULL;
     if (call->func_variadic && (aggregate || kp_bind_is_set_function(name)))
@@ -405,7 +406,7 @@ enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *p
             return KP_OK;
     }
     bool aggregate = kp_bind_is_aggregate(name);
-    KP_TRY(refuse_parts(binder, call, name, aggregate));
+    KP_TRY(kp_bind_refuse_parts(binder, call, name, aggregate));
     if (aggregate)
         return bind_aggregate(binder, place, call, name, ret_expr);
     if (is_now(name) && call->n_args == 0)

@@ -363,7 +363,11 @@ static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVa
         KP_TRY(kp_bind_sample(binder, sample, &plan));
     kp_plan_set_bases(binder, plan, relation);
     KP_TRY(kp_bind_match(binder, range, &plan));
-    return add_item(binder, plan, range->relname, range->alias, range->location, false, joins, scope);
+    uint32_t first = scope->count;
+    KP_TRY(add_item(binder, plan, range->relname, range->alias, range->location, false, joins, scope));
+    for (uint32_t i = first; i < scope->count && !range->alias; i++)
+        scope->cols[i].schema = relation->schema;
+    return KP_OK;
 }
 
 static enum kp_code bind_subselect(struct binder *binder, const PgQuery__RangeSubselect *sub, struct query_joins *joins,
@@ -552,6 +556,7 @@ static enum kp_code alias_join(struct binder *binder, const PgQuery__JoinExpr *j
             used |= strcmp(join->using_clause[k]->string->sval, column.name) == 0;
         if (!used || column.qualified_only || column.hidden)
             continue;
+        column.schema = NULL;
         column.relation = join->join_using_alias->aliasname;
         column.qualified_only = true;
         kp_scope_add(binder, scope, column);
@@ -566,8 +571,10 @@ static enum kp_code alias_join(struct binder *binder, const PgQuery__JoinExpr *j
         return kp_bind_fail(binder, -1, KP_INVALID, "42P10",
                             "join expression \"%s\" has %u columns available but %zu columns specified",
                             alias->aliasname, visible, alias->n_colnames);
-    for (uint32_t i = from; i < count; i++)
+    for (uint32_t i = from; i < count; i++) {
+        scope->cols[i].schema = NULL;
         scope->cols[i].relation = scope->cols[i].qualified_only ? NULL : alias->aliasname;
+    }
     for (size_t i = 0; i < alias->n_colnames; i++)
         scope->cols[order[i]].name = alias->colnames[i]->string->sval;
     return KP_OK;

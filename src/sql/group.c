@@ -47,6 +47,8 @@ static enum kp_code bind_group(struct binder *binder, const PgQuery__Node *node,
 {
     if (node->node_case == PG_QUERY__NODE__NODE_A_CONST && node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL)
         KP_TRY(position_group(binder, node->a_const, targets, ret_expr));
+    else if (node->node_case == PG_QUERY__NODE__NODE_A_CONST)
+        return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42601", "non-integer constant in GROUP BY");
     else if (!output_name(node, place, targets, ret_expr))
         KP_TRY(kp_bind_expr(binder, place, node, ret_expr));
     if (!kp_expr_walk(*ret_expr, has_aggregate, NULL))

@@ -32,6 +32,7 @@ static struct binder within(const struct binder *binder, const struct sql_functi
     inner.inline_params = params;
     inner.inline_depth++;
     inner.around = NULL;
+    inner.from = NULL;
     inner.ctes = NULL;
     inner.innermost = NULL;
     inner.no_self = NULL;

@@ -138,6 +138,7 @@ static enum kp_code bind_condition(struct binder *binder, const struct scope *sc
     inner.text = text;
     inner.inline_params = NULL;
     inner.around = NULL;
+    inner.from = NULL;
     inner.ctes = NULL;
     return kp_bind_expr(&inner, &place, node, ret_expr);
 }

@@ -69,7 +69,7 @@ enum kp_code kp_bind_order_column(struct binder *binder, const PgQuery__Node *no
     bool ambiguous;
     if (node->node_case == PG_QUERY__NODE__NODE_A_CONST && node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL)
         return position_key(binder, node->a_const, clause, visible, ret_column);
-    if (node->node_case == PG_QUERY__NODE__NODE_A_CONST && !node->a_const->isnull)
+    if (node->node_case == PG_QUERY__NODE__NODE_A_CONST)
         return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42601", "non-integer constant in %s", clause);
     if (!named_key(node, targets, visible, ret_column, &ambiguous))
         return expr_key(binder, node, clause, place, targets, distinct, ret_column);
@@ -117,17 +117,17 @@ static bool is_no_column(const struct kp_expr *expr, void *arg)
 
 /* LIMIT and OFFSET: a bigint that is not negative, of nothing in the rows; LIMIT NULL and ALL are none. */
 static enum kp_code bind_count(struct binder *binder, const PgQuery__Node *node, const char *what,
-                               struct sub_list *subs, struct kp_expr **ret_expr)
+                               const struct scope *scope, struct sub_list *subs, struct kp_expr **ret_expr)
 {
-    const struct scope nothing = {.outer = binder->around};
-    struct expr_place place = {.scope = &nothing, .clause = what, .subs = subs};
+    struct scope unread = {.outer = binder->around, .no_columns = what};
+    struct expr_place place = {.scope = &unread, .clause = what, .subs = subs};
     struct kp_expr *expr;
     *ret_expr = NULL;
     if (!node)
         return KP_OK;
     int32_t location = kp_tree_location(node);
-    if (node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && !binder->around)
-        return kp_bind_fail(binder, location, KP_INVALID, "42P10", "argument of %s must not contain variables", what);
+    unread.cols = scope ? scope->cols : NULL;
+    unread.count = scope ? scope->count : 0;
     KP_TRY(kp_bind_expr(binder, &place, node, &expr));
     if (expr->kind == KP_EXPR_CONST && expr->datum.null)
         return KP_OK;
@@ -199,13 +199,13 @@ static enum kp_code limit_by_number(struct binder *binder, struct sub_list *subs
     return KP_OK;
 }
 
-enum kp_code kp_bind_order_plan(struct binder *binder, const PgQuery__SelectStmt *select, const struct order *order,
-                                bool root, struct kp_plan **plan)
+enum kp_code kp_bind_order_plan(struct binder *binder, const PgQuery__SelectStmt *select, const struct scope *scope,
+                                const struct order *order, bool root, struct kp_plan **plan)
 {
     struct kp_expr *limit, *offset;
     struct sub_list subs = {0};
-    KP_TRY(bind_count(binder, select->limit_count, "LIMIT", &subs, &limit));
-    KP_TRY(bind_count(binder, select->limit_offset, "OFFSET", &subs, &offset));
+    KP_TRY(bind_count(binder, select->limit_count, "LIMIT", scope, &subs, &limit));
+    KP_TRY(bind_count(binder, select->limit_offset, "OFFSET", scope, &subs, &offset));
     bool ties = select->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES;
     if (ties && !order->count)
         return kp_bind_fail(binder, kp_tree_location(select->limit_count), KP_INVALID, "42601",

@@ -319,6 +319,9 @@ static enum kp_code bind_values(struct binder *binder, const PgQuery__FuncCall *
         return kp_bind_fail(binder, call->location, KP_NOT_FOUND, "42883",
                             "function %s with %zu arguments does not exist", rule->name, call->n_args);
     item->call.kind = rule->kind;
+    if (rule->type == KP_ANY && args[0]->type.id == KP_UNKNOWN && (call->n_args < 3 || args[2]->type.id == KP_UNKNOWN))
+        return kp_bind_fail(binder, -1, KP_INVALID, "42804",
+                            "could not determine polymorphic type because input has type unknown");
     if (rule->kind == KP_OVER_NTILE)
         KP_TRY(kp_bind_coerce(binder, args[0], KP_TYPE(KP_INT4), COERCE_IMPLICIT, &args[0]));
     else if (call->n_args == 3) {
@@ -332,6 +335,7 @@ static enum kp_code bind_values(struct binder *binder, const PgQuery__FuncCall *
     if (call->n_args > 1)
         KP_TRY(kp_bind_coerce(binder, args[1], KP_TYPE(KP_INT4), COERCE_IMPLICIT, &args[1]));
     item->call.type = rule->type == KP_ANY ? args[0]->type : KP_TYPE(rule->type);
+    item->call.type.mod = -1; /* which char(2), numeric(9,2) are is no part of a result's type */
     return KP_OK;
 }
 
@@ -693,17 +697,15 @@ struct kp_plan *kp_topn_by_partition(struct binder *binder, const struct kp_plan
 }
 
 enum kp_code kp_bind_distinct_on(struct binder *binder, const uint32_t *columns, uint32_t count,
-                                 const struct order *order, uint32_t visible, struct kp_plan **plan)
+                                 const struct order *order, const uint32_t *ties, uint32_t tie_count,
+                                 struct kp_plan **plan)
 {
-    struct kp_plan *input = *plan, *over = over_node(binder, input, 1, count, order->count + visible);
+    struct kp_plan *input = *plan, *over = over_node(binder, input, 1, count, order->count + tie_count);
     memcpy(over->over.partitions, columns, count * sizeof *columns);
     if (order->count)
         memcpy(over->over.keys, order->keys, order->count * sizeof *order->keys);
     over->over.order_count = over->over.key_count = order->count;
-    uint32_t *ties = kp_arena_alloc(binder->arena, (visible + 1) * sizeof *ties);
-    for (uint32_t i = 0; i < visible; i++)
-        ties[i] = i;
-    add_ties(over, ties, visible);
+    add_ties(over, ties, tie_count);
     number_rows(over, input, KP_OVER_ROW_NUMBER);
     struct kp_expr *first;
     KP_TRY(kp_bind_operator(binder, "=", kp_bind_column(binder, input->col_count, KP_TYPE(KP_INT8), -1),

@@ -49,6 +49,7 @@ static enum kp_code bind_again(struct binder *binder, const struct kp_relation *
     inner.text = (*ret_statement)->text;
     inner.ctes = NULL;
     inner.around = NULL;
+    inner.from = NULL;
     inner.inline_params = NULL;
     inner.writes = NULL;
     inner.views = &chain;

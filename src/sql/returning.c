@@ -10,7 +10,8 @@ static void add_row(struct binder *binder, struct scope *scope, const struct kp_
 {
     for (uint32_t i = 0; i < kp_write_width(relation); i++)
         kp_scope_add(binder, scope,
-                     (struct scope_column){.relation = alias,
+                     (struct scope_column){.schema = strcmp(alias, relation->name) == 0 ? relation->schema : NULL,
+                                           .relation = alias,
                                            .name = relation->cols[i].name,
                                            .type = relation->cols[i].type,
                                            .not_null = relation->cols[i].not_null,

@@ -41,14 +41,21 @@ void kp_scope_add_plan(struct binder *binder, struct scope *scope, const char *a
                                            .index = base + i});
 }
 
-const struct scope_column *kp_scope_lookup(const struct scope *scope, const char *relation, const char *name,
-                                           bool *ret_ambiguous)
+/* schema NULL: whatever it is. */
+static bool is_of(const struct scope_column *column, const char *schema, const char *relation)
+{
+    return column->relation && strcmp(column->relation, relation) == 0 &&
+           (!schema || (column->schema && strcmp(column->schema, schema) == 0));
+}
+
+static const struct scope_column *lookup(const struct scope *scope, const char *schema, const char *relation,
+                                         const char *name, bool *ret_ambiguous)
 {
     const struct scope_column *found = NULL;
     *ret_ambiguous = false;
     for (uint32_t i = 0; i < scope->count; i++) {
         const struct scope_column *column = &scope->cols[i];
-        bool here = relation ? column->relation && strcmp(column->relation, relation) == 0 : !column->qualified_only;
+        bool here = relation ? is_of(column, schema, relation) : !column->qualified_only;
         if (!here || strcmp(column->name, name) != 0)
             continue;
         if (found && found->hidden == column->hidden)
@@ -59,12 +66,92 @@ const struct scope_column *kp_scope_lookup(const struct scope *scope, const char
     return found;
 }
 
-bool kp_scope_has_relation(const struct scope *scope, const char *relation)
+const struct scope_column *kp_scope_lookup(const struct scope *scope, const char *relation, const char *name,
+                                           bool *ret_ambiguous)
+{
+    return lookup(scope, NULL, relation, name, ret_ambiguous);
+}
+
+static bool has_relation(const struct scope *scope, const char *schema, const char *relation)
 {
     for (uint32_t i = 0; i < scope->count; i++)
-        if (scope->cols[i].relation && strcmp(scope->cols[i].relation, relation) == 0)
+        if (is_of(&scope->cols[i], schema, relation))
             return true;
     return false;
+}
+
+bool kp_scope_has_relation(const struct scope *scope, const char *relation)
+{
+    return has_relation(scope, NULL, relation);
+}
+
+/* ---- what is out of reach ---- */
+
+/* The item of FROM, to the left of the location, that is known by the name or is the table of this name;
+ * *ret_alias: what it is known by, if that is another. */
+static bool names_relation(const PgQuery__Node *item, const char *name, int32_t before, const char **ret_alias)
+{
+    const PgQuery__Alias *alias = NULL;
+    const char *relation = "";
+    if (item->node_case == PG_QUERY__NODE__NODE_JOIN_EXPR)
+        return names_relation(item->join_expr->larg, name, before, ret_alias) ||
+               names_relation(item->join_expr->rarg, name, before, ret_alias);
+    if (item->node_case == PG_QUERY__NODE__NODE_RANGE_TABLE_SAMPLE)
+        item = item->range_table_sample->relation;
+    if (item->node_case == PG_QUERY__NODE__NODE_RANGE_SUBSELECT) {
+        alias = item->range_subselect->alias;
+        item = item->range_subselect->subquery;
+    } else if (item->node_case == PG_QUERY__NODE__NODE_RANGE_FUNCTION) {
+        alias = item->range_function->alias;
+        item = item->range_function->functions[0]->list->items[0];
+    } else if (item->node_case == PG_QUERY__NODE__NODE_RANGE_VAR) {
+        alias = item->range_var->alias;
+        relation = item->range_var->relname;
+    }
+    const char *known_as = alias ? alias->aliasname : relation;
+    if (kp_tree_location(item) >= before)
+        return false;
+    *ret_alias = strcmp(known_as, name) == 0 ? NULL : known_as;
+    return !*ret_alias || strcmp(relation, name) == 0;
+}
+
+/* One that a FROM list around has, or UPDATE and its like write. */
+static bool is_around(const struct binder *binder, const char *name, int32_t location, const char **ret_alias)
+{
+    for (const struct from_list *list = binder->from; list; list = list->outer) {
+        PgQuery__Node target = {.node_case = PG_QUERY__NODE__NODE_RANGE_VAR,
+                                .range_var = (PgQuery__RangeVar *)list->target};
+        bool in_front = list->count && location < kp_tree_location(list->items[0]);
+        int32_t before = in_front ? INT32_MAX : location;
+        if (list->target && names_relation(&target, name, INT32_MAX, ret_alias))
+            return true;
+        for (size_t i = 0; i < list->count; i++)
+            if (names_relation(list->items[i], name, before, ret_alias))
+                return true;
+    }
+    return false;
+}
+
+enum kp_code kp_bind_no_relation(struct binder *binder, const struct scope *scope, const char *relation,
+                                 int32_t location)
+{
+    const char *alias = NULL;
+    bool reached = false, aliased = false, there = is_around(binder, relation, location, &alias);
+    for (; scope; scope = scope->outer) {
+        reached |= kp_scope_has_relation(scope, relation);
+        aliased |= alias && kp_scope_has_relation(scope, alias);
+    }
+    if (!there && !reached)
+        return kp_bind_fail(binder, location, KP_NOT_FOUND, "42P01", "missing FROM-clause entry for table \"%s\"",
+                            relation);
+    kp_bind_fail(binder, location, KP_NOT_FOUND, "42P01", "invalid reference to FROM-clause entry for table \"%s\"",
+                 relation);
+    return aliased && !reached
+               ? kp_error_hint(binder->err, "Perhaps you meant to reference the table alias \"%s\".", alias)
+               : kp_error_hint(binder->err,
+                               "There is an entry for table \"%s\", but it cannot be referenced from this part of the "
+                               "query.",
+                               relation);
 }
 
 /* "Perhaps you meant to reference the column "t.x"." for the closest name within reach. */
@@ -93,10 +180,6 @@ static void suggest(struct binder *binder, const struct scope *scope, const char
 enum kp_code kp_bind_no_column(struct binder *binder, const struct scope *scope, const char *relation, const char *name,
                                int32_t location)
 {
-    if (relation && !kp_scope_has_relation(scope, relation)) {
-        kp_bind_fail(binder, location, KP_NOT_FOUND, "42P01", "missing FROM-clause entry for table \"%s\"", relation);
-        return KP_NOT_FOUND;
-    }
     if (relation)
         kp_bind_fail(binder, location, KP_NOT_FOUND, "42703", "column %s.%s does not exist", relation, name);
     else
@@ -105,68 +188,119 @@ enum kp_code kp_bind_no_column(struct binder *binder, const struct scope *scope,
     return KP_NOT_FOUND;
 }
 
-/* Fills relation and name from x, t.x, schema.t.x. */
-static bool parts(const PgQuery__ColumnRef *ref, const char **ret_relation, const char **ret_name)
+/* x, t.x, schema.t.x, database.schema.t.x; the last may be *. */
+struct column_name {
+    const char *schema, *relation, *name; /* NULL: not said; of *: NULL */
+};
+
+static enum kp_code split_name(struct binder *binder, const PgQuery__ColumnRef *ref, struct column_name *ret_name)
 {
+    const char *parts[4] = {NULL}, *database = binder->context->database ? binder->context->database : "kappa";
+    const char *whole = "";
     size_t count = ref->n_fields;
-    for (size_t i = 0; i < count; i++)
-        if (ref->fields[i]->node_case != PG_QUERY__NODE__NODE_STRING)
-            return false;
-    if (count < 1 || count > 3)
-        return false;
-    *ret_name = ref->fields[count - 1]->string->sval;
-    *ret_relation = count > 1 ? ref->fields[count - 2]->string->sval : NULL;
-    return true;
+    for (size_t i = 0; i < count; i++) {
+        const PgQuery__Node *field = ref->fields[i];
+        const char *part = field->node_case == PG_QUERY__NODE__NODE_STRING ? field->string->sval : NULL;
+        whole = kp_arena_printf(binder->arena, "%s%s%s", whole, i ? "." : "", part ? part : "*");
+        if (count - i <= KP_COUNT(parts))
+            parts[KP_COUNT(parts) - (count - i)] = part;
+    }
+    if (count > KP_COUNT(parts))
+        return kp_bind_fail(binder, ref->location, KP_INVALID, "42601",
+                            "improper qualified name (too many dotted names): %s", whole);
+    if (parts[0] && strcmp(parts[0], database) != 0)
+        return kp_bind_fail(binder, ref->location, KP_UNSUPPORTED, NULL,
+                            "cross-database references are not implemented: %s", whole);
+    *ret_name = (struct column_name){parts[1], parts[2], parts[3]};
+    return KP_OK;
 }
 
-/* t or t.* where t is a relation in reach; NULL: there is none. */
-static struct kp_expr *whole_row(struct binder *binder, const struct scope *scope, const char *relation,
-                                 int32_t location)
+enum kp_code kp_scope_star(struct binder *binder, const struct scope *scope, const PgQuery__ColumnRef *ref,
+                           const char **ret_relation)
+{
+    struct column_name name;
+    KP_TRY(split_name(binder, ref, &name));
+    if (name.relation && !has_relation(scope, name.schema, name.relation))
+        return kp_bind_no_relation(binder, scope, name.relation, ref->location);
+    *ret_relation = name.relation;
+    return KP_OK;
+}
+
+static enum kp_code check_columns(struct binder *binder, const struct scope *scope, int32_t location)
+{
+    return scope->no_columns ? kp_bind_fail(binder, location, KP_INVALID, "42P10",
+                                            "argument of %s must not contain variables", scope->no_columns)
+                             : KP_OK;
+}
+
+/* t or t.* where t is a relation in reach; *ret_expr NULL: there is none. */
+static enum kp_code whole_row(struct binder *binder, const struct scope *scope, const char *schema,
+                              const char *relation, int32_t location, struct kp_expr **ret_expr)
 {
     uint32_t base = 0, level = 0;
-    for (; scope; scope = scope->outer) {
-        if (kp_scope_has_relation(scope, relation))
-            return kp_bind_whole_row(binder, scope, relation, base, location);
+    *ret_expr = NULL;
+    for (; scope && level <= KP_SUBQUERY_LEVELS_MAX; scope = scope->outer) {
+        if (has_relation(scope, schema, relation)) {
+            KP_TRY(check_columns(binder, scope, location));
+            *ret_expr = kp_bind_whole_row(binder, scope, relation, base, location);
+            return KP_OK;
+        }
         base = KP_OUTER_BASE + level++ * KP_OUTER_LEVEL;
-        if (level > KP_SUBQUERY_LEVELS_MAX)
-            return NULL;
     }
-    return NULL;
+    return KP_OK;
 }
 
-static bool is_relation_star(const PgQuery__ColumnRef *ref)
+/* The column of the innermost query that has the name, or the relation; *scope: that query's, or NULL. */
+static enum kp_code reach(struct binder *binder, const struct column_name *column, int32_t location,
+                          const struct scope **scope, const struct scope_column **ret_column, uint32_t *ret_base)
 {
-    return ref->n_fields == 2 && ref->fields[0]->node_case == PG_QUERY__NODE__NODE_STRING &&
-           ref->fields[1]->node_case == PG_QUERY__NODE__NODE_A_STAR;
+    uint32_t level = 0;
+    bool ambiguous = false;
+    *ret_column = NULL;
+    *ret_base = 0;
+    for (; *scope; *scope = (*scope)->outer) {
+        *ret_column = lookup(*scope, column->schema, column->relation, column->name, &ambiguous);
+        if (*ret_column || (column->relation && has_relation(*scope, column->schema, column->relation)))
+            break;
+        *ret_base = KP_OUTER_BASE + level++ * KP_OUTER_LEVEL;
+    }
+    if (level > KP_SUBQUERY_LEVELS_MAX)
+        return kp_bind_fail(binder, location, KP_LIMIT, "54001", "a subquery reaches more than %d levels up",
+                            KP_SUBQUERY_LEVELS_MAX);
+    if (ambiguous)
+        return kp_bind_fail(binder, location, KP_INVALID, "42702", "column reference \"%s\" is ambiguous",
+                            column->name);
+    return KP_OK;
 }
 
 enum kp_code kp_scope_find(struct binder *binder, const struct scope *scope, const PgQuery__ColumnRef *ref,
                            struct kp_expr **ret_expr)
 {
-    const char *relation, *name;
-    if (is_relation_star(ref) && (*ret_expr = whole_row(binder, scope, ref->fields[0]->string->sval, ref->location)))
-        return KP_OK;
-    if (!parts(ref, &relation, &name))
-        return kp_bind_fail(binder, ref->location, KP_UNSUPPORTED, NULL,
-                            "row expressions (t.*) are not supported here");
-    bool ambiguous;
-    uint32_t base = 0;
-    const struct scope_column *column = kp_scope_lookup(scope, relation, name, &ambiguous);
-    uint32_t level = 0;
-    for (const struct scope *outer = scope->outer; !column && !ambiguous && outer; outer = outer->outer) {
-        column = kp_scope_lookup(outer, relation, name, &ambiguous);
-        base = KP_OUTER_BASE + level++ * KP_OUTER_LEVEL;
+    uint32_t base;
+    struct column_name name;
+    const struct scope *of = scope;
+    const struct scope_column *column;
+    int32_t location = ref->location;
+    KP_TRY(split_name(binder, ref, &name));
+    if (!name.name) {
+        KP_TRY(whole_row(binder, scope, name.schema, name.relation ? name.relation : "", location, ret_expr));
+        if (*ret_expr)
+            return KP_OK;
+        return name.relation ? kp_bind_no_relation(binder, scope, name.relation, location)
+                             : kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "* is not supported here");
     }
-    if (level > KP_SUBQUERY_LEVELS_MAX)
-        return kp_bind_fail(binder, ref->location, KP_LIMIT, "54001", "a subquery reaches more than %d levels up",
-                            KP_SUBQUERY_LEVELS_MAX);
-    if (ambiguous)
-        return kp_bind_fail(binder, ref->location, KP_INVALID, "42702", "column reference \"%s\" is ambiguous", name);
-    if (!column && !relation && (*ret_expr = whole_row(binder, scope, name, ref->location)))
-        return KP_OK;
+    KP_TRY(reach(binder, &name, location, &of, &column, &base));
+    if (!column && !name.relation) {
+        KP_TRY(whole_row(binder, scope, NULL, name.name, location, ret_expr));
+        if (*ret_expr)
+            return KP_OK;
+    }
+    if (!column && name.relation && !of)
+        return kp_bind_no_relation(binder, scope, name.relation, location);
     if (!column)
-        return kp_bind_no_column(binder, scope, relation, name, ref->location);
+        return kp_bind_no_column(binder, scope, name.relation, name.name, location);
+    KP_TRY(check_columns(binder, of, location));
     *ret_expr = column->never ? kp_bind_null(binder, column->type)
-                              : kp_bind_column(binder, base + column->index, column->type, ref->location);
+                              : kp_bind_column(binder, base + column->index, column->type, location);
     return KP_OK;
 }

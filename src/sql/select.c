@@ -23,10 +23,8 @@ void kp_targets_add(struct binder *binder, struct targets *targets, struct targe
 enum kp_code kp_bind_star(struct binder *binder, const PgQuery__ColumnRef *ref, const struct scope *scope,
                           struct targets *targets)
 {
-    const char *relation = ref->n_fields > 1 ? ref->fields[ref->n_fields - 2]->string->sval : NULL;
-    if (relation && !kp_scope_has_relation(scope, relation))
-        return kp_bind_fail(binder, ref->location, KP_NOT_FOUND, "42P01", "missing FROM-clause entry for table \"%s\"",
-                            relation);
+    const char *relation;
+    KP_TRY(kp_scope_star(binder, scope, ref, &relation));
     if (!relation && scope->count == 0)
         return kp_bind_fail(binder, ref->location, KP_INVALID, "42601",
                             "SELECT * with no tables specified is not valid");
@@ -169,6 +167,7 @@ struct query {
     struct set_list sets; /* set-returning functions of the select list */
     struct targets targets;
     uint32_t *on, on_count; /* DISTINCT ON: targets */
+    bool late_sets;         /* what is left by it is expanded: no set-returning function decides which rows are */
     struct kp_expr *having;
     bool grouped, distinct, emit, keep_unknown;
     struct order order;
@@ -187,16 +186,26 @@ static enum kp_code over_above_groups(struct binder *binder, const struct groupi
     return item->filter ? kp_bind_above_groups(binder, grouping, item->filter, &item->filter) : KP_OK;
 }
 
-/* Window functions above the input or its groups; rows are told apart by all columns of FROM, or all groups. */
-static struct kp_plan *plan_overs(struct binder *binder, struct query *query, struct kp_plan *plan)
+/* The columns that tell the rows above the input or its groups apart, and room for more: all of FROM, or all groups. */
+static uint32_t *row_columns(struct binder *binder, const struct query *query, const struct kp_plan *plan,
+                             uint32_t more, uint32_t *ret_count)
 {
-    uint32_t count = 0, *ties = kp_arena_alloc(binder->arena, (plan->col_count + query->scope.count) * sizeof *ties);
+    uint32_t count = 0, *columns;
+    columns = kp_arena_alloc(binder->arena, (plan->col_count + query->scope.count + more) * sizeof *columns);
     if (query->grouped)
         for (; count < query->group_count; count++)
-            ties[count] = count;
+            columns[count] = count;
     for (uint32_t i = 0; !query->grouped && i < query->scope.count; i++)
         if (!query->scope.cols[i].hidden)
-            ties[count++] = query->scope.cols[i].index;
+            columns[count++] = query->scope.cols[i].index;
+    *ret_count = count;
+    return columns;
+}
+
+/* Window functions above the input or its groups. */
+static struct kp_plan *plan_overs(struct binder *binder, struct query *query, struct kp_plan *plan)
+{
+    uint32_t count, *ties = row_columns(binder, query, plan, 0, &count);
     struct targets all = {0}; /* what reads the functions */
     for (uint32_t i = 0; i < query->targets.count; i++)
         kp_targets_add(binder, &all, query->targets.items[i]);
@@ -358,6 +367,8 @@ static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt
             kp_bind_dependent_groups(binder, *plan, query->sets.calls[c].args[a], &grouping, written);
     if (query->having)
         kp_bind_dependent_groups(binder, *plan, query->having, &grouping, written);
+    for (uint32_t g = 0; g < grouping.count; g++)
+        query->late_sets &= !kp_expr_reads_sets(grouping.groups[g]);
     kp_bind_order_in_groups(binder, &grouping);
     KP_TRY(subs_below_groups(binder, query, &grouping, plan));
     KP_TRY(kp_bind_check_groupings(binder, &grouping));
@@ -432,6 +443,96 @@ static enum kp_code plan_sets(struct binder *binder, struct query *query, struct
             add_slots(binder, &slots, query->subs.items[i].tests, query->subs.items[i].test_count);
     kp_sets_apply(binder, &query->sets, slots.items, slots.count, plan);
     return kp_subs_apply(binder, &query->subs, slots.items, targets, plan);
+}
+
+static bool waits_for_sets(const struct query *query, const struct kp_expr *expr)
+{
+    return kp_expr_reads_sets(expr) || !kp_expr_walk(expr, sub_reads_sets, (void *)&query->subs);
+}
+
+/* Targets that DISTINCT ON and ORDER BY speak of decide which rows are left; PostgreSQL expands the others'
+ * set-returning functions after that, if there is an ORDER BY. */
+static bool sets_are_late(const struct query *query)
+{
+    bool late = query->on_count && query->order.count && query->sets.call_count;
+    for (uint32_t i = 0; i < query->on_count; i++)
+        late &= !waits_for_sets(query, query->targets.items[query->on[i]].expr);
+    for (uint32_t k = 0; k < query->order.count; k++)
+        late &= !waits_for_sets(query, query->targets.items[query->order.keys[k].column].expr);
+    return late;
+}
+
+/* DISTINCT ON, then the sets of the rows that it leaves: below stand the plan's columns as they are, behind them the
+ * targets that make no rows. */
+static enum kp_code plan_late_sets(struct binder *binder, struct query *query, struct kp_plan **plan)
+{
+    uint32_t base = (*plan)->col_count, width = base + query->targets.count, tie_count;
+    uint32_t *ties = row_columns(binder, query, *plan, query->visible, &tie_count);
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (width + 1) * sizeof *exprs);
+    const char **names = kp_arena_alloc(binder->arena, (width + 1) * sizeof *names);
+    struct order order = {kp_arena_calloc(binder->arena, query->order.count * sizeof *order.keys), query->order.count};
+    for (uint32_t i = 0; i < base; i++) {
+        names[i] = (*plan)->cols[i].name;
+        exprs[i] = kp_bind_column(binder, i, (*plan)->cols[i].type, -1);
+    }
+    for (uint32_t i = 0; i < query->targets.count; i++) {
+        struct target *target = &query->targets.items[i];
+        bool set = waits_for_sets(query, target->expr);
+        names[base + i] = target->name;
+        exprs[base + i] = set ? kp_bind_null(binder, target->expr->type) : target->expr;
+        if (!set)
+            target->expr = kp_bind_column(binder, base + i, target->expr->type, target->expr->location);
+        if (!set && i < query->visible)
+            ties[tie_count++] = base + i;
+    }
+    for (uint32_t i = 0; i < query->on_count; i++)
+        query->on[i] += base;
+    for (uint32_t k = 0; k < order.count; k++) {
+        order.keys[k] = query->order.keys[k];
+        order.keys[k].column += base;
+    }
+    *plan = kp_bind_project(binder, *plan, exprs, names, width);
+    KP_TRY(kp_bind_distinct_on(binder, query->on, query->on_count, &order, ties, tie_count, plan));
+    return plan_sets(binder, query, plan);
+}
+
+/* Everything above the rows and groups: sets, the select list, DISTINCT ON. */
+static enum kp_code plan_targets(struct binder *binder, struct query *query, struct kp_plan **plan)
+{
+    if (query->late_sets) {
+        KP_TRY(plan_late_sets(binder, query, plan));
+        *plan = project_targets(binder, *plan, &query->targets);
+        return KP_OK;
+    }
+    if (query->sets.call_count)
+        KP_TRY(plan_sets(binder, query, plan));
+    *plan = project_targets(binder, *plan, &query->targets);
+    uint32_t *ties = kp_arena_alloc(binder->arena, (query->visible + 1) * sizeof *ties);
+    for (uint32_t i = 0; i < query->visible; i++)
+        ties[i] = i;
+    return query->on_count
+               ? kp_bind_distinct_on(binder, query->on, query->on_count, &query->order, ties, query->visible, plan)
+               : KP_OK;
+}
+
+/* FOR UPDATE OF t. */
+static enum kp_code check_locks(struct binder *binder, const PgQuery__SelectStmt *select, const struct scope *scope)
+{
+    static const char *const names[] = {"", "", "FOR KEY SHARE", "FOR SHARE", "FOR NO KEY UPDATE", "FOR UPDATE"};
+    for (size_t i = 0; i < select->n_locking_clause; i++) {
+        const PgQuery__LockingClause *lock = select->locking_clause[i]->locking_clause;
+        const char *name = names[lock->strength < KP_COUNT(names) ? lock->strength : 0];
+        for (size_t r = 0; r < lock->n_locked_rels; r++) {
+            const PgQuery__RangeVar *range = lock->locked_rels[r]->range_var;
+            if (range->schemaname[0])
+                return kp_bind_fail(binder, range->location, KP_INVALID, "42601",
+                                    "%s must specify unqualified relation names", name);
+            if (!kp_scope_has_relation(scope, range->relname))
+                return kp_bind_fail(binder, range->location, KP_NOT_FOUND, "42P01",
+                                    "relation \"%s\" in %s clause not found in FROM clause", range->relname, name);
+        }
+    }
+    return KP_OK;
 }
 
 static enum kp_code refuse_clauses(struct binder *binder, const PgQuery__SelectStmt *select)
@@ -580,6 +681,7 @@ static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt 
                             "SELECT ... INTO is not allowed here");
     KP_TRY(refuse_clauses(binder, select));
     KP_TRY(bind_clauses(binder, select, &query));
+    KP_TRY(check_locks(binder, select, &query.scope));
     query.bases = kp_targets_bases(binder, &query.targets, query.visible, &query.scope);
     if (query.never) {
         if (root)
@@ -591,6 +693,7 @@ static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt 
     }
     if (root)
         KP_TRY(name_outputs(binder, &query));
+    query.late_sets = sets_are_late(&query);
     struct kp_plan *plan;
     KP_TRY(kp_joins_finish(binder, &query.joins, &plan));
     if (query.grouped)
@@ -600,14 +703,10 @@ static enum kp_code bind_plain(struct binder *binder, const PgQuery__SelectStmt 
     KP_TRY(plan_subs(binder, &query, &plan));
     if (query.overs.count)
         plan = plan_overs(binder, &query, plan);
-    if (query.sets.call_count)
-        KP_TRY(plan_sets(binder, &query, &plan));
-    plan = project_targets(binder, plan, &query.targets);
-    if (query.on_count)
-        KP_TRY(kp_bind_distinct_on(binder, query.on, query.on_count, &query.order, query.visible, &plan));
+    KP_TRY(plan_targets(binder, &query, &plan));
     if (query.distinct)
         plan = kp_bind_distinct(binder, plan);
-    KP_TRY(kp_bind_order_plan(binder, select, &query.order, root, &plan));
+    KP_TRY(kp_bind_order_plan(binder, select, &query.scope, &query.order, root, &plan));
     *ret_plan = root ? plan : kp_bind_first_columns(binder, plan, query.visible);
     (*ret_plan)->bases = query.bases;
     *ret_count = query.visible;
@@ -705,7 +804,7 @@ static enum kp_code order_outputs(struct binder *binder, const PgQuery__SelectSt
         return kp_error_hint(binder->err,
                              "Add the expression/function to every SELECT, or move the UNION into a FROM clause.");
     }
-    return kp_bind_order_plan(binder, select, &order, root, plan);
+    return kp_bind_order_plan(binder, select, select->n_values_lists ? &scope : NULL, &order, root, plan);
 }
 
 static enum kp_code bind_by_kind(struct binder *binder, const PgQuery__SelectStmt *select, bool root,
@@ -729,13 +828,17 @@ enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *se
 {
     const struct cte *ctes = binder->ctes;
     bool now_allowed = binder->now_allowed;
+    const struct from_list *around = binder->from;
+    const struct from_list from = {.items = select->from_clause, .count = select->n_from_clause, .outer = around};
     enum kp_code code = kp_bind_with(binder, select->with_clause);
     binder->now_allowed = false;
+    binder->from = &from;
     if (code == KP_OK)
         code = bind_by_kind(binder, select, root, ret_plan, ret_count);
     if (code == KP_OK)
         code = kp_bind_unused_with(binder, ctes);
     binder->now_allowed = now_allowed;
     binder->ctes = ctes;
+    binder->from = around;
     return code;
 }

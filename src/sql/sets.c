@@ -472,6 +472,7 @@ static enum kp_code add_function(struct binder *binder, const struct expr_place 
         return add_value(binder, place, node, known_as, table);
     struct kp_expr **args;
     uint32_t count;
+    KP_TRY(kp_bind_refuse_parts(binder, call, name, false));
     KP_TRY(kp_bind_call_args(binder, place, call, name, &args, &count));
     if (count < 2 || strcmp(name, "unnest") != 0)
         return add_set_call(binder, call, name, args, count, known_as, defs, def_count, table);

@@ -197,7 +197,7 @@ static enum kp_code table_then(struct binder *binder, const struct kp_relation *
                                      kp_bind_column(binder, table->keys[k], scan->cols[table->keys[k]].type, -1)));
     struct kp_sort_key last = {.column = count + KP_VERSION_POSITION, .descending = true, .nulls_first = true};
     const struct order order = {&last, 1};
-    KP_TRY(kp_bind_distinct_on(binder, table->keys, table->key_count, &order, 0, &plan));
+    KP_TRY(kp_bind_distinct_on(binder, table->keys, table->key_count, &order, NULL, 0, &plan));
     plan =
         kp_bind_filter(binder, plan, of_one(binder, KP_EXPR_IS_FALSE, own_column(binder, scan, 0, KP_VERSION_DELETED)));
     plan = kp_bind_first_columns(binder, plan, count);

@@ -161,6 +161,8 @@ static enum kp_code bind_rows(struct write *write, const PgQuery__RangeVar *rang
     struct query_joins joins = {0};
     struct kp_plan *scan = kp_bind_scan(binder, write->relation, range->location);
     kp_scope_add_plan(binder, scope, write->alias, scan, 0);
+    for (uint32_t i = 0; i < scope->count && !range->alias; i++)
+        scope->cols[i].schema = write->relation->schema;
     kp_joins_add(binder, &joins, scan);
     KP_TRY(kp_bind_from(binder, items, item_count, &joins, scope));
     struct expr_place place = {.scope = scope, .clause = "WHERE", .subs = &joins.subs};

@@ -187,11 +187,40 @@ static enum kp_code bind_with_tree(struct write *write, const PgQuery__Node *tre
     }
 }
 
+/* The target, and the items beside it. */
+static struct from_list from_of(const PgQuery__Node *tree)
+{
+    switch (tree->node_case) {
+    case PG_QUERY__NODE__NODE_INSERT_STMT:
+        return (struct from_list){.target = tree->insert_stmt->relation};
+    case PG_QUERY__NODE__NODE_UPDATE_STMT:
+        return (struct from_list){.target = tree->update_stmt->relation,
+                                  .items = tree->update_stmt->from_clause,
+                                  .count = tree->update_stmt->n_from_clause};
+    case PG_QUERY__NODE__NODE_DELETE_STMT:
+        return (struct from_list){.target = tree->delete_stmt->relation,
+                                  .items = tree->delete_stmt->using_clause,
+                                  .count = tree->delete_stmt->n_using_clause};
+    case PG_QUERY__NODE__NODE_MERGE_STMT:
+        return (struct from_list){
+            .target = tree->merge_stmt->relation, .items = &tree->merge_stmt->source_relation, .count = 1};
+    default:
+        return (struct from_list){0};
+    }
+}
+
 static enum kp_code bind_tree(struct write *write, const PgQuery__Node *tree)
 {
-    const struct cte *before = write->binder->ctes;
-    KP_TRY(bind_with_tree(write, tree));
-    return kp_bind_unused_with(write->binder, before);
+    struct binder *binder = write->binder;
+    const struct cte *before = binder->ctes;
+    struct from_list from = from_of(tree);
+    from.outer = binder->from;
+    binder->from = &from;
+    enum kp_code code = bind_with_tree(write, tree);
+    if (code == KP_OK)
+        code = kp_bind_unused_with(binder, before);
+    binder->from = from.outer;
+    return code;
 }
 
 /* The plans' last passes, when the whole statement has said what its parameters are. */
