@@ -62,20 +62,21 @@ enum kp_code kp_bind_moment(struct binder *binder, struct kp_type to, struct kp_
                             enum kp_code refused)
 {
     const struct kp_session_settings *settings = binder->context->settings;
-    int64_t local_us;
+    int64_t local_us, time_us;
     if (!is_moment(to.id) || binder->for_view || !settings || !kp_timestamp_is_finite(settings->now_us))
         return refused;
     struct kp_buf said = {0};
     bool again = write_out(text, to.id, settings->now_us, settings->zone, &said);
+    struct kp_error ignored;
     if (!again && to.id == KP_TIMETZ && refused == KP_UNSUPPORTED &&
-        kp_timestamp_to_local(settings->now_us, settings->zone, &local_us)) { /* today's offset */
+        kp_timestamp_to_local(settings->now_us, settings->zone, &local_us) &&
+        kp_time_parse(text, -1, &time_us, &ignored) == KP_OK) { /* today's offset */
         said.len = 0;
         kp_date_print((int32_t)kp_floor_div(local_us, KP_DAY_US), &said);
         kp_buf_append_byte(&said, ' ');
-        kp_buf_append_str(&said, text);
+        kp_time_print(time_us, &said);
         again = true;
     }
-    struct kp_error ignored;
     struct kp_str whole = {(const char *)said.data, said.len};
     if (again && kp_value_parse(to, whole, settings->zone, binder->arena, ret_value, &ignored) == KP_OK)
         refused = KP_OK;

@@ -20,8 +20,9 @@ enum special { SPECIAL_NONE, SPECIAL_EPOCH, SPECIAL_INFINITY, SPECIAL_NEG_INFINI
 struct fields {
     struct kp_civil civil;
     bool has_year, has_month, has_day, has_time, has_offset, has_t;
-    bool month_by_name, bc, ad, two_digit_year, julian;
-    int meridiem; /* 0 none, 1 AM, 2 PM */
+    bool month_by_name, bc, two_digit_year, julian;
+    bool day_bound; /* a clock time, weekday, AM or AD: a date with separators cannot follow */
+    int meridiem;   /* 0 none, 1 AM, 2 PM */
     int day_of_year;
     int64_t julian_day;
     int32_t offset;
@@ -29,13 +30,14 @@ struct fields {
     enum special special;
 };
 
-enum outcome { OUTCOME_OK, OUTCOME_SYNTAX, OUTCOME_RANGE, OUTCOME_ZONE_RANGE, OUTCOME_ZONE_NAME };
+enum outcome { OUTCOME_OK, OUTCOME_SYNTAX, OUTCOME_RANGE, OUTCOME_DAY_RANGE, OUTCOME_ZONE_RANGE, OUTCOME_ZONE_NAME };
 
 struct scanner {
     const char *at, *end;
     struct fields *f;
     struct kp_str zone_name; /* for the error */
     bool dated;              /* letters may say what numbers are */
+    bool time_only;          /* no date stands in it: numbers are times of day, 040506-08 */
 };
 
 static bool is_digit(char c)
@@ -222,12 +224,14 @@ static enum outcome take_clock(struct scanner *s)
     }
     if (s->at < s->end && *s->at == '.')
         f->civil.us = take_fraction(&s->at, s->end);
+    if (s->at < s->end && (*s->at == ':' || *s->at == '.'))
+        return OUTCOME_SYNTAX;
     if (part[0] > 24 || part[1] > 59 || part[2] > 60)
         return OUTCOME_RANGE;
     f->civil.hour = (int32_t)part[0];
     f->civil.minute = (int32_t)part[1];
     f->civil.second = (int32_t)part[2];
-    f->has_time = true;
+    f->has_time = f->day_bound = true;
     return OUTCOME_OK;
 }
 
@@ -239,7 +243,7 @@ struct date_part {
 
 static enum outcome assign_date(struct fields *f, const struct date_part *p, int count)
 {
-    if (f->has_year || f->has_month || f->has_day)
+    if (f->has_year || f->has_month || f->has_day || f->day_bound)
         return OUTCOME_SYNTAX;
     int named = -1;
     for (int i = 0; i < count; i++)
@@ -251,7 +255,7 @@ static enum outcome assign_date(struct fields *f, const struct date_part *p, int
     if (count == 2 && named < 0 && p[0].len >= 3 && p[1].len == 3) { /* 1999.008 */
         set_year(f, number_of(p[0].at, p[0].len), p[0].len);
         f->day_of_year = (int)number_of(p[1].at, 3);
-        return OUTCOME_OK;
+        return f->day_of_year >= 1 && f->day_of_year <= 366 ? OUTCOME_OK : OUTCOME_SYNTAX;
     }
     if (count != 3)
         return OUTCOME_SYNTAX;
@@ -340,16 +344,16 @@ static enum outcome take_number(struct scanner *s)
         s->at++;
     size_t len = (size_t)(s->at - start);
     bool date_known = f->has_year && ((f->has_month && f->has_day) || f->day_of_year);
-    if ((len == 6 || len == 4) && !f->has_time && (f->has_t || date_known)) {
+    if ((len == 6 || len == 4) && !f->has_time && (f->has_t || s->time_only || date_known)) {
         f->civil.hour = two(start);
         f->civil.minute = two(start + 2);
         f->civil.second = len == 6 ? two(start + 4) : 0;
-        if (len == 6 && s->at < s->end && *s->at == '.')
+        if (s->at < s->end && *s->at == '.')
             f->civil.us = take_fraction(&s->at, s->end);
-        f->has_time = true;
+        f->has_time = f->day_bound = true;
         return f->civil.hour > 24 || f->civil.minute > 59 || f->civil.second > 60 ? OUTCOME_RANGE : OUTCOME_OK;
     }
-    if (date_known)
+    if (date_known || s->time_only)
         return OUTCOME_SYNTAX;
     if (len >= 6 && !f->has_year && !f->has_month && !f->has_day) {
         size_t year_digits = len - 4;
@@ -360,6 +364,23 @@ static enum outcome take_number(struct scanner *s)
         return OUTCOME_OK;
     }
     return place_number(f, number_of(start, len), len);
+}
+
+/* 040506-08: a time of day and the hours of its zone; 040506.5. */
+static enum outcome take_time_and_zone(struct scanner *s)
+{
+    enum outcome outcome = take_number(s);
+    if (outcome == OUTCOME_OK && s->at < s->end && *s->at == '/')
+        return OUTCOME_SYNTAX;
+    if (outcome != OUTCOME_OK || s->at == s->end || *s->at != '-')
+        return outcome;
+    const char *behind = s->at + 1;
+    while (behind < s->end && is_digit(*behind))
+        behind++;
+    if (s->f->has_offset || (behind < s->end && *behind == ':'))
+        return OUTCOME_SYNTAX;
+    s->f->has_offset = true;
+    return take_offset(&s->at, s->end, &s->f->offset);
 }
 
 static enum outcome take_zone_name(struct scanner *s, const char *start)
@@ -374,6 +395,8 @@ static enum outcome take_zone_name(struct scanner *s, const char *start)
     s->zone_name = name;
     struct kp_error ignored;
     bool has_slash = memchr(name.ptr, '/', name.len) != NULL;
+    if (has_slash && s->dated && !f->day_of_year && !(f->has_month && f->has_day)) /* as a date, which it is not */
+        return OUTCOME_SYNTAX;
     if (kp_zone_find(name, &f->zone, &ignored) != KP_OK)
         return has_slash ? OUTCOME_ZONE_NAME : OUTCOME_SYNTAX;
     return OUTCOME_OK;
@@ -463,6 +486,8 @@ static enum outcome take_word(struct scanner *s)
     struct kp_str word = {start, (size_t)(s->at - start)};
     bool digit_follows = s->at < s->end && is_digit(*s->at);
     int month = month_of(word);
+    if (month && s->time_only)
+        return OUTCOME_SYNTAX;
     if (month) {
         if (s->at + 1 < s->end && strchr("-/.", *s->at) && is_digit(s->at[1]) && !f->has_day) {
             s->at = start;
@@ -479,8 +504,10 @@ static enum outcome take_word(struct scanner *s)
         return OUTCOME_OK;
     }
     for (int i = 0; weekdays[i]; i++)
-        if (name_matches(word, weekdays[i]))
-            return OUTCOME_OK;
+        if (name_matches(word, weekdays[i])) {
+            f->day_bound = true;
+            return s->dated ? OUTCOME_OK : OUTCOME_SYNTAX;
+        }
     if (word.len == 1 && (*start | 32) == 't' && digit_follows) {
         f->has_t = true;
         return OUTCOME_OK;
@@ -499,10 +526,12 @@ static enum outcome take_word(struct scanner *s)
         return take_labelled(s, word);
     if (word_is(word, "am") || word_is(word, "pm")) {
         f->meridiem = word_is(word, "am") ? 1 : 2;
+        f->day_bound = true;
         return OUTCOME_OK;
     }
     if (word_is(word, "bc") || word_is(word, "ad")) {
         f->bc = word_is(word, "bc");
+        f->day_bound = true;
         return OUTCOME_OK;
     }
     if (word_is(word, "on") || word_is(word, "at"))
@@ -531,6 +560,8 @@ static enum outcome take_token(struct scanner *s)
         bool joined =
             behind + 1 < s->end && strchr("-/.", *behind) && (is_digit(behind[1]) || isalpha((unsigned char)behind[1]));
         bool date_known = f->has_year && ((f->has_month && f->has_day) || f->day_of_year);
+        if (joined && s->time_only)
+            return take_time_and_zone(s);
         bool packed_time = ((f->has_t || (f->has_year && (f->has_month || f->day_of_year))) && *behind == '.') ||
                            (date_known && !f->has_time && *behind == '-'); /* 040506-08 */
         if (joined && !packed_time && !(f->has_t && (*behind == '-' || *behind == '+')))
@@ -582,16 +613,12 @@ static enum outcome settle(struct fields *f)
     }
     if (f->day_of_year) {
         struct kp_civil day;
-        if (f->day_of_year > 366)
-            return OUTCOME_RANGE;
         kp_days_to_civil(kp_days_from_civil(c->year, 1, 1) + f->day_of_year - 1, &day);
         c->year = day.year, c->month = day.month, c->day = day.day;
         f->has_month = f->has_day = true;
     }
-    if (f->has_month && (c->month < 1 || c->month > 12))
-        return OUTCOME_RANGE;
-    if (f->has_day && (c->day < 1 || c->day > 31))
-        return OUTCOME_RANGE;
+    if ((f->has_month && (c->month < 1 || c->month > 12)) || (f->has_day && (c->day < 1 || c->day > 31)))
+        return OUTCOME_DAY_RANGE;
     if (f->has_year && f->has_month && f->has_day && c->day > kp_month_days(c->year, c->month))
         return OUTCOME_RANGE;
     if (f->meridiem) {
@@ -607,12 +634,59 @@ static enum outcome settle(struct fields *f)
     return OUTCOME_OK;
 }
 
+/* ---- a time of day alone ---- */
+
+enum field { FIELD_NONE, FIELD_NUMBER, FIELD_DECIMAL, FIELD_TIME, FIELD_DATE, FIELD_OTHER };
+
+/* What PostgreSQL takes the next field of a text for, by its characters alone. */
+static enum field take_field(const char **at, const char *end)
+{
+    char first = *(*at)++;
+    bool alpha = isalpha((unsigned char)first) != 0, sign = first == '+' || first == '-';
+    if (!alpha && !sign && !is_digit(first))
+        return FIELD_NONE;
+    while (*at < end && (alpha ? isalpha((unsigned char)**at) != 0 : is_digit(**at)))
+        ++*at;
+    if (*at == end || !strchr(alpha ? "-/." : "-/.:", **at))
+        return alpha || sign ? FIELD_OTHER : FIELD_NUMBER;
+    char separator = *(*at)++;
+    bool named = alpha || (*at < end && isalpha((unsigned char)**at)), clock = sign || separator == ':';
+    int separators = 1;
+    for (; *at < end; ++*at) {
+        bool more = clock ? **at == ':' || **at == '.' : alpha ? strchr("+-/_.:", **at) != NULL : **at == separator;
+        if (!more && !(named ? isalnum((unsigned char)**at) != 0 : is_digit(**at)))
+            break;
+        separators += more;
+    }
+    return sign ? FIELD_OTHER : clock ? FIELD_TIME : separator == '.' && separators < 2 ? FIELD_DECIMAL : FIELD_DATE;
+}
+
+/* A time of day may have a date in front if a clock time follows it, or something with a separator ends the text. */
+static bool may_have_date(struct kp_str text)
+{
+    const char *at = text.ptr, *end = at + text.len;
+    enum field fields[2] = {FIELD_NONE, FIELD_NONE}, last = FIELD_NONE;
+    uint32_t count = 0;
+    while (at < end) {
+        enum field field = take_field(&at, end);
+        if (field == FIELD_NONE)
+            continue;
+        last = field;
+        if (count < 2)
+            fields[count] = field;
+        count++;
+    }
+    return count >= 2 && ((fields[0] == FIELD_DATE && (last == FIELD_DATE || fields[1] == FIELD_TIME)) ||
+                          (fields[0] == FIELD_DECIMAL && last == FIELD_DATE));
+}
+
 static enum outcome scan(struct kp_str text, bool dated, struct fields *f, struct kp_str *ret_zone_name)
 {
-    if (fast_path(text, f))
+    bool time_only = !dated && !may_have_date(text);
+    if (!time_only && fast_path(text, f))
         return settle(f);
     memset(f, 0, sizeof *f);
-    struct scanner s = {text.ptr, text.ptr + text.len, f, {NULL, 0}, dated};
+    struct scanner s = {text.ptr, text.ptr + text.len, f, {NULL, 0}, dated, time_only};
     bool any = false;
     while (s.at < s.end) {
         if (isspace((unsigned char)*s.at) || *s.at == ',') {
@@ -634,7 +708,10 @@ static enum kp_code fail(enum outcome outcome, struct kp_str text, struct kp_str
     int len = (int)KP_MIN(text.len, (size_t)256);
     switch (outcome) {
     case OUTCOME_RANGE:
-        return kp_fail(err, KP_INVALID, "22008", "date/time field value out of range: \"%.*s\"", len, text.ptr);
+    case OUTCOME_DAY_RANGE:
+        kp_fail(err, KP_INVALID, "22008", "date/time field value out of range: \"%.*s\"", len, text.ptr);
+        return outcome == OUTCOME_RANGE ? KP_INVALID
+                                        : kp_error_hint(err, "Perhaps you need a different \"datestyle\" setting.");
     case OUTCOME_ZONE_RANGE:
         return kp_fail(err, KP_INVALID, "22009", "time zone displacement out of range: \"%.*s\"", len, text.ptr);
     case OUTCOME_ZONE_NAME:
@@ -697,25 +774,7 @@ enum kp_code kp_date_parse(struct kp_str text, int32_t *ret_date, struct kp_erro
 static enum kp_code read_time(struct kp_str text, const char *type, struct fields *f, int64_t *ret_us,
                               struct kp_error *err)
 {
-    struct kp_str rest = text;
-    while (rest.len && isspace((unsigned char)rest.ptr[0]))
-        rest.ptr++, rest.len--;
-    while (rest.len && isspace((unsigned char)rest.ptr[rest.len - 1]))
-        rest.len--;
-    size_t digits = 0;
-    while (digits < rest.len && is_digit(rest.ptr[digits]))
-        digits++;
-    if (digits && digits == rest.len && digits != 4 && digits != 6) /* no part of a date either */
-        return fail(OUTCOME_SYNTAX, text, text, type, err);
-    char copy[64];
-    bool packed = (digits == 6 || digits == 4) && (digits == rest.len || !strchr("-/:", rest.ptr[digits]));
-    if (packed && rest.len < sizeof copy) { /* 040506: as if behind a T */
-        copy[0] = 'T';
-        memcpy(copy + 1, rest.ptr, rest.len);
-        KP_TRY(read_fields((struct kp_str){copy, rest.len + 1}, type, false, f, err));
-    } else {
-        KP_TRY(read_fields(text, type, false, f, err));
-    }
+    KP_TRY(read_fields(text, type, false, f, err));
     bool date_known = f->has_year && f->has_month && f->has_day;
     if (f->special || (f->zone && !date_known && !kp_zone_is_fixed(f->zone)))
         return fail(OUTCOME_SYNTAX, text, text, type, err);
@@ -754,6 +813,8 @@ enum kp_code kp_timetz_parse(struct kp_str text, int32_t mod, const struct kp_zo
         }
         offset = kp_zone_offset_of_local(zone, local);
     }
+    if (!kp_zone_seconds_fit(offset)) /* that of a zone by its rule: <x>-20 */
+        return fail(OUTCOME_ZONE_RANGE, text, text, "", err);
     *ret_value = (struct kp_timetz){mod >= 0 ? kp_us_round(us, mod) : us, -offset, 0};
     return KP_OK;
 }

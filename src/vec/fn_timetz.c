@@ -9,6 +9,8 @@
 #include "vec/datetime.h"
 #include "vec/fn.h"
 
+static const char *const too_far = "time zone displacement out of range";
+
 static int64_t wrap_day(int64_t us)
 {
     int64_t rest = us % KP_DAY_US;
@@ -84,8 +86,11 @@ static void time_timetz(struct kp_call *call, const struct kp_vec *const *args, 
     for (uint32_t i = 0; i < call->rows; i++) {
         int64_t us = FN_AT(int64_t, 0, i);
         int32_t west_s = known ? -kp_zone_offset_of_local(zone, today_us + us % (2 * KP_DAY_US)) : 0;
-        ((struct kp_timetz *)out->data)[i] = (struct kp_timetz){us, west_s, 0};
-        if (!known && !kp_vec_is_null(out, i))
+        bool fits = kp_zone_seconds_fit(west_s);
+        ((struct kp_timetz *)out->data)[i] = (struct kp_timetz){us, fits ? west_s : 0, 0};
+        if (!fits && !kp_vec_is_null(out, i))
+            kp_call_fail(call, i, "22009", "%s", too_far);
+        else if (!known && !kp_vec_is_null(out, i))
             kp_call_fail(call, i, "0A000", "the offset of a time in time zone \"%s\" depends on the day",
                          kp_zone_name(zone));
     }
@@ -99,6 +104,9 @@ static void timestamptz_timetz(struct kp_call *call, const struct kp_vec *const 
         int32_t offset = kp_timestamp_is_finite(us) ? kp_zone_offset_at(fn_zone(call), us, NULL) : 0;
         if (!kp_timestamp_is_finite(us))
             fn_set_null(call, out, i, &owned);
+        if (!kp_zone_seconds_fit(offset) && !kp_vec_is_null(out, i))
+            kp_call_fail(call, i, "22009", "%s", too_far);
+        offset = kp_zone_seconds_fit(offset) ? offset : 0;
         ((struct kp_timetz *)out->data)[i] =
             (struct kp_timetz){wrap_day(us % KP_DAY_US + offset * KP_SECOND_US), -offset, 0};
     }
@@ -132,10 +140,15 @@ static void at_zone(struct kp_call *call, const struct kp_vec *const *args, stru
         *to = (struct kp_timetz){0, 0, 0};
         if (kp_vec_is_null(out, i))
             continue;
-        if (kp_zone_find(kp_text_str(&FN_AT(struct kp_text, 0, i)), &zone, &err) == KP_OK)
-            *to = moved(FN_AT(struct kp_timetz, 1, i), -kp_zone_offset_at(zone, now_us, NULL));
-        else
+        if (kp_zone_find(kp_text_str(&FN_AT(struct kp_text, 0, i)), &zone, &err) != KP_OK) {
             fn_fail(call, out, i, &err);
+            continue;
+        }
+        int32_t offset = kp_zone_offset_at(zone, now_us, NULL);
+        if (kp_zone_seconds_fit(offset))
+            *to = moved(FN_AT(struct kp_timetz, 1, i), -offset);
+        else
+            kp_call_fail(call, i, "22009", "%s", too_far);
     }
 }
 
@@ -154,8 +167,8 @@ static void at_offset(struct kp_call *call, const struct kp_vec *const *args, st
             kp_call_fail(call, i, "22023", "interval time zone \"%.*s\" must not include months or days", (int)text.len,
                          (const char *)text.data);
             kp_buf_finish(&text);
-        } else if (west_s <= -KP_ZONE_SECONDS_END || west_s >= KP_ZONE_SECONDS_END) {
-            kp_call_fail(call, i, "22009", "time zone displacement out of range");
+        } else if (!kp_zone_seconds_fit(west_s)) {
+            kp_call_fail(call, i, "22009", "%s", too_far);
         } else {
             *to = moved(FN_AT(struct kp_timetz, 1, i), (int32_t)west_s);
         }
@@ -178,7 +191,7 @@ static const struct kp_func funcs[] = {
     CAST("time", KP_STRICT | KP_CAST_ASSIGNMENT, KP_TIMETZ, KP_TIME, timetz_time, "without its zone"),
     CAST("timetz", FAIL | KP_STABLE | KP_CAST_IMPLICIT | KP_CAST_ASSIGNMENT, KP_TIME, KP_TIMETZ, time_timetz,
          "in the session's zone"),
-    CAST("timetz", KP_STRICT | KP_STABLE | KP_CAST_ASSIGNMENT, KP_TIMESTAMPTZ, KP_TIMETZ, timestamptz_timetz,
+    CAST("timetz", FAIL | KP_STABLE | KP_CAST_ASSIGNMENT, KP_TIMESTAMPTZ, KP_TIMETZ, timestamptz_timetz,
          "its time of day in the session's zone"),
     CAST("timetz", KP_STRICT | KP_CAST_IMPLICIT | KP_CAST_ASSIGNMENT, KP_TIMETZ, KP_TIMETZ, round_timetz,
          "rounded to its modifier"),

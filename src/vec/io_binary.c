@@ -238,7 +238,7 @@ static enum kp_code receive_timetz(struct kp_type type, struct kp_str bytes, str
     struct kp_timetz value = {(int64_t)kp_load_be64(bytes.ptr), (int32_t)kp_load_be32(bytes.ptr + 8), 0};
     if (value.us < 0 || value.us > KP_DAY_US)
         return kp_fail(err, KP_INVALID, "22008", "time out of range");
-    if (value.west_s <= -KP_ZONE_SECONDS_END || value.west_s >= KP_ZONE_SECONDS_END)
+    if (!kp_zone_seconds_fit(value.west_s))
         return kp_fail(err, KP_INVALID, "22009", "time zone displacement out of range");
     value.us = type.mod >= 0 ? kp_us_round(value.us, type.mod) : value.us;
     *ret_value = value;

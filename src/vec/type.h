@@ -265,7 +265,11 @@ struct kp_timetz {
     int32_t zero; /* always zero: equal values have equal bytes */
 };
 _Static_assert(sizeof(struct kp_timetz) == 16, "a time with its zone is 16 bytes");
-enum { KP_ZONE_SECONDS_END = 16 * 3600 }; /* a zone's distance from UTC is less */
+enum { KP_ZONE_SECONDS_END = 16 * 3600 }; /* a zone's distance from UTC is less: what PostgreSQL reads, too */
+static inline bool kp_zone_seconds_fit(int64_t seconds)
+{
+    return seconds > -KP_ZONE_SECONDS_END && seconds < KP_ZONE_SECONDS_END;
+}
 
 /* In PostgreSQL's order, by the instant and then by the zone: one number for each value. Of any bytes, under NULLs. */
 static inline int64_t kp_timetz_key(const struct kp_timetz *value)
