@@ -6,6 +6,7 @@
  * written before the first digit (or blank that is a zero), behind the last one, or where its keyword stands.
  */
 #include <ctype.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -337,10 +338,11 @@ static void write_numeric(struct kp_call *call, uint32_t row, struct kp_number_f
     kp_buf_finish(&text);
 }
 
-/* Floats are written by their binary value, with no more decimals than the type has digits. */
-static void write_float(struct kp_call *call, uint32_t row, struct kp_number_format *f, double value, int precision,
+/* Floats are written by their binary value, with no more decimals than the type has digits. single: a float4. */
+static void write_float(struct kp_call *call, uint32_t row, struct kp_number_format *f, double value, bool single,
                         struct kp_buf *out)
 {
+    int precision = single ? FLT_DIG : DBL_DIG;
     if (f->exponent && !isfinite(value)) {
         append_no_exponent(f, out);
         return;
@@ -350,18 +352,16 @@ static void write_float(struct kp_call *call, uint32_t row, struct kp_number_for
         kp_buf_printf(out, "%c%.*e", sign, f->after, fabs(value));
         return;
     }
-    if (isfinite(value)) {
-        value *= f->times ? pow(10, f->times) : 1;
-        int length = snprintf(NULL, 0, "%.0f", fabs(value));
-        if (length >= precision)
-            f->after = 0;
-        else if (length + f->after > precision)
-            f->after = precision - length;
-    }
+    value = single ? (double)((float)value * (float)pow(10, f->times)) : value * pow(10, f->times);
+    const char *word = isnan(value) ? "NaN" : isinf(value) ? "Infinity" : NULL;
+    int length = word ? (int)strlen(word) : snprintf(NULL, 0, "%.0f", fabs(value));
+    if (length >= precision) /* words count as their letters */
+        f->after = 0;
+    else if (length + f->after > precision)
+        f->after = precision - length;
     f->before += f->times;
-    const char *text = isnan(value)   ? "NaN"
-                       : isinf(value) ? (value < 0 ? "-Infinity" : "Infinity")
-                                      : kp_arena_printf(call->arena, "%.*f", f->after, value);
+    const char *text = word ? kp_arena_printf(call->arena, "%s%s", isinf(value) && value < 0 ? "-" : "", word)
+                            : kp_arena_printf(call->arena, "%.*f", f->after, value);
     write_digits(call, row, f, text, out);
 }
 
@@ -411,7 +411,7 @@ static void write_int(struct kp_call *call, uint32_t row, struct kp_number_forma
     if (small ? product != (int32_t)product : product != (int64_t)product)
         kp_call_fail(call, row, "22003", small ? "integer out of range" : "bigint out of range");
     else if (f->exponent && small)
-        write_float(call, row, f, (double)value, 15, out);
+        write_float(call, row, f, (double)value, false, out);
     else
         write_numeric(call, row, f, &n, out);
 }
@@ -431,10 +431,10 @@ static void write_value(struct kp_call *call, uint32_t row, struct kp_number_for
         write_int(call, row, &f, *(const int64_t *)value, false, out);
         break;
     case KP_FLOAT4:
-        write_float(call, row, &f, (double)*(const float *)value, 6, out);
+        write_float(call, row, &f, (double)*(const float *)value, true, out);
         break;
     case KP_FLOAT8:
-        write_float(call, row, &f, *(const double *)value, 15, out);
+        write_float(call, row, &f, *(const double *)value, false, out);
         break;
     default:
         write_numeric(call, row, &f, value, out);
