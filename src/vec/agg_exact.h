@@ -84,6 +84,8 @@ void kp_agg_float_merge(struct kp_agg_call *call, struct agg_float_sum *into, st
 double kp_agg_float_total(const struct agg_float_sum *sum, bool single);
 /* True if an infinity or NaN is among the values. */
 bool kp_agg_float_is_special(const struct agg_float_sum *sum);
+/* All values are -0, and so is their sum. */
+bool kp_agg_float_is_negative_zero(const struct agg_float_sum *sum);
 /* (n Σx² - (Σx)²) / divisor, rounded; at least 0. */
 double kp_agg_float_variance(const struct agg_float_sum *sum, const struct agg_float_sum *squares, int64_t n,
                              double divisor);

@@ -13,7 +13,7 @@
 #include "vec/agg_exact.h"
 
 struct agg_float_more {
-    int64_t nans, infinities, neg_infinities;
+    int64_t nans, infinities, neg_infinities, neg_zeros;
     bool has_big;
     mpz_t big; /* × 2^exponent of the sum; coef is 0 then */
 };
@@ -142,6 +142,8 @@ void kp_agg_float_add(struct kp_agg_call *call, struct agg_float_sum *sum, doubl
     sum->count += weight;
     if (add_special(call, sum, value, weight))
         return;
+    if (value == 0 && signbit(value))
+        need_more(call, sum)->neg_zeros += weight;
     int64_t exponent, coef = split(value, &exponent);
     add_exact(call, sum, coef, exponent, weight);
 }
@@ -176,6 +178,7 @@ void kp_agg_float_merge(struct kp_agg_call *call, struct agg_float_sum *into, st
         to->nans += more->nans;
         to->infinities += more->infinities;
         to->neg_infinities += more->neg_infinities;
+        to->neg_zeros += more->neg_zeros;
         if (more->has_big) {
             if (!to->has_big)
                 spill(call, into);
@@ -221,6 +224,11 @@ static void exact(const struct agg_float_sum *sum, mpz_t ret_integer)
 bool kp_agg_float_is_special(const struct agg_float_sum *sum)
 {
     return sum->more && (sum->more->nans || sum->more->infinities || sum->more->neg_infinities);
+}
+
+bool kp_agg_float_is_negative_zero(const struct agg_float_sum *sum)
+{
+    return sum->more && sum->count && sum->more->neg_zeros == sum->count;
 }
 
 double kp_agg_float_total(const struct agg_float_sum *sum, bool single)

@@ -33,7 +33,7 @@ static void destroy(struct kp_agg_call *call, void *state)
     kp_agg_float_finish(call, state);
 }
 
-/* The sum of one group; false when it is NULL. */
+/* The sum of one group, -0 if all are; false when it is NULL. */
 static bool total(struct kp_agg_call *call, const struct agg_float_sum *sum, bool single, uint32_t row, uint32_t rows,
                   struct kp_vec *out, double *ret_total)
 {
@@ -43,7 +43,7 @@ static bool total(struct kp_agg_call *call, const struct agg_float_sum *sum, boo
         kp_vec_set_null(out, row);
         return false;
     }
-    *ret_total = kp_agg_float_total(sum, single);
+    *ret_total = kp_agg_float_is_negative_zero(sum) ? -0.0 : kp_agg_float_total(sum, single);
     if (isinf(*ret_total) && !kp_agg_float_is_special(sum))
         kp_call_fail(&call->call, row, "22003", "value out of range: overflow");
     return true;
@@ -69,7 +69,7 @@ static void finalize_avg(struct kp_agg_call *call, void *const *states, uint32_t
     double *to = out->data;
     for (uint32_t i = 0; i < rows; i++)
         if (total(call, states[i], false, i, rows, out, &to[i]))
-            to[i] /= (double)((const struct agg_float_sum *)states[i])->count;
+            to[i] = (to[i] + 0.0) / (double)((const struct agg_float_sum *)states[i])->count; /* no -0, as there */
 }
 
 #define IMPL(name, update, finalize)                                                                                   \
