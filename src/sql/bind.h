@@ -404,9 +404,11 @@ bool *kp_sets_wanted(struct binder *binder, const struct set_list *sets, struct 
  * into the expressions and into the other calls' arguments. */
 void kp_sets_apply(struct binder *binder, struct set_list *sets, struct kp_expr **const *exprs, uint32_t count,
                    struct kp_plan **plan);
-/* A function in FROM; its level 1 is the list that it stands in. ret_name: what it is called without an alias. */
+/* A function in FROM; its level 1 is the list that it stands in. ret_name: what it is called without an alias;
+ * ret_scalar: its columns are values, not fields of a row that it makes. */
 KP_MUST enum kp_code kp_bind_set_table(struct binder *binder, const PgQuery__RangeFunction *range,
-                                       const struct scope *scope, const char **ret_name, struct kp_plan **ret_plan);
+                                       const struct scope *scope, const char **ret_name, bool *ret_scalar,
+                                       struct kp_plan **ret_plan);
 /* The plan that such a call makes for each of the rows, over them; NULL: it is not such a plan. */
 struct kp_plan *kp_expand_rows(struct binder *binder, const struct kp_plan *plan, struct kp_plan *rows, bool outer);
 

@@ -394,13 +394,14 @@ static enum kp_code bind_set_table(struct binder *binder, const PgQuery__RangeFu
                                    struct query_joins *joins, struct scope *scope)
 {
     const char *name;
+    bool scalar;
     struct kp_plan *plan;
     uint32_t at = joins->base + joins->col_count;
-    KP_TRY(kp_bind_set_table(binder, range, scope, &name, &plan));
+    KP_TRY(kp_bind_set_table(binder, range, scope, &name, &scalar, &plan));
     KP_TRY(add_item(binder, plan, name, range->alias, kp_tree_location(range->functions[0]->list->items[0]), true,
                     joins, scope));
     const char *known_as = range->alias ? range->alias->aliasname : name;
-    bool scalar = plan->col_count == 1 && !range->ordinality && !range->n_coldeflist; /* it is its whole row, then */
+    scalar &= plan->col_count == 1 && !range->ordinality; /* it is its whole row, then */
     if (scalar && strcmp(known_as, plan->cols[0].name) != 0)
         kp_scope_add(binder, scope,
                      (struct scope_column){.name = known_as, .type = plan->cols[0].type, .hidden = true, .index = at});

@@ -610,7 +610,7 @@ static struct kp_plan *fields_of(struct binder *binder, const struct table *tabl
 }
 
 enum kp_code kp_bind_set_table(struct binder *binder, const PgQuery__RangeFunction *range, const struct scope *scope,
-                               const char **ret_name, struct kp_plan **ret_plan)
+                               const char **ret_name, bool *ret_scalar, struct kp_plan **ret_plan)
 {
     const struct scope nothing = {.outer = scope};
     struct table table = {0};
@@ -618,6 +618,7 @@ enum kp_code kp_bind_set_table(struct binder *binder, const PgQuery__RangeFuncti
         .scope = &nothing, .clause = "functions in FROM", .subs = &table.subs, .no_sets = "FROM"};
     const char *alias = range->alias && range->n_functions == 1 ? range->alias->aliasname : NULL;
     bool nothing_only = !range->ordinality;
+    *ret_scalar = true;
     KP_TRY(own_rows(binder, range, &place, ret_name, ret_plan));
     if (*ret_plan)
         return KP_OK;
@@ -647,8 +648,11 @@ enum kp_code kp_bind_set_table(struct binder *binder, const PgQuery__RangeFuncti
     for (uint32_t i = 0, col = 0; i < table.call_count; col += table.calls[i++].col_count)
         if (gives_rows(&table.calls[i], table.cols[col].type.id)) {
             *ret_plan = fields_of(binder, &table, *ret_plan);
+            *ret_scalar = false;
             break;
         }
+    for (uint32_t i = 0; i < table.call_count; i++) /* the query or a type names the fields */
+        *ret_scalar &= !table.calls[i].names;
     return KP_OK;
 }
 
