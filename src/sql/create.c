@@ -207,6 +207,18 @@ static enum kp_code add_included(struct binder *binder, struct kp_relation *rela
     return KP_OK;
 }
 
+/* Whether a part of a dotted name ends in [digits]. */
+static bool names_element(const char *path)
+{
+    for (const char *open = strchr(path, '['); open; open = strchr(open + 1, '[')) {
+        size_t digits = strspn(open + 1, "0123456789");
+        const char *close = open + 1 + digits;
+        if (digits && *close == ']' && (!close[1] || close[1] == '.' || close[1] == '['))
+            return true;
+    }
+    return false;
+}
+
 /* column type PATH 'a.b'. */
 static enum kp_code bind_paths(struct binder *binder, struct kp_relation *relation)
 {
@@ -222,6 +234,10 @@ static enum kp_code bind_paths(struct binder *binder, struct kp_relation *relati
         if (!json)
             return kp_bind_fail(binder, path->location, KP_INVALID, "22023",
                                 "PATH is for JSON, Avro and Protobuf, not for format %s", format);
+        if (names_element(path->path))
+            return unsupported(binder, path->location, "elements of arrays in PATH are",
+                               "PATH goes through objects. Declare the array as a column of type jsonb, or of an array "
+                               "type, and take the element in a view.");
         int32_t column = find_col(relation, path->column);
         if (column < 0)
             return kp_bind_fail(binder, path->location, KP_NOT_FOUND, "42703", "column \"%s\" does not exist",
