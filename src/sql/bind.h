@@ -276,6 +276,9 @@ KP_MUST enum kp_code kp_bind_set_function(struct binder *binder, const char *nam
                                           uint32_t count, int32_t location, struct set_call *ret_call);
 KP_MUST enum kp_code kp_bind_function(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
                                       int32_t location, struct kp_expr **ret_expr);
+/* 42883, with PostgreSQL's general hint. */
+KP_MUST enum kp_code kp_bind_no_function(struct binder *binder, const char *name, struct kp_expr *const *args,
+                                         uint32_t count, int32_t location);
 /* False if no aggregate has the name. */
 bool kp_bind_is_aggregate(const char *name);
 KP_MUST enum kp_code kp_bind_aggregate(struct binder *binder, const char *name, struct kp_expr **args, uint32_t count,
@@ -616,6 +619,9 @@ KP_MUST enum kp_code kp_bind_order_plan(struct binder *binder, const PgQuery__Se
                                         struct kp_plan **plan);
 /* over.c: a call with OVER, as a column of KP_OVER_BASE. */
 bool kp_bind_is_over(const char *name);
+/* Such a function without OVER. */
+KP_MUST enum kp_code kp_bind_over_missing(struct binder *binder, const struct expr_place *place,
+                                          const PgQuery__FuncCall *call, const char *name);
 KP_MUST enum kp_code kp_bind_over(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
                                   const char *name, struct kp_expr **ret_expr);
 /* The plan with the functions' values behind its columns, the targets reading them. ties: the columns that tell rows

@@ -54,6 +54,17 @@ enum kp_code kp_bind_with(struct binder *binder, const PgQuery__WithClause *with
     return KP_OK;
 }
 
+static enum kp_code name_columns(struct binder *binder, const struct cte *cte, struct kp_plan *plan)
+{
+    if (cte->def->n_aliascolnames > plan->col_count)
+        return kp_bind_fail(binder, cte->def->location, KP_INVALID, "42P10",
+                            "WITH query \"%s\" has %u columns available but %zu columns specified", cte->def->ctename,
+                            plan->col_count, cte->def->n_aliascolnames);
+    for (size_t i = 0; i < cte->def->n_aliascolnames; i++)
+        plan->cols[i].name = cte->def->aliascolnames[i]->string->sval;
+    return KP_OK;
+}
+
 /* ---- a reference to itself ---- */
 
 static enum kp_code refuse_reference(struct binder *binder, const struct cte *cte, int32_t location)
@@ -270,7 +281,7 @@ static enum kp_code bind_union(struct binder *binder, struct cte *cte, PgQuery__
         return kp_bind_fail(binder, cte->def->location, KP_UNSUPPORTED, NULL,
                             "the recursive query \"%s\" has no columns", cte->def->ctename);
     if (cte->def->n_aliascolnames > base->col_count)
-        return KP_OK; /* as any other query's */
+        return name_columns(binder, cte, base);
     cte->work = work_of(binder, cte, base, ++binder->recursions);
     cte->round = &round;
     cte->references = 0;
@@ -321,17 +332,6 @@ static enum kp_code bind_query(struct binder *binder, struct cte *cte, struct kp
     enum kp_code code = *ret_plan ? KP_OK : kp_bind_select(binder, select, false, ret_plan, &count);
     binder->no_self = no_self;
     return code;
-}
-
-static enum kp_code name_columns(struct binder *binder, const struct cte *cte, struct kp_plan *plan)
-{
-    if (cte->def->n_aliascolnames > plan->col_count)
-        return kp_bind_fail(binder, cte->def->location, KP_INVALID, "42P10",
-                            "WITH query \"%s\" has %u columns available but %zu columns specified", cte->def->ctename,
-                            plan->col_count, cte->def->n_aliascolnames);
-    for (size_t i = 0; i < cte->def->n_aliascolnames; i++)
-        plan->cols[i].name = cte->def->aliascolnames[i]->string->sval;
-    return KP_OK;
 }
 
 enum kp_code kp_bind_cte(struct binder *binder, struct cte *cte, int32_t location, struct kp_plan **ret_plan)

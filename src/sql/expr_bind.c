@@ -353,6 +353,16 @@ static bool all_constants_of(const struct kp_expr *const *list, uint32_t count, 
     return true;
 }
 
+/* The type that x and the list can become; false: each is compared by itself, and its operator is or is not there. */
+static bool common_of(struct binder *binder, struct kp_expr **list, uint32_t count, struct kp_type *ret_type)
+{
+    struct kp_error *err = binder->err;
+    binder->err = NULL;
+    enum kp_code code = count > 2 ? kp_bind_common_type(binder, list, count, "IN", ret_type) : KP_NOT_FOUND;
+    binder->err = err;
+    return code == KP_OK;
+}
+
 /* x IN (…): one hashed test for constants of x's type, else x = a OR x = b …; NOT IN negates. */
 static enum kp_code in_list(struct binder *binder, struct kp_expr *left, PgQuery__Node *const *nodes, size_t n_nodes,
                             const struct expr_place *place, bool negated, int32_t location, struct kp_expr **ret_expr)
@@ -362,22 +372,25 @@ static enum kp_code in_list(struct binder *binder, struct kp_expr *left, PgQuery
     list[0] = left;
     KP_TRY(bind_many(binder, place, nodes, count, list + 1));
     struct kp_type common = left->type;
-    if (count > 1)
-        KP_TRY(kp_bind_common_type(binder, list, count + 1, "IN", &common));
+    bool alike = common_of(binder, list, count + 1, &common); /* one alone: the operator says what it is taken as */
     common.mod = -1;
     list[0] = kp_bind_bound(binder, common.id, left);
-    for (uint32_t i = 0; i <= count && count > 1; i++) { /* one alone: the operator says what it is taken as */
+    for (uint32_t i = 0; i <= count && alike; i++) {
         struct kp_type to = i == 0 && list[0]->type.id == common.id ? list[0]->type : common;
         KP_TRY(kp_bind_coerce(binder, list[i], to, COERCE_IMPLICIT, &list[i]));
     }
     struct kp_expr *expr;
-    if (count > 1 && all_constants_of((const struct kp_expr *const *)list + 1, count, common)) {
+    if (alike && all_constants_of((const struct kp_expr *const *)list + 1, count, common)) {
         expr = kp_bind_new(binder, KP_EXPR_IN, KP_TYPE(KP_BOOL), location, count + 1);
         memcpy(expr->args, list, (count + 1) * sizeof *list);
     } else {
         expr = kp_bind_new(binder, KP_EXPR_OR, KP_TYPE(KP_BOOL), location, count);
-        for (uint32_t i = 0; i < count; i++)
-            KP_TRY(kp_bind_operator(binder, "=", list[0], list[i + 1], location, &expr->args[i]));
+        for (uint32_t i = 0; i < count; i++) {
+            enum kp_code code = kp_bind_operator(binder, "=", list[0], list[i + 1], location, &expr->args[i]);
+            if (code != KP_OK && negated) /* says which operator there is none of */
+                code = kp_bind_operator(binder, "<>", list[0], list[i + 1], location, &expr->args[i]);
+            KP_TRY(code);
+        }
         if (count == 1)
             expr = expr->args[0];
     }

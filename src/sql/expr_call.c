@@ -153,7 +153,23 @@ static enum kp_code add_keys(struct binder *binder, const PgQuery__FuncCall *cal
     return KP_OK;
 }
 
-static enum kp_code check_within(struct binder *binder, const PgQuery__FuncCall *call, const char *name)
+/* Without WITHIN GROUP a call may have as many arguments as the aggregate has in all. */
+static enum kp_code within_missing(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
+                                   const char *name, uint32_t wanted)
+{
+    struct kp_expr **args;
+    uint32_t count;
+    if (kp_bind_is_over(name) && !call->n_args)
+        return kp_bind_over_missing(binder, place, call, name);
+    if (kp_bind_is_over(name) || call->n_args == wanted)
+        return kp_bind_fail(binder, call->location, KP_INVALID, "42809",
+                            "WITHIN GROUP is required for ordered-set aggregate %s", name);
+    KP_TRY(kp_bind_call_args(binder, place, call, name, &args, &count));
+    return kp_bind_no_function(binder, name, args, count, call->location);
+}
+
+static enum kp_code check_within(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
+                                 const char *name)
 {
     size_t count;
     const struct kp_agg *const *aggs = kp_agg_find(kp_str(name), &count);
@@ -161,8 +177,7 @@ static enum kp_code check_within(struct binder *binder, const PgQuery__FuncCall 
     if (within == call->agg_within_group)
         return KP_OK;
     if (within)
-        return kp_bind_fail(binder, call->location, KP_INVALID, "42809",
-                            "WITHIN GROUP is required for ordered-set aggregate %s", name);
+        return within_missing(binder, place, call, name, aggs[0]->arg_count);
     return kp_bind_fail(binder, call->location, KP_INVALID, "42809",
                         "%s is not an ordered-set aggregate, so it cannot have WITHIN GROUP", name);
 }
@@ -319,7 +334,7 @@ static enum kp_code bind_aggregate(struct binder *binder, const struct expr_plac
     inside.sets = NULL;
     inside.groupings = NULL;
     inside.clause = "an aggregate";
-    KP_TRY(check_within(binder, call, name));
+    KP_TRY(check_within(binder, place, call, name));
     if (call->n_args + call->n_agg_order > KP_FUNCTION_ARGS_MAX)
         return kp_bind_fail(binder, call->location, KP_LIMIT, "54023",
                             "an aggregate can have at most %d arguments and ORDER BY expressions",
@@ -389,6 +404,18 @@ static struct kp_expr *type_of_domain(struct binder *binder, struct kp_expr *val
                         location);
 }
 
+static enum kp_code not_in_schema(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
+                                  const char *schema, const char *name)
+{
+    struct kp_expr **args;
+    uint32_t count;
+    if (strcmp(schema, "public") != 0 && !kp_schema_is_system(schema))
+        return kp_bind_fail(binder, call->location, KP_NOT_FOUND, "3F000", "schema \"%s\" does not exist", schema);
+    KP_TRY(kp_bind_call_args(binder, place, call, name, &args, &count));
+    return kp_bind_no_function(binder, kp_arena_printf(binder->arena, "%s.%s", schema, name), args, count,
+                               call->location);
+}
+
 enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
                                struct kp_expr **ret_expr)
 {
@@ -396,8 +423,7 @@ enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *p
     bool inner = schema && strcmp(schema, "information_schema") == 0 && strncmp(name, "_pg_", 4) == 0;
     if (schema && !inner && strcmp(schema, "pg_catalog") != 0 &&
         (strcmp(schema, "public") != 0 || !kp_bind_find_function(binder, name)))
-        return kp_bind_fail(binder, call->location, KP_NOT_FOUND, "42883", "function %s.%s does not exist", schema,
-                            name);
+        return not_in_schema(binder, place, call, schema, name);
     if (call->over)
         return kp_bind_over(binder, place, call, name, ret_expr);
     if (place->match) {
@@ -412,8 +438,7 @@ enum kp_code kp_bind_func_call(struct binder *binder, const struct expr_place *p
     if (is_now(name) && call->n_args == 0)
         return bind_now(binder, "now()", KP_TIMESTAMPTZ, -1, call->location, ret_expr);
     if (kp_bind_is_over(name))
-        return kp_bind_fail(binder, call->location, KP_INVALID, "42P20", "window function %s requires an OVER clause",
-                            name);
+        return kp_bind_over_missing(binder, place, call, name);
     if (kp_bind_is_window(name)) {
         kp_bind_fail(binder, call->location, KP_INVALID, "0A000", "%s() is a table function", name);
         return kp_error_hint(binder->err, "Write it in FROM: FROM %s(relation, time, INTERVAL '…').", name);

@@ -493,9 +493,12 @@ static enum kp_code bind_using(struct binder *binder, struct sides *sides, const
         return kp_bind_fail(binder, -1, KP_INVALID, "42702",
                             "common column name \"%s\" appears more than once in %s table", name,
                             ambiguous_left ? "left" : "right");
+    struct kp_expr *both[2] = {kp_bind_column(binder, left->index, left->type, -1),
+                               kp_bind_column(binder, right->index, right->type, -1)};
     struct kp_expr *equal;
-    KP_TRY(kp_bind_operator(binder, "=", kp_bind_column(binder, left->index, left->type, -1),
-                            kp_bind_column(binder, right->index, right->type, -1), -1, &equal));
+    struct kp_type common;
+    KP_TRY(kp_bind_common_type(binder, both, 2, "JOIN/USING", &common));
+    KP_TRY(kp_bind_operator(binder, "=", both[0], both[1], -1, &equal));
     kp_conjuncts_add(binder, conditions, equal);
     bool full = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL;
     bool keep_right = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT;

@@ -8,6 +8,8 @@
  */
 #include "sql/function.h"
 
+#include "base/utf8.h"
+
 enum { PARAMS_MAX = 100, DEPTH_MAX = 64 };
 
 static enum kp_code refuse(struct binder *binder, const char *what)
@@ -231,6 +233,16 @@ static enum kp_code read_inner_body(struct binder *binder, const PgQuery__Node *
     return take_query(binder, body, function);
 }
 
+void kp_function_place_error(struct binder *binder, const struct sql_function *function)
+{
+    const char *body = function->body_text, *at = strstr(function->text, body);
+    if (!binder->err || !binder->err->position || body == function->text)
+        return;
+    bool once = at && !strstr(at + 1, body); /* else who knows which, or it is written with escapes */
+    int32_t before = once ? (int32_t)kp_utf8_length(function->text, (size_t)(at - function->text)) : 0;
+    binder->err->position = once ? binder->err->position + before : 0;
+}
+
 static enum kp_code read_body(struct binder *binder, const PgQuery__CreateFunctionStmt *create,
                               struct sql_function *function)
 {
@@ -253,7 +265,10 @@ static enum kp_code read_body(struct binder *binder, const PgQuery__CreateFuncti
         return kp_bind_fail(binder, -1, KP_INVALID, "42P13", "no function body specified");
     struct kp_statement *statement;
     function->body_text = trimmed(binder, source);
-    KP_TRY(kp_sql_parse(kp_str(function->body_text), binder->arena, &statement, binder->err));
+    enum kp_code code = kp_sql_parse(kp_str(function->body_text), binder->arena, &statement, binder->err);
+    if (code != KP_OK)
+        kp_function_place_error(binder, function);
+    KP_TRY(code);
     function->written = statement;
     return take_query(binder, statement->tree, function);
 }

@@ -53,5 +53,7 @@ KP_MUST enum kp_code kp_function_check_replaced(struct binder *binder, const str
                                                 const struct sql_function *function);
 /* The body is sound: of the declared result. Polymorphic ones are looked at when they are called. */
 KP_MUST enum kp_code kp_function_check(struct binder *binder, const struct sql_function *function);
+/* The error is at a place in the body: makes it one in the statement, or none where the body is written otherwise. */
+void kp_function_place_error(struct binder *binder, const struct sql_function *function);
 
 #endif

@@ -62,12 +62,15 @@ static enum kp_code mismatch(struct binder *binder, const struct sql_function *f
 }
 
 static enum kp_code to_result(struct binder *binder, const struct sql_function *function, struct kp_expr *body,
-                              struct kp_type to, struct kp_expr **ret_expr)
+                              struct kp_type to, uint32_t column, struct kp_expr **ret_expr)
 {
+    const char *from = kp_bind_type_text(binder, body->type), *wanted = kp_bind_type_text(binder, to);
     if (!kp_can_coerce(body->type.id, to.id, COERCE_ASSIGNMENT))
         return mismatch(binder, function,
-                        kp_arena_printf(binder->arena, "The body of %s yields %s.", function->name,
-                                        kp_type_info(body->type.id)->name));
+                        function->out_count
+                            ? kp_arena_printf(binder->arena, "Final statement returns %s instead of %s at column %u.",
+                                              from, wanted, column + 1)
+                            : kp_arena_printf(binder->arena, "Actual return type is %s.", from));
     return kp_bind_coerce(binder, body, to, COERCE_ASSIGNMENT, ret_expr);
 }
 
@@ -79,7 +82,7 @@ static enum kp_code bind_value(struct binder *binder, const struct sql_function 
     struct kp_expr *body;
     enum kp_code code = kp_bind_expr(&inner, &place, function->value, &body);
     if (code == KP_OK)
-        code = to_result(&inner, function, body, function->ret, &body);
+        code = to_result(&inner, function, body, function->ret, 0, &body);
     if (code == KP_OK)
         code = kp_bind_type_check(&inner, body, ret_expr);
     return leave(binder, &inner, function, code);
@@ -114,12 +117,15 @@ static enum kp_code bind_rows(struct binder *binder, const struct sql_function *
     enum kp_code code = kp_bind_select(&inner, function->query, false, &plan, &count);
     if (code == KP_OK && count != wanted)
         code = mismatch(&inner, function,
-                        kp_arena_printf(binder->arena, "The final query yields %u columns, not %u.", count, wanted));
+                        !function->out_count ? "Final statement must return exactly one column."
+                        : count > wanted     ? "Final statement returns too many columns."
+                                             : "Final statement returns too few columns.");
     struct kp_expr **exprs = kp_arena_calloc(binder->arena, (wanted + 1) * sizeof *exprs);
     const char **names = kp_arena_calloc(binder->arena, (wanted + 1) * sizeof *names);
     for (uint32_t i = 0; code == KP_OK && i < wanted; i++) {
         names[i] = outs[i].name;
-        code = to_result(&inner, function, kp_bind_column(&inner, i, plan->cols[i].type, -1), outs[i].type, &exprs[i]);
+        struct kp_expr *column = kp_bind_column(&inner, i, plan->cols[i].type, -1);
+        code = to_result(&inner, function, column, outs[i].type, i, &exprs[i]);
     }
     KP_TRY(leave(binder, &inner, function, code));
     plan = kp_bind_project(binder, plan, exprs, names, wanted);

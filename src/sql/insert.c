@@ -188,7 +188,9 @@ static enum kp_code insert_query(struct binder *binder, const struct kp_relation
     struct kp_expr **exprs = kp_arena_calloc(binder->arena, (width + 1) * sizeof *exprs);
     for (uint32_t i = 0; i < have; i++) {
         bool literal = named->kind == KP_PLAN_PROJECT && input->cols[i].type.id == KP_UNKNOWN;
-        struct kp_expr *expr = literal ? named->project.exprs[i] : kp_bind_column(binder, i, input->cols[i].type, -1);
+        int32_t location = named->kind == KP_PLAN_PROJECT ? named->project.exprs[i]->location : -1;
+        struct kp_expr *expr =
+            literal ? named->project.exprs[i] : kp_bind_column(binder, i, input->cols[i].type, location);
         KP_TRY(put_value(binder, relation, &place, list ? list[i] : NULL, insert->override, expr, columns[i], exprs));
     }
     KP_TRY(finish_row(binder, relation, list, have, columns, exprs));

@@ -363,7 +363,10 @@ static enum kp_code create_function(struct binder *binder, struct kp_relation *r
                             "function \"%s\" already exists with same argument types", relation->function);
     if (there && !binder->context->replaying)
         KP_TRY(kp_function_check_replaced(binder, there, &function));
-    return kp_function_check(binder, &function);
+    enum kp_code code = kp_function_check(binder, &function);
+    if (code != KP_OK)
+        kp_function_place_error(binder, &function);
+    return code;
 }
 
 enum kp_code kp_bind_create_object(struct binder *binder, struct kp_relation *relation)

@@ -9,7 +9,7 @@
  * cannot be seen (rank, frames of whole peers) it is left out, and with it the columns. DISTINCT ON is row_number()
  * = 1.
  */
-#include "sql/bind.h"
+#include "sql/function.h"
 #include "vec/numeric.h"
 
 /* Of PostgreSQL's parser: WindowDef.frameOptions. */
@@ -69,6 +69,23 @@ bool kp_sql_window_function(uint32_t n, const char **ret_name)
 bool kp_bind_is_over(const char *name)
 {
     return find_rule(name) != NULL;
+}
+
+static bool takes(const struct over_rule *rule, const PgQuery__FuncCall *call)
+{
+    return call->n_args >= rule->args_min && call->n_args <= rule->args_max && !call->agg_star;
+}
+
+enum kp_code kp_bind_over_missing(struct binder *binder, const struct expr_place *place, const PgQuery__FuncCall *call,
+                                  const char *name)
+{
+    struct kp_expr **args;
+    uint32_t count;
+    if (takes(find_rule(name), call))
+        return kp_bind_fail(binder, call->location, KP_INVALID, "42809", "window function %s requires an OVER clause",
+                            name);
+    KP_TRY(kp_bind_call_args(binder, place, call, name, &args, &count));
+    return kp_bind_no_function(binder, name, args, count, call->location);
 }
 
 /* ---- one call ---- */
@@ -315,9 +332,8 @@ static enum kp_code bind_values(struct binder *binder, const PgQuery__FuncCall *
                                 struct over_item *item)
 {
     struct kp_expr **args = item->args;
-    if (call->n_args < rule->args_min || call->n_args > rule->args_max || call->agg_star)
-        return kp_bind_fail(binder, call->location, KP_NOT_FOUND, "42883",
-                            "function %s with %zu arguments does not exist", rule->name, call->n_args);
+    if (!takes(rule, call))
+        return kp_bind_no_function(binder, rule->name, args, (uint32_t)call->n_args, call->location);
     item->call.kind = rule->kind;
     if (rule->type == KP_ANY && args[0]->type.id == KP_UNKNOWN && (call->n_args < 3 || args[2]->type.id == KP_UNKNOWN))
         return kp_bind_fail(binder, -1, KP_INVALID, "42804",

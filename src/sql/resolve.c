@@ -446,9 +446,9 @@ enum kp_code kp_bind_operator(struct binder *binder, const char *name, struct kp
                  left_type, left ? " " : "", name, kp_bind_type_text(binder, right->type));
     return kp_error_hint(
         binder->err,
-        outcome == AMBIGUOUS
-            ? "Could not choose a best candidate operator. You might need to add explicit type casts."
-            : "No operator matches the given name and argument types. You might need to add explicit type casts.");
+        outcome == AMBIGUOUS ? "Could not choose a best candidate operator. You might need to add explicit type casts."
+        : left ? "No operator matches the given name and argument types. You might need to add explicit type casts."
+               : "No operator matches the given name and argument type. You might need to add an explicit type cast.");
 }
 
 /* "name(integer, unknown)", as in PostgreSQL's messages. */
@@ -493,6 +493,16 @@ static const char *similar_function(const char *name)
     return like;
 }
 
+enum kp_code kp_bind_no_function(struct binder *binder, const char *name, struct kp_expr *const *args, uint32_t count,
+                                 int32_t location)
+{
+    kp_bind_fail(binder, location, KP_NOT_FOUND, "42883", "function %s does not exist",
+                 call_text(binder, name, args, count));
+    return kp_error_hint(
+        binder->err,
+        "No function matches the given name and argument types. You might need to add explicit type casts.");
+}
+
 static enum kp_code no_function(struct binder *binder, enum outcome outcome, const char *name,
                                 struct kp_expr *const *args, uint32_t count, bool name_known, int32_t location)
 {
@@ -506,11 +516,8 @@ static enum kp_code no_function(struct binder *binder, enum outcome outcome, con
     if (!name_known && binder->err && kp_elsewhere_function(name, binder->err))
         return KP_NOT_FOUND;
     const char *like = name_known ? NULL : similar_function(name);
-    if (like)
-        return kp_error_hint(binder->err, "Perhaps you meant the function \"%s\".", like);
-    return kp_error_hint(
-        binder->err,
-        "No function matches the given name and argument types. You might need to add explicit type casts.");
+    return like ? kp_error_hint(binder->err, "Perhaps you meant the function \"%s\".", like)
+                : kp_bind_no_function(binder, name, args, count, location);
 }
 
 /* A function named like a type is a cast: int8(x), text(x), date(x). */

@@ -358,9 +358,12 @@ enum kp_code kp_parser_scan(struct parser *parser)
     PgQueryScanResult scan = pg_query_scan(parser->text);
     enum kp_code code;
     if (scan.error) {
-        bool escape =
-            strcmp(scan.error->message, "invalid Unicode escape") == 0; /* of E'…'; the grammar knows of U&'…' */
-        kp_fail(parser->err, KP_INVALID, escape ? "22025" : "42601", "%s", scan.error->message);
+        const char *message = scan.error->message;
+        bool escape = strcmp(message, "invalid Unicode escape") == 0; /* of E'…'; the grammar knows of U&'…' */
+        bool bytes = strncmp(message, "invalid byte sequence", strlen("invalid byte sequence")) == 0; /* '\xff' */
+        kp_fail(parser->err, KP_INVALID, escape ? "22025" : bytes ? "22021" : "42601", "%s", message);
+        if (escape)
+            kp_error_hint(parser->err, "Unicode escapes must be \\uXXXX or \\UXXXXXXXX.");
         if (parser->err && scan.error->cursorpos > 0)
             parser->err->position = scan.error->cursorpos;
         code = KP_INVALID;
