@@ -136,22 +136,61 @@ def failing_calls():
 
 # ---- a full disk ----
 
-def full_disk():
-    folder = f"{SCRATCH}/small"
-    os.makedirs(folder)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", folder], stderr=subprocess.DEVNULL,
-                             check=False).returncode == 0
-    if not mounted:
-        skipped.append("a small file system may not be mounted")
-        return
-    try:
-        fill(folder)
-    finally:
-        subprocess.run(["umount", "-l", folder], check=False)
+class Tmpfs:
+    """A small file system in memory; grow() makes it a large one."""
+
+    name = "tmpfs"
+
+    def __init__(self, folder, size_mb):
+        self.folder = folder
+        self.mount = ["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "tmpfs", folder]
+
+    def grow(self):
+        subprocess.run(["mount", "-o", "remount,size=200m", self.folder], check=True)
 
 
-def fill(folder):
-    server = Server(folder + "/data").start()
+class Ext4:
+    """A small ext4 of a loop device, which has O_DIRECT as disks have it: a large one, of which a file takes the most."""
+
+    name = "ext4"
+
+    def __init__(self, folder, size_mb):
+        self.folder, self.size_mb = folder, size_mb
+        image = folder + ".image"
+        with open(image, "wb") as file:
+            file.truncate(200 << 20)
+        subprocess.run(["/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", image], check=True)
+        self.mount = ["mount", "-o", "loop", image, folder]
+
+    def take_most(self):
+        stat = os.statvfs(self.folder)
+        with open(self.folder + "/hog", "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, stat.f_bavail * stat.f_frsize - (self.size_mb << 20))
+
+    def grow(self):
+        os.unlink(self.folder + "/hog")
+
+
+def on_small_disks(name, size_mb, test):
+    """Runs test(disk) on small file systems of each kind that may be mounted here."""
+    for kind in (Tmpfs, Ext4):
+        folder = f"{SCRATCH}/{name}-{kind.name}"
+        os.makedirs(folder)
+        disk = kind(folder, size_mb)
+        if subprocess.run(disk.mount, stderr=subprocess.DEVNULL, check=False).returncode != 0:
+            skipped.append(f"{name}: a small {kind.name} may not be mounted")
+            continue
+        try:
+            if kind is Ext4:
+                disk.take_most()
+            test(disk)
+        finally:
+            subprocess.run(["umount", "-l", folder], check=False)
+
+
+def fill(disk):
+    """Writes are refused while the disk is full, reads go on, and writes, too, as soon as there is room."""
+    server = Server(disk.folder + "/data").start()
     server.sql("CREATE SOURCE ev (id bigint) WITH (topic = 'ev', format = 'json')")
     server.sql("CREATE MATERIALIZED VIEW n AS SELECT count(*) AS n, max(id) AS id FROM ev")
     server.sql("CREATE SINK out FROM n WITH (topic = 'out')")
@@ -169,7 +208,7 @@ def fill(folder):
     assert ids(server) == acked
     refused_by_kafka(server)
     refused_by_sql(server)
-    subprocess.run(["mount", "-o", "remount,size=200m", folder], check=True)
+    disk.grow()
     acked += range(first, first + written(server, first))  # and writes, by themselves
     until = time.monotonic() + 20
     while server.sql("SELECT n FROM n") != [(len(acked),)]:
@@ -180,7 +219,7 @@ def fill(folder):
     changes = [json.loads(value) for _, value in server.records("out")]
     assert sum(change["diff"] for change in changes) == 1, changes[-3:]
     server.stop()
-    print(f"disk: full after {len(acked) - 100} records, {refusals} refusals, then room")
+    print(f"disk: {disk.name} full after {len(acked) - 100} records, {refusals} refusals, then room")
 
 
 def refused_by_kafka(server):
@@ -211,20 +250,6 @@ def written(server, first, pad=""):
         time.sleep(0.2)
 
 
-def full_disk_frees():
-    """On a full disk DELETE BEFORE, DROP and sealing work, and make the room that writes need. No bigger disk comes."""
-    folder = f"{SCRATCH}/tight"
-    os.makedirs(folder)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], stderr=subprocess.DEVNULL,
-                      check=False).returncode != 0:
-        skipped.append("a small file system may not be mounted")
-        return
-    try:
-        free_again(folder)
-    finally:
-        subprocess.run(["umount", "-l", folder], check=False)
-
-
 def fill_up(server, first):
     """Posts until it is refused three times; what was acknowledged. What a file of journal takes is room that sealing
     gives back by and by: the first may have to wait for it."""
@@ -242,8 +267,9 @@ def fill_up(server, first):
     return acked
 
 
-def free_again(folder):
-    server = Server(folder + "/data").start()
+def free_again(disk):
+    """On a full disk DELETE BEFORE, DROP and sealing work, and make the room that writes need. No bigger disk comes."""
+    server = Server(disk.folder + "/data").start()
     server.sql("CREATE SOURCE ev (id bigint) WITH (topic = 'ev', format = 'json')")
     server.sql("CREATE MATERIALIZED VIEW n AS SELECT count(*) AS n, max(id) AS id FROM ev")
     server.sql("CREATE MATERIALIZED VIEW tenth AS SELECT id FROM ev WHERE id % 10 = 0 ON EXPIRY RETRACT")
@@ -269,7 +295,7 @@ def free_again(folder):
             wait_sinks(server, total, first)
             first += 100
     server.stop()
-    print(f"disk: {total} records through a disk that was full four times")
+    print(f"disk: {total} records through a disk ({disk.name}) that was full four times")
 
 
 def wait_sinks(server, total, first):
@@ -333,8 +359,8 @@ def few_descriptors():
 
 
 failing_calls()
-full_disk()
-full_disk_frees()
+on_small_disks("small", 20, fill)
+on_small_disks("tight", 24, free_again)
 few_descriptors()
 for why in skipped:
     print("disk: skipped:", why)
