@@ -339,11 +339,8 @@ static int other(void *arg, int argc, char **argv)
         arguments->folder = argv[0];
         return 1;
     }
-    if (strcmp(argv[0], "--to-position") == 0 && argc > 1) {
-        char *rest;
-        arguments->to_position = strtoll(argv[1], &rest, 10);
-        return *rest == '\0' && rest != argv[1] && arguments->to_position >= 0 ? 2 : KP_CONFIG_BAD_VALUE;
-    }
+    if (strcmp(argv[0], "--to-position") == 0 && argc > 1)
+        return kp_config_number(argv[1], &arguments->to_position) ? 2 : KP_CONFIG_BAD_VALUE;
     return 0;
 }
 

@@ -92,6 +92,17 @@ static bool parse_size(const char *text, int64_t *ret)
     return false;
 }
 
+bool kp_config_number(const char *text, int64_t *ret)
+{
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (end == text || *end || errno || number < 0)
+        return false;
+    *ret = number;
+    return true;
+}
+
 /* A size, or a share of the memory that this process may use. */
 static bool parse_share(const char *text, int64_t *ret)
 {

@@ -21,7 +21,9 @@ static int other(void *arg, int argc, char **argv)
         options->action = argv[0];
         return 1;
     }
-    if (argv[0][0] != '-' && !options->topic) {
+    bool takes_topic = options->action && strcmp(options->action, "topics") && strcmp(options->action, "blocks") &&
+                       strcmp(options->action, "verify");
+    if (argv[0][0] != '-' && takes_topic && !options->topic) {
         options->topic = argv[0];
         return 1;
     }
@@ -38,11 +40,8 @@ static int other(void *arg, int argc, char **argv)
                    {"--limit", &options->limit},
                    {"--partitions", &options->partitions}};
     for (size_t i = 0; i < KP_COUNT(numbers); i++)
-        if (strcmp(argv[0], numbers[i].name) == 0 && argc > 1) {
-            char *rest;
-            *numbers[i].value = strtoll(argv[1], &rest, 10);
-            return *rest == '\0' && rest != argv[1] ? 2 : KP_CONFIG_BAD_VALUE;
-        }
+        if (strcmp(argv[0], numbers[i].name) == 0 && argc > 1)
+            return kp_config_number(argv[1], numbers[i].value) ? 2 : KP_CONFIG_BAD_VALUE;
     return 0;
 }
 
@@ -107,7 +106,8 @@ static bool print_block(void *arg, const struct kp_inspect_block *block)
     printf("%6llu %12llu %9llu %-8s", (unsigned long long)block->file_number, (unsigned long long)block->offset,
            (unsigned long long)block->bytes, states[block->state]);
     if (block->header)
-        printf(" position %llu records %u", (unsigned long long)block->header->position, block->header->records);
+        printf(" position %llu records %u%s", (unsigned long long)block->header->position, block->header->records,
+               block->header->flags & KP_BLOCK_UNSYNCED ? " not synced" : "");
     printf("%s%s\n", block->wrong ? "  " : "", block->wrong ? block->wrong : "");
     return counted->left < 0 || --counted->left > 0;
 }
@@ -116,7 +116,7 @@ static enum kp_code blocks(const char *dir, const struct options *options, struc
 {
     struct counted counted = {.left = options->limit};
     printf("%6s %12s %9s state\n", "file", "byte", "bytes");
-    return kp_inspect_blocks(kp_os_real(), dir, print_block, &counted, err);
+    return options->limit == 0 ? KP_OK : kp_inspect_blocks(kp_os_real(), dir, print_block, &counted, err);
 }
 
 /* ---- records ---- */
@@ -155,6 +155,8 @@ static enum kp_code dump(const char *dir, const struct options *options, struct 
                                        .partition = options->partition,
                                        .offset_from = options->from,
                                        .offset_end = options->end};
+    if (options->limit == 0)
+        return KP_OK;
     KP_TRY(kp_inspect_records(kp_os_real(), dir, &filter, print_record, &counted, err));
     if (!counted.any && options->topic)
         fprintf(stderr, "kappa: topic \"%s\" has no such records; `kappa log topics` lists topics with records\n",
@@ -234,7 +236,7 @@ static int run(int argc, char **argv)
         return kp_cli_usage(&kp_verb_log, &err);
     }
     kp_config_finish(&config);
-    return code != KP_OK ? kp_cli_fail(&err) : sound ? KP_EXIT_OK : KP_EXIT_FAILED;
+    return code != KP_OK ? kp_cli_fail(&err) : sound ? kp_cli_printed() : KP_EXIT_FAILED;
 }
 
 const struct kp_verb kp_verb_log = {

@@ -1,4 +1,5 @@
 /* The `kappa` command: finds the verb and hands over. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,6 +72,14 @@ int kp_cli_fail(const struct kp_error *err)
         fprintf(stderr, "detail: %s\n", err->detail);
     if (*err->hint)
         fprintf(stderr, "hint: %s\n", err->hint);
+    return KP_EXIT_FAILED;
+}
+
+int kp_cli_printed(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return KP_EXIT_OK;
+    fprintf(stderr, "kappa: the output could not be written: %s\n", strerror(errno));
     return KP_EXIT_FAILED;
 }
 

@@ -54,6 +54,17 @@ static enum kp_code wait_for_end(struct kp_db *db, const sigset_t *signals, stru
     }
 }
 
+static enum kp_code check_descriptors(struct kp_error *err)
+{
+    enum { LEAST = 64 };
+    uint64_t limit = kp_socket_descriptors();
+    if (limit >= LEAST)
+        return KP_OK;
+    (void)kp_fail(err, KP_LIMIT, NULL, "this process may open %llu files, and needs %d", (unsigned long long)limit,
+                  LEAST);
+    return kp_error_hint(err, "Allow more, and one for each connection: `ulimit -n 1024`.");
+}
+
 static enum kp_code serve(const struct kp_config *config, const sigset_t *signals, struct kp_error *err)
 {
     struct kp_db_options options = {.dir = kp_config_text(config, KP_CONFIG_DATA),
@@ -75,6 +86,9 @@ static enum kp_code serve(const struct kp_config *config, const sigset_t *signal
     struct kp_error why;
     if (!kp_os_ring_use(kp_config_bool(config, KP_CONFIG_IO_URING), &why))
         notice(NULL, 'I', why.message);
+    if (options.unsafe_no_sync)
+        notice(NULL, 'W', "--unsafe-no-sync: a power cut loses what was acknowledged last");
+    KP_TRY(check_descriptors(err));
     struct kp_db *db;
     KP_TRY(kp_db_open(&options, &db, err));
     struct kp_serve_options doors = {

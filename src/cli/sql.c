@@ -199,7 +199,7 @@ static int run(int argc, char **argv)
     if (code == KP_BUSY)
         code = run_on_server(&config, &options, &good, &err);
     kp_config_finish(&config);
-    return code != KP_OK ? kp_cli_fail(&err) : good ? KP_EXIT_OK : KP_EXIT_FAILED;
+    return code != KP_OK ? kp_cli_fail(&err) : good ? kp_cli_printed() : KP_EXIT_FAILED;
 }
 
 const struct kp_verb kp_verb_sql = {

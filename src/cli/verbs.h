@@ -18,6 +18,8 @@ extern const struct kp_verb kp_verb_server, kp_verb_run, kp_verb_sql, kp_verb_lo
 
 /* Prints an error with detail and hint to stderr as "kappa: …" and returns KP_EXIT_FAILED. */
 int kp_cli_fail(const struct kp_error *err);
+/* KP_EXIT_OK; KP_EXIT_FAILED, and says so, where what was printed could not be written (a full disk). */
+int kp_cli_printed(void);
 /* Prints what is wrong with the arguments and where help is; returns KP_EXIT_USAGE. */
 int kp_cli_usage(const struct kp_verb *verb, const struct kp_error *err);
 

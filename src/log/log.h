@@ -174,7 +174,7 @@ struct kp_log_sealed {
     uint64_t batch_bytes, journal_bytes, extent_bytes, merge_bytes;
     uint64_t compact_bytes; /* written by kp_log_compact, since the log was opened; not in merge_bytes */
     uint64_t refusals;      /* how often, since then, appends found no room on the disk */
-    bool full;              /* the disk reserve is given up (log/reserve.h) */
+    bool full;              /* the last append found no room, or the disk reserve is given up (log/reserve.h) */
 };
 void kp_log_sealed(struct kp_log *log, struct kp_log_sealed *ret_sealed);
 /* How often a sealed byte was written: journal, extents and merges. 0: nothing was sealed. */

@@ -458,7 +458,7 @@ void kp_log_sealed(struct kp_log *log, struct kp_log_sealed *ret_sealed)
         .merge_bytes = head->merge_bytes,
         .compact_bytes = compact_bytes,
         .refusals = refusals,
-        .full = kp_reserve_given(&log->journal.reserve),
+        .full = kp_reserve_given(&log->journal.reserve) || atomic_load(&log->sealing.full),
     };
     kp_rwlock_unlock(&log->lock);
 }

@@ -193,6 +193,19 @@ void kp_socket_close(int socket)
 
 enum { RESERVED_DESCRIPTORS = 64 };
 
+uint64_t kp_socket_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return UINT64_MAX;
+    if (limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+        (void)getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    return limit.rlim_cur;
+}
+
 /* The log must be able to open its next file however many clients come: the last descriptors are not for them. */
 static bool is_reserved(int fd)
 {

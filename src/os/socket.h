@@ -38,6 +38,8 @@ void kp_socket_close(int socket); /* negative is fine */
 /* Results below zero. */
 enum { KP_SOCKET_AGAIN = -1, KP_SOCKET_FAILED = -2, KP_SOCKET_EXHAUSTED = -3 };
 
+/* Raises this process's limit of open files as far as it may, and returns it. */
+uint64_t kp_socket_descriptors(void);
 /* The next connection; AGAIN: none waits; EXHAUSTED: out of memory or of descriptors but for the last, which are for
  * files: the connection is closed or waits; FAILED: that one is gone, try again. */
 int kp_socket_accept(int listener);

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import re
-import resource
 import shutil
 import signal
 import socket
@@ -31,6 +30,16 @@ def post(server, topic, text):
         return response.status, response.read().decode()
     except (OSError, http.client.HTTPException):
         return None
+    finally:
+        connection.close()
+
+
+def metrics(server):
+    host, port = server.http.rsplit(":", 1)
+    connection = http.client.HTTPConnection(host, int(port), timeout=60)
+    connection.request("GET", "/metrics")
+    try:
+        return connection.getresponse().read().decode()
     finally:
         connection.close()
 
@@ -204,6 +213,7 @@ def fill(disk):
             assert status in (503, 507) and "53100" in answer, (status, answer)
         first += 100
     assert refusals and acked, (refusals, len(acked))
+    assert "\nkappa_log_disk_full 1\n" in metrics(server)
     assert server.sql("SELECT n FROM n") is not None  # reads go on
     assert ids(server) == acked
     refused_by_kafka(server)
@@ -330,12 +340,15 @@ def wait_room(server):
 # ---- few descriptors ----
 
 def few_descriptors():
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (96, before[1]))
+    program, script = os.environ["KAPPA"], f"{SCRATCH}/few.limited"
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(f"#!/bin/sh\nulimit -n 96\nexec {program} \"$@\"\n")
+    os.chmod(script, 0o755)
+    os.environ["KAPPA"] = script
     try:
         server = Server(f"{SCRATCH}/few").start()
     finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        os.environ["KAPPA"] = program
     host, port = server.http.rsplit(":", 1)
     inside = http.client.HTTPConnection(host, int(port), timeout=60)
     inside.request("GET", "/metrics")

@@ -115,8 +115,9 @@ int kp_http_status(const struct kp_error *err)
         return 409;
     case KP_LIMIT:
         return 413;
+    case KP_BUSY: /* what others depend on is so later, too */
+        return strncmp(err->sqlstate, "2B", 2) == 0 ? 409 : 503;
     case KP_BUDGET:
-    case KP_BUSY:
     case KP_CLOSED:
     case KP_CANCELLED:
         return 503;
