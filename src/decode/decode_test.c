@@ -577,7 +577,7 @@ static void check_extra(const void *arg, const struct kp_batch *batch, struct kp
     assert_int_equal(batch->cols, 2);
     for (uint32_t row = 0; row < batch->rows; row++)
         if (!kp_vec_is_null(&batch->vecs[1], row) && *(const int32_t *)kp_vec_at(&batch->vecs[1], row) < 0)
-            errors[count++] = (struct kp_row_error){row, "23514", "negative"};
+            errors[count++] = (struct kp_row_error){.row = row, .sqlstate = "23514", .message = "negative"};
     *ret_errors = errors;
     *ret_count = count;
 }

@@ -106,6 +106,7 @@ static void fail_row(struct kp_eval *eval, const struct kp_row_error *error, uin
     struct kp_row_error copy = *error;
     copy.row = row;
     copy.message = kp_arena_strdup(eval->arena, error->message); /* it may be in a scratch one */
+    copy.detail = copy.hint = NULL;
     kp_eval_note(eval, &copy, 1);
 }
 

@@ -120,6 +120,7 @@ struct kp_flow_error { /* an error row: a source row whose expression failed */
     uint64_t origin;      /* the node where it failed: the same number for all views behind it, as long as it lives */
     char sqlstate[6];
     const char *message;
+    const char *detail, *hint; /* what an ad-hoc query says beside it; NULL: nothing */
 };
 
 /*

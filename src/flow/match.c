@@ -336,6 +336,7 @@ static void eval_view(const struct view *view, const struct kp_match_expr *expr,
     struct kp_row_error *error = kp_arena_alloc(&rows->attempt, sizeof *error);
     *error = eval.errors[0];
     error->message = kp_arena_strdup(&rows->attempt, error->message);
+    error->detail = error->hint = NULL;
     *ret_error = error;
 }
 

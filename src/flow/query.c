@@ -187,9 +187,19 @@ static const struct kp_plan *ordered_part(const struct kp_plan *root)
     return at->kind == KP_PLAN_SORT || at->kind == KP_PLAN_TOPN ? at : root;
 }
 
+static enum kp_code explain(const char *detail, const char *hint, struct kp_error *err)
+{
+    if (detail)
+        (void)kp_error_detail(err, "%s", detail);
+    if (hint)
+        (void)kp_error_hint(err, "%s", hint);
+    return KP_INVALID;
+}
+
 static enum kp_code fail_row(const struct kp_row_error *error, struct kp_error *err)
 {
-    return kp_fail(err, KP_INVALID, error->sqlstate, "%s", error->message);
+    (void)kp_fail(err, KP_INVALID, error->sqlstate, "%s", error->message);
+    return explain(error->detail, error->hint, err);
 }
 
 static enum kp_code project_above(const struct kp_plan *root, const struct kp_plan *part,
@@ -223,6 +233,7 @@ static enum kp_code read_answer(struct query *query, const struct kp_plan *plan,
     if (changes->error_count) {
         const struct kp_flow_error *error = &changes->errors[0];
         kp_fail(err, KP_INVALID, error->sqlstate, "%s", error->message);
+        explain(error->detail, error->hint, err);
         if (err)
             err->log_position = error->log_position;
         return KP_INVALID;

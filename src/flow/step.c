@@ -257,6 +257,8 @@ void kp_node_divert(struct kp_node *node, struct kp_lane *lane, struct kp_eval *
             window_end = kp_window_end_us(&in->batch->vecs[node->end_in], error->row);
         kp_node_error_in(node, lane, in->batch->weights ? in->batch->weights[error->row] : 1,
                          in->positions ? in->positions[error->row] : -1, window_end, error->sqlstate, error->message);
+        lane->errors->error.detail = error->detail ? kp_arena_strdup(&lane->arena, error->detail) : NULL;
+        lane->errors->error.hint = error->hint ? kp_arena_strdup(&lane->arena, error->hint) : NULL;
     }
 }
 
@@ -372,6 +374,14 @@ uint32_t kp_output_error_ways(const struct kp_output *output, const struct kp_no
     return count;
 }
 
+/* Of equal ones the least detail is told, so that it does not depend on their order. */
+static void add_flow_error(struct kp_flow_error *sum, const struct kp_flow_error *more)
+{
+    sum->weight += more->weight;
+    if (sum->detail && (!more->detail || strcmp(more->detail, sum->detail) < 0))
+        sum->detail = more->detail;
+}
+
 static void collect_errors(struct kp_graph *graph, struct kp_output *output)
 {
     size_t count = 0;
@@ -390,7 +400,7 @@ static void collect_errors(struct kp_graph *graph, struct kp_output *output)
     qsort(errors, n, sizeof *errors, compare_flow_errors);
     for (size_t i = 0; i < n; i++) {
         if (kept && compare_flow_errors(&errors[kept - 1], &errors[i]) == 0)
-            errors[kept - 1].weight += errors[i].weight;
+            add_flow_error(&errors[kept - 1], &errors[i]);
         else
             errors[kept++] = errors[i];
         if (errors[kept - 1].weight == 0 && (i + 1 == n || compare_flow_errors(&errors[kept - 1], &errors[i + 1]) != 0))

@@ -59,7 +59,7 @@ static inline void fn_fail(struct kp_call *call, const struct kp_vec *out, uint3
 {
     if (kp_vec_is_null(out, row))
         return;
-    kp_call_fail(call, row, err->sqlstate, "%s", err->message);
+    kp_call_fail_with(call, row, err);
 }
 static inline void fn_fail_text(struct kp_call *call, const struct kp_vec *out, uint32_t row, const char *sqlstate,
                                 const char *message)

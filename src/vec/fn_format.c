@@ -22,6 +22,13 @@ static bool fail_spec(struct kp_call *call, uint32_t row, const char *message)
     return false;
 }
 
+static bool fail_kind(struct kp_call *call, uint32_t row, const char *message)
+{
+    fail_spec(call, row, message);
+    kp_call_explain(call, NULL, "For a single \"%\" use \"%%\".");
+    return false;
+}
+
 static bool take_number(struct spec *spec, int64_t *ret_value)
 {
     const char *start = spec->at;
@@ -125,7 +132,7 @@ static bool take_spec(struct kp_call *call, const struct kp_vec *const *args, ui
     if (!positioned)
         spec->arg = spec->next;
     if (spec->at == spec->end)
-        return fail_spec(call, row, "unterminated format() type specifier");
+        return fail_kind(call, row, "unterminated format() type specifier");
     spec->kind = *spec->at++;
     return true;
 }
@@ -185,16 +192,16 @@ static bool format_row(struct kp_call *call, const struct kp_vec *const *args, u
             continue;
         }
         if (spec.at == spec.end)
-            return fail_spec(call, row, "unterminated format() type specifier");
+            return fail_kind(call, row, "unterminated format() type specifier");
         if (!take_spec(call, args, row, &spec))
             return false;
         if (!strchr("sIL", spec.kind)) {
             const char *kind = spec.at - 1;
             while (spec.at < spec.end && ((unsigned char)*spec.at & 0xc0) == 0x80)
                 spec.at++;
-            kp_call_fail(call, row, "22023", "unrecognized format() type specifier \"%.*s\"", (int)(spec.at - kind),
-                         kind);
-            return false;
+            return fail_kind(call, row,
+                             kp_arena_printf(call->arena, "unrecognized format() type specifier \"%.*s\"",
+                                             (int)(spec.at - kind), kind));
         }
         if (spec.arg >= call->arg_count)
             return fail_spec(call, row, "too few arguments for format()");

@@ -24,6 +24,7 @@ static bool append_key(struct kp_call *call, const struct kp_vec *const *args, u
             kp_call_fail(call, row, "22023", "argument %u: key must not be null", arg + 1);
         else
             kp_call_fail(call, row, "22023", "argument %u cannot be null", arg + 1);
+        kp_call_explain(call, NULL, call->type.id == KP_JSONB ? NULL : "Object keys should be text.");
         return false;
     }
     if (kp_json_append_key(args[arg]->type, kp_vec_at(args[arg], row), fn_zone(call), buf))
@@ -38,8 +39,13 @@ static void build_object(struct kp_call *call, const struct kp_vec *const *args,
     for (uint32_t i = 0; i < call->rows; i++) {
         buf.len = 0;
         kp_buf_append_byte(&buf, '{');
-        if (call->arg_count % 2)
+        if (call->arg_count % 2) {
             kp_call_fail(call, i, "22023", "argument list must have even number of elements");
+            kp_call_explain(call, NULL,
+                            call->type.id == KP_JSONB
+                                ? "The arguments of jsonb_build_object() must consist of alternating keys and values."
+                                : "The arguments of json_build_object() must consist of alternating keys and values.");
+        }
         for (uint32_t a = 0; a + 1 < call->arg_count; a += 2) {
             kp_buf_append_text(&buf, a ? ", " : "");
             if (!append_key(call, args, a, i, &buf)) {

@@ -149,6 +149,7 @@ static void like_escape(struct kp_call *call, const struct kp_vec *const *args, 
         bool bytes = args[0]->type.id == KP_BYTEA;
         if ((bytes ? escape.len : kp_utf8_length(escape.ptr, escape.len)) > 1) {
             kp_call_fail(call, i, "22025", "invalid escape string");
+            kp_call_explain(call, NULL, "Escape string must be empty or one character.");
             continue;
         }
         buf.len = 0;

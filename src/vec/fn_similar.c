@@ -78,7 +78,10 @@ static bool part_row(struct kp_call *call, const struct kp_vec *out, uint32_t ro
                      struct kp_str escape, struct parts *ret_parts)
 {
     if (escape.len && kp_utf8_length(escape.ptr, escape.len) > 1) {
-        fn_fail_text(call, out, row, "22025", "invalid escape string");
+        if (!kp_vec_is_null(out, row)) {
+            kp_call_fail(call, row, "22025", "invalid escape string");
+            kp_call_explain(call, NULL, "Escape string must be empty or one character.");
+        }
         return false;
     }
     if (part(pattern, escape, ret_parts))

@@ -43,11 +43,21 @@ struct reader {
     bool exact, standard; /* standard: as SQL/JSON has it, where nothing may differ */
 };
 
-static bool fail_value(struct reader *r, const struct kp_time_piece *piece, const char *value, size_t len)
+static bool fail_value(struct reader *r, const struct kp_time_piece *piece, const char *value, size_t len,
+                       const char *detail)
 {
     kp_call_fail(r->call, r->row, "22007", "invalid value \"%.*s\" for \"%.*s\"", (int)len, value, (int)piece->text.len,
                  piece->text.ptr);
+    kp_call_explain(r->call, detail, NULL);
     return false;
+}
+
+/* Of a field of `len` characters only `have` are there; how: "remain", "could be parsed". */
+static void explain_width(struct reader *r, size_t len, size_t have, const char *how)
+{
+    const char *detail =
+        kp_arena_printf(r->call->arena, "Field requires %zu characters, but only %zu %s.", len, have, how);
+    kp_call_explain(r->call, detail, "If your source string is not fixed-width, try using the \"FM\" modifier.");
 }
 
 static void skip_spaces(struct reader *r, bool count)
@@ -69,6 +79,7 @@ static bool set(struct reader *r, const struct kp_time_piece *piece, int *field,
     if (*field != 0 && *field != value) {
         kp_call_fail(r->call, r->row, "22007", "conflicting values for \"%.*s\" field in formatting string",
                      (int)piece->text.len, piece->text.ptr);
+        kp_call_explain(r->call, "This value contradicts a previous setting for the same field type.", NULL);
         return false;
     }
     *field = value;
@@ -106,18 +117,24 @@ static bool take_number(struct reader *r, const struct kp_time_piece *piece, siz
         if (have < len) {
             kp_call_fail(r->call, r->row, "22007", "source string too short for \"%.*s\" formatting field",
                          (int)piece->text.len, piece->text.ptr);
+            explain_width(r, len, have, "remain");
             return false;
         }
         value = strtol(copy, &end, 10);
-        if (end > copy && end < copy + len)
-            return fail_value(r, piece, copy, have);
+        if (end > copy && end < copy + len) {
+            fail_value(r, piece, copy, have, NULL);
+            explain_width(r, len, (size_t)(end - copy), "could be parsed");
+            return false;
+        }
         r->at += end - copy;
     }
     if (r->at == start)
-        return fail_value(r, piece, copy, have);
+        return fail_value(r, piece, copy, have, "Value must be an integer.");
     if (errno == ERANGE || value < INT_MIN || value > INT_MAX) {
         kp_call_fail(r->call, r->row, "22008", "value for \"%.*s\" in source string is out of range",
                      (int)piece->text.len, piece->text.ptr);
+        kp_call_explain(
+            r->call, kp_arena_printf(r->call->arena, "Value must be in the range %d to %d.", INT_MIN, INT_MAX), NULL);
         return false;
     }
     *ret_taken = (int)(r->at - start);
@@ -143,7 +160,8 @@ static bool take_name(struct reader *r, const struct kp_time_piece *piece, const
             return true;
         }
     }
-    return fail_value(r, piece, r->at, strcspn(r->at, " \t\n\r\f\v"));
+    return fail_value(r, piece, r->at, strcspn(r->at, " \t\n\r\f\v"),
+                      "The given value did not match any of the allowed values for this field.");
 }
 
 static bool take_half(struct reader *r, const struct kp_time_piece *piece, int *field)
@@ -451,6 +469,7 @@ static bool set_clock(struct reader *r, struct moment *m)
         return true;
     if (m->hour < 1 || m->hour > 12) {
         kp_call_fail(r->call, r->row, "22007", "hour \"%d\" is invalid for the 12-hour clock", m->hour);
+        kp_call_explain(r->call, NULL, "Use the 24-hour clock, or give an hour between 1 and 12.");
         return false;
     }
     m->hour = m->hour % 12 + (f->pm ? 12 : 0);

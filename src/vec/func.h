@@ -18,7 +18,8 @@ enum { KP_FUNCTION_ARGS_MAX = 8 };
 struct kp_row_error {
     uint32_t row;
     char sqlstate[6];
-    const char *message; /* in the call's arena */
+    const char *message;       /* in the call's arena */
+    const char *detail, *hint; /* there too; NULL: none */
 };
 
 /* Settings that a function's answer depends on, frozen into a view's catalog record. */
@@ -46,6 +47,11 @@ struct kp_call {
 /* Notes that a row fails; its value is ignored. The message is formatted into the arena. */
 void kp_call_fail(struct kp_call *call, uint32_t row, const char *sqlstate, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* The same with the detail and the hint that the error has. */
+void kp_call_fail_with(struct kp_call *call, uint32_t row, const struct kp_error *err);
+/* Adds to the last one: detail, hint, or NULL. */
+void kp_call_explain(struct kp_call *call, const char *detail, const char *hint);
 
 typedef void (*kp_kernel)(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out);
 

@@ -271,11 +271,16 @@ enum kp_code kp_json_parse(enum kp_type_id type, struct kp_str text, struct kp_a
     skip_spaces(&p);
     if (!good || p.at != p.end) {
         kp_buf_finish(&out);
-        if (p.nul)
-            return kp_fail(err, KP_INVALID, "22P05", "unsupported Unicode escape sequence");
+        if (p.nul) {
+            kp_fail(err, KP_INVALID, "22P05", "unsupported Unicode escape sequence");
+            kp_json_explain(type, text, err);
+            return KP_INVALID;
+        }
         if (p.deep)
             return kp_fail(err, KP_LIMIT, "54001", "JSON is nested too deeply: at most %d levels", KP_SQL_DEPTH_MAX);
-        return kp_fail(err, KP_INVALID, "22P02", "invalid input syntax for type json");
+        kp_fail(err, KP_INVALID, "22P02", "invalid input syntax for type json");
+        kp_json_explain(type, text, err);
+        return KP_INVALID;
     }
     struct kp_str result = type == KP_JSONB ? (struct kp_str){(const char *)out.data, out.len} : text;
     if (kp_arena_may(arena, result.len))

@@ -11,5 +11,7 @@
 /* 22P02 invalid input syntax for type json. The result is in the arena. */
 KP_MUST enum kp_code kp_json_parse(enum kp_type_id type, struct kp_str text, struct kp_arena *arena,
                                    struct kp_text *ret_text, struct kp_error *err);
+/* Adds to the error of such a text PostgreSQL's detail: what was expected, what was found. err may be NULL. */
+void kp_json_explain(enum kp_type_id type, struct kp_str text, struct kp_error *err);
 
 #endif

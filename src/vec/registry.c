@@ -230,3 +230,16 @@ void kp_call_fail(struct kp_call *call, uint32_t row, const char *sqlstate, cons
     strncpy(error->sqlstate, sqlstate, sizeof error->sqlstate - 1);
     error->message = kp_arena_strdup(call->arena, text);
 }
+
+void kp_call_explain(struct kp_call *call, const char *detail, const char *hint)
+{
+    struct kp_row_error *error = &call->errors[call->error_count - 1];
+    error->detail = detail && *detail ? kp_arena_strdup(call->arena, detail) : error->detail;
+    error->hint = hint && *hint ? kp_arena_strdup(call->arena, hint) : error->hint;
+}
+
+void kp_call_fail_with(struct kp_call *call, uint32_t row, const struct kp_error *err)
+{
+    kp_call_fail(call, row, err->sqlstate, "%s", err->message);
+    kp_call_explain(call, err->detail, err->hint);
+}

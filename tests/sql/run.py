@@ -124,6 +124,8 @@ def failure_of(error):
     diag = error.diag
     out = [f"error {error.pgcode}" + (f" at {diag.statement_position}" if diag.statement_position else "")]
     out.append(f"message: {diag.message_primary}")
+    if diag.message_detail:
+        out.append(f"detail: {diag.message_detail}")
     if diag.message_hint:
         out.append(f"hint: {diag.message_hint}")
     return out
