@@ -24,7 +24,7 @@ static const struct kp_kafka_api apis[] = {
      "delete.retention.ms and min.compaction.lag.ms become the topic's policy; without them it is kept for ever."},
     {20, 0, 3, 4, "DeleteTopics", kp_kafka_delete_topics, "Refused while a source, table or sink uses the topic."},
     {21, 0, 2, 2, "DeleteRecords", kp_kafka_delete_records,
-     "Refused (POLICY_VIOLATION) while a view or table needs the records."},
+     "Refused (POLICY_VIOLATION) where a table, or a view that can keep no base of them, needs the records."},
     {22, 0, 1, 2, "InitProducerId", kp_kafka_init_producer_id, "For idempotent producers; transactions are refused."},
     {32, 0, 4, 4, "DescribeConfigs", kp_kafka_describe_configs, "Topics only."},
     {33, 0, 2, 2, "AlterConfigs", kp_kafka_alter_configs,
@@ -117,6 +117,8 @@ void kp_kafka_document(struct kp_buf *out)
         "\nConsumers assign partitions themselves (`kcat -C`, `assign()`); consumer groups and transactions are not\n"
         "there yet, and their messages are not advertised. Topics whose names begin with two underscores are kappa's\n"
         "own: they can be read and not written.\n\n"
+        "A record batch has at most 16 MiB, decompressed too, and beyond its first MiB at most 4,096 times its compressed\n"
+        "size: a larger one is refused (MESSAGE_TOO_LARGE).\n\n"
         "```sh\n"
         "echo '{\"id\": 1}' | kcat -P -b 127.0.0.1:9092 -t events\n"
         "kcat -C -b 127.0.0.1:9092 -t events -o beginning -e\n"
