@@ -288,8 +288,20 @@ static bool is_below(const struct kp_plan *plan, const struct kp_plan *sought)
     return found;
 }
 
-/* The plan's column that is a window's end (which 1) or start (which 0); of windows over windows the outer one's, of
- * joined ones that of a side which is never missing. */
+/* Of two windows' bounds among the plan's columns that of `other` decides, not that of `found`: the outer one of
+ * windows over windows, of joined ones that of a side which is never missing, and none that has closed before (late()).
+ */
+static bool decides(const struct kp_plan *plan, const struct kp_plan *other, uint32_t at, const struct kp_plan *found,
+                    uint32_t found_at)
+{
+    if (other->window.late_only != found->window.late_only)
+        return found->window.late_only;
+    return is_below(other, found) ||
+           (plan->cols[at].not_null && !plan->cols[found_at].not_null && !is_below(found, other));
+}
+
+/* The plan's column that is a window's end (which 1) or start (which 0). Windows of views that it reads do not count:
+ * their rows are there whether they have closed or not. */
 static bool find_bound(const struct kp_plan *plan, uint32_t which, uint32_t cols, uint32_t *ret_column,
                        const struct kp_plan **ret_window)
 {
@@ -297,10 +309,10 @@ static bool find_bound(const struct kp_plan *plan, uint32_t which, uint32_t cols
     for (uint32_t i = 0; i < cols; i++) {
         uint32_t at;
         const struct kp_plan *origin = kp_plan_trace(plan, i, &at);
-        if (origin->kind != KP_PLAN_WINDOW || at != origin->inputs[0]->col_count + which || origin == found)
+        if (origin->kind != KP_PLAN_WINDOW || at != origin->inputs[0]->col_count + which || origin == found ||
+            !is_below(plan, origin))
             continue;
-        bool surer = found && plan->cols[i].not_null && !plan->cols[*ret_column].not_null && !is_below(found, origin);
-        if (!found || surer || is_below(origin, found)) {
+        if (!found || decides(plan, origin, i, found, *ret_column)) {
             *ret_column = i;
             *ret_window = found = origin;
         }
