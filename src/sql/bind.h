@@ -57,6 +57,7 @@ struct scope_column {
     bool qualified_only; /* the other side's column of JOIN … USING */
     bool never;          /* of a system table, and always NULL */
     uint32_t index;      /* in the plan's columns */
+    uint32_t place;      /* in *, where columns of USING come first: those of a scope's columns are 0, 1, … */
     struct kp_base_column base;
 };
 
@@ -345,6 +346,10 @@ const char *kp_bind_output_name(const PgQuery__Node *node);
 
 /* ---- scope.c ---- */
 void kp_scope_add(struct binder *binder, struct scope *scope, struct scope_column column);
+/* The columns from `at` are copies of the other scope's from `from`: * shows them as there. */
+void kp_scope_copy_places(struct scope *scope, uint32_t at, const struct scope *other, uint32_t from);
+/* The numbers of the scope's columns from `from`, as * shows them; also of those that it does not show. */
+const uint32_t *kp_scope_order(struct binder *binder, const struct scope *scope, uint32_t from);
 /* Columns of a plan under an alias, numbered from `base`. */
 void kp_scope_add_plan(struct binder *binder, struct scope *scope, const char *alias, const struct kp_plan *plan,
                        uint32_t base);

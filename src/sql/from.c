@@ -451,6 +451,8 @@ struct sides {
     uint32_t left_cols;    /* of the scope: those before are left's */
     uint32_t from;         /* first scope column of this join */
     struct merged *merged; /* FULL JOIN: the columns of USING, newest first */
+    const char **names;    /* of USING or NATURAL */
+    uint32_t name_count;
 };
 
 static const struct scope_column *using_column(const struct sides *sides, const char *name, bool left,
@@ -500,6 +502,7 @@ static enum kp_code bind_using(struct binder *binder, struct sides *sides, const
     KP_TRY(kp_bind_common_type(binder, both, 2, "JOIN/USING", &common));
     KP_TRY(kp_bind_operator(binder, "=", both[0], both[1], -1, &equal));
     kp_conjuncts_add(binder, conditions, equal);
+    sides->names[sides->name_count++] = name;
     bool full = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL;
     bool keep_right = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT;
     if (full)
@@ -515,10 +518,14 @@ static enum kp_code bind_using(struct binder *binder, struct sides *sides, const
 static enum kp_code bind_join_quals(struct binder *binder, const PgQuery__JoinExpr *join, struct sides *sides,
                                     struct sub_list *subs, struct conjuncts *conditions)
 {
+    uint32_t left_count = sides->left_cols - sides->from;
+    sides->names = kp_arena_alloc(binder->arena, (join->n_using_clause + left_count + 1) * sizeof *sides->names);
     if (join->is_natural) {
-        for (uint32_t i = sides->from; i < sides->left_cols; i++) {
+        const struct scope part = {.cols = sides->scope->cols, .count = sides->left_cols};
+        const uint32_t *order = kp_scope_order(binder, &part, sides->from);
+        for (uint32_t i = 0; i < left_count; i++) {
             bool ambiguous;
-            const struct scope_column *left = &sides->scope->cols[i];
+            const struct scope_column *left = &sides->scope->cols[order[i]];
             if (!left->hidden && !left->qualified_only && using_column(sides, left->name, false, &ambiguous))
                 KP_TRY(bind_using(binder, sides, left->name, join, conditions));
         }
@@ -538,13 +545,23 @@ static enum kp_code bind_join_quals(struct binder *binder, const PgQuery__JoinEx
     return KP_OK;
 }
 
-static bool is_merged(const struct scope *scope, uint32_t from, uint32_t column)
+/* * shows the columns of USING first, as it names them; those of NATURAL as they are on its left. */
+static void place_using(struct binder *binder, const struct sides *sides, struct scope *scope)
 {
-    for (uint32_t i = from; i < scope->count; i++)
-        if (i != column && scope->cols[i].qualified_only && !scope->cols[column].qualified_only &&
-            strcmp(scope->cols[i].name, scope->cols[column].name) == 0)
-            return true;
-    return false;
+    uint32_t count = scope->count - sides->from, next = sides->from;
+    const uint32_t *order = kp_scope_order(binder, scope, sides->from);
+    bool *placed = kp_arena_calloc(binder->arena, (count + 1) * sizeof *placed);
+    for (uint32_t n = 0; n < sides->name_count; n++)
+        for (uint32_t i = 0; i < count; i++) {
+            struct scope_column *column = &scope->cols[order[i]];
+            if (column->qualified_only || column->hidden || strcmp(column->name, sides->names[n]) != 0)
+                continue;
+            column->place = next++;
+            placed[i] = true;
+        }
+    for (uint32_t i = 0; i < count; i++)
+        if (!placed[i])
+            scope->cols[order[i]].place = next++;
 }
 
 /* JOIN … USING (…) AS alias: the merged columns by that name too. JOIN … AS alias (names): all columns are the alias's,
@@ -552,7 +569,7 @@ static bool is_merged(const struct scope *scope, uint32_t from, uint32_t column)
 static enum kp_code alias_join(struct binder *binder, const PgQuery__JoinExpr *join, struct scope *scope, uint32_t from)
 {
     const PgQuery__Alias *alias = join->alias;
-    uint32_t count = scope->count, visible = 0, *order = kp_arena_calloc(binder->arena, (count + 1) * sizeof *order);
+    uint32_t count = scope->count, visible = 0;
     for (uint32_t i = from; join->join_using_alias && i < count; i++) {
         struct scope_column column = scope->cols[i];
         bool used = false;
@@ -567,20 +584,23 @@ static enum kp_code alias_join(struct binder *binder, const PgQuery__JoinExpr *j
     }
     if (!alias)
         return KP_OK;
-    for (int merged = 1; merged >= 0; merged--)
-        for (uint32_t i = from; i < count; i++)
-            if (!scope->cols[i].hidden && !scope->cols[i].qualified_only && is_merged(scope, from, i) == (merged == 1))
-                order[visible++] = i;
+    const uint32_t *order = kp_scope_order(binder, scope, from);
+    struct scope_column *cols = kp_arena_alloc(binder->arena, (count - from + 1) * sizeof *cols);
+    for (uint32_t i = 0; i < count - from; i++) {
+        cols[i] = scope->cols[order[i]];
+        cols[i].schema = NULL;
+        cols[i].relation = cols[i].qualified_only ? NULL : alias->aliasname;
+        if (cols[i].hidden || cols[i].qualified_only)
+            continue;
+        if (visible < alias->n_colnames)
+            cols[i].name = alias->colnames[visible]->string->sval;
+        visible++;
+    }
+    memcpy(scope->cols + from, cols, (count - from) * sizeof *cols); /* the alias's row has that order, too */
     if (alias->n_colnames > visible)
         return kp_bind_fail(binder, -1, KP_INVALID, "42P10",
                             "join expression \"%s\" has %u columns available but %zu columns specified",
                             alias->aliasname, visible, alias->n_colnames);
-    for (uint32_t i = from; i < count; i++) {
-        scope->cols[i].schema = NULL;
-        scope->cols[i].relation = scope->cols[i].qualified_only ? NULL : alias->aliasname;
-    }
-    for (size_t i = 0; i < alias->n_colnames; i++)
-        scope->cols[order[i]].name = alias->colnames[i]->string->sval;
     return KP_OK;
 }
 
@@ -590,12 +610,13 @@ static enum kp_code bind_inner(struct binder *binder, const PgQuery__JoinExpr *j
 {
     uint32_t from = scope->count;
     KP_TRY(bind_item(binder, join->larg, joins, scope));
-    struct sides sides = {scope, scope->count, from, NULL};
+    struct sides sides = {.scope = scope, .left_cols = scope->count, .from = from};
     KP_TRY(bind_item(binder, join->rarg, joins, scope));
     struct conjuncts conditions = {0};
     KP_TRY(bind_join_quals(binder, join, &sides, &joins->subs, &conditions));
     for (uint32_t i = 0; i < conditions.count; i++)
         kp_joins_condition(binder, joins, conditions.exprs[i]);
+    place_using(binder, &sides, scope);
     return alias_join(binder, join, scope, from);
 }
 
@@ -731,7 +752,7 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
     struct scope *own = kp_arena_calloc(binder->arena, sizeof *own);
     struct outer_join outer = {.kind = full ? KP_JOIN_FULL : KP_JOIN_LEFT,
                                .swap = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT};
-    struct sides sides = {own, 0, 0, NULL};
+    struct sides sides = {.scope = own};
     struct kp_plan *plan;
     own->outer = scope;
     KP_TRY(bind_sides(binder, join, joins, own, &outer, &sides));
@@ -759,7 +780,9 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
     }
     if (sides.merged)
         plan = add_merged(binder, plan, sides.merged, own);
+    place_using(binder, &sides, own);
     KP_TRY(alias_join(binder, join, own, 0));
+    uint32_t first = scope->count;
     for (uint32_t i = 0; i < own->count; i++) {
         struct scope_column column = own->cols[i];
         column.not_null = plan->cols[column.index].not_null;
@@ -768,6 +791,7 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
         column.index += joins->base + joins->col_count;
         kp_scope_add(binder, scope, column);
     }
+    kp_scope_copy_places(scope, first, own, 0);
     return add_lateral(binder, plan, joins);
 }
 

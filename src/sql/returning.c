@@ -42,12 +42,14 @@ enum kp_code kp_write_returning(struct write *write, PgQuery__Node *const *list,
     struct kp_column *cols = kp_arena_alloc(binder->arena, (width + extra + 1) * sizeof *cols);
     memcpy(cols, relation->cols, width * sizeof *cols);
     add_row(binder, &scope, relation, write->alias, 0);
+    uint32_t extras = scope.count;
     for (uint32_t i = 0; i < write->extras.count; i++) {
         struct scope_column column = write->extras.cols[i];
         cols[width + column.index] = (struct kp_column){column.name, column.type, column.not_null};
         column.index += width;
         kp_scope_add(binder, &scope, column);
     }
+    kp_scope_copy_places(&scope, extras, &write->extras, 0);
     cols[width + extra] = number_column;
     write->bound->returning.rows = kp_write_rows(relation->name, cols, width + extra + 1);
 

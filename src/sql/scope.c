@@ -13,7 +13,22 @@ void kp_scope_add(struct binder *binder, struct scope *scope, struct scope_colum
             memcpy(more, scope->cols, scope->count * sizeof *more);
         scope->cols = more;
     }
+    column.place = scope->count;
     scope->cols[scope->count++] = column;
+}
+
+void kp_scope_copy_places(struct scope *scope, uint32_t at, const struct scope *other, uint32_t from)
+{
+    for (uint32_t i = at; i < scope->count; i++)
+        scope->cols[i].place = other->cols[i - at + from].place - from + at;
+}
+
+const uint32_t *kp_scope_order(struct binder *binder, const struct scope *scope, uint32_t from)
+{
+    uint32_t *order = kp_arena_alloc(binder->arena, (scope->count - from + 1) * sizeof *order);
+    for (uint32_t i = from; i < scope->count; i++)
+        order[scope->cols[i].place - from] = i;
+    return order;
 }
 
 void kp_scope_add_plan(struct binder *binder, struct scope *scope, const char *alias, const struct kp_plan *plan,

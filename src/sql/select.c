@@ -28,21 +28,14 @@ enum kp_code kp_bind_star(struct binder *binder, const PgQuery__ColumnRef *ref, 
     if (!relation && scope->count == 0)
         return kp_bind_fail(binder, ref->location, KP_INVALID, "42601",
                             "SELECT * with no tables specified is not valid");
-    /* Without a qualifier the columns of USING come first, once. */
-    for (int merged = relation ? 0 : 1; merged >= 0; merged--) {
-        for (uint32_t i = 0; i < scope->count; i++) {
-            const struct scope_column *column = &scope->cols[i];
-            bool is_merged = false;
-            for (uint32_t k = 0; !relation && k < scope->count; k++)
-                is_merged |= k != i && scope->cols[k].qualified_only && !column->qualified_only &&
-                             strcmp(scope->cols[k].name, column->name) == 0;
-            bool wanted = relation ? column->relation && strcmp(column->relation, relation) == 0
-                                   : !column->qualified_only && is_merged == (merged == 1);
-            if (column->hidden || !wanted)
-                continue;
-            struct kp_expr *expr = kp_bind_column(binder, column->index, column->type, ref->location);
-            kp_targets_add(binder, targets, (struct target){expr, column->name, NULL});
-        }
+    const uint32_t *order = kp_scope_order(binder, scope, 0);
+    for (uint32_t i = 0; i < scope->count; i++) {
+        const struct scope_column *column = &scope->cols[relation ? i : order[i]];
+        bool wanted = relation ? column->relation && strcmp(column->relation, relation) == 0 : !column->qualified_only;
+        if (column->hidden || !wanted)
+            continue;
+        struct kp_expr *expr = kp_bind_column(binder, column->index, column->type, ref->location);
+        kp_targets_add(binder, targets, (struct target){expr, column->name, NULL});
     }
     return KP_OK;
 }

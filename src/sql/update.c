@@ -180,6 +180,7 @@ static void take_extras(struct write *write, const struct scope *scope, struct k
         column.index = write->bound->extra_count++;
         kp_scope_add(write->binder, &write->extras, column);
     }
+    kp_scope_copy_places(&write->extras, 0, scope, write->relation->col_count);
 }
 
 static struct kp_expr *column_of(struct binder *binder, const struct kp_relation *relation, uint32_t column)
