@@ -599,8 +599,10 @@ void kp_bind_dependent_groups(struct binder *binder, const struct kp_plan *plan,
 void kp_bind_order_in_groups(struct binder *binder, const struct grouping *grouping);
 /* select.c: groups, then aggregates. */
 struct kp_plan *kp_bind_aggregate_node(struct binder *binder, struct kp_plan *input, const struct grouping *grouping);
-/* The union of the aggregates by each set, NULL for what is not in it. */
-struct kp_plan *kp_bind_grouping_sets(struct binder *binder, struct kp_plan *input, const struct grouping *grouping);
+/* The union of the aggregates by each set, NULL for what is not in it. emit: of windows that have closed, each set by
+ * itself. */
+KP_MUST enum kp_code kp_bind_grouping_sets(struct binder *binder, struct kp_plan *input,
+                                           const struct grouping *grouping, bool emit, struct kp_plan **ret_plan);
 /* The expression over the aggregate's output, or 42803. */
 KP_MUST enum kp_code kp_bind_above_groups(struct binder *binder, const struct grouping *grouping, struct kp_expr *expr,
                                           struct kp_expr **ret_expr);

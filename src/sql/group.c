@@ -301,7 +301,8 @@ static struct kp_expr *grouping_value(struct binder *binder, const struct groupi
     return value;
 }
 
-struct kp_plan *kp_bind_grouping_sets(struct binder *binder, struct kp_plan *input, const struct grouping *grouping)
+enum kp_code kp_bind_grouping_sets(struct binder *binder, struct kp_plan *input, const struct grouping *grouping,
+                                   bool emit, struct kp_plan **ret_plan)
 {
     uint32_t groups = grouping->count, aggs = grouping->aggs->count, count = groups + aggs + grouping->calls->count;
     struct kp_plan *all = kp_bind_node(binder, KP_PLAN_UNION, input->location, count, grouping->set_count);
@@ -318,6 +319,8 @@ struct kp_plan *kp_bind_grouping_sets(struct binder *binder, struct kp_plan *inp
                 set.groups[set.count++] = grouping->groups[g];
         }
         struct kp_plan *plan = kp_plan_copy(kp_bind_aggregate_node(binder, input, &set), binder->arena);
+        if (emit)
+            KP_TRY(kp_bind_emit(binder, plan, &plan));
         for (uint32_t a = 0; a < aggs; a++)
             exprs[groups + a] = kp_bind_column(binder, set.count + a, plan->cols[set.count + a].type, -1);
         for (uint32_t i = 0; i < grouping->calls->count; i++)
@@ -328,7 +331,8 @@ struct kp_plan *kp_bind_grouping_sets(struct binder *binder, struct kp_plan *inp
         all->cols[i] = all->inputs[0]->cols[i];
         all->cols[i].not_null &= i >= groups;
     }
-    return all;
+    *ret_plan = all;
+    return KP_OK;
 }
 
 /* ---- the order of rows within groups ---- */

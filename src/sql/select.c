@@ -372,13 +372,13 @@ static enum kp_code plan_groups(struct binder *binder, const PgQuery__SelectStmt
     for (uint32_t i = 0; i < query->overs.count; i++)
         KP_TRY(over_above_groups(binder, &grouping, &query->overs.items[i]));
     query->group_count = grouping.count;
-    if (query->emit && grouping.set_count)
-        return kp_bind_fail(binder, binder->statement->emit_location, KP_UNSUPPORTED, NULL,
-                            "GROUPING SETS with EMIT ON WINDOW CLOSE are not supported");
-    *plan = grouping.set_count ? kp_bind_grouping_sets(binder, *plan, &grouping)
-                               : kp_bind_aggregate_node(binder, *plan, &grouping);
-    if (query->emit)
-        KP_TRY(kp_bind_emit(binder, *plan, plan));
+    if (grouping.set_count) {
+        KP_TRY(kp_bind_grouping_sets(binder, *plan, &grouping, query->emit, plan));
+    } else {
+        *plan = kp_bind_aggregate_node(binder, *plan, &grouping);
+        if (query->emit)
+            KP_TRY(kp_bind_emit(binder, *plan, plan));
+    }
     for (uint32_t i = 0; i < query->subs.count; i++)
         if (!query->subs.items[i].value)
             KP_TRY(sub_above_groups(binder, &grouping, &query->subs.items[i]));

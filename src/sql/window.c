@@ -419,7 +419,8 @@ enum kp_code kp_bind_emit(struct binder *binder, struct kp_plan *plan, struct kp
     if (!found && !added) {
         kp_bind_fail(binder, binder->statement->emit_location, KP_INVALID, "42P10",
                      "EMIT ON WINDOW CLOSE needs a window's end in the rows or in GROUP BY");
-        return kp_error_hint(binder->err, "Read from tumble, hop, cumulate or session and group by window_end.");
+        return kp_error_hint(binder->err, "Read from tumble, hop, cumulate or session and group by window_end; each of "
+                                          "several grouping sets needs it: GROUP BY window_end, ROLLUP (…).");
     }
     struct sources sources = {0};
     if (!closes_with_those_below(window) || !all_sources(binder, plan, &sources)) {

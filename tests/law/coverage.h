@@ -13,7 +13,7 @@
 #include "tests/law/definitions.h"
 #include "tests/law/statements.h"
 
-enum { PRODUCTIONS_MIN = 132, FORMS_MIN = 762 };
+enum { PRODUCTIONS_MIN = 133, FORMS_MIN = 762 };
 
 #define PRODUCTIONS(X)                                                                                                 \
     X(P_WHERE, "SELECT i FROM p WHERE i > 1")                                                                          \
@@ -173,7 +173,9 @@ enum { PRODUCTIONS_MIN = 132, FORMS_MIN = 762 };
       "SELECT a.window_end, b.i FROM hop(p, m, INTERVAL '1 minute', INTERVAL '2 minutes') AS b RIGHT JOIN tumble(p, "  \
       "m, INTERVAL '1 minute') AS a ON a.window_end = b.window_end EMIT ON WINDOW CLOSE")                              \
     X(P_CLOSE_JOIN_TABLE, "SELECT a.window_end, b.k FROM tumble(p, m, INTERVAL '1 minute') AS a LEFT JOIN k AS b ON"   \
-                          " b.id = a.i EMIT ON WINDOW CLOSE")
+                          " b.id = a.i EMIT ON WINDOW CLOSE")                                                          \
+    X(P_CLOSE_SETS, "SELECT window_end, i, count(*) FROM tumble(p, m, INTERVAL '1 minute') GROUP BY 1, ROLLUP (2)"     \
+                    " EMIT ON WINDOW CLOSE")
 
 #define PRODUCTION_NAME(name, sample) name,
 enum production { PRODUCTIONS(PRODUCTION_NAME) PRODUCTION_COUNT };

@@ -62,8 +62,9 @@ struct from {
     char *where; /* of a join with a comma; NULL: none */
     double rows;
     bool risky;
-    char *late; /* as a query's */
-    bool ends;  /* of windows of one start several may end at different times */
+    char *late;  /* as a query's */
+    bool ends;   /* of windows of one start several may end at different times */
+    bool closes; /* windows that close: of those each set of groups has one */
 };
 
 #define SAY(...) kp_arena_printf(maker->arena, __VA_ARGS__)

@@ -135,7 +135,7 @@ static inline bool may_fold(const char *expr)
 }
 
 /* GROUP BY by position, plain or in sets. */
-static inline char *make_group_by(struct maker *maker, unsigned keys, bool may_sets, bool *ret_sets)
+static inline char *make_group_by(struct maker *maker, unsigned keys, bool may_sets, bool closes, bool *ret_sets)
 {
     *ret_sets = false;
     char *list = NULL;
@@ -146,10 +146,15 @@ static inline char *make_group_by(struct maker *maker, unsigned keys, bool may_s
         return "";
     }
     enum production kind = chance(maker->dice, 10) ? (enum production)(P_ROLLUP + roll(maker->dice, 3)) : P_GROUP;
-    if (!allowed(kind) || !may_sets)
+    if (!allowed(kind) || !may_sets || (closes && !allowed(P_CLOSE_SETS)))
         kind = P_GROUP;
     made(kind);
     *ret_sets = kind != P_GROUP;
+    if (closes && *ret_sets) {
+        made(P_CLOSE_SETS);
+        return keys == 1 ? " GROUP BY GROUPING SETS ((1), (1))"
+                         : SAY(" GROUP BY 1, %s (%s)", kind == P_CUBE ? "CUBE" : "ROLLUP", list + 3);
+    }
     bool mixed = keys > 1 && chance(maker->dice, 40);
     if (mixed && kind == P_ROLLUP && allowed(P_GROUPING_MIXED)) {
         made(P_GROUPING_MIXED);
@@ -231,7 +236,7 @@ static inline struct query make_grouped(struct maker *maker, const struct scope 
 {
     struct query query = {.over_risky = from->risky};
     char *list = NULL, *postgres_list = NULL, *names = NULL;
-    bool sets, may_sets = !from->late;
+    bool sets, may_sets = true;
     double groups = 1;
     unsigned keys = chance(maker->dice, 12) ? 0 : 1 + roll(maker->dice, 3), values = 1 + roll(maker->dice, 3);
     bool window = scope->count > 1 && strcmp(scope->cols[scope->count - 1].name, "window_end") == 0;
@@ -247,7 +252,8 @@ static inline struct query make_grouped(struct maker *maker, const struct scope 
         may_sets &= reads_column(key) && !may_fold(key) && !(names && strstr(names, key));
         names = list_add(maker, names, key);
     }
-    char *group = make_group_by(maker, keys, may_sets, &sets);
+    char *group = make_group_by(maker, keys, may_sets, from->closes, &sets);
+    query.late = sets ? NULL : from->late; /* of several sets nobody is told */
     bool listed = chance(maker->dice, 15);
     postgres_list = list;
     for (unsigned i = 0; i < values; i++) {
@@ -727,14 +733,16 @@ static inline struct query make_closed(struct maker *maker)
     struct from from = kind == 6 && allowed(P_CLOSE_NESTED) ? make_closed_nested(maker, alias, &scope)
                        : kind == 7 && allowed(P_CLOSE_JOIN) ? make_closed_join(maker, alias, &scope)
                                                             : make_closed_window(maker, alias, &scope);
+    from.closes = true;
     bool risk = maker->risk;
     maker->risk = false;
     char *where = chance(maker->dice, 30) ? SAY(" WHERE %s", make_predicate(maker, &scope, 1)) : "";
     const char *window = NULL;
     for (unsigned tries = 0; tries < 100; tries++) { /* a window's end or start has to be among the columns */
         maker->risk = risk;
-        query = !chance(maker->dice, 25) ? make_grouped(maker, &scope, &from, where)
-                                         : make_plain(maker, &scope, &from, where);
+        bool grouped = !chance(maker->dice, 25);
+        query = grouped ? make_grouped(maker, &scope, &from, where) : make_plain(maker, &scope, &from, where);
+        query.late = grouped ? query.late : from.late;
         window = strstr(query.kappa, from.ends ? SAY("%s.window_end AS c", alias) : SAY("%s.window_", alias));
         if (window && window < strstr(query.kappa, " FROM "))
             break;
@@ -742,7 +750,7 @@ static inline struct query make_closed(struct maker *maker)
     query.risky |= risk && !maker->risk;
     maker->risk = false;
     query.view_only = true;
-    query.late = *where ? NULL : from.late;
+    query.late = *where ? NULL : query.late;
     query.kappa = SAY("%s EMIT ON WINDOW CLOSE", query.kappa);
     return query;
 }
