@@ -40,12 +40,14 @@ enum kp_code kp_write_column(struct binder *binder, const struct kp_relation *re
 {
     const char *like = NULL;
     size_t best = strlen(name) / 2 + 1;
-    for (uint32_t i = 0; i < kp_write_width(relation); i++) {
-        size_t distance = kp_sql_distance(kp_str(name), kp_str(relation->cols[i].name));
+    uint32_t width = kp_write_width(relation);
+    for (uint32_t i = 0; i < width; i++)
         if (strcmp(relation->cols[i].name, name) == 0) {
             *ret_column = i;
             return KP_OK;
         }
+    for (uint32_t i = 0; i < width; i++) {
+        size_t distance = kp_sql_distance(kp_str(name), kp_str(relation->cols[i].name));
         if (distance < best) {
             best = distance;
             like = relation->cols[i].name;
