@@ -46,8 +46,9 @@ soak: all tests-built ## long campaigns: random histories and queries at scale (
 install: all ## install into PREFIX (default /usr/local)
 	@cmake --install build --prefix $${PREFIX:-/usr/local}
 
-docs: all ## write what is made from the code again: docs/CONFIG.md, docs/sql.md
+docs: all ## write what is made from the code again: docs/CONFIG.md, docs/KAFKA.md, docs/sql.md
 	@build/kappa help config --markdown > docs/CONFIG.md
+	@build/kappa help kafka > docs/KAFKA.md
 	@tools/sql-doc build/kappa > docs/sql.md
 
 format: ## clang-format over the tree
