@@ -674,7 +674,7 @@ static enum kp_code bind_cast(struct binder *binder, const struct expr_place *pl
     struct kp_type type;
     struct kp_expr *arg;
     struct kp_relation *domain;
-    KP_TRY(kp_bind_type(binder, node->type_name, &type, &domain));
+    KP_TRY(kp_bind_cast_type(binder, node->type_name, &type, &domain));
     enum kp_code code;
     if (node->arg->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR && kp_type_is_array(type.id)) {
         code = kp_bind_array(binder, place, node->arg->a_array_expr, type, ret_expr);

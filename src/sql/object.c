@@ -73,6 +73,38 @@ enum kp_code kp_bind_type(struct binder *binder, const PgQuery__TypeName *name, 
     return KP_OK;
 }
 
+enum kp_code kp_bind_cast_type(struct binder *binder, const PgQuery__TypeName *name, struct kp_type *ret_type,
+                               struct kp_relation **ret_domain)
+{
+    const char *schema, *last = kp_tree_name(name->names, name->n_names, &schema);
+    const struct kp_relation *rows = NULL;
+    if (!find_object(binder, KP_RELATION_TYPE, last) && kp_type_by_name(kp_str(last)) == KP_TYPE_NONE &&
+        !name->n_array_bounds)
+        rows = kp_catalog_find(binder->context->catalog, kp_str(schema ? schema : ""), kp_str(last));
+    if (!rows ||
+        (rows->kind != KP_RELATION_TABLE && rows->kind != KP_RELATION_SOURCE && rows->kind != KP_RELATION_VIEW))
+        return kp_bind_type(binder, name, ret_type, ret_domain);
+    if (binder->for_view) { /* its text must mean the same when the table is another */
+        kp_bind_fail(binder, name->location, KP_UNSUPPORTED, NULL, "the row type of \"%s\" cannot be used in a view",
+                     last);
+        return kp_error_hint(binder->err, "CREATE TYPE … AS (…) makes a row type.");
+    }
+    uint32_t count = rows->col_count - rows->hidden_count;
+    const char **names = kp_arena_alloc(binder->arena, (count + 1) * sizeof *names);
+    struct kp_type *types = kp_arena_alloc(binder->arena, (count + 1) * sizeof *types);
+    for (uint32_t i = 0; i < count; i++) {
+        if (rows->domains && rows->domains[i])
+            return kp_bind_fail(binder, name->location, KP_UNSUPPORTED, NULL,
+                                "the row type of \"%s\" is not supported: column \"%s\" is of a domain", last,
+                                rows->cols[i].name);
+        names[i] = rows->cols[i].name;
+        types[i] = rows->cols[i].type;
+    }
+    *ret_type = KP_TYPE(kp_made_intern(NULL, names, types, count));
+    *ret_domain = NULL;
+    return KP_OK;
+}
+
 const char *kp_bind_type_text(struct binder *binder, struct kp_type type)
 {
     uint32_t number = type.domain > KP_DOMAIN_ARRAYS ? type.domain - KP_DOMAIN_ARRAYS : type.domain;
@@ -87,7 +119,7 @@ enum kp_code kp_bind_domain_of(struct binder *binder, const PgQuery__Node *node,
     struct kp_type type;
     *ret_domain = NULL;
     return node->node_case == PG_QUERY__NODE__NODE_TYPE_CAST
-               ? kp_bind_type(binder, node->type_cast->type_name, &type, ret_domain)
+               ? kp_bind_cast_type(binder, node->type_cast->type_name, &type, ret_domain)
                : KP_OK;
 }
 

@@ -18,6 +18,10 @@ void kp_bind_use(struct binder *binder, struct kp_relation *object);
  * *ret_domain is the domain (else NULL). */
 KP_MUST enum kp_code kp_bind_type(struct binder *binder, const PgQuery__TypeName *name, struct kp_type *ret_type,
                                   struct kp_relation **ret_domain);
+/* The same where a cast names it: the name of a table, source or materialized view is the type of its rows, too, which
+ * is a record with the names of its columns. Not in views. */
+KP_MUST enum kp_code kp_bind_cast_type(struct binder *binder, const PgQuery__TypeName *name, struct kp_type *ret_type,
+                                       struct kp_relation **ret_domain);
 /* The domain that an expression says it is a value of, by a cast; else NULL. */
 KP_MUST enum kp_code kp_bind_domain_of(struct binder *binder, const PgQuery__Node *node,
                                        struct kp_relation **ret_domain);
