@@ -17,9 +17,34 @@ static enum kp_code position_group(struct binder *binder, const PgQuery__AConst 
     return KP_OK;
 }
 
-static bool has_aggregate(const struct kp_expr *expr, void *arg)
+/* What may not be in a group: values that are there only when the groups are. */
+struct later {
+    const struct kp_expr *aggregate, *over; /* the first; NULL: none */
+};
+
+static bool note_later(const struct kp_expr *expr, void *arg)
 {
-    return !(expr->kind == KP_EXPR_COLUMN && expr->column >= KP_AGG_BASE && expr->column < KP_OVER_BASE);
+    struct later *later = arg;
+    if (expr->kind != KP_EXPR_COLUMN)
+        return true;
+    bool grouping = expr->column >= KP_GROUPING_BASE && expr->column < KP_SET_BASE;
+    if (!later->over && expr->column >= KP_OVER_BASE)
+        later->over = expr;
+    if (!later->aggregate && (grouping || (expr->column >= KP_AGG_BASE && expr->column < KP_OVER_BASE)))
+        later->aggregate = expr;
+    return true;
+}
+
+static enum kp_code check_group(struct binder *binder, const struct kp_expr *group)
+{
+    struct later later = {NULL, NULL};
+    (void)kp_expr_walk(group, note_later, &later);
+    if (later.aggregate)
+        return kp_bind_fail(binder, later.aggregate->location, KP_INVALID, "42803",
+                            "aggregate functions are not allowed in GROUP BY");
+    return later.over ? kp_bind_fail(binder, later.over->location, KP_INVALID, "42P20",
+                                     "window functions are not allowed in GROUP BY")
+                      : KP_OK;
 }
 
 /* A bare name: the input's column first, else an output column's name. */
@@ -51,9 +76,7 @@ static enum kp_code bind_group(struct binder *binder, const PgQuery__Node *node,
         return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42601", "non-integer constant in GROUP BY");
     else if (!output_name(node, place, targets, ret_expr))
         KP_TRY(kp_bind_expr(binder, place, node, ret_expr));
-    if (!kp_expr_walk(*ret_expr, has_aggregate, NULL))
-        return kp_bind_fail(binder, kp_tree_location(node), KP_INVALID, "42803",
-                            "aggregate functions are not allowed in GROUP BY");
+    KP_TRY(check_group(binder, *ret_expr));
     KP_TRY(kp_bind_settle_unknown(binder, *ret_expr, ret_expr));
     return kp_bind_must_compare(binder, (*ret_expr)->type.id, "equality", kp_tree_location(node));
 }
