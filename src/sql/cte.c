@@ -78,19 +78,24 @@ static enum kp_code refuse_reference(struct binder *binder, const struct cte *ct
                         name);
 }
 
+static enum kp_code refuse_within(struct binder *binder, const struct cte *cte, const char *what, int32_t location)
+{
+    return kp_bind_fail(binder, location, KP_INVALID, "42P19",
+                        "recursive reference to query \"%s\" must not appear within %s", cte->def->ctename, what);
+}
+
 /* The rows of $round. */
 static enum kp_code bind_self(struct binder *binder, struct cte *cte, int32_t location, struct kp_plan **ret_plan)
 {
     if (binder->no_self)
-        return kp_bind_fail(binder, location, KP_INVALID, "42P19",
-                            "recursive reference to query \"%s\" must not appear within %s", cte->def->ctename,
-                            binder->no_self);
+        return refuse_within(binder, cte, binder->no_self, location);
     if (cte->references++ && !binder->bound_again)
         return kp_bind_fail(binder, location, KP_INVALID, "42P19",
                             "recursive reference to query \"%s\" must not appear more than once", cte->def->ctename);
     uint32_t level = 0, count = cte->work->col_count - 1;
-    for (const struct scope *scope = binder->around; scope != cte->round; scope = scope->outer)
-        level++;
+    for (const struct scope *scope = binder->around; scope != cte->round; scope = scope->outer, level++)
+        if (!scope) /* in a WITH of the whole union, which stands outside of the recursive term */
+            return refuse_within(binder, cte, "a subquery", location);
     struct kp_expr *own = kp_bind_column(binder, count, KP_TYPE(KP_INT8), -1), *same;
     struct kp_expr *round = kp_bind_column(binder, KP_OUTER_BASE + level * KP_OUTER_LEVEL, KP_TYPE(KP_INT8), -1);
     KP_TRY(kp_bind_operator(binder, "=", own, round, -1, &same));
