@@ -288,20 +288,22 @@ static bool is_below(const struct kp_plan *plan, const struct kp_plan *sought)
     return found;
 }
 
-/* Of two windows' bounds among the plan's columns that of `other` decides, not that of `found`: the outer one of
- * windows over windows, of joined ones that of a side which is never missing, and none that has closed before (late()).
- */
+/* Of two windows' bounds among the plan's columns that of `other` decides, not that of `found`: one of the plan itself
+ * rather than of a view, whose rows are there whether they have closed or not; none that has closed before (late());
+ * the outer one of windows over windows; of joined ones that of a side which is never missing. */
 static bool decides(const struct kp_plan *plan, const struct kp_plan *other, uint32_t at, const struct kp_plan *found,
                     uint32_t found_at)
 {
+    bool own = is_below(plan, other);
+    if (own != is_below(plan, found))
+        return own;
     if (other->window.late_only != found->window.late_only)
         return found->window.late_only;
     return is_below(other, found) ||
            (plan->cols[at].not_null && !plan->cols[found_at].not_null && !is_below(found, other));
 }
 
-/* The plan's column that is a window's end (which 1) or start (which 0). Windows of views that it reads do not count:
- * their rows are there whether they have closed or not. */
+/* The plan's column that is a window's end (which 1) or start (which 0). */
 static bool find_bound(const struct kp_plan *plan, uint32_t which, uint32_t cols, uint32_t *ret_column,
                        const struct kp_plan **ret_window)
 {
@@ -309,8 +311,7 @@ static bool find_bound(const struct kp_plan *plan, uint32_t which, uint32_t cols
     for (uint32_t i = 0; i < cols; i++) {
         uint32_t at;
         const struct kp_plan *origin = kp_plan_trace(plan, i, &at);
-        if (origin->kind != KP_PLAN_WINDOW || at != origin->inputs[0]->col_count + which || origin == found ||
-            !is_below(plan, origin))
+        if (origin->kind != KP_PLAN_WINDOW || at != origin->inputs[0]->col_count + which || origin == found)
             continue;
         if (!found || decides(plan, origin, i, found, *ret_column)) {
             *ret_column = i;
@@ -337,14 +338,17 @@ static bool groups_start_above(const struct kp_plan *aggregate, const struct kp_
 static bool add_end_to_groups(struct binder *binder, struct kp_plan *aggregate, uint32_t *ret_column,
                               const struct kp_plan **ret_window)
 {
-    uint32_t start, groups = aggregate->aggregate.group_count, input_end;
-    const struct kp_plan *of_start, *of_end;
+    uint32_t start, groups = aggregate->aggregate.group_count, input_end = 0, at;
+    const struct kp_plan *of_start;
     if (!find_bound(aggregate, 0, groups, &start, &of_start))
         return false;
     if (of_start->window.kind != KP_WINDOW_TUMBLE && of_start->window.kind != KP_WINDOW_HOP)
         return false;
     const struct kp_plan *input = aggregate->inputs[0];
-    if (!find_bound(input, 1, input->col_count, &input_end, &of_end) || of_end != of_start)
+    while (input_end < input->col_count &&
+           (kp_plan_trace(input, input_end, &at) != of_start || at != of_start->inputs[0]->col_count + 1))
+        input_end++;
+    if (input_end == input->col_count)
         return false;
     struct kp_expr **exprs = kp_arena_alloc(binder->arena, (groups + 1) * sizeof *exprs);
     struct kp_column *cols = kp_arena_alloc(binder->arena, (aggregate->col_count + 1) * sizeof *cols);
