@@ -421,16 +421,28 @@ static inline struct tail make_top(struct maker *maker, const struct scope *scop
     return (struct tail){"", SAY(" ORDER BY %s%s", keys, limit), SAY(" ORDER BY %s, %s%s", keys, rest, limit)};
 }
 
-/* The first row of each value of the first column. */
-static inline struct tail make_distinct_on(struct maker *maker, const char *first, unsigned count)
+/* The first row of each value of the first column. A function that makes rows, as column `set` (0: there is none), is
+ * called for the rows that are left, unless ORDER BY names it: then those are ordered by FROM's whole row first. False
+ * if that cannot be told. */
+static inline bool make_distinct_on(struct maker *maker, const struct scope *scope, const char *first, unsigned count,
+                                    unsigned set, struct tail *ret_tail)
 {
     char *rest = NULL;
-    for (unsigned i = 0; i < count; i++)
-        rest = list_add(maker, rest, SAY("%u", i + 1));
-    made(P_DISTINCT_ON);
     unsigned second = 1 + roll(maker->dice, count);
-    return (struct tail){SAY("DISTINCT ON (%s) ", first), SAY(" ORDER BY 1, %u", second),
-                         SAY(" ORDER BY 1, %u, %s", second, rest)};
+    bool late = set && second != set;
+    for (unsigned i = 0; late && i < scope->count; i++) {
+        if (scope->cols[i].flags & LOOSE)
+            return false;
+        if (scope->cols[i].name[0] != '_') /* no column of the row */
+            rest = list_add(maker, rest, SAY("%s%s", scope->prefix[i], scope->cols[i].name));
+    }
+    for (unsigned i = 1; i <= count; i++)
+        if (!late || i != set)
+            rest = list_add(maker, rest, SAY("%u", i));
+    made(P_DISTINCT_ON);
+    *ret_tail = (struct tail){SAY("DISTINCT ON (%s) ", first), SAY(" ORDER BY 1, %u", second),
+                              SAY(" ORDER BY 1, %u, %s", second, rest)};
+    return true;
 }
 
 /* Rows of a function among the columns. */
@@ -528,8 +540,10 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
         list = list_add(maker, list, SAY("%s AS c%u", expr, i));
         postgres_list = list_add(maker, postgres_list, SAY("%s AS c%u", postgres, i));
     }
+    unsigned columns = query.col_count;
     if (!from->late && risk == maker->risk && chance(maker->dice, 4)) /* PostgreSQL computes the others first */
         add_set_column(maker, scope, &query, &list, &postgres_list);
+    unsigned set = query.col_count > columns ? query.col_count : 0;
     if (maker->window_kappa) {
         where_kappa = SAY("%s%s", where, maker->window_kappa);
         where_postgres = SAY("%s%s", where, maker->window_postgres);
@@ -537,9 +551,9 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
     maker->window_kappa = window[0], maker->window_postgres = window[1];
     maker->ordered_over = ordered_over;
     struct tail tail = {"", "", ""};
-    if (distinct && top && allowed(P_DISTINCT_ON) && reads_column(first))
-        tail = make_distinct_on(maker, first, query.col_count);
-    else if (top)
+    bool on = distinct && top && allowed(P_DISTINCT_ON) && reads_column(first) &&
+              make_distinct_on(maker, scope, first, query.col_count, set, &tail);
+    if (top && !on)
         tail = make_top(maker, scope, distinct, query.col_count, &query.rows);
     if (distinct && !*tail.distinct) {
         made(P_DISTINCT);
