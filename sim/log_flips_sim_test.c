@@ -1,7 +1,9 @@
 /*
  * Rot: one bit of a log's files turns over, anywhere: journal blocks, extents (header, data, runs, order, index,
  * state). Either something notices (the opening, a read, `kappa log verify`), or everything that can be read is as it
- * was, and then the bit was of padding: zeros that nobody reads. Never is anything given but what was there.
+ * was, and then the bit was of padding: zeros that nobody reads. Never is anything given but what was there. Whatever
+ * bit of an extent it is, the log opens, and what cannot be read is the batch that the bit lies in; by position, its
+ * group.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
+#include "log/extent.h"
 #include "log/inspect.h"
 #include "log/log.h"
 #include "log/plant.h"
@@ -22,13 +25,14 @@
 #include "sim/campaign.h"
 #include "sim/sim.h"
 
-enum { TOPICS = 3, PARTITIONS = 2, GROUPS = 100, FILES_MAX = 64, PIECE_BYTES = 16 << 10 };
+enum { TOPICS = 3, PARTITIONS = 2, GROUPS = 100, GROUP_BATCHES_MAX = 3, FILES_MAX = 64, PIECE_BYTES = 16 << 10 };
 #define DIR "data/log"
 
 struct files {
     struct kp_os *os;
     char names[FILES_MAX][64];
     uint64_t bytes[FILES_MAX], used[FILES_MAX]; /* used: up to its last byte that is not zero */
+    uint64_t data[FILES_MAX];                   /* of an extent: behind its last batch */
     size_t count;
 };
 
@@ -65,10 +69,10 @@ static struct kp_log_options options(struct kp_sim *sim)
 
 static void append_group(struct kp_sim *sim, struct kp_log *log)
 {
-    struct kp_log_entry entries[3] = {0};
-    struct kp_buf batches[3] = {0};
+    struct kp_log_entry entries[GROUP_BATCHES_MAX] = {0};
+    struct kp_buf batches[GROUP_BATCHES_MAX] = {0};
     struct kp_error err;
-    size_t count = 1 + (size_t)kp_sim_below(sim, 3);
+    size_t count = 1 + (size_t)kp_sim_below(sim, GROUP_BATCHES_MAX);
     for (size_t i = 0; i < count; i++) {
         struct kp_record_batch_builder builder = {0};
         for (uint64_t r = kp_sim_below(sim, 4) + 1; r > 0; r--) {
@@ -127,6 +131,11 @@ static void note_file(void *arg, const char *name)
     snprintf(files->names[files->count++], sizeof files->names[0], "%s/%s", DIR, name);
 }
 
+static bool is_extent(const char *name)
+{
+    return strstr(name, KP_EXTENT_SUFFIX) != NULL;
+}
+
 static void list_files(struct kp_sim *sim, struct files *files)
 {
     struct kp_os *os = kp_sim_os(sim);
@@ -143,6 +152,10 @@ static void list_files(struct kp_sim *sim, struct files *files)
         files->used[i] = files->bytes[i];
         while (files->used[i] > 1 && bytes[files->used[i] - 1] == 0)
             files->used[i]--;
+        if (is_extent(files->names[i]))
+            files->data[i] = KP_SECTOR_BYTES + ((struct kp_extent_header *)(void *)bytes)->data_bytes;
+        if (strstr(files->names[i], KP_ADOPTED_SUFFIX))
+            files->data[i] = files->bytes[i];
         kp_free(bytes);
         os->close(os->ctx, file);
     }
@@ -342,6 +355,21 @@ static bool noticed(const struct seen *seen)
 
 /* ---- flips ---- */
 
+/* What an extent's bit takes away that it should not; NULL: nothing. */
+static const char *too_much(const struct files *files, size_t file, uint64_t at, const struct seen *seen)
+{
+    bool holds_batches = at >= KP_SECTOR_BYTES && at < files->data[file];
+    if (!files->data[file])
+        return NULL;
+    if (!seen->opened)
+        return "the log does not open";
+    if (!holds_batches && (seen->missing_positions || seen->missing_offsets))
+        return "it is of no batch, and some cannot be read";
+    if (seen->missing_positions > GROUP_BATCHES_MAX)
+        return "batches beside it cannot be read by position";
+    return NULL;
+}
+
 /* Is it of the recovery snapshot, which is a cache, or of the block that a closing log leaves behind the last one?
  * Without it, the log was not closed: nothing else. */
 static bool is_spare(const struct files *files, size_t file, uint64_t at)
@@ -421,6 +449,9 @@ static void flips(void **state)
         bool spare = is_spare(&whole.files, file, bit / 8), notice = noticed(&seen);
         if (!seen.wrong[0] && !notice && !zero && !spare)
             snprintf(seen.wrong, sizeof seen.wrong, "nobody looks at it, and it is not padding");
+        const char *more = too_much(&whole.files, file, bit / 8, &seen);
+        if (more && !seen.wrong[0])
+            snprintf(seen.wrong, sizeof seen.wrong, "%s", more);
         if (seen.wrong[0])
             fail_msg("bit %llu of %s turned over: %s (KAPPA_SEED=%llu repeats it)", (unsigned long long)bit,
                      whole.files.names[file], seen.wrong, (unsigned long long)number);

@@ -1,6 +1,5 @@
 #include "base/hash.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #define XXH_INLINE_ALL
@@ -21,6 +20,8 @@ struct kp_hash128 kp_hash128_bytes(const void *bytes, size_t len)
     return (struct kp_hash128){hash.low64, hash.high64};
 }
 
+#define POLYNOMIAL 0x82f63b78u /* its bits turned round */
+
 static uint32_t table[8][256];
 
 __attribute__((constructor)) static void fill_table(void)
@@ -28,7 +29,7 @@ __attribute__((constructor)) static void fill_table(void)
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t crc = i;
         for (int bit = 0; bit < 8; bit++)
-            crc = (crc >> 1) ^ (crc & 1 ? 0x82f63b78u : 0);
+            crc = (crc >> 1) ^ (crc & 1 ? POLYNOMIAL : 0);
         table[0][i] = crc;
     }
     for (uint32_t i = 0; i < 256; i++)
@@ -114,4 +115,20 @@ uint32_t kp_crc32c(uint32_t crc, const void *bytes, size_t len)
         return ~crc_hardware(crc, bytes, len);
 #endif
     return ~crc_portable(crc, bytes, len);
+}
+
+bool kp_crc32c_mend(void *bytes, size_t len, uint32_t crc)
+{
+    uint8_t *at = (uint8_t *)bytes + len;
+    uint32_t wrong = kp_crc32c(0, bytes, len) ^ crc;
+    uint32_t bit = POLYNOMIAL; /* what the bit adds to the checksum, from the last one to the first */
+    while (at-- > (uint8_t *)bytes)
+        for (int i = 7; i >= 0; i--) {
+            if (bit == wrong) {
+                *at ^= (uint8_t)(1u << i);
+                return true;
+            }
+            bit = bit >> 1 ^ (bit & 1 ? POLYNOMIAL : 0);
+        }
+    return false;
 }

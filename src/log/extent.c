@@ -10,6 +10,7 @@
 
 const char kp_extent_lost_wrong[] = "its blocks had rotted before they were sealed";
 
+enum { MEND_BYTES_MAX = 64 << 10 };
 #define PLACE_MAX ((uint64_t)1 << 56) /* bytes of a file: sums of some do not overflow */
 
 uint32_t kp_extent_header_crc(const struct kp_extent_header *header)
@@ -128,6 +129,22 @@ static enum kp_code damaged(const struct kp_extent_file *file, uint64_t number, 
     return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup.");
 }
 
+/* Has the section that checksum; or had it before one bit rotted, which is turned back? */
+static bool sound(const struct kp_extent_file *file, void *bytes, size_t len, uint32_t crc)
+{
+    return kp_crc32c(0, bytes, len) == crc ||
+           (!file->exact && len <= MEND_BYTES_MAX && kp_crc32c_mend(bytes, len, crc));
+}
+
+/* The same of one that lies beside its checksum, in which the bit may be. */
+static bool sound_beside(const struct kp_extent_file *file, void *bytes, size_t len, uint32_t *crc)
+{
+    uint32_t is = kp_crc32c(0, bytes, len);
+    if (!file->exact && __builtin_popcount(is ^ *crc) == 1)
+        *crc = is;
+    return sound(file, bytes, len, *crc);
+}
+
 enum kp_code kp_extent_file_read(struct kp_extent_file *file, uint64_t number, void *bytes, uint64_t place, size_t len,
                                  struct kp_error *err)
 {
@@ -156,19 +173,20 @@ static bool sections_fit(const struct kp_extent_header *header)
            header->file_first <= header->file_last;
 }
 
-static enum kp_code check_header(const struct kp_extent_file *file, const struct kp_extent_header *header,
-                                 uint64_t number, struct kp_error *err)
+static enum kp_code check_header(const struct kp_extent_file *file, struct kp_extent_header *header, uint64_t number,
+                                 struct kp_error *err)
 {
+    bool whole = sound_beside(file, header, offsetof(struct kp_extent_header, crc), &header->crc);
     if (memcmp(header->magic, KP_EXTENT_MAGIC, sizeof header->magic) != 0)
         return damaged(file, number, 0, "it does not begin with an extent's header", err);
     if (header->format < KP_EXTENT_FORMAT || header->format > KP_EXTENT_FORMAT_LOST) {
-        /* before the CRC: another format may keep it elsewhere */
+        /* whatever the CRC: another format may keep it elsewhere */
         kp_fail(
             err, KP_UNSUPPORTED, NULL, "extent %llu in \"%s\" has the format %u; this version of kappa knows %d to %d",
             (unsigned long long)number, file->dir, header->format, (int)KP_EXTENT_FORMAT, (int)KP_EXTENT_FORMAT_LOST);
         return kp_error_hint(err, "Use the version of kappa that wrote it, or a later one.");
     }
-    if (header->crc != kp_extent_header_crc(header))
+    if (!whole)
         return damaged(file, number, 0, "its header fails its checksum", err);
     if (header->number != number)
         return damaged(file, number, 0, "it is not what its name says", err);
@@ -187,11 +205,12 @@ static enum kp_code read_header(struct kp_extent_file *file, uint64_t number, st
     return KP_OK;
 }
 
-enum kp_code kp_extent_header_read(struct kp_os *os, const char *dir, uint64_t number,
+enum kp_code kp_extent_header_read(struct kp_os *os, const char *dir, uint64_t number, bool exact,
                                    struct kp_extent_header *ret_header, struct kp_error *err)
 {
     struct kp_extent_file file;
     kp_extent_file_init(&file, os, dir, false);
+    file.exact = exact;
     enum kp_code code = read_header(&file, number, ret_header, err);
     kp_extent_file_finish(&file);
     return code;
@@ -217,7 +236,7 @@ static enum kp_code load_runs(struct kp_extent_file *file, struct kp_extent_set 
         return damaged(file, header->number, file_bytes, "the file ends here", err);
     set->runs = kp_alloc(bytes + 1);
     KP_TRY(kp_extent_file_read(file, header->number, set->runs, header->runs_at, bytes, err));
-    if (kp_crc32c(0, set->runs, bytes) != header->runs_crc)
+    if (!sound(file, set->runs, bytes, header->runs_crc))
         return damaged(file, header->number, header->runs_at, "its runs fail their checksum", err);
     for (uint32_t i = 0; i < header->runs; i++)
         if (!run_sound(header, &set->runs[i]))
@@ -225,12 +244,13 @@ static enum kp_code load_runs(struct kp_extent_file *file, struct kp_extent_set 
     return KP_OK;
 }
 
-enum kp_code kp_extent_set_load(struct kp_os *os, const char *dir, uint64_t number, struct kp_extent_set **ret_set,
-                                struct kp_error *err)
+enum kp_code kp_extent_set_load(struct kp_os *os, const char *dir, uint64_t number, bool exact,
+                                struct kp_extent_set **ret_set, struct kp_error *err)
 {
     struct kp_extent_set *set = kp_calloc(1, sizeof *set);
     struct kp_extent_file file;
     kp_extent_file_init(&file, os, dir, false);
+    file.exact = exact;
     enum kp_code code = read_header(&file, number, &set->header, err);
     if (code == KP_OK && set->header.kind != KP_EXTENT_MIXED)
         code = damaged(&file, number, 0, "it is not a mixed extent", err);
@@ -252,16 +272,17 @@ void kp_extent_set_free(struct kp_extent_set *set)
     kp_free(set);
 }
 
-enum kp_code kp_extent_state_read(struct kp_os *os, const char *dir, const struct kp_extent_header *header,
+enum kp_code kp_extent_state_read(struct kp_os *os, const char *dir, const struct kp_extent_header *header, bool exact,
                                   struct kp_buf *ret_state, struct kp_error *err)
 {
     struct kp_extent_file file;
     kp_extent_file_init(&file, os, dir, false);
+    file.exact = exact;
     struct kp_buf state = {0};
     uint8_t *at = kp_buf_reserve(&state, header->state_bytes);
     enum kp_code code = kp_extent_file_read(&file, header->number, at, header->state_at, header->state_bytes, err);
     state.len = header->state_bytes;
-    if (code == KP_OK && kp_crc32c(0, state.data, state.len) != header->state_crc)
+    if (code == KP_OK && !sound(&file, state.data, state.len, header->state_crc))
         code = damaged(&file, header->number, header->state_at, "its state fails its checksum", err);
     kp_extent_file_finish(&file);
     if (code == KP_OK)
@@ -312,8 +333,10 @@ enum kp_code kp_order_page_read(struct kp_extent_file *file, const struct kp_ext
 {
     uint64_t place = set->header.order_at + (uint64_t)page * KP_ORDER_PAGE_BYTES;
     KP_TRY(kp_extent_file_read(file, set->header.number, ret_page, place, sizeof *ret_page, err));
-    if (ret_page->magic != KP_ORDER_MAGIC || ret_page->count == 0 || ret_page->count > KP_ORDER_PAGE_ENTRIES ||
-        ret_page->crc != kp_crc32c(0, &ret_page->count, KP_ORDER_PAGE_BYTES - offsetof(struct kp_order_page, count)))
+    int rotten = __builtin_popcount(ret_page->magic ^ KP_ORDER_MAGIC);
+    size_t bytes = KP_ORDER_PAGE_BYTES - offsetof(struct kp_order_page, count);
+    if (rotten > !file->exact || !sound_beside(file, &ret_page->count, bytes, &ret_page->crc) || ret_page->count == 0 ||
+        ret_page->count > KP_ORDER_PAGE_ENTRIES)
         return damaged(file, set->header.number, place, "a page of its order fails its checksum", err);
     if (!entries_sound(set, ret_page))
         return damaged(file, set->header.number, place, "a page of its order says what cannot be", err);
@@ -357,7 +380,7 @@ enum kp_code kp_extent_index_read(struct kp_extent_file *file, const struct kp_e
     uint64_t place = set->header.index_at + run->index_first * sizeof(struct kp_extent_index);
     struct kp_extent_index *index = kp_alloc(bytes + 1);
     enum kp_code code = kp_extent_file_read(file, set->header.number, index, place, bytes, err);
-    if (code == KP_OK && kp_crc32c(0, index, bytes) != run->index_crc)
+    if (code == KP_OK && !sound(file, index, bytes, run->index_crc))
         code = damaged(file, set->header.number, place, "an index fails its checksum", err);
     if (code == KP_OK && !index_sound(run, index))
         code = damaged(file, set->header.number, place, "an index says what cannot be", err);

@@ -86,6 +86,12 @@
  * than what it spans; `records` in the order is the span, as ever. Of a batch without records only the entry in the
  * order stays, as above. Offsets within a run may have gaps then. Such extents, and those merged from them, have
  * format 2: earlier versions of kappa, which take count and span for the same, do not read them.
+ *
+ * MENDED. A rotten bit of a header, runs, a page of order, an index or a state would take many records away, so the
+ * checksum is used to find it: of sections of up to 64 KiB, where what a single bit does to it is unlike what any other
+ * does, and unlike most of what worse damage does. What is mended is checked as ever behind that, and the batches that
+ * it leads to have checksums of their own. The file is left as it is: `kappa log verify` tells of it, and the next
+ * merge writes the section right.
  */
 #ifndef KP_LOG_EXTENT_H
 #define KP_LOG_EXTENT_H
@@ -264,16 +270,17 @@ struct kp_extent_set {
     struct kp_extent_run *runs;
 };
 
-/* Reads and checks a mixed or own extent's header. KP_UNSUPPORTED for an unknown format, KP_CORRUPT for damage. */
-KP_MUST enum kp_code kp_extent_header_read(struct kp_os *os, const char *dir, uint64_t number,
+/* Reads and checks a mixed or own extent's header. KP_UNSUPPORTED for an unknown format, KP_CORRUPT for damage. exact,
+ * here and below: a rotten bit is damage; else a single one is turned back (MENDED). */
+KP_MUST enum kp_code kp_extent_header_read(struct kp_os *os, const char *dir, uint64_t number, bool exact,
                                            struct kp_extent_header *ret_header, struct kp_error *err);
 /* Loads the set of a mixed extent: header and runs. */
-KP_MUST enum kp_code kp_extent_set_load(struct kp_os *os, const char *dir, uint64_t number,
+KP_MUST enum kp_code kp_extent_set_load(struct kp_os *os, const char *dir, uint64_t number, bool exact,
                                         struct kp_extent_set **ret_set, struct kp_error *err);
 void kp_extent_set_free(struct kp_extent_set *set); /* NULL is fine */
 /* The state section of a mixed extent, checked; to finish. */
 KP_MUST enum kp_code kp_extent_state_read(struct kp_os *os, const char *dir, const struct kp_extent_header *header,
-                                          struct kp_buf *ret_state, struct kp_error *err);
+                                          bool exact, struct kp_buf *ret_state, struct kp_error *err);
 /* The first run of the partition that ends behind offset; NULL if there is none. */
 const struct kp_extent_run *kp_extent_run_find(const struct kp_extent_set *set, uint32_t topic, uint32_t partition,
                                                int64_t offset);
@@ -286,6 +293,7 @@ struct kp_extent_file {
     const char *dir; /* borrowed */
     uint64_t number; /* 0: none is open */
     bool direct;
+    bool exact; /* what is checked is not mended */
     struct kp_file *file;
 };
 

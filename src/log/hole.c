@@ -308,7 +308,7 @@ static enum kp_code take_sealed_ends(struct kp_log *log, struct kp_error *err)
     if (!log->sealing.set_count || !log->holes.records)
         return KP_OK;
     KP_TRY(kp_extent_state_read(log->os, log->journal.dir, &log->sealing.sets[log->sealing.set_count - 1]->header,
-                                &bytes, err));
+                                false, &bytes, err));
     enum kp_code code = kp_state_read(bytes.data, bytes.len, &state, err);
     kp_buf_finish(&bytes);
     for (uint32_t id = 1; code == KP_OK && id <= log->topics.id_count; id++) {

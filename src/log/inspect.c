@@ -134,7 +134,7 @@ static enum kp_code load_topics(struct kp_os *os, const char *dir, const struct 
                                 struct kp_topics *topics, struct kp_error *err)
 {
     struct kp_buf state;
-    KP_TRY(kp_extent_state_read(os, dir, anchor, &state, err));
+    KP_TRY(kp_extent_state_read(os, dir, anchor, false, &state, err));
     enum kp_code code = kp_state_read(state.data, state.len, topics, err);
     kp_buf_finish(&state);
     return code;

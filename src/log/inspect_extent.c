@@ -44,7 +44,7 @@ static enum kp_code look(struct kp_os *os, const char *dir, struct kp_inspect_se
     struct kp_buf state = {0};
     KP_TRY(kp_folder_look(os, dir, &folder, err));
     uint64_t anchor = folder.anchor.number;
-    enum kp_code code = anchor ? kp_extent_state_read(os, dir, &folder.anchor, &state, err) : KP_OK;
+    enum kp_code code = anchor ? kp_extent_state_read(os, dir, &folder.anchor, false, &state, err) : KP_OK;
     kp_folder_finish(&folder);
     if (code == KP_OK && anchor)
         code = kp_state_read(state.data, state.len, &sealed->topics, err);
@@ -151,13 +151,17 @@ static void walk_set(struct items *items, const struct kp_extent_set *set)
     struct kp_order_page *page = kp_alloc(sizeof *page);
     struct kp_error err;
     for (uint32_t number = 0; number < set->header.order_pages && !items->stopped; number++) {
+        items->mixed.exact = true;
         if (kp_order_page_read(&items->mixed, set, number, page, &err) != KP_OK) {
             items->problem(items->arg, err.message);
-            continue;
+            items->mixed.exact = false; /* what it names is looked at all the same, if a reader would */
+            if (kp_order_page_read(&items->mixed, set, number, page, &err) != KP_OK)
+                continue;
         }
         for (uint32_t i = 0; i < page->count && !items->stopped; i++)
             give_item(items, set, &page->entries[i]);
     }
+    items->mixed.exact = true;
     for (uint32_t r = 0; r < set->header.runs; r++) {
         struct kp_extent_index *index;
         if (kp_extent_index_read(&items->mixed, set, &set->runs[r], &index, &err) == KP_OK)
@@ -166,7 +170,7 @@ static void walk_set(struct items *items, const struct kp_extent_set *set)
             items->problem(items->arg, err.message);
     }
     struct kp_buf state;
-    if (kp_extent_state_read(items->os, items->dir, &set->header, &state, &err) == KP_OK)
+    if (kp_extent_state_read(items->os, items->dir, &set->header, true, &state, &err) == KP_OK)
         kp_buf_finish(&state);
     else
         items->problem(items->arg, err.message);
@@ -232,13 +236,15 @@ static void load_extent(struct items *items, const struct kp_sealed_extent *exte
     if (extent->kind == KP_EXTENT_ADOPTED)
         code = adopted_read(items, extent, &header.crc, &err);
     else if (extent->kind == KP_EXTENT_MIXED)
-        code = kp_extent_set_load(items->os, items->dir, extent->number, &set, &err);
+        code = kp_extent_set_load(items->os, items->dir, extent->number, true, &set, &err);
     else
-        code = kp_extent_header_read(items->os, items->dir, extent->number, &header, &err);
+        code = kp_extent_header_read(items->os, items->dir, extent->number, true, &header, &err);
     if (set)
         header = set->header;
     if (code != KP_OK) {
         items->problem(items->arg, err.message);
+        if (extent->kind == KP_EXTENT_MIXED) /* what it holds is looked at all the same, if a reader would */
+            (void)!kp_extent_set_load(items->os, items->dir, extent->number, false, &set, NULL);
     } else if (header.crc != extent->header_crc) {
         snprintf(text, sizeof text, "extent %llu%s is not the one that was sealed",
                  (unsigned long long)kp_extent_shown(extent->number), kp_extent_suffix(extent->number));

@@ -53,7 +53,7 @@ static enum kp_code begin_recovered(void *arg, const struct kp_extent_header *an
 {
     struct kp_log *log = arg;
     struct kp_buf state;
-    KP_TRY(kp_extent_state_read(log->os, log->journal.dir, anchor, &state, err));
+    KP_TRY(kp_extent_state_read(log->os, log->journal.dir, anchor, false, &state, err));
     enum kp_code code = kp_state_read(state.data, state.len, &log->topics, err);
     size_t len = 0;
     const uint8_t *producers = code == KP_OK ? kp_state_producers(state.data, state.len, &len) : NULL;

@@ -345,7 +345,7 @@ enum kp_code kp_merge_write(struct kp_merge *merge, struct kp_error *err)
     struct kp_extents_source source = {put_all, merge};
     struct kp_buf state = {0};
     size_t newest = kp_log_planted == KP_PLANT_MERGED_STATE ? 0 : merge->count - 1;
-    KP_TRY(kp_extent_state_read(log->os, log->journal.dir, &merge->sets[newest]->header, &state, err));
+    KP_TRY(kp_extent_state_read(log->os, log->journal.dir, &merge->sets[newest]->header, false, &state, err));
     enum kp_code code = kp_extents_write(&merge->writer, &source, &state, err);
     kp_buf_finish(&state);
     log->sealing.next_number = merge->writer.next_number;

@@ -67,7 +67,7 @@ static enum kp_code find_anchor(struct kp_os *os, const char *dir, struct kp_fol
         struct kp_extent_header header;
         if (kp_extent_adopted(kp_folder_number(&folder->extents, i)))
             continue;
-        enum kp_code code = kp_extent_header_read(os, dir, kp_folder_number(&folder->extents, i), &header, err);
+        enum kp_code code = kp_extent_header_read(os, dir, kp_folder_number(&folder->extents, i), false, &header, err);
         if (code == KP_CORRUPT) /* if it is the one, it will be missed */
             continue;
         KP_TRY(code);

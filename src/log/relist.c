@@ -35,7 +35,7 @@ static enum kp_code read_headers(struct relist *relist, struct kp_error *err)
         uint64_t number = kp_folder_number(&relist->folder->extents, i);
         if (kp_extent_adopted(number))
             continue;
-        enum kp_code code = kp_extent_header_read(log->os, log->journal.dir, number, &header, err);
+        enum kp_code code = kp_extent_header_read(log->os, log->journal.dir, number, false, &header, err);
         if (code == KP_CORRUPT) /* if it is needed, it will be missed */
             continue;
         KP_TRY(code);
@@ -148,7 +148,7 @@ static void count_set(struct relist *relist, const struct kp_extent_set *set, ui
 static enum kp_code add_set(struct relist *relist, const struct kp_extent_header *header, struct kp_error *err)
 {
     struct kp_extent_set *set;
-    KP_TRY(kp_extent_set_load(relist->log->os, relist->log->journal.dir, header->number, &set, err));
+    KP_TRY(kp_extent_set_load(relist->log->os, relist->log->journal.dir, header->number, false, &set, err));
     uint64_t file_bytes = header->file_bytes; /* that were written: all but adopted ones */
     add_header(relist, header);
     for (uint32_t r = 0; r < set->header.runs; r++) {

@@ -367,7 +367,7 @@ static enum kp_code load_states(struct job *job, struct kp_error *err)
     if (newest.file_last + 1 != job->head.file_next || newest.position_end != job->head.position)
         return kp_fail(err, KP_CORRUPT, NULL, "extent %llu in \"%s\" does not end where the log says that it does",
                        (unsigned long long)newest.number, log->journal.dir);
-    KP_TRY(kp_extent_state_read(log->os, log->journal.dir, &newest, &bytes, err));
+    KP_TRY(kp_extent_state_read(log->os, log->journal.dir, &newest, false, &bytes, err));
     code = kp_state_read(bytes.data, bytes.len, &job->state, err);
     kp_buf_finish(&bytes);
     return code;

@@ -326,7 +326,7 @@ static enum kp_code load_sets(struct kp_log *log, struct kp_error *err)
         if (extent->kind != KP_EXTENT_MIXED)
             continue;
         struct kp_extent_set *set;
-        KP_TRY(kp_extent_set_load(log->os, log->journal.dir, extent->number, &set, err));
+        KP_TRY(kp_extent_set_load(log->os, log->journal.dir, extent->number, false, &set, err));
         sealing->sets[sealing->set_count++] = set;
         for (uint32_t r = 0; r < set->header.runs; r++) /* of extents that are gone, too: no number comes again */
             if (set->runs[r].extent < KP_ADOPTED)
