@@ -367,6 +367,8 @@ static const char *too_much(const struct files *files, size_t file, uint64_t at,
         return "it is of no batch, and some cannot be read";
     if (seen->missing_positions > GROUP_BATCHES_MAX)
         return "batches beside it cannot be read by position";
+    if (seen->missing_offsets > 1)
+        return "batches beside it cannot be read by offset";
     return NULL;
 }
 

@@ -6,7 +6,11 @@
 
 #include "log/record_batch.h"
 
-enum { SCAN_READ_BYTES = 64 << 10, RUN_READ_BYTES = 256 << 10 };
+enum {
+    SCAN_READ_BYTES = 64 << 10,
+    RUN_READ_BYTES = 256 << 10,
+    PASS_BYTES_MAX = KP_RECORD_BATCH_BYTES_MAX + KP_EXTENT_INDEX_GAP_BYTES /* then there is an entry in the index */
+};
 
 /* ---- blocks at a place, from the tail or from disk ---- */
 
@@ -183,23 +187,72 @@ static enum kp_code run_bytes(struct kp_batches *batches, size_t need, const str
     return KP_OK;
 }
 
+/* The item at the place, and what its batch says; or what is wrong with it. */
+static enum kp_code run_item(struct kp_batches *batches, const struct kp_extent_item **ret_item,
+                             struct kp_record_batch_info *ret_info, const char **ret_wrong, struct kp_error *err)
+{
+    size_t head_bytes = sizeof **ret_item, have;
+    KP_TRY(run_bytes(batches, head_bytes, ret_item, &have, err));
+    if (have >= head_bytes && (*ret_item)->bytes <= KP_RECORD_BATCH_BYTES_MAX)
+        KP_TRY(run_bytes(batches, head_bytes + (*ret_item)->bytes, ret_item, &have, err));
+    *ret_wrong = kp_extent_item_wrong(*ret_item, have);
+    if (!*ret_wrong &&
+        kp_record_batch_check((const uint8_t *)(*ret_item + 1), (*ret_item)->bytes, false, ret_info, NULL) != KP_OK)
+        *ret_wrong = "a record batch is malformed";
+    return KP_OK;
+}
+
+/* Could an item begin at the place? Its batch says its length, too: else there is no checksum to be looked at. */
+static enum kp_code may_be_item(struct kp_batches *batches, bool *ret_may, struct kp_error *err)
+{
+    const struct kp_extent_item *item;
+    size_t have;
+    KP_TRY(run_bytes(batches, sizeof *item + KP_RECORD_BATCH_HEADER_BYTES, &item, &have, err));
+    *ret_may = have >= sizeof *item + KP_RECORD_BATCH_HEADER_BYTES &&
+               (uint64_t)kp_load_be32((const uint8_t *)(item + 1) + 8) + 12 == item->bytes;
+    return KP_OK;
+}
+
+/* Goes on behind a rotten item if what is wanted lies there: where the next whole one begins at or before it. */
+static enum kp_code pass_rotten(struct kp_batches *batches, bool *ret_passed, struct kp_error *err)
+{
+    uint64_t from = batches->place, end = batches->run->place + batches->run->bytes;
+    bool found = false;
+    *ret_passed = false;
+    while (!found && batches->place - from < PASS_BYTES_MAX && batches->place + KP_ENTRY_ALIGN < end) {
+        const struct kp_extent_item *item;
+        struct kp_record_batch_info info;
+        const char *wrong;
+        batches->place += KP_ENTRY_ALIGN;
+        KP_TRY(may_be_item(batches, &found, err));
+        if (!found)
+            continue;
+        KP_TRY(run_item(batches, &item, &info, &wrong, err));
+        found = !wrong;
+        *ret_passed = found && info.base_offset <= batches->offset;
+    }
+    if (!*ret_passed)
+        batches->place = from;
+    return KP_OK;
+}
+
 /* The next item of the run, or none at its end. */
 static enum kp_code run_next(struct kp_batches *batches, struct kp_found *ret_found, bool *ret_any,
                              struct kp_error *err)
 {
     const struct kp_extent_run *run = batches->run;
     const struct kp_extent_item *item;
-    size_t have;
     for (*ret_any = false; batches->place < run->place + run->bytes && !*ret_any;) {
-        KP_TRY(run_bytes(batches, sizeof *item, &item, &have, err));
-        if (have >= sizeof *item && item->bytes <= KP_RECORD_BATCH_BYTES_MAX)
-            KP_TRY(run_bytes(batches, sizeof *item + item->bytes, &item, &have, err));
-        const char *wrong = kp_extent_item_wrong(item, have);
         struct kp_record_batch_info info;
-        if (!wrong && kp_record_batch_check((const uint8_t *)(item + 1), item->bytes, false, &info, NULL) != KP_OK)
-            wrong = "a record batch is malformed";
-        if (wrong)
-            return damaged(batches, wrong, err);
+        const char *wrong;
+        bool passed;
+        KP_TRY(run_item(batches, &item, &info, &wrong, err));
+        if (wrong) {
+            KP_TRY(pass_rotten(batches, &passed, err));
+            if (!passed)
+                return damaged(batches, wrong, err);
+            continue;
+        }
         batches->place += kp_extent_item_bytes(item->bytes);
         *ret_found = (struct kp_found){info.base_offset, item->position, kp_record_batch_span(&info), item->bytes,
                                        (const uint8_t *)(item + 1)};
