@@ -1,6 +1,8 @@
 /* kappa.log and kappa.damage: the log as it lies on disk, and what of it cannot be read any more. */
 #include "db/system.h"
 
+#include <stdio.h>
+
 enum kp_code kp_system_fill_log(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
     struct kp_log *log = session->db->log;
@@ -27,6 +29,22 @@ enum kp_code kp_system_fill_log(struct kp_session *session, struct kp_system_row
     return KP_OK;
 }
 
+/* The journal file, or the extent, and the byte. */
+static void put_place(struct kp_system_rows *rows, const struct kp_log_damage *damage)
+{
+    char extent[32];
+    snprintf(extent, sizeof extent, "%llu%s", (unsigned long long)damage->extent, damage->adopted ? " (adopted)" : "");
+    if (damage->file_number)
+        kp_system_put_int(rows, (int64_t)damage->file_number);
+    else
+        kp_system_put_null(rows);
+    kp_system_put_text(rows, damage->extent ? extent : NULL);
+    if (damage->file_offset)
+        kp_system_put_int(rows, (int64_t)damage->file_offset);
+    else
+        kp_system_put_null(rows);
+}
+
 enum kp_code kp_system_fill_damage(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
     struct kp_log *log = session->db->log;
@@ -47,8 +65,7 @@ enum kp_code kp_system_fill_damage(struct kp_session *session, struct kp_system_
         kp_system_put_int(rows, !damages[i].maybe);
         kp_system_put_int(rows, damages[i].position);
         kp_system_put_int(rows, damages[i].position_end);
-        kp_system_put_int(rows, (int64_t)damages[i].file_number);
-        kp_system_put_int(rows, (int64_t)damages[i].file_offset);
+        put_place(rows, &damages[i]);
         kp_system_put_text(rows, damages[i].wrong);
     }
     kp_free(damages);

@@ -304,7 +304,7 @@ static enum kp_code lost_next(struct kp_batches *batches, struct kp_found *ret_f
                               struct kp_error *err)
 {
     const struct kp_extent_run *run = batches->run;
-    struct kp_log_damage damage = kp_hole_sealed(run);
+    struct kp_log_damage damage = kp_hole_sealed(batches->set, run);
     if (!batches->told_lost)
         return kp_log_damage_error(batches->cursor.log, &damage, err);
     *ret_found =

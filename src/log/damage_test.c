@@ -71,6 +71,22 @@ static int64_t read_beside(struct kp_log *log)
     return lost;
 }
 
+static void look_for(void *arg, const char *text)
+{
+    const char **looked_for = arg;
+    if (*looked_for && strstr(text, *looked_for))
+        *looked_for = NULL;
+}
+
+/* Does `kappa log verify` tell of a problem in these words? */
+static bool verify_says(const char *words)
+{
+    struct kp_inspect_report report;
+    struct kp_error err;
+    assert_int_equal(kp_inspect_verify(kp_os_real(), dir, look_for, &words, &report, &err), KP_OK);
+    return !words;
+}
+
 /* How many batches of two records cannot be fetched. */
 static int64_t fetch_beside(struct kp_log *log)
 {
@@ -351,6 +367,14 @@ static void damage_beside(void **state)
     size_t count;
     kp_log_damages(log, &damages, &count);
     assert_true(count > 0);
+    assert_true(damages->extent > 0 && !damages->file_number); /* where it is told to lie */
+    char place[80];
+    snprintf(place, sizeof place, "It lies in extent %llu of", (unsigned long long)damages->extent);
+    assert_int_equal(kp_log_damage_error(log, damages, &err), KP_CORRUPT);
+    assert_non_null(strstr(err.detail, place));
+    snprintf(place, sizeof place, ": extent %llu: its blocks had rotted before they were sealed",
+             (unsigned long long)damages->extent);
+    assert_true(verify_says(place));
     kp_free(damages);
     assert_int_equal(kp_log_trim(log, topic, 0, 20, &err), KP_OK);
     read_all(log, 20000, NULL, 0);         /* who wants nothing of it passes */

@@ -409,7 +409,8 @@ enum kp_code kp_log_damage_error(struct kp_log *log, const struct kp_log_damage 
                         (unsigned long long)damage->file_offset, (long long)damage->position,
                         (long long)damage->position_end - 1);
     else
-        kp_error_detail(err, "It lies in an extent of \"%s\"; positions %lld to %lld are lost.", log->journal.dir,
+        kp_error_detail(err, "It lies in extent %llu%s of \"%s\"; positions %lld to %lld are lost.",
+                        (unsigned long long)damage->extent, damage->adopted ? " (adopted)" : "", log->journal.dir,
                         (long long)damage->position, (long long)damage->position_end - 1);
     return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup, or give up the "
                               "records up to there with ALTER TOPIC … DELETE BEFORE.");
@@ -477,7 +478,7 @@ void kp_log_damages(struct kp_log *log, struct kp_log_damage **ret_damages, size
         const struct kp_extent_set *set = log->sealing.sets[i];
         for (uint32_t r = 0; r < set->header.runs; r++)
             if (kp_extent_run_lost(&set->runs[r])) {
-                struct kp_log_damage damage = kp_hole_sealed(&set->runs[r]);
+                struct kp_log_damage damage = kp_hole_sealed(set, &set->runs[r]);
                 kp_buf_append(&out, &damage, sizeof damage);
             }
     }

@@ -109,8 +109,9 @@ const struct kp_hole *kp_hole_known(struct kp_log *log, uint64_t location);
 /* ---- sealing ---- */
 
 struct kp_extent_run;
-/* What a run of lost records (log/extent.h) tells. */
-struct kp_log_damage kp_hole_sealed(const struct kp_extent_run *run);
+struct kp_extent_set;
+/* What a set's run of lost records (log/extent.h) tells. */
+struct kp_log_damage kp_hole_sealed(const struct kp_extent_set *set, const struct kp_extent_run *run);
 /* Of the files from first to before *end, those that can be sealed as to their holes, each of which must be sealed
  * whole and have a block behind it: *end may move, up to `most`. False: files are left because of that. Any thread. */
 bool kp_holes_fit(struct kp_log *log, uint64_t first, uint64_t most, uint64_t *end);

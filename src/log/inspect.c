@@ -343,7 +343,12 @@ static bool verify_item(void *arg, const struct kp_inspect_item *item)
     verify->report->records += wrong ? entry->records : (uint64_t)info.records;
     if (!wrong && (info.base_offset != entry->base_offset || kp_record_batch_span(&info) != entry->records))
         wrong = "another record batch lies there";
-    if (wrong)
+    if (wrong && item->lost)
+        problem(verify, "topic \"%s\", partition %u, offsets %lld to %lld, from position %lld on: extent %llu: %s",
+                topic ? topic->name : "", item->partition, (long long)entry->base_offset,
+                (long long)entry->base_offset + entry->records - 1, (long long)entry->position,
+                (unsigned long long)item->extent, wrong);
+    else if (wrong)
         problem(verify,
                 "topic \"%s\", partition %u, offset %lld, position %lld: extent %llu%s, byte %llu, %u bytes: %s",
                 topic ? topic->name : "", item->partition, (long long)entry->base_offset, (long long)entry->position,

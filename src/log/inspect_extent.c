@@ -109,6 +109,7 @@ static void give_lost(struct items *items, const struct kp_extent_set *set, cons
                                          .partition = run->partition,
                                          .entry = &entry,
                                          .extent = set->header.number,
+                                         .lost = true,
                                          .wrong = kp_extent_lost_wrong};
     if (kp_topics_gone(&items->sealed->topics, run->topic, run->partition, run->end_offset - records, records) <
         records)

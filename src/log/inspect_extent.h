@@ -23,6 +23,7 @@ struct kp_inspect_item {
     uint32_t topic, partition;
     const struct kp_order_entry *entry;
     uint64_t extent;
+    bool lost;            /* before it was sealed: entry says which records, and nothing else */
     const uint8_t *batch; /* NULL when it could not be read */
     const char *wrong;    /* NULL: it is whole */
 };

@@ -255,7 +255,9 @@ struct kp_log_damage {
     uint32_t topic, partition;      /* topic 0: no partition's; what rotted made a topic, or the like */
     int64_t offset, offset_end;
     bool maybe;                        /* at most: it may have been other partitions' records */
-    uint64_t file_number, file_offset; /* of the journal; 0: it lies in an extent */
+    uint64_t file_number, file_offset; /* of the journal; number 0: it lies in an extent, */
+    uint64_t extent;                   /* of this number; offset 0: at no known place */
+    bool adopted;                      /* it is a journal file that became one */
     const char *wrong;                 /* static */
 };
 

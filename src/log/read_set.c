@@ -311,10 +311,11 @@ static enum kp_code damaged(const struct picks *picks, const struct pick *pick, 
 {
     struct kp_log *log = picks->build->log;
     const struct kp_extent_run *run = &picks->set->runs[pick->entry.run];
+    uint64_t extent = extent_of(picks, pick);
     struct kp_topic_info info;
     bool known = kp_log_topic_get(log, run->topic, &info, NULL) == KP_OK;
     if (kp_extent_run_lost(run)) {
-        struct kp_log_damage damage = kp_hole_sealed(run);
+        struct kp_log_damage damage = kp_hole_sealed(picks->set, run);
         return kp_log_damage_error(log, &damage, err);
     }
     kp_fail(err, KP_CORRUPT, NULL,
@@ -328,9 +329,11 @@ static enum kp_code damaged(const struct picks *picks, const struct pick *pick, 
                                 .partition = run->partition,
                                 .offset = pick->entry.base_offset,
                                 .offset_end = pick->entry.base_offset + pick->entry.records,
+                                .extent = kp_extent_shown(extent),
+                                .adopted = kp_extent_adopted(extent),
+                                .file_offset = pick->entry.place,
                                 .wrong = wrong};
     kp_damage_note(log, &met);
-    uint64_t extent = extent_of(picks, pick);
     kp_error_detail(err, "It lies in extent %llu%s of \"%s\", at byte %llu.",
                     (unsigned long long)kp_extent_shown(extent), kp_extent_suffix(extent), log->journal.dir,
                     (unsigned long long)pick->entry.place);
@@ -416,7 +419,7 @@ static void put_batch(struct kp_extent_file *file, const struct kp_extent_set *s
     uint64_t number = run->extent ? run->extent : set->header.number;
     if (kp_extent_run_lost(run)) {
         *ret_rotten = true;
-        struct kp_log_damage lost = kp_hole_sealed(run);
+        struct kp_log_damage lost = kp_hole_sealed(set, run);
         kp_buf_append(out, &lost, sizeof lost);
         return;
     }
@@ -424,6 +427,9 @@ static void put_batch(struct kp_extent_file *file, const struct kp_extent_set *s
                                    .partition = run->partition,
                                    .offset = entry->base_offset,
                                    .offset_end = entry->base_offset + entry->records,
+                                   .extent = kp_extent_shown(number),
+                                   .adopted = kp_extent_adopted(number),
+                                   .file_offset = entry->place,
                                    .wrong = "a record batch of its group is damaged"};
     size_t bytes = kp_extent_head_bytes(run) + entry->bytes;
     uint8_t *at = kp_alloc(bytes);

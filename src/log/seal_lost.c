@@ -298,7 +298,7 @@ bool kp_holes_fit(struct kp_log *log, uint64_t first, uint64_t most, uint64_t *e
     return all;
 }
 
-struct kp_log_damage kp_hole_sealed(const struct kp_extent_run *run)
+struct kp_log_damage kp_hole_sealed(const struct kp_extent_set *set, const struct kp_extent_run *run)
 {
     return (struct kp_log_damage){.position = (int64_t)run->place,
                                   .position_end = (int64_t)run->place + run->batches,
@@ -307,5 +307,6 @@ struct kp_log_damage kp_hole_sealed(const struct kp_extent_run *run)
                                   .offset = run->base_offset,
                                   .offset_end = run->end_offset,
                                   .maybe = run->sectors != 0,
+                                  .extent = set->header.number, /* a mixed one */
                                   .wrong = kp_extent_lost_wrong};
 }

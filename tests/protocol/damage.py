@@ -33,6 +33,7 @@ said = sql("SELECT s FROM sums_a", status=1)
 assert 'topic "a", partition 0 is damaged at offsets 10 to 10' in said, said
 damage = sql("SELECT topic, partition, first_offset, last_offset, certain FROM kappa.damage").split()
 assert damage == ["topic,partition,first_offset,last_offset,certain", "a,0,10,10,t"], damage
+assert sql("SELECT file, extent, byte > 0 FROM kappa.damage").split()[1:] == ["1,,t"]
 said = sql("SELECT s FROM sums_b", "SELECT name, state FROM kappa.views ORDER BY name").split()
 assert said[2:] == ["name,state", "sums_a,failed", "sums_b,ready"], said
 
