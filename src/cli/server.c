@@ -42,16 +42,16 @@ static enum kp_code announce(const struct kp_serve *serve, const char *dir, stru
     return kp_remote_announce(dir, bound.pg.port ? kp_address_print(&bound.pg, text) : NULL, err);
 }
 
-/* Waits for a signal to end, or for the instance to break. */
+/* Waits for a signal to end, or for the instance to break: if it has, no signal makes that a clean end. */
 static enum kp_code wait_for_end(struct kp_db *db, const sigset_t *signals, struct kp_error *err)
 {
     struct timespec slice = {0, 200000000};
-    for (;;) {
-        if (sigtimedwait(signals, NULL, &slice) > 0)
-            return KP_OK;
+    for (bool told = false; !told;) {
+        told = sigtimedwait(signals, NULL, &slice) > 0;
         KP_TRY(kp_db_health(db, err));
         KP_TRY(kp_log_health(kp_db_log(db), err)); /* a failed write or sync */
     }
+    return KP_OK;
 }
 
 static enum kp_code check_descriptors(struct kp_error *err)
@@ -107,6 +107,8 @@ static enum kp_code serve(const struct kp_config *config, const sigset_t *signal
     kp_remote_withdraw(options.dir);
     kp_db_halt(db); /* or a connection that waits for the engine would wait for its step */
     kp_serve_stop(server);
+    if (code == KP_OK)
+        code = kp_log_health(kp_db_log(db), err); /* what was on its way when the signal came */
     kp_db_close(db);
     return code;
 }

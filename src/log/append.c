@@ -17,7 +17,9 @@ enum kp_code kp_log_check(struct kp_log *log, struct kp_error *err)
 {
     if (log->failure.code != KP_OK) {
         kp_fail(err, KP_CLOSED, NULL, "the log takes no more writes after a failure: %s", log->failure.message);
-        return kp_error_hint(err, "Mend the cause, then restart: nothing acknowledged is lost.");
+        return kp_error_hint(err,
+                             "Mend the cause, then restart. What was acknowledged had been written and synced before: "
+                             "`kappa log verify` tells whether the disk still has it.");
     }
     if (log->read_only)
         return kp_fail(err, KP_CLOSED, "25006", "the log is open for reading only");

@@ -15,6 +15,8 @@
  */
 #include "log/internal.h"
 
+#include <stdio.h>
+
 #include "log/plant.h"
 #include "log/state.h"
 
@@ -143,11 +145,22 @@ static void finish_blocks(struct kp_log *log, struct kp_open_block *blocks, cons
     }
 }
 
+/* A failure of the disk, whatever call met it: to who appends it is no thing of theirs that does not exist. */
+static struct kp_error failure_of(const struct kp_error *cause)
+{
+    struct kp_error failure = *cause;
+    if (cause->code != KP_IO && cause->code != KP_CORRUPT) {
+        failure.code = KP_IO;
+        snprintf(failure.sqlstate, sizeof failure.sqlstate, "58030");
+    }
+    return failure;
+}
+
 /* Poisons the log and fails what is queued. Locked: mutex, released meanwhile. */
 static void fail_all(struct kp_log *log, struct kp_open_block *blocks, const struct kp_error *cause)
 {
     if (log->failure.code == KP_OK)
-        log->failure = *cause;
+        log->failure = failure_of(cause);
     struct kp_open_block *queued = log->first, *held = log->held;
     log->first = log->last = log->held = NULL;
     log->queued_bytes = 0;

@@ -114,7 +114,7 @@ void kp_http_get_health(struct kp_conn *conn)
 {
     struct kp_db *db = http_door_of(conn)->db;
     struct kp_error err;
-    if (kp_db_health(db, &err) != KP_OK) {
+    if (kp_db_health(db, &err) != KP_OK || kp_log_health(kp_db_log(db), &err) != KP_OK) {
         kp_http_reply_error(conn, 503, &err);
         return;
     }
