@@ -267,6 +267,45 @@ static enum kp_code read_span(struct kp_base_maker *maker, const struct kp_log_s
     return code;
 }
 
+/* The views whose rows they are cannot keep records that are lost. Returns err's code. */
+static enum kp_code blame_views(const struct kp_base_maker *maker, struct kp_error *err)
+{
+    struct kp_buf names = {0};
+    for (size_t i = 0; i < maker->part_count; i++) {
+        const struct kp_relation *view = maker->parts[i].view;
+        bool named = false;
+        for (size_t k = 0; k < i && !named; k++)
+            named = maker->parts[k].view == view;
+        if (!named)
+            kp_buf_printf(&names, "%s\"%s\"", names.len ? ", " : "", view->name);
+    }
+    kp_buf_append_byte(&names, 0);
+    kp_error_context(err, "materialized view \"%s\" cannot keep what expires", maker->parts[0].view->name);
+    kp_error_hint(err,
+                  "To give up what is lost, drop the views that read the topic (%s), delete, and create them again: "
+                  "over what is left. Or restore the log from a backup.",
+                  (const char *)names.data);
+    kp_buf_finish(&names);
+    return err->code;
+}
+
+/* Moves *position behind damage of which nothing is to go that a view wants; else returns err's code. */
+static enum kp_code pass_damage(const struct kp_base_maker *maker, int64_t *position, struct kp_error *err)
+{
+    const struct kp_expiry *expiry = maker->expiry;
+    struct kp_log_damage *damages;
+    size_t count;
+    bool wanted = false, known = kp_log_damage_at(maker->db->log, *position, &damages, &count);
+    for (size_t i = 0; i < count; i++)
+        wanted |= damages[i].topic == expiry->topic.id && damages[i].offset < expiry->before[damages[i].partition];
+    if (known)
+        *position = damages->position_end;
+    kp_free(damages);
+    if (!known)
+        return err->code;
+    return wanted && maker->part_count ? blame_views(maker, err) : KP_OK;
+}
+
 enum kp_code kp_base_make(struct kp_db *db, const struct kp_expiry *expiry, int64_t from, int64_t end,
                           struct kp_base_maker **ret_maker, struct kp_error *err)
 {
@@ -280,6 +319,10 @@ enum kp_code kp_base_make(struct kp_db *db, const struct kp_expiry *expiry, int6
     for (int64_t position = from; code == KP_OK && maker->feed_count && position < end;) {
         struct kp_log_span span;
         code = kp_log_read(db->log, position, end, READ_BYTES, &expiry->topic.id, 1, &span, err);
+        if (code == KP_CORRUPT) {
+            code = pass_damage(maker, &position, err);
+            continue;
+        }
         if (code != KP_OK)
             break;
         code = read_span(maker, &span, err);

@@ -464,7 +464,19 @@ static enum kp_code nearer(struct kp_db *db, uint32_t topic, int64_t from, int64
                            struct kp_error *err)
 {
     struct kp_log_span span;
-    KP_TRY(kp_log_read(db->log, from, horizon, DECISION_BYTES, &topic, 1, &span, err));
+    enum kp_code code = kp_log_read(db->log, from, horizon, DECISION_BYTES, &topic, 1, &span, err);
+    if (code == KP_CORRUPT) { /* what is lost goes with what follows it */
+        struct kp_log_damage *damages;
+        size_t count;
+        bool known = kp_log_damage_at(db->log, from, &damages, &count);
+        int64_t behind = known ? damages->position_end : from;
+        kp_free(damages);
+        *ret_horizon = horizon;
+        if (!known)
+            return code;
+        return behind < horizon ? nearer(db, topic, behind, horizon, ret_horizon, err) : KP_OK;
+    }
+    KP_TRY(code);
     *ret_horizon = span.position_end > from ? KP_MIN(horizon, span.position_end) : horizon;
     kp_log_span_release(&span);
     return KP_OK;
@@ -488,13 +500,15 @@ static enum kp_code run_round(struct kp_db *db, const struct kp_topic_info *info
     bool any;
     enum kp_code code = find_offsets(db, info, horizon, expiry.before, &any, err);
     if (code == KP_OK && any) {
-        struct kp_error held;
-        code = kp_expiry_check(db, &expiry, &held);
-        if (code == KP_OK) {
+        code = kp_expiry_check(db, &expiry, err);
+        bool held = code != KP_OK;
+        if (!held) {
             code = kp_expiry_run(db, &expiry, err);
-            *ret_more = horizon < policy_horizon;
-        } else {
-            kp_retention_note_held(db, info->id, held.message);
+            held = code == KP_CORRUPT; /* a view wants to keep records that are lost */
+            *ret_more = code == KP_OK && horizon < policy_horizon;
+        }
+        if (held) {
+            kp_retention_note_held(db, info->id, err->message);
             code = KP_OK;
         }
     }

@@ -154,7 +154,8 @@ static enum kp_code damaged(const struct kp_batches *batches, const char *wrong,
                         (unsigned long long)kp_extent_shown(extent), kp_extent_suffix(extent),
                         batches->cursor.log->journal.dir, (unsigned long long)batches->place);
     }
-    return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup.");
+    return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup, or give up the "
+                              "records up to there with ALTER TOPIC … DELETE BEFORE.");
 }
 
 /* The run's bytes from the next item on: at least `need` of them, or all that are left. */
@@ -213,7 +214,8 @@ static enum kp_code may_be_item(struct kp_batches *batches, bool *ret_may, struc
     return KP_OK;
 }
 
-/* Goes on behind a rotten item if what is wanted lies there: where the next whole one begins at or before it. */
+/* Goes on behind a rotten item if what is wanted lies there: where the next whole one begins at or before it. Who is
+ * told of what is lost goes on in any case. */
 static enum kp_code pass_rotten(struct kp_batches *batches, bool *ret_passed, struct kp_error *err)
 {
     uint64_t from = batches->place, end = batches->run->place + batches->run->bytes;
@@ -231,9 +233,19 @@ static enum kp_code pass_rotten(struct kp_batches *batches, bool *ret_passed, st
         found = !wrong;
         *ret_passed = found && info.base_offset <= batches->offset;
     }
+    if (batches->told_lost && !found)
+        batches->place = end;
+    *ret_passed |= batches->told_lost;
     if (!*ret_passed)
         batches->place = from;
     return KP_OK;
+}
+
+/* With told_lost: what is missing from the wanted offset on, before a batch at that position. */
+static struct kp_found rotten_before(const struct kp_batches *batches, int64_t position)
+{
+    return (struct kp_found){.base_offset = KP_MAX(batches->run->base_offset, batches->offset),
+                             .position = position - 1};
 }
 
 /* The next item of the run, or none at its end. */
@@ -242,6 +254,7 @@ static enum kp_code run_next(struct kp_batches *batches, struct kp_found *ret_fo
 {
     const struct kp_extent_run *run = batches->run;
     const struct kp_extent_item *item;
+    bool rotten = false;
     for (*ret_any = false; batches->place < run->place + run->bytes && !*ret_any;) {
         struct kp_record_batch_info info;
         const char *wrong;
@@ -251,12 +264,22 @@ static enum kp_code run_next(struct kp_batches *batches, struct kp_found *ret_fo
             KP_TRY(pass_rotten(batches, &passed, err));
             if (!passed)
                 return damaged(batches, wrong, err);
+            rotten = true;
             continue;
+        }
+        if (rotten && info.base_offset > batches->offset) { /* it comes next */
+            *ret_found = rotten_before(batches, item->position);
+            *ret_any = true;
+            return KP_OK;
         }
         batches->place += kp_extent_item_bytes(item->bytes);
         *ret_found = (struct kp_found){info.base_offset, item->position, kp_record_batch_span(&info), item->bytes,
                                        (const uint8_t *)(item + 1)};
         *ret_any = info.base_offset + kp_record_batch_span(&info) > batches->offset;
+    }
+    if (rotten && !*ret_any) {
+        *ret_found = rotten_before(batches, batches->set->header.position_end);
+        *ret_any = true;
     }
     return KP_OK;
 }
@@ -266,18 +289,24 @@ static enum kp_code adopted_next(struct kp_batches *batches, struct kp_found *re
                                  struct kp_error *err)
 {
     const struct kp_extent_run *run = batches->run;
+    bool rotten = false;
     for (*ret_any = false; batches->place < kp_extent_run_end(run);) {
         const struct kp_entry_header *entry;
+        const struct kp_block_header *block;
         const char *wrong = NULL;
         if (!batches->block) {
-            KP_TRY(kp_cursor_get(&batches->cursor, kp_location(run->extent - KP_ADOPTED, batches->place),
-                                 &batches->block, &wrong, err));
-            if (wrong) {
-                batches->block = NULL;
+            KP_TRY(kp_cursor_get(&batches->cursor, kp_location(run->extent - KP_ADOPTED, batches->place), &block,
+                                 &wrong, err));
+            if (wrong && !batches->told_lost)
                 return damaged(batches, wrong, err);
+            rotten |= wrong != NULL;
+            if (wrong) {
+                batches->place += KP_SECTOR_BYTES;
+                continue;
             }
-            batches->walk = kp_entry_walk_start(batches->block);
-            batches->position = batches->block->position;
+            batches->block = block;
+            batches->walk = kp_entry_walk_start(block);
+            batches->position = block->position;
         }
         while (kp_entry_walk_next(&batches->walk, &entry, &wrong)) {
             if (entry->kind != KP_ENTRY_BATCH)
@@ -289,12 +318,20 @@ static enum kp_code adopted_next(struct kp_batches *batches, struct kp_found *re
             *ret_found = (struct kp_found){entry->base_offset, batches->position - entry->records, entry->records,
                                            entry->payload_bytes, (const uint8_t *)(entry + 1)};
             *ret_any = true;
+            if (rotten && entry->base_offset > batches->offset) {
+                *ret_found = rotten_before(batches, ret_found->position);
+                batches->block = NULL; /* it comes next */
+            }
             return KP_OK;
         }
         if (wrong)
             return damaged(batches, wrong, err);
         batches->place += kp_block_bytes(batches->block);
         batches->block = NULL;
+    }
+    if (rotten) {
+        *ret_found = rotten_before(batches, batches->set->header.position_end);
+        *ret_any = true;
     }
     return KP_OK;
 }

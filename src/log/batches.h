@@ -33,7 +33,7 @@ struct kp_batches {
     uint32_t side;              /* kp_sealing_enter */
     const struct kp_hole *hop;  /* set by who looks what this hole held: it is passed over. NULL: damage is an error */
     bool blocked;               /* with hop: another one ended the search */
-    bool told_lost;             /* records that were lost before they were sealed are told of: no bytes, no error */
+    bool told_lost;             /* of lost and of rotten records: no bytes, no error */
 
     uint64_t location, entry_location;
     const struct kp_block_header *block; /* of the journal: at location, or at place if it was adopted, once read */
@@ -49,7 +49,8 @@ struct kp_batches {
     size_t buffer_len, buffer_cap;
 };
 
-/* A record batch found. The bytes stay until the next call. With told_lost: lost records, `records` 0, batch NULL. */
+/* A record batch found. The bytes stay until the next call. With told_lost: lost records, `records` 0, batch NULL, and
+ * a position that they all are at or before. */
 struct kp_found {
     int64_t base_offset, position;
     uint32_t records, bytes; /* records: offsets that it takes (kp_record_batch_span) */

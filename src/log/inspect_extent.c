@@ -144,6 +144,9 @@ static void give_item(struct items *items, const struct kp_extent_set *set, cons
         item.batch = items->buffer + head_bytes;
         item.wrong = kp_extent_entry_wrong(run, entry, items->buffer, bytes);
     }
+    if (item.wrong && kp_topics_gone(&items->sealed->topics, run->topic, run->partition, entry->base_offset,
+                                     entry->records) == entry->records)
+        return; /* it was given up */
     items->stopped |= !items->each(items->arg, &item);
 }
 

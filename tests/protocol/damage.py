@@ -1,9 +1,12 @@
 """Records of one topic rot on disk: the server starts, views over it fail and say which records are lost, others go on, and
 so do inserts; `kappa log verify` and kappa.damage tell of it."""
 import os
+import pathlib
 import subprocess
 
-from _server import Server
+import psycopg2
+
+from _server import Server, wait_for
 
 KAPPA, SCRATCH = os.environ["KAPPA"], os.environ["SCRATCH"]
 DATA = SCRATCH + "/rotten"
@@ -54,4 +57,49 @@ server.stop()
 sql("DROP MATERIALIZED VIEW sums_a", "ALTER TOPIC a DELETE BEFORE END", "INSERT INTO a VALUES (7, 'y')",
     "CREATE MATERIALIZED VIEW rest AS SELECT sum(k) AS s FROM a")
 assert sql("SELECT s FROM rest").split() == ["s", "7"]
+
+# Rot in an extent. A view that keeps what expires holds it back, and the way out is told; without it, it goes.
+def rot_in_extent(name):
+    server = Server(f"{SCRATCH}/{name}", "--log-file", "64KiB", "--log-unsealed", "256KiB", "--log-seal", "64KiB").start()
+    server.sql("CREATE SOURCE c (k int, t text) WITH (topic = 'c', format = 'json')")
+    server.sql("CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n FROM c")
+    for i in range(60):
+        server.post("c", [{"k": i, "t": f"needle {i} " + "x" * 20000}])
+    wait_for("the needle's file to be sealed", lambda: any(b"needle 5 " in file.read_bytes()
+                                                           for file in pathlib.Path(server.folder).glob("*.extent")))
+    server.stop()
+    for path in pathlib.Path(server.folder).glob("*.extent"):
+        path.write_bytes(path.read_bytes().replace(b"needle 5 ", b"noodle 5 "))
+    return server.start()
+
+
+def verify_status(server):
+    return subprocess.run([KAPPA, "log", "verify", "--data", server.folder], stdout=subprocess.DEVNULL).returncode
+
+
+server = rot_in_extent("deleted")
+assert verify_status(server) == 1
+try:
+    server.sql("ALTER TOPIC c DELETE BEFORE OFFSET 6 PARTITION 0")
+    raise AssertionError("lost records went into a view's base")
+except psycopg2.Error as error:
+    assert error.pgcode == "XX001" and 'materialized view "counted" cannot keep what expires' in str(error), error
+    assert 'drop the views that read the topic ("counted")' in error.diag.message_hint, error.diag.message_hint
+server.sql("ALTER TOPIC c DELETE BEFORE OFFSET 5 PARTITION 0")  # nothing of it is lost
+server.sql("DROP MATERIALIZED VIEW counted")
+server.sql("ALTER TOPIC c DELETE BEFORE OFFSET 6 PARTITION 0")
+server.sql("CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n FROM c")
+assert server.sql("SELECT n FROM counted") == [(54,)]
+assert server.sql("SELECT * FROM kappa.damage") == [] and verify_status(server) == 0
+subprocess.run([KAPPA, "backup", SCRATCH + "/given-up", "--data", server.folder], check=True, stdout=subprocess.DEVNULL)
+server.stop()
+
+server = rot_in_extent("expired")
+server.sql("ALTER TOPIC c SET (retention_bytes = 10)")
+held = server.sql("SELECT held_back_by FROM kappa.topics WHERE name = 'c'")[0][0]
+assert held and 'materialized view "counted" cannot keep what expires' in held, held
+server.sql("DROP MATERIALIZED VIEW counted")
+server.sql("ALTER TOPIC c SET (retention_bytes = 11)")
+assert server.sql("SELECT start_offset > 5 FROM kappa.topics WHERE name = 'c'") == [(True,)]
+server.stop()
 print("damage: told, read around, given up")
