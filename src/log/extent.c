@@ -126,7 +126,8 @@ static enum kp_code damaged(const struct kp_extent_file *file, uint64_t number, 
 {
     kp_fail(err, KP_CORRUPT, NULL, "the log in \"%s\" is damaged: extent %llu%s at byte %llu: %s", file->dir,
             (unsigned long long)kp_extent_shown(number), kp_extent_suffix(number), (unsigned long long)place, what);
-    return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup.");
+    (void)kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup.");
+    return KP_CORRUPT; /* also without err */
 }
 
 /* Has the section that checksum; or had it before one bit rotted, which is turned back? */
@@ -350,12 +351,17 @@ enum kp_code kp_order_page_find(struct kp_extent_file *file, const struct kp_ext
     uint32_t low = 0, high = set->header.order_pages; /* the first page behind */
     enum kp_code code = KP_OK;
     while (low < high && code == KP_OK) {
-        uint32_t middle = low + (high - low) / 2;
-        code = kp_order_page_read(file, set, middle, page, err);
+        uint32_t middle = low + (high - low) / 2,
+                 told = middle; /* in the place of one that has rotted the next tells */
+        code = kp_order_page_read(file, set, told, page, err);
+        while (code == KP_CORRUPT && ++told < high)
+            code = kp_order_page_read(file, set, told, page, err);
         if (code == KP_OK && (by_time ? page->log_time_us < at : page->position <= at))
-            low = middle + 1;
+            low = told + 1;
         else
             high = middle;
+        if (code == KP_CORRUPT)
+            code = KP_OK;
     }
     kp_free(page);
     KP_TRY(code);

@@ -306,7 +306,7 @@ KP_MUST enum kp_code kp_extent_file_read(struct kp_extent_file *file, uint64_t n
 KP_MUST enum kp_code kp_order_page_read(struct kp_extent_file *file, const struct kp_extent_set *set, uint32_t page,
                                         struct kp_order_page *ret_page, struct kp_error *err);
 /* The last page that begins at or before position (or, by_time, the last that begins before log time `at`); page 0 if
- * all are behind. The set must have pages. */
+ * all are behind. The set must have pages. It may be one before those that have rotted. */
 KP_MUST enum kp_code kp_order_page_find(struct kp_extent_file *file, const struct kp_extent_set *set, int64_t at,
                                         bool by_time, uint32_t *ret_page, struct kp_error *err);
 /* The run's index, checked; `count` entries, to kp_free. */

@@ -6,6 +6,7 @@
  * way (log/prefetch.h): the piece's own, and behind the last one what its reader will want next. The chunks are made in
  * the order of the log.
  */
+#include "log/merge.h"
 #include "log/probe.h"
 #include "log/read.h"
 
@@ -54,8 +55,8 @@ static uint64_t extent_of(const struct picks *picks, const struct pick *pick)
 
 /* ---- what is wanted ---- */
 
-/* Were all those lost records given up? */
-static bool lost_gone(const struct kp_build *build, const struct kp_extent_run *run)
+/* Were all the run's records given up? */
+static bool run_gone(const struct kp_build *build, const struct kp_extent_run *run)
 {
     uint32_t last = (uint32_t)KP_MIN(run->end_offset - run->base_offset, (int64_t)UINT32_MAX);
     return kp_build_gone(build, run->topic, run->partition, run->end_offset - last, last) == last;
@@ -67,7 +68,7 @@ static void pick_entry(struct picks *picks, const struct kp_order_entry *entry)
         return;
     const struct kp_extent_run *run = &picks->set->runs[entry->run];
     bool lost = kp_extent_run_lost(run);
-    if (!kp_build_wants(picks->build, run->topic) || (lost && lost_gone(picks->build, run)))
+    if (!kp_build_wants(picks->build, run->topic) || (lost && run_gone(picks->build, run)))
         return;
     uint32_t skip =
         lost ? 0 : kp_build_gone(picks->build, run->topic, run->partition, entry->base_offset, entry->records);
@@ -134,18 +135,89 @@ static enum kp_code take_page(struct picks *picks, const struct kp_order_page *p
     return KP_OK;
 }
 
+/* ---- rotten pages ---- */
+
+/* Where reading goes on behind a rotten page of the order: with the first group that begins in a later one. */
+static int64_t behind_page(struct kp_extent_file *order, const struct kp_extent_set *set, uint32_t number)
+{
+    struct kp_order_page *page = kp_alloc(sizeof *page);
+    int64_t position = set->header.position_end;
+    bool found = false;
+    while (!found && ++number < set->header.order_pages)
+        if (kp_order_page_read(order, set, number, page, NULL) == KP_OK)
+            for (uint32_t i = 0; i < page->count && !found; i++)
+                if (page->entries[i].flags & KP_ORDER_GROUP_FIRST) {
+                    position = page->entries[i].position;
+                    found = true;
+                }
+    kp_free(page);
+    return position;
+}
+
+/* Of which partitions the page tells is not known: of any that the set has records of. By offset they can be read. */
+static void put_runs(struct kp_log *log, const struct kp_extent_set *set, uint32_t number, struct kp_buf *out)
+{
+    kp_rwlock_read(&log->lock);
+    for (uint32_t r = 0; r < set->header.runs; r++) {
+        const struct kp_extent_run *run = &set->runs[r];
+        const struct kp_log_damage damage = {.topic = run->topic,
+                                             .partition = run->partition,
+                                             .offset = run->base_offset,
+                                             .offset_end = run->end_offset,
+                                             .maybe = true,
+                                             .extent = set->header.number,
+                                             .file_offset =
+                                                 set->header.order_at + (uint64_t)number * KP_ORDER_PAGE_BYTES,
+                                             .wrong = "a page of the order of its extent fails its checksum"};
+        if (!kp_merge_run_gone(&log->topics, run))
+            kp_buf_append(out, &damage, sizeof damage);
+    }
+    kp_rwlock_unlock(&log->lock);
+}
+
+static enum kp_code page_damaged(struct picks *picks, uint32_t number, struct kp_error *err)
+{
+    struct kp_log *log = picks->build->log;
+    struct kp_buf damages = {0};
+    bool told = false;
+    put_runs(log, picks->set, number, &damages);
+    for (size_t i = 0; i < damages.len / sizeof(struct kp_log_damage); i++) {
+        struct kp_log_damage *damage = (struct kp_log_damage *)(void *)damages.data + i;
+        damage->position = picks->build->position;
+        damage->position_end = behind_page(&picks->order, picks->set, number);
+        kp_damage_note(log, damage);
+        if (!told && kp_build_wants(picks->build, damage->topic))
+            told = kp_log_damage_error(log, damage, err) != KP_OK;
+    }
+    kp_buf_finish(&damages);
+    return KP_CORRUPT;
+}
+
+static bool set_wanted(const struct picks *picks)
+{
+    for (uint32_t r = 0; r < picks->set->header.runs; r++)
+        if (kp_build_wants(picks->build, picks->set->runs[r].topic) && !run_gone(picks->build, &picks->set->runs[r]))
+            return true;
+    return false;
+}
+
 static enum kp_code choose(struct picks *picks, struct kp_error *err)
 {
+    struct kp_build *build = picks->build;
     const struct kp_extent_header *header = &picks->set->header;
     struct kp_order_page *page = kp_alloc(sizeof *page);
-    uint32_t number = 0;
+    uint32_t number = 0, pages = set_wanted(picks) ? header->order_pages : 0;
     enum kp_code code = KP_OK;
-    if (header->order_pages)
-        code = kp_order_page_find(&picks->order, picks->set, picks->build->position, false, &number, err);
-    for (; number < header->order_pages && !picks->done && code == KP_OK; number++) {
+    if (pages)
+        code = kp_order_page_find(&picks->order, picks->set, build->position, false, &number, err);
+    for (; number < pages && !picks->done && code == KP_OK; number++) {
         code = kp_order_page_read(&picks->order, picks->set, number, page, err);
-        if (code == KP_OK)
+        if (code == KP_OK) {
             code = take_page(picks, page, err);
+        } else if (code == KP_CORRUPT) {
+            picks->done = build->position > build->start; /* up to here */
+            code = picks->done ? KP_OK : page_damaged(picks, number, err);
+        }
     }
     kp_free(page);
     if (code == KP_OK && !picks->done)
@@ -445,8 +517,8 @@ static void put_batch(struct kp_extent_file *file, const struct kp_extent_set *s
 }
 
 /* The batches of the group at position, and their positions; false unless one of them is damaged. */
-static bool put_group(struct kp_extent_file *order, struct kp_extent_file *file, const struct kp_extent_set *set,
-                      int64_t position, struct kp_buf *out)
+static bool put_group(struct kp_log *log, struct kp_extent_file *order, struct kp_extent_file *file,
+                      const struct kp_extent_set *set, int64_t position, struct kp_buf *out)
 {
     struct kp_order_page *page = kp_alloc(sizeof *page);
     uint32_t number = 0;
@@ -455,6 +527,12 @@ static bool put_group(struct kp_extent_file *order, struct kp_extent_file *file,
     enum kp_code code = kp_order_page_find(order, set, position, false, &number, NULL);
     for (; code == KP_OK && !done && number < set->header.order_pages; number++) {
         code = kp_order_page_read(order, set, number, page, NULL);
+        if (code == KP_CORRUPT) {
+            out->len = 0;
+            put_runs(log, set, number, out);
+            end = behind_page(order, set, number);
+            rotten = true;
+        }
         for (uint32_t i = 0; code == KP_OK && !done && i < page->count; i++) {
             const struct kp_order_entry *entry = &page->entries[i];
             if (entry->position + entry->records <= position)
@@ -484,7 +562,7 @@ void kp_set_damage(struct kp_log *log, int64_t position, struct kp_buf *out)
         struct kp_extent_file order, file;
         kp_extent_file_init(&order, log->os, log->journal.dir, false);
         kp_extent_file_init(&file, log->os, log->journal.dir, false);
-        if (!put_group(&order, &file, set, position, out))
+        if (!put_group(log, &order, &file, set, position, out))
             out->len = 0;
         kp_extent_file_finish(&file);
         kp_extent_file_finish(&order);
