@@ -536,6 +536,29 @@ static void sectors(void **state)
     finish_whole(&whole);
 }
 
+/* A header with many rotten bits is named by the error that keeps the log from opening. */
+static void headers(void **state)
+{
+    struct whole whole;
+    make_whole(&whole);
+    for (size_t file = 0; file < whole.files.count; file++) {
+        if (!whole.files.order[file])
+            continue;
+        struct kp_sim *sim = kp_sim_copy(whole.sim, file);
+        struct kp_log_options opened = options(sim);
+        struct kp_log *log;
+        struct kp_error err;
+        char name[40];
+        for (uint64_t bit = 0; bit < 8 * 64; bit += 3)
+            kp_sim_flip(sim, whole.files.names[file], bit);
+        snprintf(name, sizeof name, "extent %d at byte 0: ", atoi(strrchr(whole.files.names[file], '/') + 1));
+        assert_int_equal(kp_log_open(&opened, &log, &err), KP_CORRUPT);
+        assert_non_null(strstr(err.message, name));
+        kp_sim_destroy(sim);
+    }
+    finish_whole(&whole);
+}
+
 /* Planted bugs that only a flipped bit shows. */
 static void planted(void **state)
 {
@@ -568,7 +591,8 @@ static void planted(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(flips), cmocka_unit_test(sectors), cmocka_unit_test(planted)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(flips), cmocka_unit_test(sectors), cmocka_unit_test(headers),
+                                       cmocka_unit_test(planted)};
     const char *filter = getenv("KAPPA_TEST_ONLY");
     if (filter)
         cmocka_set_test_filter(filter);

@@ -63,20 +63,29 @@ static enum kp_code missing(const char *dir, uint64_t first, struct kp_error *er
  */
 static enum kp_code find_anchor(struct kp_os *os, const char *dir, struct kp_folder *folder, struct kp_error *err)
 {
+    struct kp_error rotten = {.code = KP_OK};
     for (size_t i = 0; i < kp_folder_count(&folder->extents); i++) {
         struct kp_extent_header header;
+        struct kp_error wrong;
         if (kp_extent_adopted(kp_folder_number(&folder->extents, i)))
             continue;
-        enum kp_code code = kp_extent_header_read(os, dir, kp_folder_number(&folder->extents, i), false, &header, err);
-        if (code == KP_CORRUPT) /* if it is the one, it will be missed */
+        enum kp_code code =
+            kp_extent_header_read(os, dir, kp_folder_number(&folder->extents, i), false, &header, &wrong);
+        if (code == KP_CORRUPT) { /* if it is the one, it will be missed */
+            rotten = wrong;
             continue;
+        }
+        if (code != KP_OK && err)
+            *err = wrong;
         KP_TRY(code);
         if (header.kind == KP_EXTENT_MIXED && header.file_last + 1 >= folder->first &&
             header.file_last < folder->last && (!folder->anchor.number || header.file_last < folder->anchor.file_last))
             folder->anchor = header;
     }
+    if (!folder->anchor.number && rotten.code != KP_OK && err)
+        *err = rotten;
     if (!folder->anchor.number)
-        return missing(dir, folder->first, err);
+        return rotten.code != KP_OK ? rotten.code : missing(dir, folder->first, err);
     folder->first = folder->anchor.file_last + 1;
     return KP_OK;
 }
