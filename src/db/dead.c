@@ -4,14 +4,22 @@
  * counted. A record may be met twice (by the live graph and by a backfill); it is known by relation and position and
  * counted once. Letters of rows that were decoded, and are refused all the same (an event time too far ahead, a key
  * that is null), come without their record's bytes, which history columns do not have: they are read from the log when
- * somebody looks.
+ * somebody looks. So are the records of sources that no view reads: whoever wants the list decodes what came since it
+ * was wanted last.
  */
 #include "db/dead.h"
 
 #include "base/hash.h"
+#include "db/source_scan.h"
 #include "log/record_batch.h"
 
 enum { DEAD_LETTERS_MAX = 10000, SAMPLE_BYTES_MAX = 4096 };
+
+/* How far a source that no view reads was searched. */
+struct searched {
+    uint32_t relation_id;
+    int64_t position;
+};
 
 struct kp_dead_letters {
     struct kp_mutex mutex;
@@ -19,6 +27,8 @@ struct kp_dead_letters {
     uint64_t next;  /* entries noted so far; the ring's place is next % DEAD_LETTERS_MAX */
     uint64_t *seen; /* open addressing over hashes of (relation, position) */
     size_t seen_cap, seen_count;
+    struct searched *searched;
+    size_t searched_count;
 };
 
 struct kp_dead_letters *kp_dead_letters_create(void)
@@ -44,6 +54,7 @@ void kp_dead_letters_destroy(struct kp_dead_letters *dead)
     for (size_t i = 0; i < DEAD_LETTERS_MAX; i++)
         entry_finish(&dead->ring[i]);
     kp_free(dead->seen);
+    kp_free(dead->searched);
     kp_mutex_finish(&dead->mutex);
     kp_free(dead);
 }
@@ -223,4 +234,78 @@ void kp_dead_letters_read(struct kp_db *db)
     kp_buf_finish(&reading.bytes);
     kp_arena_finish(&reading.arena);
     kp_free(list);
+}
+
+/* ---- sources that no view reads ---- */
+
+/* The mark of a source, which is made if there is none. Under the lock. */
+static struct searched *searched_of(struct kp_dead_letters *dead, uint32_t relation_id)
+{
+    for (size_t i = 0; i < dead->searched_count; i++)
+        if (dead->searched[i].relation_id == relation_id)
+            return &dead->searched[i];
+    dead->searched = kp_realloc(dead->searched, (dead->searched_count + 1) * sizeof *dead->searched);
+    dead->searched[dead->searched_count] = (struct searched){.relation_id = relation_id};
+    return &dead->searched[dead->searched_count++];
+}
+
+struct unread {
+    struct kp_relation **sources; /* referenced */
+    size_t count;
+};
+
+/* Engine thread: the sources that the live graph does not read. */
+static enum kp_code list_unread(struct kp_db *db, void *arg, struct kp_error *err)
+{
+    struct unread *unread = arg;
+    kp_catalog_read(db->catalog);
+    size_t count = kp_catalog_count(db->catalog);
+    unread->sources = kp_calloc(count + 1, sizeof *unread->sources);
+    for (size_t i = 0; i < count; i++) {
+        struct kp_relation *relation = kp_catalog_at(db->catalog, i);
+        if (relation->kind != KP_RELATION_SOURCE || relation->versions_of)
+            continue;
+        const struct kp_node *node = kp_engine_node(db, relation);
+        if (!node || !kp_node_is_read(node))
+            unread->sources[unread->count++] = kp_relation_ref(relation);
+    }
+    kp_catalog_unlock(db->catalog);
+    return KP_OK;
+}
+
+static enum kp_code search(struct kp_session *session, struct kp_relation *source, int64_t position,
+                           struct kp_error *err)
+{
+    struct kp_dead_letters *dead = session->db->dead;
+    struct kp_topic_info topic;
+    if (kp_log_topic_find(session->db->log, source->topic, &topic, NULL) != KP_OK)
+        return KP_OK; /* it has lost its name: kappa.topics says so */
+    kp_mutex_lock(&dead->mutex);
+    int64_t begin = searched_of(dead, source->id)->position;
+    kp_mutex_unlock(&dead->mutex);
+    if (begin < position)
+        KP_TRY(kp_source_find_dead(session, source, begin, position, err));
+    kp_mutex_lock(&dead->mutex);
+    struct searched *searched = searched_of(dead, source->id);
+    searched->position = KP_MAX(searched->position, position);
+    kp_mutex_unlock(&dead->mutex);
+    return KP_OK;
+}
+
+enum kp_code kp_dead_letters_search(struct kp_session *session, struct kp_error *err)
+{
+    struct unread unread = {0};
+    struct kp_snapshot snapshot;
+    bool own;
+    KP_TRY(kp_session_snapshot(session, &snapshot, &own, err));
+    enum kp_code code = kp_engine_call(session->db, list_unread, &unread, err);
+    for (size_t i = 0; i < unread.count; i++) {
+        if (code == KP_OK)
+            code = search(session, unread.sources[i], snapshot.position, err);
+        kp_relation_unref(unread.sources[i]);
+    }
+    if (own)
+        kp_snapshot_release(session->db->clock, &snapshot);
+    kp_free(unread.sources);
+    return code;
 }

@@ -2,7 +2,7 @@
 #ifndef KP_DB_DEAD_H
 #define KP_DB_DEAD_H
 
-#include "db/instance.h"
+#include "db/session.h"
 
 struct kp_dead_letter_entry {
     char *relation, *topic, *reason;
@@ -15,6 +15,8 @@ struct kp_dead_letter_entry {
 };
 
 uint64_t kp_dead_letters_count(struct kp_dead_letters *dead); /* all so far, forgotten ones too */
+/* Decodes, for their dead letters, what came since the last look into sources that no view reads: nobody else would. */
+KP_MUST enum kp_code kp_dead_letters_search(struct kp_session *session, struct kp_error *err);
 /* Reads from the log what entries came without. Any thread. */
 void kp_dead_letters_read(struct kp_db *db);
 /* Calls each for every entry still kept, oldest first, under the lock. */

@@ -75,7 +75,7 @@ static enum kp_code emit_rows(struct scan *scan, const struct kp_decoded *decode
     for (uint32_t row = 0; row < decoded->batch->rows; row++)
         if (scan->max_ahead_us == INT64_MAX || !is_too_far(scan, decoded, row, &chunk))
             index[n++] = row;
-    if (n == 0)
+    if (n == 0 || !options->emit)
         return KP_OK;
     struct kp_batch *batch = kp_arena_alloc(options->arena, sizeof *batch);
     *batch = wanted;
@@ -367,7 +367,7 @@ static void add_test(struct scan *scan, const struct kp_expr *expr)
 
 /* ---- the scan ---- */
 
-static enum kp_code begin(struct scan *scan, struct kp_error *err)
+static enum kp_code prepare(struct scan *scan, struct kp_error *err)
 {
     const struct kp_source_scan *options = scan->options;
     struct kp_db *db = options->session->db;
@@ -395,16 +395,26 @@ static enum kp_code begin(struct scan *scan, struct kp_error *err)
     return KP_OK;
 }
 
-static enum kp_code run(struct scan *scan, struct kp_error *err)
+/* What lies at `position`, up to *ret_end. */
+static enum kp_code read_some(struct scan *scan, int64_t position, int64_t *ret_end, struct kp_error *err)
+{
+    if (scan->set && open_view(scan, position, ret_end))
+        return read_view(scan, err);
+    return decode_some(scan, position, ret_end, err);
+}
+
+static enum kp_code run(struct scan *scan, int64_t begin, struct kp_error *err)
 {
     const struct kp_source_scan *options = scan->options;
-    for (int64_t position = 0, end = 0; position < options->position; position = end) {
+    for (int64_t position = begin, end = begin; position < options->position; position = end) {
         if (scan->set && pass_over(scan, position, &end))
             continue;
-        if (scan->set && open_view(scan, position, &end))
-            KP_TRY(read_view(scan, err));
-        else
-            KP_TRY(decode_some(scan, position, &end, err));
+        struct kp_arena_mark mark = kp_arena_mark(options->arena);
+        KP_TRY(read_some(scan, position, &end, err));
+        if (!options->emit) { /* nobody keeps rows */
+            kp_source_memory_release(options->memory);
+            kp_arena_rewind(options->arena, &mark);
+        }
         if (atomic_load(&options->session->cancelled))
             return kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
         if (end <= position)
@@ -413,15 +423,41 @@ static enum kp_code run(struct scan *scan, struct kp_error *err)
     return KP_OK;
 }
 
-enum kp_code kp_source_scan(const struct kp_source_scan *options, struct kp_error *err)
+static enum kp_code scan_from(const struct kp_source_scan *options, int64_t begin, struct kp_error *err)
 {
     struct scan scan = {.options = options};
-    KP_TRY(begin(&scan, err));
+    KP_TRY(prepare(&scan, err));
+    if (begin > 0) /* columns begin where others end: they are made by who reads all */
+        scan.set = NULL;
     kp_retention_read_past(options->session->db);
-    enum kp_code code = run(&scan, err);
+    enum kp_code code = run(&scan, begin, err);
     kp_retention_unlock_past(options->session->db);
     kp_column_fill_destroy(scan.fill);
     kp_decode_state_destroy(scan.state);
     kp_decoder_destroy(scan.decoder);
+    return code;
+}
+
+enum kp_code kp_source_scan(const struct kp_source_scan *options, struct kp_error *err)
+{
+    return scan_from(options, 0, err);
+}
+
+enum kp_code kp_source_find_dead(struct kp_session *session, struct kp_relation *relation, int64_t begin,
+                                 int64_t position, struct kp_error *err)
+{
+    struct kp_arena arena = {0};
+    struct kp_source_memory memory = {0};
+    uint32_t none = 0;
+    const struct kp_plan plan = {.kind = KP_PLAN_SCAN, .scan = {.relation = relation, .columns = &none}};
+    const struct kp_source_scan options = {.session = session,
+                                           .relation = relation,
+                                           .plan = &plan,
+                                           .position = position,
+                                           .memory = &memory,
+                                           .arena = &arena};
+    enum kp_code code = scan_from(&options, begin, err);
+    kp_source_memory_release(&memory);
+    kp_arena_finish(&arena);
     return code;
 }

@@ -23,9 +23,12 @@ struct kp_source_scan {
     int64_t position;                /* rows of records before it */
     struct kp_source_memory *memory;
     struct kp_arena *arena;
-    enum kp_code (*emit)(void *arg, struct kp_batch *batch, struct kp_error *err);
+    enum kp_code (*emit)(void *arg, struct kp_batch *batch, struct kp_error *err); /* NULL: rows are of no interest */
     void *arg;
 };
 KP_MUST enum kp_code kp_source_scan(const struct kp_source_scan *scan, struct kp_error *err);
+/* Notes the dead letters among the source's records from `begin` to before `position`, as reading all of it does. */
+KP_MUST enum kp_code kp_source_find_dead(struct kp_session *session, struct kp_relation *relation, int64_t begin,
+                                         int64_t position, struct kp_error *err);
 
 #endif

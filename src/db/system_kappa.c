@@ -312,6 +312,7 @@ static void put_dead(void *arg, const struct kp_dead_letter_entry *entry)
 static enum kp_code fill_dead_letters(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
     KP_TRY(kp_session_wait_replayed(session, err)); /* the list is found again by the replay after a start */
+    KP_TRY(kp_dead_letters_search(session, err));
     struct dead_rows dead = {session->db, rows};
     kp_dead_letters_read(session->db);
     kp_catalog_read(session->db->catalog);

@@ -244,6 +244,9 @@ struct kp_source_clock {
 };
 /* false: the node is no source with a watermark. */
 bool kp_node_clock(const struct kp_node *node, struct kp_source_clock *ret_clock);
+/* A source's or table's node decodes what it is given; one whose views are gone, and that has no watermark, does not.
+ */
+bool kp_node_is_read(const struct kp_node *node);
 /* What a source's or table's node decodes, in the order of its columns, in an array of col_count of its relation;
  * false: it has no readers. Strings are the relation's. */
 bool kp_node_fields(const struct kp_node *node, struct kp_column_field *ret_fields, uint32_t *ret_count);

@@ -622,10 +622,16 @@ static bool has_readers(const struct op_source *op)
     return (op->node.consumer_count > 0 || op->time_column >= 0) && op->decoder;
 }
 
+bool kp_node_is_read(const struct kp_node *node)
+{
+    const struct op_source *op = (const struct op_source *)(node->ops == &kp_upsert_ops ? node->inputs[0] : node);
+    return op->node.ops == &kp_source_ops && has_readers(op);
+}
+
 bool kp_node_fields(const struct kp_node *node, struct kp_column_field *ret_fields, uint32_t *ret_count)
 {
     const struct op_source *op = (const struct op_source *)(node->ops == &kp_upsert_ops ? node->inputs[0] : node);
-    if (op->node.ops != &kp_source_ops || !has_readers(op))
+    if (!kp_node_is_read(node))
         return false;
     for (uint32_t c = 0; c < op->node.col_count; c++)
         ret_fields[c] = (struct kp_column_field){
