@@ -23,6 +23,12 @@ static enum kp_code malformed(struct kp_error *err)
     return kp_fail(err, KP_INVALID, "22P04", "the Protobuf message is malformed");
 }
 
+static enum kp_code wrong_wire(unsigned wire, unsigned wanted, struct kp_error *err)
+{
+    return kp_fail(err, KP_INVALID, "22P04", "the Protobuf message has wire type %u where its schema has %u", wire,
+                   wanted);
+}
+
 static bool take(struct kp_bytes *in, uint64_t len, struct kp_bytes *ret_bytes)
 {
     if (len > (uint64_t)(in->end - in->at))
@@ -189,7 +195,7 @@ static enum kp_code put_one(const struct proto_field *field, unsigned wire, uint
 {
     struct kp_str text = {(const char *)bytes.at, (size_t)(bytes.end - bytes.at)};
     if (wire != wires[field->kind])
-        return malformed(err);
+        return wrong_wire(wire, wires[field->kind], err);
     if (field->kind == PROTO_DOUBLE || field->kind == PROTO_FLOAT) {
         kp_transcode_float(bytes.at, field->kind == PROTO_DOUBLE, out);
         return KP_OK;
@@ -298,9 +304,10 @@ static enum kp_code put_merged(const struct proto_field *field, struct kp_bytes 
     struct kp_buf merged = {0};
     uint32_t count = 0;
     while (in.at < in.end) {
-        if (!next_field(&in, &number, &wire, &value, &bytes) || (number == (uint64_t)field->number && wire != 2)) {
+        bool well = next_field(&in, &number, &wire, &value, &bytes);
+        if (!well || (number == (uint64_t)field->number && wire != 2)) {
             kp_buf_finish(&merged);
-            return malformed(err);
+            return well ? wrong_wire(wire, 2, err) : malformed(err);
         }
         if (number != (uint64_t)field->number)
             continue;
@@ -422,8 +429,11 @@ enum kp_code kp_protobuf_to_json(const struct kp_protobuf *protobuf, struct kp_s
     struct kp_bytes look = in, value_bytes;
     uint64_t number, value;
     unsigned wire;
-    while (look.at < look.end) /* all of it is well formed, whatever is read of it */
+    while (look.at < look.end) { /* all of it is well formed, whatever is read of it */
+        size_t begin = (size_t)(look.at - in.at);
         if (!next_field(&look, &number, &wire, &value, &value_bytes))
-            return malformed(err);
+            return kp_fail(err, KP_INVALID, "22P04", "the Protobuf message is malformed: no whole field at byte %zu",
+                           begin);
+    }
     return put_message(protobuf->message, in, KP_TRANSCODE_DEPTH_MAX, out, err);
 }

@@ -232,6 +232,32 @@ static void expect_protobuf(const char *message, const char *bytes, size_t len, 
     kp_arena_finish(&arena);
 }
 
+static void refuse_protobuf(const char *bytes, size_t len, const char *why)
+{
+    struct kp_arena arena = {0};
+    struct kp_buf out = {0};
+    struct kp_error err;
+    const struct kp_protobuf *protobuf;
+    assert_int_equal(kp_protobuf_create(schema, "Test1", &arena, &protobuf, &err), KP_OK);
+    assert_int_not_equal(kp_protobuf_to_json(protobuf, (struct kp_str){bytes, len}, &out, &err), KP_OK);
+    assert_string_equal(err.message, why);
+    kp_buf_finish(&out);
+    kp_arena_finish(&arena);
+}
+
+/* What is wrong, and where. */
+static void test_protobuf_refused(void **state)
+{
+    refuse_protobuf(BYTES("\x08"), "the Protobuf message is malformed: no whole field at byte 0");
+    refuse_protobuf(BYTES("\x08\x01\x12\x07x"), "the Protobuf message is malformed: no whole field at byte 2");
+    refuse_protobuf(BYTES("\x08\x01\x0f"), "the Protobuf message is malformed: no whole field at byte 2");
+    refuse_protobuf(BYTES("\x0a\x01\x01"), "field \"a\": the Protobuf message has wire type 2 where its schema has 0");
+    refuse_protobuf(BYTES("\x18\x01"), "field \"c\": the Protobuf message has wire type 0 where its schema has 2");
+    refuse_protobuf(BYTES("\x1a\x02\x0d\x01"), "field \"c\": field \"a\": the Protobuf message is malformed");
+    refuse_protobuf(BYTES("\x1a\x02\x0a\x00"),
+                    "field \"c\": field \"a\": the Protobuf message has wire type 2 where its schema has 0");
+}
+
 #define REST "\"yes\":false,\"kind\":\"NONE\",\"m\":{},\"names\":[],\"s\":0,\"x\":0,\"y\":0,\"r\":0,\"z\":\"\\\\x\"}"
 
 static void test_protobuf(void **state)
@@ -386,6 +412,7 @@ int main(void)
                                        cmocka_unit_test(test_avro_schemas),
                                        cmocka_unit_test(test_avro_resolution),
                                        cmocka_unit_test(test_protobuf),
+                                       cmocka_unit_test(test_protobuf_refused),
                                        cmocka_unit_test(test_protobuf_schemas),
                                        cmocka_unit_test(test_rows)};
     return cmocka_run_group_tests(tests, NULL, NULL);
