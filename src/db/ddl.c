@@ -253,13 +253,28 @@ static enum kp_code check_late_name(struct kp_ddl *ddl, const struct kp_relation
     return code;
 }
 
+/* A pattern, or the one schema, is what is wrong with the format. A second schema that came from a file has moved what
+ * stands behind it in the text. */
+static void point_at_format(const struct kp_statement *statement, const struct kp_relation *relation,
+                            struct kp_error *err)
+{
+    bool several = kp_relation_option(relation, "writer_schema") || kp_relation_option(relation, "writer_schemas");
+    for (uint32_t i = 0; err && err->position == 0 && !several && i < statement->option_count; i++)
+        if (strcmp(statement->options[i].name, "pattern") == 0 || strcmp(statement->options[i].name, "schema") == 0)
+            kp_sql_point_at_option(statement, i, err);
+}
+
 /* Whether a decoder can be made of it: a pattern and its groups, names of fields. */
-enum kp_code kp_ddl_check_format(const struct kp_relation *relation, struct kp_error *err)
+enum kp_code kp_ddl_check_format(const struct kp_statement *statement, const struct kp_relation *relation,
+                                 struct kp_error *err)
 {
     struct kp_decoder *decoder;
-    KP_TRY(kp_source_decoder(relation, NULL, 0, NULL, NULL, 0, &decoder, err));
-    kp_decoder_destroy(decoder);
-    return KP_OK;
+    enum kp_code code = kp_source_decoder(relation, NULL, 0, NULL, NULL, 0, &decoder, err);
+    if (code == KP_OK)
+        kp_decoder_destroy(decoder);
+    else
+        point_at_format(statement, relation, err);
+    return code;
 }
 
 /* What has the old body in a plan or constraint of its own; plain views take the new one. */
@@ -356,7 +371,7 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
     if (late)
         code = check_late_name(ddl, relation, err);
     if (code == KP_OK && (relation->kind == KP_RELATION_SOURCE || relation->kind == KP_RELATION_TABLE))
-        code = kp_ddl_check_format(relation, err);
+        code = kp_ddl_check_format(statement, relation, err);
     if (code == KP_OK && !ddl->replaying)
         code = kp_sql_check_fitting(relation, err);
     if (code == KP_OK && relation->kind == KP_RELATION_SINK && !ddl->replaying)

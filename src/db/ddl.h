@@ -54,7 +54,8 @@ KP_MUST enum kp_code kp_ddl_comment(struct kp_ddl *ddl, const struct kp_statemen
 /* Whether the engine can run a view's plan: refused here, before anything is written. */
 KP_MUST enum kp_code kp_ddl_try_plan(struct kp_ddl *ddl, const struct kp_relation *relation, struct kp_error *err);
 /* Whether a decoder can be made of a source's or table's declaration. */
-KP_MUST enum kp_code kp_ddl_check_format(const struct kp_relation *relation, struct kp_error *err);
+KP_MUST enum kp_code kp_ddl_check_format(const struct kp_statement *statement, const struct kp_relation *relation,
+                                         struct kp_error *err);
 /* Appends a name, and `more` behind it, as a statement writes it. */
 void kp_ddl_put_name(struct kp_buf *text, const char *name, const char *more);
 /* Takes a relation out of the catalog, the graph and memory. */

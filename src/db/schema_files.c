@@ -26,10 +26,14 @@ static enum kp_code read_file(struct kp_db *db, struct kp_str path, struct kp_bu
     if (path.len >= sizeof name)
         return kp_fail(err, KP_LIMIT, "54000", "a schema's path is longer than %zu bytes", sizeof name - 1);
     snprintf(name, sizeof name, "%.*s", (int)path.len, path.ptr);
-    enum kp_code code = db->os->open(db->os->ctx, name, KP_OPEN_READ, &file, err);
-    if (code != KP_OK)
-        return kp_fail(err, code == KP_NOT_FOUND ? code : KP_INVALID, "58P01",
+    struct kp_error why;
+    enum kp_code code = db->os->open(db->os->ctx, name, KP_OPEN_READ, &file, &why);
+    if (code != KP_OK) {
+        code = kp_fail(err, code == KP_NOT_FOUND ? code : KP_INVALID, "58P01",
                        "could not open the schema's file \"%s\"", name);
+        (void)kp_error_detail(err, "%s.", why.message);
+        return code;
+    }
     code = db->os->size(db->os->ctx, file, &bytes, err);
     if (code == KP_OK && bytes > SCHEMA_BYTES_MAX)
         code =
@@ -247,9 +251,13 @@ enum kp_code kp_ddl_inline_schemas(struct kp_db *db, const struct kp_statement *
     const char *at = statement->text;
     enum kp_code code = KP_OK;
     *ret_statement = statement;
-    for (uint32_t i = 0; code == KP_OK && i < statement->option_count; i++)
-        if (names_file(&statement->options[i]))
-            code = inline_option(db, statement, i, &at, &text, err);
+    for (uint32_t i = 0; code == KP_OK && i < statement->option_count; i++) {
+        if (!names_file(&statement->options[i]))
+            continue;
+        code = inline_option(db, statement, i, &at, &text, err);
+        if (code != KP_OK)
+            kp_sql_point_at_option(statement, i, err);
+    }
     if (code == KP_OK && at != statement->text) {
         struct kp_statement *inlined;
         kp_buf_append_text(&text, at);

@@ -195,7 +195,7 @@ static enum kp_code bind_source(struct kp_ddl *ddl, const struct kp_statement *s
         code = kp_fail(err, KP_UNSUPPORTED, NULL, "source \"%s\" reads topic \"%s\", and cannot read another one",
                        source->name, source->topic);
     if (code == KP_OK)
-        code = kp_ddl_check_format(fresh, err);
+        code = kp_ddl_check_format(statement, fresh, err);
     if (code == KP_OK && !ddl->replaying)
         code = kp_sql_check_fitting(fresh, err);
     if (code != KP_OK) {

@@ -252,13 +252,18 @@ static enum kp_code check_option(const struct kp_statement *statement, uint32_t 
     return KP_INVALID;
 }
 
+void kp_sql_point_at_option(const struct kp_statement *statement, uint32_t option, struct kp_error *err)
+{
+    kp_error_at(err, statement->text, statement->option_locations[option]);
+}
+
 enum kp_code kp_sql_check_options(const struct kp_statement *statement, enum kp_option_owner owner,
                                   struct kp_error *err)
 {
     for (uint32_t i = 0; i < statement->option_count; i++) {
         enum kp_code code = check_option(statement, i, owner, err);
         if (code != KP_OK) {
-            kp_error_at(err, statement->text, statement->option_locations[i]);
+            kp_sql_point_at_option(statement, i, err);
             return code;
         }
     }

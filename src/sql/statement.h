@@ -170,4 +170,7 @@ struct kp_statement {
     } watermark;
 };
 
+/* Sets err->position to where the option stands in the text (options.c). */
+void kp_sql_point_at_option(const struct kp_statement *statement, uint32_t option, struct kp_error *err);
+
 #endif
