@@ -45,8 +45,14 @@ static enum kp_code find_view(struct kp_ddl *ddl, const struct kp_statement *sta
                    : KP_NOT_FOUND;
     }
     enum kp_relation_kind kind = statement->kind == KP_STATEMENT_ALTER_SOURCE ? KP_RELATION_SOURCE : KP_RELATION_VIEW;
-    if (view->kind != kind)
-        return kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a %s", view->name, kp_relation_kind_name(kind));
+    if (view->kind != kind) {
+        enum kp_code code =
+            kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a %s", view->name, kp_relation_kind_name(kind));
+        if (kind == KP_RELATION_SOURCE && view->kind == KP_RELATION_TABLE)
+            code = kp_error_hint(err, "A table stays as it was declared: make another one over its topic, and ALTER "
+                                      "MATERIALIZED VIEW … AS a query of it.");
+        return code;
+    }
     *ret_view = view;
     return KP_OK;
 }
