@@ -26,6 +26,7 @@ server.post("lone", [{"at": "2020-01-01 00:00:00"}, {"at": "?"}])
 connection = server.connect()
 with connection.cursor() as cursor:
     cursor.execute("SET TIME ZONE 'America/New_York'")
+    cursor.execute(f"SET kappa.read_after = {server.position}")
     cursor.execute("SELECT extract(epoch FROM at)::bigint FROM lone")
     assert cursor.fetchall() == [(1577836800,)]
 connection.close()
