@@ -57,12 +57,17 @@ static enum kp_code check_dead(struct kp_db *db, const struct kp_alteration *alt
     return code;
 }
 
+static bool changes_values(const struct kp_alteration *alteration)
+{
+    return alteration->what == KP_ALTER_ADD_VALUE || alteration->what == KP_ALTER_RENAME_VALUE;
+}
+
 /* Engine thread, between two steps. */
 static enum kp_code alter_now(struct kp_db *db, void *arg, struct kp_error *err)
 {
     const struct altering *altering = arg;
     const struct kp_alteration *alteration = altering->alteration;
-    if (alteration->what == KP_ALTER_ADD_VALUE || alteration->what == KP_ALTER_RENAME_VALUE)
+    if (changes_values(alteration))
         KP_TRY(check_dead(db, alteration, err));
     KP_TRY(kp_ddl_log(altering->ddl, err));
     kp_catalog_write(db->catalog);
@@ -103,6 +108,8 @@ static enum kp_code run(struct kp_ddl *ddl, const struct kp_statement *statement
         return KP_OK;
     }
     struct altering altering = {ddl, &alteration};
+    if (!ddl->replaying && changes_values(&alteration)) /* a query may have set them aside before a restart */
+        KP_TRY(kp_dead_letters_search(ddl->session, err));
     if (!ddl->replaying)
         return kp_engine_call(db, alter_now, &altering, err);
     kp_catalog_write(db->catalog);

@@ -5,9 +5,12 @@
 #include "db/instance.h"
 #include "sql/sql.h"
 
+struct kp_session;
+
 /* How a statement is run: for a session (jobs are started and waited for) or while opening (the catalog only). */
 struct kp_ddl {
     struct kp_db *db;
+    struct kp_session *session; /* NULL: replaying */
     struct kp_session_settings settings;
     struct kp_catalog_record record;
     bool replaying;
@@ -24,7 +27,6 @@ struct kp_ddl {
     size_t row_count; /* batches of them */
 };
 
-struct kp_session;
 /* For a statement of this session. */
 void kp_ddl_init(struct kp_ddl *ddl, struct kp_session *session, const struct kp_sql_context *context);
 

@@ -207,6 +207,7 @@ void kp_ddl_init(struct kp_ddl *ddl, struct kp_session *session, const struct kp
 {
     *ddl = (struct kp_ddl){
         .db = session->db,
+        .session = session,
         .settings = session->values,
         .record = {.time_zone = kp_str(kp_settings_get(session, "TimeZone")), .user = kp_str(session->user)},
         .cancel = &session->cancelled,
