@@ -9,7 +9,7 @@
  */
 #include "decode/internal.h"
 #include "vec/jsonb.h"
-#include "vec/regex_shim.h"
+#include "decode/re2_shim.h"
 
 enum { SEGMENT_BYTES_MAX = 255 };
 

@@ -5,7 +5,7 @@
  *   pattern = '(?P<ip>\S+) - - \[(?P<at>[^]]+)\] "(?P<verb>\w+) (?P<url>\S+).*'
  */
 #include "decode/internal.h"
-#include "vec/regex_shim.h"
+#include "decode/re2_shim.h"
 
 enum kp_code kp_pattern_prepare(struct kp_decoder *decoder, const char *pattern, struct kp_error *err)
 {

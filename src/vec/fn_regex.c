@@ -16,10 +16,11 @@ static void match(struct kp_call *call, const struct kp_vec *const *args, struct
     struct kp_pattern compiled = {0};
     for (uint32_t i = 0; i < call->rows; i++) {
         struct kp_str text = text_at(args, 0, i);
-        bool row_fold = fold, found = false;
-        if ((call->arg_count < 3 || kp_pattern_flags(call, out, i, text_at(args, 2, i), &row_fold, NULL)) &&
-            kp_pattern_compile(call, out, i, text_at(args, 1, i), row_fold, &compiled))
-            found = kp_regex_search(compiled.regex, text.ptr, text.len, 0, NULL, 0);
+        unsigned flags = KP_ARE_ADVANCED | (fold ? KP_ARE_FOLD : 0u);
+        bool found = false;
+        if ((call->arg_count < 3 || kp_pattern_flags(call, out, i, text_at(args, 2, i), &flags, NULL)) &&
+            kp_pattern_compile(call, out, i, text_at(args, 1, i), flags, &compiled))
+            found = kp_pattern_matches(&compiled, text);
         ((uint8_t *)out->data)[i] = found == wanted;
     }
     kp_pattern_finish(&compiled);
@@ -42,10 +43,11 @@ static void replace(struct kp_call *call, const struct kp_vec *const *args, stru
     struct kp_text *to = out->data;
     for (uint32_t i = 0; i < call->rows; i++) {
         struct kp_str text = text_at(args, 0, i), by = text_at(args, 2, i);
-        bool fold = false, global = false;
+        unsigned flags = KP_ARE_ADVANCED;
+        bool global = false;
         to[i] = kp_text_make(NULL, 0);
-        if ((call->arg_count == 4 && !kp_pattern_flags(call, out, i, text_at(args, 3, i), &fold, &global)) ||
-            !kp_pattern_compile(call, out, i, text_at(args, 1, i), fold, &compiled))
+        if ((call->arg_count == 4 && !kp_pattern_flags(call, out, i, text_at(args, 3, i), &flags, &global)) ||
+            !kp_pattern_compile(call, out, i, text_at(args, 1, i), flags, &compiled))
             continue;
         buf.len = 0;
         kp_pattern_replace(&compiled, text, by, 0, global ? 0 : 1, &buf);
@@ -61,11 +63,11 @@ static void count(struct kp_call *call, const struct kp_vec *const *args, struct
     for (uint32_t i = 0; i < call->rows; i++) {
         struct kp_str text = text_at(args, 0, i);
         int32_t found = 0;
-        size_t groups[2], at = 0;
-        if (kp_pattern_compile(call, out, i, text_at(args, 1, i), false, &compiled))
-            while (at <= text.len && kp_regex_search(compiled.regex, text.ptr, text.len, at, groups, 1)) {
+        size_t at = 0;
+        if (kp_pattern_compile(call, out, i, text_at(args, 1, i), KP_ARE_ADVANCED, &compiled))
+            while (at <= text.len && kp_pattern_search(&compiled, text, at, 0)) {
                 found++;
-                at = kp_pattern_behind(text, groups);
+                at = kp_pattern_behind(&compiled, text);
             }
         ((int32_t *)out->data)[i] = found;
     }
@@ -79,17 +81,18 @@ static void substring(struct kp_call *call, const struct kp_vec *const *args, st
     bool owned = false;
     struct kp_text *to = out->data;
     for (uint32_t i = 0; i < call->rows; i++) {
-        struct kp_str text = text_at(args, 0, i);
-        size_t groups[4];
+        struct kp_str text = text_at(args, 0, i), part = {NULL, 0};
         to[i] = kp_text_make(NULL, 0);
-        if (!kp_pattern_compile(call, out, i, text_at(args, 1, i), false, &compiled))
+        if (!kp_pattern_compile(call, out, i, text_at(args, 1, i), KP_ARE_ADVANCED, &compiled))
             continue;
-        unsigned group = first_group && kp_regex_groups(compiled.regex) ? 1 : 0;
-        if (!kp_regex_search(compiled.regex, text.ptr, text.len, 0, groups, group + 1) ||
-            groups[2 * group] == (size_t)-1)
+        unsigned group = first_group && kp_pattern_groups(&compiled) ? 1 : 0;
+        bool found = kp_pattern_search(&compiled, text, 0, group);
+        if (found)
+            part = kp_pattern_group(&compiled, text, group);
+        if (!found || !part.ptr)
             fn_set_null(call, out, i, &owned);
         else
-            to[i] = kp_text_make(text.ptr + groups[2 * group], groups[2 * group + 1] - groups[2 * group]);
+            to[i] = kp_text_make(part.ptr, part.len);
     }
     kp_pattern_finish(&compiled);
 }
@@ -132,6 +135,6 @@ static const struct kp_func funcs[] = {
      .args = {KP_TEXT, KP_TEXT, KP_TEXT, KP_TEXT},
      .ret = KP_TEXT,
      .kernel = replace,
-     .doc = "matches by another text; flags g, i"},
+     .doc = "matches by another text; flag g: all of them"},
 };
 KP_FUNCTIONS(regex, funcs);

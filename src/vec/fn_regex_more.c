@@ -23,15 +23,27 @@ static bool fails(struct kp_call *call, struct kp_vec *out, uint32_t row, const 
     return true;
 }
 
-/* ---- regexp_match ---- */
+/* ---- regexp_match, regexp_split_to_array ---- */
 
-static void add_group(struct kp_array_builder *builder, struct kp_str text, const size_t *groups, unsigned group)
+/* Arguments (text, pattern, flags); g is refused. */
+static bool compile(struct kp_call *call, const struct kp_vec *const *args, const struct kp_vec *out, uint32_t row,
+                    const char *name, struct kp_pattern *compiled)
 {
-    struct kp_text part = kp_text_make("", 0);
-    bool is = groups[2 * group] != (size_t)-1;
-    if (is)
-        part = kp_text_make(text.ptr + groups[2 * group], groups[2 * group + 1] - groups[2 * group]);
-    kp_array_add(builder, is ? &part : NULL);
+    unsigned flags = KP_ARE_ADVANCED;
+    bool global = false;
+    if (call->arg_count > 2 && !kp_pattern_flags(call, out, row, text_at(args, 2, row), &flags, &global))
+        return false;
+    if (global && !kp_vec_is_null(out, row))
+        kp_call_fail(call, row, "22023", "%s() does not support the \"global\" option", name);
+    return !global && kp_pattern_compile(call, out, row, text_at(args, 1, row), flags, compiled);
+}
+
+static void add_group(struct kp_array_builder *builder, struct kp_str text, const struct kp_pattern *compiled,
+                      unsigned group)
+{
+    struct kp_str part = kp_pattern_group(compiled, text, group);
+    struct kp_text value = kp_text_make(part.ptr ? part.ptr : "", part.len);
+    kp_array_add(builder, part.ptr ? &value : NULL);
 }
 
 static void regexp_match(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
@@ -41,16 +53,11 @@ static void regexp_match(struct kp_call *call, const struct kp_vec *const *args,
     bool owned = false;
     for (uint32_t i = 0; i < call->rows; i++) {
         struct kp_str text = text_at(args, 0, i);
-        bool fold = false, global = false;
-        size_t groups[2 * KP_PATTERN_GROUPS_MAX];
-        bool good = (call->arg_count < 3 || kp_pattern_flags(call, out, i, text_at(args, 2, i), &fold, &global)) &&
-                    kp_pattern_compile(call, out, i, text_at(args, 1, i), fold, &compiled);
-        if (good && global && !kp_vec_is_null(out, i))
-            kp_call_fail(call, i, "22023", "regexp_match() does not support the \"global\" option");
-        unsigned count = good ? KP_MIN(kp_regex_groups(compiled.regex), (unsigned)KP_PATTERN_GROUPS_MAX - 1) : 0;
-        bool found = good && kp_regex_search(compiled.regex, text.ptr, text.len, 0, groups, count + 1);
+        bool good = compile(call, args, out, i, "regexp_match", &compiled);
+        unsigned count = good ? kp_pattern_groups(&compiled) : 0;
+        bool found = good && kp_pattern_search(&compiled, text, 0, count);
         for (unsigned g = count ? 1 : 0; found && g <= count; g++)
-            add_group(&builder, text, groups, g);
+            add_group(&builder, text, &compiled, g);
         ((struct kp_text *)out->data)[i] = kp_array_make(&builder, call->arena);
         if (good && !found && !kp_vec_is_null(out, i))
             fn_set_null(call, out, i, &owned);
@@ -65,13 +72,9 @@ static void split_to_array(struct kp_call *call, const struct kp_vec *const *arg
     struct kp_array_builder builder = {.element = KP_TEXT};
     for (uint32_t i = 0; i < call->rows; i++) {
         struct kp_str text = text_at(args, 0, i), piece;
-        bool fold = false, global = false;
-        bool good = (call->arg_count < 3 || kp_pattern_flags(call, out, i, text_at(args, 2, i), &fold, &global)) &&
-                    kp_pattern_compile(call, out, i, text_at(args, 1, i), fold, &compiled);
-        if (good && global && !kp_vec_is_null(out, i))
-            kp_call_fail(call, i, "22023", "regexp_split_to_array() does not support the \"global\" option");
+        bool good = compile(call, args, out, i, "regexp_split_to_array", &compiled);
         struct kp_pieces pieces = {.text = text};
-        while (good && kp_pieces_next(&pieces, compiled.regex, &piece)) {
+        while (good && kp_pieces_next(&pieces, &compiled, &piece)) {
             struct kp_text part = kp_text_make(piece.ptr, piece.len);
             kp_array_add(&builder, &part);
         }
@@ -87,7 +90,6 @@ struct search {
     struct kp_str text;
     size_t start;
     int32_t n, group;
-    bool fold;
 };
 
 /* Arguments (text, pattern, start, n, …); a start behind the end finds nothing. */
@@ -107,17 +109,16 @@ static bool read_start(struct kp_call *call, const struct kp_vec *const *args, s
     return true;
 }
 
-/* The n-th match; groups has room for all. */
-static bool find(const struct search *search, const struct kp_regex *regex, size_t *groups)
+/* The n-th match. */
+static bool find(const struct search *search, struct kp_pattern *compiled)
 {
     size_t at = search->start;
-    unsigned count = KP_MIN(kp_regex_groups(regex) + 1, (unsigned)KP_PATTERN_GROUPS_MAX);
     for (int32_t n = 1; at <= search->text.len; n++) {
-        if (!kp_regex_search(regex, search->text.ptr, search->text.len, at, groups, count))
+        if (!kp_pattern_search(compiled, search->text, at, (unsigned)search->group))
             return false;
         if (n == search->n)
             return true;
-        at = kp_pattern_behind(search->text, groups);
+        at = kp_pattern_behind(compiled, search->text);
     }
     return false;
 }
@@ -127,16 +128,15 @@ static void count_from(struct kp_call *call, const struct kp_vec *const *args, s
     struct kp_pattern compiled = {0};
     for (uint32_t i = 0; i < call->rows; i++) {
         struct search search = {0};
-        bool fold = false;
+        unsigned flags = KP_ARE_ADVANCED;
         int32_t found = 0;
         bool good = read_start(call, args, out, i, &search) &&
-                    (call->arg_count < 4 || kp_pattern_flags(call, out, i, text_at(args, 3, i), &fold, NULL)) &&
-                    kp_pattern_compile(call, out, i, text_at(args, 1, i), fold, &compiled);
-        size_t groups[2], at = search.start;
-        while (good && at <= search.text.len &&
-               kp_regex_search(compiled.regex, search.text.ptr, search.text.len, at, groups, 1)) {
+                    (call->arg_count < 4 || kp_pattern_flags(call, out, i, text_at(args, 3, i), &flags, NULL)) &&
+                    kp_pattern_compile(call, out, i, text_at(args, 1, i), flags, &compiled);
+        size_t at = search.start;
+        while (good && at <= search.text.len && kp_pattern_search(&compiled, search.text, at, 0)) {
             found++;
-            at = kp_pattern_behind(search.text, groups);
+            at = kp_pattern_behind(&compiled, search.text);
         }
         ((int32_t *)out->data)[i] = found;
     }
@@ -149,7 +149,7 @@ static bool locate(struct kp_call *call, const struct kp_vec *const *args, struc
                    int32_t option, unsigned flags_arg, struct kp_pattern *compiled, struct search *search,
                    size_t *ret_from, size_t *ret_end)
 {
-    size_t groups[2 * KP_PATTERN_GROUPS_MAX];
+    unsigned flags = KP_ARE_ADVANCED;
     *search = (struct search){.n = 1};
     if (!read_start(call, args, out, row, search))
         return false;
@@ -159,19 +159,17 @@ static bool locate(struct kp_call *call, const struct kp_vec *const *args, struc
         return !fails(call, out, row, "endoption", option);
     if (call->arg_count > flags_arg + 1 && (search->group = int_at(args, flags_arg + 1, row)) < 0)
         return !fails(call, out, row, "subexpr", search->group);
-    if (call->arg_count > flags_arg &&
-        !kp_pattern_flags(call, out, row, text_at(args, flags_arg, row), &search->fold, NULL))
+    if (call->arg_count > flags_arg && !kp_pattern_flags(call, out, row, text_at(args, flags_arg, row), &flags, NULL))
         return false;
-    if (!kp_pattern_compile(call, out, row, text_at(args, 1, row), search->fold, compiled))
+    if (!kp_pattern_compile(call, out, row, text_at(args, 1, row), flags, compiled))
         return false;
-    if (search->group == 1 && kp_regex_groups(compiled->regex) == 0)
+    if (search->group == 1 && kp_pattern_groups(compiled) == 0)
         search->group = 0; /* without groups the whole match is the first */
-    if ((unsigned)search->group > kp_regex_groups(compiled->regex) || search->group >= KP_PATTERN_GROUPS_MAX ||
-        !find(search, compiled->regex, groups) || groups[2 * search->group] == (size_t)-1)
+    if ((unsigned)search->group > kp_pattern_groups(compiled) || !find(search, compiled))
         return false;
-    *ret_from = groups[2 * search->group];
-    *ret_end = groups[2 * search->group + 1];
-    return true;
+    *ret_from = compiled->groups[2 * search->group];
+    *ret_end = compiled->groups[2 * search->group + 1];
+    return *ret_from != (size_t)-1;
 }
 
 static void regexp_instr(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
@@ -215,14 +213,15 @@ static void replace_from(struct kp_call *call, const struct kp_vec *const *args,
         struct kp_text *to = (struct kp_text *)out->data + i;
         struct kp_str text = text_at(args, 0, i);
         int32_t start = int_at(args, 3, i), n = call->arg_count > 4 ? int_at(args, 4, i) : 1;
-        bool fold = false, global = false;
+        unsigned flags = KP_ARE_ADVANCED;
+        bool global = false;
         *to = kp_text_make(text.ptr, text.len);
         if (start < 1 || n < 0) {
             fails(call, out, i, start < 1 ? "start" : "n", start < 1 ? start : n);
             continue;
         }
-        if ((call->arg_count > 5 && !kp_pattern_flags(call, out, i, text_at(args, 5, i), &fold, &global)) ||
-            !kp_pattern_compile(call, out, i, text_at(args, 1, i), fold, &compiled))
+        if ((call->arg_count > 5 && !kp_pattern_flags(call, out, i, text_at(args, 5, i), &flags, &global)) ||
+            !kp_pattern_compile(call, out, i, text_at(args, 1, i), flags, &compiled))
             continue;
         if (call->arg_count == 4)
             n = 1;

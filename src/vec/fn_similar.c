@@ -3,16 +3,12 @@
  *
  * % is any text, _ any character, ^ $ . \\ are themselves. An escape before a double quote parts the pattern of
  * substring into three: what is before, what is taken, what is behind. Of the ways in which they match the whole text
- * the first has the shortest part before, then the longest taken. RE2 knows the longest only, so the parts are patterns
- * of their own: the first place from which on the rest matches up to the end is asked whether what is before it matches
- * too, else the next one; likewise the last place where the taken part may end. With % around, as is usual, the first
- * places asked are right; a pattern that makes a long text be looked at too often is refused.
+ * the first has the shortest part before, then the longest taken: the quantifiers {1,1}? and {1,1} say so.
  */
 #include "base/utf8.h"
 #include "vec/regex.h"
 
 enum { PARTS = 3 };
-#define LOOKED_AT_BYTES_MAX (INT64_C(1) << 32) /* of one text, all places together: some seconds */
 
 struct parts {
     struct kp_buf text[PARTS];
@@ -101,174 +97,80 @@ static void append_part(struct kp_buf *out, const struct kp_buf *text)
     kp_buf_append(out, text->data ? (const char *)text->data : "", text->len);
 }
 
-static void similar_to_escape(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+/* SQL's pattern of a row as a regular expression; false: the row fails. */
+static bool convert(struct kp_call *call, const struct kp_vec *out, uint32_t row, struct kp_str pattern,
+                    struct kp_str escape, struct kp_buf *ret_text)
 {
     static const char *const between[] = {"){1,1}?(", "){1,1}(?:"};
+    struct parts parts = {0};
+    ret_text->len = 0;
+    bool good = part_row(call, out, row, pattern, escape, &parts);
+    kp_buf_append_text(ret_text, "^(?:");
+    for (unsigned p = 0; good && p < parts.count; p++) {
+        append_part(ret_text, &parts.text[p]);
+        kp_buf_append_text(ret_text, p + 1 < parts.count ? between[p] : ")$");
+    }
+    finish(&parts);
+    return good;
+}
+
+static void similar_to_escape(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
     struct kp_buf buf = {0};
     for (uint32_t i = 0; i < call->rows; i++) {
-        struct parts parts = {0};
-        buf.len = 0;
-        if (!kp_vec_is_null(out, i) && part_row(call, out, i, text_at(args, 0, i),
-                                                call->arg_count > 1 ? text_at(args, 1, i) : KP_STR("\\"), &parts)) {
-            kp_buf_append_text(&buf, "^(?:");
-            for (unsigned p = 0; p < parts.count; p++) {
-                append_part(&buf, &parts.text[p]);
-                kp_buf_append_text(&buf, p + 1 < parts.count ? between[p] : ")$");
-            }
-        }
-        finish(&parts);
-        ((struct kp_text *)out->data)[i] = fn_text(call, buf.data, buf.len);
+        struct kp_str escape = call->arg_count > 1 ? text_at(args, 1, i) : KP_STR("\\");
+        bool good = !kp_vec_is_null(out, i) && convert(call, out, i, text_at(args, 0, i), escape, &buf);
+        ((struct kp_text *)out->data)[i] = fn_text(call, buf.data, good ? buf.len : 0);
     }
     kp_buf_finish(&buf);
 }
 
-/* ---- substring ---- */
-
-/* The patterns of a call: the whole; a part up to a place, from one on; the rest from a place on, the taken from one.
- */
-enum { WHOLE, BEFORE, REST, TAKEN, BEHIND, PATTERNS };
-struct search {
-    struct kp_regex *regex[PATTERNS];
-    struct kp_str pattern, escape; /* of the row before */
-    bool set;
-    unsigned parts;
+/* A pattern of the row before, and what was made of it. */
+struct similar {
+    struct kp_str pattern, escape;
+    struct kp_buf text;
+    struct kp_pattern compiled;
 };
 
-static void close_search(struct search *search)
+static bool compile(struct kp_call *call, const struct kp_vec *out, uint32_t row, struct kp_str pattern,
+                    struct kp_str escape, struct similar *similar)
 {
-    for (unsigned i = 0; i < PATTERNS; i++)
-        kp_regex_destroy(search->regex[i]);
-    *search = (struct search){0};
-}
-
-/* The parts from `first` to before `end`, as a pattern that is bound to the text's begin and end, or one of them. */
-static bool compile(struct kp_call *call, const struct kp_vec *out, uint32_t row, const struct parts *parts,
-                    unsigned first, unsigned end, bool from_begin, bool to_end, struct kp_regex **ret_regex)
-{
-    struct kp_buf text = {0};
-    struct kp_pattern pattern = {0};
-    kp_buf_append_text(&text, from_begin ? "^" : "");
-    for (unsigned p = first; p < end; p++) {
-        kp_buf_append_text(&text, "(?:");
-        append_part(&text, &parts->text[p]);
-        kp_buf_append_text(&text, ")");
+    bool same =
+        similar->compiled.are && kp_str_equal(similar->pattern, pattern) && kp_str_equal(similar->escape, escape);
+    if (!same) {
+        kp_pattern_finish(&similar->compiled); /* its text is about to change */
+        if (!convert(call, out, row, pattern, escape, &similar->text))
+            return false;
     }
-    kp_buf_append_text(&text, to_end ? "$" : "");
-    bool good = kp_pattern_compile(call, out, row, (struct kp_str){(const char *)text.data, text.len}, false, &pattern);
-    kp_buf_finish(&text);
-    *ret_regex = pattern.regex;
-    return good;
-}
-
-static bool open_search(struct kp_call *call, const struct kp_vec *out, uint32_t row, struct kp_str pattern,
-                        struct kp_str escape, struct search *search)
-{
-    if (search->set && kp_str_equal(search->pattern, pattern) && kp_str_equal(search->escape, escape))
-        return true;
-    close_search(search);
-    struct parts parts = {0};
-    struct kp_regex **regex = search->regex;
-    bool good = part_row(call, out, row, pattern, escape, &parts);
-    unsigned count = parts.count;
-    good = good && compile(call, out, row, &parts, 0, count, true, true, &regex[WHOLE]);
-    if (count > 1)
-        good = good && compile(call, out, row, &parts, 0, 1, true, true, &regex[BEFORE]) &&
-               compile(call, out, row, &parts, 1, count, false, true, &regex[REST]);
-    if (count > 2)
-        good = good && compile(call, out, row, &parts, 1, 2, true, false, &regex[TAKEN]) &&
-               compile(call, out, row, &parts, 2, 3, true, true, &regex[BEHIND]);
-    finish(&parts);
-    search->pattern = pattern;
-    search->escape = escape;
-    search->set = good;
-    search->parts = count;
-    return good;
-}
-
-/* Looks at text[from, to), and counts it. False: nothing is found. */
-static bool look(const struct search *search, unsigned pattern, struct kp_str text, size_t from, size_t to,
-                 int64_t *looked_at, size_t *ret_groups)
-{
-    *looked_at += (int64_t)(to - from) + 1;
-    return kp_regex_search(search->regex[pattern], text.ptr + from, to - from, 0, ret_groups, ret_groups ? 1 : 0);
-}
-
-static bool inside_character(struct kp_str text, size_t at)
-{
-    return at < text.len && ((unsigned char)text.ptr[at] & 0xc0) == 0x80;
-}
-
-enum found { FOUND_NOTHING, FOUND_PART, FOUND_TOO_MUCH };
-
-/* The first place where what is before and the rest match; the whole does. */
-static bool find_begin(const struct search *search, struct kp_str text, int64_t *looked_at, size_t *ret_from)
-{
-    size_t from = 0, groups[2];
-    for (; *looked_at <= LOOKED_AT_BYTES_MAX; from++) {
-        if (inside_character(text, from) || !look(search, REST, text, from, text.len, looked_at, groups))
-            continue;
-        from += groups[0];
-        if (!inside_character(text, from) && look(search, BEFORE, text, 0, from, looked_at, NULL)) {
-            *ret_from = from;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The last place where the taken part and what is behind match. */
-static bool find_end(const struct search *search, struct kp_str text, size_t from, int64_t *looked_at, size_t *ret_to)
-{
-    size_t to = text.len, groups[2];
-    for (; *looked_at <= LOOKED_AT_BYTES_MAX; to--) {
-        if (inside_character(text, to) || !look(search, TAKEN, text, from, to, looked_at, groups))
-            continue;
-        to = from + groups[1];
-        if (look(search, BEHIND, text, to, text.len, looked_at, NULL)) {
-            *ret_to = to;
-            return true;
-        }
-    }
-    return false;
-}
-
-static enum found find(const struct search *search, struct kp_str text, struct kp_str *ret_taken)
-{
-    size_t from = 0, to = text.len;
-    int64_t looked_at = 0;
-    if (!look(search, WHOLE, text, 0, text.len, &looked_at, NULL))
-        return FOUND_NOTHING;
-    if ((search->parts > 1 && !find_begin(search, text, &looked_at, &from)) ||
-        (search->parts > 2 && !find_end(search, text, from, &looked_at, &to)))
-        return FOUND_TOO_MUCH;
-    *ret_taken = (struct kp_str){text.ptr + from, to - from};
-    return FOUND_PART;
+    similar->pattern = pattern;
+    similar->escape = escape;
+    struct kp_str text = {(const char *)similar->text.data, similar->text.len};
+    return kp_pattern_compile(call, out, row, text, KP_ARE_ADVANCED, &similar->compiled);
 }
 
 static void substring_similar(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
-    struct search search = {0};
+    struct similar similar = {0};
     bool owned = false;
     for (uint32_t i = 0; i < call->rows; i++) {
         struct kp_text *to = (struct kp_text *)out->data + i;
-        struct kp_str text, taken;
+        struct kp_str text = text_at(args, 0, i), taken = {NULL, 0};
+        uint32_t errors = call->error_count;
         *to = kp_text_make("", 0);
-        if (kp_vec_is_null(out, i) || !open_search(call, out, i, text_at(args, 1, i), text_at(args, 2, i), &search))
+        if (kp_vec_is_null(out, i))
             continue;
-        text = text_at(args, 0, i);
-        switch (find(&search, text, &taken)) {
-        case FOUND_NOTHING:
-            fn_set_null(call, out, i, &owned);
-            break;
-        case FOUND_PART:
-            *to = fn_text(call, taken.ptr, taken.len);
-            break;
-        case FOUND_TOO_MUCH:
-            kp_call_fail(call, i, "54000", "the parts of SQL's pattern have too many places in a text of %zu bytes",
-                         text.len);
+        if (compile(call, out, i, text_at(args, 1, i), text_at(args, 2, i), &similar)) {
+            unsigned group = kp_pattern_groups(&similar.compiled) ? 1 : 0;
+            if (kp_pattern_search(&similar.compiled, text, 0, group))
+                taken = kp_pattern_group(&similar.compiled, text, group);
         }
+        if (taken.ptr)
+            *to = fn_text(call, taken.ptr, taken.len);
+        else if (call->error_count == errors)
+            fn_set_null(call, out, i, &owned);
     }
-    close_search(&search);
+    kp_pattern_finish(&similar.compiled);
+    kp_buf_finish(&similar.text);
 }
 
 static const struct kp_func funcs[] = {

@@ -593,13 +593,13 @@ static enum kp_code parse_sum(struct parser *p, struct kp_path_node **ret_node)
     }
 }
 
-/* What is no pattern is refused before it is used; what is one, but not ours, when it is. */
+/* What is no pattern is refused before it is used. */
 static enum kp_code check_pattern(struct parser *p, const struct kp_path_node *like)
 {
     struct kp_pattern pattern = {0};
     struct kp_call call = {.arena = p->arena, .rows = 1};
     enum kp_code code = KP_OK;
-    if (!kp_path_pattern_compile(&call, like, &pattern) && strcmp(call.errors[0].sqlstate, "0A000") != 0)
+    if (!kp_path_pattern_compile(&call, like, &pattern))
         code = kp_fail(p->err, KP_INVALID, call.errors[0].sqlstate, "%s", call.errors[0].message);
     kp_pattern_finish(&pattern);
     return code;

@@ -658,10 +658,10 @@ static enum truth like_regex(struct run *run, const struct kp_path_node *node, s
     enum truth truth = TRUTH_UNKNOWN;
     kp_jsonb_string_text(value, &text);
     kp_buf_reserve(&text, 1);
-    if (!kp_path_pattern_compile(&call, node, &pattern))
+    if (kp_path_pattern_compile(&call, node, &pattern))
+        truth = of_bool(kp_pattern_matches(&pattern, (struct kp_str){(const char *)text.data, text.len}));
+    if (call.error_count)
         truth = refuse(run, call.errors[0].sqlstate, call.errors[0].message);
-    else
-        truth = of_bool(kp_regex_search(pattern.regex, (const char *)text.data, text.len, 0, NULL, 0));
     kp_pattern_finish(&pattern);
     kp_buf_finish(&text);
     return truth;

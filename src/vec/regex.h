@@ -1,36 +1,52 @@
-/* For fn_regex*.c and set_text.c: patterns in PostgreSQL's words, compiled by RE2 (regex_shim.h). */
+/* For fn_regex*.c, fn_similar.c, set_text.c and jsonpath_regex.c: patterns of rows, compiled (are.h). */
 #ifndef KP_VEC_REGEX_H
 #define KP_VEC_REGEX_H
 
+#include "vec/are.h"
 #include "vec/fn.h"
-#include "vec/regex_shim.h"
-
-enum { KP_PATTERN_GROUPS_MAX = 64 };
 
 /* The pattern of the row before; zero-initialize. Compiled anew when a row has another one. */
 struct kp_pattern {
-    struct kp_regex *regex;
+    struct kp_are *are; /* NULL: none */
     struct kp_str pattern;
-    bool fold, set;
-    bool lines; /* given: ^ and $ are of lines */
+    unsigned flags; /* enum kp_are_flags */
+    size_t *groups; /* of the last match: begin and end of group i at 2 i, 0 the whole; (size_t)-1: took no part */
+    /* whose row fails when a search takes too long */
+    struct kp_call *call;
+    const struct kp_vec *out;
+    uint32_t row;
 };
 
-/* False, with the row's error unless the row is NULL anyway, if it cannot be compiled. */
-bool kp_pattern_compile(struct kp_call *call, const struct kp_vec *out, uint32_t row, struct kp_str pattern, bool fold,
-                        struct kp_pattern *compiled);
-static inline void kp_pattern_finish(struct kp_pattern *pattern)
+/* False, with the row's error unless the row is NULL anyway, if it cannot be compiled. out NULL: the row is not NULL.
+ */
+bool kp_pattern_compile(struct kp_call *call, const struct kp_vec *out, uint32_t row, struct kp_str pattern,
+                        unsigned flags, struct kp_pattern *compiled);
+void kp_pattern_finish(struct kp_pattern *pattern);
+/*
+ * The first match that begins at byte `at` or behind, with its place and those of groups up to number `last_group` in
+ * pattern->groups. False: there is none, or the row fails.
+ */
+bool kp_pattern_search(struct kp_pattern *pattern, struct kp_str text, size_t at, unsigned last_group);
+/* Whether there is one at all: found sooner than where. */
+bool kp_pattern_matches(struct kp_pattern *pattern, struct kp_str text);
+static inline unsigned kp_pattern_groups(const struct kp_pattern *pattern)
 {
-    kp_regex_destroy(pattern->regex);
+    return kp_are_groups(pattern->are);
 }
-/* The next place to look: behind a match, one character on behind an empty one. */
-size_t kp_pattern_behind(struct kp_str text, const size_t *groups);
-/* Flags i and c, and g where `global` is not NULL (s is what is usual); others are refused: the row fails. out NULL:
- * the row is not NULL. */
-bool kp_pattern_flags(struct kp_call *call, const struct kp_vec *out, uint32_t row, struct kp_str flags, bool *fold,
-                      bool *global);
+/* What a group took in the last match; ptr NULL: it took no part. */
+static inline struct kp_str kp_pattern_group(const struct kp_pattern *pattern, struct kp_str text, unsigned group)
+{
+    size_t from = pattern->groups[2 * group], to = pattern->groups[2 * group + 1];
+    return from == (size_t)-1 ? (struct kp_str){NULL, 0} : (struct kp_str){text.ptr + from, to - from};
+}
+/* The next place to look: behind the last match, one character on behind an empty one. */
+size_t kp_pattern_behind(const struct kp_pattern *pattern, struct kp_str text);
+/* The letters of flags; g where `global` is not NULL. Others are refused: the row fails. out NULL: it is not NULL. */
+bool kp_pattern_flags(struct kp_call *call, const struct kp_vec *out, uint32_t row, struct kp_str letters,
+                      unsigned *flags, bool *global);
 
 /* Appends the text with the n-th match from byte `from` on (0: each) replaced: \1 … \9 and \& are groups. */
-void kp_pattern_replace(const struct kp_pattern *compiled, struct kp_str text, struct kp_str by, size_t from, int32_t n,
+void kp_pattern_replace(struct kp_pattern *pattern, struct kp_str text, struct kp_str by, size_t from, int32_t n,
                         struct kp_buf *out);
 
 /* The pieces between matches; zero-initialize but for text. An empty match parts two characters, and counts neither at
@@ -40,6 +56,6 @@ struct kp_pieces {
     size_t at, from; /* where to search on, where the piece begins */
     bool done;
 };
-bool kp_pieces_next(struct kp_pieces *pieces, const struct kp_regex *regex, struct kp_str *ret_piece);
+bool kp_pieces_next(struct kp_pieces *pieces, struct kp_pattern *pattern, struct kp_str *ret_piece);
 
 #endif

@@ -11,9 +11,9 @@ static inline struct kp_str text_at(const struct kp_vec *const *args, unsigned n
 static bool compile(struct kp_call *call, const struct kp_vec *const *args, uint32_t row, bool *global,
                     struct kp_pattern *pattern)
 {
-    bool fold = false;
-    return (call->arg_count < 3 || kp_pattern_flags(call, NULL, row, text_at(args, 2, row), &fold, global)) &&
-           kp_pattern_compile(call, NULL, row, text_at(args, 1, row), fold, pattern);
+    unsigned flags = KP_ARE_ADVANCED;
+    return (call->arg_count < 3 || kp_pattern_flags(call, NULL, row, text_at(args, 2, row), &flags, global)) &&
+           kp_pattern_compile(call, NULL, row, text_at(args, 1, row), flags, pattern);
 }
 
 static bool split(struct kp_call *call, const struct kp_vec *const *args, uint32_t row, uint64_t from,
@@ -23,11 +23,14 @@ static bool split(struct kp_call *call, const struct kp_vec *const *args, uint32
     bool global = false, all = true;
     if (!compile(call, args, row, &global, &pattern))
         return true;
-    if (global)
+    if (global) {
         kp_call_fail(call, row, "22023", "regexp_split_to_table() does not support the \"global\" option");
+        kp_pattern_finish(&pattern);
+        return true;
+    }
     struct kp_pieces pieces = {.text = text_at(args, 0, row)};
     struct kp_str piece;
-    for (uint64_t i = 0; all && kp_pieces_next(&pieces, pattern.regex, &piece); i++) {
+    for (uint64_t i = 0; all && kp_pieces_next(&pieces, &pattern, &piece); i++) {
         struct kp_text text = kp_text_make(piece.ptr, piece.len);
         if (i < from)
             continue;
@@ -45,22 +48,20 @@ static bool matches(struct kp_call *call, const struct kp_vec *const *args, uint
     struct kp_pattern pattern = {0};
     bool global = false, all = true;
     struct kp_str text = text_at(args, 0, row);
-    size_t groups[2 * KP_PATTERN_GROUPS_MAX], at = 0;
+    size_t at = 0;
     if (!compile(call, args, row, &global, &pattern))
         return true;
-    unsigned count = KP_MIN(kp_regex_groups(pattern.regex), (unsigned)KP_PATTERN_GROUPS_MAX - 1);
-    for (uint64_t i = 0;
-         all && at <= text.len && kp_regex_search(pattern.regex, text.ptr, text.len, at, groups, count + 1); i++) {
-        at = global ? kp_pattern_behind(text, groups) : text.len + 1;
+    unsigned count = kp_pattern_groups(&pattern);
+    for (uint64_t i = 0; all && at <= text.len && kp_pattern_search(&pattern, text, at, count); i++) {
+        at = global ? kp_pattern_behind(&pattern, text) : text.len + 1;
         if (i < from)
             continue;
         all = kp_set_add(set);
         struct kp_array_builder builder = {.element = KP_TEXT};
         for (unsigned g = count ? 1 : 0; all && g <= count; g++) {
-            bool is = groups[2 * g] != (size_t)-1;
-            struct kp_text part =
-                is ? kp_text_make(text.ptr + groups[2 * g], groups[2 * g + 1] - groups[2 * g]) : kp_text_make("", 0);
-            kp_array_add(&builder, is ? &part : NULL);
+            struct kp_str part = kp_pattern_group(&pattern, text, g);
+            struct kp_text value = kp_text_make(part.ptr ? part.ptr : "", part.len);
+            kp_array_add(&builder, part.ptr ? &value : NULL);
         }
         if (all) {
             struct kp_text array = kp_array_make(&builder, call->arena);

@@ -36,19 +36,36 @@ uint32_t kp_unicode_upper(uint32_t code_point)
     return other_case(upper_ranges, KP_COUNT(upper_ranges), code_point);
 }
 
+const struct kp_char_range *kp_unicode_members(enum kp_char_kind kind, size_t *ret_count)
+{
+#define MEMBERS(of)                                                                                                    \
+    {                                                                                                                  \
+        of##_members, KP_COUNT(of##_members)                                                                           \
+    }
+    static const struct {
+        const struct kp_char_range *ranges;
+        size_t count;
+    } kinds[] = {
+        [KP_CHAR_ALNUM] = MEMBERS(alnum), [KP_CHAR_UPPER] = MEMBERS(upper), [KP_CHAR_LOWER] = MEMBERS(lower),
+        [KP_CHAR_SPACE] = MEMBERS(space), [KP_CHAR_PUNCT] = MEMBERS(punct), [KP_CHAR_PRINT] = MEMBERS(print),
+    };
+    *ret_count = kinds[kind].count;
+    return kinds[kind].ranges;
+}
+
 bool kp_unicode_is_alnum(uint32_t code_point)
 {
     if (code_point < 0x80)
         return (code_point >= '0' && code_point <= '9') || ((code_point | 32) >= 'a' && (code_point | 32) <= 'z');
-    size_t low = 0, high = KP_COUNT(alnum_ranges);
+    size_t low = 0, high = KP_COUNT(alnum_members);
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (alnum_ranges[middle].last < code_point)
+        if (alnum_members[middle].last < code_point)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < KP_COUNT(alnum_ranges) && code_point >= alnum_ranges[low].first;
+    return low < KP_COUNT(alnum_members) && code_point >= alnum_members[low].first;
 }
 
 static void map(struct kp_str text, struct kp_buf *out, uint32_t (*function)(uint32_t), char first, char last)

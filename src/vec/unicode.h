@@ -7,6 +7,15 @@
 
 #include "base/buf.h"
 
+struct kp_char_range {
+    uint32_t first, last;
+};
+/* Kinds of characters beyond ASCII. There, letters are alphanumeric and the other way round, and no character is a
+ * digit. */
+enum kp_char_kind { KP_CHAR_ALNUM, KP_CHAR_UPPER, KP_CHAR_LOWER, KP_CHAR_SPACE, KP_CHAR_PUNCT, KP_CHAR_PRINT };
+/* Ranges in order, which do not touch. */
+const struct kp_char_range *kp_unicode_members(enum kp_char_kind kind, size_t *ret_count);
+
 uint32_t kp_unicode_upper(uint32_t code_point);
 uint32_t kp_unicode_lower(uint32_t code_point);
 bool kp_unicode_is_alnum(uint32_t code_point); /* letters and digits */

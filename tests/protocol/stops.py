@@ -17,6 +17,8 @@ ENDLESS = {
     "quotients": "SELECT count(*) FROM generate_series(1, 60000) AS g WHERE 10::numeric ^ 60000 / (g + 10::numeric ^ 30000) < 0",
     "a pattern": "SELECT count(*) FROM generate_series(1, 60000) AS g "
                  "WHERE regexp_replace(repeat('ab', 200000) || g, '(a|b)', '\\1', 'g') = ''",
+    "a back reference": "SELECT count(*) FROM generate_series(1, 60000) AS g "
+                        "WHERE (repeat('a', 80) || 'x' || repeat('a', 81) || 'y' || g) ~ '(a+)(a+)x\\1\\2y'",
     "a path": "SELECT count(*) FROM (SELECT jsonb_agg(h) AS all_of FROM generate_series(1, 20000) AS h) AS s, "
               "generate_series(1, 60000) AS g WHERE jsonb_path_exists(all_of, '$[*] ? (@ < 0 || @ > $[*] && @ < 0)') AND g > 0",
     "elements": "SELECT count(*) FROM (SELECT array_agg(h) AS all_of FROM generate_series(1, 20000) AS h) AS s, "

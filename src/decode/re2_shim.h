@@ -1,9 +1,9 @@
 /*
- * RE2 behind C functions (fn_regex_shim.cc), in POSIX leftmost-longest mode: what PostgreSQL's regular expressions mean
- * for patterns that have no backreferences, look-around, or non-greedy repetition; those are refused.
+ * RE2 behind C functions (re2_shim.cc), in POSIX leftmost-longest mode: for records that are text with a pattern, whose
+ * groups have names (pattern.c). SQL's regular expressions are not these (vec/are.h).
  */
-#ifndef KP_VEC_REGEX_SHIM_H
-#define KP_VEC_REGEX_SHIM_H
+#ifndef KP_DECODE_RE2_SHIM_H
+#define KP_DECODE_RE2_SHIM_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 // RE2 for C. Nothing here throws: RE2 reports errors in its objects.
-#include "vec/regex_shim.h"
+#include "decode/re2_shim.h"
 
 #include <cstdio>
 #include <new>
