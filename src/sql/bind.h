@@ -248,6 +248,8 @@ KP_MUST enum kp_code kp_bind_must_compare(struct binder *binder, enum kp_type_id
 KP_MUST enum kp_code kp_bind_settle_unknown(struct binder *binder, struct kp_expr *expr, struct kp_expr **ret_expr);
 /* The value now, if all arguments are constants and the function is immutable; the expression itself else. */
 struct kp_expr *kp_bind_fold(struct binder *binder, struct kp_expr *expr);
+/* A call of a KP_PATTERN function: its pattern, if it is constant, is tried out on an empty text. */
+KP_MUST enum kp_code kp_bind_check_pattern(struct binder *binder, const struct kp_expr *expr);
 /* row.c: the type, if a row of it has fields of domains, or fields that have; else NULL. */
 struct kp_relation *kp_bind_row_domains(const struct binder *binder, enum kp_type_id id);
 /* The row with the domains of its fields checked; any value as it is. */

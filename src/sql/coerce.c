@@ -400,19 +400,10 @@ static bool any_null(const struct kp_expr *expr)
 
 enum { PLAN_BYTES_MAX = 256 << 20 }; /* of a statement whose calls are still folded: each may be short and make much */
 
-/*
- * Runs the kernel on one row. A call that fails stays as it is: it fails when, and only if, its row is reached.
- */
-struct kp_expr *kp_bind_fold(struct binder *binder, struct kp_expr *expr)
+/* Runs the kernel of a call of constants on one row; its errors are in *ret_run. */
+static void run_once(struct binder *binder, const struct kp_expr *expr, struct kp_call *ret_run, struct kp_vec *ret_out)
 {
-    if (!foldable(expr) || binder->arena->bytes > PLAN_BYTES_MAX)
-        return expr;
-    if (expr->func->flags & KP_STRICT && any_null(expr)) {
-        struct kp_expr *null = kp_bind_null(binder, expr->type);
-        null->location = expr->location;
-        return null;
-    }
-    struct kp_session_settings none = {0};
+    static const struct kp_session_settings none = {0};
     struct kp_call run = {.arena = binder->arena,
                           .settings = binder->context->settings ? binder->context->settings : &none,
                           .rows = 1,
@@ -430,9 +421,59 @@ struct kp_expr *kp_bind_fold(struct binder *binder, struct kp_expr *expr)
     }
     if (expr->func->prepare)
         run.prepared = expr->func->prepare(binder->arena, datums, expr->arg_count);
+    kp_vec_init(ret_out, binder->arena, expr->type, 1);
+    expr->func->kernel(&run, args, ret_out);
+    *ret_run = run;
+}
+
+/* What stands for an argument that is not known when a pattern is tried out: '' or 1. */
+static struct kp_expr *stand_in(struct binder *binder, enum kp_type_id id, int32_t location)
+{
+    struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CONST, KP_TYPE(id), location, 0);
+    expr->datum.type = expr->type;
+    if (id == KP_INT4)
+        expr->datum.i32 = 1;
+    else
+        expr->datum.text = kp_text_make("", 0);
+    return expr;
+}
+
+enum kp_code kp_bind_check_pattern(struct binder *binder, const struct kp_expr *expr)
+{
+    struct kp_expr *trial = kp_bind_new(binder, KP_EXPR_CALL, expr->type, expr->location, expr->arg_count);
+    struct kp_call run;
     struct kp_vec out;
-    kp_vec_init(&out, binder->arena, expr->type, 1);
-    expr->func->kernel(&run, args, &out);
+    trial->func = expr->func;
+    for (uint32_t i = 0; i < expr->arg_count; i++) {
+        struct kp_expr *arg = expr->args[i];
+        bool known = arg->kind == KP_EXPR_CONST,
+             replacement = i == 2 && strcmp(expr->func->name, "regexp_replace") == 0;
+        if (known ? arg->datum.null : i == 1 || (i > 1 && !replacement && expr->func->args[i] != KP_INT4))
+            return KP_OK; /* NULL, or nobody knows the pattern or its flags */
+        trial->args[i] = i > 0 && known ? arg : stand_in(binder, expr->func->args[i], arg->location);
+    }
+    run_once(binder, trial, &run, &out);
+    if (!run.error_count)
+        return KP_OK;
+    return kp_bind_fail(binder, expr->args[1]->location, KP_INVALID, run.errors[0].sqlstate, "%s",
+                        run.errors[0].message);
+}
+
+/*
+ * Runs the kernel on one row. A call that fails stays as it is: it fails when, and only if, its row is reached.
+ */
+struct kp_expr *kp_bind_fold(struct binder *binder, struct kp_expr *expr)
+{
+    if (!foldable(expr) || binder->arena->bytes > PLAN_BYTES_MAX)
+        return expr;
+    if (expr->func->flags & KP_STRICT && any_null(expr)) {
+        struct kp_expr *null = kp_bind_null(binder, expr->type);
+        null->location = expr->location;
+        return null;
+    }
+    struct kp_call run;
+    struct kp_vec out;
+    run_once(binder, expr, &run, &out);
     if (run.error_count)
         return expr;
     struct kp_expr *value = kp_bind_new(binder, KP_EXPR_CONST, expr->type, expr->location, 0);

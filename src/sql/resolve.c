@@ -365,6 +365,8 @@ static enum kp_code make_call(struct binder *binder, const struct candidate *can
     for (uint32_t i = 0; i < count; i++)
         expr->args[i] = args[i];
     kp_expr_settle(expr);
+    if (func->flags & KP_PATTERN && binder->for_view && !binder->context->replaying)
+        KP_TRY(kp_bind_check_pattern(binder, expr));
     *ret_expr = kp_bind_fold(binder, expr);
     bool from_json =
         strcmp(func->name, "json_populate_record") == 0 || strcmp(func->name, "jsonb_populate_record") == 0;

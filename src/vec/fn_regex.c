@@ -105,16 +105,16 @@ static void regexp_substr(struct kp_call *call, const struct kp_vec *const *args
     substring(call, args, out, false);
 }
 
+#define FLAGS (KP_STRICT | KP_CAN_FAIL | KP_PATTERN)
 /* Of character(n) the padding takes part. */
 #define OPERATOR(symbol, kernel, doc)                                                                                  \
-    FN_BINARY(symbol, KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, KP_BOOL, kernel, doc),              \
-        FN_BINARY(symbol, KP_FUNC_OPERATOR, KP_STRICT | KP_CAN_FAIL, KP_BPCHAR, KP_TEXT, KP_BOOL, kernel, doc)
-#define FUNCTION2(name, ret, kernel, doc)                                                                              \
-    FN_BINARY(name, KP_FUNC_FUNCTION, KP_STRICT | KP_CAN_FAIL, KP_TEXT, KP_TEXT, ret, kernel, doc)
+    FN_BINARY(symbol, KP_FUNC_OPERATOR, FLAGS, KP_TEXT, KP_TEXT, KP_BOOL, kernel, doc),                                \
+        FN_BINARY(symbol, KP_FUNC_OPERATOR, FLAGS, KP_BPCHAR, KP_TEXT, KP_BOOL, kernel, doc)
+#define FUNCTION2(name, ret, kernel, doc) FN_BINARY(name, KP_FUNC_FUNCTION, FLAGS, KP_TEXT, KP_TEXT, ret, kernel, doc)
 #define FUNCTION3(name_, ret_, kernel_, doc_)                                                                          \
     {                                                                                                                  \
-        .name = name_, .kind = KP_FUNC_FUNCTION, .flags = KP_STRICT | KP_CAN_FAIL, .arg_count = 3,                     \
-        .args = {KP_TEXT, KP_TEXT, KP_TEXT}, .ret = ret_, .kernel = kernel_, .doc = doc_                               \
+        .name = name_, .kind = KP_FUNC_FUNCTION, .flags = FLAGS, .arg_count = 3, .args = {KP_TEXT, KP_TEXT, KP_TEXT},  \
+        .ret = ret_, .kernel = kernel_, .doc = doc_                                                                    \
     }
 
 static const struct kp_func funcs[] = {
@@ -130,7 +130,7 @@ static const struct kp_func funcs[] = {
     FUNCTION3("regexp_replace", KP_TEXT, replace, "the first match by another text"),
     {.name = "regexp_replace",
      .kind = KP_FUNC_FUNCTION,
-     .flags = KP_STRICT | KP_CAN_FAIL,
+     .flags = FLAGS,
      .arg_count = 4,
      .args = {KP_TEXT, KP_TEXT, KP_TEXT, KP_TEXT},
      .ret = KP_TEXT,

@@ -238,7 +238,7 @@ static void replace_from(struct kp_call *call, const struct kp_vec *const *args,
 
 #define FUNCTION(name_, count_, ret_, kernel_, doc_, ...)                                                              \
     {                                                                                                                  \
-        .name = name_, .kind = KP_FUNC_FUNCTION, .flags = KP_STRICT | KP_CAN_FAIL, .arg_count = count_,                \
+        .name = name_, .kind = KP_FUNC_FUNCTION, .flags = KP_STRICT | KP_CAN_FAIL | KP_PATTERN, .arg_count = count_,   \
         .args = {KP_TEXT, KP_TEXT, __VA_ARGS__}, .ret = ret_, .kernel = kernel_, .doc = doc_                           \
     }
 

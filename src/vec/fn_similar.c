@@ -180,7 +180,7 @@ static const struct kp_func funcs[] = {
               similar_to_escape, "SIMILAR TO's pattern as a regular expression"),
     {.name = "substring",
      .kind = KP_FUNC_FUNCTION,
-     .flags = KP_STRICT | KP_CAN_FAIL,
+     .flags = KP_STRICT | KP_CAN_FAIL | KP_PATTERN,
      .arg_count = 3,
      .args = {KP_TEXT, KP_TEXT, KP_TEXT},
      .ret = KP_TEXT,

@@ -63,8 +63,9 @@ enum kp_func_flags {
     KP_VOLATILE = 8, /* refused in views */
     KP_CAST_IMPLICIT = 16,
     KP_CAST_ASSIGNMENT = 32,
-    KP_MONOTONE = 64, /* in its first argument */
-    KP_VARIADIC = 128 /* the last argument repeats */
+    KP_MONOTONE = 64,  /* in its first argument */
+    KP_VARIADIC = 128, /* the last argument repeats */
+    KP_PATTERN = 256   /* text, pattern, …: a constant pattern is tried out on an empty text when a view is made */
 };
 
 struct kp_func {
