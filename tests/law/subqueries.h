@@ -146,8 +146,10 @@ static inline char *make_sub_value(struct maker *maker, const struct scope *scop
     unsigned flags = 0;
     char *key = pick_column(maker, scope, T_INT4, BIG, &flags);
     *ret_type = type;
-    if (key && strcmp(inner.own.cols[0].name, "id") == 0 && chance(maker->dice, 40))
+    if (key && strcmp(inner.own.cols[0].name, "id") == 0 && chance(maker->dice, 40)) {
+        *risky |= (inner.own.cols[0].flags & KEYLESS) != 0; /* several rows, asked for where it may be left out */
         return SAY("(SELECT %s FROM %s WHERE %sid = %s)", own, inner.from, inner.own.prefix[0], key);
+    }
     char *where = sub_where(maker, scope, &inner, 1, risky);
     switch (roll(maker->dice, 4)) {
     case 0:
