@@ -54,7 +54,7 @@ bool kp_config_bool(const struct kp_config *config, enum kp_config_key key);
 /* A number with an optional unit: 64MiB, 2GB, 1000; a share of the memory: 50%. Checked when loaded. */
 int64_t kp_config_int(const struct kp_config *config, enum kp_config_key key);
 bool kp_config_number(const char *text, int64_t *ret); /* a whole number of 0 or more, for what `other` reads */
-void kp_config_print_flags(FILE *out, unsigned keys); /* for help; keys: bits 1 << enum kp_config_key */
-void kp_config_print_markdown(FILE *out);             /* docs/CONFIG.md */
+void kp_config_print_flags(FILE *out, unsigned keys);  /* for help; keys: bits 1 << enum kp_config_key */
+void kp_config_print_markdown(FILE *out);              /* docs/CONFIG.md */
 
 #endif

@@ -62,7 +62,8 @@ static void log_metrics(struct kp_db *db, each_fn each, void *arg)
          "How often a sealed byte was written; 0: nothing was sealed.");
     each(arg, "kappa_log_damaged_stretches", "", (double)damaged,
          "Partitions' stretches of the log that have rotted on disk, as far as they were met (kappa.damage).");
-    each(arg, "kappa_log_disk_full", "", sealed.full, "1: the last append found no room on the disk, or its rest is kept for what frees some.");
+    each(arg, "kappa_log_disk_full", "", sealed.full,
+         "1: the last append found no room on the disk, or its rest is kept for what frees some.");
     each(arg, "kappa_log_refusals_total", "", (double)sealed.refusals,
          "How often appends were refused because the disk had no room.");
 }
