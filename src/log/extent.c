@@ -155,6 +155,73 @@ enum kp_code kp_extent_file_read(struct kp_extent_file *file, uint64_t number, v
     return got == len ? KP_OK : damaged(file, number, place, "the file ends here", err);
 }
 
+/* ---- copies ---- */
+
+/* Where the copy of what lies at a place of the runs, the index or the state is; for headers that have copies. */
+static uint64_t copy_place(const struct kp_extent_header *header, uint64_t place)
+{
+    uint64_t index = header->copies_at + (uint64_t)header->runs * sizeof(struct kp_extent_run);
+    uint64_t state = index + (uint64_t)header->index_entries * sizeof(struct kp_extent_index);
+    return place < header->order_at   ? header->copies_at + (place - header->runs_at)
+           : place < header->state_at ? index + (place - header->index_at)
+                                      : state + (place - header->state_at);
+}
+
+uint64_t kp_extent_copies_bytes(const struct kp_extent_header *header)
+{
+    return (uint64_t)header->runs * sizeof(struct kp_extent_run) +
+           (uint64_t)header->index_entries * sizeof(struct kp_extent_index) + header->state_bytes;
+}
+
+/* Reads runs, an index or the state: as they were written, else their copy, else with a rotten bit turned back. */
+static enum kp_code read_section(struct kp_extent_file *file, const struct kp_extent_header *header, void *bytes,
+                                 uint64_t place, size_t len, uint32_t crc, const char *wrong, struct kp_error *err)
+{
+    uint64_t number = header->number;
+    enum kp_code code = kp_extent_file_read(file, number, bytes, place, len, err);
+    if (code == KP_OK && kp_crc32c(0, bytes, len) == crc)
+        return KP_OK;
+    if (header->copies_at && !file->exact &&
+        kp_extent_file_read(file, number, bytes, copy_place(header, place), len, NULL) == KP_OK &&
+        kp_crc32c(0, bytes, len) == crc)
+        return KP_OK;
+    KP_TRY(kp_extent_file_read(file, number, bytes, place, len, err));
+    return sound(file, bytes, len, crc) ? KP_OK : damaged(file, number, place, wrong, err);
+}
+
+static enum kp_code check_copy(struct kp_extent_file *file, const struct kp_extent_header *header, uint64_t place,
+                               size_t len, uint32_t crc, const char *wrong, struct kp_error *err)
+{
+    uint64_t copy = copy_place(header, place);
+    void *bytes = kp_alloc(len + 1);
+    enum kp_code code = kp_extent_file_read(file, header->number, bytes, copy, len, err);
+    if (code == KP_OK && kp_crc32c(0, bytes, len) != crc)
+        code = damaged(file, header->number, copy, wrong, err);
+    kp_free(bytes);
+    return code;
+}
+
+enum kp_code kp_extent_copies_check(struct kp_extent_file *file, const struct kp_extent_set *set, struct kp_error *err)
+{
+    const struct kp_extent_header *header = &set->header;
+    struct kp_extent_header again;
+    if (!header->copies_at)
+        return KP_OK;
+    KP_TRY(check_copy(file, header, header->runs_at, header->runs * sizeof *set->runs, header->runs_crc,
+                      "the copy of its runs fails its checksum", err));
+    for (uint32_t r = 0; r < header->runs; r++)
+        KP_TRY(check_copy(file, header, header->index_at + set->runs[r].index_first * sizeof(struct kp_extent_index),
+                          set->runs[r].index_count * sizeof(struct kp_extent_index), set->runs[r].index_crc,
+                          "the copy of an index fails its checksum", err));
+    KP_TRY(check_copy(file, header, header->state_at, header->state_bytes, header->state_crc,
+                      "the copy of its state fails its checksum", err));
+    uint64_t place = header->file_bytes - sizeof again;
+    KP_TRY(kp_extent_file_read(file, header->number, &again, place, sizeof again, err));
+    return memcmp(&again, header, sizeof again) == 0
+               ? KP_OK
+               : damaged(file, header->number, place, "the copy of its header is another one", err);
+}
+
 /* ---- headers ---- */
 
 /* Does a section of count things lie within the file as its header has it? */
@@ -163,9 +230,15 @@ static bool fits(const struct kp_extent_header *header, uint64_t at, uint64_t co
     return at <= header->file_bytes && count <= (header->file_bytes - at) / each;
 }
 
+static bool copies_fit(const struct kp_extent_header *header)
+{
+    return !header->copies_at || (header->runs_at <= header->order_at && header->index_at <= header->state_at &&
+                                  fits(header, header->copies_at, kp_extent_copies_bytes(header) + sizeof *header, 1));
+}
+
 static bool sections_fit(const struct kp_extent_header *header)
 {
-    return fits(header, KP_SECTOR_BYTES, header->data_bytes, 1) &&
+    return copies_fit(header) && fits(header, KP_SECTOR_BYTES, header->data_bytes, 1) &&
            fits(header, header->runs_at, header->runs, sizeof(struct kp_extent_run)) &&
            fits(header, header->order_at, header->order_pages, KP_ORDER_PAGE_BYTES) &&
            fits(header, header->index_at, header->index_entries, sizeof(struct kp_extent_index)) &&
@@ -196,14 +269,30 @@ static enum kp_code check_header(const struct kp_extent_file *file, struct kp_ex
     return KP_OK;
 }
 
+static bool read_header_copy(struct kp_extent_file *file, uint64_t number, struct kp_extent_header *ret_header)
+{
+    struct kp_extent_header header;
+    uint64_t bytes;
+    if (!file->file || file->os->size(file->os->ctx, file->file, &bytes, NULL) != KP_OK || bytes < KP_SECTOR_BYTES ||
+        kp_extent_file_read(file, number, &header, bytes - sizeof header, sizeof header, NULL) != KP_OK ||
+        check_header(file, &header, number, NULL) != KP_OK || !header.copies_at || header.file_bytes != bytes)
+        return false;
+    *ret_header = header;
+    return true;
+}
+
 static enum kp_code read_header(struct kp_extent_file *file, uint64_t number, struct kp_extent_header *ret_header,
                                 struct kp_error *err)
 {
     struct kp_extent_header header;
-    KP_TRY(kp_extent_file_read(file, number, &header, 0, sizeof header, err));
-    KP_TRY(check_header(file, &header, number, err));
-    *ret_header = header;
-    return KP_OK;
+    enum kp_code code = kp_extent_file_read(file, number, &header, 0, sizeof header, err);
+    if (code == KP_OK)
+        code = check_header(file, &header, number, err);
+    if (code != KP_OK && !file->exact && read_header_copy(file, number, &header))
+        code = KP_OK;
+    if (code == KP_OK)
+        *ret_header = header;
+    return code;
 }
 
 enum kp_code kp_extent_header_read(struct kp_os *os, const char *dir, uint64_t number, bool exact,
@@ -236,9 +325,8 @@ static enum kp_code load_runs(struct kp_extent_file *file, struct kp_extent_set 
     if (file_bytes < header->file_bytes)
         return damaged(file, header->number, file_bytes, "the file ends here", err);
     set->runs = kp_alloc(bytes + 1);
-    KP_TRY(kp_extent_file_read(file, header->number, set->runs, header->runs_at, bytes, err));
-    if (!sound(file, set->runs, bytes, header->runs_crc))
-        return damaged(file, header->number, header->runs_at, "its runs fail their checksum", err);
+    KP_TRY(read_section(file, header, set->runs, header->runs_at, bytes, header->runs_crc,
+                        "its runs fail their checksum", err));
     for (uint32_t i = 0; i < header->runs; i++)
         if (!run_sound(header, &set->runs[i]))
             return damaged(file, header->number, header->runs_at, "its runs say what cannot be", err);
@@ -281,10 +369,9 @@ enum kp_code kp_extent_state_read(struct kp_os *os, const char *dir, const struc
     file.exact = exact;
     struct kp_buf state = {0};
     uint8_t *at = kp_buf_reserve(&state, header->state_bytes);
-    enum kp_code code = kp_extent_file_read(&file, header->number, at, header->state_at, header->state_bytes, err);
+    enum kp_code code = read_section(&file, header, at, header->state_at, header->state_bytes, header->state_crc,
+                                     "its state fails its checksum", err);
     state.len = header->state_bytes;
-    if (code == KP_OK && !sound(&file, state.data, state.len, header->state_crc))
-        code = damaged(&file, header->number, header->state_at, "its state fails its checksum", err);
     kp_extent_file_finish(&file);
     if (code == KP_OK)
         *ret_state = state;
@@ -385,9 +472,8 @@ enum kp_code kp_extent_index_read(struct kp_extent_file *file, const struct kp_e
     size_t bytes = run->index_count * sizeof(struct kp_extent_index);
     uint64_t place = set->header.index_at + run->index_first * sizeof(struct kp_extent_index);
     struct kp_extent_index *index = kp_alloc(bytes + 1);
-    enum kp_code code = kp_extent_file_read(file, set->header.number, index, place, bytes, err);
-    if (code == KP_OK && !sound(file, index, bytes, run->index_crc))
-        code = damaged(file, set->header.number, place, "an index fails its checksum", err);
+    enum kp_code code =
+        read_section(file, &set->header, index, place, bytes, run->index_crc, "an index fails its checksum", err);
     if (code == KP_OK && !index_sound(run, index))
         code = damaged(file, set->header.number, place, "an index says what cannot be", err);
     if (code != KP_OK) {

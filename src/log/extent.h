@@ -9,7 +9,7 @@
  * records of the stretch, and for each large partition an extent of its own. Record batches are copied as they are;
  * or, where a journal file holds little else than large partitions', not at all (ADOPTED).
  *
- *     mixed  | header 4096 | data | runs | order | index | state |
+ *     mixed  | header 4096 | data | runs | order | index | state | copies |
  *     own    | header 4096 | data |
  *     data   | item | item | …        sorted by (topic, partition, offset): a *run* is one partition's, contiguous
  *     item   | header 24 | a record batch | zeros up to a multiple of 8 |
@@ -17,6 +17,8 @@
  *     order  | page 16384 | …         header 32, then up to 340 entries of 48: all batches of the set by position
  *     index  | entry 24 | …           per run, sparse: offset and time to byte
  *     state  (log/state.h)            topics and partitions as they were behind the set's last record
+ *     copies                          runs, index and state again, one behind the other; the file's last 256 bytes
+ *                                     are the header again
  *
  *   extent header                          run                                   order entry
  *    0  8  magic "KAPPAEXT"                 0  4  topic                           0  8  position
@@ -45,7 +47,10 @@
  *  152  4  bytes of state                                                        16  8  log time
  *  156  4  CRC-32C of the runs
  *  160  4  CRC-32C of the state
- *  164 88  zero
+ *  164  4  zero
+ *  168  8  byte where the copies begin
+ *          (0: it has none)
+ *  176 76  zero
  *  252  4  CRC-32C of bytes 0 to 251
  *
  * The index of a run in an extent of its own lies in the set's mixed extent, as its run does. In an own extent's header
@@ -86,6 +91,9 @@
  * than what it spans; `records` in the order is the span, as ever. Of a batch without records only the entry in the
  * order stays, as above. Offsets within a run may have gaps then. Such extents, and those merged from them, have
  * format 2: earlier versions of kappa, which take count and span for the same, do not read them.
+ *
+ * COPIES. What tells where batches lie is there twice in a mixed extent: where header, runs, an index or the state have
+ * rotted, or the disk cannot read them, their copy is read. Extents of earlier versions have none.
  *
  * MENDED. A rotten bit of a header, runs, a page of order, an index or a state would take many records away, so the
  * checksum is used to find it: of sections of up to 64 KiB, where what a single bit does to it is unlike what any other
@@ -147,7 +155,9 @@ struct kp_extent_header {
     uint32_t state_bytes;
     uint32_t runs_crc;
     uint32_t state_crc;
-    uint32_t zero[22];
+    uint32_t zero;
+    uint64_t copies_at;
+    uint32_t zeros[19];
     uint32_t crc;
 };
 
@@ -209,6 +219,7 @@ static_assert(offsetof(struct kp_extent_header, data_bytes) == 104, "extent head
 static_assert(offsetof(struct kp_extent_header, state_at) == 136, "extent header");
 static_assert(offsetof(struct kp_extent_header, order_pages) == 144, "extent header");
 static_assert(offsetof(struct kp_extent_header, runs_crc) == 156, "extent header");
+static_assert(offsetof(struct kp_extent_header, copies_at) == 168, "extent header");
 static_assert(offsetof(struct kp_extent_header, crc) == 252, "extent header");
 static_assert(sizeof(struct kp_extent_run) == 72, "run");
 static_assert(offsetof(struct kp_extent_run, base_offset) == 8, "run");
@@ -278,6 +289,8 @@ KP_MUST enum kp_code kp_extent_header_read(struct kp_os *os, const char *dir, ui
 KP_MUST enum kp_code kp_extent_set_load(struct kp_os *os, const char *dir, uint64_t number, bool exact,
                                         struct kp_extent_set **ret_set, struct kp_error *err);
 void kp_extent_set_free(struct kp_extent_set *set); /* NULL is fine */
+/* What the copies of runs, index and state take. */
+uint64_t kp_extent_copies_bytes(const struct kp_extent_header *header);
 /* The state section of a mixed extent, checked; to finish. */
 KP_MUST enum kp_code kp_extent_state_read(struct kp_os *os, const char *dir, const struct kp_extent_header *header,
                                           bool exact, struct kp_buf *ret_state, struct kp_error *err);
@@ -309,6 +322,9 @@ KP_MUST enum kp_code kp_order_page_read(struct kp_extent_file *file, const struc
  * all are behind. The set must have pages. It may be one before those that have rotted. */
 KP_MUST enum kp_code kp_order_page_find(struct kp_extent_file *file, const struct kp_extent_set *set, int64_t at,
                                         bool by_time, uint32_t *ret_page, struct kp_error *err);
+/* Are the copies what they should be? KP_CORRUPT says which is not. */
+KP_MUST enum kp_code kp_extent_copies_check(struct kp_extent_file *file, const struct kp_extent_set *set,
+                                            struct kp_error *err);
 /* The run's index, checked; `count` entries, to kp_free. */
 KP_MUST enum kp_code kp_extent_index_read(struct kp_extent_file *file, const struct kp_extent_set *set,
                                           const struct kp_extent_run *run, struct kp_extent_index **ret_index,

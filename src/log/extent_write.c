@@ -514,9 +514,7 @@ static enum kp_code write_order(struct kp_extents_writer *writer, struct output 
     return KP_OK;
 }
 
-/* The header, last: then the file is whole. */
-static enum kp_code complete(struct kp_extents_writer *writer, struct output *output, struct kp_extent_header *header,
-                             struct kp_error *err)
+static void settle_header(const struct kp_extents_writer *writer, struct kp_extent_header *header)
 {
     memcpy(header->magic, KP_EXTENT_MAGIC, sizeof header->magic);
     header->format = writer->loses     ? KP_EXTENT_FORMAT_LOST
@@ -525,6 +523,12 @@ static enum kp_code complete(struct kp_extents_writer *writer, struct output *ou
                                        : KP_EXTENT_FORMAT;
     header->created_us = writer->os->wall_us(writer->os->ctx);
     header->crc = kp_extent_header_crc(header);
+}
+
+/* The header, last: then the file is whole. */
+static enum kp_code complete(struct kp_extents_writer *writer, struct output *output,
+                             const struct kp_extent_header *header, struct kp_error *err)
+{
     memset(output->window, 0, KP_SECTOR_BYTES);
     memcpy(output->window, header, sizeof *header);
     KP_TRY(writer->os->pwrite(writer->os->ctx, output->file, output->window, KP_SECTOR_BYTES, 0, err));
@@ -559,6 +563,23 @@ static enum kp_code write_data(struct kp_extents_writer *writer, struct outputs 
     return outputs->pieces ? KP_OK : flush(writer, &outputs->mixed, err);
 }
 
+/* Runs, index and state once more, with the header behind them. */
+static enum kp_code write_copies(struct kp_extents_writer *writer, struct output *mixed, const struct kp_buf *index,
+                                 const struct kp_buf *state, struct kp_error *err)
+{
+    const struct kp_extent_header *header = &writer->header;
+    size_t bytes = (size_t)(header->file_bytes - header->copies_at), runs = header->runs * sizeof *writer->sorted;
+    uint8_t *copies = kp_calloc(bytes, 1);
+    memcpy(copies, writer->sorted, runs);
+    if (index->len)
+        memcpy(copies + runs, index->data, index->len);
+    memcpy(copies + runs + index->len, state->data, state->len);
+    memcpy(copies + bytes - sizeof *header, header, sizeof *header);
+    enum kp_code code = write_section(writer, mixed, header->copies_at, copies, bytes, err);
+    kp_free(copies);
+    return code;
+}
+
 static enum kp_code write_sections(struct kp_extents_writer *writer, struct output *mixed, const struct kp_buf *state,
                                    struct kp_error *err)
 {
@@ -571,6 +592,8 @@ static enum kp_code write_sections(struct kp_extents_writer *writer, struct outp
         write_section(writer, mixed, header->runs_at, writer->sorted, header->runs * sizeof *writer->sorted, err);
     if (code == KP_OK)
         code = write_section(writer, mixed, header->index_at, index.data, index.len, err);
+    if (code == KP_OK)
+        code = write_copies(writer, mixed, &index, state, err);
     kp_buf_finish(&index);
     KP_TRY(code);
     KP_TRY(write_order(writer, mixed, err));
@@ -595,10 +618,12 @@ static enum kp_code write_all(struct kp_extents_writer *writer, struct outputs *
         own_header.data_bytes = own->until - KP_SECTOR_BYTES;
         own_header.file_bytes = kp_sector_ceil(own->until);
         own_header.runs = own_header.order_pages = own_header.index_entries = own_header.state_bytes = 0;
-        own_header.runs_at = own_header.order_at = own_header.index_at = own_header.state_at = 0;
+        own_header.runs_at = own_header.order_at = own_header.index_at = own_header.state_at = own_header.copies_at = 0;
         own_header.runs_crc = own_header.state_crc = 0;
+        settle_header(writer, &own_header);
         KP_TRY(complete(writer, own, &own_header, err));
     }
+    settle_header(writer, header);
     KP_TRY(write_sections(writer, &outputs->mixed, state, err));
     return complete(writer, &outputs->mixed, header, err);
 }
@@ -659,7 +684,8 @@ enum kp_code kp_extents_write(struct kp_extents_writer *writer, const struct kp_
     header->kind = KP_EXTENT_MIXED;
     header->state_bytes = (uint32_t)state->len;
     header->state_crc = kp_crc32c(0, state->data, state->len);
-    header->file_bytes = header->state_at + kp_sector_ceil(state->len);
+    header->copies_at = header->state_at + kp_sector_ceil(state->len);
+    header->file_bytes = kp_sector_ceil(header->copies_at + kp_extent_copies_bytes(header) + sizeof *header);
     plan_outputs(writer, &outputs);
     enum kp_code code = write_all(writer, &outputs, source, state, err);
     for (size_t i = 0; i < outputs.own_count; i++)

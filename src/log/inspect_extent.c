@@ -173,6 +173,8 @@ static void walk_set(struct items *items, const struct kp_extent_set *set)
         else
             items->problem(items->arg, err.message);
     }
+    if (kp_extent_copies_check(&items->mixed, set, &err) != KP_OK)
+        items->problem(items->arg, err.message);
     struct kp_buf state;
     if (kp_extent_state_read(items->os, items->dir, &set->header, true, &state, &err) == KP_OK)
         kp_buf_finish(&state);

@@ -464,7 +464,7 @@ static void merged(void **state)
     bool more;
     assert_int_equal(kp_log_topic_create(log, "kept", 20, &kept, &err), KP_OK);
     assert_int_equal(kp_log_topic_create(log, "dropped", 1, &dropped, &err), KP_OK);
-    for (int tag = 0; tag < 600; tag++) {
+    for (int tag = 0; tag < 500; tag++) {
         append(log, kept, (uint32_t)tag % 20, tag, 2, 300);
         if (tag == 300)
             append(log, dropped, 0, tag, 1, 300000); /* an extent of its own */
@@ -484,8 +484,8 @@ static void merged(void **state)
     for (int restarts = 0; restarts < 2; restarts++) {
         struct kp_buf out = {0};
         struct kp_record_batch_info batch;
-        assert_int_equal(read_all(log, 1 << 20, NULL, 0), 1200 - 30);
-        for (int64_t offset = 0; offset < 60; offset += batch.records) {
+        assert_int_equal(read_all(log, 1 << 20, NULL, 0), 1000 - 30);
+        for (int64_t offset = 0; offset < 50; offset += batch.records) {
             out.len = 0;
             assert_int_equal(kp_log_fetch(log, kept, 7, offset, 1, &out, &err), KP_OK);
             assert_int_equal(kp_record_batch_check(out.data, out.len, true, &batch, &err), KP_OK);
