@@ -86,7 +86,7 @@ static struct are_dfa *create(struct are_run *run, struct are_nfa nfa, bool anyw
     return dfa;
 }
 
-void are_dfa_destroy_all(struct kp_are *are)
+void kp_are_dfa_destroy_all(struct kp_are *are)
 {
     for (struct are_dfa *dfa = are->all, *before; dfa; dfa = before) {
         before = dfa->made_before;
@@ -113,19 +113,19 @@ static struct are_dfa *create_or_stop(struct are_run *run, bool good, struct are
     return create(run, nfa, anywhere);
 }
 
-struct are_dfa *are_dfa_of_part(struct are_run *run, struct are_part *part)
+struct are_dfa *kp_are_dfa_of_part(struct are_run *run, struct are_part *part)
 {
     struct are_nfa nfa;
     if (!part->dfa)
-        part->dfa = create_or_stop(run, are_nfa_of_part(run->are, part, &nfa), nfa, false);
+        part->dfa = create_or_stop(run, kp_are_nfa_of_part(run->are, part, &nfa), nfa, false);
     return part->dfa;
 }
 
-struct are_dfa *are_dfa_anywhere(struct are_run *run)
+struct are_dfa *kp_are_dfa_anywhere(struct are_run *run)
 {
     struct are_nfa nfa;
     if (!run->are->seek)
-        run->are->seek = create_or_stop(run, are_nfa_of_part(run->are, run->are->whole, &nfa), nfa, true);
+        run->are->seek = create_or_stop(run, kp_are_nfa_of_part(run->are, run->are->whole, &nfa), nfa, true);
     return run->are->seek;
 }
 
@@ -134,11 +134,11 @@ static struct are_dfa *dfa_of_look(struct are_run *run, struct are_lookaround *l
     struct are_nfa nfa;
     bool behind = look->kind == ARE_BEHIND || look->kind == ARE_BEHIND_NOT;
     if (!look->dfa)
-        look->dfa = create_or_stop(run, are_nfa_of_branches(run->are, look->branches, &nfa), nfa, behind);
+        look->dfa = create_or_stop(run, kp_are_nfa_of_branches(run->are, look->branches, &nfa), nfa, behind);
     return look->dfa;
 }
 
-void are_dfa_forget_text(struct kp_are *are)
+void kp_are_dfa_forget_text(struct kp_are *are)
 {
     for (struct are_dfa *dfa = are->all; dfa; dfa = dfa->made_before)
         dfa->resume_at = ARE_NOWHERE;
@@ -333,7 +333,7 @@ static inline uint32_t symbol_at(const struct are_run *run, size_t at, size_t *r
     if (c < 0x80)
         return classes->ascii[c];
     const char *next = run->text + at;
-    uint32_t symbol = are_class_beyond_ascii(classes, kp_utf8_next(&next));
+    uint32_t symbol = kp_are_class_beyond_ascii(classes, kp_utf8_next(&next));
     *ret_size = (size_t)(next - run->text) - at;
     return symbol;
 }
@@ -372,7 +372,7 @@ static inline uint32_t follow_of(struct are_run *run, struct are_dfa *dfa, uint3
     return follow ? follow : step(run, dfa, state, symbol, at);
 }
 
-size_t are_longest(struct are_run *run, struct are_dfa *dfa, size_t begin, size_t limit)
+size_t kp_are_longest(struct are_run *run, struct are_dfa *dfa, size_t begin, size_t limit)
 {
     size_t last = ARE_NOWHERE, size = 0;
     uint32_t state = start_at(run, dfa, begin);
@@ -387,7 +387,8 @@ size_t are_longest(struct are_run *run, struct are_dfa *dfa, size_t begin, size_
     return are_run_over(run) ? ARE_NOWHERE : last;
 }
 
-size_t are_shortest(struct are_run *run, struct are_dfa *dfa, size_t begin, size_t min, size_t limit, size_t *ret_cold)
+size_t kp_are_shortest(struct are_run *run, struct are_dfa *dfa, size_t begin, size_t min, size_t limit,
+                       size_t *ret_cold)
 {
     size_t size = 0, cold = begin;
     uint32_t state = start_at(run, dfa, begin);
@@ -435,9 +436,9 @@ static bool look_holds(struct are_run *run, struct are_lookaround *look, size_t 
         return false;
     switch (look->kind) {
     case ARE_AHEAD:
-        return are_shortest(run, dfa, at, at, run->len, NULL) != ARE_NOWHERE;
+        return kp_are_shortest(run, dfa, at, at, run->len, NULL) != ARE_NOWHERE;
     case ARE_AHEAD_NOT:
-        return are_shortest(run, dfa, at, at, run->len, NULL) == ARE_NOWHERE;
+        return kp_are_shortest(run, dfa, at, at, run->len, NULL) == ARE_NOWHERE;
     case ARE_BEHIND:
         return ends_at(run, dfa, at);
     case ARE_BEHIND_NOT:

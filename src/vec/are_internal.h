@@ -2,9 +2,9 @@
  * The parts of PostgreSQL's regular expressions, in the order of the work:
  *
  *   are_lex.c      characters to tokens
- *   are_parse.c    tokens to a syntax tree (struct are_node)
+ *   kp_are_parse.c    tokens to a syntax tree (struct are_node)
  *   are_set.c      sets of characters; all sets of a pattern to classes: characters that no set tells apart
- *   are_split.c    syntax tree to parts (struct are_part): which substring each group takes is decided part by part
+ *   kp_are_split.c    syntax tree to parts (struct are_part): which substring each group takes is decided part by part
  *   are_nfa.c      a part or a look-around to states
  *   are_dfa.c      states run over a text, sets of them remembered
  *   are_search.c   a match found, and taken apart
@@ -50,15 +50,15 @@ enum are_class {
     ARE_CLASSES
 };
 
-void are_set_finish(struct are_set *set);
-void are_set_add(struct are_set *set, uint32_t first, uint32_t last);
+void kp_are_set_finish(struct are_set *set);
+void kp_are_set_add(struct are_set *set, uint32_t first, uint32_t last);
 /* A character of a pattern; folded: the other cases of it, of which it need not be one. */
-void are_set_add_character(struct are_set *set, uint32_t c, bool fold);
+void kp_are_set_add_character(struct are_set *set, uint32_t c, bool fold);
 /* False: there are too many other cases outside the range. */
-bool are_set_add_range(struct are_set *set, uint32_t first, uint32_t last, bool fold);
-void are_set_add_class(struct are_set *set, enum are_class class, bool fold);
-void are_set_close(struct are_set *set);
-void are_set_complement(struct are_set *set); /* closes it, too */
+bool kp_are_set_add_range(struct are_set *set, uint32_t first, uint32_t last, bool fold);
+void kp_are_set_add_class(struct are_set *set, enum are_class class, bool fold);
+void kp_are_set_close(struct are_set *set);
+void kp_are_set_complement(struct are_set *set); /* closes it, too */
 
 /* Which characters no set tells apart. */
 struct are_classes {
@@ -72,12 +72,12 @@ struct are_classes {
 /* What stands beside a position. */
 enum are_trait { ARE_EDGE = 1, ARE_LINE_END = 2, ARE_WORD_CHARACTER = 4 };
 
-void are_classes_init(struct are_classes *classes, const struct are_set *sets, size_t set_count, bool lines,
-                      bool words);
-void are_classes_finish(struct are_classes *classes);
-uint16_t are_class_beyond_ascii(const struct are_classes *classes, uint32_t c);
+void kp_are_classes_init(struct are_classes *classes, const struct are_set *sets, size_t set_count, bool lines,
+                         bool words);
+void kp_are_classes_finish(struct are_classes *classes);
+uint16_t kp_are_class_beyond_ascii(const struct are_classes *classes, uint32_t c);
 
-/* ---- syntax (are_lex.c, are_parse.c) ---- */
+/* ---- syntax (are_lex.c, kp_are_parse.c) ---- */
 
 /* Conditions on a position, by what is beside it. */
 enum are_condition {
@@ -142,10 +142,10 @@ struct are_lexer {
         const char *sqlstate, *message;
     } error;
 };
-void are_lexer_start(struct are_lexer *lexer, const uint32_t *pattern, size_t len, unsigned flags);
-void are_lexer_next(struct are_lexer *lexer);
-void are_lexer_fail(struct are_lexer *lexer, const char *message);
-void are_lexer_limit(struct are_lexer *lexer, const char *message); /* 54000 */
+void kp_are_lexer_start(struct are_lexer *lexer, const uint32_t *pattern, size_t len, unsigned flags);
+void kp_are_lexer_next(struct are_lexer *lexer);
+void kp_are_lexer_fail(struct are_lexer *lexer, const char *message);
+void kp_are_lexer_limit(struct are_lexer *lexer, const char *message); /* 54000 */
 
 /* PostgreSQL's messages that more than one file gives. */
 #define ARE_BAD_QUANTIFIER "quantifier operand invalid"
@@ -203,8 +203,8 @@ struct kp_are {
     struct are_dfa *all;  /* of all parts, by .made_before, to be freed */
 };
 
-bool are_parse(struct kp_are *are, struct kp_str pattern, struct kp_are_refusal *ret_refusal);
-struct are_part *are_split(struct kp_are *are);
+bool kp_are_parse(struct kp_are *are, struct kp_str pattern, struct kp_are_refusal *ret_refusal);
+struct are_part *kp_are_split(struct kp_are *are);
 
 /* ---- states (are_nfa.c) ---- */
 
@@ -223,8 +223,8 @@ struct are_nfa {
 enum { ARE_STATES_MAX = 50000 /* of an automaton: some megabytes, and some milliseconds for a step that is new */ };
 
 /* False: it would have too many states. */
-bool are_nfa_of_part(const struct kp_are *are, const struct are_part *part, struct are_nfa *ret_nfa);
-bool are_nfa_of_branches(const struct kp_are *are, const struct are_node *branches, struct are_nfa *ret_nfa);
+bool kp_are_nfa_of_part(const struct kp_are *are, const struct are_part *part, struct are_nfa *ret_nfa);
+bool kp_are_nfa_of_branches(const struct kp_are *are, const struct are_node *branches, struct are_nfa *ret_nfa);
 
 /* ---- runs (are_dfa.c) ---- */
 
@@ -240,15 +240,16 @@ struct are_run {
 };
 
 /* The automaton of a part, made if it is not there. NULL: too large, the run is stopped. */
-struct are_dfa *are_dfa_of_part(struct are_run *run, struct are_part *part);
-struct are_dfa *are_dfa_anywhere(struct are_run *run);
-void are_dfa_forget_text(struct kp_are *are); /* another text comes */
-void are_dfa_destroy_all(struct kp_are *are);
+struct are_dfa *kp_are_dfa_of_part(struct are_run *run, struct are_part *part);
+struct are_dfa *kp_are_dfa_anywhere(struct are_run *run);
+void kp_are_dfa_forget_text(struct kp_are *are); /* another text comes */
+void kp_are_dfa_destroy_all(struct kp_are *are);
 
 /* The longest match from `begin` that ends at `limit` or before; ARE_NOWHERE if there is none. */
-size_t are_longest(struct are_run *run, struct are_dfa *dfa, size_t begin, size_t limit);
+size_t kp_are_longest(struct are_run *run, struct are_dfa *dfa, size_t begin, size_t limit);
 /* The shortest that ends from `min` to `limit`. ret_cold, if not NULL: no match begins before it. */
-size_t are_shortest(struct are_run *run, struct are_dfa *dfa, size_t begin, size_t min, size_t limit, size_t *ret_cold);
+size_t kp_are_shortest(struct are_run *run, struct are_dfa *dfa, size_t begin, size_t min, size_t limit,
+                       size_t *ret_cold);
 
 static inline bool are_run_over(const struct are_run *run)
 {

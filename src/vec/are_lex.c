@@ -23,14 +23,14 @@ enum context {
 #define BAD_BRACES   "braces {} not balanced"
 #define BAD_OPTION   "invalid embedded option"
 
-void are_lexer_fail(struct are_lexer *lexer, const char *message)
+void kp_are_lexer_fail(struct are_lexer *lexer, const char *message)
 {
     if (!lexer->error.message)
         lexer->error = (struct are_lexer_error){"2201B", message};
     lexer->type = ARE_T_END;
 }
 
-void are_lexer_limit(struct are_lexer *lexer, const char *message)
+void kp_are_lexer_limit(struct are_lexer *lexer, const char *message)
 {
     if (!lexer->error.message)
         lexer->error = (struct are_lexer_error){"54000", message};
@@ -127,7 +127,7 @@ static void read_prefixes(struct are_lexer *lexer)
             return;
         }
         if (!eats(lexer, "***:")) {
-            are_lexer_fail(lexer, sees(lexer, "***?") ? "invalid regexp (reg version 0.8)" : ARE_BAD_QUANTIFIER);
+            kp_are_lexer_fail(lexer, sees(lexer, "***?") ? "invalid regexp (reg version 0.8)" : ARE_BAD_QUANTIFIER);
             return;
         }
         lexer->flags |= KP_ARE_ADVANCED;
@@ -137,11 +137,11 @@ static void read_prefixes(struct are_lexer *lexer)
         return;
     for (lexer->now += 2; !at_end(lexer) && is_letter(*lexer->now); lexer->now++)
         if (!read_option(&lexer->flags, *lexer->now)) {
-            are_lexer_fail(lexer, BAD_OPTION);
+            kp_are_lexer_fail(lexer, BAD_OPTION);
             return;
         }
     if (!eats(lexer, ")"))
-        are_lexer_fail(lexer, BAD_OPTION);
+        kp_are_lexer_fail(lexer, BAD_OPTION);
     else if (lexer->flags & KP_ARE_QUOTE)
         lexer->flags &= ~(unsigned)(KP_ARE_SPACED | KP_ARE_NEWLINE);
 }
@@ -151,14 +151,14 @@ static uint8_t outside(const struct are_lexer *lexer)
     return lexer->flags & KP_ARE_QUOTE ? IN_QUOTE : lexer->flags & KP_ARE_EXTENDED ? IN_EXTENDED : IN_BASIC;
 }
 
-void are_lexer_start(struct are_lexer *lexer, const uint32_t *pattern, size_t len, unsigned flags)
+void kp_are_lexer_start(struct are_lexer *lexer, const uint32_t *pattern, size_t len, unsigned flags)
 {
     *lexer = (struct are_lexer){.now = pattern, .end = pattern + len, .flags = flags, .type = ARE_T_START};
     read_prefixes(lexer);
     if (lexer->error.message)
         return;
     lexer->context = outside(lexer);
-    are_lexer_next(lexer);
+    kp_are_lexer_next(lexer);
 }
 
 /* ---- escapes ---- */
@@ -176,7 +176,7 @@ static uint32_t read_digits(struct are_lexer *lexer, uint32_t base, unsigned min
     for (; len < max && !at_end(lexer) && digit_of(*lexer->now, base) >= 0; len++)
         number = number * base + (uint32_t)digit_of(*lexer->now++, base);
     if (len < min)
-        are_lexer_fail(lexer, BAD_ESCAPE);
+        kp_are_lexer_fail(lexer, BAD_ESCAPE);
     return number;
 }
 
@@ -184,7 +184,7 @@ static void read_code(struct are_lexer *lexer, unsigned min, unsigned max)
 {
     uint32_t c = read_digits(lexer, 16, min, max);
     if (!lexer->error.message && c > ARE_CHARACTER_MAX)
-        are_lexer_fail(lexer, BAD_ESCAPE);
+        kp_are_lexer_fail(lexer, BAD_ESCAPE);
     if (!lexer->error.message)
         give(lexer, ARE_T_PLAIN, c);
 }
@@ -262,7 +262,7 @@ static void read_escape(struct are_lexer *lexer)
     } else if (c == 'x') {
         read_code(lexer, 1, 255);
     } else {
-        are_lexer_fail(lexer, BAD_ESCAPE);
+        kp_are_lexer_fail(lexer, BAD_ESCAPE);
     }
 }
 
@@ -282,7 +282,7 @@ static void next_in_count(struct are_lexer *lexer, uint32_t c)
         lexer->context = IN_BASIC;
         give(lexer, '}', 1);
     } else {
-        are_lexer_fail(lexer, ARE_BAD_COUNT);
+        kp_are_lexer_fail(lexer, ARE_BAD_COUNT);
     }
 }
 
@@ -294,16 +294,16 @@ static void next_in_brackets(struct are_lexer *lexer, uint32_t c)
         give(lexer, ']', 0);
     } else if (c == '\\' && lexer->flags & KP_ARE_ESCAPES) {
         if (at_end(lexer)) {
-            are_lexer_fail(lexer, BAD_ESCAPE);
+            kp_are_lexer_fail(lexer, BAD_ESCAPE);
             return;
         }
         read_escape(lexer);
         if (lexer->type != ARE_T_PLAIN && lexer->type != ARE_T_SHORTHAND && lexer->type != ARE_T_SHORTHAND_NOT)
-            are_lexer_fail(lexer, BAD_ESCAPE);
+            kp_are_lexer_fail(lexer, BAD_ESCAPE);
     } else if (c == '-' && !first && !sees(lexer, "]")) {
         give(lexer, ARE_T_RANGE, c);
     } else if (c == '[' && at_end(lexer)) {
-        are_lexer_fail(lexer, BAD_BRACKETS);
+        kp_are_lexer_fail(lexer, BAD_BRACKETS);
     } else if (c == '[' && eats(lexer, ".")) {
         lexer->context = IN_COLLATING;
         give(lexer, ARE_T_COLLATING, 0);
@@ -374,7 +374,7 @@ static bool open_special(struct are_lexer *lexer)
     } else if (eats(lexer, "<!")) {
         give(lexer, ARE_T_LOOK, ARE_BEHIND_NOT);
     } else {
-        are_lexer_fail(lexer, ARE_BAD_QUANTIFIER);
+        kp_are_lexer_fail(lexer, ARE_BAD_QUANTIFIER);
     }
     return true;
 }
@@ -414,7 +414,7 @@ static bool next_in_extended(struct are_lexer *lexer, uint32_t c)
     } else if (c != '\\') {
         give(lexer, ARE_T_PLAIN, c);
     } else if (at_end(lexer)) {
-        are_lexer_fail(lexer, BAD_ESCAPE);
+        kp_are_lexer_fail(lexer, BAD_ESCAPE);
     } else if (escapes) {
         read_escape(lexer);
     } else {
@@ -426,7 +426,7 @@ static bool next_in_extended(struct are_lexer *lexer, uint32_t c)
 static void next_basic_escape(struct are_lexer *lexer)
 {
     if (at_end(lexer)) {
-        are_lexer_fail(lexer, BAD_ESCAPE);
+        kp_are_lexer_fail(lexer, BAD_ESCAPE);
         return;
     }
     uint32_t c = *lexer->now++;
@@ -481,10 +481,10 @@ static void next_at_end(struct are_lexer *lexer)
     if (lexer->context <= IN_QUOTE)
         give(lexer, ARE_T_END, 0);
     else
-        are_lexer_fail(lexer, lexer->context <= IN_BASIC_COUNT ? BAD_BRACES : BAD_BRACKETS);
+        kp_are_lexer_fail(lexer, lexer->context <= IN_BASIC_COUNT ? BAD_BRACES : BAD_BRACKETS);
 }
 
-void are_lexer_next(struct are_lexer *lexer)
+void kp_are_lexer_next(struct are_lexer *lexer)
 {
     bool comment;
     do {

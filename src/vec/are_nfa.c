@@ -169,7 +169,7 @@ static bool finish(struct builder *builder, struct are_nfa *ret_nfa)
     return true;
 }
 
-bool are_nfa_of_part(const struct kp_are *are, const struct are_part *part, struct are_nfa *ret_nfa)
+bool kp_are_nfa_of_part(const struct kp_are *are, const struct are_part *part, struct are_nfa *ret_nfa)
 {
     struct builder builder = {.are = are, .nfa = ret_nfa};
     *ret_nfa = (struct are_nfa){0};
@@ -177,7 +177,7 @@ bool are_nfa_of_part(const struct kp_are *are, const struct are_part *part, stru
     return finish(&builder, ret_nfa);
 }
 
-bool are_nfa_of_branches(const struct kp_are *are, const struct are_node *branches, struct are_nfa *ret_nfa)
+bool kp_are_nfa_of_branches(const struct kp_are *are, const struct are_node *branches, struct are_nfa *ret_nfa)
 {
     struct builder builder = {.are = are, .nfa = ret_nfa};
     *ret_nfa = (struct are_nfa){0};

@@ -25,7 +25,7 @@ static bool sees(const struct parser *parser, int type)
 
 static void next(struct parser *parser)
 {
-    are_lexer_next(&parser->lexer);
+    kp_are_lexer_next(&parser->lexer);
 }
 
 static bool failed(const struct parser *parser)
@@ -44,16 +44,16 @@ static struct are_node *new_node(struct parser *parser, enum are_kind kind, uint
 static struct are_node *set_node(struct parser *parser, struct are_set *set)
 {
     struct kp_are *are = parser->are;
-    are_set_close(set);
+    kp_are_set_close(set);
     for (size_t i = 0; i < are->set_count; i++)
         if (are->sets[i].count == set->count &&
             (set->count == 0 || memcmp(are->sets[i].ranges, set->ranges, set->count * sizeof *set->ranges) == 0)) {
-            are_set_finish(set);
+            kp_are_set_finish(set);
             return new_node(parser, ARE_SET, (uint32_t)i);
         }
     if (are->set_count == ARE_SETS_MAX) {
-        are_set_finish(set);
-        are_lexer_limit(&parser->lexer, "regular expression has too many different characters");
+        kp_are_set_finish(set);
+        kp_are_lexer_limit(&parser->lexer, "regular expression has too many different characters");
         return new_node(parser, ARE_SET, 0);
     }
     if (are->set_count == are->set_cap) {
@@ -204,7 +204,7 @@ static uint32_t read_collating(struct parser *parser)
     for (size_t i = 0; i < KP_COUNT(character_names) && len; i++)
         if (is_name(name, len, character_names[i].name))
             return character_names[i].c;
-    are_lexer_fail(&parser->lexer, ARE_BAD_COLLATING);
+    kp_are_lexer_fail(&parser->lexer, ARE_BAD_COLLATING);
     return 0;
 }
 
@@ -220,7 +220,7 @@ static enum are_class read_class(struct parser *parser)
     for (enum are_class class = 0; class < ARE_CLASSES; class ++)
         if (is_name(name, len, names[class]))
             return class;
-    are_lexer_fail(&parser->lexer, "invalid character class");
+    kp_are_lexer_fail(&parser->lexer, "invalid character class");
     return ARE_ALNUM;
 }
 
@@ -234,7 +234,7 @@ static uint32_t read_range_end(struct parser *parser)
     if (sees(parser, ARE_T_PLAIN) || sees(parser, ARE_T_RANGE))
         next(parser);
     else
-        are_lexer_fail(&parser->lexer, ARE_BAD_RANGE);
+        kp_are_lexer_fail(&parser->lexer, ARE_BAD_RANGE);
     return c;
 }
 
@@ -247,7 +247,7 @@ static void read_range(struct parser *parser, struct are_set *set)
         first = parser->lexer.value;
         next(parser);
         if (!sees(parser, ARE_T_RANGE)) {
-            are_set_add_character(set, first, folds(parser));
+            kp_are_set_add_character(set, first, folds(parser));
             return;
         }
     }
@@ -255,19 +255,19 @@ static void read_range(struct parser *parser, struct are_set *set)
     if (failed(parser))
         return;
     if (first > last)
-        are_lexer_fail(&parser->lexer, ARE_BAD_RANGE);
-    else if (!are_set_add_range(set, first, last, folds(parser)))
-        are_lexer_fail(&parser->lexer, ARE_TOO_COMPLEX);
+        kp_are_lexer_fail(&parser->lexer, ARE_BAD_RANGE);
+    else if (!kp_are_set_add_range(set, first, last, folds(parser)))
+        kp_are_lexer_fail(&parser->lexer, ARE_TOO_COMPLEX);
 }
 
 static void add_complement(struct are_set *set, enum are_class class, bool fold)
 {
     struct are_set rest = {0};
-    are_set_add_class(&rest, class, fold);
-    are_set_complement(&rest);
+    kp_are_set_add_class(&rest, class, fold);
+    kp_are_set_complement(&rest);
     for (size_t i = 0; i < rest.count; i++)
-        are_set_add(set, rest.ranges[i].first, rest.ranges[i].last);
-    are_set_finish(&rest);
+        kp_are_set_add(set, rest.ranges[i].first, rest.ranges[i].last);
+    kp_are_set_finish(&rest);
 }
 
 static struct are_node *parse_brackets(struct parser *parser)
@@ -277,13 +277,13 @@ static struct are_node *parse_brackets(struct parser *parser)
     next(parser);
     while (!sees(parser, ']') && !sees(parser, ARE_T_END)) {
         if (sees(parser, ARE_T_RANGE)) {
-            are_lexer_fail(&parser->lexer, ARE_BAD_RANGE);
+            kp_are_lexer_fail(&parser->lexer, ARE_BAD_RANGE);
         } else if (sees(parser, ARE_T_EQUIVALENCE)) {
-            are_set_add_character(&set, read_collating(parser), folds(parser));
+            kp_are_set_add_character(&set, read_collating(parser), folds(parser));
         } else if (sees(parser, ARE_T_CLASS)) {
-            are_set_add_class(&set, read_class(parser), folds(parser));
+            kp_are_set_add_class(&set, read_class(parser), folds(parser));
         } else if (sees(parser, ARE_T_SHORTHAND)) {
-            are_set_add_class(&set, (enum are_class)parser->lexer.value, folds(parser));
+            kp_are_set_add_class(&set, (enum are_class)parser->lexer.value, folds(parser));
             next(parser);
         } else if (sees(parser, ARE_T_SHORTHAND_NOT)) {
             add_complement(&set, (enum are_class)parser->lexer.value, folds(parser));
@@ -293,9 +293,9 @@ static struct are_node *parse_brackets(struct parser *parser)
         }
     }
     if (negated && parser->lexer.flags & KP_ARE_NEWLINE_STOPS)
-        are_set_add(&set, '\n', '\n');
+        kp_are_set_add(&set, '\n', '\n');
     if (negated)
-        are_set_complement(&set);
+        kp_are_set_complement(&set);
     next(parser);
     return set_node(parser, &set);
 }
@@ -332,7 +332,7 @@ static struct are_node *parse_reference(struct parser *parser, bool look)
     uint32_t number = parser->lexer.value;
     parser->are->refers = true;
     if (look || number >= parser->groups_cap || !parser->closed[number])
-        are_lexer_fail(&parser->lexer, "invalid backreference number");
+        kp_are_lexer_fail(&parser->lexer, "invalid backreference number");
     next(parser);
     return new_node(parser, ARE_REFERENCE, number);
 }
@@ -355,7 +355,7 @@ static struct are_node *parse_look(struct parser *parser)
 static struct are_node *parse_character(struct parser *parser)
 {
     struct are_set set = {0};
-    are_set_add_character(&set, parser->lexer.value, folds(parser));
+    kp_are_set_add_character(&set, parser->lexer.value, folds(parser));
     next(parser);
     return set_node(parser, &set);
 }
@@ -363,9 +363,9 @@ static struct are_node *parse_character(struct parser *parser)
 static struct are_node *parse_shorthand(struct parser *parser)
 {
     struct are_set set = {0};
-    are_set_add_class(&set, (enum are_class)parser->lexer.value, folds(parser));
+    kp_are_set_add_class(&set, (enum are_class)parser->lexer.value, folds(parser));
     if (sees(parser, ARE_T_SHORTHAND_NOT))
-        are_set_complement(&set);
+        kp_are_set_complement(&set);
     next(parser);
     return set_node(parser, &set);
 }
@@ -374,8 +374,8 @@ static struct are_node *parse_any(struct parser *parser)
 {
     struct are_set set = {0};
     if (parser->lexer.flags & KP_ARE_NEWLINE_STOPS)
-        are_set_add(&set, '\n', '\n');
-    are_set_complement(&set);
+        kp_are_set_add(&set, '\n', '\n');
+    kp_are_set_complement(&set);
     next(parser);
     return set_node(parser, &set);
 }
@@ -413,12 +413,12 @@ static struct are_node *parse_atom(struct parser *parser, bool look)
     case ')':
         if ((parser->lexer.flags & KP_ARE_ADVANCED) == KP_ARE_EXTENDED)
             return parse_character(parser);
-        are_lexer_fail(&parser->lexer, ARE_BAD_PAREN);
+        kp_are_lexer_fail(&parser->lexer, ARE_BAD_PAREN);
         return NULL;
     case ARE_T_PLAIN:
         return parse_character(parser);
     default:
-        are_lexer_fail(&parser->lexer, ARE_BAD_QUANTIFIER);
+        kp_are_lexer_fail(&parser->lexer, ARE_BAD_QUANTIFIER);
         return NULL;
     }
 }
@@ -431,7 +431,7 @@ static uint16_t parse_number(struct parser *parser)
     for (; sees(parser, ARE_T_DIGIT) && number < ARE_REPEAT_MAX; next(parser))
         number = number * 10 + parser->lexer.value;
     if (sees(parser, ARE_T_DIGIT) || number > ARE_REPEAT_MAX)
-        are_lexer_fail(&parser->lexer, ARE_BAD_COUNT);
+        kp_are_lexer_fail(&parser->lexer, ARE_BAD_COUNT);
     return (uint16_t)KP_MIN(number, (unsigned)ARE_REPEAT_MAX);
 }
 
@@ -444,10 +444,10 @@ static void parse_counts(struct parser *parser, struct are_node *node)
         next(parser);
         node->max = sees(parser, ARE_T_DIGIT) ? parse_number(parser) : ARE_INFINITE;
         if (node->min > node->max)
-            are_lexer_fail(&parser->lexer, ARE_BAD_COUNT);
+            kp_are_lexer_fail(&parser->lexer, ARE_BAD_COUNT);
     }
     if (!sees(parser, '}'))
-        are_lexer_fail(&parser->lexer, ARE_BAD_COUNT);
+        kp_are_lexer_fail(&parser->lexer, ARE_BAD_COUNT);
     else if (two) /* {m} leaves the preference to what is repeated */
         node->prefer = parser->lexer.value ? ARE_LONGER : ARE_SHORTER;
     next(parser);
@@ -486,7 +486,7 @@ static struct are_node *parse_branches(struct parser *parser, bool look, bool in
     struct are_node *first = NULL, **end = &first;
     bool more;
     if (++parser->depth > ARE_DEPTH_MAX)
-        are_lexer_limit(&parser->lexer, "regular expression is nested too deeply");
+        kp_are_lexer_limit(&parser->lexer, "regular expression is nested too deeply");
     do {
         *end = parse_branch(parser, look, inside);
         end = &(*end)->next;
@@ -495,21 +495,21 @@ static struct are_node *parse_branches(struct parser *parser, bool look, bool in
             next(parser);
     } while (more);
     if (inside && !sees(parser, ')'))
-        are_lexer_fail(&parser->lexer, ARE_BAD_PAREN);
+        kp_are_lexer_fail(&parser->lexer, ARE_BAD_PAREN);
     parser->depth--;
     return first;
 }
 
-bool are_parse(struct kp_are *are, struct kp_str pattern, struct kp_are_refusal *ret_refusal)
+bool kp_are_parse(struct kp_are *are, struct kp_str pattern, struct kp_are_refusal *ret_refusal)
 {
     struct parser parser = {.are = are};
     uint32_t *characters = kp_alloc((pattern.len + 1) * sizeof *characters);
     size_t count = 0;
     for (const char *at = pattern.ptr; at < pattern.ptr + pattern.len;)
         characters[count++] = kp_utf8_next(&at);
-    are_lexer_start(&parser.lexer, characters, count, are->flags);
+    kp_are_lexer_start(&parser.lexer, characters, count, are->flags);
     if (count > ARE_CHARACTERS_MAX)
-        are_lexer_limit(&parser.lexer, "regular expression is too long");
+        kp_are_lexer_limit(&parser.lexer, "regular expression is too long");
     if (!failed(&parser))
         are->branches = parse_branches(&parser, false, false);
     are->flags = parser.lexer.flags;

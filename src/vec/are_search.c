@@ -1,5 +1,5 @@
 /*
- * A match: found by the automaton of the whole, then taken apart (are_split.c tells into which parts).
+ * A match: found by the automaton of the whole, then taken apart (kp_are_split.c tells into which parts).
  *
  *   CONCAT   the left part takes the longest it can, or the shortest if it prefers that, and the right one the rest; if
  *            one of them cannot be taken apart so, the next shorter or longer is tried
@@ -38,8 +38,8 @@ static size_t characters(const struct match *match, size_t begin, size_t end)
 
 static bool matches_exactly(struct match *match, struct are_part *part, size_t begin, size_t end)
 {
-    struct are_dfa *dfa = are_dfa_of_part(&match->run, part);
-    return dfa && are_longest(&match->run, dfa, begin, end) == end;
+    struct are_dfa *dfa = kp_are_dfa_of_part(&match->run, part);
+    return dfa && kp_are_longest(&match->run, dfa, begin, end) == end;
 }
 
 static bool take_apart(struct match *match, struct are_part *part, size_t begin, size_t end);
@@ -47,12 +47,12 @@ static bool take_apart(struct match *match, struct are_part *part, size_t begin,
 static bool take_concat(struct match *match, struct are_part *part, size_t begin, size_t end)
 {
     struct are_part *left = part->child, *right = left->next;
-    struct are_dfa *dfa = are_dfa_of_part(&match->run, left);
+    struct are_dfa *dfa = kp_are_dfa_of_part(&match->run, left);
     bool shorter = left->trend & ARE_SHORTER;
     if (!dfa)
         return false;
-    size_t middle =
-        shorter ? are_shortest(&match->run, dfa, begin, begin, end, NULL) : are_longest(&match->run, dfa, begin, end);
+    size_t middle = shorter ? kp_are_shortest(&match->run, dfa, begin, begin, end, NULL)
+                            : kp_are_longest(&match->run, dfa, begin, end);
     while (middle != ARE_NOWHERE) {
         if (matches_exactly(match, right, middle, end) && take_apart(match, left, begin, middle) &&
             take_apart(match, right, middle, end))
@@ -61,8 +61,8 @@ static bool take_concat(struct match *match, struct are_part *part, size_t begin
         clear_groups(match, right);
         if (middle == (shorter ? end : begin))
             return false;
-        middle = shorter ? are_shortest(&match->run, dfa, begin, are_behind(&match->run, middle), end, NULL)
-                         : are_longest(&match->run, dfa, begin, are_before(match->run.text, middle));
+        middle = shorter ? kp_are_shortest(&match->run, dfa, begin, are_behind(&match->run, middle), end, NULL)
+                         : kp_are_longest(&match->run, dfa, begin, are_before(match->run.text, middle));
     }
     return false;
 }
@@ -175,15 +175,15 @@ enum progress { GOES_ON, DONE, BACK };
 static enum progress try_end(struct match *match, struct are_part *child, struct repetitions *list, size_t end,
                              size_t limit)
 {
-    struct are_dfa *dfa = are_dfa_of_part(&match->run, child);
+    struct are_dfa *dfa = kp_are_dfa_of_part(&match->run, child);
     size_t k = list->count, begin = list->ends[k - 1], found;
     bool shorter = child->trend & ARE_SHORTER;
     if (shorter && limit == begin && limit != end && !needs_empty(match, list, k, limit, end))
         limit = are_behind(&match->run, limit);
     if (shorter)
-        found = are_shortest(&match->run, dfa, begin, limit, end, NULL);
+        found = kp_are_shortest(&match->run, dfa, begin, limit, end, NULL);
     else
-        found = are_longest(&match->run, dfa, begin, limit);
+        found = kp_are_longest(&match->run, dfa, begin, limit);
     if (found == ARE_NOWHERE) {
         list->count--;
         return BACK;
@@ -215,7 +215,7 @@ static bool take_repeat(struct match *match, struct are_part *part, size_t begin
     list.max = KP_MAX(list.max, list.min);
     set_end(&list, 0, begin);
     size_t limit = shorter ? begin : end;
-    while (are_dfa_of_part(&match->run, child) && !are_run_over(&match->run)) {
+    while (kp_are_dfa_of_part(&match->run, child) && !are_run_over(&match->run)) {
         enum progress progress = try_end(match, child, &list, end, limit);
         done = progress == DONE;
         if (done)
@@ -272,8 +272,8 @@ static size_t end_of(struct match *match, struct are_dfa *dfa, size_t begin, boo
 {
     struct kp_are *are = match->run.are;
     bool shorter = are->whole->trend & ARE_SHORTER;
-    size_t end = shorter ? are_shortest(&match->run, dfa, begin, begin, match->run.len, NULL)
-                         : are_longest(&match->run, dfa, begin, match->run.len);
+    size_t end = shorter ? kp_are_shortest(&match->run, dfa, begin, begin, match->run.len, NULL)
+                         : kp_are_longest(&match->run, dfa, begin, match->run.len);
     while (end != ARE_NOWHERE && apart) {
         for (size_t g = 2; g < 2 * (size_t)are->group_count + 2; g++)
             match->groups[g] = ARE_NOWHERE;
@@ -281,8 +281,8 @@ static size_t end_of(struct match *match, struct are_dfa *dfa, size_t begin, boo
             return end;
         if (are_run_over(&match->run) || end == (shorter ? match->run.len : begin))
             return ARE_NOWHERE;
-        end = shorter ? are_shortest(&match->run, dfa, begin, are_behind(&match->run, end), match->run.len, NULL)
-                      : are_longest(&match->run, dfa, begin, are_before(match->run.text, end));
+        end = shorter ? kp_are_shortest(&match->run, dfa, begin, are_behind(&match->run, end), match->run.len, NULL)
+                      : kp_are_longest(&match->run, dfa, begin, are_before(match->run.text, end));
     }
     return end;
 }
@@ -294,12 +294,12 @@ static size_t end_of(struct match *match, struct are_dfa *dfa, size_t begin, boo
 static bool find(struct match *match, size_t start, bool where, bool apart)
 {
     struct are_run *run = &match->run;
-    struct are_dfa *seek = are_dfa_anywhere(run), *dfa = where ? are_dfa_of_part(run, run->are->whole) : NULL;
+    struct are_dfa *seek = kp_are_dfa_anywhere(run), *dfa = where ? kp_are_dfa_of_part(run, run->are->whole) : NULL;
     size_t close = start, begin = start;
     if (!seek || (where && !dfa))
         return false;
     do {
-        close = are_shortest(run, seek, close, close, run->len, &begin);
+        close = kp_are_shortest(run, seek, close, close, run->len, &begin);
         if (close == ARE_NOWHERE || !where)
             return close != ARE_NOWHERE;
         for (; begin <= close && !are_run_over(run); begin = are_behind(run, begin)) {
@@ -325,7 +325,7 @@ enum kp_are_found kp_are_search(struct kp_are *are, struct kp_str text, size_t s
     match.groups = many ? kp_alloc(2 * ((size_t)are->group_count + 1) * sizeof *few) : few;
     for (size_t g = 0; g < 2 * (size_t)are->group_count + 2; g++)
         match.groups[g] = ARE_NOWHERE;
-    are_dfa_forget_text(are);
+    kp_are_dfa_forget_text(are);
     bool apart = are->refers || (group_count > 1 && are->group_count);
     bool found = find(&match, start, group_count || are->refers, apart);
     for (unsigned g = 0; found && g < group_count; g++) {
@@ -344,8 +344,8 @@ struct kp_are *kp_are_create(struct kp_str pattern, unsigned flags, struct kp_ar
     are->flags = flags;
     if (!good)
         *ret_refusal = (struct kp_are_refusal){"2201B", "invalid argument to regex function"};
-    good = good && are_parse(are, pattern, ret_refusal);
-    if (good && !(are->whole = are_split(are))) {
+    good = good && kp_are_parse(are, pattern, ret_refusal);
+    if (good && !(are->whole = kp_are_split(are))) {
         *ret_refusal = (struct kp_are_refusal){"54000", "regular expression is nested too deeply"};
         good = false;
     }
@@ -353,7 +353,7 @@ struct kp_are *kp_are_create(struct kp_str pattern, unsigned flags, struct kp_ar
         kp_are_destroy(are);
         return NULL;
     }
-    are_classes_init(&are->classes, are->sets, are->set_count, are->lines, are->words);
+    kp_are_classes_init(&are->classes, are->sets, are->set_count, are->lines, are->words);
     return are;
 }
 
@@ -361,13 +361,13 @@ void kp_are_destroy(struct kp_are *are)
 {
     if (!are)
         return;
-    are_dfa_destroy_all(are);
+    kp_are_dfa_destroy_all(are);
     for (size_t i = 0; i < are->set_count; i++)
-        are_set_finish(&are->sets[i]);
+        kp_are_set_finish(&are->sets[i]);
     kp_free(are->sets);
     kp_free(are->looks);
     kp_free(are->groups);
-    are_classes_finish(&are->classes);
+    kp_are_classes_finish(&are->classes);
     kp_arena_finish(&are->arena);
     kp_free(are);
 }

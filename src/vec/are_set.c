@@ -7,13 +7,13 @@
 
 #include <stdlib.h>
 
-void are_set_finish(struct are_set *set)
+void kp_are_set_finish(struct are_set *set)
 {
     kp_free(set->ranges);
     *set = (struct are_set){0};
 }
 
-void are_set_add(struct are_set *set, uint32_t first, uint32_t last)
+void kp_are_set_add(struct are_set *set, uint32_t first, uint32_t last)
 {
     if (set->count == set->cap) {
         set->cap = set->cap ? 2 * set->cap : 4;
@@ -22,17 +22,17 @@ void are_set_add(struct are_set *set, uint32_t first, uint32_t last)
     set->ranges[set->count++] = (struct kp_char_range){first, last};
 }
 
-void are_set_add_character(struct are_set *set, uint32_t c, bool fold)
+void kp_are_set_add_character(struct are_set *set, uint32_t c, bool fold)
 {
     uint32_t lower = fold ? kp_unicode_lower(c) : c, upper = fold ? kp_unicode_upper(c) : c;
-    are_set_add(set, lower, lower);
+    kp_are_set_add(set, lower, lower);
     if (upper != lower)
-        are_set_add(set, upper, upper);
+        kp_are_set_add(set, upper, upper);
 }
 
-bool are_set_add_range(struct are_set *set, uint32_t first, uint32_t last, bool fold)
+bool kp_are_set_add_range(struct are_set *set, uint32_t first, uint32_t last, bool fold)
 {
-    are_set_add(set, first, last);
+    kp_are_set_add(set, first, last);
     size_t room = KP_MIN(KP_MAX((size_t)(last - first) + 1, (size_t)100), (size_t)ARE_FOLD_CASES_MAX);
     for (uint32_t c = first; fold && c <= last && c < 0x110000; c++) {
         uint32_t cases[2] = {kp_unicode_lower(c), kp_unicode_upper(c)};
@@ -41,7 +41,7 @@ bool are_set_add_range(struct are_set *set, uint32_t first, uint32_t last, bool 
                 continue;
             if (room-- == 0)
                 return false;
-            are_set_add(set, cases[i], cases[i]);
+            kp_are_set_add(set, cases[i], cases[i]);
         }
     }
     return true;
@@ -52,60 +52,60 @@ static void add_kind(struct are_set *set, enum kp_char_kind kind)
     size_t count;
     const struct kp_char_range *ranges = kp_unicode_members(kind, &count);
     for (size_t i = 0; i < count; i++)
-        are_set_add(set, ranges[i].first, ranges[i].last);
+        kp_are_set_add(set, ranges[i].first, ranges[i].last);
 }
 
 static void add_alpha(struct are_set *set)
 {
-    are_set_add(set, 'A', 'Z');
-    are_set_add(set, 'a', 'z');
+    kp_are_set_add(set, 'A', 'Z');
+    kp_are_set_add(set, 'a', 'z');
     add_kind(set, KP_CHAR_ALNUM);
 }
 
 static void add_punct(struct are_set *set)
 {
-    are_set_add(set, '!', '/');
-    are_set_add(set, ':', '@');
-    are_set_add(set, '[', '`');
-    are_set_add(set, '{', '~');
+    kp_are_set_add(set, '!', '/');
+    kp_are_set_add(set, ':', '@');
+    kp_are_set_add(set, '[', '`');
+    kp_are_set_add(set, '{', '~');
     add_kind(set, KP_CHAR_PUNCT);
 }
 
-void are_set_add_class(struct are_set *set, enum are_class class, bool fold)
+void kp_are_set_add_class(struct are_set *set, enum are_class class, bool fold)
 {
     if (fold && (class == ARE_LOWER || class == ARE_UPPER))
         class = ARE_ALPHA;
     if (class == ARE_ALNUM || class == ARE_ALPHA || class == ARE_WORD || class == ARE_GRAPH)
         add_alpha(set);
     if (class == ARE_ALNUM || class == ARE_WORD || class == ARE_GRAPH || class == ARE_DIGIT || class == ARE_XDIGIT)
-        are_set_add(set, '0', '9');
+        kp_are_set_add(set, '0', '9');
     if (class == ARE_PUNCT || class == ARE_GRAPH)
         add_punct(set);
     if (class == ARE_WORD) {
-        are_set_add(set, '_', '_');
+        kp_are_set_add(set, '_', '_');
     } else if (class == ARE_ASCII) {
-        are_set_add(set, 0, 0x7f);
+        kp_are_set_add(set, 0, 0x7f);
     } else if (class == ARE_BLANK) {
-        are_set_add(set, '\t', '\t');
-        are_set_add(set, ' ', ' ');
+        kp_are_set_add(set, '\t', '\t');
+        kp_are_set_add(set, ' ', ' ');
     } else if (class == ARE_CNTRL) {
-        are_set_add(set, 0, 0x1f);
-        are_set_add(set, 0x7f, 0x9f);
+        kp_are_set_add(set, 0, 0x1f);
+        kp_are_set_add(set, 0x7f, 0x9f);
     } else if (class == ARE_XDIGIT) {
-        are_set_add(set, 'a', 'f');
-        are_set_add(set, 'A', 'F');
+        kp_are_set_add(set, 'a', 'f');
+        kp_are_set_add(set, 'A', 'F');
     } else if (class == ARE_SPACE) {
-        are_set_add(set, '\t', '\r');
-        are_set_add(set, ' ', ' ');
+        kp_are_set_add(set, '\t', '\r');
+        kp_are_set_add(set, ' ', ' ');
         add_kind(set, KP_CHAR_SPACE);
     } else if (class == ARE_PRINT) {
-        are_set_add(set, ' ', '~');
+        kp_are_set_add(set, ' ', '~');
         add_kind(set, KP_CHAR_PRINT);
     } else if (class == ARE_LOWER) {
-        are_set_add(set, 'a', 'z');
+        kp_are_set_add(set, 'a', 'z');
         add_kind(set, KP_CHAR_LOWER);
     } else if (class == ARE_UPPER) {
-        are_set_add(set, 'A', 'Z');
+        kp_are_set_add(set, 'A', 'Z');
         add_kind(set, KP_CHAR_UPPER);
     }
 }
@@ -116,7 +116,7 @@ static int compare_ranges(const void *a, const void *b)
     return (left->first > right->first) - (left->first < right->first);
 }
 
-void are_set_close(struct are_set *set)
+void kp_are_set_close(struct are_set *set)
 {
     size_t kept = 0;
     if (set->count > 1)
@@ -131,19 +131,19 @@ void are_set_close(struct are_set *set)
     set->count = kept;
 }
 
-void are_set_complement(struct are_set *set)
+void kp_are_set_complement(struct are_set *set)
 {
     struct are_set rest = {0};
     uint32_t next = 0;
-    are_set_close(set);
+    kp_are_set_close(set);
     for (size_t i = 0; i < set->count; i++) {
         if (set->ranges[i].first > next)
-            are_set_add(&rest, next, set->ranges[i].first - 1);
+            kp_are_set_add(&rest, next, set->ranges[i].first - 1);
         next = set->ranges[i].last + 1;
     }
     if (next <= ARE_CHARACTER_MAX)
-        are_set_add(&rest, next, ARE_CHARACTER_MAX);
-    are_set_finish(set);
+        kp_are_set_add(&rest, next, ARE_CHARACTER_MAX);
+    kp_are_set_finish(set);
     *set = rest;
 }
 
@@ -227,17 +227,18 @@ static void mark_members(struct are_classes *classes, const struct finder *finde
             classes->member[s * classes->count + c] = (finder->bits[c * finder->words + s / 64] >> (s % 64)) & 1;
 }
 
-void are_classes_init(struct are_classes *classes, const struct are_set *sets, size_t set_count, bool lines, bool words)
+void kp_are_classes_init(struct are_classes *classes, const struct are_set *sets, size_t set_count, bool lines,
+                         bool words)
 {
     /* Two sets more: what lines and words are made of. */
     struct are_set *all = kp_alloc((set_count + 2) * sizeof *all), line = {0}, word = {0};
     if (set_count)
         memcpy(all, sets, set_count * sizeof *all);
     if (lines)
-        are_set_add(&line, '\n', '\n');
+        kp_are_set_add(&line, '\n', '\n');
     if (words)
-        are_set_add_class(&word, ARE_WORD, false);
-    are_set_close(&word);
+        kp_are_set_add_class(&word, ARE_WORD, false);
+    kp_are_set_close(&word);
     all[set_count] = line;
     all[set_count + 1] = word;
     size_t place_count;
@@ -255,23 +256,23 @@ void are_classes_init(struct are_classes *classes, const struct are_set *sets, s
             (uint8_t)((classes->member[set_count * classes->count + c] ? ARE_LINE_END : 0) |
                       (classes->member[(set_count + 1) * classes->count + c] ? ARE_WORD_CHARACTER : 0));
     for (uint32_t c = 0; c < 128; c++)
-        classes->ascii[c] = are_class_beyond_ascii(classes, c);
+        classes->ascii[c] = kp_are_class_beyond_ascii(classes, c);
     kp_free(places);
     kp_free(finder.bits);
     kp_free(finder.slots);
-    are_set_finish(&line);
-    are_set_finish(&word);
+    kp_are_set_finish(&line);
+    kp_are_set_finish(&word);
     kp_free(all);
 }
 
-void are_classes_finish(struct are_classes *classes)
+void kp_are_classes_finish(struct are_classes *classes)
 {
     kp_free(classes->ranges);
     kp_free(classes->member);
     kp_free(classes->traits);
 }
 
-uint16_t are_class_beyond_ascii(const struct are_classes *classes, uint32_t c)
+uint16_t kp_are_class_beyond_ascii(const struct are_classes *classes, uint32_t c)
 {
     size_t low = 0, high = classes->range_count; /* the last range that begins at c or before */
     while (high - low > 1) {

@@ -193,7 +193,7 @@ static struct are_part *split_branches(struct splitter *splitter, const struct a
     return either;
 }
 
-struct are_part *are_split(struct kp_are *are)
+struct are_part *kp_are_split(struct kp_are *are)
 {
     struct splitter splitter = {.are = are};
     struct are_part *part = split_branches(&splitter, are->branches);
