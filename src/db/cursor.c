@@ -118,7 +118,7 @@ enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared
                         uint32_t param_count, struct kp_cursor **ret_cursor, struct kp_error *err)
 {
     KP_TRY(kp_db_health(session->db, err));
-    atomic_store(&session->cancelled, false);
+    kp_session_uncancel(session);
     kp_deadline_begin(session);
     kp_session_begin_statement(session);
     atomic_fetch_add(&session->db->counters.statements, 1);

@@ -67,9 +67,16 @@ int64_t kp_session_idle_timeout_us(const struct kp_session *session)
     return (inside ? session->idle_timeout_ms : session->idle_session_timeout_ms) * 1000;
 }
 
-void kp_session_resume(struct kp_session *session)
+void kp_session_uncancel(struct kp_session *session)
 {
     atomic_store(&session->cancelled, false);
+    if (atomic_load(&session->terminated)) /* perhaps at this moment */
+        atomic_store(&session->cancelled, true);
+}
+
+void kp_session_resume(struct kp_session *session)
+{
+    kp_session_uncancel(session);
     kp_deadline_begin(session);
 }
 

@@ -205,6 +205,8 @@ int64_t kp_session_now_us(const struct kp_session *session);
 /* A statement is prepared, or run: now() of one that is by itself is that moment. */
 void kp_session_begin_statement(struct kp_session *session);
 void kp_session_context(struct kp_session *session, struct kp_sql_context *ret_context);
+/* A statement begins: what cancelled one before it is over; a session that is to end stays cancelled. */
+void kp_session_uncancel(struct kp_session *session);
 /* The code, told why the statement was cancelled if it was. */
 enum kp_code kp_session_told(struct kp_session *session, enum kp_code code, struct kp_error *err);
 /* Of what runs now. */

@@ -176,7 +176,7 @@ enum kp_code kp_prepare(struct kp_session *session, struct kp_str text, const en
                         uint32_t param_count, struct kp_prepared **ret_prepared, struct kp_error *err)
 {
     KP_TRY(kp_db_health(session->db, err));
-    atomic_store(&session->cancelled, false);
+    kp_session_uncancel(session);
     kp_settings_keep_first(session);
     struct kp_prepared *prepared = kp_calloc(1, sizeof *prepared);
     prepared->session = session;

@@ -142,7 +142,9 @@ static void http_hangup(struct kp_conn *conn)
         return;
     }
     kp_mutex_lock(&http->lock);
-    if (http->session)
+    if (http->session && kp_net_is_stopping(conn->net))
+        kp_session_terminate(http->session);
+    else if (http->session)
         kp_session_cancel(http->session);
     kp_mutex_unlock(&http->lock);
 }
