@@ -178,6 +178,24 @@ static void append_group(struct kp_log *log, uint32_t topic, int tag, int64_t *b
         kp_buf_finish(&batches[i]);
 }
 
+/* Of a topic without records, too, a read ends behind a group, also with its limit within one. */
+static void check_limits(struct kp_log *log, const int64_t *begins, int64_t end)
+{
+    const uint32_t none = 77;
+    struct kp_error err;
+    struct kp_log_span span;
+    for (int64_t position = 0; position < end; position++) {
+        if (begins[position] != position)
+            continue;
+        for (int64_t limit = position + 1; limit < KP_MIN(position + 10, end); limit++) {
+            assert_int_equal(kp_log_read(log, position, limit, SIZE_MAX, &none, 1, &span, &err), KP_OK);
+            assert_true(span.position_end > position && span.count == 0);
+            assert_true(span.position_end == end || begins[span.position_end] == span.position_end);
+            kp_log_span_release(&span);
+        }
+    }
+}
+
 /* Where each position's group begins: in the tail, the journal, extents; the groups of many blocks, too. */
 static void groups(void **state)
 {
@@ -200,6 +218,7 @@ static void groups(void **state)
             assert_int_equal(kp_log_group_at(log, position, &found, &err), KP_OK);
             assert_int_equal(found, position);
         }
+        check_limits(log, begins, end);
         kp_log_close(log);
         options.tail_bytes = 1;
         options.seal_bytes = 1;

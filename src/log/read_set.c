@@ -201,12 +201,15 @@ static bool set_wanted(const struct picks *picks)
     return false;
 }
 
+/* Nothing is looked at of a set that has nothing wanted and ends before the limit; in any other the order tells where
+ * the group ends that holds the limit. */
 static enum kp_code choose(struct picks *picks, struct kp_error *err)
 {
     struct kp_build *build = picks->build;
     const struct kp_extent_header *header = &picks->set->header;
     struct kp_order_page *page = kp_alloc(sizeof *page);
-    uint32_t number = 0, pages = set_wanted(picks) ? header->order_pages : 0;
+    bool wanted = set_wanted(picks);
+    uint32_t number = 0, pages = wanted || header->position_end > build->limit ? header->order_pages : 0;
     enum kp_code code = KP_OK;
     if (pages)
         code = kp_order_page_find(&picks->order, picks->set, build->position, false, &number, err);
@@ -214,6 +217,11 @@ static enum kp_code choose(struct picks *picks, struct kp_error *err)
         code = kp_order_page_read(&picks->order, picks->set, number, page, err);
         if (code == KP_OK) {
             code = take_page(picks, page, err);
+        } else if (code == KP_CORRUPT && !wanted) {
+            build->position = behind_page(&picks->order, picks->set, number);
+            picks->in_group = false;
+            picks->done = true;
+            code = KP_OK;
         } else if (code == KP_CORRUPT) {
             picks->done = build->position > build->start; /* up to here */
             code = picks->done ? KP_OK : page_damaged(picks, number, err);
