@@ -362,21 +362,24 @@ static void check(struct world *world, size_t *ret_lost)
 
 struct place {
     uint64_t file_number, offset, bytes;
+    uint64_t sequence, durable_sequence;
     uint32_t makes; /* the id of the topic that it makes; 0: none */
     bool decides;   /* that something goes */
 };
 struct places {
     struct place list[400];
     size_t count;
-    struct place last; /* it vouches for the others, when no snapshot does */
+    struct place last; /* it vouches for the others but those of its commit, when no snapshot does */
 };
 
 static bool note_block(void *arg, const struct kp_inspect_block *block)
 {
     struct places *places = arg;
-    struct place place = {block->file_number, block->offset, block->bytes, 0, false};
+    struct place place = {.file_number = block->file_number, .offset = block->offset, .bytes = block->bytes};
     if (!block->header)
         return true;
+    place.sequence = block->header->sequence;
+    place.durable_sequence = block->header->durable_sequence;
     struct kp_entry_walk walk = kp_entry_walk_start(block->header);
     const struct kp_entry_header *entry;
     const char *wrong;
@@ -445,6 +448,8 @@ static void rot(struct world *world, bool vouched)
             i = (i + 1) % places.count;
         const struct place *place = &places.list[i];
         bool bounded = !vouched && place->file_number == places.last.file_number;
+        if (!vouched && place->sequence > places.last.durable_sequence)
+            continue;
         if (place->makes)
             rot_making(world, place);
         else

@@ -89,8 +89,8 @@
  *     missing sequence is durable (`durable sequence`): the missing block was acknowledged and is ROTTEN. It stays
  *     as it is, a hole (log/hole.h): recovery goes on behind it, readers of what it held get an error. A snapshot
  *     (log/snapshot.h) that goes further than the chain says the same. Only without a witness, when everything behind
- *     has rotted too and there is no snapshot, can it not be told from the next. A block that lies in its place and
- *     is not it goes with the hole.
+ *     its commit has rotted too, or is not there yet, and there is no snapshot, can it not be told from the next. A
+ *     block that lies in its place and is not it goes with the hole.
  *   - otherwise it was being written when the power went: TORN, or never there. Nobody was told that it was durable.
  *   - blocks of the chain that belong to a group without its last block are cut too: their group was not acknowledged.
  * Cutting zeroes the header sectors of all blocks found beyond the end, the last one first and each synced, so that no
