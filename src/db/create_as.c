@@ -127,7 +127,7 @@ enum kp_code kp_create_as_run(struct kp_cursor *cursor, struct kp_error *err)
         err->position = 0; /* it is not of the text that was sent */
     KP_TRY(code);
     kp_session_read_after(cursor->session, ddl.end);
-    cursor->position = ddl.position;
+    cursor->position = ddl.end;
     if (!statement->no_data)
         snprintf(cursor->tag, sizeof cursor->tag, "SELECT %llu", (unsigned long long)rows);
     return KP_OK;

@@ -109,6 +109,8 @@ KP_MUST enum kp_code kp_session_implicit_end(struct kp_session *session, bool co
 /* Reads of this session wait for at least this position (its own last write, all SQL writes before it was opened, or
  * what the client asks for). */
 void kp_session_read_after(struct kp_session *session, int64_t position);
+/* That position, behind what the session committed last; -1: its reads wait for nothing. */
+int64_t kp_session_position(const struct kp_session *session);
 
 /* ---- statements ---- */
 

@@ -103,6 +103,11 @@ void kp_session_read_after(struct kp_session *session, int64_t position)
     session->read_after = KP_MAX(session->read_after, position);
 }
 
+int64_t kp_session_position(const struct kp_session *session)
+{
+    return session->read_after;
+}
+
 static int64_t moment(const struct kp_session *session)
 {
     struct kp_os *os = session->db->os;

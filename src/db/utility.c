@@ -236,7 +236,7 @@ static enum kp_code run_ddl(struct kp_cursor *cursor, struct kp_error *err)
         code = kp_ddl_run(&ddl, statement, err);
     kp_arena_finish(&arena);
     KP_TRY(code);
-    cursor->position = ddl.position;
+    cursor->position = ddl.end ? ddl.end : kp_log_position(session->db->log); /* else decisions that it made */
     return KP_OK;
 }
 

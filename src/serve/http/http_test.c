@@ -403,6 +403,34 @@ static void test_events(void **state)
     hang_up(&c);
 }
 
+/* What a statement's answer tells is behind everything that it wrote, or ?at_least= would not wait for it. */
+static void test_positions(void **state)
+{
+    static const char *const statements[] = {"CREATE TABLE p (id integer PRIMARY KEY, n integer)",
+                                             "CREATE TABLE IF NOT EXISTS p (id integer PRIMARY KEY, n integer)",
+                                             "INSERT INTO p VALUES (1, 1)",
+                                             "INSERT INTO p VALUES (2, 1); UPDATE p SET n = 2 WHERE id = 1",
+                                             "BEGIN; INSERT INTO p VALUES (3, 1); COMMIT",
+                                             "CREATE TABLE q AS SELECT * FROM p",
+                                             "CREATE MATERIALIZED VIEW r AS SELECT sum(n) AS n FROM p",
+                                             "COMMENT ON TABLE p IS 'p'",
+                                             "CREATE SOURCE s (n integer) WITH (topic = 's')",
+                                             "INSERT INTO s VALUES (1)",
+                                             "ALTER TOPIC s SET (retention = '1 day')",
+                                             "ALTER TOPIC s DELETE BEFORE END",
+                                             "DROP SOURCE s",
+                                             "DROP TOPIC s",
+                                             "SELECT n FROM r"};
+    struct client c = dial();
+    for (size_t i = 0; i < KP_COUNT(statements); i++) {
+        long long told = number_after(sql(&c, statements[i]), "],\"position\":");
+        if (told != kp_log_position(kp_db_log(db)))
+            fail_msg("%s: position %lld, the log is at %lld", statements[i], told,
+                     (long long)kp_log_position(kp_db_log(db)));
+    }
+    hang_up(&c);
+}
+
 static void test_order_and_status(void **state)
 {
     struct client c = dial();
@@ -464,6 +492,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_table_with_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sql, setup, teardown),
         cmocka_unit_test_setup_teardown(test_events, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_positions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_order_and_status, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_reply, setup, teardown),
     };

@@ -372,6 +372,7 @@ static enum kp_code run_script(struct script *script, struct kp_error *err)
             *err = end_err;
             code = end;
         }
+        script->position = KP_MAX(script->position, kp_session_position(script->session)); /* they were one commit */
     }
     return code;
 }
