@@ -165,13 +165,15 @@ static bool link_extents(const char *dir, const char *links, const struct names 
 /* ---- a backup ---- */
 
 /* One try; *ret_stable false: files went meanwhile. */
-static enum kp_code try_copy(const char *dir, const char *links, const char *partial, bool *ret_stable,
+static enum kp_code try_copy(const char *dir, const char *links, bool in_use, const char *partial, bool *ret_stable,
                              struct kp_error *err)
 {
     struct names before, after = {0};
     KP_TRY(list(dir, &before, err));
-    enum kp_code code = before.count ? KP_OK : kp_fail(err, KP_NOT_FOUND, "58P01", "there is no log in \"%s\"", dir);
-    *ret_stable = code == KP_OK && (!links || link_extents(dir, links, &before));
+    if (before.count == 0)
+        return kp_fail(err, KP_NOT_FOUND, "58P01", "there is no log in \"%s\"", dir);
+    enum kp_code code = KP_OK;
+    *ret_stable = !links || link_extents(dir, links, &before);
     if (*ret_stable) {
         struct kp_error why;
         *ret_stable = copy_named(dir, partial, &before, is_journal, &why) == KP_OK;
@@ -185,6 +187,10 @@ static enum kp_code try_copy(const char *dir, const char *links, const char *par
     *ret_stable = *ret_stable && code == KP_OK && still_there(&before, &after);
     if (*ret_stable)
         code = copy_named(links ? links : dir, partial, &before, is_extent, err);
+    if (code == KP_NOT_FOUND && in_use && !links) { /* an extent was merged before it was copied */
+        *ret_stable = false;
+        code = KP_OK;
+    }
     names_finish(&before);
     names_finish(&after);
     return code;
@@ -218,12 +224,12 @@ static enum kp_code check_folder(const char *dir, struct kp_error *err)
     return access(dir, R_OK) == 0 ? KP_OK : kp_fail(err, KP_NOT_FOUND, "58P01", "there is no folder \"%s\"", dir);
 }
 
-/* in_use: files may go while they are copied. */
-static enum kp_code copy_log(const char *dir, bool in_use, const char *partial, int64_t *ret_position,
-                             struct kp_error *err)
+/* in_use: files may go while they are copied; extents do not while the folder `links` has them (NULL: there is none).
+ */
+static enum kp_code copy_log(const char *dir, bool in_use, const char *links, const char *partial,
+                             int64_t *ret_position, struct kp_error *err)
 {
     struct kp_os *os = kp_os_real();
-    char *links = in_use ? join(dir, KP_FILES_LINKS) : NULL;
     enum kp_code code = KP_OK;
     bool stable = false, sound = false, damaged = false;
     char before[sizeof err->message] = "";
@@ -232,10 +238,10 @@ static enum kp_code copy_log(const char *dir, bool in_use, const char *partial, 
             kp_files_discard_folder(os, links);
         kp_files_discard_folder(os, partial);
         code = kp_files_folder(os, partial, false, err);
-        if (code == KP_OK && links)
-            code = kp_files_folder(os, links, false, err);
+        if (links && kp_files_folder(os, links, false, err) != KP_OK)
+            links = NULL; /* the disk takes no writes, or is full */
         if (code == KP_OK)
-            code = try_copy(dir, links, partial, &stable, err);
+            code = try_copy(dir, links, in_use, partial, &stable, err);
         if (code != KP_OK || !stable)
             continue;
         sound = check(partial, ret_position, err) == KP_OK; /* else a file was used again while it was read, */
@@ -244,7 +250,6 @@ static enum kp_code copy_log(const char *dir, bool in_use, const char *partial, 
     }
     if (links)
         kp_files_discard_folder(os, links);
-    kp_free(links);
     if (damaged) {
         kp_error_context(err, "the log in \"%s\" is damaged", dir);
         return kp_error_hint(err, "`kappa log verify` shows all of it; `kappa log export` reads the topics beside it.");
@@ -287,22 +292,24 @@ struct job {
 };
 
 /* One backup at a time: the links are one backup's. Those of one that was killed are removed by the next, or when the
- * log is opened. */
+ * log is opened. Where no lock can be made there are no links either: a file system that took an error and is read-only
+ * since is what a backup is wanted of. */
 static enum kp_code make_backup(void *arg, const char *partial, struct kp_error *err)
 {
     struct job *job = arg;
     struct kp_os *os = kp_os_real();
-    struct kp_file *lock;
+    struct kp_file *lock = NULL;
     KP_TRY(check_folder(job->from, err));
     char *path = join(job->from, KP_FILES_BACKUP_LOCK);
     enum kp_code code = os->lock(os->ctx, path, &lock, err);
     kp_free(path);
     if (code == KP_BUSY) {
         kp_error_context(err, "a backup of \"%s\" is being taken", job->from);
-        kp_error_hint(err, "Wait until it is done.");
+        return kp_error_hint(err, "Wait until it is done.");
     }
-    KP_TRY(code);
-    code = copy_log(job->from, true, partial, &job->position, err);
+    char *links = lock ? join(job->from, KP_FILES_LINKS) : NULL;
+    code = copy_log(job->from, true, links, partial, &job->position, err);
+    kp_free(links);
     os->close(os->ctx, lock);
     return code;
 }
@@ -322,7 +329,7 @@ static enum kp_code make_restored(void *arg, const char *partial, struct kp_erro
     KP_TRY(check_folder(job->from, err));
     if (job->to_position >= 0)
         return kp_backup_rewind(job->from, partial, job->to_position, &job->position, err);
-    return copy_log(job->from, false, partial, &job->position, err);
+    return copy_log(job->from, false, NULL, partial, &job->position, err);
 }
 
 /* ---- the verbs ---- */

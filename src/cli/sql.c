@@ -153,15 +153,19 @@ static bool run_all(struct target *target, const struct options *options)
     return true;
 }
 
-static enum kp_code run_on_folder(const struct kp_config *config, const struct options *options, bool *ret_good,
-                                  struct kp_error *err)
+/* unwritable: why nothing can be written to the folder, which is only read then; NULL: it can be. */
+static enum kp_code run_on_folder(const struct kp_config *config, const struct options *options,
+                                  const struct kp_error *unwritable, bool *ret_good, struct kp_error *err)
 {
     struct kp_db_options db_options = {.dir = kp_config_text(config, KP_CONFIG_DATA),
                                        .workers = (uint32_t)kp_config_int(config, KP_CONFIG_WORKERS),
                                        .memory_bytes = kp_config_int(config, KP_CONFIG_MEMORY),
-                                       .unsafe_no_sync = kp_config_bool(config, KP_CONFIG_UNSAFE_NO_SYNC)};
+                                       .unsafe_no_sync = kp_config_bool(config, KP_CONFIG_UNSAFE_NO_SYNC),
+                                       .read_only = unwritable};
     struct kp_db *db;
     KP_TRY(kp_db_open(&db_options, &db, err));
+    if (unwritable)
+        fprintf(stderr, "kappa: %s: it is read as it is, nothing can be written\n", unwritable->message);
     struct kp_session_options session_options = {.notice = notice};
     struct target target = {.format = options->format};
     enum kp_code code = kp_session_open(db, &session_options, &target.session, err);
@@ -195,9 +199,13 @@ static int run(int argc, char **argv)
         return kp_cli_usage(&kp_verb_sql, &err);
     }
     bool good = false;
-    code = run_on_folder(&config, &options, &good, &err);
-    if (code == KP_BUSY)
+    code = run_on_folder(&config, &options, NULL, &good, &err);
+    if (code == KP_BUSY) {
         code = run_on_server(&config, &options, &good, &err);
+    } else if (code == KP_FORBIDDEN) { /* a file system that is read-only after an error, or someone else's folder */
+        const struct kp_error unwritable = err;
+        code = run_on_folder(&config, &options, &unwritable, &good, &err);
+    }
     kp_config_finish(&config);
     return code != KP_OK ? kp_cli_fail(&err) : good ? kp_cli_printed() : KP_EXIT_FAILED;
 }

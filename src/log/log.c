@@ -28,6 +28,9 @@ static enum kp_code lock_dir(struct kp_log *log, const struct kp_log_options *op
         kp_error_context(err, "the log in \"%s\" is in use", options->dir);
         kp_error_hint(err, "Stop that process, or use another folder.");
     }
+    if (code == KP_FORBIDDEN)
+        kp_error_hint(err,
+                      "A folder that cannot be written can be read: with `kappa backup`, `kappa sql`, `kappa log`.");
     return code;
 }
 

@@ -60,7 +60,8 @@ struct kp_os {
     /* Calls each(arg, name) for every entry but . and .., in byte order of names. */
     enum kp_code (*list)(void *ctx, const char *path, void (*each)(void *arg, const char *name), void *arg,
                          struct kp_error *err);
-    /* Takes an exclusive lock on a file for this process (made if missing); KP_BUSY names the holder's pid if known. */
+    /* Takes an exclusive lock on a file for this process (made if missing); KP_BUSY names the holder's pid if known.
+     * KP_FORBIDDEN: nobody known holds it, and it cannot be written. */
     enum kp_code (*lock)(void *ctx, const char *path, struct kp_file **ret_file, struct kp_error *err);
     /* The same on a folder, which cannot be removed and made again while it is in use, as a file in it can. *ret_file
      * may be NULL: there is no such lock on this file system. */

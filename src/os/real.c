@@ -244,18 +244,43 @@ static enum kp_code real_list(void *ctx, const char *path, void (*each)(void *ar
     return KP_OK;
 }
 
+static enum kp_code held(const char *path, int fd, struct kp_error *err)
+{
+    char text[32] = "";
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+    if (pid)
+        return kp_fail(err, KP_BUSY, NULL, "\"%s\" is locked by process %ld", path, pid);
+    return kp_fail(err, KP_BUSY, NULL, "\"%s\" is locked by another process", path);
+}
+
+/* What cannot be written cannot be locked, but is perhaps by a process that could write it. */
+static enum kp_code unwritable(const char *path, int why, struct kp_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    enum kp_code code = KP_FORBIDDEN;
+    if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        code = held(path, fd, err);
+    if (fd >= 0)
+        close(fd);
+    if (code == KP_BUSY)
+        return code;
+    char reason[128];
+    return kp_fail(err, code, NULL, "cannot write \"%s\": %s", path, strerror_r(why, reason, sizeof reason));
+}
+
 static enum kp_code real_lock(void *ctx, const char *path, struct kp_file **ret_file, struct kp_error *err)
 {
     struct kp_file *file;
-    KP_TRY(real_open(ctx, path, KP_OPEN_READ | KP_OPEN_WRITE | KP_OPEN_CREATE, &file, err));
-    char text[32] = "";
+    enum kp_code code = real_open(ctx, path, KP_OPEN_READ | KP_OPEN_WRITE | KP_OPEN_CREATE, &file, err);
+    if (code == KP_IO && (errno == EROFS || errno == EACCES || errno == EPERM))
+        return unwritable(path, errno, err);
+    KP_TRY(code);
+    char text[32];
     if (flock(file->fd, LOCK_EX | LOCK_NB) != 0) {
-        ssize_t n = pread(file->fd, text, sizeof text - 1, 0);
-        long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+        code = held(path, file->fd, err);
         real_close(ctx, file);
-        if (pid)
-            return kp_fail(err, KP_BUSY, NULL, "\"%s\" is locked by process %ld", path, pid);
-        return kp_fail(err, KP_BUSY, NULL, "\"%s\" is locked by another process", path);
+        return code;
     }
     int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     if (ftruncate(file->fd, 0) != 0 || pwrite(file->fd, text, (size_t)length, 0) != length) {
@@ -274,9 +299,9 @@ static enum kp_code real_lock_folder(void *ctx, const char *path, struct kp_file
     if (fd < 0)
         return kp_fail_errno(err, errno, "cannot open the folder \"%s\"", path);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        bool held = errno == EWOULDBLOCK; /* else a file system without it: some of networks */
+        bool taken = errno == EWOULDBLOCK; /* else a file system without it: some of networks */
         close(fd);
-        return held ? kp_fail(err, KP_BUSY, NULL, "the folder \"%s\" is locked by another process", path) : KP_OK;
+        return taken ? kp_fail(err, KP_BUSY, NULL, "the folder \"%s\" is locked by another process", path) : KP_OK;
     }
     struct kp_file *file = kp_calloc(1, sizeof *file);
     file->fd = fd;

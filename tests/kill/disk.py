@@ -337,6 +337,51 @@ def wait_room(server):
             time.sleep(0.2)
 
 
+# ---- a disk that takes no writes any more ----
+
+def kappa(*args):
+    return subprocess.run([os.environ["KAPPA"], *args], capture_output=True, text=True, check=False, timeout=60)
+
+
+def read_only(disk):
+    """What was acknowledged can be read and backed up when the file system has gone read-only, as ext4 does after an
+    error; through the server, while one has the folder by another mount."""
+    data, view, copy = disk.folder + "/data", disk.folder + "-view", disk.folder + "-copy"
+    server = Server(data).start()
+    server.sql("CREATE SOURCE ev (id bigint) WITH (topic = 'ev', format = 'json')")
+    server.sql("CREATE MATERIALIZED VIEW n AS SELECT count(*) AS n FROM ev")
+    assert post(server, "ev", lines(0, 1000))[0] == 200
+    os.makedirs(view)
+    subprocess.run(["mount", "--bind", disk.folder, view], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", view], check=True)
+        done = kappa("sql", "--data", view + "/data", "--format", "csv", "-c", "INSERT INTO ev VALUES (1000)", "-c",
+                     "SELECT n FROM n")
+        assert done.returncode == 0 and done.stdout == "n\n1001\n", done
+        done = kappa("backup", copy + "-used", "--data", view + "/data")
+        assert done.returncode == 0 and "backed up" in done.stdout, done
+    finally:
+        subprocess.run(["umount", view], check=True)
+    server.kill()
+    server.errors.close()
+    until = time.monotonic() + 20
+    while subprocess.run(["mount", "-o", "remount,ro", disk.folder], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        assert time.monotonic() < until  # a ring lets go of its files behind the process's end
+        time.sleep(0.1)
+    done = kappa("server", "--data", data, "--pg", "127.0.0.1:0", "--http", "off", "--kafka", "off")
+    assert done.returncode == 1 and "Read-only file system" in done.stderr and "`kappa backup`" in done.stderr, done
+    done = kappa("sql", "--data", data, "--format", "csv", "-c", "SELECT n FROM n")
+    assert done.returncode == 0 and done.stdout == "n\n1001\n" and "read as it is" in done.stderr, done
+    done = kappa("sql", "--data", data, "-c", "INSERT INTO ev VALUES (1001)")
+    assert done.returncode == 1 and "ERROR 25006" in done.stderr, done
+    done = kappa("backup", copy, "--data", data)
+    assert done.returncode == 0 and "backed up" in done.stdout, done
+    for folder in (copy, copy + "-used"):
+        done = kappa("sql", "--data", folder, "--format", "csv", "-c", "SELECT n, sum(id) FROM n, ev GROUP BY n")
+        assert done.returncode == 0 and done.stdout == f"n,sum\n1001,{1000 * 1001 // 2}\n", done
+    print(f"disk: a read-only {disk.name} is read and backed up")
+
+
 # ---- few descriptors ----
 
 def few_descriptors():
@@ -374,6 +419,7 @@ def few_descriptors():
 failing_calls()
 on_small_disks("small", 20, fill)
 on_small_disks("tight", 24, free_again)
+on_small_disks("read-only", 40, read_only)
 few_descriptors()
 for why in skipped:
     print("disk: skipped:", why)
