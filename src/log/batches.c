@@ -154,8 +154,7 @@ static enum kp_code damaged(const struct kp_batches *batches, const char *wrong,
                         (unsigned long long)kp_extent_shown(extent), kp_extent_suffix(extent),
                         batches->cursor.log->journal.dir, (unsigned long long)batches->place);
     }
-    return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup, or give up the "
-                              "records up to there with ALTER TOPIC … DELETE BEFORE.");
+    return kp_log_damage_hint(known && info.internal, err);
 }
 
 /* The run's bytes from the next item on: at least `need` of them, or all that are left. */

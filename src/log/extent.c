@@ -118,6 +118,8 @@ static enum kp_code open_number(struct kp_extent_file *file, uint64_t number, st
     }
     if (code == KP_OK)
         file->number = number;
+    if (code == KP_NOT_FOUND)
+        kp_error_hint(err, "Put the file back, or restore a backup.");
     return code;
 }
 

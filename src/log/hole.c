@@ -396,6 +396,15 @@ enum kp_code kp_hole_error(struct kp_log *log, const struct kp_hole *hole, const
     return kp_log_damage_error(log, &damage, err);
 }
 
+enum kp_code kp_log_damage_hint(bool internal, struct kp_error *err)
+{
+    if (internal) /* nobody deletes of these, and without them there may be no instance to ask */
+        return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup; what else is in "
+                                  "the log can be read with `kappa log export`, and put into another with `import`.");
+    return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup, or give up the "
+                              "records up to there with ALTER TOPIC … DELETE BEFORE.");
+}
+
 enum kp_code kp_log_damage_error(struct kp_log *log, const struct kp_log_damage *damage, struct kp_error *err)
 {
     struct kp_topic_info info;
@@ -412,8 +421,7 @@ enum kp_code kp_log_damage_error(struct kp_log *log, const struct kp_log_damage 
         kp_error_detail(err, "It lies in extent %llu%s of \"%s\"; positions %lld to %lld are lost.",
                         (unsigned long long)damage->extent, damage->adopted ? " (adopted)" : "", log->journal.dir,
                         (long long)damage->position, (long long)damage->position_end - 1);
-    return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup, or give up the "
-                              "records up to there with ALTER TOPIC … DELETE BEFORE.");
+    return kp_log_damage_hint(known && info.internal, err);
 }
 
 static void put_damage(const struct kp_hole *hole, struct kp_buf *out)

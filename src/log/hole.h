@@ -101,6 +101,8 @@ const struct kp_hole_range *kp_hole_wanted(struct kp_log *log, const struct kp_h
 /* KP_CORRUPT, in words: topic, offsets, positions, place. */
 KP_MUST enum kp_code kp_hole_error(struct kp_log *log, const struct kp_hole *hole, const struct kp_hole_range *range,
                                    struct kp_error *err);
+/* What can be done about damage, of kappa's own topics or of others'; returns err->code. */
+enum kp_code kp_log_damage_hint(bool internal, struct kp_error *err);
 /* A batch in an extent was found rotten: kp_log_damages tells of it from now on, until its records go. No lock held. */
 void kp_damage_note(struct kp_log *log, const struct kp_log_damage *damage);
 /* The hole that is known at the location; NULL: none. Any thread. */

@@ -240,6 +240,72 @@ static void given_back(void **state)
     fail_msg("no file that is not the last has two blocks");
 }
 
+/* Bytes that somebody put behind a file's end are no data: all is read, with a part of a sector, too. */
+static void lengthened(void **state)
+{
+    static const size_t more[] = {1, 5000, 8192};
+    struct places blocks = {0};
+    struct kp_error err;
+    assert_int_equal(kp_inspect_blocks(kp_os_real(), dir, note_block, &blocks, &err), KP_OK);
+    for (uint64_t number = 1; number <= blocks.files[blocks.count - 1]; number++) {
+        char path[128];
+        struct stat was;
+        snprintf(path, sizeof path, "%s/%08llu.journal", dir, (unsigned long long)number);
+        assert_int_equal(stat(path, &was), 0);
+        for (size_t i = 0; i < KP_COUNT(more); i++) {
+            struct kp_log_options options = {
+                .os = kp_os_real(), .dir = dir, .journal_file_bytes = 64 << 10, .read_only = i < 2};
+            struct kp_log *log;
+            struct kp_inspect_report report;
+            FILE *file = fopen(path, "ab");
+            assert_non_null(file);
+            for (size_t at = 0; at < more[i]; at++)
+                fputc('x', file);
+            fclose(file);
+            assert_int_equal(kp_inspect_verify(kp_os_real(), dir, NULL, NULL, &report, &err), KP_OK);
+            assert_int_equal(report.problems, 0);
+            if (kp_log_open(&options, &log, &err) != KP_OK)
+                fail_msg("%s: %s", path, err.message);
+            assert_int_equal(count_records(log), TAGS * RECORDS);
+            kp_log_close(log);
+            assert_int_equal(truncate(path, was.st_size), 0);
+        }
+    }
+}
+
+static void note_extent(void *arg, const char *name)
+{
+    char(*names)[400] = arg;
+    while (strstr(name, ".extent") && names[0][0])
+        names++;
+    if (strstr(name, ".extent"))
+        snprintf(names[0], sizeof names[0], "%s/%s", dir, name);
+}
+
+/* What is missing is named, with what can be done. */
+static void missing(void **state)
+{
+    struct kp_error err;
+    char names[32][400] = {{0}}, aside[420];
+    struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .read_only = true};
+    assert_int_equal(kp_os_real()->list(NULL, dir, note_extent, names, &err), KP_OK);
+    int named = 0, with_journal = 0;
+    for (int i = 0; names[i][0]; i++) {
+        struct kp_log *log;
+        snprintf(aside, sizeof aside, "%s.aside", names[i]);
+        assert_int_equal(rename(names[i], aside), 0);
+        if (kp_log_open(&options, &log, &err) == KP_OK) { /* reading there fails, and beside it goes on */
+            kp_log_close(log);
+        } else {
+            assert_non_null(strstr(err.hint, "restore a backup"));
+            named += strstr(err.message, names[i]) != NULL;
+            with_journal += strstr(err.message, "and so is the extent that they became") != NULL;
+        }
+        assert_int_equal(rename(aside, names[i]), 0);
+    }
+    assert_true(named > 0 && with_journal > 0);
+}
+
 /* Files' own headers rot: their blocks say what they are, and all is read; told of. Not without a block. */
 static void file_headers(void **state)
 {
@@ -270,15 +336,6 @@ static void file_headers(void **state)
     flip(last, 4096);
     assert_int_equal(kp_log_open(&options, &log, &err), KP_CORRUPT);
     assert_non_null(strstr(err.message, "its header fails its checksum"));
-}
-
-static void note_extent(void *arg, const char *name)
-{
-    char(*names)[400] = arg;
-    while (strstr(name, ".extent") && names[0][0])
-        names++;
-    if (strstr(name, ".extent"))
-        snprintf(names[0], sizeof names[0], "%s/%s", dir, name);
 }
 
 /* Sealed records are listed and verified like others; every flip in what is used of an extent is found. */
@@ -330,7 +387,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(damaged, make_log, remove_log),
         cmocka_unit_test_setup_teardown(shortened, make_log, remove_log),
         cmocka_unit_test_setup_teardown(given_back, make_log, remove_log),
+        cmocka_unit_test_setup_teardown(lengthened, make_log, remove_log),
         cmocka_unit_test_setup_teardown(file_headers, make_log, remove_log),
+        cmocka_unit_test_setup_teardown(missing, make_sealed_log, remove_log),
         cmocka_unit_test_setup_teardown(sealed, make_sealed_log, remove_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -417,8 +417,7 @@ static enum kp_code damaged(const struct picks *picks, const struct pick *pick, 
     kp_error_detail(err, "It lies in extent %llu%s of \"%s\", at byte %llu.",
                     (unsigned long long)kp_extent_shown(extent), kp_extent_suffix(extent), log->journal.dir,
                     (unsigned long long)pick->entry.place);
-    return kp_error_hint(err, "`kappa log verify` shows what is damaged. Restore it from a backup, or give up the "
-                              "records up to there with ALTER TOPIC … DELETE BEFORE.");
+    return kp_log_damage_hint(known && info.internal, err);
 }
 
 /* Makes chunks of the picks, up to the group with the first damaged one; fails when that is where the read begins. */

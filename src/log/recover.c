@@ -51,9 +51,10 @@ static int by_number(const void *a, const void *b)
 
 static enum kp_code missing(const char *dir, uint64_t first, struct kp_error *err)
 {
-    kp_fail(err, KP_CORRUPT, NULL, "journal files are missing in \"%s\" before file %llu", dir,
+    kp_fail(err, KP_CORRUPT, NULL,
+            "journal files are missing in \"%s\" before file %llu, and so is the extent that they became", dir,
             (unsigned long long)first);
-    return kp_error_hint(err, "Put the missing files back. Nothing was changed.");
+    return kp_error_hint(err, "Put the missing files back, or restore a backup. Nothing was changed.");
 }
 
 /*

@@ -133,6 +133,7 @@ enum kp_code kp_block_scan_seek(struct kp_block_scan *scan, uint64_t file_number
             os->close(os->ctx, file);
             return code;
         }
+        bytes = bytes / KP_SECTOR_BYTES * KP_SECTOR_BYTES; /* part of a sector is none of ours */
         if (scan->ahead)
             kp_scan_ahead_start(scan->ahead, file, offset, bytes);
         os->close(os->ctx, scan->file);
