@@ -440,7 +440,14 @@ enum kp_code kp_inspect_verify(struct kp_os *os, const char *dir, void (*on_prob
         problems = (struct kp_buf){0};
         kp_buf_finish(&oldest);
         code_before = code;
-        code = verify_once(os, dir, &problems, ret_report, err);
+        struct kp_error why = {0};
+        code = verify_once(os, dir, &problems, ret_report, &why);
+        if (code != KP_OK) { /* a file that went is not the one that went before */
+            problems.len = 0;
+            keep_problem(&problems, why.message);
+            if (err)
+                *err = why;
+        }
         bool same = tries > 0 && code == code_before && problems.len == before.len &&
                     (!problems.len || memcmp(problems.data, before.data, problems.len) == 0);
         if ((code == KP_OK && !problems.len) || same)
