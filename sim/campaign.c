@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 
-enum { SAVE_EVERY = 10 };
+enum { SAVE_EVERY = 10, SOAK_SCALE = 100 /* the Makefile's */ };
 
 uint64_t campaign_setting(const char *name, uint64_t otherwise)
 {
@@ -59,7 +59,10 @@ void campaign_begin(struct campaign *campaign)
     campaign->next = only ? only : 1;
     if (campaign->state)
         load(campaign);
-    campaign->end = campaign->next + (only ? 1 : campaign->cases * campaign_setting("KAPPA_TEST_SCALE", 1));
+    uint64_t scale = campaign_setting("KAPPA_TEST_SCALE", 1), cases = campaign->cases * scale;
+    if (campaign->state)
+        cases = KP_MAX(cases, campaign->limit * scale / SOAK_SCALE);
+    campaign->end = campaign->next + (only ? 1 : cases);
     if (campaign->limit && campaign->end > campaign->limit + 1)
         campaign->end = campaign->limit + 1;
     campaign->first = campaign->next;

@@ -19,7 +19,7 @@ struct campaign {
     const char *what;                    /* one case: "histories" */
     const char *totals[CAMPAIGN_TOTALS]; /* names of what is counted beside; NULL: none */
     uint64_t cases;                      /* at scale 1 */
-    uint64_t limit;                      /* of all cases; 0: none */
+    uint64_t limit;                      /* of all cases, which one soak at scale 100 does; 0: none */
     /* the campaign's own */
     uint64_t first, next, end;
     uint64_t counts[CAMPAIGN_TOTALS];

@@ -16,7 +16,7 @@ import psycopg2
 
 from _server import Server
 
-KILLS, KILLS_A_FOLDER, PRODUCERS = 8, 40, 2
+KILLS, KILLS_A_FOLDER, PRODUCERS = 10, 40, 2
 # For every other folder: what a large log does now and then, a small one does all the time.
 SMALL = ("--log-file", "32KiB", "--log-seal", "64KiB", "--log-unsealed", "256KiB", "--log-extent", "8KiB", "--log-adopt", "1KiB",
          "--log-snapshot", "64KiB", "--log-tail", "64KiB")
