@@ -1,14 +1,14 @@
 /*
  * `kappa log import`: records from the standard input into a topic of a log that no server has open. Keys, values,
  * headers, timestamps and offsets become what they were: a topic is made if it is missing, and the offsets of each
- * partition must go on where it ends. Offsets that are missing before a partition's first record are made up by empty
- * records that are trimmed at once; missing ones in between are an error.
+ * partition must go on where it ends. Offsets that are missing before a partition's first record are passed over;
+ * missing ones in between are an error.
  */
 #include "cli/transfer.h"
 #include "log/log.h"
 #include "log/record_batch.h"
 
-enum { BATCH_BYTES = 512 << 10, SKIP_MAX = 100000000, SKIP_BATCH = 100000 };
+enum { BATCH_BYTES = 512 << 10 };
 
 struct partition {
     struct kp_record_batch_builder builder;
@@ -24,37 +24,19 @@ struct import {
     uint64_t records;
 };
 
-static enum kp_code flush(struct import *import, uint32_t number, enum kp_codec codec, struct kp_error *err)
+static enum kp_code flush(struct import *import, uint32_t number, struct kp_error *err)
 {
     struct partition *partition = &import->partitions[number];
     struct kp_buf batch = {0};
     if (partition->builder.count == 0)
         return KP_OK;
-    enum kp_code code = kp_record_batch_build(&partition->builder, codec, &batch, err);
+    enum kp_code code = kp_record_batch_build(&partition->builder, KP_CODEC_NONE, &batch, err);
     struct kp_log_entry entry = {
         .topic = import->topic, .partition = number, .batch = batch.data, .bytes = batch.len, .trusted = true};
     if (code == KP_OK)
         code = kp_log_append(import->log, &entry, 1, NULL, err);
     kp_buf_finish(&batch);
     return code;
-}
-
-/* Offsets that were gone when the records were exported. */
-static enum kp_code skip_to(struct import *import, uint32_t number, int64_t offset, struct kp_error *err)
-{
-    struct partition *partition = &import->partitions[number];
-    if (offset > SKIP_MAX)
-        return kp_fail(err, KP_LIMIT, NULL, "partition %u would begin at offset %lld; at most %d are made up", number,
-                       (long long)offset, SKIP_MAX);
-    while (partition->next_offset < offset) {
-        kp_record_batch_add(&partition->builder, 0, (struct kp_str){NULL, 0}, (struct kp_str){NULL, 0},
-                            (struct kp_str){NULL, 0});
-        partition->next_offset++;
-        if (partition->builder.count == SKIP_BATCH)
-            KP_TRY(flush(import, number, KP_CODEC_ZSTD, err));
-    }
-    KP_TRY(flush(import, number, KP_CODEC_ZSTD, err));
-    return kp_log_trim(import->log, import->topic, number, offset, err);
 }
 
 static enum kp_code open_topic(struct import *import, uint32_t at_least, struct kp_error *err)
@@ -91,8 +73,11 @@ static enum kp_code take(void *arg, const struct kp_transfer_record *record, str
         return kp_error_hint(err, "Say how many a new topic has: --partitions N.");
     }
     struct partition *partition = &import->partitions[record->partition];
-    if (!partition->begun && partition->next_offset == 0 && record->offset > 0)
-        KP_TRY(skip_to(import, record->partition, record->offset, err));
+    if (!partition->begun && partition->next_offset == 0 &&
+        record->offset > 0) { /* what was gone when it was exported */
+        KP_TRY(kp_log_skip(import->log, import->topic, record->partition, record->offset, err));
+        partition->next_offset = record->offset;
+    }
     partition->begun = true;
     if (record->offset != partition->next_offset) {
         (void)kp_fail(err, KP_INVALID, NULL, "partition %u of topic \"%s\" goes on at offset %lld, the record has %lld",
@@ -107,9 +92,8 @@ static enum kp_code take(void *arg, const struct kp_transfer_record *record, str
     kp_record_batch_add(&partition->builder, record->timestamp_ms, record->key, record->value, headers);
     partition->next_offset++;
     import->records++;
-    return kp_record_batch_builder_bytes(&partition->builder) > BATCH_BYTES
-               ? flush(import, record->partition, KP_CODEC_NONE, err)
-               : KP_OK;
+    return kp_record_batch_builder_bytes(&partition->builder) > BATCH_BYTES ? flush(import, record->partition, err)
+                                                                            : KP_OK;
 }
 
 enum kp_code kp_log_import(const struct kp_transfer_options *options, FILE *in, uint64_t *ret_records,
@@ -123,7 +107,7 @@ enum kp_code kp_log_import(const struct kp_transfer_options *options, FILE *in, 
     if (code == KP_OK && !import.partitions)
         code = open_topic(&import, 1, err); /* without records it is made all the same */
     for (uint32_t p = 0; code == KP_OK && p < import.partition_count; p++)
-        code = flush(&import, p, KP_CODEC_NONE, err);
+        code = flush(&import, p, err);
     for (uint32_t p = 0; p < import.partition_count; p++)
         kp_record_batch_builder_finish(&import.partitions[p].builder);
     kp_free(import.partitions);

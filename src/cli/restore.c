@@ -7,7 +7,8 @@
  * records take its place, of the partition that it was trimmed from or of a topic that is dropped again, and go the
  * same way at the end:
  *
- *   first pass    for each partition: offset and position of the first batch that is left
+ *   first pass    for each partition: offset and position of the first batch that is left, and whether so many
+ *                 positions before it lack; where they do not, it was given that offset (kp_log_skip), and is again
  *   second pass   a gap before a batch: empty records of the partitions whose first batch comes soonest
  *
  * Nothing is synced until all is written: a crash leaves a folder without its name (backup.c).
@@ -55,6 +56,8 @@ struct part {
     int64_t start_offset; /* what lies before it is trimmed */
     int64_t gone;         /* offsets before the first batch that is left */
     int64_t first;        /* that batch's position; INT64_MAX: none is left */
+    int64_t room;         /* positions before it that nothing is left of */
+    bool skips;           /* that are too few: the partition never had all of those offsets (kp_log_skip) */
     int64_t made;         /* offsets made up so far */
     int64_t next;         /* offset behind the last batch seen */
 };
@@ -68,6 +71,7 @@ struct topic {
 struct rewind {
     struct kp_log *from, *to;
     int64_t position; /* the limit; a group's end once the first pass is over */
+    int64_t left;     /* records of topics that are there, seen by the first pass */
     struct topic *topics;
     size_t topic_count, topic_made; /* topics[0 … topic_made) are in the new log */
     struct part **gaps;             /* with something to be made up, those whose first batch comes soonest first */
@@ -173,11 +177,13 @@ static enum kp_code note_first(struct rewind *rewind, struct topic *topic, const
         return kp_error_hint(err, "Such a log can be restored whole, without --to-position.");
     }
     part->next = chunk->base_offset + chunk->records;
-    topic->records += chunk->records;
     if (part->first == INT64_MAX) {
         part->first = chunk->position;
+        part->room = chunk->position - rewind->left;
         part->gone = chunk->base_offset;
     }
+    topic->records += chunk->records;
+    rewind->left += chunk->records;
     return KP_OK;
 }
 
@@ -194,11 +200,24 @@ static void find_gaps(struct rewind *rewind)
             struct part *part = &rewind->topics[i].parts[p];
             if (part->gone == 0)
                 continue;
+            if (part->first == INT64_MAX)
+                part->room = rewind->position - rewind->left;
             rewind->gaps = kp_realloc(rewind->gaps, (rewind->gap_count + 1) * sizeof(struct part *));
             rewind->gaps[rewind->gap_count++] = part;
         }
     if (rewind->gap_count)
         qsort(rewind->gaps, rewind->gap_count, sizeof(struct part *), compare_parts);
+    int64_t taken = 0;
+    size_t kept = 0;
+    for (size_t i = 0; i < rewind->gap_count; i++) {
+        struct part *part = rewind->gaps[i];
+        part->skips = part->gone > part->room - taken;
+        if (part->skips)
+            continue;
+        taken += part->gone;
+        rewind->gaps[kept++] = part;
+    }
+    rewind->gap_count = kept;
 }
 
 /* Records that expired behind the limit were there at the limit, and are not here. */
@@ -240,6 +259,7 @@ static enum kp_code create_dropped(struct rewind *rewind, struct kp_error *err)
 static enum kp_code make_topics(struct rewind *rewind, uint32_t id, int64_t time_us, struct kp_error *err)
 {
     while (rewind->topic_made < rewind->topic_count && rewind->topics[rewind->topic_made].info.id <= id) {
+        const struct part *parts = rewind->topics[rewind->topic_made].parts;
         const struct kp_topic_info *info = &rewind->topics[rewind->topic_made++].info;
         atomic_store(&now_us, KP_MAX(KP_MIN(info->created_us, time_us), atomic_load(&now_us)));
         while (rewind->next_id < info->id)
@@ -249,6 +269,9 @@ static enum kp_code make_topics(struct rewind *rewind, uint32_t id, int64_t time
         if (made != info->id)
             return kp_fail(err, KP_CORRUPT, NULL, "topic \"%s\" became number %u instead of %u", info->name, made,
                            info->id);
+        for (uint32_t p = 0; p < info->partitions; p++)
+            if (parts[p].skips)
+                KP_TRY(kp_log_skip(rewind->to, made, p, parts[p].gone, err));
         rewind->next_id = made + 1;
     }
     return KP_OK;

@@ -54,7 +54,7 @@ enum kp_code kp_log_apply(struct kp_log *log, const struct kp_block_header *bloc
             KP_TRY(kp_topics_apply(&log->topics, entry, location, err));
         if (entry->kind == KP_ENTRY_BATCH)
             kp_producers_note(&log->producers, entry, block->position + (int64_t)records);
-        if (gone || entry->kind == KP_ENTRY_TRIM || entry->kind == KP_ENTRY_TOPIC_DROP)
+        if (gone || entry->kind == KP_ENTRY_TRIM || entry->kind == KP_ENTRY_SKIP || entry->kind == KP_ENTRY_TOPIC_DROP)
             kp_sealing_gap(log);
         if (entry->kind == KP_ENTRY_TOPIC_CREATE || entry->kind == KP_ENTRY_TOPIC_DROP)
             kp_snapshots_topics(log);

@@ -236,6 +236,36 @@ static void damage_of_makings(void **state)
     }
 }
 
+/* Of the two blocks that say where a partition goes on one rots. */
+static void damage_of_skips(void **state)
+{
+    const int64_t begin = 5000000000;
+    struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .no_threads = true, .tail_bytes = 1};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    uint32_t topic;
+    assert_int_equal(kp_log_topic_create(log, "t", 2, &topic, &err), KP_OK);
+    assert_int_equal(kp_log_skip(log, topic, 1, begin, &err), KP_OK);
+    append(log, topic, 1, 0, 2, 2500);
+    append(log, topic, 0, 1, 2, 2500);
+    kp_log_close(log);
+    for (long block = 3; block <= 4; block++) {
+        struct kp_partition_info info;
+        struct kp_inspect_report report;
+        unsigned problems = 0;
+        remove_snapshot();
+        flip(1, block << 12 | (128 + 16));
+        log = open_log(options);
+        assert_int_equal(read_all(log, 1 << 20, NULL, 0), 4);
+        assert_int_equal(kp_log_partition(log, topic, 1, &info, &err), KP_OK);
+        assert_true(info.start_offset == begin && info.end_offset == begin + 2);
+        kp_log_close(log);
+        assert_int_equal(kp_inspect_verify(kp_os_real(), dir, count_problem, &problems, &report, &err), KP_OK);
+        assert_int_equal(problems, 1);
+        flip(1, block << 12 | (128 + 16));
+    }
+}
+
 /* Both blocks that make a topic rot, and no snapshot knows it: its records are there, under a name of their own; other
  * topics are as they were, and sealing, snapshots and restarts go on with that. */
 static void damage_of_names(void **state)
@@ -594,6 +624,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(damage, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_of_topics, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_of_makings, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(damage_of_skips, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_of_names, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_beside, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_meanwhile, fresh_dir, remove_dir),

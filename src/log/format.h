@@ -52,7 +52,9 @@
  * it: the second of two that are equal says nothing); a topic dropped (no payload; where that has rotted, the next one
  * of its name says it; of one that is not known it says nothing); a partition trimmed (`base offset`:
  * its records before it are gone for readers, for ever; no payload); files sealed (payload: struct kp_sealed_head, and
- * a struct kp_sealed_extent for every extent that counts from then on).
+ * a struct kp_sealed_extent for every extent that counts from then on); a partition that goes on further (`base
+ * offset`: of its next record; what it had is gone for readers, and it never had what lies between; no payload; written
+ * twice, as what makes a topic is).
  *
  * GROUPS. One append is one atomic group. The last entry of a group has KP_ENTRY_GROUP_END. A group that does not fit
  * into what is left of a block begins a new one, and when it is larger than a block, every block but its last has
@@ -133,7 +135,8 @@ enum kp_entry_kind {
     KP_ENTRY_TOPIC_CREATE = 2,
     KP_ENTRY_TOPIC_DROP = 3,
     KP_ENTRY_TRIM = 4,
-    KP_ENTRY_SEALED = 5
+    KP_ENTRY_SEALED = 5,
+    KP_ENTRY_SKIP = 6
 };
 
 enum kp_entry_flags { KP_ENTRY_GROUP_END = 1 };

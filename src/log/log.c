@@ -443,6 +443,33 @@ enum kp_code kp_log_trim_partitions(struct kp_log *log, uint32_t topic, const in
     return KP_OK;
 }
 
+/* Locked: mutex. */
+static enum kp_code skip_locked(struct kp_log *log, uint32_t id, uint32_t number, int64_t offset, struct kp_error *err)
+{
+    KP_TRY(kp_log_check(log, err));
+    KP_TRY(kp_log_check_room(log, err));
+    struct kp_topic *topic = kp_topics_get(&log->topics, id);
+    if (!topic || topic->dropping)
+        return no_topic(id, err);
+    if (number >= topic->partition_count)
+        return no_partition(topic, number, err);
+    if (offset < topic->partitions[number].next_offset || offset > (int64_t)KP_JOURNAL_COUNT_MAX)
+        return kp_fail(err, KP_LIMIT, NULL, "topic \"%s\", partition %u cannot go on at offset %lld: it ends at %lld",
+                       topic->name, number, (long long)offset, (long long)topic->partitions[number].next_offset);
+    topic->partitions[number].next_offset = offset; /* given back where there is no room (commit.c) */
+    struct kp_log_piece piece = {
+        .header = {.kind = KP_ENTRY_SKIP, .topic = id, .partition = number, .base_offset = offset}, .payload = ""};
+    return kp_log_enqueue_twice_and_wait(log, &piece, err);
+}
+
+enum kp_code kp_log_skip(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t offset, struct kp_error *err)
+{
+    kp_mutex_lock(&log->mutex);
+    enum kp_code code = skip_locked(log, topic, partition, offset, err);
+    kp_mutex_unlock(&log->mutex);
+    return code;
+}
+
 enum kp_code kp_log_topic_find(struct kp_log *log, const char *name, struct kp_topic_info *ret_info,
                                struct kp_error *err)
 {

@@ -95,6 +95,10 @@ KP_MUST enum kp_code kp_log_trim(struct kp_log *log, uint32_t topic, uint32_t pa
 /* Likewise, partitions 0 to count - 1 of a topic, hundreds in a commit: after a crash a first part of them may be. */
 KP_MUST enum kp_code kp_log_trim_partitions(struct kp_log *log, uint32_t topic, const int64_t *before_offsets,
                                             uint32_t count, struct kp_error *err);
+/* The partition goes on at offset, which must not lie before its end; what it has is given up, as by kp_log_trim. That
+ * is how records come into another log at the offsets that they had. */
+KP_MUST enum kp_code kp_log_skip(struct kp_log *log, uint32_t topic, uint32_t partition, int64_t offset,
+                                 struct kp_error *err);
 
 /*
  * Compaction of a keyed topic: of the records of one key in a partition the latest stays. Records before the horizon

@@ -618,6 +618,67 @@ static void many_partitions(void **state)
     kp_buf_finish(&batch);
 }
 
+/* A partition goes on at a later offset: nothing lies between, no position is taken, what it had is gone. */
+static void goes_on_far(void **state)
+{
+    const int64_t begin = 5000000000;
+    struct kp_log_options options = {.journal_file_bytes = 64 << 10};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    uint32_t topic;
+    assert_int_equal(kp_log_topic_create(log, "t", 3, &topic, &err), KP_OK);
+    append(log, topic, 1, 0, 5, 1000);
+    append(log, topic, 2, 0, 5, 1000);
+    assert_int_equal(kp_log_skip(log, topic, 0, begin, &err), KP_OK);
+    assert_int_equal(kp_log_skip(log, topic, 1, begin, &err), KP_OK);
+    assert_int_equal(kp_log_skip(log, topic, 1, begin, &err), KP_OK); /* already */
+    assert_int_equal(kp_log_skip(log, topic, 1, begin - 1, &err), KP_LIMIT);
+    assert_int_equal(kp_log_skip(log, topic, 1, INT64_MAX, &err), KP_LIMIT);
+    assert_int_equal(kp_log_skip(log, topic, 3, begin, &err), KP_NOT_FOUND);
+    assert_int_equal(kp_log_skip(log, topic + 1, 0, begin, &err), KP_NOT_FOUND);
+    assert_int_equal(kp_log_position(log), 10);
+    for (int tag = 1; tag <= 30; tag++) {
+        append(log, topic, 0, 2 * tag, 4, 1000);
+        append(log, topic, 1, 2 * tag + 1, 4, 1000);
+    }
+    for (int restarts = 0; restarts < 3; restarts++) {
+        for (uint32_t partition = 0; partition < 2; partition++) {
+            struct kp_partition_info info;
+            struct kp_record_batch_info batch;
+            struct kp_buf out = {0};
+            int64_t offset, ms;
+            assert_int_equal(kp_log_partition(log, topic, partition, &info, &err), KP_OK);
+            assert_int_equal(info.start_offset, begin);
+            assert_int_equal(info.end_offset, begin + 120 + 4 * restarts);
+            assert_int_equal(kp_log_fetch(log, topic, partition, begin - 1, 1, &out, &err), KP_LIMIT);
+            for (offset = begin; offset < begin + 120; offset += 4) {
+                out.len = 0;
+                assert_int_equal(kp_log_fetch(log, topic, partition, offset, 1, &out, &err), KP_OK);
+                assert_int_equal(kp_record_batch_check(out.data, out.len, true, &batch, &err), KP_OK);
+                assert_int_equal(batch.base_offset, offset);
+            }
+            assert_int_equal(kp_log_offset_at(log, topic, partition, 0, &offset, &ms, &err), KP_OK);
+            assert_int_equal(offset, begin);
+            assert_int_equal(ms, 2000 + 1000 * (int64_t)partition);
+            kp_buf_finish(&out);
+        }
+        struct kp_topic_info info;
+        assert_int_equal(kp_log_topic_get(log, topic, &info, &err), KP_OK);
+        assert_int_equal(info.records, (uint64_t)(5 + 240 + 8 * restarts));
+        assert_int_equal(read_all(log, 1, NULL, 0), 245 + 8 * restarts);
+        append(log, topic, 0, 80 + restarts, 4, 1000);
+        append(log, topic, 1, 80 + restarts, 4, 1000);
+        kp_log_close(log);
+        if (restarts == 1) { /* the journal alone tells it, too */
+            char path[100];
+            snprintf(path, sizeof path, "%s/snapshot", dir);
+            unlink(path);
+        }
+        log = open_log(options);
+    }
+    kp_log_close(log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -634,6 +695,8 @@ int main(void)
         {"horizons, sealed", horizons, fresh_dir_sealed, remove_dir_sealed, NULL},
         {"merged", merged, fresh_dir_sealed, remove_dir_sealed, NULL},
         {"trim, sealed", trim, fresh_dir_sealed, remove_dir_sealed, NULL},
+        cmocka_unit_test_setup_teardown(goes_on_far, fresh_dir, remove_dir),
+        {"goes_on_far, sealed", goes_on_far, fresh_dir_sealed, remove_dir_sealed, NULL},
         cmocka_unit_test_setup_teardown(name_not_synced, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(bad_input, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(long_list, fresh_dir, remove_dir),

@@ -37,7 +37,7 @@ static void meet_records(struct kp_topics *topics, const struct kp_entry_header 
 
 bool kp_topics_meet(struct kp_topics *topics, const struct kp_entry_header *entry)
 {
-    if (entry->kind == KP_ENTRY_BATCH || entry->kind == KP_ENTRY_TRIM)
+    if (entry->kind == KP_ENTRY_BATCH || entry->kind == KP_ENTRY_TRIM || entry->kind == KP_ENTRY_SKIP)
         meet_records(topics, entry);
     if (entry->kind != KP_ENTRY_TOPIC_CREATE)
         return false;
@@ -103,6 +103,16 @@ static enum kp_code apply_trim(struct kp_topics *topics, const struct kp_entry_h
     return KP_OK;
 }
 
+static enum kp_code apply_skip(struct kp_topics *topics, const struct kp_entry_header *entry, struct kp_error *err)
+{
+    struct kp_topic *topic = kp_topics_get(topics, entry->topic);
+    if (!topic || entry->partition >= topic->partition_count || entry->base_offset > (int64_t)KP_JOURNAL_COUNT_MAX)
+        return kp_fail(err, KP_CORRUPT, NULL, "the log moves topic %u, partition %u to offset %lld, which cannot be",
+                       entry->topic, entry->partition, (long long)entry->base_offset);
+    kp_topic_skip(topic, entry->partition, entry->base_offset);
+    return KP_OK;
+}
+
 enum kp_code kp_topics_apply(struct kp_topics *topics, const struct kp_entry_header *entry, uint64_t location,
                              struct kp_error *err)
 {
@@ -115,6 +125,8 @@ enum kp_code kp_topics_apply(struct kp_topics *topics, const struct kp_entry_hea
         return apply_topic(topics, entry, err);
     case KP_ENTRY_TRIM:
         return apply_trim(topics, entry, err);
+    case KP_ENTRY_SKIP:
+        return apply_skip(topics, entry, err);
     default:
         return kp_fail(err, KP_UNSUPPORTED, NULL, "the log holds an entry of the unknown kind %d", entry->kind);
     }

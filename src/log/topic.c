@@ -211,6 +211,15 @@ void kp_topic_trim(struct kp_topic *topic, uint32_t number, int64_t offset)
     partition->bytes_gone = gone;
 }
 
+void kp_topic_skip(struct kp_topic *topic, uint32_t number, int64_t offset)
+{
+    struct kp_partition *partition = &topic->partitions[number];
+    if (offset <= partition->end_offset)
+        return; /* told again */
+    kp_topic_trim(topic, number, partition->end_offset);
+    partition->start_offset = partition->end_offset = offset;
+}
+
 uint32_t kp_partition_entry_at(const struct kp_partition *partition, int64_t offset)
 {
     uint32_t low = 0, high = partition->index_count; /* the first entry behind offset */

@@ -87,6 +87,8 @@ void kp_partition_note(struct kp_partition *partition, uint64_t location, int64_
 /* What lies before offset in the partition is trimmed, at most all; in bytes that is rounded down to index entries, and
  * a guess where there are none. */
 void kp_topic_trim(struct kp_topic *topic, uint32_t number, int64_t offset);
+/* All of the partition is trimmed, and it goes on at offset; nothing where it has come so far already. */
+void kp_topic_skip(struct kp_topic *topic, uint32_t number, int64_t offset);
 /* Forgets what the index says of blocks before location. */
 void kp_partition_forget(struct kp_partition *partition, uint64_t location);
 /* The first offset whose place is in the index: those before it lie in extents, or are gone. */
