@@ -2,16 +2,19 @@
 """Makes a set of files of the current formats: make.py NUMBER writes the folder NUMBER, which must not be there.
 
 What is in it: journal files, extents of both kinds (also thinned ones, by compaction), adopted journal files (from set 2
-on), extents that tell of records that had rotted, and that know idempotent producers (from set 3 on), a recovery snapshot,
-history columns; topics with several partitions, one dropped, one trimmed below a view that keeps a base, one compacted; record
+on), extents that tell of records that had rotted, and that know idempotent producers (from set 3 on), a topic that begins far
+behind offset 0 (from set 5 on), a recovery snapshot, history columns; topics with several partitions, one dropped, one trimmed below a view that keeps a base, one compacted; record
 batches of every codec; transactions over topics; dead letters; a sink. expected.json says what must come out of it."""
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 
 import _kept
+
+FAR = 5_000_000_000
 
 
 def fill(server):
@@ -79,6 +82,8 @@ def main():
         while server.sql("SELECT sealed_position FROM kappa.log")[0][0] < before:  # it is sealed, as lost
             server.post("wide", [{"id": 100, "pad": "y" * 3000}])
         server.stop()
+        far = "".join(json.dumps({"partition": 0, "offset": FAR + i, "timestamp_ms": i, "value": f"{i}"}) + "\n" for i in range(5))
+        subprocess.run([os.environ["KAPPA"], "log", "import", "far", "--data", scratch + "/data"], input=far, text=True, check=True)
         server.start()  # so that it is replayed once, and the newest snapshot and columns are of the whole
         for i in range(1000, 1010):
             server.post("ev", [json.loads(_kept.event(i))])
@@ -89,7 +94,7 @@ def main():
         for name in ("lock", "reserve"):
             if os.path.exists(f"{scratch}/data/{name}"):
                 os.remove(f"{scratch}/data/{name}")
-        exports = {topic: _kept.export(scratch + "/data", topic) for topic in _kept.TOPICS}
+        exports = {topic: _kept.export(scratch + "/data", topic) for topic in (*_kept.TOPICS, "far")}
         for name in ("lock", "reserve"):
             if os.path.exists(f"{scratch}/data/{name}"):
                 os.remove(f"{scratch}/data/{name}")
