@@ -183,7 +183,7 @@ def check_readers(arrow, wanted):
         except (OSError, subprocess.TimeoutExpired):
             pass
     if subprocess.run(have, env=environment, capture_output=True).returncode != 0:
-        print("note: pyarrow, polars and DuckDB are not there and PyPI was not reached: the Arrow file was read back by kappa only")
+        print("log_transfer: skipped: pyarrow, polars and DuckDB are not there and PyPI was not reached: the Arrow file was read back by kappa only")
         return
     path, again, rows = (os.path.join(SCRATCH, name) for name in ("t.arrow", "again.arrow", "rows.json"))
     with open(path, "wb") as file:
