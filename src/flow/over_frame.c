@@ -159,6 +159,18 @@ static enum kp_code in_intervals(const struct kp_interval *value, const struct k
     return KP_OK;
 }
 
+/* By the instant, then by the zone; of the interval only the time counts. */
+static enum kp_code in_timetz(const struct kp_timetz *value, const struct kp_timetz *base, int64_t offset_us, bool sub,
+                              int *ret_order)
+{
+    static const int64_t second_us = 1000000;
+    KP_TRY(
+        in_int(value->us + value->west_s * second_us, base->us + base->west_s * second_us, offset_us, sub, ret_order));
+    if (*ret_order == 0)
+        *ret_order = (value->west_s > base->west_s) - (value->west_s < base->west_s);
+    return KP_OK;
+}
+
 /* How a row's key lies to base - offset (sub) or base + offset: <0, 0, >0. */
 static enum kp_code compare_range(const struct kp_over_rows *rows, uint32_t row, uint32_t base,
                                   const struct kp_datum *offset, bool sub, int *ret_order, struct kp_error *err)
@@ -178,6 +190,8 @@ static enum kp_code compare_range(const struct kp_over_rows *rows, uint32_t row,
         return in_times(type, value, from, &offset->interval, sub, rows->settings->zone, ret_order, err);
     case KP_TIME: /* of the interval only the time counts */
         return in_int(int_at(type, value), int_at(type, from), offset->interval.us, sub, ret_order);
+    case KP_TIMETZ:
+        return in_timetz(value, from, offset->interval.us, sub, ret_order);
     case KP_INTERVAL:
         return in_intervals(value, from, &offset->interval, sub, ret_order, err);
     default:

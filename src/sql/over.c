@@ -184,6 +184,7 @@ static enum kp_type_id offset_type(enum kp_type_id key)
         return KP_NUMERIC;
     case KP_DATE:
     case KP_TIME:
+    case KP_TIMETZ:
     case KP_TIMESTAMP:
     case KP_TIMESTAMPTZ:
     case KP_INTERVAL:
@@ -202,7 +203,8 @@ static bool is_negative(const struct kp_datum *value, enum kp_type_id key)
     case KP_NUMERIC:
         return kp_numeric_is_nan(&value->numeric) || kp_numeric_sign(&value->numeric) < 0;
     case KP_INTERVAL:
-        return key == KP_TIME ? value->interval.us < 0 : kp_value_compare(KP_INTERVAL, &value->interval, &zero) < 0;
+        return key == KP_TIME || key == KP_TIMETZ ? value->interval.us < 0
+                                                  : kp_value_compare(KP_INTERVAL, &value->interval, &zero) < 0;
     default:
         return value->i64 < 0;
     }
