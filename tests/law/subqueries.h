@@ -112,6 +112,7 @@ static char *make_sub_predicate(struct maker *maker, const struct scope *scope, 
         if (!keyed || !allowed(P_ROW_SUBQUERY) || !sub_columns(maker, scope, &inner, &outer2, &own2, &type))
             return SAY("%s = (SELECT max(%s) FROM %s%s)", outer, own, inner.from, where);
         made(P_ROW_SUBQUERY);
+        *risky |= (inner.own.cols[0].flags & KEYLESS) != 0; /* as make_sub_value's */
         return SAY("(%s, %s) %s (SELECT %s, %s FROM %s WHERE %sid = %s)", outer, outer2,
                    chance(maker->dice, 70) ? "=" : "<>", own, own2, inner.from, inner.own.prefix[0], key);
     case 7:
