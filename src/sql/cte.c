@@ -248,6 +248,10 @@ static enum kp_code make_recursion(struct binder *binder, const struct cte *cte,
     struct kp_column *cols = kp_arena_calloc(binder->arena, (count + 1) * sizeof *cols);
     KP_TRY(kp_union_columns(binder, base, term, "UNION", cols));
     KP_TRY(check_types(binder, cte, base, cols));
+    for (uint32_t i = 0; !select->all && i < count; i++)
+        KP_TRY(kp_bind_must_compare(
+            binder, cols[i].type.id, "equality",
+            select->larg->n_target_list == count ? kp_tree_location(select->larg->target_list[i]) : -1));
     if (kp_plan_is_never(term)) {
         *ret_plan = base_alone(binder, cte, select->all, base);
         return KP_OK;

@@ -241,6 +241,8 @@ static enum kp_code bind_choice(struct binder *binder, const struct expr_place *
     struct expr_place within = without_sets(place, what);
     KP_TRY(bind_many(binder, kind == KP_EXPR_COALESCE ? &within : place, args, count, expr->args));
     KP_TRY(kp_bind_common_type(binder, expr->args, expr->arg_count, what, &expr->type));
+    if (kind != KP_EXPR_COALESCE && expr->type.id == KP_JSON)
+        return kp_bind_fail(binder, -1, KP_INVALID, "42883", "could not identify a comparison function for type json");
     KP_TRY(coerce_all(binder, expr->args, expr->arg_count, 1, expr->type));
     kp_expr_settle(expr);
     *ret_expr = expr;

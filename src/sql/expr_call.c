@@ -121,6 +121,7 @@ static enum kp_code bind_agg_order(struct binder *binder, const struct expr_plac
                                 "ORDER BY … USING is not supported");
         KP_TRY(kp_bind_expr(binder, inside, by->node, &exprs[i]));
         KP_TRY(kp_bind_settle_unknown(binder, exprs[i], &exprs[i]));
+        KP_TRY(kp_bind_must_compare(binder, exprs[i]->type.id, "ordering", exprs[i]->location));
         bool descending = by->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
         orders[i].descending = descending;
         orders[i].nulls_first = by->sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST ||
@@ -345,6 +346,8 @@ static enum kp_code bind_aggregate(struct binder *binder, const struct expr_plac
     for (size_t i = 0; i < call->n_args; i++)
         KP_TRY(kp_bind_expr(binder, &inside, call->args[i], &args[i]));
     KP_TRY(bind_agg_order(binder, &inside, call, keys, orders));
+    for (size_t i = 0; call->agg_distinct && i < call->n_args; i++)
+        KP_TRY(kp_bind_must_compare(binder, args[i]->type.id, "equality", args[i]->location));
     for (size_t k = 0; call->agg_within_group && k < call->n_agg_order; k++)
         args[count++] = keys[k];
     if (call->n_args == 0 && !call->agg_star && strcmp(name, "count") == 0)

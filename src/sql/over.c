@@ -109,6 +109,7 @@ static enum kp_code bind_list(struct binder *binder, const struct expr_place *pl
     for (size_t i = 0; i < count; i++) {
         KP_TRY(kp_bind_expr(binder, place, nodes[i], &exprs[i]));
         KP_TRY(kp_bind_settle_unknown(binder, exprs[i], &exprs[i]));
+        KP_TRY(kp_bind_must_compare(binder, exprs[i]->type.id, "equality", exprs[i]->location));
     }
     *ret_exprs = exprs;
     *ret_count = (uint32_t)count;
@@ -126,6 +127,7 @@ static enum kp_code bind_orders(struct binder *binder, const struct expr_place *
             return kp_bind_fail(binder, by->location, KP_UNSUPPORTED, NULL, "ORDER BY … USING is not supported");
         KP_TRY(kp_bind_expr(binder, place, by->node, &item->orders[i]));
         KP_TRY(kp_bind_settle_unknown(binder, item->orders[i], &item->orders[i]));
+        KP_TRY(kp_bind_must_compare(binder, item->orders[i]->type.id, "ordering", item->orders[i]->location));
         item->keys[i].descending = by->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
         item->keys[i].nulls_first =
             by->sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST ||

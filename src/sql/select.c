@@ -549,6 +549,8 @@ static enum kp_code bind_distinct_on(struct binder *binder, const PgQuery__Selec
         bool known = false;
         KP_TRY(kp_bind_order_column(binder, select->distinct_clause[i], "DISTINCT ON", place, &query->targets,
                                     query->visible, false, &column));
+        KP_TRY(kp_bind_must_compare(binder, query->targets.items[column].expr->type.id, "equality",
+                                    kp_tree_location(select->distinct_clause[i])));
         for (uint32_t k = 0; k < query->on_count; k++)
             known |= query->on[k] == column;
         if (!known)
