@@ -6,6 +6,7 @@
  * and history columns of the topic are forgotten, which still had those rows.
  */
 #include "db/compaction.h"
+#include "db/failed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,7 +107,7 @@ static bool plan_reads(const struct kp_plan *plan, const char *topic)
 
 bool kp_relation_reads(const struct kp_relation *relation, const char *topic)
 {
-    if (relation->kind == KP_RELATION_VIEW)
+    if (relation->plan)
         return plan_reads(relation->plan->plan, topic);
     return relation->kind == KP_RELATION_TABLE && strcmp(relation->topic, topic) == 0;
 }
@@ -155,8 +156,8 @@ static enum kp_code check_relation(struct kp_db *db, const struct kp_relation *r
 /* Whether it may be done, and how far: what sinks go on from limits the horizon. */
 static enum kp_code check_all(struct kp_db *db, const char *topic, int64_t *horizon, struct kp_error *err)
 {
-    enum kp_code code = KP_OK;
     kp_catalog_read(db->catalog);
+    enum kp_code code = kp_failed_check_topic(db->catalog, topic, err);
     for (size_t i = 0; code == KP_OK && i < kp_catalog_count(db->catalog); i++)
         code = check_relation(db, kp_catalog_at(db->catalog, i), topic, horizon, err);
     kp_catalog_unlock(db->catalog);

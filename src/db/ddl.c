@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "db/compaction.h"
+#include "db/failed.h"
 #include "db/retention.h"
 
 enum { WAIT_US = 50000 };
@@ -183,6 +184,21 @@ static enum kp_code attach_sink(struct kp_db *db, void *arg, struct kp_error *er
     return kp_sink_attach(db, arg, err);
 }
 
+static enum kp_code start_sink(struct kp_ddl *ddl, struct kp_relation *sink, struct kp_error *err)
+{
+    struct kp_live *from;
+    KP_TRY(kp_live_pin(ddl->db, sink->sink_from, ddl->cancel, &from, err));
+    kp_live_unpin(ddl->db, from);
+    return kp_engine_call(ddl->db, attach_sink, sink, err);
+}
+
+void kp_ddl_keep_settings(const struct kp_ddl *ddl, struct kp_relation *relation)
+{
+    const struct kp_catalog_record *record = &ddl->record;
+    relation->time_zone = kp_arena_strndup(&relation->arena, record->time_zone.ptr, record->time_zone.len);
+    relation->user = kp_arena_strndup(&relation->arena, record->user.ptr, record->user.len);
+}
+
 /* Gives the bound relation its number and place in the catalog, and what runs for it. */
 static enum kp_code add_relation(struct kp_ddl *ddl, struct kp_relation *relation, struct kp_job **ret_job,
                                  struct kp_error *err)
@@ -191,6 +207,7 @@ static enum kp_code add_relation(struct kp_ddl *ddl, struct kp_relation *relatio
     relation->id = db->next_relation_id++;
     relation->version = 1;
     relation->position = ddl->position;
+    kp_ddl_keep_settings(ddl, relation);
     struct kp_live *live = NULL;
     bool has_rows = relation->kind == KP_RELATION_TABLE || relation->kind == KP_RELATION_VIEW;
     if (has_rows)
@@ -203,13 +220,7 @@ static enum kp_code add_relation(struct kp_ddl *ddl, struct kp_relation *relatio
         return KP_OK;
     if (has_rows)
         return kp_job_start(db, "create", &live, 1, ret_job, err);
-    if (relation->kind == KP_RELATION_SINK) {
-        struct kp_live *from;
-        KP_TRY(kp_live_pin(db, relation->sink_from, ddl->cancel, &from, err));
-        kp_live_unpin(db, from);
-        return kp_engine_call(db, attach_sink, relation, err);
-    }
-    return KP_OK;
+    return relation->kind == KP_RELATION_SINK ? start_sink(ddl, relation, err) : KP_OK;
 }
 
 /* For a trial: every relation that lives has rows of its columns. */
@@ -251,6 +262,19 @@ static enum kp_code check_late_name(struct kp_ddl *ddl, const struct kp_relation
     kp_catalog_unlock(ddl->db->catalog);
     kp_arena_finish(&arena);
     return code;
+}
+
+/* The failed view had one, which has failed with it. */
+static bool has_late_view(const struct kp_ddl *ddl, const struct kp_relation *view)
+{
+    struct kp_arena arena = {0};
+    const char *name = kp_arena_printf(&arena, "%s_late", view->name);
+    kp_catalog_read(ddl->db->catalog);
+    const struct kp_relation *late = kp_catalog_find(ddl->db->catalog, KP_STR("public"), kp_str(name));
+    bool has = late && late->kind == KP_RELATION_FAILED && late->declared == KP_RELATION_VIEW;
+    kp_catalog_unlock(ddl->db->catalog);
+    kp_arena_finish(&arena);
+    return has;
 }
 
 /* A pattern, or the one schema, is what is wrong with the format. A second schema that came from a file has moved what
@@ -350,9 +374,14 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
     if (code == KP_OK &&
         statement->relation_kind == KP_RELATION_FUNCTION) /* known by the types of its parameters too */
         there = kp_catalog_find(db->catalog, schema, kp_str(relation->name));
+    if (code == KP_OK && !there && statement->or_replace && statement->relation_kind == KP_RELATION_FUNCTION)
+        there = kp_failed_function(db->catalog, relation->function);
     kp_catalog_unlock(db->catalog);
     if (code != KP_OK || !relation)
         return code;
+    bool mends = there && statement->or_replace &&
+                 (there->kind == KP_RELATION_FAILED ||
+                  (there->kind != KP_RELATION_PLAIN_VIEW && there->kind != KP_RELATION_FUNCTION));
     if (there && there->kind == KP_RELATION_PLAIN_VIEW && !ddl->replaying)
         code = check_replaced(ddl, there, relation, err);
     bool replaces = there && there->kind == KP_RELATION_FUNCTION && statement->or_replace && !ddl->replaying;
@@ -368,7 +397,7 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
     }
     bool late = relation->kind == KP_RELATION_VIEW && !relation->late_of && !ddl->replaying &&
                 kp_plan_late_window(relation->plan->plan);
-    if (late)
+    if (late && !(mends && has_late_view(ddl, relation)))
         code = check_late_name(ddl, relation, err);
     if (code == KP_OK && (relation->kind == KP_RELATION_SOURCE || relation->kind == KP_RELATION_TABLE))
         code = kp_ddl_check_format(statement, relation, err);
@@ -384,13 +413,22 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
         code = kp_ddl_try_plan(ddl, relation, err);
     if (code == KP_OK)
         code = need_topic(ddl, relation, err);
+    if (mends && !ddl->replaying && relation->kind == KP_RELATION_TABLE && !kp_relation_option(relation, "topic"))
+        ddl->record.topic = there->made_topic;
     if (code == KP_OK)
         code = kp_ddl_log(ddl, err);
     if (code != KP_OK) {
         kp_relation_unref(relation);
         return code;
     }
-    *ret_late = late;
+    *ret_late = late && !(mends && has_late_view(ddl, relation));
+    ddl->mends = mends;
+    if (mends) {
+        kp_ddl_keep_settings(ddl, relation);
+        code = kp_failed_mend(ddl, there, relation, ret_job, err);
+        return code == KP_OK && relation->kind == KP_RELATION_SINK && !ddl->replaying ? start_sink(ddl, relation, err)
+                                                                                      : code;
+    }
     if (there && statement->or_replace)
         kp_ddl_remove(ddl, there); /* what was bound with it is bound again: plain_view.c */
     return add_relation(ddl, relation, ret_job, err);
@@ -503,7 +541,7 @@ enum kp_code kp_ddl_run(struct kp_ddl *ddl, const struct kp_statement *statement
         code = kp_job_wait(db, job, ddl->cancel, err);
         if (code == KP_OK && late)
             code = create_late(ddl, statement, err);
-        if (code != KP_OK && statement->kind == KP_STATEMENT_CREATE)
+        if (code != KP_OK && statement->kind == KP_STATEMENT_CREATE && !ddl->mends)
             undo_create(ddl, statement);
     }
     return code;

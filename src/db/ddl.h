@@ -21,6 +21,7 @@ struct kp_ddl {
     void (*notice)(void *arg, const char *severity, const struct kp_error *notice);
     void *notice_arg;
     const struct kp_sql_context *context;
+    bool mends; /* set by CREATE OR REPLACE of what had failed */
     /* CREATE TABLE AS: the rows, written with the record; their topic is the one that is made, which must be empty */
     bool fills;
     struct kp_log_entry *rows;
@@ -60,6 +61,11 @@ KP_MUST enum kp_code kp_ddl_check_format(const struct kp_statement *statement, c
                                          struct kp_error *err);
 /* Appends a name, and `more` behind it, as a statement writes it. */
 void kp_ddl_put_name(struct kp_buf *text, const char *name, const char *more);
+/* What the statement's record says about how it was run, on the relation. */
+void kp_ddl_keep_settings(const struct kp_ddl *ddl, struct kp_relation *relation);
+/* While opening: the version that ALTER makes of a view or source failed, and those of what reads it. */
+KP_MUST enum kp_code kp_ddl_fail_versions(struct kp_ddl *ddl, struct kp_relation *view, const struct kp_error *reason,
+                                          struct kp_error *err);
 /* Takes a relation out of the catalog, the graph and memory. */
 void kp_ddl_remove(struct kp_ddl *ddl, struct kp_relation *relation);
 void kp_ddl_notice(struct kp_ddl *ddl, const char *sqlstate, const char *format, ...)

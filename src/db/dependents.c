@@ -76,10 +76,11 @@ static void add_read(struct kp_dependents *dependents, uint32_t reader, const st
         add_edge(dependents, reader, node);
         return;
     }
-    const struct kp_relation *now = on->kind == KP_RELATION_PLAIN_VIEW
+    bool failed = on->kind == KP_RELATION_FAILED; /* and was replaced */
+    const struct kp_relation *now = failed || on->kind == KP_RELATION_PLAIN_VIEW
                                         ? kp_catalog_find(dependents->catalog, kp_str(on->schema), kp_str(on->name))
                                         : NULL;
-    node = now && now->kind == KP_RELATION_PLAIN_VIEW ? find(dependents, now) : UINT32_MAX;
+    node = now && (failed || now->kind == KP_RELATION_PLAIN_VIEW) ? find(dependents, now) : UINT32_MAX;
     if (node != UINT32_MAX)
         add_edge(dependents, reader, node);
     add_reads(dependents, reader, on);

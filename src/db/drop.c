@@ -47,7 +47,7 @@ void kp_ddl_remove(struct kp_ddl *ddl, struct kp_relation *relation)
         kp_mutex_unlock(&db->mutex);
         kp_live_drop(db, live);
     }
-    if (relation->kind == KP_RELATION_VIEW && !ddl->replaying)
+    if (kp_relation_declared(relation) == KP_RELATION_VIEW && !ddl->replaying)
         kp_retention_dropped(db);
     kp_relation_unref(relation);
 }
@@ -129,8 +129,8 @@ static enum kp_code wrong_kind(const struct kp_relation *relation, enum kp_relat
     if (relation->kind == KP_RELATION_SYSTEM)
         return kp_fail(err, KP_FORBIDDEN, NULL, "permission denied: \"%s\" is a system table", relation->name);
     (void)kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a %s", relation->name, kp_relation_kind_name(wanted));
-    return kp_error_hint(err, "Use DROP %s to remove a %s.", words[relation->kind],
-                         kp_relation_kind_name(relation->kind));
+    enum kp_relation_kind kind = kp_relation_declared(relation);
+    return kp_error_hint(err, "Use DROP %s to remove a %s.", words[kind], kp_relation_kind_name(kind));
 }
 
 /* It need not exist. */
@@ -166,8 +166,8 @@ static enum kp_code find(struct kp_ddl *ddl, const struct kp_statement *statemen
         return no_such(ddl, statement, name, err);
     if (!relation)
         tell_missing(ddl, statement, n);
-    else if (relation->kind != statement->relation_kind &&
-             !(relation->kind == KP_RELATION_DOMAIN && statement->relation_kind == KP_RELATION_TYPE))
+    else if (kp_relation_declared(relation) != statement->relation_kind &&
+             !(kp_relation_declared(relation) == KP_RELATION_DOMAIN && statement->relation_kind == KP_RELATION_TYPE))
         return wrong_kind(relation, statement->relation_kind, err);
     *ret_relation = relation;
     return KP_OK;
@@ -178,7 +178,7 @@ static void take(struct drop_list *list, struct kp_relation *target)
 {
     const struct kp_catalog *catalog = list->catalog;
     size_t count = list->count;
-    bool versions = target->kind < KP_RELATION_TYPE;
+    bool versions = kp_relation_declared(target) < KP_RELATION_TYPE;
     for (size_t i = kp_catalog_count(catalog); versions && i-- > 0;) {
         struct kp_relation *other = kp_catalog_at(catalog, i);
         if (other != target && kp_ddl_is_version_of(other, target))
@@ -190,10 +190,10 @@ static void take(struct drop_list *list, struct kp_relation *target)
     for (size_t i = 0; i < count; i++) {
         const struct kp_relation *relation = list->relations[i];
         list->versioned |= relation->version > 1;
-        list->items[i].named |=
-            relation == target ||
-            (versions && relation->kind < KP_RELATION_TYPE && strcmp(relation->name, target->name) == 0) ||
-            is_companion(relation, target->name);
+        list->items[i].named |= relation == target ||
+                                (versions && kp_relation_declared(relation) < KP_RELATION_TYPE &&
+                                 strcmp(relation->name, target->name) == 0) ||
+                                is_companion(relation, target->name);
     }
 }
 
@@ -210,7 +210,7 @@ static const struct dropping *read_by(const struct drop_list *list, size_t at)
 static bool has_later_version(const struct drop_list *list, size_t at)
 {
     for (size_t i = at + 1; list->versioned && i < list->count; i++)
-        if (list->relations[i]->kind == list->relations[at]->kind &&
+        if (kp_relation_declared(list->relations[i]) == kp_relation_declared(list->relations[at]) &&
             strcmp(list->relations[i]->name, list->relations[at]->name) == 0)
             return true;
     return false;
@@ -220,7 +220,7 @@ static bool has_later_version(const struct drop_list *list, size_t at)
 static bool is_told(const struct drop_list *list, size_t at)
 {
     const struct dropping *on = read_by(list, at);
-    if (list->items[at].named || (!on->named && on->relation->kind <= KP_RELATION_TABLE))
+    if (list->items[at].named || (!on->named && kp_relation_declared(on->relation) <= KP_RELATION_TABLE))
         return false;
     return !has_later_version(list, at);
 }
@@ -237,7 +237,8 @@ static size_t count_others(const struct drop_list *list)
 static void print_dependence(const struct drop_list *list, size_t at, struct kp_buf *out)
 {
     const struct kp_relation *relation = list->items[at].relation, *on = read_by(list, at)->relation;
-    const char *kind = kp_relation_kind_name(relation->kind), *on_kind = kp_relation_kind_name(on->kind);
+    const char *kind = kp_relation_kind_name(kp_relation_declared(relation)),
+               *on_kind = kp_relation_kind_name(kp_relation_declared(on));
     bool columns = false;
     for (uint32_t c = 0; c < relation->col_count && relation->kind <= KP_RELATION_TABLE; c++) {
         bool of_type = on->kind == KP_RELATION_TYPE && kp_type_involves(relation->cols[c].type.id, on->made.id);
@@ -261,7 +262,8 @@ static void print_others(const struct drop_list *list, bool cascades, char *out,
         if (!is_told(list, i))
             continue;
         if (cascades)
-            kp_buf_printf(&line, "drop cascades to %s %s", kp_relation_kind_name(list->items[i].relation->kind),
+            kp_buf_printf(&line, "drop cascades to %s %s",
+                          kp_relation_kind_name(kp_relation_declared(list->items[i].relation)),
                           list->items[i].relation->name);
         else
             print_dependence(list, i, &line);
@@ -293,7 +295,7 @@ static enum kp_code refuse_dependents(const struct drop_list *list, struct kp_er
     }
     if (targets == 1)
         (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop %s %s because other objects depend on it",
-                      kp_relation_kind_name(target->kind), target->name);
+                      kp_relation_kind_name(kp_relation_declared(target)), target->name);
     else
         (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop desired object(s) because other objects depend on them");
     print_others(list, false, lines, sizeof lines);
@@ -308,7 +310,7 @@ static enum kp_code keep_rows(const struct kp_statement *statement, const struct
         return KP_OK;
     for (size_t i = list->count; i-- > 0;) {
         const struct kp_relation *relation = list->items[i].relation;
-        if (relation->kind != KP_RELATION_TABLE && relation->kind != KP_RELATION_SOURCE)
+        if (kp_relation_declared(relation) != KP_RELATION_TABLE && kp_relation_declared(relation) != KP_RELATION_SOURCE)
             continue;
         struct kp_buf line = {0};
         print_dependence(list, i, &line);
@@ -316,11 +318,11 @@ static enum kp_code keep_rows(const struct kp_statement *statement, const struct
                       statement->relation_kind == KP_RELATION_TYPE     ? "TYPE"
                       : statement->relation_kind == KP_RELATION_DOMAIN ? "DOMAIN"
                                                                        : "FUNCTION",
-                      kp_relation_kind_name(relation->kind), relation->name);
+                      kp_relation_kind_name(kp_relation_declared(relation)), relation->name);
         (void)kp_error_detail(err, "%.*s", (int)line.len, (const char *)line.data);
         kp_buf_finish(&line);
         return kp_error_hint(err, "A column or constraint cannot be dropped. Drop the %s first.",
-                             kp_relation_kind_name(relation->kind));
+                             kp_relation_kind_name(kp_relation_declared(relation)));
     }
     return KP_OK;
 }
@@ -395,8 +397,8 @@ static enum kp_code drop_topic(struct kp_ddl *ddl, const struct kp_statement *st
         const struct kp_relation *user = topic_user(db->catalog, name);
         if (user) {
             (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop topic %s because %s %s depends on it", name,
-                          kp_relation_kind_name(user->kind), user->name);
-            return kp_error_hint(err, "Drop the %s first.", kp_relation_kind_name(user->kind));
+                          kp_relation_kind_name(kp_relation_declared(user)), user->name);
+            return kp_error_hint(err, "Drop the %s first.", kp_relation_kind_name(kp_relation_declared(user)));
         }
         struct kp_topic_info info;
         enum kp_code code = kp_log_topic_find(db->log, name, &info, err);

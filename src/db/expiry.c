@@ -8,6 +8,7 @@
 
 #include "db/base.h"
 #include "db/compaction.h"
+#include "db/failed.h"
 #include "db/retention.h"
 
 enum { WAIT_US = 10000000 };
@@ -88,8 +89,8 @@ enum kp_code kp_expiry_check(struct kp_db *db, const struct kp_expiry *expiry, s
 {
     if (expiry->topic.internal)
         return kp_fail(err, KP_FORBIDDEN, NULL, "topic \"%s\" is kappa's own", expiry->topic.name);
-    enum kp_code code = KP_OK;
     kp_catalog_read(db->catalog);
+    enum kp_code code = kp_failed_check_topic(db->catalog, expiry->topic.name, err);
     for (size_t i = 0; code == KP_OK && i < kp_catalog_count(db->catalog); i++)
         code = check_relation(db, kp_catalog_at(db->catalog, i), expiry, err);
     kp_catalog_unlock(db->catalog);

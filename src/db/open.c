@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "db/base.h"
+#include "db/failed.h"
 #include "db/lost.h"
 #include "db/moment.h"
 #include "db/retention.h"
@@ -47,6 +48,8 @@ enum kp_code kp_ddl_replay(struct kp_db *db, const struct kp_catalog_record *rec
     if (code == KP_OK)
         code = kp_ddl_run(&ddl, statement, err);
     kp_arena_finish(&arena);
+    if (code != KP_OK)
+        code = kp_failed_replay(&ddl, err);
     if (code != KP_OK)
         kp_error_context(err, "the catalog record at position %lld (\"%.*s\")", (long long)position,
                          (int)KP_MIN(record->text.len, (size_t)80), record->text.ptr);
@@ -113,8 +116,9 @@ static enum kp_code build_graph(struct kp_db *db, struct kp_error *err)
         if ((root ? check_inputs(db, root->plan, &gone) : kp_lost_check_name(db, live->relation->topic, &gone)) !=
             KP_OK)
             kp_live_fail(db, live, &gone);
-        else
-            KP_TRY(lay_out(db, live, err));
+        else if (lay_out(db, live, &gone) != KP_OK) {
+            kp_live_fail(db, live, &gone);
+        }
     }
     return KP_OK;
 }
@@ -350,7 +354,9 @@ enum kp_code kp_db_relation(struct kp_db *db, const char *name, struct kp_relati
     struct kp_relation *relation = kp_catalog_find(db->catalog, schema, bare);
     enum kp_code code = KP_OK;
     if (relation) {
-        *ret_relation = kp_relation_ref(relation);
+        code = kp_relation_check_failed(relation, err);
+        if (code == KP_OK)
+            *ret_relation = kp_relation_ref(relation);
     } else {
         code = kp_fail(err, KP_NOT_FOUND, "42P01", "relation \"%s\" does not exist", name);
         const char *near[1];

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "db/failed.h"
 #include "db/session.h"
 
 enum { STRETCH_MIN = 32 /* PostgreSQL's */, STRETCH_MAX = 1024 };
@@ -123,6 +124,8 @@ void kp_sequence_replay(struct kp_db *db, const struct kp_catalog_record *record
     snprintf(text, sizeof text, "%.*s", (int)record->text.len, record->text.ptr);
     kp_catalog_read(db->catalog);
     const struct kp_relation *table = kp_catalog_find(db->catalog, KP_STR("public"), record->table);
+    if (table && table->kind == KP_RELATION_FAILED)
+        kp_failed_note_number((struct kp_relation *)(uintptr_t)table, record->column, strtoll(text, NULL, 10));
     for (uint32_t i = 0; table && table->sequences && i < table->col_count - table->hidden_count; i++) {
         if (!kp_str_equal(kp_str(table->cols[i].name), record->column) || !table->sequences[i])
             continue;

@@ -103,6 +103,24 @@ static void put_state(struct kp_db *db, struct kp_system_rows *rows, struct kp_l
     kp_system_put_text(rows, state == KP_LIVE_FAILED ? live->error.message : NULL);
 }
 
+/* Nothing is known of its rows. */
+static void put_failed_view(struct kp_db *db, struct kp_system_rows *rows, const struct kp_relation *relation)
+{
+    enum { UNKNOWN = 6 };
+    kp_system_put_text(rows, relation->name);
+    kp_system_put_int(rows, relation->version);
+    kp_system_put_int(rows, is_promoted(db, relation));
+    kp_system_put_text(rows, kp_relation_kind_name(relation->declared));
+    kp_system_put_text(rows, "failed");
+    kp_system_put_text(rows, relation->failure->message);
+    for (int i = 0; i < UNKNOWN; i++)
+        kp_system_put_text(rows, NULL);
+    kp_system_put_int(rows, relation->position);
+    kp_system_put_text(rows, relation->text);
+    kp_system_put_text(rows, NULL);
+    kp_system_put_text(rows, NULL);
+}
+
 static enum kp_code fill_views(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
 {
     static const char *const on_expiry[] = {"keep", "retract", "hold"};
@@ -112,6 +130,9 @@ static enum kp_code fill_views(struct kp_session *session, struct kp_system_rows
         struct kp_relation *relation = kp_catalog_at(db->catalog, i);
         struct kp_live *live =
             relation->kind == KP_RELATION_VIEW || relation->kind == KP_RELATION_TABLE ? kp_live_of(relation) : NULL;
+        if (relation->kind == KP_RELATION_FAILED &&
+            (relation->declared == KP_RELATION_VIEW || relation->declared == KP_RELATION_TABLE))
+            put_failed_view(db, rows, relation);
         if (!live)
             continue;
         struct kp_store_stats stats;
@@ -134,6 +155,27 @@ static enum kp_code fill_views(struct kp_session *session, struct kp_system_rows
         kp_system_put_text(rows, relation->text);
         kp_system_put_text(rows, relation->kind == KP_RELATION_VIEW ? on_expiry[relation->on_expiry] : NULL);
         kp_system_put_int(rows, kp_retention_complete_from(db, relation));
+    }
+    kp_catalog_unlock(db->catalog);
+    return KP_OK;
+}
+
+static enum kp_code fill_failed(struct kp_session *session, struct kp_system_rows *rows, struct kp_error *err)
+{
+    struct kp_db *db = session->db;
+    kp_catalog_read(db->catalog);
+    for (size_t i = 0; i < kp_catalog_count(db->catalog); i++) {
+        struct kp_relation *relation = kp_catalog_at(db->catalog, i);
+        if (relation->kind != KP_RELATION_FAILED)
+            continue;
+        kp_system_put_text(rows, relation->name);
+        kp_system_put_int(rows, relation->version);
+        kp_system_put_int(rows, is_promoted(db, relation));
+        kp_system_put_text(rows, kp_relation_kind_name(relation->declared));
+        kp_system_put_text(rows, relation->failure->sqlstate);
+        kp_system_put_text(rows, relation->failure->message);
+        kp_system_put_int(rows, relation->position);
+        kp_system_put_text(rows, relation->text);
     }
     kp_catalog_unlock(db->catalog);
     return KP_OK;
@@ -487,6 +529,18 @@ const struct kp_system_table kp_system_kappa[] = {
       {"complete_from", KP_INT8, "it is as if the log began here"}},
      .fill = fill_views,
      .doc = "views and tables, each version"},
+    {"kappa",
+     "failed",
+     {{"name", KP_TEXT, NULL},
+      {"version", KP_INT4, NULL},
+      {"promoted", KP_BOOL, "it is the one that its name reads"},
+      {"kind", KP_TEXT, "what it would be: source, table, materialized view, view, sink, type, domain, function"},
+      {"sqlstate", KP_TEXT, "of the reason"},
+      {"error", KP_TEXT, "why its definition is refused"},
+      {"created_at", KP_INT8, "position of the record that made it"},
+      {"definition", KP_TEXT, "as it was written"}},
+     .fill = fill_failed,
+     .doc = "definitions of the log that this version of kappa does not take; CREATE OR REPLACE mends one"},
     {"kappa",
      "sources",
      {{"name", KP_TEXT, NULL},

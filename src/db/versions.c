@@ -13,11 +13,11 @@
  *   1. No version of a view reads one of another view that reads it, in any versions: there is an order to build them.
  *   2. A promoted version reads promoted ones only, so what ALTER drops nobody reads who stays.
  */
-#include "db/ddl.h"
+#include "db/failed.h"
 
 bool kp_ddl_is_version_of(const struct kp_relation *relation, const struct kp_relation *of)
 {
-    return relation->kind == of->kind && strcmp(relation->name, of->name) == 0 &&
+    return kp_relation_declared(relation) == kp_relation_declared(of) && strcmp(relation->name, of->name) == 0 &&
            strcmp(relation->schema, of->schema) == 0;
 }
 
@@ -45,10 +45,10 @@ static enum kp_code find_view(struct kp_ddl *ddl, const struct kp_statement *sta
                    : KP_NOT_FOUND;
     }
     enum kp_relation_kind kind = statement->kind == KP_STATEMENT_ALTER_SOURCE ? KP_RELATION_SOURCE : KP_RELATION_VIEW;
-    if (view->kind != kind) {
+    if (kp_relation_declared(view) != kind) {
         enum kp_code code =
             kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a %s", view->name, kp_relation_kind_name(kind));
-        if (kind == KP_RELATION_SOURCE && view->kind == KP_RELATION_TABLE)
+        if (kind == KP_RELATION_SOURCE && kp_relation_declared(view) == KP_RELATION_TABLE)
             code = kp_error_hint(err, "A table stays as it was declared: make another one over its topic, and ALTER "
                                       "MATERIALIZED VIEW … AS a query of it.");
         return code;
@@ -64,7 +64,7 @@ static size_t dependents(struct kp_catalog *catalog, struct kp_relation *view, s
     for (size_t i = 0; i < kp_catalog_count(catalog); i++) {
         struct kp_relation *relation = kp_catalog_at(catalog, i);
         bool promoted = kp_catalog_find(catalog, kp_str(relation->schema), kp_str(relation->name)) == relation;
-        if (promoted && relation != view && relation->kind == KP_RELATION_VIEW &&
+        if (promoted && relation != view && kp_relation_declared(relation) == KP_RELATION_VIEW &&
             kp_relation_depends_on(relation, view))
             out[count++] = relation;
     }
@@ -173,7 +173,8 @@ static enum kp_code rebind(struct kp_ddl *ddl, const struct kp_relation *relatio
     struct kp_arena arena = {0};
     struct kp_statement *statement;
     struct kp_sql_context context = *ddl->context;
-    struct kp_session_settings settings = kp_live_of(relation)->settings;
+    struct kp_session_settings settings;
+    KP_TRY(kp_failed_settings(relation, &settings, err));
     context.settings = &settings;
     enum kp_code code = kp_sql_parse(kp_str(relation->text), &arena, &statement, err);
     if (code == KP_OK) {
@@ -299,10 +300,18 @@ static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *stat
         KP_ASSERT(fresh[i]->id == db->next_relation_id);
         db->next_relation_id++;
         fresh[i]->position = ddl->position;
+        kp_ddl_keep_settings(ddl, fresh[i]);
+        if (i > 0) {
+            fresh[i]->time_zone = kp_arena_strdup(&fresh[i]->arena, old[i]->time_zone);
+            fresh[i]->user = kp_arena_strdup(&fresh[i]->arena, old[i]->user);
+        }
         if (fresh[i]->kind == KP_RELATION_SOURCE)
             continue;
-        code = kp_live_create(db, fresh[i], i == 0 ? &ddl->settings : &kp_live_of(old[i])->settings, !ddl->replaying,
-                              &lives[live_count], err);
+        struct kp_session_settings settings = ddl->settings;
+        if (i > 0)
+            code = kp_failed_settings(old[i], &settings, err);
+        if (code == KP_OK)
+            code = kp_live_create(db, fresh[i], &settings, !ddl->replaying, &lives[live_count], err);
         live_count += code == KP_OK;
     }
     kp_catalog_unlock(db->catalog);
@@ -312,6 +321,46 @@ static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *stat
     kp_free(fresh);
     kp_free(others);
     kp_free(lives);
+    return code;
+}
+
+enum kp_code kp_ddl_fail_versions(struct kp_ddl *ddl, struct kp_relation *view, const struct kp_error *reason,
+                                  struct kp_error *err)
+{
+    struct kp_db *db = ddl->db;
+    size_t total = kp_catalog_count(db->catalog) + 1;
+    struct kp_relation **old = kp_calloc(total, sizeof(struct kp_relation *));
+    struct kp_relation **others = kp_calloc(total, sizeof(struct kp_relation *));
+    struct kp_error because = *reason;
+    struct kp_relation *first = NULL;
+    old[0] = view;
+    size_t count = 1 + dependents(db->catalog, view, old + 1);
+    size_t other_count = other_versions(db->catalog, old, count, others);
+    uint32_t *versions = kp_calloc(total, sizeof *versions);
+    enum kp_code code = KP_OK;
+    for (size_t i = 0; i < count; i++) {
+        const struct kp_relation *other = kp_ddl_other_version(db->catalog, old[i]);
+        versions[i] = 1 + (other ? KP_MAX(other->version, old[i]->version) : old[i]->version);
+    }
+    for (size_t i = 0; i < other_count; i++)
+        kp_ddl_remove(ddl, others[i]);
+    for (size_t i = 0; code == KP_OK && i < count; i++) {
+        struct kp_declared declared = {.kind = kp_relation_declared(old[i]), .name = old[i]->name};
+        struct kp_relation *failed =
+            kp_failed_create(ddl, &declared, i == 0 ? ddl->record.text : kp_str(old[i]->text), old[i]->id, &because);
+        failed->version = versions[i];
+        failed->id = db->next_relation_id++;
+        if (i == 0) {
+            first = failed;
+            (void)!kp_relation_check_failed(failed, &because);
+        } else {
+            kp_failed_reads(failed, first);
+        }
+        code = kp_catalog_add(db->catalog, failed, true, err);
+    }
+    kp_free(old);
+    kp_free(others);
+    kp_free(versions);
     return code;
 }
 
@@ -370,6 +419,8 @@ static enum kp_code promote(struct kp_ddl *ddl, struct kp_relation *view, bool b
                                  : "Make one with ALTER MATERIALIZED VIEW %s AS SELECT ...",
                              view->name);
     }
+    if (!ddl->replaying)
+        KP_TRY(kp_relation_check_failed(other, err));
     size_t total = kp_catalog_count(db->catalog) + 1;
     struct kp_relation **old = kp_calloc(total, sizeof(struct kp_relation *));
     struct kp_relation **to = kp_calloc(total, sizeof(struct kp_relation *));
@@ -390,6 +441,9 @@ static enum kp_code promote(struct kp_ddl *ddl, struct kp_relation *view, bool b
         code = check_promoted(db->catalog, to, count, err);
     for (size_t i = 0; code == KP_OK && !ddl->replaying && i < count; i++) {
         struct kp_live *live; /* it must be there before names lead to it */
+        code = kp_relation_check_failed(to[i], err);
+        if (code != KP_OK)
+            break;
         if (to[i]->kind == KP_RELATION_SOURCE)
             continue;
         code = kp_live_pin(db, to[i], ddl->cancel, &live, err);

@@ -220,10 +220,16 @@ bool kp_schema_is_system(const char *schema)
 
 const char *kp_relation_kind_name(enum kp_relation_kind kind)
 {
-    static const char *const names[] = {
-        [KP_RELATION_SOURCE] = "source",   [KP_RELATION_TABLE] = "table",   [KP_RELATION_VIEW] = "materialized view",
-        [KP_RELATION_PLAIN_VIEW] = "view", [KP_RELATION_SINK] = "sink",     [KP_RELATION_SYSTEM] = "system table",
-        [KP_RELATION_TYPE] = "type",       [KP_RELATION_DOMAIN] = "domain", [KP_RELATION_FUNCTION] = "function"};
+    static const char *const names[] = {[KP_RELATION_SOURCE] = "source",
+                                        [KP_RELATION_TABLE] = "table",
+                                        [KP_RELATION_VIEW] = "materialized view",
+                                        [KP_RELATION_PLAIN_VIEW] = "view",
+                                        [KP_RELATION_SINK] = "sink",
+                                        [KP_RELATION_SYSTEM] = "system table",
+                                        [KP_RELATION_TYPE] = "type",
+                                        [KP_RELATION_DOMAIN] = "domain",
+                                        [KP_RELATION_FUNCTION] = "function",
+                                        [KP_RELATION_FAILED] = "failed object"};
     return names[kind];
 }
 
@@ -233,7 +239,7 @@ enum kp_code kp_catalog_add(struct kp_catalog *catalog, struct kp_relation *rela
     const struct entry *there = hidden ? NULL : find_entry(catalog, relation->schema, name);
     if (there) {
         kp_fail(err, KP_EXISTS, "42P07", "relation \"%s\" already exists", relation->name);
-        return kp_error_detail(err, "It is a %s.", kp_relation_kind_name(there->relation->kind));
+        return kp_error_detail(err, "It is a %s.", kp_relation_kind_name(kp_relation_declared(there->relation)));
     }
     if (catalog->count == catalog->cap) {
         catalog->cap = catalog->cap ? catalog->cap * 2 : 32;
@@ -265,6 +271,35 @@ void kp_catalog_remove(struct kp_catalog *catalog, struct kp_relation *relation)
         kp_relation_unref(relation);
         return;
     }
+}
+
+void kp_catalog_replace(struct kp_catalog *catalog, struct kp_relation *old, struct kp_relation *fresh)
+{
+    fresh->id = old->id;
+    fresh->version = old->version;
+    for (size_t i = 0; i < catalog->count; i++) {
+        struct entry *entry = catalog->entries[i];
+        if (entry->relation != old)
+            continue;
+        entry->relation = fresh;
+        entry->hash = name_hash(kp_str(fresh->name));
+        reindex(catalog);
+        kp_relation_unref(old);
+        return;
+    }
+    KP_ASSERT(!"it is in the catalog");
+}
+
+enum kp_code kp_relation_check_failed(const struct kp_relation *relation, struct kp_error *err)
+{
+    if (relation->kind != KP_RELATION_FAILED)
+        return KP_OK;
+    if (err) {
+        *err = *relation->failure;
+        memcpy(err->sqlstate, "55000", sizeof err->sqlstate); /* the reason's is about another statement */
+        kp_error_context(err, "%s \"%s\" failed", kp_relation_kind_name(relation->declared), relation->name);
+    }
+    return relation->failure->code;
 }
 
 void kp_catalog_rename(struct kp_catalog *catalog, struct kp_relation *relation, const char *name)
@@ -324,9 +359,11 @@ static bool plan_reads(const struct kp_plan *plan, const struct kp_relation *on)
     return false;
 }
 
-/* A plain view follows the one that has its name now (plain_view.c). */
+/* A plain view follows the one that has its name now (plain_view.c), and so does what failed over one that failed. */
 static bool is_replaced_by(const struct kp_relation *used, const struct kp_relation *on)
 {
+    if (used->kind == KP_RELATION_FAILED)
+        return strcmp(used->name, on->name) == 0 && strcmp(used->schema, on->schema) == 0;
     return used->kind == KP_RELATION_PLAIN_VIEW && on->kind == KP_RELATION_PLAIN_VIEW &&
            strcmp(used->name, on->name) == 0;
 }

@@ -23,7 +23,8 @@ enum kp_relation_kind {
     KP_RELATION_SYSTEM, /* kappa.*, pg_catalog.*, information_schema.*: rows made when asked */
     KP_RELATION_TYPE,   /* CREATE TYPE … AS ENUM; these three are in schemas of their own, not among relations */
     KP_RELATION_DOMAIN,
-    KP_RELATION_FUNCTION /* CREATE FUNCTION, inlined where it is called */
+    KP_RELATION_FUNCTION, /* CREATE FUNCTION, inlined where it is called */
+    KP_RELATION_FAILED    /* any of the others, of which the log has a definition that is refused today (db/failed.c) */
 };
 
 struct kp_option {
@@ -116,6 +117,13 @@ struct kp_relation {
     /* types, domains: the type, or the base type; functions: the result's */
     struct kp_type made;
     const char *function; /* functions: the name; `name` has the types of its parameters too */
+    /* failed */
+    enum kp_relation_kind declared;   /* what it would be */
+    struct kp_error *failure;         /* why it is not */
+    struct kp_sequence_note *numbers; /* of a table: what its columns have drawn, the newest first */
+
+    const char *time_zone, *user; /* that its statement was run with; NULL: of system tables */
+
     struct kp_relation *
         *domains;         /* sources, tables: the domain of each column or NULL; borrowed from `uses`; NULL: none */
     uint32_t check_count; /* sources, tables */
@@ -127,6 +135,19 @@ struct kp_relation {
     _Atomic uint32_t references;
     void *attached; /* db's: graph node, store, versions */
 };
+
+/* The last number that a serial column of a failed table may have drawn. */
+struct kp_sequence_note {
+    const char *column;
+    int64_t last;
+    struct kp_sequence_note *next;
+};
+
+/* What it is, or would be if its definition were taken. */
+static inline enum kp_relation_kind kp_relation_declared(const struct kp_relation *relation)
+{
+    return relation->kind == KP_RELATION_FAILED ? relation->declared : relation->kind;
+}
 
 /* A table without PRIMARY KEY: its key is a hidden column, the record's key, which INSERT makes up. */
 static inline bool kp_relation_keyless(const struct kp_relation *relation)
@@ -175,6 +196,8 @@ const char *kp_relation_option(const struct kp_relation *relation, const char *n
 KP_MUST enum kp_code kp_catalog_add(struct kp_catalog *catalog, struct kp_relation *relation, bool hidden,
                                     struct kp_error *err);
 void kp_catalog_remove(struct kp_catalog *catalog, struct kp_relation *relation);
+/* Another relation in the place of one: under its number, name and version. Takes over the reference. */
+void kp_catalog_replace(struct kp_catalog *catalog, struct kp_relation *old, struct kp_relation *fresh);
 /* The name must be free. */
 void kp_catalog_rename(struct kp_catalog *catalog, struct kp_relation *relation, const char *name);
 /* Makes this version the one that the name leads to. */
@@ -191,6 +214,9 @@ struct kp_relation *kp_catalog_at(const struct kp_catalog *catalog, size_t index
 size_t kp_catalog_suggest(const struct kp_catalog *catalog, struct kp_str name, const char **ret_names, size_t max);
 /* What a table's relation of versions has behind the table's columns. */
 enum kp_version_column { KP_VERSION_POSITION, KP_VERSION_LOG_TIME, KP_VERSION_TIMESTAMP, KP_VERSION_DELETED };
+
+/* Fails with the reason if it is a failed one. */
+KP_MUST enum kp_code kp_relation_check_failed(const struct kp_relation *relation, struct kp_error *err);
 
 /* True for `on` itself and, of a table, its versions. */
 static inline bool kp_relation_is_of(const struct kp_relation *relation, const struct kp_relation *on)

@@ -604,11 +604,21 @@ static enum kp_code check_name(struct binder *binder, const struct kp_statement 
     enum kp_relation_kind kind = statement->relation_kind;
     const struct kp_relation *there =
         kp_catalog_find(binder->context->catalog, kp_str(kp_relation_schema(kind)), kp_str(name->name));
-    if (!there && !binder->context->replaying && kind != KP_RELATION_SINK && kind != KP_RELATION_FUNCTION)
+    if (!there && !binder->context->replaying && !binder->context->again && kind != KP_RELATION_SINK &&
+        kind != KP_RELATION_FUNCTION)
         KP_TRY(check_row_type(binder, statement));
+    bool failed = there && there->kind == KP_RELATION_FAILED && there->declared == kind;
+    if (binder->context->again || (statement->or_replace && (failed || binder->context->replaying)))
+        return KP_OK;
+    if (there && statement->or_replace && kind != KP_RELATION_PLAIN_VIEW && kind != KP_RELATION_FUNCTION) {
+        kp_bind_fail(binder, name->location, KP_EXISTS, kind >= KP_RELATION_TYPE ? "42710" : "42P07",
+                     "%s \"%s\" already exists", kind >= KP_RELATION_TYPE ? "type" : "relation", name->name);
+        return kp_error_hint(binder->err, "OR REPLACE is for one that failed when the folder was opened, for views and "
+                                          "for functions.");
+    }
     if (there && (kind == KP_RELATION_TYPE || kind == KP_RELATION_DOMAIN))
         return kp_bind_fail(binder, name->location, KP_EXISTS, "42710", "type \"%s\" already exists", name->name);
-    bool replaced = kind == KP_RELATION_PLAIN_VIEW && statement->or_replace;
+    bool replaced = kind == KP_RELATION_PLAIN_VIEW && statement->or_replace && there && there->kind == kind;
     if (there && kind != KP_RELATION_FUNCTION && !replaced)
         return kp_bind_fail(binder, name->location, KP_EXISTS, "42P07", "relation \"%s\" already exists", name->name);
     return KP_OK;
@@ -651,6 +661,7 @@ enum kp_code kp_sql_bind_create(const struct kp_sql_context *context, const stru
             code = kp_bind_create_object(&binder, relation);
             break;
         case KP_RELATION_SYSTEM:
+        case KP_RELATION_FAILED:
             break;
         }
     }
@@ -658,7 +669,7 @@ enum kp_code kp_sql_bind_create(const struct kp_sql_context *context, const stru
         statement->or_replace && relation->kind == KP_RELATION_PLAIN_VIEW
             ? kp_catalog_find(context->catalog, kp_str(relation->schema), kp_str(relation->name))
             : NULL;
-    if (code == KP_OK && there)
+    if (code == KP_OK && there && there->kind != KP_RELATION_FAILED && !context->again)
         code = kp_bind_check_replace(&binder, there, relation);
     if (code == KP_OK)
         keep_uses(relation, &uses);

@@ -27,7 +27,7 @@ enum kp_code kp_bind_relation(struct binder *binder, struct kp_name name, struct
     if (!*ret_relation)
         *ret_relation = find_errors(binder->context->catalog, schema, name.name);
     if (*ret_relation)
-        return KP_OK;
+        return kp_relation_check_failed(*ret_relation, binder->err);
     if (name.schema)
         kp_bind_fail(binder, name.location, KP_NOT_FOUND, "42P01", "relation \"%s.%s\" does not exist", name.schema,
                      name.name);

@@ -487,8 +487,9 @@ static enum kp_code read_overloads(struct binder *binder, const char *name, stru
     uint32_t count = 0, cap = 0;
     for (size_t i = 0; i < kp_catalog_count(catalog); i++) {
         struct kp_relation *object = kp_catalog_at(catalog, i);
-        if (object->kind != KP_RELATION_FUNCTION || strcmp(object->function, name) != 0)
+        if (kp_relation_declared(object) != KP_RELATION_FUNCTION || strcmp(object->function, name) != 0)
             continue;
+        KP_TRY(kp_relation_check_failed(object, binder->err)); /* of what types it is is not known */
         if (count == cap) {
             cap = cap ? cap * 2 : 4;
             struct sql_function *more = kp_arena_alloc(binder->arena, cap * sizeof *more);
@@ -559,7 +560,7 @@ enum kp_code kp_sql_find_function(const struct kp_sql_context *context, const ch
     struct kp_arena arena = {0};
     struct kp_statement none = {0};
     struct binder binder;
-    struct kp_relation *found = NULL;
+    struct kp_relation *found = NULL, *failed = NULL; /* whose types are not known */
     uint32_t count = 0;
     const char *signature = NULL;
     enum kp_code code = KP_OK;
@@ -568,13 +569,19 @@ enum kp_code kp_sql_find_function(const struct kp_sql_context *context, const ch
         code = signature_of(&binder, name, args, &signature);
     for (size_t i = 0; code == KP_OK && i < kp_catalog_count(context->catalog); i++) {
         struct kp_relation *object = kp_catalog_at(context->catalog, i);
+        if (object->kind == KP_RELATION_FAILED && object->declared == KP_RELATION_FUNCTION &&
+            strcmp(object->function, name) == 0)
+            failed = object;
         if (object->kind != KP_RELATION_FUNCTION ||
             strcmp(signature ? object->name : object->function, signature ? signature : name) != 0)
             continue;
         found = object;
         count++;
     }
-    if (code == KP_OK && count == 0)
+    if (failed && (code == KP_NOT_FOUND || (code == KP_OK && count == 0))) {
+        found = failed;
+        code = KP_OK;
+    } else if (code == KP_OK && count == 0)
         code = signature ? kp_fail(err, KP_NOT_FOUND, "42883", "function %s does not exist", signature)
                          : kp_fail(err, KP_NOT_FOUND, "42883", "could not find a function named \"%s\"", name);
     if (code == KP_OK && count > 1) {
@@ -586,4 +593,21 @@ enum kp_code kp_sql_find_function(const struct kp_sql_context *context, const ch
     if (code == KP_OK)
         *ret_function = found;
     return code;
+}
+
+enum kp_code kp_sql_function_name(const struct kp_sql_context *context, struct kp_str text, struct kp_arena *arena,
+                                  const char **ret_name)
+{
+    struct kp_error unseen;
+    struct kp_statement *statement;
+    struct binder binder;
+    struct sql_function function;
+    if (kp_sql_parse(text, arena, &statement, &unseen) != KP_OK || statement->kind != KP_STATEMENT_CREATE ||
+        statement->relation_kind != KP_RELATION_FUNCTION)
+        return KP_NOT_FOUND;
+    kp_binder_init(&binder, context, statement, arena, &unseen);
+    if (kp_function_read(&binder, statement->tree->create_function_stmt, statement->text, &function) != KP_OK)
+        return KP_NOT_FOUND;
+    *ret_name = kp_function_signature(&binder, &function);
+    return KP_OK;
 }

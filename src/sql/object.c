@@ -55,6 +55,7 @@ enum kp_code kp_bind_type(struct binder *binder, const PgQuery__TypeName *name, 
         object = find_object(binder, KP_RELATION_TYPE, last);
     if (!object || (!schema && kp_type_by_name(kp_str(last)) != KP_TYPE_NONE))
         return kp_bind_type_name(name, binder->text, ret_type, binder->err);
+    KP_TRY(kp_relation_check_failed(object, binder->err));
     if (name->n_typmods)
         return kp_bind_fail(binder, name->location, KP_INVALID, "42601", "type modifier is not allowed for type \"%s\"",
                             last);
@@ -317,7 +318,7 @@ struct kp_relation *kp_bind_find_function(struct binder *binder, const char *nam
     const struct kp_catalog *catalog = binder->context->catalog;
     for (size_t i = 0; i < kp_catalog_count(catalog); i++) {
         struct kp_relation *object = kp_catalog_at(catalog, i);
-        if (object->kind == KP_RELATION_FUNCTION && strcmp(object->function, name) == 0)
+        if (kp_relation_declared(object) == KP_RELATION_FUNCTION && strcmp(object->function, name) == 0)
             return object;
     }
     return NULL;
@@ -390,10 +391,10 @@ static enum kp_code create_function(struct binder *binder, struct kp_relation *r
     relation->made = function.ret;
     const struct kp_relation *there =
         kp_catalog_find(binder->context->catalog, kp_str(relation->schema), kp_str(relation->name));
-    if (there && !create->replace)
+    if (there && !create->replace && !binder->context->again)
         return kp_bind_fail(binder, binder->statement->name.location, KP_EXISTS, "42723",
                             "function \"%s\" already exists with same argument types", relation->function);
-    if (there && !binder->context->replaying)
+    if (there && there->kind != KP_RELATION_FAILED && !binder->context->again && !binder->context->replaying)
         KP_TRY(kp_function_check_replaced(binder, there, &function));
     enum kp_code code = kp_function_check(binder, &function);
     if (code != KP_OK)

@@ -36,6 +36,7 @@ struct kp_sql_context {
     const char *user, *database; /* NULL: "kappa" */
     uint32_t pid;                /* of the session, as its client knows it */
     bool replaying;              /* a statement of the log: what was taken once is, whatever is refused today */
+    bool again;                  /* CREATE of what stands in the catalog under its name: it is bound again */
     bool *ret_locks;             /* set where FOR UPDATE or the like stands; NULL: nobody asks */
 };
 
@@ -102,6 +103,9 @@ KP_MUST enum kp_code kp_sql_bind_create(const struct kp_sql_context *context, co
 /* The function of a name, and of these parameter types in parentheses; args NULL: the only one. 42883, 42725. */
 KP_MUST enum kp_code kp_sql_find_function(const struct kp_sql_context *context, const char *name, const char *args,
                                           struct kp_relation **ret_function, struct kp_error *err);
+/* The name that a statement gives its function, with the types of its parameters; KP_NOT_FOUND: one is not known. */
+KP_MUST enum kp_code kp_sql_function_name(const struct kp_sql_context *context, struct kp_str text,
+                                          struct kp_arena *arena, const char **ret_name);
 /* The n-th name of the functions that are no kernels: of the session, and of windows only. False: there are fewer. */
 bool kp_sql_session_function(uint32_t n, const char **ret_name);
 bool kp_sql_window_function(uint32_t n, const char **ret_name);
@@ -124,6 +128,23 @@ KP_MUST enum kp_code kp_sql_option_int(const char *name, const char *value, int6
 
 /* "10GiB", "512 MB", "1000"; units are of 1024; "unlimited": -1. */
 KP_MUST enum kp_code kp_sql_option_bytes(const char *name, const char *value, int64_t *ret_bytes, struct kp_error *err);
+
+/*
+ * What a statement's first words say that it makes or changes, and the words that may be names in it: of a text that is
+ * refused, so nothing but words is understood. Names are folded, in the arena.
+ */
+enum kp_declares { KP_DECLARES_NOTHING, KP_DECLARES_CREATE, KP_DECLARES_ALTER, KP_DECLARES_DROP, KP_DECLARES_COMMENT };
+struct kp_declared {
+    enum kp_declares what;
+    enum kp_relation_kind kind;
+    const char *name, *args; /* args: of a function, between its parentheses */
+    bool or_replace;
+    bool promotes;   /* ALTER … PROMOTE, ROLLBACK */
+    size_t name_end; /* byte behind the name */
+};
+void kp_sql_declared(struct kp_str text, struct kp_arena *arena, struct kp_declared *ret_declared);
+void kp_sql_each_word(struct kp_str text, size_t from, struct kp_arena *arena,
+                      void (*each)(void *arg, const char *word), void *arg);
 
 /* Levenshtein distance of two names, ASCII case ignored: suggestions. */
 size_t kp_sql_distance(struct kp_str a, struct kp_str b);

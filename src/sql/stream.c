@@ -763,7 +763,30 @@ static enum kp_code read_postgres(struct parser *parser, struct kp_statement **r
     return tree ? kp_statement_from_tree(parser, statement, tree) : KP_OK;
 }
 
-enum kp_code kp_statement_from_range(struct parser *parser, struct kp_statement **ret_statement)
+/*
+ * CREATE OR REPLACE of what PostgreSQL cannot replace, which is for definitions that failed: the words are blanked in a
+ * copy of the text, and CREATE takes the place of the last one among the tokens.
+ */
+static bool take_or_replace(struct parser *parser)
+{
+    static const char *const kinds[] = {"source", "table", "sink", "materialized", "type", "domain"};
+    struct parser ahead = *parser;
+    bool found = false;
+    if (!kp_parser_accept(&ahead, "create or replace"))
+        return false;
+    for (size_t i = 0; i < KP_COUNT(kinds); i++)
+        found |= kp_parser_is(&ahead, ahead.at, kinds[i]);
+    if (!found)
+        return false;
+    char *text = kp_arena_strndup(parser->arena, parser->text, parser->len);
+    blank(parser, text, parser->at + 1, parser->at + 3);
+    parser->tokens[parser->at + 2] = parser->tokens[parser->at];
+    parser->at += 2;
+    parser->text = text;
+    return true;
+}
+
+static enum kp_code read_statement(struct parser *parser, struct kp_statement **ret_statement)
 {
     static const struct {
         const char *words;
@@ -798,6 +821,20 @@ enum kp_code kp_statement_from_range(struct parser *parser, struct kp_statement 
             return code;
     }
     return read_postgres(parser, ret_statement);
+}
+
+enum kp_code kp_statement_from_range(struct parser *parser, struct kp_statement **ret_statement)
+{
+    const char *text = parser->text;
+    bool or_replace = take_or_replace(parser);
+    enum kp_code code = read_statement(parser, ret_statement);
+    parser->text = text;
+    KP_TRY(code);
+    if (or_replace) {
+        (*ret_statement)->or_replace = true;
+        (*ret_statement)->text = text;
+    }
+    return KP_OK;
 }
 
 enum kp_code kp_sql_parse(struct kp_str text, struct kp_arena *arena, struct kp_statement **ret_statement,
