@@ -246,6 +246,8 @@ KP_MUST enum kp_code kp_sinks_emit(struct kp_db *db, struct kp_error *err);
 /* Engine thread: waits until what was emitted is in the log; a full disk ends the waiting, and it is tried again later.
  */
 KP_MUST enum kp_code kp_sinks_wait(struct kp_db *db, struct kp_error *err);
+/* Engine thread: the same until nothing is left; KP_BUSY: a full disk refuses it. */
+KP_MUST enum kp_code kp_sinks_written(struct kp_db *db, struct kp_error *err);
 /*
  * Engine thread, before records go: what sinks have taken is in the log, if need be in the room of the disk's reserve,
  * and all of them are marked at the published position, or KP_BUSY: the disk is full, or one that follows what comes of

@@ -225,6 +225,19 @@ static enum kp_code wait_all(struct kp_db *db, struct kp_error *err)
     }
 }
 
+static enum kp_code still_full(struct kp_error *err)
+{
+    (void)kp_fail(err, KP_BUSY, NULL, "the disk is full, and sinks have not written all");
+    return kp_error_hint(err,
+                         "Make room on the disk, or drop what they write into, or the sinks: kappa.sinks has them.");
+}
+
+enum kp_code kp_sinks_written(struct kp_db *db, struct kp_error *err)
+{
+    enum kp_code code = wait_all(db, err);
+    return code == KP_FULL ? still_full(err) : code;
+}
+
 /* What is little may have the reserve. */
 static void allow_reserve(struct kp_db *db)
 {
@@ -248,11 +261,7 @@ static enum kp_code wait_written(struct kp_db *db, struct kp_error *err)
         allow_reserve(db);
         code = wait_all(db, err);
     } while (kp_room_make(&room, code));
-    if (code != KP_FULL)
-        return code;
-    (void)kp_fail(err, KP_BUSY, NULL, "the disk is full, and sinks have not written all");
-    return kp_error_hint(err,
-                         "Make room on the disk, or drop what they write into, or the sinks: kappa.sinks has them.");
+    return code == KP_FULL ? still_full(err) : code;
 }
 
 bool kp_sinks_pending(struct kp_db *db)
@@ -757,7 +766,14 @@ enum kp_code kp_sink_attach(struct kp_db *db, struct kp_relation *relation, stru
         kp_catalog_read(db->catalog);
         struct kp_relation *other = kp_ddl_other_version(db->catalog, from);
         kp_catalog_unlock(db->catalog);
-        from = other && other->version == sink->resume_version ? other : from;
+        if (!other || other->version != sink->resume_version) { /* it had stopped before, and ALTER took it away */
+            struct kp_error why;
+            (void)kp_fail(&why, KP_NOT_FOUND, "42P01", "version %u of \"%s\", whose rows it has written, is gone",
+                          sink->resume_version, from->name);
+            stop_sink(db, sink, &why);
+            return KP_OK;
+        }
+        from = other;
     }
     struct kp_live *live = from ? kp_live_of(from) : NULL;
     if (!live ||

@@ -271,6 +271,13 @@ static size_t other_versions(struct kp_catalog *catalog, struct kp_relation *con
     return others;
 }
 
+/* Engine thread. What a sink writes when another version is promoted is the difference to the one before: a restart
+ * needs that one until it is in the log. */
+static enum kp_code promoted_in_sinks(struct kp_db *db, void *arg, struct kp_error *err)
+{
+    return kp_sinks_written(db, err);
+}
+
 static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_relation *view,
                              struct kp_job **ret_job, struct kp_error *err)
 {
@@ -284,6 +291,8 @@ static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *stat
     size_t count = 1 + dependents(db->catalog, view, old + 1);
     size_t other_count = other_versions(db->catalog, old, count, others), live_count = 0;
     enum kp_code code = ddl->replaying ? KP_OK : check_waiting(db->catalog, old, count, others, other_count, err);
+    if (code == KP_OK && other_count && !ddl->replaying)
+        code = kp_engine_call(db, promoted_in_sinks, NULL, err);
     kp_catalog_write(db->catalog);
     if (code == KP_OK)
         code = bind_versions(ddl, statement, view, old, fresh, count, err);
