@@ -14,9 +14,11 @@ enum {
     KP_BLOCK_BYTES_MAX = 1 << 20,         /* a commit block of the journal, about: one write, one sync */
     KP_JSON_DEPTH_MAX = 512,              /* nesting of objects and arrays in a record: bounds the walk's recursion */
     KP_JSON_PARSER_BYTES_KEPT = 1 << 20,  /* a parser that met a longer record gives its buffers back */
-    KP_SQL_BYTES_MAX = 1 << 20,           /* a statement's text */
-    KP_SQL_TOKENS_MAX = 200000,           /* tokens of a statement: bounds the parser */
-    KP_SQL_DEPTH_MAX = 500,      /* nesting of parentheses, subqueries and expressions: bounds every recursion */
+    KP_PATTERNS_KEPT = 32,            /* compiled regular expressions that wait for the next call: each some 100 KiB */
+    KP_PATTERN_KEPT_BYTES_MAX = 4096, /* a longer one is compiled for each call */
+    KP_SQL_BYTES_MAX = 1 << 20,       /* a statement's text */
+    KP_SQL_TOKENS_MAX = 200000,       /* tokens of a statement: bounds the parser */
+    KP_SQL_DEPTH_MAX = 500,           /* nesting of parentheses, subqueries and expressions: bounds every recursion */
     KP_PLAN_NODES_MAX = 20000,   /* nodes made for a statement: a WITH query or plain view is made at each mention */
     KP_DOMAIN_NODES_MAX = 5000,  /* plan nodes copied to unnest a query's subqueries: each level may double them */
     KP_SUBQUERY_LEVELS_MAX = 64, /* queries between a column and the subquery that reads it */

@@ -250,6 +250,9 @@ KP_MUST enum kp_code kp_bind_settle_unknown(struct binder *binder, struct kp_exp
 struct kp_expr *kp_bind_fold(struct binder *binder, struct kp_expr *expr);
 /* A call of a KP_PATTERN function: its pattern, if it is constant, is tried out on an empty text. */
 KP_MUST enum kp_code kp_bind_check_pattern(struct binder *binder, const struct kp_expr *expr);
+/* The same of a function that makes rows. */
+KP_MUST enum kp_code kp_bind_check_set_pattern(struct binder *binder, const struct kp_set_func *func,
+                                               struct kp_expr *const *args, uint32_t count);
 /* row.c: the type, if a row of it has fields of domains, or fields that have; else NULL. */
 struct kp_relation *kp_bind_row_domains(const struct binder *binder, enum kp_type_id id);
 /* The row with the domains of its fields checked; any value as it is. */

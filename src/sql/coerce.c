@@ -459,6 +459,31 @@ enum kp_code kp_bind_check_pattern(struct binder *binder, const struct kp_expr *
                         run.errors[0].message);
 }
 
+enum kp_code kp_bind_check_set_pattern(struct binder *binder, const struct kp_set_func *func,
+                                       struct kp_expr *const *args, uint32_t count)
+{
+    static const struct kp_session_settings none = {0};
+    struct kp_call run = {.arena = binder->arena, .settings = &none, .rows = 1, .arg_count = count};
+    struct kp_vec *vecs = kp_arena_calloc(binder->arena, count * sizeof *vecs);
+    const struct kp_vec **tried = kp_arena_calloc(binder->arena, count * sizeof *tried);
+    struct kp_set_cursor cursor = {0};
+    struct kp_set set;
+    struct kp_type type = KP_TYPE(func->cols[0].type);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct kp_expr *arg = i ? args[i] : stand_in(binder, func->args[i], args[i]->location);
+        struct kp_vec constant;
+        if (arg->kind != KP_EXPR_CONST || arg->datum.null)
+            return KP_OK; /* no rows, or nobody knows the pattern or its flags */
+        kp_vec_init_constant(&constant, binder->arena, &arg->datum);
+        vecs[i] = kp_vec_flatten(&constant, binder->arena, 1);
+        tried[i] = &vecs[i];
+    }
+    (void)kp_set_expand(func, &run, tried, &type, NULL, 1, &cursor, &set);
+    if (!run.error_count)
+        return KP_OK;
+    return kp_bind_fail(binder, args[1]->location, KP_INVALID, run.errors[0].sqlstate, "%s", run.errors[0].message);
+}
+
 /*
  * Runs the kernel on one row. A call that fails stays as it is: it fails when, and only if, its row is reached.
  */

@@ -687,6 +687,8 @@ enum kp_code kp_bind_set_function(struct binder *binder, const char *name, struc
     if (binder->for_view && func->flags & KP_VOLATILE)
         return kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL,
                             "function %s is volatile and cannot be used in a view", func->name);
+    if (binder->for_view && func->flags & KP_PATTERN && !binder->context->replaying)
+        KP_TRY(kp_bind_check_set_pattern(binder, func, args, count));
     *ret_call = (struct set_call){.func = func, .args = args, .arg_count = count};
     for (uint32_t c = 0; c < func->col_count; c++)
         ret_call->types[c] = KP_TYPE(kp_poly_meant(func->cols[c].type, &poly));

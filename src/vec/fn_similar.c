@@ -136,7 +136,7 @@ static bool compile(struct kp_call *call, const struct kp_vec *out, uint32_t row
                     struct kp_str escape, struct similar *similar)
 {
     bool same =
-        similar->compiled.are && kp_str_equal(similar->pattern, pattern) && kp_str_equal(similar->escape, escape);
+        similar->compiled.compiled.are && kp_str_equal(similar->pattern, pattern) && kp_str_equal(similar->escape, escape);
     if (!same) {
         kp_pattern_finish(&similar->compiled); /* its text is about to change */
         if (!convert(call, out, row, pattern, escape, &similar->text))

@@ -1,15 +1,97 @@
 /*
- * Patterns of rows: compiled once while they stay the same, searched, replaced, split at. What they mean is
- * PostgreSQL's (are.h).
+ * Patterns of rows: compiled, searched, replaced, split at. What they mean is PostgreSQL's (are.h).
+ *
+ * A compiled pattern also knows what it has learnt of texts (are_dfa.c), so it is worth keeping: a kernel gives what it
+ * had back, and the next one that asks for the same, on any thread, takes it from there.
+ *
+ *   kept   oldest ─► … ─► given back last        KP_PATTERNS_KEPT at most; what is in use is not in it
  */
 #include "vec/regex.h"
 
 #include "base/limits.h"
+#include "os/thread.h"
 
 enum {
     REPLACEMENT_GROUPS = 9,
     REPLACED_BYTES_MAX = 4 * KP_RECORD_BYTES_MAX /* a longer one is refused behind the kernel (flow/eval.c) */
 };
+
+static struct {
+    struct kp_once once;
+    struct kp_mutex mutex;
+    struct kp_compiled items[KP_PATTERNS_KEPT];
+    uint32_t count;
+    uint64_t compiled;
+} kept = {.once = KP_ONCE_INIT};
+
+static void start(void)
+{
+    kp_mutex_init(&kept.mutex);
+}
+
+static void lock(void)
+{
+    kp_once_run(&kept.once, start);
+    kp_mutex_lock(&kept.mutex);
+}
+
+static bool is_same(const struct kp_compiled *compiled, struct kp_str pattern, unsigned flags)
+{
+    return compiled->are && compiled->flags == flags &&
+           kp_str_equal((struct kp_str){compiled->text, compiled->len}, pattern);
+}
+
+static void destroy(struct kp_compiled *compiled)
+{
+    kp_are_destroy(compiled->are);
+    kp_free(compiled->text);
+    kp_free(compiled->groups);
+    *compiled = (struct kp_compiled){0};
+}
+
+/* Out of the kept ones; false: there is none. */
+static bool take_kept(struct kp_str pattern, unsigned flags, struct kp_compiled *ret_compiled)
+{
+    lock();
+    uint32_t i = kept.count;
+    while (i > 0 && !is_same(&kept.items[i - 1], pattern, flags))
+        i--;
+    if (i > 0) {
+        *ret_compiled = kept.items[i - 1];
+        memmove(&kept.items[i - 1], &kept.items[i], (kept.count - i) * sizeof *kept.items);
+        kept.count--;
+    }
+    kept.compiled += i == 0;
+    kp_mutex_unlock(&kept.mutex);
+    return i > 0;
+}
+
+static void keep(struct kp_compiled *compiled)
+{
+    struct kp_compiled gone = {0};
+    if (compiled->len > KP_PATTERN_KEPT_BYTES_MAX) {
+        destroy(compiled);
+        return;
+    }
+    lock();
+    if (kept.count == KP_PATTERNS_KEPT) {
+        gone = kept.items[0];
+        kept.count--;
+        memmove(&kept.items[0], &kept.items[1], kept.count * sizeof *kept.items);
+    }
+    kept.items[kept.count++] = *compiled;
+    kp_mutex_unlock(&kept.mutex);
+    *compiled = (struct kp_compiled){0};
+    destroy(&gone);
+}
+
+uint64_t kp_patterns_compiled(void)
+{
+    lock();
+    uint64_t compiled = kept.compiled;
+    kp_mutex_unlock(&kept.mutex);
+    return compiled;
+}
 
 bool kp_pattern_compile(struct kp_call *call, const struct kp_vec *out, uint32_t row, struct kp_str pattern,
                         unsigned flags, struct kp_pattern *compiled)
@@ -17,34 +99,38 @@ bool kp_pattern_compile(struct kp_call *call, const struct kp_vec *out, uint32_t
     compiled->call = call;
     compiled->out = out;
     compiled->row = row;
-    if (compiled->are && compiled->flags == flags && kp_str_equal(compiled->pattern, pattern))
+    struct kp_compiled *own = &compiled->compiled;
+    if (is_same(own, pattern, flags))
         return true;
     kp_pattern_finish(compiled);
-    compiled->pattern = pattern;
-    compiled->flags = flags;
     if (out && kp_vec_is_null(out, row))
         return false;
     struct kp_are_refusal refusal;
-    compiled->are = kp_are_create(pattern, flags, &refusal);
-    if (!compiled->are) {
-        kp_call_fail(call, row, refusal.sqlstate, "invalid regular expression: %s", refusal.message);
-        return false;
+    if (!take_kept(pattern, flags, own)) {
+        own->are = kp_are_create(pattern, flags, &refusal);
+        if (!own->are) {
+            kp_call_fail(call, row, refusal.sqlstate, "invalid regular expression: %s", refusal.message);
+            return false;
+        }
+        own->text = kp_strndup(pattern.ptr ? pattern.ptr : "", pattern.len);
+        own->len = pattern.len;
+        own->flags = flags;
+        own->groups = kp_alloc(2 * ((size_t)kp_are_groups(own->are) + 1) * sizeof *own->groups);
     }
-    compiled->groups = kp_alloc(2 * ((size_t)kp_are_groups(compiled->are) + 1) * sizeof *compiled->groups);
+    compiled->groups = own->groups;
     return true;
 }
 
 void kp_pattern_finish(struct kp_pattern *pattern)
 {
-    kp_are_destroy(pattern->are);
-    kp_free(pattern->groups);
-    pattern->are = NULL;
+    if (pattern->compiled.are)
+        keep(&pattern->compiled);
     pattern->groups = NULL;
 }
 
 static bool search(struct kp_pattern *pattern, struct kp_str text, size_t at, unsigned groups)
 {
-    switch (kp_are_search(pattern->are, text, at, pattern->groups, groups, pattern->call->arena)) {
+    switch (kp_are_search(pattern->compiled.are, text, at, pattern->groups, groups, pattern->call->arena)) {
     case KP_ARE_NONE:
         return false;
     case KP_ARE_FOUND:

@@ -5,11 +5,18 @@
 #include "vec/are.h"
 #include "vec/fn.h"
 
-/* The pattern of the row before; zero-initialize. Compiled anew when a row has another one. */
-struct kp_pattern {
+/* Of a pattern, compiled. Who holds it is the only one who uses it. */
+struct kp_compiled {
     struct kp_are *are; /* NULL: none */
-    struct kp_str pattern;
+    char *text;         /* the pattern */
+    size_t len;
     unsigned flags; /* enum kp_are_flags */
+    size_t *groups; /* room for the places of its groups */
+};
+
+/* The pattern of the row before; zero-initialize. Another one when a row has another one. */
+struct kp_pattern {
+    struct kp_compiled compiled;
     size_t *groups; /* of the last match: begin and end of group i at 2 i, 0 the whole; (size_t)-1: took no part */
     /* whose row fails when a search takes too long */
     struct kp_call *call;
@@ -22,6 +29,8 @@ struct kp_pattern {
 bool kp_pattern_compile(struct kp_call *call, const struct kp_vec *out, uint32_t row, struct kp_str pattern,
                         unsigned flags, struct kp_pattern *compiled);
 void kp_pattern_finish(struct kp_pattern *pattern);
+/* How many were compiled so far by the process, for tests. */
+uint64_t kp_patterns_compiled(void);
 /*
  * The first match that begins at byte `at` or behind, with its place and those of groups up to number `last_group` in
  * pattern->groups. False: there is none, or the row fails.
@@ -31,7 +40,7 @@ bool kp_pattern_search(struct kp_pattern *pattern, struct kp_str text, size_t at
 bool kp_pattern_matches(struct kp_pattern *pattern, struct kp_str text);
 static inline unsigned kp_pattern_groups(const struct kp_pattern *pattern)
 {
-    return kp_are_groups(pattern->are);
+    return kp_are_groups(pattern->compiled.are);
 }
 /* What a group took in the last match; ptr NULL: it took no part. */
 static inline struct kp_str kp_pattern_group(const struct kp_pattern *pattern, struct kp_str text, unsigned group)

@@ -38,7 +38,7 @@ struct kp_set_cursor {
 
 struct kp_set_func {
     const char *name;
-    unsigned flags; /* KP_STRICT, KP_CAN_FAIL, KP_STABLE, KP_VOLATILE */
+    unsigned flags; /* KP_STRICT, KP_CAN_FAIL, KP_STABLE, KP_VOLATILE, KP_PATTERN */
     uint8_t arg_count;
     enum kp_type_id args[KP_FUNCTION_ARGS_MAX];
     /* Columns; one: the function is a scalar one, its column has the function's name (or alias) unless it has one here.

@@ -105,7 +105,7 @@ static bool fields(struct kp_call *call, const struct kp_vec *const *args, uint3
     return true;
 }
 
-#define FLAGS (KP_STRICT | KP_CAN_FAIL)
+#define FLAGS (KP_STRICT | KP_CAN_FAIL | KP_PATTERN)
 static const struct kp_set_func funcs[] = {
     {"regexp_split_to_table", FLAGS, 2, {KP_TEXT, KP_TEXT}, 1, {{KP_TEXT, NULL}}, split, "pieces between matches"},
     {"regexp_split_to_table",
