@@ -129,6 +129,8 @@ enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared
     cursor->prepared = prepared->copied ? prepared->copied : prepared;
     cursor->position = -1;
     session->locking = cursor->prepared->locks;
+    if (session->locking && !session->has_snapshot) /* what was acknowledged already would only fail it at COMMIT */
+        kp_session_read_after(session, atomic_load(&session->db->written));
     session->cursors++;
     snprintf(cursor->tag, sizeof cursor->tag, "%s", prepared->statement->tag ? prepared->statement->tag : "");
     const struct kp_type *types;
