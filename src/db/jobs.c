@@ -6,7 +6,7 @@
  */
 #include "db/base.h"
 
-enum { MEET_RECORDS_MAX = 20000, ROUNDS_MAX = 50 };
+enum { WAIT_SLICE_US = 50000, MEET_RECORDS_MAX = 20000, ROUNDS_MAX = 50 };
 
 static struct kp_store *live_store(void *arg, struct kp_relation *relation)
 {
@@ -34,6 +34,19 @@ static enum kp_code wait_for_inputs(struct kp_job *job, const struct kp_plan *pl
     }
     for (uint32_t i = 0; i < plan->input_count; i++)
         KP_TRY(wait_for_inputs(job, plan->inputs[i], err));
+    return KP_OK;
+}
+
+/* What was acknowledged before the statement: rows that are gone by then might take more than there is. */
+static enum kp_code wait_for_writes(struct kp_job *job, struct kp_error *err)
+{
+    struct kp_db *db = job->db;
+    int64_t written = atomic_load(&db->written);
+    while (!kp_view_clock_wait(db->clock, written, WAIT_SLICE_US)) {
+        KP_TRY(kp_db_health(db, err));
+        if (atomic_load(&job->cancelled))
+            return kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
+    }
     return KP_OK;
 }
 
@@ -85,6 +98,7 @@ static enum kp_code build(struct kp_job *job, struct kp_error *err)
     for (size_t i = 0; i < job->target_count; i++)
         if (job->targets[i].relation->plan)
             KP_TRY(wait_for_inputs(job, job->targets[i].relation->plan->plan, err));
+    KP_TRY(wait_for_writes(job, err));
     struct kp_backfill_options options = {.log = db->log,
                                           .columns = db->columns,
                                           .clock = db->clock,

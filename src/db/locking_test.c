@@ -1,6 +1,7 @@
 /*
- * A block that begins with FOR UPDATE reads behind all that was acknowledged before: the engine is held here while
- * another session's commit waits to be seen, which the block would otherwise lock as it was, to fail at its COMMIT.
+ * What must not be done over rows as they were before what was acknowledged. A block that begins with FOR UPDATE reads
+ * behind all that was acknowledged before: the engine is held here while another session's commit waits to be seen,
+ * which the block would otherwise lock as it was, to fail at its COMMIT.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -74,8 +75,39 @@ static void locks_what_was_acknowledged(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* A view over a row that was deleted before, and would take more memory than there is. */
+static void views_begin_behind_what_was_acknowledged(void **state)
+{
+    struct fixture one = {.dir = "/tmp/kappa-locking-test-XXXXXX",
+                          .options = {.unsafe_no_sync = true, .memory_bytes = 48 << 20}};
+    struct kp_error err;
+    char command[128];
+    assert_non_null(mkdtemp(one.dir));
+    open_db(&one);
+    must(&one, "CREATE TABLE s (id int PRIMARY KEY, n int); INSERT INTO s VALUES (1, 1000000), (2, 3)");
+    await(&one, "SELECT count(*) FROM s", "2");
+    struct fixture two = one;
+    assert_int_equal(kp_session_open(one.db, &(struct kp_session_options){0}, &two.session, &err), KP_OK);
+    await(&two, "SELECT count(*) FROM s", "2");
+    struct hold hold = {.db = one.db};
+    kp_thread_start(&hold.holder, "holder", 1 << 20, hold_engine, &hold);
+    while (!atomic_load(&hold.held))
+        usleep(1000);
+    must(&two, "DELETE FROM s WHERE id = 1");
+    kp_thread_start(&hold.releaser, "releaser", 1 << 20, release_engine, &hold);
+    must(&one, "CREATE MATERIALIZED VIEW v AS SELECT id, g, repeat('x', 100) AS x FROM s, generate_series(1, n) AS g");
+    await(&one, "SELECT count(*) FROM v", "3\n");
+    kp_thread_join(&hold.holder);
+    kp_thread_join(&hold.releaser);
+    kp_session_close(two.session);
+    close_db(&one);
+    snprintf(command, sizeof command, "rm -rf %s", one.dir);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(locks_what_was_acknowledged)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(views_begin_behind_what_was_acknowledged),
+                                       cmocka_unit_test(locks_what_was_acknowledged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
