@@ -39,7 +39,7 @@ static enum kp_code bind_query(struct kp_ddl *ddl, const struct kp_statement *st
                                struct kp_error *err)
 {
     struct kp_catalog *catalog = ddl->db->catalog;
-    struct kp_str schema = {statement->name.schema, statement->name.schema ? strlen(statement->name.schema) : 0};
+    struct kp_str schema = kp_str(statement->name.schema ? statement->name.schema : "public");
     *ret_root = NULL;
     kp_catalog_read(catalog);
     enum kp_code code = KP_OK;

@@ -361,7 +361,7 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
 {
     struct kp_db *db = ddl->db;
     kp_catalog_read(db->catalog);
-    struct kp_str schema = {statement->name.schema, statement->name.schema ? strlen(statement->name.schema) : 0};
+    struct kp_str schema = kp_str(statement->name.schema ? statement->name.schema : "public");
     if (statement->relation_kind >= KP_RELATION_TYPE)
         schema = kp_str(kp_relation_schema(statement->relation_kind));
     struct kp_relation *there = kp_catalog_find(db->catalog, schema, kp_str(statement->name.name));

@@ -96,10 +96,10 @@ static void has_failed(struct fixture *fixture, size_t i)
 {
     char sql[300];
     serves(fixture);
-    text(sql, sizeof sql, "SELECT kind FROM kappa.failed WHERE error IS NOT NULL AND name LIKE '", objects[i].name,
-         "%'");
+    text(sql, sizeof sql, "SELECT kind FROM kappa.failed_definitions WHERE error IS NOT NULL AND name LIKE '",
+         objects[i].name, "%'");
     gives(fixture, sql, objects[i].kind);
-    gives(fixture, "SELECT kind FROM kappa.failed WHERE name = 'w'", "materialized view");
+    gives(fixture, "SELECT kind FROM kappa.failed_definitions WHERE name = 'w'", "materialized view");
     gives(fixture, "SELECT state, error FROM kappa.views WHERE name = 'w'", "failed,");
     gives(fixture, objects[i].read, "materialized view \"w\" failed: ");
     text(sql, sizeof sql, "", objects[i].kind, " \"");
@@ -131,7 +131,8 @@ static void each_kind_fails_alone(void **state)
         text(sql, sizeof sql, "", objects[i].drop, " CASCADE");
         must(&fixture, sql);
         for (int again = 0; again < 2; again++, reopen(&fixture)) {
-            gives(&fixture, "SELECT count(*), string_agg(name || error, ',') FROM kappa.failed", "0,null\n");
+            gives(&fixture, "SELECT count(*), string_agg(name || error, ',') FROM kappa.failed_definitions",
+                  "0,null\n");
             serves(&fixture);
         }
         end(&fixture);
@@ -145,7 +146,8 @@ static void each_kind_is_mended(void **state)
         fail_one(&fixture, i);
         must(&fixture, objects[i].mended);
         for (int again = 0; again < 3; again++, reopen(&fixture)) {
-            gives(&fixture, "SELECT count(*), string_agg(name || error, ',') FROM kappa.failed", "0,null\n");
+            gives(&fixture, "SELECT count(*), string_agg(name || error, ',') FROM kappa.failed_definitions",
+                  "0,null\n");
             await(&fixture, objects[i].read, objects[i].answer);
             serves(&fixture);
         }
@@ -166,7 +168,7 @@ static void taken_again(void **state)
     put_record(&fixture, "CREATE OR REPLACE MATERIALIZED VIEW v AS SELECT a FROM t");
     for (int again = 0; again < 2; again++) {
         reopen(&fixture);
-        gives(&fixture, "SELECT count(*), string_agg(name || error, ',') FROM kappa.failed", "0,null\n");
+        gives(&fixture, "SELECT count(*), string_agg(name || error, ',') FROM kappa.failed_definitions", "0,null\n");
         gives(&fixture, "SELECT s FROM p", "30\n");
         gives(&fixture, "SELECT state FROM kappa.sinks", "running");
         serves(&fixture);
@@ -187,15 +189,16 @@ static void chains_fail(void **state)
     put_record(&fixture, "CREATE MATERIALIZED VIEW w AS SELECT count(m) AS n FROM v");
     put_record(&fixture, "CREATE SINK k FROM w WITH (topic = 'out')");
     reopen(&fixture);
-    gives(&fixture, "SELECT count(*) FROM kappa.failed", "6\n");
+    gives(&fixture, "SELECT count(*) FROM kappa.failed_definitions", "6\n");
     gives(&fixture, "SELECT n FROM w", "type \"mood\" failed: ");
     serves(&fixture);
     gives(&fixture, "DROP TYPE mood", "because other objects depend on it");
     must(&fixture, "CREATE OR REPLACE TYPE mood AS ENUM ('sad')");
     gives(&fixture, "SELECT n FROM w", "2\n");
-    gives(&fixture, "SELECT name, error FROM kappa.failed", "k,it goes on when the server is started again\n");
+    gives(&fixture, "SELECT name, error FROM kappa.failed_definitions",
+          "k,it goes on when the server is started again\n");
     reopen(&fixture);
-    gives(&fixture, "SELECT count(*), string_agg(name || error, ',') FROM kappa.failed", "0,null\n");
+    gives(&fixture, "SELECT count(*), string_agg(name || error, ',') FROM kappa.failed_definitions", "0,null\n");
     gives(&fixture, "SELECT n FROM w", "2\n");
     await(&fixture, "SELECT state, rows FROM kappa.sinks", "running,1\n");
     must(&fixture, "DROP TYPE mood CASCADE");
@@ -213,7 +216,7 @@ static void sinks_fail(void **state)
     put_record(&fixture, "CREATE SINK k FROM sound WITH (topic = 'out', no_such_option = '1')");
     reopen(&fixture);
     serves(&fixture);
-    gives(&fixture, "SELECT name, kind FROM kappa.failed", "k,sink\n");
+    gives(&fixture, "SELECT name, kind FROM kappa.failed_definitions", "k,sink\n");
     gives(&fixture, "DROP MATERIALIZED VIEW sound", "because other objects depend on it");
     must(&fixture, "CREATE OR REPLACE SINK k FROM sound WITH (topic = 'out')");
     for (int again = 0; again < 2; again++, reopen(&fixture))
@@ -233,13 +236,13 @@ static void versions_fail(void **state)
     put_record(&fixture, "ALTER MATERIALIZED VIEW v AS SELECT no_such_function(a) AS a FROM t");
     reopen(&fixture);
     gives(&fixture, "SELECT s FROM w", "30\n");
-    gives(&fixture, "SELECT name, version, promoted FROM kappa.failed ORDER BY 1", "v,2,f\nw,2,f\n");
+    gives(&fixture, "SELECT name, version, promoted FROM kappa.failed_definitions ORDER BY 1", "v,2,f\nw,2,f\n");
     gives(&fixture, "ALTER MATERIALIZED VIEW v PROMOTE", "materialized view \"v\" failed: ");
     must(&fixture, "ALTER MATERIALIZED VIEW v AS SELECT a + 1 AS a FROM t");
     must(&fixture, "ALTER MATERIALIZED VIEW v PROMOTE");
     for (int again = 0; again < 2; again++, reopen(&fixture)) {
         gives(&fixture, "SELECT s FROM w", "32\n");
-        gives(&fixture, "SELECT count(*), string_agg(name || error, ',') FROM kappa.failed", "0,null\n");
+        gives(&fixture, "SELECT count(*), string_agg(name || error, ',') FROM kappa.failed_definitions", "0,null\n");
     }
     put_record(&fixture, "ALTER MATERIALIZED VIEW v AS SELECT a FROM t QUALIFY a");
     put_record(&fixture, "ALTER MATERIALIZED VIEW v PROMOTE");

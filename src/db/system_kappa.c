@@ -530,7 +530,7 @@ const struct kp_system_table kp_system_kappa[] = {
      .fill = fill_views,
      .doc = "views and tables, each version"},
     {"kappa",
-     "failed",
+     "failed_definitions",
      {{"name", KP_TEXT, NULL},
       {"version", KP_INT4, NULL},
       {"promoted", KP_BOOL, "it is the one that its name reads"},
