@@ -141,6 +141,13 @@ void kp_system_set_int(struct kp_system_rows *rows, const char *column, int64_t 
     set_int(datum, value);
 }
 
+void kp_system_set_float(struct kp_system_rows *rows, const char *column, float value)
+{
+    struct kp_datum *datum = named(rows, column);
+    datum->null = false;
+    datum->f32 = value;
+}
+
 void kp_system_set_time(struct kp_system_rows *rows, const char *column, int64_t unix_us)
 {
     struct kp_datum *datum = named(rows, column);

@@ -34,6 +34,7 @@ void kp_system_row(struct kp_system_rows *rows);
 void kp_system_set_text(struct kp_system_rows *rows, const char *column, const char *text); /* NULL: null; copied */
 void kp_system_set_buf(struct kp_system_rows *rows, const char *column, const struct kp_buf *text);
 void kp_system_set_int(struct kp_system_rows *rows, const char *column, int64_t value);
+void kp_system_set_float(struct kp_system_rows *rows, const char *column, float value);    /* float4 */
 void kp_system_set_time(struct kp_system_rows *rows, const char *column, int64_t unix_us); /* timestamptz */
 
 struct kp_system_column {

@@ -605,7 +605,7 @@ static enum kp_code fill_enum(struct kp_session *session, struct kp_system_rows 
             kp_system_row(rows);
             kp_system_set_int(rows, "oid", type->info.oid + 2 + label);
             kp_system_set_int(rows, "enumtypid", type->info.oid);
-            kp_system_set_int(rows, "enumsortorder", label + 1);
+            kp_system_set_float(rows, "enumsortorder", 1 + (float)labels->numbers[label] / KP_ENUM_STEP);
             kp_system_set_text(rows, "enumlabel", labels->names[label]);
         }
     }
