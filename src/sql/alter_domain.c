@@ -218,28 +218,48 @@ static enum kp_code bind_drop(struct binder *binder, const PgQuery__AlterDomainS
     return edit_text(binder, to->object, (struct edit){.rename = alter->name}, &to->text);
 }
 
+static enum kp_code bind_validate(struct binder *binder, const PgQuery__AlterDomainStmt *alter,
+                                  struct kp_alteration *to)
+{
+    bool has;
+    KP_TRY(kp_bind_domain_has(binder, to->object, alter->name, &has));
+    to->what = KP_ALTER_NOTHING;
+    return has ? KP_OK : no_constraint(binder, to->object, alter->name);
+}
+
+/* Nothing happens where it is so already. */
+static enum kp_code bind_not_null(struct binder *binder, bool not_null, struct kp_alteration *to)
+{
+    struct domain_text text;
+    bool has = false;
+    KP_TRY(begin(binder, to->object, &text));
+    for (size_t n = 0; n < text.create->n_constraints; n++)
+        has |= constraint_at(&text, n)->contype == PG_QUERY__CONSTR_TYPE__CONSTR_NOTNULL;
+    if (has == not_null)
+        to->what = KP_ALTER_NOTHING;
+    struct edit edit = {.not_null = not_null, .drop_not_null = !not_null};
+    return has == not_null ? KP_OK : edit_text(binder, to->object, edit, &to->text);
+}
+
 enum kp_code kp_bind_alter_constraints(struct binder *binder, const PgQuery__AlterDomainStmt *alter, bool replaying,
                                        struct kp_alteration *to)
 {
-    bool has;
     to->what = KP_ALTER_TEXT;
-    if (alter->subtype[0] == 'V') { /* there is none that is not */
-        KP_TRY(kp_bind_domain_has(binder, to->object, alter->name, &has));
-        to->what = KP_ALTER_NOTHING;
-        return has ? KP_OK : no_constraint(binder, to->object, alter->name);
-    }
-    if (!replaying)
-        KP_TRY(check_unused(binder, to->object));
     switch (alter->subtype[0]) {
+    case 'V': /* there is none that is not */
+        KP_TRY(bind_validate(binder, alter, to));
+        break;
     case 'O':
-        return edit_text(binder, to->object, (struct edit){.not_null = true}, &to->text);
     case 'N':
-        return edit_text(binder, to->object, (struct edit){.drop_not_null = true}, &to->text);
+        KP_TRY(bind_not_null(binder, alter->subtype[0] == 'O', to));
+        break;
     case 'C':
-        return bind_add(binder, alter->def->constraint, to);
+        KP_TRY(bind_add(binder, alter->def->constraint, to));
+        break;
     default:
-        return bind_drop(binder, alter, to);
+        KP_TRY(bind_drop(binder, alter, to));
     }
+    return replaying || to->what == KP_ALTER_NOTHING ? KP_OK : check_unused(binder, to->object);
 }
 
 enum kp_code kp_bind_rename_constraint(struct binder *binder, const PgQuery__RenameStmt *rename, bool replaying,
