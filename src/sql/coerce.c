@@ -280,7 +280,7 @@ enum kp_code kp_bind_coerce(struct binder *binder, struct kp_expr *expr, struct 
             return cannot(binder, expr, to);
         if (is_regs(expr->type.id) && kp_type_info(to.id)->category == 'S')
             KP_TRY(kp_bind_as_name(binder, expr, &expr));
-        if (expr->kind == KP_EXPR_CONST && expr->datum.null) {
+        if (expr->kind == KP_EXPR_CONST && expr->datum.null && !rows) {
             *ret_expr = kp_bind_null(binder, to);
             return KP_OK;
         }

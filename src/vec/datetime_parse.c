@@ -305,6 +305,11 @@ static enum outcome take_joined_date(struct scanner *s)
         if (s->at == s->end)
             return OUTCOME_SYNTAX;
     }
+    if (count == 3 && separator == '-' && s->at < s->end && *s->at == '-') {
+        s->at++;
+        if (s->at < s->end && (is_digit(*s->at) || *s->at == '-')) /* a fourth field is no zone */
+            return OUTCOME_SYNTAX;
+    }
     return assign_date(s->f, parts, count);
 }
 

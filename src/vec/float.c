@@ -6,6 +6,7 @@
  */
 #include "vec/float.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <float.h>
 #include <math.h>
@@ -171,26 +172,35 @@ static bool word(struct kp_str text, const char *name, int *ret_sign)
     return text.len == strlen(name) && strncasecmp(text.ptr, name, text.len) == 0;
 }
 
-/* [+-] digits [. digits] [e [+-] digits], at least one digit; strtod takes more (hexadecimal, nan(…)). */
+static size_t skip_digits(struct kp_str text, size_t at, bool hexadecimal)
+{
+    while (at < text.len &&
+           (hexadecimal ? isxdigit((unsigned char)text.ptr[at]) : isdigit((unsigned char)text.ptr[at])))
+        at++;
+    return at;
+}
+
+/* [+-] digits [. digits] [e [+-] digits], at least one digit; hexadecimal behind 0x, and then p for e, as strtod reads
+ * it. */
 static bool is_number(struct kp_str text)
 {
-    size_t at = 0, digits = 0;
-    if (at < text.len && (text.ptr[at] == '+' || text.ptr[at] == '-'))
-        at++;
-    for (; at < text.len && text.ptr[at] >= '0' && text.ptr[at] <= '9'; at++)
-        digits++;
-    if (at < text.len && text.ptr[at] == '.')
-        for (at++; at < text.len && text.ptr[at] >= '0' && text.ptr[at] <= '9'; at++)
-            digits++;
-    if (digits == 0)
+    size_t at = text.len && (text.ptr[0] == '+' || text.ptr[0] == '-');
+    bool hexadecimal = at + 1 < text.len && text.ptr[at] == '0' && (text.ptr[at + 1] | 32) == 'x';
+    at += hexadecimal ? 2 : 0;
+    size_t start = at, points = 0;
+    at = skip_digits(text, at, hexadecimal);
+    if (at < text.len && text.ptr[at] == '.') {
+        points = 1;
+        at = skip_digits(text, at + 1, hexadecimal);
+    }
+    if (at - start == points)
         return false;
-    if (at < text.len && (text.ptr[at] | 32) == 'e') {
+    if (at < text.len && (text.ptr[at] | 32) == (hexadecimal ? 'p' : 'e')) {
         at++;
         if (at < text.len && (text.ptr[at] == '+' || text.ptr[at] == '-'))
             at++;
-        size_t start = at;
-        while (at < text.len && text.ptr[at] >= '0' && text.ptr[at] <= '9')
-            at++;
+        start = at;
+        at = skip_digits(text, at, false);
         if (at == start)
             return false;
     }
@@ -202,7 +212,7 @@ static enum kp_code parse(struct kp_str given, bool single, double *ret_value, s
     struct kp_str text = trimmed(given);
     const char *type = single ? "real" : "double precision";
     int sign;
-    if (word(text, "nan", &sign) && text.len == 3) {
+    if (word(text, "nan", &sign)) {
         *ret_value = (double)NAN;
         return KP_OK;
     }

@@ -78,7 +78,13 @@ static void test_numbers(void **state)
     check(KP_FLOAT8, "1e400", "!22003");
     check(KP_FLOAT8, "-inf", "-Infinity");
     check(KP_FLOAT8, "nan", "NaN");
-    check(KP_FLOAT8, "0x10", "!22P02");
+    check(KP_FLOAT8, "0x10", "16");
+    check(KP_FLOAT8, "-0X1.8p+3", "-12");
+    check(KP_FLOAT8, "0x.8", "0.5");
+    check(KP_FLOAT8, "0x", "!22P02");
+    check(KP_FLOAT8, "0x1p", "!22P02");
+    check(KP_FLOAT8, "0x1p-1080", "!22003");
+    check(KP_FLOAT8, "-nan", "NaN");
     check(KP_FLOAT8, "-0", "-0");
     check(KP_FLOAT4, "1000000", "1e+06");
     check(KP_FLOAT4, "3.4028235e38", "3.4028235e+38");
@@ -189,6 +195,10 @@ static void test_zones(void **state)
     check_mod(type, "2013-01-02 03:04:05 +0530", "2013-01-01 21:34:05+00", NULL);
     check_mod(type, "2013-01-02 03:04:05 Nowhere/Town", "!22023", NULL);
     check_mod(type, "2013-01-02 03:04:05+16", "!22009", NULL);
+    check_mod(type, "2013-01-02-03", "!22007", NULL);
+    check_mod(type, "2013-Jan-02-03:30", "!22007", NULL);
+    check_mod(type, "2013-01-02-", "2013-01-02 00:00:00+00", NULL);
+    check_mod(type, "2013/01/02-03", "2013-01-02 03:00:00+00", NULL);
 }
 
 static void test_intervals(void **state)
