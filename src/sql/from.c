@@ -253,10 +253,13 @@ static enum kp_code rename_columns(struct binder *binder, struct kp_plan *plan, 
 {
     if (!alias || alias->n_colnames == 0)
         return KP_OK;
-    if (alias->n_colnames > plan->col_count)
+    uint32_t count = plan->col_count;
+    if (plan->kind == KP_PLAN_SCAN && count == plan->scan.relation->col_count)
+        count -= plan->scan.relation->hidden_count;
+    if (alias->n_colnames > count)
         return kp_bind_fail(binder, location, KP_INVALID, "42P10",
-                            "table \"%s\" has %u columns available but %zu columns specified", alias->aliasname,
-                            plan->col_count, alias->n_colnames);
+                            "table \"%s\" has %u columns available but %zu columns specified", alias->aliasname, count,
+                            alias->n_colnames);
     for (size_t i = 0; i < alias->n_colnames; i++)
         plan->cols[i].name = alias->colnames[i]->string->sval;
     return KP_OK;
