@@ -37,10 +37,11 @@ static bool append_word(struct kp_buf *out, struct kp_str word, enum kp_type_id 
     return false;
 }
 
-/* The text with its words written out; false: it has none. */
+/* The text with its words written out, in front: 'today' may follow a clock, a date may not. False: it has none. */
 static bool write_out(struct kp_str text, enum kp_type_id id, int64_t now_us, const struct kp_zone *zone,
                       struct kp_buf *out)
 {
+    struct kp_buf rest = {0};
     bool any = false;
     for (size_t i = 0; i < text.len;) {
         size_t len = 0;
@@ -48,13 +49,16 @@ static bool write_out(struct kp_str text, enum kp_type_id id, int64_t now_us, co
             len++;
         struct kp_str word = {text.ptr + i, len};
         if (len && append_word(out, word, id, now_us, zone)) {
+            kp_buf_append_byte(out, ' ');
             any = true;
         } else {
             len = KP_MAX(len, (size_t)1);
-            kp_buf_append(out, text.ptr + i, len);
+            kp_buf_append(&rest, text.ptr + i, len);
         }
         i += len;
     }
+    kp_buf_append(out, rest.data, rest.len);
+    kp_buf_finish(&rest);
     return any;
 }
 

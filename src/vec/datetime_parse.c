@@ -79,6 +79,15 @@ static bool all_digits(const char *at, int count)
     return true;
 }
 
+/* Behind a colon, which at is on: any number of digits, also none; 60 stands for all that is too much. */
+static int take_sixtieths(const char **at, const char *end)
+{
+    int number = 0;
+    for (++*at; *at < end && is_digit(**at); ++*at)
+        number = KP_MIN(number * 10 + (**at - '0'), 60);
+    return number;
+}
+
 /* +hh, +hhmm, +hh:mm, +hh:mm:ss; at is on the sign. */
 static enum outcome take_offset(const char **at, const char *end, int32_t *ret_offset)
 {
@@ -96,14 +105,9 @@ static enum outcome take_offset(const char **at, const char *end, int32_t *ret_o
         number = number * 10 + (start[i] - '0');
     if (*at < end && **at == ':') {
         hours = number;
-        if (end - *at < 3 || !all_digits(*at + 1, 2))
-            return OUTCOME_SYNTAX;
-        minutes = two(*at + 1);
-        *at += 3;
-        if (end - *at >= 3 && **at == ':' && all_digits(*at + 1, 2)) {
-            seconds = two(*at + 1);
-            *at += 3;
-        }
+        minutes = take_sixtieths(at, end);
+        if (*at < end && **at == ':')
+            seconds = take_sixtieths(at, end);
     } else if (digits > 2) {
         hours = number / 100, minutes = number % 100;
     } else {

@@ -195,6 +195,10 @@ static void test_zones(void **state)
     check_mod(type, "2013-01-02 03:04:05 +0530", "2013-01-01 21:34:05+00", NULL);
     check_mod(type, "2013-01-02 03:04:05 Nowhere/Town", "!22023", NULL);
     check_mod(type, "2013-01-02 03:04:05+16", "!22009", NULL);
+    check_mod(type, "2013-01-02 03:04:05 +5:", "2013-01-01 22:04:05+00", NULL);
+    check_mod(type, "2013-01-02 03:04:05-05:3:1", "2013-01-02 08:07:06+00", NULL);
+    check_mod(type, "2013-01-02 03:04:05+05:60", "!22009", NULL);
+    check_mod(type, "2013-01-02 03:04:05+05:100", "!22009", NULL);
     check_mod(type, "2013-01-02-03", "!22007", NULL);
     check_mod(type, "2013-Jan-02-03:30", "!22007", NULL);
     check_mod(type, "2013-01-02-", "2013-01-02 00:00:00+00", NULL);
