@@ -83,6 +83,11 @@ enum kp_code kp_bind_finish(struct binder *binder, struct kp_plan *plan, uint32_
             return kp_bind_fail(binder, -1, KP_INVALID, "42P18", "could not determine data type of parameter $%u",
                                 i + 1);
     root->bases = plan->bases;
+    bool plain_view =
+        binder->statement->kind == KP_STATEMENT_CREATE && binder->statement->relation_kind == KP_RELATION_PLAIN_VIEW;
+    plan = kp_reduce_joins(binder, plan);
+    if (!plain_view) /* who reads it may have conditions */
+        KP_TRY(kp_check_full_joins(binder, plan));
     if (binder->for_view)
         KP_TRY(kp_bind_lateness(binder, &plan));
     plan = kp_prune(binder, plan);

@@ -788,6 +788,12 @@ KP_MUST enum kp_code kp_bind_coerce_row(struct binder *binder, struct kp_expr *e
 KP_MUST enum kp_code kp_bind_create_composite(struct binder *binder, struct kp_relation *relation,
                                               const PgQuery__CompositeTypeStmt *create);
 
+/* ---- reduce.c ---- */
+/* The plan with its outer joins made inner where no row without a partner gets through what is above. */
+struct kp_plan *kp_reduce_joins(struct binder *binder, struct kp_plan *plan);
+/* No FULL JOIN is left that PostgreSQL cannot run. */
+KP_MUST enum kp_code kp_check_full_joins(struct binder *binder, const struct kp_plan *plan);
+
 /* ---- prune.c ---- */
 /* The plan without columns that nobody reads, nested projections merged; the first `keep` columns stay as they are. */
 struct kp_plan *kp_prune(struct binder *binder, struct kp_plan *plan);

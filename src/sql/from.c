@@ -685,20 +685,6 @@ static struct kp_plan *add_merged(struct binder *binder, struct kp_plan *join, c
     return plan;
 }
 
-/* A full join needs an equality of its sides, or no condition but constants. */
-static enum kp_code check_full(struct binder *binder, const struct kp_plan *join)
-{
-    uint32_t min, max;
-    struct conjuncts all = {0};
-    if (join->join.kind != KP_JOIN_FULL || join->join.key_count || !join->join.residual)
-        return KP_OK;
-    kp_conjuncts_add(binder, &all, join->join.residual);
-    for (uint32_t i = 0; i < all.count; i++)
-        if (kp_expr_column_range(all.exprs[i], &min, &max))
-            return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, KP_FULL_JOIN_NEEDS);
-    return KP_OK;
-}
-
 /* The join of both sides, left's columns first. */
 static struct kp_plan *plan_outer(struct binder *binder, const struct outer_join *outer)
 {
@@ -779,7 +765,6 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
         KP_TRY(kp_bind_lateral(binder, KP_JOIN_LEFT, outer.left, outer.right, &outer.conditions, &plan));
     } else {
         plan = plan_outer(binder, &outer);
-        KP_TRY(check_full(binder, plan));
     }
     if (sides.merged)
         plan = add_merged(binder, plan, sides.merged, own);

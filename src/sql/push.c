@@ -9,8 +9,69 @@
  */
 #include "sql/bind.h"
 
+static bool holds(const struct conjuncts *list, const struct kp_expr *expr)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        if (kp_expr_equal(list->exprs[i], expr))
+            return true;
+    return false;
+}
+
+/* The conjunction of the list less those; NULL: nothing is left. */
+static struct kp_expr *without(struct binder *binder, const struct conjuncts *list, const struct conjuncts *those)
+{
+    struct kp_expr *all = kp_bind_new(binder, KP_EXPR_AND, KP_TYPE(KP_BOOL), -1, list->count);
+    all->arg_count = 0;
+    for (uint32_t i = 0; i < list->count; i++)
+        if (!holds(those, list->exprs[i]))
+            all->args[all->arg_count++] = list->exprs[i];
+    if (all->arg_count < 2)
+        return all->arg_count ? all->args[0] : NULL;
+    kp_expr_settle(all);
+    return all;
+}
+
+/* (a AND b) OR (a AND c) is a AND (b OR c), as in PostgreSQL: a may be a join's key. *ret_rest: b OR c, NULL if some
+ * branch is a alone. False: nothing is common to all. */
+static bool take_common(struct binder *binder, const struct kp_expr *either, struct conjuncts *ret_common,
+                        struct kp_expr **ret_rest)
+{
+    uint32_t count = either->arg_count;
+    struct conjuncts *branches = kp_arena_calloc(binder->arena, count * sizeof *branches);
+    for (uint32_t i = 0; i < count; i++)
+        kp_conjuncts_add(binder, &branches[i], either->args[i]);
+    for (uint32_t k = 0; k < branches[0].count; k++) {
+        bool everywhere = true;
+        for (uint32_t i = 1; i < count && everywhere; i++)
+            everywhere = holds(&branches[i], branches[0].exprs[k]);
+        if (everywhere)
+            kp_conjuncts_add(binder, ret_common, branches[0].exprs[k]);
+    }
+    if (!ret_common->count)
+        return false;
+    struct kp_expr *rest = kp_bind_new(binder, KP_EXPR_OR, either->type, either->location, count);
+    *ret_rest = rest;
+    for (uint32_t i = 0; i < count; i++) {
+        rest->args[i] = without(binder, &branches[i], ret_common);
+        if (!rest->args[i])
+            *ret_rest = NULL;
+    }
+    if (*ret_rest)
+        kp_expr_settle(rest);
+    return true;
+}
+
 void kp_conjuncts_add(struct binder *binder, struct conjuncts *list, struct kp_expr *expr)
 {
+    struct conjuncts common = {0};
+    struct kp_expr *rest;
+    if (expr->kind == KP_EXPR_OR && take_common(binder, expr, &common, &rest)) {
+        for (uint32_t i = 0; i < common.count; i++)
+            kp_conjuncts_add(binder, list, common.exprs[i]);
+        if (rest)
+            kp_conjuncts_add(binder, list, rest);
+        return;
+    }
     if (expr->kind == KP_EXPR_AND) {
         for (uint32_t i = 0; i < expr->arg_count; i++)
             kp_conjuncts_add(binder, list, expr->args[i]);

@@ -668,6 +668,8 @@ enum kp_code kp_unnest(struct binder *binder, const struct domain *domain, struc
                        struct kp_plan **ret_plan)
 {
     struct unnest self = {binder, domain, domain->width, NULL};
+    plan = kp_reduce_joins(binder, plan);
+    KP_TRY(kp_check_full_joins(binder, plan)); /* the domain's columns will be keys of it */
     return unnest(&self, plan, ret_plan);
 }
 
