@@ -68,6 +68,8 @@ struct scope {
     struct agg_list *aggs;     /* where an aggregate over its columns only goes, from subqueries; NULL: it is refused */
     struct sub_list *subs;     /* and where the subqueries in its arguments go; there if aggs is */
     const char *no_columns;    /* the clause, LIMIT, that must not read them; NULL: they may be read */
+    uint32_t names_from;       /* a relation before this column does not keep a new one from its name */
+    uint32_t target_count;     /* its first columns: of the target, which FROM, that is being bound, must not read */
 };
 
 /* The FROM lists around what is being bound, for those who name a relation that is out of reach (scope.c). */

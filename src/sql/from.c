@@ -265,10 +265,23 @@ static enum kp_code rename_columns(struct binder *binder, struct kp_plan *plan, 
     return KP_OK;
 }
 
-static enum kp_code check_alias(struct binder *binder, const struct scope *scope, const char *alias, int32_t location)
+static enum kp_code check_alias(struct binder *binder, const struct scope *scope, const char *alias)
 {
-    if (alias && kp_scope_has_relation(scope, alias))
-        return kp_bind_fail(binder, location, KP_INVALID, "42712", "table name \"%s\" specified more than once", alias);
+    for (uint32_t i = scope->names_from; alias && i < scope->count; i++)
+        if (scope->cols[i].relation && strcmp(scope->cols[i].relation, alias) == 0)
+            return kp_bind_fail(binder, -1, KP_INVALID, "42712", "table name \"%s\" specified more than once", alias);
+    return KP_OK;
+}
+
+/* The relations of a join beside those that are there. */
+static enum kp_code check_aliases(struct binder *binder, const struct scope *scope, const struct scope *join)
+{
+    const char *last = NULL;
+    for (uint32_t i = 0; i < join->count; i++) {
+        if (join->cols[i].relation != last)
+            KP_TRY(check_alias(binder, scope, join->cols[i].relation));
+        last = join->cols[i].relation;
+    }
     return KP_OK;
 }
 
@@ -311,7 +324,7 @@ static enum kp_code add_item(struct binder *binder, struct kp_plan *plan, const 
                              int32_t location, bool lateral, struct query_joins *joins, struct scope *scope)
 {
     const char *known_as = alias ? alias->aliasname : name;
-    KP_TRY(check_alias(binder, scope, known_as, location));
+    KP_TRY(check_alias(binder, scope, known_as));
     KP_TRY(rename_columns(binder, plan, alias, location));
     kp_scope_add_plan(binder, scope, known_as, plan, joins->base + joins->col_count);
     if (lateral)
@@ -573,7 +586,9 @@ static enum kp_code alias_join(struct binder *binder, const PgQuery__JoinExpr *j
 {
     const PgQuery__Alias *alias = join->alias;
     uint32_t count = scope->count, visible = 0;
-    for (uint32_t i = from; join->join_using_alias && i < count; i++) {
+    if (join->join_using_alias)
+        KP_TRY(check_alias(binder, scope, join->join_using_alias->aliasname));
+    for (uint32_t i = from; join->join_using_alias && !alias && i < count; i++) { /* else it is behind the other */
         struct scope_column column = scope->cols[i];
         bool used = false;
         for (size_t k = 0; k < join->n_using_clause; k++)
@@ -611,7 +626,9 @@ static enum kp_code alias_join(struct binder *binder, const PgQuery__JoinExpr *j
 static enum kp_code bind_inner(struct binder *binder, const PgQuery__JoinExpr *join, struct query_joins *joins,
                                struct scope *scope)
 {
-    uint32_t from = scope->count;
+    uint32_t from = scope->count, names_from = scope->names_from;
+    if (join->alias) /* names in it are its own */
+        scope->names_from = from;
     KP_TRY(bind_item(binder, join->larg, joins, scope));
     struct sides sides = {.scope = scope, .left_cols = scope->count, .from = from};
     KP_TRY(bind_item(binder, join->rarg, joins, scope));
@@ -620,7 +637,12 @@ static enum kp_code bind_inner(struct binder *binder, const PgQuery__JoinExpr *j
     for (uint32_t i = 0; i < conditions.count; i++)
         kp_joins_condition(binder, joins, conditions.exprs[i]);
     place_using(binder, &sides, scope);
-    return alias_join(binder, join, scope, from);
+    KP_TRY(alias_join(binder, join, scope, from));
+    scope->names_from = names_from;
+    if (!join->alias)
+        return KP_OK;
+    const struct scope others = {.cols = scope->cols, .count = from, .names_from = names_from};
+    return check_alias(binder, &others, join->alias->aliasname);
 }
 
 static struct kp_expr *outer_from_base(const struct kp_expr *expr, struct kp_arena *arena, void *arg)
@@ -770,6 +792,7 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
         plan = add_merged(binder, plan, sides.merged, own);
     place_using(binder, &sides, own);
     KP_TRY(alias_join(binder, join, own, 0));
+    KP_TRY(check_aliases(binder, scope, own));
     uint32_t first = scope->count;
     for (uint32_t i = 0; i < own->count; i++) {
         struct scope_column column = own->cols[i];

@@ -131,6 +131,28 @@ static enum kp_code rows_with_subs(struct binder *binder, const struct kp_relati
     return KP_OK;
 }
 
+/* The only row, as often as the set-returning functions in it make one. */
+static enum kp_code row_with_sets(struct binder *binder, const struct kp_relation *relation, struct sub_list *subs,
+                                  struct set_list *sets, struct kp_expr **cells, struct kp_plan **ret_plan)
+{
+    uint32_t width = kp_write_width(relation), arg_count = 0, slot_count = 0;
+    struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_VALUES, -1, 0, 0);
+    plan->values.rows = 1;
+    for (uint32_t c = 0; c < sets->call_count; c++)
+        arg_count += sets->calls[c].arg_count;
+    struct kp_expr ***slots = kp_arena_calloc(binder->arena, (width + arg_count + 1) * sizeof *slots);
+    for (uint32_t i = 0; i < width; i++)
+        slots[slot_count++] = &cells[i];
+    for (uint32_t c = 0; c < sets->call_count; c++)
+        for (uint32_t a = 0; a < sets->calls[c].arg_count; a++)
+            slots[slot_count++] = &sets->calls[c].args[a];
+    KP_TRY(kp_subs_apply(binder, subs, slots, slot_count, &plan));
+    kp_sets_apply(binder, sets, slots, width, &plan);
+    *ret_plan = kp_bind_project(binder, plan, cells, NULL, width);
+    kp_write_name_row(*ret_plan, relation, 0);
+    return KP_OK;
+}
+
 static enum kp_code insert_values(struct binder *binder, const struct kp_relation *relation,
                                   const PgQuery__InsertStmt *insert, const uint32_t *columns, uint32_t listed,
                                   struct kp_plan **ret_plan)
@@ -140,12 +162,14 @@ static enum kp_code insert_values(struct binder *binder, const struct kp_relatio
     uint32_t rows = (uint32_t)select->n_values_lists, width = kp_write_width(relation);
     struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_VALUES, -1, width, 0);
     struct sub_list *subs = kp_arena_calloc(binder->arena, rows * sizeof *subs);
+    struct set_list sets = {0};
     bool any_subs = false;
     plan->values.rows = rows;
     plan->values.exprs = kp_arena_calloc(binder->arena, (size_t)rows * width * sizeof(struct kp_expr *));
     for (uint32_t r = 0; r < rows; r++) {
         const PgQuery__List *row = select->values_lists[r]->list;
-        struct expr_place place = {.scope = &nothing, .clause = "VALUES", .subs = &subs[r]};
+        struct expr_place place = {
+            .scope = &nothing, .clause = "VALUES", .subs = &subs[r], .sets = rows == 1 ? &sets : NULL};
         if (row->n_items != select->values_lists[0]->list->n_items)
             return kp_bind_fail(binder, row->n_items ? kp_tree_location(row->items[0]) : -1, KP_INVALID, "42601",
                                 "VALUES lists must all be the same length");
@@ -156,6 +180,8 @@ static enum kp_code insert_values(struct binder *binder, const struct kp_relatio
                                    plan->values.exprs + (size_t)r * width));
         any_subs |= subs[r].count > 0;
     }
+    if (sets.call_count)
+        return row_with_sets(binder, relation, subs, &sets, plan->values.exprs, ret_plan);
     if (any_subs)
         return rows_with_subs(binder, relation, subs, plan->values.exprs, rows, ret_plan);
     kp_write_name_row(plan, relation, 0);

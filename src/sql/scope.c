@@ -241,6 +241,19 @@ enum kp_code kp_scope_star(struct binder *binder, const struct scope *scope, con
     return KP_OK;
 }
 
+/* LATERAL items of UPDATE … FROM and DELETE … USING. */
+static enum kp_code check_target(struct binder *binder, const struct scope *scope, const struct scope_column *column,
+                                 int32_t location)
+{
+    if (column < scope->cols || column >= scope->cols + scope->target_count)
+        return KP_OK;
+    kp_bind_fail(binder, location, KP_INVALID, "42P10", "invalid reference to FROM-clause entry for table \"%s\"",
+                 column->relation);
+    return kp_error_hint(binder->err,
+                         "There is an entry for table \"%s\", but it cannot be referenced from this part of the query.",
+                         column->relation);
+}
+
 static enum kp_code check_columns(struct binder *binder, const struct scope *scope, int32_t location)
 {
     return scope->no_columns ? kp_bind_fail(binder, location, KP_INVALID, "42P10",
@@ -257,6 +270,8 @@ static enum kp_code whole_row(struct binder *binder, const struct scope *scope, 
     for (; scope && level <= KP_SUBQUERY_LEVELS_MAX; scope = scope->outer) {
         if (has_relation(scope, schema, relation)) {
             KP_TRY(check_columns(binder, scope, location));
+            if (scope->target_count && is_of(scope->cols, schema, relation))
+                KP_TRY(check_target(binder, scope, scope->cols, location));
             *ret_expr = kp_bind_whole_row(binder, scope, relation, base, location);
             return KP_OK;
         }
@@ -282,6 +297,8 @@ static enum kp_code reach(struct binder *binder, const struct column_name *colum
     if (level > KP_SUBQUERY_LEVELS_MAX)
         return kp_bind_fail(binder, location, KP_LIMIT, "54001", "a subquery reaches more than %d levels up",
                             KP_SUBQUERY_LEVELS_MAX);
+    if (*ret_column)
+        KP_TRY(check_target(binder, *scope, *ret_column, location));
     if (ambiguous)
         return kp_bind_fail(binder, location, KP_INVALID, "42702", "column reference \"%s\" is ambiguous",
                             column->name);

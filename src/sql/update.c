@@ -164,7 +164,9 @@ static enum kp_code bind_rows(struct write *write, const PgQuery__RangeVar *rang
     for (uint32_t i = 0; i < scope->count && !range->alias; i++)
         scope->cols[i].schema = write->relation->schema;
     kp_joins_add(binder, &joins, scan);
+    scope->target_count = scope->count;
     KP_TRY(kp_bind_from(binder, items, item_count, &joins, scope));
+    scope->target_count = 0;
     struct expr_place place = {.scope = scope, .clause = "WHERE", .subs = &joins.subs};
     if (where)
         KP_TRY(kp_bind_where(binder, &place, where, &joins));
