@@ -125,10 +125,14 @@ enum kp_code kp_batches_seek(struct kp_batches *batches, struct kp_error *err)
     kp_rwlock_unlock(&log->lock);
     batches->block = NULL;
     KP_TRY(code);
-    if (!batches->run)
+    if (!batches->run || kp_extent_run_lost(batches->run))
         return KP_OK;
     struct kp_extent_index *index;
-    KP_TRY(kp_extent_index_read(&batches->file, batches->set, batches->run, &index, err));
+    batches->place = batches->run->place;
+    code = kp_extent_index_read(&batches->file, batches->set, batches->run, &index, err);
+    if (code == KP_CORRUPT) /* then all of the run is walked */
+        return KP_OK;
+    KP_TRY(code);
     uint32_t low = 0, high = batches->run->index_count; /* the first entry behind offset */
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -137,7 +141,8 @@ enum kp_code kp_batches_seek(struct kp_batches *batches, struct kp_error *err)
         else
             high = middle;
     }
-    batches->place = low ? index[low - 1].place : batches->run->place;
+    if (low)
+        batches->place = index[low - 1].place;
     kp_free(index);
     return KP_OK;
 }

@@ -355,7 +355,7 @@ static enum kp_code compact_set(struct compact *compact, int64_t *position, stru
     struct kp_extent_set *set = kp_sealing_set_at(&log->sealing, *position);
     kp_rwlock_unlock(&log->lock);
     *position = set ? set->header.position_end : INT64_MAX;
-    if (!set || set->header.position >= compact->done || !holds(set, compact->request->topic))
+    if (!set || set->rotten || set->header.position >= compact->done || !holds(set, compact->request->topic))
         return KP_OK;
     KP_TRY(check_cancelled(compact, err));
     struct kp_topics topics = {0};

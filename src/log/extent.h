@@ -95,6 +95,8 @@
  * COPIES. What tells where batches lie is there twice in a mixed extent: where header, runs, an index or the state have
  * rotted, or the disk cannot read them, their copy is read. Extents of earlier versions have none.
  *
+ * QUARANTINED. A mixed extent whose header or runs have rotted in both places is lost with its set: log/quarantine.h.
+ *
  * MENDED. A rotten bit of a header, runs, a page of order, an index or a state would take many records away, so the
  * checksum is used to find it: of sections of up to 64 KiB, where what a single bit does to it is unlike what any other
  * does, and unlike most of what worse damage does. What is mended is checked as ever behind that, and the batches that
@@ -279,6 +281,7 @@ static inline uint64_t kp_extent_run_end(const struct kp_extent_run *run)
 struct kp_extent_set {
     struct kp_extent_header header;
     struct kp_extent_run *runs;
+    const char *rotten; /* not NULL: what is wrong with its mixed extent, of which nothing is read (log/quarantine.c) */
 };
 
 /* Reads and checks a mixed or own extent's header. KP_UNSUPPORTED for an unknown format, KP_CORRUPT for damage. exact,

@@ -227,6 +227,17 @@ void kp_holes_found(struct kp_log *log, const struct kp_hole *found)
     kp_holes_add(log, hole);
 }
 
+void kp_holes_begin(struct kp_log *log, uint64_t file_last, int64_t position, int64_t position_end)
+{
+    const struct kp_hole sealed = {.location = kp_location(file_last, KP_SECTOR_BYTES),
+                                   .location_end = kp_location(file_last + 1, KP_SECTOR_BYTES),
+                                   .position = position,
+                                   .position_end = position_end,
+                                   .wrong = "its extent has rotted"};
+    kp_holes_found(log, &sealed);
+    log->holes.unanchored = true;
+}
+
 /* What lacks before the entry, as far as no hole explains it. */
 static void note_untold(struct kp_log *log, const struct kp_entry_header *entry)
 {
@@ -307,9 +318,14 @@ static enum kp_code take_sealed_ends(struct kp_log *log, struct kp_error *err)
     struct kp_topics state = {0};
     if (!log->sealing.set_count || !log->holes.records)
         return KP_OK;
-    KP_TRY(kp_extent_state_read(log->os, log->journal.dir, &log->sealing.sets[log->sealing.set_count - 1]->header,
-                                false, &bytes, err));
-    enum kp_code code = kp_state_read(bytes.data, bytes.len, &state, err);
+    const struct kp_extent_set *newest = log->sealing.sets[log->sealing.set_count - 1];
+    enum kp_code code = newest->rotten
+                            ? KP_CORRUPT
+                            : kp_extent_state_read(log->os, log->journal.dir, &newest->header, false, &bytes, err);
+    if (code == KP_CORRUPT) /* it knows nothing */
+        return KP_OK;
+    KP_TRY(code);
+    code = kp_state_read(bytes.data, bytes.len, &state, err);
     kp_buf_finish(&bytes);
     for (uint32_t id = 1; code == KP_OK && id <= log->topics.id_count; id++) {
         struct kp_topic *topic = kp_topics_get(&log->topics, id);
@@ -334,10 +350,27 @@ static int64_t unknown_end(const struct kp_holes *holes, const struct kp_topic *
     return end;
 }
 
+/* Partitions of which the journal does not tell go on behind what they may have had. */
+static void settle_unanchored(struct kp_log *log)
+{
+    for (uint32_t id = 1; id <= log->topics.id_count; id++) {
+        struct kp_topic *topic = kp_topics_get(&log->topics, id);
+        for (uint32_t p = 0; topic && p < topic->partition_count; p++) {
+            if (*seen(&log->holes, id, p))
+                continue;
+            int64_t end = unknown_end(&log->holes, topic, p, 0);
+            topic->records += (uint64_t)(end - topic->partitions[p].end_offset);
+            topic->partitions[p].end_offset = end;
+        }
+    }
+}
+
 enum kp_code kp_holes_settle(struct kp_log *log, struct kp_error *err)
 {
     struct kp_holes *holes = &log->holes;
     KP_TRY(settle_untold(log, err));
+    if (holes->unanchored)
+        settle_unanchored(log);
     size_t gone = forget_sealed(log);
     KP_TRY(take_sealed_ends(log, err));
     for (uint32_t id = 1; holes->count && id <= log->topics.id_count; id++) {
@@ -484,6 +517,11 @@ void kp_log_damages(struct kp_log *log, struct kp_log_damage **ret_damages, size
     kp_rwlock_read(&log->lock);
     for (size_t i = 0; i < log->sealing.set_count; i++) {
         const struct kp_extent_set *set = log->sealing.sets[i];
+        const struct kp_extent_run none = {.place = (uint64_t)set->header.position};
+        if (set->rotten && !set->header.runs) {
+            struct kp_log_damage damage = kp_hole_sealed(set, &none);
+            kp_buf_append(&out, &damage, sizeof damage);
+        }
         for (uint32_t r = 0; r < set->header.runs; r++)
             if (kp_extent_run_lost(&set->runs[r])) {
                 struct kp_log_damage damage = kp_hole_sealed(set, &set->runs[r]);

@@ -65,6 +65,7 @@ struct kp_holes {
     /* Recovery's: the hole being made of blocks; how many there were when a partition was last told of. */
     struct kp_hole *pending;
     int64_t records;            /* of all holes */
+    bool unanchored;            /* the first one is of an extent, behind which it is not known where partitions go on */
     struct kp_holes_seen *seen; /* by topic id */
     uint32_t seen_count;
     /* Batches in extents that reads by position found rotten: nothing but a read tells of them. */
@@ -82,6 +83,8 @@ void kp_holes_finish(struct kp_holes *holes);
 void kp_holes_lost(struct kp_log *log, const struct kp_block_header *block, bool intact, uint64_t location);
 /* The hole's end is known: its location, location_end, positions, wrong. */
 void kp_holes_found(struct kp_log *log, const struct kp_hole *found);
+/* What an extent knew where the journal begins has rotted: the positions that no other knows of are a hole. */
+void kp_holes_begin(struct kp_log *log, uint64_t file_last, int64_t position, int64_t position_end);
 /* Before an entry is applied: what its offset says of the holes before it. What is missing and was in none of them may
  * have been in one that is sealed, if the topic is dropped further on: then extents need not tell of it. */
 void kp_holes_explain(struct kp_log *log, const struct kp_entry_header *entry);

@@ -57,7 +57,7 @@ static enum kp_code time_in_pages(struct kp_extent_file *file, const struct kp_e
             if (page->entries[i].log_time_us >= time_us)
                 return group_start(file, set, number, page, i, ret_position, err);
     }
-    *ret_position = set->header.position_end;
+    *ret_position = set->rotten ? set->header.position : set->header.position_end;
     return KP_OK;
 }
 
@@ -341,9 +341,12 @@ static enum kp_code seek_run(struct kp_batches *batches, const struct kp_extent_
         batches->offset = *ret_before ? run->base_offset : batches->offset;
         return KP_OK;
     }
-    KP_TRY(kp_extent_index_read(&batches->file, batches->set, run, &index, err));
+    enum kp_code code = kp_extent_index_read(&batches->file, batches->set, run, &index, err);
+    *ret_before = false;
+    if (code == KP_CORRUPT) /* it is walked from where the search began */
+        return KP_OK;
+    KP_TRY(code);
     uint32_t low = 0, high = run->index_count; /* the first entry behind position */
-    enum kp_code code = KP_OK;
     while (low < high && code == KP_OK) {
         uint32_t middle = low + (high - low) / 2;
         int64_t at = 0;
@@ -513,9 +516,11 @@ static enum kp_code time_before(struct kp_log *log, const struct kp_extent_set *
     struct kp_extent_file file;
     struct kp_order_page *page = kp_alloc(sizeof *page);
     uint32_t number = 0;
+    *ret_time_us = set->header.log_time_us;
     kp_extent_file_init(&file, log->os, log->journal.dir, false);
-    enum kp_code code = kp_order_page_find(&file, set, position - 1, false, &number, err);
-    if (code == KP_OK)
+    enum kp_code code = set->rotten ? KP_OK : kp_order_page_find(&file, set, position - 1, false, &number, err);
+    page->count = 0;
+    if (code == KP_OK && !set->rotten)
         code = kp_order_page_read(&file, set, number, page, err);
     for (uint32_t i = 0; code == KP_OK && i < page->count && page->entries[i].position < position; i++)
         *ret_time_us = page->entries[i].log_time_us;

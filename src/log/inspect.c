@@ -129,14 +129,17 @@ enum kp_code kp_inspect_blocks(struct kp_os *os, const char *dir,
     return code;
 }
 
-/* What was known of topics behind the sealed part of the log. */
-static enum kp_code load_topics(struct kp_os *os, const char *dir, const struct kp_extent_header *anchor,
-                                struct kp_topics *topics, struct kp_error *err)
+/* What was known of topics behind the sealed part of the log. *ret_behind: where that has rotted, some time before. */
+static enum kp_code load_topics(struct kp_os *os, const char *dir, const struct kp_folder *folder,
+                                struct kp_topics *topics, bool *ret_behind, struct kp_error *err)
 {
-    struct kp_buf state;
-    KP_TRY(kp_extent_state_read(os, dir, anchor, false, &state, err));
-    enum kp_code code = kp_state_read(state.data, state.len, topics, err);
+    struct kp_buf state = {0};
+    int64_t position = 0;
+    if (folder->anchor.file_last)
+        KP_TRY(kp_folder_state(os, dir, folder, &state, &position, err));
+    enum kp_code code = state.len ? kp_state_read(state.data, state.len, topics, err) : KP_OK;
     kp_buf_finish(&state);
+    *ret_behind = position < folder->anchor.position_end;
     return code;
 }
 
@@ -153,7 +156,8 @@ struct verify {
     uint64_t generation;           /* of the log that the snapshot is of */
     struct kp_journal_end witness; /* where the journal was durable once; sequence 0: not known */
     bool in_group;
-    bool gap;                        /* reported, and nothing valid since */
+    bool behind; /* topics are as they were some time before the journal: what it goes on from is not known */
+    bool gap;    /* reported, and nothing valid since */
     struct kp_inspect_block damaged; /* bytes > 0: damage if a later block knows it as durable, else a torn tail */
     uint64_t damaged_sequence;
 };
@@ -186,7 +190,7 @@ static void verify_batch(struct verify *verify, const struct kp_entry_header *en
     if (kp_record_batch_validate((const uint8_t *)(entry + 1), entry->payload_bytes, &info, &err) != KP_OK)
         problem(verify, "topic \"%s\", partition %u, offset %lld, position %lld: %s", topic->name, entry->partition,
                 (long long)entry->base_offset, (long long)position, err.message);
-    if (entry->base_offset != partition->end_offset)
+    if (entry->base_offset != partition->end_offset && !(verify->behind && entry->base_offset > partition->end_offset))
         problem(verify, "topic \"%s\", partition %u, position %lld: offset %lld instead of %lld", topic->name,
                 entry->partition, (long long)position, (long long)entry->base_offset, (long long)partition->end_offset);
     partition->end_offset = entry->base_offset + entry->records;
@@ -315,8 +319,8 @@ static enum kp_code look_around(struct verify *verify, struct kp_os *os, const c
     report->files = kp_folder_count(&folder.journals);
     for (size_t i = 0; i < kp_folder_count(&folder.journals) && code == KP_OK; i++)
         code = add_bytes(os, dir, kp_folder_number(&folder.journals, i), KP_JOURNAL_SUFFIX, &report->file_bytes, err);
-    if (code == KP_OK && folder.anchor.number)
-        code = load_topics(os, dir, &folder.anchor, &verify->topics, err);
+    if (code == KP_OK)
+        code = load_topics(os, dir, &folder, &verify->topics, &verify->behind, err);
     verify->position = folder.anchor.position_end;
     verify->sequence = folder.anchor.sequence;
     kp_folder_finish(&folder);
@@ -590,7 +594,8 @@ static enum kp_code dump_journal(struct dump *dump, struct kp_os *os, const char
 {
     struct kp_folder folder;
     KP_TRY(kp_folder_look(os, dir, &folder, err));
-    enum kp_code code = folder.anchor.number ? load_topics(os, dir, &folder.anchor, &dump->topics, err) : KP_OK;
+    bool behind;
+    enum kp_code code = load_topics(os, dir, &folder, &dump->topics, &behind, err);
     kp_folder_finish(&folder);
     KP_TRY(code);
     return kp_inspect_blocks(os, dir, dump_block, dump, err);

@@ -43,15 +43,16 @@ static enum kp_code look(struct kp_os *os, const char *dir, struct kp_inspect_se
     struct kp_folder folder;
     struct kp_buf state = {0};
     KP_TRY(kp_folder_look(os, dir, &folder, err));
-    uint64_t anchor = folder.anchor.number;
-    enum kp_code code = anchor ? kp_extent_state_read(os, dir, &folder.anchor, false, &state, err) : KP_OK;
+    uint64_t before = folder.anchor.file_last;
+    int64_t position;
+    enum kp_code code = before ? kp_folder_state(os, dir, &folder, &state, &position, err) : KP_OK;
     kp_folder_finish(&folder);
-    if (code == KP_OK && anchor)
+    if (code == KP_OK && state.len)
         code = kp_state_read(state.data, state.len, &sealed->topics, err);
     kp_buf_finish(&state);
     KP_TRY(code);
     KP_TRY(kp_inspect_blocks(os, dir, look_block, sealed, err));
-    sealed->missing = anchor && !sealed->head.file_next;
+    sealed->missing = before && sealed->head.file_next <= before;
     return KP_OK;
 }
 

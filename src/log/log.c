@@ -5,6 +5,7 @@
 #include "log/files.h"
 #include "log/internal.h"
 #include "log/plant.h"
+#include "log/quarantine.h"
 #include "log/recover.h"
 #include "log/state.h"
 
@@ -51,19 +52,24 @@ static enum kp_code apply_recovered(void *arg, const struct kp_block_header *blo
     return code;
 }
 
-/* The journal's beginning is sealed: its state is in the extent. */
-static enum kp_code begin_recovered(void *arg, const struct kp_extent_header *anchor, struct kp_error *err)
+/* The journal's beginning is sealed: its state is in an extent. Where that has rotted, the records that no other extent
+ * knows of are a hole. */
+static enum kp_code begin_recovered(void *arg, const struct kp_folder *folder, struct kp_error *err)
 {
     struct kp_log *log = arg;
-    struct kp_buf state;
-    KP_TRY(kp_extent_state_read(log->os, log->journal.dir, anchor, false, &state, err));
-    enum kp_code code = kp_state_read(state.data, state.len, &log->topics, err);
+    const struct kp_extent_header *anchor = &folder->anchor;
+    struct kp_buf state = {0};
+    int64_t position;
+    KP_TRY(kp_folder_state(log->os, log->journal.dir, folder, &state, &position, err));
+    enum kp_code code = state.len ? kp_state_read(state.data, state.len, &log->topics, err) : KP_OK;
     size_t len = 0;
-    const uint8_t *producers = code == KP_OK ? kp_state_producers(state.data, state.len, &len) : NULL;
-    if (code == KP_OK && !kp_producers_take(&log->producers, producers, len))
+    const uint8_t *producers = code == KP_OK && state.len ? kp_state_producers(state.data, state.len, &len) : NULL;
+    if (code == KP_OK && producers && !kp_producers_take(&log->producers, producers, len))
         code = kp_fail(err, KP_CORRUPT, NULL, "what extent %llu in \"%s\" says of producers is malformed",
                        (unsigned long long)anchor->number, log->journal.dir);
     kp_buf_finish(&state);
+    if (code == KP_OK && position < anchor->position_end)
+        kp_holes_begin(log, anchor->file_last, position, anchor->position_end);
     atomic_store(&log->gaps, true);
     return code;
 }
@@ -105,6 +111,7 @@ static enum kp_code recover(struct kp_log *log, struct kp_error *err)
     if (!found)
         KP_TRY(kp_journal_create(&log->journal, err));
     KP_TRY(kp_holes_settle(log, err));
+    kp_quarantine_settle(log);
     kp_snapshots_recovered(log);
     for (uint32_t id = 1; id <= log->topics.id_count; id++) {
         struct kp_topic *topic = kp_topics_get(&log->topics, id);

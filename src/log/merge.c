@@ -15,6 +15,7 @@
 
 #include "log/merge.h"
 #include "log/plant.h"
+#include "log/quarantine.h"
 #include "log/state.h"
 
 enum {
@@ -161,6 +162,11 @@ static enum kp_code add_entry(struct kp_merge *merge, const struct kp_extent_set
 static enum kp_code gather_set(struct kp_merge *merge, const struct kp_extent_set *set, struct old_runs *runs,
                                struct kp_error *err)
 {
+    if (set->rotten) { /* all that it held was given up */
+        kp_extents_lose(&merge->writer, merge->writer.item_count, set->header.position, set->header.position_end,
+                        set->header.log_time_us, NULL, 0);
+        return KP_OK;
+    }
     KP_TRY(load_runs(merge, set, runs, err));
     struct kp_order_page *page = kp_alloc(sizeof *page);
     enum kp_code code = KP_OK;
@@ -345,7 +351,7 @@ enum kp_code kp_merge_write(struct kp_merge *merge, struct kp_error *err)
     struct kp_extents_source source = {put_all, merge};
     struct kp_buf state = {0};
     size_t newest = kp_log_planted == KP_PLANT_MERGED_STATE ? 0 : merge->count - 1;
-    KP_TRY(kp_extent_state_read(log->os, log->journal.dir, &merge->sets[newest]->header, false, &state, err));
+    KP_TRY(kp_quarantine_state(log, merge->sets[newest], &state, err));
     enum kp_code code = kp_extents_write(&merge->writer, &source, &state, err);
     kp_buf_finish(&state);
     log->sealing.next_number = merge->writer.next_number;
@@ -378,7 +384,7 @@ static enum kp_code merge_sets(struct kp_log *log, struct kp_extent_set *const *
 struct use {
     uint64_t number, bytes;
     uint64_t live_bytes;
-    bool some_gone;
+    bool used, some_gone;
     uint64_t kept_bytes; /* with runs that are gone while others of their topic are not: they will be soon */
     size_t set;
 };
@@ -404,6 +410,7 @@ static void count_use(struct use *use, const struct kp_extent_set *set, size_t a
 {
     bool gone = kp_merge_run_gone(current, run);
     use->set = at;
+    use->used = true;
     use->some_gone |= gone;
     use->live_bytes += gone ? 0 : run->bytes;
     use->kept_bytes += gone && !(kp_extent_adopted(run->extent) && lives_on(set, current, run)) ? 0 : run->bytes;
@@ -430,11 +437,12 @@ static struct use *find_uses(const struct kp_sealing *sealing, const struct kp_t
     return uses;
 }
 
-/* Numbers of extents of which nothing is left. */
-static void find_gone(const struct use *uses, size_t count, struct kp_buf *numbers)
+/* Numbers of extents of which nothing is left. rotten: what no set uses may be one's that cannot be read. */
+static void find_gone(const struct use *uses, size_t count, bool rotten, struct kp_buf *numbers)
 {
     for (size_t i = 0; i < count; i++)
-        if (!uses[i].live_bytes || (uses[i].some_gone && kp_log_planted == KP_PLANT_ADOPTED_SHARED))
+        if ((!uses[i].live_bytes && (uses[i].used || !rotten)) ||
+            (uses[i].some_gone && kp_log_planted == KP_PLANT_ADOPTED_SHARED))
             kp_buf_append(numbers, &uses[i].number, sizeof uses[i].number);
 }
 
@@ -442,7 +450,7 @@ static void find_gone(const struct use *uses, size_t count, struct kp_buf *numbe
 static const struct use *find_dead(const struct use *uses, size_t count, bool full)
 {
     for (size_t i = 0; i < count; i++)
-        if (kp_extent_adopted(uses[i].number) &&
+        if (kp_extent_adopted(uses[i].number) && uses[i].used &&
             (full ? uses[i].live_bytes < uses[i].bytes / 8 * 5 : uses[i].kept_bytes < uses[i].bytes / 2))
             return &uses[i];
     return NULL;
@@ -473,7 +481,7 @@ static size_t count_alike(const struct kp_sealing *sealing, size_t first, uint64
 {
     uint64_t least = UINT64_MAX, most = 0, sum = 0;
     size_t end = first;
-    for (; end < sealing->set_count && end - first < SMALL_SETS; end++) {
+    for (; end < sealing->set_count && end - first < SMALL_SETS && !sealing->sets[end]->rotten; end++) {
         uint64_t bytes = sealing->sets[end]->header.file_bytes;
         least = KP_MIN(least, bytes);
         most = KP_MAX(most, bytes);
@@ -527,12 +535,19 @@ static enum kp_code tidy(struct kp_log *log, struct kp_topics *current, bool onl
     bool full = kp_reserve_given(&log->journal.reserve);
     struct use *uses = find_uses(sealing, current, &use_count);
     enum kp_code code = KP_OK;
-    find_gone(uses, use_count, &numbers);
+    bool rotten = kp_quarantined(sealing);
+    find_gone(uses, use_count, rotten, &numbers);
+    if (!rotten)
+        kp_buf_append(&numbers, sealing->superfluous.data, sealing->superfluous.len);
     *ret_did = numbers.len > 0;
     bool writes = !*ret_did && !only_gone && !sealing->merges_off;
     const struct use *dead = writes ? find_dead(uses, use_count, full) : NULL;
     if (*ret_did) {
         code = kp_sealing_count(log, NULL, &sealing->head, &numbers, err);
+        if (code == KP_OK && !rotten)
+            sealing->superfluous.len = 0;
+    } else if (writes && rotten && kp_quarantine_gone(sealing, current, &first)) {
+        count = 1;
     } else if (dead) {
         kp_buf_append(&numbers, &dead->number, sizeof dead->number);
         first = dead->set;

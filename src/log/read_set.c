@@ -201,10 +201,28 @@ static bool set_wanted(const struct picks *picks)
     return false;
 }
 
+/* Of a set of which nothing can be read: an error for those who want what it held, others pass over it. */
+static enum kp_code pass_rotten(struct picks *picks, struct kp_error *err)
+{
+    struct kp_build *build = picks->build;
+    for (uint32_t r = 0; r < picks->set->header.runs; r++) {
+        const struct kp_extent_run *run = &picks->set->runs[r];
+        if (!kp_build_wants(build, run->topic) || run_gone(build, run))
+            continue;
+        struct kp_log_damage damage = kp_hole_sealed(picks->set, run);
+        picks->done = build->position > build->start; /* up to here */
+        return picks->done ? KP_OK : kp_log_damage_error(build->log, &damage, err);
+    }
+    move_on(build, picks->set->header.position_end);
+    return KP_OK;
+}
+
 /* Nothing is looked at of a set that has nothing wanted and ends before the limit; in any other the order tells where
  * the group ends that holds the limit. */
 static enum kp_code choose(struct picks *picks, struct kp_error *err)
 {
+    if (picks->set->rotten)
+        return pass_rotten(picks, err);
     struct kp_build *build = picks->build;
     const struct kp_extent_header *header = &picks->set->header;
     struct kp_order_page *page = kp_alloc(sizeof *page);
@@ -559,13 +577,27 @@ static bool put_group(struct kp_log *log, struct kp_extent_file *order, struct k
     return rotten;
 }
 
+/* All that was in a set of which nothing can be read, but for what was given up. */
+static void put_rotten(struct kp_log *log, const struct kp_extent_set *set, struct kp_buf *out)
+{
+    kp_rwlock_read(&log->lock);
+    for (uint32_t r = 0; r < set->header.runs; r++) {
+        struct kp_log_damage damage = kp_hole_sealed(set, &set->runs[r]);
+        if (!kp_merge_run_gone(&log->topics, &set->runs[r]))
+            kp_buf_append(out, &damage, sizeof damage);
+    }
+    kp_rwlock_unlock(&log->lock);
+}
+
 void kp_set_damage(struct kp_log *log, int64_t position, struct kp_buf *out)
 {
     uint32_t side = kp_sealing_enter(&log->sealing.readers);
     kp_rwlock_read(&log->lock);
     const struct kp_extent_set *set = kp_sealing_set_at(&log->sealing, position);
     kp_rwlock_unlock(&log->lock);
-    if (set && set->header.order_pages) {
+    if (set && set->rotten) {
+        put_rotten(log, set, out);
+    } else if (set && set->header.order_pages) {
         struct kp_extent_file order, file;
         kp_extent_file_init(&order, log->os, log->journal.dir, false);
         kp_extent_file_init(&file, log->os, log->journal.dir, false);

@@ -49,12 +49,41 @@ static int by_number(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static enum kp_code missing(const char *dir, uint64_t first, struct kp_error *err)
+enum kp_code kp_folder_missing(const char *dir, uint64_t first, struct kp_error *err)
 {
     kp_fail(err, KP_CORRUPT, NULL,
             "journal files are missing in \"%s\" before file %llu, and so is the extent that they became", dir,
             (unsigned long long)first);
     return kp_error_hint(err, "Put the missing files back, or restore a backup. Nothing was changed.");
+}
+
+/* In the place of an anchor that has rotted, or is not there: what the journal's first block says of what is before it.
+ */
+static bool lose_anchor(struct kp_os *os, const char *dir, struct kp_folder *folder)
+{
+    struct kp_block_scan scan;
+    struct kp_file_header header = {.crc = 0};
+    const struct kp_block_header *block = NULL;
+    const char *wrong;
+    char *path = kp_journal_path(dir, folder->first, KP_JOURNAL_SUFFIX);
+    kp_block_scan_init(&scan, os, dir, 0, SEARCH_READ_BYTES);
+    enum kp_code code = kp_block_scan_seek(&scan, folder->first, KP_SECTOR_BYTES, NULL);
+    if (code == KP_OK)
+        code = kp_file_header_read(os, scan.file, path, folder->first, &header, NULL);
+    scan.generation = header.generation;
+    if (code == KP_OK)
+        code = kp_block_scan_peek_header(&scan, &block, &wrong, NULL);
+    bool found = code == KP_OK && block && !(block->flags & KP_BLOCK_CONTINUED);
+    if (found)
+        folder->anchor = (struct kp_extent_header){.generation = header.generation,
+                                                   .position_end = block->position,
+                                                   .log_time_us = block->log_time_us,
+                                                   .file_last = folder->first - 1,
+                                                   .sequence = block->sequence - 1,
+                                                   .previous_crc = block->previous_crc};
+    kp_block_scan_finish(&scan);
+    kp_free(path);
+    return found;
 }
 
 /*
@@ -64,7 +93,6 @@ static enum kp_code missing(const char *dir, uint64_t first, struct kp_error *er
  */
 static enum kp_code find_anchor(struct kp_os *os, const char *dir, struct kp_folder *folder, struct kp_error *err)
 {
-    struct kp_error rotten = {.code = KP_OK};
     for (size_t i = 0; i < kp_folder_count(&folder->extents); i++) {
         struct kp_extent_header header;
         struct kp_error wrong;
@@ -72,10 +100,8 @@ static enum kp_code find_anchor(struct kp_os *os, const char *dir, struct kp_fol
             continue;
         enum kp_code code =
             kp_extent_header_read(os, dir, kp_folder_number(&folder->extents, i), false, &header, &wrong);
-        if (code == KP_CORRUPT) { /* if it is the one, it will be missed */
-            rotten = wrong;
+        if (code == KP_CORRUPT) /* if it is the one, it will be missed */
             continue;
-        }
         if (code != KP_OK && err)
             *err = wrong;
         KP_TRY(code);
@@ -83,11 +109,10 @@ static enum kp_code find_anchor(struct kp_os *os, const char *dir, struct kp_fol
             header.file_last < folder->last && (!folder->anchor.number || header.file_last < folder->anchor.file_last))
             folder->anchor = header;
     }
-    if (!folder->anchor.number && rotten.code != KP_OK && err)
-        *err = rotten;
-    if (!folder->anchor.number)
-        return rotten.code != KP_OK ? rotten.code : missing(dir, folder->first, err);
-    folder->first = folder->anchor.file_last + 1;
+    if (folder->anchor.number)
+        folder->first = folder->anchor.file_last + 1;
+    else if (!lose_anchor(os, dir, folder))
+        return kp_folder_missing(dir, folder->first, err);
     return KP_OK;
 }
 
@@ -98,7 +123,7 @@ static enum kp_code look(struct kp_os *os, const char *dir, struct kp_folder *fo
     if (!tail && !folder->extents.len)
         return KP_OK;
     if (!tail--)
-        return missing(dir, 1, err);
+        return kp_folder_missing(dir, 1, err);
     qsort(folder->journals.data, tail + 1, sizeof(uint64_t), by_number);
     folder->last = kp_folder_number(&folder->journals, tail);
     while (tail > 0 && kp_folder_number(&folder->journals, tail - 1) + 1 == kp_folder_number(&folder->journals, tail))
@@ -116,6 +141,38 @@ enum kp_code kp_folder_look(struct kp_os *os, const char *dir, struct kp_folder 
     else
         kp_folder_finish(&folder);
     return code;
+}
+
+/* The state of the last mixed extent that ends before the position and of which that can be read, if there is one. */
+static void state_before(struct kp_os *os, const char *dir, const struct kp_folder *folder, int64_t position,
+                         struct kp_buf *ret_state, int64_t *ret_position)
+{
+    *ret_position = 0;
+    for (size_t i = 0; i < kp_folder_count(&folder->extents); i++) {
+        struct kp_extent_header header;
+        struct kp_buf state;
+        uint64_t number = kp_folder_number(&folder->extents, i);
+        if (kp_extent_adopted(number) || kp_extent_header_read(os, dir, number, false, &header, NULL) != KP_OK ||
+            header.kind != KP_EXTENT_MIXED || header.position_end >= position || header.position_end <= *ret_position ||
+            kp_extent_state_read(os, dir, &header, false, &state, NULL) != KP_OK)
+            continue;
+        kp_buf_finish(ret_state);
+        *ret_state = state;
+        *ret_position = header.position_end;
+    }
+}
+
+enum kp_code kp_folder_state(struct kp_os *os, const char *dir, const struct kp_folder *folder,
+                             struct kp_buf *ret_state, int64_t *ret_position, struct kp_error *err)
+{
+    const struct kp_extent_header *anchor = &folder->anchor;
+    enum kp_code code = anchor->number ? kp_extent_state_read(os, dir, anchor, false, ret_state, err) : KP_CORRUPT;
+    *ret_position = anchor->position_end;
+    if (code != KP_CORRUPT)
+        return code;
+    *ret_state = (struct kp_buf){0};
+    state_before(os, dir, folder, anchor->position_end, ret_state, ret_position);
+    return KP_OK;
 }
 
 void kp_folder_finish(struct kp_folder *folder)
@@ -702,8 +759,8 @@ enum kp_code kp_recover(struct kp_recovery *recovery, bool *ret_found, struct kp
                                            .log_time_us = anchor->log_time_us};
     bool resumed = recovery->resume && recovery->resume(recovery->arg, &journal->end, &recovery->witness);
     KP_TRY(check_files(recovery, err));
-    if (anchor->number && !resumed)
-        KP_TRY(recovery->begin(recovery->arg, anchor, err));
+    if (anchor->file_last && !resumed)
+        KP_TRY(recovery->begin(recovery->arg, &recovery->folder, err));
     struct kp_block_scan scan;
     kp_block_scan_init(&scan, journal->os, journal->dir, journal->generation, SCAN_READ_BYTES);
     if (recovery->threads)

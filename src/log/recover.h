@@ -10,15 +10,23 @@
 /* What a log's folder holds. Numbers are u64s, in order. */
 struct kp_folder {
     struct kp_buf journals, extents;
-    struct kp_buf leftovers;        /* names of files being prepared, each with its zero */
-    uint64_t first, last;           /* the journal files to be read; last 0: there is no log */
-    struct kp_extent_header anchor; /* what the first one follows; number 0: it is the log's first */
+    struct kp_buf leftovers; /* names of files being prepared, each with its zero */
+    uint64_t first, last;    /* the journal files to be read; last 0: there is no log */
+    /* What the first one follows. file_last 0: it is the log's first; number 0 otherwise: an extent that has rotted or
+     * is not there; what is known of its end is what the first block says, and the newest list must know it. */
+    struct kp_extent_header anchor;
 };
 
 /* Lists a folder and decides with which file the journal begins. KP_CORRUPT when files are missing. */
 KP_MUST enum kp_code kp_folder_look(struct kp_os *os, const char *dir, struct kp_folder *ret_folder,
                                     struct kp_error *err);
+/* What was known of topics where the journal begins (log/state.h), to finish; where that has rotted, what an extent
+ * before knew, or nothing. *ret_position: as of where. The folder is anchored: its anchor's file_last is not 0. */
+KP_MUST enum kp_code kp_folder_state(struct kp_os *os, const char *dir, const struct kp_folder *folder,
+                                     struct kp_buf *ret_state, int64_t *ret_position, struct kp_error *err);
 void kp_folder_finish(struct kp_folder *folder);
+/* KP_CORRUPT: journal files before `first` are missing, and nothing says that they were sealed. */
+KP_MUST enum kp_code kp_folder_missing(const char *dir, uint64_t first, struct kp_error *err);
 static inline size_t kp_folder_count(const struct kp_buf *numbers)
 {
     return numbers->len / sizeof(uint64_t);
@@ -35,8 +43,8 @@ struct kp_recovery {
     /* Called when the files are known: is there a snapshot to go on from? Then begin is not called. NULL: none. If not,
      * *ret_witness may be set to a place up to which the journal was durable once. */
     bool (*resume)(void *arg, struct kp_journal_end *ret_end, struct kp_journal_end *ret_witness);
-    /* Called first when the journal's beginning was sealed: the extent that ends where its files begin. */
-    enum kp_code (*begin)(void *arg, const struct kp_extent_header *anchor, struct kp_error *err);
+    /* Called first when the journal's beginning was sealed. */
+    enum kp_code (*begin)(void *arg, const struct kp_folder *folder, struct kp_error *err);
     /* Called for every block of a finished group, in order. */
     enum kp_code (*apply)(void *arg, const struct kp_block_header *block, uint64_t location, struct kp_error *err);
     /* Acknowledged blocks are rotten: called for those of the hole whose header is right, in order, then once when its

@@ -196,7 +196,7 @@ enum kp_code kp_sealing_relist(struct kp_log *log, const struct kp_folder *folde
     struct relist relist = {.log = log, .folder = folder};
     struct kp_extent_header last = {.file_last = 0};
     relist.head = sealing->head;
-    relist.end = KP_MAX(kp_sealing_file_next(sealing), folder->anchor.number ? folder->anchor.file_last + 1 : 1);
+    relist.end = KP_MAX(kp_sealing_file_next(sealing), folder->anchor.file_last + 1);
     enum kp_code code = make_list(&relist, &last, err);
     kp_free(relist.list);
     if (code != KP_OK) {

@@ -31,6 +31,7 @@
 #include "log/files.h"
 #include "log/internal.h"
 #include "log/plant.h"
+#include "log/quarantine.h"
 #include "log/seal_lost.h"
 #include "log/state.h"
 
@@ -352,22 +353,22 @@ static enum kp_code load_states(struct job *job, struct kp_error *err)
 {
     struct kp_log *log = job->log;
     struct kp_buf bytes = {0};
-    struct kp_extent_header newest = {0};
+    const struct kp_extent_set *newest = NULL; /* only the sealer retires it */
     kp_rwlock_read(&log->lock);
     kp_state_write(&log->topics, &bytes);
     if (log->sealing.set_count)
-        newest = log->sealing.sets[log->sealing.set_count - 1]->header;
+        newest = log->sealing.sets[log->sealing.set_count - 1];
     job->head = log->sealing.head;
     kp_rwlock_unlock(&log->lock);
     enum kp_code code = kp_state_read(bytes.data, bytes.len, &job->current, err);
     kp_buf_finish(&bytes);
     KP_TRY(code);
-    if (!newest.number)
+    if (!newest)
         return KP_OK;
-    if (newest.file_last + 1 != job->head.file_next || newest.position_end != job->head.position)
+    if (newest->header.file_last + 1 != job->head.file_next || newest->header.position_end != job->head.position)
         return kp_fail(err, KP_CORRUPT, NULL, "extent %llu in \"%s\" does not end where the log says that it does",
-                       (unsigned long long)newest.number, log->journal.dir);
-    KP_TRY(kp_extent_state_read(log->os, log->journal.dir, &newest, false, &bytes, err));
+                       (unsigned long long)newest->header.number, log->journal.dir);
+    KP_TRY(kp_quarantine_state(log, newest, &bytes, err));
     code = kp_state_read(bytes.data, bytes.len, &job->state, err);
     kp_buf_finish(&bytes);
     return code;

@@ -55,9 +55,10 @@ struct kp_sealing {
     uint64_t next_number;           /* of the next extent (the sealer's, as are those below) */
     _Atomic uint64_t compact_bytes; /* written by compaction since the log was opened */
 
-    bool merges_off;    /* one met damage: they wait for the next start */
-    bool frees;         /* the step looks for what can be removed before it seals */
-    uint64_t eager_end; /* journal files before it are sealed as soon as they are full, one at a time */
+    struct kp_buf superfluous; /* numbers of listed mixed extents that cannot be read, and no stretch lacks for them */
+    bool merges_off;           /* one met damage: they wait for the next start */
+    bool frees;                /* the step looks for what can be removed before it seals */
+    uint64_t eager_end;        /* journal files before it are sealed as soon as they are full, one at a time */
     bool retiring;
     uint64_t recycle_first, recycle_end; /* journal files */
     struct kp_buf retired_sets;          /* pointers; (mutex) */

@@ -301,12 +301,13 @@ bool kp_holes_fit(struct kp_log *log, uint64_t first, uint64_t most, uint64_t *e
 struct kp_log_damage kp_hole_sealed(const struct kp_extent_set *set, const struct kp_extent_run *run)
 {
     return (struct kp_log_damage){.position = (int64_t)run->place,
-                                  .position_end = (int64_t)run->place + run->batches,
+                                  .position_end =
+                                      set->rotten ? set->header.position_end : (int64_t)run->place + run->batches,
                                   .topic = run->topic,
                                   .partition = run->partition,
                                   .offset = run->base_offset,
                                   .offset_end = run->end_offset,
                                   .maybe = run->sectors != 0,
                                   .extent = set->header.number, /* a mixed one */
-                                  .wrong = kp_extent_lost_wrong};
+                                  .wrong = set->rotten ? set->rotten : kp_extent_lost_wrong};
 }

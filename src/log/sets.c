@@ -7,6 +7,7 @@
 #include "log/files.h"
 #include "log/internal.h"
 #include "log/plant.h"
+#include "log/quarantine.h"
 #include "log/seal.h"
 
 enum {
@@ -50,6 +51,7 @@ void kp_sealing_finish(struct kp_log *log)
     kp_buf_finish(&sealing->retired_sets);
     kp_buf_finish(&sealing->retired_extents);
     kp_buf_finish(&sealing->retired_adopted);
+    kp_buf_finish(&sealing->superfluous);
     kp_cond_finish(&sealing->work);
     kp_cond_finish(&sealing->readers.drained);
     kp_mutex_finish(&sealing->readers.mutex);
@@ -315,28 +317,49 @@ enum kp_code kp_sealing_count(struct kp_log *log, struct kp_extents_writer *writ
 
 /* ---- opening ---- */
 
-static enum kp_code load_sets(struct kp_log *log, struct kp_error *err)
+/* Loads the set of a mixed extent. */
+static enum kp_code load_set(struct kp_log *log, const struct kp_sealed_extent *extent, struct kp_error *err)
 {
     struct kp_sealing *sealing = &log->sealing;
+    struct kp_extent_set *set;
+    KP_TRY(kp_extent_set_load(log->os, log->journal.dir, extent->number, false, &set, err));
+    if (set->header.crc != extent->header_crc || set->header.generation != log->journal.generation) {
+        kp_extent_set_free(set);
+        return kp_fail(err, KP_CORRUPT, NULL, "extent %llu in \"%s\" is not the one that was sealed",
+                       (unsigned long long)extent->number, log->journal.dir);
+    }
+    sealing->sets[sealing->set_count++] = set;
+    for (uint32_t r = 0; r < set->header.runs; r++) /* of extents that are gone, too: no number comes again */
+        if (set->runs[r].extent < KP_ADOPTED)
+            sealing->next_number = KP_MAX(sealing->next_number, (uint64_t)set->runs[r].extent + 1);
+    return KP_OK;
+}
+
+/* Those that cannot be read are quarantined; missing ones are an error where the list may be an old one. */
+static enum kp_code load_sets(struct kp_log *log, bool may_be_old, struct kp_error *err)
+{
+    struct kp_sealing *sealing = &log->sealing;
+    struct kp_buf rotten = {0};
+    enum kp_code code = KP_OK;
     sealing->sets = kp_calloc(sealing->head.extents + 1, sizeof(struct kp_extent_set *));
-    for (size_t i = 0; i < sealing->head.extents; i++) {
+    for (size_t i = 0; i < sealing->head.extents && code == KP_OK; i++) {
         const struct kp_sealed_extent *extent = &sealing->extents[i];
         if (!kp_extent_adopted(extent->number))
             sealing->next_number = KP_MAX(sealing->next_number, extent->number + 1);
         if (extent->kind != KP_EXTENT_MIXED)
             continue;
-        struct kp_extent_set *set;
-        KP_TRY(kp_extent_set_load(log->os, log->journal.dir, extent->number, false, &set, err));
-        sealing->sets[sealing->set_count++] = set;
-        for (uint32_t r = 0; r < set->header.runs; r++) /* of extents that are gone, too: no number comes again */
-            if (set->runs[r].extent < KP_ADOPTED)
-                sealing->next_number = KP_MAX(sealing->next_number, (uint64_t)set->runs[r].extent + 1);
-        if (set->header.crc != extent->header_crc || set->header.generation != log->journal.generation)
-            return kp_fail(err, KP_CORRUPT, NULL, "extent %llu in \"%s\" is not the one that was sealed",
-                           (unsigned long long)extent->number, log->journal.dir);
+        code = load_set(log, extent, err);
+        const struct kp_quarantined lost = {extent->number, kp_quarantine_wrong(code)};
+        if (code == KP_CORRUPT || (code == KP_NOT_FOUND && !may_be_old)) {
+            kp_buf_append(&rotten, &lost, sizeof lost);
+            code = KP_OK;
+        }
     }
     qsort(sealing->sets, sealing->set_count, sizeof(struct kp_extent_set *), by_position);
-    return KP_OK;
+    if (code == KP_OK)
+        code = kp_quarantine_sets(log, &rotten, err);
+    kp_buf_finish(&rotten);
+    return code;
 }
 
 static void forget_sets(struct kp_sealing *sealing)
@@ -346,6 +369,7 @@ static void forget_sets(struct kp_sealing *sealing)
     kp_free(sealing->sets);
     sealing->sets = NULL;
     sealing->set_count = 0;
+    sealing->superfluous.len = 0;
 }
 
 static enum kp_code remove_path(struct kp_log *log, char *path, struct kp_error *err)
@@ -416,17 +440,21 @@ static void give_up_removed(struct kp_log *log)
 enum kp_code kp_sealing_open(struct kp_log *log, const struct kp_recovery *recovery, struct kp_error *err)
 {
     struct kp_sealing *sealing = &log->sealing;
-    bool missing = recovery->folder.anchor.number && sealing->head.file_next <= recovery->folder.anchor.file_last;
-    if (missing && !log->holes.count)
+    uint64_t before = recovery->folder.anchor.file_last;
+    bool missing = before && sealing->head.file_next <= before;
+    bool may_be_old = log->holes.count > log->holes.unanchored; /* a newer list may have rotted */
+    if (missing && !recovery->folder.anchor.number)
+        return kp_folder_missing(log->journal.dir, log->journal.first_number, err);
+    if (missing && !may_be_old)
         return kp_fail(
             err, KP_CORRUPT, NULL,
             "journal files are missing in \"%s\": none from file %llu on says that those before it are sealed",
             log->journal.dir, (unsigned long long)log->journal.first_number);
-    enum kp_code code = missing ? KP_CORRUPT : load_sets(log, err);
-    if (code != KP_OK && log->holes.count) { /* the newest list has rotted */
+    enum kp_code code = missing ? KP_CORRUPT : load_sets(log, may_be_old, err);
+    if (code != KP_OK && may_be_old) {
         forget_sets(sealing);
         KP_TRY(kp_sealing_relist(log, &recovery->folder, err));
-        code = load_sets(log, err);
+        code = load_sets(log, false, err);
     }
     KP_TRY(code);
     for (size_t i = 0; i < kp_folder_count(&recovery->folder.extents); i++) {

@@ -59,7 +59,7 @@ sql("DROP MATERIALIZED VIEW sums_a", "ALTER TOPIC a DELETE BEFORE END", "INSERT 
 assert sql("SELECT s FROM rest").split() == ["s", "7"]
 
 # Rot in an extent. A view that keeps what expires holds it back, and the way out is told; without it, it goes.
-def rot_in_extent(name):
+def seal(name):
     server = Server(f"{SCRATCH}/{name}", "--log-file", "64KiB", "--log-unsealed", "256KiB", "--log-seal", "64KiB").start()
     server.sql("CREATE SOURCE c (k int, t text) WITH (topic = 'c', format = 'json')")
     server.sql("CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n FROM c")
@@ -68,6 +68,11 @@ def rot_in_extent(name):
     wait_for("the needle's file to be sealed", lambda: any(b"needle 5 " in file.read_bytes()
                                                            for file in pathlib.Path(server.folder).glob("*.extent")))
     server.stop()
+    return server
+
+
+def rot_in_extent(name):
+    server = seal(name)
     for path in pathlib.Path(server.folder).glob("*.extent"):
         path.write_bytes(path.read_bytes().replace(b"needle 5 ", b"noodle 5 "))
     return server.start()
@@ -102,4 +107,37 @@ server.sql("DROP MATERIALIZED VIEW counted")
 server.sql("ALTER TOPIC c SET (retention_bytes = 11)")
 assert server.sql("SELECT start_offset > 5 FROM kappa.topics WHERE name = 'c'") == [(True,)]
 server.stop()
+
+# An extent of which nothing can be read any more: the server starts, and says what is lost; it goes on, sealing too.
+server = seal("lost")
+extents = sorted(pathlib.Path(server.folder).glob("*.extent"))
+first = next(path for path in extents if b"needle 0 " in path.read_bytes())
+lost = next(path for path in extents if path != first and b"needle " in path.read_bytes())
+lost.write_bytes(bytes(lost.stat().st_size))
+server.start()
+assert verify_status(server) == 1
+damage = server.sql("SELECT topic, first_offset, last_offset, extent, problem FROM kappa.damage WHERE topic = 'c'")
+assert len(damage) == 1 and damage[0][1] <= damage[0][2] < 60 and int(damage[0][3]) == int(lost.stem), damage
+try:
+    server.sql("SELECT n FROM counted")
+    raise AssertionError("a view over lost records")
+except psycopg2.Error as error:
+    assert f"damaged at offsets {damage[0][1]} to {damage[0][2]}" in str(error), error
+server.sql("CREATE SOURCE d (k int) WITH (topic = 'd', format = 'json')")
+server.sql("CREATE MATERIALIZED VIEW beside AS SELECT count(*) AS n FROM d")
+server.post("d", [{"k": 1}])
+assert server.sql("SELECT n FROM beside") == [(1,)]
+server.sql("DROP MATERIALIZED VIEW counted")
+server.sql(f"ALTER TOPIC c DELETE BEFORE OFFSET {damage[0][2] + 1} PARTITION 0")
+server.sql("CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n FROM c")
+assert server.sql("SELECT n FROM counted") == [(59 - damage[0][2],)]
+server.stop()
+
+# What the start itself needs, the catalog, lies in an extent that is lost: the error names it, and other topics are exported.
+for path in pathlib.Path(server.folder).glob("*.extent"):
+    path.write_bytes(bytes(path.stat().st_size))
+told = subprocess.run([KAPPA, "sql", "--data", server.folder, "-c", "SELECT 1"], capture_output=True, text=True)
+assert told.returncode != 0 and 'topic "__kappa_catalog", partition 0 is damaged' in told.stderr, told
+exported = subprocess.run([KAPPA, "log", "export", "d", "--data", server.folder], capture_output=True, text=True)
+assert exported.returncode == 0 and len(exported.stdout.splitlines()) == 1, exported
 print("damage: told, read around, given up")
