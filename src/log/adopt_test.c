@@ -336,6 +336,7 @@ static void rot_is_told(void **state)
     struct kp_log *log = fill();
     struct kp_error err;
     struct kp_log_span span;
+    struct kp_log_damage lost = {0};
     struct kp_buf out = {0};
     char path[400], first[300];
     snprintf(path, sizeof path, "%s/00000002.adopted", dir);
@@ -358,7 +359,8 @@ static void rot_is_told(void **state)
             assert_true(kp_log_damage_at(log, position, &damages, &count));
             assert_int_equal(count, 1);
             damaged++;
-            position = damages[0].position_end;
+            lost = damages[0];
+            position = lost.position_end;
             assert_int_equal(kp_log_fetch(log, damages[0].topic, 0, damages[0].offset, 1, &out, &err), KP_CORRUPT);
             kp_free(damages);
             continue;
@@ -367,6 +369,13 @@ static void rot_is_told(void **state)
         kp_log_span_release(&span);
     }
     assert_int_equal(damaged, 1);
+    /* When it is given up nobody is told of it any more, and what follows in the file is read. */
+    assert_int_equal(kp_log_trim(log, lost.topic, lost.partition, lost.offset_end, &err), KP_OK);
+    assert_int_equal(kp_log_fetch(log, lost.topic, lost.partition, lost.offset_end, 1, &out, &err), KP_OK);
+    assert_true(out.len > 0);
+    kp_log_close(log);
+    assert_int_equal(problems(first), 0);
+    log = open_log();
     kp_buf_finish(&out);
 }
 

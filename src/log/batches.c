@@ -288,12 +288,27 @@ static enum kp_code run_next(struct kp_batches *batches, struct kp_found *ret_fo
     return KP_OK;
 }
 
-/* The same of a run that lies in an adopted journal file: place is a block's. */
+/* The wanted offset was in a block of an adopted file that was passed, before what was found. */
+static enum kp_code adopted_lost(struct kp_batches *batches, const char *wrong, uint64_t place, struct kp_found *found,
+                                 struct kp_error *err)
+{
+    batches->block = NULL;
+    if (!batches->told_lost) {
+        batches->place = place;
+        return damaged(batches, wrong, err);
+    }
+    *found = rotten_before(batches, found->position);
+    return KP_OK;
+}
+
+/* The same of a run that lies in an adopted journal file: place is a block's. Rotten blocks are passed: whether they
+ * held what is wanted the next one tells. */
 static enum kp_code adopted_next(struct kp_batches *batches, struct kp_found *ret_found, bool *ret_any,
                                  struct kp_error *err)
 {
     const struct kp_extent_run *run = batches->run;
-    bool rotten = false;
+    const char *rotten = NULL; /* what is wrong with the first block that was passed */
+    uint64_t rotten_place = 0;
     for (*ret_any = false; batches->place < kp_extent_run_end(run);) {
         const struct kp_entry_header *entry;
         const struct kp_block_header *block;
@@ -301,10 +316,9 @@ static enum kp_code adopted_next(struct kp_batches *batches, struct kp_found *re
         if (!batches->block) {
             KP_TRY(kp_cursor_get(&batches->cursor, kp_location(run->extent - KP_ADOPTED, batches->place), &block,
                                  &wrong, err));
-            if (wrong && !batches->told_lost)
-                return damaged(batches, wrong, err);
-            rotten |= wrong != NULL;
             if (wrong) {
+                rotten_place = rotten ? rotten_place : batches->place;
+                rotten = rotten ? rotten : wrong;
                 batches->place += KP_SECTOR_BYTES;
                 continue;
             }
@@ -322,10 +336,8 @@ static enum kp_code adopted_next(struct kp_batches *batches, struct kp_found *re
             *ret_found = (struct kp_found){entry->base_offset, batches->position - entry->records, entry->records,
                                            entry->payload_bytes, (const uint8_t *)(entry + 1)};
             *ret_any = true;
-            if (rotten && entry->base_offset > batches->offset) {
-                *ret_found = rotten_before(batches, ret_found->position);
-                batches->block = NULL; /* it comes next */
-            }
+            if (rotten && entry->base_offset > batches->offset)
+                return adopted_lost(batches, rotten, rotten_place, ret_found, err); /* the batch comes next */
             return KP_OK;
         }
         if (wrong)
@@ -333,11 +345,11 @@ static enum kp_code adopted_next(struct kp_batches *batches, struct kp_found *re
         batches->place += kp_block_bytes(batches->block);
         batches->block = NULL;
     }
-    if (rotten) {
-        *ret_found = rotten_before(batches, batches->set->header.position_end);
-        *ret_any = true;
-    }
-    return KP_OK;
+    if (!rotten || batches->offset >= run->end_offset)
+        return KP_OK;
+    *ret_found = (struct kp_found){.position = batches->set->header.position_end};
+    *ret_any = true;
+    return adopted_lost(batches, rotten, rotten_place, ret_found, err);
 }
 
 /* Records that were lost before they were sealed. */

@@ -76,6 +76,13 @@ void kp_inspect_sealed_finish(struct kp_inspect_sealed *sealed)
 
 /* ---- the extents ---- */
 
+/* A stretch of an adopted file in which no whole block lies. */
+struct stretch {
+    uint64_t extent, from, until;
+    const char *wrong;
+    bool alive; /* what a reader wants lies there */
+};
+
 struct items {
     struct kp_os *os;
     const char *dir;
@@ -89,6 +96,8 @@ struct items {
     size_t buffer_cap;
     struct kp_extent_set **sets;
     size_t set_count;
+    struct kp_buf stretches; /* of struct stretch */
+    bool unread;             /* of some set nothing can be read: it may hold anything */
 };
 
 static bool counts(const struct kp_inspect_sealed *sealed, uint64_t number)
@@ -117,6 +126,17 @@ static void give_lost(struct items *items, const struct kp_extent_set *set, cons
         items->stopped |= !items->each(items->arg, &item);
 }
 
+/* Rotten stretches of adopted files that the entry lies in are wanted. */
+static void note_alive(struct items *items, const struct kp_extent_run *run, const struct kp_order_entry *entry)
+{
+    struct stretch *list = (void *)items->stretches.data;
+    for (size_t i = 0; i < items->stretches.len / sizeof *list; i++)
+        list[i].alive |= list[i].extent == run->extent && entry->place >= list[i].from &&
+                         entry->place < list[i].until &&
+                         kp_topics_gone(&items->sealed->topics, run->topic, run->partition, entry->base_offset,
+                                        entry->records) < entry->records;
+}
+
 static void give_item(struct items *items, const struct kp_extent_set *set, const struct kp_order_entry *entry)
 {
     if (entry->run >= set->header.runs)
@@ -128,6 +148,7 @@ static void give_item(struct items *items, const struct kp_extent_set *set, cons
     }
     if (run->extent && !counts(items->sealed, run->extent))
         return; /* all of it was given up */
+    note_alive(items, run, entry);
     struct kp_inspect_item item = {.topic = run->topic,
                                    .partition = run->partition,
                                    .entry = entry,
@@ -160,7 +181,9 @@ static void walk_set(struct items *items, const struct kp_extent_set *set)
         if (kp_order_page_read(&items->mixed, set, number, page, &err) != KP_OK) {
             items->problem(items->arg, err.message);
             items->mixed.exact = false; /* what it names is looked at all the same, if a reader would */
-            if (kp_order_page_read(&items->mixed, set, number, page, &err) != KP_OK)
+            bool read = kp_order_page_read(&items->mixed, set, number, page, &err) == KP_OK;
+            items->unread |= !read;
+            if (!read)
                 continue;
         }
         for (uint32_t i = 0; i < page->count && !items->stopped; i++)
@@ -192,6 +215,15 @@ static void block_problem(struct items *items, uint64_t number, uint64_t offset,
     items->problem(items->arg, text);
 }
 
+/* Tells of rotten stretches in which something lies that was not given up; readers pass over others. */
+static void tell_stretches(struct items *items)
+{
+    const struct stretch *list = (const void *)items->stretches.data;
+    for (size_t i = 0; i < items->stretches.len / sizeof *list; i++)
+        if (list[i].alive || items->unread)
+            block_problem(items, list[i].extent, list[i].from, list[i].wrong);
+}
+
 /* The blocks of an adopted file, which readers by offset come to. */
 static enum kp_code walk_adopted(struct items *items, const struct kp_sealed_extent *extent, uint64_t generation,
                                  struct kp_error *err)
@@ -205,10 +237,15 @@ static enum kp_code walk_adopted(struct items *items, const struct kp_sealed_ext
         const struct kp_block_header *block = NULL;
         const char *wrong = NULL;
         code = kp_block_scan_peek(&scan, &block, &wrong, err);
-        if (code == KP_OK && wrong && !lost)
-            block_problem(items, number, scan.offset, wrong);
-        lost = !block;
-        scan.offset += block ? kp_block_bytes(block) : KP_SECTOR_BYTES;
+        uint64_t end = scan.offset + (block ? kp_block_bytes(block) : KP_SECTOR_BYTES);
+        if (code == KP_OK && wrong && lost) {
+            ((struct stretch *)(void *)(items->stretches.data + items->stretches.len))[-1].until = end;
+        } else if (code == KP_OK && wrong) {
+            const struct stretch stretch = {number, scan.offset, end, wrong, false};
+            kp_buf_append(&items->stretches, &stretch, sizeof stretch);
+        }
+        lost = wrong && !block;
+        scan.offset = end;
     }
     kp_block_scan_finish(&scan);
     return code;
@@ -251,7 +288,7 @@ static void load_extent(struct items *items, const struct kp_sealed_extent *exte
     if (code != KP_OK) {
         items->problem(items->arg, err.message);
         if (extent->kind == KP_EXTENT_MIXED) /* what it holds is looked at all the same, if a reader would */
-            (void)!kp_extent_set_load(items->os, items->dir, extent->number, false, &set, NULL);
+            items->unread |= kp_extent_set_load(items->os, items->dir, extent->number, false, &set, NULL) != KP_OK;
     } else if (header.crc != extent->header_crc) {
         snprintf(text, sizeof text, "extent %llu%s is not the one that was sealed",
                  (unsigned long long)kp_extent_shown(extent->number), kp_extent_suffix(extent->number));
@@ -287,6 +324,9 @@ enum kp_code kp_inspect_items(struct kp_os *os, const char *dir, const struct kp
             walk_set(&items, items.sets[i]);
         kp_extent_set_free(items.sets[i]);
     }
+    if (!items.stopped)
+        tell_stretches(&items);
+    kp_buf_finish(&items.stretches);
     kp_extent_file_finish(&items.own);
     kp_extent_file_finish(&items.mixed);
     kp_free(items.sets);
