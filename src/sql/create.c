@@ -618,7 +618,8 @@ static enum kp_code check_name(struct binder *binder, const struct kp_statement 
     }
     if (there && (kind == KP_RELATION_TYPE || kind == KP_RELATION_DOMAIN))
         return kp_bind_fail(binder, name->location, KP_EXISTS, "42710", "type \"%s\" already exists", name->name);
-    bool replaced = kind == KP_RELATION_PLAIN_VIEW && statement->or_replace && there && there->kind == kind;
+    bool replaced =
+        kind == KP_RELATION_PLAIN_VIEW && statement->or_replace && !(there && there->kind == KP_RELATION_FAILED);
     if (there && kind != KP_RELATION_FUNCTION && !replaced)
         return kp_bind_fail(binder, name->location, KP_EXISTS, "42P07", "relation \"%s\" already exists", name->name);
     return KP_OK;
