@@ -7,6 +7,7 @@
  */
 #include "db/ddl.h"
 #include "db/dead.h"
+#include "db/session.h"
 #include "sql/alter.h"
 
 enum { JOB_SLICE_US = 50000 };
@@ -108,8 +109,10 @@ static enum kp_code run(struct kp_ddl *ddl, const struct kp_statement *statement
         return KP_OK;
     }
     struct altering altering = {ddl, &alteration};
-    if (!ddl->replaying && changes_values(&alteration)) /* a query may have set them aside before a restart */
+    if (!ddl->replaying && changes_values(&alteration)) { /* a query may have set them aside before a restart */
+        kp_session_read_after(ddl->session, kp_log_position(db->log)); /* or the engine has yet to come to them */
         KP_TRY(kp_dead_letters_search(ddl->session, err));
+    }
     if (!ddl->replaying)
         return kp_engine_call(db, alter_now, &altering, err);
     kp_catalog_write(db->catalog);

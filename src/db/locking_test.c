@@ -105,9 +105,40 @@ static void views_begin_behind_what_was_acknowledged(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* A record without the label is in the log already when the type would get it. */
+static void types_change_behind_what_was_acknowledged(void **state)
+{
+    struct fixture one = {.dir = "/tmp/kappa-locking-test-XXXXXX", .options = {.unsafe_no_sync = true}};
+    struct kp_error err;
+    struct kp_buf out = {0};
+    char command[128];
+    assert_non_null(mkdtemp(one.dir));
+    open_db(&one);
+    must(&one, "CREATE TYPE level AS ENUM ('low'); CREATE SOURCE graded (l level) WITH (topic = 'g');"
+               "CREATE SOURCE raw (l text) WITH (topic = 'g')");
+    struct fixture two = one;
+    assert_int_equal(kp_session_open(one.db, &(struct kp_session_options){0}, &two.session, &err), KP_OK);
+    struct hold hold = {.db = one.db};
+    kp_thread_start(&hold.holder, "holder", 1 << 20, hold_engine, &hold);
+    while (!atomic_load(&hold.held))
+        usleep(1000);
+    must(&two, "INSERT INTO raw VALUES ('mid')");
+    kp_thread_start(&hold.releaser, "releaser", 1 << 20, release_engine, &hold);
+    run(&one, "ALTER TYPE level ADD VALUE 'mid'", &out);
+    assert_non_null(strstr((const char *)out.data, "were set aside"));
+    kp_thread_join(&hold.holder);
+    kp_thread_join(&hold.releaser);
+    kp_buf_finish(&out);
+    kp_session_close(two.session);
+    close_db(&one);
+    snprintf(command, sizeof command, "rm -rf %s", one.dir);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(views_begin_behind_what_was_acknowledged),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(types_change_behind_what_was_acknowledged),
+                                       cmocka_unit_test(views_begin_behind_what_was_acknowledged),
                                        cmocka_unit_test(locks_what_was_acknowledged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
