@@ -135,8 +135,8 @@ struct similar {
 static bool compile(struct kp_call *call, const struct kp_vec *out, uint32_t row, struct kp_str pattern,
                     struct kp_str escape, struct similar *similar)
 {
-    bool same =
-        similar->compiled.compiled.are && kp_str_equal(similar->pattern, pattern) && kp_str_equal(similar->escape, escape);
+    bool same = similar->compiled.compiled.are && kp_str_equal(similar->pattern, pattern) &&
+                kp_str_equal(similar->escape, escape);
     if (!same) {
         kp_pattern_finish(&similar->compiled); /* its text is about to change */
         if (!convert(call, out, row, pattern, escape, &similar->text))
