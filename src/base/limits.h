@@ -18,10 +18,13 @@ enum {
     KP_PATTERN_KEPT_BYTES_MAX = 4096, /* a longer one is compiled for each call */
     KP_SQL_BYTES_MAX = 1 << 20,       /* a statement's text */
     KP_SQL_TOKENS_MAX = 200000,       /* tokens of a statement: bounds the parser */
-    KP_SQL_DEPTH_MAX = 500,           /* nesting of parentheses, subqueries and expressions: bounds every recursion */
-    KP_PLAN_NODES_MAX = 20000,   /* nodes made for a statement: a WITH query or plain view is made at each mention */
-    KP_DOMAIN_NODES_MAX = 5000,  /* plan nodes copied to unnest a query's subqueries: each level may double them */
-    KP_SUBQUERY_LEVELS_MAX = 64, /* queries between a column and the subquery that reads it */
+    KP_SQL_DEPTH_MAX = 500, /* nesting of parentheses, subqueries, queries of WITH and expressions: bounds recursions */
+    KP_SQL_UNIONS_MAX = 10000,    /* UNIONs side by side: they nest in the parser's tree only */
+    KP_SQL_STACK_BYTES = 8 << 20, /* of threads that make plans: pages that are touched only are paid */
+    KP_PLAN_DEPTH_MAX = 1000,     /* plan nodes within each other that a plain view brings: bounds recursions */
+    KP_PLAN_NODES_MAX = 20000,    /* nodes made for a statement: a WITH query or plain view is made at each mention */
+    KP_DOMAIN_NODES_MAX = 5000,   /* plan nodes copied to unnest a query's subqueries: each level may double them */
+    KP_SUBQUERY_LEVELS_MAX = 64,  /* queries between a column and the subquery that reads it */
     KP_RECURSION_ROUNDS_MAX = 100000,    /* iterations of WITH RECURSIVE in one step: one that has no end is told so */
     KP_PARTS_MAX = 256,                  /* virtual shards of keyed state; in the state format */
     KP_ADVISORY_LOCKS_MAX = 10000,       /* advisory locks held in an instance, each by owner and mode */

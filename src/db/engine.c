@@ -516,7 +516,7 @@ static void engine_run(void *arg)
 void kp_engine_start(struct kp_db *db)
 {
     kp_log_listen(db->log, on_commit, db);
-    kp_thread_start(&db->engine, "kappa-engine", 2 << 20, engine_run, db);
+    kp_thread_start(&db->engine, "kappa-engine", KP_SQL_STACK_BYTES, engine_run, db);
 }
 
 void kp_db_halt(struct kp_db *db)

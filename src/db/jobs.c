@@ -181,7 +181,7 @@ enum kp_code kp_job_start(struct kp_db *db, const char *what, struct kp_live **l
     job->next_job = db->jobs;
     db->jobs = job;
     kp_mutex_unlock(&db->mutex);
-    kp_thread_start(&job->thread, "kappa-replay", 2 << 20, job_run, job);
+    kp_thread_start(&job->thread, "kappa-replay", KP_SQL_STACK_BYTES, job_run, job);
     *ret_job = job;
     return KP_OK;
 }

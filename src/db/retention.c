@@ -644,7 +644,7 @@ void kp_retention_start(struct kp_retention *retention)
 {
     retention->threaded = true;
     atomic_store(&retention->dropped, true); /* somebody may have gone before the last end */
-    kp_thread_start(&retention->thread, "kappa-retention", 2 << 20, run_thread, retention);
+    kp_thread_start(&retention->thread, "kappa-retention", KP_SQL_STACK_BYTES, run_thread, retention);
 }
 
 void kp_retention_stop(struct kp_retention *retention)

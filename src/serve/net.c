@@ -36,7 +36,7 @@ enum kp_code kp_net_create(const struct kp_net_options *options, struct kp_net *
     o->os = o->os ? o->os : kp_os_real();
     o->connections_max = o->connections_max ? o->connections_max : KP_CONNECTIONS_MAX;
     o->threads_max = o->threads_max ? o->threads_max : 256;
-    o->stack_bytes = o->stack_bytes ? o->stack_bytes : 1 << 20;
+    o->stack_bytes = o->stack_bytes ? o->stack_bytes : KP_SQL_STACK_BYTES;
     o->thread_idle_us = o->thread_idle_us ? o->thread_idle_us : 5000000;
     o->out_bytes_high = o->out_bytes_high ? o->out_bytes_high : 1 << 20;
     o->write_timeout_us = o->write_timeout_us ? o->write_timeout_us : 60000000;

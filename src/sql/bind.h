@@ -180,6 +180,9 @@ struct cte {
     struct kp_relation *given; /* what it returns; NULL: nothing */
 };
 
+/* What a recursion of binding leaves of its thread's stack. */
+enum { BIND_STACK_MIN_BYTES = 96 << 10 };
+
 struct binder {
     const struct kp_sql_context *context;
     const struct kp_statement *statement;
@@ -206,6 +209,7 @@ struct binder {
     } * views;
     const struct scope *inline_params; /* $n is the n-th column there: a function's body */
     uint32_t inline_depth;             /* of functions' bodies within each other */
+    uint32_t depth;                    /* of queries within each other, those of WITH and plain views, too */
     uint32_t nodes;                    /* of plans made so far */
     uint32_t domain_nodes;             /* of plans copied so far to make domains (unnest.c) */
     bool keep_unknown;                 /* its literals may stay unknown: the caller gives them their type */
@@ -437,6 +441,8 @@ struct kp_plan *kp_bind_project(struct binder *binder, struct kp_plan *input, st
 struct kp_plan *kp_bind_first_columns(struct binder *binder, struct kp_plan *plan, uint32_t count);
 struct kp_plan *kp_bind_filter(struct binder *binder, struct kp_plan *input, struct kp_expr *predicate);
 struct kp_plan *kp_bind_distinct(struct binder *binder, struct kp_plan *input);
+/* Whether the statement has not grown too large: WITH queries and views are taken apart at each mention. */
+KP_MUST enum kp_code kp_bind_check_nodes(struct binder *binder, int32_t location);
 struct kp_plan *kp_bind_scan(struct binder *binder, struct kp_relation *relation, int32_t location);
 /* growing of every node, from the leaves; the last pass. */
 void kp_plan_settle_growing(struct kp_plan *plan);

@@ -9,8 +9,6 @@
 #include "sql/object.h"
 #include "vec/array.h"
 
-enum { STACK_LEFT_MIN_BYTES = 96 << 10 };
-
 static enum kp_code bind_many(struct binder *binder, const struct expr_place *place, PgQuery__Node *const *nodes,
                               size_t count, struct kp_expr **exprs)
 {
@@ -762,7 +760,7 @@ static enum kp_code bind_node(struct binder *binder, const struct expr_place *pl
 enum kp_code kp_bind_expr(struct binder *binder, const struct expr_place *place, const PgQuery__Node *node,
                           struct kp_expr **ret_expr)
 {
-    if (kp_thread_stack_left() < STACK_LEFT_MIN_BYTES)
+    if (kp_thread_stack_left() < BIND_STACK_MIN_BYTES)
         return kp_bind_fail(binder, kp_tree_location(node), KP_LIMIT, "54001", "statement is nested too deeply");
     return bind_node(binder, place, node, ret_expr);
 }

@@ -343,11 +343,7 @@ static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVa
                                    struct scope *scope)
 {
     struct kp_plan *plan;
-    if (binder->nodes > KP_PLAN_NODES_MAX)
-        return kp_bind_fail(
-            binder, range->location, KP_LIMIT, "54001",
-            "the statement has more than %d parts: WITH queries and views are taken apart at each mention",
-            KP_PLAN_NODES_MAX);
+    KP_TRY(kp_bind_check_nodes(binder, range->location));
     if (!range->schemaname[0]) {
         for (const struct cte *cte = binder->ctes; cte; cte = cte->next) {
             if (strcmp(cte->def->ctename, range->relname) != 0)

@@ -83,6 +83,15 @@ struct kp_plan *kp_bind_filter(struct binder *binder, struct kp_plan *input, str
     return plan;
 }
 
+enum kp_code kp_bind_check_nodes(struct binder *binder, int32_t location)
+{
+    if (binder->nodes <= KP_PLAN_NODES_MAX)
+        return KP_OK;
+    return kp_bind_fail(binder, location, KP_LIMIT, "54001",
+                        "the statement has more than %d parts: WITH queries and views are taken apart at each mention",
+                        KP_PLAN_NODES_MAX);
+}
+
 struct kp_plan *kp_bind_distinct(struct binder *binder, struct kp_plan *input)
 {
     struct kp_plan *plan = kp_bind_node(binder, KP_PLAN_AGGREGATE, input->location, input->col_count, 1);

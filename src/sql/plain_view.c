@@ -57,17 +57,41 @@ static enum kp_code bind_again(struct binder *binder, const struct kp_relation *
     enum kp_code code = kp_bind_root(&inner, (*ret_statement)->tree, false, ret_plan, ret_count);
     binder->late_of = inner.late_of;
     binder->domain_nodes = inner.domain_nodes;
+    binder->nodes = inner.nodes;
     return code;
+}
+
+/* The plan's nodes; *ret_depth: how many lie within each other. */
+static uint32_t measure(const struct kp_plan *plan, uint32_t *ret_depth)
+{
+    uint32_t nodes = 1, deepest = 0, depth;
+    for (uint32_t i = 0; i < plan->input_count; i++) {
+        nodes += measure(plan->inputs[i], &depth);
+        deepest = depth > deepest ? depth : deepest;
+    }
+    *ret_depth = deepest + 1;
+    return nodes;
+}
+
+/* The plan that the view was made with: a copy, for it becomes part of another. */
+static enum kp_code take_plan(struct binder *binder, const struct kp_plan *plan, int32_t location,
+                              struct kp_plan **ret_plan)
+{
+    uint32_t depth;
+    binder->nodes += measure(plan, &depth);
+    KP_TRY(kp_bind_check_nodes(binder, location));
+    if (depth > KP_PLAN_DEPTH_MAX)
+        return kp_bind_fail(binder, location, KP_LIMIT, "54001", "views are nested too deeply");
+    *ret_plan = kp_plan_copy(plan, binder->arena);
+    return KP_OK;
 }
 
 enum kp_code kp_bind_plain_view(struct binder *binder, struct kp_relation *view, int32_t location,
                                 struct kp_plan **ret_plan)
 {
     kp_bind_use(binder, view);
-    if (view_is_current(binder->context->catalog, view)) {
-        *ret_plan = kp_plan_copy(view->plan->plan, binder->arena);
-        return KP_OK;
-    }
+    if (view_is_current(binder->context->catalog, view))
+        return take_plan(binder, view->plan->plan, location, ret_plan);
     for (const struct view_chain *at = binder->views; at; at = at->outer)
         if (at->view == view) /* a log from when a view could be replaced by one that reads it */
             return kp_bind_fail(binder, location, KP_INVALID, "42P17",

@@ -207,11 +207,10 @@ static bool starts_branch(int32_t kind)
     }
 }
 
-/* Set operations and joins nest to the left for as long as the list is; they survive a branch's start. */
+/* INTERSECT, EXCEPT and joins nest to the left for as long as the list is; they survive a branch's start. */
 static bool nests_list(int32_t kind)
 {
-    return kind == PG_QUERY__TOKEN__UNION || kind == PG_QUERY__TOKEN__INTERSECT || kind == PG_QUERY__TOKEN__EXCEPT ||
-           kind == PG_QUERY__TOKEN__JOIN;
+    return kind == PG_QUERY__TOKEN__INTERSECT || kind == PG_QUERY__TOKEN__EXCEPT || kind == PG_QUERY__TOKEN__JOIN;
 }
 
 static bool is_operator(int32_t kind)
@@ -247,12 +246,18 @@ static enum kp_code too_deep(struct parser *parser, const struct token *token)
     return KP_LIMIT;
 }
 
+static enum kp_code too_many_unions(struct parser *parser, const struct token *token)
+{
+    kp_fail(parser->err, KP_LIMIT, "54001", "statement has more than %d UNIONs", KP_SQL_UNIONS_MAX);
+    return kp_error_at(parser->err, parser->text, token->start);
+}
+
 static enum kp_code check_depth(struct parser *parser)
 {
     struct level {
         uint32_t operators, lists;
     } levels[KP_SQL_DEPTH_MAX + 1] = {{0}};
-    uint32_t depth = 0, total = 0; /* total: depth plus all operators and lists of the open levels */
+    uint32_t depth = 0, unions = 0, total = 0; /* total: depth plus all operators and lists of the open levels */
     for (uint32_t i = 0; i < parser->count; i++) {
         const struct token *token = &parser->tokens[i];
         struct level *level = &levels[depth];
@@ -276,6 +281,8 @@ static enum kp_code check_depth(struct parser *parser)
             level->operators++;
             total++;
         }
+        if (token->kind == PG_QUERY__TOKEN__UNION && ++unions > KP_SQL_UNIONS_MAX)
+            return too_many_unions(parser, token);
         if (total >= KP_SQL_DEPTH_MAX)
             return too_deep(parser, token);
     }

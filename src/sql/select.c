@@ -4,6 +4,7 @@
  *   joins ─ WHERE ─► [Aggregate ─► [Emit] ─ HAVING] ─► [Over] ─► [Expand] ─► Project ─► [Distinct, or its ON] ─► [TopN]
  * ─► [Sort at an ad-hoc root]
  */
+#include "os/thread.h"
 #include "sql/bind.h"
 
 void kp_targets_add(struct binder *binder, struct targets *targets, struct target target)
@@ -818,6 +819,14 @@ static enum kp_code bind_by_kind(struct binder *binder, const PgQuery__SelectStm
     return order_outputs(binder, select, root, ret_plan);
 }
 
+static enum kp_code too_deep(struct binder *binder, const PgQuery__SelectStmt *select)
+{
+    kp_bind_fail(binder, select->n_target_list ? kp_tree_location(select->target_list[0]) : -1, KP_LIMIT, "54001",
+                 "statement is nested too deeply");
+    return kp_error_hint(binder->err, "At most %d queries within each other, those of WITH and of plain views, too.",
+                         KP_SQL_DEPTH_MAX);
+}
+
 enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *select, bool root,
                             struct kp_plan **ret_plan, uint32_t *ret_count)
 {
@@ -825,6 +834,9 @@ enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *se
     bool now_allowed = binder->now_allowed;
     const struct from_list *around = binder->from;
     const struct from_list from = {.items = select->from_clause, .count = select->n_from_clause, .outer = around};
+    if (binder->depth >= KP_SQL_DEPTH_MAX || kp_thread_stack_left() < BIND_STACK_MIN_BYTES)
+        return too_deep(binder, select);
+    binder->depth++;
     enum kp_code code = kp_bind_with(binder, select->with_clause);
     binder->now_allowed = false;
     binder->from = &from;
@@ -832,6 +844,7 @@ enum kp_code kp_bind_select(struct binder *binder, const PgQuery__SelectStmt *se
         code = bind_by_kind(binder, select, root, ret_plan, ret_count);
     if (code == KP_OK)
         code = kp_bind_unused_with(binder, ctes);
+    binder->depth--;
     binder->now_allowed = now_allowed;
     binder->ctes = ctes;
     binder->from = around;

@@ -68,17 +68,30 @@ enum kp_code kp_union_columns(struct binder *binder, const struct kp_plan *left,
     return KP_OK;
 }
 
-/* The inputs of a UNION ALL under a UNION ALL are its own. */
-static void adopt(struct binder *binder, struct kp_plan *plan, struct kp_plan *left, struct kp_plan *right)
+/*
+ * left UNION ALL right. The inputs of a UNION ALL on the left are its own; one that grows with a list has room for as
+ * many as the next power of two, and stays the same plan while its columns' types do.
+ */
+static struct kp_plan *append(struct binder *binder, struct kp_plan *left, bool grows, struct kp_plan *right,
+                              const struct kp_column *cols)
 {
-    uint32_t of_left = left->kind == KP_PLAN_UNION ? left->input_count : 1;
-    plan->input_count = of_left + 1;
-    plan->inputs = kp_arena_alloc(binder->arena, plan->input_count * sizeof(struct kp_plan *));
-    if (left->kind == KP_PLAN_UNION)
-        memcpy(plan->inputs, left->inputs, of_left * sizeof(struct kp_plan *));
-    else
-        plan->inputs[0] = left;
-    plan->inputs[of_left] = right;
+    uint32_t count = left->kind == KP_PLAN_UNION ? left->input_count : 1;
+    struct kp_plan *plan = grows ? left : kp_bind_node(binder, KP_PLAN_UNION, -1, left->col_count, 0);
+    if (!grows || (count & (count - 1)) == 0) {
+        uint32_t room = 2;
+        while (room <= count)
+            room *= 2;
+        struct kp_plan **inputs = kp_arena_alloc(binder->arena, room * sizeof(struct kp_plan *));
+        if (left->kind == KP_PLAN_UNION)
+            memcpy(inputs, left->inputs, count * sizeof(struct kp_plan *));
+        else
+            inputs[0] = left;
+        plan->inputs = inputs;
+    }
+    plan->inputs[count] = right;
+    plan->input_count = count + 1;
+    memcpy(plan->cols, cols, plan->col_count * sizeof *cols);
+    return plan;
 }
 
 static const char *operation_name(const PgQuery__SelectStmt *select)
@@ -189,45 +202,111 @@ static struct kp_plan *repeat(struct binder *binder, struct kp_plan *input)
     return kp_bind_project(binder, plan, exprs, NULL, count);
 }
 
-enum kp_code kp_bind_set_operation(struct binder *binder, const PgQuery__SelectStmt *select, struct kp_plan **ret_plan)
+/* One of a list of set operations, which nests to the left. */
+struct operation {
+    const PgQuery__SelectStmt *select;
+    const char *no_self; /* where it and those below it stand, as a recursive query sees it */
+};
+
+/* The same for its branches. */
+static const char *no_self_within(const struct operation *operation)
 {
-    struct kp_plan *left, *right, *plan;
+    bool intersect_all = operation->select->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT && operation->select->all;
+    return intersect_all ? "INTERSECT" : operation->no_self;
+}
+
+/* What the operations so far have come to. */
+struct so_far {
+    struct kp_plan *plan;
+    struct kp_plan *branches; /* its UNION ALL, which the next one may grow; NULL: none */
+    uint32_t levels;          /* of what has not become one list */
+};
+
+static enum kp_code bind_branch(struct binder *binder, const PgQuery__SelectStmt *select, const char *no_self,
+                                struct kp_plan **ret_plan)
+{
     uint32_t count;
-    bool emit = binder->emit_on_close, except = select->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT;
+    bool emit = binder->emit_on_close;
+    binder->no_self = no_self;
+    binder->keep_unknown = true;
+    KP_TRY(kp_bind_select(binder, select, false, ret_plan, &count));
+    binder->keep_unknown = false;
+    binder->emit_on_close = emit;
+    return KP_OK;
+}
+
+/* UNION of branches whose columns are of the common types. */
+static void unite(struct binder *binder, bool all, struct kp_plan *left, struct kp_plan *right,
+                  const struct kp_column *cols, struct so_far *so_far)
+{
+    bool grows = so_far->branches && (left == so_far->branches || (!all && left == so_far->plan));
+    if (!grows)
+        so_far->levels++;
+    so_far->branches = append(binder, grows ? so_far->branches : left, grows, right, cols);
+    so_far->plan = all ? so_far->branches : kp_bind_distinct(binder, so_far->branches);
+}
+
+/* The operation of what is there with its right branch. */
+static enum kp_code operate(struct binder *binder, const struct operation *operation, struct so_far *so_far)
+{
+    const PgQuery__SelectStmt *select = operation->select;
+    struct kp_plan *left = so_far->plan, *right, *plan;
+    bool except = select->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT;
     bool is_union = select->op == PG_QUERY__SET_OPERATION__SETOP_UNION;
     const char *name = operation_name(select);
-    const char *no_self = binder->no_self;
-    bool intersect_all = select->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT && select->all;
-    binder->keep_unknown = true;
-    binder->no_self = intersect_all ? "INTERSECT" : no_self;
-    KP_TRY(kp_bind_select(binder, select->larg, false, &left, &count));
-    binder->no_self = except ? "EXCEPT" : intersect_all ? "INTERSECT" : no_self;
-    binder->emit_on_close = emit;
-    binder->keep_unknown = true;
-    KP_TRY(kp_bind_select(binder, select->rarg, false, &right, &count));
-    binder->keep_unknown = false;
-    binder->no_self = no_self;
+    KP_TRY(bind_branch(binder, select->rarg, except ? "EXCEPT" : no_self_within(operation), &right));
     if (left->col_count != right->col_count)
         return kp_bind_fail(binder, select->rarg->n_target_list ? kp_tree_location(select->rarg->target_list[0]) : -1,
                             KP_INVALID, "42601", "each %s query must have the same number of columns", name);
-    plan = kp_bind_node(binder, KP_PLAN_UNION, -1, left->col_count + !is_union, 2);
-    KP_TRY(kp_union_columns(binder, left, right, name, plan->cols));
-    KP_TRY(kp_union_branch(binder, left, plan->cols, &left));
-    KP_TRY(kp_union_branch(binder, right, plan->cols, &right));
-    for (uint32_t i = 0; !(is_union && select->all) && i < left->col_count; i++)
+    uint32_t count = left->col_count;
+    struct kp_column *cols = kp_arena_alloc(binder->arena, (count + 1) * sizeof *cols);
+    KP_TRY(kp_union_columns(binder, left, right, name, cols));
+    KP_TRY(kp_union_branch(binder, left, cols, &left));
+    KP_TRY(kp_union_branch(binder, right, cols, &right));
+    for (uint32_t i = 0; !(is_union && select->all) && i < count; i++)
         KP_TRY(kp_bind_must_compare(
-            binder, plan->cols[i].type.id, "equality",
-            select->larg->n_target_list == left->col_count ? kp_tree_location(select->larg->target_list[i]) : -1));
+            binder, cols[i].type.id, "equality",
+            select->larg->n_target_list == count ? kp_tree_location(select->larg->target_list[i]) : -1));
     if (is_union) {
-        adopt(binder, plan, left, right);
-        *ret_plan = select->all ? plan : kp_bind_distinct(binder, plan);
+        unite(binder, select->all, left, right, cols, so_far);
         return KP_OK;
     }
-    plan->cols[left->col_count] = (struct kp_column){"right", KP_TYPE(KP_BOOL), true};
+    plan = kp_bind_node(binder, KP_PLAN_UNION, -1, count + 1, 2);
+    memcpy(plan->cols, cols, count * sizeof *cols);
+    plan->cols[count] = (struct kp_column){"right", KP_TYPE(KP_BOOL), true};
     plan->inputs[0] = tag(binder, left, false);
     plan->inputs[1] = tag(binder, right, true);
     KP_TRY(count_sides(binder, plan, &plan));
     KP_TRY(compare_sides(binder, except, select->all, plan, &plan));
-    *ret_plan = select->all ? repeat(binder, plan) : plan;
+    *so_far = (struct so_far){select->all ? repeat(binder, plan) : plan, NULL, so_far->levels + 1};
+    return KP_OK;
+}
+
+/* The left argument is a set operation of the same list: nothing is said of it alone. */
+static bool goes_on(const PgQuery__SelectStmt *select)
+{
+    return select->op != PG_QUERY__SET_OPERATION__SETOP_NONE && !select->with_clause && !select->n_sort_clause &&
+           !select->limit_count && !select->limit_offset && !select->n_locking_clause;
+}
+
+enum kp_code kp_bind_set_operation(struct binder *binder, const PgQuery__SelectStmt *select, struct kp_plan **ret_plan)
+{
+    const char *no_self = binder->no_self;
+    uint32_t count = 1;
+    for (const PgQuery__SelectStmt *left = select->larg; goes_on(left); left = left->larg)
+        count++;
+    struct operation *operations = kp_arena_alloc(binder->arena, count * sizeof *operations);
+    operations[count - 1] = (struct operation){select, no_self};
+    for (uint32_t i = count - 1; i > 0; i--)
+        operations[i - 1] = (struct operation){operations[i].select->larg, no_self_within(&operations[i])};
+    struct so_far so_far = {0};
+    KP_TRY(bind_branch(binder, operations[0].select->larg, no_self_within(&operations[0]), &so_far.plan));
+    for (uint32_t i = 0; i < count; i++) {
+        if (so_far.levels >= KP_SQL_DEPTH_MAX)
+            return kp_bind_fail(binder, -1, KP_LIMIT, "54001", "statement is nested too deeply");
+        KP_TRY(operate(binder, &operations[i], &so_far));
+    }
+    binder->no_self = no_self;
+    *ret_plan = so_far.plan;
     return KP_OK;
 }

@@ -49,11 +49,35 @@ check("sums", "SELECT " + listed("%d", 5000, " + "), "54001")
 check("parentheses", "SELECT " + "(" * 5000 + "1" + ")" * 5000, "54001")
 check("NOTs", "SELECT " + "NOT " * 5000 + "true", "54001")
 check("CASEs", "SELECT " + "CASE WHEN true THEN " * 3000 + "1" + " END" * 3000, "54001")
-check("a union", listed("SELECT %d", 5000, " UNION ALL "), "54001")
+check("a union", "SELECT count(*), sum(x) FROM (SELECT 0 AS x UNION ALL %s) AS u" % listed("SELECT %d", 4999, " UNION ALL "), 5000)
+check("a union of numbers and others", "SELECT sum(x) FROM (SELECT NULL AS x UNION ALL %s) AS u" % listed("SELECT %d UNION ALL SELECT 0.5", 1000, " UNION ALL "), 500000)
+check("a union without doubles", "SELECT count(*) FROM (%s) AS u" % listed("SELECT %d / 100", 5000, " UNION "), 50)
+check("a live one", "CREATE MATERIALIZED VIEW united AS " + listed("SELECT a FROM t WHERE a = %d", 2000, " UNION ALL "), None)
+check("its rows", "SELECT count(*) FROM united", 1000)
+check("it goes, too", "DROP MATERIALIZED VIEW united", None)
+check("UNION and UNION ALL by turns", "SELECT count(*) FROM (SELECT 0 %s) AS u" % listed("UNION SELECT %d UNION ALL SELECT 0", 2000, " "), "54001")
+check("too many unions", listed("SELECT %d", 10002, " UNION ALL "), "54001")
+check("too many differences", listed("SELECT %d", 1000, " EXCEPT "), "54001")
 check("subqueries", "SELECT count(*) FROM " + "(SELECT * FROM " * 30 + "t" + ") AS x" * 30, 1000)
 chain = ["q0 AS (SELECT a FROM t)"] + [f"q{i} AS (SELECT a FROM q{i - 1} UNION ALL SELECT a FROM q{i - 1} WHERE a < 0)" for i in range(1, 40)]
 check("queries that double", "WITH %s SELECT count(*) FROM q9" % ", ".join(chain[:10]), 1000)
 check("too often", "WITH %s SELECT count(*) FROM q39" % ", ".join(chain), "54001")
+check("queries of WITH, each in the next", "WITH q0 AS (SELECT 0 AS a), %s SELECT a FROM q200" % ", ".join(
+    f"q{i} AS (SELECT a + 1 AS a FROM q{i - 1})" for i in range(1, 201)), 200)
+check("too deep ones", "WITH q0 AS (SELECT 0 AS a), %s SELECT a FROM q4999" % ", ".join(
+    f"q{i} AS (SELECT a + 1 AS a FROM q{i - 1})" for i in range(1, 5000)), "54001")
+check("a plain view", "CREATE VIEW plain0 AS SELECT a, 1 AS n FROM t", None)
+deeper = "CREATE VIEW plain%d AS SELECT a, sum(n) AS n FROM (SELECT a, n, row_number() OVER (ORDER BY a) AS r FROM plain%d) AS p WHERE r > 0 GROUP BY a"
+plain = next(i for i in range(1, 1000) if answer(deeper % (i, i - 1)) is not None)
+assert 100 < plain < 500, plain
+check("it is said why", deeper % (plain, plain - 1), "54001")
+check("the middle one", f"SELECT count(*) FROM plain{plain // 2}", 1000)
+check("views of views go", "DROP VIEW plain0 CASCADE", None)
+check("a plain view that will be doubled", "CREATE VIEW plain0 AS SELECT a FROM t", None)
+plain = next(i for i in range(1, 100) if answer(f"CREATE VIEW plain{i} AS SELECT a FROM plain{i - 1} UNION ALL SELECT a FROM plain{i - 1}") is not None)
+assert 10 < plain < 20, plain
+check("it is said why", f"SELECT count(*) FROM plain{plain - 1} AS a, plain{plain - 1} AS b", "54001")
+check("they go", "DROP VIEW plain0 CASCADE", None)
 check("LEFT JOINs", "CREATE MATERIALIZED VIEW lefts AS SELECT count(*) FROM t AS t0 %s" % " ".join(
     f"LEFT JOIN t AS t{i} ON t{i}.a = t{i - 1}.a" for i in range(1, 60)), None)
 check("are looked at once", "SELECT complete_from FROM kappa.views WHERE name = 'lefts'", 0)
