@@ -49,7 +49,8 @@ static void split_takes_broken_ends(void **state)
     CHECK_SPLIT("SELECT 'open; x", "SELECT 'open; x");
     CHECK_SPLIT("SELECT \"open; x", "SELECT \"open; x");
     CHECK_SPLIT("SELECT $$open; x", "SELECT $$open; x");
-    CHECK_SPLIT("/* open; x", "");
+    CHECK_SPLIT("/* open; x", "/* open; x");
+    CHECK_SPLIT("SELECT 1 /* a; /* b; */ c; x", "SELECT 1 /* a; /* b; */ c; x");
     CHECK_SPLIT("SELECT 1 - ", "SELECT 1 -");
     CHECK_SPLIT("", "");
 }

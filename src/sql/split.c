@@ -58,11 +58,17 @@ static size_t skip_dollar(struct kp_str text, size_t at)
     return text.len;
 }
 
-static size_t skip_block_comment(struct kp_str text, size_t at)
+static bool opens_block(struct kp_str text, size_t at)
+{
+    return at + 1 < text.len && text.ptr[at] == '/' && text.ptr[at + 1] == '*';
+}
+
+/* Behind the comment that begins at `start`, or `start` if it is never closed. */
+static size_t skip_block_comment(struct kp_str text, size_t start)
 {
     int depth = 0;
-    while (at < text.len) {
-        if (at + 1 < text.len && text.ptr[at] == '/' && text.ptr[at + 1] == '*') {
+    for (size_t at = start; at < text.len;) {
+        if (opens_block(text, at)) {
             depth++;
             at += 2;
         } else if (at + 1 < text.len && text.ptr[at] == '*' && text.ptr[at + 1] == '/') {
@@ -73,7 +79,7 @@ static size_t skip_block_comment(struct kp_str text, size_t at)
             at++;
         }
     }
-    return text.len;
+    return start;
 }
 
 static size_t skip_line(struct kp_str text, size_t at)
@@ -83,12 +89,12 @@ static size_t skip_line(struct kp_str text, size_t at)
     return at;
 }
 
-/* Behind the comment that begins at `at`, or `at` if none does. */
+/* Behind the comment that begins at `at`, or `at` if none does that has an end. */
 static size_t skip_comment(struct kp_str text, size_t at)
 {
     if (at + 1 < text.len && text.ptr[at] == '-' && text.ptr[at + 1] == '-')
         return skip_line(text, at);
-    if (at + 1 < text.len && text.ptr[at] == '/' && text.ptr[at + 1] == '*')
+    if (opens_block(text, at))
         return skip_block_comment(text, at);
     return at;
 }
@@ -100,6 +106,8 @@ static size_t skip_token(struct kp_str text, size_t at)
     size_t behind = skip_comment(text, at);
     if (behind != at)
         return behind;
+    if (opens_block(text, at)) /* without an end: a token, of which the scanner says so */
+        return text.len;
     if (c == '\'' || c == '"')
         return skip_quoted(text, at, c, false);
     if (c == '$')
