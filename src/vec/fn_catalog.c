@@ -259,8 +259,11 @@ static void format_type(struct kp_call *call, const struct kp_vec *const *args, 
         int32_t mod = kp_vec_is_null(args[1], i) ? -1 : FN_AT(int32_t, 1, i);
         buf.len = 0;
         const struct kp_catalog_facts *facts = facts_of(call);
+        const char *pseudo = kp_type_pseudo_name(oid);
         if (id != KP_TYPE_NONE)
             kp_type_print((struct kp_type){.id = id, .mod = mod}, &buf);
+        else if (pseudo)
+            kp_buf_append_text(&buf, pseudo);
         else if (!oid || !facts || !facts->text(facts->arg, KP_FACT_TYPE, oid, 0, &buf)) /* a domain? */
             kp_buf_append_text(&buf, oid ? "???" : "-");
         to[i] = kp_text_make(kp_arena_strndup(call->arena, (const char *)buf.data, buf.len), buf.len);

@@ -149,6 +149,14 @@ enum kp_type_id kp_type_by_name(struct kp_str name)
     return KP_TYPE_NONE;
 }
 
+const char *kp_type_pseudo_name(uint32_t oid)
+{
+    for (size_t i = 0; i < KP_COUNT(pseudo_types); i++)
+        if (pseudo_types[i].oid == oid)
+            return pseudo_types[i].name;
+    return NULL;
+}
+
 enum kp_type_id kp_type_by_oid(uint32_t oid)
 {
     for (unsigned i = 1; i < KP_TYPE_COUNT; i++)

@@ -168,6 +168,7 @@ const struct kp_type_info *kp_type_info(enum kp_type_id id);
  * unknown. */
 enum kp_type_id kp_type_by_name(struct kp_str name);
 enum kp_type_id kp_type_by_oid(uint32_t oid); /* NONE if unknown */
+const char *kp_type_pseudo_name(uint32_t oid); /* "anyarray": one of those that only signatures have; NULL: none */
 /* Appends e.g. "numeric(12,2)". */
 void kp_type_print(struct kp_type type, struct kp_buf *out);
 /* Whether equal values of it may look different (1.0 and 1.00, -0 and 0, '24h' and '1 day'): a group shows the least.
