@@ -184,6 +184,9 @@ static enum kp_code verify(const char *dir, bool *ret_sound, struct kp_error *er
                (double)report.sealed_written_bytes / (double)KP_MAX(report.sealed_batch_bytes, (uint64_t)1));
     if (report.cut_tail)
         puts("an unfinished write at the end, never acknowledged: the next start removes it");
+    if (report.changed)
+        printf("%llu places changed while they were looked at: the log is in use, and they are not judged\n",
+               (unsigned long long)report.changed);
     printf(report.problems ? "%llu problems\n" : "sound\n", (unsigned long long)report.problems);
     *ret_sound = report.problems == 0;
     return KP_OK;

@@ -14,7 +14,7 @@
 #include "log/snapshot.h"
 #include "log/state.h"
 
-enum { SCAN_READ_BYTES = 4 << 20, VERIFY_TRIES = 20 };
+enum { SCAN_READ_BYTES = 4 << 20, VERIFY_TRIES = 20, VERIFY_PASSES = 4 /* while other places change */ };
 
 /* ---- blocks ---- */
 
@@ -431,37 +431,75 @@ static enum kp_code verify_once(struct kp_os *os, const char *dir, struct kp_buf
     return KP_OK;
 }
 
+static const char *next_text(const char *text)
+{
+    return text + strlen(text) + 1;
+}
+
+static bool has_text(const struct kp_buf *texts, const char *text)
+{
+    const char *end = (const char *)texts->data + texts->len;
+    for (const char *at = (const char *)texts->data; at < end; at = next_text(at))
+        if (strcmp(at, text) == 0)
+            return true;
+    return false;
+}
+
+/* Keeps of *texts those that are in `others`, too; returns how many were left out. */
+static uint64_t keep_common(struct kp_buf *texts, const struct kp_buf *others)
+{
+    struct kp_buf kept = {0};
+    uint64_t left_out = 0;
+    for (size_t at = 0; at < texts->len; at += strlen((const char *)texts->data + at) + 1) {
+        const char *text = (const char *)texts->data + at;
+        if (has_text(others, text))
+            kp_buf_append(&kept, text, strlen(text) + 1);
+        else
+            left_out++;
+    }
+    kp_buf_finish(texts);
+    *texts = kept;
+    return left_out;
+}
+
 /* Files of a log in use are sealed, used again and removed while they are read: what is wrong then is not so when they
- * are looked at once more. What rotted is. */
+ * are looked at once more. What rotted is, each time. */
 enum kp_code kp_inspect_verify(struct kp_os *os, const char *dir, void (*on_problem)(void *arg, const char *text),
                                void *arg, struct kp_inspect_report *ret_report, struct kp_error *err)
 {
-    struct kp_buf problems = {0}, before = {0};
-    enum kp_code code = KP_OK, code_before = KP_OK;
-    for (int tries = 0; tries < VERIFY_TRIES; tries++) {
-        struct kp_buf oldest = before;
-        before = problems;
-        problems = (struct kp_buf){0};
-        kp_buf_finish(&oldest);
-        code_before = code;
-        struct kp_error why = {0};
+    struct kp_buf always = {0}; /* what every pass has met */
+    enum kp_code code = KP_OK;
+    uint64_t come = 0;
+    int passes = 0;
+    bool done = false;
+    struct kp_error why = {.message = ""}, before;
+    for (int tries = 0; tries < VERIFY_TRIES && !done; tries++) {
+        struct kp_buf problems = {0};
+        before = why;
+        why = (struct kp_error){.message = ""};
         code = verify_once(os, dir, &problems, ret_report, &why);
         if (code != KP_OK) { /* a file that went is not the one that went before */
-            problems.len = 0;
-            keep_problem(&problems, why.message);
-            if (err)
-                *err = why;
+            done = strcmp(why.message, before.message) == 0;
+        } else if (passes++) {
+            uint64_t gone = keep_common(&always, &problems);
+            come = keep_common(&problems, &always);
+            done = !always.len || (!gone && (!come || passes >= VERIFY_PASSES));
+        } else {
+            kp_buf_append(&always, problems.data, problems.len);
+            done = !problems.len;
         }
-        bool same = tries > 0 && code == code_before && problems.len == before.len &&
-                    (!problems.len || memcmp(problems.data, before.data, problems.len) == 0);
-        if ((code == KP_OK && !problems.len) || same)
-            break;
+        kp_buf_finish(&problems);
     }
-    for (size_t at = 0; code == KP_OK && on_problem && at < problems.len;
-         at += strlen((const char *)problems.data + at) + 1)
-        on_problem(arg, (const char *)problems.data + at);
-    kp_buf_finish(&before);
-    kp_buf_finish(&problems);
+    if (code != KP_OK && err)
+        *err = why;
+    ret_report->changed = come;
+    ret_report->problems = 0;
+    for (size_t at = 0; code == KP_OK && at < always.len; at += strlen((const char *)always.data + at) + 1) {
+        ret_report->problems++;
+        if (on_problem)
+            on_problem(arg, (const char *)always.data + at);
+    }
+    kp_buf_finish(&always);
     return code;
 }
 

@@ -40,6 +40,7 @@ struct kp_inspect_report {
     uint64_t sealed_batch_bytes,
         sealed_written_bytes; /* for so much of batches so much was written: journal, extents */
     uint64_t problems;
+    uint64_t changed; /* places that seemed wrong in the last pass, and not before: somebody writes there */
     int64_t position_end;
     int64_t log_time_first_us, log_time_last_us;
     bool closed;   /* the log was closed behind its last block */
@@ -49,7 +50,7 @@ struct kp_inspect_report {
 /*
  * Verifies everything: headers, checksums, the chain, each record batch down to its records, offsets without gaps, and
  * the snapshot. History columns are a cache that nobody syncs: what a crash tore there is no damage.
- * The log may be in use: what is wrong is looked at again, until it is not or stays the same.
+ * The log may be in use: what is wrong is looked at again, and told only if it is so each time.
  * problem(arg, text) is called for each thing wrong, naming file, byte, block and position, or topic and offset.
  * Damage is not an error of this call: look at report.problems.
  */

@@ -52,7 +52,11 @@ static enum kp_code look(struct kp_os *os, const char *dir, struct kp_inspect_se
     kp_buf_finish(&state);
     KP_TRY(code);
     KP_TRY(kp_inspect_blocks(os, dir, look_block, sealed, err));
-    sealed->missing = before && sealed->head.file_next <= before;
+    if (!before || sealed->head.file_next > before)
+        return KP_OK;
+    KP_TRY(kp_folder_look(os, dir, &folder, err)); /* the journal's first files may have gone since */
+    sealed->missing = folder.anchor.file_last == before;
+    kp_folder_finish(&folder);
     return KP_OK;
 }
 
@@ -80,7 +84,8 @@ void kp_inspect_sealed_finish(struct kp_inspect_sealed *sealed)
 struct stretch {
     uint64_t extent, from, until;
     const char *wrong;
-    bool alive; /* what a reader wants lies there */
+    bool alive;    /* what a reader wants lies there */
+    bool given_up; /* what was given up does */
 };
 
 struct items {
@@ -126,15 +131,18 @@ static void give_lost(struct items *items, const struct kp_extent_set *set, cons
         items->stopped |= !items->each(items->arg, &item);
 }
 
-/* Rotten stretches of adopted files that the entry lies in are wanted. */
-static void note_alive(struct items *items, const struct kp_extent_run *run, const struct kp_order_entry *entry)
+/* Notes what the rotten stretches of adopted files that the entry lies in held. */
+static void note_held(struct items *items, const struct kp_extent_run *run, const struct kp_order_entry *entry)
 {
     struct stretch *list = (void *)items->stretches.data;
-    for (size_t i = 0; i < items->stretches.len / sizeof *list; i++)
-        list[i].alive |= list[i].extent == run->extent && entry->place >= list[i].from &&
-                         entry->place < list[i].until &&
-                         kp_topics_gone(&items->sealed->topics, run->topic, run->partition, entry->base_offset,
-                                        entry->records) < entry->records;
+    for (size_t i = 0; i < items->stretches.len / sizeof *list; i++) {
+        if (list[i].extent != run->extent || entry->place < list[i].from || entry->place >= list[i].until)
+            continue;
+        bool gone = kp_topics_gone(&items->sealed->topics, run->topic, run->partition, entry->base_offset,
+                                   entry->records) == entry->records;
+        list[i].alive |= !gone;
+        list[i].given_up |= gone;
+    }
 }
 
 static void give_item(struct items *items, const struct kp_extent_set *set, const struct kp_order_entry *entry)
@@ -148,7 +156,7 @@ static void give_item(struct items *items, const struct kp_extent_set *set, cons
     }
     if (run->extent && !counts(items->sealed, run->extent))
         return; /* all of it was given up */
-    note_alive(items, run, entry);
+    note_held(items, run, entry);
     struct kp_inspect_item item = {.topic = run->topic,
                                    .partition = run->partition,
                                    .entry = entry,
@@ -215,12 +223,12 @@ static void block_problem(struct items *items, uint64_t number, uint64_t offset,
     items->problem(items->arg, text);
 }
 
-/* Tells of rotten stretches in which something lies that was not given up; readers pass over others. */
+/* Tells of rotten stretches, but for those of which everything was given up: readers pass over them. */
 static void tell_stretches(struct items *items)
 {
     const struct stretch *list = (const void *)items->stretches.data;
     for (size_t i = 0; i < items->stretches.len / sizeof *list; i++)
-        if (list[i].alive || items->unread)
+        if (list[i].alive || !list[i].given_up || items->unread)
             block_problem(items, list[i].extent, list[i].from, list[i].wrong);
 }
 
@@ -241,7 +249,7 @@ static enum kp_code walk_adopted(struct items *items, const struct kp_sealed_ext
         if (code == KP_OK && wrong && lost) {
             ((struct stretch *)(void *)(items->stretches.data + items->stretches.len))[-1].until = end;
         } else if (code == KP_OK && wrong) {
-            const struct stretch stretch = {number, scan.offset, end, wrong, false};
+            const struct stretch stretch = {number, scan.offset, end, wrong, false, false};
             kp_buf_append(&items->stretches, &stretch, sizeof stretch);
         }
         lost = wrong && !block;

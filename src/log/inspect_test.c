@@ -409,6 +409,58 @@ static void sealed(void **state)
     assert_true(found > padding);
 }
 
+/* ---- in use ---- */
+
+static int looks;   /* how often the folder was listed */
+static int changed; /* the last time that something was read otherwise: once each time, in the first file */
+
+static enum kp_code list_again(void *ctx, const char *path, void (*each)(void *arg, const char *name), void *arg,
+                               struct kp_error *err)
+{
+    looks++;
+    return kp_os_real()->list(ctx, path, each, arg, err);
+}
+
+/* Each time another block is not as it was. */
+static enum kp_code read_changing(void *ctx, struct kp_file *file, void *bytes, size_t len, uint64_t offset,
+                                  size_t *ret_len, struct kp_error *err)
+{
+    enum { SECTORS = 13 };
+    uint64_t at = (uint64_t)(2 + looks % SECTORS) * 4096 + 200;
+    KP_TRY(kp_os_real()->pread(ctx, file, bytes, len, offset, ret_len, err));
+    if (at >= offset && at < offset + *ret_len && changed != looks) {
+        ((uint8_t *)bytes)[at - offset] ^= 1;
+        changed = looks;
+    }
+    return KP_OK;
+}
+
+static void count_text(void *arg, const char *text)
+{
+    ++*(uint64_t *)arg;
+}
+
+/* What a writer changes meanwhile is no damage; what rotted is told beside it. */
+static void in_use(void **state)
+{
+    struct kp_os changing = *kp_os_real();
+    struct kp_inspect_report report;
+    struct kp_error err;
+    uint64_t rotten = 0, told = 0;
+    changing.list = list_again;
+    changing.pread = read_changing;
+    assert_int_equal(kp_inspect_verify(&changing, dir, count_text, &told, &report, &err), KP_OK);
+    assert_int_equal(told, 0);
+    assert_int_equal(report.problems, 0);
+    assert_true(report.changed > 0);
+    flip(3, 4096 + 300);
+    assert_int_equal(kp_inspect_verify(kp_os_real(), dir, count_text, &rotten, &report, &err), KP_OK);
+    assert_int_equal(report.changed, 0);
+    assert_int_equal(kp_inspect_verify(&changing, dir, count_text, &told, &report, &err), KP_OK);
+    assert_true(rotten > 0 && told == rotten);
+    assert_int_equal(report.problems, told);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +473,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(missing, make_sealed_log, remove_log),
         cmocka_unit_test_setup_teardown(merged_meanwhile, make_sealed_log, remove_log),
         cmocka_unit_test_setup_teardown(sealed, make_sealed_log, remove_log),
+        cmocka_unit_test_setup_teardown(in_use, make_log, remove_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
