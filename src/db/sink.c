@@ -760,26 +760,21 @@ enum kp_code kp_sink_attach(struct kp_db *db, struct kp_relation *relation, stru
         stop_sink(db, sink, &why);
         return KP_OK;
     }
+    struct kp_error why;
     struct kp_relation *from = promoted(db, relation->sink_from);
+    (void)kp_fail(&why, KP_NOT_FOUND, "42P01", "relation \"%s\" was dropped", relation->sink_from->name);
     if (from && sink->resume >= 0 && from->version != sink->resume_version) {
         /* The promotion is in the log, the difference that it makes is not: kp_sinks_switch writes it. */
         kp_catalog_read(db->catalog);
-        struct kp_relation *other = kp_ddl_other_version(db->catalog, from);
+        from = kp_ddl_other_version(db->catalog, from);
         kp_catalog_unlock(db->catalog);
-        if (!other || other->version != sink->resume_version) { /* it had stopped before, and ALTER took it away */
-            struct kp_error why;
-            (void)kp_fail(&why, KP_NOT_FOUND, "42P01", "version %u of \"%s\", whose rows it has written, is gone",
-                          sink->resume_version, from->name);
-            stop_sink(db, sink, &why);
-            return KP_OK;
-        }
-        from = other;
+        from = from && from->version == sink->resume_version ? from : NULL; /* NULL: it had stopped before */
+        (void)kp_fail(&why, KP_NOT_FOUND, "42P01", "version %u of \"%s\", whose rows it has written, is gone",
+                      sink->resume_version, relation->sink_from->name);
     }
     struct kp_live *live = from ? kp_live_of(from) : NULL;
     if (!live ||
         atomic_load(&live->state) == KP_LIVE_FAILED) { /* a log from when a DROP left it, or open.c failed it */
-        struct kp_error why;
-        (void)kp_fail(&why, KP_NOT_FOUND, "42P01", "relation \"%s\" was dropped", relation->sink_from->name);
         stop_sink(db, sink, live ? &live->error : &why);
         return KP_OK;
     }

@@ -167,7 +167,7 @@ const struct kp_type_info *kp_type_info(enum kp_type_id id);
 /* By any of its SQL names ("int", "int4", "integer", "timestamp without time zone", …), case folded already; NONE if
  * unknown. */
 enum kp_type_id kp_type_by_name(struct kp_str name);
-enum kp_type_id kp_type_by_oid(uint32_t oid); /* NONE if unknown */
+enum kp_type_id kp_type_by_oid(uint32_t oid);  /* NONE if unknown */
 const char *kp_type_pseudo_name(uint32_t oid); /* "anyarray": one of those that only signatures have; NULL: none */
 /* Appends e.g. "numeric(12,2)". */
 void kp_type_print(struct kp_type type, struct kp_buf *out);
