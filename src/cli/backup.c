@@ -196,14 +196,21 @@ static enum kp_code try_copy(const char *dir, const char *links, bool in_use, co
     return code;
 }
 
+struct noted {
+    char first[400]; /* of what is lost; or of all, so far */
+    bool lost;
+};
+
 static void note_problem(void *arg, const char *text)
 {
-    char *first = arg;
-    if (!*first)
-        snprintf(first, 400, "%s", text);
+    struct noted *noted = arg;
+    bool lost = !strstr(text, KP_INSPECT_MENDED);
+    if (!*noted->first || (lost && !noted->lost))
+        snprintf(noted->first, sizeof noted->first, "%s", text);
+    noted->lost |= lost;
 }
 
-/* Opens the copy as a log is opened, and looks at every checksum. */
+/* Opens the copy as a log is opened, and looks at every checksum. What readers mend is copied as it is. */
 static enum kp_code check(const char *dir, int64_t *ret_position, struct kp_error *err)
 {
     struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .read_only = true};
@@ -211,12 +218,13 @@ static enum kp_code check(const char *dir, int64_t *ret_position, struct kp_erro
     KP_TRY(kp_log_open(&options, &log, err));
     *ret_position = kp_log_position(log);
     kp_log_close(log);
-    char first[400] = "";
+    struct noted noted = {0};
     struct kp_inspect_report report;
-    KP_TRY(kp_inspect_verify(kp_os_real(), dir, note_problem, first, &report, err));
-    return report.problems == 0 ? KP_OK
-                                : kp_fail(err, KP_CORRUPT, NULL, "the copy has %llu problems: %s",
-                                          (unsigned long long)report.problems, first);
+    KP_TRY(kp_inspect_verify(kp_os_real(), dir, note_problem, &noted, &report, err));
+    return report.problems == report.mended
+               ? KP_OK
+               : kp_fail(err, KP_CORRUPT, NULL, "the copy has %llu problems: %s",
+                         (unsigned long long)(report.problems - report.mended), noted.first);
 }
 
 static enum kp_code check_folder(const char *dir, struct kp_error *err)

@@ -493,11 +493,13 @@ enum kp_code kp_inspect_verify(struct kp_os *os, const char *dir, void (*on_prob
     if (code != KP_OK && err)
         *err = why;
     ret_report->changed = come;
-    ret_report->problems = 0;
-    for (size_t at = 0; code == KP_OK && at < always.len; at += strlen((const char *)always.data + at) + 1) {
+    ret_report->problems = ret_report->mended = 0;
+    const char *text = (const char *)always.data, *end = text + always.len;
+    for (; code == KP_OK && text < end; text = next_text(text)) {
         ret_report->problems++;
+        ret_report->mended += strstr(text, KP_INSPECT_MENDED) != NULL;
         if (on_problem)
-            on_problem(arg, (const char *)always.data + at);
+            on_problem(arg, text);
     }
     kp_buf_finish(&always);
     return code;

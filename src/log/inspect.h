@@ -33,6 +33,9 @@ KP_MUST enum kp_code kp_inspect_blocks(struct kp_os *os, const char *dir,
                                        bool (*each)(void *arg, const struct kp_inspect_block *block), void *arg,
                                        struct kp_error *err);
 
+/* Ends what is told of a section that has rotted, of which a reader gets what is meant all the same. */
+#define KP_INSPECT_MENDED "; nothing is lost: readers mend it, or read it elsewhere"
+
 struct kp_inspect_report {
     uint64_t files, blocks, groups, batches, records, bytes; /* bytes of blocks */
     uint64_t file_bytes;                                     /* of the files, used or not */
@@ -40,6 +43,7 @@ struct kp_inspect_report {
     uint64_t sealed_batch_bytes,
         sealed_written_bytes; /* for so much of batches so much was written: journal, extents */
     uint64_t problems;
+    uint64_t mended;  /* of them: nothing is lost by those, a reader mends what it reads or reads it elsewhere */
     uint64_t changed; /* places that seemed wrong in the last pass, and not before: somebody writes there */
     int64_t position_end;
     int64_t log_time_first_us, log_time_last_us;

@@ -105,6 +105,14 @@ struct items {
     bool unread;             /* of some set nothing can be read: it may hold anything */
 };
 
+/* mended: a reader gets what is meant all the same. */
+static void section_problem(struct items *items, const struct kp_error *err, bool mended)
+{
+    char text[sizeof err->message + sizeof KP_INSPECT_MENDED];
+    snprintf(text, sizeof text, "%s%s", err->message, mended ? KP_INSPECT_MENDED : "");
+    items->problem(items->arg, text);
+}
+
 static bool counts(const struct kp_inspect_sealed *sealed, uint64_t number)
 {
     const struct kp_sealed_extent *extents = (const void *)sealed->extents.data;
@@ -180,6 +188,18 @@ static void give_item(struct items *items, const struct kp_extent_set *set, cons
     items->stopped |= !items->each(items->arg, &item);
 }
 
+static void look_at_index(struct items *items, const struct kp_extent_set *set, const struct kp_extent_run *run)
+{
+    struct kp_extent_index *index = NULL;
+    struct kp_error err;
+    items->mixed.exact = true;
+    if (kp_extent_index_read(&items->mixed, set, run, &index, &err) != KP_OK) {
+        items->mixed.exact = false;
+        section_problem(items, &err, kp_extent_index_read(&items->mixed, set, run, &index, NULL) == KP_OK);
+    }
+    kp_free(index);
+}
+
 static void walk_set(struct items *items, const struct kp_extent_set *set)
 {
     struct kp_order_page *page = kp_alloc(sizeof *page);
@@ -187,9 +207,9 @@ static void walk_set(struct items *items, const struct kp_extent_set *set)
     for (uint32_t number = 0; number < set->header.order_pages && !items->stopped; number++) {
         items->mixed.exact = true;
         if (kp_order_page_read(&items->mixed, set, number, page, &err) != KP_OK) {
-            items->problem(items->arg, err.message);
             items->mixed.exact = false; /* what it names is looked at all the same, if a reader would */
-            bool read = kp_order_page_read(&items->mixed, set, number, page, &err) == KP_OK;
+            bool read = kp_order_page_read(&items->mixed, set, number, page, NULL) == KP_OK;
+            section_problem(items, &err, read);
             items->unread |= !read;
             if (!read)
                 continue;
@@ -197,21 +217,16 @@ static void walk_set(struct items *items, const struct kp_extent_set *set)
         for (uint32_t i = 0; i < page->count && !items->stopped; i++)
             give_item(items, set, &page->entries[i]);
     }
+    for (uint32_t r = 0; r < set->header.runs; r++)
+        look_at_index(items, set, &set->runs[r]);
     items->mixed.exact = true;
-    for (uint32_t r = 0; r < set->header.runs; r++) {
-        struct kp_extent_index *index;
-        if (kp_extent_index_read(&items->mixed, set, &set->runs[r], &index, &err) == KP_OK)
-            kp_free(index);
-        else
-            items->problem(items->arg, err.message);
-    }
     if (kp_extent_copies_check(&items->mixed, set, &err) != KP_OK)
-        items->problem(items->arg, err.message);
-    struct kp_buf state;
-    if (kp_extent_state_read(items->os, items->dir, &set->header, true, &state, &err) == KP_OK)
-        kp_buf_finish(&state);
-    else
-        items->problem(items->arg, err.message);
+        section_problem(items, &err, true);
+    struct kp_buf state = {0};
+    if (kp_extent_state_read(items->os, items->dir, &set->header, true, &state, &err) != KP_OK)
+        section_problem(items, &err,
+                        kp_extent_state_read(items->os, items->dir, &set->header, false, &state, NULL) == KP_OK);
+    kp_buf_finish(&state);
     kp_free(page);
 }
 
@@ -293,10 +308,14 @@ static void load_extent(struct items *items, const struct kp_sealed_extent *exte
         code = kp_extent_header_read(items->os, items->dir, extent->number, true, &header, &err);
     if (set)
         header = set->header;
-    if (code != KP_OK) {
-        items->problem(items->arg, err.message);
-        if (extent->kind == KP_EXTENT_MIXED) /* what it holds is looked at all the same, if a reader would */
-            items->unread |= kp_extent_set_load(items->os, items->dir, extent->number, false, &set, NULL) != KP_OK;
+    if (code != KP_OK) { /* what it holds is looked at all the same, if a reader would */
+        bool mixed = extent->kind == KP_EXTENT_MIXED;
+        if (mixed)
+            code = kp_extent_set_load(items->os, items->dir, extent->number, false, &set, NULL);
+        else if (extent->kind == KP_EXTENT_OWN)
+            code = kp_extent_header_read(items->os, items->dir, extent->number, false, &header, NULL);
+        section_problem(items, &err, code == KP_OK);
+        items->unread |= mixed && code != KP_OK;
     } else if (header.crc != extent->header_crc) {
         snprintf(text, sizeof text, "extent %llu%s is not the one that was sealed",
                  (unsigned long long)kp_extent_shown(extent->number), kp_extent_suffix(extent->number));
