@@ -56,6 +56,8 @@ struct scope_column {
     bool hidden;         /* not in *: metadata of records */
     bool qualified_only; /* the other side's column of JOIN … USING */
     bool never;          /* of a system table, and always NULL */
+    bool marks_row;      /* true, or NULL where its relation's row is missing */
+    bool of_join;        /* its relation is a join's alias, whose whole row is never NULL, as in PostgreSQL */
     uint32_t index;      /* in the plan's columns */
     uint32_t place;      /* in *, where columns of USING come first: those of a scope's columns are 0, 1, … */
     struct kp_base_column base;

@@ -593,7 +593,7 @@ static enum kp_code alias_join(struct binder *binder, const PgQuery__JoinExpr *j
             continue;
         column.schema = NULL;
         column.relation = join->join_using_alias->aliasname;
-        column.qualified_only = true;
+        column.of_join = column.qualified_only = true;
         kp_scope_add(binder, scope, column);
     }
     if (!alias)
@@ -603,7 +603,8 @@ static enum kp_code alias_join(struct binder *binder, const PgQuery__JoinExpr *j
     for (uint32_t i = 0; i < count - from; i++) {
         cols[i] = scope->cols[order[i]];
         cols[i].schema = NULL;
-        cols[i].relation = cols[i].qualified_only ? NULL : alias->aliasname;
+        cols[i].relation = cols[i].qualified_only || cols[i].marks_row ? NULL : alias->aliasname;
+        cols[i].of_join = true;
         if (cols[i].hidden || cols[i].qualified_only)
             continue;
         if (visible < alias->n_colnames)
@@ -664,12 +665,51 @@ static void subs_from_base(struct binder *binder, struct query_joins *joins)
     }
 }
 
+/* A column that is true in each of the side's rows, behind its others: whole rows of its relations are NULL where that
+ * is. For those which have no column of their own that says so, and which no outer join inside leaves out. */
+static struct kp_plan *mark_rows(struct binder *binder, struct kp_plan *plan, uint32_t base, uint32_t from,
+                                 struct scope *scope)
+{
+    uint32_t count = scope->count, marked = from;
+    for (uint32_t i = from; i < count; i++) {
+        const struct scope_column *column = &scope->cols[i];
+        bool known = !column->relation || column->missing || column->of_join;
+        for (uint32_t k = from; k < scope->count && !known; k++) {
+            const struct scope_column *other = &scope->cols[k];
+            known = ((other->not_null && !other->hidden) || other->marks_row) && other->relation &&
+                    strcmp(other->relation, column->relation) == 0;
+        }
+        if (known)
+            continue;
+        struct scope_column mark = {.relation = column->relation,
+                                    .name = "",
+                                    .type = KP_TYPE(KP_BOOL),
+                                    .hidden = true,
+                                    .marks_row = true,
+                                    .index = base + plan->col_count};
+        kp_scope_add(binder, scope, mark);
+        marked = scope->count;
+    }
+    if (marked == from)
+        return plan;
+    uint32_t cols = plan->col_count;
+    struct kp_expr **exprs = kp_arena_alloc(binder->arena, (cols + 1) * sizeof *exprs);
+    const char **names = kp_arena_alloc(binder->arena, (cols + 1) * sizeof *names);
+    for (uint32_t i = 0; i < cols; i++) {
+        exprs[i] = kp_bind_column(binder, i, plan->cols[i].type, -1);
+        names[i] = plan->cols[i].name;
+    }
+    exprs[cols] = kp_bind_bool(binder, true);
+    names[cols] = "";
+    return kp_bind_project(binder, plan, exprs, names, cols + 1);
+}
+
 /* base: the number of the side's first column in the join. */
-static enum kp_code bind_side(struct binder *binder, const PgQuery__Node *node, struct scope *scope, uint32_t base,
-                              struct query_joins *around, bool *ret_never, struct kp_plan **ret_plan)
+static enum kp_code bind_side(struct binder *binder, const PgQuery__Node *node, bool missing, struct scope *scope,
+                              uint32_t base, struct query_joins *around, bool *ret_never, struct kp_plan **ret_plan)
 {
     struct query_joins joins = {.base = base};
-    uint32_t count;
+    uint32_t count, from = scope->count;
     KP_TRY(bind_item(binder, node, &joins, scope));
     count = joins.col_count;
     subs_from_base(binder, &joins);
@@ -677,6 +717,8 @@ static enum kp_code bind_side(struct binder *binder, const PgQuery__Node *node, 
     *ret_never = joins.never;
     around->recursive |= joins.recursive;
     *ret_plan = kp_bind_first_columns(binder, *ret_plan, count); /* without what subqueries of ON gave */
+    if (missing)
+        *ret_plan = mark_rows(binder, *ret_plan, base, from, scope);
     return KP_OK;
 }
 
@@ -733,14 +775,16 @@ static enum kp_code bind_sides(struct binder *binder, const PgQuery__JoinExpr *j
     const char *no_self = binder->no_self;
     static const char nullable[] = "an outer join";
     bool inner = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_INNER; /* ASOF */
+    bool full = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL, asof = kp_bind_is_asof(binder, join->rarg);
     binder->around = &hidden;
     binder->no_self = inner || join->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT ? no_self : nullable;
-    enum kp_code code = bind_side(binder, join->larg, own, 0, joins, &left_never, &outer->left);
+    enum kp_code code = bind_side(binder, join->larg, full || outer->swap, own, 0, joins, &left_never, &outer->left);
     sides->left_cols = own->count;
     binder->around = &more_hidden;
     binder->no_self = inner || outer->swap ? no_self : nullable;
     if (code == KP_OK)
-        code = bind_side(binder, join->rarg, own, outer->left->col_count, joins, &right_never, &outer->right);
+        code = bind_side(binder, join->rarg, !asof && !inner && !outer->swap, own, outer->left->col_count, joins,
+                         &right_never, &outer->right);
     binder->around = &hidden;
     binder->no_self = no_self;
     if (code == KP_OK)
@@ -794,7 +838,6 @@ static enum kp_code bind_outer(struct binder *binder, const PgQuery__JoinExpr *j
         struct scope_column column = own->cols[i];
         column.not_null = plan->cols[column.index].not_null;
         column.missing |= full || (outer.swap ? i < sides.left_cols : left && i >= sides.left_cols);
-        column.missing &= !join->alias; /* the rows of the join are all there */
         column.index += joins->base + joins->col_count;
         kp_scope_add(binder, scope, column);
     }

@@ -10,8 +10,8 @@
  * where it comes from a literal, a text, JSON, a parameter; the fields that make one of ROW(…) or a record are checked
  * themselves.
  *
- * On a side that an outer join may not have, a whole row without any value is NULL. (So is one that is there, if its
- * relation has no NOT NULL column.)
+ * On a side that an outer join may not have, a whole row is NULL where the row is missing, which a column tells that is
+ * never NULL in a row that is there: one of its own, or one that the join adds (from.c: mark_rows).
  */
 #include "sql/bind.h"
 #include "sql/object.h"
@@ -106,18 +106,26 @@ struct kp_expr *kp_bind_whole_row(struct binder *binder, const struct scope *sco
     const char **names = kp_arena_alloc(binder->arena, (scope->count + 1) * sizeof *names);
     uint32_t count = 0;
     bool there = false, missing = true;
+    struct kp_expr *mark = NULL;
     for (uint32_t i = 0; i < scope->count; i++) {
         const struct scope_column *column = &scope->cols[i];
-        if (!column->relation || strcmp(column->relation, relation) != 0 || column->hidden)
+        if (!column->relation || strcmp(column->relation, relation) != 0)
             continue;
-        there |= column->not_null;
+        if (column->marks_row)
+            mark = kp_bind_column(binder, base + column->index, column->type, location);
+        if (column->hidden)
+            continue;
+        there |= column->not_null || column->of_join;
         missing &= column->missing;
         names[count] = column->name;
         columns[count++] = column->never ? kp_bind_null(binder, column->type)
                                          : kp_bind_column(binder, base + column->index, column->type, location);
     }
     struct kp_expr *row = kp_bind_record(binder, columns, names, count, location);
-    return there || !missing || !count ? row : null_when(binder, none_is_there(binder, columns, count, location), row);
+    if (there || !missing || !count)
+        return row;
+    bool marked = mark != NULL;
+    return null_when(binder, none_is_there(binder, marked ? &mark : columns, marked ? 1 : count, location), row);
 }
 
 /* ---- fields ---- */
