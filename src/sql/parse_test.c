@@ -179,7 +179,8 @@ static void refuses_deep_text(void **state)
                  {"SELECT 1", "::int", 20000, ""},
                  {"SELECT 1", " IS NULL", 20000, ""},
                  {"SELECT ", "CASE WHEN true THEN ", 10000, "1"},
-                 {"SELECT 1", " UNION ALL SELECT 1", 10000, ""},
+                 {"SELECT 1", " UNION ALL (SELECT 1", 10000, ""},
+                 {"SELECT 1", " UNION ALL SELECT 1", 30000, ""},
                  {"SELECT * FROM a", " JOIN b ON true", 10000, ""},
                  {"SELECT * FROM ", "(SELECT * FROM ", 10000, "a"},
 
