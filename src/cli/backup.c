@@ -211,16 +211,17 @@ static void note_problem(void *arg, const char *text)
 }
 
 /* Opens the copy as a log is opened, and looks at every checksum. What readers mend is copied as it is. */
-static enum kp_code check(const char *dir, int64_t *ret_position, struct kp_error *err)
+static enum kp_code check(const char *dir, struct kp_copied *ret_copied, struct kp_error *err)
 {
     struct kp_log_options options = {.os = kp_os_real(), .dir = dir, .read_only = true};
     struct kp_log *log;
     KP_TRY(kp_log_open(&options, &log, err));
-    *ret_position = kp_log_position(log);
+    ret_copied->position = kp_log_position(log);
     kp_log_close(log);
     struct noted noted = {0};
     struct kp_inspect_report report;
     KP_TRY(kp_inspect_verify(kp_os_real(), dir, note_problem, &noted, &report, err));
+    ret_copied->mended = report.mended;
     return report.problems == report.mended
                ? KP_OK
                : kp_fail(err, KP_CORRUPT, NULL, "the copy has %llu problems: %s",
@@ -235,7 +236,7 @@ static enum kp_code check_folder(const char *dir, struct kp_error *err)
 /* in_use: files may go while they are copied; extents do not while the folder `links` has them (NULL: there is none).
  */
 static enum kp_code copy_log(const char *dir, bool in_use, const char *links, const char *partial,
-                             int64_t *ret_position, struct kp_error *err)
+                             struct kp_copied *ret_copied, struct kp_error *err)
 {
     struct kp_os *os = kp_os_real();
     enum kp_code code = KP_OK;
@@ -252,7 +253,7 @@ static enum kp_code copy_log(const char *dir, bool in_use, const char *links, co
             code = try_copy(dir, links, in_use, partial, &stable, err);
         if (code != KP_OK || !stable)
             continue;
-        sound = check(partial, ret_position, err) == KP_OK; /* else a file was used again while it was read, */
+        sound = check(partial, ret_copied, err) == KP_OK; /* else a file was used again while it was read, */
         damaged = !sound && (!in_use || strcmp(err->message, before) == 0); /* or it is so there, too */
         memcpy(before, err->message, sizeof before);
     }
@@ -295,8 +296,8 @@ static enum kp_code into_place(const char *to,
 
 struct job {
     const char *from;
-    int64_t to_position; /* -1: all */
-    int64_t position;    /* out */
+    int64_t to_position;     /* -1: all */
+    struct kp_copied copied; /* out */
 };
 
 /* One backup at a time: the links are one backup's. Those of one that was killed are removed by the next, or when the
@@ -316,17 +317,17 @@ static enum kp_code make_backup(void *arg, const char *partial, struct kp_error 
         return kp_error_hint(err, "Wait until it is done.");
     }
     char *links = lock ? join(job->from, KP_FILES_LINKS) : NULL;
-    code = copy_log(job->from, true, links, partial, &job->position, err);
+    code = copy_log(job->from, true, links, partial, &job->copied, err);
     kp_free(links);
     os->close(os->ctx, lock);
     return code;
 }
 
-enum kp_code kp_backup_take(const char *dir, const char *to, int64_t *ret_position, struct kp_error *err)
+enum kp_code kp_backup_take(const char *dir, const char *to, struct kp_copied *ret_copied, struct kp_error *err)
 {
     struct job job = {.from = dir};
     KP_TRY(into_place(to, make_backup, &job, err));
-    *ret_position = job.position;
+    *ret_copied = job.copied;
     return KP_OK;
 }
 
@@ -336,8 +337,8 @@ static enum kp_code make_restored(void *arg, const char *partial, struct kp_erro
     kp_files_discard_folder(kp_os_real(), partial);
     KP_TRY(check_folder(job->from, err));
     if (job->to_position >= 0)
-        return kp_backup_rewind(job->from, partial, job->to_position, &job->position, err);
-    return copy_log(job->from, false, NULL, partial, &job->position, err);
+        return kp_backup_rewind(job->from, partial, job->to_position, &job->copied.position, err);
+    return copy_log(job->from, false, NULL, partial, &job->copied, err);
 }
 
 /* ---- the verbs ---- */
@@ -374,10 +375,13 @@ static int run(const struct kp_verb *verb, bool restore, int argc, char **argv)
     }
     const char *dir = kp_config_text(&config, KP_CONFIG_DATA);
     struct job job = {.from = arguments.folder, .to_position = arguments.to_position};
-    enum kp_code code = restore ? into_place(dir, make_restored, &job, &err)
-                                : kp_backup_take(dir, arguments.folder, &job.position, &err);
+    enum kp_code code =
+        restore ? into_place(dir, make_restored, &job, &err) : kp_backup_take(dir, arguments.folder, &job.copied, &err);
     if (code == KP_OK)
-        printf("%s \"%s\" at position %lld\n", restore ? "restored" : "backed up", dir, (long long)job.position);
+        printf("%s \"%s\" at position %lld\n", restore ? "restored" : "backed up", dir, (long long)job.copied.position);
+    if (code == KP_OK && job.copied.mended)
+        fprintf(stderr, "kappa: %llu places of its files have rotted" KP_INSPECT_MENDED " (`kappa log verify`)\n",
+                (unsigned long long)job.copied.mended);
     kp_config_finish(&config);
     return code == KP_OK ? KP_EXIT_OK : kp_cli_fail(&err);
 }

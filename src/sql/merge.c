@@ -193,6 +193,8 @@ enum kp_code kp_write_merge(struct write *write, const PgQuery__MergeStmt *stmt)
     struct query_joins joins = {0};
     KP_TRY(kp_bind_from(binder, &join, 1, &joins, &merge.both));
     KP_TRY(kp_joins_finish(binder, &joins, &write->plan));
+    if (merge.both.cols[merge.both.count - 1].marks_row) /* nothing reads a target's row that is missing */
+        merge.both.count--;
     merge.source = merge.both;
     merge.source.count -= write->relation->col_count; /* the target's are the last ones, hidden ones too */
     merge.target = merge.both.cols[merge.source.count].index;
