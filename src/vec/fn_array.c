@@ -27,7 +27,14 @@ static void append_all(struct kp_call *call, struct kp_array_builder *builder, c
     }
 }
 
-/* One row of ARRAY[[…], […]]: arrays of one shape become one of a dimension more; without elements all of them. */
+static bool unlike(struct kp_call *call, uint32_t row)
+{
+    kp_call_fail(call, row, "2202E", "multidimensional arrays must have array expressions with matching dimensions");
+    return false;
+}
+
+/* One row of ARRAY[[…], […]]: arrays of one shape become one of a dimension more; without elements all of them. False:
+ * the row has failed. */
 static bool nest_row(struct kp_call *call, const struct kp_vec *const *args, uint32_t row,
                      struct kp_array_builder *builder, struct kp_text *ret_text)
 {
@@ -48,16 +55,19 @@ static bool nest_row(struct kp_call *call, const struct kp_vec *const *args, uin
             memcpy(lows + 1, array.lows, bytes);
         } else if (dimensions != array.dimensions || memcmp(lengths + 1, array.lengths, bytes) != 0 ||
                    memcmp(lows + 1, array.lows, bytes) != 0) {
-            return false;
+            return unlike(call, row);
         }
         append_all(call, builder, &array);
     }
-    if (empty && dimensions)
+    if (dimensions == KP_ARRAY_DIMENSIONS_MAX) {
+        kp_call_fail(call, row, "54000", "number of array dimensions (%d) exceeds the maximum allowed (%d)",
+                     KP_ARRAY_DIMENSIONS_MAX + 1, KP_ARRAY_DIMENSIONS_MAX);
         return false;
+    }
+    if (empty && dimensions)
+        return unlike(call, row);
     lengths[0] = (int32_t)call->arg_count;
     lows[0] = 1;
-    if (dimensions == KP_ARRAY_DIMENSIONS_MAX)
-        return false;
     *ret_text = kp_array_make_shaped(builder, dimensions + 1, lengths, lows, call->arena);
     return true;
 }
@@ -69,7 +79,6 @@ static void nest(struct kp_call *call, const struct kp_vec *const *args, struct 
     for (uint32_t i = 0; i < call->rows; i++) {
         if (nest_row(call, args, i, &builder, &to[i]))
             continue;
-        kp_call_fail(call, i, "2202E", "multidimensional arrays must have array expressions with matching dimensions");
         kp_array_builder_finish(&builder);
         to[i] = kp_array_make(&builder, call->arena);
     }

@@ -105,6 +105,7 @@ static void refuse_request(struct kp_conn *conn)
     kp_http_reply_fail(conn, http->refusal,
                        http->refusal == 403   ? "42501"
                        : http->refusal == 400 ? "08P01"
+                       : http->refusal == 505 ? "0A000"
                                               : "54000",
                        http->refusal_hint, "%s", http->refusal_text);
 }

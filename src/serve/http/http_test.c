@@ -326,6 +326,10 @@ static void test_table_with_keys(void **state)
     assert_string_equal(get(&c, target), "[{\"id\":\"a\",\"n\":3}]\n");
     has(sql(&c, "INSERT INTO t VALUES ('c', 7); SELECT n FROM t WHERE id = 'c'"), "{\"n\":7}");
     has(request(&c, 409, "POST", "/sql", "", "CREATE TABLE t (id text PRIMARY KEY)"), "42P07");
+    has(request(&c, 400, "POST", "/sql", "", "BEGIN; INSERT INTO t VALUES ('d', 8)"), "rolled back");
+    has(request(&c, 400, "POST", "/sql", "", "BEGIN"), "25000");
+    has(sql(&c, "BEGIN; INSERT INTO t VALUES ('e', 9); COMMIT; SELECT count(*) FROM t WHERE id >= 'd'"),
+        "{\"count\":1}");
     hang_up(&c);
 }
 
@@ -343,6 +347,20 @@ static void test_sql(void **state)
                 "{\"sql\":\"SELECT $1::integer\",\"params\":[]}"),
         "08P01");
     has(request(&c, 200, "POST", "/sql?rows=arrays", "", "SELECT 1 AS a, 2 AS a"), "[[1,2]]");
+    has(request(&c, 200, "POST", "/sql?rows=arrays", "Content-Type: application/json\r\n",
+                "{\"sql\":\"SELECT $1::integer[], $2::text[], $3::jsonb, $4::text\","
+                "\"params\":[[[1, null], [3,4]], \"{a,b}\", [1,{}], null]}"),
+        "[[[1,null],[3,4]],[\"a\",\"b\"],[1, {}],null]]");
+    static const char *const refused[][2] = {{"{\"sql\":\"SELECT 1\"} x", "22P02"},
+                                             {"[[[[", "22P02"},
+                                             {"{\"sql\":1}", "is not a string"},
+                                             {"{\"sql\":\"SELECT '\\ud800'\"}", "22P02"},
+                                             {"{\"sql\":\"SELECT '\\u0000'\"}", "22P05"},
+                                             {"{\"sql\":\"SELECT 1\",\"params\":{}}", "is not an array"},
+                                             {"{\"sql\":\"SELECT $1::int[]\",\"params\":[[\"x\"]]}", "22P02"},
+                                             {"{\"sql\":\"SELECT $1::int\",\"params\":[[1]]}", "22P02"}};
+    for (size_t i = 0; i < KP_COUNT(refused); i++)
+        has(request(&c, 400, "POST", "/sql", "Content-Type: application/json\r\n", refused[i][0]), refused[i][1]);
     assert_string_equal(
         request(&c, 200, "POST", "/sql?format=csv", "", "SELECT 'a,\"b' AS t, '' AS e, NULL::text AS n"),
         "t,e,n\r\n\"a,\"\"b\",\"\",\r\n");

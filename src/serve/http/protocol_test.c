@@ -96,6 +96,9 @@ static void test_page_and_routes(void **state)
     expect_status("GET /topics/x HTTP/1.1\r\n" HOST CLOSE, 405, "Allow: POST");
     expect_status("GET /a%2fb%20c?x=1 HTTP/1.1\r\n" HOST CLOSE, 404, "nothing is at /a/b c");
     expect_status("GET http://localhost/zzz HTTP/1.1\r\n" HOST CLOSE, 404, "nothing is at /zzz");
+    expect_status("GET /%ff%fe HTTP/1.1\r\n" HOST CLOSE, 400, "UTF-8");
+    expect_status("GET /views/v?format=%00 HTTP/1.1\r\n" HOST CLOSE, 400, "UTF-8");
+    expect_status("GET /zzz HTTP/2.0\r\n" HOST CLOSE, 505, "HTTP/1.1");
     expect_status("\r\n\r\nGET /zzz HTTP/1.0\r\n\r\n", 404, "Connection: close");
     char *head = ask("HEAD / HTTP/1.1\r\n" HOST CLOSE);
     assert_non_null(strstr(head, "Content-Length: "));

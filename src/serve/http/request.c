@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/utf8.h"
 #include <strings.h>
 
 #include "log/codec.h"
@@ -131,6 +133,8 @@ static int on_head_end(http_parser *parser)
     http->head_only = parser->method == HTTP_HEAD;
     if (parser->method != HTTP_CONNECT)
         parser->upgrade = 0; /* an offer to speak something else, which we do not take up */
+    if (parser->http_major != 1)
+        return refuse(parser, 505, "the request is of another version of HTTP", "This port speaks HTTP/1.1.");
     if (check_origin(parser))
         return -1;
     if (!(parser->flags & F_CHUNKED) && parser->content_length != UINT64_MAX &&
@@ -227,6 +231,11 @@ static struct kp_str decode(struct http_conn *http, struct kp_str text, bool plu
     return (struct kp_str){out, len};
 }
 
+static bool is_text(struct kp_str text)
+{
+    return !text.len || (kp_utf8_valid(text.ptr, text.len) && !memchr(text.ptr, '\0', text.len));
+}
+
 static void split_target(struct http_conn *http)
 {
     struct kp_str target = {(const char *)http->head.data + http->target.at, http->target.len};
@@ -269,6 +278,8 @@ bool kp_http_request_read(struct kp_conn *conn)
     if (http->stage != STAGE_WHOLE)
         return false;
     split_target(http);
+    if (!is_text(http->path) || !is_text(decode(http, http->query, true)))
+        refuse(&http->parser, 400, "the request's address is not UTF-8 text", "Names are percent-encoded UTF-8.");
     return true;
 }
 

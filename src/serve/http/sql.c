@@ -14,6 +14,10 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "vec/array.h"
+#include "vec/composite.h"
+#include "vec/json.h"
+#include "vec/jsonb.h"
 
 /* ---- sessions ---- */
 
@@ -244,29 +248,37 @@ struct script {
     int64_t position;
 };
 
+/* A string is its text, as is what is neither an array nor an object; those are JSON where the type is none of both. */
+static enum kp_code read_param(struct script *script, struct kp_str value, struct kp_datum *param, struct kp_error *err)
+{
+    struct kp_arena *arena = &http_of(script->conn)->arena;
+    const struct kp_zone *zone = kp_session_zone(script->session);
+    bool nested = value.ptr[0] == '[' || value.ptr[0] == '{';
+    struct kp_str text;
+    if (nested && (kp_type_is_array(param->type.id) || kp_type_is_composite(param->type.id)))
+        return kp_json_to_value(param->type, value, NULL, zone, arena, &param->null, param->raw, err);
+    param->null = !kp_http_json_text(value, arena, &text);
+    return param->null ? KP_OK : kp_value_parse(param->type, text, zone, arena, param->raw, err);
+}
+
 /* The statement's parameters from the JSON array, each by its type's input function. */
 static enum kp_code read_params(struct script *script, const struct kp_prepared *prepared, struct kp_datum **ret_params,
                                 uint32_t *ret_count, struct kp_error *err)
 {
-    struct kp_arena *arena = &http_of(script->conn)->arena;
     const struct kp_type *types;
-    uint32_t count = kp_prepared_params(prepared, &types), given = 0;
-    struct kp_datum *params = kp_arena_calloc(arena, count * sizeof *params + 1);
-    for (size_t at = 1; script->params.ptr;) {
-        struct kp_str value, text;
-        bool end;
-        KP_TRY(kp_http_json_next(script->params, &at, true, &value, &end, err));
-        if (end)
-            break;
-        if (given++ >= count)
-            continue;
-        struct kp_datum *param = &params[given - 1];
-        *param = (struct kp_datum){.type = types[given - 1], .null = !kp_http_json_text(value, arena, &text)};
-        if (!param->null)
-            KP_TRY(kp_value_parse(param->type, text, kp_session_zone(script->session), arena, param->raw, err));
-    }
+    uint32_t count = kp_prepared_params(prepared, &types),
+             given = script->params.ptr ? kp_jsonb_item_count(script->params) : 0;
     if (given != count)
         return kp_fail(err, KP_INVALID, "08P01", "the statement has %u parameters, \"params\" has %u", count, given);
+    struct kp_datum *params = kp_arena_calloc(&http_of(script->conn)->arena, count * sizeof *params + 1);
+    struct kp_jsonb_items items;
+    struct kp_str key, value;
+    if (count)
+        kp_jsonb_items_begin(&items, script->params);
+    for (uint32_t i = 0; i < count && kp_jsonb_items_next(&items, &key, &value); i++) {
+        params[i].type = types[i];
+        KP_TRY(read_param(script, kp_jsonb_trim(value), &params[i], err));
+    }
     *ret_params = params;
     *ret_count = count;
     return KP_OK;
@@ -377,24 +389,53 @@ static enum kp_code run_script(struct script *script, struct kp_error *err)
     return code;
 }
 
+/* A member of the body, which has to be of this kind; false: it is not there. */
+static enum kp_code body_member(struct kp_str body, const char *name, enum kp_jsonb_kind kind, const char *wanted,
+                                bool *ret_found, struct kp_str *ret_value, struct kp_error *err)
+{
+    *ret_found = kp_jsonb_member(body, kp_str(name), ret_value);
+    if (!*ret_found)
+        return KP_OK;
+    *ret_value = kp_jsonb_trim(*ret_value);
+    return kp_jsonb_kind(*ret_value) == kind
+               ? KP_OK
+               : kp_fail(err, KP_INVALID, "22023", "\"%s\" in the body is not %s", name, wanted);
+}
+
+static enum kp_code read_json_script(struct script *script, struct kp_str body, struct kp_error *err)
+{
+    struct kp_arena *arena = &http_of(script->conn)->arena;
+    struct kp_text checked;
+    struct kp_str sql;
+    const char *sqlstate, *message;
+    bool found;
+    enum kp_code code = kp_json_parse(KP_JSON, body, arena, &checked, err);
+    if (code == KP_OK && !kp_json_is_text(body, &sqlstate, &message))
+        code = kp_fail(err, KP_INVALID, sqlstate, "%s", message);
+    if (code != KP_OK) {
+        kp_error_context(err, "reading the body");
+        return code;
+    }
+    body = kp_jsonb_trim(body);
+    KP_TRY(body_member(body, "sql", KP_JSONB_STRING, "a string", &found, &sql, err));
+    if (!found)
+        return kp_fail(err, KP_INVALID, "22023", "the body is JSON and has no member \"sql\"");
+    (void)kp_http_json_text(sql, arena, &script->text);
+    return body_member(body, "params", KP_JSONB_ARRAY, "an array", &found, &script->params, err);
+}
+
 /* The text from the body: JSON {"sql": …, "params": […]}, or SQL itself. */
 static enum kp_code read_script(struct script *script, struct kp_error *err)
 {
     struct http_conn *http = http_of(script->conn);
     struct kp_str body = {(const char *)http->body.data, http->body.len}, rows;
+    bool json = kp_http_content_type_is(http, "application/json");
+    if (!kp_utf8_valid(body.ptr, body.len))
+        return kp_fail(err, KP_INVALID, "22021", "invalid byte sequence for encoding \"UTF8\" in the %s",
+                       json ? "body" : "SQL text");
     script->text = body.len ? body : KP_STR("");
-    if (kp_http_content_type_is(http, "application/json")) {
-        struct kp_str value;
-        if (!kp_http_json_member(body, KP_STR("sql"), &value) || !kp_http_json_text(value, &http->arena, &script->text))
-            return kp_fail(err, KP_INVALID, "22023", "the body is JSON and has no member \"sql\"");
-        if (kp_http_json_member(body, KP_STR("params"), &value)) {
-            if (!value.len || value.ptr[0] != '[')
-                return kp_fail(err, KP_INVALID, "22023", "\"params\" is not an array");
-            script->params = value;
-        }
-    }
-    if (!kp_utf8_valid(script->text.ptr, script->text.len))
-        return kp_fail(err, KP_INVALID, "22021", "invalid byte sequence for encoding \"UTF8\" in the SQL text");
+    if (json)
+        KP_TRY(read_json_script(script, script->text, err));
     script->arrays = kp_http_param(http, "rows", &rows) && kp_str_equal(rows, KP_STR("arrays"));
     return kp_http_format(http, &script->format, err);
 }
@@ -408,6 +449,11 @@ void kp_http_post_sql(struct kp_conn *conn)
         code = kp_http_session_open(conn, &script.session, &err);
     if (code == KP_OK) {
         code = run_script(&script, &err);
+        if (code == KP_OK && kp_session_status(script.session) != 'I') {
+            kp_fail(&err, KP_INVALID, "25000", "the request ends within a transaction, which was rolled back");
+            code = kp_error_hint(&err, "What one request holds is one transaction without BEGIN and COMMIT; with BEGIN "
+                                       "it needs its COMMIT.");
+        }
         kp_http_session_close(conn);
     }
     if (code != KP_OK) {
