@@ -67,13 +67,13 @@ enum kp_code kp_bind_moment(struct binder *binder, struct kp_type to, struct kp_
 {
     const struct kp_session_settings *settings = binder->context->settings;
     int64_t local_us, time_us;
-    if (!is_moment(to.id) || binder->for_view || !settings || !kp_timestamp_is_finite(settings->now_us))
+    if (refused != KP_UNSUPPORTED || !is_moment(to.id) || binder->for_view || !settings ||
+        !kp_timestamp_is_finite(settings->now_us))
         return refused;
     struct kp_buf said = {0};
     bool again = write_out(text, to.id, settings->now_us, settings->zone, &said);
     struct kp_error ignored;
-    if (!again && to.id == KP_TIMETZ && refused == KP_UNSUPPORTED &&
-        kp_timestamp_to_local(settings->now_us, settings->zone, &local_us) &&
+    if (!again && to.id == KP_TIMETZ && kp_timestamp_to_local(settings->now_us, settings->zone, &local_us) &&
         kp_time_parse(text, -1, &time_us, &ignored) == KP_OK) { /* today's offset */
         said.len = 0;
         kp_date_print((int32_t)kp_floor_div(local_us, KP_DAY_US), &said);
