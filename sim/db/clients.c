@@ -251,6 +251,13 @@ static bool draw_dml(struct world *world, struct item *items, char *ret_sql, siz
     }
 }
 
+/* The table was altered since the block began. */
+static bool is_altered(const struct kp_error *err)
+{
+    return strcmp(err->sqlstate, "40001") == 0 || strcmp(err->sqlstate, "55000") == 0 ||
+           strcmp(err->sqlstate, "42P01") == 0;
+}
+
 /* A statement or a block of some. *ret_certain false: it may have happened or not. Returns whether it has, and behind
  * which position. */
 static bool transact(struct world *world, struct kp_session *session, struct item *items, bool *ret_certain,
@@ -260,7 +267,7 @@ static bool transact(struct world *world, struct kp_session *session, struct ite
     int statements = block ? 1 + (int)below(world, 3) : 1;
     struct kp_error err;
     enum kp_code code = block ? run(session, "BEGIN", NULL, NULL, &err) : KP_OK;
-    bool clash = false;
+    bool clash = false, altered = false;
     for (int i = 0; code == KP_OK && i < statements; i++) {
         char sql[128];
         clash = !draw_dml(world, items, sql, sizeof sql);
@@ -268,7 +275,8 @@ static bool transact(struct world *world, struct kp_session *session, struct ite
         if (clash && code != KP_OK && strcmp(err.sqlstate, "23505") == 0)
             break;
         CHECK(world, !(clash && code == KP_OK), "\"%s\" succeeds", sql);
-        if (code != KP_OK)
+        altered = code != KP_OK && block && is_altered(&err);
+        if (code != KP_OK && !altered)
             world_surprise(world, sql, &err);
     }
     *ret_certain = true;
@@ -279,12 +287,13 @@ static bool transact(struct world *world, struct kp_session *session, struct ite
     }
     if (block) {
         code = run(session, "COMMIT", NULL, ret_end, &err);
-        if (code != KP_OK)
+        altered = code != KP_OK && is_altered(&err);
+        if (code != KP_OK && !altered)
             world_surprise(world, "COMMIT", &err);
     }
     if (code == KP_OK)
         return true;
-    *ret_certain = clash || (code == KP_FULL && err.retriable);
+    *ret_certain = clash || altered || (code == KP_FULL && err.retriable);
     return false;
 }
 
@@ -486,6 +495,32 @@ static void alter(struct world *world)
         world_surprise(world, "ALTER", &err);
 }
 
+/* A column of the table comes or goes; nobody writes it, so all rows have what it came with. */
+static void alter_item(struct world *world)
+{
+    int column = (int)below(world, 3);
+    char sql[120];
+    struct kp_error err;
+    struct kp_buf text = {0};
+    if (below(world, 3) == 0)
+        snprintf(sql, sizeof sql, "ALTER TABLE item DROP COLUMN IF EXISTS c%d", column);
+    else
+        snprintf(sql, sizeof sql, "ALTER TABLE item ADD COLUMN IF NOT EXISTS c%d int NOT NULL DEFAULT %d", column,
+                 column * 7);
+    enum kp_code code = world_query(world, sql, NULL, NULL, &err);
+    if (code != KP_OK)
+        world_surprise(world, sql, &err);
+    if (code != KP_OK || strstr(sql, "DROP"))
+        return;
+    snprintf(sql, sizeof sql, "SELECT id, c%d FROM item WHERE c%d IS DISTINCT FROM %d", column, column, column * 7);
+    code = world_query(world, sql, &text, NULL, &err);
+    if (code != KP_OK)
+        world_surprise(world, sql, &err);
+    CHECK(world, code != KP_OK || text.len == 0, "a column of a table came with other values: %.*s", (int)text.len,
+          (char *)text.data);
+    kp_buf_finish(&text);
+}
+
 static void promote(struct world *world)
 {
     unsigned active = world->active, other = world->other;
@@ -582,7 +617,7 @@ static void own(void *arg)
         kp_sim_tasks_sleep((int64_t)below(world, 3000));
     }
     while (!world->trims && go_on(world)) {
-        switch (world->compacts && below(world, 2) ? 5 : below(world, 5)) {
+        switch (world->compacts && below(world, 2) ? 5 : below(world, 4) == 0 ? 6 : below(world, 5)) {
         case 5:
             compact_twice(world);
             break;
@@ -592,6 +627,9 @@ static void own(void *arg)
             break;
         case 2:
             alter(world);
+            break;
+        case 6:
+            alter_item(world);
             break;
         default:
             promote(world);

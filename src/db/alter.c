@@ -77,8 +77,8 @@ static enum kp_code alter_now(struct kp_db *db, void *arg, struct kp_error *err)
     return KP_OK;
 }
 
-/* Backfills decode beside the engine; none begins while ddl_mutex is held. */
-static enum kp_code wait_jobs(struct kp_ddl *ddl, struct kp_error *err)
+/* Backfills decode beside the engine. */
+enum kp_code kp_ddl_wait_jobs(struct kp_ddl *ddl, struct kp_error *err)
 {
     struct kp_db *db = ddl->db;
     enum kp_code code = KP_OK;
@@ -98,7 +98,7 @@ static enum kp_code run(struct kp_ddl *ddl, const struct kp_statement *statement
     struct kp_db *db = ddl->db;
     struct kp_alteration alteration;
     if (!ddl->replaying)
-        KP_TRY(wait_jobs(ddl, err));
+        KP_TRY(kp_ddl_wait_jobs(ddl, err));
     kp_catalog_read(db->catalog);
     enum kp_code code = kp_sql_bind_alter(ddl->context, statement, ddl->replaying, arena, &alteration, err);
     kp_catalog_unlock(db->catalog);

@@ -13,7 +13,7 @@
 
 #include "db/expiry.h"
 #include "db/retention.h"
-#include "flow/source.h"
+#include "flow/reader.h"
 #include "log/columns.h"
 #include "log/record_batch.h"
 
@@ -190,8 +190,8 @@ enum kp_code kp_compaction_admits(struct kp_db *db, const struct kp_relation *re
 /* ---- what a table takes for one row ---- */
 
 struct identity {
-    struct kp_decoder *decoder;
-    struct kp_decode_state *state;
+    struct kp_reader *reader;
+    struct kp_reader_state *state;
     uint32_t key_count;
 };
 struct identities {
@@ -206,20 +206,20 @@ struct identities {
 static void identities_finish(struct identities *identities)
 {
     for (size_t i = 0; i < identities->count; i++) {
-        kp_decode_state_destroy(identities->items[i].state);
-        kp_decoder_destroy(identities->items[i].decoder);
+        kp_reader_state_destroy(identities->items[i].state);
+        kp_reader_destroy(identities->items[i].reader);
     }
     kp_free(identities->items);
     kp_arena_finish(&identities->arena);
 }
 
-static enum kp_code add_identity(struct identities *identities, const struct kp_relation *table, struct kp_error *err)
+static enum kp_code add_identity(struct identities *identities, struct kp_relation *table, struct kp_error *err)
 {
     identities->items = kp_realloc(identities->items, (identities->count + 1) * sizeof *identities->items);
     struct identity *identity = &identities->items[identities->count];
     *identity = (struct identity){.key_count = table->key_count};
-    KP_TRY(kp_source_decoder(table, table->keys, table->key_count, NULL, NULL, 0, &identity->decoder, err));
-    identity->state = kp_decode_state_create(identity->decoder);
+    KP_TRY(kp_reader_create(table, table->keys, table->key_count, NULL, NULL, 0, &identity->reader, err));
+    identity->state = kp_reader_state_create(identity->reader);
     identities->count++;
     return KP_OK;
 }
@@ -230,7 +230,7 @@ static enum kp_code find_identities(struct kp_db *db, const char *topic, struct 
     enum kp_code code = KP_OK;
     kp_catalog_read(db->catalog);
     for (size_t i = 0; code == KP_OK && i < kp_catalog_count(db->catalog); i++) {
-        const struct kp_relation *relation = kp_catalog_at(db->catalog, i);
+        struct kp_relation *relation = kp_catalog_at(db->catalog, i);
         if (relation->kind == KP_RELATION_TABLE && strcmp(relation->topic, topic) == 0)
             code = add_identity(identities, relation, err);
     }
@@ -273,7 +273,8 @@ static enum kp_code identify(void *arg, const struct kp_log_chunk *chunk, struct
         identities->key_count = identities->items[i].key_count;
         size_t bytes = chunk->records * sizeof *identities->ids;
         identities->ids = kp_arena_calloc(&identities->arena, bytes + 1);
-        code = kp_decode(identities->items[i].state, &input, 1, &identities->arena, take_rows, NULL, identities, err);
+        code =
+            kp_reader_read(identities->items[i].state, &input, 1, &identities->arena, take_rows, NULL, identities, err);
         for (uint32_t d = 0; d < chunk->records && code == KP_OK; d++) {
             ids[d].lo = kp_hash_combine(ids[d].lo, identities->ids[d].lo);
             ids[d].hi = kp_hash_combine(ids[d].hi, identities->ids[d].hi);

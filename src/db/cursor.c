@@ -90,11 +90,13 @@ static enum kp_code run(struct kp_cursor *cursor, struct kp_prepared *prepared, 
 
 enum { REBINDS_MAX = 3, CONFLICTS_MAX = 1000 };
 
-/* What the query was bound to went away before it had its snapshot: another version may have the name now. */
+/* What the statement was bound to went away before it had its snapshot: another version, or an altered table, may have
+ * the name now. */
 static bool is_stale(const struct kp_cursor *cursor, enum kp_code code, const struct kp_error *err)
 {
     return code == KP_NOT_FOUND && err && strcmp(err->sqlstate, "42P01") == 0 &&
-           cursor->prepared->kind == KP_PREPARED_QUERY && cursor->session->transaction == KP_TRANSACTION_NONE;
+           (cursor->prepared->kind == KP_PREPARED_QUERY || cursor->prepared->kind == KP_PREPARED_WRITE) &&
+           cursor->session->transaction == KP_TRANSACTION_NONE;
 }
 
 /* Behind a statement outside any transaction. session->lost: it may be tried again. */
@@ -144,15 +146,18 @@ enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared
         code = run(cursor, cursor->prepared, params, param_count, err);
     for (int i = 0; i < REBINDS_MAX && is_stale(cursor, code, err); i++) {
         cursor->prepared->generation = UINT64_MAX;
+        kp_session_fail_transaction(session);
         code = kp_prepared_refresh(prepared, err);
         if (code == KP_OK)
             code = run(cursor, cursor->prepared, params, param_count, err);
     }
     code = commit_statement(cursor, code, err);
-    for (int i = 0; i < CONFLICTS_MAX && code != KP_OK && session->lost; i++) {
+    for (int i = 0; i < CONFLICTS_MAX && code != KP_OK && (session->lost || is_stale(cursor, code, err)); i++) {
         kp_session_fail_transaction(session); /* the statement is alone: a new snapshot sees what the others wrote */
         kp_arena_reset(&cursor->arena);
-        code = run(cursor, cursor->prepared, params, param_count, err);
+        code = kp_prepared_refresh(prepared, err);
+        if (code == KP_OK)
+            code = run(cursor, cursor->prepared, params, param_count, err);
         code = commit_statement(cursor, code, err);
     }
     session->running = NULL;

@@ -41,6 +41,7 @@ bool kp_ddl_is(const struct kp_statement *statement)
     case KP_STATEMENT_ALTER_SOURCE:
     case KP_STATEMENT_REFRESH:
     case KP_STATEMENT_ALTER_OBJECT:
+    case KP_STATEMENT_ALTER_TABLE:
     case KP_STATEMENT_COMMENT:
         return true;
     default:
@@ -528,6 +529,9 @@ enum kp_code kp_ddl_run(struct kp_ddl *ddl, const struct kp_statement *statement
         break;
     case KP_STATEMENT_ALTER_OBJECT:
         code = kp_ddl_alter_object(ddl, statement, err);
+        break;
+    case KP_STATEMENT_ALTER_TABLE:
+        code = kp_ddl_alter_table(ddl, statement, err);
         break;
     case KP_STATEMENT_COMMENT:
         code = kp_ddl_comment(ddl, statement, err);

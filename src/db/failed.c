@@ -335,7 +335,8 @@ enum kp_code kp_failed_replay(struct kp_ddl *ddl, struct kp_error *err)
         ;
     else if (declared.what == KP_DECLARES_CREATE)
         code = add(ddl, &declared, err);
-    else if (declared.what == KP_DECLARES_ALTER && there && !declared.promotes && declared.kind <= KP_RELATION_VIEW)
+    else if (declared.what == KP_DECLARES_ALTER && there && !declared.promotes && declared.kind <= KP_RELATION_VIEW &&
+             declared.kind != KP_RELATION_TABLE) /* which has no versions */
         code = kp_ddl_fail_versions(ddl, there, &reason, err);
     else if (declared.what == KP_DECLARES_ALTER && there && there->kind != KP_RELATION_FAILED)
         code = fail(ddl, there, &reason, err);

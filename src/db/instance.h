@@ -178,6 +178,8 @@ struct kp_node *kp_engine_node(void *arg, struct kp_relation *relation);
 KP_MUST enum kp_code kp_live_create(struct kp_db *db, struct kp_relation *relation,
                                     const struct kp_session_settings *settings, bool backfilled,
                                     struct kp_live **ret_live, struct kp_error *err);
+/* Moves it before another one in the list of all. */
+void kp_live_put_before(struct kp_db *db, struct kp_live *live, struct kp_live *other);
 /* NULL: it has none, or not yet; a sink hangs something else there. */
 static inline struct kp_live *kp_live_of(const struct kp_relation *relation)
 {
@@ -232,6 +234,15 @@ KP_MUST enum kp_code kp_catalog_log_read(struct kp_db *db,
 /* Applies a record while opening: the catalog only, no jobs. */
 KP_MUST enum kp_code kp_ddl_replay(struct kp_db *db, const struct kp_catalog_record *record, int64_t position,
                                    struct kp_error *err);
+
+/* ---- writes.c ---- */
+
+/* One at a time commits to tables, or changes one: waits for its turn. cancelled: gives up; limit_ns 0: no
+ * lock_timeout.
+ */
+KP_MUST enum kp_code kp_commit_turn_begin(struct kp_db *db, const _Atomic bool *cancelled, int64_t limit_ns,
+                                          struct kp_error *err);
+void kp_commit_turn_end(struct kp_db *db);
 
 /* ---- sink.c ---- */
 

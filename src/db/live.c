@@ -31,6 +31,19 @@ enum kp_code kp_live_create(struct kp_db *db, struct kp_relation *relation, cons
     return KP_OK;
 }
 
+void kp_live_put_before(struct kp_db *db, struct kp_live *live, struct kp_live *other)
+{
+    kp_mutex_lock(&db->mutex);
+    struct kp_live *before = live->previous_live, *after = live->next_live;
+    *(before ? &before->next_live : &db->lives) = after;
+    *(after ? &after->previous_live : &db->last_live) = before;
+    live->previous_live = other->previous_live;
+    live->next_live = other;
+    *(other->previous_live ? &other->previous_live->next_live : &db->lives) = live;
+    other->previous_live = live;
+    kp_mutex_unlock(&db->mutex);
+}
+
 static enum kp_code state_error(struct kp_db *db, struct kp_live *live, struct kp_error *err)
 {
     const struct kp_relation *relation = live->relation;

@@ -9,7 +9,7 @@
 
 #include "db/lost.h"
 #include "db/retention.h"
-#include "flow/source.h"
+#include "flow/reader.h"
 
 enum { SPAN_BYTES = 8 << 20, SLICE_ROWS = 16384, TESTS_MAX = 16 };
 static const int64_t POSTGRES_EPOCH_US = 946684800000000;
@@ -25,8 +25,8 @@ struct scan {
     struct kp_column_set *set;      /* NULL: no columns are kept */
     struct kp_column_test tests[TESTS_MAX];
     uint32_t test_count;
-    struct kp_decoder *decoder; /* made when first needed */
-    struct kp_decode_state *state;
+    struct kp_reader *reader; /* made when first needed */
+    struct kp_reader_state *state;
     struct kp_column_fill *fill;
     const struct kp_decode_input *chunks; /* that are being decoded or read */
     size_t chunk_count;
@@ -216,12 +216,12 @@ static bool open_view(struct scan *scan, int64_t position, int64_t *ret_end)
 /* ---- decoding ---- */
 
 /* Texts of times are read in the zone of views, not the reader's. */
-static enum kp_code need_decoder(struct scan *scan, struct kp_error *err)
+static enum kp_code need_reader(struct scan *scan, struct kp_error *err)
 {
-    if (scan->decoder)
+    if (scan->reader)
         return KP_OK;
-    KP_TRY(kp_source_decoder(scan->options->relation, scan->columns, scan->count, NULL, NULL, 0, &scan->decoder, err));
-    scan->state = kp_decode_state_create(scan->decoder);
+    KP_TRY(kp_reader_create(scan->options->relation, scan->columns, scan->count, NULL, NULL, 0, &scan->reader, err));
+    scan->state = kp_reader_state_create(scan->reader);
     return KP_OK;
 }
 
@@ -264,8 +264,8 @@ static enum kp_code decode_span(struct scan *scan, const struct kp_log_span *spa
                                               .log_time_us = chunk->log_time_us};
         kp_column_fill_batch(scan->fill, &batch);
     }
-    return kp_decode(scan->state, scan->chunks, scan->chunk_count, scan->options->arena, emit_decoded, note_dead, scan,
-                     err);
+    return kp_reader_read(scan->state, scan->chunks, scan->chunk_count, scan->options->arena, emit_decoded, note_dead,
+                          scan, err);
 }
 
 /* The answer's strings point into the records: all of them are held until it is made. */
@@ -285,7 +285,7 @@ static enum kp_code decode_some(struct scan *scan, int64_t position, int64_t *re
 {
     struct kp_source_memory *memory = scan->options->memory;
     struct kp_log_span span;
-    KP_TRY(need_decoder(scan, err));
+    KP_TRY(need_reader(scan, err));
     KP_TRY(kp_log_read(scan->options->session->db->log, position, aim(scan, position), SPAN_BYTES, &scan->topic.id, 1,
                        &span, err));
     memory->spans = kp_realloc(memory->spans, (memory->span_count + 1) * sizeof *memory->spans);
@@ -433,8 +433,8 @@ static enum kp_code scan_from(const struct kp_source_scan *options, int64_t begi
     enum kp_code code = run(&scan, begin, err);
     kp_retention_unlock_past(options->session->db);
     kp_column_fill_destroy(scan.fill);
-    kp_decode_state_destroy(scan.state);
-    kp_decoder_destroy(scan.decoder);
+    kp_reader_state_destroy(scan.state);
+    kp_reader_destroy(scan.reader);
     return code;
 }
 

@@ -49,8 +49,9 @@ static enum kp_code find_view(struct kp_ddl *ddl, const struct kp_statement *sta
         enum kp_code code =
             kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a %s", view->name, kp_relation_kind_name(kind));
         if (kind == KP_RELATION_SOURCE && kp_relation_declared(view) == KP_RELATION_TABLE)
-            code = kp_error_hint(err, "A table stays as it was declared: make another one over its topic, and ALTER "
-                                      "MATERIALIZED VIEW … AS a query of it.");
+            code =
+                kp_error_hint(err, "ALTER TABLE changes its columns. With other types or another key, make another one "
+                                   "over its topic, and ALTER MATERIALIZED VIEW … AS a query of it.");
         return code;
     }
     *ret_view = view;

@@ -273,16 +273,15 @@ void kp_write_group_finish(struct kp_write_group *group)
     kp_free(group->bytes);
 }
 
-/* The turn to commit: lock_timeout and cancel end the waiting for it. */
-static enum kp_code wait_turn(struct kp_session *session, struct kp_error *err)
+enum kp_code kp_commit_turn_begin(struct kp_db *db, const _Atomic bool *cancelled, int64_t limit_ns,
+                                  struct kp_error *err)
 {
-    struct kp_db *db = session->db;
-    int64_t began_ns = kp_thread_now_ns(), limit_ns = session->lock_timeout_ms * 1000000;
+    int64_t began_ns = kp_thread_now_ns();
     enum kp_code code = KP_OK;
     kp_mutex_lock(&db->mutex);
     while (code == KP_OK && db->committing) {
         (void)kp_cond_wait_us(&db->committed, &db->mutex, TURN_SLICE_US);
-        if (atomic_load(&session->cancelled))
+        if (cancelled && atomic_load(cancelled))
             code = kp_fail(err, KP_CANCELLED, NULL, "canceling statement due to user request");
         else if (limit_ns && kp_thread_now_ns() - began_ns >= limit_ns)
             code = kp_fail(err, KP_BUSY, "55P03", "canceling statement due to lock timeout");
@@ -293,12 +292,48 @@ static enum kp_code wait_turn(struct kp_session *session, struct kp_error *err)
     return code;
 }
 
+void kp_commit_turn_end(struct kp_db *db)
+{
+    kp_mutex_lock(&db->mutex);
+    db->committing = false;
+    kp_cond_signal(&db->committed);
+    kp_mutex_unlock(&db->mutex);
+}
+
+/* Rows of a table that was altered since are records of its former declaration. */
+static enum kp_code check_tables(struct kp_session *session, struct kp_error *err)
+{
+    const struct kp_catalog *catalog = session->db->catalog;
+    const struct kp_relation *known = NULL, *altered = NULL;
+    kp_catalog_read(session->db->catalog);
+    for (size_t i = 0; !altered && i < session->write_count; i++) {
+        const struct kp_relation *table = session->writes[i].relation;
+        if (table == known || table->kind != KP_RELATION_TABLE)
+            continue;
+        known = table;
+        const struct kp_relation *now = kp_catalog_find_id(catalog, table->id);
+        if (now && now != table)
+            altered = table;
+    }
+    kp_catalog_unlock(session->db->catalog);
+    if (!altered)
+        return KP_OK;
+    session->lost = true;
+    (void)kp_fail(err, KP_BUSY, "40001", "could not serialize access due to concurrent ALTER TABLE of \"%s\"",
+                  altered->name);
+    if (err)
+        err->retriable = true;
+    return KP_BUSY;
+}
+
 enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position, struct kp_error *err)
 {
     struct kp_db *db = session->db;
     struct kp_write_group group = {0};
-    KP_TRY(wait_turn(session, err));
-    enum kp_code code = kp_reads_check(session, err);
+    KP_TRY(kp_commit_turn_begin(db, &session->cancelled, session->lock_timeout_ms * 1000000, err));
+    enum kp_code code = check_tables(session, err);
+    if (code == KP_OK)
+        code = kp_reads_check(session, err);
     if (code == KP_OK)
         code = check_conflicts(session, err);
     if (code == KP_OK)
@@ -310,10 +345,7 @@ enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position,
         kp_reads_committed(session, *ret_position);
         kp_row_locks_committed(session, *ret_position);
     }
-    kp_mutex_lock(&db->mutex);
-    db->committing = false;
-    kp_cond_signal(&db->committed);
-    kp_mutex_unlock(&db->mutex);
+    kp_commit_turn_end(db);
     kp_write_group_finish(&group);
     return code;
 }

@@ -80,6 +80,14 @@ KP_MUST enum kp_code kp_graph_merge(struct kp_graph *into, struct kp_graph *from
                                                            struct kp_relation *relation),
                                     void *arg, struct kp_error *err);
 
+/*
+ * Those who read `old`, a table's node, read `by` from now on, which has the same rows: columns[c] is its column for
+ * column c of `old`, of which there are `count`. Returns the node that they read: `by` behind a choice of columns.
+ * Between steps.
+ */
+struct kp_node *kp_graph_take_readers(struct kp_graph *graph, struct kp_node *old, struct kp_node *by,
+                                      const struct kp_column *cols, const uint32_t *columns, uint32_t count);
+
 /* ---- expired records (op_expired.c) ---- */
 
 /*

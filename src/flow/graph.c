@@ -554,6 +554,61 @@ static enum kp_code move_readers(struct kp_node *old, struct kp_node *by, struct
     return KP_OK;
 }
 
+/* ---- another node for a table ---- */
+
+static void mark_inputs(const struct kp_node *node, bool *marks)
+{
+    marks[node->place] = true;
+    for (uint32_t i = 0; i < node->input_count; i++)
+        mark_inputs(node->inputs[i], marks);
+}
+
+/* The node and what it is made of come before all others, which keep their order. */
+static void bring_forward(struct kp_graph *graph, const struct kp_node *node)
+{
+    uint32_t count = graph->node_count, placed = 0;
+    bool *first = kp_calloc(count, sizeof *first), *awake = kp_calloc(count, sizeof *awake);
+    struct kp_node **before = kp_calloc(count, sizeof *before);
+    memcpy(before, graph->nodes, count * sizeof *before);
+    mark_inputs(node, first);
+    for (uint32_t i = 0; i < count; i++)
+        awake[i] = atomic_load_explicit(&graph->awake[i / 64], memory_order_relaxed) >> i % 64 & 1;
+    memset((void *)graph->awake, 0, (count + 63) / 64 * sizeof *graph->awake);
+    for (int pass = 0; pass < 2; pass++)
+        for (uint32_t i = 0; i < count; i++) {
+            if (first[i] != (pass == 0))
+                continue;
+            before[i]->place = placed;
+            graph->nodes[placed++] = before[i];
+            if (awake[i])
+                kp_node_wake(before[i]);
+        }
+    kp_free(first);
+    kp_free(awake);
+    kp_free(before);
+}
+
+struct kp_node *kp_graph_take_readers(struct kp_graph *graph, struct kp_node *old, struct kp_node *by,
+                                      const struct kp_column *cols, const uint32_t *columns, uint32_t count)
+{
+    KP_ASSERT(count == old->col_count && old->ops == &kp_upsert_ops && by->ops == &kp_upsert_ops);
+    kp_graph_step_release(graph);
+    struct kp_node *way = kp_op_columns(graph, cols, count, by, columns);
+    bring_forward(graph, way);
+    uint32_t first = way->consumer_count;
+    for (uint32_t i = 0; i < old->consumer_count; i++)
+        shared_remove(old->consumers[i].node);
+    KP_ASSERT(move_readers(old, way, NULL) == KP_OK); /* only sources' may fail */
+    for (uint32_t i = first; i < way->consumer_count; i++) {
+        const struct kp_consumer *reader = &way->consumers[i];
+        if (reader->port == 0 || reader->node->inputs[0] != way) /* once */
+            shared_add(reader->node);
+    }
+    return way;
+}
+
+/* ---- merging two graphs ---- */
+
 enum kp_code kp_graph_merge(struct kp_graph *into, struct kp_graph *from,
                             struct kp_node *(*map)(void *arg, struct kp_node *input, struct kp_relation *relation),
                             void *arg, struct kp_error *err)

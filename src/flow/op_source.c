@@ -26,7 +26,7 @@
  * morsels; 3. the same chunks are cut into the same morsels, whoever reads them.
  */
 #include "flow/op_source.h"
-#include "flow/source.h"
+#include "flow/reader.h"
 
 #include <stdio.h>
 
@@ -76,8 +76,8 @@ struct op_source {
     struct kp_node node;
     struct kp_relation *relation;
     uint32_t *columns; /* relation's columns that are decoded, in the node's order */
-    struct kp_decoder *decoder;
-    struct kp_decode_state **states; /* per lane */
+    struct kp_reader *reader;
+    struct kp_reader_state **states; /* per lane */
     int32_t time_column;             /* of the node, -1: no watermark */
     int64_t max_ahead_us;            /* INT64_MAX: any */
     int64_t idle_us;                 /* after which a partition no longer holds the watermark up; INT64_MAX: never */
@@ -281,16 +281,16 @@ static enum kp_code decode_emit(void *arg, const struct kp_decoded *decoded, str
 static enum kp_code decode_morsel(void *arg, struct kp_lane *lane, uint32_t task, struct kp_error *err)
 {
     struct op_source *op = arg;
-    struct kp_decode_state **state = &op->states[lane->index];
+    struct kp_reader_state **state = &op->states[lane->index];
     if (!*state)
-        *state = kp_decode_state_create(op->decoder);
+        *state = kp_reader_state_create(op->reader);
     struct decode_run run = {.op = op, .lane = lane, .morsel = &op->morsels[task]};
     op->running[lane->index] = &run;
     struct kp_decode_notes notes = {run.morsel->rivals, run.morsel->wanted};
-    kp_decode_state_set_notes(*state, &notes);
-    enum kp_code code =
-        kp_decode(*state, run.morsel->inputs, run.morsel->count, &lane->arena, decode_emit, decode_dead, &run, err);
-    kp_decode_state_set_notes(*state, NULL);
+    kp_reader_state_set_notes(*state, &notes);
+    enum kp_code code = kp_reader_read(*state, run.morsel->inputs, run.morsel->count, &lane->arena, decode_emit,
+                                       decode_dead, &run, err);
+    kp_reader_state_set_notes(*state, NULL);
     return code;
 }
 
@@ -479,7 +479,7 @@ static bool is_rival(const struct op_source *op, const char *head, uint32_t *ret
     return false;
 }
 
-static enum kp_code make_decoder(struct op_source *op, struct kp_error *err);
+static enum kp_code make_reader(struct op_source *op, struct kp_error *err);
 
 /* A source's node, or that which a table decodes with. */
 static const struct op_source *source_of(const struct kp_node *node)
@@ -503,7 +503,7 @@ static enum kp_code find_rivals(struct op_source *op, const struct kp_step_input
         if (head && op->rival_count < KP_DECODE_RIVALS_MAX && !is_rival(op, head, &at))
             op->rivals[op->rival_count++] = kp_arena_strdup(&op->node.arena, head);
     }
-    return op->rival_count > before ? make_decoder(op, err) : KP_OK;
+    return op->rival_count > before ? make_reader(op, err) : KP_OK;
 }
 
 /* Takes the notes of a source that has read these records in this step; false: there is none. */
@@ -619,7 +619,7 @@ static enum kp_code bring(struct op_source *op, const struct kp_step_input *inpu
 
 static bool has_readers(const struct op_source *op)
 {
-    return (op->node.consumer_count > 0 || op->time_column >= 0) && op->decoder;
+    return (op->node.consumer_count > 0 || op->time_column >= 0) && op->reader;
 }
 
 bool kp_node_is_read(const struct kp_node *node)
@@ -691,17 +691,17 @@ static int64_t source_due(const struct kp_node *node)
 
 /* ---- building ---- */
 
-static enum kp_code make_decoder(struct op_source *op, struct kp_error *err)
+static enum kp_code make_reader(struct op_source *op, struct kp_error *err)
 {
-    struct kp_decoder *decoder;
-    KP_TRY(kp_source_decoder(op->relation, op->columns, op->node.col_count, op->node.graph->options.zone, op->rivals,
-                             op->rival_count, &decoder, err));
+    struct kp_reader *reader;
+    KP_TRY(kp_reader_create(op->relation, op->columns, op->node.col_count, op->node.graph->options.zone, op->rivals,
+                            op->rival_count, &reader, err));
     for (uint32_t lane = 0; lane < op->node.graph->lanes_count; lane++) {
-        kp_decode_state_destroy(op->states[lane]);
+        kp_reader_state_destroy(op->states[lane]);
         op->states[lane] = NULL;
     }
-    kp_decoder_destroy(op->decoder);
-    op->decoder = decoder;
+    kp_reader_destroy(op->reader);
+    op->reader = reader;
     return KP_OK;
 }
 
@@ -722,9 +722,9 @@ enum kp_code kp_op_source_need(struct kp_node *node, const uint32_t *columns, ui
         }
         ret_columns[i] = at;
     }
-    if (node->col_count == before && op->decoder)
+    if (node->col_count == before && op->reader)
         return KP_OK;
-    return make_decoder(op, err);
+    return make_reader(op, err);
 }
 
 struct kp_relation *kp_op_source_relation(const struct kp_node *node)
@@ -866,12 +866,12 @@ static void source_lanes(struct kp_node *node, bool start)
     struct op_source *op = (struct op_source *)node;
     uint32_t lanes = node->graph->lanes_count;
     if (start) {
-        op->states = kp_calloc(lanes, sizeof(struct kp_decode_state *));
+        op->states = kp_calloc(lanes, sizeof(struct kp_reader_state *));
         op->running = kp_calloc(lanes, sizeof(struct decode_run *));
         return;
     }
     for (uint32_t lane = 0; lane < lanes; lane++)
-        kp_decode_state_destroy(op->states[lane]);
+        kp_reader_state_destroy(op->states[lane]);
     kp_free(op->states);
     kp_free(op->running);
 }
@@ -887,7 +887,7 @@ static void source_finish(struct kp_node *node)
 {
     struct op_source *op = (struct op_source *)node;
     kp_free(op->partitions.items);
-    kp_decoder_destroy(op->decoder);
+    kp_reader_destroy(op->reader);
     kp_relation_unref(op->relation);
 }
 

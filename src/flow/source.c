@@ -212,6 +212,25 @@ static void put_checks(const struct kp_relation *relation, struct kp_buf *out)
         put_text(out, relation->name);
 }
 
+/* How records of before an ALTER TABLE are read. */
+static void put_former(const struct kp_relation *relation, struct kp_buf *out)
+{
+    const struct kp_relation *table = relation->versions_of ? relation->versions_of : relation;
+    if (!table->former)
+        return;
+    struct kp_hash128 former = kp_source_declaration(table->former);
+    int64_t since = atomic_load(&table->since);
+    kp_buf_append(out, &former, sizeof former);
+    kp_buf_append_be32(out, (uint32_t)((uint64_t)since >> 32));
+    kp_buf_append_be32(out, (uint32_t)since);
+    for (uint32_t c = 0; c < table->col_count; c++) {
+        kp_buf_append_be32(out, (uint32_t)table->former_columns[c]);
+        if (table->former_columns[c] < 0 && !table->absent[c].null)
+            kp_value_print(table->absent[c].type, table->absent[c].raw, NULL, out);
+        kp_buf_append_byte(out, table->former_columns[c] < 0 && table->absent[c].null);
+    }
+}
+
 /* Types by their names, not numbers: those may change from release to release. */
 struct kp_hash128 kp_source_declaration(const struct kp_relation *relation)
 {
@@ -234,6 +253,7 @@ struct kp_hash128 kp_source_declaration(const struct kp_relation *relation)
             put_text(&all, relation->options[i].name);
             put_text(&all, relation->options[i].value);
         }
+    put_former(relation, &all);
     struct kp_hash128 hash = kp_hash128_bytes(all.data, all.len);
     kp_buf_finish(&all);
     return hash;

@@ -122,6 +122,7 @@ void kp_relation_unref(struct kp_relation *relation)
     kp_relation_unref(relation->sink_from);
     kp_relation_unref(relation->late_of);
     kp_relation_unref(relation->errors);
+    kp_relation_unref(relation->former);
     for (uint32_t i = 0; i < relation->use_count; i++)
         kp_relation_unref(relation->uses[i]);
     if (relation->versions) {
@@ -130,6 +131,19 @@ void kp_relation_unref(struct kp_relation *relation)
     }
     kp_arena_finish(&relation->arena);
     kp_free(relation);
+}
+
+bool kp_relation_was_null(const struct kp_relation *relation, uint32_t column)
+{
+    for (; relation->former && column < relation->col_count; relation = relation->former) {
+        int32_t former = relation->former_columns[column];
+        if (former < 0)
+            return relation->absent[column].null;
+        column = (uint32_t)former;
+        if (!relation->former->cols[column].not_null)
+            return true;
+    }
+    return false;
 }
 
 const char *kp_relation_option(const struct kp_relation *relation, const char *name)

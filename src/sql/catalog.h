@@ -92,6 +92,13 @@ struct kp_relation {
     struct kp_relation *versions;    /* owned */
     struct kp_relation *versions_of; /* of such a relation: the table */
 
+    /* tables that were altered: records before the position `since` are read by the declaration of then, and its
+     * columns are put in their places (flow/reader.h) */
+    struct kp_relation *former; /* referenced; NULL: it stands as it was made */
+    _Atomic int64_t since;      /* INT64_MAX: until its record is in the log */
+    int32_t *former_columns;    /* col_count: the former's column; -1: it had none, and the value is */
+    struct kp_datum *absent;    /* col_count: this one */
+
     /* views */
     const char *text;          /* the statement that made it, as it was sent */
     struct kp_plan_root *plan; /* owned */
@@ -142,6 +149,9 @@ struct kp_sequence_note {
     int64_t last;
     struct kp_sequence_note *next;
 };
+
+/* Whether a column that is NOT NULL could be NULL before its table was altered. */
+bool kp_relation_was_null(const struct kp_relation *relation, uint32_t column);
 
 /* What it is, or would be if its definition were taken. */
 static inline enum kp_relation_kind kp_relation_declared(const struct kp_relation *relation)

@@ -78,19 +78,18 @@ static enum kp_code add_condition(struct binder *binder, struct kp_relation *rel
     return KP_OK;
 }
 
-static enum kp_code add_domains(struct binder *binder, struct kp_relation *relation)
+/* Behind the other columns' domains: there is none but those yet. */
+static enum kp_code add_domain(struct binder *binder, struct kp_relation *relation, uint32_t column)
 {
-    for (uint32_t c = 0; c < relation->col_count; c++) {
-        struct kp_relation *domain = relation->domains ? relation->domains[c] : NULL;
-        struct kp_expr *value = kp_bind_column(binder, c, relation->cols[c].type, -1), *checked;
-        KP_TRY(kp_bind_row_check(binder, value, -1, &checked));
-        if (domain)
-            KP_TRY(kp_bind_domain_check(binder, domain, checked, -1, &checked));
-        KP_TRY(check_immutable(binder, checked, -1));
-        if (checked != value)
-            relation->checks[relation->check_count++] =
-                (struct kp_check){domain ? domain->name : kp_type_info(value->type.id)->name, checked, true};
-    }
+    struct kp_relation *domain = relation->domains ? relation->domains[column] : NULL;
+    struct kp_expr *value = kp_bind_column(binder, column, relation->cols[column].type, -1), *checked;
+    KP_TRY(kp_bind_row_check(binder, value, -1, &checked));
+    if (domain)
+        KP_TRY(kp_bind_domain_check(binder, domain, checked, -1, &checked));
+    KP_TRY(check_immutable(binder, checked, -1));
+    if (checked != value)
+        relation->checks[relation->check_count++] =
+            (struct kp_check){domain ? domain->name : kp_type_info(value->type.id)->name, checked, true};
     return KP_OK;
 }
 
@@ -119,7 +118,7 @@ static size_t count_checks(const PgQuery__CreateStmt *create)
     return count;
 }
 
-enum kp_code kp_bind_checks(struct binder *binder, struct kp_relation *relation, const PgQuery__CreateStmt *create)
+static struct scope scope_of(struct binder *binder, const struct kp_relation *relation)
 {
     struct scope scope = {0};
     for (uint32_t c = 0; c < relation->col_count; c++)
@@ -128,9 +127,16 @@ enum kp_code kp_bind_checks(struct binder *binder, struct kp_relation *relation,
                                            .name = relation->cols[c].name,
                                            .type = relation->cols[c].type,
                                            .index = c});
+    return scope;
+}
+
+enum kp_code kp_bind_checks(struct binder *binder, struct kp_relation *relation, const PgQuery__CreateStmt *create)
+{
+    struct scope scope = scope_of(binder, relation);
     size_t most = relation->col_count + count_checks(create);
     relation->checks = kp_arena_calloc(binder->arena, (most + 1) * sizeof *relation->checks);
-    KP_TRY(add_domains(binder, relation));
+    for (uint32_t c = 0; c < relation->col_count; c++)
+        KP_TRY(add_domain(binder, relation, c));
     uint32_t first = relation->check_count;
     int32_t column = 0;
     for (size_t i = 0; i < create->n_table_elts; i++) {
@@ -146,5 +152,47 @@ enum kp_code kp_bind_checks(struct binder *binder, struct kp_relation *relation,
         column++;
     }
     qsort(relation->checks + first, relation->check_count - first, sizeof *relation->checks, compare_names);
+    return KP_OK;
+}
+
+/* How many stand before the others: those of domains. */
+static uint32_t count_domains(const struct kp_relation *relation, uint32_t count)
+{
+    uint32_t domains = 0;
+    while (domains < count && relation->checks[domains].domain)
+        domains++;
+    return domains;
+}
+
+static void sort_conditions(struct kp_relation *relation)
+{
+    uint32_t domains = count_domains(relation, relation->check_count);
+    qsort(relation->checks + domains, relation->check_count - domains, sizeof *relation->checks, compare_names);
+}
+
+enum kp_code kp_bind_column_checks(struct binder *binder, struct kp_relation *relation, uint32_t column,
+                                   const PgQuery__ColumnDef *def)
+{
+    struct scope scope = scope_of(binder, relation);
+    uint32_t before = relation->check_count, domains = count_domains(relation, before);
+    KP_TRY(add_domain(binder, relation, column));
+    if (relation->check_count > before) { /* among the domains' */
+        struct kp_check added = relation->checks[before];
+        memmove(&relation->checks[domains + 1], &relation->checks[domains], (before - domains) * sizeof added);
+        relation->checks[domains] = added;
+    }
+    for (size_t c = 0; c < def->n_constraints; c++)
+        if (is_check(def->constraints[c]))
+            KP_TRY(add_condition(binder, relation, &scope, def->constraints[c]->constraint, (int32_t)column));
+    sort_conditions(relation);
+    return KP_OK;
+}
+
+enum kp_code kp_bind_table_check(struct binder *binder, struct kp_relation *relation,
+                                 const PgQuery__Constraint *constraint)
+{
+    struct scope scope = scope_of(binder, relation);
+    KP_TRY(add_condition(binder, relation, &scope, constraint, -1));
+    sort_conditions(relation);
     return KP_OK;
 }

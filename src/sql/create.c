@@ -69,18 +69,18 @@ static enum kp_code start_key(struct binder *binder, struct kp_relation *relatio
     return KP_OK;
 }
 
-static enum kp_code bind_default(struct binder *binder, struct kp_relation *relation, uint32_t column,
-                                 const PgQuery__Constraint *constraint)
+enum kp_code kp_bind_default(struct binder *binder, struct kp_relation *relation, uint32_t column,
+                             const PgQuery__Node *value, int32_t location)
 {
     static const struct scope nothing;
     struct expr_place place = {.scope = &nothing, .clause = "DEFAULT expressions"};
     struct kp_expr *expr;
-    KP_TRY(kp_bind_expr(binder, &place, constraint->raw_expr, &expr));
+    KP_TRY(kp_bind_expr(binder, &place, value, &expr));
     const struct kp_column *target = &relation->cols[column];
     if (kp_relation_sequence(relation, column))
-        return kp_bind_sequence_twice(binder, relation, column, constraint->location);
+        return kp_bind_sequence_twice(binder, relation, column, location);
     if (!kp_can_coerce(expr->type.id, target->type.id, COERCE_ASSIGNMENT))
-        return kp_bind_fail(binder, constraint->location, KP_INVALID, "42804",
+        return kp_bind_fail(binder, location, KP_INVALID, "42804",
                             "column \"%s\" is of type %s but default expression is of type %s", target->name,
                             kp_type_info(target->type.id)->name, kp_type_info(expr->type.id)->name);
     return kp_bind_coerce(binder, expr, target->type, COERCE_ASSIGNMENT, &relation->defaults[column]);
@@ -96,7 +96,7 @@ static enum kp_code column_constraint(struct binder *binder, struct kp_relation 
         relation->cols[column].not_null = true;
         return KP_OK;
     case PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT:
-        return bind_default(binder, relation, column, constraint);
+        return kp_bind_default(binder, relation, column, constraint->raw_expr, constraint->location);
     case PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY:
         KP_TRY(start_key(binder, relation, constraint->location));
         return add_key(binder, relation, relation->cols[column].name, constraint->location);
@@ -165,6 +165,17 @@ static enum kp_code add_column(struct binder *binder, struct kp_relation *relati
         return unsupported(binder, def->type_name->location, "columns of type jsonpath are",
                            "Keep the path as text and cast it where it is used.");
     relation->col_count++;
+    return KP_OK;
+}
+
+enum kp_code kp_bind_declare_column(struct binder *binder, struct kp_relation *relation, const PgQuery__ColumnDef *def)
+{
+    uint32_t column = relation->col_count;
+    if (def->coll_clause)
+        KP_TRY(kp_bind_collation(binder, def->coll_clause));
+    KP_TRY(add_column(binder, relation, def));
+    for (size_t i = 0; i < def->n_constraints; i++)
+        KP_TRY(column_constraint(binder, relation, column, def->constraints[i]->constraint));
     return KP_OK;
 }
 

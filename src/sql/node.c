@@ -113,6 +113,8 @@ struct kp_plan *kp_bind_scan(struct binder *binder, struct kp_relation *relation
     for (uint32_t i = 0; i < relation->col_count; i++) {
         plan->scan.columns[i] = i;
         plan->cols[i] = relation->cols[i];
+        if (kp_relation_was_null(relation, i))
+            plan->cols[i].not_null = false;
     }
     return plan;
 }

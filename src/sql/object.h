@@ -45,6 +45,17 @@ KP_MUST enum kp_code kp_bind_domain_has(struct binder *binder, const struct kp_r
 /* What rows of a source or table must be: its domains, and CHECK (check.c). Its columns are known. */
 KP_MUST enum kp_code kp_bind_checks(struct binder *binder, struct kp_relation *relation,
                                     const PgQuery__CreateStmt *create);
+/* The same of a column that was added behind the others, which has room among the checks. */
+KP_MUST enum kp_code kp_bind_column_checks(struct binder *binder, struct kp_relation *relation, uint32_t column,
+                                           const PgQuery__ColumnDef *def);
+/* The same of a CHECK that was added to the table. */
+KP_MUST enum kp_code kp_bind_table_check(struct binder *binder, struct kp_relation *relation,
+                                         const PgQuery__Constraint *constraint);
+/* create.c: the DEFAULT of a column; the next column and what its declaration says of it, but for CHECK. */
+KP_MUST enum kp_code kp_bind_default(struct binder *binder, struct kp_relation *relation, uint32_t column,
+                                     const PgQuery__Node *value, int32_t location);
+KP_MUST enum kp_code kp_bind_declare_column(struct binder *binder, struct kp_relation *relation,
+                                            const PgQuery__ColumnDef *def);
 /* One of that name; NULL: there is none. */
 struct kp_relation *kp_bind_find_function(struct binder *binder, const char *name);
 /* named_args.c: a call's arguments by places and names, defaults filled in; of built-in functions. */

@@ -45,6 +45,7 @@ enum kp_statement_kind {
     KP_STATEMENT_DISCARD,      /* `setting`: "all", "plans", "sequences", "temp" */
     KP_STATEMENT_TRUNCATE,     /* `names` */
     KP_STATEMENT_ALTER_OBJECT, /* ALTER TYPE, ALTER DOMAIN: `relation_kind` as it is said, `name`, tree */
+    KP_STATEMENT_ALTER_TABLE,  /* `name`, `if_exists`, tree (alter_table.h) */
     KP_STATEMENT_COMMENT       /* COMMENT ON: tree (comment.h), `relation_kind` as it is said of sources and sinks */
 };
 

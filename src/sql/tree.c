@@ -412,7 +412,6 @@ static enum kp_code from_truncate(struct parser *parser, struct kp_statement *st
 static const struct {
     const char *words, *hint;
 } instead[] = {
-    {"ALTER TABLE", "A table stays as it was declared: make another one, and INSERT INTO it SELECT … FROM this one."},
     {"CREATE INDEX",
      "Rows are looked up by a table's key, and by what a view groups by, without one: make a view for other "
      "keys."},
@@ -494,7 +493,17 @@ static enum kp_code from_alter_composite(struct kp_statement *statement, const P
     return KP_OK;
 }
 
-/* ALTER TYPE, ALTER DOMAIN … RENAME; everything else that has a name keeps it. */
+static enum kp_code from_alter_table(struct kp_statement *statement, const PgQuery__RangeVar *name, bool if_exists)
+{
+    statement->kind = KP_STATEMENT_ALTER_TABLE;
+    statement->relation_kind = KP_RELATION_TABLE;
+    statement->tag = "ALTER TABLE";
+    statement->name = name_of(name);
+    statement->if_exists = if_exists;
+    return KP_OK;
+}
+
+/* ALTER TYPE, ALTER DOMAIN, ALTER TABLE … RENAME; everything else that has a name keeps it. */
 static enum kp_code from_rename(struct parser *parser, struct kp_statement *statement,
                                 const PgQuery__RenameStmt *rename)
 {
@@ -502,6 +511,9 @@ static enum kp_code from_rename(struct parser *parser, struct kp_statement *stat
     if (rename->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_ATTRIBUTE &&
         rename->relation_type == PG_QUERY__OBJECT_TYPE__OBJECT_TYPE)
         return from_alter_composite(statement, rename->relation);
+    if (rename->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN &&
+        rename->relation_type == PG_QUERY__OBJECT_TYPE__OBJECT_TABLE)
+        return from_alter_table(statement, rename->relation, rename->missing_ok);
     if (!type && rename->rename_type != PG_QUERY__OBJECT_TYPE__OBJECT_DOMAIN &&
         rename->rename_type != PG_QUERY__OBJECT_TYPE__OBJECT_DOMCONSTRAINT)
         return refuse(parser);
@@ -609,8 +621,10 @@ enum kp_code kp_statement_from_tree(struct parser *parser, struct kp_statement *
         return from_alter_object(statement, KP_RELATION_DOMAIN, tree->alter_domain_stmt->type_name,
                                  tree->alter_domain_stmt->n_type_name);
     case PG_QUERY__NODE__NODE_ALTER_TABLE_STMT:
-        return tree->alter_table_stmt->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_TYPE
-                   ? from_alter_composite(statement, tree->alter_table_stmt->relation)
+        if (tree->alter_table_stmt->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_TYPE)
+            return from_alter_composite(statement, tree->alter_table_stmt->relation);
+        return tree->alter_table_stmt->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_TABLE
+                   ? from_alter_table(statement, tree->alter_table_stmt->relation, tree->alter_table_stmt->missing_ok)
                    : refuse(parser);
     case PG_QUERY__NODE__NODE_RENAME_STMT:
         return from_rename(parser, statement, tree->rename_stmt);

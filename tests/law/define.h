@@ -8,7 +8,8 @@
 
 #include "tests/law/life.h"
 
-static const char *const defined[] = {"dt1", "dt2", "dt3", "dv1", "dv2", "dv3", "dv4", "dv5", "dv6", "dv7"};
+static const char *const defined[] = {"dt1", "dt2", "dt3", "dv1", "dv2", "dv3",
+                                      "dv4", "dv5", "dv6", "dv7", "dv8", "dv9"};
 
 static void drop_topic(struct world *world, const char *table)
 {
