@@ -9,8 +9,9 @@
  * or, written between them by sequence.c:
  *
  *   key      "sequence"
- *   value    the last number that the column may draw, in decimal
- *   headers  TimeZone, user; table, column: their names
+ *   value    the last number that the sequence may draw, in decimal
+ *   headers  TimeZone, user; sequence: its name, or of a serial or identity column's own table, column: their names;
+ *            called: "f" if it may not draw that number yet, which is next then
  */
 #include "db/instance.h"
 
@@ -28,33 +29,58 @@ static bool frees_room(struct kp_str text)
            (text.len > 6 && strncasecmp(text.ptr, "ALTER ", 6) == 0);
 }
 
-enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_record *record,
-                                   const struct kp_log_entry *with, size_t count, int64_t *ret_position,
-                                   int64_t *ret_end, struct kp_error *err)
+enum kp_code kp_catalog_log_build(struct kp_db *db, const struct kp_catalog_record *record, struct kp_buf *ret_batch,
+                                  struct kp_error *err)
 {
-    struct kp_buf headers = {0}, batch = {0};
+    struct kp_buf headers = {0};
     char topic[16];
     int topic_len = snprintf(topic, sizeof topic, "%u", record->topic);
-    kp_record_headers_put_count(&headers, (record->topic ? 3 : 2) + (record->sequence ? 2 : 0));
-    kp_record_headers_put(&headers, KP_STR("TimeZone"), record->time_zone);
-    kp_record_headers_put(&headers, KP_STR("user"), record->user);
-    if (record->topic)
-        kp_record_headers_put(&headers, KP_STR("topic"), (struct kp_str){topic, (size_t)topic_len});
-    if (record->sequence) {
-        kp_record_headers_put(&headers, KP_STR("table"), record->table);
-        kp_record_headers_put(&headers, KP_STR("column"), record->column);
-    }
+    const struct {
+        const char *name;
+        struct kp_str value;
+        bool is_there;
+    } known[] = {{"TimeZone", record->time_zone, true},
+                 {"user", record->user, true},
+                 {"topic", {topic, (size_t)topic_len}, record->topic != 0},
+                 {"sequence", record->name, record->sequence && record->name.ptr},
+                 {"table", record->table, record->sequence && record->table.ptr},
+                 {"column", record->column, record->sequence && record->table.ptr},
+                 {"called", KP_STR("f"), record->sequence && record->uncalled}};
+    uint32_t count = 0;
+    for (size_t i = 0; i < KP_COUNT(known); i++)
+        count += known[i].is_there;
+    kp_record_headers_put_count(&headers, count);
+    for (size_t i = 0; i < KP_COUNT(known); i++)
+        if (known[i].is_there)
+            kp_record_headers_put(&headers, kp_str(known[i].name), known[i].value);
     struct kp_record_batch_builder builder = {0};
     struct kp_str key = record->sequence ? KP_STR("sequence") : KP_STR("statement");
     kp_record_batch_add(&builder, db->os->wall_us(db->os->ctx) / 1000, key, record->text,
                         (struct kp_str){(const char *)headers.data, headers.len});
-    enum kp_code code = kp_record_batch_build(&builder, KP_CODEC_NONE, &batch, err);
+    enum kp_code code = kp_record_batch_build(&builder, KP_CODEC_NONE, ret_batch, err);
+    kp_record_batch_builder_finish(&builder);
+    kp_buf_finish(&headers);
+    return code;
+}
+
+struct kp_log_entry kp_catalog_log_entry(const struct kp_db *db, const struct kp_catalog_record *record,
+                                         const struct kp_buf *batch)
+{
+    return (struct kp_log_entry){.topic = db->catalog_topic,
+                                 .batch = batch->data,
+                                 .bytes = batch->len,
+                                 .trusted = true,
+                                 .frees_room = frees_room(record->text)};
+}
+
+enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_record *record,
+                                   const struct kp_log_entry *with, size_t count, int64_t *ret_position,
+                                   int64_t *ret_end, struct kp_error *err)
+{
+    struct kp_buf batch = {0};
+    enum kp_code code = kp_catalog_log_build(db, record, &batch, err);
     struct kp_log_entry *entries = kp_calloc(1 + count, sizeof *entries);
-    entries[0] = (struct kp_log_entry){.topic = db->catalog_topic,
-                                       .batch = batch.data,
-                                       .bytes = batch.len,
-                                       .trusted = true,
-                                       .frees_room = frees_room(record->text)};
+    entries[0] = kp_catalog_log_entry(db, record, &batch);
     if (count)
         memcpy(entries + 1, with, count * sizeof *entries);
     if (code == KP_OK)
@@ -62,8 +88,6 @@ enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_rec
     if (code == KP_OK)
         *ret_position = entries[0].position;
     kp_free(entries);
-    kp_record_batch_builder_finish(&builder);
-    kp_buf_finish(&headers);
     kp_buf_finish(&batch);
     return code;
 }
@@ -90,6 +114,10 @@ static enum kp_code decode(const struct kp_record *record, struct kp_catalog_rec
             ret->user = value;
         if (well && kp_str_equal(name, KP_STR("topic")))
             ret->topic = number_of(value);
+        if (well && kp_str_equal(name, KP_STR("sequence")))
+            ret->name = value;
+        if (well && kp_str_equal(name, KP_STR("called")))
+            ret->uncalled = kp_str_equal(value, KP_STR("f"));
         if (well && kp_str_equal(name, KP_STR("table")))
             ret->table = value;
         if (well && kp_str_equal(name, KP_STR("column")))

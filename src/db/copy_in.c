@@ -2,6 +2,7 @@
 #include "db/copy.h"
 #include "db/dml.h"
 #include "db/sequence.h"
+#include "db/system.h"
 
 static enum kp_code parse_field(struct kp_cursor *cursor, const struct kp_column *col, struct kp_str field,
                                 struct kp_arena *arena, struct kp_vec *vec, struct kp_error *err)
@@ -30,7 +31,7 @@ static enum kp_code draw(struct kp_cursor *cursor, uint32_t column, struct kp_da
     int64_t number;
     if (is_listed(cursor->prepared, column))
         return KP_OK;
-    KP_TRY(kp_sequence_draw(cursor->session, cursor->prepared->copy_relation->id, column, 1, &number, err));
+    KP_TRY(kp_sequence_draw(cursor->session, cursor->prepared->copy_relation->sequences[column]->id, 1, &number, err));
     value->null = false;
     if (value->type.id == KP_INT8)
         value->i64 = number;
@@ -51,12 +52,16 @@ static enum kp_code copy_row(void *arg, const struct kp_str *fields, uint32_t co
     uint32_t visible = relation->col_count - relation->hidden_count;
     struct kp_batch *rows = kp_batch_create(&arena, visible, 1);
     enum kp_code code = KP_OK;
+    struct kp_session_settings settings = session->values;
+    struct kp_catalog_facts facts;
+    kp_system_facts(session, &facts);
+    settings.facts = &facts;
     for (uint32_t c = 0; code == KP_OK && c < visible; c++) {
         struct kp_datum null = {.type = relation->cols[c].type, .null = true};
         if (kp_relation_sequence(relation, c))
             code = draw(cursor, c, &null, err);
-        else if (relation->defaults && relation->defaults[c])
-            code = kp_flow_constants(&relation->defaults[c], 1, &session->values, &arena, &null, err);
+        else if (relation->defaults && relation->defaults[c] && !is_listed(cursor->prepared, c))
+            code = kp_flow_constants(&relation->defaults[c], 1, &settings, &arena, &null, err);
         if (code == KP_OK)
             kp_vec_init_constant(&rows->vecs[c], &arena, &null);
     }

@@ -42,6 +42,7 @@ bool kp_ddl_is(const struct kp_statement *statement)
     case KP_STATEMENT_REFRESH:
     case KP_STATEMENT_ALTER_OBJECT:
     case KP_STATEMENT_ALTER_TABLE:
+    case KP_STATEMENT_ALTER_SEQUENCE:
     case KP_STATEMENT_COMMENT:
         return true;
     default:
@@ -356,11 +357,30 @@ static enum kp_code check_replaced(struct kp_ddl *ddl, const struct kp_relation 
     return code;
 }
 
+/* A log from before the sequences of serial and identity columns had names: one gives way to whom it did not bother. */
+static void give_way(struct kp_ddl *ddl, const struct kp_statement *statement)
+{
+    struct kp_catalog *catalog = ddl->db->catalog;
+    struct kp_arena arena = {0};
+    kp_catalog_write(catalog);
+    struct kp_relation *there = kp_catalog_find(catalog, KP_STR("public"), kp_str(statement->name.name));
+    if (there && there->sequence && there->sequence->implicit && statement->relation_kind < KP_RELATION_TYPE) {
+        const struct kp_relation *table = kp_catalog_find_id(catalog, there->sequence->owner);
+        kp_catalog_rename(
+            catalog, there,
+            kp_catalog_sequence_name(catalog, &arena, table->name, table->cols[there->sequence->owner_column].name));
+    }
+    kp_catalog_unlock(catalog);
+    kp_arena_finish(&arena);
+}
+
 /* *ret_late: the view has late rows, for a view beside it. */
 static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_job **ret_job,
                            bool *ret_late, struct kp_error *err)
 {
     struct kp_db *db = ddl->db;
+    if (ddl->replaying)
+        give_way(ddl, statement);
     kp_catalog_read(db->catalog);
     struct kp_str schema = kp_str(statement->name.schema ? statement->name.schema : "public");
     if (statement->relation_kind >= KP_RELATION_TYPE)
@@ -532,6 +552,9 @@ enum kp_code kp_ddl_run(struct kp_ddl *ddl, const struct kp_statement *statement
         break;
     case KP_STATEMENT_ALTER_TABLE:
         code = kp_ddl_alter_table(ddl, statement, err);
+        break;
+    case KP_STATEMENT_ALTER_SEQUENCE:
+        code = kp_ddl_alter_sequence(ddl, statement, err);
         break;
     case KP_STATEMENT_COMMENT:
         code = kp_ddl_comment(ddl, statement, err);

@@ -56,6 +56,9 @@ KP_MUST enum kp_code kp_ddl_alter_object(struct kp_ddl *ddl, const struct kp_sta
 KP_MUST enum kp_code kp_ddl_alter_table(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err);
 /* Waits until no backfill runs; none begins while ddl_mutex is held (alter.c). */
 KP_MUST enum kp_code kp_ddl_wait_jobs(struct kp_ddl *ddl, struct kp_error *err);
+/* ALTER SEQUENCE (sequence.c). */
+KP_MUST enum kp_code kp_ddl_alter_sequence(struct kp_ddl *ddl, const struct kp_statement *statement,
+                                           struct kp_error *err);
 /* COMMENT ON (comment.c). */
 KP_MUST enum kp_code kp_ddl_comment(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_error *err);
 /* Whether the engine can run a view's plan: refused here, before anything is written. */

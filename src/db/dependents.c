@@ -105,6 +105,9 @@ static void add_reads(struct kp_dependents *dependents, uint32_t reader, const s
         add_read(dependents, reader, of->late_of);
     for (uint32_t i = 0; i < of->use_count; i++)
         add_read(dependents, reader, of->uses[i]);
+    for (uint32_t i = 0; of->sequences && i < of->col_count - of->hidden_count; i++)
+        if (of->sequences[i])
+            add_read(dependents, reader, of->sequences[i]);
     if (of->plan)
         add_scans(dependents, reader, of->plan->plan);
 }

@@ -12,6 +12,7 @@
  * 3. Rows whose key an UPDATE moves all leave before the first of them comes, so that keys may be exchanged.
  */
 #include "db/dml.h"
+#include "db/sequence.h"
 
 #include <stdio.h>
 
@@ -463,10 +464,6 @@ static enum kp_code delete_all(void *arg, struct kp_batch *batch, struct kp_erro
 
 static enum kp_code truncate_table(struct kp_cursor *cursor, struct kp_relation *relation, struct kp_error *err)
 {
-    if (cursor->prepared->statement->restart_identity && relation->sequences) {
-        (void)kp_fail(err, KP_UNSUPPORTED, NULL, "cannot restart the numbers of \"%s\"", relation->name);
-        return kp_error_hint(err, "Leave RESTART IDENTITY out, or drop the table and create it again.");
-    }
     if (relation->kind != KP_RELATION_TABLE) {
         (void)kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a table", relation->name);
         return kp_error_hint(err, "The events of a source are kept in the log; DROP the source to read them no more.");
@@ -487,7 +484,9 @@ static enum kp_code truncate_table(struct kp_cursor *cursor, struct kp_relation 
             code = kp_target_remove(&target, &key, err);
     }
     kp_target_finish(&target);
-    return code;
+    return code == KP_OK && cursor->prepared->statement->restart_identity
+               ? kp_sequences_restart(cursor->session, relation)
+               : code;
 }
 
 enum kp_code kp_write_truncate(struct kp_cursor *cursor, struct kp_error *err)

@@ -123,9 +123,10 @@ static enum kp_code no_such(const struct kp_ddl *ddl, const struct kp_statement 
 static enum kp_code wrong_kind(const struct kp_relation *relation, enum kp_relation_kind wanted, struct kp_error *err)
 {
     static const char *const words[] = {
-        [KP_RELATION_SOURCE] = "SOURCE",   [KP_RELATION_TABLE] = "TABLE",   [KP_RELATION_VIEW] = "MATERIALIZED VIEW",
-        [KP_RELATION_PLAIN_VIEW] = "VIEW", [KP_RELATION_SINK] = "SINK",     [KP_RELATION_SYSTEM] = "VIEW",
-        [KP_RELATION_TYPE] = "TYPE",       [KP_RELATION_DOMAIN] = "DOMAIN", [KP_RELATION_FUNCTION] = "FUNCTION"};
+        [KP_RELATION_SOURCE] = "SOURCE",     [KP_RELATION_TABLE] = "TABLE", [KP_RELATION_VIEW] = "MATERIALIZED VIEW",
+        [KP_RELATION_PLAIN_VIEW] = "VIEW",   [KP_RELATION_SINK] = "SINK",   [KP_RELATION_SYSTEM] = "VIEW",
+        [KP_RELATION_SEQUENCE] = "SEQUENCE", [KP_RELATION_TYPE] = "TYPE",   [KP_RELATION_DOMAIN] = "DOMAIN",
+        [KP_RELATION_FUNCTION] = "FUNCTION"};
     if (relation->kind == KP_RELATION_SYSTEM)
         return kp_fail(err, KP_FORBIDDEN, NULL, "permission denied: \"%s\" is a system table", relation->name);
     (void)kp_fail(err, KP_INVALID, "42809", "\"%s\" is not a %s", relation->name, kp_relation_kind_name(wanted));
@@ -185,6 +186,11 @@ static void take(struct drop_list *list, struct kp_relation *target)
             count = kp_dependents_take(list->dependents, other, list->relations, count);
     }
     count = kp_dependents_take(list->dependents, target, list->relations, count);
+    for (size_t i = 0; i < count; i++) /* behind the tables: their sequences, and what else draws from those */
+        for (size_t s = kp_catalog_count(catalog);
+             kp_relation_declared(list->relations[i]) == KP_RELATION_TABLE && s-- > 0;)
+            if (kp_relation_is_owned(kp_catalog_at(catalog, s), list->relations[i]))
+                count = kp_dependents_take(list->dependents, kp_catalog_at(catalog, s), list->relations, count);
     for (; list->count < count; list->count++)
         list->items[list->count] = (struct dropping){list->relations[list->count], false};
     for (size_t i = 0; i < count; i++) {
@@ -193,7 +199,7 @@ static void take(struct drop_list *list, struct kp_relation *target)
         list->items[i].named |= relation == target ||
                                 (versions && kp_relation_declared(relation) < KP_RELATION_TYPE &&
                                  strcmp(relation->name, target->name) == 0) ||
-                                is_companion(relation, target->name);
+                                is_companion(relation, target->name) || kp_relation_is_owned(relation, target);
     }
 }
 
@@ -233,6 +239,28 @@ static size_t count_others(const struct drop_list *list)
     return others;
 }
 
+struct drawing {
+    uint32_t sequence;
+    bool found;
+};
+
+static bool look_for(const struct kp_expr *expr, void *arg)
+{
+    struct drawing *drawing = arg;
+    drawing->found |= expr->kind == KP_EXPR_CONST && expr->type.id == KP_REGCLASS && !expr->datum.null &&
+                      (uint32_t)expr->datum.i32 == drawing->sequence;
+    return !drawing->found;
+}
+
+/* The column's number, where INSERT gives none, is of the sequence. */
+static bool draws_from(const struct kp_relation *table, uint32_t column, const struct kp_relation *sequence)
+{
+    struct drawing drawing = {sequence->id, table->sequences && table->sequences[column] == sequence};
+    if (!drawing.found && table->defaults && table->defaults[column])
+        (void)kp_expr_walk(table->defaults[column], look_for, &drawing);
+    return drawing.found;
+}
+
 /* "view b depends on view a", for what of the list it reads itself; columns of a type one by one. */
 static void print_dependence(const struct drop_list *list, size_t at, struct kp_buf *out)
 {
@@ -242,10 +270,12 @@ static void print_dependence(const struct drop_list *list, size_t at, struct kp_
     bool columns = false;
     for (uint32_t c = 0; c < relation->col_count && relation->kind <= KP_RELATION_TABLE; c++) {
         bool of_type = on->kind == KP_RELATION_TYPE && kp_type_involves(relation->cols[c].type.id, on->made.id);
-        if (!of_type && !(relation->domains && relation->domains[c] == on))
+        bool draws = on->kind == KP_RELATION_SEQUENCE && draws_from(relation, c, on);
+        if (!of_type && !draws && !(relation->domains && relation->domains[c] == on))
             continue;
-        kp_buf_printf(out, "%scolumn %s of %s %s depends on %s %s", columns ? "\n" : "", relation->cols[c].name, kind,
-                      relation->name, on_kind, on->name);
+        kp_buf_printf(out, "%s%scolumn %s of %s %s depends on %s %s", columns ? "\n" : "",
+                      draws ? "default value for " : "", relation->cols[c].name, kind, relation->name, on_kind,
+                      on->name);
         columns = true;
     }
     if (!columns)
@@ -281,6 +311,17 @@ static void print_others(const struct drop_list *list, bool cascades, char *out,
     }
 }
 
+/* An identity column cannot be without its sequence. */
+static enum kp_code refuse_identity(const struct drop_list *list, const struct kp_relation *sequence,
+                                    struct kp_error *err)
+{
+    const struct kp_relation *table = kp_catalog_find_id(list->catalog, sequence->sequence->owner);
+    const char *column = table->cols[sequence->sequence->owner_column].name;
+    (void)kp_fail(err, KP_BUSY, "2BP01", "cannot drop sequence %s because column %s of table %s requires it",
+                  sequence->name, column, table->name);
+    return kp_error_hint(err, "You can drop column %s of table %s instead.", column, table->name);
+}
+
 static enum kp_code refuse_dependents(const struct drop_list *list, struct kp_error *err)
 {
     char lines[sizeof err->detail];
@@ -303,21 +344,26 @@ static enum kp_code refuse_dependents(const struct drop_list *list, struct kp_er
     return kp_error_hint(err, "Use DROP ... CASCADE to drop the dependent objects too.");
 }
 
-/* Rows do not go with a type, a domain or a function. */
+/* Rows do not go with a type, a domain, a function, or what their columns' numbers come from. */
 static enum kp_code keep_rows(const struct kp_statement *statement, const struct drop_list *list, struct kp_error *err)
 {
-    if (statement->relation_kind < KP_RELATION_TYPE)
+    enum kp_relation_kind kind = statement->relation_kind;
+    if (kind < KP_RELATION_TYPE && kind != KP_RELATION_SEQUENCE && kind != KP_RELATION_TABLE)
         return KP_OK;
     for (size_t i = list->count; i-- > 0;) {
         const struct kp_relation *relation = list->items[i].relation;
-        if (kp_relation_declared(relation) != KP_RELATION_TABLE && kp_relation_declared(relation) != KP_RELATION_SOURCE)
+        bool rows =
+            kp_relation_declared(relation) == KP_RELATION_TABLE || kp_relation_declared(relation) == KP_RELATION_SOURCE;
+        if (!rows || list->items[i].named)
             continue;
         struct kp_buf line = {0};
         print_dependence(list, i, &line);
         (void)kp_fail(err, KP_UNSUPPORTED, NULL, "DROP %s ... CASCADE would take %s \"%s\" with all its rows",
-                      statement->relation_kind == KP_RELATION_TYPE     ? "TYPE"
-                      : statement->relation_kind == KP_RELATION_DOMAIN ? "DOMAIN"
-                                                                       : "FUNCTION",
+                      kind == KP_RELATION_TYPE       ? "TYPE"
+                      : kind == KP_RELATION_DOMAIN   ? "DOMAIN"
+                      : kind == KP_RELATION_FUNCTION ? "FUNCTION"
+                      : kind == KP_RELATION_SEQUENCE ? "SEQUENCE"
+                                                     : "TABLE",
                       kp_relation_kind_name(kp_relation_declared(relation)), relation->name);
         (void)kp_error_detail(err, "%.*s", (int)line.len, (const char *)line.data);
         kp_buf_finish(&line);
@@ -360,6 +406,9 @@ static enum kp_code gather(struct kp_ddl *ddl, const struct kp_statement *statem
         others |= !list->items[i].named;
     if (!others)
         return KP_OK;
+    for (size_t i = 0; i < list->count && statement->relation_kind == KP_RELATION_SEQUENCE; i++)
+        if (list->relations[i]->sequence && list->relations[i]->sequence->identity && list->items[i].named)
+            return refuse_identity(list, list->relations[i], err);
     if (!ddl->replaying && !statement->cascade)
         return refuse_dependents(list, err);
     if (!ddl->replaying)

@@ -75,9 +75,9 @@ static void look_up(void *arg, const char *word)
 static const char *kind_words(enum kp_relation_kind kind)
 {
     static const char *const words[] = {
-        [KP_RELATION_SOURCE] = "SOURCE",   [KP_RELATION_TABLE] = "TABLE",      [KP_RELATION_VIEW] = "MATERIALIZED VIEW",
-        [KP_RELATION_PLAIN_VIEW] = "VIEW", [KP_RELATION_SINK] = "SINK",        [KP_RELATION_TYPE] = "TYPE",
-        [KP_RELATION_DOMAIN] = "DOMAIN",   [KP_RELATION_FUNCTION] = "FUNCTION"};
+        [KP_RELATION_SOURCE] = "SOURCE",     [KP_RELATION_TABLE] = "TABLE",   [KP_RELATION_VIEW] = "MATERIALIZED VIEW",
+        [KP_RELATION_PLAIN_VIEW] = "VIEW",   [KP_RELATION_SINK] = "SINK",     [KP_RELATION_TYPE] = "TYPE",
+        [KP_RELATION_SEQUENCE] = "SEQUENCE", [KP_RELATION_DOMAIN] = "DOMAIN", [KP_RELATION_FUNCTION] = "FUNCTION"};
     return words[kind];
 }
 
@@ -122,6 +122,10 @@ static void keep_reason(struct kp_relation *failed, const struct kp_error *reaso
     if (!by_itself)
         return;
     (void)kp_error_detail(failed->failure, "This version of kappa does not take its definition.");
+    if (failed->declared == KP_RELATION_SEQUENCE) { /* there is no CREATE OR REPLACE of one */
+        (void)kp_error_hint(failed->failure, "DROP SEQUENCE %s removes it.", failed->name);
+        return;
+    }
     (void)kp_error_hint(failed->failure, "CREATE OR REPLACE %s %s gives it another one, DROP %s removes it.",
                         kind_words(failed->declared), failed->name, kind_words(failed->declared));
 }
@@ -180,9 +184,11 @@ static struct kp_relation *failed_of(const struct kp_ddl *ddl, const struct kp_r
     failed->name = kp_arena_strdup(&failed->arena, relation->name);
     if (relation->topic)
         failed->topic = kp_arena_strdup(&failed->arena, relation->topic);
-    for (uint32_t i = 0; relation->sequences && i < relation->col_count; i++)
-        if (relation->sequences[i] && relation->sequences[i]->begun)
-            kp_failed_note_number(failed, kp_str(relation->cols[i].name), relation->sequences[i]->last);
+    for (uint32_t i = 0; i < relation->col_count - relation->hidden_count; i++) {
+        const struct kp_sequence *sequence = kp_relation_sequence(relation, i);
+        if (sequence && sequence->called)
+            kp_failed_note_number(failed, kp_str(relation->cols[i].name), sequence->last);
+    }
     kp_arena_finish(&scratch);
     return failed;
 }
@@ -211,11 +217,11 @@ static void take_numbers(struct kp_relation *fresh, const struct kp_relation *ol
     for (; note && fresh->kind == KP_RELATION_FAILED; note = note->next)
         kp_failed_note_number(fresh, kp_str(note->column), note->last);
     for (; note && fresh->sequences; note = note->next)
-        for (uint32_t i = 0; i < fresh->col_count; i++) {
-            struct kp_sequence *sequence = fresh->sequences[i];
-            if (!sequence || sequence->begun || strcmp(fresh->cols[i].name, note->column) != 0)
+        for (uint32_t i = 0; i < fresh->col_count - fresh->hidden_count; i++) {
+            struct kp_sequence *sequence = kp_relation_sequence(fresh, i);
+            if (!sequence || sequence->called || strcmp(fresh->cols[i].name, note->column) != 0)
                 continue;
-            sequence->begun = true;
+            sequence->called = true;
             sequence->last = note->last;
         }
 }
@@ -268,7 +274,9 @@ static enum kp_code fail(struct kp_ddl *ddl, struct kp_relation *relation, const
     struct kp_relation **readers = kp_calloc(total + 1, sizeof(struct kp_relation *));
     for (size_t i = 0; i < total; i++) {
         struct kp_relation *reader = kp_catalog_at(db->catalog, i);
-        if (reader != relation && reader->kind != KP_RELATION_FAILED && kp_relation_depends_on(reader, relation))
+        bool comes_with = reader->sequence && reader->sequence->implicit; /* and goes with it, by itself */
+        if (reader != relation && reader->kind != KP_RELATION_FAILED && !comes_with &&
+            kp_relation_depends_on(reader, relation))
             readers[count++] = kp_relation_ref(reader);
     }
     struct kp_relation *failed = failed_of(ddl, relation, reason);

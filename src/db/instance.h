@@ -218,9 +218,15 @@ void kp_jobs_cancel_all(struct kp_db *db);
 struct kp_catalog_record {
     struct kp_str text, time_zone, user;
     uint32_t topic; /* of a statement about one: its number, for a name may be used again; else 0 */
-    bool sequence;  /* no statement: text is the last number that the column of the table may draw (sequence.c) */
-    struct kp_str table, column;
+    bool sequence;  /* no statement: text is the last number that the sequence may draw (sequence.c) */
+    bool uncalled;  /* likewise: it may not yet, and is next */
+    struct kp_str name, table, column; /* likewise: of which; of a serial or identity column's own: by the column */
 };
+/* Its batch, for an entry of a group of others. */
+KP_MUST enum kp_code kp_catalog_log_build(struct kp_db *db, const struct kp_catalog_record *record,
+                                          struct kp_buf *ret_batch, struct kp_error *err);
+struct kp_log_entry kp_catalog_log_entry(const struct kp_db *db, const struct kp_catalog_record *record,
+                                         const struct kp_buf *batch);
 /* Appends it to the log, and in the same group what comes with it (count 0: nothing), durable on return; *ret_end is
  * behind all. */
 KP_MUST enum kp_code kp_catalog_log_append(struct kp_db *db, const struct kp_catalog_record *record,

@@ -302,6 +302,7 @@ void kp_db_close(struct kp_db *db)
     kp_retention_stop(db->retention);
     kp_jobs_cancel_all(db);
     kp_engine_stop(db);
+    kp_sequences_settle(db);
     kp_log_close(db->log);
     finish(db);
 }

@@ -6,6 +6,7 @@
 
 #include "db/moment.h"
 #include "db/retention.h"
+#include "db/sequence.h"
 #include "db/source_scan.h"
 #include "db/travel.h"
 
@@ -269,6 +270,11 @@ static enum kp_code scan_rows(void *arg, const struct kp_plan *scan, struct kp_a
         KP_TRY(relation->system_scan(run->session, relation, arena, &batch, err));
         return batch && batch->rows ? emit_batch(emit_arg, pick_columns(batch, scan, arena), err) : KP_OK;
     }
+    case KP_RELATION_SEQUENCE: {
+        struct kp_batch *batch;
+        KP_TRY(kp_sequence_scan(run->session, relation, arena, &batch));
+        return emit_batch(emit_arg, pick_columns(batch, scan, arena), err);
+    }
     default:
         return kp_fail(err, KP_INVALID, "42809", "\"%s\" has no rows", relation->name);
     }
@@ -405,7 +411,8 @@ static enum kp_code note_reads(const struct run *run, const struct kp_plan *plan
     struct kp_session *session = run->session;
     if (!kp_reads_are_noted(session))
         return KP_OK;
-    if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind != KP_RELATION_SYSTEM) {
+    if (plan->kind == KP_PLAN_SCAN && plan->scan.relation->kind != KP_RELATION_SYSTEM &&
+        plan->scan.relation->kind != KP_RELATION_SEQUENCE) {
         const struct kp_plan *filter = session->locking ? filter_of_rows(run, plan) : NULL;
         bool kept = false;
         if (filter)

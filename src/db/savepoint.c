@@ -7,13 +7,13 @@
  * gathered since. Reads go on at the transaction's one position. A statement that fails leaves the block failed; with a
  * savepoint its writes and its snapshot are kept until the block is rolled back, to it or altogether.
  */
-#include "db/session.h"
+#include "db/sequence.h"
 
 enum { SAVEPOINTS_MAX = 65536 }; /* of a block: each keeps a copy of the settings that were set */
 
 struct kp_savepoint {
     char *name;
-    size_t write_count, write_bytes;
+    size_t write_count, write_bytes, restart_count;
     struct kp_setting_values *settings;
     struct kp_savepoint *outer;
     uint32_t depth;
@@ -74,6 +74,7 @@ enum kp_code kp_savepoint_set(struct kp_session *session, const char *name, stru
     *savepoint = (struct kp_savepoint){.name = kp_strdup(name),
                                        .write_count = session->write_count,
                                        .write_bytes = session->write_bytes,
+                                       .restart_count = session->restart_count,
                                        .settings = kp_settings_copy(session),
                                        .outer = session->savepoints,
                                        .depth = depth,
@@ -100,6 +101,7 @@ enum kp_code kp_savepoint_rollback(struct kp_session *session, const char *name,
     KP_TRY(find(session, name, &savepoint, err));
     forget_since(session, savepoint);
     kp_writes_truncate(session, savepoint->write_count, savepoint->write_bytes);
+    kp_sequences_undo_restarts(session, savepoint->restart_count);
     kp_advisory_release_since(session, savepoint->number);
     kp_settings_restore(session, savepoint->settings);
     session->transaction = KP_TRANSACTION_BLOCK;

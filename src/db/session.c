@@ -1,5 +1,5 @@
 /* Sessions and their transactions; see session.h. */
-#include "db/session.h"
+#include "db/sequence.h"
 
 enum kp_code kp_session_open(struct kp_db *db, const struct kp_session_options *options,
                              struct kp_session **ret_session, struct kp_error *err)
@@ -35,6 +35,7 @@ void kp_session_close(struct kp_session *session)
         kp_prepared_destroy(named);
     }
     kp_settings_finish(session);
+    kp_sequences_finish(session);
     kp_free(session->writes);
     kp_free(session->write_index);
     kp_arena_finish(&session->writes_arena);
@@ -192,6 +193,7 @@ static void forget(struct kp_session *session)
     session->has_snapshot = false;
     kp_savepoints_forget(session);
     kp_writes_forget(session);
+    kp_sequences_undo_restarts(session, 0);
     kp_reads_forget(session);
     kp_row_locks_forget(session);
     kp_advisory_release_since(session, 0);
@@ -225,7 +227,7 @@ void kp_session_fail_transaction(struct kp_session *session)
 static enum kp_code commit_writes(struct kp_session *session, struct kp_error *err)
 {
     enum kp_code code = KP_OK;
-    if (session->write_count) {
+    if (session->write_count || session->restart_count) {
         int64_t position;
         code = kp_writes_commit(session, &position, err);
         if (code == KP_OK) {

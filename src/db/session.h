@@ -97,6 +97,12 @@ struct kp_session {
     struct kp_advisory_hold *advisory_holds; /* these two under the lock table's mutex */
     struct kp_advisory_wait *advisory_wait;  /* NULL: it does not wait */
 
+    struct kp_drawn *drawn; /* sequence.c; these three under sequence_mutex */
+    size_t drawn_count;
+    uint32_t last_drawn;
+    struct kp_restart *restarts; /* sequences that the transaction has restarted */
+    size_t restart_count;
+
     struct kp_savepoint *savepoints; /* of the block, innermost first */
     uint64_t savepoint_number;       /* of the last one that was set */
     uint64_t undone_from;            /* for kp_session_take_undone: the number, 0: nothing is undone */

@@ -269,7 +269,8 @@ enum kp_code kp_system_tables_add(struct kp_db *db, struct kp_error *err)
     } lists[] = {{kp_system_kappa, kp_system_kappa_count}, {kp_system_pg, kp_system_pg_count},
                  {kp_system_proc, kp_system_proc_count},   {kp_system_comments, kp_system_comments_count},
                  {kp_system_types, kp_system_types_count}, {kp_system_info, kp_system_info_count},
-                 {kp_system_stat, kp_system_stat_count},   {kp_system_never, kp_system_never_count}};
+                 {kp_system_stat, kp_system_stat_count},   {kp_system_sequences, kp_system_sequences_count},
+                 {kp_system_never, kp_system_never_count}};
     for (size_t l = 0; l < KP_COUNT(lists); l++)
         for (size_t i = 0; code == KP_OK && i < lists[l].count; i++)
             code = add_table(db, &lists[l].tables[i], id++, err);

@@ -54,9 +54,10 @@ struct kp_system_table {
 };
 
 extern const struct kp_system_table kp_system_kappa[], kp_system_pg[], kp_system_proc[], kp_system_info[],
-    kp_system_never[], kp_system_comments[], kp_system_types[], kp_system_stat[];
+    kp_system_never[], kp_system_comments[], kp_system_types[], kp_system_stat[], kp_system_sequences[];
 extern const size_t kp_system_kappa_count, kp_system_pg_count, kp_system_proc_count, kp_system_info_count,
-    kp_system_never_count, kp_system_comments_count, kp_system_types_count, kp_system_stat_count;
+    kp_system_never_count, kp_system_comments_count, kp_system_types_count, kp_system_stat_count,
+    kp_system_sequences_count;
 
 /* What is said about a system table, or its sub-th column; NULL: nothing. */
 const char *kp_system_doc(const struct kp_relation *relation, int32_t sub);
@@ -109,7 +110,8 @@ static inline uint32_t kp_system_columns(const struct kp_relation *relation)
     return relation->col_count - relation->hidden_count;
 }
 /* Appends a column's DEFAULT as PostgreSQL shows it, a serial one's too; false: it has none. */
-bool kp_system_default(const struct kp_relation *relation, uint32_t column, struct kp_buf *out);
+bool kp_system_default(const struct kp_catalog *catalog, const struct kp_relation *relation, uint32_t column,
+                       struct kp_buf *out);
 /* Calls fn for every relation that a name leads to. */
 void kp_system_each_relation(struct kp_session *session, struct kp_system_rows *rows,
                              void (*fn)(struct kp_session *session, struct kp_system_rows *rows,

@@ -488,6 +488,53 @@ static int64_t relation_bytes(struct kp_db *db, const struct kp_relation *relati
     return (int64_t)stats.bytes;
 }
 
+static bool last_of_sequence(struct kp_session *session, uint32_t oid, int64_t *ret_number)
+{
+    struct kp_db *db = session->db;
+    struct kp_sequence state = {0};
+    kp_mutex_lock(&db->sequence_mutex);
+    kp_catalog_read(db->catalog);
+    const struct kp_relation *relation = kp_catalog_find_id(db->catalog, oid);
+    if (relation && relation->sequence)
+        kp_sequence_state(session, relation, &state);
+    kp_catalog_unlock(db->catalog);
+    kp_mutex_unlock(&db->sequence_mutex);
+    *ret_number = state.last;
+    return state.called;
+}
+
+/* pg_get_serial_sequence(). */
+static enum kp_code sequence_of(void *arg, struct kp_str table, struct kp_str column, struct kp_buf *out,
+                                bool *ret_known, struct kp_error *err)
+{
+    const struct kp_session *session = arg;
+    struct kp_catalog *catalog = session->db->catalog;
+    struct kp_arena arena = {0};
+    struct kp_str schema, name;
+    const struct kp_relation *relation = NULL;
+    enum kp_code code = KP_OK;
+    uint32_t c = 0;
+    kp_catalog_read(catalog);
+    if (kp_name_parse(table, &arena, &schema, &name))
+        relation = kp_catalog_find(catalog, schema, name);
+    while (relation && c < kp_system_columns(relation) && !kp_str_equal(kp_str(relation->cols[c].name), column))
+        c++;
+    if (!relation)
+        code = kp_fail(err, KP_NOT_FOUND, "42P01", "relation \"%.*s\" does not exist", (int)table.len, table.ptr);
+    else if (c == kp_system_columns(relation))
+        code = kp_fail(err, KP_NOT_FOUND, "42703", "column \"%.*s\" of relation \"%s\" does not exist", (int)column.len,
+                       column.ptr, relation->name);
+    for (size_t i = 0; code == KP_OK && i < kp_catalog_count(catalog) && !*ret_known; i++) {
+        const struct kp_relation *owned = kp_catalog_at(catalog, i);
+        *ret_known = kp_relation_is_owned(owned, relation) && owned->sequence->owner_column == c;
+        if (*ret_known)
+            print_relation(owned, true, "", out);
+    }
+    kp_catalog_unlock(catalog);
+    kp_arena_finish(&arena);
+    return code;
+}
+
 static bool number(void *arg, enum kp_fact fact, uint32_t oid, int64_t *ret_number)
 {
     struct kp_session *session = arg;
@@ -502,6 +549,8 @@ static bool number(void *arg, enum kp_fact fact, uint32_t oid, int64_t *ret_numb
         kp_free(topics);
         return true;
     }
+    if (fact == KP_FACT_SEQUENCE_LAST)
+        return last_of_sequence(session, oid, ret_number);
     bool key;
     kp_catalog_read(db->catalog);
     const struct kp_relation *relation = relation_of(db->catalog, oid, &key);
@@ -627,5 +676,8 @@ void kp_system_facts(struct kp_session *session, struct kp_catalog_facts *ret_fa
                                            .set = kp_settings_config,
                                            .find = find,
                                            .advisory = kp_advisory_act,
-                                           .draw = kp_sequence_draw};
+                                           .draw = kp_sequence_draw,
+                                           .drawn = kp_sequence_drawn,
+                                           .set_number = kp_sequence_set,
+                                           .sequence_of = sequence_of};
 }

@@ -131,7 +131,7 @@ static void put_columns(struct kp_session *session, struct kp_system_rows *rows,
 {
     struct kp_buf text = {0};
     bool base = relation->kind == KP_RELATION_TABLE || relation->kind == KP_RELATION_SOURCE;
-    for (uint32_t i = 0; i < kp_system_columns(relation); i++) {
+    for (uint32_t i = 0; i < kp_system_columns(relation) && !relation->sequence; i++) {
         const struct kp_column *column = &relation->cols[i];
         bool key = false;
         for (uint32_t k = 0; kp_system_has_key(relation) && k < relation->key_count; k++)
@@ -143,7 +143,7 @@ static void put_columns(struct kp_session *session, struct kp_system_rows *rows,
         kp_system_set_text(rows, "column_name", column->name);
         kp_system_set_int(rows, "ordinal_position", i + 1);
         text.len = 0;
-        if (kp_system_default(relation, i, &text))
+        if (kp_system_default(session->db->catalog, relation, i, &text))
             kp_system_set_buf(rows, "column_default", &text);
         const struct kp_relation *domain =
             column->type.domain < KP_DOMAIN_ARRAYS ? kp_system_domain(session, column->type) : NULL;
@@ -323,7 +323,7 @@ static void put_privileges(struct kp_session *session, struct kp_system_rows *ro
 {
     static const char *const all[] = {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"};
     size_t count = relation->kind == KP_RELATION_TABLE ? KP_COUNT(all) : relation->kind == KP_RELATION_SOURCE ? 2 : 1;
-    for (size_t i = 0; i < count && relation->kind != KP_RELATION_SINK; i++) {
+    for (size_t i = 0; i < count && relation->kind != KP_RELATION_SINK && !relation->sequence; i++) {
         kp_system_row(rows);
         kp_system_set_text(rows, "grantor", session->user);
         kp_system_set_text(rows, "grantee", session->user);

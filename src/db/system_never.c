@@ -43,9 +43,6 @@ const struct kp_system_table kp_system_never[] = {
      .spec = "oid oid, defaclrole oid, defaclnamespace oid, defaclobjtype char, defaclacl _text",
      .key = "oid"},
     {.schema = "pg_catalog",
-     .name = "pg_depend",
-     .spec = "classid oid, objid oid, objsubid int4, refclassid oid, refobjid oid, refobjsubid int4, deptype char"},
-    {.schema = "pg_catalog",
      .name = "pg_event_trigger",
      .spec = "oid oid, evtname name, evtevent name, evtowner oid, evtfoid oid, evtenabled char, evttags _text never",
      .key = "oid"},
@@ -147,15 +144,6 @@ const struct kp_system_table kp_system_never[] = {
      .name = "pg_seclabels",
      .spec = "objoid oid, classoid oid, objsubid int4, objtype text, objnamespace oid, objname text, provider text, "
              "label text"},
-    {.schema = "pg_catalog",
-     .name = "pg_sequence",
-     .spec = "seqrelid oid, seqtypid oid, seqstart int8, seqincrement int8, seqmax int8, seqmin int8, seqcache int8, "
-             "seqcycle bool",
-     .key = "seqrelid"},
-    {.schema = "pg_catalog",
-     .name = "pg_sequences",
-     .spec = "schemaname name, sequencename name, sequenceowner name, data_type oid, start_value int8, min_value int8, "
-             "max_value int8, increment_by int8, cycle bool, cache_size int8, last_value int8"},
     {.schema = "pg_catalog",
      .name = "pg_shdepend",
      .spec = "dbid oid, classid oid, objid oid, objsubid int4, refclassid oid, refobjid oid, deptype char"},
@@ -323,11 +311,6 @@ const struct kp_system_table kp_system_never[] = {
      .name = "routine_privileges",
      .spec = "grantor name, grantee name, specific_catalog name, specific_schema name, specific_name name, "
              "routine_catalog name, routine_schema name, routine_name name, privilege_type text, is_grantable text"},
-    {.schema = "information_schema",
-     .name = "sequences",
-     .spec = "sequence_catalog name, sequence_schema name, sequence_name name, data_type text, numeric_precision int4, "
-             "numeric_precision_radix int4, numeric_scale int4, start_value text, minimum_value text, maximum_value "
-             "text, increment text, cycle_option text"},
     {.schema = "information_schema",
      .name = "transforms",
      .spec = "udt_catalog name, udt_schema name, udt_name name, specific_catalog name, specific_schema name, "

@@ -35,24 +35,6 @@ void kp_system_each_relation(struct kp_session *session, struct kp_system_rows *
     kp_catalog_unlock(catalog);
 }
 
-bool kp_system_default(const struct kp_relation *relation, uint32_t column, struct kp_buf *out)
-{
-    const struct kp_sequence *sequence = kp_relation_sequence(relation, column);
-    if (sequence && !sequence->identity) {
-        struct kp_buf name = {0};
-        kp_name_quote(kp_str(sequence->name), &name);
-        kp_buf_append_text(out, "nextval(");
-        kp_literal_quote((struct kp_str){(const char *)name.data, name.len}, out);
-        kp_buf_append_text(out, "::regclass)");
-        kp_buf_finish(&name);
-        return true;
-    }
-    if (!relation->defaults || !relation->defaults[column])
-        return false;
-    kp_expr_print(relation->defaults[column], NULL, out);
-    return true;
-}
-
 void kp_system_key_print(const struct kp_relation *relation, bool names, const char *between, struct kp_buf *out)
 {
     for (uint32_t k = 0; k < relation->key_count; k++) {
@@ -145,6 +127,8 @@ static const char *relkind(const struct kp_relation *relation)
         return "v";
     case KP_RELATION_SINK:
         return "f";
+    case KP_RELATION_SEQUENCE:
+        return "S";
     default:
         return "r";
     }
@@ -178,7 +162,7 @@ static void put_class(struct kp_session *session, struct kp_system_rows *rows, c
     bool stored = relation->kind == KP_RELATION_VIEW || relation->kind == KP_RELATION_TABLE ||
                   relation->kind == KP_RELATION_SOURCE;
     put_class_of(rows, relation->id, relation->name, relation->schema, relkind(relation));
-    kp_system_set_int(rows, "reltype", KP_OID_ROWS + relation->id);
+    kp_system_set_int(rows, "reltype", relation->sequence ? 0 : KP_OID_ROWS + relation->id);
     kp_system_set_int(rows, "relchecks", check_count(relation));
     kp_system_set_int(rows, "relam", stored ? ACCESS_TABLE : 0);
     kp_system_set_int(rows, "relnatts", kp_system_columns(relation));
@@ -268,7 +252,9 @@ static void put_attributes(struct kp_session *session, struct kp_system_rows *ro
             kp_system_set_int(rows, "atttypid", relation->cols[i].type.domain);
             kp_system_set_int(rows, "atttypmod", -1);
         }
-        kp_system_set_int(rows, "attnotnull", in_key(relation, i) || (is_base(relation) && relation->cols[i].not_null));
+        kp_system_set_int(rows, "attnotnull",
+                          in_key(relation, i) || relation->sequence ||
+                              (is_base(relation) && relation->cols[i].not_null));
         const struct kp_sequence *sequence = kp_relation_sequence(relation, i);
         kp_system_set_int(rows, "atthasdef",
                           (relation->defaults && relation->defaults[i]) || (sequence && !sequence->identity));
@@ -302,7 +288,7 @@ static void put_defaults(struct kp_session *session, struct kp_system_rows *rows
     struct kp_buf text = {0};
     for (uint32_t i = 0; i < kp_system_columns(relation); i++) {
         text.len = 0;
-        if (!kp_system_default(relation, i, &text))
+        if (!kp_system_default(session->db->catalog, relation, i, &text))
             continue;
         kp_system_row(rows);
         kp_system_set_int(rows, "oid", relation->id * 1600 + i);

@@ -84,6 +84,8 @@ static enum kp_code add_plan(struct kp_travel *travel, const struct kp_plan *pla
 /* What it reads comes first, so that the order is that of dependence. */
 static enum kp_code add_relation(struct kp_travel *travel, struct kp_relation *relation, struct kp_error *err)
 {
+    if (relation->kind == KP_RELATION_SEQUENCE)
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "the sequence \"%s\" has no past", relation->name);
     if (relation->kind == KP_RELATION_SYSTEM)
         return kp_fail(err, KP_UNSUPPORTED, NULL, "the system table \"%s\" has no past", relation->name);
     if ((relation->kind != KP_RELATION_TABLE && relation->kind != KP_RELATION_VIEW) || has_target(travel, relation))

@@ -1,5 +1,5 @@
 /* Statements that are neither queries nor writes: SET and SHOW, transactions, EXPLAIN, PREPARE, and the way to DDL. */
-#include "db/session.h"
+#include "db/sequence.h"
 #include "sql/elsewhere.h"
 
 #include <stdio.h>
@@ -263,6 +263,8 @@ static enum kp_code discard(struct kp_session *session, const struct kp_statemen
         return kp_fail(err, KP_INVALID, "25001", "DISCARD ALL cannot run inside a transaction block");
     if (all || strcasecmp(statement->setting, "plans") == 0)
         KP_TRY(deallocate(session, NULL, err));
+    if (all || strcasecmp(statement->setting, "sequences") == 0)
+        kp_sequences_discard(session);
     if (all)
         kp_advisory_release_session(session);
     return all ? kp_settings_reset(session, "all", err) : KP_OK;

@@ -10,7 +10,7 @@
  * one that was there and has gone or changed since the snapshot is 40001. A single statement is then run again by
  * kp_execute, from a new snapshot, so that it never loses another's change.
  */
-#include "db/session.h"
+#include "db/sequence.h"
 
 #include "base/hash.h"
 
@@ -326,6 +326,32 @@ static enum kp_code check_tables(struct kp_session *session, struct kp_error *er
     return KP_BUSY;
 }
 
+/* With the sequences that it restarts: what they are for all from then on stands in the same group. */
+static enum kp_code append_group(struct kp_session *session, const struct kp_write_group *group, int64_t *ret_position,
+                                 struct kp_error *err)
+{
+    struct kp_db *db = session->db;
+    if (!session->restart_count)
+        return group->count ? kp_log_append(db->log, group->entries, group->count, ret_position, err) : KP_OK;
+    size_t most = group->count + session->restart_count, count = 0;
+    struct kp_log_entry *entries = kp_calloc(most, sizeof *entries);
+    struct kp_buf *batches = kp_calloc(session->restart_count, sizeof *batches);
+    if (group->count)
+        memcpy(entries, group->entries, group->count * sizeof *entries);
+    kp_mutex_lock(&db->sequence_mutex);
+    enum kp_code code = kp_sequences_group(session, entries + group->count, batches, &count, err);
+    if (code == KP_OK)
+        code = kp_log_append(db->log, entries, group->count + count, ret_position, err);
+    if (code == KP_OK)
+        kp_sequences_committed(session);
+    kp_mutex_unlock(&db->sequence_mutex);
+    for (size_t i = 0; i < count; i++)
+        kp_buf_finish(&batches[i]);
+    kp_free(batches);
+    kp_free(entries);
+    return code;
+}
+
 enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position, struct kp_error *err)
 {
     struct kp_db *db = session->db;
@@ -339,8 +365,8 @@ enum kp_code kp_writes_commit(struct kp_session *session, int64_t *ret_position,
     if (code == KP_OK)
         code = kp_writes_group(session, 0, &group, err);
     *ret_position = kp_log_position(db->log);
-    if (code == KP_OK && group.count)
-        code = kp_log_append(db->log, group.entries, group.count, ret_position, err);
+    if (code == KP_OK)
+        code = append_group(session, &group, ret_position, err);
     if (code == KP_OK) {
         kp_reads_committed(session, *ret_position);
         kp_row_locks_committed(session, *ret_position);

@@ -14,7 +14,6 @@ static const struct kind {
     const char *tag, *word, *sqlstate;
 } kinds[] = {
     {PG_QUERY__OBJECT_TYPE__OBJECT_INDEX, BY_NAME, "DROP INDEX", "index", "42704"},
-    {PG_QUERY__OBJECT_TYPE__OBJECT_SEQUENCE, BY_NAME, "DROP SEQUENCE", "sequence", "42P01"},
     {PG_QUERY__OBJECT_TYPE__OBJECT_FOREIGN_TABLE, BY_NAME, "DROP FOREIGN TABLE", "foreign table", "42P01"},
     {PG_QUERY__OBJECT_TYPE__OBJECT_COLLATION, BY_NAME, "DROP COLLATION", "collation", "42704"},
     {PG_QUERY__OBJECT_TYPE__OBJECT_STATISTIC_EXT, BY_NAME, "DROP STATISTICS", "statistics object", "42704"},

@@ -15,6 +15,7 @@
 
 #include "sql/comment.h"
 #include "sql/object.h"
+#include "sql/sequence.h"
 #include "vec/jsonb.h"
 
 bool kp_type_involves(enum kp_type_id type, enum kp_type_id made)
@@ -235,6 +236,7 @@ enum kp_code kp_bind_domain_default(struct binder *binder, const struct kp_relat
     struct expr_place place = {.scope = &nothing, .clause = "DEFAULT expressions"};
     struct kp_expr *expr;
     KP_TRY(kp_bind_expr(binder, &place, value, &expr));
+    kp_bind_use_sequences(binder, expr);
     if (!kp_can_coerce(expr->type.id, domain->made.id, COERCE_ASSIGNMENT))
         return kp_bind_fail(binder, -1, KP_INVALID, "42804",
                             "column \"%s\" is of type %s but default expression is of type %s", domain->name,

@@ -32,6 +32,16 @@ struct kp_alteration {
 KP_MUST enum kp_code kp_sql_bind_alter(const struct kp_sql_context *context, const struct kp_statement *statement,
                                        bool replaying, struct kp_arena *arena, struct kp_alteration *ret_alteration,
                                        struct kp_error *err);
+/* What ALTER SEQUENCE makes of one. */
+struct kp_sequence_change {
+    struct kp_relation *relation; /* borrowed, as above */
+    struct kp_sequence to;
+    const char *name; /* RENAME TO; NULL: not said */
+};
+/* Under the catalog's lock and the sequences' mutex. */
+KP_MUST enum kp_code kp_sql_bind_alter_sequence(const struct kp_sql_context *context,
+                                                const struct kp_statement *statement, struct kp_arena *arena,
+                                                struct kp_sequence_change *ret_change, struct kp_error *err);
 /* Under the catalog's write lock, at the position of its record. */
 void kp_sql_alter(struct kp_catalog *catalog, const struct kp_alteration *alteration, int64_t position);
 /* Whether a value of this type is one of `made`, or holds one. */

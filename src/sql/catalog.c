@@ -8,7 +8,10 @@
  */
 #include "sql/catalog.h"
 
+#include <stdio.h>
+
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "os/thread.h"
 #include "sql/comment.h"
 
@@ -125,6 +128,8 @@ void kp_relation_unref(struct kp_relation *relation)
     kp_relation_unref(relation->former);
     for (uint32_t i = 0; i < relation->use_count; i++)
         kp_relation_unref(relation->uses[i]);
+    for (uint32_t i = 0; relation->sequences && i < relation->col_count - relation->hidden_count; i++)
+        kp_relation_unref(relation->sequences[i]);
     if (relation->versions) {
         kp_arena_finish(&relation->versions->arena);
         kp_free(relation->versions);
@@ -240,6 +245,7 @@ const char *kp_relation_kind_name(enum kp_relation_kind kind)
                                         [KP_RELATION_PLAIN_VIEW] = "view",
                                         [KP_RELATION_SINK] = "sink",
                                         [KP_RELATION_SYSTEM] = "system table",
+                                        [KP_RELATION_SEQUENCE] = "sequence",
                                         [KP_RELATION_TYPE] = "type",
                                         [KP_RELATION_DOMAIN] = "domain",
                                         [KP_RELATION_FUNCTION] = "function",
@@ -247,7 +253,76 @@ const char *kp_relation_kind_name(enum kp_relation_kind kind)
     return names[kind];
 }
 
-enum kp_code kp_catalog_add(struct kp_catalog *catalog, struct kp_relation *relation, bool hidden, struct kp_error *err)
+/* ---- sequences that come with tables ---- */
+
+/* Numbers of relations that statements make are counted in the log's order, and stand in it: these are none of them. */
+enum { SEQUENCE_IDS = 0x28000000 };
+
+/* "table_column_seq", of which the longer name is cut until it is a name: PostgreSQL's. */
+static const char *sequence_name(struct kp_arena *arena, const char *table, const char *column, uint32_t n)
+{
+    char label[16] = "seq";
+    if (n)
+        snprintf(label, sizeof label, "seq%u", n);
+    size_t of_table = strlen(table), of_column = strlen(column),
+           most = KP_NAME_BYTES_MAX - strlen(label) - 2; /* two underscores */
+    while (of_table + of_column > most) {
+        if (of_table > of_column)
+            of_table--;
+        else
+            of_column--;
+    }
+    return kp_arena_printf(arena, "%.*s_%.*s_%s", (int)kp_utf8_valid_prefix(table, of_table), table,
+                           (int)kp_utf8_valid_prefix(column, of_column), column, label);
+}
+
+const char *kp_catalog_sequence_name(const struct kp_catalog *catalog, struct kp_arena *arena, const char *table,
+                                     const char *column)
+{
+    const char *name = sequence_name(arena, table, column, 0);
+    for (uint32_t n = 1; find_entry(catalog, "public", kp_str(name)); n++)
+        name = sequence_name(arena, table, column, n);
+    return name;
+}
+
+static enum kp_code add_entry(struct kp_catalog *catalog, struct kp_relation *relation, bool hidden,
+                              struct kp_error *err);
+
+static enum kp_code add_sequences(struct kp_catalog *catalog, const struct kp_relation *table, struct kp_error *err)
+{
+    for (uint32_t c = 0; table->sequences && c < table->col_count - table->hidden_count; c++) {
+        struct kp_relation *relation = table->sequences[c];
+        if (!relation || relation->id)
+            continue;
+        relation->id = SEQUENCE_IDS + table->id * KP_COLUMNS_MAX + c;
+        while (kp_catalog_find_id(catalog, relation->id))
+            relation->id++;
+        relation->name = kp_catalog_sequence_name(catalog, &relation->arena, table->name, table->cols[c].name);
+        relation->position = table->position;
+        relation->version = 1;
+        relation->sequence->owner = table->id;
+        relation->sequence->owner_column = c;
+        KP_TRY(add_entry(catalog, kp_relation_ref(relation), false, err));
+    }
+    return KP_OK;
+}
+
+/* What `fresh` goes on with stays. */
+static void remove_sequences(struct kp_catalog *catalog, const struct kp_relation *old, const struct kp_relation *fresh)
+{
+    for (uint32_t c = 0; old->sequences && c < old->col_count - old->hidden_count; c++) {
+        bool stays = !old->sequences[c];
+        for (uint32_t i = 0; !stays && fresh->sequences && i < fresh->col_count - fresh->hidden_count; i++)
+            stays = fresh->sequences[i] == old->sequences[c];
+        if (!stays)
+            kp_catalog_remove(catalog, old->sequences[c]);
+    }
+}
+
+/* ---- changes ---- */
+
+static enum kp_code add_entry(struct kp_catalog *catalog, struct kp_relation *relation, bool hidden,
+                              struct kp_error *err)
 {
     struct kp_str name = kp_str(relation->name);
     const struct entry *there = hidden ? NULL : find_entry(catalog, relation->schema, name);
@@ -271,6 +346,12 @@ enum kp_code kp_catalog_add(struct kp_catalog *catalog, struct kp_relation *rela
     else
         index_entry(catalog, catalog->entries[at]);
     return KP_OK;
+}
+
+enum kp_code kp_catalog_add(struct kp_catalog *catalog, struct kp_relation *relation, bool hidden, struct kp_error *err)
+{
+    KP_TRY(add_entry(catalog, relation, hidden, err));
+    return add_sequences(catalog, relation, err);
 }
 
 void kp_catalog_remove(struct kp_catalog *catalog, struct kp_relation *relation)
@@ -298,7 +379,11 @@ void kp_catalog_replace(struct kp_catalog *catalog, struct kp_relation *old, str
         entry->relation = fresh;
         entry->hash = name_hash(kp_str(fresh->name));
         reindex(catalog);
+        remove_sequences(catalog, old, fresh);
         kp_relation_unref(old);
+        struct kp_error never; /* their names are free */
+        enum kp_code code = add_sequences(catalog, fresh, &never);
+        KP_ASSERT(code == KP_OK);
         return;
     }
     KP_ASSERT(!"it is in the catalog");
@@ -387,6 +472,8 @@ bool kp_relation_depends_on(const struct kp_relation *relation, const struct kp_
     if (relation->sink_from && (relation->sink_from == on || kp_relation_depends_on(relation->sink_from, on)))
         return true;
     if (relation->late_of && (relation->late_of == on || kp_relation_depends_on(relation->late_of, on)))
+        return true;
+    if (relation->sequence && relation->sequence->implicit && kp_relation_is_owned(relation, on))
         return true;
     for (uint32_t i = 0; i < relation->use_count; i++)
         if (relation->uses[i] == on || is_replaced_by(relation->uses[i], on) ||

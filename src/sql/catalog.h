@@ -21,7 +21,8 @@ enum kp_relation_kind {
     KP_RELATION_PLAIN_VIEW, /* CREATE VIEW: expanded where it is used */
     KP_RELATION_SINK,
     KP_RELATION_SYSTEM, /* kappa.*, pg_catalog.*, information_schema.*: rows made when asked */
-    KP_RELATION_TYPE,   /* CREATE TYPE … AS ENUM; these three are in schemas of their own, not among relations */
+    KP_RELATION_SEQUENCE,
+    KP_RELATION_TYPE, /* CREATE TYPE … AS ENUM; these three are in schemas of their own, not among relations */
     KP_RELATION_DOMAIN,
     KP_RELATION_FUNCTION, /* CREATE FUNCTION, inlined where it is called */
     KP_RELATION_FAILED    /* any of the others, of which the log has a definition that is refused today (db/failed.c) */
@@ -38,19 +39,24 @@ struct kp_check {
     bool domain;          /* a column's; these come first, the others by name */
 };
 
-/* How a column of a table gets numbers when INSERT gives none: serial and identity columns. Guarded by sequence.c's
- * mutex but for what CREATE says. A number is of the sequence for good once a record in the log says that it may be
- * drawn: it is drawn at most once, and not at all if the instance stops before. */
+/*
+ * Numbers, each of which is given once: what CREATE and ALTER say, and how far they went. A number is of the sequence
+ * for good once a record in the log says that it may be drawn. Guarded by sequence.c's mutex but for what says whose it
+ * is, which is the catalog's.
+ */
 struct kp_sequence {
-    const char *name; /* table_column_seq, as messages call it */
-    bool identity;    /* GENERATED … AS IDENTITY; false: serial */
-    bool always;      /* of an identity: only OVERRIDING SYSTEM VALUE gives another */
+    enum kp_type_id type;
+    int64_t start, increment, min, max, cache;
     bool cycle;
-    int64_t start, increment, min, max;
-    bool begun;       /* `last` has been drawn; false: `start` is next */
+    bool called;      /* `last` has been drawn; false: it is next */
     int64_t last;     /* drawn last */
     uint32_t left;    /* how many more may be drawn without a record */
     uint32_t stretch; /* how many the next record takes; 0: the least */
+
+    uint32_t owner, owner_column; /* the table's number (0: none) that it goes with, and its column */
+    bool implicit;                /* the column is serial or identity: it came with the table */
+    bool identity;                /* GENERATED … AS IDENTITY */
+    bool always;                  /* of an identity: only OVERRIDING SYSTEM VALUE gives another */
 };
 
 /* What a view does about records of its sources that expire (db/retention.h). */
@@ -78,9 +84,10 @@ struct kp_relation {
     uint32_t made_topic; /* tables: number of the topic that CREATE made for it without being told one, which goes with
                             it; 0: none */
     uint32_t option_count;
-    struct kp_option *options;      /* WITH (…), names lower case, checked */
-    struct kp_expr **defaults;      /* col_count, NULL: none; evaluated at INSERT */
-    struct kp_sequence **sequences; /* tables: the same, of serial and identity columns; NULL: it has none */
+    struct kp_option *options; /* WITH (…), names lower case, checked */
+    struct kp_expr **defaults; /* col_count, NULL: none; evaluated at INSERT */
+    struct kp_relation *
+        *sequences;     /* tables: the same, of serial and identity columns; NULL: it has none. Referenced */
     uint32_t key_count; /* tables: PRIMARY KEY, or kp_relation_keyless; views: a known unique key, 0 if none; sinks: the
                            records' */
     uint32_t *keys;
@@ -109,6 +116,8 @@ struct kp_relation {
 
     /* sinks */
     struct kp_relation *sink_from; /* referenced */
+
+    struct kp_sequence *sequence; /* sequences */
 
     /* behind the last commits of transactions that had locked it as a whole, or rows of it; db/reads.c */
     int64_t locked_at, rows_locked_at;
@@ -168,7 +177,12 @@ static inline bool kp_relation_keyless(const struct kp_relation *relation)
 /* NULL: the column has none. */
 static inline struct kp_sequence *kp_relation_sequence(const struct kp_relation *relation, uint32_t column)
 {
-    return relation->sequences ? relation->sequences[column] : NULL;
+    return relation->sequences && relation->sequences[column] ? relation->sequences[column]->sequence : NULL;
+}
+/* The relation goes with the table: a sequence of one of its columns. */
+static inline bool kp_relation_is_owned(const struct kp_relation *relation, const struct kp_relation *table)
+{
+    return relation->sequence && relation->sequence->owner && relation->sequence->owner == table->id;
 }
 /* Columns of the key that was declared, or of a view is known. */
 static inline uint32_t kp_relation_key_count(const struct kp_relation *relation)
@@ -201,13 +215,18 @@ struct kp_relation *kp_relation_ref(struct kp_relation *relation);
 void kp_relation_unref(struct kp_relation *relation);                                 /* NULL is fine */
 const char *kp_relation_option(const struct kp_relation *relation, const char *name); /* NULL if absent */
 
-/* Takes over the reference. KP_EXISTS (42P07) names the kind of what is there. A view of a higher version may be added
- * with `hidden`: found by kp_catalog_find_version only, until kp_catalog_promote. */
+/* Takes over the reference. A table brings the sequences of its columns, which get names and numbers that are free.
+ * They leave by themselves when another relation takes its place. KP_EXISTS (42P07) names the kind of what is there. A
+ * view of a higher version may be added with `hidden`: found by kp_catalog_find_version only, until kp_catalog_promote.
+ */
 KP_MUST enum kp_code kp_catalog_add(struct kp_catalog *catalog, struct kp_relation *relation, bool hidden,
                                     struct kp_error *err);
 void kp_catalog_remove(struct kp_catalog *catalog, struct kp_relation *relation);
 /* Another relation in the place of one: under its number, name and version. Takes over the reference. */
 void kp_catalog_replace(struct kp_catalog *catalog, struct kp_relation *old, struct kp_relation *fresh);
+/* What the sequence of a column is called that comes with its table: a free name. */
+const char *kp_catalog_sequence_name(const struct kp_catalog *catalog, struct kp_arena *arena, const char *table,
+                                     const char *column);
 /* The name must be free. */
 void kp_catalog_rename(struct kp_catalog *catalog, struct kp_relation *relation, const char *name);
 /* Makes this version the one that the name leads to. */

@@ -211,6 +211,15 @@ static enum kp_code cannot(struct binder *binder, const struct kp_expr *expr, st
                         kp_bind_type_text(binder, expr->type), kp_bind_type_text(binder, to));
 }
 
+/* No relation of the catalog: the index of a key, or a composite type. */
+static bool may_be_other(const struct binder *binder, struct kp_str name)
+{
+    const struct kp_str suffix = KP_STR("_pkey");
+    if (name.len > suffix.len && memcmp(name.ptr + name.len - suffix.len, suffix.ptr, suffix.len) == 0)
+        return true;
+    return kp_catalog_find(binder->context->catalog, kp_str(kp_relation_schema(KP_RELATION_TYPE)), name);
+}
+
 /*
  * 'name'::regclass: the relation's number, so that it is a constant; names of other things (the index of a key) and
  * texts that are no literals are looked up when the query runs.
@@ -230,6 +239,9 @@ static enum kp_code to_reg(struct binder *binder, struct kp_expr *expr, struct k
             *ret_expr = value;
             return KP_OK;
         }
+        if (!may_be_other(binder, name))
+            return kp_bind_fail(binder, expr->location, KP_NOT_FOUND, "42P01", "relation \"%.*s%s%.*s\" does not exist",
+                                (int)schema.len, schema.ptr, schema.len ? "." : "", (int)name.len, name.ptr);
     }
     *ret_expr = call(binder, kp_func_find_cast(KP_TEXT, to.id), expr, to);
     return KP_OK;

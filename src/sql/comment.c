@@ -194,7 +194,7 @@ static bool is_kind(const struct kp_relation *relation, const struct kp_statemen
         return relation->kind == KP_RELATION_SINK;
     case PG_QUERY__OBJECT_TYPE__OBJECT_SEQUENCE:
         *ret_word = "sequence";
-        return false;
+        return relation->kind == KP_RELATION_SEQUENCE;
     default:
         *ret_word = statement->relation_kind == KP_RELATION_SOURCE ? "source" : "table";
         return relation->kind == KP_RELATION_SOURCE ||

@@ -83,14 +83,34 @@ enum kp_code kp_bind_default(struct binder *binder, struct kp_relation *relation
         return kp_bind_fail(binder, location, KP_INVALID, "42804",
                             "column \"%s\" is of type %s but default expression is of type %s", target->name,
                             kp_type_info(target->type.id)->name, kp_type_info(expr->type.id)->name);
+    kp_bind_use_sequences(binder, expr);
     return kp_bind_coerce(binder, expr, target->type, COERCE_ASSIGNMENT, &relation->defaults[column]);
+}
+
+/* NULL beside what says that the column has no NULL. A log may have such a table from when both were taken. */
+static enum kp_code check_nullable(struct binder *binder, const struct kp_relation *relation, uint32_t column,
+                                   const PgQuery__ColumnDef *def)
+{
+    const PgQuery__Constraint *nullable = NULL;
+    bool never = kp_relation_sequence(relation, column);
+    for (size_t i = 0; i < def->n_constraints; i++) {
+        const PgQuery__Constraint *constraint = def->constraints[i]->constraint;
+        if (constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_NULL)
+            nullable = constraint;
+        never |= constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_NOTNULL;
+    }
+    if (!nullable || !never || binder->context->replaying || binder->context->again)
+        return KP_OK;
+    return kp_bind_fail(binder, nullable->location, KP_INVALID, "42601",
+                        "conflicting NULL/NOT NULL declarations for column \"%s\" of table \"%s\"",
+                        relation->cols[column].name, relation->name);
 }
 
 static enum kp_code column_constraint(struct binder *binder, struct kp_relation *relation, uint32_t column,
                                       const PgQuery__Constraint *constraint)
 {
     switch (constraint->contype) {
-    case PG_QUERY__CONSTR_TYPE__CONSTR_NULL:
+    case PG_QUERY__CONSTR_TYPE__CONSTR_NULL: /* check_nullable */
         return KP_OK;
     case PG_QUERY__CONSTR_TYPE__CONSTR_NOTNULL:
         relation->cols[column].not_null = true;
@@ -372,6 +392,7 @@ static enum kp_code bind_columns(struct binder *binder, struct kp_relation *rela
         } else if (element->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF) {
             for (size_t c = 0; c < element->column_def->n_constraints; c++)
                 KP_TRY(column_constraint(binder, relation, column, element->column_def->constraints[c]->constraint));
+            KP_TRY(check_nullable(binder, relation, column, element->column_def));
             column++;
         } else {
             return kp_bind_fail(binder, -1, KP_UNSUPPORTED, NULL, "CREATE TABLE … (LIKE …) is not supported");
@@ -541,7 +562,8 @@ static enum kp_code bind_sink(struct binder *binder, struct kp_relation *relatio
     const struct kp_statement *statement = binder->statement;
     struct kp_relation *from;
     KP_TRY(kp_bind_relation(binder, statement->sink_from, &from));
-    if (from->kind == KP_RELATION_SINK || from->kind == KP_RELATION_SYSTEM || from->kind == KP_RELATION_PLAIN_VIEW) {
+    if (from->kind == KP_RELATION_SINK || from->kind == KP_RELATION_SYSTEM || from->kind == KP_RELATION_PLAIN_VIEW ||
+        from->kind == KP_RELATION_SEQUENCE) {
         kp_bind_fail(binder, statement->sink_from.location, KP_INVALID, "42809",
                      "a sink cannot read from the %s \"%s\"", kp_relation_kind_name(from->kind), from->name);
         return kp_error_hint(binder->err, "Create a materialized view and a sink FROM it.");
@@ -590,7 +612,7 @@ static enum kp_code check_row_type(struct binder *binder, const struct kp_statem
     enum kp_relation_kind other = type ? KP_RELATION_TABLE : KP_RELATION_TYPE;
     const struct kp_relation *there =
         kp_catalog_find(binder->context->catalog, kp_str(kp_relation_schema(other)), kp_str(name));
-    if (!there || there->kind == KP_RELATION_SINK)
+    if (!there || there->kind == KP_RELATION_SINK || there->kind == KP_RELATION_SEQUENCE)
         return KP_OK;
     if (!type && kp_type_is_composite(there->made.id) && there->kind == KP_RELATION_TYPE)
         return kp_bind_fail(binder, -1, KP_EXISTS, "42P07", "relation \"%s\" already exists", name);
@@ -616,7 +638,7 @@ static enum kp_code check_name(struct binder *binder, const struct kp_statement 
     const struct kp_relation *there =
         kp_catalog_find(binder->context->catalog, kp_str(kp_relation_schema(kind)), kp_str(name->name));
     if (!there && !binder->context->replaying && !binder->context->again && kind != KP_RELATION_SINK &&
-        kind != KP_RELATION_FUNCTION)
+        kind != KP_RELATION_SEQUENCE && kind != KP_RELATION_FUNCTION)
         KP_TRY(check_row_type(binder, statement));
     bool failed = there && there->kind == KP_RELATION_FAILED && there->declared == kind;
     if (binder->context->again || (statement->or_replace && (failed || binder->context->replaying)))
@@ -671,6 +693,9 @@ enum kp_code kp_sql_bind_create(const struct kp_sql_context *context, const stru
         case KP_RELATION_DOMAIN:
         case KP_RELATION_FUNCTION:
             code = kp_bind_create_object(&binder, relation);
+            break;
+        case KP_RELATION_SEQUENCE:
+            code = kp_bind_create_sequence(&binder, relation);
             break;
         case KP_RELATION_SYSTEM:
         case KP_RELATION_FAILED:

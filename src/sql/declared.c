@@ -99,11 +99,11 @@ static bool take_kind(struct words *words, enum kp_relation_kind *ret_kind)
     static const struct {
         const char *words;
         enum kp_relation_kind kind;
-    } kinds[] = {{"source", KP_RELATION_SOURCE},    {"table", KP_RELATION_TABLE},
-                 {"sink", KP_RELATION_SINK},        {"materialized view", KP_RELATION_VIEW},
-                 {"view", KP_RELATION_PLAIN_VIEW},  {"recursive view", KP_RELATION_PLAIN_VIEW},
-                 {"type", KP_RELATION_TYPE},        {"domain", KP_RELATION_DOMAIN},
-                 {"function", KP_RELATION_FUNCTION}};
+    } kinds[] = {{"source", KP_RELATION_SOURCE},     {"table", KP_RELATION_TABLE},
+                 {"sink", KP_RELATION_SINK},         {"materialized view", KP_RELATION_VIEW},
+                 {"view", KP_RELATION_PLAIN_VIEW},   {"recursive view", KP_RELATION_PLAIN_VIEW},
+                 {"sequence", KP_RELATION_SEQUENCE}, {"type", KP_RELATION_TYPE},
+                 {"domain", KP_RELATION_DOMAIN},     {"function", KP_RELATION_FUNCTION}};
     for (size_t i = 0; i < KP_COUNT(kinds); i++)
         if (take_words(words, kinds[i].words)) {
             *ret_kind = kinds[i].kind;

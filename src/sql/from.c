@@ -366,6 +366,9 @@ static enum kp_code bind_range_var(struct binder *binder, const PgQuery__RangeVa
     if (binder->for_view && relation->kind == KP_RELATION_SYSTEM)
         return kp_bind_fail(binder, range->location, KP_UNSUPPORTED, NULL, "a view cannot read the system table \"%s\"",
                             range->relname);
+    if (binder->for_view && relation->kind == KP_RELATION_SEQUENCE)
+        return kp_bind_fail(binder, range->location, KP_UNSUPPORTED, NULL, "a view cannot read the sequence \"%s\"",
+                            range->relname);
     if (relation->kind == KP_RELATION_PLAIN_VIEW)
         KP_TRY(kp_bind_plain_view(binder, relation, range->location, &plan));
     else

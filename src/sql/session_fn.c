@@ -25,7 +25,6 @@ static const struct fixed {
     {"pg_is_wal_replay_paused", 0, 0, FIXED_FALSE, NULL},
     {"pg_client_encoding", 0, 0, FIXED_TEXT, "UTF8"},
     {"getdatabaseencoding", 0, 0, FIXED_TEXT, "UTF8"},
-    {"pg_get_serial_sequence", 2, 2, FIXED_NULL, NULL},
     {"inet_server_addr", 0, 0, FIXED_NULL, NULL},
     {"inet_client_addr", 0, 0, FIXED_NULL, NULL},
     {"inet_server_port", 0, 0, FIXED_NULL_INT, NULL},

@@ -36,17 +36,18 @@ enum kp_statement_kind {
     KP_STATEMENT_BEGIN,       /* BEGIN, START TRANSACTION: `read_only` */
     KP_STATEMENT_COMMIT,
     KP_STATEMENT_ROLLBACK,
-    KP_STATEMENT_SAVEPOINT,    /* `name`; these three */
-    KP_STATEMENT_RELEASE,      /* RELEASE [SAVEPOINT] name */
-    KP_STATEMENT_ROLLBACK_TO,  /* ROLLBACK TO [SAVEPOINT] name */
-    KP_STATEMENT_PREPARE,      /* `name`, `param_types`, `inner` */
-    KP_STATEMENT_EXECUTE,      /* `name`, arguments: kp_sql_bind_execute */
-    KP_STATEMENT_DEALLOCATE,   /* `name`; name.name NULL: all */
-    KP_STATEMENT_DISCARD,      /* `setting`: "all", "plans", "sequences", "temp" */
-    KP_STATEMENT_TRUNCATE,     /* `names` */
-    KP_STATEMENT_ALTER_OBJECT, /* ALTER TYPE, ALTER DOMAIN: `relation_kind` as it is said, `name`, tree */
-    KP_STATEMENT_ALTER_TABLE,  /* `name`, `if_exists`, tree (alter_table.h) */
-    KP_STATEMENT_COMMENT       /* COMMENT ON: tree (comment.h), `relation_kind` as it is said of sources and sinks */
+    KP_STATEMENT_SAVEPOINT,      /* `name`; these three */
+    KP_STATEMENT_RELEASE,        /* RELEASE [SAVEPOINT] name */
+    KP_STATEMENT_ROLLBACK_TO,    /* ROLLBACK TO [SAVEPOINT] name */
+    KP_STATEMENT_PREPARE,        /* `name`, `param_types`, `inner` */
+    KP_STATEMENT_EXECUTE,        /* `name`, arguments: kp_sql_bind_execute */
+    KP_STATEMENT_DEALLOCATE,     /* `name`; name.name NULL: all */
+    KP_STATEMENT_DISCARD,        /* `setting`: "all", "plans", "sequences", "temp" */
+    KP_STATEMENT_TRUNCATE,       /* `names` */
+    KP_STATEMENT_ALTER_OBJECT,   /* ALTER TYPE, ALTER DOMAIN: `relation_kind` as it is said, `name`, tree */
+    KP_STATEMENT_ALTER_SEQUENCE, /* `name`, `if_exists`, tree */
+    KP_STATEMENT_ALTER_TABLE,    /* `name`, `if_exists`, tree (alter_table.h) */
+    KP_STATEMENT_COMMENT         /* COMMENT ON: tree (comment.h), `relation_kind` as it is said of sources and sinks */
 };
 
 enum kp_explain_kind { KP_EXPLAIN_PLAN, KP_EXPLAIN_ANALYZE, KP_EXPLAIN_REPLAY, KP_EXPLAIN_ROW };

@@ -559,6 +559,7 @@ static enum kp_code read_drop(struct parser *parser, struct kp_statement **ret_s
                  {"drop sink", "DROP SINK", KP_RELATION_SINK, false},
                  {"drop materialized view", "DROP MATERIALIZED VIEW", KP_RELATION_VIEW, false},
                  {"drop view", "DROP VIEW", KP_RELATION_PLAIN_VIEW, false},
+                 {"drop sequence", "DROP SEQUENCE", KP_RELATION_SEQUENCE, false},
                  {"drop type", "DROP TYPE", KP_RELATION_TYPE, false},
                  {"drop domain", "DROP DOMAIN", KP_RELATION_DOMAIN, false},
                  {"drop function", "DROP FUNCTION", KP_RELATION_FUNCTION, false}};

@@ -417,8 +417,6 @@ static const struct {
      "keys."},
     {"CREATE UNIQUE", "Declare PRIMARY KEY (…) in the table."},
     {"CREATE SCHEMA", "There are the schemas public and kappa."},
-    {"CREATE SEQUENCE",
-     "A column of type serial, or GENERATED … AS IDENTITY, draws numbers; or use gen_random_uuid()."},
     {"CREATE TRIGGER", "What follows from records is a materialized view; a sink sends its changes on."},
     {"CREATE DATABASE", "A server has one database: start another one with a folder of its own."},
     {"CREATE ROLE", "Whoever reaches the server may do everything: keep it on loopback, or behind what signs in."},
@@ -503,7 +501,30 @@ static enum kp_code from_alter_table(struct kp_statement *statement, const PgQue
     return KP_OK;
 }
 
-/* ALTER TYPE, ALTER DOMAIN, ALTER TABLE … RENAME; everything else that has a name keeps it. */
+static enum kp_code from_create_sequence(struct parser *parser, struct kp_statement *statement,
+                                         const PgQuery__CreateSeqStmt *create)
+{
+    if (create->sequence->relpersistence[0] == 't')
+        return unsupported(parser, "temporary sequences", "Leave TEMPORARY out, and drop it when it is done with.");
+    statement->kind = KP_STATEMENT_CREATE;
+    statement->relation_kind = KP_RELATION_SEQUENCE;
+    statement->tag = "CREATE SEQUENCE";
+    statement->name = name_of(create->sequence);
+    statement->if_not_exists = create->if_not_exists;
+    return KP_OK;
+}
+
+static enum kp_code from_alter_sequence(struct kp_statement *statement, const PgQuery__RangeVar *name, bool if_exists)
+{
+    statement->kind = KP_STATEMENT_ALTER_SEQUENCE;
+    statement->relation_kind = KP_RELATION_SEQUENCE;
+    statement->tag = "ALTER SEQUENCE";
+    statement->name = name_of(name);
+    statement->if_exists = if_exists;
+    return KP_OK;
+}
+
+/* ALTER TYPE, ALTER DOMAIN, ALTER TABLE, ALTER SEQUENCE … RENAME; everything else that has a name keeps it. */
 static enum kp_code from_rename(struct parser *parser, struct kp_statement *statement,
                                 const PgQuery__RenameStmt *rename)
 {
@@ -514,6 +535,8 @@ static enum kp_code from_rename(struct parser *parser, struct kp_statement *stat
     if (rename->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN &&
         rename->relation_type == PG_QUERY__OBJECT_TYPE__OBJECT_TABLE)
         return from_alter_table(statement, rename->relation, rename->missing_ok);
+    if (rename->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_SEQUENCE)
+        return from_alter_sequence(statement, rename->relation, rename->missing_ok);
     if (!type && rename->rename_type != PG_QUERY__OBJECT_TYPE__OBJECT_DOMAIN &&
         rename->rename_type != PG_QUERY__OBJECT_TYPE__OBJECT_DOMCONSTRAINT)
         return refuse(parser);
@@ -600,6 +623,10 @@ enum kp_code kp_statement_from_tree(struct parser *parser, struct kp_statement *
         return from_create_as(parser, statement, tree->create_table_as_stmt);
     case PG_QUERY__NODE__NODE_VIEW_STMT:
         return from_view(parser, statement, tree->view_stmt);
+    case PG_QUERY__NODE__NODE_CREATE_SEQ_STMT:
+        return from_create_sequence(parser, statement, tree->create_seq_stmt);
+    case PG_QUERY__NODE__NODE_ALTER_SEQ_STMT:
+        return from_alter_sequence(statement, tree->alter_seq_stmt->sequence, tree->alter_seq_stmt->missing_ok);
     case PG_QUERY__NODE__NODE_TRUNCATE_STMT:
         return from_truncate(parser, statement, tree->truncate_stmt);
     case PG_QUERY__NODE__NODE_CREATE_ENUM_STMT:

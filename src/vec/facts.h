@@ -40,6 +40,7 @@ enum kp_fact {
     /* numbers */
     KP_FACT_RELATION_VISIBLE, /* 0 or 1 */
     KP_FACT_RELATION_BYTES,
+    KP_FACT_SEQUENCE_LAST, /* drawn; not known: none was */
     KP_FACT_DATABASE_BYTES
 };
 
@@ -71,9 +72,14 @@ struct kp_catalog_facts {
     bool (*find)(void *arg, enum kp_fact fact, struct kp_str name, uint32_t *ret_oid);
     /* On the session's thread, LOCK waits. done: not refused by TRY, or it was there to be unlocked. */
     enum kp_code (*advisory)(void *arg, const struct kp_advisory *asked, bool *ret_done, struct kp_error *err);
-    /* The next numbers of a serial or identity column, by the table's number and the column's; each is given once. */
-    enum kp_code (*draw)(void *arg, uint32_t relation, uint32_t column, uint32_t count, int64_t *ret_numbers,
-                         struct kp_error *err);
+    /* Of sequences, by their numbers: the next ones, each of which is given once; what the session drew last, of any
+     * if the number is 0; setval(). */
+    enum kp_code (*draw)(void *arg, uint32_t sequence, uint32_t count, int64_t *ret_numbers, struct kp_error *err);
+    enum kp_code (*drawn)(void *arg, uint32_t sequence, int64_t *ret_number, struct kp_error *err);
+    enum kp_code (*set_number)(void *arg, uint32_t sequence, int64_t number, bool called, struct kp_error *err);
+    /* The sequence of a table's column, schema and name; ret_known false: it has none. */
+    enum kp_code (*sequence_of)(void *arg, struct kp_str table, struct kp_str column, struct kp_buf *out,
+                                bool *ret_known, struct kp_error *err);
 };
 
 /* A moment of the log: a position, or what was logged up to a time of PostgreSQL's epoch. */

@@ -125,6 +125,10 @@ static void relation_bytes(struct kp_call *call, const struct kp_vec *const *arg
 {
     fact_number(call, args, out, KP_FACT_RELATION_BYTES, false);
 }
+static void sequence_last(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
+{
+    fact_number(call, args, out, KP_FACT_SEQUENCE_LAST, false);
+}
 static void database_bytes(struct kp_call *call, const struct kp_vec *const *args, struct kp_vec *out)
 {
     (void)args;
@@ -504,7 +508,7 @@ static void encoding_name(struct kp_call *call, const struct kp_vec *const *args
         .args = {__VA_ARGS__}, .ret = ret_, .kernel = kernel_, .doc = doc_                                             \
     }
 #define ASKS(name_, ret_, kernel_, doc_, count_, ...) FACT(name_, KP_VOLATILE, ret_, kernel_, doc_, count_, __VA_ARGS__)
-#define REG(type_, name_)                                                                                              \
+#define REG(type_, name_, how_)                                                                                        \
     {.name = "text",                                                                                                   \
      .kind = KP_FUNC_CAST,                                                                                             \
      .flags = KP_STRICT | KP_VOLATILE | KP_CAST_ASSIGNMENT,                                                            \
@@ -515,7 +519,7 @@ static void encoding_name(struct kp_call *call, const struct kp_vec *const *args
      .doc = "the name"},                                                                                               \
         {.name = #name_,                                                                                               \
          .kind = KP_FUNC_CAST,                                                                                         \
-         .flags = KP_STRICT | KP_VOLATILE | KP_CAN_FAIL,                                                               \
+         .flags = KP_STRICT | KP_VOLATILE | KP_CAN_FAIL | (how_),                                                      \
          .arg_count = 1,                                                                                               \
          .args = {KP_TEXT},                                                                                            \
          .ret = type_,                                                                                                 \
@@ -532,12 +536,13 @@ static const struct kp_func funcs[] = {
      .ret = KP_TEXT,
      .kernel = format_type,
      .doc = "a type's name as SQL writes it"},
-    REG(KP_REGCLASS, regclass),
-    REG(KP_REGTYPE, regtype),
-    REG(KP_REGNAMESPACE, regnamespace),
-    REG(KP_REGPROC, regproc),
-    REG(KP_REGROLE, regrole),
-    REG(KP_REGPROCEDURE, regprocedure),
+    REG(KP_REGCLASS, regclass, KP_CAST_IMPLICIT),
+    REG(KP_REGTYPE, regtype, 0),
+    REG(KP_REGNAMESPACE, regnamespace, 0),
+    REG(KP_REGPROC, regproc, 0),
+    REG(KP_REGROLE, regrole, 0),
+    REG(KP_REGPROCEDURE, regprocedure, 0),
+    ASKS("pg_sequence_last_value", KP_INT8, sequence_last, "the last number that was drawn", 1, KP_REGCLASS),
     ASKS("pg_get_viewdef", KP_TEXT, view_definition, "a view's query", 1, KP_REGCLASS),
     ASKS("pg_get_viewdef", KP_TEXT, view_definition, "a view's query", 2, KP_REGCLASS, KP_BOOL),
     ASKS("pg_get_indexdef", KP_TEXT, index_definition, "an index as SQL", 1, KP_OID),

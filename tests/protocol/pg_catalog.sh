@@ -92,7 +92,9 @@ expect 'account|account_pkey|integer|public|t' \
 expect '"Plain one"|kappa.topics|-|' \
     "SELECT c.oid::regclass, 'kappa.topics'::regclass::text, 0::regclass, to_regclass('nothing')
      FROM pg_class c WHERE c.oid = '\"Plain one\"'::regclass"
-expect 'ERROR:  relation "nothing" does not exist' "SELECT 'nothing'::regclass"
+expect 'ERROR:  relation "nothing" does not exist
+LINE 1: SELECT '"'nothing'"'::regclass
+               ^' "SELECT 'nothing'::regclass"
 expect 'PRIMARY KEY (id, region)|CREATE UNIQUE INDEX account_pkey ON public.account USING hash (id, region)' \
     "SELECT pg_get_constraintdef(oid), pg_get_indexdef(conindid) FROM pg_constraint WHERE conrelid = 'account'::regclass"
 expect '10 bytes|10 kB|1024 kB|10 GB' \

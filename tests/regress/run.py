@@ -16,10 +16,12 @@ import server  # noqa: E402
 
 FILES = ["boolean", "char", "name", "varchar", "text", "int2", "int4", "int8", "oid", "float4", "float8", "numeric", "uuid",
          "enum", "domain", "strings", "numerology", "date", "time", "timetz", "timestamp", "timestamptz", "interval", "horology",
-         "arrays", "json", "jsonb", "jsonpath", "jsonb_jsonpath", "json_encoding", "aggregates", "case", "regex", "unicode", "expressions"]
+         "arrays", "json", "jsonb", "jsonpath", "jsonb_jsonpath", "json_encoding", "aggregates", "case", "regex", "unicode", "expressions",
+         "sequence", "identity"]
 # Of `make test`; the rest at KAPPA_TEST_SCALE above 1, or by name.
-QUICK = ["boolean", "varchar", "int4", "int8", "float8", "uuid", "enum", "strings", "date", "interval", "arrays", "json_encoding"]
-COUNTED = re.compile(r"(?i)^\s*(select|with|values|table|insert|update|delete|create\s+(table|temp|temporary|type|domain|function|view|or)|alter\s+(type|domain)|drop|truncate)\b")
+QUICK = ["boolean", "varchar", "int4", "int8", "float8", "uuid", "enum", "strings", "date", "interval", "arrays", "json_encoding", "sequence",
+         "identity"]
+COUNTED = re.compile(r"(?i)^\s*(select|with|values|table|insert|update|delete|create\s+(table|temp|temporary|sequence|type|domain|function|view|or)|alter\s+(type|domain|sequence)|drop|truncate)\b")
 BY_KEYS = ("23503", "23505")
 EXPLAINED = []
 DATA = ""  # the folder of the tests' own data files
