@@ -40,7 +40,7 @@ static void *copy(struct kp_arena *arena, const void *from, size_t count, size_t
     return to;
 }
 
-/* Texts, expressions and sequences are the old one's, which it keeps. room: columns and checks that may be added. */
+/* Texts and expressions are the old one's, which it keeps. room: columns and checks that may be added. */
 static struct kp_relation *begin_fresh(struct kp_relation *old, size_t room)
 {
     struct kp_relation *fresh = kp_relation_create();
@@ -63,6 +63,9 @@ static struct kp_relation *begin_fresh(struct kp_relation *old, size_t room)
         fresh->domains = copy(arena, old->domains, width, KP_COLUMNS_MAX + most, sizeof *fresh->domains);
     if (old->sequences)
         fresh->sequences = copy(arena, old->sequences, width, KP_COLUMNS_MAX + most, sizeof *fresh->sequences);
+    for (uint32_t c = 0; fresh->sequences && c < width; c++)
+        if (fresh->sequences[c])
+            kp_relation_ref(fresh->sequences[c]);
     fresh->checks = copy(arena, old->checks, old->check_count, old->check_count + 2 * room + 1, sizeof *fresh->checks);
     fresh->check_count = old->check_count;
     fresh->key_count = old->key_count;
@@ -353,6 +356,21 @@ static enum kp_code refuse_drop(struct altering *altering, const char *name, con
                         name, altering->old->name, why);
 }
 
+/* A sequence of CREATE SEQUENCE that goes with the column; its own goes. */
+static enum kp_code check_owns_none(struct altering *altering, const char *name, uint32_t former)
+{
+    const struct kp_catalog *catalog = altering->binder->context->catalog;
+    for (size_t i = 0; i < kp_catalog_count(catalog) && !altering->replaying; i++) {
+        const struct kp_relation *other = kp_catalog_at(catalog, i);
+        if (!kp_relation_is_owned(other, altering->old) || other->sequence->implicit ||
+            other->sequence->owner_column != former)
+            continue;
+        (void)refuse_drop(altering, name, "a sequence goes with it");
+        return kp_error_hint(altering->binder->err, "ALTER SEQUENCE %s OWNED BY NONE keeps the sequence.", other->name);
+    }
+    return KP_OK;
+}
+
 static enum kp_code drop_column(struct altering *altering, const PgQuery__AlterTableCmd *command)
 {
     struct kp_relation *fresh = altering->fresh;
@@ -374,12 +392,15 @@ static enum kp_code drop_column(struct altering *altering, const PgQuery__AlterT
     if (count == 1)
         return refuse_drop(altering, command->name, "it is the only one");
     KP_TRY(check_column_unread(altering, command->name, former));
+    KP_TRY(check_owns_none(altering, command->name, former));
     drop_checks_of(fresh, column);
     close_gap(fresh->cols, column, count, sizeof *fresh->cols);
     close_gap(fresh->origins, column, count, sizeof *fresh->origins);
     close_gap(fresh->paths, column, count, sizeof *fresh->paths);
     close_gap(fresh->defaults, column, count, sizeof *fresh->defaults);
     close_gap(fresh->domains, column, count, sizeof *fresh->domains);
+    if (fresh->sequences)
+        kp_relation_unref(fresh->sequences[column]);
     close_gap(fresh->sequences, column, count, sizeof *fresh->sequences);
     close_gap(fresh->former_columns, column, count, sizeof *fresh->former_columns);
     fresh->col_count--;

@@ -288,6 +288,21 @@ const char *kp_catalog_sequence_name(const struct kp_catalog *catalog, struct kp
 static enum kp_code add_entry(struct kp_catalog *catalog, struct kp_relation *relation, bool hidden,
                               struct kp_error *err);
 
+/* A table that was altered: what goes with its columns goes with them where they are now. */
+static void move_sequences(struct kp_catalog *catalog, const struct kp_relation *fresh)
+{
+    for (size_t i = 0; fresh->former_columns && i < catalog->count; i++) {
+        const struct kp_relation *relation = catalog->entries[i]->relation;
+        if (!kp_relation_is_owned(relation, fresh))
+            continue;
+        uint32_t column = 0;
+        while (column + 1 < fresh->col_count &&
+               fresh->former_columns[column] != (int32_t)relation->sequence->owner_column)
+            column++;
+        relation->sequence->owner_column = column;
+    }
+}
+
 static enum kp_code add_sequences(struct kp_catalog *catalog, const struct kp_relation *table, struct kp_error *err)
 {
     for (uint32_t c = 0; table->sequences && c < table->col_count - table->hidden_count; c++) {
@@ -380,6 +395,7 @@ void kp_catalog_replace(struct kp_catalog *catalog, struct kp_relation *old, str
         entry->hash = name_hash(kp_str(fresh->name));
         reindex(catalog);
         remove_sequences(catalog, old, fresh);
+        move_sequences(catalog, fresh);
         kp_relation_unref(old);
         struct kp_error never; /* their names are free */
         enum kp_code code = add_sequences(catalog, fresh, &never);

@@ -149,6 +149,22 @@ server.sql("DROP TABLE other, owner")
 refuses("42P01", "SELECT nextval('owned')")
 refuses("25001", "BEGIN; CREATE SEQUENCE inside")
 
+# a table that is altered: its numbers go on, whatever its columns are called and where they are
+server.sql("CREATE TABLE altered (x int, id serial PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY, v text)")
+server.sql("INSERT INTO altered (v) VALUES ('a'), ('b')")
+server.sql("ALTER TABLE altered DROP COLUMN x")
+server.sql("ALTER TABLE altered RENAME COLUMN id TO number")
+server.sql("ALTER TABLE altered RENAME COLUMN n TO m")
+assert server.sql("INSERT INTO altered (v) VALUES ('c') RETURNING number, m") == [(3, 3)]
+server.stop()
+server.start()
+assert server.sql("INSERT INTO altered (v) VALUES ('d') RETURNING number, m") == [(4, 4)]
+server.sql("ALTER TABLE altered DROP COLUMN m")
+server.kill()
+server.start()
+assert one("INSERT INTO altered (v) VALUES ('e') RETURNING number") > 4
+refuses("42P01", "SELECT nextval('altered_n_seq')")
+
 # nothing is drawn where nothing may be written, and none by a view
 for sql, code in (("BEGIN READ ONLY; SELECT nextval('renamed')", "25006"),
                   ("BEGIN READ ONLY; SELECT setval('renamed', 1)", "25006"),
