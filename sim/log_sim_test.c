@@ -41,7 +41,7 @@ struct topic {
     bool alive, maybe; /* maybe: made or dropped when the fault came */
     int64_t next_offset[PARTITIONS];
     int64_t start_offset[PARTITIONS];
-    int64_t maybe_start[PARTITIONS]; /* above start_offset: trimmed so far when the fault came, or not */
+    int64_t maybe_start[PARTITIONS]; /* above start_offset: trimmed or skipped so far when the fault came, or not */
 };
 
 struct history {
@@ -258,7 +258,7 @@ static void keep_text(void *arg, const char *text)
     CHECK(history, false, "verify: %s", text);
 }
 
-/* A trim in flight is there or not. */
+/* A trim in flight is there or not; a skip likewise, whose partition goes on where it begins. */
 static void settle_trims(struct history *history)
 {
     for (size_t i = 0; i < history->topic_count; i++)
@@ -269,6 +269,7 @@ static void settle_trims(struct history *history)
                 kp_log_partition(history->log, topic->id, p, &info, NULL) == KP_OK &&
                 info.start_offset == topic->maybe_start[p])
                 topic->start_offset[p] = info.start_offset;
+            topic->next_offset[p] = KP_MAX(topic->next_offset[p], topic->start_offset[p]);
             topic->maybe_start[p] = 0;
         }
 }
@@ -522,6 +523,25 @@ static void trim_partitions(struct history *history)
     }
 }
 
+/* A partition goes on at a later offset: a little, or as far as records of another log may begin. */
+static void skip_offsets(struct history *history)
+{
+    struct topic *topic = some_topic(history);
+    uint32_t p = (uint32_t)kp_sim_below(history->sim, PARTITIONS);
+    uint64_t most = kp_sim_below(history->sim, 2) ? 20 : (uint64_t)5 << 30;
+    if (!topic || history->broken)
+        return;
+    struct kp_error err;
+    int64_t offset = topic->next_offset[p] + 1 + (int64_t)kp_sim_below(history->sim, most);
+    enum kp_code code = kp_log_skip(history->log, topic->id, p, offset, &err);
+    if (code == KP_OK) {
+        topic->start_offset[p] = topic->next_offset[p] = offset;
+    } else if (code != KP_FULL || !err.retriable) {
+        topic->maybe_start[p] = offset;
+        history->broken = true;
+    }
+}
+
 /* Sealing and what follows it: some steps, or all there is to do. A failure is the step's, not the log's, unless its
  * record was lost. */
 static void maintain(struct history *history)
@@ -562,8 +582,10 @@ static void operate(struct history *history)
         make_topic(history);
     } else if (choice < 78) {
         drop_topic(history);
-    } else if (choice < 80) {
+    } else if (choice < 79) {
         trim_partitions(history);
+    } else if (choice < 80) {
+        skip_offsets(history);
     } else if (choice < 82) { /* a clean restart */
         kp_log_close(history->log);
         history->log = NULL;
@@ -790,8 +812,11 @@ static void reference(struct history *history)
                 history->log = NULL;
                 break;
             }
-        } else
+        } else if (i == 25) {
+            skip_offsets(history);
+        } else {
             append_group(history);
+        }
         if (i % 3 == 2 && history->log)
             maintain(history);
     }
@@ -864,27 +889,28 @@ static const struct plant {
     {KP_PLANT_NO_DIR_SYNC, "folder not synced", {1, 3}},
     {KP_PLANT_NO_RECOVERY_SYNC, "recovered blocks not synced", {16, 7, 14}},
     {KP_PLANT_CUT_EARLY, "tail cut too early", {1}},
-    {KP_PLANT_PARTIAL_GROUP, "part of a group kept", {12, 3}},
-    {KP_PLANT_STALE_LEFT, "stale blocks left behind a cut", {13, 132, 8}},
+    {KP_PLANT_PARTIAL_GROUP, "part of a group kept", {4, 12, 3}},
+    {KP_PLANT_STALE_LEFT, "stale blocks left behind a cut", {4, 3, 13}},
     {KP_PLANT_STALE_TAKEN, "stale blocks taken for live ones", {1}},
-    {KP_PLANT_RECYCLE_EARLY, "recycled before the readers were gone", {16, 28, 4}},
+    {KP_PLANT_RECYCLE_EARLY, "recycled before the readers were gone", {8, 16, 28}},
     {KP_PLANT_RECYCLE_FIRST, "recycled before it was recorded", {10, 4, 3}},
     {KP_PLANT_EXTENT_UNSYNCED, "extents not synced", {1}},
-    {KP_PLANT_CRC_UNCHECKED, "entries believed without their checksum", {3, 2, 1}},
+    {KP_PLANT_CRC_UNCHECKED, "entries believed without their checksum", {13, 3, 2}},
     {KP_PLANT_OFFSETS_REUSED, "offsets given twice", {1}},
-    {KP_PLANT_GOES_ON, "a failed write taken for a full disk", {1, 5, 3}},
+    {KP_PLANT_GOES_ON, "a failed write taken for a full disk", {6, 1, 5}},
     {KP_PLANT_CLOCK_BACK, "log time follows the clock back", {1, 2}},
     {KP_PLANT_VOUCHES_EARLY, "a block vouches for itself", {3, 2, 1}},
-    {KP_PLANT_RENUMBERED_EARLY, "recycled under two names", {178, 50, 57}},
-    {KP_PLANT_NAMES_UNSYNCED, "extents' names not synced", {1}},
+    {KP_PLANT_RENUMBERED_EARLY, "recycled under two names", {22, 14, 178}},
+    {KP_PLANT_NAMES_UNSYNCED, "extents' names not synced", {2, 1}},
     {KP_PLANT_REMOVED_FIRST, "merged extents removed before it was recorded", {2, 7, 1}},
     {KP_PLANT_REMOVED_EARLY, "merged extents removed before the readers were gone", {6, 7, 1}},
     {KP_PLANT_MERGED_STATE, "a merged set with an old state", {1}},
-    {KP_PLANT_TRIM_FORGOTTEN, "a trim forgotten by sealing", {2, 1}},
+    {KP_PLANT_TRIM_FORGOTTEN, "a trim forgotten by sealing", {5, 3, 2}},
     {KP_PLANT_SNAPSHOT_GAPS, "a trim forgotten by a snapshot", {1}},
-    {KP_PLANT_TRIM_WIDE, "more trimmed than was asked for", {7, 4}},
+    {KP_PLANT_SKIP_FORGOTTEN, "a skip forgotten by sealing", {1, 2}},
+    {KP_PLANT_TRIM_WIDE, "more trimmed than was asked for", {15, 7, 4}},
     {KP_PLANT_ADOPTED_SHARED, "an adopted file used again that others share", {8, 11}},
-    {KP_PLANT_ADOPTED_UNNAMED, "an adopted file removed by its old name", {14}},
+    {KP_PLANT_ADOPTED_UNNAMED, "an adopted file removed by its old name", {15, 14}},
 };
 static_assert(KP_COUNT(plants) == KP_PLANT_COMPACT_ALL - 1, "all that the log alone shows");
 

@@ -29,6 +29,7 @@ enum kp_log_plant {
     KP_PLANT_REMOVED_EARLY,    /* merged extents are removed while readers are still in them */
     KP_PLANT_MERGED_STATE,     /* a merged set has the state of its first part, not of its last */
     KP_PLANT_TRIM_FORGOTTEN,   /* what is sealed forgets what was trimmed */
+    KP_PLANT_SKIP_FORGOTTEN,   /* what is sealed forgets at which offset a partition goes on */
     KP_PLANT_TRIM_WIDE,        /* a batch of which the beginning is trimmed is left out of extents */
     KP_PLANT_SNAPSHOT_GAPS,    /* a recovery snapshot forgets that something was trimmed */
     KP_PLANT_ADOPTED_SHARED,   /* an adopted file is used again when one of its partitions is gone */

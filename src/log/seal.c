@@ -256,7 +256,8 @@ static enum kp_code note_entry(void *arg, const struct kp_block_header *block, c
     if (entry->kind == KP_ENTRY_SEALED)
         return KP_OK;
     kp_seal_lost_explain(&job->lost, entry);
-    if (entry->kind != KP_ENTRY_TRIM || kp_log_planted != KP_PLANT_TRIM_FORGOTTEN)
+    if ((entry->kind != KP_ENTRY_TRIM || kp_log_planted != KP_PLANT_TRIM_FORGOTTEN) &&
+        (entry->kind != KP_ENTRY_SKIP || kp_log_planted != KP_PLANT_SKIP_FORGOTTEN))
         KP_TRY(kp_topics_apply(&job->state, entry, 0, err));
     if (entry->kind != KP_ENTRY_BATCH)
         return KP_OK;
