@@ -204,7 +204,7 @@ struct noted {
 static void note_problem(void *arg, const char *text)
 {
     struct noted *noted = arg;
-    bool lost = !strstr(text, KP_INSPECT_MENDED);
+    bool lost = !strstr(text, KP_LOG_MENDED);
     if (!*noted->first || (lost && !noted->lost))
         snprintf(noted->first, sizeof noted->first, "%s", text);
     noted->lost |= lost;
@@ -380,7 +380,7 @@ static int run(const struct kp_verb *verb, bool restore, int argc, char **argv)
     if (code == KP_OK)
         printf("%s \"%s\" at position %lld\n", restore ? "restored" : "backed up", dir, (long long)job.copied.position);
     if (code == KP_OK && job.copied.mended)
-        fprintf(stderr, "kappa: %llu places of its files have rotted" KP_INSPECT_MENDED " (`kappa log verify`)\n",
+        fprintf(stderr, "kappa: %llu places of its files have rotted" KP_LOG_MENDED " (`kappa log verify`)\n",
                 (unsigned long long)job.copied.mended);
     kp_config_finish(&config);
     return code == KP_OK ? KP_EXIT_OK : kp_cli_fail(&err);

@@ -2,11 +2,13 @@
  * `kappa log export`: a topic's records to the standard output, of a log that is in use or not. What was trimmed is
  * left out; damage is an error that names the place, after what lies before it was written.
  */
+#include <string.h>
+
 #include "cli/transfer.h"
 #include "log/log.h"
 #include "log/record_batch.h"
 
-enum { FLUSH_BYTES = 1 << 20, READ_BYTES = 16 << 20, TRIES = 8, WAIT_US = 50000 };
+enum { FLUSH_BYTES = 1 << 20, READ_BYTES = 16 << 20, TRIES = 200, ALIKE = 4, WAIT_US = 50000 };
 
 struct export
 {
@@ -93,14 +95,17 @@ static enum kp_code export_on(struct export *export, struct kp_log *log, struct 
 }
 
 /* A server that has the log open may seal, merge and recycle what is being read: then the log is opened again, and the
- * export goes on where it was. What is really damaged is so the next time, too. */
+ * export goes on where it was. What is really damaged is so the next times, too: the same is said of it. */
 static enum kp_code export_all(struct export *export, struct kp_error *err)
 {
     struct kp_log_options options = {.os = kp_os_real(), .dir = export->options->dir, .read_only = true};
     enum kp_code code = KP_OK;
-    for (int tries = 0; tries < TRIES; tries++) {
+    char said[sizeof err->message];
+    kp_error_clear(err);
+    for (int tries = 0, alike = 0; tries < TRIES && alike < ALIKE; tries++) {
         struct kp_log *log = NULL;
         int64_t before = export->position;
+        memcpy(said, err->message, sizeof said);
         kp_error_clear(err);
         export->final = false;
         code = kp_log_open(&options, &log, err);
@@ -109,8 +114,9 @@ static enum kp_code export_all(struct export *export, struct kp_error *err)
         kp_log_close(log);
         if (code == KP_OK || export->final || (code != KP_CORRUPT && code != KP_IO && code != KP_NOT_FOUND))
             break;
+        alike = strcmp(said, err->message) == 0 ? alike + 1 : 0;
         if (export->position > before)
-            tries = 0;
+            tries = alike = 0;
         options.os->sleep_us(options.os->ctx, WAIT_US);
     }
     return code;

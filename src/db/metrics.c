@@ -45,9 +45,11 @@ static void log_metrics(struct kp_db *db, each_fn each, void *arg)
 {
     struct kp_log_sealed sealed;
     struct kp_log_damage *damages;
-    size_t damaged;
+    size_t count, mended = 0;
     kp_log_sealed(db->log, &sealed);
-    kp_log_damages(db->log, &damages, &damaged);
+    kp_log_damages(db->log, &damages, &count);
+    for (size_t i = 0; i < count; i++)
+        mended += damages[i].mended;
     kp_free(damages);
     each(arg, "kappa_log_unsealed_bytes", "", (double)sealed.unsealed_bytes,
          "Bytes of journal, in full files, that are not in extents yet.");
@@ -60,8 +62,10 @@ static void log_metrics(struct kp_db *db, each_fn each, void *arg)
     each(arg, "kappa_log_written_bytes_total", "what=\"merges\"", (double)sealed.merge_bytes, NULL);
     each(arg, "kappa_log_write_amplification", "", kp_log_write_amplification(&sealed),
          "How often a sealed byte was written; 0: nothing was sealed.");
-    each(arg, "kappa_log_damaged_stretches", "", (double)damaged,
+    each(arg, "kappa_log_damaged_stretches", "", (double)(count - mended),
          "Partitions' stretches of the log that have rotted on disk, as far as they were met (kappa.damage).");
+    each(arg, "kappa_log_mended_sections", "", (double)mended,
+         "Sections of extents that have rotted on disk, of which nothing is lost (kappa.damage).");
     each(arg, "kappa_log_disk_full", "", sealed.full,
          "1: the last append found no room on the disk, or its rest is kept for what frees some.");
     each(arg, "kappa_log_refusals_total", "", (double)sealed.refusals,

@@ -133,6 +133,13 @@ static uint32_t parts_for(uint32_t workers)
     return parts;
 }
 
+static void tell_rot(void *arg, const char *text)
+{
+    struct kp_db *db = arg;
+    if (db->options.notice)
+        db->options.notice(db->options.arg, 'W', text);
+}
+
 static enum kp_code open_log(struct kp_db *db, struct kp_error *err)
 {
     struct kp_log_options options = {.os = db->os,
@@ -146,7 +153,9 @@ static enum kp_code open_log(struct kp_db *db, struct kp_error *err)
                                      .extent_own_bytes = db->options.extent_own_bytes,
                                      .adopt_block_bytes = db->options.adopt_block_bytes,
                                      .adopt_per_cent = db->options.adopt_per_cent,
-                                     .unsafe_no_sync = db->options.unsafe_no_sync};
+                                     .unsafe_no_sync = db->options.unsafe_no_sync,
+                                     .notice = tell_rot,
+                                     .notice_arg = db};
     KP_TRY(kp_log_open(&options, &db->log, err));
     KP_TRY(kp_lost_check(db, err));
     KP_TRY(internal_topic(db, "__kappa_catalog", &db->catalog_topic, err));

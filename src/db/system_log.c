@@ -39,7 +39,7 @@ static void put_place(struct kp_system_rows *rows, const struct kp_log_damage *d
     else
         kp_system_put_null(rows);
     kp_system_put_text(rows, damage->extent ? extent : NULL);
-    if (damage->file_offset)
+    if (damage->file_offset || damage->mended)
         kp_system_put_int(rows, (int64_t)damage->file_offset);
     else
         kp_system_put_null(rows);
@@ -67,6 +67,7 @@ enum kp_code kp_system_fill_damage(struct kp_session *session, struct kp_system_
         kp_system_put_int(rows, damages[i].position_end);
         put_place(rows, &damages[i]);
         kp_system_put_text(rows, damages[i].wrong);
+        kp_system_put_int(rows, damages[i].mended);
     }
     kp_free(damages);
     return KP_OK;

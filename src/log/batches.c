@@ -64,7 +64,7 @@ void kp_batches_init(struct kp_batches *batches, struct kp_log *log)
 {
     batches->side = kp_sealing_enter(&log->sealing.readers);
     kp_cursor_init(&batches->cursor, log);
-    kp_extent_file_init(&batches->file, log->os, log->journal.dir, false);
+    kp_log_extent_file_init(log, &batches->file, false);
 }
 
 void kp_batches_finish(struct kp_batches *batches)

@@ -514,6 +514,91 @@ static void damage_lists(void **state)
     kp_log_close(log);
 }
 
+static void note_extents(void *arg, const char *name)
+{
+    char(*names)[40] = arg;
+    while (names[0][0])
+        names++;
+    if (strstr(name, ".extent"))
+        snprintf(names[0], sizeof names[0], "%s", name);
+}
+
+/* Zeroes it, and keeps what it was in ret_bytes; or puts that back. */
+static void swap_extent(const char *name, struct kp_buf *bytes)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    fseek(file, 0, SEEK_END);
+    size_t len = (size_t)ftell(file);
+    rewind(file);
+    if (!bytes->len) {
+        assert_int_equal(fread(kp_buf_reserve(bytes, len), 1, len, file), len);
+        bytes->len = len;
+        rewind(file);
+        for (size_t i = 0; i < len; i++)
+            fputc(0, file);
+    } else {
+        assert_int_equal(fwrite(bytes->data, 1, bytes->len, file), bytes->len);
+    }
+    fclose(file);
+}
+
+/* The same, and an extent, too: the log is only read, and all but what that one held is. */
+static void damage_lists_and_extents(void **state)
+{
+    struct kp_log_options options = {.os = kp_os_real(),
+                                     .dir = dir,
+                                     .journal_file_bytes = 64 << 10,
+                                     .no_threads = true,
+                                     .tail_bytes = 1,
+                                     .seal_bytes = 1};
+    struct kp_log *log = open_log(options);
+    struct kp_error err;
+    uint32_t topic;
+    char names[40][40] = {{0}};
+    int lists = 0;
+    assert_int_equal(kp_log_topic_create(log, "t", 1, &topic, &err), KP_OK);
+    for (int rounds = 0; rounds < 7; rounds++) {
+        for (int tag = 0; tag < 60; tag++)
+            append(log, topic, 0, tag, 2, 2500);
+        for (bool did = true; did;)
+            assert_int_equal(kp_log_maintain(log, &did, &err), KP_OK);
+    }
+    int64_t total = kp_log_position(log), lost_all = 0;
+    kp_log_close(log);
+    remove_snapshot();
+    assert_int_equal(kp_inspect_blocks(kp_os_real(), dir, blank_lists, &lists, &err), KP_OK);
+    assert_true(lists > 0);
+    assert_int_equal(kp_os_real()->list(NULL, dir, note_extents, names, &err), KP_OK);
+    assert_true(names[2][0]);
+    for (size_t i = 0; names[i][0]; i++) {
+        struct kp_buf bytes = {0};
+        swap_extent(names[i], &bytes);
+        options.read_only = false;
+        assert_int_equal(kp_log_open(&options, &log, &err), KP_CORRUPT);
+        assert_non_null(strstr(err.message, "which extents count has rotted, and so has an extent"));
+        assert_non_null(strstr(err.hint, "kappa log export"));
+        options.read_only = true;
+        assert_int_equal(kp_log_open(&options, &log, &err), KP_OK);
+        int64_t lost = read_beside(log);
+        assert_true(lost > 0 && lost < total);
+        assert_int_equal(kp_log_position(log), total);
+        lost_all += lost;
+        kp_log_close(log);
+        swap_extent(names[i], &bytes);
+        kp_buf_finish(&bytes);
+    }
+    options.read_only = false;
+    log = open_log(options);
+    assert_int_equal(read_all(log, 1 << 20, NULL, 0), total);
+    struct kp_log_sealed in_extents;
+    kp_log_sealed(log, &in_extents);
+    assert_int_equal(lost_all, in_extents.position); /* each of them its own records, and no others */
+    kp_log_close(log);
+}
+
 /* Where a partition goes on that may have lost all records before `offset`, as log/hole.h has it. */
 static int64_t landing_from(uint32_t topic, uint32_t partition, int64_t offset)
 {
@@ -630,6 +715,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(damage_meanwhile, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_unknown, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_lists, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(damage_lists_and_extents, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(unused_file, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(unknown_format, fresh_dir, remove_dir),
     };

@@ -132,20 +132,32 @@ static enum kp_code damaged(const struct kp_extent_file *file, uint64_t number, 
     return KP_CORRUPT; /* also without err */
 }
 
-/* Has the section that checksum; or had it before one bit rotted, which is turned back? */
-static bool sound(const struct kp_extent_file *file, void *bytes, size_t len, uint32_t crc)
+static void tell_mended(const struct kp_extent_file *file, uint64_t number, uint64_t place, const char *wrong)
 {
-    return kp_crc32c(0, bytes, len) == crc ||
-           (!file->exact && len <= MEND_BYTES_MAX && kp_crc32c_mend(bytes, len, crc));
+    if (file->mended)
+        file->mended(file->arg, number, place, wrong);
+}
+
+enum soundness { ROTTEN, MENDED, SOUND };
+
+/* Has the section that checksum; or had it before one bit rotted, which is turned back? */
+static enum soundness check(const struct kp_extent_file *file, void *bytes, size_t len, uint32_t crc)
+{
+    if (kp_crc32c(0, bytes, len) == crc)
+        return SOUND;
+    return !file->exact && len <= MEND_BYTES_MAX && kp_crc32c_mend(bytes, len, crc) ? MENDED : ROTTEN;
 }
 
 /* The same of one that lies beside its checksum, in which the bit may be. */
-static bool sound_beside(const struct kp_extent_file *file, void *bytes, size_t len, uint32_t *crc)
+static enum soundness check_beside(const struct kp_extent_file *file, void *bytes, size_t len, uint32_t *crc)
 {
     uint32_t is = kp_crc32c(0, bytes, len);
-    if (!file->exact && __builtin_popcount(is ^ *crc) == 1)
-        *crc = is;
-    return sound(file, bytes, len, *crc);
+    if (is == *crc)
+        return SOUND;
+    if (file->exact || __builtin_popcount(is ^ *crc) != 1)
+        return check(file, bytes, len, *crc);
+    *crc = is;
+    return MENDED;
 }
 
 enum kp_code kp_extent_file_read(struct kp_extent_file *file, uint64_t number, void *bytes, uint64_t place, size_t len,
@@ -183,12 +195,16 @@ static enum kp_code read_section(struct kp_extent_file *file, const struct kp_ex
     enum kp_code code = kp_extent_file_read(file, number, bytes, place, len, err);
     if (code == KP_OK && kp_crc32c(0, bytes, len) == crc)
         return KP_OK;
-    if (header->copies_at && !file->exact &&
-        kp_extent_file_read(file, number, bytes, copy_place(header, place), len, NULL) == KP_OK &&
-        kp_crc32c(0, bytes, len) == crc)
-        return KP_OK;
-    KP_TRY(kp_extent_file_read(file, number, bytes, place, len, err));
-    return sound(file, bytes, len, crc) ? KP_OK : damaged(file, number, place, wrong, err);
+    bool mended = header->copies_at && !file->exact &&
+                  kp_extent_file_read(file, number, bytes, copy_place(header, place), len, NULL) == KP_OK &&
+                  kp_crc32c(0, bytes, len) == crc;
+    if (!mended) {
+        KP_TRY(kp_extent_file_read(file, number, bytes, place, len, err));
+        if (check(file, bytes, len, crc) == ROTTEN)
+            return damaged(file, number, place, wrong, err);
+    }
+    tell_mended(file, number, place, wrong);
+    return KP_OK;
 }
 
 static enum kp_code check_copy(struct kp_extent_file *file, const struct kp_extent_header *header, uint64_t place,
@@ -249,10 +265,13 @@ static bool sections_fit(const struct kp_extent_header *header)
            header->file_first <= header->file_last;
 }
 
+static const char header_wrong[] = "its header fails its checksum";
+
 static enum kp_code check_header(const struct kp_extent_file *file, struct kp_extent_header *header, uint64_t number,
-                                 struct kp_error *err)
+                                 bool *ret_mended, struct kp_error *err)
 {
-    bool whole = sound_beside(file, header, offsetof(struct kp_extent_header, crc), &header->crc);
+    enum soundness is = check_beside(file, header, offsetof(struct kp_extent_header, crc), &header->crc);
+    *ret_mended = is == MENDED;
     if (memcmp(header->magic, KP_EXTENT_MAGIC, sizeof header->magic) != 0)
         return damaged(file, number, 0, "it does not begin with an extent's header", err);
     if (header->format < KP_EXTENT_FORMAT || header->format > KP_EXTENT_FORMAT_LOST) {
@@ -262,8 +281,8 @@ static enum kp_code check_header(const struct kp_extent_file *file, struct kp_ex
             (unsigned long long)number, file->dir, header->format, (int)KP_EXTENT_FORMAT, (int)KP_EXTENT_FORMAT_LOST);
         return kp_error_hint(err, "Use the version of kappa that wrote it, or a later one.");
     }
-    if (!whole)
-        return damaged(file, number, 0, "its header fails its checksum", err);
+    if (is == ROTTEN)
+        return damaged(file, number, 0, header_wrong, err);
     if (header->number != number)
         return damaged(file, number, 0, "it is not what its name says", err);
     if (!sections_fit(header))
@@ -275,9 +294,10 @@ static bool read_header_copy(struct kp_extent_file *file, uint64_t number, struc
 {
     struct kp_extent_header header;
     uint64_t bytes;
+    bool mended;
     if (!file->file || file->os->size(file->os->ctx, file->file, &bytes, NULL) != KP_OK || bytes < KP_SECTOR_BYTES ||
         kp_extent_file_read(file, number, &header, bytes - sizeof header, sizeof header, NULL) != KP_OK ||
-        check_header(file, &header, number, NULL) != KP_OK || !header.copies_at || header.file_bytes != bytes)
+        check_header(file, &header, number, &mended, NULL) != KP_OK || !header.copies_at || header.file_bytes != bytes)
         return false;
     *ret_header = header;
     return true;
@@ -287,14 +307,19 @@ static enum kp_code read_header(struct kp_extent_file *file, uint64_t number, st
                                 struct kp_error *err)
 {
     struct kp_extent_header header;
+    bool mended = false;
     enum kp_code code = kp_extent_file_read(file, number, &header, 0, sizeof header, err);
     if (code == KP_OK)
-        code = check_header(file, &header, number, err);
-    if (code != KP_OK && !file->exact && read_header_copy(file, number, &header))
+        code = check_header(file, &header, number, &mended, err);
+    if (code != KP_OK && !file->exact && read_header_copy(file, number, &header)) {
+        mended = true;
         code = KP_OK;
-    if (code == KP_OK)
-        *ret_header = header;
-    return code;
+    }
+    KP_TRY(code);
+    if (mended)
+        tell_mended(file, number, 0, header_wrong);
+    *ret_header = header;
+    return KP_OK;
 }
 
 enum kp_code kp_extent_header_read(struct kp_os *os, const char *dir, uint64_t number, bool exact,
@@ -335,19 +360,15 @@ static enum kp_code load_runs(struct kp_extent_file *file, struct kp_extent_set 
     return KP_OK;
 }
 
-enum kp_code kp_extent_set_load(struct kp_os *os, const char *dir, uint64_t number, bool exact,
-                                struct kp_extent_set **ret_set, struct kp_error *err)
+enum kp_code kp_extent_set_load(struct kp_extent_file *file, uint64_t number, struct kp_extent_set **ret_set,
+                                struct kp_error *err)
 {
     struct kp_extent_set *set = kp_calloc(1, sizeof *set);
-    struct kp_extent_file file;
-    kp_extent_file_init(&file, os, dir, false);
-    file.exact = exact;
-    enum kp_code code = read_header(&file, number, &set->header, err);
+    enum kp_code code = read_header(file, number, &set->header, err);
     if (code == KP_OK && set->header.kind != KP_EXTENT_MIXED)
-        code = damaged(&file, number, 0, "it is not a mixed extent", err);
+        code = damaged(file, number, 0, "it is not a mixed extent", err);
     if (code == KP_OK)
-        code = load_runs(&file, set, err);
-    kp_extent_file_finish(&file);
+        code = load_runs(file, set, err);
     if (code != KP_OK) {
         kp_extent_set_free(set);
         return code;
@@ -363,18 +384,14 @@ void kp_extent_set_free(struct kp_extent_set *set)
     kp_free(set);
 }
 
-enum kp_code kp_extent_state_read(struct kp_os *os, const char *dir, const struct kp_extent_header *header, bool exact,
+enum kp_code kp_extent_state_read(struct kp_extent_file *file, const struct kp_extent_header *header,
                                   struct kp_buf *ret_state, struct kp_error *err)
 {
-    struct kp_extent_file file;
-    kp_extent_file_init(&file, os, dir, false);
-    file.exact = exact;
     struct kp_buf state = {0};
     uint8_t *at = kp_buf_reserve(&state, header->state_bytes);
-    enum kp_code code = read_section(&file, header, at, header->state_at, header->state_bytes, header->state_crc,
+    enum kp_code code = read_section(file, header, at, header->state_at, header->state_bytes, header->state_crc,
                                      "its state fails its checksum", err);
     state.len = header->state_bytes;
-    kp_extent_file_finish(&file);
     if (code == KP_OK)
         *ret_state = state;
     else
@@ -423,13 +440,16 @@ enum kp_code kp_order_page_read(struct kp_extent_file *file, const struct kp_ext
 {
     uint64_t place = set->header.order_at + (uint64_t)page * KP_ORDER_PAGE_BYTES;
     KP_TRY(kp_extent_file_read(file, set->header.number, ret_page, place, sizeof *ret_page, err));
+    static const char wrong[] = "a page of its order fails its checksum";
     int rotten = __builtin_popcount(ret_page->magic ^ KP_ORDER_MAGIC);
     size_t bytes = KP_ORDER_PAGE_BYTES - offsetof(struct kp_order_page, count);
-    if (rotten > !file->exact || !sound_beside(file, &ret_page->count, bytes, &ret_page->crc) || ret_page->count == 0 ||
-        ret_page->count > KP_ORDER_PAGE_ENTRIES)
-        return damaged(file, set->header.number, place, "a page of its order fails its checksum", err);
+    enum soundness is = rotten > !file->exact ? ROTTEN : check_beside(file, &ret_page->count, bytes, &ret_page->crc);
+    if (is == ROTTEN || ret_page->count == 0 || ret_page->count > KP_ORDER_PAGE_ENTRIES)
+        return damaged(file, set->header.number, place, wrong, err);
     if (!entries_sound(set, ret_page))
         return damaged(file, set->header.number, place, "a page of its order says what cannot be", err);
+    if (is == MENDED || rotten)
+        tell_mended(file, set->header.number, place, wrong);
     return KP_OK;
 }
 

@@ -288,15 +288,9 @@ struct kp_extent_set {
  * here and below: a rotten bit is damage; else a single one is turned back (MENDED). */
 KP_MUST enum kp_code kp_extent_header_read(struct kp_os *os, const char *dir, uint64_t number, bool exact,
                                            struct kp_extent_header *ret_header, struct kp_error *err);
-/* Loads the set of a mixed extent: header and runs. */
-KP_MUST enum kp_code kp_extent_set_load(struct kp_os *os, const char *dir, uint64_t number, bool exact,
-                                        struct kp_extent_set **ret_set, struct kp_error *err);
 void kp_extent_set_free(struct kp_extent_set *set); /* NULL is fine */
 /* What the copies of runs, index and state take. */
 uint64_t kp_extent_copies_bytes(const struct kp_extent_header *header);
-/* The state section of a mixed extent, checked; to finish. */
-KP_MUST enum kp_code kp_extent_state_read(struct kp_os *os, const char *dir, const struct kp_extent_header *header,
-                                          bool exact, struct kp_buf *ret_state, struct kp_error *err);
 /* The first run of the partition that ends behind offset; NULL if there is none. */
 const struct kp_extent_run *kp_extent_run_find(const struct kp_extent_set *set, uint32_t topic, uint32_t partition,
                                                int64_t offset);
@@ -311,6 +305,10 @@ struct kp_extent_file {
     bool direct;
     bool exact; /* what is checked is not mended */
     struct kp_file *file;
+    /* Told of each section that had rotted and was mended, or read elsewhere, whenever it is read; wrong is static.
+     * NULL: nobody. */
+    void (*mended)(void *arg, uint64_t number, uint64_t place, const char *wrong);
+    void *arg;
 };
 
 void kp_extent_file_init(struct kp_extent_file *file, struct kp_os *os, const char *dir, bool direct);
@@ -318,6 +316,12 @@ void kp_extent_file_finish(struct kp_extent_file *file);
 /* Reads len bytes at place of extent `number`; all of them, or KP_CORRUPT. With direct: all three in whole sectors. */
 KP_MUST enum kp_code kp_extent_file_read(struct kp_extent_file *file, uint64_t number, void *bytes, uint64_t place,
                                          size_t len, struct kp_error *err);
+/* Loads the set of a mixed extent: header and runs. */
+KP_MUST enum kp_code kp_extent_set_load(struct kp_extent_file *file, uint64_t number, struct kp_extent_set **ret_set,
+                                        struct kp_error *err);
+/* The state section of a mixed extent, checked; to finish. */
+KP_MUST enum kp_code kp_extent_state_read(struct kp_extent_file *file, const struct kp_extent_header *header,
+                                          struct kp_buf *ret_state, struct kp_error *err);
 /* Reads and checks page `page` of the set's order. */
 KP_MUST enum kp_code kp_order_page_read(struct kp_extent_file *file, const struct kp_extent_set *set, uint32_t page,
                                         struct kp_order_page *ret_page, struct kp_error *err);

@@ -1,6 +1,7 @@
 /* What is known of holes, and what recovery finds out about them; looking for one while reading is in log/probe.c. */
 #include "log/hole.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -319,9 +320,10 @@ static enum kp_code take_sealed_ends(struct kp_log *log, struct kp_error *err)
     if (!log->sealing.set_count || !log->holes.records)
         return KP_OK;
     const struct kp_extent_set *newest = log->sealing.sets[log->sealing.set_count - 1];
-    enum kp_code code = newest->rotten
-                            ? KP_CORRUPT
-                            : kp_extent_state_read(log->os, log->journal.dir, &newest->header, false, &bytes, err);
+    struct kp_extent_file file;
+    kp_log_extent_file_init(log, &file, false);
+    enum kp_code code = newest->rotten ? KP_CORRUPT : kp_extent_state_read(&file, &newest->header, &bytes, err);
+    kp_extent_file_finish(&file);
     if (code == KP_CORRUPT) /* it knows nothing */
         return KP_OK;
     KP_TRY(code);
@@ -484,6 +486,20 @@ bool kp_holes_unsealed(const struct kp_log *log)
     return false;
 }
 
+/* Is the extent that was mended there still? Then it says which positions it holds. Locked: lock. */
+static bool find_mended(const struct kp_log *log, struct kp_log_damage *damage)
+{
+    for (size_t i = 0; i < log->sealing.set_count; i++) {
+        const struct kp_extent_header *header = &log->sealing.sets[i]->header;
+        if (header->number != damage->extent)
+            continue;
+        damage->position = header->position;
+        damage->position_end = header->position_end;
+        return true;
+    }
+    return false;
+}
+
 /* Those of the list that were not given up. Locked: lock. */
 static void drop_gone(const struct kp_log *log, struct kp_buf *damages)
 {
@@ -491,24 +507,59 @@ static void drop_gone(const struct kp_log *log, struct kp_buf *damages)
     size_t count = damages->len / sizeof *list, kept = 0;
     for (size_t i = 0; i < count; i++) {
         const struct kp_topic *topic = kp_topics_get(&log->topics, list[i].topic);
-        if (!list[i].topic || (topic && topic->partitions[list[i].partition].start_offset < list[i].offset_end))
+        if (list[i].mended
+                ? find_mended(log, &list[i])
+                : (!list[i].topic || (topic && topic->partitions[list[i].partition].start_offset < list[i].offset_end)))
             list[kept++] = list[i];
     }
     damages->len = kept * sizeof *list;
 }
 
-void kp_damage_note(struct kp_log *log, const struct kp_log_damage *damage)
+static bool is_same(const struct kp_log_damage *one, const struct kp_log_damage *other)
 {
-    struct kp_holes *holes = &log->holes;
+    if (one->mended || other->mended)
+        return one->mended && other->mended && one->extent == other->extent && one->file_offset == other->file_offset;
+    return one->topic == other->topic && one->partition == other->partition && one->offset == other->offset;
+}
+
+/* True: it was not known. */
+static bool note(struct kp_holes *holes, const struct kp_log_damage *damage)
+{
     kp_mutex_lock(&holes->met_mutex);
     const struct kp_log_damage *list = (void *)holes->met.data;
     size_t count = holes->met.len / sizeof *list, at = 0;
-    while (at < count && (list[at].topic != damage->topic || list[at].partition != damage->partition ||
-                          list[at].offset != damage->offset))
+    while (at < count && !is_same(&list[at], damage))
         at++;
-    if (at == count && count < MET_MAX)
+    bool is_new = at == count && count < MET_MAX;
+    if (is_new)
         kp_buf_append(&holes->met, damage, sizeof *damage);
     kp_mutex_unlock(&holes->met_mutex);
+    return is_new;
+}
+
+void kp_damage_note(struct kp_log *log, const struct kp_log_damage *damage)
+{
+    (void)note(&log->holes, damage);
+}
+
+/* struct kp_extent_file's. */
+static void note_mended(void *arg, uint64_t number, uint64_t place, const char *wrong)
+{
+    struct kp_log *log = arg;
+    struct kp_log_damage damage = {.extent = number, .file_offset = place, .mended = true, .wrong = wrong};
+    char text[500];
+    if (!note(&log->holes, &damage) || !log->notice)
+        return;
+    snprintf(text, sizeof text, "the disk rots: extent %llu of \"%.200s\" at byte %llu: %s" KP_LOG_MENDED,
+             (unsigned long long)number, log->journal.dir, (unsigned long long)place, wrong);
+    log->notice(log->notice_arg, text);
+}
+
+void kp_log_extent_file_init(struct kp_log *log, struct kp_extent_file *file, bool direct)
+{
+    kp_extent_file_init(file, log->os, log->journal.dir, direct);
+    file->mended = note_mended;
+    file->arg = log;
 }
 
 void kp_log_damages(struct kp_log *log, struct kp_log_damage **ret_damages, size_t *ret_count)

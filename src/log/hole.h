@@ -108,6 +108,10 @@ KP_MUST enum kp_code kp_hole_error(struct kp_log *log, const struct kp_hole *hol
 enum kp_code kp_log_damage_hint(bool internal, struct kp_error *err);
 /* A batch in an extent was found rotten: kp_log_damages tells of it from now on, until its records go. No lock held. */
 void kp_damage_note(struct kp_log *log, const struct kp_log_damage *damage);
+struct kp_extent_file;
+/* kp_extent_file_init for one of the log's readers: what it mends is noted likewise, until the extent goes, and the
+ * log's owner is told once. It is used without a lock held. */
+void kp_log_extent_file_init(struct kp_log *log, struct kp_extent_file *file, bool direct);
 /* The hole that is known at the location; NULL: none. Any thread. */
 const struct kp_hole *kp_hole_known(struct kp_log *log, uint64_t location);
 

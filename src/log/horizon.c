@@ -67,7 +67,7 @@ static enum kp_code time_in_set(struct kp_log *log, const struct kp_extent_set *
 {
     struct kp_extent_file file;
     struct kp_order_page *page = kp_alloc(sizeof *page);
-    kp_extent_file_init(&file, log->os, log->journal.dir, false);
+    kp_log_extent_file_init(log, &file, false);
     enum kp_code code = time_in_pages(&file, set, page, time_us, ret_position, err);
     kp_extent_file_finish(&file);
     kp_free(page);
@@ -201,7 +201,7 @@ static enum kp_code group_in_set(struct kp_log *log, const struct kp_extent_set 
 {
     struct kp_extent_file file;
     struct kp_order_page *page = kp_alloc(sizeof *page);
-    kp_extent_file_init(&file, log->os, log->journal.dir, false);
+    kp_log_extent_file_init(log, &file, false);
     enum kp_code code = group_in_pages(&file, set, page, position, ret_position, err);
     kp_extent_file_finish(&file);
     kp_free(page);
@@ -517,7 +517,7 @@ static enum kp_code time_before(struct kp_log *log, const struct kp_extent_set *
     struct kp_order_page *page = kp_alloc(sizeof *page);
     uint32_t number = 0;
     *ret_time_us = set->header.log_time_us;
-    kp_extent_file_init(&file, log->os, log->journal.dir, false);
+    kp_log_extent_file_init(log, &file, false);
     enum kp_code code = set->rotten ? KP_OK : kp_order_page_find(&file, set, position - 1, false, &number, err);
     page->count = 0;
     if (code == KP_OK && !set->rotten)

@@ -14,7 +14,7 @@
 #include "log/snapshot.h"
 #include "log/state.h"
 
-enum { SCAN_READ_BYTES = 4 << 20, VERIFY_TRIES = 20, VERIFY_PASSES = 4 /* while other places change */ };
+enum { SCAN_READ_BYTES = 4 << 20, VERIFY_TRIES = 100, VERIFY_PASSES = 4 /* while other places change */ };
 
 /* ---- blocks ---- */
 
@@ -22,6 +22,7 @@ struct walk {
     struct kp_os *os;
     const char *dir;
     bool (*each)(void *arg, const struct kp_inspect_block *block);
+    enum kp_code (*moved)(void *arg, const struct kp_inspect_begin *begin, struct kp_error *err);
     void *arg;
     bool stopped;
     uint64_t sequence; /* of the last block */
@@ -85,13 +86,40 @@ static enum kp_code walk_file(struct walk *walk, struct kp_error *err)
     return KP_OK;
 }
 
+/* Looks where the journal begins; tells of it. */
+static enum kp_code begin(struct walk *walk, struct kp_error *err)
+{
+    struct kp_buf state;
+    struct kp_inspect_begin begin = {.folder = &walk->folder, .state = &state};
+    kp_folder_finish(&walk->folder);
+    walk->folder = (struct kp_folder){0};
+    KP_TRY(kp_folder_look_state(walk->os, walk->dir, &walk->folder, &state, &begin.position, err));
+    walk->sequence = walk->folder.anchor.sequence;
+    walk->crc = walk->folder.anchor.previous_crc;
+    enum kp_code code = walk->moved ? walk->moved(walk->arg, &begin, err) : KP_OK;
+    kp_buf_finish(&state);
+    return code;
+}
+
+/* Opens the file; when it and those before it were sealed meanwhile, the first one that is journal still. */
+static enum kp_code open_file(struct walk *walk, uint64_t *number, struct kp_error *err)
+{
+    enum kp_code code = kp_block_scan_seek(&walk->scan, *number, KP_SECTOR_BYTES, err);
+    while (code == KP_NOT_FOUND && walk->moved) {
+        KP_TRY(begin(walk, err));
+        if (walk->folder.first <= *number)
+            return kp_block_scan_seek(&walk->scan, *number, KP_SECTOR_BYTES, err);
+        *number = walk->folder.first;
+        code = kp_block_scan_seek(&walk->scan, *number, KP_SECTOR_BYTES, err);
+    }
+    return code;
+}
+
 static enum kp_code walk_files(struct walk *walk, struct kp_error *err)
 {
     struct kp_os *os = walk->os;
-    walk->sequence = walk->folder.anchor.sequence;
-    walk->crc = walk->folder.anchor.previous_crc;
     for (uint64_t number = walk->folder.first; number <= walk->folder.last && !walk->stopped; number++) {
-        enum kp_code code = kp_block_scan_seek(&walk->scan, number, KP_SECTOR_BYTES, err);
+        enum kp_code code = open_file(walk, &number, err);
         char *path = kp_journal_path(walk->dir, number, KP_JOURNAL_SUFFIX);
         struct kp_file_header header = {0};
         struct kp_error wrong;
@@ -114,33 +142,36 @@ static enum kp_code walk_files(struct walk *walk, struct kp_error *err)
     return KP_OK;
 }
 
-enum kp_code kp_inspect_blocks(struct kp_os *os, const char *dir,
-                               bool (*each)(void *arg, const struct kp_inspect_block *block), void *arg,
-                               struct kp_error *err)
+enum kp_code
+kp_inspect_journal(struct kp_os *os, const char *dir, bool (*each)(void *arg, const struct kp_inspect_block *block),
+                   enum kp_code (*moved)(void *arg, const struct kp_inspect_begin *begin, struct kp_error *err),
+                   void *arg, struct kp_error *err)
 {
-    struct walk walk = {.os = os, .dir = dir, .each = each, .arg = arg};
-    KP_TRY(kp_folder_look(os, dir, &walk.folder, err));
-    if (!walk.folder.last)
-        return kp_fail(err, KP_NOT_FOUND, "58P01", "there is no log in \"%s\"", dir);
+    struct walk walk = {.os = os, .dir = dir, .each = each, .moved = moved, .arg = arg};
     kp_block_scan_init(&walk.scan, os, dir, 0, SCAN_READ_BYTES);
-    enum kp_code code = walk_files(&walk, err);
+    enum kp_code code = begin(&walk, err);
+    if (code == KP_OK && !walk.folder.last)
+        code = kp_fail(err, KP_NOT_FOUND, "58P01", "there is no log in \"%s\"", dir);
+    if (code == KP_OK)
+        code = walk_files(&walk, err);
     kp_block_scan_finish(&walk.scan);
     kp_folder_finish(&walk.folder);
     return code;
 }
 
-/* What was known of topics behind the sealed part of the log. *ret_behind: where that has rotted, some time before. */
-static enum kp_code load_topics(struct kp_os *os, const char *dir, const struct kp_folder *folder,
-                                struct kp_topics *topics, bool *ret_behind, struct kp_error *err)
+enum kp_code kp_inspect_blocks(struct kp_os *os, const char *dir,
+                               bool (*each)(void *arg, const struct kp_inspect_block *block), void *arg,
+                               struct kp_error *err)
 {
-    struct kp_buf state = {0};
-    int64_t position = 0;
-    if (folder->anchor.file_last)
-        KP_TRY(kp_folder_state(os, dir, folder, &state, &position, err));
-    enum kp_code code = state.len ? kp_state_read(state.data, state.len, topics, err) : KP_OK;
-    kp_buf_finish(&state);
-    *ret_behind = position < folder->anchor.position_end;
-    return code;
+    return kp_inspect_journal(os, dir, each, NULL, arg, err);
+}
+
+enum kp_code kp_inspect_begin_topics(const struct kp_inspect_begin *begin, struct kp_topics *topics,
+                                     struct kp_error *err)
+{
+    kp_topics_finish(topics);
+    *topics = (struct kp_topics){0};
+    return begin->state->len ? kp_state_read(begin->state->data, begin->state->len, topics, err) : KP_OK;
 }
 
 /* ---- verifying ---- */
@@ -309,22 +340,34 @@ static enum kp_code add_bytes(struct kp_os *os, const char *dir, uint64_t number
     return code;
 }
 
-/* Counts the files, and takes up what was known where the journal begins. */
-static enum kp_code look_around(struct verify *verify, struct kp_os *os, const char *dir, struct kp_error *err)
+/* Counts the files. */
+static enum kp_code look_around(struct kp_inspect_report *report, struct kp_os *os, const char *dir,
+                                struct kp_error *err)
 {
     struct kp_folder folder;
-    struct kp_inspect_report *report = verify->report;
     enum kp_code code = kp_folder_look(os, dir, &folder, err);
     KP_TRY(code);
     report->files = kp_folder_count(&folder.journals);
-    for (size_t i = 0; i < kp_folder_count(&folder.journals) && code == KP_OK; i++)
+    for (size_t i = 0; i < kp_folder_count(&folder.journals) && code == KP_OK; i++) {
         code = add_bytes(os, dir, kp_folder_number(&folder.journals, i), KP_JOURNAL_SUFFIX, &report->file_bytes, err);
-    if (code == KP_OK)
-        code = load_topics(os, dir, &folder, &verify->topics, &verify->behind, err);
-    verify->position = folder.anchor.position_end;
-    verify->sequence = folder.anchor.sequence;
+        if (code == KP_NOT_FOUND) /* it was sealed meanwhile */
+            code = KP_OK;
+    }
     kp_folder_finish(&folder);
     return code;
+}
+
+/* Takes up what was known where the journal begins. */
+static enum kp_code verify_begin(void *arg, const struct kp_inspect_begin *begin, struct kp_error *err)
+{
+    struct verify *verify = arg;
+    const struct kp_extent_header *anchor = &begin->folder->anchor;
+    verify->position = anchor->position_end;
+    verify->sequence = anchor->sequence;
+    verify->behind = begin->position < anchor->position_end;
+    verify->in_group = verify->gap = false;
+    verify->damaged.bytes = 0;
+    return kp_inspect_begin_topics(begin, &verify->topics, err);
 }
 
 static void extent_problem(void *arg, const char *text)
@@ -388,7 +431,7 @@ static enum kp_code verify_all(struct verify *verify, struct kp_os *os, const ch
     report->extents = sealed.head.extents;
     report->sealed_batch_bytes = sealed.head.batch_bytes;
     report->sealed_written_bytes = sealed.head.journal_bytes + sealed.head.extent_bytes + sealed.head.merge_bytes;
-    enum kp_code code = kp_inspect_blocks(os, dir, verify_block, verify, err);
+    enum kp_code code = kp_inspect_journal(os, dir, verify_block, verify_begin, verify, err);
     if (code == KP_OK)
         code = kp_inspect_items(os, dir, &sealed, verify_item, extent_problem, verify, err);
     kp_inspect_sealed_finish(&sealed);
@@ -421,7 +464,7 @@ static enum kp_code verify_once(struct kp_os *os, const char *dir, struct kp_buf
         problem(&verify,
                 "snapshot: %s; no record is lost: a start reads more of the journal instead, and writes a new one",
                 damage);
-    enum kp_code code = look_around(&verify, os, dir, err);
+    enum kp_code code = look_around(&report, os, dir, err);
     if (code == KP_OK)
         code = verify_all(&verify, os, dir, err);
     kp_topics_finish(&verify.topics);
@@ -497,7 +540,7 @@ enum kp_code kp_inspect_verify(struct kp_os *os, const char *dir, void (*on_prob
     const char *text = (const char *)always.data, *end = text + always.len;
     for (; code == KP_OK && text < end; text = next_text(text)) {
         ret_report->problems++;
-        ret_report->mended += strstr(text, KP_INSPECT_MENDED) != NULL;
+        ret_report->mended += strstr(text, KP_LOG_MENDED) != NULL;
         if (on_problem)
             on_problem(arg, text);
     }
@@ -513,6 +556,7 @@ struct dump {
     void *arg;
     struct kp_topics topics;
     uint64_t file_next; /* journal files before it are sealed */
+    bool begun;         /* the walk of the journal has */
     struct kp_arena arena;
 };
 
@@ -630,15 +674,15 @@ static enum kp_code dump_sealed(struct dump *dump, struct kp_os *os, const char 
     return code;
 }
 
-static enum kp_code dump_journal(struct dump *dump, struct kp_os *os, const char *dir, struct kp_error *err)
+static enum kp_code dump_begin(void *arg, const struct kp_inspect_begin *begin, struct kp_error *err)
 {
-    struct kp_folder folder;
-    KP_TRY(kp_folder_look(os, dir, &folder, err));
-    bool behind;
-    enum kp_code code = load_topics(os, dir, &folder, &dump->topics, &behind, err);
-    kp_folder_finish(&folder);
-    KP_TRY(code);
-    return kp_inspect_blocks(os, dir, dump_block, dump, err);
+    struct dump *dump = arg;
+    if (dump->begun) {
+        kp_fail(err, KP_BUSY, NULL, "the log is in use, and journal was sealed before it was read");
+        return kp_error_hint(err, "Try again; or `kappa log export`, which goes on where it was.");
+    }
+    dump->begun = true;
+    return kp_inspect_begin_topics(begin, &dump->topics, err);
 }
 
 enum kp_code kp_inspect_records(struct kp_os *os, const char *dir, const struct kp_inspect_filter *filter,
@@ -649,7 +693,7 @@ enum kp_code kp_inspect_records(struct kp_os *os, const char *dir, const struct 
     bool stopped = false;
     enum kp_code code = dump_sealed(&dump, os, dir, &stopped, err);
     if (code == KP_OK && !stopped)
-        code = dump_journal(&dump, os, dir, err);
+        code = kp_inspect_journal(os, dir, dump_block, dump_begin, &dump, err);
     kp_topics_finish(&dump.topics);
     kp_arena_finish(&dump.arena);
     return code;

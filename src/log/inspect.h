@@ -33,8 +33,26 @@ KP_MUST enum kp_code kp_inspect_blocks(struct kp_os *os, const char *dir,
                                        bool (*each)(void *arg, const struct kp_inspect_block *block), void *arg,
                                        struct kp_error *err);
 
-/* Ends what is told of a section that has rotted, of which a reader gets what is meant all the same. */
-#define KP_INSPECT_MENDED "; nothing is lost: readers mend it, or read it elsewhere"
+/* Where the walk of a journal begins, and what was known of topics there. */
+struct kp_folder;
+struct kp_inspect_begin {
+    const struct kp_folder *folder;
+    const struct kp_buf *state; /* log/state.h; empty: nothing */
+    int64_t position;           /* as of where that is known: where the journal begins, or before */
+};
+
+/*
+ * The same, and calls moved(arg, begin) before the first block; and again when files that come next were sealed
+ * meanwhile: then the walk goes on with the first that is journal still.
+ */
+KP_MUST enum kp_code
+kp_inspect_journal(struct kp_os *os, const char *dir, bool (*each)(void *arg, const struct kp_inspect_block *block),
+                   enum kp_code (*moved)(void *arg, const struct kp_inspect_begin *begin, struct kp_error *err),
+                   void *arg, struct kp_error *err);
+/* Replaces *topics by those that were known there. */
+struct kp_topics;
+KP_MUST enum kp_code kp_inspect_begin_topics(const struct kp_inspect_begin *begin, struct kp_topics *topics,
+                                             struct kp_error *err);
 
 struct kp_inspect_report {
     uint64_t files, blocks, groups, batches, records, bytes; /* bytes of blocks */

@@ -38,24 +38,21 @@ static bool look_block(void *arg, const struct kp_inspect_block *block)
     return true;
 }
 
+static enum kp_code look_begin(void *arg, const struct kp_inspect_begin *begin, struct kp_error *err)
+{
+    struct kp_inspect_sealed *sealed = arg;
+    sealed->before = begin->folder->anchor.file_last;
+    return kp_inspect_begin_topics(begin, &sealed->topics, err);
+}
+
 static enum kp_code look(struct kp_os *os, const char *dir, struct kp_inspect_sealed *sealed, struct kp_error *err)
 {
     struct kp_folder folder;
-    struct kp_buf state = {0};
-    KP_TRY(kp_folder_look(os, dir, &folder, err));
-    uint64_t before = folder.anchor.file_last;
-    int64_t position;
-    enum kp_code code = before ? kp_folder_state(os, dir, &folder, &state, &position, err) : KP_OK;
-    kp_folder_finish(&folder);
-    if (code == KP_OK && state.len)
-        code = kp_state_read(state.data, state.len, &sealed->topics, err);
-    kp_buf_finish(&state);
-    KP_TRY(code);
-    KP_TRY(kp_inspect_blocks(os, dir, look_block, sealed, err));
-    if (!before || sealed->head.file_next > before)
+    KP_TRY(kp_inspect_journal(os, dir, look_block, look_begin, sealed, err));
+    if (!sealed->before || sealed->head.file_next > sealed->before)
         return KP_OK;
     KP_TRY(kp_folder_look(os, dir, &folder, err)); /* the journal's first files may have gone since */
-    sealed->missing = folder.anchor.file_last == before;
+    sealed->missing = folder.anchor.file_last == sealed->before;
     kp_folder_finish(&folder);
     return KP_OK;
 }
@@ -108,8 +105,8 @@ struct items {
 /* mended: a reader gets what is meant all the same. */
 static void section_problem(struct items *items, const struct kp_error *err, bool mended)
 {
-    char text[sizeof err->message + sizeof KP_INSPECT_MENDED];
-    snprintf(text, sizeof text, "%s%s", err->message, mended ? KP_INSPECT_MENDED : "");
+    char text[sizeof err->message + sizeof KP_LOG_MENDED];
+    snprintf(text, sizeof text, "%s%s", err->message, mended ? KP_LOG_MENDED : "");
     items->problem(items->arg, text);
 }
 
@@ -223,9 +220,10 @@ static void walk_set(struct items *items, const struct kp_extent_set *set)
     if (kp_extent_copies_check(&items->mixed, set, &err) != KP_OK)
         section_problem(items, &err, true);
     struct kp_buf state = {0};
-    if (kp_extent_state_read(items->os, items->dir, &set->header, true, &state, &err) != KP_OK)
-        section_problem(items, &err,
-                        kp_extent_state_read(items->os, items->dir, &set->header, false, &state, NULL) == KP_OK);
+    if (kp_extent_state_read(&items->mixed, &set->header, &state, &err) != KP_OK) {
+        items->mixed.exact = false;
+        section_problem(items, &err, kp_extent_state_read(&items->mixed, &set->header, &state, NULL) == KP_OK);
+    }
     kp_buf_finish(&state);
     kp_free(page);
 }
@@ -292,6 +290,13 @@ static enum kp_code adopted_read(struct items *items, const struct kp_sealed_ext
     return walk_adopted(items, extent, header.generation, err);
 }
 
+static enum kp_code load_set(struct items *items, uint64_t number, bool exact, struct kp_extent_set **ret_set,
+                             struct kp_error *err)
+{
+    items->mixed.exact = exact;
+    return kp_extent_set_load(&items->mixed, number, ret_set, err);
+}
+
 /* Loads the set of a mixed extent, looks at another one's header. */
 static void load_extent(struct items *items, const struct kp_sealed_extent *extent)
 {
@@ -303,7 +308,7 @@ static void load_extent(struct items *items, const struct kp_sealed_extent *exte
     if (extent->kind == KP_EXTENT_ADOPTED)
         code = adopted_read(items, extent, &header.crc, &err);
     else if (extent->kind == KP_EXTENT_MIXED)
-        code = kp_extent_set_load(items->os, items->dir, extent->number, true, &set, &err);
+        code = load_set(items, extent->number, true, &set, &err);
     else
         code = kp_extent_header_read(items->os, items->dir, extent->number, true, &header, &err);
     if (set)
@@ -311,7 +316,7 @@ static void load_extent(struct items *items, const struct kp_sealed_extent *exte
     if (code != KP_OK) { /* what it holds is looked at all the same, if a reader would */
         bool mixed = extent->kind == KP_EXTENT_MIXED;
         if (mixed)
-            code = kp_extent_set_load(items->os, items->dir, extent->number, false, &set, NULL);
+            code = load_set(items, extent->number, false, &set, NULL);
         else if (extent->kind == KP_EXTENT_OWN)
             code = kp_extent_header_read(items->os, items->dir, extent->number, false, &header, NULL);
         section_problem(items, &err, code == KP_OK);

@@ -11,6 +11,7 @@ struct kp_inspect_sealed {
     struct kp_topics topics;
     struct kp_sealed_head head; /* file_next 0: nothing was sealed */
     struct kp_buf extents;      /* of struct kp_sealed_extent */
+    uint64_t before;            /* files up to this one were sealed where the walk of the journal began */
     bool missing;               /* the journal's beginning was sealed, and nothing in it says so */
 };
 

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "log/extent.h"
 #include "log/inspect.h"
 
 static char dir[64];
@@ -24,6 +25,28 @@ static void remove_name(void *arg, const char *name)
 
 enum { TAGS = 30, RECORDS = 3 };
 
+static void append_tag(struct kp_log *log, uint32_t topic, int tag)
+{
+    struct kp_record_batch_builder builder = {0};
+    struct kp_buf batch = {0};
+    struct kp_error err;
+    char value[5000];
+    memset(value, 'x', sizeof value);
+    for (int i = 0; i < RECORDS; i++) {
+        int len = snprintf(value, 32, "%d-%d", tag, i);
+        value[len] = ' ';
+        kp_record_batch_add(&builder, tag, (struct kp_str){0}, (struct kp_str){value, sizeof value / 3},
+                            (struct kp_str){0});
+    }
+    assert_int_equal(kp_record_batch_build(&builder, tag % 2 ? KP_CODEC_NONE : KP_CODEC_LZ4, &batch, &err), KP_OK);
+    kp_record_batch_builder_finish(&builder);
+    struct kp_log_entry entry = {
+        .topic = topic, .partition = (uint32_t)tag % 2, .batch = batch.data, .bytes = batch.len};
+    int64_t end;
+    assert_int_equal(kp_log_append(log, &entry, 1, &end, &err), KP_OK);
+    kp_buf_finish(&batch);
+}
+
 /* A log of one topic of two partitions, in several files. */
 static int make_log(void **state)
 {
@@ -35,42 +58,33 @@ static int make_log(void **state)
     uint32_t topic;
     assert_int_equal(kp_log_open(&options, &log, &err), KP_OK);
     assert_int_equal(kp_log_topic_create(log, "bid", 2, &topic, &err), KP_OK);
-    for (int tag = 0; tag < TAGS; tag++) {
-        struct kp_record_batch_builder builder = {0};
-        struct kp_buf batch = {0};
-        char value[5000];
-        memset(value, 'x', sizeof value);
-        for (int i = 0; i < RECORDS; i++) {
-            int len = snprintf(value, 32, "%d-%d", tag, i);
-            value[len] = ' ';
-            kp_record_batch_add(&builder, tag, (struct kp_str){0}, (struct kp_str){value, sizeof value / 3},
-                                (struct kp_str){0});
-        }
-        assert_int_equal(kp_record_batch_build(&builder, tag % 2 ? KP_CODEC_NONE : KP_CODEC_LZ4, &batch, &err), KP_OK);
-        kp_record_batch_builder_finish(&builder);
-        struct kp_log_entry entry = {
-            .topic = topic, .partition = (uint32_t)tag % 2, .batch = batch.data, .bytes = batch.len};
-        int64_t end;
-        assert_int_equal(kp_log_append(log, &entry, 1, &end, &err), KP_OK);
-        kp_buf_finish(&batch);
-    }
+    for (int tag = 0; tag < TAGS; tag++)
+        append_tag(log, topic, tag);
     kp_log_close(log);
     return 0;
 }
 
-/* The same, with all but its last file sealed. */
-static int make_sealed_log(void **state)
+/* Appends, and seals all but the last file. */
+static void append_and_seal(int tags)
 {
-    int made = make_log(state);
     struct kp_log_options options = {
         .os = kp_os_real(), .dir = dir, .no_threads = true, .journal_file_bytes = 64 << 10, .seal_bytes = 1};
     options.extent_own_bytes = 30 << 10;
     struct kp_log *log;
     struct kp_error err;
     assert_int_equal(kp_log_open(&options, &log, &err), KP_OK);
+    for (int tag = 0; tag < tags; tag++)
+        append_tag(log, 1, tag);
     for (bool more = true; more;)
         assert_int_equal(kp_log_maintain(log, &more, &err), KP_OK);
     kp_log_close(log);
+}
+
+/* The same, with all but its last file sealed. */
+static int make_sealed_log(void **state)
+{
+    int made = make_log(state);
+    append_and_seal(0);
     return made;
 }
 
@@ -315,6 +329,38 @@ static void merged_meanwhile(void **state)
     assert_int_equal(report.records, TAGS * RECORDS);
 }
 
+static int rounds_left, opens;
+
+static enum kp_code open_and_seal(void *ctx, const char *path, unsigned flags, struct kp_file **ret_file,
+                                  struct kp_error *err)
+{
+    if (rounds_left > 0 && strstr(path, ".journal") && ++opens % 2 == 0) {
+        rounds_left--;
+        append_and_seal(TAGS);
+    }
+    return kp_os_real()->open(ctx, path, flags, ret_file, err);
+}
+
+/* Every other time that a file of the journal is about to be read it has been sealed, and journal goes on behind it:
+ * what is left is verified, however often that happens. */
+static void sealed_meanwhile(void **state)
+{
+    enum { ROUNDS = 120 };
+    struct kp_os os = *kp_os_real();
+    struct kp_inspect_report report;
+    struct kp_error err;
+    os.open = open_and_seal;
+    rounds_left = ROUNDS;
+    enum kp_code code = kp_inspect_verify(&os, dir, NULL, NULL, &report, &err);
+    if (code != KP_OK)
+        fail_msg("%s, %d rounds left", err.message, rounds_left);
+    assert_int_equal(report.problems, 0);
+    rounds_left = 0;
+    assert_int_equal(kp_inspect_verify(&os, dir, NULL, NULL, &report, &err), KP_OK);
+    assert_int_equal(report.problems, 0);
+    assert_true(report.records > TAGS * RECORDS);
+}
+
 /* A rotten bit of an extent's header, which readers mend, is told as that. */
 static void mended(void **state)
 {
@@ -328,6 +374,80 @@ static void mended(void **state)
         assert_true(report.problems > 0 && report.mended == report.problems);
         flip_at(names[i], 65);
     }
+}
+
+static void count_notice(void *arg, const char *text)
+{
+    assert_non_null(strstr(text, "the disk rots"));
+    ++*(int *)arg;
+}
+
+static void read_all(struct kp_log *log)
+{
+    struct kp_log_span span;
+    struct kp_error err;
+    for (int64_t position = 0; position < TAGS * RECORDS;) {
+        assert_int_equal(kp_log_read(log, position, INT64_MAX, 10000, NULL, 0, &span, &err), KP_OK);
+        assert_true(span.position_end > position);
+        position = span.position_end;
+        kp_log_span_release(&span);
+    }
+    for (uint32_t p = 0; p < 2; p++)
+        for (int64_t offset = 0; offset < TAGS / 2 * RECORDS; offset += RECORDS) {
+            struct kp_buf out = {0};
+            assert_int_equal(kp_log_fetch(log, 1, p, offset, 1, &out, &err), KP_OK);
+            kp_buf_finish(&out);
+        }
+}
+
+/* A rotten byte of the extent that readers mend is told once, however often it is read, and listed with its place. */
+static void check_told(const struct kp_extent_header *header, uint64_t place, uint64_t section)
+{
+    int notices = 0;
+    struct kp_log_options options = {
+        .os = kp_os_real(), .dir = dir, .read_only = true, .notice = count_notice, .notice_arg = &notices};
+    struct kp_log *log;
+    struct kp_log_damage *damages;
+    size_t count;
+    struct kp_error err;
+    char path[400];
+    snprintf(path, sizeof path, "%s/%08llu.extent", dir, (unsigned long long)header->number);
+    flip_at(path, place);
+    assert_int_equal(kp_log_open(&options, &log, &err), KP_OK);
+    for (int i = 0; i < 3; i++)
+        read_all(log);
+    kp_log_damages(log, &damages, &count);
+    assert_int_equal(notices, 1);
+    assert_int_equal(count, 1);
+    assert_true(damages->mended && !damages->topic && damages->wrong);
+    assert_int_equal(damages->extent, header->number);
+    assert_int_equal(damages->file_offset, section);
+    assert_int_equal(damages->position, header->position);
+    assert_int_equal(damages->position_end, header->position_end);
+    kp_free(damages);
+    kp_log_close(log);
+    flip_at(path, place);
+}
+
+static void mended_told(void **state)
+{
+    struct kp_error err;
+    char names[32][400] = {{0}};
+    int mixed = 0;
+    assert_int_equal(kp_os_real()->list(NULL, dir, note_extent, names, &err), KP_OK);
+    for (int i = 0; names[i][0]; i++) {
+        struct kp_extent_header header;
+        uint64_t number = strtoull(strrchr(names[i], '/') + 1, NULL, 10);
+        assert_int_equal(kp_extent_header_read(kp_os_real(), dir, number, true, &header, &err), KP_OK);
+        if (header.kind != KP_EXTENT_MIXED)
+            continue;
+        mixed++;
+        check_told(&header, 65, 0);
+        check_told(&header, header.runs_at + 9, header.runs_at);
+        check_told(&header, header.order_at + 70, header.order_at);
+        check_told(&header, header.index_at + 3, header.index_at);
+    }
+    assert_true(mixed > 0);
 }
 
 /* What is missing is named, with what can be done. */
@@ -491,8 +611,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(lengthened, make_log, remove_log),
         cmocka_unit_test_setup_teardown(file_headers, make_log, remove_log),
         cmocka_unit_test_setup_teardown(mended, make_sealed_log, remove_log),
+        cmocka_unit_test_setup_teardown(mended_told, make_sealed_log, remove_log),
         cmocka_unit_test_setup_teardown(missing, make_sealed_log, remove_log),
         cmocka_unit_test_setup_teardown(merged_meanwhile, make_sealed_log, remove_log),
+        cmocka_unit_test_setup_teardown(sealed_meanwhile, make_sealed_log, remove_log),
         cmocka_unit_test_setup_teardown(sealed, make_sealed_log, remove_log),
         cmocka_unit_test_setup_teardown(in_use, make_log, remove_log),
     };

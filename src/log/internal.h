@@ -86,6 +86,8 @@ struct kp_log_pending_name {
 struct kp_log {
     struct kp_os *os;
     struct kp_file *lock_file, *folder_lock;
+    void (*notice)(void *arg, const char *text); /* the owner's; NULL: none */
+    void *notice_arg;
     bool read_only, no_threads;
     bool opened; /* recovery is done */
     struct kp_journal journal;

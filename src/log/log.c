@@ -172,6 +172,8 @@ enum kp_code kp_log_open(const struct kp_log_options *options, struct kp_log **r
     log->os = options->os;
     log->read_only = options->read_only;
     log->no_threads = options->no_threads;
+    log->notice = options->notice;
+    log->notice_arg = options->notice_arg;
     log->tail.bytes_max = options->tail_bytes ? options->tail_bytes : KP_LOG_TAIL_BYTES;
     kp_journal_init(&log->journal, options->os, options->dir, options->journal_file_bytes, options->unsafe_no_sync,
                     !options->read_only);

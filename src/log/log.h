@@ -39,6 +39,10 @@ struct kp_log_options {
     uint64_t snapshot_bytes; /* so much journal is read again at most by the next start; 0: the default */
     bool unsafe_no_sync;     /* relaxed durability, under its own name: for `kappa run` and tests */
     bool no_threads;         /* the caller's thread commits: simulation and `kappa run` */
+    /* Told, once for each, of what has rotted and is mended whenever it is read (KP_LOG_MENDED): from any thread, and
+     * before kp_log_open returns. NULL: nobody. */
+    void (*notice)(void *arg, const char *text);
+    void *notice_arg;
 };
 
 /* Opens or makes a log, recovers it: keeps every acknowledged record, cuts only a torn tail. */
@@ -259,18 +263,23 @@ struct kp_log_damage {
     uint32_t topic, partition;      /* topic 0: no partition's; what rotted made a topic, or the like */
     int64_t offset, offset_end;
     bool maybe;                        /* at most: it may have been other partitions' records */
+    bool mended;                       /* nothing is lost: a section of an extent; topic 0 */
     uint64_t file_number, file_offset; /* of the journal; number 0: it lies in an extent, */
     uint64_t extent;                   /* of this number; offset 0: at no known place */
     bool adopted;                      /* it is a journal file that became one */
     const char *wrong;                 /* static */
 };
 
+/* Ends what is told of a section that has rotted, of which a reader gets what is meant all the same. */
+#define KP_LOG_MENDED "; nothing is lost: readers mend it, or read it elsewhere"
+
 /*
  * Records that cannot be read are never left out in silence: kp_log_read of their topics fails with KP_CORRUPT when it
  * begins at or in the stretch (one that begins before it ends there), kp_log_fetch at their offsets. Reads beside them
  * go on, also of other topics in the same stretch, and so do appends.
  *
- * All damage that was met so far: in extents by reads by position. The array is the caller's to kp_free.
+ * All damage that was met so far: in extents by reads by position; what was mended, by any read. The array is the
+ * caller's to kp_free.
  */
 void kp_log_damages(struct kp_log *log, struct kp_log_damage **ret_damages, size_t *ret_count);
 /* The damage because of which kp_log_read fails at a position; all topics of the stretch. False: none is there. To

@@ -331,8 +331,8 @@ void kp_merge_init(struct kp_merge *merge, struct kp_log *log, struct kp_extent_
     merge->writer.own_bytes = own_bytes;
     merge->writer.window_bytes = KP_MIN((uint64_t)WINDOW_BYTES, 4 * log->sealing.own_bytes);
     merge->writer.no_sync = log->journal.unsafe_no_sync;
-    kp_extent_file_init(&merge->file, log->os, log->journal.dir, false);
-    kp_extent_file_init(&merge->thin_file, log->os, log->journal.dir, false);
+    kp_log_extent_file_init(log, &merge->file, false);
+    kp_log_extent_file_init(log, &merge->thin_file, false);
 }
 
 void kp_merge_finish(struct kp_merge *merge)

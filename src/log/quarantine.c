@@ -40,7 +40,7 @@ static int64_t first_time(struct kp_log *log, const struct kp_extent_set *set)
 {
     struct kp_extent_file file;
     struct kp_order_page *page = kp_alloc(sizeof *page);
-    kp_extent_file_init(&file, log->os, log->journal.dir, false);
+    kp_log_extent_file_init(log, &file, false);
     bool known = set->header.order_pages && kp_order_page_read(&file, set, 0, page, NULL) == KP_OK;
     int64_t time_us = known ? page->log_time_us : set->header.log_time_us;
     kp_extent_file_finish(&file);
@@ -227,9 +227,10 @@ enum kp_code kp_quarantine_state(struct kp_log *log, const struct kp_extent_set 
     struct kp_buf state = {0};
     struct kp_topics now = {0};
     size_t at = 0;
-    enum kp_code code = KP_CORRUPT;
-    if (!set->rotten)
-        code = kp_extent_state_read(log->os, log->journal.dir, &set->header, false, ret_state, err);
+    struct kp_extent_file file;
+    kp_log_extent_file_init(log, &file, false);
+    enum kp_code code = set->rotten ? KP_CORRUPT : kp_extent_state_read(&file, &set->header, ret_state, err);
+    kp_extent_file_finish(&file);
     if (code != KP_CORRUPT)
         return code;
     kp_rwlock_read(&log->lock);

@@ -340,7 +340,7 @@ static enum kp_code read_one_by_one(struct picks *picks, struct pick *const *ord
     struct kp_log *log = picks->build->log;
     struct kp_extent_file file;
     enum kp_code code = KP_OK;
-    kp_extent_file_init(&file, log->os, log->journal.dir, false);
+    kp_log_extent_file_init(log, &file, false);
     for (size_t i = stretch->first; i < stretch->first + stretch->count && code == KP_OK; i++) {
         size_t bytes = (size_t)(item_end(picks, order[i]) - order[i]->entry.place);
         struct kp_slab *slab = kp_read_slab(kp_sector_ceil(bytes));
@@ -391,7 +391,7 @@ static enum kp_code read_picks(struct picks *picks, struct pick **order, struct 
     struct kp_log *log = picks->build->log;
     struct kp_extent_file file;
     enum kp_code code = KP_OK;
-    kp_extent_file_init(&file, log->os, log->journal.dir, !log->journal.unsafe_no_sync);
+    kp_log_extent_file_init(log, &file, !log->journal.unsafe_no_sync);
     struct stretch stretch = next_stretch(picks, order, 0);
     while (stretch.count && code == KP_OK) {
         struct stretch next = next_stretch(picks, order, stretch.first + stretch.count);
@@ -495,7 +495,7 @@ enum kp_code kp_build_take_set(struct kp_build *build, bool *ret_sealed, struct 
     *ret_sealed = picks.set != NULL;
     if (!picks.set)
         return KP_OK;
-    kp_extent_file_init(&picks.order, log->os, log->journal.dir, false);
+    kp_log_extent_file_init(log, &picks.order, false);
     enum kp_code code = take_picks(&picks, err);
     kp_extent_file_finish(&picks.order);
     kp_free(picks.list);
@@ -599,8 +599,8 @@ void kp_set_damage(struct kp_log *log, int64_t position, struct kp_buf *out)
         put_rotten(log, set, out);
     } else if (set && set->header.order_pages) {
         struct kp_extent_file order, file;
-        kp_extent_file_init(&order, log->os, log->journal.dir, false);
-        kp_extent_file_init(&file, log->os, log->journal.dir, false);
+        kp_log_extent_file_init(log, &order, false);
+        kp_log_extent_file_init(log, &file, false);
         if (!put_group(log, &order, &file, set, position, out))
             out->len = 0;
         kp_extent_file_finish(&file);

@@ -20,7 +20,7 @@
 #include "log/plant.h"
 #include "log/snapshot.h"
 
-enum { SCAN_READ_BYTES = 4 << 20, SEARCH_READ_BYTES = 1 << 20, READ_ONLY_TRIES = 100 };
+enum { SCAN_READ_BYTES = 4 << 20, SEARCH_READ_BYTES = 1 << 20, READ_ONLY_TRIES = 100, LOOKS = 100 };
 
 #define BEYOND_WITNESS UINT64_MAX /* in the place of a block's location: behind what a snapshot knows as durable */
 
@@ -89,18 +89,21 @@ static bool lose_anchor(struct kp_os *os, const char *dir, struct kp_folder *fol
 /*
  * The extent behind which the journal is to be read, when its first files are gone: of the mixed extents that end at
  * or behind the file before the first, the one that ends first. It was recorded as sealed, or that file would be there;
- * and no other that was not recorded ends so early.
+ * and no other that was not recorded ends so early. The newest are looked at first: mostly it is among them, and ends
+ * right before the first file. KP_NOT_FOUND: it may have gone since the folder was listed.
  */
 static enum kp_code find_anchor(struct kp_os *os, const char *dir, struct kp_folder *folder, struct kp_error *err)
 {
-    for (size_t i = 0; i < kp_folder_count(&folder->extents); i++) {
+    bool found = false, went = false;
+    for (size_t i = kp_folder_count(&folder->extents); i-- > 0 && !found;) {
         struct kp_extent_header header;
         struct kp_error wrong;
         if (kp_extent_adopted(kp_folder_number(&folder->extents, i)))
             continue;
         enum kp_code code =
             kp_extent_header_read(os, dir, kp_folder_number(&folder->extents, i), false, &header, &wrong);
-        if (code == KP_CORRUPT) /* if it is the one, it will be missed */
+        went |= code == KP_NOT_FOUND;
+        if (code == KP_CORRUPT || code == KP_NOT_FOUND) /* if it is the one, it will be missed */
             continue;
         if (code != KP_OK && err)
             *err = wrong;
@@ -108,7 +111,10 @@ static enum kp_code find_anchor(struct kp_os *os, const char *dir, struct kp_fol
         if (header.kind == KP_EXTENT_MIXED && header.file_last + 1 >= folder->first &&
             header.file_last < folder->last && (!folder->anchor.number || header.file_last < folder->anchor.file_last))
             folder->anchor = header;
+        found = folder->anchor.number && folder->anchor.file_last + 1 == folder->first;
     }
+    if (!found && went)
+        return kp_fail(err, KP_NOT_FOUND, NULL, "extents of the log in \"%s\" go while it is looked at", dir);
     if (folder->anchor.number)
         folder->first = folder->anchor.file_last + 1;
     else if (!lose_anchor(os, dir, folder))
@@ -125,6 +131,8 @@ static enum kp_code look(struct kp_os *os, const char *dir, struct kp_folder *fo
     if (!tail--)
         return kp_folder_missing(dir, 1, err);
     qsort(folder->journals.data, tail + 1, sizeof(uint64_t), by_number);
+    if (folder->extents.len)
+        qsort(folder->extents.data, kp_folder_count(&folder->extents), sizeof(uint64_t), by_number);
     folder->last = kp_folder_number(&folder->journals, tail);
     while (tail > 0 && kp_folder_number(&folder->journals, tail - 1) + 1 == kp_folder_number(&folder->journals, tail))
         tail--;
@@ -134,12 +142,25 @@ static enum kp_code look(struct kp_os *os, const char *dir, struct kp_folder *fo
 
 enum kp_code kp_folder_look(struct kp_os *os, const char *dir, struct kp_folder *ret_folder, struct kp_error *err)
 {
-    struct kp_folder folder = {0};
-    enum kp_code code = look(os, dir, &folder, err);
-    if (code == KP_OK)
-        *ret_folder = folder;
-    else
-        kp_folder_finish(&folder);
+    enum kp_code code = KP_NOT_FOUND;
+    for (int tries = 0; code == KP_NOT_FOUND && tries < LOOKS; tries++) {
+        struct kp_folder folder = {0};
+        code = look(os, dir, &folder, err);
+        if (code == KP_OK)
+            *ret_folder = folder;
+        else
+            kp_folder_finish(&folder);
+    }
+    return code;
+}
+
+static enum kp_code read_state(struct kp_os *os, const char *dir, const struct kp_extent_header *header,
+                               struct kp_buf *ret_state, struct kp_error *err)
+{
+    struct kp_extent_file file;
+    kp_extent_file_init(&file, os, dir, false);
+    enum kp_code code = kp_extent_state_read(&file, header, ret_state, err);
+    kp_extent_file_finish(&file);
     return code;
 }
 
@@ -154,7 +175,7 @@ static void state_before(struct kp_os *os, const char *dir, const struct kp_fold
         uint64_t number = kp_folder_number(&folder->extents, i);
         if (kp_extent_adopted(number) || kp_extent_header_read(os, dir, number, false, &header, NULL) != KP_OK ||
             header.kind != KP_EXTENT_MIXED || header.position_end >= position || header.position_end <= *ret_position ||
-            kp_extent_state_read(os, dir, &header, false, &state, NULL) != KP_OK)
+            read_state(os, dir, &header, &state, NULL) != KP_OK)
             continue;
         kp_buf_finish(ret_state);
         *ret_state = state;
@@ -166,13 +187,29 @@ enum kp_code kp_folder_state(struct kp_os *os, const char *dir, const struct kp_
                              struct kp_buf *ret_state, int64_t *ret_position, struct kp_error *err)
 {
     const struct kp_extent_header *anchor = &folder->anchor;
-    enum kp_code code = anchor->number ? kp_extent_state_read(os, dir, anchor, false, ret_state, err) : KP_CORRUPT;
+    enum kp_code code = anchor->number ? read_state(os, dir, anchor, ret_state, err) : KP_CORRUPT;
     *ret_position = anchor->position_end;
     if (code != KP_CORRUPT)
         return code;
     *ret_state = (struct kp_buf){0};
     state_before(os, dir, folder, anchor->position_end, ret_state, ret_position);
     return KP_OK;
+}
+
+enum kp_code kp_folder_look_state(struct kp_os *os, const char *dir, struct kp_folder *ret_folder,
+                                  struct kp_buf *ret_state, int64_t *ret_position, struct kp_error *err)
+{
+    enum kp_code code = KP_NOT_FOUND;
+    for (int tries = 0; code == KP_NOT_FOUND && tries < LOOKS; tries++) {
+        KP_TRY(kp_folder_look(os, dir, ret_folder, err));
+        *ret_state = (struct kp_buf){0};
+        *ret_position = 0;
+        code =
+            ret_folder->anchor.file_last ? kp_folder_state(os, dir, ret_folder, ret_state, ret_position, err) : KP_OK;
+        if (code != KP_OK)
+            kp_folder_finish(ret_folder);
+    }
+    return code;
 }
 
 void kp_folder_finish(struct kp_folder *folder)

@@ -17,13 +17,17 @@ struct kp_folder {
     struct kp_extent_header anchor;
 };
 
-/* Lists a folder and decides with which file the journal begins. KP_CORRUPT when files are missing. */
+/* Lists a folder and decides with which file the journal begins. KP_CORRUPT when files are missing. Of a log in use
+ * KP_NOT_FOUND when it changed each time. */
 KP_MUST enum kp_code kp_folder_look(struct kp_os *os, const char *dir, struct kp_folder *ret_folder,
                                     struct kp_error *err);
 /* What was known of topics where the journal begins (log/state.h), to finish; where that has rotted, what an extent
  * before knew, or nothing. *ret_position: as of where. The folder is anchored: its anchor's file_last is not 0. */
 KP_MUST enum kp_code kp_folder_state(struct kp_os *os, const char *dir, const struct kp_folder *folder,
                                      struct kp_buf *ret_state, int64_t *ret_position, struct kp_error *err);
+/* Both. The state is empty where nothing was sealed. */
+KP_MUST enum kp_code kp_folder_look_state(struct kp_os *os, const char *dir, struct kp_folder *ret_folder,
+                                          struct kp_buf *ret_state, int64_t *ret_position, struct kp_error *err);
 void kp_folder_finish(struct kp_folder *folder);
 /* KP_CORRUPT: journal files before `first` are missing, and nothing says that they were sealed. */
 KP_MUST enum kp_code kp_folder_missing(const char *dir, uint64_t first, struct kp_error *err);

@@ -7,6 +7,10 @@
  * yet or any more when the power went may have stayed; whichever is whole holds every record, since an extent has its
  * name only when it is complete. Of two that begin alike the longer is taken, then the newer: what was merged or
  * compacted. Extents of one partition and adopted files count if a set of the chain has a run in them.
+ *
+ * Where an extent has rotted, too, no chain is whole. Which of several broken ones counted is not known then, and what
+ * does not count is removed: so the log does not open, but to be read only. Then what is missing between those that are
+ * left is lost (log/quarantine.h), and nothing is changed.
  */
 #include "log/internal.h"
 
@@ -21,7 +25,8 @@ struct relist {
     uint64_t end; /* the first file that is journal */
     struct candidate *list;
     size_t count;
-    struct kp_buf extents;      /* of struct kp_sealed_extent */
+    struct kp_buf rotten;       /* of struct kp_sealed_extent: of which nothing can be read */
+    struct kp_buf extents;      /* likewise: the list */
     struct kp_sealed_head head; /* counters: what was known, and what the sets say that came since */
 };
 
@@ -36,8 +41,11 @@ static enum kp_code read_headers(struct relist *relist, struct kp_error *err)
         if (kp_extent_adopted(number))
             continue;
         enum kp_code code = kp_extent_header_read(log->os, log->journal.dir, number, false, &header, err);
-        if (code == KP_CORRUPT) /* if it is needed, it will be missed */
+        if (code == KP_CORRUPT) { /* if it is needed, it will be missed */
+            const struct kp_sealed_extent rotten = {.number = number, .kind = KP_EXTENT_MIXED};
+            kp_buf_append(&relist->rotten, &rotten, sizeof rotten);
             continue;
+        }
         KP_TRY(code);
         if (header.generation == log->journal.generation)
             relist->list[relist->count++].header = header;
@@ -76,6 +84,23 @@ static const struct kp_extent_header *next_of(const struct relist *relist, const
         if (relist->list[i].good && follows(at, header) &&
             (!best || at->file_last > best->file_last ||
              (at->file_last == best->file_last && at->number > best->number)))
+            best = at;
+    }
+    return best;
+}
+
+/* The mixed extent that begins first behind it, perhaps with others missing between. NULL: none. */
+static const struct kp_extent_header *next_left(const struct relist *relist, const struct kp_extent_header *header)
+{
+    const struct kp_extent_header *best = NULL;
+    for (size_t i = 0; i < relist->count; i++) {
+        const struct kp_extent_header *at = &relist->list[i].header;
+        if (at->kind != KP_EXTENT_MIXED || at->file_first <= header->file_last || at->file_last >= relist->end ||
+            at->position < header->position_end)
+            continue;
+        if (!best || at->file_first < best->file_first ||
+            (at->file_first == best->file_first &&
+             (at->file_last > best->file_last || (at->file_last == best->file_last && at->number > best->number))))
             best = at;
     }
     return best;
@@ -148,7 +173,11 @@ static void count_set(struct relist *relist, const struct kp_extent_set *set, ui
 static enum kp_code add_set(struct relist *relist, const struct kp_extent_header *header, struct kp_error *err)
 {
     struct kp_extent_set *set;
-    KP_TRY(kp_extent_set_load(relist->log->os, relist->log->journal.dir, header->number, false, &set, err));
+    struct kp_extent_file file;
+    kp_log_extent_file_init(relist->log, &file, false);
+    enum kp_code code = kp_extent_set_load(&file, header->number, &set, err);
+    kp_extent_file_finish(&file);
+    KP_TRY(code);
     uint64_t file_bytes = header->file_bytes; /* that were written: all but adopted ones */
     add_header(relist, header);
     for (uint32_t r = 0; r < set->header.runs; r++) {
@@ -171,21 +200,46 @@ static enum kp_code add_set(struct relist *relist, const struct kp_extent_header
     return KP_OK;
 }
 
+/* Extents are missing behind that file. */
+static enum kp_code broken(const struct relist *relist, uint64_t file_last, struct kp_error *err)
+{
+    const char *dir = relist->log->journal.dir;
+    if (!relist->rotten.len && !relist->folder->anchor.number)
+        return kp_folder_missing(dir, relist->end, err);
+    if (!relist->rotten.len)
+        return kp_fail(err, KP_CORRUPT, NULL,
+                       "journal files are missing in \"%s\": none from file %llu on says that those before it are "
+                       "sealed, and extents are missing behind file %llu",
+                       dir, (unsigned long long)relist->end, (unsigned long long)file_last);
+    kp_fail(err, KP_CORRUPT, NULL,
+            "what says in \"%s\" which extents count has rotted, and so has an extent behind file %llu", dir,
+            (unsigned long long)file_last);
+    return kp_error_hint(err,
+                         "Restore a backup. What is left can be read with `kappa log export`, and put into another "
+                         "log with `import`. Nothing was changed.");
+}
+
 static enum kp_code make_list(struct relist *relist, struct kp_extent_header *ret_last, struct kp_error *err)
 {
     struct kp_extent_header at = {.file_last = 0};
+    const struct kp_extent_header *anchor = &relist->folder->anchor;
+    bool gaps = false;
     KP_TRY(read_headers(relist, err));
     find_good(relist);
     while (at.file_last + 1 < relist->end) {
         const struct kp_extent_header *next = next_of(relist, &at);
-        if (!next)
-            return kp_fail(err, KP_CORRUPT, NULL,
-                           "journal files are missing in \"%s\": none from file %llu on says that those before it are "
-                           "sealed, and extents are missing behind file %llu",
-                           relist->log->journal.dir, (unsigned long long)relist->end, (unsigned long long)at.file_last);
-        KP_TRY(add_set(relist, next, err));
-        at = *next;
+        if (!next) {
+            gaps = relist->log->read_only && relist->rotten.len;
+            next = gaps ? next_left(relist, &at) : NULL;
+        }
+        if (!next && !(gaps && anchor->file_last + 1 == relist->end))
+            return broken(relist, at.file_last, err);
+        if (next)
+            KP_TRY(add_set(relist, next, err));
+        at = next ? *next : *anchor;
     }
+    if (gaps)
+        kp_buf_append(&relist->extents, relist->rotten.data, relist->rotten.len);
     *ret_last = at;
     return KP_OK;
 }
@@ -199,6 +253,7 @@ enum kp_code kp_sealing_relist(struct kp_log *log, const struct kp_folder *folde
     relist.end = KP_MAX(kp_sealing_file_next(sealing), folder->anchor.file_last + 1);
     enum kp_code code = make_list(&relist, &last, err);
     kp_free(relist.list);
+    kp_buf_finish(&relist.rotten);
     if (code != KP_OK) {
         kp_buf_finish(&relist.extents);
         return code;

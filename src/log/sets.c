@@ -322,7 +322,11 @@ static enum kp_code load_set(struct kp_log *log, const struct kp_sealed_extent *
 {
     struct kp_sealing *sealing = &log->sealing;
     struct kp_extent_set *set;
-    KP_TRY(kp_extent_set_load(log->os, log->journal.dir, extent->number, false, &set, err));
+    struct kp_extent_file file;
+    kp_log_extent_file_init(log, &file, false);
+    enum kp_code code = kp_extent_set_load(&file, extent->number, &set, err);
+    kp_extent_file_finish(&file);
+    KP_TRY(code);
     if (set->header.crc != extent->header_crc || set->header.generation != log->journal.generation) {
         kp_extent_set_free(set);
         return kp_fail(err, KP_CORRUPT, NULL, "extent %llu in \"%s\" is not the one that was sealed",
@@ -333,6 +337,14 @@ static enum kp_code load_set(struct kp_log *log, const struct kp_sealed_extent *
         if (set->runs[r].extent < KP_ADOPTED)
             sealing->next_number = KP_MAX(sealing->next_number, (uint64_t)set->runs[r].extent + 1);
     return KP_OK;
+}
+
+/* An extent of one partition is read by the runs of its set; but one of a later version is refused. */
+static enum kp_code check_own(struct kp_log *log, uint64_t number, struct kp_error *err)
+{
+    struct kp_extent_header header;
+    enum kp_code code = kp_extent_header_read(log->os, log->journal.dir, number, false, &header, err);
+    return code == KP_UNSUPPORTED ? code : KP_OK;
 }
 
 /* Those that cannot be read are quarantined; missing ones are an error where the list may be an old one. */
@@ -346,6 +358,8 @@ static enum kp_code load_sets(struct kp_log *log, bool may_be_old, struct kp_err
         const struct kp_sealed_extent *extent = &sealing->extents[i];
         if (!kp_extent_adopted(extent->number))
             sealing->next_number = KP_MAX(sealing->next_number, extent->number + 1);
+        if (extent->kind == KP_EXTENT_OWN)
+            code = check_own(log, extent->number, err);
         if (extent->kind != KP_EXTENT_MIXED)
             continue;
         code = load_set(log, extent, err);
@@ -443,7 +457,7 @@ enum kp_code kp_sealing_open(struct kp_log *log, const struct kp_recovery *recov
     uint64_t before = recovery->folder.anchor.file_last;
     bool missing = before && sealing->head.file_next <= before;
     bool may_be_old = log->holes.count > log->holes.unanchored; /* a newer list may have rotted */
-    if (missing && !recovery->folder.anchor.number)
+    if (missing && !may_be_old && !recovery->folder.anchor.number)
         return kp_folder_missing(log->journal.dir, log->journal.first_number, err);
     if (missing && !may_be_old)
         return kp_fail(

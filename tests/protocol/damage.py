@@ -116,6 +116,24 @@ server.sql("ALTER TOPIC c SET (retention_bytes = 11)")
 assert server.sql("SELECT start_offset > 5 FROM kappa.topics WHERE name = 'c'") == [(True,)]
 server.stop()
 
+# A bit of an extent's header, which readers mend: nothing is lost, and the operator is told once, and by kappa.damage.
+server = seal("mended")
+for path in (extents := sorted(pathlib.Path(server.folder).glob("*.extent"))):
+    held = bytearray(path.read_bytes())
+    held[65] ^= 1
+    path.write_bytes(held)
+server.start()
+assert server.sql("SELECT n FROM counted") == [(60,)]
+mended = server.sql("SELECT extent, topic, byte, problem FROM kappa.damage WHERE mended ORDER BY extent")
+assert mended and {(row[1], row[2], row[3]) for row in mended} == {(None, 0, "its header fails its checksum")}, mended
+assert {int(row[0]) for row in mended} <= {int(path.stem) for path in extents}, mended
+assert server.sql("SELECT * FROM kappa.damage WHERE NOT mended") == []
+for row in mended:
+    assert server.said().count(f"the disk rots: extent {row[0]} of ") == 1, server.said()
+metrics = dict(line.rsplit(" ", 1) for line in server.request("GET", "/metrics")[1].decode().splitlines() if line[0] != "#")
+assert int(metrics["kappa_log_mended_sections"]) == len(mended) and metrics["kappa_log_damaged_stretches"] == "0", metrics
+server.stop()
+
 # An extent of which nothing can be read any more: the server starts, and says what is lost; it goes on, sealing too.
 server = seal("lost")
 extents = sorted(pathlib.Path(server.folder).glob("*.extent"))
@@ -139,6 +157,7 @@ server.sql("DROP MATERIALIZED VIEW counted")
 server.sql(f"ALTER TOPIC c DELETE BEFORE OFFSET {damage[0][2] + 1} PARTITION 0")
 server.sql("CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n FROM c")
 assert server.sql("SELECT n FROM counted") == [(59 - damage[0][2],)]
+server.post("e", [{"k": 1}])  # the last word: it is in the journal's newest file, which is not sealed
 server.stop()
 
 # What the start itself needs, the catalog, lies in an extent that is lost: the error names it, and other topics are exported.
@@ -146,6 +165,6 @@ for path in pathlib.Path(server.folder).glob("*.extent"):
     path.write_bytes(bytes(path.stat().st_size))
 told = subprocess.run([KAPPA, "sql", "--data", server.folder, "-c", "SELECT 1"], capture_output=True, text=True)
 assert told.returncode != 0 and 'topic "__kappa_catalog", partition 0 is damaged' in told.stderr, told
-exported = subprocess.run([KAPPA, "log", "export", "d", "--data", server.folder], capture_output=True, text=True)
+exported = subprocess.run([KAPPA, "log", "export", "e", "--data", server.folder], capture_output=True, text=True)
 assert exported.returncode == 0 and len(exported.stdout.splitlines()) == 1, exported
 print("damage: told, read around, given up")
