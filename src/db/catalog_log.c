@@ -4,7 +4,9 @@
  *
  *   key      "statement"
  *   value    the statement's text, as it was sent
- *   headers  TimeZone, user: the settings that are frozen into it; topic: the number of the topic that it is about
+ *   headers  TimeZone, user: the settings that are frozen into it; topic: the number of the topic that it is about;
+ *            next, reads, of what makes relations (logs of before have none): the next relation's number behind it, and
+ *            the numbers of what the first one that it makes reads: for a kappa that refuses the text (failed.c)
  *
  * or, written between them by sequence.c:
  *
@@ -33,8 +35,9 @@ enum kp_code kp_catalog_log_build(struct kp_db *db, const struct kp_catalog_reco
                                   struct kp_error *err)
 {
     struct kp_buf headers = {0};
-    char topic[16];
+    char topic[16], next[16];
     int topic_len = snprintf(topic, sizeof topic, "%u", record->topic);
+    int next_len = snprintf(next, sizeof next, "%u", record->next_relation);
     const struct {
         const char *name;
         struct kp_str value;
@@ -45,7 +48,9 @@ enum kp_code kp_catalog_log_build(struct kp_db *db, const struct kp_catalog_reco
                  {"sequence", record->name, record->sequence && record->name.ptr},
                  {"table", record->table, record->sequence && record->table.ptr},
                  {"column", record->column, record->sequence && record->table.ptr},
-                 {"called", KP_STR("f"), record->sequence && record->uncalled}};
+                 {"called", KP_STR("f"), record->sequence && record->uncalled},
+                 {"next", {next, (size_t)next_len}, record->next_relation != 0},
+                 {"reads", record->reads, record->next_relation != 0}};
     uint32_t count = 0;
     for (size_t i = 0; i < KP_COUNT(known); i++)
         count += known[i].is_there;
@@ -122,6 +127,10 @@ static enum kp_code decode(const struct kp_record *record, struct kp_catalog_rec
             ret->table = value;
         if (well && kp_str_equal(name, KP_STR("column")))
             ret->column = value;
+        if (well && kp_str_equal(name, KP_STR("next")))
+            ret->next_relation = number_of(value);
+        if (well && kp_str_equal(name, KP_STR("reads")))
+            ret->reads = value;
     }
     ret->sequence = kp_str_equal(record->key, KP_STR("sequence"));
     if (!well || !(ret->sequence || kp_str_equal(record->key, KP_STR("statement"))))

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "db/compaction.h"
+#include "db/dependents.h"
 #include "db/failed.h"
 #include "db/retention.h"
 
@@ -58,6 +59,30 @@ enum kp_code kp_ddl_log(struct kp_ddl *ddl, struct kp_error *err)
     for (size_t i = 0; i < ddl->row_count; i++)
         ddl->rows[i].topic = ddl->record.topic;
     return kp_catalog_log_append(ddl->db, &ddl->record, ddl->rows, ddl->row_count, &ddl->position, &ddl->end, err);
+}
+
+static void put_number(void *arg, struct kp_relation *on)
+{
+    struct kp_buf *numbers = arg;
+    on = on->versions_of ? on->versions_of : on;
+    if (on->kind != KP_RELATION_SYSTEM)
+        kp_buf_printf(numbers, "%s%u", numbers->len ? "," : "", on->id);
+}
+
+enum kp_code kp_ddl_log_made(struct kp_ddl *ddl, const struct kp_relation *first, uint32_t numbers,
+                             struct kp_error *err)
+{
+    if (ddl->replaying)
+        return KP_OK;
+    struct kp_buf reads = {0};
+    kp_dependents_each_read(first, put_number, &reads);
+    ddl->record.next_relation = ddl->db->next_relation_id + numbers;
+    ddl->record.reads = reads.len ? (struct kp_str){(const char *)reads.data, reads.len} : KP_STR("");
+    enum kp_code code = kp_ddl_log(ddl, err);
+    ddl->record.next_relation = 0;
+    ddl->record.reads = (struct kp_str){NULL, 0};
+    kp_buf_finish(&reads);
+    return code;
 }
 
 /* ---- topics ---- */
@@ -437,7 +462,7 @@ static enum kp_code create(struct kp_ddl *ddl, const struct kp_statement *statem
     if (mends && !ddl->replaying && relation->kind == KP_RELATION_TABLE && !kp_relation_option(relation, "topic"))
         ddl->record.topic = there->made_topic;
     if (code == KP_OK)
-        code = kp_ddl_log(ddl, err);
+        code = kp_ddl_log_made(ddl, relation, !mends, err);
     if (code != KP_OK) {
         kp_relation_unref(relation);
         return code;

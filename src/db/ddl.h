@@ -45,6 +45,9 @@ KP_MUST enum kp_code kp_ddl_inline_schemas(struct kp_db *db, const struct kp_sta
 
 /* Writes the catalog record unless replaying; afterwards the effect must not fail for reasons of its own. */
 KP_MUST enum kp_code kp_ddl_log(struct kp_ddl *ddl, struct kp_error *err);
+/* The same of a statement that makes relations, the first of them this one, and takes so many new numbers for them. */
+KP_MUST enum kp_code kp_ddl_log_made(struct kp_ddl *ddl, const struct kp_relation *first, uint32_t numbers,
+                                     struct kp_error *err);
 KP_MUST enum kp_code kp_ddl_alter(struct kp_ddl *ddl, const struct kp_statement *statement, struct kp_job **ret_job,
                                   struct kp_error *err);
 /* DROP (drop.c). */

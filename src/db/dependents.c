@@ -86,30 +86,49 @@ static void add_read(struct kp_dependents *dependents, uint32_t reader, const st
     add_reads(dependents, reader, on);
 }
 
-static void add_scans(struct kp_dependents *dependents, uint32_t reader, const struct kp_plan *plan)
+static void each_scan(const struct kp_plan *plan, void (*each)(void *arg, struct kp_relation *on), void *arg)
 {
     if (plan->kind == KP_PLAN_SCAN)
-        add_read(dependents, reader, plan->scan.relation);
+        each(arg, plan->scan.relation);
     for (uint32_t i = 0; i < plan->input_count; i++)
-        add_scans(dependents, reader, plan->inputs[i]);
+        each_scan(plan->inputs[i], each, arg);
 }
 
-static void add_reads(struct kp_dependents *dependents, uint32_t reader, const struct kp_relation *of)
+void kp_dependents_each_read(const struct kp_relation *relation, void (*each)(void *arg, struct kp_relation *on),
+                             void *arg)
 {
-    if (of->sink_from) { /* it follows the name: the version that it began with may be gone */
-        const struct kp_relation *from = of->sink_from,
-                                 *now = kp_catalog_find(dependents->catalog, kp_str(from->schema), kp_str(from->name));
-        add_read(dependents, reader, now ? now : from);
-    }
-    if (of->late_of)
-        add_read(dependents, reader, of->late_of);
-    for (uint32_t i = 0; i < of->use_count; i++)
-        add_read(dependents, reader, of->uses[i]);
-    for (uint32_t i = 0; of->sequences && i < of->col_count - of->hidden_count; i++)
-        if (of->sequences[i])
-            add_read(dependents, reader, of->sequences[i]);
-    if (of->plan)
-        add_scans(dependents, reader, of->plan->plan);
+    if (relation->sink_from)
+        each(arg, relation->sink_from);
+    if (relation->late_of)
+        each(arg, relation->late_of);
+    for (uint32_t i = 0; i < relation->use_count; i++)
+        each(arg, relation->uses[i]);
+    for (uint32_t i = 0; relation->sequences && i < relation->col_count - relation->hidden_count; i++)
+        if (relation->sequences[i])
+            each(arg, relation->sequences[i]);
+    if (relation->plan)
+        each_scan(relation->plan->plan, each, arg);
+}
+
+struct reader {
+    struct kp_dependents *dependents;
+    const struct kp_relation *relation;
+    uint32_t node;
+};
+
+static void add_read_of(void *arg, struct kp_relation *on)
+{
+    const struct reader *reader = arg;
+    const struct kp_relation *now = NULL;
+    if (on == reader->relation->sink_from) /* it follows the name: the version that it began with may be gone */
+        now = kp_catalog_find(reader->dependents->catalog, kp_str(on->schema), kp_str(on->name));
+    add_read(reader->dependents, reader->node, now ? now : on);
+}
+
+static void add_reads(struct kp_dependents *dependents, uint32_t node, const struct kp_relation *of)
+{
+    struct reader reader = {dependents, of, node};
+    kp_dependents_each_read(of, add_read_of, &reader);
 }
 
 struct kp_dependents *kp_dependents_create(const struct kp_catalog *catalog)

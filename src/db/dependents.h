@@ -7,6 +7,10 @@
 
 #include "sql/catalog.h"
 
+/* Calls each for what the relation itself reads or uses, perhaps more than once. */
+void kp_dependents_each_read(const struct kp_relation *relation, void (*each)(void *arg, struct kp_relation *on),
+                             void *arg);
+
 struct kp_dependents;
 struct kp_dependents *kp_dependents_create(const struct kp_catalog *catalog);
 void kp_dependents_destroy(struct kp_dependents *dependents);

@@ -10,9 +10,11 @@
  *
  * 1. Nothing is written when one fails: a kappa that takes the definition opens the folder as it was.
  * 2. A failed one has the number (kp_relation.id) that it would have had, and its replacement keeps it: sinks' marks
- *    and views' bases in the log name relations by their numbers.
- * 3. What a refused text reads is not known; words that are names of other objects are taken for that. So a DROP may
- *    ask for CASCADE where it need not, never the other way round.
+ *    and views' bases in the log name relations by their numbers. What is made behind it has the same numbers as if it
+ *    had not failed: each record says which is the next.
+ * 3. What a refused text reads is what its record says (kp_catalog_record.reads). Records of before do not: words that
+ *    are names of other objects are taken for that, so a DROP may ask for CASCADE where it need not, never the other
+ * way round.
  * 4. Records that one might need do not expire and are not compacted.
  * 5. After a replacement the catalog is the same whether the old definition was refused or taken before: in a replay
  *    what reads it is bound again either way.
@@ -22,6 +24,7 @@
 #include <stdio.h>
 
 #include "db/compaction.h"
+#include "db/dependents.h"
 
 #include "vec/zone.h"
 
@@ -57,6 +60,29 @@ void kp_failed_reads(struct kp_relation *failed, struct kp_relation *other)
 {
     struct finding finding = {.failed = failed, .before = UINT32_MAX, .cap = failed->use_count};
     use(&finding, other);
+}
+
+/* What was read, or what has its number or name now. */
+static void use_now(void *arg, struct kp_relation *used)
+{
+    struct finding *finding = arg;
+    used = used->versions_of ? used->versions_of : used;
+    struct kp_relation *now = kp_catalog_find_id(finding->catalog, used->id);
+    use(finding, now ? now : kp_catalog_find(finding->catalog, kp_str(used->schema), kp_str(used->name)));
+}
+
+/* As the record has them. */
+static void use_numbers(struct finding *finding, struct kp_str numbers)
+{
+    uint32_t number = 0;
+    for (size_t i = 0; i <= numbers.len; i++) {
+        if (i < numbers.len && numbers.ptr[i] != ',') {
+            number = 10 * number + (uint32_t)(numbers.ptr[i] - '0');
+            continue;
+        }
+        use(finding, kp_catalog_find_id(finding->catalog, number));
+        number = 0;
+    }
 }
 
 static void look_up(void *arg, const char *word)
@@ -130,8 +156,9 @@ static void keep_reason(struct kp_relation *failed, const struct kp_error *reaso
                         kind_words(failed->declared), failed->name, kind_words(failed->declared));
 }
 
-struct kp_relation *kp_failed_create(const struct kp_ddl *ddl, const struct kp_declared *declared, struct kp_str text,
-                                     uint32_t before, const struct kp_error *reason)
+/* `of`: a relation that reads the same, or NULL. Words mean what had a number below `before`. */
+static struct kp_relation *create(const struct kp_ddl *ddl, const struct kp_declared *declared, struct kp_str text,
+                                  const struct kp_relation *of, uint32_t before, const struct kp_error *reason)
 {
     struct kp_relation *failed = kp_relation_create();
     struct kp_arena *arena = &failed->arena, scratch = {0};
@@ -160,8 +187,14 @@ struct kp_relation *kp_failed_create(const struct kp_ddl *ddl, const struct kp_d
                 if (strcmp(statement->options[i].name, "topic") == 0)
                     failed->topic = kp_arena_strdup(arena, statement->options[i].value);
     }
-    struct finding finding = {.catalog = ddl->db->catalog, .failed = failed, .before = before};
-    kp_sql_each_word(text, declared->name_end, &scratch, look_up, &finding);
+    bool known = of || ddl->record.reads.ptr;
+    struct finding finding = {.catalog = ddl->db->catalog, .failed = failed, .before = known ? UINT32_MAX : before};
+    if (of)
+        kp_dependents_each_read(of, use_now, &finding);
+    else if (ddl->record.reads.ptr)
+        use_numbers(&finding, ddl->record.reads);
+    else
+        kp_sql_each_word(text, declared->name_end, &scratch, look_up, &finding);
     kp_arena_finish(&scratch);
     keep_reason(failed, reason);
     return failed;
@@ -180,7 +213,7 @@ static struct kp_relation *failed_of(const struct kp_ddl *ddl, const struct kp_r
     kp_sql_declared(kp_str(relation->text), &scratch, &declared);
     declared.kind = kp_relation_declared(relation);
     declared.name = relation->function ? relation->function : relation->name;
-    struct kp_relation *failed = kp_failed_create(&as, &declared, kp_str(relation->text), relation->id, reason);
+    struct kp_relation *failed = create(&as, &declared, kp_str(relation->text), relation, relation->id, reason);
     failed->name = kp_arena_strdup(&failed->arena, relation->name);
     if (relation->topic)
         failed->topic = kp_arena_strdup(&failed->arena, relation->topic);
@@ -191,6 +224,14 @@ static struct kp_relation *failed_of(const struct kp_ddl *ddl, const struct kp_r
     }
     kp_arena_finish(&scratch);
     return failed;
+}
+
+struct kp_relation *kp_failed_version(const struct kp_ddl *ddl, const struct kp_relation *of, bool altered,
+                                      const struct kp_error *reason)
+{
+    struct kp_declared declared = {.kind = kp_relation_declared(of), .name = of->name};
+    return altered ? create(ddl, &declared, ddl->record.text, NULL, of->id, reason)
+                   : create(ddl, &declared, kp_str(of->text), of, of->id, reason);
 }
 
 static void tell(const struct kp_db *db, const struct kp_relation *failed)
@@ -262,8 +303,8 @@ enum kp_code kp_failed_settings(const struct kp_relation *relation, struct kp_se
     return kp_zone_find(kp_str(relation->time_zone), &ret_settings->zone, err);
 }
 
-/* While opening: the relation fails, and all that reads it. */
-static enum kp_code fail(struct kp_ddl *ddl, struct kp_relation *relation, const struct kp_error *reason,
+/* The relation fails, and all that reads it; takes over the reference to `failed`, which stands for it. */
+static enum kp_code fail(struct kp_ddl *ddl, struct kp_relation *relation, struct kp_relation *failed,
                          struct kp_error *err)
 {
     struct kp_db *db = ddl->db;
@@ -279,7 +320,6 @@ static enum kp_code fail(struct kp_ddl *ddl, struct kp_relation *relation, const
             kp_relation_depends_on(reader, relation))
             readers[count++] = kp_relation_ref(reader);
     }
-    struct kp_relation *failed = failed_of(ddl, relation, reason);
     code = replace(ddl, relation, failed, &none, err);
     tell(db, failed);
     (void)!kp_relation_check_failed(failed, &because);
@@ -316,14 +356,18 @@ static enum kp_code add(struct kp_ddl *ddl, const struct kp_declared *declared, 
     struct kp_db *db = ddl->db;
     struct kp_str schema = kp_str(kp_relation_schema(declared->kind));
     struct kp_relation *there = kp_catalog_find(db->catalog, schema, kp_str(declared->name));
-    struct kp_relation *failed = kp_failed_create(ddl, declared, ddl->record.text, db->next_relation_id, err);
+    struct kp_relation *failed = create(ddl, declared, ddl->record.text, NULL, db->next_relation_id, err);
     if (declared->kind == KP_RELATION_FUNCTION)
         there = kp_catalog_find(db->catalog, schema, kp_str(failed->name));
+    bool keeps = there && (there->kind == KP_RELATION_FAILED ||
+                           (there->kind != KP_RELATION_PLAIN_VIEW && there->kind != KP_RELATION_FUNCTION));
+    if (ddl->record.next_relation)
+        keeps = there && ddl->record.next_relation == db->next_relation_id;
+    if (keeps) /* CREATE OR REPLACE that takes no number */
+        return fail(ddl, there, failed, err);
     tell(db, failed);
-    if (there) { /* CREATE OR REPLACE */
-        struct kp_live *none;
-        return replace(ddl, there, failed, &none, err);
-    }
+    if (there)
+        kp_ddl_remove(ddl, there);
     failed->id = db->next_relation_id++;
     return kp_catalog_add(db->catalog, failed, false, err);
 }
@@ -347,7 +391,7 @@ enum kp_code kp_failed_replay(struct kp_ddl *ddl, struct kp_error *err)
              declared.kind != KP_RELATION_TABLE) /* which has no versions */
         code = kp_ddl_fail_versions(ddl, there, &reason, err);
     else if (declared.what == KP_DECLARES_ALTER && there && there->kind != KP_RELATION_FAILED)
-        code = fail(ddl, there, &reason, err);
+        code = fail(ddl, there, failed_of(ddl, there, &reason), err);
     else if (declared.what == KP_DECLARES_ALTER || declared.what == KP_DECLARES_COMMENT)
         code = KP_OK; /* of what failed before */
     else if (declared.what == KP_DECLARES_DROP && code == KP_NOT_FOUND)
@@ -454,7 +498,7 @@ enum kp_code kp_failed_mend(struct kp_ddl *ddl, struct kp_relation *old, struct 
     if (old->kind != KP_RELATION_FAILED) { /* taken by this version: what reads it is bound again, too */
         uint32_t id = old->id;
         (void)kp_fail(&meanwhile, KP_BUSY, "55000", "it was replaced");
-        KP_TRY(fail(ddl, old, &meanwhile, err));
+        KP_TRY(fail(ddl, old, failed_of(ddl, old, &meanwhile), err));
         old = kp_catalog_find_id(db->catalog, id);
     }
     struct kp_live **lives = kp_calloc(kp_catalog_count(db->catalog) + 1, sizeof(struct kp_live *));

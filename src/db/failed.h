@@ -9,10 +9,10 @@
  * and KP_OK; or *err, if the folder cannot be opened without it. Without ddl_mutex.
  */
 KP_MUST enum kp_code kp_failed_replay(struct kp_ddl *ddl, struct kp_error *err);
-/* A failed relation of the name, not in the catalog yet, of what had a number below `before`; `reason` is why. One
- * reference. */
-struct kp_relation *kp_failed_create(const struct kp_ddl *ddl, const struct kp_declared *declared, struct kp_str text,
-                                     uint32_t before, const struct kp_error *reason);
+/* The failed version of a view or source that the statement, ALTER, makes: the `altered` one, or one that reads it. Not
+ * in the catalog yet; `reason` is why. One reference. */
+struct kp_relation *kp_failed_version(const struct kp_ddl *ddl, const struct kp_relation *of, bool altered,
+                                      const struct kp_error *reason);
 /* Another one that it reads, by what is known from elsewhere. */
 void kp_failed_reads(struct kp_relation *failed, struct kp_relation *other);
 /* What the log has under a name of its own settings; of one that has rows, theirs. */

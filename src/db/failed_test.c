@@ -296,11 +296,104 @@ static void records_stay(void **state)
     end(&fixture);
 }
 
+/* Another kappa, which took them, made what is behind them: it keeps its number, by which marks and bases know it. What
+ * a word alone names is not read. */
+static void numbers_stay(void **state)
+{
+    struct fixture fixture;
+    begin(&fixture); /* numbers 1 and 2 */
+    must(&fixture, "CREATE MATERIALIZED VIEW v AS SELECT a FROM t; CREATE VIEW p AS SELECT 1 AS one;"
+                   "CREATE FUNCTION f(x int) RETURNS int LANGUAGE sql AS 'SELECT x + 1'"); /* 3, 4, 5 */
+    put_record_that_says(&fixture, "CREATE MATERIALIZED VIEW x AS SELECT no_such_function(a) AS v FROM t", 7, "1");
+    put_record_that_says(&fixture, "ALTER MATERIALIZED VIEW v AS SELECT no_such_function(a) AS a FROM t", 8, "1");
+    put_record_that_says(&fixture, "CREATE OR REPLACE VIEW p AS SELECT no_such_function(1) AS one", 9, "");
+    put_record_that_says(&fixture,
+                         "CREATE OR REPLACE FUNCTION f(x no_such_type) RETURNS int LANGUAGE sql AS 'SELECT 1'", 10, "");
+    put_record_that_says(&fixture, "CREATE MATERIALIZED VIEW y AS SELECT a FROM t", 11, "1");
+    for (int again = 0; again < 2; again++) {
+        reopen(&fixture);
+        serves(&fixture);
+        gives(&fixture, "SELECT oid FROM pg_class WHERE relname = 'y'", "10\n");
+        gives(&fixture, "SELECT name, version FROM kappa.failed_definitions WHERE kind <> 'function' ORDER BY 1, 2",
+              "p,1\nv,2\nx,1\n");
+    }
+    must(&fixture, "CREATE MATERIALIZED VIEW z AS SELECT a FROM y");
+    gives(&fixture, "SELECT oid FROM pg_class WHERE relname = 'z'", "11\n");
+    must(&fixture, "DROP MATERIALIZED VIEW v"); /* which x does not read */
+    gives(&fixture, "DROP TABLE t", "because other objects depend on it");
+    put_record_that_says(&fixture, "DROP MATERIALIZED VIEW y CASCADE", 0, "");
+    reopen(&fixture);
+    gives(&fixture, "SELECT name FROM kappa.failed_definitions WHERE kind = 'materialized view'", "x\n");
+    gives(&fixture, "SELECT a FROM z", "does not exist");
+    end(&fixture);
+}
+
+/* What this kappa writes says what it reads: so what fails tomorrow is known to read that. */
+static enum kp_code check_record(struct kp_db *db, const struct kp_catalog_record *record, int64_t position,
+                                 struct kp_error *err)
+{
+    static const struct {
+        const char *begins;
+        uint32_t next;
+        const char *reads;
+    } wanted[] = {{"CREATE TABLE t ", 2, ""},
+                  {"CREATE MATERIALIZED VIEW s", 3, "1"},
+                  {"CREATE VIEW p", 4, "1"},
+                  {"CREATE TYPE mood", 5, ""},
+                  {"CREATE MATERIALIZED VIEW v", 6, "3,4,1"},
+                  {"CREATE SINK k", 7, "5"},
+                  {"ALTER MATERIALIZED VIEW v", 8, "4,1"},
+                  {"CREATE OR REPLACE VIEW q", 10, ""}};
+    for (size_t i = 0; i < KP_COUNT(wanted); i++) {
+        if (strncmp(record->text.ptr, wanted[i].begins, strlen(wanted[i].begins)) != 0)
+            continue;
+        char reads[32];
+        snprintf(reads, sizeof reads, "%.*s", (int)record->reads.len, record->reads.ptr);
+        assert_int_equal(record->next_relation, wanted[i].next);
+        assert_string_equal(reads, wanted[i].reads);
+    }
+    return KP_OK;
+}
+
+static void records_say(void **state)
+{
+    struct fixture fixture;
+    struct kp_error err;
+    begin(&fixture);
+    must(&fixture, "CREATE VIEW p AS SELECT a FROM t; CREATE TYPE mood AS ENUM ('sad');"
+                   "CREATE MATERIALIZED VIEW v AS SELECT a, 'sad'::mood AS m FROM p;"
+                   "CREATE SINK k FROM v WITH (topic = 'out');"
+                   "ALTER MATERIALIZED VIEW v AS SELECT a, NULL::mood AS m FROM t;"
+                   "CREATE VIEW q AS SELECT 1 AS a; CREATE OR REPLACE VIEW q AS SELECT 2 AS a");
+    assert_int_equal(kp_catalog_log_read(fixture.db, check_record, &err), KP_OK);
+    end(&fixture);
+}
+
+/* A living view is replaced by what is refused: it fails with all that reads it. */
+static void replaced_by_refused(void **state)
+{
+    struct fixture fixture;
+    begin(&fixture);
+    must(&fixture, "CREATE MATERIALIZED VIEW v AS SELECT a FROM t; CREATE MATERIALIZED VIEW w AS SELECT a FROM v");
+    put_record_that_says(&fixture, "CREATE OR REPLACE MATERIALIZED VIEW v AS SELECT no_such_function(a) FROM t", 5,
+                         "1");
+    for (int again = 0; again < 2; again++) {
+        reopen(&fixture);
+        serves(&fixture);
+        gives(&fixture, "SELECT name FROM kappa.failed_definitions ORDER BY 1", "v\nw\n");
+    }
+    must(&fixture, "CREATE OR REPLACE MATERIALIZED VIEW v AS SELECT a + 1 AS a FROM t");
+    gives(&fixture, "SELECT sum(a) FROM w", "32\n");
+    end(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(each_kind_fails_alone), cmocka_unit_test(each_kind_is_mended),
                                        cmocka_unit_test(taken_again),           cmocka_unit_test(chains_fail),
                                        cmocka_unit_test(versions_fail),         cmocka_unit_test(altered_types_fail),
-                                       cmocka_unit_test(records_stay),          cmocka_unit_test(sinks_fail)};
+                                       cmocka_unit_test(records_stay),          cmocka_unit_test(sinks_fail),
+                                       cmocka_unit_test(numbers_stay),          cmocka_unit_test(records_say),
+                                       cmocka_unit_test(replaced_by_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -221,6 +221,8 @@ struct kp_catalog_record {
     bool sequence;  /* no statement: text is the last number that the sequence may draw (sequence.c) */
     bool uncalled;  /* likewise: it may not yet, and is next */
     struct kp_str name, table, column; /* likewise: of which; of a serial or identity column's own: by the column */
+    uint32_t next_relation;            /* of what makes relations: the next number behind theirs; 0: not said */
+    struct kp_str reads; /* the numbers of what the first of them reads, with commas; ptr NULL: not said */
 };
 /* Its batch, for an entry of a group of others. */
 KP_MUST enum kp_code kp_catalog_log_build(struct kp_db *db, const struct kp_catalog_record *record,

@@ -50,6 +50,8 @@ enum kp_code kp_ddl_replay(struct kp_db *db, const struct kp_catalog_record *rec
     kp_arena_finish(&arena);
     if (code != KP_OK)
         code = kp_failed_replay(&ddl, err);
+    if (code == KP_OK)
+        db->next_relation_id = KP_MAX(db->next_relation_id, record->next_relation);
     if (code != KP_OK)
         kp_error_context(err, "the catalog record at position %lld (\"%.*s\")", (long long)position,
                          (int)KP_MIN(record->text.len, (size_t)80), record->text.ptr);

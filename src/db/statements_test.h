@@ -82,13 +82,20 @@ static inline void must(struct fixture *fixture, const char *sql)
 }
 
 /* A statement's catalog record alone, as it is in the log of another kappa, or of one that ended behind it. */
-static inline void put_record(struct fixture *fixture, const char *sql)
+static inline void put_record_that_says(struct fixture *fixture, const char *sql, uint32_t next, const char *reads)
 {
-    struct kp_catalog_record record = {.text = kp_str(sql), .time_zone = KP_STR("UTC"), .user = KP_STR("kappa")};
+    struct kp_catalog_record record = {
+        .text = kp_str(sql), .time_zone = KP_STR("UTC"), .user = KP_STR("kappa"), .next_relation = next};
     struct kp_error err;
     int64_t position, end;
+    record.reads = kp_str(reads);
     if (kp_catalog_log_append(fixture->db, &record, NULL, 0, &position, &end, &err) != KP_OK)
         fail_msg("%s", err.message);
+}
+
+static inline void put_record(struct fixture *fixture, const char *sql)
+{
+    put_record_that_says(fixture, sql, 0, "");
 }
 
 /* Waits until the query's answer contains that. */

@@ -299,7 +299,7 @@ static enum kp_code alter_as(struct kp_ddl *ddl, const struct kp_statement *stat
         code = bind_versions(ddl, statement, view, old, fresh, count, err);
     kp_catalog_unlock(db->catalog);
     if (code == KP_OK) {
-        code = kp_ddl_log(ddl, err);
+        code = kp_ddl_log_made(ddl, fresh[0], (uint32_t)count, err);
         for (size_t i = 0; code != KP_OK && i < count; i++)
             kp_ddl_remove(ddl, fresh[i]);
     }
@@ -355,9 +355,7 @@ enum kp_code kp_ddl_fail_versions(struct kp_ddl *ddl, struct kp_relation *view, 
     for (size_t i = 0; i < other_count; i++)
         kp_ddl_remove(ddl, others[i]);
     for (size_t i = 0; code == KP_OK && i < count; i++) {
-        struct kp_declared declared = {.kind = kp_relation_declared(old[i]), .name = old[i]->name};
-        struct kp_relation *failed =
-            kp_failed_create(ddl, &declared, i == 0 ? ddl->record.text : kp_str(old[i]->text), old[i]->id, &because);
+        struct kp_relation *failed = kp_failed_version(ddl, old[i], i == 0, &because);
         failed->version = versions[i];
         failed->id = db->next_relation_id++;
         if (i == 0) {
