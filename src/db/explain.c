@@ -1,7 +1,8 @@
 /*
  * EXPLAIN: of a statement its plan; with ANALYZE it is run, as in PostgreSQL also one that writes, and each operator's
- * rows, time and state are told. Of a materialized view that lives, the operators of the live graph behind it with
- * their counters since the server's start, and with whom they are shared.
+ * rows, time and state are told. Of CREATE MATERIALIZED VIEW also which views have the same parts. Of a materialized
+ * view that lives, the operators of the live graph behind it with their counters since the server's start, and with
+ * whom they are shared.
  */
 #include "sql/explain.h"
 
@@ -126,36 +127,7 @@ static void print_write(const struct kp_bound_write *write, const struct kp_expl
     }
 }
 
-static enum kp_code explain_statement(struct kp_cursor *cursor, struct kp_buf *out, struct kp_error *err)
-{
-    const struct kp_statement *statement = cursor->prepared->statement;
-    static const struct kp_explain plain = {.position = -1};
-    struct kp_explain explain = {.json = statement->explain_json, .position = -1};
-    bool analyzes = statement->explain == KP_EXPLAIN_ANALYZE;
-    struct bound bound = {0};
-    enum kp_code code = bind(cursor->session, statement->inner, &bound, err);
-    explain.once = bound.root || bound.write;
-    if (code == KP_OK && analyzes && bound.relation)
-        code = kp_fail(err, KP_UNSUPPORTED, NULL, "EXPLAIN ANALYZE runs queries and statements that write rows only");
-    if (code == KP_OK && analyzes)
-        code = analyze(cursor, &bound, &explain, err);
-    const struct kp_plan_root *root = bound.root       ? bound.root
-                                      : bound.write    ? bound.write->root
-                                      : bound.relation ? bound.relation->plan
-                                                       : NULL;
-    if (code == KP_OK && !root)
-        code = kp_fail(err, KP_INVALID, "42809", "\"%s\" has no plan", bound.relation->name);
-    else if (code == KP_OK && bound.write && !explain.json) {
-        for (uint32_t i = 0; i < bound.write->with_count; i++)
-            print_write(bound.write->withs[i], &plain, out);
-        print_write(bound.write, &explain, out);
-    } else if (code == KP_OK)
-        kp_plan_explain(root->plan, &explain, out);
-    bound_release(&bound);
-    return code;
-}
-
-/* ---- a live view ---- */
+/* ---- operators of a graph ---- */
 
 struct live_graph {
     struct kp_relation *view;
@@ -185,6 +157,179 @@ static void mark(const struct live_graph *graph, uint32_t id, bool *marks)
         mark(graph, graph->nodes[at].inputs[k], marks);
 }
 
+/* Notes the name of another view at what it stands on. */
+static void note_other(const struct live_graph *graph, uint32_t root, const char *name)
+{
+    bool *marks = kp_calloc(graph->count + 1, sizeof *marks);
+    mark(graph, root, marks);
+    for (size_t i = 0; i < graph->count; i++)
+        if (marks[i] && graph->mine[i])
+            kp_buf_printf(&graph->others[i], "%s%s", graph->others[i].len ? ", " : "", name);
+    kp_free(marks);
+}
+
+static void graph_finish(struct live_graph *graph)
+{
+    for (size_t i = 0; i < graph->count && graph->others; i++)
+        kp_buf_finish(&graph->others[i]);
+    kp_free(graph->others);
+    kp_free(graph->mine);
+    kp_free(graph->nodes);
+}
+
+/* ---- what a view would share ---- */
+
+/* A graph of the views that are there and read some of the same: what is equal in them is one node. */
+struct trial {
+    struct live_graph nodes;
+    struct kp_graph *graph;
+    struct kp_relation **read; /* tables and views, and the inputs that stand for them */
+    struct kp_node **inputs;
+    size_t count;
+};
+
+static struct kp_node *trial_input(void *arg, struct kp_relation *relation)
+{
+    struct trial *trial = arg;
+    if (relation->kind == KP_RELATION_SOURCE)
+        return NULL;
+    for (size_t i = 0; i < trial->count; i++)
+        if (trial->read[i] == relation)
+            return trial->inputs[i];
+    trial->read = kp_realloc(trial->read, (trial->count + 1) * sizeof(struct kp_relation *));
+    trial->inputs = kp_realloc(trial->inputs, (trial->count + 1) * sizeof(struct kp_node *));
+    trial->read[trial->count] = relation;
+    trial->inputs[trial->count] = kp_graph_input(trial->graph, relation->cols, relation->col_count, false);
+    return trial->inputs[trial->count++];
+}
+
+static bool scans(const struct kp_plan *plan, const struct kp_relation *relation)
+{
+    bool found = plan->kind == KP_PLAN_SCAN && plan->scan.relation == relation;
+    for (uint32_t i = 0; !found && i < plan->input_count; i++)
+        found = scans(plan->inputs[i], relation);
+    return found;
+}
+
+static bool scans_same(const struct kp_plan *plan, const struct kp_plan *other)
+{
+    bool found = plan->kind == KP_PLAN_SCAN && scans(other, plan->scan.relation);
+    for (uint32_t i = 0; !found && i < plan->input_count; i++)
+        found = scans_same(plan->inputs[i], other);
+    return found;
+}
+
+/* Of a part that scans: where the rows come from, which is shared even if the columns are not. */
+static uint32_t place_of(const struct live_graph *nodes, const struct kp_plan *plan, uint32_t id)
+{
+    size_t at = index_of(nodes, id);
+    while (plan->kind == KP_PLAN_SCAN && nodes->nodes[at].input_count)
+        at = index_of(nodes, nodes->nodes[at].inputs[0]);
+    return (uint32_t)at;
+}
+
+static void tell_shared(const struct trial *trial, const struct kp_plan *plan, struct kp_node *const *by_plan,
+                        struct kp_arena *arena, const char **shared)
+{
+    const struct live_graph *nodes = &trial->nodes;
+    if (by_plan[plan->id]) {
+        const struct kp_buf *names = &nodes->others[place_of(nodes, plan, kp_node_id(by_plan[plan->id]))];
+        shared[plan->id] = names->len ? kp_arena_strndup(arena, (const char *)names->data, names->len) : NULL;
+    }
+    for (uint32_t i = 0; i < plan->input_count; i++)
+        tell_shared(trial, plan->inputs[i], by_plan, arena, shared);
+}
+
+/* Under the catalog's lock. */
+static enum kp_code build_trial(struct trial *trial, struct kp_session *session, const struct kp_plan *plan,
+                                struct kp_node **by_plan, struct kp_error *err)
+{
+    struct kp_catalog *catalog = session->db->catalog;
+    struct live_graph *nodes = &trial->nodes;
+    struct kp_sql_context context;
+    struct kp_node *root;
+    kp_session_context(session, &context);
+    struct kp_node **roots = kp_calloc(kp_catalog_count(catalog) + 1, sizeof(struct kp_node *));
+    enum kp_code code = KP_OK;
+    for (size_t i = 0; code == KP_OK && i < kp_catalog_count(catalog); i++) {
+        const struct kp_relation *view = kp_catalog_at(catalog, i);
+        const struct kp_live *live = view->kind == KP_RELATION_VIEW ? kp_live_of(view) : NULL;
+        if (live && atomic_load(&live->state) != KP_LIVE_FAILED && scans_same(plan, view->plan->plan))
+            code =
+                kp_graph_add_plan(trial->graph, view->plan->plan, &live->settings, trial_input, trial, &roots[i], err);
+    }
+    if (code == KP_OK)
+        code = kp_graph_add_plan_noted(trial->graph, plan, context.settings, trial_input, trial, by_plan, &root, err);
+    if (code == KP_OK) {
+        kp_graph_stats(trial->graph, &nodes->nodes, &nodes->count);
+        nodes->others = kp_calloc(nodes->count + 1, sizeof *nodes->others);
+        nodes->mine = kp_calloc(nodes->count + 1, sizeof *nodes->mine);
+        mark(nodes, kp_node_id(root), nodes->mine);
+    }
+    for (size_t i = 0; code == KP_OK && i < kp_catalog_count(catalog); i++)
+        if (roots[i])
+            note_other(nodes, kp_node_id(roots[i]), kp_catalog_at(catalog, i)->name);
+    kp_free(roots);
+    return code;
+}
+
+static enum kp_code find_shared(struct kp_cursor *cursor, const struct kp_plan *plan, struct kp_explain *explain,
+                                struct kp_error *err)
+{
+    struct kp_db *db = cursor->session->db;
+    struct trial trial = {0};
+    uint32_t count = kp_plan_node_count(plan);
+    struct kp_node **by_plan = kp_arena_calloc(&cursor->arena, (count + 1) * sizeof(struct kp_node *));
+    const char **shared = kp_arena_calloc(&cursor->arena, (count + 1) * sizeof *shared);
+    struct kp_graph_options options = {.parts = 1, .budget = &db->query_memory};
+    KP_TRY(kp_graph_create(&options, &trial.graph, err));
+    kp_catalog_read(db->catalog);
+    enum kp_code code = build_trial(&trial, cursor->session, plan, by_plan, err);
+    if (code == KP_OK) {
+        tell_shared(&trial, plan, by_plan, &cursor->arena, shared);
+        explain->shared = shared;
+    }
+    kp_graph_destroy(trial.graph);
+    kp_catalog_unlock(db->catalog);
+    graph_finish(&trial.nodes);
+    kp_free(trial.read);
+    kp_free(trial.inputs);
+    return code;
+}
+
+static enum kp_code explain_statement(struct kp_cursor *cursor, struct kp_buf *out, struct kp_error *err)
+{
+    const struct kp_statement *statement = cursor->prepared->statement;
+    static const struct kp_explain plain = {.position = -1};
+    struct kp_explain explain = {.json = statement->explain_json, .position = -1};
+    bool analyzes = statement->explain == KP_EXPLAIN_ANALYZE;
+    struct bound bound = {0};
+    enum kp_code code = bind(cursor->session, statement->inner, &bound, err);
+    explain.once = bound.root || bound.write;
+    if (code == KP_OK && analyzes && bound.relation)
+        code = kp_fail(err, KP_UNSUPPORTED, NULL, "EXPLAIN ANALYZE runs queries and statements that write rows only");
+    if (code == KP_OK && analyzes)
+        code = analyze(cursor, &bound, &explain, err);
+    const struct kp_plan_root *root = bound.root       ? bound.root
+                                      : bound.write    ? bound.write->root
+                                      : bound.relation ? bound.relation->plan
+                                                       : NULL;
+    if (code == KP_OK && bound.relation && bound.relation->kind == KP_RELATION_VIEW && root)
+        code = find_shared(cursor, root->plan, &explain, err);
+    if (code == KP_OK && !root)
+        code = kp_fail(err, KP_INVALID, "42809", "\"%s\" has no plan", bound.relation->name);
+    else if (code == KP_OK && bound.write && !explain.json) {
+        for (uint32_t i = 0; i < bound.write->with_count; i++)
+            print_write(bound.write->withs[i], &plain, out);
+        print_write(bound.write, &explain, out);
+    } else if (code == KP_OK)
+        kp_plan_explain(root->plan, &explain, out);
+    bound_release(&bound);
+    return code;
+}
+
+/* ---- a live view ---- */
+
 /* Engine thread: the counters now, and who else stands on the view's operators. */
 static enum kp_code take_graph(struct kp_db *db, void *arg, struct kp_error *err)
 {
@@ -199,17 +344,9 @@ static enum kp_code take_graph(struct kp_db *db, void *arg, struct kp_error *err
     graph->mine = kp_calloc(graph->count + 1, sizeof *graph->mine);
     graph->others = kp_calloc(graph->count + 1, sizeof *graph->others);
     mark(graph, graph->root, graph->mine);
-    bool *marks = kp_calloc(graph->count + 1, sizeof *marks);
-    for (const struct kp_live *live = db->fed; live; live = live->next_fed) {
-        if (live == own || !live->node)
-            continue;
-        memset(marks, 0, graph->count * sizeof *marks);
-        mark(graph, kp_node_id(live->node), marks);
-        for (size_t i = 0; i < graph->count; i++)
-            if (marks[i] && graph->mine[i])
-                kp_buf_printf(&graph->others[i], "%s%s", graph->others[i].len ? ", " : "", live->relation->name);
-    }
-    kp_free(marks);
+    for (const struct kp_live *live = db->fed; live; live = live->next_fed)
+        if (live != own && live->node)
+            note_other(graph, kp_node_id(live->node), live->relation->name);
     return KP_OK;
 }
 
@@ -334,11 +471,7 @@ static enum kp_code explain_view(struct kp_cursor *cursor, struct kp_buf *out, s
     }
     if (live)
         kp_live_unpin(session->db, live);
-    for (size_t i = 0; graph.others && i < graph.count; i++)
-        kp_buf_finish(&graph.others[i]);
-    kp_free(graph.others);
-    kp_free(graph.mine);
-    kp_free(graph.nodes);
+    graph_finish(&graph);
     kp_relation_unref(graph.view);
     return code;
 }

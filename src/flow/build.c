@@ -549,8 +549,18 @@ enum kp_code kp_graph_add_plan(struct kp_graph *graph, const struct kp_plan *pla
                                const struct kp_session_settings *settings, kp_scan_resolve resolve, void *arg,
                                struct kp_node **ret_node, struct kp_error *err)
 {
-    struct build build = {
-        .graph = graph, .settings = settings ? settings : &no_settings, .resolve = resolve, .arg = arg};
+    return kp_graph_add_plan_noted(graph, plan, settings, resolve, arg, NULL, ret_node, err);
+}
+
+enum kp_code kp_graph_add_plan_noted(struct kp_graph *graph, const struct kp_plan *plan,
+                                     const struct kp_session_settings *settings, kp_scan_resolve resolve, void *arg,
+                                     struct kp_node **by_plan, struct kp_node **ret_node, struct kp_error *err)
+{
+    struct build build = {.graph = graph,
+                          .settings = settings ? settings : &no_settings,
+                          .resolve = resolve,
+                          .arg = arg,
+                          .by_plan = by_plan};
     return add_plan(&build, plan, ret_node, err);
 }
 

@@ -66,6 +66,11 @@ typedef struct kp_node *(*kp_scan_resolve)(void *arg, struct kp_relation *relati
 KP_MUST enum kp_code kp_graph_add_plan(struct kp_graph *graph, const struct kp_plan *plan,
                                        const struct kp_session_settings *settings, kp_scan_resolve resolve, void *arg,
                                        struct kp_node **ret_node, struct kp_error *err);
+/* The same, and by_plan has room for each plan node's node, by the plan node's id. */
+KP_MUST enum kp_code kp_graph_add_plan_noted(struct kp_graph *graph, const struct kp_plan *plan,
+                                             const struct kp_session_settings *settings, kp_scan_resolve resolve,
+                                             void *arg, struct kp_node **by_plan, struct kp_node **ret_node,
+                                             struct kp_error *err);
 /* Takes a user of the node away; operators that nobody needs any more are freed with their state. */
 void kp_graph_drop(struct kp_graph *graph, struct kp_node *node);
 /* Whether a node that was there is so still: a source's goes with its last reader. */

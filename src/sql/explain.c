@@ -180,6 +180,11 @@ static bool looks_up(const struct printing *printing, const struct kp_plan *plan
 
 /* ---- text ---- */
 
+static const char *shared_with(const struct printing *printing, const struct kp_plan *plan)
+{
+    return printing->explain->shared ? printing->explain->shared[plan->id] : NULL;
+}
+
 static void print_measure(const struct kp_plan_measure *measure, struct kp_buf *out)
 {
     kp_buf_printf(out, "  (rows=%llu", (unsigned long long)measure->rows_out);
@@ -211,6 +216,8 @@ static void print_text(struct printing *printing, const struct kp_plan *plan, in
         kp_buf_append_text(out, "  [without bound]");
     if (looks_up(printing, plan))
         kp_buf_append_text(out, "  [looked up by key]");
+    if (shared_with(printing, plan))
+        kp_buf_printf(out, "  [shared with %s]", shared_with(printing, plan));
     const struct kp_plan_measure *measure = measure_of(printing, plan);
     if (measure)
         print_measure(measure, out);
@@ -312,6 +319,10 @@ static void print_json(struct printing *printing, const struct kp_plan *plan, in
                       (unsigned long long)measure->rows_out, (unsigned long long)measure->rows_in,
                       (double)measure->ns / 1e6, (unsigned long long)measure->state_rows,
                       (unsigned long long)measure->state_bytes);
+    if (shared_with(printing, plan)) {
+        kp_buf_append_text(out, ", \"Shared With\": ");
+        kp_buf_append_json_string(out, kp_str(shared_with(printing, plan)));
+    }
     if (plan->input_count)
         kp_buf_append_text(out, ", \"Plans\": [");
     for (uint32_t i = 0; i < plan->input_count; i++) {

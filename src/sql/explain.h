@@ -14,8 +14,9 @@ struct kp_explain {
     bool json, once; /* once: a query's plan, not a view's: what has a key's values is looked up */
     const struct kp_plan_measure *measures; /* by plan id; NULL: it did not run */
     uint32_t measure_count;
-    int64_t position; /* what it ran at; -1: not told */
-    uint64_t rows;    /* of the answer */
+    const char *const *shared; /* by plan id: names of views that have the same part, NULL: of none; NULL: not told */
+    int64_t position;          /* what it ran at; -1: not told */
+    uint64_t rows;             /* of the answer */
     double ms;
 };
 

@@ -50,6 +50,10 @@ document, = run("EXPLAIN (ANALYZE, FORMAT JSON) MATERIALIZED VIEW v")[0]
 expect((document[0]["Rows"], document[0]["State Rows"]), (2, 2))
 expect([n["Shared With"] for n in nodes(document[0]["Plan"]) if n["Node Type"] == "source"], ["w"])
 
+document, = run("EXPLAIN (FORMAT JSON) CREATE MATERIALIZED VIEW x AS SELECT max(p) FROM (SELECT auction, sum(price) AS p FROM bid GROUP BY auction) w")[0]
+expect([(n["Node Type"], n.get("Shared With")) for n in nodes(document[0]["Plan"])],
+       [("Aggregate", None), ("Project", None), ("Aggregate", "w"), ("Scan", "v, w")])
+
 # what it says of a statement that writes has been written
 wrote = lines("EXPLAIN ANALYZE INSERT INTO item VALUES (9, 'x')")
 expect(wrote[:2], ["Insert into item", "Values: 1 row (9, 'x')  (rows=1 #)"])
