@@ -2,10 +2,11 @@
  * Dead letters: records that a source could not decode. The record itself stays in the log for ever; this is the list
  * that kappa.dead_letters shows, rebuilt by any replay, so it may forget: the newest DEAD_LETTERS_MAX are kept, all are
  * counted. A record may be met twice (by the live graph and by a backfill); it is known by relation and position and
- * counted once. Letters of rows that were decoded, and are refused all the same (an event time too far ahead, a key
- * that is null), come without their record's bytes, which history columns do not have: they are read from the log when
- * somebody looks. So are the records of sources that no view reads: whoever wants the list decodes what came since it
- * was wanted last.
+ * counted once, if it is not met again behind some SEEN_MAX others: those of before are forgotten, or a source of which
+ * no record fits would take all memory. Letters of rows that were decoded, and are refused all the same (an event time
+ * too far ahead, a key that is null), come without their record's bytes, which history columns do not have: they are
+ * read from the log when somebody looks. So are the records of sources that no view reads: whoever wants the list
+ * decodes what came since it was wanted last.
  */
 #include "db/dead.h"
 
@@ -13,7 +14,7 @@
 #include "db/source_scan.h"
 #include "log/record_batch.h"
 
-enum { DEAD_LETTERS_MAX = 10000, SAMPLE_BYTES_MAX = 4096 };
+enum { DEAD_LETTERS_MAX = 10000, SAMPLE_BYTES_MAX = 4096, SEEN_MAX = 1 << 20 };
 
 /* How far a source that no view reads was searched. */
 struct searched {
@@ -21,12 +22,17 @@ struct searched {
     int64_t position;
 };
 
+/* Open addressing over hashes of (relation, position); 0: free. */
+struct seen {
+    uint64_t *hashes;
+    size_t cap, count;
+};
+
 struct kp_dead_letters {
     struct kp_mutex mutex;
     struct kp_dead_letter_entry ring[DEAD_LETTERS_MAX];
-    uint64_t next;  /* entries noted so far; the ring's place is next % DEAD_LETTERS_MAX */
-    uint64_t *seen; /* open addressing over hashes of (relation, position) */
-    size_t seen_cap, seen_count;
+    uint64_t next;            /* entries noted so far; the ring's place is next % DEAD_LETTERS_MAX */
+    struct seen young, older; /* SEEN_MAX each; when the young one is full it becomes the older one */
     struct searched *searched;
     size_t searched_count;
 };
@@ -53,39 +59,63 @@ void kp_dead_letters_destroy(struct kp_dead_letters *dead)
         return;
     for (size_t i = 0; i < DEAD_LETTERS_MAX; i++)
         entry_finish(&dead->ring[i]);
-    kp_free(dead->seen);
+    kp_free(dead->young.hashes);
+    kp_free(dead->older.hashes);
     kp_free(dead->searched);
     kp_mutex_finish(&dead->mutex);
     kp_free(dead);
 }
 
+/* Where the hash is, or would be. */
+static size_t place_of(const struct seen *seen, uint64_t hash)
+{
+    size_t at = hash & (seen->cap - 1);
+    while (seen->hashes[at] && seen->hashes[at] != hash)
+        at = (at + 1) & (seen->cap - 1);
+    return at;
+}
+
+static bool has_seen(const struct seen *seen, uint64_t hash)
+{
+    return seen->cap && seen->hashes[place_of(seen, hash)] == hash;
+}
+
+static void see(struct seen *seen, uint64_t hash)
+{
+    if (2 * seen->count >= seen->cap) {
+        struct seen grown = {.cap = seen->cap ? 2 * seen->cap : 1024, .count = seen->count};
+        grown.hashes = kp_calloc(grown.cap, sizeof *grown.hashes);
+        for (size_t i = 0; i < seen->cap; i++)
+            if (seen->hashes[i])
+                grown.hashes[place_of(&grown, seen->hashes[i])] = seen->hashes[i];
+        kp_free(seen->hashes);
+        *seen = grown;
+    }
+    seen->hashes[place_of(seen, hash)] = hash;
+    seen->count++;
+}
+
 /* True the first time. */
 static bool note_seen(struct kp_dead_letters *dead, uint64_t hash)
 {
-    if (hash == 0)
-        hash = 1;
-    if (2 * dead->seen_count >= dead->seen_cap) {
-        size_t cap = dead->seen_cap ? 2 * dead->seen_cap : 1024;
-        uint64_t *grown = kp_calloc(cap, sizeof *grown);
-        for (size_t i = 0; i < dead->seen_cap; i++) {
-            if (!dead->seen[i])
-                continue;
-            size_t at = dead->seen[i] & (cap - 1);
-            while (grown[at])
-                at = (at + 1) & (cap - 1);
-            grown[at] = dead->seen[i];
-        }
-        kp_free(dead->seen);
-        dead->seen = grown;
-        dead->seen_cap = cap;
+    hash = hash ? hash : 1;
+    if (has_seen(&dead->young, hash) || has_seen(&dead->older, hash))
+        return false;
+    if (dead->young.count == SEEN_MAX) {
+        kp_free(dead->older.hashes);
+        dead->older = dead->young;
+        dead->young = (struct seen){0};
     }
-    size_t at = hash & (dead->seen_cap - 1);
-    for (; dead->seen[at]; at = (at + 1) & (dead->seen_cap - 1))
-        if (dead->seen[at] == hash)
-            return false;
-    dead->seen[at] = hash;
-    dead->seen_count++;
+    see(&dead->young, hash);
     return true;
+}
+
+size_t kp_dead_letters_seen_bytes(struct kp_dead_letters *dead)
+{
+    kp_mutex_lock(&dead->mutex);
+    size_t bytes = (dead->young.cap + dead->older.cap) * sizeof *dead->young.hashes;
+    kp_mutex_unlock(&dead->mutex);
+    return bytes;
 }
 
 void kp_dead_letter_note(void *arg, const struct kp_relation *relation, const struct kp_dead_letter *letter)

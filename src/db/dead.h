@@ -15,6 +15,8 @@ struct kp_dead_letter_entry {
 };
 
 uint64_t kp_dead_letters_count(struct kp_dead_letters *dead); /* all so far, forgotten ones too */
+/* What it takes to know which were noted: it does not grow for ever. */
+size_t kp_dead_letters_seen_bytes(struct kp_dead_letters *dead);
 /* Decodes, for their dead letters, what came since the last look into sources that no view reads: nobody else would. */
 KP_MUST enum kp_code kp_dead_letters_search(struct kp_session *session, struct kp_error *err);
 /* Reads from the log what entries came without. Any thread. */
