@@ -14,10 +14,11 @@ enum {
     KP_BLOCK_BYTES_MAX = 1 << 20,         /* a commit block of the journal, about: one write, one sync */
     KP_JSON_DEPTH_MAX = 512,              /* nesting of objects and arrays in a record: bounds the walk's recursion */
     KP_JSON_PARSER_BYTES_KEPT = 1 << 20,  /* a parser that met a longer record gives its buffers back */
-    KP_PATTERNS_KEPT = 32,            /* compiled regular expressions that wait for the next call: each some 100 KiB */
-    KP_PATTERN_KEPT_BYTES_MAX = 4096, /* a longer one is compiled for each call */
-    KP_SQL_BYTES_MAX = 1 << 20,       /* a statement's text */
-    KP_SQL_TOKENS_MAX = 200000,       /* tokens of a statement: bounds the parser */
+    KP_PATTERNS_KEPT = 32, /* compiled regular expressions that wait for the next call: each some 100 KiB */
+    KP_PATTERNS_KEPT_BYTES_MAX = 16 << 20, /* all of them, with what they have learnt of texts */
+    KP_PATTERN_KEPT_BYTES_MAX = 4096,      /* a longer one is compiled for each call */
+    KP_SQL_BYTES_MAX = 1 << 20,            /* a statement's text */
+    KP_SQL_TOKENS_MAX = 200000,            /* tokens of a statement: bounds the parser */
     KP_SQL_DEPTH_MAX = 500, /* nesting of parentheses, subqueries, queries of WITH and expressions: bounds recursions */
     KP_SQL_UNIONS_MAX = 10000,    /* UNIONs side by side: they nest in the parser's tree only */
     KP_SQL_STACK_BYTES = 8 << 20, /* of threads that make plans: pages that are touched only are paid */

@@ -34,6 +34,7 @@ struct kp_are_refusal {
 /* NULL on a bad pattern or one that is too large. */
 struct kp_are *kp_are_create(struct kp_str pattern, unsigned flags, struct kp_are_refusal *ret_refusal);
 void kp_are_destroy(struct kp_are *are);          /* NULL is fine */
+size_t kp_are_bytes(const struct kp_are *are);    /* what it takes, with what it has learnt of texts */
 unsigned kp_are_groups(const struct kp_are *are); /* capturing ones, without the whole */
 
 enum kp_are_found {

@@ -104,6 +104,18 @@ void kp_are_dfa_destroy_all(struct kp_are *are)
     }
 }
 
+size_t kp_are_dfa_bytes_all(const struct kp_are *are)
+{
+    size_t bytes = 0;
+    for (const struct are_dfa *dfa = are->all; dfa; dfa = dfa->made_before) {
+        size_t set = dfa->words * sizeof *dfa->sets, state = set + 1 + dfa->symbols * sizeof *dfa->follow;
+        bytes += sizeof *dfa + dfa->nfa.cap * sizeof *dfa->nfa.states;
+        bytes += (size_t)dfa->slot_count / 2 * state + dfa->slot_count * sizeof *dfa->slots;
+        bytes += 3 * set + (3 * (size_t)dfa->nfa.count + 3) * sizeof *dfa->stack; /* a step's */
+    }
+    return bytes;
+}
+
 static struct are_dfa *create_or_stop(struct are_run *run, bool good, struct are_nfa nfa, bool anywhere)
 {
     if (!good) {

@@ -244,6 +244,7 @@ struct are_dfa *kp_are_dfa_of_part(struct are_run *run, struct are_part *part);
 struct are_dfa *kp_are_dfa_anywhere(struct are_run *run);
 void kp_are_dfa_forget_text(struct kp_are *are); /* another text comes */
 void kp_are_dfa_destroy_all(struct kp_are *are);
+size_t kp_are_dfa_bytes_all(const struct kp_are *are);
 
 /* The longest match from `begin` that ends at `limit` or before; ARE_NOWHERE if there is none. */
 size_t kp_are_longest(struct are_run *run, struct are_dfa *dfa, size_t begin, size_t limit);

@@ -372,6 +372,17 @@ void kp_are_destroy(struct kp_are *are)
     kp_free(are);
 }
 
+size_t kp_are_bytes(const struct kp_are *are)
+{
+    const struct are_classes *classes = &are->classes;
+    size_t bytes = sizeof *are + are->arena.bytes + kp_are_dfa_bytes_all(are);
+    bytes += are->set_cap * sizeof *are->sets + are->look_cap * sizeof *are->looks;
+    bytes += classes->range_count * sizeof *classes->ranges + (are->set_count + 1) * classes->count;
+    for (size_t i = 0; i < are->set_count; i++)
+        bytes += are->sets[i].cap * sizeof *are->sets[i].ranges;
+    return bytes;
+}
+
 unsigned kp_are_groups(const struct kp_are *are)
 {
     return are->group_count;

@@ -4,7 +4,8 @@
  * A compiled pattern also knows what it has learnt of texts (are_dfa.c), so it is worth keeping: a kernel gives what it
  * had back, and the next one that asks for the same, on any thread, takes it from there.
  *
- *   kept   oldest ─► … ─► given back last        KP_PATTERNS_KEPT at most; what is in use is not in it
+ *   kept   oldest ─► … ─► given back last        KP_PATTERNS_KEPT at most, and KP_PATTERNS_KEPT_BYTES_MAX; what is in
+ *                                                use is not in it
  */
 #include "vec/regex.h"
 
@@ -21,6 +22,7 @@ static struct {
     struct kp_mutex mutex;
     struct kp_compiled items[KP_PATTERNS_KEPT];
     uint32_t count;
+    size_t bytes; /* of all items */
     uint64_t compiled;
 } kept = {.once = KP_ONCE_INIT};
 
@@ -49,6 +51,16 @@ static void destroy(struct kp_compiled *compiled)
     *compiled = (struct kp_compiled){0};
 }
 
+/* Under the lock. */
+static struct kp_compiled take(uint32_t i)
+{
+    struct kp_compiled taken = kept.items[i];
+    kept.count--;
+    kept.bytes -= taken.bytes;
+    memmove(&kept.items[i], &kept.items[i + 1], (kept.count - i) * sizeof *kept.items);
+    return taken;
+}
+
 /* Out of the kept ones; false: there is none. */
 static bool take_kept(struct kp_str pattern, unsigned flags, struct kp_compiled *ret_compiled)
 {
@@ -56,11 +68,8 @@ static bool take_kept(struct kp_str pattern, unsigned flags, struct kp_compiled 
     uint32_t i = kept.count;
     while (i > 0 && !is_same(&kept.items[i - 1], pattern, flags))
         i--;
-    if (i > 0) {
-        *ret_compiled = kept.items[i - 1];
-        memmove(&kept.items[i - 1], &kept.items[i], (kept.count - i) * sizeof *kept.items);
-        kept.count--;
-    }
+    if (i > 0)
+        *ret_compiled = take(i - 1);
     kept.compiled += i == 0;
     kp_mutex_unlock(&kept.mutex);
     return i > 0;
@@ -68,21 +77,30 @@ static bool take_kept(struct kp_str pattern, unsigned flags, struct kp_compiled 
 
 static void keep(struct kp_compiled *compiled)
 {
-    struct kp_compiled gone = {0};
-    if (compiled->len > KP_PATTERN_KEPT_BYTES_MAX) {
+    struct kp_compiled gone[KP_PATTERNS_KEPT];
+    uint32_t gone_count = 0;
+    compiled->bytes = kp_are_bytes(compiled->are);
+    if (compiled->len > KP_PATTERN_KEPT_BYTES_MAX || compiled->bytes > KP_PATTERNS_KEPT_BYTES_MAX) {
         destroy(compiled);
         return;
     }
     lock();
-    if (kept.count == KP_PATTERNS_KEPT) {
-        gone = kept.items[0];
-        kept.count--;
-        memmove(&kept.items[0], &kept.items[1], kept.count * sizeof *kept.items);
-    }
+    while (kept.count == KP_PATTERNS_KEPT || kept.bytes + compiled->bytes > KP_PATTERNS_KEPT_BYTES_MAX)
+        gone[gone_count++] = take(0);
     kept.items[kept.count++] = *compiled;
+    kept.bytes += compiled->bytes;
     kp_mutex_unlock(&kept.mutex);
     *compiled = (struct kp_compiled){0};
-    destroy(&gone);
+    for (uint32_t i = 0; i < gone_count; i++)
+        destroy(&gone[i]);
+}
+
+size_t kp_patterns_kept_bytes(void)
+{
+    lock();
+    size_t bytes = kept.bytes;
+    kp_mutex_unlock(&kept.mutex);
+    return bytes;
 }
 
 uint64_t kp_patterns_compiled(void)

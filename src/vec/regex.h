@@ -12,6 +12,7 @@ struct kp_compiled {
     size_t len;
     unsigned flags; /* enum kp_are_flags */
     size_t *groups; /* room for the places of its groups */
+    size_t bytes;   /* while it is kept: what it takes */
 };
 
 /* The pattern of the row before; zero-initialize. Another one when a row has another one. */
@@ -31,6 +32,8 @@ bool kp_pattern_compile(struct kp_call *call, const struct kp_vec *out, uint32_t
 void kp_pattern_finish(struct kp_pattern *pattern);
 /* How many were compiled so far by the process, for tests. */
 uint64_t kp_patterns_compiled(void);
+/* What the ones take that wait for the next call. */
+size_t kp_patterns_kept_bytes(void);
 /*
  * The first match that begins at byte `at` or behind, with its place and those of groups up to number `last_group` in
  * pattern->groups. False: there is none, or the row fails.

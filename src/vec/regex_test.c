@@ -67,6 +67,21 @@ static void only_so_many(void **state)
     }
 }
 
+/* Each of these takes a megabyte and more once it has met a text. */
+static void only_so_large(void **state)
+{
+    char pattern[64];
+    for (int i = 0; i < KP_PATTERNS_KEPT; i++) {
+        snprintf(pattern, sizeof pattern, "%d((x?y?z?){255}){20}[abc]{200}$", i);
+        (void)matches(pattern, KP_ARE_ADVANCED, "7xyzxyzabcabcabc");
+        assert_true(kp_patterns_kept_bytes() <= KP_PATTERNS_KEPT_BYTES_MAX);
+    }
+    assert_true(kp_patterns_kept_bytes() > KP_PATTERNS_KEPT_BYTES_MAX / 2);
+    uint64_t before = kp_patterns_compiled();
+    (void)matches("0((x?y?z?){255}){20}[abc]{200}$", KP_ARE_ADVANCED, ""); /* not too many, but too large */
+    assert_int_equal(kp_patterns_compiled() - before, 1);
+}
+
 static void refused(void **state)
 {
     struct kp_arena arena = {0};
@@ -82,6 +97,7 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(kept), cmocka_unit_test(two_at_once),
-                                       cmocka_unit_test(only_so_many), cmocka_unit_test(refused)};
+                                       cmocka_unit_test(only_so_many), cmocka_unit_test(only_so_large),
+                                       cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
