@@ -490,6 +490,8 @@ void kp_base_describe(const struct kp_base_maker *maker, struct kp_buf *out)
         kp_buf_printf(out, "\ntimes %u %lld %u", maker->feeds[i].relation->id, (long long)watermark, count);
         for (uint32_t t = 0; t < count; t++)
             kp_buf_printf(out, " %u %lld", times[t].partition, (long long)times[t].time_max);
+        for (uint32_t t = 0; t < count; t++)
+            kp_buf_printf(out, " %lld", (long long)times[t].seen_us);
         kp_free(times);
     }
 }

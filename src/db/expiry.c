@@ -229,7 +229,10 @@ static void redo_views(struct kp_db *db, const char *at, int64_t position)
             for (uint32_t i = 0; i < times.count; i++) {
                 times.times[i].partition = (uint32_t)take_number(&at);
                 times.times[i].time_max = take_number(&at);
+                times.times[i].seen_us = KP_NEVER_SEEN;
             }
+            for (uint32_t i = 0; i < times.count && *at == ' '; i++) /* earlier versions did not keep them */
+                times.times[i].seen_us = take_number(&at);
             kp_retention_put_times(db, &times);
         }
     }

@@ -6,7 +6,8 @@
  *   key     the topic's number
  *   value   lines:   <format = 1> <horizon, or -1> <why> <partitions> <offset of partition 0> <of 1> …
  *                    base <number>                       rows of __kappa_bases that are true from now on (db/base.h)
- *                    times <source> <watermark> <partitions> <partition> <largest event time> …
+ *                    times <source> <watermark> <partitions> <partition> <largest event time> … <log time of its last
+ *                    row> …, which records of earlier versions lack
  *                    retractions <number>                rows of __kappa_retractions that go from views here
  * (db/base.h)
  *

@@ -115,11 +115,13 @@ KP_MUST enum kp_code kp_graph_add_plan_beside(struct kp_graph *graph, const stru
                                               const struct kp_session_settings *settings, kp_scan_resolve resolve,
                                               void *arg, kp_expired_of expired, void *expired_arg,
                                               struct kp_node **ret_node, struct kp_error *err);
+#define KP_NEVER_SEEN (INT64_MIN / 2)
 /* A source's largest event time of each partition that it has seen, and its watermark, between steps. get: the array is
  * the caller's to kp_free. */
 struct kp_source_time {
     uint32_t partition;
     int64_t time_max;
+    int64_t seen_us; /* log time of its last row, since 2000; KP_NEVER_SEEN: not known */
 };
 void kp_node_times_get(const struct kp_node *node, int64_t *ret_watermark, struct kp_source_time **ret_times,
                        uint32_t *ret_count);

@@ -607,9 +607,8 @@ static enum kp_code bring(struct op_source *op, const struct kp_step_input *inpu
     }
     for (uint32_t m = 0; m < op->morsel_count; m++) {
         struct part_list *times = &op->morsels[m].times;
-        for (uint32_t i = 0; i < times->count; i++) {
+        for (uint32_t i = 0; i < times->count; i++)
             note_rows(&op->partitions, times->items[i].number, times->items[i].time_max, times->items[i].seen_us);
-        }
         kp_free(times->items);
     }
     if (code == KP_OK && op->rival_count && input->chunk_count)
@@ -789,8 +788,9 @@ void kp_node_times_get(const struct kp_node *node, int64_t *ret_watermark, struc
     *ret_count = op ? op->partitions.count : 0;
     *ret_watermark = op ? op->watermark : INT64_MIN;
     *ret_times = kp_calloc(*ret_count + 1, sizeof **ret_times);
+    const struct partition *seen = op ? op->partitions.items : NULL;
     for (uint32_t i = 0; i < *ret_count; i++)
-        (*ret_times)[i] = (struct kp_source_time){op->partitions.items[i].number, op->partitions.items[i].time_max};
+        (*ret_times)[i] = (struct kp_source_time){seen[i].number, seen[i].time_max, seen[i].seen_us};
 }
 
 void kp_node_times_set(struct kp_node *node, int64_t watermark, const struct kp_source_time *times, uint32_t count)
@@ -799,8 +799,8 @@ void kp_node_times_set(struct kp_node *node, int64_t watermark, const struct kp_
     if (!op)
         return;
     op->watermark = KP_MAX(op->watermark, watermark);
-    for (uint32_t i = 0; i < count; i++) /* when its last row came is not kept: it is silent until the next one */
-        note_rows(&op->partitions, times[i].partition, times[i].time_max, INT64_MIN / 2);
+    for (uint32_t i = 0; i < count; i++)
+        note_rows(&op->partitions, times[i].partition, times[i].time_max, times[i].seen_us);
     wake_followers(&op->node);
 }
 
