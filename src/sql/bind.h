@@ -303,6 +303,9 @@ struct kp_poly {
 };
 /* The type that one of a signature stands for. */
 enum kp_type_id kp_poly_meant(enum kp_type_id want, const struct kp_poly *poly);
+/* Fails if that is an array of arrays, which there are none of: what an unknown literal beside an array would be,
+ * array_append('{1}', tags), and what array_fill(tags, …) would give. */
+KP_MUST enum kp_code kp_poly_check(struct binder *binder, enum kp_type_id want, const struct kp_poly *poly);
 /* What may be called with some arguments: the types that it takes for these. */
 struct kp_signature {
     const void *what;

@@ -392,13 +392,17 @@ static enum kp_code bind_default(struct binder *binder, const struct sql_functio
 }
 
 /* The types that a call gives polymorphic parameters and results. */
-static void settle_types(struct sql_function *function, const struct kp_poly *poly)
+static enum kp_code settle_types(struct binder *binder, struct sql_function *function, const struct kp_poly *poly)
 {
+    KP_TRY(kp_poly_check(binder, function->ret.id, poly));
+    for (uint32_t i = 0; i < function->out_count; i++)
+        KP_TRY(kp_poly_check(binder, function->outs[i].type.id, poly));
     for (uint32_t p = 0; p < function->param_count; p++)
         function->params[p].type.id = kp_poly_meant(function->params[p].type.id, poly);
     function->ret.id = kp_poly_meant(function->ret.id, poly);
     for (uint32_t i = 0; i < function->out_count; i++)
         function->outs[i].type.id = kp_poly_meant(function->outs[i].type.id, poly);
+    return KP_OK;
 }
 
 static enum kp_code fill_params(struct binder *binder, const struct sql_function *function, const struct given *given,
@@ -529,7 +533,7 @@ enum kp_code kp_function_choose(struct binder *binder, const struct expr_place *
     struct kp_poly poly;
     KP_TRY(kp_bind_choose(binder, name, signatures, fitting, given.exprs, given.count, call->location, &chosen, &poly));
     struct sql_function *function = (struct sql_function *)(uintptr_t)signatures[chosen].what;
-    settle_types(function, &poly);
+    KP_TRY(settle_types(binder, function, &poly));
     struct kp_expr **args = kp_arena_calloc(binder->arena, (function->param_count + 1) * sizeof *args);
     KP_TRY(fill_params(binder, function, &given, params[chosen], call->location, args));
     kp_bind_use(binder, function->object);

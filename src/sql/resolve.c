@@ -295,6 +295,16 @@ static enum kp_type_id a_vector(struct kp_expr *const *args, uint32_t count)
     return KP_TYPE_NONE;
 }
 
+enum kp_code kp_poly_check(struct binder *binder, enum kp_type_id want, const struct kp_poly *poly)
+{
+    bool compatible = want == KP_ANYCOMPATIBLEARRAY;
+    enum kp_type_id element = compatible ? poly->compatible : poly->element;
+    if ((!compatible && want != KP_ANYARRAY) || !kp_type_is_array(element))
+        return KP_OK;
+    return kp_fail(binder->err, KP_NOT_FOUND, "42704", "could not find array type for data type %s",
+                   kp_bind_type_text(binder, KP_TYPE(element)));
+}
+
 /* Casts the arguments to what the candidate takes. ret_type: what its result `ret` is; of KP_ANY the first argument's.
  */
 static enum kp_code cast_args(struct binder *binder, const struct candidate *candidate, struct kp_expr **args,
@@ -310,6 +320,7 @@ static enum kp_code cast_args(struct binder *binder, const struct candidate *can
     enum kp_type_id vector = a_vector(args, count);
     for (uint32_t i = 0; i < count; i++) {
         enum kp_type_id want = takes(candidate, i);
+        KP_TRY(kp_poly_check(binder, want, &poly));
         struct kp_type to = KP_TYPE(kp_poly_meant(want, &poly));
         if (want == KP_ANYARRAY && args[i]->type.id == KP_UNKNOWN && vector != KP_TYPE_NONE)
             KP_TRY(kp_bind_coerce(binder, args[i], KP_TYPE(vector), COERCE_IMPLICIT, &args[i]));
@@ -353,6 +364,7 @@ static enum kp_code make_call(struct binder *binder, const struct candidate *can
     struct kp_poly poly;
     KP_TRY(name_args(binder, candidate, func->ret, args, count));
     KP_TRY(cast_args(binder, candidate, args, count, &poly));
+    KP_TRY(kp_poly_check(binder, func->ret, &poly));
     if (binder->for_view && func->flags & KP_VOLATILE) {
         kp_bind_fail(binder, location, KP_UNSUPPORTED, NULL, "function %s is volatile and cannot be used in a view",
                      func->name);
@@ -625,6 +637,7 @@ enum kp_code kp_bind_aggregate(struct binder *binder, const char *name, struct k
     struct kp_poly poly;
     KP_TRY(name_args(binder, chosen, agg->ret, args, count));
     KP_TRY(cast_args(binder, chosen, args, count, &poly));
+    KP_TRY(kp_poly_check(binder, agg->ret, &poly));
     struct kp_type type = KP_TYPE(kp_poly_meant(agg->ret, &poly));
     for (uint32_t i = 0; i < count && agg->ret == KP_ANYELEMENT; i++)
         if (agg->args[i] == KP_ANYELEMENT && args[i]->type.id == type.id) {
