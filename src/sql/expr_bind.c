@@ -326,16 +326,34 @@ static enum kp_code bind_distinct(struct binder *binder, const struct expr_place
     return KP_OK;
 }
 
-/* NULLIF(a, b): CASE WHEN a = b THEN NULL ELSE a END. */
+/* What PostgreSQL's operator "=" takes its left side as: integers, floats and times have such of unlike types. */
+static enum kp_type_id taken_as(enum kp_type_id left, enum kp_type_id right)
+{
+    bool is_integer = left == KP_INT2 || left == KP_INT4 || left == KP_INT8;
+    if ((is_integer || left == KP_NUMERIC) && (right == KP_FLOAT4 || right == KP_FLOAT8))
+        return KP_FLOAT8;
+    if (is_integer && right == KP_NUMERIC)
+        return KP_NUMERIC;
+    if (left == KP_TIME && right == KP_INTERVAL)
+        return KP_INTERVAL;
+    if (left == KP_VARCHAR)
+        return right == KP_BPCHAR ? KP_BPCHAR : KP_TEXT;
+    return left == KP_BPCHAR && right == KP_TEXT ? KP_TEXT : left;
+}
+
+/* NULLIF(a, b): CASE WHEN a = b THEN NULL ELSE a END, where a is what the operator takes it as: NULLIF(1, 2.5) is
+ * numeric. */
 static enum kp_code bind_nullif(struct binder *binder, const struct expr_place *place, const PgQuery__AExpr *node,
                                 struct kp_expr **ret_expr)
 {
     struct kp_expr *left, *right, *equal;
     KP_TRY(both_sides(binder, place, node, &left, &right));
     KP_TRY(kp_bind_operator(binder, "=", left, right, node->location, &equal));
-    if (left->type.id == KP_UNKNOWN) /* it became the type of the right side */
-        KP_TRY(kp_bind_coerce(binder, left, equal->kind == KP_EXPR_CALL ? equal->args[0]->type : KP_TYPE(KP_TEXT),
-                              COERCE_IMPLICIT, &left));
+    enum kp_type_id as = taken_as(left->type.id, right->type.id);
+    if (as == KP_UNKNOWN) /* it became the type of the right side */
+        as = equal->kind == KP_EXPR_CALL ? equal->args[0]->type.id : KP_TEXT;
+    if (as != left->type.id)
+        KP_TRY(kp_bind_coerce(binder, left, KP_TYPE(as), COERCE_IMPLICIT, &left));
     struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CASE, kp_type_base(left->type), node->location, 3);
     expr->args[0] = equal;
     expr->args[1] = kp_bind_null(binder, left->type);
