@@ -5,7 +5,7 @@
  */
 #include "vec/numeric_big.h"
 
-enum { MIN_SIGNIFICANT_DIGITS = 16, DISPLAY_SCALE_MAX = 1000, RESULT_SCALE_MAX = 2000 };
+enum { MIN_SIGNIFICANT_DIGITS = 16, DISPLAY_SCALE_MAX = 1000 };
 
 static int64_t floor_div4(int64_t n)
 {
@@ -394,7 +394,7 @@ enum kp_code kp_numeric_round(const struct kp_numeric *n, int32_t digits, enum k
         *ret_n = *n;
         return KP_OK;
     }
-    digits = KP_MAX(KP_MIN(digits, RESULT_SCALE_MAX), -KP_NUMERIC_WEIGHT_DIGITS_MAX - 4);
+    digits = KP_MAX(KP_MIN(digits, KP_NUMERIC_SCALE_MAX), -KP_NUMERIC_WEIGHT_DIGITS_MAX - 4);
     if (kp_numeric_is_small(n) && digits >= 0 && digits <= KP_NUMERIC_SMALL_SCALE_MAX) {
         if (digits < n->scale)
             *ret_n = kp_numeric_small(drop_i64(n->coef, (unsigned)(n->scale - digits), rounding), (uint16_t)digits);
