@@ -13,10 +13,10 @@ enum kp_code kp_copy_check(const struct kp_copy_options *options, struct kp_erro
     if (strpbrk(options->null, "\r\n"))
         return kp_fail(err, KP_INVALID, NULL, "COPY null representation cannot use newline or carriage return");
     if (strchr(options->null, options->delimiter))
-        return kp_fail(err, KP_INVALID, NULL, "COPY delimiter must not appear in the NULL specification");
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "COPY delimiter must not appear in the NULL specification");
     if (csv && options->delimiter == options->quote)
         return kp_fail(err, KP_INVALID, NULL, "COPY delimiter and quote must be different");
     if (csv && options->quote && strchr(options->null, options->quote))
-        return kp_fail(err, KP_INVALID, NULL, "CSV quote character must not appear in the NULL specification");
+        return kp_fail(err, KP_UNSUPPORTED, NULL, "CSV quote character must not appear in the NULL specification");
     return KP_OK;
 }

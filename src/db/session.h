@@ -172,6 +172,8 @@ struct kp_cursor {
 void kp_settings_init(struct kp_session *session);
 void kp_settings_finish(struct kp_session *session);
 const char *kp_settings_get(struct kp_session *session, const char *name); /* NULL: unknown */
+/* As PostgreSQL spells it, whatever its case here: TimeZone. One that is not in the table is as it is. */
+const char *kp_settings_name(const struct kp_session *session, const char *name);
 /* For kp_catalog_facts; arg is the session. */
 bool kp_settings_ask(void *arg, const char *name, struct kp_buf *out);
 KP_MUST enum kp_code kp_settings_config(void *arg, const char *name, const char *value, bool local, struct kp_buf *out,

@@ -74,7 +74,7 @@ static const struct setting {
     {"enable_sort", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
     {"enable_tidscan", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
     {"escape_string_warning", "on", 0, check_flag, "Accepted for compatibility."},
-    {"extra_float_digits", "1", 0, check_digits, "Accepted for compatibility; floats are printed exactly."},
+    {"extra_float_digits", "1", 0, check_digits, "1 to 3, which mean the same: floats are printed exactly."},
     {"from_collapse_limit", "8", 0, check_number, "Accepted for compatibility: plans do not depend on it."},
     {"geqo", "on", 0, check_flag, "Accepted for compatibility: plans do not depend on it."},
     {"idle_in_transaction_session_timeout", "0", 0, check_timeout,
@@ -311,8 +311,13 @@ static enum kp_code check_digits(struct kp_session *session, const char *value, 
     long digits = strtol(value, &end, 10);
     if (end == value || *end)
         return kp_fail(err, KP_INVALID, NULL, "invalid value for parameter \"extra_float_digits\": \"%s\"", value);
-    if (digits >= -15 && digits <= 3)
+    if (digits >= 1 && digits <= 3)
         return KP_OK;
+    if (digits >= -15 && digits <= 0) {
+        (void)kp_fail(err, KP_UNSUPPORTED, NULL, "extra_float_digits %ld is not supported: floats are printed exactly",
+                      digits);
+        return kp_error_hint(err, "Leave it out, or round: round(x::numeric, 6).");
+    }
     return kp_fail(err, KP_INVALID, NULL,
                    "%ld is outside the valid range for parameter \"extra_float_digits\" (-15 .. 3)", digits);
 }
@@ -492,6 +497,12 @@ const char *kp_settings_get(struct kp_session *session, const char *name)
 {
     size_t i = find(session, name);
     return i < count_of(session) ? value_of(session, i) : NULL;
+}
+
+const char *kp_settings_name(const struct kp_session *session, const char *name)
+{
+    size_t i = find(session, name);
+    return i < KP_COUNT(table) ? table[i].name : name;
 }
 
 const char *kp_session_get(struct kp_session *session, const char *name)

@@ -58,8 +58,10 @@ bool kp_utility_columns(struct kp_prepared *prepared)
     case KP_STATEMENT_SHOW:
         if (strcasecmp(statement->setting, "all") == 0)
             text_columns(prepared, all, 3);
-        else
-            text_columns(prepared, &statement->setting, 1);
+        else {
+            const char *name = kp_settings_name(prepared->session, statement->setting);
+            text_columns(prepared, &name, 1);
+        }
         return true;
     case KP_STATEMENT_EXECUTE: {
         struct kp_prepared *named = find_named(prepared->session, statement->name.name);

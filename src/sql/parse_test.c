@@ -134,7 +134,7 @@ static void reads_settings(void **state)
         const char *text, *setting, *value;
     } cases[] = {{"SET extra_float_digits = 3", "extra_float_digits", "3"},
                  {"SET TIME ZONE 'Europe/Berlin'", "timezone", "Europe/Berlin"},
-                 {"SET search_path TO a, \"B\"", "search_path", "a, B"},
+                 {"SET search_path TO a, \"B\"", "search_path", "a, \"B\""},
                  {"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED",
                   "default_transaction_isolation", "read committed"},
                  {"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY", "transaction_read_only", "1"},

@@ -644,7 +644,9 @@ static enum kp_code read_explain_option(struct parser *parser, struct kp_stateme
     uint32_t at = parser->at;
     KP_TRY(kp_parser_identifier(parser, &name));
     if (!kp_parser_is_char(parser, parser->at, ',') && !kp_parser_is_char(parser, parser->at, ')'))
-        KP_TRY(kp_parser_identifier(parser, &value));
+        KP_TRY(read_option_value(parser, &value));
+    if (!kp_parser_is_char(parser, parser->at, ',') && !kp_parser_is_char(parser, parser->at, ')'))
+        return kp_parser_syntax_error(parser, parser->at);
     bool found = false;
     for (size_t i = 0; i < KP_COUNT(known); i++)
         found |= strcmp(known[i], name) == 0;
@@ -652,7 +654,10 @@ static enum kp_code read_explain_option(struct parser *parser, struct kp_stateme
         kp_fail(parser->err, KP_INVALID, "42601", "unrecognized EXPLAIN option \"%s\"", name);
         return kp_error_at(parser->err, parser->text, parser->tokens[at].start);
     }
-    bool off = strcmp(value, "off") == 0 || strcmp(value, "false") == 0;
+    bool off = strcmp(value, "off") == 0 || strcmp(value, "false") == 0 || strcmp(value, "0") == 0;
+    bool on = strcmp(value, "on") == 0 || strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
+    if (strcmp(name, "format") != 0 && !off && !on)
+        return kp_fail(parser->err, KP_INVALID, "42601", "%s requires a Boolean value", name);
     if (strcmp(name, "analyze") == 0)
         statement->explain = off ? KP_EXPLAIN_PLAN : KP_EXPLAIN_ANALYZE;
     if (strcmp(name, "wal") == 0 || strcmp(name, "timing") == 0)
@@ -674,8 +679,6 @@ static enum kp_code read_explain_options(struct parser *parser, struct kp_statem
         parser->at++; /* the parenthesis, then commas */
         KP_TRY(read_explain_option(parser, statement, &measures));
     } while (kp_parser_is_char(parser, parser->at, ','));
-    if (!kp_parser_is_char(parser, parser->at, ')'))
-        return kp_parser_syntax_error(parser, parser->at);
     parser->at++;
     if (measures && statement->explain != KP_EXPLAIN_ANALYZE)
         return kp_fail(parser->err, KP_INVALID, "22023", "EXPLAIN option %s requires ANALYZE", measures);

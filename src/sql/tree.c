@@ -1,9 +1,13 @@
 /*
  * PostgreSQL's parse tree to a statement: one small function a kind of node. Expressions and queries stay tree.
  */
+#include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 #include "sql/parse.h"
+#include "vec/facts.h"
 
 const char *kp_tree_name(PgQuery__Node *const *names, size_t count, const char **ret_schema)
 {
@@ -177,44 +181,114 @@ static enum kp_code copy_format(struct parser *parser, struct kp_statement *stat
     return KP_OK;
 }
 
+/* HEADER, HEADER false, HEADER match. */
+static enum kp_code copy_header(struct parser *parser, const PgQuery__Node *arg, bool is_from,
+                                enum kp_copy_header *ret_header)
+{
+    static const struct {
+        const char *word;
+        enum kp_copy_header header;
+    } words[] = {{"true", KP_COPY_HEADER},       {"on", KP_COPY_HEADER},     {"1", KP_COPY_HEADER},
+                 {"false", KP_COPY_NO_HEADER},   {"off", KP_COPY_NO_HEADER}, {"0", KP_COPY_NO_HEADER},
+                 {"match", KP_COPY_HEADER_MATCH}};
+    const char *value = text_of(parser, arg);
+    size_t i = 0;
+    while (i < KP_COUNT(words) && strcasecmp(value, words[i].word) != 0)
+        i++;
+    if (i == KP_COUNT(words))
+        return kp_fail(parser->err, KP_INVALID, "42601", "header requires a Boolean value or \"match\"");
+    if (words[i].header == KP_COPY_HEADER_MATCH && !is_from)
+        return kp_fail(parser->err, KP_UNSUPPORTED, NULL, "cannot use \"match\" with HEADER in COPY TO");
+    *ret_header = words[i].header;
+    return KP_OK;
+}
+
+/* Encodings go by their letters and digits: "utf-8" is UTF8, too. */
+static enum kp_code copy_encoding(struct parser *parser, const char *value, int32_t location)
+{
+    char name[16];
+    size_t len = 0;
+    for (const char *at = value; *at && len + 1 < sizeof name; at++)
+        if (isalnum((unsigned char)*at))
+            name[len++] = *at;
+    name[len] = 0;
+    if (strcasecmp(name, "utf8") == 0 || strcasecmp(name, "unicode") == 0)
+        return KP_OK;
+    kp_fail(parser->err, KP_UNSUPPORTED, NULL, "COPY in encoding \"%s\" is not supported: text is UTF8", value);
+    return kp_error_at(parser->err, parser->text, location);
+}
+
+/* What a format has no such option for. */
+static enum kp_code check_copy_option(struct parser *parser, enum kp_copy_format format, const char *name)
+{
+    bool binary = format == KP_COPY_BINARY;
+    if (binary && (strcmp(name, "delimiter") == 0 || strcmp(name, "null") == 0))
+        return kp_fail(parser->err, KP_INVALID, "42601", "cannot specify %s in BINARY mode",
+                       name[0] == 'd' ? "DELIMITER" : "NULL");
+    if (format != KP_COPY_CSV && (strcmp(name, "quote") == 0 || strcmp(name, "escape") == 0))
+        return kp_fail(parser->err, KP_UNSUPPORTED, NULL, "COPY %s available only in CSV mode", name);
+    if (binary && strcmp(name, "header") == 0)
+        return kp_fail(parser->err, KP_UNSUPPORTED, NULL, "cannot specify HEADER in BINARY mode");
+    return KP_OK;
+}
+
+/* PostgreSQL's options that are not ours, and what is an option nowhere. */
+static enum kp_code refuse_copy_option(struct parser *parser, const PgQuery__DefElem *option)
+{
+    static const char *const known[] = {"force_quote", "force_not_null", "force_null", "convert_selectively"};
+    bool found = false;
+    for (size_t i = 0; i < KP_COUNT(known); i++)
+        found |= strcmp(option->defname, known[i]) == 0;
+    if (found)
+        kp_fail(parser->err, KP_UNSUPPORTED, NULL, "COPY option \"%s\" is not supported", option->defname);
+    else
+        kp_fail(parser->err, KP_INVALID, "42601", "option \"%s\" not recognized", option->defname);
+    return kp_error_at(parser->err, parser->text, option->location);
+}
+
 static enum kp_code copy_option(struct parser *parser, struct kp_statement *statement, const PgQuery__DefElem *option,
                                 bool is_from)
 {
     struct kp_copy_options *options = &statement->copy;
     const char *name = option->defname, *value = text_of(parser, option->arg);
-    if (strcmp(name, "format") == 0 || strcmp(name, "encoding") == 0 || strcmp(name, "freeze") == 0)
+    KP_TRY(check_copy_option(parser, options->format, name));
+    if (strcmp(name, "format") == 0 || strcmp(name, "freeze") == 0)
         return KP_OK;
-    bool binary = options->format == KP_COPY_BINARY;
-    if (binary && (strcmp(name, "delimiter") == 0 || strcmp(name, "null") == 0))
-        return kp_fail(parser->err, KP_INVALID, "42601", "cannot specify %s in BINARY mode",
-                       name[0] == 'd' ? "DELIMITER" : "NULL");
-    if (binary && (strcmp(name, "quote") == 0 || strcmp(name, "escape") == 0))
-        return kp_fail(parser->err, KP_UNSUPPORTED, NULL, "COPY %s available only in CSV mode", name);
-    if (binary && strcmp(name, "header") == 0)
-        return kp_fail(parser->err, KP_UNSUPPORTED, NULL, "cannot specify HEADER in BINARY mode");
+    if (strcmp(name, "encoding") == 0)
+        return copy_encoding(parser, value, option->location);
     if (strcmp(name, "delimiter") == 0)
         return copy_char(parser, "delimiter", value, &options->delimiter);
-    if (strcmp(name, "quote") == 0) {
-        KP_TRY(copy_char(parser, "quote", value, &options->quote));
-        options->escape = options->quote;
-        return KP_OK;
-    }
+    if (strcmp(name, "quote") == 0)
+        return copy_char(parser, "quote", value, &options->quote);
     if (strcmp(name, "escape") == 0)
         return copy_char(parser, "escape", value, &options->escape);
     if (strcmp(name, "null") == 0) {
         options->null = value;
         return KP_OK;
     }
-    if (strcmp(name, "header") == 0) {
-        bool match = strcasecmp(value, "match") == 0;
-        bool none = strcmp(value, "false") == 0 || strcmp(value, "off") == 0 || strcmp(value, "0") == 0;
-        if (match && !is_from)
-            return kp_fail(parser->err, KP_UNSUPPORTED, NULL, "cannot use \"match\" with HEADER in COPY TO");
-        options->header = match ? KP_COPY_HEADER_MATCH : none ? KP_COPY_NO_HEADER : KP_COPY_HEADER;
-        return KP_OK;
+    if (strcmp(name, "header") == 0)
+        return copy_header(parser, option->arg, is_from, &options->header);
+    return refuse_copy_option(parser, option);
+}
+
+/* Each option at most once; the character that escapes is the one that quotes where none is said. */
+static enum kp_code copy_options(struct parser *parser, struct kp_statement *statement, const PgQuery__CopyStmt *copy)
+{
+    KP_TRY(copy_format(parser, statement, copy));
+    bool escapes = false;
+    for (size_t i = 0; i < copy->n_options; i++) {
+        const PgQuery__DefElem *option = copy->options[i]->def_elem;
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(copy->options[k]->def_elem->defname, option->defname) == 0) {
+                kp_fail(parser->err, KP_INVALID, "42601", "conflicting or redundant options");
+                return kp_error_at(parser->err, parser->text, option->location);
+            }
+        KP_TRY(copy_option(parser, statement, option, copy->is_from));
+        escapes |= strcmp(option->defname, "escape") == 0;
     }
-    kp_fail(parser->err, KP_UNSUPPORTED, NULL, "COPY option \"%s\" is not supported", name);
-    return kp_error_at(parser->err, parser->text, option->location);
+    if (!escapes)
+        statement->copy.escape = statement->copy.quote;
+    return KP_OK;
 }
 
 static enum kp_code from_copy(struct parser *parser, struct kp_statement *statement, const PgQuery__CopyStmt *copy)
@@ -224,9 +298,7 @@ static enum kp_code from_copy(struct parser *parser, struct kp_statement *statem
                            "Use COPY … FROM STDIN or TO STDOUT; in psql \\copy does that.");
     if (copy->where_clause)
         return unsupported(parser, "COPY … WHERE", NULL);
-    KP_TRY(copy_format(parser, statement, copy));
-    for (size_t i = 0; i < copy->n_options; i++)
-        KP_TRY(copy_option(parser, statement, copy->options[i]->def_elem, copy->is_from));
+    KP_TRY(copy_options(parser, statement, copy));
     const char **columns = kp_arena_calloc(parser->arena, (copy->n_attlist + 1) * sizeof(char *));
     for (size_t i = 0; i < copy->n_attlist; i++)
         columns[i] = copy->attlist[i]->string->sval;
@@ -264,6 +336,16 @@ static const char *set_text_of(struct parser *parser, const PgQuery__Node *node)
     return kp_arena_printf(parser->arena, "INTERVAL '%s%s'", text, hours ? " hours" : number ? " minutes" : "");
 }
 
+/* A name as SQL writes it: with quotes where it needs them. */
+static const char *quoted(struct parser *parser, const char *name)
+{
+    struct kp_buf buf = {0};
+    kp_name_quote(kp_str(name), &buf);
+    const char *text = kp_arena_printf(parser->arena, "%.*s", (int)buf.len, (const char *)buf.data);
+    kp_buf_finish(&buf);
+    return text;
+}
+
 static enum kp_code from_set(struct parser *parser, struct kp_statement *statement, const PgQuery__VariableSetStmt *set)
 {
     statement->kind = KP_STATEMENT_SET;
@@ -293,8 +375,11 @@ static enum kp_code from_set(struct parser *parser, struct kp_statement *stateme
     }
     if (set->kind != PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE)
         return KP_OK;
+    bool names = strcasecmp(set->name, "search_path") == 0; /* PostgreSQL's only setting that is a list of names */
     for (size_t i = 0; i < set->n_args; i++) {
         const char *value = set_text_of(parser, set->args[i]);
+        if (names)
+            value = quoted(parser, value);
         statement->value = i ? kp_arena_printf(parser->arena, "%s, %s", statement->value, value) : value;
     }
     return KP_OK;

@@ -13,6 +13,12 @@ import _wire
 
 # Steps of one session: a statement and its answer (the only value; a code for an error; None for none).
 STEPS = [
+    # names are quoted where they need it
+    ("SET search_path = 'A b', public, \"select\"", None),
+    ("SHOW SEARCH_PATH", '"A b", public, "select"'),
+    ("SET search_path = ''", None),
+    ("SHOW search_path", '""'),
+    ("RESET search_path", None),
     # SET inside a block
     ("SET application_name = 'before'", None),
     ("BEGIN", None),
