@@ -105,9 +105,9 @@ static inline char *pick_column(struct maker *maker, const struct scope *scope, 
 
 static inline enum type pick_type(struct maker *maker, const struct scope *scope)
 {
-    if (scope->count && !chance(maker->dice, 7))
-        return scope->cols[roll(maker->dice, scope->count)].type;
-    return (enum type)roll(maker->dice, TYPES);
+    enum type type = scope->count && !chance(maker->dice, 7) ? scope->cols[roll(maker->dice, scope->count)].type
+                                                             : (enum type)roll(maker->dice, TYPES);
+    return type == T_JSON ? T_JSONB : type; /* which can be compared */
 }
 
 static char *make_expr(struct maker *maker, const struct scope *scope, enum type type, unsigned depth, unsigned not,
@@ -265,7 +265,7 @@ static inline char *make_choice(struct maker *maker, const struct scope *scope, 
     if (type == T_NUMERIC)
         *flags |= LOOSE;
     enum production kind = (enum production)(P_CASE + roll(maker->dice, P_GREATEST - P_CASE + 1));
-    if (!allowed(kind) || type == T_JSONB)
+    if (!allowed(kind) || type == T_JSONB || type == T_JSON)
         kind = P_CASE;
     made(kind);
     char *a = EXPR(type, kind == P_GREATEST ? not | LOOSE : not );

@@ -29,6 +29,7 @@ static inline struct from make_values(struct maker *maker, const char *alias, st
     char *list = "", *names = "";
     for (unsigned i = 0; i < count; i++) {
         cols[i].type = i == 0 ? T_INT4 : (enum type)roll(maker->dice, TYPES);
+        cols[i].type = cols[i].type == T_JSON ? T_JSONB : cols[i].type;
         cols[i].flags = LOOSE | BIG | DERIVED; /* PostgreSQL may know them */
         snprintf(cols[i].name, sizeof cols[i].name, "x%u", i);
         names = SAY("%s%sx%u", names, i ? ", " : "", i);
@@ -263,6 +264,8 @@ static const struct join_kind {
     {P_JOIN_CROSS, "CROSS JOIN", false},
     {P_JOIN_USING, "JOIN", true},
     {P_JOIN_FULL_USING, "FULL JOIN", true},
+    {P_JOIN_USING, "LEFT JOIN", true},
+    {P_JOIN_USING, "RIGHT JOIN", true},
     {P_JOIN_UNEQUAL, "JOIN", false},
     {P_JOIN_LEFT_UNEQUAL, "LEFT JOIN", false},
     {P_BAND, "JOIN", false},
@@ -319,7 +322,9 @@ static inline bool join_asof(struct maker *maker, struct from *from, const struc
         from->rows * with->rows > SUB_PAIRS_MAX)
         return false;
     for (unsigned i = 0; i < right->count; i++) {
-        if (right->cols[i].flags & LOOSE && (right->cols[i].flags & DERIVED || right->cols[i].type == T_NUMERIC))
+        if (right->cols[i].type == T_JSON)
+            return false; /* has no order */
+        if (right->cols[i].flags & LOOSE && (right->cols[i].flags & DERIVED || right->cols[i].type != T_FLOAT8))
             return false; /* equal ones that print differently have no order that PostgreSQL knows */
         ties = SAY("%s, %s%s", ties, right->prefix[i], right->cols[i].name);
     }
@@ -340,7 +345,7 @@ static inline bool join_asof(struct maker *maker, struct from *from, const struc
 
 /* Joins `with` to `from`; false if no condition fits. `right` is with's columns alone, `both` what the ON may use. */
 static inline bool join(struct maker *maker, struct from *from, const struct from *with, const struct scope *left,
-                        const struct scope *right, const struct scope *both)
+                        const struct scope *right, struct scope *both)
 {
     const struct join_kind *kind = &join_kinds[roll(maker->dice, KP_COUNT(join_kinds))];
     if (!allowed(kind->production))
@@ -367,6 +372,12 @@ static inline bool join(struct maker *maker, struct from *from, const struct fro
     }
     if (kind->production == P_JOIN_CROSS || using) {
         const char *tail = using ? " USING (k)" : "";
+        if (using && allowed(P_USING_ALIAS) && both->count < KP_COUNT(both->cols) && chance(maker->dice, 60)) {
+            made(P_USING_ALIAS); /* the column that both sides are */
+            char *alias = SAY("a%u", ++maker->aliases % 100);
+            tail = SAY(" USING (k) AS %s", alias);
+            scope_add(both, alias, &(struct column){"k", T_INT4, DERIVED}, 1);
+        }
         from->kappa = SAY("%s %s %s%s", from->kappa, kind->text, with->kappa, tail);
         from->postgres = SAY("%s %s %s%s", from->postgres, kind->text, with->postgres, tail);
         return true;
@@ -390,7 +401,7 @@ static inline void add_natural(struct maker *maker, struct from *from, struct sc
     made(P_NATURAL);
     char *alias = SAY("a%u", ++maker->aliases % 100);
     char *tail = SAY(" NATURAL %sJOIN (SELECT k, count(*) AS n FROM %s GROUP BY k) AS %s",
-                     ((const char *[]){"", "LEFT ", "FULL "})[roll(maker->dice, 3)], relation->name, alias);
+                     ((const char *[]){"", "LEFT ", "FULL ", "RIGHT "})[roll(maker->dice, 4)], relation->name, alias);
     from->kappa = SAY("%s%s", from->kappa, tail);
     from->postgres = SAY("%s%s", from->postgres, tail);
     scope_add(scope, alias, cols, 1);
@@ -470,6 +481,21 @@ static inline void add_set(struct maker *maker, struct from *from, struct scope 
          "jsonb_array_elements_text(CASE WHEN jsonb_typeof($1) = 'array' THEN $1 END)", " ON true", "l0", "t"},
         {P_JSON_RECORD, "j", ", ", "jsonb_to_record(CASE WHEN jsonb_typeof($1) = 'object' THEN $1 END)", "",
          "l0 text, l1 jsonb", "tj"},
+        {P_JSON_ROWS, "o", ", ", "json_each(CASE WHEN json_typeof($1) = 'object' THEN $1 END)", "", "l0, l1", "to"},
+        {P_JSON_ROWS, "o", ", ", "json_array_elements(CASE WHEN json_typeof($1) = 'array' THEN $1 END)", "", "l0", "o"},
+        {P_JSON_ROWS, "j", " LEFT JOIN LATERAL ",
+         "jsonb_object_keys(CASE WHEN jsonb_typeof($1) = 'object' THEN $1 END)", " ON true", "l0", "t"},
+        {P_JSON_ROWS, "j", ", ", "jsonb_each_text(CASE WHEN jsonb_typeof($1) = 'object' THEN $1 END)", "", "l0, l1",
+         "tt"},
+        {P_JSON_ROWS, "j", ", ",
+         "jsonb_array_elements(CASE WHEN jsonb_typeof($1) = 'array' THEN $1 END)"
+         " WITH ORDINALITY",
+         "", "l0, l1", "jl"},
+        {P_JSON_RECORD, "i", ", ",
+         "jsonb_to_recordset(jsonb_build_array(jsonb_build_object('l0', $1), '{\"l1\": 3}'"
+         "::jsonb))",
+         "", "l0 text, l1 jsonb", "tj"},
+        {P_UNNEST_ARRAY, "g", ", ", "unnest($1)", "", "l0", "d"},
         {P_ROWS_FROM, "ia", ", ", "ROWS FROM (generate_series(1, $1 % 3), unnest($2))", "", "l0, l1", "ii"},
     };
     unsigned flags = 0, at = 0, count = 0;
@@ -479,7 +505,8 @@ static inline void add_set(struct maker *maker, struct from *from, struct scope 
         at = roll(maker->dice, KP_COUNT(kinds));
         fits = true;
         for (unsigned i = 0; fits && kinds[at].args[i]; i++)
-            fits = (args[i] = pick_column(maker, scope, type_of_code(kinds[at].args[i]), BIG | LOOSE, &flags));
+            fits = (args[i] = pick_column(maker, scope, type_of_code(kinds[at].args[i]),
+                                          kinds[at].args[i] == 'o' ? BIG : BIG | LOOSE, &flags));
     }
     if (!fits)
         return;
@@ -496,7 +523,8 @@ static inline void add_set(struct maker *maker, struct from *from, struct scope 
     from->rows *= 2;
     struct column cols[3];
     for (unsigned i = 0; i < count; i++) {
-        cols[i] = (struct column){"", type_of_code(kinds[at].cols[i]), DERIVED};
+        cols[i] =
+            (struct column){"", type_of_code(kinds[at].cols[i]), DERIVED | (kinds[at].cols[i] == 'o' ? LOOSE : 0)};
         snprintf(cols[i].name, sizeof cols[i].name, "l%u", i);
     }
     scope_add(scope, alias, cols, count);

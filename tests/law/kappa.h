@@ -166,7 +166,8 @@ static inline void kappa_copy_out(struct kappa *kappa, const char *text, struct 
     kp_prepared_destroy(prepared);
 }
 
-/* Appends JSON records, one a line, to a topic's partition as one batch. */
+/* Appends JSON records, one a line, to a topic's partition as one batch. A line that begins with a tab has a key: it
+ * stands before the next tab, and nothing behind it is no value. */
 static inline void kappa_append(struct kappa *kappa, const char *topic, uint32_t partition, const char *lines)
 {
     struct kp_error err;
@@ -175,9 +176,14 @@ static inline void kappa_append(struct kappa *kappa, const char *topic, uint32_t
         fprintf(stderr, "topic %s: %s\n", topic, err.message), abort();
     struct kp_record_batch_builder builder = {0};
     while (*lines) {
+        struct kp_str key = {0};
+        if (*lines == '\t') {
+            key = (struct kp_str){lines + 1, strcspn(lines + 1, "\t")};
+            lines += key.len + 2;
+        }
         size_t len = strcspn(lines, "\n");
-        kp_record_batch_add(&builder, 1700000000000, (struct kp_str){0}, (struct kp_str){lines, len},
-                            (struct kp_str){0});
+        struct kp_str value = {len || !key.ptr ? lines : NULL, len};
+        kp_record_batch_add(&builder, 1700000000000, key, value, (struct kp_str){0});
         lines += len + (lines[len] == '\n');
     }
     struct kp_buf bytes = {0};

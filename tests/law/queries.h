@@ -13,7 +13,7 @@ static inline void query_column(struct query *query, enum type type, unsigned fl
     struct column *column = &query->cols[query->col_count];
     snprintf(column->name, sizeof column->name, "c%u", query->col_count++);
     column->type = type;
-    column->flags = flags | DERIVED;
+    column->flags = flags | DERIVED | (type == T_JSON ? LOOSE : 0);
 }
 
 static inline char *list_add(struct maker *maker, char *list, const char *what)
@@ -37,7 +37,7 @@ static inline char *make_aggregate(struct maker *maker, const struct scope *scop
     enum type type = pick_type(maker, scope);
     for (unsigned tries = 0; !form || (*form->args && tries++ < 12 && form->args[0] != type_codes[type]);)
         form = pick_form(maker, &aggregates, TYPES, 0);
-    bool distinct = !(form->flags & (F_PLAIN | F_ORDER)) && chance(dice, 15);
+    bool distinct = !(form->flags & (F_PLAIN | F_ORDER)) && !strchr(form->args, 'o') && chance(dice, 15);
     unsigned flags = 0;
     char *call = fill_form(maker, scope, form, 2, distinct ? LOOSE : 0, &flags), *open = strchr(call, '(');
     if (distinct) {
@@ -159,6 +159,10 @@ static inline char *make_group_by(struct maker *maker, unsigned keys, bool may_s
     if (mixed && kind == P_ROLLUP && allowed(P_GROUPING_MIXED)) {
         made(P_GROUPING_MIXED);
         return SAY(" GROUP BY 1, %s (%s)", chance(maker->dice, 50) ? "ROLLUP" : "CUBE", list + 3);
+    }
+    if (mixed && kind == P_CUBE && allowed(P_GROUP_DISTINCT)) {
+        made(P_GROUP_DISTINCT);
+        return SAY(" GROUP BY DISTINCT ROLLUP (%s), CUBE (1, %u)", list, keys);
     }
     if (mixed && kind == P_GROUPING_SETS && allowed(P_GROUPING_NESTED)) {
         made(P_GROUPING_NESTED);
@@ -356,8 +360,15 @@ static inline char *make_over(struct maker *maker, const struct scope *scope, en
     char *order = SAY("%sORDER BY %s%s", partition, key,
                       ((const char *[]){"", " DESC", " DESC NULLS LAST", " NULLS FIRST"})[roll(dice, 4)]);
     bool whole = form->flags & (W_ROW | W_VALUE) || (frame && frame->flags & W_VALUE && !*frame->args);
+    bool peers = frame && strncmp(frame->text, "ROWS", 4) == 0 &&
+                 (strstr(frame->text, "EXCLUDE TIES") || strstr(frame->text, "EXCLUDE GROUP")); /* said by the order */
     if (whole && (maker->ordered_over || loose))
         return NULL;
+    if (whole && allowed(P_FRAME_ROWS_TOLD) && (peers || chance(dice, 20))) {
+        made(P_FRAME_ROWS_TOLD);
+        order = SAY("%s%s", order, ties);
+        whole = false;
+    }
     maker->ordered_over |= whole;
     char *frame_text = frame && *frame->text ? SAY(" %s", frame->text) : "";
     if (frame)
@@ -440,8 +451,12 @@ static inline bool make_distinct_on(struct maker *maker, const struct scope *sco
         if (!late || i != set)
             rest = list_add(maker, rest, SAY("%u", i));
     made(P_DISTINCT_ON);
-    *ret_tail = (struct tail){SAY("DISTINCT ON (%s) ", first), SAY(" ORDER BY 1, %u", second),
-                              SAY(" ORDER BY 1, %u, %s", second, rest)};
+    bool two = count > 1 && set != 2 && allowed(P_DISTINCT_ON_TWO) && chance(maker->dice, 40);
+    if (two)
+        made(P_DISTINCT_ON_TWO);
+    const char *more = two ? ", 2" : "";
+    *ret_tail = (struct tail){SAY("DISTINCT ON (%s%s) ", first, more), SAY(" ORDER BY 1%s, %u", more, second),
+                              SAY(" ORDER BY 1%s, %u, %s", more, second, rest)};
     return true;
 }
 
@@ -533,6 +548,8 @@ static inline struct query make_plain(struct maker *maker, const struct scope *s
             flags = 0;
             if (i > 0)
                 type = pick_type(maker, scope);
+            if (i > 0 && !distinct && !top && chance(maker->dice, 4))
+                type = T_JSON;
             expr = postgres = make_expr(maker, scope, type, roll(maker->dice, 4), distinct || top ? LOOSE : 0, &flags);
         }
         first = first ? first : expr;
@@ -579,8 +596,10 @@ static inline char *make_where(struct maker *maker, const struct scope *scope, s
     char *subquery = NULL;
     if (chance(maker->dice, 12))
         subquery = make_subquery(maker, scope, from->rows, &from->risky);
-    else if (chance(maker->dice, 14))
-        subquery = make_sub_predicate(maker, scope, from->rows, 1, &from->risky);
+    else if (chance(maker->dice, 14)) {
+        bool deep = allowed(P_SUBQUERY_DEEP) && chance(maker->dice, 25);
+        subquery = make_sub_predicate(maker, scope, from->rows, deep ? 3 : 1, &from->risky);
+    }
     if (subquery)
         where = !where
                     ? subquery
@@ -856,6 +875,22 @@ static inline struct query make_with(struct maker *maker, unsigned depth)
     memcpy(with.cols, inner.cols, sizeof with.cols);
     const struct relation *outer = maker->with;
     maker->with = &with;
+    char *more_kappa = "", *more_postgres = "";
+    struct relation next;
+    if (allowed(P_WITH_CHAIN) && chance(maker->dice, 30)) { /* a second one, which may read the first */
+        made(P_WITH_CHAIN);
+        struct query second = make_select(maker, 0);
+        next = (struct relation){.view = true,
+                                 .risky = second.risky || second.over_risky,
+                                 .rows = second.rows,
+                                 .col_count = second.col_count};
+        snprintf(next.name, sizeof next.name, "w%u", ++maker->aliases % 100);
+        memcpy(next.cols, second.cols, sizeof next.cols);
+        more_kappa = SAY(", %s AS (%s)", next.name, second.kappa);
+        more_postgres = SAY(", %s AS (%s)", next.name, second.postgres);
+        maker->with = &next;
+        with.risky |= next.risky;
+    }
     struct query query = make_select(maker, depth);
     maker->with = outer;
     made(P_WITH);
@@ -864,8 +899,8 @@ static inline struct query make_with(struct maker *maker, unsigned depth)
         made(P_WITH_MATERIALIZED);
         how = chance(maker->dice, 50) ? "MATERIALIZED " : "NOT MATERIALIZED ";
     }
-    query.kappa = SAY("WITH %s AS %s(%s) %s", with.name, how, inner.kappa, query.kappa);
-    query.postgres = SAY("WITH %s AS %s(%s) %s", with.name, how, inner.postgres, query.postgres);
+    query.kappa = SAY("WITH %s AS %s(%s)%s %s", with.name, how, inner.kappa, more_kappa, query.kappa);
+    query.postgres = SAY("WITH %s AS %s(%s)%s %s", with.name, how, inner.postgres, more_postgres, query.postgres);
     query.over_risky |= with.risky;
     return query;
 }
@@ -875,7 +910,7 @@ static inline struct query make_recursive(struct maker *maker, const struct rela
 {
     static const struct {
         enum production production;
-        const char *text, *cols; /* %T: the table, %N: a number */
+        const char *text, *cols; /* %T: the table, %O: another relation, %N: a number */
     } kinds[] = {
         {P_WITH_RECURSIVE,
          "WITH RECURSIVE r AS (SELECT a1.id, a1.k FROM %T AS a1 WHERE a1.k < %N UNION SELECT a2.id, a2.k "
@@ -908,11 +943,28 @@ static inline struct query make_recursive(struct maker *maker, const struct rela
          "WITH RECURSIVE r AS (SELECT id, k FROM %T AS a1 WHERE k < %N UNION ALL SELECT a2.id, a2.k FROM %T "
          "AS a2 JOIN r ON a2.id = r.k) CYCLE id SET c USING o SELECT id AS c0, k AS c1, c AS c2 FROM r",
          "iib"},
+        {P_RECURSIVE_NOT,
+         "WITH RECURSIVE r AS (SELECT id, k FROM %T AS a1 WHERE k < %N UNION SELECT a2.id, a2.k FROM %T AS a2 JOIN r "
+         "ON "
+         "a2.id = r.k WHERE NOT EXISTS (SELECT 1 FROM %O AS a3 WHERE a3.k = a2.id)) SELECT id AS c0, k AS c1 FROM r",
+         "ii"},
+        {P_RECURSIVE_READ,
+         "WITH RECURSIVE r AS (SELECT a1.k, 0 AS d FROM %O AS a1 WHERE a1.k < %N UNION SELECT a2.k, d + 1 FROM %T AS "
+         "a2 "
+         "JOIN r ON a2.id = r.k WHERE d < 4), q AS (SELECT k, max(d) AS d, count(*) AS n FROM r GROUP BY 1) SELECT r.k "
+         "AS c0, q.d AS c1, n AS c2 FROM r LEFT JOIN q ON q.k = r.k AND r.d < q.d",
+         "iil"},
+        {P_RECURSIVE_LEFT,
+         "WITH RECURSIVE r AS (SELECT a1.k, 0 AS d FROM %O AS a1 UNION SELECT a2.k, d + 1 FROM r LEFT JOIN %T AS a2 ON "
+         "a2.id = r.k WHERE d < 3) SELECT k AS c0, max(d) AS c1 FROM r GROUP BY 1",
+         "ii"},
     };
     unsigned at = roll(maker->dice, KP_COUNT(kinds)), number = 1 + roll(maker->dice, 5);
     if (!allowed(kinds[at].production))
         at = 0;
     struct query query = {.rows = table->rows * 3};
+    const struct relation *other = &maker->relations[roll(maker->dice, maker->relation_count)];
+    other = strcmp(other->cols[1].name, "k") || other->rows > 1000 ? table : other;
     for (const char *col = kinds[at].cols; *col; col++)
         query_column(&query, type_of_code(*col), BIG);
     made(kinds[at].production);
@@ -920,6 +972,7 @@ static inline struct query make_recursive(struct maker *maker, const struct rela
     for (const char *c = kinds[at].text; *c; c++)
         query.kappa = *c != '%'     ? SAY("%s%c", query.kappa, *c)
                       : *++c == 'T' ? SAY("%s%s", query.kappa, table->name)
+                      : *c == 'O'   ? SAY("%s%s", query.kappa, other->name)
                                     : SAY("%s%u", query.kappa, number);
     query.postgres = query.kappa;
     return query;
@@ -928,9 +981,11 @@ static inline struct query make_recursive(struct maker *maker, const struct rela
 static struct query make_query(struct maker *maker, unsigned depth)
 {
     if (allowed(P_WITH_RECURSIVE) && chance(maker->dice, 5))
-        for (unsigned i = 0; i < maker->relation_count; i++)
-            if (strcmp(maker->relations[i].cols[0].name, "id") == 0)
-                return make_recursive(maker, &maker->relations[i]);
+        for (unsigned at = roll(maker->dice, maker->relation_count), i = 0; i < maker->relation_count; i++) {
+            const struct relation *relation = &maker->relations[(at + i) % maker->relation_count];
+            if (strcmp(relation->cols[0].name, "id") == 0)
+                return make_recursive(maker, relation);
+        }
     struct query query = chance(maker->dice, 6) ? make_with(maker, depth) : make_select(maker, depth);
     if (!chance(maker->dice, 14))
         return query;

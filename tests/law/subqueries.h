@@ -55,7 +55,11 @@ static inline char *sub_where(struct maker *maker, const struct scope *scope, co
                               bool *risky)
 {
     char *first = chance(maker->dice, 85) ? correlation(maker, scope, inner) : NULL, *second = NULL;
-    if (chance(maker->dice, 30))
+    if (depth > 1) { /* one within another, each of which may read what is around all of them */
+        second = make_sub_predicate(maker, &inner->both, inner->pairs, depth - 1, risky);
+        if (second && depth == 2)
+            made(P_SUBQUERY_DEEP);
+    } else if (chance(maker->dice, 30))
         second = make_predicate(maker, chance(maker->dice, 60) ? &inner->own : &inner->both, 1);
     else if (depth && chance(maker->dice, 25))
         second = make_sub_predicate(maker, &inner->both, inner->pairs, depth - 1, risky);

@@ -63,31 +63,36 @@ enum type {
     T_UUID,
     T_JSONB,
     T_ENUM,
+    T_TIMETZ,
     T_INTS,
     T_TEXTS,
     T_PAIR,
     T_MOODS,
     T_PAIRS,
+    T_DATES,
+    T_JSON, /* has no equality: always loose */
     TYPES
 };
-static const char *const type_names[TYPES] = {"boolean",  "smallint", "integer", "bigint",    "double precision",
-                                              "numeric",  "text",     "date",    "timestamp", "timestamptz",
-                                              "interval", "real",     "char(5)", "bytea",     "time",
-                                              "uuid",     "jsonb",    "mood",    "integer[]", "text[]",
-                                              "pair",     "mood[]",   "pair[]"};
-static const char type_codes[TYPES] = {'b', 's', 'i', 'l', 'f', 'n', 't', 'd', 'm', 'z', 'v', 'r',
-                                       'c', 'y', 'h', 'u', 'j', 'e', 'a', 'x', 'w', 'k', 'p'};
+static const char *const type_names[TYPES] = {
+    "boolean",   "smallint",    "integer",  "bigint",    "double precision", "numeric", "text",   "date",
+    "timestamp", "timestamptz", "interval", "real",      "char(5)",          "bytea",   "time",   "uuid",
+    "jsonb",     "mood",        "timetz",   "integer[]", "text[]",           "pair",    "mood[]", "pair[]",
+    "date[]",    "json"};
+static const char type_codes[TYPES] = {'b', 's', 'i', 'l', 'f', 'n', 't', 'd', 'm', 'z', 'v', 'r', 'c',
+                                       'y', 'h', 'u', 'j', 'e', 'q', 'a', 'x', 'w', 'k', 'p', 'g', 'o'};
 
 /* Types and domains that every world has; a domain is a column's declaration only: its values are of the type below. */
 static const char law_types[] = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy', 'a b')";
 static const char law_composite[] = "CREATE TYPE pair AS (a integer, b text)";
 static const char law_domain_int[] = "CREATE DOMAIN small AS integer CHECK (VALUE < 1000)";
+static const char law_domain_ints[] = "CREATE DOMAIN few AS integer[] CHECK (cardinality(VALUE) < 9)";
 static const char law_domain_text[] = "CREATE DOMAIN word AS text CHECK (length(VALUE) < 50)";
 static const char *const law_setup[] = {
     law_types,
     law_composite,
     law_domain_int,
     law_domain_text,
+    law_domain_ints,
     "CREATE FUNCTION law_twice(x integer) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 2 * x::bigint'",
     "CREATE FUNCTION law_twice(x text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT x || x'",
     "CREATE FUNCTION law_near(x integer, y integer DEFAULT 3) RETURNS boolean LANGUAGE sql IMMUTABLE"
@@ -96,7 +101,8 @@ static const char *const law_setup[] = {
     " AS 'SELECT g, repeat(''a'', g) FROM generate_series(1, n) AS g'",
 };
 
-/* What PostgreSQL lacks: kappa's arg_min, arg_max (among equal keys the least value counts), first and last. */
+/* What PostgreSQL lacks: kappa's arg_min, arg_max (among equal keys the least value counts), first and last; the
+ * approximate ones are exact here, and compared within their error. */
 static const char law_lacked[] =
     "CREATE FUNCTION law_arg_min(s pair, v text, k integer) RETURNS pair LANGUAGE sql AS 'SELECT CASE WHEN k IS NOT "
     "NULL "
@@ -109,6 +115,25 @@ static const char law_lacked[] =
     "CREATE FUNCTION law_value(s pair) RETURNS text LANGUAGE sql AS 'SELECT (s).b';"
     "CREATE FUNCTION law_first(s text[]) RETURNS text LANGUAGE sql AS 'SELECT s[1]';"
     "CREATE FUNCTION law_last(s text[]) RETURNS text LANGUAGE sql AS 'SELECT s[cardinality(s)]';"
+    "CREATE FUNCTION law_different(s text[]) RETURNS bigint LANGUAGE sql AS 'SELECT count(DISTINCT u) FROM unnest(s) "
+    "AS "
+    "u';"
+    "CREATE FUNCTION law_noted(s float8[], v float8, p float8) RETURNS float8[] LANGUAGE sql AS 'SELECT "
+    "array_append(s, "
+    "v)';"
+    "CREATE FUNCTION law_quantile(s float8[]) RETURNS float8 LANGUAGE sql AS 'SELECT percentile_disc(0.5) WITHIN GROUP "
+    "(ORDER BY u) FROM unnest(s) AS u';"
+    "CREATE FUNCTION law_noted_int(s text[], v integer) RETURNS text[] LANGUAGE sql AS 'SELECT array_append(s, "
+    "v::text)';"
+    "CREATE AGGREGATE approx_count_distinct(text) (sfunc = array_append, stype = text[], finalfunc = law_different, "
+    "initcond = '{}');"
+    "CREATE AGGREGATE approx_count_distinct(integer) (sfunc = law_noted_int, stype = text[], finalfunc = "
+    "law_different, "
+    "initcond = '{}');"
+    "CREATE AGGREGATE approx_quantile(float8, float8) (sfunc = law_noted, stype = float8[], finalfunc = law_quantile);"
+    "CREATE AGGREGATE any_value(text) (sfunc = text_smaller, stype = text);"
+    "CREATE AGGREGATE min_by(text, integer) (sfunc = law_arg_min, stype = pair, finalfunc = law_value);"
+    "CREATE AGGREGATE max_by(text, integer) (sfunc = law_arg_max, stype = pair, finalfunc = law_value);"
     "CREATE AGGREGATE arg_min(text, integer) (sfunc = law_arg_min, stype = pair, finalfunc = law_value);"
     "CREATE AGGREGATE arg_max(text, integer) (sfunc = law_arg_max, stype = pair, finalfunc = law_value);"
     "CREATE AGGREGATE first(text) (sfunc = array_append, stype = text[], finalfunc = law_first);"
@@ -263,6 +288,19 @@ static inline void value_make(struct dice *dice, struct kp_arena *arena, const s
                                column->type == T_TIMESTAMPTZ ? chance(dice, 50) ? "+00" : "+05:30" : "");
         break;
     case T_INTERVAL:
+        if (column->flags & LOOSE) { /* a day equals 24 hours, a month 30 days */
+            static const char *const mixed[] = {"1 day",
+                                                "24:00:00",
+                                                "1 mon",
+                                                "30 days",
+                                                "-1 mon +2 days 03:00:00",
+                                                "1 year 2 mons",
+                                                "720:00:00",
+                                                "2 days -01:30:00",
+                                                "00:00:00.000001"};
+            text = kp_arena_strdup(arena, mixed[roll(dice, KP_COUNT(mixed))]);
+            break;
+        }
         text = kp_arena_printf(arena, "%s%u:%02u:%02u", chance(dice, 20) ? "-" : "", roll(dice, 20), roll(dice, 60),
                                roll(dice, 60));
         break;
@@ -277,9 +315,14 @@ static inline void value_make(struct dice *dice, struct kp_arena *arena, const s
         text = kp_arena_printf(arena, "%02u:%02u:%02u%s", roll(dice, 24), roll(dice, 60), roll(dice, 60),
                                chance(dice, 30) ? ".5" : "");
         break;
+    case T_TIMETZ:
+        text = kp_arena_printf(arena, "%02u:%02u:00%s", roll(dice, 24), roll(dice, 4) * 15,
+                               ((const char *[]){"+00", "+01", "-03:30", "+05:45"})[roll(dice, 4)]);
+        break;
     case T_UUID:
         text = kp_arena_printf(arena, "0000000%u-0000-4000-8000-00000000000a", roll(dice, 8));
         break;
+    case T_JSON:
     case T_JSONB: {
         static const char *const documents[] = {"1",      "{\"a\": 1}", "{\"a\": \"x\", \"b\": [true, null]}",
                                                 "[1, 2]", "-2.5",       "true",
@@ -321,6 +364,17 @@ static inline void value_make(struct dice *dice, struct kp_arena *arena, const s
                                                {"(,)", "{\"a\":null,\"b\":null}"},
                                                {"(-3,\"a b\")", "{\"b\":\"a b\",\"a\":-3}"}};
         const char *const *pair = pairs[roll(dice, KP_COUNT(pairs))];
+        *ret_sql = kp_arena_printf(arena, "'%s'", pair[0]);
+        *ret_json = kp_arena_strdup(arena, pair[1]);
+        return;
+    }
+    case T_DATES: {
+        static const char *const arrays[][2] = {{"{}", "[]"},
+                                                {"{2024-02-01}", "[\"2024-02-01\"]"},
+                                                {"{2024-02-03,NULL}", "[\"2024-02-03\",null]"},
+                                                {"{9999-12-31,2024-01-31}", "[\"9999-12-31\",\"2024-01-31\"]"},
+                                                {"{0001-01-01,2024-02-01}", "[\"0001-01-01\",\"2024-02-01\"]"}};
+        const char *const *pair = arrays[roll(dice, KP_COUNT(arrays))];
         *ret_sql = kp_arena_printf(arena, "'%s'", pair[0]);
         *ret_json = kp_arena_strdup(arena, pair[1]);
         return;

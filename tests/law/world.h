@@ -26,7 +26,7 @@ struct cuts {
 
 /* One write: records for a source, or a transaction. */
 struct write {
-    int source; /* -1: statements */
+    int source; /* whose records they are; of a table, `postgres` has statements for them; -1: statements alone */
     unsigned partition;
     char *json, *statements[STATEMENTS_MAX];
     struct kp_str copied[STATEMENTS_MAX]; /* what COPY is fed; ptr NULL: it is none */
@@ -152,6 +152,8 @@ static const char *declared_type(struct world *world, const struct column *colum
         return "numeric(42,2)";
     if (column->type == T_INT4 && plain)
         return "small";
+    if (column->type == T_INTS && plain)
+        return "few";
     if (column->type == T_TEXT && plain)
         return chance(&world->dice, 50) ? "word" : "varchar(60)";
     return type_names[column->type];
@@ -178,7 +180,8 @@ static void make_relation(struct world *world, bool source, unsigned at)
         struct column *column = &relation->cols[relation->col_count];
         column->type = (enum type)roll(&world->dice, TYPES);
         column->flags = chance(&world->dice, 20) ? BIG : chance(&world->dice, 25) ? NARROW : 0;
-        if ((column->type == T_NUMERIC || column->type == T_FLOAT8) && chance(&world->dice, 30))
+        bool may_loose = column->type == T_NUMERIC || column->type == T_FLOAT8 || column->type == T_INTERVAL;
+        if (column->type == T_JSON || (may_loose && chance(&world->dice, 30)))
             column->flags |= LOOSE;
         snprintf(column->name, sizeof column->name, "x%u", relation->col_count++);
     }

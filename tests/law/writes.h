@@ -54,7 +54,8 @@ static void make_row(struct world *world, const struct relation *relation, char 
         if (ret_values)
             ret_values[i] = value;
         sql = kp_arena_printf(arena, "%s%s%s", sql ? sql : "", sql ? ", " : "", value);
-        bool left_out = column->type == T_JSONB || chance(&world->dice, 50); /* else null, which is a value of jsonb */
+        bool left_out = column->type == T_JSONB || column->type == T_JSON ||
+                        chance(&world->dice, 50); /* else null, which is a value of jsonb */
         if (field || !left_out)
             json = kp_arena_printf(arena, "%s%s\"%s\":%s", json ? json : "", json ? "," : "", column->name,
                                    field ? field : "null");
@@ -269,6 +270,43 @@ static char *make_dml(struct world *world, const struct relation *table, bool *r
 
 /* ---- writes ---- */
 
+/* Records of a keyed table, as an upsert stream has them: new rows, the same key again, deletions; each key once. */
+static void make_keyed_records(struct world *world, const struct relation *table, struct write *write)
+{
+    struct kp_arena *arena = &world->arena;
+    struct dice *dice = &world->dice;
+    char *sets = "";
+    unsigned taken[4];
+    for (unsigned i = 1; i < table->col_count; i++)
+        sets = kp_arena_printf(arena, "%s%s%s = EXCLUDED.%s", sets, i > 1 ? ", " : "", table->cols[i].name,
+                               table->cols[i].name);
+    made(P_RECORDS_KEYED);
+    write->source = (int)(table - world->relations);
+    write->json = write->postgres = "";
+    for (unsigned n = 1 + roll(dice, KP_COUNT(taken)), count = 0, i = 0; i < n; i++) {
+        char *values[COLUMNS_MAX], *sql, *json;
+        int64_t seconds;
+        unsigned id = chance(dice, 30) ? ++world->next_id : 1 + roll(dice, world->next_id + 1);
+        bool again = false;
+        for (unsigned at = 0; at < count; at++)
+            again |= taken[at] == id;
+        make_row(world, table, values, &sql, &json, &seconds);
+        if (again)
+            continue;
+        taken[count++] = id;
+        if (chance(dice, 25)) {
+            write->json = kp_arena_printf(arena, "%s\t[%u]\t\n", write->json, id);
+            write->postgres =
+                kp_arena_printf(arena, "%sDELETE FROM %s WHERE id = %u; ", write->postgres, table->name, id);
+            continue;
+        }
+        write->json =
+            kp_arena_printf(arena, "%s\t[%u]\t{\"id\":%u%s\n", write->json, id, id, json + 1 + strcspn(json + 1, ",}"));
+        write->postgres = kp_arena_printf(arena, "%sINSERT INTO %s VALUES (%u%s) ON CONFLICT (id) DO UPDATE SET %s; ",
+                                          write->postgres, table->name, id, sql + strcspn(sql, ","), sets);
+    }
+}
+
 static struct write make_write(struct world *world, bool marked)
 {
     struct kp_arena *arena = &world->arena;
@@ -288,6 +326,10 @@ static struct write make_write(struct world *world, bool marked)
         if (chance(dice, 5)) /* dead letters: nothing in any view */
             write.json =
                 kp_arena_printf(arena, "%s%s\n", write.json, chance(dice, 50) ? "{\"k\":1" : "{\"k\":\"one\"}");
+        return write;
+    }
+    if (!marked && !relation->source && !relation->keyless && allowed(P_RECORDS_KEYED) && chance(dice, 15)) {
+        make_keyed_records(world, relation, &write);
         return write;
     }
     unsigned count = marked || chance(dice, 40) ? 1 + roll(dice, STATEMENTS_MAX - 1) : 1;
@@ -380,7 +422,7 @@ static char *records_for_postgres(struct world *world, const struct write *write
 /* returned: what kappa said, which PostgreSQL's answer is compared with; the world's from now on. */
 static void write_postgres(struct world *world, const struct write *write, const char *state, struct answer *returned)
 {
-    char *text = write->source >= 0 ? records_for_postgres(world, write) : write->postgres;
+    char *text = write->source >= 0 && !write->postgres ? records_for_postgres(world, write) : write->postgres;
     if (world->state_count == world->state_cap) {
         world->state_cap = world->state_cap ? world->state_cap * 2 : 64;
         world->states = kp_realloc(world->states, world->state_cap * sizeof *world->states);
