@@ -66,7 +66,7 @@ static void add_edge(struct kp_dependents *dependents, uint32_t reader, uint32_t
     push(dependents, &from->reads, on);
 }
 
-static void add_reads(struct kp_dependents *dependents, uint32_t reader, const struct kp_relation *of);
+static void add_reads(struct kp_dependents *dependents, uint32_t node, const struct kp_relation *of);
 
 static void add_read(struct kp_dependents *dependents, uint32_t reader, const struct kp_relation *on)
 {
