@@ -400,7 +400,7 @@ static void sides_that_read(const struct unnest *self, const struct kp_plan *pla
         *ret_left = *ret_right = true;
     else if (plan->join.kind != KP_JOIN_INNER) /* whether a left row is alone depends on the domain's row */
         *ret_left |= *ret_right | residual;
-    else if (!*ret_left && !*ret_right)
+    if (!*ret_left && !*ret_right) /* what can fail is in the join's own condition */
         *ret_left = true;
 }
 
