@@ -350,8 +350,8 @@ static enum kp_code bind_nullif(struct binder *binder, const struct expr_place *
     KP_TRY(both_sides(binder, place, node, &left, &right));
     KP_TRY(kp_bind_operator(binder, "=", left, right, node->location, &equal));
     enum kp_type_id as = taken_as(left->type.id, right->type.id);
-    if (as == KP_UNKNOWN) /* it became the type of the right side */
-        as = equal->kind == KP_EXPR_CALL ? equal->args[0]->type.id : KP_TEXT;
+    if (as == KP_UNKNOWN) /* it becomes what the right side is taken as */
+        as = right->type.id == KP_UNKNOWN ? KP_TEXT : taken_as(right->type.id, right->type.id);
     if (as != left->type.id)
         KP_TRY(kp_bind_coerce(binder, left, KP_TYPE(as), COERCE_IMPLICIT, &left));
     struct kp_expr *expr = kp_bind_new(binder, KP_EXPR_CASE, kp_type_base(left->type), node->location, 3);
