@@ -152,13 +152,18 @@ enum kp_code kp_execute(struct kp_session *session, struct kp_prepared *prepared
             code = run(cursor, cursor->prepared, params, param_count, err);
     }
     code = commit_statement(cursor, code, err);
-    for (int i = 0; i < CONFLICTS_MAX && code != KP_OK && (session->lost || is_stale(cursor, code, err)); i++) {
+    for (int i = 0; i < CONFLICTS_MAX && code != KP_OK; i++) {
+        if (!session->lost && (i >= REBINDS_MAX || !is_stale(cursor, code, err)))
+            break;
         kp_session_fail_transaction(session); /* the statement is alone: a new snapshot sees what the others wrote */
         kp_arena_reset(&cursor->arena);
         code = kp_prepared_refresh(prepared, err);
-        if (code == KP_OK)
+        bool bound = code == KP_OK;
+        if (bound)
             code = run(cursor, cursor->prepared, params, param_count, err);
         code = commit_statement(cursor, code, err);
+        if (!bound)
+            break;
     }
     session->running = NULL;
     if (session->transaction == KP_TRANSACTION_NONE) { /* of what set_config did, and pg_advisory_xact_lock */

@@ -216,7 +216,11 @@ enum kp_code kp_prepared_refresh(struct kp_prepared *prepared, struct kp_error *
     for (uint32_t i = 0; i < count; i++)
         types[i] = at->params[i].id;
     unbind(at);
-    KP_TRY(bind_locked(at, types, count, err));
+    enum kp_code code = bind_locked(at, types, count, err);
+    if (code != KP_OK) {
+        at->generation = UINT64_MAX; /* it is bound again when it is run again */
+        return code;
+    }
     bool same = at->col_count == col_count;
     for (uint32_t i = 0; same && i < col_count; i++)
         same = kp_type_equal(cols[i].type, at->cols[i].type);

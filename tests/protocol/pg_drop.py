@@ -130,3 +130,16 @@ run("CREATE TABLE again (id int PRIMARY KEY) WITH (topic = 'again_named')")
 expect(run("SELECT id FROM again"), [(7,)])
 run("DROP TABLE again")
 run("DROP TOPIC again_named")
+
+# what was prepared before is an error each time that it is run, until there is such a table again
+run("CREATE TABLE known (id int PRIMARY KEY)")
+run("PREPARE reads AS SELECT id FROM known")
+run("PREPARE writes AS INSERT INTO known VALUES (3)")
+run("DROP TABLE known")
+for _ in range(2):
+    for statement in ("EXECUTE reads", "EXECUTE writes"):
+        assert error(statement)[0] == "42P01", error(statement)
+run("CREATE TABLE known (id int PRIMARY KEY)")
+run("EXECUTE writes")
+expect(run("EXECUTE reads"), [(3,)])
+run("DROP TABLE known")
